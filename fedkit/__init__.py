@@ -1,0 +1,39 @@
+"""fedkit: learn, show and decide federated fine-tuning of foundation models.
+
+Importing this package is cheap: torch and transformers load when something first needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+# Nothing phones home.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "RunConfig": "fedkit.config",
+    "FedkitError": "fedkit.errors",
+    "Run": "fedkit.record",
+    "load_corpus": "fedkit.data.load",
+    "deal": "fedkit.data.partition",
+    "load_model": "fedkit.model.base",
+    "run": "fedkit.runner",
+    "baselines": "fedkit.baselines",
+    "federate": "fedkit.federation",
+}
+__all__ = [*_PUBLIC, "__version__"]
+
+
+def __getattr__(name: str):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'fedkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

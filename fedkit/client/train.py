@@ -1,0 +1,112 @@
+"""What a site does in a round: a few AdamW steps on its own text, starting from the shared parameters."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedkit.config import RunConfig
+from fedkit.data.corpus import ClientData, Examples
+from fedkit.model.classifier import Model, Params
+
+Tick = Callable[[int, str], None]  # called before each step with round and client; raises errors.Cancelled to stop
+
+
+@dataclass(frozen=True)
+class ClientUpdate:
+    """What a client sends: delta = local - shared, and how many examples stand behind it."""
+
+    client_id: str
+    delta: Params
+    num_examples: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def train(model: Model, shared: Params, client: ClientData, config: RunConfig, round_number: int,
+          prior: Tensor | None = None, tick: Tick = lambda *_: None) -> ClientUpdate:  # fmt: skip
+    """`local_epochs` passes over the client's examples; the update, with steps, examples and seconds as metrics.
+
+    prior: label shares over all clients, shape (labels,); needed by the calibrated loss, else ignored.
+    Deterministic: the order of examples depends on seed, round and client id only.
+    """
+    start = time.perf_counter()
+    rng = client_rng(config.seed, round_number, client.client_id)
+    batches = (rows for _ in range(config.local_epochs) for rows in epoch(client.train, config.batch_size, rng))
+    adjust = log_adjustment(client.train.labels, prior) if config.loss == "calibrated" else None
+    stop = partial(tick, round_number, client.client_id)
+    steps, examples, loss = fit(model, shared, client.train, batches, config, adjust, stop)
+    local = model.params()
+    delta = {name: local[name] - shared[name] for name in shared}
+    metrics = {"steps": steps, "examples": examples, "loss": loss, "seconds": time.perf_counter() - start}
+    return ClientUpdate(client.client_id, delta, len(client.train), metrics)
+
+
+def fit(model: Model, start: Params, examples: Examples, batches: Iterator[np.ndarray], config: RunConfig,
+        adjust: Tensor | None = None, tick: Callable[[], None] = lambda: None) -> tuple[int, int, float]:  # fmt: skip
+    """Train the model in place from `start` on each batch of rows; (steps, examples seen, mean loss)."""
+    model.load_params(start)
+    optimizer = make_optimizer(model, config)
+    adjust = None if adjust is None else adjust.to(model.device)
+    labels = torch.from_numpy(examples.labels).to(model.device)
+    steps = seen = 0
+    total = torch.zeros((), device=model.device)
+    for rows in batches:
+        tick()
+        logits = model.forward(*model.batch(examples, rows))
+        loss = torch.nn.functional.cross_entropy(logits if adjust is None else logits + adjust, labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.trainable.values(), config.clip_norm)
+        optimizer.step()
+        steps, seen, total = steps + 1, seen + len(rows), total + loss.detach() * len(rows)
+    return steps, seen, total.item() / max(seen, 1)
+
+
+def make_optimizer(model: Model, config: RunConfig) -> torch.optim.AdamW:
+    """AdamW with one rate for the head and one for everything else; a fresh one each round, so clients keep no state."""
+    head = [p for n, p in model.trainable.items() if n.startswith("head.")]
+    body = [p for n, p in model.trainable.items() if not n.startswith("head.")]
+    groups = [{"params": head, "lr": config.head_lr}, {"params": body, "lr": model.tuner.default_lr if config.lr is None else config.lr}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=0.0)
+
+
+def epoch(examples: Examples, size: int, rng: np.random.Generator, bucket: int = 8) -> Iterator[np.ndarray]:
+    """Every row once, in batches of `size` texts of similar length.
+
+    Rows are shuffled, sorted by length within buckets of `bucket` batches, and the batches shuffled again: random
+    enough to learn from, and little padding.
+    """
+    order = rng.permutation(len(examples))
+    lengths = np.array([len(t) for t in examples.tokens])
+    batches = []
+    for start in range(0, len(order), size * bucket):
+        rows = order[start : start + size * bucket]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += [rows[i : i + size] for i in range(0, len(rows), size)]
+    for i in rng.permutation(len(batches)):
+        yield batches[i]
+
+
+def log_adjustment(labels: np.ndarray, prior: Tensor | None, smoothing: float = 0.5) -> Tensor:
+    """log(p_client(y) / p_all(y)), shape (labels,): added to the logits while training, left out when predicting.
+
+    The client's model then need not push down labels it happens not to have (logit adjustment: Menon et al., 2021;
+    label-skewed federated learning: Zhang et al., 2022). smoothing: examples added per label in proportion to the prior.
+    """
+    if prior is None:
+        raise AssertionError("the calibrated loss needs the label shares of all clients")
+    counts = torch.bincount(torch.from_numpy(labels), minlength=len(prior)).float()
+    local = (counts + smoothing * len(prior) * prior) / (counts.sum() + smoothing * len(prior))
+    return torch.log(local / prior.clamp_min(1e-6)).clamp_min(-12.0)
+
+
+def client_rng(seed: int, round_number: int, client_id: str) -> np.random.Generator:
+    """A generator of the client's own, the same however many others take part."""
+    return np.random.default_rng([seed, round_number, zlib.crc32(client_id.encode())])

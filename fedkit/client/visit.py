@@ -1,0 +1,42 @@
+"""A round seen from the clients: download, train, upload; what cannot be right is rejected and the round goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+from fedkit.client.train import ClientUpdate, Tick, train
+from fedkit.config import RunConfig
+from fedkit.data.corpus import ClientData
+from fedkit.model.classifier import Model, Params
+from fedkit.record import ClientRecord
+from fedkit.wire.payload import Payload, PayloadError, decode, encode
+
+
+def visit(model: Model, clients: Sequence[ClientData], download: Payload, template: Params, config: RunConfig,
+          round_number: int, prior: Tensor | None, records: list[ClientRecord], tick: Tick) -> Iterator[ClientUpdate]:  # fmt: skip
+    """Yield each client's update as the server received it, one in memory at a time; append a record for each."""
+    for client in clients:
+        shared, _ = decode(download, template)
+        update = train(model, shared, client, config, round_number, prior, tick)
+        upload = encode(update.delta, {"client": update.client_id, "examples": update.num_examples})
+        received, reason = receive(upload, template)
+        records.append(ClientRecord(
+            client.client_id, "ok" if received else "rejected", reason, int(update.metrics["examples"]),
+            int(update.metrics["steps"]), update.metrics["seconds"], upload.nbytes, download.nbytes,
+        ))  # fmt: skip
+        if received:
+            yield received
+
+
+def receive(upload: Payload, template: Params) -> tuple[ClientUpdate | None, str]:
+    """The update in an upload, or None and the reason it was rejected."""
+    try:
+        delta, notes = decode(upload, template)
+        name, examples = notes.get("client"), notes.get("examples")
+        if not isinstance(name, str) or not isinstance(examples, int) or not 0 < examples < 10**9:
+            raise PayloadError(f"impossible notes: client {name!r}, examples {examples!r}")
+        return ClientUpdate(name, delta, examples), ""
+    except PayloadError as error:
+        return None, str(error)

@@ -1,0 +1,71 @@
+"""Every setting of a run, in one flat place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from fedkit.errors import FedkitError
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run, described completely: the same config, seed and machine give the same numbers."""
+
+    # data
+    data: str = "service_desk"  # bundled name, hub shortcut, file, or folder with train/test files
+    text: str | None = None  # text column; None: guessed, and the guess is said
+    label: str | None = None  # label column; None: guessed, and the guess is said
+    client: str | None = None  # client column; None: guessed if the partition needs one
+    encoding: str | None = None  # of text files; None: utf-8-sig, then cp932
+    # who has what
+    clients: int = 6  # number of sites (a column partition takes its own number)
+    examples_per_client: int | None = None  # training examples per site; None: all there are
+    partition: str = "auto"  # auto | iid | dirichlet:A | quantity:A | column:COL
+    # model
+    model: str = "minilm"  # known name, local folder, or hub id
+    tune: str = "lora:r=8,alpha=16"  # lora[:r=,alpha=,targets=a|b] | head | full
+    head_start: str = "class-means"  # zero | class-means
+    max_tokens: int = 64  # longer texts are cut
+    # training at a site
+    rounds: int = 5
+    clients_per_round: float | None = None  # count (>= 1) or fraction (< 1); None: everyone
+    local_epochs: int = 1  # passes over a site's own data per round
+    batch_size: int = 16
+    lr: float | None = None  # AdamW, everything but the head; None: the tuner's own
+    head_lr: float = 1e-2  # AdamW, the head
+    clip_norm: float = 1.0  # gradient norm is clipped to this
+    loss: str = "calibrated"  # calibrated (logits adjusted by local label counts) | plain
+    # server
+    strategy: str = "fedavg"
+    # the world (changes seconds only, never learning)
+    link: str = "10mbps/40ms"  # per-site link: DOWN[:UP]/LATENCY or a profile name
+    devices: str = "as-measured"  # device profile: how much slower a site is than this machine
+    # this machine
+    device: str = "auto"  # auto | cpu | cuda | mps
+    dtype: str = "auto"  # auto (probed once) | float32 | bfloat16
+    engine: str = "auto"  # auto | plain
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunConfig:
+        """The config in `values`; unknown keys are refused, since a typo would otherwise be silent."""
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise FedkitError(f"unknown setting {unknown[0]!r}; known settings: {', '.join(sorted(known))}")
+        return cls(**values)
+
+
+def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
+    """Split 'name:key=value,key=value' (the form of --tune and later flags) into name and options."""
+    name, _, rest = spec.partition(":")
+    options: dict[str, str] = {}
+    for item in filter(None, rest.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals or not value:
+            raise FedkitError(f"{spec!r}: expected key=value after {name!r}, got {item!r}; example: lora:r=8,alpha=16")
+        options[key.strip()] = value.strip()
+    return name.strip(), options

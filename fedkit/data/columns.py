@@ -1,0 +1,111 @@
+"""Which column is the text, which the label, which the client: named, or guessed and said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fedkit.data.grid import clean_name
+from fedkit.data.say import listing, quote
+from fedkit.errors import FedkitError
+
+# In the order in which they are looked for; compared without regard to case.
+TEXT_NAMES = (
+    "text", "sentence", "message", "report", "description", "body", "content", "utterance", "query", "question",
+    "comment", "review", "document", "本文", "内容", "文章", "テキスト", "質問", "問い合わせ", "問合せ",
+)  # fmt: skip
+LABEL_NAMES = (
+    "label_text", "label_name", "label", "labels", "category", "intent", "class", "target", "topic",
+    "分類", "区分", "カテゴリ", "カテゴリー", "ラベル", "種別",
+)  # fmt: skip
+CLIENT_NAMES = (
+    "client", "client_id", "company", "site", "branch", "store", "office", "organization",
+    "会社", "会社名", "企業", "支店", "拠点", "店舗", "事業所", "部署",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns in use; client is None when the data does not say whose a row is."""
+
+    text: str
+    label: str
+    client: str | None = None
+
+
+def choose_columns(
+    frame: pd.DataFrame, text: str | None = None, label: str | None = None, client: str | None = None
+) -> tuple[Columns, list[str]]:
+    """The columns named by --text, --label and --client, the others guessed; and every guess in a sentence.
+
+    A text is guessed by name, else by the longest mean length; a label by name, else by the fewest
+    different values (two or more); a client by name only, since no other sign is safe.
+    Raises FedkitError for a column that is not there, one column in two roles, and when nothing fits.
+    """
+    given = {role: _named(frame, name, role) for role, name in zip(("text", "label", "client"), (text, label, client))}
+    taken = [name for name in given.values() if name]
+    chosen_label = given["label"] or _by_name(frame, LABEL_NAMES, taken)
+    chosen_text = given["text"] or _text(frame, [*taken, chosen_label])
+    chosen_label = chosen_label or _label(frame, [*taken, chosen_text])
+    chosen_client = given["client"] or _client(frame, [chosen_text, chosen_label])
+    chosen = Columns(*_filled(frame, chosen_text, chosen_label), chosen_client)
+    if chosen.text in (chosen.label, chosen.client):
+        raise FedkitError(f"column {quote(chosen.text)} cannot be the text and a label or client too; {_have(frame)}")
+    said = [_guess(role, getattr(chosen, role)) for role, name in given.items() if not name and getattr(chosen, role)]
+    return chosen, said
+
+
+def _named(frame: pd.DataFrame, name: str | None, role: str) -> str | None:
+    if name is None or clean_name(name) in frame.columns:
+        return name and clean_name(name)
+    raise FedkitError(f"no column {quote(name)} for --{role}; {_have(frame)}")
+
+
+def _by_name(frame: pd.DataFrame, names: Iterable[str], taken: Iterable[str | None]) -> str | None:
+    free = {c.casefold(): c for c in frame.columns if c not in taken}
+    return next((free[name] for name in names if name in free), None)
+
+
+def _text(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
+    if found := _by_name(frame, TEXT_NAMES, taken):
+        return found
+    avoid = {*LABEL_NAMES, *CLIENT_NAMES}
+    head = frame.head(1_000)
+    lengths = {c: head[c].map(_length).mean() for c in frame.columns if c not in taken and c.casefold() not in avoid}
+    best = max(lengths, key=lengths.__getitem__, default=None)
+    return best if best is not None and lengths[best] > 0 else None
+
+
+def _length(cell: object) -> int:
+    return len(cell) if isinstance(cell, str) else 0
+
+
+def _label(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
+    """The column with the fewest different values, at least two and at most one for every two rows."""
+    free = [c for c in frame.columns if c not in taken and c.casefold() not in CLIENT_NAMES]
+    values = {c: len(set(map(str, frame[c]))) for c in free}
+    fit = {c: n for c, n in values.items() if 2 <= n <= len(frame) / 2}
+    return min(fit, key=fit.__getitem__, default=None)
+
+
+def _client(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
+    """A column with a client's name whose values repeat; one value only would make one client."""
+    found = _by_name(frame, CLIENT_NAMES, taken)
+    return found if found and 2 <= len(set(map(str, frame[found]))) <= len(frame) / 2 else None
+
+
+def _filled(frame: pd.DataFrame, text: str | None, label: str | None) -> tuple[str, str]:
+    for role, name in (("text", text), ("label", label)):
+        if name is None:
+            raise FedkitError(f"no column looks like a {role}; name it with --{role}; {_have(frame)}")
+    return text, label
+
+
+def _have(frame: pd.DataFrame) -> str:
+    return f"columns: {listing(frame.columns)}"
+
+
+def _guess(role: str, name: str) -> str:
+    return f"{role} column: guessed {quote(name)} (name --{role} to choose)"

@@ -1,0 +1,157 @@
+"""From a name, a file or a folder to a corpus, with everything that was guessed, cut or dropped said."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from fedkit.data.checks import Notes, drop_useless, refuse_few, refuse_free_text, tidy
+from fedkit.data.columns import Columns, choose_columns
+from fedkit.data.corpus import Corpus
+from fedkit.data.hub import HUB, hub_set, read_hub
+from fedkit.data.say import one_line, quote
+from fedkit.data.splits import (
+    as_examples,
+    check_seed,
+    keep_apart,
+    known_labels,
+    label_names,
+    say_doubts,
+    split_off_test,
+)
+from fedkit.data.tables import USES_ENCODING, find_tables, read_bytes, read_table
+from fedkit.errors import FedkitError
+
+BUNDLED_FOLDER = Path(__file__).resolve().parents[2] / "data"
+BUNDLED = {
+    "service_desk": ("service_desk", Columns("text", "label", "company")),
+    "demo": ("service_desk", Columns("text", "label", "company")),
+}
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What was read, before cleaning. sha256 is None when it has to be taken from the cleaned rows."""
+
+    name: str
+    source: str
+    splits: dict[str, pd.DataFrame]
+    sha256: str | None
+    columns: tuple[str | None, str | None, str | None] = (None, None, None)  # known text, label, client
+
+
+def load_corpus(
+    source: str = "service_desk", text: str | None = None, label: str | None = None, client: str | None = None,
+    encoding: str | None = None, sheet: str | None = None, seed: int = 0,
+) -> Corpus:  # fmt: skip
+    """Read a data set, clean it, and say in `notes` what was guessed, changed and dropped.
+
+    source: a bundled set (service_desk, alias demo); a hub set (banking77, clinc150, ag_news, 20newsgroups,
+    hub:owner/name[:config]); a .csv .tsv .xlsx .parquet .jsonl file, split 80/20 by `seed`; or a folder
+    with train.* and test.* and maybe validation.*. Names win over files: write ./banking77 for a folder.
+    text, label, client: column names; None: guessed (a client column may then be absent).
+    encoding: of text files; None: strict utf-8-sig, then strict cp932. sheet: of .xlsx; None: first visible.
+    sha256 is that of the bytes of the files in order of their names (`cat test.csv train.csv | sha256sum`);
+    for hub sets, of the normalised rows. Raises FedkitError for anything that cannot be used.
+    """
+    notes: Notes = []
+    check_seed(seed)
+    raw = _read(str(source), encoding, sheet, notes)
+    known = [own if given is None else given for given, own in zip((text, label, client), raw.columns)]
+    columns, guesses = choose_columns(raw.splits["train"], *known)
+    tables = {split: tidy(frame, _present(columns, frame, split), split, notes) for split, frame in raw.splits.items()}
+    sha256 = raw.sha256 or sha256_of_rows(tables)
+    splits = _clean(tables, columns, seed, notes)
+    labels = label_names(splits["train"])
+    examples = {split: as_examples(frame, labels) for split, frame in splits.items()}
+    return Corpus(raw.name, labels, examples["train"], examples["test"], examples.get("validation"),
+                  raw.source, sha256, (*guesses, *notes))  # fmt: skip
+
+
+def _present(columns: Columns, frame: pd.DataFrame, split: str) -> Columns:
+    """The columns to read from a split: held-out rows need no client."""
+    return replace(columns, client=None) if split != "train" and columns.client not in frame.columns else columns
+
+
+def _clean(tables: dict[str, pd.DataFrame], columns: Columns, seed: int, notes: Notes) -> dict[str, pd.DataFrame]:
+    splits = {split: drop_useless(frame, split, notes) for split, frame in tables.items()}
+    refuse_few(splits["train"], columns)
+    refuse_free_text(splits["train"], columns)
+    if "test" not in splits:
+        splits |= split_off_test(splits["train"], seed, notes)
+    splits = keep_apart(splits, notes)
+    refuse_few(splits["train"], columns)
+    splits = known_labels(splits, notes)
+    say_doubts(splits["train"], notes)
+    return splits
+
+
+def _read(source: str, encoding: str | None, sheet: str | None, notes: Notes) -> Raw:
+    wanted = hub_set(source)
+    if source in BUNDLED or wanted:
+        _refuse_unused(source, set(), encoding, sheet)
+    if source in BUNDLED:
+        return _read_bundled(*BUNDLED[source], notes)
+    if wanted:
+        name = source if source in HUB else wanted.path
+        return Raw(name, wanted.name, read_hub(wanted), None, (wanted.text, wanted.label, None))
+    path = _path(source)
+    if not source.strip() or (not path.exists() and not path.suffix and len(path.parts) < 2):
+        raise FedkitError(
+            f"unknown data set {quote(source)}; bundled: {', '.join(BUNDLED)}; on the hub: {', '.join(HUB)}, "
+            "hub:owner/name; or give a file, or a folder with train.csv and test.csv"
+        )
+    return _read_path(path, encoding, sheet, notes)
+
+
+def _path(source: str) -> Path:
+    try:
+        path = Path(source).expanduser()
+        path.exists()
+        return path
+    except (OSError, RuntimeError, ValueError) as error:  # too long, or no such home
+        raise FedkitError(f"no data set, file or folder {quote(source)} ({one_line(error)[:60]})") from None
+
+
+def _read_bundled(name: str, columns: Columns, notes: Notes) -> Raw:
+    folder = BUNDLED_FOLDER / name
+    if not folder.is_dir():
+        raise FedkitError(
+            f"the bundled set {quote(name)} is not in {quote(folder.parent)}; run from a full clone of fedkit"
+        )
+    raw = _read_path(folder, None, None, notes)
+    return Raw(name, name, raw.splits, raw.sha256, (columns.text, columns.label, columns.client))
+
+
+def _read_path(path: Path, encoding: str | None, sheet: str | None, notes: Notes) -> Raw:
+    files = find_tables(path)
+    _refuse_unused(str(path), {file.suffix.lower() for file in files.values()}, encoding, sheet)
+    digest, splits = hashlib.sha256(), {}
+    for split, file in sorted(files.items(), key=lambda item: item[1].name):
+        data = read_bytes(file)
+        digest.update(data)
+        splits[split], said = read_table(data, file, encoding, sheet)
+        notes += said
+    name = path.stem if path.is_file() else path.resolve().name
+    return Raw(name, str(path), splits, digest.hexdigest())
+
+
+def _refuse_unused(source: str, suffixes: set[str], encoding: str | None, sheet: str | None) -> None:
+    """Raise FedkitError for an encoding or a sheet that nothing would be read with."""
+    if encoding is not None and not suffixes & USES_ENCODING:
+        raise FedkitError(f"--encoding {quote(encoding)} is for text files, and {quote(source)} has none; leave it out")
+    if sheet is not None and ".xlsx" not in suffixes:
+        raise FedkitError(f"sheet {quote(sheet)} is for .xlsx files, and {quote(source)} has none; leave it out")
+
+
+def sha256_of_rows(tables: dict[str, pd.DataFrame]) -> str:
+    """sha256 over the normalised rows: cells end with U+001F, rows with U+001E, splits with U+001D, in UTF-8."""
+    digest = hashlib.sha256()
+    for split in sorted(tables):
+        for row in tables[split].itertuples(index=False):
+            digest.update(("\x1f".join(row) + "\x1f\x1e").encode())
+        digest.update(b"\x1d")
+    return digest.hexdigest()

@@ -1,0 +1,99 @@
+"""CSV, TSV and JSON Lines to a table of cells."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+
+import pandas as pd
+
+from fedkit.data.encoding import decode
+from fedkit.data.grid import MAX_ROWS, header, table
+from fedkit.data.say import one_line, quote
+from fedkit.errors import FedkitError
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+def read_delimited(data: bytes, name: str, encoding: str | None) -> tuple[pd.DataFrame, list[str]]:
+    """A CSV or TSV file as a table of strings ("NA" and "None" stay what they are), and what to say.
+
+    The delimiter is sniffed, and said when the suffix promised another one.
+    Raises FedkitError that names the line where a row has too few or too many cells.
+    """
+    text, notes = decode(data, name, encoding)
+    expected = "\t" if name.lower().endswith(".tsv") else ","
+    delimiter = sniff(text, expected)
+    if delimiter != expected:
+        notes.append(f"{quote(name)} separates its cells by {DELIMITERS[delimiter]}, not {DELIMITERS[expected]}")
+    return _delimited(text, name, delimiter), notes
+
+
+def sniff(text: str, expected: str) -> str:
+    """The delimiter that cuts the first rows into equally many cells, two or more; else `expected` wins."""
+
+    def fit(delimiter: str) -> tuple[bool, int, bool]:
+        rows = csv.reader(io.StringIO(text[:65_536], newline=""), delimiter=delimiter)
+        try:
+            widths = [len(row) for row in itertools.islice(rows, 50) if row]
+        except csv.Error:
+            return False, 0, delimiter == expected
+        if len(text) > 65_536 and len(widths) > 1:
+            widths.pop()  # the last row may be cut
+        width = max(widths[:1], default=0)
+        return width > 1 and len(set(widths)) == 1, width, delimiter == expected
+
+    return max(DELIMITERS, key=fit)
+
+
+def _delimited(text: str, name: str, delimiter: str) -> pd.DataFrame:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        filled = (row for row in reader if row)
+        names = header(next(filled, []), name)
+        rows = [_whole(row, names, name, reader.line_num) for row in itertools.islice(filled, MAX_ROWS + 1)]
+    except csv.Error as error:
+        raise FedkitError(
+            f"{quote(name)}, line {reader.line_num}: {one_line(error)}; look for a quote that is not closed "
+            'or not doubled (a cell that holds quotes reads "so ""called""")'
+        ) from None
+    return table(rows, names, name)
+
+
+def _whole(row: list[str], names: list[str], name: str, line: int) -> list[str]:
+    if len(row) != len(names):
+        raise FedkitError(
+            f"{quote(name)}, line {line}: {len(row)} cells where the header has {len(names)}; "
+            "put quotes around a cell that holds the delimiter, or mend the line"
+        )
+    return row
+
+
+def read_jsonl(data: bytes, name: str, encoding: str | None) -> tuple[pd.DataFrame, list[str]]:
+    """JSON Lines, one object per line, as a table; a key that a line lacks is a missing cell.
+
+    Raises FedkitError that names the line which is not a JSON object.
+    """
+    text, notes = decode(data, name, encoding)
+    if text.lstrip().startswith("["):
+        raise FedkitError(f"{quote(name)} holds one JSON array; write one object per line instead (JSON Lines)")
+    lines = ((i, line) for i, line in enumerate(text.split("\n"), start=1) if line.strip())
+    rows = [_object(line, name, i) for i, line in itertools.islice(lines, MAX_ROWS + 1)]
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    names = header(keys, name)
+    return table([[row.get(key) for key in keys] for row in rows], names, name), notes
+
+
+def _object(line: str, name: str, number: int) -> dict:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise FedkitError(
+            f"{quote(name)}, line {number}: not JSON ({one_line(error)}); write one object per line, "
+            'such as {"text": "...", "label": "..."}'
+        ) from None
+    if not isinstance(row, dict):
+        raise FedkitError(f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is needed")
+    return row

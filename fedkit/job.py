@@ -1,0 +1,124 @@
+"""Everything a run and its baselines share: the data dealt out, the model in memory, the checks made before either."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from fedkit.config import RunConfig
+from fedkit.data.corpus import ClientData, Corpus, Examples, concatenate
+from fedkit.data.load import load_corpus
+from fedkit.data.partition import client_column, deal, left_out
+from fedkit.errors import FedkitError
+from fedkit.model.classifier import Model
+from fedkit.network import parse_device, parse_link
+from fedkit.server.sampling import cohort_size
+from fedkit.server.start import check_start
+from fedkit.server.strategy import make_strategy
+
+ENGINES = ("auto", "plain")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A config made real. clients and test hold token ids."""
+
+    config: RunConfig
+    corpus: Corpus
+    clients: list[ClientData]
+    test: Examples
+    model: Model
+    notes: tuple[str, ...]
+
+    def pooled(self) -> ClientData:
+        """All clients' examples in one place: what federation is compared with."""
+        return ClientData("pooled", concatenate([c.train for c in self.clients]),
+                          concatenate([c.validation for c in self.clients]))  # fmt: skip
+
+
+def check_config(config: RunConfig) -> None:
+    """Refuse what can be refused before any data is read. Raises FedkitError."""
+    from fedkit.model.tune import make_tuner
+
+    least = {"clients": 1, "rounds": 1, "local_epochs": 1, "batch_size": 1, "max_tokens": 4}
+    for name, minimum in least.items():
+        if getattr(config, name) < minimum:
+            flag = name.replace("_", "-")
+            raise FedkitError(f"{flag} {getattr(config, name)} given; it must be a whole number of at least {minimum}")
+    for name in ("lr", "head_lr", "clip_norm"):
+        value = getattr(config, name)
+        if value is not None and not (0 < value <= 100 and math.isfinite(value)):
+            raise FedkitError(f"{name.replace('_', '-')} {value:g} given; it must be above 0 and at most 100, for example 0.001")
+    if config.engine not in ENGINES:
+        raise FedkitError(f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}")
+    make_tuner(config.tune), make_strategy(config.strategy), parse_link(config.link), parse_device(config.devices)
+    check_start(config)
+
+
+def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
+    """Check the config, read and deal the data, load the model. Raises FedkitError; nothing is written."""
+    check_config(config)
+    column = client_column(config.partition, config.client)
+    corpus = corpus or load_corpus(config.data, config.text, config.label, column, config.encoding, seed=config.seed)
+    dealt = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
+    cohort_size(len(dealt), config.clients_per_round)
+    from fedkit.model.load import load_model
+
+    model = load_model(config, corpus.labels)
+    limit = getattr(model.module.encoder.config, "max_position_embeddings", config.max_tokens)
+    if config.max_tokens > limit:
+        raise FedkitError(f"max-tokens {config.max_tokens} given; {config.model} reads at most {limit}")
+    clients = [ClientData(c.client_id, _read(model, c.train, config), _read(model, c.validation, config)) for c in dealt]
+    notes = (*corpus.notes, *(f"client {name!r} left out: only {n} training examples" for name, n in left_out(corpus, dealt).items()))
+    return Job(config, corpus, clients, _read(model, corpus.test, config), model, notes)
+
+
+def _read(model: Model, examples: Examples, config: RunConfig) -> Examples:
+    return model.tokenize(examples, config.max_tokens)
+
+
+def describe_data(job: Job) -> dict[str, Any]:
+    """The record's `data` block."""
+    names = job.corpus.labels
+    clients = [
+        {"id": c.client_id, "train": len(c.train), "labels": {names[i]: int(n) for i, n in _counts(c)}} for c in job.clients
+    ]
+    return {
+        "name": job.corpus.name, "source": job.corpus.source, "sha256": job.corpus.sha256, "labels": list(names),
+        "train": sum(len(c.train) for c in job.clients), "validation": sum(len(c.validation) for c in job.clients),
+        "test": len(job.test), "clients": clients, "notes": list(job.notes),
+    }  # fmt: skip
+
+
+def _counts(client: ClientData):
+    import numpy as np
+
+    return zip(*np.unique(client.train.labels, return_counts=True))
+
+
+def describe_model(model: Model) -> dict[str, Any]:
+    """The record's `model` block. base_bytes is what each site downloads once, not counted in the traffic of a run."""
+    base = sum(p.numel() for n, p in model.module.named_parameters() if not n.startswith("head.") and "lora_" not in n)
+    return {
+        "name": model.source.name, "source": model.source.kind, "sha256": model.source.sha256,
+        "parameters": base, "trainable": model.num_trainable(), "tune": model.tune, "base_bytes": 4 * base,
+    }  # fmt: skip
+
+
+def describe_environment(model: Model) -> dict[str, Any]:
+    """The record's `environment` block."""
+    import platform
+    from importlib.metadata import version
+
+    import torch
+
+    import fedkit
+    from fedkit.model.probe import processor
+
+    names = ("torch", "transformers", "peft", "safetensors", "numpy")
+    return {
+        "fedkit": fedkit.__version__, "python": platform.python_version(), **{n: version(n) for n in names},
+        "device": str(model.device), "dtype": str(model.dtype).removeprefix("torch."), "attention": model.attention,
+        "threads": torch.get_num_threads(), "processor": processor(), "system": platform.system(),
+    }  # fmt: skip

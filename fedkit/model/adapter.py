@@ -1,0 +1,58 @@
+"""A trained model on disk: the adapter in PEFT's own format, the head beside it, readable without fedkit."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from fedkit.errors import FedkitError
+from fedkit.model.classifier import Model, Params
+
+
+def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[str]) -> None:
+    """Write what was tuned into `folder`.
+
+    lora: adapter_config.json and adapter_model.safetensors, as `PeftModel.from_pretrained(encoder, folder)` reads them.
+    full: encoder.safetensors, the tuned encoder's weights. Always: head.safetensors (weight (labels, d), bias
+    (labels,)) and labels.json. Sentence vector = normalised mean of the last hidden states over real tokens.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    head = {n.removeprefix("head."): t for n, t in params.items() if n.startswith("head.")}
+    body = {n: t.contiguous() for n, t in params.items() if not n.startswith("head.")}
+    _write(folder / "head.safetensors", head)
+    (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    config = getattr(model.module.encoder, "peft_config", {}).get("default")
+    if config is not None:
+        config.base_model_name_or_path, config.inference_mode = model.source.name, True
+        config.save_pretrained(str(folder))
+        _write(folder / "adapter_model.safetensors", body)
+    elif body:
+        _write(folder / "encoder.safetensors", body)
+
+
+def load_adapter(folder: str | Path, model: Model) -> Params:
+    """The parameters in `folder`, checked against `model`. Raises FedkitError when they do not fit."""
+    from fedkit.wire.payload import PayloadError, check
+
+    folder = Path(folder)
+    try:
+        params = {f"head.{n}": t for n, t in load_file(folder / "head.safetensors").items()}
+        for name in ("adapter_model.safetensors", "encoder.safetensors"):
+            if (folder / name).is_file():
+                params |= load_file(folder / name)
+        check(params, model.params())
+    except (OSError, SafetensorError, PayloadError) as error:
+        raise FedkitError(f"no adapter for this model in {folder} ({str(error)[:100]}); give a finished run's folder") from None
+    return params
+
+
+def _write(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    save_file({n: t.contiguous() for n, t in tensors.items()}, temporary, metadata={"format": "pt"})
+    os.replace(temporary, path)

@@ -1,0 +1,118 @@
+"""The model that is trained: a base encoder, mean pooling, normalisation, and a linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedkit.data.corpus import Examples
+from fedkit.model.base import Source
+from fedkit.model.tune import Tuner
+
+Params = dict[str, Tensor]  # trainable tensors only, under PEFT's names, the head as head.weight and head.bias
+
+
+class TextClassifier(nn.Module):
+    """logits = head(normalise(mean over tokens of encoder(text))).
+
+    encoder: a transformers encoder, perhaps wrapped by PEFT; its own pooler is not used.
+    """
+
+    def __init__(self, encoder: nn.Module, hidden: int, num_labels: int):
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(hidden, num_labels)
+
+    def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Unit-length sentence vectors, float32."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (batch, tokens, d)
+        mask = attention_mask.unsqueeze(-1)  # (batch, tokens, 1)
+        mean = (hidden.float() * mask).sum(1) / mask.sum(1)  # (batch, d)
+        return nn.functional.normalize(mean, dim=-1)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.head(self.features(input_ids, attention_mask))  # (batch, labels)
+
+
+class Model:
+    """One base model in memory, its tuned part, its tokenizer: every client trains in it, in turn.
+
+    labels: names, in the order of the logits. source: where the base came from.
+    """
+
+    def __init__(self, module: TextClassifier, tokenizer, tuner: Tuner, labels: tuple[str, ...], source: Source,
+                 device: torch.device, dtype: torch.dtype, attention: str, tune: str):  # fmt: skip
+        self.module, self.tokenizer, self.tuner = module.to(device), tokenizer, tuner
+        self.labels, self.source, self.tune = labels, source, tune
+        self.device, self.dtype, self.attention = device, dtype, attention
+        self.trainable = {_public(n): p for n, p in module.named_parameters() if p.requires_grad}
+        self.pad = tokenizer.pad_token_id or 0
+
+    def params(self) -> Params:
+        """A copy of the trainable tensors, float32 on the CPU."""
+        return {n: p.detach().float().cpu().clone() for n, p in self.trainable.items()}
+
+    def load_params(self, params: Params) -> None:
+        """Overwrite the trainable tensors in place."""
+        with torch.no_grad():
+            for name, parameter in self.trainable.items():
+                parameter.copy_(params[name])
+
+    def num_parameters(self) -> int:
+        return sum(p.numel() for p in self.module.parameters())
+
+    def num_trainable(self) -> int:
+        return sum(p.numel() for p in self.trainable.values())
+
+    def tokenize(self, examples: Examples, max_tokens: int) -> Examples:
+        """The examples with token ids, each text cut to `max_tokens`."""
+        if examples.tokens is not None or not len(examples):
+            return examples if examples.tokens is not None else examples.with_tokens(())
+        return examples.with_tokens(self.tokenizer(list(examples.texts), truncation=True, max_length=max_tokens)["input_ids"])
+
+    def batch(self, examples: Examples, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """(input_ids, attention_mask), both int64 of shape (len(rows), longest of these rows)."""
+        tokens = [examples.tokens[i] for i in rows]
+        longest = max(map(len, tokens))
+        ids = torch.tensor([[*t, *[self.pad] * (longest - len(t))] for t in tokens])
+        mask = torch.tensor([[1] * len(t) + [0] * (longest - len(t)) for t in tokens])
+        return ids.to(self.device), mask.to(self.device)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Logits (batch, labels), float32."""
+        with self._precision():
+            return self.module(ids, mask).float()
+
+    def features(self, examples: Examples) -> np.ndarray:
+        """Sentence vectors (n, d), float32, unit length."""
+        return self._map(self.module.features, examples, self.module.head.in_features)
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        """Logits (n, labels), float32."""
+        return self._map(self.module, examples, len(self.labels))
+
+    def _map(self, function, examples: Examples, width: int, size: int = 64) -> np.ndarray:
+        out = np.zeros((len(examples), width), np.float32)
+        with torch.inference_mode(), self._precision():
+            for rows in by_length(examples, size):
+                out[rows] = function(*self.batch(examples, rows)).float().cpu().numpy()
+        return out
+
+    def _precision(self):
+        mixed = self.dtype == torch.bfloat16 and not self.tuner.frozen_base
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
+
+
+def by_length(examples: Examples, size: int) -> Iterator[np.ndarray]:
+    """Row numbers in batches of `size`, shortest texts first, so that little is padding."""
+    order = np.argsort([len(t) for t in examples.tokens], kind="stable")
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def _public(name: str) -> str:
+    """PEFT's file name of a parameter: 'encoder.base_model...lora_A.default.weight' -> 'base_model...lora_A.weight'."""
+    return name.removeprefix("encoder.").replace(".default.", ".")

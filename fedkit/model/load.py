@@ -1,0 +1,68 @@
+"""Put a base model, a tuner and a head together on a device."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from fedkit.config import RunConfig
+from fedkit.errors import FedkitError
+from fedkit.model.base import find_model
+from fedkit.model.classifier import Model, TextClassifier
+from fedkit.model.probe import choose
+from fedkit.model.tune import make_tuner
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
+    """The base model that `config` names, with its tuner attached and a zero head.
+
+    Same config and seed, same starting weights. Raises FedkitError if the model, tuner or device cannot be had.
+    """
+    tuner, source, device = make_tuner(config.tune), find_model(config.model), pick_device(config.device)
+    encoder, tokenizer = _read(source.location, choose_attention := "eager")
+    dtype, attention = choose(encoder, device, config.dtype)
+    if attention != choose_attention:
+        encoder.set_attn_implementation(attention)
+    encoder.to(DTYPES[dtype] if tuner.frozen_base else torch.float32)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        encoder = tuner.attach(encoder)
+    module = TextClassifier(encoder, encoder.config.hidden_size, len(labels))
+    torch.nn.init.zeros_(module.head.weight)
+    torch.nn.init.zeros_(module.head.bias)
+    module.eval()  # no dropout: with few local steps it costs time and changes nothing that can be measured
+    return Model(module, tokenizer, tuner, labels, source, device, DTYPES[dtype], attention, config.tune)
+
+
+def _read(location: str, attention: str):
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging as hf_logging
+
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    logging.getLogger("peft").setLevel(logging.ERROR)
+    try:
+        encoder = AutoModel.from_pretrained(
+            location, attn_implementation=attention, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(location, local_files_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0][:120]
+        raise FedkitError(f"cannot read the model in {location}: {reason}; it needs config.json, tokenizer.json, model.safetensors") from None
+    if hasattr(encoder, "pooler"):
+        encoder.pooler = None  # the sentence vector is the mean over tokens; BERT's pooler is not trained
+    return encoder, tokenizer
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device for auto | cpu | cuda | mps. Raises FedkitError if it is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, found in there.items() if found))
+    if not there.get(name):
+        found = ", ".join(k for k, v in there.items() if v)
+        raise FedkitError(f"device {name!r} is not available here; choose auto or one of: {found} (simulated site hardware is --devices)")
+    return torch.device(name)

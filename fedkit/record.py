@@ -1,0 +1,150 @@
+"""The run record: what happened, written atomically after every round, read by everything else."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedkit.errors import FedkitError
+
+SCHEMA = "fedkit.run/1"
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    """One client in one round. status: ok | late | lost | rejected (then `reason` says why)."""
+
+    id: str
+    status: str = "ok"
+    reason: str = ""
+    examples: int = 0  # examples trained on, over all local epochs
+    steps: int = 0  # gradient steps
+    train_seconds: float = 0.0  # measured on the machine that ran
+    uplink_bytes: int = 0  # length of what was serialised
+    downlink_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round. Accuracies are on the held-out test set; validation_accuracy is what choices are made on."""
+
+    round: int
+    accuracy: float
+    loss: float
+    worst_client_accuracy: float
+    validation_accuracy: float | None = None
+    epsilon: float | None = None  # None: no differential privacy, so no promise
+    simulated_seconds: float | None = None  # modelled from link and device, not measured
+    seconds: float = 0.0  # measured wall time of the round, evaluation included
+    clients: tuple[ClientRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole run: `run.json`, the contract that plots, tables, sliders and briefs read.
+
+    method: federated | pooled-lora | local-lora | ... (see baselines.BASELINES).
+    start: the state before round 1 as a RoundRecord with round 0 (head start and its traffic), or None.
+    result is {} until the run has finished.
+    """
+
+    method: str
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    data: dict[str, Any]
+    model: dict[str, Any]
+    start: RoundRecord | None = None
+    rounds: tuple[RoundRecord, ...] = ()
+    result: dict[str, Any] = field(default_factory=dict)
+    schema: str = SCHEMA
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.result)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Run:
+        """Rebuild a run from parsed JSON. Raises FedkitError when it is not one of ours."""
+        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+            given = values.get("schema") if isinstance(values, dict) else type(values).__name__
+            raise FedkitError(f"not a fedkit run record: schema is {given!r}, expected {SCHEMA!r}")
+        try:
+            values = dict(values)
+            values["start"] = _round(values["start"]) if values.get("start") else None
+            values["rounds"] = tuple(_round(r) for r in values["rounds"])
+            return cls(**values)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise FedkitError(f"damaged run record ({error}); run again, or resume from a good copy") from None
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `run.json` into `folder` atomically and return its path."""
+        return write_json(Path(folder) / "run.json", self.to_dict())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Read `run.json` from a run folder, or the file itself. Nothing in it is executed."""
+        path = Path(folder)
+        path = path / "run.json" if path.is_dir() else path
+        try:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise FedkitError(f"no run record at {folder}; give a folder that `fedkit run --out` wrote") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+            raise FedkitError(f"cannot read {path}: {error}".splitlines()[0]) from None
+
+    @classmethod
+    def resume(cls, folder: str | Path, progress=None) -> Run:
+        """Go on with an interrupted run to its end; it ends with the numbers it would have had."""
+        from fedkit.runner import resume
+
+        return resume(folder, progress=progress)
+
+    def to_frame(self):
+        """One row per client and round as a pandas DataFrame."""
+        import pandas as pd
+
+        rows = []
+        for r in ((self.start,) if self.start else ()) + self.rounds:
+            shared = {k: v for k, v in asdict(r).items() if k != "clients"}
+            rows += [shared | {"client": c.id} | {k: v for k, v in asdict(c).items() if k != "id"} for c in r.clients]
+        return pd.DataFrame(rows)
+
+    def total(self, name: str, rounds: Iterable[RoundRecord] | None = None) -> float:
+        """Sum of a ClientRecord field over all clients and rounds, the start included."""
+        every = rounds if rounds is not None else ((self.start,) if self.start else ()) + self.rounds
+        return sum(getattr(c, name) for r in every for c in r.clients)
+
+
+def _round(values: dict[str, Any]) -> RoundRecord:
+    return RoundRecord(**{**values, "clients": tuple(ClientRecord(**c) for c in values["clients"])})
+
+
+def write_json(path: Path, values: Any) -> Path:
+    """Write JSON beside its target, flush it to disk, then rename: never a half-written file."""
+    text = json.dumps(_finite(values), indent=1, ensure_ascii=False, allow_nan=False)
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    return path
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN or infinity: they become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return value

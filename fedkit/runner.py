@@ -1,0 +1,140 @@
+"""A whole run from config to record: start, rounds, evaluation, a safe file after every round, resume."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedkit.config import RunConfig
+from fedkit.data.corpus import Corpus, concatenate
+from fedkit.errors import FedkitError
+from fedkit.evaluate import score, wilson
+from fedkit.federation import Round, federate
+from fedkit.job import Job, describe_data, describe_environment, describe_model, prepare
+from fedkit.memory import peak_rss_bytes, reset_peak
+from fedkit.model.classifier import Params
+from fedkit.network import parse_device, parse_link, round_seconds
+from fedkit.progress import Listener, Meter
+from fedkit.record import ClientRecord, RoundRecord, Run
+from fedkit.server.sampling import sample_clients
+from fedkit.server.start import start
+from fedkit.store import Store
+
+
+def run(config: RunConfig, out: str | Path | None = None, resume: bool = False, corpus: Corpus | None = None,
+        progress: Listener | None = None, cancel: threading.Event | None = None, job: Job | None = None) -> Run:  # fmt: skip
+    """Run `config` to its end and return its record.
+
+    out: folder for run.json and the adapter; None keeps everything in memory. resume: go on where `out` stopped.
+    progress: called a few times a second. cancel: set it to stop between two steps; finished rounds are kept.
+    Raises FedkitError for anything the user can mend, Cancelled when stopped.
+    """
+    record = None
+    for record in rounds(config, out, resume, corpus, progress, cancel, job):
+        pass
+    return record
+
+
+def rounds(config: RunConfig, out: str | Path | None = None, resume: bool = False, corpus: Corpus | None = None,
+           progress: Listener | None = None, cancel: threading.Event | None = None, job: Job | None = None) -> Iterator[Run]:  # fmt: skip
+    """Like `run`, yielding the record after the start and after each round; the last one is finished."""
+    store = Store(out)
+    before = store.begin(config, resume)
+    if before is not None and before.finished:
+        yield before
+        return
+    reset_peak()
+    job = job or prepare(_as_recorded(config, before), corpus)
+    store.make()
+    meter = Meter("federated", total_steps(job), config.rounds, progress, cancel)
+    if before is None:
+        shared, prior, record = begin(job)
+        state = None
+        store.save(record, job.model, shared, {"prior": prior})
+    else:
+        record, (shared, state, prior) = before, store.read(before, job.model.params())
+        if record.data["sha256"] != job.corpus.sha256:
+            raise FedkitError(f"cannot resume {out}: the data has changed since (sha256 differs); choose another --out")
+    yield record
+    meter.steps = meter.skipped = sum(c.steps for r in record.rounds for c in r.clients)
+    began = time.perf_counter()
+    for done in federate(job.model, job.clients, shared, config, prior, len(record.rounds) + 1, state, meter.tick):
+        record = extend(record, job, done, time.perf_counter() - began)
+        meter.accuracy, meter.nbytes = record.rounds[-1].accuracy, int(record.total("uplink_bytes") + record.total("downlink_bytes"))
+        meter.tell(done.number)
+        store.save(record, job.model, done.shared, {"prior": prior}, done.state)
+        began = time.perf_counter()
+        yield record
+
+
+def resume(folder: str | Path, progress: Listener | None = None) -> Run:
+    """Go on with the run in `folder` to its end."""
+    return run(RunConfig.from_dict(Run.load(folder).config), folder, resume=True, progress=progress)
+
+
+def begin(job: Job) -> tuple[Params, Any, Run]:
+    """Head start and first record: (shared parameters, label shares or None, record with no rounds)."""
+    began = time.perf_counter()
+    shared, prior, exchanged = start(job.model, job.clients, job.config)
+    first = measure(job, shared, 0, exchanged, began)
+    return shared, prior, Run("federated", job.config.to_dict(), describe_environment(job.model), describe_data(job),
+                              describe_model(job.model), first)  # fmt: skip
+
+
+def extend(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
+    """The record with one more round, and with its result if that was the last."""
+    began = time.perf_counter() - train_seconds
+    latest = measure(job, done.shared, done.number, done.clients, began)
+    fields = {**vars(record), "rounds": (*record.rounds, latest)}
+    record = Run(**fields)
+    return Run(**{**fields, "result": conclude(record, job)}) if done.number == job.config.rounds else record
+
+
+def measure(job: Job, shared: Params, number: int, clients: tuple[ClientRecord, ...], began: float) -> RoundRecord:
+    """Evaluate shared parameters on the test set, and on the clients' validation data, into a RoundRecord."""
+    job.model.load_params(shared)
+    result = score(job.model.predict(job.test), job.test, job.clients)
+    held = concatenate([c.validation for c in job.clients])
+    seen = score(job.model.predict(held), held, job.clients).accuracy if len(held) else None
+    simulated = round_seconds(clients, parse_link(job.config.link), parse_device(job.config.devices))
+    return RoundRecord(number, result.accuracy, result.loss, result.worst_client_accuracy, seen,
+                       simulated_seconds=simulated, seconds=time.perf_counter() - began, clients=clients)  # fmt: skip
+
+
+def conclude(record: Run, job: Job) -> dict[str, Any]:
+    """The record's `result` block, from the last round; nothing is picked by looking at the test set."""
+    last = record.rounds[-1]
+    logits = job.model.predict(job.test)  # the model still holds the last round's parameters
+    final = score(logits, job.test, job.clients)
+    return {
+        "accuracy": last.accuracy, "accuracy_ci95": list(wilson(int(final.correct.sum()), len(job.test))),
+        "accuracy_ci95_over": "test examples", "macro_f1": final.macro_f1,
+        "worst_client_accuracy": last.worst_client_accuracy,
+        "uplink_bytes": int(record.total("uplink_bytes")), "downlink_bytes": int(record.total("downlink_bytes")),
+        "train_seconds": record.total("train_seconds"), "steps": int(record.total("steps")),
+        "peak_rss_bytes": peak_rss_bytes(), "epsilon": None, "delta": None, "privacy_unit": None,
+        "simulated_seconds": sum(r.simulated_seconds or 0 for r in (record.start, *record.rounds)),
+        "correct": "".join("1" if c else "0" for c in final.correct),
+    }  # fmt: skip
+
+
+def total_steps(job: Job) -> int:
+    """Gradient steps of the whole run, all clients together."""
+    config = job.config
+    return sum(
+        config.local_epochs * int(np.ceil(len(c.train) / config.batch_size))
+        for number in range(1, config.rounds + 1)
+        for c in sample_clients(job.clients, config.clients_per_round, config.seed, number)
+    )
+
+
+def _as_recorded(config: RunConfig, before: Run | None) -> RunConfig:
+    """On resume, compute in the format the run began with, whatever the probe says today."""
+    from dataclasses import replace
+
+    return config if before is None else replace(config, dtype=before.environment["dtype"])

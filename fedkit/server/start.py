@@ -1,0 +1,69 @@
+"""Before round 1: one exchange that gives the shared head a start and everyone the label shares.
+
+Each client sends sums of its sentence vectors per label, and label counts. That is a statistic of its data: it is not
+private by itself, and its bytes are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from fedkit.config import RunConfig
+from fedkit.data.corpus import ClientData
+from fedkit.errors import FedkitError
+from fedkit.model.classifier import Model, Params
+from fedkit.record import ClientRecord
+from fedkit.wire.payload import decode, encode
+
+HEAD_STARTS = ("zero", "class-means")
+LOSSES = ("calibrated", "plain")
+SCALE = 16.0  # length of a class-mean row of the head: logits are then 16 x cosine similarity
+
+
+def start(model: Model, clients: Sequence[ClientData], config: RunConfig) -> tuple[Params, Tensor | None, tuple[ClientRecord, ...]]:
+    """(shared parameters, label shares or None, what each client sent and received before round 1)."""
+    check_start(config)
+    shared, means = model.params(), config.head_start == "class-means"
+    if not means and config.loss != "calibrated":
+        return shared, None, ()
+    total: Params = {}
+    uploads = []
+    for client in clients:
+        message = statistics(model, client, means)
+        payload = encode(message)
+        received, _ = decode(payload, message)
+        total = {n: total[n] + t if n in total else t for n, t in received.items()}
+        uploads.append((client.client_id, payload.nbytes))
+    counts = total["label_counts"].double()
+    prior = (counts / counts.sum()).float()
+    if means:
+        shared = shared | class_mean_head(total["feature_sums"])
+    download = encode({"label_shares": prior}).nbytes if config.loss == "calibrated" else 0
+    records = tuple(ClientRecord(c, uplink_bytes=up, downlink_bytes=download) for c, up in uploads)
+    return shared, prior, records
+
+
+def statistics(model: Model, client: ClientData, means: bool) -> Params:
+    """label_counts, float32 (labels,); and with `means` feature_sums, float32 (labels, d)."""
+    labels = torch.from_numpy(client.train.labels)
+    out = {"label_counts": torch.bincount(labels, minlength=len(model.labels)).float()}
+    if means:
+        features = torch.from_numpy(model.features(client.train))  # (n, d)
+        out["feature_sums"] = torch.zeros(len(model.labels), features.shape[1]).index_add_(0, labels, features)
+    return out
+
+
+def class_mean_head(feature_sums: Tensor) -> Params:
+    """Head rows that point to each label's mean sentence vector (nearest class mean); labels nobody has stay at zero."""
+    rows = SCALE * torch.nn.functional.normalize(feature_sums, dim=-1)
+    return {"head.weight": rows, "head.bias": torch.zeros(len(rows))}
+
+
+def check_start(config: RunConfig) -> None:
+    """Raise FedkitError for an unknown head start or loss."""
+    for flag, value, allowed in (("head-start", config.head_start, HEAD_STARTS), ("loss", config.loss, LOSSES)):
+        if value not in allowed:
+            raise FedkitError(f"{flag} {value!r} is not known; choose one of: {', '.join(allowed)}")

@@ -1,0 +1,114 @@
+"""A run's folder: run.json, the adapter in PEFT's format, and the state needed to go on. No half-written file, ever."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from fedkit.config import RunConfig
+from fedkit.errors import FedkitError
+from fedkit.model.adapter import save_adapter
+from fedkit.model.classifier import Model, Params
+from fedkit.record import Run
+from fedkit.wire.payload import PayloadError, check
+
+FREE = {"device", "engine", "dtype"}  # settings that may differ when a run is resumed: they change no meaning
+
+
+class Store:
+    """Where a run is kept; with folder None, nowhere.
+
+    State is written first and under the round's own name, run.json last: whichever file a kill leaves behind,
+    run.json names a state that is whole.
+    """
+
+    def __init__(self, folder: str | Path | None):
+        self.folder = None if folder is None else Path(folder)
+
+    def begin(self, config: RunConfig, resume: bool) -> Run | None:
+        """The record to go on from, or None to begin anew. Refuses to overwrite a run. Writes nothing."""
+        if self.folder is None:
+            return None
+        there = (self.folder / "run.json").exists()
+        if there and not resume:
+            raise FedkitError(f"{self.folder} already holds a run; add --resume to go on with it, or choose another --out")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise FedkitError(f"--out {self.folder} is a file; give a folder")
+        parent = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
+        if not os.access(parent, os.W_OK):
+            raise FedkitError(f"--out {self.folder}: no permission to write in {parent}; choose a folder of your own")
+        if not there:
+            return None
+        before = Run.load(self.folder)
+        given, kept = config.to_dict(), before.config
+        if changed := sorted(k for k in given if k not in FREE and given[k] != kept.get(k)):
+            name = changed[0]
+            raise FedkitError(f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now {given[name]!r}; use the same settings or another --out")
+        return before
+
+    def make(self) -> None:
+        """Create the folder. Raises FedkitError if the system says no."""
+        if self.folder is not None:
+            try:
+                (self.folder / "state").mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise FedkitError(f"cannot create {self.folder}: {error.strerror}; choose another --out") from None
+
+    def save(self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params | None = None) -> None:
+        """Keep a round: its state, then run.json; a finished run leaves its adapter and no state."""
+        if self.folder is None:
+            return
+        try:
+            self._save(record, model, shared, extra, state or {})
+        except OSError as error:
+            raise FedkitError(
+                f"cannot write to {self.folder}: {error.strerror or error}; the rounds written before are whole: make room and use --resume"
+            ) from None
+
+    def _save(self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params) -> None:
+        tensors = {f"shared/{n}": t for n, t in shared.items()} | {f"state/{n}": t for n, t in state.items()}
+        tensors |= {f"extra/{n}": t for n, t in extra.items() if t is not None}
+        path = self._path(len(record.rounds))
+        write_tensors(path, tensors)
+        if record.finished:
+            save_adapter(self.folder, model, shared, list(record.data["labels"]))
+        record.save(self.folder)
+        if record.finished:
+            shutil.rmtree(path.parent)
+        else:
+            for old in path.parent.iterdir():
+                if old != path:
+                    old.unlink()
+
+    def read(self, record: Run, template: Params) -> tuple[Params, Params, torch.Tensor | None]:
+        """(shared parameters, strategy state, label shares) after the record's last round."""
+        path = self._path(len(record.rounds))
+        try:
+            tensors = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise FedkitError(f"cannot resume {self.folder}: {path.name} is missing or damaged ({type(error).__name__}); start again in another --out") from None
+        parts: dict[str, Params] = {"shared": {}, "state": {}, "extra": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition("/")
+            parts.setdefault(part, {})[rest] = tensor
+        try:
+            check(parts["shared"], template)
+        except PayloadError as error:
+            raise FedkitError(f"cannot resume {self.folder}: {error}") from None
+        return parts["shared"], parts["state"], parts["extra"].get("prior")
+
+    def _path(self, number: int) -> Path:
+        return self.folder / "state" / f"round-{number:04d}.safetensors"
+
+
+def write_tensors(path: Path, tensors: Params) -> None:
+    """Write safetensors beside the target, then rename."""
+    temporary = path.with_name(path.name + ".tmp")
+    save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, temporary)
+    os.replace(temporary, path)
