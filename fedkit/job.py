@@ -11,7 +11,7 @@ from fedkit.data.corpus import ClientData, Corpus, Examples, concatenate
 from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column, deal, left_out
 from fedkit.errors import FedkitError
-from fedkit.model.classifier import Model
+from fedkit.model.classifier import Model, Params
 from fedkit.network import parse_device, parse_link
 from fedkit.server.sampling import cohort_size
 from fedkit.server.start import check_start
@@ -22,13 +22,14 @@ ENGINES = ("auto", "plain")
 
 @dataclass(frozen=True)
 class Job:
-    """A config made real. clients and test hold token ids."""
+    """A config made real. clients and test hold token ids; start is the model's trainable part before any training."""
 
     config: RunConfig
     corpus: Corpus
     clients: list[ClientData]
     test: Examples
     model: Model
+    start: Params
     notes: tuple[str, ...]
 
     def pooled(self) -> ClientData:
@@ -71,7 +72,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
         raise FedkitError(f"max-tokens {config.max_tokens} given; {config.model} reads at most {limit}")
     clients = [ClientData(c.client_id, _read(model, c.train, config), _read(model, c.validation, config)) for c in dealt]
     notes = (*corpus.notes, *(f"client {name!r} left out: only {n} training examples" for name, n in left_out(corpus, dealt).items()))
-    return Job(config, corpus, clients, _read(model, corpus.test, config), model, notes)
+    return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)
 
 
 def _read(model: Model, examples: Examples, config: RunConfig) -> Examples:

@@ -80,6 +80,7 @@ def resume(folder: str | Path, progress: Listener | None = None) -> Run:
 def begin(job: Job) -> tuple[Params, Any, Run]:
     """Head start and first record: (shared parameters, label shares or None, record with no rounds)."""
     began = time.perf_counter()
+    job.model.load_params(job.start)
     shared, prior, exchanged = start(job.model, job.clients, job.config)
     first = measure(job, shared, 0, exchanged, began)
     return shared, prior, Run("federated", job.config.to_dict(), describe_environment(job.model), describe_data(job),

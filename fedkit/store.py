@@ -71,6 +71,15 @@ class Store:
                 f"cannot write to {self.folder}: {error.strerror or error}; the rounds written before are whole: make room and use --resume"
             ) from None
 
+    def keep(self, record: Run) -> None:
+        """Write a record that has no state, such as a baseline's."""
+        if self.folder is not None:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                record.save(self.folder)
+            except OSError as error:
+                raise FedkitError(f"cannot write to {self.folder}: {error.strerror or error}; make room or choose another --out") from None
+
     def _save(self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params) -> None:
         tensors = {f"shared/{n}": t for n, t in shared.items()} | {f"state/{n}": t for n, t in state.items()}
         tensors |= {f"extra/{n}": t for n, t in extra.items() if t is not None}

@@ -199,7 +199,7 @@ def test_width_variants_of_a_label_merge_and_a_text_keeps_its_widths(tmp_path):
 
 def test_decomposed_text_is_composed(tmp_path):
     rows = [(f"cafe\u0301 {i}  ", "ab"[i % 2]) for i in range(20)]
-    assert load(tmp_path, "a.csv", {"a.csv": table_of(rows)}).train.texts[0] == "café 0"
+    assert load(tmp_path, "a.csv", {"a.csv": table_of(rows)}).train.texts[-1] == "café 19"
 
 
 def test_na_none_and_numbers_are_labels_like_others_and_numbers_sort_as_numbers(tmp_path):
@@ -277,7 +277,7 @@ def test_a_hub_set_goes_the_same_way_as_files(hub_folder, monkeypatch):
 def test_a_hub_set_without_a_train_split_is_refused(hub_folder):
     (hub_folder / "data" / "train-00000-of-00001.parquet").unlink()
     with pytest.raises(FedkitError, match=r"has no train split; it has: 'validation', 'test'"):
-        hub.read_hub(hub.HubSet(str(hub_folder)))
+        hub.read_hub(hub.HubSet(str(hub_folder)), "desk")
 
 
 @pytest.mark.parametrize("source", [*hub.HUB, "hub:owner/name", "hub:owner/name:config"])
@@ -285,7 +285,7 @@ def test_without_a_hub_the_error_says_how_to_go_on(source):
     pytest.importorskip("datasets", reason="the optional extra 'hub' is not installed")
     with pytest.raises(FedkitError) as error:
         load_corpus(source)
-    assert source.removeprefix("hub:").split("77")[0][:4] in str(error.value) or source == "clinc150"
+    assert source in one_line(error)
     assert "give a folder holding train.csv and test.csv to --data" in one_line(error)
 
 
@@ -360,7 +360,8 @@ def test_typed_cells_become_text(tmp_path):
 
 
 def test_a_lone_surrogate_becomes_a_replacement_character(tmp_path):
-    corpus = load(tmp_path, "a.jsonl", {"a.jsonl": jsonl(ROWS) + '{"text": "bad \\ud800", "label": "access"}\n'})
+    odd = '{"text": "bad \\ud800", "label": "access", "\\udfff": 1}\n'
+    corpus = load(tmp_path, "a.jsonl", {"a.jsonl": jsonl(ROWS) + odd})
     assert ("bad \ufffd", "access") in all_rows(corpus)
 
 
@@ -403,7 +404,7 @@ BAD = {
     "missing file": ({}, "no.csv", {}, ["no.csv", "no file or folder"]),
     "empty folder": ({"d/x.txt": ""}, "d", {}, ["no train file", "'x.txt'", "train.csv"]),
     "no test file": ({"d/train.csv": GOOD}, "d", {}, ["no test file", "train.csv"]),
-    "two train files": ({"d/train.csv": GOOD, "d/train.tsv": "", "d/test.csv": GOOD}, "d", {}, ["'train.csv', 'train.tsv'"]),
+    "two train files": ({"train.csv": GOOD, "train.tsv": "", "test.csv": GOOD}, ".", {}, ["'train.csv', 'train.tsv'"]),
     "unsupported file": ({"a.docx": "x"}, "a.docx", {}, ["a.docx", "'.docx'", ".csv"]),
     "no suffix": ({"d/a": GOOD}, "d/a", {}, ["d/a'", ".csv"]),
     "unsupported train file": ({"d/train.txt": GOOD, "d/test.csv": GOOD}, "d", {}, ["train.txt", "'.txt'"]),
@@ -415,19 +416,19 @@ BAD = {
     "one column in two roles": ({"a.csv": GOOD}, "a.csv", {"text": "label", "label": "label"}, ["'label'", "'text'"]),
     "one column only": ({"a.csv": "text\n" + "hello\n" * 20}, "a.csv", {}, ["--label", "'text'"]),
     "no label column": (
-        {"a.csv": table_of([(t, i) for i, (t, _) in enumerate(ROWS)], ("a", "b"))}, "a.csv", {}, ["--label", "'a', 'b'"]),
+        {"a.csv": table_of([(t, i) for i, (t, _) in enumerate(ROWS)], ("a", "b"))}, "a.csv", {}, ["--label", "'b'"]),
     "empty file": ({"a.csv": ""}, "a.csv", {}, ["a.csv", "empty"]),
     "blank file": ({"a.csv": " \n\n\t\n"}, "a.csv", {}, ["a.csv", "empty"]),
     "blank header": ({"a.csv": ",,\na,b,c\n"}, "a.csv", {}, ["a.csv", "empty"]),
     "header only": ({"a.csv": "text,label\n"}, "a.csv", {}, ["a.csv", "no rows", "'text', 'label'"]),
-    "binary garbage": ({"a.csv": NUL}, "a.csv", {}, ["a.csv"]),
-    "control characters": ({"a.csv": GOOD + "\0\1\2"}, "a.csv", {}, ["a.csv", "3 control characters", "UTF-8"]),
+    "binary garbage": ({"a.csv": NUL}, "a.csv", {}, ["a.csv", "4 zero bytes"]),
+    "control characters": ({"a.csv": GOOD + "\1\2\3"}, "a.csv", {}, ["a.csv", "3 control characters", "UTF-8"]),
     "an Excel file named .csv": ({"a.csv": excel(ROWS)}, "a.csv", {}, ["a.csv", ".xlsx"]),
     "a Parquet file named .csv": ({"a.csv": parquet(ROWS)}, "a.csv", {}, ["a.csv", ".parquet"]),
     "neither utf-8 nor cp932": (
         {"a.csv": table_of([*ROWS, ("señor, olé", "ñ")]).encode("latin-1")}, "a.csv", {}, ["a.csv", "--encoding"]),
     "not the encoding given": (
-        {"a.csv": table_of(JAPANESE).encode("cp932")}, "a.csv", {"encoding": "utf-8"}, ["a.csv", "'utf-8'", "--encoding"]),
+        {"a.csv": table_of(JAPANESE).encode("cp932")}, "a.csv", {"encoding": "utf-8"}, ["a.csv", "'utf-8'"]),
     "unknown encoding": ({"a.csv": GOOD}, "a.csv", {"encoding": "utf-9"}, ["'utf-9'", "--encoding"]),
     "an encoding of bytes": ({"a.csv": GOOD}, "a.csv", {"encoding": "zlib"}, ["'zlib'", "--encoding"]),
     "unannounced utf-16": ({"a.csv": GOOD.encode("utf-16")}, "a.csv", {}, ["a.csv", "--encoding utf-16"]),
@@ -435,13 +436,13 @@ BAD = {
     "encoding of a bundled set": ({}, "@demo", {"encoding": "cp932"}, ["'cp932'", "'demo'"]),
     "sheet of a csv file": ({"a.csv": GOOD}, "a.csv", {"sheet": "May"}, ["'May'", "a.csv"]),
     "row too long": ({"a.csv": with_line(5, "a,b,c")}, "a.csv", {}, ["a.csv", "line 5", "3 cells", "has 2"]),
-    "row too short": ({"a.csv": with_line(7, "only one")}, "a.csv", {}, ["a.csv", "line 7", "1 cells", "has 2"]),
+    "row too short": ({"a.csv": with_line(7, "only one")}, "a.csv", {}, ["a.csv", "line 7", "1 cell where", "has 2"]),
     "quote not closed": ({"a.csv": with_line(9, '"open,b')}, "a.csv", {}, ["a.csv", "line 25", "quote"]),
     "quote in the middle": ({"a.csv": with_line(9, '"so" called,b')}, "a.csv", {}, ["a.csv", "line 9", "quote"]),
     "column named twice": ({"a.csv": table_of(ROWS, ("text", "text "))}, "a.csv", {}, ["a.csv", "'text'", "twice"]),
     "too many columns": ({"a.csv": ",".join(f"c{i}" for i in range(1_001))}, "a.csv", {}, ["a.csv", "1,001 columns"]),
     "jsonl with a bad line": ({"a.jsonl": jsonl(ROWS) + '{"text": "x"\n'}, "a.jsonl", {}, ["a.jsonl", "line 25"]),
-    "jsonl with a list": ({"a.jsonl": '{"text": "x", "label": "y"}\n\n[1]\n'}, "a.jsonl", {}, ["a.jsonl", "line 3", "list"]),
+    "jsonl with a list": ({"a.jsonl": '{"text": "x"}\n\n[1]\n'}, "a.jsonl", {}, ["a.jsonl", "line 3", "list"]),
     "json array": ({"a.json": json.dumps([{"text": "x"}])}, "a.json", {}, ["a.json", "one object per line"]),
     "jsonl nested too deep": ({"a.jsonl": "{}\n" + '{"a":' * 100_000}, "a.jsonl", {}, ["a.jsonl", "line 2"]),
     "lists for labels": (
@@ -462,10 +463,10 @@ BAD = {
         ["'label'", "free text", "24 different", "--label"]),
     "too few rows": ({"a.csv": table_of(ROWS[8:15])}, "a.csv", {}, ["7 usable training rows", "10"]),
     "too few after the split": ({"a.csv": table_of(ROWS[6:17])}, "a.csv", {}, ["8 usable training rows", "10"]),
-    "nothing usable": ({"a.csv": table_of([("", "")] * 30)}, "a.csv", {}, ["0 usable training rows"]),
+    "nothing usable": ({"a.csv": table_of([("", "")] * 30)}, "a.csv", {}, ["0 usable", "30 rows dropped"]),
     "test without a known label": (
         {"train.csv": GOOD, "test.csv": table_of([("words", "billing")])}, ".", {}, ["no usable rows", "test"]),
-    "train all in test": ({"train.csv": GOOD, "test.csv": GOOD}, ".", {}, ["0 usable training rows"]),
+    "train all in test": ({"train.csv": GOOD, "test.csv": GOOD}, ".", {}, ["0 usable", "the same text is in test"]),
     "seed below zero": ({"a.csv": GOOD}, "a.csv", {"seed": -1}, ["'-1'", "seed"]),
     "seed that is no number": ({"a.csv": GOOD}, "a.csv", {"seed": "x"}, ["'x'", "seed"]),
 }  # fmt: skip
@@ -501,7 +502,7 @@ def test_absurd_sizes_are_refused(tmp_path, monkeypatch, module, limit, value, n
     assert name in one_line(error) and expected in one_line(error)
 
 
-def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+def test_a_file_that_may_not_be_read_is_refused(tmp_path):
     with pytest.raises(FedkitError, match="cannot read"):
         tables.read_bytes(tmp_path)  # a folder: open() fails as it does for a file without permission
 

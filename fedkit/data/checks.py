@@ -10,14 +10,13 @@ from typing import Any
 import pandas as pd
 
 from fedkit.data.columns import Columns
-from fedkit.data.grid import refuse_unpacked
+from fedkit.data.grid import refuse_unpacked, well_formed
 from fedkit.data.say import count, listing, quote
 from fedkit.errors import FedkitError
 
 MAX_CHARACTERS = 20_000  # of a text; a model reads far less
 MIN_TRAIN = 10  # usable training rows below which nothing can be learned or measured
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*(e[+-]?\d+)?", re.IGNORECASE)
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Notes = list[str]
 
@@ -35,12 +34,12 @@ def as_text(cell: Any) -> str:
 
 def clean_text(text: str) -> str:
     """A text in NFC without white space at its ends: the same letters in one spelling, widths kept."""
-    return unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text)).strip()
+    return unicodedata.normalize("NFC", well_formed(text)).strip()
 
 
 def clean_label(label: str) -> str:
     """A label or client in NFKC, so that full-width and half-width spellings are one; white space as in clean_text."""
-    return unicodedata.normalize("NFKC", _SURROGATE.sub("\ufffd", label)).strip()
+    return unicodedata.normalize("NFKC", well_formed(label)).strip()
 
 
 def tidy(frame: pd.DataFrame, columns: Columns, split: str, notes: Notes) -> pd.DataFrame:
@@ -104,12 +103,12 @@ def drop_useless(frame: pd.DataFrame, split: str, notes: Notes) -> pd.DataFrame:
     return drop(frame, frame.duplicated(), split, "exact duplicate of another row", notes)
 
 
-def refuse_few(train: pd.DataFrame, columns: Columns) -> None:
-    """Raise FedkitError when there are too few rows, or one label only, to learn from."""
+def refuse_few(train: pd.DataFrame, columns: Columns, notes: Notes) -> None:
+    """Raise FedkitError when there are too few rows, or one label only, to learn from; `notes` tell what went."""
     if len(train) < MIN_TRAIN:
         raise FedkitError(
-            f"{count(len(train), 'usable training row')}, and at least {MIN_TRAIN} are needed (a single table gives a "
-            "fifth of its rows to test); add examples, or name the right columns (--text, --label)"
+            f"{count(len(train), 'usable training row')}, and at least {MIN_TRAIN} are needed; add examples, or name "
+            f"the right columns (--text, --label); {'; '.join(notes[:4]) or 'no row was dropped'}"
         )
     if train["label"].nunique() < 2:
         raise FedkitError(

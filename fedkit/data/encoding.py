@@ -8,6 +8,7 @@ from fedkit.data.say import count, one_line, quote
 from fedkit.errors import FedkitError
 
 _CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1b-\x1f]")  # characters that no text file holds
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 _MAGIC = {
     b"PK\x03\x04": "a zip or .xlsx file",
     b"PAR1": "a .parquet file",
@@ -38,10 +39,7 @@ def _without_control(text: str, name: str, notes: list[str]) -> str:
     if not found:
         return text
     if "\0" in found or len(found) > len(text) / 1000:
-        raise FedkitError(
-            f"{quote(name)} is not a text file: it holds {count(len(found), 'control character')}; "
-            "save it as CSV in UTF-8 (if it is UTF-16, add --encoding utf-16)"
-        )
+        raise _no_text(name, len(found), "control character")
     notes.append(f"{quote(name)}: {count(len(found), 'control character')} replaced by blanks")
     return _CONTROL.sub(" ", text)
 
@@ -50,9 +48,18 @@ def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
     for magic, what in _MAGIC.items():
         if data.startswith(magic):
             raise FedkitError(f"{quote(name)} is {what}, not text; give it the suffix it should have, or save as CSV")
-    if encoding is None and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if encoding is None and b"\0" in data and data[:2] not in UTF_16:
+        raise _no_text(name, data.count(0), "zero byte")
+    if encoding is None and data[:2] in UTF_16:
         wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
         raise FedkitError(f"{quote(name)} looks like {wide.upper()}; add --encoding {wide}, or save it as UTF-8")
+
+
+def _no_text(name: str, number: int, what: str) -> FedkitError:
+    return FedkitError(
+        f"{quote(name)} is not a text file: it holds {count(number, what)}; "
+        "save it as CSV in UTF-8 (if it is UTF-16, add --encoding utf-16)"
+    )
 
 
 def _text(data: bytes, name: str, encoding: str | None) -> tuple[str, list[str]]:

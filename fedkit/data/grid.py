@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +16,17 @@ MAX_BYTES = 500_000_000  # of a file
 MAX_UNPACKED = 1_000_000_000  # of what a compressed file grows to: above that it is a mistake or a bomb
 MAX_ROWS = 2_000_000
 MAX_COLUMNS = 1_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def well_formed(text: str) -> str:
+    """`text` with lone surrogates, which no encoding can write, replaced by U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def clean_name(name: Any) -> str:
     """A column name as the kit knows it: NFKC, runs of white space made one blank, none at the ends."""
-    return " ".join(unicodedata.normalize("NFKC", "" if name is None else str(name)).split())
+    return " ".join(unicodedata.normalize("NFKC", "" if name is None else well_formed(str(name))).split())
 
 
 def header(cells: Sequence[Any], name: str) -> list[str]:

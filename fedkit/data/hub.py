@@ -52,13 +52,14 @@ def hub_set(source: str) -> HubSet | None:
     return HubSet(found[1], found[2])
 
 
-def read_hub(wanted: HubSet) -> dict[str, pd.DataFrame]:
+def read_hub(wanted: HubSet, given: str) -> dict[str, pd.DataFrame]:
     """The splits of a hub data set as tables, class numbers replaced by their names.
 
-    wanted.path may be a local folder in the hub's format. With HF_HUB_OFFLINE=1 only the local cache is asked.
-    Raises FedkitError when `datasets` is not installed, the hub is out of reach, or there is no train split.
+    wanted.path may be a local folder in the hub's format. given: what the user called it, for messages.
+    With HF_HUB_OFFLINE=1 only the local cache is asked. Raises FedkitError when `datasets` is not
+    installed, the hub is out of reach, or there is no train split.
     """
-    name = wanted.name
+    name = wanted.name if given == wanted.name else f"{given}, {wanted.name}"
     loaded = _load(wanted, name)
     found = {SPLITS[split]: rows for split, rows in loaded.items() if split in SPLITS}
     if "train" not in found:

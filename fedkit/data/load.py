@@ -78,12 +78,12 @@ def _present(columns: Columns, frame: pd.DataFrame, split: str) -> Columns:
 
 def _clean(tables: dict[str, pd.DataFrame], columns: Columns, seed: int, notes: Notes) -> dict[str, pd.DataFrame]:
     splits = {split: drop_useless(frame, split, notes) for split, frame in tables.items()}
-    refuse_few(splits["train"], columns)
+    refuse_few(splits["train"], columns, notes)
     refuse_free_text(splits["train"], columns)
     if "test" not in splits:
         splits |= split_off_test(splits["train"], seed, notes)
     splits = keep_apart(splits, notes)
-    refuse_few(splits["train"], columns)
+    refuse_few(splits["train"], columns, notes)
     splits = known_labels(splits, notes)
     say_doubts(splits["train"], notes)
     return splits
@@ -97,7 +97,7 @@ def _read(source: str, encoding: str | None, sheet: str | None, notes: Notes) ->
         return _read_bundled(*BUNDLED[source], notes)
     if wanted:
         name = source if source in HUB else wanted.path
-        return Raw(name, wanted.name, read_hub(wanted), None, (wanted.text, wanted.label, None))
+        return Raw(name, wanted.name, read_hub(wanted, source), None, (wanted.text, wanted.label, None))
     path = _path(source)
     if not source.strip() or (not path.exists() and not path.suffix and len(path.parts) < 2):
         raise FedkitError(

@@ -61,7 +61,7 @@ def deal(
     order = Order(clients, share, floor, partition, argument, len(corpus.labels))
     shares = PARTITIONS[name](corpus.train, order, rng)
     own = validation_rows(corpus, by_column, shares, validation, rng)
-    dealt = [client_data(corpus, i, rows, own.get(i), examples_per_client) for i, rows in shares.items()]
+    dealt = [client_data(corpus, i, rows, own.get(i), examples_per_client, by_column) for i, rows in shares.items()]
     return _large_enough(dealt, by_column, minimum)
 
 

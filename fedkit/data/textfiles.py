@@ -11,7 +11,7 @@ import pandas as pd
 
 from fedkit.data.encoding import decode
 from fedkit.data.grid import MAX_ROWS, header, table
-from fedkit.data.say import one_line, quote
+from fedkit.data.say import count, one_line, quote
 from fedkit.errors import FedkitError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -65,7 +65,7 @@ def _delimited(text: str, name: str, delimiter: str) -> pd.DataFrame:
 def _whole(row: list[str], names: list[str], name: str, line: int) -> list[str]:
     if len(row) != len(names):
         raise FedkitError(
-            f"{quote(name)}, line {line}: {len(row)} cells where the header has {len(names)}; "
+            f"{quote(name)}, line {line}: {count(len(row), 'cell')} where the header has {len(names)}; "
             "put quotes around a cell that holds the delimiter, or mend the line"
         )
     return row

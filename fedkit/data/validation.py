@@ -58,9 +58,12 @@ def usable_split(corpus: Corpus, by_column: bool, clients: int) -> Examples | No
 
 def share_to_deal(
     corpus: Corpus, by_column: bool, clients: int, wanted: int | None, validation: Examples | None
-) -> int | None:  # fmt: skip
-    """Examples to deal per client: those wanted, and where train must give them, those for validation."""
-    if wanted is None or validation is not None:
+) -> int | None:
+    """Examples to deal per client: those wanted, and where train may have to give them, those for validation.
+
+    A column's client may have no rows in the validation split, so each is dealt both.
+    """
+    if wanted is None or (validation is not None and not by_column):
         return wanted
     both = wanted + validation_size(wanted)
     return both if by_column or clients * both <= len(corpus.train) else wanted
@@ -81,10 +84,11 @@ def validation_rows(
 
 
 def client_data(
-    corpus: Corpus, client_id: str, rows: np.ndarray, own: np.ndarray | None, wanted: int | None
+    corpus: Corpus, client_id: str, rows: np.ndarray, own: np.ndarray | None, wanted: int | None, by_column: bool
 ) -> ClientData:
     """A client with training `rows` and `own` rows of the validation split, or else some of `rows` kept back."""
     if own is not None:
+        rows = rows[:wanted] if by_column else rows
         return ClientData(client_id, corpus.train.take(rows), corpus.validation.take(own))
     kept = kept_back(len(rows), wanted)
     return ClientData(client_id, corpus.train.take(rows[kept:]), corpus.train.take(rows[:kept]))

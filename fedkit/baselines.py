@@ -1,0 +1,174 @@
+"""What a federated run must beat, each written as a record of the same form."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedkit.client.train import client_rng, epoch, fit
+from fedkit.config import RunConfig
+from fedkit.data.corpus import ClientData, Corpus
+from fedkit.errors import FedkitError
+from fedkit.evaluate import Score, mean_interval, score, wilson
+from fedkit.job import Job, describe_data, describe_environment, describe_model, prepare
+from fedkit.memory import peak_rss_bytes, reset_peak
+from fedkit.progress import Listener, Meter
+from fedkit.record import ClientRecord, RoundRecord, Run
+from fedkit.runner import total_steps
+from fedkit.server.start import class_mean_head, statistics
+from fedkit.store import Store
+
+Part = tuple[str, Score, ClientRecord]  # who, how good on the shared test set, what it took
+
+
+def baselines(config: RunConfig, out: str | Path | None = None, which: list[str] | None = None, corpus: Corpus | None = None,
+              progress: Listener | None = None, cancel: threading.Event | None = None) -> dict[str, Run]:  # fmt: skip
+    """Run the named baselines (default: all but 'full') on the data and settings of `config`; {name: record}.
+
+    Each is written to out/NAME/run.json. 'pooled' and 'full' train as many gradient steps as the federated run does
+    over all its clients; 'local' as many as each client does on its own.
+    """
+    names = [n for n in BASELINES if n != "full"] if which is None else which
+    if unknown := [n for n in names if n not in BASELINES]:
+        raise FedkitError(f"baseline {unknown[0]!r} is not known; choose from: {', '.join(BASELINES)}")
+    stores = {n: Store(None if out is None else Path(out) / n) for n in names}
+    for name, store in stores.items():
+        store.begin(_config(config, name), resume=False)
+    job, runs = prepare(config, corpus), {}
+    for name in names:
+        runs[name] = baseline(name, job, progress, cancel)
+        stores[name].keep(runs[name])
+    return runs
+
+
+def baseline(name: str, job: Job, progress: Listener | None = None, cancel: threading.Event | None = None) -> Run:
+    """One baseline as a finished record."""
+    reset_peak()
+    began, settings = time.perf_counter(), _config(job.config, name)
+    if settings.tune != job.config.tune:
+        job = prepare(settings, job.corpus)
+    meter = Meter(name, _steps(name, job), 1, progress, cancel)
+    parts = list(BASELINES[name](job, meter))
+    latest = _round([s for _, s, _ in parts], tuple(r for *_, r in parts), began)
+    return Run(name, settings.to_dict(), describe_environment(job.model), describe_data(job), describe_model(job.model),
+               None, (latest,), _result(latest, [s for _, s, _ in parts], len(job.test)))  # fmt: skip
+
+
+def majority(job: Job, meter: Meter) -> Iterator[Part]:
+    """Always the commonest label of the training data."""
+    counts = np.bincount(job.pooled().train.labels, minlength=len(job.corpus.labels))
+    logits = np.tile((counts == counts.max()) * 1.0, (len(job.test), 1))
+    yield "pooled", score(logits, job.test, job.clients), ClientRecord("pooled", examples=int(counts.sum()))
+
+
+def frozen_pooled(job: Job, meter: Meter) -> Iterator[Part]:
+    """Logistic regression on the frozen encoder's sentence vectors, all data in one place."""
+    yield _frozen(job, job.pooled(), job.model.features(job.test))
+
+
+def frozen_local(job: Job, meter: Meter) -> Iterator[Part]:
+    """The same, every client on its own data alone."""
+    features = job.model.features(job.test)
+    for client in job.clients:
+        yield _frozen(job, client, features)
+
+
+def pooled(job: Job, meter: Meter) -> Iterator[Part]:
+    """The tuner of the run on all data in one place, with the federated run's total number of gradient steps."""
+    yield _tuned(job, job.pooled(), total_steps(job), meter)
+
+
+def local(job: Job, meter: Meter) -> Iterator[Part]:
+    """Every client tunes alone, as many epochs as the federated run gives it; judged on the shared test set."""
+    for client in job.clients:
+        yield _tuned(job, client, _own_steps(job, client), meter)
+
+
+def _tuned(job: Job, client: ClientData, steps: int, meter: Meter) -> Part:
+    start, began = job.start, time.perf_counter()
+    if job.config.head_start == "class-means":
+        job.model.load_params(start)
+        start = start | class_mean_head(statistics(job.model, client, True)["feature_sums"])
+    rng = client_rng(job.config.seed, 0, client.client_id)
+    batches = (rows for _ in range(steps) for rows in epoch(client.train, job.config.batch_size, rng))
+    limited = (rows for _, rows in zip(range(steps), batches))
+    done, seen, _ = fit(job.model, start, client.train, limited, job.config, None, lambda: meter.tick(1, client.client_id))
+    result = score(job.model.predict(job.test), job.test, job.clients)
+    return client.client_id, result, ClientRecord(client.client_id, "ok", "", seen, done, time.perf_counter() - began)
+
+
+def _frozen(job: Job, client: ClientData, test_features: np.ndarray) -> Part:
+    began = time.perf_counter()
+    job.model.load_params(job.start)
+    logits = frozen_logits(job.model.features(client.train), client.train.labels, test_features, len(job.corpus.labels))
+    seconds = time.perf_counter() - began
+    record = ClientRecord(client.client_id, examples=len(client.train), train_seconds=seconds)
+    return client.client_id, score(logits, job.test, job.clients), record
+
+
+def frozen_logits(train: np.ndarray, labels: np.ndarray, test: np.ndarray, num_labels: int, strength: float = 10.0) -> np.ndarray:
+    """Log-probabilities (n_test, labels) of a logistic regression on sentence vectors (n, d).
+
+    strength: inverse regularisation; 10 suits unit-length vectors (chosen on validation data, not on a test set).
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    out = np.full((len(test), num_labels), -30.0)
+    there = np.unique(labels)
+    if len(there) == 1:
+        out[:, there] = 0.0
+        return out
+    model = LogisticRegression(C=strength, max_iter=2000).fit(train, labels)
+    out[:, model.classes_] = model.predict_log_proba(test)
+    return out
+
+
+def _round(scores: list[Score], clients: tuple[ClientRecord, ...], began: float) -> RoundRecord:
+    mean = {n: float(np.mean([getattr(s, n) for s in scores])) for n in ("accuracy", "loss")}
+    worst = min(s.accuracy for s in scores) if len(scores) > 1 else scores[0].worst_client_accuracy
+    return RoundRecord(1, **mean, worst_client_accuracy=worst, seconds=time.perf_counter() - began, clients=clients)
+
+
+def _result(last: RoundRecord, scores: list[Score], n: int) -> dict[str, Any]:
+    alone = len(scores) == 1
+    interval = wilson(int(scores[0].correct.sum()), n) if alone else mean_interval([s.accuracy for s in scores])
+    return {
+        "accuracy": last.accuracy, "accuracy_ci95": list(interval), "accuracy_ci95_over": "test examples" if alone else "clients",
+        "macro_f1": float(np.mean([s.macro_f1 for s in scores])), "worst_client_accuracy": last.worst_client_accuracy,
+        "uplink_bytes": 0, "downlink_bytes": 0, "train_seconds": sum(c.train_seconds for c in last.clients),
+        "steps": sum(c.steps for c in last.clients), "peak_rss_bytes": peak_rss_bytes(),
+        "epsilon": None, "delta": None, "privacy_unit": None, "simulated_seconds": None,
+        "correct": "".join("1" if c else "0" for c in scores[0].correct) if alone else None,
+        "client_accuracies": None if alone else {c.id: s.accuracy for c, s in zip(last.clients, scores)},
+    }  # fmt: skip
+
+
+def _config(config: RunConfig, name: str) -> RunConfig:
+    return replace(config, tune="full", lr=None) if name == "full" else config
+
+
+def _own_steps(job: Job, client: ClientData) -> int:
+    """Steps of one client over the whole run, were it chosen in every round."""
+    return job.config.rounds * job.config.local_epochs * -(-len(client.train) // job.config.batch_size)
+
+
+def _steps(name: str, job: Job) -> int:
+    if name in ("pooled", "full"):
+        return total_steps(job)
+    return sum(_own_steps(job, c) for c in job.clients) if name == "local" else 1
+
+
+BASELINES: dict[str, Callable[[Job, Meter], Iterator[Part]]] = {
+    "majority": majority,
+    "frozen-pooled": frozen_pooled,
+    "frozen-local": frozen_local,
+    "local": local,
+    "pooled": pooled,
+    "full": pooled,
+}

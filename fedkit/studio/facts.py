@@ -1,0 +1,129 @@
+"""What tables, plots and verdicts ask of a record: plain numbers, in one place, whoever wrote the record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from fedkit.errors import FedkitError
+from fedkit.evaluate import wilson
+from fedkit.record import RoundRecord, Run
+from fedkit.studio.theme import METHODS, look, tidy
+
+Runs = Iterable[Run] | Mapping[str, Run]
+NEEDS_TEXT_IN_ONE_PLACE = ("majority", "frozen-pooled", "pooled", "full")
+MB = 1e6  # bytes
+NOT_A_DIFFERENCE = ("device", "dtype", "engine")  # settings of the machine, not of the run
+
+
+def ordered(runs: Runs) -> list[Run]:
+    """Baselines in the order of METHODS, then methods we do not know, then federated; otherwise as given."""
+    listed = list(runs.values() if isinstance(runs, Mapping) else runs)
+    places = {method: place for place, method in enumerate(m for m in METHODS if m != "federated")}
+    return sorted(listed, key=lambda r: math.inf if r.method == "federated" else places.get(r.method, len(places)))
+
+
+def federated(runs: Runs) -> list[Run]:
+    """The federated runs, as given."""
+    return [run for run in ordered(runs) if run.method == "federated"]
+
+
+def names(runs: list[Run], short: bool = False) -> list[str]:
+    """A display name per run; runs of the same method are told apart by the settings in which they differ."""
+    alike = [[other for other in runs if other.method == run.method] for run in runs]
+    plain = [look(run.method).short if short else look(run.method).name for run in runs]
+    return [name if len(same) == 1 else f"{name} ({_apart(run, same)})" for name, run, same in zip(plain, runs, alike)]
+
+
+def _apart(run: Run, alike: list[Run]) -> str:
+    keys = [k for k in run.config if k not in NOT_A_DIFFERENCE and any(o.config.get(k) != run.config[k] for o in alike)]
+    said = [f"{key.replace('_', ' ')} {tidy(run.config[key], 24)}" for key in keys[:2]]
+    return ", ".join(said) or f"no. {1 + next(i for i, other in enumerate(alike) if other is run)}"
+
+
+def number(value: Any, what: str) -> float:
+    """`value` as a float, NaN for None. Raises FedkitError for anything that is not a number."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise FedkitError(f"damaged run record: {what} is {tidy(repr(value))}, expected a number")
+    return float(value)
+
+
+def result(run: Run, name: str) -> float:
+    """A number of the result block; NaN when it is not there."""
+    return number(run.result.get(name), name)
+
+
+def last(run: Run) -> RoundRecord:
+    """The last round there is, else the state before round 1. Raises FedkitError for an empty record."""
+    if not run.rounds and run.start is None:
+        raise FedkitError(f"the {tidy(run.method)} record holds no round yet; run it first")
+    return run.rounds[-1] if run.rounds else run.start
+
+
+def accuracy(run: Run) -> float:
+    """Test accuracy of the finished run, or of the last round of one that has not finished."""
+    return result(run, "accuracy") if run.finished else number(last(run).accuracy, "accuracy")
+
+
+def worst(run: Run) -> float:
+    """The worst client's accuracy, from the same round as `accuracy`."""
+    given = run.result.get("worst_client_accuracy") if run.finished else last(run).worst_client_accuracy
+    return number(given, "worst_client_accuracy")
+
+
+def test_size(run: Run) -> int:
+    """Number of test examples; 0 when the record does not say."""
+    size = number(run.data.get("test"), "data.test")
+    return 0 if math.isnan(size) else int(size)
+
+
+def interval(run: Run) -> tuple[float, float, str]:
+    """95 % interval of the accuracy and what it is over; from the number of test examples if the record has none."""
+    given = run.result.get("accuracy_ci95")
+    if isinstance(given, (list, tuple)) and len(given) == 2:
+        over = tidy(run.result.get("accuracy_ci95_over", "test examples"))
+        return number(given[0], "accuracy_ci95"), number(given[1], "accuracy_ci95"), over
+    return *of_examples(accuracy(run), test_size(run)), "test examples"
+
+
+def of_examples(share: float, n: int) -> tuple[float, float]:
+    """95 % interval of a share of `n` test examples; NaN without either."""
+    return wilson(round(share * n), n) if n and not math.isnan(share) else (math.nan, math.nan)
+
+
+def clients(run: Run) -> list[dict[str, Any]]:
+    """The clients of the run: id, number of training examples, labels. Raises FedkitError when they are garbled."""
+    given = run.data.get("clients", [])
+    if not isinstance(given, list) or not all(isinstance(c, dict) and "id" in c for c in given):
+        raise FedkitError("damaged run record: data.clients is not a list of clients")
+    return given
+
+
+def client_labels(run: Run) -> pd.DataFrame:
+    """Who has what, as `data.partition.describe` gives it: a row per client, a column per label, numbers of examples."""
+    labels = [str(label) for label in run.data.get("labels", [])]
+    there = [{str(k): number(n, "data.clients.labels") for k, n in c.get("labels", {}).items()} for c in clients(run)]
+    rows = [[int(counts.get(label, 0)) for label in labels] for counts in there]
+    index = pd.Index([str(c["id"]) for c in clients(run)], name="client")
+    return pd.DataFrame(rows, index=index, columns=pd.Index(labels, name="label"), dtype="int64")
+
+
+def mb_per_client(run: Run, direction: str) -> float:
+    """Mean traffic of a client over the whole run in MB, the start included. direction: uplink | downlink.
+
+    NaN for methods that need all text in one place: that text would have to travel, and nobody has counted it.
+    """
+    if run.method in NEEDS_TEXT_IN_ONE_PLACE:
+        return math.nan
+    total = result(run, f"{direction}_bytes") if run.finished else run.total(f"{direction}_bytes")
+    return total / MB / max(len(clients(run)), 1)
+
+
+def steps(run: Run) -> int:
+    """Gradient steps over all clients."""
+    return int(run.total("steps"))

@@ -1,0 +1,18 @@
+"""All figures of the kit: pure functions from records to plotly figures. Nothing is trained, fetched or drawn at random.
+
+Each figure carries its finding as title, and in layout.meta the finding and one sentence on how to read it.
+"""
+
+from fedkit.studio.accuracy_plots import accuracy_by_round, accuracy_by_time, scoreboard_bars
+from fedkit.studio.cost_plots import round_seconds, traffic, traffic_by_client
+from fedkit.studio.data_plots import who_has_what
+
+__all__ = [
+    "accuracy_by_round",
+    "accuracy_by_time",
+    "round_seconds",
+    "scoreboard_bars",
+    "traffic",
+    "traffic_by_client",
+    "who_has_what",
+]

@@ -1,0 +1,64 @@
+"""Numbers in words, the same way in a terminal, a figure and a page. ASCII only, so that any console can print it."""
+
+from __future__ import annotations
+
+import math
+
+from fedkit.network import LINKS, parse_device, parse_link
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """0.634 -> '63.4 %'."""
+    return "not known" if math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def points(difference: float) -> str:
+    """0.153 -> '+15.3', in percentage points."""
+    return f"{100 * difference:+.1f}"
+
+
+def megabytes(mb: float) -> str:
+    """1.95 -> '1.95 MB', 0.0187 -> '18.7 kB', 2100 -> '2.10 GB'."""
+    if math.isnan(mb):
+        return "not counted"
+    for size, unit in ((1e3, "GB"), (1, "MB"), (1e-3, "kB")):
+        if mb >= size:
+            return f"{_three(mb / size)} {unit}"
+    return f"{round(mb * 1e6)} bytes"
+
+
+def seconds(value: float) -> str:
+    """8.6 -> '8.6 s', 200 -> '3.3 min', 9000 -> '2.5 h'."""
+    if math.isnan(value):
+        return "not known"
+    size, unit = time_unit(value)
+    return f"{value / size:.1f} {unit}"
+
+
+def time_unit(longest: float) -> tuple[float, str]:
+    """(seconds in it, its sign): the unit in which times up to `longest` seconds read well."""
+    return (1.0, "s") if longest < 180 else (60.0, "min") if longest < 3 * 3600 else (3600.0, "h")
+
+
+def link(spec: str) -> str:
+    """'10mbps/40ms' -> '10 Mbit/s each way, 40 ms latency'; a profile's name is put before it."""
+    way = parse_link(spec)
+    speed = f"{_bits(way.down)} each way" if way.down == way.up else f"{_bits(way.down)} down and {_bits(way.up)} up"
+    return f"{spec + ': ' if spec in LINKS else ''}{speed}, {1e3 * way.latency:g} ms latency"
+
+
+def device(name: str) -> str:
+    """'half-speed' -> 'half-speed (an assumption: ...)'."""
+    return f"{name} ({parse_device(name).basis})"
+
+
+def _bits(per_second: float) -> str:
+    for size, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s")):
+        if per_second >= size:
+            return f"{per_second / size:g} {unit}"
+    return f"{per_second / 1e3:g} kbit/s"
+
+
+def _three(value: float) -> str:
+    """Three digits that count: 1.95, 19.5, 195, 1,950."""
+    return f"{value:,.{max(0, 2 - int(math.log10(max(value, 1))))}f}"

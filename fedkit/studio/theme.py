@@ -1,0 +1,113 @@
+"""One look for every figure: the same colour for the same thing, axis titles with units, a sentence as the title.
+
+Colours are those of Okabe and Ito (2008), which people with any common form of colour blindness can tell apart.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+INK, MUTED, GRID, PAPER = "#222222", "#595959", "#e4e4e4", "#ffffff"
+DOWNLOAD, TRAIN, UPLOAD = "#a9b8c9", "#f0e442", "#44566c"  # what a round's time and traffic are made of
+COUNTS = [[0.0, "#ffffff"], [1.0, "#33475b"]]  # few to many examples
+SIZE = 14  # px, of everything that has to be read
+FONT = (
+    'system-ui, -apple-system, "Segoe UI", Roboto, "Hiragino Sans", "Yu Gothic UI", Meiryo, '
+    '"Noto Sans CJK JP", "Noto Sans JP", sans-serif'
+)
+TITLE_CHARS, TITLE_LINE = 68, 22  # characters a line, px a line
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a method is called and drawn: display name, a name short enough to stand beside a line, colour, dash."""
+
+    name: str
+    short: str
+    colour: str
+    dash: str = "dash"
+
+
+METHODS: dict[str, Look] = {
+    "majority": Look("Majority class", "Majority class", "#8c8c8c", "dot"),
+    "frozen-pooled": Look("Frozen encoder + logistic regression, pooled", "Frozen, pooled", "#e69f00"),
+    "frozen-local": Look("Frozen encoder + logistic regression, local only", "Frozen, local", "#56b4e9"),
+    "local": Look("Local only", "Local only", "#d55e00"),
+    "pooled": Look("Pooled (centralized)", "Pooled", "#009e73"),
+    "full": Look("Full tuning, pooled", "Full tuning", "#cc79a7"),
+    "federated": Look("Federated", "Federated", "#0072b2", "solid"),
+}
+
+
+def look(method: str) -> Look:
+    """The look of a method; one we do not know is drawn black, under its own name."""
+    return METHODS.get(method) or Look(tidy(method, 60), tidy(method, 16), "#000000")
+
+
+def tidy(text: object, limit: int = 40) -> str:
+    """Text from data on one line, without characters that cannot be printed, cut after `limit` characters."""
+    line = "".join(c for c in " ".join(str(text).split()) if c.isprintable())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def plain(text: object, limit: int = 40) -> str:
+    """Text from data for a figure: plotly reads tags such as <b> or <a href> in any text, so none may pass."""
+    return html.escape(tidy(text, limit), quote=False)
+
+
+def layout(
+    fig: go.Figure, sentence: str, caption: str, x: str | None = None, y: str | None = None,
+    height: int = 420, top: int = 16, right: int = 24,
+) -> go.Figure:  # fmt: skip
+    """Dress `fig` and return it. sentence states the finding; caption says how to read the picture.
+
+    x, y: axis titles with their unit. height without the title, top, right: px. Both texts are kept in layout.meta
+    as they are (not escaped) for a page that sets them itself; see `untitled`.
+    """
+    lines = [html.escape(line, quote=False) for line in textwrap.wrap(sentence, TITLE_CHARS)]
+    room = top + TITLE_LINE * len(lines) + 12
+    fig.update_layout(
+        template=go.layout.Template(), font={"family": FONT, "size": SIZE, "color": INK},
+        paper_bgcolor=PAPER, plot_bgcolor=PAPER, height=height + room - top, showlegend=False,
+        margin={"l": 12, "r": right, "t": room, "b": 12, "pad": 4}, dragmode=False,
+        title={"text": "<br>".join(lines), "x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container",
+               "yanchor": "top", "pad": {"l": 12, "t": 8}, "font": {"size": SIZE + 3, "color": INK}},
+        hoverlabel={"font": {"family": FONT, "size": SIZE}, "align": "left"},
+        meta={"sentence": sentence, "caption": caption, "top": top},
+    )  # fmt: skip
+    fig.update_xaxes(**axis(x))
+    fig.update_yaxes(**axis(y))
+    return fig
+
+
+def axis(title: str | None) -> dict[str, Any]:
+    """A quiet axis: light grid, no frame, no zoom (so that a finger scrolls the page)."""
+    words = {"text": title, "standoff": 12, "font": {"size": SIZE, "color": MUTED}}
+    return {"title": words, "gridcolor": GRID, "zeroline": False, "ticks": "", "automargin": True, "fixedrange": True,
+            "tickfont": {"size": SIZE - 1, "color": MUTED}}  # fmt: skip
+
+
+def untitled(fig: go.Figure) -> go.Figure:
+    """A copy without its title, for a page that writes layout.meta['sentence'] above it."""
+    fig = go.Figure(fig)
+    saved = fig.layout.margin.t - fig.layout.meta["top"]
+    fig.update_layout(
+        title=None,
+        height=fig.layout.height - saved,
+        margin={**fig.layout.margin.to_plotly_json(), "t": fig.layout.meta["top"]},
+    )
+    return fig
+
+
+def above_bar(fig: go.Figure, row: float, text: str) -> None:
+    """A direct label over a horizontal bar at `row`, flush left: it needs no margin, whatever the width.
+
+    text: already escaped.
+    """
+    fig.add_annotation(x=0, y=row, xref="paper", text=text, showarrow=False, xanchor="left", yanchor="bottom",
+                       yshift=13, align="left", font={"size": SIZE, "color": INK})  # fmt: skip
