@@ -40,7 +40,8 @@ def baselines(config: RunConfig, out: str | Path | None = None, which: list[str]
     stores = {n: Store(None if out is None else Path(out) / n) for n in names}
     for name, store in stores.items():
         store.begin(_config(config, name), resume=False)
-    job, runs = prepare(config, corpus), {}
+    runs: dict[str, Run] = {}
+    job = prepare(config, corpus)
     for name in names:
         runs[name] = baseline(name, job, progress, cancel)
         stores[name].keep(runs[name])

@@ -69,3 +69,14 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
             raise FedkitError(f"{spec!r}: expected key=value after {name!r}, got {item!r}; example: lora:r=8,alpha=16")
         options[key.strip()] = value.strip()
     return name.strip(), options
+
+
+def parse_cohort(text: str | None) -> float | None:
+    """--clients-per-round: '5' is a count, '0.2' a fraction, '1.0' and nothing mean everyone."""
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise FedkitError(f"clients-per-round {text!r} given; write a count such as 5 or a fraction such as 0.2") from None
+    return None if value == 1 and "." in text else value

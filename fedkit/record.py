@@ -129,7 +129,7 @@ def _round(values: dict[str, Any]) -> RoundRecord:
 
 def write_json(path: Path, values: Any) -> Path:
     """Write JSON beside its target, flush it to disk, then rename: never a half-written file."""
-    text = json.dumps(_finite(values), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False)
     temporary = path.with_name(path.name + ".tmp")
     with open(temporary, "w", encoding="utf-8") as file:
         file.write(text + "\n")
@@ -139,12 +139,12 @@ def write_json(path: Path, values: Any) -> Path:
     return path
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no NaN or infinity: they become null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
+        return {k: finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return value

@@ -15,3 +15,15 @@ os.environ.update(
     DO_NOT_TRACK="1",
     TOKENIZERS_PARALLELISM="false",
 )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> str:
+    """Path of a tiny model folder."""
+    return str(write_tiny_model(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory) -> str:
+    """Path of a tiny data folder with train.csv and test.csv (120 and 40 rows, 3 labels, 4 sites)."""
+    return str(write_tiny_data(tmp_path_factory.mktemp("data") / "tiny"))

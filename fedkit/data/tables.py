@@ -9,7 +9,7 @@ import pandas as pd
 
 from fedkit.data.binaryfiles import read_excel, read_parquet
 from fedkit.data.grid import MAX_BYTES
-from fedkit.data.say import count, listing, one_line, quote
+from fedkit.data.say import listing, one_line, quote
 from fedkit.data.textfiles import read_delimited, read_jsonl
 from fedkit.errors import FedkitError
 
@@ -67,13 +67,11 @@ def _formats() -> str:
 def read_bytes(path: Path) -> bytes:
     """All bytes of a file. Raises FedkitError when it is too large or may not be read."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        if path.stat().st_size > MAX_BYTES:
+            raise FedkitError(f"{quote(path)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it")
+        return path.read_bytes()
     except OSError as error:
         raise FedkitError(f"cannot read {quote(path)}: {error.strerror or one_line(error)}") from None
-    if len(data) > MAX_BYTES:
-        raise FedkitError(f"{quote(path)} is larger than {count(MAX_BYTES // 10**6, 'MB')[:-1]}; give a sample of it")
-    return data
 
 
 def read_table(

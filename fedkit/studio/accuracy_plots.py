@@ -127,12 +127,22 @@ def _levels(fig: go.Figure, runs: Sequence[Run], longest: float) -> list[Label]:
     return labels
 
 
-def _curve(fig: go.Figure, run: Run, at: list[float], shown: list[RoundRecord], unit: str, place: int, name: str) -> Label:
+def _curve(
+    fig: go.Figure, run: Run, at: list[float], shown: list[RoundRecord], unit: str, place: int, name: str
+) -> Label:
     """The federated curve over `at`, with its interval as a band."""
     style, text = look(run.method), plain(name)
     bounds = [facts.of_examples(r.accuracy, facts.test_size(run)) for r in shown]
-    fig.add_scatter(x=at + at[::-1], y=[100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1],
-                    fill="toself", fillcolor=style.colour, opacity=0.15, mode="none", hoverinfo="skip", name=f"{text} band")
+    fig.add_scatter(
+        x=at + at[::-1],
+        y=[100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1],
+        fill="toself",
+        fillcolor=style.colour,
+        opacity=0.15,
+        mode="none",
+        hoverinfo="skip",
+        name=f"{text} band",
+    )
     notes = [(r.round, say.percent(low), say.percent(high), say.percent(r.worst_client_accuracy))
              for r, (low, high) in zip(shown, bounds)]  # fmt: skip
     fig.add_scatter(x=at, y=[100 * r.accuracy for r in shown], mode="lines+markers", name=text, customdata=notes,
@@ -152,7 +162,9 @@ def _finding(runs: list[Run]) -> str:
     """The three numbers that matter, in a sentence."""
     first = {run.method: run for run in reversed(runs)}
     main = first.get("federated")
-    said = [f"{look(m).name} reaches {say.percent(facts.accuracy(first[m]))}" for m in ("local", "pooled") if m in first]
+    said = [
+        f"{look(m).name} reaches {say.percent(facts.accuracy(first[m]))}" for m in ("local", "pooled") if m in first
+    ]
     if main is None:
         return (" and ".join(said) or "These are the methods to beat").replace("Pooled", "pooled") + "."
     rounds = len(main.rounds)

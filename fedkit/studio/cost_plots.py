@@ -30,13 +30,17 @@ def traffic(runs: Runs) -> go.Figure:
         rows.append(("Full tuning, calculated, not measured", *(2 * [once * _visits(runs[0])]), "/"))
     fig = go.Figure([_direction(rows, 1, "to the client", DOWNLOAD), _direction(rows, 2, "from the client", UPLOAD)])
     for place, (name, down, up, _) in enumerate(rows[::-1]):
-        above_bar(fig, place, f"<b>{plain(name, 70)}</b><br>{say.megabytes(down)} to the client, {say.megabytes(up)} from it")
+        above_bar(
+            fig, place, f"<b>{plain(name, 70)}</b><br>{say.megabytes(down)} to the client, {say.megabytes(up)} from it"
+        )
     caption = (
         "Mean over clients, whole run: the length of what was serialised, with headers and the head start. "
         "Full tuning would send the whole model each way in every round. The first download of the base model"
         f"{f', {say.megabytes(once)} per client, once,' if once == once else ''} is not counted in either."
     )
-    layout(fig, _traffic_finding(rows), caption, "Traffic per client over the whole run (MB)", None, 100 + 84 * len(rows))
+    layout(
+        fig, _traffic_finding(rows), caption, "Traffic per client over the whole run (MB)", None, 100 + 84 * len(rows)
+    )
     fig.update_layout(barmode="stack")
     fig.update_yaxes(visible=False, range=[-0.5, len(rows) - 0.1])
     return fig
@@ -88,7 +92,9 @@ def traffic_by_client(run: Run) -> go.Figure:
     return _by_client(fig, shown, sentence, caption, "Traffic over the whole run (MB)")
 
 
-def round_seconds(run: Run, link: str | None = None, devices: str | None = None, number: int | None = None) -> go.Figure:
+def round_seconds(
+    run: Run, link: str | None = None, devices: str | None = None, number: int | None = None
+) -> go.Figure:
     """Where the time of one round goes at every client: download, training, upload. number: the last round by default.
 
     Raises FedkitError when the run has no such round.
@@ -97,7 +103,9 @@ def round_seconds(run: Run, link: str | None = None, devices: str | None = None,
     way, device = parse_link(link), parse_device(devices)
     there = {r.round: r for r in run.rounds}
     if not there or (number is not None and number not in there):
-        raise FedkitError(f"round {number} is not in this run; it has rounds 1 to {len(there)}" if there else "no round yet")
+        raise FedkitError(
+            f"round {number} is not in this run; it has rounds 1 to {len(there)}" if there else "no round yet"
+        )
     record = there[max(there) if number is None else number]
     slow = sorted(record.clients, key=lambda c: client_seconds(c, way, device), reverse=True)
     shown = slow[:MOST]
@@ -110,7 +118,9 @@ def round_seconds(run: Run, link: str | None = None, devices: str | None = None,
         f"Simulated, not measured, for {say.link(link)}, devices: {say.device(devices)}. "
         "Training is the measured time times the slowdown; the rest is latency and recorded bytes." + _cut(len(slow))
     )
-    return _by_client(fig, ids, _round_finding(slow, split, record.round, size), caption, f"Simulated time in the round ({unit})")
+    return _by_client(
+        fig, ids, _round_finding(slow, split, record.round, size), caption, f"Simulated time in the round ({unit})"
+    )
 
 
 def _split(record: ClientRecord, way, device) -> list[float]:
@@ -142,8 +152,11 @@ def _parts(ids: list[str], values: list[float], name: str, colour: str, unit: st
 def _by_client(fig: go.Figure, ids: list[str], sentence: str, caption: str, x: str) -> go.Figure:
     """Stacked bars, a client a row, named at the left; the parts are named above, in their order."""
     layout(fig, sentence, caption, x, "Client", 110 + 34 * len(ids), top=48)
-    fig.update_layout(barmode="stack", showlegend=True,
-                      legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"})
+    fig.update_layout(
+        barmode="stack",
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
+    )
     fig.update_yaxes(**axis("Client"), tickvals=list(range(len(ids)))[::-1], ticktext=[plain(i, 20) for i in ids],
                      range=[-0.6, len(ids) - 0.4])  # fmt: skip
     fig.update_xaxes(rangemode="tozero")

@@ -51,13 +51,13 @@ def _finding(frame: DataFrame) -> str:
     """The label that is spread most unevenly."""
     if not len(frame) or not frame.shape[1]:
         return "No client holds any example."
-    shares = frame.div(frame.sum(axis=1).clip(lower=1), axis=0)
-    label = (shares.max() - shares.min()).idxmax()
-    column = shares[label]
-    if column.max() - column.min() < ALIKE:
+    counts = frame.to_numpy(dtype=float)
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    column = shares[:, (spread := shares.max(axis=0) - shares.min(axis=0)).argmax()]
+    if spread.max() < ALIKE:
         return f"The {len(frame)} clients have much the same mix of {frame.shape[1]} labels."
-    most, least = tidy(column.idxmax()), tidy(column.idxmin())
+    label, most, least = frame.columns[spread.argmax()], frame.index[column.argmax()], frame.index[column.argmin()]
     return (
-        f"The clients see unlike text: {tidy(label)} is {say.percent(column.max(), 0)} of the examples at {most}"
-        f" and {say.percent(column.min(), 0)} at {least}."
+        f"The clients see unlike text: {tidy(label)} is {say.percent(column.max(), 0)} of the examples at {tidy(most)}"
+        f" and {say.percent(column.min(), 0)} at {tidy(least)}."
     )

@@ -3,7 +3,7 @@
 Each figure carries its finding as title, and in layout.meta the finding and one sentence on how to read it.
 """
 
-from fedkit.studio.accuracy_plots import accuracy_by_round, accuracy_by_time, scoreboard_bars
+from fedkit.studio.accuracy_plots import accuracy_by_round, accuracy_by_time, scoreboard_bars, world
 from fedkit.studio.cost_plots import round_seconds, traffic, traffic_by_client
 from fedkit.studio.data_plots import who_has_what
 
@@ -15,4 +15,5 @@ __all__ = [
     "traffic",
     "traffic_by_client",
     "who_has_what",
+    "world",
 ]
