@@ -23,7 +23,7 @@ _PUBLIC = {
     "deal": "fedkit.data.partition",
     "load_model": "fedkit.model.base",
     "run": "fedkit.runner",
-    "baselines": "fedkit.baselines",
+    "run_baselines": "fedkit.baselines",
     "federate": "fedkit.federation",
 }
 __all__ = [*_PUBLIC, "__version__"]

@@ -27,7 +27,7 @@ from fedkit.store import Store
 Part = tuple[str, Score, ClientRecord]  # who, how good on the shared test set, what it took
 
 
-def baselines(config: RunConfig, out: str | Path | None = None, which: list[str] | None = None, corpus: Corpus | None = None,
+def run_baselines(config: RunConfig, out: str | Path | None = None, which: list[str] | None = None, corpus: Corpus | None = None,
               progress: Listener | None = None, cancel: threading.Event | None = None) -> dict[str, Run]:  # fmt: skip
     """Run the named baselines (default: all but 'full') on the data and settings of `config`; {name: record}.
 
@@ -70,12 +70,12 @@ def majority(job: Job, meter: Meter) -> Iterator[Part]:
 
 def frozen_pooled(job: Job, meter: Meter) -> Iterator[Part]:
     """Logistic regression on the frozen encoder's sentence vectors, all data in one place."""
-    yield _frozen(job, job.pooled(), job.model.features(job.test))
+    yield _frozen(job, job.pooled(), _start_features(job))
 
 
 def frozen_local(job: Job, meter: Meter) -> Iterator[Part]:
     """The same, every client on its own data alone."""
-    features = job.model.features(job.test)
+    features = _start_features(job)
     for client in job.clients:
         yield _frozen(job, client, features)
 
@@ -102,6 +102,12 @@ def _tuned(job: Job, client: ClientData, steps: int, meter: Meter) -> Part:
     done, seen, _ = fit(job.model, start, client.train, limited, job.config, None, lambda: meter.tick(1, client.client_id))
     result = score(job.model.predict(job.test), job.test, job.clients)
     return client.client_id, result, ClientRecord(client.client_id, "ok", "", seen, done, time.perf_counter() - began)
+
+
+def _start_features(job: Job) -> np.ndarray:
+    """Test sentence vectors (n, d) of the encoder as it came, whatever was trained in the model before."""
+    job.model.load_params(job.start)
+    return job.model.features(job.test)
 
 
 def _frozen(job: Job, client: ClientData, test_features: np.ndarray) -> Part:

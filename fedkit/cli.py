@@ -85,7 +85,7 @@ def baselines(
     device: Device = D.device, engine: Engine = D.engine, seed: Seed = D.seed, as_json: Json = False,
 ) -> None:  # fmt: skip
     """What a federated run must beat: majority, frozen encoder, local only, pooled. Same flags as run."""
-    from fedkit.baselines import baselines as compute
+    from fedkit.baselines import run_baselines as compute
     from fedkit.studio.table import scoreboard, to_text
 
     config = _config(locals())

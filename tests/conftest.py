@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 
+import pytest
+from tiny import write_tiny_data, write_tiny_model
+
 os.environ.update(
     HF_HUB_OFFLINE="1",
     HF_DATASETS_OFFLINE="1",

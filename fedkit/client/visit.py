@@ -35,8 +35,8 @@ def receive(upload: Payload, template: Params) -> tuple[ClientUpdate | None, str
     try:
         delta, notes = decode(upload, template)
         name, examples = notes.get("client"), notes.get("examples")
-        if not isinstance(name, str) or not isinstance(examples, int) or not 0 < examples < 10**9:
-            raise PayloadError(f"impossible notes: client {name!r}, examples {examples!r}")
+        if not isinstance(name, str) or type(examples) is not int or not 0 < examples < 10**9:
+            raise PayloadError("impossible notes: client must be text, examples a whole number from 1 to 999,999,999")
         return ClientUpdate(name, delta, examples), ""
     except PayloadError as error:
         return None, str(error)

@@ -21,6 +21,6 @@ def cohort_size(total: int, wanted: float | None) -> int:
     """How many of `total` clients a round takes; at least one. Raises FedkitError on an impossible wish."""
     if wanted is None:
         return total
-    if wanted <= 0 or wanted > total or (wanted >= 1 and wanted != int(wanted)):
+    if not 0 < wanted <= total or (wanted >= 1 and wanted != int(wanted)):  # NaN is refused too
         raise FedkitError(f"clients-per-round {wanted:g} given; choose a fraction below 1, or a whole number from 1 to {total}")
     return int(wanted) if wanted >= 1 else max(1, round(wanted * total))

@@ -12,13 +12,14 @@ from fedkit.record import RoundRecord, Run
 from fedkit.studio import facts, say
 from fedkit.studio.direct import Label, label_lines
 from fedkit.studio.facts import Runs
-from fedkit.studio.theme import INK, above_bar, layout, look, plain
+from fedkit.studio.theme import INK, above_bar, key_above, layout, look, plain
 
 RANGE = [0, 100]  # %: the same in every figure, so that two of them can be compared by eye
 HEIGHT, AXIS_ROOM = 440, 70  # px of a line figure; of them for the x axis and its title
-RIGHT = 164  # px for labels beside the lines
+RIGHT = 132  # px for labels beside the lines
 ON_TEST = "Accuracy on the test set (%)"
 DASHES = ("solid", "dashdot", "longdash", "dot")
+FROZEN = "Frozen: logistic regression on the frozen encoder"
 
 
 def accuracy_by_round(runs: Runs) -> go.Figure:
@@ -28,17 +29,17 @@ def accuracy_by_round(runs: Runs) -> go.Figure:
     """
     runs = facts.ordered(runs)
     fig, main = go.Figure(), facts.federated(runs)
-    longest = max([len(run.rounds) for run in main], default=1) or 1
+    longest = max((len(run.rounds) for run in main), default=1) or 1
     labels = _levels(fig, runs, longest)
     for place, (run, name) in enumerate(zip(main, facts.names(main, short=True))):
         shown = _states(run)
-        labels.append(_curve(fig, run, [r.round for r in shown], shown, "round", place, name))
+        labels.append(_curve(fig, run, [r.round for r in shown], shown, name, longest, DASHES[place % len(DASHES)]))
     caption = (
-        "Band: 95 % interval of federated over test examples. Dashed lines: the final accuracy of each baseline. "
-        "Round 0 is the shared start, before any training."
+        "Round 0 is the shared start before training, the band is the 95 % interval over test examples, and a dashed "
+        f"line is the final accuracy of a baseline. {FROZEN}."
     )
     layout(fig, _finding(runs), caption, "Round (0 = before training)", ON_TEST, HEIGHT, right=RIGHT)
-    fig.update_xaxes(range=[0, longest * 1.02], dtick=max(1, math.ceil(longest / 10)))
+    fig.update_xaxes(range=[0, longest], dtick=max(1, math.ceil(longest / 6)), tickangle=0)
     return _finish(fig, labels)
 
 
@@ -52,22 +53,22 @@ def accuracy_by_time(
     """
     link, devices = world(run, link, devices)
     clock = replay(run, link, devices)
-    longest = longest or max(clock[-1], 1e-3) * 1.05
+    longest = longest or max(clock[-1], 1e-3)
     size, unit = say.time_unit(longest)
     fig, shown = go.Figure(), _states(run)
     labels = _levels(fig, facts.ordered(against), longest / size)
     at = [clock[r.round] / size for r in shown]
-    labels.append(_curve(fig, run, at, shown, "round", 0, facts.names([run], short=True)[0]))
+    labels.append(_curve(fig, run, at, shown, facts.names([run], short=True)[0], longest / size))
     sentence = (
-        f"{len(run.rounds)} rounds take {say.seconds(clock[-1])} of simulated time over {say.link(link)}"
+        f"{say.rounds(run)} take {say.seconds(clock[-1])} of simulated time over {say.link(link)}"
         f"{'' if devices == 'as-measured' else f', on {devices} devices'}."
     )
     caption = (
-        "Simulated, not measured: every client works at the same time and the server waits for the last. "
-        f"Bytes are the recorded ones; training seconds are those measured, on a device as fast as: {say.device(devices)}."
+        "Simulated, not measured: recorded bytes over the link, measured training seconds on devices "
+        f"{say.device(devices)}, clients at the same time, the server waiting for the last."
     )
     layout(fig, sentence, caption, f"Simulated time ({unit})", ON_TEST, HEIGHT, right=RIGHT)
-    fig.update_xaxes(range=[0, longest / size])
+    fig.update_xaxes(range=[0, longest / size], nticks=6, tickangle=0)
     return _finish(fig, labels)
 
 
@@ -75,37 +76,42 @@ def scoreboard_bars(runs: Runs) -> go.Figure:
     """Accuracy of every method with its 95 % interval, and its worst client as a second mark."""
     runs = facts.ordered(runs)
     rows, values = list(range(len(runs)))[::-1], [100 * facts.accuracy(run) for run in runs]
-    fig = go.Figure(_bars(runs, rows, values))
+    names = [plain(name, 48) for name in facts.names(runs, short=True)]
+    fig = go.Figure(_bars(runs, rows, values, names))
     fig.add_scatter(
-        x=[100 * facts.worst(run) for run in runs], y=rows, mode="markers", name="worst client", showlegend=True,
+        x=[100 * facts.worst(run) for run in runs], y=rows, mode="markers", name="worst client",
         marker={"symbol": "diamond", "size": 11, "color": "#ffffff", "line": {"color": INK, "width": 2}},
-        hovertemplate="worst client %{x:.1f} %<extra></extra>",
+        customdata=names, hovertemplate="%{customdata}<br>worst client %{x:.1f} %<extra></extra>",
     )  # fmt: skip
-    for run, name, row in zip(runs, facts.names(runs), rows):
-        above_bar(fig, row, f"{plain(name, 60)}  <b>{say.percent(facts.accuracy(run))}</b>")
-    caption = "Bar: accuracy on the test set. Whisker: its 95 % interval. Diamond: the worst client."
-    layout(fig, _finding(runs), caption, ON_TEST, None, 90 + 56 * len(runs), top=48)
+    for run, name, row in zip(runs, names, rows):
+        above_bar(fig, row, f"{name}  <b>{say.percent(facts.accuracy(run))}</b>")
+    caption = f"The whisker is the 95 % interval, the diamond the worst client. {FROZEN}."
+    layout(fig, _rank(runs), caption, ON_TEST, None, 90 + 56 * len(runs), top=44)
     fig.update_yaxes(visible=False, range=[-0.6, len(runs) - 0.25])
     fig.update_xaxes(range=RANGE, dtick=20)
-    fig.update_layout(showlegend=True, legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"})
-    return fig
+    return key_above(fig, {"worst client": ("\u25c7", INK)})
 
 
-def world(run: Run, link: str | None, devices: str | None) -> tuple[str, str]:
-    """The link and devices to replay over: those given, else those of the run."""
-    return link or str(run.config["link"]), devices or str(run.config["devices"])
+def world(run: Run, link: str | None = None, devices: str | None = None) -> tuple[str, str]:
+    """The link and devices to replay over: those given, else those of the run, else those of a new one."""
+    return str(link or run.config.get("link", "10mbps/40ms")), str(devices or run.config.get("devices", "as-measured"))
 
 
-def _bars(runs: list[Run], rows: list[int], values: list[float]) -> go.Bar:
+def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str]) -> go.Bar:
     bounds = [facts.interval(run) for run in runs]
     whisker = {"type": "data", "symmetric": False, "thickness": 2, "width": 7, "color": INK,
                "array": [100 * high - v for (_, high, _), v in zip(bounds, values)],
                "arrayminus": [v - 100 * low for (low, _, _), v in zip(bounds, values)]}  # fmt: skip
-    notes = [f"{say.percent(low)} to {say.percent(high)}, over {plain(over)}" for low, high, over in bounds]
-    return go.Bar(x=values, y=rows, orientation="h", width=0.4, marker={"color": [look(r.method).colour for r in runs]},
-                  error_x=whisker, customdata=list(zip(map(plain, facts.names(runs)), notes)),
-                  hovertemplate="%{customdata[0]}<br>accuracy %{x:.1f} %<br>95 % interval %{customdata[1]}<extra></extra>",
-                  showlegend=False, name="accuracy")  # fmt: skip
+    return go.Bar(
+        x=values, y=rows, orientation="h", width=0.4, marker={"color": [look(r.method).colour for r in runs]},
+        error_x=whisker, customdata=[(n, _interval(run)) for n, run in zip(names, runs)],
+        hovertemplate="%{customdata[0]}<br>accuracy %{x:.1f} %<br>%{customdata[1]}<extra></extra>", name="accuracy",
+    )  # fmt: skip
+
+
+def _interval(run: Run) -> str:
+    low, high, over = facts.interval(run)
+    return f"95 % interval {say.between(low, high)}, over {plain(over)}"
 
 
 def _states(run: Run) -> list[RoundRecord]:
@@ -118,38 +124,35 @@ def _levels(fig: go.Figure, runs: Sequence[Run], longest: float) -> list[Label]:
     labels = []
     for run, name in zip(others, facts.names(others, short=True)):
         style, level, text = look(run.method), 100 * facts.accuracy(run), plain(name)
-        low, high, over = facts.interval(run)
-        fig.add_scatter(x=[0, longest * 1.05], y=[level, level], mode="lines", name=text, cliponaxis=True,
-                        line={"color": style.colour, "dash": style.dash, "width": 2},
-                        hovertemplate=f"{text}<br>accuracy %{{y:.1f}} %<br>95 % interval {say.percent(low)} to "
-                                      f"{say.percent(high)}, over {plain(over)}<extra></extra>")  # fmt: skip
-        labels.append(Label(level, f"{say.percent(level / 100)}  {text}", style.colour))
+        fig.add_scatter(
+            x=[0, longest], y=[level, level], mode="lines", name=text, customdata=[_interval(run)] * 2,
+            line={"color": style.colour, "dash": style.dash, "width": 2},
+            hovertemplate=f"{text.replace('%', '&#37;')}<br>accuracy %{{y:.1f}} %<br>%{{customdata}}<extra></extra>",
+        )  # fmt: skip
+        labels.append(Label(level, f"{say.percent(level / 100)}<br>{text}", style.colour))
     return labels
 
 
 def _curve(
-    fig: go.Figure, run: Run, at: list[float], shown: list[RoundRecord], unit: str, place: int, name: str
+    fig: go.Figure, run: Run, at: list[float], shown: list[RoundRecord], name: str, longest: float, dash: str = "solid"
 ) -> Label:
-    """The federated curve over `at`, with its interval as a band."""
-    style, text = look(run.method), plain(name)
+    """The federated curve over `at`, with its interval as a band, and a thin line from its end to its label."""
+    colour, text, values = look(run.method).colour, plain(name), [100 * r.accuracy for r in shown]
     bounds = [facts.of_examples(r.accuracy, facts.test_size(run)) for r in shown]
+    edge = [100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1]
+    fig.add_scatter(x=at + at[::-1], y=edge, fill="toself", fillcolor=colour, opacity=0.15, mode="none",
+                    hoverinfo="skip", name=f"{text} band")  # fmt: skip
+    fig.add_scatter(x=[at[-1], longest], y=values[-1:] * 2, mode="lines", hoverinfo="skip", name=f"{text} end",
+                    line={"color": colour, "width": 1, "dash": "dot"})  # fmt: skip
+    notes = [(text, r.round, say.between(*b), say.percent(facts.number(r.worst_client_accuracy, "worst client")))
+             for r, b in zip(shown, bounds)]  # fmt: skip
     fig.add_scatter(
-        x=at + at[::-1],
-        y=[100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1],
-        fill="toself",
-        fillcolor=style.colour,
-        opacity=0.15,
-        mode="none",
-        hoverinfo="skip",
-        name=f"{text} band",
-    )
-    notes = [(r.round, say.percent(low), say.percent(high), say.percent(r.worst_client_accuracy))
-             for r, (low, high) in zip(shown, bounds)]  # fmt: skip
-    fig.add_scatter(x=at, y=[100 * r.accuracy for r in shown], mode="lines+markers", name=text, customdata=notes,
-                    line={"color": style.colour, "width": 3, "dash": DASHES[place % len(DASHES)]}, marker={"size": 7},
-                    hovertemplate=text + "<br>" + unit + " %{customdata[0]}<br>accuracy %{y:.1f} %<br>95 % interval "
-                    "%{customdata[1]} to %{customdata[2]}<br>worst client %{customdata[3]}<extra></extra>")  # fmt: skip
-    return Label(100 * shown[-1].accuracy, f"{say.percent(shown[-1].accuracy)}  {text}", style.colour, strong=True)
+        x=at, y=values, mode="lines+markers", name=text, customdata=notes, cliponaxis=False, marker={"size": 7},
+        line={"color": colour, "width": 3, "dash": dash},
+        hovertemplate="%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
+        "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}<extra></extra>",
+    )  # fmt: skip
+    return Label(values[-1], f"{say.percent(values[-1] / 100)}<br>{text}", colour, strong=True)
 
 
 def _finish(fig: go.Figure, labels: list[Label]) -> go.Figure:
@@ -161,14 +164,21 @@ def _finish(fig: go.Figure, labels: list[Label]) -> go.Figure:
 def _finding(runs: list[Run]) -> str:
     """The three numbers that matter, in a sentence."""
     first = {run.method: run for run in reversed(runs)}
-    main = first.get("federated")
-    said = [
-        f"{look(m).name} reaches {say.percent(facts.accuracy(first[m]))}" for m in ("local", "pooled") if m in first
-    ]
-    if main is None:
-        return (" and ".join(said) or "These are the methods to beat").replace("Pooled", "pooled") + "."
-    rounds = len(main.rounds)
-    start = f"After {rounds} round{'s' * (rounds != 1)} federated reaches {say.percent(facts.accuracy(main))}"
-    others = [("local", "local only"), ("pooled", "pooled")]
-    said = [f"{name} {say.percent(facts.accuracy(first[m]))}" for m, name in others if m in first]
+    pairs = [("local", "local only"), ("pooled", "pooled")]
+    said = [f"{name} {say.percent(facts.accuracy(first[m]))}" for m, name in pairs if m in first]
+    if "federated" not in first:
+        return f"To be beaten: {', '.join(said) or 'these methods'}."
+    main = first["federated"]
+    start = f"After {say.rounds(main)} federated reaches {say.percent(facts.accuracy(main))}"
     return start + ("; " + ", ".join(said) if said else "") + "."
+
+
+def _rank(runs: list[Run]) -> str:
+    """Where federated stands."""
+    main = facts.federated(runs)
+    best = max(runs, key=lambda run: -1.0 if math.isnan(facts.accuracy(run)) else facts.accuracy(run))
+    if not main:
+        return f"{look(best.method).name} is the most accurate, with {say.percent(facts.accuracy(best))}."
+    place = 1 + sum(facts.accuracy(run) > facts.accuracy(main[0]) for run in runs)
+    worst = say.percent(facts.worst(main[0]))
+    return f"Federated is number {place} of {len(runs)} by accuracy, and its worst client has {worst}."

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import plotly.graph_objects as go
 
 from fedkit.errors import FedkitError
-from fedkit.network import client_seconds, parse_device, parse_link
-from fedkit.record import ClientRecord, Run
+from fedkit.network import Device, Link, parse_device, parse_link
+from fedkit.record import ClientRecord, RoundRecord, Run
 from fedkit.studio import facts, say
 from fedkit.studio.accuracy_plots import world
 from fedkit.studio.facts import MB, Runs
-from fedkit.studio.theme import DOWNLOAD, INK, METHODS, TRAIN, UPLOAD, above_bar, axis, layout, plain
+from fedkit.studio.theme import DOWNLOAD, INK, TRAIN, UPLOAD, above_bar, key_above, layout, plain
 
 MOST = 20  # clients drawn one by one
+PHASES = {"download": DOWNLOAD, "training": TRAIN, "upload": UPLOAD}
+
+
+@dataclass(frozen=True)
+class Load:
+    """Megabytes to and from a client over a whole run; calculated ones are hatched, lest they be taken as measured."""
+
+    name: str
+    down: float
+    up: float
+    calculated: bool = False
+
+    def __str__(self) -> str:
+        square = "<span style='color:{}'>\u25a0</span> {} {}"
+        parts = ((DOWNLOAD, self.down, "received"), (UPLOAD, self.up, "sent"))
+        said = "   ".join(square.format(colour, say.megabytes(mb), way) for colour, mb, way in parts)
+        return f"<b>{plain(self.name, 48)}</b><br>{said}"
 
 
 def traffic(runs: Runs) -> go.Figure:
@@ -23,34 +43,45 @@ def traffic(runs: Runs) -> go.Figure:
     `model.base_bytes` is drawn without it.
     """
     runs = facts.federated(runs)
-    rows = [(f"{name}, measured", *(facts.mb_per_client(r, d) for d in ("downlink", "uplink")), "")
-            for r, name in zip(runs, facts.names(runs))]  # fmt: skip
-    once = facts.number(runs[0].model.get("base_bytes"), "model.base_bytes") / MB if runs else float("nan")
-    if once == once:
-        rows.append(("Full tuning, calculated, not measured", *(2 * [once * _visits(runs[0])]), "/"))
-    fig = go.Figure([_direction(rows, 1, "to the client", DOWNLOAD), _direction(rows, 2, "from the client", UPLOAD)])
-    for place, (name, down, up, _) in enumerate(rows[::-1]):
-        above_bar(
-            fig, place, f"<b>{plain(name, 70)}</b><br>{say.megabytes(down)} to the client, {say.megabytes(up)} from it"
-        )
+    loads = [
+        Load(f"{name}, measured", facts.mb_per_client(run, "downlink"), facts.mb_per_client(run, "uplink"))
+        for run, name in zip(runs, facts.names(runs))
+    ]
+    base = facts.base_mb(runs[0]) if runs else math.nan
+    full = [] if math.isnan(base) else [_full_tuning(base * _visits(runs[0]))]
+    fig, rows = go.Figure(), [*loads, *full]
+    for name, colour, values in (
+        ("received", DOWNLOAD, [r.down for r in rows]),
+        ("sent", UPLOAD, [r.up for r in rows]),
+    ):
+        fig.add_trace(_direction(rows, name, colour, values))
+    for place, load in enumerate(reversed(rows)):
+        above_bar(fig, place, str(load))
+    once = "" if math.isnan(base) else f" ({say.megabytes(base)} per client, once)"
     caption = (
-        "Mean over clients, whole run: the length of what was serialised, with headers and the head start. "
-        "Full tuning would send the whole model each way in every round. The first download of the base model"
-        f"{f', {say.megabytes(once)} per client, once,' if once == once else ''} is not counted in either."
+        "Mean over clients of what was serialised, headers and head start included; full tuning is the whole model "
+        f"each way in every round; the first download of the base model{once} is in neither."
     )
-    layout(
-        fig, _traffic_finding(rows), caption, "Traffic per client over the whole run (MB)", None, 100 + 84 * len(rows)
-    )
+    sentence = _traffic_finding(loads, full)
+    layout(fig, sentence, caption, "Traffic per client over the whole run (MB)", None, 90 + 84 * len(rows))
     fig.update_layout(barmode="stack")
-    fig.update_yaxes(visible=False, range=[-0.5, len(rows) - 0.1])
+    fig.update_yaxes(visible=False, range=[-0.4, len(rows) - 0.1])
+    fig.update_xaxes(nticks=5, tickformat=",", rangemode="tozero")
     return fig
 
 
-def _direction(rows: list[tuple], column: int, name: str, colour: str) -> go.Bar:
-    return go.Bar(x=[row[column] for row in rows], y=list(range(len(rows)))[::-1], orientation="h", width=0.34, name=name,
-                  marker={"color": colour, "line": {"color": INK, "width": 1}, "pattern": {"shape": [row[3] for row in rows]}},
-                  customdata=[plain(row[0], 70) for row in rows],
-                  hovertemplate="%{customdata}<br>" + name + " %{x:,.2f} MB<extra></extra>")  # fmt: skip
+def _direction(rows: list[Load], name: str, colour: str, values: list[float]) -> go.Bar:
+    shapes = ["/" if row.calculated else "" for row in rows]
+    return go.Bar(
+        x=values, y=list(range(len(rows)))[::-1], orientation="h", width=0.34, name=name,
+        marker={"color": colour, "line": {"color": colour, "width": 1.5}, "pattern": {"shape": shapes}},
+        customdata=[(plain(row.name, 48), say.megabytes(mb)) for row, mb in zip(rows, values)],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]} " + name + "<extra></extra>",
+    )  # fmt: skip
+
+
+def _full_tuning(each_way: float) -> Load:
+    return Load("Full tuning, calculated, not measured", each_way, each_way, calculated=True)
 
 
 def _visits(run: Run) -> float:
@@ -58,106 +89,98 @@ def _visits(run: Run) -> float:
     return sum(len(r.clients) for r in run.rounds) / max(len(facts.clients(run)), 1)
 
 
-def _traffic_finding(rows: list[tuple]) -> str:
-    if not rows:
+def _traffic_finding(loads: list[Load], full: list[Load]) -> str:
+    if not loads:
         return "No federated run here, so nothing travelled."
-    total = rows[0][1] + rows[0][2]
+    total = loads[0].down + loads[0].up
     start = f"A client sends and receives {say.megabytes(total)} in the whole run"
-    if len(rows) == 1 or rows[-1][3] == "" or not total:
+    if not full or not total:
         return start + "."
-    return f"{start}; tuning the full model would take {(rows[-1][1] + rows[-1][2]) / total:,.0f} times as much."
+    times = (full[0].down + full[0].up) / total
+    return f"{start}; full tuning would take {times:,.{0 if times >= 10 else 1}f} times as much."
 
 
 def traffic_by_client(run: Run) -> go.Figure:
     """Measured megabytes of every client and direction over the whole run; of many clients, those with the most."""
-    totals = {c["id"]: [0.0, 0.0] for c in facts.clients(run)}
-    for r in ((run.start,) if run.start else ()) + run.rounds:
-        for c in r.clients:
-            one = totals.setdefault(c.id, [0.0, 0.0])
-            one[0], one[1] = one[0] + c.downlink_bytes / MB, one[1] + c.uplink_bytes / MB
+    totals = {str(c["id"]): [0.0, 0.0] for c in facts.clients(run)}
+    for c in (c for r in (*([run.start] if run.start else []), *run.rounds) for c in r.clients):
+        one = totals.setdefault(c.id, [0.0, 0.0])
+        one[0], one[1] = one[0] + c.downlink_bytes / MB, one[1] + c.uplink_bytes / MB
     shown = sorted(totals, key=lambda i: sum(totals[i]), reverse=True)[:MOST]
-    fig = go.Figure(
-        [
-            _parts(shown, [totals[i][0] for i in shown], "to the client", DOWNLOAD, "MB"),
-            _parts(shown, [totals[i][1] for i in shown], "from the client", UPLOAD, "MB"),
-        ]
-    )
-    sums = [sum(totals[i]) for i in totals] or [0.0]
-    sentence = (
-        f"Every client moves {say.megabytes(max(sums))} in the whole run."
-        if max(sums) - min(sums) <= 0.05 * max(sums)
-        else f"Traffic is uneven: from {say.megabytes(min(sums))} to {say.megabytes(max(sums))} per client."
-    )
+    down, up = ([totals[i][way] for i in shown] for way in (0, 1))
+    ways = (("received", DOWNLOAD, down), ("sent", UPLOAD, up))
+    fig = go.Figure([_part(shown, values, name, colour, "MB") for name, colour, values in ways])
+    sums = [sum(both) for both in totals.values()] or [0.0]
+    even = max(sums) - min(sums) <= 0.05 * max(sums)
+    span = say.megabytes(max(sums)) if even else f"between {say.megabytes(min(sums))} and {say.megabytes(max(sums))}"
     caption = "Measured: the length of what was serialised, both directions." + _cut(len(totals))
-    return _by_client(fig, shown, sentence, caption, "Traffic over the whole run (MB)")
+    return _by_client(
+        fig, shown, f"A client moves {span} in the whole run.", caption, "Traffic over the whole run (MB)"
+    )
 
 
 def round_seconds(
     run: Run, link: str | None = None, devices: str | None = None, number: int | None = None
 ) -> go.Figure:
-    """Where the time of one round goes at every client: download, training, upload. number: the last round by default.
+    """Where the time of one round goes at every client: download, training, upload.
 
-    Raises FedkitError when the run has no such round.
+    number: of the round, the last one by default. Raises FedkitError when the run has no such round.
     """
     link, devices = world(run, link, devices)
-    way, device = parse_link(link), parse_device(devices)
-    there = {r.round: r for r in run.rounds}
-    if not there or (number is not None and number not in there):
-        raise FedkitError(
-            f"round {number} is not in this run; it has rounds 1 to {len(there)}" if there else "no round yet"
-        )
-    record = there[max(there) if number is None else number]
-    slow = sorted(record.clients, key=lambda c: client_seconds(c, way, device), reverse=True)
-    shown = slow[:MOST]
-    size, unit = say.time_unit(client_seconds(slow[0], way, device) if slow else 0.0)
-    split = [[s / size for s in _split(c, way, device)] for c in shown]
-    ids = [c.id if c.status == "ok" else f"{c.id} ({c.status})" for c in shown]
-    phases = zip(("download", "training", "upload"), (DOWNLOAD, TRAIN, UPLOAD), zip(*split))
-    fig = go.Figure([_parts(ids, list(values), name, colour, f"simulated {unit}") for name, colour, values in phases])
+    record = _round(run, number)
+    split = {c: phases(c, parse_link(link), parse_device(devices)) for c in record.clients}
+    slow = sorted(split, key=lambda c: sum(split[c]), reverse=True)
+    size, unit = say.time_unit(sum(split[slow[0]]) if slow else 0.0)
+    ids = [c.id if c.status == "ok" else f"{c.id} ({c.status})" for c in slow[:MOST]]
+    values = zip(*([s / size for s in split[c]] for c in slow[:MOST]))
+    fig = go.Figure([_part(ids, list(v), p, PHASES[p], f"{unit}, simulated") for p, v in zip(PHASES, values)])
     caption = (
-        f"Simulated, not measured, for {say.link(link)}, devices: {say.device(devices)}. "
-        "Training is the measured time times the slowdown; the rest is latency and recorded bytes." + _cut(len(slow))
+        f"Simulated, not measured, over {say.link(link)}: latency and recorded bytes; training is the measured time on "
+        f"devices {say.device(devices)}." + _cut(len(slow))
     )
-    return _by_client(
-        fig, ids, _round_finding(slow, split, record.round, size), caption, f"Simulated time in the round ({unit})"
-    )
+    found = _round_finding(slow[0].id, split[slow[0]], record.round) if slow else "No client took part in this round."
+    return _by_client(fig, ids, found, caption, f"Simulated time in the round ({unit})")
 
 
-def _split(record: ClientRecord, way, device) -> list[float]:
-    """Seconds of download, training and upload; their sum is `network.client_seconds`."""
+def phases(record: ClientRecord, way: Link, device: Device) -> tuple[float, float, float]:
+    """Simulated seconds of download, training and upload; their sum is `network.client_seconds`."""
     down = way.latency + 8 * record.downlink_bytes / way.down
     up = way.latency + 8 * record.uplink_bytes / way.up
-    return [down, record.train_seconds * device.slowdown, up]
+    return down, record.train_seconds * device.slowdown, up
 
 
-def _round_finding(slow: list[ClientRecord], split: list[list[float]], number: int, size: float) -> str:
-    if not slow:
-        return f"No client took part in round {number}."
-    phase = ("download", "training", "upload")[int(np.argmax(split[0]))]
-    share = max(split[0]) / sum(split[0]) if sum(split[0]) else 0.0
-    took = say.seconds(sum(split[0]) * size)
-    return f"In round {number} the server waits {took} for {slow[0].id}; {phase} is {say.percent(share, 0)} of it."
+def _round(run: Run, number: int | None) -> RoundRecord:
+    there = {r.round: r for r in run.rounds}
+    if not there or (number is not None and number not in there):
+        raise FedkitError(f"round {number or 1} is not in this run; it has {say.rounds(run)}")
+    return there[max(there) if number is None else number]
+
+
+def _round_finding(slowest: str, split: Sequence[float], number: int) -> str:
+    phase, longest = max(zip(PHASES, split), key=lambda pair: pair[1])
+    share = say.percent(longest / sum(split) if sum(split) else 0.0, 0)
+    return f"In round {number} the server waits {say.seconds(sum(split))} for {slowest}; {phase} is {share} of it."
 
 
 def _cut(there: int) -> str:
     return f" The {MOST} largest of {there:,} clients are shown." if there > MOST else ""
 
 
-def _parts(ids: list[str], values: list[float], name: str, colour: str, unit: str) -> go.Bar:
-    return go.Bar(x=values, y=list(range(len(ids)))[::-1], orientation="h", width=0.6, name=name, customdata=[plain(i) for i in ids],
-                  marker={"color": colour, "line": {"color": INK, "width": 1}}, showlegend=True,
-                  hovertemplate="%{customdata}<br>" + name + " %{x:,.2f} " + unit + "<extra></extra>")  # fmt: skip
+def _part(ids: list[str], values: list[float], name: str, colour: str, unit: str) -> go.Bar:
+    """One segment of every client's bar."""
+    return go.Bar(
+        x=values, y=list(range(len(ids)))[::-1], orientation="h", width=0.6, name=name,
+        marker={"color": colour, "line": {"color": INK, "width": 1}}, customdata=[plain(i) for i in ids],
+        hovertemplate="%{customdata}<br>" + name + " %{x:,.2f} " + unit + "<extra></extra>",
+    )  # fmt: skip
 
 
 def _by_client(fig: go.Figure, ids: list[str], sentence: str, caption: str, x: str) -> go.Figure:
     """Stacked bars, a client a row, named at the left; the parts are named above, in their order."""
-    layout(fig, sentence, caption, x, "Client", 110 + 34 * len(ids), top=48)
-    fig.update_layout(
-        barmode="stack",
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
+    layout(fig, sentence, caption, x, "Client", 110 + 34 * len(ids), top=44)
+    fig.update_layout(barmode="stack")
+    fig.update_yaxes(
+        tickvals=list(range(len(ids)))[::-1], ticktext=[plain(i, 18) for i in ids], range=[-0.6, len(ids) - 0.4]
     )
-    fig.update_yaxes(**axis("Client"), tickvals=list(range(len(ids)))[::-1], ticktext=[plain(i, 20) for i in ids],
-                     range=[-0.6, len(ids) - 0.4])  # fmt: skip
-    fig.update_xaxes(rangemode="tozero")
-    return fig
+    fig.update_xaxes(rangemode="tozero", nticks=6)
+    return key_above(fig, {part.name: ("\u25a0", part.marker.color) for part in fig.data})

@@ -7,44 +7,43 @@ from pandas import DataFrame
 
 from fedkit.record import Run
 from fedkit.studio import facts, say
-from fedkit.studio.theme import COUNTS, INK, MUTED, SIZE, layout, plain, tidy
+from fedkit.studio.theme import COUNTS, INK, SIZE, layout, plain, tidy
 
-FEW_LABELS, FEW_CLIENTS = 30, 40  # up to here every one is named
-FEW_CELLS = 240  # up to here every cell shows its number
+FEW = 30  # up to here every client, or label, is named
+NUMBERED = 12  # up to so many clients every cell shows its number
 ALIKE = 0.05  # clients whose label shares differ by less are called alike
 
 
 def who_has_what(frame: DataFrame | Run) -> go.Figure:
-    """Clients x labels as a heat map of training examples.
+    """Clients x labels as a heat map of training examples: a client a column, so that it fits a narrow page.
 
     frame: as `data.partition.describe` gives it (a row per client, a column per label), or a record.
     """
     frame = facts.client_labels(frame) if isinstance(frame, Run) else frame
-    counts, sizes = frame.to_numpy().tolist(), frame.sum(axis=1).tolist()
-    (n, m), height = frame.shape, max(12, min(34, 760 // max(len(frame), 1)))
-    hover = [[f"{plain(c)}<br>{plain(name)}" for name in frame.columns] for c in frame.index]
+    (n, m), numbered = frame.shape, len(frame) <= NUMBERED and frame.shape[1] <= FEW
+    hover = [[f"{plain(c)}<br>{plain(label)}" for c in frame.index] for label in frame.columns]
     fig = go.Figure(go.Heatmap(
-        z=counts, x=list(range(m)), y=list(range(n)), colorscale=COUNTS, zmin=0, xgap=1, ygap=1, text=hover,
-        texttemplate="%{z}" if n * m <= FEW_CELLS else None, textfont={"size": SIZE - 2},
-        hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>", showscale=n * m > FEW_CELLS,
-        colorbar={"title": {"text": "training<br>examples"}, "thickness": 12, "outlinewidth": 0},
+        z=frame.to_numpy().T.tolist(), x=list(range(n)), y=list(range(m)), colorscale=COUNTS, zmin=0, xgap=1, ygap=1,
+        text=hover, texttemplate="%{z}" if numbered else None, textfont={"size": SIZE - 2}, showscale=not numbered,
+        hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
+        colorbar={"title": {"text": "examples"}, "thickness": 10, "outlinewidth": 0, "tickformat": ","},
     ))  # fmt: skip
     caption = (
-        "Each cell: number of training examples of a label at a client; darker is more. "
-        "In brackets: all examples of the client. No example is at two clients."
+        "A cell is the number of training examples of a label at a client (darker is more), and in brackets stands the "
+        "number of all examples of the client."
     )
-    layout(fig, _finding(frame), caption, "Label (training examples in each cell)", "Client", 150 + n * height)
-    fig.update_xaxes(showgrid=False, tickfont={"size": SIZE - 2, "color": MUTED}, **_ticks(frame.columns, FEW_LABELS))
-    sized = [f"{tidy(c, 20)} ({size:,})" for c, size in zip(frame.index, sizes)]
-    fig.update_yaxes(showgrid=False, autorange="reversed", tickfont={"color": INK}, **_ticks(sized, FEW_CLIENTS))
+    sized = [f"{tidy(c, 16)} ({size:,})" for c, size in zip(frame.index, frame.sum(axis=1))]
+    height = 180 + m * max(10, min(30, 760 // max(m, 1)))
+    layout(fig, _finding(frame), caption, "Client (training examples)", "Label", height)
+    fig.update_xaxes(showgrid=False, tickfont={"color": INK}, autotickangles=[0, -35, -90], **_ticks(sized))
+    fig.update_yaxes(showgrid=False, autorange="reversed", **_ticks(list(frame.columns)))
     return fig
 
 
-def _ticks(names, few: int) -> dict:
+def _ticks(names: list[str]) -> dict:
     """All names when there are few, else evenly spaced ones."""
-    every = max(1, -(-len(names) // few))
-    at = list(range(0, len(names), every))
-    return {"tickmode": "array", "tickvals": at, "ticktext": [plain(names[i], 30) for i in at]}
+    at = list(range(0, len(names), max(1, -(-len(names) // FEW))))
+    return {"tickmode": "array", "tickvals": at, "ticktext": [plain(names[i], 24) for i in at]}
 
 
 def _finding(frame: DataFrame) -> str:
@@ -52,12 +51,13 @@ def _finding(frame: DataFrame) -> str:
     if not len(frame) or not frame.shape[1]:
         return "No client holds any example."
     counts = frame.to_numpy(dtype=float)
-    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    column = shares[:, (spread := shares.max(axis=0) - shares.min(axis=0)).argmax()]
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)  # (clients, labels)
+    spread = shares.max(axis=0) - shares.min(axis=0)
     if spread.max() < ALIKE:
         return f"The {len(frame)} clients have much the same mix of {frame.shape[1]} labels."
-    label, most, least = frame.columns[spread.argmax()], frame.index[column.argmax()], frame.index[column.argmin()]
+    label, share = frame.columns[spread.argmax()], shares[:, spread.argmax()]
+    most, least = tidy(frame.index[share.argmax()]), tidy(frame.index[share.argmin()])
     return (
-        f"The clients see unlike text: {tidy(label)} is {say.percent(column.max(), 0)} of the examples at {tidy(most)}"
-        f" and {say.percent(column.min(), 0)} at {tidy(least)}."
+        f"The clients see unlike text: {tidy(label)} is {say.percent(share.max(), 0)} of the examples at {most}"
+        f" and {say.percent(share.min(), 0)} at {least}."
     )

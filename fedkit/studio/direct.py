@@ -9,6 +9,8 @@ import plotly.graph_objects as go
 
 from fedkit.studio.theme import INK, MUTED, SIZE
 
+LABEL_PX = 38  # height of a label of two lines
+
 
 @dataclass(frozen=True)
 class Label:
@@ -46,11 +48,11 @@ def _mean(values: Sequence[float]) -> float:
 
 def label_lines(fig: go.Figure, labels: Sequence[Label], plot_height: int, low: float, high: float) -> None:
     """Write `labels` right of the plot, each joined to its line by a thin stroke. plot_height: px from low to high."""
-    gap = 20 * (high - low) / plot_height
+    labels = [label for label in labels if label.y == label.y]
+    gap = LABEL_PX * (high - low) / plot_height
     for label, y in zip(labels, spread([label.y for label in labels], gap, low, high)):
-        shift = (label.y - y) * plot_height / (high - low)
         fig.add_annotation(
-            x=1, xref="paper", y=label.y, ax=16, ay=shift, text=f"<b>{label.text}</b>" if label.strong else label.text,
-            showarrow=True, arrowhead=0, arrowwidth=1.5, arrowcolor=label.colour, standoff=0, xanchor="left",
-            align="left", font={"size": SIZE - 1, "color": INK if label.strong else MUTED},
+            x=1, xref="paper", y=label.y, ax=14, ay=(label.y - y) * plot_height / (high - low), xanchor="left",
+            text=f"<b>{label.text}</b>" if label.strong else label.text, align="left", showarrow=True, arrowhead=0, borderpad=2,
+            arrowwidth=1.5, arrowcolor=label.colour, font={"size": SIZE - 1, "color": INK if label.strong else MUTED},
         )  # fmt: skip

@@ -105,7 +105,7 @@ def clients(run: Run) -> list[dict[str, Any]]:
 
 
 def client_labels(run: Run) -> pd.DataFrame:
-    """Who has what, as `data.partition.describe` gives it: a row per client, a column per label, numbers of examples."""
+    """Who has what, as `data.partition.describe` gives it: examples, a row per client and a column per label."""
     labels = [str(label) for label in run.data.get("labels", [])]
     there = [{str(k): number(n, "data.clients.labels") for k, n in c.get("labels", {}).items()} for c in clients(run)]
     rows = [[int(counts.get(label, 0)) for label in labels] for counts in there]
@@ -122,6 +122,11 @@ def mb_per_client(run: Run, direction: str) -> float:
         return math.nan
     total = result(run, f"{direction}_bytes") if run.finished else run.total(f"{direction}_bytes")
     return total / MB / max(len(clients(run)), 1)
+
+
+def base_mb(run: Run) -> float:
+    """MB of the base model, which every client downloads once; NaN when the record does not say."""
+    return number(run.model.get("base_bytes"), "model.base_bytes") / MB
 
 
 def steps(run: Run) -> int:

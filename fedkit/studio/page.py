@@ -14,11 +14,13 @@ h2 { font-size: 22px; margin: 44px 0 8px; padding-top: 14px; border-top: 1px sol
 h3 { font-size: 17px; line-height: 1.35; margin: 0 0 6px; }
 p { margin: 6px 0; max-width: 75ch; }
 .asked { font-size: 18px; color: var(--muted); }
-.answer { font-size: 22px; line-height: 1.35; font-weight: 600; margin: 18px 0; padding: 14px 18px; background: var(--soft);
-  border-left: 6px solid var(--ink); max-width: none; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(178px, 1fr)); gap: 14px; margin: 20px 0; padding: 0; }
+.answer { font-size: 22px; line-height: 1.35; font-weight: 600; margin: 18px 0; padding: 14px 18px;
+  background: var(--soft); border-left: 6px solid var(--ink); max-width: none; }
+.answer small { font-weight: 400; font-size: 0.75em; }
+.over { color: var(--muted); font-size: 12px; font-weight: 400; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(178px, 1fr)); gap: 14px; margin: 20px 0; }
 .tile { border: 1px solid var(--line); border-top: 6px solid var(--ink); padding: 10px 14px 12px; break-inside: avoid; }
-.tile b { display: block; font-size: 32px; line-height: 1.2; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+.tile b { display: block; font-size: 32px; line-height: 1.2; overflow-wrap: normal; }
 .tile .what { font-weight: 600; }
 .tile .note { color: var(--muted); font-size: 14px; line-height: 1.4; display: block; }
 ul { padding-left: 22px; margin: 8px 0; } li { margin: 4px 0; max-width: 85ch; }
@@ -27,9 +29,9 @@ figure { margin: 0; min-width: 0; break-inside: avoid; }
 figure.wide { grid-column: 1 / -1; }
 figcaption, .small { color: var(--muted); font-size: 14px; line-height: 1.45; max-width: 85ch; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { padding: 6px 8px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
-th { font-weight: 600; line-height: 1.3; overflow-wrap: normal; } td { vertical-align: top; white-space: nowrap; }
+table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; width: 100%; }
+th, td { padding: 6px 6px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
+th { font-weight: 600; line-height: 1.3; overflow-wrap: normal; min-width: 64px; } td { vertical-align: top; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 150px; }
 .board th:first-child, .board td:first-child { position: sticky; left: 0; background: #fff; }
 tr.main td { font-weight: 600; background: var(--soft); } tr.main td:first-child { background: var(--soft) !important; }
@@ -40,7 +42,7 @@ details { margin: 12px 0; } summary { cursor: pointer; font-weight: 600; }
 @media (max-width: 600px) {
   main { padding: 12px 14px 40px; } h1 { font-size: 24px; } .answer { font-size: 18px; padding: 10px 12px; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 10px; } .tile { padding: 8px 10px 10px; }
-  .tile b { font-size: 25px; } .asked { font-size: 16px; }
+  .tile b { font-size: 25px; } .tile:nth-child(odd):last-child { grid-column: 1 / -1; } .asked { font-size: 16px; }
   .board th:first-child, .board td:first-child { min-width: 116px; max-width: 116px; }
 }
 @media print {
@@ -48,13 +50,32 @@ details { margin: 12px 0; } summary { cursor: pointer; font-weight: 600; }
   body { font-size: 12px; } main { padding: 0; max-width: none; } h1 { font-size: 22px; } h2 { break-after: avoid; }
   .tiles { grid-template-columns: repeat(5, 1fr); gap: 6px; } .tile { padding: 6px; } .tile b { font-size: 19px; }
   .tile .note, figcaption, .small { font-size: 10px; } .answer { font-size: 15px; } .asked { font-size: 13px; }
-  .figures { grid-template-columns: minmax(0, 1fr); } .scroll { overflow: visible; }
-  table { font-size: 8.5px; } th, td { padding: 3px; } th:first-child, td:first-child { min-width: 90px; }
+  .figures { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 18px 24px; } h3 { font-size: 13px; }
+  .scroll { overflow: visible; } table, .over { font-size: 8.5px; } th, td { padding: 3px; min-width: 0; }
+  th:first-child, td:first-child { min-width: 90px; }
   .board th:first-child, .board td:first-child { position: static; }
   details::details-content { content-visibility: visible; display: block; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
+
+NOTES = (
+    "Accuracy is measured on a test set that nothing was tuned on. No best round is picked on it: the last one counts.",
+    "Local only: every client trains alone, and the mean over clients is shown. Each is judged on the same shared test "
+    "set, so also on labels that it has rarely seen; on its own mix of labels a client may do better.",
+    "Worst client: for one shared model, the lowest accuracy over clients on test examples like their own; for local "
+    "only, the lowest of the clients' own models on the whole test set.",
+    "Bytes are the length of what was serialised, both ways, with headers and the head start. The first download of "
+    "the base model{once} is not counted.",
+    "Training seconds were measured on the machine that ran this. Simulated seconds are modelled from them, from the "
+    "recorded bytes and from an assumed link and device: clients work at the same time, the server waits for the last.",
+    "A difference counts when its 95 % interval leaves out zero. That interval covers the choice of test examples (or "
+    "of clients), not the luck of split, start and batches; for that, run several seeds.",
+)
+NO_PRIVACY = (
+    "No differential privacy in this run: updates left the clients as they were, and updates can leak text. That only "
+    "the trained part travels is not a privacy guarantee."
+)
 
 DRAW = """
 (function () {
@@ -65,13 +86,14 @@ DRAW = """
     Plotly.newPlot(place, figure.data, figure.layout, config);
     drawn.push(place);
   });
-  function fit(width) {
+  function fit(paper) {
     drawn.forEach(function (place) {
-      Plotly.relayout(place, width ? { width: width, autosize: false } : { width: null, autosize: true });
+      var width = place.parentNode.classList.contains("wide") ? 680 : 328;
+      Plotly.relayout(place, paper ? { width: width, autosize: false } : { width: null, autosize: true });
     });
   }
-  window.addEventListener("beforeprint", function () { fit(680); });
-  window.addEventListener("afterprint", function () { fit(0); });
+  window.addEventListener("beforeprint", function () { fit(true); });
+  window.addEventListener("afterprint", function () { fit(false); });
 })();
 """
 
@@ -90,7 +112,7 @@ TEMPLATE = """<!DOCTYPE html>
 <header>
 <h1>{{ title }}</h1>
 <p class="asked">{{ asked }}</p>
-<p class="answer">{{ answer }}</p>
+<p class="answer">{{ answer[0] }}<small>{{ answer[1] }}</small>{{ answer[2] }}</p>
 <div class="tiles">
 {%- for tile in tiles %}
 <div class="tile" style="border-top-color: {{ tile.colour }}">
@@ -108,7 +130,8 @@ TEMPLATE = """<!DOCTYPE html>
 {%- for figure in figures %}
 <figure{% if figure.wide %} class="wide"{% endif %}>
 <h3>{{ figure.sentence }}</h3>
-<div id="figure-{{ loop.index }}" role="img" aria-label="{{ figure.sentence }}" style="height: {{ figure.height }}px"></div>
+<div id="figure-{{ loop.index }}" role="img" aria-label="{{ figure.sentence }}"
+ style="height: {{ figure.height }}px"></div>
 <script type="application/json" data-figure="figure-{{ loop.index }}">{{ figure.json }}</script>
 <figcaption>{{ figure.caption }}</figcaption>
 </figure>
@@ -122,7 +145,8 @@ TEMPLATE = """<!DOCTYPE html>
 <tbody>
 {%- for row in board %}
 <tr{% if row.main %} class="main"{% endif %}><td><span class="dot" style="background: {{ row.colour }}"></span>
-{%- for cell in row.cells %}{% if not loop.first %}<td>{% endif %}{{ cell }}</td>{% endfor %}</tr>
+{%- for cell in row.cells %}{% if not loop.first %}<td>{% endif %}{{ cell[0] }}
+{%- for more in cell[1:] %}<br><span class="over">{{ more }}</span>{% endfor %}</td>{% endfor %}</tr>
 {%- endfor %}
 </tbody>
 </table>

@@ -1,4 +1,4 @@
-"""All figures of the kit: pure functions from records to plotly figures. Nothing is trained, fetched or drawn at random.
+"""All figures of the kit: pure functions from records to plotly figures; nothing is trained, nothing is random.
 
 Each figure carries its finding as title, and in layout.meta the finding and one sentence on how to read it.
 """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,21 +14,24 @@ from typing import Any
 import plotly.graph_objects as go
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+from pandas import DataFrame
 from plotly.offline import get_plotlyjs
 
-from fedkit.data.say import count, listing
+from fedkit.data.say import count
 from fedkit.errors import FedkitError
 from fedkit.network import replay
 from fedkit.record import Run
 from fedkit.studio import facts, plots, say
 from fedkit.studio.difference import partner
 from fedkit.studio.facts import Runs
-from fedkit.studio.page import CSS, DRAW, TEMPLATE
-from fedkit.studio.table import COLUMNS, formatted, scoreboard
-from fedkit.studio.theme import FONT, INK, look, tidy, untitled
-from fedkit.studio.verdict import against_local, verdict
+from fedkit.studio.page import CSS, DRAW, NO_PRIVACY, NOTES, TEMPLATE
+from fedkit.studio.table import COLUMNS, INTERVAL, formatted, scoreboard
+from fedkit.studio.theme import FONT, INK, METHODS, look, tidy, untitled
+from fedkit.studio.verdict import verdict
 
 TALL = 620  # px: a figure from this height on gets the whole width
+MANY = 20  # labels that are named
+HEADS = ("method", "accuracy", "95 % interval", *list(COLUMNS)[5:])
 
 
 def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path:
@@ -57,12 +62,13 @@ def render(runs: Runs, title: str) -> str:
     runs = facts.ordered(runs)
     main, said, board = _main(runs), verdict(runs), scoreboard(runs)
     scripts = {"plotly": Markup(get_plotlyjs()), "draw": Markup(DRAW)}
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(TEMPLATE)
+    engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken)
+    page = engine.from_string(TEMPLATE)
     return page.render(
         title=title, css=Markup(CSS.replace("__FONT__", FONT)), policy=_policy(scripts.values()), **scripts,
-        asked=_asked(main), answer=said[0], verdict=said[1:], tiles=list(_tiles(main, runs)),
-        figures=[_figure(fig) for fig in figures(runs)], heads=list(COLUMNS), board=_board(runs, board),
-        data=_data(main), method=list(_method_notes(main, runs)), environment=_environment(main),
+        asked=_asked(main), answer=_answer(said[0]), verdict=said[1:], tiles=list(_tiles(main, runs)),
+        figures=[_figure(fig) for fig in figures(runs)], heads=HEADS, board=_board(runs, board),
+        data=_data(main), method=_method_notes(main), environment=_environment(main),
     )  # fmt: skip
 
 
@@ -73,9 +79,9 @@ def figures(runs: Runs) -> list[go.Figure]:
     if main.method != "federated":
         return [plots.scoreboard_bars(runs), plots.who_has_what(main)]
     against = [run for run in (partner(main, runs, m) for m in ("local", "pooled")) if run]
-    out = [plots.scoreboard_bars(runs), plots.accuracy_by_round(runs), plots.traffic(runs),
-           plots.accuracy_by_time(main, against=against)]  # fmt: skip
-    return [*out, *([plots.round_seconds(main)] if main.rounds else []), plots.who_has_what(main)]
+    out = [plots.scoreboard_bars(runs), plots.accuracy_by_round(runs), plots.traffic(runs)]
+    out += [plots.round_seconds(main)] if main.rounds else []
+    return [*out, plots.accuracy_by_time(main, against=against), plots.who_has_what(main)]
 
 
 def _main(runs: list[Run]) -> Run:
@@ -94,34 +100,53 @@ def _asked(main: Run) -> str:
     sites, labels = len(facts.clients(main)), main.data.get("labels", [])
     examples = facts.number(main.data.get("train"), "data.train")
     return (
-        f"Can {count(sites, 'site')} (called clients below) that keep their text to themselves train one model together, "
-        f"and is it better than what each can do alone? The task: sort text into {count(len(labels), 'label')}, "
+        f"Can {count(sites, 'site')} (called clients below) that keep their text to themselves train one model "
+        f"together, and is it better than what each can do alone? The task: sort text into {count(len(labels), 'label')}, "
         f"with {examples:,.0f} training examples over all clients."
     )
 
 
+def _answer(sentence: str) -> tuple[str, str, str]:
+    """A verdict's words before, in and after its last brackets, which hold the interval."""
+    match = re.fullmatch(r"(.*)( \([^()]*\))([^()]*)", sentence)
+    if match is None:
+        return sentence, "", ""
+    before, inside, after = match.groups()
+    return (before, inside + after, "") if after == "." else (before, inside, after)
+
+
 def _tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
     """The numbers to read in ten seconds."""
-    notes = {"local": f"each of {count(len(facts.clients(main)), 'client')} alone, mean", "pooled": "if all text could be in one place"}
     for method in ("federated", "local", "pooled"):
         run = main if method == main.method else partner(main, runs, method)
         if run is not None:
-            low, high, over = facts.interval(run)
-            note = f"{notes.get(method, 'accuracy on the test set')}; 95 % interval {say.percent(low)} to {say.percent(high)}, over {over}"
-            yield {"what": look(method).name, "value": say.percent(facts.accuracy(run)), "note": note, "colour": look(method).colour}
+            yield _tile(method, say.percent(facts.accuracy(run)), _accuracy_note(run))
         elif method != "federated":
-            yield {"what": look(method).name, "value": "not run", "note": "run `fedkit baselines` to compare", "colour": look(method).colour}
+            yield _tile(method, "not run", "`fedkit baselines` makes it")
     if main.method == "federated":
         yield from _cost_tiles(main)
 
 
+def _accuracy_note(run: Run) -> str:
+    sites = count(len(facts.clients(run)), "client")
+    what = {"local": f"mean of {sites} alone", "pooled": "were all text in one place"}.get(run.method, "test accuracy")
+    low, high, over = facts.interval(run)
+    return f"{what}; 95 % interval {say.between(low, high)}, over {over}"
+
+
 def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
     down, up = facts.mb_per_client(main, "downlink"), facts.mb_per_client(main, "uplink")
-    link, devices = plots.world(main, None, None)
-    yield {"what": "Traffic per client", "value": say.megabytes(down + up), "colour": INK,
-           "note": f"measured, {count(len(main.rounds), 'round')}: {say.megabytes(down)} in, {say.megabytes(up)} out"}  # fmt: skip
-    yield {"what": "Simulated time", "value": say.seconds(replay(main, link, devices)[-1]), "colour": INK,
-           "note": f"modelled, {say.link(link)}; devices: {devices}"}  # fmt: skip
+    moved = f"measured, {say.rounds(main)}: {say.megabytes(down)} in, {say.megabytes(up)} out"
+    yield _tile("Traffic per client", say.megabytes(down + up), moved)
+    link, devices = plots.world(main)
+    assumed = f"modelled: {say.link(link)}; devices {devices}"
+    yield _tile("Simulated time", say.seconds(replay(main, link, devices)[-1]), assumed)
+
+
+def _tile(what: str, value: str, note: str) -> dict[str, str]:
+    known = METHODS.get(what)
+    colour, name = (known.colour, known.short) if known else (INK, what)
+    return {"what": name, "value": value, "note": note, "colour": colour}
 
 
 def _figure(fig: go.Figure) -> dict[str, Any]:
@@ -136,46 +161,53 @@ def _figure(fig: go.Figure) -> dict[str, Any]:
             "height": bare.layout.height, "wide": bare.layout.height >= TALL}  # fmt: skip
 
 
-def _board(runs: list[Run], frame) -> list[dict[str, Any]]:
-    return [{"cells": list(row.values()), "colour": look(run.method).colour, "main": run.method == "federated"}
-            for run, row in zip(runs, formatted(frame))]  # fmt: skip
+def _board(runs: list[Run], frame: DataFrame) -> list[dict[str, Any]]:
+    """Rows of cells, each a list of lines; the interval's three columns become one."""
+    rows = []
+    for run, row in zip(runs, formatted(frame)):
+        low, high, over = (row.pop(name) for name in INTERVAL)
+        method, accuracy, *rest = ([cell] for cell in row.values())
+        span = [f"{low.removesuffix(' %')} to {high}", f"over {over}"]
+        cells = [method, accuracy, span, *rest]
+        rows.append({"cells": cells, "colour": look(run.method).colour, "main": run.method == "federated"})
+    return rows
+
+
+def _unbroken(value: Any) -> Any:
+    """Keep a number and its per cent sign on one line."""
+    return value.replace(" %", "\u00a0%") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _data(main: Run) -> dict[str, Any]:
-    data, given = main.data, main.data.get("labels", [])
-    split = (f"{facts.number(data.get(k), k):,.0f} {word}" for k, word in
-             (("train", "to train on"), ("validation", "to choose settings on"), ("test", "held out to test on")))  # fmt: skip
-    sentence = (
-        f"{data.get('name', 'The data')}: {', '.join(split)}; {count(len(facts.clients(main)), 'client')}; "
-        f"{count(len(given), 'label')}: {listing(given)}."
-    )
-    origin = f"Source: {data.get('source', 'not recorded')}. sha256 {data.get('sha256', 'not recorded')}. Dealt by: {main.config.get('partition', '?')}, seed {main.config.get('seed', '?')}."
-    return {"sentence": sentence, "origin": origin, "notes": [str(n) for n in data.get("notes") or []]}
+    data, labels = main.data, [tidy(label) for label in main.data.get("labels", [])]
+    uses = {"train": "to train on", "validation": "to choose settings on", "test": "held out to test on"}
+    split = ", ".join(f"{facts.number(data.get(k), k):,.0f} {words}" for k, words in uses.items())
+    named = ", ".join(labels[:MANY]) + (f" and {len(labels) - MANY} more" if len(labels) > MANY else "")
+    dealt = f"Partition {main.config.get('partition', '?')}, seed {main.config.get('seed', '?')}."
+    return {
+        "sentence": f"{data.get('name', 'The data')}: {split}; {count(len(facts.clients(main)), 'client')}; "
+        f"{count(len(labels), 'label')}: {named}.",
+        "origin": f"Source: {data.get('source', '?')}. {dealt} sha256 {data.get('sha256', '?')}",
+        "notes": [str(note) for note in data.get("notes") or []],
+    }
 
 
-def _method_notes(main: Run, runs: list[Run]) -> Iterator[str]:
-    base = facts.number(main.model.get("base_bytes"), "base_bytes") / facts.MB
-    once = "" if base != base else f" of {say.megabytes(base)} per client"
-    yield "Accuracy is measured on a test set that nothing was tuned on; no best round is picked on it: the last round counts."
-    yield "Local only: every client trains alone; its mean over clients is shown, and each is judged on the same shared test set, also on labels it has rarely seen."
-    yield "Worst client: for one shared model, the lowest accuracy over clients on test examples like their own; for local only, the lowest of the clients' own models on the whole test set."
-    yield f"Bytes are the length of what was serialised, both ways, with headers and the head start. The first download of the base model{once} is not counted."
-    yield "Training seconds were measured on the machine that ran this. Simulated seconds are modelled from them, from the recorded bytes, and from an assumed link and device; clients work at the same time and the server waits for the last."
-    yield from _privacy(main)
-    yield "A difference counts when its 95 % interval leaves out zero. The interval covers the choice of test examples (or of clients), not the luck of split, start and batches: for that, run several seeds."
+def _method_notes(main: Run) -> list[str]:
+    """What the numbers mean and do not mean, for this run."""
+    base = facts.base_mb(main)
+    once = "" if math.isnan(base) else f" of {say.megabytes(base)} per client"
+    return [*(note.format(once=once) for note in NOTES), _privacy(main)]
 
 
-def _privacy(main: Run) -> Iterator[str]:
+def _privacy(main: Run) -> str:
     epsilon = facts.result(main, "epsilon")
-    if epsilon != epsilon:
-        yield "No differential privacy in this run: updates left each client as they were, and updates can leak text. That only the trained part travels is not a privacy guarantee."
-    else:
-        yield f"Differential privacy: epsilon {epsilon:.2f}, unit {main.result.get('privacy_unit', 'not recorded')}, delta {main.result.get('delta', 'not recorded')}; it covers training, not the choice of settings."
+    if math.isnan(epsilon):
+        return NO_PRIVACY
+    unit, delta = main.result.get("privacy_unit", "not recorded"), main.result.get("delta", "not recorded")
+    return f"Differential privacy: epsilon {epsilon:.2f}, unit {unit}, delta {delta}; choosing settings is not covered."
 
 
 def _environment(main: Run) -> list[tuple[str, str]]:
-    blocks = (("model", main.model), ("machine", main.environment), ("setting", main.config))
-    return [(f"{block}: {name}", str(value)) for block, values in blocks for name, value in values.items() if value is not None]
-
-
-__all__ = ["against_local", "figures", "render", "write_report"]
+    blocks = {"model": main.model, "machine": main.environment, "setting": main.config}
+    pairs = ((f"{block}: {name}", value) for block, values in blocks.items() for name, value in values.items())
+    return [(name, str(value)) for name, value in pairs if value is not None]

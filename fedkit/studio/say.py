@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import math
 
+from fedkit.data.say import count
 from fedkit.network import LINKS, parse_device, parse_link
+from fedkit.record import Run
 
 
 def percent(share: float, digits: int = 1) -> str:
     """0.634 -> '63.4 %'."""
     return "not known" if math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def between(low: float, high: float) -> str:
+    """(0.59, 0.675) -> '59.0 to 67.5 %'."""
+    return "not known" if math.isnan(low) or math.isnan(high) else f"{100 * low:.1f} to {percent(high)}"
+
+
+def rounds(run: Run) -> str:
+    """'1 round', '10 rounds': those the record holds."""
+    return count(len(run.rounds), "round")
 
 
 def points(difference: float) -> str:

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
+from typing import Any
 from unicodedata import east_asian_width
 
 import pandas as pd
 
 from fedkit.record import Run
-from fedkit.studio import facts
+from fedkit.studio import facts, say
 from fedkit.studio.facts import MB, Runs
 from fedkit.studio.verdict import verdict
 
 __all__ = ["COLUMNS", "formatted", "scoreboard", "to_text", "verdict"]
 
-COLUMNS = {  # of the scoreboard, and how a cell is written
-    "method": "{}",
-    "accuracy": "{:.1%}",
-    "95 % low": "{:.1%}",
-    "95 % high": "{:.1%}",
-    "interval over": "{}",
-    "worst client": "{:.1%}",
-    "macro F1": "{:.3f}",
-    "uplink MB per client": "{:,.2f}",
-    "downlink MB per client": "{:,.2f}",
-    "gradient steps": "{:,.0f}",
-    "train seconds (measured)": "{:,.1f}",
-    "simulated seconds (modelled)": "{:,.1f}",
-    "peak memory MB": "{:,.0f}",
-    "epsilon": "{}",
+COLUMNS: dict[str, Callable[[Any], str]] = {  # of the scoreboard, and how a cell is written
+    "method": str,
+    "accuracy": say.percent,
+    "95 % low": say.percent,
+    "95 % high": say.percent,
+    "interval over": str,
+    "worst client": say.percent,
+    "macro F1": "{:.3f}".format,
+    "uplink MB per client": "{:,.2f}".format,
+    "downlink MB per client": "{:,.2f}".format,
+    "gradient steps": "{:,.0f}".format,
+    "train seconds (measured)": "{:,.1f}".format,
+    "simulated seconds (modelled)": "{:,.1f}".format,
+    "peak memory MB": "{:,.0f}".format,
+    "epsilon": str,
 }
+INTERVAL = ("95 % low", "95 % high", "interval over")  # three columns that a page or terminal writes as one
 HEADS = (  # of the terminal's table, two lines each
-    "method", "acc.\n%", "95 %\ninterval", "worst\nclient", "macro\nF1", "MB up\n/client", "MB down\n/client", "steps",
+    "method", "acc.\n%", "95 %\ninterval", "worst\n%", "macro\nF1", "MB up\n/client", "MB down\n/client", "steps",
     "train\nseconds", "simul.\nseconds", "peak\nMB", "eps.",
 )  # fmt: skip
 UNKNOWN = "-"  # a number that the record does not have
@@ -62,7 +65,7 @@ def _row(run: Run, name: str) -> list:
 def formatted(frame: pd.DataFrame) -> list[dict[str, str]]:
     """The scoreboard's cells as text, a dict per row; '-' where there is no number."""
     rows = frame.to_dict("records")
-    return [{c: UNKNOWN if v != v else COLUMNS[c].format(v) for c, v in row.items()} for row in rows]
+    return [{c: UNKNOWN if v != v else COLUMNS[c](v) for c, v in row.items()} for row in rows]
 
 
 def to_text(frame: pd.DataFrame) -> str:
@@ -84,11 +87,11 @@ def _widest(heads: tuple[str, ...]) -> list[str]:
 
 def _cells(row: dict[str, str]) -> list[str]:
     """A row for the terminal: shares without their sign, one cell for the interval, marked when not over examples."""
-    low, high = row["95 % low"].removesuffix("%"), row["95 % high"].removesuffix("%")
+    low, high = row["95 % low"].removesuffix(" %"), row["95 % high"].removesuffix(" %")
     mark = "" if row["interval over"] == "test examples" else "*"
-    rest = [v for c, v in row.items() if c not in ("method", "accuracy", "95 % low", "95 % high", "interval over")]
-    rest[0], rest[-1] = rest[0].removesuffix("%"), rest[-1].split(" ")[0]
-    return [row["method"], row["accuracy"].removesuffix("%"), f"{low}-{high}{mark}", *rest]
+    method, accuracy, worst, *rest, epsilon = (v for c, v in row.items() if c not in INTERVAL)
+    shares = (accuracy.removesuffix(" %"), f"{low}-{high}{mark}", worst.removesuffix(" %"))
+    return [method, *shares, *rest, epsilon.split(" ")[0]]
 
 
 def _lines(row: list[str] | tuple[str, ...], widths: list[int], gap: int) -> list[str]:
@@ -113,9 +116,11 @@ def _width(text: str) -> int:
 def _key(frame: pd.DataFrame) -> str:
     """What the marks mean."""
     over = [o for o in frame["interval over"].unique() if o != "test examples"]
-    said = [
-        "95 % interval over test examples" + (f"; * over {', '.join(over)}" if over else "") + ". - not known or not counted.",
-        "train: measured, all clients; simul.: modelled for the run's link and devices, clients in parallel.",
-        "MB: 10^6 bytes, serialised, without the first download of the base model. eps. none: no differential privacy.",
-    ]
-    return "\n".join(line for text in said for line in textwrap.wrap(text, WIDTH))
+    said = (
+        f"95 % interval over test examples{f'; * over {over[0]}' if over else ''}. worst: the worst client's accuracy.",
+        "-: not known, or not counted (pooled methods need all text in one place).",
+        "train seconds: measured, all clients. simul. seconds: modelled for the run's link and devices.",
+        "MB: 10^6 bytes as serialised, without the first download of the base model.",
+        "eps.: epsilon; none: no differential privacy.",
+    )
+    return "\n".join(said)

@@ -95,12 +95,8 @@ def axis(title: str | None) -> dict[str, Any]:
 def untitled(fig: go.Figure) -> go.Figure:
     """A copy without its title, for a page that writes layout.meta['sentence'] above it."""
     fig = go.Figure(fig)
-    saved = fig.layout.margin.t - fig.layout.meta["top"]
-    fig.update_layout(
-        title=None,
-        height=fig.layout.height - saved,
-        margin={**fig.layout.margin.to_plotly_json(), "t": fig.layout.meta["top"]},
-    )
+    top = fig.layout.meta["top"]
+    fig.update_layout(title=None, height=fig.layout.height - fig.layout.margin.t + top, margin_t=top)
     return fig
 
 
@@ -111,3 +107,14 @@ def above_bar(fig: go.Figure, row: float, text: str) -> None:
     """
     fig.add_annotation(x=0, y=row, xref="paper", text=text, showarrow=False, xanchor="left", yanchor="bottom",
                        yshift=13, align="left", font={"size": SIZE, "color": INK})  # fmt: skip
+
+
+def key_above(fig: go.Figure, marks: dict[str, tuple[str, str]]) -> go.Figure:
+    """A one-line key over the plot: {name: (sign, colour)}. Needs top=44 in `layout`.
+
+    Written from the right edge leftwards, so that it fits a narrow page whatever the room the names at the left take.
+    """
+    words = "   ".join(f"<span style='color:{colour}'>{sign}</span> {name}" for name, (sign, colour) in marks.items())
+    fig.add_annotation(x=1, y=1, xref="paper", yref="paper", text=words, showarrow=False, xanchor="right",
+                       yanchor="bottom", yshift=8, font={"size": SIZE, "color": INK})  # fmt: skip
+    return fig

@@ -8,6 +8,7 @@ from fedkit.studio.difference import Difference, difference, partner
 from fedkit.studio.facts import Runs
 from fedkit.studio.theme import METHODS
 
+UNKNOWN = "Whether federation helped is not known: there is no local only run to compare with."
 NEEDED = ("majority", "frozen-pooled", "local", "pooled")  # without these a comparison is not whole
 
 
@@ -21,9 +22,8 @@ def verdict(runs: Runs) -> list[str]:
     main = facts.federated(runs)
     if not main:
         return ["There is no federated run here, so nothing is said about federation; start one with `fedkit run`."]
-    said = [
-        sentence for run, name in zip(main, facts.names(main)) for sentence in _about(run, name, runs, len(main) > 1)
-    ]
+    labels = [f"{name}: " if len(main) > 1 else "" for name in facts.names(main)]
+    said = [label + sentence for run, label in zip(main, labels) for sentence in _about(run, runs)]
     return [*said, *_missing(main, runs), *_caution(main)]
 
 
@@ -33,11 +33,11 @@ def against_local(run: Run, runs: Runs) -> Difference | None:
     return difference(run, other) if other else None
 
 
-def _about(run: Run, name: str, runs: list[Run], several: bool) -> list[str]:
-    compared = ((_local, "local"), (_pooled, "pooled"), (_frozen, "frozen-pooled"), (_majority, "majority"))
-    pairs = [(tell, other) for tell, m in compared if (other := partner(run, runs, m))]
-    said = [tell(difference(run, other)) for tell, other in pairs] + [_level(run), _start(run), *_steps(run, runs)]
-    return [f"{name}: {sentence}" if several else sentence for sentence in said if sentence]
+def _about(run: Run, runs: list[Run]) -> list[str]:
+    pairs = [(tell, other) for tell, method in COMPARED if (other := partner(run, runs, method))]
+    said = [tell(difference(run, other)) for tell, other in pairs]
+    said = said if partner(run, runs, "local") else [UNKNOWN, *said]
+    return [sentence for sentence in (*said, _level(run), _start(run), _steps(run, runs)) if sentence]
 
 
 def _local(d: Difference) -> str:
@@ -48,28 +48,33 @@ def _local(d: Difference) -> str:
 
 
 def _pooled(d: Difference) -> str:
+    found = f"{say.points(d.value)} points against pooled ({_interval(d)})."
     if d.below:
-        return (
-            f"Keeping text at the clients costs accuracy: {say.points(d.value)} points against pooled ({_interval(d)})."
-        )
-    if d.above:
-        return f"Federated is above pooled, {say.points(d.value)} points ({_interval(d)})."
-    return f"No difference to pooled beyond the interval: {say.points(d.value)} points ({_interval(d)})."
+        return f"Keeping text at the clients costs accuracy: {found}"
+    return f"Federated is above pooled: {found}" if d.above else f"No difference beyond the interval: {found}"
 
 
 def _frozen(d: Difference) -> str:
-    rest = f"{say.points(d.value)} points against a frozen encoder with logistic regression on pooled text ({_interval(d)})"
+    verb = "beats" if d.above else "loses to" if d.below else "does not beat"
+    return (
+        f"Federated tuning {verb} the cheap way of a frozen encoder with logistic regression on pooled text: "
+        f"{say.points(d.value)} points ({_interval(d)})."
+    )
+
+
+def _frozen_local(d: Difference) -> str:
+    """Said only when it is bad news: a client alone has this cheap way as well."""
     if d.above:
-        return f"Federated tuning beats the cheap way: {rest}."
-    return f"Federated tuning {'loses to' if d.below else 'does not beat'} the cheap way: {rest}."
+        return ""
+    return (
+        "A client alone does as well with a frozen encoder and logistic regression: federated stands at "
+        f"{say.points(d.value)} points against it ({_interval(d)})."
+    )
 
 
 def _majority(d: Difference) -> str:
-    return (
-        ""
-        if d.above
-        else f"Nothing was learned: {say.points(d.value)} points against the majority class ({_interval(d)})."
-    )
+    found = f"{say.points(d.value)} points against the majority class ({_interval(d)})"
+    return "" if d.above else f"Nothing was learned: {found}."
 
 
 def _interval(d: Difference) -> str:
@@ -80,28 +85,31 @@ def _interval(d: Difference) -> str:
 
 def _level(run: Run) -> str:
     low, high, over = facts.interval(run)
-    state = "" if run.finished else f", unfinished after {len(run.rounds)} rounds"
-    return (f"Federated is right on {say.percent(facts.accuracy(run))} of {facts.test_size(run):,} test examples"
-            f" (95 % interval {say.percent(low)} to {say.percent(high)}, over {over}){state}.")  # fmt: skip
+    state = "" if run.finished else f", unfinished after {say.rounds(run)}"
+    return (
+        f"Federated is right on {say.percent(facts.accuracy(run))} of {facts.test_size(run):,} test examples"
+        f" (95 % interval {say.between(low, high)}, over {over}){state}."
+    )
 
 
 def _start(run: Run) -> str:
     """How much came from the head start, and how much from the rounds."""
     if run.start is None or not run.rounds:
         return ""
-    gain = facts.accuracy(run) - facts.number(run.start.accuracy, "accuracy")
-    verb = "added" if gain > 0 else "changed accuracy by"
-    return f"Before training it stood at {say.percent(run.start.accuracy)}; {len(run.rounds)} rounds {verb} {say.points(gain)} points."
+    before = facts.number(run.start.accuracy, "accuracy")
+    change = say.points(facts.accuracy(run) - before)
+    return f"Before training it stood at {say.percent(before)}; {say.rounds(run)} changed that by {change} points."
 
 
-def _steps(run: Run, runs: list[Run]) -> list[str]:
+def _steps(run: Run, runs: list[Run]) -> str:
     """A comparison with pooled is fair at the same number of gradient steps."""
     other = partner(run, runs, "pooled")
     if other is None or abs(facts.steps(other) - facts.steps(run)) <= 0.02 * facts.steps(run):
-        return []
-    return [
-        f"Pooled took {facts.steps(other):,} gradient steps and federated {facts.steps(run):,}: not a like comparison."
-    ]
+        return ""
+    return (
+        f"Pooled took {facts.steps(other):,} gradient steps and federated {facts.steps(run):,}: "
+        "that comparison is not like with like."
+    )
 
 
 def _missing(main: list[Run], runs: list[Run]) -> list[str]:
@@ -109,8 +117,7 @@ def _missing(main: list[Run], runs: list[Run]) -> list[str]:
     unlike = [m for m in NEEDED if m not in absent and any(partner(run, runs, m) is None for run in main)]
     said = []
     if absent:
-        without = " Without local only nobody can say whether federation helped." if "local" in absent else ""
-        said.append(f"Missing here: {_list(absent)}; `fedkit baselines` makes them.{without}")
+        said.append(f"Missing here: {_list(absent)}. `fedkit baselines` makes them.")
     if unlike:
         said.append(f"Not compared, because made from other data or other clients: {_list(unlike)}.")
     return said
@@ -118,7 +125,7 @@ def _missing(main: list[Run], runs: list[Run]) -> list[str]:
 
 def _list(methods: list[str]) -> str:
     named = (METHODS[m].name for m in methods)
-    return ", ".join(name[0].lower() + name[1:] for name in named)
+    return "; ".join(name[0].lower() + name[1:] for name in named)
 
 
 def _caution(main: list[Run]) -> list[str]:
@@ -127,3 +134,12 @@ def _caution(main: list[Run]) -> list[str]:
     if len(seeds) > 1:
         return []
     return ["One seed: the intervals do not cover the luck of the split, the start and the order of batches."]
+
+
+COMPARED = (
+    (_local, "local"),
+    (_pooled, "pooled"),
+    (_frozen, "frozen-pooled"),
+    (_frozen_local, "frozen-local"),
+    (_majority, "majority"),
+)

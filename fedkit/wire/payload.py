@@ -20,6 +20,8 @@ from fedkit.model.classifier import Params
 
 HEADER = struct.Struct("<4sHI")
 MAGIC, VERSION = b"FEDK", 1
+# what a hostile body can raise: impossible shapes (RuntimeError, OverflowError), notes nested too deep (RecursionError)
+UNREADABLE = (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError, struct.error)
 
 
 class PayloadError(ValueError):
@@ -53,7 +55,7 @@ def decode(payload: Payload, expected: Params) -> tuple[Params, dict[str, Any]]:
     try:
         tensors = load(body)
         notes = _notes(body)
-    except (SafetensorError, ValueError, KeyError, TypeError, struct.error) as error:
+    except UNREADABLE as error:
         raise PayloadError(f"not readable as safetensors ({str(error)[:80]})") from None
     check(tensors, expected)
     return tensors, notes
@@ -62,7 +64,7 @@ def decode(payload: Payload, expected: Params) -> tuple[Params, dict[str, Any]]:
 def check(tensors: Params, expected: Params) -> None:
     """Raise PayloadError unless names, shapes, dtypes agree and every value is finite."""
     if wrong := set(tensors) ^ set(expected):
-        raise PayloadError(f"wrong tensor names, for example {sorted(wrong)[0]!r}")
+        raise PayloadError(f"wrong tensor names, for example {sorted(wrong)[0][:80]!r}")
     for name, tensor in tensors.items():
         wanted = expected[name]
         if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
