@@ -13,7 +13,7 @@ import numpy as np
 
 from fedkit.client.train import client_rng, epoch, fit
 from fedkit.config import RunConfig
-from fedkit.data.corpus import ClientData, Corpus
+from fedkit.data.corpus import ClientData, Corpus, Examples
 from fedkit.errors import FedkitError
 from fedkit.evaluate import Score, mean_interval, score, wilson
 from fedkit.job import Job, describe_data, describe_environment, describe_model, prepare
@@ -70,12 +70,12 @@ def majority(job: Job, meter: Meter) -> Iterator[Part]:
 
 def frozen_pooled(job: Job, meter: Meter) -> Iterator[Part]:
     """Logistic regression on the frozen encoder's sentence vectors, all data in one place."""
-    yield _frozen(job, job.pooled(), _start_features(job))
+    yield _frozen(job, job.pooled(), _untuned_features(job, job.test))
 
 
 def frozen_local(job: Job, meter: Meter) -> Iterator[Part]:
     """The same, every client on its own data alone."""
-    features = _start_features(job)
+    features = _untuned_features(job, job.test)
     for client in job.clients:
         yield _frozen(job, client, features)
 
@@ -99,27 +99,32 @@ def _tuned(job: Job, client: ClientData, steps: int, meter: Meter) -> Part:
     rng = client_rng(job.config.seed, 0, client.client_id)
     batches = (rows for _ in range(steps) for rows in epoch(client.train, job.config.batch_size, rng))
     limited = (rows for _, rows in zip(range(steps), batches))
-    done, seen, _ = fit(job.model, start, client.train, limited, job.config, None, lambda: meter.tick(1, client.client_id))
+    done, seen, _ = fit(
+        job.model, start, client.train, limited, job.config, None, lambda: meter.tick(1, client.client_id)
+    )
     result = score(job.model.predict(job.test), job.test, job.clients)
     return client.client_id, result, ClientRecord(client.client_id, "ok", "", seen, done, time.perf_counter() - began)
 
 
-def _start_features(job: Job) -> np.ndarray:
-    """Test sentence vectors (n, d) of the encoder as it came, whatever was trained in the model before."""
+def _untuned_features(job: Job, examples: Examples) -> np.ndarray:
+    """Sentence vectors (n, d) of the encoder as it came, whatever was trained in the model before."""
     job.model.load_params(job.start)
-    return job.model.features(job.test)
+    return job.model.features(examples)
 
 
 def _frozen(job: Job, client: ClientData, test_features: np.ndarray) -> Part:
     began = time.perf_counter()
-    job.model.load_params(job.start)
-    logits = frozen_logits(job.model.features(client.train), client.train.labels, test_features, len(job.corpus.labels))
+    logits = frozen_logits(
+        _untuned_features(job, client.train), client.train.labels, test_features, len(job.corpus.labels)
+    )
     seconds = time.perf_counter() - began
     record = ClientRecord(client.client_id, examples=len(client.train), train_seconds=seconds)
     return client.client_id, score(logits, job.test, job.clients), record
 
 
-def frozen_logits(train: np.ndarray, labels: np.ndarray, test: np.ndarray, num_labels: int, strength: float = 10.0) -> np.ndarray:
+def frozen_logits(
+    train: np.ndarray, labels: np.ndarray, test: np.ndarray, num_labels: int, strength: float = 10.0
+) -> np.ndarray:
     """Log-probabilities (n_test, labels) of a logistic regression on sentence vectors (n, d).
 
     strength: inverse regularisation; 10 suits unit-length vectors (chosen on validation data, not on a test set).

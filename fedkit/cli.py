@@ -1,236 +1,350 @@
-"""The command line. Every command imports what it needs when it runs, so that --help is quick."""
+"""The commands. Each imports what it needs when it runs, so that --help is quick; their flags are in flags.py."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any
 
 import typer
 
-from fedkit import console
-from fedkit.config import RunConfig, parse_cohort
+from fedkit import console, flags
+from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
+from fedkit.flags import OUTPUT, Command, D
+
+ABOUT = """Learn, show and decide federated fine-tuning: several sites (clients) train one model together, and no text
+leaves a site.
+
+\b
+Start with:
+  fedkit doctor                        is this machine ready?
+  fedkit demo                          the whole comparison, in minutes
+Then, with data of your own:
+  fedkit check my.csv                  can this file be used?
+  fedkit run --data my.csv --out runs/mine
+  fedkit baselines --data my.csv --out runs/mine-baselines
+  fedkit compare runs/mine runs/mine-baselines
+"""
+RUN = """\b
+Examples:
+  fedkit run                           six companies on the bundled data
+  fedkit run --data my.csv --text report --label team --clients 4
+  fedkit run --data banking77 --clients 10 --examples-per-client 200
+             --partition dirichlet:0.3 --rounds 10 --out runs/banking
+  fedkit run --tune head               send the last layer only
+  fedkit run --resume --out runs/mine  go on with a run that was stopped
+"""
+BASELINES = """\b
+Examples:
+  fedkit baselines --out runs/mine-baselines
+  fedkit baselines --data my.csv --which local,pooled
+Give the same flags as to `fedkit run`, or the comparison is not fair.
+`fedkit run` prints the exact command at its end.
+"""
+COMPARE = """\b
+Examples:
+  fedkit compare runs/mine runs/mine-baselines
+  fedkit compare runs/demo --html demo.html
+"""
+CHECK = """\b
+Examples:
+  fedkit check my.csv
+  fedkit check reports.xlsx --text description --label department
+Exit code: 0 ready, 1 ready with care (read the notes), 3 not yet (too little
+to learn or to measure), 2 the file cannot be used as it is.
+"""
+DATA = """\b
+Examples:
+  fedkit data                          the known data sets
+  fedkit data service_desk             which company has what
+  fedkit data banking77 --clients 10 --partition dirichlet:0.3 --html who.html
+"""
 
 app = typer.Typer(
-    name="fedkit", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-    help="Learn, show and decide federated fine-tuning of foundation models. Start with: fedkit demo",
-)  # fmt: skip
-
-D = RunConfig()
-Opt = typer.Option
-Data = Annotated[str, Opt("--data", help="Bundled set, hub name, file (csv tsv xlsx parquet jsonl), or folder with train.csv and test.csv.")]
-Text = Annotated[Optional[str], Opt("--text", help="Text column; guessed, and said, if not given.")]  # noqa: UP045
-Label = Annotated[Optional[str], Opt("--label", help="Label column; guessed, and said, if not given.")]  # noqa: UP045
-Client = Annotated[Optional[str], Opt("--client", help="Column that says whose each row is.")]  # noqa: UP045
-Encoding = Annotated[Optional[str], Opt("--encoding", help="Of text files; default: utf-8, then cp932.")]  # noqa: UP045
-ModelName = Annotated[str, Opt("--model", help="Base model: minilm, a folder, or a hub id (see: fedkit models).")]
-Clients = Annotated[int, Opt("--clients", help="Number of sites (a column partition takes its own).")]
-PerClient = Annotated[Optional[int], Opt("--examples-per-client", help="Training examples per site; default: all there are.")]  # noqa: UP045
-Partition = Annotated[str, Opt("--partition", help="Who has what: auto, iid, dirichlet:A, quantity:A, column:COL.")]
-Cohort = Annotated[Optional[str], Opt("--clients-per-round", help="A count (5) or a fraction (0.2); default: everyone.")]  # noqa: UP045
-Rounds = Annotated[int, Opt("--rounds", help="Rounds of federated averaging.")]
-Epochs = Annotated[int, Opt("--local-epochs", help="Passes over a site's own data per round.")]
-Batch = Annotated[int, Opt("--batch-size", help="Examples per gradient step.")]
-Tokens = Annotated[int, Opt("--max-tokens", help="Longer texts are cut.")]
-Rate = Annotated[Optional[float], Opt("--lr", help="Learning rate of the tuned part; default: the tuner's own.")]  # noqa: UP045
-HeadRate = Annotated[float, Opt("--head-lr", help="Learning rate of the head.")]
-HeadStart = Annotated[str, Opt("--head-start", help="zero, or class-means (one exchange before round 1).")]
-Tune = Annotated[str, Opt("--tune", help="What is trained: lora:r=8,alpha=16 | head | full.")]
-Loss = Annotated[str, Opt("--loss", help="calibrated (for unlike label mixes) or plain cross-entropy.")]
-Strategy = Annotated[str, Opt("--strategy", help="How the server combines updates: fedavg.")]
-LinkSpec = Annotated[str, Opt("--link", help="A site's line, DOWN[:UP]/LATENCY: 10mbps/40ms, or a profile. Changes seconds only.")]
-Devices = Annotated[str, Opt("--devices", help="How slow a site's computer is, a profile. Changes seconds only.")]
-Device = Annotated[str, Opt("--device", help="Where this machine computes: auto, cpu, cuda, mps.")]
-Engine = Annotated[str, Opt("--engine", help="auto or plain.")]
-Seed = Annotated[int, Opt("--seed", help="Same seed, same machine: same numbers.")]
-Json = Annotated[bool, Opt("--json", help="Print JSON for programs on stdout.")]
+    name="fedkit",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]},
+)
+Html = typer.Option("--html", metavar="FILE", help="Where the page goes: a .html file.", rich_help_panel=OUTPUT)
 
 
-@app.command()
+def _out(help: str) -> Any:
+    return typer.Option("--out", metavar="DIR", help=help, rich_help_panel=OUTPUT)
+
+
+@app.callback(invoke_without_command=True, help=ABOUT)
+def main_help(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        import fedkit
+
+        print(f"fedkit {fedkit.__version__}")
+    elif ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+@app.command(cls=Command, epilog=RUN, short_help="Train one model over several sites, and record it.")
 def run(
-    out: Annotated[Optional[Path], Opt("--out", help="Folder for run.json and the adapter; default: runs/DATA-TIME.")] = None,  # noqa: UP045
-    resume: Annotated[bool, Opt("--resume", help="Go on with the run in --out.")] = False,
-    data: Data = D.data, text: Text = None, label: Label = None, client: Client = None, encoding: Encoding = None,
-    model: ModelName = D.model, clients: Clients = D.clients, examples_per_client: PerClient = None,
-    partition: Partition = D.partition, clients_per_round: Cohort = None, rounds: Rounds = D.rounds,
-    local_epochs: Epochs = D.local_epochs, batch_size: Batch = D.batch_size, max_tokens: Tokens = D.max_tokens,
-    lr: Rate = None, head_lr: HeadRate = D.head_lr, head_start: HeadStart = D.head_start, tune: Tune = D.tune,
-    loss: Loss = D.loss, strategy: Strategy = D.strategy, link: LinkSpec = D.link, devices: Devices = D.devices,
-    device: Device = D.device, engine: Engine = D.engine, seed: Seed = D.seed, as_json: Json = False,
+    ctx: typer.Context,
+    data: flags.Data = D.data, text: flags.Text = None, label: flags.Label = None, client: flags.Client = None,
+    encoding: flags.Encoding = None,
+    clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
+    partition: flags.Partition = D.partition,
+    model: flags.ModelName = D.model, tune: flags.Tune = D.tune, max_tokens: flags.Tokens = D.max_tokens,
+    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None, local_epochs: flags.Epochs = D.local_epochs,
+    batch_size: flags.Batch = D.batch_size, lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
+    head_start: flags.HeadStart = D.head_start, loss: flags.Loss = D.loss, strategy: flags.Strategy = D.strategy,
+    seed: flags.Seed = D.seed, link: flags.LinkSpec = D.link, devices: flags.Devices = D.devices,
+    device: flags.Device = D.device, engine: flags.Engine = D.engine,
+    out: Annotated[Path | None, _out("Folder for the record (run.json) and the adapter. Not given: runs/DATA-TIME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.",
+                                         rich_help_panel=OUTPUT)] = False,
+    as_json: flags.Json = False,
 ) -> None:  # fmt: skip
-    """Train federated on your data or a bundled set; writes run.json and the adapter into --out."""
-    from fedkit.runner import run as start
-    from fedkit.studio.summary import summary
+    """Train one model over several sites (federated averaging): their text stays, only what is tuned travels.
 
-    config = _config(locals())
-    out, line = out or _fresh("runs", data), console.Line()
-    record = start(config, out, resume=resume, progress=line)
-    line.close()
+    Writes run.json, which holds every number, after each round, and at the end the adapter in PEFT's format.
+    """
+    config = flags.chosen(locals())
+    if resume:
+        config, out = _as_begun(config, out, flags.typed(ctx)), _needed(out)
+    out = out or _fresh("runs", data)
+    with console.Line() as line, console.on_stop(lambda: _how_to_go_on(out)):
+        line.wait(f"reading {config.data} and the model {config.model} ...")
+        from fedkit.runner import run as start
+        from fedkit.studio.summary import after_run, summary
+
+        record = start(config, out, resume=resume, progress=line)
     if as_json:
         console.show_json({"out": str(out), **record.to_dict()})
     else:
-        print("\n".join([*summary(record), f"record: {out}/run.json   next: fedkit baselines, then fedkit compare {out} ..."]))
+        console.show([*summary(record), f"record: {out / 'run.json'}", *after_run(config, out)])
 
 
-@app.command()
+@app.command(cls=Command, epilog=BASELINES, short_help="What a federated run must beat, on the same data.")
 def baselines(
-    out: Annotated[Optional[Path], Opt("--out", help="Folder; each baseline gets its own below. Default: runs/DATA-baselines-TIME.")] = None,  # noqa: UP045
-    which: Annotated[Optional[str], Opt("--which", help="Comma-separated: majority,frozen-pooled,frozen-local,local,pooled,full. Default: all but full.")] = None,  # noqa: UP045
-    data: Data = D.data, text: Text = None, label: Label = None, client: Client = None, encoding: Encoding = None,
-    model: ModelName = D.model, clients: Clients = D.clients, examples_per_client: PerClient = None,
-    partition: Partition = D.partition, clients_per_round: Cohort = None, rounds: Rounds = D.rounds,
-    local_epochs: Epochs = D.local_epochs, batch_size: Batch = D.batch_size, max_tokens: Tokens = D.max_tokens,
-    lr: Rate = None, head_lr: HeadRate = D.head_lr, head_start: HeadStart = D.head_start, tune: Tune = D.tune,
-    loss: Loss = D.loss, strategy: Strategy = D.strategy, link: LinkSpec = D.link, devices: Devices = D.devices,
-    device: Device = D.device, engine: Engine = D.engine, seed: Seed = D.seed, as_json: Json = False,
+    data: flags.Data = D.data, text: flags.Text = None, label: flags.Label = None, client: flags.Client = None,
+    encoding: flags.Encoding = None,
+    clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
+    partition: flags.Partition = D.partition,
+    model: flags.ModelName = D.model, tune: flags.Tune = D.tune, max_tokens: flags.Tokens = D.max_tokens,
+    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None, local_epochs: flags.Epochs = D.local_epochs,
+    batch_size: flags.Batch = D.batch_size, lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
+    head_start: flags.HeadStart = D.head_start, loss: flags.Loss = D.loss, strategy: flags.Strategy = D.strategy,
+    seed: flags.Seed = D.seed, link: flags.LinkSpec = D.link, devices: flags.Devices = D.devices,
+    device: flags.Device = D.device, engine: flags.Engine = D.engine,
+    which: Annotated[str | None, typer.Option("--which", metavar="A,B,...", help=(
+        "Some of: majority, frozen-pooled, frozen-local, local, pooled, full. Not given: all but full, which takes "
+        "longest."), rich_help_panel=OUTPUT)] = None,
+    out: Annotated[Path | None, _out("Folder; each baseline gets its own in it. Not given: runs/DATA-baselines-TIME.")] = None,
+    as_json: flags.Json = False,
 ) -> None:  # fmt: skip
-    """What a federated run must beat: majority, frozen encoder, local only, pooled. Same flags as run."""
-    from fedkit.baselines import run_baselines as compute
-    from fedkit.studio.table import scoreboard, to_text
+    """What a federated run must beat, on the same data and with the same number of training steps.
 
-    config = _config(locals())
-    out, line = out or _fresh("runs", f"{data}-baselines"), console.Line()
-    records = compute(config, out, which.split(",") if which else None, progress=line)
-    line.close()
+    Always the commonest label (majority); logistic regression on the untouched model (frozen); every site alone
+    (local); all text in one place (pooled, full). Each writes a record of the same form as `fedkit run`.
+    """
+    config = flags.chosen(locals())
+    out = out or _fresh("runs", f"{data}-baselines")
+    names = None if which is None else list(dict.fromkeys(name.strip() for name in which.split(",")))
+    with (
+        console.Line() as line,
+        console.on_stop(lambda: f"stopped; the baselines that were finished are kept in {out}"),
+    ):
+        line.wait(f"reading {config.data} and the model {config.model} ...")
+        from fedkit.baselines import baselines as compute
+        from fedkit.studio.summary import after_baselines
+        from fedkit.studio.table import scoreboard, to_text
+
+        records = compute(config, out, names, progress=line)
     if as_json:
         console.show_json({"out": str(out), "runs": {n: r.to_dict() for n, r in records.items()}})
     else:
-        print(to_text(scoreboard(records.values())))
-        print(f"records: {out}/")
+        notes = [f"note: {n}" for n in next(iter(records.values())).data["notes"]]
+        table = to_text(scoreboard(records.values()))
+        console.show([*notes, table, f"records: {out}", *after_baselines(config, out)])
 
 
-@app.command()
+@app.command(cls=Command, epilog=COMPARE, short_help="The scoreboard of runs, as a table and as a web page.")
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold run folders.")],
-    html: Annotated[Path, Opt("--html", help="Where the page goes.")] = Path("runs/compare.html"),
-    as_json: Json = False,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders, or folders that hold run folders.")
+    ],
+    html: Annotated[Path, Html] = Path("runs/compare.html"),
+    as_json: flags.Json = False,
 ) -> None:
-    """The scoreboard of several runs, as a table and as one self-contained HTML page."""
+    """The scoreboard of several runs, in words, as a table, and as one web page that needs no network."""
     from fedkit.studio.report import write_report
     from fedkit.studio.table import scoreboard, to_text
     from fedkit.studio.verdict import verdict
 
     records = collect(runs)
-    page = write_report(records, html, "What the runs show")
     table, words = scoreboard(records), verdict(records)
+    page = write_report(records, flags.page(html), "What the runs show")
     if as_json:
-        console.show_json({"html": str(page), "verdict": words, "scoreboard": table.to_dict(orient="records")})
+        board = table.to_dict(orient="records")
+        console.show_json({"html": str(page), "verdict": words, "scoreboard": board})
     else:
-        print("\n".join([to_text(table), "", *words, f"page: {page}"]))
+        console.show([to_text(table), *words, "", f"page: {page}"])
 
 
-@app.command()
+@app.command(cls=Command, short_help="Start here: centralized, alone, federated, side by side.")
 def demo(
-    out: Annotated[Path, Opt("--out", help="Folder for the records and the page; an earlier demo there is replaced.")] = Path("runs/demo"),
-    rounds: Rounds = D.rounds, seed: Seed = D.seed, as_json: Json = False,
-) -> None:  # fmt: skip
-    """Centralized, local only, federated on the bundled data: a scoreboard and a page, in minutes, on a laptop."""
-    from fedkit.demo import demo as show
+    out: Annotated[Path, _out("Folder for the records and the page. An earlier demo there is replaced.")] = Path(
+        "runs/demo"
+    ),
+    rounds: flags.Rounds = D.rounds,
+    seed: flags.Seed = D.seed,
+    as_json: flags.Json = False,
+) -> None:
+    """Train with all text in one place, then every company alone, then federated; on the bundled data, in minutes.
 
-    line = console.Line()
-    page, lines, values = show(out, RunConfig(rounds=rounds, seed=seed), line)
-    line.close()
-    console.show_json(values) if as_json else print("\n".join([*lines, f"page: {page}"]))
+    Prints the scoreboard and what it says, and writes the records and index.html, a page to show to others.
+    """
+    with console.Line() as line, console.on_stop(lambda: _what_the_demo_left(out)):
+        line.wait("reading the bundled data and the model ...")
+        from fedkit.demo import demo as perform
+
+        page, lines, values = perform(out, RunConfig(rounds=rounds, seed=seed), line, line.say)
+    console.show_json(values) if as_json else console.show([*lines, f"page: {page}"])
 
 
-@app.command()
+@app.command(cls=Command, epilog=CHECK, short_help="Can this file of yours be used?")
 def check(
-    file: Annotated[str, typer.Argument(help="A file or folder of your own, or a bundled name.")],
-    text: Text = None, label: Label = None, client: Client = None, encoding: Encoding = None, as_json: Json = False,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file or folder of your own, or a known data set.")],
+    text: flags.Text = None, label: flags.Label = None, client: flags.Client = None,
+    encoding: flags.Encoding = None, as_json: flags.Json = False,
 ) -> None:  # fmt: skip
-    """Can this file be used? Exit code 0: ready, 1: with care (see the notes), 2: not as it is."""
+    """Can this file be used? Says what was read, guessed, dropped, and what is missing. Changes nothing."""
+    from fedkit.data.load import load_corpus
     from fedkit.studio.summary import data_summary
 
-    from fedkit.data.load import load_corpus
-
-    corpus = load_corpus(file, text, label, client, encoding)
-    facts, lines = data_summary(corpus)
-    console.show_json(facts) if as_json else print("\n".join(lines))
-    raise typer.Exit(1 if corpus.notes else 0)
+    code, facts, lines = data_summary(load_corpus(file, text, label, client, encoding))
+    console.show_json(facts) if as_json else console.show(lines)
+    raise typer.Exit(code)
 
 
-@app.command()
+@app.command(cls=Command, epilog=DATA, short_help="The known data sets, and who would have what.")
 def data(
-    source: Annotated[Optional[str], typer.Argument(help="A data set to look into; without it: the list of known ones.")] = None,  # noqa: UP045
-    text: Text = None, label: Label = None, client: Client = None, encoding: Encoding = None,
-    clients: Clients = D.clients, examples_per_client: PerClient = None, partition: Partition = D.partition,
-    seed: Seed = D.seed,
-    html: Annotated[Optional[Path], Opt("--html", help="Write the picture of who has what here.")] = None,  # noqa: UP045
-    as_json: Json = False,
+    source: Annotated[str | None, typer.Argument(
+        metavar="[NAME|PATH]", help="A data set or file to look into. Not given: the known data sets are listed.")] = None,
+    text: flags.Text = None, label: flags.Label = None, client: flags.Client = None, encoding: flags.Encoding = None,
+    clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
+    partition: flags.Partition = D.partition, seed: flags.Seed = D.seed,
+    html: Annotated[Path | None, Html] = None,
+    as_json: flags.Json = False,
 ) -> None:  # fmt: skip
-    """List the known data sets, or show who would have what under a partition."""
+    """List the known data sets, or show which site would hold how many examples of each label."""
     from fedkit.studio.summary import known_data, who_has_what_lines
 
     if source is None:
         facts, lines = known_data()
     else:
-        config = RunConfig(data=source, text=text, label=label, client=client, encoding=encoding, clients=clients,
-                           examples_per_client=examples_per_client, partition=partition, seed=seed)  # fmt: skip
-        facts, lines = who_has_what_lines(config, html)
-    console.show_json(facts) if as_json else print("\n".join(lines))
+        given = {**locals(), "data": source}
+        facts, lines = who_has_what_lines(flags.chosen(given), html and flags.page(html))
+    console.show_json(facts) if as_json else console.show(lines)
 
 
-@app.command()
-def models(as_json: Json = False) -> None:
+@app.command(cls=Command, short_help="The known base models, and whether they are here.")
+def models(as_json: flags.Json = False) -> None:
     """The known base models, and whether their weights are here."""
     from fedkit.studio.summary import known_models
 
     facts, lines = known_models()
-    console.show_json(facts) if as_json else print("\n".join(lines))
+    console.show_json(facts) if as_json else console.show(lines)
 
 
-@app.command()
+@app.command(cls=Command, short_help="Is this machine ready? Says how to mend what is not.")
 def doctor(
-    model: ModelName = D.model,
-    out: Annotated[Path, Opt("--out", help="Folder that runs will be written to.")] = Path("runs"),
-    as_json: Json = False,
+    model: flags.ModelName = D.model,
+    out: Annotated[Path, _out("The folder that runs will be written to.")] = Path("runs"),
+    as_json: flags.Json = False,
 ) -> None:
-    """Check this machine: Python, packages, weights, memory, widgets; says how to mend what fails."""
+    """Check this machine: Python, packages, weights, memory, widgets. Exit code 1 if something must be mended."""
     from fedkit.doctor import check as look
     from fedkit.doctor import to_json, to_table
 
     checks = look(model, out)
-    print(to_json(checks) if as_json else to_table(checks))
+    console.show([to_json(checks) if as_json else to_table(checks)])
     raise typer.Exit(1 if any(c.ok is False for c in checks) else 0)
 
 
-@app.command()
-def lab(port: Annotated[int, Opt("--port", help="Port on this machine only.")] = 8888) -> None:
-    """Open JupyterLab on the first lesson; it listens on this machine only and asks for its token."""
+@app.command(cls=Command, short_help="Open the lessons in JupyterLab.")
+def lab(
+    port: Annotated[int, typer.Option("--port", metavar="N", parser=flags.whole, help="1024 to 65535.")] = 8888,
+) -> None:
+    """Open JupyterLab on the first lesson. It listens on this machine only and asks for its token."""
     import subprocess
     import sys
 
+    if not 1024 <= port <= 65535:
+        raise FedkitError(f"--port {port} given; write a whole number from 1024 to 65535")
     notebooks = Path(__file__).resolve().parents[1] / "notebooks"
     first = notebooks / "00_start_here.ipynb"
     if not first.is_file():
-        raise FedkitError(f"no lessons at {notebooks}; run this from a clone of the project, set up with `make install`")
+        raise FedkitError(f"no lessons in {notebooks}; run this from a clone of the project that `make install` set up")
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", str(first)]
     raise typer.Exit(subprocess.call(command, cwd=notebooks))
 
 
 def collect(paths: list[Path]) -> list:
-    """The records at `paths`: run folders, or folders holding some. Raises FedkitError when there is none."""
+    """The records at `paths`: run folders, or folders holding some; each once. Raises FedkitError when there is none."""
     from fedkit.record import Run
 
-    found = []
+    found: dict[Path, Run] = {}
     for path in paths:
         below = sorted(path.glob("*/run.json")) if path.is_dir() and not (path / "run.json").exists() else [path]
         if not below:
-            raise FedkitError(f"no run record in {path}; give folders that `fedkit run --out` or `fedkit baselines --out` wrote")
-        found += [Run.load(p) for p in below]
-    return found
+            raise FedkitError(f"no run record in {path}; give folders that `fedkit run` or `fedkit baselines` wrote")
+        for place in below:
+            found.setdefault(place.resolve(), Run.load(place))
+    return list(found.values())
 
 
-def _config(given: dict) -> RunConfig:
-    values = {k: v for k, v in given.items() if k in D.to_dict()}
-    return RunConfig(**{**values, "clients_per_round": parse_cohort(values["clients_per_round"])})
+def _needed(out: Path | None) -> Path:
+    if out is None:
+        raise FedkitError("--resume given without --out; name the folder of the run to go on with: --out DIR")
+    return out
+
+
+def _as_begun(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig:
+    """The settings the run in `out` began with, but those given now; the run itself refuses what was changed."""
+    from fedkit.record import Run
+
+    if not (_needed(out) / "run.json").exists():
+        return config
+    begun = RunConfig.from_dict(Run.load(out).config)
+    return replace(begun, **{name: getattr(config, name) for name in given if hasattr(config, name)})
+
+
+def _how_to_go_on(out: Path) -> str:
+    from fedkit.record import Run
+
+    if not (out / "run.json").exists():
+        return "stopped before the first record; nothing is kept"
+    record = Run.load(out)
+    kept, again = (
+        f"{len(record.rounds)} of {record.config['rounds']} rounds",
+        flags.shown("fedkit", "run", "--resume", "--out", out),
+    )
+    return f"stopped; {kept} are kept in {out}; go on with: {again}"
+
+
+def _what_the_demo_left(out: Path) -> str:
+    kept = sorted(p.parent.name for p in out.glob("*/run.json"))
+    return f"stopped; kept in {out}: {', '.join(kept) or 'nothing yet'}; `fedkit demo` starts anew"
 
 
 def _fresh(root: str, name: str) -> Path:
     """A new folder name below `root`, from the data's name and the time."""
     from datetime import datetime
 
-    stem = "".join(c if c.isalnum() else "-" for c in Path(name).stem)[:40]
+    stem = "".join(c if c.isalnum() else "-" for c in Path(name).stem).strip("-")[:40] or "run"
     return Path(root) / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
 
 

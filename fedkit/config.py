@@ -35,7 +35,7 @@ class RunConfig:
     lr: float | None = None  # AdamW, everything but the head; None: the tuner's own
     head_lr: float = 1e-2  # AdamW, the head
     clip_norm: float = 1.0  # gradient norm is clipped to this
-    loss: str = "calibrated"  # calibrated (logits adjusted by local label counts) | plain
+    loss: str = "calibrated"  # calibrated (to all clients' label mix) | balanced (every label alike) | plain
     # server
     strategy: str = "fedavg"
     # the world (changes seconds only, never learning)
@@ -78,5 +78,7 @@ def parse_cohort(text: str | None) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        raise FedkitError(f"clients-per-round {text!r} given; write a count such as 5 or a fraction such as 0.2") from None
+        raise FedkitError(
+            f"clients-per-round {text!r} given; write a count such as 5 or a fraction such as 0.2"
+        ) from None
     return None if value == 1 and "." in text else value

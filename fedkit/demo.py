@@ -39,7 +39,11 @@ def demo(out: Path, config: RunConfig, progress: Listener | None = None) -> tupl
     seconds = time.perf_counter() - began
     table, words = scoreboard(runs), verdict(runs)
     lines = [to_text(table), "", *words, f"the job took {seconds:.0f} seconds"]
-    return page, lines, {"page": str(page), "seconds": seconds, "verdict": words, "scoreboard": table.to_dict(orient="records")}
+    return (
+        page,
+        lines,
+        {"page": str(page), "seconds": seconds, "verdict": words, "scoreboard": table.to_dict(orient="records")},
+    )
 
 
 def _replace(folder: Path) -> None:

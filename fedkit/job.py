@@ -50,7 +50,9 @@ def check_config(config: RunConfig) -> None:
     for name in ("lr", "head_lr", "clip_norm"):
         value = getattr(config, name)
         if value is not None and not (0 < value <= 100 and math.isfinite(value)):
-            raise FedkitError(f"{name.replace('_', '-')} {value:g} given; it must be above 0 and at most 100, for example 0.001")
+            raise FedkitError(
+                f"{name.replace('_', '-')} {value:g} given; it must be above 0 and at most 100, for example 0.001"
+            )
     if config.engine not in ENGINES:
         raise FedkitError(f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}")
     make_tuner(config.tune), make_strategy(config.strategy), parse_link(config.link), parse_device(config.devices)
@@ -70,8 +72,13 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     limit = getattr(model.module.encoder.config, "max_position_embeddings", config.max_tokens)
     if config.max_tokens > limit:
         raise FedkitError(f"max-tokens {config.max_tokens} given; {config.model} reads at most {limit}")
-    clients = [ClientData(c.client_id, _read(model, c.train, config), _read(model, c.validation, config)) for c in dealt]
-    notes = (*corpus.notes, *(f"client {name!r} left out: only {n} training examples" for name, n in left_out(corpus, dealt).items()))
+    clients = [
+        ClientData(c.client_id, _read(model, c.train, config), _read(model, c.validation, config)) for c in dealt
+    ]
+    notes = (
+        *corpus.notes,
+        *(f"client {name!r} left out: only {n} training examples" for name, n in left_out(corpus, dealt).items()),
+    )
     return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)
 
 
@@ -83,7 +90,8 @@ def describe_data(job: Job) -> dict[str, Any]:
     """The record's `data` block."""
     names = job.corpus.labels
     clients = [
-        {"id": c.client_id, "train": len(c.train), "labels": {names[i]: int(n) for i, n in _counts(c)}} for c in job.clients
+        {"id": c.client_id, "train": len(c.train), "labels": {names[i]: int(n) for i, n in _counts(c)}}
+        for c in job.clients
     ]
     return {
         "name": job.corpus.name, "source": job.corpus.source, "sha256": job.corpus.sha256, "labels": list(names),

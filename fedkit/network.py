@@ -15,7 +15,9 @@ from fedkit.errors import FedkitError
 from fedkit.record import ClientRecord, RoundRecord, Run
 
 UNITS = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9}
-FORM = re.compile(r"(?P<down>[\d.]+)(?P<du>[kmg]bps)(?::(?P<up>[\d.]+)(?P<uu>[kmg]bps))?(?:/(?P<ms>[\d.]+)ms)?", re.ASCII)
+FORM = re.compile(
+    r"(?P<down>[\d.]+)(?P<du>[kmg]bps)(?::(?P<up>[\d.]+)(?P<uu>[kmg]bps))?(?:/(?P<ms>[\d.]+)ms)?", re.ASCII
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fedkit.errors import Cancelled
+from fedkit.record import Run
 
 Listener = Callable[["Progress"], None]
 
@@ -42,6 +43,12 @@ class Meter:
         self.steps, self.skipped, self.started, self.told = done, done, time.monotonic(), 0.0
         self.accuracy: float | None = None
         self.nbytes = 0
+
+    def note(self, record: Run) -> None:
+        """Take steps, accuracy and traffic so far from a record."""
+        self.steps = int(record.total("steps"))
+        self.accuracy = record.rounds[-1].accuracy if record.rounds else None
+        self.nbytes = int(record.total("uplink_bytes") + record.total("downlink_bytes"))
 
     def tick(self, round_number: int, client: str) -> None:
         """Before each step. Raises Cancelled when the caller asked to stop."""

@@ -6,13 +6,15 @@ import json
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from fedkit.errors import FedkitError
 
 SCHEMA = "fedkit.run/1"
+NUMBER = (int, float, type(None))
+KINDS = {"str": str, "int": int, "float": NUMBER, "float | None": NUMBER, "dict[str, Any]": dict}
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,17 @@ class Run:
     def from_dict(cls, values: dict[str, Any]) -> Run:
         """Rebuild a run from parsed JSON. Raises FedkitError when it is not one of ours."""
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-            given = values.get("schema") if isinstance(values, dict) else type(values).__name__
+            given = values.get("schema") if isinstance(values, dict) else None
+            given = given[:40] if isinstance(given, str) else type(values if given is None else given).__name__
             raise FedkitError(f"not a fedkit run record: schema is {given!r}, expected {SCHEMA!r}")
         try:
             values = dict(values)
             values["start"] = _round(values["start"]) if values.get("start") else None
             values["rounds"] = tuple(_round(r) for r in values["rounds"])
-            return cls(**values)
+            return _typed(cls(**values))
         except (TypeError, KeyError, AttributeError) as error:
-            raise FedkitError(f"damaged run record ({error}); run again, or resume from a good copy") from None
+            reason = " ".join(str(error).split())[:100]
+            raise FedkitError(f"damaged run record ({reason}); run again, or resume from a good copy") from None
 
     def save(self, folder: str | Path) -> Path:
         """Write `run.json` into `folder` atomically and return its path."""
@@ -97,7 +101,13 @@ class Run:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise FedkitError(f"no run record at {folder}; give a folder that `fedkit run --out` wrote") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        except FedkitError:
+            raise
+        except (
+            ValueError,
+            OSError,
+            RecursionError,
+        ) as error:  # not JSON, not UTF-8, nested too deep
             raise FedkitError(f"cannot read {path}: {error}".splitlines()[0]) from None
 
     @classmethod
@@ -124,14 +134,24 @@ class Run:
 
 
 def _round(values: dict[str, Any]) -> RoundRecord:
-    return RoundRecord(**{**values, "clients": tuple(ClientRecord(**c) for c in values["clients"])})
+    return _typed(RoundRecord(**{**values, "clients": tuple(_typed(ClientRecord(**c)) for c in values["clients"])}))
+
+
+def _typed(record):
+    """The record, its fields of the declared kinds; a null stands for a NaN. Raises TypeError naming the field."""
+    for f in fields(record):
+        value, kinds = getattr(record, f.name), KINDS.get(f.type)
+        if kinds and not (isinstance(value, kinds) and type(value) is not bool):
+            raise TypeError(f"{f.name} is {type(value).__name__}, expected {f.type}")
+    return record
 
 
 def write_json(path: Path, values: Any) -> Path:
     """Write JSON beside its target, flush it to disk, then rename: never a half-written file."""
     text = json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False)
     temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
+    # backslashreplace: a lone surrogate, as in a file name that is not UTF-8, becomes the escape that JSON has for it
+    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())

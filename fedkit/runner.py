@@ -58,14 +58,19 @@ def rounds(config: RunConfig, out: str | Path | None = None, resume: bool = Fals
         store.save(record, job.model, shared, {"prior": prior})
     else:
         record, (shared, state, prior) = before, store.read(before, job.model.params())
-        if record.data["sha256"] != job.corpus.sha256:
-            raise FedkitError(f"cannot resume {out}: the data has changed since (sha256 differs); choose another --out")
+        for what, now in (("data", job.corpus), ("model", job.model.source)):
+            if getattr(record, what)["sha256"] != now.sha256:
+                raise FedkitError(
+                    f"cannot resume {out}: the {what} has changed since (sha256 differs); choose another --out"
+                )
+        job.model.use_attention(record.environment["attention"])
+    meter.note(record)
+    meter.skipped = meter.steps
     yield record
-    meter.steps = meter.skipped = sum(c.steps for r in record.rounds for c in r.clients)
     began = time.perf_counter()
     for done in federate(job.model, job.clients, shared, config, prior, len(record.rounds) + 1, state, meter.tick):
         record = extend(record, job, done, time.perf_counter() - began)
-        meter.accuracy, meter.nbytes = record.rounds[-1].accuracy, int(record.total("uplink_bytes") + record.total("downlink_bytes"))
+        meter.note(record)
         meter.tell(done.number)
         store.save(record, job.model, done.shared, {"prior": prior}, done.state)
         began = time.perf_counter()

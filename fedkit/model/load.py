@@ -51,7 +51,9 @@ def _read(location: str, attention: str):
         tokenizer = AutoTokenizer.from_pretrained(location, local_files_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0][:120]
-        raise FedkitError(f"cannot read the model in {location}: {reason}; it needs config.json, tokenizer.json, model.safetensors") from None
+        raise FedkitError(
+            f"cannot read the model in {location}: {reason}; it needs config.json, tokenizer.json, model.safetensors"
+        ) from None
     if hasattr(encoder, "pooler"):
         encoder.pooler = None  # the sentence vector is the mean over tokens; BERT's pooler is not trained
     return encoder, tokenizer
@@ -64,5 +66,7 @@ def pick_device(name: str) -> torch.device:
         return torch.device(next(kind for kind, found in there.items() if found))
     if not there.get(name):
         found = ", ".join(k for k, v in there.items() if v)
-        raise FedkitError(f"device {name!r} is not available here; choose auto or one of: {found} (simulated site hardware is --devices)")
+        raise FedkitError(
+            f"device {name!r} is not available here; choose auto or one of: {found} (simulated site hardware is --devices)"
+        )
     return torch.device(name)

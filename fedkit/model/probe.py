@@ -43,7 +43,9 @@ def cache_file() -> Path:
 
 
 def _cached(encoder: nn.Module) -> dict[str, float]:
-    key = f"{processor()}|torch {torch.__version__}|{torch.get_num_threads()} threads|width {encoder.config.hidden_size}"
+    key = (
+        f"{processor()}|torch {torch.__version__}|{torch.get_num_threads()} threads|width {encoder.config.hidden_size}"
+    )
     path = cache_file()
     try:
         known = json.loads(path.read_text())

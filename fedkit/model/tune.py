@@ -37,7 +37,7 @@ class Lora:
     alpha: float = 16.0
     targets: str = "auto"
     frozen_base = True
-    default_lr = 1e-3
+    default_lr = 3e-3
 
     def attach(self, encoder: nn.Module) -> nn.Module:
         from peft import LoraConfig, TaskType, get_peft_model
@@ -82,7 +82,9 @@ def make_tuner(spec: str) -> Tuner:
     """The tuner that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
     name, options = parse_spec(spec)
     if name not in TUNERS:
-        raise FedkitError(f"tune {name!r} is not known; choose one of: {', '.join(TUNERS)} (example: lora:r=8,alpha=16)")
+        raise FedkitError(
+            f"tune {name!r} is not known; choose one of: {', '.join(TUNERS)} (example: lora:r=8,alpha=16)"
+        )
     kinds = {f.name: type(f.default) for f in fields(TUNERS[name])}
     if unknown := sorted(set(options) - set(kinds)):
         allowed = ", ".join(kinds) or "none"

@@ -10,7 +10,9 @@ from fedkit.data.corpus import ClientData
 from fedkit.errors import FedkitError
 
 
-def sample_clients(clients: Sequence[ClientData], wanted: float | None, seed: int, round_number: int) -> list[ClientData]:
+def sample_clients(
+    clients: Sequence[ClientData], wanted: float | None, seed: int, round_number: int
+) -> list[ClientData]:
     """`wanted` clients without replacement, in their own order: None for all, below 1 a fraction, else a count."""
     n = cohort_size(len(clients), wanted)
     rows = np.random.default_rng([seed, round_number, 1]).choice(len(clients), n, replace=False)
@@ -22,5 +24,7 @@ def cohort_size(total: int, wanted: float | None) -> int:
     if wanted is None:
         return total
     if not 0 < wanted <= total or (wanted >= 1 and wanted != int(wanted)):  # NaN is refused too
-        raise FedkitError(f"clients-per-round {wanted:g} given; choose a fraction below 1, or a whole number from 1 to {total}")
+        raise FedkitError(
+            f"clients-per-round {wanted:g} given; choose a fraction below 1, or a whole number from 1 to {total}"
+        )
     return int(wanted) if wanted >= 1 else max(1, round(wanted * total))

@@ -1,7 +1,7 @@
 """Before round 1: one exchange that gives the shared head a start and everyone the label shares.
 
 Each client sends sums of its sentence vectors per label, and label counts. That is a statistic of its data: it is not
-private by itself, and its bytes are counted.
+private by itself, and its bytes are counted. What cannot be right is rejected, as in every round.
 """
 
 from __future__ import annotations
@@ -16,43 +16,56 @@ from fedkit.data.corpus import ClientData
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
 from fedkit.record import ClientRecord
-from fedkit.wire.payload import decode, encode
+from fedkit.wire.payload import PayloadError, decode, encode
 
 HEAD_STARTS = ("zero", "class-means")
-LOSSES = ("calibrated", "plain")
+LOSSES = ("calibrated", "balanced", "plain")
 SCALE = 16.0  # length of a class-mean row of the head: logits are then 16 x cosine similarity
 
 
-def start(model: Model, clients: Sequence[ClientData], config: RunConfig) -> tuple[Params, Tensor | None, tuple[ClientRecord, ...]]:
+def start(
+    model: Model, clients: Sequence[ClientData], config: RunConfig
+) -> tuple[Params, Tensor | None, tuple[ClientRecord, ...]]:
     """(shared parameters, label shares or None, what each client sent and received before round 1)."""
     check_start(config)
     shared, means = model.params(), config.head_start == "class-means"
     if not means and config.loss != "calibrated":
         return shared, None, ()
-    total: Params = {}
+    total = blank = blank_statistics(model, means)
     uploads = []
     for client in clients:
-        message = statistics(model, client, means)
-        payload = encode(message)
-        received, _ = decode(payload, message)
-        total = {n: total[n] + t if n in total else t for n, t in received.items()}
-        uploads.append((client.client_id, payload.nbytes))
+        payload, reason = encode(statistics(model, client, means)), ""
+        try:
+            received, _ = decode(payload, blank)
+            total = {n: total[n] + t for n, t in received.items()}
+        except PayloadError as error:
+            reason = str(error)
+        uploads.append((client.client_id, "rejected" if reason else "ok", reason, payload.nbytes))
     counts = total["label_counts"].double()
+    if not counts.sum() > 0:
+        raise FedkitError(
+            f"the statistics of every client were rejected ({reason}); is the base model {config.model!r} damaged?"
+        )
     prior = (counts / counts.sum()).float()
     if means:
         shared = shared | class_mean_head(total["feature_sums"])
     download = encode({"label_shares": prior}).nbytes if config.loss == "calibrated" else 0
-    records = tuple(ClientRecord(c, uplink_bytes=up, downlink_bytes=download) for c, up in uploads)
+    records = tuple(ClientRecord(c, s, why, uplink_bytes=up, downlink_bytes=download) for c, s, why, up in uploads)
     return shared, prior, records
 
 
+def blank_statistics(model: Model, means: bool) -> Params:
+    """Zeros: label_counts, float32 (labels,); and with `means` feature_sums, float32 (labels, d)."""
+    labels, width = len(model.labels), model.module.head.in_features
+    return {"label_counts": torch.zeros(labels)} | ({"feature_sums": torch.zeros(labels, width)} if means else {})
+
+
 def statistics(model: Model, client: ClientData, means: bool) -> Params:
-    """label_counts, float32 (labels,); and with `means` feature_sums, float32 (labels, d)."""
-    labels = torch.from_numpy(client.train.labels)
-    out = {"label_counts": torch.bincount(labels, minlength=len(model.labels)).float()}
+    """A client's label counts and, with `means`, the sums of its sentence vectors per label."""
+    out, labels = blank_statistics(model, means), torch.from_numpy(client.train.labels)
+    out["label_counts"] += torch.bincount(labels, minlength=len(model.labels))
     if means:
-        features = torch.from_numpy(model.features(client.train))  # (n, d)
-        out["feature_sums"] = torch.zeros(len(model.labels), features.shape[1]).index_add_(0, labels, features)
+        out["feature_sums"].index_add_(0, labels, torch.from_numpy(model.features(client.train)))
     return out
 
 

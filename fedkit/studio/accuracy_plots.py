@@ -60,7 +60,7 @@ def accuracy_by_time(
     at = [clock[r.round] / size for r in shown]
     labels.append(_curve(fig, run, at, shown, facts.names([run], short=True)[0], longest / size))
     sentence = (
-        f"{say.rounds(run)} take {say.seconds(clock[-1])} of simulated time over {say.link(link)}"
+        f"The run takes {say.seconds(clock[-1])} of simulated time over {say.link(link)}"
         f"{'' if devices == 'as-measured' else f', on {devices} devices'}."
     )
     caption = (

@@ -53,6 +53,7 @@ def label_lines(fig: go.Figure, labels: Sequence[Label], plot_height: int, low: 
     for label, y in zip(labels, spread([label.y for label in labels], gap, low, high)):
         fig.add_annotation(
             x=1, xref="paper", y=label.y, ax=14, ay=(label.y - y) * plot_height / (high - low), xanchor="left",
-            text=f"<b>{label.text}</b>" if label.strong else label.text, align="left", showarrow=True, arrowhead=0, borderpad=2,
-            arrowwidth=1.5, arrowcolor=label.colour, font={"size": SIZE - 1, "color": INK if label.strong else MUTED},
+            text=f"<b>{label.text}</b>" if label.strong else label.text, align="left", showarrow=True, arrowhead=0,
+            borderpad=2, arrowwidth=1.5, arrowcolor=label.colour,
+            font={"size": SIZE - 1, "color": INK if label.strong else MUTED},
         )  # fmt: skip

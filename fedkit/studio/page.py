@@ -31,7 +31,8 @@ figcaption, .small { color: var(--muted); font-size: 14px; line-height: 1.45; ma
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: 6px 6px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
-th { font-weight: 600; line-height: 1.3; overflow-wrap: normal; min-width: 64px; } td { vertical-align: top; white-space: nowrap; }
+th { font-weight: 600; line-height: 1.3; overflow-wrap: normal; min-width: 64px; }
+td { vertical-align: top; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 150px; }
 .board th:first-child, .board td:first-child { position: sticky; left: 0; background: #fff; }
 tr.main td { font-weight: 600; background: var(--soft); } tr.main td:first-child { background: var(--soft) !important; }

@@ -101,8 +101,8 @@ def _asked(main: Run) -> str:
     examples = facts.number(main.data.get("train"), "data.train")
     return (
         f"Can {count(sites, 'site')} (called clients below) that keep their text to themselves train one model "
-        f"together, and is it better than what each can do alone? The task: sort text into {count(len(labels), 'label')}, "
-        f"with {examples:,.0f} training examples over all clients."
+        "together, and is it better than what each can do alone? "
+        f"The task: sort text into {count(len(labels), 'label')}, with {examples:,.0f} training examples in all."
     )
 
 

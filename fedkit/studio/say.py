@@ -49,7 +49,7 @@ def seconds(value: float) -> str:
 
 def time_unit(longest: float) -> tuple[float, str]:
     """(seconds in it, its sign): the unit in which times up to `longest` seconds read well."""
-    return (1.0, "s") if longest < 180 else (60.0, "min") if longest < 3 * 3600 else (3600.0, "h")
+    return (1.0, "s") if longest < 180 else (60.0, "min") if longest < 2 * 3600 else (3600.0, "h")
 
 
 def link(spec: str) -> str:

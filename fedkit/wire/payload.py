@@ -68,7 +68,9 @@ def check(tensors: Params, expected: Params) -> None:
     for name, tensor in tensors.items():
         wanted = expected[name]
         if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
-            raise PayloadError(f"{name}: {tuple(tensor.shape)} {tensor.dtype}, expected {tuple(wanted.shape)} {wanted.dtype}")
+            raise PayloadError(
+                f"{name}: {tuple(tensor.shape)} {tensor.dtype}, expected {tuple(wanted.shape)} {wanted.dtype}"
+            )
         if not torch.isfinite(tensor).all():
             raise PayloadError(f"{name}: holds NaN or infinity")
 

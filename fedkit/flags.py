@@ -1,0 +1,270 @@
+"""The command line's flags: each defined once, read into a value or one clear error, and grouped in --help.
+
+Nothing heavy is imported here, so that --help is quick; a test checks that every entry of the kit's tables of choices
+(TUNERS, PARTITIONS, LINKS, ...) is named in the help of its flag.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from fedkit.config import RunConfig, parse_cohort
+from fedkit.errors import Cancelled, FedkitError
+
+D = RunConfig()
+GROUPS = (
+    "Data",
+    "Who has what",
+    "Model",
+    "Rounds and training",
+    "Simulated sites (change seconds only, never learning)",
+    "This machine",
+    "Where it goes",
+)
+DATA, DEALT, MODEL, TRAINING, WORLD, MACHINE, OUTPUT = GROUPS
+
+
+class Command(TyperCommand):
+    """A command whose --help shows its options in groups, and which a Ctrl-C ends in one line."""
+
+    def format_options(self, ctx, formatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if row := _row(param, ctx):
+                groups.setdefault(_group(param), []).append(row)
+        for name in sorted(groups, key=("Arguments", *GROUPS, "Options").index):
+            with formatter.section(name):
+                formatter.write_dl(groups[name])
+
+    def collect_usage_pieces(self, ctx) -> list[str]:
+        arguments = [p.metavar or p.name for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        return [self.options_metavar or "", *arguments]
+
+    def invoke(self, ctx) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Cancelled("stopped") from None
+
+
+def _group(param) -> str:
+    return "Arguments" if param.param_type_name == "argument" else getattr(param, "rich_help_panel", None) or "Options"
+
+
+def _row(param, ctx) -> tuple[str, str] | None:
+    record = param.get_help_record(ctx)
+    if record and param.param_type_name == "argument":
+        return param.metavar or param.name, param.help or record[1]
+    return record
+
+
+def whole(text: Any) -> int:
+    """A flag's value as a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} given; write a whole number") from None
+
+
+def number(text: Any) -> float:
+    """A flag's value as a number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{text!r} given; write a number such as 0.001") from None
+    return value
+
+
+def _option(group: str, name: str, metavar: str | None, help: str, **more: Any) -> Any:
+    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=group, **more)
+
+
+Data = Annotated[
+    str,
+    _option(
+        DATA,
+        "--data",
+        "NAME|PATH",
+        "A bundled set (service_desk), one from the hub (banking77, clinc150, ag_news, 20newsgroups, hub:OWNER/NAME), a file (.csv .tsv .xlsx .parquet .jsonl), or a folder with train.csv and test.csv.",
+    ),
+]
+Text = Annotated[
+    str | None,
+    _option(DATA, "--text", "COL", "The column that holds the text. Not given: guessed, and the guess is said."),
+]
+Label = Annotated[
+    str | None,
+    _option(DATA, "--label", "COL", "The column that holds the label. Not given: guessed, and the guess is said."),
+]
+Client = Annotated[
+    str | None, _option(DATA, "--client", "COL", "The column that says whose each row is (company, branch, ...).")
+]
+Encoding = Annotated[
+    str | None,
+    _option(DATA, "--encoding", "E", "Of text files, such as cp932 or latin-1. Not given: utf-8, then cp932."),
+]
+
+Clients = Annotated[
+    int, _option(DEALT, "--clients", "N", "Number of sites. A partition by column takes its own number.", parser=whole)
+]
+PerClient = Annotated[
+    int | None,
+    _option(
+        DEALT,
+        "--examples-per-client",
+        "N",
+        "Training examples per site, 8 or more. Not given: all there are.",
+        parser=whole,
+    ),
+]
+Partition = Annotated[
+    str,
+    _option(
+        DEALT,
+        "--partition",
+        "HOW",
+        "auto (by the client column if there is one, else iid), iid (all alike), dirichlet:A (unlike label mixes, the smaller A the more), quantity:A (unlike sizes), column:COL.",
+    ),
+]
+
+ModelName = Annotated[
+    str,
+    _option(
+        MODEL,
+        "--model",
+        "NAME|PATH",
+        "The base model that all share: minilm, a folder, or a hub id. See: fedkit models.",
+    ),
+]
+Tune = Annotated[
+    str,
+    _option(
+        MODEL,
+        "--tune",
+        "WHAT",
+        "What is trained and sent: lora[:r=8,alpha=16] (small matrices beside the frozen model), head (the last layer only), full (everything).",
+    ),
+]
+Tokens = Annotated[
+    int, _option(MODEL, "--max-tokens", "N", "Texts are cut after this many tokens (word pieces).", parser=whole)
+]
+
+Rounds = Annotated[int, _option(TRAINING, "--rounds", "N", "How often the sites train and send.", parser=whole)]
+Cohort = Annotated[
+    str | None,
+    _option(
+        TRAINING,
+        "--clients-per-round",
+        "N|FRACTION",
+        "Sites drawn for each round: a number (5) or a fraction (0.2). Not given: all.",
+    ),
+]
+Epochs = Annotated[
+    int, _option(TRAINING, "--local-epochs", "N", "Passes of a site over its own examples in a round.", parser=whole)
+]
+Batch = Annotated[int, _option(TRAINING, "--batch-size", "N", "Examples per gradient step.", parser=whole)]
+Rate = Annotated[
+    float | None,
+    _option(
+        TRAINING,
+        "--lr",
+        "X",
+        "Learning rate of what is tuned. Not given: 0.001 for lora, 0.0001 for full.",
+        parser=number,
+    ),
+]
+HeadRate = Annotated[
+    float, _option(TRAINING, "--head-lr", "X", "Learning rate of the last layer (head).", parser=number)
+]
+HeadStart = Annotated[
+    str,
+    _option(
+        TRAINING,
+        "--head-start",
+        "HOW",
+        "class-means (the sites' mean vectors per label, exchanged once before round 1) or zero.",
+    ),
+]
+Loss = Annotated[
+    str, _option(TRAINING, "--loss", "NAME", "calibrated (evens out unlike label mixes) or plain (cross-entropy).")
+]
+Strategy = Annotated[
+    str, _option(TRAINING, "--strategy", "NAME", "How the server combines what the sites send: fedavg.")
+]
+Seed = Annotated[int, _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=whole)]
+
+LinkSpec = Annotated[
+    str,
+    _option(
+        WORLD,
+        "--link",
+        "SPEED/DELAY",
+        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms, or field-64k, dsl, 4g, office-100m, lan-1g.",
+    ),
+]
+Devices = Annotated[
+    str,
+    _option(
+        WORLD,
+        "--devices",
+        "NAME",
+        "Each site's computer against this one: as-measured, half-speed, quarter-speed, tenth-speed.",
+    ),
+]
+
+Device = Annotated[str, _option(MACHINE, "--device", "NAME", "Where to compute: auto, cpu, cuda, mps.")]
+Engine = Annotated[
+    str, _option(MACHINE, "--engine", "NAME", "How sites are computed: auto or plain (one after another).")
+]
+
+Json = Annotated[bool, _option(OUTPUT, "--json", None, "Print JSON for programs on stdout.")]
+
+
+def chosen(given: dict[str, Any]) -> RunConfig:
+    """The settings among a command's parameters. Raises FedkitError for what cannot be read."""
+    values = {f.name: given[f.name] for f in fields(RunConfig) if f.name in given}
+    if "clients_per_round" in values:
+        values["clients_per_round"] = parse_cohort(values["clients_per_round"])
+    return RunConfig(**values)
+
+
+def typed(ctx: typer.Context) -> set[str]:
+    """Names of the parameters that were given on the command line, not left at their defaults."""
+    return {name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"}
+
+
+def command(name: str, config: RunConfig, *rest: str | Path) -> str:
+    """The command line that runs `name` with these settings, ready to paste: what is not default, then `rest`."""
+    values = {f.name: getattr(config, f.name) for f in fields(RunConfig) if f.name not in ("dtype", "clip_norm")}
+    words = ["fedkit", name]
+    for key, value in values.items():
+        if value != getattr(D, key):
+            words += [
+                "--" + key.replace("_", "-"),
+                str(int(value) if isinstance(value, float) and value == int(value) else value),
+            ]
+    return shown(*words, *rest)
+
+
+def shown(*words: str | Path) -> str:
+    """Words as one command line, quoted for this system's shell."""
+    words = [str(w) for w in words]
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def page(path: Path) -> Path:
+    """`path` if a page may be written there. Raises FedkitError for a file of another kind: it would be overwritten."""
+    if path.suffix.lower() not in (".html", ".htm") and not path.is_dir():
+        raise FedkitError(f"--html {str(path)!r} given; name a file that ends with .html, or a folder that exists")
+    return path

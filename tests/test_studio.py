@@ -1,0 +1,224 @@
+"""Scoreboard, verdict and differences, on records whose numbers can be checked by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from fedkit.errors import FedkitError
+from fedkit.record import ClientRecord, RoundRecord, Run
+from fedkit.studio import say
+from fedkit.studio.difference import difference, paired, partner, unpaired
+from fedkit.studio.facts import client_labels, interval, names, ordered
+from fedkit.studio.table import COLUMNS, scoreboard, to_text, verdict
+
+DATA = {
+    "name": "tiny", "source": "by hand", "sha256": "ab", "labels": ["yes", "no"], "notes": [],
+    "train": 30, "validation": 8, "test": 100,
+    "clients": [
+        {"id": "east", "train": 10, "labels": {"yes": 10}},
+        {"id": "west", "train": 20, "labels": {"yes": 5, "no": 15}},
+    ],
+}  # fmt: skip
+CONFIG = {"rounds": 2, "link": "8mbps/0ms", "devices": "as-measured", "seed": 0, "partition": "column:site"}
+
+
+def block(accuracy: float, correct: str | None = None, over: str = "test examples", half: float = 0.1, **more) -> dict:
+    """The result block of a record."""
+    bounds = [accuracy - half, accuracy + half]
+    return {"accuracy": accuracy, "accuracy_ci95": bounds, "accuracy_ci95_over": over,
+            "macro_f1": accuracy, "worst_client_accuracy": accuracy - 0.2, "uplink_bytes": 0, "downlink_bytes": 0,
+            "peak_rss_bytes": 5_000_000, "epsilon": None, "simulated_seconds": None, "correct": correct,
+            **more}  # fmt: skip
+
+
+def baseline(
+    method: str, accuracy: float, correct: str | None = None, over: str = "test examples", half: float = 0.1
+) -> Run:
+    """A finished baseline of one round, ten steps and three seconds."""
+    last = RoundRecord(1, accuracy, 1.0, accuracy - 0.2, clients=(ClientRecord("east", steps=10, train_seconds=3.0),))
+    return Run(
+        method, CONFIG, {"python": "3"}, DATA, {"name": "m"}, None, (last,), block(accuracy, correct, over, half)
+    )
+
+
+def federated(accuracy: float = 0.8, correct: str | None = None, half: float = 0.05, **config) -> Run:
+    """A finished run of two rounds: each client moves 1 MB up and 2 MB down a round, and trains one second."""
+    sent = tuple(ClientRecord(i, "ok", "", 10, 5, 1.0, 1_000_000, 2_000_000) for i in ("east", "west"))
+    rounds = (RoundRecord(1, accuracy - 0.1, 1.0, 0.5, clients=sent), RoundRecord(2, accuracy, 1.0, 0.6, clients=sent))
+    totals = {"uplink_bytes": 4_000_000, "downlink_bytes": 8_000_000, "simulated_seconds": 8.0}
+    model = {"name": "m", "base_bytes": 50_000_000}
+    start = RoundRecord(0, 0.5, 1.0, 0.4)
+    result = block(accuracy, correct, half=half, **totals)
+    return Run("federated", CONFIG | config, {"python": "3"}, DATA, model, start, rounds, result)
+
+
+def everything(local: float = 0.5) -> list[Run]:
+    """Federated first and baselines upside down: the order in which nobody should see them."""
+    others = [("pooled", 0.82), ("local", local), ("frozen-local", 0.3), ("frozen-pooled", 0.7), ("majority", 0.2)]
+    return [federated(), *(baseline(m, a, over="clients" if "local" in m else "test examples") for m, a in others)]
+
+
+def test_scoreboard_has_the_baselines_in_their_order_and_federated_last():
+    frame = scoreboard(everything())
+    assert list(frame.columns) == list(COLUMNS)
+    assert list(frame["method"]) == [
+        "Majority class", "Frozen encoder + logistic regression, pooled",
+        "Frozen encoder + logistic regression, local only", "Local only", "Pooled (centralized)", "Federated",
+    ]  # fmt: skip
+
+
+def test_scoreboard_numbers_by_hand():
+    row = scoreboard(everything()).iloc[-1]
+    assert row["accuracy"] == 0.8 and row["worst client"] == pytest.approx(0.6) and row["macro F1"] == 0.8
+    assert (row["95 % low"], row["95 % high"], row["interval over"]) == (0.75, pytest.approx(0.85), "test examples")
+    assert row["uplink MB per client"] == 2.0  # 2 rounds of 1 MB
+    assert row["downlink MB per client"] == 4.0
+    assert row["gradient steps"] == 20 and row["train seconds (measured)"] == 4.0  # 2 rounds x 2 clients
+    assert row["simulated seconds (modelled)"] == 8.0 and row["peak memory MB"] == 5.0 and row["epsilon"] == "none"
+
+
+def test_traffic_of_local_only_is_nothing_and_of_pooled_unknown():
+    frame = scoreboard(everything()).set_index("method")
+    assert frame.loc["Local only", "uplink MB per client"] == 0
+    assert math.isnan(frame.loc["Pooled (centralized)", "uplink MB per client"])
+
+
+def test_epsilon_comes_with_its_unit():
+    run = federated()
+    private = replace(run, result=run.result | {"epsilon": 3.0, "privacy_unit": "example"})
+    assert scoreboard([private])["epsilon"][0] == "3.00 (example)"
+
+
+def test_an_unfinished_run_is_shown_as_such_with_an_interval_from_its_test_size():
+    run = replace(federated(), result={})
+    row = scoreboard([run]).iloc[0]
+    assert row["method"] == "Federated (unfinished: 2 of 2 rounds)" and row["accuracy"] == 0.8
+    low, high, over = interval(run)
+    assert low < 0.8 < high and over == "test examples" and math.isnan(row["macro F1"])
+
+
+def test_runs_of_one_method_are_told_apart_by_their_settings():
+    runs = [federated(seed=0), federated(seed=1), federated(seed=1), baseline("local", 0.5)]
+    assert names(ordered(runs)) == ["Local only", "Federated (seed 0)", "Federated (seed 1)", "Federated (seed 1)"]
+    assert names([federated(), federated()]) == ["Federated (no. 1)", "Federated (no. 2)"]
+
+
+@pytest.mark.parametrize("config", [{}, {"partition": "\u90e8\u7f72" * 40}])
+def test_text_fits_a_hundred_columns_and_any_console(config):
+    huge = replace(federated(**config), result=federated().result | {"peak_rss_bytes": 9e11, "simulated_seconds": 1e6})
+    text = to_text(scoreboard([*everything(), huge]))
+    assert max(map(len, text.splitlines())) <= 100
+    assert "Majority class" in text and "45.0-85.0" not in text and "40.0-60.0*" in text
+    to_text(scoreboard(everything())).encode("ascii")
+
+
+def test_text_columns_are_aligned():
+    lines = to_text(scoreboard(everything())).splitlines()
+    rule = next(line for line in lines if set(line) == {"-"})
+    numbered = [line for line in lines if line.endswith("none")]
+    assert len(numbered) == 6 and {len(line) for line in numbered} == {len(rule)}
+
+
+def test_paired_difference_by_hand():
+    d = paired("1110" * 25, "1000" * 25)  # 50 gained, none lost, of 100
+    assert d.value == 0.5
+    up, down = 51 / 102, 1 / 102
+    half = 1.959964 * math.sqrt((up + down - (up - down) ** 2) / 102)
+    assert (d.low, d.high) == (pytest.approx(up - down - half), pytest.approx(up - down + half))
+    assert d.above and "paired over 100 test examples" in d.over
+    same = paired("10" * 50, "10" * 50)
+    assert same.value == 0 and same.low < 0 < same.high and not same.above and not same.below
+
+
+def test_unpaired_difference_by_hand():
+    d = unpaired(federated(0.8, half=0.03), baseline("local", 0.6, over="clients", half=0.04))
+    assert d.value == pytest.approx(0.2) and (d.low, d.high) == (pytest.approx(0.15), pytest.approx(0.25))  # 3-4-5
+    assert "test examples and clients" in d.over
+
+
+def test_pairing_needs_the_same_seed_and_one_mark_per_test_example():
+    ours, theirs = federated(correct="1" * 80 + "0" * 20), baseline("pooled", 0.8, "0" * 20 + "1" * 80)
+    assert difference(ours, theirs).over.startswith("paired")
+    for other in (
+        replace(theirs, config=CONFIG | {"seed": 7}),
+        baseline("pooled", 0.8, "01"),
+        baseline("pooled", 0.8, "2" * 100),
+    ):
+        assert difference(ours, other).over.startswith("unpaired")
+
+
+def test_verdict_when_federation_helped():
+    said = verdict(everything(local=0.5))
+    assert said[0].startswith("Federation helped here: +30.0 points over local only (95 % interval +18.8 to +41.2")
+    assert any("No difference beyond the interval: -2.0 points against pooled" in s for s in said)
+    assert any("does not beat the cheap way" in s and "+10.0 points" in s for s in said)
+    assert "Before training it stood at 50.0 %; 2 rounds changed that by +30.0 points." in said
+    assert not any("Missing" in s for s in said)
+
+
+@pytest.mark.parametrize(("local", "why"), [(0.75, "not above local only beyond chance"), (0.99, "do better alone")])
+def test_verdict_when_federation_did_not_help(local, why):
+    said = verdict(everything(local=local))
+    assert said[0].startswith("Federation did not help here: ") and why in said[0]
+    assert not any("helped here" in s for s in said)
+
+
+def test_verdict_is_paired_when_both_records_know_what_they_got_right():
+    better = baseline("pooled", 0.9, "1" * 90 + "0" * 10)
+    said = verdict([federated(correct="1" * 80 + "0" * 20), better])
+    assert any(s.startswith("Keeping text at the clients costs accuracy: -10.0 points against pooled") for s in said)
+    assert any("paired over 100 test examples" in s for s in said)
+
+
+def test_verdict_names_what_is_missing_or_not_comparable():
+    said = verdict([federated()])
+    assert said[0].startswith("Whether federation helped is not known")
+    assert any(
+        s.startswith("Missing here: majority class; frozen encoder") and "pooled (centralized)" in s for s in said
+    )
+    other_data = replace(baseline("local", 0.1), data=DATA | {"sha256": "cd"})
+    said = verdict([federated(), other_data])
+    assert not any("helped here" in s for s in said)
+    assert any("other data or other clients: local only" in s for s in said)
+
+
+def test_verdict_tells_an_unlike_number_of_steps_and_a_run_that_learned_nothing():
+    said = verdict([federated(0.2), *everything()[1:]])
+    assert any("Pooled took 10 gradient steps and federated 20" in s for s in said)
+    assert any(s.startswith("Nothing was learned") for s in said)
+    assert any(s.startswith("A client alone does as well with a frozen encoder") for s in said)
+
+
+def test_verdict_without_a_federated_run_and_with_several():
+    assert "no federated run" in verdict([baseline("local", 0.5)])[0]
+    said = verdict([federated(seed=0), federated(seed=1), baseline("local", 0.5)])
+    assert said[0].startswith("Federated (seed 0): Federation helped here")
+    assert any(s.startswith("Federated (seed 1): Federation helped here") for s in said)
+
+
+def test_the_partner_is_the_one_with_the_same_seed():
+    runs = [replace(baseline("local", a), config=CONFIG | {"seed": s}) for s, a in ((1, 0.1), (0, 0.2))]
+    assert partner(federated(), runs, "local") is runs[1] and partner(federated(seed=9), runs, "local") is runs[0]
+
+
+def test_labels_that_a_client_lacks_count_as_none():
+    frame = client_labels(federated())
+    assert frame.loc["east", "no"] == 0 and frame.loc["west", "no"] == 15 and frame.to_numpy().sum() == 30
+
+
+def test_a_record_with_words_for_numbers_is_refused_in_one_line():
+    with pytest.raises(
+        FedkitError, match=r"damaged run record: accuracy is \"'high'\"|damaged run record: accuracy is"
+    ):
+        scoreboard([replace(federated(), result={"accuracy": "high"})])
+
+
+def test_numbers_in_words():
+    sizes = [say.megabytes(v) for v in (0.00017, 0.0187, 1.953, 90.26, 1805.2)]
+    assert sizes == ["170 bytes", "18.7 kB", "1.95 MB", "90.3 MB", "1.81 GB"]
+    assert [say.seconds(v) for v in (8.64, 200, 9000)] == ["8.6 s", "3.3 min", "2.5 h"]
+    assert say.link("20mbps:2mbps/60ms") == "20 Mbit/s down and 2 Mbit/s up, 60 ms latency"
+    assert say.percent(float("nan")) == "not known" and say.points(-0.021) == "-2.1"
