@@ -39,6 +39,8 @@ def run_baselines(config: RunConfig, out: str | Path | None = None, which: list[
         raise FedkitError(f"baseline {unknown[0]!r} is not known; choose from: {', '.join(BASELINES)}")
     stores = {n: Store(None if out is None else Path(out) / n) for n in names}
     for name, store in stores.items():
+        if store.folder and (store.folder / "run.json").exists():
+            raise FedkitError(f"{store.folder} already holds a record; choose another --out, or others with --which")
         store.begin(_config(config, name), resume=False)
     runs: dict[str, Run] = {}
     job = prepare(config, corpus)

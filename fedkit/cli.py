@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkit import console, flags
+from fedkit import console, flags, nextsteps
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.flags import OUTPUT, Command, D
@@ -61,6 +61,8 @@ Examples:
   fedkit data banking77 --clients 10 --partition dirichlet:0.3 --html who.html
 """
 
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+
 app = typer.Typer(
     name="fedkit",
     add_completion=False,
@@ -96,14 +98,14 @@ def run(
     clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
     partition: flags.Partition = D.partition,
     model: flags.ModelName = D.model, tune: flags.Tune = D.tune, max_tokens: flags.Tokens = D.max_tokens,
-    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None, local_epochs: flags.Epochs = D.local_epochs,
-    batch_size: flags.Batch = D.batch_size, lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
+    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None,
+    local_epochs: flags.Epochs = D.local_epochs, batch_size: flags.Batch = D.batch_size,
+    lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
     head_start: flags.HeadStart = D.head_start, loss: flags.Loss = D.loss, strategy: flags.Strategy = D.strategy,
     seed: flags.Seed = D.seed, link: flags.LinkSpec = D.link, devices: flags.Devices = D.devices,
     device: flags.Device = D.device, engine: flags.Engine = D.engine,
-    out: Annotated[Path | None, _out("Folder for the record (run.json) and the adapter. Not given: runs/DATA-TIME.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.",
-                                         rich_help_panel=OUTPUT)] = False,
+    out: Annotated[Path | None, _out("Folder for run.json and the adapter. Not given: runs/DATA-TIME.")] = None,
+    resume: flags.Resume = False,
     as_json: flags.Json = False,
 ) -> None:  # fmt: skip
     """Train one model over several sites (federated averaging): their text stays, only what is tuned travels.
@@ -114,16 +116,16 @@ def run(
     if resume:
         config, out = _as_begun(config, out, flags.typed(ctx)), _needed(out)
     out = out or _fresh("runs", data)
-    with console.Line() as line, console.on_stop(lambda: _how_to_go_on(out)):
+    with console.Line() as line, console.on_stop(lambda: nextsteps.after_stop(out)):
         line.wait(f"reading {config.data} and the model {config.model} ...")
         from fedkit.runner import run as start
-        from fedkit.studio.summary import after_run, summary
+        from fedkit.studio.summary import summary
 
         record = start(config, out, resume=resume, progress=line)
     if as_json:
         console.show_json({"out": str(out), **record.to_dict()})
     else:
-        console.show([*summary(record), f"record: {out / 'run.json'}", *after_run(config, out)])
+        console.show([*summary(record), f"record: {out / 'run.json'}", *nextsteps.after_run(config, out)])
 
 
 @app.command(cls=Command, epilog=BASELINES, short_help="What a federated run must beat, on the same data.")
@@ -133,15 +135,14 @@ def baselines(
     clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
     partition: flags.Partition = D.partition,
     model: flags.ModelName = D.model, tune: flags.Tune = D.tune, max_tokens: flags.Tokens = D.max_tokens,
-    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None, local_epochs: flags.Epochs = D.local_epochs,
-    batch_size: flags.Batch = D.batch_size, lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
+    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None,
+    local_epochs: flags.Epochs = D.local_epochs, batch_size: flags.Batch = D.batch_size,
+    lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
     head_start: flags.HeadStart = D.head_start, loss: flags.Loss = D.loss, strategy: flags.Strategy = D.strategy,
     seed: flags.Seed = D.seed, link: flags.LinkSpec = D.link, devices: flags.Devices = D.devices,
     device: flags.Device = D.device, engine: flags.Engine = D.engine,
-    which: Annotated[str | None, typer.Option("--which", metavar="A,B,...", help=(
-        "Some of: majority, frozen-pooled, frozen-local, local, pooled, full. Not given: all but full, which takes "
-        "longest."), rich_help_panel=OUTPUT)] = None,
-    out: Annotated[Path | None, _out("Folder; each baseline gets its own in it. Not given: runs/DATA-baselines-TIME.")] = None,
+    which: flags.Which = None,
+    out: Annotated[Path | None, _out("Folder for all. Not given: runs/DATA-baselines-TIME.")] = None,
     as_json: flags.Json = False,
 ) -> None:  # fmt: skip
     """What a federated run must beat, on the same data and with the same number of training steps.
@@ -154,20 +155,19 @@ def baselines(
     names = None if which is None else list(dict.fromkeys(name.strip() for name in which.split(",")))
     with (
         console.Line() as line,
-        console.on_stop(lambda: f"stopped; the baselines that were finished are kept in {out}"),
+        console.on_stop(lambda: nextsteps.after_stopped_baselines(out, names)),
     ):
         line.wait(f"reading {config.data} and the model {config.model} ...")
-        from fedkit.baselines import baselines as compute
-        from fedkit.studio.summary import after_baselines
+        from fedkit.baselines import run_baselines
         from fedkit.studio.table import scoreboard, to_text
 
-        records = compute(config, out, names, progress=line)
+        records = run_baselines(config, out, names, progress=line)
     if as_json:
         console.show_json({"out": str(out), "runs": {n: r.to_dict() for n, r in records.items()}})
     else:
         notes = [f"note: {n}" for n in next(iter(records.values())).data["notes"]]
         table = to_text(scoreboard(records.values()))
-        console.show([*notes, table, f"records: {out}", *after_baselines(config, out)])
+        console.show([*notes, table, f"records: {out}", *nextsteps.after_baselines(config, out)])
 
 
 @app.command(cls=Command, epilog=COMPARE, short_help="The scoreboard of runs, as a table and as a web page.")
@@ -206,7 +206,7 @@ def demo(
 
     Prints the scoreboard and what it says, and writes the records and index.html, a page to show to others.
     """
-    with console.Line() as line, console.on_stop(lambda: _what_the_demo_left(out)):
+    with console.Line() as line, console.on_stop(lambda: nextsteps.after_stopped_demo(out)):
         line.wait("reading the bundled data and the model ...")
         from fedkit.demo import demo as perform
 
@@ -232,7 +232,7 @@ def check(
 @app.command(cls=Command, epilog=DATA, short_help="The known data sets, and who would have what.")
 def data(
     source: Annotated[str | None, typer.Argument(
-        metavar="[NAME|PATH]", help="A data set or file to look into. Not given: the known data sets are listed.")] = None,
+        metavar="[NAME|PATH]", help="What to look into. Not given: the known data sets are listed.")] = None,
     text: flags.Text = None, label: flags.Label = None, client: flags.Client = None, encoding: flags.Encoding = None,
     clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
     partition: flags.Partition = D.partition, seed: flags.Seed = D.seed,
@@ -284,16 +284,15 @@ def lab(
 
     if not 1024 <= port <= 65535:
         raise FedkitError(f"--port {port} given; write a whole number from 1024 to 65535")
-    notebooks = Path(__file__).resolve().parents[1] / "notebooks"
-    first = notebooks / "00_start_here.ipynb"
+    first = NOTEBOOKS / "00_start_here.ipynb"
     if not first.is_file():
-        raise FedkitError(f"no lessons in {notebooks}; run this from a clone of the project that `make install` set up")
+        raise FedkitError(f"no lessons in {NOTEBOOKS}; run this from a clone of the project that `make install` set up")
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", str(first)]
-    raise typer.Exit(subprocess.call(command, cwd=notebooks))
+    raise typer.Exit(subprocess.call(command, cwd=NOTEBOOKS))
 
 
 def collect(paths: list[Path]) -> list:
-    """The records at `paths`: run folders, or folders holding some; each once. Raises FedkitError when there is none."""
+    """The records at `paths`, run folders or folders holding some, each once. Raises FedkitError when there is none."""
     from fedkit.record import Run
 
     found: dict[Path, Run] = {}
@@ -320,24 +319,6 @@ def _as_begun(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig
         return config
     begun = RunConfig.from_dict(Run.load(out).config)
     return replace(begun, **{name: getattr(config, name) for name in given if hasattr(config, name)})
-
-
-def _how_to_go_on(out: Path) -> str:
-    from fedkit.record import Run
-
-    if not (out / "run.json").exists():
-        return "stopped before the first record; nothing is kept"
-    record = Run.load(out)
-    kept, again = (
-        f"{len(record.rounds)} of {record.config['rounds']} rounds",
-        flags.shown("fedkit", "run", "--resume", "--out", out),
-    )
-    return f"stopped; {kept} are kept in {out}; go on with: {again}"
-
-
-def _what_the_demo_left(out: Path) -> str:
-    kept = sorted(p.parent.name for p in out.glob("*/run.json"))
-    return f"stopped; kept in {out}: {', '.join(kept) or 'nothing yet'}; `fedkit demo` starts anew"
 
 
 def _fresh(root: str, name: str) -> Path:

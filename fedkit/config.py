@@ -7,6 +7,8 @@ from typing import Any
 
 from fedkit.errors import FedkitError
 
+KINDS = {"str": str, "int": int, "float": (int, float)}
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -35,7 +37,7 @@ class RunConfig:
     lr: float | None = None  # AdamW, everything but the head; None: the tuner's own
     head_lr: float = 1e-2  # AdamW, the head
     clip_norm: float = 1.0  # gradient norm is clipped to this
-    loss: str = "calibrated"  # calibrated (to all clients' label mix) | balanced (every label alike) | plain
+    loss: str = "balanced"  # balanced (every label alike) | calibrated (to the label mix of all clients) | plain
     # server
     strategy: str = "fedavg"
     # the world (changes seconds only, never learning)
@@ -56,6 +58,11 @@ class RunConfig:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise FedkitError(f"unknown setting {unknown[0]!r}; known settings: {', '.join(sorted(known))}")
+        for f in fields(cls):
+            value, kind = values.get(f.name, f.default), f.type.removesuffix(" | None")
+            missing = value is None and kind != f.type
+            if not missing and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
+                raise FedkitError(f"setting {f.name} is {str(value)[:40]!r}, and {f.type} is expected")
         return cls(**values)
 
 

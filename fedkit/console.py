@@ -6,24 +6,30 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
+from fedkit.config import RunConfig
 from fedkit.errors import Cancelled, FedkitError
 from fedkit.progress import Progress
 
 USER_ERROR, STOPPED = 2, 130
-STEERING = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)  # control, direction, no Unicode
+# control characters, those that turn the direction of writing, and halves of characters
+STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+SETTING = rf"^(no |unknown |)({'|'.join(f.name.replace('_', '[- ]') for f in fields(RunConfig))}):? (?=['\d-])"
 LONGEST = 1_000  # characters of an error: a damaged file may quote itself at length
 
 
 def call(command: Callable[[], Any]) -> int:
     """Run a command; turn what a user can cause into one line on stderr and an exit code."""
     try:
-        code = command()
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # what libraries tell programmers
+            code = command()
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except FedkitError as error:
@@ -64,9 +70,14 @@ def _no_memory(error: Exception) -> str:
 
 def fail(message: str) -> int:
     """One line on stderr; the exit code for a user's mistake."""
-    line = plain(" ".join(message.split()))
+    line = plain(re.sub(SETTING, _flag, " ".join(message.split())))
     print("fedkit:", line if len(line) <= LONGEST else line[: LONGEST - 1] + "…", file=sys.stderr)
     return USER_ERROR
+
+
+def _flag(found: re.Match[str]) -> str:
+    """A setting at the head of a message, as the flag it is on the command line."""
+    return f"{found[1]}--{found[2].replace(' ', '-')} "
 
 
 def plain(text: str) -> str:

@@ -7,9 +7,6 @@ Nothing heavy is imported here, so that --help is quick; a test checks that ever
 from __future__ import annotations
 
 import math
-import os
-import shlex
-import subprocess
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,6 +45,14 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx) -> list[str]:
         arguments = [p.metavar or p.name for p in self.get_params(ctx) if p.param_type_name == "argument"]
         return [self.options_metavar or "", *arguments]
+
+    def parse_args(self, ctx, args) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "ctx", ctx) is None:  # the parser does not always say whose --help to read
+                error.ctx = ctx
+            raise
 
     def invoke(self, ctx) -> Any:
         try:
@@ -96,7 +101,8 @@ Data = Annotated[
         DATA,
         "--data",
         "NAME|PATH",
-        "A bundled set (service_desk), one from the hub (banking77, clinc150, ag_news, 20newsgroups, hub:OWNER/NAME), a file (.csv .tsv .xlsx .parquet .jsonl), or a folder with train.csv and test.csv.",
+        "A bundled set (service_desk), one from the hub (banking77, clinc150, ag_news, 20newsgroups, hub:OWNER/NAME), "
+        "a file (.csv .tsv .xlsx .parquet .jsonl), or a folder with train.csv and test.csv.",
     ),
 ]
 Text = Annotated[
@@ -134,7 +140,8 @@ Partition = Annotated[
         DEALT,
         "--partition",
         "HOW",
-        "auto (by the client column if there is one, else iid), iid (all alike), dirichlet:A (unlike label mixes, the smaller A the more), quantity:A (unlike sizes), column:COL.",
+        "auto (by the client column if there is one, else iid), iid (all alike), dirichlet:A (unlike label mixes, the "
+        "smaller A the more), quantity:A (unlike sizes), column:COL (a site for each of its values).",
     ),
 ]
 
@@ -153,7 +160,8 @@ Tune = Annotated[
         MODEL,
         "--tune",
         "WHAT",
-        "What is trained and sent: lora[:r=8,alpha=16] (small matrices beside the frozen model), head (the last layer only), full (everything).",
+        "What is trained and sent: lora[:r=8,alpha=16] (small matrices beside the frozen model), head (the last layer "
+        "only), full (everything).",
     ),
 ]
 Tokens = Annotated[
@@ -180,7 +188,7 @@ Rate = Annotated[
         TRAINING,
         "--lr",
         "X",
-        "Learning rate of what is tuned. Not given: 0.001 for lora, 0.0001 for full.",
+        "Learning rate of what is tuned. Not given: 0.003 for lora, 0.0001 for full.",
         parser=number,
     ),
 ]
@@ -197,7 +205,13 @@ HeadStart = Annotated[
     ),
 ]
 Loss = Annotated[
-    str, _option(TRAINING, "--loss", "NAME", "calibrated (evens out unlike label mixes) or plain (cross-entropy).")
+    str,
+    _option(
+        TRAINING,
+        "--loss",
+        "NAME",
+        "calibrated (evens out unlike label mixes), balanced (as if all labels were as common), plain (cross-entropy).",
+    ),
 ]
 Strategy = Annotated[
     str, _option(TRAINING, "--strategy", "NAME", "How the server combines what the sites send: fedavg.")
@@ -228,6 +242,16 @@ Engine = Annotated[
     str, _option(MACHINE, "--engine", "NAME", "How sites are computed: auto or plain (one after another).")
 ]
 
+Resume = Annotated[bool, _option(OUTPUT, "--resume", None, "Go on with the run in --out, with the settings it has.")]
+Which = Annotated[
+    str | None,
+    _option(
+        TRAINING,
+        "--which",
+        "A,B,...",
+        "Some of: majority, frozen-pooled, frozen-local, local, pooled, full. Not given: all but full, the longest.",
+    ),
+]
 Json = Annotated[bool, _option(OUTPUT, "--json", None, "Print JSON for programs on stdout.")]
 
 
@@ -244,27 +268,12 @@ def typed(ctx: typer.Context) -> set[str]:
     return {name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"}
 
 
-def command(name: str, config: RunConfig, *rest: str | Path) -> str:
-    """The command line that runs `name` with these settings, ready to paste: what is not default, then `rest`."""
-    values = {f.name: getattr(config, f.name) for f in fields(RunConfig) if f.name not in ("dtype", "clip_norm")}
-    words = ["fedkit", name]
-    for key, value in values.items():
-        if value != getattr(D, key):
-            words += [
-                "--" + key.replace("_", "-"),
-                str(int(value) if isinstance(value, float) and value == int(value) else value),
-            ]
-    return shown(*words, *rest)
-
-
-def shown(*words: str | Path) -> str:
-    """Words as one command line, quoted for this system's shell."""
-    words = [str(w) for w in words]
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
-
-
 def page(path: Path) -> Path:
-    """`path` if a page may be written there. Raises FedkitError for a file of another kind: it would be overwritten."""
+    """`path`, its folder made, if a page may go there. Raises FedkitError for a file of another kind."""
     if path.suffix.lower() not in (".html", ".htm") and not path.is_dir():
         raise FedkitError(f"--html {str(path)!r} given; name a file that ends with .html, or a folder that exists")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FedkitError(f"--html {str(path)!r}: {error.strerror}; choose another place") from None
     return path

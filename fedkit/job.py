@@ -18,6 +18,13 @@ from fedkit.server.start import check_start
 from fedkit.server.strategy import make_strategy
 
 ENGINES = ("auto", "plain")
+LIMITS = {
+    "clients": (1, 100_000),
+    "rounds": (1, 10_000),
+    "local_epochs": (1, 1_000),
+    "batch_size": (1, 10_000),
+    "max_tokens": (4, 100_000),
+}
 
 
 @dataclass(frozen=True)
@@ -42,11 +49,10 @@ def check_config(config: RunConfig) -> None:
     """Refuse what can be refused before any data is read. Raises FedkitError."""
     from fedkit.model.tune import make_tuner
 
-    least = {"clients": 1, "rounds": 1, "local_epochs": 1, "batch_size": 1, "max_tokens": 4}
-    for name, minimum in least.items():
-        if getattr(config, name) < minimum:
+    for name, (least, most) in LIMITS.items():
+        if not least <= getattr(config, name) <= most:
             flag = name.replace("_", "-")
-            raise FedkitError(f"{flag} {getattr(config, name)} given; it must be a whole number of at least {minimum}")
+            raise FedkitError(f"{flag} {getattr(config, name)} given; write a whole number from {least} to {most}")
     for name in ("lr", "head_lr", "clip_norm"):
         value = getattr(config, name)
         if value is not None and not (0 < value <= 100 and math.isfinite(value)):
@@ -78,8 +84,16 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     notes = (
         *corpus.notes,
         *(f"client {name!r} left out: only {n} training examples" for name, n in left_out(corpus, dealt).items()),
+        *unused_clients(config, len(dealt)),
     )
     return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)
+
+
+def unused_clients(config: RunConfig, dealt: int) -> list[str]:
+    """A note when a number of clients was asked for, and the client column made another."""
+    if config.clients in (dealt, RunConfig.clients):
+        return []
+    return [f"clients {config.clients} not used: the client column makes {dealt}; to deal anew, use --partition iid"]
 
 
 def _read(model: Model, examples: Examples, config: RunConfig) -> Examples:

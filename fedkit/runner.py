@@ -50,11 +50,11 @@ def rounds(config: RunConfig, out: str | Path | None = None, resume: bool = Fals
         return
     reset_peak()
     job = job or prepare(_as_recorded(config, before), corpus)
-    store.make()
     meter = Meter("federated", total_steps(job), config.rounds, progress, cancel)
     if before is None:
         shared, prior, record = begin(job)
         state = None
+        store.make()
         store.save(record, job.model, shared, {"prior": prior})
     else:
         record, (shared, state, prior) = before, store.read(before, job.model.params())

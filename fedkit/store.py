@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
@@ -24,6 +24,13 @@ NEEDED = {
     "data": ("sha256", "labels"),
     "model": ("sha256",),
 }  # to go on with a run
+ADAPTER_FILES = (
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "encoder.safetensors",
+    "head.safetensors",
+    "labels.json",
+)
 
 
 class Store:
@@ -40,17 +47,15 @@ class Store:
         """The record to go on from, or None to begin anew. Refuses to overwrite a run. Writes nothing."""
         if self.folder is None:
             return None
+        check_place(self.folder)
         there = (self.folder / "run.json").exists()
         if there and not resume:
             raise FedkitError(
                 f"{self.folder} already holds a run; add --resume to go on with it, or choose another --out"
             )
-        if self.folder.exists() and not self.folder.is_dir():
-            raise FedkitError(f"--out {self.folder} is a file; give a folder")
-        parent = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
-        if not os.access(parent, os.W_OK):
-            raise FedkitError(f"--out {self.folder}: no permission to write in {parent}; choose a folder of your own")
         if not there:
+            if foreign := [name for name in ADAPTER_FILES if (self.folder / name).exists()]:
+                raise FedkitError(f"--out {self.folder} holds {foreign[0]} and no run; choose a new folder")
             return None
         before = Run.load(self.folder)
         if lacking := [key for block, keys in NEEDED.items() for key in keys if key not in getattr(before, block)]:
@@ -79,10 +84,9 @@ class Store:
             return
         try:
             self._save(record, model, shared, extra, state or {})
-        except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
-            reason = getattr(error, "strerror", None) or str(error)[:100]
+        except OSError as error:
             raise FedkitError(
-                f"cannot write to {self.folder}: {reason}; the rounds written before are whole: make room and use --resume"
+                f"cannot write to {self.folder}: {error.strerror or error}; the rounds written before are whole: make room and use --resume"
             ) from None
 
     def keep(self, record: Run) -> None:
@@ -104,12 +108,11 @@ class Store:
         if record.finished:
             save_adapter(self.folder, model, shared, list(record.data["labels"]))
         record.save(self.folder)
-        if record.finished:
-            shutil.rmtree(path.parent)
-        else:
-            for old in path.parent.iterdir():
-                if old != path:
-                    old.unlink()
+        for old in path.parent.glob("round-*.safetensors*"):
+            if record.finished or old != path:
+                old.unlink()
+        if record.finished and not any(path.parent.iterdir()):
+            path.parent.rmdir()
 
     def read(self, record: Run, template: Params) -> tuple[Params, Params, torch.Tensor | None]:
         """(shared parameters, strategy state, label shares) after the record's last round."""
@@ -136,8 +139,22 @@ class Store:
         return self.folder / "state" / f"round-{number:04d}.safetensors"
 
 
+def check_place(folder: Path) -> None:
+    """Raise FedkitError unless `folder` is, or can be made, a folder to write in. Leaves nothing behind."""
+    try:
+        place = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+        if not place.is_dir():
+            raise FedkitError(f"--out {folder}: {place} is a file; give a folder")
+        with tempfile.TemporaryFile(dir=place):  # asking for permission is not enough: /proc, network drives
+            pass
+    except OSError as error:
+        raise FedkitError(
+            f"--out {folder}: cannot write there ({error.strerror}); choose a folder of your own"
+        ) from None
+
+
 def write_tensors(path: Path, tensors: Params) -> None:
-    """Write safetensors beside the target, then rename."""
+    """Write safetensors beside the target, then rename. (save_file would leave nameless files behind a kill.)"""
     temporary = path.with_name(path.name + ".tmp")
-    save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, temporary)
+    temporary.write_bytes(save({n: t.detach().cpu().contiguous() for n, t in tensors.items()}))
     os.replace(temporary, path)

@@ -38,7 +38,9 @@ def baseline(
     method: str, accuracy: float, correct: str | None = None, over: str = "test examples", half: float = 0.1
 ) -> Run:
     """A finished baseline of one round, ten steps and three seconds."""
-    last = RoundRecord(1, accuracy, 1.0, accuracy - 0.2, clients=(ClientRecord("east", steps=10, train_seconds=3.0),))
+    last = RoundRecord(
+        1, accuracy, 1.0, max(0.0, accuracy - 0.2), clients=(ClientRecord("east", steps=10, train_seconds=3.0),)
+    )
     return Run(
         method, CONFIG, {"python": "3"}, DATA, {"name": "m"}, None, (last,), block(accuracy, correct, over, half)
     )
@@ -209,11 +211,32 @@ def test_labels_that_a_client_lacks_count_as_none():
     assert frame.loc["east", "no"] == 0 and frame.loc["west", "no"] == 15 and frame.to_numpy().sum() == 30
 
 
-def test_a_record_with_words_for_numbers_is_refused_in_one_line():
-    with pytest.raises(
-        FedkitError, match=r"damaged run record: accuracy is \"'high'\"|damaged run record: accuracy is"
-    ):
-        scoreboard([replace(federated(), result={"accuracy": "high"})])
+ROUND = federated().rounds[0]
+DAMAGED = {
+    "accuracy is": {"result": {"accuracy": "high"}},
+    "method: expected": {"method": ["federated"]},
+    "config: expected": {"config": [1]},
+    "data.clients: expected": {"data": DATA | {"clients": ["east"]}},
+    "rounds: expected": {"rounds": (ROUND, ROUND)},
+    "round 1: expected accuracies": {"rounds": (replace(ROUND, accuracy=1.5),)},
+    "round 1: expected bytes": {"rounds": (replace(ROUND, clients=(ClientRecord("east", uplink_bytes=-1),)),)},
+    "round 1: expected clients": {"rounds": (replace(ROUND, clients=(ClientRecord(["east"]),)),)},
+}
+
+
+@pytest.mark.parametrize("message", DAMAGED)
+def test_a_damaged_record_is_refused_in_one_line_that_names_the_field(message):
+    run = replace(federated(), **DAMAGED[message])
+    for use in (scoreboard, verdict):
+        with pytest.raises(FedkitError, match=f"^damaged run record: {message}.*$"):
+            use([run])
+
+
+def test_numbers_that_are_not_there_are_said_to_be_unknown():
+    run = replace(federated(), result=block(0.8) | {"accuracy": None, "accuracy_ci95": None, "peak_rss_bytes": 1e300})
+    row = scoreboard([run]).iloc[0]
+    assert math.isnan(row["accuracy"]) and math.isnan(row["95 % low"]) and math.isnan(row["peak memory MB"])
+    assert "  - " in to_text(scoreboard([run])) and any("not known" in s for s in verdict([run]))
 
 
 def test_numbers_in_words():

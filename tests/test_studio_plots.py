@@ -27,7 +27,7 @@ FIGURES = {
     "round_seconds": lambda: plots.round_seconds(RUN),
     "who_has_what": lambda: plots.who_has_what(RUN),
 }
-UNIT = re.compile(r"\((%|s|min|h|MB|0 = before training|training examples)\)")
+UNIT = re.compile(r"\((%|s|min|h|MB|0 = before training|examples)\)")
 
 
 def trace(fig, name: str):
@@ -48,7 +48,7 @@ def test_titles_are_sentences_and_nothing_is_random(name):
     fig = FIGURES[name]()
     sentence, caption = fig.layout.meta["sentence"], fig.layout.meta["caption"]
     assert sentence[0].isupper() and sentence.endswith(".") and caption.endswith(".")
-    assert fig.layout.title.text.replace("<br>", " ") == sentence
+    assert fig.layout.title.text.replace("<br>", " ").replace("\u00a0", " ") == f"<b>{sentence}</b>"
     assert untitled(fig).layout.title.text is None and untitled(fig).layout.height < fig.layout.height
     assert fig.to_json() == FIGURES[name]().to_json()
 
@@ -89,7 +89,7 @@ def test_traffic_beside_full_tuning_that_is_called_calculated():
     received, sent = plots.traffic(everything()).data
     assert list(received.x) == [4.0, 100.0] and list(sent.x) == [2.0, 100.0]  # 50 MB x 2 rounds each way
     texts = " ".join(a.text for a in plots.traffic(everything()).layout.annotations)
-    assert "Full tuning, calculated, not measured" in texts and "Federated, measured" in texts
+    assert "Calculated, not measured: full tuning" in texts and "Measured: Federated" in texts
     assert "33 times" in plots.traffic(everything()).layout.meta["sentence"]  # 200 / 6
     unknown = plots.traffic([replace(RUN, model={})])
     assert list(unknown.data[0].x) == [4.0]
@@ -126,12 +126,12 @@ def test_who_has_what_sums_to_the_training_examples():
     assert fig.layout.meta["sentence"] == "The clients see unlike text: x is 75 % of the examples at a and 0 % at b."
 
 
-def test_labels_keep_their_order_and_a_gap():
-    assert spread([50, 51, 10], 5, 0, 100) == [48, 53, 10]
-    assert spread([1, 0, 2], 5, 0, 100) == [5, 0, 10]
-    assert spread([99, 100], 5, 0, 100) == [95, 100]
-    assert spread([5, 5, 5], 90, 0, 100) == [0, 50, 100]  # too many: closer than asked, still in order
-    assert spread([], 5, 0, 100) == []
+def test_labels_keep_their_order_and_their_room():
+    assert spread([50, 51, 10], [5, 5, 5], 0, 100) == [48, 53, 10]
+    assert spread([1, 0, 2], [5, 5, 5], 0, 100) == [5, 0, 10]
+    assert spread([99, 100], [4, 6], 0, 100) == [95, 100]
+    assert spread([5, 5, 5], [90] * 3, 0, 100) == [0, 50, 100]  # too many: closer than asked, still in order
+    assert spread([], [], 0, 100) == []
 
 
 def test_text_from_data_cannot_become_markup():

@@ -11,7 +11,7 @@ from test_studio import DATA, baseline, everything, federated
 
 from fedkit.errors import FedkitError
 from fedkit.record import ClientRecord
-from fedkit.studio.report import render, write_report
+from fedkit.studio.report import inert, render, write_report
 
 EVIL = "</script><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>"
 
@@ -78,6 +78,11 @@ def test_figures_in_the_page_are_whole_and_cannot_end_their_script(page):
     for held in Page(render(hostile(), EVIL)).scripts[:-2] + page.scripts[:-2]:
         assert "<" not in held and {"data", "layout"} <= json.loads(held).keys()
     assert len(page.scripts) == 2 + 6
+
+
+def test_json_in_the_page_is_inert():
+    text = inert(json.dumps([EVIL, "&lt;"]))
+    assert not set(text) & set("<>&") and json.loads(text) == [EVIL, "&lt;"]
 
 
 def test_only_our_two_scripts_may_run(page):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
@@ -38,7 +38,7 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
 
 def load_adapter(folder: str | Path, model: Model) -> Params:
     """The parameters in `folder`, checked against `model`. Raises FedkitError when they do not fit."""
-    from fedkit.wire.payload import PayloadError, check
+    from fedkit.wire.payload import check
 
     folder = Path(folder)
     try:
@@ -47,14 +47,26 @@ def load_adapter(folder: str | Path, model: Model) -> Params:
             if (folder / name).is_file():
                 params |= load_file(folder / name)
         check(params, model.params())
-    except (OSError, SafetensorError, PayloadError) as error:
+        _check_meaning(folder, model)
+    except (OSError, SafetensorError, ValueError) as error:
         raise FedkitError(
             f"no adapter for this model in {folder} ({str(error)[:100]}); give a finished run's folder"
         ) from None
     return params
 
 
+def _check_meaning(folder: Path, model: Model) -> None:
+    """Raise ValueError where tensors of the right shape would mean something else: other labels, another LoRA scale."""
+    if json.loads((folder / "labels.json").read_text(encoding="utf-8")) != list(model.labels):
+        raise ValueError("it was trained for other labels")
+    config = getattr(model.module.encoder, "peft_config", {}).get("default")
+    if config is not None:
+        kept = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        if not isinstance(kept, dict) or kept.get("lora_alpha") != config.lora_alpha:
+            raise ValueError("its LoRA alpha is another")
+
+
 def _write(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     temporary = path.with_name(path.name + ".tmp")
-    save_file({n: t.contiguous() for n, t in tensors.items()}, temporary, metadata={"format": "pt"})
+    temporary.write_bytes(save({n: t.contiguous() for n, t in tensors.items()}, metadata={"format": "pt"}))
     os.replace(temporary, path)

@@ -30,7 +30,7 @@ def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         encoder = tuner.attach(encoder)
-    module = TextClassifier(encoder, encoder.config.hidden_size, len(labels))
+        module = TextClassifier(encoder, encoder.config.hidden_size, len(labels))
     torch.nn.init.zeros_(module.head.weight)
     torch.nn.init.zeros_(module.head.bias)
     module.eval()  # no dropout: with few local steps it costs time and changes nothing that can be measured
@@ -45,12 +45,16 @@ def _read(location: str, attention: str):
     hf_logging.disable_progress_bar()
     logging.getLogger("peft").setLevel(logging.ERROR)
     try:
+        only = {"local_files_only": True, "trust_remote_code": False}  # without the latter transformers may ask to run code
         encoder = AutoModel.from_pretrained(
-            location, attn_implementation=attention, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            location, attn_implementation=attention, dtype=torch.float32, use_safetensors=True, **only
         )
-        tokenizer = AutoTokenizer.from_pretrained(location, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(location, **only)
+        words, rows = len(tokenizer), encoder.get_input_embeddings().num_embeddings
+        if not 100 <= words <= rows:  # without its files transformers makes an empty tokenizer and says nothing
+            raise ValueError(f"its tokenizer knows {words:,} tokens and its embedding {rows:,}")
     except Exception as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise FedkitError(
             f"cannot read the model in {location}: {reason}; it needs config.json, tokenizer.json, model.safetensors"
         ) from None

@@ -42,8 +42,12 @@ class Lora:
     def attach(self, encoder: nn.Module) -> nn.Module:
         from peft import LoraConfig, TaskType, get_peft_model
 
-        if self.r < 1 or self.alpha <= 0:
-            raise FedkitError(f"lora: r={self.r}, alpha={self.alpha:g} given; r must be at least 1 and alpha above 0")
+        width = encoder.config.hidden_size
+        if not 1 <= self.r <= width or not 0 < self.alpha <= 1e4:
+            raise FedkitError(
+                f"tune 'lora:r={self.r},alpha={self.alpha:g}' given; r must be from 1 to {width}, alpha above 0 "
+                "and at most 10000"
+            )
         targets = None if self.targets == "auto" else self.targets.split("|")
         config = LoraConfig(TaskType.FEATURE_EXTRACTION, r=self.r, lora_alpha=self.alpha, target_modules=targets)
         try:

@@ -68,7 +68,7 @@ def accuracy_by_time(
         f"{say.device(devices)}, clients at the same time, the server waiting for the last."
     )
     layout(fig, sentence, caption, f"Simulated time ({unit})", ON_TEST, HEIGHT, right=RIGHT)
-    fig.update_xaxes(range=[0, longest / size], nticks=6, tickangle=0)
+    fig.update_xaxes(range=[0, longest / size], nticks=8, tickangle=0)
     return _finish(fig, labels)
 
 
@@ -76,7 +76,7 @@ def scoreboard_bars(runs: Runs) -> go.Figure:
     """Accuracy of every method with its 95 % interval, and its worst client as a second mark."""
     runs = facts.ordered(runs)
     rows, values = list(range(len(runs)))[::-1], [100 * facts.accuracy(run) for run in runs]
-    names = [plain(name, 48) for name in facts.names(runs, short=True)]
+    names = [plain(name, 36) for name in facts.names(runs, short=True)]
     fig = go.Figure(_bars(runs, rows, values, names))
     fig.add_scatter(
         x=[100 * facts.worst(run) for run in runs], y=rows, mode="markers", name="worst client",
@@ -125,11 +125,11 @@ def _levels(fig: go.Figure, runs: Sequence[Run], longest: float) -> list[Label]:
     for run, name in zip(others, facts.names(others, short=True)):
         style, level, text = look(run.method), 100 * facts.accuracy(run), plain(name)
         fig.add_scatter(
-            x=[0, longest], y=[level, level], mode="lines", name=text, customdata=[_interval(run)] * 2,
+            x=[0, longest], y=[level, level], mode="lines", name=text, customdata=[(text, _interval(run))] * 2,
             line={"color": style.colour, "dash": style.dash, "width": 2},
-            hovertemplate=f"{text.replace('%', '&#37;')}<br>accuracy %{{y:.1f}} %<br>%{{customdata}}<extra></extra>",
+            hovertemplate="%{customdata[0]}<br>accuracy %{y:.1f} %<br>%{customdata[1]}<extra></extra>",
         )  # fmt: skip
-        labels.append(Label(level, f"{say.percent(level / 100)}<br>{text}", style.colour))
+        labels.append(Label(level, say.percent(level / 100), name, style.colour))
     return labels
 
 
@@ -137,8 +137,12 @@ def _curve(
     fig: go.Figure, run: Run, at: list[float], shown: list[RoundRecord], name: str, longest: float, dash: str = "solid"
 ) -> Label:
     """The federated curve over `at`, with its interval as a band, and a thin line from its end to its label."""
-    colour, text, values = look(run.method).colour, plain(name), [100 * r.accuracy for r in shown]
-    bounds = [facts.of_examples(r.accuracy, facts.test_size(run)) for r in shown]
+    colour, text, values = (
+        look(run.method).colour,
+        plain(name),
+        [100 * facts.number(r.accuracy, "accuracy") for r in shown],
+    )
+    bounds = [facts.of_examples(v / 100, facts.test_size(run)) for v in values]
     edge = [100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1]
     fig.add_scatter(x=at + at[::-1], y=edge, fill="toself", fillcolor=colour, opacity=0.15, mode="none",
                     hoverinfo="skip", name=f"{text} band")  # fmt: skip
@@ -152,7 +156,7 @@ def _curve(
         hovertemplate="%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
         "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}<extra></extra>",
     )  # fmt: skip
-    return Label(values[-1], f"{say.percent(values[-1] / 100)}<br>{text}", colour, strong=True)
+    return Label(values[-1], say.percent(values[-1] / 100), name, colour, strong=True)
 
 
 def _finish(fig: go.Figure, labels: list[Label]) -> go.Figure:
@@ -169,7 +173,7 @@ def _finding(runs: list[Run]) -> str:
     if "federated" not in first:
         return f"To be beaten: {', '.join(said) or 'these methods'}."
     main = first["federated"]
-    start = f"After {say.rounds(main)} federated reaches {say.percent(facts.accuracy(main))}"
+    start = f"After {say.rounds(main)} {_called(runs)} reaches {say.percent(facts.accuracy(main))}"
     return start + ("; " + ", ".join(said) if said else "") + "."
 
 
@@ -181,4 +185,11 @@ def _rank(runs: list[Run]) -> str:
         return f"{look(best.method).name} is the most accurate, with {say.percent(facts.accuracy(best))}."
     place = 1 + sum(facts.accuracy(run) > facts.accuracy(main[0]) for run in runs)
     worst = say.percent(facts.worst(main[0]))
-    return f"Federated is number {place} of {len(runs)} by accuracy, and its worst client has {worst}."
+    name = facts.names(main)[0]
+    return f"{name} is number {place} of {len(runs)} by accuracy, and its worst client has {worst}."
+
+
+def _called(runs: list[Run]) -> str:
+    """The first federated run's name in a sentence: what tells it apart matters only when there are several."""
+    name = facts.names(facts.federated(runs))[0]
+    return name[0].lower() + name[1:]

@@ -33,7 +33,7 @@ class Load:
         square = "<span style='color:{}'>\u25a0</span> {} {}"
         parts = ((DOWNLOAD, self.down, "received"), (UPLOAD, self.up, "sent"))
         said = "   ".join(square.format(colour, say.megabytes(mb), way) for colour, mb, way in parts)
-        return f"<b>{plain(self.name, 48)}</b><br>{said}"
+        return f"<b>{plain(self.name, 38)}</b><br>{said}"
 
 
 def traffic(runs: Runs) -> go.Figure:
@@ -44,7 +44,7 @@ def traffic(runs: Runs) -> go.Figure:
     """
     runs = facts.federated(runs)
     loads = [
-        Load(f"{name}, measured", facts.mb_per_client(run, "downlink"), facts.mb_per_client(run, "uplink"))
+        Load(f"Measured: {name}", facts.mb_per_client(run, "downlink"), facts.mb_per_client(run, "uplink"))
         for run, name in zip(runs, facts.names(runs))
     ]
     base = facts.base_mb(runs[0]) if runs else math.nan
@@ -63,7 +63,7 @@ def traffic(runs: Runs) -> go.Figure:
         f"each way in every round; the first download of the base model{once} is in neither."
     )
     sentence = _traffic_finding(loads, full)
-    layout(fig, sentence, caption, "Traffic per client over the whole run (MB)", None, 90 + 84 * len(rows))
+    layout(fig, sentence, caption, "Traffic per client (MB)", None, 90 + 84 * len(rows))
     fig.update_layout(barmode="stack")
     fig.update_yaxes(visible=False, range=[-0.4, len(rows) - 0.1])
     fig.update_xaxes(nticks=5, tickformat=",", rangemode="tozero")
@@ -75,13 +75,13 @@ def _direction(rows: list[Load], name: str, colour: str, values: list[float]) ->
     return go.Bar(
         x=values, y=list(range(len(rows)))[::-1], orientation="h", width=0.34, name=name,
         marker={"color": colour, "line": {"color": colour, "width": 1.5}, "pattern": {"shape": shapes}},
-        customdata=[(plain(row.name, 48), say.megabytes(mb)) for row, mb in zip(rows, values)],
+        customdata=[(plain(row.name, 60), say.megabytes(mb)) for row, mb in zip(rows, values)],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} " + name + "<extra></extra>",
     )  # fmt: skip
 
 
 def _full_tuning(each_way: float) -> Load:
-    return Load("Full tuning, calculated, not measured", each_way, each_way, calculated=True)
+    return Load("Calculated, not measured: full tuning", each_way, each_way, calculated=True)
 
 
 def _visits(run: Run) -> float:
@@ -114,9 +114,7 @@ def traffic_by_client(run: Run) -> go.Figure:
     even = max(sums) - min(sums) <= 0.05 * max(sums)
     span = say.megabytes(max(sums)) if even else f"between {say.megabytes(min(sums))} and {say.megabytes(max(sums))}"
     caption = "Measured: the length of what was serialised, both directions." + _cut(len(totals))
-    return _by_client(
-        fig, shown, f"A client moves {span} in the whole run.", caption, "Traffic over the whole run (MB)"
-    )
+    return _by_client(fig, shown, f"A client moves {span} in the whole run.", caption, "Traffic in the whole run (MB)")
 
 
 def round_seconds(
@@ -139,7 +137,7 @@ def round_seconds(
         f"devices {say.device(devices)}." + _cut(len(slow))
     )
     found = _round_finding(slow[0].id, split[slow[0]], record.round) if slow else "No client took part in this round."
-    return _by_client(fig, ids, found, caption, f"Simulated time in the round ({unit})")
+    return _by_client(fig, ids, found, caption, f"Simulated time ({unit})")
 
 
 def phases(record: ClientRecord, way: Link, device: Device) -> tuple[float, float, float]:
@@ -182,5 +180,5 @@ def _by_client(fig: go.Figure, ids: list[str], sentence: str, caption: str, x: s
     fig.update_yaxes(
         tickvals=list(range(len(ids)))[::-1], ticktext=[plain(i, 18) for i in ids], range=[-0.6, len(ids) - 0.4]
     )
-    fig.update_xaxes(rangemode="tozero", nticks=6)
+    fig.update_xaxes(rangemode="tozero", nticks=8)
     return key_above(fig, {part.name: ("\u25a0", part.marker.color) for part in fig.data})

@@ -9,8 +9,8 @@ from fedkit.record import Run
 from fedkit.studio import facts, say
 from fedkit.studio.theme import COUNTS, INK, SIZE, layout, plain, tidy
 
-FEW = 30  # up to here every client, or label, is named
-NUMBERED = 12  # up to so many clients every cell shows its number
+FEW = 30  # up to so many labels every one is named
+NUMBERED = 12  # up to so many clients every one is named, and every cell shows its number
 ALIKE = 0.05  # clients whose label shares differ by less are called alike
 
 
@@ -26,7 +26,8 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
         z=frame.to_numpy().T.tolist(), x=list(range(n)), y=list(range(m)), colorscale=COUNTS, zmin=0, xgap=1, ygap=1,
         text=hover, texttemplate="%{z}" if numbered else None, textfont={"size": SIZE - 2}, showscale=not numbered,
         hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
-        colorbar={"title": {"text": "examples"}, "thickness": 10, "outlinewidth": 0, "tickformat": ","},
+        colorbar={"title": {"text": "examples", "font": {"size": SIZE - 1}}, "tickfont": {"size": SIZE - 1},
+                  "thickness": 10, "outlinewidth": 0, "tickformat": ","},
     ))  # fmt: skip
     caption = (
         "A cell is the number of training examples of a label at a client (darker is more), and in brackets stands the "
@@ -34,15 +35,15 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
     )
     sized = [f"{tidy(c, 16)} ({size:,})" for c, size in zip(frame.index, frame.sum(axis=1))]
     height = 180 + m * max(10, min(30, 760 // max(m, 1)))
-    layout(fig, _finding(frame), caption, "Client (training examples)", "Label", height)
-    fig.update_xaxes(showgrid=False, tickfont={"color": INK}, autotickangles=[0, -35, -90], **_ticks(sized))
-    fig.update_yaxes(showgrid=False, autorange="reversed", **_ticks(list(frame.columns)))
+    layout(fig, _finding(frame), caption, "Client (examples)", "Label", height)
+    fig.update_xaxes(showgrid=False, tickfont={"color": INK}, autotickangles=[0, -35, -90], **_ticks(sized, NUMBERED))
+    fig.update_yaxes(showgrid=False, autorange="reversed", **_ticks(list(frame.columns), FEW))
     return fig
 
 
-def _ticks(names: list[str]) -> dict:
+def _ticks(names: list[str], few: int) -> dict:
     """All names when there are few, else evenly spaced ones."""
-    at = list(range(0, len(names), max(1, -(-len(names) // FEW))))
+    at = list(range(0, len(names), max(1, -(-len(names) // few))))
     return {"tickmode": "array", "tickvals": at, "ticktext": [plain(names[i], 24) for i in at]}
 
 

@@ -24,7 +24,8 @@ p { margin: 6px 0; max-width: 75ch; }
 .tile .what { font-weight: 600; }
 .tile .note { color: var(--muted); font-size: 14px; line-height: 1.4; display: block; }
 ul { padding-left: 22px; margin: 8px 0; } li { margin: 4px 0; max-width: 85ch; }
-.figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 28px 32px; }
+.figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 28px 32px;
+  grid-auto-flow: dense; }
 figure { margin: 0; min-width: 0; break-inside: avoid; }
 figure.wide { grid-column: 1 / -1; }
 figcaption, .small { color: var(--muted); font-size: 14px; line-height: 1.45; max-width: 85ch; }

@@ -6,8 +6,6 @@ import base64
 import hashlib
 import math
 import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,14 @@ from plotly.offline import get_plotlyjs
 
 from fedkit.data.say import count
 from fedkit.errors import FedkitError
-from fedkit.network import replay
 from fedkit.record import Run
 from fedkit.studio import facts, plots, say
 from fedkit.studio.difference import partner
 from fedkit.studio.facts import Runs
+from fedkit.studio.headline import answer, asked, tiles
 from fedkit.studio.page import CSS, DRAW, NO_PRIVACY, NOTES, TEMPLATE
 from fedkit.studio.table import COLUMNS, INTERVAL, formatted, scoreboard
-from fedkit.studio.theme import FONT, INK, METHODS, look, tidy, untitled
+from fedkit.studio.theme import FONT, look, tidy, untitled
 from fedkit.studio.verdict import verdict
 
 TALL = 620  # px: a figure from this height on gets the whole width
@@ -59,14 +57,14 @@ def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path
 
 def render(runs: Runs, title: str) -> str:
     """The page as text. The same records give the same text."""
-    runs = facts.ordered(runs)
+    runs = facts.sound(runs)
     main, said, board = _main(runs), verdict(runs), scoreboard(runs)
     scripts = {"plotly": Markup(get_plotlyjs()), "draw": Markup(DRAW)}
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken)
     page = engine.from_string(TEMPLATE)
     return page.render(
         title=title, css=Markup(CSS.replace("__FONT__", FONT)), policy=_policy(scripts.values()), **scripts,
-        asked=_asked(main), answer=_answer(said[0]), verdict=said[1:], tiles=list(_tiles(main, runs)),
+        asked=asked(main), answer=answer(said[0]), verdict=said[1:], tiles=list(tiles(main, runs)),
         figures=[_figure(fig) for fig in figures(runs)], heads=HEADS, board=_board(runs, board),
         data=_data(main), method=_method_notes(main), environment=_environment(main),
     )  # fmt: skip
@@ -96,69 +94,21 @@ def _policy(scripts) -> str:
             "base-uri 'none'; form-action 'none'")  # fmt: skip
 
 
-def _asked(main: Run) -> str:
-    sites, labels = len(facts.clients(main)), main.data.get("labels", [])
-    examples = facts.number(main.data.get("train"), "data.train")
-    return (
-        f"Can {count(sites, 'site')} (called clients below) that keep their text to themselves train one model "
-        "together, and is it better than what each can do alone? "
-        f"The task: sort text into {count(len(labels), 'label')}, with {examples:,.0f} training examples in all."
-    )
-
-
-def _answer(sentence: str) -> tuple[str, str, str]:
-    """A verdict's words before, in and after its last brackets, which hold the interval."""
-    match = re.fullmatch(r"(.*)( \([^()]*\))([^()]*)", sentence)
-    if match is None:
-        return sentence, "", ""
-    before, inside, after = match.groups()
-    return (before, inside + after, "") if after == "." else (before, inside, after)
-
-
-def _tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
-    """The numbers to read in ten seconds."""
-    for method in ("federated", "local", "pooled"):
-        run = main if method == main.method else partner(main, runs, method)
-        if run is not None:
-            yield _tile(method, say.percent(facts.accuracy(run)), _accuracy_note(run))
-        elif method != "federated":
-            yield _tile(method, "not run", "`fedkit baselines` makes it")
-    if main.method == "federated":
-        yield from _cost_tiles(main)
-
-
-def _accuracy_note(run: Run) -> str:
-    sites = count(len(facts.clients(run)), "client")
-    what = {"local": f"mean of {sites} alone", "pooled": "were all text in one place"}.get(run.method, "test accuracy")
-    low, high, over = facts.interval(run)
-    return f"{what}; 95 % interval {say.between(low, high)}, over {over}"
-
-
-def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
-    down, up = facts.mb_per_client(main, "downlink"), facts.mb_per_client(main, "uplink")
-    moved = f"measured, {say.rounds(main)}: {say.megabytes(down)} in, {say.megabytes(up)} out"
-    yield _tile("Traffic per client", say.megabytes(down + up), moved)
-    link, devices = plots.world(main)
-    assumed = f"modelled: {say.link(link)}; devices {devices}"
-    yield _tile("Simulated time", say.seconds(replay(main, link, devices)[-1]), assumed)
-
-
-def _tile(what: str, value: str, note: str) -> dict[str, str]:
-    known = METHODS.get(what)
-    colour, name = (known.colour, known.short) if known else (INK, what)
-    return {"what": name, "value": value, "note": note, "colour": colour}
-
-
 def _figure(fig: go.Figure) -> dict[str, Any]:
     """A figure for the template: its texts are set by the page, its JSON holds no character that HTML could read."""
     bare = untitled(fig)
     meta = bare.layout.meta
     bare.layout.meta = None
-    text = bare.to_json(engine="json")
-    for char in "<>&\u2028\u2029":
-        text = text.replace(char, f"\\u{ord(char):04x}")
+    text = inert(bare.to_json(engine="json"))
     return {"sentence": meta["sentence"], "caption": meta["caption"], "json": Markup(text),
             "height": bare.layout.height, "wide": bare.layout.height >= TALL}  # fmt: skip
+
+
+def inert(json: str) -> str:
+    """JSON with no character that HTML could read: it cannot end the script that holds it, whoever wrote it."""
+    for char in "<>&\u2028\u2029":
+        json = json.replace(char, f"\\u{ord(char):04x}")
+    return json
 
 
 def _board(runs: list[Run], frame: DataFrame) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ def scoreboard(runs: Runs) -> pd.DataFrame:
     Shares are between 0 and 1; MB are 10^6 bytes, mean over clients; NaN where the record has no number (a pooled
     method needs all text in one place, whose bytes nobody counted). epsilon: 'none' without differential privacy.
     """
-    runs = facts.ordered(runs)
+    runs = facts.sound(runs)
     return pd.DataFrame([_row(run, name) for run, name in zip(runs, facts.names(runs))], columns=list(COLUMNS))
 
 

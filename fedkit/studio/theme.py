@@ -69,14 +69,17 @@ def layout(
     x, y: axis titles with their unit. height without the title, top, right: px. Both texts are kept in layout.meta
     as they are (not escaped) for a page that sets them itself; see `untitled`.
     """
-    lines = [html.escape(line, quote=False) for line in textwrap.wrap(sentence, TITLE_CHARS)]
+    unbroken = sentence.replace(" %", "\u00a0%")
+    lines = [html.escape(line, quote=False) for line in textwrap.wrap(unbroken, TITLE_CHARS)]
     room = top + TITLE_LINE * len(lines) + 12
+    height += room - top
     fig.update_layout(
         template=go.layout.Template(), font={"family": FONT, "size": SIZE, "color": INK},
-        paper_bgcolor=PAPER, plot_bgcolor=PAPER, height=height + room - top, showlegend=False,
+        paper_bgcolor=PAPER, plot_bgcolor=PAPER, height=height, showlegend=False,
         margin={"l": 12, "r": right, "t": room, "b": 12, "pad": 4}, dragmode=False,
-        title={"text": "<br>".join(lines), "x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container",
-               "yanchor": "top", "pad": {"l": 12, "t": 8}, "font": {"size": SIZE + 3, "color": INK}},
+        title={"text": f"<b>{'<br>'.join(lines)}</b>", "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 12},
+               "y": 1 - TITLE_LINE * len(lines) / 2 / height, "yref": "container", "yanchor": "top",
+               "font": {"size": SIZE + 2, "color": INK}},
         hoverlabel={"font": {"family": FONT, "size": SIZE}, "align": "left"},
         meta={"sentence": sentence, "caption": caption, "top": top},
     )  # fmt: skip

@@ -18,7 +18,7 @@ def verdict(runs: Runs) -> list[str]:
     A difference counts when its 95 % interval leaves out zero: paired over test examples when both records hold
     `correct`, else from the intervals of the two runs.
     """
-    runs = facts.ordered(runs)
+    runs = facts.sound(runs)
     main = facts.federated(runs)
     if not main:
         return ["There is no federated run here, so nothing is said about federation; start one with `fedkit run`."]

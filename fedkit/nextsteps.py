@@ -1,0 +1,78 @@
+"""What to type next: exact command lines, ready to paste, after a run, after baselines, after a stop."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+from fedkit.config import RunConfig
+from fedkit.record import Run
+
+WITHOUT_FLAG = ("dtype", "clip_norm")  # settings that the command line does not have
+
+
+def after_run(config: RunConfig, out: Path) -> list[str]:
+    """The baselines on the same data, unless they are there, and the comparison."""
+    beside = _with_ending(out, "-baselines")
+    there = any(beside.glob("*/run.json"))
+    steps = [] if there else [command("baselines", config, "--out", beside)]
+    return _listed(*steps, shown("fedkit", "compare", out, beside))
+
+
+def after_baselines(config: RunConfig, out: Path) -> list[str]:
+    """The federated run on the same data, unless it is there, and the comparison."""
+    beside = out.with_name(out.name.removesuffix("-baselines")) if out.name.endswith("-baselines") else out
+    beside = _with_ending(out, "-run") if beside.name in ("", out.name) else beside
+    steps = [] if (beside / "run.json").exists() else [command("run", config, "--out", beside)]
+    return _listed(*steps, shown("fedkit", "compare", beside, out))
+
+
+def after_stop(out: Path) -> str:
+    """What a stopped run left in `out`, and how to go on with it."""
+    if not (out / "run.json").exists():
+        return "stopped before the first record was written; start again"
+    record = Run.load(out)
+    kept = f"{len(record.rounds)} of {record.config.get('rounds')} rounds are kept in {out}"
+    return f"stopped; {kept}; go on with: {shown('fedkit', 'run', '--resume', '--out', out)}"
+
+
+def after_stopped_baselines(out: Path, names: list[str] | None) -> str:
+    """Which baselines a stop left whole."""
+    kept = [p.parent.name for p in sorted(out.glob("*/run.json")) if names is None or p.parent.name in names]
+    return f"stopped; finished and kept in {out}: {', '.join(kept) or 'none'}; choose the others with --which"
+
+
+def after_stopped_demo(out: Path) -> str:
+    """What a stopped demo left in `out`."""
+    kept = [p.parent.name for p in sorted(out.glob("*/run.json"))]
+    again = shown("fedkit", "demo", "--out", out)
+    look = f" (look: {shown('fedkit', 'compare', out)})" if kept else ""
+    return f"stopped; kept in {out}: {', '.join(kept) or 'nothing yet'}{look}; start anew with: {again}"
+
+
+def command(name: str, config: RunConfig, *rest: str | Path) -> str:
+    """The command line that runs `name` with these settings: those that are not the default, then `rest`."""
+    words, default = ["fedkit", name], RunConfig()
+    for key in (f.name for f in fields(RunConfig) if f.name not in WITHOUT_FLAG):
+        if (value := getattr(config, key)) != getattr(default, key):
+            whole = isinstance(value, float) and value == int(value)
+            words += ["--" + key.replace("_", "-"), str(int(value) if whole else value)]
+    return shown(*words, *rest)
+
+
+def shown(*words: str | Path) -> str:
+    """Words as one command line, quoted for this system's shell."""
+    words = tuple(str(w) for w in words)
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _listed(*commands: str) -> list[str]:
+    return [f"{'next' if i == 0 else 'then'}: {line}" for i, line in enumerate(commands)]
+
+
+def _with_ending(path: Path, ending: str) -> Path:
+    """A sibling of `path`; below it where it has no name, such as '.'."""
+    return path / ending.strip("-") if path.name in ("", "..") else path.with_name(path.name + ending)

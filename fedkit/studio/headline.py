@@ -1,0 +1,67 @@
+"""The top of the report: what was asked, the answer, and the numbers to read in ten seconds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fedkit.data.say import count
+from fedkit.network import replay
+from fedkit.record import Run
+from fedkit.studio import facts, plots, say
+from fedkit.studio.difference import partner
+from fedkit.studio.theme import INK, METHODS
+
+
+def asked(main: Run) -> str:
+    """The question, for somebody who has never heard of federated learning."""
+    sites, labels = len(facts.clients(main)), main.data.get("labels", [])
+    examples = facts.number(main.data.get("train"), "data.train")
+    return (
+        f"Can {count(sites, 'site')} (called clients below) that keep their text to themselves train one model "
+        "together, and is it better than what each can do alone? "
+        f"The task: sort text into {count(len(labels), 'label')}, with {examples:,.0f} training examples in all."
+    )
+
+
+def answer(sentence: str) -> tuple[str, str, str]:
+    """A verdict's words before, in and after its last brackets, which hold the interval."""
+    match = re.fullmatch(r"(.*)( \([^()]*\))([^()]*)", sentence)
+    if match is None:
+        return sentence, "", ""
+    before, inside, after = match.groups()
+    return (before, inside + after, "") if after == "." else (before, inside, after)
+
+
+def tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
+    """The numbers to read in ten seconds."""
+    for method in ("federated", "local", "pooled"):
+        run = main if method == main.method else partner(main, runs, method)
+        if run is not None:
+            yield _tile(method, say.percent(facts.accuracy(run)), _accuracy_note(run))
+        elif method != "federated":
+            yield _tile(method, "not run", "fedkit baselines makes it")
+    if main.method == "federated":
+        yield from _cost_tiles(main)
+
+
+def _accuracy_note(run: Run) -> str:
+    sites = count(len(facts.clients(run)), "client")
+    what = {"local": f"mean of {sites} alone", "pooled": "were all text in one place"}.get(run.method, "test accuracy")
+    low, high, over = facts.interval(run)
+    return f"{what}; 95 % interval {say.between(low, high)}, over {over}"
+
+
+def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
+    down, up = facts.mb_per_client(main, "downlink"), facts.mb_per_client(main, "uplink")
+    moved = f"measured, {say.rounds(main)}: {say.megabytes(down)} in, {say.megabytes(up)} out"
+    yield _tile("Traffic per client", say.megabytes(down + up), moved)
+    link, devices = plots.world(main)
+    assumed = f"modelled: {say.link(link)}; devices {devices}"
+    yield _tile("Simulated time", say.seconds(replay(main, link, devices)[-1]), assumed)
+
+
+def _tile(what: str, value: str, note: str) -> dict[str, str]:
+    known = METHODS.get(what)
+    colour, name = (known.colour, known.short) if known else (INK, what)
+    return {"what": name, "value": value, "note": note, "colour": colour}

@@ -1,0 +1,345 @@
+"""A run that is killed and resumed ends with the same numbers as one that was not, wherever it was killed."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+from tiny import write_tiny_data
+
+from fedkit.config import RunConfig
+from fedkit.errors import Cancelled, FedkitError
+from fedkit.job import Job, prepare
+from fedkit.model import probe
+from fedkit.record import Run
+from fedkit.runner import resume, rounds, run
+
+MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}  # by the clock, never twice the same
+ROUNDS = 3
+
+
+@pytest.fixture(scope="module")
+def config(tiny_data, tiny_model) -> RunConfig:
+    """Half the clients in each round, so that sampling must go on where it stopped."""
+    return RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=ROUNDS, batch_size=8, max_tokens=32,
+                     dtype="float32", clients_per_round=2, loss="calibrated", tune="lora:r=2,alpha=4")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def job(config) -> Job:
+    return prepare(config)
+
+
+@pytest.fixture(scope="module")
+def whole(config, job, tmp_path_factory) -> Path:
+    """The folder of a run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    run(config, out, job=job)
+    return out
+
+
+def unmeasured(value):
+    """A record without what the clock and the memory meter said."""
+    if isinstance(value, dict):
+        return {k: unmeasured(v) for k, v in value.items() if k not in MEASURED}
+    return [unmeasured(v) for v in value] if isinstance(value, list) else value
+
+
+def read(folder: Path) -> dict:
+    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+def assert_same_end(folder: Path, whole: Path) -> None:
+    """Every number and every adapter byte as in the undisturbed run, and no leftovers."""
+    assert unmeasured(read(folder)) == unmeasured(read(whole))
+    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*")}
+    assert names == {p.relative_to(whole).as_posix() for p in whole.rglob("*")} and len(names) == 5
+    for name in names - {"run.json"}:
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+# --- stopped politely ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("finished", range(ROUNDS))
+def test_left_between_two_rounds(config, job, whole, tmp_path, finished):
+    going = rounds(config, tmp_path / "run", job=job)
+    for _ in range(finished + 1):
+        next(going)
+    going.close()
+    assert len(Run.load(tmp_path / "run").rounds) == finished
+    run(config, tmp_path / "run", resume=True, job=job)
+    assert_same_end(tmp_path / "run", whole)
+
+
+class After:
+    """An event that sets itself when it has been asked so many times: before one particular step."""
+
+    def __init__(self, steps: int):
+        self.left = steps
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize(("steps", "finished"), [(0, 0), (5, 0), (8, 1), (11, 1), (23, 2)])
+def test_cancelled_between_two_steps_keeps_the_finished_rounds(config, job, whole, tmp_path, steps, finished):
+    """Two clients of 26 examples take 4 steps each: 8 in a round."""
+    with pytest.raises(Cancelled, match=f"round {finished + 1}"):
+        run(config, tmp_path / "run", job=job, cancel=After(steps))
+    assert len(Run.load(tmp_path / "run").rounds) == finished
+    run(config, tmp_path / "run", resume=True, job=job)
+    assert_same_end(tmp_path / "run", whole)
+
+
+def test_cancelled_by_who_watches(config, job, whole, tmp_path):
+    cancel = After(10**9)
+
+    def watch(now):
+        cancel.left = 0 if now.round == 2 else cancel.left
+
+    with pytest.raises(Cancelled):
+        run(config, tmp_path / "run", job=job, cancel=cancel, progress=watch)
+    Run.resume(tmp_path / "run")
+    assert_same_end(tmp_path / "run", whole)
+
+
+def test_interrupted_again_and_again(config, job, whole, tmp_path):
+    for _ in range(ROUNDS):
+        with pytest.raises(Cancelled):
+            run(config, tmp_path / "run", resume=True, job=job, cancel=After(12))
+    run(config, tmp_path / "run", resume=True, job=job)
+    assert_same_end(tmp_path / "run", whole)
+
+
+class Killed(BaseException):
+    """No handler of ours may catch it."""
+
+
+def replacements(monkeypatch, stop: int | None = None, after: bool = False) -> list[str]:
+    """Count the renames that put files into place; raise Killed before (or after) number `stop`."""
+    seen, really = [], os.replace
+
+    def replace_(source, target):
+        seen.append(Path(target).name)
+        if len(seen) - 1 == stop and not after:
+            raise Killed
+        really(source, target)
+        if len(seen) - 1 == stop:
+            raise Killed
+
+    monkeypatch.setattr(os, "replace", replace_)
+    return seen
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_stopped_at_every_single_file_that_is_put_into_place(config, job, tmp_path, monkeypatch, after):
+    short = replace(config, rounds=1)
+    own = replace(job, config=short)
+    with monkeypatch.context() as patch:
+        seen = replacements(patch)
+        run(short, tmp_path / "whole", job=own)
+    assert seen.count("run.json") == 2 and {"round-0000.safetensors", "head.safetensors"} < set(seen)
+    for stop in range(len(seen)):
+        out = tmp_path / str(stop)
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            replacements(patch, stop, after)
+            run(short, out, job=own)
+        assert not (out / "run.json").exists() or len(Run.load(out).rounds) in (0, 1)
+        run(short, out, resume=True, job=own)
+        if (out / "state").exists():  # killed when all was written but not yet swept
+            assert after and seen[stop] == "run.json"
+            shutil.rmtree(out / "state")
+        assert_same_end(out, tmp_path / "whole")
+
+
+# --- going on -----------------------------------------------------------------------------------------------------
+
+
+def test_resume_needs_no_settings(config, job, whole, tmp_path):
+    going = rounds(config, tmp_path / "run", job=job)
+    next(going), next(going), going.close()
+    told = []
+    resume(tmp_path / "run", told.append)
+    assert_same_end(tmp_path / "run", whole)
+    assert told[0].done > 1 / 3 and told[-1].done == 1.0, "the bar goes on where it stood"
+
+
+def test_resuming_what_never_began_begins(config, job, whole, tmp_path):
+    run(config, tmp_path / "run", resume=True, job=job)
+    assert_same_end(tmp_path / "run", whole)
+
+
+def test_a_finished_run_is_read_and_nothing_is_done(config, whole):
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in whole.iterdir()}
+    told = []
+    assert run(config, whole, resume=True, progress=told.append) == Run.load(whole)
+    assert told == [] and before == {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in whole.iterdir()}
+
+
+def test_what_says_how_to_compute_may_change_and_the_numbers_do_not(config, job, whole, tmp_path):
+    going = rounds(config, tmp_path / "run", job=job)
+    next(going), next(going), going.close()
+    run(replace(config, dtype="bfloat16", device="cpu", engine="plain"), tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", whole)
+
+
+def test_the_attention_of_the_record_is_used_whatever_the_probe_says_today(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "cache"))
+    prepare(config)
+    [(key, seconds)] = json.loads(probe.cache_file().read_text()).items()
+
+    def fastest(name: str) -> None:
+        probe.cache_file().write_text(json.dumps({key: {k: 1.0 if k.endswith(name) else 2.0 for k in seconds}}))
+
+    fastest("sdpa")
+    assert run(config, tmp_path / "whole").environment["attention"] == "sdpa"
+    going = rounds(config, tmp_path / "run")
+    next(going), next(going), going.close()
+    fastest("eager")
+    run(config, tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", tmp_path / "whole")
+
+
+def test_changed_data_is_refused(config, tmp_path):
+    config = replace(config, data=str(write_tiny_data(tmp_path / "data")))
+    going = rounds(config, tmp_path / "run")
+    next(going), next(going), going.close()
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    with open(tmp_path / "data" / "train.csv", "a") as file:
+        file.write("one more text about toner,printing,site-0\n")
+    with pytest.raises(FedkitError, match="data has changed"):
+        run(config, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+def test_a_changed_model_is_refused(config, tiny_model, tmp_path):
+    config = replace(config, model=str(shutil.copytree(tiny_model, tmp_path / "model")))
+    going = rounds(config, tmp_path / "run")
+    next(going), next(going), going.close()
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    save_file({n: t + 0.01 for n, t in weights.items()}, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(FedkitError, match="model has changed"):
+        run(config, tmp_path / "run", resume=True)
+
+
+# --- killed: SIGKILL, nothing is cleaned up -----------------------------------------------------------------------
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def command(argv: list[str], kill: tuple[str, str, int] | None) -> None:
+    """`fedkit` with these arguments, in a process that kills itself 'before' or 'after' the n-th of some moment.
+
+    A moment is a file's name (when it is put into place) or 'step' (a gradient step).
+    """
+    import torch
+
+    from fedkit.cli import main
+
+    torch.set_num_threads(1)
+    when, moment, left = kill or ("", "", 0)
+
+    def watched(function, name):
+        def call(*args, **kwargs):
+            nonlocal left
+            hit = name(args) == moment
+            left -= hit
+            if hit and left == 0 and when == "before":
+                die()
+            out = function(*args, **kwargs)
+            if hit and left == 0:
+                die()
+            return out
+
+        return call
+
+    if kill:
+        os.replace = watched(os.replace, lambda args: Path(args[1]).name)
+        torch.optim.AdamW.step = watched(torch.optim.AdamW.step, lambda args: "step")
+    raise SystemExit(main(argv))
+
+
+@pytest.fixture(scope="module")
+def fedkit(tmp_path_factory):
+    """Run the command in a process of its own, forked from one that has everything imported; its exit code."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fedkit.cli", "fedkit.runner", "fedkit.model.load", "peft",
+                                    "transformers.models.bert.modeling_bert"])  # fmt: skip
+
+    def call(*argv: str, kill: tuple[str, str, int] | None = None) -> int:
+        process = context.Process(target=command, args=(list(argv), kill))
+        process.start()
+        process.join(120)
+        return process.exitcode
+
+    return call
+
+
+def flags(config: RunConfig, out: Path) -> list[str]:
+    return ["run", "--data", config.data, "--model", config.model, "--partition", "column:site", "--rounds", str(ROUNDS),
+            "--batch-size", "8", "--max-tokens", "32", "--clients-per-round", "2", "--tune", "lora:r=2,alpha=4",
+            "--out", str(out)]  # fmt: skip
+
+
+MOMENTS = {
+    "in the middle of a client's training": ("after", "step", 11, 1),
+    "in the first step of all": ("before", "step", 1, 0),
+    "before a state is put into place": ("before", "round-0002.safetensors", 1, 1),
+    "between the state and the record": ("after", "round-0002.safetensors", 1, 1),
+    "before the record is put into place": ("before", "run.json", 3, 1),
+    "between two rounds": ("after", "run.json", 3, 2),
+    "before the very first record": ("before", "run.json", 1, None),
+    "while the adapter is written": ("after", "adapter_model.safetensors", 1, 2),
+    "before the last record": ("before", "run.json", 4, 2),
+    "when all is written": ("after", "run.json", 4, 3),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_at_any_moment_and_resumed(fedkit, config, tmp_path):
+    whole = tmp_path / "whole"
+    assert fedkit(*flags(config, whole)) == 0
+    for number, (moment, (*kill, finished)) in enumerate(MOMENTS.items()):
+        out = tmp_path / f"run-{number}"
+        assert fedkit(*flags(config, out), kill=tuple(kill)) == -signal.SIGKILL, moment
+        if finished is None:
+            assert not (out / "run.json").exists(), moment
+        else:
+            assert len(Run.load(out).rounds) == finished, moment
+        assert fedkit(*flags(config, out), "--resume") == 0, moment
+        shutil.rmtree(out / "state", ignore_errors=finished != ROUNDS)
+        assert_same_end(out, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_from_outside_and_resumed_with_the_plain_command(config, tmp_path):
+    """The command as a person types it, killed whenever its third record has appeared; the rest is resumed."""
+    fedkit_run = [sys.executable, "-m", "fedkit.cli", *flags(config, tmp_path / "run")]
+    fedkit_run[fedkit_run.index("--rounds") + 1] = "40"
+    process = subprocess.Popen(fedkit_run, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (tmp_path / "run" / "run.json").exists() and len(Run.load(tmp_path / "run").rounds) >= 2:  # never half a file
+            process.kill()
+    assert process.wait(10) == -signal.SIGKILL and not Run.load(tmp_path / "run").finished
+    done = subprocess.run([*fedkit_run, "--resume"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    fedkit_run[fedkit_run.index("--out") + 1] = str(tmp_path / "whole")
+    subprocess.run(fedkit_run, capture_output=True, check=True)
+    assert_same_end(tmp_path / "run", tmp_path / "whole")

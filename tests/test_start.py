@@ -1,0 +1,118 @@
+"""Before round 1: class means whatever the split, their bytes counted, and nothing bad let in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fedkit.config import RunConfig
+from fedkit.data.corpus import ClientData, Examples
+from fedkit.errors import FedkitError
+from fedkit.job import Job, prepare
+from fedkit.server.start import SCALE, blank_statistics, check_start, class_mean_head, start, statistics
+from fedkit.wire.payload import encode
+
+
+@pytest.fixture(scope="module")
+def job(tiny_data, tiny_model) -> Job:
+    return prepare(RunConfig(data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
+                             loss="calibrated"))  # fmt: skip
+
+
+def split(job: Job, sizes: list[int]) -> list[ClientData]:
+    """The pooled training examples, dealt out again to clients of these sizes and one with the rest."""
+    pooled = job.pooled().train
+    rows = np.split(np.random.default_rng(0).permutation(len(pooled)), np.cumsum(sizes))
+    nothing = pooled.take([])
+    return [ClientData(f"part-{i}", pooled.take(r), nothing) for i, r in enumerate(rows)]
+
+
+def test_a_class_mean_head_by_hand():
+    head = class_mean_head(torch.tensor([[3.0, 4.0], [0.0, -2.0], [0.0, 0.0]]))
+    assert torch.allclose(head["head.weight"], SCALE * torch.tensor([[0.6, 0.8], [0.0, -1.0], [0.0, 0.0]]))
+    assert head["head.bias"].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_the_statistics_of_a_client_by_hand(job):
+    client = job.clients[0]
+    sent, features = statistics(job.model, client, True), job.model.features(client.train)
+    for label in range(3):
+        rows = client.train.labels == label
+        assert sent["label_counts"][label] == rows.sum()
+        assert np.allclose(sent["feature_sums"][label], features[rows].sum(0), atol=1e-5)
+    assert statistics(job.model, client, False).keys() == {"label_counts"}
+    assert {n: t.shape for n, t in sent.items()} == {n: t.shape for n, t in blank_statistics(job.model, True).items()}
+
+
+@pytest.mark.parametrize("sizes", [[], [50], [8, 8, 8], [1, 2, 40, 30]])
+def test_the_head_is_that_of_pooled_data_whatever_the_split(job, sizes):
+    pooled = job.pooled().train
+    features = job.model.features(pooled)
+    means = np.stack([features[pooled.labels == k].mean(0) for k in range(3)])
+    wanted = SCALE * means / np.linalg.norm(means, axis=1, keepdims=True)
+    shared, prior, _ = start(job.model, split(job, sizes), job.config)
+    assert np.allclose(shared["head.weight"], wanted, atol=1e-4)
+    assert torch.equal(prior, torch.bincount(torch.from_numpy(pooled.labels)).float() / len(pooled))
+    assert shared.keys() == job.start.keys()
+
+
+def test_every_byte_of_the_exchange_is_recorded(job):
+    _, prior, records = start(job.model, job.clients, job.config)
+    for client, record in zip(job.clients, records):
+        assert record.id == client.client_id and record.status == "ok"
+        assert record.uplink_bytes == encode(statistics(job.model, client, True)).nbytes > 4 * (3 + 3 * 32)
+        assert record.downlink_bytes == encode({"label_shares": prior}).nbytes > 4 * 3
+
+
+def test_only_what_is_needed_is_exchanged(job):
+    def exchange(**changes):
+        shared, prior, records = start(job.model, job.clients, replace(job.config, **changes))
+        return shared["head.weight"].abs().sum().item() > 0, prior is not None, [r.downlink_bytes > 0 for r in records]
+
+    assert exchange(head_start="class-means", loss="plain") == (True, True, [False] * 4)
+    assert exchange(head_start="zero", loss="calibrated") == (False, True, [True] * 4)
+    assert exchange(head_start="zero", loss="plain") == (False, False, []), "a zero head and a plain loss need nothing"
+    assert exchange(head_start="zero", loss="balanced") == (False, False, [])
+
+
+def test_label_shares_alone_are_a_small_message(job):
+    *_, small = start(job.model, job.clients, replace(job.config, head_start="zero"))
+    *_, large = start(job.model, job.clients, job.config)
+    assert small[0].uplink_bytes < large[0].uplink_bytes - 4 * 3 * 32
+
+
+def poisoned(job: Job, ids: set[str]) -> list[ClientData]:
+    """The clients, those in `ids` with a text whose sentence vector is NaN: one word's embedding is damaged."""
+    embeddings = job.model.module.encoder.get_input_embeddings().weight
+    with torch.no_grad():
+        embeddings[29_999] = float("nan")
+    out = []
+    for c in job.clients:
+        tokens = ((101, 29_999, 102), *c.train.tokens[1:]) if c.client_id in ids else c.train.tokens
+        out.append(ClientData(c.client_id, Examples(c.train.texts, c.train.labels, None, tokens), c.validation))
+    return out
+
+
+def test_statistics_that_are_not_finite_are_rejected_and_the_others_count(tiny_data, tiny_model, job):
+    own = prepare(job.config)
+    shared, prior, records = start(own.model, poisoned(own, {"site-2"}), job.config)
+    assert [r.status for r in records] == ["ok", "ok", "rejected", "ok"]
+    assert "NaN" in records[2].reason and records[2].uplink_bytes == records[0].uplink_bytes
+    rest = [c for c in job.clients if c.client_id != "site-2"]
+    wanted, shares, _ = start(job.model, rest, job.config)
+    assert torch.equal(shared["head.weight"], wanted["head.weight"]) and torch.equal(prior, shares)
+
+
+def test_no_usable_statistics_at_all_is_an_error_for_people(job):
+    own = prepare(job.config)
+    with pytest.raises(FedkitError, match=r"statistics.*NaN.*damaged"):
+        start(own.model, poisoned(own, {c.client_id for c in own.clients}), job.config)
+
+
+@pytest.mark.parametrize(("field", "value", "said"), [("head_start", "means", "zero, class-means"), ("loss", "focal", "plain")])
+def test_an_unknown_start_or_loss_is_refused(field, value, said):
+    with pytest.raises(FedkitError, match=said):
+        check_start(replace(RunConfig(), **{field: value}))
