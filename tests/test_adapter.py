@@ -38,7 +38,7 @@ def trained(config: RunConfig, tune: str, out: Path) -> Job:
 @pytest.fixture(scope="module")
 def lora(config, tmp_path_factory) -> tuple[Job, Path]:
     out = tmp_path_factory.mktemp("lora") / "run"
-    return trained(config, "lora:r=4,alpha=8,targets=query|dense", out), out
+    return trained(config, "lora:r=4,alpha=8,targets=query|output.dense", out), out
 
 
 def logits_without_fedkit(encoder, tokenizer, folder: Path) -> np.ndarray:
@@ -74,7 +74,7 @@ def test_a_saved_lora_adapter_loads_in_plain_peft_and_gives_the_same_logits(lora
 def test_the_adapter_keeps_its_settings(lora):
     config = json.loads((lora[1] / "adapter_config.json").read_text())
     assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", 4, 8)
-    assert set(config["target_modules"]) == {"query", "dense"}
+    assert config["target_modules"] == ["output.dense", "query"], "in the same order in every process"
     assert json.loads((lora[1] / "labels.json").read_text()) == ["money", "printing", "roof"]
 
 
@@ -149,6 +149,6 @@ def test_a_strangers_adapter_is_refused(lora, tmp_path, case):
 
 
 def test_an_adapter_of_another_rank_is_refused(lora, config):
-    other = prepare(replace(config, tune="lora:r=8,alpha=8,targets=query|dense"))
+    other = prepare(replace(config, tune="lora:r=8,alpha=8,targets=query|output.dense"))
     with pytest.raises(FedkitError, match="lora_A"):
         load_adapter(lora[1], other.model)

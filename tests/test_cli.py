@@ -132,6 +132,11 @@ def test_ctrl_c_before_anything_is_kept(fed, settings, tmp_path, monkeypatch):
     assert code == 130 and err == "fedkit: stopped; finished and kept in b: none; choose the others with --which\n"
 
 
+def test_ctrl_c_elsewhere(fed, tiny_data, monkeypatch):
+    monkeypatch.setattr("fedkit.data.load.load_corpus", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert fed("check", tiny_data) == (130, "", "fedkit: stopped\n")
+
+
 def test_a_number_of_clients_that_is_not_used_is_said(fed, settings):
     code, out, _ = fed("run", *settings, "--clients", "3", "--tune", "head", "--out", "r")
     assert code == 0 and "note: clients 3 not used: the client column makes 4" in out
@@ -213,10 +218,11 @@ def test_check_says_when_the_client_column_makes_no_sites(fed, tmp_path):
 
 
 def test_what_a_file_says_cannot_steer_the_terminal(fed, tmp_path):
-    bad = reports(40).replace(",a\n", ",a\x1b[31m red\u202e\n")
-    (tmp_path / "bad.csv").write_text(bad, encoding="utf-8")
-    for words in (("check", "bad.csv"), ("data", "bad.csv")):
+    rows = [{"text": f"report {i}", "label": ["fine", "red\x1b[31m\u202e\nnew"][i % 2]} for i in range(100)]
+    (tmp_path / "bad.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for words in (("check", "bad.jsonl"), ("data", "bad.jsonl"), ("check", "bad.jsonl", "--text", "red\x1b[31m")):
         code, out, err = fed(*words)
+        assert "red\ufffd[31m" in out or "red\\x1b[31m" in err
         assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", out + err), (words, code)
 
 

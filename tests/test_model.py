@@ -309,7 +309,21 @@ def test_the_choice_is_made_from_what_was_measured(config, tmp_path, monkeypatch
     assert choose(encoder, "bfloat16") == ("bfloat16", "eager"), "asked for: taken, with its faster attention"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "5", '{"x": 1}'])
+def test_what_is_measured_for_one_model_is_kept_beside_that_of_others(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path))
+    load_model(config, LABELS)
+    [(key, seconds)] = json.loads((tmp_path / "probe.json").read_text()).items()
+    others = {"another processor": seconds_of(1.0, 1.0, 1.0, 1.0), "x": 1}
+    (tmp_path / "probe.json").write_text(json.dumps(others))
+    load_model(config, LABELS)
+    kept = json.loads((tmp_path / "probe.json").read_text())
+    assert kept.keys() == others.keys() | {key} and kept.items() >= others.items()
+    load_model(config, LABELS)
+    assert json.loads((tmp_path / "probe.json").read_text()) == kept, "measured once"
+    assert [p.name for p in tmp_path.iterdir()] == ["probe.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "5", '{"x": 1}', "[" * 50_000])
 def test_a_damaged_cache_is_measured_anew(config, tmp_path, monkeypatch, text):
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path))
     (tmp_path / "probe.json").write_text(text)

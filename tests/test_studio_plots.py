@@ -71,6 +71,13 @@ def test_accuracy_by_round_begins_with_the_head_start():
     assert band.y[2] < 80 < band.y[3] and len(band.x) == 6  # low bounds, then high bounds backwards
 
 
+def test_scoreboard_bars_by_hand():
+    bars, worst = plots.scoreboard_bars(everything()).data
+    assert list(bars.x) == pytest.approx([20, 70, 30, 50, 82, 80]) and list(bars.y) == [5, 4, 3, 2, 1, 0]
+    assert bars.error_x.array[-1] == pytest.approx(5) and bars.error_x.arrayminus[3] == pytest.approx(10)
+    assert worst.x[-1] == pytest.approx(60)
+
+
 def test_accuracy_by_time_moves_with_the_link_on_a_fixed_axis():
     slow = plots.accuracy_by_time(RUN, "8mbps/0ms", longest=60)
     fast = plots.accuracy_by_time(RUN, "16mbps/0ms", longest=60)
@@ -124,6 +131,19 @@ def test_who_has_what_sums_to_the_training_examples():
     assert [list(row) for row in fig.data[0].z] == [[3, 0], [1, 6]]  # a label a row, a client a column
     assert list(fig.layout.xaxis.ticktext) == ["a (4)", "b (6)"] and list(fig.layout.yaxis.ticktext) == ["x", "y"]
     assert fig.layout.meta["sentence"] == "The clients see unlike text: x is 75 % of the examples at a and 0 % at b."
+    assert (fig.data[0].zmin, fig.data[0].zmax) == (0, 6)  # white is none, whatever the least is
+
+
+def test_who_has_what_calls_alike_what_is_alike():
+    frame = pd.DataFrame([[50, 50], [55, 45]], index=["a", "b"], columns=["x", "y"])
+    sentence = plots.who_has_what(frame).layout.meta["sentence"]
+    assert sentence == "The 2 clients have a similar mix of labels: no label's share differs by more than 5 points."
+    wide = pd.DataFrame([[1] * 100] * 50, index=map(str, range(50)), columns=map(str, range(100)))
+    fig = plots.who_has_what(wide)
+    assert len(fig.layout.xaxis.ticktext) <= 12 and len(fig.layout.yaxis.ticktext) <= 30
+    assert "to 1 (darkest)" in fig.layout.meta["caption"]
+    assert plots.who_has_what(frame.iloc[:1]).layout.meta["sentence"] == "All 100 examples are at one client, a."
+    assert "No client" in plots.who_has_what(pd.DataFrame()).layout.meta["sentence"]
 
 
 def test_labels_keep_their_order_and_their_room():

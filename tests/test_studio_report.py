@@ -11,6 +11,7 @@ from test_studio import DATA, baseline, everything, federated
 
 from fedkit.errors import FedkitError
 from fedkit.record import ClientRecord
+from fedkit.studio.headline import answer, tiles
 from fedkit.studio.report import inert, render, write_report
 
 EVIL = "</script><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>"
@@ -105,6 +106,17 @@ def test_the_page_says_what_an_executive_and_an_engineer_ask(page):
         "Frozen encoder + logistic regression, local only", "column:site", "machine: python", "not a privacy guarantee",
     ):  # fmt: skip
         assert words in page.text, words
+
+
+def test_tiles_by_hand():
+    shown = {tile["what"]: tile["value"] for tile in tiles(federated(), everything())}
+    assert shown == {"Federated": "80.0 %", "Local only": "50.0 %", "Pooled": "82.0 %",
+                     "Traffic per client": "6.00 MB", "Simulated time": "8.0 s"}  # fmt: skip
+    assert answer("Yes: +1.0 points (95 % interval 0 to 2), so.") == (
+        "Yes: +1.0 points",
+        " (95 % interval 0 to 2)",
+        ", so.",
+    )
 
 
 def test_the_page_says_no_when_the_answer_is_no_and_counts_what_is_missing():

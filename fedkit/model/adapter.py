@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -29,7 +30,9 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     config = getattr(model.module.encoder, "peft_config", {}).get("default")
     if config is not None:
+        config = copy.copy(config)  # the model trains on with its own
         config.base_model_name_or_path, config.inference_mode = model.source.name, True
+        config.target_modules = sorted(config.target_modules)  # a set would be written in another order each time
         config.save_pretrained(str(folder))
         _write(folder / "adapter_model.safetensors", body)
     elif body:

@@ -8,6 +8,7 @@ import os
 import platform
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,20 +47,37 @@ def _cached(encoder: nn.Module) -> dict[str, float]:
     key = (
         f"{processor()}|torch {torch.__version__}|{torch.get_num_threads()} threads|width {encoder.config.hidden_size}"
     )
-    path = cache_file()
+    if _usable(entry := _known().get(key)):
+        return entry
+    measured, known = measure(encoder), _known()  # read after measuring: another process may have been quicker
+    if not _usable(known.get(key)):
+        known |= {key: measured}
+        _keep(known)
+    return known[key]
+
+
+def _known() -> dict[str, Any]:
     try:
-        known = json.loads(path.read_text())
-        if set(known[key]) >= {f"{d}/{a}" for d in CHOICES[1:] for a in ATTENTION}:
-            return known[key]
-    except (OSError, ValueError, KeyError, TypeError):
-        known = {}
-    known = (known if isinstance(known, dict) else {}) | {key: measure(encoder)}
+        known = json.loads(cache_file().read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _usable(entry: Any) -> bool:
+    names = {f"{d}/{a}" for d in CHOICES[1:] for a in ATTENTION}
+    return isinstance(entry, dict) and all(isinstance(entry.get(n), float) for n in names)
+
+
+def _keep(known: dict[str, Any]) -> None:
+    path = cache_file()
+    temporary = path.with_name(f"probe.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(known, indent=1))
+        temporary.write_text(json.dumps(known, indent=1))
+        os.replace(temporary, path)
     except OSError:
         pass  # a read-only home: measured again next time
-    return known[key]
 
 
 def measure(encoder: nn.Module, batch: int = 16, tokens: int = 20, repeats: int = 5) -> dict[str, float]:

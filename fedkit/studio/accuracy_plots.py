@@ -186,6 +186,8 @@ def _rank(runs: list[Run]) -> str:
     place = 1 + sum(facts.accuracy(run) > facts.accuracy(main[0]) for run in runs)
     worst = say.percent(facts.worst(main[0]))
     name = facts.names(main)[0]
+    if len(runs) == 1:
+        return f"{name} is right on {say.percent(facts.accuracy(best))}, and on {worst} at its worst client."
     return f"{name} is number {place} of {len(runs)} by accuracy, and its worst client has {worst}."
 
 

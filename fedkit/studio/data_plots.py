@@ -11,7 +11,7 @@ from fedkit.studio.theme import COUNTS, INK, SIZE, layout, plain, tidy
 
 FEW = 30  # up to so many labels every one is named
 NUMBERED = 12  # up to so many clients every one is named, and every cell shows its number
-ALIKE = 0.05  # clients whose label shares differ by less are called alike
+ALIKE = 0.15  # clients whose shares of every label differ by less are called alike
 
 
 def who_has_what(frame: DataFrame | Run) -> go.Figure:
@@ -21,41 +21,44 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
     """
     frame = facts.client_labels(frame) if isinstance(frame, Run) else frame
     (n, m), numbered = frame.shape, len(frame) <= NUMBERED and frame.shape[1] <= FEW
+    most = int(frame.to_numpy().max(initial=0))
     hover = [[f"{plain(c)}<br>{plain(label)}" for c in frame.index] for label in frame.columns]
     fig = go.Figure(go.Heatmap(
-        z=frame.to_numpy().T.tolist(), x=list(range(n)), y=list(range(m)), colorscale=COUNTS, zmin=0, xgap=1, ygap=1,
-        text=hover, texttemplate="%{z}" if numbered else None, textfont={"size": SIZE - 2}, showscale=not numbered,
+        z=frame.to_numpy().T.tolist(), x=list(range(n)), y=list(range(m)), colorscale=COUNTS, xgap=1, ygap=1,
+        zmin=0, zmax=max(most, 1), text=hover, showscale=False,
+        texttemplate="%{z}" if numbered else None, textfont={"size": SIZE - 2},
         hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
-        colorbar={"title": {"text": "examples", "font": {"size": SIZE - 1}}, "tickfont": {"size": SIZE - 1},
-                  "thickness": 10, "outlinewidth": 0, "tickformat": ","},
     ))  # fmt: skip
     caption = (
-        "A cell is the number of training examples of a label at a client (darker is more), and in brackets stands the "
-        "number of all examples of the client."
+        f"A cell is the number of training examples of a label at a client, from none (white) to {most:,} (darkest); "
+        "in brackets stands the number of all examples of the client."
     )
     sized = [f"{tidy(c, 16)} ({size:,})" for c, size in zip(frame.index, frame.sum(axis=1))]
     height = 180 + m * max(10, min(30, 760 // max(m, 1)))
     layout(fig, _finding(frame), caption, "Client (examples)", "Label", height)
     fig.update_xaxes(showgrid=False, tickfont={"color": INK}, autotickangles=[0, -35, -90], **_ticks(sized, NUMBERED))
-    fig.update_yaxes(showgrid=False, autorange="reversed", **_ticks(list(frame.columns), FEW))
+    fig.update_yaxes(showgrid=False, autorange="reversed", **_ticks([tidy(c, 22) for c in frame.columns], FEW))
     return fig
 
 
 def _ticks(names: list[str], few: int) -> dict:
     """All names when there are few, else evenly spaced ones."""
     at = list(range(0, len(names), max(1, -(-len(names) // few))))
-    return {"tickmode": "array", "tickvals": at, "ticktext": [plain(names[i], 24) for i in at]}
+    return {"tickmode": "array", "tickvals": at, "ticktext": [plain(names[i]) for i in at]}
 
 
 def _finding(frame: DataFrame) -> str:
     """The label that is spread most unevenly."""
     if not len(frame) or not frame.shape[1]:
         return "No client holds any example."
+    if len(frame) == 1:
+        return f"All {int(frame.to_numpy().sum()):,} examples are at one client, {tidy(frame.index[0])}."
     counts = frame.to_numpy(dtype=float)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)  # (clients, labels)
     spread = shares.max(axis=0) - shares.min(axis=0)
     if spread.max() < ALIKE:
-        return f"The {len(frame)} clients have much the same mix of {frame.shape[1]} labels."
+        most = f"no label's share differs by more than {100 * spread.max():.0f} points"
+        return f"The {len(frame)} clients have a similar mix of labels: {most}."
     label, share = frame.columns[spread.argmax()], shares[:, spread.argmax()]
     most, least = tidy(frame.index[share.argmax()]), tidy(frame.index[share.argmin()])
     return (

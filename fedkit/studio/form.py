@@ -22,8 +22,10 @@ def checked(run: Run) -> Run:
     for name in ("config", "environment", "data", "model", "result"):
         _demand(isinstance(getattr(run, name), dict), name, "a table")
     _check_data(run.data)
-    _demand([r.round for r in run.rounds] == list(range(1, len(run.rounds) + 1)), "rounds", "numbers 1, 2, ...")
-    for r in (*([run.start] if run.start else []), *run.rounds):
+    states = (*([run.start] if run.start else []), *run.rounds)
+    first = 0 if run.start else 1
+    _demand([r.round for r in states] == list(range(first, first + len(states))), "rounds", "numbers 0 or 1, 2, ...")
+    for r in states:
         _check_round(r)
     return run
 

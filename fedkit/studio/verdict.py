@@ -66,9 +66,10 @@ def _frozen_local(d: Difference) -> str:
     """Said only when it is bad news: a client alone has this cheap way as well."""
     if d.above:
         return ""
+    verb = "loses to" if d.below else "is not above, beyond the interval,"
     return (
-        "A client alone does as well with a frozen encoder and logistic regression: federated stands at "
-        f"{say.points(d.value)} points against it ({_interval(d)})."
+        f"Federated {verb} clients that fit a frozen encoder with logistic regression alone: "
+        f"{say.points(d.value)} points ({_interval(d)})."
     )
 
 

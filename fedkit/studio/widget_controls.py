@@ -10,19 +10,8 @@ import ipywidgets as w
 from fedkit.config import RunConfig
 from fedkit.network import DEVICES
 from fedkit.studio.theme import look, plain
-from fedkit.studio.widget_figure import SKEWS
+from fedkit.studio.widget_figure import LATENCY, SKEWS, SPEEDS, WIDTH
 
-SPEEDS = {
-    "64 kbit/s": "64kbps",
-    "256 kbit/s": "256kbps",
-    "1 Mbit/s": "1mbps",
-    "4 Mbit/s": "4mbps",
-    "10 Mbit/s": "10mbps",
-    "30 Mbit/s": "30mbps",
-    "100 Mbit/s": "100mbps",
-    "1 Gbit/s": "1gbps",
-}
-LATENCY = "40ms"
 MOST_CLIENTS = 12
 WIDE = {"description_width": "90px"}
 
@@ -120,7 +109,7 @@ class Controls:
                 self.command,
             ],
         )
-        return w.VBox([w.HBox([train, replay], layout=w.Layout(flex_flow="row wrap")), figure])
+        return w.VBox([w.HBox([train, replay], layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px")), figure])
 
 
 def _steps(name: str, options: dict[str, str], wanted: str, otherwise: str) -> w.SelectionSlider:
@@ -139,7 +128,7 @@ def _steps(name: str, options: dict[str, str], wanted: str, otherwise: str) -> w
 
 def _box(title: str, children: list[w.Widget]) -> w.VBox:
     head = w.HTML(f"<b style='font-size:14px'>{title}</b>")
-    return w.VBox([head, *children], layout=w.Layout(flex="1 1 380px", padding="4px 12px"))
+    return w.VBox([head, *children], layout=w.Layout(flex="1 1 400px", padding="4px 12px"))
 
 
 def _small(words: str) -> w.HTML:

@@ -59,7 +59,7 @@ def parameter_share(model: Model) -> go.Figure:
         None,
         330,
     )
-    fig.update_xaxes(visible=False, range=[-0.02, 3.2], constrain="domain")
+    fig.update_xaxes(visible=False, range=[-0.02, 3.2], constrain="domain", constraintoward="left")
     fig.update_yaxes(visible=False, range=[-0.02, 1.02], scaleanchor="x", constrain="domain")
     return fig
 
@@ -71,7 +71,8 @@ def one_round(run: Run) -> go.Figure:
     fig, middle = go.Figure(), (len(clients) - 1) / 2
     _node(fig, middle, 1.0, "<b>server</b><br>4. takes the mean,<br>weighted by examples", 1.2, 0.2, "#ffffff")
     for place, client in enumerate(clients):
-        work = f"{client.examples} texts stay<br>{client.steps} steps, {client.train_seconds:.1f} s"
+        steps = f"{client.steps} step{'s' * (client.steps != 1)}"
+        work = f"{client.examples} texts stay<br>{steps}, {client.train_seconds:.1f} s"
         words = f"<b>{plain(client.id, 14)}</b><br>{work}"
         _node(fig, place, 0.0, words, 0.46, 0.17, BASE)
         top = middle + (place - middle) * 0.36
