@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from fedkit.client.train import client_rng, epoch, fit
+from fedkit.client.train import adjustment, client_rng, epoch, fit
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, Corpus, Examples
 from fedkit.errors import FedkitError
@@ -88,7 +89,10 @@ def pooled(job: Job, meter: Meter) -> Iterator[Part]:
 
 
 def local(job: Job, meter: Meter) -> Iterator[Part]:
-    """Every client tunes alone, as many epochs as the federated run gives it; judged on the shared test set."""
+    """Every client tunes alone by the same recipe, as many epochs as the federated run gives it.
+
+    accuracy is the mean over clients on the shared test set; own_mix_accuracy on test examples like their own.
+    """
     for client in job.clients:
         yield _tuned(job, client, _own_steps(job, client), meter)
 
@@ -101,11 +105,18 @@ def _tuned(job: Job, client: ClientData, steps: int, meter: Meter) -> Part:
     rng = client_rng(job.config.seed, 0, client.client_id)
     batches = (rows for _ in range(steps) for rows in epoch(client.train, job.config.batch_size, rng))
     limited = (rows for _, rows in zip(range(steps), batches))
+    shares = torch.bincount(torch.from_numpy(client.train.labels), minlength=len(job.corpus.labels)) / len(client.train)
+    adjust = adjustment(job.config.loss, client.train.labels, shares, len(job.corpus.labels))
     done, seen, _ = fit(
-        job.model, start, client.train, limited, job.config, None, lambda: meter.tick(1, client.client_id)
+        job.model, start, client.train, limited, job.config, adjust, lambda: meter.tick(1, client.client_id)
     )
-    result = score(job.model.predict(job.test), job.test, job.clients)
+    result = score(job.model.predict(job.test), job.test, _judged(job, client))
     return client.client_id, result, ClientRecord(client.client_id, "ok", "", seen, done, time.perf_counter() - began)
+
+
+def _judged(job: Job, client: ClientData) -> list[ClientData]:
+    """Whose own test examples a model answers for: its client's, or everyone's when it was trained on pooled data."""
+    return job.clients if client.client_id == "pooled" else [client]
 
 
 def _untuned_features(job: Job, examples: Examples) -> np.ndarray:
@@ -121,7 +132,7 @@ def _frozen(job: Job, client: ClientData, test_features: np.ndarray) -> Part:
     )
     seconds = time.perf_counter() - began
     record = ClientRecord(client.client_id, examples=len(client.train), train_seconds=seconds)
-    return client.client_id, score(logits, job.test, job.clients), record
+    return client.client_id, score(logits, job.test, _judged(job, client)), record
 
 
 def frozen_logits(
@@ -145,7 +156,7 @@ def frozen_logits(
 
 def _round(scores: list[Score], clients: tuple[ClientRecord, ...], began: float) -> RoundRecord:
     mean = {n: float(np.mean([getattr(s, n) for s in scores])) for n in ("accuracy", "loss")}
-    worst = min(s.accuracy for s in scores) if len(scores) > 1 else scores[0].worst_client_accuracy
+    worst = min(s.worst_client_accuracy for s in scores)
     return RoundRecord(1, **mean, worst_client_accuracy=worst, seconds=time.perf_counter() - began, clients=clients)
 
 
@@ -155,6 +166,7 @@ def _result(last: RoundRecord, scores: list[Score], n: int) -> dict[str, Any]:
     return {
         "accuracy": last.accuracy, "accuracy_ci95": list(interval), "accuracy_ci95_over": "test examples" if alone else "clients",
         "macro_f1": float(np.mean([s.macro_f1 for s in scores])), "worst_client_accuracy": last.worst_client_accuracy,
+        "own_mix_accuracy": float(np.mean([s.own_mix_accuracy for s in scores])),
         "uplink_bytes": 0, "downlink_bytes": 0, "train_seconds": sum(c.train_seconds for c in last.clients),
         "steps": sum(c.steps for c in last.clients), "peak_rss_bytes": peak_rss_bytes(),
         "epsilon": None, "delta": None, "privacy_unit": None, "simulated_seconds": None,

@@ -13,13 +13,25 @@ from fedkit.data.corpus import ClientData, Examples
 
 @dataclass(frozen=True)
 class Score:
-    """correct: bool (n,), one entry per test example, for paired comparisons."""
+    """correct: bool (n,), one entry per test example, for paired comparisons.
+
+    own: accuracy of each client on test examples like its own.
+    """
 
     accuracy: float
     loss: float
     macro_f1: float
-    worst_client_accuracy: float
+    own: tuple[float, ...]
     correct: np.ndarray
+
+    @property
+    def worst_client_accuracy(self) -> float:
+        return min(self.own)
+
+    @property
+    def own_mix_accuracy(self) -> float:
+        """Mean over clients of the accuracy on test examples like their own."""
+        return float(np.mean(self.own))
 
 
 def score(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> Score:
@@ -28,31 +40,34 @@ def score(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> 
     correct = predicted == test.labels
     shifted = logits - logits.max(1, keepdims=True)
     log_likelihood = shifted[np.arange(len(test)), test.labels] - np.log(np.exp(shifted).sum(1))
-    worst = worst_client(correct, test, clients)
-    return Score(float(correct.mean()), float(-log_likelihood.mean()), macro_f1(predicted, test.labels), worst, correct)
+    own = tuple(own_accuracies(correct, test, clients))
+    return Score(float(correct.mean()), float(-log_likelihood.mean()), macro_f1(predicted, test.labels), own, correct)
 
 
-def worst_client(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> float:
-    """The lowest accuracy over clients, each judged on test examples like its own.
+
+def own_accuracies(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> list[float]:
+    """Each client's accuracy on test examples like its own; clients that the test set says nothing about are left out.
 
     If the test set names clients: on the client's own rows. Else the accuracy per label, weighted by the client's
     label shares.
     """
-    own = np.array(test.clients) if test.clients is not None else np.array([])
-    accuracies = [float(correct[own == c.client_id].mean()) for c in clients if np.any(own == c.client_id)]
-    return min(accuracies) if accuracies else _worst_by_labels(correct, test.labels, clients)
+    rows = np.array(test.clients) if test.clients is not None else np.array([])
+    named = [float(correct[rows == c.client_id].mean()) for c in clients if np.any(rows == c.client_id)]
+    return named or _by_label_shares(correct, test.labels, clients)
 
 
-def _worst_by_labels(correct: np.ndarray, labels: np.ndarray, clients: Sequence[ClientData]) -> float:
+def worst_client(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> float:
+    """The lowest of `own_accuracies`."""
+    return min(own_accuracies(correct, test, clients))
+
+
+def _by_label_shares(correct: np.ndarray, labels: np.ndarray, clients: Sequence[ClientData]) -> list[float]:
     width = 1 + max(int(labels.max()), *(int(c.train.labels.max()) for c in clients))
     there = np.bincount(labels, minlength=width)
     right = np.bincount(labels, weights=correct, minlength=width)
     per_label = np.divide(right, there, out=np.zeros(width), where=there > 0)
-    lowest = 1.0
-    for client in clients:
-        shares = np.bincount(client.train.labels, minlength=width) * (there > 0)
-        lowest = min(lowest, float(shares @ per_label / max(shares.sum(), 1)))
-    return lowest
+    shares = (np.bincount(c.train.labels, minlength=width) * (there > 0) for c in clients)
+    return [float(s @ per_label / max(s.sum(), 1)) for s in shares]
 
 
 def macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:

@@ -120,7 +120,7 @@ def conclude(record: Run, job: Job) -> dict[str, Any]:
     return {
         "accuracy": last.accuracy, "accuracy_ci95": list(wilson(int(final.correct.sum()), len(job.test))),
         "accuracy_ci95_over": "test examples", "macro_f1": final.macro_f1,
-        "worst_client_accuracy": last.worst_client_accuracy,
+        "worst_client_accuracy": last.worst_client_accuracy, "own_mix_accuracy": final.own_mix_accuracy,
         "uplink_bytes": int(record.total("uplink_bytes")), "downlink_bytes": int(record.total("downlink_bytes")),
         "train_seconds": record.total("train_seconds"), "steps": int(record.total("steps")),
         "peak_rss_bytes": peak_rss_bytes(), "epsilon": None, "delta": None, "privacy_unit": None,

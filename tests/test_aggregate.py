@@ -23,7 +23,9 @@ def test_the_weighted_mean_by_hand():
 
 
 def test_every_name_is_averaged_on_its_own():
-    updates = [ClientUpdate(c, {"a": torch.full((2,), x), "b": torch.tensor(-x)}, 1) for c, x in (("p", 1.0), ("q", 3.0))]
+    updates = [
+        ClientUpdate(c, {"a": torch.full((2,), x), "b": torch.tensor(-x)}, 1) for c, x in (("p", 1.0), ("q", 3.0))
+    ]
     mean = weighted_mean(updates)
     assert mean["a"].tolist() == [2.0, 2.0] and mean["b"].item() == -2.0
 

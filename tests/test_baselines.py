@@ -12,7 +12,7 @@ import pytest
 from fedkit.baselines import BASELINES, baseline, frozen_logits, run_baselines
 from fedkit.config import RunConfig
 from fedkit.errors import Cancelled, FedkitError
-from fedkit.evaluate import mean_interval, wilson
+from fedkit.evaluate import mean_interval, own_accuracies, wilson
 from fedkit.job import Job, prepare
 from fedkit.record import Run
 from fedkit.runner import run, total_steps
@@ -65,14 +65,17 @@ def test_majority_by_hand(job, records):
 def test_frozen_local_is_an_accuracy_per_client(job, records):
     job.model.load_params(job.start)
     test = job.model.features(job.test)
-    wanted = {}
+    wanted, own = {}, []
     for client in job.clients:
         logits = frozen_logits(job.model.features(client.train), client.train.labels, test, 3)
-        wanted[client.client_id] = float((logits.argmax(1) == job.test.labels).mean())
+        correct = logits.argmax(1) == job.test.labels
+        wanted[client.client_id] = float(correct.mean())
+        own += own_accuracies(correct, job.test, [client])
     result = records["frozen-local"].result
     assert result["client_accuracies"] == wanted and len(wanted) == 4
     assert result["accuracy"] == pytest.approx(np.mean(list(wanted.values())))
-    assert result["worst_client_accuracy"] == min(wanted.values())
+    assert result["worst_client_accuracy"] == min(own)
+    assert result["own_mix_accuracy"] == pytest.approx(np.mean(own))
     assert result["accuracy_ci95"] == pytest.approx(list(mean_interval(list(wanted.values()))))
     assert result["accuracy_ci95_over"] == "clients"
 

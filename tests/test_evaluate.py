@@ -24,7 +24,13 @@ def client(name: str, labels) -> ClientData:
 
 @pytest.mark.parametrize(
     ("right", "n", "low", "high"),
-    [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (50, 100, 0.4038, 0.5962), (1, 1, 0.2065, 1.0)],
+    [
+        (8, 10, 0.4902, 0.9433),
+        (0, 10, 0.0, 0.2775),
+        (10, 10, 0.7225, 1.0),
+        (50, 100, 0.4038, 0.5962),
+        (1, 1, 0.2065, 1.0),
+    ],
 )
 def test_wilson_at_known_values(right, n, low, high):
     assert wilson(right, n) == pytest.approx((low, high), abs=1e-4)

@@ -69,7 +69,9 @@ def test_one_client_with_fedavg_is_local_training(config, tune):
     for number in (1, 2, 3):
         rng = client_rng(0, number, client.client_id)
         batches = [rows for _ in range(2) for rows in epoch(client.train, 8, rng)]
-        fit(job.model, local, client.train, batches, job.config, adjustment("calibrated", client.train.labels, PRIOR, 3))
+        fit(
+            job.model, local, client.train, batches, job.config, adjustment("calibrated", client.train.labels, PRIOR, 3)
+        )
         local = job.model.params()
     assert distance(job.start, local) > 1e-3, "nothing was learned"
     assert distance(federated, local) < 1e-6

@@ -91,7 +91,9 @@ def write_data(folder: Path, rows: int, test_rows: int = 60) -> str:
         with open(folder / f"{split}.csv", "w", newline="") as file:
             out = csv.writer(file)
             out.writerow(["text", "label"])
-            out.writerows((f"{WORDS[names[i % 3]].split()[i // 3 % 3]} {split} {i}", names[i % 3]) for i in range(count))
+            out.writerows(
+                (f"{WORDS[names[i % 3]].split()[i // 3 % 3]} {split} {i}", names[i % 3]) for i in range(count)
+            )
     return str(folder)
 
 
@@ -125,5 +127,7 @@ def test_a_thousand_clients_take_the_memory_of_ten(tiny_model, tmp_path, capsys)
     few = peak_of(tmp_path / "few", *flags, "--clients", "10", "--examples-per-client", "1600")
     many = peak_of(tmp_path / "many", *flags, "--clients", "1000", "--examples-per-client", "16")
     with capsys.disabled():
-        print(f"\n  peak memory: 10 x 1,600 examples {few / 1e6:.0f} MB, 1,000 x 16 {many / 1e6:.0f} MB: {many / few:.2f} x")
+        print(
+            f"\n  peak memory: 10 x 1,600 examples {few / 1e6:.0f} MB, 1,000 x 16 {many / 1e6:.0f} MB: {many / few:.2f} x"
+        )
     assert many < LIMIT * few

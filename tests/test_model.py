@@ -27,7 +27,9 @@ LABELS = ("a", "b", "c")
 
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
-    return RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=1, max_tokens=32, dtype="float32")
+    return RunConfig(
+        data=tiny_data, model=tiny_model, partition="column:site", rounds=1, max_tokens=32, dtype="float32"
+    )
 
 
 def refusal(action, *args) -> str:
@@ -73,7 +75,9 @@ def test_what_each_tuner_trains(config):
     assert len(lora) == 2 * 2 * 2, "A and B of query and value in two layers"
     assert all("lora_" in n and n.startswith("base_model.model.") and ".default" not in n for n in lora)
     full = models["full"].trainable.keys() - head
-    assert "embeddings.word_embeddings.weight" in full and not any(n.startswith(("encoder.encoder", "pooler")) for n in full)
+    assert "embeddings.word_embeddings.weight" in full and not any(
+        n.startswith(("encoder.encoder", "pooler")) for n in full
+    )
     assert models["full"].num_trainable() == models["full"].num_parameters()
     assert models["lora"].num_trainable() == 3 * 32 + 3 + 8 * 32 * 4
 
@@ -292,7 +296,12 @@ def choose(encoder, dtype="auto"):
 
 
 def seconds_of(f32_eager, f32_sdpa, bf16_eager, bf16_sdpa) -> dict:
-    return {"float32/eager": f32_eager, "float32/sdpa": f32_sdpa, "bfloat16/eager": bf16_eager, "bfloat16/sdpa": bf16_sdpa}
+    return {
+        "float32/eager": f32_eager,
+        "float32/sdpa": f32_sdpa,
+        "bfloat16/eager": bf16_eager,
+        "bfloat16/sdpa": bf16_sdpa,
+    }
 
 
 def test_the_choice_is_made_from_what_was_measured(config, tmp_path, monkeypatch):

@@ -14,10 +14,14 @@ from fedkit.record import ClientRecord, RoundRecord, Run
 def record(*steps: int) -> Run:
     """A run with one client that took so many steps in each round, 10 bytes up and 20 down."""
     rounds = tuple(
-        RoundRecord(i + 1, 0.5 + i / 10, 1.0, 0.5, clients=(ClientRecord("a", steps=n, uplink_bytes=10, downlink_bytes=20),))
+        RoundRecord(
+            i + 1, 0.5 + i / 10, 1.0, 0.5, clients=(ClientRecord("a", steps=n, uplink_bytes=10, downlink_bytes=20),)
+        )
         for i, n in enumerate(steps)
     )
-    return Run("federated", {}, {}, {}, {}, RoundRecord(0, 0.1, 1.0, 0.1, clients=(ClientRecord("a", uplink_bytes=5),)), rounds)
+    return Run(
+        "federated", {}, {}, {}, {}, RoundRecord(0, 0.1, 1.0, 0.1, clients=(ClientRecord("a", uplink_bytes=5),)), rounds
+    )
 
 
 def test_every_step_counts_and_the_last_makes_one():

@@ -51,7 +51,9 @@ def small(**changes) -> Run:
 @pytest.fixture(scope="module")
 def real(tiny_data, tiny_model, tmp_path_factory) -> dict:
     """run.json of a real, tiny run, as any program would read it."""
-    config = RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=2, max_tokens=32, dtype="float32")
+    config = RunConfig(
+        data=tiny_data, model=tiny_model, partition="column:site", rounds=2, max_tokens=32, dtype="float32"
+    )
     out = tmp_path_factory.mktemp("runs") / "real"
     run(config, out)
     return json.loads((out / "run.json").read_text(encoding="utf-8"))
@@ -131,8 +133,22 @@ def test_a_name_that_is_not_unicode_survives(tmp_path):
 
 
 def test_nan_and_infinity_become_null(tmp_path):
-    values = {"a": math.nan, "b": [math.inf, 1.5, -math.inf], "c": {"d": (math.nan, 2)}, "e": "nan", "f": 10**30, "g": True}
-    assert finite(values) == {"a": None, "b": [None, 1.5, None], "c": {"d": [None, 2]}, "e": "nan", "f": 10**30, "g": True}
+    values = {
+        "a": math.nan,
+        "b": [math.inf, 1.5, -math.inf],
+        "c": {"d": (math.nan, 2)},
+        "e": "nan",
+        "f": 10**30,
+        "g": True,
+    }
+    assert finite(values) == {
+        "a": None,
+        "b": [None, 1.5, None],
+        "c": {"d": [None, 2]},
+        "e": "nan",
+        "f": 10**30,
+        "g": True,
+    }
     text = write_json(tmp_path / "x.json", values).read_text()
     assert json.loads(text, parse_constant=pytest.fail)["a"] is None
     small(rounds=(RoundRecord(1, 0.5, math.nan, 0.5),)).save(tmp_path)

@@ -338,7 +338,9 @@ def test_killed_from_outside_and_resumed_with_the_plain_command(config, tmp_path
     process = subprocess.Popen(fedkit_run, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        if (tmp_path / "run" / "run.json").exists() and len(Run.load(tmp_path / "run").rounds) >= 2:  # never half a file
+        if (tmp_path / "run" / "run.json").exists() and len(
+            Run.load(tmp_path / "run").rounds
+        ) >= 2:  # never half a file
             process.kill()
     assert process.wait(10) == -signal.SIGKILL and not Run.load(tmp_path / "run").finished
     done = subprocess.run([*fedkit_run, "--resume"], capture_output=True, text=True)

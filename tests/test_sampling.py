@@ -21,7 +21,8 @@ def chosen(wanted, seed=0, round_number=1) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "size"), [(None, 10), (10, 10), (1, 1), (1.0, 1), (3, 3), (3.0, 3), (0.5, 5), (0.31, 3), (0.99, 10), (0.01, 1)]
+    ("wanted", "size"),
+    [(None, 10), (10, 10), (1, 1), (1.0, 1), (3, 3), (3.0, 3), (0.5, 5), (0.31, 3), (0.99, 10), (0.01, 1)],
 )
 def test_how_many(wanted, size):
     assert cohort_size(10, wanted) == size == len(set(chosen(wanted)))

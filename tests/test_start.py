@@ -112,7 +112,9 @@ def test_no_usable_statistics_at_all_is_an_error_for_people(job):
         start(own.model, poisoned(own, {c.client_id for c in own.clients}), job.config)
 
 
-@pytest.mark.parametrize(("field", "value", "said"), [("head_start", "means", "zero, class-means"), ("loss", "focal", "plain")])
+@pytest.mark.parametrize(
+    ("field", "value", "said"), [("head_start", "means", "zero, class-means"), ("loss", "focal", "plain")]
+)
 def test_an_unknown_start_or_loss_is_refused(field, value, said):
     with pytest.raises(FedkitError, match=said):
         check_start(replace(RunConfig(), **{field: value}))

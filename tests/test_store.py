@@ -60,7 +60,13 @@ def refusal(action, *args, **options) -> str:
 def test_after_every_round_there_is_one_record_and_one_state(config, job, tmp_path):
     seen = [files(tmp_path / "run") for _ in rounds(config, tmp_path / "run", job=job)]
     assert seen[:3] == [{"run.json", f"state/round-000{n}.safetensors"} for n in (0, 1, 2)]
-    assert seen[3] == {"run.json", "labels.json", "head.safetensors", "adapter_config.json", "adapter_model.safetensors"}
+    assert seen[3] == {
+        "run.json",
+        "labels.json",
+        "head.safetensors",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
     assert not (tmp_path / "run" / "state").exists(), "a finished run needs no state"
 
 

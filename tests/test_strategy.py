@@ -59,7 +59,9 @@ def test_updates_are_asked_for_one_by_one_and_to_the_end(name):
     assert asked == [0, 1, 2, "end"]
 
 
-@pytest.mark.parametrize(("spec", "said"), [("", "''"), ("fedsgd", "fedavg"), ("fedavg:lr=1", "'lr'"), ("fedavg:lr", "key=value")])
+@pytest.mark.parametrize(
+    ("spec", "said"), [("", "''"), ("fedsgd", "fedavg"), ("fedavg:lr=1", "'lr'"), ("fedavg:lr", "key=value")]
+)
 def test_an_unknown_strategy_or_parameter_is_refused(spec, said):
     with pytest.raises(FedkitError, match=said):
         make_strategy(spec)

@@ -34,7 +34,9 @@ def texts_of(lengths) -> Examples:
     return Examples(("x",) * len(tokens), np.zeros(len(tokens), np.int64), None, tokens)
 
 
-@pytest.mark.parametrize(("n", "size"), [(1, 4), (7, 8), (8, 8), (9, 8), (100, 8), (64, 8), (65, 8), (130, 1), (50, 100)])
+@pytest.mark.parametrize(
+    ("n", "size"), [(1, 4), (7, 8), (8, 8), (9, 8), (100, 8), (64, 8), (65, 8), (130, 1), (50, 100)]
+)
 def test_an_epoch_covers_every_row_once_in_batches_of_the_size(n, size):
     lengths = np.random.default_rng(0).integers(3, 30, n)
     batches = list(epoch(texts_of(lengths), size, np.random.default_rng(1)))
@@ -131,10 +133,14 @@ def test_training_again_gives_the_same_bits_whatever_was_trained_between(job):
 def test_training_lowers_the_loss(job):
     config = replace(job.config, local_epochs=8, head_lr=0.1)
     client, rng = job.clients[0], np.random.default_rng(0)
-    *_, before = fit(job.model, job.start, client.train, epoch(client.train, 8, rng), replace(config, head_lr=1e-30, lr=1e-30))
+    *_, before = fit(
+        job.model, job.start, client.train, epoch(client.train, 8, rng), replace(config, head_lr=1e-30, lr=1e-30)
+    )
     train(job.model, job.start, client, config, 1, PRIOR)
     tuned = job.model.params()
-    *_, after = fit(job.model, tuned, client.train, epoch(client.train, 8, rng), replace(config, head_lr=1e-30, lr=1e-30))
+    *_, after = fit(
+        job.model, tuned, client.train, epoch(client.train, 8, rng), replace(config, head_lr=1e-30, lr=1e-30)
+    )
     assert after < before - 0.1
 
 

@@ -110,7 +110,10 @@ def test_a_single_value_that_is_not_finite_is_refused(value):
 
 
 def header(shape: list, dtype: str = "F32", end: int = 4, **metadata) -> dict:
-    return {"__metadata__": metadata or {"notes": "{}"}, "a": {"dtype": dtype, "shape": shape, "data_offsets": [0, end]}}
+    return {
+        "__metadata__": metadata or {"notes": "{}"},
+        "a": {"dtype": dtype, "shape": shape, "data_offsets": [0, end]},
+    }
 
 
 HOSTILE = {

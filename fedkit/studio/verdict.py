@@ -37,7 +37,7 @@ def _about(run: Run, runs: list[Run]) -> list[str]:
     pairs = [(tell, other) for tell, method in COMPARED if (other := partner(run, runs, method))]
     said = [tell(difference(run, other)) for tell, other in pairs]
     said = said if partner(run, runs, "local") else [UNKNOWN, *said]
-    return [sentence for sentence in (*said, _level(run), _start(run), _steps(run, runs)) if sentence]
+    return [sentence for sentence in (*said, _level(run), _own_mix(run, runs), _start(run), _steps(run, runs)) if sentence]
 
 
 def _local(d: Difference) -> str:
@@ -90,6 +90,18 @@ def _level(run: Run) -> str:
     return (
         f"Federated is right on {say.percent(facts.accuracy(run))} of {facts.test_size(run):,} test examples"
         f" (95 % interval {say.between(low, high)}, over {over}){state}."
+    )
+
+
+def _own_mix(run: Run, runs: list[Run]) -> str:
+    """A client alone is asked, on the shared test set, about labels it rarely meets: here is its everyday."""
+    other = partner(run, runs, "local")
+    together, alone = (facts.result(r, "own_mix_accuracy") if r else float("nan") for r in (run, other))
+    if together != together or alone != alone:
+        return ""
+    return (
+        f"On test examples like each client's own, the shared model is right on {say.percent(together)} and a client's "
+        f"own model on {say.percent(alone)}, averaged over clients."
     )
 
 

@@ -144,7 +144,7 @@ class BenchPanel:
     def _tell(self, now: Progress) -> None:
         left = "" if now.remaining_seconds is None else f" &nbsp; <b>{now.remaining_seconds:.0f} s left</b>"
         good = "" if now.accuracy is None else f", {say.percent(now.accuracy)} right"
-        where = f"Round {now.round} of {now.rounds} {plain(now.client)}{good}, {say.megabytes(now.nbytes / 1e6)} sent"
+        where = f"Round {now.round} of {now.rounds}, {plain(now.client)}{good}, {say.megabytes(now.nbytes / 1e6)} sent"
         self.controls.say(where + left, now.done)
 
     # ---- the picture
