@@ -49,7 +49,7 @@ def demo(
     for number, (words, names) in enumerate(STEPS.items(), start=1):
         tell(f"{number} of {len(STEPS)}  {words}")
         runs += (done := [_step(name, job, out, progress) for name in names])
-        tell("        right on " + ", ".join(f"{_share(r)}{f' ({r.method})' * (len(done) > 1)}" for r in done))
+        tell(f"        right on the test texts: {', '.join(map(_share, done))}")
     title = f"Would these {len(job.clients)} companies gain from learning together?"
     page = write_report(runs, out / PAGE, title)
     seconds = time.perf_counter() - began
@@ -68,7 +68,7 @@ def _step(name: str, job: Job, out: Path, progress: Listener | None) -> Run:
 
 
 def _share(record: Run) -> str:
-    return f"{record.result['accuracy']:.1%} of the test texts"
+    return f"{100 * record.result['accuracy']:.1f} % ({record.method})"
 
 
 def check_folder(out: Path) -> None:

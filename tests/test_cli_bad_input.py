@@ -89,7 +89,10 @@ DEALT = {
     "iid takes no option": (f"{RUN} --partition iid:3", "partition 'iid:3' iid dirichlet:A"),
     "partition by a column that is not there": (f"{RUN} --partition column:shop", "'shop' --client 'text' 'site'"),
     "two client columns": (f"{RUN} --partition column:site --client label", "--partition --client drop one"),
-    "client column with a site of one row each": ("run --data lonely.csv --model model", "client column --partition iid"),
+    "client column with a site of one row each": (
+        "run --data lonely.csv --model model",
+        "client column --partition iid",
+    ),
 }
 DATA = {
     "unknown data set": ("run --data nope --model model", "'nope' service_desk banking77 train.csv"),
@@ -226,7 +229,7 @@ def write_models(root: Path, tiny: Path) -> None:
 
 def write_records(root: Path) -> None:
     """A run of one round in 'kept' and 'done', and all the ways to spoil one."""
-    settings = "--data data --model model --rounds 1 --tune lora:r=2".split()
+    settings = ["--data", "data", "--model", "model", "--rounds", "1", "--tune", "lora:r=2"]
     here = Path.cwd()
     os.chdir(root)
     try:
@@ -285,7 +288,11 @@ def test_the_same_from_the_shell(place, name):
     command, words = CASES[name]
     before = snapshot(place)
     done = subprocess.run(
-        [sys.executable, "-m", "fedkit.cli", *command.split(" ")], cwd=place, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "fedkit.cli", *command.split(" ")],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert_one_line(done.stderr, words)

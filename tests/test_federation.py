@@ -26,8 +26,8 @@ MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}  
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", rounds=2, batch_size=8, max_tokens=32, dtype="float32",
-        loss="calibrated",
+        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
+        rounds=2, batch_size=8, loss="calibrated",
     )  # fmt: skip
 
 
@@ -132,13 +132,14 @@ def test_a_run_leaves_the_random_generators_alone(config):
 
 
 def test_another_seed_gives_another_run(config):
-    first, second = run(config), run(replace(config, seed=1))
+    first, second = (run(replace(config, rounds=1, seed=s)) for s in (0, 1))
     assert [r.loss for r in first.rounds] != [r.loss for r in second.rounds]
 
 
-def test_the_settings_of_link_and_device_change_seconds_only(config):
-    slow = run(replace(config, link="field-64k", devices="tenth-speed"))
-    fast = run(replace(config, link="lan-1g"))
+def test_the_settings_of_link_and_device_change_seconds_only(config, job):
+    slow = replace(config, link="field-64k", devices="tenth-speed")
+    fast = replace(config, link="lan-1g")
+    slow, fast = (run(c, job=replace(job, config=c)) for c in (slow, fast))
     assert slow.result["simulated_seconds"] > 2 * fast.result["simulated_seconds"]
     assert unmeasured(slow.to_dict()) | {"config": 0} == unmeasured(fast.to_dict()) | {"config": 0}
 
@@ -154,15 +155,11 @@ def test_clients_per_round_is_a_count_or_a_fraction(job, wanted, size):
     assert [len(r.clients) for r in rounds] == [size] * 3
     assert all({c.id for c in r.clients} <= ids and len({c.id for c in r.clients}) == size for r in rounds)
     assert len({tuple(c.id for c in r.clients) for r in rounds}) > 1 or wanted is None
-    assert sum(c.steps for r in rounds for c in r.clients) == total_steps(replace_config(job, sampled))
+    assert sum(c.steps for r in rounds for c in r.clients) == total_steps(replace(job, config=sampled))
 
 
-def replace_config(job: Job, config: RunConfig) -> Job:
-    return replace(job, config=config)
-
-
-def test_only_those_who_take_part_are_recorded_and_counted(config):
-    everyone, half = run(replace(config, rounds=4)), run(replace(config, rounds=4, clients_per_round=2))
+def test_only_those_who_take_part_are_recorded_and_counted(config, job):
+    everyone, half = (run(c, job=replace(job, config=c)) for c in (config, replace(config, clients_per_round=2)))
     start = half.start.clients
     assert len(start) == 4, "the head start asks everyone once"
     assert half.total("uplink_bytes", half.rounds) == everyone.total("uplink_bytes", everyone.rounds) / 2

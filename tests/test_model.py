@@ -1,4 +1,4 @@
-"""The base model: found, checked, tuned where asked, in either number format; and errors that say what to copy where."""
+"""The base model: found, checked, tuned where asked, in either number format; errors say what to copy where."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ def test_the_choice_is_made_from_what_was_measured(config, tmp_path, monkeypatch
 def test_what_is_measured_for_one_model_is_kept_beside_that_of_others(config, tmp_path, monkeypatch):
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path))
     load_model(config, LABELS)
-    [(key, seconds)] = json.loads((tmp_path / "probe.json").read_text()).items()
+    [(key, _)] = json.loads((tmp_path / "probe.json").read_text()).items()
     others = {"another processor": seconds_of(1.0, 1.0, 1.0, 1.0), "x": 1}
     (tmp_path / "probe.json").write_text(json.dumps(others))
     load_model(config, LABELS)

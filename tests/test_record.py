@@ -16,8 +16,8 @@ from fedkit.runner import run
 NUMBER = (int, float)
 MAYBE = (int, float, type(None))
 CLIENT = {
-    "id": str, "status": str, "reason": str, "examples": int, "steps": int, "train_seconds": NUMBER, "uplink_bytes": int,
-    "downlink_bytes": int,
+    "id": str, "status": str, "reason": str, "examples": int, "steps": int, "train_seconds": NUMBER,
+    "uplink_bytes": int, "downlink_bytes": int,
 }  # fmt: skip
 ROUND = {
     "round": int, "accuracy": NUMBER, "loss": NUMBER, "worst_client_accuracy": NUMBER, "epsilon": MAYBE,
@@ -262,7 +262,7 @@ def test_bytes_that_are_not_utf8_are_refused(tmp_path):
 
 @pytest.mark.parametrize("where", ["", "no such folder", "no/such/run.json"])
 def test_no_record_there_says_what_to_give(tmp_path, where):
-    with pytest.raises(FedkitError, match="no run record at .*fedkit run --out"):
+    with pytest.raises(FedkitError, match=r"no run record at .*fedkit run --out"):
         Run.load(tmp_path / where)
 
 

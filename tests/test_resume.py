@@ -31,8 +31,10 @@ ROUNDS = 3
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     """Half the clients in each round, so that sampling must go on where it stopped."""
-    return RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=ROUNDS, batch_size=8, max_tokens=32,
-                     dtype="float32", clients_per_round=2, loss="calibrated", tune="lora:r=2,alpha=4")  # fmt: skip
+    return RunConfig(
+        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
+        rounds=ROUNDS, batch_size=8, clients_per_round=2, loss="calibrated", tune="lora:r=2,alpha=4",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -292,9 +294,9 @@ def fedkit(tmp_path_factory):
 
 
 def flags(config: RunConfig, out: Path) -> list[str]:
-    return ["run", "--data", config.data, "--model", config.model, "--partition", "column:site", "--rounds", str(ROUNDS),
-            "--batch-size", "8", "--max-tokens", "32", "--clients-per-round", "2", "--tune", "lora:r=2,alpha=4",
-            "--out", str(out)]  # fmt: skip
+    return ["run", "--data", config.data, "--model", config.model, "--partition", "column:site",
+            "--rounds", str(ROUNDS), "--batch-size", "8", "--max-tokens", "32", "--clients-per-round", "2",
+            "--tune", "lora:r=2,alpha=4", "--out", str(out)]  # fmt: skip
 
 
 MOMENTS = {

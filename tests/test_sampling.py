@@ -30,7 +30,7 @@ def test_how_many(wanted, size):
 
 @pytest.mark.parametrize("wanted", [0, 0.0, -1, -0.2, 11, 1.5, 2.999, float("nan"), float("inf"), float("-inf")])
 def test_an_impossible_wish_is_refused(wanted):
-    with pytest.raises(FedkitError, match="clients-per-round .* from 1 to 10"):
+    with pytest.raises(FedkitError, match=r"clients-per-round .* from 1 to 10"):
         cohort_size(10, wanted)
 
 

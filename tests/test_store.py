@@ -24,8 +24,10 @@ from fedkit.store import FREE, Store, write_tensors
 
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
-    return RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=3, max_tokens=32, dtype="float32",
-                     loss="calibrated")  # fmt: skip
+    return RunConfig(
+        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
+        rounds=3, loss="calibrated",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -199,6 +199,7 @@ def accuracy_by_size(table: DataFrame, sentence: str, colours: Sequence[str]) ->
             mode="lines+markers",
             line={"color": colour, "width": 3},
             marker={"size": 8},
+            cliponaxis=False,
             name=plain(name),
             hovertemplate=plain(name) + "<br>%{x:,} examples<br>accuracy %{y:.1f} %<extra></extra>",
         )
@@ -207,7 +208,7 @@ def accuracy_by_size(table: DataFrame, sentence: str, colours: Sequence[str]) ->
         fig,
         sentence,
         "",
-        "Training examples, all companies together (each step doubles or more)",
+        "Training examples, all companies together (logarithmic axis)",
         "Accuracy on the test set (%)",
         420,
         right=150,
@@ -217,7 +218,7 @@ def accuracy_by_size(table: DataFrame, sentence: str, colours: Sequence[str]) ->
         type="log",
         tickvals=sizes,
         ticktext=[f"{n:,}" for n in sizes],
-        range=[math.log10(sizes[0]) - reach, math.log10(sizes[-1]) + reach],
+        range=[math.log10(sizes[0]) - reach, math.log10(sizes[-1])],
     )
     fig.update_yaxes(range=[0, 100], dtick=20)
     label_lines(fig, labels, 350, 0, 100)
@@ -228,7 +229,7 @@ def _short(value: float) -> str:
     """Three digits that count, and no more."""
     if value >= 1e6:
         return f"{value / 1e6:.1f} M"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.1f}"
 
 
 def _node(fig: go.Figure, x: float, y: float, text: str, width: float, height: float, colour: str) -> None:
