@@ -65,8 +65,8 @@ NOTES = (
     "Accuracy is measured on a test set that nothing was tuned on. No best round is picked on it: the last one counts.",
     "Local only: every client trains alone, and the mean over clients is shown. Each is judged on the same shared test "
     "set, so also on labels that it has rarely seen; on its own mix of labels a client may do better.",
-    "Worst client: for one shared model, the lowest accuracy over clients on test examples like their own; for local "
-    "only, the lowest of the clients' own models on the whole test set.",
+    "Worst client: the lowest accuracy over clients on test examples like their own: of the shared model or, for local "
+    "only, of each client's own model.",
     "Bytes are the length of what was serialised, both ways, with headers and the head start. The first download of "
     "the base model{once} is not counted.",
     "Training seconds were measured on the machine that ran this. Simulated seconds are modelled from them, from the "
