@@ -44,7 +44,6 @@ def score(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> 
     return Score(float(correct.mean()), float(-log_likelihood.mean()), macro_f1(predicted, test.labels), own, correct)
 
 
-
 def own_accuracies(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> list[float]:
     """Each client's accuracy on test examples like its own; clients that the test set says nothing about are left out.
 

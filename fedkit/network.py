@@ -49,7 +49,7 @@ def parse_link(spec: str) -> Link:
         down = float(match["down"]) * UNITS[match["du"]]
         up = float(match["up"]) * UNITS[match["uu"]] if match["up"] else down
         latency = float(match["ms"] or 0) / 1e3
-        if not (0 < down and 0 < up and latency < 600):
+        if not (down > 0 and up > 0 and latency < 600):
             raise ValueError
     except (TypeError, ValueError):
         raise FedkitError(

@@ -34,9 +34,7 @@ def run(config: RunConfig, out: str | Path | None = None, resume: bool = False, 
     progress: called a few times a second. cancel: set it to stop between two steps; finished rounds are kept.
     Raises FedkitError for anything the user can mend, Cancelled when stopped.
     """
-    record = None
-    for record in rounds(config, out, resume, corpus, progress, cancel, job):
-        pass
+    *_, record = rounds(config, out, resume, corpus, progress, cancel, job)
     return record
 
 

@@ -38,7 +38,9 @@ def main() -> None:
             rows = few_per_label(corpus.train.labels, args.per_label, seed)
             logits = frozen_logits(train[rows], corpus.train.labels[rows], test, len(corpus.labels), strength)
             right.append(100 * (logits.argmax(1) == corpus.test.labels).mean())
-        print(f"{args.per_label} per label, {args.draws} draws, C={strength:g}: mean {np.mean(right):.2f} %, SD {np.std(right, ddof=1):.2f}")
+        print(
+            f"{args.per_label} per label, {args.draws} draws, C={strength:g}: mean {np.mean(right):.2f} %, SD {np.std(right, ddof=1):.2f}"
+        )
     logits = frozen_logits(train, corpus.train.labels, test, len(corpus.labels))
     print(f"all {len(train)} rows, C=10: {100 * (logits.argmax(1) == corpus.test.labels).mean():.2f} %")
 

@@ -45,7 +45,10 @@ def _read(location: str, attention: str):
     hf_logging.disable_progress_bar()
     logging.getLogger("peft").setLevel(logging.ERROR)
     try:
-        only = {"local_files_only": True, "trust_remote_code": False}  # without the latter transformers may ask to run code
+        only = {
+            "local_files_only": True,
+            "trust_remote_code": False,
+        }  # without the latter transformers may ask to run code
         encoder = AutoModel.from_pretrained(
             location, attn_implementation=attention, dtype=torch.float32, use_safetensors=True, **only
         )

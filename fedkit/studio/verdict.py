@@ -37,7 +37,9 @@ def _about(run: Run, runs: list[Run]) -> list[str]:
     pairs = [(tell, other) for tell, method in COMPARED if (other := partner(run, runs, method))]
     said = [tell(difference(run, other)) for tell, other in pairs]
     said = said if partner(run, runs, "local") else [UNKNOWN, *said]
-    return [sentence for sentence in (*said, _level(run), _own_mix(run, runs), _start(run), _steps(run, runs)) if sentence]
+    return [
+        sentence for sentence in (*said, _level(run), _own_mix(run, runs), _start(run), _steps(run, runs)) if sentence
+    ]
 
 
 def _local(d: Difference) -> str:
