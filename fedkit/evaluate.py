@@ -66,7 +66,8 @@ def _by_label_shares(correct: np.ndarray, labels: np.ndarray, clients: Sequence[
     right = np.bincount(labels, weights=correct, minlength=width)
     per_label = np.divide(right, there, out=np.zeros(width), where=there > 0)
     shares = (np.bincount(c.train.labels, minlength=width) * (there > 0) for c in clients)
-    return [float(s @ per_label / max(s.sum(), 1)) for s in shares]
+    known = [float(s @ per_label / s.sum()) for s in shares if s.any()]
+    return known or [float(correct.mean())]
 
 
 def macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:

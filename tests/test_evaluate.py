@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedkit.data.corpus import ClientData, Examples
-from fedkit.evaluate import macro_f1, mean_interval, score, wilson, worst_client
+from fedkit.evaluate import macro_f1, mean_interval, own_accuracies, score, wilson, worst_client
 
 
 def examples(labels, clients=None) -> Examples:
@@ -93,6 +93,22 @@ def test_test_rows_that_name_nobody_here_count_by_label_mix():
 def test_a_label_without_test_rows_is_left_out_of_the_mix():
     correct, test = np.array([True, False]), examples([0, 0])
     assert worst_client(correct, test, [client("a", [0, 2, 2, 2])]) == pytest.approx(0.5)
+
+
+def test_a_client_that_the_test_set_says_nothing_about_is_left_out():
+    correct, test = np.array([True, False, True]), examples([0, 0, 0])
+    strange = client("b", [1, 2])
+    assert own_accuracies(correct, test, [client("a", [0]), strange]) == pytest.approx([2 / 3])
+    assert own_accuracies(correct, test, [strange]) == pytest.approx([2 / 3]), "nobody is known: everything counts"
+
+
+def test_the_mean_over_clients_beside_the_worst():
+    logits = np.eye(2)[[0, 0, 0, 1]]  # right, right, right, wrong
+    test = examples([0, 0, 0, 0], ("a", "a", "b", "b"))
+    result = score(logits, test, [client("a", [0]), client("b", [0])])
+    assert result.own == (1.0, 0.5) and (result.own_mix_accuracy, result.worst_client_accuracy) == (0.75, 0.5)
+    by_mix = score(logits, examples([0, 0, 1, 0]), [client("a", [0]), client("b", [1, 1, 0, 0])])
+    assert by_mix.own == pytest.approx((2 / 3, 1 / 3))  # label 0: two of three right; label 1: none
 
 
 def test_macro_f1_by_hand():

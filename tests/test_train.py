@@ -131,17 +131,12 @@ def test_training_again_gives_the_same_bits_whatever_was_trained_between(job):
 
 
 def test_training_lowers_the_loss(job):
-    config = replace(job.config, local_epochs=8, head_lr=0.1)
-    client, rng = job.clients[0], np.random.default_rng(0)
-    *_, before = fit(
-        job.model, job.start, client.train, epoch(client.train, 8, rng), replace(config, head_lr=1e-30, lr=1e-30)
-    )
+    """From log 3 = 1.10 of a zero head to about 0.66 in 20 epochs."""
+    client, config = job.clients[0], replace(job.config, local_epochs=20, head_lr=0.1)
     train(job.model, job.start, client, config, 1, PRIOR)
-    tuned = job.model.params()
-    *_, after = fit(
-        job.model, tuned, client.train, epoch(client.train, 8, rng), replace(config, head_lr=1e-30, lr=1e-30)
-    )
-    assert after < before - 0.1
+    tuned, still = job.model.params(), replace(config, head_lr=1e-30, lr=1e-30)
+    *_, after = fit(job.model, tuned, client.train, epoch(client.train, 8, np.random.default_rng(0)), still)
+    assert after < 0.9
 
 
 @pytest.mark.parametrize("bound", [1e-3, 0.05, 1e9])
