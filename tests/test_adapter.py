@@ -76,8 +76,15 @@ def test_a_saved_lora_adapter_loads_in_plain_peft_and_gives_the_same_logits(lora
 def test_the_adapter_keeps_its_settings(lora):
     config = json.loads((lora[1] / "adapter_config.json").read_text())
     assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", 4, 8)
-    assert config["target_modules"] == ["output.dense", "query"], "in the same order in every process"
+    assert config["target_modules"] == ["output.dense", "query"]
     assert json.loads((lora[1] / "labels.json").read_text()) == ["money", "printing", "roof"]
+
+
+def test_the_settings_are_written_in_the_same_order_in_every_process(config, tmp_path):
+    places = ["attention.output.dense", "intermediate.dense", "key", "query", "value", "word_embeddings"]
+    job = prepare(replace(config, tune="lora:r=2,targets=" + "|".join(reversed(places))))
+    save_adapter(tmp_path, job.model, job.start, list(job.corpus.labels))
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"] == places
 
 
 def test_a_fully_tuned_encoder_loads_in_plain_transformers(config, tmp_path, tiny_model):
