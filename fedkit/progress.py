@@ -29,8 +29,9 @@ class Progress:
     def __str__(self) -> str:
         accuracy = "" if self.accuracy is None else f"  accuracy {self.accuracy:.1%}"
         left = "" if self.remaining_seconds is None else f"  {self.remaining_seconds:.0f} s left"
+        sent = f"  {self.nbytes / 1e6:.1f} MB sent" if self.nbytes else ""  # baselines send nothing
         return (f"{self.stage}: round {self.round}/{self.rounds}  {self.client}{accuracy}"
-                f"  {self.nbytes / 1e6:.1f} MB sent{left}")  # fmt: skip
+                f"{sent}{left}")  # fmt: skip
 
 
 class Meter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 
 import torch
 
@@ -29,7 +30,9 @@ def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
     encoder.to(DTYPES[dtype] if tuner.frozen_base else torch.float32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        encoder = tuner.attach(encoder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # transformers' notes to PEFT's developers
+            encoder = tuner.attach(encoder)
         module = TextClassifier(encoder, encoder.config.hidden_size, len(labels))
     torch.nn.init.zeros_(module.head.weight)
     torch.nn.init.zeros_(module.head.bias)
