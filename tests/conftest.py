@@ -6,6 +6,7 @@ Slow tests carry `@pytest.mark.slow`; `make test-quick` leaves them out with `-m
 from __future__ import annotations
 
 import os
+import tempfile
 
 import pytest
 from tiny import write_tiny_data, write_tiny_model
@@ -17,6 +18,7 @@ os.environ.update(
     FLWR_TELEMETRY_ENABLED="0",
     DO_NOT_TRACK="1",
     TOKENIZERS_PARALLELISM="false",
+    FEDKIT_CACHE=os.path.join(tempfile.gettempdir(), "fedkit-tests-cache"),
 )
 
 

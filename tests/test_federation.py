@@ -226,3 +226,9 @@ def test_settings_that_cannot_work_are_refused_before_any_work(changes):
 def test_federate_reads_like_its_pseudocode():
     source = inspect.getsource(fedkit.federation.federate).splitlines()
     assert len(source) <= 40
+
+
+def test_shared_parameters_out_of_range_stop_the_run_with_advice(job):
+    broken = {n: torch.full_like(t, torch.inf) for n, t in job.start.items()}
+    with pytest.raises(FedkitError, match="lower --lr"):
+        next(federate(job.model, job.clients, broken, replace(job.config, loss="plain")))

@@ -270,3 +270,11 @@ def test_a_folder_named_run_json_is_refused(tmp_path):
     (tmp_path / "run.json").mkdir()
     with pytest.raises(FedkitError):
         Run.load(tmp_path)
+
+
+def test_a_path_in_the_config_is_kept_as_text(tmp_path):
+    from pathlib import Path
+
+    from fedkit.config import RunConfig
+
+    assert RunConfig(data=Path("some") / "folder").to_dict()["data"] == str(Path("some") / "folder")

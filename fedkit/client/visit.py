@@ -9,6 +9,7 @@ from torch import Tensor
 from fedkit.client.train import ClientUpdate, Tick, train
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData
+from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
 from fedkit.record import ClientRecord
 from fedkit.wire.payload import Payload, PayloadError, decode, encode
@@ -18,7 +19,7 @@ def visit(model: Model, clients: Sequence[ClientData], download: Payload, templa
           round_number: int, prior: Tensor | None, records: list[ClientRecord], tick: Tick) -> Iterator[ClientUpdate]:  # fmt: skip
     """Yield each client's update as the server received it, one in memory at a time; append a record for each."""
     for client in clients:
-        shared, _ = decode(download, template)
+        shared = opened(download, template)
         update = train(model, shared, client, config, round_number, prior, tick)
         upload = encode(update.delta, {"client": update.client_id, "examples": update.num_examples})
         received, reason = receive(upload, template)
@@ -28,6 +29,16 @@ def visit(model: Model, clients: Sequence[ClientData], download: Payload, templa
         ))  # fmt: skip
         if received:
             yield received
+
+
+def opened(download: Payload, template: Params) -> Params:
+    """The shared parameters as a client reads them. Raises FedkitError when training has driven them out of range."""
+    try:
+        return decode(download, template)[0]
+    except PayloadError as error:
+        raise FedkitError(
+            f"the shared parameters cannot be used ({error}); lower --lr or --head-lr and start again"
+        ) from None
 
 
 def receive(upload: Payload, template: Params) -> tuple[ClientUpdate | None, str]:
