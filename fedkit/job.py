@@ -11,6 +11,7 @@ from fedkit.data.corpus import ClientData, Corpus, Examples, concatenate
 from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column, deal, left_out
 from fedkit.errors import FedkitError
+from fedkit.model.base import script_note
 from fedkit.model.classifier import Model, Params
 from fedkit.network import parse_device, parse_link
 from fedkit.server.sampling import cohort_size
@@ -85,6 +86,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
         *corpus.notes,
         *(f"client {name!r} left out: only {n} training examples" for name, n in left_out(corpus, dealt).items()),
         *unused_clients(config, len(dealt)),
+        *filter(None, [script_note(config.model, corpus.train.texts)]),
     )
     return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)
 

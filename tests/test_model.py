@@ -366,3 +366,17 @@ def test_an_unknown_format_is_refused(encoder, dtype):
 def test_the_hash_of_a_file_by_hand(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert base.file_sha256(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize(("texts", "said"), [
+    (["the printer is broken", "caf\u00e9 cr\u00e8me", "12345 ?!"], False),
+    (["\u30d7\u30ea\u30f3\u30bf\u304c\u6545\u969c", "the printer"], True),
+    (["\u30d7\u30ea\u30f3\u30bf\u304c\u6545\u969c", *["the printer"] * 30], False),
+])  # fmt: skip
+def test_texts_in_letters_the_model_does_not_read_are_noted(texts, said):
+    from fedkit.model.base import script_note
+
+    note = script_note("minilm", texts)
+    assert (note is not None) == said
+    assert not said or "50% of the texts are not in Latin letters" in note
+    assert script_note("some/other-model", texts) is None

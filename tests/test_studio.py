@@ -161,7 +161,13 @@ def test_verdict_when_federation_helped():
     assert not any("Missing" in s for s in said)
 
 
-@pytest.mark.parametrize(("local", "why"), [(0.75, "not above local only beyond chance"), (0.99, "do better alone")])
+def test_verdict_when_a_gain_may_be_chance():
+    said = verdict(everything(local=0.75))
+    assert said[0].startswith("It is not shown that federation helped here: +5.0 points")
+    assert not any(s.startswith("Federation helped") for s in said)
+
+
+@pytest.mark.parametrize(("local", "why"), [(0.81, "not above local only beyond chance"), (0.99, "do better alone")])
 def test_verdict_when_federation_did_not_help(local, why):
     said = verdict(everything(local=local))
     assert said[0].startswith("Federation did not help here: ") and why in said[0]

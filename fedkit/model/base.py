@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import os
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +30,7 @@ class Packaged:
     folder: str
     sha256: str
     about: str
+    script: str = ""  # what the names of the letters it reads begin with; "": any
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,22 @@ def _shelf() -> Path:
     return Path(os.environ.get("FEDKIT_MODELS", "models"))
 
 
+def script_note(name: str, texts: Iterable[str]) -> str | None:
+    """A warning when many texts are in letters that the known model `name` does not read, else None."""
+    script = MODELS[name].script if name in MODELS else ""
+    sample = list(itertools.islice(texts, 2000))
+    strange = sum(_mostly_other(text, script) for text in sample) if script else 0
+    if strange <= 0.05 * len(sample):
+        return None
+    share = f"{strange / len(sample):.0%} of the texts"
+    return f"{share} are not in {script.title()} letters, which is all that {name} reads: expect poor accuracy, or name another --model"
+
+
+def _mostly_other(text: str, script: str) -> bool:
+    letters = [c for c in text[:200] if c.isalpha()]
+    return sum(not unicodedata.name(c, "").startswith(script) for c in letters) > len(letters) / 2
+
+
 def file_sha256(path: Path) -> str:
     """Hex sha256 of a file. Raises FedkitError if it cannot be read."""
     try:
@@ -117,5 +137,6 @@ MODELS: dict[str, Packaged] = {
         folder="model",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         about="all-MiniLM-L6-v2: English sentence encoder, 6 layers, 22.7 M parameters, 384 features, up to 512 tokens",
+        script="LATIN",
     ),
 }

@@ -13,6 +13,7 @@ from fedkit.config import RunConfig
 from fedkit.data.corpus import Corpus
 from fedkit.data.say import count
 from fedkit.errors import FedkitError
+from fedkit.model.base import script_note
 from fedkit.record import Run
 
 Facts = tuple[Any, list[str]]
@@ -89,6 +90,7 @@ def readiness(corpus: Corpus) -> tuple[tuple[int, str], list[str]]:
         missing.append(f"{count(n, 'test example')}: at least {LEAST_TEST} are needed for an accuracy to mean anything")
     elif (half := (high - low) / 2) >= WIDE:
         doubts.append(f"{n} test examples tell an accuracy to within {100 * half:.0f} points only: add examples")
+    doubts += filter(None, [script_note(RunConfig.model, corpus.train.texts)])
     doubts += [note for note in corpus.notes if not any(words in note for words in SAID_ONLY)]
     return (NOT_YET if missing else WITH_CARE if doubts else READY), missing + doubts
 

@@ -36,15 +36,19 @@ def against_local(run: Run, runs: Runs) -> Difference | None:
 def _about(run: Run, runs: list[Run]) -> list[str]:
     pairs = [(tell, other) for tell, method in COMPARED if (other := partner(run, runs, method))]
     said = [tell(difference(run, other)) for tell, other in pairs]
+    said[1:1] = [_own_mix(run, runs)]  # beside the headline: it is the everyday of a client
     said = said if partner(run, runs, "local") else [UNKNOWN, *said]
-    return [
-        sentence for sentence in (*said, _level(run), _own_mix(run, runs), _start(run), _steps(run, runs)) if sentence
-    ]
+    return [sentence for sentence in (*said, _level(run), _start(run), _steps(run, runs)) if sentence]
 
 
 def _local(d: Difference) -> str:
     if d.above:
         return f"Federation helped here: {say.points(d.value)} points over local only ({_interval(d)})."
+    if d.value > 0:
+        return (
+            f"It is not shown that federation helped here: {say.points(d.value)} points over local only ({_interval(d)}), which "
+            "may be chance; more test examples, clients or seeds would tell."
+        )
     why = "so clients do better alone" if d.below else "so it is not above local only beyond chance"
     return f"Federation did not help here: {say.points(d.value)} points against local only ({_interval(d)}), {why}."
 
