@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fedkit needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1); name a newer one: make install PYTHON=python3.11" >&2; exit 1; }; \
 	  $(PYTHON) -m venv --clear .venv; }
 	@echo "Installing fedkit and its tested dependencies into .venv (some minutes, once) ..."
-	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[test]'
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[test,hub]'
 	@touch $@
 
 demo: install ## the main job on the bundled data; writes runs/demo
