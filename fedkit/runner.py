@@ -13,7 +13,7 @@ import numpy as np
 from fedkit.config import RunConfig
 from fedkit.data.corpus import Corpus, concatenate
 from fedkit.errors import FedkitError
-from fedkit.evaluate import score, wilson
+from fedkit.evaluate import Score, score, wilson
 from fedkit.federation import Round, federate
 from fedkit.job import Job, describe_data, describe_environment, describe_model, prepare
 from fedkit.memory import peak_rss_bytes, reset_peak
@@ -85,7 +85,7 @@ def begin(job: Job) -> tuple[Params, Any, Run]:
     began = time.perf_counter()
     job.model.load_params(job.start)
     shared, prior, exchanged = start(job.model, job.clients, job.config)
-    first = measure(job, shared, 0, exchanged, began)
+    first, _ = measure(job, shared, 0, exchanged, began)
     return shared, prior, Run("federated", job.config.to_dict(), describe_environment(job.model), describe_data(job),
                               describe_model(job.model), first)  # fmt: skip
 
@@ -93,30 +93,31 @@ def begin(job: Job) -> tuple[Params, Any, Run]:
 def extend(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
     """The record with one more round, and with its result if that was the last."""
     began = time.perf_counter() - train_seconds
-    latest = measure(job, done.shared, done.number, done.clients, began)
+    latest, final = measure(job, done.shared, done.number, done.clients, began)
     fields = {**vars(record), "rounds": (*record.rounds, latest)}
     record = Run(**fields)
-    return Run(**{**fields, "result": conclude(record, job)}) if done.number == job.config.rounds else record
+    return Run(**{**fields, "result": conclude(record, final)}) if done.number == job.config.rounds else record
 
 
-def measure(job: Job, shared: Params, number: int, clients: tuple[ClientRecord, ...], began: float) -> RoundRecord:
-    """Evaluate shared parameters on the test set, and on the clients' validation data, into a RoundRecord."""
+def measure(
+    job: Job, shared: Params, number: int, clients: tuple[ClientRecord, ...], began: float
+) -> tuple[RoundRecord, Score]:
+    """Evaluate shared parameters on the test set and on the clients' validation data: (the record, the test score)."""
     job.model.load_params(shared)
     result = score(job.model.predict(job.test), job.test, job.clients)
     held = concatenate([c.validation for c in job.clients])
     seen = score(job.model.predict(held), held, job.clients).accuracy if len(held) else None
     simulated = round_seconds(clients, parse_link(job.config.link), parse_device(job.config.devices))
-    return RoundRecord(number, result.accuracy, result.loss, result.worst_client_accuracy, seen,
-                       simulated_seconds=simulated, seconds=time.perf_counter() - began, clients=clients)  # fmt: skip
+    record = RoundRecord(number, result.accuracy, result.loss, result.worst_client_accuracy, seen,
+                         simulated_seconds=simulated, seconds=time.perf_counter() - began, clients=clients)  # fmt: skip
+    return record, result
 
 
-def conclude(record: Run, job: Job) -> dict[str, Any]:
-    """The record's `result` block, from the last round; nothing is picked by looking at the test set."""
+def conclude(record: Run, final: Score) -> dict[str, Any]:
+    """The record's `result` block, from the last round's test score; nothing is picked by looking at the test set."""
     last = record.rounds[-1]
-    logits = job.model.predict(job.test)  # the model still holds the last round's parameters
-    final = score(logits, job.test, job.clients)
     return {
-        "accuracy": last.accuracy, "accuracy_ci95": list(wilson(int(final.correct.sum()), len(job.test))),
+        "accuracy": last.accuracy, "accuracy_ci95": list(wilson(int(final.correct.sum()), len(final.correct))),
         "accuracy_ci95_over": "test examples", "macro_f1": final.macro_f1,
         "worst_client_accuracy": last.worst_client_accuracy, "own_mix_accuracy": final.own_mix_accuracy,
         "uplink_bytes": int(record.total("uplink_bytes")), "downlink_bytes": int(record.total("downlink_bytes")),

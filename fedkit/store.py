@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
-from fedkit.model.adapter import save_adapter
+from fedkit.model.adapter import save_adapter, write_tensors
 from fedkit.model.classifier import Model, Params
 from fedkit.record import Run
 from fedkit.wire.payload import PayloadError, check
@@ -151,10 +150,3 @@ def check_place(folder: Path) -> None:
         raise FedkitError(
             f"--out {folder}: cannot write there ({error.strerror}); choose a folder of your own"
         ) from None
-
-
-def write_tensors(path: Path, tensors: Params) -> None:
-    """Write safetensors beside the target, then rename. (save_file would leave nameless files behind a kill.)"""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(save({n: t.detach().cpu().contiguous() for n, t in tensors.items()}))
-    os.replace(temporary, path)

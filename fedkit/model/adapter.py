@@ -7,7 +7,6 @@ import json
 import os
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -26,7 +25,7 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     folder.mkdir(parents=True, exist_ok=True)
     head = {n.removeprefix("head."): t for n, t in params.items() if n.startswith("head.")}
     body = {n: t.contiguous() for n, t in params.items() if not n.startswith("head.")}
-    _write(folder / "head.safetensors", head)
+    write_tensors(folder / "head.safetensors", head)
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     config = getattr(model.module.encoder, "peft_config", {}).get("default")
     if config is not None:
@@ -34,9 +33,9 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
         config.base_model_name_or_path, config.inference_mode = model.source.name, True
         config.target_modules = sorted(config.target_modules)  # a set would be written in another order each time
         config.save_pretrained(str(folder))
-        _write(folder / "adapter_model.safetensors", body)
+        write_tensors(folder / "adapter_model.safetensors", body)
     elif body:
-        _write(folder / "encoder.safetensors", body)
+        write_tensors(folder / "encoder.safetensors", body)
 
 
 def load_adapter(folder: str | Path, model: Model) -> Params:
@@ -69,7 +68,9 @@ def _check_meaning(folder: Path, model: Model) -> None:
             raise ValueError("its LoRA alpha is another")
 
 
-def _write(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+def write_tensors(path: Path, tensors: Params) -> None:
+    """Write safetensors beside the target, then rename. (save_file would leave nameless files behind a kill.)"""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(save({n: t.contiguous() for n, t in tensors.items()}, metadata={"format": "pt"}))
+    kept = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
+    temporary.write_bytes(save(kept, metadata={"format": "pt"}))
     os.replace(temporary, path)
