@@ -6,13 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from fedkit.client.train import adjustment, client_rng, epoch, fit
+from fedkit.client.cohort import fit_all
+from fedkit.client.train import Task, adjustment, client_rng, epoch
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, Corpus, Examples
 from fedkit.errors import FedkitError
@@ -85,7 +88,7 @@ def frozen_local(job: Job, meter: Meter) -> Iterator[Part]:
 
 def pooled(job: Job, meter: Meter) -> Iterator[Part]:
     """The tuner of the run on all data in one place, with the federated run's total number of gradient steps."""
-    yield _tuned(job, job.pooled(), total_steps(job), meter)
+    yield from _tuned(job, [job.pooled()], [total_steps(job)], meter)
 
 
 def local(job: Job, meter: Meter) -> Iterator[Part]:
@@ -93,25 +96,29 @@ def local(job: Job, meter: Meter) -> Iterator[Part]:
 
     accuracy is the mean over clients on the shared test set; own_mix_accuracy on test examples like their own.
     """
-    for client in job.clients:
-        yield _tuned(job, client, _own_steps(job, client), meter)
+    yield from _tuned(job, job.clients, [_own_steps(job, c) for c in job.clients], meter)
 
 
-def _tuned(job: Job, client: ClientData, steps: int, meter: Meter) -> Part:
-    start, began = job.start, time.perf_counter()
+def _tuned(job: Job, clients: list[ClientData], steps: list[int], meter: Meter) -> Iterator[Part]:
+    tasks = [_task(job, client, count) for client, count in zip(clients, steps)]
+    members = {c.client_id: c for c in clients}
+    for task, done in fit_all(job.model, tasks, job.config, partial(meter.tick, 1)):
+        job.model.load_params(done.params)
+        result = score(job.model.predict(job.test), job.test, _judged(job, members[task.name]))
+        yield task.name, result, ClientRecord(task.name, "ok", "", done.examples, done.steps, done.seconds)
+
+
+def _task(job: Job, client: ClientData, steps: int) -> Task:
+    """A client that trains alone for `steps` steps, with a head start from its own data if the run has one."""
+    start = job.start
     if job.config.head_start == "class-means":
         job.model.load_params(start)
         start = start | class_mean_head(statistics(job.model, client, True)["feature_sums"])
     rng = client_rng(job.config.seed, 0, client.client_id)
     batches = (rows for _ in range(steps) for rows in epoch(client.train, job.config.batch_size, rng))
-    limited = (rows for _, rows in zip(range(steps), batches))
     shares = torch.bincount(torch.from_numpy(client.train.labels), minlength=len(job.corpus.labels)) / len(client.train)
     adjust = adjustment(job.config.loss, client.train.labels, shares, len(job.corpus.labels))
-    done, seen, _ = fit(
-        job.model, start, client.train, limited, job.config, adjust, lambda: meter.tick(1, client.client_id)
-    )
-    result = score(job.model.predict(job.test), job.test, _judged(job, client))
-    return client.client_id, result, ClientRecord(client.client_id, "ok", "", seen, done, time.perf_counter() - began)
+    return Task(client.client_id, start, client.train, islice(batches, steps), adjust)
 
 
 def _judged(job: Job, client: ClientData) -> list[ClientData]:

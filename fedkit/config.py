@@ -47,7 +47,7 @@ class RunConfig:
     # this machine
     device: str = "auto"  # auto | cpu | cuda | mps
     dtype: str = "auto"  # auto (probed once) | float32 | bfloat16
-    engine: str = "auto"  # auto | plain
+    engine: str = "auto"  # auto | fast (clients together) | plain (one after another)
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:

@@ -50,8 +50,10 @@ def own_accuracies(correct: np.ndarray, test: Examples, clients: Sequence[Client
     If the test set names clients: on the client's own rows. Else the accuracy per label, weighted by the client's
     label shares.
     """
-    rows = np.array(test.clients) if test.clients is not None else np.array([])
-    named = [float(correct[rows == c.client_id].mean()) for c in clients if np.any(rows == c.client_id)]
+    rows: dict[str, list[bool]] = {}
+    for name, right in zip(test.clients or (), correct):
+        rows.setdefault(name, []).append(right)
+    named = [float(np.mean(rows[c.client_id])) for c in clients if c.client_id in rows]
     return named or _by_label_shares(correct, test.labels, clients)
 
 

@@ -69,7 +69,7 @@ def _row(param, ctx) -> tuple[str, str] | None:
     record = param.get_help_record(ctx)
     if record and param.param_type_name == "argument":
         return param.metavar or param.name, param.help or record[1]
-    return record
+    return record and (record[0], record[1].replace("\\[", "["))  # some versions of typer escape it for rich
 
 
 def whole(text: Any) -> int:
@@ -239,7 +239,7 @@ Devices = Annotated[
 
 Device = Annotated[str, _option(MACHINE, "--device", "NAME", "Where to compute: auto, cpu, cuda, mps.")]
 Engine = Annotated[
-    str, _option(MACHINE, "--engine", "NAME", "How sites are computed: auto or plain (one after another).")
+    str, _option(MACHINE, "--engine", "NAME", "auto, fast (sites computed together) or plain (one after another).")
 ]
 
 Resume = Annotated[bool, _option(OUTPUT, "--resume", None, "Go on with the run in --out, with the settings it has.")]

@@ -18,7 +18,7 @@ from fedkit.server.sampling import cohort_size
 from fedkit.server.start import check_start
 from fedkit.server.strategy import make_strategy
 
-ENGINES = ("auto", "plain")
+ENGINES = ("auto", "fast", "plain")
 LIMITS = {
     "clients": (1, 100_000),
     "rounds": (1, 10_000),
@@ -145,5 +145,5 @@ def describe_environment(model: Model) -> dict[str, Any]:
     return {
         "fedkit": fedkit.__version__, "python": platform.python_version(), **{n: version(n) for n in names},
         "device": str(model.device), "dtype": str(model.dtype).removeprefix("torch."), "attention": model.attention,
-        "threads": torch.get_num_threads(), "processor": processor(), "system": platform.system(),
+        "engine": model.engine,        "threads": torch.get_num_threads(), "processor": processor(), "system": platform.system(),
     }  # fmt: skip

@@ -139,7 +139,10 @@ def total_steps(job: Job) -> int:
 
 
 def _as_recorded(config: RunConfig, before: Run | None) -> RunConfig:
-    """On resume, compute in the format the run began with, whatever the probe says today."""
+    """On resume, compute as the run began, in its number format and by its engine, whatever is fastest today."""
     from dataclasses import replace
 
-    return config if before is None else replace(config, dtype=before.environment["dtype"])
+    if before is None:
+        return config
+    then = before.environment
+    return replace(config, dtype=then["dtype"], engine=then.get("engine", "plain"))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import fedkit.federation
-from fedkit.client.train import adjustment, client_rng, epoch, fit, train
+from fedkit.client.train import Task, adjustment, client_rng, epoch, fit, train
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.errors import FedkitError
@@ -27,7 +27,7 @@ MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}  
 def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-        rounds=2, batch_size=8, loss="calibrated",
+        rounds=2, batch_size=8, loss="calibrated", engine="plain",
     )  # fmt: skip
 
 
@@ -69,10 +69,8 @@ def test_one_client_with_fedavg_is_local_training(config, tune):
     for number in (1, 2, 3):
         rng = client_rng(0, number, client.client_id)
         batches = [rows for _ in range(2) for rows in epoch(client.train, 8, rng)]
-        fit(
-            job.model, local, client.train, batches, job.config, adjustment("calibrated", client.train.labels, PRIOR, 3)
-        )
-        local = job.model.params()
+        adjust = adjustment("calibrated", client.train.labels, PRIOR, 3)
+        local = fit(job.model, Task("alone", local, client.train, iter(batches), adjust), job.config).params
     assert distance(job.start, local) > 1e-3, "nothing was learned"
     assert distance(federated, local) < 1e-6
 

@@ -246,12 +246,13 @@ def die() -> None:
 def command(argv: list[str], kill: tuple[str, str, int] | None, cache: str) -> None:
     """`fedkit` with these arguments, in a process that kills itself 'before' or 'after' the n-th of some moment.
 
-    A moment is a file's name (when it is put into place) or 'step' (a gradient step).
+    A moment is a file's name (when it is put into place) or 'step' (one gradient step of both clients).
     """
     os.environ["FEDKIT_CACHE"] = cache
     import torch
 
     from fedkit.cli import main
+    from fedkit.client.cohort import Table
 
     torch.set_num_threads(1)
     when, moment, left = kill or ("", "", 0)
@@ -272,7 +273,7 @@ def command(argv: list[str], kill: tuple[str, str, int] | None, cache: str) -> N
 
     if kill:
         os.replace = watched(os.replace, lambda args: Path(args[1]).name)
-        torch.optim.AdamW.step = watched(torch.optim.AdamW.step, lambda args: "step")
+        Table.step = watched(Table.step, lambda args: "step")
     raise SystemExit(main(argv))
 
 
@@ -300,7 +301,7 @@ def flags(config: RunConfig, out: Path) -> list[str]:
 
 
 MOMENTS = {
-    "in the middle of a client's training": ("after", "step", 11, 1),
+    "in the middle of a client's training": ("after", "step", 6, 1),
     "in the first step of all": ("before", "step", 1, 0),
     "before a state is put into place": ("before", "round-0002.safetensors", 1, 1),
     "between the state and the record": ("after", "round-0002.safetensors", 1, 1),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.client.train import adjustment, client_rng, epoch, fit, log_adjustment, make_optimizer, train
+from fedkit.client.train import Task, adjustment, client_rng, epoch, fit, log_adjustment, make_optimizer, train
 from fedkit.config import RunConfig
 from fedkit.data.corpus import Examples
 from fedkit.errors import Cancelled
@@ -93,10 +93,10 @@ def test_each_loss_has_its_adjustment():
 def test_the_first_loss_of_a_zero_head_by_hand(job):
     """All logits are 0: the loss is the log of the number of labels, and with an adjustment that of its softmax."""
     client, frozen = job.clients[0], replace(job.config, head_lr=1e-30, lr=1e-30)
-    *_, loss = fit(job.model, job.start, client.train, iter([np.arange(8)]), frozen)
+    loss = fit(job.model, Task("a", job.start, client.train, iter([np.arange(8)])), frozen).loss
     assert loss == pytest.approx(math.log(3), abs=1e-6)
     adjust = torch.tensor([1.0, 2.0, 3.0])
-    *_, loss = fit(job.model, job.start, client.train, iter([np.arange(8)]), frozen, adjust)
+    loss = fit(job.model, Task("a", job.start, client.train, iter([np.arange(8)]), adjust), frozen).loss
     wanted = -torch.log_softmax(adjust, 0)[torch.from_numpy(client.train.labels[:8])].mean().item()
     assert loss == pytest.approx(wanted, abs=1e-6)
 
@@ -135,22 +135,23 @@ def test_training_lowers_the_loss(job):
     client, config = job.clients[0], replace(job.config, local_epochs=20, head_lr=0.1)
     train(job.model, job.start, client, config, 1, PRIOR)
     tuned, still = job.model.params(), replace(config, head_lr=1e-30, lr=1e-30)
-    *_, after = fit(job.model, tuned, client.train, epoch(client.train, 8, np.random.default_rng(0)), still)
-    assert after < 0.9
+    again = Task("a", tuned, client.train, epoch(client.train, 8, np.random.default_rng(0)))
+    assert fit(job.model, again, still).loss < 0.9
 
 
 @pytest.mark.parametrize("bound", [1e-3, 0.05, 1e9])
 def test_the_gradient_norm_is_bounded(job, bound):
     start = job.start | {"head.weight": torch.randn(3, 32, generator=torch.Generator().manual_seed(0))}
-    fit(job.model, start, job.clients[0].train, iter([np.arange(8)]), replace(job.config, clip_norm=bound))
+    task = Task("a", start, job.clients[0].train, iter([np.arange(8)]))
+    fit(job.model, task, replace(job.config, clip_norm=bound))
     norm = torch.stack([p.grad.norm() for p in job.model.trainable.values()]).norm().item()
     assert norm <= bound * 1.0001 and (norm > 0.9 * bound or (bound > 1 and norm > 0.1)), "clipped to it, or left alone"
 
 
 def test_head_and_body_have_rates_of_their_own(job):
-    head, body = make_optimizer(job.model, replace(job.config, head_lr=0.5)).param_groups
+    body, head = make_optimizer(job.model, replace(job.config, head_lr=0.5)).param_groups
     assert (head["lr"], body["lr"]) == (0.5, job.model.tuner.default_lr) and len(head["params"]) == 2
-    assert make_optimizer(job.model, replace(job.config, lr=0.25)).param_groups[1]["lr"] == 0.25
+    assert make_optimizer(job.model, replace(job.config, lr=0.25)).param_groups[0]["lr"] == 0.25
     assert head["weight_decay"] == body["weight_decay"] == 0
 
 

@@ -29,6 +29,31 @@ class ClientUpdate:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Task:
+    """What one client trains on, and from where. batches: row numbers of `examples`, step by step; read once.
+
+    adjust: added to the logits in the loss, shape (labels,); None for the plain loss.
+    """
+
+    name: str
+    start: Params
+    examples: Examples
+    batches: Iterator[np.ndarray]
+    adjust: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training gave. loss: mean over the examples seen, each before the step it was used in."""
+
+    params: Params
+    steps: int
+    examples: int
+    loss: float
+    seconds: float
+
+
 def train(model: Model, shared: Params, client: ClientData, config: RunConfig, round_number: int,
           prior: Tensor | None = None, tick: Tick = lambda *_: None) -> ClientUpdate:  # fmt: skip
     """`local_epochs` passes over the client's examples; the update, with steps, examples and seconds as metrics.
@@ -36,48 +61,59 @@ def train(model: Model, shared: Params, client: ClientData, config: RunConfig, r
     prior: label shares over all clients, shape (labels,); needed by the calibrated loss, else ignored.
     Deterministic: the order of examples depends on seed, round and client id only.
     """
-    start = time.perf_counter()
+    task = task_of(client, shared, config, round_number, prior, len(model.labels))
+    return update_of(task, fit(model, task, config, partial(tick, round_number, client.client_id)))
+
+
+def task_of(client: ClientData, shared: Params, config: RunConfig, round_number: int, prior: Tensor | None,
+            num_labels: int) -> Task:  # fmt: skip
+    """A client's work in one round."""
     rng = client_rng(config.seed, round_number, client.client_id)
     batches = (rows for _ in range(config.local_epochs) for rows in epoch(client.train, config.batch_size, rng))
-    adjust = adjustment(config.loss, client.train.labels, prior, len(model.labels))
-    stop = partial(tick, round_number, client.client_id)
-    steps, examples, loss = fit(model, shared, client.train, batches, config, adjust, stop)
-    local = model.params()
-    delta = {name: local[name] - shared[name] for name in shared}
-    metrics = {"steps": steps, "examples": examples, "loss": loss, "seconds": time.perf_counter() - start}
-    return ClientUpdate(client.client_id, delta, len(client.train), metrics)
+    adjust = adjustment(config.loss, client.train.labels, prior, num_labels)
+    return Task(client.client_id, shared, client.train, batches, adjust)
 
 
-def fit(model: Model, start: Params, examples: Examples, batches: Iterator[np.ndarray], config: RunConfig,
-        adjust: Tensor | None = None, tick: Callable[[], None] = lambda: None) -> tuple[int, int, float]:  # fmt: skip
-    """Train the model in place from `start` on each batch of rows; (steps, examples seen, mean loss)."""
-    model.load_params(start)
+def update_of(task: Task, done: Fit) -> ClientUpdate:
+    """What a client sends after its work."""
+    delta = {name: done.params[name] - tensor for name, tensor in task.start.items()}
+    metrics = {"steps": done.steps, "examples": done.examples, "loss": done.loss, "seconds": done.seconds}
+    return ClientUpdate(task.name, delta, len(task.examples), metrics)
+
+
+def fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = lambda: None) -> Fit:
+    """Train the model in place, from the task's start, on each of its batches."""
+    began = time.perf_counter()
+    model.load_params(task.start)
     optimizer = make_optimizer(model, config)
-    adjust = None if adjust is None else adjust.to(model.device)
-    labels = torch.from_numpy(examples.labels).to(model.device)
+    adjust = None if task.adjust is None else task.adjust.to(model.device)
+    labels = torch.from_numpy(task.examples.labels).to(model.device)
     steps = seen = 0
     total = torch.zeros((), device=model.device)
-    for rows in batches:
+    for rows in task.batches:
         tick()
-        logits = model.forward(*model.batch(examples, rows))
+        logits = model.forward(*model.batch(task.examples, rows))
         loss = torch.nn.functional.cross_entropy(logits if adjust is None else logits + adjust, labels[rows])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.trainable.values(), config.clip_norm)
         optimizer.step()
         steps, seen, total = steps + 1, seen + len(rows), total + loss.detach() * len(rows)
-    return steps, seen, total.item() / max(seen, 1)
+    return Fit(model.params(), steps, seen, total.item() / max(seen, 1), time.perf_counter() - began)
 
 
 def make_optimizer(model: Model, config: RunConfig) -> torch.optim.AdamW:
     """AdamW with one rate for the head and one for everything else; a fresh one each round, so clients keep no state."""
-    head = [p for n, p in model.trainable.items() if n.startswith("head.")]
-    body = [p for n, p in model.trainable.items() if not n.startswith("head.")]
-    groups = [
-        {"params": head, "lr": config.head_lr},
-        {"params": body, "lr": model.tuner.default_lr if config.lr is None else config.lr},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=0.0)
+    rates, groups = learning_rates(model, config), {}
+    for name, parameter in model.trainable.items():
+        groups.setdefault(name.startswith("head."), {"params": [], "lr": rates[name]})["params"].append(parameter)
+    return torch.optim.AdamW(list(groups.values()), weight_decay=0.0)
+
+
+def learning_rates(model: Model, config: RunConfig) -> dict[str, float]:
+    """AdamW's rate of every trained tensor."""
+    body = model.tuner.default_lr if config.lr is None else config.lr
+    return {n: config.head_lr if n.startswith("head.") else body for n in model.trainable}
 
 
 def epoch(examples: Examples, size: int, rng: np.random.Generator, bucket: int = 8) -> Iterator[np.ndarray]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from torch import Tensor
 
-from fedkit.client.train import ClientUpdate, Tick, train
+from fedkit.client.cohort import fit_all
+from fedkit.client.train import ClientUpdate, Tick, task_of, update_of
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData
 from fedkit.errors import FedkitError
@@ -17,18 +19,21 @@ from fedkit.wire.payload import Payload, PayloadError, decode, encode
 
 def visit(model: Model, clients: Sequence[ClientData], download: Payload, template: Params, config: RunConfig,
           round_number: int, prior: Tensor | None, records: list[ClientRecord], tick: Tick) -> Iterator[ClientUpdate]:  # fmt: skip
-    """Yield each client's update as the server received it, one in memory at a time; append a record for each."""
-    for client in clients:
-        shared = opened(download, template)
-        update = train(model, shared, client, config, round_number, prior, tick)
+    """Yield each client's update as the server received it, as soon as it is there; append a record for each."""
+    shared = opened(download, template)
+    tasks = [task_of(c, shared, config, round_number, prior, len(model.labels)) for c in clients]
+    for task, done in fit_all(model, tasks, config, partial(tick, round_number)):
+        update = update_of(task, done)
         upload = encode(update.delta, {"client": update.client_id, "examples": update.num_examples})
         received, reason = receive(upload, template)
         records.append(ClientRecord(
-            client.client_id, "ok" if received else "rejected", reason, int(update.metrics["examples"]),
+            update.client_id, "ok" if received else "rejected", reason, int(update.metrics["examples"]),
             int(update.metrics["steps"]), update.metrics["seconds"], upload.nbytes, download.nbytes,
         ))  # fmt: skip
         if received:
             yield received
+    order = {client.client_id: i for i, client in enumerate(clients)}
+    records.sort(key=lambda record: order[record.id])
 
 
 def opened(download: Payload, template: Params) -> Params:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,8 +12,12 @@ from torch import Tensor, nn
 from fedkit.data.corpus import Examples
 from fedkit.errors import FedkitError
 from fedkit.model.base import Source
+from fedkit.model.packed import Tokens
 from fedkit.model.probe import ATTENTION
 from fedkit.model.tune import Tuner
+
+if TYPE_CHECKING:
+    from fedkit.model.stack import Stack
 
 Params = dict[str, Tensor]  # trainable tensors only, under PEFT's names, the head as head.weight and head.bias
 
@@ -54,6 +59,7 @@ class Model:
         self.device, self.dtype, self.attention = device, dtype, attention
         self.trainable = {_public(n): p for n, p in module.named_parameters() if p.requires_grad}
         self.pad = tokenizer.pad_token_id or 0
+        self.stack: Stack | None = None  # the fast engine's view of the encoder, where there is one
 
     def params(self) -> Params:
         """A copy of the trainable tensors, float32 on the CPU."""
@@ -72,6 +78,11 @@ class Model:
         self.module.encoder.set_attn_implementation(name)
         self.attention = name
 
+    @property
+    def engine(self) -> str:
+        """What trains and evaluates this model: 'fast' (clients together, see stack.py) or 'plain'."""
+        return "fast" if self.stack else "plain"
+
     def num_parameters(self) -> int:
         return sum(p.numel() for p in self.module.parameters())
 
@@ -88,10 +99,13 @@ class Model:
 
     def batch(self, examples: Examples, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """(input_ids, attention_mask), both int64 of shape (len(rows), longest of these rows)."""
-        tokens = [examples.tokens[i] for i in rows]
-        longest = max(map(len, tokens))
-        ids = torch.tensor([[*t, *[self.pad] * (longest - len(t))] for t in tokens])
-        mask = torch.tensor([[1] * len(t) + [0] * (longest - len(t)) for t in tokens])
+        return self.grid([examples.tokens[i] for i in rows])
+
+    def grid(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """(input_ids, attention_mask) of texts given as token ids, padded to the longest."""
+        longest = max(map(len, texts))
+        ids = torch.tensor([[*t, *[self.pad] * (longest - len(t))] for t in texts])
+        mask = torch.tensor([[1] * len(t) + [0] * (longest - len(t)) for t in texts])
         return ids.to(self.device), mask.to(self.device)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -101,18 +115,22 @@ class Model:
 
     def features(self, examples: Examples) -> np.ndarray:
         """Sentence vectors (n, d), float32, unit length."""
-        return self._map(self.module.features, examples, self.module.head.in_features)
+        out = np.zeros((len(examples), self.module.head.in_features), np.float32)
+        with torch.no_grad(), self._precision():
+            for rows in by_length(examples, 128):
+                out[rows] = self._vectors(examples, rows).float().cpu().numpy()
+        return out
+
+    def _vectors(self, examples: Examples, rows: np.ndarray) -> Tensor:
+        if self.stack is None:
+            return self.module.features(*self.batch(examples, rows))
+        texts = [examples.tokens[i] for i in rows]
+        return self.stack.features(texts, {n: p.detach()[None] for n, p in self.trainable.items()})
 
     def predict(self, examples: Examples) -> np.ndarray:
         """Logits (n, labels), float32."""
-        return self._map(self.module, examples, len(self.labels))
-
-    def _map(self, function, examples: Examples, width: int, size: int = 64) -> np.ndarray:
-        out = np.zeros((len(examples), width), np.float32)
-        with torch.inference_mode(), self._precision():
-            for rows in by_length(examples, size):
-                out[rows] = function(*self.batch(examples, rows)).float().cpu().numpy()
-        return out
+        head = self.module.head
+        return self.features(examples) @ head.weight.detach().cpu().numpy().T + head.bias.detach().cpu().numpy()
 
     def _precision(self):
         mixed = self.dtype == torch.bfloat16 and not self.tuner.frozen_base

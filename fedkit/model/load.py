@@ -9,9 +9,11 @@ import torch
 
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
+from fedkit.memory import keep_freed_memory
 from fedkit.model.base import find_model
 from fedkit.model.classifier import Model, TextClassifier
 from fedkit.model.probe import choose
+from fedkit.model.stack import Unsupported, read_stack
 from fedkit.model.tune import make_tuner
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -37,7 +39,24 @@ def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
     torch.nn.init.zeros_(module.head.weight)
     torch.nn.init.zeros_(module.head.bias)
     module.eval()  # no dropout: with few local steps it costs time and changes nothing that can be measured
-    return Model(module, tokenizer, tuner, labels, source, device, DTYPES[dtype], attention, config.tune)
+    model = Model(module, tokenizer, tuner, labels, source, device, DTYPES[dtype], attention, config.tune)
+    attach_engine(model, config.engine)
+    return model
+
+
+def attach_engine(model: Model, engine: str) -> None:
+    """Let the fast engine compute where it can; 'fast' insists on it. Raises FedkitError if it then cannot."""
+    if engine == "plain":
+        return
+    try:
+        model.stack = read_stack(model)
+    except Unsupported as reason:
+        if engine == "fast":
+            raise FedkitError(f"engine 'fast' cannot compute tune {model.tune!r} on {model.source.name}: {reason}; "
+                              "use --engine auto") from None  # fmt: skip
+        return
+    if model.device.type == "cpu":
+        keep_freed_memory()
 
 
 def _read(location: str, attention: str):

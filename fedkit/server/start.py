@@ -1,25 +1,30 @@
 """Before round 1: one exchange that gives the shared head a start and everyone the label shares.
 
 Each client sends sums of its sentence vectors per label, and label counts. That is a statistic of its data: it is not
-private by itself, and its bytes are counted. What cannot be right is rejected, as in every round.
+private by itself, and its bytes are counted. What cannot be right is rejected, as in every round. Of very many clients
+only some are asked, drawn at random.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fedkit.config import RunConfig
-from fedkit.data.corpus import ClientData
+from fedkit.data.corpus import ClientData, concatenate
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
 from fedkit.record import ClientRecord
+from fedkit.server.sampling import sample_clients
 from fedkit.wire.payload import PayloadError, decode, encode
 
 HEAD_STARTS = ("zero", "class-means")
 LOSSES = ("calibrated", "balanced", "plain")
+MOST = 200  # clients asked
 SCALE = 16.0  # length of a class-mean row of the head: logits are then 16 x cosine similarity
 
 
@@ -33,8 +38,9 @@ def start(
         return shared, None, ()
     total = blank = blank_statistics(model, means)
     uploads = []
-    for client in clients:
-        payload, reason = encode(statistics(model, client, means)), ""
+    asked = clients if len(clients) <= MOST else sample_clients(clients, MOST, config.seed, 0)
+    for client, sent in every_statistics(model, asked, means):
+        payload, reason = encode(sent), ""
         try:
             received, _ = decode(payload, blank)
             total = {n: total[n] + t for n, t in received.items()}
@@ -62,11 +68,25 @@ def blank_statistics(model: Model, means: bool) -> Params:
 
 def statistics(model: Model, client: ClientData, means: bool) -> Params:
     """A client's label counts and, with `means`, the sums of its sentence vectors per label."""
-    out, labels = blank_statistics(model, means), torch.from_numpy(client.train.labels)
-    out["label_counts"] += torch.bincount(labels, minlength=len(model.labels))
-    if means:
-        out["feature_sums"].index_add_(0, labels, torch.from_numpy(model.features(client.train)))
-    return out
+    ((_, sent),) = every_statistics(model, [client], means)
+    return sent
+
+
+def every_statistics(
+    model: Model, clients: Sequence[ClientData], means: bool, texts: int = 1024
+) -> Iterator[tuple[ClientData, Params]]:
+    """Each client with its statistics; small clients pass through the encoder together, about `texts` texts at once."""
+    groups = np.cumsum([len(c.train) for c in clients]) // texts
+    for _, members in groupby(zip(groups, clients), key=lambda pair: pair[0]):
+        group = [client for _, client in members]
+        vectors = torch.from_numpy(model.features(concatenate([c.train for c in group]))) if means else None
+        for client in group:
+            out, labels = blank_statistics(model, means), torch.from_numpy(client.train.labels)
+            out["label_counts"] += torch.bincount(labels, minlength=len(model.labels))
+            if means:
+                out["feature_sums"].index_add_(0, labels, vectors[: len(labels)])
+                vectors = vectors[len(labels) :]
+            yield client, out
 
 
 def class_mean_head(feature_sums: Tensor) -> Params:

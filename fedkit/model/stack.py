@@ -1,0 +1,178 @@
+"""The encoder once more, for speed: many clients' texts in one batch, every client with its own adapters.
+
+A BERT-like encoder is read into a list of layers that work on packed tokens (`packed.py`). The frozen matrices are
+shared; the low-rank adapters of G clients stand side by side in one matrix, and a mask leaves each token those of the
+client that owns it. The plain path (`classifier.py`) defines the result; this one is tested to equal it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedkit.model.frozen import Store
+from fedkit.model.kernels import Adapted, Attention
+from fedkit.model.packed import Packed, Tokens, pack
+
+if TYPE_CHECKING:
+    from fedkit.model.classifier import Model
+
+Grouped = dict[str, Tensor]  # trainable tensors with a leading dimension: one copy per client, (G, *shape)
+
+
+class Unsupported(Exception):
+    """This model or tuner cannot be computed by the fast engine; the message completes 'the fast engine cannot: ...'."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Where a low-rank pair acts: names of A and B among the trainable tensors, its scale, its rows of the output."""
+
+    a: str
+    b: str
+    scale: float
+    rows: slice
+
+
+class Linear:
+    """Frozen linear layers that read the same input, as one matrix, with the adapters that hang on them."""
+
+    def __init__(self, layers: list[nn.Module], names: dict[nn.Module, str]):
+        bases = [getattr(layer, "base_layer", layer) for layer in layers]
+        self.weight = torch.cat([b.weight.detach() for b in bases])
+        self.bias = torch.cat([b.bias.detach() for b in bases])
+        self.adapters, start = [], 0
+        for layer, base in zip(layers, bases):
+            rows = slice(start, start + base.out_features)
+            start = rows.stop
+            if layer is not base:
+                name = names[layer]
+                self.adapters.append(Adapter(f"{name}.lora_A.weight", f"{name}.lora_B.weight",
+                                             layer.scaling["default"], rows))  # fmt: skip
+
+    def __call__(self, x: Tensor, params: Grouped, own: Tensor | None) -> Tensor:
+        """x: (T, in) -> (T, out). own: (T, G), 1 where client g owns the token; None when there is one client."""
+        if not self.adapters:
+            return torch.addmm(self.bias, x, self.weight.t())
+        a = torch.cat([params[p.a].flatten(0, 1) for p in self.adapters]).to(x.dtype)  # (adapters * G * r, in)
+        b = [(p.scale * params[p.b]).transpose(0, 1).flatten(1).to(x.dtype) for p in self.adapters]  # (out, G * r) each
+        return Adapted.apply(x, self.weight, self.bias, own, [p.rows for p in self.adapters], a, *b)
+
+
+class Layer:
+    """One transformer layer: attention, then a feed-forward network, each with a residual and a LayerNorm after it."""
+
+    def __init__(self, layer: nn.Module, names: dict[nn.Module, str]):
+        inner, after = layer.attention.self, layer.attention.output
+        self.heads = inner.num_attention_heads
+        self.qkv = Linear([inner.query, inner.key, inner.value], names)
+        self.out, self.norm_out = Linear([after.dense], names), after.LayerNorm
+        self.up, self.act = Linear([layer.intermediate.dense], names), layer.intermediate.intermediate_act_fn
+        self.down, self.norm_down = Linear([layer.output.dense], names), layer.output.LayerNorm
+
+    def __call__(self, x: Tensor, packed: Packed, params: Grouped, own: Tensor | None) -> Tensor:
+        mixed = Attention.apply(self.qkv(x, params, own), packed, self.heads)
+        x = self.norm_out(self.out(mixed, params, own) + x)
+        return self.norm_down(self.down(self.act(self.up(x, params, own)), params, own) + x)
+
+    def adapters(self) -> list[Adapter]:
+        return [a for linear in (self.qkv, self.out, self.up, self.down) for a in linear.adapters]
+
+
+class Stack:
+    """A frozen encoder with low-rank adapters. Raises Unsupported, with the reason, for what it cannot compute.
+
+    module: a TextClassifier. trainable: the names of its trained tensors. pad: the id of the padding token.
+    """
+
+    def __init__(self, module: nn.Module, trainable: Iterable[str], pad: int, device: torch.device):
+        adapted = {m: n for n, m in module.encoder.named_modules() if hasattr(m, "lora_A")}
+        base = module.encoder.get_base_model() if adapted else module.encoder
+        try:
+            self.embeddings = base.embeddings
+            self.layers = [Layer(layer, adapted) for layer in base.encoder.layer]
+        except AttributeError as error:
+            raise Unsupported(f"it is not built like BERT ({error})") from None
+        self.pad, self.device = pad, device
+        trained = [i for i, layer in enumerate(self.layers) if layer.adapters()]
+        self.lowest = min(trained, default=len(self.layers))  # everything below this layer is frozen
+        known = {name for layer in self.layers for a in layer.adapters() for name in (a.a, a.b)}
+        if other := sorted(n for n in trainable if n not in known and not n.startswith("head.")):
+            raise Unsupported(f"it trains {other[0]}, and only low-rank adapters and the head are computed together")
+        whole = self.lowest == len(self.layers)
+        self.store = Store(self._vectors if whole else self._states, (lambda n: 1) if whole else (lambda n: n), device)
+
+    def features(self, texts: Sequence[Tokens], params: Grouped, owner: np.ndarray | None = None) -> Tensor:
+        """Unit-length sentence vectors (n, d), float32, of n texts.
+
+        owner: (n,), whose adapters each text passes through: a row of `params`; None when there is only one.
+        """
+        if self.lowest == len(self.layers):
+            return self.store.get(texts)
+        packed = pack(texts, self.device)
+        x, own = self._entering(texts, packed), None
+        if owner is not None:
+            groups = len(next(iter(params.values())))
+            own = torch.eye(groups, dtype=x.dtype)[torch.from_numpy(packed.spread(owner[packed.order]))].to(self.device)
+        for layer in self.layers[self.lowest :]:
+            x = layer(x, packed, params, own)
+        return _mean(x, packed)[torch.from_numpy(np.argsort(packed.order)).to(self.device)]
+
+    def _entering(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
+        """Hidden states (T, d) below the lowest trained layer; zero where there is padding."""
+        if self.lowest == 0:
+            return self._embedded(texts, packed)
+        states = self.store.get([texts[i] for i in packed.order])
+        x = states.new_zeros(packed.size, states.shape[1])
+        x[torch.from_numpy(packed.real).to(self.device)] = states
+        return x
+
+    @torch.no_grad()
+    def _embedded(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
+        return torch.cat([self.embeddings(input_ids=ids).flatten(0, 1) for ids in packed.ids(texts, self.pad)])
+
+    @torch.no_grad()
+    def _below(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
+        x = self._embedded(texts, packed)
+        for layer in self.layers[: self.lowest]:
+            x = layer(x, packed, {}, None)
+        return x
+
+    def _states(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
+        """Rows for the store: the hidden state of every real token."""
+        return self._below(texts, packed)[torch.from_numpy(packed.real).to(self.device)]
+
+    def _vectors(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
+        """Rows for the store when no layer is trained: the sentence vectors themselves."""
+        return _mean(self._below(texts, packed), packed)
+
+
+def read_stack(model: Model) -> Stack:
+    """The model's encoder as a Stack, once it has been seen to give the same vectors. Raises Unsupported."""
+    if not model.tuner.frozen_base:
+        raise Unsupported("the whole model is trained")
+    stack = Stack(model.module, model.trainable, model.pad, model.device)
+    words = stack.embeddings.word_embeddings.num_embeddings
+    texts = [tuple(np.random.default_rng(0).integers(words // 2, words, n).tolist()) for n in (3, 5, 9)]
+    ids, mask = model.grid(texts)
+    with torch.no_grad():
+        expected = model.module.features(ids, mask)
+        found = stack.features(texts, {n: p[None] for n, p in model.trainable.items()})
+    if not (expected * found).sum(1).min() > (0.9999 if model.dtype == torch.float32 else 0.995):
+        raise Unsupported("its layers look like BERT's and compute something else")
+    stack.store.clear()
+    return stack
+
+
+def _mean(x: Tensor, packed: Packed) -> Tensor:
+    """Mean over each text's tokens, unit length, float32, in packed order: (T, d) -> (n, d)."""
+    means = []
+    for block, mask in zip(packed.blocks, packed.masks):
+        hidden = x[block.tokens].unflatten(0, (block.rows, block.length)).float()
+        means.append((hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True))
+    return nn.functional.normalize(torch.cat(means), dim=-1)
