@@ -37,7 +37,7 @@ test-quick: install ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
 
 bench: install ## how fast it is on this machine
-	$(BIN)/python tests/bench.py
+	$(BIN)/python tests/bench
 
 lint: install ## style and format, changing nothing
 	$(BIN)/ruff check .

@@ -27,7 +27,7 @@ class RunConfig:
     partition: str = "auto"  # auto | iid | dirichlet:A | quantity:A | column:COL
     # model
     model: str = "minilm"  # known name, local folder, or hub id
-    tune: str = "lora:r=8,alpha=16"  # lora[:r=,alpha=,targets=a|b] | head | full
+    tune: str = "lora:r=8,alpha=16"  # lora[:r=,alpha=,targets=a|b,layers=] | head | full
     head_start: str = "class-means"  # zero | class-means
     max_tokens: int = 64  # longer texts are cut
     # training at a site

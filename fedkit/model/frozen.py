@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedkit.model.packed import Packed, Tokens, pack, ranges
+from fedkit.model.packed import Tokens, ranges
 
 BUDGET = 512 * 1024**2  # bytes kept; texts beyond it are computed again whenever they are needed
 
@@ -16,11 +16,11 @@ BUDGET = 512 * 1024**2  # bytes kept; texts beyond it are computed again wheneve
 class Store:
     """Rows of a matrix, found by text: token ids -> its rows of width d. Holds at most `budget` bytes, first come first kept.
 
-    compute: (texts, their layout) -> rows of all the texts, one after another in the layout's order.
+    compute: texts -> rows of all of them, text after text.
     count: how many rows a text has, from its number of tokens.
     """
 
-    def __init__(self, compute: Callable[[list[Tokens], Packed], Tensor], count: Callable[[int], int],
+    def __init__(self, compute: Callable[[list[Tokens]], Tensor], count: Callable[[int], int],
                  device: torch.device, budget: int = BUDGET):  # fmt: skip
         self.compute, self.count, self.device, self.budget = compute, count, device, budget
         self.begin: dict[Tokens, int]
@@ -35,9 +35,8 @@ class Store:
         """The rows of `texts`, one after another: (sum of counts, d)."""
         fresh, begin = None, {}
         if missing := [t for t in dict.fromkeys(texts) if t not in self.begin]:
-            layout = pack(missing, self.device)
-            fresh = self.compute(missing, layout)
-            begin = self._keep([missing[i] for i in layout.order], fresh)
+            fresh = self.compute(missing)
+            begin = self._keep(missing, fresh)
         counts = np.array([self.count(len(t)) for t in texts])
         kept = np.array([t in self.begin for t in texts])
         starts = np.array([self.begin[t] if k else begin[t] for t, k in zip(texts, kept)])

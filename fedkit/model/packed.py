@@ -1,105 +1,104 @@
-"""Many short texts as one matrix of tokens: sorted by length and cut into blocks, so that hardly anything is padding."""
+"""Many short texts as one matrix of tokens: texts share windows of fixed width, so that hardly anything is padding.
+
+Attention stays within a text by a mask over its window. Windows all of one width make every matrix product of a run
+one of a few shapes; a matrix library prepares each new shape, which for small matrices costs more than the arithmetic.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 Tokens = tuple[int, ...]
-BLOCK_COST = 24  # a further block costs about as much time as this many tokens (measured on two cores)
+NARROWEST = 64  # tokens in a window; longer texts take windows of the next power of two
 
 
 @dataclass(frozen=True)
 class Block:
-    """`rows` texts of up to `length` tokens, in the token matrix from row `start`."""
+    """`windows` windows of `width` tokens, in the token matrix from row `start`.
+
+    apart: bool (windows, width, width), True where two tokens belong to different texts.
+    """
 
     start: int
-    rows: int
-    length: int
-    padded: bool  # some of the texts are shorter
+    windows: int
+    width: int
+    apart: Tensor
 
     @property
-    def tokens(self) -> slice:
-        return slice(self.start, self.start + self.rows * self.length)
+    def rows(self) -> slice:
+        return slice(self.start, self.start + self.windows * self.width)
+
+    def bias(self, heads: int, dtype: torch.dtype) -> Tensor:
+        """What is added to attention scores: (windows * heads, width, width), 0 or so negative that nothing passes."""
+        bias = torch.zeros(self.apart.shape, dtype=dtype, device=self.apart.device).masked_fill_(self.apart, -1e4)
+        return bias.repeat_interleave(heads, 0)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """The layout of a batch of n texts as T tokens.
+    """The layout of n texts in T rows of tokens.
 
-    order: (n,) the caller's number of each packed text. lengths: (n,) real tokens of each packed text.
-    blocks: from the shortest texts to the longest. masks: per block, bool (rows, length), True at a real token.
+    starts: (n,) the row of each text's first token. lengths: (n,) tokens of each text. blocks: windows by width.
     """
 
-    order: np.ndarray
+    starts: np.ndarray
     lengths: np.ndarray
     blocks: tuple[Block, ...]
-    masks: tuple[Tensor, ...]
     device: torch.device
 
     @property
     def size(self) -> int:
         """T, padding included."""
-        return self.blocks[-1].tokens.stop
+        return self.blocks[-1].rows.stop
 
-    @property
-    def real(self) -> np.ndarray:
-        """Which of the T tokens are no padding: their numbers, text after text."""
-        width = np.concatenate([np.full(b.rows, b.length) for b in self.blocks])
-        return ranges(np.cumsum(width) - width, self.lengths)
+    @cached_property
+    def real(self) -> Tensor:
+        """The rows that hold tokens, text after text: (sum of lengths,)."""
+        return torch.from_numpy(ranges(self.starts, self.lengths)).to(self.device)
 
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """A value per packed text (n,) -> a value per token (T,)."""
-        return np.repeat(values, np.concatenate([np.full(b.rows, b.length) for b in self.blocks]))
+    @cached_property
+    def text(self) -> Tensor:
+        """The text that each row belongs to: (T,); n for padding."""
+        text = np.full(self.size, len(self.starts))
+        text[ranges(self.starts, self.lengths)] = np.repeat(np.arange(len(self.starts)), self.lengths)
+        return torch.from_numpy(text).to(self.device)
 
-    def ids(self, texts: Sequence[Tokens], pad: int) -> list[Tensor]:
-        """Token ids of the caller's texts, per block: int64 (rows, length)."""
-        out, row = [], 0
-        for block in self.blocks:
-            grid = np.full((block.rows, block.length), pad)
-            for line in grid:
-                tokens = texts[self.order[row]]
-                line[: len(tokens)] = tokens
-                row += 1
-            out.append(torch.from_numpy(grid).to(self.device))
-        return out
+    def rows_of(self, values: np.ndarray, padding: int) -> Tensor:
+        """Values per token, text after text -> one per row (T,)."""
+        rows = np.full(self.size, padding)
+        rows[ranges(self.starts, self.lengths)] = values
+        return torch.from_numpy(rows).to(self.device)
 
 
 def pack(texts: Sequence[Tokens], device: torch.device) -> Packed:
-    """The cheapest layout of `texts`: few blocks and little padding, by dynamic programming over the lengths."""
+    """Lay out `texts`, none of them empty: longest first, each in the first window that has room."""
     lengths = np.array([len(t) for t in texts])
-    order = np.argsort(lengths, kind="stable")
-    lengths = lengths[order]
-    blocks, masks, start, row = [], [], 0, 0
-    for rows in _cuts(lengths):
-        shortest, longest = int(lengths[row]), int(lengths[row + rows - 1])
-        block = Block(start, rows, longest, shortest < longest)
-        blocks.append(block)
-        masks.append(torch.from_numpy(np.arange(block.length) < lengths[row : row + rows, None]).to(device))
-        start, row = block.tokens.stop, row + rows
-    return Packed(order, lengths, tuple(blocks), tuple(masks), device)
+    widths = np.maximum(NARROWEST, 2 ** np.ceil(np.log2(lengths)).astype(int))
+    starts, blocks, start = np.zeros(len(texts), int), [], 0
+    for width in np.unique(widths).tolist():
+        members = np.flatnonzero(widths == width)
+        members = members[np.argsort(-lengths[members], kind="stable")]
+        used: list[int] = []  # tokens in each window
+        for i in members:
+            window = next((w for w, n in enumerate(used) if n + lengths[i] <= width), len(used))
+            if window == len(used):
+                used.append(0)
+            starts[i] = start + window * width + used[window]
+            used[window] += int(lengths[i])
+        owner = np.full(len(used) * width, -1)
+        owner[ranges(starts[members] - start, lengths[members])] = np.repeat(members, lengths[members])
+        grid = torch.from_numpy(owner.reshape(len(used), width)).to(device)
+        blocks.append(Block(start, len(used), width, grid.unsqueeze(1) != grid.unsqueeze(2)))
+        start = blocks[-1].rows.stop
+    return Packed(starts, lengths, tuple(blocks), device)
 
 
 def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """counts[0] numbers from starts[0], then counts[1] numbers from starts[1], and so on."""
     return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-
-
-def _cuts(lengths: np.ndarray) -> list[int]:
-    """Rows per block for sorted lengths, minimizing padded tokens + BLOCK_COST x blocks."""
-    distinct, counts = np.unique(lengths, return_counts=True)
-    upto = np.concatenate([[0], np.cumsum(counts)])
-    best, came = np.zeros(len(distinct) + 1), np.zeros(len(distinct) + 1, int)
-    for end in range(1, len(distinct) + 1):
-        costs = best[:end] + distinct[end - 1] * (upto[end] - upto[:end]) + BLOCK_COST
-        came[end] = costs.argmin()
-        best[end] = costs[came[end]]
-    rows, end = [], len(distinct)
-    while end:
-        rows.append(int(upto[end] - upto[came[end]]))
-        end = came[end]
-    return rows[::-1]

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from fedkit.model.frozen import Store
-from fedkit.model.kernels import Adapted, Attention
-from fedkit.model.packed import Packed, Tokens, pack
+from fedkit.model.kernels import Adapted, Attention, Frozen
+from fedkit.model.packed import Block, Packed, Tokens, pack, ranges
 
 if TYPE_CHECKING:
     from fedkit.model.classifier import Model
@@ -44,8 +44,7 @@ class Linear:
 
     def __init__(self, layers: list[nn.Module], names: dict[nn.Module, str]):
         bases = [getattr(layer, "base_layer", layer) for layer in layers]
-        self.weight = torch.cat([b.weight.detach() for b in bases])
-        self.bias = torch.cat([b.bias.detach() for b in bases])
+        self.frozen = Frozen(torch.cat([b.weight.detach() for b in bases]), torch.cat([b.bias.detach() for b in bases]))
         self.adapters, start = [], 0
         for layer, base in zip(layers, bases):
             rows = slice(start, start + base.out_features)
@@ -58,10 +57,10 @@ class Linear:
     def __call__(self, x: Tensor, params: Grouped, own: Tensor | None) -> Tensor:
         """x: (T, in) -> (T, out). own: (T, G), 1 where client g owns the token; None when there is one client."""
         if not self.adapters:
-            return torch.addmm(self.bias, x, self.weight.t())
+            return Adapted.apply(x, self.frozen, None, [], None)
         a = torch.cat([params[p.a].flatten(0, 1) for p in self.adapters]).to(x.dtype)  # (adapters * G * r, in)
         b = [(p.scale * params[p.b]).transpose(0, 1).flatten(1).to(x.dtype) for p in self.adapters]  # (out, G * r) each
-        return Adapted.apply(x, self.weight, self.bias, own, [p.rows for p in self.adapters], a, *b)
+        return Adapted.apply(x, self.frozen, own, [p.rows for p in self.adapters], a, *b)
 
 
 class Layer:
@@ -75,8 +74,8 @@ class Layer:
         self.up, self.act = Linear([layer.intermediate.dense], names), layer.intermediate.intermediate_act_fn
         self.down, self.norm_down = Linear([layer.output.dense], names), layer.output.LayerNorm
 
-    def __call__(self, x: Tensor, packed: Packed, params: Grouped, own: Tensor | None) -> Tensor:
-        mixed = Attention.apply(self.qkv(x, params, own), packed, self.heads)
+    def __call__(self, x: Tensor, blocks: Sequence[Block], biases: list[Tensor], params: Grouped, own: Tensor | None) -> Tensor:
+        mixed = Attention.apply(self.qkv(x, params, own), blocks, self.heads, *biases)
         x = self.norm_out(self.out(mixed, params, own) + x)
         return self.norm_down(self.down(self.act(self.up(x, params, own)), params, own) + x)
 
@@ -98,7 +97,9 @@ class Stack:
             self.layers = [Layer(layer, adapted) for layer in base.encoder.layer]
         except AttributeError as error:
             raise Unsupported(f"it is not built like BERT ({error})") from None
-        self.pad, self.device = pad, device
+        self.pad, self.device, self.dtype = pad, device, self.layers[0].qkv.frozen.weight.dtype
+        reserved = self.embeddings.position_embeddings.padding_idx  # RoBERTa counts places from after its padding id
+        self.first_place = 0 if reserved is None else reserved + 1
         trained = [i for i, layer in enumerate(self.layers) if layer.adapters()]
         self.lowest = min(trained, default=len(self.layers))  # everything below this layer is frozen
         known = {name for layer in self.layers for a in layer.adapters() for name in (a.a, a.b)}
@@ -115,40 +116,44 @@ class Stack:
         if self.lowest == len(self.layers):
             return self.store.get(texts)
         packed = pack(texts, self.device)
-        x, own = self._entering(texts, packed), None
+        own = None
         if owner is not None:
-            groups = len(next(iter(params.values())))
-            own = torch.eye(groups, dtype=x.dtype)[torch.from_numpy(packed.spread(owner[packed.order]))].to(self.device)
-        for layer in self.layers[self.lowest :]:
-            x = layer(x, packed, params, own)
-        return _mean(x, packed)[torch.from_numpy(np.argsort(packed.order)).to(self.device)]
+            owners = packed.rows_of(np.repeat(owner, packed.lengths), 0)
+            own = torch.eye(len(next(iter(params.values()))), dtype=self.dtype, device=self.device)[owners]
+        return _mean(self._through(slice(self.lowest, None), self._entering(texts, packed), packed, params, own), packed)
+
+    def _through(self, which: slice, x: Tensor, packed: Packed, params: Grouped, own: Tensor | None) -> Tensor:
+        heads = self.layers[0].heads
+        biases = [block.bias(heads, x.dtype) for block in packed.blocks]
+        for layer in self.layers[which]:
+            x = layer(x, packed.blocks, biases, params, own)
+        return x
 
     def _entering(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
-        """Hidden states (T, d) below the lowest trained layer; zero where there is padding."""
+        """Hidden states (T, d) below the lowest trained layer."""
         if self.lowest == 0:
             return self._embedded(texts, packed)
-        states = self.store.get([texts[i] for i in packed.order])
-        x = states.new_zeros(packed.size, states.shape[1])
-        x[torch.from_numpy(packed.real).to(self.device)] = states
-        return x
+        states = self.store.get(texts)
+        return states.new_zeros(packed.size, states.shape[1]).index_copy_(0, packed.real, states)
 
     @torch.no_grad()
     def _embedded(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
-        return torch.cat([self.embeddings(input_ids=ids).flatten(0, 1) for ids in packed.ids(texts, self.pad)])
+        ids = packed.rows_of(np.concatenate(texts), self.pad)
+        places = packed.rows_of(self.first_place + ranges(np.zeros_like(packed.lengths), packed.lengths), 0)
+        return self.embeddings(input_ids=ids[None], position_ids=places[None])[0]
 
     @torch.no_grad()
     def _below(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
-        x = self._embedded(texts, packed)
-        for layer in self.layers[: self.lowest]:
-            x = layer(x, packed, {}, None)
-        return x
+        return self._through(slice(0, self.lowest), self._embedded(texts, packed), packed, {}, None)
 
-    def _states(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
-        """Rows for the store: the hidden state of every real token."""
-        return self._below(texts, packed)[torch.from_numpy(packed.real).to(self.device)]
+    def _states(self, texts: Sequence[Tokens]) -> Tensor:
+        """Rows for the store: the hidden state of every token, text after text."""
+        packed = pack(texts, self.device)
+        return self._below(texts, packed)[packed.real]
 
-    def _vectors(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
+    def _vectors(self, texts: Sequence[Tokens]) -> Tensor:
         """Rows for the store when no layer is trained: the sentence vectors themselves."""
+        packed = pack(texts, self.device)
         return _mean(self._below(texts, packed), packed)
 
 
@@ -170,9 +175,6 @@ def read_stack(model: Model) -> Stack:
 
 
 def _mean(x: Tensor, packed: Packed) -> Tensor:
-    """Mean over each text's tokens, unit length, float32, in packed order: (T, d) -> (n, d)."""
-    means = []
-    for block, mask in zip(packed.blocks, packed.masks):
-        hidden = x[block.tokens].unflatten(0, (block.rows, block.length)).float()
-        means.append((hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True))
-    return nn.functional.normalize(torch.cat(means), dim=-1)
+    """Mean over each text's tokens, unit length, float32: (T, d) -> (n, d)."""
+    sums = x.new_zeros(len(packed.lengths) + 1, x.shape[1], dtype=torch.float32).index_add(0, packed.text, x.float())
+    return nn.functional.normalize(sums[:-1] / torch.from_numpy(packed.lengths).to(x.device).unsqueeze(1), dim=-1)

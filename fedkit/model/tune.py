@@ -30,12 +30,13 @@ class Lora:
     """Low-rank adapters beside frozen matrices (Hu et al., 2021): W + (alpha / r) B A.
 
     r: rank. alpha: scale. targets: module names joined by '|', or 'auto' for PEFT's choice for this architecture
-    (query and value for BERT).
+    (query and value for BERT). layers: only the last so many layers; 0: all.
     """
 
     r: int = 8
     alpha: float = 16.0
     targets: str = "auto"
+    layers: int = 0
     frozen_base = True
     default_lr = 3e-3
 
@@ -48,8 +49,14 @@ class Lora:
                 f"tune 'lora:r={self.r},alpha={self.alpha:g}' given; r must be from 1 to {width}, alpha above 0 "
                 "and at most 10000"
             )
+        depth = encoder.config.num_hidden_layers
+        if not 0 <= self.layers <= depth:
+            raise FedkitError(f"tune 'lora:layers={self.layers}' given; this model has {depth} layers, 0 means all")
+        top = list(range(depth - self.layers, depth)) if self.layers else None
         targets = None if self.targets == "auto" else self.targets.split("|")
-        config = LoraConfig(TaskType.FEATURE_EXTRACTION, r=self.r, lora_alpha=self.alpha, target_modules=targets)
+        config = LoraConfig(
+            TaskType.FEATURE_EXTRACTION, r=self.r, lora_alpha=self.alpha, target_modules=targets, layers_to_transform=top
+        )
         try:
             return get_peft_model(encoder, config)
         except ValueError as error:
