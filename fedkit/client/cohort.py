@@ -117,44 +117,46 @@ class Table:
 
     def step(self, batch: dict[int, tuple[Task, np.ndarray]]) -> dict[int, float]:
         """One step of every client in `batch`, seat -> (task, rows); the mean loss of each."""
-        who = np.array(list(batch))
-        leaf = self.values.requires_grad_()
-        losses = self._losses(leaf, batch, who)
-        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
-        self.values = leaf.detach()
-        self._adamw(gradient, torch.from_numpy(who).to(self.model.device))
-        return dict(zip(who.tolist(), losses.tolist()))
+        who = torch.tensor(list(batch), device=self.model.device)
+        values, work = self.values[who], list(batch.values())
+        losses, gradient = self._gradient(values, self.adjust[who], work)
+        if len(work) > 1 and not gradient.isfinite().all():  # what overflowed in one must not reach the others
+            parts = [self._gradient(values[[i]], self.adjust[who[[i]]], [one]) for i, one in enumerate(work)]
+            losses, gradient = (torch.cat(p) for p in zip(*parts))
+        self._adamw(values, gradient, who)
+        return dict(zip(batch, losses.tolist()))
 
-    def _losses(self, values: Tensor, batch: dict[int, tuple[Task, np.ndarray]], who: np.ndarray) -> Tensor:
-        """Mean cross-entropy of each client's rows: (len(batch),)."""
+    def _gradient(self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]) -> tuple[Tensor, Tensor]:
+        """(mean cross-entropy of each client's rows (k,), its gradient (k, P)) at `values` (k, P) of k clients."""
+        leaf = values.detach().requires_grad_()
+        losses = self._losses(leaf, adjust, work)
+        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+        return losses.detach(), gradient
+
+    def _losses(self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]) -> Tensor:
         parts = values.split([s.numel() for s in self.shapes.values()], 1)
         params = {n: part.unflatten(1, shape) for (n, shape), part in zip(self.shapes.items(), parts)}
-        sizes = np.array([len(rows) for _, rows in batch.values()])
-        texts = [task.examples.tokens[r] for task, rows in batch.values() for r in rows]
-        owner = None if self.size == 1 else np.repeat(who, sizes)
+        sizes = np.array([len(rows) for _, rows in work])
+        texts = [task.examples.tokens[r] for task, rows in work for r in rows]
+        owner = None if len(work) == 1 else np.repeat(np.arange(len(work)), sizes)
         vectors = self.model.stack.features(texts, params, owner)
-        labels = torch.from_numpy(np.concatenate([task.examples.labels[rows] for task, rows in batch.values()]))
+        labels = torch.from_numpy(np.concatenate([task.examples.labels[rows] for task, rows in work])).to(vectors.device)
         # each client's texts as one row of a grid, so that every head sees its own
         there = np.arange(sizes.max()) < sizes[:, None]
         spots = torch.from_numpy(np.flatnonzero(there)).to(vectors.device)
-        seated = torch.from_numpy(who).to(vectors.device)
         grid = vectors.new_zeros(there.size, vectors.shape[1]).index_copy(0, spots, vectors).unflatten(0, there.shape)
-        logits = torch.baddbmm(params["head.bias"][seated].unsqueeze(1), grid, params["head.weight"][seated].transpose(1, 2))
-        logits = (logits + self.adjust[seated]).flatten(0, 1)[spots]
-        each = torch.nn.functional.cross_entropy(logits, labels.to(vectors.device), reduction="none")
+        logits = torch.baddbmm(params["head.bias"].unsqueeze(1), grid, params["head.weight"].transpose(1, 2)) + adjust
+        each = torch.nn.functional.cross_entropy(logits.flatten(0, 1)[spots], labels, reduction="none")
         return torch.stack([part.mean() for part in each.split(sizes.tolist())])
 
-    def _adamw(self, gradient: Tensor, who: Tensor) -> None:
+    def _adamw(self, values: Tensor, gradient: Tensor, who: Tensor) -> None:
         """AdamW without weight decay (Loshchilov and Hutter, 2019) after clipping each client's gradient norm."""
-        everyone = len(who) == self.size
-        pick = (lambda x: x) if everyone else (lambda x: x[who])
-        g = pick(gradient)
-        g = g * (self.clip_norm / (g.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
-        steps, (first, second) = pick(self.steps) + 1, self.betas
-        mean = pick(self.mean).lerp(g, 1 - first)
-        square = pick(self.square).mul(second).addcmul(g, g, value=1 - second)
+        gradient = gradient * (self.clip_norm / (gradient.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
+        first, second = self.betas
+        steps = self.steps[who] + 1
+        mean = self.mean[who].lerp_(gradient, 1 - first)
+        square = self.square[who].mul_(second).addcmul_(gradient, gradient, value=1 - second)
         size = self.rate / (1 - first**steps)
-        change = size * mean / (square.sqrt() / (1 - second**steps).sqrt() + self.eps)
-        for kept, new in ((self.steps, steps), (self.mean, mean), (self.square, square)):
-            kept[:] = new if everyone else kept.index_copy(0, who, new)
-        self.values.index_add_(0, who, change, alpha=-1)
+        values = values - size * mean / (square.sqrt() / (1 - second**steps).sqrt() + self.eps)
+        for kept, new in ((self.steps, steps), (self.mean, mean), (self.square, square), (self.values, values)):
+            kept[who] = new

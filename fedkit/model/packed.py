@@ -76,8 +76,11 @@ class Packed:
         return torch.from_numpy(rows).to(self.device)
 
 
-def pack(texts: Sequence[Tokens], device: torch.device) -> Packed:
-    """Lay out `texts`, none of them empty: longest first, each in the first window that has room."""
+def pack(texts: Sequence[Tokens], device: torch.device, alone: bool = False) -> Packed:
+    """Lay out `texts`, none of them empty: longest first, each in the first window that has room.
+
+    alone: give every text a window of its own.
+    """
     lengths = np.array([len(t) for t in texts])
     widths = np.maximum(NARROWEST, 2 ** np.ceil(np.log2(lengths)).astype(int))
     starts, blocks, start = np.zeros(len(texts), int), [], 0
@@ -86,7 +89,9 @@ def pack(texts: Sequence[Tokens], device: torch.device) -> Packed:
         members = members[np.argsort(-lengths[members], kind="stable")]
         used: list[int] = []  # tokens in each window
         for i in members:
-            window = next((w for w, n in enumerate(used) if n + lengths[i] <= width), len(used))
+            window = len(used)
+            if not alone:
+                window = next((w for w, n in enumerate(used) if n + lengths[i] <= width), window)
             if window == len(used):
                 used.append(0)
             starts[i] = start + window * width + used[window]

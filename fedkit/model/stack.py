@@ -7,7 +7,7 @@ client that owns it. The plain path (`classifier.py`) defines the result; this o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,12 +115,24 @@ class Stack:
         """
         if self.lowest == len(self.layers):
             return self.store.get(texts)
-        packed = pack(texts, self.device)
+        if torch.is_grad_enabled():
+            return self._vectors_of(pack(texts, self.device), texts, params, owner)
+        return self._finite(texts, lambda packed: self._vectors_of(packed, texts, params, owner))
+
+    def _vectors_of(self, packed: Packed, texts: Sequence[Tokens], params: Grouped, owner: np.ndarray | None) -> Tensor:
         own = None
         if owner is not None:
             owners = packed.rows_of(np.repeat(owner, packed.lengths), 0)
             own = torch.eye(len(next(iter(params.values()))), dtype=self.dtype, device=self.device)[owners]
         return _mean(self._through(slice(self.lowest, None), self._entering(texts, packed), packed, params, own), packed)
+
+    def _finite(self, texts: Sequence[Tokens], compute: Callable[[Packed], Tensor]) -> Tensor:
+        """`compute` a layout; if something in it is not finite, once more with every text alone in its window.
+
+        A text whose values overflow would otherwise make those of its neighbours NaN too.
+        """
+        found = compute(pack(texts, self.device))
+        return found if found.isfinite().all() else compute(pack(texts, self.device, alone=True))
 
     def _through(self, which: slice, x: Tensor, packed: Packed, params: Grouped, own: Tensor | None) -> Tensor:
         heads = self.layers[0].heads
@@ -148,13 +160,11 @@ class Stack:
 
     def _states(self, texts: Sequence[Tokens]) -> Tensor:
         """Rows for the store: the hidden state of every token, text after text."""
-        packed = pack(texts, self.device)
-        return self._below(texts, packed)[packed.real]
+        return self._finite(texts, lambda packed: self._below(texts, packed)[packed.real])
 
     def _vectors(self, texts: Sequence[Tokens]) -> Tensor:
         """Rows for the store when no layer is trained: the sentence vectors themselves."""
-        packed = pack(texts, self.device)
-        return _mean(self._below(texts, packed), packed)
+        return self._finite(texts, lambda packed: _mean(self._below(texts, packed), packed))
 
 
 def read_stack(model: Model) -> Stack:

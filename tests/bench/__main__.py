@@ -86,10 +86,10 @@ def table(results: Results) -> list[str]:
 def curve(runs: list[dict]) -> list[str]:
     """Cost per trained example against the number of clients, medians."""
     groups = {n: [r for r in runs if r["clients"] == n] for n in CLIENTS}
-    lines = [f"  {'clients':>8}{'start s':>9}{'ms/example':>12}{'peak MB':>9}{'whole run s':>13}"]
+    lines = [f"  {'clients':>8}{'start s':>9}{'ms/example':>12}{'peak MB':>9}"]
     for n, group in groups.items():
         lines.append(f"  {n:8,}{middle(group, 'start_seconds'):9.1f}{middle(group, 'ms_per_example'):12.2f}"
-                     f"{middle(group, 'peak_rss_bytes') / 1e6:9.0f}{middle(group, 'run_seconds'):13.1f}")  # fmt: skip
+                     f"{middle(group, 'peak_rss_bytes') / 1e6:9.0f}")  # fmt: skip
     for what in ("ms_per_example", "peak_rss_bytes"):
         pairs = [many[what] / few[what] for few, many in zip(groups[CLIENTS[0]], groups[CLIENTS[-1]])]
         lines.append(f"  {what}, {CLIENTS[-1]:,} clients / {CLIENTS[0]}: {median(pairs):.2f}")
