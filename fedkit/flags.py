@@ -160,8 +160,8 @@ Tune = Annotated[
         MODEL,
         "--tune",
         "WHAT",
-        "What is trained and sent: lora[:r=8,alpha=16] (small matrices beside the frozen model), head (the last layer "
-        "only), full (everything).",
+        "What is trained and sent: lora[:r=8,alpha=16,layers=N] (small matrices beside the frozen model; layers: in its "
+        "last N layers only), head (the last layer only), full (everything).",
     ),
 ]
 Tokens = Annotated[

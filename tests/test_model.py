@@ -96,11 +96,21 @@ def test_a_target_that_is_not_there_names_those_that_are(config):
 
 @pytest.mark.parametrize(
     ("spec", "said"),
-    [("", "lora, head, full"), ("qlora", "'qlora'"), ("lora:rank=8", "r, alpha, targets"), ("lora:r=eight", "r=int"),
+    [("", "lora, head, full"), ("qlora", "'qlora'"), ("lora:rank=8", "r, alpha, targets, layers"), ("lora:r=eight", "r=int"),
      ("lora:r=1.5", "r=int"), ("lora:r", "key=value"), ("head:r=8", "none"), ("full:lr=1", "'lr'")],
 )  # fmt: skip
 def test_a_tuner_that_is_not_understood_is_refused(spec, said):
     assert said in refusal(make_tuner, spec)
+
+
+def test_lora_in_the_last_layers_only(config):
+    """Two layers: layer 1 alone, and both, whichever way it is said."""
+    layers = {
+        n: {name.split(".layer.")[1][0] for name in load_model(replace(config, tune=f"lora:layers={n}"), LABELS).trainable
+            if "lora_" in name}
+        for n in (0, 1, 2)
+    }  # fmt: skip
+    assert layers == {0: {"0", "1"}, 1: {"1"}, 2: {"0", "1"}}
 
 
 @pytest.mark.parametrize("tune", ["lora:r=0", "lora:r=-1", "lora:alpha=0", "lora:alpha=-1", "lora:alpha=nan"])

@@ -37,7 +37,7 @@ def child(words: list[str]) -> None:
 
 
 def measured(what: str, argument: str | int, data: str) -> dict:
-    """Run a child; what it printed, and the seconds of its whole process."""
+    """Run a child; what it printed, and the seconds of its process, the judging at its end left out."""
     began = time.perf_counter()
     command = [sys.executable, str(HERE), "--child", what, str(argument), data]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
@@ -45,7 +45,8 @@ def measured(what: str, argument: str | int, data: str) -> dict:
     whole = time.perf_counter() - began
     if done.returncode:
         raise SystemExit(f"{what} {argument} failed:\n{done.stderr[-2000:]}")
-    result = json.loads(done.stdout.strip().splitlines()[-1]) | {"what": what, "process_seconds": whole}
+    result = json.loads(done.stdout.strip().splitlines()[-1])
+    result |= {"what": what, "process_seconds": whole - result.get("judging_seconds", 0.0)}
     print(f"  {what} {argument}: " + (f"{result['seconds']:.2f} s in the rounds, " if "seconds" in result else "")
           + f"{whole:.1f} s in all", file=sys.stderr, flush=True)  # fmt: skip
     return result

@@ -61,4 +61,5 @@ def flower(name: str, data: str) -> dict:
     mine = world(name, data)
     mine.load(out.pop("arrays"))
     examples = config.rounds * config.local_epochs * sum(len(c.train) for c in mine.clients)
-    return {**out, "accuracy": mine.accuracy(), "examples": examples, "steps": None}
+    accuracy, judged = mine.accuracy()
+    return {**out, "judging_seconds": judged, "accuracy": accuracy, "examples": examples, "steps": None}

@@ -51,12 +51,14 @@ def kit(name: str, data: str) -> dict:
         shared = done.shared
         records += done.clients
     seconds, peak = time.perf_counter() - began, peak_rss_bytes()
+    began = time.perf_counter()
     job.model.load_params(shared)
     accuracy = score(job.model.predict(job.test), job.test, job.clients).accuracy
+    judged = time.perf_counter() - began
     tokens = sum(len(t) for c in job.clients for t in c.train.tokens) * job.config.rounds * job.config.local_epochs
     layers = [p.numel() for n, p in job.model.module.named_parameters() if ".layer." in n and "lora_" not in n]
     return {
-        "seconds": seconds, "accuracy": accuracy, "peak_rss_bytes": peak, "examples": sum(r.examples for r in records),
+        "seconds": seconds, "judging_seconds": judged, "accuracy": accuracy, "peak_rss_bytes": peak, "examples": sum(r.examples for r in records),
         "steps": sum(r.steps for r in records), "tokens": tokens, "flops": 4 * sum(layers) * tokens if name == "lora" else None, "gflops": matrix_rate(),
         "engine": job.model.engine, "dtype": str(job.model.dtype).removeprefix("torch."),
     }  # fmt: skip

@@ -1,0 +1,91 @@
+"""The layout of texts in windows, and the store of what is computed once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedkit.model.frozen import Store
+from fedkit.model.packed import NARROWEST, pack, ranges
+
+CPU = torch.device("cpu")
+TEXTS = st.lists(st.integers(1, 300).map(lambda n: tuple(range(n))), min_size=1, max_size=40)
+
+
+@given(texts=TEXTS, alone=st.booleans())
+def test_every_token_has_a_row_of_its_own_and_meets_only_its_text(texts, alone):
+    packed = pack(texts, CPU, alone)
+    assert packed.lengths.tolist() == [len(t) for t in texts]
+    assert len(set(packed.real.tolist())) == sum(map(len, texts)), "no two tokens share a row"
+    for i, (start, length) in enumerate(zip(packed.starts, packed.lengths)):
+        assert (packed.text[start : start + length] == i).all()
+        (block,) = [b for b in packed.blocks if b.rows.start <= start < b.rows.stop]
+        window, first = divmod(start - block.start, block.width)
+        assert first + length <= block.width, "a text lies in one window"
+        apart = block.apart[window]
+        inside = torch.zeros(block.width, dtype=torch.bool)
+        inside[first : first + length] = True
+        assert not apart[inside][:, inside].any() and apart[inside][:, ~inside].all()
+        assert not alone or inside.sum() == (packed.text[block.rows].view(-1, block.width)[window] < len(texts)).sum()
+    assert (packed.text == len(texts)).sum() == packed.size - sum(map(len, texts))
+
+
+def test_short_texts_share_windows_and_long_ones_have_wider():
+    packed = pack([tuple(range(n)) for n in (16, 16, 16, 16, 64, 65)], CPU)
+    assert [(b.windows, b.width) for b in packed.blocks] == [(2, NARROWEST), (1, 2 * NARROWEST)]
+    assert packed.size == 4 * NARROWEST
+
+
+def test_values_of_tokens_go_to_their_rows():
+    packed = pack([(5, 6), (7,)], CPU)
+    rows = packed.rows_of(np.array([5, 6, 7]), -1)
+    assert rows[packed.real].tolist() == [5, 6, 7] and (rows == -1).sum() == packed.size - 3
+    assert ranges(np.array([4, 9]), np.array([2, 3])).tolist() == [4, 5, 9, 10, 11]
+
+
+# --- the store ------------------------------------------------------------------------------------------------------
+
+
+def rows_of(text: tuple[int, ...]) -> torch.Tensor:
+    return torch.tensor(text, dtype=torch.float32)[:, None] * torch.tensor([1.0, 10.0])
+
+
+class Counted:
+    """Computes the rows and remembers what it was asked."""
+
+    def __init__(self):
+        self.asked: list[tuple[int, ...]] = []
+
+    def __call__(self, texts):
+        self.asked += texts
+        return torch.cat([rows_of(t) for t in texts])
+
+
+@given(batches=st.lists(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5).map(tuple), min_size=1), max_size=6),
+       budget=st.integers(0, 400))  # fmt: skip
+def test_the_store_gives_what_was_computed_and_keeps_to_its_budget(batches, budget):
+    store = Store(Counted(), lambda n: n, CPU, budget)
+    for texts in batches:
+        assert torch.equal(store.get(texts), torch.cat([rows_of(t) for t in texts]))
+        assert 0 if store.rows is None else store.rows.numel() * 4 <= budget or store.used == 0
+
+
+def test_a_text_that_fits_is_computed_once_and_one_that_does_not_every_time():
+    computed = Counted()
+    store = Store(computed, lambda n: n, CPU, budget=3 * 2 * 4)  # three rows
+    for _ in range(3):
+        store.get([(1, 2), (3,), (4, 5, 6)])
+    assert computed.asked.count((1, 2)) == 1 and computed.asked.count((3,)) == 1
+    assert computed.asked.count((4, 5, 6)) == 3
+    store.clear()
+    store.get([(3,), (3,)])
+    assert computed.asked.count((3,)) == 2, "twice in one batch is once computed"
+
+
+@pytest.mark.parametrize("texts", [[(1,)], [(1, 2), (1, 2)]])
+def test_one_row_per_text(texts):
+    store = Store(lambda t: torch.tensor([[float(sum(x))] for x in t]), lambda n: 1, CPU)
+    assert store.get(texts).flatten().tolist() == [sum(t) for t in texts]
