@@ -15,7 +15,7 @@ from fedkit.model.base import script_note
 from fedkit.model.classifier import Model, Params
 from fedkit.network import parse_device, parse_link
 from fedkit.server.sampling import cohort_size
-from fedkit.server.start import check_start
+from fedkit.server.start import check_start, start_note
 from fedkit.server.strategy import make_strategy
 
 ENGINES = ("auto", "fast", "plain")
@@ -86,7 +86,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
         *corpus.notes,
         *(f"client {name!r} left out: only {n} training examples" for name, n in left_out(corpus, dealt).items()),
         *unused_clients(config, len(dealt)),
-        *filter(None, [script_note(config.model, corpus.train.texts)]),
+        *filter(None, [script_note(config.model, corpus.train.texts), start_note(config, len(dealt))]),
     )
     return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)
 

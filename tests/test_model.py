@@ -178,7 +178,10 @@ def load_zero(model):
 def test_texts_are_cut_and_batched_by_length(model):
     examples = tokens_of(model, ["word " * 100, "short", "word " * 10])
     assert [len(t) for t in examples.tokens] == [32, 3, 12]
-    assert [rows.tolist() for rows in by_length(examples, 2)] == [[1, 2], [0]]
+    assert [rows.tolist() for rows in by_length(examples, 2, 1000)] == [[1, 2], [0]]
+    longest = len(examples.tokens[0])
+    assert [rows.tolist() for rows in by_length(examples, 9, 2 * longest)] == [[1, 2], [0]], "padding counts"
+    assert [rows.tolist() for rows in by_length(examples, 9, 1)] == [[1], [2], [0]], "one text at least"
     ids, mask = model.batch(examples, np.array([1, 2]))
     assert ids.shape == mask.shape == (2, 12) and mask.sum(1).tolist() == [3, 12] and not ids[0, 3:].any()
     assert len(model.predict(examples.take([]))) == 0

@@ -2,25 +2,28 @@
 
 The steps of the clients are taken in lock-step. A client sits on one of a few seats; when its batches are used up, its
 parameters are handed out and the next client takes the seat, so unequal clients cost nothing and nobody is padded.
-What each client computes is what `train.fit` computes for it alone.
+What each client computes is what `train.fit` computes for it alone, also when another's numbers overflow.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from fedkit.client.train import Fit, Task, fit, learning_rates
 from fedkit.config import RunConfig
 from fedkit.model.classifier import Model, Params
 
-TEXTS = 128  # in one batch, all clients together, when layers are trained; see notebooks/03 and `make bench`
-TEXTS_HEAD = 1024  # the same when only the head is trained
+TOKENS = 3_000  # in one batch, all clients together, when layers are trained; more gains nothing and costs memory
+TEXTS = 1024  # in one batch when only the head is trained
 VALUES = 4_000_000  # trained values of all clients on the seats, at most
 
 
@@ -39,10 +42,13 @@ def fit_all(model: Model, tasks: Sequence[Task], config: RunConfig,
 
 def seats(model: Model, tasks: Sequence[Task], batch_size: int) -> int:
     """How many clients to train at once: enough to keep the processor busy, few enough for its memory."""
-    texts = TEXTS_HEAD if model.stack.lowest == len(model.stack.layers) else TEXTS
     usual = max(1, min(batch_size, int(np.median([len(t.examples) for t in tasks]))))
+    room = TEXTS // usual
+    if model.stack.lowest < len(model.stack.layers):
+        lengths = [len(tokens) for t in tasks[:100] for tokens in t.examples.tokens[:100]]
+        room = round(TOKENS / (usual * np.mean(lengths)))
     rank = max([1, *(p.shape[0] for n, p in model.trainable.items() if "lora_A" in n)])
-    most = min(texts // usual, model.module.head.in_features // 6 // rank, VALUES // model.num_trainable(), len(tasks))
+    most = min(room, model.module.head.in_features // 6 // rank, VALUES // model.num_trainable(), len(tasks))
     return max(1, most)
 
 
@@ -61,8 +67,14 @@ class Seat:
         self.steps, self.seen = self.steps + 1, self.seen + texts
         self.loss, self.seconds = self.loss + loss * texts, self.seconds + seconds_per_text * texts
 
+    def fit(self, params: Params) -> Fit:
+        """The result, when the batches are used up."""
+        return Fit(params, self.steps, self.seen, self.loss / max(self.seen, 1), self.seconds)
 
-def _together(model: Model, tasks: Sequence[Task], config: RunConfig, tick: Callable[[str], None]) -> Iterator[tuple[Task, Fit]]:
+
+def _together(
+    model: Model, tasks: Sequence[Task], config: RunConfig, tick: Callable[[str], None]
+) -> Iterator[tuple[Task, Fit]]:
     waiting = iter(tasks)
     table = Table(model, seats(model, tasks, config.batch_size), config)
     taken: dict[int, Seat] = {}
@@ -79,7 +91,7 @@ def _together(model: Model, tasks: Sequence[Task], config: RunConfig, tick: Call
                     batch[i] = rows
                 else:
                     done = taken.pop(i)
-                    yield done.task, Fit(table.params(i), done.steps, done.seen, done.loss / max(done.seen, 1), done.seconds)
+                    yield done.task, done.fit(table.params(i))
         if not batch:
             return
         for i in batch:
@@ -94,20 +106,24 @@ def _together(model: Model, tasks: Sequence[Task], config: RunConfig, tick: Call
 class Table:
     """The parameters and AdamW states of the clients on the seats: one row each, one column per trained value."""
 
-    def __init__(self, model: Model, size: int, config: RunConfig, betas=(0.9, 0.999), eps: float = 1e-8):
-        self.model, self.size, self.clip_norm, self.betas, self.eps = model, size, config.clip_norm, betas, eps
+    def __init__(self, model: Model, size: int, config: RunConfig):
+        self.model, self.size, self.clip_norm = model, size, config.clip_norm
         self.shapes = {n: p.shape for n, p in model.trainable.items()}
-        rates = learning_rates(model, config)
         like = {"device": model.device, "dtype": torch.float32}
-        self.rate = torch.cat([torch.full((s.numel(),), rates[n], **like) for n, s in self.shapes.items()])
-        self.values, self.mean, self.square = (torch.zeros(size, len(self.rate), **like) for _ in range(3))
-        self.steps = torch.zeros(size, 1, **like)
+        self.values, self.mean, self.square = (torch.zeros(size, model.num_trainable(), **like) for _ in range(3))
         self.adjust = torch.zeros(size, 1, len(model.labels), **like)
+        self.columns, self.rates = [], []  # runs of tensors that share a learning rate
+        end = 0
+        for rate, run in groupby(learning_rates(model, config).items(), key=itemgetter(1)):
+            start, end = end, end + sum(self.shapes[name].numel() for name, _ in run)
+            self.columns.append(slice(start, end))
+            self.rates.append(rate)
+        self.steps = torch.zeros(len(self.rates), size, **like)
 
     def place(self, i: int, task: Task) -> None:
         """Seat `i` starts anew with the task's parameters and a fresh optimizer."""
         self.values[i] = torch.cat([task.start[n].flatten() for n in self.shapes]).to(self.values)
-        self.mean[i], self.square[i], self.steps[i] = 0.0, 0.0, 0.0
+        self.mean[i], self.square[i], self.steps[:, i] = 0.0, 0.0, 0.0
         self.adjust[i] = 0.0 if task.adjust is None else task.adjust
 
     def params(self, i: int) -> Params:
@@ -117,16 +133,19 @@ class Table:
 
     def step(self, batch: dict[int, tuple[Task, np.ndarray]]) -> dict[int, float]:
         """One step of every client in `batch`, seat -> (task, rows); the mean loss of each."""
-        who = torch.tensor(list(batch), device=self.model.device)
-        values, work = self.values[who], list(batch.values())
-        losses, gradient = self._gradient(values, self.adjust[who], work)
+        who, work = list(batch), list(batch.values())
+        everyone = len(who) == self.size
+        values, adjust = (self.values, self.adjust) if everyone else (self.values[who], self.adjust[who])
+        losses, gradient = self._gradient(values, adjust, work)
         if len(work) > 1 and not gradient.isfinite().all():  # what overflowed in one must not reach the others
-            parts = [self._gradient(values[[i]], self.adjust[who[[i]]], [one]) for i, one in enumerate(work)]
+            parts = [self._gradient(values[[i]], adjust[[i]], [one]) for i, one in enumerate(work)]
             losses, gradient = (torch.cat(p) for p in zip(*parts))
-        self._adamw(values, gradient, who)
+        self._adamw(gradient, who)
         return dict(zip(batch, losses.tolist()))
 
-    def _gradient(self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]) -> tuple[Tensor, Tensor]:
+    def _gradient(
+        self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]
+    ) -> tuple[Tensor, Tensor]:
         """(mean cross-entropy of each client's rows (k,), its gradient (k, P)) at `values` (k, P) of k clients."""
         leaf = values.detach().requires_grad_()
         losses = self._losses(leaf, adjust, work)
@@ -140,7 +159,9 @@ class Table:
         texts = [task.examples.tokens[r] for task, rows in work for r in rows]
         owner = None if len(work) == 1 else np.repeat(np.arange(len(work)), sizes)
         vectors = self.model.stack.features(texts, params, owner)
-        labels = torch.from_numpy(np.concatenate([task.examples.labels[rows] for task, rows in work])).to(vectors.device)
+        labels = torch.from_numpy(np.concatenate([task.examples.labels[rows] for task, rows in work])).to(
+            vectors.device
+        )
         # each client's texts as one row of a grid, so that every head sees its own
         there = np.arange(sizes.max()) < sizes[:, None]
         spots = torch.from_numpy(np.flatnonzero(there)).to(vectors.device)
@@ -149,14 +170,13 @@ class Table:
         each = torch.nn.functional.cross_entropy(logits.flatten(0, 1)[spots], labels, reduction="none")
         return torch.stack([part.mean() for part in each.split(sizes.tolist())])
 
-    def _adamw(self, values: Tensor, gradient: Tensor, who: Tensor) -> None:
+    def _adamw(self, gradient: Tensor, who: list[int]) -> None:
         """AdamW without weight decay (Loshchilov and Hutter, 2019) after clipping each client's gradient norm."""
-        gradient = gradient * (self.clip_norm / (gradient.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
-        first, second = self.betas
-        steps = self.steps[who] + 1
-        mean = self.mean[who].lerp_(gradient, 1 - first)
-        square = self.square[who].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        size = self.rate / (1 - first**steps)
-        values = values - size * mean / (square.sqrt() / (1 - second**steps).sqrt() + self.eps)
-        for kept, new in ((self.steps, steps), (self.mean, mean), (self.square, square), (self.values, values)):
-            kept[who] = new
+        gradient *= (self.clip_norm / (gradient.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
+        for steps, columns, rate in zip(self.steps, self.columns, self.rates):
+            adamw(
+                [self.values[i, columns] for i in who], [row[columns] for row in gradient],
+                [self.mean[i, columns] for i in who], [self.square[i, columns] for i in who], [],
+                [steps[i] for i in who],
+                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=rate, weight_decay=0.0, eps=1e-8, maximize=False,
+            )  # fmt: skip

@@ -19,6 +19,7 @@ from fedkit.model.tune import Tuner
 if TYPE_CHECKING:
     from fedkit.model.stack import Stack
 
+TOKENS = 8_192  # in one batch of texts that are only read
 Params = dict[str, Tensor]  # trainable tensors only, under PEFT's names, the head as head.weight and head.bias
 
 
@@ -117,7 +118,7 @@ class Model:
         """Sentence vectors (n, d), float32, unit length."""
         out = np.zeros((len(examples), self.module.head.in_features), np.float32)
         with torch.no_grad(), self._precision():
-            for rows in by_length(examples, 128):
+            for rows in by_length(examples, 128, TOKENS):
                 out[rows] = self._vectors(examples, rows).float().cpu().numpy()
         return out
 
@@ -137,11 +138,18 @@ class Model:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
 
 
-def by_length(examples: Examples, size: int) -> Iterator[np.ndarray]:
-    """Row numbers in batches of `size`, shortest texts first, so that little is padding."""
-    order = np.argsort([len(t) for t in examples.tokens], kind="stable")
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
+def by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarray]:
+    """Row numbers in batches of at most `texts` texts and, padding included, `tokens` tokens; one text at least.
+
+    Shortest texts first, so that little is padding.
+    """
+    lengths = np.array([len(t) for t in examples.tokens], int)
+    order, start = np.argsort(lengths, kind="stable"), 0
+    while start < len(order):
+        longest = lengths[order[start : start + texts]]
+        fit = int(np.count_nonzero(longest * np.arange(1, len(longest) + 1) <= tokens))
+        yield order[start : start + max(1, fit)]
+        start += max(1, fit)
 
 
 def _public(name: str) -> str:

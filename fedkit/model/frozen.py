@@ -52,7 +52,9 @@ class Store:
         """Keep as many of the new texts as fit; where each of them begins in `fresh`."""
         ends = np.cumsum([self.count(len(t)) for t in texts])
         starts = np.concatenate([[0], ends[:-1]])
-        fit = int(np.searchsorted((self.used + ends) * fresh.element_size() * fresh.shape[1], self.budget, side="right"))
+        fit = int(
+            np.searchsorted((self.used + ends) * fresh.element_size() * fresh.shape[1], self.budget, side="right")
+        )
         if fit:
             rows = int(ends[fit - 1])
             self._reserve(self.used + rows, fresh)
@@ -73,4 +75,3 @@ class Store:
 
     def _index(self, starts: np.ndarray, counts: np.ndarray) -> Tensor:
         return torch.from_numpy(ranges(starts, counts)).to(self.device)
-

@@ -50,7 +50,8 @@ class Linear:
             rows = slice(start, start + base.out_features)
             start = rows.stop
             if layer is not base:
-                name = names[layer]
+                if (name := names.get(layer)) is None:
+                    raise Unsupported("a layer is wrapped in something other than LoRA")
                 self.adapters.append(Adapter(f"{name}.lora_A.weight", f"{name}.lora_B.weight",
                                              layer.scaling["default"], rows))  # fmt: skip
 
@@ -74,7 +75,9 @@ class Layer:
         self.up, self.act = Linear([layer.intermediate.dense], names), layer.intermediate.intermediate_act_fn
         self.down, self.norm_down = Linear([layer.output.dense], names), layer.output.LayerNorm
 
-    def __call__(self, x: Tensor, blocks: Sequence[Block], biases: list[Tensor], params: Grouped, own: Tensor | None) -> Tensor:
+    def __call__(
+        self, x: Tensor, blocks: Sequence[Block], biases: list[Tensor], params: Grouped, own: Tensor | None
+    ) -> Tensor:
         mixed = Attention.apply(self.qkv(x, params, own), blocks, self.heads, *biases)
         x = self.norm_out(self.out(mixed, params, own) + x)
         return self.norm_down(self.down(self.act(self.up(x, params, own)), params, own) + x)
@@ -124,7 +127,9 @@ class Stack:
         if owner is not None:
             owners = packed.rows_of(np.repeat(owner, packed.lengths), 0)
             own = torch.eye(len(next(iter(params.values()))), dtype=self.dtype, device=self.device)[owners]
-        return _mean(self._through(slice(self.lowest, None), self._entering(texts, packed), packed, params, own), packed)
+        return _mean(
+            self._through(slice(self.lowest, None), self._entering(texts, packed), packed, params, own), packed
+        )
 
     def _finite(self, texts: Sequence[Tokens], compute: Callable[[Packed], Tensor]) -> Tensor:
         """`compute` a layout; if something in it is not finite, once more with every text alone in its window.
@@ -178,7 +183,7 @@ def read_stack(model: Model) -> Stack:
     with torch.no_grad():
         expected = model.module.features(ids, mask)
         found = stack.features(texts, {n: p[None] for n, p in model.trainable.items()})
-    if not (expected * found).sum(1).min() > (0.9999 if model.dtype == torch.float32 else 0.995):
+    if not (expected - found).abs().max() < (1e-3 if model.dtype == torch.float32 else 0.05):
         raise Unsupported("its layers look like BERT's and compute something else")
     stack.store.clear()
     return stack

@@ -55,7 +55,11 @@ class Lora:
         top = list(range(depth - self.layers, depth)) if self.layers else None
         targets = None if self.targets == "auto" else self.targets.split("|")
         config = LoraConfig(
-            TaskType.FEATURE_EXTRACTION, r=self.r, lora_alpha=self.alpha, target_modules=targets, layers_to_transform=top
+            TaskType.FEATURE_EXTRACTION,
+            r=self.r,
+            lora_alpha=self.alpha,
+            target_modules=targets,
+            layers_to_transform=top,
         )
         try:
             return get_peft_model(encoder, config)

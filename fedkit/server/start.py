@@ -95,6 +95,12 @@ def class_mean_head(feature_sums: Tensor) -> Params:
     return {"head.weight": rows, "head.bias": torch.zeros(len(rows))}
 
 
+def start_note(config: RunConfig, clients: int) -> str:
+    """A note when not every client is asked before round 1."""
+    exchanged = config.head_start == "class-means" or config.loss == "calibrated"
+    return f"before round 1, {MOST} of the {clients:,} clients are asked" if exchanged and clients > MOST else ""
+
+
 def check_start(config: RunConfig) -> None:
     """Raise FedkitError for an unknown head start or loss."""
     for flag, value, allowed in (("head-start", config.head_start, HEAD_STARTS), ("loss", config.loss, LOSSES)):

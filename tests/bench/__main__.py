@@ -40,7 +40,11 @@ def measured(what: str, argument: str | int, data: str) -> dict:
     """Run a child; what it printed, and the seconds of its process, the judging at its end left out."""
     began = time.perf_counter()
     command = [sys.executable, str(HERE), "--child", what, str(argument), data]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
+    environment = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     whole = time.perf_counter() - began
     if done.returncode:
@@ -79,8 +83,10 @@ def table(results: Results) -> list[str]:
         lines.append(f"  {peer} / kit: {median(ratios(results, peer)):.1f} in the rounds, "
                      f"{median(ratios(results, peer, 'process_seconds')):.1f} for the whole process")  # fmt: skip
     if results["kit"][0]["flops"]:
-        floor = [r["flops"] / r["gflops"] / 1e9 / r["seconds"] for r in results["kit"]]
-        lines.append(f"  of the bfloat16 matrix floor ({middle(results['kit'], 'gflops'):.0f} GFLOP/s): {median(floor):.2f}")
+        floor = [r["flops"] / r["gflops"] / 1e9 / (r["seconds"] - r["start_seconds"]) for r in results["kit"]]
+        lines.append(
+            f"  training, of the bfloat16 matrix floor ({middle(results['kit'], 'gflops'):.0f} GFLOP/s): {median(floor):.2f}"
+        )
     return lines
 
 
@@ -98,7 +104,9 @@ def curve(runs: list[dict]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--data", default="service_desk")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", default=",".join(PARTS))
@@ -117,7 +125,11 @@ def main() -> None:
     for part in parts:
         if part in JOBS:
             results[part] = race(part, args.data, args.repeats)
-            lines += ["", f"{JOBS[part].title}, {JOBS[part].epochs} local epoch(s), {args.repeats} repetitions", *table(results[part])]
+            lines += [
+                "",
+                f"{JOBS[part].title}, {JOBS[part].epochs} local epoch(s), {args.repeats} repetitions",
+                *table(results[part]),
+            ]
         elif part == "clients":
             results[part] = [measured("scale", n, args.data) for _ in range(args.repeats) for n in CLIENTS]
             lines += ["", "1,600 trained examples a round from more and more clients", *curve(results[part])]

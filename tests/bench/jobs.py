@@ -46,6 +46,7 @@ def kit(name: str, data: str) -> dict:
     began = time.perf_counter()
     job.model.load_params(job.start)
     shared, prior, _ = start(job.model, job.clients, job.config)
+    started = time.perf_counter() - began
     records = []
     for done in federate(job.model, job.clients, shared, job.config, prior):
         shared = done.shared
@@ -58,7 +59,7 @@ def kit(name: str, data: str) -> dict:
     tokens = sum(len(t) for c in job.clients for t in c.train.tokens) * job.config.rounds * job.config.local_epochs
     layers = [p.numel() for n, p in job.model.module.named_parameters() if ".layer." in n and "lora_" not in n]
     return {
-        "seconds": seconds, "judging_seconds": judged, "accuracy": accuracy, "peak_rss_bytes": peak, "examples": sum(r.examples for r in records),
+        "seconds": seconds, "start_seconds": started, "judging_seconds": judged, "accuracy": accuracy, "peak_rss_bytes": peak, "examples": sum(r.examples for r in records),
         "steps": sum(r.steps for r in records), "tokens": tokens, "flops": 4 * sum(layers) * tokens if name == "lora" else None, "gflops": matrix_rate(),
         "engine": job.model.engine, "dtype": str(job.model.dtype).removeprefix("torch."),
     }  # fmt: skip

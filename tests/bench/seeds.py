@@ -8,6 +8,9 @@ def seeds(count: int, data: str) -> dict:
 
     from fedkit.runner import run
 
-    found = [{e: run(config_of("lora", data, seed, e)).result["accuracy"] for e in ("plain", "fast")} for seed in range(count)]
+    found = [
+        {e: run(config_of("lora", data, seed, e)).result["accuracy"] for e in ("plain", "fast")}
+        for seed in range(count)
+    ]
     points = [100 * (f["fast"] - f["plain"]) for f in found]
     return {"accuracies": found, "points": points, "mean_points": sum(points) / count}
