@@ -284,7 +284,9 @@ def test_the_derivatives_of_the_adapted_matrix(clients, rows):
         return torch.randn(*shape, generator=draw, dtype=torch.float64).requires_grad_()
 
     frozen = Frozen(random(12, width).detach(), random(12).detach())
-    own = torch.eye(clients, dtype=torch.float64)[torch.arange(tokens) % clients] if clients > 1 else None
+    own = None
+    if clients > 1:
+        own = torch.eye(clients, dtype=torch.float64)[torch.arange(tokens) % clients].repeat_interleave(rank, 1)
     a = random(len(rows) * clients * rank, width) if rows else None
     b = [random(4, clients * rank) for _ in rows]
     x = random(tokens, width)

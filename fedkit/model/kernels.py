@@ -39,7 +39,7 @@ class Frozen:
 class Adapted(torch.autograd.Function):
     """y = x W' + b, and in rows_j of the output + mask(x A_j') B_j': a frozen matrix with the adapters of G clients.
 
-    x: (T, in). frozen: W (out, in) and b. own: (T, G) of 0 and 1, or None for one client. rows: output rows of each of
+    x: (T, in). frozen: W (out, in) and b. own: (T, G * r) of 0 and 1, or None for one client. rows: output rows of each of
     the J adapted layers. a: (J * G * r, in). b: J matrices (rows_j, G * r). J may be 0, then a is None.
     """
 
@@ -69,7 +69,7 @@ class Adapted(torch.autograd.Function):
 def _masked(low: Tensor, own: Tensor | None, adapted: int) -> Tensor:
     """Zero what belongs to another client than the token's own. low: (T, J * G * r)."""
     if own is not None:
-        low.unflatten(1, (adapted, own.shape[1], -1)).mul_(own[:, None, :, None])
+        low.unflatten(1, (adapted, -1)).mul_(own[:, None])
     return low
 
 

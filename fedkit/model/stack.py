@@ -56,7 +56,7 @@ class Linear:
                                              layer.scaling["default"], rows))  # fmt: skip
 
     def __call__(self, x: Tensor, params: Grouped, own: Tensor | None) -> Tensor:
-        """x: (T, in) -> (T, out). own: (T, G), 1 where client g owns the token; None when there is one client."""
+        """x: (T, in) -> (T, out). own: (T, G * r), 1 in the columns of the client that owns the token; None when there is one client."""
         if not self.adapters:
             return Adapted.apply(x, self.frozen, None, [], None)
         a = torch.cat([params[p.a].flatten(0, 1) for p in self.adapters]).to(x.dtype)  # (adapters * G * r, in)
@@ -126,7 +126,8 @@ class Stack:
         own = None
         if owner is not None:
             owners = packed.rows_of(np.repeat(owner, packed.lengths), 0)
-            own = torch.eye(len(next(iter(params.values()))), dtype=self.dtype, device=self.device)[owners]
+            groups, rank, _ = params[self.layers[self.lowest].adapters()[0].a].shape
+            own = torch.eye(groups, dtype=self.dtype, device=self.device).repeat_interleave(rank, 1)[owners]
         return _mean(
             self._through(slice(self.lowest, None), self._entering(texts, packed), packed, params, own), packed
         )

@@ -75,7 +75,7 @@ class World:
         return float(right.mean()), time.perf_counter() - began
 
 
-def bare(name: str, data: str) -> dict:
+def bare(name: str, data: str, judge: bool) -> dict:
     """The job in a plain loop."""
     from fedkit.memory import peak_rss_bytes
 
@@ -91,7 +91,7 @@ def bare(name: str, data: str) -> dict:
         shared = {n: torch.stack([local[n] for local in locals_]).mean(0) for n in shared}
     seconds, peak = time.perf_counter() - began, peak_rss_bytes()
     world.load(shared)
-    accuracy, judged = world.accuracy()
+    accuracy, judged = world.accuracy() if judge else (None, 0.0)
     seen = world.config.rounds * world.config.local_epochs * int(np.sum([len(c.train) for c in world.clients]))
     return {"seconds": seconds, "judging_seconds": judged, "accuracy": accuracy, "peak_rss_bytes": peak, "examples": seen,
             "steps": steps}  # fmt: skip

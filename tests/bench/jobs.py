@@ -34,7 +34,7 @@ def config_of(name: str, data: str, seed: int = 0, engine: str = "auto") -> RunC
     return replace(YARDSTICK, data=data, tune=job.tune, local_epochs=job.epochs, seed=seed, engine=engine)
 
 
-def kit(name: str, data: str) -> dict:
+def kit(name: str, data: str, judge: bool) -> dict:
     """The job by fedkit: seconds in the rounds, the start exchange included and nothing computed before."""
     from fedkit.evaluate import score
     from fedkit.federation import federate
@@ -54,7 +54,7 @@ def kit(name: str, data: str) -> dict:
     seconds, peak = time.perf_counter() - began, peak_rss_bytes()
     began = time.perf_counter()
     job.model.load_params(shared)
-    accuracy = score(job.model.predict(job.test), job.test, job.clients).accuracy
+    accuracy = score(job.model.predict(job.test), job.test, job.clients).accuracy if judge else None
     judged = time.perf_counter() - began
     tokens = sum(len(t) for c in job.clients for t in c.train.tokens) * job.config.rounds * job.config.local_epochs
     layers = [p.numel() for n, p in job.model.module.named_parameters() if ".layer." in n and "lora_" not in n]
