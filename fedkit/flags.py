@@ -239,7 +239,14 @@ Devices = Annotated[
 
 Device = Annotated[str, _option(MACHINE, "--device", "NAME", "Where to compute: auto, cpu, cuda, mps.")]
 Engine = Annotated[
-    str, _option(MACHINE, "--engine", "NAME", "auto, fast (sites computed together) or plain (one after another).")
+    str,
+    _option(
+        MACHINE,
+        "--engine",
+        "NAME",
+        "How sites are computed: fast (several in one batch), plain (one after another; equal but for rounding), auto (fast "
+        "where it can be: not for full tuning).",
+    ),
 ]
 
 Resume = Annotated[bool, _option(OUTPUT, "--resume", None, "Go on with the run in --out, with the settings it has.")]

@@ -84,7 +84,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     ]
     notes = (
         *corpus.notes,
-        *(f"client {name!r} left out: only {n} training examples" for name, n in left_out(corpus, dealt).items()),
+        *(f"client {name!r} left out: too few training examples ({n})" for name, n in left_out(corpus, dealt).items()),
         *unused_clients(config, len(dealt)),
         *filter(None, [script_note(config.model, corpus.train.texts), start_note(config, len(dealt))]),
     )

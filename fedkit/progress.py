@@ -30,7 +30,8 @@ class Progress:
         accuracy = "" if self.accuracy is None else f"  accuracy {self.accuracy:.1%}"
         left = "" if self.remaining_seconds is None else f"  {self.remaining_seconds:.0f} s left"
         sent = f"  {self.nbytes / 1e6:.1f} MB sent" if self.nbytes else ""  # baselines send nothing
-        return (f"{self.stage}: round {self.round}/{self.rounds}  {self.client}{accuracy}"
+        client = f"  {self.client}" if self.client else ""
+        return (f"{self.stage}: round {self.round}/{self.rounds}{client}{accuracy}"
                 f"{sent}{left}")  # fmt: skip
 
 

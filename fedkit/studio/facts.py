@@ -45,7 +45,10 @@ def names(runs: list[Run], short: bool = False) -> list[str]:
 
 
 def _apart(run: Run, alike: list[Run]) -> str:
-    keys = [k for k in run.config if k not in NOT_A_DIFFERENCE and any(o.config.get(k) != run.config[k] for o in alike)]
+    differ = [k for k in run.config if any(o.config.get(k) != run.config[k] for o in alike)]
+    keys = [k for k in differ if k not in NOT_A_DIFFERENCE]
+    twins = [o for o in alike if all(o.config.get(k) == run.config[k] for k in keys)]
+    keys += [k for k in differ if k not in keys and any(o.config.get(k) != run.config[k] for o in twins)]
     said = [f"{key.replace('_', ' ')} {tidy(run.config[key], 24)}" for key in keys[:2]]
     return ", ".join(said) or f"no. {1 + next(i for i, other in enumerate(alike) if other is run)}"
 

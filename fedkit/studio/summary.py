@@ -43,10 +43,15 @@ def summary(run: Run) -> list[str]:
         f"{before}; worst client {say.percent(facts.worst(run))}",
         f"traffic of a site: {up} sent, {down} received in {say.rounds(run)} ({run.config.get('tune')}: {trained:,.0f} "
         f"numbers), and once the base model, {say.megabytes(facts.base_mb(run))}",
-        f"time: {say.seconds(run.total('train_seconds'))} of training, measured here; {modelled} for the rounds over "
+        f"time: {say.seconds(run.total('train_seconds'))} of training, measured here{_engine(run)}; {modelled} for the rounds over "
         f"{run.config.get('link')}, modelled",
         *_refused(run),
     ]
+
+
+def _engine(run: Run) -> str:
+    name = run.environment.get("engine")
+    return f" ({name} engine)" if name in ("fast", "plain") else ""
 
 
 def _refused(run: Run) -> list[str]:
@@ -130,7 +135,7 @@ def who_has_what_lines(config: RunConfig, html: Path | None = None) -> Facts:
     clients = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
     frame = describe(corpus, clients)
     left = left_out(corpus, clients).items()
-    notes = [*corpus.notes, *(f"client {c!r} left out: only {n} training examples" for c, n in left)]
+    notes = [*corpus.notes, *(f"client {c!r} left out: too few training examples ({n})" for c, n in left)]
     lines = [*_per_site(frame), *(f"note: {n}" for n in notes)]
     if html is not None:
         lines.append(f"picture: {picture(frame, html)}")
