@@ -107,7 +107,9 @@ def test_runs_of_one_method_are_told_apart_by_their_settings():
     assert names(ordered(runs)) == ["Local only", "Federated (seed 0)", "Federated (seed 1)", "Federated (seed 1)"]
     assert names([federated(), federated()]) == ["Federated (no. 1)", "Federated (no. 2)"]
     engines = [federated(engine="fast"), federated(engine="plain")]
-    assert names(engines) == ["Federated (engine fast)", "Federated (engine plain)"], "the machine's, where nothing else"
+    assert names(engines) == ["Federated (engine fast)", "Federated (engine plain)"], (
+        "the machine's, where nothing else"
+    )
     three = [*engines, federated(seed=1, engine="fast")]
     assert names(three)[2] == "Federated (seed 1)"
 

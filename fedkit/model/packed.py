@@ -58,21 +58,25 @@ class Packed:
         return self.blocks[-1].rows.stop
 
     @cached_property
+    def _taken(self) -> np.ndarray:
+        return ranges(self.starts, self.lengths)
+
+    @cached_property
     def real(self) -> Tensor:
         """The rows that hold tokens, text after text: (sum of lengths,)."""
-        return torch.from_numpy(ranges(self.starts, self.lengths)).to(self.device)
+        return torch.from_numpy(self._taken).to(self.device)
 
     @cached_property
     def text(self) -> Tensor:
         """The text that each row belongs to: (T,); n for padding."""
         text = np.full(self.size, len(self.starts))
-        text[ranges(self.starts, self.lengths)] = np.repeat(np.arange(len(self.starts)), self.lengths)
+        text[self._taken] = np.repeat(np.arange(len(self.starts)), self.lengths)
         return torch.from_numpy(text).to(self.device)
 
     def rows_of(self, values: np.ndarray, padding: int) -> Tensor:
         """Values per token, text after text -> one per row (T,)."""
         rows = np.full(self.size, padding)
-        rows[ranges(self.starts, self.lengths)] = values
+        rows[self._taken] = values
         return torch.from_numpy(rows).to(self.device)
 
 

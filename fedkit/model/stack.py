@@ -26,7 +26,7 @@ Grouped = dict[str, Tensor]  # trainable tensors with a leading dimension: one c
 
 
 class Unsupported(Exception):
-    """This model or tuner cannot be computed by the fast engine; the message completes 'the fast engine cannot: ...'."""
+    """This model or tuner cannot be computed by the fast engine; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,12 @@ class Stack:
         try:
             self.embeddings = base.embeddings
             self.layers = [Layer(layer, adapted) for layer in base.encoder.layer]
+            reserved = (
+                self.embeddings.position_embeddings.padding_idx
+            )  # RoBERTa counts places from after its padding id
         except AttributeError as error:
             raise Unsupported(f"it is not built like BERT ({error})") from None
         self.pad, self.device, self.dtype = pad, device, self.layers[0].qkv.frozen.weight.dtype
-        reserved = self.embeddings.position_embeddings.padding_idx  # RoBERTa counts places from after its padding id
         self.first_place = 0 if reserved is None else reserved + 1
         trained = [i for i, layer in enumerate(self.layers) if layer.adapters()]
         self.lowest = min(trained, default=len(self.layers))  # everything below this layer is frozen

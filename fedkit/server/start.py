@@ -34,7 +34,7 @@ def start(
     """(shared parameters, label shares or None, what each client sent and received before round 1)."""
     check_start(config)
     shared, means = model.params(), config.head_start == "class-means"
-    if not means and config.loss != "calibrated":
+    if not exchanges(config):
         return shared, None, ()
     total = blank = blank_statistics(model, means)
     uploads = []
@@ -95,10 +95,15 @@ def class_mean_head(feature_sums: Tensor) -> Params:
     return {"head.weight": rows, "head.bias": torch.zeros(len(rows))}
 
 
+def exchanges(config: RunConfig) -> bool:
+    """Whether anything is sent before round 1: for the head start, or for the label shares of the calibrated loss."""
+    return config.head_start == "class-means" or config.loss == "calibrated"
+
+
 def start_note(config: RunConfig, clients: int) -> str:
     """A note when not every client is asked before round 1."""
-    exchanged = config.head_start == "class-means" or config.loss == "calibrated"
-    return f"before round 1, {MOST} of the {clients:,} clients are asked" if exchanged and clients > MOST else ""
+    some = exchanges(config) and clients > MOST
+    return f"before round 1, {MOST} of the {clients:,} clients are asked" if some else ""
 
 
 def check_start(config: RunConfig) -> None:
