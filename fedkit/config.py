@@ -27,8 +27,8 @@ class RunConfig:
     partition: str = "auto"  # auto | iid | dirichlet:A | quantity:A | column:COL
     # model
     model: str = "minilm"  # known name, local folder, or hub id
-    tune: str = "lora:r=8,alpha=16"  # lora[:r=,alpha=,targets=a|b,layers=] | head | full
-    head_start: str = "class-means"  # zero | class-means
+    tune: str = "lora:r=8,alpha=16"  # an entry of TUNERS with its parameters
+    head_start: str = "class-means"  # zero | class-means | analytic
     max_tokens: int = 64  # longer texts are cut
     # training at a site
     rounds: int = 5
@@ -41,6 +41,11 @@ class RunConfig:
     loss: str = "balanced"  # balanced (every label alike) | calibrated (to the label mix of all clients) | plain
     # server
     strategy: str = "fedavg"
+    aggregate: str = "mean"  # how adapters become one: an entry of AGGREGATORS
+    share: str = "all"  # tensors that travel: all, or parts of their names joined by '|'; the others stay at their site
+    # what is sent
+    wire: str = "none"  # stages of STAGES joined by '+', such as ef21+topk:0.05+int4+ans
+    wire_down: str | None = None  # of the download; None: as `wire`, where the aggregation allows it
     # the world (changes seconds only, never learning)
     link: str = "10mbps/40ms"  # per-site link: DOWN[:UP]/LATENCY or a profile name
     devices: str = "as-measured"  # device profile: how much slower a site is than this machine
@@ -68,12 +73,14 @@ class RunConfig:
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """Split 'name:key=value,key=value' (the form of --tune and later flags) into name and options."""
+    """Split 'name:key=value,key=value' into name and options; a bare first value ('topk:0.05') has the key ''."""
     name, _, rest = spec.partition(":")
     options: dict[str, str] = {}
-    for item in filter(None, rest.split(",")):
+    for place, item in enumerate(filter(None, rest.split(","))):
         key, equals, value = item.partition("=")
-        if not equals or not value:
+        if not equals and place == 0:
+            key, value = "", item
+        elif not equals or not value:
             raise FedkitError(f"{spec!r}: expected key=value after {name!r}, got {item!r}; example: lora:r=8,alpha=16")
         options[key.strip()] = value.strip()
     return name.strip(), options

@@ -201,7 +201,8 @@ HeadStart = Annotated[
         TRAINING,
         "--head-start",
         "HOW",
-        "class-means (the sites' mean vectors per label, exchanged once before round 1) or zero.",
+        "class-means (the sites' mean vectors per label, exchanged once before round 1), analytic (a ridge regression on "
+        "everybody's sentence vectors, exact in one exchange), or zero.",
     ),
 ]
 Loss = Annotated[
@@ -215,6 +216,37 @@ Loss = Annotated[
 ]
 Strategy = Annotated[
     str, _option(TRAINING, "--strategy", "NAME", "How the server combines what the sites send: fedavg.")
+]
+Aggregate = Annotated[
+    str,
+    _option(
+        TRAINING,
+        "--aggregate",
+        "NAME",
+        "How the sites' LoRA pairs become one: mean, ffa, rolora, flora, fedex, flexlora, hetlora, fedsa.",
+    ),
+]
+Share = Annotated[
+    str,
+    _option(
+        TRAINING,
+        "--share",
+        "PATTERN",
+        "Which trained tensors travel: all, or parts of their names such as 'lora_A|head'; the others stay at their site.",
+    ),
+]
+Wire = Annotated[
+    str,
+    _option(
+        TRAINING,
+        "--wire",
+        "STAGE+...",
+        "How what travels is made small: none, or stages such as ef21+topk:0.05+int4+ans. See: fedkit methods.",
+    ),
+]
+WireDown = Annotated[
+    str | None,
+    _option(TRAINING, "--wire-down", "STAGE+...", "The same for the way back. Not given: as --wire, where that can be."),
 ]
 Seed = Annotated[int, _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=whole)]
 

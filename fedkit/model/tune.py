@@ -5,13 +5,13 @@ To add one: a small frozen dataclass of parameters with one verb `attach`, and a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import nn
 
-from fedkit.config import parse_spec
 from fedkit.errors import FedkitError
+from fedkit.registry import build
 
 
 class Tuner(Protocol):
@@ -95,20 +95,7 @@ class Full:
 
 def make_tuner(spec: str) -> Tuner:
     """The tuner that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
-    name, options = parse_spec(spec)
-    if name not in TUNERS:
-        raise FedkitError(
-            f"tune {name!r} is not known; choose one of: {', '.join(TUNERS)} (example: lora:r=8,alpha=16)"
-        )
-    kinds = {f.name: type(f.default) for f in fields(TUNERS[name])}
-    if unknown := sorted(set(options) - set(kinds)):
-        allowed = ", ".join(kinds) or "none"
-        raise FedkitError(f"tune {name!r} has no parameter {unknown[0]!r}; its parameters: {allowed}")
-    try:
-        return TUNERS[name](**{k: kinds[k](v) for k, v in options.items()})
-    except ValueError:
-        wanted = ", ".join(f"{k}={t.__name__}" for k, t in kinds.items())
-        raise FedkitError(f"tune {spec!r}: a value is not a number; expected {wanted}") from None
+    return build("tune", TUNERS, spec)
 
 
 TUNERS: dict[str, type] = {

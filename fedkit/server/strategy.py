@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fedkit.client.train import ClientUpdate
-from fedkit.config import parse_spec
-from fedkit.errors import FedkitError
 from fedkit.model.classifier import Params
+from fedkit.registry import build
 from fedkit.server.aggregate import weighted_mean
 
 State = Params  # tensors the server carries from round to round; {} when it carries none
@@ -42,12 +41,7 @@ class FedAvg:
 
 def make_strategy(spec: str) -> Strategy:
     """The strategy that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
-    name, options = parse_spec(spec)
-    if name not in STRATEGIES:
-        raise FedkitError(f"strategy {name!r} is not known; choose one of: {', '.join(STRATEGIES)}")
-    if options:
-        raise FedkitError(f"strategy {name!r} has no parameter {next(iter(options))!r}; its parameters: none")
-    return STRATEGIES[name]()
+    return build("strategy", STRATEGIES, spec)
 
 
 STRATEGIES: dict[str, type] = {
