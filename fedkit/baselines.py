@@ -25,7 +25,8 @@ from fedkit.memory import peak_rss_bytes, reset_peak
 from fedkit.progress import Listener, Meter
 from fedkit.record import ClientRecord, RoundRecord, Run
 from fedkit.runner import total_steps
-from fedkit.server.start import class_mean_head, statistics
+from fedkit.server.heads import make_head_start
+from fedkit.server.start import statistics
 from fedkit.store import Store
 
 Part = tuple[str, Score, ClientRecord]  # who, how good on the shared test set, what it took
@@ -111,9 +112,9 @@ def _tuned(job: Job, clients: list[ClientData], steps: list[int], meter: Meter) 
 def _task(job: Job, client: ClientData, steps: int) -> Task:
     """A client that trains alone for `steps` steps, with a head start from its own data if the run has one."""
     start = job.start
-    if job.config.head_start == "class-means":
+    if (head := make_head_start(job.config.head_start)).sums:
         job.model.load_params(start)
-        start = start | class_mean_head(statistics(job.model, client, True)["feature_sums"])
+        start = start | head.solve(statistics(job.model, client, head.sums))
     rng = client_rng(job.config.seed, 0, client.client_id)
     batches = (rows for _ in range(steps) for rows in epoch(client.train, job.config.batch_size, rng))
     shares = torch.bincount(torch.from_numpy(client.train.labels), minlength=len(job.corpus.labels)) / len(client.train)

@@ -14,6 +14,8 @@ from fedkit.errors import FedkitError
 from fedkit.model.base import script_note
 from fedkit.model.classifier import Model, Params
 from fedkit.network import parse_device, parse_link
+from fedkit.server.aggregate import make_aggregator
+from fedkit.server.exchange import check_exchange, wires
 from fedkit.server.sampling import cohort_size
 from fedkit.server.start import check_start, start_note
 from fedkit.server.strategy import make_strategy
@@ -63,6 +65,7 @@ def check_config(config: RunConfig) -> None:
     if config.engine not in ENGINES:
         raise FedkitError(f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}")
     make_tuner(config.tune), make_strategy(config.strategy), parse_link(config.link), parse_device(config.devices)
+    wires(config, make_aggregator(config.aggregate))
     check_start(config)
 
 
@@ -76,6 +79,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     from fedkit.model.load import load_model
 
     model = load_model(config, corpus.labels)
+    check_exchange(config, model)
     limit = getattr(model.module.encoder.config, "max_position_embeddings", config.max_tokens)
     if config.max_tokens > limit:
         raise FedkitError(f"max-tokens {config.max_tokens} given; {config.model} reads at most {limit}")
@@ -123,11 +127,18 @@ def _counts(client: ClientData):
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """The record's `model` block. base_bytes is what each site downloads once, not counted in the traffic of a run."""
-    base = sum(p.numel() for n, p in model.module.named_parameters() if not n.startswith("head.") and "lora_" not in n)
+    """The record's `model` block. parameters: of the base model as it came, without what a tuner added and the head.
+
+    base_bytes is what each site downloads once, not counted in the traffic of a run. trainable_bytes is one float32
+    copy of what is trained: what a site would send in a round if nothing were compressed.
+    """
+    own = model.tuner.in_place  # else all that is trained was added
+    base = sum(p.numel() for p in model.module.encoder.parameters() if own or not p.requires_grad)
+    trainable = model.num_trainable()
     return {
         "name": model.source.name, "source": model.source.kind, "sha256": model.source.sha256,
-        "parameters": base, "trainable": model.num_trainable(), "tune": model.tune, "base_bytes": 4 * base,
+        "parameters": base, "trainable": trainable, "tune": model.tune, "base_bytes": 4 * base,
+        "trainable_bytes": 4 * trainable,
     }  # fmt: skip
 
 

@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 
 from fedkit.config import RunConfig
-from fedkit.data.corpus import Corpus, concatenate
+from fedkit.data.corpus import Corpus
 from fedkit.errors import FedkitError
-from fedkit.evaluate import Score, score, wilson
+from fedkit.evaluate import Score, wilson
 from fedkit.federation import Round, federate
 from fedkit.job import Job, describe_data, describe_environment, describe_model, prepare
+from fedkit.judge import judge, validation_accuracy
 from fedkit.memory import peak_rss_bytes, reset_peak
 from fedkit.model.classifier import Params
 from fedkit.network import parse_device, parse_link, round_seconds
 from fedkit.progress import Listener, Meter
-from fedkit.record import ClientRecord, RoundRecord, Run
+from fedkit.record import RoundRecord, Run
+from fedkit.server.exchange import before_round_1
 from fedkit.server.sampling import sample_clients
 from fedkit.server.start import start
 from fedkit.store import Store
@@ -55,7 +57,7 @@ def rounds(config: RunConfig, out: str | Path | None = None, resume: bool = Fals
         store.make()
         store.save(record, job.model, shared, {"prior": prior})
     else:
-        record, (shared, state, prior) = before, store.read(before, job.model.params())
+        record, (shared, state, prior) = before, store.read(before, job.start | before_round_1(job.model, job.config))
         for what, now in (("data", job.corpus), ("model", job.model.source)):
             if getattr(record, what)["sha256"] != now.sha256:
                 raise FedkitError(
@@ -85,7 +87,8 @@ def begin(job: Job) -> tuple[Params, Any, Run]:
     began = time.perf_counter()
     job.model.load_params(job.start)
     shared, prior, exchanged = start(job.model, job.clients, job.config)
-    first, _ = measure(job, shared, 0, exchanged, began)
+    shared |= before_round_1(job.model, job.config)
+    first, _ = measure(job, Round(0, shared, {}, exchanged), began)
     return shared, prior, Run("federated", job.config.to_dict(), describe_environment(job.model), describe_data(job),
                               describe_model(job.model), first)  # fmt: skip
 
@@ -93,23 +96,20 @@ def begin(job: Job) -> tuple[Params, Any, Run]:
 def extend(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
     """The record with one more round, and with its result if that was the last."""
     began = time.perf_counter() - train_seconds
-    latest, final = measure(job, done.shared, done.number, done.clients, began)
+    latest, final = measure(job, done, began)
     fields = {**vars(record), "rounds": (*record.rounds, latest)}
     record = Run(**fields)
     return Run(**{**fields, "result": conclude(record, final)}) if done.number == job.config.rounds else record
 
 
-def measure(
-    job: Job, shared: Params, number: int, clients: tuple[ClientRecord, ...], began: float
-) -> tuple[RoundRecord, Score]:
-    """Evaluate shared parameters on the test set and on the clients' validation data: (the record, the test score)."""
-    job.model.load_params(shared)
-    result = score(job.model.predict(job.test), job.test, job.clients)
-    held = concatenate([c.validation for c in job.clients])
-    seen = score(job.model.predict(held), held, job.clients).accuracy if len(held) else None
-    simulated = round_seconds(clients, parse_link(job.config.link), parse_device(job.config.devices))
-    record = RoundRecord(number, result.accuracy, result.loss, result.worst_client_accuracy, seen,
-                         simulated_seconds=simulated, seconds=time.perf_counter() - began, clients=clients)  # fmt: skip
+def measure(job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:
+    """Evaluate what a round left on the test set and on the clients' validation data: (the record, the test score)."""
+    result = judge(job, done)
+    seen = validation_accuracy(job, done)
+    simulated = round_seconds(done.clients, parse_link(job.config.link), parse_device(job.config.devices))
+    record = RoundRecord(done.number, result.accuracy, result.loss, result.worst_client_accuracy, seen,
+                         aggregation_error=done.aggregation_error, simulated_seconds=simulated,
+                         seconds=time.perf_counter() - began, clients=done.clients)  # fmt: skip
     return record, result
 
 

@@ -12,8 +12,11 @@ from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.errors import FedkitError
 from fedkit.job import Job, prepare
-from fedkit.server.start import SCALE, blank_statistics, check_start, class_mean_head, start, statistics
+from fedkit.server.heads import SCALE, Analytic, class_mean_head, square, triangle
+from fedkit.server.start import blank_statistics, check_start, start, statistics
 from fedkit.wire.payload import encode
+
+MEANS = ("feature_sums",)
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +41,13 @@ def test_a_class_mean_head_by_hand():
 
 def test_the_statistics_of_a_client_by_hand(job):
     client = job.clients[0]
-    sent, features = statistics(job.model, client, True), job.model.features(client.train)
+    sent, features = statistics(job.model, client, MEANS), job.model.features(client.train)
     for label in range(3):
         rows = client.train.labels == label
         assert sent["label_counts"][label] == rows.sum()
         assert np.allclose(sent["feature_sums"][label], features[rows].sum(0), atol=1e-5)
-    assert statistics(job.model, client, False).keys() == {"label_counts"}
-    assert {n: t.shape for n, t in sent.items()} == {n: t.shape for n, t in blank_statistics(job.model, True).items()}
+    assert statistics(job.model, client, ()).keys() == {"label_counts"}
+    assert {n: t.shape for n, t in sent.items()} == {n: t.shape for n, t in blank_statistics(job.model, MEANS).items()}
 
 
 @pytest.mark.parametrize("sizes", [[], [50], [8, 8, 8], [1, 2, 40, 30]])
@@ -59,11 +62,67 @@ def test_the_head_is_that_of_pooled_data_whatever_the_split(job, sizes):
     assert shared.keys() == job.start.keys()
 
 
+@pytest.mark.parametrize("sizes", [[], [50], [8, 8, 8], [1, 2, 40, 30]])
+def test_the_analytic_head_is_the_ridge_regression_of_pooled_data_whatever_the_split(job, sizes):
+    pooled = job.pooled().train
+    z, wanted = job.model.features(pooled).astype(float), np.eye(3)[pooled.labels]
+    ridge = np.linalg.solve(z.T @ z + 0.1 * np.eye(z.shape[1]), z.T @ wanted).T  # scikit-learn's Ridge, written out
+    from sklearn.linear_model import Ridge
+
+    assert np.allclose(ridge, Ridge(alpha=0.1, fit_intercept=False).fit(z, wanted).coef_, atol=1e-6)
+    shared, _, records = start(job.model, split(job, sizes), replace(job.config, head_start="analytic"))
+    assert np.allclose(shared["head.weight"] / SCALE, ridge, atol=2e-3 * np.abs(ridge).max())
+    assert all(r.uplink_bytes > 4 * (3 + 3 * 32 + 32 * 33 // 2) for r in records)
+
+
+@pytest.mark.parametrize("sizes", [[], [8, 8, 8], [1, 2, 40, 30]])
+def test_the_discriminant_is_that_of_pooled_data_whatever_the_split(job, sizes):
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    pooled = job.pooled().train
+    z = job.model.features(pooled).astype(float)
+    means = np.stack([z[pooled.labels == k].mean(0) for k in range(3)])
+    within = np.cov((z - means[pooled.labels]).T, bias=True)
+    ridge = 0.1 * np.trace(within) / len(within)
+
+    class Within:
+        def fit(self, x):
+            self.covariance_ = np.cov(x.T, bias=True) + ridge * np.eye(x.shape[1])
+            return self
+
+    lda = LinearDiscriminantAnalysis(solver="lsqr", priors=[1 / 3] * 3, covariance_estimator=Within())
+    # scikit-learn estimates per class and averages by the priors; here the classes are alike in size
+    wanted = lda.fit(z, pooled.labels).predict(job.model.features(job.test))
+    shared, *_ = start(job.model, split(job, sizes), replace(job.config, head_start="discriminant"))
+    logits = job.model.features(job.test) @ shared["head.weight"].numpy().T + shared["head.bias"].numpy()
+    assert np.array_equal(logits.argmax(1), wanted)
+
+
+def test_a_symmetric_matrix_travels_as_its_upper_half():
+    vectors = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
+    assert triangle(vectors).shape == (15,) and torch.allclose(square(triangle(vectors)), vectors.T @ vectors)
+
+
+def test_a_ridge_by_hand():
+    """One feature, two labels: w = sum(z y) / (sum(z z) + strength)."""
+    total = {"feature_sums": torch.tensor([[3.0], [1.0]]), "feature_products": torch.tensor([7.0])}
+    head = Analytic(strength=1.0).solve(total)
+    assert torch.allclose(head["head.weight"], SCALE * torch.tensor([[3 / 8], [1 / 8]]))
+
+
+def test_a_lossy_wire_makes_the_start_smaller_and_keeps_the_counts(job):
+    _, whole, plain = start(job.model, job.clients, job.config)
+    shared, prior, small = start(job.model, job.clients, replace(job.config, wire="ef+topk:0.05+int4+ans"))
+    assert torch.equal(prior, whole)
+    assert sum(r.uplink_bytes for r in small) < 0.8 * sum(r.uplink_bytes for r in plain)
+    assert (shared["head.weight"] != 0).float().mean() > 0.8, "selecting stages are left out: every value matters here"
+
+
 def test_every_byte_of_the_exchange_is_recorded(job):
     _, prior, records = start(job.model, job.clients, job.config)
     for client, record in zip(job.clients, records):
         assert record.id == client.client_id and record.status == "ok"
-        assert record.uplink_bytes == encode(statistics(job.model, client, True)).nbytes > 4 * (3 + 3 * 32)
+        assert record.uplink_bytes == encode(statistics(job.model, client, MEANS)).nbytes > 4 * (3 + 3 * 32)
         assert record.downlink_bytes == encode({"label_shares": prior}).nbytes > 4 * 3
 
 

@@ -21,6 +21,7 @@ from torch.optim.adamw import adamw
 from fedkit.client.train import Fit, Task, fit, learning_rates
 from fedkit.config import RunConfig
 from fedkit.model.classifier import Model, Params
+from fedkit.model.merged import merge
 
 TOKENS = 3_000  # in one batch, all clients together, when layers are trained; more gains nothing and costs memory
 TEXTS = 1024  # in one batch when only the head is trained
@@ -76,6 +77,8 @@ def _together(
     model: Model, tasks: Sequence[Task], config: RunConfig, tick: Callable[[str], None]
 ) -> Iterator[tuple[Task, Fit]]:
     waiting = iter(tasks)
+    for task in tasks[:1]:
+        merge(model, task.start)  # the same for all tasks
     table = Table(model, seats(model, tasks, config.batch_size), config)
     taken: dict[int, Seat] = {}
     while True:
@@ -119,12 +122,17 @@ class Table:
             self.columns.append(slice(start, end))
             self.rates.append(rate)
         self.steps = torch.zeros(len(self.rates), size, **like)
+        self.still = torch.zeros(size, 1, dtype=torch.bool)  # (size, P) once a task has frozen tensors
 
     def place(self, i: int, task: Task) -> None:
         """Seat `i` starts anew with the task's parameters and a fresh optimizer."""
         self.values[i] = torch.cat([task.start[n].flatten() for n in self.shapes]).to(self.values)
         self.mean[i], self.square[i], self.steps[:, i] = 0.0, 0.0, 0.0
         self.adjust[i] = 0.0 if task.adjust is None else task.adjust
+        if task.frozen or self.still.shape[1] > 1:
+            still = [torch.full((s.numel(),), n in task.frozen) for n, s in self.shapes.items()]
+            self.still = self.still.expand(self.size, len(self.values[0])).clone().to(self.values.device)
+            self.still[i] = torch.cat(still)
 
     def params(self, i: int) -> Params:
         """A copy of a seat's parameters, float32 on the CPU."""
@@ -140,6 +148,8 @@ class Table:
         if len(work) > 1 and not gradient.isfinite().all():  # what overflowed in one must not reach the others
             parts = [self._gradient(values[[i]], adjust[[i]], [one]) for i, one in enumerate(work)]
             losses, gradient = (torch.cat(p) for p in zip(*parts))
+        if self.still.shape[1] > 1:
+            gradient.masked_fill_(self.still[who], 0.0)
         self._adamw(gradient, who)
         return dict(zip(batch, losses.tolist()))
 

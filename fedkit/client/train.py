@@ -33,7 +33,7 @@ class ClientUpdate:
 class Task:
     """What one client trains on, and from where. batches: row numbers of `examples`, step by step; read once.
 
-    adjust: added to the logits in the loss, shape (labels,); None for the plain loss.
+    adjust: added to the logits in the loss, shape (labels,); None for the plain loss. frozen: tensors left as they are.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Task:
     examples: Examples
     batches: Iterator[np.ndarray]
     adjust: Tensor | None = None
+    frozen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,17 @@ def train(model: Model, shared: Params, client: ClientData, config: RunConfig, r
 
 
 def task_of(client: ClientData, shared: Params, config: RunConfig, round_number: int, prior: Tensor | None,
-            num_labels: int) -> Task:  # fmt: skip
+            num_labels: int, frozen: frozenset[str] = frozenset()) -> Task:  # fmt: skip
     """A client's work in one round."""
     rng = client_rng(config.seed, round_number, client.client_id)
     batches = (rows for _ in range(config.local_epochs) for rows in epoch(client.train, config.batch_size, rng))
     adjust = adjustment(config.loss, client.train.labels, prior, num_labels)
-    return Task(client.client_id, shared, client.train, batches, adjust)
+    return Task(client.client_id, shared, client.train, batches, adjust, frozen)
 
 
 def update_of(task: Task, done: Fit) -> ClientUpdate:
     """What a client sends after its work."""
-    delta = {name: done.params[name] - tensor for name, tensor in task.start.items()}
+    delta = {name: tensor - task.start[name] for name, tensor in done.params.items()}
     metrics = {"steps": done.steps, "examples": done.examples, "loss": done.loss, "seconds": done.seconds}
     return ClientUpdate(task.name, delta, len(task.examples), metrics)
 
@@ -85,7 +86,7 @@ def fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = 
     """Train the model in place, from the task's start, on each of its batches."""
     began = time.perf_counter()
     model.load_params(task.start)
-    optimizer = make_optimizer(model, config)
+    optimizer, still = make_optimizer(model, config), [model.trainable[n] for n in task.frozen]
     adjust = None if task.adjust is None else task.adjust.to(model.device)
     labels = torch.from_numpy(task.examples.labels).to(model.device)
     steps = seen = 0
@@ -96,6 +97,8 @@ def fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = 
         loss = torch.nn.functional.cross_entropy(logits if adjust is None else logits + adjust, labels[rows])
         optimizer.zero_grad()
         loss.backward()
+        for parameter in still:
+            parameter.grad = None
         torch.nn.utils.clip_grad_norm_(model.trainable.values(), config.clip_norm)
         optimizer.step()
         steps, seen, total = steps + 1, seen + len(rows), total + loss.detach() * len(rows)

@@ -96,8 +96,8 @@ class Stack:
         adapted = {m: n for n, m in module.encoder.named_modules() if hasattr(m, "lora_A")}
         base = module.encoder.get_base_model() if adapted else module.encoder
         try:
-            self.embeddings = base.embeddings
-            self.layers = [Layer(layer, adapted) for layer in base.encoder.layer]
+            self.embeddings, self.source = base.embeddings, (base.encoder.layer, adapted)
+            self.read()
             reserved = (
                 self.embeddings.position_embeddings.padding_idx
             )  # RoBERTa counts places from after its padding id
@@ -112,6 +112,11 @@ class Stack:
             raise Unsupported(f"it trains {other[0]}, and only low-rank adapters and the head are computed together")
         whole = self.lowest == len(self.layers)
         self.store = Store(self._vectors if whole else self._states, (lambda n: 1) if whole else (lambda n: n), device)
+
+    def read(self) -> None:
+        """Take the frozen matrices as they are now; only those of adapted layers may have changed."""
+        modules, adapted = self.source
+        self.layers = [Layer(module, adapted) for module in modules]
 
     def features(self, texts: Sequence[Tokens], params: Grouped, owner: np.ndarray | None = None) -> Tensor:
         """Unit-length sentence vectors (n, d), float32, of n texts.

@@ -1,8 +1,9 @@
 """Before round 1: one exchange that gives the shared head a start and everyone the label shares.
 
-Each client sends sums of its sentence vectors per label, and label counts. That is a statistic of its data: it is not
-private by itself, and its bytes are counted. What cannot be right is rejected, as in every round. Of very many clients
-only some are asked, drawn at random.
+Each client sends label counts, sums of its sentence vectors per label, and for a head in closed form the sum of their
+products. That is a statistic of its data: it is not private by itself, and its bytes are counted. What cannot be right
+is rejected, as in every round. Of very many clients only some are asked, drawn at random. The sums per label pass
+through the quantising and coding stages of the wire; counts and products travel whole.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from fedkit.data.corpus import ClientData, concatenate
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
 from fedkit.record import ClientRecord
+from fedkit.server.heads import make_head_start, triangle
 from fedkit.server.sampling import sample_clients
-from fedkit.wire.payload import PayloadError, decode, encode
+from fedkit.wire.compress import Context, Wire, make_wire
+from fedkit.wire.payload import PayloadError, encode
 
-HEAD_STARTS = ("zero", "class-means")
 LOSSES = ("calibrated", "balanced", "plain")
 MOST = 200  # clients asked
-SCALE = 16.0  # length of a class-mean row of the head: logits are then 16 x cosine similarity
 
 
 def start(
@@ -33,71 +34,80 @@ def start(
 ) -> tuple[Params, Tensor | None, tuple[ClientRecord, ...]]:
     """(shared parameters, label shares or None, what each client sent and received before round 1)."""
     check_start(config)
-    shared, means = model.params(), config.head_start == "class-means"
+    shared, head = model.params(), make_head_start(config.head_start)
     if not exchanges(config):
         return shared, None, ()
-    total = blank = blank_statistics(model, means)
-    uploads = []
+    total = blank = blank_statistics(model, head.sums)
+    wires, uploads = wires_of(config, blank), []
     asked = clients if len(clients) <= MOST else sample_clients(clients, MOST, config.seed, 0)
-    for client, sent in every_statistics(model, asked, means):
-        payload, reason = encode(sent), ""
-        try:
-            received, _ = decode(payload, blank)
+    for client, sent in every_statistics(model, asked, head.sums):
+        reason, nbytes, received = "", 0, {}
+        for wire, names in wires:
+            context = Context(client.client_id, 0, config.seed, {})
+            payload, _ = wire.encode({n: sent[n] for n in names}, context)
+            nbytes += payload.nbytes
+            try:
+                received |= wire.decode(payload, {n: blank[n] for n in names}, context)[0]
+            except PayloadError as error:
+                reason = str(error)
+        if not reason:
             total = {n: total[n] + t for n, t in received.items()}
-        except PayloadError as error:
-            reason = str(error)
-        uploads.append((client.client_id, "rejected" if reason else "ok", reason, payload.nbytes))
+        uploads.append((client.client_id, "rejected" if reason else "ok", reason, nbytes))
     counts = total["label_counts"].double()
     if not counts.sum() > 0:
         raise FedkitError(
             f"the statistics of every client were rejected ({reason}); is the base model {config.model!r} damaged?"
         )
     prior = (counts / counts.sum()).float()
-    if means:
-        shared = shared | class_mean_head(total["feature_sums"])
+    shared = shared | head.solve(total)
     download = encode({"label_shares": prior}).nbytes if config.loss == "calibrated" else 0
     records = tuple(ClientRecord(c, s, why, uplink_bytes=up, downlink_bytes=download) for c, s, why, up in uploads)
     return shared, prior, records
 
 
-def blank_statistics(model: Model, means: bool) -> Params:
-    """Zeros: label_counts, float32 (labels,); and with `means` feature_sums, float32 (labels, d)."""
+def wires_of(config: RunConfig, blank: Params) -> list[tuple[Wire, list[str]]]:
+    """Which sums travel by which wire: all in one message, but where the wire loses something."""
+    dense = make_wire(config.wire).dense()
+    if not dense.stages or set(blank) == {"label_counts"}:
+        return [(make_wire("none"), list(blank))]
+    return [(make_wire("none"), [n for n in blank if n != "feature_sums"]), (dense, ["feature_sums"])]
+
+
+def blank_statistics(model: Model, sums: Sequence[str]) -> Params:
+    """Zeros, float32: label_counts (labels,) and of feature_sums (labels, d), feature_products (d (d + 1) / 2,) those in `sums`."""
     labels, width = len(model.labels), model.module.head.in_features
-    return {"label_counts": torch.zeros(labels)} | ({"feature_sums": torch.zeros(labels, width)} if means else {})
+    shapes = {"feature_sums": (labels, width), "feature_products": (width * (width + 1) // 2,)}
+    return {"label_counts": torch.zeros(labels)} | {n: torch.zeros(shapes[n]) for n in sums}
 
 
-def statistics(model: Model, client: ClientData, means: bool) -> Params:
-    """A client's label counts and, with `means`, the sums of its sentence vectors per label."""
-    ((_, sent),) = every_statistics(model, [client], means)
+def statistics(model: Model, client: ClientData, sums: Sequence[str]) -> Params:
+    """A client's label counts and the sums that are asked for."""
+    ((_, sent),) = every_statistics(model, [client], sums)
     return sent
 
 
 def every_statistics(
-    model: Model, clients: Sequence[ClientData], means: bool, texts: int = 1024
+    model: Model, clients: Sequence[ClientData], sums: Sequence[str], texts: int = 1024
 ) -> Iterator[tuple[ClientData, Params]]:
     """Each client with its statistics; small clients pass through the encoder together, about `texts` texts at once."""
     groups = np.cumsum([len(c.train) for c in clients]) // texts
     for _, members in groupby(zip(groups, clients), key=lambda pair: pair[0]):
         group = [client for _, client in members]
-        vectors = torch.from_numpy(model.features(concatenate([c.train for c in group]))) if means else None
+        vectors = torch.from_numpy(model.features(concatenate([c.train for c in group]))) if sums else None
         for client in group:
-            out, labels = blank_statistics(model, means), torch.from_numpy(client.train.labels)
+            out, labels = blank_statistics(model, sums), torch.from_numpy(client.train.labels)
             out["label_counts"] += torch.bincount(labels, minlength=len(model.labels))
-            if means:
-                out["feature_sums"].index_add_(0, labels, vectors[: len(labels)])
-                vectors = vectors[len(labels) :]
+            if sums:
+                own, vectors = vectors[: len(labels)], vectors[len(labels) :]
+                out["feature_sums"].index_add_(0, labels, own)
+                if "feature_products" in out:
+                    out["feature_products"] += triangle(own)
             yield client, out
-
-
-def class_mean_head(feature_sums: Tensor) -> Params:
-    """Head rows that point to each label's mean sentence vector (nearest class mean); labels nobody has stay at zero."""
-    rows = SCALE * torch.nn.functional.normalize(feature_sums, dim=-1)
-    return {"head.weight": rows, "head.bias": torch.zeros(len(rows))}
 
 
 def exchanges(config: RunConfig) -> bool:
     """Whether anything is sent before round 1: for the head start, or for the label shares of the calibrated loss."""
-    return config.head_start == "class-means" or config.loss == "calibrated"
+    return bool(make_head_start(config.head_start).sums) or config.loss == "calibrated"
 
 
 def start_note(config: RunConfig, clients: int) -> str:
@@ -108,6 +118,6 @@ def start_note(config: RunConfig, clients: int) -> str:
 
 def check_start(config: RunConfig) -> None:
     """Raise FedkitError for an unknown head start or loss."""
-    for flag, value, allowed in (("head-start", config.head_start, HEAD_STARTS), ("loss", config.loss, LOSSES)):
-        if value not in allowed:
-            raise FedkitError(f"{flag} {value!r} is not known; choose one of: {', '.join(allowed)}")
+    make_head_start(config.head_start)
+    if config.loss not in LOSSES:
+        raise FedkitError(f"loss {config.loss!r} is not known; choose one of: {', '.join(LOSSES)}")

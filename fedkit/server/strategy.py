@@ -1,18 +1,15 @@
-"""The server's rule: how it starts and what it does with a round's updates.
+"""The server's optimizer: what it does with the change that a round's updates come to (see aggregate.py).
 
 To add one: a small frozen dataclass with `init` and `step`, and a line in `STRATEGIES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from fedkit.client.train import ClientUpdate
 from fedkit.model.classifier import Params
 from fedkit.registry import build
-from fedkit.server.aggregate import weighted_mean
 
 State = Params  # tensors the server carries from round to round; {} when it carries none
 
@@ -22,21 +19,20 @@ class Strategy(Protocol):
         """The state before round 1."""
         ...
 
-    def step(self, shared: Params, state: State, updates: Iterable[ClientUpdate]) -> tuple[Params, State]:
-        """(new shared parameters, new state). `updates` is read once, as they arrive; none may arrive."""
+    def step(self, shared: Params, state: State, delta: Params | None) -> tuple[Params, State]:
+        """(new shared parameters, new state). delta: the change of some tensors; None when no update arrived."""
         ...
 
 
 @dataclass(frozen=True)
 class FedAvg:
-    """shared + weighted mean of the deltas (McMahan et al., 2017)."""
+    """The shared tensors plus the mean change (McMahan et al., 2017)."""
 
     def init(self, shared: Params) -> State:
         return {}
 
-    def step(self, shared: Params, state: State, updates: Iterable[ClientUpdate]) -> tuple[Params, State]:
-        mean = weighted_mean(updates)
-        return ({n: t + mean[n] for n, t in shared.items()} if mean else shared), state
+    def step(self, shared: Params, state: State, delta: Params | None) -> tuple[Params, State]:
+        return shared | {n: shared[n] + change for n, change in (delta or {}).items()}, state
 
 
 def make_strategy(spec: str) -> Strategy:
