@@ -1,0 +1,67 @@
+"""Stages that remember what a message lost, so that it is not lost for good. Vectors have shape (n,).
+
+aim: what is to be sent; keep: the memory after it; result: what the receiver takes for the update.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ErrorFeedback:
+    """What was lost is added to the next update: send C(x + e), keep e' = x + e - C(x + e).
+
+    Seide et al., 2014; Karimireddy et al., 2019. All that was received and the memory add up to all that was given.
+    """
+
+    role: ClassVar[str] = "memory"
+    linear: ClassVar[bool] = True
+    unbiased: ClassVar[bool] = False
+    lossless: ClassVar[bool] = True
+    symbols: ClassVar[bool] = False
+    needs: ClassVar[str] = "a stage behind it that loses something; a memory per sender, so senders that come back"
+
+    def problem(self) -> str:
+        return ""
+
+    def aim(self, x: np.ndarray, memory: np.ndarray) -> np.ndarray:
+        return x + memory
+
+    def keep(self, aim: np.ndarray, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
+        return aim - message
+
+    def result(self, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
+        return message
+
+
+@dataclass(frozen=True)
+class ErrorFeedback21:
+    """Both ends remember the last update g; the difference travels: send C(x - g), both take g' = g + C(x - g).
+
+    Richtarik et al., 2021.
+    """
+
+    role: ClassVar[str] = "memory"
+    linear: ClassVar[bool] = False
+    unbiased: ClassVar[bool] = False
+    lossless: ClassVar[bool] = True
+    symbols: ClassVar[bool] = False
+    needs: ClassVar[str] = (
+        "a stage behind it that loses something; both ends keep each sender's g: not under secure aggregation"
+    )
+
+    def problem(self) -> str:
+        return ""
+
+    def aim(self, x: np.ndarray, memory: np.ndarray) -> np.ndarray:
+        return x - memory
+
+    def keep(self, aim: np.ndarray, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
+        return memory + message
+
+    def result(self, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
+        return memory + message
