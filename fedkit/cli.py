@@ -46,6 +46,25 @@ COMPARE = """\b
 Examples:
   fedkit compare runs/mine runs/mine-baselines
   fedkit compare runs/demo --html demo.html
+  fedkit compare runs/sweep            methods, their seeds, the Pareto front
+"""
+SWEEP = """\b
+Examples:
+  fedkit sweep --vary tune=lora --vary tune=head --seeds 0,1,2 --out runs/s
+  fedkit sweep plan.toml --estimate    how long would it take?
+  fedkit sweep plan.toml --out runs/s
+  fedkit sweep --resume --out runs/s   go on with a sweep that was stopped
+A plan is a TOML file:
+  [settings]                           any setting of `fedkit run`, for all
+  data = "banking77"
+  [vary]                               every combination is run
+  tune = ["lora:r=8", "head", "full"]
+  seed = [0, 1, 2]
+  [[also]]                             one more combination, for every seed
+  tune = "lora:r=8"
+  wire = "int4+ans"
+Exit code: 0 all runs are there, 1 some were refused (sweep.json says why),
+2 none could be made.
 """
 CHECK = """\b
 Examples:
@@ -182,19 +201,92 @@ def compare(
     html: Annotated[Path, Html] = Path("runs/compare.html"),
     as_json: flags.Json = False,
 ) -> None:
-    """The scoreboard of several runs, in words, as a table, and as one web page that needs no network."""
+    """The scoreboard of several runs, in words, as a table, and as one web page that needs no network.
+
+    Runs that differ only in their seed are one method. With several methods or seeds the board shows accuracy, bytes
+    per client and round, load and privacy of each, and which are on the Pareto front of accuracy against bytes.
+    """
+    from fedkit.studio.choice import board_of
     from fedkit.studio.report import write_report
-    from fedkit.studio.table import scoreboard, to_text
-    from fedkit.studio.verdict import verdict
 
     records = collect(runs)
-    table, words = scoreboard(records), verdict(records)
+    table, words, values = board_of(records)
     page = write_report(records, flags.page(html), "What the runs show")
     if as_json:
-        board = table.to_dict(orient="records")
-        console.show_json({"html": str(page), "verdict": words, "scoreboard": board})
+        console.show_json({"html": str(page), "verdict": words, **values})
     else:
-        console.show([to_text(table), *words, "", f"page: {page}"])
+        console.show([table, *words, "", f"page: {page}"])
+
+
+@app.command(cls=Command, epilog=SWEEP, short_help="Many runs of one plan: methods x settings x seeds.")
+def sweep(
+    ctx: typer.Context,
+    plan: Annotated[Path | None, typer.Argument(
+        metavar="[PLAN]", help="A TOML file; flags given beside it are settings for all.")] = None,
+    vary: Annotated[list[str] | None, typer.Option(
+        "--vary", metavar="SETTING=VALUE", help="A value to try; again for each. Every combination is run.")] = None,
+    seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Every combination is run for each.")] = "0",
+    baselines: Annotated[str | None, typer.Option("--baselines", metavar="A,B,...|none", help=
+        "Made once for each seed and data. Not given: majority, frozen-pooled, frozen-local, local, pooled.")] = None,
+    data: flags.Data = D.data, text: flags.Text = None, label: flags.Label = None, client: flags.Client = None,
+    encoding: flags.Encoding = None,
+    clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
+    partition: flags.Partition = D.partition,
+    model: flags.ModelName = D.model, tune: flags.Tune = D.tune, max_tokens: flags.Tokens = D.max_tokens,
+    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None,
+    local_epochs: flags.Epochs = D.local_epochs, batch_size: flags.Batch = D.batch_size,
+    lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
+    head_start: flags.HeadStart = D.head_start, loss: flags.Loss = D.loss, strategy: flags.Strategy = D.strategy,
+    aggregate: flags.Aggregate = D.aggregate, share: flags.Share = D.share, wire: flags.Wire = D.wire,
+    wire_down: flags.WireDown = None,
+    link: flags.LinkSpec = D.link, devices: flags.Devices = D.devices,
+    device: flags.Device = D.device, engine: flags.Engine = D.engine,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")] = False,
+    out: Annotated[Path | None, _out("Folder for all. Not given: runs/PLAN-TIME.")] = None,
+    resume: flags.Resume = False,
+    as_json: flags.Json = False,
+) -> None:  # fmt: skip
+    """Run every combination of a plan, for every seed, with the baselines to beat; then compare them.
+
+    What is finished is never made twice: stop it when you like, and go on. A combination that is refused is said and
+    left out. Writes sweep.json and a folder for each run.
+    """
+    settings, given = vars(flags.chosen(locals())), flags.typed(ctx)
+    with console.Line() as line, console.on_stop(lambda: nextsteps.after_stopped_sweep(out)):
+        line.wait("reading the plan and the data ...")
+        from fedkit.estimate import estimate as time_it
+        from fedkit.sweep import choose, refused, waiting
+        from fedkit.sweep import sweep as start
+
+        chosen = choose(plan, {k: v for k, v in settings.items() if k in given}, vary or [],
+                        seeds if "seeds" in given else None, baselines, _needed(out) if resume else None)  # fmt: skip
+        out = out or _fresh("runs", chosen.name)
+        expected = time_it(waiting(chosen, out), line.wait)
+        if not (estimate and as_json):
+            line.say(str(expected))
+        records = [] if estimate else start(chosen, out, line, tell=line.say, costs=expected.seconds)
+    if estimate:
+        if as_json:
+            console.show_json(expected.to_dict())
+        return
+    from fedkit.studio.choice import board_of
+
+    table, words, values = board_of(records)
+    reasons = refused(out)
+    if as_json:
+        console.show_json({"out": str(out), "verdict": words, **values, "refused": reasons})
+    else:
+        console.show([table, *words, "", f"records: {out}", *nextsteps.after_sweep(out)])
+    raise typer.Exit(1 if reasons else 0)
+
+
+@app.command(cls=Command, short_help="Every method there is to choose from, with its parameters.")
+def methods(as_json: flags.Json = False) -> None:
+    """Every tuner, aggregation, wire stage and so on: what it does, its parameters, and what it needs."""
+    from fedkit.catalogue import method_lines
+    from fedkit.catalogue import methods as known
+
+    console.show_json(known()) if as_json else console.show(method_lines())
 
 
 @app.command(cls=Command, short_help="Start here: centralized, alone, federated, side by side.")
@@ -301,7 +393,9 @@ def collect(paths: list[Path]) -> list:
 
     found: dict[Path, Run] = {}
     for path in paths:
-        below = sorted(path.glob("*/run.json")) if path.is_dir() and not (path / "run.json").exists() else [path]
+        below = [path]
+        if path.is_dir() and not (path / "run.json").exists():  # a sweep keeps its baselines one folder deeper
+            below = sorted(path.glob("*/run.json")) + sorted(path.glob("baselines-*/*/run.json"))
         if not below:
             raise FedkitError(f"no run record in {path}; give folders that `fedkit run` or `fedkit baselines` wrote")
         for place in below:

@@ -45,6 +45,23 @@ def after_stopped_baselines(out: Path, names: list[str] | None) -> str:
     return f"stopped; finished and kept in {out}: {', '.join(kept) or 'none'}; choose the others with --which"
 
 
+def after_sweep(out: Path) -> list[str]:
+    """The page that compares a sweep's runs."""
+    return _listed(shown("fedkit", "compare", out, "--html", out / "compare.html"))
+
+
+def after_stopped_sweep(out: Path | None) -> str:
+    """What a stopped sweep left in `out`, and how to go on with it."""
+    if out is None or not (out / "sweep.json").exists():
+        return "stopped before the first run was begun; start again"
+    from fedkit.sweep import progress_of
+
+    done, total = progress_of(out)
+    return f"stopped; {done} of {total} runs are finished and kept in {out}; go on with: " + shown(
+        "fedkit", "sweep", "--resume", "--out", out
+    )
+
+
 def after_stopped_demo(out: Path) -> str:
     """What a stopped demo left in `out`."""
     kept = [p.parent.name for p in sorted(out.glob("*/run.json"))]

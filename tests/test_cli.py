@@ -20,7 +20,7 @@ from fedkit import cli, console, nextsteps
 from fedkit.config import RunConfig
 from fedkit.record import Run
 
-COMMANDS = ("run", "baselines", "compare", "demo", "check", "data", "models", "doctor", "lab")
+COMMANDS = ("run", "baselines", "compare", "sweep", "methods", "demo", "check", "data", "models", "doctor", "lab")
 SLOW_RUN = ["--rounds", "10", "--local-epochs", "2", "--batch-size", "4"]
 
 

@@ -74,6 +74,15 @@ NOTES = (
     "A difference counts when its 95 % interval leaves out zero. That interval covers the choice of test examples (or "
     "of clients), not the luck of split, start and batches; for that, run several seeds.",
 )
+SEEDS_NOTES = (
+    "Runs that differ only in their seed are one method: its accuracy is the mean over seeds, with a t interval. With "
+    "one seed the interval is over test examples and leaves out the luck of split, start and batches.",
+    "A method is on the Pareto front, marked *, when no other here sends as little and is as accurate, and is better in "
+    "one of the two. kB are 1,000 bytes, sent by a client in one round, the mean over its visits in rounds 1, 2, ...; "
+    "what is exchanged before round 1 is in the MB of the whole run.",
+    "Peak memory is that of the whole process, the most of any seed; in a sweep it holds what earlier runs left behind, "
+    "so that a run by itself takes less.",
+)
 NO_PRIVACY = (
     "No differential privacy in this run: updates left the clients as they were, and updates can leak text. That only "
     "the trained part travels is not a privacy guarantee."
@@ -85,6 +94,11 @@ DRAW = """
   var drawn = [];
   document.querySelectorAll("script[data-figure]").forEach(function (held) {
     var figure = JSON.parse(held.textContent), place = document.getElementById(held.dataset.figure);
+    (figure.layout.annotations || []).forEach(function (note) {
+      if (note.name === "beside" && place.parentNode.classList.contains("wide") && place.clientWidth < 600) {
+        note.visible = false;
+      }
+    });
     Plotly.newPlot(place, figure.data, figure.layout, config);
     drawn.push(place);
   });
@@ -99,7 +113,21 @@ DRAW = """
 })();
 """
 
-TEMPLATE = """<!DOCTYPE html>
+TEMPLATE = """{% macro table(heads, board) %}
+<div class="scroll" role="region" aria-label="Scoreboard" tabindex="0">
+<table class="board">
+<thead><tr>{% for head in heads %}<th scope="col">{{ head }}</th>{% endfor %}</tr></thead>
+<tbody>
+{%- for row in board %}
+<tr{% if row.main %} class="main"{% endif %}><td><span class="dot" style="background: {{ row.colour }}"></span>
+{%- for cell in row.cells %}{% if not loop.first %}<td>{% endif %}{{ cell[0] }}
+{%- for more in cell[1:] %}<br><span class="over">{{ more }}</span>{% endfor %}</td>{% endfor %}</tr>
+{%- endfor %}
+</tbody>
+</table>
+</div>
+{% endmacro %}
+<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -141,20 +169,12 @@ TEMPLATE = """<!DOCTYPE html>
 </div>
 
 <h2>Scoreboard</h2>
-<div class="scroll" role="region" aria-label="Scoreboard" tabindex="0">
-<table class="board">
-<thead><tr>{% for head in heads %}<th scope="col">{{ head }}</th>{% endfor %}</tr></thead>
-<tbody>
-{%- for row in board %}
-<tr{% if row.main %} class="main"{% endif %}><td><span class="dot" style="background: {{ row.colour }}"></span>
-{%- for cell in row.cells %}{% if not loop.first %}<td>{% endif %}{{ cell[0] }}
-{%- for more in cell[1:] %}<br><span class="over">{{ more }}</span>{% endfor %}</td>{% endfor %}</tr>
-{%- endfor %}
-</tbody>
-</table>
-</div>
+{{ table(heads, board) }}
 <p class="small">A dash: not known, or not counted. MB are 1,000,000 bytes, the mean over clients, without the first
 download of the base model. Pooled methods need all text in one place; the bytes of moving it were not counted.</p>
+{% if every %}<details>
+<summary>Every run by itself</summary>
+{{ table(every.heads, every.board) }}</details>{% endif %}
 
 <h2>The data</h2>
 <p>{{ data.sentence }}</p>

@@ -6,10 +6,15 @@ Each figure carries its finding as title, and in layout.meta the finding and one
 from fedkit.studio.accuracy_plots import accuracy_by_round, accuracy_by_time, scoreboard_bars, world
 from fedkit.studio.cost_plots import round_seconds, traffic, traffic_by_client
 from fedkit.studio.data_plots import who_has_what
+from fedkit.studio.pareto import aggregation_error, has_errors, load, pareto
 
 __all__ = [
     "accuracy_by_round",
     "accuracy_by_time",
+    "aggregation_error",
+    "has_errors",
+    "load",
+    "pareto",
     "round_seconds",
     "scoreboard_bars",
     "traffic",

@@ -18,11 +18,13 @@ from plotly.offline import get_plotlyjs
 from fedkit.data.say import count
 from fedkit.errors import FedkitError
 from fedkit.record import Run
-from fedkit.studio import facts, plots, say
+from fedkit.studio import choice, facts, overview, plots, say
+from fedkit.studio.board import PAGE_HEADS
 from fedkit.studio.difference import partner
 from fedkit.studio.facts import Runs
 from fedkit.studio.headline import answer, asked, tiles
-from fedkit.studio.page import CSS, DRAW, NO_PRIVACY, NOTES, TEMPLATE
+from fedkit.studio.page import CSS, DRAW, NO_PRIVACY, NOTES, SEEDS_NOTES, TEMPLATE
+from fedkit.studio.seeds import several
 from fedkit.studio.table import COLUMNS, INTERVAL, formatted, scoreboard
 from fedkit.studio.theme import FONT, look, tidy, untitled
 from fedkit.studio.verdict import verdict
@@ -35,7 +37,8 @@ HEADS = ("method", "accuracy", "95 % interval", *list(COLUMNS)[5:])
 def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path:
     """Write the page about `runs` to `path` (a file, or a folder for its report.html) atomically; return its path.
 
-    The first federated run is the one the headline is about. Raises FedkitError without a run or room to write.
+    The headline is about the first federated run; with several methods or seeds, about the most accurate method and
+    the one that sends least for nearly as much. Raises FedkitError without a run or room to write.
     """
     runs = facts.ordered(runs)
     if not runs:
@@ -58,21 +61,27 @@ def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path
 def render(runs: Runs, title: str) -> str:
     """The page as text. The same records give the same text."""
     runs = facts.sound(runs)
-    main, said, board = _main(runs), verdict(runs), scoreboard(runs)
+    main, many = _main(runs), several(runs)
+    said = choice.words(runs) if many else verdict(runs)
+    every = {"heads": HEADS, "board": _board(runs, scoreboard(runs))}
+    shown = {"heads": PAGE_HEADS, "board": overview.rows(runs)} if many else every
     scripts = {"plotly": Markup(get_plotlyjs()), "draw": Markup(DRAW)}
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken)
     page = engine.from_string(TEMPLATE)
     return page.render(
         title=title, css=Markup(CSS.replace("__FONT__", FONT)), policy=_policy(scripts.values()), **scripts,
-        asked=asked(main), answer=answer(said[0]), verdict=said[1:], tiles=list(tiles(main, runs)),
-        figures=[_figure(fig) for fig in figures(runs)], heads=HEADS, board=_board(runs, board),
-        data=_data(main), method=_method_notes(main), environment=_environment(main),
+        asked=overview.asked(runs) if many else asked(main), answer=answer(said[0]), verdict=said[1:],
+        tiles=list(overview.tiles(runs) if many else tiles(main, runs)),
+        figures=[_figure(fig) for fig in figures(runs)], **shown, every=every if many else None,
+        data=_data(main), method=[*(SEEDS_NOTES if many else ()), *_method_notes(main)], environment=_environment(main),
     )  # fmt: skip
 
 
 def figures(runs: Runs) -> list[go.Figure]:
     """The pictures of the page, in its order; without a federated run, those that need none."""
     runs = facts.ordered(runs)
+    if several(runs):
+        return overview.figures(runs)
     main = _main(runs)
     if main.method != "federated":
         return [plots.scoreboard_bars(runs), plots.who_has_what(main)]

@@ -70,14 +70,23 @@ def formatted(frame: pd.DataFrame) -> list[dict[str, str]]:
 
 def to_text(frame: pd.DataFrame) -> str:
     """The scoreboard as an aligned table in plain characters, at most 100 columns wide, with a key below."""
-    rows = [_cells(row) for row in formatted(frame)]
-    widths = [max(map(_width, column)) for column in zip(*(_widest(HEADS), *rows))]
+    return aligned(HEADS, [_cells(row) for row in formatted(frame)], _key(frame))
+
+
+def aligned(
+    heads: tuple[str, ...], rows: list[list[str]], key: tuple[str, ...], indent: int = 0, least: int = 16
+) -> str:
+    """Rows of cells below `heads` (lines apart by newlines), the first column wrapped and flush left, then `key`.
+
+    indent: of the first column's further lines. least: columns that it should have before gaps are made smaller.
+    """
+    widths = [max(map(_width, column)) for column in zip(*(_widest(heads), *rows))]
     room, gap = WIDTH - sum(widths[1:]), 2
-    if room - 2 * len(widths) < 16:
+    if room - 2 * len(widths) < least:
         gap = 1
     widths[0] = max(12, min(METHOD_WIDTH, widths[0], room - gap * (len(widths) - 1)))
     rule = "-" * (sum(widths) + gap * (len(widths) - 1))
-    blocks = [_lines(HEADS, widths, gap), [rule], *[_lines(row, widths, gap) for row in rows], [_key(frame)]]
+    blocks = [_lines(heads, widths, gap), [rule], *[_lines(row, widths, gap, indent) for row in rows], key]
     return "\n".join(line for block in blocks for line in block) + "\n"
 
 
@@ -94,9 +103,10 @@ def _cells(row: dict[str, str]) -> list[str]:
     return [method, *shares, *rest, epsilon.split(" ")[0]]
 
 
-def _lines(row: list[str] | tuple[str, ...], widths: list[int], gap: int) -> list[str]:
+def _lines(row: list[str] | tuple[str, ...], widths: list[int], gap: int, indent: int = 0) -> list[str]:
     """A row as lines: the method is wrapped and flush left, numbers are flush right."""
-    columns = [textwrap.wrap(row[0], widths[0]) or [""], *(cell.split("\n") for cell in row[1:])]
+    name = textwrap.wrap(row[0], widths[0], subsequent_indent=" " * indent) or [""]
+    columns = [name, *(cell.split("\n") for cell in row[1:])]
     height = max(map(len, columns))
     filled = [column + [""] * (height - len(column)) for column in columns]
     padded = [[_pad(cell, width, i == 0) for cell in column] for i, (column, width) in enumerate(zip(filled, widths))]
@@ -113,14 +123,13 @@ def _width(text: str) -> int:
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def _key(frame: pd.DataFrame) -> str:
+def _key(frame: pd.DataFrame) -> tuple[str, ...]:
     """What the marks mean."""
     over = [o for o in frame["interval over"].unique() if o != "test examples"]
-    said = (
+    return (
         f"95 % interval over test examples{f'; * over {over[0]}' if over else ''}. worst: the worst client's accuracy.",
         "-: not known, or not counted (pooled methods need all text in one place).",
         "train seconds: measured, all clients. simul. seconds: modelled for the run's link and devices.",
         "MB: 10^6 bytes as serialised, without the first download of the base model.",
         "eps.: epsilon; none: no differential privacy.",
     )
-    return "\n".join(said)

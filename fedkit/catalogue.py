@@ -1,0 +1,109 @@
+"""Every method there is to choose from, read from the registries themselves: for `fedkit methods` and programs."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
+from typing import Any
+
+from fedkit.registry import describe
+
+REGISTRIES = {  # setting: (what it decides, module, registry)
+    "tune": ("what is trained and sent", "fedkit.model.tune", "TUNERS"),
+    "aggregate": ("how the sites' LoRA pairs become one", "fedkit.server.aggregate", "AGGREGATORS"),
+    "wire": ("how what travels is made small; stages joined by +", "fedkit.wire.compress", "STAGES"),
+    "head_start": ("what the head starts from", "fedkit.server.heads", "HEAD_STARTS"),
+    "loss": ("what a site's training minimises", "fedkit.server.start", "LOSSES"),
+    "strategy": ("what the server does with a round's updates", "fedkit.server.strategy", "STRATEGIES"),
+    "partition": ("who has what", "fedkit.data.partition", "PARTITIONS"),
+    "link": ("each site's line, or DOWN[:UP]/LATENCY; changes seconds only", "fedkit.network", "LINKS"),
+    "devices": ("each site's computer; changes seconds only", "fedkit.network", "DEVICES"),
+    "baseline": ("what a federated run must beat (--which, --baselines)", "fedkit.baselines", "BASELINES"),
+    "engine": ("how sites are computed on this machine", "fedkit.job", "ENGINES"),
+}
+WORDS = {  # of entries that are names only
+    "zero": "The head starts from zeros; nothing is exchanged before round 1.",
+    "class-means": "The sites' mean vectors per label, exchanged once before round 1.",
+    "analytic": "A ridge regression on everybody's sentence vectors, exact in one exchange.",
+    "calibrated": "Logits are evened out by the label mix of all sites, which they exchange once.",
+    "balanced": "Cross-entropy as if all labels were as common.",
+    "plain": "Cross-entropy.",
+}
+ENGINE_WORDS = {
+    "auto": "fast where it can be, else plain.",
+    "fast": "Several sites in one batch.",
+    "plain": "One site after another; equal to fast but for rounding.",
+}
+BASELINE_WORDS = {  # where the function's own words need the one before it
+    "frozen-local": "Logistic regression on the frozen encoder's sentence vectors, every site on its own data alone.",
+    "full": "Full tuning on all data in one place, with the federated run's total number of gradient steps.",
+}
+ARGUMENTS = {  # of partitions, written after a colon
+    "dirichlet": {"A": "a number above 0"},
+    "quantity": {"A": "a number above 0"},
+    "column": {"COL": "a column's name"},
+}
+
+
+def methods() -> dict[str, list[dict[str, Any]]]:
+    """{setting: [{name, about, parameters, needs}]}. parameters: {name: default}."""
+    return {setting: _entries(setting, *place) for setting, (_, *place) in REGISTRIES.items()}
+
+
+def method_lines(width: int = 100) -> list[str]:
+    """The same for people: a group for each setting, at most `width` columns."""
+    out = []
+    for setting, entries in methods().items():
+        out += ["", f"{setting.replace('_', '-')}: {REGISTRIES[setting][0]}"]
+        for entry in entries:
+            words = [entry["about"]]
+            words += [f"limits: {entry['needs']}"] if entry["needs"] else []
+            values = ", ".join(f"{k}={_short(v)}" for k, v in entry["parameters"].items())
+            words += [f"parameters: {values}"] if values else []
+            out += _rows(entry["name"], words, width)
+    return out[1:]
+
+
+def _entries(setting: str, module: str, name: str) -> list[dict[str, Any]]:
+    try:
+        registry = getattr(importlib.import_module(module), name, {})
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        registry = {}  # this installation has no such part
+    if isinstance(registry, Mapping) and all(isinstance(e, type) and is_dataclass(e) for e in registry.values()):
+        return describe(dict(registry))
+    values = registry if isinstance(registry, Mapping) else dict.fromkeys(registry)
+    return [
+        {"name": entry, "about": _about(setting, entry, value), "parameters": ARGUMENTS.get(entry, {}), "needs": ""}
+        for entry, value in values.items()
+    ]
+
+
+def _about(setting: str, name: str, value: Any) -> str:
+    from fedkit.network import Device, Link
+    from fedkit.studio import say
+
+    if setting == "baseline" and name in BASELINE_WORDS:
+        return BASELINE_WORDS[name]
+    if isinstance(value, Link):
+        return say.link(name).partition(": ")[2] + "."
+    if isinstance(value, Device):
+        return f"{value.slowdown:g} times the training seconds: {value.basis}."
+    if inspect.isfunction(value):
+        return (inspect.getdoc(value) or "").split("\n")[0]
+    return (ENGINE_WORDS if setting == "engine" else WORDS).get(name, "")
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _rows(name: str, words: Iterable[str], width: int) -> list[str]:
+    indent = 17
+    lines = [line for part in words for line in textwrap.wrap(part, width - indent - 2, subsequent_indent="  ")]
+    first = f"  {name:<{indent - 2}}"
+    return [f"{first if i == 0 else ' ' * indent}{line}".rstrip() for i, line in enumerate(lines or [""])]

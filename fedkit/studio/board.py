@@ -1,0 +1,151 @@
+"""The board of methods: accuracy, traffic, load and privacy of each, and which of them are on the Pareto front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from fedkit.studio import facts, say
+from fedkit.studio.facts import Runs
+from fedkit.studio.seeds import Method, against, baselines, methods
+from fedkit.studio.table import UNKNOWN, aligned
+
+KB = 1e3  # bytes
+COLUMNS: dict[str, Callable[[Any], str]] = {  # of the board, and how a cell is written
+    "front": str,
+    "method": str,
+    "accuracy": say.percent,
+    "95 % low": say.percent,
+    "95 % high": say.percent,
+    "interval over": str,
+    "seeds": "{:.0f}".format,
+    "against pooled": say.points,
+    "against pooled 95 % low": say.points,
+    "against pooled 95 % high": say.points,
+    "kB up per client-round": "{:,.1f}".format,
+    "kB down per client-round": "{:,.1f}".format,
+    "MB up per client, whole run": "{:,.2f}".format,
+    "MB down per client, whole run": "{:,.2f}".format,
+    "train seconds per client-round (measured)": "{:,.2f}".format,
+    "peak memory MB": "{:,.0f}".format,
+    "privacy": str,
+}
+HEADS = (  # of the terminal's table, three lines each
+    "method", "acc.\n%", "95 %\ninterval", "seeds", "points\nagainst\npooled", "kB up\nclient-\nround",
+    "kB down\nclient-\nround", "MB\nwhole\nrun", "train s\nclient-\nround", "peak\nMB", "priv.",
+)  # fmt: skip
+PAGE_HEADS = (
+    "method", "accuracy", "95 % interval", "seeds", "points against pooled", "kB up per client-round",
+    "kB down per client-round", "MB per client, whole run", "train seconds per client-round (measured)",
+    "peak memory MB", "privacy",
+)  # fmt: skip
+FRONT = "*"
+KEY = (
+    "* on the Pareto front: no other here is as accurate with as few kB up, and better in one of the two.",
+    "95 % interval over seeds; ~ over test examples, with one seed. Points against pooled: paired.",
+    "kB (1,000 bytes) and train seconds: mean over the visits of a client in rounds 1, 2, ...; measured.",
+    "MB whole run: both ways, per client, with the exchange before round 1, without the base model.",
+    f"{UNKNOWN}: not known, or not counted. priv.: epsilon; none: no differential privacy.",
+)
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which of (cost, gain) are on the Pareto front: none costs as little and gains as much, and is better in one.
+
+    A point with a NaN is never on it.
+    """
+    sound = [p for p in points if not any(map(math.isnan, p))]
+    return [
+        p in sound and not any(q[0] <= p[0] and q[1] >= p[1] and (q[0] < p[0] or q[1] > p[1]) for q in sound)
+        for p in points
+    ]
+
+
+def on_front(found: Sequence[Method], cost: str = "uplink_bytes") -> list[bool]:
+    """The methods on the front of accuracy against a ClientRecord field per visit; each task has its own front."""
+    out = [False] * len(found)
+    for task in dict.fromkeys(m.task for m in found):
+        places = [i for i, m in enumerate(found) if m.task == task and m.finished]
+        for i, member in zip(places, front([(found[i].per_visit(cost), found[i].accuracy().value) for i in places])):
+            out[i] = member
+    return out
+
+
+def board(runs: Runs) -> pd.DataFrame:
+    """One row per method, the most accurate first, then the baselines in the order in which they are to be beaten.
+
+    Shares and differences are between -1 and 1; kB are 1,000 and MB 10^6 bytes; NaN where no record has the number.
+    """
+    runs = facts.sound(runs)
+    found, others = methods(runs), baselines(runs)
+    rows = [_row(m, others, FRONT if member else "") for m, member in zip(found, on_front(found))]
+    rows.sort(key=lambda row: -row[2] if row[2] == row[2] else math.inf)
+    return pd.DataFrame([*rows, *(_row(other, others, "") for other in others)], columns=list(COLUMNS))
+
+
+def _row(method: Method, others: list[Method], mark: str) -> list:
+    mean, federated = method.accuracy(), method.kind == "federated"
+    against_pooled = against(method, others, "pooled") if method.kind != "pooled" else None
+    gap = [against_pooled.value, against_pooled.low, against_pooled.high] if against_pooled else [math.nan] * 3
+    visit = [method.per_visit(n) if federated else math.nan for n in ("uplink_bytes", "downlink_bytes")]
+    whole = [fmean(facts.mb_per_client(r, way) for r in method.runs) for way in ("uplink", "downlink")]
+    seconds = method.per_visit("train_seconds") if federated else math.nan
+    unfinished = sum(not run.finished for run in method.runs)
+    name = method.name + (f" ({unfinished} of {len(method.runs)} unfinished)" if unfinished else "")
+    return [mark, name, mean.value, mean.low, mean.high, mean.over, len(method.seeds), *gap, *(v / KB for v in visit),
+            *whole, seconds, method.peak_mb(), _privacy(method)]  # fmt: skip
+
+
+def _privacy(method: Method) -> str:
+    spent = [facts.result(run, "epsilon") for run in method.runs]
+    return "none" if any(math.isnan(e) for e in spent) else f"epsilon {max(spent):.2f}"
+
+
+def cells(row: dict[str, Any]) -> list[list[str]]:
+    """A row of the board for the page: the cells of PAGE_HEADS, each as lines."""
+    text = _text(row)
+    low, high = text["95 % low"].removesuffix(" %"), text["95 % high"]
+    gap = [text["against pooled"]]
+    if text["against pooled 95 % low"] != UNKNOWN:
+        gap.append(f"{text['against pooled 95 % low']} to {text['against pooled 95 % high']}")
+    name = f"{row['front']} {text['method']}" if row["front"] else text["method"]
+    span = [f"{low} to {high}", f"over {text['interval over']}"] if high != UNKNOWN else [UNKNOWN]
+    return [[name], [text["accuracy"]], span, [text["seeds"]], gap, [text["kB up per client-round"]],
+            [text["kB down per client-round"]], [_whole(row, "{:,.2f}")], [text[LOAD]], [text["peak memory MB"]],
+            [text["privacy"]]]  # fmt: skip
+
+
+def to_text(frame: pd.DataFrame) -> str:
+    """The board as an aligned table in plain characters, at most 100 columns wide, with a key below."""
+    return aligned(HEADS, [_terminal(row) for row in frame.to_dict("records")], KEY, indent=2, least=24)
+
+
+def _terminal(row: dict[str, Any]) -> list[str]:
+    text = _text(row)
+    low, high = text["95 % low"].removesuffix(" %"), text["95 % high"].removesuffix(" %")
+    mark = "" if "seed" in row["interval over"] else "~"
+    span = UNKNOWN if low == UNKNOWN else f"{mark}{low}-{high}"
+    name = f"{row['front']} {text['method']}" if row["front"] else f"  {text['method']}"
+    return [name, text["accuracy"].removesuffix(" %"), span, text["seeds"], text["against pooled"],
+            _fitting(row["kB up per client-round"]), _fitting(row["kB down per client-round"]), _whole(row, "{:,.1f}"),
+            text[LOAD], text["peak memory MB"], text["privacy"].removeprefix("epsilon ")]  # fmt: skip
+
+
+def _text(row: dict[str, Any]) -> dict[str, str]:
+    return {c: UNKNOWN if v != v else COLUMNS[c](v) for c, v in row.items()}
+
+
+def _whole(row: dict[str, Any], form: str) -> str:
+    both = row["MB up per client, whole run"] + row["MB down per client, whole run"]
+    return UNKNOWN if both != both else form.format(both)
+
+
+def _fitting(kb: float) -> str:
+    return UNKNOWN if kb != kb else f"{kb:,.1f}" if kb < 1e4 else f"{kb:,.0f}"
+
+
+LOAD = "train seconds per client-round (measured)"

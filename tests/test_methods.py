@@ -1,0 +1,36 @@
+"""`fedkit methods`: whatever a registry holds is listed, with its parameters, and fits a terminal."""
+
+from __future__ import annotations
+
+import json
+
+from fedkit import cli
+from fedkit.catalogue import REGISTRIES, method_lines, methods
+
+
+def test_every_registry_is_there_with_what_it_says_of_itself():
+    from fedkit.model.tune import TUNERS
+    from fedkit.network import LINKS
+
+    known = methods()
+    assert list(known) == list(REGISTRIES)
+    assert [e["name"] for e in known["tune"]] == list(TUNERS) and [e["name"] for e in known["link"]] == list(LINKS)
+    lora = known["tune"][0]
+    assert lora["parameters"]["r"] == 8 and lora["about"].startswith("Low-rank adapters") and "needs" in lora
+    assert [e for entries in known.values() for e in entries if not e["about"]] == []
+    for required in ("tune", "head_start", "loss", "strategy", "partition", "devices", "baseline", "engine"):
+        assert known[required]
+
+
+def test_as_text_and_json(capsys):
+    assert cli.main(["methods"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100 and "tune: what is trained and sent" in lines
+    assert any(line.startswith("  dirichlet ") for line in lines)
+    assert cli.main(["methods", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(methods()))
+
+
+def test_a_part_that_is_not_installed_is_an_empty_group(monkeypatch):
+    monkeypatch.setitem(REGISTRIES, "wire", ("words", "fedkit.no_such_part", "STAGES"))
+    assert methods()["wire"] == [] and "wire: words" in method_lines()
