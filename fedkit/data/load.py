@@ -29,6 +29,7 @@ BUNDLED_FOLDER = Path(__file__).resolve().parents[2] / "data"
 BUNDLED = {
     "service_desk": ("service_desk", Columns("text", "label", "company")),
     "demo": ("service_desk", Columns("text", "label", "company")),
+    "plant_alarms": ("plant_alarms", Columns("text", "label", "site")),
 }
 
 
