@@ -37,7 +37,7 @@ class Exchange:
     def __init__(self, model: Model, clients: Sequence[ClientData], shared: Params, config: RunConfig, state: State):
         self.config, self.rule, self.scale = config, make_aggregator(config.aggregate), model.adapter_scale
         self.up, self.down = wires(config, self.rule)
-        self.names = [n for n in shared if not n.endswith(MERGED)]
+        self.names = sorted(n for n in shared if not n.endswith(MERGED))  # a file gives them back in another order
         self.home_names = at_home(self.rule, config.share, self.names)
         self.place = {c.client_id: i for i, c in enumerate(clients)}
         self.ranks = {c: self.rule.rank(i, most_rank(shared)) for c, i in self.place.items()}
@@ -117,7 +117,7 @@ class Exchange:
     def state(self) -> State:
         """Everything that the next round needs, as tensors."""
         out = {"sent": self.sent, "seen": self.seen, "changed": self.changed}
-        out |= {f"held/{n}": self.held[n] for n in self.names}
+        out |= {f"held/{n}": self.held[n].clone() for n in self.names}  # a file holds no tensor twice
         out |= {f"memory/{slot}/{n}": t for slot, kept in self.memory.items() for n, t in kept.items()}
         return out | {f"home/{i}/{n}": t for i, kept in self.home.items() for n, t in kept.items()}
 

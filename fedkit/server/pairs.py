@@ -43,7 +43,8 @@ def pairs(names: Iterable[str]) -> list[Pair]:
     """The LoRA pairs among tensor names, in order. A pair with a magnitude of its own (DoRA) is none."""
     there = set(names)
     layers = [n.removesuffix(A) for n in names if n.endswith(A)]
-    return [Pair(n) for n in layers if n + B in there and n + ".lora_magnitude_vector.weight" not in there]
+    scaled = {n.partition(".lora_magnitude_vector")[0] for n in there if ".lora_magnitude_vector" in n}
+    return [Pair(n) for n in layers if n + B in there and n not in scaled]
 
 
 def cut(params: Params, rank: int) -> Params:
