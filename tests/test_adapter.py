@@ -16,6 +16,7 @@ from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.job import Job, prepare
 from fedkit.model.adapter import load_adapter, save_adapter
+from fedkit.model.tune import TUNERS
 from fedkit.runner import run
 
 TEXTS = ["the printer in room 3 is out of toner", "who pays this invoice?", "a leak"]
@@ -108,7 +109,7 @@ def test_head_only_leaves_a_head_only(config, tmp_path, tiny_model):
     assert np.abs(logits_without_fedkit(base, tokenizer, tmp_path / "run") - logits_of_fedkit(job)).max() < 1e-5
 
 
-@pytest.mark.parametrize("tune", ["lora:r=4,alpha=8", "head", "full"])
+@pytest.mark.parametrize("tune", TUNERS)
 def test_what_was_saved_is_what_is_loaded(config, tmp_path, tune):
     job = prepare(replace(config, tune=tune))
     params = {n: torch.randn(t.shape, generator=torch.Generator().manual_seed(1)) for n, t in job.start.items()}

@@ -1,4 +1,4 @@
-"""A trained model on disk: the adapter in PEFT's own format, the head beside it, readable without fedkit."""
+"""A trained model on disk: the adapter in PEFT's own format where it has one, the head beside it, readable without fedkit."""
 
 from __future__ import annotations
 
@@ -7,35 +7,46 @@ import json
 import os
 from pathlib import Path
 
-from safetensors import SafetensorError
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
+from torch import Tensor
 
+from fedkit.config import parse_spec
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
+
+TUNE = "tune"  # the note in head.safetensors that names the method
+SETTINGS = ("peft_type", "lora_alpha", "use_rslora", "use_dora")  # of PEFT: with another, the same tensors mean another
 
 
 def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[str]) -> None:
     """Write what was tuned into `folder`.
 
-    lora: adapter_config.json and adapter_model.safetensors, as `PeftModel.from_pretrained(encoder, folder)` reads them.
-    full: encoder.safetensors, the tuned encoder's weights. Always: head.safetensors (weight (labels, d), bias
-    (labels,)) and labels.json. Sentence vector = normalised mean of the last hidden states over real tokens.
+    Methods of PEFT: adapter_config.json and adapter_model.safetensors, as `PeftModel.from_pretrained(encoder, folder)`
+    reads them. Of virtual tokens PEFT keeps the vectors that come out (prompt_embeddings); what was trained for them is
+    beside it, in trained.safetensors. Other methods: encoder.safetensors, the trained tensors alone, under the
+    encoder's own names; of bottlenecks down and up, see parts.py. Always: head.safetensors (weight (labels, d), bias
+    (labels,)) and labels.json. Sentence vector = normalised mean of the last hidden states over real tokens, which come
+    after the virtual ones.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     head = {n.removeprefix("head."): t for n, t in params.items() if n.startswith("head.")}
     body = {n: t.contiguous() for n, t in params.items() if not n.startswith("head.")}
-    write_tensors(folder / "head.safetensors", head)
+    write_tensors(folder / "head.safetensors", head, {TUNE: _method(model)})
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    config = getattr(model.module.encoder, "peft_config", {}).get("default")
-    if config is not None:
+    if (config := _peft_config(model)) is not None:
         config = copy.copy(config)  # the model trains on with its own
         config.base_model_name_or_path, config.inference_mode = model.source.name, True
-        config.target_modules = sorted(config.target_modules)  # a set would be written in another order each time
+        for name, value in vars(config).items():
+            if isinstance(value, set):  # would be written in another order each time
+                setattr(config, name, sorted(value))
         config.save_pretrained(str(folder))
-        write_tensors(folder / "adapter_model.safetensors", body)
-    elif body:
-        write_tensors(folder / "encoder.safetensors", body)
+        if config.is_prompt_learning:
+            write_tensors(folder / "adapter_model.safetensors", {"prompt_embeddings": _virtual_tokens(model, body)})
+    if body:
+        write_tensors(folder / _body_file(model), body)
 
 
 def load_adapter(folder: str | Path, model: Model) -> Params:
@@ -44,12 +55,11 @@ def load_adapter(folder: str | Path, model: Model) -> Params:
 
     folder = Path(folder)
     try:
-        params = {f"head.{n}": t for n, t in load_file(folder / "head.safetensors").items()}
-        for name in ("adapter_model.safetensors", "encoder.safetensors"):
-            if (folder / name).is_file():
-                params |= load_file(folder / name)
-        check(params, model.params())
         _check_meaning(folder, model)
+        params = {f"head.{n}": t for n, t in load_file(folder / "head.safetensors").items()}
+        if (folder / (body := _body_file(model))).is_file():
+            params |= load_file(folder / body)
+        check(params, model.params())
     except (OSError, SafetensorError, ValueError) as error:
         raise FedkitError(
             f"no adapter for this model in {folder} ({str(error)[:100]}); give a finished run's folder"
@@ -58,19 +68,49 @@ def load_adapter(folder: str | Path, model: Model) -> Params:
 
 
 def _check_meaning(folder: Path, model: Model) -> None:
-    """Raise ValueError where tensors of the right shape would mean something else: other labels, another LoRA scale."""
+    """Raise ValueError where tensors of the right shape would mean something else: other labels, another method."""
+    with safe_open(folder / "head.safetensors", "pt") as file:
+        kept = (file.metadata() or {}).get(TUNE, _method(model))  # files of before 0.2 have no such note
+    if kept != _method(model):
+        raise ValueError(f"it was trained with tune {kept!r}, and this model has {_method(model)!r}")
     if json.loads((folder / "labels.json").read_text(encoding="utf-8")) != list(model.labels):
         raise ValueError("it was trained for other labels")
-    config = getattr(model.module.encoder, "peft_config", {}).get("default")
-    if config is not None:
-        kept = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        if not isinstance(kept, dict) or kept.get("lora_alpha") != config.lora_alpha:
-            raise ValueError("its LoRA alpha is another")
+    if (config := _peft_config(model)) is not None:
+        settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError("adapter_config.json is no object")
+        for name in SETTINGS:
+            if settings.get(name) != getattr(config, name, None):
+                raise ValueError(f"its {name} is {str(settings.get(name))[:20]}, not {getattr(config, name, None)}")
 
 
-def write_tensors(path: Path, tensors: Params) -> None:
+def _method(model: Model) -> str:
+    return parse_spec(model.tune)[0]
+
+
+def _peft_config(model: Model):
+    return getattr(model.module.encoder, "peft_config", {}).get("default")
+
+
+def _body_file(model: Model) -> str:
+    """Where the trained tensors of the encoder are."""
+    config = _peft_config(model)
+    if config is None:
+        return "encoder.safetensors"
+    return "trained.safetensors" if config.is_prompt_learning else "adapter_model.safetensors"
+
+
+def _virtual_tokens(model: Model, body: Params) -> Tensor:
+    """What the encoder reads when its prompt encoder holds `body`: (tokens, width), for prefixes all layers in a row."""
+    maker, tokens = model.module.encoder.prompt_encoder["default"], model.tuner.tokens
+    own = {n.removeprefix("prompt_encoder."): t for n, t in body.items()}
+    with torch.no_grad():
+        return torch.func.functional_call(maker, own, (torch.arange(tokens),))
+
+
+def write_tensors(path: Path, tensors: Params, notes: dict[str, str] | None = None) -> None:
     """Write safetensors beside the target, then rename. (save_file would leave nameless files behind a kill.)"""
     temporary = path.with_name(path.name + ".tmp")
     kept = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
-    temporary.write_bytes(save(kept, metadata={"format": "pt"}))
+    temporary.write_bytes(save(kept, metadata={"format": "pt", **(notes or {})}))
     os.replace(temporary, path)

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from fedkit.data.corpus import Examples
 from fedkit.errors import FedkitError
 from fedkit.model.base import Source
+from fedkit.model.merged import merge
 from fedkit.model.packed import Tokens
 from fedkit.model.probe import ATTENTION
+from fedkit.model.prompts import positions
 from fedkit.model.tune import Tuner
 
 if TYPE_CHECKING:
@@ -35,10 +37,9 @@ class TextClassifier(nn.Module):
         self.head = nn.Linear(hidden, num_labels)
 
     def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Unit-length sentence vectors, float32."""
-        hidden = self.encoder(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state  # (batch, tokens, d)
+        """Unit-length sentence vectors, float32. Of virtual and real tokens, only the real ones, which come last."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        hidden = hidden[:, -input_ids.shape[1] :]  # (batch, tokens, d)
         mask = attention_mask.unsqueeze(-1)  # (batch, tokens, 1)
         mean = (hidden.float() * mask).sum(1) / mask.sum(1)  # (batch, d)
         return nn.functional.normalize(mean, dim=-1)
@@ -61,13 +62,16 @@ class Model:
         self.trainable = {_public(n): p for n, p in module.named_parameters() if p.requires_grad}
         self.pad = tokenizer.pad_token_id or 0
         self.stack: Stack | None = None  # the fast engine's view of the encoder, where there is one
+        self.merged: Params = {}  # what is added to frozen matrices now, and those matrices as they came: see merged.py
+        self.came: Params = {}
 
     def params(self) -> Params:
         """A copy of the trainable tensors, float32 on the CPU."""
         return {n: p.detach().float().cpu().clone() for n, p in self.trainable.items()}
 
     def load_params(self, params: Params) -> None:
-        """Overwrite the trainable tensors in place."""
+        """Overwrite the trainable tensors in place, and the frozen matrices where `params` adds to them."""
+        merge(self, params)
         with torch.no_grad():
             for name, parameter in self.trainable.items():
                 parameter.copy_(params[name])
@@ -78,6 +82,14 @@ class Model:
             raise FedkitError(f"attention {str(name)[:40]!r} is not known; choose one of: {', '.join(ATTENTION)}")
         self.module.encoder.set_attn_implementation(name)
         self.attention = name
+
+    @property
+    def adapter_scale(self) -> float:
+        """What LoRA multiplies B A with: alpha / r, or alpha / sqrt(r); 1 without LoRA."""
+        scales = (
+            m.scaling["default"] for m in self.module.encoder.modules() if isinstance(getattr(m, "scaling", None), dict)
+        )
+        return next(scales, 1.0)
 
     @property
     def engine(self) -> str:
@@ -91,7 +103,13 @@ class Model:
         return sum(p.numel() for p in self.trainable.values())
 
     def tokenize(self, examples: Examples, max_tokens: int) -> Examples:
-        """The examples with token ids, each text cut to `max_tokens`."""
+        """The examples with token ids, each text cut to `max_tokens`. Raises FedkitError if the model reads fewer."""
+        limit, virtual = positions(self.module.encoder), getattr(self.tuner, "tokens", 0)
+        if limit is not None and max_tokens + virtual > limit:
+            besides = f" besides the {virtual} virtual tokens of tune {self.tune!r}" if virtual else ""
+            raise FedkitError(
+                f"max-tokens {max_tokens} given; {self.source.name} reads at most {limit - virtual}{besides}"
+            )
         if examples.tokens is not None or not len(examples):
             return examples if examples.tokens is not None else examples.with_tokens(())
         return examples.with_tokens(
@@ -154,4 +172,5 @@ def by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarra
 
 def _public(name: str) -> str:
     """PEFT's file name of a parameter: 'encoder.base_model...lora_A.default.weight' -> 'base_model...lora_A.weight'."""
-    return name.removeprefix("encoder.").replace(".default.", ".")
+    name = name.removeprefix("encoder.").replace(".default.", ".").removesuffix(".default")
+    return name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
