@@ -26,6 +26,7 @@ STEPS = {  # records in the order in which they are made, and what is said befor
 NAMES = [name for names in STEPS.values() for name in names]
 PAGE, MARK = "index.html", "demo.json"  # the mark says that a demo wrote this folder, and may write it anew
 MINE = ("run.json", "adapter_config.json", "adapter_model.safetensors", "encoder.safetensors", "head.safetensors",
+        "trained.safetensors", "home.safetensors",
         "labels.json", "state/round-*.safetensors")  # fmt: skip
 
 

@@ -160,8 +160,9 @@ Tune = Annotated[
         MODEL,
         "--tune",
         "WHAT",
-        "What is trained and sent: lora[:r=8,alpha=16,layers=N] (small matrices beside the frozen model; layers: in its "
-        "last N layers only), head (the last layer only), full (everything).",
+        "What is trained: lora[:r=8,alpha=16,layers=N] (small matrices beside the frozen model; layers: in its last N "
+        "layers only), rslora, dora, ia3, prefix, prompt, ptuning, adapter, bitfit, layernorm, last (whole layers), head "
+        "(the last layer only), full (everything). See: fedkit methods.",
     ),
 ]
 Tokens = Annotated[
@@ -188,7 +189,7 @@ Rate = Annotated[
         TRAINING,
         "--lr",
         "X",
-        "Learning rate of what is tuned. Not given: 0.003 for lora, 0.0001 for full.",
+        "Learning rate of what is tuned. Not given: the method's own (0.003 for lora, 0.0001 for full).",
         parser=number,
     ),
 ]
@@ -202,7 +203,7 @@ HeadStart = Annotated[
         "--head-start",
         "HOW",
         "class-means (the sites' mean vectors per label, exchanged once before round 1), analytic (a ridge regression on "
-        "everybody's sentence vectors, exact in one exchange), or zero.",
+        "everybody's sentence vectors, exact in one exchange), discriminant (the same for a linear discriminant), or zero.",
     ),
 ]
 Loss = Annotated[
@@ -246,7 +247,9 @@ Wire = Annotated[
 ]
 WireDown = Annotated[
     str | None,
-    _option(TRAINING, "--wire-down", "STAGE+...", "The same for the way back. Not given: as --wire, where that can be."),
+    _option(
+        TRAINING, "--wire-down", "STAGE+...", "The same for the way back. Not given: as --wire, where that can be."
+    ),
 ]
 Seed = Annotated[int, _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=whole)]
 

@@ -40,11 +40,11 @@ class RoundRecord:
     loss: float
     worst_client_accuracy: float
     validation_accuracy: float | None = None
-    aggregation_error: float | None = None  # what averaging got wrong, as a share; None where it is not measured
     epsilon: float | None = None  # None: no differential privacy, so no promise
     simulated_seconds: float | None = None  # modelled from link and device, not measured
     seconds: float = 0.0  # measured wall time of the round, evaluation included
     clients: tuple[ClientRecord, ...] = ()
+    aggregation_error: float | None = None  # what averaging got wrong, as a share; None where it is not measured
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,13 @@ def build(kind: str, registry: dict[str, type], spec: str) -> Any:
         raise FedkitError(f"{kind} {name!r} is not known; choose one of: {', '.join(registry)}")
     entry, kinds = registry[name], parameters(registry[name])
     if (bare := options.pop("", None)) is not None:  # stands for the first parameter
-        if not kinds or bare in kinds or not _reads(kinds[first := next(iter(kinds))], bare):
+        if not kinds or bare in kinds:
             raise FedkitError(
-                f"{kind} {spec!r}: expected key=value after {name!r}, got {bare!r}; example: lora:r=8,alpha=16"
+                f"{kind} {spec!r}: expected key=value after {name!r}, got {bare!r}; example: {_example(name, kinds)}"
             )
+        first = next(iter(kinds))
+        if not _reads(kinds[first], bare):
+            raise FedkitError(f"{kind} {spec!r}: {bare!r} is not a number; example: {_example(name, kinds)}")
         options = {first: bare, **options}
     if unknown := [key for key in options if key not in kinds]:
         allowed = ", ".join(kinds) or "none"
@@ -36,6 +39,10 @@ def build(kind: str, registry: dict[str, type], spec: str) -> Any:
     except ValueError:
         wanted = ", ".join(f"{key}={t.__name__}" for key, t in kinds.items())
         raise FedkitError(f"{kind} {spec!r}: a value is not a number; expected {wanted}") from None
+
+
+def _example(name: str, kinds: dict[str, type]) -> str:
+    return "lora:r=8,alpha=16" if not kinds or "r" in kinds else f"{name}:{next(iter(kinds))}=0.1"
 
 
 def _reads(kind: type, value: str) -> bool:

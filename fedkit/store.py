@@ -28,8 +28,11 @@ ADAPTER_FILES = (
     "adapter_model.safetensors",
     "encoder.safetensors",
     "head.safetensors",
+    "trained.safetensors",
+    "home.safetensors",
     "labels.json",
 )
+HOME = "exchange/home/"  # in the state: tensors that stay with a client, by its place among the clients
 
 
 class Store:
@@ -106,6 +109,8 @@ class Store:
         write_tensors(path, tensors)
         if record.finished:
             save_adapter(self.folder, model, shared, list(record.data["labels"]))
+            if home := {n.removeprefix(HOME): t for n, t in state.items() if n.startswith(HOME)}:
+                write_tensors(self.folder / "home.safetensors", home)  # CLIENT/NAME: each client's own part
         record.save(self.folder)
         for old in path.parent.glob("round-*.safetensors*"):
             if record.finished or old != path:

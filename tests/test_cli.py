@@ -238,7 +238,7 @@ def test_data_lists_what_is_known(fed):
         name in out for name in ("service_desk", "banking77", "clinc150", "ag_news", "20newsgroups")
     )
     code, out, _ = fed("data", "--json")
-    assert code == 0 and {"name": "banking77", "where": "hub"}.items() <= json.loads(out)[2].items()
+    assert code == 0 and {"name": "banking77", "where": "hub"}.items() <= json.loads(out)[3].items()
 
 
 def test_data_shows_who_has_what(fed, tiny_data, tmp_path):
@@ -299,7 +299,8 @@ def test_help_names_every_flag_and_fits(fed, monkeypatch, name, width):
 def test_the_flags_that_scripts_rely_on():
     words = """--data --text --label --client --encoding --model --clients --examples-per-client --partition
         --clients-per-round --rounds --local-epochs --batch-size --max-tokens --lr --head-lr --head-start --tune
-        --strategy --link --device --seed --engine --out --json --loss --devices"""
+        --strategy --link --device --seed --engine --out --json --loss --devices --aggregate --share --wire
+        --wire-down"""
     wanted = words.split()
     commands = typer.main.get_command(cli.app).commands
     flags = {name: {flag for param in commands[name].params for flag in param.opts} for name in ("run", "baselines")}
@@ -317,13 +318,15 @@ def test_help_names_every_choice_there_is():
     from fedkit.model.base import MODELS
     from fedkit.model.tune import TUNERS
     from fedkit.network import DEVICES, LINKS
-    from fedkit.server.start import HEAD_STARTS, LOSSES
+    from fedkit.server.aggregate import AGGREGATORS
+    from fedkit.server.heads import HEAD_STARTS
+    from fedkit.server.start import LOSSES
     from fedkit.server.strategy import STRATEGIES
     from fedkit.studio.summary import ABOUT
 
     choices = {
         "tune": TUNERS, "partition": PARTITIONS, "link": LINKS, "devices": DEVICES, "strategy": STRATEGIES,
-        "loss": LOSSES, "head_start": HEAD_STARTS, "engine": ENGINES, "model": MODELS,
+        "loss": LOSSES, "head_start": HEAD_STARTS, "aggregate": AGGREGATORS, "engine": ENGINES, "model": MODELS,
         "data": [*HUB, "service_desk", *(s for s in READERS if s != ".json")], "device": ["auto", "cpu", "cuda", "mps"],
     }  # fmt: skip
     commands = typer.main.get_command(cli.app).commands

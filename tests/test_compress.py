@@ -282,6 +282,9 @@ def test_without_memory_and_dense_keep_the_other_stages():
     assert alone.spec == "topk:0.05+int4+ans" and alone.encode(update(), context(update(1)))[1] == {}
     assert make_wire("topk+ans").dense() == make_wire("none") and make_wire("topk+zstd").dense().spec == "zstd"
     assert make_wire("none").dense() == make_wire("none")
+    assert make_wire("ef+topk+int2+ans").dense(4) == make_wire("int4+ans") == make_wire("sign+ans").dense(4)
+    assert make_wire("int4+zstd").dense(8).spec == "int8+zstd" and make_wire("nf4").dense(4).spec == "nf4"
+    assert make_wire("bf16").dense(8).spec == "bf16" and make_wire("int2").dense().spec == "int2"
     free, bound = make_wire("randk:0.1"), make_wire("ef+randk:0.1").without_memory()
     one, two = (flat(sent(w, update(), context())[0]) for w in (free, bound))
     assert torch.allclose(one * 0.1, two, rtol=0.01), "unscaled where the sender remembers"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def test_what_a_lossy_download_loses_is_sent_later(job):
     for number in range(2, 8):
         exchange.publish(target, number)
         gaps.append(sum((target[n] - exchange.held[n]).square().sum().item() for n in target))
-    assert all(late < early for early, late in zip(gaps, gaps[1:])) or gaps[-1] == 0
+    assert all(late < early for early, late in itertools.pairwise(gaps)) or gaps[-1] == 0
     assert gaps[0] > 0 and gaps[-1] < 1e-9
 
 
@@ -287,6 +288,39 @@ def test_one_client_with_flora_is_that_client(job):
     assert np.allclose(job.model.features(job.test), alone, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["flora", "fedex"])
+def test_the_adapter_of_an_exact_rule_is_read_by_peft_and_is_the_model_that_was_judged(config, name, tmp_path):
+    from peft import PeftModel
+    from transformers import AutoModel
+
+    from fedkit.model.classifier import TextClassifier
+
+    mine = replace(config, aggregate=name)
+    job = prepare(mine)
+    run(mine, tmp_path / "run", job=job)
+    wanted = job.model.features(job.test)
+    encoder = PeftModel.from_pretrained(AutoModel.from_pretrained(config.model), tmp_path / "run")
+    encoder.base_model.model.pooler = None
+    ids, mask = job.model.grid(job.test.tokens)
+    found = TextClassifier(encoder.eval(), 32, 3).features(ids, mask).detach().numpy()
+    assert np.allclose(found, wanted, atol=1e-4)
+
+
+def test_what_stayed_at_home_is_kept_with_the_run(config, tmp_path):
+    from safetensors.torch import load_file
+
+    run(replace(config, aggregate="fedsa", rounds=1), tmp_path / "run")
+    home = load_file(tmp_path / "run" / "home.safetensors")
+    assert {n.split("/")[0] for n in home} == {"0", "1", "2", "3"} and all("lora_B" in n for n in home)
+
+
+@pytest.mark.parametrize("tune", ["dora:r=2", "ia3", "prompt"])
+def test_tuners_without_pairs_move_all_they_train(config, tune):
+    job = prepare(replace(config, tune=tune, rounds=2))
+    done = list(federate(job.model, job.clients, job.start, job.config))[-1]
+    assert all(not torch.equal(t, job.start[n]) for n, t in done.shared.items())
+
+
 # --- stopping and going on ------------------------------------------------------------------------------------------
 
 
@@ -327,7 +361,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_numbers(config, job, changes,
     [
         ({"aggregate": "fedavg"}, "mean, ffa"),
         ({"aggregate": "flora", "wire_down": "int8"}, "wire-down none"),
-        ({"aggregate": "hetlora:ranks=0"}, "ranks='0'"),
+        ({"aggregate": "hetlora:ranks=0"}, "'ranks=0'"),
         ({"wire": "gzip"}, "'gzip'"),
         ({"wire": "int8+topk"}, "order"),
         ({"wire_down": "int8+topk"}, "order"),

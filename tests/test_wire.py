@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fedkit.client.visit import receive
+from fedkit.server.exchange import receive as received_over
+from fedkit.wire.compress import Context, make_wire
 from fedkit.wire.payload import HEADER, MAGIC, VERSION, Payload, PayloadError, decode, encode
 
 TENSORS = {"head.weight": torch.tensor([[1.0, -2.0, 0.5]]), "head.bias": torch.tensor([0.25, -0.0])}
@@ -23,6 +24,11 @@ FLOAT32 = arrays.arrays(
     arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5),
     elements=st.floats(width=32, allow_nan=False, allow_infinity=False),
 )
+
+
+def receive(upload: Payload, template):
+    """What the server makes of an upload over a wire without stages."""
+    return received_over(make_wire("none"), upload, template, Context("site-1", 1, 0, {}))
 
 
 def bits(tensors) -> dict[str, tuple]:

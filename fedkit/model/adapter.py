@@ -15,6 +15,7 @@ from torch import Tensor
 from fedkit.config import parse_spec
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
+from fedkit.model.merged import MERGED
 
 TUNE = "tune"  # the note in head.safetensors that names the method
 SETTINGS = ("peft_type", "lora_alpha", "use_rslora", "use_dora")  # of PEFT: with another, the same tensors mean another
@@ -28,17 +29,20 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     beside it, in trained.safetensors. Other methods: encoder.safetensors, the trained tensors alone, under the
     encoder's own names; of bottlenecks down and up, see parts.py. Always: head.safetensors (weight (labels, d), bias
     (labels,)) and labels.json. Sentence vector = normalised mean of the last hidden states over real tokens, which come
-    after the virtual ones.
+    after the virtual ones. What an aggregation added to frozen matrices is written as LoRA of the rank it takes.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     head = {n.removeprefix("head."): t for n, t in params.items() if n.startswith("head.")}
-    body = {n: t.contiguous() for n, t in params.items() if not n.startswith("head.")}
+    body = {n: t.contiguous() for n, t in params.items() if not n.startswith("head.") and not n.endswith(MERGED)}
+    body, rank = folded(model, params, body)
     write_tensors(folder / "head.safetensors", head, {TUNE: _method(model)})
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     if (config := _peft_config(model)) is not None:
         config = copy.copy(config)  # the model trains on with its own
         config.base_model_name_or_path, config.inference_mode = model.source.name, True
+        if rank:
+            config.r = config.lora_alpha = rank
         for name, value in vars(config).items():
             if isinstance(value, set):  # would be written in another order each time
                 setattr(config, name, sorted(value))
@@ -65,6 +69,24 @@ def load_adapter(folder: str | Path, model: Model) -> Params:
             f"no adapter for this model in {folder} ({str(error)[:100]}); give a finished run's folder"
         ) from None
     return params
+
+
+def folded(model: Model, params: Params, body: Params) -> tuple[Params, int]:
+    """(LoRA pairs of scale 1 that also do what was added to the frozen matrices, their rank); without such, (body, 0)."""
+    added = {n.removesuffix(MERGED): t for n, t in params.items() if n.endswith(MERGED)}
+    if not added:
+        return body, 0
+    names = {layer: (f"{layer}.lora_A.weight", f"{layer}.lora_B.weight") for layer in added}
+    whole = {
+        layer: t + model.adapter_scale * body[names[layer][1]] @ body[names[layer][0]] for layer, t in added.items()
+    }
+    parts = {layer: torch.linalg.svd(t, full_matrices=False) for layer, t in whole.items()}
+    rank = max(1, *(int((s > 1e-6 * s[0]).sum()) for _, s, _ in parts.values()))
+    out = dict(body)
+    for layer, (u, s, v) in parts.items():
+        root = s[:rank].sqrt()
+        out[names[layer][0]], out[names[layer][1]] = root[:, None] * v[:rank], u[:, :rank] * root
+    return out, rank
 
 
 def _check_meaning(folder: Path, model: Model) -> None:
@@ -112,5 +134,5 @@ def write_tensors(path: Path, tensors: Params, notes: dict[str, str] | None = No
     """Write safetensors beside the target, then rename. (save_file would leave nameless files behind a kill.)"""
     temporary = path.with_name(path.name + ".tmp")
     kept = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
-    temporary.write_bytes(save(kept, metadata={"format": "pt", **(notes or {})}))
+    temporary.write_bytes(save(kept, metadata=notes or {"format": "pt"}))  # one note: several come in any order
     os.replace(temporary, path)

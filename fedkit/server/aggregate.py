@@ -299,7 +299,7 @@ def _ranks(text: str) -> list[int]:
     except ValueError:
         listed = [0]
     if not all(1 <= rank <= 4096 for rank in listed):
-        raise FedkitError(f"aggregate ranks={text!r} given; write whole numbers from 1 joined by '|', such as 2|4|8")
+        raise FedkitError(f"aggregate 'ranks={text}' given; write whole numbers from 1 joined by '|', such as 2|4|8")
     return listed
 
 

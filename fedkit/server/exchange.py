@@ -40,7 +40,8 @@ class Exchange:
         self.names = sorted(n for n in shared if not n.endswith(MERGED))  # a file gives them back in another order
         self.home_names = at_home(self.rule, config.share, self.names)
         self.place = {c.client_id: i for i, c in enumerate(clients)}
-        self.ranks = {c: self.rule.rank(i, most_rank(shared)) for c, i in self.place.items()}
+        self.most = most_rank(shared)
+        self.ranks = {c: self.rule.rank(i, self.most) for c, i in self.place.items()}
         self.held, self.number, self.sizes, self.frozen = dict(shared), 0, {}, frozenset()
         self.sent = torch.zeros(
             0, 2, dtype=torch.int64
@@ -60,7 +61,7 @@ class Exchange:
         lacking = {n: shared[n] for n in travelling if not torch.equal(shared[n], self.held[n])}
         body = b""
         if lacking and self.down.stages:
-            wire = self.down.dense() if number == 1 else self.down  # the head start is sent whole
+            wire = self.down.dense(4) if number == 1 else self.down  # the head start is sent whole
             change = {n: t - self.held[n] for n, t in lacking.items()}
             body, received = self._broadcast(wire, change, number)
             self.held |= {n: self.held[n] + t for n, t in received.items()}
@@ -84,14 +85,14 @@ class Exchange:
     def start(self, client: str) -> Params:
         """What the client starts from: shared tensors at its rank (filled up with zeros), and its own."""
         shared = self.begin
-        if self.ranks[client] < most_rank(shared):
+        if self.ranks[client] < self.most:
             shared = padded(cut(shared, self.ranks[client]), shared)
         return shared | self.home.get(self.place[client], {})
 
     def upload(self, client: str, start: Params, done: Fit, examples: int) -> tuple[ClientUpdate | None, str, int]:
         """(the update as the server received it or None, why it was rejected, the bytes)."""
         sending = [n for n in self.names if n not in self.home_names and n not in self.frozen]
-        delta = cut({n: done.params[n] - start[n] for n in sending}, self.ranks[client])
+        delta = self._at_rank({n: done.params[n] - start[n] for n in sending}, self.ranks[client])
         slot = f"{self.place[client]}.{zlib.crc32('|'.join(sending).encode()):08x}"
         context = Context(client, self.number, self.config.seed, self.memory.get(slot, {}))
         payload, memory = self.up.encode(delta, context, {"client": client, "examples": examples})
@@ -111,6 +112,9 @@ class Exchange:
             self.sent = torch.cat([self.sent, torch.zeros(1, 2, dtype=torch.int64)])
             self.sent[self.number + 1, 1] = encode(done.message).nbytes
         return done
+
+    def _at_rank(self, tensors: Params, rank: int) -> Params:
+        return cut(tensors, rank) if rank < self.most else tensors
 
     # ---- what it remembers
 
@@ -156,7 +160,7 @@ class Exchange:
             missed_some = last + 1 < self.number
             if missed_some or not self.down.stages:
                 fresh = {n: self.held[n] for n, when in zip(self.names, self.changed.tolist()) if when > last}
-                whole = encode(cut(fresh, rank)).nbytes if fresh else 0
+                whole = encode(self._at_rank(fresh, rank)).nbytes if fresh else 0
                 message = min(message, whole) if self.down.stages else whole
             if missed_some and matrices:
                 whole = encode({n: t for n, t in self.held.items() if n.endswith(MERGED)}).nbytes

@@ -50,7 +50,7 @@ class Analytic:
 
     strength: float = 0.1
     sums: ClassVar[tuple[str, ...]] = ("feature_sums", "feature_products")
-    needs = "sends d (d + 1) / 2 more numbers once; these sums are not compressed"
+    needs = "sends d (d + 1) / 2 more numbers once, never coarser than 8 bits"
 
     def solve(self, total: Params) -> Params:
         """argmin_W sum_i ||W z_i - onehot(y_i)||^2 + strength ||W||^2, times SCALE so that it serves as logits."""
@@ -69,7 +69,7 @@ class Discriminant:
 
     shrink: float = 0.1
     sums: ClassVar[tuple[str, ...]] = ("feature_sums", "feature_products")
-    needs = "sends d (d + 1) / 2 more numbers once; these sums are not compressed"
+    needs = "sends d (d + 1) / 2 more numbers once, never coarser than 8 bits"
 
     def solve(self, total: Params) -> Params:
         """Rows (S + shrink tr(S)/d I)^-1 mean_y, biases -1/2 row.mean_y, as lengths that suit a softmax."""

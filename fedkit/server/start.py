@@ -2,8 +2,8 @@
 
 Each client sends label counts, sums of its sentence vectors per label, and for a head in closed form the sum of their
 products. That is a statistic of its data: it is not private by itself, and its bytes are counted. What cannot be right
-is rejected, as in every round. Of very many clients only some are asked, drawn at random. The sums per label pass
-through the quantising and coding stages of the wire; counts and products travel whole.
+is rejected, as in every round. Of very many clients only some are asked, drawn at random. The sums pass through the
+quantising and coding stages of the wire, which then bound how exact a head in closed form is; the counts travel whole.
 """
 
 from __future__ import annotations
@@ -66,11 +66,14 @@ def start(
 
 
 def wires_of(config: RunConfig, blank: Params) -> list[tuple[Wire, list[str]]]:
-    """Which sums travel by which wire: all in one message, but where the wire loses something."""
-    dense = make_wire(config.wire).dense()
+    """Which sums travel by which wire: all in one message, but where the wire loses something; the counts whole.
+
+    Never coarser than 4 bits, and than 8 where equations are solved with the sums, which magnifies every error.
+    """
+    dense = make_wire(config.wire).dense(8 if "feature_products" in blank else 4)
     if not dense.stages or set(blank) == {"label_counts"}:
         return [(make_wire("none"), list(blank))]
-    return [(make_wire("none"), [n for n in blank if n != "feature_sums"]), (dense, ["feature_sums"])]
+    return [(make_wire("none"), ["label_counts"]), (dense, [n for n in blank if n != "label_counts"])]
 
 
 def blank_statistics(model: Model, sums: Sequence[str]) -> Params:

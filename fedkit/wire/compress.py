@@ -65,9 +65,17 @@ class Wire:
         """Whether what `project` gives can be summed and the sum be read: what secure aggregation needs."""
         return all(stage.linear for stage in self.stages)
 
-    def dense(self) -> Wire:
-        """Only its quantising and coding stages, for messages in which every value matters."""
+    def dense(self, bits: int = 0) -> Wire:
+        """Only its quantising and coding stages, for messages in which every value matters.
+
+        bits: 0, or 4 or 8: a quantising stage that is coarser becomes int4 or int8.
+        """
         wire = self._without("memory", "select")
+        fine = {4: ("int4", 15), 8: ("int8", 255)}.get(bits, ("", 0))
+        if any(getattr(s, "alphabet", 2**16) < fine[1] for s in wire.stages if s.role == "quantise"):
+            wire = make_wire(
+                "+".join([fine[0], *(w for w, s in zip(wire.spec.split("+"), wire.stages) if s.role == "code")])
+            )
         wire = wire if _codable(wire.stages) else wire._without("code")
         return Wire(wire.stages, wire.spec)
 

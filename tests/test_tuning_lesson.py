@@ -1,0 +1,89 @@
+"""What the lesson on parts of a model counts and draws."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import torch
+
+from fedkit.config import RunConfig
+from fedkit.data.load import load_corpus
+from fedkit.job import prepare
+from fedkit.studio import tuning_lesson as pictures
+
+RIGHT = {"head": "1100110011" * 8, "<b>full</b>": "1110110111" * 8}
+MEMORY = {
+    "head": {"the model": 45.0, "gradients and optimizer": 0.1, "kept for the way back": 0.0},
+    "full": {"the model": 90.0, "gradients and optimizer": 270.0, "kept for the way back": 60.0},
+}
+
+
+def words(fig) -> str:
+    return " ".join(a.text for a in fig.layout.annotations)
+
+
+def test_accuracy_by_numbers_names_every_way_and_marks_the_chosen():
+    trained = {"head": 4_620, "<b>full</b>": 22_000_000}
+    fig = pictures.accuracy_by_numbers(trained, RIGHT, 0.55, "head", "A finding.")
+    assert [t.marker.color for t in fig.data] == [pictures.ORANGE, pictures.BLUE]
+    assert [t.y[0] for t in fig.data] == [60.0, 80.0]
+    assert "head" in words(fig) and "&lt;b&gt;full" in words(fig) and "55.0 %" in words(fig)
+    assert "A finding." in fig.layout.title.text
+    low, high = fig.layout.yaxis.range
+    assert low < 55 and high > 80
+
+
+def test_cost_stacks_what_a_step_holds():
+    fig = pictures.cost({"head": 1.0, "full": 20.0}, MEMORY, "A finding.")
+    assert fig.layout.barmode == "stack"
+    stacked = [t.x[1] for t in fig.data if t.type == "bar" and t.xaxis == "x2"]
+    assert stacked == [90.0, 270.0, 60.0]
+    assert " 420" in [t for d in fig.data if d.type == "scatter" for t in d.text]
+    assert all(part in words(fig) for part in MEMORY["head"])
+
+
+@pytest.mark.parametrize("sizes", [[96, 576], [12, 24]])
+def test_few_and_many_labels_every_line(sizes):
+    table = pd.DataFrame({"head": [0.7, 0.75], "full": [0.6, 0.8]}, index=sizes)
+    fig = pictures.few_and_many(table, "A finding.", ["#000000", "#111111"])
+    assert list(fig.data[0].x) == sizes and "75.0 %" in words(fig) and "full" in words(fig)
+
+
+def test_rounds_against_one_draws_exchanges_as_level_lines():
+    fig = pictures.rounds_against_one({"from zero": [0.1, 0.5, 0.6]}, {"analytic": 0.65}, "A finding.")
+    trained, solved = fig.data
+    assert trained.line.dash == "solid" and solved.line.dash == "dash"
+    assert list(solved.y) == [65.0] * 3
+
+
+def test_accuracy_bars_say_numbers_and_share():
+    fig = pictures.accuracy_bars({"full": (22_000, 0.9, (0.87, 0.93))}, "A finding.", ["#000000"])
+    assert "full, 22,000 numbers" in words(fig) and "90.0 %" in words(fig)
+
+
+@pytest.fixture(scope="module")
+def memory(tiny_model, tiny_data) -> dict[str, dict[str, float]]:
+    out = {}
+    for tune in ("head", "bitfit", "full"):
+        job = prepare(
+            RunConfig(data=tiny_data, model=tiny_model, tune=tune, engine="plain", dtype="float32", device="cpu")
+        )
+        before = job.model.params()
+        out[tune] = pictures.step_memory(job.model, job.clients[0].train, 4)
+        assert all(torch.equal(before[n], t) for n, t in job.model.params().items())
+        added = 3 * 4 * job.model.num_trainable() / 1e6
+        assert out[tune]["gradients and optimizer"] == pytest.approx(added)
+        assert out[tune]["the model"] >= 4 * job.model.num_parameters() / 1e6
+    return out
+
+
+def test_a_way_back_is_kept_for_what_lies_inside_the_model(memory):
+    kept = {tune: parts["kept for the way back"] for tune, parts in memory.items()}
+    assert 0 < 20 * kept["head"] < kept["bitfit"] <= kept["full"]
+
+
+def test_shortened_thins_out_what_is_judged_on_and_keeps_the_rest(tiny_data):
+    corpus = load_corpus(tiny_data)
+    short = pictures.shortened(corpus, 10)
+    assert (len(short.test), short.train) == (10, corpus.train)
+    assert pictures.shortened(corpus, None) is corpus
