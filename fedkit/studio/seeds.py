@@ -141,6 +141,9 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
     return fmean(values) - half, fmean(values) + half
 
 
+PLAIN = {"aggregate": "mean", "wire": "not compressed"}  # how the usual is called beside others
+
+
 def family(spec: object) -> str:
     """'lora:r=8,alpha=16' -> 'lora'."""
     return str(spec).partition(":")[0]
@@ -161,12 +164,14 @@ def _names(every: list[dict[str, Any]]) -> list[str]:
     """What tells each from the others, in a few words; with nothing to tell apart, what is tuned."""
     differ = [k for k in every[0] if len({repr(s.get(k)) for s in every}) > 1] if every else []
     differ = sorted(differ, key=lambda k: SPEAK.index(k) if k in SPEAK else len(SPEAK))
-    short = [_name(s, [k for k in differ if k not in USUAL or s.get(k) != USUAL[k]]) for s in every]
+    short = [_name(s, [k for k in differ if k not in USUAL or s.get(k) != USUAL[k]], differ) for s in every]
     full = [_name(s, differ) for s in every]
     names = [a if short.count(a) == 1 else b for a, b in zip(short, full)]
     return [n if names.count(n) == 1 else f"{n} (no. {i + 1})" for i, n in enumerate(names)]
 
 
-def _name(settings: dict[str, Any], keys: list[str]) -> str:
+def _name(settings: dict[str, Any], keys: list[str], differ: Sequence[str] = ()) -> str:
+    """differ: what the methods differ in; the one that has the usual in all of it is called by that."""
     said = [str(settings.get(k)) if k in SPEAK else f"{k.replace('_', ' ')} {settings.get(k)}" for k in keys]
+    said = said or [PLAIN[k] for k in differ if k in PLAIN]
     return tidy(", ".join(said) or settings.get("tune", "federated"), NAME)

@@ -102,7 +102,7 @@ def lengths(sent: Sequence[Sent], sentence: str) -> go.Figure:
         )
     )
     for row, s in zip(rows, sent):
-        waits = ", ".join(f"{say.seconds(s.seconds(line))} over {name}" for name, line in LINES.items())
+        waits = ", ".join(f"{_wait(s.seconds(line))} over {name}" for name, line in LINES.items())
         above_bar(fig, row, f"<b>{plain(s.spec, 60)}</b>  {say.megabytes(s.nbytes / 1e6)}: {waits}")
     layout(fig, sentence, "Measured length of one update; the seconds are modelled from it.", "Length of one update (kB, log scale)",
            None, 80 + 50 * len(sent))  # fmt: skip
@@ -138,7 +138,9 @@ def draw(now: Sent, plain_one: Sent) -> go.Figure:
 def finding(now: Sent, plain_one: Sent) -> str:
     """What the choice does, in a sentence."""
     times = plain_one.nbytes / now.nbytes
-    slow = say.seconds(now.seconds(LINES["1 Mbit/s"]))
+    slow = _wait(now.seconds(LINES["1 Mbit/s"]))
+    if now.spec == "none":
+        return f"As it is, an update takes {slow} over 1 Mbit/s, and everything arrives."
     return (
         f"{times:,.{0 if times >= 10 else 1}f} times shorter, {slow} over 1 Mbit/s; after {len(now.missing)} rounds "
         f"{say.percent(now.missing[-1], 0)} of what the client learned has not arrived."
@@ -155,7 +157,10 @@ def wire_bench(updates: Sequence[Params]) -> WireBench | go.Figure:
 
 
 class WireBench:
-    """Four controls and one live figure. now: the chain as it stands, on the recorded updates."""
+    """Four controls and one live figure. now: the chain as it stands, on the recorded updates.
+
+    It opens on a chain that loses something, so that the first move shows what a memory is for.
+    """
 
     def __init__(self, updates: Sequence[Params]):
         import ipywidgets as w
@@ -164,8 +169,8 @@ class WireBench:
         style, row = {"description_width": "120px"}, w.Layout(width="98%", max_width="460px")
         made = {"Feedback": FEEDBACK, "Largest values": SHARES, "Bits per value": BITS, "Coder": CODERS}
         self.controls = [
-            w.SelectionSlider(options=list(options.items()), description=name, style=style, layout=row)
-            for name, options in made.items()
+            w.SelectionSlider(options=list(options.items()), value=at, description=name, style=style, layout=row)
+            for (name, options), at in zip(made.items(), ("", "topk:0.1", "int4", "ans"))
         ]
         helps = ("What was not sent is remembered and sent later.", "Only these are sent, the others wait or are lost.",
                  "How finely each value is told.", "Shortens the symbols without loss.")  # fmt: skip
@@ -199,6 +204,11 @@ class WireBench:
             return
         self.words.value = _small(f"The same from a terminal: <code>fedkit run --wire {plain(self.spec, 80)}</code>")
         sync(self.figure, draw(self.now, self.plain))
+
+
+def _wait(seconds: float) -> str:
+    """'80 ms', '2.6 s'."""
+    return f"{1e3 * seconds:.0f} ms" if seconds < 1 else say.seconds(seconds)
 
 
 def _chosen(now: Sent) -> str:
