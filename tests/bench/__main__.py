@@ -2,7 +2,7 @@
 
 Every contestant runs in a process of its own, one after another and again, so that a slow moment of the machine meets
 them all. Ratios are taken within a repetition; the medians are shown. Results: OUT/DATE.json and a table.
-usage: python tests/bench [--data NAME|PATH] [--repeats 5] [--only lora,last,head,clients,seeds] [--out runs/bench]
+usage: python tests/bench [--data NAME|PATH] [--repeats 5] [--only lora,last,head,clients,seeds,wire] [--out runs/bench]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parent
 CLIENTS = (10, 100, 1_000, 10_000)
-PARTS = ("lora", "last", "head", "clients", "seeds")
+PARTS = ("lora", "last", "head", "clients", "seeds", "wire")
 Results = dict[str, list[dict]]
 
 
@@ -135,6 +135,11 @@ def main() -> None:
         elif part == "clients":
             results[part] = [measured("scale", n, args.data) for _ in range(args.repeats) for n in CLIENTS]
             lines += ["", "1,600 trained examples a round from more and more clients", *curve(results[part])]
+        elif part == "wire":
+            from wire import table as wire_table
+
+            results[part] = measured("wire", 2 * args.repeats - 1, args.data)
+            lines += ["", "the wire, one LoRA update of 103,373 values, one thread", *wire_table(results[part]["rows"])]
         else:
             results[part] = measured("seeds", 5, args.data)
             lines += ["", "fast - plain, accuracy in points: "

@@ -66,17 +66,29 @@ def measure(spec: str, repeats: int) -> dict:
     }  # fmt: skip
 
 
+def wire(repeats: int, data: str = "") -> dict:
+    """Every stage alone and some chains, on one thread: what `make bench` runs. data: not used."""
+    torch.set_num_threads(1)
+    return {"rows": [measure(spec, repeats) for spec in ALONE + CHAINS]}
+
+
+def table(rows: list[dict]) -> list[str]:
+    lines = [f"{'wire':28}{'encode ms':>10}{'decode ms':>10}{'bytes':>10}{'bits/value':>11}{'x entropy':>10}"]
+    for r in rows:
+        ratio = "" if r["entropy_ratio"] is None else f"{r['entropy_ratio']:.3f}"
+        lines.append(
+            f"{r['spec']:28}{r['encode_ms']:10.2f}{r['decode_ms']:10.2f}{r['bytes']:10,}{r['bits']:11.3f}{ratio:>10}"
+        )
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--only", nargs="*", default=ALONE + CHAINS)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{'wire':28}{'encode ms':>10}{'decode ms':>10}{'bytes':>10}{'bits/value':>11}{'x entropy':>10}")
-    for spec in args.only:
-        r = measure(spec, args.repeats)
-        ratio = "" if r["entropy_ratio"] is None else f"{r['entropy_ratio']:.3f}"
-        print(f"{spec:28}{r['encode_ms']:10.2f}{r['decode_ms']:10.2f}{r['bytes']:10,}{r['bits']:11.3f}{ratio:>10}")
+    print("\n".join(table([measure(spec, args.repeats) for spec in args.only])))
 
 
 if __name__ == "__main__":
