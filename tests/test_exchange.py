@@ -204,7 +204,7 @@ def test_fedsa_is_sharing_a_alone(job):
 # --- every rule -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["plain", "fast"])
+@pytest.mark.parametrize("engine", ["fast", pytest.param("plain", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_every_rule_runs_learns_counts_and_repeats(config, name, engine, tmp_path):
     mine = replace(config, aggregate=name, engine=engine, rounds=2)
@@ -324,6 +324,7 @@ def test_tuners_without_pairs_move_all_they_train(config, tune):
 # --- stopping and going on ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -374,7 +375,7 @@ def test_what_cannot_work_is_refused_before_any_data_is_read(config, changes, sa
 
 
 @pytest.mark.parametrize("name", [n for n in AGGREGATORS if n != "mean"])
-@pytest.mark.parametrize("tune", ["head", "full", "dora"])
+@pytest.mark.parametrize("tune", ["head", pytest.param("full", marks=pytest.mark.slow), "dora"])
 def test_rules_for_pairs_refuse_what_has_none(config, name, tune):
     with pytest.raises(FedkitError, match=rf"aggregate '{name}' works on LoRA pairs.*--tune lora"):
         prepare(replace(config, aggregate=name, tune=tune))

@@ -156,6 +156,7 @@ def test_only_additions_go_on():
 # ---- sweeps
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_ends_with_the_numbers_of_an_unbroken_one(settings, tmp_path):
     """Cut within the second run, after its first round; some runs share a job and some do not."""
     vary, also = {"tune": ["lora:r=2"], "head_lr": [0.01, 0.02]}, [{"tune": "head"}]
@@ -186,6 +187,7 @@ def test_a_stopped_sweep_ends_with_the_numbers_of_an_unbroken_one(settings, tmp_
     assert any(re.match(r"run 2/4 lora:r=2, head lr 0.01, seed 0: round 1/2", line) for line in heard)
 
 
+@pytest.mark.slow
 def test_a_refused_combination_is_said_kept_and_left_out(fed, settings, tmp_path):
     words = [w for k, v in settings.items() for w in (f"--{k.replace('_', '-')}", str(v))]
     words += ["--vary", "tune=head", "--vary", "tune=lorra", "--baselines", "majority", "--out", "s"]
@@ -209,6 +211,7 @@ def test_a_refused_combination_is_said_kept_and_left_out(fed, settings, tmp_path
     assert code == 1 and json.loads(out)["refused"][0]["settings"] == {"tune": "lorra"}
 
 
+@pytest.mark.slow
 def test_the_estimate_writes_nothing(fed, settings, tmp_path):
     words = [w for k, v in settings.items() for w in (f"--{k.replace('_', '-')}", str(v))]
     words += ["--vary", "tune=head", "--vary", "tune=full", "--seeds", "0,1", "--out", "s", "--estimate"]
@@ -222,6 +225,7 @@ def test_the_estimate_writes_nothing(fed, settings, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_sweep_says_how_to_go_on(fed, settings, tmp_path, monkeypatch):
     class Stopping(console.Line):
         def __call__(self, now):

@@ -10,7 +10,7 @@ from fedkit.config import RunConfig
 from fedkit.job import prepare
 from fedkit.promises import assert_exact_mean, assert_nothing_lost
 from fedkit.server.aggregate import combine, make_aggregator
-from fedkit.studio.wire_bench import BITS, CODERS, FEEDBACK, SHARES, WireBench, chain, lengths, send, updates_of
+from fedkit.studio.wire_bench import WireBench, chain, lengths, send, updates_of
 from fedkit.wire.compress import make_wire
 
 
@@ -67,16 +67,14 @@ def test_the_mean_of_products_is_asserted(name, kept):
 
 
 def test_every_position_of_the_sliders_works_or_is_said(updates):
-    bench = WireBench(updates)
-    seen, refused = 0, 0
-    for bits, share in zip([*BITS.values()] * 2, [*SHARES.values()] * 3):
-        for feedback, coder in zip([*FEEDBACK.values()] * 1, CODERS.values()):
-            for control, value in zip(bench.controls, (feedback, share, bits, coder)):
-                control.value = value
-            seen += 1
-            refused += "a40000" in bench.words.value
+    bench = WireBench(updates[:1])
+    refused = []
+    for control in bench.controls:
+        for _, value in control.options:
+            control.value = value
+            refused += [bench.spec] if "a40000" in bench.words.value else []
             assert bench.now.nbytes > 0 and bench.figure.layout.title.text
-    assert seen == 36 and refused < seen / 2
+    assert len(refused) < 6, refused
 
 
 def test_the_bench_says_the_wire_that_the_command_line_takes(updates):
