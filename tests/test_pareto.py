@@ -242,3 +242,22 @@ def test_baselines_are_grouped_too():
     assert [(m.name, m.seeds) for m in baselines(many())] == [
         ("Majority class", [0, 1, 2]), ("Local only", [0, 1, 2]), ("Pooled (centralized)", [0, 1, 2]),
     ]  # fmt: skip
+
+
+def test_a_method_with_fewer_seeds_does_not_compete():
+    """Seed 0 is an easy split here: a method that has only it would win by luck."""
+    easy = [one(0.90, 5.0, seed=0, tune="head")]
+    whole = [one(a, 50.0, seed=s, tune="lora:r=8") for s, a in enumerate((0.91, 0.80))]
+    said = words([*easy, *whole])
+    assert "Fewer seeds than the others, so not compared with them: head." in said
+    assert [row["method"] for row in board([*easy, *whole]).to_dict("records") if "*" in row.values()] == ["lora:r=8"]
+    assert "lora" in said[0] and "head" not in said[0]
+
+
+def test_long_whiskers_do_not_flatten_the_figure():
+    runs = [
+        one(a, kb, seed=s, wire=w) for w, kb in (("none", 400.0), ("int4", 40.0)) for s, a in enumerate((0.88, 0.84))
+    ]
+    low, high = plots.pareto(runs).layout.yaxis.range
+    assert high - low < 20
+    assert {m.name for m in methods(runs)} == {"not compressed", "int4"}

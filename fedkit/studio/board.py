@@ -11,7 +11,7 @@ import pandas as pd
 
 from fedkit.studio import facts, say
 from fedkit.studio.facts import Runs
-from fedkit.studio.seeds import Method, against, baselines, methods
+from fedkit.studio.seeds import Method, against, baselines, complete, methods
 from fedkit.studio.table import UNKNOWN, aligned
 
 KB = 1e3  # bytes
@@ -67,9 +67,9 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 def on_front(found: Sequence[Method], cost: str = "uplink_bytes") -> list[bool]:
     """The methods on the front of accuracy against a ClientRecord field per visit; each task has its own front."""
-    out = [False] * len(found)
+    out, able = [False] * len(found), {id(m) for m in complete(found)}
     for task in dict.fromkeys(m.task for m in found):
-        places = [i for i, m in enumerate(found) if m.task == task and m.finished]
+        places = [i for i, m in enumerate(found) if m.task == task and id(m) in able]
         for i, member in zip(places, front([(found[i].per_visit(cost), found[i].accuracy().value) for i in places])):
             out[i] = member
     return out

@@ -10,7 +10,7 @@ from fedkit.studio import board, facts, say, table
 from fedkit.studio.board import on_front
 from fedkit.studio.difference import Difference
 from fedkit.studio.facts import Runs
-from fedkit.studio.seeds import Method, against, baselines, methods, over_seeds, several
+from fedkit.studio.seeds import Method, against, baselines, complete, methods, over_seeds, several
 from fedkit.studio.table import scoreboard
 from fedkit.studio.theme import METHODS
 from fedkit.studio.verdict import verdict
@@ -20,15 +20,15 @@ COMPARED = (("pooled", "pooled"), ("local", "local only"), ("frozen-pooled", "th
 
 
 def best(found: list[Method]) -> Method | None:
-    """The most accurate finished method; None when none has finished."""
-    done = [m for m in found if m.finished and not math.isnan(m.accuracy().value)]
+    """The most accurate finished method with all seeds; None when there is none."""
+    done = [m for m in complete(found) if not math.isnan(m.accuracy().value)]
     return max(done, key=lambda m: m.accuracy().value) if done else None
 
 
 def leanest(found: list[Method], top: Method) -> Method | None:
     """The method of the same task that sends least per visit, and less than `top`, within one point of its accuracy."""
     level = top.accuracy().value - NEARLY
-    fit = [m for m in found if m.task == top.task and m.finished and m.accuracy().value >= level]
+    fit = [m for m in complete(found) if m.task == top.task and m.accuracy().value >= level]
     fit = [m for m in fit if m.per_visit("uplink_bytes") < top.per_visit("uplink_bytes")]
     return min(fit, key=lambda m: m.per_visit("uplink_bytes")) if fit else None
 
@@ -133,6 +133,9 @@ def _caution(found: list[Method]) -> list[str]:
         said.append("These methods are not all on the same data dealt alike: compare within one kind of data only.")
     if waiting := [m.name for m in found if not m.finished]:
         said.append(f"Not finished, so not on the front: {'; '.join(waiting)}.")
+    able = {id(m) for m in complete(found)}
+    if fewer := [m.name for m in found if m.finished and id(m) not in able]:
+        said.append(f"Fewer seeds than the others, so not compared with them: {'; '.join(fewer)}.")
     fewest = min(len(m.seeds) for m in found)
     if fewest == 1:
         said.append("One seed for some methods: their intervals do not cover the luck of split, start and batches.")

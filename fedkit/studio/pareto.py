@@ -203,10 +203,15 @@ def _said(far: list[tuple[str, Mean]]) -> str:
 
 
 def _range(means: list[Mean], others: list[Mean]) -> tuple[float, float]:
-    """% from a little below the lowest to a little above the highest, at least 4 points."""
+    """% from a little below the lowest to a little above the highest, at least 4 points.
+
+    Very long whiskers (few seeds) may leave the picture: they would press all points into one line.
+    """
     lows = [m.low if not math.isnan(m.low) else m.value for m in means] + [m.value for m in others] or [0.0]
     highs = [m.high if not math.isnan(m.high) else m.value for m in means] + [m.value for m in others] or [1.0]
-    low, high = 100 * min(lows), 100 * max(highs)
+    values = [100 * m.value for m in (*means, *others)] or [0.0, 100.0]
+    reach = max(5.0, max(values) - min(values))
+    low, high = max(100 * min(lows), min(values) - reach), min(100 * max(highs), max(values) + reach)
     room = max(0.12 * (high - low), 2.0)
     return max(0.0, low - room), high + room + 0.1 * (high - low)
 

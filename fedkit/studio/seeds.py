@@ -103,6 +103,14 @@ def baselines(runs: Runs) -> list[Method]:
     return out
 
 
+def complete(found: Sequence[Method]) -> list[Method]:
+    """The finished methods with every seed that any finished one of their task has: splits are unlike, so means over
+    other seeds say nothing."""
+    done = [m for m in found if m.finished]
+    most = {t: set().union(*(m.seeds for m in done if m.task == t)) for t in {m.task for m in done}}
+    return [m for m in done if set(m.seeds) == most[m.task]]
+
+
 def several(runs: Runs) -> bool:
     """Whether there is more to compare than one federated run with its baselines: methods or seeds."""
     found = methods(runs)
