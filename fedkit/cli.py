@@ -261,7 +261,8 @@ def sweep(
         chosen = choose(plan, {k: v for k, v in settings.items() if k in given}, vary or [],
                         seeds if "seeds" in given else None, baselines, _needed(out) if resume else None)  # fmt: skip
         out = out or _fresh("runs", chosen.name)
-        expected = time_it(waiting(chosen, out), line.wait)
+        said = (lambda folder, reason: line.say(f"would be refused: {folder}: {reason}")) if estimate else None
+        expected = time_it(waiting(chosen, out), line.wait, *([said] if said else []))
         if not (estimate and as_json):
             line.say(str(expected))
         records = [] if estimate else start(chosen, out, line, tell=line.say, costs=expected.seconds)

@@ -81,7 +81,10 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
         if not equals and place == 0:
             key, value = "", item
         elif not equals or not value:
-            raise FedkitError(f"{spec!r}: expected key=value after {name!r}, got {item!r}; example: lora:r=8,alpha=16")
+            lists = "; several values are joined by '|', in quotes" if "=" in rest and not equals else ""
+            raise FedkitError(
+                f"{spec!r}: expected key=value after {name!r}, got {item!r}; example: lora:r=8,alpha=16{lists}"
+            )
         options[key.strip()] = value.strip()
     return name.strip(), options
 

@@ -54,8 +54,12 @@ class Estimate:
                 f"of memory at the peak (an estimate from {count(self.kinds, 'short test')})")  # fmt: skip
 
 
-def estimate(entries: list[Entry], tell: Callable[[str], None] = lambda text: None) -> Estimate:
-    """Time each distinct model and tuning once, then reckon the steps of every run. What is refused is left out."""
+def estimate(entries: list[Entry], tell: Callable[[str], None] = lambda text: None,
+             refuse: Callable[[str, str], None] = lambda folder, reason: None) -> Estimate:  # fmt: skip
+    """Time each distinct model and tuning once, then reckon the steps of every run.
+
+    What is refused is left out; refuse: hears its folder and the reason.
+    """
     bench, paces, dealt = Bench(), {}, {}
     seconds: dict[str, float] = {}
     for entry in entries:
@@ -69,7 +73,8 @@ def estimate(entries: list[Entry], tell: Callable[[str], None] = lambda text: No
             if share not in dealt:
                 dealt[share] = _dealt(config, bench)
             seconds[entry.folder] = _seconds(entry.baseline, replace(dealt[share], config=config), paces[kind])
-        except FedkitError:
+        except FedkitError as reason:
+            refuse(entry.folder, str(reason))
             continue
     bench.drop()
     made = sum(bool(e.baseline) for e in entries)

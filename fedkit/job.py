@@ -15,7 +15,7 @@ from fedkit.model.base import script_note
 from fedkit.model.classifier import Model, Params
 from fedkit.network import parse_device, parse_link
 from fedkit.server.aggregate import make_aggregator
-from fedkit.server.exchange import check_exchange, wires
+from fedkit.server.exchange import check_exchange, exchange_notes, wires
 from fedkit.server.sampling import cohort_size
 from fedkit.server.start import check_start, start_note
 from fedkit.server.strategy import make_strategy
@@ -90,6 +90,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
         *corpus.notes,
         *(f"client {name!r} left out: too few training examples ({n})" for name, n in left_out(corpus, dealt).items()),
         *unused_clients(config, len(dealt)),
+        *exchange_notes(config, model),
         *filter(None, [script_note(config.model, corpus.train.texts), start_note(config, len(dealt))]),
     )
     return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)

@@ -151,7 +151,9 @@ def parse_vary(texts: Iterable[str]) -> dict[str, list]:
     for text in texts:
         name, equals, value = text.partition("=")
         name = name.strip().removeprefix("--").replace("-", "_")
-        if not equals or not value or name not in TYPES:
+        if equals and name not in TYPES:
+            raise FedkitError(f"vary {text!r} given; {name!r} is no setting; such are tune, wire, aggregate, rounds")
+        if not equals or not value:
             raise FedkitError(f"vary {text!r} given; write SETTING=VALUE with a setting such as tune, wire or rounds")
         out.setdefault(name, []).append(_value(name, value.strip()))
     return out

@@ -27,9 +27,10 @@ class Progress:
     remaining_seconds: float | None
 
     def __str__(self) -> str:
-        accuracy = "" if self.accuracy is None else f"  accuracy {self.accuracy:.1%}"
+        accuracy = "" if self.accuracy is None else f"  accuracy so far {self.accuracy:.1%}"
         left = "" if self.remaining_seconds is None else f"  {self.remaining_seconds:.0f} s left"
-        sent = f"  {self.nbytes / 1e6:.1f} MB sent" if self.nbytes else ""  # baselines send nothing
+        size = f"{self.nbytes / 1e6:.1f} MB" if self.nbytes >= 1e6 else f"{self.nbytes / 1e3:.0f} kB"
+        sent = f"  {size} by all sites" if self.nbytes else ""  # baselines send nothing
         client = f"  {self.client}" if self.client else ""
         return (f"{self.stage}: round {self.round}/{self.rounds}{client}{accuracy}"
                 f"{sent}{left}")  # fmt: skip

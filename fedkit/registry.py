@@ -35,10 +35,11 @@ def build(kind: str, registry: dict[str, type], spec: str) -> Any:
         allowed = ", ".join(kinds) or "none"
         raise FedkitError(f"{kind} {name!r} has no parameter {unknown[0]!r}; its parameters: {allowed}")
     try:
-        return entry(**{key: kinds[key](value) for key, value in options.items()})
+        values = {key: kinds[key](value) for key, value in options.items()}
     except ValueError:
         wanted = ", ".join(f"{key}={t.__name__}" for key, t in kinds.items())
         raise FedkitError(f"{kind} {spec!r}: a value is not a number; expected {wanted}") from None
+    return entry(**values)
 
 
 def _example(name: str, kinds: dict[str, type]) -> str:

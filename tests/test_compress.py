@@ -376,7 +376,7 @@ def test_a_sparse_mask_travels_as_gaps():
         ("topq", "not known; choose one of: ef, ef21"), ("topk+", "not known"), ("topk:0", "share is 0"), ("topk:nan", "share is nan"),
         ("int4:block=0", "block is 0"), ("zstd:level=99", "level is 99"), ("lowrank:r=0", "r is 0"), ("sketch:rows=0", "rows is 0"),
         ("topk:share=x", "not a number"), ("int4+topk", "'topk' cannot come after 'int4'; the order is memory"),
-        ("topk+ef", "cannot come after"), ("topk+randk", "do the same thing"), ("zstd+ans", "do the same thing"),
+        ("topk+ef", "cannot come after"), ("topk+randk", "are two of one kind"), ("zstd+ans", "are two of one kind"),
         ("ef", "nothing is lost"), ("ef+zstd", "nothing is lost"), ("ans", "no symbols to code"), ("randk+ans", "no symbols"),
         ("bf16+ans", "no symbols"), ("none+int4", "not known"),
     ],

@@ -103,5 +103,5 @@ def test_a_cancelled_run_stops_before_its_next_step():
 
 def test_a_moment_in_words():
     words = str(Progress("federated", 2, 5, "site-1", 0.8125, 1_500_000, 0.3, 61.4))
-    assert words == "federated: round 2/5  site-1  accuracy 81.2%  1.5 MB sent  61 s left"
+    assert words == "federated: round 2/5  site-1  accuracy so far 81.2%  1.5 MB by all sites  61 s left"
     assert str(Progress("federated", 1, 5, "", None, 0, 0.0, None)) == "federated: round 1/5"

@@ -98,6 +98,22 @@ def test_the_discriminant_is_that_of_pooled_data_whatever_the_split(job, sizes):
     assert np.array_equal(logits.argmax(1), wanted)
 
 
+@pytest.mark.parametrize("name", ["analytic", "discriminant"])
+def test_a_coarse_wire_does_not_spoil_a_head_that_is_solved_from_few_examples(job, name):
+    """Fewer examples than dimensions: the equations magnify every error of the sums, so they travel finely."""
+    few = [ClientData(c.client_id, c.train.take(range(8)), c.validation) for c in job.clients[:3]]
+    heads = [start(job.model, few, replace(job.config, head_start=name, wire=w))[0] for w in ("none", "ef+int2+ans")]
+    z = job.model.features(job.test)
+    said = [(z @ h["head.weight"].numpy().T + h["head.bias"].numpy()).argmax(1) for h in heads]
+    assert (said[0] == said[1]).mean() > 0.9
+
+
+@pytest.mark.parametrize("spec", ["analytic:0", "analytic:strength=-1", "discriminant:shrink=-1", "discriminant:inf"])
+def test_a_ridge_out_of_range_is_refused(spec):
+    with pytest.raises(FedkitError, match=r"must be from 1e-6"):
+        check_start(replace(RunConfig(), head_start=spec))
+
+
 def test_a_symmetric_matrix_travels_as_its_upper_half():
     vectors = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
     assert triangle(vectors).shape == (15,) and torch.allclose(square(triangle(vectors)), vectors.T @ vectors)

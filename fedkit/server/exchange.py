@@ -232,6 +232,19 @@ def check_exchange(config: RunConfig, model: Model) -> None:
     at_home(rule, config.share, list(params)), wires(config, rule)
 
 
+def exchange_notes(config: RunConfig, model: Model) -> list[str]:
+    """What happens otherwise than the settings say, in a sentence each."""
+    rule, most, notes = make_aggregator(config.aggregate), most_rank(model.params()), []
+    above = [part for part in getattr(rule, "ranks", "").split("|") if part and int(part) > most]
+    if above:
+        notes.append(
+            f"aggregate {config.aggregate}: ranks above the tuner's r={most} count as {most} ({', '.join(above)})"
+        )
+    if rule.both and make_wire(config.wire).stages and config.wire_down is None:
+        notes.append(f"the download is not compressed: aggregate {config.aggregate} needs it as it is")
+    return notes
+
+
 def before_round_1(model: Model, config: RunConfig) -> Params:
     """What the aggregation adds to the shared tensors: zeros that will be added to the frozen matrices, or nothing."""
     if not make_aggregator(config.aggregate).merges:

@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fedkit.errors import FedkitError
 from fedkit.model.classifier import Params
 from fedkit.registry import build
 
@@ -50,7 +51,10 @@ class Analytic:
 
     strength: float = 0.1
     sums: ClassVar[tuple[str, ...]] = ("feature_sums", "feature_products")
-    needs = "sends d (d + 1) / 2 more numbers once, never coarser than 8 bits"
+    needs = "sends d (d + 1) / 2 more numbers once, never compressed"
+
+    def __post_init__(self) -> None:
+        _need_positive("analytic", "strength", self.strength)
 
     def solve(self, total: Params) -> Params:
         """argmin_W sum_i ||W z_i - onehot(y_i)||^2 + strength ||W||^2, times SCALE so that it serves as logits."""
@@ -69,7 +73,10 @@ class Discriminant:
 
     shrink: float = 0.1
     sums: ClassVar[tuple[str, ...]] = ("feature_sums", "feature_products")
-    needs = "sends d (d + 1) / 2 more numbers once, never coarser than 8 bits"
+    needs = "sends d (d + 1) / 2 more numbers once, never compressed"
+
+    def __post_init__(self) -> None:
+        _need_positive("discriminant", "shrink", self.shrink)
 
     def solve(self, total: Params) -> Params:
         """Rows (S + shrink tr(S)/d I)^-1 mean_y, biases -1/2 row.mean_y, as lengths that suit a softmax."""
@@ -85,6 +92,11 @@ class Discriminant:
         rows, bias = scale * rows, scale * bias
         rows[~there], bias[~there] = 0.0, bias[there].min()
         return {"head.weight": rows.float(), "head.bias": bias.float()}
+
+
+def _need_positive(name: str, key: str, value: float) -> None:
+    if not 1e-6 <= value <= 1e6:
+        raise FedkitError(f"head-start '{name}:{key}={value:g}' given; {key} must be from 1e-6 to 1e6, usually 0.1")
 
 
 def class_mean_head(feature_sums: Tensor) -> Params:

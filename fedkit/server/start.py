@@ -2,8 +2,8 @@
 
 Each client sends label counts, sums of its sentence vectors per label, and for a head in closed form the sum of their
 products. That is a statistic of its data: it is not private by itself, and its bytes are counted. What cannot be right
-is rejected, as in every round. Of very many clients only some are asked, drawn at random. The sums pass through the
-quantising and coding stages of the wire, which then bound how exact a head in closed form is; the counts travel whole.
+is rejected, as in every round. Of very many clients only some are asked, drawn at random. The sums for class means pass
+through the quantising and coding stages of the wire; what a head is solved from travels whole.
 """
 
 from __future__ import annotations
@@ -66,14 +66,15 @@ def start(
 
 
 def wires_of(config: RunConfig, blank: Params) -> list[tuple[Wire, list[str]]]:
-    """Which sums travel by which wire: all in one message, but where the wire loses something; the counts whole.
+    """Which sums travel by which wire. Class means take a lossy one, never coarser than 4 bits; the counts travel whole.
 
-    Never coarser than 4 bits, and than 8 where equations are solved with the sums, which magnifies every error.
+    So does everything where equations are solved with the sums: that magnifies every error, and with few examples
+    eight bits already spoil the head.
     """
-    dense = make_wire(config.wire).dense(8 if "feature_products" in blank else 4)
-    if not dense.stages or set(blank) == {"label_counts"}:
+    dense = make_wire(config.wire).dense(4)
+    if not dense.stages or "feature_sums" not in blank or "feature_products" in blank:
         return [(make_wire("none"), list(blank))]
-    return [(make_wire("none"), ["label_counts"]), (dense, [n for n in blank if n != "label_counts"])]
+    return [(make_wire("none"), ["label_counts"]), (dense, ["feature_sums"])]
 
 
 def blank_statistics(model: Model, sums: Sequence[str]) -> Params:

@@ -131,7 +131,7 @@ def _terminal(row: dict[str, Any]) -> list[str]:
     span = UNKNOWN if low == UNKNOWN else f"{mark}{low}-{high}"
     name = f"{row['front']} {text['method']}" if row["front"] else f"  {text['method']}"
     return [name, text["accuracy"].removesuffix(" %"), span, text["seeds"], text["against pooled"],
-            _fitting(row["kB up per client-round"]), _fitting(row["kB down per client-round"]), _whole(row, "{:,.1f}"),
+            _fitting(row["kB up per client-round"]), _fitting(row["kB down per client-round"]), _whole(row, "{:,.2f}"),
             text[LOAD], text["peak memory MB"], text["privacy"].removeprefix("epsilon ")]  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def _gap(difference: float) -> str:
 def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
     mean, sent = top.accuracy(), _sent(top)
     start = (
-        f"{top.name} is the most accurate of {count(len(found), 'method')}: {say.percent(mean.value)}, sending {sent} "
+        f"{top.name} is the most accurate of {_competing(found)}: {say.percent(mean.value)}, sending {sent} "
         "per client and round"
     )
     if lean is None:
@@ -93,6 +93,14 @@ def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
     value = lean.accuracy().value - mean.value if gap is None else gap.value
     inside = f" ({_interval(gap)})" if gap else ""
     return f"{start}. {lean.name} sends {less}, {_times(top, lean)} less, at {say.points(value)} points{inside}."
+
+
+def _competing(found: list[Method]) -> str:
+    """'12 methods', or '3 methods with 2 seeds (14 more have fewer)'."""
+    able, fewer = complete(found), sum(m.finished for m in found) - len(complete(found))
+    if not fewer:
+        return count(len(found), "method")
+    return f"{count(len(able), 'method')} with {count(len(able[0].seeds), 'seed')} ({fewer} more have fewer seeds)"
 
 
 def _sent(method: Method) -> str:
@@ -139,6 +147,10 @@ def _caution(found: list[Method]) -> list[str]:
     fewest = min(len(m.seeds) for m in found)
     if fewest == 1:
         said.append("One seed for some methods: their intervals do not cover the luck of split, start and batches.")
+    elif fewest == 2:
+        said.append(
+            "Two seeds are too few for an interval that says anything; three tell large differences, five small ones."
+        )
     elif fewest < 5:
         said.append(f"{count(fewest, 'seed')} make wide intervals; five or more would tell small differences.")
     if len(found) > 2:

@@ -18,7 +18,7 @@ from fedkit.studio.theme import look, tidy
 
 NOT_A_METHOD = (*NOT_A_DIFFERENCE, "seed", "link", "devices")  # of the luck and of the world, not of the method
 TASK = ("data", "text", "label", "client", "encoding", "clients", "examples_per_client", "partition")
-SPEAK = ("tune", "wire", "aggregate", "share", "head_start", "strategy", "model", "partition", "data")  # for themselves
+SPEAK = ("tune", "wire", "aggregate", "head_start", "strategy", "model", "partition", "data")  # for themselves
 USUAL = {"wire": "none", "wire_down": None, "aggregate": "mean", "share": "all", "lr": None}  # not worth a word
 NAME = 44  # characters
 

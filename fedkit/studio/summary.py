@@ -41,12 +41,20 @@ def summary(run: Run) -> list[str]:
         f"examples, {count(len(run.data.get('labels', [])), 'label')}",
         f"accuracy {say.percent(facts.accuracy(run))} (95 % interval {say.between(low, high)}, over {over})"
         f"{before}; worst client {say.percent(facts.worst(run))}",
+        *_models(run),
         f"traffic of a site: {up} sent, {down} received in {say.rounds(run)} ({run.config.get('tune')}: {trained:,.0f} "
         f"numbers), and once the base model, {say.megabytes(facts.base_mb(run))}",
         f"time: {say.seconds(run.total('train_seconds'))} of training, measured here{_engine(run)}; {modelled} for the rounds over "
         f"{run.config.get('link')}, modelled",
         *_refused(run),
     ]
+
+
+def _models(run: Run) -> list[str]:
+    """Whose accuracy it is, where every site ends with a model of its own."""
+    if run.config.get("share", "all") == "all" and not str(run.config.get("aggregate")).startswith("fedsa"):
+        return []
+    return ["models: one per site, since a part of each stays there; the accuracy is the mean over the sites' models"]
 
 
 def _engine(run: Run) -> str:

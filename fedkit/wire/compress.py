@@ -73,9 +73,8 @@ class Wire:
         wire = self._without("memory", "select")
         fine = {4: ("int4", 15), 8: ("int8", 255)}.get(bits, ("", 0))
         if any(getattr(s, "alphabet", 2**16) < fine[1] for s in wire.stages if s.role == "quantise"):
-            wire = make_wire(
-                "+".join([fine[0], *(w for w, s in zip(wire.spec.split("+"), wire.stages) if s.role == "code")])
-            )
+            codes = [w for w, s in zip(wire.spec.split("+"), wire.stages) if s.role == "code"]
+            wire = make_wire("+".join([fine[0], *codes]))
         wire = wire if _codable(wire.stages) else wire._without("code")
         return Wire(wire.stages, wire.spec)
 
@@ -204,6 +203,8 @@ def make_wire(spec: str) -> Wire:
     words = [word.strip() for word in spec.split("+")]
     if words in ([""], ["none"]):
         return Wire()
+    if "+" not in spec and all(part.strip() in STAGES for part in spec.split(",")) and "," in spec:
+        raise FedkitError(f"wire {spec!r}: stages are joined by '+'; write {spec.replace(',', '+').replace(' ', '')}")
     stages = tuple(build("wire", STAGES, word) for word in words)
     for word, stage in zip(words, stages):
         if problem := stage.problem():
@@ -211,7 +212,7 @@ def make_wire(spec: str) -> Wire:
     ranks = [list(ROLES).index(stage.role) for stage in stages]
     for before, after, a, b in zip(words, words[1:], ranks, ranks[1:]):
         if a == b:
-            raise FedkitError(f"wire {spec!r}: {before!r} and {after!r} do the same thing; {ORDER}")
+            raise FedkitError(f"wire {spec!r}: {before!r} and {after!r} are two of one kind; {ORDER}")
         if a > b:
             raise FedkitError(f"wire {spec!r}: {after!r} cannot come after {before!r}; {ORDER}")
     feedback = stages[0].role == "memory"

@@ -36,7 +36,9 @@ def blocks_of(values: np.ndarray, block: int) -> np.ndarray:
 
 
 def block_problem(block: int) -> str:
-    return "" if 1 <= block <= 65_536 else f"block is {block}; it must be from 1 to 65536"
+    return (
+        "" if 8 <= block <= 65_536 else f"block is {block}; it must be from 8 to 65536, as each has a scale of its own"
+    )
 
 
 class Blockwise:

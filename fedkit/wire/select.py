@@ -20,7 +20,7 @@ def kept(share: float, size: int) -> int:
 
 
 def share_problem(share: float) -> str:
-    return "" if 0 < share <= 1 else f"share is {share}; it must be above 0 and at most 1"
+    return "" if 1e-4 <= share <= 1 else f"share is {share:g}; it must be from 0.0001 to 1, for example 0.05"
 
 
 @dataclass(frozen=True)
