@@ -25,9 +25,6 @@ REGISTRIES = {  # setting: (what it decides, module, registry)
     "engine": ("how sites are computed on this machine", "fedkit.job", "ENGINES"),
 }
 WORDS = {  # of entries that are names only
-    "zero": "The head starts from zeros; nothing is exchanged before round 1.",
-    "class-means": "The sites' mean vectors per label, exchanged once before round 1.",
-    "analytic": "A ridge regression on everybody's sentence vectors, exact in one exchange.",
     "calibrated": "Logits are evened out by the label mix of all sites, which they exchange once.",
     "balanced": "Cross-entropy as if all labels were as common.",
     "plain": "Cross-entropy.",
