@@ -252,6 +252,7 @@ def test_a_method_with_fewer_seeds_does_not_compete():
     assert "Fewer seeds than the others, so not compared with them: head." in said
     assert [row["method"] for row in board([*easy, *whole]).to_dict("records") if "*" in row.values()] == ["lora:r=8"]
     assert "lora" in said[0] and "head" not in said[0]
+    assert board([*easy, *whole])["method"].tolist() == ["lora:r=8", "head"], "below those that it is not compared with"
 
 
 def test_long_whiskers_do_not_flatten_the_figure():

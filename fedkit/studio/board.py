@@ -76,15 +76,18 @@ def on_front(found: Sequence[Method], cost: str = "uplink_bytes") -> list[bool]:
 
 
 def board(runs: Runs) -> pd.DataFrame:
-    """One row per method, the most accurate first, then the baselines in the order in which they are to be beaten.
+    """One row per method, the most accurate first (those that lack a seed after the others), then the baselines.
 
     Shares and differences are between -1 and 1; kB are 1,000 and MB 10^6 bytes; NaN where no record has the number.
     """
     runs = facts.sound(runs)
     found, others = methods(runs), baselines(runs)
-    rows = [_row(m, others, FRONT if member else "") for m, member in zip(found, on_front(found))]
-    rows.sort(key=lambda row: -row[2] if row[2] == row[2] else math.inf)
-    return pd.DataFrame([*rows, *(_row(other, others, "") for other in others)], columns=list(COLUMNS))
+    able, marks = {id(m) for m in complete(found)}, [FRONT if member else "" for member in on_front(found)]
+    rows = [(id(m) not in able, _row(m, others, mark)) for m, mark in zip(found, marks)]
+    rows.sort(key=lambda pair: (pair[0], -pair[1][2] if pair[1][2] == pair[1][2] else math.inf))
+    return pd.DataFrame(
+        [*(row for _, row in rows), *(_row(other, others, "") for other in others)], columns=list(COLUMNS)
+    )
 
 
 def _row(method: Method, others: list[Method], mark: str) -> list:
