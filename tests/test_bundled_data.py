@@ -33,6 +33,7 @@ def test_size_length_and_columns():
     assert max(words) <= 40
 
 
+@pytest.mark.slow
 def test_no_two_alike():
     bags = [frozenset(r["text"].lower().split()) for r in EVERY]
     assert len({r["text"].lower() for r in EVERY}) == len(EVERY)

@@ -204,7 +204,8 @@ def test_fedsa_is_sharing_a_alone(job):
 # --- every rule -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["fast", pytest.param("plain", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["fast", "plain"])
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_every_rule_runs_learns_counts_and_repeats(config, name, engine, tmp_path):
     mine = replace(config, aggregate=name, engine=engine, rounds=2)

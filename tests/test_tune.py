@@ -97,6 +97,7 @@ def test_it_says_what_it_is(name):
     assert all(f.name in TUNERS[name].__doc__ or "as for lora" in TUNERS[name].__doc__ for f in fields(tuner))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TUNERS)
 def test_what_is_trained_is_counted(trained, name):
     model = trained(name)[0].model
@@ -107,6 +108,7 @@ def test_what_is_trained_is_counted(trained, name):
     assert (said["trainable"], said["trainable_bytes"]) == (COUNTS[name] + HEAD, 4 * (COUNTS[name] + HEAD))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TUNERS)
 def test_training_changes_what_is_trained_and_nothing_else(trained, name):
     job, _, _, before = trained(name)
@@ -119,6 +121,7 @@ def test_training_changes_what_is_trained_and_nothing_else(trained, name):
     assert all("key.bias" in n for n in still), still
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TUNERS)
 def test_training_lowers_the_loss_in_a_federation(trained, name):
     first, second = trained(name)[1].rounds
@@ -140,6 +143,7 @@ def test_the_encoder_itself_learns(config, name):
     assert losses[1] < losses[0], "a mean over twelve steps below the first"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TUNERS)
 def test_the_same_seed_gives_the_same_start_and_the_same_end(trained, config, name):
     job, record, _, _ = trained(name)
@@ -148,6 +152,7 @@ def test_the_same_seed_gives_the_same_start_and_the_same_end(trained, config, na
     assert run(again.config, job=again).rounds[-1].loss == record.rounds[-1].loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TUNERS.keys() - VIRTUAL))
 def test_it_starts_as_a_no_op(trained, untouched, name):
     job = trained(name)[0]
@@ -155,6 +160,7 @@ def test_it_starts_as_a_no_op(trained, untouched, name):
     assert np.abs(job.model.features(job.test) - untouched.features(job.test)).max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(VIRTUAL))
 def test_virtual_tokens_are_no_no_op_and_padding_is_not_seen(trained, untouched, name):
     job = trained(name)[0]
@@ -167,6 +173,7 @@ def test_virtual_tokens_are_no_no_op_and_padding_is_not_seen(trained, untouched,
 # --- saved and read back --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TUNERS)
 def test_what_was_saved_is_read_back(trained, config, name):
     job, _, out, _ = trained(name)
@@ -181,6 +188,7 @@ def test_what_was_saved_is_read_back(trained, config, name):
     assert files == (set() if name == "head" else wanted | ({"trained.safetensors"} if name in VIRTUAL else set()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PEFT))
 def test_peft_reads_it_without_fedkit(trained, tiny_model, name):
     from peft import PeftModel, get_peft_model_state_dict
@@ -202,6 +210,7 @@ def test_peft_reads_it_without_fedkit(trained, tiny_model, name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TUNERS.keys() - PEFT - {"head"}))
 def test_the_others_leave_the_trained_tensors_alone(trained, name):
     job, _, out, _ = trained(name)
@@ -210,6 +219,7 @@ def test_the_others_leave_the_trained_tensors_alone(trained, name):
     assert kept.keys() == {n for n in job.start if not n.startswith("head.")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kept", "asked"),
     [("lora", "dora"), ("lora", "rslora"), ("rslora", "lora"), ("prompt", "ptuning"), ("bitfit", "last"), ("head", "full"),
@@ -220,6 +230,7 @@ def test_the_adapter_of_another_method_is_refused(trained, kept, asked):
     assert f"it was trained with tune '{kept}', and this model has '{asked}'" in said
 
 
+@pytest.mark.slow
 def test_without_the_note_peft_s_own_settings_tell_the_method(trained, tmp_path):
     import shutil
 
@@ -230,6 +241,7 @@ def test_without_the_note_peft_s_own_settings_tell_the_method(trained, tmp_path)
     assert "use_rslora" in refusal(load_adapter, tmp_path / "copy", trained("rslora")[0].model)
 
 
+@pytest.mark.slow
 def test_saving_does_not_touch_the_model(trained, tmp_path):
     """The virtual tokens written are those of the tensors given, not of the model's own."""
     job = trained("ptuning")[0]
