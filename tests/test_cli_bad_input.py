@@ -301,6 +301,7 @@ def test_a_mistake_is_one_line_exit_code_2_and_leaves_nothing(place, monkeypatch
     assert snapshot(place) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unknown flag", "binary garbage", "record nested too deep", "out below a file"])
 def test_the_same_from_the_shell(place, name):
     command, words = CASES[name]

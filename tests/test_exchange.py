@@ -375,6 +375,7 @@ def test_what_cannot_work_is_refused_before_any_data_is_read(config, changes, sa
         prepare(replace(config, data="/nowhere", **changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in AGGREGATORS if n != "mean"])
 @pytest.mark.parametrize("tune", ["head", pytest.param("full", marks=pytest.mark.slow), "dora"])
 def test_rules_for_pairs_refuse_what_has_none(config, name, tune):

@@ -66,6 +66,7 @@ def test_the_mean_of_products_is_asserted(name, kept):
             assert_exact_mean(begin, sent, done, 2.0)
 
 
+@pytest.mark.slow
 def test_every_position_of_the_sliders_works_or_is_said(updates):
     bench = WireBench(updates[:1])
     refused = []
