@@ -133,6 +133,10 @@ def _virtual_tokens(model: Model, body: Params) -> Tensor:
 def write_tensors(path: Path, tensors: Params, notes: dict[str, str] | None = None) -> None:
     """Write safetensors beside the target, then rename. (save_file would leave nameless files behind a kill.)"""
     temporary = path.with_name(path.name + ".tmp")
-    kept = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
+    kept, places = {}, set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        kept[name] = tensor.clone() if tensor.data_ptr() in places else tensor  # the format holds no tensor twice
+        places.add(tensor.data_ptr())
     temporary.write_bytes(save(kept, metadata=notes or {"format": "pt"}))  # one note: several come in any order
     os.replace(temporary, path)

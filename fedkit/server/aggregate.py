@@ -45,7 +45,8 @@ class Sums:
     Accumulated in float64 (products in float32), so the order of arrival changes nothing that float32 could see.
     """
 
-    def __init__(self, found: list[Pair], begin: Params):
+    def __init__(self, found: list[Pair], begin: Params, own_means: bool = False):
+        self.own_means = own_means
         self.pairs, self.deltas, self.values, self.weight, self.pair_weight = found, {}, {}, 0.0, 0.0
         self.products = {}
         if sum(len(begin[p.b]) * begin[p.a].shape[1] for p in found) <= MOST:
@@ -59,8 +60,9 @@ class Sums:
         self.pair_weight += pair_weight
         for pair in self.pairs:
             a, b = (start[n] + update.delta[n] if n in update.delta else start[n] for n in (pair.a, pair.b))
-            for name, value in ((pair.a, a), (pair.b, b)):
-                _grow(self.values, name, value, pair_weight)
+            if self.own_means:
+                for name, value in ((pair.a, a), (pair.b, b)):
+                    _grow(self.values, name, value, pair_weight)
             if self.products:
                 self.products[pair].add(pair_weight, b, a)
 
@@ -69,7 +71,7 @@ class Sums:
         return {n: (t / self.weight).to(torch.float32) for n, t in self.deltas.items()} if self.weight else None
 
     def mean_value(self, name: str) -> Tensor:
-        """The weighted mean of a pair's tensor itself."""
+        """The mean of a pair's tensor itself by the rule's own weights."""
         return (self.values[name] / self.pair_weight).to(torch.float32)
 
     def exact(self, pair: Pair) -> Tensor:
@@ -84,6 +86,9 @@ class Rule:
     pairs_only: ClassVar[bool] = False  # works on LoRA pairs, refuses other tuners
     both: ClassVar[bool] = False  # needs A and B of every client
     merges: ClassVar[bool] = False  # adds to the frozen matrices
+    own_means: ClassVar[bool] = (
+        False  # averages pairs by weights of its own, so that their mean is not that of the deltas
+    )
 
     def frozen(self, names: Iterable[str], number: int) -> frozenset[str]:
         """Tensors that are neither trained nor sent in round `number`."""
@@ -92,6 +97,10 @@ class Rule:
     def home(self, names: Iterable[str]) -> frozenset[str]:
         """Tensors that are trained and never sent."""
         return frozenset()
+
+    def listed(self) -> list[int]:
+        """The ranks it deals out, [] for one rank for all. Raises FedkitError if they cannot be read."""
+        return []
 
     def rank(self, client: int, most: int) -> int:
         """The rank of a client's pairs, by its place among all clients."""
@@ -169,25 +178,43 @@ class Fedex(Rule):
     pairs_only = both = merges = True
 
     def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
-        mean = {n: sums.mean_value(n) for p in sums.pairs for n in (p.a, p.b)}
+        delta = sums.mean_delta()
+        mean = {n: begin[n] + delta[n] for p in sums.pairs for n in (p.a, p.b)}
         merged = {p.merged: scale * (sums.exact(p) - mean[p.b] @ mean[p.a]) for p in sums.pairs}
         message = _message(merged, sums, lambda p, b, a: (scale * (b - mean[p.b]), a - mean[p.a]))
-        return sums.mean_delta(), merged, message
+        return delta, merged, message
 
 
 @dataclass(frozen=True)
-class Flexlora(Rule):
-    """Clients of unlike rank: the products are averaged and split again by singular values (FlexLoRA: Bai et al., 2024).
-
-    ranks: of the clients in turn, joined by '|'; none above the tuner's r.
-    """
+class UnlikeRanks(Rule):
+    """What the rules for clients of unlike rank share."""
 
     ranks: str = "2|4|8"
     needs = EVERY + "; the download is not compressed"
     pairs_only = both = True
 
+    def listed(self) -> list[int]:
+        try:
+            ranks = [int(part) for part in self.ranks.split("|")]
+        except ValueError:
+            ranks = [0]
+        if not all(1 <= rank <= 4096 for rank in ranks):
+            raise FedkitError(
+                f"aggregate 'ranks={self.ranks}' given; write whole numbers from 1 joined by '|', such as 2|4|8"
+            )
+        return ranks
+
     def rank(self, client: int, most: int) -> int:
-        return _rank(self.ranks, client, most)
+        ranks = self.listed()
+        return min(ranks[client % len(ranks)], most)
+
+
+@dataclass(frozen=True)
+class Flexlora(UnlikeRanks):
+    """Clients of unlike rank: the products are averaged and split again by singular values (FlexLoRA: Bai et al., 2024).
+
+    ranks: of the clients in turn, joined by '|'; those above the tuner's r count as r.
+    """
 
     def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
         delta = sums.mean_delta()
@@ -201,19 +228,14 @@ class Flexlora(Rule):
 
 
 @dataclass(frozen=True)
-class Hetlora(Rule):
+class Hetlora(UnlikeRanks):
     """Clients of unlike rank: pairs filled up with zeros, averaged by the size of what each changes (HetLoRA: Cho et al., 2024).
 
-    ranks: of the clients in turn, joined by '|'; none above the tuner's r. Weights are the Frobenius norms of the
+    ranks: of the clients in turn, joined by '|'; those above the tuner's r count as r. Weights are the Frobenius norms of the
     clients' products. The paper's pruning of ranks during training is left out.
     """
 
-    ranks: str = "2|4|8"
-    needs = EVERY + "; the download is not compressed"
-    pairs_only = both = True
-
-    def rank(self, client: int, most: int) -> int:
-        return _rank(self.ranks, client, most)
+    own_means = True
 
     def weigh(self, update: ClientUpdate, start: Params, found: list[Pair]) -> float:
         squares = 0.0
@@ -247,7 +269,7 @@ def combine(rule: Rule, begin: Params, updates: Iterable[ClientUpdate], scale: f
     home: tensors that stay with the clients; a pair with one of them has no product that the server could know.
     """
     found = [p for p in pairs(begin) if not {p.a, p.b} & home]
-    sums = Sums(found, begin)
+    sums = Sums(found, begin, rule.own_means)
     for update in updates:
         own = begin if start is None else start(update.client_id)
         sums.add(update, own, rule.weigh(update, own, found))
@@ -288,25 +310,10 @@ def _grow(total: Params, name: str, tensor: Tensor, weight: float) -> None:
     total[name] = total[name].add_(term) if name in total else term
 
 
-def _rank(ranks: str, client: int, most: int) -> int:
-    listed = _ranks(ranks)
-    return min(listed[client % len(listed)], most)
-
-
-def _ranks(text: str) -> list[int]:
-    try:
-        listed = [int(part) for part in text.split("|")]
-    except ValueError:
-        listed = [0]
-    if not all(1 <= rank <= 4096 for rank in listed):
-        raise FedkitError(f"aggregate 'ranks={text}' given; write whole numbers from 1 joined by '|', such as 2|4|8")
-    return listed
-
-
 def make_aggregator(spec: str) -> Rule:
     """The rule that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
     rule = build("aggregate", AGGREGATORS, spec)
-    rule.rank(0, 1)  # ranks that cannot be read are refused here
+    rule.listed()  # ranks that cannot be read are refused here
     return rule
 
 

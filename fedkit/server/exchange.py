@@ -10,9 +10,10 @@ too, or everything once where that is shorter.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from fedkit.client.train import ClientUpdate, Fit
 from fedkit.config import RunConfig
@@ -43,9 +44,7 @@ class Exchange:
         self.most = most_rank(shared)
         self.ranks = {c: self.rule.rank(i, self.most) for c, i in self.place.items()}
         self.held, self.number, self.sizes, self.frozen = dict(shared), 0, {}, frozenset()
-        self.sent = torch.zeros(
-            0, 2, dtype=torch.int64
-        )  # a row per round: bytes of the message, of that for the matrices
+        self.sent = torch.zeros(0, 2, dtype=torch.int64)  # per round, bytes: the message, that for the matrices
         self.seen = torch.zeros(len(clients), dtype=torch.int64)  # the last round whose message each client has
         self.changed = torch.zeros(len(self.names), dtype=torch.int64)  # the last round that sent each tensor
         self.memory: dict[str, Params] = {}  # error feedback, by client and by what it sent
@@ -69,9 +68,7 @@ class Exchange:
             body, received = self._broadcast(self.down, lacking, number)
             self.held |= received
         self.held |= {n: t for n, t in shared.items() if n.endswith(MERGED)}
-        grown = torch.zeros(max(0, number + 1 - len(self.sent)), 2, dtype=torch.int64)
-        self.sent = torch.cat([self.sent, grown])
-        self.sent[number, 0] = len(body)
+        self._note_sent(number, 0, len(body))
         self.changed[[i for i, n in enumerate(self.names) if n in lacking]] = number
         self.sizes = {}
         self.begin = self.rule.begin(self.held, number, self.config.seed)
@@ -109,9 +106,13 @@ class Exchange:
         """What the round comes to; the message for the matrices travels with the next round's download."""
         done = combine(self.rule, self.begin, updates, self.scale, self.start, self.home_names)
         if done.message:
-            self.sent = torch.cat([self.sent, torch.zeros(1, 2, dtype=torch.int64)])
-            self.sent[self.number + 1, 1] = encode(done.message).nbytes
+            self._note_sent(self.number + 1, 1, encode(done.message).nbytes)
         return done
+
+    def _note_sent(self, number: int, column: int, nbytes: int) -> None:
+        missing = torch.zeros(max(0, number + 1 - len(self.sent)), 2, dtype=torch.int64)
+        self.sent = torch.cat([self.sent, missing])  # a new tensor: a state given out earlier stays as it was
+        self.sent[number, column] = nbytes
 
     def _at_rank(self, tensors: Params, rank: int) -> Params:
         return cut(tensors, rank) if rank < self.most else tensors
@@ -121,7 +122,7 @@ class Exchange:
     def state(self) -> State:
         """Everything that the next round needs, as tensors."""
         out = {"sent": self.sent, "seen": self.seen, "changed": self.changed}
-        out |= {f"held/{n}": self.held[n].clone() for n in self.names}  # a file holds no tensor twice
+        out |= {f"held/{n}": self.held[n] for n in self.names}
         out |= {f"memory/{slot}/{n}": t for slot, kept in self.memory.items() for n, t in kept.items()}
         return out | {f"home/{i}/{n}": t for i, kept in self.home.items() for n, t in kept.items()}
 
@@ -207,7 +208,7 @@ def at_home(rule: Rule, share: str, names: Sequence[str]) -> frozenset[str]:
             f"share {share!r} given; no trained tensor has {missing[0]!r} in its name, such as: {', '.join(known)}"
         )
     home = frozenset(n for n in names if n not in travel) | rule.home(names)
-    if rule.both and any((p.a in home) != (p.b in home) or p.a in home for p in pairs(names)):
+    if rule.both and any(p.a in home or p.b in home for p in pairs(names)):
         raise FedkitError(
             f"share {share!r} given, and the aggregation needs both matrices of every pair; use --share all"
         )
@@ -218,7 +219,7 @@ def at_home(rule: Rule, share: str, names: Sequence[str]) -> frozenset[str]:
 
 def check_exchange(config: RunConfig, model: Model) -> None:
     """Refuse an aggregation, a pattern or wires that cannot work with what this model trains. Raises FedkitError."""
-    rule, params = make_aggregator(config.aggregate), model.params()
+    rule, params = make_aggregator(config.aggregate), model.trainable
     found = pairs(params)
     if rule.pairs_only and not found:
         raise FedkitError(
@@ -234,9 +235,8 @@ def check_exchange(config: RunConfig, model: Model) -> None:
 
 def exchange_notes(config: RunConfig, model: Model) -> list[str]:
     """What happens otherwise than the settings say, in a sentence each."""
-    rule, most, notes = make_aggregator(config.aggregate), most_rank(model.params()), []
-    above = [part for part in getattr(rule, "ranks", "").split("|") if part and int(part) > most]
-    if above:
+    rule, most, notes = make_aggregator(config.aggregate), most_rank(model.trainable), []
+    if above := [str(rank) for rank in rule.listed() if rank > most]:
         notes.append(
             f"aggregate {config.aggregate}: ranks above the tuner's r={most} count as {most} ({', '.join(above)})"
         )
@@ -249,9 +249,9 @@ def before_round_1(model: Model, config: RunConfig) -> Params:
     """What the aggregation adds to the shared tensors: zeros that will be added to the frozen matrices, or nothing."""
     if not make_aggregator(config.aggregate).merges:
         return {}
-    return blank(model, [p.layer for p in pairs(model.params())])
+    return blank(model, [p.layer for p in pairs(model.trainable)])
 
 
-def most_rank(params: Params) -> int:
+def most_rank(params: Mapping[str, Tensor]) -> int:
     """The rank of the LoRA pairs; 0 where there are none."""
     return max((len(params[p.a]) for p in pairs(params)), default=0)
