@@ -61,7 +61,7 @@ def baseline(name: str, job: Job, progress: Listener | None = None, cancel: thre
     began, settings = time.perf_counter(), _config(job.config, name)
     if settings.tune != job.config.tune:
         job = prepare(settings, job.corpus)
-    meter = Meter(name, _steps(name, job), 1, progress, cancel)
+    meter = Meter(name, steps_of(name, job), 1, progress, cancel)
     parts = list(BASELINES[name](job, meter))
     latest = _round([s for _, s, _ in parts], tuple(r for *_, r in parts), began)
     return Run(name, settings.to_dict(), describe_environment(job.model), describe_data(job), describe_model(job.model),
@@ -192,7 +192,8 @@ def _own_steps(job: Job, client: ClientData) -> int:
     return job.config.rounds * job.config.local_epochs * -(-len(client.train) // job.config.batch_size)
 
 
-def _steps(name: str, job: Job) -> int:
+def steps_of(name: str, job: Job) -> int:
+    """Gradient steps of a baseline over all clients; 1 for one that takes none."""
     if name in ("pooled", "full"):
         return total_steps(job)
     return sum(_own_steps(job, c) for c in job.clients) if name == "local" else 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fedkit.baselines import steps_of
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData
 from fedkit.data.partition import deal
@@ -119,7 +120,6 @@ def _seconds(baseline: str, job: Job, pace: Pace) -> float:
     if baseline.startswith("frozen"):
         return pace.example * (train + test)
     if baseline == "local":
-        steps = sum(config.rounds * config.local_epochs * -(-len(c.train) // config.batch_size) for c in job.clients)
-        return steps * pace.step + pace.example * sites * test
+        return steps_of("local", job) * pace.step + pace.example * sites * test
     read = test if baseline else train + (config.rounds + 1) * (test + held)
     return total_steps(job) * pace.step + read * pace.example + (0 if baseline else config.rounds * pace.round)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 import numpy as np
 
@@ -87,12 +88,19 @@ def wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % t interval of a mean over clients or seeds; the value itself twice when there is only one."""
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % t interval of a mean: value -+ t(n - 1) s / sqrt(n). NaN with fewer than two values."""
     from scipy.stats import t
 
-    values = np.asarray(values, float)
+    if len(values) < 2 or any(math.isnan(v) for v in values):
+        return math.nan, math.nan
+    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return fmean(values) - half, fmean(values) + half
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """`t_interval` of a mean over clients, within what an accuracy can be; the value itself twice when there is only one."""
     if len(values) < 2:
-        return float(values.mean()), float(values.mean())
-    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    return float(max(0.0, values.mean() - half)), float(min(1.0, values.mean() + half))
+        return float(values[0]), float(values[0])
+    low, high = t_interval(values)
+    return max(0.0, low), min(1.0, high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import sys
 from pathlib import Path
 
@@ -44,3 +45,11 @@ def keep_freed_memory() -> None:
         mallopt, trim_threshold, mmap_threshold = ctypes.CDLL(None).mallopt, -1, -3  # names in malloc.h
         mallopt(mmap_threshold, 32 * 1024**2)
         mallopt(trim_threshold, 512 * 1024**2)
+
+
+def give_memory_back() -> None:
+    """Hand what is free to the system again, so that the next piece of work has a peak of its own. glibc only."""
+    gc.collect()
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)

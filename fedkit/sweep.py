@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +17,7 @@ from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column
 from fedkit.errors import Cancelled, FedkitError
 from fedkit.job import Job, check_config, prepare
+from fedkit.memory import give_memory_back
 from fedkit.plan import MACHINE, Entry, Plan, changed, parse_seeds, parse_vary, read_plan
 from fedkit.progress import Listener, Progress
 from fedkit.record import Run, write_json
@@ -185,10 +182,7 @@ class Bench:
     def drop(self) -> None:
         """Forget the job and hand its memory back, so that the next run's peak memory is its own."""
         self._job = (None, None)
-        gc.collect()
-        if sys.platform.startswith("linux"):
-            with contextlib.suppress(OSError, AttributeError):
-                ctypes.CDLL(None).malloc_trim(0)
+        give_memory_back()
 
 
 @dataclass(frozen=True)

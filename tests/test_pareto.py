@@ -10,13 +10,14 @@ import pytest
 from test_studio import CONFIG, DATA, baseline, block, everything, federated
 from test_studio_report import EVIL, Page
 
+from fedkit.evaluate import t_interval
 from fedkit.record import ClientRecord, RoundRecord, Run
 from fedkit.studio import plots
 from fedkit.studio.beside import Point, places
 from fedkit.studio.board import PAGE_HEADS, board, front, to_text
 from fedkit.studio.choice import board_of, finding, words
 from fedkit.studio.report import render
-from fedkit.studio.seeds import baselines, methods, over_seeds, several, t_interval
+from fedkit.studio.seeds import baselines, methods, over_seeds, several
 
 T2 = 4.302653  # t quantile, 97.5 %, 2 degrees of freedom
 

@@ -8,7 +8,6 @@ from typing import Any
 from fedkit.data.say import count
 from fedkit.studio import board, facts, say, table
 from fedkit.studio.board import on_front
-from fedkit.studio.difference import Difference
 from fedkit.studio.facts import Runs
 from fedkit.studio.seeds import Method, against, baselines, complete, methods, over_seeds, several
 from fedkit.studio.table import scoreboard
@@ -65,7 +64,7 @@ def finding(found: list[Method]) -> str:
     top = best(found)
     if top is None:
         return "No method has finished yet."
-    sent = _sent(top)
+    sent = sent_by(top)
     start = f"{top.name} is the most accurate ({say.percent(top.accuracy().value)}) and sends {sent} a round"
     lean = leanest(found, top)
     if lean is None:
@@ -79,7 +78,7 @@ def _gap(difference: float) -> str:
 
 
 def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
-    mean, sent = top.accuracy(), _sent(top)
+    mean, sent = top.accuracy(), sent_by(top)
     start = (
         f"{top.name} is the most accurate of {_competing(found)}: {say.percent(mean.value)}, sending {sent} "
         "per client and round"
@@ -89,9 +88,9 @@ def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
             return f"{start} (95 % interval {say.between(mean.low, mean.high)}, over {mean.over})."
         return f"{start}; nothing that sends less comes within one point of it."
     gap = over_seeds(lean.runs, top.runs)
-    less = _sent(lean)
+    less = sent_by(lean)
     value = lean.accuracy().value - mean.value if gap is None else gap.value
-    inside = f" ({_interval(gap)})" if gap else ""
+    inside = f" ({gap.interval()})" if gap else ""
     return f"{start}. {lean.name} sends {less}, {_times(top, lean)} less, at {say.points(value)} points{inside}."
 
 
@@ -103,7 +102,8 @@ def _competing(found: list[Method]) -> str:
     return f"{count(len(able), 'method')} with {count(len(able[0].seeds), 'seed')} ({fewer} more have fewer seeds)"
 
 
-def _sent(method: Method) -> str:
+def sent_by(method: Method) -> str:
+    """What a client sends in a round, in words."""
     return say.megabytes(method.per_visit("uplink_bytes") / facts.MB)
 
 
@@ -117,7 +117,7 @@ def _against(method: Method, others: list[Method], kind: str, name: str) -> str:
     if gap is None:
         return ""
     verb = "is above" if gap.above else "is below" if gap.below else "is not shown to differ from"
-    return f"{method.name} {verb} {name}: {say.points(gap.value)} points ({_interval(gap)})."
+    return f"{method.name} {verb} {name}: {say.points(gap.value)} points ({gap.interval()})."
 
 
 def _front(found: list[Method]) -> str:
@@ -125,7 +125,7 @@ def _front(found: list[Method]) -> str:
         return ""
     members = [m for m, there in zip(found, on_front(found)) if there]
     members.sort(key=lambda m: m.per_visit("uplink_bytes"))
-    named = "; ".join(f"{m.name} ({say.percent(m.accuracy().value)}, {_sent(m)})" for m in members)
+    named = "; ".join(f"{m.name} ({say.percent(m.accuracy().value)}, {sent_by(m)})" for m in members)
     return f"On the Pareto front of accuracy against bytes sent, the fewest bytes first: {named}."
 
 
@@ -159,9 +159,3 @@ def _caution(found: list[Method]) -> list[str]:
             "again with seeds that were not used here."
         )
     return said
-
-
-def _interval(d: Difference) -> str:
-    if math.isnan(d.low) or math.isnan(d.high):
-        return "95 % interval not known"
-    return f"95 % interval {say.points(d.low)} to {say.points(d.high)}, {d.over}"

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from fedkit.record import Run
+from fedkit.studio import say
 from fedkit.studio.facts import accuracy, interval, test_size
 
 Z = 1.959964  # 95 % of a normal distribution, both sides
@@ -27,6 +28,12 @@ class Difference:
     @property
     def below(self) -> bool:
         return self.high < 0
+
+    def interval(self) -> str:
+        """'95 % interval -1.4 to -0.2, paired over 3 seeds', in points."""
+        if math.isnan(self.low) or math.isnan(self.high):
+            return "95 % interval not known"
+        return f"95 % interval {say.points(self.low)} to {say.points(self.high)}, {self.over}"
 
 
 def difference(first: Run, second: Run) -> Difference:

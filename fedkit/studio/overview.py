@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from fedkit.data.say import count
 from fedkit.studio import facts, plots, say
 from fedkit.studio.board import FRONT, board, cells
-from fedkit.studio.choice import best, leanest
+from fedkit.studio.choice import best, leanest, sent_by
 from fedkit.studio.facts import Runs
 from fedkit.studio.seeds import Mean, Method, baselines, methods
 from fedkit.studio.theme import INK, look, tidy
@@ -40,8 +40,8 @@ def tiles(runs: Runs) -> Iterator[dict[str, str]]:
         lean = leanest(found, top)
         if lean is not None:
             yield _tile("Fewest bytes within 1 point", lean, FEDERATED)
-        yield {"what": "Sent by a client in a round", "colour": INK, "value": _sent(lean or top),
-               "note": f"by {(lean or top).name}" + (f"; {_sent(top)} by the most accurate" if lean else "")}  # fmt: skip
+        yield {"what": "Sent by a client in a round", "colour": INK, "value": sent_by(lean or top),
+               "note": f"by {(lean or top).name}" + (f"; {sent_by(top)} by the most accurate" if lean else "")}  # fmt: skip
     for kind in ("pooled", "local"):
         for other in [m for m in others if m.kind == kind and (top is None or m.task == top.task)][:1]:
             yield _tile(look(kind).short, other, look(kind).colour, named=False)
@@ -62,10 +62,6 @@ def rows(runs: Runs) -> list[dict[str, Any]]:
         {"cells": cells(row), "colour": colours.get(row["method"], FEDERATED), "main": row["front"] == FRONT}
         for row in frame.to_dict("records")
     ]
-
-
-def _sent(method: Method) -> str:
-    return say.megabytes(method.per_visit("uplink_bytes") / facts.MB)
 
 
 def _tile(what: str, method: Method, colour: str, named: bool = True) -> dict[str, str]:

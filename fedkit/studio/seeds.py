@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from fedkit.config import RunConfig
 from fedkit.data.say import count
+from fedkit.evaluate import t_interval
 from fedkit.record import Run
 from fedkit.studio import facts
 from fedkit.studio.difference import Difference, comparable, difference
@@ -137,16 +138,6 @@ def over_seeds(first: Sequence[Run], second: Sequence[Run]) -> Difference | None
         return difference(*next(iter(pairs.values()))) if pairs else None
     values = [facts.accuracy(a) - facts.accuracy(b) for a, b in pairs.values()]
     return Difference(fmean(values), *t_interval(values), f"paired over {count(len(values), 'seed')}")
-
-
-def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % t interval of a mean: value -+ t(n - 1) s / sqrt(n). NaN with fewer than two values."""
-    from scipy.stats import t
-
-    if len(values) < 2 or any(math.isnan(v) for v in values):
-        return math.nan, math.nan
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return fmean(values) - half, fmean(values) + half
 
 
 PLAIN = {"aggregate": "mean", "wire": "not compressed"}  # how the usual is called beside others

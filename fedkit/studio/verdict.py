@@ -43,18 +43,18 @@ def _about(run: Run, runs: list[Run]) -> list[str]:
 
 def _local(d: Difference) -> str:
     if d.above:
-        return f"Federation helped here: {say.points(d.value)} points over local only ({_interval(d)})."
+        return f"Federation helped here: {say.points(d.value)} points over local only ({d.interval()})."
     if d.value > 0:
         return (
-            f"It is not shown that federation helped here: {say.points(d.value)} points over local only ({_interval(d)}), which "
+            f"It is not shown that federation helped here: {say.points(d.value)} points over local only ({d.interval()}), which "
             "may be chance; more test examples, clients or seeds would tell."
         )
     why = "so clients do better alone" if d.below else "so it is not above local only beyond chance"
-    return f"Federation did not help here: {say.points(d.value)} points against local only ({_interval(d)}), {why}."
+    return f"Federation did not help here: {say.points(d.value)} points against local only ({d.interval()}), {why}."
 
 
 def _pooled(d: Difference) -> str:
-    found = f"{say.points(d.value)} points against pooled ({_interval(d)})."
+    found = f"{say.points(d.value)} points against pooled ({d.interval()})."
     if d.below:
         return f"Keeping text at the clients costs accuracy: {found}"
     return f"Federated is above pooled: {found}" if d.above else f"No difference beyond the interval: {found}"
@@ -64,7 +64,7 @@ def _frozen(d: Difference) -> str:
     verb = "beats" if d.above else "loses to" if d.below else "does not beat"
     return (
         f"Federated tuning {verb} the cheap way of a frozen encoder with logistic regression on pooled text: "
-        f"{say.points(d.value)} points ({_interval(d)})."
+        f"{say.points(d.value)} points ({d.interval()})."
     )
 
 
@@ -75,19 +75,13 @@ def _frozen_local(d: Difference) -> str:
     verb = "loses to" if d.below else "is not above, beyond the interval,"
     return (
         f"Federated {verb} clients that fit a frozen encoder with logistic regression alone: "
-        f"{say.points(d.value)} points ({_interval(d)})."
+        f"{say.points(d.value)} points ({d.interval()})."
     )
 
 
 def _majority(d: Difference) -> str:
-    found = f"{say.points(d.value)} points against the majority class ({_interval(d)})"
+    found = f"{say.points(d.value)} points against the majority class ({d.interval()})"
     return "" if d.above else f"Nothing was learned: {found}."
-
-
-def _interval(d: Difference) -> str:
-    if d.low != d.low or d.high != d.high:
-        return "95 % interval not known"
-    return f"95 % interval {say.points(d.low)} to {say.points(d.high)}, {d.over}"
 
 
 def _level(run: Run) -> str:
