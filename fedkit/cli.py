@@ -110,21 +110,10 @@ def main_help(
 
 
 @app.command(cls=Command, epilog=RUN, short_help="Train one model over several sites, and record it.")
+@flags.settings
 def run(
     ctx: typer.Context,
-    data: flags.Data = D.data, text: flags.Text = None, label: flags.Label = None, client: flags.Client = None,
-    encoding: flags.Encoding = None,
-    clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
-    partition: flags.Partition = D.partition,
-    model: flags.ModelName = D.model, tune: flags.Tune = D.tune, max_tokens: flags.Tokens = D.max_tokens,
-    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None,
-    local_epochs: flags.Epochs = D.local_epochs, batch_size: flags.Batch = D.batch_size,
-    lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
-    head_start: flags.HeadStart = D.head_start, loss: flags.Loss = D.loss, strategy: flags.Strategy = D.strategy,
-    aggregate: flags.Aggregate = D.aggregate, share: flags.Share = D.share, wire: flags.Wire = D.wire,
-    wire_down: flags.WireDown = None,
-    seed: flags.Seed = D.seed, link: flags.LinkSpec = D.link, devices: flags.Devices = D.devices,
-    device: flags.Device = D.device, engine: flags.Engine = D.engine,
+    config: RunConfig,
     out: Annotated[Path | None, _out("Folder for run.json and the adapter. Not given: runs/DATA-TIME.")] = None,
     resume: flags.Resume = False,
     as_json: flags.Json = False,
@@ -133,10 +122,9 @@ def run(
 
     Writes run.json, which holds every number, after each round, and at the end the adapter in PEFT's format.
     """
-    config = flags.chosen(locals())
     if resume:
         config, out = _as_begun(config, out, flags.typed(ctx)), _needed(out)
-    out = out or _fresh("runs", data)
+    out = out or _fresh("runs", config.data)
     with console.Line() as line, console.on_stop(lambda: nextsteps.after_stop(out)):
         line.wait(f"reading {config.data} and the model {config.model} ...")
         from fedkit.runner import run as start
@@ -150,20 +138,9 @@ def run(
 
 
 @app.command(cls=Command, epilog=BASELINES, short_help="What a federated run must beat, on the same data.")
+@flags.settings
 def baselines(
-    data: flags.Data = D.data, text: flags.Text = None, label: flags.Label = None, client: flags.Client = None,
-    encoding: flags.Encoding = None,
-    clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
-    partition: flags.Partition = D.partition,
-    model: flags.ModelName = D.model, tune: flags.Tune = D.tune, max_tokens: flags.Tokens = D.max_tokens,
-    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None,
-    local_epochs: flags.Epochs = D.local_epochs, batch_size: flags.Batch = D.batch_size,
-    lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
-    head_start: flags.HeadStart = D.head_start, loss: flags.Loss = D.loss, strategy: flags.Strategy = D.strategy,
-    aggregate: flags.Aggregate = D.aggregate, share: flags.Share = D.share, wire: flags.Wire = D.wire,
-    wire_down: flags.WireDown = None,
-    seed: flags.Seed = D.seed, link: flags.LinkSpec = D.link, devices: flags.Devices = D.devices,
-    device: flags.Device = D.device, engine: flags.Engine = D.engine,
+    config: RunConfig,
     which: flags.Which = None,
     out: Annotated[Path | None, _out("Folder for all. Not given: runs/DATA-baselines-TIME.")] = None,
     as_json: flags.Json = False,
@@ -173,8 +150,7 @@ def baselines(
     Always the commonest label (majority); logistic regression on the untouched model (frozen); every site alone
     (local); all text in one place (pooled, full). Each writes a record of the same form as `fedkit run`.
     """
-    config = flags.chosen(locals())
-    out = out or _fresh("runs", f"{data}-baselines")
+    out = out or _fresh("runs", f"{config.data}-baselines")
     names = None if which is None else list(dict.fromkeys(name.strip() for name in which.split(",")))
     with (
         console.Line() as line,
@@ -219,8 +195,10 @@ def compare(
 
 
 @app.command(cls=Command, epilog=SWEEP, short_help="Many runs of one plan: methods x settings x seeds.")
+@flags.settings
 def sweep(
     ctx: typer.Context,
+    config: RunConfig,
     plan: Annotated[Path | None, typer.Argument(
         metavar="[PLAN]", help="A TOML file; flags given beside it are settings for all.")] = None,
     vary: Annotated[list[str] | None, typer.Option(
@@ -228,19 +206,6 @@ def sweep(
     seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Every combination is run for each.")] = "0",
     baselines: Annotated[str | None, typer.Option("--baselines", metavar="A,B,...|none", help=
         "Made once for each seed and data. Not given: majority, frozen-pooled, frozen-local, local, pooled.")] = None,
-    data: flags.Data = D.data, text: flags.Text = None, label: flags.Label = None, client: flags.Client = None,
-    encoding: flags.Encoding = None,
-    clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
-    partition: flags.Partition = D.partition,
-    model: flags.ModelName = D.model, tune: flags.Tune = D.tune, max_tokens: flags.Tokens = D.max_tokens,
-    rounds: flags.Rounds = D.rounds, clients_per_round: flags.Cohort = None,
-    local_epochs: flags.Epochs = D.local_epochs, batch_size: flags.Batch = D.batch_size,
-    lr: flags.Rate = None, head_lr: flags.HeadRate = D.head_lr,
-    head_start: flags.HeadStart = D.head_start, loss: flags.Loss = D.loss, strategy: flags.Strategy = D.strategy,
-    aggregate: flags.Aggregate = D.aggregate, share: flags.Share = D.share, wire: flags.Wire = D.wire,
-    wire_down: flags.WireDown = None,
-    link: flags.LinkSpec = D.link, devices: flags.Devices = D.devices,
-    device: flags.Device = D.device, engine: flags.Engine = D.engine,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")] = False,
     out: Annotated[Path | None, _out("Folder for all. Not given: runs/PLAN-TIME.")] = None,
     resume: flags.Resume = False,
@@ -251,7 +216,7 @@ def sweep(
     What is finished is never made twice: stop it when you like, and go on. A combination that is refused is said and
     left out. Writes sweep.json and a folder for each run.
     """
-    settings, given = vars(flags.chosen(locals())), flags.typed(ctx)
+    settings, given = vars(config), flags.typed(ctx)
     with console.Line() as line, console.on_stop(lambda: nextsteps.after_stopped_sweep(out)):
         line.wait("reading the plan and the data ...")
         from fedkit.estimate import estimate as time_it

@@ -37,18 +37,30 @@ class RunConfig:
     batch_size: int = 16
     lr: float | None = None  # AdamW, everything but the head; None: the tuner's own
     head_lr: float = 1e-2  # AdamW, the head
+    optimizer: str = "adamw"  # of a site's steps: adamw, or sgd[:momentum=M]
     clip_norm: float = 1.0  # gradient norm is clipped to this
     loss: str = "balanced"  # balanced (every label alike) | calibrated (to the label mix of all clients) | plain
     # server
-    strategy: str = "fedavg"
+    strategy: str = (
+        "fedavg"  # an entry of STRATEGIES: what clients do against drift, what the server does with the mean
+    )
+    weights: str = "examples"  # an entry of WEIGHTS: how much each client counts
+    robust: str = "none"  # an entry of ROBUST: what becomes of updates that do not look like the others
     aggregate: str = "mean"  # how adapters become one: an entry of AGGREGATORS
     share: str = "all"  # tensors that travel: all, or parts of their names joined by '|'; the others stay at their site
     # what is sent
     wire: str = "none"  # stages of STAGES joined by '+', such as ef21+topk:0.05+int4+ans
     wire_down: str | None = None  # of the download; None: as `wire`, where the aggregation allows it
-    # the world (changes seconds only, never learning)
-    link: str = "10mbps/40ms"  # per-site link: DOWN[:UP]/LATENCY or a profile name
-    devices: str = "as-measured"  # device profile: how much slower a site is than this machine
+    # what goes wrong (changes learning)
+    faults: str = "none"  # rates per client and round: lost=0.1,crash=0.05,late=0.1,leave=0.02,away=,join=,twice=
+    attack: str = "none"  # an entry of ATTACKS with the number of clients that do it, such as sign-flip:2
+    deadline: float | None = None  # simulated seconds after which the server does not wait; None: for the last
+    late: str = "drop"  # what becomes of an update after the deadline: drop | carry (into the next round)
+    # the world (changes seconds only, unless there is a deadline or the strategy is asynchronous)
+    link: str = "10mbps/40ms"  # per-site link: DOWN[:UP]/LATENCY, a profile name, or a mix NAME=SHARE,...
+    devices: str = "as-measured"  # device profile, or a mix such as old-pc=0.7,server=0.3
+    server_link: str | None = None  # the line that all sites share at the server; None: it is never the bottleneck
+    pace: float | None = None  # seconds per training example where time decides; None: from the model's size
     # this machine
     device: str = "auto"  # auto | cpu | cuda | mps
     dtype: str = "auto"  # auto (probed once) | float32 | bfloat16

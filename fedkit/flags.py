@@ -6,7 +6,9 @@ Nothing heavy is imported here, so that --help is quick; a test checks that ever
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,11 +25,12 @@ GROUPS = (
     "Who has what",
     "Model",
     "Rounds and training",
-    "Simulated sites (change seconds only, never learning)",
+    "What goes wrong (changes learning)",
+    "Simulated sites (change seconds only, unless time decides who counts)",
     "This machine",
     "Where it goes",
 )
-DATA, DEALT, MODEL, TRAINING, WORLD, MACHINE, OUTPUT = GROUPS
+DATA, DEALT, MODEL, TRAINING, TROUBLE, WORLD, MACHINE, OUTPUT = GROUPS
 
 
 class Command(TyperCommand):
@@ -216,7 +219,30 @@ Loss = Annotated[
     ),
 ]
 Strategy = Annotated[
-    str, _option(TRAINING, "--strategy", "NAME", "How the server combines what the sites send: fedavg.")
+    str,
+    _option(
+        TRAINING,
+        "--strategy",
+        "NAME",
+        "Against drift between sites, and what the server does with what they send: fedavg, fedprox, fedavgm, fedadagrad, "
+        "fedadam, fedyogi, scaffold, fednova, fedlc, qfedavg, fedbuff (asynchronous). See: fedkit methods.",
+    ),
+]
+Weights = Annotated[
+    str,
+    _option(TRAINING, "--weights", "NAME", "How much each site counts: examples, uniform, validation."),
+]
+Robust = Annotated[
+    str,
+    _option(
+        TRAINING,
+        "--robust",
+        "NAME",
+        "Against updates that are not like the others: none, median, trimmed, clip, krum, multikrum, geomedian.",
+    ),
+]
+Optimizer = Annotated[
+    str, _option(TRAINING, "--optimizer", "NAME", "Of a site's gradient steps: adamw, or sgd[:momentum=0.9].")
 ]
 Aggregate = Annotated[
     str,
@@ -253,13 +279,50 @@ WireDown = Annotated[
 ]
 Seed = Annotated[int, _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=whole)]
 
+Faults = Annotated[
+    str,
+    _option(
+        TROUBLE,
+        "--faults",
+        "KIND=RATE,...",
+        "How often, per site and round: lost (upload), crash (in training), late (upload), away (this round), leave (for "
+        "good), join (comes only later), twice (upload comes double). Such as lost=0.1,crash=0.05.",
+    ),
+]
+Attack = Annotated[
+    str,
+    _option(
+        TROUBLE,
+        "--attack",
+        "NAME:N",
+        "N sites that send harm: sign-flip, scale, noise, label-flip, nan, inf, shape, name, truncate, bit-flip.",
+    ),
+]
+Deadline = Annotated[
+    float | None,
+    _option(
+        TROUBLE,
+        "--deadline",
+        "SECONDS",
+        "Simulated seconds that the server waits in a round. Not given: for the last site.",
+        parser=number,
+    ),
+]
+Late = Annotated[
+    str,
+    _option(
+        TROUBLE, "--late", "WHAT", "Of an upload after the deadline: drop, or carry (it counts in the next round)."
+    ),
+]
+
 LinkSpec = Annotated[
     str,
     _option(
         WORLD,
         "--link",
         "SPEED/DELAY",
-        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms, or field-64k, dsl, 4g, office-100m, lan-1g.",
+        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms; or field-64k, 1mbit, dsl, 4g, satellite, "
+        "office-100m, lan-1g; or a mix such as dsl=0.5,4g=0.5.",
     ),
 ]
 Devices = Annotated[
@@ -267,8 +330,23 @@ Devices = Annotated[
     _option(
         WORLD,
         "--devices",
-        "NAME",
-        "Each site's computer against this one: as-measured, half-speed, quarter-speed, tenth-speed.",
+        "NAME|MIX",
+        "Each site's computer against this one: as-measured, half-speed, quarter-speed, tenth-speed, old-pc, laptop, "
+        "workstation, gpu-server, phone; or a mix such as old-pc=0.7,gpu-server=0.3.",
+    ),
+]
+ServerLink = Annotated[
+    str | None,
+    _option(WORLD, "--server-link", "SPEED", "The line that all sites share at the server. Not given: wide enough."),
+]
+Pace = Annotated[
+    float | None,
+    _option(
+        WORLD,
+        "--pace",
+        "SECONDS",
+        "Training seconds per example where time decides (deadline, faults, fedbuff). Not given: from the model's size.",
+        parser=number,
     ),
 ]
 
@@ -305,6 +383,24 @@ def chosen(given: dict[str, Any]) -> RunConfig:
     return RunConfig(**values)
 
 
+def settings(function: Callable[..., None]) -> Callable[..., None]:
+    """The command with a flag for every setting in place of its parameter `config`, which gets the settings read."""
+    own = {n: p for n, p in inspect.signature(function, eval_str=True).parameters.items() if n != "config"}
+    many = "seeds" in own  # a command for many seeds has no --seed
+    asked = {n: kind for n, kind in FLAGS.items() if not (many and n == "seed")}
+
+    def command(**given: Any) -> None:
+        chosen_now = chosen({name: given.pop(name) for name in asked})
+        function(config=chosen_now, **given)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    flags = [inspect.Parameter(n, keyword, default=getattr(D, n), annotation=kind) for n, kind in asked.items()]
+    command.__signature__ = inspect.Signature([*(p.replace(kind=keyword) for p in own.values()), *flags])
+    command.__annotations__ = {n: p.annotation for n, p in own.items()} | asked
+    command.__name__, command.__doc__ = function.__name__, function.__doc__
+    return command
+
+
 def typed(ctx: typer.Context) -> set[str]:
     """Names of the parameters that were given on the command line, not left at their defaults."""
     return {name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"}
@@ -319,3 +415,17 @@ def page(path: Path) -> Path:
     except OSError as error:
         raise FedkitError(f"--html {str(path)!r}: {error.strerror}; choose another place") from None
     return path
+
+
+FLAGS: dict[str, Any] = {  # of every setting that the command line has, by its name in RunConfig
+    "data": Data, "text": Text, "label": Label, "client": Client, "encoding": Encoding,
+    "clients": Clients, "examples_per_client": PerClient, "partition": Partition,
+    "model": ModelName, "tune": Tune, "max_tokens": Tokens,
+    "rounds": Rounds, "clients_per_round": Cohort, "local_epochs": Epochs, "batch_size": Batch,
+    "lr": Rate, "head_lr": HeadRate, "head_start": HeadStart, "loss": Loss, "optimizer": Optimizer,
+    "strategy": Strategy, "weights": Weights, "robust": Robust,
+    "aggregate": Aggregate, "share": Share, "wire": Wire, "wire_down": WireDown, "seed": Seed,
+    "faults": Faults, "attack": Attack, "deadline": Deadline, "late": Late,
+    "link": LinkSpec, "devices": Devices, "server_link": ServerLink, "pace": Pace,
+    "device": Device, "engine": Engine,
+}  # fmt: skip

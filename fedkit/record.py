@@ -19,7 +19,10 @@ KINDS = {"str": str, "int": int, "float": NUMBER, "float | None": NUMBER, "dict[
 
 @dataclass(frozen=True)
 class ClientRecord:
-    """One client in one round. status: ok | late | lost | rejected (then `reason` says why)."""
+    """One client in one round. status: ok | late | lost | rejected | away; if not ok, `reason` says why.
+
+    work_seconds, delay, began: see network.py, where they become simulated time.
+    """
 
     id: str
     status: str = "ok"
@@ -29,6 +32,10 @@ class ClientRecord:
     train_seconds: float = 0.0  # measured on the machine that ran
     uplink_bytes: int = 0  # length of what was serialised
     downlink_bytes: int = 0
+    work_seconds: float | None = None  # training seconds by the clock's model, where time decides; None: train_seconds
+    delay: float = 0.0  # simulated seconds that the upload hung
+    staleness: int = 0  # server steps since the parameters it trained from
+    began: float | None = None  # simulated seconds since the run began; None: with the round
 
 
 @dataclass(frozen=True)

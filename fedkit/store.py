@@ -62,7 +62,7 @@ class Store:
         before = Run.load(self.folder)
         if lacking := [key for block, keys in NEEDED.items() for key in keys if key not in getattr(before, block)]:
             raise FedkitError(f"cannot resume {self.folder}: its run.json lacks {lacking[0]!r}; choose another --out")
-        given, kept = config.to_dict(), before.config
+        given, kept = config.to_dict(), RunConfig().to_dict() | before.config  # a setting newer than the record
         if changed := sorted(k for k in given if k not in FREE and given[k] != kept.get(k)):
             name = changed[0]
             raise FedkitError(

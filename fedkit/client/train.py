@@ -21,12 +21,16 @@ Tick = Callable[[int, str], None]  # called before each step with round and clie
 
 @dataclass(frozen=True)
 class ClientUpdate:
-    """What a client sends: delta = local - shared, and how many examples stand behind it."""
+    """What a client sends: delta = local - shared, and how many examples stand behind it.
+
+    weight: how much it counts in a mean, set by the server; its examples if None.
+    """
 
     client_id: str
     delta: Params
     num_examples: int
     metrics: dict[str, float] = field(default_factory=dict)
+    weight: float | None = None
 
 
 @dataclass(frozen=True)
