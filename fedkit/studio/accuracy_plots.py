@@ -52,7 +52,7 @@ def accuracy_by_time(
     longest: seconds that the axis reaches to; keep it fixed while a slider moves, so that the curve is seen to move.
     """
     link, devices = world(run, link, devices)
-    clock = replay(run, link, devices)
+    clock = replay(run, link, devices).ends
     longest = longest or max(clock[-1], 1e-3)
     size, unit = say.time_unit(longest)
     fig, shown = go.Figure(), _states(run)

@@ -58,7 +58,7 @@ def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
     yield _tile("Traffic per client", say.megabytes(down + up), moved)
     link, devices = plots.world(main)
     assumed = f"modelled: {say.link(link)}; devices {devices}"
-    yield _tile("Simulated time", say.seconds(replay(main, link, devices)[-1]), assumed)
+    yield _tile("Simulated time", say.seconds(replay(main, link, devices).seconds), assumed)
 
 
 def _tile(what: str, value: str, note: str) -> dict[str, str]:

@@ -1,0 +1,111 @@
+"""A finished run over another link, other devices, another deadline: its whole time axis, without training.
+
+What only changes time is exact. What would have changed learning (who is late, an asynchronous order) is drawn with
+what was learned then, and `needs_new_run` says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from fedkit.errors import FedkitError
+from fedkit.network.clock import World, round_ends
+from fedkit.network.columns import Columns
+from fedkit.network.timeline import Timeline
+from fedkit.record import Run
+
+RECORDED = "recorded"  # a deadline or server line: the run's own
+
+
+def replay(
+    run: Run, link: str | None = None, devices: str | None = None, deadline: float | str | None = RECORDED,
+    server_link: str | None = RECORDED,
+) -> Timeline:  # fmt: skip
+    """The time axis of `run` with another link, other devices, another deadline or server line; nothing is trained.
+
+    link, devices: None: the run's own. deadline (seconds), server_link: RECORDED: the run's own; None: without.
+    A synchronous round begins when the former ended. An asynchronous visit begins as recorded; in another world, when
+    the client's former upload has arrived and the parameters that it trained from are there. A shared server line
+    slows synchronous transfers only. Raises FedkitError for a spec that is not understood.
+    """
+    ids = clients_of(run)
+    asked = {"link": link, "devices": devices}
+    changed = {name: spec for name, spec in asked.items() if spec is not None}
+    changed |= {} if server_link == RECORDED else {"server_link": server_link}
+    world, own = World.of({**run.config, **changed}, ids), World.of(run.config, ids)
+    given = _seconds(run.config.get("deadline"))
+    limit = given if deadline == RECORDED else _seconds(deadline)
+    table = Columns(run, {name: place for place, name in enumerate(ids)}, world)
+    same = world == own
+    if table.alone:
+        starts, ends = _asynchronous(table, same)
+        reasons = () if same else (
+            "the order in which uploads arrive would be another (asynchronous); redrawn in the recorded order",
+        )  # fmt: skip
+        return table.timeline(starts, ends, None, reasons)
+    starts, ends = _synchronous(table, limit)
+    exact = same and limit == given
+    return table.timeline(starts, ends, limit, () if exact else tuple(_changes(table, limit)))
+
+
+def _seconds(deadline: Any) -> float | None:
+    """A deadline as it may be. Raises FedkitError for what is no time to wait."""
+    if deadline is None:
+        return None
+    if isinstance(deadline, (int, float)) and 0 < deadline < math.inf:
+        return float(deadline)
+    raise FedkitError(f"deadline {deadline!r} given; write seconds above 0, such as 60")
+
+
+def clients_of(run: Run) -> list[str]:
+    """The ids of the run's clients, by place; those that only its rounds name come last."""
+    rounds = (*((run.start,) if run.start else ()), *run.rounds)
+    named = [str(c["id"]) for c in run.data.get("clients", ())]
+    return list(dict.fromkeys([*named, *(c.id for r in rounds for c in r.clients)]))
+
+
+def _synchronous(table: Columns, deadline: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Every round begins when the former ended; the exchange before round 1 knows no deadline."""
+    arrivals, heard = table.spans[..., 2], ~table.status("lost")
+    took = round_ends(arrivals, heard, deadline, table.there)
+    took[:1] = round_ends(arrivals[:1], heard[:1], None, table.there[:1])
+    ends = took.cumsum()
+    return np.broadcast_to((ends - took)[:, None], table.there.shape), ends
+
+
+def _asynchronous(table: Columns, as_recorded: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A round ends at the last arrival that it used; visits begin as recorded, or one after another in a new world."""
+    ends, free = np.zeros(len(table.records)), {}
+    starts = np.zeros(table.there.shape)
+    for i, clients in enumerate(table.clients):
+        used = [ends[i - 1]] if i else [0.0]
+        for j, c in enumerate(clients):
+            if c.began is not None and as_recorded:
+                begin = c.began
+            else:  # it trained from what round i - 1 - staleness left
+                begin = max(free.get(c.id, 0.0), ends[max(i - 1 - c.staleness, 0)] if i else 0.0)
+            starts[i, j], free[c.id] = begin, begin + table.spans[i, j, 2]
+            used += [free[c.id]] if c.status == "ok" else []
+        ends[i] = max(used)
+    return starts, ends
+
+
+def _changes(table: Columns, deadline: float | None) -> Iterable[str]:
+    """Whose upload would count otherwise, in words."""
+    after = table.spans[..., 2] > (math.inf if deadline is None else deadline)
+    after[:1] = False
+    dropped = int(np.sum(table.status("ok") & after))
+    gained = int(np.sum(table.status("late") & ~after))
+    if dropped:
+        yield f"{_uploads(dropped)} that counted would come after the deadline"
+    if gained:
+        instead = "be waited for" if deadline is None else "be in time"
+        yield f"{_uploads(gained)} that came too late would {instead}"
+
+
+def _uploads(n: int) -> str:
+    return f"{n:,} upload{'s' * (n != 1)}"
