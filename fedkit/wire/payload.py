@@ -58,7 +58,7 @@ def decode(payload: Payload, expected: Params) -> tuple[Params, dict[str, Any]]:
     except UNREADABLE as error:
         raise PayloadError(f"not readable as safetensors ({str(error)[:80]})") from None
     check(tensors, expected)
-    return tensors, notes
+    return {name: tensors[name] for name in expected}, notes  # safetensors gives them in an order of its own
 
 
 def check(tensors: Params, expected: Params) -> None:
