@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from fedkit.client.flight import Flying
+from fedkit.client.site import Sites
 from fedkit.client.train import Tick
-from fedkit.client.visit import visit
+from fedkit.client.visit import Waiting
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData
 from fedkit.model.classifier import Model, Params
 from fedkit.record import ClientRecord
 from fedkit.server.exchange import Exchange
-from fedkit.server.sampling import sample_clients
-from fedkit.server.strategy import State, make_strategy
+from fedkit.server.gather import gather
+from fedkit.server.robust import make_robust
+from fedkit.server.strategy import Arrived, State, make_strategy
+from fedkit.server.weights import make_weights
 
 
 @dataclass(frozen=True)
@@ -39,29 +43,36 @@ def federate(model: Model, clients: Sequence[ClientData], shared: Params, config
 
     shared: parameters to start from. prior: label shares over all clients, for the calibrated loss.
     """
-    strategy, (kept, travelled) = make_strategy(config.strategy), apart(state or {})
-    kept = strategy.init(shared) if state is None else kept
-    exchange = Exchange(model, clients, shared, config, travelled)
+    strategy, weights, robust = make_strategy(config.strategy), make_weights(config.weights), make_robust(config.robust)
+    kept, travelled, befell = apart(state or {})
+    kept = strategy.init(shared, len(clients)) if state is None else kept
+    exchange = Exchange(model, clients, shared | strategy.broadcast(kept), config, travelled)
+    sites = Sites(model, clients, config, strategy, (*strategy.reports, *weights.reports), prior, tick)
+    world = (Flying if strategy.asynchronous else Waiting)(sites, befell)
     for number in range(first, config.rounds + 1):
-        chosen = sample_clients(clients, config.clients_per_round, config.seed, number)
-        exchange.publish(shared, number)
+        exchange.publish(shared | strategy.broadcast(kept), number)
         records: list[ClientRecord] = []
-        done = exchange.combine(visit(model, chosen, exchange, config, number, prior, records, tick))
-        shared, kept = strategy.step(shared, kept, done.delta)
+        arrived: list[Arrived] = []
+        updates = world.visit(exchange, number, records)
+        done = exchange.combine(gather(updates, robust, weights, strategy, records, arrived))
+        shared, kept = strategy.step(shared, kept, done.delta, arrived)
         shared |= {n: shared[n] + change for n, change in done.merged.items()}
-        state = together(kept, exchange.state())
+        state = together(kept, exchange.state(), world.state())
         yield Round(number, shared, state, tuple(records), done.error, dict(exchange.home))
 
 
-def together(strategy: State, exchange: State) -> State:
-    """The state of both as one."""
-    return {f"strategy/{n}": t for n, t in strategy.items()} | {f"exchange/{n}": t for n, t in exchange.items()}
+PARTS = ("strategy", "exchange", "world")
 
 
-def apart(state: State) -> tuple[State, State]:
+def together(*parts: State) -> State:
+    """The state of all as one."""
+    return {f"{part}/{n}": t for part, state in zip(PARTS, parts) for n, t in state.items()}
+
+
+def apart(state: State) -> tuple[State, ...]:
     """The inverse of `together`."""
-    parts: dict[str, State] = {"strategy": {}, "exchange": {}}
+    parts: dict[str, State] = {part: {} for part in PARTS}
     for name, tensor in state.items():
         part, _, rest = name.partition("/")
         parts[part][rest] = tensor
-    return parts["strategy"], parts["exchange"]
+    return tuple(parts.values())

@@ -13,12 +13,11 @@ from fedkit.data.partition import client_column, deal, left_out
 from fedkit.errors import FedkitError
 from fedkit.model.base import script_note
 from fedkit.model.classifier import Model, Params
-from fedkit.network import parse_device, parse_link
+from fedkit.network import World
 from fedkit.server.aggregate import make_aggregator
+from fedkit.server.compatible import check_server, check_sites, server_notes
 from fedkit.server.exchange import check_exchange, exchange_notes, wires
-from fedkit.server.sampling import cohort_size
 from fedkit.server.start import check_start, start_note
-from fedkit.server.strategy import make_strategy
 
 ENGINES = ("auto", "fast", "plain")
 LIMITS = {
@@ -64,7 +63,7 @@ def check_config(config: RunConfig) -> None:
             )
     if config.engine not in ENGINES:
         raise FedkitError(f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}")
-    make_tuner(config.tune), make_strategy(config.strategy), parse_link(config.link), parse_device(config.devices)
+    make_tuner(config.tune), check_server(config), World.of(config, ["a client"])
     wires(config, make_aggregator(config.aggregate))
     check_start(config)
 
@@ -75,7 +74,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     column = client_column(config.partition, config.client)
     corpus = corpus or load_corpus(config.data, config.text, config.label, column, config.encoding, seed=config.seed)
     dealt = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
-    cohort_size(len(dealt), config.clients_per_round)
+    check_sites(config, len(dealt))
     from fedkit.model.load import load_model
 
     model = load_model(config, corpus.labels)
@@ -91,6 +90,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
         *(f"client {name!r} left out: too few training examples ({n})" for name, n in left_out(corpus, dealt).items()),
         *unused_clients(config, len(dealt)),
         *exchange_notes(config, model),
+        *server_notes(config),
         *filter(None, [script_note(config.model, corpus.train.texts), start_note(config, len(dealt))]),
     )
     return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)

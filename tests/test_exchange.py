@@ -129,9 +129,10 @@ def test_error_feedback_is_kept_per_client_and_forgotten_by_nobody(job):
             mine, _ = exchange.download(name)
             rng = torch.Generator().manual_seed(10 * number + int(name[-1]))
             moved = {n: t + torch.randn(t.shape, generator=rng) for n, t in mine.items()}
-            update, reason, _ = exchange.upload(name, mine, Fit(moved, 1, 8, 0.0, 0.0), 8)
-            assert not reason
-            for total, delta in ((given, {n: moved[n] - mine[n] for n in mine}), (received, update.delta)):
+            upload = exchange.upload(name, mine, Fit(moved, 1, 8, 0.0, 0.0), 8)
+            assert not upload.reason
+            exchange.accept(upload)
+            for total, delta in ((given, {n: moved[n] - mine[n] for n in mine}), (received, upload.update.delta)):
                 kept = total.setdefault(name, torch.zeros(0))
                 flat = torch.cat([delta[n].flatten() for n in sorted(delta)])
                 total[name] = flat if not len(kept) else kept + flat
@@ -146,9 +147,21 @@ def test_a_rejected_upload_changes_nothing_that_is_remembered(job):
     exchange.publish(shared, 1)
     mine, _ = exchange.download("site-0")
     broken = {n: torch.full_like(t, torch.nan) for n, t in mine.items()}
-    update, reason, nbytes = exchange.upload("site-0", mine, Fit(broken, 1, 8, 0.0, 0.0), 8)
-    assert update is None and "NaN" in reason and nbytes > 0
+    upload = exchange.upload("site-0", mine, Fit(broken, 1, 8, 0.0, 0.0), 8)
+    assert upload.update is None and "NaN" in upload.reason and upload.nbytes > 0
+    exchange.accept(upload)
     assert not exchange.memory and not exchange.home
+
+
+def test_an_upload_that_is_not_accepted_leaves_its_sender_as_it_was(job):
+    exchange, shared, _ = begun(job, wire="ef+topk:0.1", share="lora_A|head")
+    exchange.publish(shared, 1)
+    mine, _ = exchange.download("site-0")
+    moved = {n: t + 1.0 for n, t in mine.items()}
+    upload = exchange.upload("site-0", mine, Fit(moved, 1, 8, 0.0, 0.0), 8)
+    assert upload.update is not None and not exchange.memory and not exchange.home, "lost on the way"
+    exchange.accept(upload)
+    assert exchange.memory and exchange.home
 
 
 def test_an_upload_with_impossible_notes_is_rejected():
@@ -156,6 +169,15 @@ def test_an_upload_with_impossible_notes_is_rejected():
     for notes in ({}, {"client": 3, "examples": 1}, {"client": "x", "examples": 0}, {"client": "x", "examples": True}):
         update, reason = receive(wire, encode(template, notes), template, Context("x", 1, 0, {}))
         assert update is None and "notes" in reason
+    for loss in (None, "1", True, -1.0, 1e10):
+        update, reason = receive(
+            wire,
+            encode(template, {"client": "x", "examples": 1, "loss": loss}),
+            template,
+            Context("x", 1, 0, {}),
+            ("loss",),
+        )
+        assert update is None and "loss" in reason
     assert receive(wire, Payload(b"nonsense"), template, Context("x", 1, 0, {}))[0] is None
 
 

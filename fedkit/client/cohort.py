@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from fedkit.client.train import Fit, Task, fit, learning_rates
+from fedkit.client.train import Fit, Task, fit, learning_rates, sgd_momentum
 from fedkit.config import RunConfig
 from fedkit.model.classifier import Model, Params
 from fedkit.model.merged import merge
@@ -68,9 +68,10 @@ class Seat:
         self.steps, self.seen = self.steps + 1, self.seen + texts
         self.loss, self.seconds = self.loss + loss * texts, self.seconds + seconds_per_text * texts
 
-    def fit(self, params: Params) -> Fit:
-        """The result, when the batches are used up."""
-        return Fit(params, self.steps, self.seen, self.loss / max(self.seen, 1), self.seconds)
+    def fit(self, params: Params, gradients: Params | None) -> Fit:
+        """The result, when the batches are used up. gradients: the sum over its steps."""
+        mean = gradients and {n: t / max(self.steps, 1) for n, t in gradients.items()}
+        return Fit(params, self.steps, self.seen, self.loss / max(self.seen, 1), self.seconds, mean)
 
 
 def _together(
@@ -94,7 +95,7 @@ def _together(
                     batch[i] = rows
                 else:
                     done = taken.pop(i)
-                    yield done.task, done.fit(table.params(i))
+                    yield done.task, done.fit(table.params(i), table.gradients(i))
         if not batch:
             return
         for i in batch:
@@ -111,6 +112,7 @@ class Table:
 
     def __init__(self, model: Model, size: int, config: RunConfig):
         self.model, self.size, self.clip_norm = model, size, config.clip_norm
+        self.momentum = sgd_momentum(config)
         self.shapes = {n: p.shape for n, p in model.trainable.items()}
         like = {"device": model.device, "dtype": torch.float32}
         self.values, self.mean, self.square = (torch.zeros(size, model.num_trainable(), **like) for _ in range(3))
@@ -123,12 +125,21 @@ class Table:
             self.rates.append(rate)
         self.steps = torch.zeros(len(self.rates), size, **like)
         self.still = torch.zeros(size, 1, dtype=torch.bool)  # (size, P) once a task has frozen tensors
+        self.pull, self.begun = torch.zeros(size, 1, **like), None  # (size, P) once a task is held near its start
+        self.shift = self.total = None  # (size, P) once a task shifts its gradients; what they add up to
 
     def place(self, i: int, task: Task) -> None:
         """Seat `i` starts anew with the task's parameters and a fresh optimizer."""
         self.values[i] = torch.cat([task.start[n].flatten() for n in self.shapes]).to(self.values)
         self.mean[i], self.square[i], self.steps[:, i] = 0.0, 0.0, 0.0
         self.adjust[i] = 0.0 if task.adjust is None else task.adjust
+        if task.pull:
+            self.begun = torch.zeros_like(self.values) if self.begun is None else self.begun
+            self.pull[i], self.begun[i] = task.pull, self.values[i]
+        if task.shift is not None:
+            if self.shift is None:
+                self.shift, self.total = torch.zeros_like(self.values), torch.zeros_like(self.values)
+            self.shift[i], self.total[i] = torch.cat([task.shift[n].flatten() for n in self.shapes]), 0.0
         if task.frozen or self.still.shape[1] > 1:
             still = [torch.full((s.numel(),), n in task.frozen) for n, s in self.shapes.items()]
             self.still = self.still.expand(self.size, len(self.values[0])).clone().to(self.values.device)
@@ -136,7 +147,14 @@ class Table:
 
     def params(self, i: int) -> Params:
         """A copy of a seat's parameters, float32 on the CPU."""
-        parts = self.values[i].cpu().clone().split([s.numel() for s in self.shapes.values()])
+        return self._apart(self.values[i])
+
+    def gradients(self, i: int) -> Params | None:
+        """The sum of a seat's gradients; None where its task has no shift."""
+        return None if self.total is None else self._apart(self.total[i])
+
+    def _apart(self, row: Tensor) -> Params:
+        parts = row.cpu().clone().split([s.numel() for s in self.shapes.values()])
         return {n: part.view(shape) for (n, shape), part in zip(self.shapes.items(), parts)}
 
     def step(self, batch: dict[int, tuple[Task, np.ndarray]]) -> dict[int, float]:
@@ -148,9 +166,15 @@ class Table:
         if len(work) > 1 and not gradient.isfinite().all():  # what overflowed in one must not reach the others
             parts = [self._gradient(values[[i]], adjust[[i]], [one]) for i, one in enumerate(work)]
             losses, gradient = (torch.cat(p) for p in zip(*parts))
+        if self.shift is not None:
+            self.total[who] += gradient
+            gradient += self.shift[who]
+        if self.begun is not None:
+            gradient += self.pull[who] * (self.values[who] - self.begun[who])
         if self.still.shape[1] > 1:
             gradient.masked_fill_(self.still[who], 0.0)
-        self._adamw(gradient, who)
+        gradient *= (self.clip_norm / (gradient.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
+        self._adamw(gradient, who) if self.momentum is None else self._sgd(gradient, who)
         return dict(zip(batch, losses.tolist()))
 
     def _gradient(
@@ -181,8 +205,7 @@ class Table:
         return torch.stack([part.mean() for part in each.split(sizes.tolist())])
 
     def _adamw(self, gradient: Tensor, who: list[int]) -> None:
-        """AdamW without weight decay (Loshchilov and Hutter, 2019) after clipping each client's gradient norm."""
-        gradient *= (self.clip_norm / (gradient.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
+        """AdamW without weight decay (Loshchilov and Hutter, 2019)."""
         for steps, columns, rate in zip(self.steps, self.columns, self.rates):
             adamw(
                 [self.values[i, columns] for i in who], [row[columns] for row in gradient],
@@ -190,3 +213,9 @@ class Table:
                 [steps[i] for i in who],
                 fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=rate, weight_decay=0.0, eps=1e-8, maximize=False,
             )  # fmt: skip
+
+    def _sgd(self, gradient: Tensor, who: list[int]) -> None:
+        """Stochastic gradient descent with momentum, as torch.optim.SGD has it."""
+        self.mean[who] = self.momentum * self.mean[who] + gradient
+        for columns, rate in zip(self.columns, self.rates):
+            self.values[who, columns] -= rate * self.mean[who, columns]

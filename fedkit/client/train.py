@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedkit.config import RunConfig
+from fedkit.config import RunConfig, parse_spec
 from fedkit.data.corpus import ClientData, Examples
+from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
 
+CONTROL = ".control"  # the end of a control variate's name: that of its tensor, and this (see strategy.Scaffold)
 Tick = Callable[[int, str], None]  # called before each step with round and client; raises errors.Cancelled to stop
 
 
@@ -23,7 +25,8 @@ Tick = Callable[[int, str], None]  # called before each step with round and clie
 class ClientUpdate:
     """What a client sends: delta = local - shared, and how many examples stand behind it.
 
-    weight: how much it counts in a mean, set by the server; its examples if None.
+    weight: how much it counts in a mean, set by the server; its examples if None. staleness: server steps since the
+    parameters it trained from. metrics: figures that the client sends along, where the strategy asks for them.
     """
 
     client_id: str
@@ -31,6 +34,12 @@ class ClientUpdate:
     num_examples: int
     metrics: dict[str, float] = field(default_factory=dict)
     weight: float | None = None
+    staleness: int = 0
+
+    @property
+    def counts(self) -> float:
+        """Its weight in a mean."""
+        return self.num_examples if self.weight is None else self.weight
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Task:
     """What one client trains on, and from where. batches: row numbers of `examples`, step by step; read once.
 
     adjust: added to the logits in the loss, shape (labels,); None for the plain loss. frozen: tensors left as they are.
+    pull: mu of the proximal term mu / 2 ||w - start||^2 in the loss. shift: added to every gradient (c - c_i of SCAFFOLD).
     """
 
     name: str
@@ -46,17 +56,23 @@ class Task:
     batches: Iterator[np.ndarray]
     adjust: Tensor | None = None
     frozen: frozenset[str] = frozenset()
+    pull: float = 0.0
+    shift: Params | None = None
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What training gave. loss: mean over the examples seen, each before the step it was used in."""
+    """What training gave. loss: mean over the examples seen, each before the step it was used in.
+
+    gradient: the mean of the steps' gradients of the loss, where the task has a shift; else None.
+    """
 
     params: Params
     steps: int
     examples: int
     loss: float
     seconds: float
+    gradient: Params | None = None
 
 
 def train(model: Model, shared: Params, client: ClientData, config: RunConfig, round_number: int,
@@ -91,6 +107,7 @@ def fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = 
     began = time.perf_counter()
     model.load_params(task.start)
     optimizer, still = make_optimizer(model, config), [model.trainable[n] for n in task.frozen]
+    bend = Bend(model.trainable, task)
     adjust = None if task.adjust is None else task.adjust.to(model.device)
     labels = torch.from_numpy(task.examples.labels).to(model.device)
     steps = seen = 0
@@ -101,24 +118,68 @@ def fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = 
         loss = torch.nn.functional.cross_entropy(logits if adjust is None else logits + adjust, labels[rows])
         optimizer.zero_grad()
         loss.backward()
+        bend(model.trainable)
         for parameter in still:
             parameter.grad = None
         torch.nn.utils.clip_grad_norm_(model.trainable.values(), config.clip_norm)
         optimizer.step()
         steps, seen, total = steps + 1, seen + len(rows), total + loss.detach() * len(rows)
-    return Fit(model.params(), steps, seen, total.item() / max(seen, 1), time.perf_counter() - began)
+    loss, seconds = total.item() / max(seen, 1), time.perf_counter() - began
+    return Fit(model.params(), steps, seen, loss, seconds, bend.mean(steps))
 
 
-def make_optimizer(model: Model, config: RunConfig) -> torch.optim.AdamW:
-    """AdamW with one rate for the head and one for everything else; a fresh one each round, so clients keep no state."""
+class Bend:
+    """What a task does to its gradients: the pull of the proximal term, and the shift of SCAFFOLD."""
+
+    def __init__(self, trainable: Params, task: Task):
+        to = {n: {"device": p.device, "dtype": p.dtype} for n, p in trainable.items()}
+        self.pull = task.pull
+        self.start = {n: task.start[n].to(**to[n]) for n in to} if task.pull else {}
+        self.shift = None if task.shift is None else {n: task.shift[n].to(**to[n]) for n in to}
+        self.total = None if task.shift is None else {n: torch.zeros_like(p) for n, p in trainable.items()}
+
+    def __call__(self, trainable: Params) -> None:
+        """Change the gradients in place, after the loss's own have been added up."""
+        for name, parameter in trainable.items():
+            if self.shift is not None:
+                self.total[name] += parameter.grad
+                parameter.grad += self.shift[name]
+            if self.pull:
+                parameter.grad += self.pull * (parameter.detach() - self.start[name])
+
+    def mean(self, steps: int) -> Params | None:
+        """The mean of the loss's own gradients, float32 on the CPU."""
+        if self.total is None:
+            return None
+        return {n: (t / max(steps, 1)).detach().float().cpu() for n, t in self.total.items()}
+
+
+def sgd_momentum(config: RunConfig) -> float | None:
+    """The momentum of the clients' SGD; None where they use AdamW. Raises FedkitError for another optimizer."""
+    name, options = parse_spec(config.optimizer)
+    if name == "adamw" and not options:
+        return None
+    try:
+        momentum = float(options.pop("", options.pop("momentum", 0.0)))
+        if name == "sgd" and not options and 0 <= momentum < 1:
+            return momentum
+    except ValueError:
+        pass
+    raise FedkitError(f"optimizer {config.optimizer!r} given; write adamw, sgd, or sgd:momentum=0.9 (0 up to 1)")
+
+
+def make_optimizer(model: Model, config: RunConfig) -> torch.optim.Optimizer:
+    """One rate for the head and one for everything else; a fresh optimizer each round, so clients keep no state."""
     rates, groups = learning_rates(model, config), {}
     for name, parameter in model.trainable.items():
         groups.setdefault(name.startswith("head."), {"params": [], "lr": rates[name]})["params"].append(parameter)
+    if (momentum := sgd_momentum(config)) is not None:
+        return torch.optim.SGD(list(groups.values()), momentum=momentum)
     return torch.optim.AdamW(list(groups.values()), weight_decay=0.0)
 
 
 def learning_rates(model: Model, config: RunConfig) -> dict[str, float]:
-    """AdamW's rate of every trained tensor."""
+    """The optimizer's rate of every trained tensor."""
     body = model.tuner.default_lr if config.lr is None else config.lr
     return {n: config.head_lr if n.startswith("head.") else body for n in model.trainable}
 

@@ -1,38 +1,81 @@
-"""A round seen from the clients: download, train, upload; what cannot be right is rejected and the round goes on."""
+"""A round in which the server waits: for the last client, or until the deadline; what cannot be right is rejected."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
-from torch import Tensor
+import torch
 
 from fedkit.client.cohort import fit_all
-from fedkit.client.train import ClientUpdate, Tick, task_of
-from fedkit.config import RunConfig
+from fedkit.client.keep import pack_update, unpack_update
+from fedkit.client.site import ABSENT, Sites, Visit
+from fedkit.client.train import ClientUpdate
 from fedkit.data.corpus import ClientData
-from fedkit.model.classifier import Model
+from fedkit.model.classifier import Params
 from fedkit.record import ClientRecord
+from fedkit.server.exchange import Exchange
+from fedkit.server.sampling import sample_clients
 
-if TYPE_CHECKING:
-    from fedkit.server.exchange import Exchange
 
+class Waiting:
+    """The clients as a server sees them that waits in every round.
 
-def visit(model: Model, clients: Sequence[ClientData], exchange: Exchange, config: RunConfig, round_number: int,
-          prior: Tensor | None, records: list[ClientRecord], tick: Tick) -> Iterator[ClientUpdate]:  # fmt: skip
-    """Yield each client's update as the server received it, as soon as it is there; append a record for each."""
-    tasks, sent = [], {}
-    for client in clients:
-        start, sent[client.client_id] = exchange.download(client.client_id)
-        tasks.append(task_of(client, start, config, round_number, prior, len(model.labels), exchange.frozen))
-    for task, done in fit_all(model, tasks, config, partial(tick, round_number)):
-        update, reason, nbytes = exchange.upload(task.name, task.start, done, len(task.examples))
-        status = "ok" if update else "rejected"
-        records.append(
-            ClientRecord(task.name, status, reason, done.examples, done.steps, done.seconds, nbytes, sent[task.name])
-        )
-        if update:
-            yield update
-    order = {client.client_id: i for i, client in enumerate(clients)}
-    records.sort(key=lambda record: order[record.id])
+    pending: updates that came after the deadline, and count in the next round.
+    """
+
+    def __init__(self, sites: Sites, state: Params):
+        self.sites, self.config = sites, sites.config
+        self.pending = [unpack_update(state, f"late/{i}") for i in range(int(state.get("late", 0)))]
+
+    def visit(self, exchange: Exchange, number: int, records: list[ClientRecord]) -> Iterator[ClientUpdate]:
+        """Yield each update that counts, as soon as it is there; append a record for each client."""
+        carried, self.pending = self.pending, []
+        yield from carried
+        chosen = sample_clients(self.sites.clients, self.config.clients_per_round, self.config.seed, number)
+        visits = self._visits(exchange, chosen, number)
+        for one in self._in_time(list(visits), number) if self.config.deadline is not None else visits:
+            records.append(one.record)
+            if one.record.status == "ok":
+                exchange.accept(one.upload)
+                yield one.upload.update
+        order = {client.client_id: i for i, client in enumerate(chosen)}
+        records.sort(key=lambda record: order[record.id])
+
+    def state(self) -> Params:
+        """What the next round needs, as tensors."""
+        out = {"late": torch.tensor(len(self.pending))} if self.pending else {}
+        for i, update in enumerate(self.pending):
+            out |= pack_update(update, f"late/{i}")
+        return out
+
+    def _visits(self, exchange: Exchange, chosen: Sequence[ClientData], number: int) -> Iterator[Visit]:
+        tasks, sent, fates = [], {}, {}
+        for client in chosen:
+            name = client.client_id
+            fates[name] = self.sites.fate(number, name)
+            if fates[name].kind in ABSENT:
+                yield Visit(ClientRecord(name, "away", ABSENT[fates[name].kind]))
+                continue
+            task, sent[name] = self.sites.task(exchange, client, number)
+            if fates[name].kind == "crash":
+                yield Visit(self.sites.crashed(client, sent[name], fates[name]))
+            else:
+                tasks.append(task)
+        for task, done in fit_all(self.sites.model, tasks, self.config, partial(self.sites.tick, number)):
+            yield self.sites.sent(exchange, task, done, number, sent[task.name], fates[task.name])
+
+    def _in_time(self, visits: list[Visit], number: int) -> Iterator[Visit]:
+        """The visits, with what the deadline makes of those that came too late."""
+        there = [v.record for v in visits if v.record.status != "away"]
+        end = dict(zip((r.id for r in there), self.sites.ends(there, number)))
+        for one in visits:
+            over = end.get(one.record.id, 0.0) - self.config.deadline
+            if one.record.status == "ok" and over > 0:
+                carry = self.config.late == "carry"
+                reason = f"{over:.2g} s after the deadline" + ("; counts in the next round" if carry else "")
+                if carry:
+                    self.pending.append(replace(one.upload.update, staleness=1))
+                one = Visit(replace(one.record, status="late", reason=reason), one.upload)
+            yield one

@@ -55,8 +55,8 @@ class Sums:
     def add(self, update: ClientUpdate, start: Params, pair_weight: float) -> None:
         """start: what the client began with, of full rank."""
         for name, tensor in update.delta.items():
-            _grow(self.deltas, name, tensor, update.num_examples)
-        self.weight += update.num_examples
+            _grow(self.deltas, name, tensor, update.counts)
+        self.weight += update.counts
         self.pair_weight += pair_weight
         for pair in self.pairs:
             a, b = (start[n] + update.delta[n] if n in update.delta else start[n] for n in (pair.a, pair.b))
@@ -67,7 +67,7 @@ class Sums:
                 self.products[pair].add(pair_weight, b, a)
 
     def mean_delta(self) -> Params | None:
-        """sum_i n_i delta_i / sum_i n_i; None when no update arrived."""
+        """sum_i w_i delta_i / sum_i w_i; None when no update arrived."""
         return {n: (t / self.weight).to(torch.float32) for n, t in self.deltas.items()} if self.weight else None
 
     def mean_value(self, name: str) -> Tensor:
@@ -112,7 +112,7 @@ class Rule:
 
     def weigh(self, update: ClientUpdate, start: Params, found: list[Pair]) -> float:
         """The weight of a client's pairs."""
-        return update.num_examples
+        return update.counts
 
     def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
         """(delta, merged, message) of a round; see `Combined`. scale: of the adapters, alpha / r."""
@@ -262,16 +262,18 @@ class Fedsa(Rule):
 
 
 def combine(rule: Rule, begin: Params, updates: Iterable[ClientUpdate], scale: float = 1.0,
-            start: Callable[[str], Params] | None = None, home: frozenset[str] = frozenset()) -> Combined:  # fmt: skip
+            start: Callable[[str], Params] | None = None, home: frozenset[str] = frozenset(),
+            products: bool = True) -> Combined:  # fmt: skip
     """Take a round's updates as they arrive, and let `rule` make one of them.
 
     begin: what `rule.begin` gave. start: what a client began with, by its id, of full rank; `begin` for all if None.
     home: tensors that stay with the clients; a pair with one of them has no product that the server could know.
+    products: whether the updates are the clients' own, from what they began with, so that their products mean something.
     """
-    found = [p for p in pairs(begin) if not {p.a, p.b} & home]
+    found = [p for p in pairs(begin) if products and not {p.a, p.b} & home]
     sums = Sums(found, begin, rule.own_means)
     for update in updates:
-        own = begin if start is None else start(update.client_id)
+        own = begin if start is None or not products else start(update.client_id)
         sums.add(update, own, rule.weigh(update, own, found))
     if not sums.weight:
         return Combined(None, {}, {}, None)

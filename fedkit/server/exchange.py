@@ -9,13 +9,16 @@ too, or everything once where that is shorter.
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from fedkit.client.train import ClientUpdate, Fit
+from fedkit.client.train import CONTROL, ClientUpdate, Fit
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData
 from fedkit.errors import FedkitError
@@ -23,10 +26,29 @@ from fedkit.model.classifier import Model, Params
 from fedkit.model.merged import MERGED, blank
 from fedkit.server.aggregate import Combined, Rule, combine, make_aggregator
 from fedkit.server.pairs import MOST, cut, padded, pairs
+from fedkit.server.strategy import make_strategy
 from fedkit.wire.compress import Context, Wire, make_wire
 from fedkit.wire.payload import Payload, PayloadError, encode
 
 State = Params  # tensors only, so that it can be kept in a file
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What came of one client's work: nothing is remembered of it until `Exchange.accept`.
+
+    update: as the server received it; None: rejected, for the reason. slot, memory: error feedback; home, control: the
+    tensors that stay with the client.
+    """
+
+    place: int
+    nbytes: int
+    update: ClientUpdate | None = None
+    reason: str = ""
+    slot: str = ""
+    memory: Params = field(default_factory=dict)
+    home: Params = field(default_factory=dict)
+    control: Params = field(default_factory=dict)
 
 
 class Exchange:
@@ -38,6 +60,8 @@ class Exchange:
     def __init__(self, model: Model, clients: Sequence[ClientData], shared: Params, config: RunConfig, state: State):
         self.config, self.rule, self.scale = config, make_aggregator(config.aggregate), model.adapter_scale
         self.up, self.down = wires(config, self.rule)
+        mixed = config.robust != "none" or config.late == "carry" or make_strategy(config.strategy).asynchronous
+        self.one_start = not mixed  # every update goes into the mean as it was made, from what the round began with
         self.names = sorted(n for n in shared if not n.endswith(MERGED))  # a file gives them back in another order
         self.home_names = at_home(self.rule, config.share, self.names)
         self.place = {c.client_id: i for i, c in enumerate(clients)}
@@ -49,6 +73,7 @@ class Exchange:
         self.changed = torch.zeros(len(self.names), dtype=torch.int64)  # the last round that sent each tensor
         self.memory: dict[str, Params] = {}  # error feedback, by client and by what it sent
         self.home: dict[int, Params] = {}  # the tensors that stay with a client, by its place
+        self.control: dict[int, Params] = {}  # each client's own control variates, by its place
         self._restore(state)
 
     # ---- a round, in its order
@@ -86,25 +111,51 @@ class Exchange:
             shared = padded(cut(shared, self.ranks[client]), shared)
         return shared | self.home.get(self.place[client], {})
 
-    def upload(self, client: str, start: Params, done: Fit, examples: int) -> tuple[ClientUpdate | None, str, int]:
-        """(the update as the server received it or None, why it was rejected, the bytes)."""
+    def shift(self, client: str) -> Params | None:
+        """What SCAFFOLD adds to a client's gradients, c - c_i by the tensors' own names; None without control variates."""
+        own = self.control.get(self.place[client], {})
+        common = {n: t for n, t in self.begin.items() if n.endswith(CONTROL)}
+        return {n.removesuffix(CONTROL): t - own.get(n, 0.0) for n, t in common.items()} or None
+
+    def upload(self, client: str, start: Params, done: Fit, examples: int, figures: Mapping[str, float] | None = None,
+               harm: Harm | None = None) -> Upload:  # fmt: skip
+        """What the server receives of a client's work. figures: sent along. harm: what a hostile client does to it."""
+        place = self.place[client]
         sending = [n for n in self.names if n not in self.home_names and n not in self.frozen]
-        delta = self._at_rank({n: done.params[n] - start[n] for n in sending}, self.ranks[client])
-        slot = f"{self.place[client]}.{zlib.crc32('|'.join(sending).encode()):08x}"
+        own = self.control.get(place, {})
+        mine = {n + CONTROL: t for n, t in (done.gradient or {}).items()}
+        change = {n: mine[n] - own.get(n, 0.0) if n.endswith(CONTROL) else done.params[n] - start[n] for n in sending}
+        delta = self._at_rank(change, self.ranks[client])
+        slot = f"{place}.{zlib.crc32('|'.join(sending).encode()):08x}"
         context = Context(client, self.number, self.config.seed, self.memory.get(slot, {}))
-        payload, memory = self.up.encode(delta, context, {"client": client, "examples": examples})
-        update, reason = receive(self.up, payload, delta, context)
-        if update is not None:
-            if memory:
-                self.memory[slot] = memory
-            if self.home_names:
-                self.home[self.place[client]] = {n: done.params[n] for n in self.names if n in self.home_names}
-            update = ClientUpdate(update.client_id, padded(update.delta, self.begin), update.num_examples)
-        return update, reason, payload.nbytes
+        notes = {"client": client, "examples": examples, **(figures or {})}
+        sent = delta if harm is None else harm.delta(delta)
+        try:
+            payload, memory = self.up.encode(sent, context, notes)
+        except (PayloadError, RuntimeError, ValueError) as error:  # only what a hostile client sends
+            if harm is None:
+                raise
+            return Upload(place, 0, None, f"could not be encoded: {error}".splitlines()[0])
+        payload = payload if harm is None else Payload(harm.body(payload.body))
+        update, reason = receive(self.up, payload, delta, context, tuple(figures or ()))
+        if update is None:
+            return Upload(place, payload.nbytes, None, reason)
+        home = {n: done.params[n] for n in self.names if n in self.home_names}
+        update = ClientUpdate(update.client_id, padded(update.delta, self.begin), update.num_examples, update.metrics)
+        return Upload(place, payload.nbytes, update, "", slot, memory, home, mine)
+
+    def accept(self, upload: Upload) -> None:
+        """The upload counts: what its sender keeps of it is remembered."""
+        if upload.memory:
+            self.memory[upload.slot] = upload.memory
+        if upload.home:
+            self.home[upload.place] = upload.home
+        if upload.control:
+            self.control[upload.place] = upload.control
 
     def combine(self, updates: Iterable[ClientUpdate]) -> Combined:
         """What the round comes to; the message for the matrices travels with the next round's download."""
-        done = combine(self.rule, self.begin, updates, self.scale, self.start, self.home_names)
+        done = combine(self.rule, self.begin, updates, self.scale, self.start, self.home_names, self.one_start)
         if done.message:
             self._note_sent(self.number + 1, 1, encode(done.message).nbytes)
         return done
@@ -124,7 +175,9 @@ class Exchange:
         out = {"sent": self.sent, "seen": self.seen, "changed": self.changed}
         out |= {f"held/{n}": self.held[n] for n in self.names}
         out |= {f"memory/{slot}/{n}": t for slot, kept in self.memory.items() for n, t in kept.items()}
-        return out | {f"home/{i}/{n}": t for i, kept in self.home.items() for n, t in kept.items()}
+        for kind, kept in (("home", self.home), ("control", self.control)):
+            out |= {f"{kind}/{i}/{n}": t for i, tensors in kept.items() for n, t in tensors.items()}
+        return out
 
     def _restore(self, state: State) -> None:
         if not state:
@@ -138,8 +191,8 @@ class Exchange:
                 self.held[rest] = tensor
             elif kind == "memory":
                 self.memory.setdefault(slot, {})[inner] = tensor
-            elif kind == "home":
-                self.home.setdefault(int(slot), {})[inner] = tensor
+            elif kind in ("home", "control"):
+                getattr(self, kind).setdefault(int(slot), {})[inner] = tensor
 
     # ---- the way down
 
@@ -170,16 +223,32 @@ class Exchange:
         return self.sizes[last, rank]
 
 
-def receive(wire: Wire, upload: Payload, template: Params, context: Context) -> tuple[ClientUpdate | None, str]:
-    """The update in an upload, or None and the reason it was rejected."""
+@dataclass(frozen=True)
+class Harm:
+    """What a hostile client does to what it sends, before and after it is encoded."""
+
+    delta: Callable[[Params], Params]
+    body: Callable[[bytes], bytes]
+
+
+def receive(
+    wire: Wire, upload: Payload, template: Params, context: Context, figures: Sequence[str] = ()
+) -> tuple[ClientUpdate | None, str]:
+    """The update in an upload, or None and the reason it was rejected. figures: names of numbers that must be in its notes."""
     try:
         delta, notes = wire.decode(upload, template, context)
         name, examples = notes.get("client"), notes.get("examples")
         if not isinstance(name, str) or type(examples) is not int or not 0 < examples < 10**9:
             raise PayloadError("impossible notes: client must be text, examples a whole number from 1 to 999,999,999")
-        return ClientUpdate(name, delta, examples), ""
+        if bad := [f for f in figures if not _is_figure(notes.get(f))]:
+            raise PayloadError(f"impossible notes: {bad[0]} must be a number from 0 to a billion")
+        return ClientUpdate(name, delta, examples, {f: float(notes[f]) for f in figures}), ""
     except PayloadError as error:
         return None, str(error)
+
+
+def _is_figure(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1e9
 
 
 def wires(config: RunConfig, rule: Rule) -> tuple[Wire, Wire]:
