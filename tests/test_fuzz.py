@@ -11,12 +11,15 @@ import random
 import resource
 import struct
 import time
+import tracemalloc
 import zlib
 from collections import Counter
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
+import zstandard
 
 from fedkit.server.aggregate import combine, make_aggregator
 from fedkit.server.exchange import receive
@@ -259,3 +262,116 @@ def test_twenty_thousand_payloads_in_a_minute_and_in_little_memory():
     print(f"{seen.total()} payloads, {accepted} changed ones accepted, {seconds:.1f} s, {grown / 1024:.0f} MiB more")
     assert seen.total() >= 20_000 and seconds < 60 and grown < 64 * 1024
     assert 500 < accepted < 8000, "else it is the checksum that is tested, or nothing"
+
+
+# --- one by one ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", WIRES)
+def test_every_single_bit_and_every_length_is_checked(spec):
+    wire = make_wire(spec)
+    whole = honest(wire, random.Random(3)).body
+    bits = range(8 * len(whole)) if len(whole) < 200 else random.Random(0).sample(range(8 * len(whole)), 500)
+    for bit in bits:
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        assert checked(wire, Payload(bytes(changed))) is None, f"bit {bit}"
+    for length in random.Random(0).sample(range(len(whole)), min(200, len(whole))):
+        assert checked(wire, Payload(whole[:length])) is None, f"cut to {length} bytes"
+
+
+def body_of(wire: Wire, delta: dict[str, torch.Tensor]) -> bytes:
+    return wire.encode(delta, context(), {"client": NAME, "examples": 3})[0].body[payload.HEADER.size :]
+
+
+@pytest.mark.parametrize("spec", WIRES)
+def test_what_was_made_for_another_model_is_refused(spec):
+    """Signed for this one, as a hostile client can, its values may be taken for this model's: of the right form then."""
+    wire = make_wire(spec)
+    fewer = {n: t for n, t in TEMPLATE.items() if n != "head.weight"}
+    double = {n: t.double() for n, t in TEMPLATE.items()}
+    renamed = {n + "x": t for n, t in TEMPLATE.items()}
+    for other in (TEMPLATE | {"head.weight": torch.ones(3, 9)}, TEMPLATE | {"more": torch.ones(3)}, fewer, renamed):
+        upload = wire.encode(other, context(), {"client": NAME, "examples": 3})[0]
+        assert checked(wire, upload) is None
+        taken = checked(wire, signed(wire, upload.body[payload.HEADER.size :]))
+        assert wire.stages or taken is None
+    assert wire.stages or checked(wire, signed(wire, body_of(wire, double))) is None
+
+
+@pytest.mark.parametrize("spec", ["none", "zstd", "int8+ans"])
+@pytest.mark.parametrize("said", NOTES, ids=range(len(NOTES)))
+def test_notes_of_every_wrong_kind(spec, said):
+    wire = make_wire(spec)
+    body = body_of(wire, TEMPLATE)
+    if is_plain(body):
+        header, data = opened_plain(body)
+        changed = plain_body(header | {"__metadata__": {"notes": said}}, data)
+    else:
+        length, start = number(body, 1)
+        changed = body[:1] + varint(len(said)) + said.encode() + body[start + length :]
+    assert checked(wire, signed(wire, changed)) is None
+
+
+@lru_cache
+def exploding() -> dict[str, tuple[str, bytes]]:
+    """{what: (wire, body)}: short bodies that claim to be very long."""
+    header, data = opened_plain(body_of(make_wire("none"), TEMPLATE))
+    note = bytes([frame.FINE]) + varint(len(GOOD_NOTES)) + GOOD_NOTES.encode()
+    name, out = "head.weight", {}
+    for shape in ([2**40], [2**20, 2**20], [2**62, 8], [2**63, 2]):
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        for end in (header[name]["data_offsets"][1], 4 * count):
+            entry = {**header[name], "shape": shape, "data_offsets": [header[name]["data_offsets"][0], end]}
+            out[f"tensor {shape} to {end}"] = "none", plain_body({**header, name: entry}, data)
+    for length in (2**40, 2**63, 2**64 - 1):
+        out[f"list of {length}"] = "none", struct.pack("<Q", length) + plain_body(header, data)[8:]
+    nothing = bytes(2**24)
+    for level, size in ((3, len(nothing)), (19, 10**6)):
+        packed = zstandard.ZstdCompressor(level=level).compress(nothing[:size])
+        out[f"zstd of {size} zeros"] = "zstd", note + packed
+    small = 4 * sum(t.numel() for t in TEMPLATE.values()) + 2
+    unsaid = zstandard.ZstdCompressor(write_content_size=False).compress(nothing)
+    out["zstd that does not say"] = "zstd", note + unsaid
+    said = bytearray(zstandard.ZstdCompressor().compress(nothing[:small]))
+    out["zstd frames without end"] = "zstd", note + bytes(said) * 1000
+    out["zstd, skipped"] = "zstd", note + struct.pack("<II", 0x184D2A50, 2**32 - 1) + bytes(said)
+    out["zstd that lies"] = "zstd", note + bytes(said[:4]) + bytes([0x60]) + struct.pack("<H", small - 256) + unsaid[6:]
+    for spec in ("int8+ans", "topk:0.3", "int4", "ef+sign+ans"):
+        for claim in (2**35 - 1, 2**34, 2**31):
+            out[f"{spec}: a part of {claim}"] = spec, note + varint(claim) + bytes(40)
+        out[f"{spec}: a length without end"] = spec, note + b"\xff" * 1000
+        out[f"{spec}: notes of 2**35 - 1"] = spec, bytes([frame.FINE]) + varint(2**35 - 1) + bytes(40)
+    return out
+
+
+@pytest.mark.parametrize("what", exploding())
+def test_what_claims_to_be_huge_is_refused_at_once_and_in_little_memory(what):
+    spec, body = exploding()[what]
+    wire = make_wire(spec)
+    upload = signed(wire, body)
+    tracemalloc.start()
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert checked(wire, upload) is None
+    seconds, peak = time.perf_counter() - began, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert seconds < 1 and peak < 4 * upload.nbytes + 2**20 and grown < 32 * 1024
+
+
+def test_a_reason_never_carries_what_a_terminal_would_obey():
+    header, data = opened_plain(body_of(make_wire("none"), TEMPLATE))
+    for words in ("\n\x1b[31mowned", "\x00\r\u202e"):
+        header["head.weight"]["dtype"] = words
+        assert checked(make_wire("none"), signed(make_wire("none"), plain_body(header, data))) is None
+        renamed = {
+            words + n: e for n, e in opened_plain(body_of(make_wire("none"), TEMPLATE))[0].items() if n in SHAPES
+        }
+        assert checked(make_wire("none"), signed(make_wire("none"), plain_body(renamed, data))) is None
+        note = {**header, "__metadata__": {"notes": "{" + words}}
+        assert checked(make_wire("none"), signed(make_wire("none"), plain_body(note, data))) is None
+
+
+def test_tensors_come_in_the_order_asked_for():
+    for _ in range(20):
+        assert list(payload.decode(payload.encode(TEMPLATE), TEMPLATE)[0]) == list(TEMPLATE)

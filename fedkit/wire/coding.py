@@ -49,6 +49,8 @@ class Zstd(Plain):
 
     def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
         most = sum(slot.most + 5 for slot in slots)
+        if not data.startswith(zstandard.FRAME_HEADER):  # a frame to be skipped says nothing of its size here
+            raise PayloadError("not readable as zstd (no frame)")
         try:
             said = zstandard.frame_content_size(data)  # -1: not said
             if not 0 <= said <= most:

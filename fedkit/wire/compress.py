@@ -23,7 +23,7 @@ from fedkit.wire.feedback import ErrorFeedback, ErrorFeedback21
 from fedkit.wire.frame import FINE, NOT_FINITE, opened, seal
 from fedkit.wire.lowrank import LowRank
 from fedkit.wire.parts import Form, Setting, Slot
-from fedkit.wire.payload import UNREADABLE, Payload, PayloadError, check
+from fedkit.wire.payload import UNREADABLE, Payload, PayloadError, check, told
 from fedkit.wire.quantise import NF4, Int2, Int4, Int8, Sign
 from fedkit.wire.select import RandK, TopK
 from fedkit.wire.sketch import Sketch
@@ -111,7 +111,7 @@ class Wire:
         except PayloadError:
             raise
         except UNREADABLE as error:
-            raise PayloadError(f"not readable ({str(error)[:80]})") from None
+            raise PayloadError(f"not readable ({told(error)})") from None
         return _checked(flat, form, template), notes
 
     def project(self, delta: Params, context: Context) -> tuple[Tensor, Params]:

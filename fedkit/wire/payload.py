@@ -56,9 +56,14 @@ def decode(payload: Payload, expected: Params) -> tuple[Params, dict[str, Any]]:
         tensors = load(body)
         notes = _notes(body)
     except UNREADABLE as error:
-        raise PayloadError(f"not readable as safetensors ({str(error)[:80]})") from None
+        raise PayloadError(f"not readable as safetensors ({told(error)})") from None
     check(tensors, expected)
     return {name: tensors[name] for name in expected}, notes  # safetensors gives them in an order of its own
+
+
+def told(error: Exception) -> str:
+    """An error's words on one printable line: they may quote what a hostile sender wrote."""
+    return "".join(c if c.isprintable() else "?" for c in str(error)[:80])
 
 
 def check(tensors: Params, expected: Params) -> None:
