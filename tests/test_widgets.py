@@ -1,14 +1,18 @@
-"""The bench panel without a browser: what Run, Cancel and the sliders do. The picture is tested through its state."""
+"""The bench panel without a browser: what Run, Cancel, the queue and the sliders do. The picture is tested through its state."""
 
 from __future__ import annotations
 
 import builtins
+import io
 import threading
+from dataclasses import replace
 
 import pytest
 
 from fedkit import RunConfig, runner
 from fedkit.errors import FedkitError
+from fedkit.studio.widget_figure import picture
+from fedkit.studio.widget_views import VIEWS
 from fedkit.studio.widgets import BenchPanel, bench_panel, static
 
 
@@ -21,10 +25,10 @@ class Counted:
     """The real runner, counting how often it was asked; it can wait before each round until it is let go."""
 
     def __init__(self, gate: threading.Event | None = None):
-        self.calls, self.gate, self.inside = 0, gate, threading.Event()
+        self.asked, self.gate, self.inside = [], gate, threading.Event()
 
     def __call__(self, config, **more):
-        self.calls += 1
+        self.asked.append(config)
         for record in runner.rounds(config, **more):
             yield record
             self.inside.set()
@@ -32,67 +36,54 @@ class Counted:
                 assert self.gate.wait(30)
 
 
-def curve(panel: BenchPanel) -> tuple[list[float], list[float]]:
-    """Seconds and accuracies of the latest run, as a browser is given them."""
-    line = panel.figure.data[2]
-    return list(line.x or []), list(line.y or [])
+def move(panel: BenchPanel, **values) -> None:
+    for name, value in values.items():
+        panel.controls.inputs[name].value = value
+
+
+def curve(panel: BenchPanel, place: int | None = None) -> tuple[list[float], list[float]]:
+    """x and y of the latest curve, or of that in `place`, as a browser is given them."""
+    shown = [t for t in panel.figure.data if t.type == "scatter" and t.visible and t.x]
+    line = shown[-1 if place is None else place]
+    return list(line.x), list(line.y)
+
+
+def said(panel: BenchPanel) -> str:
+    return panel.controls.status.value
+
+
+def title(panel: BenchPanel) -> str:
+    return panel.figure.layout.title.text.replace("<br>", " ").replace("\u00a0", " ")
+
+
+def notes(panel: BenchPanel) -> str:
+    return " ".join(note.text for note in panel.figure.layout.annotations)
+
+
+def full(values):
+    """Without the empty tables and Nones that plotly leaves where something was."""
+    if isinstance(values, dict):
+        return {k: full(v) for k, v in values.items() if v is not None and v != {}}
+    return [full(v) for v in values] if isinstance(values, (list, tuple)) else values
+
+
+# ---- training
 
 
 def test_run_draws_the_record(config):
     panel = BenchPanel(config)
+    assert "Press Run" in title(panel)
     panel.run(wait=True)
     seconds, accuracies = curve(panel)
     assert panel.record.finished and not panel.running
     assert accuracies == [100 * r.accuracy for r in (panel.record.start, *panel.record.rounds)]
     assert seconds == sorted(seconds) and len(seconds) == 3
-    assert "Finished" in panel.controls.status.value and panel.controls.bar.value == 1.0
+    assert "Finished" in said(panel) and "measured" in said(panel) and panel.controls.bar.value == 1.0
 
 
-def test_bandwidth_moves_the_curve_and_trains_nothing(config):
-    trains = Counted()
-    panel = BenchPanel(config, trains)
-    panel.run(wait=True)
-    (fast, before), axis = curve(panel), panel.figure.layout.xaxis2.range
-    panel.controls.bandwidth.value = "64kbps"
-    slow, after = curve(panel)
-    assert all(s > f for s, f in zip(slow[1:], fast[1:])) and after == before
-    assert trains.calls == 1 and panel.figure.layout.xaxis2.range == axis
-    assert "64 kbit/s" in panel.figure.layout.title.text
-
-
-def test_slower_pcs_move_the_curve_and_train_nothing(config):
-    trains = Counted()
-    panel = BenchPanel(config, trains)
-    panel.run(wait=True)
-    as_measured = curve(panel)[0]
-    panel.controls.pcs.value = "tenth-speed"
-    assert curve(panel)[0][-1] > as_measured[-1] and trains.calls == 1
-
-
-def test_clients_and_skew_deal_anew_and_wait_for_run(config):
-    trains = Counted()
-    panel = BenchPanel(config, trains)
-    panel.controls.clients.value = 2
-    panel.controls.skew.value = "dirichlet:0.5"
-    assert len(panel.figure.data[0].z) == 2 and trains.calls == 0
-    assert "Run" in panel.controls.status.value
-
-
-def test_second_run_keeps_the_first_for_comparison(config):
-    panel = BenchPanel(config)
-    panel.run(wait=True)
-    first = curve(panel)
-    panel.controls.clients.value = 2
-    panel.run(wait=True)
-    assert list(panel.figure.data[1].y) == first[1]
-    assert "3 clients" in panel.figure.data[1].text[-1] and "2 clients" in panel.figure.data[2].text[-1]
-
-
-def test_what_a_reload_brings_back_is_what_is_shown(config):
-    panel = BenchPanel(config)
-    panel.run(wait=True)
-    assert panel.figure._widget_data[2]["x"] == curve(panel)[0]
-    assert panel.figure._widget_layout["title"]["text"] == panel.figure.layout.title.text
+def test_training_prints_nothing(config, capsys):
+    BenchPanel(config).run(wait=True)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_cancel_keeps_the_finished_rounds_and_the_panel(config):
@@ -100,25 +91,71 @@ def test_cancel_keeps_the_finished_rounds_and_the_panel(config):
     trains = Counted(gate)
     panel = BenchPanel(config, trains)
     panel.run()
-    assert trains.inside.wait(60) and panel.controls.go.disabled and not panel.controls.stop.disabled
+    assert trains.inside.wait(60) and panel.controls.go.description == "Run next" and not panel.controls.stop.disabled
     panel.controls.stop.click()
     gate.set()
     panel.wait()  # raises nothing
-    assert "Cancelled" in panel.controls.status.value and not panel.record.finished
-    assert not panel.controls.go.disabled and panel.controls.stop.disabled
+    assert "Cancelled" in said(panel) and not panel.record.finished
+    assert panel.controls.go.description == "Run" and panel.controls.stop.disabled
     panel.run(wait=True)
-    assert panel.record.finished and trains.calls == 2
+    assert panel.record.finished and len(trains.asked) == 2
 
 
-def test_run_twice_at_once_trains_once(config):
+def test_run_twice_with_the_same_settings_trains_once(config):
     gate = threading.Event()
     trains = Counted(gate)
     panel = BenchPanel(config, trains)
     panel.run()
     panel.run()
+    assert "already" in said(panel)
     gate.set()
     panel.wait()
-    assert trains.calls == 1
+    assert len(trains.asked) == 1
+
+
+def test_queue_of_one_keeps_the_last_wish(config):
+    gate = threading.Event()
+    trains = Counted(gate)
+    panel = BenchPanel(config, trains)
+    panel.run()
+    move(panel, clients=2)
+    panel.controls.go.click()
+    assert "2 clients" in panel.controls.waiting.value
+    move(panel, clients=4)
+    panel.controls.go.click()
+    assert "4 clients" in panel.controls.waiting.value and "2 clients" not in panel.controls.waiting.value
+    gate.set()
+    panel.wait()
+    assert [c.clients for c in trains.asked] == [3, 4] and panel.controls.waiting.value == ""
+    assert len(panel.record.data["clients"]) == 4
+
+
+def test_cancel_forgets_what_waits(config):
+    gate = threading.Event()
+    trains = Counted(gate)
+    panel = BenchPanel(config, trains)
+    panel.run()
+    assert trains.inside.wait(60)
+    move(panel, clients=2)
+    panel.run()
+    panel.cancel()
+    assert panel.controls.waiting.value == ""
+    gate.set()
+    panel.wait()
+    assert len(trains.asked) == 1 and "Cancelled" in said(panel)
+
+
+def test_run_after_cancel_is_taken_even_while_it_stops(config):
+    gate = threading.Event()
+    trains = Counted(gate)
+    panel = BenchPanel(config, trains)
+    panel.run()
+    assert trains.inside.wait(60)
+    panel.cancel()
+    panel.run()  # the same settings, but those are being stopped
+    gate.set()
+    panel.wait()
+    assert len(trains.asked) == 2 and panel.record.finished
 
 
 def test_failing_run_shows_one_line_and_raises_where_it_is_waited_for(config):
@@ -130,25 +167,273 @@ def test_failing_run_shows_one_line_and_raises_where_it_is_waited_for(config):
     panel.run()
     with pytest.raises(RuntimeError, match="out of"):
         panel.wait()
-    shown = panel.controls.status.value
-    assert "RuntimeError: out of &lt;b&gt;paper" in shown and "second line" not in shown
-    assert not panel.controls.go.disabled and panel.controls.stop.disabled
+    assert "RuntimeError: out of &lt;b&gt;paper" in said(panel) and "second line" not in said(panel)
+    assert panel.controls.go.description == "Run" and panel.controls.stop.disabled
 
 
 def test_too_many_clients_for_the_data_is_said_in_the_panel(config):
     panel = BenchPanel(config)
-    panel.controls.clients.value = 12
-    assert "Did not run" in panel.controls.status.value and "fewer" in panel.controls.status.value
+    move(panel, clients=12)
+    assert "Did not run" in said(panel) and "fewer" in said(panel)
     with pytest.raises(FedkitError):
         panel.run(wait=True)
 
 
+def test_three_results_stay_named_by_what_differs(config):
+    panel = BenchPanel(replace(config, rounds=1))
+    for clients in (3, 2, 4, 5):
+        move(panel, clients=clients)
+        panel.run(wait=True)
+    assert [r.config.clients for r in panel.results] == [2, 4, 5]
+    assert [name for name, _ in panel.scene.runs] == ["2 clients", "4 clients", "5 clients"]
+    assert all(f"{n} clients" in notes(panel) for n in (2, 4, 5)) and "points against 4 clients" in title(panel)
+    assert len({t.line.color for t in panel.figure.data if t.type == "scatter" and t.visible and t.x}) == 3
+
+
+def test_alike_results_are_numbered(config):
+    panel = BenchPanel(replace(config, rounds=1))
+    panel.run(wait=True)
+    panel.run(wait=True)
+    assert [name for name, _ in panel.scene.runs] == ["run 1", "run 2"]
+
+
+# ---- what redraws at once
+
+
+def test_bandwidth_and_latency_move_the_curve_and_train_nothing(config):
+    trains = Counted()
+    panel = BenchPanel(config, trains)
+    panel.run(wait=True)
+    (fast, before), axis = curve(panel), panel.figure.layout.xaxis2.range
+    move(panel, bandwidth="64kbps")
+    slow, after = curve(panel)
+    move(panel, latency="600ms")
+    slower = curve(panel)[0]
+    assert all(s > f for s, f in zip(slow[1:], fast[1:])) and all(s > f for s, f in zip(slower[1:], slow[1:]))
+    assert after == before and len(trains.asked) == 1 and panel.figure.layout.xaxis2.range == axis
+    assert "64 kbit/s, 600 ms" in title(panel)
+
+
+def test_slower_pcs_and_mixes_move_the_curve_and_train_nothing(config):
+    trains = Counted()
+    panel = BenchPanel(config, trains)
+    panel.run(wait=True)
+    as_measured = curve(panel)[0]
+    move(panel, devices="tenth-speed")
+    tenth = curve(panel)[0]
+    move(panel, devices="old-pc=0.7,gpu-server=0.3")
+    assert tenth[-1] > curve(panel)[0][-1] > as_measured[-1] and len(trains.asked) == 1
+
+
+def test_deadline_that_would_drop_uploads_asks_for_a_new_run(config):
+    panel = BenchPanel(config)
+    panel.run(wait=True)
+    assert "new run" not in notes(panel)
+    move(panel, bandwidth="64kbps", deadline=0.5)
+    line = [t for t in panel.figure.data if t.type == "scatter" and t.visible and t.x][-1]
+    assert "Would need a new run" in notes(panel) and "6 uploads" in notes(panel)
+    assert "only a new run can tell" in title(panel) and line.opacity < 1 and line.line.dash == "dot"
+    panel.controls.views.value = "gantt"
+    assert "Would need a new run" in notes(panel)
+    panel.controls.views.value = "round"
+    assert "new run" not in notes(panel)  # what was measured stays what it is
+    move(panel, deadline=0.0)
+    panel.controls.views.value = "time"
+    assert "new run" not in notes(panel)
+
+
+def test_clients_and_skew_deal_anew_and_wait_for_run(config):
+    trains = Counted()
+    panel = BenchPanel(config, trains)
+    move(panel, clients=2, skew="dirichlet:0.5")
+    assert len(panel.figure.data[0].z) == 2 and not trains.asked
+    assert "Run" in said(panel)
+
+
+# ---- the views
+
+
+def test_measured_and_modelled_look_different(config):
+    panel = BenchPanel(config)
+    panel.run(wait=True)
+    modelled = [t for t in panel.figure.data if t.type == "scatter" and t.visible][-1]
+    assert modelled.line.dash == "dash" and modelled.marker.symbol == "circle-open"
+    assert "<i>Modelled</i>" in panel.figure.layout.xaxis2.title.text
+    panel.controls.views.value = "round"
+    measured = [t for t in panel.figure.data if t.type == "scatter" and t.visible][-1]
+    assert measured.line.dash == "solid" and measured.marker.symbol == "circle" and "measured" in notes(panel)
+    panel.controls.views.value = "gantt"
+    bars = [t for t in panel.figure.data if t.type == "bar" and t.visible]
+    assert {t.marker.pattern.shape for t in bars[:4]} == {"/"}
+    panel.controls.views.value = "bytes"
+    assert all(t.marker.pattern.shape is None for t in panel.figure.data if t.type == "bar" and t.visible)
+
+
+def test_gantt_shows_every_client_of_the_chosen_round(config):
+    panel = BenchPanel(config)
+    panel.run(wait=True)
+    panel.controls.views.value = "gantt"
+    assert panel.controls.round.layout.visibility == "visible"
+    assert [n for _, n in panel.controls.round.options] == [0, 1, 2]
+    down, train, up, _, wait = (t for t in panel.figure.data if t.type == "bar" and t.visible)
+    took = [sum(parts) for parts in zip(down.x, train.x, up.x, wait.x)]
+    assert len(took) == 3 and max(took) - min(took) < 1e-6  # the server waits for the last
+    last = list(train.x)
+    panel.controls.round.value = 1
+    assert list(train.x) != last and "Round 1 takes" in title(panel)
+
+
+def test_bytes_are_those_of_the_record(config):
+    panel = BenchPanel(config)
+    panel.run(wait=True)
+    panel.controls.views.value = "bytes"
+    down, up = (t for t in panel.figure.data if t.type == "bar" and t.visible)
+    assert (
+        down.x[0] == panel.record.total("downlink_bytes") / 1e6 and up.x[0] == panel.record.total("uplink_bytes") / 1e6
+    )
+    assert "for each client" in title(panel)
+
+
+def test_client_view_names_the_worst(config):
+    panel = BenchPanel(config)
+    panel.run(wait=True)
+    panel.controls.views.value = "client"
+    worst = panel.record.rounds[-1].worst_client_accuracy
+    assert f"{100 * worst:.1f} %" in title(panel)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_draws_before_during_and_after_a_run(config, view):
+    gate = threading.Event()
+    trains = Counted(gate)
+    panel = BenchPanel(config, trains)
+    panel.controls.views.value = view
+    assert "Press Run" in title(panel)
+    panel.run()
+    assert trains.inside.wait(60)
+    gate.set()
+    panel.wait()
+    fresh, shown = picture(panel.scene), panel.figure.to_plotly_json()
+    assert [t.get("x") for t in fresh["data"]] == [t.get("x") for t in shown["data"]]
+    assert fresh["layout"]["title"]["text"] == shown["layout"]["title"]["text"] and "Press Run" not in title(panel)
+
+
+def test_view_after_view_leaves_nothing_behind(config):
+    panel = BenchPanel(config)
+    panel.run(wait=True)
+    first = full(panel.figure.to_plotly_json())
+    for view in [*VIEWS, "time"]:
+        panel.controls.views.value = view
+    assert full(panel.figure.to_plotly_json()) == first
+
+
+def test_what_a_reload_brings_back_is_what_is_shown(config):
+    panel = BenchPanel(config)
+    panel.run(wait=True)
+    for view in VIEWS:
+        panel.controls.views.value = view
+        state = panel.figure.get_state()
+        assert [t.get("x") for t in state["_widget_data"]] == [t.get("x") for t in panel.figure._data]
+        assert state["_widget_layout"]["title"]["text"] == panel.figure.layout.title.text
+
+
+# ---- settings
+
+
 def test_settings_are_the_command_that_reproduces_them(config):
     panel = BenchPanel(config)
-    panel.controls.bandwidth.value, panel.controls.clients.value = "1mbps", 2
-    assert "--clients 2" in panel.command and "--link 1mbps/40ms" in panel.command
-    assert "--link 1mbps/40ms" in panel.controls.command.value
-    assert panel.settings.link == "1mbps/40ms"
+    move(panel, bandwidth="1mbps", clients=2, rank=4, lost=0.1, wire="int8+ans", epochs=2, deadline=5.0)
+    for words in ("--clients 2", "--link 1mbps/40ms", "--tune lora:r=4,alpha=16", "--faults lost=0.1", "--wire int8+ans",
+                  "--local-epochs 2", "--deadline 5"):  # fmt: skip
+        assert words in panel.command and words in panel.controls.command.value
+
+
+def test_a_panel_that_nobody_touched_has_the_settings_it_was_given(config):
+    given = replace(config, tune="lora:r=4,alpha=8,layers=1", faults="crash=0.05,lost=0.1", link="dsl", rounds=7,
+                    devices="phone", deadline=33.0, wire="ef21+topk:0.05+int4+ans", partition="dirichlet:0.3")  # fmt: skip
+    assert BenchPanel(given).settings == given
+    for link in ("20mbps:2mbps/60ms", "dsl=0.5,4g=0.5", "10mbps/40ms/jitter=5ms"):
+        assert BenchPanel(replace(config, link=link)).settings.link == link
+
+
+def test_every_way_to_tune_is_offered_and_its_rank_where_it_has_one(config):
+    from fedkit.model.tune import TUNERS, make_tuner
+    from fedkit.server.strategy import STRATEGIES
+
+    panel = BenchPanel(config)
+    assert [v for _, v in panel.controls.inputs["tune"].options] == list(TUNERS)
+    assert [v for _, v in panel.controls.inputs["strategy"].options] == list(STRATEGIES)
+    for name in TUNERS:
+        move(panel, tune=name)
+        make_tuner(panel.settings.tune)
+        assert panel.controls.inputs["rank"].disabled == ("r=" not in panel.settings.tune and name != "lora")
+
+
+def test_every_step_of_every_control_is_a_valid_setting(config):
+    from fedkit.job import check_config
+
+    panel = BenchPanel(config)
+    for control in panel.controls.inputs.values():
+        at = control.value
+        for _, value in control.options:
+            control.value = value
+            check_config(panel.settings)
+        control.value = at
+
+
+def test_every_control_has_a_help_line_and_reads_with_its_unit(config):
+    panel = BenchPanel(config)
+    for name, offer in panel.controls.offers.items():
+        assert offer.help.endswith(".") and len(offer.help) < 60, name
+    words = {name: control.options[control.index][0] for name, control in panel.controls.inputs.items()}
+    assert words["clients"] == "3 clients" and words["rounds"] == "2 rounds" and words["latency"] == "40 ms"
+    assert words["bandwidth"] == "10 Mbit/s" and words["lost"] == "none lost" and words["epochs"] == "1 pass"
+
+
+def test_settings_as_text_are_read_back_by_panel_sweep_and_config(config, tmp_path):
+    from fedkit.plan import read_plan
+
+    panel = BenchPanel(replace(config, seed=3))
+    move(panel, clients=2, lost=0.2, bandwidth="1mbps", deadline=5.0)
+    text, wanted = panel.controls.text.value, panel.settings
+    (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
+    assert [e.config for e in read_plan(tmp_path / "plan.toml").entries()] == [wanted]
+    other = BenchPanel(config)
+    other.controls.box.value = text
+    other.controls.load.click()
+    assert other.settings == wanted and "Loaded" in other.controls.trouble.value
+    assert len(other.figure.data[0].z) == 2
+    import json
+
+    other.load(json.dumps(config.to_dict()))
+    assert other.settings == config
+
+
+@pytest.mark.parametrize("text, told", [
+    ("", "nothing to load"), ("clients = ", "cannot read"), ("cleints = 3", "cleints"), ("{\"rounds\": \"many\"}", "rounds"),
+    ("[vary]\nrounds = [1, 2]", "2 runs"), ("link = \"fast\"", "link"), ("clients = 0", "clients"),
+])  # fmt: skip
+def test_text_that_is_no_settings_is_one_line_and_changes_nothing(config, text, told):
+    panel = BenchPanel(config)
+    panel.controls.box.value = text
+    panel.controls.load.click()
+    shown = panel.controls.trouble.value
+    assert "Not loaded" in shown and told in shown and "\n" not in shown
+    assert panel.settings == config
+
+
+def test_estimate_moves_with_the_sliders_and_learns_from_a_run(config):
+    panel = BenchPanel(replace(config, rounds=1))
+    first = panel.controls.estimate.value
+    assert "estimate" in first and "<i>" in first and "memory" in first
+    move(panel, rounds=50)
+    assert panel.controls.estimate.value != first
+    move(panel, rounds=1)
+    panel.run(wait=True)
+    assert "from the run before" in panel.controls.estimate.value
+
+
+# ---- where there are no widgets
 
 
 def test_page_without_widgets_says_so(config):
@@ -166,10 +451,14 @@ def test_without_ipywidgets_there_is_a_static_figure_with_the_reason(config, mon
 
     monkeypatch.setattr(builtins, "__import__", without)
     figure = bench_panel(config)
-    assert "ipywidgets" in figure.layout.title.text and len(figure.data[2].x) == 3
+    lines = [t for t in figure.data if t.type == "scatter" and t.x]
+    assert "ipywidgets" in figure.layout.title.text and len(lines[-1].x) == 3
 
 
-def test_static_figure_has_the_same_curve(config):
+def test_static_figure_has_the_same_curve_and_can_be_saved(config):
     figure = static(config, "as a picture")
     record = runner.run(config)
-    assert list(figure.data[2].y) == [100 * r.accuracy for r in (record.start, *record.rounds)]
+    line = [t for t in figure.data if t.type == "scatter" and t.x][-1]
+    assert list(line.y) == [100 * r.accuracy for r in (record.start, *record.rounds)]
+    figure.write_html(page := io.StringIO(), include_plotlyjs=False)
+    assert "as a picture" in page.getvalue()

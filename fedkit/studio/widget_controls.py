@@ -1,4 +1,4 @@
-"""The bench panel's controls: what they are called, what they mean, and where they stand."""
+"""The bench panel's controls: widgets, their words, and how they stand on the page. They know nothing of training."""
 
 from __future__ import annotations
 
@@ -8,128 +8,191 @@ from typing import Any
 import ipywidgets as w
 
 from fedkit.config import RunConfig
-from fedkit.network import DEVICES
-from fedkit.studio.theme import look, plain
-from fedkit.studio.widget_figure import LATENCY, SKEWS, SPEEDS, WIDTH
+from fedkit.studio.theme import MUTED, look, plain
+from fedkit.studio.widget_figure import WIDTH
+from fedkit.studio.widget_settings import Offer, applied, fixed, offers, ranked, standing
+from fedkit.studio.widget_text import download, export
+from fedkit.studio.widget_views import VIEWS
 
-MOST_CLIENTS = 12
-WIDE = {"description_width": "90px"}
+BLUE, RED = look("federated").colour, "#a40000"
+RUN, NEXT = "Run", "Run next"
 
 
 class Controls:
-    """Widgets and their words; it knows nothing of training. Values are set from any thread."""
+    """inputs: {name: widget}, see `widget_settings.offers`. Values are set from any thread."""
 
     def __init__(self, config: RunConfig):
-        row = w.Layout(width="98%")
-        few, many = min(2, config.clients), max(MOST_CLIENTS, config.clients)
-        self.clients = w.IntSlider(config.clients, few, many, description="Clients", style=WIDE, layout=row)
-        self.clients.continuous_update = False
-        self.skew = _steps("Their text", SKEWS, config.partition, "dirichlet:0.5")
-        self.bandwidth = _steps("Bandwidth", SPEEDS, config.link.partition("/")[0], "10mbps")
-        self.pcs = _steps("Their PCs", {n.replace("-", " "): n for n in DEVICES}, config.devices, "as-measured")
-        self.go = w.Button(description="Run", button_style="primary", icon="play", layout=w.Layout(width="90px"))
-        self.stop = w.Button(description="Cancel", icon="stop", disabled=True, layout=w.Layout(width="90px"))
-        bar = w.Layout(flex="1 1 auto", width="auto")
-        self.bar = w.FloatProgress(
-            value=0.0, min=0.0, max=1.0, layout=bar, style={"bar_color": look("federated").colour}
+        self.config, self.offers = config, offers(config)
+        now = standing(config)
+        self.inputs: dict[str, w.Widget] = {name: _input(offer, now[name]) for name, offer in self.offers.items()}
+        self.go = w.Button(description=RUN, button_style="primary", icon="play", layout=w.Layout(width="110px"),
+                           tooltip="Train with these settings; while a run trains: line them up as the next")  # fmt: skip
+        self.stop = w.Button(description="Cancel", icon="stop", disabled=True, layout=w.Layout(width="90px"),
+                             tooltip="Stop before the next step and forget what waits; finished rounds stay")  # fmt: skip
+        self.bar = w.FloatProgress(value=0.0, min=0.0, max=1.0, layout=w.Layout(flex="1 1 auto", width="auto"),
+                                   style={"bar_color": BLUE})  # fmt: skip
+        self.estimate, self.status, self.waiting, self.command = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self.views = w.ToggleButtons(options=[(kind.title, name) for name, kind in VIEWS.items()],
+                                     tooltips=[kind.help for kind in VIEWS.values()],
+                                     style={"button_width": "auto"})  # fmt: skip
+        self.round = w.SelectionSlider(options=[("last", 0)], description="Round", layout=w.Layout(width="300px"),
+                                       style={"description_width": "50px"})  # fmt: skip
+        self.text, self.box = (
+            _area("The settings as they stand, as a file for fedkit sweep"),
+            _area("Paste settings here"),
         )
-        self.status, self.command = w.HTML(), w.HTML()
+        self.link, self.trouble = w.HTML(), w.HTML()
+        self.load = w.Button(description="Load", icon="upload", layout=w.Layout(width="90px"),
+                             tooltip="Set all controls to the pasted settings")  # fmt: skip
         self.say("Choose, then press <b>Run</b>.")
+        self._fit()
 
     def values(self) -> dict[str, Any]:
-        """The settings that the controls stand for."""
-        return {
-            "clients": self.clients.value,
-            "partition": self.skew.value,
-            "link": f"{self.bandwidth.value}/{LATENCY}",
-            "devices": self.pcs.value,
-        }
+        """{name: value} of every control."""
+        return {name: control.value for name, control in self.inputs.items()}
+
+    def settings(self) -> RunConfig:
+        """The config as the controls stand."""
+        return applied(self.config, self.values())
+
+    def set(self, config: RunConfig) -> None:
+        """Move every control to `config`; what they do not say is taken from it too."""
+        self.config, self.offers = config, offers(config)
+        now = standing(config)
+        for name, offer in self.offers.items():
+            control = self.inputs[name]
+            if tuple(control.options) != (options := tuple(offer.options.items())):
+                control.options = options
+            control.value = now[name]
 
     # ---- what they say
 
     def say(self, words: str, done: float | None = None) -> None:
         """One line of HTML under the buttons. done: of the progress bar, 0 to 1."""
-        self.status.value = f"<div style='line-height:1.4'>{words}</div>"
+        self.status.value = f"<div role='status' style='line-height:1.4'>{words}</div>"
         self.bar.value = self.bar.value if done is None else done
 
     def fail(self, error: Exception) -> None:
         """The error as one line; words from data cannot become tags."""
-        kind = "" if type(error).__name__ == "FedkitError" else f"{type(error).__name__}: "
-        first = (str(error).strip() or "no reason given").splitlines()[0]
-        self.say(f"<span style='color:#a40000'><b>Did not run.</b> {plain(kind + first, 300)}</span>", 0.0)
+        self.say(f"<span style='color:{RED}'><b>Did not run.</b> {one_line(error)}</span>", 0.0)
 
-    def busy(self, running: bool) -> None:
-        """While a run trains only Cancel and the replay sliders can be moved."""
-        self.stop.disabled = not running
-        for control in (self.go, self.clients, self.skew):
-            control.disabled = running
-        self.bar.value = 0.0 if running else self.bar.value
+    def busy(self, running: bool, waits: str) -> None:
+        """What the buttons do while a run trains. waits: the settings in the queue, in words; '' for none."""
+        self.stop.disabled, self.go.description = not running, NEXT if running else RUN
+        words = (
+            f"<b>Next:</b> {plain(waits, 120)} <span style='color:{MUTED}'>(Cancel forgets it)</span>" if waits else ""
+        )
+        self.waiting.value = f"<div style='line-height:1.4'>{words}</div>" if words else ""
 
-    def show_command(self, line: str) -> None:
-        self.command.value = _small(f"The same from a terminal: <code>{plain(line, 400)}</code>").value
+    def guess(self, words: str) -> None:
+        """The estimate before Run, in italics as everything that is not measured."""
+        self.estimate.value = _small(f"▨ <i>Run would take {plain(words, 160)}</i>")
+
+    def refresh(self, config: RunConfig, line: str) -> None:
+        """The settings as text and as a command."""
+        self.command.value = _small(
+            f"The same from a terminal:<br><code style='overflow-wrap:anywhere'>{plain(line, 600)}</code>"
+        )
+        self.text.value = export(config)
+        self.link.value = download(self.text.value)
+        self._fit()
+
+    def rounds(self, numbers: list[int]) -> None:
+        """The rounds that the Gantt picture can show."""
+        options = (("last", 0), *((f"{n}" if n else "first exchange", n) for n in numbers))
+        if tuple(self.round.options) != options:
+            kept = self.round.value if self.round.value in {n for _, n in options} else 0
+            self.round.options, self.round.value = options, kept
+
+    def _fit(self) -> None:
+        """Grey out what does not apply: a rank where nothing has one, a latency where the line brings its own."""
+        self.inputs["rank"].disabled = not ranked(self.inputs["tune"].value)
+        self.inputs["latency"].disabled = fixed(self.inputs["bandwidth"].value)
+        self.round.layout.visibility = "visible" if self.views.value == "gantt" else "hidden"
 
     # ---- what they call
 
-    def on_run(self, call: Callable[[], None]) -> None:
-        self.go.on_click(lambda _: call())
+    def on(self, trains: bool, call: Callable[[], None]) -> None:
+        """Call when a control moves: of those that need training, or of those that only redraw."""
+        for name, control in self.inputs.items():
+            if self.offers[name].trains == trains:
+                control.observe(lambda _: call(), names="value")
 
-    def on_cancel(self, call: Callable[[], None]) -> None:
-        self.stop.on_click(lambda _: call())
-
-    def on_deal(self, call: Callable[[], None]) -> None:
-        for control in (self.clients, self.skew):
+    def on_view(self, call: Callable[[], None]) -> None:
+        for control in (self.views, self.round):
             control.observe(lambda _: call(), names="value")
 
-    def on_world(self, call: Callable[[], None]) -> None:
-        for control in (self.bandwidth, self.pcs):
-            control.observe(lambda _: call(), names="value")
+    def on_press(self, run: Callable[[], None], cancel: Callable[[], None], load: Callable[[], None]) -> None:
+        for button, call in ((self.go, run), (self.stop, cancel), (self.load, load)):
+            button.on_click(lambda _, call=call: call())
 
     # ---- how they stand
 
     def around(self, figure: w.DOMWidget) -> w.VBox:
-        """Train again on the left, replay on the right, the figure below."""
-        train = _box(
-            "1. Who has what: needs training",
-            [
-                self.clients,
-                _small("How many companies take part, each with as many examples."),
-                self.skew,
-                _small("How unlike their mixes of labels are (iid, or Dirichlet 3, 0.5, 0.1)."),
-                w.HBox([self.go, self.stop, self.bar]),
-                self.status,
-            ],
+        """What needs training on the left, what redraws on the right, then the views, the figure, the settings as text."""
+        cells = {name: self._cell(name) for name in self.inputs}
+        train = [cell for name, cell in cells.items() if self.offers[name].trains]
+        world = [cell for name, cell in cells.items() if not self.offers[name].trains]
+        press = w.HBox([self.go, self.stop, self.bar], layout=w.Layout(width="98%", align_items="center"))
+        left = _box(
+            "1. Needs training",
+            "press Run",
+            [_wrap(train), press, self.estimate, self.status, self.waiting],
+            "2 1 560px",
         )
-        replay = _box(
-            "2. The network: redrawn at once, nothing is trained",
-            [
-                self.bandwidth,
-                _small(f"Each company's line, each way, with {LATENCY.replace('ms', ' ms')} latency."),
-                self.pcs,
-                _small("Training time against this machine: as measured, or 2, 4, 10 times as long."),
-                self.command,
-            ],
+        right = _box("2. Redrawn at once", "nothing is trained", [*world, self.command], "1 1 300px")
+        top = w.HBox(
+            [left, right], layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px", align_items="stretch")
         )
-        return w.VBox([w.HBox([train, replay], layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px")), figure])
+        views = w.HBox([self.views, self.round], layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"))
+        return w.VBox([top, views, figure, self._texts()])
+
+    def _cell(self, name: str) -> w.VBox:
+        return w.VBox(
+            [self.inputs[name], w.HTML(_small(self.offers[name].help, 92))],
+            layout=w.Layout(flex="1 1 262px", max_width="340px"),
+        )
+
+    def _texts(self) -> w.Accordion:
+        keep = w.VBox(
+            [w.HTML("<b>Keep</b>: copy it, or download it"), self.text, self.link], layout=w.Layout(flex="1 1 380px")
+        )
+        take = w.VBox([w.HTML("<b>Load</b>: paste TOML or JSON, then press Load"), self.box, w.HBox([self.load, self.trouble])],
+                      layout=w.Layout(flex="1 1 380px"))  # fmt: skip
+        both = w.HBox([keep, take], layout=w.Layout(flex_flow="row wrap"))
+        return w.Accordion(
+            [both], titles=("Settings as text: keep, share, load",), layout=w.Layout(max_width=f"{WIDTH}px")
+        )
 
 
-def _steps(name: str, options: dict[str, str], wanted: str, otherwise: str) -> w.SelectionSlider:
-    """A slider over named steps; a setting that is not among them becomes one."""
-    options = options if wanted in options.values() or wanted == "auto" else {**options, wanted: wanted}
-    value = wanted if wanted in options.values() else otherwise
-    return w.SelectionSlider(
-        options=list(options.items()),
-        value=value,
-        description=name,
-        continuous_update=True,
-        style=WIDE,
-        layout=w.Layout(width="98%"),
+def one_line(error: Exception) -> str:
+    """The first line of an error, safe in a page; its kind before it where that is not the kit's own."""
+    kind = "" if type(error).__name__ == "FedkitError" else f"{type(error).__name__}: "
+    return plain(kind + (str(error).strip() or "no reason given").splitlines()[0], 300)
+
+
+def _input(offer: Offer, value: Any) -> w.Widget:
+    """A slider over named steps, or a drop-down. Both take the arrow keys; a slider that redraws does so while it moves."""
+    style, row = {"description_width": "88px"}, w.Layout(width="98%")
+    shared = {"options": list(offer.options.items()), "value": value, "description": offer.title, "style": style,
+              "layout": row, "tooltip": offer.help}  # fmt: skip
+    return w.Dropdown(**shared) if offer.menu else w.SelectionSlider(**shared, continuous_update=not offer.trains)
+
+
+def _wrap(children: list[w.Widget]) -> w.HBox:
+    return w.HBox(children, layout=w.Layout(flex_flow="row wrap", width="100%"))
+
+
+def _box(title: str, more: str, children: list[w.Widget], flex: str) -> w.VBox:
+    head = w.HTML(f"<b style='font-size:14px'>{title}</b> <span style='color:{MUTED}'>: {more}</span>")
+    return w.VBox(
+        [head, *children], layout=w.Layout(flex=flex, padding="2px 8px", margin="2px", border="1px solid #d0d0d0")
     )
 
 
-def _box(title: str, children: list[w.Widget]) -> w.VBox:
-    head = w.HTML(f"<b style='font-size:14px'>{title}</b>")
-    return w.VBox([head, *children], layout=w.Layout(flex="1 1 400px", padding="4px 12px"))
+def _area(words: str) -> w.Textarea:
+    return w.Textarea(placeholder=words, rows=7, layout=w.Layout(width="98%"))
 
 
-def _small(words: str) -> w.HTML:
-    return w.HTML(f"<div style='color:#595959;font-size:12px;line-height:1.4;margin:-4px 0 4px 0'>{words}</div>")
+def _small(words: str, left: int = 0) -> str:
+    return f"<div style='color:{MUTED};font-size:12px;line-height:1.3;margin:-4px 0 3px {left}px'>{words}</div>"

@@ -1,144 +1,171 @@
-"""The bench panel's picture: who has what, and accuracy over simulated time; drawn from a record at every change."""
+"""The bench panel's picture: who has what at the left; at the right one view of the results. Drawn anew at every change.
+
+Measured values are drawn solid, modelled ones open, broken or hatched, and each figure says which is which.
+"""
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 import plotly.graph_objects as go
 from pandas import DataFrame
 
-from fedkit.network import DEVICES, parse_link, replay
 from fedkit.record import Run
-from fedkit.studio import say
-from fedkit.studio.theme import COUNTS, INK, MUTED, SIZE, axis, layout, look, plain
+from fedkit.studio.theme import COUNTS, INK, SIZE, axis, layout, plain
+from fedkit.studio.widget_clock import World
 
-SKEWS = {"alike": "iid", "a little unlike": "dirichlet:3", "unlike": "dirichlet:0.5", "very unlike": "dirichlet:0.1"}
-LATENCY = "40ms"
-SPEEDS = {
-    "64 kbit/s": "64kbps", "256 kbit/s": "256kbps", "1 Mbit/s": "1mbps", "4 Mbit/s": "4mbps",
-    "10 Mbit/s": "10mbps", "30 Mbit/s": "30mbps", "100 Mbit/s": "100mbps", "1 Gbit/s": "1gbps",
-}  # fmt: skip
-SECONDS = {0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 36000: "10 h", 360000: "100 h"}
-LEFT, RIGHT = [0.0, 0.27], [0.36, 1.0]  # of the width: who has what, and the curves
-WIDTH, HEIGHT = 960, 380  # px, without the title; a live figure does not learn the width of the page by itself
-CAPTION = (
-    "Left: training examples of each label at each client; darker is more. Right: the recorded accuracy over simulated "
-    "time, on a logarithmic axis; every client works at the same time and the server waits for the last."
-)
+LEFT, RIGHT = [0.0, 0.22], [0.35, 0.84]  # of the width: who has what, and the view; the rest is for labels
+WIDTH, HEIGHT = 960, 390  # px, without the title; a live figure does not learn the width of the page by itself
+SCATTERS, BARS = 5, 6  # traces of each kind that there are always, so that `sync` turns one picture into the next
+TICKS = 14  # clients that are named beside an axis; of more only some
 
 
-def draw(frame: DataFrame, runs: list[tuple[str, Run]], link: str, devices: str) -> go.Figure:
-    """The picture for clients x labels counts and at most two named records: the one before, and the latest.
-
-    There are always three traces, and no slider of the network changes an axis: `sync` turns one picture into the next.
+@dataclass(frozen=True)
+class Scene:
+    """Everything that a picture is drawn from. frame: clients x labels, as dealt now. runs: at most three named
+    records, the latest last. view: one of `widget_views.VIEWS`. round: of the Gantt picture; 0: the last.
     """
-    before, latest = ([("", None)] * 2 + list(runs))[-2:]
-    fig = go.Figure([_who(frame), _curve(*before, link, devices, False), _curve(*latest, link, devices, True)])
-    layout(fig, finding(latest[1], link, devices), CAPTION, None, None, HEIGHT, top=44, right=40)
-    headings = [_heading("<b>Who has what</b>", LEFT[0]), _heading("<b>How good, how soon</b>", RIGHT[0])]
-    time, accuracy = axis("Simulated time (each line is about ten times longer)"), axis("Accuracy on the test set (%)")
-    fig.update_layout(
-        width=WIDTH, annotations=headings, xaxis=_labels(frame), yaxis=_clients(frame),
-        xaxis2={**time, **_reach([run for _, run in runs]), "domain": RIGHT, "anchor": "y2"},
-        yaxis2={**accuracy, "anchor": "x2", "range": [0, 100], "autorange": False, "dtick": 20},
-    )  # fmt: skip
-    return fig
+
+    frame: DataFrame
+    runs: tuple[tuple[str, Run], ...] = ()
+    world: World = field(default_factory=lambda: World("10mbps/40ms", "as-measured"))
+    view: str = "time"
+    round: int = 0
 
 
-def finding(run: Run | None, link: str, devices: str) -> str:
-    """What the latest record says over this link, in a sentence."""
-    if run is None:
-        return "Press Run: the clients train together, and the curve grows."
-    if not run.rounds:
-        return f"Before training {say.percent(run.start.accuracy)} are right; now round 1."
-    took = say.seconds(replay(run, link, devices)[-1])
-    slower = "" if devices == "as-measured" else f", {devices.replace('-', ' ')} PCs"
-    rounds = f"{len(run.rounds)} round{'s' * (len(run.rounds) != 1)}"
-    return f"{say.percent(run.rounds[-1].accuracy)} right after {rounds}, {took} over {speed(link)}{slower}."
+@dataclass(frozen=True)
+class View:
+    """What a view draws: its finding as a sentence, a heading, traces, axes (in full) and annotations."""
+
+    sentence: str
+    heading: str
+    scatters: list[dict] = field(default_factory=list)
+    bars: list[dict] = field(default_factory=list)
+    x: dict = field(default_factory=dict)
+    y: dict = field(default_factory=dict)
+    notes: list[dict] = field(default_factory=list)
+    caption: str = ""
 
 
-def speed(link: str) -> str:
-    """'10mbps/40ms' -> '10 Mbit/s'."""
-    return say.link(f"{parse_link(link).down / 1e3:g}kbps").split(" each")[0]
+def draw(scene: Scene) -> go.Figure:
+    """The picture as a figure of its own."""
+    return go.Figure(picture(scene))
 
 
-def sync(widget: go.FigureWidget, fresh: go.Figure) -> None:
-    """Make the live `widget` show `fresh`, which has the same traces: the only way in which the panel changes it.
+def picture(scene: Scene) -> dict[str, Any]:
+    """{data, layout} as plain JSON: always the same traces in the same places."""
+    from fedkit.studio.widget_views import VIEWS
 
-    The state that a browser reads when it (re)opens the page is what the widget held when it was made, so it is
-    written anew too; else a reload brings back the first picture.
+    view = VIEWS[scene.view].draw(scene)
+    data = [_who(scene.frame), *_filled("scatter", view.scatters, SCATTERS), *_filled("bar", view.bars, BARS)]
+    frame = deepcopy(_frame(view.sentence, view.caption))
+    notes = [heading("<b>Who has what</b>", LEFT[0]), heading(view.heading, RIGHT[0]), *view.notes]
+    clients = rows([str(c) for c in scene.frame.index]) | {"type": "category"}
+    frame |= {
+        "width": WIDTH, "barmode": "overlay", "annotations": notes, "xaxis": _labels(scene.frame),
+        "yaxis": full_axis(clients) | {"anchor": "x"},
+        "xaxis2": full_axis(view.x) | {"anchor": "y2"}, "yaxis2": full_axis(view.y) | {"anchor": "x2"},
+    }  # fmt: skip
+    return {"data": data, "layout": frame}
+
+
+def full_axis(given: dict) -> dict:
+    """An axis with every property that some view sets, so that none is left over from the view before."""
+    rest = {"type": "linear", "range": None, "autorange": None, "tickvals": None, "ticktext": None, "dtick": None,
+            "showgrid": True, "showticklabels": True, "domain": None, "ticksuffix": None, "rangemode": None}  # fmt: skip
+    own = {k: v for k, v in given.items() if k != "title"}
+    return {k: v for k, v in (rest | axis(given.get("title", "")) | own).items() if v is not None}
+
+
+def rows(names: list[str]) -> dict:
+    """An axis with a row for each client, the first on top; of many clients only some are named."""
+    n, step = len(names), max(1, -(-len(names) // TICKS))
+    at = list(range(0, n, step))
+    return {"showgrid": False, "tickvals": at, "ticktext": [plain(names[i], 14) for i in at], "range": [n - 0.5, -0.5]}
+
+
+def heading(text: str, x: float) -> dict:
+    """A line over the plot."""
+    return {"text": text, "x": x, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom",
+            "yshift": 10, "showarrow": False, "align": "left", "font": {"size": SIZE, "color": INK}}  # fmt: skip
+
+
+def badge(text: str) -> dict:
+    """A box on the plot that cannot be overlooked: what it says goes before what is drawn."""
+    return {"text": text, "x": sum(RIGHT) / 2, "y": 0.985, "xref": "paper", "yref": "paper", "xanchor": "center",
+            "yanchor": "top", "showarrow": False, "align": "center", "bgcolor": "#fff3bf", "bordercolor": "#b26a00",
+            "borderwidth": 1.5, "borderpad": 6, "font": {"size": SIZE, "color": INK}}  # fmt: skip
+
+
+def sync(widget: go.FigureWidget, fresh: go.Figure | dict[str, Any]) -> None:
+    """Make the live `widget` show `fresh`, which has the same traces: the only way in which a panel changes it.
+
+    Only what differs is sent. The state that a browser reads when it (re)opens the page is what the widget held when
+    it was made, so it is written anew too; else a reload brings back the first picture.
     """
+    fresh = fresh if isinstance(fresh, dict) else fresh.to_plotly_json()
+    data = [changes(old, new) for old, new in zip(widget._data, fresh["data"])]
+    moved = changes(widget._layout, {"template": widget._layout.get("template"), **fresh["layout"]})
+    moved |= {"meta": fresh["layout"]["meta"]} if "meta" in moved else {}  # one value, whatever it holds
+    notes = moved.pop("annotations", None)
     with widget.batch_update():
-        for old, new in zip(widget.data, fresh.data):
-            old.update(new.to_plotly_json())
-        widget.layout.update(fresh.layout.to_plotly_json())
-    widget._widget_data = deepcopy(widget._data)
-    widget._widget_layout = deepcopy(widget._layout_obj._props)
+        for trace, change in zip(widget.data, data):
+            if change:
+                trace.update(change)
+        if moved:
+            widget.layout.update(moved)
+        if notes is not None:
+            widget.layout.annotations = notes
+    kept = widget._trait_values  # not by assignment: that would send everything once more
+    kept["_widget_data"] = [deepcopy(d) if c else k for d, c, k in zip(widget._data, data, widget._widget_data)]
+    kept["_widget_layout"] = deepcopy(widget._layout_obj._props)
 
 
-def _who(frame: DataFrame) -> go.Heatmap:
-    hover = [[f"{plain(client)}<br>{plain(label)}" for label in frame.columns] for client in frame.index]
-    return go.Heatmap(
-        z=frame.to_numpy().tolist(),
-        text=hover,
-        colorscale=COUNTS,
-        zmin=0,
-        xgap=1,
-        ygap=1,
-        showscale=False,
-        hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
-    )
+def changes(old: dict, new: dict) -> dict:
+    """What turns `old` into `new`: changed values, None for what is gone; tables inside tables likewise."""
+    out: dict[str, Any] = {}
+    for key in old.keys() | new.keys():
+        was, now = old.get(key), new.get(key)
+        if key == "uid" or (was is None and now is None):
+            continue
+        if isinstance(was, dict) and isinstance(now, dict):
+            if inner := changes(was, now):
+                out[key] = inner
+        elif not _same(was, now):
+            out[key] = now
+    return out
+
+
+def _same(was: Any, now: Any) -> bool:
+    if isinstance(was, (list, tuple)) and isinstance(now, (list, tuple)):
+        return len(was) == len(now) and all(map(_same, was, now))
+    return type(was) is type(now) and was == now if not isinstance(now, (int, float)) else was == now
+
+
+def _filled(kind: str, traces: list[dict], count: int) -> list[dict]:
+    rest = [{"visible": False, "x": [], "y": []}] * (count - len(traces))
+    return [{"type": kind, "xaxis": "x2", "yaxis": "y2", "visible": True, **trace} for trace in [*traces, *rest]]
+
+
+@lru_cache(maxsize=32)
+def _frame(sentence: str, caption: str) -> dict[str, Any]:
+    fig = layout(go.Figure(), sentence, caption, None, None, HEIGHT, top=44, right=12)
+    return {k: v for k, v in fig.to_plotly_json()["layout"].items() if not k.endswith("axis")}
+
+
+def _who(frame: DataFrame) -> dict:
+    names, labels = ([plain(n, 200) for n in ids] for ids in (frame.index, frame.columns))
+    return {
+        "type": "heatmap", "z": frame.to_numpy().tolist(), "x": labels, "y": names, "colorscale": COUNTS, "zmin": 0,
+        "xgap": 1, "ygap": 1 if len(frame) <= 3 * TICKS else 0, "showscale": False,
+        "hovertemplate": "%{y}<br>%{x}<br>%{z:,} training examples<extra></extra>",
+    }  # fmt: skip
 
 
 def _labels(frame: DataFrame) -> dict:
     n = frame.shape[1]
-    return {"domain": LEFT, "title": {"text": f"{n} labels (point to see which)"}, "showgrid": False,
-            "showticklabels": False, "range": [-0.5, n - 0.5]}  # fmt: skip
-
-
-def _clients(frame: DataFrame) -> dict:
-    n = len(frame)
-    return {"title": {"text": ""}, "showgrid": False, "tickvals": list(range(n)), "range": [n - 0.5, -0.5],
-            "ticktext": [plain(client, 14) for client in frame.index]}  # fmt: skip
-
-
-def _reach(runs: list[Run]) -> dict:
-    """A logarithmic axis up to what the runs take over the slowest line and PCs: no slider ever moves it."""
-    slowest = f"{next(iter(SPEEDS.values()))}/{LATENCY}", list(DEVICES)[-1]
-    rounds = [max(len(run.rounds), 1) for run in runs]
-    longest = [replay(run, *slowest)[-1] * run.config["rounds"] / n for run, n in zip(runs, rounds)]
-    end = next((s for s in SECONDS if s >= max([60, *longest])), max(SECONDS))
-    return {"type": "log", "range": [math.log10(min(SECONDS)), math.log10(end * 1.3)], "autorange": False,
-            "tickvals": list(SECONDS), "ticktext": list(SECONDS.values())}  # fmt: skip
-
-
-def _curve(name: str, run: Run | None, link: str, devices: str, latest: bool) -> go.Scatter:
-    states = [] if run is None else [*([run.start] if run.start else []), *run.rounds]
-    clock = replay(run, link, devices) if states else []
-    at = [max(clock[r.round], min(SECONDS)) for r in states]  # the first exchange may be too quick for the axis
-    words = f"<b>{say.percent(states[-1].accuracy)}</b> {plain(name, 60)}" if states else ""
-    colour = look("federated").colour if latest else "#8c8c8c"
-    return go.Scatter(
-        x=at, y=[100 * r.accuracy for r in states], text=[""] * (len(states) - 1) + [words] * bool(states),
-        customdata=[r.round for r in states], xaxis="x2", yaxis="y2", mode="lines+markers+text", cliponaxis=False,
-        textposition=("top " if latest else "bottom ") + ("right" if at and at[-1] < 20 else "left"),
-        line={"color": colour, "width": 3 if latest else 2, "dash": "solid" if latest else "dot"}, marker={"size": 8},
-        textfont={"size": SIZE - 1, "color": INK if latest else MUTED},
-        hovertemplate="round %{customdata}<br>accuracy %{y:.1f} %<br>after %{x:,.1f} s, simulated<extra></extra>",
-    )  # fmt: skip
-
-
-def _heading(text: str, x: float) -> dict:
-    return {
-        "text": text,
-        "x": x,
-        "y": 1,
-        "xref": "paper",
-        "yref": "paper",
-        "xanchor": "left",
-        "yanchor": "bottom",
-        "yshift": 10,
-        "showarrow": False,
-        "font": {"size": SIZE, "color": INK},
-    }
+    return full_axis({"domain": LEFT, "type": "category", "title": f"{n} labels; darker: more", "showgrid": False,
+                      "showticklabels": False, "range": [-0.5, n - 0.5]})  # fmt: skip

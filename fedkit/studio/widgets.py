@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
@@ -23,15 +23,21 @@ from fedkit.progress import Progress
 from fedkit.record import Run
 from fedkit.studio import say
 from fedkit.studio.theme import plain
-from fedkit.studio.widget_figure import SKEWS, draw, sync
+from fedkit.studio.widget_clock import World
+from fedkit.studio.widget_estimate import guess
+from fedkit.studio.widget_figure import Scene, draw, picture, sync
+from fedkit.studio.widget_queue import Queue
+from fedkit.studio.widget_settings import in_words, named
+from fedkit.studio.widget_text import load
 
 Rounds = Callable[..., Iterator[Run]]
+KEPT = 3  # results that are shown beside each other
 
 
 def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
     """The panel; where widgets cannot run, a static figure of one run, with the reason as its title.
 
-    config: the settings that the panel does not offer (data, model, rounds, examples per client, seed, ...).
+    config: the settings to begin with; those that the panel does not offer (data, model, seed, ...) stay.
     """
     try:
         return BenchPanel(config)
@@ -43,29 +49,36 @@ def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
 def static(config: RunConfig, reason: str) -> go.Figure:
     """One run with the settings as they are, as a figure that needs no widgets. reason: its title."""
     job = prepare(config)
-    shown = [("", runner.run(config, job=job))]
-    fig = draw(describe(job.corpus, job.clients), shown, config.link, config.devices)
+    shown = (("", runner.run(config, job=job)),)
+    world = World(config.link, config.devices, config.deadline)
+    fig = draw(Scene(describe(job.corpus, job.clients), shown, world))
     return fig.update_layout(title_text=plain(reason, 160))
 
 
-class BenchPanel:
-    """Controls, a progress bar, and one live figure.
+@dataclass
+class Result:
+    """A run of the panel, with the settings it was asked for; its record grows while it trains."""
 
-    record: the latest run, unfinished while it trains. rounds: what trains, with the arguments of `runner.rounds`.
+    config: RunConfig
+    record: Run | None = None
+
+
+class BenchPanel:
+    """Controls, a queue of one, and one live figure.
+
+    results: the last three, the latest last. rounds: what trains, with the arguments of `runner.rounds`.
     """
 
     def __init__(self, config: RunConfig | None = None, rounds: Rounds = runner.rounds):
         from fedkit.studio.widget_controls import Controls  # ImportError where there is no ipywidgets
 
-        self.config, self._rounds = config or RunConfig(), rounds
-        c = self.config
-        column = client_column(c.partition, c.client)
-        self.corpus = load_corpus(c.data, c.text, c.label, column, c.encoding, seed=c.seed)
-        self.controls, self.record, self._shown = Controls(c), None, []
-        self._thread, self._error = None, None
-        self._cancel, self._lock = threading.Event(), threading.RLock()
+        config = config or RunConfig()
+        self.corpus, self._rounds, self.results = _corpus(config), rounds, []
+        self._lock = threading.RLock()
+        self.controls = Controls(config)
+        self.queue: Queue[RunConfig] = Queue(self._work, self._tell_queue, self._ended)
         self.frame = self._dealt()
-        self.figure = go.FigureWidget(self._picture())  # wrapped last: what it holds now is what a browser opens with
+        self.figure = go.FigureWidget(draw(self.scene))  # wrapped last: what it holds now is what a browser opens with
         self.view = self.controls.around(self.figure)
         self._listen()
 
@@ -79,67 +92,79 @@ class BenchPanel:
     @property
     def settings(self) -> RunConfig:
         """The settings as the controls stand, ready for `fedkit.run`."""
-        return replace(self.config, **self.controls.values())
+        return self.controls.settings()
 
     @property
     def command(self) -> str:
         """The command that trains with these settings outside of the notebook."""
         return command("run", self.settings)
 
-    def _dealt(self):
-        """Clients x labels, as they would be dealt now."""
-        c = self.settings
-        return describe(self.corpus, deal(self.corpus, c.partition, c.clients, c.examples_per_client, c.seed))
+    @property
+    def record(self) -> Run | None:
+        """The latest run, unfinished while it trains; None before the first."""
+        return next((r.record for r in reversed(self.results) if r.record is not None), None)
+
+    def load(self, text: str) -> None:
+        """Set every control to the settings in a TOML or JSON text. Raises FedkitError and changes nothing if it cannot."""
+        config = load(text)
+        corpus = self.corpus if _source(config) == _source(self.settings) else _corpus(config)
+        with self._lock:
+            self.corpus = corpus
+            self._still = True
+            self.controls.set(config)
+            self._still = False
+        self._deal_again()
 
     # ---- training
 
     @property
     def running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return self.queue.running
 
     def run(self, wait: bool = False) -> None:
-        """Train in a thread with the settings as they stand. wait: until it has ended, and raise what it raised."""
-        if not self.running:
-            self._cancel, self._error = threading.Event(), None
-            self.controls.busy(True)
-            self._thread = threading.Thread(target=self._work, args=(self.settings, self._cancel), daemon=True)
-            self._thread.start()
+        """Train in a thread with the settings as they stand; while a run trains, line them up as the next one.
+
+        wait: until nothing trains or waits, and raise what training raised.
+        """
+        answer = self.queue.ask(self.settings)
+        if answer == "same":
+            self.controls.say("These very settings train already.")
         if wait:
             self.wait()
 
     def wait(self) -> None:
         """Until training has ended. Raises what the thread raised; that somebody pressed Cancel is no error."""
-        if self._thread is not None:
-            self._thread.join()
-        if self._error is not None:
-            raise self._error
+        self.queue.wait()
 
     def cancel(self) -> None:
-        """Stop before the next training step; finished rounds stay."""
-        self._cancel.set()
+        """Stop before the next training step and forget what waits; finished rounds stay."""
         self.controls.say("Stopping before the next training step ...")
+        self.queue.cancel()
 
     def _work(self, config: RunConfig, cancel: threading.Event) -> None:
-        """What the thread does. However it ends, the panel can be used again."""
-        try:
-            self.controls.say("Reading the base model ...")
-            self._train(config, cancel)
-        except Cancelled as stopped:
-            self.controls.say(f"Cancelled: {stopped}.")
-        except Exception as error:
-            self._error = error
-            self.controls.fail(error)
-        finally:
-            self.controls.busy(False)
-
-    def _train(self, config: RunConfig, cancel: threading.Event) -> None:
-        before, name = self._shown[-1:], _name(config)
-        job = prepare(config, self.corpus)
+        """What the thread does for one item of the queue."""
+        self.controls.say("Reading the base model ...", 0.0)
+        mine = Result(config)
+        same = _source(config) == _source(self.settings)
+        job = prepare(config, self.corpus if same else None)
         for record in self._rounds(config, progress=self._tell, cancel=cancel, job=job):
-            self.record, self._shown = record, [*before, (name, record)]
+            mine.record = record
+            with self._lock:
+                others = [r for r in self.results if r is not mine and r.record is not None and r.record.rounds]
+                self.results = [*others[1 - KEPT :], mine]
             self._redraw()
-        right = say.percent(self.record.rounds[-1].accuracy)
-        self.controls.say(f"Finished: {right} of {self.record.data['test']:,} test examples are right.", done=1.0)
+
+    def _ended(self, error: Exception | None) -> None:
+        """However a run ends, the panel can be used again."""
+        if isinstance(error, Cancelled):
+            self.controls.say(f"Cancelled: {plain(error, 160)}.")
+        elif error is not None:
+            self.controls.fail(error)
+        elif not self.running:
+            right, took = say.percent(self.record.rounds[-1].accuracy), sum(r.seconds for r in self.record.rounds)
+            words = f"Finished: {right} of {self.record.data['test']:,} test examples are right; {say.seconds(took)} measured."
+            self.controls.say(words, done=1.0)
+        self._guess()
 
     def _tell(self, now: Progress) -> None:
         left = "" if now.remaining_seconds is None else f" &nbsp; <b>{now.remaining_seconds:.0f} s left</b>"
@@ -147,36 +172,93 @@ class BenchPanel:
         where = f"Round {now.round} of {now.rounds}, {plain(now.client)}{good}, {say.megabytes(now.nbytes / 1e6)} sent"
         self.controls.say(where + left, now.done)
 
+    def _tell_queue(self) -> None:
+        now, waits = self.queue.now, self.queue.next
+        self.controls.busy(now is not None, _difference(now, waits) if waits is not None and now is not None else "")
+
     # ---- the picture
 
     def _listen(self) -> None:
-        self.controls.on_run(self.run)
-        self.controls.on_cancel(self.cancel)
-        self.controls.on_deal(self._deal_again)
-        self.controls.on_world(self._redraw)
-        self.controls.show_command(self.command)
+        self._still = False
+        self.controls.on(trains=True, call=self._deal_again)
+        self.controls.on(trains=False, call=self._redraw)
+        self.controls.on_view(self._redraw)
+        self.controls.on_press(self.run, self.cancel, self._load_box)
+        self.controls.refresh(self.settings, self.command)
+        self._guess()
+
+    def _load_box(self) -> None:
+        try:
+            self.load(self.controls.box.value)
+            self.controls.trouble.value = "<span>Loaded.</span>"
+        except FedkitError as error:
+            from fedkit.studio.widget_controls import RED, one_line
+
+            self.controls.trouble.value = f"<span style='color:{RED}'><b>Not loaded.</b> {one_line(error)}</span>"
 
     def _deal_again(self) -> None:
-        """Clients or skew moved: the table is dealt anew at once; the curve waits for Run."""
+        """A control that needs training moved: the table is dealt anew at once; the curves wait for Run."""
+        if self._still:
+            return
         try:
             self.frame = self._dealt()
-            self.controls.say("Press <b>Run</b> to train with these clients.", 0.0)
+            if not self.running:
+                self.controls.say("Press <b>Run</b> to train with these settings.", 0.0)
         except FedkitError as error:
-            self.controls.fail(error)
+            if not self.running:
+                self.controls.fail(error)
+        self._guess()
         self._redraw()
 
     def _redraw(self) -> None:
         """From the records there are; nothing is trained. Called from the thread and from the sliders."""
+        if self._still:
+            return
         with self._lock:
-            sync(self.figure, self._picture())
-            self.controls.show_command(self.command)
+            latest = self.record
+            self.controls.rounds([r.round for r in latest.rounds] if latest else [])
+            sync(self.figure, picture(self.scene))
+            self.controls.refresh(self.settings, self.command)
 
-    def _picture(self) -> go.Figure:
-        world = self.controls.values()
-        return draw(self.frame, self._shown, world["link"], world["devices"])
+    @property
+    def scene(self) -> Scene:
+        """What the picture shows now."""
+        done = [r for r in self.results if r.record is not None]
+        names = named([r.config for r in done])
+        names = [name + ("" if r.record.finished or self._trains(r) else " (stopped)") for r, name in zip(done, names)]
+        now = self.settings
+        return Scene(self.frame, tuple(zip(names, (r.record for r in done))), World(now.link, now.devices, now.deadline),
+                     self.controls.views.value, self.controls.round.value)  # fmt: skip
+
+    def _trains(self, result: Result) -> bool:
+        return self.running and result is self.results[-1] and result.config == self.queue.now
+
+    def _guess(self) -> None:
+        """The estimate of what Run would take."""
+        before = [r.record for r in self.results if r.record is not None]
+        held = len(self.corpus.test)
+        texts = self.corpus.test.texts[:200]
+        words = sum(len(text.split()) for text in texts) / max(len(texts), 1)
+        self.controls.guess(str(guess(self.settings, int(self.frame.to_numpy().sum()), held, words, before)))
+
+    def _dealt(self):
+        """Clients x labels, as they would be dealt now."""
+        c = self.settings
+        return describe(self.corpus, deal(self.corpus, c.partition, c.clients, c.examples_per_client, c.seed))
 
 
-def _name(config: RunConfig) -> str:
-    """'6 clients, unlike'."""
-    words = {spec: word for word, spec in SKEWS.items()}
-    return f"{config.clients} clients, {words.get(config.partition, config.partition)}"
+def _source(config: RunConfig) -> tuple:
+    """What decides which corpus is read."""
+    c = config
+    return (c.data, c.text, c.label, client_column(c.partition, c.client), c.encoding, c.seed)
+
+
+def _corpus(config: RunConfig):
+    data, text, label, column, encoding, seed = _source(config)
+    return load_corpus(data, text, label, column, encoding, seed=seed)
+
+
+def _difference(now: RunConfig, waits: RunConfig) -> str:
+    """What is other in the run that waits, in words."""
+    then, next_ = now.to_dict(), waits.to_dict()
+    return ", ".join(in_words(k, v) for k, v in next_.items() if then[k] != v) or "the same once more"

@@ -1,0 +1,116 @@
+"""One round as a Gantt picture: when each client downloads, trains, uploads and waits, and whose upload did not count."""
+
+from __future__ import annotations
+
+import math
+
+from fedkit.network import Bar, RoundTime
+from fedkit.studio import say
+from fedkit.studio.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD, look, plain, tidy
+from fedkit.studio.widget_clock import Clock, clock
+from fedkit.studio.widget_figure import RIGHT, TICKS, Scene, View, badge, rows
+
+WAIT, LOST = "#ececec", look("local").colour
+HATCH = {"shape": "/", "size": 7, "solidity": 0.28, "fgcolor": "#ffffff", "fillmode": "overlay"}
+WORDS = {
+    "late": "too late", "lost": "upload lost", "crashed": "crashed", "rejected": "rejected", "away": "away",
+}  # fmt: skip
+PLAIN = "Press Run: then this shows who downloads, trains, uploads and waits in a round."
+
+
+def one_round(scene: Scene) -> View:
+    """The chosen round of the latest result; all of it is modelled, so all of it is hatched."""
+    run = scene.runs[-1][1] if scene.runs else None
+    if run is None or not run.rounds:
+        return View(PLAIN, "<b>One round</b>", x={"title": "Seconds", "domain": RIGHT}, y={"showticklabels": False})
+    now = clock(run, scene.world)
+    chosen = next((r for r in now.timeline.rounds if r.number == scene.round), now.timeline.rounds[-1])
+    return _drawn(chosen, now)
+
+
+def _drawn(now: RoundTime, times: Clock) -> View:
+    bars, took = now.bars, max(now.ended - now.began, 1e-9)
+    names = [bar.client for bar in bars]
+    reach = nice(1.02 * max([took, *(bar.uploaded - now.began for bar in bars)]))
+    label = f"<b>Round {now.number}</b>  " if now.number else "<b>First exchange</b>  "
+    x = {
+        "title": "<i>Modelled</i> seconds since the round began",
+        "range": [0, reach * 1.001],
+        "domain": [RIGHT[0], 1.0],
+    }
+    notes = [badge(f"<b>Would need a new run:</b> {plain('; '.join(times.why), 70)}<br>this shows what was recorded, "
+                   "at other times")] if times.why else []  # fmt: skip
+    return View(_finding(now, took), label + _key(bars), [_outcomes(bars, now, reach)], _phases(bars, now), x,
+                rows(names) | {"range": [len(names) - 0.4, -0.6]}, notes + _deadline(now))  # fmt: skip
+
+
+def _phases(bars: tuple[Bar, ...], now: RoundTime) -> list[dict]:
+    """Download, training, upload that counted, upload that did not, waiting: each one trace, begun where the last ended."""
+    fine = [bar.status == "ok" for bar in bars]
+    parts = {
+        "download": (DOWNLOAD, [(b.began, b.downloaded) for b in bars]),
+        "training": (TRAIN, [(b.downloaded, b.trained) for b in bars]),
+        "upload": (UPLOAD, [(b.trained, b.uploaded if ok else b.trained) for b, ok in zip(bars, fine)]),
+        "upload that did not count": (LOST, [(b.trained, b.trained if ok else b.uploaded) for b, ok in zip(bars, fine)]),
+        "waiting": (WAIT, [(b.uploaded, max(b.uploaded, now.ended)) for b in bars]),
+    }  # fmt: skip
+    return [_trace(name, colour, spans, bars, now.began) for name, (colour, spans) in parts.items()]
+
+
+def _trace(name: str, colour: str, spans: list[tuple[float, float]], bars: tuple[Bar, ...], began: float) -> dict:
+    many = len(bars) > 2 * TICKS
+    marker = {"color": colour, "line": {"width": 0}}
+    if name != "waiting" and not many:
+        marker["pattern"] = HATCH | ({"fgcolor": "#b3a400"} if name == "training" else {})
+    hover = f"%{{customdata}}<br>{name}: %{{x:,.2f}} s (modelled)<extra></extra>"
+    return {"x": [end - start for start, end in spans], "base": [start - began for start, _ in spans],
+            "y": list(range(len(bars))), "orientation": "h", "width": 0.3 if name == "waiting" else 0.72, "marker": marker,
+            "customdata": [f"{plain(b.client)} ({plain(b.device)})" for b in bars], "hovertemplate": hover}  # fmt: skip
+
+
+def _outcomes(bars: tuple[Bar, ...], now: RoundTime, reach: float) -> dict:
+    """A word at the end of the row of each client whose upload did not count."""
+    odd = [(i, b) for i, b in enumerate(bars) if b.status != "ok"]
+    at = [min(max(b.uploaded - now.began, b.trained - now.began), 0.99 * reach) for _, b in odd]
+    side = ["middle left" if x > 0.8 * reach else "middle right" for x in at]
+    words = [f"<b> {WORDS.get(b.status, tidy(b.status, 12))} </b>" for _, b in odd]
+    return {"x": at, "y": [i for i, _ in odd], "text": words, "mode": "markers+text", "textposition": side,
+            "marker": {"symbol": "x", "size": 9, "color": LOST}, "cliponaxis": False, "hoverinfo": "skip",
+            "textfont": {"size": SIZE - 2, "color": INK}}  # fmt: skip
+
+
+def _deadline(now: RoundTime) -> list[dict]:
+    if now.deadline is None:
+        return []
+    at = now.deadline - now.began
+    return [{"x": at, "y": 0, "xref": "x2", "yref": "y2 domain", "yanchor": "bottom", "xanchor": "right", "text": "deadline ",
+             "showarrow": False, "font": {"size": SIZE - 1, "color": LOST}, "bgcolor": "#ffffff"}]  # fmt: skip
+
+
+def _key(bars: tuple[Bar, ...]) -> str:
+    marks = {"download": DOWNLOAD, "train": "#d9c900", "upload": UPLOAD}
+    marks |= {"not counted": LOST} if any(b.status != "ok" for b in bars) else {}
+    marks |= {"wait": "#c9c9c9"}
+    said = "  ".join(f"<span style='color:{colour}'>■</span> {name}" for name, colour in marks.items())
+    return f"{said}  <span style='color:{MUTED}'>▨ <i>all modelled</i></span>"
+
+
+def _finding(now: RoundTime, took: float) -> str:
+    """How long, for whom everybody waits, and what that one does most of that time."""
+    what = f"Round {now.number}" if now.number else "The exchange before round 1"
+    last, out = now.last, [bar for bar in now.bars if bar.status != "ok"]
+    if last is None:
+        return f"{what}: nobody took part."
+    spans = {"downloading": last.downloaded - last.began, "training": last.trained - last.downloaded,
+             "uploading": last.uploaded - last.trained}  # fmt: skip
+    busy = max(spans, key=spans.__getitem__)
+    share = 100 * spans[busy] / max(last.uploaded - last.began, 1e-9)
+    lost = f" {len(out)} of {len(now.bars)} uploads do not count." if out else ""
+    words = f"{what} takes {say.seconds(took)}: all wait for {tidy(last.client, 24)}, {share:.0f} % of it {busy}."
+    return words + lost
+
+
+def nice(value: float) -> float:
+    """The next of 1, 2, 5, 10, ...: an axis that moves in few steps, so that the bars are seen to move."""
+    size = 10.0 ** math.floor(math.log10(value))
+    return next(step * size for step in (1, 2, 5, 10) if step * size >= value * (1 - 1e-9))
