@@ -11,7 +11,7 @@ import typer
 from fedkit import console, flags, nextsteps
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
-from fedkit.flags import OUTPUT, Command, D
+from fedkit.flags import OUTPUT, WORLD, Command, D
 
 ABOUT = """Learn, show and decide federated fine-tuning: several sites (clients) train one model together, and no text
 leaves a site.
@@ -78,6 +78,13 @@ Examples:
   fedkit data                          the known data sets
   fedkit data service_desk             which company has what
   fedkit data banking77 --clients 10 --partition dirichlet:0.3 --html who.html
+"""
+ADVISE = """\b
+Examples:
+  fedkit advise --memory 4GB --devices old-pc --link field-64k --hours 8
+  fedkit advise --devices old-pc=0.7,laptop=0.3 --link dsl --examples 500
+  fedkit advise --privacy sums-only    only what can be summed unread
+  fedkit advise --data my.csv --measure  the pace of this machine, on your data
 """
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -351,6 +358,52 @@ def lab(
         raise FedkitError(f"no lessons in {NOTEBOOKS}; run this from a clone of the project that `make install` set up")
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", str(first)]
     raise typer.Exit(subprocess.call(command, cwd=NOTEBOOKS))
+
+
+@app.command(cls=Command, epilog=ADVISE, short_help="Which methods can your sites bear?")
+def advise(
+    memory: Annotated[str | None, typer.Option("--memory", metavar="SIZE", help=
+        "Free to train in at a site, such as 4GB. Not given: what the computer has.", rich_help_panel=WORLD)] = None,
+    devices: flags.Devices = "old-pc", link: flags.LinkSpec = "dsl",
+    hours: Annotated[float, typer.Option("--hours", metavar="N", parser=flags.number, help=
+        "Hours that a site may compute and send each night.", rich_help_panel=WORLD)] = 8.0,
+    examples: Annotated[int, typer.Option("--examples", metavar="N", parser=flags.whole, help=
+        "Training examples at each site.", rich_help_panel=WORLD)] = 200,
+    sites: Annotated[int, typer.Option("--sites", metavar="N", parser=flags.whole, help=
+        "How many sites take part.", rich_help_panel=WORLD)] = 10,
+    privacy: Annotated[str, typer.Option("--privacy", metavar="WISH", help=
+        "none, text-stays, sums-only (for secure aggregation), differential (see the answer).",
+        rich_help_panel=WORLD)] = "none",
+    labels: Annotated[int, typer.Option("--labels", metavar="N", parser=flags.whole, help=
+        "Labels to tell apart. With --data: those it has.", rich_help_panel=WORLD)] = 12,
+    rounds: flags.Rounds = D.rounds, model: flags.ModelName = D.model,
+    data: Annotated[str | None, typer.Option("--data", metavar="NAME|PATH", help=
+        "Takes labels and text lengths from it. Not given: those of the bundled reports.", rich_help_panel=flags.DATA)] = None,
+    measure: Annotated[bool, typer.Option("--measure", help=
+        "Time a few steps of each method here first (a few minutes).", rich_help_panel=flags.MACHINE)] = False,
+    as_json: flags.Json = False,
+) -> None:  # fmt: skip
+    """Rank the methods that sites can bear by what is known of their accuracy, and say why the others do not fit.
+
+    Nothing is trained: memory, traffic and time are predicted from the model and from messages really encoded.
+    """
+    from fedkit import advise as adviser
+
+    needs = adviser.Needs(
+        adviser.memory_bytes(memory), devices, link, hours, examples, sites, privacy, labels, rounds, model
+    )
+    adviser.check(needs)
+    with console.Line() as line:
+        line.wait("reckoning memory, traffic and time ...")
+        needs = needs if data is None else adviser.with_data(needs, data)
+        advices = adviser.advise(needs, adviser.measured_paces(needs, line.wait) if measure else None)
+    if as_json:
+        methods = [a.to_dict() for a in advices]
+        console.show_json({"needs": vars(needs), "note": adviser.PRIVACY[privacy], "measured": measure,
+                           "command": adviser.best_command(needs, advices), "methods": methods})  # fmt: skip
+    else:
+        console.show(adviser.advice_lines(needs, advices))
+    raise typer.Exit(0 if advices[0].fits else 1)
 
 
 def collect(paths: list[Path]) -> list:
