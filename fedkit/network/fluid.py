@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+NO_ONE = 1e-9  # transfers, where there is none: a division gives a rate that no cap reaches
+
 
 def share(starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: float) -> np.ndarray:
     """When each transfer ends, (rounds, n) seconds, where those of a round share `capacity` bits per second.
@@ -12,41 +14,37 @@ def share(starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: floa
     that a transfer can take at most. Rates are max-min fair (Bertsekas and Gallager, Data Networks, 1992, 6.5.2): nobody
     can get more without taking from somebody who has less. Between two events, a start or an end, rates do not change.
     All with one cap get one rate, so each cap has a clock in bits (`served`), by which a transfer's end is known when it
-    starts; every step takes every round to its next event, and there are 2n of them.
+    starts; every step takes every round to its next event, and there are at most 2n of them.
     """
     speeds, kind = np.unique(caps, return_inverse=True)
-    kind, rows = kind.reshape(caps.shape), np.arange(len(starts))
+    kind, n = _with_nobody(kind.reshape(caps.shape), 0), starts.shape[1]
+    starts, ends = _with_nobody(starts, np.inf), np.full((len(starts), n + 1), np.inf)
+    bits = np.where(starts < np.inf, _with_nobody(bits, np.inf), np.inf)
+    kinds, rows = np.arange(len(speeds)), np.arange(len(starts))
     order = np.argsort(starts, axis=1, kind="stable")
-    queue = np.pad(np.take_along_axis(starts, order, 1), ((0, 0), (0, 1)), constant_values=np.inf)
-    order = np.pad(order, ((0, 0), (0, 1)))
-    due = np.full((len(speeds), *starts.shape), np.inf)  # (kinds, rounds, n): where `served` will be at its end
-    there, served = np.zeros((2, len(starts), len(speeds)))  # transfers under way and bits given to each, by kind
-    now, begun, ends = np.zeros(len(starts)), np.zeros(len(starts), int), np.full(starts.shape, np.inf)
-    for _ in range(2 * starts.shape[1]):
+    queue = np.take_along_axis(starts, order, 1)
+    at_once = (starts == 0) & (kind == kinds[:, None, None])
+    due = np.where(at_once, bits, np.inf)  # (kinds, rounds, n + 1): where `served` will be at its end
+    there = at_once.sum(axis=2).T.astype(float)  # (rounds, kinds): under way
+    begun, now, served = there.sum(axis=1).astype(int), np.zeros(len(starts)), np.zeros(there.shape)
+    while True:
         rate = np.minimum(speeds, level(there, speeds, capacity)[:, None])
         first = due.argmin(axis=2)  # (kinds, rounds)
-        left = np.take_along_axis(due, first[:, :, None], 2)[:, :, 0].T - served
-        wait = np.maximum(left, 0.0) / rate  # (rounds, kinds); inf where none is under way
+        wait = np.maximum(due[kinds[:, None], rows, first].T - served, 0.0) / rate  # inf where none is under way
         soonest = wait.argmin(axis=1)
         ending, coming = now + wait[rows, soonest], queue[rows, begun]
         starting, after = coming <= ending, np.minimum(coming, ending)
-        some = np.isfinite(after)
+        some = after < np.inf
         if not some.any():
-            break
+            return ends[:, :n]
         served += rate * np.where(some, after - now, 0.0)[:, None]
         now = np.where(some, after, now)
-        (a,) = np.nonzero(some & starting)
-        who = order[a, begun[a]]
-        of = kind[a, who]
-        due[of, a, who] = served[a, of] + bits[a, who]
-        there[a, of] += 1
-        begun[a] += 1
-        (b,) = np.nonzero(some & ~starting)
-        of = soonest[b]
-        who = first[of, b]
-        ends[b, who], due[of, b, who] = now[b], np.inf
-        there[b, of] -= 1
-    return ends
+        who = np.where(starting, order[rows, begun], first[soonest, rows])  # in a round that is over: nobody
+        of = np.where(starting, kind[rows, who], soonest)
+        due[of, rows, who] = np.where(starting, served[rows, of] + bits[rows, who], np.inf)
+        ends[rows, who] = np.where(starting, np.inf, now)
+        there[rows, of] += np.where(starting, some, -1.0)
+        begun += starting & some
 
 
 def level(there: np.ndarray, speeds: np.ndarray, capacity: float) -> np.ndarray:
@@ -55,7 +53,11 @@ def level(there: np.ndarray, speeds: np.ndarray, capacity: float) -> np.ndarray:
     there: transfers by cap, (rounds, kinds); speeds: the caps, ascending. Were the caps below the k-th served in full,
     the others would have (capacity - theirs) / number of others; the largest of these over k is the level.
     """
-    taken = there * speeds
-    below = taken.cumsum(axis=1) - taken
-    others = there[:, ::-1].cumsum(axis=1)[:, ::-1]
-    return np.max((capacity - below) / np.maximum(others, 1), axis=1, where=others > 0, initial=capacity / 1e9)
+    before = np.triu(np.ones((len(speeds),) * 2), 1)
+    below, others = there @ (speeds[:, None] * before), there @ (1.0 - before)
+    return ((capacity - below) / np.maximum(others, NO_ONE)).max(axis=1)
+
+
+def _with_nobody(table: np.ndarray, value: float) -> np.ndarray:
+    """One more column, for rounds in which nothing is left to happen."""
+    return np.pad(table, ((0, 0), (0, 1)), constant_values=value)
