@@ -16,23 +16,23 @@ from fedkit.data.corpus import ClientData, Examples
 class Score:
     """correct: bool (n,), one entry per test example, for paired comparisons.
 
-    own: accuracy of each client on test examples like its own.
+    own: accuracy of each client, by its id, on test examples like its own.
     """
 
     accuracy: float
     loss: float
     macro_f1: float
-    own: tuple[float, ...]
+    own: dict[str, float]
     correct: np.ndarray
 
     @property
     def worst_client_accuracy(self) -> float:
-        return min(self.own)
+        return min(self.own.values())
 
     @property
     def own_mix_accuracy(self) -> float:
         """Mean over clients of the accuracy on test examples like their own."""
-        return float(np.mean(self.own))
+        return float(np.mean(list(self.own.values())))
 
 
 def score(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> Score:
@@ -41,11 +41,11 @@ def score(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> 
     correct = predicted == test.labels
     shifted = logits - logits.max(1, keepdims=True)
     log_likelihood = shifted[np.arange(len(test)), test.labels] - np.log(np.exp(shifted).sum(1))
-    own = tuple(own_accuracies(correct, test, clients))
+    own = own_accuracies(correct, test, clients)
     return Score(float(correct.mean()), float(-log_likelihood.mean()), macro_f1(predicted, test.labels), own, correct)
 
 
-def own_accuracies(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> list[float]:
+def own_accuracies(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> dict[str, float]:
     """Each client's accuracy on test examples like its own; clients that the test set says nothing about are left out.
 
     If the test set names clients: on the client's own rows. Else the accuracy per label, weighted by the client's
@@ -54,23 +54,23 @@ def own_accuracies(correct: np.ndarray, test: Examples, clients: Sequence[Client
     rows: dict[str, list[bool]] = {}
     for name, right in zip(test.clients or (), correct):
         rows.setdefault(name, []).append(right)
-    named = [float(np.mean(rows[c.client_id])) for c in clients if c.client_id in rows]
+    named = {c.client_id: float(np.mean(rows[c.client_id])) for c in clients if c.client_id in rows}
     return named or _by_label_shares(correct, test.labels, clients)
 
 
 def worst_client(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> float:
     """The lowest of `own_accuracies`."""
-    return min(own_accuracies(correct, test, clients))
+    return min(own_accuracies(correct, test, clients).values())
 
 
-def _by_label_shares(correct: np.ndarray, labels: np.ndarray, clients: Sequence[ClientData]) -> list[float]:
+def _by_label_shares(correct: np.ndarray, labels: np.ndarray, clients: Sequence[ClientData]) -> dict[str, float]:
     width = 1 + max(int(labels.max()), *(int(c.train.labels.max()) for c in clients))
     there = np.bincount(labels, minlength=width)
     right = np.bincount(labels, weights=correct, minlength=width)
     per_label = np.divide(right, there, out=np.zeros(width), where=there > 0)
-    shares = (np.bincount(c.train.labels, minlength=width) * (there > 0) for c in clients)
-    known = [float(s @ per_label / s.sum()) for s in shares if s.any()]
-    return known or [float(correct.mean())]
+    shares = {c.client_id: np.bincount(c.train.labels, minlength=width) * (there > 0) for c in clients}
+    known = {name: float(s @ per_label / s.sum()) for name, s in shares.items() if s.any()}
+    return known or {"all": float(correct.mean())}
 
 
 def macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:

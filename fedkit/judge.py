@@ -25,15 +25,15 @@ def judge(job: Job, done: Round) -> Score:
         return score(job.model.predict(job.test), job.test, job.clients)
     turn = np.arange(len(job.test)) % len(job.clients)
     whole = done.number == job.config.rounds and len(job.clients) <= MOST
-    logits, own = np.zeros((len(job.test), len(job.corpus.labels)), np.float32), []
+    logits, own = np.zeros((len(job.test), len(job.corpus.labels)), np.float32), {}
     for i, client in enumerate(job.clients):
         mine = np.flatnonzero(turn == i)
         answered = _answers(job, done, i, job.test if whole else job.test.take(mine))
         logits[mine] = answered[mine] if whole else answered
         if whole:
-            own += own_accuracies(answered.argmax(1) == job.test.labels, job.test, [client])
+            own |= own_accuracies(answered.argmax(1) == job.test.labels, job.test, [client])
     result = score(logits, job.test, job.clients)
-    return replace(result, own=tuple(own)) if own else result
+    return replace(result, own=own) if own else result
 
 
 def validation_accuracy(job: Job, done: Round) -> float | None:

@@ -35,7 +35,7 @@ class ClientRecord:
     work_seconds: float | None = None  # training seconds by the clock's model, where time decides; None: train_seconds
     delay: float = 0.0  # simulated seconds that the upload hung
     staleness: int = 0  # server steps since the parameters it trained from
-    began: float | None = None  # simulated seconds since the run began; None: with the round
+    began: float | None = None  # simulated seconds since round 1 began; None: with the round
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class RoundRecord:
     seconds: float = 0.0  # measured wall time of the round, evaluation included
     clients: tuple[ClientRecord, ...] = ()
     aggregation_error: float | None = None  # what averaging got wrong, as a share; None where it is not measured
+    client_accuracy: dict[str, Any] = field(default_factory=dict)  # on test examples like each client's own
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Run:
 
         rows = []
         for r in ((self.start,) if self.start else ()) + self.rounds:
-            shared = {k: v for k, v in asdict(r).items() if k != "clients"}
+            shared = {k: v for k, v in asdict(r).items() if k not in ("clients", "client_accuracy")}
             rows += [shared | {"client": c.id} | {k: v for k, v in asdict(c).items() if k != "id"} for c in r.clients]
         return pd.DataFrame(rows)
 

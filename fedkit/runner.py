@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from fedkit.job import Job, describe_data, describe_environment, describe_model,
 from fedkit.judge import judge, validation_accuracy
 from fedkit.memory import peak_rss_bytes, reset_peak
 from fedkit.model.classifier import Params
-from fedkit.network import parse_device, parse_link, round_seconds
+from fedkit.network import replay
 from fedkit.progress import Listener, Meter
 from fedkit.record import RoundRecord, Run
 from fedkit.server.exchange import before_round_1
 from fedkit.server.sampling import sample_clients
 from fedkit.server.start import start
+from fedkit.server.strategy import make_strategy
 from fedkit.store import Store
 
 
@@ -88,29 +90,40 @@ def begin(job: Job) -> tuple[Params, Any, Run]:
     job.model.load_params(job.start)
     shared, prior, exchanged = start(job.model, job.clients, job.config)
     shared |= before_round_1(job.model, job.config)
-    first, _ = measure(job, Round(0, shared, {}, exchanged), began)
-    return shared, prior, Run("federated", job.config.to_dict(), describe_environment(job.model), describe_data(job),
-                              describe_model(job.model), first)  # fmt: skip
+    record = Run("federated", job.config.to_dict(), describe_environment(job.model), describe_data(job),
+                 describe_model(job.model))  # fmt: skip
+    first, _ = measure(record, job, Round(0, shared, {}, exchanged), began)
+    return shared, prior, replace(record, start=first)
 
 
 def extend(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
     """The record with one more round, and with its result if that was the last."""
     began = time.perf_counter() - train_seconds
-    latest, final = measure(job, done, began)
-    fields = {**vars(record), "rounds": (*record.rounds, latest)}
-    record = Run(**fields)
-    return Run(**{**fields, "result": conclude(record, final)}) if done.number == job.config.rounds else record
+    latest, final = measure(record, job, done, began)
+    record = replace(record, rounds=(*record.rounds, latest))
+    return replace(record, result=conclude(record, final)) if done.number == job.config.rounds else record
 
 
-def measure(job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:
-    """Evaluate what a round left on the test set and on the clients' validation data: (the record, the test score)."""
+def measure(record: Run, job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:
+    """Evaluate what a round left on the test set and on the clients' validation data: (its record, the test score)."""
     result = judge(job, done)
     seen = validation_accuracy(job, done)
-    simulated = round_seconds(done.clients, parse_link(job.config.link), parse_device(job.config.devices))
-    record = RoundRecord(done.number, result.accuracy, result.loss, result.worst_client_accuracy, seen,
-                         aggregation_error=done.aggregation_error, simulated_seconds=simulated,
-                         seconds=time.perf_counter() - began, clients=done.clients)  # fmt: skip
-    return record, result
+    latest = RoundRecord(done.number, result.accuracy, result.loss, result.worst_client_accuracy, seen,
+                         aggregation_error=done.aggregation_error, client_accuracy=result.own,
+                         clients=done.clients)  # fmt: skip
+    took = simulated_seconds(record, latest)
+    return replace(latest, simulated_seconds=took, seconds=time.perf_counter() - began), result
+
+
+def simulated_seconds(record: Run, latest: RoundRecord) -> float:
+    """What a round took by the event clock. record: the run before it."""
+    alone = replace(record, start=None, rounds=())
+    if not latest.round:
+        return replay(replace(alone, start=latest)).seconds
+    began = 0.0
+    if any(c.began is not None for c in latest.clients):  # asynchronous: its visits know the time since round 1 began
+        began = sum(r.simulated_seconds or 0.0 for r in record.rounds)
+    return replay(replace(alone, rounds=(latest,))).seconds - began
 
 
 def conclude(record: Run, final: Score) -> dict[str, Any]:
@@ -129,8 +142,11 @@ def conclude(record: Run, final: Score) -> dict[str, Any]:
 
 
 def total_steps(job: Job) -> int:
-    """Gradient steps of the whole run, all clients together."""
-    config = job.config
+    """Gradient steps of the whole run, all clients together, if nothing goes wrong."""
+    config, strategy = job.config, make_strategy(job.config.strategy)
+    if strategy.asynchronous:
+        each = np.mean([np.ceil(len(c.train) / config.batch_size) for c in job.clients]) * config.local_epochs
+        return round(config.rounds * strategy.size(len(job.clients)) * each)
     return sum(
         config.local_epochs * int(np.ceil(len(c.train) / config.batch_size))
         for number in range(1, config.rounds + 1)
@@ -140,8 +156,6 @@ def total_steps(job: Job) -> int:
 
 def _as_recorded(config: RunConfig, before: Run | None) -> RunConfig:
     """On resume, compute as the run began, in its number format and by its engine, whatever is fastest today."""
-    from dataclasses import replace
-
     if before is None:
         return config
     then = before.environment

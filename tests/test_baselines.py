@@ -72,7 +72,7 @@ def test_frozen_local_is_an_accuracy_per_client(job, records):
         logits = frozen_logits(job.model.features(client.train), client.train.labels, test, 3)
         correct = logits.argmax(1) == job.test.labels
         wanted[client.client_id] = float(correct.mean())
-        own += own_accuracies(correct, job.test, [client])
+        own += own_accuracies(correct, job.test, [client]).values()
     result = records["frozen-local"].result
     assert result["client_accuracies"] == wanted and len(wanted) == 4
     assert result["accuracy"] == pytest.approx(np.mean(list(wanted.values())))

@@ -98,17 +98,17 @@ def test_a_label_without_test_rows_is_left_out_of_the_mix():
 def test_a_client_that_the_test_set_says_nothing_about_is_left_out():
     correct, test = np.array([True, False, True]), examples([0, 0, 0])
     strange = client("b", [1, 2])
-    assert own_accuracies(correct, test, [client("a", [0]), strange]) == pytest.approx([2 / 3])
-    assert own_accuracies(correct, test, [strange]) == pytest.approx([2 / 3]), "nobody is known: everything counts"
+    assert own_accuracies(correct, test, [client("a", [0]), strange]) == pytest.approx({"a": 2 / 3})
+    assert own_accuracies(correct, test, [strange]) == pytest.approx({"all": 2 / 3}), "nobody is known: everything counts"
 
 
 def test_the_mean_over_clients_beside_the_worst():
     logits = np.eye(2)[[0, 0, 0, 1]]  # right, right, right, wrong
     test = examples([0, 0, 0, 0], ("a", "a", "b", "b"))
     result = score(logits, test, [client("a", [0]), client("b", [0])])
-    assert result.own == (1.0, 0.5) and (result.own_mix_accuracy, result.worst_client_accuracy) == (0.75, 0.5)
+    assert result.own == {"a": 1.0, "b": 0.5} and (result.own_mix_accuracy, result.worst_client_accuracy) == (0.75, 0.5)
     by_mix = score(logits, examples([0, 0, 1, 0]), [client("a", [0]), client("b", [1, 1, 0, 0])])
-    assert by_mix.own == pytest.approx((2 / 3, 1 / 3))  # label 0: two of three right; label 1: none
+    assert list(by_mix.own.values()) == pytest.approx([2 / 3, 1 / 3])  # label 0: two of three right; label 1: none
 
 
 def test_macro_f1_by_hand():

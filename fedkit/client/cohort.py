@@ -34,7 +34,7 @@ def fit_all(model: Model, tasks: Sequence[Task], config: RunConfig,
 
     tick: called before each step of each client with its name.
     """
-    if model.stack is None:
+    if model.stack is None or not tasks:
         for task in tasks:
             yield task, fit(model, task, config, lambda task=task: tick(task.name))
     else:

@@ -23,7 +23,7 @@ MOST = 20  # visits per client and step that come to nothing, before the server 
 
 @dataclass(frozen=True)
 class Flight:
-    """A client at work. version: the round whose parameters it has. arrival: simulated seconds since the run began."""
+    """A client at work. version: the round whose parameters it has. arrival: simulated seconds since round 1 began."""
 
     visit: Visit
     version: int
@@ -31,7 +31,7 @@ class Flight:
 
 
 class Flying:
-    """The clients as a server sees them that does not wait. clock: simulated seconds at its last step."""
+    """The clients as a server sees them that does not wait. clock: simulated seconds since round 1 began, at its last step."""
 
     def __init__(self, sites: Sites, state: Params):
         self.sites, self.flights = sites, {}
@@ -78,7 +78,7 @@ class Flying:
             ((_, done),) = fit_all(self.sites.model, [task], self.sites.config, partial(self.sites.tick, number))
             visit = self.sites.sent(exchange, task, done, turn, downlink, fate)
         visit = replace(visit, record=replace(visit.record, began=self.clock))
-        self.flights[place] = Flight(visit, number, self.clock + self.sites.ends([visit.record], turn)[0])
+        self.flights[place] = Flight(visit, number, self.clock + self.sites.ends([visit.record], number)[0])
 
     # ---- what it remembers
 

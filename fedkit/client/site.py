@@ -18,6 +18,7 @@ from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.model.classifier import Model, Params
 from fedkit.network import World
+from fedkit.network.timeline import crashed
 from fedkit.record import ClientRecord
 
 if TYPE_CHECKING:
@@ -87,13 +88,13 @@ class Sites:
         return ClientRecord(client.client_id, "lost", reason, downlink_bytes=downlink, work_seconds=work)
 
     def ends(self, records: Sequence[ClientRecord], number: int) -> list[float]:
-        """Simulated seconds after the round began at which the upload of each is there."""
+        """Simulated seconds after the round began at which the upload of each is there, or its training broke off."""
         if not records:
             return []
         places = [self.place[r.id] for r in records]
         down, work, up = zip(*((r.downlink_bytes, r.work_seconds, r.uplink_bytes) for r in records))
-        ends = self.world.ends(number, places, list(down), list(work), list(up))[:, 2]
-        return [float(end) + r.delay for end, r in zip(ends, records)]
+        ends = self.world.ends(number, places, list(down), list(work), list(up))
+        return [float(end[1 if crashed(r) else 2]) + r.delay for end, r in zip(ends, records)]
 
     def _harm(self, client: str, number: int):
         if self.place[client] not in self.attackers:

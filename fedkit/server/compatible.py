@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from fedkit.client.attack import make_attack
 from fedkit.client.faults import parse_faults
 from fedkit.client.train import sgd_momentum
@@ -68,7 +70,7 @@ def check_sites(config: RunConfig, clients: int) -> None:
 def server_notes(config: RunConfig) -> list[str]:
     """What happens otherwise than the settings say, in a sentence each."""
     notes = []
-    if make_strategy(config.strategy).margin([0]) is not None and config.loss != RunConfig.loss:
+    if make_strategy(config.strategy).margin(np.zeros(1)) is not None and config.loss != RunConfig.loss:
         notes.append(f"loss {config.loss} not used: strategy {config.strategy} has a loss of its own")
     if config.pace is not None:
         from fedkit.client.pace import time_decides
