@@ -179,7 +179,16 @@ def plain_body(header: dict, data: bytes) -> bytes:
     return struct.pack("<Q", len(said)) + said + data
 
 
-CHANGES = [truncated, flipped, overwritten, inserted, deleted, repeated, spliced, noise, renoted, recounted]
+def values_at(body: bytes) -> int:
+    """Where the arrays begin, after the notes."""
+    if is_plain(body):
+        return 8 + int.from_bytes(body[:8], "little")
+    length, start = number(body, 1)
+    return start + length
+
+
+ANYWHERE = [truncated, flipped, overwritten, inserted, deleted, repeated, spliced, noise]
+CHANGES = [*ANYWHERE, renoted, recounted]
 
 
 # --- sending and receiving ----------------------------------------------------------------------------------------
@@ -225,9 +234,10 @@ def fuzz(spec: str, count: int, seed: int) -> Counter:
     others = [honest(make_wire(w), draw).body[payload.HEADER.size :] for w in WIRES]
     rule, accepted = make_aggregator("mean"), []
     for i in range(count):
-        sent = honest(wire, draw)
+        sent = honest(wire, draw) if i % ROUND == 0 else sent
         body, change = sent.body[payload.HEADER.size :], CHANGES[i % len(CHANGES)]
-        changed = change(body, draw.choice(others), draw)
+        keep = draw.choice((0, values_at(body))) if change in ANYWHERE else 0
+        changed = body[:keep] + change(body[keep:], draw.choice(others), draw)
         again = draw.random() < 0.7
         upload = signed(wire, changed) if again else Payload(sent.body[: payload.HEADER.size] + changed)
         if not again and draw.random() < 0.3:
