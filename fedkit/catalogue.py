@@ -19,8 +19,12 @@ REGISTRIES = {  # setting: (what it decides, module, registry)
     "loss": ("what a site's training minimises", "fedkit.server.start", "LOSSES"),
     "strategy": ("what the server does with a round's updates", "fedkit.server.strategy", "STRATEGIES"),
     "partition": ("who has what", "fedkit.data.partition", "PARTITIONS"),
-    "link": ("each site's line, or DOWN[:UP]/LATENCY; changes seconds only", "fedkit.network", "LINKS"),
-    "devices": ("each site's computer; changes seconds only", "fedkit.network", "DEVICES"),
+    "link": (
+        "each site's line, or DOWN[:UP]/LATENCY[/jitter=J][/loss=P], or a mix NAME=SHARE,...",
+        "fedkit.network",
+        "LINKS",
+    ),
+    "devices": ("each site's computer, or a mix NAME=SHARE,...", "fedkit.network", "DEVICES"),
     "baseline": ("what a federated run must beat (--which, --baselines)", "fedkit.baselines", "BASELINES"),
     "engine": ("how sites are computed on this machine", "fedkit.job", "ENGINES"),
 }
@@ -87,9 +91,10 @@ def _about(setting: str, name: str, value: Any) -> str:
     if setting == "baseline" and name in BASELINE_WORDS:
         return BASELINE_WORDS[name]
     if isinstance(value, Link):
-        return say.link(name).partition(": ")[2] + "."
+        return f"{say.link(name).partition(': ')[2]}: {value.about}."
     if isinstance(value, Device):
-        return f"{value.slowdown:g} times the training seconds: {value.basis}."
+        room = "" if value.memory is None else f", {value.memory / 1e9:g} GB to train in"
+        return f"{value.slowdown:g} times the training seconds{room}: {value.basis}."
     if inspect.isfunction(value):
         return (inspect.getdoc(value) or "").split("\n")[0]
     return (ENGINE_WORDS if setting == "engine" else WORDS).get(name, "")

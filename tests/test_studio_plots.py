@@ -10,7 +10,7 @@ import pytest
 from test_studio import DATA, everything, federated
 
 from fedkit.errors import FedkitError
-from fedkit.network import client_seconds, parse_device, parse_link
+from fedkit.network import replay
 from fedkit.record import ClientRecord
 from fedkit.studio import plots
 from fedkit.studio.cost_plots import phases
@@ -108,10 +108,10 @@ def test_traffic_by_client_adds_up_rounds():
 
 
 def test_round_seconds_adds_up_to_the_networks_own_number():
-    record, way, device = RUN.rounds[0].clients[0], parse_link("20mbps:2mbps/60ms"), parse_device("half-speed")
-    assert sum(phases(record, way, device)) == pytest.approx(client_seconds(record, way, device))
+    bar = replay(RUN, "20mbps:2mbps/60ms", "half-speed").rounds[1].bars[0]
+    assert sum(phases(bar)) == pytest.approx(bar.uploaded - bar.began)
     fig = plots.round_seconds(RUN, "8mbps/0ms")
-    assert [part.x[0] for part in fig.data] == [2.0, 1.0, 1.0]
+    assert [part.x[0] for part in fig.data] == pytest.approx([2.0, 1.0, 1.0])
     with pytest.raises(FedkitError, match="round 3 is not in this run; it has 2 rounds"):
         plots.round_seconds(RUN, number=3)
 

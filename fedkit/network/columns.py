@@ -16,17 +16,17 @@ class Columns:
     """The record as arrays, (rounds, most clients of a round); the start exchange is the first row.
 
     there: which cells are clients. spans: seconds since each visit's own start at which download, training, upload
-    ended. alone: the run was asynchronous, so that every visit has a beginning of its own.
+    ended. own: the world of the record. alone: the run was asynchronous, so that every visit has a beginning of its own.
     """
 
-    def __init__(self, run: Run, places: dict[str, int], world: World):
+    def __init__(self, run: Run, places: dict[str, int], world: World, own: World):
         self.records = [run.start or RoundRecord(0, 0.0, 0.0, 0.0), *run.rounds]
         self.clients = [tuple(c for c in r.clients if c.status != "away") for r in self.records]
         self.flat = [c for clients in self.clients for c in clients]
         sizes = np.array([len(clients) for clients in self.clients])
         self.there = np.arange(sizes.max()) < sizes[:, None]
         at = self.places = self.column([places[c.id] for c in self.flat], int)
-        self.alone = any(c.began is not None for c in self.flat)
+        self.alone = any(c.began is not None for r in self.records for c in r.clients)
         rounds = [r.round - c.staleness * self.alone for r, cs in zip(self.records, self.clients) for c in cs]
         columns = (
             self.column(rounds, int),
@@ -36,9 +36,13 @@ class Columns:
             self.column([c.uplink_bytes for c in self.flat]),
             self.there,
         )
-        shape = (-1, 1) if self.alone else self.there.shape  # only those that begin together share the server's line
-        self.spans = world.many(*(c.reshape(shape) for c in columns)).reshape(*self.there.shape, 3)
-        self.spans[..., 2] += self.column([c.delay for c in self.flat])
+        one_by_one = [c.reshape(-1, 1) for c in columns]
+        self.spans = world.many(*(one_by_one if self.alone else columns)).reshape(*self.there.shape, 3)
+        hung = self.column([c.delay for c in self.flat])
+        if world != own and hung.any():  # so many times as long as the client's own round would take
+            now, then = (w.many(*one_by_one)[:, 0, 2].reshape(hung.shape) for w in (world, own))
+            hung = hung * now / np.where(then > 0, then, 1.0)
+        self.spans[..., 2] += hung
         broke = self.column([crashed(c) for c in self.flat], bool)
         self.spans[..., 2] = np.where(broke, self.spans[..., 1], self.spans[..., 2])
         self.names = np.array(world.devices, dtype=object)

@@ -30,7 +30,7 @@ def replay(
     link, devices: None: the run's own. deadline (seconds), server_link: RECORDED: the run's own; None: without.
     A synchronous round begins when the former ended. An asynchronous visit begins as recorded; in another world, when
     the client's former upload has arrived and the parameters that it trained from are there. A shared server line
-    slows synchronous transfers only. Raises FedkitError for a spec that is not understood.
+    slows synchronous transfers only; an upload that hung does so for as many of its client's round times as it did. Raises FedkitError for a spec that is not understood.
     """
     ids = clients_of(run)
     asked = {"link": link, "devices": devices}
@@ -39,7 +39,7 @@ def replay(
     world, own = World.of({**run.config, **changed}, ids), World.of(run.config, ids)
     given = _seconds(run.config.get("deadline"))
     limit = given if deadline == RECORDED else _seconds(deadline)
-    table = Columns(run, {name: place for place, name in enumerate(ids)}, world)
+    table = Columns(run, {name: place for place, name in enumerate(ids)}, world, own)
     same = world == own
     if table.alone:
         starts, ends = _asynchronous(table, same)
@@ -82,15 +82,16 @@ def _asynchronous(table: Columns, as_recorded: bool) -> tuple[np.ndarray, np.nda
     ends, free = np.zeros(len(table.records)), {}
     starts = np.zeros(table.there.shape)
     for i, clients in enumerate(table.clients):
-        used = [ends[i - 1]] if i else [0.0]
+        before, used = ends[i - 1] if i else 0.0, []
         for j, c in enumerate(clients):
             if c.began is not None and as_recorded:
-                begin = c.began
+                begin = ends[0] + c.began
             else:  # it trained from what round i - 1 - staleness left
                 begin = max(free.get(c.id, 0.0), ends[max(i - 1 - c.staleness, 0)] if i else 0.0)
             starts[i, j], free[c.id] = begin, begin + table.spans[i, j, 2]
             used += [free[c.id]] if c.status == "ok" else []
-        ends[i] = max(used)
+        came = used or [free[c.id] for c in clients]  # nothing to use: the server gave up at the last
+        ends[i] = max([before, *came])
     return starts, ends
 
 

@@ -57,7 +57,7 @@ class RoundTime:
         return max(waited, key=lambda bar: bar.uploaded, default=None)
 
     def _status(self, client: ClientRecord, uploaded: float) -> str:
-        if client.status == "lost" and crashed(client):
+        if crashed(client):
             return "crashed"
         if client.status not in ("ok", "late") or client.began is not None:
             return client.status
@@ -93,4 +93,4 @@ class Timeline:
 
 def crashed(client: ClientRecord) -> bool:
     """Whether it broke off in training, so that there was no upload."""
-    return client.reason.startswith("crash")
+    return client.status == "lost" and client.reason.startswith("crash")

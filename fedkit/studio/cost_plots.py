@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from fedkit.errors import FedkitError
-from fedkit.network import Device, Link, parse_device, parse_link
-from fedkit.record import ClientRecord, RoundRecord, Run
+from fedkit.network import Bar, replay
+from fedkit.record import RoundRecord, Run
 from fedkit.studio import facts, say
 from fedkit.studio.accuracy_plots import world
 from fedkit.studio.facts import MB, Runs
@@ -126,25 +126,26 @@ def round_seconds(
     """
     link, devices = world(run, link, devices)
     record = _round(run, number)
-    split = {c: phases(c, parse_link(link), parse_device(devices)) for c in record.clients}
-    slow = sorted(split, key=lambda c: sum(split[c]), reverse=True)
+    when = next(r for r in replay(run, link, devices).rounds if r.number == record.round)
+    split = {bar: phases(bar) for bar in when.bars}
+    slow = sorted(split, key=lambda bar: sum(split[bar]), reverse=True)
     size, unit = say.time_unit(sum(split[slow[0]]) if slow else 0.0)
-    ids = [c.id if c.status == "ok" else f"{c.id} ({c.status})" for c in slow[:MOST]]
+    ids = [bar.client if bar.status == "ok" else f"{bar.client} ({bar.status})" for bar in slow[:MOST]]
     values = zip(*([s / size for s in split[c]] for c in slow[:MOST]))
     fig = go.Figure([_part(ids, list(v), p, PHASES[p], f"{unit}, simulated") for p, v in zip(PHASES, values)])
     caption = (
         f"Simulated, not measured, over {say.link(link)}: latency and recorded bytes; training is the measured time on "
         f"devices {say.device(devices)}." + _cut(len(slow))
     )
-    found = _round_finding(slow[0].id, split[slow[0]], record.round) if slow else "No client took part in this round."
+    found = (
+        _round_finding(slow[0].client, split[slow[0]], record.round) if slow else "No client took part in this round."
+    )
     return _by_client(fig, ids, found, caption, f"Simulated time ({unit})")
 
 
-def phases(record: ClientRecord, way: Link, device: Device) -> tuple[float, float, float]:
-    """Simulated seconds of download, training and upload; their sum is `network.client_seconds`."""
-    down = way.latency + 8 * record.downlink_bytes / way.down
-    up = way.latency + 8 * record.uplink_bytes / way.up
-    return down, record.train_seconds * device.slowdown, up
+def phases(bar: Bar) -> tuple[float, float, float]:
+    """Simulated seconds of a client's download, training and upload."""
+    return bar.downloaded - bar.began, bar.trained - bar.downloaded, bar.uploaded - bar.trained
 
 
 def _round(run: Run, number: int | None) -> RoundRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from fedkit.data.say import count
-from fedkit.network import LINKS, parse_device, parse_link
+from fedkit.network import LINKS, parse_devices, parse_links
 from fedkit.record import Run
 
 
@@ -53,15 +53,24 @@ def time_unit(longest: float) -> tuple[float, str]:
 
 
 def link(spec: str) -> str:
-    """'10mbps/40ms' -> '10 Mbit/s each way, 40 ms latency'; a profile's name is put before it."""
-    way = parse_link(spec)
+    """'10mbps/40ms' -> '10 Mbit/s each way, 40 ms latency'; a profile's name is put before it, and mixes are told part by part."""
+    parts = parse_links(spec)
+    if len(parts) > 1:
+        return " and ".join(f"{percent(part.share, 0)} over {link(part.name)}" for part in parts)
+    way, spec = parts[0].what, parts[0].name
     speed = f"{_bits(way.down)} each way" if way.down == way.up else f"{_bits(way.down)} down and {_bits(way.up)} up"
-    return f"{spec + ': ' if spec in LINKS else ''}{speed}, {1e3 * way.latency:g} ms latency"
+    more = [f"up to {1e3 * way.jitter:g} ms jitter"] * bool(way.jitter) + [f"{100 * way.loss:g} % loss"] * bool(
+        way.loss
+    )
+    return ", ".join([f"{spec + ': ' if spec in LINKS else ''}{speed}", f"{1e3 * way.latency:g} ms latency", *more])
 
 
 def device(name: str) -> str:
     """'half-speed' -> 'half-speed (an assumption: ...)'."""
-    return f"{name} ({parse_device(name).basis})"
+    parts = parse_devices(name)
+    if len(parts) > 1:
+        return " and ".join(f"{percent(part.share, 0)} {device(part.name)}" for part in parts)
+    return f"{parts[0].name} ({parts[0].what.basis})"
 
 
 def _bits(per_second: float) -> str:
