@@ -234,7 +234,8 @@ def fuzz(spec: str, count: int, seed: int) -> Counter:
     others = [honest(make_wire(w), draw).body[payload.HEADER.size :] for w in WIRES]
     rule, accepted = make_aggregator("mean"), []
     for i in range(count):
-        sent = honest(wire, draw) if i % ROUND == 0 else sent
+        if i % ROUND == 0:
+            sent = honest(wire, draw)
         body, change = sent.body[payload.HEADER.size :], CHANGES[i % len(CHANGES)]
         keep = draw.choice((0, values_at(body))) if change in ANYWHERE else 0
         changed = body[:keep] + change(body[keep:], draw.choice(others), draw)
