@@ -86,6 +86,14 @@ Examples:
   fedkit advise --privacy sums-only    only what can be summed unread
   fedkit advise --data my.csv --measure  the pace of this machine, on your data
 """
+REPLAY = """\b
+Examples:
+  fedkit replay runs/mine --link satellite
+  fedkit replay runs/mine --devices old-pc=0.7,gpu-server=0.3 --html mine.html
+  fedkit replay runs/mine --deadline 60
+What only changes time is exact. Where learning would have been otherwise (who
+is too late, an asynchronous order), the first lines say that it needs a new run.
+"""
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
@@ -251,6 +259,31 @@ def sweep(
     else:
         console.show([table, *words, "", f"records: {out}", *nextsteps.after_sweep(out)])
     raise typer.Exit(1 if reasons else 0)
+
+
+@app.command(cls=Command, epilog=REPLAY, short_help="A finished run over other lines and computers, at once.")
+def replay(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    devices: Annotated[str | None, typer.Option("--devices", metavar="NAME|MIX", help=
+        "Each site's computer, as in `fedkit run`. Not given: as recorded.", rich_help_panel=flags.WORLD)] = None,
+    link: Annotated[str | None, typer.Option("--link", metavar="SPEED/DELAY|MIX", help=
+        "Each site's line, as in `fedkit run`. Not given: as recorded.", rich_help_panel=flags.WORLD)] = None,
+    deadline: Annotated[str, typer.Option("--deadline", metavar="SECONDS|none", help=
+        "What the server waits at most in a round. Not given: as recorded.", rich_help_panel=flags.WORLD,
+        show_default=False)] = "recorded",
+    server_link: Annotated[str, typer.Option("--server-link", metavar="SPEED|none", help=
+        "The line that all sites share. Not given: as recorded.", rich_help_panel=flags.WORLD, show_default=False)] = "recorded",
+    html: Annotated[Path | None, Html] = None,
+    as_json: flags.Json = False,
+) -> None:  # fmt: skip
+    """How long a recorded run would take over other lines, computers or deadlines. Nothing is trained.
+
+    Prints when each round ends, who was last, and the total beside the recorded one.
+    """
+    from fedkit.studio.replayed import replayed
+
+    lines, values = replayed(run, link, devices, deadline, server_link, html and flags.page(html))
+    console.show_json(values) if as_json else console.show(lines)
 
 
 @app.command(cls=Command, short_help="Every method there is to choose from, with its parameters.")

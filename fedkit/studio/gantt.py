@@ -1,0 +1,122 @@
+"""One round by client: who downloads, trains, uploads and waits, and who never arrives."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from fedkit.errors import FedkitError
+from fedkit.network import Bar, RoundTime, Timeline
+from fedkit.studio import say
+from fedkit.studio.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD, key_above, layout, plain
+
+SLOWEST, QUICKEST = 20, 20  # clients drawn of many
+WAIT, GONE = "#ffffff", "#d55e00"
+PHASES = {"download": DOWNLOAD, "training": TRAIN, "upload": UPLOAD, "waiting": WAIT}
+ENDED = {"late": "too late", "lost": "upload lost", "crashed": "crashed", "rejected": "rejected"}
+
+
+def gantt(timeline: Timeline, round: int | None = None) -> go.Figure:
+    """What every client did in a round (None: the last), the one who arrived last on top.
+
+    Time counts from the round's beginning. Of many clients the slowest and the quickest are drawn. Raises FedkitError
+    when there is no such round.
+    """
+    when = _round(timeline, round)
+    slow = sorted(when.bars, key=lambda bar: bar.uploaded, reverse=True)
+    many = len(slow) > SLOWEST + QUICKEST
+    shown = slow[:SLOWEST] + slow[-QUICKEST:] if many else slow
+    origin = min([when.began, *(bar.began for bar in shown)])
+    longest = max([when.ended, *(bar.uploaded for bar in shown)]) - origin
+    size, unit = say.time_unit(longest)
+    rows = list(range(len(shown)))[::-1]
+    fig = go.Figure([_part(name, shown, rows, when, origin, size, unit) for name in PHASES])
+    layout(fig, _finding(when, slow), _caption(timeline, when, len(slow), many),
+           f"Simulated time since the round began ({unit})", "Client", 120 + 26 * len(shown), top=48, right=110)  # fmt: skip
+    for bar, row in zip(shown, rows):
+        if bar.status in ENDED:
+            _ending(fig, bar, row, (bar.uploaded - origin) / size)
+    if many:
+        fig.add_hline(y=len(shown) - SLOWEST - 0.5, line={"color": MUTED, "width": 1, "dash": "dot"})
+    _line(fig, (when.ended - origin) / size, "the round ends", INK, "dot")
+    if when.deadline is not None and when.deadline > when.ended + 1e-9:
+        _line(fig, (when.deadline - origin) / size, "deadline", GONE, "dash")
+    fig.update_layout(barmode="overlay", bargap=0.25)
+    fig.update_yaxes(
+        tickvals=rows, ticktext=[_name(bar) for bar in shown], range=[-0.6, len(shown) - 0.3], showgrid=False
+    )
+    fig.update_xaxes(rangemode="tozero", range=[0, 1.02 * longest / size or 1], nticks=8)
+    return key_above(fig, {name: ("\u25a1" if colour == WAIT else "\u25a0", INK if colour == WAIT else colour)
+                           for name, colour in PHASES.items()})  # fmt: skip
+
+
+def _round(timeline: Timeline, number: int | None) -> RoundTime:
+    there = {r.number: r for r in timeline.rounds}
+    if number is not None and number not in there:
+        raise FedkitError(f"round {number} is not in this run; it has rounds up to {max(there)}")
+    return there[max(there) if number is None else number]
+
+
+def _spans(bar: Bar, when: RoundTime) -> dict[str, float]:
+    """Seconds of each phase; who has arrived waits for the round's end, where all began together."""
+    waits = when.ended - bar.uploaded if bar.status in ("ok", "rejected") and bar.began == when.began else 0.0
+    return {"download": bar.downloaded - bar.began, "training": bar.trained - bar.downloaded,
+            "upload": bar.uploaded - bar.trained, "waiting": max(0.0, waits)}  # fmt: skip
+
+
+def _part(
+    name: str, shown: list[Bar], rows: list[int], when: RoundTime, origin: float, size: float, unit: str
+) -> go.Bar:
+    """One phase of every client's bar, where it lies."""
+    spans = [_spans(bar, when) for bar in shown]
+    before = list(PHASES)[: list(PHASES).index(name)]
+    base = [(bar.began - origin + sum(s[p] for p in before)) / size for bar, s in zip(shown, spans)]
+    waits = name == "waiting"
+    line = {"color": "#a6a6a6" if waits else INK, "width": 1 if waits else 0.8}
+    return go.Bar(
+        x=[s[name] / size for s in spans], base=base, y=rows, orientation="h", width=0.72, name=name,
+        marker={"color": PHASES[name], "line": line}, customdata=[(plain(b.client), plain(b.device)) for b in shown],
+        hovertemplate="%{customdata[0]} (%{customdata[1]})<br>" + name + " %{x:,.2f} " + unit + "<extra></extra>",
+    )  # fmt: skip
+
+
+def _ending(fig: go.Figure, bar: Bar, row: int, at: float) -> None:
+    fig.add_annotation(x=at, y=row, text=f"<b>\u2715</b> {ENDED[bar.status]}", showarrow=False, xanchor="left",
+                       font={"size": SIZE - 1, "color": "#a34700"}, xshift=3, bgcolor="rgba(255,255,255,0.75)")  # fmt: skip
+
+
+def _line(fig: go.Figure, at: float, words: str, colour: str, dash: str) -> None:
+    fig.add_vline(x=at, line={"color": colour, "width": 2, "dash": dash})
+    fig.add_annotation(x=at, y=0, yref="paper", yanchor="bottom", xanchor="left", text=words, showarrow=False, xshift=4,
+                       font={"size": SIZE - 1, "color": colour}, bgcolor="rgba(255,255,255,0.75)")  # fmt: skip
+
+
+def _name(bar: Bar) -> str:
+    return plain(bar.client, 18)
+
+
+def _finding(when: RoundTime, slow: list[Bar]) -> str:
+    """Who keeps whom waiting, in a sentence."""
+    title = f"Round {when.number}" if when.number else "The exchange before round 1"
+    came = [bar for bar in slow if bar.status in ("ok", "rejected")]
+    missing = len([bar for bar in slow if bar.status in ENDED and bar.status != "rejected"])
+    if not slow:
+        return f"{title}: nobody took part."
+    at_deadline = when.deadline is not None and when.ended >= when.deadline - 1e-9
+    if missing and (at_deadline or not came):
+        late = f"{missing} of {len(slow)} clients"
+        return f"{title}: {late} {'does' if missing == 1 else 'do'} not arrive by the deadline, {say.seconds(when.ended - when.began)} on." \
+            if at_deadline else f"{title}: none of {len(slow)} clients arrives."  # fmt: skip
+    last = max(slow, key=lambda bar: bar.uploaded)
+    others = sorted(bar.uploaded for bar in slow if bar is not last)
+    if not others:
+        return f"{title}: {last.client} alone takes {say.seconds(last.uploaded - last.began)}."
+    waits = say.seconds(last.uploaded - others[-1])
+    middle = say.seconds(last.uploaded - others[len(others) // 2])
+    return f"{title}: {last.client} keeps the others waiting {waits}, and half of them {middle} or longer."
+
+
+def _caption(timeline: Timeline, when: RoundTime, there: int, many: bool) -> str:
+    cut = f" The {SLOWEST} slowest and the {QUICKEST} quickest of {there:,} clients are shown." if many else ""
+    anew = f" Needs a new run: {'; '.join(timeline.needs_new_run)}." if timeline.needs_new_run else ""
+    return ("Simulated, not measured: latency, recorded bytes over each line, training seconds times each computer's "
+            f"ratio.{anew}{cut}")  # fmt: skip
