@@ -4,7 +4,7 @@ links, devices: what a site has. mix: who has which. fluid: a line that all shar
 columns, timeline, redraw: a finished run over any of these, without training.
 """
 
-from fedkit.network.clock import World, client_seconds, round_ends, round_seconds
+from fedkit.network.clock import World, round_ends
 from fedkit.network.devices import DEVICES, Device, parse_device
 from fedkit.network.links import LINKS, Link, parse_link, parse_server_link
 from fedkit.network.mix import Part, deal, parse_devices, parse_links
@@ -22,7 +22,6 @@ __all__ = [
     "RoundTime",
     "Timeline",
     "World",
-    "client_seconds",
     "deal",
     "parse_device",
     "parse_devices",
@@ -31,5 +30,4 @@ __all__ = [
     "parse_server_link",
     "replay",
     "round_ends",
-    "round_seconds",
 ]

@@ -18,7 +18,6 @@ from fedkit.network.devices import Device, parse_device
 from fedkit.network.fluid import share
 from fedkit.network.links import Link, parse_server_link
 from fedkit.network.mix import deal, parse_devices, parse_links
-from fedkit.record import ClientRecord
 
 DOWN, UP = 0, 1  # directions
 
@@ -142,14 +141,3 @@ def _mixed(z: np.ndarray) -> np.ndarray:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
-
-
-def client_seconds(record: ClientRecord, link: Link, device: Device) -> float:
-    """Simulated seconds from the server's word to the arrival of this client's update, without jitter."""
-    work = record.train_seconds if record.work_seconds is None else record.work_seconds
-    return link.seconds(record.downlink_bytes, record.uplink_bytes) + work * device.slowdown + record.delay
-
-
-def round_seconds(clients: Sequence[ClientRecord], link: Link, device: Device) -> float:
-    """Simulated seconds of a round: everyone in parallel, the server waits for the last. 0 without clients."""
-    return max((client_seconds(c, link, device) for c in clients), default=0.0)

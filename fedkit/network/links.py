@@ -43,10 +43,6 @@ class Link:
         most = 8 * MSS / round_trip * math.sqrt(1.5 / self.loss) if self.loss and round_trip else math.inf
         return min(speed * (1 - self.loss), most)
 
-    def seconds(self, downlink_bytes: int, uplink_bytes: int) -> float:
-        """Seconds of a download and an upload, without jitter."""
-        return 2 * self.latency + 8 * downlink_bytes / self.rate(self.down) + 8 * uplink_bytes / self.rate(self.up)
-
 
 def parse_link(spec: str) -> Link:
     """A profile name, or DOWN[:UP][/LATENCY][/jitter=J][/loss=P], such as 20mbps:2mbps/60ms/jitter=5ms/loss=0.01."""

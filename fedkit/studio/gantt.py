@@ -26,7 +26,7 @@ def gantt(timeline: Timeline, round: int | None = None) -> go.Figure:
     many = len(slow) > SLOWEST + QUICKEST
     shown = slow[:SLOWEST] + slow[-QUICKEST:] if many else slow
     origin = min([when.began, *(bar.began for bar in shown)])
-    longest = max([when.ended, *(bar.uploaded for bar in shown)]) - origin
+    longest = max([when.ended, *(bar.uploaded for bar in shown)]) - origin or 1e-3
     size, unit = say.time_unit(longest)
     rows = list(range(len(shown)))[::-1]
     fig = go.Figure([_part(name, shown, rows, when, origin, size, unit) for name in PHASES])
@@ -37,14 +37,17 @@ def gantt(timeline: Timeline, round: int | None = None) -> go.Figure:
             _ending(fig, bar, row, (bar.uploaded - origin) / size)
     if many:
         fig.add_hline(y=len(shown) - SLOWEST - 0.5, line={"color": MUTED, "width": 1, "dash": "dot"})
-    _line(fig, (when.ended - origin) / size, "the round ends", INK, "dot")
-    if when.deadline is not None and when.deadline > when.ended + 1e-9:
+    ends = "deadline: the round ends" if _at_deadline(when) else "the round ends"
+    _line(fig, (when.ended - origin) / size, ends, INK, "dot")
+    early = when.deadline is not None and when.ended < when.deadline <= origin + 2 * longest  # further off: not drawn
+    if early:
         _line(fig, (when.deadline - origin) / size, "deadline", GONE, "dash")
     fig.update_layout(barmode="overlay", bargap=0.25)
     fig.update_yaxes(
         tickvals=rows, ticktext=[_name(bar) for bar in shown], range=[-0.6, len(shown) - 0.3], showgrid=False
     )
-    fig.update_xaxes(rangemode="tozero", range=[0, 1.02 * longest / size or 1], nticks=8)
+    reach = max([longest, *([when.deadline - origin] if early else [])])
+    fig.update_xaxes(rangemode="tozero", range=[0, 1.02 * reach / size], nticks=8)
     return key_above(fig, {name: ("\u25a1" if colour == WAIT else "\u25a0", INK if colour == WAIT else colour)
                            for name, colour in PHASES.items()})  # fmt: skip
 
@@ -97,22 +100,28 @@ def _name(bar: Bar) -> str:
 def _finding(when: RoundTime, slow: list[Bar]) -> str:
     """Who keeps whom waiting, in a sentence."""
     title = f"Round {when.number}" if when.number else "The exchange before round 1"
-    came = [bar for bar in slow if bar.status in ("ok", "rejected")]
-    missing = len([bar for bar in slow if bar.status in ENDED and bar.status != "rejected"])
+    came = sorted((bar for bar in slow if bar.status in ("ok", "rejected")), key=lambda bar: bar.uploaded)
+    gone, took = len(slow) - len(came), say.seconds(when.ended - when.began)
     if not slow:
         return f"{title}: nobody took part."
-    at_deadline = when.deadline is not None and when.ended >= when.deadline - 1e-9
-    if missing and (at_deadline or not came):
-        late = f"{missing} of {len(slow)} clients"
-        return f"{title}: {late} {'does' if missing == 1 else 'do'} not arrive by the deadline, {say.seconds(when.ended - when.began)} on." \
-            if at_deadline else f"{title}: none of {len(slow)} clients arrives."  # fmt: skip
-    last = max(slow, key=lambda bar: bar.uploaded)
-    others = sorted(bar.uploaded for bar in slow if bar is not last)
+    if gone and _at_deadline(when):
+        return f"{title}: {gone} of {len(slow)} clients did not arrive within the deadline of {took}."
+    if not came:
+        return f"{title}: none of {len(slow)} clients arrived, which the server knew after {took}."
+    *others, last = came
+    if any(bar.began != when.began for bar in slow):
+        return f"{title}: the server steps when {last.client}'s update is there; nobody waits for anybody."
     if not others:
         return f"{title}: {last.client} alone takes {say.seconds(last.uploaded - last.began)}."
-    waits = say.seconds(last.uploaded - others[-1])
-    middle = say.seconds(last.uploaded - others[len(others) // 2])
-    return f"{title}: {last.client} keeps the others waiting {waits}, and half of them {middle} or longer."
+    gap = last.uploaded - others[-1].uploaded
+    if gap >= 0.1 * (last.uploaded - last.began):
+        return f"{title}: {last.client} keeps the others waiting {say.seconds(gap)}."
+    half = say.seconds(last.uploaded - others[len(others) // 2].uploaded)
+    return f"{title}: half of the others wait {half} or longer for {last.client}, the last."
+
+
+def _at_deadline(when: RoundTime) -> bool:
+    return when.deadline is not None and abs(when.ended - when.deadline) < 1e-9
 
 
 def _caption(timeline: Timeline, when: RoundTime, there: int, many: bool) -> str:

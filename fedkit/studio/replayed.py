@@ -14,7 +14,7 @@ from fedkit.record import Run
 from fedkit.studio import say
 from fedkit.studio.accuracy_plots import world
 
-MODELLED = "Modelled, not measured: recorded bytes and training seconds, over the lines and computers above."
+MODELLED = "Modelled, not measured: recorded bytes and training seconds, over these lines and computers."
 
 
 def replayed(
@@ -107,7 +107,7 @@ def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
     path.write_text(
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
         "<style>body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-        f"p{{color:#595959}}pre{{overflow-x:auto}}</style><h1>{title}</h1><p>{MODELLED}</p><pre>{said}</pre>"
+        f"p{{color:#595959}}pre{{white-space:pre-wrap}}</style><h1>{title}</h1><p>{MODELLED}</p><pre>{said}</pre>"
         f"{''.join(parts)}</html>\n",
         encoding="utf-8",
     )

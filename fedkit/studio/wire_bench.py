@@ -53,7 +53,7 @@ class Sent:
     def seconds(self, line: str) -> float:
         """Simulated seconds to send the last message over `line`, latency included."""
         way = parse_link(line)
-        return way.latency + 8 * self.nbytes / way.up
+        return way.latency + 8 * self.nbytes / way.rate(way.up)
 
 
 def updates_of(job: Job, rounds: int = 6, client: int = 0) -> list[Params]:
