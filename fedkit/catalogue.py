@@ -17,7 +17,10 @@ REGISTRIES = {  # setting: (what it decides, module, registry)
     "wire": ("how what travels is made small; stages joined by +", "fedkit.wire.compress", "STAGES"),
     "head_start": ("what the head starts from", "fedkit.server.heads", "HEAD_STARTS"),
     "loss": ("what a site's training minimises", "fedkit.server.start", "LOSSES"),
-    "strategy": ("what the server does with a round's updates", "fedkit.server.strategy", "STRATEGIES"),
+    "strategy": ("against drift, and what the server does with the mean", "fedkit.server.strategy", "STRATEGIES"),
+    "weights": ("how much each site counts", "fedkit.server.weights", "WEIGHTS"),
+    "robust": ("against updates that are not like the others", "fedkit.server.robust", "ROBUST"),
+    "attack": ("what hostile or broken sites do, NAME:N for N of them", "fedkit.client.attack", "ATTACKS"),
     "partition": ("who has what", "fedkit.data.partition", "PARTITIONS"),
     "link": (
         "each site's line, or DOWN[:UP]/LATENCY[/jitter=J][/loss=P], or a mix NAME=SHARE,...",
@@ -69,12 +72,7 @@ def method_lines(width: int = 100) -> list[str]:
 
 
 def _entries(setting: str, module: str, name: str) -> list[dict[str, Any]]:
-    try:
-        registry = getattr(importlib.import_module(module), name, {})
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        registry = {}  # this installation has no such part
+    registry = getattr(importlib.import_module(module), name)
     if isinstance(registry, Mapping) and all(isinstance(e, type) and is_dataclass(e) for e in registry.values()):
         return describe(dict(registry))
     values = registry if isinstance(registry, Mapping) else dict.fromkeys(registry)

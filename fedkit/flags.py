@@ -321,8 +321,8 @@ LinkSpec = Annotated[
         WORLD,
         "--link",
         "SPEED/DELAY",
-        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms; or field-64k, 1mbit, dsl, 4g, satellite, "
-        "office-100m, lan-1g; or a mix such as dsl=0.5,4g=0.5.",
+        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms; or field-64k, 1mbit, dsl, office-10m, 4g, "
+        "satellite, office-100m, lan-1g; or a mix such as dsl=0.5,4g=0.5.",
     ),
 ]
 Devices = Annotated[

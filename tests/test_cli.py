@@ -310,6 +310,8 @@ def test_the_flags_that_scripts_rely_on():
 def test_help_names_every_choice_there_is():
     """A new tuner, loss, link or partition must be in the help of its flag."""
     from fedkit.baselines import BASELINES
+    from fedkit.client.attack import ATTACKS
+    from fedkit.client.faults import Faults
     from fedkit.data.hub import HUB
     from fedkit.data.load import BUNDLED
     from fedkit.data.partition import PARTITIONS
@@ -319,14 +321,19 @@ def test_help_names_every_choice_there_is():
     from fedkit.model.tune import TUNERS
     from fedkit.network import DEVICES, LINKS
     from fedkit.server.aggregate import AGGREGATORS
+    from fedkit.server.compatible import LATE
     from fedkit.server.heads import HEAD_STARTS
+    from fedkit.server.robust import ROBUST
     from fedkit.server.start import LOSSES
     from fedkit.server.strategy import STRATEGIES
+    from fedkit.server.weights import WEIGHTS
     from fedkit.studio.summary import ABOUT
 
     choices = {
         "tune": TUNERS, "partition": PARTITIONS, "link": LINKS, "devices": DEVICES, "strategy": STRATEGIES,
         "loss": LOSSES, "head_start": HEAD_STARTS, "aggregate": AGGREGATORS, "engine": ENGINES, "model": MODELS,
+        "weights": WEIGHTS, "robust": ROBUST, "attack": [a for a in ATTACKS if a != "none"], "late": LATE,
+        "faults": list(vars(Faults())), "optimizer": ["adamw", "sgd"],
         "data": [*HUB, "service_desk", *(s for s in READERS if s != ".json")], "device": ["auto", "cpu", "cuda", "mps"],
     }  # fmt: skip
     commands = typer.main.get_command(cli.app).commands

@@ -29,8 +29,3 @@ def test_as_text_and_json(capsys):
     assert any(line.startswith("  dirichlet ") for line in lines)
     assert cli.main(["methods", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(methods()))
-
-
-def test_a_part_that_is_not_installed_is_an_empty_group(monkeypatch):
-    monkeypatch.setitem(REGISTRIES, "wire", ("words", "fedkit.no_such_part", "STAGES"))
-    assert methods()["wire"] == [] and "wire: words" in method_lines()

@@ -105,4 +105,6 @@ class Flying:
                 update = unpack_update(state, f"{name}/update") if f"{name}/update/said" in state else None
                 upload = Upload(place, said["nbytes"], update, said["reason"], said["slot"],
                                 under(state, f"{name}/memory/"))  # fmt: skip
-            self.flights[place] = Flight(Visit(ClientRecord(**said["record"]), upload), said["version"], said["arrival"])
+            self.flights[place] = Flight(
+                Visit(ClientRecord(**said["record"]), upload), said["version"], said["arrival"]
+            )

@@ -68,7 +68,9 @@ class Sites:
     def sent(self, exchange: Exchange, task: Task, done: Fit, number: int, downlink: int, fate: Fate) -> Visit:
         """What comes of a client's work."""
         figures = self._say(task, done)
-        upload = exchange.upload(task.name, task.start, done, len(task.examples), figures, self._harm(task.name, number))
+        upload = exchange.upload(
+            task.name, task.start, done, len(task.examples), figures, self._harm(task.name, number)
+        )
         status, reason = ("ok", "") if upload.update else ("rejected", upload.reason)
         if fate.kind == "lost":
             status, reason = "lost", "the upload was lost"
@@ -76,7 +78,9 @@ class Sites:
             reason = "came twice, counted once"
         nbytes = upload.nbytes * (2 if fate.kind == "twice" else 1)
         work = None if self.pace is None else done.examples * self.pace
-        record = ClientRecord(task.name, status, reason, done.examples, done.steps, done.seconds, nbytes, downlink, work)
+        record = ClientRecord(
+            task.name, status, reason, done.examples, done.steps, done.seconds, nbytes, downlink, work
+        )
         if fate.kind == "late":
             record = replace(record, delay=LATE_FACTOR * self.ends([record], number)[0])
         return Visit(record, upload)
@@ -84,8 +88,7 @@ class Sites:
     def crashed(self, client: ClientData, downlink: int, fate: Fate) -> ClientRecord:
         """A client that stops in its training after a part of it; nothing is computed for it."""
         work = fate.part * self.config.local_epochs * len(client.train) * self.pace
-        reason = f"crashed after {100 * fate.part:.0f} % of its training"
-        return ClientRecord(client.client_id, "lost", reason, downlink_bytes=downlink, work_seconds=work)
+        return ClientRecord(client.client_id, "lost", "crashed in training", downlink_bytes=downlink, work_seconds=work)
 
     def ends(self, records: Sequence[ClientRecord], number: int) -> list[float]:
         """Simulated seconds after the round began at which the upload of each is there, or its training broke off."""

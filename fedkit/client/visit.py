@@ -71,10 +71,9 @@ class Waiting:
         there = [v.record for v in visits if v.record.status != "away"]
         end = dict(zip((r.id for r in there), self.sites.ends(there, number)))
         for one in visits:
-            over = end.get(one.record.id, 0.0) - self.config.deadline
-            if one.record.status == "ok" and over > 0:
+            if one.record.status == "ok" and end[one.record.id] > self.config.deadline:
                 carry = self.config.late == "carry"
-                reason = f"{over:.2g} s after the deadline" + ("; counts in the next round" if carry else "")
+                reason = "came after the deadline" + ("; counts in the next round" if carry else "")
                 if carry:
                     self.pending.append(replace(one.upload.update, staleness=1))
                 one = Visit(replace(one.record, status="late", reason=reason), one.upload)

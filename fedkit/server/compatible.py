@@ -21,7 +21,11 @@ LATE = ("drop", "carry")
 
 def check_server(config: RunConfig) -> None:
     """Refuse a strategy, a robust rule, faults or a deadline that cannot work, alone or together. Raises FedkitError."""
-    strategy, rule, robust = make_strategy(config.strategy), make_aggregator(config.aggregate), make_robust(config.robust)
+    strategy, rule, robust = (
+        make_strategy(config.strategy),
+        make_aggregator(config.aggregate),
+        make_robust(config.robust),
+    )
     weights = make_weights(config.weights)
     make_attack(config.attack), parse_faults(config.faults), sgd_momentum(config)
     for name in ("deadline", "pace"):
