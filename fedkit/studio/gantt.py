@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
+from fedkit.data.say import count
 from fedkit.errors import FedkitError
 from fedkit.network import Bar, RoundTime, Timeline
 from fedkit.studio import say
@@ -105,9 +106,9 @@ def _finding(when: RoundTime, slow: list[Bar]) -> str:
     if not slow:
         return f"{title}: nobody took part."
     if gone and _at_deadline(when):
-        return f"{title}: {gone} of {len(slow)} clients did not arrive within the deadline of {took}."
+        return f"{title}: {gone} of {count(len(slow), 'client')} did not arrive within the deadline of {took}."
     if not came:
-        return f"{title}: none of {len(slow)} clients arrived, which the server knew after {took}."
+        return f"{title}: none of {count(len(slow), 'client')} arrived; the server knew after {took}."
     *others, last = came
     if any(bar.began != when.began for bar in slow):
         return f"{title}: the server steps when {last.client}'s update is there; nobody waits for anybody."

@@ -2,7 +2,7 @@
 
 Every contestant runs in a process of its own, one after another and again, so that a slow moment of the machine meets
 them all. Ratios are taken within a repetition; the medians are shown. Results: OUT/DATE.json and a table.
-usage: python tests/bench [--data NAME|PATH] [--repeats 5] [--only lora,last,head,clients,seeds,wire] [--out runs/bench]
+usage: python tests/bench [--data NAME|PATH] [--repeats 5] [--only lora,last,head,clients,seeds,wire,replay] [--out runs/bench]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parent
 CLIENTS = (10, 100, 1_000, 10_000)
-PARTS = ("lora", "last", "head", "clients", "seeds", "wire")
+PARTS = ("lora", "last", "head", "clients", "seeds", "wire", "replay")
 Results = dict[str, list[dict]]
 
 
@@ -140,6 +140,11 @@ def main() -> None:
 
             results[part] = measured("wire", 2 * args.repeats - 1, args.data)
             lines += ["", "the wire, one LoRA update of 103,373 values, one thread", *wire_table(results[part]["rows"])]
+        elif part == "replay":
+            from replay import table as replay_table
+
+            results[part] = measured("replay", 4 * args.repeats + 1, args.data)
+            lines += ["", "replay of 100 rounds x 100 clients, medians", *replay_table(results[part]["milliseconds"])]
         else:
             results[part] = measured("seeds", 5, args.data)
             lines += ["", "fast - plain, accuracy in points: "
