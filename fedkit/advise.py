@@ -24,6 +24,7 @@ from fedkit.network.devices import parse_device
 
 RATE = 220e9  # operations a second, of the machine that the device profiles are relative to: two cores, bfloat16
 MOVED, BANDWIDTH = 28, 10e9  # bytes that AdamW moves for each value and step; bytes a second of that machine's memory
+NAME = "client-001"  # a site's, as long as most are: it travels with every upload
 WITHIN = 1.0  # points of accuracy up to which the boards tell nothing apart
 BOARD = "banking77, 10 sites x 200 texts, three seeds"
 TUNES: dict[str, float | None] = {  # accuracy in % on BOARD without a wire; None: not measured, counted as LoRA r=8
@@ -238,8 +239,8 @@ def traffic(wire: str, tune: str, model: str, labels: int, rounds: int) -> tuple
     config = config_of(Needs(model=model, rounds=rounds), tune, wire)
     delta, (up, down) = _change(model, tune, labels), wires(config, make_aggregator("mean"))
     head = {n: t for n, t in delta.items() if n.startswith("head.")}
-    context = Context("site-0", 1, 0, {})
-    sent, _ = up.encode(delta, context, {"client": "site-0", "examples": 200})
+    context = Context(NAME, 1, 0, {})
+    sent, _ = up.encode(delta, context, {"client": NAME, "examples": 200})
     received, _ = down.encode(delta, context)
     first, _ = (down.dense(4) if down.stages else down).encode(head, context)
     return sent.nbytes, received.nbytes, first.nbytes, encode(_statistics(model, tune, labels)).nbytes

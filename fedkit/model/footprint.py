@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,10 +26,11 @@ from fedkit.model.frozen import BUDGET
 from fedkit.model.packed import NARROWEST
 from fedkit.model.tune import Tuner, make_tuner
 
-BASE = 555e6  # measured: interpreter, torch (CPU wheel), transformers, PEFT, scikit-learn, pandas, a tokenizer
+BASE = 550e6  # measured: interpreter, torch (CPU wheel), transformers, PEFT, scikit-learn, pandas, a tokenizer
 WORKSPACE = 120e6  # fitted: what the matrix library prepares and keeps for each shape of product
-SLACK = 1.3  # fitted: memory the allocator holds for each byte that is taken and freed at every step
-COPIES = 16.0  # fitted: copies of the trained part alive while an update is packed, checked and summed; 13 by counting
+SLACK = 1.5  # fitted: memory that the allocator holds for each byte that a step takes and frees, as lengths change
+COPIES = 17.0  # fitted: copies of the trained part alive while an update is packed, checked and summed; 13 by counting
+SERVER_COPIES = 3  # of them there while a site trains: before round 1, shared now, and as the sites hold it
 SITE_COPIES = 5  # of them at a site: where it started, the result, the change, the message out and the message in
 READ_TEXTS = 128  # in one batch that is only read
 TOKEN, TEXT = 36, 250  # bytes of a token id in a tuple, and of a text with its entry
@@ -109,7 +111,7 @@ def process_footprint(config: RunConfig, texts: Texts, labels: int, attention: s
     step = _step(config, texts, shape, trained, together, fast, attention)
     moments = share * (6 * together if fast else 3)  # fast: values, two moments, gradient and two copies, of each seat
     read = _read(texts, shape, size, fast, attention)
-    work = SLACK * max(step + moments, read)
+    work = max(SLACK * step + moments + SERVER_COPIES * share, SLACK * read)
     return Footprint(int(BASE), _weights(shape, trained, size, fast), _data(texts), int(WORKSPACE),
                      _store(texts, shape, trained, size) if fast else 0, int(work), int(COPIES * share))  # fmt: skip
 
@@ -118,8 +120,8 @@ def site_footprint(config: RunConfig, texts: Texts, labels: int, attention: str 
     """The peak of one site that trains alone, by the plain engine. texts: its own."""
     shape, trained = known(config.model, config.tune, labels)
     size, share = _bytes(config), 4 * trained.values
-    step = _step(config, texts, shape, trained, 1, False, attention) + 3 * share
-    work = SLACK * max(step, _read(texts, shape, size, False, attention))
+    step = SLACK * _step(config, texts, shape, trained, 1, False, attention) + 4 * share  # and where it started
+    work = max(step, SLACK * _read(texts, shape, size, False, attention))
     return Footprint(int(BASE), _weights(shape, trained, size, False), _data(texts), int(WORKSPACE), 0, int(work),
                      SITE_COPIES * share)  # fmt: skip
 
@@ -160,7 +162,8 @@ def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, i
     tuner, plan = make_tuner(tune), AutoConfig.from_pretrained(location, local_files_only=True, trust_remote_code=False)
     logging.set_verbosity_error()
     empty = not hasattr(tuner, "tokens")  # virtual tokens are tried out, which needs numbers
-    with torch.device("meta" if empty else "cpu"), torch.random.fork_rng(devices=[]):
+    with torch.device("meta" if empty else "cpu"), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # notes to PEFT's developers
         encoder = AutoModel.from_config(plan)
         if hasattr(encoder, "pooler"):
             encoder.pooler = None
@@ -245,23 +248,23 @@ def _step(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained, to
     rows, window = _rows(config.batch_size * together, longer, fast)
     size = _bytes(config)
     kept = (shape.layers - trained.lowest) * _kept(config, shape, trained, fast, window, attention)
-    return rows * (kept + _passing(shape, size, window, fast or attention == "eager"))
+    return rows * (kept + _passing(shape, size, window, fast, attention))
 
 
 def _kept(config: RunConfig, shape: Geometry, trained: Trained, fast: bool, window: int, attention: str) -> int:
     """Bytes for each token that a layer keeps for the backward pass."""
     size, d, f = _bytes(config), shape.width, shape.inner
     stream = size if trained.tuner.frozen_base else 4  # under autocast the residual stream stays in float32
-    kept = 4 * d * size + 2 * d * stream + f * size  # query, key, value, mixed; inputs of two LayerNorms; of gelu
+    kept = 4 * d * size + 2 * d * stream + f * stream  # query, key, value, mixed; inputs of two LayerNorms; of gelu
     scores = shape.heads * window * size if fast or attention == "eager" else 0
-    return kept + scores + _extra(config.tune.partition(":")[0], size, d, f, fast)
+    return kept + scores + _extra(config.tune.partition(":")[0], size, stream, d, f, fast)
 
 
-def _extra(tune: str, size: int, d: int, f: int, fast: bool) -> int:
+def _extra(tune: str, size: int, stream: int, d: int, f: int, fast: bool) -> int:
     """What a layer keeps besides because something in it is trained, bytes for each token."""
     return {
-        "full": (3 * d + f) * size,
-        "last": (3 * d + f) * size,
+        "full": (3 * d + f) * size + (stream - size) * d,  # autocast keeps what it cast
+        "last": (3 * d + f) * size + (stream - size) * d,
         "lora": d * size if fast or size == 4 else 2 * d * 4,
         "rslora": d * size if fast or size == 4 else 2 * d * 4,
         "dora": 4 * d * 4,
@@ -270,13 +273,14 @@ def _extra(tune: str, size: int, d: int, f: int, fast: bool) -> int:
     }.get(tune, 0)
 
 
-def _passing(shape: Geometry, size: int, window: int, scores: bool) -> int:
-    """Bytes for each token while one layer is computed, in either direction."""
-    return size * (2 * shape.inner + 8 * shape.width + (3 * shape.heads * window if scores else 0))
+def _passing(shape: Geometry, size: int, window: int, fast: bool, attention: str) -> int:
+    """Bytes for each token while one layer is computed, in either direction: feed-forward part or attention."""
+    d, scores = shape.width, 3 * shape.heads * window if fast or attention == "eager" else 0
+    return size * max(2 * shape.inner + 2 * d, (7 if fast else 5) * d + scores)
 
 
 def _read(texts: Texts, shape: Geometry, size: int, fast: bool, attention: str) -> int:
     """One batch of texts that are only read: for the start and for the scores."""
     number = max(1, min(READ_TEXTS, READ_TOKENS // texts.longest, texts.number))
     rows, window = _rows(number, texts, fast)
-    return rows * _passing(shape, size, window, fast or attention == "eager")
+    return rows * _passing(shape, size, window, fast, attention)

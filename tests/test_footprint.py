@@ -1,0 +1,133 @@
+"""Predicted memory: the parts by hand, what is refused, and three real runs in processes of their own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pytest
+import torch
+
+from fedkit.config import RunConfig
+from fedkit.errors import FedkitError
+from fedkit.model import footprint
+from fedkit.model.footprint import Footprint, Texts, fits, known, process_footprint, site_footprint
+from fedkit.model.load import load_model
+
+LABELS = ("a", "b", "c")
+SHORT = Texts(200, 20.0, 32)
+
+
+def config(model: str, tune: str = "lora:r=4", **more) -> RunConfig:
+    return RunConfig(model=model, tune=tune, dtype="float32", **more)
+
+
+@pytest.mark.parametrize("tune", ["head", "lora:r=4", "lora:r=4,layers=1", "dora:r=4", "ia3", "prompt:tokens=3", "ptuning",
+                                  "prefix:tokens=3", "adapter:r=4", "bitfit", "layernorm", "last", "full"])  # fmt: skip
+def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
+    model = load_model(config(tiny_model, tune), LABELS)
+    geometry, trained = known(tiny_model, tune, len(LABELS))
+    assert trained.shapes == {n: tuple(p.shape) for n, p in model.trainable.items()}
+    assert trained.values == model.num_trainable()
+    assert (geometry.layers, geometry.width, geometry.inner, geometry.heads) == (2, 32, 64, 2)
+    if model.stack is not None:
+        assert footprint.is_fast(config(tiny_model, tune), trained) and trained.lowest == model.stack.lowest
+
+
+def test_the_fast_engine_is_expected_where_it_runs(tiny_model):
+    for tune in ("lora:r=4", "head", "ia3", "full", "dora:r=4", "adapter:r=4", "prompt"):
+        expected = load_model(config(tiny_model, tune), LABELS).engine == "fast"
+        assert footprint.is_fast(config(tiny_model, tune), known(tiny_model, tune, 3)[1]) == expected, tune
+        assert not footprint.is_fast(config(tiny_model, tune, engine="plain"), known(tiny_model, tune, 3)[1])
+
+
+def kept_by_autograd(model, texts: int, tokens: int) -> int:
+    """Bytes of the tensors, each storage once, that one forward pass leaves for the backward pass; parameters not counted."""
+    own = {p.untyped_storage().data_ptr() for p in model.module.parameters()}
+    held, sizes = [], {}
+
+    def pack(tensor):
+        held.append(tensor)  # or its address would be given out again
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    rows = [tuple(range(1000 + i, 1000 + i + tokens)) for i in range(texts)]
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        if model.stack is not None:
+            model.stack.features(rows, {n: p[None] for n, p in model.trainable.items()})
+        else:
+            model.forward(*model.grid(rows))
+    return sum(sizes.values())
+
+
+@pytest.mark.parametrize(("tune", "engine"), [("lora:r=4", "auto"), ("lora:r=4", "plain"), ("full", "plain"),
+                                              ("last", "plain"), ("bitfit", "plain"), ("ia3", "plain")])  # fmt: skip
+def test_activations_are_those_that_autograd_keeps(tiny_model, tune, engine):
+    model, texts, tokens = load_model(config(tiny_model, tune, engine=engine), LABELS), 16, 64
+    geometry, trained = known(tiny_model, tune, 3)
+    fast = model.stack is not None
+    each = footprint._kept(config(tiny_model, tune), geometry, trained, fast, tokens, model.attention)
+    counted = texts * tokens * (geometry.layers - trained.lowest) * each
+    assert counted == pytest.approx(kept_by_autograd(model, texts, tokens), rel=0.2)
+
+
+def test_the_parts_add_up_and_the_larger_of_work_and_exchange_counts():
+    assert Footprint(1, 2, 3, 4, 5, work=10, exchange=7).total == 25
+    assert Footprint(1, 2, 3, 4, 5, work=6, exchange=7).total == 22
+
+
+def test_more_of_anything_takes_no_less():
+    def total(tune="full", texts=SHORT, **more):
+        return process_footprint(config("minilm", tune, **more), texts, 3).total
+
+    assert total("head") < total("lora:r=8", batch_size=64) < total("full", batch_size=64)
+    assert total(batch_size=16) < total(batch_size=256)
+    assert total(texts=Texts(200, 20.0, 32), batch_size=128) < total(texts=Texts(200, 90.0, 128), batch_size=128)
+    assert total("last", batch_size=64) < total("full", batch_size=64), "frozen layers keep nothing"
+    site = site_footprint(config("minilm", "full"), SHORT, 3)
+    assert site.total < process_footprint(config("minilm", "full"), SHORT, 3).total
+    assert site.base == footprint.BASE
+
+
+def test_the_store_of_frozen_states_stops_at_its_budget(tiny_model):
+    wide = config(tiny_model, "lora:r=4,layers=1")
+    few, many = (process_footprint(wide, Texts(n, 20.0, 32), 3).store for n in (1000, 10**9))
+    assert few == 1.5 * 1000 * 20 * 32 * 4 and many == 512 * 2**20
+
+
+def test_a_refusal_has_both_numbers():
+    needed = Footprint(1_000_000_000, 0, 0, 0, 0, 200_000_000, 0)
+    assert fits(needed, None) == fits(needed, 1_200_000_000) == ""
+    assert fits(needed, 800_000_000, "a phone") == "needs 1.20 GB of memory, a phone has 800 MB free to train in"
+
+
+def test_texts_are_summed_up_from_their_lengths():
+    assert Texts.of([2, 4, 6]) == Texts(3, 4.0, 6) and Texts.of(np.array([5]), 70) == Texts(70, 5.0, 5)
+    with pytest.raises(FedkitError, match="no texts"):
+        Texts.of([])
+
+
+def test_an_unknown_model_or_method_is_refused(tiny_model):
+    with pytest.raises(FedkitError, match="no model 'nope'"):
+        site_footprint(RunConfig(model="nope"), SHORT, 3)
+    with pytest.raises(FedkitError, match="'lorra' is not known"):
+        site_footprint(config(tiny_model, "lorra"), SHORT, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [4, 8, 14])
+def test_predicted_memory_is_within_15_percent_of_a_real_run(number, tmp_path, capsys):
+    sys.path.insert(0, str(Path(__file__).parent / "bench"))
+    import memory
+
+    case = memory.CASES[number]
+    assert not case.fitted
+    rows = [memory.row(case, tmp_path) for _ in range(2)]
+    error = median(r["error"] for r in rows)
+    with capsys.disabled():
+        print(f"\n  {case}: predicted {rows[0]['predicted'] / 1e6:,.0f} MB, error {error:+.1f} %")
+    assert abs(error) < 15
