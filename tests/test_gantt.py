@@ -49,7 +49,7 @@ def test_those_who_do_not_arrive_are_marked_in_words_not_only_by_colour():
 
 def test_a_deadline_is_said_and_drawn_and_what_it_changes():
     fig = picture(A, B, deadline=5.0)
-    assert fig.layout.meta["sentence"] == "Round 1: 1 of 2 clients did not arrive within the deadline of 5.0 s."
+    assert fig.layout.meta["sentence"] == "Round 1: 1 of 2 clients missed the deadline of 5.0 s."
     assert "deadline: the round ends" in words(fig) and "too late" in words(fig)
     assert "Needs a new run: 1 upload that counted" in fig.layout.meta["caption"]
     wide = picture(A, B, deadline=8.0)

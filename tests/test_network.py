@@ -197,6 +197,10 @@ def test_a_shared_line_gives_all_that_it_has_and_no_more():
     assert np.allclose(same.max(1), bits.sum(1) / 5.0), "no bit per second is left idle"
     rows = [share(starts[i : i + 1], bits[i : i + 1], caps[i : i + 1], 5.0)[0] for i in range(20)]
     assert np.allclose(rows, ends), "rounds do not touch each other"
+    few = starts.copy()
+    few[:10, 3:] = INF
+    left = share(few, bits, caps, 5.0)
+    assert np.isinf(left[:10, 3:]).all() and np.allclose(left[10:], ends[10:]), "some rounds are over sooner"
 
 
 def test_the_servers_line_in_a_round():

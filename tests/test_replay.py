@@ -105,6 +105,17 @@ def test_a_late_one_that_would_be_in_time_needs_a_new_run():
     assert slower.needs_new_run == ("1 upload that counted would come after the deadline",)
 
 
+def test_the_exchange_before_round_1_knows_no_deadline():
+    start = RoundRecord(0, 0.1, 1.0, 0.1, clients=(SLOW,))  # 6.2 s
+    run = run_of((FAST,), start=start)
+    assert replay(run, deadline=5.0).ends == pytest.approx([6.2, 9.4]) and replay(run, deadline=5.0).needs_new_run == ()
+    assert replay(run_of((FAST,), start=start, deadline=5.0)).rounds[0].bars[0].status == "ok"
+
+
+def test_in_the_recorded_world_the_record_is_believed():
+    assert replay(run_of((FAST, replace(SLOW, status="late")))).needs_new_run == ()
+
+
 @pytest.mark.parametrize("deadline", [0, -1.0, float("inf"), float("nan"), "soon"])
 def test_a_deadline_that_cannot_be_is_refused(deadline):
     with pytest.raises(FedkitError, match="seconds above 0"):
@@ -124,6 +135,8 @@ def test_asynchronous_bars_lie_where_they_were_and_move_in_the_recorded_order():
     assert moved.rounds[3].bars[0].uploaded == pytest.approx(8.6), "the order of the steps is kept"
     shared = replay(run, server_link="4mbps:4mbps")
     assert shared.ends == pytest.approx([0.2, 4.4, 7.4, 8.6]), "each visit has the line to itself"
+    together = run_of((replace(FAST, began=0.0), replace(SLOW, began=1.0)), server_link="8mbps")
+    assert replay(together).ends == pytest.approx([0.0, 7.2]), "also beside others of its round"
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def _finding(when: RoundTime, slow: list[Bar]) -> str:
     if not slow:
         return f"{title}: nobody took part."
     if gone and _at_deadline(when):
-        return f"{title}: {gone} of {count(len(slow), 'client')} did not arrive within the deadline of {took}."
+        return f"{title}: {gone} of {count(len(slow), 'client')} missed the deadline of {took}."
     if not came:
         return f"{title}: none of {count(len(slow), 'client')} arrived; the server knew after {took}."
     *others, last = came
