@@ -11,7 +11,7 @@ from fedkit.errors import FedkitError
 from fedkit.network import RECORDED, RoundTime, Timeline
 from fedkit.network import replay as redraw
 from fedkit.record import Run
-from fedkit.studio import say
+from fedkit.studio import facts, say
 from fedkit.studio.accuracy_plots import world
 
 MODELLED = "Modelled, not measured: recorded bytes and training seconds, over these lines and computers."
@@ -24,7 +24,7 @@ def replayed(
 
     deadline, server_link: as typed; 'recorded': the run's own, 'none': without. Raises FedkitError for bad input.
     """
-    run = Run.load(folder)
+    (run,) = facts.sound([Run.load(folder)])
     if not run.rounds and run.start is None:
         raise FedkitError(f"the record in {folder} holds no round yet; run it first")
     line = None if server_link == "none" else server_link
