@@ -178,6 +178,12 @@ def test_an_upload_with_impossible_notes_is_rejected():
             ("loss",),
         )
         assert update is None and "loss" in reason
+    own = {"client": "x", "examples": 1}
+    assert receive(wire, encode({"a": torch.tensor([1e8, 0.0])}, own), template, Context("x", 1, 0, {}))[0] is not None
+    for sender, value, said in (("y", 0.0, "another client"), ("x", 1e10, "beyond")):
+        payload = encode({"a": torch.tensor([value, 0.0])}, own)
+        update, reason = receive(wire, payload, template, Context(sender, 1, 0, {}))
+        assert update is None and said in reason
     assert receive(wire, Payload(b"nonsense"), template, Context("x", 1, 0, {}))[0] is None
 
 

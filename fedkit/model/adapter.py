@@ -138,5 +138,8 @@ def write_tensors(path: Path, tensors: Params, notes: dict[str, str] | None = No
         tensor = tensor.detach().cpu().contiguous()
         kept[name] = tensor.clone() if tensor.data_ptr() in places else tensor  # the format holds no tensor twice
         places.add(tensor.data_ptr())
-    temporary.write_bytes(save(kept, metadata=notes or {"format": "pt"}))  # one note: several come in any order
+    with open(temporary, "wb") as file:
+        file.write(save(kept, metadata=notes or {"format": "pt"}))  # one note: several come in any order
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)

@@ -31,6 +31,7 @@ from fedkit.wire.compress import Context, Wire, make_wire
 from fedkit.wire.payload import Payload, PayloadError, encode
 
 State = Params  # tensors only, so that it can be kept in a file
+LARGEST = 1e9  # of an uploaded value: products of larger ones overflow on the server
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,10 @@ def receive(
         name, examples = notes.get("client"), notes.get("examples")
         if not isinstance(name, str) or type(examples) is not int or not 0 < examples < 10**9:
             raise PayloadError("impossible notes: client must be text, examples a whole number from 1 to 999,999,999")
+        if name != context.sender:
+            raise PayloadError("says it comes from another client")
+        if big := [n for n, t in delta.items() if t.numel() and t.abs().max() > LARGEST]:
+            raise PayloadError(f"{big[0]}: holds a value beyond {LARGEST:g}, which no training gives")
         if bad := [f for f in figures if not _is_figure(notes.get(f))]:
             raise PayloadError(f"impossible notes: {bad[0]} must be a number from 0 to a billion")
         return ClientUpdate(name, delta, examples, {f: float(notes[f]) for f in figures}), ""
