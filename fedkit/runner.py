@@ -123,7 +123,7 @@ def simulated_seconds(record: Run, latest: RoundRecord) -> float:
     began = 0.0
     if any(c.began is not None for c in latest.clients):  # asynchronous: its visits know the time since round 1 began
         began = sum(r.simulated_seconds or 0.0 for r in record.rounds)
-    return replay(replace(alone, rounds=(latest,))).seconds - began
+    return max(replay(replace(alone, rounds=(latest,))).seconds - began, 0.0)
 
 
 def conclude(record: Run, final: Score) -> dict[str, Any]:
