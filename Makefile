@@ -7,10 +7,10 @@ STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab test test-quick bench lint clean
+.PHONY: help install demo lab test test-quick test-browser bench lint clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 install: $(STAMP) ## set up .venv with the tested versions; every other target does it when needed
 
@@ -35,6 +35,9 @@ test: install ## all tests
 
 test-quick: install ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
+
+test-browser: install ## the sliders in JupyterLab and Voila, in a real Chromium; installs neither
+	$(BIN)/python -m pytest tests/browser -rs
 
 bench: install ## how fast it is on this machine
 	$(BIN)/python tests/bench

@@ -274,7 +274,7 @@ def test_gantt_shows_every_client_of_the_chosen_round(config):
     panel.run(wait=True)
     panel.controls.views.value = "gantt"
     assert panel.controls.round.layout.visibility == "visible"
-    assert [n for _, n in panel.controls.round.options] == [0, 1, 2]
+    assert [n for _, n in panel.controls.round.options] == [-1, 0, 1, 2] and "Round 2 takes" in title(panel)
     down, train, up, _, wait = (t for t in panel.figure.data if t.type == "bar" and t.visible)
     took = [sum(parts) for parts in zip(down.x, train.x, up.x, wait.x)]
     assert len(took) == 3 and max(took) - min(took) < 1e-6  # the server waits for the last

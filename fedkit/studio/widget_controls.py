@@ -35,7 +35,7 @@ class Controls:
         self.views = w.ToggleButtons(options=[(kind.title, name) for name, kind in VIEWS.items()],
                                      tooltips=[kind.help for kind in VIEWS.values()],
                                      style={"button_width": "auto"})  # fmt: skip
-        self.round = w.SelectionSlider(options=[("last", 0)], description="Round", layout=w.Layout(width="300px"),
+        self.round = w.SelectionSlider(options=[("last", -1)], description="Round", layout=w.Layout(width="300px"),
                                        style={"description_width": "50px"})  # fmt: skip
         self.text, self.box = (
             _area("The settings as they stand, as a file for fedkit sweep"),
@@ -99,9 +99,9 @@ class Controls:
 
     def rounds(self, numbers: list[int]) -> None:
         """The rounds that the Gantt picture can show."""
-        options = (("last", 0), *((f"{n}" if n else "first exchange", n) for n in numbers))
+        options = (("last", -1), *((f"{n}" if n else "first exchange", n) for n in numbers))
         if tuple(self.round.options) != options:
-            kept = self.round.value if self.round.value in {n for _, n in options} else 0
+            kept = self.round.value if self.round.value in {n for _, n in options} else -1
             self.round.options, self.round.value = options, kept
 
     def _fit(self) -> None:
@@ -148,10 +148,8 @@ class Controls:
         return w.VBox([top, views, figure, self._texts()])
 
     def _cell(self, name: str) -> w.VBox:
-        return w.VBox(
-            [self.inputs[name], w.HTML(_small(self.offers[name].help, 92))],
-            layout=w.Layout(flex="1 1 262px", max_width="340px"),
-        )
+        half = {"width": "50%", "min_width": "262px"} if self.offers[name].trains else {"width": "100%"}
+        return w.VBox([self.inputs[name], w.HTML(_small(self.offers[name].help, 92))], layout=w.Layout(**half))
 
     def _texts(self) -> w.Accordion:
         keep = w.VBox(

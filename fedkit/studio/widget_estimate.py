@@ -18,6 +18,7 @@ from fedkit.record import Run
 from fedkit.studio import say
 
 TOGETHER = 8  # clients in one batch, about
+SETUP, PER_ROUND = 1.0, 0.15  # seconds besides: reading the model; packing, aggregating, writing
 EFFICIENCY = 0.35  # of the speed of one large product of matrices that a whole step reaches
 
 
@@ -63,7 +64,7 @@ def guess(config: RunConfig, train: int, held: int, words: float, before: Sequen
     size, tokens = size_of(config.model), min(1.4 * words + 2, config.max_tokens)
     forward = size.flops(tokens) / (EFFICIENCY * flops_per_second())
     passes = {"head": 0.0, "full": 3.0}.get(parse_spec(config.tune)[0], 2.2)
-    seconds = forward * (seen * passes + train + (config.rounds + 1) * held) + 1.0
+    seconds = forward * (seen * passes + train + (config.rounds + 1) * held) + SETUP + PER_ROUND * config.rounds
     return Guess(seconds, _memory(config, size, tokens), "an estimate from the model's size")
 
 

@@ -26,14 +26,16 @@ TICKS = 14  # clients that are named beside an axis; of more only some
 @dataclass(frozen=True)
 class Scene:
     """Everything that a picture is drawn from. frame: clients x labels, as dealt now. runs: at most three named
-    records, the latest last. view: one of `widget_views.VIEWS`. round: of the Gantt picture; 0: the last.
+    records, the latest last. view: one of `widget_views.VIEWS`. round: of the Gantt picture; -1: the last.
+    ahead: the frame is of the run to come, not of the latest record.
     """
 
     frame: DataFrame
     runs: tuple[tuple[str, Run], ...] = ()
     world: World = field(default_factory=lambda: World("10mbps/40ms", "as-measured"))
     view: str = "time"
-    round: int = 0
+    round: int = -1
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def picture(scene: Scene) -> dict[str, Any]:
     view = VIEWS[scene.view].draw(scene)
     data = [_who(scene.frame), *_filled("scatter", view.scatters, SCATTERS), *_filled("bar", view.bars, BARS)]
     frame = deepcopy(_frame(view.sentence, view.caption))
-    notes = [heading("<b>Who has what</b>", LEFT[0]), heading(view.heading, RIGHT[0]), *view.notes]
+    who = "<b>Who has what</b>" + " in the next run" * scene.ahead
+    notes = [heading(who, LEFT[0]), heading(view.heading, RIGHT[0]), *view.notes]
     clients = rows([str(c) for c in scene.frame.index]) | {"type": "category"}
     frame |= {
         "width": WIDTH, "barmode": "overlay", "annotations": notes, "xaxis": _labels(scene.frame),
@@ -107,14 +110,14 @@ def sync(widget: go.FigureWidget, fresh: go.Figure | dict[str, Any]) -> None:
     it was made, so it is written anew too; else a reload brings back the first picture.
     """
     fresh = fresh if isinstance(fresh, dict) else fresh.to_plotly_json()
-    data = [changes(old, new) for old, new in zip(widget._data, fresh["data"])]
+    data = [whole(changes(old, new), new) for old, new in zip(widget._data, fresh["data"])]
     moved = changes(widget._layout, {"template": widget._layout.get("template"), **fresh["layout"]})
     moved |= {"meta": fresh["layout"]["meta"]} if "meta" in moved else {}  # one value, whatever it holds
     notes = moved.pop("annotations", None)
     with widget.batch_update():
         for trace, change in zip(widget.data, data):
-            if change:
-                trace.update(change)
+            for key, value in change.items():
+                trace[key] = value
         if moved:
             widget.layout.update(moved)
         if notes is not None:
@@ -137,6 +140,11 @@ def changes(old: dict, new: dict) -> dict:
         elif not _same(was, now):
             out[key] = now
     return out
+
+
+def whole(change: dict, new: dict) -> dict:
+    """A trace's changes with tables as wholes: in one message plotly.js takes a table or its parts, for all traces alike."""
+    return {key: new.get(key) for key in change}
 
 
 def _same(was: Any, now: Any) -> bool:

@@ -60,19 +60,19 @@ def offers(config: RunConfig) -> dict[str, Offer]:
     ways = {name: name for name in STRATEGIES}
     return {
         "clients": Offer("Clients", _counted("clients", "client", now), "Companies that take part."),
-        "skew": Offer("Their text", _with(SKEWS, now["skew"]), "How unlike their mixes of labels are."),
+        "skew": Offer("Their text", _with(SKEWS, now["skew"]), "How unlike their label mixes are."),
         "rounds": Offer("Rounds", _counted("rounds", "round", now), "How often they train and send."),
-        "epochs": Offer("Local epochs", _counted("epochs", "pass", now), "Passes over their own text in a round."),
+        "epochs": Offer("Local epochs", _counted("epochs", "pass", now), "Passes over their text in a round."),
         "tune": Offer("Tuning", _with({n: n for n in TUNERS}, now["tune"]), "What is trained, and travels.", menu=True),
-        "rank": Offer("Rank", _counted("rank", "rank", now), "Width of the small matrices, in numbers."),
-        "wire": Offer("Wire", _with(WIRES, now["wire"]), "How an update is made small before it travels.", menu=True),
-        "strategy": Offer("Strategy", _with(ways, now["strategy"]), "What the server does with updates.", menu=True),
-        "lost": Offer("Drop-outs", _with(DROPOUTS, now["lost"]), "Uploads lost on the way, drawn by the seed."),
+        "rank": Offer("Rank", _counted("rank", "rank", now), "Width of the small matrices."),
+        "wire": Offer("Wire", _with(WIRES, now["wire"]), "How updates are made small.", menu=True),
+        "strategy": Offer("Strategy", _with(ways, now["strategy"]), "What the server does with them.", menu=True),
+        "lost": Offer("Drop-outs", _with(DROPOUTS, now["lost"]), "Uploads lost, by chance."),
         "bandwidth": Offer("Bandwidth", _with(SPEEDS, now["bandwidth"]), "Each client's line, each way.", trains=False),
         "latency": Offer("Latency", _with(LATENCIES, now["latency"]), "Delay of a message, one way.", trains=False),
-        "devices": Offer("Their PCs", _with(_computers(), now["devices"]), "Training speed against this machine.",
+        "devices": Offer("Their PCs", _with(_computers(), now["devices"]), "Speed against this machine.",
                          menu=True, trains=False),
-        "deadline": Offer("Deadline", _with(DEADLINES, now["deadline"]), "After it the server waits no longer in a round.",
+        "deadline": Offer("Deadline", _with(DEADLINES, now["deadline"]), "Then the server waits no longer.",
                           trains=False),
     }  # fmt: skip
 

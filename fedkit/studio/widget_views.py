@@ -140,12 +140,12 @@ def _good(scene: Scene, stop: bool = True) -> str:
 
 
 def _against(scene: Scene) -> str:
-    """Against the result before, once both have ended; one seed each, so no more than that is said."""
-    if len(scene.runs) < 2 or not scene.runs[-1][1].finished:
+    """Against the result before, where both have ended; one seed each, so no more than that is said."""
+    if len(scene.runs) < 2 or not all(run.finished for _, run in scene.runs[-2:]):
         return ""
     (name, before), (_, now) = scene.runs[-2:]
-    gap = now.rounds[-1].accuracy - before.rounds[-1].accuracy if before.rounds else math.nan
-    return "" if gap != gap else f" {say.points(gap)} points against {tidy(name, 40)}."
+    gap = now.rounds[-1].accuracy - before.rounds[-1].accuracy
+    return f" {say.points(gap)} points against {tidy(name, 40)}."
 
 
 def _behind(states: list[RoundRecord]) -> str:

@@ -19,6 +19,7 @@ from fedkit.data.partition import client_column, deal, describe
 from fedkit.errors import Cancelled, FedkitError
 from fedkit.job import prepare
 from fedkit.nextsteps import command
+from fedkit.plan import DATA
 from fedkit.progress import Progress
 from fedkit.record import Run
 from fedkit.studio import say
@@ -29,6 +30,7 @@ from fedkit.studio.widget_figure import Scene, draw, picture, sync
 from fedkit.studio.widget_queue import Queue
 from fedkit.studio.widget_settings import in_words, named
 from fedkit.studio.widget_text import load
+from fedkit.studio.widget_views import states_of
 
 Rounds = Callable[..., Iterator[Run]]
 KEPT = 3  # results that are shown beside each other
@@ -169,7 +171,8 @@ class BenchPanel:
     def _tell(self, now: Progress) -> None:
         left = "" if now.remaining_seconds is None else f" &nbsp; <b>{now.remaining_seconds:.0f} s left</b>"
         good = "" if now.accuracy is None else f", {say.percent(now.accuracy)} right"
-        where = f"Round {now.round} of {now.rounds}, {plain(now.client)}{good}, {say.megabytes(now.nbytes / 1e6)} sent"
+        client = f", {plain(now.client)}" if now.client else ""
+        where = f"Round {now.round} of {now.rounds}{client}{good}, {say.megabytes(now.nbytes / 1e6)} sent"
         self.controls.say(where + left, now.done)
 
     def _tell_queue(self) -> None:
@@ -216,7 +219,7 @@ class BenchPanel:
             return
         with self._lock:
             latest = self.record
-            self.controls.rounds([r.round for r in latest.rounds] if latest else [])
+            self.controls.rounds([r.round for r in states_of(latest) if r.clients] if latest else [])
             sync(self.figure, picture(self.scene))
             self.controls.refresh(self.settings, self.command)
 
@@ -227,8 +230,9 @@ class BenchPanel:
         names = named([r.config for r in done])
         names = [name + ("" if r.record.finished or self._trains(r) else " (stopped)") for r, name in zip(done, names)]
         now = self.settings
+        ahead = bool(done) and any(getattr(done[-1].config, k) != getattr(now, k) for k in DATA)
         return Scene(self.frame, tuple(zip(names, (r.record for r in done))), World(now.link, now.devices, now.deadline),
-                     self.controls.views.value, self.controls.round.value)  # fmt: skip
+                     self.controls.views.value, self.controls.round.value, ahead)  # fmt: skip
 
     def _trains(self, result: Result) -> bool:
         return self.running and result is self.results[-1] and result.config == self.queue.now
