@@ -22,7 +22,9 @@ from fedkit.model.footprint import Texts, fits, is_fast, known, site_footprint
 from fedkit.network import World, parse_devices, parse_links
 from fedkit.network.devices import parse_device
 
-RATE = 220e9  # operations a second, of the machine that the device profiles are relative to: two cores, bfloat16
+RATES = {  # operations a second of the machine that the device profiles are relative to: two cores; by format, engine
+    ("bfloat16", "fast"): 220e9, ("bfloat16", "plain"): 120e9, ("float32", "fast"): 44e9, ("float32", "plain"): 44e9,
+}  # fmt: skip
 MOVED, BANDWIDTH = 28, 10e9  # bytes that AdamW moves for each value and step; bytes a second of that machine's memory
 NAME = "client-001"  # a site's, as long as most are: it travels with every upload
 WITHIN = 1.0  # points of accuracy up to which the boards tell nothing apart
@@ -217,12 +219,13 @@ def seconds_per_example(config: RunConfig, texts: Texts, labels: int) -> float:
     weights are trained; frozen layers are computed once by the fast engine. AdamW moves MOVED bytes per value and step.
     """
     shape, trained = known(config.model, config.tune, labels)
-    passed = (shape.layers - trained.lowest) / shape.layers
+    fast, passed = is_fast(config, trained), (shape.layers - trained.lowest) / shape.layers
     whole = passed if config.tune.partition(":")[0] in ("full", "last") else 0.0
-    forward = passed if is_fast(config, trained) else 1.0
+    forward = passed if fast else 1.0
     operations = 2 * shape.layer_values * texts.mean * (forward + passed + whole)
     moving = MOVED * trained.values / BANDWIDTH / config.batch_size
-    return operations / RATE + moving
+    number = "float32" if config.dtype == "float32" else "bfloat16"  # what 'auto' takes on that machine
+    return operations / RATES[number, "fast" if fast else "plain"] + moving
 
 
 @lru_cache(maxsize=1024)

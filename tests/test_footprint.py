@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -99,6 +100,21 @@ def test_the_store_of_frozen_states_stops_at_its_budget(tiny_model):
     assert few == 1.5 * 1000 * 20 * 32 * 4 and many == 512 * 2**20
 
 
+def test_bfloat16_keeps_something_for_every_length_of_a_batch(tiny_model):
+    def workspace(tune="ia3", spread=20, number=200, **more):
+        texts = Texts(number, 20.0, 32, spread)
+        given = replace(
+            config(tiny_model, tune), dtype="bfloat16", **{"batch_size": 8, "rounds": 5, "clients": 1, **more}
+        )
+        return process_footprint(given, texts, 3).workspace - footprint.WORKSPACE
+
+    assert workspace() == pytest.approx(20 * footprint.SHAPE, rel=0.01), "25 x 5 batches: all lengths come up"
+    assert workspace(number=8, rounds=1) == pytest.approx(footprint.SHAPE, rel=0.03), "one batch has one length"
+    assert workspace(spread=500, number=10**6) == footprint.MOST_SHAPES * footprint.SHAPE, "the cache is full"
+    assert workspace("head") == 0
+    assert process_footprint(config(tiny_model, "ia3"), SHORT, 3).workspace == footprint.WORKSPACE
+
+
 def test_a_refusal_has_both_numbers():
     needed = Footprint(1_000_000_000, 0, 0, 0, 0, 200_000_000, 0)
     assert fits(needed, None) == fits(needed, 1_200_000_000) == ""
@@ -106,7 +122,7 @@ def test_a_refusal_has_both_numbers():
 
 
 def test_texts_are_summed_up_from_their_lengths():
-    assert Texts.of([2, 4, 6]) == Texts(3, 4.0, 6) and Texts.of(np.array([5]), 70) == Texts(70, 5.0, 5)
+    assert Texts.of([2, 4, 6]) == Texts(3, 4.0, 6, 4) and Texts.of(np.array([5]), 70) == Texts(70, 5.0, 5, 1)
     with pytest.raises(FedkitError, match="no texts"):
         Texts.of([])
 

@@ -27,8 +27,10 @@ from fedkit.model.packed import NARROWEST
 from fedkit.model.tune import Tuner, make_tuner
 
 BASE = 550e6  # measured: interpreter, torch (CPU wheel), transformers, PEFT, scikit-learn, pandas, a tokenizer
-WORKSPACE = 120e6  # fitted: what the matrix library prepares and keeps for each shape of product
-SLACK = 1.5  # fitted: memory that the allocator holds for each byte that a step takes and frees, as lengths change
+WORKSPACE = 90e6  # fitted: what the matrix library prepares and keeps
+SHAPE = 7e6  # measured: bytes that bfloat16 products keep for each new length of a batch (oneDNN's cache off and on)
+MOST_SHAPES = 73  # of them: the cache holds 1,024 products, about 14 for each length
+SLACK = 1.6  # fitted: memory that the allocator holds for each byte that a step takes and frees
 COPIES = 17.0  # fitted: copies of the trained part alive while an update is packed, checked and summed; 13 by counting
 SERVER_COPIES = 3  # of them there while a site trains: before round 1, shared now, and as the sites hold it
 SITE_COPIES = 5  # of them at a site: where it started, the result, the change, the message out and the message in
@@ -38,11 +40,15 @@ TOKEN, TEXT = 36, 250  # bytes of a token id in a tuple, and of a text with its 
 
 @dataclass(frozen=True)
 class Texts:
-    """What is known of the texts: how many there are, and tokens in the mean and in the longest, both after cutting."""
+    """What is known of the texts: how many there are, and tokens in the mean and in the longest, both after cutting.
+
+    spread: how many lengths all but the shortest and the longest hundredth have; None: not known.
+    """
 
     number: int
     mean: float
     longest: int
+    spread: int | None = None
 
     @classmethod
     def of(cls, lengths: Iterable[int], number: int | None = None) -> Texts:
@@ -50,7 +56,9 @@ class Texts:
         lengths = np.asarray(list(lengths))
         if not len(lengths):
             raise FedkitError("no texts given; at least one is needed to predict memory")
-        return cls(len(lengths) if number is None else number, float(lengths.mean()), int(lengths.max()))
+        low, high = np.percentile(lengths, (1, 99))
+        many = len(lengths) if number is None else number
+        return cls(many, float(lengths.mean()), int(lengths.max()), int(high - low) + 1)
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,8 @@ def process_footprint(config: RunConfig, texts: Texts, labels: int, attention: s
     moments = share * (6 * together if fast else 3)  # fast: values, two moments, gradient and two copies, of each seat
     read = _read(texts, shape, size, fast, attention)
     work = max(SLACK * step + moments + SERVER_COPIES * share, SLACK * read)
-    return Footprint(int(BASE), _weights(shape, trained, size, fast), _data(texts), int(WORKSPACE),
+    kept = _workspace(config, texts, shape, trained, together, fast, math.ceil(config.clients / together))
+    return Footprint(int(BASE), _weights(shape, trained, size, fast), _data(texts), kept,
                      _store(texts, shape, trained, size) if fast else 0, int(work), int(COPIES * share))  # fmt: skip
 
 
@@ -122,7 +131,8 @@ def site_footprint(config: RunConfig, texts: Texts, labels: int, attention: str 
     size, share = _bytes(config), 4 * trained.values
     step = SLACK * _step(config, texts, shape, trained, 1, False, attention) + 4 * share  # and where it started
     work = max(step, SLACK * _read(texts, shape, size, False, attention))
-    return Footprint(int(BASE), _weights(shape, trained, size, False), _data(texts), int(WORKSPACE), 0, int(work),
+    kept = _workspace(config, texts, shape, trained, 1, False, 1)
+    return Footprint(int(BASE), _weights(shape, trained, size, False), _data(texts), kept, 0, int(work),
                      SITE_COPIES * share)  # fmt: skip
 
 
@@ -197,6 +207,25 @@ def is_fast(config: RunConfig, trained: Trained) -> bool:
 
 def _bytes(config: RunConfig) -> int:
     return 2 if config.dtype == "bfloat16" else 4
+
+
+def _workspace(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained, together: int, fast: bool,
+               visits: int) -> int:  # fmt: skip
+    """What the matrix library keeps: in bfloat16 for every new length of a trained batch, up to what its cache holds.
+
+    Lengths of a run: the distinct ones among all batches, drawn evenly from those there are. visits: a round's, one
+    after another. The fast engine's batches vary in the number of windows, by about a third.
+    """
+    if _bytes(config) == 4 or (trained.lowest == shape.layers):
+        return int(WORKSPACE)
+    there = max(1.0, texts.spread or 2 * (texts.longest - texts.mean))
+    if fast:
+        rows, width = _rows(config.batch_size * together, texts, fast)
+        there = max(1.0, rows / width / 3)
+    examples = config.examples_per_client or texts.number / config.clients
+    batches = config.rounds * config.local_epochs * visits * math.ceil(examples / config.batch_size)
+    lengths = min(there * -math.expm1(-batches / there), MOST_SHAPES)
+    return int(WORKSPACE + SHAPE * lengths)
 
 
 def _weights(shape: Geometry, trained: Trained, size: int, fast: bool) -> int:
