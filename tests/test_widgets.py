@@ -298,8 +298,19 @@ def test_client_view_names_the_worst(config):
     panel = BenchPanel(config)
     panel.run(wait=True)
     panel.controls.views.value = "client"
-    worst = panel.record.rounds[-1].worst_client_accuracy
-    assert f"{100 * worst:.1f} %" in title(panel)
+    last = panel.record.rounds[-1]
+    assert f"{100 * last.worst_client_accuracy:.1f} %" in title(panel)
+    (bars,) = (t for t in panel.figure.data if t.type == "bar" and t.visible)
+    assert list(bars.x) == [100 * share for share in last.client_accuracy.values()]
+
+
+def test_client_view_of_a_record_without_clients_accuracies_shows_the_worst_round_by_round(config):
+    panel = BenchPanel(config)
+    panel.run(wait=True)
+    old = replace(panel.record, rounds=tuple(replace(r, client_accuracy={}) for r in panel.record.rounds))
+    drawn = picture(replace(panel.scene, runs=(("", old),), view="client"))
+    worst = [100 * r.worst_client_accuracy for r in (old.start, *old.rounds)]
+    assert worst in [t["y"] for t in drawn["data"] if t["type"] == "scatter"]
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -80,6 +80,7 @@ def full_axis(given: dict) -> dict:
     rest = {"type": "linear", "range": None, "autorange": None, "tickvals": None, "ticktext": None, "dtick": None,
             "showgrid": True, "showticklabels": True, "domain": None, "ticksuffix": None, "rangemode": None}  # fmt: skip
     own = {k: v for k, v in given.items() if k != "title"}
+    own["tickmode"] = "array" if "tickvals" in own else "linear" if "dtick" in own else "auto"  # said, as it is kept
     return {k: v for k, v in (rest | axis(given.get("title", "")) | own).items() if v is not None}
 
 

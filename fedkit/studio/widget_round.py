@@ -106,8 +106,13 @@ def _finding(now: RoundTime, took: float) -> str:
     busy = max(spans, key=spans.__getitem__)
     share = 100 * spans[busy] / max(last.uploaded - last.began, 1e-9)
     lost = f" {len(out)} of {len(now.bars)} uploads do not count." if out else ""
-    words = f"{what} takes {say.seconds(took)}: all wait for {tidy(last.client, 24)}, {share:.0f} % of it {busy}."
+    words = f"{what} takes {_short(took)}: all wait for {tidy(last.client, 24)}, {share:.0f} % of it {busy}."
     return words + lost
+
+
+def _short(value: float) -> str:
+    """0.153 -> '0.15 s': a round may take less than a second."""
+    return f"{value:.2f} s" if value < 1 else say.seconds(value)
 
 
 def nice(value: float) -> float:

@@ -48,7 +48,7 @@ def by_time(scene: Scene) -> View:
         curve = _curve(at[-len(states) :], states, colour, sign + "-open", "dot" if times.why else "dash")
         hover = "round %{customdata}<br>accuracy %{y:.1f} % (measured)<br>after %{x:,.1f} s (modelled)<extra></extra>"
         curves.append({**curve, "hovertemplate": hover, "opacity": 0.45 if times.why else 1.0})
-    reach = max([60.0, *(slowest(run) for _, run in scene.runs)])
+    reach = max([60.0, *(slowest(run) * asked(scene, run) / max(len(run.rounds), 1) for _, run in scene.runs)])
     end = next((s for s in SECONDS if s >= reach), max(SECONDS))
     x = {"type": "log", "range": [math.log10(min(SECONDS)), math.log10(end * 1.3)], "autorange": False,
          "tickvals": list(SECONDS), "ticktext": list(SECONDS.values()), "domain": RIGHT,
@@ -189,8 +189,13 @@ def states_of(run: Run) -> list[RoundRecord]:
 
 
 def slowest(run: Run) -> float:
-    """Seconds of the whole run over the slowest line and PCs that the panel offers: no slider moves the axis."""
-    return _slowest(id(run), len(run.rounds), _Held(run)) * run.config["rounds"] / max(len(run.rounds), 1)
+    """Seconds of what a run has done over the slowest line and PCs that the panel offers: no slider moves the axis."""
+    return _slowest(id(run), len(run.rounds), _Held(run))
+
+
+def asked(scene: Scene, run: Run) -> int:
+    """Rounds that an axis has to hold: those that the latest run was asked for, those that an earlier one has made."""
+    return run.config["rounds"] if run is scene.runs[-1][1] else max(len(run.rounds), 1)
 
 
 class _Held:
@@ -244,7 +249,7 @@ def _labels(ends: list[tuple[float, str, str]]) -> list[dict]:
 
 
 def _rounds(scene: Scene) -> dict:
-    most = max((run.config["rounds"] for _, run in scene.runs), default=5)
+    most = max((asked(scene, run) for _, run in scene.runs), default=5)
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 10_000) if most / s <= 10)
     return {"range": [-0.03 * most, most * 1.03], "dtick": step}
 
@@ -260,7 +265,7 @@ def _each(own: dict[str, float], state: RoundRecord, head: str) -> View:
                 f"where all test examples together have {say.percent(state.accuracy)}.")  # fmt: skip
     x = {
         "title": "Accuracy on test examples like its own (%)",
-        "range": [0, 100],
+        "range": [0, 100.2],
         "domain": [RIGHT[0], 1.0],
         "dtick": 20,
     }

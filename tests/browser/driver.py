@@ -114,7 +114,9 @@ class Bench:
         while not test():
             if time.monotonic() > ends:
                 self.shot("failed")
-                raise AssertionError(f"waited {seconds:.0f} s for {what}; the page's scripts: {self.errors[-3:]} {self.console[-3:]}, it says: {self.words()[-900:]}")
+                raise AssertionError(
+                    f"waited {seconds:.0f} s for {what}; the page's scripts: {self.errors[-3:]} {self.console[-3:]}, it says: {self.words()[-900:]}"
+                )
             time.sleep(0.05)
 
     # ---- what is done

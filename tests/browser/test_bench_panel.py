@@ -62,7 +62,7 @@ def test_bandwidth_changes_the_time_axis_of_one_round(bench):
     bench.view("by round")
     bench.shot("6_by_round")
     bench.view("Each client")
-    bench.until("worst client", 20)
+    bench.until(lambda: "served worst" in bench.title() and "client-004" in bench.ticks("y2"), 20)
     bench.shot("7_each_client")
     bench.view("Bytes")
     bench.until(lambda: "travelled" in bench.title(), 20)
