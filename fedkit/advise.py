@@ -18,7 +18,7 @@ import numpy as np
 
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
-from fedkit.model.footprint import Texts, fits, is_fast, known, site_footprint
+from fedkit.model.footprint import Texts, is_fast, known, lacking, site_footprint
 from fedkit.network import World, parse_devices, parse_links
 from fedkit.network.devices import parse_device
 
@@ -172,7 +172,7 @@ def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> A
                  start + first + needs.rounds * up + (needs.rounds - 1) * down, memory.total, rounds,
                  math.ceil(needs.rounds / rounds) if rounds else 0)  # fmt: skip
     limit, who = free_memory(needs)
-    reasons = (fits(memory, limit, who), _too_long(out, needs), _not_summable(wire, needs.privacy))
+    reasons = (lacking(memory, limit, who), _too_long(out, needs), _not_summable(wire, needs.privacy))
     return replace(out, reasons=tuple(filter(None, reasons)))
 
 

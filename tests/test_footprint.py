@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.model import footprint
-from fedkit.model.footprint import Footprint, Texts, fits, known, process_footprint, site_footprint
+from fedkit.model.footprint import Footprint, Texts, fits, known, lacking, process_footprint, site_footprint
 from fedkit.model.load import load_model
 
 LABELS = ("a", "b", "c")
@@ -117,8 +118,18 @@ def test_bfloat16_keeps_something_for_every_length_of_a_batch(tiny_model):
 
 def test_a_refusal_has_both_numbers():
     needed = Footprint(1_000_000_000, 0, 0, 0, 0, 200_000_000, 0)
-    assert fits(needed, None) == fits(needed, 1_200_000_000) == ""
-    assert fits(needed, 800_000_000, "a phone") == "needs 1.20 GB of memory, a phone has 800 MB free to train in"
+    assert lacking(needed, None) == lacking(needed, 1_200_000_000) == ""
+    assert lacking(needed, 800_000_000, "a phone") == "needs 1.20 GB of memory, a phone has 800 MB free to train in"
+
+
+def test_a_method_that_is_too_large_for_a_device_is_refused_for_it():
+    small, large = RunConfig(tune="lora:r=8"), RunConfig(tune="full", batch_size=256, max_tokens=256)
+    assert fits(small, "phone") == fits(large, "as-measured") == ""
+    assert re.fullmatch(
+        r"needs [\d.]+ GB of memory, a site \(phone\) has 3.00 GB free to train in", fits(large, "phone")
+    )
+    with pytest.raises(FedkitError, match="toaster"):
+        fits(small, "toaster")
 
 
 def test_texts_are_summed_up_from_their_lengths():

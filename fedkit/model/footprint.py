@@ -136,8 +136,20 @@ def site_footprint(config: RunConfig, texts: Texts, labels: int, attention: str 
                      SITE_COPIES * share)  # fmt: skip
 
 
-def fits(needed: Footprint, memory: int | None, who: str = "this device") -> str:
-    """'' if it fits, else the reason with both numbers. memory: bytes free to train in; None: no limit."""
+def fits(config: RunConfig, device: str, texts: Texts | None = None, labels: int = 12) -> str:
+    """'' if one site can train `config` on `device`, an entry of DEVICES, else the reason with both numbers.
+
+    texts: the site's own; None: as many as the config says, else 200, each as long as it may be.
+    """
+    from fedkit.network import parse_device
+
+    most = config.max_tokens
+    texts = texts or Texts(config.examples_per_client or 200, float(most), most)
+    return lacking(site_footprint(config, texts, labels), parse_device(device).memory, f"a site ({device})")
+
+
+def lacking(needed: Footprint, memory: int | None, who: str = "this device") -> str:
+    """'' if there is enough, else the reason with both numbers. memory: bytes free to train in; None: no limit is known."""
     from fedkit.studio.say import megabytes
 
     if memory is None or needed.total <= memory:
