@@ -15,7 +15,7 @@ from fedkit.model.base import script_note
 from fedkit.model.classifier import Model, Params
 from fedkit.network import World
 from fedkit.server.aggregate import make_aggregator
-from fedkit.server.compatible import check_server, check_sites, server_notes
+from fedkit.server.compatible import check_memory, check_server, check_sites, server_notes
 from fedkit.server.exchange import check_exchange, exchange_notes, wires
 from fedkit.server.start import check_start, start_note
 
@@ -85,6 +85,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     clients = [
         ClientData(c.client_id, _read(model, c.train, config), _read(model, c.validation, config)) for c in dealt
     ]
+    check_memory(config, clients, len(corpus.labels))
     notes = (
         *corpus.notes,
         *(f"client {name!r} left out: too few training examples ({n})" for name, n in left_out(corpus, dealt).items()),

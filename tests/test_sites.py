@@ -281,6 +281,18 @@ def test_more_attackers_than_clients_and_too_few_for_krum_are_refused(config):
         prepare(replace(config, robust="krum:f=2"))
 
 
+def test_a_method_that_a_device_has_no_memory_for_is_refused(config, monkeypatch):
+    from fedkit.network import devices
+
+    prepare(replace(config, devices="phone=1,gpu-server=1"))
+    small = replace(devices.DEVICES["phone"], memory=200_000_000)
+    monkeypatch.setitem(devices.DEVICES, "phone", small)
+    with pytest.raises(FedkitError, match=r"lora.*needs .* of memory, a site \(phone\) has 200 MB") as error:
+        prepare(replace(config, devices="phone=1,gpu-server=1"))
+    assert "\n" not in str(error.value)
+    prepare(replace(config, devices="gpu-server"))
+
+
 def test_what_happens_otherwise_than_said_is_noted(config):
     assert not server_notes(config)
     assert "fedlc" in server_notes(replace(config, strategy="fedlc", loss="plain"))[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from fedkit.client.attack import make_attack
 from fedkit.client.faults import parse_faults
 from fedkit.client.train import sgd_momentum
 from fedkit.config import RunConfig
+from fedkit.data.corpus import ClientData
 from fedkit.errors import FedkitError
 from fedkit.server.aggregate import make_aggregator
 from fedkit.server.robust import make_robust
@@ -69,6 +71,24 @@ def check_sites(config: RunConfig, clients: int) -> None:
 
     make_attack(config.attack).who(clients, config.seed)
     make_robust(config.robust).check(cohort_size(clients, config.clients_per_round))
+
+
+def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) -> None:
+    """Refuse what a site's device has no memory for, site by site of each device the largest. Raises FedkitError."""
+    from fedkit.model.footprint import Texts, lacking, site_footprint
+    from fedkit.network import World, parse_device
+
+    names = World.of(config, [c.client_id for c in clients]).devices
+    for name in dict.fromkeys(names):
+        memory = parse_device(name).memory
+        if memory is None:
+            continue
+        held = [c.train.tokens + c.validation.tokens for c, device in zip(clients, names) if device == name]
+        texts = Texts.of(len(t) for t in max(held, key=len))
+        if reason := lacking(site_footprint(config, texts, labels), memory, f"a site ({name})"):
+            raise FedkitError(
+                f"tune {config.tune!r} {reason}; use a smaller --tune, --batch-size or --max-tokens, or other --devices"
+            )
 
 
 def server_notes(config: RunConfig) -> list[str]:
