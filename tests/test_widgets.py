@@ -232,7 +232,7 @@ def test_deadline_that_would_drop_uploads_asks_for_a_new_run(config):
     move(panel, bandwidth="64kbps", deadline=0.5)
     line = [t for t in panel.figure.data if t.type == "scatter" and t.visible and t.x][-1]
     assert "Would need a new run" in notes(panel) and "6 uploads" in notes(panel)
-    assert "only a new run can tell" in title(panel) and line.opacity < 1 and line.line.dash == "dot"
+    assert "Only a new run can tell" in title(panel) and line.opacity < 1 and line.line.dash == "dot"
     panel.controls.views.value = "gantt"
     assert "Would need a new run" in notes(panel)
     panel.controls.views.value = "round"

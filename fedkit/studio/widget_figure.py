@@ -5,6 +5,7 @@ Measured values are drawn solid, modelled ones open, broken or hatched, and each
 
 from __future__ import annotations
 
+import textwrap
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +15,7 @@ import plotly.graph_objects as go
 from pandas import DataFrame
 
 from fedkit.record import Run
-from fedkit.studio.theme import COUNTS, INK, SIZE, axis, layout, plain
+from fedkit.studio.theme import COUNTS, INK, SIZE, TITLE_LINE, axis, layout, plain, tidy
 from fedkit.studio.widget_clock import World
 
 LEFT, RIGHT = [0.0, 0.22], [0.35, 0.84]  # of the width: who has what, and the view; the rest is for labels
@@ -97,10 +98,12 @@ def heading(text: str, x: float) -> dict:
             "yshift": 10, "showarrow": False, "align": "left", "font": {"size": SIZE, "color": INK}}  # fmt: skip
 
 
-def badge(text: str) -> dict:
-    """A box on the plot that cannot be overlooked: what it says goes before what is drawn."""
-    return {"text": text, "x": sum(RIGHT) / 2, "y": 0.985, "xref": "paper", "yref": "paper", "xanchor": "center",
-            "yanchor": "top", "showarrow": False, "align": "center", "bgcolor": "#fff3bf", "bordercolor": "#b26a00",
+def badge(why: tuple[str, ...], then: str) -> dict:
+    """A box over the foot of the plot that cannot be overlooked: why only a new run can tell. then: what is drawn."""
+    lines = textwrap.wrap(tidy("; ".join(why), 110), 46)
+    text = "<br>".join(["<b>Would need a new run:</b>", *(plain(line, 60) for line in lines), f"<i>{then}</i>"])
+    return {"text": text, "x": sum(RIGHT) / 2, "y": 0.03, "xref": "paper", "yref": "paper", "xanchor": "center",
+            "yanchor": "bottom", "showarrow": False, "align": "center", "bgcolor": "#fff3bf", "bordercolor": "#b26a00",
             "borderwidth": 1.5, "borderpad": 6, "font": {"size": SIZE, "color": INK}}  # fmt: skip
 
 
@@ -161,7 +164,11 @@ def _filled(kind: str, traces: list[dict], count: int) -> list[dict]:
 
 @lru_cache(maxsize=32)
 def _frame(sentence: str, caption: str) -> dict[str, Any]:
+    """The layout that all views share. A title of one line takes the room of two: the page does not jump."""
     fig = layout(go.Figure(), sentence, caption, None, None, HEIGHT, top=44, right=12)
+    if "<br>" not in fig.layout.title.text:
+        height, room = fig.layout.height + TITLE_LINE, fig.layout.margin.t + TITLE_LINE
+        fig.update_layout(height=height, margin_t=room, title_y=1 - TITLE_LINE / height)
     return {k: v for k, v in fig.to_plotly_json()["layout"].items() if not k.endswith("axis")}
 
 

@@ -31,17 +31,17 @@ def one_round(scene: Scene) -> View:
 def _drawn(now: RoundTime, times: Clock) -> View:
     bars, took = now.bars, max(now.ended - now.began, 1e-9)
     names = [bar.client for bar in bars]
-    reach = nice(1.02 * max([took, *(bar.uploaded - now.began for bar in bars)]))
-    label = f"<b>Round {now.number}</b>  " if now.number else "<b>First exchange</b>  "
+    n, reach = len(names), nice(1.02 * max([took, *(bar.uploaded - now.began for bar in bars)]))
+    foot = n - 0.4 + (0.4 * n if times.why else 0.0)  # room below the last client, for the badge
     x = {
         "title": "<i>Modelled</i> seconds since the round began",
         "range": [0, reach * 1.001],
         "domain": [RIGHT[0], 1.0],
     }
-    notes = [badge(f"<b>Would need a new run:</b> {plain('; '.join(times.why), 70)}<br>this shows what was recorded, "
-                   "at other times")] if times.why else []  # fmt: skip
-    return View(_finding(now, took), label + _key(bars), [_outcomes(bars, now, reach)], _phases(bars, now), x,
-                rows(names) | {"range": [len(names) - 0.4, -0.6]}, notes + _deadline(now))  # fmt: skip
+    y = rows(names) | {"range": [foot, -0.6]}
+    notes = [badge(times.why, "this is what was recorded, at other times")] if times.why else []
+    marks = [_outcomes(bars, now, reach), *_deadline(now, n, reach)]
+    return View(_finding(now, took), _key(bars), marks, _phases(bars, now), x, y, notes)
 
 
 def _phases(bars: tuple[Bar, ...], now: RoundTime) -> list[dict]:
@@ -79,12 +79,15 @@ def _outcomes(bars: tuple[Bar, ...], now: RoundTime, reach: float) -> dict:
             "textfont": {"size": SIZE - 2, "color": INK}}  # fmt: skip
 
 
-def _deadline(now: RoundTime) -> list[dict]:
+def _deadline(now: RoundTime, n: int, reach: float) -> list[dict]:
+    """A line where the server stopped waiting, and its name."""
     if now.deadline is None:
         return []
     at = now.deadline - now.began
-    return [{"x": at, "y": 0, "xref": "x2", "yref": "y2 domain", "yanchor": "bottom", "xanchor": "right", "text": "deadline ",
-             "showarrow": False, "font": {"size": SIZE - 1, "color": LOST}, "bgcolor": "#ffffff"}]  # fmt: skip
+    side = "bottom right" if at < 0.2 * reach else "bottom left"
+    return [{"x": [at, at], "y": [-0.55, n - 0.45], "text": ["", "<b>deadline</b>"], "textposition": side,
+             "mode": "lines+text", "line": {"color": LOST, "width": 2, "dash": "dash"}, "cliponaxis": False,
+             "textfont": {"size": SIZE - 2, "color": INK}, "hoverinfo": "skip"}]  # fmt: skip
 
 
 def _key(bars: tuple[Bar, ...]) -> str:
@@ -92,7 +95,7 @@ def _key(bars: tuple[Bar, ...]) -> str:
     marks |= {"not counted": LOST} if any(b.status != "ok" for b in bars) else {}
     marks |= {"wait": "#c9c9c9"}
     said = "  ".join(f"<span style='color:{colour}'>■</span> {name}" for name, colour in marks.items())
-    return f"{said}  <span style='color:{MUTED}'>▨ <i>all modelled</i></span>"
+    return f"{said}   <span style='color:{MUTED}'>▨ <i>modelled</i></span>"
 
 
 def _finding(now: RoundTime, took: float) -> str:
@@ -105,6 +108,8 @@ def _finding(now: RoundTime, took: float) -> str:
              "uploading": last.uploaded - last.trained}  # fmt: skip
     busy = max(spans, key=spans.__getitem__)
     share = 100 * spans[busy] / max(last.uploaded - last.began, 1e-9)
+    if now.deadline is not None and any(bar.status == "late" for bar in out):
+        return f"{what} ends at its deadline, after {_short(took)}: {len(out)} of {len(now.bars)} uploads do not count."
     lost = f" {len(out)} of {len(now.bars)} uploads do not count." if out else ""
     words = f"{what} takes {_short(took)}: all wait for {tidy(last.client, 24)}, {share:.0f} % of it {busy}."
     return words + lost

@@ -53,7 +53,7 @@ def by_time(scene: Scene) -> View:
     x = {"type": "log", "range": [math.log10(min(SECONDS)), math.log10(end * 1.3)], "autorange": False,
          "tickvals": list(SECONDS), "ticktext": list(SECONDS.values()), "domain": RIGHT,
          "title": "<i>Modelled</i> time (each line is about ten times longer)"}  # fmt: skip
-    notes = _names(scene) + ([badge(_warning(why))] if why else [])
+    notes = _names(scene) + ([badge(why, "press Run; this curve is no forecast")] if why else [])
     key = "<b>How good, how soon</b>   ○ - -  accuracy measured, <i>time modelled</i>"
     return View(_soon(scene, clocks), key, curves, x=x, y=SHARE, notes=notes)
 
@@ -120,9 +120,7 @@ def _soon(scene: Scene, clocks: list) -> str:
         return _good(scene)
     times = clocks[-1]
     if times.why:
-        return (
-            f"This deadline or order of arrival would change the result: only a new run can tell. ({_why(times.why)})"
-        )
+        return f"Only a new run can tell: over this network {'; '.join(times.why)}."
     slower = "" if scene.world.devices == "as-measured" else f", PCs: {tidy(scene.world.devices, 40)}"
     return (
         f"{_good(scene, False)}; {say.seconds(times.ends[-1])} over {speed(scene.world.link)}{slower}.{_against(scene)}"
@@ -162,14 +160,6 @@ def _travelled(scene: Scene) -> str:
     run = scene.runs[-1][1]
     total, sites = run.total("downlink_bytes") + run.total("uplink_bytes"), max(len(run.data.get("clients", [])), 1)
     return f"{say.megabytes(total / 1e6)} travelled in {say.rounds(run)}: {say.megabytes(total / 1e6 / sites)} for each client."
-
-
-def _warning(why: tuple[str, ...]) -> str:
-    return f"<b>Would need a new run:</b> {plain(_why(why), 70)}<br>press Run; until then this curve is no forecast"
-
-
-def _why(why: tuple[str, ...]) -> str:
-    return "; ".join(why)
 
 
 def speed(link: str) -> str:

@@ -95,6 +95,7 @@ def write_notebook(folder: Path) -> None:
 
     write_tiny_model(folder / "model")
     write_tiny_data(folder / "data", rows=600)
+    shutil.copy(ROOT / "notebooks" / "voila.json", folder)  # Voila's own page asks for icons from elsewhere: refused
     cells = [nbformat.v4.new_code_cell(CELL)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "bench.ipynb")

@@ -22,6 +22,7 @@ class Bench:
         self.asked_user: list[str] = []
         self.console: list[str] = []
         page.on("request", lambda request: self._asked(request.url))
+        page.on("requestfailed", lambda request: self._refused(request))
         page.on("websocket", lambda socket: self._asked(socket.url))
         page.on("console", lambda said: self.console.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -30,6 +31,11 @@ class Bench:
         here = url.split("://", 1)[-1].startswith(("127.0.0.1", "localhost"))
         if not here and not url.startswith(("data:", "blob:", "about:")):
             self.outside.append(url)
+
+    def _refused(self, request) -> None:
+        """What the page's own rule (CSP) forbids never leaves the browser."""
+        if request.failure == "csp" and request.url in self.outside:
+            self.outside.remove(request.url)
 
     def open(self) -> None:
         """Load the page and, in JupyterLab, run the notebook; until the panel is there."""

@@ -76,7 +76,7 @@ def test_deadline_that_changes_learning_is_marked(bench):
     bench.until("Would need a new run", 20)
     bench.shot("9_deadline")
     bench.view("One round")
-    bench.until("this shows what was recorded", 20)
+    bench.until("this is what was recorded", 20)
     bench.shot("10_deadline_gantt")
     bench.view("Accuracy by time")
     bench.keys("Deadline", "ArrowLeft")
