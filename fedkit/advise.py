@@ -36,6 +36,7 @@ TUNES: dict[str, float | None] = {  # accuracy in % on BOARD without a wire; Non
 WIRES: dict[str, float] = {  # points against 'none' on BOARD, measured with LoRA r=8 and taken for all
     "none": 0.0, "bf16": -0.06, "int8+ans": 0.16, "ef+sign+ans": -0.04, "topk:0.03+int4+ans": -0.76,
 }  # fmt: skip
+NOTHING = "nothing fits: give more memory, hours or bandwidth"
 PRIVACY = {
     "none": "",
     "text-stays": "text stays at its site with every method here; what is sent still says something about it",
@@ -369,11 +370,9 @@ def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> lis
     if refused := refusals(advices):
         lines += ["", "do not fit:", *(f"  {line}" for line in refused)]
     lines.append("")
-    lines.append(
-        f"try the best: {best_command(needs, advices)}"
-        if good
-        else "nothing fits: give more memory, hours or bandwidth"
-    )
+    if good and needs.data == RunConfig.data:
+        lines.append("the command below takes the bundled reports, which have six sites; add --data FILE for your own")
+    lines.append(f"try the best: {best_command(needs, advices)}" if good else NOTHING)
     return lines
 
 

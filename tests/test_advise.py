@@ -67,7 +67,8 @@ def test_bytes_are_those_of_a_real_run(tiny_model, tune, wire):
     assert start == pytest.approx(begun, rel=0.05)
     assert begun + 2 * sent == pytest.approx(up, rel=0.05)
     where_matters = "topk" in wire  # what a selection takes depends on where the large values lie
-    assert first + received == pytest.approx(down, rel=0.2 if where_matters else 0.05)
+    few = 32  # bytes: a coder's gain on a few hundred symbols is a matter of luck
+    assert first + received == pytest.approx(down, rel=0.2 if where_matters else 0.05, abs=few)
     assert by(advise(needs), tune, wire).total_bytes == pytest.approx(up + down, rel=0.05)
 
 
