@@ -5,8 +5,10 @@ A rough guess, and said to be one; `fedkit sweep --dry-run` measures instead (se
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from fedkit.config import RunConfig, parse_spec
+from fedkit.errors import FedkitError
 from fedkit.record import Run
 from fedkit.studio import say
 
@@ -65,7 +68,7 @@ def guess(config: RunConfig, train: int, held: int, words: float, before: Sequen
     forward = size.flops(tokens) / (EFFICIENCY * flops_per_second())
     passes = {"head": 0.0, "full": 3.0}.get(parse_spec(config.tune)[0], 2.2)
     seconds = forward * (seen * passes + train + (config.rounds + 1) * held) + SETUP + PER_ROUND * config.rounds
-    return Guess(seconds, _memory(config, size, tokens), "an estimate from the model's size")
+    return Guess(seconds, _memory(config, size, train + held, tokens), "an estimate from the model's size")
 
 
 def alike(run: Run, config: RunConfig) -> bool:
@@ -84,8 +87,14 @@ def _from(run: Run, config: RunConfig, seen: float) -> Guess:
     return Guess(seconds, peak, "an estimate from the run before")
 
 
-def _memory(config: RunConfig, size: Size, tokens: float) -> float:
-    """What this process holds now, the weights, their copies in training, and the activations of a batch."""
+def _memory(config: RunConfig, size: Size, train: int, tokens: float) -> float:
+    """The kit's own prediction where that is quick, else a rough formula."""
+    if "transformers.modeling_utils" in sys.modules:  # reading that takes seconds: Run may, opening a panel may not
+        from fedkit.model.footprint import Texts, process_footprint
+
+        with contextlib.suppress(FedkitError):
+            texts = Texts(train, tokens, min(int(2 * tokens) + 1, config.max_tokens))
+            return max(process_footprint(config, texts, labels=20).total, resident())
     full = parse_spec(config.tune)[0] == "full"
     weights = 4 * size.weights * (4 if full else 1)
     batch = config.batch_size * (1 if full else min(TOGETHER, config.clients))

@@ -210,8 +210,8 @@ class BenchPanel:
         except FedkitError as error:
             if not self.running:
                 self.controls.fail(error)
-        self._guess()
         self._redraw()
+        self._guess()
 
     def _redraw(self) -> None:
         """From the records there are; nothing is trained. Called from the thread and from the sliders."""
