@@ -205,7 +205,7 @@ def test_the_lines_fit_a_terminal_and_end_with_a_command_that_is_understood(need
 def test_sizes_of_memory():
     assert memory_bytes(None) is None
     assert [memory_bytes(t) for t in ("4GB", "0.5 gib", "800mb")] == [4 * 10**9, 2**29, 8 * 10**8]
-    for bad in ("4", "much", "-1GB", "nanGB", "1kb", "GB"):
+    for bad in ("4", "5000000", "much", "-1GB", "nanGB", "1kb", "GB"):
         with pytest.raises(FedkitError, match="such as 4GB"):
             memory_bytes(bad)
 
