@@ -309,6 +309,25 @@ def test_gantt_shows_every_client_of_the_chosen_round(config):
     assert list(train.x) != last and "Round 1 takes" in title(panel)
 
 
+def test_asynchronous_round_has_nobody_waiting(config):
+    panel = BenchPanel(replace(config, strategy="fedbuff", rounds=3))
+    panel.run(wait=True)
+    panel.controls.views.value = "gantt"
+    wait = [t for t in panel.figure.data if t.type == "bar" and t.visible][4]
+    assert "nobody waits" in title(panel) and not any(wait.x)
+    move(panel, bandwidth="64kbps")
+    assert "Would need a new run" in notes(panel)
+
+
+def test_lost_uploads_are_said(config):
+    panel = BenchPanel(replace(config, clients=6, faults="lost=0.5"))
+    panel.run(wait=True)
+    panel.controls.views.value = "gantt"
+    words = next(t for t in panel.figure.data if t.type == "scatter" and t.visible).text
+    lost = sum(c.status == "lost" for c in panel.record.rounds[-1].clients)
+    assert lost and len(words) == lost and f"{lost} of 6 uploads do not count" in title(panel)
+
+
 def test_bytes_are_those_of_the_record(config):
     panel = BenchPanel(config)
     panel.run(wait=True)

@@ -32,15 +32,17 @@ def _drawn(now: RoundTime, times: Clock) -> View:
     bars, took = now.bars, max(now.ended - now.began, 1e-9)
     names = [bar.client for bar in bars]
     n, reach = len(names), nice(1.02 * max([took, *(bar.uploaded - now.began for bar in bars)]))
-    foot = n - 0.4 + (0.4 * n if times.why else 0.0)  # room below the last client, for the badge
+    foot = n - 0.4 + (0.55 * n if times.why else 0.0)  # room below the last client, for the badge
+    first = min([0.0, *(bar.began - now.began for bar in bars)])  # an asynchronous visit began earlier
     x = {
         "title": "<i>Modelled</i> seconds since the round began",
-        "range": [0, reach * 1.001],
+        "range": [first, reach * 1.001],
         "domain": [RIGHT[0], 1.0],
     }
-    y = rows(names) | {"range": [foot, -0.6]}
+    head = -0.6 if now.deadline is None else -0.6 - 0.09 * n - 0.2  # room above the first, for a word
+    y = rows(names) | {"range": [foot, head]}
     notes = [badge(times.why, "this is what was recorded, at other times")] if times.why else []
-    marks = [_outcomes(bars, now, reach), *_deadline(now, n, reach)]
+    marks = [_outcomes(bars, now, reach), *_deadline(now, n, reach, head)]
     return View(_finding(now, took), _key(bars), marks, _phases(bars, now), x, y, notes)
 
 
@@ -52,7 +54,7 @@ def _phases(bars: tuple[Bar, ...], now: RoundTime) -> list[dict]:
         "training": (TRAIN, [(b.downloaded, b.trained) for b in bars]),
         "upload": (UPLOAD, [(b.trained, b.uploaded if ok else b.trained) for b, ok in zip(bars, fine)]),
         "upload that did not count": (LOST, [(b.trained, b.trained if ok else b.uploaded) for b, ok in zip(bars, fine)]),
-        "waiting": (WAIT, [(b.uploaded, max(b.uploaded, now.ended)) for b in bars]),
+        "waiting": (WAIT, [(b.uploaded, b.uploaded if alone(now) else max(b.uploaded, now.ended)) for b in bars]),
     }  # fmt: skip
     return [_trace(name, colour, spans, bars, now.began) for name, (colour, spans) in parts.items()]
 
@@ -79,15 +81,20 @@ def _outcomes(bars: tuple[Bar, ...], now: RoundTime, reach: float) -> dict:
             "textfont": {"size": SIZE - 2, "color": INK}}  # fmt: skip
 
 
-def _deadline(now: RoundTime, n: int, reach: float) -> list[dict]:
+def _deadline(now: RoundTime, n: int, reach: float, head: float) -> list[dict]:
     """A line where the server stopped waiting, and its name."""
     if now.deadline is None:
         return []
     at = now.deadline - now.began
-    side = "bottom right" if at < 0.2 * reach else "bottom left"
-    return [{"x": [at, at], "y": [-0.55, n - 0.45], "text": ["", "<b>deadline</b>"], "textposition": side,
+    side = "middle right" if at < 0.8 * reach else "middle left"
+    return [{"x": [at, at], "y": [(head - 0.55) / 2, n - 0.45], "text": [" <b>deadline</b> ", ""], "textposition": side,
              "mode": "lines+text", "line": {"color": LOST, "width": 2, "dash": "dash"}, "cliponaxis": False,
              "textfont": {"size": SIZE - 2, "color": INK}, "hoverinfo": "skip"}]  # fmt: skip
+
+
+def alone(now: RoundTime) -> bool:
+    """Does every client go at its own pace (asynchronous), so that nobody waits?"""
+    return any(client.began is not None for client in now.clients)
 
 
 def _key(bars: tuple[Bar, ...]) -> str:
@@ -104,6 +111,10 @@ def _finding(now: RoundTime, took: float) -> str:
     last, out = now.last, [bar for bar in now.bars if bar.status != "ok"]
     if last is None:
         return f"{what}: nobody took part."
+    if alone(now):
+        behind = max(bar.staleness for bar in now.bars)
+        return (f"{what} ends {_short(took)} after the one before: nobody waits; the oldest update was trained "
+                f"{behind} round{'s' * (behind != 1)} ago.")  # fmt: skip
     spans = {"downloading": last.downloaded - last.began, "training": last.trained - last.downloaded,
              "uploading": last.uploaded - last.trained}  # fmt: skip
     busy = max(spans, key=spans.__getitem__)

@@ -52,7 +52,7 @@ def load(text: str) -> RunConfig:
 def download(text: str) -> str:
     """A link that saves `text` as a file, without any server."""
     body = base64.b64encode(text.encode()).decode()
-    return f"<a download='{NAME}' href='data:application/toml;base64,{body}'>Download {NAME}</a>"
+    return f"<a download='{NAME}' style='text-decoration:underline;color:#0b5394' href='data:application/toml;base64,{body}'>Download {NAME}</a>"
 
 
 def _parsed(text: str) -> dict[str, Any]:

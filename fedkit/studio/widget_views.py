@@ -19,7 +19,7 @@ from fedkit.studio.theme import DOWNLOAD, INK, MUTED, SIZE, UPLOAD, look, plain,
 from fedkit.studio.widget_clock import World, clock
 from fedkit.studio.widget_figure import HEIGHT, RIGHT, Scene, View, badge, rows
 from fedkit.studio.widget_round import one_round
-from fedkit.studio.widget_settings import LATENCIES, SPEEDS
+from fedkit.studio.widget_settings import LATENCIES, MIXES, SPEEDS
 
 SECONDS = {0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 36000: "10 h", 360000: "100 h"}
 COLOURS, SIGNS = ("#b0b0b0", "#7a7a7a", look("federated").colour), ("diamond", "square", "circle")  # the latest last
@@ -121,7 +121,7 @@ def _soon(scene: Scene, clocks: list) -> str:
     times = clocks[-1]
     if times.why:
         return f"Only a new run can tell: over this network {'; '.join(times.why)}."
-    slower = "" if scene.world.devices == "as-measured" else f", PCs: {tidy(scene.world.devices, 40)}"
+    slower = "" if scene.world.devices == "as-measured" else f", {computers(scene.world.devices)}"
     return (
         f"{_good(scene, False)}; {say.seconds(times.ends[-1])} over {speed(scene.world.link)}{slower}.{_against(scene)}"
     )
@@ -170,6 +170,11 @@ def speed(link: str) -> str:
         return tidy(link, 40)
 
 
+def computers(devices: str) -> str:
+    """'half-speed' -> 'PCs: half speed'; a mix as the panel calls it."""
+    return {mix: words for words, mix in MIXES.items()}.get(devices) or f"PCs: {tidy(devices, 40).replace('-', ' ')}"
+
+
 # ---- parts
 
 
@@ -215,7 +220,7 @@ def _curve(at: list[float], states: list[RoundRecord], colour: str, sign: str, d
     latest = colour == COLOURS[-1]
     return {"x": at, "y": [100 * r.accuracy for r in states], "customdata": [r.round for r in states],
             "mode": "lines+markers", "cliponaxis": False, "line": {"color": colour, "width": 3 if latest else 2, "dash": dash},
-            "marker": {"size": 9 if latest else 8, "symbol": sign, "color": colour,
+            "marker": {"size": 5 if len(states) > 25 else 9 if latest else 8, "symbol": sign, "color": colour,
                        "line": {"width": 2 if sign.endswith("open") else 0, "color": colour}}}  # fmt: skip
 
 
@@ -269,7 +274,7 @@ def _bar(values: list[float], at: list[int], base: list[float], colour: str, nam
 
 VIEWS: dict[str, Kind] = {
     "time": Kind("Accuracy by time", "How soon it is how good, over this network.", by_time),
-    "round": Kind("by round", "How good after each round, whatever the network.", by_round),
+    "round": Kind("Accuracy by round", "How good after each round, whatever the network.", by_round),
     "gantt": Kind("One round", "Who downloads, trains, uploads and waits, and when.", one_round),
     "client": Kind("Each client", "Who is left behind.", by_client),
     "bytes": Kind("Bytes", "What travelled, in each result.", by_bytes),

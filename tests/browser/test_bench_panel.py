@@ -117,6 +117,8 @@ def test_queue_of_one_is_shown_and_forgotten_by_cancel(bench):
 
 
 def test_reload_in_mid_run_shows_the_panel_as_it_stands(bench, place):
+    bench.keys("Local epochs", "End")
+    bench.until("--local-epochs 10", 20)  # long enough for a reload in its midst
     bench.button("Run").click()
     bench.until("s left")
     bench.reload()
