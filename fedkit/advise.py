@@ -16,16 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from fedkit.client.pace import seconds_per_example
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
-from fedkit.model.footprint import Texts, is_fast, known, lacking, site_footprint
+from fedkit.model.footprint import Texts, known, lacking, site_footprint
 from fedkit.network import World, parse_devices, parse_links
 from fedkit.network.devices import parse_device
 
-RATES = {  # operations a second of the machine that the device profiles are relative to: two cores; by format, engine
-    ("bfloat16", "fast"): 220e9, ("bfloat16", "plain"): 120e9, ("float32", "fast"): 44e9, ("float32", "plain"): 44e9,
-}  # fmt: skip
-MOVED, BANDWIDTH = 28, 10e9  # bytes that AdamW moves for each value and step; bytes a second of that machine's memory
 NAME = "client-001"  # a site's, as long as most are: it travels with every upload
 WITHIN = 1.0  # points of accuracy up to which the boards tell nothing apart
 BOARD = "banking77, 10 sites x 200 texts, three seeds"
@@ -211,22 +208,6 @@ def _slowest(needs: Needs, down: int, work: float, up: int) -> tuple[float, floa
 @lru_cache(maxsize=8)
 def _names(sites: int) -> tuple[str, ...]:
     return tuple(f"site-{i}" for i in range(sites))
-
-
-def seconds_per_example(config: RunConfig, texts: Texts, labels: int) -> float:
-    """Training seconds per example on the machine that device profiles are relative to: a model, not a measurement.
-
-    Two operations per weight and token forward, two backward in each layer that a gradient passes, two more where its
-    weights are trained; frozen layers are computed once by the fast engine. AdamW moves MOVED bytes per value and step.
-    """
-    shape, trained = known(config.model, config.tune, labels)
-    fast, passed = is_fast(config, trained), (shape.layers - trained.lowest) / shape.layers
-    whole = passed if config.tune.partition(":")[0] in ("full", "last") else 0.0
-    forward = passed if fast else 1.0
-    operations = 2 * shape.layer_values * texts.mean * (forward + passed + whole)
-    moving = MOVED * trained.values / BANDWIDTH / config.batch_size
-    number = "float32" if config.dtype == "float32" else "bfloat16"  # what 'auto' takes on that machine
-    return operations / RATES[number, "fast" if fast else "plain"] + moving
 
 
 @lru_cache(maxsize=1024)
