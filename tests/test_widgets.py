@@ -407,7 +407,10 @@ def test_settings_are_the_command_that_reproduces_them(config):
 def test_a_panel_that_nobody_touched_has_the_settings_it_was_given(config):
     given = replace(config, tune="lora:r=4,alpha=8,layers=1", faults="crash=0.05,lost=0.1", link="dsl", rounds=7,
                     devices="phone", deadline=33.0, wire="ef21+topk:0.05+int4+ans", partition="dirichlet:0.3")  # fmt: skip
-    assert BenchPanel(given).settings == given
+    panel = BenchPanel(given)
+    assert panel.settings == given
+    move(panel, lost=0.0)
+    assert panel.settings.faults == "crash=0.05"
     for link in ("20mbps:2mbps/60ms", "dsl=0.5,4g=0.5", "10mbps/40ms/jitter=5ms"):
         assert BenchPanel(replace(config, link=link)).settings.link == link
 
