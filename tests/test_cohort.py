@@ -84,6 +84,7 @@ def test_together_is_alone(config, monkeypatch, tune, device):
     assert furthest(begun, alone["c2"].params) > 1e-2, "nothing was learned"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_the_number_of_seats_changes_nothing(job, monkeypatch, at_once):
     wanted, _ = both(job, unequal(job))
@@ -105,6 +106,7 @@ def test_a_small_bound_of_the_gradient_norm(config):
     assert max(furthest(together[n].params, alone[n].params) for n in alone) < 2e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tune", [*TUNES, "full"])
 def test_a_whole_run_by_both_engines(config, tune):
     config = replace(config, rounds=3, tune=tune, engine="auto", clients_per_round=3.0)
@@ -124,6 +126,7 @@ def test_evaluation_is_the_plain_one(config, tune):
     assert fast.model.predict(fast.test.take([])).shape == (0, 3)
 
 
+@pytest.mark.slow
 def test_bfloat16_follows_float32(config):
     """Losses of a run: within what rounding to 8 bits does."""
     losses = [[r.loss for r in run(replace(config, rounds=3, dtype=d)).rounds] for d in ("float32", "bfloat16")]

@@ -99,7 +99,9 @@ def test_a_client_that_the_test_set_says_nothing_about_is_left_out():
     correct, test = np.array([True, False, True]), examples([0, 0, 0])
     strange = client("b", [1, 2])
     assert own_accuracies(correct, test, [client("a", [0]), strange]) == pytest.approx({"a": 2 / 3})
-    assert own_accuracies(correct, test, [strange]) == pytest.approx({"all": 2 / 3}), "nobody is known: everything counts"
+    assert own_accuracies(correct, test, [strange]) == pytest.approx({"all": 2 / 3}), (
+        "nobody is known: everything counts"
+    )
 
 
 def test_the_mean_over_clients_beside_the_worst():

@@ -71,6 +71,7 @@ def held_while_training(config: RunConfig, clients: int) -> tuple[int, int]:
     return seen[0], max(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tune", ["lora:r=4,alpha=8", "full"])
 def test_there_is_one_copy_of_the_base_model_whatever_the_number_of_clients(tiny_data, tiny_model, tune):
     config = RunConfig(data=tiny_data, model=tiny_model, partition="iid", rounds=1, examples_per_client=8, batch_size=8,

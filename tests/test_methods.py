@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from fedkit import cli
-from fedkit.catalogue import REGISTRIES, method_lines, methods
+from fedkit.catalogue import REGISTRIES, methods
 
 
 def test_every_registry_is_there_with_what_it_says_of_itself():

@@ -173,6 +173,7 @@ def test_to_frame_has_a_row_per_client_and_round():
     assert frame.columns.tolist() == [
         "round", "accuracy", "loss", "worst_client_accuracy", "validation_accuracy", "epsilon", "simulated_seconds",
         "seconds", "aggregation_error", "client", "status", "reason", "examples", "steps", "train_seconds", "uplink_bytes", "downlink_bytes",
+        "work_seconds", "delay", "staleness", "began",
     ]  # fmt: skip
     assert frame["client"].tolist() == ["site-1"] + ["site-1", "site-2"] * 2
     assert frame["uplink_bytes"].sum() == 407 == small().total("uplink_bytes")

@@ -145,6 +145,7 @@ def replacements(monkeypatch, stop: int | None = None, after: bool = False) -> l
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 def test_stopped_at_every_single_file_that_is_put_into_place(config, job, tmp_path, monkeypatch, after):
     short = replace(config, rounds=1)

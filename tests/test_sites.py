@@ -169,6 +169,7 @@ TROUBLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", TROUBLE, ids=lambda c: next(iter(c.values())))
 def test_the_same_trouble_twice_and_a_stop_in_the_middle_give_the_same_record(job, changes, tmp_path):
     config = replace(job.config, **changes)

@@ -202,7 +202,8 @@ CHANGES = {
     "max_tokens": 8, "rounds": 9, "clients_per_round": 2, "local_epochs": 2, "batch_size": 4, "lr": 0.5, "head_lr": 0.5,
     "aggregate": "ffa", "share": "head", "wire": "int8", "wire_down": "int8",
     "clip_norm": 0.5, "loss": "plain", "strategy": "other", "link": "dsl", "devices": "half-speed", "seed": 1,
-    "device": "cpu", "dtype": "bfloat16", "engine": "plain",
+    "optimizer": "sgd", "weights": "uniform", "robust": "median", "faults": "lost=0.1", "attack": "nan:1", "deadline": 5.0,
+    "late": "carry", "server_link": "100mbps", "pace": 0.1, "device": "cpu", "dtype": "bfloat16", "engine": "plain",
 }  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def fill_at(moments: slice, config, job, whole, tmp_path, monkeypatch) -> int:
     with monkeypatch.context() as patch:
         seen = filling(patch, tmp_path / "count")
         run(config, tmp_path / "count", job=job)
-    assert len(seen) > 15 and {"mkdir state", "write round-0001.safetensors.tmp", "fsync run.json.tmp"} < set(seen)
+    assert len(seen) > 15 and {"mkdir state", "fsync round-0001.safetensors.tmp", "fsync run.json.tmp"} < set(seen)
     chosen = range(len(seen))[moments]
     for full in chosen:
         out = tmp_path / str(full)

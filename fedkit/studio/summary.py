@@ -66,7 +66,10 @@ def _refused(run: Run) -> list[str]:
     """Updates that did not count, and why."""
     why = Counter(f"{c.status}: {c.reason}" for r in run.rounds for c in r.clients if c.status != "ok")
     visits = sum(len(r.clients) for r in run.rounds)
-    return [f"warning: {n:,} of {visits:,} visits did not count in their round ({reason})" for reason, n in why.most_common(4)]
+    return [
+        f"warning: {n:,} of {visits:,} visits did not count in their round ({reason})"
+        for reason, n in why.most_common(4)
+    ]
 
 
 def data_summary(corpus: Corpus) -> tuple[int, Any, list[str]]:
