@@ -81,3 +81,15 @@ def test_names_from_data_cannot_become_tags_and_an_unknown_round_is_refused():
     assert "<b>x" not in " ".join(rows(fig)) and "<b>x" not in fig.layout.title.text
     with pytest.raises(FedkitError, match="round 7 is not in this run"):
         picture(A, number=7)
+
+
+def test_all_at_once_keep_nobody_waiting():
+    from fedkit.network import replay
+    from fedkit.record import ClientRecord, RoundRecord, Run
+    from fedkit.studio.gantt import gantt
+
+    same = tuple(ClientRecord(f"c{i}", train_seconds=0.1, uplink_bytes=1_000, downlink_bytes=1_000) for i in range(3))
+    rounds = tuple(RoundRecord(n, 0.5, 1.0, 0.5, clients=same) for n in (1, 2, 3))
+    timeline = replay(Run("federated", {"link": "64kbps/40ms"}, {}, {}, {}, None, rounds))
+    assert all(bar.began == when.began for when in timeline.rounds for bar in when.bars), "to the bit"
+    assert "almost the same time" in gantt(timeline, 3).layout.title.text

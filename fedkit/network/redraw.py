@@ -74,7 +74,8 @@ def _synchronous(table: Columns, deadline: float | None) -> tuple[np.ndarray, np
     took = round_ends(arrivals, heard, deadline, table.there)
     took[:1] = round_ends(arrivals[:1], heard[:1], None, table.there[:1])
     ends = took.cumsum()
-    return np.broadcast_to((ends - took)[:, None], table.there.shape), ends
+    starts = np.concatenate([[0.0], ends[:-1]])  # exactly where the former ended: a difference would round
+    return np.broadcast_to(starts[:, None], table.there.shape), ends
 
 
 def _asynchronous(table: Columns, as_recorded: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -117,7 +117,10 @@ def _finding(when: RoundTime, slow: list[Bar]) -> str:
     gap = last.uploaded - others[-1].uploaded
     if gap >= 0.1 * (last.uploaded - last.began):
         return f"{title}: {last.client} keeps the others waiting {say.seconds(gap)}."
-    half = say.seconds(last.uploaded - others[len(others) // 2].uploaded)
+    wait = last.uploaded - others[len(others) // 2].uploaded
+    if wait < 0.01 * (last.uploaded - last.began):
+        return f"{title}: all arrive at almost the same time, after {took}."
+    half = say.seconds(wait)
     return f"{title}: half of the others wait {half} or longer for {last.client}, the last."
 
 

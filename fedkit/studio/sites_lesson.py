@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
@@ -153,15 +153,7 @@ def left_behind(before: Mapping[str, float], after: Mapping[str, float], late: s
 
 def one_round(timeline: Timeline, number: int | None = None) -> go.Figure:
     """The picture of a round (None: the last) with each client's computer beside its name."""
-    fig = gantt(_together(timeline), number)
+    fig = gantt(timeline, number)
     names = [f"{client}<br><span style='color:{MUTED};font-size:11px'>{device}</span>" for client, device in fig.data[0].customdata]  # fmt: skip
     fig.update_yaxes(ticktext=names, title=None)
     return fig.update_layout(height=fig.layout.height + 10 * len(names))
-
-
-def _together(timeline: Timeline) -> Timeline:
-    """The timeline with each round beginning exactly where its clients begin, where sums of seconds have rounded."""
-    begin = [r.times[:, 0] if len(r.times) else np.array([r.began]) for r in timeline.rounds]
-    near = [np.abs(at - r.began).max() < 1e-6 for r, at in zip(timeline.rounds, begin)]
-    rounds = [replace(r, began=float(at[0])) if ok else r for r, at, ok in zip(timeline.rounds, begin, near)]
-    return replace(timeline, rounds=tuple(rounds))
