@@ -346,6 +346,7 @@ def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> lis
             "accuracy\nelsewhere",
         )
         lines.append(aligned(heads, [_row(i, a) for i, a in enumerate(good[:most], 1)], _key(needs)).rstrip("\n"))
+        lines += _once(needs, good[0]).splitlines()
     if len(good) > most:
         lines.append(f"{len(good) - most} more fit; --json lists them all")
     if refused := refusals(advices):
@@ -355,6 +356,18 @@ def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> lis
         lines.append("the command below takes the bundled reports, which have six sites; add --data FILE for your own")
     lines.append(f"try the best: {best_command(needs, advices)}" if good else NOTHING)
     return lines
+
+
+def _once(needs: Needs, a: Advice) -> str:
+    """What travels once, before any round: the base model, and what the head starts from."""
+    from fedkit.studio.say import megabytes, seconds
+
+    model = 4 * known(needs.model, a.tune, needs.labels)[0].values
+    start = a.total_bytes - needs.rounds * (a.up_bytes + a.down_bytes)
+    took = _slowest(needs, model, 0.0, max(start, 0))[2]
+    sent = megabytes(max(start, 0) / 1e6)
+    return (f"once, not in the columns: the base model, {megabytes(model / 1e6)} down, and for the best {sent} up\n"
+            f"  for the start of the head, before round 1: {seconds(took)} over the slowest line")  # fmt: skip
 
 
 def _row(place: int, a: Advice) -> list[str]:

@@ -20,6 +20,7 @@ REGISTRIES = {  # setting: (what it decides, module, registry)
     "strategy": ("against drift, and what the server does with the mean", "fedkit.server.strategy", "STRATEGIES"),
     "weights": ("how much each site counts", "fedkit.server.weights", "WEIGHTS"),
     "robust": ("against updates that are not like the others", "fedkit.server.robust", "ROBUST"),
+    "faults": ("how often, KIND=RATE joined by commas, of every site alike", "fedkit.client.faults", "FAULTS"),
     "attack": ("what hostile or broken sites do, NAME:N for N of them", "fedkit.client.attack", "ATTACKS"),
     "partition": ("who has what", "fedkit.data.partition", "PARTITIONS"),
     "link": (
@@ -88,6 +89,8 @@ def _about(setting: str, name: str, value: Any) -> str:
 
     if setting == "baseline" and name in BASELINE_WORDS:
         return BASELINE_WORDS[name]
+    if isinstance(value, str):
+        return value
     if isinstance(value, Link):
         return f"{say.link(name).partition(': ')[2]}: {value.about}."
     if isinstance(value, Device):

@@ -466,7 +466,9 @@ def _as_begun(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig
     from fedkit.record import Run
 
     if not (_needed(out) / "run.json").exists():
-        return config
+        raise FedkitError(
+            f"--resume given, and {out} holds no run to go on with; name its folder, or leave --resume out"
+        )
     begun = RunConfig.from_dict(Run.load(out).config)
     return replace(begun, **{name: getattr(config, name) for name in given if hasattr(config, name)})
 

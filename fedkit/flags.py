@@ -285,7 +285,7 @@ Faults = Annotated[
         TROUBLE,
         "--faults",
         "KIND=RATE,...",
-        "How often, per site and round: lost (upload), crash (in training), late (upload), away (this round), leave (for "
+        "How often, for every site and round alike: lost (upload), crash (in training), late (upload), away (this round), leave (for "
         "good), join (comes only later), twice (upload comes double). Such as lost=0.1,crash=0.05.",
     ),
 ]

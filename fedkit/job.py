@@ -91,7 +91,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
         *(f"client {name!r} left out: too few training examples ({n})" for name, n in left_out(corpus, dealt).items()),
         *unused_clients(config, len(dealt)),
         *exchange_notes(config, model),
-        *server_notes(config),
+        *server_notes(config, [c.client_id for c in clients]),
         *filter(None, [script_note(config.model, corpus.train.texts), start_note(config, len(dealt))]),
     )
     return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)

@@ -108,6 +108,10 @@ class Run:
         path = path / "run.json" if path.is_dir() else path
         try:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except UnicodeDecodeError:
+            raise FedkitError(
+                f"cannot read {path}: not a run record; give a folder that `fedkit run --out` wrote"
+            ) from None
         except FileNotFoundError:
             raise FedkitError(f"no run record at {folder}; give a folder that `fedkit run --out` wrote") from None
         except FedkitError:

@@ -43,7 +43,11 @@ def build(kind: str, registry: dict[str, type], spec: str) -> Any:
 
 
 def _example(name: str, kinds: dict[str, type]) -> str:
-    return "lora:r=8,alpha=16" if not kinds or "r" in kinds else f"{name}:{next(iter(kinds))}=0.1"
+    return (
+        "lora:r=8,alpha=16"
+        if not kinds or "r" in kinds
+        else f"{name}:{next(iter(kinds))}={1 if next(iter(kinds.values())) is int else 0.1}"
+    )
 
 
 def _reads(kind: type, value: str) -> bool:

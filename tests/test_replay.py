@@ -305,7 +305,7 @@ def test_the_command_prints_a_table_with_what_needs_a_new_run_first(saved, capsy
     assert cli.main(["replay", saved, "--deadline", "5"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("needs a new run: 1 upload that counted") and any(
-        "1 of 2 did not arrive" in s for s in said
+        "1 of 2 late" in s for s in said
     )
 
 

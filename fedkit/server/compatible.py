@@ -53,9 +53,12 @@ def check_server(config: RunConfig) -> None:
         (robust.individual and one_by_one,
          f"robust {config.robust!r} changes the updates, and aggregate {config.aggregate!r} needs them as they are; "
          "use --aggregate mean or ffa"),
-        (robust.individual and (strategy.reports or weights.reports or strategy.asynchronous),
-         f"robust {config.robust!r} takes nobody's word and needs a whole round; it does not go with strategy "
-         f"{config.strategy!r} and weights {config.weights!r}"),
+        (robust.individual and strategy.asynchronous,
+         f"robust {config.robust!r} compares a whole round's updates, and strategy {config.strategy!r} has no rounds; "
+         "use another --strategy"),
+        (robust.individual and (strategy.reports or weights.reports),
+         f"robust {config.robust!r} takes nobody's word, and {_asks(config, bool(strategy.reports))} asks sites for figures of "
+         "their own; use one of the two"),
         (config.late == "carry" and config.deadline is None, "late 'carry' given without --deadline; give both"),
         (config.late == "carry" and (one_by_one or config.share != "all"),
          f"late 'carry' mixes parameters of two rounds, and aggregate {config.aggregate!r} or --share "
@@ -63,6 +66,10 @@ def check_server(config: RunConfig) -> None:
     ):  # fmt: skip
         if wrong:
             raise FedkitError(why)
+
+
+def _asks(config: RunConfig, strategy: bool) -> str:
+    return f"strategy {config.strategy!r}" if strategy else f"weights {config.weights!r}"
 
 
 def check_sites(config: RunConfig, clients: int) -> None:
@@ -91,9 +98,16 @@ def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) 
             )
 
 
-def server_notes(config: RunConfig) -> list[str]:
-    """What happens otherwise than the settings say, in a sentence each."""
-    notes = []
+def server_notes(config: RunConfig, clients: Sequence[str] = ()) -> list[str]:
+    """What happens otherwise than the settings say, or is drawn by the seed, in a sentence each."""
+    attackers = sorted(make_attack(config.attack).who(len(clients), config.seed)) if clients else []
+    notes = (
+        [f"attack {config.attack}: by {', '.join(clients[i] for i in attackers)}, drawn by the seed"]
+        if attackers
+        else []
+    )
+    if attackers and config.robust != "none" and 2 * len(attackers) >= len(clients):
+        notes.append(f"{len(attackers)} of {len(clients)} sites attack: no robust rule bears half or more")
     if make_strategy(config.strategy).margin(np.zeros(1)) is not None and config.loss != RunConfig.loss:
         notes.append(f"loss {config.loss} not used: strategy {config.strategy} has a loss of its own")
     if config.pace is not None:

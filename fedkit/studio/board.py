@@ -66,10 +66,10 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def on_front(found: Sequence[Method], cost: str = "uplink_bytes") -> list[bool]:
-    """The methods on the front of accuracy against a ClientRecord field per visit; each task has its own front."""
+    """The methods on the front of accuracy against a ClientRecord field per visit; each group of equal conditions has its own."""
     out, able = [False] * len(found), {id(m) for m in complete(found)}
-    for task in dict.fromkeys(m.task for m in found):
-        places = [i for i, m in enumerate(found) if m.task == task and id(m) in able]
+    for group in dict.fromkeys(m.conditions for m in found):
+        places = [i for i, m in enumerate(found) if m.conditions == group and id(m) in able]
         for i, member in zip(places, front([(found[i].per_visit(cost), found[i].accuracy().value) for i in places])):
             out[i] = member
     return out

@@ -19,15 +19,16 @@ COMPARED = (("pooled", "pooled"), ("local", "local only"), ("frozen-pooled", "th
 
 
 def best(found: list[Method]) -> Method | None:
-    """The most accurate finished method with all seeds; None when there is none."""
+    """The most accurate finished method with all seeds, of those that nothing befell if there are any; None without one."""
     done = [m for m in complete(found) if not math.isnan(m.accuracy().value)]
+    done = [m for m in done if not m.trouble] or done
     return max(done, key=lambda m: m.accuracy().value) if done else None
 
 
 def leanest(found: list[Method], top: Method) -> Method | None:
-    """The method of the same task that sends least per visit, and less than `top`, within one point of its accuracy."""
+    """The method of the same conditions that sends least per visit, and less than `top`, within one point of its accuracy."""
     level = top.accuracy().value - NEARLY
-    fit = [m for m in complete(found) if m.task == top.task and m.accuracy().value >= level]
+    fit = [m for m in complete(found) if m.conditions == top.conditions and m.accuracy().value >= level]
     fit = [m for m in fit if m.per_visit("uplink_bytes") < top.per_visit("uplink_bytes")]
     return min(fit, key=lambda m: m.per_visit("uplink_bytes")) if fit else None
 
@@ -43,7 +44,7 @@ def words(runs: Runs) -> list[str]:
     said = [_headline(found, top, lean)]
     for method in filter(None, (top, lean)):
         said += [_against(method, others, kind, name) for kind, name in COMPARED]
-    return [s for s in (*said, _front(found), *_missing(others), *_caution(found)) if s]
+    return [s for s in (*said, *_troubled(found, top), _front(found, top), *_missing(others), *_caution(found)) if s]
 
 
 def board_of(runs: Runs) -> tuple[str, list[str], dict[str, Any]]:
@@ -80,11 +81,11 @@ def _gap(difference: float) -> str:
 def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
     mean, sent = top.accuracy(), sent_by(top)
     start = (
-        f"{top.name} is the most accurate of {_competing(found)}: {say.percent(mean.value)}, sending {sent} "
+        f"{top.name} is the most accurate of {_competing(found, top)}: {say.percent(mean.value)}, sending {sent} "
         "per client and round"
     )
     if lean is None:
-        if len([m for m in found if m.task == top.task]) < 2:
+        if len([m for m in found if m.conditions == top.conditions]) < 2:
             return f"{start} (95 % interval {say.between(mean.low, mean.high)}, over {mean.over})."
         return f"{start}; nothing that sends less comes within one point of it."
     gap = over_seeds(lean.runs, top.runs)
@@ -94,8 +95,9 @@ def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
     return f"{start}. {lean.name} sends {less}, {_times(top, lean)} less, at {say.points(value)} points{inside}."
 
 
-def _competing(found: list[Method]) -> str:
-    """'12 methods', or '3 methods with 2 seeds (14 more have fewer)'."""
+def _competing(found: list[Method], top: Method) -> str:
+    """'12 methods', or '3 methods with 2 seeds (14 more have fewer)'; of the same conditions."""
+    found = [m for m in found if m.conditions == top.conditions]
     able, fewer = complete(found), sum(m.finished for m in found) - len(complete(found))
     if not fewer:
         return count(len(found), "method")
@@ -120,10 +122,21 @@ def _against(method: Method, others: list[Method], kind: str, name: str) -> str:
     return f"{method.name} {verb} {name}: {say.points(gap.value)} points ({gap.interval()})."
 
 
-def _front(found: list[Method]) -> str:
-    if len(found) < 3:
+def _troubled(found: list[Method], top: Method) -> list[str]:
+    """Under what else runs were made, and who does best there: no method is better for having met less."""
+    out = []
+    for group in dict.fromkeys(m.conditions for m in found if m.task == top.task and m.conditions != top.conditions):
+        if (first := best([m for m in found if m.conditions == group])) is not None:
+            change = say.points(first.accuracy().value - top.accuracy().value)
+            out.append(f"With {first.trouble or 'nothing of the kind'}: {first.name} does best, "
+                       f"{say.percent(first.accuracy().value)} ({change} points against {top.name}).")  # fmt: skip
+    return out
+
+
+def _front(found: list[Method], top: Method) -> str:
+    if len([m for m in found if m.conditions == top.conditions]) < 3:
         return ""
-    members = [m for m, there in zip(found, on_front(found)) if there]
+    members = [m for m, there in zip(found, on_front(found)) if there and m.conditions == top.conditions]
     members.sort(key=lambda m: m.per_visit("uplink_bytes"))
     named = "; ".join(f"{m.name} ({say.percent(m.accuracy().value)}, {sent_by(m)})" for m in members)
     return f"On the Pareto front of accuracy against bytes sent, the fewest bytes first: {named}."

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.evaluate import wilson
 from fedkit.record import RoundRecord, Run
@@ -49,7 +50,9 @@ def _apart(run: Run, alike: list[Run]) -> str:
     keys = [k for k in differ if k not in NOT_A_DIFFERENCE]
     twins = [o for o in alike if all(o.config.get(k) == run.config[k] for k in keys)]
     keys += [k for k in differ if k not in keys and any(o.config.get(k) != run.config[k] for o in twins)]
-    said = [f"{key.replace('_', ' ')} {tidy(run.config[key], 24)}" for key in keys[:2]]
+    usual = RunConfig().to_dict()
+    own = [key for key in keys if run.config[key] != usual.get(key)]  # its own settings say most
+    said = [f"{key.replace('_', ' ')} {tidy(run.config[key], 24)}" for key in (own or keys)[: 3 if own else 2]]
     return ", ".join(said) or f"no. {1 + next(i for i, other in enumerate(alike) if other is run)}"
 
 

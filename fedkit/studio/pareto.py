@@ -163,9 +163,9 @@ def _memory(method: Method) -> str:
 def _steps(fig: go.Figure, found: Sequence[Method], at: Sequence[float], means: Sequence[Mean], members: Sequence[bool],
            end: float) -> None:  # fmt: skip
     """The most accuracy that can be had for as many bytes: a step line for each task."""
-    for task in dict.fromkeys(m.task for m in found):
+    for group in dict.fromkeys(m.conditions for m in found):
         line = sorted(
-            (x, 100 * mean.value) for m, x, mean, on in zip(found, at, means, members) if on and m.task == task
+            (x, 100 * mean.value) for m, x, mean, on in zip(found, at, means, members) if on and m.conditions == group
         )
         if line:
             line.append((end, line[-1][1]))

@@ -79,8 +79,9 @@ def _table(run: Run, timeline: Timeline) -> list[str]:
 
 def _row(new: RoundTime, old: RoundTime, size: float) -> str:
     last = f"{new.last.client} ({new.last.device})" if new.last else "nobody took part"
-    missing = sum(bar.status in ("late", "lost", "crashed") for bar in new.bars)
-    last += f"; {missing} of {len(new.bars)} did not arrive in time" if missing else ""
+    for status in ("late", "lost", "crashed"):
+        missing = sum(bar.status == status for bar in new.bars)
+        last += f"; {missing} of {len(new.bars)} {status}" if missing else ""
     numbers = f"{(new.ended - new.began) / size:10,.2f}  {new.ended / size:10,.2f}  {old.ended / size:11,.2f}"
     return f"{new.number or 'start':>6}  {numbers}  {last}"
 

@@ -19,8 +19,17 @@ from fedkit.studio.theme import look, tidy
 
 NOT_A_METHOD = (*NOT_A_DIFFERENCE, "seed", "link", "devices")  # of the luck and of the world, not of the method
 TASK = ("data", "text", "label", "client", "encoding", "clients", "examples_per_client", "partition")
+TROUBLE = {
+    "faults": "none",
+    "attack": "none",
+    "deadline": None,
+    "late": "drop",
+}  # what befalls a run, not a choice of method
 SPEAK = ("tune", "wire", "aggregate", "head_start", "strategy", "model", "partition", "data")  # for themselves
-USUAL = {"wire": "none", "wire_down": None, "aggregate": "mean", "share": "all", "lr": None}  # not worth a word
+USUAL = {
+    "wire": "none", "wire_down": None, "aggregate": "mean", "share": "all", "lr": None, "robust": "none",
+    "weights": "examples", "optimizer": "adamw", "pace": None, "server_link": None, **TROUBLE,
+}  # fmt: skip
 NAME = 44  # characters
 
 
@@ -58,6 +67,17 @@ class Method:
         return (*(str(self.settings.get(k)) for k in TASK), data.get("test"), len(data.get("labels", [])))
 
     @property
+    def trouble(self) -> str:
+        """What befell it, in words: faults, attacks, a deadline; '' if nothing."""
+        met = {k: self.settings.get(k, usual) for k, usual in TROUBLE.items()}
+        return ", ".join(f"{k} {v}" for k, v in met.items() if v != TROUBLE[k])
+
+    @property
+    def conditions(self) -> tuple:
+        """The task and what befell it: which method is better is asked within one of these only."""
+        return (*self.task, self.trouble)
+
+    @property
     def finished(self) -> bool:
         return all(run.finished for run in self.runs)
 
@@ -75,7 +95,7 @@ class Method:
 
     def per_visit(self, name: str) -> float:
         """Mean of a ClientRecord field over all visits of a client in rounds 1, 2, ...; NaN without one."""
-        values = [getattr(c, name) for run in self.runs for r in run.rounds for c in r.clients]
+        values = [getattr(c, name) for run in self.runs for r in run.rounds for c in r.clients if c.status != "away"]
         return fmean(values) if values else math.nan
 
     def peak_mb(self) -> float:
@@ -108,8 +128,8 @@ def complete(found: Sequence[Method]) -> list[Method]:
     """The finished methods with every seed that any finished one of their task has: splits are unlike, so means over
     other seeds say nothing."""
     done = [m for m in found if m.finished]
-    most = {t: set().union(*(m.seeds for m in done if m.task == t)) for t in {m.task for m in done}}
-    return [m for m in done if set(m.seeds) == most[m.task]]
+    most = {t: set().union(*(m.seeds for m in done if m.conditions == t)) for t in {m.conditions for m in done}}
+    return [m for m in done if set(m.seeds) == most[m.conditions]]
 
 
 def several(runs: Runs) -> bool:

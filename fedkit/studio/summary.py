@@ -41,6 +41,7 @@ def summary(run: Run) -> list[str]:
         f"examples, {count(len(run.data.get('labels', [])), 'label')}",
         f"accuracy {say.percent(facts.accuracy(run))} (95 % interval {say.between(low, high)}, over {over})"
         f"{before}; worst client {say.percent(facts.worst(run))}",
+        *_gained(run),
         *_models(run),
         f"traffic of a site: {up} sent, {down} received in {say.rounds(run)} ({run.config.get('tune')}: {trained:,.0f} "
         f"numbers), and once the base model, {say.megabytes(facts.base_mb(run))}",
@@ -64,12 +65,30 @@ def _engine(run: Run) -> str:
 
 def _refused(run: Run) -> list[str]:
     """Updates that did not count, and why."""
-    why = Counter(f"{c.status}: {c.reason}" for r in run.rounds for c in r.clients if c.status != "ok")
-    visits = sum(len(r.clients) for r in run.rounds)
-    return [
-        f"warning: {n:,} of {visits:,} visits did not count in their round ({reason})"
-        for reason, n in why.most_common(4)
-    ]
+    missed = [c for r in run.rounds for c in r.clients if c.status != "ok"]
+    why = Counter(f"{c.status}: {c.reason.rpartition(': ')[2]}" for c in missed)  # without the tensor's name
+    visits, out = sum(len(r.clients) for r in run.rounds), []
+    if missed and len(missed) == visits:
+        out.append("warning: no update counted in any round; the accuracy is that of the start")
+    for reason, n in why.most_common():
+        sites = {c.id for c in missed if f"{c.status}: {c.reason.rpartition(': ')[2]}" == reason}
+        named = f", all by {sites.pop()}" if len(sites) == 1 else f", by {len(sites)} sites"
+        out.append(
+            f"warning: {n:,} of {visits:,} times a site took its turn, its update did not count ({reason}){named}"
+        )
+    return out
+
+
+def _gained(run: Run) -> list[str]:
+    """What the rounds added to the start, as far as the test set can tell."""
+    from fedkit.studio import facts, say
+
+    if run.start is None or not run.rounds:
+        return []
+    gain, (low, high, _) = facts.accuracy(run) - run.start.accuracy, facts.interval(run)
+    told = abs(gain) > (high - low) / 2
+    words = "" if told else ", which is within what chance does on this test set"
+    return [f"the rounds added {say.points(gain)} points to the start{words}"]
 
 
 def data_summary(corpus: Corpus) -> tuple[int, Any, list[str]]:
