@@ -466,6 +466,8 @@ def _as_begun(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig
     from fedkit.record import Run
 
     if not (_needed(out) / "run.json").exists():
+        if given - {"resume", "out", "as_json"}:
+            return config  # a whole command, whose run was stopped before its first record
         raise FedkitError(
             f"--resume given, and {out} holds no run to go on with; name its folder, or leave --resume out"
         )

@@ -164,7 +164,7 @@ PLACES = {
     "out holds a run": (f"{RUN} --out kept", "kept already holds a run --resume --out"),
     "out holds what a run would overwrite": (f"{RUN} --out theirs", "--out theirs labels.json new folder"),
     "resume nothing": (f"{RUN} --resume", "--resume --out DIR"),
-    "resume where there is no run": (f"{RUN} --resume --out nowhere", "--resume nowhere no run"),
+    "resume where there is no run": ("run --resume --out nowhere", "--resume nowhere no run"),
     "resume with another setting": ("run --resume --out kept --rounds 3", "kept rounds was 1 is now 3 another --out"),
     "resume with another tuner": ("run --resume --out kept --tune head", "kept tune 'lora:r=2' 'head'"),
     "resume a damaged record": ("run --resume --out cut-short", "cannot read cut-short/run.json"),

@@ -304,9 +304,7 @@ def test_the_command_prints_a_table_with_what_needs_a_new_run_first(saved, capsy
     assert "total: 9.2 s simulated; recorded: 6.2 s" in said and "b (half-speed)" in said and "new run" not in said
     assert cli.main(["replay", saved, "--deadline", "5"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("needs a new run: 1 upload that counted") and any(
-        "1 of 2 late" in s for s in said
-    )
+    assert said[0].startswith("needs a new run: 1 upload that counted") and any("1 of 2 late" in s for s in said)
 
 
 def test_the_command_gives_json_and_a_page(saved, capsys, tmp_path):

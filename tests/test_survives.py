@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,7 @@ def fill_at(moments: slice, config, job, whole, tmp_path, monkeypatch) -> int:
     with monkeypatch.context() as patch:
         seen = filling(patch, tmp_path / "count")
         run(config, tmp_path / "count", job=job)
-    assert len(seen) > 15 and {"mkdir state", "fsync round-0001.safetensors.tmp", "fsync run.json.tmp"} < set(seen)
+    assert len(seen) > 15 and {"mkdir state", "write round-0001.safetensors.tmp", "fsync run.json.tmp"} < set(seen)
     chosen = range(len(seen))[moments]
     for full in chosen:
         out = tmp_path / str(full)
@@ -287,6 +288,28 @@ def interrupt_often(times: int, config, job, whole, tmp_path) -> int:
             hits += interrupted(draw.uniform(0.001, most), config, out, resume=True, job=job)
         assert_goes_on(out, config, job, whole)
     return hits
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_kernel_whose_gradients_an_interrupt_left_off_still_trains(config, job, whole, engine):
+    """An interrupt inside torch's own no_grad can leave it so for the rest of a notebook's life."""
+    import torch
+
+    torch.set_grad_enabled(False)
+    try:
+        record = run(replace(config, engine=engine))
+    finally:
+        torch.set_grad_enabled(True)
+    assert record.finished and record.rounds[-1].loss != record.start.loss
+
+
+@pytest.fixture(autouse=True)
+def gradients_on():
+    """What an interrupt left off must not reach the tests behind it."""
+    yield
+    import torch
+
+    torch.set_grad_enabled(True)
 
 
 def test_interrupted_anywhere(config, job, whole, tmp_path):

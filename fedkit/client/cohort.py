@@ -182,7 +182,8 @@ class Table:
     ) -> tuple[Tensor, Tensor]:
         """(mean cross-entropy of each client's rows (k,), its gradient (k, P)) at `values` (k, P) of k clients."""
         leaf = values.detach().requires_grad_()
-        losses = self._losses(leaf, adjust, work)
+        with torch.enable_grad():  # whatever an interrupt left off, see train.fit
+            losses = self._losses(leaf, adjust, work)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
         return losses.detach(), gradient
 

@@ -114,8 +114,9 @@ def fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = 
     total = torch.zeros((), device=model.device)
     for rows in task.batches:
         tick()
-        logits = model.forward(*model.batch(task.examples, rows))
-        loss = torch.nn.functional.cross_entropy(logits if adjust is None else logits + adjust, labels[rows])
+        with torch.enable_grad():  # an interrupt within torch's own no_grad may have left it off in a notebook's kernel
+            logits = model.forward(*model.batch(task.examples, rows))
+            loss = torch.nn.functional.cross_entropy(logits if adjust is None else logits + adjust, labels[rows])
         optimizer.zero_grad()
         loss.backward()
         bend(model.trainable)

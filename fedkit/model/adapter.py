@@ -138,8 +138,7 @@ def write_tensors(path: Path, tensors: Params, notes: dict[str, str] | None = No
         tensor = tensor.detach().cpu().contiguous()
         kept[name] = tensor.clone() if tensor.data_ptr() in places else tensor  # the format holds no tensor twice
         places.add(tensor.data_ptr())
-    with open(temporary, "wb") as file:
-        file.write(save(kept, metadata=notes or {"format": "pt"}))  # one note: several come in any order
-        file.flush()
-        os.fsync(file.fileno())
+    temporary.write_bytes(save(kept, metadata=notes or {"format": "pt"}))  # one note: several come in any order
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())  # on the disk before its name is
     os.replace(temporary, path)
