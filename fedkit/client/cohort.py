@@ -184,7 +184,7 @@ class Table:
         leaf = values.detach().requires_grad_()
         with torch.enable_grad():  # whatever an interrupt left off, see train.fit
             losses = self._losses(leaf, adjust, work)
-        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+            (gradient,) = torch.autograd.grad(losses.sum(), leaf)
         return losses.detach(), gradient
 
     def _losses(self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]) -> Tensor:
