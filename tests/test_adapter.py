@@ -88,6 +88,7 @@ def test_the_settings_are_written_in_the_same_order_in_every_process(config, tmp
     assert json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"] == places
 
 
+@pytest.mark.slow
 def test_a_fully_tuned_encoder_loads_in_plain_transformers(config, tmp_path, tiny_model):
     from transformers import AutoModel, AutoTokenizer
 
@@ -110,6 +111,7 @@ def test_head_only_leaves_a_head_only(config, tmp_path, tiny_model):
 
 
 @pytest.mark.parametrize("tune", TUNERS)
+@pytest.mark.slow
 def test_what_was_saved_is_what_is_loaded(config, tmp_path, tune):
     job = prepare(replace(config, tune=tune))
     params = {n: torch.randn(t.shape, generator=torch.Generator().manual_seed(1)) for n, t in job.start.items()}

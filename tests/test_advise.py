@@ -59,6 +59,7 @@ SOME = [("lora:r=4", "int8+ans"), ("head", "none"), ("last", "ef+sign+ans")]
     pytest.param(tune, wire, marks=pytest.mark.slow)
     for tune in ("lora:r=4", "head", "last") for wire in WIRES if (tune, wire) not in SOME
 ])  # fmt: skip
+@pytest.mark.slow
 def test_bytes_are_those_of_a_real_run(tiny_model, tune, wire):
     needs = Needs(model=tiny_model, examples=100, sites=2, rounds=2)
     up, down, record = real(needs, tune, wire)

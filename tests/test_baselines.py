@@ -45,6 +45,7 @@ def test_pooled_takes_as_many_steps_as_the_federated_run(config, job, records):
     "changes",
     [{"clients_per_round": 2}, {"clients_per_round": 0.25, "rounds": 5}, {"local_epochs": 2}, {"batch_size": 7}],
 )
+@pytest.mark.slow
 def test_pooled_keeps_step_with_any_federated_run(job, changes):
     other = replace(job, config=replace(job.config, **changes))
     record = baseline("pooled", other)
@@ -82,6 +83,7 @@ def test_frozen_local_is_an_accuracy_per_client(job, records):
     assert result["accuracy_ci95_over"] == "clients"
 
 
+@pytest.mark.slow
 def test_what_was_trained_before_changes_no_baseline(job, records):
     """All share one model: after a strong training run, each baseline must say what it said in a fresh one."""
     for name in ("majority", "frozen-pooled", "frozen-local", "local", "pooled"):

@@ -386,6 +386,7 @@ def test_a_defect_of_ours_is_not_hidden():
         console.call(lambda: 1 / 0)
 
 
+@pytest.mark.slow
 def test_a_reader_of_the_pipe_may_leave_early():
     code = "from fedkit.cli import main; import sys; sys.exit(main(['data']))"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -c \"{code}\" | true"],

@@ -94,6 +94,7 @@ def test_the_number_of_seats_changes_nothing(job, monkeypatch, at_once):
 
 
 @pytest.mark.parametrize("loss", ["plain", "balanced", "calibrated"])
+@pytest.mark.slow
 def test_every_loss(config, loss):
     job = prepare(replace(config, loss=loss))
     together, alone = both(job, job.clients)
@@ -118,6 +119,7 @@ def test_a_whole_run_by_both_engines(config, tune):
 
 
 @pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.slow
 def test_evaluation_is_the_plain_one(config, tune):
     fast, plain = prepare(replace(config, tune=tune)), prepare(replace(config, tune=tune, engine="plain"))
     for job in (fast, plain):
@@ -137,6 +139,7 @@ def test_bfloat16_follows_float32(config):
 
 
 @pytest.mark.parametrize("tune", ["lora:r=2,layers=1", "head"])
+@pytest.mark.slow
 def test_kept_activations_are_exact(config, tune):
     job = prepare(replace(config, tune=tune))
     kept, _ = both(job, unequal(job))
@@ -262,6 +265,7 @@ def test_seats_are_bounded_by_texts_rank_and_memory(job, monkeypatch):
     assert seats(head.model, some, 8) == 3 and seats(head.model, some[:2], 8) == 2
 
 
+@pytest.mark.slow
 def test_only_some_of_very_many_clients_are_asked_before_round_one(config, monkeypatch):
     from fedkit.server import start as module
 

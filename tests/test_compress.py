@@ -253,6 +253,7 @@ def test_error_feedback_loses_nothing_for_good(spec):
 
 
 @pytest.mark.parametrize("stages", ["topk", "int2", "int4", "sign", "nf4", "lowrank:r=1", "randk", "sketch"])
+@pytest.mark.slow
 def test_a_constant_update_arrives_in_the_end_under_both_feedbacks(stages):
     x = {"a": laplace(800).reshape(20, 40)}
     for spec in (f"ef21+{stages}", f"ef+{stages}"):
@@ -444,6 +445,7 @@ def test_a_decompression_bomb_is_not_unpacked():
 
 
 @pytest.mark.parametrize("spec", [*ALONE, *CHAINS])
+@pytest.mark.slow
 def test_lies_under_a_correct_checksum_are_refused_or_have_the_right_form(spec):
     wire, delta, rng = make_wire(spec), update(), np.random.default_rng(4)
     body, agreed = wire.encode(delta, context(), NOTES)[0].body[HEADER.size :], wire._agreed(Form.of(delta))

@@ -507,6 +507,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path):
         tables.read_bytes(tmp_path)  # a folder: open() fails as it does for a file without permission
 
 
+@pytest.mark.slow
 def test_importing_the_loader_is_cheap():
     code = "import sys, fedkit.data.load, fedkit.data.partition; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -67,6 +67,7 @@ def test_what_is_frozen_is_frozen_although_it_comes_last(finished, config, tmp_p
         assert abs(last.loss - loss) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_second_demo_replaces_the_first_and_nothing_else(finished, config, tmp_path):
     out = tmp_path / "demo"
     shutil.copytree(finished[0], out)
@@ -120,6 +121,7 @@ def test_bad_settings_cost_an_earlier_demo_nothing(finished, config, tmp_path):
 
 
 @pytest.mark.parametrize(("step", "kept"), [(3, {"pooled", "local"}), (4, {"pooled", "local", "federated"})])
+@pytest.mark.slow
 def test_stopped_in_the_middle_keeps_what_was_finished_and_starts_anew(finished, config, tmp_path, step, kept):
     def stop(line):
         if line.startswith(f"{step} of 4"):

@@ -75,6 +75,7 @@ def test_the_proximal_term_pulls_by_mu_times_the_distance(job, engine):
 
 @pytest.mark.parametrize("changes", [{}, {"pull": 0.5}, {"shift": "ones"}])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "sgd:momentum=0.9"])
+@pytest.mark.slow
 def test_both_engines_compute_the_same(job, optimizer, changes):
     if "shift" in changes:
         changes = {"shift": {n: 0.01 * torch.ones_like(t) for n, t in job.start.items()}}

@@ -190,6 +190,7 @@ def test_an_upload_with_impossible_notes_is_rejected():
 # --- partial sharing ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_not_shared_stays_with_its_client_and_is_judged_there(config, job):
     mine = replace(config, share="lora_A|head")
     record = run(mine, job=replace(job, config=mine))
@@ -281,6 +282,7 @@ def test_clients_of_a_lower_rank_send_less_and_their_rows_stay_zero(job):
 
 
 @pytest.mark.parametrize("name", ["flora", "fedex"])
+@pytest.mark.slow
 def test_the_download_of_an_exact_rule_is_counted(config, job, name):
     mine = replace(config, aggregate=name)
     exact, plain = run(mine, job=replace(job, config=mine)), run(config, job=job)
@@ -318,6 +320,7 @@ def test_one_client_with_flora_is_that_client(job):
 
 
 @pytest.mark.parametrize("name", ["flora", "fedex"])
+@pytest.mark.slow
 def test_the_adapter_of_an_exact_rule_is_read_by_peft_and_is_the_model_that_was_judged(config, name, tmp_path):
     from peft import PeftModel
     from transformers import AutoModel
@@ -344,6 +347,7 @@ def test_what_stayed_at_home_is_kept_with_the_run(config, tmp_path):
 
 
 @pytest.mark.parametrize("tune", ["dora:r=2", "ia3", "prompt"])
+@pytest.mark.slow
 def test_tuners_without_pairs_move_all_they_train(config, tune):
     job = prepare(replace(config, tune=tune, rounds=2))
     done = list(federate(job.model, job.clients, job.start, job.config))[-1]

@@ -46,6 +46,7 @@ def test_what_cannot_be_read_is_answered_in_one_line(spec, said):
 
 @pytest.mark.parametrize("kind", ["lost", "crash", "late", "away", "twice"])
 @pytest.mark.parametrize("rate", [0.05, 0.5])
+@pytest.mark.slow
 def test_rates_are_met(kind, rate):
     spread = math.sqrt(rate * (1 - rate) / 10_000)
     assert share(Faults(**{kind: rate}), kind) == pytest.approx(rate, abs=4 * spread)
@@ -57,6 +58,7 @@ def test_no_rate_and_a_full_rate():
         assert share(Faults(**{kind: 1.0}), kind, range(1, 4)) == 1
 
 
+@pytest.mark.slow
 def test_what_happens_first_hides_what_would_come_after():
     faults = Faults(away=0.5, crash=0.5, lost=0.5)
     assert share(faults, "away") == pytest.approx(0.5, abs=0.02)

@@ -146,6 +146,7 @@ def test_the_settings_of_link_and_device_change_seconds_only(config, job):
 
 
 @pytest.mark.parametrize(("wanted", "size"), [(None, 4), (3, 3), (1, 1), (0.5, 2), (0.01, 1)])
+@pytest.mark.slow
 def test_clients_per_round_is_a_count_or_a_fraction(job, wanted, size):
     sampled = replace(job.config, clients_per_round=wanted, rounds=3)
     rounds = list(federate(job.model, job.clients, job.start, sampled, PRIOR))

@@ -28,6 +28,7 @@ def config(model: str, tune: str = "lora:r=4", **more) -> RunConfig:
 
 @pytest.mark.parametrize("tune", ["head", "lora:r=4", "lora:r=4,layers=1", "dora:r=4", "ia3", "prompt:tokens=3", "ptuning",
                                   "prefix:tokens=3", "adapter:r=4", "bitfit", "layernorm", "last", "full"])  # fmt: skip
+@pytest.mark.slow
 def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
     model = load_model(config(tiny_model, tune), LABELS)
     geometry, trained = known(tiny_model, tune, len(LABELS))
@@ -38,6 +39,7 @@ def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
         assert footprint.is_fast(config(tiny_model, tune), trained) and trained.lowest == model.stack.lowest
 
 
+@pytest.mark.slow
 def test_the_fast_engine_is_expected_where_it_runs(tiny_model):
     for tune in ("lora:r=4", "head", "ia3", "full", "dora:r=4", "adapter:r=4", "prompt"):
         expected = load_model(config(tiny_model, tune), LABELS).engine == "fast"
@@ -68,6 +70,7 @@ def kept_by_autograd(model, texts: int, tokens: int) -> int:
 
 @pytest.mark.parametrize(("tune", "engine"), [("lora:r=4", "auto"), ("lora:r=4", "plain"), ("full", "plain"),
                                               ("last", "plain"), ("bitfit", "plain"), ("ia3", "plain")])  # fmt: skip
+@pytest.mark.slow
 def test_activations_are_those_that_autograd_keeps(tiny_model, tune, engine):
     model, texts, tokens = load_model(config(tiny_model, tune, engine=engine), LABELS), 16, 64
     geometry, trained = known(tiny_model, tune, 3)

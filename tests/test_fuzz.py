@@ -259,6 +259,7 @@ def fuzz(spec: str, count: int, seed: int) -> Counter:
 
 
 @pytest.mark.parametrize("spec", WIRES)
+@pytest.mark.slow
 def test_whatever_arrives_is_refused_or_right(spec):
     assert sum(fuzz(spec, QUICK, 0).values()) == QUICK
     assert checked(make_wire(spec), honest(make_wire(spec), random.Random(1))) is not None

@@ -45,6 +45,7 @@ def refusal(action, *args) -> str:
 
 @pytest.mark.parametrize("tune", SPECS.values())
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.slow
 def test_every_tuner_trains_in_either_format(config, tune, dtype):
     config = replace(config, tune=tune, dtype=dtype)
     job = prepare(config)
@@ -65,6 +66,7 @@ def test_the_two_formats_agree_about_the_same_text(config):
     assert likeness.min() > 0.99
 
 
+@pytest.mark.slow
 def test_what_each_tuner_trains(config):
     models = {name: load_model(replace(config, tune=spec), LABELS) for name, spec in SPECS.items()}
     head = {"head.weight", "head.bias"}
@@ -329,6 +331,7 @@ def test_the_choice_is_made_from_what_was_measured(config, tmp_path, monkeypatch
     assert choose(encoder, "bfloat16") == ("bfloat16", "eager"), "asked for: taken, with its faster attention"
 
 
+@pytest.mark.slow
 def test_what_is_measured_for_one_model_is_kept_beside_that_of_others(config, tmp_path, monkeypatch):
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path))
     load_model(config, LABELS)
@@ -344,6 +347,7 @@ def test_what_is_measured_for_one_model_is_kept_beside_that_of_others(config, tm
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "5", '{"x": 1}', "[" * 50_000])
+@pytest.mark.slow
 def test_a_damaged_cache_is_measured_anew(config, tmp_path, monkeypatch, text):
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path))
     (tmp_path / "probe.json").write_text(text)

@@ -16,6 +16,7 @@ TEXTS = st.lists(st.integers(1, 300).map(lambda n: tuple(range(n))), min_size=1,
 
 
 @given(texts=TEXTS, alone=st.booleans())
+@pytest.mark.slow
 def test_every_token_has_a_row_of_its_own_and_meets_only_its_text(texts, alone):
     packed = pack(texts, CPU, alone)
     assert packed.lengths.tolist() == [len(t) for t in texts]
@@ -66,6 +67,7 @@ class Counted:
 
 @given(batches=st.lists(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5).map(tuple), min_size=1), max_size=6),
        budget=st.integers(0, 400))  # fmt: skip
+@pytest.mark.slow
 def test_the_store_gives_what_was_computed_and_keeps_to_its_budget(batches, budget):
     store = Store(Counted(), lambda n: n, CPU, budget)
     for texts in batches:

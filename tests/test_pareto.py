@@ -212,6 +212,7 @@ def test_the_load_figure_and_the_aggregation_error():
 # ---- the page
 
 
+@pytest.mark.slow
 def test_the_page_about_methods_is_whole_and_self_contained():
     html = render(many(), "A title")
     page = Page(html)
@@ -232,6 +233,7 @@ def test_hostile_names_stay_text_here_too():
     assert "<script>alert" not in html and "onerror=alert(1)>" not in html
 
 
+@pytest.mark.slow
 def test_a_page_of_few_methods_without_baselines_bytes_or_accuracy():
     for runs in ([one(0.8, 0, tune="head"), one(0.8, 0)], [replace(r, result={}) for r in many(2) if r.method == "federated"],
                  [one(float("nan"), 3), one(0.5, 3, tune="head")]):  # fmt: skip

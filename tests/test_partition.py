@@ -301,6 +301,7 @@ def test_a_column_with_one_large_client_is_refused():
 
 
 @pytest.mark.parametrize("spec", ["iid", "dirichlet:0.3", "quantity:1.2"])
+@pytest.mark.slow
 def test_ten_thousand_clients_are_dealt_in_seconds(spec):
     corpus = corpus_of(examples(160_000, 77), num_labels=77)
     start = time.perf_counter()

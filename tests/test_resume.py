@@ -74,6 +74,7 @@ def assert_same_end(folder: Path, whole: Path) -> None:
 
 
 @pytest.mark.parametrize("finished", range(ROUNDS))
+@pytest.mark.slow
 def test_left_between_two_rounds(config, job, whole, tmp_path, finished):
     going = rounds(config, tmp_path / "run", job=job)
     for _ in range(finished + 1):
@@ -96,6 +97,7 @@ class After:
 
 
 @pytest.mark.parametrize(("steps", "finished"), [(0, 0), (5, 0), (8, 1), (11, 1), (23, 2)])
+@pytest.mark.slow
 def test_cancelled_between_two_steps_keeps_the_finished_rounds(config, job, whole, tmp_path, steps, finished):
     """Two clients of 26 examples take 4 steps each: 8 in a round."""
     with pytest.raises(Cancelled, match=f"round {finished + 1}"):
@@ -198,6 +200,7 @@ def test_what_says_how_to_compute_may_change_and_the_numbers_do_not(config, job,
     assert_same_end(tmp_path / "run", whole)
 
 
+@pytest.mark.slow
 def test_the_attention_of_the_record_is_used_whatever_the_probe_says_today(config, tmp_path, monkeypatch):
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "cache"))
     prepare(config)

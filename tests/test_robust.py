@@ -250,6 +250,7 @@ def test_impossible_values_are_refused(spec):
 
 
 @pytest.mark.parametrize("n", [5, 8, 10])
+@pytest.mark.slow
 def test_as_flower_does_it(n):
     flower = pytest.importorskip("flwr.server.strategy.aggregate")
     updates = crowd(n, spread=1.0, seed=n)

@@ -213,6 +213,7 @@ def test_time_that_decides_is_reckoned_and_not_measured(job):
 
 @pytest.mark.parametrize("attack", ["nan", "inf", "shape", "name", "truncate", "bit-flip"])
 @pytest.mark.parametrize("wire", ["none", "int8+ans", "ef+topk:0.1+int4"])
+@pytest.mark.slow
 def test_what_cannot_be_right_is_rejected_and_the_round_goes_on(job, attack, wire):
     record = made(job, attack=f"{attack}:1", wire=wire, rounds=2)
     bad = [c for c in visits(record) if c.status == "rejected"]

@@ -99,6 +99,7 @@ def test_one_round_names_each_computer():
 
 
 @pytest.mark.parametrize("link", ["1mbit", "field-64k"])
+@pytest.mark.slow
 def test_in_a_round_that_began_together_everyone_waits_for_the_last(link):
     """Also where adding up the seconds of the rounds before has rounded."""
     timeline = replay(record(rounds=20), link, "old-pc")
@@ -119,6 +120,7 @@ def test_the_bench_redraws_at_once_and_says_what_needs_a_new_run(monkeypatch):
     assert bench.now.seconds == before and "Exact" in bench.words.value
 
 
+@pytest.mark.slow
 def test_the_live_figure_is_always_the_one_that_would_be_drawn_anew():
     bench = bench_of.time_bench(record())
     for name, options in bench_of.CHOICES.items():
@@ -133,6 +135,7 @@ def test_the_live_figure_is_always_the_one_that_would_be_drawn_anew():
             assert [list(t.x) for t in bench.figure.data] == [list(t.x) for t in fresh.data]
 
 
+@pytest.mark.slow
 def test_a_moved_slider_is_drawn_within_a_tenth_of_a_second():
     bench, took = bench_of.time_bench(record(rounds=20)), []
     for line in (*bench_of.LINES, *bench_of.LINES):

@@ -252,6 +252,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("case", DAMAGE)
+@pytest.mark.slow
 def test_a_damaged_state_is_refused_and_left_alone(config, job, tmp_path, case):
     out = interrupted(config, job, tmp_path / "run")
     DAMAGE[case](out)

@@ -65,6 +65,7 @@ def test_the_page_loads_nothing(page):
     assert "@import" not in style and "url(" not in style
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text():
     html = render(hostile(), EVIL)
     page, clean = Page(html), Page(render(everything(), "A title"))
@@ -119,6 +120,7 @@ def test_tiles_by_hand():
     )
 
 
+@pytest.mark.slow
 def test_the_page_says_no_when_the_answer_is_no_and_counts_what_is_missing():
     assert "Federation did not help here" in Page(render(everything(local=0.85), "t")).text
     alone = Page(render([federated()], "t")).text
@@ -138,6 +140,7 @@ def test_baselines_alone_and_a_run_cut_off_before_round_one_have_a_page():
     assert "unfinished after 0 rounds" in Page(render([begun], "t")).text
 
 
+@pytest.mark.slow
 def test_writing_is_atomic_and_gives_the_same_bytes(tmp_path):
     path = write_report(everything(), tmp_path)
     assert path == tmp_path / "report.html" and list(tmp_path.iterdir()) == [path]

@@ -120,6 +120,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="need
 
 
 @needs_proc
+@pytest.mark.slow
 def test_a_disk_that_fills_up_at_some_moments(config, job, whole, tmp_path, monkeypatch):
     fill_at(slice(1, None, 6), config, job, whole, tmp_path, monkeypatch)
 
@@ -142,6 +143,7 @@ def limited(nbytes: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, 500, 5_000, 12_000])
+@pytest.mark.slow
 def test_files_that_are_cut_off_by_the_system(config, job, whole, tmp_path, nbytes):
     with limited(nbytes):
         refused(run, config, tmp_path / "run", job=job)
@@ -232,6 +234,7 @@ def test_a_folder_that_turns_read_only(config, job, whole):
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])
+@pytest.mark.slow
 def test_interrupted_in_the_progress_bar(config, job, whole, tmp_path, stop):
     told = []
 

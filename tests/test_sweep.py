@@ -134,6 +134,7 @@ def test_what_is_wrong_with_a_plan_is_one_line(fed, tmp_path, text, said):
         (["--tune", "lorra", "--baselines", "none", "--data", "no.csv"], "no run of this plan could be made"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_wrong_with_the_flags_is_one_line(fed, words, said):
     code, out, err = fed("sweep", *words)
     assert code == 2 and out == "" and said.removeprefix("--seeds 0,x") in err.splitlines()[-1]

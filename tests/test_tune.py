@@ -130,6 +130,7 @@ def test_training_lowers_the_loss_in_a_federation(trained, name):
 
 
 @pytest.mark.parametrize("name", sorted(TUNERS.keys() - {"head"}))
+@pytest.mark.slow
 def test_the_encoder_itself_learns(config, name):
     """With a random head that stays, only the tuned part can lower the loss."""
     from itertools import repeat
@@ -308,6 +309,7 @@ def test_a_model_without_norms_is_refused():
 
 
 @pytest.mark.parametrize("kind", ["Bert", "Roberta", "XLMRoberta", "DistilBert", "MPNet", "Electra", "ModernBert"])
+@pytest.mark.slow
 def test_other_architectures_are_served_where_they_can_be(kind):
     """What is attached learns: every trained tensor, or for a start at zero its other half, gets a gradient."""
     refused = set()
@@ -338,11 +340,13 @@ def test_other_architectures_are_served_where_they_can_be(kind):
         ("ptuning:hidden=0", "hidden must be from 1"), ("last:k=0", "k must be from 1 to 2"), ("last:k=3", "k must be from 1 to 2"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_parameters_out_of_bounds_are_refused(config, tune, said):
     assert said in refusal(prepare, replace(config, tune=tune))
 
 
 @pytest.mark.parametrize("name", sorted(VIRTUAL))
+@pytest.mark.slow
 def test_virtual_tokens_and_text_must_fit_together(config, name):
     said = refusal(prepare, replace(config, tune=f"{name}:tokens=33"))
     assert "max-tokens 32 given" in said and "at most 31" in said and f"'{name}:tokens=33'" in said

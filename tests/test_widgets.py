@@ -86,6 +86,7 @@ def test_training_prints_nothing(config, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_cancel_keeps_the_finished_rounds_and_the_panel(config):
     gate = threading.Event()
     trains = Counted(gate)
@@ -113,6 +114,7 @@ def test_run_twice_with_the_same_settings_trains_once(config):
     assert len(trains.asked) == 1
 
 
+@pytest.mark.slow
 def test_queue_of_one_keeps_the_last_wish(config):
     gate = threading.Event()
     trains = Counted(gate)
@@ -145,6 +147,7 @@ def test_cancel_forgets_what_waits(config):
     assert len(trains.asked) == 1 and "Cancelled" in said(panel)
 
 
+@pytest.mark.slow
 def test_run_after_cancel_is_taken_even_while_it_stops(config):
     gate = threading.Event()
     trains = Counted(gate)
@@ -179,6 +182,7 @@ def test_too_many_clients_for_the_data_is_said_in_the_panel(config):
         panel.run(wait=True)
 
 
+@pytest.mark.slow
 def test_three_results_stay_named_by_what_differs(config):
     panel = BenchPanel(replace(config, rounds=1))
     for clients in (3, 2, 4, 5):
@@ -190,6 +194,7 @@ def test_three_results_stay_named_by_what_differs(config):
     assert len({t.line.color for t in panel.figure.data if t.type == "scatter" and t.visible and t.x}) == 3
 
 
+@pytest.mark.slow
 def test_alike_results_are_numbered(config):
     panel = BenchPanel(replace(config, rounds=1))
     panel.run(wait=True)
@@ -309,6 +314,7 @@ def test_gantt_shows_every_client_of_the_chosen_round(config):
     assert list(train.x) != last and "Round 1 takes" in title(panel)
 
 
+@pytest.mark.slow
 def test_asynchronous_round_has_nobody_waiting(config):
     panel = BenchPanel(replace(config, strategy="fedbuff", rounds=3))
     panel.run(wait=True)
@@ -319,6 +325,7 @@ def test_asynchronous_round_has_nobody_waiting(config):
     assert "Would need a new run" in notes(panel)
 
 
+@pytest.mark.slow
 def test_lost_uploads_are_said(config):
     panel = BenchPanel(replace(config, clients=6, faults="lost=0.5"))
     panel.run(wait=True)
@@ -359,6 +366,7 @@ def test_client_view_of_a_record_without_clients_accuracies_shows_the_worst_roun
 
 
 @pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.slow
 def test_every_view_draws_before_during_and_after_a_run(config, view):
     gate = threading.Event()
     trains = Counted(gate)
@@ -472,6 +480,7 @@ def test_settings_as_text_are_read_back_by_panel_sweep_and_config(config, tmp_pa
     ("", "nothing to load"), ("clients = ", "cannot read"), ("cleints = 3", "cleints"), ("{\"rounds\": \"many\"}", "rounds"),
     ("[vary]\nrounds = [1, 2]", "2 runs"), ("link = \"fast\"", "link"), ("clients = 0", "clients"),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_text_that_is_no_settings_is_one_line_and_changes_nothing(config, text, told):
     panel = BenchPanel(config)
     panel.controls.box.value = text
