@@ -39,10 +39,15 @@ def score(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> 
     """Score logits (n, labels) against the test labels."""
     predicted = logits.argmax(1)
     correct = predicted == test.labels
+    loss, own = mean_loss(logits, test.labels), own_accuracies(correct, test, clients)
+    return Score(float(correct.mean()), loss, macro_f1(predicted, test.labels), own, correct)
+
+
+def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross-entropy of logits (n, labels)."""
     shifted = logits - logits.max(1, keepdims=True)
-    log_likelihood = shifted[np.arange(len(test)), test.labels] - np.log(np.exp(shifted).sum(1))
-    own = own_accuracies(correct, test, clients)
-    return Score(float(correct.mean()), float(-log_likelihood.mean()), macro_f1(predicted, test.labels), own, correct)
+    log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(1))
+    return float(-log_likelihood.mean())
 
 
 def own_accuracies(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 from tiny import write_tiny_data, write_tiny_model
@@ -32,3 +33,21 @@ def tiny_model(tmp_path_factory) -> str:
 def tiny_data(tmp_path_factory) -> str:
     """Path of a tiny data folder with train.csv and test.csv (120 and 40 rows, 3 labels, 4 sites)."""
     return str(write_tiny_data(tmp_path_factory.mktemp("data") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def job(config):
+    """The module's `config`, prepared."""
+    from fedkit.job import prepare
+
+    return prepare(config)
+
+
+@pytest.fixture(scope="module")
+def whole(config, job, tmp_path_factory) -> Path:
+    """The folder of a run of the module's `config` that nobody disturbed."""
+    from fedkit.runner import run
+
+    out = tmp_path_factory.mktemp("whole") / "run"
+    run(config, out, job=job)
+    return out

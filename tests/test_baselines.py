@@ -13,7 +13,7 @@ from fedkit.baselines import BASELINES, baseline, frozen_logits, run_baselines
 from fedkit.config import RunConfig
 from fedkit.errors import Cancelled, FedkitError
 from fedkit.evaluate import mean_interval, own_accuracies, wilson
-from fedkit.job import Job, prepare
+from fedkit.job import prepare
 from fedkit.record import Run
 from fedkit.runner import run, total_steps
 
@@ -23,11 +23,6 @@ def config(tiny_data, tiny_model) -> RunConfig:
     """Strong rates, so that training leaves a mark on the model that all baselines share."""
     return RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=2, batch_size=8, max_tokens=32,
                      dtype="float32", lr=0.05, head_lr=0.05)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def job(config) -> Job:
-    return prepare(config)
 
 
 @pytest.fixture(scope="module")

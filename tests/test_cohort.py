@@ -36,11 +36,6 @@ def config(tiny_data, tiny_model) -> RunConfig:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def job(config) -> Job:
-    return prepare(config)
-
-
 def unequal(job: Job) -> list[ClientData]:
     """Clients of 3, 9, 26, 1 and 17 examples: other sizes, other numbers of steps, batches of other lengths."""
     train = job.pooled().train

@@ -35,11 +35,6 @@ def config(tiny_data, tiny_model) -> RunConfig:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def job(config) -> Job:
-    return prepare(config)
-
-
 def begun(job: Job, **changes) -> tuple[Exchange, dict, RunConfig]:
     """An exchange after the start, what is shared, and the settings."""
     config = replace(job.config, **changes)

@@ -31,11 +31,6 @@ def config(tiny_data, tiny_model) -> RunConfig:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def job(config) -> Job:
-    return prepare(config)
-
-
 def last(rounds) -> dict[str, torch.Tensor]:
     """The shared parameters after the last round."""
     return list(rounds)[-1].shared

@@ -19,7 +19,7 @@ from tiny import write_tiny_data
 
 from fedkit.config import RunConfig
 from fedkit.errors import Cancelled, FedkitError
-from fedkit.job import Job, prepare
+from fedkit.job import prepare
 from fedkit.model import probe
 from fedkit.record import Run
 from fedkit.runner import resume, rounds, run
@@ -35,19 +35,6 @@ def config(tiny_data, tiny_model) -> RunConfig:
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
         rounds=ROUNDS, batch_size=8, clients_per_round=2, loss="calibrated", tune="lora:r=2,alpha=4",
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def job(config) -> Job:
-    return prepare(config)
-
-
-@pytest.fixture(scope="module")
-def whole(config, job, tmp_path_factory) -> Path:
-    """The folder of a run that nobody disturbed."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    run(config, out, job=job)
-    return out
 
 
 def unmeasured(value):

@@ -28,11 +28,6 @@ def config(tiny_data, tiny_model) -> RunConfig:
                      rounds=3, batch_size=8, tune="lora:r=2,alpha=4", link="10mbps")  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def job(config):
-    return prepare(config)
-
-
 def made(job, **changes) -> Run:
     config = replace(job.config, **changes)
     check_config(config)

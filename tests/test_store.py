@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
-from fedkit.job import Job, prepare
+from fedkit.job import Job
 from fedkit.record import Run
 from fedkit.runner import rounds, run
 from fedkit.store import FREE, Store, write_tensors
@@ -28,11 +28,6 @@ def config(tiny_data, tiny_model) -> RunConfig:
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
         rounds=3, loss="calibrated",
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def job(config) -> Job:
-    return prepare(config)
 
 
 def interrupted(config: RunConfig, job: Job, out: Path, after: int = 1) -> Path:

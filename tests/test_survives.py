@@ -24,7 +24,7 @@ from test_resume import assert_same_end, flags
 
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
-from fedkit.job import Job, prepare
+from fedkit.job import Job
 from fedkit.record import Run
 from fedkit.runner import resume, rounds, run
 
@@ -39,19 +39,6 @@ def config(tiny_data, tiny_model) -> RunConfig:
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
         rounds=ROUNDS, batch_size=8, clients_per_round=2, tune="lora:r=2,alpha=4", wire="ef+sign+ans",
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def job(config) -> Job:
-    return prepare(config)
-
-
-@pytest.fixture(scope="module")
-def whole(config, job, tmp_path_factory) -> Path:
-    """The folder of a run that nobody disturbed."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    run(config, out, job=job)
-    return out
 
 
 def refused(action, *args, **options) -> str:

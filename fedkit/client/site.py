@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
@@ -16,14 +15,13 @@ from fedkit.client.pace import pace
 from fedkit.client.train import Fit, Task, Tick, client_rng, task_of
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, Examples
+from fedkit.evaluate import mean_loss
 from fedkit.model.classifier import Model, Params
 from fedkit.network import World
 from fedkit.network.timeline import crashed
 from fedkit.record import ClientRecord
-
-if TYPE_CHECKING:
-    from fedkit.server.exchange import Exchange, Upload
-    from fedkit.server.strategy import Strategy
+from fedkit.server.exchange import Exchange, Harm, Upload
+from fedkit.server.strategy import Strategy
 
 ABSENT = {"away": "away this round", "left": "has left for good", "not yet here": "has not joined yet"}
 
@@ -99,11 +97,9 @@ class Sites:
         ends = self.world.ends(number, places, list(down), list(work), list(up))
         return [float(end[1 if crashed(r) else 2]) + r.delay for end, r in zip(ends, records)]
 
-    def _harm(self, client: str, number: int):
+    def _harm(self, client: str, number: int) -> Harm | None:
         if self.place[client] not in self.attackers:
             return None
-        from fedkit.server.exchange import Harm
-
         rng = self._rng(client, number)
         return Harm(partial(self.attack.delta, rng=rng), partial(self.attack.body, rng=rng))
 
@@ -122,8 +118,5 @@ class Sites:
     def _loss(self, params: Params, examples: Examples) -> float:
         """Mean cross-entropy at these parameters; a billion where it is not a number."""
         self.model.load_params(params)
-        logits = self.model.predict(examples)
-        top = logits.max(1, keepdims=True)
-        right = logits[np.arange(len(examples)), examples.labels] - top[:, 0]
-        loss = float((np.log(np.exp(logits - top).sum(1)) - right).mean())
+        loss = mean_loss(self.model.predict(examples), examples.labels)
         return loss if np.isfinite(loss) else 1e9

@@ -28,7 +28,7 @@ class Arrived:
     """What the server knows of an update that counted, besides its tensors.
 
     base: its weight by WEIGHTS. weight: what the mean weighs it by. square: ||delta||^2. steps and loss are what the
-    client says of itself, and only there if the strategy asks for them.
+    client says of itself. Square, steps and loss are only there if the strategy asks for them.
     """
 
     base: float
@@ -45,6 +45,7 @@ class Strategy:
     needs: ClassVar[str] = ""
     reports: ClassVar[tuple[str, ...]] = ()  # figures that clients must send along: steps, loss
     plain_mean: ClassVar[bool] = False  # works on the mean of the deltas, so refuses aggregations that make another
+    norms: ClassVar[bool] = False  # asks for ||delta||^2 of every update
     controls: ClassVar[bool] = False  # clients keep and send a control variate for every tensor
     asynchronous: ClassVar[bool] = False  # the server steps when enough updates are there, whoever sent them
 
@@ -239,7 +240,7 @@ class QFedAvg(Strategy):
 
     q: float = 0.2
     lr: float = 1.0
-    plain_mean = True
+    plain_mean = norms = True
     reports = ("loss",)
     needs: ClassVar[str] = "every client counts alike but for its loss; --weights is not used"
 

@@ -12,9 +12,8 @@ from fedkit.record import Run
 from fedkit.studio import say
 from fedkit.studio.sites_lesson import one_round
 from fedkit.studio.theme import look, plain
-from fedkit.studio.widget_figure import sync
+from fedkit.studio.widget_figure import WIDTH, sync
 
-WIDTH = 960  # px; a live figure does not learn the width of the page by itself
 RECORDED = "as recorded"
 COMPUTERS = {RECORDED: None, "all old PCs": "old-pc", "all laptops": "laptop", "all GPU servers": "gpu-server"}
 LINES = {RECORDED: None, "64 kbit/s": "field-64k", "1 Mbit/s": "1mbit", "10 Mbit/s": "office-10m", "100 Mbit/s": "office-100m"}  # fmt: skip

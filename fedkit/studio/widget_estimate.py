@@ -1,6 +1,6 @@
 """How long would Run take, and how much memory? At once: from the pace of the runs before, else from a formula.
 
-A rough guess, and said to be one; `fedkit sweep --dry-run` measures instead (see `fedkit.estimate`).
+A rough guess, and said to be one; `fedkit sweep --estimate` measures instead (see `fedkit.estimate`).
 """
 
 from __future__ import annotations

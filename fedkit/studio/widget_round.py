@@ -6,15 +6,14 @@ import math
 
 from fedkit.network import Bar, RoundTime
 from fedkit.studio import say
+from fedkit.studio.gantt import ENDED
 from fedkit.studio.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD, look, plain, tidy
 from fedkit.studio.widget_clock import Clock, clock
 from fedkit.studio.widget_figure import RIGHT, TICKS, Scene, View, badge, rows
 
 WAIT, LOST = "#ececec", look("local").colour
 HATCH = {"shape": "/", "size": 7, "solidity": 0.28, "fgcolor": "#ffffff", "fillmode": "overlay"}
-WORDS = {
-    "late": "too late", "lost": "upload lost", "crashed": "crashed", "rejected": "rejected", "away": "away",
-}  # fmt: skip
+WORDS = ENDED | {"away": "away"}
 PLAIN = "Press Run: then this shows who downloads, trains, uploads and waits in a round."
 
 
