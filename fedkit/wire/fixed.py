@@ -43,14 +43,15 @@ class Fixed:
         scaled = np.ldexp(np.asarray(values, np.float64), self.fraction)
         if not np.isfinite(scaled).all():
             raise PayloadError("holds NaN or infinity")
-        if scaled.size and np.abs(scaled).max() > self.limit(terms):
-            raise self.too_large(np.abs(scaled).max(), terms)
+        most = float(np.abs(scaled).max(initial=0.0))  # compared with a whole number, which Python does exactly
+        if most > self.limit(terms):
+            raise self.too_large(most, terms)
         down = np.floor(scaled)
         return down.astype(np.int64) + (rng.random(scaled.shape) < scaled - down)
 
     def checked(self, whole: np.ndarray, terms: int) -> np.ndarray:
         """The same numbers. Raises PayloadError where a sum of `terms` such could wrap around."""
-        if whole.size and (most := int(np.abs(whole).max())) > self.limit(terms):
+        if (most := int(np.abs(whole).max(initial=0))) > self.limit(terms):
             raise self.too_large(most, terms)
         return whole
 

@@ -33,6 +33,7 @@ from fedkit.wire.member import (
     rows,
     self_mask,
 )  # fmt: skip
+from fedkit.wire.neighbours import graph, needed
 from fedkit.wire.payload import PayloadError
 from fedkit.wire.shamir import NBYTES, join
 
@@ -171,26 +172,13 @@ class Masked(Sum):
         return self.members[self.place[client]].mask(self.fixed, self.size)
 
 
-def graph(count: int, neighbours: int, seed: int, round: int) -> list[list[int]]:
-    """Each client's circle, itself included, sorted: all, or a ring in random order with k/2 neighbours on each side.
-
-    The random k-regular graph of Bell et al. (2020): costs per client grow with k ~ log n in the place of n.
-    """
-    half = -(-neighbours // 2)
-    if not neighbours or 2 * half >= count - 1:
-        return [list(range(count))] * count
-    order = np.random.Generator(philox(digest("graph", seed, round))).permutation(count).tolist()
-    circles = [[order[(i + step) % count] for step in range(-half, half + 1)] for i in range(count)]
-    return [circle for _, circle in sorted(zip(order, map(sorted, circles)))]
-
-
 @dataclass(frozen=True)
 class Masks:
     """Masks that cancel in the sum; drop-outs are mended by shares. Not secure, for teaching (Bonawitz et al., 2017).
 
     bits: of a value that travels. fraction: of them after the point. threshold: a secret needs more than this share of
     those who hold it; below 0.5 a server that tells clients different stories can uncover both secrets of a client.
-    neighbours: of each client, rounded up to an even number; 0: everyone with everyone.
+    neighbours: of each client, rounded up to an even number; 0: everyone with everyone. neighbours.py says how many.
     """
 
     bits: int = 32
@@ -213,7 +201,7 @@ class Masks:
 
     def needed(self, holders: int) -> int:
         """How many of the holders of a secret must answer."""
-        return min(holders, int(self.threshold * holders + 1e-9) + 1)
+        return needed(holders, self.threshold)
 
     def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> Masked:
         """A round's sum of vectors of `size` values, its keys exchanged. Raises FedkitError for fewer than two clients."""

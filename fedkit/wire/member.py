@@ -45,6 +45,7 @@ class Member:
     needed: int  # shares that give a secret back
     keys: Rows = field(default_factory=dict)  # place: public keys of the circle
     boxes: Rows = field(default_factory=dict)  # place: its encrypted shares for this client
+    agreed: Rows = field(default_factory=dict)  # place: the key under which the two send each other shares
     told: list[bytes] = field(default_factory=list)  # who uploaded, as the server said
 
     def advertise(self) -> bytes:
@@ -95,7 +96,10 @@ class Member:
         return both[:NBYTES] if came else both[NBYTES:]
 
     def _box_key(self, other: int) -> bytes:
-        return agree(self._secret("box key"), self.keys[other][:KEY], self.round, self.place, other)
+        if other not in self.agreed:
+            key = agree(self._secret("box key"), self.keys[other][:KEY], self.round, self.place, other)
+            self.agreed[other] = key
+        return self.agreed[other]
 
     def _secret(self, what: str) -> int:
         """Below PRIME. A real client would take it from its operating system's random numbers."""

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedkit.registry import build
+from fedkit.wire.encrypted import Ckks
 from fedkit.wire.fixed import Fixed
 from fedkit.wire.masks import Masks, Sum
 from fedkit.wire.member import TooFew
 
-__all__ = ["LOCKS", "Clear", "Masks", "Sum", "TooFew", "make_lock"]
+__all__ = ["LOCKS", "Ckks", "Clear", "Masks", "Sum", "TooFew", "make_lock"]
 
 
 @dataclass(frozen=True)
@@ -34,4 +35,4 @@ def make_lock(spec: str):
     return build("secure", LOCKS, spec)
 
 
-LOCKS: dict[str, type] = {"none": Clear, "masks": Masks}
+LOCKS: dict[str, type] = {"none": Clear, "masks": Masks, "ckks": Ckks}
