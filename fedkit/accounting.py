@@ -7,7 +7,6 @@ example or a client, whatever was clipped to the sensitivity), which is there in
 from __future__ import annotations
 
 import bisect
-import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +17,19 @@ from functools import lru_cache
 from fedkit.errors import FedkitError
 
 GRID = 1e-4  # step of the grid of privacy losses, in nats; finer or coarser where GRID does not fit: see _grid
-POINTS = 400_000  # of the grid, for all steps together: about 0.2 seconds
-LEAST_DELTA = 1e-10  # below it, what PLD's and PRV's Fourier transforms round away would count
+POINTS, MOST_POINTS = 100_000, 4_000_000  # of the grid for all steps together: about 0.2 seconds; and at the very most
 LEAST_NOISE, MOST_NOISE = 0.02, 1e6  # between which noise_for looks
+
+
+ADJACENCY = "add or remove one"
+UNITS = {"example": "one training example (a text and its label)", "client": "one client with all that it holds"}
+NOT_COVERED = (
+    "not covered: settings chosen by results on the same data (clip, rates, rounds, the better of several runs) and any "
+    "choice made on validation data drawn from it",
+    "not covered: what was public or published anyway: the base model, label names, sizes of sites, column names",
+    "not covered: rounding in floating point (an attacker who sees every bit of a noisy number), and the noise's "
+    "generator, seeded so that experiments can be repeated: who knows the seed knows the noise",
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Block:
 
     noise: float  # noise multiplier: standard deviation / L2 sensitivity; 0: no privacy
     rate: float = 1.0  # Poisson sampling rate; 1: everyone, no amplification
-    steps: int = 1
+    steps: int = 1  # 0: nothing is released
 
     def __post_init__(self) -> None:
         if not self.noise >= 0:
@@ -49,10 +58,16 @@ class Pld:
         if all(b.rate == 1 for b in blocks):
             return _gaussian_epsilon(blocks, delta)
         grid = _grid(blocks)
+        rare = [b for b in blocks if b.rate < 1e-4 or b.steps > 50_000]  # their reach is hard to guess
+        while any(_length(b, grid) > MOST_POINTS for b in rare):
+            grid *= 4
         first, *rest = [_composed(b, grid) for b in blocks]
         for other in rest:
             first = first.compose(other)
-        return float(first.get_epsilon_for_delta(delta))
+        rounded = 2 * max(_negative(pmf) for pmf in (first._pmf_remove, first._pmf_add))
+        if rounded > delta / 2:
+            raise ArithmeticError(f"its Fourier transform rounds by {rounded:.1g}, too much for this delta")
+        return float(first.get_epsilon_for_delta(delta - rounded))
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,11 @@ class Prv:
         """Gopi, Lee and Wutschitz (2021)."""
         from opacus.accountants import PRVAccountant
 
+        if delta < 1e-10:
+            raise ArithmeticError("it rounds too much below delta 1e-10")
+        steps, reach = sum(b.steps for b in blocks), 3 + Rdp().epsilon(blocks, delta / 4000)
+        if (points := 2 * reach / 0.01 * math.sqrt(steps * math.log(12_000 / delta) / 2)) > 1e7:
+            raise ArithmeticError(f"it would need {points:.1g} grid points")
         accountant = PRVAccountant()
         accountant.history = [(b.noise, b.rate, b.steps) for b in blocks]
         return max(0.0, float(accountant.get_epsilon(delta)))
@@ -204,6 +224,59 @@ def discrete_sum_noise(sigma_each: float, parties: int, dim: int, sensitivity: f
     return 1 / min(math.sqrt(central**2 + tau * dim / 2), central + tau * math.sqrt(dim))
 
 
+def explain(
+    delta: float,
+    blocks: Sequence[Block] = (),
+    *,
+    unit: str = "example",
+    num_units: int | None = None,
+    accountant: str = "pld",
+    sampling: str | None = None,
+) -> list[str]:
+    """What belongs beside any epsilon, a sentence a line: unit, adjacency, sampling, delta against n, accountant, gaps.
+
+    `unit` is one of UNITS or words for another; `num_units` is how many there are (of the smallest site where each site
+    adds its own noise); `sampling` replaces what the blocks' rates say, where units are not drawn by Poisson sampling.
+    """
+    about = (ACCOUNTANTS[accountant].__doc__ or "").split("\n")[0]
+    return [
+        f"unit: {UNITS.get(unit, unit)}; adjacency: {ADJACENCY}",
+        f"sampling: {sampling or sampling_of(blocks)}",
+        delta_against(delta, num_units),
+        f"accountant: {accountant}. {about}",
+        *NOT_COVERED,
+    ]
+
+
+def sampling_of(blocks: Sequence[Block]) -> str:
+    """What the blocks' rates assume of who takes part in a step."""
+    rates = sorted({b.rate for b in blocks if b.steps and b.rate < 1})
+    if not rates:
+        return "none: everyone takes part in every step, so nothing is amplified"
+    named = " or ".join(f"{rate:.4g}" for rate in rates[:3]) + (" or others" if len(rates) > 3 else "")
+    return (
+        f"Poisson: each unit takes part in a step with chance {named}, drawn anew and apart from all others, and who was "
+        "drawn stays secret; shuffled batches, or a fixed group, would not earn this number"
+    )
+
+
+def delta_against(delta: float, num_units: int | None = None) -> str:
+    """Delta beside the number of units n, and whether it is small enough: at most 1 / (10 n).
+
+    Publishing each unit whole with chance delta is (0, delta)-private, and exposes n delta units on average: delta = 1/n
+    would allow one victim in every run. One tenth of that keeps the chance that anyone is exposed so below 10 %.
+    """
+    if num_units is None:
+        return f"delta: {delta:g}; it should be at most 1 / (10 n) for n units, and n was not given"
+    bound = 1 / (10 * num_units)
+    if delta <= bound:
+        return f"delta: {delta:g}; n = {num_units:,}, and it should be at most 1 / (10 n) = {bound:.2g}: it is"
+    return (
+        f"delta: {delta:g} is TOO LARGE for n = {num_units:,}: above 1 / (10 n) = {bound:.2g}, so that even publishing "
+        f"{min(num_units, num_units * delta):.2g} units whole, on average, would count as private; take a smaller delta"
+    )
+
+
 def _merged(blocks: Sequence[Block]) -> tuple[Block, ...]:
     """The same releases in a form fit for a cache: alike blocks joined, those without sampling as one Gaussian."""
     steps: dict[tuple[float, float], int] = {}
@@ -221,8 +294,6 @@ def _merged(blocks: Sequence[Block]) -> tuple[Block, ...]:
 
 @lru_cache(maxsize=4096)
 def _epsilon(blocks: tuple[Block, ...], delta: float, accountant: str) -> float:
-    if accountant != "rdp" and delta < LEAST_DELTA:
-        raise FedkitError(f"delta {delta:g} given; {accountant} rounds too much below {LEAST_DELTA:g}; take rdp there")
     try:
         with _quiet():
             spent = ACCOUNTANTS[accountant]().epsilon(blocks, delta)
@@ -240,17 +311,12 @@ def _cannot(accountant: str, why: str) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The accounting libraries' remarks to programmers (orders, overflows, estimates) are not for our users."""
+    """The accounting libraries' remarks to programmers (orders, overflows) are not for our users."""
     import numpy as np
 
-    before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _gaussian_epsilon(blocks: Sequence[Block], delta: float) -> float:
@@ -290,6 +356,22 @@ def _one_step(noise: float, rate: float, grid: float):
     from dp_accounting.pld import privacy_loss_distribution as pld
 
     return pld.from_gaussian_mechanism(noise, sampling_prob=rate, value_discretization_interval=grid)
+
+
+def _negative(pmf) -> float:
+    """Probability below zero: what the Fourier transform rounded."""
+    chances = pmf.to_dense_pmf()._probs
+    return -float(chances[chances < 0].sum())
+
+
+@lru_cache(maxsize=64)
+def _length(block: Block, grid: float) -> int:
+    """Points of the grid that all steps of a block take."""
+    from dp_accounting.pld.common import compute_self_convolve_bounds as bounds
+
+    one = _one_step(block.noise, block.rate, grid)
+    ends = (bounds(pmf.to_dense_pmf()._probs, block.steps, 1e-15) for pmf in (one._pmf_remove, one._pmf_add))
+    return max(high - low for low, high in ends)
 
 
 def _composed(block: Block, grid: float):
