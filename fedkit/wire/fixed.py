@@ -99,7 +99,7 @@ class Fixed:
         octets = np.zeros((size, 8), np.uint8)
         raw, step = np.frombuffer(data, np.uint8), BLOCK * self.bits // 8
         if self.bits % 8 == 0:
-            octets[:, : self.bits // 8] = raw.reshape(size, -1)
+            octets[:, : self.bits // 8] = raw.reshape(size, self.bits // 8)
         else:
             for n, start in enumerate(range(0, size, BLOCK)):
                 count = min(BLOCK, size - start)

@@ -118,6 +118,12 @@ class Masked(Sum):
             self.setup[m.name] = (len(sent[m.place]) + len(rows(dealt[m.place])), len(book) + len(boxes))
         self.public = [keys[KEY:] for keys in sent]
 
+    def add(self, client: str, body: bytes) -> None:
+        """As for every sum; and nothing more once the masks are gone."""
+        if self.done is not None:
+            raise PayloadError("comes after the masks were removed")
+        super().add(client, body)
+
     def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, Bytes]:
         """(the sum of what was added, float64; bytes of the recovery messages for each client that answered).
 

@@ -39,10 +39,12 @@ def risk(count: int, neighbours: int, drop: float, hostile: float = 0.0, thresho
     its pieces. Union bounds over the clients, after sections 3 and 4 of the paper.
     """
     k = min(neighbours or count - 1, count - 1)
-    least, whole = needed(k + 1, threshold), k == count - 1
-    fails = _at_most(least - 1, k, 1 - drop) * (1 if whole else count)
-    opened = (1 - _at_most(least - 1, k, hostile)) * (1 if whole else count) if hostile else 0.0
-    parted = 0.0 if whole else count * (drop + hostile) ** (k // 2)
+    least = needed(k + 1, threshold)
+    if k == count - 1:  # one circle for all
+        fails, opened, parted = _between(0, least - 1, count, 1 - drop), _between(least, k, k, hostile), 0.0
+    else:
+        fails = count * _between(0, least - 1, k, 1 - drop)
+        opened, parted = count * _between(least, k, k, hostile), count * (drop + hostile) ** (k // 2)
     return {"fails": min(1.0, fails), "opened": min(1.0, opened), "parted": min(1.0, parted)}
 
 
@@ -54,6 +56,10 @@ def enough(count: int, drop: float, hostile: float = 0.0, threshold: float = 0.5
     return 0
 
 
-def _at_most(most: int, count: int, p: float) -> float:
-    """The chance of at most `most` successes in `count` tries (binomial)."""
-    return math.fsum(math.comb(count, i) * p**i * (1 - p) ** (count - i) for i in range(most + 1))
+def _between(least: int, most: int, count: int, p: float) -> float:
+    """The chance of `least` to `most` successes in `count` tries (binomial)."""
+    if p in (0.0, 1.0):
+        return float(least <= p * count <= most)
+    logs = (math.lgamma(count + 1) - math.lgamma(i + 1) - math.lgamma(count - i + 1)
+            + i * math.log(p) + (count - i) * math.log1p(-p) for i in range(least, most + 1))  # fmt: skip
+    return math.fsum(math.exp(value) for value in logs)
