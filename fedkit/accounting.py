@@ -235,8 +235,8 @@ def explain(
 ) -> list[str]:
     """What belongs beside any epsilon, a sentence a line: unit, adjacency, sampling, delta against n, accountant, gaps.
 
-    `unit` is one of UNITS or words for another; `num_units` is how many there are (of the smallest site where each site
-    adds its own noise); `sampling` replaces what the blocks' rates say, where units are not drawn by Poisson sampling.
+    `unit` is one of UNITS or words for another; `num_units` is how many there are at all sites together;
+    `sampling` replaces what the blocks' rates say, where units are not drawn by Poisson sampling.
     """
     about = (ACCOUNTANTS[accountant].__doc__ or "").split("\n")[0]
     return [
@@ -261,20 +261,21 @@ def sampling_of(blocks: Sequence[Block]) -> str:
 
 
 def delta_against(delta: float, num_units: int | None = None) -> str:
-    """Delta beside the number of units n, and whether it is small enough: at most 1 / (10 n).
+    """Delta beside the number of units n of all sites: below 1/n it must be, and at most 1 / (10 n) it should be.
 
     Publishing each unit whole with chance delta is (0, delta)-private, and exposes n delta units on average: delta = 1/n
-    would allow one victim in every run. One tenth of that keeps the chance that anyone is exposed so below 10 %.
+    would allow a victim in every run. A tenth of that keeps the chance of any victim below 10 %.
     """
-    if num_units is None:
-        return f"delta: {delta:g}; it should be at most 1 / (10 n) for n units, and n was not given"
-    bound = 1 / (10 * num_units)
-    if delta <= bound:
-        return f"delta: {delta:g}; n = {num_units:,}, and it should be at most 1 / (10 n) = {bound:.2g}: it is"
-    return (
-        f"delta: {delta:g} is TOO LARGE for n = {num_units:,}: above 1 / (10 n) = {bound:.2g}, so that even publishing "
-        f"{min(num_units, num_units * delta):.2g} units whole, on average, would count as private; take a smaller delta"
+    if not num_units:
+        return f"delta: {delta:g}; it should be at most 1 / (10 n) for n units in all, and n was not given"
+    bound, beside = (
+        1 / (10 * num_units),
+        f"delta: {delta:g}; 1 / (10 n) is {1 / (10 * num_units):.2g} for n = {num_units:,}",
     )
+    if delta <= 1.01 * bound:  # as printed
+        return f"{beside}, and delta should be no more: it is not"
+    why = f"at this delta even publishing {num_units * delta:.2g} units whole, on average, would count as private"
+    return f"{beside}: delta is {'TOO LARGE' if delta >= 10 * bound else 'rather large'}: {why}"
 
 
 def _merged(blocks: Sequence[Block]) -> tuple[Block, ...]:
