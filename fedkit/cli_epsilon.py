@@ -26,16 +26,25 @@ def _number(name: str, metavar: str, help: str) -> Any:
     return typer.Option(name, metavar=metavar, parser=flags.number, help=help)
 
 
+def _whole(name: str, metavar: str, help: str) -> Any:
+    return typer.Option(name, metavar=metavar, parser=flags.whole, help=help)
+
+
 def epsilon_command(
-    rate: Annotated[float | None, _number("--rate", "Q", "Chance of each unit to take part in a step (Poisson sampling). Not given: 1, everyone.")] = None,
+    rate: Annotated[float | None, _number(
+        "--rate", "Q", "Chance of each unit to take part in a step (Poisson sampling). Not given: 1, everyone.")] = None,
     noise: Annotated[float | None, _number("--noise", "Z", "Standard deviation of the noise / the clipping bound.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", metavar="T", parser=flags.whole, help="How many noisy sums are published.")] = None,
+    steps: Annotated[int | None, _whole("--steps", "T", "How many noisy sums are published.")] = None,
     delta: Annotated[float, _number("--delta", "D", "Chance that the promise fails; at most 1 / (10 N).")] = 1e-5,
-    target: Annotated[float | None, _number("--target", "EPS", "In place of --noise: the smallest noise with this epsilon.")] = None,
-    n: Annotated[int | None, typer.Option("--n", metavar="N", parser=flags.whole, help="Units (examples, clients) in all; delta is held against it.")] = None,
-    batch: Annotated[float | None, _number("--batch", "B", "With --n, in place of --rate: the average number that takes part in a step.")] = None,
-    epochs: Annotated[float | None, _number("--epochs", "E", "In place of --steps: how often each unit takes part on average.")] = None,
-    accountant: Annotated[str, typer.Option("--accountant", metavar="NAME", help="pld (close to exact), rdp or prv; the others are printed beside it.")] = "pld",
+    target: Annotated[float | None, _number(
+        "--target", "EPS", "In place of --noise: the smallest noise with this epsilon.")] = None,
+    n: Annotated[int | None, _whole("--n", "N", "Units (examples, clients) in all; delta is held against it.")] = None,
+    batch: Annotated[float | None, _number(
+        "--batch", "B", "With --n, in place of --rate: how many take part in a step, on average.")] = None,
+    epochs: Annotated[float | None, _number(
+        "--epochs", "E", "In place of --steps: how often each unit takes part, on average.")] = None,
+    accountant: Annotated[str, typer.Option("--accountant", metavar="NAME", help=
+        "pld (close to exact), rdp or prv; the others are printed beside it.")] = "pld",
     as_json: flags.Json = False,
 ) -> None:  # fmt: skip
     """How much privacy a noise buys, by three accountants; or, with --target, how much noise an epsilon needs.
@@ -58,7 +67,8 @@ def reckon(
         noise = noise_for(target, delta, lambda z: [Block(z, rate, steps)], accountant)
     blocks = [Block(noise, rate, steps)]
     spent, beside = epsilon(blocks, delta, accountant), side_by_side(blocks, delta)
-    notes = [note for note in (rate_note, steps_note) if note]
+    endless = "epsilon is without bound: no noise is added" if math.isinf(spent) else ""
+    notes = [note for note in (rate_note, steps_note, endless) if note]
     return {
         "epsilon": spent, "noise": noise, "rate": rate, "steps": steps, "delta": delta, "accountant": accountant,
         "target": target, "beside": beside["amplified"], "unamplified": beside["unamplified"],
