@@ -1,0 +1,126 @@
+"""What error rates of an attack prove about epsilon, and what a promised mechanism allows any attack.
+
+(epsilon, delta)-differential privacy of worlds P (with the example) and Q (without) means, for every test,
+TPR <= e^epsilon FPR + delta and TNR <= e^epsilon FNR + delta (Wasserman & Zhou, 2010; Kairouz et al., 2015). Rates
+that break it, after their statistical error, prove that epsilon is larger (Jagielski et al., 2020; Nasr et al., 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+GRID = np.linspace(0.0, 12.0, 241)  # epsilons at which a mechanism's whole privacy profile is compared
+REACH = 16  # times the promised noise: farther off is not told apart
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`count` of `trials`, with the interval [low, high] for what it estimates."""
+
+    count: int
+    trials: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        return self.count / self.trials
+
+
+@dataclass(frozen=True)
+class Rates:
+    """A test's rates at one threshold, each with its interval."""
+
+    fpr: Rate
+    tpr: Rate
+
+
+def clopper_pearson(count: int, trials: int, miss: float = 0.025) -> tuple[float, float]:
+    """Exact interval of a proportion (Clopper & Pearson, 1934). miss: the chance, at each end, to be wrong."""
+    from scipy.stats import beta
+
+    low = float(beta.ppf(miss, count, trials - count + 1)) if count else 0.0
+    high = float(beta.ppf(1 - miss, count + 1, trials - count)) if count < trials else 1.0
+    return low, high
+
+
+def rate(count: int, trials: int, miss: float = 0.025) -> Rate:
+    """`count` of `trials` with its Clopper-Pearson interval, 95 % as it stands."""
+    return Rate(count, trials, *clopper_pearson(count, trials, miss))
+
+
+def epsilon_lower(rates: Sequence[Rates], delta: float) -> float:
+    """The largest epsilon that the pessimistic ends of the rates prove at `delta`, whatever the mechanism; 0 for none."""
+    proven = [0.0]
+    for r in rates:
+        for hit, miss in ((r.tpr.low, r.fpr.high), (1 - r.fpr.high, 1 - r.tpr.low)):
+            if hit - delta > miss:
+                proven.append(math.log((hit - delta) / miss))
+    return max(proven)
+
+
+def perfect(trials: int, miss: float) -> Rates:
+    """The rates of an attack that was never wrong in `trials` of each world."""
+    return Rates(rate(0, trials, miss), rate(trials, trials, miss))
+
+
+def refutes(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -> bool:
+    """Whether the rates are impossible, within their intervals, for `steps` Poisson-sampled Gaussian releases.
+
+    The whole privacy profile delta(epsilon) is compared, not one point of it: a correct mechanism satisfies
+    TPR <= e^epsilon FPR + delta(epsilon) for all epsilons at once, so this costs no further chance of error.
+    """
+    allowed = _profile(noise, sampling, steps)
+    for r in rates:
+        for hit, miss in ((r.tpr.low, r.fpr.high), (1 - r.fpr.high, 1 - r.tpr.low)):
+            if (hit > np.exp(GRID) * miss + allowed).any():
+                return True
+    return False
+
+
+def noise_left(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -> float:
+    """A noise multiplier from which on the rates refute every larger one, to 2 %, looked for around `noise`.
+
+    Its epsilon is a lower bound for a mechanism known to add Gaussian noise of unknown size (Nasr et al., 2023). inf:
+    they refute none; 0: they refute all of them, since not even the sampling promised was done.
+    """
+    if any(_without_noise(r.fpr.high, r.tpr.low, sampling, steps) for r in rates):
+        return 0.0
+    low = high = noise
+    while refutes(rates, low, sampling, steps):
+        low, high = low / 2, low
+        if low < noise / REACH:
+            return high
+    while not refutes(rates, high, sampling, steps):
+        low, high = high, 2 * high
+        if high > noise * REACH:
+            return math.inf
+    while high > 1.02 * low:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if refutes(rates, middle, sampling, steps) else (middle, high)
+    return high
+
+
+def _without_noise(fpr: float, tpr: float, sampling: float, steps: int) -> bool:
+    """Whether a test is better than knowing the samples: the unit is in one of them with chance 1 - (1 - q)^T."""
+    drawn = 1 - (1 - sampling) ** steps
+    return tpr > drawn + (1 - drawn) * fpr
+
+
+@lru_cache(maxsize=256)
+def _profile(noise: float, sampling: float, steps: int) -> np.ndarray:
+    """delta at every epsilon of `GRID`, the larger of both directions; never too small."""
+    from scipy.special import log_ndtr, ndtr
+
+    if sampling == 1:  # exactly that of one Gaussian release (Balle & Wang, 2018)
+        mu = math.sqrt(steps) / noise
+        return ndtr(mu / 2 - GRID / mu) - np.exp(GRID + log_ndtr(-mu / 2 - GRID / mu))
+    from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
+
+    one = from_gaussian_mechanism(noise, value_discretization_interval=2e-3, sampling_prob=sampling)
+    return np.asarray(one.self_compose(steps).get_delta_for_epsilon(list(GRID)))

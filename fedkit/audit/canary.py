@@ -1,0 +1,171 @@
+"""The distinguishing game: train many times with and without one canary, and see how well the two are told apart.
+
+What is trained is the kit's own DP-SGD (`client.private.private_fit`): its Poisson batches, its clipping, its noise and
+its step. Only the encoder is replaced, by a table of fixed vectors, so that a training takes milliseconds. The attacker
+knows everything but the noise and the draw: all other examples, and the model before and after each step (white box).
+A lower bound above the promised epsilon proves a fault; a low one proves nothing (Jagielski et al., 2020; Nasr et al.,
+2021 and 2023).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from fedkit.accounting import Block, epsilon
+from fedkit.audit.bounds import Rates, epsilon_lower, noise_left, perfect, rate, refutes
+from fedkit.audit.table import FAULTS, Table, along, nothing, plan_for, play
+from fedkit.errors import FedkitError
+
+CONSISTENT, WEAK = "consistent", "weak test"
+BROKEN = "BROKEN: the lower bound is above the promised epsilon"
+CONFIDENCE, CUTS = 0.95, 3  # thresholds tried on the second half: the best each way, and the one between
+UNIT = "one example, added or removed"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A promise to be checked: `steps` steps of DP-SGD with noise multiplier `noise` at Poisson sampling rate `rate`."""
+
+    noise: float
+    rate: float = 1.0
+    steps: int = 1
+    clip: float = 1.0
+    delta: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not (
+            0 < self.noise < 1e4 and 0 < self.rate <= 1 and self.steps >= 1 and self.clip > 0 and 0 < self.delta < 1
+        ):
+            raise FedkitError(
+                f"{self} given; noise, clip and delta are above 0, the rate is at most 1, steps are 1 or more"
+            )
+
+    @property
+    def promised(self) -> float:
+        return epsilon([Block(self.noise, self.rate, self.steps)], self.delta)
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What the game showed, all at `confidence` 95 %.
+
+    lower: epsilon that the error rates prove of any mechanism. implied: what they prove of one that adds Gaussian noise
+    of unknown size in steps sampled as promised. most, most_implied: the same had the attack never been wrong in so many
+    trials: what this test could have shown at all. upper: what the accountant promises. trials: of each world; one half
+    chose the thresholds, the other was measured. tpr, fpr and intervals: at the threshold with the largest `lower`.
+    refuted: whether the rates are impossible for the promised noise, rate and steps at some (epsilon, delta).
+    """
+
+    lower: float
+    most: float
+    upper: float
+    delta: float
+    trials: int
+    tpr: float
+    fpr: float
+    intervals: dict[str, tuple[float, float]]
+    verdict: str
+    unit: str
+    statistic: str
+    implied: float
+    most_implied: float
+    refuted: bool
+    setting: Setting
+    broken: str | None = None
+    confidence: float = CONFIDENCE
+
+    @property
+    def caught(self) -> bool:
+        return self.verdict == BROKEN
+
+
+def audit_mechanism(settings: Setting, trials: int = 500, seed: int = 0, broken: str | None = None,
+                    tick: Callable[[], None] = lambda: None) -> AuditResult:  # fmt: skip
+    """Play the game `trials` times in each world and compare with the promise. Deterministic in seed.
+
+    broken: a fault of `FAULTS` to build in, to see it caught. Raises FedkitError for fewer than 40 trials or an unknown
+    fault.
+    """
+    if broken is not None and broken not in FAULTS:
+        raise FedkitError(f"fault {broken!r} is not known; choose one of: {', '.join(FAULTS)}")
+    if trials < 40:
+        raise FedkitError(f"trials {trials} given; write 40 or more: with fewer no test can show anything")
+    scores = [_scores(settings, trials, seed, there, broken, tick) for there in (True, False)]
+    return judge_scores(*scores, settings, broken)
+
+
+def judge_scores(
+    with_canary: np.ndarray, without: np.ndarray, setting: Setting, broken: str | None = None
+) -> AuditResult:
+    """The result for scores (trials,) of each world; larger should mean that the canary was there."""
+    half, miss = len(without) // 2, (1 - CONFIDENCE) / (2 * CUTS)
+    cuts = thresholds(with_canary[:half], without[:half], setting.delta, miss)
+    found = [rates_at(cut, with_canary[half:], without[half:], miss) for cut in cuts]
+    best = max(found, key=lambda r: epsilon_lower([r], setting.delta))
+    ideal = [perfect(len(without) - half, miss)]
+    fixed = (setting.noise, setting.rate, setting.steps)
+    lower, most = epsilon_lower(found, setting.delta), epsilon_lower(ideal, setting.delta)
+    refuted, able = refutes(found, *fixed), refutes(ideal, *fixed)
+    verdict = BROKEN if refuted or lower > setting.promised else CONSISTENT if able or most > setting.promised else WEAK
+    return AuditResult(
+        lower, most, setting.promised, setting.delta, len(without), best.tpr.value, best.fpr.value,
+        {"tpr": (best.tpr.low, best.tpr.high), "fpr": (best.fpr.low, best.fpr.high)}, verdict, UNIT, STATISTIC,
+        _implied(found, setting), _implied(ideal, setting), refuted, setting, broken,
+    )  # fmt: skip
+
+
+STATISTIC = "sum over steps of the log-likelihood ratio of the noisy gradient along the canary's own"
+
+
+def thresholds(with_canary: np.ndarray, without: np.ndarray, delta: float, miss: float) -> list[float]:
+    """Cuts chosen on these scores: the best for TPR over FPR, the best for TNR over FNR, the best for TPR - FPR."""
+    both = np.unique(np.concatenate([with_canary, without]))
+    places = both[np.linspace(0, len(both) - 1, min(len(both), 200)).astype(int)]
+    rates = [rates_at(cut, with_canary, without, miss) for cut in places]
+    ways = (
+        lambda r: (r.tpr.low - delta) / r.fpr.high,
+        lambda r: (1 - r.fpr.high - delta) / (1 - r.tpr.low),
+        lambda r: r.tpr.low - r.fpr.high,
+    )
+    return [float(places[int(np.argmax([way(r) for r in rates]))]) for way in ways]
+
+
+def rates_at(cut: float, with_canary: np.ndarray, without: np.ndarray, miss: float) -> Rates:
+    """How often a score is at least `cut`, in each world."""
+    return Rates(*(rate(int((scores >= cut).sum()), len(scores), miss) for scores in (without, with_canary)))
+
+
+def _implied(found: Sequence[Rates], setting: Setting) -> float:
+    left = noise_left(found, setting.noise, setting.rate, setting.steps)
+    return replace(setting, noise=left).promised if 0 < left < math.inf else 0.0 if left else math.inf
+
+
+def _scores(
+    setting: Setting, trials: int, seed: int, there: bool, broken: str | None, tick: Callable[[], None]
+) -> np.ndarray:
+    """The attacker's score of each training, shape (trials,)."""
+    table, out, threads = Table.of(there), np.zeros(trials), torch.get_num_threads()
+    plan = plan_for(setting.noise, setting.rate, setting.steps, setting.clip)
+    torch.set_num_threads(1)  # the tensors are tiny
+    try:
+        with FAULTS.get(broken, nothing)(plan) as changed:
+            for i in range(trials):
+                tick()
+                path, sums = play(table, replace(changed, stream=(seed, i, int(there))))
+                out[i] = ratio(along(table.canary, path, sums, setting.clip), setting)
+    finally:
+        torch.set_num_threads(threads)
+    return out
+
+
+def ratio(seen: np.ndarray, setting: Setting) -> float:
+    """sum_t log((1 - q) + q N(y_t; 1, z^2) / N(y_t; 0, z^2)) of what was seen, y (steps,): the best test there is."""
+    inside = (2 * seen - 1) / (2 * setting.noise**2)
+    if setting.rate == 1:
+        return float(inside.sum())
+    return float(np.logaddexp(math.log1p(-setting.rate), math.log(setting.rate) + inside).sum())
