@@ -1,0 +1,129 @@
+"""What a site sends under each defence, and what the server can read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fedkit.client.private import apart, clipped_sum
+from fedkit.client.train import Task, fit, learning_rates
+from fedkit.config import RunConfig
+from fedkit.data.corpus import Examples
+from fedkit.model.classifier import Model, Params
+from fedkit.wire.compress import Context, make_wire
+from fedkit.wire.privacy import budget_of
+
+LORA = "lora:r=8,alpha=16"
+
+
+@dataclass(frozen=True)
+class Defence:
+    """How one update comes to be. The weakest protection is the default: full tuning, one text, one plain SGD step.
+
+    texts: in a site's batch. steps, optimizer: local steps on batches of so many texts. wire: see wire/compress.py.
+    privacy: see wire/privacy.py; its clipping and the noise of one step. sites: whose sum alone is seen. masked: a
+    single masked upload. later: not in the first round, so that B of LoRA is no longer zero.
+    """
+
+    about: str = ""
+    tune: str = "full"
+    texts: int = 1
+    steps: int = 1
+    optimizer: str = "sgd"
+    wire: str = "none"
+    privacy: str = "none"
+    sites: int = 1
+    masked: bool = False
+    later: bool = False
+
+
+def observed(defence: Defence, model: Model, shared: Params, batches: Sequence[Examples], config: RunConfig,
+             adjust: Tensor | None, rng: np.random.Generator, clients: int) -> Params:  # fmt: skip
+    """The gradient as the server can tell it: the update over minus the learning rate and the number of steps.
+
+    batches: of each site its texts, all steps together. clients: of the run, for its privacy accounting.
+    """
+    if defence.masked:  # a masked vector is uniform in its ring whatever the update is: that is what masks are for
+        return {n: torch.from_numpy(rng.uniform(-1, 1, tuple(t.shape)).astype(np.float32)) for n, t in shared.items()}
+    rates = {n: rate or 1.0 for n, rate in learning_rates(model, config).items()}
+    total: Params = {}
+    for place, batch in enumerate(batches):
+        found = _of_site(defence, model, shared, batch, config, adjust, rng, clients, rates)
+        delta = {n: -rates[n] * t for n, t in found.items()}
+        context = Context(f"site-{place}", 1, config.seed, {})
+        if (wire := make_wire(defence.wire)).stages:
+            delta, _ = wire.decode(wire.encode(delta, context)[0], delta, context)
+        total = {n: t + total.get(n, 0) for n, t in delta.items()}
+    return {n: t / (-rates[n] * len(batches)) for n, t in total.items()}
+
+
+def _of_site(defence: Defence, model: Model, shared: Params, batch: Examples, config: RunConfig, adjust: Tensor | None,
+             rng: np.random.Generator, clients: int, rates: dict[str, float]) -> Params:  # fmt: skip
+    if defence.privacy != "none":
+        return noisy(defence.privacy, model, shared, batch, config, adjust, rng, clients)
+    if defence.steps == 1 and defence.optimizer == "sgd":
+        return gradient(model, shared, batch, adjust)
+    parts = np.array_split(np.arange(len(batch)), defence.steps)
+    task = Task("site", shared, batch, iter(parts), adjust)
+    done = fit(model, task, replace(config, optimizer=defence.optimizer))
+    return {n: (t - done.params[n]) / (rates[n] * defence.steps) for n, t in shared.items()}
+
+
+def gradient(model: Model, shared: Params, batch: Examples, adjust: Tensor | None) -> Params:
+    """The mean gradient of the batch's loss at the shared parameters: float32 on the CPU."""
+    model.load_params(shared)
+    with torch.enable_grad():
+        logits = model.forward(*model.batch(batch, np.arange(len(batch))))
+        logits = logits if adjust is None else logits + adjust.to(logits)
+        loss = functional.cross_entropy(logits, torch.from_numpy(batch.labels).to(logits.device))
+        found = torch.autograd.grad(loss, list(model.trainable.values()), allow_unused=True)
+    return {
+        n: torch.zeros_like(t) if g is None else g.float().cpu() for (n, t), g in zip(shared.items(), found)
+    }  # fmt: skip
+
+
+def noisy(privacy: str, model: Model, shared: Params, batch: Examples, config: RunConfig, adjust: Tensor | None,
+          rng: np.random.Generator, clients: int) -> Params:  # fmt: skip
+    """One step of DP-SGD over the texts it is divided by: each text's gradient clipped, noise on their sum."""
+    budget = budget_of(replace(config, privacy=privacy), clients)
+    total = sum(clipped_sum(_flat(gradient(model, shared, batch.take([i]), adjust))[None], budget.clip)
+                for i in range(len(batch)))  # fmt: skip
+    noise = torch.randn(total.shape, generator=torch.Generator().manual_seed(int(rng.integers(2**62))))
+    return apart((total + budget.noise * budget.clip * noise) / len(batch), shared)
+
+
+def _flat(params: Params) -> Tensor:
+    return torch.cat([t.flatten() for t in params.values()])
+
+
+DEFENCES: dict[str, Defence] = {
+    "none": Defence("full tuning, one text, one SGD step"),
+    "4 texts": Defence("full tuning, a batch of 4 texts", texts=4),
+    "16 texts": Defence("full tuning, a batch of 16 texts", texts=16),
+    "64 texts": Defence("full tuning, a batch of 64 texts", texts=64),
+    "adamw": Defence("full tuning, one text, one AdamW step", optimizer="adamw"),
+    "4 steps": Defence("full tuning, 4 AdamW steps on one text each", texts=4, steps=4, optimizer="adamw"),
+    "topk+int4": Defence("full tuning, one text, compressed topk:0.05+int4+ans", wire="topk:0.05+int4+ans"),
+    "clip only": Defence(
+        "full tuning, 4 texts, clipping to 1, hardly any noise", texts=4, privacy="example:noise=1e-9"
+    ),
+    "eps 8": Defence("full tuning, one text, DP-SGD of epsilon 8", privacy="example:eps=8"),
+    "eps 1": Defence("full tuning, one text, DP-SGD of epsilon 1", privacy="example:eps=1"),
+    "lora": Defence("LoRA, one text, round 1 (B is zero)", LORA),
+    "lora later": Defence("LoRA, one text, after a round", LORA, later=True),
+    "lora later, 4 texts": Defence("LoRA, 4 texts, after a round", LORA, texts=4, later=True),
+    "lora eps 8": Defence(
+        "LoRA, one text, after a round, DP-SGD of epsilon 8", LORA, privacy="example:eps=8", later=True
+    ),
+    "head": Defence("head only, one text", "head"),
+    "head, 16 texts": Defence("head only, a batch of 16 texts", "head", texts=16),
+    "head eps 8": Defence("head only, one text, DP-SGD of epsilon 8", "head", privacy="example:eps=8"),
+    "head eps 1": Defence("head only, one text, DP-SGD of epsilon 1", "head", privacy="example:eps=1"),
+    "sum of 10": Defence("full tuning, the sum over 10 sites of one text each", sites=10),
+    "masked": Defence("full tuning, one masked upload", masked=True),
+}
