@@ -10,32 +10,38 @@ A lower bound above the promised epsilon proves a fault; a low one proves nothin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from fedkit.accounting import Block, epsilon
+from fedkit.audit import table
 from fedkit.audit.bounds import Rates, epsilon_lower, noise_left, perfect, rate, refutes
-from fedkit.audit.table import FAULTS, Table, along, nothing, plan_for, play
+from fedkit.audit.table import FAULTS
 from fedkit.errors import FedkitError
 
 CONSISTENT, WEAK = "consistent", "weak test"
 BROKEN = "BROKEN: the lower bound is above the promised epsilon"
 CONFIDENCE, CUTS = 0.95, 3  # thresholds tried on the second half: the best each way, and the one between
-UNIT = "one example, added or removed"
+Training = Callable[[tuple[int, ...]], np.ndarray]  # seeds -> what is seen of the canary in each step, in clips
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A promise to be checked: `steps` steps of DP-SGD with noise multiplier `noise` at Poisson sampling rate `rate`."""
+    """A promise to be checked: `steps` steps with noise multiplier `noise` at Poisson sampling rate `rate`.
+
+    unit: example (DP-SGD) or client (DP-FedAvg, whose steps are rounds).
+    """
 
     noise: float
     rate: float = 1.0
     steps: int = 1
     clip: float = 1.0
     delta: float = 1e-5
+    unit: str = "example"
 
     def __post_init__(self) -> None:
         if not (
@@ -44,6 +50,8 @@ class Setting:
             raise FedkitError(
                 f"{self} given; noise, clip and delta are above 0, the rate is at most 1, steps are 1 or more"
             )
+        if self.unit not in GAMES:
+            raise FedkitError(f"unit {self.unit!r} is not known; choose one of: {', '.join(GAMES)}")
 
     @property
     def promised(self) -> float:
@@ -114,12 +122,12 @@ def judge_scores(
     verdict = BROKEN if refuted or lower > setting.promised else CONSISTENT if able or most > setting.promised else WEAK
     return AuditResult(
         lower, most, setting.promised, setting.delta, len(without), best.tpr.value, best.fpr.value,
-        {"tpr": (best.tpr.low, best.tpr.high), "fpr": (best.fpr.low, best.fpr.high)}, verdict, UNIT, STATISTIC,
+        {"tpr": (best.tpr.low, best.tpr.high), "fpr": (best.fpr.low, best.fpr.high)}, verdict, f"one {setting.unit}, added or removed", STATISTIC,
         _implied(found, setting), _implied(ideal, setting), refuted, setting, broken,
     )  # fmt: skip
 
 
-STATISTIC = "sum over steps of the log-likelihood ratio of the noisy gradient along the canary's own"
+STATISTIC = "sum over steps of the log-likelihood ratio of the noisy sum along the canary's own part"
 
 
 def thresholds(with_canary: np.ndarray, without: np.ndarray, delta: float, miss: float) -> list[float]:
@@ -149,18 +157,36 @@ def _scores(
     setting: Setting, trials: int, seed: int, there: bool, broken: str | None, tick: Callable[[], None]
 ) -> np.ndarray:
     """The attacker's score of each training, shape (trials,)."""
-    table, out, threads = Table.of(there), np.zeros(trials), torch.get_num_threads()
-    plan = plan_for(setting.noise, setting.rate, setting.steps, setting.clip)
+    out, threads = np.zeros(trials), torch.get_num_threads()
     torch.set_num_threads(1)  # the tensors are tiny
     try:
-        with FAULTS.get(broken, nothing)(plan) as changed:
+        with GAMES[setting.unit](setting, there, broken) as training:
             for i in range(trials):
                 tick()
-                path, sums = play(table, replace(changed, stream=(seed, i, int(there))))
-                out[i] = ratio(along(table.canary, path, sums, setting.clip), setting)
+                out[i] = ratio(training((seed, i, int(there))), setting)
     finally:
         torch.set_num_threads(threads)
     return out
+
+
+@contextmanager
+def of_examples(setting: Setting, there: bool, broken: str | None) -> Iterator[Training]:
+    """Trainings of a head by DP-SGD."""
+    rows, plan = table.Table.of(there), table.plan_for(setting.noise, setting.rate, setting.steps, setting.clip)
+    with FAULTS.get(broken, table.nothing)(plan) as changed:
+        yield lambda stream: table.along(rows.canary, *table.play(rows, replace(changed, stream=stream)), setting.clip)
+
+
+@contextmanager
+def of_clients(setting: Setting, there: bool, broken: str | None) -> Iterator[Training]:
+    """Runs of DP-FedAvg."""
+    from fedkit.audit import clients
+
+    members = clients.sites(there, setting.clip)
+    budget = clients.budget_for(setting.noise, setting.rate, setting.clip, setting.delta, setting.steps)
+    yield lambda stream: clients.play(
+        members, budget, setting.steps, int(np.random.default_rng(stream).integers(2**62)), broken
+    )
 
 
 def ratio(seen: np.ndarray, setting: Setting) -> float:
@@ -169,3 +195,6 @@ def ratio(seen: np.ndarray, setting: Setting) -> float:
     if setting.rate == 1:
         return float(inside.sum())
     return float(np.logaddexp(math.log1p(-setting.rate), math.log(setting.rate) + inside).sum())
+
+
+GAMES: dict[str, Callable] = {"example": of_examples, "client": of_clients}

@@ -46,9 +46,9 @@ class TableModel:
 
     device, merged = torch.device("cpu"), {}
 
-    def __init__(self, vectors: Tensor):
+    def __init__(self, vectors: Tensor, num_labels: int = 2):
         self.vectors, self.tuner = vectors, SimpleNamespace(default_lr=PACE)
-        zeros = {"head.weight": torch.zeros(2, vectors.shape[1]), "head.bias": torch.zeros(2)}
+        zeros = {"head.weight": torch.zeros(num_labels, vectors.shape[1]), "head.bias": torch.zeros(num_labels)}
         self.trainable = {n: t.requires_grad_() for n, t in zeros.items()}
         self.stack = SimpleNamespace(lowest=0, layers=(), features=self.features)
 
@@ -79,13 +79,26 @@ def play(table: Table, plan: Steps) -> tuple[Tensor, Tensor]:
     taken as known, as it must be: the number of a site's examples is public.
     """
     model, seen = TableModel(table.vectors), []
-    expected = plan.rate * len(table.labels)
-    config, plan = RunConfig(optimizer="sgd", tune="head"), replace(plan, head_lr=PACE * expected)
-    rows = Examples(("",) * len(table.labels), table.labels, tokens=tuple((i,) for i in range(len(table.labels))))
-    task = Task("audit", model.params(), rows, (), None, private=plan)
-    private.private_fit(model, task, config, lambda: seen.append(_joined(model)))
+    plan = replace(plan, head_lr=PACE * plan.rate * len(table.labels))
+    _fit(model, table.labels, plan, lambda: seen.append(_joined(model)))
     path = torch.stack([*seen, _joined(model)])
     return path[:-1], (path[:-1] - path[1:]) / PACE
+
+
+def private_head(vectors: np.ndarray, labels: np.ndarray, seed: int = 0, *, plan: Steps, num_labels: int = 0):
+    """A `membership.Train`: a softmax head from zero by the kit's DP-SGD as `plan` says, its seeds led by `seed`."""
+    model = TableModel(
+        torch.from_numpy(np.ascontiguousarray(vectors, np.float32)), max(num_labels, int(labels.max()) + 1)
+    )
+    _fit(model, np.asarray(labels, np.int64), replace(plan, stream=(seed, *plan.stream)))
+    weights = _joined(model).numpy()
+    return lambda asked: np.asarray(asked, np.float32) @ weights[:, :-1].T + weights[:, -1]
+
+
+def _fit(model: TableModel, labels: np.ndarray, plan: Steps, tick: Callable[[], None] = lambda: None) -> None:
+    rows = Examples(("",) * len(labels), labels, tokens=tuple((i,) for i in range(len(labels))))
+    task = Task("audit", model.params(), rows, (), None, private=plan)
+    private.private_fit(model, task, RunConfig(optimizer="sgd", tune="head"), tick)
 
 
 def _joined(model: TableModel) -> Tensor:
