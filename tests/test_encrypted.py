@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fedkit.errors import FedkitError
+from fedkit.wire.bits import joined
 from fedkit.wire.fixed import enclosed
 from fedkit.wire.member import TooFew
 from fedkit.wire.payload import PayloadError
@@ -71,9 +72,12 @@ def test_what_is_not_right_is_refused_with_its_reason(tenseal):
     other_round = make_lock("ckks").open(NAMES, 5000, 0, 2).seal("site-1", values["site-1"])
     no_cipher = enclosed("site-1", 1, 5000, session.agreed, b"\2ab\2cd")
     one_chunk = enclosed("site-1", 1, 5000, session.agreed, b"\2ab")
+    short, small = session._encrypted(np.ones(10)), tenseal.ckks_vector(session.client, np.ones(904), 2**20).serialize()
+    first = session._encrypted(np.ones(4096))
+    other_sizes, other_scale = (enclosed("site-1", 1, 5000, session.agreed, joined([first, c])) for c in (short, small))
     for bad, reason in [
         (body[:-1] + b"\0", "checksum"), (session.seal("site-2", values["site-2"]), "another client"),
-        (other_round, "round 2"), (no_cipher, "not readable as ciphertexts"), (one_chunk, "length"), (b"", "0 bytes"),
+        (other_round, "round 2"), (other_sizes, "other sizes"), (other_scale, "another scale"), (no_cipher, "not readable as ciphertexts"), (one_chunk, "length"), (b"", "0 bytes"),
     ]:  # fmt: skip
         with pytest.raises(PayloadError, match=reason):
             session.add("site-1", bad)
@@ -88,6 +92,20 @@ def test_what_is_not_right_is_refused_with_its_reason(tenseal):
             session.seal("site-3", np.full(5000, value))
     with pytest.raises(PayloadError, match="not one of"):
         session.seal("site-9", values["site-1"])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_ciphertexts_under_a_right_checksum_are_refused_or_added_and_never_crash(tenseal, seed):
+    session, rng = make_lock("ckks").open(NAMES, 50, 0, 1), np.random.default_rng(seed)
+    chunk = bytearray(session._encrypted(np.ones(50)))
+    for place in rng.integers(0, 150 if seed % 2 else len(chunk), 3):
+        chunk[place] = rng.integers(256)
+    try:
+        session.add("site-1", enclosed("site-1", 1, 50, session.agreed, joined([bytes(chunk)])))
+    except PayloadError as error:
+        assert "\n" not in str(error) and len(str(error)) < 200 and not session.added
+    session.add("site-2", session.seal("site-2", np.ones(50)))
+    session.result()
 
 
 def test_the_largest_values_that_are_allowed_come_out_right(tenseal):

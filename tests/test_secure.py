@@ -16,7 +16,7 @@ from scipy import stats
 from fedkit.errors import FedkitError
 from fedkit.wire.fixed import Fixed, disclosed, enclosed
 from fedkit.wire.masks import Masked
-from fedkit.wire.member import TooFew, box, rows, unbox
+from fedkit.wire.member import TooFew, add_pair, agree, box, rows, self_mask, unbox
 from fedkit.wire.neighbours import enough, graph, needed, risk
 from fedkit.wire.payload import HEADER, PayloadError
 from fedkit.wire.secure import LOCKS, Masks, make_lock
@@ -148,7 +148,7 @@ def test_packed_values_take_their_bits_and_come_back(bits):
     data = fixed.pack(fixed.wrapped(values))
     assert len(data) == -(-6 * bits // 8)
     assert fixed.signed(fixed.unpack(data, 6)).tolist() == values.tolist()
-    over = fixed.cut(fixed.wrapped(np.array([edge - 1])) + fixed.wrapped(np.array([1])))
+    over = fixed.wrapped(np.array([edge - 1])) + fixed.wrapped(np.array([1]))
     assert fixed.signed(over).tolist() == [-edge], "half of the numbers are negative: the next one wraps around"
     with pytest.raises(PayloadError, match="6 values"):
         fixed.unpack(data + b"\0", 6)
@@ -186,6 +186,20 @@ def test_every_single_upload_is_noise_and_another_round_has_other_masks():
         bodies.append(session.fixed.unpack(disclosed(body, "site-1", round, size, session.agreed), size))
     for values in (*bodies, bodies[1] - bodies[0]):
         assert stats.chisquare(np.bincount(values >> np.uint32(24), minlength=256)).pvalue > 1e-4
+
+
+def test_an_upload_that_comes_late_stays_hidden_by_its_self_mask():
+    size = 20_000
+    session, values = opened("masks", 4, size), vectors(4, size)
+    run(session, values, names(4)[:3])
+    late = session.seal("site-4", values["site-4"])
+    shares, _ = session._ask(names(4)[:3])  # the server takes site-4 for lost and uncovers its pairwise masks
+    key, seen = session._secret(3, shares), session.fixed.unpack(late[-4 * size :], size)
+    for p in range(3):
+        add_pair(seen, agree(key, session.public[p], 3, p), p, 3)  # plus and minus the other way round
+    assert stats.chisquare(np.bincount(seen >> np.uint32(24), minlength=256)).pvalue > 1e-4
+    own = self_mask(session.members[3]._secret("self mask"), session.fixed, size)
+    assert np.array_equal(session.fixed.signed(seen - own), session.rounded("site-4", values["site-4"]))
 
 
 def test_in_the_clear_the_server_sees_it_all():
@@ -414,6 +428,9 @@ def test_the_risks_are_those_of_a_coin_where_one_can_do_it_by_hand():
     assert small["fails"] == 1.0 and small["opened"] == 1.0 and small["parted"] == 1.0
     assert risk(10, 2, 0.001)["fails"] == pytest.approx(10 * (1 - 0.999**2))
     assert risk(100, 0, 0.0)["fails"] == 0 and risk(100, 0, 1.0)["fails"] == 1
+    assert risk(3, 0, 0.0, 0.5)["opened"] == pytest.approx(0.25), "both others, who are two of three"
+    assert risk(100, 2, 0.0, 1e-3)["opened"] == pytest.approx(100 * 1e-6)
+    assert risk(100, 4, 0.01, 0.01)["parted"] == pytest.approx(100 * 0.02**2), "two in a row are gone"
     rng = np.random.default_rng(0)
     fails = np.mean(rng.binomial(40, 0.7, 200_000) < needed(41, 0.5))
     assert risk(1000, 40, 0.3)["fails"] == pytest.approx(min(1, 1000 * fails), rel=0.05) or fails > 1e-3

@@ -69,10 +69,11 @@ class Encrypted:
             raise PayloadError("has been added already")
         try:
             chunks = [self._read(self.server, part) for part in parts]
-            sizes = [chunk.size() for chunk in chunks]
-            if sizes != [min(self.lock.slots, self.size - i * self.lock.slots) for i in range(self.chunks)]:
-                raise PayloadError(f"ciphertexts of {sizes[:4]} values")
+            if [_form(chunk) for chunk in chunks] != self._forms():
+                raise PayloadError("ciphertexts of other sizes or another scale than expected")
             self.total = [mine + chunk for mine, chunk in zip(self.total, chunks)] if self.added else chunks
+        except PayloadError:
+            raise
         except (ValueError, RuntimeError) as error:
             raise PayloadError(f"not readable as ciphertexts ({told(error)})") from None
         self.added.append(client)
@@ -92,6 +93,11 @@ class Encrypted:
         message = joined([chunk.serialize() for chunk in self.total])
         plain = [self._read(self.client, part).decrypt() for part in cut(message, self.chunks)]
         return np.concatenate([np.zeros(0), *plain]), {c: (0, len(message)) for c in there}
+
+    def _forms(self) -> list[tuple]:
+        """What `_form` finds in each ciphertext of a right upload."""
+        slots = self.lock.slots
+        return [(min(slots, self.size - i), [(2.0**self.lock.scale, 2)]) for i in range(0, self.size, slots)]
 
     def _noised(self, client: str, vector: np.ndarray, noise: np.ndarray) -> np.ndarray:
         rng = np.random.Generator(philox(digest("rounding", self.seed, self.round, client)))
@@ -113,14 +119,19 @@ class Encrypted:
             raise PayloadError("is not one of the round's clients")
 
 
+def _form(chunk: Any) -> tuple[int, list[tuple[float, int]]]:
+    """(values, of each ciphertext the scale and the number of polynomials)."""
+    return chunk.size(), [(part.scale, part.size()) for part in chunk.ciphertext()]
+
+
 def opened(key: bytes, secret: bool) -> Any:
     """The clients' context in the bytes of a key, or the server's: its parameters alone."""
     import tenseal
 
-    context = tenseal.context_from(key)
+    context = tenseal.context_from(key, n_threads=1)
     if secret:
         return context
-    return tenseal.context_from(context.serialize(False, False, False, False))
+    return tenseal.context_from(context.serialize(False, False, False, False), n_threads=1)
 
 
 @dataclass(frozen=True)

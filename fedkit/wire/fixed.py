@@ -63,14 +63,8 @@ class Fixed:
         )
 
     def wrapped(self, whole: np.ndarray) -> np.ndarray:
-        """Whole numbers modulo 2^bits."""
-        return self.cut(whole.astype(np.int64).view(np.uint64).astype(self.kind))
-
-    def cut(self, values: np.ndarray) -> np.ndarray:
-        """What is left of unsigned numbers modulo 2^bits, in place."""
-        if self.bits != 8 * values.itemsize:
-            values &= values.dtype.type(2**self.bits - 1)
-        return values
+        """Whole numbers modulo 2^32 or 2^64; the bits above `bits` count for nothing, and none of them travels."""
+        return whole.astype(np.int64).view(np.uint64).astype(self.kind)
 
     def signed(self, values: np.ndarray) -> np.ndarray:
         """int64 from -2^(bits-1) to 2^(bits-1) - 1 for numbers modulo 2^bits."""

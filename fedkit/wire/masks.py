@@ -66,7 +66,7 @@ class Sum:
             raise PayloadError("sealed already: a mask used twice gives the difference of two vectors away")
         values = self.fixed.wrapped(self.rounded(client, vector, noise)) + self._mask(client)
         self.sealed.add(self.place[client])
-        return enclosed(client, self.round, self.size, self.agreed, self.fixed.pack(self.fixed.cut(values)))
+        return enclosed(client, self.round, self.size, self.agreed, self.fixed.pack(values))
 
     def add(self, client: str, body: bytes) -> None:
         """Take an upload into the sum. Raises PayloadError with the reason, and leaves the sum as it was."""
@@ -74,7 +74,7 @@ class Sum:
         values = self.fixed.unpack(disclosed(body, client, self.round, self.size, self.agreed), self.size)
         if client in self.added:
             raise PayloadError("has been added already")
-        self.total = self.fixed.cut(self.total + values)
+        self.total = self.total + values
         self.added.append(client)
 
     def view(self) -> np.ndarray:
@@ -162,8 +162,8 @@ class Masked(Sum):
                 if public(key) != self.public[place]:
                     raise PayloadError(f"wrong shares of the mask key of {self.clients[place]}")
                 for p in beside:
-                    add_pair(total, agree(key, self.public[p], self.round, place, p), place, p)
-        return self.fixed.cut(total)
+                    add_pair(total, agree(key, self.public[p], place, p), place, p)
+        return total
 
     def _secret(self, owner: int, shares: dict[int, Rows]) -> int:
         found, needed = shares.get(owner, {}), self.members[owner].needed

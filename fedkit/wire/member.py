@@ -66,13 +66,13 @@ class Member:
         self.boxes.update(from_rows(boxes, 2 * NBYTES + TAG))
 
     def mask(self, fixed: Fixed, size: int) -> np.ndarray:
-        """Its self mask and its pairwise masks, which cancel in the sum of all, modulo 2^bits."""
+        """Its self mask and its pairwise masks, which cancel in the sum of all, as unsigned numbers."""
         total = self_mask(self._secret("self mask"), fixed, size)
         for other in self.circle:
             if other != self.place:
-                key = agree(self._secret("mask key"), self.keys[other][KEY:], self.round, self.place, other)
+                key = agree(self._secret("mask key"), self.keys[other][KEY:], self.place, other)
                 add_pair(total, key, self.place, other)
-        return fixed.cut(total)
+        return total
 
     def reveal(self, uploaded: bytes) -> bytes:
         """One share of each member of its circle. uploaded: a bit for each, whether its masked vector arrived.
@@ -97,7 +97,7 @@ class Member:
 
     def _box_key(self, other: int) -> bytes:
         if other not in self.agreed:
-            key = agree(self._secret("box key"), self.keys[other][:KEY], self.round, self.place, other)
+            key = agree(self._secret("box key"), self.keys[other][:KEY], self.place, other)
             self.agreed[other] = key
         return self.agreed[other]
 
@@ -119,9 +119,9 @@ def public(secret: int) -> bytes:
     return pow(BASE, secret, FIELD).to_bytes(KEY, "little")
 
 
-def agree(secret: int, other: bytes, round: int, *places: int) -> bytes:
-    """The key that two clients have in common (Diffie & Hellman, 1976), for this round."""
-    return digest(pow(int.from_bytes(other, "little"), secret, FIELD), round, sorted(places))
+def agree(secret: int, other: bytes, *places: int) -> bytes:
+    """The key that two clients have in common (Diffie & Hellman, 1976); a round has keys of its own."""
+    return digest(pow(int.from_bytes(other, "little"), secret, FIELD), sorted(places))
 
 
 def philox(key: bytes) -> np.random.Philox:

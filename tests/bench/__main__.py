@@ -2,7 +2,7 @@
 
 Every contestant runs in a process of its own, one after another and again, so that a slow moment of the machine meets
 them all. Ratios are taken within a repetition; the medians are shown. Results: OUT/DATE.json and a table.
-usage: python tests/bench [--data NAME|PATH] [--repeats 5] [--only lora,last,head,clients,seeds,wire,replay] [--out runs/bench]
+usage: python tests/bench [--data NAME|PATH] [--repeats 5] [--only lora,last,head,clients,seeds,wire,replay,secure] [--out runs/bench]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parent
 CLIENTS = (10, 100, 1_000, 10_000)
-PARTS = ("lora", "last", "head", "clients", "seeds", "wire", "replay")
+PARTS = ("lora", "last", "head", "clients", "seeds", "wire", "replay", "secure")
 Results = dict[str, list[dict]]
 
 
@@ -145,6 +145,11 @@ def main() -> None:
 
             results[part] = measured("replay", 4 * args.repeats + 1, args.data)
             lines += ["", "replay of 100 rounds x 100 clients, medians", *replay_table(results[part]["milliseconds"])]
+        elif part == "secure":
+            from secure import table as secure_table
+
+            results[part] = measured("secure", args.repeats, args.data)
+            lines += ["", "sums whose terms nobody sees, one thread, medians", *secure_table(results[part])]
         else:
             results[part] = measured("seeds", 5, args.data)
             lines += ["", "fast - plain, accuracy in points: "
