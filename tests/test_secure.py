@@ -91,7 +91,7 @@ def test_whoever_uploads_and_answers_the_sum_is_exact_or_refused(count, size, bi
     values = {c: 50 * v for c, v in vectors(count, size, seed).items()}
     want = run(session, values, [names(count)[i] for i in came])
     circles = [m.circle for m in session.members]
-    possible = len(answers) >= needed(count, threshold) and all(
+    possible = len(answers) >= max(2, needed(count, threshold)) and all(
         len(set(circle) & set(answers)) >= needed(len(circle), threshold)
         for i, circle in enumerate(circles)
         if i in came or set(circle) & set(came)
@@ -259,6 +259,13 @@ def test_too_few_are_named_with_the_number_that_is_needed():
     with pytest.raises(PayloadError, match="after the masks were removed"):
         session.add("site-4", late)
     assert issubclass(TooFew, PayloadError)
+
+
+def test_a_sum_of_one_is_never_opened():
+    session, values = opened(Masks(threshold=0.1), 5), vectors(5)
+    run(session, values, names(5)[:1])
+    with pytest.raises(TooFew, match="1 of 5 clients are left, and 2 are needed"):
+        session.result()
 
 
 def test_a_small_circle_can_fail_where_all_together_are_enough():

@@ -21,6 +21,7 @@ from fedkit.errors import FedkitError
 from fedkit.wire.fixed import Fixed, check_fixed, disclosed, enclosed
 from fedkit.wire.member import (
     KEY,
+    TAG,
     Member,
     Rows,
     TooFew,
@@ -32,7 +33,7 @@ from fedkit.wire.member import (
     public,
     rows,
     self_mask,
-)  # fmt: skip
+)
 from fedkit.wire.neighbours import graph, needed
 from fedkit.wire.payload import PayloadError
 from fedkit.wire.shamir import NBYTES, join
@@ -49,7 +50,7 @@ class Sum:
         self.agreed = zlib.crc32(repr((lock, self.clients, seed)).encode())
         self.setup: Bytes = dict.fromkeys(self.clients, (0, 0))
         self.added: list[str] = []
-        self.sealed: set[str] = set()
+        self.sealed: set[int] = set()  # by place
         self.total = np.zeros(size, fixed.kind)
 
     def rounded(self, client: str, vector: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
@@ -99,7 +100,8 @@ class Masked(Sum):
 
     def __init__(self, lock: Masks, clients: Sequence[str], size: int, seed: int, round: int):
         super().__init__(lock, Fixed(lock.bits, lock.fraction), clients, size, seed, round)
-        self.lock, self.needed, self.done = lock, lock.needed(len(clients)), None
+        self.lock, self.done = lock, None
+        self.needed = max(2, lock.needed(len(clients)))  # a sum of one is its vector
         circles = graph(len(clients), lock.neighbours, seed, round)
         self.members = [
             Member(i, name, seed, round, circle, lock.needed(len(circle)))
@@ -111,7 +113,7 @@ class Masked(Sum):
         """The messages before the first upload, all through the server, which keeps only the mask keys' public half."""
         sent = [m.advertise() for m in self.members]
         books = [rows({p: sent[p] for p in m.circle if p != m.place}) for m in self.members]
-        dealt = [from_rows(m.deal(book), 2 * NBYTES + 16) for m, book in zip(self.members, books)]
+        dealt = [from_rows(m.deal(book), 2 * NBYTES + TAG) for m, book in zip(self.members, books)]
         for m, book in zip(self.members, books):
             boxes = rows({p: dealt[p][m.place] for p in m.circle if p != m.place})
             m.keep(boxes)
