@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-GRID = np.linspace(0.0, 12.0, 241)  # epsilons at which a mechanism's whole privacy profile is compared
+GRID = np.linspace(0.0, 12.0, 121)  # epsilons at which a mechanism's whole privacy profile is compared
 REACH = 16  # times the promised noise: farther off is not told apart
 
 
@@ -84,7 +84,7 @@ def refutes(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -
 
 
 def noise_left(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -> float:
-    """A noise multiplier from which on the rates refute every larger one, to 2 %, looked for around `noise`.
+    """A noise multiplier from which on the rates refute every larger one, to 5 %, looked for around `noise`.
 
     Its epsilon is a lower bound for a mechanism known to add Gaussian noise of unknown size (Nasr et al., 2023). inf:
     they refute none; 0: they refute all of them, since not even the sampling promised was done.
@@ -100,7 +100,7 @@ def noise_left(rates: Sequence[Rates], noise: float, sampling: float, steps: int
         low, high = high, 2 * high
         if high > noise * REACH:
             return math.inf
-    while high > 1.02 * low:
+    while high > 1.05 * low:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if refutes(rates, middle, sampling, steps) else (middle, high)
     return high
@@ -122,5 +122,5 @@ def _profile(noise: float, sampling: float, steps: int) -> np.ndarray:
         return ndtr(mu / 2 - GRID / mu) - np.exp(GRID + log_ndtr(-mu / 2 - GRID / mu))
     from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
 
-    one = from_gaussian_mechanism(noise, value_discretization_interval=2e-3, sampling_prob=sampling)
+    one = from_gaussian_mechanism(noise, value_discretization_interval=1e-2, sampling_prob=sampling)
     return np.asarray(one.self_compose(steps).get_delta_for_epsilon(list(GRID)))

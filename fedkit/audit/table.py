@@ -142,10 +142,8 @@ def clip_of_mean(plan: Steps) -> Iterator[Steps]:
     """The batch's mean clipped in place of each example's gradient, by a swap of `private.head_sum` while it lasts."""
     kept = private.head_sum
 
-    def head_sum(
-        vectors: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, clip: float, adjust: Tensor | None = None
-    ):
-        weights, biases, losses = kept(vectors, labels, weight, bias, 1e9, adjust)
+    def head_sum(vectors: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, clip: float, *rest: Tensor | None):
+        weights, biases, losses = kept(vectors, labels, weight, bias, 1e9, *rest)
         norm = float((weights.square().sum() + biases.square().sum()).sqrt()) / len(labels)
         scale = min(1.0, clip / max(norm, 1e-12))
         return weights * scale, biases * scale, losses
