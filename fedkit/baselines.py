@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from fedkit.client.cohort import fit_all
-from fedkit.client.train import Task, adjustment, client_rng, epoch
+from fedkit.client.train import Task, adjustment, client_rng, counted, epoch
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, Corpus, Examples
 from fedkit.errors import FedkitError
@@ -117,8 +116,8 @@ def _task(job: Job, client: ClientData, steps: int) -> Task:
         start = start | head.solve(statistics(job.model, client, head.sums))
     rng = client_rng(job.config.seed, 0, client.client_id)
     batches = (rows for _ in range(steps) for rows in epoch(client.train, job.config.batch_size, rng))
-    shares = torch.bincount(torch.from_numpy(client.train.labels), minlength=len(job.corpus.labels)) / len(client.train)
-    adjust = adjustment(job.config.loss, client.train.labels, shares, len(job.corpus.labels))
+    counts = counted(client.train.labels, len(job.corpus.labels))
+    adjust = adjustment(job.config.loss, counts, counts / counts.sum())
     return Task(client.client_id, start, client.train, islice(batches, steps), adjust)
 
 

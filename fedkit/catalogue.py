@@ -20,6 +20,8 @@ REGISTRIES = {  # setting: (what it decides, module, registry)
     "strategy": ("against drift, and what the server does with the mean", "fedkit.server.strategy", "STRATEGIES"),
     "weights": ("how much each site counts", "fedkit.server.weights", "WEIGHTS"),
     "robust": ("against updates that are not like the others", "fedkit.server.robust", "ROBUST"),
+    "privacy": ("what nobody can tell from what is sent", "fedkit.wire.privacy", "PRIVACY"),
+    "secure": ("who can read an upload", "fedkit.wire.secure", "LOCKS"),
     "faults": ("how often, KIND=RATE joined by commas, of every site alike", "fedkit.client.faults", "FAULTS"),
     "attack": ("what hostile or broken sites do, NAME:N for N of them", "fedkit.client.attack", "ATTACKS"),
     "partition": ("who has what", "fedkit.data.partition", "PARTITIONS"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkit import console, flags, nextsteps
+from fedkit import cli_epsilon, console, flags, nextsteps
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.flags import OUTPUT, WORLD, Command, D
@@ -284,6 +284,11 @@ def replay(
 
     lines, values = replayed(run, link, devices, deadline, server_link, html and flags.page(html))
     console.show_json(values) if as_json else console.show(lines)
+
+
+app.command(name="epsilon", cls=Command, epilog=cli_epsilon.EPILOG, short_help="How much privacy does noise buy?")(
+    cli_epsilon.epsilon_command
+)
 
 
 @app.command(cls=Command, short_help="Every method there is to choose from, with its parameters.")

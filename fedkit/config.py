@@ -51,6 +51,9 @@ class RunConfig:
     # what is sent
     wire: str = "none"  # stages of STAGES joined by '+', such as ef21+topk:0.05+int4+ans
     wire_down: str | None = None  # of the download; None: as `wire`, where the aggregation allows it
+    # who may see what
+    privacy: str = "none"  # an entry of PRIVACY: example:eps=8,delta=1e-5 | client:eps=8 | ftrl:eps=8
+    secure: str = "none"  # an entry of LOCKS: masks or ckks, so that the server can read the sum alone
     # what goes wrong (changes learning)
     faults: str = "none"  # rates per client and round: lost=0.1,crash=0.05,late=0.1,leave=0.02,away=,join=,twice=
     attack: str = "none"  # an entry of ATTACKS with the number of clients that do it, such as sign-flip:2

@@ -26,7 +26,8 @@ from fedkit.server.weights import make_weights
 class Round:
     """What a round leaves behind: the new shared tensors, all that the next round needs, and what each client did.
 
-    home: the tensors that stay with a client, by its place. aggregation_error: see `aggregate.Combined`.
+    home: the tensors that stay with a client, by its place. aggregation_error: see `aggregate.Combined`. noise: the
+    multiplier of what was released of the sum, None if no noise was owed to it.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Round:
     clients: tuple[ClientRecord, ...]
     aggregation_error: float | None = None
     home: dict[int, Params] = field(default_factory=dict)
+    noise: float | None = None
 
 
 def federate(model: Model, clients: Sequence[ClientData], shared: Params, config: RunConfig, prior: Tensor | None = None,
@@ -58,7 +60,7 @@ def federate(model: Model, clients: Sequence[ClientData], shared: Params, config
         shared, kept = strategy.step(shared, kept, done.delta, arrived)
         shared |= {n: shared[n] + change for n, change in done.merged.items()}
         state = together(kept, exchange.state(), world.state())
-        yield Round(number, shared, state, tuple(records), done.error, dict(exchange.home))
+        yield Round(number, shared, state, tuple(records), done.error, dict(exchange.home), exchange.noise)
 
 
 PARTS = ("strategy", "exchange", "world")

@@ -25,12 +25,13 @@ GROUPS = (
     "Who has what",
     "Model",
     "Rounds and training",
+    "Privacy",
     "What goes wrong (changes learning)",
     "Simulated sites (change seconds only, unless time decides who counts)",
     "This machine",
     "Where it goes",
 )
-DATA, DEALT, MODEL, TRAINING, TROUBLE, WORLD, MACHINE, OUTPUT = GROUPS
+DATA, DEALT, MODEL, TRAINING, PRIVATE, TROUBLE, WORLD, MACHINE, OUTPUT = GROUPS
 
 
 class Command(TyperCommand):
@@ -277,6 +278,26 @@ WireDown = Annotated[
         TRAINING, "--wire-down", "STAGE+...", "The same for the way back. Not given: as --wire, where that can be."
     ),
 ]
+Privacy = Annotated[
+    str,
+    _option(
+        PRIVATE,
+        "--privacy",
+        "UNIT:...",
+        "Differential privacy: none; example:eps=8,delta=1e-5[,clip=1] (nobody can tell whether one text was there); client "
+        "(whether a site took part); ftrl (the same where sampling cannot be trusted). See: fedkit methods.",
+    ),
+]
+Secure = Annotated[
+    str,
+    _option(
+        PRIVATE,
+        "--secure",
+        "NAME",
+        "So that the server reads the sum alone: none, masks (secure aggregation; not secure, for teaching), ckks "
+        "(homomorphic encryption, by TenSEAL).",
+    ),
+]
 Seed = Annotated[int, _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=whole)]
 
 Faults = Annotated[
@@ -425,6 +446,7 @@ FLAGS: dict[str, Any] = {  # of every setting that the command line has, by its 
     "lr": Rate, "head_lr": HeadRate, "head_start": HeadStart, "loss": Loss, "optimizer": Optimizer,
     "strategy": Strategy, "weights": Weights, "robust": Robust,
     "aggregate": Aggregate, "share": Share, "wire": Wire, "wire_down": WireDown, "seed": Seed,
+    "privacy": Privacy, "secure": Secure,
     "faults": Faults, "attack": Attack, "deadline": Deadline, "late": Late,
     "link": LinkSpec, "devices": Devices, "server_link": ServerLink, "pace": Pace,
     "device": Device, "engine": Engine,

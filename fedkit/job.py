@@ -17,7 +17,9 @@ from fedkit.network import World
 from fedkit.server.aggregate import make_aggregator
 from fedkit.server.compatible import check_memory, check_server, check_sites, server_notes
 from fedkit.server.exchange import check_exchange, exchange_notes, wires
+from fedkit.server.private_rules import check_budget, check_privacy, privacy_notes
 from fedkit.server.start import check_start, start_note
+from fedkit.wire.privacy import Budget, budget_of
 
 ENGINES = ("auto", "fast", "plain")
 LIMITS = {
@@ -41,6 +43,11 @@ class Job:
     start: Params
     notes: tuple[str, ...]
 
+    @property
+    def budget(self) -> Budget | None:
+        """What of privacy may be spent; None without."""
+        return budget_of(self.config, len(self.clients))
+
     def pooled(self) -> ClientData:
         """All clients' examples in one place: what federation is compared with."""
         return ClientData("pooled", concatenate([c.train for c in self.clients]),
@@ -63,7 +70,7 @@ def check_config(config: RunConfig) -> None:
             )
     if config.engine not in ENGINES:
         raise FedkitError(f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}")
-    make_tuner(config.tune), check_server(config), World.of(config, ["a client"])
+    make_tuner(config.tune), check_server(config), check_privacy(config), World.of(config, ["a client"])
     wires(config, make_aggregator(config.aggregate))
     check_start(config)
 
@@ -74,7 +81,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     column = client_column(config.partition, config.client)
     corpus = corpus or load_corpus(config.data, config.text, config.label, column, config.encoding, seed=config.seed)
     dealt = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
-    check_sites(config, len(dealt))
+    check_sites(config, len(dealt)), check_budget(config, dealt)
     from fedkit.model.load import load_model
 
     model = load_model(config, corpus.labels)
@@ -92,6 +99,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
         *unused_clients(config, len(dealt)),
         *exchange_notes(config, model),
         *server_notes(config, [c.client_id for c in clients]),
+        *privacy_notes(config, clients),
         *filter(None, [script_note(config.model, corpus.train.texts), start_note(config, len(dealt))]),
     )
     return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)

@@ -47,12 +47,13 @@ class RoundRecord:
     loss: float
     worst_client_accuracy: float
     validation_accuracy: float | None = None
-    epsilon: float | None = None  # None: no differential privacy, so no promise
+    epsilon: float | None = None  # spent up to here; None: no differential privacy, so no promise
     simulated_seconds: float | None = None  # modelled from link and device, not measured
     seconds: float = 0.0  # measured wall time of the round, evaluation included
     clients: tuple[ClientRecord, ...] = ()
     aggregation_error: float | None = None  # what averaging got wrong, as a share; None where it is not measured
     client_accuracy: dict[str, Any] = field(default_factory=dict)  # on test examples like each client's own
+    noise: float | None = None  # noise multiplier of what the server released in this round; None: none, or at the sites
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,12 @@ from fedkit.network import replay
 from fedkit.progress import Listener, Meter
 from fedkit.record import RoundRecord, Run
 from fedkit.server.exchange import before_round_1
-from fedkit.server.sampling import sample_clients
+from fedkit.server.sampling import chosen, cohort_size
 from fedkit.server.start import start
 from fedkit.server.strategy import make_strategy
+from fedkit.spent import is_spent, told
 from fedkit.store import Store
+from fedkit.wire.privacy import Budget, visits_of
 
 
 def run(config: RunConfig, out: str | Path | None = None, resume: bool = False, corpus: Corpus | None = None,
@@ -77,6 +79,8 @@ def rounds(config: RunConfig, out: str | Path | None = None, resume: bool = Fals
         store.save(record, job.model, done.shared, {"prior": prior}, done.state)
         began = time.perf_counter()
         yield record
+        if record.finished:
+            return
 
 
 def resume(folder: str | Path, progress: Listener | None = None) -> Run:
@@ -89,7 +93,7 @@ def begin(job: Job) -> tuple[Params, Any, Run]:
     began = time.perf_counter()
     job.model.load_params(job.start)
     shared, prior, exchanged = start(job.model, job.clients, job.config)
-    shared |= before_round_1(job.model, job.config)
+    shared = before_round_1(job.model, job.config) | shared
     record = Run("federated", job.config.to_dict(), describe_environment(job.model), describe_data(job),
                  describe_model(job.model))  # fmt: skip
     first, _ = measure(record, job, Round(0, shared, {}, exchanged), began)
@@ -101,7 +105,8 @@ def extend(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
     began = time.perf_counter() - train_seconds
     latest, final = measure(record, job, done, began)
     record = replace(record, rounds=(*record.rounds, latest))
-    return replace(record, result=conclude(record, final)) if done.number == job.config.rounds else record
+    over = is_spent(record, job.budget)
+    return replace(record, result=conclude(record, final, job.budget)) if done.number == job.config.rounds or over else record
 
 
 def measure(record: Run, job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:
@@ -110,7 +115,9 @@ def measure(record: Run, job: Job, done: Round, began: float) -> tuple[RoundReco
     seen = validation_accuracy(job, done)
     latest = RoundRecord(done.number, result.accuracy, result.loss, result.worst_client_accuracy, seen,
                          aggregation_error=done.aggregation_error, client_accuracy=result.own,
-                         clients=done.clients)  # fmt: skip
+                         clients=done.clients, noise=done.noise)  # fmt: skip
+    if job.budget:
+        latest = replace(latest, epsilon=job.budget.epsilon(visits_of((*record.rounds, latest), job.budget)))
     took = simulated_seconds(record, latest)
     return replace(latest, simulated_seconds=took, seconds=time.perf_counter() - began), result
 
@@ -126,7 +133,7 @@ def simulated_seconds(record: Run, latest: RoundRecord) -> float:
     return max(replay(replace(alone, rounds=(latest,))).seconds - began, 0.0)
 
 
-def conclude(record: Run, final: Score) -> dict[str, Any]:
+def conclude(record: Run, final: Score, budget: Budget | None = None) -> dict[str, Any]:
     """The record's `result` block, from the last round's test score; nothing is picked by looking at the test set."""
     last = record.rounds[-1]
     return {
@@ -135,7 +142,7 @@ def conclude(record: Run, final: Score) -> dict[str, Any]:
         "worst_client_accuracy": last.worst_client_accuracy, "own_mix_accuracy": final.own_mix_accuracy,
         "uplink_bytes": int(record.total("uplink_bytes")), "downlink_bytes": int(record.total("downlink_bytes")),
         "train_seconds": record.total("train_seconds"), "steps": int(record.total("steps")),
-        "peak_rss_bytes": peak_rss_bytes(), "epsilon": None, "delta": None, "privacy_unit": None,
+        "peak_rss_bytes": peak_rss_bytes(), **told(record, budget),
         "simulated_seconds": sum(r.simulated_seconds or 0 for r in (record.start, *record.rounds)),
         "correct": "".join("1" if c else "0" for c in final.correct),
     }  # fmt: skip
@@ -143,14 +150,16 @@ def conclude(record: Run, final: Score) -> dict[str, Any]:
 
 def total_steps(job: Job) -> int:
     """Gradient steps of the whole run, all clients together, if nothing goes wrong."""
-    config, strategy = job.config, make_strategy(job.config.strategy)
+    config, strategy, budget = job.config, make_strategy(job.config.strategy), job.budget
+    if budget and budget.unit == "example":
+        return config.rounds * budget.steps * cohort_size(len(job.clients), config.clients_per_round)
     if strategy.asynchronous:
         each = np.mean([np.ceil(len(c.train) / config.batch_size) for c in job.clients]) * config.local_epochs
         return round(config.rounds * strategy.size(len(job.clients)) * each)
     return sum(
         config.local_epochs * int(np.ceil(len(c.train) / config.batch_size))
         for number in range(1, config.rounds + 1)
-        for c in sample_clients(job.clients, config.clients_per_round, config.seed, number)
+        for c in chosen(job.clients, config, budget, number)
     )
 
 

@@ -300,7 +300,7 @@ def test_the_flags_that_scripts_rely_on():
     words = """--data --text --label --client --encoding --model --clients --examples-per-client --partition
         --clients-per-round --rounds --local-epochs --batch-size --max-tokens --lr --head-lr --head-start --tune
         --strategy --link --device --seed --engine --out --json --loss --devices --aggregate --share --wire
-        --wire-down --optimizer --weights --robust --faults --attack --deadline --late --server-link --pace"""
+        --wire-down --privacy --secure --optimizer --weights --robust --faults --attack --deadline --late --server-link --pace"""
     wanted = words.split()
     commands = typer.main.get_command(cli.app).commands
     flags = {name: {flag for param in commands[name].params for flag in param.opts} for name in ("run", "baselines")}

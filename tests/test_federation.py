@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import fedkit.federation
-from fedkit.client.train import Task, adjustment, client_rng, epoch, fit, train
+from fedkit.client.train import Task, adjustment, client_rng, counted, epoch, fit, train
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.errors import FedkitError
@@ -64,7 +64,7 @@ def test_one_client_with_fedavg_is_local_training(config, tune):
     for number in (1, 2, 3):
         rng = client_rng(0, number, client.client_id)
         batches = [rows for _ in range(2) for rows in epoch(client.train, 8, rng)]
-        adjust = adjustment("calibrated", client.train.labels, PRIOR, 3)
+        adjust = adjustment("calibrated", counted(client.train.labels, 3), PRIOR)
         local = fit(job.model, Task("alone", local, client.train, iter(batches), adjust), job.config).params
     assert distance(job.start, local) > 1e-3, "nothing was learned"
     assert distance(federated, local) < 1e-6

@@ -172,7 +172,7 @@ def test_to_frame_has_a_row_per_client_and_round():
     assert len(frame) == 5 and frame["round"].tolist() == [0, 1, 1, 2, 2]
     assert frame.columns.tolist() == [
         "round", "accuracy", "loss", "worst_client_accuracy", "validation_accuracy", "epsilon", "simulated_seconds",
-        "seconds", "aggregation_error", "client", "status", "reason", "examples", "steps", "train_seconds", "uplink_bytes", "downlink_bytes",
+        "seconds", "aggregation_error", "noise", "client", "status", "reason", "examples", "steps", "train_seconds", "uplink_bytes", "downlink_bytes",
         "work_seconds", "delay", "staleness", "began",
     ]  # fmt: skip
     assert frame["client"].tolist() == ["site-1"] + ["site-1", "site-2"] * 2

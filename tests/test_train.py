@@ -69,25 +69,25 @@ def test_the_calibration_by_hand():
 
     Smoothing adds 0.5 x 2 x 0.5 = 0.5 to each: shares 2.5 / 3 and 0.5 / 3, over 1 / 2 each.
     """
-    adjust = log_adjustment(np.array([0, 0]), torch.tensor([0.5, 0.5]))
+    adjust = log_adjustment(torch.tensor([2.0, 0.0]), torch.tensor([0.5, 0.5]))
     assert adjust.tolist() == pytest.approx([math.log(5 / 3), math.log(1 / 3)])
 
 
 def test_a_client_with_the_mix_of_all_is_not_adjusted():
-    adjust = log_adjustment(np.array([0, 1, 1, 1]), torch.tensor([0.25, 0.75]))
+    adjust = log_adjustment(torch.tensor([1.0, 3.0]), torch.tensor([0.25, 0.75]))
     assert adjust.tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
 
 
 def test_a_label_that_nobody_has_is_finite():
-    adjust = log_adjustment(np.array([0, 0]), torch.tensor([1.0, 0.0]))
+    adjust = log_adjustment(torch.tensor([2.0, 0.0]), torch.tensor([1.0, 0.0]))
     assert adjust.tolist() == pytest.approx([0.0, -12.0])
 
 
 def test_each_loss_has_its_adjustment():
-    labels, prior = np.array([0, 0]), torch.tensor([0.9, 0.1])
-    assert adjustment("plain", labels, prior, 2) is None
-    assert torch.equal(adjustment("calibrated", labels, prior, 2), log_adjustment(labels, prior))
-    assert adjustment("balanced", labels, None, 2).tolist() == pytest.approx([math.log(5 / 3), math.log(1 / 3)])
+    counts, prior = torch.tensor([2.0, 0.0]), torch.tensor([0.9, 0.1])
+    assert adjustment("plain", counts, prior) is None
+    assert torch.equal(adjustment("calibrated", counts, prior), log_adjustment(counts, prior))
+    assert adjustment("balanced", counts, None).tolist() == pytest.approx([math.log(5 / 3), math.log(1 / 3)])
 
 
 def test_the_first_loss_of_a_zero_head_by_hand(job):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from fedkit.client.private import private_fit
 from fedkit.client.train import Fit, Task, fit, learning_rates, sgd_momentum
 from fedkit.config import RunConfig
 from fedkit.model.classifier import Model, Params
@@ -34,7 +35,10 @@ def fit_all(model: Model, tasks: Sequence[Task], config: RunConfig,
 
     tick: called before each step of each client with its name.
     """
-    if model.stack is None or not tasks:
+    if tasks and tasks[0].private:
+        for task in tasks:
+            yield task, private_fit(model, task, config, lambda task=task: tick(task.name))
+    elif model.stack is None or not tasks:
         for task in tasks:
             yield task, fit(model, task, config, lambda task=task: tick(task.name))
     else:

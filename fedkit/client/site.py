@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from torch import Tensor
 from fedkit.client.attack import make_attack
 from fedkit.client.faults import LATE_FACTOR, Fate, fate, parse_faults
 from fedkit.client.pace import pace
-from fedkit.client.train import Fit, Task, Tick, client_rng, task_of
+from fedkit.client.train import Fit, Steps, Task, Tick, adjustment, client_rng, task_of
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.evaluate import mean_loss
@@ -21,7 +22,9 @@ from fedkit.network import World
 from fedkit.network.timeline import crashed
 from fedkit.record import ClientRecord
 from fedkit.server.exchange import Exchange, Harm, Upload
+from fedkit.server.private_start import known_counts
 from fedkit.server.strategy import Strategy
+from fedkit.wire.privacy import Budget
 
 ABSENT = {"away": "away this round", "left": "has left for good", "not yet here": "has not joined yet"}
 
@@ -61,7 +64,19 @@ class Sites:
         margin = self.strategy.margin(np.bincount(client.train.labels, minlength=labels))
         shift = exchange.shift(client.client_id) if self.strategy.controls else None
         adjust = task.adjust if margin is None else margin
-        return replace(task, adjust=adjust, pull=self.strategy.pull, shift=shift), nbytes
+        task = replace(task, adjust=adjust, pull=self.strategy.pull, shift=shift)
+        return self._private(task, exchange.budget, number), nbytes
+
+    def _private(self, task: Task, budget: Budget | None, number: int) -> Task:
+        """The task as DP-SGD does it, where each example is protected."""
+        if budget is None or budget.unit != "example":
+            return task
+        stream = (self.config.seed, number, zlib.crc32(task.name.encode()))
+        sigma = 0.0 if budget.trust_sum else budget.noise * budget.clip
+        steps = Steps(budget.clip, sigma, budget.rate, budget.steps, budget.scale * len(task.examples), budget.head_lr,
+                      stream, budget.trust_sum)  # fmt: skip
+        counts = known_counts(task.examples.labels, len(self.model.labels), self.config, budget, task.name)
+        return replace(task, private=steps, adjust=adjustment(self.config.loss, counts, self.prior))
 
     def sent(self, exchange: Exchange, task: Task, done: Fit, number: int, downlink: int, fate: Fate) -> Visit:
         """What comes of a client's work."""
@@ -69,7 +84,7 @@ class Sites:
         upload = exchange.upload(
             task.name, task.start, done, len(task.examples), figures, self._harm(task.name, number)
         )
-        status, reason = ("ok", "") if upload.update else ("rejected", upload.reason)
+        status, reason = ("rejected", upload.reason) if upload.reason else ("ok", "")
         if fate.kind == "lost":
             status, reason = "lost", "the upload was lost"
         elif fate.kind == "twice" and status == "ok":

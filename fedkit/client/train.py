@@ -17,6 +17,7 @@ from fedkit.data.corpus import ClientData, Examples
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
 
+CENTRE = "centre"  # the mean sentence vector as released, shape (d,): private training of the head is about it
 CONTROL = ".control"  # the end of a control variate's name: that of its tensor, and this (see strategy.Scaffold)
 Tick = Callable[[int, str], None]  # called before each step with round and client; raises errors.Cancelled to stop
 
@@ -48,6 +49,7 @@ class Task:
 
     adjust: added to the logits in the loss, shape (labels,); None for the plain loss. frozen: tensors left as they are.
     pull: mu of the proximal term mu / 2 ||w - start||^2 in the loss. shift: added to every gradient (c - c_i of SCAFFOLD).
+    private: trained by DP-SGD, which draws batches of its own.
     """
 
     name: str
@@ -58,13 +60,15 @@ class Task:
     frozen: frozenset[str] = frozenset()
     pull: float = 0.0
     shift: Params | None = None
+    private: Steps | None = None
 
 
 @dataclass(frozen=True)
 class Fit:
     """What training gave. loss: mean over the examples seen, each before the step it was used in.
 
-    gradient: the mean of the steps' gradients of the loss, where the task has a shift; else None.
+    gradient: the mean of the steps' gradients of the loss, where the task has a shift; else None. given: what is sent
+    in place of the difference to the start; None: that difference.
     """
 
     params: Params
@@ -73,6 +77,30 @@ class Fit:
     loss: float
     seconds: float
     gradient: Params | None = None
+    given: Params | None = None
+
+    def change(self, start: Params) -> Params:
+        """What the client sends: the difference to its start, or what it gives in place of it."""
+        return {n: t - start[n] for n, t in self.params.items()} if self.given is None else self.given
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How a private visit is made (see private.py). sigma: standard deviation of the noise on the sum of clipped gradients.
+
+    rate: Poisson sampling rate. steps: gradient steps. scale: what a learning rate is multiplied by (see `stepped`).
+    head_lr: in the place of the run's. stream: seeds of the visit's randomness. only_gradient: the one step is not taken;
+    the site gives its negative noisy gradient, for the server to step with.
+    """
+
+    clip: float
+    sigma: float
+    rate: float
+    steps: int
+    scale: float
+    head_lr: float
+    stream: tuple[int, ...]
+    only_gradient: bool = False
 
 
 def train(model: Model, shared: Params, client: ClientData, config: RunConfig, round_number: int,
@@ -91,13 +119,13 @@ def task_of(client: ClientData, shared: Params, config: RunConfig, round_number:
     """A client's work in one round."""
     rng = client_rng(config.seed, round_number, client.client_id)
     batches = (rows for _ in range(config.local_epochs) for rows in epoch(client.train, config.batch_size, rng))
-    adjust = adjustment(config.loss, client.train.labels, prior, num_labels)
+    adjust = adjustment(config.loss, counted(client.train.labels, num_labels), prior)
     return Task(client.client_id, shared, client.train, batches, adjust, frozen)
 
 
 def update_of(task: Task, done: Fit) -> ClientUpdate:
     """What a client sends after its work."""
-    delta = {name: tensor - task.start[name] for name, tensor in done.params.items()}
+    delta = done.change(task.start)
     metrics = {"steps": done.steps, "examples": done.examples, "loss": done.loss, "seconds": done.seconds}
     return ClientUpdate(task.name, delta, len(task.examples), metrics)
 
@@ -142,6 +170,8 @@ class Bend:
     def __call__(self, trainable: Params) -> None:
         """Change the gradients in place, after the loss's own have been added up."""
         for name, parameter in trainable.items():
+            if parameter.grad is None:
+                continue
             if self.shift is not None:
                 self.total[name] += parameter.grad
                 parameter.grad += self.shift[name]
@@ -202,25 +232,29 @@ def epoch(examples: Examples, size: int, rng: np.random.Generator, bucket: int =
         yield batches[i]
 
 
-def adjustment(loss: str, labels: np.ndarray, prior: Tensor | None, num_labels: int) -> Tensor | None:
-    """What the loss adds to the logits of a client with these labels: shape (num_labels,), or None for 'plain'.
+def adjustment(loss: str, counts: Tensor, prior: Tensor | None) -> Tensor | None:
+    """What the loss adds to the logits of a client with these examples per label: shape (labels,), or None for 'plain'.
 
     'calibrated' aims at the label shares of all clients together, 'balanced' at every label alike.
     """
     if loss == "plain":
         return None
-    return log_adjustment(labels, torch.full((num_labels,), 1 / num_labels) if loss == "balanced" else prior)
+    return log_adjustment(counts, torch.full((len(counts),), 1 / len(counts)) if loss == "balanced" else prior)
 
 
-def log_adjustment(labels: np.ndarray, prior: Tensor, smoothing: float = 0.5) -> Tensor:
+def log_adjustment(counts: Tensor, prior: Tensor, smoothing: float = 0.5) -> Tensor:
     """log(p_client(y) / prior(y)), shape (labels,): added to the logits while training, left out when predicting.
 
     The client's model then need not push down labels it happens not to have (logit adjustment: Menon et al., 2021;
     label-skewed federated learning: Zhang et al., 2022). smoothing: examples added per label in proportion to the prior.
     """
-    counts = torch.bincount(torch.from_numpy(labels), minlength=len(prior)).float()
     local = (counts + smoothing * len(prior) * prior) / (counts.sum() + smoothing * len(prior))
     return torch.log(local / prior.clamp_min(1e-6)).clamp_min(-12.0)
+
+
+def counted(labels: np.ndarray, num_labels: int) -> Tensor:
+    """Examples per label, float32 (num_labels,)."""
+    return torch.bincount(torch.from_numpy(labels), minlength=num_labels).float()
 
 
 def client_rng(seed: int, round_number: int, client_id: str) -> np.random.Generator:

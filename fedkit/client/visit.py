@@ -16,7 +16,7 @@ from fedkit.data.corpus import ClientData
 from fedkit.model.classifier import Params
 from fedkit.record import ClientRecord
 from fedkit.server.exchange import Exchange
-from fedkit.server.sampling import sample_clients
+from fedkit.server.sampling import chosen
 
 
 class Waiting:
@@ -33,14 +33,16 @@ class Waiting:
         """Yield each update that counts, as soon as it is there; append a record for each client."""
         carried, self.pending = self.pending, []
         yield from carried
-        chosen = sample_clients(self.sites.clients, self.config.clients_per_round, self.config.seed, number)
-        visits = self._visits(exchange, chosen, number)
+        clients = chosen(self.sites.clients, self.config, exchange.budget, number)
+        exchange.seal([c.client_id for c in clients if self.sites.fate(number, c.client_id).kind not in ABSENT])
+        visits = self._visits(exchange, clients, number)
         for one in self._in_time(list(visits), number) if self.config.deadline is not None else visits:
-            records.append(one.record)
-            if one.record.status == "ok":
-                exchange.accept(one.upload)
+            reason = exchange.accept(one.upload, one.record.id) if one.record.status == "ok" else ""
+            records.append(replace(one.record, status="rejected", reason=reason) if reason else one.record)
+            if one.record.status == "ok" and one.upload.update:
                 yield one.upload.update
-        order = {client.client_id: i for i, client in enumerate(chosen)}
+        yield from exchange.opened(records)
+        order = {client.client_id: i for i, client in enumerate(clients)}
         records.sort(key=lambda record: order[record.id])
 
     def state(self) -> Params:
@@ -50,9 +52,9 @@ class Waiting:
             out |= pack_update(update, f"late/{i}")
         return out
 
-    def _visits(self, exchange: Exchange, chosen: Sequence[ClientData], number: int) -> Iterator[Visit]:
+    def _visits(self, exchange: Exchange, clients: Sequence[ClientData], number: int) -> Iterator[Visit]:
         tasks, sent, fates = [], {}, {}
-        for client in chosen:
+        for client in clients:
             name = client.client_id
             fates[name] = self.sites.fate(number, name)
             if fates[name].kind in ABSENT:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from fedkit.client.train import CENTRE
 from fedkit.config import parse_spec
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
@@ -34,7 +35,7 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     head = {n.removeprefix("head."): t for n, t in params.items() if n.startswith("head.")}
-    body = {n: t.contiguous() for n, t in params.items() if not n.startswith("head.") and not n.endswith(MERGED)}
+    body = {n: t.contiguous() for n, t in params.items() if not n.startswith("head.") and not n.endswith(MERGED) and n != CENTRE}
     body, rank = folded(model, params, body)
     write_tensors(folder / "head.safetensors", head, {TUNE: _method(model)})
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -11,26 +11,34 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fedkit.client.train import CONTROL, ClientUpdate, Fit
+from fedkit.client.private import stepped
+from fedkit.client.train import CENTRE, CONTROL, ClientUpdate, Fit, learning_rates
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
 from fedkit.model.merged import MERGED, blank
+from fedkit.record import ClientRecord
 from fedkit.server.aggregate import Combined, Rule, combine, make_aggregator
+from fedkit.server.guard import Guard
 from fedkit.server.pairs import MOST, cut, padded, pairs
+from fedkit.server.private_start import centred
 from fedkit.server.strategy import make_strategy
+from fedkit.server.vault import Owed, Vault, charge
 from fedkit.wire.compress import Context, Wire, make_wire
 from fedkit.wire.payload import Payload, PayloadError, encode
+from fedkit.wire.privacy import budget_of
+from fedkit.wire.secure import TooFew, make_lock
 
 State = Params  # tensors only, so that it can be kept in a file
+SUM = "the sum of all"  # stands for the sender of an update that nobody can tell apart
 LARGEST = 1e9  # of an uploaded value: products of larger ones overflow on the server
 
 
@@ -38,7 +46,7 @@ LARGEST = 1e9  # of an uploaded value: products of larger ones overflow on the s
 class Upload:
     """What came of one client's work: nothing is remembered of it until `Exchange.accept`.
 
-    update: as the server received it; None: rejected, for the reason. slot, memory: error feedback; home, control: the
+    update: as the server received it; None: sealed, or rejected for the reason. slot, memory: error feedback; home, control: the
     tensors that stay with the client.
     """
 
@@ -50,6 +58,7 @@ class Upload:
     memory: Params = field(default_factory=dict)
     home: Params = field(default_factory=dict)
     control: Params = field(default_factory=dict)
+    sealed: bytes = b""  # what the server can only add to a sum, in place of the update
 
 
 class Exchange:
@@ -62,9 +71,10 @@ class Exchange:
         self.config, self.rule, self.scale = config, make_aggregator(config.aggregate), model.adapter_scale
         self.up, self.down = wires(config, self.rule)
         mixed = config.robust != "none" or config.late == "carry" or make_strategy(config.strategy).asynchronous
+        mixed = mixed or config.secure != "none"
         self.one_start = not mixed  # every update goes into the mean as it was made, from what the round began with
         self.names = sorted(n for n in shared if not n.endswith(MERGED))  # a file gives them back in another order
-        self.home_names = at_home(self.rule, config.share, self.names)
+        self.home_names = at_home(self.rule, config.share, [n for n in self.names if n != CENTRE])
         self.place = {c.client_id: i for i, c in enumerate(clients)}
         self.most = most_rank(shared)
         self.ranks = {c: self.rule.rank(i, self.most) for c, i in self.place.items()}
@@ -75,6 +85,12 @@ class Exchange:
         self.memory: dict[str, Params] = {}  # error feedback, by client and by what it sent
         self.home: dict[int, Params] = {}  # the tensors that stay with a client, by its place
         self.control: dict[int, Params] = {}  # each client's own control variates, by its place
+        self.config, self.budget = config, budget_of(config, len(clients))
+        self.guard = self.vault = self.noise = None  # noise: the multiplier of what this round released
+        if self.budget and self.budget.unit == "client":
+            self.guard = Guard(self.budget, config.seed, _of(state or {}, "guard"))
+        self.most = float(max(len(c.train) for c in clients)) if config.weights == "examples" else 1.0
+        self.rates = learning_rates(model, config)
         self._restore(state)
 
     # ---- a round, in its order
@@ -96,7 +112,7 @@ class Exchange:
         self.held |= {n: t for n, t in shared.items() if n.endswith(MERGED)}
         self._note_sent(number, 0, len(body))
         self.changed[[i for i, n in enumerate(self.names) if n in lacking]] = number
-        self.sizes = {}
+        self.sizes, self.vault, self.noise = {}, None, None
         self.begin = self.rule.begin(self.held, number, self.config.seed)
 
     def download(self, client: str) -> tuple[Params, int]:
@@ -118,19 +134,46 @@ class Exchange:
         common = {n: t for n, t in self.begin.items() if n.endswith(CONTROL)}
         return {n.removesuffix(CONTROL): t - own.get(n, 0.0) for n, t in common.items()} or None
 
+    def seal(self, chosen: Sequence[str]) -> None:
+        """Before the uploads of a round: where they are to be sealed, those who take part agree on how."""
+        if self.config.secure == "none" or len(chosen) < 2:
+            return
+        names = self._sending()
+        template = {n: self.held[n] for n in names}
+        size = len(self.up.project(template, Context("server", self.number, self.config.seed, {}))[0])
+        lock = make_lock(self.config.secure)
+        self.vault = Vault(lock, chosen, size, self.config.seed, self.number, self.most, self._owed())
+
+    def _owed(self) -> Owed | None:
+        """The noise that a sealed sum must carry: of a clipped update, or of one clipped gradient over rate x `most`."""
+        if self.guard:
+            return Owed(self.guard.clip, self.guard.multiplier)
+        if self.budget and self.budget.trust_sum:
+            return Owed(self.budget.clip / (self.budget.rate * self.most), self.budget.noise)
+        return None
+
+    def _sending(self) -> list[str]:
+        return [n for n in self.names if n not in self.home_names and n not in self.frozen and n != CENTRE]
+
     def upload(self, client: str, start: Params, done: Fit, examples: int, figures: Mapping[str, float] | None = None,
                harm: Harm | None = None) -> Upload:  # fmt: skip
         """What the server receives of a client's work. figures: sent along. harm: what a hostile client does to it."""
         place = self.place[client]
-        sending = [n for n in self.names if n not in self.home_names and n not in self.frozen]
-        own = self.control.get(place, {})
+        sending = self._sending()
+        own, moved = self.control.get(place, {}), done.change(start)
         mine = {n + CONTROL: t for n, t in (done.gradient or {}).items()}
-        change = {n: mine[n] - own.get(n, 0.0) if n.endswith(CONTROL) else done.params[n] - start[n] for n in sending}
+        change = {n: mine[n] - own.get(n, 0.0) if n.endswith(CONTROL) else moved[n] for n in sending}
         delta = self._at_rank(change, self.ranks[client])
+        if self.guard:
+            delta, within = self.guard.clipped(delta)
+            figures = {"within": within} if self.budget.bits else figures
         slot = f"{place}.{zlib.crc32('|'.join(sending).encode()):08x}"
         context = Context(client, self.number, self.config.seed, self.memory.get(slot, {}))
         notes = {"client": client, "examples": examples, **(figures or {})}
         sent = delta if harm is None else harm.delta(delta)
+        home = {n: done.params[n] for n in self.names if n in self.home_names}
+        if self.config.secure != "none":
+            return self._sealed(sent, context, examples, Upload(place, 0, slot=slot, home=home), harm)
         try:
             payload, memory = self.up.encode(sent, context, notes)
         except (PayloadError, RuntimeError, ValueError) as error:  # only what a hostile client sends
@@ -141,24 +184,80 @@ class Exchange:
         update, reason = receive(self.up, payload, delta, context, tuple(figures or ()))
         if update is None:
             return Upload(place, payload.nbytes, None, reason)
-        home = {n: done.params[n] for n in self.names if n in self.home_names}
+        if self.guard and (reason := self.guard.wrong(update.delta)):
+            return Upload(place, payload.nbytes, None, reason)
         update = ClientUpdate(update.client_id, padded(update.delta, self.begin), update.num_examples, update.metrics)
         return Upload(place, payload.nbytes, update, "", slot, memory, home, mine)
 
-    def accept(self, upload: Upload) -> None:
-        """The upload counts: what its sender keeps of it is remembered."""
+    def _sealed(self, delta: Params, context: Context, examples: int, upload: Upload, harm: Harm | None) -> Upload:
+        weight = float(examples) if self.config.weights == "examples" else 1.0
+        if self.vault is None:
+            return replace(upload, reason="alone in its round, and a sum of one hides nothing")
+        try:
+            vector, memory = self.up.project(delta, context)
+            body = self.vault.seal(context.sender, vector.numpy(), weight)
+        except PayloadError as error:
+            return replace(upload, reason=f"could not be sealed: {error}".splitlines()[0])
+        body = body if harm is None else harm.body(body)
+        return replace(upload, nbytes=len(body), memory=memory, sealed=body)
+
+    def accept(self, upload: Upload, client: str = "") -> str:
+        """The upload counts: what its sender keeps of it is remembered. Why a sealed one cannot be; '' if it can."""
+        if upload.sealed:
+            try:
+                self.vault.add(client, upload.sealed)
+            except PayloadError as error:
+                return str(error)
         if upload.memory:
             self.memory[upload.slot] = upload.memory
         if upload.home:
             self.home[upload.place] = upload.home
         if upload.control:
             self.control[upload.place] = upload.control
+        return ""
+
+    def opened(self, records: list[ClientRecord]) -> Iterator[ClientUpdate]:
+        """Where uploads were sealed, their mean as one update, once all are there; `records` gets the bytes of the lock."""
+        if self.vault is None:
+            return
+        costs = {}
+        try:
+            done = self.vault.result()
+            costs, self.noise = done.costs, done.noise
+            template = {n: self.begin[n] for n in self._sending()}
+            context = Context("server", self.number, self.config.seed, {})
+            mean = self.up.restore(torch.from_numpy(done.mean).float(), template, context)
+            if self.budget and self.budget.trust_sum:  # the server takes the step
+                mean = stepped(mean, self.begin.get(CENTRE), self.budget, self.rates, done.weight)
+            yield ClientUpdate(SUM, mean, max(1, round(done.weight)), weight=done.weight)
+        except TooFew as error:
+            lose(records, f"too few arrived: {error}")
+        except PayloadError as error:  # a hostile client can spoil a sum that nobody looks into
+            lose(records, f"the sum cannot be used: {error}")
+        charge(records, self.vault.setup, costs)
 
     def combine(self, updates: Iterable[ClientUpdate]) -> Combined:
         """What the round comes to; the message for the matrices travels with the next round's download."""
+        heard: list[ClientUpdate] = []
+        if self.guard:
+            updates = _overheard(updates, heard)
         done = combine(self.rule, self.begin, updates, self.scale, self.start, self.home_names, self.one_start)
+        if self.guard:
+            done = replace(done, delta=self._guarded(done.delta, heard))
         if done.message:
             self._note_sent(self.number + 1, 1, encode(done.message).nbytes)
+        return done
+
+    def _guarded(self, mean: Params | None, heard: list[ClientUpdate]) -> Params | None:
+        """The mean over the cohort with the noise that is owed; of a round in which nobody came, noise alone."""
+        sealed = self.config.secure != "none"
+        if mean is None and sealed:
+            return None
+        if not sealed:
+            self.noise = self.budget.noise
+        mean = mean or {n: torch.zeros_like(self.begin[n]) for n in self._sending()}
+        done = self.guard.finish(mean, sum(u.counts for u in heard), self.number, noised=sealed)
+        self.guard.moved([u.metrics["within"] for u in heard] if self.budget.bits else [], self.number)
         return done
 
     def _note_sent(self, number: int, column: int, nbytes: int) -> None:
@@ -178,11 +277,11 @@ class Exchange:
         out |= {f"memory/{slot}/{n}": t for slot, kept in self.memory.items() for n, t in kept.items()}
         for kind, kept in (("home", self.home), ("control", self.control)):
             out |= {f"{kind}/{i}/{n}": t for i, tensors in kept.items() for n, t in tensors.items()}
-        return out
+        return out | ({f"guard/{n}": t for n, t in self.guard.state().items()} if self.guard else {})
 
     def _restore(self, state: State) -> None:
         if not state:
-            self.held |= {n: torch.zeros_like(t) for n, t in self.held.items() if n.startswith("head.")}
+            self.held |= {n: torch.zeros_like(t) for n, t in self.held.items() if n.startswith("head.") or n == CENTRE}
             return
         self.sent, self.seen, self.changed = (state[n].clone() for n in ("sent", "seen", "changed"))
         for name, tensor in state.items():
@@ -222,6 +321,23 @@ class Exchange:
                 matrices = min(matrices, whole)
             self.sizes[last, rank] = message + matrices
         return self.sizes[last, rank]
+
+
+def lose(records: list[ClientRecord], reason: str) -> None:
+    """Nothing came of the uploads of a round."""
+    for i, record in enumerate(records):
+        if record.status == "ok":
+            records[i] = replace(record, status="lost", reason=reason)
+
+
+def _overheard(updates: Iterable[ClientUpdate], heard: list[ClientUpdate]) -> Iterator[ClientUpdate]:
+    for update in updates:
+        heard.append(replace(update, delta={}))
+        yield update
+
+
+def _of(state: Params, part: str) -> Params:
+    return {n.removeprefix(f"{part}/"): t for n, t in state.items() if n.startswith(f"{part}/")}
 
 
 @dataclass(frozen=True)
@@ -321,9 +437,10 @@ def exchange_notes(config: RunConfig, model: Model) -> list[str]:
 
 def before_round_1(model: Model, config: RunConfig) -> Params:
     """What the aggregation adds to the shared tensors: zeros that will be added to the frozen matrices, or nothing."""
+    centre = {CENTRE: torch.zeros(model.module.head.in_features)} if centred(config) else {}
     if not make_aggregator(config.aggregate).merges:
-        return {}
-    return blank(model, [p.layer for p in pairs(model.trainable)])
+        return centre
+    return centre | blank(model, [p.layer for p in pairs(model.trainable)])
 
 
 def most_rank(params: Mapping[str, Tensor]) -> int:

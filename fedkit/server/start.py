@@ -9,21 +9,39 @@ through the quantising and coding stages of the wire; what a head is solved from
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fedkit.client.train import CENTRE
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData, concatenate
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
 from fedkit.record import ClientRecord
 from fedkit.server.heads import make_head_start, triangle
+from fedkit.server.private_start import (
+    about_centre,
+    at_server,
+    at_site,
+    bounded,
+    centre_of,
+    centred,
+    owed,
+    unbounded,
+    with_total,
+)  # fmt: skip
 from fedkit.server.sampling import sample_clients
+from fedkit.server.vault import Vault, charge
 from fedkit.wire.compress import Context, Wire, make_wire
+from fedkit.wire.parts import Form
 from fedkit.wire.payload import PayloadError, encode
+from fedkit.wire.privacy import Budget, budget_of
+from fedkit.wire.secure import make_lock
 
 LOSSES = ("calibrated", "balanced", "plain")
 MOST = 200  # clients asked
@@ -37,32 +55,80 @@ def start(
     shared, head = model.params(), make_head_start(config.head_start)
     if not exchanges(config):
         return shared, None, ()
-    total = blank = blank_statistics(model, head.sums)
-    wires, uploads = wires_of(config, blank), []
+    budget = budget_of(config, len(clients))
+    blank = blank_statistics(model, head.sums)
+    blank = with_total(blank) if budget else blank
     asked = clients if len(clients) <= MOST else sample_clients(clients, MOST, config.seed, 0)
+    vault = _vault(config, blank, asked, budget)
+    total, wires, records = blank, wires_of(config, blank), []
     for client, sent in every_statistics(model, asked, head.sums):
-        reason, nbytes, received = "", 0, {}
-        for wire, names in wires:
-            context = Context(client.client_id, 0, config.seed, {})
-            payload, _ = wire.encode({n: sent[n] for n in names}, context)
-            nbytes += payload.nbytes
-            try:
-                received |= wire.decode(payload, {n: blank[n] for n in names}, context)[0]
-            except PayloadError as error:
-                reason = str(error)
-        if not reason:
-            total = {n: total[n] + t for n, t in received.items()}
-        uploads.append((client.client_id, "rejected" if reason else "ok", reason, nbytes))
+        name = client.client_id
+        sent = at_site(bounded(sent, budget), config, budget, name)
+        received, nbytes, reason = _sealed(vault, sent, name) if vault else _sent(wires, sent, blank, config, name)
+        total = {n: total[n] + received.get(n, 0.0) for n in total}
+        records.append(ClientRecord(name, "rejected" if reason else "ok", reason, uplink_bytes=nbytes))
+    if vault:
+        total = _opened(vault, blank, records)
     counts = total["label_counts"].double()
-    if not counts.sum() > 0:
+    if all(r.status != "ok" for r in records) or not (budget or counts.sum() > 0):
         raise FedkitError(
             f"the statistics of every client were rejected ({reason}); is the base model {config.model!r} damaged?"
         )
+    total = unbounded(at_server(total, config, budget), budget)
+    counts = total["label_counts"].double().clamp_min(1e-9)
     prior = (counts / counts.sum()).float()
-    shared = shared | head.solve(total)
+    shared = shared | _head(head, total, config)
     download = encode({"label_shares": prior}).nbytes if config.loss == "calibrated" else 0
-    records = tuple(ClientRecord(c, s, why, uplink_bytes=up, downlink_bytes=download) for c, s, why, up in uploads)
-    return shared, prior, records
+    return shared, prior, tuple(replace(r, downlink_bytes=r.downlink_bytes + download) for r in records)
+
+
+def _head(head: Any, total: Params, config: RunConfig) -> Params:
+    """The head solved from the sums; private training goes on about the released mean, so there it is solved about it."""
+    if not centred(config):
+        return head.solve(total)
+    centre = centre_of(total)
+    solved = head.solve(about_centre(total, centre[CENTRE]))
+    bias = solved["head.bias"] - solved["head.weight"] @ centre[CENTRE]
+    return solved | centre | {"head.bias": bias}
+
+
+def _sent(
+    wires: list[tuple[Wire, list[str]]], sent: Params, blank: Params, config: RunConfig, client: str
+) -> tuple[Params, int, str]:
+    """(what the server reads of a site's statistics, their bytes, '' or why they are rejected)."""
+    reason, nbytes, received = "", 0, {}
+    for wire, names in wires:
+        context = Context(client, 0, config.seed, {})
+        payload, _ = wire.encode({n: sent[n] for n in names}, context)
+        nbytes += payload.nbytes
+        try:
+            received |= wire.decode(payload, {n: blank[n] for n in names}, context)[0]
+        except PayloadError as error:
+            reason = str(error)
+    return ({} if reason else received), nbytes, reason
+
+
+def _vault(config: RunConfig, blank: Params, asked: Sequence[ClientData], budget: Budget | None) -> Vault | None:
+    if config.secure == "none" or len(asked) < 2:
+        return None
+    names, form = [c.client_id for c in asked], Form.of(blank)
+    return Vault(make_lock(config.secure), names, form.size, config.seed, 0, 1.0, owed(blank, budget))
+
+
+def _sealed(vault: Vault, sent: Params, client: str) -> tuple[Params, int, str]:
+    try:
+        body = vault.seal(client, Form.of(sent).flat(sent), 1.0)
+        vault.add(client, body)
+    except PayloadError as error:
+        return {}, 0, str(error)
+    return {}, len(body), ""
+
+
+def _opened(vault: Vault, blank: Params, records: list[ClientRecord]) -> Params:
+    """The sum of what was sealed; `records` gets the bytes of the lock."""
+    done = vault.result()
+    charge(records, vault.setup, done.costs)
+    return Form.of(blank).params((done.mean * done.weight).astype(np.float32))
 
 
 def wires_of(config: RunConfig, blank: Params) -> list[tuple[Wire, list[str]]]:
@@ -71,7 +137,7 @@ def wires_of(config: RunConfig, blank: Params) -> list[tuple[Wire, list[str]]]:
     So does everything where equations are solved with the sums: that magnifies every error, and with few examples
     eight bits already spoil the head.
     """
-    dense = make_wire(config.wire).dense(4)
+    dense = make_wire("none" if config.privacy != "none" else config.wire).dense(4)
     if not dense.stages or "feature_sums" not in blank or "feature_products" in blank:
         return [(make_wire("none"), list(blank))]
     return [(make_wire("none"), ["label_counts"]), (dense, ["feature_sums"])]

@@ -24,6 +24,7 @@ class Plain:
     role: ClassVar[str] = "code"
     linear: ClassVar[bool] = False
     unbiased: ClassVar[bool] = True
+    expands: ClassVar[bool] = False  # what is read is never longer than what was given
     lossless: ClassVar[bool] = True
     symbols: ClassVar[bool] = False
 

@@ -22,6 +22,7 @@ class LowRank:
     role: ClassVar[str] = "select"
     linear: ClassVar[bool] = False
     unbiased: ClassVar[bool] = False
+    expands: ClassVar[bool] = False  # what is read is never longer than what was given
     lossless: ClassVar[bool] = False
     symbols: ClassVar[bool] = False
     needs: ClassVar[str] = "not linear: cannot go under secure aggregation; biased: best after ef or ef21"

@@ -34,6 +34,7 @@ class TopK:
     role: ClassVar[str] = "select"
     linear: ClassVar[bool] = False
     unbiased: ClassVar[bool] = False
+    expands: ClassVar[bool] = False  # what is read is never longer than what was given
     lossless: ClassVar[bool] = False
     symbols: ClassVar[bool] = True
     needs: ClassVar[str] = "not linear: cannot go under secure aggregation; biased: best after ef or ef21"

@@ -1,0 +1,112 @@
+"""Uploads that the server can only add up: weighted at the client, sealed, and where noise is owed, each with its share.
+
+The value after the last is the client's weight, so that the server learns the weighted mean and no single weight.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fedkit.accounting import discrete_sum_noise
+from fedkit.record import ClientRecord
+from fedkit.wire.discrete import discrete_gaussian
+
+ROOM = 10  # standard deviations of a share of noise that always fit
+
+
+@dataclass(frozen=True)
+class Owed:
+    """The noise that the sum must carry. sensitivity: the most that one unit moves it. multiplier: z, in units of that."""
+
+    sensitivity: float
+    multiplier: float
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the server read. mean: weighted. weight: of all together. noise: multiplier that the sum carries, None if none
+    was owed. costs: {client: (bytes sent, bytes received)} of the recovery."""
+
+    mean: np.ndarray
+    weight: float
+    noise: float | None
+    costs: dict[str, tuple[int, int]]
+
+
+class Vault:
+    """One round's sum of sealed vectors of `size` values. most: the largest weight of a client, known to all."""
+
+    def __init__(self, lock: Any, clients: Sequence[str], size: int, seed: int, number: int, most: float,
+                 owed: Owed | None = None):  # fmt: skip
+        self.session = lock.open(list(clients), size + 1, seed, number)
+        self.size, self.most, self.owed, self.stream, self.parties = size, most, owed, (seed, number), len(clients)
+        self.added: list[str] = []
+        fixed = getattr(self.session, "fixed", None)
+        self.step, self.factor = (2.0**-fixed.fraction if fixed else None), 1.0
+        if fixed and owed:  # as large as fits: the rounding must be small beside what a unit can move
+            largest = owed.sensitivity * (1 + ROOM * owed.multiplier / math.sqrt(self.parties))
+            self.factor = 0.9 * fixed.limit(self.parties) * self.step / largest
+        self.unit = 1 / most if fixed is None else self.step
+
+    @property
+    def setup(self) -> dict[str, tuple[int, int]]:
+        """Bytes that each client sent and received before its upload."""
+        return self.session.setup
+
+    def seal(self, client: str, vector: np.ndarray, weight: float) -> bytes:
+        """A client's upload. Raises PayloadError for what does not fit."""
+        scaled = vector.astype(np.float64) * (weight / self.most * self.factor)
+        noise = None
+        if self.owed:
+            rng = np.random.default_rng([*self.stream, zlib.crc32(client.encode()), 13])
+            share = self._share()
+            if self.step is None:
+                scaled += share * rng.standard_normal(self.size)
+            else:
+                noise = np.append(discrete_gaussian(share / self.step, self.size, rng), 0)
+        return self.session.seal(client, np.append(scaled, weight * self.unit), noise)
+
+    def add(self, client: str, body: bytes) -> None:
+        """Take an upload in. Raises PayloadError with the reason."""
+        self.session.add(client, body)
+        self.added.append(client)
+
+    def result(self) -> Opened:
+        """Raises TooFew where the sum cannot be read."""
+        total, costs = self.session.result()
+        weight = float(total[-1]) / self.unit
+        weight = round(weight, 6)
+        return Opened(total[:-1] * (self.most / self.factor / weight), weight, self._noise(), costs)
+
+    def _share(self) -> float:
+        """Standard deviation of a client's share, in the scaled units; with the room that rounding takes."""
+        return self._bound() * self.owed.multiplier / math.sqrt(self.parties)
+
+    def _bound(self) -> float:
+        """The most that one unit moves the scaled sum: rounding moves each value by less than a step."""
+        exact = self.owed.sensitivity * self.factor
+        return exact if self.step is None else exact + math.sqrt(self.size) * self.step
+
+    def _noise(self) -> float | None:
+        """The multiplier of what arrived: of k shares missing among K, sqrt((K - k) / K) of it is left."""
+        if self.owed is None:
+            return None
+        if self.step is None:
+            return self.owed.multiplier * math.sqrt(len(self.added) / self.parties)
+        each = self._share() / self.step
+        return discrete_sum_noise(each, len(self.added), self.size, self._bound() / self.step)
+
+
+def charge(records: list[ClientRecord], *costs: Mapping[str, tuple[int, int]]) -> None:
+    """Add what a lock made each client send and receive besides its upload."""
+    for i, record in enumerate(records):
+        sent, received = (sum(cost.get(record.id, (0, 0))[way] for cost in costs) for way in (0, 1))
+        records[i] = replace(
+            record, uplink_bytes=record.uplink_bytes + sent, downlink_bytes=record.downlink_bytes + received
+        )
