@@ -71,7 +71,7 @@ def audited(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], bool]
             line.wait(f"training {2 * trials} times, with and without a canary ...")
             result = audit_mechanism(promise.setting, trials)
         try:
-            attacks = membership_of(record, folder if folder.is_dir() else folder.parent, line.wait)
+            attacks = membership_of(record, folder if folder.is_dir() else folder.parent, promise, line.wait)
         except FedkitError as error:
             if promise is None:
                 raise
@@ -99,9 +99,7 @@ def promise_lines(promise: Promise | None, result: AuditResult | None) -> list[s
     ]
     if result is None:
         return [*lines, f"The game was not played: {promise.why}."]
-    part = (
-        [f"{promise.why}; the promise for those is meant below, without a head start's share."] if promise.why else []
-    )
+    part = [f"({promise.why}: 'promised' below is meant for what is played.)"] if promise.why else []
     return [*lines, *part, *table({"this run's mechanism": result}), "", *EXPLAINED]
 
 
@@ -121,7 +119,8 @@ def membership_lines(attacks: list[Membership], reason: str) -> list[str]:
     first = attacks[0]
     lines = [
         f"Who was in the training data? {first.members} training rows of the sites against {first.others} test rows.",
-        "(Where the two differ in more than membership, such as their source, that shows here too.)",
+        "(Where the two differ in more than membership, such as their source, that shows here too. The shadow models are",
+        "heads on the finished encoder's vectors; the run's own rounds are not repeated, so a better attack may exist.)",
         "attack                         AUC    advantage  TPR at 1 % FPR         TPR at 0.1 % FPR",
     ]
     for a in attacks:
@@ -129,7 +128,7 @@ def membership_lines(attacks: list[Membership], reason: str) -> list[str]:
         lines.append(f"{a.attack:29}  {a.roc.auc:5.3f}  {a.roc.advantage:9.3f}  {at[0]:21}  {at[1]}")
     if first.allowed:
         most = " and ".join(f"{most:.1%} at {level:.1%}" for level, most in first.allowed.items())
-        lines.append(f"The promise allows any attack a TPR of {most} FPR.")
+        lines.append(f"The noise allows any attack, however good, a TPR of {most} FPR.")
     return lines
 
 

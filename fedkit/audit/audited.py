@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fedkit.audit import membership
+from fedkit.audit.bounds import Blocks, allowed_tpr
 from fedkit.audit.canary import AuditResult, Setting, audit_mechanism
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
@@ -25,7 +26,7 @@ Tell = Callable[[str], None]
 class Promise:
     """What a record says of its privacy. setting: what the game can play of it, None for what it cannot; why says which.
 
-    epsilon, delta, unit: as recorded, of the whole run.
+    epsilon, delta, unit: as recorded, of the whole run. blocks: (noise, rate, steps) of all its releases.
     """
 
     epsilon: float
@@ -33,6 +34,12 @@ class Promise:
     unit: str
     setting: Setting | None
     why: str = ""
+    blocks: Blocks = ()
+
+    def allowed(self, fpr: float) -> float:
+        """The largest true-positive rate of any attack on the run's releases."""
+        simple = membership.allowed(self.epsilon, self.delta, fpr)
+        return min(simple, allowed_tpr(self.blocks, fpr)) if self.blocks else simple
 
 
 def promise_of(record: Run, trials: int) -> Promise | None:
@@ -49,6 +56,7 @@ def promise_of(record: Run, trials: int) -> Promise | None:
         whole = (float(result["epsilon"]), float(result["delta"]), str(result["privacy_unit"]))
         if said["turns"]:
             return Promise(*whole, None, "its noise is correlated over rounds (ftrl), and the game plays none such")
+        blocks = tuple((float(z), float(q), int(t)) for z, q, t in said["blocks"])
         steps = int(said["steps"]) * int(said["visits"])
         played = max(1, min(steps, STEPS // (2 * trials)))
         setting = Setting(float(said["noise"]), float(said["rate"]), played, float(said["clip"]), whole[1], whole[2])
@@ -56,12 +64,14 @@ def promise_of(record: Run, trials: int) -> Promise | None:
         raise FedkitError(
             f"the record's privacy block cannot be read ({type(error).__name__}: {str(error)[:80]}); run again"
         ) from None
-    return Promise(
-        *whole, setting, "" if played == steps else f"{played} of its {steps:,} steps are played".replace(",", " ")
-    )
+    left_out = [f"{played} of its {steps} steps are played"] if played < steps else []
+    left_out += ["the head start's share is not played"] if said.get("start") else []
+    return Promise(*whole, setting, "; ".join(left_out), blocks)
 
 
-def membership_of(record: Run, folder: Path, tell: Tell = lambda _: None, seed: int = 0) -> list[membership.Membership]:
+def membership_of(
+    record: Run, folder: Path, promise: Promise | None, tell: Tell = lambda _: None, seed: int = 0
+) -> list[membership.Membership]:
     """Attacks on the model in a run's folder. Members: the clients' training rows; others: the test rows.
 
     The attacker knows the trained model, other texts of both kinds, and trains shadow heads on its sentence vectors.
@@ -88,9 +98,8 @@ def membership_of(record: Run, folder: Path, tell: Tell = lambda _: None, seed: 
     tell(f"training {SHADOWS} shadow heads ...")
     beside = membership.confidence(_shadows(job, vectors, labels, chosen), labels)
     member = np.arange(len(labels)) < len(sides[0])
-    promised = record.result.get("epsilon"), record.result.get("delta")
-    known = None not in promised and record.result.get("privacy_unit") == "example"
-    return membership.attack_model(own, beside, chosen, member, promised if known else None)
+    known = promise is not None and promise.unit == "example"
+    return membership.attack_model(own, beside, chosen, member, promise.allowed if known else None)
 
 
 def _shadows(job: Any, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -108,10 +117,10 @@ def _shadows(job: Any, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarr
 
 
 SHOWN: dict[str, tuple[Setting, int]] = {  # what is promised, and usual trials
-    "eps 1: one step, all rows": (Setting(3.7307), 2000),
-    "eps 3: 10 steps, rate 0.2": (Setting(1.3444, 0.2, 10), 600),
-    "eps 8: 8 steps, rate 0.5": (Setting(1.1110, 0.5, 8), 600),
-    "eps 3: 5 rounds, half of the sites": (Setting(1.9033, 0.5, 5, unit="client"), 600),
+    "eps 1: one step, all rows": (Setting(3.7307), 3000),
+    "eps 3: 10 steps, rate 0.2": (Setting(1.3444, 0.2, 10), 500),
+    "eps 8: 8 steps, rate 0.5": (Setting(1.1110, 0.5, 8), 500),
+    "eps 3: 5 rounds, half of the sites": (Setting(1.9033, 0.5, 5, unit="client"), 500),
 }
 BUILT_IN = {  # faults to be caught
     "eps 1: one step, all rows": "noise/4",

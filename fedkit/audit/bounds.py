@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 GRID = np.linspace(0.0, 12.0, 121)  # epsilons at which a mechanism's whole privacy profile is compared
+Blocks = tuple[tuple[float, float, int], ...]  # (noise multiplier, Poisson sampling rate, steps) of releases
 REACH = 16  # times the promised noise: farther off is not told apart
 
 
@@ -75,7 +76,7 @@ def refutes(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -
     The whole privacy profile delta(epsilon) is compared, not one point of it: a correct mechanism satisfies
     TPR <= e^epsilon FPR + delta(epsilon) for all epsilons at once, so this costs no further chance of error.
     """
-    allowed = _profile(noise, sampling, steps)
+    allowed = profile(((noise, sampling, steps),))
     for r in rates:
         for hit, miss in ((r.tpr.low, r.fpr.high), (1 - r.fpr.high, 1 - r.tpr.low)):
             if (hit > np.exp(GRID) * miss + allowed).any():
@@ -112,15 +113,27 @@ def _without_noise(fpr: float, tpr: float, sampling: float, steps: int) -> bool:
     return tpr > drawn + (1 - drawn) * fpr
 
 
+def allowed_tpr(blocks: Blocks, fpr: float) -> float:
+    """The largest true-positive rate of any attack on these releases, from their whole privacy profile on `GRID`."""
+    deltas = profile(blocks)
+    most = np.minimum(np.exp(GRID) * fpr + deltas, 1 - np.exp(-GRID) * (1 - fpr - deltas))
+    return float(min(1.0, most.min()))
+
+
 @lru_cache(maxsize=256)
-def _profile(noise: float, sampling: float, steps: int) -> np.ndarray:
-    """delta at every epsilon of `GRID`, the larger of both directions; never too small."""
+def profile(blocks: Blocks) -> np.ndarray:
+    """delta at every epsilon of `GRID` of all releases together, the larger of both directions; never too small."""
     from scipy.special import log_ndtr, ndtr
 
-    if sampling == 1:  # exactly that of one Gaussian release (Balle & Wang, 2018)
-        mu = math.sqrt(steps) / noise
+    if all(rate == 1 for _, rate, _ in blocks):  # exactly that of one Gaussian release (Balle & Wang, 2018)
+        mu = math.sqrt(sum(steps / noise**2 for noise, _, steps in blocks))
         return ndtr(mu / 2 - GRID / mu) - np.exp(GRID + log_ndtr(-mu / 2 - GRID / mu))
     from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
 
-    one = from_gaussian_mechanism(noise, value_discretization_interval=1e-2, sampling_prob=sampling)
-    return np.asarray(one.self_compose(steps).get_delta_for_epsilon(list(GRID)))
+    first, *rest = [
+        from_gaussian_mechanism(noise, value_discretization_interval=1e-2, sampling_prob=rate).self_compose(steps)
+        for noise, rate, steps in blocks
+    ]
+    for other in rest:
+        first = first.compose(other)
+    return np.asarray(first.get_delta_for_epsilon(list(GRID)))

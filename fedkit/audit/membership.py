@@ -20,6 +20,9 @@ from fedkit.audit.roc import Roc, roc
 from fedkit.errors import FedkitError
 
 Logits = Callable[[np.ndarray], np.ndarray]  # vectors (n, d) -> logits (n, labels)
+Promise = Callable[
+    [float], float
+]  # false-positive rate -> largest true-positive rate, such as partial(allowed, 8, 1e-5)
 Train = Callable[[np.ndarray, np.ndarray, int], Logits]
 LEVELS = (0.01, 0.001)  # false-positive rates at which an attack is judged (Carlini et al., 2022)
 
@@ -61,16 +64,16 @@ def allowed(epsilon: float, delta: float, fpr: float) -> float:
     return min(1.0, math.exp(min(epsilon, 700)) * fpr + delta, 1 - math.exp(-epsilon) * (1 - fpr - delta))
 
 
-def by_loss(confidences: np.ndarray, member: np.ndarray, promise: tuple[float, float] | None = None) -> Membership:
+def by_loss(confidences: np.ndarray, member: np.ndarray, promise: Promise | None = None) -> Membership:
     """One threshold on the loss for all examples (Yeom et al., 2018).
 
-    confidences: (n,) from `confidence`, which falls as the loss grows. member: bool (n,). promise: (epsilon, delta).
+    confidences: (n,) from `confidence`, which falls as the loss grows. member: bool (n,).
     """
     return _result("loss threshold", confidences, member, promise)
 
 
 def by_likelihood(confidences: np.ndarray, shadows: np.ndarray, chosen: np.ndarray, member: np.ndarray,
-                  promise: tuple[float, float] | None = None, online: bool = True) -> Membership:  # fmt: skip
+                  promise: Promise | None = None, online: bool = True) -> Membership:  # fmt: skip
     """The likelihood-ratio attack (LiRA; Carlini et al., 2022): each example beside itself in models with and without it.
 
     shadows: (S, n) confidences of shadow models. chosen: bool (S, n), which trained on which. online: a Gaussian for
@@ -97,9 +100,9 @@ def _fitted(values: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, float]:
     return means, max(float(np.sqrt(squares / max(1, (counts - 1).clip(0).sum()))), 1e-6)
 
 
-def _result(attack: str, scores: np.ndarray, member: np.ndarray, promise: tuple[float, float] | None,
+def _result(attack: str, scores: np.ndarray, member: np.ndarray, promise: Promise | None,
             shadows: int = 0) -> Membership:  # fmt: skip
-    most = None if promise is None else {level: allowed(*promise, level) for level in LEVELS}
+    most = None if promise is None else {level: promise(level) for level in LEVELS}
     found = roc(scores[member], scores[~member], LEVELS)
     return Membership(attack, found, int(member.sum()), int((~member).sum()), shadows, most)
 
@@ -137,7 +140,7 @@ def shadow_confidences(train: Train, vectors: np.ndarray, labels: np.ndarray, ch
 
 
 def attack_training(train: Train, vectors: np.ndarray, labels: np.ndarray, member: np.ndarray, shadows: int = 32,
-                    seed: int = 0, promise: tuple[float, float] | None = None,
+                    seed: int = 0, promise: Promise | None = None,
                     many: Callable[..., np.ndarray] | None = None) -> list[Membership]:  # fmt: skip
     """Train once on the members, then attack: by loss, by likelihood ratio online and offline.
 
@@ -153,7 +156,7 @@ def attack_training(train: Train, vectors: np.ndarray, labels: np.ndarray, membe
 
 
 def attack_model(confidences: np.ndarray, shadows: np.ndarray, chosen: np.ndarray, member: np.ndarray,
-                 promise: tuple[float, float] | None = None) -> list[Membership]:  # fmt: skip
+                 promise: Promise | None = None) -> list[Membership]:  # fmt: skip
     """All three attacks on a model of which the confidences (n,) are known."""
     return [
         by_loss(confidences, member, promise),
@@ -185,14 +188,17 @@ def _descend(vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray, num_la
     x, width = _with_ones(vectors), max(num_labels, int(labels.max()) + 1)
     kept = torch.from_numpy(chosen).float() / torch.from_numpy(chosen).float().sum(1, keepdim=True)  # (S, n)
     truth = torch.nn.functional.one_hot(torch.from_numpy(labels), width).float()  # (n, labels)
-    weights = torch.zeros(len(chosen), width, x.shape[1], requires_grad=True)
-    optimizer = torch.optim.Adam([weights], lr=0.1)
-    for _ in range(steps):
-        logits = (x @ weights.detach().flatten(0, 1).T).view(len(x), len(chosen), width)  # (n, S, labels)
+    weights = torch.zeros(len(chosen), width, x.shape[1])
+    speed, square = torch.zeros_like(weights), torch.zeros_like(weights)
+    for t in range(1, steps + 1):
+        logits = (x @ weights.flatten(0, 1).T).view(len(x), len(chosen), width)  # (n, S, labels)
         wrong = (logits.softmax(-1) - truth[:, None]) * kept.T[:, :, None]
-        weights.grad = (wrong.flatten(1).T @ x).view_as(weights)
-        optimizer.step()
-    return weights.detach()
+        gradient = (wrong.flatten(1).T @ x).view_as(weights)
+        speed.lerp_(gradient, 0.1)
+        square.lerp_(gradient.square(), 0.001)
+        step = (speed / (1 - 0.9**t)) / ((square / (1 - 0.999**t)).sqrt() + 1e-8)
+        weights -= 0.1 * step  # Adam (Kingma & Ba, 2015)
+    return weights
 
 
 def _with_ones(vectors: np.ndarray) -> Tensor:
