@@ -16,7 +16,7 @@ from fedkit.config import RunConfig
 from fedkit.data.corpus import Examples
 from fedkit.model.classifier import Model, Params
 from fedkit.wire.compress import Context, make_wire
-from fedkit.wire.privacy import budget_of
+from fedkit.wire.privacy import Budget, budget_of
 
 LORA = "lora:r=8,alpha=16"
 
@@ -50,27 +50,33 @@ def observed(defence: Defence, model: Model, shared: Params, batches: Sequence[E
     """
     if defence.masked:  # a masked vector is uniform in its ring whatever the update is: that is what masks are for
         return {n: torch.from_numpy(rng.uniform(-1, 1, tuple(t.shape)).astype(np.float32)) for n, t in shared.items()}
+    budget = budget_of(replace(config, privacy=defence.privacy), clients)
     rates = {n: rate or 1.0 for n, rate in learning_rates(model, config).items()}
     total: Params = {}
     for place, batch in enumerate(batches):
-        found = _of_site(defence, model, shared, batch, config, adjust, rng, clients, rates)
+        found = _of_site(defence, model, shared, batch, config, adjust, rng, budget)
         delta = {n: -rates[n] * t for n, t in found.items()}
+        if budget and budget.unit == "client":
+            delta = apart(clipped_sum(_flat(delta)[None], budget.clip), shared)
         context = Context(f"site-{place}", 1, config.seed, {})
         if (wire := make_wire(defence.wire)).stages:
             delta, _ = wire.decode(wire.encode(delta, context)[0], delta, context)
         total = {n: t + total.get(n, 0) for n, t in delta.items()}
+    if budget and budget.unit == "client" and len(batches) > 1:  # of one upload in the clear: the server adds the noise
+        total = apart(_flat(total) + budget.noise * budget.clip * _noise(total, rng), shared)
     return {n: t / (-rates[n] * len(batches)) for n, t in total.items()}
 
 
 def _of_site(defence: Defence, model: Model, shared: Params, batch: Examples, config: RunConfig, adjust: Tensor | None,
-             rng: np.random.Generator, clients: int, rates: dict[str, float]) -> Params:  # fmt: skip
-    if defence.privacy != "none":
-        return noisy(defence.privacy, model, shared, batch, config, adjust, rng, clients)
+             rng: np.random.Generator, budget: Budget | None) -> Params:  # fmt: skip
+    if budget and budget.unit == "example":
+        return noisy(budget, model, shared, batch, adjust, rng, defence.sites if budget.trust_sum else 1)
     if defence.steps == 1 and defence.optimizer == "sgd":
         return gradient(model, shared, batch, adjust)
     parts = np.array_split(np.arange(len(batch)), defence.steps)
     task = Task("site", shared, batch, iter(parts), adjust)
-    done = fit(model, task, replace(config, optimizer=defence.optimizer))
+    done = fit(model, task, replace(config, optimizer=defence.optimizer, privacy="none"))
+    rates = {n: rate or 1.0 for n, rate in learning_rates(model, config).items()}
     return {n: (t - done.params[n]) / (rates[n] * defence.steps) for n, t in shared.items()}
 
 
@@ -87,14 +93,21 @@ def gradient(model: Model, shared: Params, batch: Examples, adjust: Tensor | Non
     }  # fmt: skip
 
 
-def noisy(privacy: str, model: Model, shared: Params, batch: Examples, config: RunConfig, adjust: Tensor | None,
-          rng: np.random.Generator, clients: int) -> Params:  # fmt: skip
-    """One step of DP-SGD over the texts it is divided by: each text's gradient clipped, noise on their sum."""
-    budget = budget_of(replace(config, privacy=privacy), clients)
+def noisy(budget: Budget, model: Model, shared: Params, batch: Examples, adjust: Tensor | None,
+          rng: np.random.Generator, sites: int = 1) -> Params:  # fmt: skip
+    """One step of DP-SGD, divided by its texts: each text's gradient clipped, noise on their sum.
+
+    sites: among which the noise is shared out, where only their sum is seen.
+    """
     total = sum(clipped_sum(_flat(gradient(model, shared, batch.take([i]), adjust))[None], budget.clip)
                 for i in range(len(batch)))  # fmt: skip
-    noise = torch.randn(total.shape, generator=torch.Generator().manual_seed(int(rng.integers(2**62))))
-    return apart((total + budget.noise * budget.clip * noise) / len(batch), shared)
+    noise = budget.noise * budget.clip / sites**0.5 * _noise(shared, rng)
+    return apart((total + noise) / len(batch), shared)
+
+
+def _noise(like: Params, rng: np.random.Generator) -> Tensor:
+    size = sum(t.numel() for t in like.values())
+    return torch.randn(size, generator=torch.Generator().manual_seed(int(rng.integers(2**62))))
 
 
 def _flat(params: Params) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from fedkit.audit.defences import DEFENCES, Defence, observed
 from fedkit.audit.labels import labels
 from fedkit.audit.lookup import lookup, topic
+from fedkit.audit.pursuit import pursuit
 from fedkit.audit.seen import Guess, Known, Score, Seen, content, score
 from fedkit.audit.spans import spans
 from fedkit.audit.words import words
@@ -174,6 +175,7 @@ LEAKS: dict[str, Leak] = {
     "words": Leak(words, "which words were in the batch, from the rows of the word embedding that changed"),
     "labels": Leak(labels, "which labels, and how often, from the gradient of the head's bias"),
     "spans": Leak(spans, "whole texts, from the row space of the first layer's gradient"),
+    "pursuit": Leak(pursuit, "one whole text, also from LoRA: the few vectors that explain the first layer's gradient"),
     "lookup": Leak(lookup, "texts of a list that holds the site's own, from the gradient of the head"),
     "topic": Leak(topic, "the most alike texts of a list that does not hold the site's"),
 }

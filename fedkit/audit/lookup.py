@@ -9,6 +9,8 @@ from torch import Tensor
 from fedkit.audit.labels import answers
 from fedkit.audit.seen import Guess, Seen
 
+MOST = 100  # texts sought at most
+
 
 def lookup(seen: Seen) -> Guess:
     """Texts of the attacker's list, which may hold the site's own: those whose gradients add up to the one seen.
@@ -32,7 +34,7 @@ def found(seen: Seen, rows: np.ndarray) -> Guess:
     known = seen.known
     z, owners = known.vectors[rows].double(), torch.from_numpy(known.listed.labels[rows])
     a = answers(z, known.shared, known.adjust) - torch.nn.functional.one_hot(owners, len(weight))  # (n, labels)
-    taken = rows[pursue(a, z, weight * seen.texts, seen.texts)]
+    taken = rows[pursue(a, z, weight * seen.texts, min(seen.texts, MOST))]
     texts = tuple(tuple(known.listed.tokens[i]) for i in taken)
     return Guess(texts=texts, labels=tuple(known.listed.labels[taken].tolist()))
 

@@ -25,12 +25,10 @@ def spans(seen: Seen) -> Guess:
     """
     rows = first_layer(seen)
     if rows is None:
-        return Guess(why="nothing of the first attention layer was sent, or only zeros, as A of LoRA while B is zero")
+        return Guess(why="nothing of the first attention layer was sent, or zeros (LoRA's A in round 1)")
     basis = row_space(rows)  # (d, rank)
     if basis.shape[1] > rows.shape[1] - FREE:
-        return Guess(
-            frozenset(), why="the gradient has full rank: too many tokens, or noise; everything is in its span"
-        )
+        return Guess(frozenset(), why="the gradient has full rank: too many tokens, or noise")
     pairs = inside(seen.known.atoms, basis)
     if not len(pairs):
         return Guess(frozenset(), why="no token's vector lies in the span: more tokens than rank, or noise")
