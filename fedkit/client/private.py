@@ -7,6 +7,7 @@ everything else.
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from fedkit.wire.privacy import LARGEST_STEP, Budget
 
 TEXTS = 64  # whose gradients are held apart at once, at most
 VALUES = 16_000_000  # of gradients held apart at once
+HEAD_SHARE = 0.8  # of the squared clip, where more than the head is trained
 NOISE = 7  # marks the generator of the noise among those of a visit
 
 
@@ -95,6 +97,20 @@ def poisson(n: int, rate: float, steps: int, rng: np.random.Generator) -> Iterat
 def clipped_sum(gradients: Tensor, clip: float) -> Tensor:
     """sum_i g_i min(1, clip / ||g_i||) of gradients (n, P); shape (P,)."""
     return (gradients * scales(gradients.norm(dim=1), clip)[:, None]).sum(0)
+
+
+def by_groups(gradients: Tensor, head: Tensor, clip: float) -> Tensor:
+    """Like `clipped_sum`, head and body clipped apart, each to its share of `clip`, so that neither crowds out the other.
+
+    A text's gradient is then still no longer than `clip` (McMahan et al., 2018, "A general approach to adding differential
+    privacy"). head: bool (P,).
+    """
+    if head.all() or not head.any():
+        return clipped_sum(gradients, clip)
+    out = torch.zeros_like(gradients[0])
+    for part, share in ((head, HEAD_SHARE), (~head, 1 - HEAD_SHARE)):
+        out[part] = math.sqrt(share) * clipped_sum(gradients[:, part], clip)
+    return out
 
 
 def scales(norms: Tensor, clip: float) -> Tensor:
@@ -170,6 +186,7 @@ def _in_parts(model: Model, each: Callable, texts: list, labels: Tensor, adjust:
     size = max(1, min(TEXTS, VALUES // model.num_trainable()))
     order = np.argsort([len(t) for t in texts], kind="stable")
     still = [torch.full((p.numel(),), n in frozen) for n, p in model.trainable.items()] if frozen else []
+    head = torch.cat([torch.full((p.numel(),), n.startswith("head.")) for n, p in model.trainable.items()])
     for start in range(0, len(texts), size):
         rows = order[start : start + size]
         gradient, losses = each(model, [texts[i] for i in rows], labels[rows].to(model.device), adjust)
@@ -177,7 +194,7 @@ def _in_parts(model: Model, each: Callable, texts: list, labels: Tensor, adjust:
             gradient = gradient.masked_fill(torch.cat(still).to(gradient.device), 0.0)
         if centre is not None:
             gradient = _about(gradient, model, centre)
-        total, loss = total + clipped_sum(gradient, clip), loss + float(losses.sum())
+        total, loss = total + by_groups(gradient, head, clip), loss + float(losses.sum())
     return total, loss
 
 

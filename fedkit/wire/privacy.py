@@ -128,6 +128,7 @@ class Budget:
     start: noise multiplier of the head start, 0 if nothing is sent. eps: the wish or the limit; 0: none was given.
     turns: rounds between two turns of a client (ftrl), else 0. clients: in the run. bits: noise of the count that
     adaptive clipping reads, else 0. whole: gradient steps of a site in the whole run.
+    together: sites whose models are averaged in a round.
     """
 
     privacy: Privacy
@@ -140,6 +141,7 @@ class Budget:
     turns: int = 0
     bits: float = 0.0
     whole: int = 1
+    together: float = 1.0
 
     @property
     def scale(self) -> float:
@@ -153,7 +155,7 @@ class Budget:
 
         Never more than LARGEST_STEP of a clipped mean gradient, which matters where there is next to no noise.
         """
-        alike = 1.0 if self.trust_sum else math.sqrt(self.clients)
+        alike = 1.0 if self.trust_sum else math.sqrt(self.together)
         return self.privacy.step * alike / math.sqrt(self.whole)
 
     @property
@@ -224,7 +226,7 @@ def _budget(privacy: Privacy, rounds: int, epochs: int, clients: int, per_round:
     else:
         rate = min(share, 1.0)
     wish = privacy.eps or (0.0 if privacy.noise else USUAL_EPS)
-    blank = Budget(privacy, 0.0, rate, steps, 0.0, wish, clients, turns, whole=rounds * steps)
+    blank = Budget(privacy, 0.0, rate, steps, 0.0, wish, clients, turns, whole=rounds * steps, together=max(1.0, share * clients))
     if privacy.noise:
         noise = privacy.noise
         whole = epsilon(replace(blank, noise=noise).planned(rounds), privacy.delta)
