@@ -14,6 +14,7 @@ import torch
 from fedkit.audit.defences import DEFENCES, Defence, observed
 from fedkit.audit.labels import labels
 from fedkit.audit.lookup import lookup, topic
+from fedkit.audit.matching import matching
 from fedkit.audit.pursuit import pursuit
 from fedkit.audit.seen import Guess, Known, Score, Seen, content, score
 from fedkit.audit.spans import spans
@@ -32,11 +33,11 @@ FIGURES = ("tokens_recall", "tokens_precision", "sentences", "labels")
 
 @dataclass(frozen=True)
 class Leak:
-    """An attack: `run` reads a Seen and writes down a Guess."""
+    """An attack: `run` reads a Seen and writes down a Guess. slow: a minute for each batch, so only run when named."""
 
     run: Callable[[Seen], Guess]
     about: str
-    knows: str = "the base model, the shared parameters, the update, and how many texts stand behind it"
+    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ def leak_table(job: Job, attacks: Sequence[str] | None = None, defences: Sequenc
                batches: int = 20, seed: int = 0, tell: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:  # fmt: skip
     """One row for each defence and attack, means over `batches` batches: see `row`.
 
-    attacks, defences: names of LEAKS and DEFENCES, or defences of one's own; all by default. The server is honest but
+    attacks, defences: names of LEAKS and DEFENCES, or defences of one's own; all by default, but slow ones. The server is honest but
     curious. Raises FedkitError for an unknown name.
     """
-    chosen = _chosen("attack", LEAKS, attacks)
+    chosen = _chosen("attack", LEAKS, QUICK if attacks is None else attacks)
     against = defences if isinstance(defences, dict) else _chosen("defence", DEFENCES, defences)
     first = first_stage(job)
     stages = {(job.config.tune, False): first}
@@ -178,4 +179,6 @@ LEAKS: dict[str, Leak] = {
     "pursuit": Leak(pursuit, "one whole text, also from LoRA: the few vectors that explain the first layer's gradient"),
     "lookup": Leak(lookup, "texts of a list that holds the site's own, from the gradient of the head"),
     "topic": Leak(topic, "the most alike texts of a list that does not hold the site's"),
+    "matching": Leak(matching, "words that give the sentence vector in the head's gradient, by a search", slow=True),
 }
+QUICK = tuple(name for name, leak in LEAKS.items() if not leak.slow)

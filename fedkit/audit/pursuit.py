@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fedkit.audit.atoms import Atoms
 from fedkit.audit.seen import Guess, Seen
-from fedkit.audit.spans import first_layer, row_space
+from fedkit.audit.spans import first_layer, inside, row_space
 
 RIGHT = 1e-3  # share of the row space's directions that may be left when a text explains it
 TINY = 1e-4  # share of a vector's length below which nothing is left of it
@@ -27,6 +27,10 @@ def pursuit(seen: Seen) -> Guess:
     basis = row_space(rows)
     if basis.shape[1] > rows.shape[1] // 2:
         return Guess(frozenset(), why="the gradient has nearly full rank: noise, or everything of a matrix")
+    pairs = inside(seen.known.atoms, basis)  # all of them, where the rank is not short of the tokens
+    if len(pairs) == basis.shape[1] and pairs[:, 1].sort().values.tolist() == list(range(len(pairs))):
+        text = tuple(pairs[pairs[:, 1].argsort(), 0].tolist())
+        return Guess(frozenset(text), (text,))
     tokenizer = seen.known.model.tokenizer
     text, left = greedy(seen.known.atoms, basis, tokenizer.cls_token_id, tokenizer.sep_token_id)
     sure = "" if left < RIGHT else f"{left:.0%} of the row space is not explained: likely wrong"
