@@ -88,6 +88,8 @@ def audited(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], bool]
 EXPLAINED = (
     "proven: epsilon that the attack's error rates prove of any mechanism, at 95 %; the largest it could have shown with",
     "so many trials is in brackets. if Gaussian: what they prove of one that adds Gaussian noise and samples as promised.",
+    "BROKEN if either is above the promise; weak test: so few trials could not have shown a fault. The game looks at each",
+    "step's sum: noise that repeats or that somebody else can draw again (from a seed that is known) is not what it finds.",
 )
 
 

@@ -72,8 +72,9 @@ def test_profile_of_sampled_noise_is_that_of_the_accountant():
 def test_allowed_tpr_is_the_exact_curve_of_one_gaussian():
     from scipy.stats import norm
 
-    exact = norm.cdf(norm.ppf(0.01) + 1 / 2.0)  # noise multiplier 2: mu = 1/2 (Dong et al., 2022)
-    assert exact <= allowed_tpr(((2.0, 1.0, 1),), 0.01) == pytest.approx(exact, rel=0.01)
+    for fpr in (0.01, 0.9):
+        exact = norm.cdf(norm.ppf(fpr) + 1 / 2.0)  # noise multiplier 2: mu = 1/2 (Dong et al., 2022)
+        assert exact <= allowed_tpr(((2.0, 1.0, 1),), fpr) == pytest.approx(exact, rel=0.01)
 
 
 def test_rates_that_noise_allows_do_not_refute_it_and_better_ones_do():
@@ -136,6 +137,16 @@ def test_scores_of_chance_prove_nothing_and_of_certainty_all_that_can_be_shown()
     assert sure.lower == sure.most > sure.upper and sure.verdict == BROKEN
     weak = judge_scores(np.ones(40), np.zeros(40), Setting(noise=0.1))
     assert weak.verdict == WEAK and weak.most < weak.upper
+
+
+def test_what_chose_the_threshold_is_not_what_is_measured():
+    parted, mixed = np.r_[np.ones(100), np.zeros(100)], np.zeros(200)
+    assert judge_scores(parted, mixed, ONE_STEP).lower == 0.0
+
+
+def test_rates_below_a_large_epsilon_can_still_be_impossible_for_the_noise():
+    result = judge_scores(np.ones(200), np.zeros(200), Setting(noise=1.0))
+    assert result.lower < result.upper < result.implied and result.refuted and result.verdict == BROKEN
 
 
 def test_a_correct_step_keeps_its_promise_and_a_broken_one_is_caught():

@@ -50,7 +50,7 @@ def folder(tmp_path):
 def test_the_promise_is_read_from_the_record():
     promise = promise_of(record(), 100)
     assert promise == Promise(1.0, 1e-5, "example", Setting(3.7307, 1.0, 1, 0.5), "", ((3.7307, 1.0, 1),))
-    assert promise.allowed(0.01) < 0.0272 + 1e-5
+    assert replace(promise, epsilon=8.0).allowed(0.01) < 0.0272 < replace(promise, epsilon=8.0, blocks=()).allowed(0.01)
 
 
 def test_a_long_run_is_played_in_part_and_that_is_said():
@@ -120,7 +120,14 @@ def test_the_demo_shows_promises_kept_and_faults_caught(monkeypatch, capsys):
     monkeypatch.setattr(audited.demonstrate, "__defaults__", (None, 0, lambda _: None, {name: "no clipping"}))
     assert command("--demo") == 0
     out, _ = capsys.readouterr()
-    assert out.count("consistent") == 1 and out.count("BROKEN") == 1
+    assert out.count("consistent") == 1 and out.count("BROKEN:") == 1
+
+
+def test_a_fault_that_is_not_caught_is_exit_code_1(monkeypatch, capsys):
+    monkeypatch.setattr(audited, "SHOWN", {"hardly any noise": (Setting(0.1), 40)})
+    monkeypatch.setattr(audited.demonstrate, "__defaults__", (None, 0, lambda _: None, {"hardly any noise": "noise/4"}))
+    assert command("--demo") == 1
+    assert "weak test" in capsys.readouterr().out
 
 
 @pytest.mark.slow

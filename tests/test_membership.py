@@ -97,6 +97,13 @@ def test_likelihood_ratio_of_nothing_is_chance():
     assert found.roc.auc == pytest.approx(0.5, abs=0.05)
 
 
+def test_likelihood_ratio_grows_with_confidence():
+    """Of Gaussians with means 0 and 5 and one spread, a confidence of 20 speaks for membership more than one of 5."""
+    rng, chosen, member = np.random.default_rng(0), halves(100, 16, 0), np.arange(100) < 50
+    beside = 5.0 * chosen + rng.normal(size=(16, 100))
+    assert by_likelihood(np.where(member, 20.0, 5.0), beside, chosen, member).roc.auc == 1.0
+
+
 def test_halves_are_halves_and_everybody_is_in_half_of_them():
     chosen = halves(10, 6, 0)
     assert (chosen.sum(1) == 5).all() and (chosen.sum(0) == 3).all() and (chosen[0] != chosen[2]).any()
