@@ -26,6 +26,7 @@ from fedkit.wire.privacy import LARGEST_STEP, Budget
 TEXTS = 64  # whose gradients are held apart at once, at most
 VALUES = 16_000_000  # of gradients held apart at once
 HEAD_SHARE = 0.8  # of the squared clip, where more than the head is trained
+APART = "gradients of examples together differ from those alone"
 NOISE = 7  # marks the generator of the noise among those of a visit
 
 
@@ -287,7 +288,10 @@ def _check(model: Model, wrapped: nn.Module) -> None:
     if getattr(model, "hooks_checked", False):
         return
     texts, labels = [(5, 6, 7, 8), (9, 10, 11)], torch.tensor([0, 1]).to(model.device)
-    together, _ = _hooked(model, wrapped, texts, labels, None)
+    try:
+        together, _ = _hooked(model, wrapped, texts, labels, None)
+    except RuntimeError:  # of tensors that do not fit: a parameter has one gradient for all
+        raise _impossible(model, APART) from None
     for i in range(2):
         with torch.enable_grad(), model._precision():
             loss = _losses(model.module(*model.grid([texts[i]])).float(), labels[[i]], None).sum()
@@ -297,7 +301,7 @@ def _check(model: Model, wrapped: nn.Module) -> None:
         )
         close = (together[i] - alone.float()).norm() <= (1e-3 if model.dtype == torch.float32 else 0.1) * alone.norm()
         if not close:
-            raise _impossible(model, "gradients of examples together differ from those alone")
+            raise _impossible(model, APART)
     for parameter in model.module.parameters():
         parameter.grad_sample = parameter.grad = None
     model.hooks_checked = True

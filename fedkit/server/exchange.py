@@ -149,7 +149,7 @@ class Exchange:
         if self.guard:
             return Owed(self.guard.clip, self.guard.multiplier)
         if self.budget and self.budget.trust_sum:
-            return Owed(self.budget.clip / (self.budget.rate * self.most), self.budget.noise)
+            return Owed(self.budget.clip / (self.budget.rate * self.most), self.budget.noise, int(self.most))
         return None
 
     def _sending(self) -> list[str]:

@@ -66,11 +66,14 @@ def unbounded(total: Params, budget: Budget | None) -> Params:
     return total | {"label_counts": total["label_counts"].clamp_min(0.0)}
 
 
-def owed(names: Params, budget: Budget | None) -> Owed | None:
-    """The noise that a sealed sum of statistics must carry; None where the sites have added it, or nobody owes any."""
+def owed(names: Params, budget: Budget | None, most: int) -> Owed | None:
+    """The noise that a sealed sum of statistics must carry; None where the sites have added it, or nobody owes any.
+
+    most: examples of the largest site.
+    """
     if budget is None or not (budget.unit == "client" or budget.trust_sum):
         return None
-    return Owed(sensitivity(names, budget), budget.start)
+    return Owed(sensitivity(names, budget), budget.start, most if budget.unit == "example" else 1)
 
 
 def at_site(sent: Params, config: RunConfig, budget: Budget | None, client: str) -> Params:

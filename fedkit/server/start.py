@@ -112,7 +112,8 @@ def _vault(config: RunConfig, blank: Params, asked: Sequence[ClientData], budget
     if config.secure == "none" or len(asked) < 2:
         return None
     names, form = [c.client_id for c in asked], Form.of(blank)
-    return Vault(make_lock(config.secure), names, form.size, config.seed, 0, 1.0, owed(blank, budget))
+    most = max(len(c.train) for c in asked)
+    return Vault(make_lock(config.secure), names, form.size, config.seed, 0, 1.0, owed(blank, budget, most))
 
 
 def _sealed(vault: Vault, sent: Params, client: str) -> tuple[Params, int, str]:
@@ -126,7 +127,11 @@ def _sealed(vault: Vault, sent: Params, client: str) -> tuple[Params, int, str]:
 
 def _opened(vault: Vault, blank: Params, records: list[ClientRecord]) -> Params:
     """The sum of what was sealed; `records` gets the bytes of the lock."""
-    done = vault.result()
+    try:
+        done = vault.result()
+    except PayloadError as error:
+        why = next((r.reason for r in records if r.reason), error)
+        raise FedkitError(f"the statistics before round 1 could not be summed ({why}); use --head-start zero") from None
     charge(records, vault.setup, done.costs)
     return Form.of(blank).params((done.mean * done.weight).astype(np.float32))
 

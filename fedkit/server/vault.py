@@ -22,10 +22,14 @@ ROOM = 10  # standard deviations of a share of noise that always fit
 
 @dataclass(frozen=True)
 class Owed:
-    """The noise that the sum must carry. sensitivity: the most that one unit moves it. multiplier: z, in units of that."""
+    """The noise that the sum must carry. sensitivity: the most that one unit moves it. multiplier: z, in units of that.
+
+    units: that one client may hold, so that its vector is at most as many times the sensitivity long.
+    """
 
     sensitivity: float
     multiplier: float
+    units: int = 1
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Vault:
         fixed = getattr(self.session, "fixed", None)
         self.step, self.factor = (2.0**-fixed.fraction if fixed else None), 1.0
         if fixed and owed:  # as large as fits: the rounding must be small beside what a unit can move
-            largest = owed.sensitivity * (1 + ROOM * owed.multiplier / math.sqrt(self.parties))
+            largest = owed.sensitivity * (owed.units + ROOM * owed.multiplier / math.sqrt(self.parties))
             self.factor = 0.9 * fixed.limit(self.parties) * self.step / largest
         self.unit = 1 / most if fixed is None else self.step
 

@@ -158,6 +158,7 @@ class Sign(Blockwise):
     block: int = 256
     alphabet: ClassVar[int] = 2
     unbiased: ClassVar[bool] = False
+    expands: ClassVar[bool] = False
     needs: ClassVar[str] = "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
 
     def scale(self, blocks: np.ndarray, size: int) -> np.ndarray:

@@ -1,0 +1,299 @@
+"""--privacy and --secure as a whole: what is promised, what is refused, what a record says was spent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fedkit.accounting import epsilon
+from fedkit.config import RunConfig
+from fedkit.errors import FedkitError
+from fedkit.job import check_config, prepare
+from fedkit.record import Run
+from fedkit.runner import rounds, run
+from fedkit.server.private_start import WEIGHTS, bounded, known_counts, sensitivity
+from fedkit.server.sampling import chosen
+from fedkit.server.start import statistics
+from fedkit.wire.compress import STAGES, Context, make_wire
+from fedkit.wire.privacy import PRIVACY, Budget, Example, budget_of, make_privacy, visits_of
+
+
+@pytest.fixture(scope="module")
+def config(tiny_model, tiny_data):
+    return RunConfig(data=tiny_data, model=tiny_model, clients=4, partition="iid", tune="head", dtype="float32", rounds=3,
+                     device="cpu", batch_size=8, privacy="example:eps=8,rate=1")  # fmt: skip
+
+
+CLIENT = {"privacy": "client:eps=8", "weights": "uniform"}
+SUM = {"privacy": "example:eps=8,trust=sum", "secure": "masks"}
+SPECS = {
+    "example": {}, "client": CLIENT, "ftrl": {"privacy": "ftrl:eps=8", "weights": "uniform", "clients_per_round": 0.5},
+    "none": {"privacy": "none"},
+}  # fmt: skip
+
+
+# --- every entry ------------------------------------------------------------------------------------------------------
+
+
+def test_each_entry_is_tried_here():
+    assert set(SPECS) == set(PRIVACY)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_run_keeps_within_what_was_asked_for_and_says_so(config, job, name):
+    record = run(replace(config, **SPECS[name]), job=replace(job, config=replace(config, **SPECS[name])))
+    result = record.result
+    if name == "none":
+        assert result["epsilon"] is None and all(r.epsilon is None for r in record.rounds)
+        return
+    spent = [r.epsilon for r in (record.start, *record.rounds)]
+    assert spent == sorted(spent) and 7.9 < spent[-1] <= 8 and 0 < spent[0] < spent[1]
+    assert (result["epsilon"], result["delta"]) == (spent[-1], 1e-5)
+    assert result["privacy_unit"] == PRIVACY[name].unit and result["privacy"]["notes"][0].startswith("unit:")
+    blocks = result["privacy"]["blocks"]
+    from fedkit.accounting import Block
+
+    assert epsilon([Block(z, q, int(t)) for z, q, t in blocks], 1e-5) == pytest.approx(spent[-1])
+    assert result["privacy"]["beside"]["rdp"] >= spent[-1] and result["privacy"]["trust"]
+
+
+def test_noise_is_all_that_privacy_changes(config, job):
+    """With next to no noise and a clip that never acts, a private run learns what a noisy one cannot."""
+    loose = run(
+        replace(config, privacy="example:noise=0.001,clip=5", rounds=5),
+        job=job_of(job, config, privacy="example:noise=0.001,clip=5", rounds=5),
+    )
+    tight = run(
+        replace(config, privacy="example:eps=0.1", rounds=5),
+        job=job_of(job, config, privacy="example:eps=0.1", rounds=5),
+    )
+    assert loose.result["accuracy"] > tight.result["accuracy"] + 0.2
+
+
+def job_of(job, config, **changes):
+    return replace(job, config=replace(config, **changes))
+
+
+# --- the budget -------------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_by_hand():
+    """Two visits of three steps each at rate 0.1 and noise 1.5, after a start of noise 4."""
+    budget = Budget(Example(), 1.5, 0.1, 3, 4.0, 8.0, 10)
+    assert [(b.noise, b.rate, b.steps) for b in budget.blocks([1.5, 1.5])] == [(4.0, 1.0, 1), (1.5, 0.1, 6)]
+    assert budget.unamplified([1.5]) > budget.epsilon([1.5])
+
+
+def test_clients_in_turn_are_accounted_by_their_turns(config):
+    """Every second round, three rounds: two turns, so the noise counts as that over sqrt(2)."""
+    budget = budget_of(replace(config, **SPECS["ftrl"]), 4)
+    (_, block) = budget.blocks([budget.noise] * 3)
+    assert (budget.turns, block.noise) == (2, pytest.approx(budget.noise / 2**0.5))
+
+
+def test_noise_alone_gives_an_epsilon_and_noise_with_eps_a_limit(config, job):
+    free = run(replace(config, privacy="example:noise=5"), job=job_of(job, config, privacy="example:noise=5"))
+    assert free.result["epsilon"] > 0 and len(free.rounds) == 3
+    limited = replace(config, privacy="example:noise=5,eps=2.0", rounds=30)
+    stopped = run(limited, job=replace(job, config=limited))
+    assert 0 < len(stopped.rounds) < 30 and stopped.result["epsilon"] <= 2.0
+    assert f"after round {len(stopped.rounds)} of 30" in stopped.result["privacy"]["stopped"]
+    budget = budget_of(limited, 4)
+    assert budget.epsilon([budget.noise] * (len(stopped.rounds) + 1)) > 2.0, "it stopped too early"
+
+
+def test_not_even_one_round_is_refused(config):
+    with pytest.raises(FedkitError, match=r"not even one round.*more noise"):
+        prepare(replace(config, privacy="example:noise=0.3,eps=1"))
+
+
+def test_a_resumed_run_neither_forgets_nor_pays_twice(config, job, tmp_path):
+    whole = run(config, job=job)
+    steps = rounds(config, tmp_path / "run", job=job)
+    next(steps), next(steps)
+    steps.close()
+    resumed = run(config, tmp_path / "run", resume=True, job=job)
+    assert [r.epsilon for r in resumed.rounds] == [r.epsilon for r in whole.rounds]
+    assert [r.accuracy for r in resumed.rounds] == [r.accuracy for r in whole.rounds]
+    assert Run.load(tmp_path / "run").result["privacy"]["visits"] == 3
+
+
+def test_a_lost_upload_is_paid_for(config, job):
+    """Somebody may have read it on its way; a client that was away has nothing to pay."""
+    faulty = replace(config, faults="lost=1.0")
+    lost = run(faulty, job=replace(job, config=faulty))
+    assert lost.result["epsilon"] == pytest.approx(run(config, job=job).result["epsilon"])
+    away = replace(config, faults="away=1.0")
+    assert run(away, job=replace(job, config=away)).result["epsilon"] == pytest.approx(lost.start.epsilon)
+    assert visits_of(lost.rounds, budget_of(config, 4)) != visits_of((), budget_of(config, 4))
+
+
+# --- the start --------------------------------------------------------------------------------------------------------
+
+
+def test_no_example_moves_the_start_by_more_than_is_said(job):
+    budget = job.budget
+    client = job.clients[0]
+    more = statistics(job.model, client, ("feature_sums",))
+    for i in range(5):
+        rest = replace(client, train=client.train.take([j for j in range(len(client.train)) if j != i]))
+        less = statistics(job.model, rest, ("feature_sums",))
+        a, b = bounded(more, budget), bounded(less, budget)
+        move = sum((a[n] - b[n]).square().sum() for n in a).sqrt().item()
+        assert move == pytest.approx(sensitivity(a, budget), rel=1e-3), "the bound is not the one that is met"
+
+
+def test_a_sites_loss_knows_only_what_the_site_has_released(config, job):
+    """The counts in its loss are the noisy ones, and the same whenever they are asked for."""
+    client, budget = job.clients[0], job.budget
+    one, two = (known_counts(client.train.labels, 3, config, budget, "site-1") for _ in range(2))
+    true = torch.bincount(torch.from_numpy(client.train.labels), minlength=3).float()
+    assert torch.equal(one, two) and (one - true).abs().min() > 0
+    fewer = known_counts(client.train.labels[1:], 3, config, budget, "site-1")
+    assert (one - fewer).abs().sum() == pytest.approx(1.0, abs=1e-4) or (one == 0).any()
+    assert WEIGHTS["label_counts"] < 1
+    silent = replace(config, head_start="zero", loss="balanced")
+    assert known_counts(client.train.labels, 3, silent, budget_of(silent, 4), "site-1").tolist() == [1, 1, 1]
+
+
+# --- who is drawn -----------------------------------------------------------------------------------------------------
+
+
+def test_clients_are_drawn_by_chance_where_the_accounting_says_so(config, job):
+    """Each with probability 1/2, so that a round may have any number of them."""
+    half = replace(config, **CLIENT, clients_per_round=0.5)
+    sizes = [len(chosen(job.clients, half, budget_of(half, 4), n)) for n in range(200)]
+    assert set(sizes) >= {0, 1, 2, 3, 4} and sum(sizes) / 200 == pytest.approx(2, abs=0.3)
+    exact = replace(config, clients_per_round=0.5)
+    assert {len(chosen(job.clients, exact, budget_of(exact, 4), n)) for n in range(20)} == {2}
+
+
+def test_clients_in_turn_wait_as_long_as_the_bands_are_wide(config, job):
+    turn = replace(config, **SPECS["ftrl"])
+    who = [[c.client_id for c in chosen(job.clients, turn, budget_of(turn, 4), n)] for n in range(1, 5)]
+    assert who[0] == who[2] and who[1] == who[3] and not set(who[0]) & set(who[1])
+
+
+# --- sealed -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_masked_run_is_the_plain_run_but_for_rounding(config, job):
+    plain = run(replace(config, privacy="none"), job=job_of(job, config, privacy="none"))
+    sealed = run(
+        replace(config, privacy="none", secure="masks"), job=job_of(job, config, privacy="none", secure="masks")
+    )
+    assert [r.loss for r in sealed.rounds] == pytest.approx([r.loss for r in plain.rounds], abs=2e-3)
+    up = sealed.rounds[0].clients[0].uplink_bytes
+    assert up > 4 * job.model.num_trainable(), "the upload itself is missing"
+    assert sealed.rounds[0].clients[0].downlink_bytes > plain.rounds[0].clients[0].downlink_bytes
+
+
+def test_lost_uploads_are_recovered_from(config, job):
+    """Seed 0 loses some, and the sum of the others is still read."""
+    kind = {"privacy": "none", "faults": "lost=0.3", "rounds": 1}
+    plain = run(replace(config, **kind), job=job_of(job, config, **kind))
+    sealed = run(replace(config, **kind, secure="masks"), job=job_of(job, config, **kind, secure="masks"))
+    assert any(c.status == "lost" for r in plain.rounds for c in r.clients)
+    assert sealed.rounds[0].loss == pytest.approx(plain.rounds[0].loss, abs=1e-3)
+
+
+def test_with_too_few_nothing_is_read(config, job):
+    kind = {"privacy": "none", "faults": "lost=0.9", "rounds": 1, "secure": "masks:threshold=0.9"}
+    record = run(replace(config, **kind), job=job_of(job, config, **kind))
+    assert {c.status for c in record.rounds[0].clients} == {"lost"}
+    assert any("too few arrived" in c.reason for c in record.rounds[0].clients) or all(
+        "the upload was lost" in c.reason for c in record.rounds[0].clients
+    )
+    assert record.rounds[0].loss == pytest.approx(record.start.loss)
+
+
+def test_a_hostile_body_is_rejected_and_the_round_goes_on(config, job):
+    kind = {"privacy": "none", "attack": "truncate:1", "secure": "masks"}
+    record = run(replace(config, **kind), job=job_of(job, config, **kind))
+    assert [c.status for c in record.rounds[0].clients].count("rejected") == 1
+    assert record.result["accuracy"] > 0.3
+
+
+def test_a_sum_of_gradients_carries_the_noise_that_is_owed(config, job):
+    kind = replace(config, **SUM)
+    record = run(kind, job=replace(job, config=kind))
+    budget = budget_of(kind, 4)
+    assert [r.noise for r in record.rounds] == pytest.approx([budget.noise] * 3, rel=1e-3)
+    assert record.result["epsilon"] <= 8 and "shares" in record.result["privacy"]["trust"]
+
+
+def test_noise_that_was_lost_is_paid_for(config, job):
+    kind = replace(config, **SUM, faults="lost=0.3")
+    record = run(kind, job=replace(job, config=kind))
+    budget, released = budget_of(kind, 4), [r.noise for r in record.rounds if r.noise]
+    assert min(released) < 0.99 * budget.noise
+    assert record.result["epsilon"] > budget.epsilon([budget.noise] * len(released))
+
+
+# --- what breaks the promise ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes, why",
+    [
+        ({"privacy": "example:sampling=shuffle"}, "shuffled batches are not Poisson"),
+        ({"privacy": "example:trust=sum"}, "add --secure masks"),
+        ({**SUM, "clients_per_round": 0.5}, "needs everyone's share"),
+        ({**SUM, "local_epochs": 2}, "one gradient a round"),
+        ({"strategy": "fedbuff"}, "how often a site takes part"),
+        ({"strategy": "scaffold"}, "control variates"),
+        ({"strategy": "qfedavg"}, "their loss, which nothing protects"),
+        ({"strategy": "fedlc"}, "depends on the counts"),
+        ({"weights": "validation"}, "their validation, which nothing protects"),
+        ({"privacy": "client"}, "use --weights uniform"),
+        ({**CLIENT, "wire": "int8"}, "'int8' can make them longer"),
+        ({**CLIENT, "wire": "ef+topk:0.1"}, "'ef' can make them longer"),
+        ({**CLIENT, "robust": "median"}, "not bounded by the clip"),
+        ({**CLIENT, "aggregate": "fedex"}, "otherwise than in a mean"),
+        ({**CLIENT, "late": "carry", "deadline": 5.0}, "count twice"),
+        ({"privacy": "ftrl", "weights": "uniform"}, "add --clients-per-round"),
+        ({"privacy": "none", "secure": "masks", "wire": "int8+ans"}, "cannot be summed unread"),
+        ({"privacy": "none", "secure": "masks", "robust": "krum"}, "sees the sum alone"),
+        ({"privacy": "none", "secure": "masks", "strategy": "fednova"}, "more of each client than a sum"),
+        ({"privacy": "none", "secure": "masks", "aggregate": "hetlora:2|4", "tune": "lora:r=4"}, "every client's matrices"),
+        ({**CLIENT, "secure": "masks", "wire": "randk:0.1"}, "can make them longer"),
+        ({**SUM, "wire": "randk:0.1"}, "not for what is left of it"),
+        ({"privacy": "client:quantile=0.5", "weights": "uniform", "secure": "masks"}, "adaptive clipping"),
+        ({"privacy": "none", "secure": "locks"}, "secure 'locks' is not known"),
+        ({"privacy": "example:eps=-1"}, "from 0 to 1000"),
+        ({"privacy": "example:rate=0"}, "above 0 and at most 1"),
+        ({"privacy": "example:delta=0.5"}, "delta"),
+    ],
+)  # fmt: skip
+def test_what_breaks_the_promise_is_refused_with_the_reason(config, changes, why):
+    with pytest.raises(FedkitError, match=why) as refused:
+        check_config(replace(config, **changes))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_that_is_said_not_to_lengthen_does_not(name):
+    """On the worst that 200 draws find; and those that can are found to."""
+    entry = STAGES[name]
+    if entry.role in ("memory", "code"):
+        assert getattr(entry, "expands", True) == (entry.role == "memory")
+        return
+    wire, longest = make_wire(name), 0.0
+    for seed in range(200):
+        generator = torch.Generator().manual_seed(seed)
+        values = torch.randn(4, 9, generator=generator) ** (1 + 2 * (seed % 3))
+        context = Context("a", seed, seed, {})
+        payload, _ = wire.encode({"w": values}, context)
+        read, _ = wire.decode(payload, {"w": values}, context)
+        longest = max(longest, (read["w"].norm() / values.norm()).item())
+    if not getattr(entry, "expands", True):
+        assert longest <= 1 + 1e-5
+    else:
+        assert longest > 1 + 1e-5, "it never lengthens: it could be allowed"
+
+
+def test_specs_read_as_they_should():
+    privacy = make_privacy("example:eps=3,delta=1e-6,clip=0.5")
+    assert (privacy.eps, privacy.delta, privacy.clip, privacy.unit) == (3.0, 1e-6, 0.5, "example")

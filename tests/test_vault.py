@@ -1,0 +1,80 @@
+"""Sums that the server reads without reading their terms: weights, the room for noise, who does not arrive."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from fedkit.server.vault import Owed, Vault
+from fedkit.wire.secure import TooFew, make_lock
+
+NAMES = ["a", "b", "c", "d"]
+
+
+def vault(size=3, owed=None, lock="masks", most=10.0, names=NAMES) -> Vault:
+    return Vault(make_lock(lock), names, size, 0, 1, most, owed)
+
+
+def fill(box: Vault, vectors, weights, without=()) -> None:
+    for name, vector, weight in zip(NAMES, vectors, weights):
+        body = box.seal(name, np.asarray(vector, np.float32), weight)
+        if name not in without:
+            box.add(name, body)
+
+
+@pytest.mark.parametrize("lock", ["masks", "ckks"])
+def test_the_weighted_mean_by_hand(lock):
+    """(1, 0) of weight 10 and (0, 2) of weight 5, two more of nothing: (10, 10) / 15, and the weight 15."""
+    if lock == "ckks":
+        pytest.importorskip("tenseal", reason="the extra 'crypto' is not installed")
+    box = vault(2, lock=lock)
+    fill(box, [[1, 0], [0, 2], [0, 0], [0, 0]], [10, 5, 1, 1])
+    done = box.result()
+    assert done.weight == pytest.approx(17, abs=1e-5) and done.noise is None
+    assert done.mean == pytest.approx([10 / 17, 10 / 17], abs=1e-4)
+
+
+def test_the_sum_under_masks_is_exactly_that_of_the_rounded_terms():
+    rng = np.random.default_rng(0)
+    vectors, weights = rng.normal(size=(4, 50)), [7, 10, 3, 1]
+    box = vault(50)
+    fill(box, vectors, weights, without=("c",))
+    whole = sum(
+        box.session.rounded(n, np.append(np.float32(v).astype(np.float64) * (w / 10), w * box.unit))
+        for n, v, w in zip(NAMES, vectors, weights) if n != "c"
+    )  # fmt: skip
+    done = box.result()
+    assert np.array_equal(np.rint(done.mean * done.weight / 10 / box.step), whole[:-1]) and done.weight == 18
+
+
+def test_noise_of_all_shares_is_that_of_the_central_model():
+    owed = Owed(sensitivity=0.01, multiplier=2.0)
+    box = vault(4000, owed, most=1.0)
+    fill(box, np.zeros((4, 4000)), [1, 1, 1, 1])
+    done = box.result()
+    assert (done.mean * done.weight).std() == pytest.approx(0.02, rel=0.05)
+    assert done.noise >= 2.0 and done.noise == pytest.approx(2.0, rel=1e-3)
+
+
+def test_who_does_not_arrive_takes_its_share_of_the_noise_along():
+    """3 of 4 shares: sqrt(3 / 4) of the multiplier, and of the spread."""
+    box = vault(4000, Owed(0.01, 2.0), most=1.0)
+    fill(box, np.zeros((4, 4000)), [1, 1, 1, 1], without=("b",))
+    done = box.result()
+    assert done.noise == pytest.approx(2.0 * math.sqrt(3 / 4), rel=1e-3)
+    assert (done.mean * done.weight).std() == pytest.approx(0.02 * math.sqrt(3 / 4), rel=0.06)
+
+
+def test_rounding_is_small_beside_what_a_unit_can_move():
+    """A gradient of a large site is tiny; scaled up as far as fits, a step of the grid is far below it."""
+    box = vault(100_000, Owed(sensitivity=1e-5, multiplier=5.0), most=1000.0)
+    assert box._bound() < 1.001 * 1e-5 * box.factor
+
+
+def test_too_few_leave_noise():
+    box = vault()
+    fill(box, np.ones((4, 3)), [1, 1, 1, 1], without=("a", "b", "c"))
+    with pytest.raises(TooFew):
+        box.result()
