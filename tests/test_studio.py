@@ -79,7 +79,7 @@ def test_scoreboard_numbers_by_hand():
     assert row["uplink MB per client"] == 2.0  # 2 rounds of 1 MB
     assert row["downlink MB per client"] == 4.0
     assert row["gradient steps"] == 20 and row["train seconds (measured)"] == 4.0  # 2 rounds x 2 clients
-    assert row["simulated seconds (modelled)"] == 8.0 and row["peak memory MB"] == 5.0 and row["epsilon"] == "none"
+    assert row["simulated seconds (modelled)"] == 8.0 and row["peak memory MB"] == 5.0 and row["privacy"] == "none"
 
 
 def test_traffic_of_local_only_is_nothing_and_of_pooled_unknown():
@@ -90,8 +90,11 @@ def test_traffic_of_local_only_is_nothing_and_of_pooled_unknown():
 
 def test_epsilon_comes_with_its_unit():
     run = federated()
-    private = replace(run, result=run.result | {"epsilon": 3.0, "privacy_unit": "example"})
-    assert scoreboard([private])["epsilon"][0] == "3.00 (example)"
+    private = replace(run, result=run.result | {"epsilon": 2.9993, "delta": 1e-5, "privacy_unit": "example"})
+    assert scoreboard([private])["privacy"][0] == "\u03b5 3 per example, \u03b4 1e-5"
+    text = to_text(scoreboard([private]))
+    assert text.isascii() and "3 per" in text and "priv.: epsilon for delta 1e-5" in text
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_an_unfinished_run_is_shown_as_such_with_an_interval_from_its_test_size():

@@ -112,7 +112,16 @@ def test_the_page_says_what_an_executive_and_an_engineer_ask(page):
 def test_tiles_by_hand():
     shown = {tile["what"]: tile["value"] for tile in tiles(federated(), everything())}
     assert shown == {"Federated": "80.0 %", "Local only": "50.0 %", "Pooled": "82.0 %",
-                     "Traffic per client": "6.00 MB", "Simulated time": "8.0 s"}  # fmt: skip
+                     "Traffic per client": "6.00 MB", "Simulated time": "8.0 s", "Privacy": "none"}  # fmt: skip
+    run = federated()
+    told = {
+        "epsilon": 7.9996,
+        "delta": 1e-5,
+        "privacy_unit": "example",
+        "privacy": {"trust": "nobody: all noise at home"},
+    }
+    tile = {t["what"]: t for t in tiles(replace(run, result=run.result | told), everything())}["Privacy"]
+    assert (tile["value"], tile["note"]) == ("\u03b5 8", "per example, \u03b4 1e-5; trusted: nobody: all noise at home")
     assert answer("Yes: +1.0 points (95 % interval 0 to 2), so.") == (
         "Yes: +1.0 points",
         " (95 % interval 0 to 2)",

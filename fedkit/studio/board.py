@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from fedkit.studio import facts, say
+from fedkit.studio import facts, say, table
 from fedkit.studio.facts import Runs
+from fedkit.studio.privacy_words import Promise, short
 from fedkit.studio.seeds import Method, against, baselines, complete, methods
 from fedkit.studio.table import UNKNOWN, aligned
 
@@ -33,6 +34,9 @@ COLUMNS: dict[str, Callable[[Any], str]] = {  # of the board, and how a cell is 
     "train seconds per client-round (measured)": "{:,.2f}".format,
     "peak memory MB": "{:,.0f}".format,
     "privacy": str,
+    "epsilon": "{:.3g}".format,
+    "delta": "{:.2g}".format,
+    "privacy unit": str,
 }
 HEADS = (  # of the terminal's table, three lines each
     "method", "acc.\n%", "95 %\ninterval", "seeds", "points\nagainst\npooled", "kB up\nclient-\nround",
@@ -45,32 +49,39 @@ PAGE_HEADS = (
 )  # fmt: skip
 FRONT = "*"
 KEY = (
-    "* on the Pareto front: no other here is as accurate with as few kB up, and better in one of the two.",
+    "* on the Pareto front: no other here is as good in accuracy, kB up and privacy, and better in one.",
     "95 % interval over seeds; ~ over test examples, with one seed. Points against pooled: paired.",
     "kB (1,000 bytes) and train seconds: mean over the visits of a client in rounds 1, 2, ...; measured.",
     "MB whole run: both ways, per client, with the exchange before round 1, without the base model.",
-    f"{UNKNOWN}: not known, or not counted. priv.: epsilon; none: no differential privacy.",
+    f"{UNKNOWN}: not known, or not counted.",
 )
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """Which of (cost, gain) are on the Pareto front: none costs as little and gains as much, and is better in one.
+def front(points: Sequence[tuple[float, float]], promises: Sequence[Promise] | None = None) -> list[bool]:
+    """Which of (cost, gain) are on the Pareto front: none costs as little, gains as much and promises as much privacy,
+    and is better in one.
 
-    A point with a NaN is never on it.
+    A point with a NaN is never on it. Promises of different units are not ranked: neither beats the other.
     """
-    sound = [p for p in points if not any(map(math.isnan, p))]
-    return [
-        p in sound and not any(q[0] <= p[0] and q[1] >= p[1] and (q[0] < p[0] or q[1] > p[1]) for q in sound)
-        for p in points
-    ]
+    kept = [Promise()] * len(points) if promises is None else promises
+    every = [(*point, promise) for point, promise in zip(points, kept)]
+    sound = [p for p in every if not any(map(math.isnan, p[:2]))]
+    return [p in sound and not any(_beats(q, p) for q in sound) for p in every]
+
+
+def _beats(q: tuple[float, float, Promise], p: tuple[float, float, Promise]) -> bool:
+    as_good = q[0] <= p[0] and q[1] >= p[1] and q[2].covers(p[2])
+    return as_good and (q[0] < p[0] or q[1] > p[1] or not p[2].covers(q[2]))
 
 
 def on_front(found: Sequence[Method], cost: str = "uplink_bytes") -> list[bool]:
-    """The methods on the front of accuracy against a ClientRecord field per visit; each group of equal conditions has its own."""
+    """The methods on the front of accuracy against a ClientRecord field per visit, and of what they promise; each group of
+    equal conditions has its own."""
     out, able = [False] * len(found), {id(m) for m in complete(found)}
     for group in dict.fromkeys(m.conditions for m in found):
         places = [i for i, m in enumerate(found) if m.conditions == group and id(m) in able]
-        for i, member in zip(places, front([(found[i].per_visit(cost), found[i].accuracy().value) for i in places])):
+        points = [(found[i].per_visit(cost), found[i].accuracy().value) for i in places]
+        for i, member in zip(places, front(points, [found[i].promise for i in places])):
             out[i] = member
     return out
 
@@ -100,12 +111,12 @@ def _row(method: Method, others: list[Method], mark: str) -> list:
     unfinished = sum(not run.finished for run in method.runs)
     name = method.name + (f" ({unfinished} of {len(method.runs)} unfinished)" if unfinished else "")
     return [mark, name, mean.value, mean.low, mean.high, mean.over, len(method.seeds), *gap, *(v / KB for v in visit),
-            *whole, seconds, method.peak_mb(), _privacy(method)]  # fmt: skip
+            *whole, seconds, method.peak_mb(), short(method.promise), *_numbers(method.promise)]  # fmt: skip
 
 
-def _privacy(method: Method) -> str:
-    spent = [facts.result(run, "epsilon") for run in method.runs]
-    return "none" if any(math.isnan(e) for e in spent) else f"epsilon {max(spent):.2f}"
+def _numbers(promise: Promise) -> tuple[float | None, float | None, str | None]:
+    """For JSON, where None is no promise."""
+    return (promise.epsilon, promise.delta, promise.unit) if promise.given else (None, None, None)
 
 
 def cells(row: dict[str, Any]) -> list[list[str]]:
@@ -124,7 +135,9 @@ def cells(row: dict[str, Any]) -> list[list[str]]:
 
 def to_text(frame: pd.DataFrame) -> str:
     """The board as an aligned table in plain characters, at most 100 columns wide, with a key below."""
-    return aligned(HEADS, [_terminal(row) for row in frame.to_dict("records")], KEY, indent=2, least=24)
+    rows = frame.to_dict("records")
+    key = (*KEY, table.privacy_key(frame["privacy"]))
+    return aligned(HEADS, [_terminal(row) for row in rows], key, indent=2, least=24)
 
 
 def _terminal(row: dict[str, Any]) -> list[str]:
@@ -135,11 +148,11 @@ def _terminal(row: dict[str, Any]) -> list[str]:
     name = f"{row['front']} {text['method']}" if row["front"] else f"  {text['method']}"
     return [name, text["accuracy"].removesuffix(" %"), span, text["seeds"], text["against pooled"],
             _fitting(row["kB up per client-round"]), _fitting(row["kB down per client-round"]), _whole(row, "{:,.2f}"),
-            text[LOAD], text["peak memory MB"], text["privacy"].removeprefix("epsilon ")]  # fmt: skip
+            text[LOAD], text["peak memory MB"], table.narrow(text["privacy"])]  # fmt: skip
 
 
 def _text(row: dict[str, Any]) -> dict[str, str]:
-    return {c: UNKNOWN if v != v else COLUMNS[c](v) for c, v in row.items()}
+    return {c: UNKNOWN if v is None or v != v else COLUMNS[c](v) for c, v in row.items()}
 
 
 def _whole(row: dict[str, Any], form: str) -> str:

@@ -6,15 +6,18 @@ import math
 from typing import Any
 
 from fedkit.data.say import count
+from fedkit.record import Run
 from fedkit.studio import board, facts, say, table
 from fedkit.studio.board import on_front
 from fedkit.studio.facts import Runs
+from fedkit.studio.privacy_words import differing, plainly, promise
 from fedkit.studio.seeds import Method, against, baselines, complete, methods, over_seeds, several
 from fedkit.studio.table import scoreboard
 from fedkit.studio.theme import METHODS
 from fedkit.studio.verdict import verdict
 
 NEARLY = 0.01  # accuracy: one point
+EPSILON = ("epsilon", "delta", "privacy_unit")
 COMPARED = (("pooled", "pooled"), ("local", "local only"), ("frozen-pooled", "the frozen encoder, pooled"))
 
 
@@ -26,9 +29,10 @@ def best(found: list[Method]) -> Method | None:
 
 
 def leanest(found: list[Method], top: Method) -> Method | None:
-    """The method of the same conditions that sends least per visit, and less than `top`, within one point of its accuracy."""
-    level = top.accuracy().value - NEARLY
-    fit = [m for m in complete(found) if m.conditions == top.conditions and m.accuracy().value >= level]
+    """The method that sends least per visit, and less than `top`, within one point of its accuracy; of the same
+    conditions, and promising as much."""
+    level, alike = top.accuracy().value - NEARLY, [m for m in complete(found) if m.conditions == top.conditions]
+    fit = [m for m in alike if m.accuracy().value >= level and m.promise.covers(top.promise)]
     fit = [m for m in fit if m.per_visit("uplink_bytes") < top.per_visit("uplink_bytes")]
     return min(fit, key=lambda m: m.per_visit("uplink_bytes")) if fit else None
 
@@ -44,7 +48,8 @@ def words(runs: Runs) -> list[str]:
     said = [_headline(found, top, lean)]
     for method in filter(None, (top, lean)):
         said += [_against(method, others, kind, name) for kind, name in COMPARED]
-    return [s for s in (*said, *_troubled(found, top), _front(found, top), *_missing(others), *_caution(found)) if s]
+    after = (*_promised(found, others, top), *_troubled(found, top), _front(found, top), *_missing(others))
+    return [s for s in (*said, *after, *_caution(found)) if s]
 
 
 def board_of(runs: Runs) -> tuple[str, list[str], dict[str, Any]]:
@@ -52,12 +57,26 @@ def board_of(runs: Runs) -> tuple[str, list[str], dict[str, Any]]:
 
     Of methods where there are several, or several seeds; else of the runs themselves.
     """
-    frame = scoreboard(runs)
-    values = {"scoreboard": frame.to_dict(orient="records")}
+    frame, listed = scoreboard(runs), facts.sound(runs)
+    values = {"scoreboard": [row | _numbers(run) for row, run in zip(frame.to_dict(orient="records"), listed)]}
     if not several(runs):
-        return table.to_text(frame), verdict(runs), values
+        return table.to_text(frame), [*verdict(runs), *_without(listed)], values
     methods_board = board.board(runs)
     return board.to_text(methods_board), words(runs), {**values, "methods": methods_board.to_dict(orient="records")}
+
+
+def _numbers(run: Run) -> dict[str, Any]:
+    """A run's promise for JSON; None where nothing is promised."""
+    p = promise([run])
+    return {"epsilon": p.epsilon, "delta": p.delta, "privacy_unit": p.unit} if p.given else dict.fromkeys(EPSILON)
+
+
+def _without(runs: list[Run]) -> list[str]:
+    """Said where a run with privacy stands beside baselines, which never have any."""
+    given = [p for p in (promise([run]) for run in facts.federated(runs)) if p.given]
+    if not given or len(facts.federated(runs)) == len(runs):
+        return []
+    return [f"The federated run promises {plainly(given[0])}; what it is compared with promises nothing."]
 
 
 def finding(found: list[Method]) -> str:
@@ -81,7 +100,7 @@ def _gap(difference: float) -> str:
 def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
     mean, sent = top.accuracy(), sent_by(top)
     start = (
-        f"{top.name} is the most accurate of {_competing(found, top)}: {say.percent(mean.value)}, sending {sent} "
+        f"{top.name} is the most accurate of {_competing(found, top)}{_unlike(found, top)}: {say.percent(mean.value)}, sending {sent} "
         "per client and round"
     )
     if lean is None:
@@ -93,6 +112,12 @@ def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
     value = lean.accuracy().value - mean.value if gap is None else gap.value
     inside = f" ({gap.interval()})" if gap else ""
     return f"{start}. {lean.name} sends {less}, {_times(top, lean)} less, at {say.points(value)} points{inside}."
+
+
+def _unlike(found: list[Method], top: Method) -> str:
+    """Said at once where methods differ in their promise: accuracy alone does not rank them."""
+    unlike = len({m.promise for m in found if m.conditions == top.conditions}) > 1
+    return " (which differ in what they promise about privacy: see below)" if unlike else ""
 
 
 def _competing(found: list[Method], top: Method) -> str:
@@ -122,6 +147,26 @@ def _against(method: Method, others: list[Method], kind: str, name: str) -> str:
     return f"{method.name} {verb} {name}: {say.points(gap.value)} points ({gap.interval()})."
 
 
+def _promised(found: list[Method], others: list[Method], top: Method) -> list[str]:
+    """Who does best under each promise that differs from that of `top`: a method is not better for promising less."""
+    alike = [m for m in found if m.conditions == top.conditions]
+    kinds = list(dict.fromkeys(m.promise for m in alike))
+    first = plainly(top.promise).replace("none", "nothing")
+    out = [f"{top.name} promises {first}, the methods that it is compared with above promise nothing."] * (
+        top.promise.given and bool(others))  # fmt: skip
+    for kind in sorted((k for k in kinds if k != top.promise), key=lambda k: (-k.epsilon, k.unit)):
+        if (winner := best([m for m in alike if m.promise == kind])) is None:
+            continue
+        gap = over_seeds(winner.runs, top.runs)
+        value = winner.accuracy().value - top.accuracy().value if gap is None else gap.value
+        inside = f"; {gap.interval()}" if gap else ""
+        which = " does best" if sum(m.promise == kind for m in alike) > 1 else ""
+        out.append(f"With {plainly(kind).replace('none', 'nothing promised')}: {winner.name}{which}, "
+                   f"{say.percent(winner.accuracy().value)} ({say.points(value)} points against {top.name}, which promises "
+                   f"{first}{inside}).")  # fmt: skip
+    return [*out, *differing(kinds)]
+
+
 def _troubled(found: list[Method], top: Method) -> list[str]:
     """Under what else runs were made, and who does best there: no method is better for having met less."""
     out = []
@@ -139,7 +184,8 @@ def _front(found: list[Method], top: Method) -> str:
     members = [m for m, there in zip(found, on_front(found)) if there and m.conditions == top.conditions]
     members.sort(key=lambda m: m.per_visit("uplink_bytes"))
     named = "; ".join(f"{m.name} ({say.percent(m.accuracy().value)}, {sent_by(m)})" for m in members)
-    return f"On the Pareto front of accuracy against bytes sent, the fewest bytes first: {named}."
+    axes = ", bytes sent and privacy" if len({m.promise for m in members}) > 1 else " against bytes sent"
+    return f"On the Pareto front of accuracy{axes}, the fewest bytes first: {named}."
 
 
 def _missing(others: list[Method]) -> list[str]:

@@ -10,7 +10,8 @@ from fedkit.network import replay
 from fedkit.record import Run
 from fedkit.studio import facts, plots, say
 from fedkit.studio.difference import partner
-from fedkit.studio.theme import INK, METHODS
+from fedkit.studio.privacy_words import number, promise, tiny
+from fedkit.studio.theme import INK, METHODS, tidy
 
 
 def asked(main: Run) -> str:
@@ -43,6 +44,7 @@ def tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
             yield _tile(method, "not run", "fedkit baselines makes it")
     if main.method == "federated":
         yield from _cost_tiles(main)
+        yield promised(main)
 
 
 def _accuracy_note(run: Run) -> str:
@@ -59,6 +61,16 @@ def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
     link, devices = plots.world(main)
     assumed = f"modelled: {say.link(link)}; devices {devices}"
     yield _tile("Simulated time", say.seconds(replay(main, link, devices).seconds), assumed)
+
+
+def promised(main: Run) -> dict[str, str]:
+    """The privacy tile: what is promised, and who must be trusted for it."""
+    p = promise([main])
+    if not p.given:
+        return _tile("Privacy", "none", "only sums are read" if p.sealed else "no epsilon is promised")
+    told = main.result.get("privacy")
+    who = tidy(told.get("trust", "not recorded"), 200) if isinstance(told, dict) else "not recorded"
+    return _tile("Privacy", f"\u03b5 {number(p.epsilon)}", f"per {p.unit}, \u03b4 {tiny(p.delta)}; trusted: {who}")
 
 
 def _tile(what: str, value: str, note: str) -> dict[str, str]:

@@ -15,11 +15,12 @@ from fedkit.studio.board import KB, on_front
 from fedkit.studio.choice import finding
 from fedkit.studio.direct import Label, label_lines
 from fedkit.studio.facts import Runs
+from fedkit.studio.privacy_words import short
 from fedkit.studio.seeds import Mean, Method, baselines, family, methods
 from fedkit.studio.theme import MUTED, key_above, layout, look, plain
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
-BY = ("tune", "aggregate", "wire", "head_start")  # what gives the colour: the first in which methods differ
+BY = ("privacy", "tune", "aggregate", "wire", "head_start")  # what gives the colour: the first in which methods differ
 ON_TEST = "Accuracy on the test set (%)"
 RIGHT, TOP = 132, 44  # px for the names of baselines, and for the key
 WIDE, TALL, SMALL, LOW = 850, 560, 330, 330  # px of the plot's inside, about, in the page: wide and narrow figures
@@ -50,7 +51,7 @@ def pareto(runs: Runs) -> go.Figure:
     caption = (
         "Up and left is better. The whisker is the 95 % interval over seeds (over test examples with one seed), the "
         "grey steps join the methods that none beats in both, a dashed line is a baseline. The axes do not begin at 0"
-        f"{_said(others[1])}."
+        f"{_apart(found)}{_said(others[1])}."
     )
     layout(fig, finding(found), caption, "Sent by a client in a round (kB, log scale)", ON_TEST, TALL + 70 + TOP,
            top=TOP, right=RIGHT)  # fmt: skip
@@ -126,14 +127,18 @@ def _colours(found: Sequence[Method]) -> tuple[list[str], dict[str, tuple[str, s
     default = RunConfig().to_dict()
 
     def kinds(setting: str) -> list[str]:
+        if setting == "privacy":
+            return [short(m.promise) for m in found]
         whole = setting == "wire"
         return [str(v) if whole else family(v) for v in (m.settings.get(setting, default[setting]) for m in found)]
 
     setting = next((s for s in BY if len(set(kinds(s))) > 1), "tune")
     ordered = list(dict.fromkeys(kinds(setting)))
     colour = {kind: COLOURS[min(place, len(COLOURS) - 1)] for place, kind in enumerate(ordered)}
-    key = {plain(kind, 16): ("\u25cf", colour[kind]) for kind in ordered[: len(COLOURS)]}
-    words = {"none": "not compressed"} if setting == "wire" else {}
+    key = {
+        plain(kind, 32 if setting == "privacy" else 16): ("\u25cf", colour[kind]) for kind in ordered[: len(COLOURS)]
+    }
+    words = {"wire": {"none": "not compressed"}, "privacy": {"none": "nothing promised"}}.get(setting, {})
     return [colour[k] for k in kinds(setting)], {words.get(k, k): v for k, v in key.items()}
 
 
@@ -162,10 +167,11 @@ def _memory(method: Method) -> str:
 
 def _steps(fig: go.Figure, found: Sequence[Method], at: Sequence[float], means: Sequence[Mean], members: Sequence[bool],
            end: float) -> None:  # fmt: skip
-    """The most accuracy that can be had for as many bytes: a step line for each task."""
-    for group in dict.fromkeys(m.conditions for m in found):
+    """The most accuracy that can be had for as many bytes: a step line for each task and promise."""
+    groups = [(m.conditions, m.promise) for m in found]
+    for group in dict.fromkeys(groups):
         line = sorted(
-            (x, 100 * mean.value) for m, x, mean, on in zip(found, at, means, members) if on and m.conditions == group
+            (x, 100 * mean.value) for own, x, mean, on in zip(groups, at, means, members) if on and own == group
         )
         if line:
             line.append((end, line[-1][1]))
@@ -190,6 +196,16 @@ def _near(others: list[Method], means: list[Mean]) -> tuple[list[tuple[str, Mean
     named = [(name, mean) for name, mean in named if not math.isnan(mean.value)]
     drawn = [n for n in named if min(values) - NEAR_BY <= n[1].value <= max(values) + NEAR_BY]
     return drawn, [n for n in named if n not in drawn]
+
+
+def _apart(found: Sequence[Method]) -> str:
+    """Steps end where another promise begins."""
+    alike = len({m.promise for m in found}) < 2
+    return (
+        ""
+        if alike
+        else ". Colours tell promises apart: a method that promises less does not beat one that promises more"
+    )
 
 
 def _short(other: Method) -> str:

@@ -15,6 +15,7 @@ from fedkit.record import Run
 from fedkit.studio import facts
 from fedkit.studio.difference import Difference, comparable, difference
 from fedkit.studio.facts import NOT_A_DIFFERENCE, Runs
+from fedkit.studio.privacy_words import Promise, promise
 from fedkit.studio.theme import look, tidy
 
 NOT_A_METHOD = (*NOT_A_DIFFERENCE, "seed", "link", "devices")  # of the luck and of the world, not of the method
@@ -25,10 +26,12 @@ TROUBLE = {
     "deadline": None,
     "late": "drop",
 }  # what befalls a run, not a choice of method
-SPEAK = ("tune", "wire", "aggregate", "head_start", "strategy", "model", "partition", "data")  # for themselves
+SPEAK = (
+    "tune", "wire", "aggregate", "head_start", "strategy", "privacy", "secure", "model", "partition", "data",
+)  # for themselves  # fmt: skip
 USUAL = {
     "wire": "none", "wire_down": None, "aggregate": "mean", "share": "all", "lr": None, "robust": "none",
-    "weights": "examples", "optimizer": "adamw", "pace": None, "server_link": None, **TROUBLE,
+    "weights": "examples", "optimizer": "adamw", "pace": None, "server_link": None, "privacy": "none", "secure": "none", **TROUBLE,
 }  # fmt: skip
 NAME = 44  # characters
 
@@ -76,6 +79,11 @@ class Method:
     def conditions(self) -> tuple:
         """The task and what befell it: which method is better is asked within one of these only."""
         return (*self.task, self.trouble)
+
+    @property
+    def promise(self) -> Promise:
+        """What all of its runs promise about privacy."""
+        return promise(self.runs)
 
     @property
     def finished(self) -> bool:
@@ -160,7 +168,12 @@ def over_seeds(first: Sequence[Run], second: Sequence[Run]) -> Difference | None
     return Difference(fmean(values), *t_interval(values), f"paired over {count(len(values), 'seed')}")
 
 
-PLAIN = {"aggregate": "mean", "wire": "not compressed"}  # how the usual is called beside others
+PLAIN = {
+    "aggregate": "mean",
+    "wire": "not compressed",
+    "privacy": "no privacy",
+    "secure": "updates seen",
+}  # how the usual is called beside others
 
 
 def family(spec: object) -> str:

@@ -25,7 +25,7 @@ SAID_ONLY = (" column: guessed ", "with equal label shares", " separates its cel
 
 def summary(run: Run) -> list[str]:
     """A run in a few lines."""
-    from fedkit.studio import facts, say
+    from fedkit.studio import facts, privacy_words, say
 
     low, high, over = facts.interval(facts.checked(run))
     train, test, trained = (
@@ -48,6 +48,7 @@ def summary(run: Run) -> list[str]:
         f"time: {say.seconds(run.total('train_seconds'))} of training, measured here{_engine(run)}; {modelled} for the rounds over "
         f"{run.config.get('link')}, modelled",
         *_refused(run),
+        *privacy_words.lines(run),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -12,6 +12,7 @@ import pandas as pd
 from fedkit.record import Run
 from fedkit.studio import facts, say
 from fedkit.studio.facts import MB, Runs
+from fedkit.studio.privacy_words import promise, short
 from fedkit.studio.verdict import verdict
 
 __all__ = ["COLUMNS", "formatted", "scoreboard", "to_text", "verdict"]
@@ -30,12 +31,12 @@ COLUMNS: dict[str, Callable[[Any], str]] = {  # of the scoreboard, and how a cel
     "train seconds (measured)": "{:,.1f}".format,
     "simulated seconds (modelled)": "{:,.1f}".format,
     "peak memory MB": "{:,.0f}".format,
-    "epsilon": str,
+    "privacy": str,
 }
 INTERVAL = ("95 % low", "95 % high", "interval over")  # three columns that a page or terminal writes as one
 HEADS = (  # of the terminal's table, two lines each
     "method", "acc.\n%", "95 %\ninterval", "worst\n%", "macro\nF1", "MB up\n/client", "MB down\n/client", "steps",
-    "train\nseconds", "simul.\nseconds", "peak\nMB", "eps.",
+    "train\nseconds", "simul.\nseconds", "peak\nMB", "priv.",
 )  # fmt: skip
 UNKNOWN = "-"  # a number that the record does not have
 WIDTH, METHOD_WIDTH = 100, 26  # columns of a terminal, and the most of them for the method
@@ -45,7 +46,7 @@ def scoreboard(runs: Runs) -> pd.DataFrame:
     """One row per run: baselines first, in the order in which they are to be beaten, federated last.
 
     Shares are between 0 and 1; MB are 10^6 bytes, mean over clients; NaN where the record has no number (a pooled
-    method needs all text in one place, whose bytes nobody counted). epsilon: 'none' without differential privacy.
+    method needs all text in one place, whose bytes nobody counted). privacy: an epsilon with its unit and delta, or 'none'.
     """
     runs = facts.sound(runs)
     return pd.DataFrame([_row(run, name) for run, name in zip(runs, facts.names(runs))], columns=list(COLUMNS))
@@ -53,12 +54,11 @@ def scoreboard(runs: Runs) -> pd.DataFrame:
 
 def _row(run: Run, name: str) -> list:
     unfinished = "" if run.finished else f" (unfinished: {len(run.rounds)} of {run.config.get('rounds', '?')} rounds)"
-    epsilon = facts.result(run, "epsilon")
     return [
         name + unfinished, facts.accuracy(run), *facts.interval(run), facts.worst(run), facts.result(run, "macro_f1"),
         facts.mb_per_client(run, "uplink"), facts.mb_per_client(run, "downlink"), facts.steps(run),
         run.total("train_seconds"), facts.result(run, "simulated_seconds"), facts.result(run, "peak_rss_bytes") / MB,
-        "none" if epsilon != epsilon else f"{epsilon:.2f} ({facts.tidy(run.result.get('privacy_unit', '?'), 10)})",
+        short(promise([run])),
     ]  # fmt: skip
 
 
@@ -98,9 +98,22 @@ def _cells(row: dict[str, str]) -> list[str]:
     """A row for the terminal: shares without their sign, one cell for the interval, marked when not over examples."""
     low, high = row["95 % low"].removesuffix(" %"), row["95 % high"].removesuffix(" %")
     mark = "" if row["interval over"] == "test examples" else "*"
-    method, accuracy, worst, *rest, epsilon = (v for c, v in row.items() if c not in INTERVAL)
+    method, accuracy, worst, *rest, privacy = (v for c, v in row.items() if c not in INTERVAL)
     shares = (accuracy.removesuffix(" %"), f"{low}-{high}{mark}", worst.removesuffix(" %"))
-    return [method, *shares, *rest, epsilon.split(" ")[0]]
+    return [method, *shares, *rest, narrow(privacy)]
+
+
+def narrow(privacy: str) -> str:
+    """The cell of a page for a terminal: epsilon, and its unit on a second line; ASCII."""
+    epsilon = privacy.removeprefix("\u03b5 ").split(",")[0].replace(" per ", " per\n")
+    return epsilon.replace("; ", "\n")
+
+
+def privacy_key(cells: Iterable[str]) -> str:
+    """What the privacy column means, with the deltas that its epsilons hold for."""
+    deltas = sorted({cell.partition("\u03b4 ")[2] for cell in cells if "\u03b4" in cell})
+    for_what = f" for delta {' or '.join(deltas)}" if deltas else ""
+    return f"priv.: epsilon{for_what}, never compared across units; none: nothing is promised."
 
 
 def _lines(row: list[str] | tuple[str, ...], widths: list[int], gap: int, indent: int = 0) -> list[str]:
@@ -131,5 +144,5 @@ def _key(frame: pd.DataFrame) -> tuple[str, ...]:
         "-: not known, or not counted (pooled methods need all text in one place).",
         "train seconds: measured, all clients. simul. seconds: modelled for the run's link and devices.",
         "MB: 10^6 bytes as serialised, without the first download of the base model.",
-        "eps.: epsilon; none: no differential privacy.",
+        privacy_key(frame["privacy"]),
     )
