@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkit import cli_epsilon, console, flags, nextsteps
+from fedkit import cli_attack, cli_audit, cli_epsilon, console, flags, nextsteps
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.flags import OUTPUT, WORLD, Command, D
@@ -289,6 +289,10 @@ def replay(
 app.command(name="epsilon", cls=Command, epilog=cli_epsilon.EPILOG, short_help="How much privacy does noise buy?")(
     cli_epsilon.epsilon_command
 )
+app.command(cls=Command, epilog=cli_attack.ATTACK, short_help="What does an update tell whoever reads it?")(
+    cli_attack.attack
+)
+app.command(cls=Command, epilog=cli_audit.AUDIT, short_help="Does a run keep the privacy it promises?")(cli_audit.audit)
 
 
 @app.command(cls=Command, short_help="Every method there is to choose from, with its parameters.")

@@ -134,7 +134,7 @@ def head_sum(vectors: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, clip
     about = vectors if centre is None else vectors - centre.to(vectors)
     norms = wrong.norm(dim=1) * (about.square().sum(1) + (centre is None)).sqrt()
     wrong = wrong.nan_to_num(0.0, 0.0, 0.0) * scales(norms, clip)[:, None]
-    return wrong.T @ about, wrong.sum(0) * (centre is None), loss
+    return wrong.T @ about.nan_to_num(0.0, 0.0, 0.0), wrong.sum(0) * (centre is None), loss
 
 
 def apart(flat: Tensor, like: Params) -> Params:
