@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fedkit.audit.assemble import Clues, alike, read, variants
 from fedkit.audit.atoms import Atoms
 from fedkit.audit.defences import DEFENCES, Defence, gradient
 from fedkit.audit.labels import fit_shares, onto_simplex, rounded
@@ -64,14 +65,18 @@ def test_an_empty_claim_is_no_recall_and_no_precision():
 
 
 def test_atoms_are_the_inputs_of_the_first_layer(first):
-    model, atoms = first.job.model, first.known.atoms
+    model, norm = first.job.model, "embeddings.LayerNorm."
+    draw = {
+        norm + n: torch.randn(32, generator=torch.Generator().manual_seed(i)) for i, n in enumerate(("weight", "bias"))
+    }
+    atoms = Atoms.of(model, first.known.shared | draw, 24)
     ids = torch.tensor([[101, 2054, 7592, 102]])
     with torch.no_grad():
         wanted = model.module.encoder.embeddings(input_ids=ids)[0]
     assert torch.allclose(atoms.at(ids[0], torch.arange(4)), wanted, atol=1e-5)
-    assert torch.allclose(atoms.squares[ids[0], torch.arange(4)], wanted.square().sum(1), atol=1e-4)
+    assert torch.allclose(atoms.squares[ids[0], torch.arange(4)], wanted.square().sum(1), rtol=1e-4)
     whole = atoms.energy(torch.eye(32))
-    assert torch.allclose(whole, atoms.squares, rtol=1e-4)
+    assert torch.allclose(whole, atoms.squares, rtol=1e-3)
 
 
 def test_inside_finds_the_vectors_of_a_span_and_no_others(first):
@@ -91,6 +96,37 @@ def test_counts_fit_on_the_simplex():
     assert torch.allclose(fit_shares(design, shares @ design), shares, atol=1e-6)
     assert rounded(np.array([0.9, 2.4, 0.7]), 4).tolist() == [1, 2, 1]
     assert rounded(np.array([1.0, 2.0]), 3).tolist() == [1, 2]
+
+
+def test_texts_are_read_from_clues_of_who_belongs_together():
+    nowhere = -float("inf")
+    tokens = torch.tensor([101, 102, 5, 6, 7, 8])  # 5 6 are one text, 7 8 the other; both end at place 3
+    near = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.9, 0.0], [0.8, 0.1], [0.0, 0.9], [0.1, 0.8]])
+    there = torch.full((6, 4), nowhere)
+    for token, place in ((0, 0), (1, 3), (2, 1), (3, 2), (4, 1), (5, 2)):
+        there[token, place] = 0.1
+    clues = Clues(tokens, near, there, begin=101, end=102)
+    assert [read(clues, k) for k in (0, 1)] == [(101, 5, 6, 102), (101, 7, 8, 102)]
+    assert sorted(variants(clues, 0, (101, 5, 6, 102))) == [(101, 5, 8, 102), (101, 7, 6, 102)]
+
+
+def test_tokens_with_like_gradients_are_of_one_text():
+    rng = torch.Generator().manual_seed(0)
+    centre = torch.eye(16)[:2].double().repeat_interleave(5, 0)  # five tokens of each of two texts
+    found = alike(centre + 0.1 * torch.randn(10, 16, generator=rng).double(), torch.ones(10, dtype=torch.bool), 2)
+    assert found.argmax(1).bincount().tolist() == [5, 5] and len(set(found.argmax(1)[:5].tolist())) == 1
+
+
+@pytest.mark.slow
+def test_two_mixed_texts_are_mended_by_the_second_layer():
+    from fedkit.job import prepare
+
+    stage = first_stage(prepare(RunConfig(tune="full", examples_per_client=10, dtype="float32")))
+    right = []
+    for number in range(2):
+        batch, seen = seen_of(stage, Defence(texts=2), number)
+        right.append(score(spans(seen), batch, stage.known.special).sentences)
+    assert sum(right) >= 1.5
 
 
 def test_pursue_takes_the_matrices_that_add_up():
