@@ -8,6 +8,7 @@ a prediction for your data. Without --measure, no weights are read.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -37,10 +38,17 @@ NOTHING = "nothing fits: give more memory, hours or bandwidth"
 PRIVACY = {
     "none": "",
     "text-stays": "text stays at its site with every method here; what is sent still says something about it",
-    "sums-only": "sums only: these methods can go under secure aggregation; the kit itself does not mask updates yet",
-    "differential": "differential privacy: the kit cannot promise it today (no calibrated noise, no epsilon); "
-                    "ranked as if it had not been asked for",
+    "sums-only": "sums only: with --secure masks the server reads the sum of all updates and never one of them (not secure, "
+                 "for teaching); what a sum gives away is not bounded by that: it is not differential privacy. What masks add to bytes and time is not counted",
+    "differential": "differential privacy: the command below promises epsilon 8 per example if server and sites keep to the "
+                    "protocol; eps=3 or eps=1 in it promises more and costs more. The accuracies are those without noise: "
+                    "what it costs on your data, only a run tells. Head first: it trains the fewest numbers. What masks add is not counted",
 }  # fmt: skip
+FLAGS: dict[str, dict[str, str]] = {  # what a wish adds to a run
+    "sums-only": {"secure": "masks"},
+    "differential": {"privacy": "example:eps=8,trust=sum", "secure": "masks"},
+}
+NOISY_ROUNDS = 40  # of a run whose sites share the noise: they make one gradient a round, and fewer steps are too large
 
 
 @dataclass(frozen=True)
@@ -119,13 +127,20 @@ def advise(needs: Needs, paces: Mapping[str, float] | None = None) -> list[Advic
     by time. paces: measured seconds per example by tune; a tune not in it is computed. Raises FedkitError.
     """
     check(needs)
+    needs = as_wished(needs)
     found = [_advice(needs, tune, wire, paces or {}) for tune in TUNES for wire in WIRES]
     best = max((a.accuracy for a in found if a.fits), default=0.0)
 
     def order(a: Advice) -> tuple:
-        return not a.fits, steps_below(best, a.accuracy), a.total_bytes, a.round_seconds
+        later = needs.privacy == "differential" and a.tune != "head"
+        return not a.fits, later, steps_below(best, a.accuracy), a.total_bytes, a.round_seconds
 
     return sorted(found, key=order)
+
+
+def as_wished(needs: Needs) -> Needs:
+    """`needs` with the rounds that its wish for privacy takes."""
+    return replace(needs, rounds=max(needs.rounds, NOISY_ROUNDS)) if needs.privacy == "differential" else needs
 
 
 def steps_below(best: float, accuracy: float) -> int:
@@ -192,6 +207,8 @@ def _too_long(advice: Advice, needs: Needs) -> str:
 def _not_summable(wire: str, privacy: str) -> str:
     from fedkit.wire.compress import make_wire
 
+    if privacy == "differential" and wire != "none":
+        return "the noise is made for what is clipped, not for what a wire leaves of it; wire none can"
     if privacy != "sums-only" or make_wire(wire).linear:
         return ""
     return "what it sends cannot be summed unread (not linear), and sums only are asked for; wire none can"
@@ -326,15 +343,17 @@ def best_command(needs: Needs, advices: Sequence[Advice]) -> str | None:
     from fedkit.nextsteps import command
 
     best = next((a for a in advices if a.fits), None)
-    return command("run", config_of(needs, best.tune, best.wire)) if best else None
+    if best is None:
+        return None
+    return command("run", replace(config_of(as_wished(needs), best.tune, best.wire), **FLAGS.get(needs.privacy, {})))
 
 
 def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> list[str]:
     """The ranked table, what does not fit and why, and the command that tries the best."""
     from fedkit.studio.table import aligned
 
-    good = [a for a in advices if a.fits]
-    lines = [PRIVACY[needs.privacy]] if PRIVACY[needs.privacy] else []
+    good, needs = [a for a in advices if a.fits], as_wished(needs)
+    lines = textwrap.wrap(PRIVACY[needs.privacy], 98)
     if good:
         heads = (
             "method and wire",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedkit.advise import (
+    FLAGS,
     PRIVACY,
     TUNES,
     WIRES,
@@ -130,10 +131,26 @@ def test_sums_only_leaves_what_can_be_summed_unread(needs):
     assert all("not linear" in a.reasons[0] for a in found if not a.fits)
 
 
-def test_differential_privacy_is_not_promised(needs):
+def test_differential_privacy_comes_with_the_flags_that_promise_it(needs):
     wish = replace(needs, privacy="differential")
-    lines = advice_lines(wish, advise(wish))
-    assert lines[0] == PRIVACY["differential"] and "cannot promise" in lines[0]
+    found = advise(wish)
+    lines = advice_lines(wish, found)
+    assert " ".join(lines).startswith(PRIVACY["differential"]) and max(map(len, lines[:3])) <= 98
+    assert found[0].tune == "head" and {a.wire for a in found if a.fits} == {"none"}
+    command = best_command(wish, found)
+    assert "--privacy example:eps=8,trust=sum --secure masks" in command and "--rounds 40" in command
+    assert "40 rounds in all" in " ".join(lines), "what is told is what the command does"
+    assert "--secure masks" in best_command(
+        replace(needs, privacy="sums-only"), advise(replace(needs, privacy="sums-only"))
+    )
+
+
+@pytest.mark.parametrize("wish", FLAGS)
+def test_what_a_wish_adds_is_accepted_with_every_tuning(needs, wish):
+    from fedkit.job import check_config
+
+    for tune in TUNES:
+        check_config(replace(config_of(needs, tune, "none"), **FLAGS[wish]))
 
 
 # --- time and order -----------------------------------------------------------------------------------------------

@@ -169,5 +169,5 @@ def _help() -> tuple[str, ...]:
         "Hours that a site may compute and send each night.",
         "Texts with labels that each site has.",
         "How many sites take part; the server waits for the slowest.",
-        "What may be seen of an update: by itself, or only in a sum.",
+        "What is promised: that text stays, that only sums are read, or an epsilon.",
     )
