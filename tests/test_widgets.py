@@ -448,6 +448,32 @@ def test_every_step_of_every_control_is_a_valid_setting(config):
         control.value = at
 
 
+def test_privacy_and_sums_are_offered_and_what_does_not_go_together_is_said_at_once(config):
+    panel = BenchPanel(config)
+    move(panel, privacy="example:eps=3", secure="masks")
+    assert "--privacy example:eps=3 --secure masks" in panel.command and not panel.controls.refused.value
+    move(panel, wire="int8+ans")
+    assert (
+        "Would be refused:" in panel.controls.refused.value
+        and "cannot be summed unread" in panel.controls.refused.value
+    )
+    with pytest.raises(FedkitError, match="cannot be summed unread"):
+        panel.run(wait=True)
+    assert "Did not run." in said(panel) and "Traceback" not in said(panel)
+    move(panel, wire="none")
+    assert not panel.controls.refused.value
+
+
+@pytest.mark.slow
+def test_a_private_run_says_what_it_spent_and_is_named_by_it(config):
+    panel = BenchPanel(replace(config, tune="head"))
+    panel.run(wait=True)
+    move(panel, privacy="example:eps=8")
+    panel.run(wait=True)
+    panel.controls.views.value = "round"
+    assert "\u03b5 8 spent" in title(panel) and "points against no privacy" in title(panel)
+
+
 def test_every_control_has_a_help_line_and_reads_with_its_unit(config):
     panel = BenchPanel(config)
     for name, offer in panel.controls.offers.items():

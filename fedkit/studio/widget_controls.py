@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as w
 
 from fedkit.config import RunConfig
+from fedkit.errors import FedkitError
 from fedkit.studio.theme import MUTED, look, plain
 from fedkit.studio.widget_figure import WIDTH
 from fedkit.studio.widget_settings import Offer, applied, fixed, offers, ranked, standing
@@ -32,6 +33,7 @@ class Controls:
         self.bar = w.FloatProgress(value=0.0, min=0.0, max=1.0, layout=w.Layout(flex="1 1 auto", width="auto"),
                                    style={"bar_color": BLUE})  # fmt: skip
         self.estimate, self.status, self.waiting, self.command = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self.refused = w.HTML()
         self.views = w.ToggleButtons(options=[(kind.title, name) for name, kind in VIEWS.items()],
                                      tooltips=[kind.help for kind in VIEWS.values()],
                                      style={"button_width": "auto"})  # fmt: skip
@@ -89,7 +91,11 @@ class Controls:
         self.estimate.value = _small(f"▨ <i>Run would take {plain(words, 160)}</i>")
 
     def refresh(self, config: RunConfig, line: str) -> None:
-        """The settings as text and as a command."""
+        """The settings as text and as a command, and why they would be refused if they would."""
+        reason = refusal(config)
+        self.refused.value = (
+            f"<div style='color:{RED};line-height:1.4'><b>Would be refused:</b> {reason}</div>" if reason else ""
+        )
         self.command.value = _small(
             f"The same from a terminal:<br><code style='overflow-wrap:anywhere'>{plain(line, 600)}</code>"
         )
@@ -137,7 +143,7 @@ class Controls:
         left = _box(
             "1. Needs training",
             "press Run",
-            [_wrap(train), press, self.estimate, self.status, self.waiting],
+            [_wrap(train), self.refused, press, self.estimate, self.status, self.waiting],
             "2 1 560px",
         )
         right = _box("2. Redrawn at once", "nothing is trained", [*world, self.command], "1 1 300px")
@@ -161,6 +167,17 @@ class Controls:
         return w.Accordion(
             [both], titles=("Settings as text: keep, share, load",), layout=w.Layout(max_width=f"{WIDTH}px")
         )
+
+
+def refusal(config: RunConfig) -> str:
+    """Why a run with these settings would be refused, as one line; '' if it would not."""
+    from fedkit.job import check_config
+
+    try:
+        check_config(config)
+        return ""
+    except FedkitError as error:
+        return one_line(error)
 
 
 def one_line(error: Exception) -> str:

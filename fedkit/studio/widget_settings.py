@@ -30,6 +30,10 @@ WIRES = {
     "ef+sign+ans: signs, with a memory": "ef+sign+ans",
     "topk:0.03+int4+ans: the largest 3 %": "topk:0.03+int4+ans",
 }
+PRIVACIES = {"none: nothing promised": "none"} | {
+    f"\u03b5 {eps} per example{more}": f"example:eps={eps}" for eps, more in ((8, ": weak"), (3, ""), (1, ": strong"))
+}
+SECURES = {"none: each update is read": "none", "masks: only sums are read": "masks"}
 DROPOUTS = {f"{p} % lost" if p else "none lost": p / 100 for p in (0, 5, 10, 20, 30, 50)}
 DEADLINES = {"none": 0.0} | {say.seconds(s).replace(".0", ""): float(s) for s in (0.5, 1, 2, 5, 10, 20, 60)}
 DEADLINES |= {"5 min": 300.0, "15 min": 900.0, "1 h": 3600.0}
@@ -67,6 +71,8 @@ def offers(config: RunConfig) -> dict[str, Offer]:
         "rank": Offer("Rank", _counted("rank", "rank", now), "Width of the small matrices."),
         "wire": Offer("Wire", _with(WIRES, now["wire"]), "How updates are made small.", menu=True),
         "strategy": Offer("Strategy", _with(ways, now["strategy"]), "What the server does with them.", menu=True),
+        "privacy": Offer("Privacy", _with(PRIVACIES, now["privacy"]), "Noise at each site, for a promise.", menu=True),
+        "secure": Offer("Secure sum", _with(SECURES, now["secure"]), "Not secure, for teaching.", menu=True),
         "lost": Offer("Drop-outs", _with(DROPOUTS, now["lost"]), "Uploads lost, by chance."),
         "bandwidth": Offer("Bandwidth", _with(SPEEDS, now["bandwidth"]), "Each client's line, each way.", trains=False),
         "latency": Offer("Latency", _with(LATENCIES, now["latency"]), "Delay of a message, one way.", trains=False),
@@ -85,6 +91,7 @@ def standing(config: RunConfig) -> dict[str, Any]:
         "clients": config.clients, "skew": "dirichlet:0.5" if config.partition == "auto" else config.partition,
         "rounds": config.rounds, "epochs": config.local_epochs, "tune": name, "rank": rank(config.tune),
         "wire": config.wire, "strategy": config.strategy, "lost": float(_rates(config.faults).get("lost", 0.0)),
+        "privacy": config.privacy, "secure": config.secure,
         "bandwidth": speed, "latency": latency, "devices": config.devices, "deadline": config.deadline or 0.0,  # a slider knows no None
     }  # fmt: skip
 
@@ -98,7 +105,7 @@ def applied(config: RunConfig, values: dict[str, Any]) -> RunConfig:
         config, clients=values["clients"], partition=values["skew"], rounds=values["rounds"],
         local_epochs=values["epochs"], tune=_tune(config.tune, values["tune"], values["rank"]), wire=values["wire"],
         strategy=values["strategy"], faults=",".join(f"{k}={v}" for k, v in rates.items()) or "none", link=link,
-        devices=values["devices"], deadline=values["deadline"] or None,
+        devices=values["devices"], deadline=values["deadline"] or None, privacy=values["privacy"], secure=values["secure"],
     )  # fmt: skip
 
 
@@ -191,12 +198,14 @@ def named(configs: Iterable[RunConfig]) -> list[str]:
 
 def in_words(setting: str, value: Any) -> str:
     """A setting as a few words: ('clients', 6) -> '6 clients'."""
-    words = {spec: word for word, spec in SKEWS.items()}
+    words, private = {spec: word for word, spec in SKEWS.items()}, {spec: word for word, spec in PRIVACIES.items()}
     said = {
         "clients": lambda v: f"{v} clients", "partition": lambda v: words.get(v, v),
         "rounds": lambda v: f"{v} rounds", "local_epochs": lambda v: f"{v} pass{'es' * (v != 1)}",
         "tune": lambda v: v.split(",")[0], "wire": lambda v: "nothing squeezed" if v == "none" else v,
         "strategy": str, "faults": lambda v: "none lost" if v == "none" else v,
+        "privacy": lambda v: "no privacy" if v == "none" else private[v].partition(":")[0] if v in private else v,
+        "secure": lambda v: "updates read" if v == "none" else f"{v}: sums only",
         "deadline": lambda v: "no deadline" if v is None else f"deadline {say.seconds(v)}",
     }  # fmt: skip
     return said[setting](value) if setting in said else f"{setting.replace('_', ' ')} {value}"

@@ -15,6 +15,7 @@ from fedkit.network import DEVICES
 from fedkit.record import RoundRecord, Run
 from fedkit.studio import say
 from fedkit.studio.direct import spread
+from fedkit.studio.privacy_words import number
 from fedkit.studio.theme import DOWNLOAD, INK, MUTED, SIZE, UPLOAD, look, plain, tidy
 from fedkit.studio.widget_clock import World, clock
 from fedkit.studio.widget_figure import HEIGHT, RIGHT, Scene, View, badge, rows
@@ -133,7 +134,9 @@ def _good(scene: Scene, stop: bool = True) -> str:
     run = scene.runs[-1][1]
     if not run.rounds:
         return f"Before training {say.percent(states_of(run)[-1].accuracy)} are right; now round 1."
+    spent = run.rounds[-1].epsilon
     words = f"{say.percent(run.rounds[-1].accuracy)} right after {say.rounds(run)}"
+    words += f", \u03b5 {number(spent)} spent" if spent else ""
     return words + ("." + _against(scene) if stop else "")
 
 
