@@ -27,8 +27,8 @@ NOT_COVERED = (
     "not covered: settings chosen by results on the same data (clip, rates, rounds, the better of several runs) and any "
     "choice made on validation data drawn from it",
     "not covered: what was public or published anyway: the base model, label names, sizes of sites, column names",
-    "not covered: rounding in floating point (an attacker who sees every bit of a noisy number), and the noise's "
-    "generator, seeded so that experiments can be repeated: who knows the seed knows the noise",
+    "not covered: rounding in floating point (an attacker who sees every bit of a noisy number), and whoever can draw the "
+    "noise again: it follows the run's seed, so that experiments can be repeated, unless noise_from=system",
 )
 
 

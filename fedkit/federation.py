@@ -40,15 +40,17 @@ class Round:
 
 
 def federate(model: Model, clients: Sequence[ClientData], shared: Params, config: RunConfig, prior: Tensor | None = None,
-             first: int = 1, state: State | None = None, tick: Tick = lambda *_: None) -> Iterator[Round]:  # fmt: skip
+             first: int = 1, state: State | None = None, tick: Tick = lambda *_: None,
+             secret: int = 0) -> Iterator[Round]:  # fmt: skip
     """Federated averaging (McMahan et al., 2017), yielding every round from `first` to `config.rounds`.
 
-    shared: parameters to start from. prior: label shares over all clients, for the calibrated loss.
+    shared: parameters to start from. prior: label shares over all clients, for the calibrated loss. secret: added to the
+    seed of the noise that protects.
     """
     strategy, weights, robust = make_strategy(config.strategy), make_weights(config.weights), make_robust(config.robust)
     kept, travelled, befell = apart(state or {})
     kept = strategy.init(shared, len(clients)) if state is None else kept
-    exchange = Exchange(model, clients, shared | strategy.broadcast(kept), config, travelled)
+    exchange = Exchange(model, clients, shared | strategy.broadcast(kept), config, travelled, secret)
     sites = Sites(model, clients, config, strategy, (*strategy.reports, *weights.reports), prior, tick)
     world = (Flying if strategy.asynchronous else Waiting)(sites, befell)
     for number in range(first, config.rounds + 1):

@@ -162,7 +162,7 @@ def describe_environment(model: Model) -> dict[str, Any]:
     import fedkit
     from fedkit.model.probe import processor
 
-    names = ("torch", "transformers", "peft", "safetensors", "numpy")
+    names = ("torch", "transformers", "peft", "safetensors", "numpy", "opacus", "dp-accounting")
     return {
         "fedkit": fedkit.__version__, "python": platform.python_version(), **{n: version(n) for n in names},
         "device": str(model.device), "dtype": str(model.dtype).removeprefix("torch."), "attention": model.attention,

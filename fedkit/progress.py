@@ -15,7 +15,8 @@ Listener = Callable[["Progress"], None]
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of a run. accuracy is of the last finished round (None before); nbytes is traffic so far, both ways."""
+    """A moment of a run. accuracy and epsilon are of the last finished round (None before, and without privacy); nbytes is
+    traffic so far, both ways."""
 
     stage: str
     round: int
@@ -25,6 +26,7 @@ class Progress:
     nbytes: int
     done: float  # share of all gradient steps, 0 to 1
     remaining_seconds: float | None
+    epsilon: float | None = None
 
     def __str__(self) -> str:
         accuracy = "" if self.accuracy is None else f"  accuracy so far {self.accuracy:.1%}"
@@ -32,7 +34,8 @@ class Progress:
         size = f"{self.nbytes / 1e6:.1f} MB" if self.nbytes >= 1e6 else f"{self.nbytes / 1e3:.0f} kB"
         sent = f"  {size} by all sites" if self.nbytes else ""  # baselines send nothing
         client = f"  {self.client}" if self.client else ""
-        return (f"{self.stage}: round {self.round}/{self.rounds}{client}{accuracy}"
+        spent = "" if self.epsilon is None else f"  epsilon so far {self.epsilon:.2f}"
+        return (f"{self.stage}: round {self.round}/{self.rounds}{client}{accuracy}{spent}"
                 f"{sent}{left}")  # fmt: skip
 
 
@@ -45,12 +48,14 @@ class Meter:
         self.listener, self.cancel = listener, cancel
         self.steps, self.skipped, self.started, self.told = done, done, time.monotonic(), 0.0
         self.accuracy: float | None = None
+        self.epsilon: float | None = None
         self.nbytes = 0
 
     def note(self, record: Run) -> None:
         """Take steps, accuracy and traffic so far from a record."""
         self.steps = int(record.total("steps"))
         self.accuracy = record.rounds[-1].accuracy if record.rounds else None
+        self.epsilon = (record.rounds[-1] if record.rounds else record.start).epsilon if record.start else None
         self.nbytes = int(record.total("uplink_bytes") + record.total("downlink_bytes"))
 
     def tick(self, round_number: int, client: str) -> None:
@@ -69,4 +74,4 @@ class Meter:
         worked, elapsed = self.steps - self.skipped, self.told - self.started
         left = elapsed / worked * (self.total - self.steps) if worked > 3 else None
         self.listener(Progress(self.stage, round_number, self.rounds, client, self.accuracy, self.nbytes,
-                               min(self.steps / self.total, 1.0), left))  # fmt: skip
+                               min(self.steps / self.total, 1.0), left, self.epsilon))  # fmt: skip

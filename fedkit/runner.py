@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from fedkit.config import RunConfig
 from fedkit.data.corpus import Corpus
@@ -29,7 +30,7 @@ from fedkit.server.start import start
 from fedkit.server.strategy import make_strategy
 from fedkit.spent import is_spent, told
 from fedkit.store import Store
-from fedkit.wire.privacy import Budget, visits_of
+from fedkit.wire.privacy import Budget, fresh_secret, visits_of
 
 
 def run(config: RunConfig, out: str | Path | None = None, resume: bool = False, corpus: Corpus | None = None,
@@ -56,12 +57,14 @@ def rounds(config: RunConfig, out: str | Path | None = None, resume: bool = Fals
     job = job or prepare(_as_recorded(config, before), corpus)
     meter = Meter("federated", total_steps(job), config.rounds, progress, cancel)
     if before is None:
-        shared, prior, record = begin(job)
+        secret = fresh_secret(config)
+        shared, prior, record = begin(job, secret)
         state = None
         store.make()
-        store.save(record, job.model, shared, {"prior": prior})
+        store.save(record, job.model, shared, {"prior": prior, "secret": kept(secret)})
     else:
-        record, (shared, state, prior) = before, store.read(before, job.start | before_round_1(job.model, job.config))
+        template = job.start | before_round_1(job.model, job.config)
+        record, (shared, state, prior, secret) = before, store.read(before, template)
         for what, now in (("data", job.corpus), ("model", job.model.source)):
             if getattr(record, what)["sha256"] != now.sha256:
                 raise FedkitError(
@@ -72,11 +75,12 @@ def rounds(config: RunConfig, out: str | Path | None = None, resume: bool = Fals
     meter.skipped = meter.steps
     yield record
     began = time.perf_counter()
-    for done in federate(job.model, job.clients, shared, config, prior, len(record.rounds) + 1, state, meter.tick):
+    for done in federate(job.model, job.clients, shared, config, prior, len(record.rounds) + 1, state, meter.tick,
+                         secret):  # fmt: skip
         record = extend(record, job, done, time.perf_counter() - began)
         meter.note(record)
         meter.tell(done.number)
-        store.save(record, job.model, done.shared, {"prior": prior}, done.state)
+        store.save(record, job.model, done.shared, {"prior": prior, "secret": kept(secret)}, done.state)
         began = time.perf_counter()
         yield record
         if record.finished:
@@ -88,11 +92,16 @@ def resume(folder: str | Path, progress: Listener | None = None) -> Run:
     return run(RunConfig.from_dict(Run.load(folder).config), folder, resume=True, progress=progress)
 
 
-def begin(job: Job) -> tuple[Params, Any, Run]:
+def kept(secret: int) -> torch.Tensor | None:
+    """For the state that an unfinished run is resumed from, and that goes when it ends; never for the record."""
+    return torch.tensor(secret) if secret else None
+
+
+def begin(job: Job, secret: int = 0) -> tuple[Params, Any, Run]:
     """Head start and first record: (shared parameters, label shares or None, record with no rounds)."""
     began = time.perf_counter()
     job.model.load_params(job.start)
-    shared, prior, exchanged = start(job.model, job.clients, job.config)
+    shared, prior, exchanged = start(job.model, job.clients, job.config, secret)
     shared = before_round_1(job.model, job.config) | shared
     record = Run("federated", job.config.to_dict(), describe_environment(job.model), describe_data(job),
                  describe_model(job.model))  # fmt: skip

@@ -70,6 +70,8 @@ def notes(record: Run, budget: Budget) -> list[str]:
         num_units=record.data["train"] if example else budget.clients,
     )  # fmt: skip
     lines.append(f"trusted: {trust(record.config, budget)}")
+    if budget.privacy.noise_from == "seed":
+        lines.append("for study: this run's noise follows its seed, which stands in its record; noise_from=system for real use")
     if example:
         lines.append("taken as public: how many examples each site has, the names of the labels")
     elif budget.clients < FEW:

@@ -118,8 +118,8 @@ class Store:
         if record.finished and not any(path.parent.iterdir()):
             path.parent.rmdir()
 
-    def read(self, record: Run, template: Params) -> tuple[Params, Params, torch.Tensor | None]:
-        """(shared parameters, strategy state, label shares) after the record's last round."""
+    def read(self, record: Run, template: Params) -> tuple[Params, Params, torch.Tensor | None, int]:
+        """(shared parameters, strategy state, label shares, secret of the noise) after the record's last round."""
         path = self._path(len(record.rounds))
         try:
             tensors = load_file(path)
@@ -131,13 +131,16 @@ class Store:
         for name, tensor in tensors.items():
             part, _, rest = name.partition("/")
             parts.setdefault(part, {})[rest] = tensor
+        secret = parts["extra"].pop("secret", torch.tensor(0))
         prior = {"prior": torch.zeros(len(record.data["labels"]))}
         try:
             check(parts["shared"], template)
             check(parts["extra"], prior if parts["extra"] or record.config["loss"] == "calibrated" else {})
         except PayloadError as error:
             raise FedkitError(f"cannot resume {self.folder}: {error}") from None
-        return parts["shared"], parts["state"], parts["extra"].get("prior")
+        if secret.shape or secret.dtype != torch.int64 or secret < 0:
+            raise FedkitError(f"cannot resume {self.folder}: the secret of its noise is damaged; start again")
+        return parts["shared"], parts["state"], parts["extra"].get("prior"), int(secret)
 
     def _path(self, number: int) -> Path:
         return self.folder / "state" / f"round-{number:04d}.safetensors"

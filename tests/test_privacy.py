@@ -120,6 +120,26 @@ def test_a_resumed_run_neither_forgets_nor_pays_twice(config, job, tmp_path):
     assert Run.load(tmp_path / "run").result["privacy"]["visits"] == 3
 
 
+def test_noise_of_the_system_cannot_be_drawn_again(config, job, tmp_path):
+    """Two runs differ; one that goes on has the noise it began with; no record, and nothing that is left, holds it."""
+    secret = replace(config, privacy="example:eps=8,rate=1,noise_from=system")
+    mine = replace(job, config=secret)
+    one, two = run(secret, tmp_path / "one", job=mine), run(secret, job=mine)
+    assert [r.loss for r in one.rounds] != [r.loss for r in two.rounds] and one.start.loss != two.start.loss
+    assert not (tmp_path / "one" / "state").exists() and one.result["epsilon"] == two.result["epsilon"]
+    steps = rounds(secret, tmp_path / "three", job=mine)
+    next(steps), next(steps)
+    steps.close()
+    from fedkit.server.exchange import before_round_1
+    from fedkit.store import Store
+
+    record = Run.load(tmp_path / "three")
+    kept = Store(tmp_path / "three").read(record, mine.start | before_round_1(mine.model, secret))[-1]
+    assert kept > 2**32 and str(kept) not in (tmp_path / "three" / "run.json").read_text()
+    again = run(secret, tmp_path / "three", resume=True, job=mine)
+    assert again.rounds[0] == record.rounds[0] and again.finished
+
+
 def test_a_lost_upload_is_paid_for(config, job):
     """Somebody may have read it on its way; a client that was away has nothing to pay."""
     faulty = replace(config, faults="lost=1.0")
@@ -148,14 +168,14 @@ def test_no_example_moves_the_start_by_more_than_is_said(job):
 def test_a_sites_loss_knows_only_what_the_site_has_released(config, job):
     """The counts in its loss are the noisy ones, and the same whenever they are asked for."""
     client, budget = job.clients[0], job.budget
-    one, two = (known_counts(client.train.labels, 3, config, budget, "site-1") for _ in range(2))
+    one, two = (known_counts(client.train.labels, 3, config, budget, "site-1", 0) for _ in range(2))
     true = torch.bincount(torch.from_numpy(client.train.labels), minlength=3).float()
     assert torch.equal(one, two) and (one - true).abs().min() > 0
-    fewer = known_counts(client.train.labels[1:], 3, config, budget, "site-1")
+    fewer = known_counts(client.train.labels[1:], 3, config, budget, "site-1", 0)
     assert (one - fewer).abs().sum() == pytest.approx(1.0, abs=1e-4) or (one == 0).any()
     assert WEIGHTS["label_counts"] < 1
     silent = replace(config, head_start="zero", loss="balanced")
-    assert known_counts(client.train.labels, 3, silent, budget_of(silent, 4), "site-1").tolist() == [1, 1, 1]
+    assert known_counts(client.train.labels, 3, silent, budget_of(silent, 4), "site-1", 0).tolist() == [1, 1, 1]
 
 
 # --- who is drawn -----------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def test_a_run_without_a_folder_writes_nothing(config, job, tmp_path, monkeypatc
 def test_the_state_holds_what_the_record_says(config, job, tmp_path):
     out = interrupted(config, job, tmp_path / "run", 2)
     record = Run.load(out)
-    shared, state, prior = Store(out).read(record, job.start)
+    shared, state, prior, _ = Store(out).read(record, job.start)
     assert len(record.rounds) == 2 and not record.finished
     assert (
         shared.keys() == job.start.keys()
@@ -192,6 +192,7 @@ def test_a_baseline_is_kept_without_state(tmp_path):
 
 
 CHANGES = {
+    "privacy": "example:eps=3", "secure": "masks",
     "data": "other.csv", "text": "body", "label": "kind", "client": "team", "encoding": "cp932", "clients": 7,
     "examples_per_client": 50, "partition": "iid", "model": "minilm", "tune": "head", "head_start": "zero",
     "max_tokens": 8, "rounds": 9, "clients_per_round": 2, "local_epochs": 2, "batch_size": 4, "lr": 0.5, "head_lr": 0.5,

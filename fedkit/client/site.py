@@ -24,7 +24,6 @@ from fedkit.record import ClientRecord
 from fedkit.server.exchange import Exchange, Harm, Upload
 from fedkit.server.private_start import known_counts
 from fedkit.server.strategy import Strategy
-from fedkit.wire.privacy import Budget
 
 ABSENT = {"away": "away this round", "left": "has left for good", "not yet here": "has not joined yet"}
 
@@ -65,17 +64,20 @@ class Sites:
         shift = exchange.shift(client.client_id) if self.strategy.controls else None
         adjust = task.adjust if margin is None else margin
         task = replace(task, adjust=adjust, pull=self.strategy.pull, shift=shift)
-        return self._private(task, exchange.budget, number), nbytes
+        return self._private(task, exchange, number), nbytes
 
-    def _private(self, task: Task, budget: Budget | None, number: int) -> Task:
+    def _private(self, task: Task, exchange: Exchange, number: int) -> Task:
         """The task as DP-SGD does it, where each example is protected."""
+        budget = exchange.budget
         if budget is None or budget.unit != "example":
             return task
-        stream = (self.config.seed, number, zlib.crc32(task.name.encode()))
+        stream = (exchange.entropy, number, zlib.crc32(task.name.encode()))
         sigma = 0.0 if budget.trust_sum else budget.noise * budget.clip
         steps = Steps(budget.clip, sigma, budget.rate, budget.steps, budget.scale * len(task.examples), budget.head_lr,
                       stream, budget.trust_sum)  # fmt: skip
-        counts = known_counts(task.examples.labels, len(self.model.labels), self.config, budget, task.name)
+        counts = known_counts(
+            task.examples.labels, len(self.model.labels), self.config, budget, task.name, exchange.entropy
+        )
         return replace(task, private=steps, adjust=adjustment(self.config.loss, counts, self.prior))
 
     def sent(self, exchange: Exchange, task: Task, done: Fit, number: int, downlink: int, fate: Fate) -> Visit:

@@ -33,7 +33,7 @@ class Waiting:
         """Yield each update that counts, as soon as it is there; append a record for each client."""
         carried, self.pending = self.pending, []
         yield from carried
-        clients = chosen(self.sites.clients, self.config, exchange.budget, number)
+        clients = chosen(self.sites.clients, self.config, exchange.budget, number, exchange.entropy)
         exchange.seal([c.client_id for c in clients if self.sites.fate(number, c.client_id).kind not in ABSENT])
         visits = self._visits(exchange, clients, number)
         for one in self._in_time(list(visits), number) if self.config.deadline is not None else visits:

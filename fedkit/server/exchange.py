@@ -67,7 +67,8 @@ class Exchange:
     model: only read. shared: the tensors before round 1, or after the last round that `state` knows of.
     """
 
-    def __init__(self, model: Model, clients: Sequence[ClientData], shared: Params, config: RunConfig, state: State):
+    def __init__(self, model: Model, clients: Sequence[ClientData], shared: Params, config: RunConfig, state: State,
+                 secret: int = 0):  # fmt: skip
         self.config, self.rule, self.scale = config, make_aggregator(config.aggregate), model.adapter_scale
         self.up, self.down = wires(config, self.rule)
         mixed = config.robust != "none" or config.late == "carry" or make_strategy(config.strategy).asynchronous
@@ -86,9 +87,10 @@ class Exchange:
         self.home: dict[int, Params] = {}  # the tensors that stay with a client, by its place
         self.control: dict[int, Params] = {}  # each client's own control variates, by its place
         self.config, self.budget = config, budget_of(config, len(clients))
+        self.entropy = config.seed + secret  # of all that protects, and of nothing else
         self.guard = self.vault = self.noise = None  # noise: the multiplier of what this round released
         if self.budget and self.budget.unit == "client":
-            self.guard = Guard(self.budget, config.seed, _of(state or {}, "guard"))
+            self.guard = Guard(self.budget, self.entropy, _of(state or {}, "guard"))
         self.most = float(max(len(c.train) for c in clients)) if config.weights == "examples" else 1.0
         self.rates = learning_rates(model, config)
         self._restore(state)
@@ -142,7 +144,7 @@ class Exchange:
         template = {n: self.held[n] for n in names}
         size = len(self.up.project(template, Context("server", self.number, self.config.seed, {}))[0])
         lock = make_lock(self.config.secure)
-        self.vault = Vault(lock, chosen, size, self.config.seed, self.number, self.most, self._owed())
+        self.vault = Vault(lock, chosen, size, self.entropy, self.number, self.most, self._owed())
 
     def _owed(self) -> Owed | None:
         """The noise that a sealed sum must carry: of a clipped update, or of one clipped gradient over rate x `most`."""

@@ -76,21 +76,23 @@ def owed(names: Params, budget: Budget | None, most: int) -> Owed | None:
     return Owed(sensitivity(names, budget), budget.start, most if budget.unit == "example" else 1)
 
 
-def at_site(sent: Params, config: RunConfig, budget: Budget | None, client: str) -> Params:
+def at_site(sent: Params, budget: Budget | None, client: str, entropy: int) -> Params:
     """Bounded statistics with the site's own noise, where nobody else is trusted."""
     if budget is None or budget.unit == "client" or budget.trust_sum:
         return sent
-    return _noisy(sent, budget, (config.seed, 0, zlib.crc32(client.encode()), STREAM))
+    return _noisy(sent, budget, (entropy, 0, zlib.crc32(client.encode()), STREAM))
 
 
-def at_server(total: Params, config: RunConfig, budget: Budget | None) -> Params:
+def at_server(total: Params, config: RunConfig, budget: Budget | None, entropy: int) -> Params:
     """The sum of bounded statistics with the server's noise, where whole sites are protected and the server is trusted."""
     if budget is None or budget.unit != "client" or config.secure != "none":
         return total
-    return _noisy(total, budget, (config.seed, 0, STREAM))
+    return _noisy(total, budget, (entropy, 0, STREAM))
 
 
-def known_counts(labels: np.ndarray, num_labels: int, config: RunConfig, budget: Budget, client: str) -> Tensor:
+def known_counts(
+    labels: np.ndarray, num_labels: int, config: RunConfig, budget: Budget, client: str, entropy: int
+) -> Tensor:
     """What a site may know in its training of its own label counts (labels,): what it released of them before round 1.
 
     Its loss must not use the true ones, on which every example's gradient would depend. All ones where nothing was
@@ -100,7 +102,7 @@ def known_counts(labels: np.ndarray, num_labels: int, config: RunConfig, budget:
         return torch.ones(num_labels)
     bare = {"label_counts": WEIGHTS["label_counts"] * counted(labels, num_labels)}
     names = dict.fromkeys(_released(config), torch.zeros(0))
-    noisy = _noisy(bare, budget, (config.seed, 0, zlib.crc32(client.encode()), STREAM), sensitivity(names, budget))
+    noisy = _noisy(bare, budget, (entropy, 0, zlib.crc32(client.encode()), STREAM), sensitivity(names, budget))
     return unbounded(noisy, budget)["label_counts"]
 
 

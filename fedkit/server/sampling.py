@@ -12,13 +12,21 @@ from fedkit.errors import FedkitError
 from fedkit.wire.privacy import Budget
 
 
-def chosen(clients: Sequence[ClientData], config: RunConfig, budget: Budget | None, number: int) -> list[ClientData]:
-    """The clients of a round: as the budget's accounting asks for, where it speaks of whole clients."""
+def chosen(
+    clients: Sequence[ClientData], config: RunConfig, budget: Budget | None, number: int, entropy: int | None = None
+) -> list[ClientData]:
+    """The clients of a round: as the budget's accounting asks for, where it speaks of whole clients.
+
+    entropy: seeds that draw, where it must stay secret; None: the run's seed.
+    """
     if budget is None or budget.unit != "client":
         return sample_clients(clients, config.clients_per_round, config.seed, number)
     if budget.turns:
         return [c for i, c in enumerate(clients) if i % budget.turns == number % budget.turns]
-    there = np.random.default_rng([config.seed, number, 1]).random(len(clients)) < budget.rate
+    there = (
+        np.random.default_rng([config.seed if entropy is None else entropy, number, 1]).random(len(clients))
+        < budget.rate
+    )
     return [c for c, drawn in zip(clients, there) if drawn]
 
 

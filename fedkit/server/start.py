@@ -48,7 +48,7 @@ MOST = 200  # clients asked
 
 
 def start(
-    model: Model, clients: Sequence[ClientData], config: RunConfig
+    model: Model, clients: Sequence[ClientData], config: RunConfig, secret: int = 0
 ) -> tuple[Params, Tensor | None, tuple[ClientRecord, ...]]:
     """(shared parameters, label shares or None, what each client sent and received before round 1)."""
     check_start(config)
@@ -59,11 +59,11 @@ def start(
     blank = blank_statistics(model, head.sums)
     blank = with_total(blank) if budget else blank
     asked = clients if len(clients) <= MOST else sample_clients(clients, MOST, config.seed, 0)
-    vault = _vault(config, blank, asked, budget)
+    vault = _vault(config, blank, asked, budget, config.seed + secret)
     total, wires, records = blank, wires_of(config, blank), []
     for client, sent in every_statistics(model, asked, head.sums):
         name = client.client_id
-        sent = at_site(bounded(sent, budget), config, budget, name)
+        sent = at_site(bounded(sent, budget), budget, name, config.seed + secret)
         received, nbytes, reason = _sealed(vault, sent, name) if vault else _sent(wires, sent, blank, config, name)
         total = {n: total[n] + received.get(n, 0.0) for n in total}
         records.append(ClientRecord(name, "rejected" if reason else "ok", reason, uplink_bytes=nbytes))
@@ -74,7 +74,7 @@ def start(
         raise FedkitError(
             f"the statistics of every client were rejected ({reason}); is the base model {config.model!r} damaged?"
         )
-    total = unbounded(at_server(total, config, budget), budget)
+    total = unbounded(at_server(total, config, budget, config.seed + secret), budget)
     counts = total["label_counts"].double().clamp_min(1e-9)
     prior = (counts / counts.sum()).float()
     shared = shared | _head(head, total, config)
@@ -108,12 +108,14 @@ def _sent(
     return ({} if reason else received), nbytes, reason
 
 
-def _vault(config: RunConfig, blank: Params, asked: Sequence[ClientData], budget: Budget | None) -> Vault | None:
+def _vault(
+    config: RunConfig, blank: Params, asked: Sequence[ClientData], budget: Budget | None, entropy: int
+) -> Vault | None:
     if config.secure == "none" or len(asked) < 2:
         return None
     names, form = [c.client_id for c in asked], Form.of(blank)
     most = max(len(c.train) for c in asked)
-    return Vault(make_lock(config.secure), names, form.size, config.seed, 0, 1.0, owed(blank, budget, most))
+    return Vault(make_lock(config.secure), names, form.size, entropy, 0, 1.0, owed(blank, budget, most))
 
 
 def _sealed(vault: Vault, sent: Params, client: str) -> tuple[Params, int, str]:

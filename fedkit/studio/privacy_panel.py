@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 from fedkit.evaluate import t_interval
 from fedkit.privacy_curve import Curve, Level, level
 from fedkit.studio import say
-from fedkit.studio.privacy_plots import PRIVATE, privacy_cost, span
+from fedkit.studio.privacy_plots import PRIVATE, privacy_cost, reach, span
 from fedkit.studio.privacy_words import attacker, number, tiny
 from fedkit.studio.theme import INK, MUTED, SIZE, tidy
 from fedkit.studio.widget_figure import WIDTH, sync
@@ -100,9 +100,9 @@ def stops(curve: Curve) -> list[float]:
 def pointed(curve: Curve, epsilon: float) -> go.Figure:
     """The figure with the slider's place in it: a filled mark where it was measured, an open one where it was not."""
     value, measured = curve.at(epsilon)
-    fig, low = privacy_cost(curve), span(curve)[0]
+    fig, (low, high), ends = privacy_cost(curve), span(curve), reach(curve.levels())
     colour = PRIVATE if measured else GUESS
-    fig.add_scatter(x=[epsilon, epsilon], y=[low, 100 * value], mode="lines", hoverinfo="skip",
+    fig.add_scatter(x=[epsilon, epsilon], y=[low, high], mode="lines", hoverinfo="skip",
                     line={"color": colour, "width": 2, "dash": "solid" if measured else "dot"})  # fmt: skip
     fig.add_scatter(
         x=[epsilon], y=[100 * value], mode="markers", hoverinfo="skip",
@@ -110,9 +110,11 @@ def pointed(curve: Curve, epsilon: float) -> go.Figure:
                 "line": {"width": 3, "color": colour}},
     )  # fmt: skip
     how = "measured" if measured else "interpolated,<br>not measured"
+    late = math.log(epsilon / ends[0]) > 0.75 * math.log(ends[1] / ends[0])  # there its words go to the left
     fig.add_annotation(
-        x=math.log10(epsilon), y=low, text=f"<b>\u03b5 {number(epsilon)}</b><br>{how}", showarrow=False, xanchor="left",
-        yanchor="bottom", xshift=6, yshift=4, align="left", font={"size": SIZE, "color": colour}, bgcolor="rgba(255,255,255,0.85)",
+        x=math.log10(epsilon), y=high, text=f"<b>\u03b5 {number(epsilon)}</b> {how}", showarrow=False,
+        xanchor="right" if late else "left", yanchor="top", xshift=-6 if late else 6, align="right" if late else "left",
+        font={"size": SIZE, "color": colour}, bgcolor="rgba(255,255,255,0.85)",
     )  # fmt: skip
     return fig.update_layout(width=WIDTH)
 
@@ -140,16 +142,16 @@ def page(curve: Curve, epsilon: float) -> str:
 
 def told(curve: Curve, epsilon: float) -> dict[str, list[str]]:
     """{what: sentences} at an epsilon."""
-    out = {"The number": [_accuracy(curve, epsilon)], "It costs": [], "It gains": [],
-           "It promises": [attacker(epsilon, curve.unit, curve.delta)],
-           "Trusted": [tidy(curve.trust or "not recorded", 300) + "."],
+    out = {"Accuracy": [_accuracy(curve, epsilon)], "Price": [], "Against alone": [],
+           "Promise": [attacker(epsilon, curve.unit, curve.delta)],
+           "Trust": [tidy(curve.trust or "not recorded", 300) + "."],
            "Beside it": [tidy(n, 200) + "." for n in curve.notes]}  # fmt: skip
     value, here = curve.at(epsilon)[0], level_at(curve, epsilon)
     if curve.none:
-        out["It costs"].append(_gap(value, here, level(curve.none), "without privacy"))
+        out["Price"].append(_gap(value, here, level(curve.none), "without privacy"))
     if curve.local:
-        out["It gains"].append(_gap(value, here, level(curve.local), "each site alone without privacy"))
-        out["It gains"] += [TOGETHER] * (value < level(curve.local).mean)
+        out["Against alone"].append(_gap(value, here, level(curve.local), "each site alone without privacy"))
+        out["Against alone"] += [TOGETHER] * (value < level(curve.local).mean)
     return {name: said for name, said in out.items() if said}
 
 
@@ -170,6 +172,8 @@ def _accuracy(curve: Curve, epsilon: float) -> str:
 
 def _gap(value: float, here: Level | None, other: Level, than: str) -> str:
     gap = value - other.mean
+    if here is None and abs(gap) < 0.005:
+        return f"About as many as {than} ({say.percent(other.mean)})."
     words = f"{'' if here else 'about '}{abs(100 * gap):.{1 if here else 0}f} points {'more' if gap > 0 else 'less'} than {than}"
     words = f"{words} ({say.percent(other.mean)})"
     both = paired(here.points, other.points) if here else None

@@ -89,8 +89,8 @@ def reach(levels: Sequence[Level]) -> tuple[float, float]:
 def _band(fig: go.Figure, alone: float, low: float) -> None:
     """Where nobody should be: below what a site reaches by itself."""
     fig.add_hrect(y0=low, y1=100 * alone, fillcolor=ALONE, opacity=0.07, line_width=0, layer="below")
-    fig.add_annotation(x=1, y=low, xref="paper", text="below the line, training together does not pay", showarrow=False,
-                       xanchor="right", yanchor="bottom", xshift=-6, yshift=4, font={"size": SIZE - 1, "color": "#a04500"})  # fmt: skip
+    fig.add_annotation(x=0, y=100 * alone, xref="paper", text="down here each site is better off alone", showarrow=False,
+                       xanchor="left", yanchor="top", xshift=6, yshift=-4, font={"size": SIZE - 1, "color": "#a04500"})  # fmt: skip
 
 
 def _joined(fig: go.Figure, levels: Sequence[Level]) -> None:

@@ -114,8 +114,8 @@ def attacker(epsilon: float, unit: str, delta: float = 0.0) -> str:
         {"example": "a certain text was trained on", "client": "a certain site took part"},
     )
     start = (
-        f"Somebody who sees all that is sent, knows everything else, and before it would toss a coin whether "
-        f"{what.get(unit, 'a certain ' + unit + ' was there')}, is right at most {chance(most)} of the time."
+        f"Somebody who sees all that is sent, knows everything else and begins by tossing a coin on whether "
+        f"{what.get(unit, 'a certain ' + unit + ' was there')}, can be right at most {chance(most)} of the time."
     )
     worth = "That is a strong promise." if most <= STRONG else "That leaves real doubt." if most <= FAIR else WEAK
     return f"{start} {worth}"

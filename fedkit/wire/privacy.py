@@ -8,6 +8,7 @@ be told (DP-FedAvg, or DP-FTRL where sampling cannot be trusted). To add one: a 
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -30,7 +31,10 @@ BITS_SHARE = (
 
 
 class Privacy:
-    """What all share: eps is the wish, or the budget where `noise` is given too; 0 stands for not given."""
+    """What all share: eps is the wish, or the budget where `noise` is given too; 0 stands for not given.
+
+    noise_from: seed, so that a run can be repeated, by anybody who has its record; or system, which nobody can repeat.
+    """
 
     unit: ClassVar[str] = ""  # what may be added or removed without anybody telling: example | client
     needs: ClassVar[str] = ""
@@ -66,6 +70,7 @@ class Example(Privacy):
     step: float = 1.2
     trust: str = "site"
     sampling: str = "poisson"
+    noise_from: str = "seed"
     unit: ClassVar[str] = "example"
     needs: ClassVar[str] = "noise in every step; a large --batch-size does nothing, rate does"
 
@@ -97,6 +102,7 @@ class Client(Privacy):
     noise: float = 0.0
     start: float = 0.2
     quantile: float = 0.0
+    noise_from: str = "seed"
     unit: ClassVar[str] = "client"
     needs: ClassVar[str] = "--weights uniform; many clients, for ten of them no noise leaves a useful model"
 
@@ -116,6 +122,7 @@ class Ftrl(Privacy):
     clip: float = 1.0
     noise: float = 0.0
     start: float = 0.2
+    noise_from: str = "seed"
     unit: ClassVar[str] = "client"
     needs: ClassVar[str] = "--weights uniform, --clients-per-round; many clients"
 
@@ -226,7 +233,9 @@ def _budget(privacy: Privacy, rounds: int, epochs: int, clients: int, per_round:
     else:
         rate = min(share, 1.0)
     wish = privacy.eps or (0.0 if privacy.noise else USUAL_EPS)
-    blank = Budget(privacy, 0.0, rate, steps, 0.0, wish, clients, turns, whole=rounds * steps, together=max(1.0, share * clients))
+    blank = Budget(
+        privacy, 0.0, rate, steps, 0.0, wish, clients, turns, whole=rounds * steps, together=max(1.0, share * clients)
+    )
     if privacy.noise:
         noise = privacy.noise
         whole = epsilon(replace(blank, noise=noise).planned(rounds), privacy.delta)
@@ -255,6 +264,12 @@ def _releases_start(config: RunConfig) -> bool:
     return exchanges(config)
 
 
+def fresh_secret(config: RunConfig) -> int:
+    """What is added to the seed of all private randomness: 0, or a number of the operating system's that no record holds."""
+    drawn = getattr(make_privacy(config.privacy), "noise_from", "seed") == "system"
+    return secrets.randbits(62) if drawn else 0
+
+
 def visits_of(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:
     """The noise multipliers of what was released so far, for the client that released the most.
 
@@ -278,6 +293,8 @@ def make_privacy(spec: str) -> Privacy:
         value = getattr(privacy, name, least)
         if not least <= value <= most:
             problem = problem or f"{name}={value:g}: it must be from {least:g} to {most:g}"
+    if getattr(privacy, "noise_from", "seed") not in ("seed", "system"):
+        problem = problem or f"noise_from={privacy.noise_from}: choose seed or system"
     if problem:
         raise FedkitError(f"privacy {spec!r}: {problem}")
     return privacy
