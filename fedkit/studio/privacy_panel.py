@@ -136,7 +136,7 @@ def page(curve: Curve, epsilon: float) -> str:
         f"<td style='padding:1px 0'>{escape(' '.join(said))}</td></tr>"
         for name, said in told(curve, epsilon).items()
     )
-    return (f"<div role='status' style='max-width:{WIDTH}px;line-height:1.45;color:{INK};font-size:{SIZE}px'>{head}"
+    return (f"<div role='status' style='max-width:{WIDTH}px;min-height:222px;line-height:1.45;color:{INK};font-size:{SIZE}px'>{head}"
             f"<table style='border-collapse:collapse;margin-top:4px'>{rows}</table></div>")  # fmt: skip
 
 
