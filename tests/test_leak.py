@@ -12,10 +12,10 @@ from fedkit.audit.assemble import Clues, alike, read, variants
 from fedkit.audit.atoms import Atoms
 from fedkit.audit.defences import DEFENCES, Defence, gradient
 from fedkit.audit.labels import fit_shares, onto_simplex, rounded
-from fedkit.audit.leak import LEAKS, QUICK, first_stage, leak_table, one_batch, stage_of
+from fedkit.audit.leak import FIGURES, LEAKS, QUICK, _mean, first_stage, leak_table, one_batch, stage_of
 from fedkit.audit.lookup import pursue
 from fedkit.audit.matching import search
-from fedkit.audit.seen import Guess, Seen, content, score, shared
+from fedkit.audit.seen import Guess, Score, Seen, content, score, shared
 from fedkit.audit.spans import inside, row_space, spans
 from fedkit.audit.tell import FAILED, lines
 from fedkit.audit.words import words
@@ -59,6 +59,11 @@ def test_an_empty_claim_is_no_recall_and_no_precision():
     batch = Examples(("a",), np.array([0]), tokens=((101, 7, 102),))
     found = score(Guess(tokens=frozenset()), batch, frozenset({101, 102}))
     assert found.recall == 0 and found.precision is None
+
+
+def test_a_batch_without_a_claim_lowers_every_mean_but_precision():
+    scores = [Score(1.0, 0.5, 1.0), Score(0.0, None, None)]
+    assert [_mean(scores, f) for f in FIGURES] == [0.5, 0.5, 0.5, None]
 
 
 # --- the parts ----------------------------------------------------------------------------------------------------

@@ -153,8 +153,9 @@ def row(attack: str, name: str, defence: Defence, stage: Stage, trials: list) ->
 
 
 def _mean(scores: list[Score], figure: str) -> float | None:
+    """A batch for which nothing was claimed counts as nothing found; precision is over what was claimed."""
     values = [v for s in scores if (v := getattr(s, figure.removeprefix("tokens_"))) is not None]
-    return mean(values) if values else None
+    return sum(values) / (len(values) if figure == "tokens_precision" else len(scores)) if values else None
 
 
 def example(batch: Examples, guess: Guess, stage: Stage) -> tuple[str, str]:
