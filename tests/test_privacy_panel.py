@@ -128,7 +128,7 @@ def test_the_board_has_the_number_its_unit_and_delta():
     rows = {row["method"]: row for row in values["methods"]}
     assert (rows["client:eps=8"]["epsilon"], rows["client:eps=8"]["privacy unit"]) == (8, "client")
     assert [row["privacy_unit"] for row in values["scoreboard"]] == [None, "example", "example", "client"]
-    assert INCOMPARABLE in said and "differ in what they promise" in said[0]
+    assert INCOMPARABLE in said and "of 4 methods with unlike promises of privacy" in said[0]
     assert any("example:eps=3, 70.0 % (-20.0 points against no privacy, which promises nothing" in s for s in said)
 
 
@@ -157,7 +157,7 @@ def test_the_front_figure_tells_promises_apart():
     fig = plots.pareto([one(0.9, 10), kept(one(0.8, 20), 8), kept(one(0.85, 40), 8, "client")])
     assert len({t.marker.color for t in fig.data if t.mode == "markers"}) == 3
     assert sum(t.name == "Pareto front" for t in fig.data) == 3 and "promises less" in fig.layout.meta["caption"]
-    assert "nothing promised" in " ".join(a.text for a in fig.layout.annotations)
+    assert "no \u03b5" in " ".join(a.text for a in fig.layout.annotations)
 
 
 # ---- the figure

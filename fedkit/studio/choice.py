@@ -117,7 +117,7 @@ def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
 def _unlike(found: list[Method], top: Method) -> str:
     """Said at once where methods differ in their promise: accuracy alone does not rank them."""
     unlike = len({m.promise for m in found if m.conditions == top.conditions}) > 1
-    return " (which differ in what they promise about privacy: see below)" if unlike else ""
+    return " with unlike promises of privacy" if unlike else ""
 
 
 def _competing(found: list[Method], top: Method) -> str:

@@ -15,7 +15,7 @@ from fedkit.studio.board import KB, on_front
 from fedkit.studio.choice import finding
 from fedkit.studio.direct import Label, label_lines
 from fedkit.studio.facts import Runs
-from fedkit.studio.privacy_words import short
+from fedkit.studio.privacy_words import Promise, number, short
 from fedkit.studio.seeds import Mean, Method, baselines, family, methods
 from fedkit.studio.theme import MUTED, key_above, layout, look, plain
 
@@ -128,7 +128,7 @@ def _colours(found: Sequence[Method]) -> tuple[list[str], dict[str, tuple[str, s
 
     def kinds(setting: str) -> list[str]:
         if setting == "privacy":
-            return [short(m.promise) for m in found]
+            return _told([m.promise for m in found])
         whole = setting == "wire"
         return [str(v) if whole else family(v) for v in (m.settings.get(setting, default[setting]) for m in found)]
 
@@ -138,8 +138,14 @@ def _colours(found: Sequence[Method]) -> tuple[list[str], dict[str, tuple[str, s
     key = {
         plain(kind, 32 if setting == "privacy" else 16): ("\u25cf", colour[kind]) for kind in ordered[: len(COLOURS)]
     }
-    words = {"wire": {"none": "not compressed"}, "privacy": {"none": "nothing promised"}}.get(setting, {})
+    words = {"wire": {"none": "not compressed"}, "privacy": {"none": "no \u03b5"}}.get(setting, {})
     return [colour[k] for k in kinds(setting)], {words.get(k, k): v for k, v in key.items()}
+
+
+def _told(promises: list[Promise]) -> list[str]:
+    """Each in a word or two: the epsilon alone where unit and delta are the same for all."""
+    alike = len({(p.unit, p.delta) for p in promises if p.given}) == 1
+    return [f"\u03b5 {number(p.epsilon)}" if alike and p.given else short(p) for p in promises]
 
 
 def _dots(fig: go.Figure, found: Sequence[Method], at: Sequence[float], means: Sequence[Mean], members: Sequence[bool],
