@@ -17,7 +17,7 @@ from fedkit.studio import plots
 from fedkit.studio.board import board, front
 from fedkit.studio.choice import board_of, leanest, words
 from fedkit.studio.privacy_panel import BETWEEN, PrivacyPanel, StillPanel, privacy_panel, stops, told
-from fedkit.studio.privacy_plots import finding, privacy_cost, span
+from fedkit.studio.privacy_plots import cost_of, finding, privacy_cost, span
 from fedkit.studio.privacy_words import (
     INCOMPARABLE,
     Promise,
@@ -156,7 +156,7 @@ def test_a_private_run_beside_baselines_says_that_they_promise_nothing():
 def test_the_front_figure_tells_promises_apart():
     fig = plots.pareto([one(0.9, 10), kept(one(0.8, 20), 8), kept(one(0.85, 40), 8, "client")])
     assert len({t.marker.color for t in fig.data if t.mode == "markers"}) == 3
-    assert sum(t.name == "Pareto front" for t in fig.data) == 3 and "promises less" in fig.layout.meta["caption"]
+    assert not any(t.name == "Pareto front" for t in fig.data) and "promises less" in fig.layout.meta["caption"]
     assert "no \u03b5" in " ".join(a.text for a in fig.layout.annotations)
 
 
@@ -185,6 +185,16 @@ def test_the_figure_has_every_number(curve):
         assert words_ in said, words_
     assert finding(curve) == (
         "Per example, \u03b5\u00a016 costs 9.0 points of accuracy, \u03b5\u00a01 costs 39.0; at \u03b5\u00a01 each site does better alone."
+    )
+
+
+def test_runs_that_make_no_curve_have_no_figure():
+    assert len(cost_of(everything())) == 1
+    assert (
+        cost_of([federated()])
+        == cost_of([private(8, 0.8)])
+        == cost_of([private(8, 0.8), private(8, 0.7, unit="client")])
+        == []
     )
 
 

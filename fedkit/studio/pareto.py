@@ -179,7 +179,7 @@ def _steps(fig: go.Figure, found: Sequence[Method], at: Sequence[float], means: 
         line = sorted(
             (x, 100 * mean.value) for own, x, mean, on in zip(groups, at, means, members) if on and own == group
         )
-        if line:
+        if len(line) > (len({m.promise for m in found}) > 1):  # of several promises, one point makes no front
             line.append((end, line[-1][1]))
             fig.add_scatter(x=[x for x, _ in line], y=[y for _, y in line], mode="lines", name="Pareto front",
                             hoverinfo="skip", line={"color": "#8c8c8c", "width": 2, "shape": "hv"})  # fmt: skip

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import plotly.graph_objects as go
 
 from fedkit.data.say import count
+from fedkit.errors import FedkitError
 from fedkit.privacy_curve import Curve, Level, level
+from fedkit.record import Run
 from fedkit.studio import say
 from fedkit.studio.direct import Label, label_lines
 from fedkit.studio.privacy_words import number, tiny
@@ -43,6 +45,15 @@ def privacy_cost(curve: Curve) -> go.Figure:
     labels = [Label(100 * one.mean, say.percent(one.mean), name, colour) for name, (one, colour) in lines.items()]
     label_lines(fig, labels, TALL, low, high)
     return fig
+
+
+def cost_of(runs: Iterable[Run]) -> list[go.Figure]:
+    """The figure for runs that make a curve: one way of training at two epsilons or more; else none."""
+    try:
+        curve = Curve.from_runs(runs)
+    except FedkitError:
+        return []
+    return [privacy_cost(curve)] if len(curve.levels()) > 1 else []
 
 
 def dressed(fig: go.Figure, curve: Curve, sentence: str, low: float, high: float) -> go.Figure:
