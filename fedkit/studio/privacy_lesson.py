@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
@@ -14,6 +13,7 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from fedkit.accounting import Block, noise_for
+from fedkit.config import parse_spec
 from fedkit.data.corpus import ClientData, Corpus
 from fedkit.data.partition import deal
 from fedkit.errors import FedkitError
@@ -25,13 +25,14 @@ from fedkit.server.start import start
 from fedkit.studio import say
 from fedkit.studio.direct import Label, label_lines
 from fedkit.studio.theme import INK, MUTED, SIZE, key_above, layout, plain
+from fedkit.studio.widget_figure import WIDTH, sync
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#aab4c0"
 NONE = "#009e73"  # without privacy, as in `privacy_plots`
 COLOURS = {"without privacy": NONE, "ε = 8": BLUE, "ε = 1": "#cc79a7"}  # the same for the same epsilon
 PALETTE = (MUTED, BLUE, ORANGE, "#009e73", "#cc79a7")
 ON_TEST = "Accuracy on the test set (%)"
-TALL = 340  # px of a plot, about
+TALL, WIDE = 340, 640  # px of a plot, about
 
 
 def dealt(job: Job, **changes) -> Job:
@@ -105,7 +106,7 @@ def refused(job: Job, **changes) -> str:
 
 def arrows(before: Tensor, after: Tensor, clip: float, sentence: str) -> go.Figure:
     """Vectors (n, 2) from the origin before (grey) and after (blue) clipping, and the circle they are clipped to."""
-    fig, reach = go.Figure(), 1.15 * float(before.abs().max())
+    fig = go.Figure()
     fig.add_shape(
         type="circle", x0=-clip, x1=clip, y0=-clip, y1=clip, line={"color": ORANGE, "width": 2, "dash": "dot"}
     )
@@ -113,9 +114,12 @@ def arrows(before: Tensor, after: Tensor, clip: float, sentence: str) -> go.Figu
         for x, y in vectors.tolist():
             fig.add_annotation(x=x, y=y, ax=0, ay=0, xref="x", yref="y", axref="x", ayref="y", text="", showarrow=True,
                                arrowhead=2, arrowsize=1, arrowwidth=width, arrowcolor=colour)  # fmt: skip
-    layout(fig, sentence, "", "First number of a gradient", "Second number", TALL + 80, top=44)
-    fig.update_xaxes(range=[-reach, reach], dtick=1)
-    fig.update_yaxes(range=[-reach, reach], dtick=1, scaleanchor="x", constrain="domain")
+    low, high = [min(-1.2 * clip, float(before[:, i].min())) for i in (0, 1)], before.max(0).values.tolist()
+    room = [1.2 * max(clip, h) - lo for lo, h in zip(low, high)]
+    layout(fig, sentence, "", "First number of a gradient", "Second number", int(90 + WIDE * room[1] / room[0]), top=44)
+    fig.update_xaxes(range=[low[0], low[0] + room[0]], dtick=1)
+    fig.update_yaxes(range=[low[1], low[1] + room[1]], dtick=1, scaleanchor="x", constrain="domain")
+    fig.update_layout(width=WIDE + 100)
     fig.add_scatter(x=[0], y=[0], mode="markers", marker={"color": INK, "size": 7}, hoverinfo="skip")
     return key_above(fig, {"as it is": ("→", GREY), "clipped": ("→", BLUE), "the clip": ("○", ORANGE)})
 
@@ -124,7 +128,7 @@ def lengths(norms: Tensor, clip: float, sentence: str) -> go.Figure:
     """Histogram of gradient lengths (n,): those that the clip shortens stand out."""
     norms = norms.tolist()
     top = max(norms)
-    width = top / 40
+    width = clip / 4
     fig = go.Figure()
     for low, high, colour in ((0, clip, BLUE), (clip, top * 1.01, ORANGE)):
         part = [n for n in norms if low < n <= high]
@@ -159,10 +163,11 @@ def two_worlds(epsilons: Sequence[float], delta: float, sentence: str) -> go.Fig
 
 def spent(record: Run, sentence: str) -> go.Figure:
     """Epsilon spent before round 1 and after each round, and the budget."""
-    states, budget = [record.start, *record.rounds], float(record.config["privacy"].split("eps=")[1].split(",")[0])
+    states, budget = [record.start, *record.rounds], float(parse_spec(record.config["privacy"])[1]["eps"])
     fig = go.Figure()
     fig.add_bar(x=[s.round for s in states], y=[s.epsilon for s in states], marker={"color": BLUE}, cliponaxis=False,
-                text=[f"{s.epsilon:.1f}" for s in states], textposition="outside", textfont={"size": SIZE},
+                text=[f"{s.epsilon:.1f}" for s in states], textposition="inside", insidetextanchor="end", textangle=0,
+                textfont={"size": SIZE, "color": "#ffffff"},
                 customdata=[say.percent(s.accuracy) for s in states],
                 hovertemplate="round %{x}<br>ε %{y:.2f} spent<br>%{customdata} right<extra></extra>")  # fmt: skip
     fig.add_hline(y=budget, line={"color": ORANGE, "width": 2, "dash": "dash"})
@@ -173,36 +178,54 @@ def spent(record: Run, sentence: str) -> go.Figure:
     return fig
 
 
+def live(sentence: str) -> Callable[[Run], None]:
+    """A function that shows what a record has spent: one picture that moves on with each call.
+
+    Where widgets cannot run, only the picture of the finished run is shown.
+    """
+    from IPython.display import display
+
+    shown: list[go.FigureWidget] = []
+
+    def show(record: Run) -> None:
+        fig = spent(record, sentence).update_layout(width=WIDTH)
+        try:
+            if shown:
+                sync(shown[0], fig)
+            else:
+                shown.append(go.FigureWidget(fig))
+                display(shown[0])
+        except ImportError:
+            if record.finished:
+                display(fig)
+
+    return show
+
+
 def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentence: str, x: str, y: str = ON_TEST,
-          log_x: bool = False, log_y: bool = False, colours: Mapping[str, str] | None = None,
-          words: str = "{:.0f} %", top: float | None = None, level: float | None = None) -> go.Figure:  # fmt: skip
+          log_x: bool = False, colours: Mapping[str, str] | None = None, words: str = "{:.0f} %",
+          level: float | None = None) -> go.Figure:  # fmt: skip
     """Anything over anything, a named line each: {name: (values of x, of y)}. words: of the number beside a line's end.
 
-    level: where a horizontal line stands for the same without privacy. top: end of a linear y axis.
+    level: where a horizontal line stands for the same without privacy.
     """
     fig, labels, colours = go.Figure(), [], colours or {}
-    scale = (lambda v: math.log10(max(v, 1e-12))) if log_y else float
     for (name, (at, values)), colour in zip(series.items(), PALETTE):
         colour = colours.get(name, colour)
-        dash = "dash" if colour == NONE else "solid"
-        fig.add_scatter(x=list(at), y=list(values), mode="lines+markers" if len(at) < 15 else "lines", cliponaxis=False,
-                        marker={"size": 9}, line={"color": colour, "width": 3, "dash": dash},
+        line = {"color": colour, "width": 3, "dash": "dash" if colour == NONE else "solid"}
+        fig.add_scatter(x=list(at), y=list(values), mode="lines+markers", cliponaxis=False, marker={"size": 9}, line=line,
                         hovertemplate=plain(name) + "<br>%{x:,.3~g}: %{y:,.3~g}<extra></extra>")  # fmt: skip
-        labels.append(Label(scale(values[-1]), words.format(values[-1]), name, colour))
-    every = [scale(v) for _, values in series.values() for v in values]
-    low, high = (math.floor(min(every)), max(every) + 0.3) if log_y else (0.0, top or 1.08 * max(every))
-    if level:
+        labels.append(Label(values[-1], words.format(values[-1]), name, colour))
+    if level is not None:
         fig.add_hline(y=level, line={"color": NONE, "width": 2, "dash": "dash"})
-        labels.append(Label(scale(level), words.format(level), "without privacy", NONE))
+        labels.append(Label(level, words.format(level), "without privacy", NONE))
+    high = 1.08 * max([level or 0.0, *(v for _, values in series.values() for v in values)])
     layout(fig, sentence, "", x, y, TALL + 60, right=150)
-    fig.update_yaxes(range=[low, high])
-    ticks = sorted({v for at, _ in series.values() for v in at})
+    fig.update_yaxes(range=[0, high])
     if log_x:
+        ticks = sorted({v for at, _ in series.values() for v in at})
         fig.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{v:,.0f}" for v in ticks])
-    if log_y:
-        decades = range(low, math.floor(high) + 1)
-        fig.update_yaxes(type="log", tickvals=[10.0**d for d in decades], ticktext=[f"{10.0**d:g}" for d in decades])
-    label_lines(fig, labels, TALL, low, high)
+    label_lines(fig, labels, TALL, 0, high)
     return fig
 
 
