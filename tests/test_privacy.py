@@ -266,6 +266,7 @@ def test_noise_that_was_lost_is_paid_for(config, job):
         ({"strategy": "scaffold"}, "control variates"),
         ({"strategy": "qfedavg"}, "their loss, which nothing protects"),
         ({"strategy": "fedlc"}, "depends on the counts"),
+        ({"head_start": "discriminant"}, "magnify the noise"),
         ({"weights": "validation"}, "their validation, which nothing protects"),
         ({"privacy": "client"}, "use --weights uniform"),
         ({**CLIENT, "wire": "int8"}, "'int8' can make them longer"),

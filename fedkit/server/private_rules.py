@@ -10,6 +10,7 @@ from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData
 from fedkit.errors import FedkitError
 from fedkit.server.aggregate import make_aggregator
+from fedkit.server.heads import make_head_start
 from fedkit.server.robust import make_robust
 from fedkit.server.strategy import make_strategy
 from fedkit.server.weights import make_weights
@@ -48,6 +49,9 @@ def _any(config: RunConfig, privacy, strategy):
     yield privacy.unit == "example" and strategy.margin(np.zeros(1)) is not None, (
         f"{given} with strategy {config.strategy!r}: its loss depends on the counts of a site's labels, so every "
         "example's gradient would; use another --strategy")  # fmt: skip
+    yield "feature_products" in make_head_start(config.head_start).sums, (
+        f"{given} with head-start {config.head_start!r}: equations solved with noisy sums magnify the noise; use --head-start "
+        "class-means or zero")  # fmt: skip
     sums = getattr(privacy, "trust", "") == "sum"
     yield (
         sums and config.secure == "none",

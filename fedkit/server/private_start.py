@@ -16,8 +16,8 @@ from fedkit.server.guard import norm_of
 from fedkit.server.vault import Owed
 from fedkit.wire.privacy import Budget, make_privacy
 
-# of what is released together: an example adds a one to a count, a unit vector to a sum, its square to the products
-WEIGHTS = {"label_counts": 0.3, "feature_total": 0.4, "feature_sums": 1.0, "feature_products": 1.0}
+# of what is released together: an example adds one to a count, and a vector of length 1 to each of the sums
+WEIGHTS = {"label_counts": 0.3, "feature_total": 0.4, "feature_sums": 1.0}
 STREAM = 17  # marks the generator of the start's noise
 
 
@@ -59,7 +59,7 @@ def sensitivity(names: Params, budget: Budget) -> float:
 
 
 def unbounded(total: Params, budget: Budget | None) -> Params:
-    """The inverse of the units of `bounded`; counts and the diagonal of products are at least 0."""
+    """The inverse of the units of `bounded`; counts are at least 0."""
     if budget is None:
         return total
     total = {n: t / WEIGHTS[n] for n, t in total.items()}
