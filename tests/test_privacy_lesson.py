@@ -114,7 +114,7 @@ def test_lines_name_every_line_and_their_level():
 
 
 def test_arrangements_put_a_dot_for_each_epsilon():
-    fig = lesson.arrangements({"a | b": {8: 0.8, 1: 0.3}, "c": {8: 0.9, 1: 0.7}}, 0.95, "A finding.")
+    fig = lesson.arrangements({"a | b": {8: 80.0, 1: 30.0}, "c": {8: 90.0, 1: 70.0}}, 95.0, "A finding.")
     assert [t.x[0] for t in fig.data] == pytest.approx([80, 30, 90, 70]) and [t.y[0] for t in fig.data] == [1, 1, 0, 0]
     assert fig.data[0].marker.color == fig.data[2].marker.color != fig.data[1].marker.color
     assert fig.layout.yaxis.ticktext == ("a<br>b", "c") and fig.layout.shapes[0].x0 == 95

@@ -229,16 +229,16 @@ def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentenc
     return fig
 
 
-def arrangements(table: Mapping[str, Mapping[float, float]], plain_share: float, sentence: str) -> go.Figure:
-    """A row per way of working together: a dot per epsilon, its accuracy (share); a line without privacy."""
+def arrangements(table: Mapping[str, Mapping[float, float]], without: float, sentence: str) -> go.Figure:
+    """A row per way of working together: a dot per epsilon, its accuracy (%); a line without privacy."""
     rows, fig = list(range(len(table)))[::-1], go.Figure()
     for found, row in zip(table.values(), rows):
-        for epsilon, share in found.items():
-            fig.add_scatter(x=[100 * share], y=[row], mode="markers+text", text=[f"{100 * share:.0f} %"],
+        for epsilon, value in found.items():
+            fig.add_scatter(x=[value], y=[row], mode="markers+text", text=[f"{value:.0f} %"],
                             textposition="top center", textfont={"size": SIZE, "color": INK}, cliponaxis=False,
                             marker={"size": 16, "color": COLOURS.get(f"ε = {epsilon:g}", MUTED)},
                             hovertemplate=f"ε = {epsilon:g}: %{{x:.1f}} %<extra></extra>")  # fmt: skip
-    fig.add_vline(x=100 * plain_share, line={"color": NONE, "width": 2, "dash": "dash"})
+    fig.add_vline(x=without, line={"color": NONE, "width": 2, "dash": "dash"})
     layout(fig, sentence, "", ON_TEST, None, 120 + 70 * len(rows), top=44)
     fig.update_yaxes(tickvals=rows, ticktext=[plain(n, 60).replace(" | ", "<br>") for n in table],
                      range=[-0.5, len(rows) - 0.3], tickfont={"size": SIZE, "color": INK})  # fmt: skip
