@@ -235,7 +235,7 @@ def arrangements(table: Mapping[str, Mapping[float, float]], without: float, sen
     for found, row in zip(table.values(), rows):
         for epsilon, value in found.items():
             fig.add_scatter(x=[value], y=[row], mode="markers+text", text=[f"{value:.0f} %"],
-                            textposition="top center", textfont={"size": SIZE, "color": INK}, cliponaxis=False,
+                            textposition="top left", textfont={"size": SIZE, "color": INK}, cliponaxis=False,
                             marker={"size": 16, "color": COLOURS.get(f"ε = {epsilon:g}", MUTED)},
                             hovertemplate=f"ε = {epsilon:g}: %{{x:.1f}} %<extra></extra>")  # fmt: skip
     fig.add_vline(x=without, line={"color": NONE, "width": 2, "dash": "dash"})
