@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from fedkit.config import RunConfig
@@ -18,7 +18,7 @@ def after_run(config: RunConfig, out: Path) -> list[str]:
     """The baselines on the same data, unless they are there, and the comparison."""
     beside = _with_ending(out, "-baselines")
     there = any(beside.glob("*/run.json"))
-    steps = [] if there else [command("baselines", config, "--out", beside)]
+    steps = [] if there else [command("baselines", replace(config, privacy="none", secure="none"), "--out", beside)]
     return _listed(*steps, shown("fedkit", "compare", out, beside))
 
 

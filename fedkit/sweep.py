@@ -22,6 +22,7 @@ from fedkit.plan import MACHINE, Entry, Plan, changed, parse_seeds, parse_vary, 
 from fedkit.progress import Listener, Progress
 from fedkit.record import Run, write_json
 from fedkit.runner import run
+from fedkit.server.private_rules import check_budget, privacy_notes
 from fedkit.store import Store, check_place
 
 __all__ = ["Plan", "sweep"]
@@ -31,6 +32,8 @@ SCHEMA, NAME = "fedkit.sweep/1", "sweep.json"
 IN_PASSING = (
     "rounds", "local_epochs", "batch_size", "lr", "head_lr", "clip_norm", "strategy", "link", "devices",
 )  # fmt: skip
+
+PROMISES = ("privacy", "secure")  # they change neither, only what is checked and noted
 
 
 def sweep(plan: Plan, out: str | Path, progress: Listener | None = None, cancel: threading.Event | None = None,
@@ -171,13 +174,18 @@ class Bench:
         return self._corpus[1]
 
     def job(self, config: RunConfig) -> Job:
-        """A job for `config`. Raises FedkitError if it is refused."""
+        """A job for `config`; runs that differ in their promise only share one, with the sentence vectors that it keeps.
+
+        Raises FedkitError if it is refused.
+        """
         check_config(config)
-        key = {k: v for k, v in config.to_dict().items() if k not in IN_PASSING}
+        key = {k: v for k, v in config.to_dict().items() if k not in (*IN_PASSING, *PROMISES)}
         if self._job[0] != key:
             self.drop()
-            self._job = (key, prepare(config, self.corpus(config)))
-        return replace(self._job[1], config=config)
+            self._job = (key, prepare(replace(config, **dict.fromkeys(PROMISES, "none")), self.corpus(config)))
+        plain = self._job[1]
+        check_budget(config, plain.clients)
+        return replace(plain, config=config, notes=(*plain.notes, *privacy_notes(config, plain.clients)))
 
     def drop(self) -> None:
         """Forget the job and hand its memory back, so that the next run's peak memory is its own."""

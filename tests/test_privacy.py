@@ -318,3 +318,21 @@ def test_a_stage_that_is_said_not_to_lengthen_does_not(name):
 def test_specs_read_as_they_should():
     privacy = make_privacy("example:eps=3,delta=1e-6,clip=0.5")
     assert (privacy.eps, privacy.delta, privacy.clip, privacy.unit) == (3.0, 1e-6, 0.5, "example")
+
+
+# --- beside others ----------------------------------------------------------------------------------------------------
+
+
+def test_baselines_promise_nothing_and_take_the_steps_of_usual_training(config, job):
+    """What a protected run is held against is what could be had without protection, not a run as short as its own."""
+    from fedkit.baselines import baseline
+
+    one, other = (baseline("pooled", job_of(job, config, privacy=p)) for p in ("example:eps=8,rate=1", "none"))
+    assert one.config["privacy"] == "none" and one.result["steps"] == other.result["steps"]
+    assert one.result["epsilon"] is None and one.result["accuracy"] == other.result["accuracy"]
+
+
+def test_the_next_command_does_not_ask_for_private_baselines(config, tmp_path):
+    from fedkit.nextsteps import after_run
+
+    assert not any("--privacy" in line for line in after_run(config, tmp_path / "run") if "baselines" in line)

@@ -140,7 +140,7 @@ def test_epsilon_replaces_the_warning():
     run = federated()
     run = replace(run, result=run.result | {"epsilon": 3.0, "delta": 1e-5, "privacy_unit": "example"})
     text = Page(render([run], "t")).text
-    assert "epsilon 3.00, unit example, delta 1e-05" in text and "No differential privacy" not in text
+    assert "epsilon 3, unit example, delta 1e-5" in text and "95.3" in text and "No differential privacy" not in text
 
 
 def test_baselines_alone_and_a_run_cut_off_before_round_one_have_a_page():

@@ -261,3 +261,14 @@ def test_an_unreadable_sweep_json_is_an_error_for_people(tmp_path):
     (tmp_path / "sweep.json").write_text('{"schema": "x"}')
     with pytest.raises(FedkitError, match="cannot read"):
         sweep(Plan(), tmp_path)
+
+
+@pytest.mark.slow
+def test_runs_that_differ_in_their_promise_share_model_and_vectors(tiny_model, tiny_data):
+    from fedkit.config import RunConfig
+    from fedkit.sweep import Bench
+
+    bench, config = Bench(), RunConfig(data=str(tiny_data), model=tiny_model, tune="head", rounds=2)
+    plain, private = bench.job(config), bench.job(RunConfig(**{**vars(config), "privacy": "example:eps=8"}))
+    assert private.model is plain.model and private.budget.eps == 8 and plain.budget is None
+    assert any("batch-size" in note for note in private.notes) and not any("batch-size" in note for note in plain.notes)

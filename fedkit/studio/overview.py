@@ -52,6 +52,7 @@ def figures(runs: Runs) -> list[go.Figure]:
     found = methods(runs)
     out = [plots.pareto(runs), plots.load(runs)]
     out += [plots.aggregation_error(runs)] if plots.has_errors(runs) else []
+    out += plots.cost_of(runs)
     return [*out, plots.who_has_what((best(found) or found[0]).runs[0])]
 
 

@@ -7,14 +7,17 @@ from fedkit.studio.accuracy_plots import accuracy_by_round, accuracy_by_time, sc
 from fedkit.studio.cost_plots import round_seconds, traffic, traffic_by_client
 from fedkit.studio.data_plots import who_has_what
 from fedkit.studio.pareto import aggregation_error, has_errors, load, pareto
+from fedkit.studio.privacy_plots import cost_of, privacy_cost
 
 __all__ = [
     "accuracy_by_round",
     "accuracy_by_time",
     "aggregation_error",
+    "cost_of",
     "has_errors",
     "load",
     "pareto",
+    "privacy_cost",
     "round_seconds",
     "scoreboard_bars",
     "traffic",

@@ -24,6 +24,7 @@ from fedkit.studio.difference import partner
 from fedkit.studio.facts import Runs
 from fedkit.studio.headline import answer, asked, tiles
 from fedkit.studio.page import CSS, DRAW, NO_PRIVACY, NOTES, SEEDS_NOTES, TEMPLATE
+from fedkit.studio.privacy_words import paragraph
 from fedkit.studio.seeds import several
 from fedkit.studio.table import COLUMNS, INTERVAL, formatted, scoreboard
 from fedkit.studio.theme import FONT, look, tidy, untitled
@@ -155,15 +156,7 @@ def _method_notes(main: Run) -> list[str]:
     """What the numbers mean and do not mean, for this run."""
     base = facts.base_mb(main)
     once = "" if math.isnan(base) else f" of {say.megabytes(base)} per client"
-    return [*(note.format(once=once) for note in NOTES), _privacy(main)]
-
-
-def _privacy(main: Run) -> str:
-    epsilon = facts.result(main, "epsilon")
-    if math.isnan(epsilon):
-        return NO_PRIVACY
-    unit, delta = main.result.get("privacy_unit", "not recorded"), main.result.get("delta", "not recorded")
-    return f"Differential privacy: epsilon {epsilon:.2f}, unit {unit}, delta {delta}; choosing settings is not covered."
+    return [*(note.format(once=once) for note in NOTES), *(paragraph(main) or [NO_PRIVACY])]
 
 
 def _environment(main: Run) -> list[tuple[str, str]]:
