@@ -46,7 +46,7 @@ PRIVACY = {
 }  # fmt: skip
 FLAGS: dict[str, dict[str, str]] = {  # what a wish adds to a run
     "sums-only": {"secure": "masks"},
-    "differential": {"privacy": "example:eps=8,trust=sum", "secure": "masks"},
+    "differential": {"privacy": "example:eps=8,trust=sum", "secure": "masks", "head_start": "class-means"},
 }
 NOISY_ROUNDS = 40  # of a run whose sites share the noise: they make one gradient a round, and fewer steps are too large
 

@@ -53,7 +53,9 @@ class RoundRecord:
     clients: tuple[ClientRecord, ...] = ()
     aggregation_error: float | None = None  # what averaging got wrong, as a share; None where it is not measured
     client_accuracy: dict[str, Any] = field(default_factory=dict)  # on test examples like each client's own
-    noise: float | None = None  # noise multiplier of what the server released in this round; None: none, or at the sites
+    noise: float | None = (
+        None  # noise multiplier of what the server released in this round; None: none, or at the sites
+    )
 
 
 @dataclass(frozen=True)

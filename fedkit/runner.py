@@ -115,7 +115,11 @@ def extend(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
     latest, final = measure(record, job, done, began)
     record = replace(record, rounds=(*record.rounds, latest))
     over = is_spent(record, job.budget)
-    return replace(record, result=conclude(record, final, job.budget)) if done.number == job.config.rounds or over else record
+    return (
+        replace(record, result=conclude(record, final, job.budget))
+        if done.number == job.config.rounds or over
+        else record
+    )
 
 
 def measure(record: Run, job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:

@@ -71,7 +71,9 @@ def notes(record: Run, budget: Budget) -> list[str]:
     )  # fmt: skip
     lines.append(f"trusted: {trust(record.config, budget)}")
     if budget.privacy.noise_from == "seed":
-        lines.append("for study: this run's noise follows its seed, which stands in its record; noise_from=system for real use")
+        lines.append(
+            "for study: this run's noise follows its seed, which stands in its record; noise_from=system for real use"
+        )
     if example:
         lines.append("taken as public: how many examples each site has, the names of the labels")
     elif budget.clients < FEW:
@@ -80,5 +82,7 @@ def notes(record: Run, budget: Budget) -> list[str]:
             "where members are many and not known"
         )
     if record.config.get("secure", "none").startswith("masks") and (budget.trust_sum or not example):
-        lines.append("whole-number noise under masks: epsilon by rdp is proven for it, by pld within rounding of the same")
+        lines.append(
+            "whole-number noise under masks: epsilon by rdp is proven for it, by pld within rounding of the same"
+        )
     return lines

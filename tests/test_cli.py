@@ -61,6 +61,7 @@ def command(text: str, start: str) -> list[str]:
 # ---- run, baselines, compare
 
 
+@pytest.mark.slow
 def test_run_then_what_it_says_to_type_next(fed, settings, tmp_path):
     """A newcomer follows the printed commands and ends at a page that compares all."""
     code, out, err = fed("run", *settings, "--head-lr", "0.02", "--clients-per-round", "3", "--out", "my run")

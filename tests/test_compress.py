@@ -492,6 +492,7 @@ def test_parts_must_fill_their_bytes_exactly():
             cut(bad, 2)
 
 
+@pytest.mark.slow
 def test_garbage_of_any_length_is_refused():
     rng = np.random.default_rng(0)
     for spec in ("int4+ans", "topk+zstd", "ef21+topk+int4+ans", "bf16"):

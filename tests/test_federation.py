@@ -54,6 +54,7 @@ def unmeasured(value):
 # --- exactness ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tune", ["lora:r=4,alpha=8", "head", "full"])
 def test_one_client_with_fedavg_is_local_training(config, tune):
     """To 1e-6 and not to the bit: the client sends local - shared and the server adds it back, two roundings."""
@@ -102,6 +103,7 @@ def test_what_a_client_learns_does_not_depend_on_who_else_takes_part(job):
 # --- the same every time ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_record_and_the_same_bits(config, tmp_path):
     first, second = (run(config, tmp_path / name) for name in "ab")
     assert unmeasured(first.to_dict()) == unmeasured(second.to_dict())

@@ -181,6 +181,7 @@ def test_a_sites_loss_knows_only_what_the_site_has_released(config, job):
 # --- who is drawn -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_clients_are_drawn_by_chance_where_the_accounting_says_so(config, job):
     """Each with probability 1/2, so that a round may have any number of them."""
     half = replace(config, **CLIENT, clients_per_round=0.5)

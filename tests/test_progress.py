@@ -106,7 +106,9 @@ def test_a_moment_in_words():
     words = str(Progress("federated", 2, 5, "site-1", 0.8125, 1_500_000, 0.3, 61.4))
     assert words == "federated: round 2/5  site-1  accuracy so far 81.2%  1.5 MB by all sites  61 s left"
     assert str(Progress("federated", 1, 5, "", None, 0, 0.0, None)) == "federated: round 1/5"
-    assert str(Progress("federated", 2, 5, "", None, 0, 0.3, None, 1.234)) == "federated: round 2/5  epsilon so far 1.23"
+    assert (
+        str(Progress("federated", 2, 5, "", None, 0, 0.3, None, 1.234)) == "federated: round 2/5  epsilon so far 1.23"
+    )
 
 
 def test_epsilon_is_that_of_the_last_round():

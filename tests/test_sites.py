@@ -126,6 +126,7 @@ def test_a_late_update_can_count_in_the_next_round(job):
 # --- asynchronous ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_the_slow_under_fedbuff(job):
     record = made(job, strategy="fedbuff:buffer=2", devices=SLOW_AND_QUICK, pace=0.01, rounds=6)
     count = Counter(c.id for c in visits(record))

@@ -116,6 +116,7 @@ def test_round_seconds_adds_up_to_the_networks_own_number():
         plots.round_seconds(RUN, number=3)
 
 
+@pytest.mark.slow
 def test_round_seconds_shows_the_slowest_of_many_clients():
     many = tuple(ClientRecord(f"c{i}", train_seconds=float(i)) for i in range(50))
     run = replace(RUN, rounds=(replace(RUN.rounds[0], clients=many),))

@@ -255,6 +255,7 @@ def test_clients_and_skew_deal_anew_and_wait_for_run(config):
     assert "Run" in said(panel)
 
 
+@pytest.mark.slow
 def test_a_slider_redraws_100_clients_in_less_than_a_tenth_of_a_second(config):
     import time
     from statistics import median

@@ -35,7 +35,11 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     head = {n.removeprefix("head."): t for n, t in params.items() if n.startswith("head.")}
-    body = {n: t.contiguous() for n, t in params.items() if not n.startswith("head.") and not n.endswith(MERGED) and n != CENTRE}
+    body = {
+        n: t.contiguous()
+        for n, t in params.items()
+        if not n.startswith("head.") and not n.endswith(MERGED) and n != CENTRE
+    }
     body, rank = folded(model, params, body)
     write_tensors(folder / "head.safetensors", head, {TUNE: _method(model)})
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

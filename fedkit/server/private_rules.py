@@ -161,7 +161,9 @@ def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]
     if budget.unit == "example":
         smallest = min(len(c.train) for c in clients)
         drawn = "takes all its rows" if budget.rate == 1 else f"draws each row with probability {budget.rate:g}"
-        out.append(f"privacy: batch-size {config.batch_size} not used; each of the {budget.whole} steps of a site {drawn}")
+        out.append(
+            f"privacy: batch-size {config.batch_size} not used; each of the {budget.whole} steps of a site {drawn}"
+        )
         if budget.delta * smallest > 0.1:
             out.append(f"privacy: delta {budget.delta:g} is not small against 1 / {smallest} rows of the smallest site")
     if budget.unit == "client" and len(clients) < 100:
