@@ -18,7 +18,8 @@ from markupsafe import Markup
 
 from fedkit.errors import FedkitError
 from fedkit.studio import say
-from fedkit.studio.locks_lesson import LEAK, LISTED, SAFE, TEXTS, WAYS, WORDS, Cost, Learned, Sealed, read_words
+from fedkit.studio.locks_lesson import LISTED, TEXTS, WAYS, WORDS, Cost, Learned, Sealed
+from fedkit.studio.locks_pictures import LEAK, SAFE, read_words
 from fedkit.studio.theme import FONT, tidy
 
 
@@ -28,6 +29,7 @@ class Findings:
 
     base, best: ways in `costs` that are compared in the headline. open, private: a model trained by heart and one with
     noise, attacked. noise: (epsilon, delta) of the protected run as accounted. audit: (promised, proven with the fault).
+    chance: points of accuracy, half of a 95 % interval.
     """
 
     data: str
@@ -39,6 +41,7 @@ class Findings:
     private: Learned
     noise: tuple[float, float]
     audit: tuple[float, float]
+    chance: float
     sealed: Sequence[Sealed] = field(default_factory=tuple)
     base: str = "nothing"
     best: str = "masks + shared noise"
@@ -53,24 +56,21 @@ STRINGS: dict[str, dict[str, str]] = {
         "Measured on {data}.",
         "tile_open": "of the words read from one unprotected update",
         "tile_locked": "of the words read from one masked upload",
-        "tile_cost": "points of accuracy for masks + shared noise: {right} right, {base} without",
-        "tile_found": "of the training texts found by asking a model with noise, at 1 % false alarms; {open} without noise",
+        "tile_cost": "points of accuracy for masks + shared noise: {right} right, {base} without (± {chance} of chance)",
+        "tile_found": "of its training texts found by asking a model with noise; {open} without (at 1 % false alarms)",
         "read": "Can anyone read our data from what we send?",
-        "read_yes": "Without a lock: yes. A curious server wrote this down from one update, training on one text:",
-        "read_no": "Behind masks, or with noise, the same attacks read what the table shows.",
-        "holds": "The site's text",
-        "wrote": "What the server read",
+        "read_yes": "Without a lock, yes. From one update of full tuning on one text, a curious server read these words of it:",
+        "read_no": "Other updates, attacked in the same way (the list: possible texts that the server has, the site's among them):",
         "way": "What a site sends",
         "cost": "What does protection cost?",
-        "cost_say": "{best} ends at {right} right, {base} without any protection.",
-        "cost_bytes": "Encrypting the update of {name} makes {plain} into {nbytes}.",
+        "cost_bytes": "Encrypting an update of the {name} makes {plain} into {nbytes}.",
         "cost_big": "For {name} it would be {nbytes} (reckoned).",
         "heads": "Way|Trusted|Server sees|Right|Sent",
         "remains": "What remains?",
         "remain_sum": "Masks and encryption hide who sent what, not the sum: from the sum of {sites} sites {share} of one "
         "site's words were read, without a name to them.",
         "remain_model": "The final model can give texts away whatever the line is locked with: without noise {open} of its "
-        "training texts were found at 1 % false alarms. Only noise limits that: no attack can find more than {most}.",
+        "training texts were found at 1 % false alarms. Only noise limits that: for ε = 8 no attack can find more than {most}.",
         "remain_noise": "The promise here: ε = {eps} for one text, δ = {delta}. It holds if the noise is right: noise four "
         "times too small was caught (proven ε {proven}, promised {promised}).",
         "caveats": "Read this with care",
@@ -84,7 +84,7 @@ STRINGS: dict[str, dict[str, str]] = {
 
 CSS = """
 * { box-sizing: border-box; }
-body { margin: 0; color: #222; background: #fff; font: 14px/1.42 __FONT__; overflow-wrap: anywhere; }
+body { margin: 0; color: #222; background: #fff; font: 14px/1.36 __FONT__; overflow-wrap: anywhere; }
 main { max-width: 794px; margin: 0 auto; padding: 22px 30px; }
 h1 { font-size: 27px; line-height: 1.15; margin: 0; }
 h2 { font-size: 16px; margin: 13px 0 4px; padding-top: 8px; border-top: 2px solid #222; }
@@ -93,9 +93,9 @@ p { margin: 3px 0; } .asked, .foot { color: #595959; } .foot { font-size: 11px; 
 .tile { border: 1px solid #d9d9d9; border-top: 6px solid #222; padding: 6px 10px 8px; }
 .tile b { display: block; font-size: 29px; line-height: 1.2; overflow-wrap: normal; white-space: nowrap; }
 .tile span { font-size: 12px; line-height: 1.3; display: block; }
-.words { margin: 5px 0; line-height: 1.75; } .words i { font-style: normal; color: #595959; display: inline-block; width: 160px; }
+.words { margin: 5px 0; line-height: 1.75; }
 .words span { padding: 1px 4px; border-radius: 3px; }
-.two { display: grid; grid-template-columns: 1fr; gap: 4px; }
+.care { columns: 2; column-gap: 26px; font-size: 12.5px; } .care li { break-inside: avoid; }
 table { border-collapse: separate; border-spacing: 2px; width: 100%; font-size: 12.5px; margin: 5px 0; }
 th { text-align: left; font-weight: 600; } td, th { padding: 2px 7px; vertical-align: top; }
 .heat td { text-align: center; font-weight: 600; } .heat td:first-child { text-align: left; font-weight: 400; }
@@ -133,8 +133,7 @@ TEMPLATE = """<!DOCTYPE html>
 
 <h2>{{ s.read }}</h2>
 <p>{{ s.read_yes }}</p>
-<p class="words"><i>{{ s.holds }}</i> {% for word, _ in words %}<span>{{ word }}</span> {% endfor %}</p>
-<p class="words"><i>{{ s.wrote }}</i> {% for word, found in words %}<span style="{{ hit if found else miss }}">{{ word if found else "·" * word|length }}</span> {% endfor %}</p>
+<p class="words">{% for word, found in words %}<span style="{{ hit if found else miss }}">{{ word if found else "·" * word|length }}</span> {% endfor %}</p>
 <p>{{ s.read_no }}</p>
 <table class="heat">
 <tr><th>{{ s.way }}</th>{% for column in columns %}<th>{{ column }}</th>{% endfor %}</tr>
@@ -158,7 +157,7 @@ TEMPLATE = """<!DOCTYPE html>
 <ul>{% for sentence in remains %}<li>{{ sentence }}</li>{% endfor %}</ul>
 
 <h2>{{ s.caveats }}</h2>
-<ul>{% for sentence in caveats %}<li>{{ sentence }}</li>{% endfor %}</ul>
+<ul class="care">{% for sentence in caveats %}<li>{{ sentence }}</li>{% endfor %}</ul>
 <p class="foot">{{ s.foot }}</p>
 </main>
 </body>
@@ -203,7 +202,7 @@ def tiles(found: Findings, s: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """(number, what it is, colour) of the four that stand on top."""
     base, best = _way(found, found.base), _way(found, found.best)
     lost = 100 * (best.accuracy - base.accuracy)
-    words = {"right": say.percent(best.accuracy), "base": say.percent(base.accuracy)}
+    words = {"right": say.percent(best.accuracy), "base": say.percent(base.accuracy), "chance": f"{found.chance:.1f}"}
     return [
         (say.percent(found.leaks[found.worst][WORDS], 0), s["tile_open"], LEAK),
         (say.percent(found.leaks[found.locked][WORDS], 0), s["tile_locked"], SAFE),
@@ -221,9 +220,8 @@ def cells(values: Mapping[str, float]) -> list[tuple[float, str]]:
 
 
 def cost(found: Findings, s: Mapping[str, str]) -> list[str]:
-    base, best = _way(found, found.base), _way(found, found.best)
-    name = best.way[0].upper() + best.way[1:]
-    out = [s["cost_say"].format(best=name, right=say.percent(best.accuracy), base=say.percent(base.accuracy))]
+    """What encryption does to the bytes; nothing where it was not tried."""
+    out = []
     if found.sealed:
         small, large = found.sealed[0], found.sealed[-1]
         out.append(s["cost_bytes"].format(name=small.name, plain=_mb(small.plain_bytes), nbytes=_mb(small.nbytes)))
@@ -263,7 +261,7 @@ def remains(found: Findings, s: Mapping[str, str]) -> list[str]:
 def framed(path: str | Path, height: int = 1080) -> str:
     """The page inside a notebook's cell: a frame that may run nothing. Raises OSError if it cannot be read."""
     text = html.escape(Path(path).read_text(encoding="utf-8"))
-    return f'<iframe srcdoc="{text}" sandbox style="width: 100%; max-width: 830px; height: {height}px; border: 1px solid #d9d9d9"></iframe>'
+    return f'<div><iframe srcdoc="{text}" sandbox style="width: 100%; max-width: 830px; height: {height}px; border: 1px solid #d9d9d9"></iframe></div>'
 
 
 def _way(found: Findings, name: str) -> Cost:
