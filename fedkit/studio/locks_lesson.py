@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -193,6 +194,7 @@ class Learned:
     accuracy: float
     attack: membership.Membership
     bound: Any = None
+    epsilon: float = math.inf
 
 
 def learned(
@@ -211,7 +213,7 @@ def learned(
     attacks = membership.attack_training(fit, vectors, labels, member, shadows, seed, bound, many)
     logits = fit(vectors[member], labels[member], seed)(job.model.features(job.test))
     best = max(attacks, key=lambda a: (a.roc.at[0.01].value, a.roc.auc))
-    return Learned(float((logits.argmax(1) == job.test.labels).mean()), best, bound)
+    return Learned(float((logits.argmax(1) == job.test.labels).mean()), best, bound, privacy or math.inf)
 
 
 def _plan(noise: float, steps: int, rows: int, clip: float = 0.2, reach: float = 1.2):
@@ -231,13 +233,13 @@ class Way:
 
 
 WAYS: dict[str, Way] = {
-    "nothing": Way({}, "the server, and all who get the model", "every update", "anything"),
-    "masks": Way({"secure": "masks"}, "that too few sites side with the server", "the sum only", "anything"),
+    "no lock": Way({}, "the server, and all who get the model", "every update", "anything"),
+    "masks": Way({"secure": "masks"}, "that most sites do not side with the server", "the sum only", "anything"),
     "encryption": Way({"secure": "ckks"}, "that no site gives the key away", "nothing it can read; sites see the sum",
                       "anything"),
     "noise at each site": Way({"privacy": "example:eps=8,trust=site"}, "nobody", "every update, with noise", "ε = 8 for one text"),
     "masks + shared noise": Way({"privacy": "example:eps=8,trust=sum", "secure": "masks"},
-                                "that the others add their share, and too few side with the server",
+                                "that the others add their share, and most do not side with the server",
                                 "the sum only, with noise", "ε = 8 for one text"),
     "all in one place + noise": Way({"privacy": "example:eps=8", "clients": 1}, "the holder of all texts", "every text",
                                     "ε = 8 for one text"),
@@ -246,12 +248,13 @@ WAYS: dict[str, Way] = {
 
 @dataclass(frozen=True)
 class Cost:
-    """What a way cost here. accuracy: a share. sent: bytes of a site in a round. seconds: of a round, on this machine."""
+    """What a way cost here. accuracy: a share. sent: bytes of a site in the whole run of `rounds`. seconds: of it all, on this machine."""
 
     way: str
     accuracy: float
     sent: float
     seconds: float
+    rounds: int
     run: Run | None = None
 
 
@@ -267,7 +270,7 @@ def costs(job: Job, more: Mapping[str, Mapping[str, Any]] | None = None) -> list
                 raise
             print(f"{name} is left out: {error}")
             continue
-        seconds = (time.perf_counter() - began) / len(one.rounds)
-        sites = [c.uplink_bytes for r in one.rounds for c in r.clients]
-        out.append(Cost(name, right(one), sum(sites) / len(sites), seconds, one))
+        seconds = time.perf_counter() - began
+        sent = sum(c.uplink_bytes for r in one.rounds for c in r.clients) / len(one.rounds[0].clients)
+        out.append(Cost(name, right(one), sent, seconds, len(one.rounds), one))
     return out

@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -43,7 +42,7 @@ class Findings:
     audit: tuple[float, float]
     chance: float
     sealed: Sequence[Sealed] = field(default_factory=tuple)
-    base: str = "nothing"
+    base: str = "no lock"
     best: str = "masks + shared noise"
     worst: str = "full tuning, 1 text"
     locked: str = "one masked upload"
@@ -65,12 +64,13 @@ STRINGS: dict[str, dict[str, str]] = {
         "cost": "What does protection cost?",
         "cost_bytes": "Encrypting an update of the {name} makes {plain} into {nbytes}.",
         "cost_big": "For {name} it would be {nbytes} (reckoned).",
-        "heads": "Way|Trusted|Server sees|Right|Sent",
+        "heads": "Way|One must trust|Server sees|Right|A site sent",
         "remains": "What remains?",
         "remain_sum": "Masks and encryption hide who sent what, not the sum: from the sum of {sites} sites {share} of one "
         "site's words were read, without a name to them.",
         "remain_model": "The final model can give texts away whatever the line is locked with: without noise {open} of its "
-        "training texts were found at 1 % false alarms. Only noise limits that: for ε = 8 no attack can find more than {most}.",
+        "training texts were found at 1 % false alarms. Only noise limits that: for ε = {eps} no attack can find more than "
+        "{most}. (Two models, of half the texts each: {right} right without noise, {noisy} with it.)",
         "remain_noise": "The promise here: ε = {eps} for one text, δ = {delta}. It holds if the noise is right: noise four "
         "times too small was caught (proven ε {proven}, promised {promised}).",
         "caveats": "Read this with care",
@@ -206,7 +206,7 @@ def tiles(found: Findings, s: Mapping[str, str]) -> list[tuple[str, str, str]]:
     return [
         (say.percent(found.leaks[found.worst][WORDS], 0), s["tile_open"], LEAK),
         (say.percent(found.leaks[found.locked][WORDS], 0), s["tile_locked"], SAFE),
-        (f"{lost:+.1f}", s["tile_cost"].format(**words), "#222222"),
+        (f"{lost:+.1f}" if abs(lost) >= 0.05 else "0.0", s["tile_cost"].format(**words), "#222222"),
         (_at(found.private), s["tile_found"].format(open=_at(found.open)), SAFE),
     ]
 
@@ -238,7 +238,7 @@ def row(one: Cost) -> list[str]:
         way.trusted,
         way.seen,
         say.percent(one.accuracy),
-        "-" if way.settings.get("clients") else _mb(one.sent),
+        "-" if way.settings.get("clients") else f"{_mb(one.sent)} in {one.rounds} rounds",
     ]
 
 
@@ -248,7 +248,15 @@ def remains(found: Findings, s: Mapping[str, str]) -> list[str]:
     for name, values in list(sums.items())[-1:]:
         out.append(s["remain_sum"].format(sites=name.split()[2], share=say.percent(values[WORDS], 0)))
     most = say.percent(found.private.bound(0.01)) if found.private.bound else "-"
-    out.append(s["remain_model"].format(open=_at(found.open), most=most))
+    out.append(
+        s["remain_model"].format(
+            open=_at(found.open),
+            most=most,
+            right=say.percent(found.open.accuracy, 0),
+            noisy=say.percent(found.private.accuracy, 0),
+            eps=f"{found.private.epsilon:g}",
+        )
+    )
     (eps, delta), (promised, proven) = found.noise, found.audit
     out.append(
         s["remain_noise"].format(
@@ -258,7 +266,7 @@ def remains(found: Findings, s: Mapping[str, str]) -> list[str]:
     return out
 
 
-def framed(path: str | Path, height: int = 1080) -> str:
+def framed(path: str | Path, height: int = 1300) -> str:
     """The page inside a notebook's cell: a frame that may run nothing. Raises OSError if it cannot be read."""
     text = html.escape(Path(path).read_text(encoding="utf-8"))
     return f'<div><iframe srcdoc="{text}" sandbox style="width: 100%; max-width: 830px; height: {height}px; border: 1px solid #d9d9d9"></iframe></div>'
@@ -274,6 +282,3 @@ def _at(one: Learned) -> str:
 
 def _mb(nbytes: float) -> str:
     return say.megabytes(nbytes / 1e6)
-
-
-__all__: list[Any] = ["STRINGS", "Findings", "framed", "page", "write_page"]

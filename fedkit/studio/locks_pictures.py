@@ -109,7 +109,7 @@ def strips(views: Mapping[str, np.ndarray], truth: np.ndarray, sentence: str, sh
     fig = go.Figure(go.Heatmap(z=ranks, y=rows, showscale=False, ygap=4, colorscale=[[0, SAFE], [0.5, "#ffffff"], [1, LEAK]],
                                hoverinfo="skip"))  # fmt: skip
     for row, (name, view) in zip(rows, views.items()):
-        words = f"{likeness[name]:.0%} like the true sum".replace("-0%", "0%")
+        words = f"{say.percent(max(0.0, likeness[name]), 0)} like the true sum"
         fig.add_annotation(x=1, xref="paper", y=row, text=f"{words}<br>largest {_size(view)}", showarrow=False,
                            xanchor="left", align="left", xshift=8, font={"size": SIZE - 1, "color": INK})  # fmt: skip
     layout(fig, sentence, "", "Numbers of the sum, those with the lowest true value first", None, 60 + 44 * len(rows),
@@ -204,8 +204,8 @@ def audits(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
 
 def promises(found: Sequence[Cost]) -> str:
     """HTML: a row per way: who is trusted, what the server sees, what the model may tell, and what it cost here."""
-    heads = ("", "who must be trusted", "what the server sees", "what the model may tell of one text", "right on test", "sent",
-             "a round took")  # fmt: skip
+    heads = ("", "one must trust", "what the server sees", "what the model may tell of one text", "right on test", "a site sent",
+             "it took")  # fmt: skip
     cell = (
         f"text-align: left; padding: 7px 10px; border-bottom: 1px solid {GRID}; vertical-align: top; background: #fff; "
     )
@@ -213,9 +213,12 @@ def promises(found: Sequence[Cost]) -> str:
              "every text": f"color: {LEAK}; font-weight: 600; "}  # fmt: skip
     lines = ["<tr>" + "".join(f"<th style='{cell}'>{h}</th>" for h in heads) + "</tr>"]
     for one in found:
-        way, sent = WAYS[one.way], "-" if one.way.startswith("all in") else say.megabytes(one.sent / 1e6)
+        way, sent = (
+            WAYS[one.way],
+            "-" if one.way.startswith("all in") else f"{say.megabytes(one.sent / 1e6)} in {one.rounds} rounds",
+        )
         values = (one.way, way.trusted, way.seen, way.told, say.percent(one.accuracy), sent, say.seconds(one.seconds))
-        tds = (f"<td style='{cell}{shade.get(v, '')}{'font-weight: 600; ' * (i == 0)}{'white-space: nowrap; ' * (i > 3)}'>{html.escape(v)}</td>"
+        tds = (f"<td style='{cell}{shade.get(v, '')}{'font-weight: 600; ' * (i == 0)}{'white-space: nowrap; ' * (i in (4, 6))}'>{html.escape(v)}</td>"
                for i, v in enumerate(values))  # fmt: skip
         lines.append(f"<tr>{''.join(tds)}</tr>")
     return f"<table style='font: {SIZE}px/1.4 {html.escape(FONT)}; color: {INK}'>{''.join(lines)}</table>"
