@@ -264,8 +264,9 @@ def test_the_fast_engine_leaves_a_frozen_half_alone_too(job):
         assert torch.equal(tensor, second.shared[name]) == ("lora_B" in name)
 
 
-def test_clients_of_a_lower_rank_send_less_and_their_rows_stay_zero(job):
-    config = replace(job.config, aggregate="hetlora:ranks=1|4", rounds=1)
+@pytest.mark.parametrize("weights", ["examples", "uniform"])
+def test_clients_of_a_lower_rank_send_less_and_their_rows_stay_zero(job, weights):
+    config = replace(job.config, aggregate="hetlora:ranks=1|4", rounds=1, weights=weights)
     exchange = Exchange(job.model, job.clients, job.start, config, {})
     exchange.publish(job.start, 1)
     small, _ = exchange.download("site-0")

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedkit.client.private import stepped
 from fedkit.client.train import CENTRE, CONTROL, ClientUpdate, Fit, learning_rates
 from fedkit.config import RunConfig
 from fedkit.data.corpus import ClientData
@@ -30,15 +29,13 @@ from fedkit.server.aggregate import Combined, Rule, combine, make_aggregator
 from fedkit.server.guard import Guard
 from fedkit.server.pairs import MOST, cut, padded, pairs
 from fedkit.server.private_start import centred
+from fedkit.server.sealing import Sealing
 from fedkit.server.strategy import make_strategy
-from fedkit.server.vault import Owed, Vault, charge
 from fedkit.wire.compress import Context, Wire, make_wire
 from fedkit.wire.payload import Payload, PayloadError, encode
 from fedkit.wire.privacy import budget_of
-from fedkit.wire.secure import TooFew, make_lock
 
 State = Params  # tensors only, so that it can be kept in a file
-SUM = "the sum of all"  # stands for the sender of an update that nobody can tell apart
 LARGEST = 1e9  # of an uploaded value: products of larger ones overflow on the server
 
 
@@ -88,11 +85,12 @@ class Exchange:
         self.control: dict[int, Params] = {}  # each client's own control variates, by its place
         self.config, self.budget = config, budget_of(config, len(clients))
         self.entropy = config.seed + secret  # of all that protects, and of nothing else
-        self.guard = self.vault = self.noise = None  # noise: the multiplier of what this round released
+        self.guard = self.noise = None  # noise: the multiplier of what this round released
         if self.budget and self.budget.unit == "client":
             self.guard = Guard(self.budget, self.entropy, _of(state or {}, "guard"))
-        self.most = float(max(len(c.train) for c in clients)) if config.weights == "examples" else 1.0
-        self.rates = learning_rates(model, config)
+        heaviest = float(max(len(c.train) for c in clients)) if config.weights == "examples" else 1.0
+        rates = learning_rates(model, config)
+        self.sealing = Sealing(config, self.up, self.budget, self.guard, heaviest, rates, self.entropy)
         self._restore(state)
 
     # ---- a round, in its order
@@ -114,7 +112,7 @@ class Exchange:
         self.held |= {n: t for n, t in shared.items() if n.endswith(MERGED)}
         self._note_sent(number, 0, len(body))
         self.changed[[i for i, n in enumerate(self.names) if n in lacking]] = number
-        self.sizes, self.vault, self.noise = {}, None, None
+        self.sizes, self.noise = {}, None
         self.begin = self.rule.begin(self.held, number, self.config.seed)
 
     def download(self, client: str) -> tuple[Params, int]:
@@ -138,21 +136,7 @@ class Exchange:
 
     def seal(self, chosen: Sequence[str]) -> None:
         """Before the uploads of a round: where they are to be sealed, those who take part agree on how."""
-        if self.config.secure == "none" or len(chosen) < 2:
-            return
-        names = self._sending()
-        template = {n: self.held[n] for n in names}
-        size = len(self.up.project(template, Context("server", self.number, self.config.seed, {}))[0])
-        lock = make_lock(self.config.secure)
-        self.vault = Vault(lock, chosen, size, self.entropy, self.number, self.most, self._owed())
-
-    def _owed(self) -> Owed | None:
-        """The noise that a sealed sum must carry: of a clipped update, or of one clipped gradient over rate x `most`."""
-        if self.guard:
-            return Owed(self.guard.clip, self.guard.multiplier)
-        if self.budget and self.budget.trust_sum:
-            return Owed(self.budget.clip / (self.budget.rate * self.most), self.budget.noise, int(self.most))
-        return None
+        self.sealing.open(chosen, {n: self.held[n] for n in self._sending()}, self.number)
 
     def _sending(self) -> list[str]:
         return [n for n in self.names if n not in self.home_names and n not in self.frozen and n != CENTRE]
@@ -174,12 +158,14 @@ class Exchange:
         notes = {"client": client, "examples": examples, **(figures or {})}
         sent = delta if harm is None else harm.delta(delta)
         home = {n: done.params[n] for n in self.names if n in self.home_names}
-        if self.config.secure != "none":
-            return self._sealed(sent, context, examples, Upload(place, 0, slot=slot, home=home), harm)
         try:
+            if self.sealing.on:
+                body, memory = self.sealing.seal(sent, context, examples)
+                body = body if harm is None else harm.body(body)
+                return Upload(place, len(body), None, "", slot, memory, home, sealed=body)
             payload, memory = self.up.encode(sent, context, notes)
         except (PayloadError, RuntimeError, ValueError) as error:  # only what a hostile client sends
-            if harm is None:
+            if harm is None and not self.sealing.on:
                 raise
             return Upload(place, 0, None, f"could not be encoded: {error}".splitlines()[0])
         payload = payload if harm is None else Payload(harm.body(payload.body))
@@ -191,25 +177,10 @@ class Exchange:
         update = ClientUpdate(update.client_id, padded(update.delta, self.begin), update.num_examples, update.metrics)
         return Upload(place, payload.nbytes, update, "", slot, memory, home, mine)
 
-    def _sealed(self, delta: Params, context: Context, examples: int, upload: Upload, harm: Harm | None) -> Upload:
-        weight = float(examples) if self.config.weights == "examples" else 1.0
-        if self.vault is None:
-            return replace(upload, reason="alone in its round, and a sum of one hides nothing")
-        try:
-            vector, memory = self.up.project(delta, context)
-            body = self.vault.seal(context.sender, vector.numpy(), weight)
-        except PayloadError as error:
-            return replace(upload, reason=f"could not be sealed: {error}".splitlines()[0])
-        body = body if harm is None else harm.body(body)
-        return replace(upload, nbytes=len(body), memory=memory, sealed=body)
-
     def accept(self, upload: Upload, client: str = "") -> str:
         """The upload counts: what its sender keeps of it is remembered. Why a sealed one cannot be; '' if it can."""
-        if upload.sealed:
-            try:
-                self.vault.add(client, upload.sealed)
-            except PayloadError as error:
-                return str(error)
+        if upload.sealed and (reason := self.sealing.take(client, upload.sealed)):
+            return reason
         if upload.memory:
             self.memory[upload.slot] = upload.memory
         if upload.home:
@@ -219,24 +190,9 @@ class Exchange:
         return ""
 
     def opened(self, records: list[ClientRecord]) -> Iterator[ClientUpdate]:
-        """Where uploads were sealed, their mean as one update, once all are there; `records` gets the bytes of the lock."""
-        if self.vault is None:
-            return
-        costs = {}
-        try:
-            done = self.vault.result()
-            costs, self.noise = done.costs, done.noise
-            template = {n: self.begin[n] for n in self._sending()}
-            context = Context("server", self.number, self.config.seed, {})
-            mean = self.up.restore(torch.from_numpy(done.mean).float(), template, context)
-            if self.budget and self.budget.trust_sum:  # the server takes the step
-                mean = stepped(mean, self.begin.get(CENTRE), self.budget, self.rates, done.weight)
-            yield ClientUpdate(SUM, mean, max(1, round(done.weight)), weight=done.weight)
-        except TooFew as error:
-            lose(records, f"too few arrived: {error}")
-        except PayloadError as error:  # a hostile client can spoil a sum that nobody looks into
-            lose(records, f"the sum cannot be used: {error}")
-        charge(records, self.vault.setup, costs)
+        """Where uploads were sealed, their mean as one update, once all are there."""
+        yield from self.sealing.opened(records, self.begin, self._sending(), self.number)
+        self.noise = self.sealing.noise
 
     def combine(self, updates: Iterable[ClientUpdate]) -> Combined:
         """What the round comes to; the message for the matrices travels with the next round's download."""
@@ -252,7 +208,7 @@ class Exchange:
 
     def _guarded(self, mean: Params | None, heard: list[ClientUpdate]) -> Params | None:
         """The mean over the cohort with the noise that is owed; of a round in which nobody came, noise alone."""
-        sealed = self.config.secure != "none"
+        sealed = self.sealing.on
         if mean is None and sealed:
             return None
         if not sealed:
@@ -323,13 +279,6 @@ class Exchange:
                 matrices = min(matrices, whole)
             self.sizes[last, rank] = message + matrices
         return self.sizes[last, rank]
-
-
-def lose(records: list[ClientRecord], reason: str) -> None:
-    """Nothing came of the uploads of a round."""
-    for i, record in enumerate(records):
-        if record.status == "ok":
-            records[i] = replace(record, status="lost", reason=reason)
 
 
 def _overheard(updates: Iterable[ClientUpdate], heard: list[ClientUpdate]) -> Iterator[ClientUpdate]:

@@ -36,7 +36,8 @@ from fedkit.server.private_start import (
     with_total,
 )  # fmt: skip
 from fedkit.server.sampling import sample_clients
-from fedkit.server.vault import Vault, charge
+from fedkit.server.sealing import charge
+from fedkit.server.vault import Vault
 from fedkit.wire.compress import Context, Wire, make_wire
 from fedkit.wire.parts import Form
 from fedkit.wire.payload import PayloadError, encode

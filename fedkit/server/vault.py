@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fedkit.accounting import discrete_sum_noise
-from fedkit.record import ClientRecord
 from fedkit.wire.discrete import discrete_gaussian
 
 ROOM = 10  # standard deviations of a share of noise that always fit
@@ -105,12 +104,3 @@ class Vault:
             return self.owed.multiplier * math.sqrt(len(self.added) / self.parties)
         each = self._share() / self.step
         return discrete_sum_noise(each, len(self.added), self.size, self._bound() / self.step)
-
-
-def charge(records: list[ClientRecord], *costs: Mapping[str, tuple[int, int]]) -> None:
-    """Add what a lock made each client send and receive besides its upload."""
-    for i, record in enumerate(records):
-        sent, received = (sum(cost.get(record.id, (0, 0))[way] for cost in costs) for way in (0, 1))
-        records[i] = replace(
-            record, uplink_bytes=record.uplink_bytes + sent, downlink_bytes=record.downlink_bytes + received
-        )
