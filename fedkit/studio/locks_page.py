@@ -106,8 +106,9 @@ th { text-align: left; font-weight: 600; } td, th { padding: 2px 7px; vertical-a
 ul { margin: 3px 0; padding-left: 18px; } li { margin: 2px 0; }
 @page { size: A4; margin: 9mm; }
 @media (max-width: 600px) { .tiles { grid-template-columns: repeat(2, 1fr); } main { padding: 14px; } }
-@media print { main { padding: 0; max-width: none; } body { font-size: 12px; } table { font-size: 11px; }
-  h1 { font-size: 23px; } h2 { font-size: 14px; margin-top: 9px; padding-top: 6px; }
+@media print { main { padding: 0; max-width: none; } body { font-size: 11.3px; } table { font-size: 10.4px; } td, th { padding: 1.5px 6px; }
+  .tile b { font-size: 24px; } .tile span, .care { font-size: 10.4px; } .tiles { margin: 8px 0 2px; }
+  h1 { font-size: 22px; } h2 { font-size: 13.5px; margin-top: 7px; padding-top: 5px; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 
