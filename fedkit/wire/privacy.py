@@ -104,7 +104,7 @@ class Client(Privacy):
     quantile: float = 0.0
     noise_from: str = "seed"
     unit: ClassVar[str] = "client"
-    needs: ClassVar[str] = "--weights uniform; many clients, for ten of them no noise leaves a useful model"
+    needs: ClassVar[str] = "--weights uniform; many clients: noise that hides one of ten hides what they learned"
 
     def problem(self) -> str:
         return "" if 0 <= self.quantile < 1 else f"quantile={self.quantile:g}: from 0 (flat clipping) to below 1"

@@ -23,7 +23,7 @@ __all__ = ["LOCKS", "Ckks", "Clear", "Masks", "Sum", "TooFew", "make_lock"]
 
 @dataclass(frozen=True)
 class Clear:
-    """Every upload is seen by the server; the same fixed point as under masks."""
+    """Every upload is seen by the server."""
 
     def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> Sum:
         """A round's sum of vectors of `size` values."""
