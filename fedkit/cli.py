@@ -180,6 +180,8 @@ def baselines(
         console.show_json({"out": str(out), "runs": {n: r.to_dict() for n, r in records.items()}})
     else:
         notes = [f"note: {n}" for n in next(iter(records.values())).data["notes"]]
+        if (config.privacy, config.secure) != ("none", "none"):
+            notes.append("note: privacy and secure not used: baselines are without protection")
         table = to_text(scoreboard(records.values()))
         console.show([*notes, table, f"records: {out}", *nextsteps.after_baselines(config, out)])
 

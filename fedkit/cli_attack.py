@@ -67,7 +67,7 @@ def _demo(data: str | None, batches: int, seed: int, line: console.Line) -> list
     from fedkit.audit.leak import leak_table
     from fedkit.job import prepare
 
-    config = RunConfig(data=data or D.data, examples_per_client=TEXTS, dtype="float32", seed=seed)
+    config = RunConfig(data=data or D.data, examples_per_client=None if data else TEXTS, dtype="float32", seed=seed)
     return leak_table(prepare(config), defences=SHOWN, batches=batches, seed=seed, tell=line.wait)
 
 

@@ -284,8 +284,8 @@ Privacy = Annotated[
         PRIVATE,
         "--privacy",
         "UNIT:...",
-        "Differential privacy: none; example:eps=8,delta=1e-5[,clip=1] (nobody can tell whether one text was there); client "
-        "(whether a site took part); ftrl (the same where sampling cannot be trusted). See: fedkit methods.",
+        "Differential privacy: none; example:eps=8,delta=1e-5[,clip=1] (how well anyone can tell whether one text was there is bounded by eps); "
+        "client (whether a site took part); ftrl (the same where sampling cannot be trusted). See: fedkit methods.",
     ),
 ]
 Secure = Annotated[

@@ -19,7 +19,11 @@ def after_run(config: RunConfig, out: Path) -> list[str]:
     beside = _with_ending(out, "-baselines")
     there = any(beside.glob("*/run.json"))
     steps = [] if there else [command("baselines", replace(config, privacy="none", secure="none"), "--out", beside)]
-    return _listed(*steps, shown("fedkit", "compare", out, beside))
+    open_run = _with_ending(out, "-open")
+    if config.privacy != "none" and not (open_run / "run.json").exists():  # what the noise costs
+        steps.append(command("run", replace(config, privacy="none", secure="none"), "--out", open_run))
+    others = [open_run] if config.privacy != "none" else []
+    return _listed(*steps, shown("fedkit", "compare", out, *others, beside))
 
 
 def after_baselines(config: RunConfig, out: Path) -> list[str]:

@@ -8,6 +8,7 @@ from fedkit.accounting import explain
 from fedkit.record import Run
 from fedkit.wire.privacy import Budget, visits_of
 
+TEACHING = ", which here are not secure, for teaching"
 FEW = 100  # clients: below it a promise to whole clients means little
 
 
@@ -54,7 +55,7 @@ def trust(config: dict[str, Any], budget: Budget) -> str:
         return "nobody: every site adds all the noise itself, before anything leaves it"
     if sealed != "none":
         return (
-            f"that the server sees nothing but sums ({sealed}), and that the sites add their shares of the noise: those that "
+            f"that the server sees nothing but sums ({sealed}{TEACHING if sealed.startswith('masks') else ''}), and that the sites add their shares of the noise: those that "
             "do not arrive take theirs with them, and the epsilon here counts what did arrive"
         )
     return "the server, which sees every update and adds the noise"
@@ -69,6 +70,8 @@ def notes(record: Run, budget: Budget) -> list[str]:
         budget.delta, budget.blocks(visits), unit=budget.unit, sampling=turns,
         num_units=record.data["train"] if example else budget.clients,
     )  # fmt: skip
+    if budget.privacy.noise_from == "system":
+        lines = [line.split(", and whoever can draw")[0] for line in lines]
     lines.append(f"trusted: {trust(record.config, budget)}")
     if budget.privacy.noise_from == "seed":
         lines.append(
@@ -76,13 +79,15 @@ def notes(record: Run, budget: Budget) -> list[str]:
         )
     if example:
         lines.append("taken as public: how many examples each site has, the names of the labels")
+        lines.append(
+            "not covered: people, where one has several texts, and texts that stand there more than once: k of them together "
+            "have about k times the epsilon"
+        )
     elif budget.clients < FEW:
         lines.append(
             f"{budget.clients} clients: whoever knows that a company is a member knows its unit; such a promise means much "
             "where members are many and not known"
         )
     if record.config.get("secure", "none").startswith("masks") and (budget.trust_sum or not example):
-        lines.append(
-            "whole-number noise under masks: epsilon by rdp is proven for it, by pld within rounding of the same"
-        )
+        lines.append("masks add noise in whole numbers: the epsilon by rdp is proven for that, the one by pld all but")
     return lines

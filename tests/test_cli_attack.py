@@ -73,7 +73,7 @@ def test_a_run_on_other_data_is_refused(whole, tmp_path, capsys):
 
 @pytest.mark.parametrize(("changes", "wanted"), [
     ({}, {"one step": (2, 1, 1, "none"), "a visit": (26, 13, 1, "none")}),
-    ({"privacy": "example:eps=8"}, {"one step": (2, 1, 1, "none")}),
+    ({"privacy": "example:eps=8"}, {"one step": (None, 1, 1, "none")}),
     ({"wire": "ef21+topk:0.05+int4+ans"}, {"one step": (2, 1, 1, "topk:0.05+int4+ans"), "a visit": (26, 13, 1, "topk:0.05+int4+ans")}),
     ({"secure": "masks", "clients_per_round": 2.0}, {"one step": (2, 1, 2, "none"), "a visit": (26, 13, 2, "none")}),
 ])  # fmt: skip
@@ -83,7 +83,7 @@ def test_settings_become_what_is_attacked(job, changes, wanted):
     found = attacked.defences_of(replace(job, config=replace(job.config, **changes)))
     local = sorted(len(c.train) for c in job.clients)[1]
     wanted = {
-        n: (t if n == "one step" else local, s if n == "one step" else -(-local // 2), k, w)
+        n: (t if n == "one step" and t else local, s if n == "one step" else -(-local // 2), k, w)
         for n, (t, s, k, w) in wanted.items()
     }
     assert {n: (d.texts, d.steps, d.sites, d.wire) for n, d in found.items()} == wanted

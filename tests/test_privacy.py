@@ -285,6 +285,8 @@ def test_noise_that_was_lost_is_paid_for(config, job):
         ({"privacy": "client:quantile=0.5", "weights": "uniform", "secure": "masks"}, "adaptive clipping"),
         ({"privacy": "none", "secure": "locks"}, "secure 'locks' is not known"),
         ({"privacy": "example:eps=-1"}, "from 0 to 1000"),
+        ({"privacy": "example:eps=0"}, "no noise is enough"),
+        ({"privacy": "eps=3"}, "such as example:eps=3"),
         ({"privacy": "example:rate=0"}, "above 0 and at most 1"),
         ({"privacy": "example:delta=0.5"}, "delta"),
     ],
@@ -321,6 +323,37 @@ def test_specs_read_as_they_should():
     assert (privacy.eps, privacy.delta, privacy.clip, privacy.unit) == (3.0, 1e-6, 0.5, "example")
 
 
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+def test_a_delta_that_would_let_a_text_be_published_is_refused(config):
+    with pytest.raises(FedkitError, match=r"publishing one of them whole.*at most 1 / \(10 n\)"):
+        prepare(replace(config, privacy="example:delta=0.02"))
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"privacy": "example"}, "no eps given, 8 is used"),
+        ({"privacy": "example:eps=1000"}, "promises next to nothing"),
+        ({"privacy": "none", "secure": "masks"}, "not secure, for teaching"),
+        ({"privacy": "example:eps=8,rate=0.1"}, "draws each row with probability 0.1"),
+    ],
+)
+def test_what_a_reader_could_take_for_more_is_said(config, job, changes, words):
+    from fedkit.server.private_rules import privacy_notes
+
+    assert words in " ".join(privacy_notes(replace(config, **changes), job.clients))
+    assert privacy_notes(replace(config, privacy="none"), job.clients) == []
+
+
+def test_notes_say_who_is_not_covered_and_whose_noise_it_was(config, job):
+    seeded = " ".join(run(config, job=job).result["privacy"]["notes"])
+    assert "k of them together" in seeded and "follows its seed" in seeded
+    secret = replace(config, privacy="example:eps=8,rate=1,noise_from=system")
+    assert "seed" not in " ".join(run(secret, job=replace(job, config=secret)).result["privacy"]["notes"])
+
+
 # --- beside others ----------------------------------------------------------------------------------------------------
 
 
@@ -336,4 +369,8 @@ def test_baselines_promise_nothing_and_take_the_steps_of_usual_training(config, 
 def test_the_next_command_does_not_ask_for_private_baselines(config, tmp_path):
     from fedkit.nextsteps import after_run
 
-    assert not any("--privacy" in line for line in after_run(config, tmp_path / "run") if "baselines" in line)
+    lines = after_run(config, tmp_path / "run")
+    assert not any("--privacy" in line for line in lines if "baselines" in line)
+    assert any(line.endswith("-open") and "--privacy" not in line for line in lines), (
+        "what the noise costs is not asked"
+    )

@@ -161,3 +161,9 @@ def test_points_hold_shares():
     with pytest.raises(FedkitError, match="damaged run record: accuracy"):
         Curve.from_runs([replace(r := private(8, 0.8), result=r.result | {"accuracy": math.nan})])
     assert Point(None, 0, 0.5, 0.4, 0.4, 0.6).epsilon is None
+
+
+def test_a_large_epsilon_keeps_its_thousands_in_the_terminal():
+    from fedkit.studio.table import narrow
+
+    assert narrow("\u03b5 1,000 per example, \u03b4 1e-5") == "1,000 per\nexample"

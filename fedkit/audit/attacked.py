@@ -45,7 +45,9 @@ def defences_of(job: Job) -> dict[str, Defence]:
     sites = 1 if config.secure == "none" else _cohort(config, len(job.clients))
     seen = f"tune {config.tune}, wire {config.wire}, privacy {config.privacy}, secure {config.secure}"
     seen += f" (the sum over {sites} sites)" if sites > 1 else ""
-    texts = min(config.batch_size, local)
+    budget = job.budget
+    drawn = budget.rate * local if budget and budget.unit == "example" else config.batch_size
+    texts = max(1, min(round(drawn), local))
     one = Defence(f"one plain SGD step on {texts} texts; {seen}", config.tune, texts, wire=_plain(config.wire),
                   privacy=config.privacy, sites=sites)  # fmt: skip
     if config.privacy.startswith("example"):

@@ -36,7 +36,9 @@ def found(seen: Seen, rows: np.ndarray) -> Guess:
     a = answers(z, known.shared, known.adjust) - torch.nn.functional.one_hot(owners, len(weight))  # (n, labels)
     taken = rows[pursue(a, z, weight * seen.texts, min(seen.texts, MOST))]
     texts = tuple(tuple(known.listed.tokens[i]) for i in taken)
-    return Guess(texts=texts, labels=tuple(known.listed.labels[taken].tolist()))
+    chance = min(1.0, seen.texts / len(rows))
+    why = f"taken from a list of {len(rows):,} texts; blind picking finds {chance:.0%} of the texts"
+    return Guess(texts=texts, labels=tuple(known.listed.labels[taken].tolist()), why=why)
 
 
 def pursue(a: Tensor, z: Tensor, total: Tensor, count: int) -> list[int]:

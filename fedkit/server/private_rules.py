@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,8 @@ from fedkit.server.weights import make_weights
 from fedkit.wire.compress import make_wire
 from fedkit.wire.privacy import budget_of, make_privacy
 from fedkit.wire.secure import make_lock
+
+WEAK = 10.0  # an epsilon above which the promise is one in name only
 
 
 def check_privacy(config: RunConfig) -> None:
@@ -147,25 +150,36 @@ def _sealed(config: RunConfig, privacy, strategy):
 
 def check_budget(config: RunConfig, clients: Sequence[ClientData]) -> None:
     """Refuse a budget that not even one round keeps, and a number of clients that cannot be. Raises FedkitError."""
-    budget_of(config, len(clients))
+    budget = budget_of(config, len(clients))
+    units = sum(len(c.train) for c in clients) if budget and budget.unit == "example" else len(clients)
+    if budget and budget.delta * units >= 1:
+        raise FedkitError(
+            f"privacy delta={budget.delta:g} given, and there are {units:,} {budget.unit}s: publishing one of them whole would "
+            f"count as private; use at most 1 / (10 n), here delta={1 / (10 * units):.1g}"
+        )
     if config.secure != "none" and len(clients) < 2:
         raise FedkitError(f"secure {config.secure!r} given with one client; a sum of one hides nothing")
 
 
 def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]:
     """What the promise means here, in a sentence each."""
-    budget = budget_of(config, len(clients))
+    budget, out = budget_of(config, len(clients)), []
+    if config.secure.startswith("masks"):
+        out.append("secure: masks here are not secure, for teaching: all secrets come from one seed, in one process")
     if budget is None:
-        return []
-    out = []
+        return out
+    if not (budget.privacy.eps or budget.privacy.noise):
+        out.append(f"privacy: no eps given, {budget.eps:g} is used")
+    if budget.eps > WEAK:
+        sure = 1 / (1 + math.exp(-min(budget.eps, 700)))
+        out.append(
+            f"privacy: epsilon {budget.eps:g} promises next to nothing: by itself it lets an attacker be right {sure:.4%} of the time"
+        )
     if budget.unit == "example":
-        smallest = min(len(c.train) for c in clients)
         drawn = "takes all its rows" if budget.rate == 1 else f"draws each row with probability {budget.rate:g}"
         out.append(
             f"privacy: batch-size {config.batch_size} not used; each of the {budget.whole} steps of a site {drawn}"
         )
-        if budget.delta * smallest > 0.1:
-            out.append(f"privacy: delta {budget.delta:g} is not small against 1 / {smallest} rows of the smallest site")
     if budget.unit == "client" and len(clients) < 100:
         out.append(
             f"privacy: for {len(clients)} clients a promise to whole clients costs noise of {budget.noise / budget.cohort:.2f} "

@@ -105,7 +105,7 @@ def _cells(row: dict[str, str]) -> list[str]:
 
 def narrow(privacy: str) -> str:
     """The cell of a page for a terminal: epsilon, and its unit on a second line; ASCII."""
-    epsilon = privacy.removeprefix("\u03b5 ").split(",")[0].replace(" per ", " per\n")
+    epsilon = privacy.removeprefix("\u03b5 ").split(", \u03b4")[0].replace(" per ", " per\n")
     return epsilon.replace("; ", "\n")
 
 

@@ -38,7 +38,20 @@ def _about(run: Run, runs: list[Run]) -> list[str]:
     said = [tell(difference(run, other)) for tell, other in pairs]
     said[1:1] = [_own_mix(run, runs)]  # beside the headline: it is the everyday of a client
     said = said if partner(run, runs, "local") else [UNKNOWN, *said]
-    return [sentence for sentence in (*said, _level(run), _start(run), _steps(run, runs)) if sentence]
+    return [
+        sentence for sentence in (*said, _noise(run, runs), _level(run), _start(run), _steps(run, runs)) if sentence
+    ]
+
+
+def _noise(run: Run, runs: list[Run]) -> str:
+    """Said of a protected run that stands among unprotected ones: what of a difference is federation's is not told apart."""
+    protected = str(run.config.get("privacy", "none")) != "none"
+    without = [r for r in facts.federated(runs) if str(r.config.get("privacy", "none")) == "none"]
+    if not protected or without or len(runs) < 2:
+        return ""
+    return (
+        "The noise of its privacy is in these differences too: the same run with --privacy none tells how much of them."
+    )
 
 
 def _local(d: Difference) -> str:

@@ -8,6 +8,7 @@ be told (DP-FedAvg, or DP-FTRL where sampling cannot be trusted). To add one: a 
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from fedkit.accounting import Block, epsilon, noise_for
+from fedkit.config import parse_spec
 from fedkit.errors import FedkitError
 from fedkit.registry import build
 
@@ -287,8 +289,15 @@ def visits_of(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:
 
 def make_privacy(spec: str) -> Privacy:
     """The privacy that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
+    name, options = parse_spec(spec)
+    if name not in PRIVACY and (number := re.search(r"\d+(\.\d+)?", spec)):
+        raise FedkitError(
+            f"privacy {spec!r} is not known; choose one of: {', '.join(PRIVACY)}; such as example:eps={number[0]}"
+        )
     privacy = build("privacy", PRIVACY, spec)
     problem = privacy.problem()
+    if "eps" in options and privacy.eps == 0:
+        problem = "eps=0: no noise is enough for that; write a number above 0, such as eps=8, 3 or 1"
     for name, (least, most) in RANGES.items():
         value = getattr(privacy, name, least)
         if not least <= value <= most:
