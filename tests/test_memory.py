@@ -19,7 +19,7 @@ import torch
 from fedkit.config import RunConfig
 from fedkit.federation import federate
 from fedkit.job import prepare
-from fedkit.memory import peak_rss_bytes, reset_peak
+from fedkit.memory import give_memory_back, peak_rss_bytes, reset_peak
 
 WORDS = {"printing": "printer toner paper", "money": "invoice payment budget", "roof": "leak ceiling window"}
 LIMIT = 1.2  # how much more memory 1,000 clients may take than 10 with as many examples
@@ -29,6 +29,7 @@ LIMIT = 1.2  # how much more memory 1,000 clients may take than 10 with as many 
 
 
 def test_the_peak_is_of_this_process_and_in_bytes():
+    give_memory_back()  # or the block may lie in what earlier tests have freed
     reset_peak()
     before = peak_rss_bytes()
     block = np.ones(12_500_000)  # 100 MB
@@ -40,6 +41,7 @@ def test_the_peak_is_of_this_process_and_in_bytes():
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak can be reset on Linux only")
 def test_a_new_measurement_forgets_the_old_peak():
+    give_memory_back()
     block = np.ones(12_500_000)
     high = peak_rss_bytes()
     del block
