@@ -6,7 +6,6 @@ example or a client, whatever was clipped to the sensitivity), which is there in
 
 from __future__ import annotations
 
-import bisect
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -162,22 +161,6 @@ def _bracket(over: Callable[[float], float], target: float) -> tuple[float, floa
     return low, high
 
 
-def steps_within(
-    target: float, delta: float, blocks_of_steps: Callable[[int], Sequence[Block]], most: int, accountant: str = "pld"
-) -> int:
-    """The largest number of steps, at most `most`, whose epsilon stays <= target: for a budget that stops a run.
-
-    Raises FedkitError when what is released before the first step is over the target already.
-    """
-    if epsilon(blocks_of_steps(most), delta, accountant) <= target:
-        return most
-    fits = bisect.bisect_right(range(most), target, key=lambda n: epsilon(blocks_of_steps(n), delta, accountant)) - 1
-    if fits < 0:
-        spent = epsilon(blocks_of_steps(0), delta, accountant)
-        raise FedkitError(f"target epsilon {target:g}: {spent:.4g} is spent before the first step; allow more")
-    return fits
-
-
 def side_by_side(blocks: Sequence[Block], delta: float) -> dict[str, dict[str, float | None]]:
     """{"amplified": {accountant: epsilon}, "unamplified": {...}}: with sampling, and as if everyone took part in each step.
 
@@ -205,20 +188,19 @@ def discrete_sum_noise(sigma_each: float, parties: int, dim: int, sensitivity: f
     moves the sum by `sensitivity` in L2 (both in integer units, rounding included). Kairouz, Liu and Steinke, "The
     distributed discrete Gaussian mechanism" (2021): the sum is eps^2/2-zCDP with
         eps = min(sqrt(D^2 / (n s^2) + tau d / 2), D / (sqrt(n) s) + tau sqrt(d)),
-        tau = 10 sum_{k=1}^{n-1} exp(-2 pi^2 s^2 k / (k+1)),
+        tau = `wire.discrete.gap`(s, n),
     and a Gaussian of noise z is 1/(2 z^2)-zCDP, so z = 1 / eps. The theorem needs s >= 1/2. Without sampling, epsilon
     of the accountant rdp at z is a proven bound for the discrete sum. Of pld and prv, and of amplification by sampling,
     it is that of the continuous Gaussian which the sum is within tau of.
     """
-    import numpy as np
+    from fedkit.wire.discrete import gap
 
     if not sigma_each >= 0.5 or parties < 1 or dim < 1 or not sensitivity > 0:
         raise FedkitError(
             f"discrete noise {sigma_each} of {parties} parties on {dim} numbers, sensitivity {sensitivity}, given; noise "
             "is 0.5 or more (scale the numbers up), parties and numbers are 1 or more, the sensitivity is above 0"
         )
-    k = np.arange(1, parties)
-    tau = 10 * float(np.exp(-2 * (math.pi * sigma_each) ** 2 * k / (k + 1)).sum())
+    tau = gap(sigma_each, parties)
     central = sensitivity / (math.sqrt(parties) * sigma_each)
     return 1 / min(math.sqrt(central**2 + tau * dim / 2), central + tau * math.sqrt(dim))
 

@@ -55,8 +55,8 @@ def trust(config: dict[str, Any], budget: Budget) -> str:
         return "nobody: every site adds all the noise itself, before anything leaves it"
     if sealed != "none":
         return (
-            f"that the server sees nothing but sums ({sealed}{TEACHING if sealed.startswith('masks') else ''}), and that the sites add their shares of the noise: those that "
-            "do not arrive take theirs with them, and the epsilon here counts what did arrive"
+            f"that the server sees nothing but sums ({sealed}{TEACHING if sealed.startswith('masks') else ''}), and that "
+            "the sites add their shares of the noise: those that do not arrive take theirs with them, and the epsilon here counts what did arrive"
         )
     return "the server, which sees every update and adds the noise"
 

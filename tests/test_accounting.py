@@ -20,7 +20,6 @@ from fedkit.accounting import (
     explain,
     noise_for,
     side_by_side,
-    steps_within,
 )
 from fedkit.errors import FedkitError
 
@@ -207,18 +206,6 @@ def test_a_target_out_of_reach_is_refused_and_a_generous_one_costs_little():
     with pytest.raises(FedkitError, match="target epsilon 0 "):
         noise_for(0, 1e-5, lambda z: [Block(z)])
     assert noise_for(1e6, 1e-5, lambda z: [Block(z)]) < 0.05
-
-
-def test_a_budget_stops_at_the_last_step_that_fits():
-    def blocks(steps: int) -> list[Block]:
-        return [Block(4.0), Block(12.0, steps=steps)]  # 1/16 + steps/144 = 1/4 at 27 steps: a Gaussian of noise 2
-
-    target = epsilon([Block(2.0)], 1e-5) * (1 + 1e-9)
-    assert steps_within(target, 1e-5, blocks, 10_000) == 27
-    assert steps_within(target, 1e-5, blocks, 26) == 26
-    assert steps_within(epsilon(blocks(0), 1e-5), 1e-5, blocks, 3) == 0
-    with pytest.raises(FedkitError, match="is spent before the first step"):
-        steps_within(0.1, 1e-5, blocks, 10)
 
 
 # ---- discrete noise

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.server.guard import Guard, bands, norm_of
+from fedkit.model.tensors import norm_of
+from fedkit.server.guard import Guard, bands
 from fedkit.wire.privacy import Budget, Client, Ftrl
 
 

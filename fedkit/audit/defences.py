@@ -15,6 +15,7 @@ from fedkit.client.train import Task, fit, learning_rates
 from fedkit.config import RunConfig
 from fedkit.data.corpus import Examples
 from fedkit.model.classifier import Model, Params
+from fedkit.model.tensors import torch_rng
 from fedkit.wire.compress import Context, make_wire
 from fedkit.wire.privacy import Budget, budget_of
 
@@ -107,7 +108,7 @@ def noisy(budget: Budget, model: Model, shared: Params, batch: Examples, adjust:
 
 def _noise(like: Params, rng: np.random.Generator) -> Tensor:
     size = sum(t.numel() for t in like.values())
-    return torch.randn(size, generator=torch.Generator().manual_seed(int(rng.integers(2**62))))
+    return torch.randn(size, generator=torch_rng(rng))
 
 
 def _flat(params: Params) -> Tensor:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from fedkit.data.corpus import Examples
-from fedkit.model.classifier import Model, Params
+from fedkit.model.classifier import Model, Params, without_peft
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,6 @@ class Score:
     precision: float | None = None
     sentences: float | None = None
     labels: float | None = None
-    parts: dict[str, str] = field(default_factory=dict)
 
 
 def score(guess: Guess, batch: Examples, special: frozenset[int]) -> Score:
@@ -113,5 +112,4 @@ def content(text: Sequence[int], special: frozenset[int]) -> tuple[int, ...]:
 
 def base_of(model: Model) -> torch.nn.Module:
     """The encoder without what PEFT put around it."""
-    encoder = model.module.encoder
-    return encoder.get_base_model() if hasattr(encoder, "get_base_model") else encoder
+    return without_peft(model.module.encoder)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Params
+from fedkit.model.tensors import square_of
 from fedkit.registry import build
 
 
@@ -97,7 +98,7 @@ class Noise(Several):
 
     def delta(self, delta: Params, rng: np.random.Generator) -> Params:
         count = sum(t.numel() for t in delta.values())
-        size = math.sqrt(sum(t.double().square().sum().item() for t in delta.values()) / max(count, 1))
+        size = math.sqrt(square_of(delta) / max(count, 1))
         return {name: _times(_normal(tensor, rng), self.by * size) for name, tensor in delta.items()}
 
 

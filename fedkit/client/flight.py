@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from fedkit.client.cohort import fit_all
-from fedkit.client.keep import pack, pack_update, under, unpack, unpack_update
+from fedkit.client.keep import pack, pack_update, unpack, unpack_update
 from fedkit.client.site import ABSENT, Sites, Visit
 from fedkit.client.train import ClientUpdate
 from fedkit.model.classifier import Params
+from fedkit.model.tensors import under
 from fedkit.record import ClientRecord
 from fedkit.server.exchange import Exchange, Upload
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fedkit.client.train import ClientUpdate
 from fedkit.model.classifier import Params
+from fedkit.model.tensors import under
 
 
 def pack(values: Any) -> Tensor:
@@ -31,8 +32,3 @@ def pack_update(update: ClientUpdate, name: str) -> Params:
 def unpack_update(state: Params, name: str) -> ClientUpdate:
     """The inverse of `pack_update`."""
     return ClientUpdate(delta=under(state, f"{name}/delta/"), **unpack(state[f"{name}/said"]))
-
-
-def under(state: Params, start: str) -> Params:
-    """The tensors whose names begin with `start`, without it."""
-    return {n.removeprefix(start): t for n, t in state.items() if n.startswith(start)}

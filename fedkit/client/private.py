@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from fedkit.client.train import CENTRE, Bend, Fit, Task, learning_rates, sgd_momentum
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
-from fedkit.model.classifier import Model, Params
+from fedkit.model.classifier import Model, Params, without_peft
+from fedkit.model.tensors import torch_rng
 from fedkit.wire.privacy import LARGEST_STEP, Budget
 
 TEXTS = 64  # whose gradients are held apart at once, at most
@@ -35,11 +36,11 @@ def private_fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], 
 
     Plain gradient descent, and with --optimizer sgd:momentum=M momentum: under noise nothing else was better.
     """
-    began, plan, rates = time.perf_counter(), task.private, learning_rates(model, config)
-    rates |= {n: plan.head_lr for n in rates if n.startswith("head.")}
+    began, plan = time.perf_counter(), task.private
+    sizes = step_sizes(learning_rates(model, config), plan.head_lr, plan.scale, plan.clip)
     model.load_params(task.start)
     centre, bend, momentum = task.start.get(CENTRE), Bend(model.trainable, task), sgd_momentum(config) or 0.0
-    noise = torch.Generator().manual_seed(int(np.random.default_rng([*plan.stream, NOISE]).integers(2**62)))
+    noise = torch_rng(np.random.default_rng([*plan.stream, NOISE]))
     expected, seen, total, speed = plan.rate * len(task.examples), 0, 0.0, 0.0
     with per_example(model) as gradients:
         for rows in poisson(len(task.examples), plan.rate, plan.steps, np.random.default_rng(plan.stream)):
@@ -53,20 +54,25 @@ def private_fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], 
             for name, part in balanced(apart(mean, model.trainable), centre).items():
                 model.trainable[name].grad = None if name in task.frozen else part
             bend(model.trainable)
-            speed = _descend(model, rates, plan.scale, LARGEST_STEP / plan.clip, momentum, speed)
+            speed = _descend(model, sizes, momentum, speed)
     given = {n: -t.float().cpu() for n, t in apart(mean, model.trainable).items()} if plan.only_gradient else None
     return Fit(model.params(), plan.steps, seen, total / max(seen, 1), time.perf_counter() - began, given=given)
 
 
-def _descend(model: Model, rates: dict[str, float], scale: float, most: float, momentum: float,
-             speed: Params | float) -> Params:  # fmt: skip
+def step_sizes(rates: dict[str, float], head_lr: float, scale: float, clip: float) -> dict[str, float]:
+    """By what each tensor's mean clipped gradient is multiplied in a step. rates: of the run; head_lr: in the place of the head's."""
+    most = LARGEST_STEP / clip
+    return {n: min(scale * (head_lr if n.startswith("head.") else rate), most) for n, rate in rates.items()}
+
+
+def _descend(model: Model, sizes: dict[str, float], momentum: float, speed: Params | float) -> Params:
     """A step against the gradients; the new velocity."""
     with torch.no_grad():
         new = {}
         for name, parameter in model.trainable.items():
             if parameter.grad is not None:
                 new[name] = momentum * (speed[name] if speed and name in speed else 0.0) + parameter.grad
-                parameter -= min(scale * rates[name], most) * new[name]
+                parameter -= sizes[name] * new[name]
             parameter.grad = None
     return new
 
@@ -83,10 +89,8 @@ def balanced(gradient: Params, centre: Tensor | None) -> Params:
 
 def stepped(mean: Params, centre: Tensor | None, budget: Budget, rates: dict[str, float], examples: float) -> Params:
     """The server's step where sites only gave noisy gradients. mean: minus their mean per example."""
-    heads = {n: budget.head_lr for n in rates if n.startswith("head.")}
-    rates = rates | heads
-    most = LARGEST_STEP / budget.clip
-    return {n: min(budget.scale * examples * rates[n], most) * t for n, t in balanced(mean, centre).items()}
+    sizes = step_sizes(rates, budget.head_lr, budget.scale * examples, budget.clip)
+    return {n: sizes[n] * t for n, t in balanced(mean, centre).items()}
 
 
 def poisson(n: int, rate: float, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -186,13 +190,13 @@ def _in_parts(model: Model, each: Callable, texts: list, labels: Tensor, adjust:
     total, loss = torch.zeros(model.num_trainable(), device=model.device), 0.0
     size = max(1, min(TEXTS, VALUES // model.num_trainable()))
     order = np.argsort([len(t) for t in texts], kind="stable")
-    still = [torch.full((p.numel(),), n in frozen) for n, p in model.trainable.items()] if frozen else []
+    still = torch.cat([torch.full((p.numel(),), n in frozen) for n, p in model.trainable.items()])
     head = torch.cat([torch.full((p.numel(),), n.startswith("head.")) for n, p in model.trainable.items()])
     for start in range(0, len(texts), size):
         rows = order[start : start + size]
         gradient, losses = each(model, [texts[i] for i in rows], labels[rows].to(model.device), adjust)
         if frozen:
-            gradient = gradient.masked_fill(torch.cat(still).to(gradient.device), 0.0)
+            gradient = gradient.masked_fill(still.to(gradient.device), 0.0)
         if centre is not None:
             gradient = _about(gradient, model, centre)
         total, loss = total + by_groups(gradient, head, clip), loss + float(losses.sum())
@@ -274,7 +278,7 @@ def opacus_hooks(model: Model) -> Iterator[nn.Module]:
 
 def _own_places(encoder: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """Every text with positions and types of its own: one row for all would mix the texts' gradients."""
-    base = encoder.get_base_model() if hasattr(encoder, "get_base_model") else encoder
+    base = without_peft(encoder)
     embeddings, ids = getattr(base, "embeddings", None), kwargs["input_ids"]
     if getattr(embeddings, "token_type_embeddings", None) is not None:
         kwargs = kwargs | {"token_type_ids": torch.zeros_like(ids)}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
 
 from fedkit.client.cohort import fit_all
+from fedkit.client.faults import Fate
 from fedkit.client.keep import pack_update, unpack_update
 from fedkit.client.site import ABSENT, Sites, Visit
 from fedkit.client.train import ClientUpdate
@@ -34,8 +35,9 @@ class Waiting:
         carried, self.pending = self.pending, []
         yield from carried
         clients = chosen(self.sites.clients, self.config, exchange.budget, number, exchange.entropy)
-        exchange.seal([c.client_id for c in clients if self.sites.fate(number, c.client_id).kind not in ABSENT])
-        visits = self._visits(exchange, clients, number)
+        fates = {c.client_id: self.sites.fate(number, c.client_id) for c in clients}
+        exchange.seal([name for name, fate in fates.items() if fate.kind not in ABSENT])
+        visits = self._visits(exchange, clients, fates, number)
         for one in self._in_time(list(visits), number) if self.config.deadline is not None else visits:
             reason = exchange.accept(one.upload, one.record.id) if one.record.status == "ok" else ""
             records.append(replace(one.record, status="rejected", reason=reason) if reason else one.record)
@@ -52,11 +54,12 @@ class Waiting:
             out |= pack_update(update, f"late/{i}")
         return out
 
-    def _visits(self, exchange: Exchange, clients: Sequence[ClientData], number: int) -> Iterator[Visit]:
-        tasks, sent, fates = [], {}, {}
+    def _visits(
+        self, exchange: Exchange, clients: Sequence[ClientData], fates: Mapping[str, Fate], number: int
+    ) -> Iterator[Visit]:
+        tasks, sent = [], {}
         for client in clients:
             name = client.client_id
-            fates[name] = self.sites.fate(number, name)
             if fates[name].kind in ABSENT:
                 yield Visit(ClientRecord(name, "away", ABSENT[fates[name].kind]))
                 continue

@@ -48,6 +48,11 @@ class TextClassifier(nn.Module):
         return self.head(self.features(input_ids, attention_mask))  # (batch, labels)
 
 
+def without_peft(encoder: nn.Module) -> nn.Module:
+    """The encoder without what PEFT put around it."""
+    return encoder.get_base_model() if hasattr(encoder, "get_base_model") else encoder
+
+
 class Model:
     """One base model in memory, its tuned part, its tokenizer: every client trains in it, in turn.
 

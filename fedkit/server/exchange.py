@@ -24,6 +24,7 @@ from fedkit.data.corpus import ClientData
 from fedkit.errors import FedkitError
 from fedkit.model.classifier import Model, Params
 from fedkit.model.merged import MERGED, blank
+from fedkit.model.tensors import under
 from fedkit.record import ClientRecord
 from fedkit.server.aggregate import Combined, Rule, combine, make_aggregator
 from fedkit.server.guard import Guard
@@ -68,8 +69,8 @@ class Exchange:
                  secret: int = 0):  # fmt: skip
         self.config, self.rule, self.scale = config, make_aggregator(config.aggregate), model.adapter_scale
         self.up, self.down = wires(config, self.rule)
-        mixed = config.robust != "none" or config.late == "carry" or make_strategy(config.strategy).asynchronous
-        mixed = mixed or config.secure != "none"
+        alone = config.robust == "none" and config.late != "carry" and config.secure == "none"
+        mixed = not alone or make_strategy(config.strategy).asynchronous
         self.one_start = not mixed  # every update goes into the mean as it was made, from what the round began with
         self.names = sorted(n for n in shared if not n.endswith(MERGED))  # a file gives them back in another order
         self.home_names = at_home(self.rule, config.share, [n for n in self.names if n != CENTRE])
@@ -83,11 +84,11 @@ class Exchange:
         self.memory: dict[str, Params] = {}  # error feedback, by client and by what it sent
         self.home: dict[int, Params] = {}  # the tensors that stay with a client, by its place
         self.control: dict[int, Params] = {}  # each client's own control variates, by its place
-        self.config, self.budget = config, budget_of(config, len(clients))
+        self.budget = budget_of(config, len(clients))
         self.entropy = config.seed + secret  # of all that protects, and of nothing else
         self.guard = self.noise = None  # noise: the multiplier of what this round released
         if self.budget and self.budget.unit == "client":
-            self.guard = Guard(self.budget, self.entropy, _of(state or {}, "guard"))
+            self.guard = Guard(self.budget, self.entropy, under(state or {}, "guard/"))
         heaviest = float(max(len(c.train) for c in clients)) if config.weights == "examples" else 1.0
         rates = learning_rates(model, config)
         self.sealing = Sealing(config, self.up, self.budget, self.guard, heaviest, rates, self.entropy)
@@ -285,10 +286,6 @@ def _overheard(updates: Iterable[ClientUpdate], heard: list[ClientUpdate]) -> It
     for update in updates:
         heard.append(replace(update, delta={}))
         yield update
-
-
-def _of(state: Params, part: str) -> Params:
-    return {n.removeprefix(f"{part}/"): t for n, t in state.items() if n.startswith(f"{part}/")}
 
 
 @dataclass(frozen=True)

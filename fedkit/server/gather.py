@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from fedkit.client.train import ClientUpdate
+from fedkit.model.tensors import square_of
 from fedkit.record import ClientRecord
 from fedkit.server.robust import Robust
 from fedkit.server.strategy import Arrived, Strategy
@@ -26,7 +27,7 @@ def gather(updates: Iterable[ClientUpdate], robust: Robust, weights: Weights, st
     for update in updates:
         base = weights.of(update) if update.weight is None else update.weight
         weight = strategy.weigh(update, base)
-        square = sum(t.double().square().sum().item() for t in update.delta.values()) if strategy.norms else 0.0
+        square = square_of(update.delta) if strategy.norms else 0.0
         said = {name: update.metrics.get(name, 0.0) for name in ("steps", "loss")}
         arrived.append(Arrived(base, weight, square, update.staleness, **said))
         yield replace(update, weight=weight)

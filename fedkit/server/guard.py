@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fedkit.model.classifier import Params
+from fedkit.model.tensors import norm_of, torch_rng, under
 from fedkit.wire.privacy import Budget
 
 SLACK = 1e-4  # relative: an update is measured after it was serialised
@@ -27,9 +27,7 @@ class Guard:
     def __init__(self, budget: Budget, seed: int, state: Params):
         self.budget, self.seed = budget, seed
         self.clip = float(state.get("clip", torch.tensor(budget.clip, dtype=torch.float64)))
-        self.past = [
-            _under(state, f"past/{i}/") for i in range(max(budget.turns - 1, 0)) if _under(state, f"past/{i}/")
-        ]
+        self.past = [past for i in range(max(budget.turns - 1, 0)) if (past := under(state, f"past/{i}/"))]
 
     # ---- at a client
 
@@ -73,9 +71,7 @@ class Guard:
 
     def _fresh(self, like: Params, number: int) -> Params:
         """Noise for a clip of 1, correlated over rounds where clients come in turn: the solution y of C y = z."""
-        generator = torch.Generator().manual_seed(
-            int(np.random.default_rng([self.seed, number, NOISE]).integers(2**62))
-        )
+        generator = torch_rng(np.random.default_rng([self.seed, number, NOISE]))
         fresh = {n: self.multiplier * torch.randn(t.shape, generator=generator) for n, t in sorted(like.items())}
         if self.budget.turns < 2:
             return fresh
@@ -102,12 +98,3 @@ def bands(width: int) -> list[float]:
         column.append(column[-1] * (2 * j - 1) / (2 * j))
     length = math.sqrt(sum(c * c for c in column))
     return [c / length for c in column]
-
-
-def norm_of(params: Params) -> float:
-    """L2 norm of all tensors as one vector."""
-    return math.sqrt(sum(t.double().square().sum().item() for t in params.values()))
-
-
-def _under(state: Params, prefix: str) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}

@@ -12,7 +12,7 @@ from torch import Tensor
 from fedkit.client.train import CENTRE, counted
 from fedkit.config import RunConfig
 from fedkit.model.classifier import Params
-from fedkit.server.guard import norm_of
+from fedkit.model.tensors import norm_of, torch_rng
 from fedkit.server.vault import Owed
 from fedkit.wire.privacy import Budget, make_privacy
 
@@ -117,7 +117,6 @@ def _noisy(params: Params, budget: Budget, stream: tuple[int, ...], bound: float
     bound = sensitivity(params, budget) if bound is None else bound
     out = {}
     for name, tensor in params.items():  # a generator for each, so that one can be drawn again without the others
-        seeds = np.random.default_rng([*stream, zlib.crc32(name.encode())])
-        generator = torch.Generator().manual_seed(int(seeds.integers(2**62)))
+        generator = torch_rng(np.random.default_rng([*stream, zlib.crc32(name.encode())]))
         out[name] = tensor + budget.start * bound * torch.randn(tensor.shape, generator=generator)
     return out

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fedkit.client.train import ClientUpdate
 from fedkit.errors import FedkitError
+from fedkit.model.tensors import norm_of
 from fedkit.registry import build
 
 CELLS = 2**22  # float64 values of all clients together that are held at a time: 32 MiB
@@ -92,7 +93,7 @@ class Clip(Robust):
             )
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
-        norms = [math.sqrt(sum(t.double().square().sum().item() for t in u.delta.values())) for u in updates]
+        norms = [norm_of(u.delta) for u in updates]
         limit = self.norm or sorted(norms or [0.0])[max(0, len(norms) - 1) // 2]
         return [u if norm <= limit else _shortened(u, limit / norm) for u, norm in zip(updates, norms)], {}
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fedkit.accounting import discrete_sum_noise
-from fedkit.wire.discrete import discrete_gaussian
+from fedkit.wire.discrete import discrete_gaussian, effective_noise, noise_share, sensitivity
 
 ROOM = 10  # standard deviations of a share of noise that always fit
 
@@ -50,8 +50,9 @@ class Vault:
         self.session = lock.open(list(clients), size + 1, seed, number)
         self.size, self.most, self.owed, self.stream, self.parties = size, most, owed, (seed, number), len(clients)
         self.added: list[str] = []
-        fixed = getattr(self.session, "fixed", None)
-        self.step, self.factor = (2.0**-fixed.fraction if fixed else None), 1.0
+        self.fixed, self.factor = getattr(self.session, "fixed", None), 1.0
+        fixed = self.fixed
+        self.step = 2.0**-fixed.fraction if fixed else None
         if fixed and owed:  # as large as fits: the rounding must be small beside what a unit can move
             largest = owed.sensitivity * (owed.units + ROOM * owed.multiplier / math.sqrt(self.parties))
             self.factor = 0.9 * fixed.limit(self.parties) * self.step / largest
@@ -83,24 +84,23 @@ class Vault:
     def result(self) -> Opened:
         """Raises TooFew where the sum cannot be read."""
         total, costs = self.session.result()
-        weight = float(total[-1]) / self.unit
-        weight = round(weight, 6)
+        weight = round(float(total[-1]) / self.unit, 6)
         return Opened(total[:-1] * (self.most / self.factor / weight), weight, self._noise(), costs)
 
     def _share(self) -> float:
         """Standard deviation of a client's share, in the scaled units; with the room that rounding takes."""
-        return self._bound() * self.owed.multiplier / math.sqrt(self.parties)
+        return noise_share(self._bound() * self.owed.multiplier, self.parties)
 
     def _bound(self) -> float:
         """The most that one unit moves the scaled sum: rounding moves each value by less than a step."""
         exact = self.owed.sensitivity * self.factor
-        return exact if self.step is None else exact + math.sqrt(self.size) * self.step
+        return exact if self.fixed is None else sensitivity(exact, self.size, self.fixed.fraction)
 
     def _noise(self) -> float | None:
-        """The multiplier of what arrived: of k shares missing among K, sqrt((K - k) / K) of it is left."""
+        """The multiplier of what arrived; None where none was owed."""
         if self.owed is None:
             return None
         if self.step is None:
-            return self.owed.multiplier * math.sqrt(len(self.added) / self.parties)
+            return effective_noise(self.owed.multiplier, self.parties, self.parties - len(self.added))
         each = self._share() / self.step
         return discrete_sum_noise(each, len(self.added), self.size, self._bound() / self.step)

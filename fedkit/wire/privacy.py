@@ -92,20 +92,26 @@ class Example(Privacy):
 
 
 @dataclass(frozen=True)
-class Client(Privacy):
-    """DP-FedAvg: whether a whole site took part cannot be told (McMahan et al., 2018).
-
-    quantile: above 0, the clip moves to this quantile of the update norms (Andrew et al., 2021), itself private.
-    """
+class OfClients(Privacy):
+    """What promises to whole clients share. clip: of a client's whole update. start: share of eps for the head start."""
 
     eps: float = 0.0
     delta: float = 1e-5
     clip: float = 1.0
     noise: float = 0.0
     start: float = 0.2
-    quantile: float = 0.0
     noise_from: str = "seed"
     unit: ClassVar[str] = "client"
+
+
+@dataclass(frozen=True)
+class Client(OfClients):
+    """DP-FedAvg: whether a whole site took part cannot be told (McMahan et al., 2018).
+
+    quantile: above 0, the clip moves to this quantile of the update norms (Andrew et al., 2021), itself private.
+    """
+
+    quantile: float = 0.0
     needs: ClassVar[str] = "--weights uniform; many clients: noise that hides one of ten hides what they learned"
 
     def problem(self) -> str:
@@ -113,19 +119,12 @@ class Client(Privacy):
 
 
 @dataclass(frozen=True)
-class Ftrl(Privacy):
+class Ftrl(OfClients):
     """DP-FedAvg without trust in sampling: noise that later rounds take back, clients in turn (Kairouz et al., 2021).
 
     Banded matrix factorization (Choquette-Choo et al., 2023) of as many bands as a client waits rounds for its turn.
     """
 
-    eps: float = 0.0
-    delta: float = 1e-5
-    clip: float = 1.0
-    noise: float = 0.0
-    start: float = 0.2
-    noise_from: str = "seed"
-    unit: ClassVar[str] = "client"
     needs: ClassVar[str] = "--weights uniform, --clients-per-round; many clients"
 
 
@@ -162,7 +161,7 @@ class Budget:
     def head_lr(self) -> float:
         """Of the head: all steps together leave noise of `step` on every weight of the mean over sites.
 
-        Never more than LARGEST_STEP of a clipped mean gradient, which matters where there is next to no noise.
+        What a step may be at most is seen to where it is taken: `client.private.step_sizes`.
         """
         alike = 1.0 if self.trust_sum else math.sqrt(self.together)
         return self.privacy.step * alike / math.sqrt(self.whole)
