@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,15 +16,23 @@ from fedkit.errors import FedkitError
 TEXT_NAMES = (
     "text", "sentence", "message", "report", "description", "body", "content", "utterance", "query", "question",
     "comment", "review", "document", "本文", "内容", "文章", "テキスト", "質問", "問い合わせ", "問合せ",
+    "報告内容", "お問い合わせ内容", "お問合せ内容", "問い合わせ内容", "問合せ内容", "依頼内容", "相談内容", "質問内容",
+    "障害内容", "申告内容", "詳細", "説明", "概要", "報告", "お問い合わせ", "お問合せ", "依頼", "相談", "要望", "意見",
+    "ご意見", "コメント", "details", "summary", "ticket", "request", "issue", "note", "件名", "subject", "title", "タイトル",
 )  # fmt: skip
 LABEL_NAMES = (
     "label_text", "label_name", "label", "labels", "category", "intent", "class", "target", "topic",
     "分類", "区分", "カテゴリ", "カテゴリー", "ラベル", "種別",
+    "問い合わせ分類", "問合せ分類", "問い合わせ種別", "大分類", "中分類", "小分類", "種類", "分類名", "トピック", "意図", "原因",
+    "対応部署", "担当部署", "担当", "categories", "classification", "type", "queue", "group", "assigned group",
 )  # fmt: skip
 CLIENT_NAMES = (
     "client", "client_id", "company", "site", "branch", "store", "office", "organization",
     "会社", "会社名", "企業", "支店", "拠点", "店舗", "事業所", "部署",
+    "企業名", "支店名", "拠点名", "店舗名", "店名", "事業所名", "部署名", "部門", "事業部", "工場", "営業所", "支社", "法人",
+    "顧客", "テナント", "担当部署", "担当", "plant", "factory", "subsidiary", "department", "tenant", "customer", "location",
 )  # fmt: skip
+_BRACKETS = re.compile(r"[(\[【〔<].*?[)\]】〕>]")
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,22 @@ def _named(frame: pd.DataFrame, name: str | None, role: str) -> str | None:
 
 
 def _by_name(frame: pd.DataFrame, names: Iterable[str], taken: Iterable[str | None]) -> str | None:
-    free = {c.casefold(): c for c in frame.columns if c not in taken}
+    """The first column with one of `names`: a whole heading counts before the last or first part of 'Report / Text'."""
+    free: dict[str, str] = {}
+    readings = [(role_names(c), c) for c in frame.columns if c not in taken]
+    for depth in range(max((len(read) for read, _ in readings), default=0)):
+        for read, column in readings:
+            if depth < len(read):
+                free.setdefault(read[depth], column)
     return next((free[name] for name in names if name in free), None)
+
+
+def role_names(heading: str) -> list[str]:
+    """What a heading may be known by, best first: itself, without its brackets, its last part, its first part."""
+    plain = heading.casefold()
+    bare = " ".join(_BRACKETS.sub(" ", plain).strip(" *:※").split())
+    parts = [part.strip() for part in bare.split(" / ")]
+    return list(dict.fromkeys(name for name in (plain, bare, parts[-1], parts[0]) if name))
 
 
 def _text(frame: pd.DataFrame, taken: list[str | None]) -> str | None:

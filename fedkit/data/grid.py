@@ -44,12 +44,16 @@ def header(cells: Sequence[Any], name: str) -> list[str]:
     return names
 
 
-def table(rows: list[Sequence[Any]], names: list[str], name: str) -> pd.DataFrame:
-    """Rows of cells as a DataFrame of Python objects, cells untouched. Raises FedkitError for none or too many."""
+def table(rows: list[Sequence[Any]], names: list[str], name: str, lines: Sequence[int] | None = None) -> pd.DataFrame:
+    """Rows of cells as a DataFrame of Python objects, cells untouched. Raises FedkitError for none or too many.
+
+    lines: the index: where each row stands in its file, as a person counts, from 1.
+    """
     if not rows:
         raise FedkitError(f"{quote(name)} has a header ({listing(names)}) and no rows; add examples, one per row")
     refuse_rows(len(rows), name)
-    return pd.DataFrame(rows, columns=names, dtype=object)
+    index = None if lines is None else pd.Index(lines, dtype="int64", name="line")
+    return pd.DataFrame(rows, index, names, dtype=object)
 
 
 def refuse_rows(number: int, name: str) -> None:

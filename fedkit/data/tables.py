@@ -75,21 +75,22 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_table(
-    data: bytes, path: Path, encoding: str | None = None, sheet: str | None = None
+    data: bytes, path: Path, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table in a file's bytes, and what there is to say about reading it.
 
-    Cells are as the file has them: strings in text files, Python values elsewhere, None where nothing is.
+    Cells are as the file has them: strings in text files, Python values elsewhere, None where nothing is. The index
+    holds each row's line in the file (Excel: row in the sheet). header_row: that of .csv, .tsv, .xlsx; None: guessed.
     """
-    return READERS[reader_of(path)](data, path.name, encoding, sheet)
+    return READERS[reader_of(path)](data, path.name, encoding, sheet, header_row)
 
 
 READERS = {
-    ".csv": lambda data, name, encoding, sheet: read_delimited(data, name, encoding),
-    ".tsv": lambda data, name, encoding, sheet: read_delimited(data, name, encoding),
-    ".xlsx": lambda data, name, encoding, sheet: read_excel(data, name, sheet),
-    ".parquet": lambda data, name, encoding, sheet: read_parquet(data, name),
-    ".jsonl": lambda data, name, encoding, sheet: read_jsonl(data, name, encoding),
-    ".json": lambda data, name, encoding, sheet: read_jsonl(data, name, encoding),
+    ".csv": lambda data, name, encoding, sheet, header_row: read_delimited(data, name, encoding, header_row),
+    ".tsv": lambda data, name, encoding, sheet, header_row: read_delimited(data, name, encoding, header_row),
+    ".xlsx": lambda data, name, encoding, sheet, header_row: read_excel(data, name, sheet, header_row),
+    ".parquet": lambda data, name, encoding, sheet, header_row: read_parquet(data, name),
+    ".jsonl": lambda data, name, encoding, sheet, header_row: read_jsonl(data, name, encoding),
+    ".json": lambda data, name, encoding, sheet, header_row: read_jsonl(data, name, encoding),
 }
 USES_ENCODING = {".csv", ".tsv", ".jsonl", ".json"}

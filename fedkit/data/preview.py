@@ -1,0 +1,230 @@
+"""A first look at a file before anything is decided: encodings, sheets, where the header is, which column is what.
+
+Takes a path or an upload as (name, bytes). Reads little, changes nothing, and evaluates nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from fedkit.data.binaryfiles import choose_sheet, merged_cells, open_book, read_parquet, sheet_rows
+from fedkit.data.checks import as_text
+from fedkit.data.columns import choose_columns
+from fedkit.data.encoding import UTF_16, decode
+from fedkit.data.grid import MAX_BYTES, header, table
+from fedkit.data.heading import HEAD, Row, find_heading
+from fedkit.data.say import one_line, quote
+from fedkit.data.tables import READERS, USES_ENCODING, read_bytes, reader_of
+from fedkit.data.textfiles import broken, delimiter_of, read_jsonl, rows_of
+from fedkit.errors import FedkitError
+
+ENCODINGS = ("utf-8-sig", "cp932", "euc-jp", "utf-16", "latin-1")
+LONGEST = 100  # characters of an uploaded file's name
+WIDTH = 120  # characters of a cell that is shown
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}
+Source = Path | str | tuple[str, bytes]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """name: for `encoding`. fits: whether all bytes can be read with it. sample: a line that shows it. chosen: used here."""
+
+    name: str
+    fits: bool
+    sample: str = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """state: visible | hidden | veryHidden. rows, columns: the size that the file claims; None where it says nothing."""
+
+    name: str
+    state: str
+    rows: int | None
+    columns: int | None
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Preview:
+    """header_row: line of the header as a person counts. cells: strings, one tuple per row, as wide as `columns`.
+
+    lines: the line of each row of `cells`. roles: text, label, client -> guessed column (those that were found).
+    problem: why the table could not be read with these choices, "" where it could.
+    """
+
+    name: str
+    nbytes: int
+    format: str
+    encodings: tuple[Encoding, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+    header_row: int | None = None
+    columns: tuple[str, ...] = ()
+    cells: tuple[tuple[str, ...], ...] = ()
+    lines: tuple[int, ...] = ()
+    roles: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def preview(
+    source: Source, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None, rows: int = 12
+) -> Preview:
+    """The first `rows` rows of a file as they would be read with these choices, and what else could be chosen.
+
+    source: a path, or an upload as (name, bytes). A file that cannot be read as it stands has a `problem` and still shows
+    its encodings and sheets. Raises FedkitError for no such file, an unknown format and a file that is too large.
+    """
+    name, data = take(source)
+    suffix = reader_of(Path(name))
+    known: dict[str, Any] = {"encodings": (), "sheets": ()}
+    try:
+        if suffix in USES_ENCODING:
+            known["encodings"] = _encodings(data, encoding)
+        found = _HEADS[suffix](data, name, encoding, sheet, header_row, known)
+    except FedkitError as error:
+        return Preview(name, len(data), suffix, problem=str(error), **known)
+    line, frame, notes = found
+    shown = frame.head(rows)
+    cells = tuple(tuple(_shown(cell) for cell in row) for row in shown.itertuples(index=False))
+    roles, said = _roles(frame)
+    return Preview(name, len(data), suffix, header_row=line, columns=tuple(frame.columns), cells=cells,
+                   lines=tuple(shown.index), roles=roles, notes=(*notes, *said), **known)  # fmt: skip
+
+
+def take(source: Source) -> tuple[str, bytes]:
+    """Name and bytes of a path or an upload; an upload's name is made safe. Raises FedkitError if it is too large."""
+    if not isinstance(source, tuple):
+        path = Path(source)
+        if not path.is_file():
+            raise FedkitError(f"no file {quote(path)}; give one of {' '.join(READERS)}")
+        return path.name, read_bytes(path)
+    name, data = safe_name(source[0]), bytes(source[1])
+    if len(data) > MAX_BYTES:
+        raise FedkitError(f"{quote(name)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it")
+    return name, data
+
+
+def safe_name(name: object) -> str:
+    """A file name that stays in the folder it is put in: no folders, no control or bidi characters, nothing reserved.
+
+    The suffix stays. Never empty, at most 100 characters and 200 bytes, never starts with a dot or a dash.
+    """
+    text = unicodedata.normalize("NFKC", str(name).encode("utf-8", "replace").decode())
+    last = re.split(r"[/\\]", text)[-1].split(":")[-1]
+    kept = "".join(c if c.isprintable() and c not in '<>"|?*' else "_" for c in last).strip(" .-~")
+    stem, suffix = PurePosixPath(kept).stem, PurePosixPath(kept).suffix[:12]
+    if stem.split(".")[0].strip().casefold() in _RESERVED:
+        stem = f"_{stem}"
+    stem = stem[: LONGEST - len(suffix)]
+    while len((stem + suffix).encode()) > 200:
+        stem = stem[:-1]
+    return (stem.rstrip(" .") or "upload") + suffix
+
+
+def _shown(cell: Any) -> str:
+    try:
+        text = as_text(cell)
+    except FedkitError:
+        text = str(cell)
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+
+
+def _roles(frame: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
+    try:
+        chosen, said = choose_columns(frame)
+    except FedkitError as error:
+        return {}, [str(error)]
+    return {role: name for role, name in vars(chosen).items() if name}, said
+
+
+def _encodings(data: bytes, given: str | None) -> tuple[Encoding, ...]:
+    """Each candidate with a line that shows what it makes of the bytes; the one that would be used is marked."""
+    names = list(dict.fromkeys([*([given] if given else []), *ENCODINGS]))
+    marked = data[:2] in UTF_16
+    found, used = [], given
+    for name in names:
+        try:
+            text = data.decode(name)
+            if name == "utf-16" and (not marked and b"\0" not in data[:200]):
+                continue  # nearly any bytes can be read so: no use as a candidate
+        except (LookupError, ValueError):
+            found.append(Encoding(name, False))
+            continue
+        used = used or (name if name in ENCODINGS[:2] else None)
+        found.append(Encoding(name, True, _sample(text), name == used))
+    return tuple(found)
+
+
+def _sample(text: str) -> str:
+    lines = [line.strip() for line in text[:200_000].splitlines()]
+    return next((line for line in lines if line and not line.isascii()), next((x for x in lines if x), ""))[:WIDTH]
+
+
+# --- the first rows of each format: (data, name, encoding, sheet, header_row, known) -> header's line, frame, notes ---
+
+
+def _delimited(data, name, encoding, sheet, header_row, known):
+    text, notes = decode(data, name, encoding)
+    delimiter, said = delimiter_of(text, name)
+    try:
+        head = list(itertools.islice(rows_of(text, delimiter), 1_000))
+    except csv.Error as error:
+        raise broken(name, error) from None
+    line, frame, more = _cut(head, name, header_row, ())
+    return line, frame, [*notes, *said, *more]
+
+
+def _excel(data, name, encoding, sheet, header_row, known):
+    book = open_book(data, name)
+    try:
+        known["sheets"] = tuple(_sheet(s, False) for s in book.worksheets)
+        chosen, notes = choose_sheet(book, name, sheet)
+        known["sheets"] = tuple(_sheet(s, s is chosen) for s in book.worksheets)
+        head = list(itertools.islice(sheet_rows(chosen, name), 1_000))
+        line, frame, more = _cut(head, f"{name}, sheet {chosen.title}", header_row, merged_cells(data, chosen))
+    except FedkitError:
+        raise
+    except Exception as error:  # openpyxl lets whatever broke inside it pass
+        raise FedkitError(f"{quote(name)} is not a readable Excel file ({one_line(error)}); save it again") from None
+    return line, frame, [*notes, *more]
+
+
+def _sheet(sheet: Any, chosen: bool) -> Sheet:
+    return Sheet(sheet.title, sheet.sheet_state, sheet.max_row, sheet.max_column, chosen)
+
+
+def _cut(head: list[Row], name: str, header_row: int | None, merges: Any) -> tuple[int, pd.DataFrame, list[str]]:
+    """The table in the first rows; cells beyond the header and rows of another width are shown as far as they go."""
+    heading = find_heading(head[:HEAD], name, header_row, merges)
+    wide = max((i for i, cell in enumerate(heading.cells, 1) if cell not in (None, "")), default=0)
+    names = header(heading.cells[:wide], name)
+    body = head[heading.body :]
+    rows = [[*cells[:wide], *[None] * (wide - len(cells))] for _, cells in body]
+    return heading.line, table(rows, names, name, [line for line, _ in body]), list(heading.notes)
+
+
+def _jsonl(data, name, encoding, sheet, header_row, known):
+    text, notes = decode(data, name, encoding)
+    cut = "\n".join(text.split("\n", 1_000)[:1_000]).encode("utf-8", "surrogatepass")
+    frame, more = read_jsonl(cut, name, "utf-8")
+    return None, frame, [*notes, *more]
+
+
+def _parquet(data, name, encoding, sheet, header_row, known):
+    frame, notes = read_parquet(data, name)
+    return None, frame, notes
+
+
+_HEADS = {
+    ".csv": _delimited, ".tsv": _delimited, ".xlsx": _excel, ".parquet": _parquet, ".jsonl": _jsonl, ".json": _jsonl,
+}  # fmt: skip
