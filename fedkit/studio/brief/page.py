@@ -1,0 +1,277 @@
+"""The brief as one HTML page: self-contained, without a script, and one sheet of A4 when it is printed.
+
+What must fit is reckoned before it is written (see `fit`): the type shrinks step by step, then lists are cut, and say by
+how much; on a screen everything stands uncut. The page computes no figure: it draws a `Brief`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from fedkit.studio.brief import fit, pictures
+from fedkit.studio.brief.fit import clean
+from fedkit.studio.brief.model import CONDITIONS, GO, NO_GO, Brief, Fact, Rule
+from fedkit.studio.brief.page_look import CSS, TEMPLATE
+from fedkit.studio.theme import FONT
+
+SHEET, ROOM = 734, 1074  # px: width between the margins of A4 at 96 px per inch; height there, less a hair's breadth
+GAP, LEADING = 14, 1.3
+EFFECTS = {GO: "go", CONDITIONS: "conditions_word", NO_GO: "no_go"}
+
+
+@dataclass(frozen=True)
+class Level:
+    """How densely the sheet is set. size: px of its type; items: sentences of a list; clamp: lines of a sentence; picture: px."""
+
+    size: float
+    items: int = 99
+    clamp: int = 99
+    picture: int = 400
+
+
+@dataclass(frozen=True)
+class Block:
+    """A heading and what stands under it: sentences, a picture, more sentences, a list or a table.
+
+    items: sentences, or rows of cells, or what `rules` gives. kept: how many of them are printed. wide: columns printed.
+    """
+
+    key: str
+    title: str
+    kind: str = "lines"
+    items: Sequence[Any] = ()
+    tag: str = "ul"
+    css: str = ""
+    before: Sequence[str] = ()
+    after: Sequence[str] = ()
+    picture: str = ""
+    head: Sequence[str] = ()
+    kept: int = 99
+    wide: int = 99
+    shares: Sequence[float] = (1.0,)  # of the width, by column of a table
+
+    @property
+    def cut_columns(self) -> int:
+        return max(0, len(self.head) - self.wide)
+
+
+def render(brief: Brief) -> str:
+    """The page as text. The same brief gives the same text."""
+    level = chosen(brief)
+    engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    css = CSS.replace("__FONT__", FONT).replace("__TILES__", str(max(1, min(len(brief.tiles), 5))))
+    return engine.from_string(TEMPLATE).render(
+        brief=brief, level=level, css=Markup(css), title=clean(brief.title, 120), date=clean(brief.date, 40),
+        question=clean(brief.question), verdict=clean(brief.verdict_name, 80), headline=clean(brief.headline),
+        light=Markup(pictures.light(brief.verdict)), dark=pictures.DARK.get(brief.verdict, "#222222"),
+        pale=pictures.PALE.get(brief.verdict, "#f4f4f4"), tiles=[_tile(fact) for fact in brief.tiles[:5]],
+        rows=[(columns(shares), cells) for shares, cells in laid_out(brief, level)], ui=_words(brief),
+        sources=[clean(s) for s in fit.first(brief.sources, level.items)[0]], assumptions=[_fact(f) for f in brief.returns.assumptions],
+    ).lstrip()  # fmt: skip
+
+
+def blocks(brief: Brief) -> dict[str, Block]:
+    """Every block of the page by its key, whole; one with nothing to show is left out."""
+    ui, back = _words(brief), brief.returns
+    every = [
+        Block("tried", ui["tried"], items=_all(brief.tried)),
+        Block("accuracies", ui["accuracies"], before=_all([brief.bars_sentence]), picture=_picture(pictures.bars, brief, brief.bars)),
+        Block("costs", ui["costs"], "table", [_row(fact) for fact in brief.costs], css="facts", shares=(0.42, 0.20, 0.38)),
+        hours(brief, ui["hours"]),
+        Block("left", ui["left"], items=_all(brief.left)),
+        Block("stayed", ui["stayed"], items=_all(brief.stayed)),
+        Block("privacy", ui["privacy"], items=_all(brief.privacy)),
+        Block("leaving", ui["leaving"], items=_all(brief.leaving)),
+        Block("returns", ui["returns"], before=_all([back.sentence])),
+        Block("tornado", ui["tornado"], picture=_picture(pictures.tornado, brief, back.swings)),
+        Block("break_even", ui["break_even"], picture=_picture(pictures.curve, brief, back.curve), after=_all(back.break_even[:3])),
+        Block("assumptions", ui["assumptions"], "table", [_row(f, source=True) for f in back.assumptions], css="facts", shares=(0.48, 0.24, 0.28)),
+        Block("rules", ui["rules"], "rules", [rule(r, ui) for r in brief.rules]),
+        Block("conditions", ui["conditions"], items=_all(brief.conditions)),
+        Block("next_steps", ui["next_steps"], items=_all(brief.next_steps), tag="ol", css="steps"),
+        Block("phrases", ui["phrases"], items=_all(brief.phrases), css="quotes"),
+        Block("caveats", ui["caveats"], items=_all(brief.caveats)),
+    ]  # fmt: skip
+    return {b.key: b for b in every if b.items or b.picture or b.before}
+
+
+def hours(brief: Brief, title: str) -> Block:
+    """The table of the whole run's time: a row for each device, a column for each link."""
+    rows = [_all(row) for row in brief.hours_rows]
+    head = _all(brief.hours_head) if rows else ()
+    share = 1 / max(1, min(len(head), 6))
+    return Block("hours", title, "table", rows, css="hours", head=head, shares=(share,) * len(head))
+
+
+def rule(one: Rule, ui: Mapping[str, str]) -> tuple[str, str, str, str, str]:
+    """(sign, its class, the sign in words, the rule with what it asks for when it is not met, what was found)."""
+    effect = "" if one.met else f" → {ui.get(EFFECTS.get(one.effect, ''), one.effect)}"
+    sign = ("✓", "yes", ui["met"]) if one.met else ("✗", "no", ui["not_met"])
+    return (*sign, clean(one.text) + effect, clean(one.found))
+
+
+def laid_out(brief: Brief, level: Level) -> list[tuple[tuple[float, ...], list[list[Block]]]]:
+    """Rows of the sheet: (shares of the width, columns of blocks), each block cut as `level` says; no empty column."""
+    every = {key: _cut(block, level) for key, block in blocks(brief).items()}
+    out = []
+    for row in ROWS:
+        kept = [(share, [every[key] for key in keys if key in every]) for share, keys in row]
+        kept = [(share, cells) for share, cells in kept if cells]
+        if kept:
+            out.append((tuple(share for share, _ in kept), [cells for _, cells in kept]))
+    return out
+
+
+def chosen(brief: Brief) -> Level:
+    """The first level of LEVELS at which everything is reckoned to fit; the densest where none is."""
+    return next((level for level in LEVELS if needed(brief, level) <= ROOM), LEVELS[-1])
+
+
+def needed(brief: Brief, level: Level) -> float:
+    """Height of the sheet's contents in px at a level, reckoned."""
+    total = _head_height(brief, level)
+    for shares, row in laid_out(brief, level):
+        width = SHEET - GAP * (len(row) - 1)
+        total += 6 + max(
+            sum(_block_height(b, width * share / sum(shares), level) + 4 for b in cells) - 4
+            for share, cells in zip(shares, row)
+        )
+    sources = " · ".join(fit.first(brief.sources, level.items)[0])
+    foot = 0.9 * level.size
+    lines = min(len(fit.wrap(sources, SHEET - 60, foot)), level.clamp) + len(
+        fit.wrap(_words(brief)["made_by"], SHEET, foot)
+    )
+    return total + 10 + lines * foot * 1.27
+
+
+def columns(shares: Sequence[float]) -> str:
+    """A grid template for columns of these shares, which may shrink below their words."""
+    return " ".join(f"minmax(0, {share:g}fr)" for share in shares)
+
+
+def _head_height(brief: Brief, level: Level) -> float:
+    """Title, question, verdict and tiles."""
+    size, clamp = level.size, level.clamp
+    out = len(fit.wrap(clean(brief.title, 120), SHEET - 110, 1.5 * size, True)) * 1.5 * size * 1.25
+    out += fit.height([clean(brief.question)], SHEET, size, LEADING, clamp) + 4
+    words = fit.height([clean(brief.headline)], SHEET - 90, 1.2 * size, 1.28, clamp)
+    name = len(fit.wrap(clean(brief.verdict_name, 80), SHEET - 90, 2.1 * size, True)) * 2.1 * size * 1.15
+    out += max(81, name + words + 2) + 26
+    width = (SHEET - 8 * (len(brief.tiles[:5]) - 1)) / max(len(brief.tiles[:5]), 1) - 18
+    return out + max((_tile_height(_tile(fact), width, level) for fact in brief.tiles[:5]), default=0) + 24
+
+
+def _tile_height(tile: Mapping[str, str], width: float, level: Level) -> float:
+    big = {"": 2.0, "long": 1.35}[tile["size"]] * level.size
+    out = len(fit.wrap(tile["value"], width, big, True)) * big * (1.3 if tile["size"] else 1.15)
+    out += fit.height([tile["name"]], width, 0.95 * level.size, 1.22, level.clamp)
+    return out + (fit.height([tile["note"]], width, 0.88 * 0.95 * level.size, 1.3, level.clamp) if tile["note"] else 0)
+
+
+def _block_height(block: Block, width: float, level: Level) -> float:
+    size = level.size
+    out = len(fit.wrap(block.title, width, 1.08 * size, True)) * 1.08 * size * 1.25 + 7
+    out += fit.height(block.before, width, size, LEADING, level.clamp) + 2 * len(block.before)
+    out += fit.height(block.after, width, 0.92 * size, LEADING, level.clamp) + 2 * len(block.after)
+    if block.picture:
+        out += min(_picture_height(block.picture, width), level.picture) + 4
+    return out + (HEIGHTS[block.kind](block, width, level) if block.items else 0)
+
+
+def _lines_height(block: Block, width: float, level: Level) -> float:
+    shown, inner = list(block.items[: block.kept]), width - 1.5 * level.size
+    out = (
+        fit.height(shown, inner, level.size, LEADING, level.clamp)
+        + (4 if block.css == "quotes" else 2) * len(shown)
+        + 2
+    )
+    return out + (level.size * LEADING + 2) * (block.kept < len(block.items))
+
+
+def _rules_height(block: Block, width: float, level: Level) -> float:
+    said = [f"{text} {found}".strip() for *_, text, found in block.items]
+    return _lines_height(replace(block, items=said), width, level)
+
+
+def _table_height(block: Block, width: float, level: Level) -> float:
+    size, wide = 0.95 * level.size, min(block.wide, len(block.shares))
+    scale = sum(block.shares[:wide])
+    rows = [*([block.head] if block.head else []), *block.items[: block.kept]]
+    out = 0.0
+    for row in rows:
+        cells = zip(row[:wide], block.shares[:wide])
+        lines = max(
+            min(len(fit.wrap(c, width * share / scale - 0.6 * size, size, True)), level.clamp) for c, share in cells
+        )
+        out += lines * size * 1.24 + 3.5
+    return out + (size * 1.24 + 3.5) * (block.kept < len(block.items) or block.cut_columns > 0)
+
+
+def _cut(block: Block, level: Level) -> Block:
+    """The block with as many items as the level prints; tables and rules, where a reader looks for all, get a few more."""
+    most = level.items + (3 if block.kind != "lines" else 0)
+    kept = len(fit.first(block.items, most)[0])
+    return replace(block, kept=kept, wide=6 if len(block.head) > 7 else 99)
+
+
+def _picture(draw: Callable[[Brief], str], brief: Brief, of: Sequence) -> str:
+    return Markup(draw(brief)) if of else ""
+
+
+def _picture_height(svg: str, width: float) -> float:
+    """From the picture's own box."""
+    box = svg.split('viewBox="0 0 ', 1)[1].split('"', 1)[0].split()
+    return width * float(box[1]) / float(box[0])
+
+
+def _words(brief: Brief) -> dict[str, str]:
+    """Headings and labels; one that is missing shows its key."""
+    return {key: clean(brief.ui.get(key, key), 120) for key in KEYS}
+
+
+def _all(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(line for line in map(clean, texts) if line)
+
+
+def _tile(fact: Fact) -> dict[str, str]:
+    said = _fact(fact)
+    return {**said, "size": "long" if fit.extent(said["value"], 1.0, True) > 5.4 else ""}
+
+
+def _fact(fact: Fact) -> dict[str, str]:
+    return {
+        "name": clean(fact.name),
+        "value": clean(fact.value, 120),
+        "note": clean(fact.note),
+        "source": clean(fact.source),
+    }
+
+
+def _row(fact: Fact, source: bool = False) -> tuple[str, str, str]:
+    """Name, value, and a note or where it comes from."""
+    said = _fact(fact)
+    return said["name"], said["value"], said["source" if source else "note"] or said["note"]
+
+
+KEYS = (
+    "tried", "accuracies", "costs", "hours", "privacy", "left", "stayed", "leaving", "rules", "met", "not_met", "conditions",
+    "returns", "assumptions", "break_even", "tornado", "next_steps", "phrases", "caveats", "sources", "name", "value",
+    "source", "note", "effect", "go", "conditions_word", "no_go", "month", "net_per_year", "made_by", "open_values",
+)  # fmt: skip
+ROWS = (
+    ((0.54, ("accuracies",)), (0.46, ("costs", "hours"))),
+    ((0.25, ("left",)), (0.25, ("stayed",)), (0.28, ("privacy",)), (0.22, ("leaving", "tried"))),
+    ((0.33, ("tornado",)), (0.29, ("returns", "break_even")), (0.38, ("assumptions",))),
+    ((0.36, ("rules",)), (0.32, ("conditions", "next_steps")), (0.32, ("phrases", "caveats"))),
+)
+LEVELS = (
+    Level(10.8), Level(10.3), Level(9.8), Level(9.4), Level(9.0), Level(9.0, picture=170), Level(8.7, 8, picture=160),
+    Level(8.7, 6, 5, 160), Level(8.5, 5, 4, 150), Level(8.5, 4, 3, 140), Level(8.2, 3, 2, 130), Level(8.0, 2, 2, 110),
+    Level(7.5, 2, 1, 100),
+)  # fmt: skip
+HEIGHTS = {"lines": _lines_height, "rules": _rules_height, "table": _table_height}
