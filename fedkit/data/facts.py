@@ -37,6 +37,12 @@ class Facts:
         return codes(self.frame["text"])[0]
 
     @cached_property
+    def first_rows(self) -> np.ndarray:
+        """The position of the first row of each text, shape (different texts,)."""
+        rows = np.flatnonzero((self.texts >= 0) & ~pd.Series(self.texts).duplicated().to_numpy())
+        return rows  # codes are in order of appearance
+
+    @cached_property
     def keys(self) -> np.ndarray:
         return np.array([key_of(text) for text in self.frame["text"]], dtype=object)
 
@@ -88,8 +94,8 @@ class Facts:
         return np.fromiter(map(len, self.frame["text"]), np.int64, len(self.frame))
 
     @cached_property
-    def near(self) -> dict[str, Any]:
-        """A place for what `similar` found, so that three checks ask once."""
+    def near(self) -> dict[int, Any]:
+        """A place for what `similar` found, by seed, so that three checks ask once."""
         return {}
 
 

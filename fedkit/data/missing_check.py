@@ -12,43 +12,12 @@ from fedkit.data.facts import facts, finding, grade, share
 from fedkit.data.finding import Finding, Setting, Table
 from fedkit.data.say import count, listing, quote
 
-PLACEHOLDERS = frozenset(
-    [
-        "na",
-        "n/a",
-        "#n/a",
-        "nan",
-        "null",
-        "none",
-        "nil",
-        "-",
-        "--",
-        "---",
-        "?",
-        "??",
-        "???",
-        "tbd",
-        "todo",
-        "unknown",
-        "undefined",
-        "blank",
-        "empty",
-        "#ref!",
-        "#value!",
-        "#name?",
-        "#div/0!",
-        "なし",
-        "無し",
-        "不明",
-        "未定",
-        "未分類",
-        "未設定",
-        "未入力",
-        "該当なし",
-        "空白",
-        "ー",
-    ]
-)  # what people and programs write where they have nothing to say; compared in NFKC and small letters
+# What people and programs write where they have nothing to say; compared in NFKC and small letters.
+PLACEHOLDERS = frozenset((
+    "na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "---", "?", "??", "???", "tbd", "todo", "unknown",
+    "undefined", "blank", "empty", "#ref!", "#value!", "#name?", "#div/0!", "なし", "無し", "不明", "未定", "未分類",
+    "未設定", "未入力", "該当なし", "空白", "ー",
+))  # fmt: skip
 _LETTER = re.compile(r"[^\W_]")
 _ALPHA = re.compile(r"[^\W\d_]")
 

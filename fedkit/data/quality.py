@@ -12,6 +12,14 @@ from dataclasses import asdict, dataclass, replace
 
 from fedkit.data.clients_check import check_label_skew, check_tiny_clients
 from fedkit.data.columns import Columns
+from fedkit.data.duplicates import (
+    check_duplicates_across_clients,
+    check_exact_duplicates,
+    check_leakage,
+    check_near_across_clients,
+    check_near_duplicates,
+    check_near_leakage,
+)
 from fedkit.data.facts import cut, facts
 from fedkit.data.finding import LEVELS, Finding, Setting, Table
 from fedkit.data.labels_check import (
@@ -23,6 +31,7 @@ from fedkit.data.labels_check import (
     check_too_many_labels,
     check_unseen_labels,
 )
+from fedkit.data.lengths import check_long_texts, check_text_length
 from fedkit.data.missing_check import (
     check_blank_text,
     check_constant_text,
@@ -118,6 +127,12 @@ CHECKS: dict[str, Check] = {
     "blank-text": check_blank_text,
     "placeholder-labels": check_placeholder_labels,
     "constant-text": check_constant_text,
+    "exact-duplicates": check_exact_duplicates,
+    "duplicates-across-clients": check_duplicates_across_clients,
+    "leakage": check_leakage,
+    "near-duplicates": check_near_duplicates,
+    "near-duplicates-across-clients": check_near_across_clients,
+    "near-leakage": check_near_leakage,
     "conflicting-labels": check_conflicting_labels,
     "single-label": check_single_label,
     "rare-labels": check_rare_labels,
@@ -127,6 +142,8 @@ CHECKS: dict[str, Check] = {
     "label-in-text": check_label_in_text,
     "label-spellings": check_label_spellings,
     "client-spellings": check_client_spellings,
+    "text-length": check_text_length,
+    "long-texts": check_long_texts,
     "few-examples": check_few_examples,
     "label-skew": check_label_skew,
     "tiny-clients": check_tiny_clients,
