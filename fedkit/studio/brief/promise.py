@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 
+from fedkit.errors import FedkitError
 from fedkit.record import Run
 from fedkit.spent import FEW
 from fedkit.studio import facts
 from fedkit.studio.brief import local
 from fedkit.studio.brief.words import text
-from fedkit.studio.privacy_words import FAIR, STRONG, chance, number, promise, right, tiny
+from fedkit.studio.privacy_words import FAIR, STRONG, Promise, chance, number, promise, right, tiny
 from fedkit.studio.seeds import family
 from fedkit.studio.theme import tidy
 
@@ -133,3 +134,32 @@ def _treated(run: Run, lang: str) -> list[str]:
     out = [text("left.wire", lang, wire=wire)] if wire != "none" else []
     out += [text("left.sealed", lang)] if _lock(run) != "none" else []
     return out + ([text("left.noise", lang)] if promise([run]).given else [])
+
+
+def need(spec: str) -> tuple[str, float]:
+    """(kind, epsilon at most) of 'none', 'sums', 'example:EPS' or 'client:EPS'; ('', inf) for '', which says nothing.
+
+    Raises FedkitError for anything else.
+    """
+    kind, _, most = spec.strip().partition(":")
+    try:
+        epsilon = float(most.removeprefix("eps=")) if most else math.inf
+    except ValueError:
+        epsilon = math.nan
+    bounded = kind in ("example", "client")
+    if kind not in ("", "none", "sums", "example", "client") or bool(most) != bounded or not epsilon > 0:
+        raise FedkitError(
+            f"privacy_needed {tidy(spec)!r} is not understood; write none, sums (the server reads sums only), "
+            'example:EPS or client:EPS, such as "example:8"'
+        )
+    return kind, epsilon
+
+
+def meets(promised: Promise, spec: str) -> bool | None:
+    """Whether what is promised is what was asked for; None where nobody has said what is needed."""
+    kind, epsilon = need(spec)
+    if not kind:
+        return None
+    if kind in ("none", "sums"):
+        return kind == "none" or promised.sealed
+    return promised.given and promised.unit == kind and promised.epsilon <= epsilon * (1 + 1e-9)

@@ -1,0 +1,193 @@
+"""What the records say, as plain numbers: the brief's rules, pictures and sentences read this and no record beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from fedkit.errors import FedkitError
+from fedkit.evaluate import t_interval
+from fedkit.network import replay
+from fedkit.record import Run
+from fedkit.studio import facts
+from fedkit.studio.brief.promise import meets
+from fedkit.studio.choice import best
+from fedkit.studio.difference import Difference, comparable
+from fedkit.studio.privacy_words import Promise
+from fedkit.studio.seeds import Mean, Method, methods, over_seeds
+
+WANTED = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")  # without these a comparison is not whole
+ALONE = ("local", "frozen-local")  # what a company can do by itself
+ALIKE = ("model", "tune", "rounds", "local_epochs", "examples_per_client", "max_tokens")  # what makes a comparison fair
+UNTUNED = ("tune", "rounds", "local_epochs")  # does not matter to what trains no encoder
+
+
+@dataclass(frozen=True)
+class Company:
+    """One site: what it holds, and how it stands alone and together.
+
+    alone: its best way alone, on the test set that all share (NaN: not recorded). own: the federated model on test
+    examples like its own. only: labels that nobody else has an example of.
+    """
+
+    id: str
+    train: int
+    share: float
+    only: tuple[str, ...]
+    alone: float
+    together: float
+    own: float
+
+    @property
+    def gain(self) -> float:
+        return self.together - self.alone
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Numbers of one federated method and of what it is compared with, over the seeds that there are.
+
+    ways: accuracy by method. differences: federated minus each other. daily: accuracy on test examples like each
+    company's own, averaged over companies. gain: federated minus the best way alone (`alone`) in daily work; None
+    without a record of one. up, down, base: bytes of a site, over a whole training; base: the base model, once.
+    """
+
+    run: Run
+    runs: tuple[Run, ...]
+    name: str
+    ways: dict[str, Mean]
+    differences: dict[str, Difference]
+    daily: dict[str, float]
+    alone: str
+    gain: Difference | None
+    companies: tuple[Company, ...]
+    up: float
+    down: float
+    base: float
+    train_seconds: float
+    promise: Promise
+    missing: tuple[str, ...]
+    unlike: tuple[str, ...]
+    left_out: int
+
+    @property
+    def sites(self) -> int:
+        return max(len(self.companies), 1)
+
+    @property
+    def seeds(self) -> int:
+        return len({run.config.get("seed") for run in self.runs})
+
+    @property
+    def test(self) -> int:
+        return facts.test_size(self.run)
+
+    @property
+    def train(self) -> int:
+        return facts.whole(facts.number(self.run.data.get("train"), "data.train"))
+
+    @property
+    def labels(self) -> int:
+        return len(self.run.data.get("labels", []))
+
+    @property
+    def traffic(self) -> float:
+        """Bytes of all sites in both directions, without the base model."""
+        return self.sites * (self.up + self.down)
+
+
+def gather(records: Sequence[Run], needed: str = "") -> Evidence:
+    """The evidence about the best federated method; of those that keep `needed` (see promise.need) if there are any.
+
+    Raises FedkitError without a finished federated run, or for a damaged record.
+    """
+    runs = facts.sound(records)
+    found = methods(runs)
+    if not found:
+        raise FedkitError("no federated run among the records; start one with `fedkit run`, and give its folder too")
+    top = best([m for m in found if meets(m.promise, needed)] or found) or best(found)
+    if top is None:
+        raise FedkitError("no federated run has finished; go on with `fedkit run --resume --out DIR`, then ask again")
+    others = {kind: _partners(top, runs, kind) for kind in WANTED}
+    others = {kind: same for kind, same in others.items() if same}
+    daily = {kind: _daily(same) for kind, same in {"federated": top.runs, **others}.items()}
+    alone = max((k for k in ALONE if not math.isnan(daily.get(k, math.nan))), key=lambda k: daily[k], default="")
+    used = {id(r) for r in (*top.runs, *(r for same in others.values() for r in same))}
+    return Evidence(
+        run=top.runs[0], runs=top.runs, name=top.name, daily=daily, alone=alone,
+        ways={"federated": top.accuracy(), **{k: Method(k, {}, tuple(same)).accuracy() for k, same in others.items()}},
+        differences={k: d for k, same in others.items() if (d := over_seeds(top.runs, same)) is not None},
+        gain=_gain(top.runs, others[alone]) if alone else None,
+        companies=_companies(top.runs, [others[k] for k in ALONE if k in others]),
+        up=_mean(top.runs, "uplink"), down=_mean(top.runs, "downlink"), base=facts.base_mb(top.runs[0]) * facts.MB,
+        train_seconds=fmean(facts.result(r, "train_seconds") for r in top.runs), promise=top.promise,
+        missing=tuple(k for k in WANTED if k not in others),
+        unlike=tuple(k for k, same in others.items() if any(_unlike(top.runs[0], r) for r in same)),
+        left_out=sum(id(run) not in used for run in runs),
+    )  # fmt: skip
+
+
+def hours(run: Run, links: Sequence[str], devices: Sequence[str]) -> list[list[float]]:
+    """Modelled seconds of the whole run, a row per device and a column per link; without the base model's download."""
+    return [[replay(run, link, device).seconds for link in links] for device in devices]
+
+
+def _partners(top: Method, runs: list[Run], kind: str) -> list[Run]:
+    """The runs of `kind` on the same data, dealt alike: one a seed, of the method's own seeds and settings if there are."""
+    fit = [r for r in runs if r.method == kind and r.finished and any(comparable(own, r) for own in top.runs)]
+    fit = [r for r in fit if r.config.get("seed") in top.seeds] or fit
+    fit = [r for r in fit if not _unlike(top.runs[0], r)] or fit
+    return list({r.config.get("seed"): r for r in reversed(fit)}.values())
+
+
+def _unlike(run: Run, other: Run) -> bool:
+    keys = [k for k in ALIKE if other.method in ("local", "pooled") or k not in UNTUNED]
+    return any(run.config.get(k) != other.config.get(k) for k in keys)
+
+
+def _mean(runs: Sequence[Run], direction: str) -> float:
+    return fmean(facts.mb_per_client(run, direction) for run in runs) * facts.MB
+
+
+def _daily(runs: Sequence[Run]) -> float:
+    return fmean(facts.result(run, "own_mix_accuracy") for run in runs)
+
+
+def _gain(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference:
+    """Over seeds where two or more are shared; else from the number of test examples, as if unpaired (MOVER, see difference)."""
+    by_seed = {r.config.get("seed"): _daily([r]) for r in theirs}
+    shared = [_daily([r]) - by_seed[r.config.get("seed")] for r in ours if r.config.get("seed") in by_seed]
+    if len(shared) > 1:
+        return Difference(fmean(shared), *t_interval(shared), f"{len(shared)} seeds")
+    one, two, n = _daily(ours), _daily(theirs), facts.test_size(ours[0])
+    (low1, high1), (low2, high2) = facts.of_examples(one, n), facts.of_examples(two, n)
+    low, high = math.hypot(one - low1, high2 - two), math.hypot(high1 - one, two - low2)
+    return Difference(one - two, one - two - low, one - two + high, f"{n} test examples")
+
+
+def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Company, ...]:
+    run = ours[0]
+    together = fmean(facts.accuracy(r) for r in ours)
+    holders = facts.client_labels(run) > 0
+    sizes = [facts.whole(facts.number(c.get("train"), "data.clients.train")) for c in facts.clients(run)]
+    out = []
+    for i, name in enumerate(holders.index):
+        ways = [_of_company(same, name) for same in alone]
+        known = [way for way in ways if not math.isnan(way)]
+        only = tuple(str(k) for k in holders.columns if holders[k].iloc[i] and holders[k].sum() == 1)
+        own = facts.number(facts.last(run).client_accuracy.get(name), "client_accuracy")
+        out.append(
+            Company(
+                str(name), sizes[i], sizes[i] / max(sum(sizes), 1), only, max(known, default=math.nan), together, own
+            )
+        )
+    return tuple(out)
+
+
+def _of_company(runs: Sequence[Run], name: str) -> float:
+    """Accuracy of a company alone on the shared test set, mean over seeds; NaN where no record says."""
+    given = [run.result.get("client_accuracies") for run in runs]
+    values = [facts.number(g.get(name), "client_accuracies") for g in given if isinstance(g, dict)]
+    return fmean(values) if values else math.nan
