@@ -16,6 +16,7 @@ from fedkit.studio.brief.promise import left_lines, privacy_lines, stayed_lines
 from fedkit.studio.brief.returns import Assumptions, returns
 from fedkit.studio.brief.rules import Case, helped, rules, verdict
 from fedkit.studio.brief.words import language, ui
+from fedkit.studio.theme import tidy
 
 
 def decide(
@@ -46,7 +47,7 @@ def brief(case: Case, day: datetime.date) -> Brief:
     return Brief(
         lang=lang, title=case.says("brief.title", sites=sites), date=local.date(day, lang),
         question=case.says("brief.question", sites=sites, labels=labels),
-        verdict=decided, verdict_name=case.says(f"verdict.{decided}"), headline=sentences.headline(case, decided, found),
+        verdict=decided, verdict_name=sentences.verdict_name(case, decided, found), headline=sentences.headline(case, decided, found),
         tiles=sentences.tiles(case), tried=sentences.tried(case),
         bars=sentences.bars(case), bars_sentence=sentences.bars_sentence(case),
         costs=sentences.costs(case), hours_head=head, hours_rows=rows,
@@ -74,7 +75,7 @@ def numbers(case: Case) -> dict[str, Any]:
         "modelled_seconds": {d: dict(zip(a.links, row)) for d, row in zip(a.devices, case.hours)},
         "privacy": {"epsilon": p.epsilon, "delta": p.delta, "unit": p.unit, "sums_only": p.sealed} if p.given
         else {"epsilon": None, "sums_only": p.sealed},
-        "sha256": {"data": e.run.data.get("sha256"), "model": e.run.model.get("sha256")},
+        "sha256": {k: tidy(part.get("sha256") or "?", 64) for k, part in (("data", e.run.data), ("model", e.run.model))},
         "missing": list(e.missing), "other_settings": list(e.unlike), "records_not_used": e.left_out,
         "assumptions": {name: asdict(value) for name, value in a.numbers.items()},
     }  # fmt: skip

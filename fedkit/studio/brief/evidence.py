@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.evaluate import t_interval
 from fedkit.network import replay
@@ -17,6 +18,7 @@ from fedkit.studio.choice import best
 from fedkit.studio.difference import Difference, comparable
 from fedkit.studio.privacy_words import Promise
 from fedkit.studio.seeds import Mean, Method, methods, over_seeds
+from fedkit.studio.theme import tidy
 
 WANTED = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")  # without these a comparison is not whole
 ALONE = ("local", "frozen-local")  # what a company can do by itself
@@ -104,6 +106,8 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
     Raises FedkitError without a finished federated run, or for a damaged record.
     """
     runs = facts.sound(records)
+    for run in runs:
+        RunConfig.from_dict(run.config)  # settings of the right kinds, or one line that says which is not
     found = methods(runs)
     if not found:
         raise FedkitError("no federated run among the records; start one with `fedkit run`, and give its folder too")
@@ -113,7 +117,8 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
     others = {kind: _partners(top, runs, kind) for kind in WANTED}
     others = {kind: same for kind, same in others.items() if same}
     daily = {kind: _daily(same) for kind, same in {"federated": top.runs, **others}.items()}
-    alone = max((k for k in ALONE if not math.isnan(daily.get(k, math.nan))), key=lambda k: daily[k], default="")
+    known = [k for k in ALONE if not math.isnan(daily["federated"] - daily.get(k, math.nan))]
+    alone = max(known, key=lambda k: daily[k], default="")
     used = {id(r) for r in (*top.runs, *(r for same in others.values() for r in same))}
     return Evidence(
         run=top.runs[0], runs=top.runs, name=top.name, daily=daily, alone=alone,
@@ -176,11 +181,11 @@ def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Com
     for i, name in enumerate(holders.index):
         ways = [_of_company(same, name) for same in alone]
         known = [way for way in ways if not math.isnan(way)]
-        only = tuple(str(k) for k in holders.columns if holders[k].iloc[i] and holders[k].sum() == 1)
+        only = tuple(tidy(k) for k in holders.columns if holders[k].iloc[i] and holders[k].sum() == 1)
         own = facts.number(facts.last(run).client_accuracy.get(name), "client_accuracy")
         out.append(
             Company(
-                str(name), sizes[i], sizes[i] / max(sum(sizes), 1), only, max(known, default=math.nan), together, own
+                tidy(name), sizes[i], sizes[i] / max(sum(sizes), 1), only, max(known, default=math.nan), together, own
             )
         )
     return tuple(out)

@@ -76,18 +76,25 @@ def about(value: float, lang: str) -> str:
     return said if _odd(value) or value < 1 else f"about {said}" if lang == "en" else f"約{said}"
 
 
+def size_points(difference: float, lang: str) -> str:
+    """0.056 -> '5.6 points', '5.6ポイント': a size, without a sign."""
+    return points(abs(difference), lang).removeprefix("+")
+
+
 def money(value: float, currency: str, lang: str) -> str:
-    """(1_800_000, JPY) -> '¥1,800,000', '180万円'; unknown currencies by their code."""
+    """(1_800_054, JPY) -> '¥1,800,000', '180万円': three digits that count from 100,000 on; unknown currencies by their code."""
     if _odd(value):
         return UNKNOWN[lang]
     digits = 0 if abs(value) >= 100 or value == round(value) else 2
-    sign, size = MINUS * (_unsigned_zero(value, digits) < 0), abs(value)
+    sign, size = MINUS * (_unsigned_zero(value, digits) < 0), _three(abs(value))
     if lang == "en":
         before = SIGNS.get(currency, f"{currency} ")
         return f"{sign}{before}{number(size, lang, digits)}"
     name = NAMES_JA.get(currency, f" {currency}")
-    if size < 1e5:
+    if size < 1e4 or size % 1e3:
         return f"{sign}{number(size, lang, digits)}{name}"
+    if size < 1e6:
+        return f"{sign}{_short(size / 1e4) if size < 99_500 else f'{size / 1e4:.1f}'.removesuffix('.0')}万{name}"
     big, rest = divmod(round(size / 1e4), 10_000)
     return f"{sign}{f'{big:,}億' * bool(big)}{f'{rest:,}万' * bool(rest)}{name}"
 
@@ -108,6 +115,12 @@ def listing(names: Sequence[str], lang: str, limit: int = 4) -> str:
 
 def _odd(value: float | None) -> bool:
     return value is None or not math.isfinite(value)
+
+
+def _three(size: float) -> float:
+    """From 100,000 on three digits that count: 618,878 -> 619,000. What is smaller stays as it is."""
+    step = 10 ** (math.floor(math.log10(size)) - 2) if size >= 1e5 else 0
+    return round(size / step) * step if step else size
 
 
 def _short(value: float) -> str:

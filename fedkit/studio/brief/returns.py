@@ -26,6 +26,7 @@ from fedkit.studio.theme import tidy
 
 MOST_BYTES, MOST = 100_000, 1e12  # of a file; of any number in it
 GB, YEARS = 1e9, 5  # bytes; years of the break-even curve
+SMALL = 0.01  # of the widest bar of the tornado
 
 
 @dataclass(frozen=True)
@@ -146,11 +147,12 @@ def returns(evidence: Evidence, assumptions: Assumptions, lang: str) -> Returns:
     net, once = yearly(evidence, assumptions), _setup(evidence, assumptions)
     months = _months(net, once)
     gain, running = _value(evidence, assumptions, _share(evidence)), _running(evidence, assumptions)
+    swings = _swings(evidence, assumptions, lang)
     done = Returns(
         assumptions.currency, gain, running, once, net, months,
-        swings=_swings(evidence, assumptions, lang),
+        swings=swings,
         curve=tuple((m, net * m / 12 - once) for m in range(0, 12 * YEARS + 1, 6)),
-        assumptions=_told(assumptions, lang), break_even=_break_even(evidence, assumptions, lang),
+        assumptions=_told(assumptions, lang), break_even=(*_break_even(evidence, assumptions, lang), *_still(assumptions, swings, lang)),
     )  # fmt: skip
     return replace(done, sentence=_sentence(evidence, done, lang))
 
@@ -191,7 +193,7 @@ def _months(net: float, once: float) -> float | None:
 
 
 def _swings(evidence: Evidence, a: Assumptions, lang: str) -> tuple[Swing, ...]:
-    """The yearly net at the low and the high value of each, widest first; what does not move it is left out."""
+    """The yearly net at the low and the high value of each, widest first; without what moves it by less than SMALL of the widest."""
     out = []
     for name, assumed in a.numbers.items():
         low, high = (
@@ -204,8 +206,19 @@ def _swings(evidence: Evidence, a: Assumptions, lang: str) -> tuple[Swing, ...]:
         ends = [local.points(v, lang) for v in (gain.low, gain.high)]
         at = [yearly(evidence, a, v) for v in (gain.low, gain.high)]
         out.append(Swing(text("assume.gain", lang), *ends, *at))
-    out = [swing for swing in out if round(abs(swing.at_high - swing.at_low), 2) > 0]
-    return tuple(sorted(out, key=lambda s: -abs(s.at_high - s.at_low)))
+    out.sort(key=_width, reverse=True)
+    return tuple(swing for swing in out if _width(swing) > SMALL * _width(out[0]))
+
+
+def _width(swing: Swing) -> float:
+    return abs(swing.at_high - swing.at_low)
+
+
+def _still(a: Assumptions, swings: tuple[Swing, ...], lang: str) -> tuple[str, ...]:
+    """The assumptions that hardly move the yearly net, in a sentence."""
+    names = [text(f"assume.{name}", lang) for name in a.numbers]
+    left = [name for name in names if name not in {swing.name for swing in swings}]
+    return (text("returns.still", lang, names=local.listing(left, lang)),) if left else ()
 
 
 def _break_even(evidence: Evidence, a: Assumptions, lang: str) -> tuple[str, ...]:
@@ -218,7 +231,7 @@ def _break_even(evidence: Evidence, a: Assumptions, lang: str) -> tuple[str, ...
         at = a.numbers[name].value * running / gain
         out.append(text("returns.even", lang, name=text(f"assume.{name}", lang), at=_shown(name, at, a.currency, lang)))
     needed = _share(evidence) * running / gain
-    return (*out, text("returns.even", lang, name=text("assume.gain", lang), at=local.points(needed, lang)))
+    return (*out, text("returns.even", lang, name=text("assume.gain", lang), at=local.size_points(needed, lang)))
 
 
 def _told(a: Assumptions, lang: str) -> tuple[Fact, ...]:

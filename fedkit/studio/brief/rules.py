@@ -144,7 +144,7 @@ def _tests(case: Case) -> Found:
         return False, CONDITIONS, case.says("found.no_record")
     smallest = smallest_difference(e.ways["federated"].value, e.test)
     wanted = enough(e.ways["federated"].value, d.value)
-    said = case.says("found.tests", n=local.number(e.test, case.lang), smallest=local.points(smallest, case.lang),
+    said = case.says("found.tests", n=local.number(e.test, case.lang), smallest=local.size_points(smallest, case.lang),
                      value=local.points(d.value, case.lang))  # fmt: skip
     return abs(d.value) >= smallest or e.test >= wanted, CONDITIONS, said
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from fedkit.studio.brief import local
-from fedkit.studio.brief.model import NO_GO, Bar, Fact, Rule
+from fedkit.studio.brief.model import CONDITIONS, NO_GO, Bar, Fact, Rule
 from fedkit.studio.brief.rules import SEEDS, Case, enough, gap, named, promised
 from fedkit.studio.brief.words import STRINGS
 from fedkit.studio.privacy_words import number, tiny
@@ -28,19 +28,27 @@ def headline(case: Case, verdict: str, found: Sequence[Rule]) -> str:
     if verdict == NO_GO:
         why = next(rule for rule in open_rules if rule.effect == NO_GO)
         return case.says("headline.helped_no_go", **said, why=case.says(f"why.{why.key}", found=why.found))
-    return case.says(f"headline.{verdict}", **said, count=_count(case, open_rules))
+    unsure = any(rule.key == "daily" for rule in open_rules)
+    return case.says("headline.unsure" if unsure else f"headline.{verdict}", **said, count=_count(case, open_rules))
+
+
+def verdict_name(case: Case, verdict: str, found: Sequence[Rule]) -> str:
+    """As shown; conditions where not even a gain over local only is shown are no recommendation."""
+    shown = all(rule.met for rule in found if rule.key == "local")
+    return case.says("verdict.open" if verdict == CONDITIONS and not shown else f"verdict.{verdict}")
 
 
 def tiles(case: Case) -> tuple[Fact, ...]:
     """Five numbers to read in ten seconds."""
     e, r, lang = case.evidence, case.returns, case.lang
     mean, gain = e.ways["federated"], e.gain
-    between = local.points_between(gain.low, gain.high, lang) if gain else local.UNKNOWN[lang]
+    between = local.points_between(gain.low, gain.high, lang) if gain else ""
+    beside = case.says("tile.gain_note", interval=between) if gain else case.says("found.no_record")
     return (
         Fact(case.says("tile.accuracy"), _right(case, mean),
              case.says("tile.accuracy_note", interval=local.between(mean.low, mean.high, lang)), _path(case, "result.accuracy")),
         Fact(case.says("tile.gain"), local.points(gain.value if gain else math.nan, lang),
-             case.says("tile.gain_note", interval=between), _path(case, "result.own_mix_accuracy")),
+             beside, _path(case, "result.own_mix_accuracy")),
         Fact(case.says("tile.traffic"), local.nbytes(e.up + e.down, lang),
              case.says("tile.traffic_note", base=local.nbytes(e.base, lang)),
              _path(case, "result.uplink_bytes + result.downlink_bytes")),
@@ -57,7 +65,7 @@ def tried(case: Case) -> tuple[str, ...]:
     said = [
         case.says("tried.data", name=tidy(e.run.data.get("name", "?"), 60), sites=_n(case, e.sites), train=_n(case, e.train),
                   test=_n(case, e.test), labels=_n(case, e.labels)),
-        case.says("tried.method", tune=tidy(config.get("tune", "?")), model=tidy(e.run.model.get("name", "?")),
+        case.says("tried.method", tune=_tuned(case), model=tidy(e.run.model.get("name", "?")),
                   rounds=_n(case, len(e.run.rounds)), seeds=_n(case, e.seeds),
                   wire=case.says("tried.none") if wire == "none" else wire),
     ]  # fmt: skip
@@ -131,7 +139,9 @@ def conditions(case: Case, found: Sequence[Rule]) -> tuple[str, ...]:
     wanted = enough(e.ways["federated"].value, d.value) if d else math.inf
     values = {"names": named((*e.missing, *e.unlike), case.lang), "seeds": _n(case, SEEDS),
               "wanted": local.number(wanted, case.lang)}  # fmt: skip
-    asked = sorted((rule for rule in found if not rule.met), key=lambda rule: rule.effect != NO_GO)
+    unknown = case.says("found.no_record") if e.missing else None  # the missing comparison is what is asked for
+    open_rules = [rule for rule in found if not rule.met and rule.found != unknown]
+    asked = sorted(open_rules, key=lambda rule: rule.effect != NO_GO)
     return tuple(case.says(f"condition.{rule.key}", **values) for rule in asked[:MOST_CONDITIONS])
 
 
@@ -190,6 +200,12 @@ def _privacy_tile(case: Case) -> Fact:
     unit = case.says(f"promise.{p.unit}") if p.unit in ("example", "client") else p.unit
     note = case.says("tile.privacy_note", unit=unit, delta=tiny(p.delta))
     return Fact(name, case.says("tile.privacy_value", epsilon=number(p.epsilon)), note, path)
+
+
+def _tuned(case: Case) -> str:
+    """What is tuned: by its specification, but for what has a plain name."""
+    tune = tidy(case.evidence.run.config.get("tune", "?"))
+    return case.says(f"tune.{tune}") if tune in ("head", "full") else tune
 
 
 def _over(case: Case, mean: Mean) -> str:
