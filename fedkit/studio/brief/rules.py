@@ -117,7 +117,7 @@ def _time(case: Case) -> Found:
     base = 8 * case.evidence.base / min(link.rate(link.down) for link in map(parse_link, a.links))
     longest = max(seconds for row in case.hours for seconds in row) + (base if math.isfinite(base) else 0.0)
     fits = longest <= 3600 * a.nights * a.night_hours
-    return fits, CONDITIONS, case.says("found.longest", time=local.seconds(longest, case.lang))
+    return fits, CONDITIONS, case.says("found.longest", time=local.about(longest, case.lang))
 
 
 def _privacy(case: Case) -> Found:

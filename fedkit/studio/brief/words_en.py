@@ -231,7 +231,7 @@ BRIEF = {
     "caveat.modelled": "Hours are modelled from measured bytes and training time; the download of the base model ({base}) comes on top.",
     "caveat.money": "Money rests on assumptions that nobody measured; the gain alone is from the run.",
     "caveat.protected": "Comparisons have no privacy, the federated run has: its noise is in the differences.",
-    "caveat.picked": "{left} other records are not used; the method shown did best on the test set, which flatters it a little.",
+    "caveat.picked": "Other records not used: {left}; the method shown did best on the test set, which flatters it a little.",
     "caveat.daily_one": "The interval in daily work is approximate: unpaired, over test examples.",
     "source.data": "Data, sha256: {sha} (data.sha256)",
     "source.model": "Base model {name}, sha256: {sha} (model.sha256)",
