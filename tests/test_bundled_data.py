@@ -7,11 +7,12 @@ import itertools
 import re
 from pathlib import Path
 
+import messy_files
 import numpy as np
 import pytest
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-FOLDER, PLANTS = DATA / "service_desk", DATA / "plant_alarms"
+FOLDER, PLANTS, JAPANESE = DATA / "service_desk", DATA / "plant_alarms", DATA / "service_desk_ja"
 
 
 def rows(split: str, folder: Path = FOLDER) -> list[dict[str, str]]:
@@ -49,11 +50,38 @@ def test_six_companies_with_unlike_mixes_of_twelve_labels():
     assert (count.sum(0) >= 100).all()
 
 
-def test_card_states_the_rows_and_says_synthetic():
-    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("folder", [FOLDER, PLANTS, JAPANESE], ids=lambda folder: folder.name)
+def test_card_states_the_rows_and_says_synthetic(folder):
+    card = (folder / "README.md").read_text(encoding="utf-8")
     assert "Synthetic" in card
     for split in ("train", "validation", "test"):
-        assert f"| `{split}.csv` | {len(rows(split)):,} |" in card
+        assert f"| `{split}.csv` | {len(rows(split, folder)):,} |" in card
+
+
+@pytest.mark.slow
+def test_the_japanese_twin_has_the_same_companies_and_as_many_labels_and_is_japanese():
+    there = [r for s in ("train", "validation", "test") for r in rows(s, JAPANESE)]
+    assert len(there) >= 900 and len({r["text"] for r in there}) == len(there)
+    assert {r["company"] for r in there} == {r["company"] for r in EVERY} and len({r["label"] for r in there}) == 12
+    assert all(re.search("[\u3040-\u30ff\u4e00-\u9fff]", r["text"]) for r in there)
+    grams = [{r["text"][i : i + 3] for i in range(len(r["text"]) - 2)} for r in there]
+    alike = [(a, b) for a, b in itertools.combinations(grams, 2) if 2 * len(a & b) > len(a | b)]
+    assert not alike
+
+
+@pytest.mark.slow
+def test_the_messy_files_are_what_their_maker_makes(tmp_path):
+    import openpyxl
+
+    said = messy_files.main(tmp_path)
+    card = (DATA / "messy" / "README.md").read_text(encoding="utf-8")
+    for kind in ("exact duplicate", "near duplicate", "wrong label", "same text, another label"):
+        assert f"| {kind} | {said['branch_reports.xlsx'][kind]} |" in card
+    assert (tmp_path / "shiten_houkoku.csv").read_bytes() == (DATA / "messy" / "shiten_houkoku.csv").read_bytes()
+    one, other = (openpyxl.load_workbook(folder / "branch_reports.xlsx") for folder in (tmp_path, DATA / "messy"))
+    assert one.sheetnames == other.sheetnames and other.worksheets[0].sheet_state == "hidden"
+    for name in one.sheetnames:
+        assert list(one[name].iter_rows(values_only=True)) == list(other[name].iter_rows(values_only=True))
 
 
 def first_out(text: str) -> str:

@@ -24,7 +24,7 @@ LABEL_NAMES = (
     "label_text", "label_name", "label", "labels", "category", "intent", "class", "target", "topic",
     "分類", "区分", "カテゴリ", "カテゴリー", "ラベル", "種別",
     "問い合わせ分類", "問合せ分類", "問い合わせ種別", "大分類", "中分類", "小分類", "種類", "分類名", "トピック", "意図", "原因",
-    "対応部署", "担当部署", "担当", "categories", "classification", "type", "queue", "group", "assigned group",
+    "対応部署", "担当部署", "担当", "categories", "classification", "type", "queue", "group", "assigned group", "team", "assigned team",
 )  # fmt: skip
 CLIENT_NAMES = (
     "client", "client_id", "company", "site", "branch", "store", "office", "organization",
@@ -96,7 +96,7 @@ def _text(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
         return found
     avoid = {*LABEL_NAMES, *CLIENT_NAMES}
     head = frame.head(1_000)
-    lengths = {c: head[c].map(_length).mean() for c in frame.columns if c not in taken and c.casefold() not in avoid}
+    lengths = {c: head[c].map(_length).mean() for c in frame.columns if c not in taken and not {*role_names(c)} & avoid}
     best = max(lengths, key=lengths.__getitem__, default=None)
     return best if best is not None and lengths[best] > 0 else None
 
@@ -107,7 +107,7 @@ def _length(cell: object) -> int:
 
 def _label(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
     """The column with the fewest different values, at least two and at most one for every two rows."""
-    free = [c for c in frame.columns if c not in taken and c.casefold() not in CLIENT_NAMES]
+    free = [c for c in frame.columns if c not in taken and not {*role_names(c)} & {*CLIENT_NAMES}]
     values = {c: len(set(map(str, frame[c]))) for c in free}
     fit = {c: n for c, n in values.items() if 2 <= n <= len(frame) / 2}
     return min(fit, key=fit.__getitem__, default=None)

@@ -30,6 +30,7 @@ BUNDLED = {
     "service_desk": ("service_desk", Columns("text", "label", "company")),
     "demo": ("service_desk", Columns("text", "label", "company")),
     "plant_alarms": ("plant_alarms", Columns("text", "label", "site")),
+    "service_desk_ja": ("service_desk_ja", Columns("text", "label", "company")),
 }
 
 
@@ -50,7 +51,7 @@ def load_corpus(
 ) -> Corpus:  # fmt: skip
     """Read a data set, clean it, and say in `notes` what was guessed, changed and dropped.
 
-    source: a bundled set (service_desk, alias demo); a hub set (banking77, clinc150, ag_news, 20newsgroups,
+    source: a bundled set (service_desk, alias demo; plant_alarms; service_desk_ja); a hub set (banking77, clinc150, ag_news, 20newsgroups,
     hub:owner/name[:config]); a .csv .tsv .xlsx .parquet .jsonl file, split 80/20 by `seed`; or a folder
     with train.* and test.* and maybe validation.*. Names win over files: write ./banking77 for a folder.
     text, label, client: column names; None: guessed (a client column may then be absent).

@@ -236,6 +236,7 @@ ABOUT = {
     "service_desk": "who should handle this report? six companies of different trades, 12 labels, synthetic, English",
     "demo": "another name of service_desk",
     "plant_alarms": "what stopped the line? alarm codes of four plants, 8 labels, synthetic; codes no base model knows",
+    "service_desk_ja": "the same question in Japanese: six other companies, 12 labels, synthetic; needs a model that reads Japanese",
     "banking77": "questions to a bank's help desk, 77 labels, English (Casanueva et al., 2020)",
     "clinc150": "requests to an assistant, 151 labels, English (Larson et al., 2019)",
     "ag_news": "news, 4 labels, English (Zhang et al., 2015)",
