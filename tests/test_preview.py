@@ -116,7 +116,7 @@ def test_a_clean_file_is_read_from_its_first_row(rows):
 def test_the_loader_takes_such_a_file_without_flags(tmp_path):
     (tmp_path / "a.xlsx").write_bytes(book({"控え": [("x",)], "4月": TITLED}, ["A1:C1"], hidden=["控え"]))
     corpus = load_corpus(str(tmp_path / "a.xlsx"))
-    assert corpus.labels == ("機器", "権限") and set(corpus.train.clients) == {"大阪", "東京"}
+    assert corpus.labels == ("権限", "機器") and set(corpus.train.clients) == {"大阪", "東京"}
     assert any("first visible sheet '4月' of 2" in n for n in corpus.notes)
 
 

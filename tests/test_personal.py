@@ -1,0 +1,102 @@
+"""Personal data: what is found and what is left alone, measured on a labelled list; masks change nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from personal_cases import HARMLESS, PERSONAL
+
+from fedkit.data.columns import Columns
+from fedkit.data.finding import Setting, Table
+from fedkit.data.personal import MASKS, card, check_personal, find, iban, luhn, mask, my_number
+
+CASES = [*PERSONAL, *((text, ()) for text in HARMLESS)]
+
+
+def found_in(text: str) -> list[tuple[str, str]]:
+    return [(s.kind, text[s.start : s.end]) for s in find(text)]
+
+
+def measured(cases=CASES) -> dict[str, tuple[int, int, int]]:
+    """kind -> right, false alarms, missed; a find is right if its kind and every character are."""
+    right, false, missed = Counter(), Counter(), Counter()
+    for text, expected in cases:
+        got, want = Counter(found_in(text)), Counter(expected)
+        for tally, pairs in ((right, got & want), (false, got - want), (missed, want - got)):
+            for (kind, _), n in pairs.items():
+                tally[kind] += n
+    return {kind: (right[kind], false[kind], missed[kind]) for kind in MASKS}
+
+
+def test_precision_and_recall_on_the_labelled_list(capsys):
+    figures = measured()
+    right, false, missed = (sum(column) for column in zip(*figures.values()))
+    with capsys.disabled():
+        print(f"\npersonal data, {len(CASES)} labelled texts ({len(HARMLESS)} harmless): precision "
+              f"{right / (right + false):.3f}, recall {right / (right + missed):.3f}")  # fmt: skip
+        for kind, (r, f, m) in figures.items():
+            print(f"  {kind:16} right {r:3}  false alarms {f}  missed {m}")
+    assert len(CASES) >= 240 and all(r > 0 for r, _, _ in figures.values())
+    assert right / (right + false) >= 0.97 and right / (right + missed) >= 0.97
+
+
+@pytest.mark.parametrize(("text", "expected"), PERSONAL)
+def test_a_mask_takes_what_is_personal_and_nothing_else(text, expected):
+    left = text
+    for kind, part in expected:
+        left = left.replace(part, f"[{MASKS[kind][0]}]", 1)
+    assert mask(text) == left
+    assert mask(mask(text)) == mask(text) and mask(mask(text, "ja"), "ja") == mask(text, "ja")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [*"0123456789-+.@:/ 様さんa田中部の", "03-1234-5678", "田中", "Mr ", "a@b.co", "\n", "4111111111111111"]
+        ),
+        max_size=14,
+    )
+)
+def test_masking_twice_is_masking_once(parts):
+    once = mask("".join(parts))
+    assert mask(once) == once
+
+
+def test_check_digits_by_hand():
+    assert luhn("79927398713") and not luhn("79927398710")
+    # 1..9,0,1: from the right 1*2 + 0*3 + 9*4 + 8*5 + 7*6 + 6*7 + 5*2 + 4*3 + 3*4 + 2*5 + 1*6 = 212; 212 % 11 = 3; 11 - 3 = 8
+    assert my_number("123456789018") and not any(my_number(f"12345678901{d}") for d in "012345679")
+    assert not my_number("000000000000")
+    assert iban("GB82WEST12345698765432") and not iban("GB83WEST12345698765432")
+    assert card("4111111111111111") and not card("4111111111111112") and not card("9111111111111111")
+
+
+def test_words_put_in_are_in_the_language_asked_for():
+    assert mask("田中様 090-1234-5678", "ja") == "[氏名]様 [電話]"
+    assert mask("田中様 090-1234-5678") == "[name]様 [phone]"
+
+
+def test_the_check_counts_rows_by_kind_and_masks_its_examples():
+    texts = ["田中様より", "nothing here", "a@example.com and b@example.com", "田中様より", ""]
+    frame = pd.DataFrame({"line": range(2, 7), "text": texts})
+    (one,) = check_personal(Table("t", "t", "", frame, Columns("text", "label")), Setting())
+    assert (one.kind, one.level, one.count, one.of, one.rows) == ("personal-data", "care", 3, 5, (2, 4, 5))
+    assert one.numbers == {"name": 2, "email": 1}
+    assert one.examples == ("[name]様より", "[email] and [email]")
+    assert not list(check_personal(Table("t", "t", "", frame.iloc[[1, 4]], Columns("text", "label")), Setting()))
+
+
+@pytest.mark.parametrize("nasty", ["a" * 50_000, "0" * 50_000, "1 " * 25_000, "@" * 20_000, "a@" * 20_000, "様" * 20_000, "田" * 50_000,
+                                   "東京都" * 10_000, "市1" * 10_000, "https://" * 5_000, "1." * 20_000, "::1" * 10_000, "A1 " * 10_000,
+                                   "12 Aa " * 8_000, "ア・" * 10_000, "Dear A" * 5_000])  # fmt: skip
+def test_no_text_takes_long(nasty):
+    import time
+
+    start = time.perf_counter()
+    find(nasty)
+    assert time.perf_counter() - start < 2
