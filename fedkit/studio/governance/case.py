@@ -1,0 +1,179 @@
+"""What the documents are prefilled with: facts of one run as text in one language, each read from its record."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fedkit.errors import FedkitError
+from fedkit.record import Run
+from fedkit.studio import facts
+from fedkit.studio.brief import local
+from fedkit.studio.brief.evidence import Evidence, gather
+from fedkit.studio.governance.document import BLANK
+from fedkit.studio.seeds import family
+from fedkit.studio.theme import tidy
+
+ROWS = 200  # of a table of members or labels; the record has them all
+NAMELESS = {"en": "(no name)", "ja": "（名称なし）"}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One client of the run: what it held, and what its rounds took. Bytes and measured seconds over the whole run.
+
+    only: labels of which no other client has an example. rounds: in which its update was counted.
+    own: accuracy of the last shared model on test examples like its own; NaN: not recorded.
+    """
+
+    name: str
+    train: int
+    labels: tuple[str, ...]
+    only: tuple[str, ...]
+    rounds: int
+    up: float
+    down: float
+    seconds: float
+    own: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run, told in `lang`. evidence: how it compares with the other records; None while it has not finished."""
+
+    run: Run
+    records: tuple[Run, ...]
+    lang: str
+    evidence: Evidence | None = None
+    date: datetime.date | None = None
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        return tuple(_members(self.run))
+
+    @cached_property
+    def values(self) -> Mapping[str, str]:
+        """What a sentence may hold, by the name in its braces."""
+        return _values(self)
+
+    @property
+    def lock(self) -> str:
+        return family(self.run.config.get("secure") or "none")
+
+    def say(self, sentence: str, **more: str) -> str:
+        """A sentence of ours with this run's facts in it. What comes from a record is never read as a form."""
+        return sentence.format_map({**self.values, **more})
+
+    def number(self, value: float) -> str:
+        return local.number(value, self.lang)
+
+    def nbytes(self, value: float) -> str:
+        return local.nbytes(value, self.lang)
+
+    def percent(self, value: float) -> str:
+        return local.percent(value, self.lang)
+
+    def seconds(self, value: float) -> str:
+        return local.seconds(value, self.lang)
+
+    def names(self, items: Sequence[str], limit: int = 6) -> str:
+        """A list of names; a dash for none."""
+        return local.listing(items, self.lang, limit) or "\u2013"
+
+
+def case(records: Sequence[Run], lang: str, date: datetime.date | None = None) -> Case:
+    """The facts of the run that a brief on the same records is about; of the first federated one if none has finished.
+
+    Raises FedkitError for a language that is not written here, without a federated run, or for a damaged record.
+    """
+    if lang not in BLANK:
+        raise FedkitError(f"lang {tidy(lang)!r} is not known; choose one of: {', '.join(BLANK)}")
+    runs = tuple(facts.sound(records))
+    federated = facts.federated(runs)
+    if not federated:
+        raise FedkitError("no federated run among the records; start one with `fedkit run`, and give its folder too")
+    evidence = gather(runs) if any(run.finished for run in federated) else None
+    return Case(evidence.run if evidence else federated[0], runs, lang, evidence, date)
+
+
+def name_of(text: object, lang: str) -> str:
+    """A name from a record, on one line and not too long."""
+    return tidy(text, 60) or NAMELESS[lang]
+
+
+def held(run: Run) -> dict[str, tuple[int, int]]:
+    """Of each label: (training examples, clients that have any)."""
+    table = facts.client_labels(run)
+    return {str(label): (int(table[label].sum()), int((table[label] > 0).sum())) for label in table.columns.unique()}
+
+
+def state(run: Run) -> Any:
+    """The last round, or the state before the first; None for an empty record."""
+    return run.rounds[-1] if run.rounds else run.start
+
+
+def _members(run: Run) -> list[Member]:
+    table, alone = facts.client_labels(run), {label for label, (_, sites) in held(run).items() if sites == 1}
+    last = state(run)
+    out = []
+    for place, client in enumerate(facts.clients(run)):
+        mine = [
+            c for r in (*([run.start] if run.start else []), *run.rounds) for c in r.clients if c.id == client["id"]
+        ]
+        has = tuple(str(label) for label, count in table.iloc[place].items() if count)
+        own = last.client_accuracy.get(str(client["id"])) if last else None
+        out.append(Member(
+            name=str(client["id"]), train=facts.whole(facts.number(client.get("train"), "data.clients.train")),
+            labels=has, only=tuple(label for label in has if label in alone),
+            rounds=sum(c.status == "ok" for r in run.rounds for c in r.clients if c.id == client["id"]),
+            up=_sum(mine, "uplink_bytes"), down=_sum(mine, "downlink_bytes"), seconds=_sum(mine, "train_seconds"),
+            own=facts.number(own, "client_accuracy"),
+        ))  # fmt: skip
+    return out
+
+
+def _sum(records: Sequence[Any], name: str) -> float:
+    return math.fsum(getattr(c, name) for c in records)
+
+
+def _values(case: Case) -> dict[str, str]:
+    run, lang = case.run, case.lang
+    sizes = {name: facts.number(run.data.get(name), f"data.{name}") for name in ("train", "validation", "test")}
+    model = {name: facts.number(run.model.get(name), f"model.{name}") for name in ("parameters", "trainable")}
+    texts = {"data": run.data.get("name"), "data_sha": run.data.get("sha256"), "model": run.model.get("name"),
+             "model_sha": run.model.get("sha256"), "model_source": run.model.get("source"), "tune": run.config.get("tune"),
+             "seed": run.config.get("seed"), "version": run.environment.get("fedkit"), "privacy": run.config.get("privacy"),
+             "secure": run.config.get("secure"), "wire": run.config.get("wire"), "robust": run.config.get("robust"),
+             "strategy": run.config.get("strategy"), "share": run.config.get("share"), "faults": run.config.get("faults"),
+             "attack": run.config.get("attack")}  # fmt: skip
+    up, down = (facts.mb_per_client(run, way) * facts.MB for way in ("uplink", "downlink"))
+    return {
+        "blank": BLANK[lang], "members": case.number(len(case.members)), "rounds": case.number(len(run.rounds)),
+        "wanted": case.number(facts.number(run.config.get("rounds"), "config.rounds")),
+        "labels": case.number(len(run.data.get("labels", []))),
+        **{key: case.number(value) for key, value in (sizes | model).items()},
+        **{key: tidy(text, 80) if text is not None else local.UNKNOWN[lang] for key, text in texts.items()},
+        "base": case.nbytes(facts.number(run.model.get("base_bytes"), "model.base_bytes")),
+        "up_site": case.nbytes(up), "down_site": case.nbytes(down),
+        "up_all": case.nbytes(run.total("uplink_bytes")), "down_all": case.nbytes(run.total("downlink_bytes")),
+        "seconds": case.seconds(run.total("train_seconds")), **_quality(case),
+    }  # fmt: skip
+
+
+def _quality(case: Case) -> dict[str, str]:
+    """Accuracies as shown; those of a record without any round are not known."""
+    if state(case.run) is None:
+        nothing = local.UNKNOWN[case.lang]
+        return dict.fromkeys(("accuracy", "between", "worst", "worst_name", "f1"), nothing)
+    low, high, _ = facts.interval(case.run)
+    known = [m for m in case.members if not math.isnan(m.own)]
+    worst = min(known, key=lambda m: m.own).name if known else ""
+    return {
+        "accuracy": case.percent(facts.accuracy(case.run)), "between": local.between(low, high, case.lang),
+        "worst": case.percent(facts.worst(case.run)), "worst_name": name_of(worst, case.lang) if worst else "\u2013",
+        "f1": case.percent(facts.result(case.run, "macro_f1")),
+    }  # fmt: skip

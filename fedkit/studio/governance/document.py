@@ -1,0 +1,120 @@
+"""A document as a tiny tree of plain text: what writes Markdown or DOCX draws this and decides nothing."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+BLANK = {"en": "[ ... ]", "ja": "［\u3000］"}  # what people have to fill in
+BLANKS = re.compile("|".join(re.escape(blank) for blank in BLANK.values()))
+
+
+@dataclass(frozen=True)
+class Title:
+    """The document's name; one, and first."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    """level: 1 or 2, below the title."""
+
+    text: str
+    level: int = 1
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Running text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list without an order."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Every row has as many cells as the head."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence set apart, so that nobody misses it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """One line to be copied as it stands."""
+
+    text: str
+
+
+Block = Title | Heading | Paragraph | Bullets | Table | Note | Code
+
+
+@dataclass(frozen=True)
+class Document:
+    """name: file name without ending. lang: "en" or "ja". date: None: none is written anywhere."""
+
+    name: str
+    lang: str
+    blocks: tuple[Block, ...]
+    date: datetime.date | None = None
+
+    @property
+    def title(self) -> str:
+        return next(block.text for block in self.blocks if isinstance(block, Title))
+
+
+def numbered(blocks: Iterable[Block], form: str = "{n}. {title}") -> tuple[Block, ...]:
+    """Headings of level 1 with their number, as `form` says: '3. Purpose', '第3条（目的）'."""
+    out: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Heading) and block.level == 1:
+            place = 1 + sum(isinstance(b, Heading) and b.level == 1 for b in out)
+            block = replace(block, text=form.format(n=place, title=block.text))
+        out.append(block)
+    return tuple(out)
+
+
+def clean(text: str) -> str:
+    """`text` on one line, with nothing in it that is not seen: no control, bidi or invisible characters, no half
+    characters. What is left is valid in XML. The ideographic space stays: Japanese is written with it.
+    """
+    line = re.sub(r"[^\S\u3000]+", " ", str(text))
+    return "".join(c for c in line if c.isprintable() or c == "\u3000").strip(" ")
+
+
+def pieces(text: str) -> list[tuple[str, bool]]:
+    """The text in order, split where somebody has to fill something in: (piece, whether it is such a blank)."""
+    line, out, at = clean(text), [], 0
+    for found in BLANKS.finditer(line):
+        out += [(line[at : found.start()], False), (found.group(), True)]
+        at = found.end()
+    return [(piece, blank) for piece, blank in [*out, (line[at:], False)] if piece]
+
+
+def words(document: Document) -> list[str]:
+    """Every text of a document, in order: for tests and for searching."""
+    out: list[str] = []
+    for block in document.blocks:
+        if isinstance(block, Bullets):
+            out += block.items
+        elif isinstance(block, Table):
+            out += [cell for row in (block.head, *block.rows) for cell in row]
+        else:
+            out.append(block.text)
+    return out
