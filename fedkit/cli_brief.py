@@ -16,6 +16,7 @@ Examples:
   fedkit brief runs/sweep --lang en,ja --out runs/brief
   fedkit brief runs/first runs/first-baselines --assumptions runs/brief/assumptions.toml
 """
+PLAIN = str.maketrans({"\u00a0": " ", "\u2212": "-"})
 ENOUGH = 10_000  # records; more are a mistake in the folder
 
 
@@ -60,11 +61,12 @@ def languages(text: str) -> list[str]:
 
 
 def lines(brief) -> list[str]:
-    """For a terminal: the verdict, why, and each rule with what it found."""
+    """For a terminal: the verdict, why, and each rule with what it found; in signs that old code pages have too."""
     met = {True: brief.ui["met"], False: brief.ui["not_met"]}
-    return [
+    said = [
         f"{brief.verdict_name}: {brief.headline}",
         *(f"  [{met[rule.met]}] {rule.text}: {rule.found}" for rule in brief.rules),
         brief.returns.sentence,
         "",
     ]
+    return [line.translate(PLAIN) for line in said]

@@ -4,7 +4,7 @@ import datetime
 import json
 import math
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 
 import pytest
 
@@ -72,7 +72,20 @@ def rule(brief, key):
 
 
 def decided(records, assumptions=RICH, lang="en"):
-    return decide(records, lang, assumptions, DAY)
+    """The brief with plain spaces between numbers and units."""
+    return spaced(decide(records, lang, assumptions, DAY))
+
+
+def spaced(value):
+    if isinstance(value, str):
+        return value.replace("\u00a0", " ")
+    if isinstance(value, tuple):
+        return tuple(spaced(v) for v in value)
+    return (
+        replace(value, **{f.name: spaced(getattr(value, f.name)) for f in fields(value)})
+        if is_dataclass(value)
+        else value
+    )
 
 
 def test_go_when_every_rule_is_met():
@@ -115,7 +128,7 @@ def test_without_local_only_nothing_is_claimed():
     assert brief.verdict_name == "Not decided yet"
     assert brief.numbers["helped"] is None
     assert brief.returns.gain == 0
-    assert len(brief.conditions) < len([r for r in brief.rules if not r.met])  # asks for the records, not for each gain
+    assert not [line for line in brief.conditions if "Show a gain" in line]  # asks for the records first
 
 
 def test_baselines_made_otherwise_are_a_condition():
@@ -336,7 +349,7 @@ def test_what_left_follows_the_record():
         0, 0.5, 1.0, 0.5, clients=(ClientRecord("bakery", uplink_bytes=3000), ClientRecord("clinic", uplink_bytes=5000))
     )
     with_start = replace(run(config={"tune": "lora:r=8", "wire": "int8"}), start=start)
-    said = " ".join(left_lines(with_start, "en"))
+    said = spaced(" ".join(left_lines(with_start, "en")))
     assert "the adapter (lora)" in said and "sums of sentence vectors (4 kB per site)" in said and "(int8)" in said
     assert "sentence vectors" not in " ".join(left_lines(run(), "en"))
     assert "whole model" in " ".join(stayed_lines(run(config={"tune": "full"}), "en"))

@@ -17,6 +17,7 @@ NAMES_JA = {"JPY": "円", "USD": "米ドル", "EUR": "ユーロ", "GBP": "ポン
 SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 TIMES = ((3600.0, 7200.0, "h", "時間"), (60.0, 180.0, "min", "分"), (1.0, 0.0, "s", "秒"))  # unit, from, names
 MINUS = "\u2212"  # a line never breaks after it, as it may after a hyphen
+JOINED = "\u00a0"  # a space between a number and its unit, where no line may break
 
 
 def number(value: float, lang: str, digits: int = 0) -> str:
@@ -56,8 +57,8 @@ def nbytes(size: float, lang: str) -> str:
         return UNKNOWN[lang]
     for unit, name in SIZES:
         if size >= unit:
-            return f"{_short(size / unit)} {name}"
-    return f"{size:.0f}{' bytes' if lang == 'en' else 'バイト'}"
+            return f"{_short(size / unit)}{JOINED}{name}"
+    return f"{size:.0f}{f'{JOINED}bytes' if lang == 'en' else 'バイト'}"
 
 
 def seconds(value: float, lang: str) -> str:
@@ -65,9 +66,9 @@ def seconds(value: float, lang: str) -> str:
     if _odd(value):
         return UNKNOWN[lang]
     if 0 < value < 1:
-        return "< 1 s" if lang == "en" else "1秒未満"
+        return f"<{JOINED}1{JOINED}s" if lang == "en" else "1秒未満"
     unit, _, short, ja = next(t for t in TIMES if value >= t[1])
-    return f"{_short(value / unit)} {short}" if lang == "en" else f"{_short(value / unit)}{ja}"
+    return f"{_short(value / unit)}{JOINED}{short}" if lang == "en" else f"{_short(value / unit)}{ja}"
 
 
 def about(value: float, lang: str) -> str:
@@ -88,9 +89,9 @@ def money(value: float, currency: str, lang: str) -> str:
     digits = 0 if abs(value) >= 100 or value == round(value) else 2
     sign, size = MINUS * (_unsigned_zero(value, digits) < 0), _three(abs(value))
     if lang == "en":
-        before = SIGNS.get(currency, f"{currency} ")
-        return f"{sign}{before}{number(size, lang, digits)}"
-    name = NAMES_JA.get(currency, f" {currency}")
+        before = SIGNS.get(currency, f"{currency}{JOINED}")
+        return f"{before}{sign}{number(size, lang, digits)}"
+    name = NAMES_JA.get(currency, f"{JOINED}{currency}")
     if size < 1e4 or size % 1e3:
         return f"{sign}{number(size, lang, digits)}{name}"
     if size < 1e6:

@@ -104,8 +104,7 @@ def costs(case: Case) -> tuple[Fact, ...]:
         Fact(case.says("cost.base"), local.nbytes(e.base, lang), case.says("cost.once"), _path(case, "model.base_bytes")),
         Fact(case.says("cost.train"), local.seconds(e.train_seconds, lang), case.says("cost.measured"),
              _path(case, "result.train_seconds")),
-        Fact(case.says("cost.money"), case.says("cost.money_value", **money), case.says("tile.net_note"),
-             case.says("source.assumption")),
+        *(Fact(case.says(f"cost.{k}"), money[k], case.says("cost.assumed"), case.says("source.money_short")) for k in money),
     )  # fmt: skip
 
 
