@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkit import cli_attack, cli_audit, cli_epsilon, console, flags, nextsteps
+from fedkit import cli_attack, cli_audit, cli_brief, cli_epsilon, console, flags, nextsteps
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.flags import OUTPUT, WORLD, Command, D
@@ -294,6 +294,9 @@ app.command(name="epsilon", cls=Command, epilog=cli_epsilon.EPILOG, short_help="
 app.command(cls=Command, epilog=cli_attack.ATTACK, short_help="What does an update tell whoever reads it?")(
     cli_attack.attack
 )
+app.command(
+    name="brief", cls=Command, epilog=cli_brief.EPILOG, short_help="The decision on one page, from run records."
+)(cli_brief.brief_command)
 app.command(cls=Command, epilog=cli_audit.AUDIT, short_help="Does a run keep the privacy it promises?")(cli_audit.audit)
 
 
