@@ -9,6 +9,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 import pytest
 
 from fedkit.errors import FedkitError
+from fedkit.evaluate import wilson
 from fedkit.record import ClientRecord, RoundRecord, Run
 from fedkit.studio.brief import evidence as looked
 from fedkit.studio.brief.decide import decide
@@ -159,14 +160,29 @@ def test_the_gain_is_over_the_best_way_alone():
     assert (found.alone, found.gain.value) == ("frozen-local", pytest.approx(0.1))
 
 
-def test_the_gain_over_seeds_is_a_paired_t_interval():
+def test_the_gain_over_seeds_adds_the_luck_of_the_test_examples():
     records = []
     for seed, (ours, theirs) in enumerate([(0.90, 0.80), (0.92, 0.80), (0.94, 0.80)]):
         records += [run(seed=seed, own=ours), run("local", 700, seed, own=theirs)]
     gain = looked.gather(records).gain
     assert gain.value == pytest.approx(0.12)
     half = 4.302653 * 0.02 / math.sqrt(3)  # t(2) s / sqrt(3)
-    assert (gain.low, gain.high) == (pytest.approx(0.12 - half), pytest.approx(0.12 + half))
+    (low1, high1), (low2, high2) = wilson(920, 1000), wilson(800, 1000)
+    below, above = math.hypot(0.92 - low1, high2 - 0.80), math.hypot(high1 - 0.92, 0.80 - low2)
+    assert (gain.low, gain.high) == (
+        pytest.approx(0.12 - math.hypot(half, below)),
+        pytest.approx(0.12 + math.hypot(half, above)),
+    )
+
+
+def test_seeds_that_agree_do_not_hide_the_luck_of_few_test_examples():
+    """Three seeds with the same result on 100 test examples: the interval is that of one seed, not of width zero."""
+    one = [run(right=75, n=100), run("local", 70, n=100)]
+    three = [replace(r, config=r.config | {"seed": s}) for s in range(3) for r in one]
+    single, several = (looked.gather(records) for records in (one, three))
+    assert several.differences["local"].low == pytest.approx(single.differences["local"].low)
+    assert several.ways["local"].low == pytest.approx(single.ways["local"].low)
+    assert several.ways["local"].high == pytest.approx(single.ways["local"].high)
 
 
 def test_a_company_that_is_worse_off_is_named():
@@ -239,6 +255,14 @@ def test_enough_test_examples():
     assert not rule(decided(few), "tests").met
     assert any(line.startswith("Collect at least") for line in decided(few).conditions)
     assert rule(decided(whole()), "tests").met
+
+
+def test_how_many_test_texts_would_show_the_gain_in_daily_work():
+    records = [run(own=0.80, n=100, right=90), *(replace(r, data=r.data | {"test": 100}) for r in baselines())]
+    records[4] = replace(records[4], result=records[4].result | {"own_mix_accuracy": 0.75})  # five points
+    brief = decided(records)
+    # 2 x 0.8 x 0.2 x (2.8016 / 0.05)^2 = 1004.7
+    assert "about 1,100 test texts would tell" in " ".join(brief.conditions)
 
 
 def test_seeds():

@@ -15,7 +15,7 @@ from fedkit.record import Run
 from fedkit.studio import facts
 from fedkit.studio.brief.promise import meets
 from fedkit.studio.choice import best
-from fedkit.studio.difference import Difference, comparable
+from fedkit.studio.difference import Difference, comparable, difference
 from fedkit.studio.privacy_words import Promise
 from fedkit.studio.seeds import Mean, Method, methods, over_seeds
 from fedkit.studio.theme import tidy
@@ -122,8 +122,8 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
     used = {id(r) for r in (*top.runs, *(r for same in others.values() for r in same))}
     return Evidence(
         run=top.runs[0], runs=top.runs, name=top.name, daily=daily, alone=alone,
-        ways={"federated": top.accuracy(), **{k: Method(k, {}, tuple(same)).accuracy() for k, same in others.items()}},
-        differences={k: d for k, same in others.items() if (d := over_seeds(top.runs, same)) is not None},
+        ways={k: _way(Method(k, {}, tuple(same))) for k, same in {"federated": top.runs, **others}.items()},
+        differences={k: d for k, same in others.items() if (d := _apart(top.runs, same)) is not None},
         gain=_gain(top.runs, others[alone]) if alone else None,
         companies=_companies(top.runs, [others[k] for k in ALONE if k in others]),
         up=_mean(top.runs, "uplink"), down=_mean(top.runs, "downlink"), base=facts.base_mb(top.runs[0]) * facts.MB,
@@ -160,16 +160,52 @@ def _daily(runs: Sequence[Run]) -> float:
     return fmean(facts.result(run, "own_mix_accuracy") for run in runs)
 
 
+def _way(method: Method) -> Mean:
+    """Its accuracy; over several seeds with the luck of the test examples too (see widened)."""
+    mean = method.accuracy()
+    if len(method.seeds) < 2:
+        return mean
+    singles = [(facts.accuracy(r), *facts.interval(r)[:2]) for r in method.runs]
+    low, high = widened(mean.value, mean.low, mean.high, singles)
+    return Mean(mean.value, max(low, 0.0), min(high, 1.0), mean.over)
+
+
+def _apart(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference | None:
+    """ours - theirs; over several seeds with the luck of the test examples too (see widened)."""
+    d = over_seeds(ours, theirs)
+    pairs = [(a, b) for a in ours for b in theirs if a.config.get("seed") == b.config.get("seed") and comparable(a, b)]
+    if d is None or len(pairs) < 2:
+        return d
+    single = [difference(a, b) for a, b in pairs]
+    return Difference(d.value, *widened(d.value, d.low, d.high, [(s.value, s.low, s.high) for s in single]), d.over)
+
+
 def _gain(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference:
-    """Over seeds where two or more are shared; else from the number of test examples, as if unpaired (MOVER, see difference)."""
+    """In daily work: over the seeds that both have, and over test examples, as if unpaired (MOVER, see difference)."""
     by_seed = {r.config.get("seed"): _daily([r]) for r in theirs}
     shared = [_daily([r]) - by_seed[r.config.get("seed")] for r in ours if r.config.get("seed") in by_seed]
-    if len(shared) > 1:
-        return Difference(fmean(shared), *t_interval(shared), f"{len(shared)} seeds")
     one, two, n = _daily(ours), _daily(theirs), facts.test_size(ours[0])
     (low1, high1), (low2, high2) = facts.of_examples(one, n), facts.of_examples(two, n)
     low, high = math.hypot(one - low1, high2 - two), math.hypot(high1 - one, two - low2)
-    return Difference(one - two, one - two - low, one - two + high, f"{n} test examples")
+    found = Difference(one - two, one - two - low, one - two + high, f"{n} test examples")
+    if len(shared) < 2:
+        return found
+    mean = fmean(shared)
+    bounds = widened(mean, *t_interval(shared), [(found.value, found.low, found.high)])
+    return Difference(mean, *bounds, f"{len(shared)} seeds")
+
+
+def widened(
+    value: float, low: float, high: float, singles: Sequence[tuple[float, float, float]]
+) -> tuple[float, float]:
+    """An interval over seeds, and that of single runs over their test examples, as one: their halves add as squares.
+
+    Seeds that share a test set say nothing about its luck, and a test set says nothing about that of seeds; taken as
+    independent. singles: (value, low, high) of each run or pair.
+    """
+    below = math.hypot(value - low, fmean(v - under for v, under, _ in singles))
+    above = math.hypot(high - value, fmean(over - v for v, _, over in singles))
+    return value - below, value + above
 
 
 def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Company, ...]:

@@ -14,6 +14,7 @@ from fedkit.studio.seeds import Mean
 from fedkit.studio.theme import METHODS, tidy
 
 MOST_CONDITIONS, MOST_STEPS = 5, 4
+MOST_TESTS = 100_000  # test examples that anybody could be asked for
 
 
 def headline(case: Case, verdict: str, found: Sequence[Rule]) -> str:
@@ -136,12 +137,14 @@ def conditions(case: Case, found: Sequence[Rule]) -> tuple[str, ...]:
     e = case.evidence
     d = e.differences.get("local")
     wanted = enough(e.ways["federated"].value, d.value) if d else math.inf
+    more = enough(e.daily["federated"], e.gain.value) if e.gain and e.gain.value > 0 else math.inf
     values = {"names": named((*e.missing, *e.unlike), case.lang), "seeds": _n(case, SEEDS),
-              "wanted": local.number(wanted, case.lang)}  # fmt: skip
+              "wanted": local.number(wanted, case.lang), "daily": local.number(_round_up(more), case.lang)}  # fmt: skip
     unknown = case.says("found.no_record") if e.missing else None  # the missing comparison is what is asked for
     open_rules = [rule for rule in found if not rule.met and rule.found != unknown]
     asked = sorted(open_rules, key=lambda rule: rule.effect != NO_GO)
-    return tuple(case.says(f"condition.{rule.key}", **values) for rule in asked[:MOST_CONDITIONS])
+    keys = ["daily_more" if rule.key == "daily" and e.test < more < MOST_TESTS else rule.key for rule in asked]
+    return tuple(case.says(f"condition.{key}", **values) for key in keys[:MOST_CONDITIONS])
 
 
 def next_steps(case: Case, verdict: str, found: Sequence[Rule]) -> tuple[str, ...]:
@@ -229,6 +232,14 @@ def _right(case: Case, mean: Mean | None) -> str:
 
 def _path(case: Case, path: str) -> str:
     return case.says("source.run", path=path)
+
+
+def _round_up(value: float) -> float:
+    """To two digits that count."""
+    if not 0 < value < math.inf:
+        return value
+    step = 10 ** max(math.floor(math.log10(value)) - 1, 0)
+    return math.ceil(value / step) * step
 
 
 def _n(case: Case, value: float) -> str:
