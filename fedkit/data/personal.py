@@ -70,7 +70,7 @@ def check_personal(table: Table, setting: Setting) -> Iterable[Finding]:
     if rows:
         said = ", ".join(f"{kind} in {number:,}" for kind, number in kinds.most_common())
         yield Finding(
-            "personal-data", "care", len(rows), len(table.frame),
+            "personal-data", "note" if set(kinds) == {"name"} and len(rows) < 0.01 * len(table.frame) else "care", len(rows), len(table.frame),
             f"{count(len(rows), 'text')} with likely personal data ({said})",
             "A model may remember rare texts, and whoever holds the file or the adapter may not be allowed to see them.",
             "Write the cleaned copy with masking (--mask), or remove them; a search by patterns finds most, never all.",
@@ -164,7 +164,7 @@ _BLOCK = (
     + r"ァ-ヶーA-Za-z]{2,15}(?:ビル|マンション|ハイツ|アパート|コーポ|荘|タワー|レジデンス)?[ -]?\d{1,4}(?:号室|号|階|F))?"
 )
 _JA_ADDRESS = re.compile(
-    rf"{_PREFECTURE} ?[^\s、。,0-9]{{1,25}}? ?{_BLOCK}|(?<![{_HAN}])(?!都市|地区|各市|全市)[{_HAN}]{{1,5}}[市区][^\s、。,\dとでをはが]{{1,15}}?{_BLOCK}"
+    rf"{_PREFECTURE} ?[^\s、。,0-9]{{1,25}}? ?{_BLOCK}|(?<![{_HAN}])(?!都市|地区|各市|全市)[{_HAN}]{{1,5}}[市区][^\s、。,\dでをはが]{{1,15}}?{_BLOCK}"
     rf"|{_PREFECTURE}[^\s、。,0-9]{{1,12}}[市区町村][^\s、。,0-9]{{1,12}}?\d{{1,5}}(?:番地|番)?(?![\d年月日時分個件台円人名回度%])"
 )
 _EN_ADDRESS = re.compile(
