@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fedkit.data.finding import MOST_EXAMPLES, MOST_ROWS, WIDTH, Finding, Table
+from fedkit.data.personal import mask
 from fedkit.data.splits import TEST_SHARE
 
 _END = " .,;:!?。、．，！？…"
@@ -113,8 +114,8 @@ def facts(table: Table) -> Facts:
 
 
 def cut(text: str) -> str:
-    """`text` on one line, at most WIDTH characters."""
-    line = " ".join(text[: 4 * WIDTH].split())
+    """`text` on one line, personal data masked, at most WIDTH characters."""
+    line = mask(" ".join(text[: 4 * WIDTH].split()))
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fedkit.data.facts import facts, finding, grade, share
+from fedkit.data.facts import cut, facts, finding, grade, share
 from fedkit.data.finding import Finding, Setting, Table
 from fedkit.data.say import count, listing, quote
 
@@ -34,7 +34,7 @@ def check_conflicting_labels(table: Table, setting: Setting) -> Iterator[Finding
         bad = np.flatnonzero(bad)
         bad = bad[np.argsort(at[bad], kind="stable")]  # the rows of one text side by side
         frame = table.frame
-        shown = dict.fromkeys(f"{frame['text'].iloc[i]!s:.50} → {frame['label'].iloc[i]}" for i in bad[:40])
+        shown = dict.fromkeys(f"{cut(frame['text'].iloc[i])[:50]} → {frame['label'].iloc[i]}" for i in bad[:40])
         yield finding(
             table, "conflicting-labels", grade(number, len(frame), 0.005, 0.3), bad,
             f"{count(int(torn.sum()), 'text')} in {number:,} rows have different labels on different rows",

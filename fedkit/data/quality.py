@@ -40,6 +40,7 @@ from fedkit.data.missing_check import (
     check_missing_text,
     check_placeholder_labels,
 )
+from fedkit.data.personal import check_personal
 from fedkit.data.power import check_few_examples, points
 from fedkit.data.spellings import check_client_spellings, check_label_spellings
 
@@ -95,15 +96,21 @@ def judge(findings: tuple[Finding, ...]) -> tuple[str, tuple[str, ...]]:
     worst = max((LEVELS.index(f.level) for f in findings), default=0)
     verdict = ("ready", "care", "not yet")[worst]
     if not worst:
-        return verdict, ("nothing was found that stands in the way",)
+        return verdict, ("Nothing was found that stands in the way.",)
     reasons = [f.what for f in findings if LEVELS.index(f.level) == worst]
     more = len(reasons) - MOST_REASONS
-    return verdict, (*reasons[:MOST_REASONS], *([f"and {more} more of this weight"] if more > 0 else []))
+    return verdict, (*reasons[:MOST_REASONS], *([f"And {more} more of this weight."] if more > 0 else []))
 
 
 def _shown(finding: Finding) -> Finding:
-    """The finding with examples that may be shown."""
-    return replace(finding, examples=tuple(cut(example) for example in finding.examples))
+    """The finding in whole sentences, its examples on one line with personal data masked."""
+    said = {name: _sentence(getattr(finding, name)) for name in ("what", "why", "mend")}
+    return replace(finding, **said, examples=tuple(cut(example) for example in finding.examples))
+
+
+def _sentence(words: str) -> str:
+    """`words` with a capital letter and a full stop."""
+    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?", "。")) else ".")
 
 
 def to_dict(quality: Quality) -> dict:
@@ -144,6 +151,7 @@ CHECKS: dict[str, Check] = {
     "client-spellings": check_client_spellings,
     "text-length": check_text_length,
     "long-texts": check_long_texts,
+    "personal-data": check_personal,
     "few-examples": check_few_examples,
     "label-skew": check_label_skew,
     "tiny-clients": check_tiny_clients,
