@@ -19,6 +19,10 @@ from fedkit.studio.seeds import family
 from fedkit.studio.theme import tidy
 
 ROWS = 200  # of a table of members or labels; the record has them all
+SAID = {  # settings that have a word in the language
+    "en": {"package": "Python package", "folder": "local folder", "hub": "model hub"},
+    "ja": {"none": "なし", "package": "Pythonパッケージ", "folder": "ローカルフォルダー", "hub": "モデル公開サイト"},
+}
 NAMELESS = {"en": "(no name)", "ja": "（名称なし）"}
 
 
@@ -107,8 +111,10 @@ def name_of(text: object, lang: str) -> str:
 
 def held(run: Run) -> dict[str, tuple[int, int]]:
     """Of each label: (training examples, clients that have any)."""
-    table = facts.client_labels(run)
-    return {str(label): (int(table[label].sum()), int((table[label] > 0).sum())) for label in table.columns.unique()}
+    every = [_counts(client) for client in facts.clients(run)]
+    labels = dict.fromkeys(str(label) for label in run.data.get("labels", []))
+    counts = {label: [c.get(label, 0) for c in every] for label in labels}
+    return {label: (sum(each), sum(n > 0 for n in each)) for label, each in counts.items()}
 
 
 def state(run: Run) -> Any:
@@ -117,23 +123,28 @@ def state(run: Run) -> Any:
 
 
 def _members(run: Run) -> list[Member]:
-    table, alone = facts.client_labels(run), {label for label, (_, sites) in held(run).items() if sites == 1}
-    last = state(run)
+    counts, last = held(run), state(run)
     out = []
-    for place, client in enumerate(facts.clients(run)):
+    for client in facts.clients(run):
         mine = [
             c for r in (*([run.start] if run.start else []), *run.rounds) for c in r.clients if c.id == client["id"]
         ]
-        has = tuple(str(label) for label, count in table.iloc[place].items() if count)
+        has = tuple(label for label, count in _counts(client).items() if count and label in counts)
         own = last.client_accuracy.get(str(client["id"])) if last else None
         out.append(Member(
             name=str(client["id"]), train=facts.whole(facts.number(client.get("train"), "data.clients.train")),
-            labels=has, only=tuple(label for label in has if label in alone),
+            labels=has, only=tuple(label for label in has if counts[label][1] == 1),
             rounds=sum(c.status == "ok" for r in run.rounds for c in r.clients if c.id == client["id"]),
             up=_sum(mine, "uplink_bytes"), down=_sum(mine, "downlink_bytes"), seconds=_sum(mine, "train_seconds"),
             own=facts.number(own, "client_accuracy"),
         ))  # fmt: skip
     return out
+
+
+def _counts(client: Mapping[str, Any]) -> dict[str, int]:
+    """A client's training examples by label."""
+    given = client.get("labels", {})
+    return {str(label): facts.whole(facts.number(count, "data.clients.labels")) for label, count in given.items()}
 
 
 def _sum(records: Sequence[Any], name: str) -> float:
@@ -156,12 +167,19 @@ def _values(case: Case) -> dict[str, str]:
         "wanted": case.number(facts.number(run.config.get("rounds"), "config.rounds")),
         "labels": case.number(len(run.data.get("labels", []))),
         **{key: case.number(value) for key, value in (sizes | model).items()},
-        **{key: tidy(text, 80) if text is not None else local.UNKNOWN[lang] for key, text in texts.items()},
+        **{key: _setting(text, lang) for key, text in texts.items()},
         "base": case.nbytes(facts.number(run.model.get("base_bytes"), "model.base_bytes")),
         "up_site": case.nbytes(up), "down_site": case.nbytes(down),
         "up_all": case.nbytes(run.total("uplink_bytes")), "down_all": case.nbytes(run.total("downlink_bytes")),
         "seconds": case.seconds(run.total("train_seconds")), **_quality(case),
     }  # fmt: skip
+
+
+def _setting(value: Any, lang: str) -> str:
+    """A setting or name as recorded; 'none' and what fedkit calls the places of a model in the language."""
+    if value is None:
+        return local.UNKNOWN[lang]
+    return SAID[lang].get(str(value)) or tidy(value, 80) or NAMELESS[lang]
 
 
 def _quality(case: Case) -> dict[str, str]:

@@ -92,10 +92,11 @@ def numbered(blocks: Iterable[Block], form: str = "{n}. {title}") -> tuple[Block
 
 def clean(text: str) -> str:
     """`text` on one line, with nothing in it that is not seen: no control, bidi or invisible characters, no half
-    characters. What is left is valid in XML. The ideographic space stays: Japanese is written with it.
+    characters. What is left is valid in XML. The ideographic space stays, which Japanese is written
+    with, and the space at which no line breaks.
     """
-    line = re.sub(r"[^\S\u3000]+", " ", str(text))
-    return "".join(c for c in line if c.isprintable() or c == "\u3000").strip(" ")
+    line = re.sub(r"[^\S\u3000\u00a0]+", " ", str(text))
+    return "".join(c for c in line if c.isprintable() or c in "\u3000\u00a0").strip(" ")
 
 
 def pieces(text: str) -> list[tuple[str, bool]]:

@@ -19,8 +19,10 @@ from fedkit.studio.governance.document import (
 )
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$^])")
-STARTS = re.compile(r"^(\d{1,9})([.)])|^([-+=:(])")  # what makes a list, an underlined heading or a definition
-LINKS = re.compile(r"(?<=://)|(?<=www\.)|(?<=@)|(?<=mailto:)|(?<=[0-9A-Za-z]\.)(?=[A-Za-z]{2})", re.IGNORECASE)
+STARTS = re.compile(r"^(\d{1,9})([.)])(?=\s|$)|^([-+=:(])")  # what makes a list, an underlined heading or a definition
+LINKS = re.compile(
+    r"(?<=://)|(?<=www\.)|(?<=@)|(?<=mailto:)|(?<=[0-9A-Za-z]\.)(?=[A-Za-z]{2})(?!safetensors|docx|json)", re.IGNORECASE
+)
 JOINER = "\u2060"  # has no width and stops what many viewers do: make links of what looks like an address
 
 
@@ -29,11 +31,11 @@ def render(document: Document) -> str:
     return "\n\n".join(_block(block) for block in document.blocks) + "\n"
 
 
-def escaped(text: str) -> str:
-    """Plain text as Markdown that shows exactly it; blanks stay readable as they are."""
+def escaped(text: str, begins: bool = True) -> str:
+    """Plain text as Markdown that shows exactly it; blanks stay readable as they are. begins: it begins a line."""
     out, after = "", False
     for piece, blank in pieces(text):
-        out += piece if blank else _plain(piece, first=not out or after)
+        out += piece if blank else _plain(piece, first=after or (begins and not out))
         after = blank
     return out
 
@@ -46,9 +48,9 @@ def _plain(piece: str, first: bool) -> str:
 def _block(block: Block) -> str:
     match block:
         case Title(text):
-            return f"# {escaped(text)}"
+            return f"# {escaped(text, begins=False)}"
         case Heading(text, level):
-            return f"{'#' * (level + 1)} {escaped(text)}"
+            return f"{'#' * (level + 1)} {escaped(text, begins=False)}"
         case Paragraph(text):
             return escaped(text)
         case Note(text):
@@ -62,7 +64,7 @@ def _block(block: Block) -> str:
 
 
 def _row(cells: tuple[str, ...], raw: bool = False) -> str:
-    return f"| {' | '.join(cell if raw else escaped(cell) for cell in cells)} |"
+    return f"| {' | '.join(cell if raw else escaped(cell, begins=False) for cell in cells)} |"
 
 
 def _code(line: str) -> str:

@@ -62,7 +62,7 @@ def _files(made: list[Document], told: Case) -> dict[str, bytes]:
 
 def _index(made: list[Document], told: Case) -> Document:
     said = COMMON[told.lang]
-    rows = tuple((d.title, f"{d.name}.md, {d.name}.docx") for d in made)
+    rows = tuple((str(n), d.title, f"{d.name} (.md, .docx)") for n, d in enumerate(made, 1))
     blocks = (Title(said["index_title"]), Note(said["mark"]), Paragraph(told.say(said["index_about"])),
               Paragraph(told.say(said["basis"])), Table(said["index_head"], rows), Paragraph(said["index_edit"]))  # fmt: skip
     return Document("README", told.lang, blocks, told.date)

@@ -46,7 +46,8 @@ def section(case: Case, words: Words, key: str, *more: Block) -> list[Block]:
     """The heading and lines under `key`, this run's facts in them, then what is given."""
     heading, *lines = words[case.lang][key]
     said = tuple(case.say(line) for line in lines)
-    return [Heading(heading), *([Bullets(said)] if said else []), *more]
+    told = [Paragraph(said[0])] if len(said) == 1 else [Bullets(said)] if said else []
+    return [Heading(heading), *told, *more]
 
 
 def table(case: Case, words: Words, key: str, rows: Iterable[Sequence[str]] | None = None) -> Table:

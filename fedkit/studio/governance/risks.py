@@ -13,6 +13,7 @@ from fedkit.studio.governance.risks_words import WORDS
 from fedkit.studio.privacy_words import promise
 
 WIDE = 0.05  # width of the 95 % interval from which on the test set is called small
+TWICE = 2  # how many times the examples of the smallest member the largest may have
 UNEVEN = 0.05  # how far the worst member lies below the mean where it is a risk of its own
 
 
@@ -100,7 +101,7 @@ RULES: dict[str, Callable[[Case], bool]] = {
     "open_updates": lambda case: case.lock == "none",
     "masks": lambda case: case.lock == "masks",
     "key_holder": lambda case: case.lock not in ("none", "masks"),
-    "statistics": _statistics,
+    "statistics": lambda case: _statistics(case) and not _given(case),  # a promise covers them too
     "counts": lambda case: True,
     "personal": lambda case: True,
     "unproved": _unproved,
@@ -108,7 +109,9 @@ RULES: dict[str, Callable[[Case], bool]] = {
     "small_test": _small_test,
     "one_seed": lambda case: case.evidence is None or case.evidence.seeds < 2,
     "single_label": lambda case: bool(single(case)),
-    "uneven_sizes": lambda case: len({m.train for m in case.members}) > 1,
+    "uneven_sizes": lambda case: (
+        max((m.train for m in case.members), default=0) > TWICE * min((m.train for m in case.members), default=0)
+    ),
     "failed": lambda case: bool(_failed(case)),
     "harmful": lambda case: not _set(case, "robust"),
     "attacked": lambda case: _set(case, "attack"),

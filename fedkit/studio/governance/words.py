@@ -29,7 +29,7 @@ COMMON: dict[str, dict] = {
         "index_title": "Governance pack",
         "index_about": "Outlines for the cooperation, prefilled from the trial. Each exists as Markdown and as a Word "
         "document with the same text. Blanks are marked {blank}; in the Word documents they are yellow.",
-        "index_head": ("Document", "Files"),
+        "index_head": ("No.", "Document", "Files"),
         "index_edit": "Edit copies, not the files in this folder. What was edited here is never overwritten: the next "
         "writing stops and names the file. SHA256SUMS says what was written.",
     },
@@ -57,7 +57,7 @@ COMMON: dict[str, dict] = {
         "index_title": "ガバナンス資料一式",
         "index_about": "共同学習に向けた検討資料です。試行の記録から記入済みで、各資料は同じ内容のMarkdownとWord文書があります。"
         "記入が必要な箇所は {blank} で示し、Word文書では黄色で表示しています。",
-        "index_head": ("資料", "ファイル"),
+        "index_head": ("資料番号", "資料", "ファイル"),
         "index_edit": "編集は、このフォルダーのファイルではなく写しに対して行ってください。ここで編集されたファイルは上書き"
         "されません（次回の書き出し時に、該当ファイル名を示して停止します）。書き出した内容はSHA256SUMSで確認できます。",
     },
