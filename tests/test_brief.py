@@ -1,6 +1,7 @@
 """The decision brief on records made by hand: every rule both ways, the verdict, and what an executive asks."""
 
 import datetime
+import importlib.util
 import json
 import math
 import re
@@ -8,6 +9,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 
 import pytest
 
+from fedkit import console
 from fedkit.errors import FedkitError
 from fedkit.evaluate import wilson
 from fedkit.record import ClientRecord, RoundRecord, Run
@@ -436,3 +438,68 @@ def test_numbers_are_json():
     assert values["companies"][0]["only"] == ["oven"]
     assert values["difference"]["local"]["value"] == pytest.approx(0.201)
     assert values["helped"] is True
+
+
+needs_slides = pytest.mark.skipif(
+    importlib.util.find_spec("fedkit.studio.brief.slides") is None, reason="the slides are not there yet"
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of run folders, as `fedkit run` and `fedkit baselines` leave them."""
+    for record in (run(), *baselines()):
+        (tmp_path / "runs" / record.method).mkdir(parents=True)
+        record.save(tmp_path / "runs" / record.method)
+    return tmp_path / "runs"
+
+
+def command(*words, capsys):
+    """(exit code, stdout, stderr) of `fedkit brief`."""
+    from fedkit.cli import app
+
+    code = console.call(lambda: app(["brief", *map(str, words)], standalone_mode=False))
+    return code, *capsys.readouterr()
+
+
+@needs_slides
+@pytest.mark.slow
+def test_the_command_writes_both_languages_and_keeps_edited_assumptions(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, said, _ = command(folder, "--lang", "en,ja", "--out", out, capsys=capsys)
+    assert code == 0
+    assert "Go with conditions: " in said and "条件付きで推奨: " in said and "[not met]" in said
+    for lang in ("en", "ja"):
+        assert all((out / f"brief.{lang}.{end}").stat().st_size > 1000 for end in ("html", "pptx", "json"))
+        values = json.loads((out / f"brief.{lang}.json").read_text(encoding="utf-8"))
+        assert (values["schema"], values["lang"], values["verdict"]) == ("fedkit.brief/1", lang, CONDITIONS)
+    assert any((out / "governance").rglob("*"))
+    edited = (out / "assumptions.toml").read_text(encoding="utf-8").replace("value = 20000", "value = 30000")
+    (out / "assumptions.toml").write_text(edited, encoding="utf-8")
+    code, said, _ = command(folder, "--assumptions", out / "assumptions.toml", "--out", out, "--json", capsys=capsys)
+    assert code == 0
+    assert json.loads(said)["briefs"][0]["numbers"]["assumptions"]["reports_per_company"]["value"] == 30000
+    assert (out / "assumptions.toml").read_text(encoding="utf-8") == edited
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["{runs}", "--lang", "fr"], "lang 'fr' is not known; choose one of: en, ja"),
+        (["{runs}/local"], "no federated run among the records"),
+        (["{runs}/nothing"], "no run record at"),
+        (["{bad}"], "damaged run record"),
+        (["{runs}", "--assumptions", "{bad}/a.toml"], "unknown assumption 'wages'; known: reports_per_company"),
+        (["{runs}", "--assumptions", "{bad}/none.toml"], "name a TOML or JSON file"),
+    ],
+)  # fmt: skip
+def test_bad_input_ends_in_one_line_and_code_2(folder, tmp_path, capsys, words, says):
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "run.json").write_text('{"schema": "fedkit.run/1", "rounds": 3}')
+    (bad / "a.toml").write_text("wages = 3\n")
+    words = [word.format(runs=folder, bad=bad) for word in words]
+    code, said, told = command(*words, "--out", tmp_path / "out", capsys=capsys)
+    assert (code, said) == (2, "")
+    assert says in told and told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
