@@ -107,7 +107,7 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
     """
     runs = facts.sound(records)
     for run in runs:
-        RunConfig.from_dict(run.config)  # settings of the right kinds, or one line that says which is not
+        _check(run)
     found = methods(runs)
     if not found:
         raise FedkitError("no federated run among the records; start one with `fedkit run`, and give its folder too")
@@ -134,9 +134,24 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
     )  # fmt: skip
 
 
+def _check(run: Run) -> None:
+    """What the brief reads beyond `facts.sound`. Raises FedkitError that names the field at fault."""
+    RunConfig.from_dict(run.config)
+    facts.test_size(run)
+    for name, most in (("accuracy", 1.0), ("own_mix_accuracy", 1.0), ("train_seconds", math.inf)):
+        value = facts.result(run, name)
+        if value < 0 or value > most:
+            raise FedkitError(
+                f"damaged run record: {name} is {value:g}, expected {'0 to 1' if most == 1 else '0 or more'}"
+            )
+
+
 def hours(run: Run, links: Sequence[str], devices: Sequence[str]) -> list[list[float]]:
     """Modelled seconds of the whole run, a row per device and a column per link; without the base model's download."""
-    return [[replay(run, link, device).seconds for link in links] for device in devices]
+    try:
+        return [[replay(run, link, device).seconds for link in links] for device in devices]
+    except OverflowError:
+        raise FedkitError("damaged run record: a time in its rounds or its deadline is beyond all bounds") from None
 
 
 def _partners(top: Method, runs: list[Run], kind: str) -> list[Run]:

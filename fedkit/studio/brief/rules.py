@@ -161,7 +161,11 @@ def smallest_difference(share: float, n: int) -> float:
 def enough(share: float, value: float) -> float:
     """Test examples that would show a difference of `value`."""
     share = min(max(share, 0.05), 0.95)
-    return math.inf if value == 0 else math.ceil(2 * share * (1 - share) * ((Z + POWER) / value) ** 2)
+    return (
+        math.inf
+        if value == 0 or math.isnan(share + value)
+        else math.ceil(2 * share * (1 - share) * ((Z + POWER) / value) ** 2)
+    )
 
 
 def _seeds(case: Case) -> Found:
