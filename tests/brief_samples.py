@@ -194,7 +194,7 @@ def worst(lang: str = "en", copies: int = 4) -> Brief:
         if f.type.startswith("tuple[str, ...]") and f.name != "hours_head"
     }
     many = {
-        name: tuple(f"{line} {evil}" for line, evil in zip(value * copies, EVIL * 3)) + (long,)
+        name: tuple(f"{line} {evil}" for line, evil in zip(value * copies, EVIL * 3)) + (long,)  # noqa: RUF005
         for name, value in listed.items()
     }
     returns, back = brief.returns, {}

@@ -19,7 +19,10 @@ from fedkit.studio.brief.model import CONDITIONS, GO, NO_GO, Brief, Fact, Rule
 from fedkit.studio.brief.page_look import CSS, TEMPLATE
 from fedkit.studio.theme import FONT
 
-SHEET, ROOM = 734, 1074  # px: width between the margins of A4 at 96 px per inch; height there, less a hair's breadth
+SHEET, ROOM = (
+    734,
+    1090,
+)  # px: width between the margins of A4 at 96 px per inch; height there, and what is reckoned too much of it
 GAP, LEADING = 14, 1.3
 EFFECTS = {GO: "go", CONDITIONS: "conditions_word", NO_GO: "no_go"}
 
@@ -69,7 +72,7 @@ def render(brief: Brief) -> str:
         brief=brief, level=level, css=Markup(css), title=clean(brief.title, 120), date=clean(brief.date, 40),
         question=clean(brief.question), verdict=clean(brief.verdict_name, 80), headline=clean(brief.headline),
         light=Markup(pictures.light(brief.verdict)), dark=pictures.DARK.get(brief.verdict, "#222222"),
-        pale=pictures.PALE.get(brief.verdict, "#f4f4f4"), tiles=[_tile(fact) for fact in brief.tiles[:5]],
+        pale=pictures.PALE.get(brief.verdict, "#f4f4f4"), tiles=_tiles(brief),
         rows=[(columns(shares), cells) for shares, cells in laid_out(brief, level)], ui=_words(brief),
         sources=[clean(s) for s in fit.first(brief.sources, level.items)[0]], assumptions=[_fact(f) for f in brief.returns.assumptions],
     ).lstrip()  # fmt: skip
@@ -161,9 +164,9 @@ def _head_height(brief: Brief, level: Level) -> float:
     out += fit.height([clean(brief.question)], SHEET, size, LEADING, clamp) + 4
     words = fit.height([clean(brief.headline)], SHEET - 90, 1.2 * size, 1.28, clamp)
     name = len(fit.wrap(clean(brief.verdict_name, 80), SHEET - 90, 2.1 * size, True)) * 2.1 * size * 1.15
-    out += max(81, name + words + 2) + 26
+    out += max(65, name + words + 2) + 26
     width = (SHEET - 8 * (len(brief.tiles[:5]) - 1)) / max(len(brief.tiles[:5]), 1) - 18
-    return out + max((_tile_height(_tile(fact), width, level) for fact in brief.tiles[:5]), default=0) + 24
+    return out + max((_tile_height(tile, width, level) for tile in _tiles(brief)), default=0) + 24
 
 
 def _tile_height(tile: Mapping[str, str], width: float, level: Level) -> float:
@@ -194,7 +197,7 @@ def _lines_height(block: Block, width: float, level: Level) -> float:
 
 
 def _rules_height(block: Block, width: float, level: Level) -> float:
-    said = [f"{text} {found}".strip() for *_, text, found in block.items]
+    said = [f"{text} ({found})".strip() for *_, text, found in block.items]
     return _lines_height(replace(block, items=said), width, level)
 
 
@@ -238,9 +241,11 @@ def _all(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(line for line in map(clean, texts) if line)
 
 
-def _tile(fact: Fact) -> dict[str, str]:
-    said = _fact(fact)
-    return {**said, "size": "long" if fit.extent(said["value"], 1.0, True) > 5.4 else ""}
+def _tiles(brief: Brief) -> list[dict[str, str]]:
+    """At most five; all their numbers as big as the longest one allows."""
+    said = [_fact(fact) for fact in brief.tiles[:5]]
+    longest = max((fit.extent(tile["value"], 1.0, True) for tile in said), default=0)
+    return [{**tile, "size": "long" if longest > 28 / len(said) else ""} for tile in said]
 
 
 def _fact(fact: Fact) -> dict[str, str]:
@@ -264,14 +269,15 @@ KEYS = (
     "source", "note", "effect", "go", "conditions_word", "no_go", "month", "net_per_year", "made_by", "open_values",
 )  # fmt: skip
 ROWS = (
-    ((0.54, ("accuracies",)), (0.46, ("costs", "hours"))),
-    ((0.25, ("left",)), (0.25, ("stayed",)), (0.28, ("privacy",)), (0.22, ("leaving", "tried"))),
-    ((0.33, ("tornado",)), (0.29, ("returns", "break_even")), (0.38, ("assumptions",))),
+    ((0.54, ("accuracies",)), (0.46, ("costs", "hours", "tried"))),
+    ((0.25, ("left",)), (0.24, ("stayed",)), (0.29, ("privacy",)), (0.22, ("leaving",))),
+    ((0.33, ("returns", "tornado")), (0.31, ("break_even",)), (0.36, ("assumptions",))),
     ((0.36, ("rules",)), (0.32, ("conditions", "next_steps")), (0.32, ("phrases", "caveats"))),
 )
 LEVELS = (
-    Level(10.8), Level(10.3), Level(9.8), Level(9.4), Level(9.0), Level(9.0, picture=170), Level(8.7, 8, picture=160),
-    Level(8.7, 6, 5, 160), Level(8.5, 5, 4, 150), Level(8.5, 4, 3, 140), Level(8.2, 3, 2, 130), Level(8.0, 2, 2, 110),
-    Level(7.5, 2, 1, 100),
+    *(Level(size) for size in (11.4, 11.0, 10.6, 10.2, 9.9, 9.6, 9.3, 9.0)), *(Level(size, picture=165) for size in (9.2, 9.0, 8.8)),
+    *(Level(9.0, items, clamp, 160) for items, clamp in ((8, 6), (7, 5), (6, 5), (5, 4), (4, 4), (4, 3), (3, 3))),
+    *(Level(8.6, items, clamp, 140) for items, clamp in ((3, 3), (3, 2), (2, 2))), Level(8.2, 2, 2, 120), Level(8.0, 2, 2, 115),
+    Level(9.0, 4, 1, 150), Level(9.0, 3, 1, 150), Level(8.6, 2, 1, 140), Level(7.6, 2, 1, 110),
 )  # fmt: skip
 HEIGHTS = {"lines": _lines_height, "rules": _rules_height, "table": _table_height}

@@ -24,7 +24,7 @@ p { margin: .2em 0; } ul, ol { margin: .2em 0; padding-left: 1.3em; } li { margi
 .tile span { display: block; font-size: .88em; line-height: 1.3; } .tile .muted { font-size: .8em; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); gap: 1.1em; margin-top: .9em; }
 .column { min-width: 0; display: flex; flex-direction: column; gap: .7em; }
-.plot { width: 100%; height: auto; display: block; margin: .3em 0; font-family: inherit; } .plot text { font-family: __FONT__; }
+.plot { width: 100%; max-width: 470px; height: auto; display: block; margin: .3em 0; font-family: inherit; } .plot text { font-family: __FONT__; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92em; line-height: 1.3; }
 th, td { text-align: left; vertical-align: top; padding: .16em .5em .16em 0; border-bottom: 1px solid #dcdcdc; }
 th { font-weight: 600; } td.number, th.number { text-align: right; } td b { white-space: nowrap; }
@@ -39,8 +39,8 @@ th { font-weight: 600; } td.number, th.number { text-align: right; } td b { whit
 @media print {
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   html, body { width: 794px; background: #fff; } body { font-size: var(--size); line-height: 1.3; }
-  main { width: 794px; max-width: none; height: 1120px; margin: 0; padding: 26px 30px 20px; overflow: hidden; position: relative; }
-  h1 { font-size: 1.5em; } .head { display: flex; } .verdict { margin: 6px 0; padding: 7px 14px; } .verdict b { font-size: 2.1em; } .verdict .light { width: 30px; }
+  main { width: 794px; max-width: none; height: 1120px; margin: 0; padding: 26px 30px 20px; overflow: hidden; display: flex; flex-direction: column; justify-content: space-between; }
+  h1 { font-size: 1.5em; } .head { display: flex; } .verdict { margin: 6px 0; padding: 7px 14px; } .verdict b { font-size: 2.1em; } .verdict .light { width: 24px; }
   .verdict p { font-size: 1.2em; line-height: 1.28; } .tiles { grid-template-columns: repeat(__TILES__, 1fr); gap: 8px; margin: 6px 0; } .tile { padding: 3px 8px 4px; border-top-width: 4px; }
   .tile b { font-size: 2em; line-height: 1.15; } .tile b.long { font-size: 1.35em; line-height: 1.3; } .tile span { font-size: .95em; line-height: 1.22; } .tile .muted { font-size: .88em; }
   .row { grid-template-columns: var(--columns); gap: 14px; margin-top: 6px; } .column { gap: 4px; } h2 { font-size: 1.08em; margin-bottom: 2px; padding-top: 3px; border-top-width: 1.5px; }
@@ -58,10 +58,10 @@ TEMPLATE = """{% macro item(text, cut) %}<li{% if cut %} class="cut"{% endif %}>
 {% for text in block.items %}{{ item(text, loop.index0 >= block.kept) }}
 {% endfor %}{{ rest(block.kept, block.items) }}</{{ block.tag }}>{% endmacro %}
 {% macro rules(block) %}<ul class="rules">
-{% for sign, css, name, text, found in block.items %}<li{% if loop.index0 >= block.kept %} class="cut"{% endif %}><span class="sign {{ css }}" role="img" aria-label="{{ name }}">{{ sign }}</span><span class="text">{{ text }}{% if found %} <span class="muted">{{ found }}</span>{% endif %}</span></li>
+{% for sign, css, name, text, found in block.items %}<li{% if loop.index0 >= block.kept %} class="cut"{% endif %}><span class="sign {{ css }}" role="img" aria-label="{{ name }}">{{ sign }}</span><span class="text">{{ text }}{% if found %} <span class="muted">({{ found }})</span>{% endif %}</span></li>
 {% endfor %}{{ rest(block.kept, block.items) }}</ul>{% endmacro %}
 {% macro table(block) %}<div class="scroll"><table class="{{ block.css }}">
-{% if block.head %}<tr>{% for cell in block.head %}<th class="{{ 'number' if loop.index0 and block.css == 'hours' }}{{ ' cut' if loop.index0 >= block.wide }}">{{ cell }}</th>{% endfor %}</tr>{% endif %}
+{% if block.head %}<tr>{% for cell in block.head %}<th class="{{ 'number' if loop.index0 and block.css == 'hours' }}{{ ' cut' if loop.index0 >= block.wide }}"><span class="text">{{ cell }}</span></th>{% endfor %}</tr>{% endif %}
 {% for row in block.items %}<tr class="{{ 'cut' if loop.index0 >= block.kept }}">{% for cell in row %}<td class="{{ 'number' if loop.index0 and block.css == 'hours' }}{{ ' cut' if loop.index0 >= block.wide }}"><span class="text">{% if block.css != 'hours' and loop.index0 == 1 %}<b>{{ cell }}</b>{% else %}{{ cell }}{% endif %}</span></td>{% endfor %}</tr>
 {% endfor %}{% if block.kept < block.items|length or block.cut_columns %}<tr class="rest"><td colspan="{{ block.wide }}">… +{{ block.items|length - block.kept }}{% if block.cut_columns %} / +{{ block.cut_columns }}{% endif %}</td></tr>{% endif %}
 </table></div>{% endmacro %}

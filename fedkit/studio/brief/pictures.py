@@ -22,9 +22,11 @@ DARK = {
     GO: "#00694c",
 }  # the same, for text: contrast above 4.5 on white and on PALE
 PALE = {NO_GO: "#fdeee6", CONDITIONS: "#fff5dc", GO: "#e6f6f0"}
+HALO = 'stroke="#fff" stroke-width="2.5" stroke-linejoin="round" paint-order="stroke"'  # keeps a label off the lines behind it
+LABEL = 76  # px: the longest label at a bar's end
 SIGNS = {NO_GO: "M-6,-6L6,6M6,-6L-6,6", CONDITIONS: "M0,-8L0,2M0,6.5L0,8", GO: "M-7,0L-2,6L7,-6"}
 LOW, HIGH = "#56b4e9", "#0072b2"  # of the tornado: an assumption at its low and at its high value
-WIDE, MOST_BARS, MOST_SWINGS = 420, 8, 7
+WIDE, SLIM, MOST_BARS, MOST_SWINGS = 420, 300, 8, 7  # px of a wide and of a slim picture; how many bars at most
 
 
 def light(verdict: str) -> str:
@@ -63,48 +65,42 @@ def tornado(brief: Brief) -> str:
     shown, left = first(ordered(returns.swings), MOST_SWINGS)
     if not shown:
         return ""
-    x0, x1, pitch, top = 128, WIDE - 6, 27, 16
-    ends = [value for s in shown for value in (s.at_low, s.at_high)]
-    at = _scale([*ends, returns.net, 0.0], x0 + 34, x1 - 34)
+    x0, x1, pitch, top = 104, SLIM, 26, 15
+    at = _roomy(shown, returns.net, x0, x1)
     bottom = top + pitch * len(shown)
     parts = [_rule(at(0), top, bottom, MUTED, "3 3"), _rule(at(returns.net), top, bottom, INK)]
     parts += [_swing(swing, top + pitch * row, x0, at, returns.net) for row, swing in enumerate(shown)]
     net = f"{brief.ui.get('net_per_year', '')} {_money(returns.net, returns, brief.lang)}"
-    parts.append(_held(at(returns.net), 11, net, 10.5, x0, x1, bold=True))
-    if abs(at(0) - at(returns.net)) > 12:
-        parts.append(_held(at(0), bottom + 12, _money(0, returns, brief.lang), 10, x0, x1, MUTED))
-    parts.append(_text(0, bottom + 12, more(left), 10, MUTED) if left else "")
+    parts.append(_held(at(returns.net), 10, net, 10.5, 0, x1, bold=True))
+    parts.append(_held(at(0), bottom + 11, _money(0, returns, brief.lang), 10, x0, x1, MUTED))
+    parts.append(_text(0, bottom + 11, more(left), 10, MUTED) if left else "")
     said = "; ".join(f"{s.name}: {s.low_label} {_money(s.at_low, returns, brief.lang)}, {s.high_label} "
                      f"{_money(s.at_high, returns, brief.lang)}" for s in returns.swings)  # fmt: skip
-    return _svg(WIDE, bottom + 16, "".join(parts), f"{brief.ui.get('tornado', '')}: {said}")
+    return _svg(SLIM, bottom + 15, "".join(parts), f"{brief.ui.get('tornado', '')}: {said}")
 
 
-def curve(brief: Brief, tall: int = 190) -> str:
+def curve(brief: Brief, tall: int = 170) -> str:
     """Money in the till since the start, by month; the month in which it comes back to zero is marked."""
     returns = brief.returns
     points = [(m, v) for m, v in returns.curve if math.isfinite(m) and math.isfinite(v)]
     if len(points) < 2:
         return ""
-    x0, x1, top, bottom = 8, WIDE - 8, 22, tall - 30
+    x0, x1, top, bottom = 6, SLIM - 6, 20, tall - 42
     across, up = _scale([m for m, _ in points], x0, x1), _scale([*(v for _, v in points), 0.0], bottom, top)
-    path = " ".join(f"{across(m):.1f},{up(v):.1f}" for m, v in points)
+    path, rising = " ".join(f"{across(m):.1f},{up(v):.1f}" for m, v in points), points[-1][1] >= points[0][1]
     parts = [f'<line x1="{x0}" x2="{x1}" y1="{up(0):.1f}" y2="{up(0):.1f}" stroke="{MUTED}" stroke-dasharray="3 3"/>',
              f'<polyline points="{path}" fill="none" stroke="{HIGH}" stroke-width="2.5"/>']  # fmt: skip
-    month = brief.ui.get("month", "")
+    parts.append(_text(x1, up(0) + (13 if rising else -5), _money(0, returns, brief.lang), 10, MUTED, "end"))
     for at in _ticks(points[0][0], points[-1][0]):
-        parts.append(_text(across(at), bottom + 14, f"{at:g}", 10, MUTED, "middle"))
-    parts.append(_text(x1, bottom + 27, month, 10, MUTED, "end"))
-    for m, v in (points[0], points[-1]):
-        above = up(v) - 7 if v >= 0 or up(v) > bottom - 14 else up(v) + 14
+        parts.append(_held(across(at), tall - 14, f"{at:g}", 10, 0, SLIM, MUTED))
+    parts.append(_held((x0 + x1) / 2, tall - 2, brief.ui.get("month", ""), 10, x0, x1, MUTED))
+    for (m, v), above in ((points[0], not rising), (points[-1], rising)):
         parts.append(f'<circle cx="{across(m):.1f}" cy="{up(v):.1f}" r="3" fill="{HIGH}"/>')
-        parts.append(_held(across(m) + 4, above, _money(v, returns, brief.lang), 10.5, x0, x1, bold=True))
-    if returns.months is not None and points[0][0] <= returns.months <= points[-1][0]:
-        x, y = across(returns.months), up(0)
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="#fff" stroke="{INK}" stroke-width="2"/>')
         parts.append(
-            _held(x, y - 11, f"{month} {local.number(returns.months, brief.lang, 1)}", 10.5, x0, x1, bold=True)
+            _held(across(m), up(v) + (-7 if above else 15), _money(v, returns, brief.lang), 10.5, x0, x1, bold=True)
         )
-    return _svg(WIDE, tall, "".join(parts), f"{brief.ui.get('break_even', '')}: {returns.sentence}")
+    parts.append(_paid_back(brief, across, up, points))
+    return _svg(SLIM, tall, "".join(parts), f"{brief.ui.get('break_even', '')}: {returns.sentence}")
 
 
 def ordered(swings: Sequence[Swing]) -> list[Swing]:
@@ -166,10 +162,42 @@ def _swing(swing: Swing, y: float, x0: float, at: Callable[[float], float], net:
         end = max(at(value), at(net)) if right else min(at(value), at(net))
         parts.append(
             _text(
-                end + (4 if right else -4), y + 17, cut(clean(label), 90, 9.5)[0], 9.5, INK, "start" if right else "end"
+                end + (4 if right else -4),
+                y + 17,
+                cut(clean(label), LABEL, 9.5)[0],
+                9.5,
+                INK,
+                "start" if right else "end",
             )
         )
     return "".join(parts)
+
+
+def _roomy(swings: Sequence[Swing], net: float, x0: float, x1: float) -> Callable[[float], float]:
+    """The scale of the tornado: as wide as it can be with every bar's labels still between x0 and x1."""
+    values, before, after = [*(v for s in swings for v in (s.at_low, s.at_high)), net, 0.0], 8.0, 8.0
+    for _ in range(12):
+        at = _scale(values, x0 + before, max(x1 - after, x0 + before + 1))
+        sides = [sorted(((s.at_low, s.low_label), (s.at_high, s.high_label)), key=lambda side: side[0]) for s in swings]
+        before += max(0.0, *(x0 + _label(low) - min(at(v), at(net)) for (v, low), _ in sides))
+        after += max(0.0, *(max(at(v), at(net)) + _label(high) - x1 for _, (v, high) in sides))
+    return at
+
+
+def _label(text: str) -> float:
+    """px that the label at a bar's end takes with its distance from it."""
+    return min(extent(clean(text), 9.5), LABEL) + 6
+
+
+def _paid_back(brief: Brief, across: Callable[[float], float], up: Callable[[float], float], points: Sequence) -> str:
+    """A mark where set-up is paid back, with its month; nothing where that lies beyond the picture."""
+    month = brief.returns.months
+    if month is None or not points[0][0] <= month <= points[-1][0]:
+        return ""
+    x, y = across(month), up(0)
+    label = f"{brief.ui.get('month', '')} {local.number(month, brief.lang, 1)}"
+    ring = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="#fff" stroke="{INK}" stroke-width="2"/>'
+    return ring + _held(x - 4, y - 10, label, 10.5, 0, x + 4, bold=True)
 
 
 def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], float]:
@@ -209,7 +237,7 @@ def _text(
     x: float, y: float, text: str, size: float, colour: str = INK, anchor: str = "start", bold: bool = False
 ) -> str:
     weight = ' font-weight="600"' if bold else ""
-    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}"{weight}>'
+    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}"{weight} {HALO}>'
             f"{html.escape(clean(text))}</text>")  # fmt: skip
 
 
