@@ -1,0 +1,100 @@
+"""What a check of data leaves behind: lines for a terminal, a report, a cleaned copy, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedkit.data.finding import Finding, Table
+from fedkit.data.mend import Mended, mend, said_of_writing, write_clean
+from fedkit.data.say import count, quote
+from fedkit.errors import FedkitError
+from fedkit.nextsteps import shown
+from fedkit.record import write_json
+
+if TYPE_CHECKING:
+    from fedkit.data.quality import Quality
+
+WORDS = {"ready": "ready", "care": "usable with care", "not yet": "not yet"}
+ROWS, NAMES = 6, 12  # row numbers, labels or sites that are named on a line
+
+
+@dataclass(frozen=True)
+class Written:
+    """paths: the cleaned copy, the rows to look at (where there are any), check.json and check.html. said: what was mended."""
+
+    paths: tuple[Path, ...]
+    said: tuple[str, ...]
+
+    @property
+    def clean(self) -> Path:
+        return self.paths[0]
+
+
+def write_checked(table: Table, quality: Quality, out: Path, mask: bool = False) -> Written:
+    """Write the cleaned copy, check.json and check.html into `out`. Raises FedkitError without room to write."""
+    from fedkit.data.quality import to_dict
+    from fedkit.studio.check_page import render
+
+    mended: Mended = mend(table, quality, mask)
+    said = [*mended.said, *filter(None, [said_of_writing(mended)])]
+    page, values = out / "check.html", out / "check.json"
+    if Path(table.source).expanduser().resolve() in (page.resolve(), values.resolve()):
+        raise FedkitError(f"{quote(table.source)} would be written over by the report; choose another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        clean = write_clean(mended, table, out)
+        review = [path for path in [clean.with_name(clean.name.replace(".clean.csv", ".review.csv"))] if path.exists()]
+        write_json(values, to_dict(quality) | {"mended": said, "clean": clean.name})
+        page.write_text(
+            render(quality, said, clean.name, "".join(path.name for path in review)), encoding="utf-8", errors="replace"
+        )
+    except OSError as error:
+        raise FedkitError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from None
+    return Written((clean, *review, values, page), tuple(said))
+
+
+def lines(quality: Quality, written: Written | None = None) -> list[str]:
+    """The check in a terminal: what was read, the findings, the verdict with its reasons, what was written, what next."""
+    roles = {"text": quality.columns.text, "label": quality.columns.label, "site": quality.columns.client}
+    used = ", ".join(f"{role} {quote(name, 40)}" for role, name in roles.items() if name)
+    return [
+        f"{quality.name}: {count(quality.rows, 'row')}; {used}",
+        _named("label", quality.labels),
+        _named("site", quality.clients) if quality.clients else "no client column: name one with --client, or let --partition deal",
+        *(f"note: {note}" for note in quality.notes),
+        *(line for finding in quality.findings for line in told(finding)),
+        f"verdict: {WORDS[quality.verdict]}" + (", because" if quality.reasons else ""),
+        *(f"  - {reason}" for reason in quality.reasons),
+        *after(quality, written),
+    ]  # fmt: skip
+
+
+def told(finding: Finding) -> list[str]:
+    """A finding in lines; what is only a note takes one."""
+    rows = ", ".join(f"{row:,}" for row in finding.rows[:ROWS]) + (", ..." if finding.count > ROWS else "")
+    first = f"{finding.level}: {finding.what}" + (f" (row {rows})" if rows else "")
+    return [first] if finding.level == "note" else [first, f"      why: {finding.why}", f"      mend: {finding.mend}"]
+
+
+def _named(what: str, counts: Mapping[str, int]) -> str:
+    listed = ", ".join(f"{quote(name, 40)} {n:,}" for name, n in list(counts.items())[:NAMES])
+    more = f" and {len(counts) - NAMES} more" if len(counts) > NAMES else ""
+    return f"{count(len(counts), what)}: {listed}{more}"
+
+
+def after(quality: Quality, written: Written | None) -> list[str]:
+    """What was done, and the next command."""
+    if written is None:
+        return [
+            "next, for a report and a cleaned copy:",
+            f"  {shown('fedkit', 'check', quality.source, '--out', 'checked')}",
+        ]
+    columns = quality.columns
+    flags = ["--text", columns.text, "--label", columns.label]
+    flags += ["--client", columns.client, "--partition", "column"] if columns.client else []
+    said = [f"cleaned copy: {line}" for line in written.said]
+    wrote = f"written: {', '.join(str(path) for path in written.paths)}"
+    return [*said, wrote, "next:", f"  {shown('fedkit', 'run', '--data', written.clean, *flags, '--out', 'runs/mine')}"]
