@@ -86,7 +86,7 @@ def test_the_check_counts_rows_by_kind_and_masks_its_examples():
     frame = pd.DataFrame({"line": range(2, 7), "text": texts})
     (one,) = check_personal(Table("t", "t", "", frame, Columns("text", "label")), Setting())
     assert (one.kind, one.level, one.count, one.of, one.rows) == ("personal-data", "care", 3, 5, (2, 4, 5))
-    assert one.numbers == {"name": 2, "email": 1}
+    assert one.numbers == {"name": 2, "email": 1, "index": [0, 2, 3]}
     assert one.examples == ("[name]様より", "[email] and [email]")
     assert not list(check_personal(Table("t", "t", "", frame.iloc[[1, 4]], Columns("text", "label")), Setting()))
 

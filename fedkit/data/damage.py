@@ -20,7 +20,7 @@ _DAMAGE = {
     "question marks for letters": re.compile(r"(?:^|[\s,、。:])[?？]{3,}"),
     "escapes such as \\u3042": re.compile(r"(?:\\u[0-9a-fA-F]{4}){2}"),
 }
-_MARKUP = re.compile(
+MARKUP = re.compile(
     r"</?(?:p|br|div|span|a|b|i|u|table|tr|td|th|script|style|font|img|ul|ol|li|h[1-6]|strong|em|html|body|head|iframe|svg|form|input)"
     r"(?:\s[^<>]{0,500})?/?>|&(?:nbsp|amp|lt|gt|quot|apos|#\d{2,6}|#x[0-9a-f]{2,5});", re.IGNORECASE,
 )  # fmt: skip
@@ -50,7 +50,7 @@ def check_encoding_damage(table: Table, setting: Setting) -> Iterator[Finding]:
 
 def check_html_or_markup(table: Table, setting: Setting) -> Iterator[Finding]:
     """Texts with tags or entities of HTML."""
-    bad = _where(table, _MARKUP, ("text", "label"))
+    bad = _where(table, MARKUP, ("text", "label"))
     if number := int(bad.sum()):
         active = int((_where(table, _ACTIVE, ("text", "label")) & bad).sum())
         yield finding(

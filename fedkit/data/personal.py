@@ -59,11 +59,11 @@ def check_personal(table: Table, setting: Setting) -> Iterable[Finding]:
     """One finding with the number of rows of each kind; its examples are masked."""
     cache: dict[str, frozenset[str]] = {}
     rows, kinds, examples = [], Counter(), []
-    for line, text in zip(table.frame["line"], table.frame["text"]):
+    for row, text in enumerate(table.frame["text"]):
         if text not in cache:
-            cache[text] = frozenset(span.kind for span in find(text)) if _SIGN.search(text.translate(_FOLD)) else _NONE
+            cache[text] = frozenset(span.kind for span in find(text))
         if here := cache[text]:
-            rows.append(int(line))
+            rows.append(row)
             if len(examples) < MOST_EXAMPLES and here - kinds.keys():
                 examples.append(shortened(mask(text)))
             kinds.update(here)
@@ -74,7 +74,7 @@ def check_personal(table: Table, setting: Setting) -> Iterable[Finding]:
             f"{count(len(rows), 'text')} with likely personal data ({said})",
             "A model may remember rare texts, and whoever holds the file or the adapter may not be allowed to see them.",
             "Write the cleaned copy with masking (--mask), or remove them; a search by patterns finds most, never all.",
-            tuple(rows[:MOST_ROWS]), tuple(examples), dict(kinds),
+            tuple(table.frame["line"].iloc[rows[:MOST_ROWS]].tolist()), tuple(examples), {**kinds, "index": rows[:MOST_ROWS]},
         )  # fmt: skip
 
 
@@ -125,7 +125,6 @@ _FOLD = {
     **{i: i - 0xFEE0 for i in range(0xFF01, 0xFF5F) if chr(i) not in "～"}, 0x3000: " ", 0xA0: " ", 0x2003: " ", 0x2002: " ",
     **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2015, 0x2212), "-"),
 }  # fmt: skip
-_NONE: frozenset[str] = frozenset()
 _HAN = "一-龥々ヶ髙﨑"
 _BEFORE = r"(?<![A-Za-z0-9])(?<![A-Za-z0-9][-_/#.])"
 _AFTER = r"(?![A-Za-z0-9])(?![-/_][A-Za-z0-9])"
