@@ -1,0 +1,174 @@
+"""The words and still pictures of the five steps as HTML: everything from data or a record is escaped by the template engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from fedkit.record import Run
+from fedkit.studio import facts
+from fedkit.studio.brief import local
+from fedkit.studio.privacy_words import number as epsilon_number
+from fedkit.studio.privacy_words import tiny
+from fedkit.studio.showcase import names
+from fedkit.studio.showcase.look import PIECES
+from fedkit.studio.showcase.numbers import Setting, Shown
+from fedkit.studio.showcase.words import named, text
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A big number, what it is, a smaller line below, and its tone: together | alone | plain."""
+
+    value: str
+    name: str
+    note: str = ""
+    tone: str = "plain"
+
+
+def question(shown: Shown, lang: str) -> str:
+    """Step 1: the question, two pairs of bars, what it comes to."""
+    pairs = [
+        (text("question.own", lang), shown.alone, shown.together),
+        (text("question.any", lang), shown.alone_all, shown.together_all),
+    ]
+    groups = [
+        {"name": name, "bars": [(text("bar.alone", lang), "alone", alone, local.percent(alone, lang, 0)),
+                                (text("bar.together", lang), "together", ours, local.percent(ours, lang, 0))]}
+        for name, alone, ours in pairs
+    ]  # fmt: skip
+    any_gain = shown.together_all - shown.alone_all
+    tiles = [
+        Tile(_points(shown.gain.value, lang), text("tile.own_gain", lang), _range(shown, lang), "together"),
+        Tile(_points(any_gain, lang), text("tile.any_gain", lang), "", "together"),
+        Tile(
+            "0",
+            text("tile.left", lang),
+            text("question.pooled_note", lang, pooled=local.percent(shown.pooled, lang, 0)),
+        ),
+    ]
+    finding = text(f"question.{shown.gain.verdict}", lang, points=local.points(any_gain, lang))
+    return _page(
+        "question",
+        lang,
+        groups=groups,
+        tiles=tiles,
+        finding=finding,
+        test=local.number(facts.test_size(shown.run), lang),
+    )
+
+
+def who(run: Run, lang: str) -> str:
+    """Step 2: a table of counts shaded by size, companies by labels."""
+    frame = facts.client_labels(run)
+    most = int(frame.to_numpy().max(initial=1))
+    rows = [
+        {"name": named("company", name, lang), "total": local.number(int(counts.sum()), lang),
+         "cells": [(local.number(int(n), lang), round(0.05 + 0.95 * n / most, 3), n > 0.5 * most) for n in counts]}
+        for name, counts in zip(frame.index, frame.to_numpy())
+    ]  # fmt: skip
+    tiles = [
+        Tile(local.number(len(frame), lang), text("who.companies", lang)),
+        Tile(local.number(int(frame.to_numpy().sum()), lang), text("who.reports", lang)),
+        Tile(local.number(frame.shape[1], lang), text("who.labels", lang)),
+        Tile(local.number(int(frame.to_numpy().min(initial=most)), lang), text("who.rarest", lang)),
+    ]
+    return _page("who", lang, head=[named("label", name, lang) for name in frame.columns], rows=rows, tiles=tiles)
+
+
+def run_words(lang: str) -> str:
+    """Step 3: its title and lead."""
+    return _page("head", lang, step="run", rounds=names.LIVE_ROUNDS)
+
+
+def run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
+    """Step 3: the numbers while it runs. None: nothing yet."""
+    dash = "\u2013"
+    return _tiles([
+        Tile(dash if accuracy is None else local.percent(accuracy, lang), text("run.accuracy", lang), "", "together"),
+        Tile(dash if nbytes is None else local.nbytes(nbytes, lang), text("run.sent", lang)),
+        Tile("0", text("run.texts", lang)),
+    ], lang)  # fmt: skip
+
+
+def status(words: str, bad: bool = False) -> str:
+    """One line that a screen reader says when it changes."""
+    return _page("status", "en", words=words, bad=bad)
+
+
+def what_words(shown: Shown, setting: Setting, lang: str) -> str:
+    """Step 4: its title, what the setting comes to, and five big numbers."""
+    tiles = [
+        Tile(local.percent(shown.together, lang), text("what.together", lang), _any(shown.together_all, lang), "together"),
+        Tile(local.percent(shown.alone, lang), text("what.alone", lang), _any(shown.alone_all, lang), "alone"),
+        Tile(_points(shown.gain.value, lang), text("what.difference", lang), _range(shown, lang)),
+        Tile(local.nbytes(shown.traffic, lang), text("what.traffic", lang)),
+        Tile(local.seconds(shown.seconds, lang), text("what.time", lang),
+             text("what.base", lang, size=local.nbytes(shown.base, lang), seconds=local.seconds(shown.base_seconds, lang))),
+    ]  # fmt: skip
+    verdict = shown.gain.verdict
+    return _page("what", lang, tiles=tiles, finding=text(f"what.{verdict}", lang), verdict=verdict)
+
+
+def slider_words(name: str, value: str, lang: str) -> str:
+    """What stands above a slider."""
+    return _page("slider", lang, name=text(f"what.{name}", lang), value=value)
+
+
+def what_caveat(shown: Shown, lang: str) -> str:
+    """Step 4: what its privacy promises and whom it trusts; then what its numbers rest on."""
+    if shown.epsilon == shown.epsilon:
+        first = text("what.caveat_private", lang, epsilon=epsilon_number(shown.epsilon), delta=tiny(shown.delta))
+    else:
+        first = text("what.caveat_none", lang)
+    return caveat(first + text("what.caveat", lang, rounds=names.ROUNDS), lang)
+
+
+def brief_words(lang: str) -> str:
+    """Step 5: its title and lead."""
+    return _page("head", lang, step="brief", rounds=0)
+
+
+def links(files: Sequence[tuple[str, str, str]], folder: str, lang: str) -> str:
+    """Step 5: what can be saved. files: (words, file name, data URI)."""
+    return _page("links", lang, files=files, folder=text("brief.folder", lang, folder=folder))
+
+
+def caveat(words: str, lang: str) -> str:
+    """The line at the foot of a step."""
+    return _page("caveat", lang, words=words)
+
+
+def level_name(level: str, lang: str) -> str:
+    return text(f"level.{level}", lang)
+
+
+def _tiles(tiles: Sequence[Tile], lang: str) -> str:
+    return _page("tiles", lang, tiles=tiles)
+
+
+def _any(share: float, lang: str) -> str:
+    return text("what.any", lang, share=local.percent(share, lang))
+
+
+def _points(difference: float, lang: str) -> str:
+    return local.points(difference, lang)
+
+
+def _range(shown: Shown, lang: str) -> str:
+    low, high = (f"{100 * x:+.1f}".replace("-", local.MINUS) for x in (shown.gain.low, shown.gain.high))
+    return text("gain.range", lang, low=low, high=high)
+
+
+def _page(piece: str, lang: str, **values: Any) -> str:
+    return _templates()[piece].render(t=lambda key, **places: text(key, lang, **places), lang=lang, **values)
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Mapping[str, Any]:
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    engine = Environment(loader=DictLoader(PIECES), autoescape=True, undefined=StrictUndefined)
+    return {name: engine.get_template(name) for name in PIECES}

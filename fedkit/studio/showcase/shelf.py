@@ -1,0 +1,66 @@
+"""The shipped records, read as what a stranger may have written: nothing in them is executed, and a damaged one is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedkit.errors import FedkitError
+from fedkit.record import Run
+from fedkit.studio.form import checked
+from fedkit.studio.showcase import names
+
+LARGEST = 2_000_000  # bytes of one file that are read
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """records: {file name: record}, every one finished and of the form of a record."""
+
+    records: Mapping[str, Run]
+
+    def shared(self, companies: int, level: str = "none") -> Run:
+        """The federated run behind the sliders."""
+        return self.records[names.shared(companies, level)]
+
+    def alone(self, companies: int) -> tuple[Run, ...]:
+        """The ways in which a company can do it by itself."""
+        return tuple(self.records[names.baseline(companies, name)] for name in names.ALONE)
+
+    def beside(self, companies: int) -> tuple[Run, ...]:
+        """All that a run behind the sliders is compared with."""
+        return tuple(self.records[names.baseline(companies, name)] for name in names.BASELINES)
+
+    @property
+    def live(self) -> Run:
+        """The record with the settings of the run that a visitor starts."""
+        return self.records[names.live("federated")]
+
+    def beside_live(self) -> tuple[Run, ...]:
+        """All that the live run is compared with: baselines that train by its settings, and those that train no encoder."""
+        own = {name: self.records[names.live(name)] for name in names.LIVE_BASELINES}
+        most = names.COMPANIES[-1]
+        return tuple(own.get(name) or self.records[names.baseline(most, name)] for name in names.BASELINES)
+
+    def alone_live(self) -> tuple[Run, ...]:
+        """The ways of a company by itself, with the settings of the live run."""
+        return tuple(run for run in self.beside_live() if run.method in names.ALONE)
+
+
+def load(folder: Path = names.FOLDER) -> Shelf:
+    """All records of the showcase. Raises FedkitError for one that is missing, too large, damaged or unfinished."""
+    return Shelf({name: _read(Path(folder) / name) for name in names.every()})
+
+
+def _read(path: Path) -> Run:
+    if not path.is_file():
+        raise FedkitError(f"the showcase's record {path.name} is not in {path.parent}; run from a full clone of fedkit")
+    if (size := path.stat().st_size) > LARGEST:
+        raise FedkitError(
+            f"{path.name} has {size:,} bytes, and at most {LARGEST:,} are read; take it from a fresh clone"
+        )
+    run = checked(Run.load(path))
+    if not run.finished or not run.rounds:
+        raise FedkitError(f"{path.name} is the record of a run that has not finished; take it from a fresh clone")
+    return run
