@@ -247,7 +247,7 @@ def test_without_a_date_no_time_is_written():
 def test_baselines_stand_beside_the_run_in_the_model_card():
     local = replace(made(), method="local", result={"accuracy": 0.512, "accuracy_ci95": [0.447, 0.577]})
     rows = [row for b in documents([made(), local], "ja")[6].blocks if isinstance(b, Table) for row in b.rows]
-    assert ("単独学習", "head", "2", "51.2%", "44.7%〜57.7%") in rows
+    assert ("単独学習", "head", "51.2%", "44.7%〜57.7%") in rows
     assert any("ベースラインの記録が与えられていない" in t for t in texts(documents([made()], "ja")[6]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.nextsteps import command
+from fedkit.record import Run
 from fedkit.studio import facts
 from fedkit.studio.brief import local
 from fedkit.studio.governance import parts
@@ -12,6 +13,8 @@ from fedkit.studio.governance.card_words import WORDS
 from fedkit.studio.governance.case import ROWS, Case, name_of
 from fedkit.studio.governance.document import Block, Bullets, Code, Document, Heading, Paragraph, Table
 from fedkit.studio.governance.risks import risks_shown
+
+UNTUNED = ("majority", "frozen-pooled", "frozen-local")  # train nothing of the base model
 
 
 def card(case: Case) -> Document:
@@ -51,18 +54,22 @@ def _per_member(case: Case) -> list[Block]:
 def _beside(case: Case) -> list[Block]:
     """What else was run: every record given, in the same order as everywhere."""
     said = WORDS[case.lang]
-    rows = [(_method(case, run), name_of(run.config.get("tune"), case.lang), case.number(len(run.rounds)), *_told(case, run))
-            for run in case.records[:ROWS]]  # fmt: skip
+    rows = [(_method(case, run), _tuned(case, run), *_told(case, run)) for run in case.records[:ROWS]]
     alone = [] if len({run.method for run in case.records}) > 1 else [Paragraph(said["alone"][0])]
     return [_headed(case, "beside"), parts.table(case, WORDS, "beside_table", rows), *alone]
 
 
-def _method(case: Case, run) -> str:
+def _method(case: Case, run: Run) -> str:
     known = dict(WORDS[case.lang]["methods"])
     return known.get(run.method) or name_of(run.method, case.lang)
 
 
-def _told(case: Case, run) -> tuple[str, str]:
+def _tuned(case: Case, run: Run) -> str:
+    """What is trained of the base model; a dash where nothing is, whatever stands in the config."""
+    return "\u2013" if run.method in UNTUNED else name_of(run.config.get("tune"), case.lang)
+
+
+def _told(case: Case, run: Run) -> tuple[str, str]:
     if not run.rounds and run.start is None and not run.finished:
         return (local.UNKNOWN[case.lang],) * 2
     low, high, _ = facts.interval(run)

@@ -54,7 +54,7 @@ WORDS: dict[str, dict] = {
             "Data set {data}: {train} training examples, each a text with one of {labels} labels, spread over the members.",
             "Where the texts come from, when they were written, and who gave the labels: {blank}",
         ),
-        "notes": ("Notes on the data in the record (in English, as recorded)",),
+        "notes": ("Notes in the record (in English, as recorded)",),
         "analyses": (
             "Quantitative analyses",
             "Numbers are from the records; a dash or “not known” means that the record does not say.",
@@ -62,7 +62,7 @@ WORDS: dict[str, dict] = {
         "per_member": ("By member",),
         "members_table": (("Member", "Training examples", "Labels held", "Accuracy on test examples like its own"),),
         "beside": ("Beside other ways of learning",),
-        "beside_table": (("Way of learning", "Tuned by", "Rounds", "Accuracy", "95% interval"),),
+        "beside_table": (("Way of learning", "Tuned by", "Accuracy", "95% interval"),),
         "alone": (
             "No baselines were given: these records do not say whether training together is better than training alone.",
         ),
@@ -101,7 +101,7 @@ WORDS: dict[str, dict] = {
         ),
         "details": (
             "モデルの詳細",
-            "文章分類モデル。基盤モデルは{model}（パラメータ数{parameters}）、学習方式は{tune}、学習・送受信する数値は{trainable}個。",
+            "文章分類モデル。基盤モデルは{model}（パラメータ数{parameters}）、調整方式は{tune}、学習・送受信する数値は{trainable}個。",
             "共同で学習した参加会社：{members}社、記録済みラウンド数：{rounds}、サーバーの集約方式：{strategy}、乱数シード：{seed}、fedkit {version}。",
             "プライバシー設定：{privacy}。秘匿集約：{secure}。圧縮：{wire}。",
             "アダプターの版、連絡先およびライセンス：{blank}",
@@ -145,14 +145,14 @@ WORDS: dict[str, dict] = {
             "データセット：{data}。学習用は{train}件で、各文章に{labels}種類のいずれかのラベルが付いており、参加会社に分かれている。",
             "文章の出所、作成時期およびラベルの付与者：{blank}",
         ),
-        "notes": ("記録にあるデータの注記（英語の原文のまま）",),
+        "notes": ("記録にある注記（英語の原文のまま）",),
         "analyses": ("定量的な分析", "数値は記録に基づく。「–」または「不明」は、記録にないことを示す。"),
         "per_member": ("参加会社別",),
         "members_table": (
             ("参加会社", "学習データ件数", "保有ラベル数", "自社と同じ構成の評価用データに対する正解率"),
         ),
         "beside": ("他の学習方法との比較",),
-        "beside_table": (("学習方法", "学習方式", "ラウンド数", "正解率", "95%信頼区間"),),
+        "beside_table": (("学習方法", "調整方式", "正解率", "95%信頼区間"),),
         "alone": (
             "ベースラインの記録が与えられていないため、共同学習が単独学習より優れているかは、今回の記録からはわからない。",
         ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.record import Run
 from fedkit.studio import facts
@@ -153,18 +154,19 @@ def _sum(records: Sequence[Any], name: str) -> float:
 
 def _values(case: Case) -> dict[str, str]:
     run, lang = case.run, case.lang
+    config = RunConfig().to_dict() | run.config  # a setting newer than the record had its default
     sizes = {name: facts.number(run.data.get(name), f"data.{name}") for name in ("train", "validation", "test")}
     model = {name: facts.number(run.model.get(name), f"model.{name}") for name in ("parameters", "trainable")}
     texts = {"data": run.data.get("name"), "data_sha": run.data.get("sha256"), "model": run.model.get("name"),
-             "model_sha": run.model.get("sha256"), "model_source": run.model.get("source"), "tune": run.config.get("tune"),
-             "seed": run.config.get("seed"), "version": run.environment.get("fedkit"), "privacy": run.config.get("privacy"),
-             "secure": run.config.get("secure"), "wire": run.config.get("wire"), "robust": run.config.get("robust"),
-             "strategy": run.config.get("strategy"), "share": run.config.get("share"), "faults": run.config.get("faults"),
-             "attack": run.config.get("attack")}  # fmt: skip
+             "model_sha": run.model.get("sha256"), "model_source": run.model.get("source"), "tune": config.get("tune"),
+             "seed": config.get("seed"), "version": run.environment.get("fedkit"), "privacy": config.get("privacy"),
+             "secure": config.get("secure"), "wire": config.get("wire"), "robust": config.get("robust"),
+             "strategy": config.get("strategy"), "share": config.get("share"), "faults": config.get("faults"),
+             "attack": config.get("attack")}  # fmt: skip
     up, down = (facts.mb_per_client(run, way) * facts.MB for way in ("uplink", "downlink"))
     return {
         "blank": BLANK[lang], "members": case.number(len(case.members)), "rounds": case.number(len(run.rounds)),
-        "wanted": case.number(facts.number(run.config.get("rounds"), "config.rounds")),
+        "wanted": case.number(facts.number(config.get("rounds"), "config.rounds")),
         "labels": case.number(len(run.data.get("labels", []))),
         **{key: case.number(value) for key, value in (sizes | model).items()},
         **{key: _setting(text, lang) for key, text in texts.items()},

@@ -6,7 +6,7 @@ WORDS: dict[str, dict] = {
     "en": {
         "title": (
             "Base model: hosting and update policy",
-            "All members start from one base model that is not sent back. An adapter only works with exactly the base model that it was "
+            "All members start from the same base model. An adapter or head only works with exactly the base model that it was "
             "trained with. This policy settles who keeps that model, how it is recognised, and how a new one is accepted.",
         ),
         "model": (
@@ -117,7 +117,7 @@ WORDS: dict[str, dict] = {
     "ja": {
         "title": (
             "基盤モデルの管理および更新に関する方針",
-            "全参加会社は同一の基盤モデルから出発し、基盤モデル自体は返送しません。アダプターは、学習時と完全に同じ基盤モデルとの組合せでのみ"
+            "全参加会社は同一の基盤モデルから出発します。アダプターおよびヘッドは、学習時と完全に同じ基盤モデルとの組合せでのみ"
             "使用できます。本方針では、基盤モデルの管理者、同一性の確認方法、および新しいモデルの受入手順を定めます。",
         ),
         "model": ("試行で用いた基盤モデル", "下表は記録に基づく。ライセンスは記録に含まれないため、別途確認を要する。"),

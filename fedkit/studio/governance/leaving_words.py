@@ -11,7 +11,7 @@ WORDS: dict[str, dict] = {
         ),
         "remains": (
             "What stays in the model",
-            "Texts never left the site, so there are none to give back. What stays are numbers: every shared adapter and head since the member's first "
+            "Texts are not sent from the site, so there are none to give back. What stays are numbers: every shared adapter and head since the member's first "
             "round holds a part that its data taught.",
             "In the trial, updates were averaged over {rounds} rounds. Later rounds build on earlier ones, so a member's part cannot be subtracted afterwards.",
             "Copies that were handed out (to members, into products, into backups) do not change when the member leaves. List of copies: {blank}",
@@ -118,7 +118,7 @@ WORDS: dict[str, dict] = {
         ),
         "remains": (
             "モデルに残るもの",
-            "文章は拠点の外に出ていないため、返還すべき文章はない。残るのは数値である。当該会社が最初に参加したラウンド以降の共有アダプターおよびヘッドには、"
+            "文章は拠点の外に送信されないため、返還すべき文章はない。残るのは数値である。当該会社が最初に参加したラウンド以降の共有アダプターおよびヘッドには、"
             "その会社のデータから学習した内容が含まれる。",
             "試行では{rounds}ラウンドにわたり更新を平均した。後のラウンドは前のラウンドの結果に基づくため、特定の会社の寄与だけを後から差し引くことはできない。",
             "既に配布された複製（参加会社、製品、バックアップ）は、脱退によって変わらない。複製の一覧：{blank}",
@@ -175,7 +175,7 @@ WORDS: dict[str, dict] = {
         ),
         "keys_masks": (
             "鍵およびマスク",
-            "試行では更新にマスクを施し、合計値のみを読める形にした。ただし、学習用の実装であり安全ではない。本番運用では検証済みの実装を要する：{blank}",
+            "試行では更新にマスクを施し、合計値のみを読める形にした。ただし、教材用の実装であり安全ではない。本番運用では検証済みの実装を要する：{blank}",
             "当該会社と共有した二者間の秘密情報は破棄し、再利用しない。合計に必要な最少の会社数を満たすことを確認する：{blank}",
             "当該会社の認証情報（アカウント、証明書、トークン）を失効させる者：{blank}",
         ),

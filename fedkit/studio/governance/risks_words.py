@@ -140,9 +140,9 @@ WORDS: dict[str, dict] = {
             "Settle document 4 before the start.",
         ),
         "risk_data_notes": (
-            "Flaws in the data carry over to the result",
-            "The record holds {notes} notes on the data.",
-            "Read them in the model card (document 7); mend the data and run again.",
+            "Warnings of the run are overlooked",
+            "Notes in the record: {notes}.",
+            "Read them in the model card (document 7); mend what they name and run again.",
         ),
     },
     "ja": {
@@ -189,7 +189,7 @@ WORDS: dict[str, dict] = {
             "検証済みの秘匿集約を導入する。または、中立的なサーバーを用い、閲覧の制限を契約で定める。",
         ),
         "risk_masks": (
-            "学習用の実装を実際の保護と誤認する",
+            "教材用の実装を実際の保護と誤認する",
             "マスクは単一プロセス内の模擬であり、安全ではない（secure：{secure}）。",
             "実際の更新を送信する前に、検証済みの実装に置き換える。",
         ),
@@ -279,9 +279,9 @@ WORDS: dict[str, dict] = {
             "開始前に資料4の内容を合意する。",
         ),
         "risk_data_notes": (
-            "データの不備が結果に影響する",
-            "記録には、データに関する注記が{notes}件ある。",
-            "モデルカード（資料7）で注記を確認し、データを直して再実行する。",
+            "試行時の注意が見落とされる",
+            "記録には注記が{notes}件ある。",
+            "モデルカード（資料7）で注記を確認し、必要に応じて直して再実行する。",
         ),
     },
 }

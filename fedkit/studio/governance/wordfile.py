@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -149,12 +148,11 @@ def _page_numbers(page: Any) -> None:
 
 def _part(kind: str) -> Any:
     """A part of a field: its marks, its instruction, or the number that stands there until it is filled."""
-    make: Callable[[], Any] = lambda: _element("w:fldChar", fldCharType=kind)  # noqa: E731
-    if kind.isupper() or kind == "1":
-        element = _element("w:t" if kind == "1" else "w:instrText")
-        element.text = kind
-        return element
-    return make()
+    if kind in ("begin", "separate", "end"):
+        return _element("w:fldChar", fldCharType=kind)
+    element = _element("w:t" if kind == "1" else "w:instrText")
+    element.text = kind
+    return element
 
 
 def _shade(properties: Any, colour: str) -> None:
