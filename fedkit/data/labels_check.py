@@ -28,7 +28,7 @@ def check_conflicting_labels(table: Table, setting: Setting) -> Iterator[Finding
     known = facts(table).usable & (facts(table).same[0] >= 0)
     at, labels = facts(table).same[0], facts(table).labels
     pairs = np.unique(np.stack([at[known], labels[known]]), axis=1)
-    torn = np.bincount(pairs[0], minlength=1) > 1
+    torn = np.bincount(pairs[0], minlength=len(facts(table).same[1]) or 1) > 1  # a text may have no usable row
     bad = known & torn[np.maximum(at, 0)]
     if number := int(bad.sum()):
         bad = np.flatnonzero(bad)

@@ -108,8 +108,8 @@ def client_labels(run: Run) -> pd.DataFrame:
     labels = [str(label) for label in run.data.get("labels", [])]
     there = [{str(k): number(n, "data.clients.labels") for k, n in c.get("labels", {}).items()} for c in clients(run)]
     rows = [[whole(counts.get(label, 0)) for label in labels] for counts in there]
-    index = pd.Index([str(c["id"]) for c in clients(run)], name="client")
-    return pd.DataFrame(rows, index=index, columns=pd.Index(labels, name="label"), dtype="int64")
+    index = pd.Index([str(c["id"]) for c in clients(run)], name="client", dtype=object)
+    return pd.DataFrame(rows, index=index, columns=pd.Index(labels, name="label", dtype=object), dtype="int64")
 
 
 def mb_per_client(run: Run, direction: str) -> float:
