@@ -13,7 +13,7 @@ from fedkit.studio.brief import local, words
 from fedkit.studio.brief.words import STRINGS, UI, language, text, ui
 
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
-NUMBER_ONLY = {"assume.range", "tile.privacy_value"}  # a sign between numbers: no word in them
+NUMBER_ONLY = {"assume.range", "tile.privacy_value", "found.short"}  # a sign between numbers: no word in them
 SPEC_UI = (
     "tried accuracies costs hours privacy left stayed leaving rules met not_met conditions returns assumptions break_even "
     "tornado next_steps phrases caveats sources name value source note effect go conditions_word no_go month "

@@ -67,8 +67,8 @@ def test_tornado_by_hand_widest_first():
 def test_break_even_values_make_the_year_zero():
     base = assumptions()
     r = returns(evidence(), base, "en")
-    assert r.break_even[0].endswith("Reports per company and year 50, all else as assumed.")
-    assert r.break_even[1].endswith("Minutes saved per right answer 0.3 min, all else as assumed.")
+    assert r.break_even[0].endswith("Reports per company and year 50.")
+    assert r.break_even[1].endswith("Minutes saved per right answer 0.3 min.")
     assert "0.5 points" in r.break_even[2]
     even = replace(base, reports_per_company=Assumed(50, 50, 50))
     assert yearly(evidence(), even) == pytest.approx(0)

@@ -95,7 +95,7 @@ def _beats(case: Case, d: Difference | None) -> Found:
     """Below, or not above at all: no-go. Above, but perhaps by chance, or not known: conditions."""
     if d is None or math.isnan(d.value):
         return False, CONDITIONS, case.says("found.no_record")
-    return bool(d.above), NO_GO if d.value <= 0 else CONDITIONS, gap(d, case.lang)
+    return bool(d.above), NO_GO if d.value <= 0 else CONDITIONS, gap(d, case.lang, "found.short")
 
 
 def _nobody(case: Case) -> Found:
@@ -144,8 +144,7 @@ def _tests(case: Case) -> Found:
         return False, CONDITIONS, case.says("found.no_record")
     smallest = smallest_difference(e.ways["federated"].value, e.test)
     wanted = enough(e.ways["federated"].value, d.value)
-    said = case.says("found.tests", n=local.number(e.test, case.lang), smallest=local.size_points(smallest, case.lang),
-                     value=local.points(d.value, case.lang))  # fmt: skip
+    said = case.says("found.tests", n=local.number(e.test, case.lang), smallest=local.size_points(smallest, case.lang))
     return abs(d.value) >= smallest or e.test >= wanted, CONDITIONS, said
 
 
@@ -184,11 +183,9 @@ def _pays(case: Case) -> Found:
     return met, CONDITIONS, case.says("found.paid", net=net, months=local.number(math.ceil(r.months), case.lang))
 
 
-def gap(d: Difference, lang: str) -> str:
+def gap(d: Difference, lang: str, key: str = "found.gap") -> str:
     """'+4.2 points (95% interval +1.0 to +7.4)'."""
-    return text(
-        "found.gap", lang, value=local.points(d.value, lang), interval=local.points_between(d.low, d.high, lang)
-    )
+    return text(key, lang, value=local.points(d.value, lang), interval=local.points_between(d.low, d.high, lang))
 
 
 def named(kinds: Sequence[str], lang: str) -> str:
