@@ -20,7 +20,7 @@ from fedkit.model.base import MODELS, find_model
 SAMPLE = 4_000  # texts whose tokens are counted
 LONG_SAMPLE = 500  # of the texts that may be longer than the model reads
 LETTERS_PER_TOKEN = 4.0  # where there is no tokenizer to ask: Latin letters in a token; other letters have one each
-LIKELY = 4_000  # characters from which a text may be too long for a model
+CUT = 8_000  # characters of a text whose tokens are counted
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,37 @@ def check_text_length(table: Table, setting: Setting) -> Iterator[Finding]:
         return
     sample = _sample(at, SAMPLE, setting.seed)
     reader = reader_of(setting.model)
-    tokens = np.array(reader.count([table.frame["text"].iloc[i][: 2 * LIKELY] for i in sample]))
+    tokens = np.array(reader.count([table.frame["text"].iloc[i][:CUT] for i in sample]))
     over = tokens > setting.max_tokens
     if not over.any():
         return
     lost = float(np.maximum(0, tokens - setting.max_tokens).sum() / tokens.sum())
     total = round(over.mean() * len(at))
+    listed = np.sort(
+        np.concatenate([sample[over], _longest(table, reader, np.setdiff1d(at, sample), setting.max_tokens)])
+    )
     need = _round_up(float(np.quantile(tokens, 0.98)), reader.limit)
     more = (
         f"; --max-tokens {need} would read 98 % of the texts whole, and costs time" if need > setting.max_tokens else ""
     )
     yield finding(
-        table, "text-length", "care" if over.mean() >= 0.1 or lost >= 0.1 else "note", sample[over],
+        table, "text-length", "care" if over.mean() >= 0.1 or lost >= 0.1 else "note", listed,
         f"{share(over.sum(), len(sample))} of the texts are longer than the {setting.max_tokens} tokens of a run, "
         f"and {share(lost, 1)} of all tokens would go unread ({reader.name})",
         "what stands behind the limit is cut off before the model sees it; a label that depends on it cannot be learned",
-        f"shorten the texts to what matters{more}", of=len(at), count=total, sampled=len(sample) < len(at),
+        f"shorten the texts to what matters{more}", of=len(at), count=max(total, len(listed)), sampled=len(sample) < len(at),
         numbers={
             "max_tokens": setting.max_tokens, "model_limit": reader.limit, "counted": len(sample), "lost": lost,
             "median": float(np.median(tokens)), "p98": float(np.quantile(tokens, 0.98)), "longest": int(tokens.max()),
         },
     )  # fmt: skip
+
+
+def _longest(table: Table, reader: Reader, rows: np.ndarray, max_tokens: int) -> np.ndarray:
+    """Those of the longest `rows` that have more than max_tokens: for the list of rows, not for the estimate."""
+    rows = rows[np.argsort(-facts(table).lengths[rows], kind="stable")[:SAMPLE]]
+    tokens = reader.count([table.frame["text"].iloc[i][:CUT] for i in rows])
+    return rows[np.array(tokens, np.int64) > max_tokens]
 
 
 def check_long_texts(table: Table, setting: Setting) -> Iterator[Finding]:

@@ -12,6 +12,12 @@ from dataclasses import asdict, dataclass, replace
 
 from fedkit.data.clients_check import check_label_skew, check_tiny_clients
 from fedkit.data.columns import Columns
+from fedkit.data.damage import (
+    check_control_characters,
+    check_encoding_damage,
+    check_formulas,
+    check_html_or_markup,
+)
 from fedkit.data.duplicates import (
     check_duplicates_across_clients,
     check_exact_duplicates,
@@ -31,6 +37,7 @@ from fedkit.data.labels_check import (
     check_too_many_labels,
     check_unseen_labels,
 )
+from fedkit.data.languages import check_language
 from fedkit.data.lengths import check_long_texts, check_text_length
 from fedkit.data.missing_check import (
     check_blank_text,
@@ -43,9 +50,11 @@ from fedkit.data.missing_check import (
 from fedkit.data.personal import check_personal
 from fedkit.data.power import check_few_examples, points
 from fedkit.data.spellings import check_client_spellings, check_label_spellings
+from fedkit.data.suspects import check_suspicious_labels
 
 Check = Callable[[Table, Setting], Iterable[Finding]]
 MOST_REASONS = 8
+SLOW = frozenset(["suspicious-labels"])  # left out with Setting(slow=False): it trains models on the rows
 EXIT = {"ready": 0, "care": 1, "not yet": 3}  # what `fedkit check` exits with; 2 is for input that cannot be read
 
 
@@ -78,6 +87,8 @@ def assess(table: Table, setting: Setting | None = None) -> Quality:
     began = time.perf_counter()
     findings: list[Finding] = []
     for kind, check in CHECKS.items():
+        if kind in SLOW and not setting.slow:
+            continue
         if setting.tell:
             setting.tell(f"checking: {kind.replace('-', ' ')}")
         findings += map(_shown, check(table, setting))
@@ -152,6 +163,12 @@ CHECKS: dict[str, Check] = {
     "text-length": check_text_length,
     "long-texts": check_long_texts,
     "personal-data": check_personal,
+    "language": check_language,
+    "encoding-damage": check_encoding_damage,
+    "html-or-markup": check_html_or_markup,
+    "formulas": check_formulas,
+    "control-characters": check_control_characters,
+    "suspicious-labels": check_suspicious_labels,
     "few-examples": check_few_examples,
     "label-skew": check_label_skew,
     "tiny-clients": check_tiny_clients,

@@ -293,14 +293,17 @@ def planted(name: str, number: int, slow: bool, seed: int = 1) -> str:
     hits = [f for f in check(rows, in_splits, slow).findings if f.kind == kind]
     if not hits:
         return "MISSED"
-    listed = {i for f in hits for i in f.numbers.get("index", ())}
-    part = len(listed & set(at)) / len(at) if at else 1.0
+    first = 2 - int(0.8 * number) if in_splits else 2  # the line of row 0: faults of a folder stand in test
+    listed = {line for f in hits for line in f.rows}
+    part = len(listed & {i + first for i in at}) / len(at) if at else 1.0
     return "found" if part >= 0.9 else f"{part:.0%}"
 
 
-def false_alarms(number: int, slow: bool, in_splits: bool, seed: int) -> list[str]:
-    findings = check(clean_rows(number, seed), in_splits, slow).findings
-    return [f"{f.kind} ({f.count}, {f.level})" for f in findings if f.kind != "few-examples"]
+def false_alarms(number: int, slow: bool, in_splits: bool, seed: int) -> tuple[list[str], list[str]]:
+    """On clean rows: what asks for care, and what is only noted (of 10,000 made-up sentences some resemble another)."""
+    found = [f for f in check(clean_rows(number, seed), in_splits, slow).findings if f.kind != "few-examples"]
+    said = [(f.level == "note", f"{f.kind} ({f.count})") for f in found]
+    return [words for note, words in said if not note], [words for note, words in said if note]
 
 
 def faults(sizes: list[int], only: str | None, slow: bool) -> None:
@@ -319,13 +322,10 @@ def faults(sizes: list[int], only: str | None, slow: bool) -> None:
         print(f"| {name} | {FAULTS[name][0]} | " + " | ".join(results) + " |", flush=True)
     print(f"\n{len(names)} faults at {len(sizes)} sizes: {len(names) * len(sizes) - missed} found, {missed} missed")
     for number in sizes:
-        said = [
-            said
-            for seed in (1, 2, 3)
-            for in_splits in (False, True)
-            for said in false_alarms(number, slow, in_splits, seed)
-        ]
-        print(f"clean, {number:,} rows, 6 files: {len(said)} false alarms {'; '.join(said)}", flush=True)
+        results = [false_alarms(number, slow, in_splits, seed) for seed in (1, 2, 3) for in_splits in (False, True)]
+        alarms, notes = ([said for r in results for said in r[i]] for i in (0, 1))
+        said = f"{len(alarms)} false alarms {'; '.join(alarms)}; {len(notes)} notes {'; '.join(notes)}"
+        print(f"clean, {number:,} rows, 6 files: {said}", flush=True)
 
 
 def million(number: int, seed: int = 0) -> None:
