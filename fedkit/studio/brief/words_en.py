@@ -86,7 +86,7 @@ RULES = {
     "found.whole": "all there",
     "found.no_record": "not known: no record",
     "found.gap": "{value}, 95% interval {interval}",
-    "found.short": "{value} ({interval})",
+    "found.short": "{value} [{interval}]",
     "found.losers": "worse off: {names} (lowest {least})",
     "found.winners": "least: {id}, {least}",
     "found.longest": "longest: {time}, base model included",

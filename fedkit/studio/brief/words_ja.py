@@ -86,7 +86,7 @@ RULES = {
     "found.whole": "すべてあり",
     "found.no_record": "不明（記録なし）",
     "found.gap": "{value}、95%区間 {interval}",
-    "found.short": "{value}（{interval}）",
+    "found.short": "{value}［{interval}］",
     "found.losers": "悪化：{names}（最小{least}）",
     "found.winners": "最小：{id}、{least}",
     "found.longest": "最長：{time}（基盤モデル込み）",
