@@ -1,0 +1,160 @@
+"""What the lesson on one's own data needs: a clock, sites for any file, a method that fits the time, pages to look at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+
+from fedkit.config import RunConfig
+from fedkit.data.corpus import Corpus
+from fedkit.data.partition import deal
+from fedkit.data.quality import Quality
+from fedkit.errors import FedkitError
+from fedkit.estimate import estimate
+from fedkit.plan import Plan
+from fedkit.record import Run
+from fedkit.studio import facts, say
+from fedkit.studio.theme import FONT
+
+TUNES = ("head", RunConfig.tune)
+SIZES = (16, 32, 64, 128, 256, 512, None)  # examples of each site that are tried; None: all there are
+FEW = 300  # training examples below which an adapter has little to learn from
+
+
+class Clock:
+    """Steps with a budget in seconds each; `tell` says what the step took, and what is gone of the whole."""
+
+    def __init__(self, **budget: float):
+        self.budget, self.began = budget, time.monotonic()
+        self.last, self.took = self.began, dict.fromkeys(budget, 0.0)
+
+    @property
+    def left(self) -> float:
+        """Seconds left of the whole."""
+        return sum(self.budget.values()) - (time.monotonic() - self.began)
+
+    def tell(self, step: str) -> None:
+        now = time.monotonic()
+        self.took[step] += now - self.last
+        self.last = now
+        late = "" if self.took[step] <= self.budget[step] else "  (over)"
+        print(f"\n[clock] {step}: {self.took[step]:.0f} s of {self.budget[step]:.0f} s{late};",
+              f"in all {now - self.began:.0f} s of {sum(self.budget.values()):.0f} s")  # fmt: skip
+
+
+def sites(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]:
+    """The config with a deal that this file allows, and a sentence on it.
+
+    The client column where there are two sites with enough examples, else up to six made-up sites with an even mix.
+    Raises FedkitError where not even two can be dealt.
+    """
+    why = "no column says whose a row is"
+    if config.partition == "column":
+        try:
+            dealt = deal(corpus, "column", seed=config.seed)
+            return config, f"{len(dealt)} sites, as column {config.client!r} says"
+        except FedkitError as error:
+            why = str(error).split(";")[0].split(", and 2 are needed")[0]
+    for clients in range(6, 1, -1):
+        made_up = replace(config, partition="iid", clients=clients)
+        try:
+            deal(corpus, "iid", clients, seed=config.seed)
+        except FedkitError as error:
+            last = error
+            continue
+        return (
+            made_up,
+            f"{clients} made-up sites with an even mix each, since {why}: what they gain is not what real ones would",
+        )
+    raise last
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of tuning at the largest size that fits: examples per site (None: all), expected seconds with all baselines."""
+
+    tune: str
+    examples: int | None
+    seconds: float
+
+    def __str__(self) -> str:
+        size = "all examples" if self.examples is None else f"{self.examples} examples of each site"
+        return f"{self.tune:<18} {size}, about {say.seconds(self.seconds)} with everything it is compared with"
+
+
+def ways(config: RunConfig, seconds: float, tell: Callable[[str], None] = lambda words: None) -> list[Way]:
+    """For each of TUNES the largest of SIZES whose run and baselines fit into `seconds`; the smallest where none does."""
+    out = []
+    for tune in TUNES:
+        plan = Plan(settings=_given(replace(config, tune=tune)), vary={"examples_per_client": list(SIZES)})
+        entries = plan.entries()
+        found = estimate(entries, tell).seconds
+        total: dict[int | None, float] = {}
+        for entry in entries:
+            size = entry.config.examples_per_client
+            total[size] = total.get(size, 0.0) + found.get(entry.folder, float("inf"))
+        able = {size: total[size] for size in SIZES if total[size] < float("inf")}
+        if not able:
+            raise FedkitError(f"{tune} cannot run on this file at any size; see fedkit doctor")
+        fits = [size for size in able if able[size] <= seconds] or list(able)[:1]
+        size = None if None in fits else fits[-1]
+        out.append(Way(tune, size, able[size]))
+    return out
+
+
+def pick(found: Sequence[Way], wish: str, num_train: int, seconds: float) -> tuple[Way, str]:
+    """The way that `wish` names (its first letters), or for "auto" the one that a rule of thumb picks; and why."""
+    if wish != "auto":
+        named = [way for way in found if way.tune.startswith(wish)]
+        if not named:
+            raise FedkitError(f"method {wish!r} given; write auto, {', '.join(way.tune for way in found)}")
+        return named[0], "you named it"
+    head, adapter = found
+    if num_train < FEW:
+        return head, f"{num_train:,} training examples are few for an adapter (fewer than {FEW})"
+    if adapter.seconds > seconds:
+        return head, "an adapter does not fit into the time"
+    return adapter, "there are enough examples and enough time for an adapter"
+
+
+def fresh(out: str | Path) -> Path:
+    """A folder below `out` that nothing has written to yet: run-1, run-2, ..."""
+    number = 1
+    while (Path(out) / f"run-{number}").exists():
+        number += 1
+    return Path(out) / f"run-{number}"
+
+
+def honest(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
+    """Sentences on what the difference between together and alone is worth on this many test examples."""
+    ours, alone = (runs[name].result["accuracy"] for name in ("federated", "local"))
+    gap, smallest = 100 * (ours - alone), quality.smallest_difference
+    said = [f"Together {say.percent(ours)}, alone {say.percent(alone)} on average: {gap:+.1f} points."]
+    if smallest is None:
+        return [
+            *said,
+            f"With {facts.test_size(runs['federated'])} test examples no difference can be told from chance.",
+        ]
+    shows = "is more than" if abs(gap) >= smallest else "is less than"
+    return [*said, f"That {shows} the {smallest:.1f} points that this many test examples can show."]
+
+
+class Page:
+    """A page that was written, shown in the notebook in a frame that runs nothing. height: px."""
+
+    def __init__(self, path: str | Path, height: int = 620):
+        self.path, self.height = Path(path), height
+
+    def _repr_html_(self) -> str:
+        text = escape(self.path.read_text(encoding="utf-8"), quote=True)
+        return (f"<div style='font:13px {escape(FONT, quote=True)}'>{escape(str(self.path))}</div>"
+                f'<iframe sandbox="" srcdoc="{text}" style="width:100%;height:{self.height}px;border:1px solid #ccc"></iframe>')  # fmt: skip
+
+
+def _given(config: RunConfig) -> dict:
+    """What differs from the defaults, as a plan's settings."""
+    default, given = RunConfig().to_dict(), config.to_dict()
+    return {k: v for k, v in given.items() if v != default[k] and k not in ("seed", "examples_per_client")}
