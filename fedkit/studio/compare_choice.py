@@ -93,7 +93,8 @@ def _picked(runs: Runs, made: Choice) -> str:
     why = ["It is the most accurate that fits."]
     if way is not top:
         gap = 100 * (top.accuracy.value - way.accuracy.value)
-        why = [f"{top.name} is {gap:.1f} points more accurate, and sends {top.kb / way.kb:.1f} times as much."]
+        more = f"{gap:.1f} points more" if gap >= 0.05 else "just as"
+        why = [f"{top.name} is {more} accurate, and sends {top.kb / way.kb:.1f} times as much."]
     others = baselines(runs)
     why += [
         _beside(against(way.method, others, kind), name)

@@ -131,7 +131,8 @@ def finding(found: Sequence[Way], axis: Axis) -> str:
     if not axis.of(lean) < axis.of(top):
         return f"{start}; nothing that takes less comes within one point of it."
     gap, times = 100 * (top.accuracy.value - lean.accuracy.value), axis.of(top) / axis.of(lean)
-    return f"{start}; {lean.name} is {gap:.1f} points lower and takes {times:.1f} times less."
+    lower = f"{gap:.1f} points lower" if gap >= 0.05 else "as accurate"
+    return f"{start}; {lean.name} is {lower} and takes {times:.1f} times less."
 
 
 def switch(runs: Runs) -> go.Figure:
