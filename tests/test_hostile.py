@@ -246,3 +246,17 @@ def test_an_upload_stays_in_its_folder(tmp_path, name):
     path = tmp_path / safe_name(name)
     path.write_bytes(b"x")
     assert path.resolve().parent == tmp_path.resolve() and path.suffix == ".csv"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"", b"[]", b"{", b'{"schema": 1e999}', b'{"a":' * 100_000, b"9" * 100_000, pickle.dumps(Bomb()), b"\xff\xfe\x00",
+     b'{"schema": "<script>", "rounds": [NaN]}', b'{"schema": "fedkit.run/1", "rounds": 1e400, "method": {}}'],
+)  # fmt: skip
+def test_a_run_folder_of_a_stranger_is_refused_in_one_line(tmp_path, record):
+    from fedkit.record import Run
+
+    (tmp_path / "run.json").write_bytes(record)
+    with pytest.raises(FedkitError) as error:
+        Run.load(tmp_path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400

@@ -17,7 +17,7 @@ from fedkit.data.say import quote
 MOST = 20_000  # different rows looked at
 FEW = 0.05  # share of texts below which another script is no matter
 _SCRIPTS = {
-    "kana": re.compile("[ぁ-ゖァ-ヺｦ-ﾝ]"), "han": re.compile("[㐀-䶿一-鿿豈-﫿々]"), "hangul": re.compile("[가-힣ᄀ-ᇿ]"),
+    "kana": re.compile("[ぁ-ゖァ-ヺｦ-ﾝ]"), "han": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々]"), "hangul": re.compile("[가-힣ᄀ-ᇿ]"),
     "latin": re.compile("[A-Za-zÀ-ɏＡ-Ｚａ-ｚ]"), "cyrillic": re.compile("[Ѐ-ӿ]"), "greek": re.compile("[Ͱ-Ͽ]"),
     "arabic": re.compile("[؀-ۿ]"), "hebrew": re.compile("[֐-׿]"), "thai": re.compile("[฀-๿]"), "devanagari": re.compile("[ऀ-ॿ]"),
 }  # fmt: skip
