@@ -477,7 +477,7 @@ def test_the_command_writes_both_languages_and_keeps_edited_assumptions(folder, 
         assert all((out / f"brief.{lang}.{end}").stat().st_size > 1000 for end in ("html", "pptx", "json"))
         values = json.loads((out / f"brief.{lang}.json").read_text(encoding="utf-8"))
         assert (values["schema"], values["lang"], values["verdict"]) == ("fedkit.brief/1", lang, CONDITIONS)
-    assert any((out / "governance").rglob("*"))
+    assert all(any((out / f"governance.{lang}").iterdir()) for lang in ("en", "ja"))
     edited = (out / "assumptions.toml").read_text(encoding="utf-8").replace("value = 20000", "value = 30000")
     (out / "assumptions.toml").write_text(edited, encoding="utf-8")
     code, said, _ = command(folder, "--assumptions", out / "assumptions.toml", "--out", out, "--json", capsys=capsys)

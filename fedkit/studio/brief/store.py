@@ -35,7 +35,7 @@ def write_briefs(briefs: Sequence[Brief], records: Sequence[Run], out: Path, ass
         out.mkdir(parents=True, exist_ok=True)
         written = [path for brief in briefs for path in _one(brief, out)]
         written.append(_assumptions(out / "assumptions.toml", assumptions))
-        return [*written, *(path for brief in briefs for path in write_pack(records, out / "governance", brief.lang))]
+        return [*written, *(path for brief in briefs for path in write_pack(records, out, brief.lang))]
     except OSError as error:
         raise FedkitError(f"cannot write to {out}: {error.strerror or error}; name another folder with --out") from None
 
