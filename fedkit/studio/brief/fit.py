@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 
 LONGEST = 700  # characters of one sentence; what is longer is no sentence
 DROPPED = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}  # control and bidi characters, surrogates, what is no character
@@ -25,6 +26,7 @@ def clean(text: object, limit: int = LONGEST) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+@cache
 def advance(char: str) -> float:
     """Width of one character in em."""
     if unicodedata.combining(char):
@@ -45,13 +47,13 @@ def extent(text: str, size: float = 1.0, bold: bool = False) -> float:
 
 def wrap(text: str, width: float, size: float = 1.0, bold: bool = False) -> list[str]:
     """`text` in lines of at most `width`: broken at spaces and between wide characters, inside a word only if it must be."""
-    lines, line, room = [], "", width / size / (1.07 if bold else 1.0)
+    lines, line, used, room = [], "", 0.0, width / size / (1.07 if bold else 1.0)
     for part in _parts(text):
-        if extent(line + part.rstrip()) <= room:
-            line += part
+        if used + extent(part.rstrip()) <= room:
+            line, used = line + part, used + extent(part)
             continue
         lines, line = ([*lines, line.rstrip()] if line.strip() else lines), part.lstrip()
-        while extent(line) > room and len(line) > 1:
+        while (used := extent(line)) > room and len(line) > 1:
             head = _head(line, room)
             lines, line = [*lines, line[:head]], line[head:]
     return [*lines, line.rstrip()] if line.strip() else lines or [""]
@@ -88,7 +90,7 @@ def _parts(text: str) -> list[str]:
     """Pieces between which a line may be broken; a space stays with the piece before it."""
     parts, word = [], ""
     for char in text:
-        if unicodedata.east_asian_width(char) in "WF":
+        if advance(char) == 1.0:
             parts, word = [*parts, word, char] if word else [*parts, char], ""
         elif char == " ":
             parts, word = [*parts, word + char], ""

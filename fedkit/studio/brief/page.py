@@ -73,14 +73,14 @@ def render(brief: Brief) -> str:
         question=clean(brief.question), verdict=clean(brief.verdict_name, 80), headline=clean(brief.headline),
         light=Markup(pictures.light(brief.verdict)), dark=pictures.DARK.get(brief.verdict, "#222222"),
         pale=pictures.PALE.get(brief.verdict, "#f4f4f4"), tiles=_tiles(brief),
-        rows=[(columns(shares), cells) for shares, cells in laid_out(brief, level)], ui=_words(brief),
+        rows=[(columns(shares), cells) for shares, cells in laid_out(brief, level)], ui=words(brief),
         sources=[clean(s) for s in fit.first(brief.sources, level.items)[0]], assumptions=[_fact(f) for f in brief.returns.assumptions],
     ).lstrip()  # fmt: skip
 
 
 def blocks(brief: Brief) -> dict[str, Block]:
     """Every block of the page by its key, whole; one with nothing to show is left out."""
-    ui, back = _words(brief), brief.returns
+    ui, back = words(brief), brief.returns
     every = [
         Block("tried", ui["tried"], items=_all(brief.tried)),
         Block("accuracies", ui["accuracies"], before=_all([brief.bars_sentence]), picture=_picture(pictures.bars, brief, brief.bars)),
@@ -147,7 +147,7 @@ def needed(brief: Brief, level: Level) -> float:
     sources = " · ".join(fit.first(brief.sources, level.items)[0])
     foot = 0.9 * level.size
     lines = min(len(fit.wrap(sources, SHEET - 60, foot)), level.clamp) + len(
-        fit.wrap(_words(brief)["made_by"], SHEET, foot)
+        fit.wrap(words(brief)["made_by"], SHEET, foot)
     )
     return total + 10 + lines * foot * 1.27
 
@@ -232,7 +232,7 @@ def _picture_height(svg: str, width: float) -> float:
     return width * float(box[1]) / float(box[0])
 
 
-def _words(brief: Brief) -> dict[str, str]:
+def words(brief: Brief) -> dict[str, str]:
     """Headings and labels; one that is missing shows its key."""
     return {key: clean(brief.ui.get(key, key), 120) for key in KEYS}
 
