@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab test test-quick test-browser bench lint clean
+.PHONY: help install demo lab showcase test test-quick test-browser bench lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ demo: install ## the main job on the bundled data; writes runs/demo
 
 lab: install ## open JupyterLab on the first notebook
 	$(BIN)/fedkit lab
+
+showcase: install ## open the executive demo: no code, English and Japanese
+	$(BIN)/fedkit showcase
 
 test: install ## all tests
 	$(BIN)/python -m pytest

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkit import cli_attack, cli_audit, cli_brief, cli_epsilon, console, flags, nextsteps
+from fedkit import cli_attack, cli_audit, cli_brief, cli_check, cli_epsilon, cli_showcase, console, flags, nextsteps
 from fedkit.config import RunConfig
 from fedkit.errors import FedkitError
 from fedkit.flags import OUTPUT, WORLD, Command, D
@@ -21,10 +21,10 @@ Start with:
   fedkit doctor                        is this machine ready?
   fedkit demo                          the whole comparison, in minutes
 Then, with data of your own:
-  fedkit check my.csv                  can this file be used?
-  fedkit run --data my.csv --out runs/mine
-  fedkit baselines --data my.csv --out runs/mine-baselines
-  fedkit compare runs/mine runs/mine-baselines
+  fedkit check my.csv --out checked    can this file be used? a cleaned copy
+  fedkit run --data checked/my.clean.csv --out runs/mine
+  fedkit baselines --data checked/my.clean.csv --out runs/mine-baselines
+  fedkit brief runs/mine runs/mine-baselines    the decision on one page
 """
 RUN = """\b
 Examples:
@@ -65,13 +65,6 @@ A plan is a TOML file:
   wire = "int4+ans"
 Exit code: 0 all runs are there, 1 some were refused (sweep.json says why),
 2 none could be made.
-"""
-CHECK = """\b
-Examples:
-  fedkit check my.csv
-  fedkit check reports.xlsx --text description --label department
-Exit code: 0 ready, 1 ready with care (read the notes), 3 not yet (too little
-to learn or to measure), 2 the file cannot be used as it is.
 """
 DATA = """\b
 Examples:
@@ -330,19 +323,9 @@ def demo(
     console.show_json(values) if as_json else console.show([*lines, f"page: {page}"])
 
 
-@app.command(cls=Command, epilog=CHECK, short_help="Can this file of yours be used?")
-def check(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file or folder of your own, or a known data set.")],
-    text: flags.Text = None, label: flags.Label = None, client: flags.Client = None,
-    encoding: flags.Encoding = None, as_json: flags.Json = False,
-) -> None:  # fmt: skip
-    """Can this file be used? Says what was read, guessed, dropped, and what is missing. Changes nothing."""
-    from fedkit.data.load import load_corpus
-    from fedkit.studio.summary import data_summary
-
-    code, facts, lines = data_summary(load_corpus(file, text, label, client, encoding))
-    console.show_json(facts) if as_json else console.show(lines)
-    raise typer.Exit(code)
+app.command(cls=Command, epilog=cli_check.EPILOG, short_help="Can this file be used? Findings, a cleaned copy.")(
+    cli_check.check
+)
 
 
 @app.command(cls=Command, epilog=DATA, short_help="The known data sets, and who would have what.")
@@ -405,6 +388,11 @@ def lab(
         raise FedkitError(f"no lessons in {NOTEBOOKS}; run this from a clone of the project that `make install` set up")
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", str(first)]
     raise typer.Exit(subprocess.call(command, cwd=NOTEBOOKS))
+
+
+app.command(name="showcase", cls=Command, epilog=cli_showcase.EPILOG, short_help="The executive demo, without code.")(
+    cli_showcase.showcase_command
+)
 
 
 @app.command(cls=Command, epilog=ADVISE, short_help="Which methods can your sites bear?")

@@ -12,9 +12,9 @@ from fedkit.errors import FedkitError
 
 EPILOG = """\b
 Examples:
-  fedkit brief runs/first runs/first-baselines
+  fedkit brief runs/first runs/base
   fedkit brief runs/sweep --lang en,ja --out runs/brief
-  fedkit brief runs/first runs/first-baselines --assumptions runs/brief/assumptions.toml
+  fedkit brief runs/first runs/base --assumptions runs/brief/assumptions.toml
 """
 PLAIN = str.maketrans({"\u00a0": " ", "\u2212": "-"})
 ENOUGH = 10_000  # records; more are a mistake in the folder

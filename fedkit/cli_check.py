@@ -14,13 +14,11 @@ EPILOG = """\b
 Examples:
   fedkit check my.csv
   fedkit check reports.xlsx --text description --label department
-  fedkit check reports.xlsx --sheet 2026 --out checked     report, cleaned copy
-  fedkit check reports.csv --mask --out checked            ... without personal data
-Exit code: 0 ready, 1 usable with care (read the reasons), 3 not yet (something
-must be mended first), 2 the file cannot be used as it is.
+  fedkit check reports.xlsx --sheet 2026 --out checked
+  fedkit check reports.csv --mask --out checked    without personal data
+Exit code: 0 ready, 1 usable with care (read the reasons), 3 not yet (mend it
+first), 2 the file cannot be read as it is.
 """
-MOST_ROWS = 6  # row numbers named on a line
-SHOWN = 12  # labels or sites named on a line
 
 
 def check(

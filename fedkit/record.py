@@ -109,6 +109,8 @@ class Run:
         """Read `run.json` from a run folder, or the file itself. Nothing in it is executed."""
         path = Path(folder)
         path = path / "run.json" if path.is_dir() else path
+        if path.exists() and not path.is_file():  # a pipe or a device would be waited for
+            raise FedkitError(f"cannot read {path}: not a file; give a folder that `fedkit run --out` wrote")
         try:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except UnicodeDecodeError:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedkit.data.columns import Columns
 from fedkit.data.finding import Finding, Table
-from fedkit.data.mend import Mended, mend, said_of_writing, write_clean
+from fedkit.data.mend import Mended, guarded, mend, said_of_writing, write_clean
 from fedkit.data.say import count, quote
 from fedkit.errors import FedkitError
 from fedkit.nextsteps import shown
@@ -56,6 +57,11 @@ def write_checked(table: Table, quality: Quality, out: Path, mask: bool = False)
     return Written((clean, *review, values, page), tuple(said))
 
 
+def in_copy(columns: Columns) -> Columns:
+    """The columns under the names they have in the cleaned copy."""
+    return Columns(*(guarded(name) if name else None for name in (columns.text, columns.label, columns.client)))
+
+
 def lines(quality: Quality, written: Written | None = None) -> list[str]:
     """The check in a terminal: what was read, the findings, the verdict with its reasons, what was written, what next."""
     roles = {"text": quality.columns.text, "label": quality.columns.label, "site": quality.columns.client}
@@ -75,7 +81,7 @@ def lines(quality: Quality, written: Written | None = None) -> list[str]:
 def told(finding: Finding) -> list[str]:
     """A finding in lines; what is only a note takes one."""
     rows = ", ".join(f"{row:,}" for row in finding.rows[:ROWS]) + (", ..." if finding.count > ROWS else "")
-    first = f"{finding.level}: {finding.what}" + (f" (row {rows})" if rows else "")
+    first = f"{finding.level}: {finding.what}" + (f" (row {rows})" if finding.rows else "")
     return [first] if finding.level == "note" else [first, f"      why: {finding.why}", f"      mend: {finding.mend}"]
 
 
@@ -92,7 +98,7 @@ def after(quality: Quality, written: Written | None) -> list[str]:
             "next, for a report and a cleaned copy:",
             f"  {shown('fedkit', 'check', quality.source, '--out', 'checked')}",
         ]
-    columns = quality.columns
+    columns = in_copy(quality.columns)
     flags = ["--text", columns.text, "--label", columns.label]
     flags += ["--client", columns.client, "--partition", "column"] if columns.client else []
     said = [f"cleaned copy: {line}" for line in written.said]

@@ -7,20 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fedkit.config import RunConfig
-from fedkit.data.corpus import Corpus
 from fedkit.data.say import count
 from fedkit.errors import FedkitError
-from fedkit.model.base import script_note
 from fedkit.record import Run
 
 Facts = tuple[Any, list[str]]
-READY, WITH_CARE, NOT_YET = (0, "ready"), (1, "with care"), (3, "not yet")  # exit code and word
-LEAST_TEST = 20  # test examples below which no accuracy means anything
-WIDE = 0.10  # half an interval from which on a comparison needs luck
-SAID_ONLY = (" column: guessed ", "with equal label shares", " separates its cells by ")  # notes that cast no doubt
 
 
 def summary(run: Run) -> list[str]:
@@ -90,71 +82,6 @@ def _gained(run: Run) -> list[str]:
     told = abs(gain) > (high - low) / 2
     words = "" if told else ", which is within what chance does on this test set"
     return [f"the rounds added {say.points(gain)} points to the start{words}"]
-
-
-def data_summary(corpus: Corpus) -> tuple[int, Any, list[str]]:
-    """(exit code, values, lines): what was read, how labels spread, every note, and whether it can be used."""
-    splits = {n: len(e) for n in ("train", "validation", "test") if (e := getattr(corpus, n)) is not None}
-    counts = np.bincount(corpus.train.labels, minlength=len(corpus.labels))
-    labels = {corpus.labels[i]: int(counts[i]) for i in np.argsort(-counts, kind="stable")}
-    sites = dict(Counter(corpus.train.clients or ()).most_common())
-    (code, verdict), reasons = readiness(corpus)
-    facts = {"name": corpus.name, "source": corpus.source, "sha256": corpus.sha256, "rows": splits, "labels": labels,
-             "clients": sites, "notes": list(corpus.notes), "verdict": verdict, "reasons": reasons}  # fmt: skip
-    lines = [
-        f"{corpus.name}: " + ", ".join(f"{n:,} rows to {use}" for use, n in _uses(splits)),
-        *_counted("label", labels),
-        *(_counted("site", sites) if sites else ["no client column: give one with --client, or let --partition deal"]),
-        *(f"note: {n}" for n in corpus.notes),
-        f"verdict: {verdict}" + (", because" if reasons else ""),
-        *(f"  - {r}" for r in reasons),
-    ]
-    return code, facts, lines
-
-
-def readiness(corpus: Corpus) -> tuple[tuple[int, str], list[str]]:
-    """The verdict (exit code, word) and its reasons.
-
-    not yet: no two sites can be made, or fewer than 20 test examples. with care: the client column makes no sites,
-    an accuracy would be known to 10 points or worse, or a note says that something was dropped, changed or doubtful.
-    """
-    from fedkit.evaluate import wilson
-
-    n = len(corpus.test)
-    low, high = wilson(n // 2, n)
-    missing, doubts = _sites_fault(corpus)
-    if n < LEAST_TEST:
-        missing.append(f"{count(n, 'test example')}: at least {LEAST_TEST} are needed for an accuracy to mean anything")
-    elif (half := (high - low) / 2) >= WIDE:
-        doubts.append(f"{n} test examples tell an accuracy to within {100 * half:.0f} points only: add examples")
-    doubts += filter(None, [script_note(RunConfig.model, corpus.train.texts)])
-    doubts += [note for note in corpus.notes if not any(words in note for words in SAID_ONLY)]
-    return (NOT_YET if missing else WITH_CARE if doubts else READY), missing + doubts
-
-
-def _sites_fault(corpus: Corpus) -> tuple[list[str], list[str]]:
-    """(what stands against any two sites, what against those of the client column)."""
-    from fedkit.data.partition import deal
-
-    said = []
-    for partition in ("auto", "iid"):
-        try:
-            deal(corpus, partition, clients=2)
-            return [], said[:1]
-        except FedkitError as error:
-            said.append(str(error))
-    return said[-1:], []
-
-
-def _uses(splits: dict[str, int]) -> list[tuple[str, int]]:
-    words = {"train": "train on", "validation": "choose settings on", "test": "test on"}
-    return [(words[name], n) for name, n in splits.items()]
-
-
-def _counted(what: str, numbers: dict[str, int], most: int = 15) -> list[str]:
-    shown = list(numbers.items())[:most]
-    more = f"  and {len(numbers) - most} more" if len(numbers) > most else ""
-    return [f"{count(len(numbers), what)}:", *(f"{n:8,d}  {name}" for name, n in shown), *([more] if more else [])]
 
 
 def who_has_what_lines(config: RunConfig, html: Path | None = None) -> Facts:
