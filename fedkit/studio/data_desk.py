@@ -126,9 +126,11 @@ class Desk:
     @property
     def config(self) -> RunConfig:
         """The settings with which to run on the cleaned copy."""
+        from fedkit.studio.checked import in_copy
+
         if self.written is None:
             raise FedkitError("no cleaned copy yet; press `Write a cleaned copy`, or call .clean()")
-        columns = self.table.columns
+        columns = in_copy(self.table.columns)
         whose = {"client": columns.client, "partition": "column"} if columns.client else {"partition": "iid"}
         return replace(RunConfig(), data=str(self.written.clean), text=columns.text, label=columns.label,
                        model=self.model, **whose)  # fmt: skip

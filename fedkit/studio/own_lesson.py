@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
+import numpy as np
+
+from fedkit.baselines import baseline
 from fedkit.config import RunConfig
 from fedkit.data.corpus import Corpus
 from fedkit.data.partition import deal
 from fedkit.data.quality import Quality
 from fedkit.errors import FedkitError
-from fedkit.estimate import estimate
-from fedkit.plan import Plan
+from fedkit.estimate import Pace, pace
+from fedkit.job import Job, prepare
+from fedkit.plan import BASELINES
+from fedkit.progress import Listener
 from fedkit.record import Run
 from fedkit.studio import facts, say
 from fedkit.studio.theme import FONT
@@ -85,24 +91,62 @@ class Way:
         return f"{self.tune:<18} {size}, about {say.seconds(self.seconds)} with everything it is compared with"
 
 
-def ways(config: RunConfig, seconds: float, tell: Callable[[str], None] = lambda words: None) -> list[Way]:
-    """For each of TUNES the largest of SIZES whose run and baselines fit into `seconds`; the smallest where none does."""
+def limited(corpus: Corpus, train: int, test: int) -> tuple[Corpus, str]:
+    """At most so many training and test examples, drawn by chance, and a sentence where that left some out."""
+    parts, said = {}, []
+    for name, most in (("train", train), ("test", test)):
+        examples = getattr(corpus, name)
+        if len(examples) > most:
+            rows = np.sort(np.random.default_rng(0).permutation(len(examples))[:most])
+            parts[name] = examples.take(rows)
+            said.append(f"{most:,} of {len(examples):,} {name} examples")
+    return replace(corpus, **parts), f"to keep to the time: {', '.join(said)}" if said else "all rows are used"
+
+
+def ways(config: RunConfig, corpus: Corpus, seconds: float) -> list[Way]:
+    """For each of TUNES the largest of SIZES whose run and baselines fit into `seconds`; the smallest where none does.
+
+    A few steps of each are timed on the file's own texts.
+    """
     out = []
     for tune in TUNES:
-        plan = Plan(settings=_given(replace(config, tune=tune)), vary={"examples_per_client": list(SIZES)})
-        entries = plan.entries()
-        found = estimate(entries, tell).seconds
-        total: dict[int | None, float] = {}
-        for entry in entries:
-            size = entry.config.examples_per_client
-            total[size] = total.get(size, 0.0) + found.get(entry.folder, float("inf"))
-        able = {size: total[size] for size in SIZES if total[size] < float("inf")}
-        if not able:
-            raise FedkitError(f"{tune} cannot run on this file at any size; see fedkit doctor")
-        fits = [size for size in able if able[size] <= seconds] or list(able)[:1]
+        job = prepare(replace(config, tune=tune, examples_per_client=None, privacy="none"), corpus)
+        reading, speed = _reading(job), pace(job)
+        cost = {size: _seconds(job, size, speed, reading if tune == "head" else 0.0) for size in SIZES}
+        fits = [size for size in SIZES if cost[size] <= seconds] or [SIZES[0]]
         size = None if None in fits else fits[-1]
-        out.append(Way(tune, size, able[size]))
+        out.append(Way(tune, size, cost[size]))
     return out
+
+
+def _reading(job: Job, texts: int = 48) -> float:
+    """Seconds for a text that the model reads for the first time."""
+    some = job.pooled().validation
+    half = max(1, min(texts, len(some) // 2))
+    job.model.features(some.take(np.arange(half)))  # warms up
+    began = time.perf_counter()
+    job.model.features(some.take(np.arange(half, min(2 * half, len(some)))))
+    return (time.perf_counter() - began) / half
+
+
+def _seconds(job: Job, size: int | None, speed: Pace, reading: float) -> float:
+    """Of the federated run and its five baselines, with at most `size` examples of each site."""
+    sizes = [min(len(c.train), size or len(c.train)) for c in job.clients]
+    train, test, rounds = sum(sizes), len(job.test), job.config.rounds
+    held = min(sum(len(c.validation) for c in job.clients), train)
+    steps = rounds * job.config.local_epochs * sum(math.ceil(n / job.config.batch_size) for n in sizes)
+    read = train + (rounds + 1) * (test + held) + test + len(sizes) * test + 2 * (train + test)
+    return 3 * steps * speed.step + read * speed.example + rounds * speed.round + reading * (train + held + test)
+
+
+def compared(job: Job, out: Path, progress: Listener | None = None) -> dict[str, Run]:
+    """The run's baselines on the same job, each kept in out/NAME; {name: record}."""
+    runs = {}
+    for name in BASELINES:
+        runs[name] = baseline(name, job, progress)
+        (out / name).mkdir(parents=True, exist_ok=True)
+        runs[name].save(out / name)
+    return runs
 
 
 def pick(found: Sequence[Way], wish: str, num_train: int, seconds: float) -> tuple[Way, str]:
@@ -132,7 +176,8 @@ def honest(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
     """Sentences on what the difference between together and alone is worth on this many test examples."""
     ours, alone = (runs[name].result["accuracy"] for name in ("federated", "local"))
     gap, smallest = 100 * (ours - alone), quality.smallest_difference
-    said = [f"Together {say.percent(ours)}, alone {say.percent(alone)} on average: {gap:+.1f} points."]
+    said = ["The check says *not yet*: what follows shows the way, and is no result."] * (quality.verdict == "not yet")
+    said += [f"Together {say.percent(ours)}, alone {say.percent(alone)} on average: {gap:+.1f} points."]
     if smallest is None:
         return [
             *said,
@@ -152,9 +197,3 @@ class Page:
         text = escape(self.path.read_text(encoding="utf-8"), quote=True)
         return (f"<div style='font:13px {escape(FONT, quote=True)}'>{escape(str(self.path))}</div>"
                 f'<iframe sandbox="" srcdoc="{text}" style="width:100%;height:{self.height}px;border:1px solid #ccc"></iframe>')  # fmt: skip
-
-
-def _given(config: RunConfig) -> dict:
-    """What differs from the defaults, as a plan's settings."""
-    default, given = RunConfig().to_dict(), config.to_dict()
-    return {k: v for k, v in given.items() if v != default[k] and k not in ("seed", "examples_per_client")}
