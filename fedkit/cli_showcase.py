@@ -9,8 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -95,10 +93,8 @@ def wait(port: int, process: subprocess.Popen) -> None:
     ends = time.monotonic() + WAIT
     while time.monotonic() < ends and process.poll() is None:
         try:
-            urllib.request.urlopen(f"http://{HOST}:{port}/voila/static/", timeout=2).close()
+            socket.create_connection((HOST, port), timeout=2).close()
             return
-        except urllib.error.HTTPError:
-            return  # it answers, and asks for more than this
         except OSError:
             time.sleep(0.2)
     raise FedkitError(

@@ -8,23 +8,23 @@ TOGETHER, ALONE = look("federated").colour, look("local").colour
 WIDTH = 1250  # px, of a step
 
 STYLE = f"""<style>
-.fk {{ font-family: {FONT}; color: {INK}; width: {WIDTH}px; max-width: 100%; margin: 0 auto !important; overflow: hidden }}
+.fk {{ font-family: {FONT}; color: {INK}; width: {WIDTH}px; max-width: 98%; margin: 0 auto !important; overflow: hidden }}
 .fk .widget-html, .fk .widget-html-content {{ line-height: 1.35 !important; font-size: 17px; height: auto }}
 .fk .widget-html-content {{ width: 100% }}
 .fk p {{ margin: 0 }}
-.fk-off {{ visibility: hidden; height: 0 !important; min-height: 0 !important; overflow: hidden; margin: 0 !important }}
+.fk .jupyter-widgets {{ overflow: visible }}
+.fk .fk-off {{ visibility: hidden; height: 0 !important; min-height: 0 !important; overflow: hidden !important; margin: 0 !important }}
 .fk button.jupyter-button {{ height: 44px; font-size: 17px; font-family: inherit; border-radius: 6px; line-height: 1.2; padding: 0 14px }}
 .fk button.jupyter-button:focus-visible, .fk .noUi-handle:focus-visible {{ outline: 3px solid #f0a000; outline-offset: 2px }}
 .fk .fk-steps button {{ flex: 1 1 0; background: #eef2f6; color: {INK} }}
 .fk .fk-steps button.fk-now {{ background: {INK}; color: #fff; font-weight: 700 }}
-.fk .fk-langs button {{ background: #fff; border: 1px solid #b8c2cc; height: 36px; color: {INK} }}
+.fk .fk-langs button {{ background: #fff; border: 1px solid #b8c2cc; color: {INK}; padding: 0 4px }}
 .fk .fk-langs button.fk-now {{ background: {INK}; color: #fff }}
 .fk button.fk-do {{ background: {TOGETHER}; color: #fff; font-weight: 700; font-size: 20px }}
 .fk button.fk-do:disabled {{ background: #b8c2cc }}
 .fk h1 {{ font-size: 31px; line-height: 1.22; margin: 12px 0 4px; font-weight: 700; text-wrap: balance }}
-.fk .fk-brand {{ font-weight: 700; font-size: 18px; color: {MUTED}; padding-top: 6px }}
 .fk .fk-lead {{ font-size: 19px; color: {MUTED}; margin: 0 0 8px }}
-.fk .fk-finding {{ font-size: 22px; font-weight: 700; margin: 8px 0 }}
+.fk .fk-finding {{ font-size: 24px; font-weight: 700; margin: 8px 0 }}
 .fk .fk-tiles {{ display: flex; gap: 14px; margin: 8px 0 }}
 .fk .fk-tile {{ flex: 1 1 0; border: 1px solid #d3dae1; border-radius: 8px; padding: 8px 14px; min-width: 0 }}
 .fk .fk-tile b {{ display: block; font-size: 38px; line-height: 1.15; white-space: nowrap; font-variant-numeric: tabular-nums }}
@@ -35,23 +35,23 @@ STYLE = f"""<style>
 .fk .fk-groups {{ display: flex; gap: 44px; margin: 8px 0 }}
 .fk .fk-group {{ flex: 1 1 0 }} .fk .fk-group h2 {{ font-size: 20px; margin: 0 0 6px }}
 .fk .fk-bar {{ display: grid; grid-template-columns: 108px 1fr; align-items: center; margin: 6px 0; font-size: 18px }}
-.fk .fk-bar i {{ display: block; height: 46px; border-radius: 4px; position: relative; font-style: normal }}
-.fk .fk-bar i b {{ position: absolute; right: 12px; color: #fff; font-size: 28px; line-height: 46px }}
+.fk .fk-bar i {{ display: block; height: 58px; border-radius: 4px; position: relative; font-style: normal }}
+.fk .fk-bar i b {{ position: absolute; right: 12px; color: #fff; font-size: 34px; line-height: 58px }}
 .fk .fk-bar div {{ background: #eef2f6; border-radius: 4px }}
 .fk .fk-bar .fk-together {{ background: {TOGETHER} }} .fk .fk-bar .fk-alone {{ background: {ALONE} }}
 .fk table.fk-who {{ border-collapse: separate; border-spacing: 2px; width: 100%; table-layout: fixed; font-size: 17px }}
-.fk table.fk-who th {{ font-weight: 400; text-align: center; font-size: 14px; line-height: 1.15; vertical-align: bottom; padding: 2px; overflow-wrap: anywhere }}
+.fk table.fk-who th {{ font-weight: 400; text-align: center; font-size: 13px; line-height: 1.15; vertical-align: bottom; padding: 2px 0; overflow-wrap: break-word }}
 .fk table.fk-who th[scope=row] {{ text-align: left; font-size: 18px; vertical-align: middle }}
 .fk table.fk-who td {{ text-align: center; height: 38px; border-radius: 3px }}
 .fk .fk-caveat {{ font-size: 15px; color: {INK}; background: #fff8e6; border-left: 5px solid #e0a800; padding: 7px 12px; margin-top: 8px }}
-.fk .fk-status {{ font-size: 19px; min-height: 52px; padding: 4px 0 }} .fk .fk-bad {{ color: #a40000 }}
+.fk .fk-status {{ font-size: 19px; min-height: 30px; padding: 4px 0 }} .fk .fk-bad {{ color: #a40000 }}
 .fk .fk-slider {{ font-size: 17px; display: flex; justify-content: space-between; padding: 0 8px; margin-top: 10px }}
 .fk .fk-slider b {{ font-size: 21px; white-space: nowrap }}
 .fk .widget-slider .noUi-target {{ height: 10px }} .fk .widget-slider .noUi-handle {{ width: 26px !important; height: 26px !important; top: -9px !important; right: -13px !important; border-radius: 13px }}
 .fk .widget-slider .noUi-connect {{ background: {TOGETHER} }}
 .fk .widget-inline-hbox.widget-slider {{ height: 40px }}
 .fk .fk-verdict-worse {{ color: {ALONE} }} .fk .fk-verdict-better {{ color: {TOGETHER} }}
-.fk .widget-radio-box label {{ font-size: 19px; height: auto; line-height: 1.9 }} .fk .widget-radio, .fk .widget-radio-box {{ height: auto !important; width: 100% !important; max-width: none !important }}
+.fk .widget-radio-box label {{ font-size: 19px; height: auto; line-height: 1.9; display: flex; flex-direction: row-reverse; justify-content: flex-end; align-items: center; gap: 10px; width: 100% }} .fk .widget-radio-box label input {{ width: 20px; height: 20px; margin: 0 !important }} .fk .widget-radio, .fk .widget-radio-box {{ height: auto !important; width: 100% !important; max-width: none !important }}
 .fk .fk-links a {{ display: inline-block; background: {TOGETHER}; color: #fff !important; font-weight: 700; font-size: 20px; padding: 14px 24px; border-radius: 8px; margin: 10px 16px 10px 0; text-decoration: none }}
 .fk .widget-hprogress, .fk .progress {{ height: 16px !important }}
 :lang(ja) .fk-finding, .fk :lang(ja) {{ line-break: strict; word-break: normal }}
@@ -64,6 +64,7 @@ PIECES: dict[str, str] = {
     "macro": MACRO,
     "head": """<div lang="{{ lang }}"><h1>{{ t(step ~ '.title') }}</h1><p class="fk-lead">{{ t(step ~ '.lead', rounds=rounds) if step == 'run' else t(step ~ '.lead') }}</p></div>""",
     "caveat": """<div class="fk-caveat" lang="{{ lang }}"><b>{{ t('caveat') }}:</b> {{ words }}</div>""",
+    "lead": """<p class="fk-lead" lang="{{ lang }}">{{ words }}</p>""",
     "status": """<div class="fk-status{{ ' fk-bad' if bad }}" role="status">{{ words }}</div>""",
     "slider": """<div class="fk-slider" lang="{{ lang }}"><span>{{ name }}</span><b>{{ value }}</b></div>""",
     "tiles": """{% from 'macro' import tile %}<div class="fk-tiles" lang="{{ lang }}">{% for x in tiles %}{{ tile(x, True) }}{% endfor %}</div>""",

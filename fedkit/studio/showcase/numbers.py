@@ -63,7 +63,7 @@ class Gain:
 @dataclass(frozen=True)
 class Shown:
     """together, alone: share of right answers on reports like each company's own, mean over companies; with `_all` on
-    test reports of all six companies. pooled: with all texts in one place. traffic: bytes of a company, both ways, over
+    test reports of all six companies; gain and any_gain are their differences. pooled: with all texts in one place. traffic: bytes of a company, both ways, over
     the whole training. seconds: simulated, of training and sending. base, base_seconds: the base model, downloaded once.
     epsilon, delta: NaN where nothing is promised.
     """
@@ -75,6 +75,7 @@ class Shown:
     alone_all: float
     pooled: float
     gain: Gain
+    any_gain: Gain
     traffic: float
     seconds: float
     base: float
@@ -102,6 +103,7 @@ def shown(run: Run, alone: Sequence[Run], beside: Sequence[Run], speed: int) -> 
     return Shown(
         run=run, together=own(run), alone=own(best), together_all=facts.accuracy(run), alone_all=facts.accuracy(best),
         pooled=pooled, gain=gain(own(run), own(best), tested(run)),
+        any_gain=gain(facts.accuracy(run), facts.accuracy(best), facts.test_size(run)),
         traffic=sum(facts.mb_per_client(run, way) for way in ("uplink", "downlink")) * facts.MB,
         seconds=seconds(run, speed), base=base, base_seconds=base_seconds(base, speed),
         epsilon=facts.result(run, "epsilon"), delta=facts.result(run, "delta"),

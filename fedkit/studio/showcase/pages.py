@@ -14,7 +14,7 @@ from fedkit.studio.privacy_words import number as epsilon_number
 from fedkit.studio.privacy_words import tiny
 from fedkit.studio.showcase import names
 from fedkit.studio.showcase.look import PIECES
-from fedkit.studio.showcase.numbers import Setting, Shown
+from fedkit.studio.showcase.numbers import Gain, Setting, Shown
 from fedkit.studio.showcase.words import named, text
 
 
@@ -35,21 +35,25 @@ def question(shown: Shown, lang: str) -> str:
         (text("question.any", lang), shown.alone_all, shown.together_all),
     ]
     groups = [
-        {"name": name, "bars": [(text("bar.alone", lang), "alone", alone, local.percent(alone, lang, 0)),
-                                (text("bar.together", lang), "together", ours, local.percent(ours, lang, 0))]}
+        {"name": name, "bars": [(text("bar.alone", lang), "alone", alone, local.percent(alone, lang)),
+                                (text("bar.together", lang), "together", ours, local.percent(ours, lang))]}
         for name, alone, ours in pairs
     ]  # fmt: skip
-    any_gain = shown.together_all - shown.alone_all
     tiles = [
-        Tile(_points(shown.gain.value, lang), text("tile.own_gain", lang), _range(shown, lang), "together"),
-        Tile(_points(any_gain, lang), text("tile.any_gain", lang), "", "together"),
+        Tile(local.points(shown.gain.value, lang), text("tile.own_gain", lang), _range(shown.gain, lang), "together"),
+        Tile(
+            local.points(shown.any_gain.value, lang),
+            text("tile.any_gain", lang),
+            _range(shown.any_gain, lang),
+            "together",
+        ),
         Tile(
             "0",
             text("tile.left", lang),
-            text("question.pooled_note", lang, pooled=local.percent(shown.pooled, lang, 0)),
+            text("question.pooled_note", lang, pooled=local.percent(shown.pooled, lang)),
         ),
     ]
-    finding = text(f"question.{shown.gain.verdict}", lang, points=local.points(any_gain, lang))
+    finding = text(f"question.{shown.gain.verdict}", lang, points=local.points(shown.any_gain.value, lang))
     return _page(
         "question",
         lang,
@@ -103,7 +107,7 @@ def what_words(shown: Shown, setting: Setting, lang: str) -> str:
     tiles = [
         Tile(local.percent(shown.together, lang), text("what.together", lang), _any(shown.together_all, lang), "together"),
         Tile(local.percent(shown.alone, lang), text("what.alone", lang), _any(shown.alone_all, lang), "alone"),
-        Tile(_points(shown.gain.value, lang), text("what.difference", lang), _range(shown, lang)),
+        Tile(_signed(shown.gain.value), text("what.difference", lang), _range(shown.gain, lang)),
         Tile(local.nbytes(shown.traffic, lang), text("what.traffic", lang)),
         Tile(local.seconds(shown.seconds, lang), text("what.time", lang),
              text("what.base", lang, size=local.nbytes(shown.base, lang), seconds=local.seconds(shown.base_seconds, lang))),
@@ -131,6 +135,11 @@ def brief_words(lang: str) -> str:
     return _page("head", lang, step="brief", rounds=0)
 
 
+def lead(words: str, lang: str) -> str:
+    """A line that leads to what follows."""
+    return _page("lead", lang, words=words)
+
+
 def links(files: Sequence[tuple[str, str, str]], folder: str, lang: str) -> str:
     """Step 5: what can be saved. files: (words, file name, data URI)."""
     return _page("links", lang, files=files, folder=text("brief.folder", lang, folder=folder))
@@ -153,13 +162,13 @@ def _any(share: float, lang: str) -> str:
     return text("what.any", lang, share=local.percent(share, lang))
 
 
-def _points(difference: float, lang: str) -> str:
-    return local.points(difference, lang)
+def _range(gain: Gain, lang: str) -> str:
+    return text("gain.range", lang, low=_signed(gain.low), high=_signed(gain.high))
 
 
-def _range(shown: Shown, lang: str) -> str:
-    low, high = (f"{100 * x:+.1f}".replace("-", local.MINUS) for x in (shown.gain.low, shown.gain.high))
-    return text("gain.range", lang, low=low, high=high)
+def _signed(difference: float) -> str:
+    """-0.2141 -> '−21.4', in percentage points."""
+    return f"{100 * difference:+.1f}".replace("-", local.MINUS)
 
 
 def _page(piece: str, lang: str, **values: Any) -> str:

@@ -16,7 +16,6 @@ from fedkit.studio.showcase.shelf import Shelf, load
 from fedkit.studio.showcase.stage import Stage
 from fedkit.studio.showcase.words import LANGS, named, text
 from fedkit.studio.theme import tidy
-from fedkit.studio.widget_figure import sync
 from fedkit.studio.widget_queue import Queue
 
 
@@ -191,7 +190,6 @@ class Showcase:
 
     def _tell_buttons(self) -> None:
         lang, stage = self.lang, self.stage
-        stage.brand.value = f"<div class='fk-brand'>{text('brand', lang)}</div>"
         for place, button in enumerate(stage.steps, 1):
             button.description = text(f"step{place}", lang)
             stage.mark(button, place == self.step)
@@ -228,7 +226,7 @@ class Showcase:
         with self._lock:
             self.stage.tiles.value = pages.run_tiles(states[-1][1] if states else None, sent, lang)
             alone = numbers.of_live(self.shelf).alone
-            sync(self.stage.run_figure, pictures.run_picture(states, names.LIVE_ROUNDS, alone, lang))
+            self.stage.draw(3, pictures.run_picture(states, names.LIVE_ROUNDS, alone, lang))
 
     def _tell_what(self) -> None:
         here, lang, stage = self.setting, self.lang, self.stage
@@ -244,12 +242,12 @@ class Showcase:
             for name, value in said.items():
                 stage.labels[name].value = pages.slider_words(name, value, lang)
             stage.choose(text("brief.of_run", lang), text("brief.of_what", lang, n=here.companies, level=level))
-            sync(stage.what_figure, pictures.what_picture(self.shelf, here, lang))
+            stage.draw(4, pictures.what_picture(self.shelf, here, lang))
 
     def _tell_brief(self) -> None:
         key, values = self._brief or ("", {})
         lang, stage = self.lang, self.stage
-        stage.about_words.value = pages.status(text("brief.about", lang))
+        stage.about_words.value = pages.lead(text("brief.about", lang), lang)
         stage.said.value = pages.status(text(key, lang, **values), key == "brief.failed") if key else ""
         stage.links.value = "" if self._links is None else self._linked()
 

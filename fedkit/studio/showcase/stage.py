@@ -9,18 +9,18 @@ import plotly.graph_objects as go
 
 from fedkit.studio.showcase import names, numbers, pictures
 from fedkit.studio.showcase.look import STYLE, TOGETHER
+from fedkit.studio.widget_figure import sync
 
 OFF, NOW = "fk-off", "fk-now"
 LANGUAGES = {"en": "English", "ja": "日本語"}
 
 
 class Stage:
-    """pages, caveats: {step: HTML}. view: what a notebook shows. run_figure, what_figure: the two live figures."""
+    """pages, caveats: {step: HTML}. view: what a notebook shows. frames: {step: box of its live figure}."""
 
     def __init__(self, run_picture: dict[str, Any], what_picture: dict[str, Any]):
-        self.brand = w.HTML(layout=w.Layout(flex="1 1 auto"))
         self.langs = {
-            lang: w.Button(description=name, layout=w.Layout(width="110px")) for lang, name in LANGUAGES.items()
+            lang: w.Button(description=name, layout=w.Layout(width="92px")) for lang, name in LANGUAGES.items()
         }
         self.steps = [w.Button(layout=w.Layout(width="auto")) for _ in range(5)]
         self.next, self.back = (w.Button(layout=w.Layout(width="auto", min_width="110px")) for _ in range(2))
@@ -29,8 +29,8 @@ class Stage:
         self._make_run()
         self._make_what()
         self._make_brief()
-        self.run_figure = go.FigureWidget(pictures.figure(run_picture))  # wrapped last, see widget_figure.sync
-        self.what_figure = go.FigureWidget(pictures.figure(what_picture))
+        self.frames = {3: w.Box(layout=w.Layout(flex="none")), 4: w.Box(layout=w.Layout(flex="none"))}
+        self.pictures = {3: run_picture, 4: what_picture}
         self.boxes = {step: w.VBox(children) for step, children in self._children().items()}
         self.view = self._view()
         self.show(1)
@@ -39,6 +39,15 @@ class Stage:
         """One step is seen; the others stand there without height, so that their figures know their letters' sizes."""
         for place, box in self.boxes.items():
             box.remove_class(OFF) if place == step else box.add_class(OFF)
+        for place in (step, step + 1):  # 5 MB each: made one step ahead, after the words are there
+            if step > 1 and place in self.frames and not self.frames[place].children:
+                self.frames[place].children = [go.FigureWidget(pictures.figure(self.pictures[place]))]
+
+    def draw(self, step: int, picture: dict[str, Any]) -> None:
+        """Show `picture` in the live figure of a step; one that nobody has looked at yet is only kept."""
+        self.pictures[step] = picture
+        if self.frames[step].children:
+            sync(self.frames[step].children[0], picture)
 
     @staticmethod
     def mark(button: w.Button, now: bool) -> None:
@@ -80,12 +89,12 @@ class Stage:
         press = w.HBox([self.go, self.stop, self.recorded])
         doing = w.VBox([press, self.bar, self.status, self.tiles], layout=w.Layout(flex="1 1 0", min_width="0"))
         sliders = [one for name in self.labels for one in (self.labels[name], getattr(self, name))]
-        moved = w.VBox(sliders, layout=w.Layout(width="390px", padding="14px 20px 0 0"))
+        moved = w.VBox(sliders, layout=w.Layout(width="390px", padding="6px 24px 0 14px"))
         return {
             1: [self.pages[1]],
             2: [self.pages[2]],
-            3: [self.pages[3], w.HBox([doing, self.run_figure]), self.caveats[3]],
-            4: [self.pages[4], w.HBox([moved, self.what_figure]), self.caveats[4]],
+            3: [self.pages[3], w.HBox([doing, self.frames[3]]), self.caveats[3]],
+            4: [self.pages[4], w.HBox([moved, self.frames[4]]), self.caveats[4]],
             5: [
                 self.pages[5],
                 self.about_words,
@@ -99,9 +108,10 @@ class Stage:
 
     def _view(self) -> w.VBox:
         langs = w.HBox(list(self.langs.values())).add_class("fk-langs")
-        top, steps = w.HBox([self.brand, langs]), w.HBox(self.steps).add_class("fk-steps")
+        steps = w.HBox(self.steps, layout=w.Layout(flex="1 1 auto")).add_class("fk-steps")
+        top = w.HBox([steps, langs])
         foot = w.HBox([self.back, self.next], layout=w.Layout(justify_content="space-between", margin="8px 0 0"))
-        return w.VBox([w.HTML(STYLE), top, steps, *self.boxes.values(), foot]).add_class("fk")
+        return w.VBox([w.HTML(STYLE), top, *self.boxes.values(), foot]).add_class("fk")
 
 
 def _slider(low: int, high: int, value: int, name: str) -> w.IntSlider:

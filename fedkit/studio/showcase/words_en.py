@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 EN: dict[str, str] = {
-    "brand": "fedkit showcase",
     "next": "Next: {step}",
     "back": "Back",
-    "caveat": "Mind",
+    "caveat": "Please note",
     # the five steps, as on their buttons
     "step1": "1  The question",
     "step2": "2  Who has what",
@@ -28,7 +27,7 @@ EN: dict[str, str] = {
     "tile.own_gain": "on reports like their own",
     "tile.any_gain": "on reports of any company",
     "tile.left": "texts that left a company",
-    "gain.range": "between {low} and {high}",
+    "gain.range": "95% interval {low} to {high}",
     "question.pooled_note": "{pooled} if all texts were in one place, which is not allowed here",
     "question.caveat": "Synthetic reports of made-up companies, one trial on {test} test reports: a difference of a few points may be "
     "chance. What is sent instead of text can still tell something about it (step 4).",
@@ -38,7 +37,7 @@ EN: dict[str, str] = {
     "who.companies": "companies",
     "who.reports": "training reports",
     "who.labels": "teams to choose from",
-    "who.rarest": "reports or fewer: so little a company has of some team",
+    "who.rarest": "fewest reports of a team at one company",
     "who.total": "All",
     "who.company": "Company",
     "who.caveat": "Synthetic data, written for fedkit: no real company, report or person. Real data is messier; check yours first "
@@ -66,13 +65,12 @@ EN: dict[str, str] = {
     "run.axis_x": "Round (0: before training)",
     "run.axis_y": "Right answers (%)",
     "run.heading": "Right answers on reports like each company's own",
-    "run.line": "Together",
     "run.alone": "Each alone",
     "run.caveat": 'All six companies are played on this one computer. "Each alone" comes from the shipped record. Updates are not text, yet '
     "without added noise they are no promise of privacy.",
     # 4
     "what.title": "What if: fewer companies, a thin line, a promise of privacy?",
-    "what.companies": "Companies that take part",
+    "what.companies": "Companies",
     "what.speed": "Line of each company",
     "what.privacy": "Promise of privacy",
     "what.n": "{n} companies",
@@ -82,7 +80,7 @@ EN: dict[str, str] = {
     "level.eps1": "strong (\u03b5 1)",
     "what.together": "together",
     "what.alone": "each alone",
-    "what.difference": "together against alone",
+    "what.difference": "points, together against alone",
     "what.traffic": "sent by a company, both ways",
     "what.time": "training, simulated",
     "what.any": "reports of any company: {share}",
@@ -92,6 +90,10 @@ EN: dict[str, str] = {
     "what.worse": "Does not pay: each company alone is better.",
     "what.heading_accuracy": "Right answers (%)",
     "what.heading_time": "First training with download, simulated",
+    "axis.1": "1 s",
+    "axis.60": "1 min",
+    "axis.3600": "1 h",
+    "axis.36000": "10 h",
     "what.axis_companies": "Companies",
     "what.axis_speed": "Line",
     "what.key_own": "like their own",
