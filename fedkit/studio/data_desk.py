@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from fedkit.config import RunConfig
 from fedkit.data.finding import Setting, Table
-from fedkit.data.preview import Preview, preview, safe_name
+from fedkit.data.preview import Preview, preview, take
 from fedkit.data.say import listing, quote
+from fedkit.data.tables import reader_of
 from fedkit.errors import FedkitError
 from fedkit.studio.data_view import page
 
@@ -64,7 +65,8 @@ class Desk:
 
     def keep(self, name: str, content: bytes) -> Preview:
         """Keep an upload below `out`, under a safe name that nothing bears yet, and look into it."""
-        safe, folder = Path(safe_name(name)), self.out / UPLOADS
+        safe, folder = Path(take((name, content))[0]), self.out / UPLOADS
+        reader_of(safe)
         free = (folder / f"{safe.stem}{'' if i == 1 else f'-{i}'}{safe.suffix}" for i in range(1, 10_000))
         try:
             folder.mkdir(parents=True, exist_ok=True)
