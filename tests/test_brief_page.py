@@ -129,6 +129,7 @@ def test_lists_are_cut_and_say_so():
     assert fit.first("abcd", 3) == (("a", "b", "c", "d"), 0)  # to say "one more" would take as much room
     assert fit.cut("one two three", 4, 1.0) == ["one two…"] or len(fit.cut("one two three", 4, 1.0)) == 1
     assert fit.wrap("あいうえお", 2, 1.0) == ["あい", "うえ", "お"]
+    assert fit.wrap("あい）う", 2, 1.0) == ["あ", "い）", "う"]  # no line begins with a closing sign
 
 
 def test_an_empty_brief_is_drawn():
@@ -177,5 +178,5 @@ def test_no_sideways_scrolling_on_screens(browser, tmp_path, name):
 
 MEASURE = """() => { const main = document.querySelector('main'), edge = main.getBoundingClientRect();
   const out = [...main.querySelectorAll('section, .tile, .foot, li, td')].filter(e => { const box = e.getBoundingClientRect();
-    return box.width && (box.right > edge.right - 28 || box.bottom > edge.bottom - 10); });
+    return box.width && (box.right > edge.right - 24 || box.bottom > edge.bottom - 10); });
   return [main.scrollHeight, main.clientHeight, out.length]; }"""

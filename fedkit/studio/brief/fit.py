@@ -13,6 +13,7 @@ from functools import cache
 LONGEST = 700  # characters of one sentence; what is longer is no sentence
 DROPPED = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}  # control and bidi characters, surrogates, what is no character
 NARROW, BROAD = set("iljtfrI.,:;'|!()[]-/ \u00a0\u202f·"), set("mwMW@%—…+=<>→")
+CLOSING = set("、。，．）］」』】〉》・：；！？ー〜％")  # no line begins with one of these (JIS X 4051)
 SPACES = re.compile(r"[\t\n\r\f\v ]+")
 
 
@@ -37,7 +38,7 @@ def advance(char: str) -> float:
         return 0.33
     if char in BROAD:
         return 0.95
-    return 0.70 if char.isupper() else 0.57 if char.isascii() else 0.75
+    return 0.70 if char.isupper() else 0.585 if char.isascii() else 0.75
 
 
 def extent(text: str, size: float = 1.0, bold: bool = False) -> float:
@@ -90,7 +91,9 @@ def _parts(text: str) -> list[str]:
     """Pieces between which a line may be broken; a space stays with the piece before it."""
     parts, word = [], ""
     for char in text:
-        if advance(char) == 1.0:
+        if char in CLOSING and (word or parts):
+            parts, word = ([*parts, word + char], "") if word else ([*parts[:-1], parts[-1] + char], "")
+        elif advance(char) == 1.0:
             parts, word = [*parts, word, char] if word else [*parts, char], ""
         elif char == " ":
             parts, word = [*parts, word + char], ""

@@ -19,10 +19,7 @@ from fedkit.studio.brief.model import CONDITIONS, GO, NO_GO, Brief, Fact, Rule
 from fedkit.studio.brief.page_look import CSS, TEMPLATE
 from fedkit.studio.theme import FONT
 
-SHEET, ROOM = (
-    734,
-    1090,
-)  # px: width between the margins of A4 at 96 px per inch; height there, and what is reckoned too much of it
+SHEET, ROOM = 742, 1085  # px: width between the margins of A4 at 96 px per inch; height there
 GAP, LEADING = 14, 1.3
 EFFECTS = {GO: "go", CONDITIONS: "conditions_word", NO_GO: "no_go"}
 
@@ -63,17 +60,20 @@ class Block:
         return max(0, len(self.head) - self.wide)
 
 
+Row = tuple[tuple[float, ...], list[list[Block]]]
+
+
 def render(brief: Brief) -> str:
     """The page as text. The same brief gives the same text."""
-    level = chosen(brief)
+    level, shares = chosen(brief), balanced(brief)
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     css = CSS.replace("__FONT__", FONT).replace("__TILES__", str(max(1, min(len(brief.tiles), 5))))
     return engine.from_string(TEMPLATE).render(
         brief=brief, level=level, css=Markup(css), title=clean(brief.title, 120), date=clean(brief.date, 40),
         question=clean(brief.question), verdict=clean(brief.verdict_name, 80), headline=clean(brief.headline),
         light=Markup(pictures.light(brief.verdict)), dark=pictures.DARK.get(brief.verdict, "#222222"),
-        pale=pictures.PALE.get(brief.verdict, "#f4f4f4"), tiles=_tiles(brief),
-        rows=[(columns(shares), cells) for shares, cells in laid_out(brief, level)], ui=words(brief),
+        pale=pictures.PALE.get(brief.verdict, "#f4f4f4"), tiles=_tiles(brief), big=_big(brief, level),
+        rows=[(columns(own), cells) for own, (_, cells) in zip(shares, laid_out(brief, level))], ui=words(brief),
         sources=[clean(s) for s in fit.first(brief.sources, level.items)[0]], assumptions=[_fact(f) for f in brief.returns.assumptions],
     ).lstrip()  # fmt: skip
 
@@ -118,7 +118,7 @@ def rule(one: Rule, ui: Mapping[str, str]) -> tuple[str, str, str, str, str]:
     return (*sign, clean(one.text) + effect, clean(one.found))
 
 
-def laid_out(brief: Brief, level: Level) -> list[tuple[tuple[float, ...], list[list[Block]]]]:
+def laid_out(brief: Brief, level: Level) -> list[Row]:
     """Rows of the sheet: (shares of the width, columns of blocks), each block cut as `level` says; no empty column."""
     every = {key: _cut(block, level) for key, block in blocks(brief).items()}
     out = []
@@ -130,20 +130,29 @@ def laid_out(brief: Brief, level: Level) -> list[tuple[tuple[float, ...], list[l
     return out
 
 
+def balanced(brief: Brief) -> list[tuple[float, ...]]:
+    """For each row, shares of the width with which its tallest column is lowest: a little at a time from the lowest to it."""
+    out = []
+    for shares, row in laid_out(brief, USUAL):
+        best = shares = tuple(share / sum(shares) for share in shares)
+        for _ in range(16):
+            tall = _column_heights(shares, row, USUAL)
+            best = min(best, shares, key=lambda s: max(_column_heights(s, row, USUAL)))
+            shares = _shifted(shares, tall.index(min(tall)), tall.index(max(tall)))
+        out.append(best)
+    return out
+
+
 def chosen(brief: Brief) -> Level:
     """The first level of LEVELS at which everything is reckoned to fit; the densest where none is."""
-    return next((level for level in LEVELS if needed(brief, level) <= ROOM), LEVELS[-1])
+    shares = balanced(brief)
+    return next((level for level in LEVELS if needed(brief, level, shares) <= ROOM), LEVELS[-1])
 
 
-def needed(brief: Brief, level: Level) -> float:
-    """Height of the sheet's contents in px at a level, reckoned."""
+def needed(brief: Brief, level: Level, shares: Sequence[tuple[float, ...]]) -> float:
+    """Height of the sheet's contents in px at a level and with these widths of columns, reckoned."""
     total = _head_height(brief, level)
-    for shares, row in laid_out(brief, level):
-        width = SHEET - GAP * (len(row) - 1)
-        total += 6 + max(
-            sum(_block_height(b, width * share / sum(shares), level) + 4 for b in cells) - 4
-            for share, cells in zip(shares, row)
-        )
+    total += sum(6 + max(_column_heights(own, row, level)) for own, (_, row) in zip(shares, laid_out(brief, level)))
     sources = " · ".join(fit.first(brief.sources, level.items)[0])
     foot = 0.9 * level.size
     lines = min(len(fit.wrap(sources, SHEET - 60, foot)), level.clamp) + len(
@@ -152,9 +161,24 @@ def needed(brief: Brief, level: Level) -> float:
     return total + 10 + lines * foot * 1.27
 
 
+def _column_heights(shares: Sequence[float], row: Sequence[Sequence[Block]], level: Level) -> list[float]:
+    """px of each column of a row."""
+    width = (SHEET - GAP * (len(row) - 1)) / sum(shares)
+    return [sum(_block_height(b, width * share, level) + 4 for b in cells) - 4 for share, cells in zip(shares, row)]
+
+
+def _shifted(
+    shares: tuple[float, ...], giver: int, taker: int, step: float = 0.012, least: float = 0.19
+) -> tuple[float, ...]:
+    """A little of the width from one column to another, unless it is as narrow as it may be."""
+    if giver == taker or shares[giver] - step < least:
+        return shares
+    return tuple(share + step * ((i == taker) - (i == giver)) for i, share in enumerate(shares))
+
+
 def columns(shares: Sequence[float]) -> str:
     """A grid template for columns of these shares, which may shrink below their words."""
-    return " ".join(f"minmax(0, {share:g}fr)" for share in shares)
+    return " ".join(f"minmax(0, {share:.3g}fr)" for share in shares)
 
 
 def _head_height(brief: Brief, level: Level) -> float:
@@ -165,15 +189,18 @@ def _head_height(brief: Brief, level: Level) -> float:
     words = fit.height([clean(brief.headline)], SHEET - 90, 1.2 * size, 1.28, clamp)
     name = len(fit.wrap(clean(brief.verdict_name, 80), SHEET - 90, 2.1 * size, True)) * 2.1 * size * 1.15
     out += max(65, name + words + 2) + 26
-    width = (SHEET - 8 * (len(brief.tiles[:5]) - 1)) / max(len(brief.tiles[:5]), 1) - 18
-    return out + max((_tile_height(tile, width, level) for tile in _tiles(brief)), default=0) + 24
+    return (
+        out
+        + max((_tile_height(tile, _tile_width(brief), _big(brief, level), level) for tile in _tiles(brief)), default=0)
+        + 24
+    )
 
 
-def _tile_height(tile: Mapping[str, str], width: float, level: Level) -> float:
-    big = {"": 2.0, "long": 1.35}[tile["size"]] * level.size
-    out = len(fit.wrap(tile["value"], width, big, True)) * big * (1.3 if tile["size"] else 1.15)
-    out += fit.height([tile["name"]], width, 0.95 * level.size, 1.22, level.clamp)
-    return out + (fit.height([tile["note"]], width, 0.88 * 0.95 * level.size, 1.3, level.clamp) if tile["note"] else 0)
+def _tile_height(tile: Mapping[str, str], width: float, big: float, level: Level) -> float:
+    size = level.size
+    out = len(fit.wrap(tile["value"], width + 2, big * size, True)) * big * size * 1.15
+    out += fit.height([tile["name"]], width, 0.95 * size, 1.22, level.clamp)
+    return out + (fit.height([tile["note"]], width, 0.84 * size, 1.3, level.clamp) if tile["note"] else 0)
 
 
 def _block_height(block: Block, width: float, level: Level) -> float:
@@ -216,8 +243,8 @@ def _table_height(block: Block, width: float, level: Level) -> float:
 
 
 def _cut(block: Block, level: Level) -> Block:
-    """The block with as many items as the level prints; tables and rules, where a reader looks for all, get a few more."""
-    most = level.items + (3 if block.kind != "lines" else 0)
+    """The block with as many items as the level prints; tables and rules, where a reader looks for all of them, get more."""
+    most = level.items + {"lines": 0, "table": 3, "rules": 8}[block.kind]
     kept = len(fit.first(block.items, most)[0])
     return replace(block, kept=kept, wide=6 if len(block.head) > 7 else 99)
 
@@ -245,7 +272,19 @@ def _tiles(brief: Brief) -> list[dict[str, str]]:
     """At most five; all their numbers as big as the longest one allows."""
     said = [_fact(fact) for fact in brief.tiles[:5]]
     longest = max((fit.extent(tile["value"], 1.0, True) for tile in said), default=0)
-    return [{**tile, "size": "long" if longest > 28 / len(said) else ""} for tile in said]
+    return [{**tile, "size": "long" if longest > 4.4 else ""} for tile in said]
+
+
+def _big(brief: Brief, level: Level) -> float:
+    """Size of the tiles' numbers in em: as great as the longest allows on one line, from 1.2 to 2.1."""
+    longest = max((fit.extent(tile["value"], level.size, True) for tile in _tiles(brief)), default=1)
+    return round(min(2.1, max(1.2, _tile_width(brief) / max(longest, 1.0))), 2)
+
+
+def _tile_width(brief: Brief) -> float:
+    """px between the edges of a printed tile."""
+    count = max(1, len(brief.tiles[:5]))
+    return (SHEET - 8 * (count - 1)) / count - 20
 
 
 def _fact(fact: Fact) -> dict[str, str]:
@@ -269,15 +308,17 @@ KEYS = (
     "source", "note", "effect", "go", "conditions_word", "no_go", "month", "net_per_year", "made_by", "open_values",
 )  # fmt: skip
 ROWS = (
-    ((0.54, ("accuracies",)), (0.46, ("costs", "hours", "tried"))),
-    ((0.25, ("left",)), (0.24, ("stayed",)), (0.29, ("privacy",)), (0.22, ("leaving",))),
+    ((0.54, ("accuracies", "tried")), (0.46, ("costs", "hours"))),
+    ((0.25, ("left",)), (0.23, ("stayed",)), (0.27, ("privacy",)), (0.25, ("leaving",))),
     ((0.33, ("returns", "tornado")), (0.31, ("break_even",)), (0.36, ("assumptions",))),
-    ((0.36, ("rules",)), (0.32, ("conditions", "next_steps")), (0.32, ("phrases", "caveats"))),
+    ((0.34, ("rules",)), (0.33, ("conditions", "next_steps")), (0.33, ("phrases", "caveats"))),
 )
 LEVELS = (
-    *(Level(size) for size in (11.4, 11.0, 10.6, 10.2, 9.9, 9.6, 9.3, 9.0)), *(Level(size, picture=165) for size in (9.2, 9.0, 8.8)),
-    *(Level(9.0, items, clamp, 160) for items, clamp in ((8, 6), (7, 5), (6, 5), (5, 4), (4, 4), (4, 3), (3, 3))),
-    *(Level(8.6, items, clamp, 140) for items, clamp in ((3, 3), (3, 2), (2, 2))), Level(8.2, 2, 2, 120), Level(8.0, 2, 2, 115),
-    Level(9.0, 4, 1, 150), Level(9.0, 3, 1, 150), Level(8.6, 2, 1, 140), Level(7.6, 2, 1, 110),
+    *(Level(size) for size in (11.4, 11.0, 10.6, 10.2, 9.9, 9.6, 9.3)),
+    *(Level(size, picture=165) for size in (9.2, 9.0, 8.8)), *(Level(size, picture=138) for size in (8.7, 8.5, 8.3)), Level(8.1, picture=132),
+    *(Level(8.4, items, clamp, 135) for items, clamp in ((5, 99), (4, 99), (4, 5), (3, 4), (3, 3), (3, 2), (2, 2))),
+    Level(8.2, 2, 2, 120), Level(8.0, 2, 2, 115), Level(9.0, 4, 1, 150), Level(9.0, 3, 1, 150), Level(8.6, 2, 1, 140),
+    Level(7.6, 2, 1, 110),
 )  # fmt: skip
+USUAL = Level(9.0, 6, 6, 165)  # at which the widths of columns are balanced
 HEIGHTS = {"lines": _lines_height, "rules": _rules_height, "table": _table_height}

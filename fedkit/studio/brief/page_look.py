@@ -39,10 +39,10 @@ th { font-weight: 600; } td.number, th.number { text-align: right; } td b { whit
 @media print {
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   html, body { width: 794px; background: #fff; } body { font-size: var(--size); line-height: 1.3; }
-  main { width: 794px; max-width: none; height: 1120px; margin: 0; padding: 26px 30px 20px; overflow: hidden; display: flex; flex-direction: column; justify-content: space-between; }
+  main { width: 794px; max-width: none; height: 1120px; margin: 0; padding: 22px 26px 16px; overflow: hidden; display: flex; flex-direction: column; justify-content: space-between; }
   h1 { font-size: 1.5em; } .head { display: flex; } .verdict { margin: 6px 0; padding: 7px 14px; } .verdict b { font-size: 2.1em; } .verdict .light { width: 24px; }
   .verdict p { font-size: 1.2em; line-height: 1.28; } .tiles { grid-template-columns: repeat(__TILES__, 1fr); gap: 8px; margin: 6px 0; } .tile { padding: 3px 8px 4px; border-top-width: 4px; }
-  .tile b { font-size: 2em; line-height: 1.15; } .tile b.long { font-size: 1.35em; line-height: 1.3; } .tile span { font-size: .95em; line-height: 1.22; } .tile .muted { font-size: .88em; }
+  .tile b, .tile b.long { font-size: var(--big); line-height: 1.15; } .tile span { font-size: .95em; line-height: 1.22; } .tile .muted { font-size: .88em; }
   .row { grid-template-columns: var(--columns); gap: 14px; margin-top: 6px; } .column { gap: 4px; } h2 { font-size: 1.08em; margin-bottom: 2px; padding-top: 3px; border-top-width: 1.5px; }
   p, li { margin: 1px 0; } ul, ol { margin: 1px 0; } .quotes li { margin: 2px 0; } .plot { margin: 2px 0; max-height: var(--picture); }
   table { font-size: .95em; line-height: 1.24; } th, td { padding-top: 1px; padding-bottom: 1px; } .scroll { overflow: hidden; }
@@ -76,7 +76,7 @@ TEMPLATE = """{% macro item(text, cut) %}<li{% if cut %} class="cut"{% endif %}>
 <title>{{ title }}</title>
 <style>{{ css }}</style>
 </head>
-<body class="{{ 'tight' if level.clamp < 99 }}" style="--size: {{ level.size }}px; --clamp: {{ level.clamp }}; --picture: {{ level.picture }}px">
+<body class="{{ 'tight' if level.clamp < 99 }}" style="--size: {{ level.size }}px; --clamp: {{ level.clamp }}; --picture: {{ level.picture }}px; --big: {{ big }}em">
 <main>
 <div class="head"><h1>{{ title }}</h1><span class="date">{{ date }}</span></div>
 <p class="muted text">{{ question }}</p>
