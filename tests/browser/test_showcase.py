@@ -109,11 +109,12 @@ def test_the_first_picture_is_there_within_15_seconds_and_no_code(demo):
 def test_walks_through_in_both_languages(demo, lang):
     said = WORDS[lang]
     demo.speak({"en": "English", "ja": "日本語"}[lang])
+    demo.step(1)
     demo.until(said["title"], 10)
     for step in range(1, 6):
         demo.step(step)
         if step in (3, 4):
-            demo.page.wait_for_selector(".js-plotly-plot:visible .js-line", timeout=60_000)
+            demo.page.wait_for_selector(".js-plotly-plot:visible .xtick text", timeout=60_000)
         foot = demo.page.evaluate("document.querySelector('.fk').getBoundingClientRect().bottom")
         assert foot <= 768, f"step {step} needs {foot:.0f} px"
         demo.shot(f"showcase_{lang}_{step}")
@@ -153,7 +154,7 @@ def test_a_real_run_ends_within_a_minute_with_progress_and_the_language_may_chan
 
 def test_sliders_change_figure_and_numbers_by_keyboard(demo):
     demo.step(4)
-    demo.page.wait_for_selector(".js-plotly-plot:visible .js-line", timeout=60_000)
+    demo.page.wait_for_selector(".js-plotly-plot:visible .xtick text", timeout=60_000)
     lines, marks = demo.lines(), demo.marks()
     demo.move("speed", "Home")
     demo.until("64 kbit/s", 10)
