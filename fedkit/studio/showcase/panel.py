@@ -18,6 +18,8 @@ from fedkit.studio.showcase.words import LANGS, named, text
 from fedkit.studio.theme import tidy
 from fedkit.studio.widget_queue import Queue
 
+SOON = 0.15  # of the run, before which no time left is told
+
 
 def showcase(lang: str | None = None, shelf: Shelf | None = None, runs: Path = files.RUNS) -> Showcase:
     """The demo to show in a notebook. lang: "en" or "ja"; None: as the command asked, else English."""
@@ -127,7 +129,7 @@ class Showcase:
         self._tell_run()
 
     def _progress(self, now: Any) -> None:
-        left = None if now.remaining_seconds is None else now.remaining_seconds
+        left = now.remaining_seconds if now.done > SOON else None  # the first steps tell little of the rest
         key = "run.progress" if now.client else "run.judging"
         values = {"round": now.round, "rounds": now.rounds, "company": now.client, "left": left}
         self._say(key, done=now.done, **values)

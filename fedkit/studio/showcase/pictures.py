@@ -38,7 +38,7 @@ def run_picture(states: Sequence[tuple[int, float]], rounds: int, alone: float, 
     data = [
         {**_line(ALONE, "dash"), "x": [0, rounds], "y": [100 * alone] * 2},
         {**_line(TOGETHER), "mode": "lines+markers+text", "x": x, "y": y, "marker": {"size": 13, "color": TOGETHER},
-         "text": said, "textposition": "top center", "textfont": {"size": 24, "color": TOGETHER}, "cliponaxis": False},
+         "text": said, "textposition": "top left" if x and x[-1] == rounds else "top right", "textfont": {"size": 24, "color": TOGETHER}, "cliponaxis": False},
     ]  # fmt: skip
     notes = [
         _heading(text("run.heading", lang), 0.0),
