@@ -42,6 +42,7 @@ def showcase_command(
 def serve(port: int, lang: str, browser: bool) -> int:
     """Serve until Ctrl-C, or until the server ends; its exit code. Raises FedkitError for what cannot be served."""
     check(port, lang)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: as by Ctrl-C, no server is left
     token = secrets.token_urlsafe(24)
     process = subprocess.Popen(line(port), cwd=NOTEBOOK.parent, env=environment(token, lang), start_new_session=True)
     try:
