@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 NAMED = {"": "not used", "text": "TEXT", "label": "LABEL", "client": "SITE"}
 COLOURS = {"": "#eef0f2", "text": "#9fd3f2", "label": "#f5c26b", "client": "#8fd3bf"}
+FLAG = re.compile(r"( \(|; )name (--)?\w+ to choose\)?")  # where there are menus, nobody needs it
 SHOWN = 6  # rows of the preview
 MOST = 10  # findings and columns that are shown
 FAMILY = escape(FONT.replace('"', "'"))
@@ -40,7 +42,8 @@ def said(seen: Preview) -> list[str]:
     """What reading the file guessed, in lines."""
     if seen.problem:
         return [seen.problem]
-    return [f"{tidy(seen.name, 80)}, {seen.nbytes:,} bytes, {count(len(seen.columns), 'column')}", *seen.notes]
+    return [f"{tidy(seen.name, 80)}, {seen.nbytes:,} bytes, {count(len(seen.columns), 'column')}",
+            *(FLAG.sub("", note) for note in seen.notes)]  # fmt: skip
 
 
 def table(seen: Preview, roles: Mapping[str, str]) -> str:
