@@ -56,7 +56,7 @@ ul { margin: 6px 0; padding-left: 20px; } li { margin: 3px 0; }
 .small, dt { color: var(--muted); font-size: 13.5px; } dl { display: grid; grid-template-columns: 7.5em 1fr; gap: 2px 10px; margin: 4px 0 0; }
 dd { margin: 0; } code { background: var(--soft); padding: 0 4px; font-family: inherit; }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 26px; } @media (max-width: 700px) { .two { grid-template-columns: 1fr; } }
-.bars { display: grid; grid-template-columns: minmax(90px, 40%) 1fr 4em; gap: 3px 8px; font-size: 13.5px; align-items: center; }
+.bars { display: grid; grid-template-columns: minmax(90px, 56%) 1fr 3.5em; gap: 3px 8px; font-size: 13.5px; align-items: center; }
 .bars i { display: block; height: 11px; background: #0072b2; } .bars b { font-weight: 400; text-align: right; }
 @page { size: A4; margin: 13mm; } @media print { main { padding: 0; } body { font-size: 11.5px; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
@@ -132,7 +132,7 @@ def _bars(counts: Mapping[str, int]) -> tuple[list[tuple[str, str, float]], int]
     """(name, number, width in per cent) of the most frequent, and how many are not shown."""
     top = max(counts.values(), default=1) or 1
     shown = list(counts.items())[:BARS]
-    return [(tidy(name, 40), f"{n:,}", round(100 * n / top, 1)) for name, n in shown], len(counts) - len(shown)
+    return [(tidy(name, 32), f"{n:,}", round(100 * n / top, 1)) for name, n in shown], len(counts) - len(shown)
 
 
 def _smallest(quality: Quality) -> str:
