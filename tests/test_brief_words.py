@@ -107,7 +107,7 @@ def test_every_link_and_device_profile_has_its_name():
         (lambda lang: local.money(3500, "JPY", lang), "¥3,500", "3,500円"),
         (lambda lang: local.money(60_000, "JPY", lang), "¥60,000", "6万円"),
         (lambda lang: local.money(12_345, "JPY", lang), "¥12,345", "12,345円"),
-        (lambda lang: local.money(-618_878, "JPY", lang), "¥−619,000", "−61.9万円"),
+        (lambda lang: local.money(-618_878, "JPY", lang), "−¥619,000", "−61.9万円"),
         (lambda lang: local.money(123_456_789, "JPY", lang), "¥123,000,000", "1億2,300万円"),
         (lambda lang: local.money(2.5, "USD", lang), "$2.50", "2.50米ドル"),
         (lambda lang: local.money(900, "CHF", lang), "CHF 900", "900 CHF"),

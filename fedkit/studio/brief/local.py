@@ -90,7 +90,7 @@ def money(value: float, currency: str, lang: str) -> str:
     sign, size = MINUS * (_unsigned_zero(value, digits) < 0), _three(abs(value))
     if lang == "en":
         before = SIGNS.get(currency, f"{currency}{JOINED}")
-        return f"{before}{sign}{number(size, lang, digits)}"
+        return f"{sign}{before}{number(size, lang, digits)}"
     name = NAMES_JA.get(currency, f"{JOINED}{currency}")
     if size < 1e4 or size % 1e3:
         return f"{sign}{number(size, lang, digits)}{name}"
