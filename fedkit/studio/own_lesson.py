@@ -15,6 +15,7 @@ from fedkit.baselines import baseline
 from fedkit.config import RunConfig
 from fedkit.data.corpus import Corpus
 from fedkit.data.partition import deal
+from fedkit.data.power import smallest_difference
 from fedkit.data.quality import Quality
 from fedkit.errors import FedkitError
 from fedkit.estimate import Pace, pace
@@ -175,7 +176,7 @@ def fresh(out: str | Path) -> Path:
 def honest(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
     """Sentences on what the difference between together and alone is worth on this many test examples."""
     ours, alone = (runs[name].result["accuracy"] for name in ("federated", "local"))
-    gap, smallest = 100 * (ours - alone), quality.smallest_difference
+    gap, smallest = 100 * (ours - alone), smallest_difference(facts.test_size(runs["federated"]))
     said = ["The check says *not yet*: what follows shows the way, and is no result."] * (quality.verdict == "not yet")
     said += [f"Together {say.percent(ours)}, alone {say.percent(alone)} on average: {gap:+.1f} points."]
     if smallest is None:
@@ -183,8 +184,8 @@ def honest(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
             *said,
             f"With {facts.test_size(runs['federated'])} test examples no difference can be told from chance.",
         ]
-    shows = "is more than" if abs(gap) >= smallest else "is less than"
-    return [*said, f"That {shows} the {smallest:.1f} points that this many test examples can show."]
+    shows = "is more than" if abs(gap) >= 100 * smallest else "is less than"
+    return [*said, f"That {shows} the {100 * smallest:.1f} points that this many test examples can show."]
 
 
 class Page:

@@ -55,7 +55,7 @@ def write_lesson(folder: Path) -> None:
     lesson = nbformat.read(LESSON, as_version=4)
     lesson.cells = [cell for cell in lesson.cells[:UPTO] if cell.cell_type == "code"]
     source = "\n".join(cell.source for cell in lesson.cells).replace("../data/messy/branch_reports.xlsx", "報告.csv")
-    source = source.replace("../runs/my_data", "out").replace("data_panel(FILE, OUT)", 'data_panel(FILE, OUT, "model")')
+    source = source.replace("../runs/my_data", "out").replace('MODEL = "minilm"', 'MODEL = "model"')
     lesson.cells = [nbformat.v4.new_code_cell(source)]
     nbformat.write(lesson, folder / "bench.ipynb")
 
