@@ -82,6 +82,7 @@ def test_config_runs_on_the_copy_with_and_without_a_client_column(panel):
     assert "Branch" in panel.written.clean.read_text("utf-8-sig").splitlines()[0]
 
 
+@pytest.mark.slow
 def test_a_heading_that_looks_like_a_formula_is_found_in_the_copy(tmp_path):
     from fedkit.data.load import load_corpus
 
