@@ -85,6 +85,7 @@ def test_bytes_are_those_of_a_real_run_of_minilm(tune, wire):
 # --- who fits -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_method_is_named_once_and_those_that_fit_come_first(needs):
     found = advise(needs)
     assert sorted((a.tune, a.wire) for a in found) == sorted((t, w) for t in TUNES for w in WIRES)

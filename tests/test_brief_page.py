@@ -51,6 +51,7 @@ def test_no_bidi_or_control_character_is_left(rendered):
     rendered[1].encode("utf-8")
 
 
+@pytest.mark.slow
 def test_every_sentence_stands_on_the_page():
     for brief in (english(), japanese()):
         words = " ".join(Reader(page.render(brief)).words)

@@ -62,6 +62,7 @@ def test_profile_of_a_gaussian_is_that_of_the_accountant():
         assert epsilon([Block(1.0, 1.0, 2)], delta) == pytest.approx(delta_at, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_profile_of_sampled_noise_is_that_of_the_accountant():
     from fedkit.accounting import Block, epsilon
 
@@ -100,6 +101,7 @@ def test_the_table_shows_exactly_what_the_step_added():
     assert along(rows.canary, path, sums, 0.5) == pytest.approx(np.zeros(3), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_noise_and_draws_are_those_promised():
     rows = Table.of(there=False)
     path, sums = play(rows, replace(plan_for(2.0, 0.3, 1000, 0.5), stream=(0,)))
@@ -109,6 +111,7 @@ def test_noise_and_draws_are_those_promised():
     assert (along(rows.canary, path, sums, 0.5) > 0.5).mean() == pytest.approx(0.3, abs=0.06)
 
 
+@pytest.mark.slow
 def test_sites_are_clipped_drawn_and_noised_as_promised():
     members = clients.sites(True, 2.0)
     seen = clients.play(members, replace(clients.budget_for(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, 0)
@@ -149,6 +152,7 @@ def test_rates_below_a_large_epsilon_can_still_be_impossible_for_the_noise():
     assert result.lower < result.upper < result.implied and result.refuted and result.verdict == BROKEN
 
 
+@pytest.mark.slow
 def test_a_correct_step_keeps_its_promise_and_a_broken_one_is_caught():
     right, wrong = (audit_mechanism(ONE_STEP, 150, broken=fault) for fault in (None, "no clipping"))
     assert right.lower <= right.upper == pytest.approx(1.0, rel=1e-3) and right.verdict == CONSISTENT

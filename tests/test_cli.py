@@ -109,6 +109,7 @@ def test_resume_needs_no_settings_and_a_finished_run_stays_as_it_is(fed, run_fol
     assert (run_folder / "run.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_run_is_one_line_and_the_run_goes_on(fed, settings, run_folder, tmp_path, monkeypatch):
     class Stopping(console.Line):
         def __call__(self, now):
@@ -201,6 +202,7 @@ def varied(rows: int, start: int = 0) -> str:
     return "text,label\n" + "".join(lines)
 
 
+@pytest.mark.slow
 def test_check_ready_although_columns_were_guessed(fed, tmp_path):
     write_split(tmp_path / "good", varied(100), varied(700, start=1000))
     code, out, _ = fed("check", "good", "--json")
@@ -223,12 +225,14 @@ def test_check_with_care_writes_a_cleaned_copy_beside_the_original(fed, tmp_path
     assert len(corpus.train) + len(corpus.test) == 200
 
 
+@pytest.mark.slow
 def test_check_not_yet(fed, tmp_path):
     write_split(tmp_path / "few", varied(100), varied(19, start=1000))
     code, out, _ = fed("check", "few")
     assert code == 3 and "verdict: not yet" in out and "19 test examples" in out
 
 
+@pytest.mark.slow
 def test_check_says_when_the_client_column_makes_no_sites(fed, tmp_path):
     lines = varied(100).splitlines()
     rows = [f"{line},{'two' if i == 50 else 'one'}" for i, line in enumerate(lines)]
@@ -248,6 +252,7 @@ def test_check_refuses_what_cannot_be(fed, tmp_path):
     assert code == 2 and "is for .xlsx files" in err
 
 
+@pytest.mark.slow
 def test_what_a_file_says_cannot_steer_the_terminal(fed, tmp_path):
     rows = [{"text": f"report {i}", "label": ["fine", "red\x1b[31m\u202e\nnew"][i % 2]} for i in range(100)]
     (tmp_path / "bad.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -157,6 +157,7 @@ def test_what_is_below_is_computed_once_for_training_and_evaluation(config, monk
 # --- nobody harms a neighbour ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_overflows_in_one_client_stays_with_it(config, monkeypatch):
     """A damaged word, which only c1 uses: its numbers become NaN, as they do alone, and nobody else's change."""
     monkeypatch.setattr(cohort, "seats", lambda *_: 5)

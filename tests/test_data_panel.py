@@ -73,6 +73,7 @@ def test_another_choice_makes_an_earlier_check_void(panel):
         _ = panel.config
 
 
+@pytest.mark.slow
 def test_config_runs_on_the_copy_with_and_without_a_client_column(panel):
     panel.check(slow=False), panel.clean()
     assert (panel.config.partition, panel.config.client, panel.config.text) == ("column", "Branch", "Report")

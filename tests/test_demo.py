@@ -57,6 +57,7 @@ def test_the_records_the_page_and_the_scoreboard(finished):
     assert f"{100 * records['federated'].result['accuracy']:.1f} %" in html
 
 
+@pytest.mark.slow
 def test_what_is_frozen_is_frozen_although_it_comes_last(finished, config, tmp_path):
     """The yardsticks come after training in the same model: they must be those of an untouched one."""
     from fedkit.baselines import run_baselines

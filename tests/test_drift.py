@@ -91,6 +91,7 @@ def test_another_optimizer_is_refused(job, spec):
         sgd_momentum(replace(job.config, optimizer=spec))
 
 
+@pytest.mark.slow
 def test_scaffold_counts_both_ways_and_its_variates_add_up(job):
     """With every client in every round, the server's c is the weighted mean of the clients' c_i."""
     config = replace(job.config, strategy="scaffold", rounds=3)

@@ -200,6 +200,7 @@ def test_what_is_not_shared_stays_with_its_client_and_is_judged_there(config, jo
     assert not torch.equal(done.home[0][name], done.home[1][name])
 
 
+@pytest.mark.slow
 def test_a_client_goes_on_with_its_own_tensors(job):
     config = replace(job.config, share="head", rounds=2)
     first, second = federate(job.model, job.clients, job.start, config)
@@ -246,6 +247,7 @@ def test_every_rule_runs_learns_counts_and_repeats(config, name, engine, tmp_pat
     assert same_end(record, run(mine))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ffa", "rolora"])
 def test_a_frozen_half_is_neither_trained_nor_sent(job, name):
     config = replace(job.config, aggregate=name, rounds=1)
@@ -257,6 +259,7 @@ def test_a_frozen_half_is_neither_trained_nor_sent(job, name):
     assert plain.clients[0].uplink_bytes - done.clients[0].uplink_bytes > 4 * a
 
 
+@pytest.mark.slow
 def test_the_fast_engine_leaves_a_frozen_half_alone_too(job):
     config = replace(job.config, aggregate="rolora", rounds=2)
     first, second = federate(job.model, job.clients, job.start, config)

@@ -126,11 +126,13 @@ def test_a_run_leaves_the_random_generators_alone(config):
     assert (torch.rand(3).tolist(), np.random.rand(3).tolist()) == wanted
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(config):
     first, second = (run(replace(config, rounds=1, seed=s)) for s in (0, 1))
     assert [r.loss for r in first.rounds] != [r.loss for r in second.rounds]
 
 
+@pytest.mark.slow
 def test_the_settings_of_link_and_device_change_seconds_only(config, job):
     slow = replace(config, link="field-64k", devices="tenth-speed")
     fast = replace(config, link="lan-1g")
@@ -176,6 +178,7 @@ def damaged(job: Job, name: str) -> list[ClientData]:
     return [text_with_it(c) if c.client_id == name else c for c in job.clients]
 
 
+@pytest.mark.slow
 def test_a_client_whose_update_is_nan_is_rejected_and_the_round_goes_on(config):
     job = prepare(config)
     clients = damaged(job, "site-1")

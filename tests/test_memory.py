@@ -28,6 +28,7 @@ LIMIT = 1.2  # how much more memory 1,000 clients may take than 10 with as many 
 # --- the meter ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_peak_is_of_this_process_and_in_bytes():
     give_memory_back()  # or the block may lie in what earlier tests have freed
     reset_peak()
@@ -39,6 +40,7 @@ def test_the_peak_is_of_this_process_and_in_bytes():
     assert peak_rss_bytes() > during - 5e6, "a peak does not fall by itself (Linux counts pages a little late)"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak can be reset on Linux only")
 def test_a_new_measurement_forgets_the_old_peak():
     give_memory_back()

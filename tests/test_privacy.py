@@ -79,6 +79,7 @@ def job_of(job, config, **changes):
 # --- the budget -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_budget_by_hand():
     """Two visits of three steps each at rate 0.1 and noise 1.5, after a start of noise 4."""
     budget = Budget(Example(), 1.5, 0.1, 3, 4.0, 8.0, 10)
@@ -331,6 +332,7 @@ def test_a_delta_that_would_let_a_text_be_published_is_refused(config):
         prepare(replace(config, privacy="example:delta=0.02"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes, words",
     [

@@ -51,6 +51,7 @@ def unmeasured(value):
 # --- members -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_fault_is_in_the_record_with_its_reason(job):
     record = made(job, faults="lost=0.3,crash=0.3,away=0.2,twice=0.3,late=0.2", rounds=10)
     seen = visits(record)

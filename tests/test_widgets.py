@@ -70,6 +70,7 @@ def full(values):
 # ---- training
 
 
+@pytest.mark.slow
 def test_run_draws_the_record(config):
     panel = BenchPanel(config)
     assert "Press Run" in title(panel)
@@ -174,6 +175,7 @@ def test_failing_run_shows_one_line_and_raises_where_it_is_waited_for(config):
     assert panel.controls.go.description == "Run" and panel.controls.stop.disabled
 
 
+@pytest.mark.slow
 def test_too_many_clients_for_the_data_is_said_in_the_panel(config):
     panel = BenchPanel(config)
     move(panel, clients=12)
@@ -230,6 +232,7 @@ def test_slower_pcs_and_mixes_move_the_curve_and_train_nothing(config):
     assert tenth[-1] > curve(panel)[0][-1] > as_measured[-1] and len(trains.asked) == 1
 
 
+@pytest.mark.slow
 def test_deadline_that_would_drop_uploads_asks_for_a_new_run(config):
     panel = BenchPanel(config)
     panel.run(wait=True)
@@ -285,6 +288,7 @@ def test_a_slider_redraws_100_clients_in_less_than_a_tenth_of_a_second(config):
 # ---- the views
 
 
+@pytest.mark.slow
 def test_measured_and_modelled_look_different(config):
     panel = BenchPanel(config)
     panel.run(wait=True)
@@ -383,6 +387,7 @@ def test_every_view_draws_before_during_and_after_a_run(config, view):
     assert fresh["layout"]["title"]["text"] == shown["layout"]["title"]["text"] and "Press Run" not in title(panel)
 
 
+@pytest.mark.slow
 def test_view_after_view_leaves_nothing_behind(config):
     panel = BenchPanel(config)
     panel.run(wait=True)
@@ -392,6 +397,7 @@ def test_view_after_view_leaves_nothing_behind(config):
     assert full(panel.figure.to_plotly_json()) == first
 
 
+@pytest.mark.slow
 def test_what_a_reload_brings_back_is_what_is_shown(config):
     panel = BenchPanel(config)
     panel.run(wait=True)
