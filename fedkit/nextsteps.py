@@ -23,7 +23,7 @@ def after_run(config: RunConfig, out: Path) -> list[str]:
     if config.privacy != "none" and not (open_run / "run.json").exists():  # what the noise costs
         steps.append(command("run", replace(config, privacy="none", secure="none"), "--out", open_run))
     others = [open_run] if config.privacy != "none" else []
-    return _listed(*steps, shown("fedkit", "compare", out, *others, beside))
+    return _listed(*steps, *_judged(out, *others, beside))
 
 
 def after_baselines(config: RunConfig, out: Path) -> list[str]:
@@ -31,7 +31,15 @@ def after_baselines(config: RunConfig, out: Path) -> list[str]:
     beside = out.with_name(out.name.removesuffix("-baselines")) if out.name.endswith("-baselines") else out
     beside = _with_ending(out, "-run") if beside.name in ("", out.name) else beside
     steps = [] if (beside / "run.json").exists() else [command("run", config, "--out", beside)]
-    return _listed(*steps, shown("fedkit", "compare", beside, out))
+    return _listed(*steps, *_judged(beside, out))
+
+
+def _judged(*folders: Path) -> list[str]:
+    """The comparison of what is in these folders, and the decision."""
+    return [
+        shown("fedkit", "compare", *folders),
+        shown("fedkit", "brief", *folders, "--out", _with_ending(folders[0], "-brief")),
+    ]
 
 
 def after_stop(out: Path) -> str:

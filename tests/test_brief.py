@@ -18,7 +18,7 @@ from fedkit.studio.brief.decide import decide
 from fedkit.studio.brief.model import CONDITIONS, GO, NO_GO
 from fedkit.studio.brief.promise import left_lines, meets, privacy_lines, stayed_lines
 from fedkit.studio.brief.returns import Assumed, Assumptions
-from fedkit.studio.brief.rules import RULES, smallest_difference
+from fedkit.studio.brief.rules import RULES, enough
 from fedkit.studio.privacy_words import Promise
 
 DAY = datetime.date(2026, 11, 23)
@@ -249,7 +249,7 @@ def test_the_method_is_chosen_among_those_that_keep_what_is_needed():
 
 
 def test_enough_test_examples():
-    assert smallest_difference(0.5, 1000) == pytest.approx(2.801585 * math.sqrt(0.5 / 1000), rel=1e-5)
+    assert enough(0.5, 0.05) == math.ceil(0.5 * (2.801585 / 0.05) ** 2)
     few = [
         replace(r, data=r.data | {"test": 40}, result=r.result | {"correct": None})
         for r in [run(right=720), *baselines()]

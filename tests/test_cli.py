@@ -460,15 +460,15 @@ def test_commands_to_paste_hold_what_is_not_default_and_are_quoted():
 
 def test_next_commands_leave_out_what_is_there(tmp_path):
     mine, others = tmp_path / "mine", tmp_path / "mine-baselines"
-    assert [line.split(" ")[2] for line in nextsteps.after_run(RunConfig(), mine)] == ["baselines", "compare"]
-    assert [line.split(" ")[2] for line in nextsteps.after_baselines(RunConfig(), others)] == ["run", "compare"]
+    assert [line.split(" ")[2] for line in nextsteps.after_run(RunConfig(), mine)] == ["baselines", "compare", "brief"]
+    assert [line.split(" ")[2] for line in nextsteps.after_baselines(RunConfig(), others)] == ["run", "compare", "brief"]
     for place in (mine, others / "local"):
         place.mkdir(parents=True)
         (place / "run.json").touch()
-    want = [f"next: fedkit compare {mine} {others}"]
+    want = [f"next: fedkit compare {mine} {others}", f"then: fedkit brief {mine} {others} --out {mine}-brief"]
     assert nextsteps.after_run(RunConfig(), mine) == nextsteps.after_baselines(RunConfig(), others) == want
-    assert nextsteps.after_run(RunConfig(), Path("."))[-1] == "then: fedkit compare . baselines"
-    assert nextsteps.after_baselines(RunConfig(), Path("b"))[-1] == "then: fedkit compare b-run b"
+    assert nextsteps.after_run(RunConfig(), Path("."))[-2] == "then: fedkit compare . baselines"
+    assert nextsteps.after_baselines(RunConfig(), Path("b"))[-1] == "then: fedkit brief b-run b --out b-run-brief"
 
 
 # ---- slow: a real process, a real signal

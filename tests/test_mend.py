@@ -29,7 +29,7 @@ def test_everything_that_is_done_is_said_with_its_count(tmp_path):
     table = read_rows(str(written(tmp_path, GOOD + bad)))
     done = mend(table)
     said = "\n".join(done.said)
-    for part in ("1 row left out: no text (lines '26')", "1 row left out: a text with nothing to read (lines '27')",
+    for part in ("1 row left out: no text (line 26)", "1 row left out: a text with nothing to read (lines '27')",
                  "1 row left out: no label (lines '28')", "1 row left out: no client (lines '29')",
                  "1 row left out: exact duplicate of an earlier row (lines '30')", "1 text without markup", "1 text without signs",
                  "1 row: label written as its most frequent spelling ('Hardware')"):  # fmt: skip
@@ -62,7 +62,7 @@ def test_splits_stay_splits(tmp_path):
     )
     table = read_rows(str(folder))
     done = mend(table)
-    assert "1 row left out: the same text is in test (leakage) (lines '26')" in done.said
+    assert "1 row left out: the same text is in test (leakage) (line 26)" in done.said
     assert any("its label never occurs in train" in line for line in done.said)
     corpus = load_corpus(str(write_clean(done, table, tmp_path)))
     assert (len(corpus.train), len(corpus.test)) == (24, 2) and (tmp_path / "set.clean" / "train.csv").is_file()

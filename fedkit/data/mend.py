@@ -127,8 +127,10 @@ def _useless(table: Table) -> list[tuple[str, Callable[[pd.DataFrame], pd.Series
 def _without(frame: pd.DataFrame, bad: pd.Series, why: str, said: list[str]) -> pd.DataFrame:
     bad = bad.astype(bool)
     if number := int(bad.sum()):
-        lines = listing(frame["line"][bad], 5)
-        said.append(f"{count(number, 'row')} left out: {why} (lines {lines})")
+        lines = ", ".join(f"{line:,}" for line in frame["line"][bad][:5]) + (
+            f" and {number - 5:,} more" if number > 5 else ""
+        )
+        said.append(f"{count(number, 'row')} left out: {why} ({'line' if number == 1 else 'lines'} {lines})")
     return frame[~bad]
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fedkit.data.power import smallest_difference
 from fedkit.network import parse_link
 from fedkit.studio.brief import local
 from fedkit.studio.brief.evidence import Evidence
@@ -142,23 +143,18 @@ def _tests(case: Case) -> Found:
     d = e.differences.get("local")
     if d is None or not e.test:
         return False, CONDITIONS, case.says("found.no_record")
-    smallest = smallest_difference(e.ways["federated"].value, e.test)
-    wanted = enough(e.ways["federated"].value, d.value)
+    smallest = smallest_difference(e.test)  # as `fedkit check` says it of the data
+    if smallest is None:
+        return False, CONDITIONS, case.says("found.tests_none", n=local.number(e.test, case.lang))
     said = case.says("found.tests", n=local.number(e.test, case.lang), smallest=local.size_points(smallest, case.lang))
-    return abs(d.value) >= smallest or e.test >= wanted, CONDITIONS, said
-
-
-def smallest_difference(share: float, n: int) -> float:
-    """The smallest difference of two accuracies near `share` that n test examples show with power 0.8 at level 0.05.
-
-    As if unpaired (Fleiss, Levin, Paik 2003, equal groups), so that pairing only helps.
-    """
-    share = min(max(share, 0.05), 0.95)
-    return (Z + POWER) * math.sqrt(2 * share * (1 - share) / n)
+    return abs(d.value) >= smallest, CONDITIONS, said
 
 
 def enough(share: float, value: float) -> float:
-    """Test examples that would show a difference of `value`."""
+    """Test examples that would show a difference of `value` between accuracies near `share`, with power 0.8 at level 0.05.
+
+    As if unpaired (Fleiss, Levin, Paik 2003, equal groups), as the interval of the gain in daily work is.
+    """
     share = min(max(share, 0.05), 0.95)
     return (
         math.inf

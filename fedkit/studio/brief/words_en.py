@@ -92,6 +92,7 @@ RULES = {
     "found.longest": "longest: {time}, base model included",
     "found.privacy_unsaid": "{promised}; need not stated",
     "found.privacy": "needed: {asked}; promised: {promised}",
+    "found.tests_none": "{n} show no difference",
     "found.tests": "{n} show {smallest}",
     "found.seeds": "seeds: {n}",
     "found.never": "{net} a year: never",

@@ -92,6 +92,7 @@ RULES = {
     "found.longest": "最長：{time}（基盤モデル込み）",
     "found.privacy_unsaid": "{promised}、必要な水準は未定",
     "found.privacy": "必要：{asked}、保証：{promised}",
+    "found.tests_none": "{n}件では差を示せません",
     "found.tests": "{n}件で示せる差は{smallest}",
     "found.seeds": "シード数：{n}",
     "found.never": "年間{net}：回収不可",
