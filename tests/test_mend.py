@@ -29,9 +29,9 @@ def test_everything_that_is_done_is_said_with_its_count(tmp_path):
     table = read_rows(str(written(tmp_path, GOOD + bad)))
     done = mend(table)
     said = "\n".join(done.said)
-    for part in ("1 row left out: no text (line 26)", "1 row left out: a text with nothing to read (lines '27')",
-                 "1 row left out: no label (lines '28')", "1 row left out: no client (lines '29')",
-                 "1 row left out: exact duplicate of an earlier row (lines '30')", "1 text without markup", "1 text without signs",
+    for part in ("1 row left out: no text (line 26)", "1 row left out: a text with nothing to read (line 27)",
+                 "1 row left out: no label (line 28)", "1 row left out: no client (line 29)",
+                 "1 row left out: exact duplicate of an earlier row (line 30)", "1 text without markup", "1 text without signs",
                  "1 row: label written as its most frequent spelling ('Hardware')"):  # fmt: skip
         assert part in said, said
     texts = list(done.frame["text"])

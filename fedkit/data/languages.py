@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fedkit.data.facts import finding, share
+from fedkit.data.facts import finding, grade, share
 from fedkit.data.finding import Finding, Setting, Table
 from fedkit.data.say import quote
 
@@ -74,10 +74,11 @@ def check_language(table: Table, setting: Setting) -> Iterator[Finding]:
     said = ", ".join(f"{name} {share(n, total)}" for name, n in known.most_common(4))
     model = MODELS.get(setting.model)
     unread = np.array([bool(name) and not _reads(model, name) for name in languages])
-    if model and model.script and unread.sum() > FEW * total:
+    if model and model.script and unread.any():
         names = " and ".join(list(Counter(languages[unread].tolist()))[:2])
+        level = grade(int(unread.sum()), total, FEW, 0.5)
         yield finding(
-            table, "language", "stop" if unread.sum() > total / 2 else "care", at[unread],
+            table, "language", level, at[unread],
             f"the base model {quote(setting.model)} does not read {share(unread.sum(), total)} of the texts ({names}; all: {said})",
             "it sees letters that it has not learned; what comes out is close to guessing",
             "name a base model that reads the language (--model: a folder or hub id of a multilingual or Japanese encoder)",
