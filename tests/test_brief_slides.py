@@ -11,11 +11,16 @@ import openpyxl
 import pytest
 from brief_samples import EVIL, SAMPLES, english
 from pptx import Presentation
+from pptx.opc.constants import RELATIONSHIP_TYPE
+from pptx.oxml.ns import qn
 from pptx.util import Emu
 
 from fedkit.errors import FedkitError
-from fedkit.studio.brief import charts, fit
-from fedkit.studio.brief.slides import INSET, LEAD, fitted, write_slides
+from fedkit.studio.brief import boxes, charts, fit
+from fedkit.studio.brief import chart_parts as parts
+from fedkit.studio.brief.boxes import INSET, LEAD, fitted
+from fedkit.studio.brief.model import Swing
+from fedkit.studio.brief.slides import write_slides
 
 
 @pytest.fixture(scope="module", params=SAMPLES)
@@ -53,7 +58,7 @@ def test_three_native_charts_with_a_workbook_without_formulas_or_links(deck):
 def test_charts_hold_the_numbers_of_the_brief(tmp_path):
     brief = english()
     right, swing, curve = native(Presentation(write_slides(brief, tmp_path / "a.pptx")))
-    assert list(right.plots[0].categories) == [bar.name for bar in brief.bars][::-1]
+    assert [name.replace("\n", " ") for name in right.plots[0].categories] == [bar.name for bar in brief.bars][::-1]
     assert list(right.plots[0].series[0].values) == [0.861, 0.846, 0.820, 0.741, 0.702, 0.031]
     errors = re.findall(r"<c:(plus|minus)>.*?</c:\1>", right._chartSpace.xml, re.S)
     assert errors == ["plus", "minus"]
@@ -65,6 +70,66 @@ def test_charts_hold_the_numbers_of_the_brief(tmp_path):
     assert "crossesAt" in swing._chartSpace.xml and 'val="6240000' in swing._chartSpace.xml
     assert list(curve.plots[0].series[0].values) == [v for _, v in brief.returns.curve]
     assert book(right).active["B2"].value == 0.861
+
+
+def test_labels_of_the_charts_are_guarded_by_nothing_and_stay_on_one_line(deck):
+    for chart in native(deck[2]):
+        said = [run.text for run in chart._chartSpace.iter(qn("a:t"))]
+        assert said and not any(words.strip().startswith("'") for words in said)
+        wraps = [
+            body.get("wrap") for body in chart._chartSpace.iter(qn("a:bodyPr")) if body.getparent().tag == qn("c:rich")
+        ]
+        assert "none" in wraps
+
+
+def test_axes_of_money_count_in_what_the_language_counts_in(tmp_path):
+    for lang, unit, ends in (("en", "¥ million", (-5e6, 20e6)), ("ja", "万円", (-1000, 400))):
+        _, swing, curve = native(Presentation(write_slides(SAMPLES[lang](), tmp_path / f"{lang}.pptx")))
+        assert (
+            unit in swing.value_axis.axis_title.text_frame.text and unit == curve.value_axis.axis_title.text_frame.text
+        )
+        assert (swing.value_axis.minimum_scale, swing.value_axis.maximum_scale) == ends
+    assert swing.plots[0].series[0].values[-1] == -485 and curve.plots[0].series[0].values[0] == -420
+    assert parts.money([9e6], 5e5, "JPY", "en") == (1.0, "#,##0.0,,;\u2212#,##0.0,,;0", "¥ million")
+    assert parts.money([900], 200, "EUR", "en") == (1.0, "#,##0;\u2212#,##0;0", "€")
+
+
+def test_zero_net_and_the_month_of_pay_back_are_marked(tmp_path):
+    _, swing, curve = native(Presentation(write_slides(english(), tmp_path / "a.pptx")))
+    drawn = swing.part.part_related_by(RELATIONSHIP_TYPE.CHART_USER_SHAPES).blob.decode()
+    assert "Net a year ¥6,240,000" in drawn and drawn.count("<cdr:cxnSp") == len(english().returns.swings) + 1
+    assert list(curve.plots[0].series[1].values) == [0] and "Month 9" in curve._chartSpace.xml
+    _, _, never = native(Presentation(write_slides(SAMPLES["ja"](), tmp_path / "b.pptx")))
+    assert len(never.plots[0].series) == 1
+
+
+def test_a_scale_has_whole_steps_and_zero():
+    assert parts.scale(1.0, 9.0) == (0.0, 10.0, 2.0) and parts.scale(-120.0, 40.0, 8) == (-120.0, 40.0, 20.0)
+    low, high, _ = charts.roomy([Swing("a", "12,000", "48,000", 0.1, 3.0)], 2.0, 280)
+    assert low < 0 and high > 3.0
+
+
+def test_the_type_is_large_enough_to_read(deck):
+    for slide in deck[2].slides:
+        sizes = [
+            run.font.size.pt
+            for s in slide.shapes
+            if s.has_text_frame
+            for p in s.text_frame.paragraphs
+            for run in p.runs
+        ]
+        cells = [cell for s in slide.shapes if s.has_table for row in s.table.rows for cell in row.cells]
+        assert min(sizes) >= 11
+        assert all(run.font.size.pt >= 12 for c in cells for p in c.text_frame.paragraphs for run in p.runs)
+
+
+def test_a_value_in_a_table_stays_on_one_line():
+    size, rows, _ = boxes._table_fit([["Set-up", "¥1,150,000", "offer"]], [2.0, 1.4, 2.0], 3.0)
+    assert (
+        size < 18
+        and rows[0][1] == "¥1,150,000"
+        and len(fit.wrap("¥1,150,000", 72 * (1.4 - 2 * INSET), size, True)) == 1
+    )
 
 
 def test_the_right_figures_stand_on_the_right_slide(tmp_path):
@@ -97,11 +162,9 @@ def tall(shape) -> float:
     """Inches that a text takes, measured with real typefaces as wide as Arial where there are any."""
     wide, out = Emu(shape.width).inches - 2 * INSET, 2 * INSET
     for paragraph in shape.text_frame.paragraphs:
-        for run in paragraph.runs:
-            size = run.font.size.pt
-            out += lines(run.text, 72 * wide, size, bool(run.font.bold)) * size * LEAD / 72 + (
-                paragraph.space_after.pt / 72
-            )
+        font, hang = paragraph.runs[-1].font, Emu(int(paragraph._p.pPr.get("marL", 0))).inches
+        rows = lines(paragraph.text, 72 * (wide - hang), font.size.pt, bool(font.bold))
+        out += (rows * font.size.pt * LEAD + paragraph.space_after.pt) / 72
     return out
 
 
