@@ -19,6 +19,7 @@ from fedkit.studio.brief.model import CONDITIONS, GO, NO_GO
 from fedkit.studio.brief.promise import left_lines, meets, privacy_lines, stayed_lines
 from fedkit.studio.brief.returns import Assumed, Assumptions
 from fedkit.studio.brief.rules import RULES, enough
+from fedkit.studio.brief.words import text
 from fedkit.studio.privacy_words import Promise
 
 DAY = datetime.date(2026, 11, 23)
@@ -507,3 +508,17 @@ def test_bad_input_ends_in_one_line_and_code_2(folder, tmp_path, capsys, words, 
     assert (code, said) == (2, "")
     assert says in told and told.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_label_that_one_site_has_a_few_times_is_no_loss_when_it_leaves():
+    labels = [dict(c["labels"]) for c in run().data["clients"]]
+    labels[0]["Delivry"] = 2
+    data = run().data | {"clients": [c | {"labels": own} for c, own in zip(run().data["clients"], labels)]}
+    data["labels"] = [*run().data["labels"], "Delivry"]
+    values = decided([replace(run(), data=data), *baselines()]).numbers
+    assert list(values["companies"][0]["only"]) == ["oven"]
+
+
+def test_a_no_go_says_why_although_no_gain_is_shown_either():
+    for lang, words in (("en", "not worth starting"), ("ja", "開始には値しません")):
+        assert words in text("headline.not_shown_no_go", lang, gap="+1", why="x")

@@ -68,6 +68,12 @@ def test_lines_name_columns_findings_verdict_and_the_next_command(table, quality
     written = write_checked(table, quality, tmp_path / "out")
     command = lines(quality, written)[-1]
     assert "--client site --partition column" in command and "my.clean.csv" in command
+    named = replace(quality, findings=(replace(finding("care", "names"), kind="personal-data"),), verdict="not yet")
+    said = lines(named, replace(written, said=("1 row left out",)))
+    assert "add --mask" in said[-3] and said[-2] == "next, once what is marked `stop` above is mended:"
+    assert not any(
+        "add --mask" in line for line in lines(named, replace(written, said=("2 texts with personal data masked",)))
+    )
 
 
 def test_a_note_takes_one_line_and_others_say_why():

@@ -13,7 +13,7 @@ import pytest
 from fedkit.data.checks import clean_label, clean_text
 from fedkit.data.columns import Columns
 from fedkit.data.finding import LEVELS, Setting, Table
-from fedkit.data.quality import CHECKS, EXIT, assess, to_dict
+from fedkit.data.quality import CHECKS, EXIT, _sentence, assess, to_dict
 from fedkit.data.readtable import read_rows
 from fedkit.data.spellings import fold, typos
 from fedkit.errors import FedkitError
@@ -237,3 +237,12 @@ def test_the_header_row_can_be_given(tmp_path):
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(FedkitError, match="no file or folder"):
         read_rows(tmp_path / "none.csv", header_row=1)
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [("1 row (0.3 %) have no text", "1 row (0.3 %) has no text."), ("1 client of 4 have few", "1 client of 4 has few."),
+     ("11 rows have none", "11 rows have none."), ("1,000 rows have none", "1,000 rows have none.")],
+)  # fmt: skip
+def test_one_thing_has_the_verb_of_one_thing(given, said):
+    assert _sentence(given) == said

@@ -150,6 +150,8 @@ def test_numbers_and_tables_from_json(tmp_path):
         ({"devices": ["abacus"]}, "devices 'abacus' is not known"),
         ({"currency": "yen!"}, "currency is 'yen!'; ISO code"),
         ({"nights": 0}, "nights is 0; write a number above 0"),
+        ({"night_hours": 30}, "night_hours is 30; write a number up to 24"),
+        ({"currency": "usd", "hourly_cost": 25}, "currency USD given, and setup_per_site, running_per_site still as in JPY"),
         ({"privacy_needed": "example"}, "privacy_needed 'example' is not understood"),
         ({"privacy_needed": "much:8"}, "privacy_needed 'much:8' is not understood"),
         ([1], "assumptions are a list"),

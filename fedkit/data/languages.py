@@ -80,7 +80,7 @@ def check_language(table: Table, setting: Setting) -> Iterator[Finding]:
         yield finding(
             table, "language", level, at[unread],
             f"the base model {quote(setting.model)} does not read {share(unread.sum(), total)} of the texts ({names}; all: {said})",
-            "it sees letters that it has not learned; what comes out is close to guessing",
+            "it sees letters that it has hardly learned, so that most words tell it nothing: expect poor accuracy",
             "name a base model that reads the language (--model: a folder or hub id of a multilingual or Japanese encoder)",
             of=total, numbers=numbers, sampled=sampled,
         )  # fmt: skip

@@ -6,6 +6,7 @@ mended first. Facts about the data that need no action are findings of level "no
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
@@ -119,8 +120,13 @@ def _shown(finding: Finding) -> Finding:
     return replace(finding, **said, examples=tuple(cut(example) for example in finding.examples))
 
 
+_VERBS = {"are": "is", "have": "has", "hold": "holds", "look": "looks", "repeat": "repeats", "stand": "stands"}
+_SINGLE = re.compile(rf"^(1 (?:[a-z-]+ ?){{1,4}}(?:\([^)]*\) ?)?(?:of \d[\d,]* )?)({'|'.join(_VERBS)})\b")
+
+
 def _sentence(words: str) -> str:
-    """`words` with a capital letter and a full stop."""
+    """`words` with a capital letter and a full stop, and the verb of a single thing."""
+    words = _SINGLE.sub(lambda found: found[1] + _VERBS[found[2]], words)
     return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?", "。")) else ".")
 
 

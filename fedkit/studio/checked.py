@@ -72,10 +72,20 @@ def lines(quality: Quality, written: Written | None = None) -> list[str]:
         _named("site", quality.clients) if quality.clients else "no client column: name one with --client, or let --partition deal",
         *(f"note: {note}" for note in quality.notes),
         *(line for finding in quality.findings for line in told(finding)),
-        f"verdict: {WORDS[quality.verdict]}" + (", because" if quality.reasons else ""),
-        *(f"  - {reason}" for reason in quality.reasons),
+        f"verdict: {WORDS[quality.verdict]}{_because(quality)}",
         *after(quality, written),
     ]  # fmt: skip
+
+
+def _because(quality: Quality) -> str:
+    """What the verdict rests on: the findings above, which say it in full."""
+    level = {"care": "care", "not yet": "stop"}.get(quality.verdict)
+    number = sum(1 for finding in quality.findings if finding.level == level)
+    return (
+        f", because of {count(number, 'finding')} marked `{level}` above"
+        if level
+        else ", nothing was found that stands in the way"
+    )
 
 
 def told(finding: Finding) -> list[str]:
@@ -103,4 +113,19 @@ def after(quality: Quality, written: Written | None) -> list[str]:
     flags += ["--client", columns.client, "--partition", "column"] if columns.client else []
     said = [f"cleaned copy: {line}" for line in written.said]
     wrote = f"written: {', '.join(str(path) for path in written.paths)}"
-    return [*said, wrote, "next:", f"  {shown('fedkit', 'run', '--data', written.clean, *flags, '--out', 'runs/mine')}"]
+    named = any(f.kind == "personal-data" for f in quality.findings) and not any(
+        "masked" in line for line in written.said
+    )
+    warned = (
+        ["personal data is still in the cleaned copy; add --mask to put [email], [phone] and so on in its place"]
+        if named
+        else []
+    )
+    first = "next:" if quality.verdict != "not yet" else "next, once what is marked `stop` above is mended:"
+    return [
+        *said,
+        wrote,
+        *warned,
+        first,
+        f"  {shown('fedkit', 'run', '--data', written.clean, *flags, '--out', 'runs/mine')}",
+    ]

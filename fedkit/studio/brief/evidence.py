@@ -25,13 +25,15 @@ ALONE = ("local", "frozen-local")  # what a company can do by itself
 ALIKE = ("model", "tune", "rounds", "local_epochs", "examples_per_client", "max_tokens")  # what makes a comparison fair
 UNTUNED = ("tune", "rounds", "local_epochs")  # does not matter to what trains no encoder
 
+HELD = 8  # training examples of a label that make a site its holder
+
 
 @dataclass(frozen=True)
 class Company:
     """One site: what it holds, and how it stands alone and together.
 
     alone: its best way alone, on the test set that all share (NaN: not recorded). own: the federated model on test
-    examples like its own. only: labels that nobody else has an example of.
+    examples like its own. only: labels of which nobody else has an example, and it has HELD or more: fewer may be a typo.
     """
 
     id: str
@@ -226,13 +228,14 @@ def widened(
 def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Company, ...]:
     run = ours[0]
     together = fmean(facts.accuracy(r) for r in ours)
-    holders = facts.client_labels(run) > 0
+    counts = facts.client_labels(run)
+    holders = counts > 0
     sizes = [facts.whole(facts.number(c.get("train"), "data.clients.train")) for c in facts.clients(run)]
     out = []
     for i, name in enumerate(holders.index):
         ways = [_of_company(same, name) for same in alone]
         known = [way for way in ways if not math.isnan(way)]
-        only = tuple(tidy(k) for k in holders.columns if holders[k].iloc[i] and holders[k].sum() == 1)
+        only = tuple(tidy(k) for k in holders.columns if counts[k].iloc[i] >= HELD and holders[k].sum() == 1)
         own = facts.number(facts.last(run).client_accuracy.get(name), "client_accuracy")
         out.append(
             Company(

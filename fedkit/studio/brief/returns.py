@@ -103,7 +103,14 @@ class Assumptions:
         known = {f.name: getattr(cls(), f.name) for f in fields(cls)}
         if unknown := [k for k in values if k not in known]:
             raise FedkitError(f"unknown assumption {tidy(unknown[0])!r}; known: {', '.join(known)}")
-        return cls(**{name: _read(name, value, known[name]) for name, value in values.items()})
+        read = cls(**{name: _read(name, value, known[name]) for name, value in values.items()})
+        usual = cls()
+        same = [name for name in MONEY if getattr(read, name).value == getattr(usual, name).value]
+        if read.currency != usual.currency and same:
+            raise FedkitError(
+                f"currency {read.currency} given, and {', '.join(same)} still as in {usual.currency}; write them in {read.currency} too"
+            )
+        return read
 
     def to_toml(self) -> str:
         """As a file to edit and give back, with a comment on each."""
@@ -119,6 +126,7 @@ class Assumptions:
         return "\n".join(out) + "\n"
 
 
+MONEY = ("hourly_cost", "setup_per_site", "running_per_site")  # amounts that another currency changes for certain
 COMMENTS: dict[str, Any] = {
     "head": (
         "Assumptions of the brief: not measured. Put your own numbers here, say where they are from under source,",
@@ -271,6 +279,8 @@ def _read(name: str, given: Any, usual: Any) -> Any:
     value = _number(name, given)
     if not value > 0:
         raise FedkitError(f"assumption {name} is {value:g}; write a number above 0")
+    if name == "night_hours" and value > 24:
+        raise FedkitError(f"assumption {name} is {value:g}; write a number up to 24, and more nights")
     return value
 
 
@@ -286,7 +296,7 @@ def _assumed(name: str, given: Any) -> Assumed:
     low, high = _number(name, given.get("low", value / 2)), _number(name, given.get("high", value * 2))
     if not low <= value <= high:
         raise FedkitError(
-            f"assumption {name}: low {low:g}, value {value:g}, high {high:g}; they have to be in this order"
+            f"assumption {name}: low {low:g}, value {value:g}, high {high:g}; they have to be in this order: change low and high with it"
         )
     source = given.get("source", "")
     if not isinstance(source, str):

@@ -24,11 +24,14 @@ def headline(case: Case, verdict: str, found: Sequence[Rule]) -> str:
     if d is None:
         return case.says("headline.unknown")
     said = {"gap": gap(d, case.lang), "federated": _right(case, e.ways["federated"])}
-    if not d.above:
-        return case.says("headline.not_shown" if d.value > 0 else "headline.not_helped", **said)
+    if not d.above and d.value <= 0:
+        return case.says("headline.not_helped", **said)
     if verdict == NO_GO:
         why = next(rule for rule in open_rules if rule.effect == NO_GO)
-        return case.says("headline.helped_no_go", **said, why=case.says(f"why.{why.key}", found=why.found))
+        key = "headline.helped_no_go" if d.above else "headline.not_shown_no_go"
+        return case.says(key, **said, why=case.says(f"why.{why.key}", found=why.found))
+    if not d.above:
+        return case.says("headline.not_shown", **said)
     unsure = any(rule.key == "daily" for rule in open_rules)
     return case.says("headline.unsure" if unsure else f"headline.{verdict}", **said, count=_count(case, open_rules))
 

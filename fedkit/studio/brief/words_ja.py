@@ -134,6 +134,7 @@ BRIEF = {
     "headline.unsure": "共通の評価データでは効果がありました（単独学習との差 {gap}）。一方、各社の日常業務での改善は示されていません。未達の基準は{count}件です。",
     "headline.helped_no_go": "共通の評価データでは単独学習を上回りましたが（{gap}）、開始には値しません。{why}。",
     "headline.not_helped": "今回、連合学習の効果はありませんでした。単独学習との差は{gap}です。",
+    "headline.not_shown_no_go": "連合学習の効果は示されておらず（単独学習との差 {gap}）、開始には値しません。{why}。",
     "headline.not_shown": "連合学習の効果は示されていません。単独学習との差は{gap}で、偶然の可能性があります。",
     "headline.unknown": "連合学習の効果は不明です。比較できる単独学習の記録がありません。",
     "method.majority": "最多ラベル",
