@@ -461,7 +461,11 @@ def test_commands_to_paste_hold_what_is_not_default_and_are_quoted():
 def test_next_commands_leave_out_what_is_there(tmp_path):
     mine, others = tmp_path / "mine", tmp_path / "mine-baselines"
     assert [line.split(" ")[2] for line in nextsteps.after_run(RunConfig(), mine)] == ["baselines", "compare", "brief"]
-    assert [line.split(" ")[2] for line in nextsteps.after_baselines(RunConfig(), others)] == ["run", "compare", "brief"]
+    assert [line.split(" ")[2] for line in nextsteps.after_baselines(RunConfig(), others)] == [
+        "run",
+        "compare",
+        "brief",
+    ]
     for place in (mine, others / "local"):
         place.mkdir(parents=True)
         (place / "run.json").touch()
