@@ -30,7 +30,7 @@ from fedkit.studio.governance.document import words as texts
 from fedkit.studio.governance.markdown import render
 from fedkit.studio.governance.pack import DOCUMENTS, documents, write_pack
 from fedkit.studio.governance.risks import RULES, found
-from fedkit.studio.governance.wordfile import to_docx
+from fedkit.studio.governance.wordfile import WIDE, column_widths, to_docx
 
 LANGS = ("en", "ja")
 MODULES = (terms_words, hosting_words, ownership_words, leaving_words, risks_words, assessment_words, card_words)
@@ -236,6 +236,12 @@ def test_word_files_open_with_headings_numbers_and_marked_blanks(lang):
         assert runs and all(next(r.iter(qn("w:highlight"))).get(qn("w:val")) == "yellow" for r in runs)
         written = sum(text.count(BLANK[lang]) for text in texts(document))
         assert written == len(runs) == render(document).count(BLANK[lang])
+
+
+def test_columns_are_as_wide_as_their_text_asks_and_fill_the_page():
+    wide = column_widths(Table(("No.", "Risk", "Measure"), (("1", "short", "a long sentence about what to do, " * 3),)))
+    assert sum(wide) == pytest.approx(WIDE) and wide[0] < wide[1] < wide[2] and wide[0] > 1.0
+    assert sum(column_widths(Table(("responsibility",) * 9, ()))) == pytest.approx(WIDE)
 
 
 def test_without_a_date_no_time_is_written():

@@ -10,6 +10,7 @@ import zipfile
 from datetime import datetime
 from typing import Any
 
+from fedkit.studio.brief.fit import extent
 from fedkit.studio.governance.document import (
     Block,
     Bullets,
@@ -29,6 +30,7 @@ EAST_ASIAN = {"en": "Yu Gothic", "ja": "游ゴシック"}
 TONGUE = {"en": "en-GB", "ja": "ja-JP"}
 SOFT, NOTED = "EDEFF2", "FFF4CE"  # background of a table's head, of a note
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of files in the archive: the earliest that a zip can say
+WIDE = 16.6  # cm between the margins of a page
 STYLES = ("Normal", "Title", "Heading 1", "Heading 2", "List Bullet", "Table Grid", "Footer")
 
 
@@ -69,18 +71,51 @@ def _add(word: Any, block: Block) -> None:
 
 
 def _table(word: Any, table: Table) -> None:
+    from docx.shared import Cm
+
     grid = word.add_table(rows=1, cols=len(table.head), style="Table Grid")
-    head = grid.rows[0]
+    head, widths = grid.rows[0], column_widths(table)
+    _roomy(grid)
+    head._tr.get_or_add_trPr().append(_element("w:cantSplit", val="true"))
     head._tr.get_or_add_trPr().append(_element("w:tblHeader", val="true"))
     for cell, text in zip(head.cells, table.head):
         _shade(cell._tc.get_or_add_tcPr(), SOFT)
         _small(_fill(cell.paragraphs[0], text, bold=True))
+        cell.paragraphs[0].paragraph_format.keep_with_next = True  # no head alone at the foot of a page
     for row in table.rows:
         added = grid.add_row()
         added._tr.get_or_add_trPr().append(_element("w:cantSplit", val="true"))
         for cell, text in zip(added.cells, row):
             _small(_fill(cell.paragraphs[0], text))
-    word.add_paragraph()  # room below: two tables in a row would become one
+    for column, width in zip(grid.columns, widths):
+        column.width = Cm(width)
+        for cell in column.cells:
+            cell.width = Cm(width)
+    _small(word.add_paragraph())  # room below: two tables in a row would become one
+
+
+def column_widths(table: Table) -> list[float]:
+    """Centimetres for each column, WIDE together: room for its longest word, the rest by how much text it has to hold."""
+    em, padding = 9 / 72 * 2.54, 0.4
+    columns = [[clean(cell) for cell in column] for column in zip(table.head, *table.rows)]
+    words = [max(extent(word, em, True) for cell in column for word in cell.split(" ")) for column in columns]
+    floors = [(6 if any(blank for cell in column for _, blank in pieces(cell)) else 2.5) * em for column in columns]
+    least = [min(max(1.1 * word, floor), 12 * em) + padding for word, floor in zip(words, floors)]
+    held = [min(max(extent(cell, em) for cell in column), 60 * em) for column in columns]
+    spare = WIDE - sum(least)
+    if spare <= 0:
+        return [WIDE * one / sum(least) for one in least]
+    return [one + spare * text / sum(held) for one, text in zip(least, held)]
+
+
+def _roomy(grid: Any) -> None:
+    """Columns as wide as they are told to be, and room above and below the text of a cell (twentieths of a point)."""
+    grid.autofit = False
+    margins = _element("w:tblCellMar")
+    for side in ("top", "bottom"):
+        margins.append(_element(f"w:{side}", w="50", type="dxa"))
+    look = grid._tbl.tblPr.find(_qn("w:tblLook"))
+    look.addprevious(margins) if look is not None else grid._tbl.tblPr.append(margins)
 
 
 def _fill(paragraph: Any, text: str, bold: bool = False) -> Any:
@@ -99,6 +134,7 @@ def _small(paragraph: Any) -> None:
     from docx.shared import Pt
 
     paragraph.paragraph_format.space_after = Pt(0)
+    paragraph.paragraph_format.line_spacing = 1.0
     for run in paragraph.runs:
         run.font.size = Pt(9)
 
@@ -153,6 +189,12 @@ def _part(kind: str) -> Any:
     element = _element("w:t" if kind == "1" else "w:instrText")
     element.text = kind
     return element
+
+
+def _qn(tag: str) -> str:
+    from docx.oxml.ns import qn
+
+    return qn(tag)
 
 
 def _shade(properties: Any, colour: str) -> None:
