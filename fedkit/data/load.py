@@ -128,14 +128,14 @@ def _read_bundled(name: str, columns: Columns, notes: Notes) -> Raw:
     return Raw(name, name, raw.splits, raw.sha256, (columns.text, columns.label, columns.client))
 
 
-def _read_path(path: Path, encoding: str | None, sheet: str | None, notes: Notes) -> Raw:
+def _read_path(path: Path, encoding: str | None, sheet: str | None, notes: Notes, header_row: int | None = None) -> Raw:
     files = find_tables(path)
     _refuse_unused(str(path), {file.suffix.lower() for file in files.values()}, encoding, sheet)
     digest, splits = hashlib.sha256(), {}
     for split, file in sorted(files.items(), key=lambda item: item[1].name):
         data = read_bytes(file)
         digest.update(data)
-        splits[split], said = read_table(data, file, encoding, sheet)
+        splits[split], said = read_table(data, file, encoding, sheet, header_row)
         notes += said
     name = path.stem if path.is_file() else path.resolve().name
     return Raw(name, str(path), splits, digest.hexdigest())

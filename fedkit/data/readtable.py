@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from fedkit.data.checks import Notes, as_text, clean_label, clean_text
 from fedkit.data.columns import Columns, choose_columns
 from fedkit.data.finding import Table
 from fedkit.data.grid import refuse_unpacked
-from fedkit.data.load import Raw, _path, _present, _read, _refuse_unused
+from fedkit.data.load import Raw, _path, _present, _read, _read_path
 from fedkit.data.say import listing, quote
-from fedkit.data.tables import find_tables, read_bytes, read_table
 from fedkit.errors import FedkitError
 
 SPLITS = ("train", "validation", "test")
@@ -46,16 +44,7 @@ def _raw(source: str, encoding: str | None, sheet: str | None, header_row: int |
     """What `load` reads; with the header's row given, the same files with that header."""
     if header_row is None:
         return _read(source, encoding, sheet, notes)
-    path = _path(source)
-    files = find_tables(path)
-    _refuse_unused(source, {file.suffix.lower() for file in files.values()}, encoding, sheet)
-    digest, splits = hashlib.sha256(), {}
-    for split, file in sorted(files.items(), key=lambda item: item[1].name):
-        data = read_bytes(file)
-        digest.update(data)
-        splits[split], said = read_table(data, file, encoding, sheet, header_row)
-        notes += said
-    return Raw(path.stem if path.is_file() else path.resolve().name, source, splits, digest.hexdigest())
+    return _read_path(_path(source), encoding, sheet, notes, header_row)
 
 
 def _rows(part: pd.DataFrame, columns: Columns, split: str) -> pd.DataFrame:

@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,12 +59,12 @@ def place(request) -> str:
     return request.param
 
 
-@pytest.fixture(scope="module")
-def server(place) -> Iterator[tuple[str, Path]]:
-    """(address, folder with bench.ipynb) of a running JupyterLab or Voila."""
+@contextmanager
+def served(place: str, prepare: Callable[[Path], None]) -> Iterator[tuple[str, Path]]:
+    """(address, folder) of a running JupyterLab or Voila on the bench.ipynb that `prepare` writes into folder/work."""
     pytest.importorskip("voila" if place == "voila" else "jupyterlab", reason="pip install -e '.[browser]'")
     folder = Path(tempfile.mkdtemp(prefix=f"fedkit-{place}-"))  # short: Chromium dislikes long socket paths
-    write_notebook(folder / "work")
+    prepare(folder / "work")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -77,6 +78,13 @@ def server(place) -> Iterator[tuple[str, Path]]:
         process.wait(30)
         log.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server(place) -> Iterator[tuple[str, Path]]:
+    """(address, folder with bench.ipynb) of a running JupyterLab or Voila."""
+    with served(place, write_notebook) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import environment, line, up, write_notebook
+from conftest import served, write_notebook
 from driver import Bench
 from tiny import write_tiny_data, write_tiny_model
 
@@ -29,22 +23,8 @@ def place(request) -> str:
 
 @pytest.fixture(scope="module")
 def server(place) -> Iterator[tuple[str, Path]]:
-    pytest.importorskip("voila" if place == "voila" else "jupyterlab", reason="pip install -e '.[browser]'")
-    folder = Path(tempfile.mkdtemp(prefix=f"fedkit-{place}-"))
-    write_lesson(folder / "work")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = open(folder / "log", "w")  # noqa: SIM115
-    process = subprocess.Popen(line(place, folder, port), env=environment(folder), cwd=folder / "work", stdout=log, stderr=log,
-                               start_new_session=True)  # fmt: skip
-    try:
-        yield up(port, process, folder), folder
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-        log.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    with served(place, write_lesson) as running:
+        yield running
 
 
 def write_lesson(folder: Path) -> None:

@@ -82,14 +82,6 @@ class Returns:
 
 
 @dataclass(frozen=True)
-class Section:
-    """A heading with sentences, for what has no picture."""
-
-    title: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Brief:
     """A decision on one page. All strings are in `lang` ("en" or "ja") and plain text: nothing is HTML.
 
