@@ -18,15 +18,15 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "RunConfig": "fedkit.config",
-    "FedkitError": "fedkit.errors",
-    "Run": "fedkit.record",
+    "RunConfig": "fedkit.core.config",
+    "FedkitError": "fedkit.core.errors",
+    "Run": "fedkit.core.record",
     "load_corpus": "fedkit.data.load",
     "deal": "fedkit.data.partition",
-    "load_model": "fedkit.model.base",
-    "run": "fedkit.runner",
-    "run_baselines": "fedkit.baselines",
-    "federate": "fedkit.federation",
+    "load_model": "fedkit.models.base",
+    "run": "fedkit.experiments.runner",
+    "run_baselines": "fedkit.experiments.baselines",
+    "federate": "fedkit.federated.algorithm",
 }
 __all__ = [*_PUBLIC, "__version__"]
 

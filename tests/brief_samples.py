@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from fedkit.studio.brief.model import Bar, Brief, Fact, Returns, Rule, Swing
+from fedkit.reports.brief.brief import Bar, Brief, Fact, Returns, Rule, Swing
 
 UI_EN = {
     "tried": "What was tried", "accuracies": "Does it help? Right answers on texts nobody trained on", "costs": "What it cost",
@@ -19,7 +19,7 @@ UI_EN = {
     "source": "Source", "note": "Note", "effect": "Effect", "go": "Go", "conditions_word": "Go with conditions", "no_go": "No-go",
     "month": "Month", "net_per_year": "Net a year", "made_by": "Written by fedkit from run records; nothing here was loaded from a network.",
     "open_values": "All assumptions with their sources",
-}  # fmt: skip
+}
 UI_JA = {
     "tried": "何を試したか", "accuracies": "効果はあるか：誰も学習していない文での正解率", "costs": "かかった費用と通信量",
     "hours": "全体の所要時間（回線と機器ごと）", "privacy": "プライバシーをわかりやすく", "left": "各社から出たもの",
@@ -29,7 +29,7 @@ UI_JA = {
     "source": "出典", "note": "備考", "effect": "影響", "go": "実施", "conditions_word": "条件付きで実施", "no_go": "見送り", "month": "月",
     "net_per_year": "年間の純効果", "made_by": "fedkitが実行記録から作成しました。このページは外部から何も読み込みません。",
     "open_values": "すべての前提条件とその出典",
-}  # fmt: skip
+}
 
 
 def english() -> Brief:
@@ -110,7 +110,7 @@ def english() -> Brief:
                  "The money rests on assumptions, not on measurements.", "An attack's failure would not be a proof of privacy."),
         sources=("run 20261123-1010-federated (sha256 5f3c…)", "run 20261123-1012-local", "run 20261123-1014-pooled", "assumptions.toml"),
         ui=UI_EN, numbers={},
-    )  # fmt: skip
+    )
 
 
 def japanese() -> Brief:
@@ -177,12 +177,12 @@ def japanese() -> Brief:
                  "金額は測定ではなく前提にもとづきます。"),
         sources=("実行記録 20261123-1110-federated（sha256 91ab…）", "実行記録 20261123-1112-local", "前提条件 assumptions.toml"),
         ui=UI_JA, numbers={},
-    )  # fmt: skip
+    )
 
 
 EVIL = ("<script>alert(1)</script>", "]]>", "=cmd|' /C calc'!A0", "javascript:alert(1)", "\u202eevil\u202c\u2066x\u2069", "a\x00\x08\ufffe\ud800b",
-        "</style><img src=x onerror=alert(1)>", "{{ 7*7 }}", "http://example.com/x", "--><!--", '" onload="x', "&amp;<b>")  # fmt: skip
-COMPANIES = tuple(f"株式会社とても長い名前の商事グループ第{i:02d}地域統括本部管理部門情報分析推進室" [:40].ljust(40, "室") for i in range(1, 13))  # fmt: skip
+        "</style><img src=x onerror=alert(1)>", "{{ 7*7 }}", "http://example.com/x", "--><!--", '" onload="x', "&amp;<b>")
+COMPANIES = tuple(f"株式会社とても長い名前の商事グループ第{i:02d}地域統括本部管理部門情報分析推進室" [:40].ljust(40, "室") for i in range(1, 13))
 
 
 def worst(lang: str = "en", copies: int = 4) -> Brief:
@@ -214,7 +214,7 @@ def worst(lang: str = "en", copies: int = 4) -> Brief:
         costs=tuple(replace(f, name=f.name + e, note=f.note + long[:80]) for f, e in zip(brief.costs * 2, EVIL)),
         hours_head=(brief.hours_head[0], *COMPANIES[:9]), hours_rows=tuple((name, *["1,234.5 h"] * 9) for name in COMPANIES),
         rules=tuple(replace(r, text=r.text + EVIL[0], found=COMPANIES[0]) for r in brief.rules * 2),
-    )  # fmt: skip
+    )
 
 
 SAMPLES = {"en": english, "ja": japanese, "worst-en": worst, "worst-ja": lambda: worst("ja")}

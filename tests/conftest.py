@@ -38,7 +38,7 @@ def tiny_data(tmp_path_factory) -> str:
 @pytest.fixture(scope="module")
 def job(config):
     """The module's `config`, prepared."""
-    from fedkit.job import prepare
+    from fedkit.experiments.job import prepare
 
     return prepare(config)
 
@@ -46,7 +46,7 @@ def job(config):
 @pytest.fixture(scope="module")
 def whole(config, job, tmp_path_factory) -> Path:
     """The folder of a run of the module's `config` that nobody disturbed."""
-    from fedkit.runner import run
+    from fedkit.experiments.runner import run
 
     out = tmp_path_factory.mktemp("whole") / "run"
     run(config, out, job=job)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 BRANCHES = {"bakery": "Mill Lane", "clinic": "Riverside", "freight": "Harbour", "hotel": "Old Town",
-            "insurer": "Northgate", "machine_works": "Station Road"}  # fmt: skip
+            "insurer": "Northgate", "machine_works": "Station Road"}
 SHITEN = {"bakery": "麦畑支店", "clinic": "川辺支店", "freight": "港南支店", "hotel": "旧市街支店",
-          "insurer": "北門支店", "machine_works": "駅前支店"}  # fmt: skip
+          "insurer": "北門支店", "machine_works": "駅前支店"}
 Row = list[str]  # text, label, client
 
 ENGLISH = {
@@ -33,7 +33,7 @@ ENGLISH = {
     "spellings": {"IT help desk": ["ＩＴ help desk", "it help desk", "IT Help Desk"], "Facilities": ["Facilities ", "facilities"],
                   "HR and payroll": ["HR and  payroll", "Hr and Payroll"], "Quality": ["ｑuality", "QUALITY"]},
     "rare": "Misc", "formula": '=HYPERLINK("http://example.invalid","open")',
-}  # fmt: skip
+}
 JAPANESE = {
     "personal": ["折り返しは090-0000-0000までお願いします。", "連絡先は taro.yamada@example.jp です。",
                  "カード番号は4111-1111-1111-1111でした。", "佐藤様より再度お問い合わせあり。",
@@ -44,7 +44,7 @@ JAPANESE = {
     "spellings": {"ITヘルプデスク": ["ＩＴヘルプデスク", "ITﾍﾙﾌﾟﾃﾞｽｸ", "IT ヘルプデスク"], "経理": ["経理 ", "　経理"],
                   "設備修理": ["設備修理　"], "品質管理": ["品質 管理"]},
     "rare": "その他", "formula": "=1+1",
-}  # fmt: skip
+}
 
 
 def source(name: str, clients: dict[str, str], rng: random.Random, number: int) -> list[Row]:

@@ -116,7 +116,7 @@ PERSONAL: list[tuple[str, tuple[tuple[str, str], ...]]] = [
     ("Hi Laura, any news?", (("name", "Laura"),)),
     ("山田様（yamada@example.jp、090-1234-5678）より",
      (("name", "山田"), ("email", "yamada@example.jp"), ("phone", "090-1234-5678"))),
-]  # fmt: skip
+]
 
 HARMLESS: list[str] = [
     # tickets, parts, amounts, dates, versions, rooms
@@ -146,4 +146,4 @@ HARMLESS: list[str] = [
     "新宿区の店舗", "都市ガス3-4月分", "Windows 11 23H2 update", "KB5034441 fails", "USB 3.2 Gen 2", "5555 5555 is the code", "PIN 0000",
     "ext 4512", "内線 1234", "desk 12 Baker", "2024 Main features", "room 12, Floor 3", "IPv4 and IPv6", "00:1A:2B:3C:4D:5E",
     "12:30::45", "1.5.10.2 release", "1,000,000 rows", "3/4 inch", "7-11の前", "24-7 support", "2-3-1 formation",
-]  # fmt: skip
+]

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedkit import accounting
-from fedkit.accounting import (
+from fedkit.core.errors import FedkitError
+from fedkit.privacy import accounting
+from fedkit.privacy.accounting import (
     ACCOUNTANTS,
     Block,
     discrete_sum_noise,
@@ -21,7 +22,6 @@ from fedkit.accounting import (
     noise_for,
     side_by_side,
 )
-from fedkit.errors import FedkitError
 
 PUBLISHED = [  # rate, noise, steps, delta, epsilon, by which accountant; in whose tests
     (0.04, 1.5, 2250, 1e-5, 7.3291, "rdp"),  # Opacus

@@ -12,12 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.job import Job, prepare
-from fedkit.model.adapter import load_adapter, save_adapter
-from fedkit.model.tune import TUNERS
-from fedkit.runner import run
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.experiments.job import Job, prepare
+from fedkit.experiments.runner import run
+from fedkit.models.adapter_io import load_adapter, save_adapter
+from fedkit.models.tuners.registry import TUNERS
 
 TEXTS = ["the printer in room 3 is out of toner", "who pays this invoice?", "a leak"]
 
@@ -28,7 +28,7 @@ def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
         rounds=2, lr=0.02, head_lr=0.1,
-    )  # fmt: skip
+    )
 
 
 def trained(config: RunConfig, tune: str, out: Path) -> Job:

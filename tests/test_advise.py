@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fedkit.advise import (
+from fedkit.cli.main import main
+from fedkit.core.errors import FedkitError
+from fedkit.experiments.advise import (
     FLAGS,
     PRIVACY,
     TUNES,
@@ -28,11 +30,9 @@ from fedkit.advise import (
     traffic,
     with_data,
 )
-from fedkit.cli import main
-from fedkit.errors import FedkitError
-from fedkit.model.footprint import Texts
+from fedkit.experiments.runner import run
+from fedkit.federated.memory_model import Texts
 from fedkit.network import DEVICES
-from fedkit.runner import run
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ SOME = [("lora:r=4", "int8+ans"), ("head", "none"), ("last", "ef+sign+ans")]
 @pytest.mark.parametrize(("tune", "wire"), SOME + [
     pytest.param(tune, wire, marks=pytest.mark.slow)
     for tune in ("lora:r=4", "head", "last") for wire in WIRES if (tune, wire) not in SOME
-])  # fmt: skip
+])
 @pytest.mark.slow
 def test_bytes_are_those_of_a_real_run(tiny_model, tune, wire):
     needs = Needs(model=tiny_model, examples=100, sites=2, rounds=2)
@@ -148,7 +148,7 @@ def test_differential_privacy_comes_with_the_flags_that_promise_it(needs):
 
 @pytest.mark.parametrize("wish", FLAGS)
 def test_what_a_wish_adds_is_accepted_with_every_tuning(needs, wish):
-    from fedkit.job import check_config
+    from fedkit.experiments.job import check_config
 
     for tune in TUNES:
         check_config(replace(config_of(needs, tune, "none"), **FLAGS[wish]))
@@ -182,7 +182,7 @@ def test_a_measured_pace_takes_the_place_of_the_modelled_one(needs):
 
 
 def test_the_measurement_times_every_tune(needs, monkeypatch):
-    monkeypatch.setattr("fedkit.advise.TUNES", {"head": 84.91, "lora:r=4": None})
+    monkeypatch.setattr("fedkit.experiments.advise.TUNES", {"head": 84.91, "lora:r=4": None})
     told = []
     paces = measured_paces(needs, told.append)
     assert list(paces) == ["head", "lora:r=4"] and all(0 < p < 1 for p in paces.values()) and len(told) == 2
@@ -207,7 +207,7 @@ def test_among_equals_least_traffic_comes_first(needs):
 def test_refusals_share_a_line(needs):
     lines = refusals(advise(replace(needs, privacy="sums-only")))
     assert lines == ["every method with bf16 or int8+ans or ef+sign+ans or topk:0.03+int4+ans: what it sends cannot be "
-                     "summed unread (not linear), and sums only are asked for; wire none can"]  # fmt: skip
+                     "summed unread (not linear), and sums only are asked for; wire none can"]
 
 
 def test_the_lines_fit_a_terminal_and_end_with_a_command_that_is_understood(needs, capsys):
@@ -231,7 +231,7 @@ def test_sizes_of_memory():
 
 @pytest.mark.parametrize("bad", [{"hours": 25}, {"examples": 1}, {"sites": 0}, {"labels": 1}, {"rounds": 0}, {"memory": 5},
                                  {"privacy": "much"}, {"devices": "toaster"}, {"link": "dialup"},
-                                 {"hours": float("nan")}])  # fmt: skip
+                                 {"hours": float("nan")}])
 def test_what_makes_no_sense_is_refused(bad):
     with pytest.raises(FedkitError):
         check(Needs(**bad))
@@ -275,7 +275,7 @@ def test_nothing_fits_is_an_exit_code(tiny_model, capsys):
 
 
 @pytest.mark.parametrize("bad", [["--memory", "4x"], ["--devices", "toaster"], ["--hours", "99"], ["--privacy", "all"],
-                                 ["--examples", "many"], ["--data", "nowhere.csv"]])  # fmt: skip
+                                 ["--examples", "many"], ["--data", "nowhere.csv"]])
 def test_bad_input_is_one_line(tiny_model, capsys, bad):
     assert main([*flags(tiny_model), *bad]) == 2
     error = capsys.readouterr().err

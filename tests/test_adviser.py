@@ -8,9 +8,9 @@ from statistics import median
 
 import pytest
 
-from fedkit.advise import Needs
+from fedkit.experiments.advise import Needs
 from fedkit.network import DEVICES, LINKS
-from fedkit.studio.adviser import AdviserPanel, StillTable, adviser_panel, table
+from fedkit.widgets.advice_panel import AdviserPanel, StillTable, adviser_panel, table
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import weakref
 import pytest
 import torch
 
-from fedkit.client.train import ClientUpdate
-from fedkit.errors import FedkitError
-from fedkit.server.aggregate import AGGREGATORS, Mean, combine, make_aggregator
-from fedkit.server.pairs import Products, cut, padded, pairs
+from fedkit.core.errors import FedkitError
+from fedkit.federated.aggregation.aggregators import AGGREGATORS, Mean, combine, make_aggregator
+from fedkit.federated.aggregation.lora_pairs import Products, cut, padded, pairs
+from fedkit.federated.local.train import ClientUpdate
 
 
 def weighted_mean(updates) -> dict[str, torch.Tensor] | None:

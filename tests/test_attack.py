@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.client.attack import ATTACKS, make_attack
-from fedkit.errors import FedkitError
-from fedkit.server.exchange import receive
-from fedkit.wire.compress import Context, make_wire
+from fedkit.core.errors import FedkitError
+from fedkit.federated.rounds.attacks import ATTACKS, make_attack
+from fedkit.federated.rounds.exchange import receive
 from fedkit.wire.payload import Payload
+from fedkit.wire.pipeline import Context, make_wire
 
 DELTA = {"a": torch.tensor([[3.0, -4.0], [0.0, 12.0]]), "b": torch.tensor([1.0])}
 CHANGES = {"sign-flip", "scale", "noise", "nan", "inf", "shape", "name"}  # the update

@@ -9,20 +9,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedkit.baselines import BASELINES, baseline, frozen_logits, run_baselines
-from fedkit.config import RunConfig
-from fedkit.errors import Cancelled, FedkitError
-from fedkit.evaluate import mean_interval, own_accuracies, wilson
-from fedkit.job import prepare
-from fedkit.record import Run
-from fedkit.runner import run, total_steps
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import Cancelled, FedkitError
+from fedkit.core.record import Run
+from fedkit.core.stats import mean_interval, wilson
+from fedkit.experiments.baselines import BASELINES, baseline, frozen_logits, run_baselines
+from fedkit.experiments.job import prepare
+from fedkit.experiments.runner import run, total_steps
+from fedkit.models.metrics import own_accuracies
 
 
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     """Strong rates, so that training leaves a mark on the model that all baselines share."""
     return RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=2, batch_size=8, max_tokens=32,
-                     dtype="float32", lr=0.05, head_lr=0.05)  # fmt: skip
+                     dtype="float32", lr=0.05, head_lr=0.05)
 
 
 @pytest.fixture(scope="module")

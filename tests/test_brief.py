@@ -9,18 +9,18 @@ from dataclasses import asdict, fields, is_dataclass, replace
 
 import pytest
 
-from fedkit import console
-from fedkit.errors import FedkitError
-from fedkit.evaluate import wilson
-from fedkit.record import ClientRecord, RoundRecord, Run
-from fedkit.studio.brief import evidence as looked
-from fedkit.studio.brief.decide import decide
-from fedkit.studio.brief.model import CONDITIONS, GO, NO_GO
-from fedkit.studio.brief.promise import left_lines, meets, privacy_lines, stayed_lines
-from fedkit.studio.brief.returns import Assumed, Assumptions
-from fedkit.studio.brief.rules import RULES, enough
-from fedkit.studio.brief.words import text
-from fedkit.studio.privacy_words import Promise
+from fedkit.cli import console
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import ClientRecord, RoundRecord, Run
+from fedkit.core.stats import wilson
+from fedkit.reports.brief import evidence as looked
+from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO
+from fedkit.reports.brief.decide import decide
+from fedkit.reports.brief.promise import left_lines, meets, privacy_lines, stayed_lines
+from fedkit.reports.brief.returns import Assumed, Assumptions
+from fedkit.reports.brief.rules import RULES, enough
+from fedkit.reports.text.brief import text
+from fedkit.results.privacy_promise import Promise
 
 DAY = datetime.date(2026, 11, 23)
 CLIENTS = [
@@ -40,7 +40,7 @@ def run(method="federated", right=900, seed=0, n=1000, own=None, sites=None, con
     )
     own = right / n if own is None else own
     facts = {"accuracy": right / n, "own_mix_accuracy": own, "correct": "1" * right + "0" * (n - right),
-             "train_seconds": 8.0, "uplink_bytes": 40_000, "downlink_bytes": 80_000}  # fmt: skip
+             "train_seconds": 8.0, "uplink_bytes": 40_000, "downlink_bytes": 80_000}
     facts |= {"client_accuracies": sites} if sites else {}
     settings = {"seed": seed, "tune": "head", "rounds": 2, "data": "desk", "model": "minilm"} | (config or {})
     about = {
@@ -60,7 +60,7 @@ def baselines(seed=0, local=700, cheap=600, **more):
     return [
         run("majority", 200, seed), run("frozen-pooled", 850, seed), run("frozen-local", cheap, seed, sites=sites),
         run("local", local, seed, sites=sites, **more), run("pooled", 920, seed),
-    ]  # fmt: skip
+    ]
 
 
 def whole(right=900, local=700, cheap=600, seeds=3, **more):
@@ -241,7 +241,7 @@ def test_needs_by_hand():
 
 def test_the_method_is_chosen_among_those_that_keep_what_is_needed():
     kept = run(right=800, config={"privacy": "example:eps=8"},
-               result={"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "example"})  # fmt: skip
+               result={"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "example"})
     records = [run(), kept, *baselines()]
     assert looked.gather(records).ways["federated"].value == 0.9
     assert looked.gather(records, "example:8").ways["federated"].value == 0.8
@@ -331,7 +331,7 @@ def strings(value):
 
 def test_the_japanese_brief_holds_no_english_sentence():
     private = {"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "example",
-               "privacy": {"accountant": "pld", "trust": "the server, which sees every update", "notes": ["not covered: people"]}}  # fmt: skip
+               "privacy": {"accountant": "pld", "trust": "the server, which sees every update", "notes": ["not covered: people"]}}
     sealed = {"privacy": "example:eps=8,trust=sum", "secure": "masks", "wire": "topk:0.05+int4", "tune": "lora:r=8"}
     for records in (whole(), [run()], whole(right=650), [run(config=sealed, result=private), *baselines()]):
         shown = asdict(decided(records, lang="ja"))
@@ -365,7 +365,7 @@ def test_privacy_is_told_with_its_caveats():
     said = " ".join(privacy_lines(run(config={"secure": "masks"}, result=told), "en"))
     for part in ("epsilon 8", "delta 1e-5", "per company with all that it holds", "adding or removing one", "PLD", "To be trusted",
                  "Not covered", "not secure, for teaching", "Secure aggregation is not differential privacy",
-                 "LoRA is not privacy", "With 2 companies"):  # fmt: skip
+                 "LoRA is not privacy", "With 2 companies"):
         assert part in said, part
     plain = privacy_lines(run(), "en")
     assert plain[0].startswith("No differential privacy") and "one by one" in plain[1]
@@ -414,7 +414,7 @@ def test_hostile_texts_pass_through_as_text():
         {"data": {"train": "all"}},
         {"model": {"trainable": "few"}},
     ],
-)  # fmt: skip
+)
 def test_a_damaged_record_ends_in_one_line(broken):
     record = run()
     bad = replace(record, **{k: getattr(record, k) | v for k, v in broken.items()})
@@ -446,7 +446,7 @@ def test_numbers_are_json():
 
 
 needs_slides = pytest.mark.skipif(
-    importlib.util.find_spec("fedkit.studio.brief.slides") is None, reason="the slides are not there yet"
+    importlib.util.find_spec("fedkit.reports.brief.slides.deck") is None, reason="the slides are not there yet"
 )
 
 
@@ -461,7 +461,7 @@ def folder(tmp_path):
 
 def command(*words, capsys):
     """(exit code, stdout, stderr) of `fedkit brief`."""
-    from fedkit.cli import app
+    from fedkit.cli.main import app
 
     code = console.call(lambda: app(["brief", *map(str, words)], standalone_mode=False))
     return code, *capsys.readouterr()
@@ -497,7 +497,7 @@ def test_the_command_writes_both_languages_and_keeps_edited_assumptions(folder, 
         (["{runs}", "--assumptions", "{bad}/a.toml"], "unknown assumption 'wages'; known: reports_per_company"),
         (["{runs}", "--assumptions", "{bad}/none.toml"], "name a TOML or JSON file"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_ends_in_one_line_and_code_2(folder, tmp_path, capsys, words, says):
     bad = tmp_path / "bad"
     bad.mkdir()

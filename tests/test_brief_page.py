@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from brief_samples import SAMPLES, english, japanese
 
-from fedkit.studio.brief import fit, page, pictures
-from fedkit.studio.brief.model import Bar, Swing
+from fedkit.reports.brief import page, pictures, text_metrics
+from fedkit.reports.brief.brief import Bar, Swing
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -56,7 +56,7 @@ def test_every_sentence_stands_on_the_page():
     for brief in (english(), japanese()):
         words = " ".join(Reader(page.render(brief)).words)
         said = (*brief.privacy, *brief.left, *brief.stayed, *brief.leaving, *brief.conditions, *brief.next_steps, *brief.phrases,
-                *brief.caveats, *brief.tried, brief.headline, brief.question, brief.bars_sentence, brief.returns.sentence)  # fmt: skip
+                *brief.caveats, *brief.tried, brief.headline, brief.question, brief.bars_sentence, brief.returns.sentence)
         assert [line for line in said if line not in words] == []
         assert all(f.value in words and f.source in words for f in brief.returns.assumptions)
 
@@ -96,7 +96,7 @@ def test_labels_of_the_tornado_stay_within_it():
     for brief in (make() for make in SAMPLES.values()):
         root = ElementTree.fromstring(pictures.tornado(brief))
         for text in root.iter("{http://www.w3.org/2000/svg}text"):
-            long = fit.extent(text.text or "", float(text.get("font-size")), bool(text.get("font-weight")))
+            long = text_metrics.extent(text.text or "", float(text.get("font-size")), bool(text.get("font-weight")))
             x = float(text.get("x")) - {"start": 0, "middle": long / 2, "end": long}[text.get("text-anchor")]
             assert x >= -4 and x + long <= pictures.SLIM + 4, text.text
 
@@ -126,11 +126,11 @@ def luminance(colour: str) -> float:
 
 
 def test_lists_are_cut_and_say_so():
-    assert fit.first("abcdef", 3) == (("a", "b", "c"), 3)
-    assert fit.first("abcd", 3) == (("a", "b", "c", "d"), 0)  # to say "one more" would take as much room
-    assert fit.cut("one two three", 4, 1.0) == ["one two…"] or len(fit.cut("one two three", 4, 1.0)) == 1
-    assert fit.wrap("あいうえお", 2, 1.0) == ["あい", "うえ", "お"]
-    assert fit.wrap("あい）う", 2, 1.0) == ["あ", "い）", "う"]  # no line begins with a closing sign
+    assert text_metrics.first("abcdef", 3) == (("a", "b", "c"), 3)
+    assert text_metrics.first("abcd", 3) == (("a", "b", "c", "d"), 0)  # to say "one more" would take as much room
+    assert text_metrics.cut("one two three", 4, 1.0) == ["one two…"] or len(text_metrics.cut("one two three", 4, 1.0)) == 1
+    assert text_metrics.wrap("あいうえお", 2, 1.0) == ["あい", "うえ", "お"]
+    assert text_metrics.wrap("あい）う", 2, 1.0) == ["あ", "い）", "う"]  # no line begins with a closing sign
 
 
 def test_an_empty_brief_is_drawn():

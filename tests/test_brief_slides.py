@@ -15,12 +15,13 @@ from pptx.opc.constants import RELATIONSHIP_TYPE
 from pptx.oxml.ns import qn
 from pptx.util import Emu
 
-from fedkit.errors import FedkitError
-from fedkit.studio.brief import boxes, charts, fit
-from fedkit.studio.brief import chart_parts as parts
-from fedkit.studio.brief.boxes import INSET, LEAD, fitted
-from fedkit.studio.brief.model import Swing
-from fedkit.studio.brief.slides import write_slides
+from fedkit.core.errors import FedkitError
+from fedkit.reports.brief import text_metrics
+from fedkit.reports.brief.brief import Swing
+from fedkit.reports.brief.slides import boxes, charts
+from fedkit.reports.brief.slides import chart_xml as parts
+from fedkit.reports.brief.slides.boxes import INSET, LEAD, fitted
+from fedkit.reports.brief.slides.deck import write_slides
 
 
 @pytest.fixture(scope="module", params=SAMPLES)
@@ -128,7 +129,7 @@ def test_a_value_in_a_table_stays_on_one_line():
     assert (
         size < 18
         and rows[0][1] == "¥1,150,000"
-        and len(fit.wrap("¥1,150,000", 72 * (1.4 - 2 * INSET), size, True)) == 1
+        and len(text_metrics.wrap("¥1,150,000", 72 * (1.4 - 2 * INSET), size, True)) == 1
     )
 
 
@@ -174,10 +175,10 @@ def lines(text: str, wide: float, size: float, bold: bool) -> int:
 
     path = Path(f"/usr/share/fonts/truetype/liberation/LiberationSans-{'Bold' if bold else 'Regular'}.ttf")
     if not path.exists():
-        return len(fit.wrap(text, wide, size, bold))
+        return len(text_metrics.wrap(text, wide, size, bold))
     font, count, used = ImageFont.truetype(str(path), 100), 1, 0.0
-    for part in fit._parts(text):
-        length = sum(size if fit.advance(c) == 1.0 else font.getlength(c) * size / 100 for c in part)
+    for part in text_metrics._parts(text):
+        length = sum(size if text_metrics.advance(c) == 1.0 else font.getlength(c) * size / 100 for c in part)
         if used and used + length > wide:
             count, used = count + 1, 0.0
         used += length

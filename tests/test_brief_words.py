@@ -7,10 +7,11 @@ import string
 
 import pytest
 
-from fedkit.errors import FedkitError
+from fedkit.core import locale
+from fedkit.core.errors import FedkitError
 from fedkit.network import DEVICES, LINKS
-from fedkit.studio.brief import local, words
-from fedkit.studio.brief.words import STRINGS, UI, language, text, ui
+from fedkit.reports.text import brief
+from fedkit.reports.text.brief import STRINGS, UI, language, text, ui
 
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 NUMBER_ONLY = {"assume.range", "tile.privacy_value", "found.short"}  # a sign between numbers: no word in them
@@ -67,7 +68,7 @@ def test_every_string_is_used():
     """A key that no module names, whole or by its first part, is dead."""
     from pathlib import Path
 
-    folder = Path(words.__file__).parent
+    folder = Path(brief.__file__).parent
     code = "".join(
         p.read_text(encoding="utf-8")
         for f in (folder, folder.parent / "governance")
@@ -86,35 +87,35 @@ def test_every_link_and_device_profile_has_its_name():
 @pytest.mark.parametrize(
     ("call", "en", "ja"),
     [
-        (lambda lang: local.number(1234.4, lang), "1,234", "1,234"),
-        (lambda lang: local.number(-0.04, lang, 1), "0.0", "0.0"),
-        (lambda lang: local.percent(0.853, lang), "85.3%", "85.3%"),
-        (lambda lang: local.percent(math.nan, lang), "not known", "不明"),
-        (lambda lang: local.between(0.831, 0.846, lang), "83.1% to 84.6%", "83.1%〜84.6%"),
-        (lambda lang: local.points(0.042, lang), "+4.2 points", "+4.2ポイント"),
-        (lambda lang: local.points(-0.042, lang), "−4.2 points", "−4.2ポイント"),
-        (lambda lang: local.points(-0.0001, lang), "0.0 points", "0.0ポイント"),
-        (lambda lang: local.size_points(-0.042, lang), "4.2 points", "4.2ポイント"),
-        (lambda lang: local.points_between(-0.01, 0.071, lang), "−1.0 to +7.1", "−1.0〜+7.1"),
-        (lambda lang: local.nbytes(3_400_000, lang), "3.4 MB", "3.4 MB"),
-        (lambda lang: local.nbytes(90_261_504, lang), "90 MB", "90 MB"),
-        (lambda lang: local.nbytes(18, lang), "18 bytes", "18バイト"),
-        (lambda lang: local.seconds(9000, lang), "2.5 h", "2.5時間"),
-        (lambda lang: local.seconds(300, lang), "5 min", "5分"),
-        (lambda lang: local.seconds(45, lang), "45 s", "45秒"),
-        (lambda lang: local.seconds(0.3, lang), "< 1 s", "1秒未満"),
-        (lambda lang: local.about(7200, lang), "about 2 h", "約2時間"),
-        (lambda lang: local.money(3500, "JPY", lang), "¥3,500", "3,500円"),
-        (lambda lang: local.money(60_000, "JPY", lang), "¥60,000", "6万円"),
-        (lambda lang: local.money(12_345, "JPY", lang), "¥12,345", "12,345円"),
-        (lambda lang: local.money(-618_878, "JPY", lang), "−¥619,000", "−61.9万円"),
-        (lambda lang: local.money(123_456_789, "JPY", lang), "¥123,000,000", "1億2,300万円"),
-        (lambda lang: local.money(2.5, "USD", lang), "$2.50", "2.50米ドル"),
-        (lambda lang: local.money(900, "CHF", lang), "CHF 900", "900 CHF"),
-        (lambda lang: local.date(datetime.date(2026, 11, 23), lang), "23 November 2026", "2026年11月23日"),
-        (lambda lang: local.listing(["a", "b", "c"], lang), "a, b and c", "a、b、c"),
-        (lambda lang: local.listing(list("abcdef"), lang), "a, b, c, d and 2 more", "a、b、c、d、ほか2件"),
-        (lambda lang: local.listing([], lang), "", ""),
+        (lambda lang: locale.number(1234.4, lang), "1,234", "1,234"),
+        (lambda lang: locale.number(-0.04, lang, 1), "0.0", "0.0"),
+        (lambda lang: locale.percent(0.853, lang), "85.3%", "85.3%"),
+        (lambda lang: locale.percent(math.nan, lang), "not known", "不明"),
+        (lambda lang: locale.between(0.831, 0.846, lang), "83.1% to 84.6%", "83.1%〜84.6%"),
+        (lambda lang: locale.points(0.042, lang), "+4.2 points", "+4.2ポイント"),
+        (lambda lang: locale.points(-0.042, lang), "−4.2 points", "−4.2ポイント"),
+        (lambda lang: locale.points(-0.0001, lang), "0.0 points", "0.0ポイント"),
+        (lambda lang: locale.size_points(-0.042, lang), "4.2 points", "4.2ポイント"),
+        (lambda lang: locale.points_between(-0.01, 0.071, lang), "−1.0 to +7.1", "−1.0〜+7.1"),
+        (lambda lang: locale.nbytes(3_400_000, lang), "3.4 MB", "3.4 MB"),
+        (lambda lang: locale.nbytes(90_261_504, lang), "90 MB", "90 MB"),
+        (lambda lang: locale.nbytes(18, lang), "18 bytes", "18バイト"),
+        (lambda lang: locale.seconds(9000, lang), "2.5 h", "2.5時間"),
+        (lambda lang: locale.seconds(300, lang), "5 min", "5分"),
+        (lambda lang: locale.seconds(45, lang), "45 s", "45秒"),
+        (lambda lang: locale.seconds(0.3, lang), "< 1 s", "1秒未満"),
+        (lambda lang: locale.about(7200, lang), "about 2 h", "約2時間"),
+        (lambda lang: locale.money(3500, "JPY", lang), "¥3,500", "3,500円"),
+        (lambda lang: locale.money(60_000, "JPY", lang), "¥60,000", "6万円"),
+        (lambda lang: locale.money(12_345, "JPY", lang), "¥12,345", "12,345円"),
+        (lambda lang: locale.money(-618_878, "JPY", lang), "−¥619,000", "−61.9万円"),
+        (lambda lang: locale.money(123_456_789, "JPY", lang), "¥123,000,000", "1億2,300万円"),
+        (lambda lang: locale.money(2.5, "USD", lang), "$2.50", "2.50米ドル"),
+        (lambda lang: locale.money(900, "CHF", lang), "CHF 900", "900 CHF"),
+        (lambda lang: locale.date(datetime.date(2026, 11, 23), lang), "23 November 2026", "2026年11月23日"),
+        (lambda lang: locale.listing(["a", "b", "c"], lang), "a, b and c", "a、b、c"),
+        (lambda lang: locale.listing(list("abcdef"), lang), "a, b, c, d and 2 more", "a、b、c、d、ほか2件"),
+        (lambda lang: locale.listing([], lang), "", ""),
     ],
 )
 def test_numbers_as_each_language_writes_them(call, en, ja):
@@ -122,8 +123,8 @@ def test_numbers_as_each_language_writes_them(call, en, ja):
 
 
 def test_a_number_and_its_unit_stay_on_one_line():
-    assert local.nbytes(3_400_000, "ja") == "3.4\u00a0MB"
-    assert local.seconds(45, "en") == "45\u00a0s"
+    assert locale.nbytes(3_400_000, "ja") == "3.4\u00a0MB"
+    assert locale.seconds(45, "en") == "45\u00a0s"
 
 
 def spaced(shown):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.audit import clients
+from fedkit.audit import client_canary
 from fedkit.audit.bounds import (
     Rates,
     allowed_tpr,
@@ -21,10 +21,19 @@ from fedkit.audit.bounds import (
     rate,
     refutes,
 )
-from fedkit.audit.canary import BROKEN, CONSISTENT, WEAK, Setting, audit_mechanism, judge_scores, ratio, thresholds
-from fedkit.audit.table import FAULTS, Table, along, plan_for, play, private_head
-from fedkit.client import private
-from fedkit.errors import FedkitError
+from fedkit.audit.canary import (
+    BROKEN,
+    CONSISTENT,
+    WEAK,
+    Setting,
+    audit_mechanism,
+    judge_scores,
+    ratio,
+    thresholds,
+)
+from fedkit.audit.toy_model import FAULTS, Table, along, plan_for, play, private_head
+from fedkit.core.errors import FedkitError
+from fedkit.federated.local import dp_sgd
 
 ONE_STEP = Setting(noise=3.7307)  # epsilon 1 at delta 1e-5
 SAMPLED = Setting(noise=1.3444, rate=0.2, steps=10)  # epsilon 3
@@ -55,7 +64,7 @@ def test_epsilon_lower_by_hand_in_both_directions():
 
 
 def test_profile_of_a_gaussian_is_that_of_the_accountant():
-    from fedkit.accounting import Block, epsilon
+    from fedkit.privacy.accounting import Block, epsilon
 
     for delta_at in (1.0, 3.0):
         delta = float(profile(((1.0, 1.0, 2),))[int(10 * delta_at)])
@@ -64,7 +73,7 @@ def test_profile_of_a_gaussian_is_that_of_the_accountant():
 
 @pytest.mark.slow
 def test_profile_of_sampled_noise_is_that_of_the_accountant():
-    from fedkit.accounting import Block, epsilon
+    from fedkit.privacy.accounting import Block, epsilon
 
     delta = float(profile(((1.3444, 0.2, 10),))[20])
     assert epsilon([Block(1.3444, 0.2, 10)], delta) == pytest.approx(2.0, rel=0.01)
@@ -113,10 +122,10 @@ def test_noise_and_draws_are_those_promised():
 
 @pytest.mark.slow
 def test_sites_are_clipped_drawn_and_noised_as_promised():
-    members = clients.sites(True, 2.0)
-    seen = clients.play(members, replace(clients.budget_for(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, 0)
+    members = client_canary.sites(True, 2.0)
+    seen = client_canary.play(members, replace(client_canary.budget_for(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, 0)
     assert ((abs(seen) < 0.01) | (abs(seen - 1) < 0.01)).all() and seen.mean() == pytest.approx(0.5, abs=0.1)
-    away = clients.play(clients.sites(False, 2.0), clients.budget_for(3.0, 0.5, 2.0, 1e-5, 400), 400, 0)
+    away = client_canary.play(client_canary.sites(False, 2.0), client_canary.budget_for(3.0, 0.5, 2.0, 1e-5, 400), 400, 0)
     assert away.std() == pytest.approx(3.0, rel=0.1)
 
 
@@ -187,10 +196,10 @@ def test_same_seed_same_result():
 
 
 def test_a_fault_is_gone_after_the_game():
-    kept = private.head_sum
+    kept = dp_sgd.head_sum
     with FAULTS["clip of the mean"](plan_for(1.0, 1.0, 1, 1.0)):
-        assert private.head_sum is not kept
-    assert private.head_sum is kept
+        assert dp_sgd.head_sum is not kept
+    assert dp_sgd.head_sum is kept
 
 
 def test_private_head_learns_with_little_noise():

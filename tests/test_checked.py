@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit.data.finding import Finding, Setting
-from fedkit.data.quality import assess
-from fedkit.data.readtable import read_rows
-from fedkit.errors import FedkitError
-from fedkit.studio.check_page import render
-from fedkit.studio.checked import in_copy, lines, told, write_checked
+from fedkit.core.errors import FedkitError
+from fedkit.data.read_rows import read_rows
+from fedkit.quality.finding import Finding, Setting
+from fedkit.quality.report import assess
+from fedkit.reports.check_page import render
+from fedkit.reports.check_report import in_copy, lines, told, write_checked
 
 EVIL = "<script>alert('x')</script>"
 
@@ -101,7 +101,7 @@ def test_rows_are_named_and_the_rest_counted(quality):
 
 def test_nothing_from_the_data_is_html_and_personal_data_is_masked(quality):
     found = finding("care", EVIL, examples=(EVIL, "write to anna.kern@example.com"))
-    made = replace(quality, name=EVIL, findings=(found,), reasons=(EVIL,), notes=(EVIL,), labels={EVIL: 3}, clients={EVIL: 2})  # fmt: skip
+    made = replace(quality, name=EVIL, findings=(found,), reasons=(EVIL,), notes=(EVIL,), labels={EVIL: 3}, clients={EVIL: 2})
     page = render(made, [EVIL], "x.clean.csv", "x.review.csv")
     assert "<script" not in page and page.count("&lt;script") >= 7
     assert "anna.kern" not in page and "[email]" in page and "x.review.csv" in page

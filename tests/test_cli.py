@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from fedkit import cli, console, nextsteps
-from fedkit.config import RunConfig
+from fedkit.cli import console, main, next_steps
+from fedkit.core import commands as commands_module
+from fedkit.core.config import RunConfig
+from fedkit.core.record import Run
 from fedkit.data.load import load_corpus
-from fedkit.record import Run
 
 COMMANDS = ("run", "baselines", "compare", "brief", "sweep", "methods", "demo", "check", "data", "models", "doctor", "lab",
-            "showcase")  # fmt: skip
+            "showcase")
 SLOW_RUN = ["--rounds", "10", "--local-epochs", "2", "--batch-size", "4"]
 
 
@@ -36,7 +37,7 @@ def settings(tiny_model, tiny_data) -> list[str]:
 def run_folder(settings, tmp_path_factory) -> Path:
     """A finished run. Do not write to it."""
     folder = tmp_path_factory.mktemp("runs") / "mine"
-    assert cli.main(["run", *settings, "--out", str(folder)]) == 0
+    assert main.main(["run", *settings, "--out", str(folder)]) == 0
     return folder
 
 
@@ -47,7 +48,7 @@ def fed(capfd, tmp_path, monkeypatch):
 
     def call(*words: object) -> tuple[int, str, str]:
         capfd.readouterr()
-        code = cli.main([str(word) for word in words])
+        code = main.main([str(word) for word in words])
         return code, *capfd.readouterr()
 
     return call
@@ -142,7 +143,7 @@ def test_ctrl_c_before_anything_is_kept(fed, settings, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_elsewhere(fed, tiny_data, monkeypatch):
-    monkeypatch.setattr("fedkit.data.readtable.read_rows", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("fedkit.data.read_rows.read_rows", lambda *_: signal.raise_signal(signal.SIGINT))
     assert fed("check", tiny_data) == (130, "", "fedkit: stopped\n")
 
 
@@ -301,7 +302,7 @@ def test_doctor_exit_code_and_json(fed, tiny_model, tmp_path):
 
 
 def test_lab_without_lessons_says_what_to_do(fed, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(main, "NOTEBOOKS", tmp_path / "notebooks")
     code, out, err = fed("lab")
     assert (code, out, err.count("\n")) == (2, "", 1) and "no lessons in" in err and "make install" in err
 
@@ -321,7 +322,7 @@ def test_help_names_every_flag_and_fits(fed, monkeypatch, name, width):
     monkeypatch.setenv("COLUMNS", str(width))
     code, out, err = fed(name, "--help")
     assert (code, err) == (0, "") and out == fed(name, "-h")[1]
-    for param in typer.main.get_command(cli.app).commands[name].params:
+    for param in typer.main.get_command(main.app).commands[name].params:
         assert f"  {param.opts[0] if param.param_type_name == 'option' else param.human_readable_name}" in out
         assert len(param.help) > 8
     assert max(map(len, out.splitlines())) <= width
@@ -334,32 +335,32 @@ def test_the_flags_that_scripts_rely_on():
         --strategy --link --device --seed --engine --out --json --loss --devices --aggregate --share --wire
         --wire-down --privacy --secure --optimizer --weights --robust --faults --attack --deadline --late --server-link --pace"""
     wanted = words.split()
-    commands = typer.main.get_command(cli.app).commands
+    commands = typer.main.get_command(main.app).commands
     flags = {name: {flag for param in commands[name].params for flag in param.opts} for name in ("run", "baselines")}
     assert flags["run"] == {*wanted, "--resume"} and flags["baselines"] == {*wanted, "--which"}
 
 
 def test_help_names_every_choice_there_is():
     """A new tuner, loss, link or partition must be in the help of its flag."""
-    from fedkit.baselines import BASELINES
-    from fedkit.client.attack import ATTACKS
-    from fedkit.client.faults import Faults
-    from fedkit.data.hub import HUB
+    from fedkit.cli.summaries import ABOUT
     from fedkit.data.load import BUNDLED
     from fedkit.data.partition import PARTITIONS
-    from fedkit.data.tables import READERS
-    from fedkit.job import ENGINES
-    from fedkit.model.base import MODELS
-    from fedkit.model.tune import TUNERS
+    from fedkit.data.readers.files import READERS
+    from fedkit.data.readers.hub import HUB
+    from fedkit.experiments.baselines import BASELINES
+    from fedkit.experiments.job import ENGINES
+    from fedkit.federated.aggregation.aggregators import AGGREGATORS
+    from fedkit.federated.aggregation.robust import ROBUST
+    from fedkit.federated.aggregation.weighting import WEIGHTS
+    from fedkit.federated.rounds.attacks import ATTACKS
+    from fedkit.federated.rounds.faults import Faults
+    from fedkit.federated.rounds.head_start import LOSSES
+    from fedkit.federated.strategies import STRATEGIES
+    from fedkit.federated.validation import LATE
+    from fedkit.models.base import MODELS
+    from fedkit.models.head_starts import HEAD_STARTS
+    from fedkit.models.tuners.registry import TUNERS
     from fedkit.network import DEVICES, LINKS
-    from fedkit.server.aggregate import AGGREGATORS
-    from fedkit.server.compatible import LATE
-    from fedkit.server.heads import HEAD_STARTS
-    from fedkit.server.robust import ROBUST
-    from fedkit.server.start import LOSSES
-    from fedkit.server.strategy import STRATEGIES
-    from fedkit.server.weights import WEIGHTS
-    from fedkit.studio.summary import ABOUT
 
     choices = {
         "tune": TUNERS, "partition": PARTITIONS, "link": LINKS, "devices": DEVICES, "strategy": STRATEGIES,
@@ -367,8 +368,8 @@ def test_help_names_every_choice_there_is():
         "weights": WEIGHTS, "robust": ROBUST, "attack": [a for a in ATTACKS if a != "none"], "late": LATE,
         "faults": list(vars(Faults())), "optimizer": ["adamw", "sgd"],
         "data": [*HUB, "service_desk", *(s for s in READERS if s != ".json")], "device": ["auto", "cpu", "cuda", "mps"],
-    }  # fmt: skip
-    commands = typer.main.get_command(cli.app).commands
+    }
+    commands = typer.main.get_command(main.app).commands
     help = {param.name: param.help for param in commands["run"].params}
     for name, entries in choices.items():
         assert [e for e in entries if not re.search(rf"(?<![\w-]){re.escape(e)}(?![\w-])", help[name])] == [], name
@@ -382,7 +383,7 @@ def test_help_names_every_choice_there_is():
 def test_help_and_import_are_light():
     code = """if True:
         import sys, fedkit
-        from fedkit.cli import main
+        from fedkit.cli.main import main
         for words in (["--help"], ["run", "--help"], ["run", "--rounds", "x"], ["data", "--help"]):
             main(words)
         heavy = {"torch", "transformers", "pandas", "plotly", "numpy", "sklearn", "peft"}
@@ -420,9 +421,9 @@ def test_a_defect_of_ours_is_not_hidden():
 
 @pytest.mark.slow
 def test_a_reader_of_the_pipe_may_leave_early():
-    code = "from fedkit.cli import main; import sys; sys.exit(main(['data']))"
+    code = "from fedkit.cli.main import main; import sys; sys.exit(main(['data']))"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -c \"{code}\" | true"],
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=60)
     assert done.returncode in (0, 1) and done.stderr == ""
 
 
@@ -438,7 +439,7 @@ def test_a_terminal_that_knows_no_unicode(monkeypatch):
 
 
 def test_the_progress_line_of_a_terminal_is_cleared_also_by_an_error(monkeypatch):
-    from fedkit.progress import Progress
+    from fedkit.core.progress import Progress
 
     screen = io.StringIO()
     screen.isatty = lambda: True
@@ -453,15 +454,15 @@ def test_the_progress_line_of_a_terminal_is_cleared_also_by_an_error(monkeypatch
 
 def test_commands_to_paste_hold_what_is_not_default_and_are_quoted():
     config = RunConfig(data="my file.csv", clients_per_round=3.0, lr=1.5e-05, tune="head", clip_norm=2.0)
-    line = nextsteps.command("baselines", config, "--out", Path("a b"))
+    line = commands_module.command("baselines", config, "--out", Path("a b"))
     want = ["--data", "my file.csv", "--tune", "head", "--clients-per-round", "3", "--lr", "1.5e-05", "--out", "a b"]
     assert shlex.split(line) == ["fedkit", "baselines", *want]
 
 
 def test_next_commands_leave_out_what_is_there(tmp_path):
     mine, others = tmp_path / "mine", tmp_path / "mine-baselines"
-    assert [line.split(" ")[2] for line in nextsteps.after_run(RunConfig(), mine)] == ["baselines", "compare", "brief"]
-    assert [line.split(" ")[2] for line in nextsteps.after_baselines(RunConfig(), others)] == [
+    assert [line.split(" ")[2] for line in next_steps.after_run(RunConfig(), mine)] == ["baselines", "compare", "brief"]
+    assert [line.split(" ")[2] for line in next_steps.after_baselines(RunConfig(), others)] == [
         "run",
         "compare",
         "brief",
@@ -470,9 +471,9 @@ def test_next_commands_leave_out_what_is_there(tmp_path):
         place.mkdir(parents=True)
         (place / "run.json").touch()
     want = [f"next: fedkit compare {mine} {others}", f"then: fedkit brief {mine} {others} --out {mine}-brief"]
-    assert nextsteps.after_run(RunConfig(), mine) == nextsteps.after_baselines(RunConfig(), others) == want
-    assert nextsteps.after_run(RunConfig(), Path("."))[-2] == "then: fedkit compare . baselines"
-    assert nextsteps.after_baselines(RunConfig(), Path("b"))[-1] == "then: fedkit brief b-run b --out b-run-brief"
+    assert next_steps.after_run(RunConfig(), mine) == next_steps.after_baselines(RunConfig(), others) == want
+    assert next_steps.after_run(RunConfig(), Path("."))[-2] == "then: fedkit compare . baselines"
+    assert next_steps.after_baselines(RunConfig(), Path("b"))[-1] == "then: fedkit brief b-run b --out b-run-brief"
 
 
 # ---- slow: a real process, a real signal
@@ -481,12 +482,12 @@ def test_next_commands_leave_out_what_is_there(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_sigint_to_the_real_command_and_resume(settings, tmp_path):
-    fedkit = [sys.executable, "-m", "fedkit.cli"]
+    fedkit = [sys.executable, "-m", "fedkit.cli.main"]
     words = ["run", *settings[:-2], *SLOW_RUN]
     process = subprocess.Popen(
         [*fedkit, *words, "--out", "r"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     for _ in range(1_200):
         time.sleep(0.05)
         if (tmp_path / "r" / "run.json").exists() and len(Run.load(tmp_path / "r").rounds) >= 2:

@@ -7,18 +7,18 @@ import json
 import pytest
 import typer
 
-from fedkit import console
-from fedkit.audit import attacked
-from fedkit.cli_attack import attack
-from fedkit.config import RunConfig
-from fedkit.flags import Command
-from fedkit.record import Run
+from fedkit.audit import run_attack
+from fedkit.cli import console
+from fedkit.cli.attack import attack
+from fedkit.cli.flags import Command
+from fedkit.core.config import RunConfig
+from fedkit.core.record import Run
 
 
 @pytest.fixture(scope="module")
 def config(tiny_model, tiny_data):
     return RunConfig(data=tiny_data, model=tiny_model, tune="full", clients=3, partition="iid", dtype="float32",
-                     rounds=1, max_tokens=24, batch_size=2)  # fmt: skip
+                     rounds=1, max_tokens=24, batch_size=2)
 
 
 def call(*words: str) -> int:
@@ -35,7 +35,7 @@ def call(*words: str) -> int:
     (("nowhere", "--data", "banking77"), "leave --data out"),
     (("--demo", "--batches", "0"), "--batches 0 given; write a whole number from 1"),
     (("--demo", "--data", "nosuch"), "unknown data set"),
-])  # fmt: skip
+])
 def test_bad_input_is_one_line_and_code_2(capsys, words, said):
     assert call(*words) == console.USER_ERROR
     out = capsys.readouterr()
@@ -76,11 +76,11 @@ def test_a_run_on_other_data_is_refused(whole, tmp_path, capsys):
     ({"privacy": "example:eps=8"}, {"one step": (None, 1, 1, "none")}),
     ({"wire": "ef21+topk:0.05+int4+ans"}, {"one step": (2, 1, 1, "topk:0.05+int4+ans"), "a visit": (26, 13, 1, "topk:0.05+int4+ans")}),
     ({"secure": "masks", "clients_per_round": 2.0}, {"one step": (2, 1, 2, "none"), "a visit": (26, 13, 2, "none")}),
-])  # fmt: skip
+])
 def test_settings_become_what_is_attacked(job, changes, wanted):
     from dataclasses import replace
 
-    found = attacked.defences_of(replace(job, config=replace(job.config, **changes)))
+    found = run_attack.defences_of(replace(job, config=replace(job.config, **changes)))
     local = sorted(len(c.train) for c in job.clients)[1]
     wanted = {
         n: (t if n == "one step" and t else local, s if n == "one step" else -(-local // 2), k, w)

@@ -8,25 +8,25 @@ from dataclasses import replace
 import pytest
 import typer
 
-from fedkit import cli_audit, console
-from fedkit.audit import audited
-from fedkit.audit.audited import Promise, promise_of
+from fedkit.audit import run_audit
 from fedkit.audit.canary import Setting, audit_mechanism
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.flags import Command
-from fedkit.record import Run
+from fedkit.audit.run_audit import Promise, promise_of
+from fedkit.cli import audit, console
+from fedkit.cli.flags import Command
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import Run
 
 SAID = {
     "noise": 3.7307, "rate": 1.0, "steps": 1, "clip": 0.5, "start": 0.0, "visits": 1, "turns": 0,
     "blocks": [[3.7307, 1.0, 1]],
-}  # fmt: skip
+}
 
 
 def command(*argv: str) -> int:
     """The exit code of `fedkit audit ARGV`."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(cls=Command)(cli_audit.audit)
+    app.command(cls=Command)(audit.audit)
     parser = typer.main.get_command(app)
     return console.call(lambda: parser.main([*argv], prog_name="fedkit audit", standalone_mode=False))
 
@@ -72,7 +72,7 @@ def test_noise_over_rounds_is_said_not_to_be_played():
     "bad",
     [replace(record(), result={}), record({}), record(SAID | {"noise": "much"}), record(SAID | {"noise": 0}),
      record(SAID | {"rate": 7}), record([]), record(epsilon=None), record(privacy_unit="town")],
-)  # fmt: skip
+)
 def test_records_that_do_not_hold_together_are_one_line(bad, folder, capsys):
     with pytest.raises(FedkitError):
         promise_of(bad, 100)
@@ -116,16 +116,16 @@ def test_nothing_to_do_is_an_error(folder, capsys):
 
 def test_the_demo_shows_promises_kept_and_faults_caught(monkeypatch, capsys):
     name = "eps 1: one step, all rows"
-    monkeypatch.setattr(audited, "SHOWN", {name: (Setting(3.7307), 100)})
-    monkeypatch.setattr(audited.demonstrate, "__defaults__", (None, 0, lambda _: None, {name: "no clipping"}))
+    monkeypatch.setattr(run_audit, "SHOWN", {name: (Setting(3.7307), 100)})
+    monkeypatch.setattr(run_audit.demonstrate, "__defaults__", (None, 0, lambda _: None, {name: "no clipping"}))
     assert command("--demo") == 0
     out, _ = capsys.readouterr()
     assert out.count("consistent") == 1 and out.count("BROKEN:") == 1
 
 
 def test_a_fault_that_is_not_caught_is_exit_code_1(monkeypatch, capsys):
-    monkeypatch.setattr(audited, "SHOWN", {"hardly any noise": (Setting(0.1), 40)})
-    monkeypatch.setattr(audited.demonstrate, "__defaults__", (None, 0, lambda _: None, {"hardly any noise": "noise/4"}))
+    monkeypatch.setattr(run_audit, "SHOWN", {"hardly any noise": (Setting(0.1), 40)})
+    monkeypatch.setattr(run_audit.demonstrate, "__defaults__", (None, 0, lambda _: None, {"hardly any noise": "noise/4"}))
     assert command("--demo") == 1
     assert "weak test" in capsys.readouterr().out
 
@@ -139,7 +139,7 @@ def test_the_whole_demo(capsys):
 
 @pytest.mark.slow
 def test_a_run_and_its_own_model(tiny_model, tiny_data, tmp_path, capsys):
-    from fedkit.runner import run
+    from fedkit.experiments.runner import run
 
     config = RunConfig(data=tiny_data, model=tiny_model, rounds=1, tune="head", privacy="example:eps=3")
     run(config, tmp_path / "run")

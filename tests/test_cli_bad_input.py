@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fedkit.cli import main
+from fedkit.cli.main import main
 
 SITES = "text,label,site\n" + "".join(f"report {i} about {'ab'[i % 2]},{'ab'[i % 2]},s{i % 3}\n" for i in range(60))
 RUN = "run --data data --model model"
@@ -335,7 +335,7 @@ def test_the_same_from_the_shell(place, name):
     command, words = CASES[name]
     before = snapshot(place)
     done = subprocess.run(
-        [sys.executable, "-m", "fedkit.cli", *command.split(" ")],
+        [sys.executable, "-m", "fedkit.cli.main", *command.split(" ")],
         cwd=place,
         capture_output=True,
         text=True,
@@ -349,7 +349,7 @@ def test_the_same_from_the_shell(place, name):
 def test_every_flag_of_run_is_among_the_mistakes():
     import typer
 
-    from fedkit.cli import app
+    from fedkit.cli.main import app
 
     run = typer.main.get_command(app).commands["run"]
     flags = {flag for param in run.params for flag in param.opts if flag.startswith("--")}

@@ -7,9 +7,10 @@ import json
 import pytest
 import typer
 
-from fedkit import cli_epsilon, console
-from fedkit.accounting import Block, epsilon
-from fedkit.flags import Command
+from fedkit.cli import console
+from fedkit.cli import epsilon as epsilon_module
+from fedkit.cli.flags import Command
+from fedkit.privacy.accounting import Block, epsilon
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def fed(capfd):
     """Run the command: (exit code, stdout, stderr)."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.callback()(lambda: None)
-    app.command(name="epsilon", cls=Command, epilog=cli_epsilon.EPILOG)(cli_epsilon.epsilon_command)
+    app.command(name="epsilon", cls=Command, epilog=epsilon_module.EPILOG)(epsilon_module.epsilon_command)
     command = typer.main.get_command(app)
 
     def call(*words: str) -> tuple[int, str, str]:
@@ -30,13 +31,13 @@ def fed(capfd):
 
 def test_the_number_as_json(fed):
     code, out, err = fed("--rate", "0.1", "--noise", "5", "--steps", "20", "--delta", "1e-6",
-                         "--accountant", "prv", "--json")  # fmt: skip
+                         "--accountant", "prv", "--json")
     values = json.loads(out)
     assert (code, err) == (0, "")
     assert values["epsilon"] == epsilon([Block(5.0, 0.1, 20)], 1e-6, "prv") == values["beside"]["prv"]
     assert {k: values[k] for k in ("noise", "rate", "steps", "delta", "accountant", "target")} == {
         "noise": 5, "rate": 0.1, "steps": 20, "delta": 1e-6, "accountant": "prv", "target": None,
-    }  # fmt: skip
+    }
     assert set(values["beside"]) == set(values["unamplified"]) == {"pld", "rdp", "prv"}
     assert values["unamplified"]["pld"] > 5 * values["beside"]["pld"]
     assert values["adjacency"] == "add or remove one" and values["sampling"].startswith("Poisson")

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.client import cohort
-from fedkit.client.cohort import fit_all, seats
-from fedkit.client.train import fit, task_of
-from fedkit.config import RunConfig
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.data.corpus import ClientData
-from fedkit.errors import Cancelled, FedkitError
-from fedkit.federation import federate
-from fedkit.job import Job, prepare
-from fedkit.model.kernels import Adapted, Attention, Frozen
-from fedkit.model.packed import pack
-from fedkit.runner import run
-from fedkit.server.start import start
+from fedkit.experiments.job import Job, prepare
+from fedkit.experiments.runner import run
+from fedkit.federated.algorithm import federate
+from fedkit.federated.local import cohort
+from fedkit.federated.local.cohort import fit_all, seats
+from fedkit.federated.local.train import fit, task_of
+from fedkit.federated.rounds.head_start import start
+from fedkit.models.fast.autograd import Adapted, Attention, Frozen
+from fedkit.models.fast.packing import pack
 
 PRIOR = torch.tensor([0.2, 0.3, 0.5])
 TUNES = ["lora:r=4,alpha=8", "lora:r=2,layers=1", "lora:r=3,alpha=4,targets=query|key|dense", "head"]
@@ -33,7 +33,7 @@ def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32", batch_size=8,
         local_epochs=2, loss="calibrated", engine="fast", lr=1e-2,
-    )  # fmt: skip
+    )
 
 
 def unequal(job: Job) -> list[ClientData]:
@@ -238,9 +238,9 @@ def test_other_architectures(config, tiny_model, tmp_path, kind, engine):
 
 def test_a_look_alike_is_found_out(config, monkeypatch):
     """An encoder whose layers carry BERT's names and compute something else is not trusted to the fast engine."""
-    from fedkit.model import stack
+    from fedkit.models.fast import encoder
 
-    monkeypatch.setattr(stack.Layer, "__init__", spoiled(stack.Layer.__init__))
+    monkeypatch.setattr(encoder.Layer, "__init__", spoiled(encoder.Layer.__init__))
     assert prepare(replace(config, engine="auto")).model.engine == "plain"
 
 
@@ -263,7 +263,7 @@ def test_seats_are_bounded_by_texts_rank_and_memory(job, monkeypatch):
 
 @pytest.mark.slow
 def test_only_some_of_very_many_clients_are_asked_before_round_one(config, monkeypatch):
-    from fedkit.server import start as module
+    from fedkit.federated.rounds import head_start as module
 
     monkeypatch.setattr(module, "MOST", 3)
     job = prepare(config)

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from test_pareto import one, pooled
 
-from fedkit.studio import compare_choice as choice
-from fedkit.studio import compare_lesson as pictures
-from fedkit.studio.compare_choice import Needs
-from fedkit.studio.privacy_words import Promise
+from fedkit.lessons import choice_panel as choice
+from fedkit.lessons import compare as pictures
+from fedkit.lessons.choice_panel import Needs
+from fedkit.results.privacy_promise import Promise
 
 FOUR, TOP = "int4+ans", "topk:0.03+int4+ans"
 EPS8 = {"privacy": "example:eps=8,trust=sum", "secure": "masks"}
@@ -28,7 +28,7 @@ def board() -> list:
         runs += [one(0.80 + luck, 100.0, 2.0, seed=seed, tune="lora:r=8"),
                  one(0.795 + luck + 0.001 * (seed == 1), 10.0, 2.5, seed=seed, tune="lora:r=8", wire=FOUR),
                  one(0.70 + luck + 0.001 * (seed == 2), 20.0, 0.1, seed=seed, tune="head"),
-                 private(one(0.60 + luck, 20.0, 0.1, seed=seed, tune="head", **EPS8)), pooled(0.82 + luck, seed)]  # fmt: skip
+                 private(one(0.60 + luck, 20.0, 0.1, seed=seed, tune="head", **EPS8)), pooled(0.82 + luck, seed)]
     return runs
 
 

@@ -13,16 +13,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fedkit.errors import FedkitError
-from fedkit.registry import describe
+from fedkit.core.errors import FedkitError, PayloadError
+from fedkit.core.spec import describe
 from fedkit.wire import payload as plain
 from fedkit.wire.bits import bits, cut, joined, number, unbits, varint
-from fedkit.wire.coding import Ans, Plain, coded, decoded
-from fedkit.wire.compress import ROLES, STAGES, Context, Wire, make_wire
-from fedkit.wire.frame import signed
-from fedkit.wire.parts import Form, Slot, packed, unpacked
-from fedkit.wire.payload import HEADER, Payload, PayloadError
-from fedkit.wire.quantise import NORMAL
+from fedkit.wire.envelope import signed
+from fedkit.wire.layout import Form, Slot, packed, unpacked
+from fedkit.wire.payload import HEADER, Payload
+from fedkit.wire.pipeline import ROLES, STAGES, Context, Wire, make_wire
+from fedkit.wire.stages.entropy import Ans, Plain, coded, decoded
+from fedkit.wire.stages.quantise import NORMAL
 
 NOTES = {"client": "site-1", "examples": 3}
 COMPANY = {"ef": "ef+topk", "ef21": "ef21+topk", "ans": "int4+ans"}  # what a stage that cannot be alone goes with
@@ -30,7 +30,7 @@ ALONE = [COMPANY.get(name, name) for name in STAGES]
 CHAINS = [
     "ef21+topk:0.05+int4+ans", "ef+topk:0.1+nf4+zstd", "ef+randk:0.2+int8+ans", "ef+lowrank:r=2+int4+ans", "ef21+sketch+fp16",
     "ef+sign+ans", "ef+int2+ans", "topk+ans", "topk:0.3+bf16+ans", "lowrank+bf16+zstd", "sketch+int8+zstd", "randk+int2",
-]  # fmt: skip
+]
 LOSSLESS = ["none", "zstd", "topk:1", "topk:1+ans", "randk:1", "topk:1+zstd"]
 
 
@@ -157,7 +157,7 @@ def test_no_stages_are_the_bytes_of_before():
 FLOATS = arrays.arrays(
     np.float32, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6),
     elements=st.floats(width=32, allow_nan=False, allow_infinity=False),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=25, deadline=None)
@@ -223,7 +223,7 @@ def test_low_rank_is_exact_up_to_its_rank_and_the_best_beyond():
 
 def test_normal_levels_are_those_of_the_paper():
     printed = [-1.0, -0.6961928, -0.5250731, -0.3949175, -0.2844414, -0.1847734, -0.0910500, 0.0, 0.0795803, 0.1609302,
-               0.2461123, 0.3379152, 0.4407098, 0.5626170, 0.7229568, 1.0]  # fmt: skip
+               0.2461123, 0.3379152, 0.4407098, 0.5626170, 0.7229568, 1.0]
     assert np.allclose(NORMAL, printed, atol=1e-6)
 
 
@@ -381,7 +381,7 @@ def test_a_sparse_mask_travels_as_gaps():
         ("ef", "nothing is lost"), ("ef+zstd", "nothing is lost"), ("ans", "no symbols to code"), ("randk+ans", "no symbols"),
         ("bf16+ans", "no symbols"), ("none+int4", "not known"),
     ],
-)  # fmt: skip
+)
 def test_a_wire_that_cannot_work_is_refused_with_the_reason(spec, why):
     with pytest.raises(FedkitError) as error:
         make_wire(spec)
@@ -439,7 +439,7 @@ def test_every_refusal_gives_its_reason():
 def test_a_decompression_bomb_is_not_unpacked():
     wire, delta = make_wire("zstd"), update()
     for bomb in (zstandard.ZstdCompressor().compress(bytes(50_000_000)),
-                 zstandard.ZstdCompressor(write_content_size=False).compress(bytes(50_000_000))):  # fmt: skip
+                 zstandard.ZstdCompressor(write_content_size=False).compress(bytes(50_000_000))):
         body = signed(b"\0\2{}" + bomb, wire._agreed(Form.of(delta)))
         assert "unpacks to" in refusal(wire, body, delta)
 
@@ -476,7 +476,7 @@ WELL = coded((np.arange(2_000) % 7 % 5).astype(np.uint8), LONG)  # 1 | first 0 |
         (b"\1\x0b" + WELL[2:], "table of counts"), (WELL[:3] + b"\xff" * 300, "length"), (b"\1\0\1\0\0", "table of counts"),
         (b"\1\0\0\xff", None), (b"\1\0\0\1\0\0\0\1", "one symbol says it all"), (b"\1\x0f\0\1", "table of counts"),
     ],
-)  # fmt: skip
+)
 def test_coded_symbols_that_cannot_be_are_refused(data, why):
     if why is None:
         assert decoded(data, LONG).tolist() == [0] * 2_000

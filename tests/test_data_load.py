@@ -14,9 +14,11 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from fedkit.data import grid, hub, tables
+from fedkit.core.errors import FedkitError
+from fedkit.data import limits
 from fedkit.data.load import BUNDLED_FOLDER, load_corpus
-from fedkit.errors import FedkitError
+from fedkit.data.readers import files as files_module
+from fedkit.data.readers import hub
 
 ROWS = [(f"the screen of desk {i} is black", "hardware") for i in range(12)] + [
     (f"please reset my password for app {i}", "access") for i in range(12)
@@ -337,7 +339,7 @@ def test_what_is_dropped_or_doubtful_in_train_is_counted(tmp_path, extra, note):
 
 def test_held_out_rows_with_unknown_labels_are_dropped_and_counted(tmp_path):
     files = {"train.csv": GOOD, "test.csv": table_of([("new words", "access"), ("new thing", "billing")]),
-             "valid.csv": table_of([("odd thing", "garden"), ("new words", "access")])}  # fmt: skip
+             "valid.csv": table_of([("odd thing", "garden"), ("new words", "access")])}
     corpus = load(tmp_path, ".", files)
     assert "test: 1 row dropped: label never occurs in train ('billing')" in corpus.notes
     assert "validation: 1 row dropped: label never occurs in train ('garden')" in corpus.notes
@@ -469,7 +471,7 @@ BAD = {
     "train all in test": ({"train.csv": GOOD, "test.csv": GOOD}, ".", {}, ["0 usable", "the same text is in test"]),
     "seed below zero": ({"a.csv": GOOD}, "a.csv", {"seed": -1}, ["'-1'", "seed"]),
     "seed that is no number": ({"a.csv": GOOD}, "a.csv", {"seed": "x"}, ["'x'", "seed"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -486,13 +488,13 @@ def test_bad_input_is_refused_in_one_line_that_names_it(tmp_path, case):
 @pytest.mark.parametrize(
     ("module", "limit", "value", "name", "content", "expected"),
     [
-        (tables, "MAX_BYTES", 500, "a.csv", GOOD, "larger than"),
-        (grid, "MAX_ROWS", 20, "a.csv", GOOD, "more than 20 rows"),
-        (grid, "MAX_ROWS", 20, "a.jsonl", jsonl(ROWS), "more than 20 rows"),
-        (grid, "MAX_ROWS", 20, "a.xlsx", excel(ROWS), "more than 20 rows"),
-        (grid, "MAX_ROWS", 20, "a.parquet", parquet(ROWS), "more than 20 rows"),
-        (grid, "MAX_UNPACKED", 3_000, "a.xlsx", excel(ROWS), "unpacks to more than"),
-        (grid, "MAX_UNPACKED", 900, "a.parquet", parquet(ROWS * 2), "unpacks to more than"),
+        (files_module, "MAX_BYTES", 500, "a.csv", GOOD, "larger than"),
+        (limits, "MAX_ROWS", 20, "a.csv", GOOD, "more than 20 rows"),
+        (limits, "MAX_ROWS", 20, "a.jsonl", jsonl(ROWS), "more than 20 rows"),
+        (limits, "MAX_ROWS", 20, "a.xlsx", excel(ROWS), "more than 20 rows"),
+        (limits, "MAX_ROWS", 20, "a.parquet", parquet(ROWS), "more than 20 rows"),
+        (limits, "MAX_UNPACKED", 3_000, "a.xlsx", excel(ROWS), "unpacks to more than"),
+        (limits, "MAX_UNPACKED", 900, "a.parquet", parquet(ROWS * 2), "unpacks to more than"),
     ],
 )
 def test_absurd_sizes_are_refused(tmp_path, monkeypatch, module, limit, value, name, content, expected):
@@ -504,7 +506,7 @@ def test_absurd_sizes_are_refused(tmp_path, monkeypatch, module, limit, value, n
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path):
     with pytest.raises(FedkitError, match="cannot read"):
-        tables.read_bytes(tmp_path)  # a folder: open() fails as it does for a file without permission
+        files_module.read_bytes(tmp_path)  # a folder: open() fails as it does for a file without permission
 
 
 @pytest.mark.slow

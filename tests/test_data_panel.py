@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fedkit.errors import FedkitError
-from fedkit.studio.data_desk import Desk
-from fedkit.studio.data_panel import DataPanel, data_panel
+from fedkit.core.errors import FedkitError
+from fedkit.widgets.data_panel import DataPanel, data_panel
+from fedkit.widgets.data_session import Desk
 
 HEAD = "No,Report,Team,Branch\n"
 WORDS = ("the printer in room {} is broken", "invoice {} was paid twice", "the roof above desk {} leaks")
@@ -114,7 +114,7 @@ def test_japanese_in_cp932_looks_right_and_another_encoding_can_be_chosen(tmp_pa
     assert panel.encoding == "latin-1" and panel.seen.columns != ("番号", "内容", "担当")
 
 
-@pytest.mark.parametrize("name", ["../../evil.csv", "..\\..\\evil.csv", "/etc/evil.csv", "C:\\evil.csv", "a\0b.csv", "con.csv"])  # fmt: skip
+@pytest.mark.parametrize("name", ["../../evil.csv", "..\\..\\evil.csv", "/etc/evil.csv", "C:\\evil.csv", "a\0b.csv", "con.csv"])
 def test_an_upload_stays_in_its_folder(tmp_path, name):
     panel = DataPanel(None, tmp_path / "out")
     panel.keep(name, (HEAD + rows()).encode())

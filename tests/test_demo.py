@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fedkit import console
-from fedkit.cli import main
-from fedkit.config import RunConfig
-from fedkit.demo import NAMES, demo
-from fedkit.errors import FedkitError
-from fedkit.record import Run
+from fedkit.cli import console
+from fedkit.cli.demo import NAMES, demo
+from fedkit.cli.main import main
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import Run
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_records_the_page_and_the_scoreboard(finished):
 @pytest.mark.slow
 def test_what_is_frozen_is_frozen_although_it_comes_last(finished, config, tmp_path):
     """The yardsticks come after training in the same model: they must be those of an untouched one."""
-    from fedkit.baselines import run_baselines
+    from fedkit.experiments.baselines import run_baselines
 
     fresh = run_baselines(config, which=["frozen-pooled", "frozen-local"])
     for name, record in fresh.items():
@@ -91,7 +91,7 @@ def test_a_link_that_leads_elsewhere_is_not_followed(finished, config, tmp_path)
     shutil.move(out / "pooled", elsewhere)
     os.symlink(elsewhere, out / "pooled")
     before = tree(elsewhere)
-    from fedkit.demo import clear
+    from fedkit.cli.demo import clear
 
     clear(out)
     assert tree(elsewhere) == before and not (out / "local").exists()

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fedkit.errors import FedkitError
-from fedkit.wire.discrete import discrete_gaussian, discrete_laplace, effective_noise, gap, noise_share, sensitivity
+from fedkit.core.errors import FedkitError
+from fedkit.privacy.discrete_noise import (
+    discrete_gaussian,
+    discrete_laplace,
+    effective_noise,
+    gap,
+    noise_share,
+    sensitivity,
+)
 
 TRIES = 100_000
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fedkit import doctor
-from fedkit.doctor import Check
+from fedkit.cli import doctor
+from fedkit.cli.doctor import Check
 
 GIB = 2**30
 
@@ -195,7 +195,7 @@ def test_table_and_json():
 
 
 def test_importing_the_doctor_is_cheap():
-    code = "import sys, fedkit.doctor; print(*{'torch', 'transformers', 'numpy', 'psutil'} & set(sys.modules))"
+    code = "import sys, fedkit.cli.doctor; print(*{'torch', 'transformers', 'numpy', 'psutil'} & set(sys.modules))"
     root = Path(doctor.__file__).parent.parent
     result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""

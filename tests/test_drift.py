@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedkit.client.cohort import fit_all
-from fedkit.client.train import fit, sgd_momentum, task_of
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.federation import federate
-from fedkit.job import prepare
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.experiments.job import prepare
+from fedkit.federated.algorithm import federate
+from fedkit.federated.local.cohort import fit_all
+from fedkit.federated.local.train import fit, sgd_momentum, task_of
 
 LR = 0.05
 
@@ -22,7 +22,7 @@ def job(tiny_data, tiny_model):
     return prepare(RunConfig(
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32", rounds=2,
         batch_size=8, optimizer="sgd", lr=LR, head_lr=LR, clip_norm=100.0,
-    ))  # fmt: skip
+    ))
 
 
 def trained(job, engine, config=None, **changes):

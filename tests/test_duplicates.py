@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fedkit.data.similar import ALIKE, grams, jaccard, near_pairs
+from fedkit.quality.checks.minhash import ALIKE, grams, jaccard, near_pairs
 
 LONG = "the printer on the third floor does not answer any more since the morning"
 

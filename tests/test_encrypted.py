@@ -7,12 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from fedkit.errors import FedkitError
+from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.wire.bits import joined
-from fedkit.wire.fixed import enclosed
-from fedkit.wire.member import TooFew
-from fedkit.wire.payload import PayloadError
-from fedkit.wire.secure import Ckks, make_lock
+from fedkit.wire.secure_aggregation.fixed_point import enclosed
+from fedkit.wire.secure_aggregation.masking_client import TooFew
+from fedkit.wire.secure_aggregation.registry import Ckks, make_lock
 
 NAMES = ["site-1", "site-2", "site-3"]
 
@@ -78,7 +77,7 @@ def test_what_is_not_right_is_refused_with_its_reason(tenseal):
     for bad, reason in [
         (body[:-1] + b"\0", "checksum"), (session.seal("site-2", values["site-2"]), "another client"),
         (other_round, "round 2"), (other_sizes, "other sizes"), (other_scale, "another scale"), (no_cipher, "not readable as ciphertexts"), (one_chunk, "length"), (b"", "0 bytes"),
-    ]:  # fmt: skip
+    ]:
         with pytest.raises(PayloadError, match=reason):
             session.add("site-1", bad)
     assert not session.added

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from fedkit.core.stats import mean_interval, wilson
 from fedkit.data.corpus import ClientData, Examples
-from fedkit.evaluate import macro_f1, mean_interval, own_accuracies, score, wilson, worst_client
+from fedkit.models.metrics import macro_f1, own_accuracies, score, worst_client
 
 
 def examples(labels, clients=None) -> Examples:

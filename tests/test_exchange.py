@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.client.train import Fit
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.federation import federate
-from fedkit.job import Job, prepare
-from fedkit.record import Run
-from fedkit.runner import rounds, run
-from fedkit.server.aggregate import AGGREGATORS
-from fedkit.server.exchange import Exchange, at_home, check_exchange, receive
-from fedkit.server.start import start
-from fedkit.wire.compress import Context, make_wire
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import Run
+from fedkit.experiments.job import Job, prepare
+from fedkit.experiments.runner import rounds, run
+from fedkit.federated.aggregation.aggregators import AGGREGATORS
+from fedkit.federated.algorithm import federate
+from fedkit.federated.local.train import Fit
+from fedkit.federated.rounds.exchange import Exchange, at_home, check_exchange, receive
+from fedkit.federated.rounds.head_start import start
 from fedkit.wire.payload import Payload, encode
+from fedkit.wire.pipeline import Context, make_wire
 
 MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}  # by the clock, never twice the same
 LOSSY = "ef21+topk:0.2+int8+ans"
@@ -32,7 +32,7 @@ def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
         rounds=3, batch_size=8, tune="lora:r=4,alpha=8",
-    )  # fmt: skip
+    )
 
 
 def begun(job: Job, **changes) -> tuple[Exchange, dict, RunConfig]:
@@ -220,7 +220,7 @@ def test_a_pattern_that_fits_nothing_is_refused(job, share, said):
 
 def test_fedsa_is_sharing_a_alone(job):
     names = list(job.start)
-    from fedkit.server.aggregate import make_aggregator
+    from fedkit.federated.aggregation.aggregators import make_aggregator
 
     shared = at_home(make_aggregator("mean"), "lora_A|head", names)
     assert shared == at_home(make_aggregator("fedsa"), "all", names)
@@ -303,8 +303,8 @@ def test_one_client_with_flora_is_that_client(job):
     """What is merged is what the client had learned: the same vectors."""
     config = replace(job.config, aggregate="flora", rounds=1)
     exchange = Exchange(job.model, job.clients[:1], job.start, config, {})
-    from fedkit.client.train import fit, task_of
-    from fedkit.server.exchange import before_round_1
+    from fedkit.federated.local.train import fit, task_of
+    from fedkit.federated.rounds.exchange import before_round_1
 
     shared = job.start | before_round_1(job.model, config)
     exchange = Exchange(job.model, job.clients[:1], shared, config, {})
@@ -324,7 +324,7 @@ def test_the_adapter_of_an_exact_rule_is_read_by_peft_and_is_the_model_that_was_
     from peft import PeftModel
     from transformers import AutoModel
 
-    from fedkit.model.classifier import TextClassifier
+    from fedkit.models.classifier import TextClassifier
 
     mine = replace(config, aggregate=name)
     job = prepare(mine)

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from fedkit.client.faults import ARRIVALS, Fate, Faults, fate, parse_faults
-from fedkit.errors import FedkitError
+from fedkit.core.errors import FedkitError
+from fedkit.federated.rounds.faults import ARRIVALS, Fate, Faults, fate, parse_faults
 
 CLIENTS = [f"site-{i}" for i in range(400)]
 
@@ -34,7 +34,7 @@ def test_rates_are_read_and_none_is_nothing():
         ("lost=0.1,,", "not understood"), ("lost=1.5", "from 0 to 1"), ("lost=-0.1", "from 0 to 1"), ("lost=nan", "from 0 to 1"),
         ("lost=some", "from 0 to 1"), ("lost=", "from 0 to 1"), ("none,lost=0.1", "not understood"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_answered_in_one_line(spec, said):
     with pytest.raises(FedkitError, match=said) as error:
         parse_faults(spec)

@@ -6,18 +6,18 @@ import inspect
 import math
 from dataclasses import replace
 
+import fedkit.federation
 import numpy as np
 import pytest
 import torch
 
-import fedkit.federation
-from fedkit.client.train import Task, adjustment, client_rng, counted, epoch, fit, train
-from fedkit.config import RunConfig
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import ClientData, Examples
-from fedkit.errors import FedkitError
-from fedkit.federation import federate
-from fedkit.job import Job, check_config, prepare
-from fedkit.runner import run, total_steps
+from fedkit.experiments.job import Job, check_config, prepare
+from fedkit.experiments.runner import run, total_steps
+from fedkit.federated.algorithm import federate
+from fedkit.federated.local.train import Task, adjustment, client_rng, counted, epoch, fit, train
 
 PRIOR = torch.tensor([0.2, 0.3, 0.5])
 MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}  # by the clock, never twice the same
@@ -28,7 +28,7 @@ def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
         rounds=2, batch_size=8, loss="calibrated", engine="plain",
-    )  # fmt: skip
+    )
 
 
 def last(rounds) -> dict[str, torch.Tensor]:
@@ -212,7 +212,7 @@ def test_a_learning_rate_that_overflows_leaves_the_shared_parameters_alone(job):
 
 @pytest.mark.parametrize("changes", [{"lr": 1e38}, {"head_lr": 0.0}, {"head_lr": float("nan")}, {"clip_norm": -1.0},
                                      {"rounds": 0}, {"local_epochs": 0}, {"batch_size": 0}, {"clients": 0},
-                                     {"strategy": "x"}, {"link": "x"}, {"tune": "x"}, {"engine": "x"}])  # fmt: skip
+                                     {"strategy": "x"}, {"link": "x"}, {"tune": "x"}, {"engine": "x"}])
 def test_settings_that_cannot_work_are_refused_before_any_work(changes):
     check_config(RunConfig())
     with pytest.raises(FedkitError):

@@ -12,11 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.model import footprint
-from fedkit.model.footprint import Footprint, Texts, fits, known, lacking, process_footprint, site_footprint
-from fedkit.model.load import load_model
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.federated import memory_model
+from fedkit.federated.memory_model import (
+    Footprint,
+    Texts,
+    fits,
+    known,
+    lacking,
+    process_footprint,
+    site_footprint,
+)
+from fedkit.models.loading import load_model
 
 LABELS = ("a", "b", "c")
 SHORT = Texts(200, 20.0, 32)
@@ -27,7 +35,7 @@ def config(model: str, tune: str = "lora:r=4", **more) -> RunConfig:
 
 
 @pytest.mark.parametrize("tune", ["head", "lora:r=4", "lora:r=4,layers=1", "dora:r=4", "ia3", "prompt:tokens=3", "ptuning",
-                                  "prefix:tokens=3", "adapter:r=4", "bitfit", "layernorm", "last", "full"])  # fmt: skip
+                                  "prefix:tokens=3", "adapter:r=4", "bitfit", "layernorm", "last", "full"])
 @pytest.mark.slow
 def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
     model = load_model(config(tiny_model, tune), LABELS)
@@ -36,15 +44,15 @@ def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
     assert trained.values == model.num_trainable()
     assert (geometry.layers, geometry.width, geometry.inner, geometry.heads) == (2, 32, 64, 2)
     if model.stack is not None:
-        assert footprint.is_fast(config(tiny_model, tune), trained) and trained.lowest == model.stack.lowest
+        assert memory_model.is_fast(config(tiny_model, tune), trained) and trained.lowest == model.stack.lowest
 
 
 @pytest.mark.slow
 def test_the_fast_engine_is_expected_where_it_runs(tiny_model):
     for tune in ("lora:r=4", "head", "ia3", "full", "dora:r=4", "adapter:r=4", "prompt"):
         expected = load_model(config(tiny_model, tune), LABELS).engine == "fast"
-        assert footprint.is_fast(config(tiny_model, tune), known(tiny_model, tune, 3)[1]) == expected, tune
-        assert not footprint.is_fast(config(tiny_model, tune, engine="plain"), known(tiny_model, tune, 3)[1])
+        assert memory_model.is_fast(config(tiny_model, tune), known(tiny_model, tune, 3)[1]) == expected, tune
+        assert not memory_model.is_fast(config(tiny_model, tune, engine="plain"), known(tiny_model, tune, 3)[1])
 
 
 def kept_by_autograd(model, texts: int, tokens: int) -> int:
@@ -69,13 +77,13 @@ def kept_by_autograd(model, texts: int, tokens: int) -> int:
 
 
 @pytest.mark.parametrize(("tune", "engine"), [("lora:r=4", "auto"), ("lora:r=4", "plain"), ("full", "plain"),
-                                              ("last", "plain"), ("bitfit", "plain"), ("ia3", "plain")])  # fmt: skip
+                                              ("last", "plain"), ("bitfit", "plain"), ("ia3", "plain")])
 @pytest.mark.slow
 def test_activations_are_those_that_autograd_keeps(tiny_model, tune, engine):
     model, texts, tokens = load_model(config(tiny_model, tune, engine=engine), LABELS), 16, 64
     geometry, trained = known(tiny_model, tune, 3)
     fast = model.stack is not None
-    each = footprint._kept(config(tiny_model, tune), geometry, trained, fast, tokens, model.attention)
+    each = memory_model._kept(config(tiny_model, tune), geometry, trained, fast, tokens, model.attention)
     counted = texts * tokens * (geometry.layers - trained.lowest) * each
     assert counted == pytest.approx(kept_by_autograd(model, texts, tokens), rel=0.2)
 
@@ -95,7 +103,7 @@ def test_more_of_anything_takes_no_less():
     assert total("last", batch_size=64) < total("full", batch_size=64), "frozen layers keep nothing"
     site = site_footprint(config("minilm", "full"), SHORT, 3)
     assert site.total < process_footprint(config("minilm", "full"), SHORT, 3).total
-    assert site.base == footprint.BASE
+    assert site.base == memory_model.BASE
 
 
 def test_the_store_of_frozen_states_stops_at_its_budget(tiny_model):
@@ -110,13 +118,13 @@ def test_bfloat16_keeps_something_for_every_length_of_a_batch(tiny_model):
         given = replace(
             config(tiny_model, tune), dtype="bfloat16", **{"batch_size": 8, "rounds": 5, "clients": 1, **more}
         )
-        return process_footprint(given, texts, 3).workspace - footprint.WORKSPACE
+        return process_footprint(given, texts, 3).workspace - memory_model.WORKSPACE
 
-    assert workspace() == pytest.approx(20 * footprint.SHAPE, rel=0.01), "25 x 5 batches: all lengths come up"
-    assert workspace(number=8, rounds=1) == pytest.approx(footprint.SHAPE, rel=0.03), "one batch has one length"
-    assert workspace(spread=500, number=10**6) == footprint.MOST_SHAPES * footprint.SHAPE, "the cache is full"
+    assert workspace() == pytest.approx(20 * memory_model.SHAPE, rel=0.01), "25 x 5 batches: all lengths come up"
+    assert workspace(number=8, rounds=1) == pytest.approx(memory_model.SHAPE, rel=0.03), "one batch has one length"
+    assert workspace(spread=500, number=10**6) == memory_model.MOST_SHAPES * memory_model.SHAPE, "the cache is full"
     assert workspace("head") == 0
-    assert process_footprint(config(tiny_model, "ia3"), SHORT, 3).workspace == footprint.WORKSPACE
+    assert process_footprint(config(tiny_model, "ia3"), SHORT, 3).workspace == memory_model.WORKSPACE
 
 
 def test_a_refusal_has_both_numbers():

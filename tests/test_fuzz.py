@@ -21,18 +21,18 @@ import pytest
 import torch
 import zstandard
 
-from fedkit.server.aggregate import combine, make_aggregator
-from fedkit.server.exchange import receive
-from fedkit.wire import frame, payload
+from fedkit.federated.aggregation.aggregators import combine, make_aggregator
+from fedkit.federated.rounds.exchange import receive
+from fedkit.wire import envelope, payload
 from fedkit.wire.bits import number, varint
-from fedkit.wire.compress import Context, Wire, make_wire
-from fedkit.wire.parts import Form
+from fedkit.wire.layout import Form
 from fedkit.wire.payload import Payload
+from fedkit.wire.pipeline import Context, Wire, make_wire
 
 WIRES = [
     "none", "zstd", "int8+ans", "int4", "topk:0.1+int4+ans", "ef+sign+ans", "ef21+topk:0.1+int4+ans", "sketch",
     "randk:0.3+int8", "lowrank:1+nf4+zstd", "bf16+zstd", "fp16", "topk:0.3", "int2+ans", "nf4+ans", "topk+zstd",
-]  # fmt: skip
+]
 QUICK, ALL = 32, 1280  # per wire: 512 and 20,480
 ROUND = 8  # payloads that are combined at a time
 SHAPES = {
@@ -54,13 +54,13 @@ NOTES = [
         "9" * 5000, "1000000000", "-" + "9" * 5000,
     )),
     '{"client":"site-1","examples":3,"examples":-3}', '{"client":3,"examples":3}', '{"client":"site-1","examples":3} {}',
-]  # fmt: skip
+]
 GOOD_NOTES = '{"client":"site-1","examples":7}'
 WORDS = [
     b"\x00" * 4, b"\xff" * 4, b"\x7f\xf0\x00\x00", b"\x00\x00\xc0\x7f", b"\x00\x00\x80\x7f", b"\x00\x00\x80\xff",
     b"\xff\xff\x7f\x7f", b"\x80\x7f", b"\xc0\x7f", b"\x80" * 5, b"\xff\xff\xff\xff\x7f", b"\x00\x7c", b"\x00" * 64,
     struct.pack("<q", 2**40), struct.pack("<q", -1), struct.pack("<i", 2**31 - 1),
-]  # fmt: skip
+]
 
 
 # --- how a body is changed: (body, another body, random) -> body --------------------------------------------------
@@ -197,7 +197,7 @@ CHANGES = [*ANYWHERE, renoted, recounted]
 def signed(wire: Wire, body: bytes) -> Payload:
     """A body under a header that fits it, as a hostile client can make."""
     if wire.stages:
-        return frame.signed(body, wire._agreed(Form.of(TEMPLATE)))
+        return envelope.signed(body, wire._agreed(Form.of(TEMPLATE)))
     return Payload(payload.HEADER.pack(payload.MAGIC, payload.VERSION, zlib.crc32(body)) + body)
 
 
@@ -329,7 +329,7 @@ def test_notes_of_every_wrong_kind(spec, said):
 def exploding() -> dict[str, tuple[str, bytes]]:
     """{what: (wire, body)}: short bodies that claim to be very long."""
     header, data = opened_plain(body_of(make_wire("none"), TEMPLATE))
-    note = bytes([frame.FINE]) + varint(len(GOOD_NOTES)) + GOOD_NOTES.encode()
+    note = bytes([envelope.FINE]) + varint(len(GOOD_NOTES)) + GOOD_NOTES.encode()
     name, out = "head.weight", {}
     for shape in ([2**40], [2**20, 2**20], [2**62, 8], [2**63, 2]):
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
@@ -353,7 +353,7 @@ def exploding() -> dict[str, tuple[str, bytes]]:
         for claim in (2**35 - 1, 2**34, 2**31):
             out[f"{spec}: a part of {claim}"] = spec, note + varint(claim) + bytes(40)
         out[f"{spec}: a length without end"] = spec, note + b"\xff" * 1000
-        out[f"{spec}: notes of 2**35 - 1"] = spec, bytes([frame.FINE]) + varint(2**35 - 1) + bytes(40)
+        out[f"{spec}: notes of 2**35 - 1"] = spec, bytes([envelope.FINE]) + varint(2**35 - 1) + bytes(40)
     return out
 
 

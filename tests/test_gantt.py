@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit.errors import FedkitError
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.network import replay
-from fedkit.record import ClientRecord, RoundRecord, Run
-from fedkit.studio.gantt import gantt
+from fedkit.plots.timeline import gantt
 
 LINE = "8mbps:4mbps/100ms"
 A = ClientRecord("a", train_seconds=1.0, uplink_bytes=500_000, downlink_bytes=1_000_000)  # 3.2 s
@@ -42,7 +42,7 @@ def test_phases_lie_one_after_another_and_the_last_is_on_top():
 def test_those_who_do_not_arrive_are_marked_in_words_not_only_by_colour():
     crash = replace(A, id="c", status="lost", reason="crashed after 20 %", uplink_bytes=0)
     fig = picture(A, replace(A, id="l", status="lost", reason="the upload was lost"), crash,
-                  replace(A, id="r", status="rejected", reason="NaN"))  # fmt: skip
+                  replace(A, id="r", status="rejected", reason="NaN"))
     assert all(said in words(fig) for said in ("crashed", "upload lost", "rejected")) and "too late" not in words(fig)
     assert fig.data[2].x[rows(fig).index("c")] == 0, "no upload"
 
@@ -63,7 +63,7 @@ def test_a_deadline_is_said_and_drawn_and_what_it_changes():
      ((replace(A, status="lost"),), "Round 1: none of 1 client arrived; the server knew after 3.2 s."),
      ((A, A, A, B, replace(B, id="z")), "Round 1: half of the others wait 3.0 s or longer for z, the last."),
      ((replace(A, began=0.0), replace(B, began=1.0)), "Round 1: the server steps when b's update is there; nobody waits for anybody.")],
-)  # fmt: skip
+)
 def test_the_finding_in_a_sentence(clients, sentence):
     assert picture(*clients).layout.meta["sentence"] == sentence
 
@@ -84,9 +84,9 @@ def test_names_from_data_cannot_become_tags_and_an_unknown_round_is_refused():
 
 
 def test_all_at_once_keep_nobody_waiting():
+    from fedkit.core.record import ClientRecord, RoundRecord, Run
     from fedkit.network import replay
-    from fedkit.record import ClientRecord, RoundRecord, Run
-    from fedkit.studio.gantt import gantt
+    from fedkit.plots.timeline import gantt
 
     same = tuple(ClientRecord(f"c{i}", train_seconds=0.1, uplink_bytes=1_000, downlink_bytes=1_000) for i in range(3))
     rounds = tuple(RoundRecord(n, 0.5, 1.0, 0.5, clients=same) for n in (1, 2, 3))

@@ -11,34 +11,37 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.record import ClientRecord, RoundRecord, Run
-from fedkit.studio.governance import (
-    assessment_words,
-    card_words,
-    hosting_words,
-    leaving_words,
-    ownership_words,
-    risks_words,
-    terms_words,
-    words,
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import ClientRecord, RoundRecord, Run
+from fedkit.reports.governance.case import case
+from fedkit.reports.governance.document import (
+    BLANK,
+    Bullets,
+    Document,
+    Heading,
+    Note,
+    Paragraph,
+    Table,
+    Title,
+    clean,
 )
-from fedkit.studio.governance.case import case
-from fedkit.studio.governance.document import BLANK, Bullets, Document, Heading, Note, Paragraph, Table, Title, clean
-from fedkit.studio.governance.document import words as texts
-from fedkit.studio.governance.markdown import render
-from fedkit.studio.governance.pack import DOCUMENTS, documents, write_pack
-from fedkit.studio.governance.risks import RULES, found
-from fedkit.studio.governance.wordfile import WIDE, column_widths, to_docx
+from fedkit.reports.governance.document import words as texts
+from fedkit.reports.governance.docx import WIDE, column_widths, to_docx
+from fedkit.reports.governance.markdown import render
+from fedkit.reports.governance.pack import DOCUMENTS, documents, write_pack
+from fedkit.reports.governance.risks import RULES, found
+from fedkit.reports.text import governance, hosting, impact_assessment, model_card, ownership, terms
+from fedkit.reports.text import leaving as leaving_module
+from fedkit.reports.text import risks as risks_module
 
 LANGS = ("en", "ja")
-MODULES = (terms_words, hosting_words, ownership_words, leaving_words, risks_words, assessment_words, card_words)
+MODULES = (terms, hosting, ownership, leaving_module, risks_module, impact_assessment, model_card)
 HOSTILE = (
     "[click](http://evil.example/x)", "<script>alert(1)</script>", "a|b|c", "# heading\n\n# another", "**bold** `code`",
     "![i](x)", "\u202egnp.exe", "nul\x00\x07", "www.evil.example", "mail@evil.example", "1. list", "- item", "{blank} {0.x}",
     "[ ... ](http://evil.example)", "]: http://evil.example", "&lt;b&gt;", "\\", "evil.example",
-)  # fmt: skip
+)
 
 
 def made(
@@ -50,20 +53,20 @@ def made(
 
     def one(number: int) -> RoundRecord:
         there = tuple(ClientRecord(c, examples=50, steps=4, train_seconds=40.0 + i, uplink_bytes=5_000 * (i + 1), downlink_bytes=7_000)
-                      for i, c in enumerate(clients))  # fmt: skip
+                      for i, c in enumerate(clients))
         own = dict(zip(clients, (0.81, 0.64, 0.92)))
         return RoundRecord(number, 0.733, 0.5, 0.64, clients=there, client_accuracy=own)
 
     rounds = (one(1), one(2))
     done = {"accuracy": 0.733, "accuracy_ci95": [0.671, 0.787], "macro_f1": 0.705, "worst_client_accuracy": 0.64,
             "uplink_bytes": 60_000, "downlink_bytes": 42_000, "train_seconds": 246.0, "epsilon": None, "delta": None,
-            "privacy_unit": None, "simulated_seconds": 9.0, **(result or {})}  # fmt: skip
+            "privacy_unit": None, "simulated_seconds": 9.0, **(result or {})}
     return Run(
         "federated", RunConfig(tune="head", rounds=2, **(config or {})).to_dict(), {"fedkit": "0.1.0", "python": "3.11.7"},
         {"name": "desk", "sha256": "ab" * 32, "labels": list(labels), "train": 193, "validation": 21, "test": 225, "clients": sites},
         {"name": "minilm", "source": "package", "sha256": "cd" * 32, "parameters": 1_234_567, "trainable": 770, "base_bytes": 88_000_000},
         None, rounds if finished else rounds[:1], done if finished else {},
-    )  # fmt: skip
+    )
 
 
 PRIVATE = {
@@ -105,7 +108,7 @@ def test_both_languages_have_the_same_keys_lines_and_places():
             return sorted({name for _, name, _, _ in string.Formatter().parse(value) if name}), value.count("{blank}")
         return [shape(v) for v in value]
 
-    for module in (*MODULES, words):
+    for module in (*MODULES, governance):
         both = getattr(module, "WORDS", None) or module.COMMON
         assert both["en"].keys() == both["ja"].keys()
         for key in both["en"]:
@@ -125,7 +128,7 @@ def test_every_number_comes_from_the_record():
         "2", "3", "1", "193", "21", "225", "61", "42", "77", "13", "103", "151", "73.3", "67.1", "78.7", "70.5", "64.0", "81.0", "92.0",
         "1,234,567", "770", "88", "20", "14", "60", "10", "30", "0", "24", "34", "44",
         "246", "166", "164", "162", "4.1", "2.8", "2.7", "78", "68", "58", "80", "82", "84",
-    }  # fmt: skip
+    }
     ours = {"35", "2019", "95", "1", "2", "3", "4", "5", "6", "7"}  # of laws, papers, intervals, documents and clauses
     for lang in LANGS:
         for document in documents([KINDS["open"]], lang):
@@ -162,7 +165,7 @@ def test_risks_follow_the_record():
     assert "no_hash" in found(case([replace(made(), model=made().model | {"sha256": None})], "ja"))
     lost = replace(made().rounds[1], clients=(ClientRecord("bakery", status="lost", reason="line"),))
     assert "failed" in found(case([replace(made(), rounds=(made().rounds[0], lost))], "en"))
-    assert {f"risk_{key}" for key in RULES} == {key for key in risks_words.WORDS["en"] if key.startswith("risk_")}
+    assert {f"risk_{key}" for key in RULES} == {key for key in risks_module.WORDS["en"] if key.startswith("risk_")}
 
 
 @pytest.mark.slow

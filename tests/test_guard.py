@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.model.tensors import norm_of
-from fedkit.server.guard import Guard, bands
-from fedkit.wire.privacy import Budget, Client, Ftrl
+from fedkit.core.tensors import norm_of
+from fedkit.federated.rounds.client_dp import Guard, bands
+from fedkit.privacy.mechanisms import Budget, Client, Ftrl
 
 
 def budget(noise=1.0, rate=1.0, clients=10, turns=0, quantile=0.0, clip=1.0, bits=0.0) -> Budget:

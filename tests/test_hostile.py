@@ -18,14 +18,15 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from fedkit.data import grid, tables
-from fedkit.data.finding import Setting
+from fedkit.core.errors import FedkitError
+from fedkit.data import limits
 from fedkit.data.load import load_corpus
-from fedkit.data.mend import mend, write_clean
 from fedkit.data.preview import preview, safe_name
-from fedkit.data.quality import assess
-from fedkit.data.readtable import read_rows
-from fedkit.errors import FedkitError
+from fedkit.data.read_rows import read_rows
+from fedkit.data.readers import files
+from fedkit.quality.clean import mend, write_clean
+from fedkit.quality.finding import Setting
+from fedkit.quality.report import assess
 
 HARMLESS = "harmless"
 ROWS = [(f"the screen of desk {i} is black", "hardware") for i in range(12)] + [
@@ -72,7 +73,7 @@ def changed(change: dict, add: dict | None = None, times: int = 1) -> bytes:
 SHEET = "xl/worksheets/sheet1.xml"
 XML = b"<worksheet"
 LAUGHS = b'<!DOCTYPE l [<!ENTITY a "lol">' + b"".join(
-    b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 10) for i in range(9)) + b"]>"  # fmt: skip
+    b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 10) for i in range(9)) + b"]>"
 OUTSIDE = b'<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
 
 
@@ -136,15 +137,15 @@ CASES: dict[str, tuple[str, bytes, str]] = {
     "formula in a header": ("a.csv", text_of(header=("=1+1", "label")), HARMLESS),
     "template in a cell": ("a.csv", text_of([("{{ 7*7 }} ${jndi:ldap://x} %s {0.__class__}", "access")]), HARMLESS),
     "gzip as CSV": ("a.csv", b"\x1f\x8b\x08" + bytes(99), "gzip"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch):
     """The limits of the kit made small, so that the test need not write gigabytes."""
-    monkeypatch.setattr(grid, "MAX_UNPACKED", 5_000_000)
-    monkeypatch.setattr(grid, "MAX_ROWS", 100_000)
-    monkeypatch.setattr(tables, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(limits, "MAX_UNPACKED", 5_000_000)
+    monkeypatch.setattr(limits, "MAX_ROWS", 100_000)
+    monkeypatch.setattr(files, "MAX_BYTES", 1_000_000)
     yield
     assert not MARK.exists(), "something was executed"
 
@@ -252,9 +253,9 @@ def test_an_upload_stays_in_its_folder(tmp_path, name):
     "record",
     [b"", b"[]", b"{", b'{"schema": 1e999}', b'{"a":' * 100_000, b"9" * 100_000, pickle.dumps(Bomb()), b"\xff\xfe\x00",
      b'{"schema": "<script>", "rounds": [NaN]}', b'{"schema": "fedkit.run/1", "rounds": 1e400, "method": {}}'],
-)  # fmt: skip
+)
 def test_a_run_folder_of_a_stranger_is_refused_in_one_line(tmp_path, record):
-    from fedkit.record import Run
+    from fedkit.core.record import Run
 
     (tmp_path / "run.json").write_bytes(record)
     with pytest.raises(FedkitError) as error:

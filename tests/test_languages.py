@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from fedkit.data import damage
 from fedkit.data.columns import Columns
-from fedkit.data.finding import Setting, Table
-from fedkit.data.languages import check_language, language_of
+from fedkit.data.read_rows import Table
+from fedkit.quality.checks import encoding_damage
+from fedkit.quality.checks.languages import check_language, language_of
+from fedkit.quality.finding import Setting
 
 ENGLISH = [
     "The printer in the hall does not work",
@@ -31,7 +32,7 @@ def table(texts: list[str], labels: list[str] | None = None) -> Table:
 
 
 @pytest.mark.parametrize(("texts", "language"), [(ENGLISH, "English"), (JAPANESE, "Japanese"), (GERMAN, "German"),
-                         (["Принтер не работает"], "in Cyrillic letters"), (["인쇄기가 작동하지 않습니다"], "Korean"), (["12 %"], "")])  # fmt: skip
+                         (["Принтер не работает"], "in Cyrillic letters"), (["인쇄기가 작동하지 않습니다"], "Korean"), (["12 %"], "")])
 def test_a_language_is_guessed_by_letters_and_words(texts, language):
     assert {language_of(text) for text in texts} == {language}
 
@@ -50,13 +51,13 @@ def test_a_model_that_does_not_read_japanese_is_said_plainly():
 @pytest.mark.parametrize(
     ("check", "bad", "good"),
     [
-        (damage.check_encoding_damage, ["文字化け".encode().decode("cp1252", "ignore"), "譁�ｭ怜喧縺�", "caf\ufffd", "???? ?? ???", "CafÃ© closed"],
+        (encoding_damage.check_encoding_damage, ["文字化け".encode().decode("cp1252", "ignore"), "譁�ｭ怜喧縺�", "caf\ufffd", "???? ?? ???", "CafÃ© closed"],
          ["why???", "São Paulo à la carte", "naïve café", "彼は「何？」と言った", "what?! no???"]),
-        (damage.check_html_or_markup, ["<p>Hello</p>", "a&nbsp;b", "x<br/>y", "<script>alert(1)</script>"], ["a < b and c > d", "R&D; ok", "<3", "mail <a@example.com>"]),
-        (damage.check_formulas, ["=1+1", "@SUM(A1)", "+cmd|x", '=HYPERLINK("x")', "\t=1"], ["- first item", "-3.5", "+81 3 1234", "a=b", "@ noon"]),
-        (damage.check_control_characters, ["a\x07b", "open \u202efdp.exe", "zero\u200bwidth"], ["a\nb", "👩‍💻 works", "tab\tok"]),
+        (encoding_damage.check_html_or_markup, ["<p>Hello</p>", "a&nbsp;b", "x<br/>y", "<script>alert(1)</script>"], ["a < b and c > d", "R&D; ok", "<3", "mail <a@example.com>"]),
+        (encoding_damage.check_formulas, ["=1+1", "@SUM(A1)", "+cmd|x", '=HYPERLINK("x")', "\t=1"], ["- first item", "-3.5", "+81 3 1234", "a=b", "@ noon"]),
+        (encoding_damage.check_control_characters, ["a\x07b", "open \u202efdp.exe", "zero\u200bwidth"], ["a\nb", "👩‍💻 works", "tab\tok"]),
     ],
-)  # fmt: skip
+)
 def test_damage_is_found_and_what_is_whole_is_left_alone(check, bad, good):
     (one,) = check(table(bad + good), Setting())
     assert one.rows == tuple(range(2, len(bad) + 2)), one.rows

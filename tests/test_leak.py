@@ -9,28 +9,37 @@ import pytest
 import torch
 
 from fedkit.audit.assemble import Clues, alike, read, variants
-from fedkit.audit.atoms import Atoms
+from fedkit.audit.atoms import Atoms, row_space
 from fedkit.audit.defences import DEFENCES, Defence, gradient
-from fedkit.audit.labels import fit_shares, onto_simplex, rounded
-from fedkit.audit.leak import FIGURES, LEAKS, QUICK, _mean, first_stage, leak_table, one_batch, stage_of
+from fedkit.audit.label_leak import fit_shares, onto_simplex, rounded
+from fedkit.audit.leak import (
+    FIGURES,
+    LEAKS,
+    QUICK,
+    _mean,
+    first_stage,
+    leak_table,
+    one_batch,
+    stage_of,
+)
 from fedkit.audit.lookup import pursue
 from fedkit.audit.matching import search
-from fedkit.audit.seen import Guess, Score, Seen, content, score, shared
-from fedkit.audit.spans import inside, row_space, spans
-from fedkit.audit.tell import FAILED, lines
-from fedkit.audit.words import words
-from fedkit.config import RunConfig
+from fedkit.audit.report import FAILED, lines
+from fedkit.audit.spans import inside, spans
+from fedkit.audit.threat_model import Guess, Score, Seen, content, score, shared
+from fedkit.audit.token_leak import words
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import Examples
-from fedkit.errors import FedkitError
 
 KEYS = {"attack", "defence", "about", "tokens_recall", "tokens_precision", "sentences", "labels", "example_original",
-        "example_recovered", "why", "batches", "texts", "seconds"}  # fmt: skip
+        "example_recovered", "why", "batches", "texts", "seconds"}
 
 
 @pytest.fixture(scope="module")
 def config(tiny_model, tiny_data):
     return RunConfig(data=tiny_data, model=tiny_model, tune="full", clients=3, partition="iid", dtype="float32",
-                     engine="plain", max_tokens=24, loss="plain")  # fmt: skip
+                     engine="plain", max_tokens=24, loss="plain")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +133,7 @@ def test_tokens_with_like_gradients_are_of_one_text():
 
 @pytest.mark.slow
 def test_two_mixed_texts_are_mended_by_the_second_layer():
-    from fedkit.job import prepare
+    from fedkit.experiments.job import prepare
 
     stage = first_stage(prepare(RunConfig(tune="full", examples_per_client=10, dtype="float32")))
     right = []
@@ -285,7 +294,7 @@ def test_a_model_of_another_build_is_refused_in_a_sentence(first):
 
 @pytest.mark.slow
 def test_minilm_gives_a_report_away_word_for_word():
-    from fedkit.job import prepare
+    from fedkit.experiments.job import prepare
 
     job = prepare(RunConfig(examples_per_client=20, dtype="float32"))
     rows = leak_table(job, ["words", "spans", "pursuit"], ["none", "lora later", "eps 8"], batches=2)

@@ -14,14 +14,14 @@ from fedkit.audit.bounds import allowed_tpr
 from fedkit.audit.canary import BROKEN, CONSISTENT, AuditResult, Setting
 from fedkit.audit.leak import first_stage
 from fedkit.audit.membership import by_loss
-from fedkit.audit.seen import Guess
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.job import prepare
-from fedkit.studio import locks_lesson as lesson
-from fedkit.studio import locks_page, locks_pictures
-from fedkit.wire.member import TooFew
-from fedkit.wire.secure import make_lock
+from fedkit.audit.threat_model import Guess
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.experiments.job import prepare
+from fedkit.lessons import security as lesson
+from fedkit.lessons import security_page, security_pictures
+from fedkit.wire.secure_aggregation.masking_client import TooFew
+from fedkit.wire.secure_aggregation.registry import make_lock
 
 ALL = {lesson.WORDS: 1.0, lesson.TEXTS: 1.0, lesson.LISTED: 1.0, "whose": 1.0}
 NOTHING = {lesson.WORDS: 0.0, lesson.TEXTS: 0.0, lesson.LISTED: 0.0, "whose": 0.0}
@@ -32,7 +32,7 @@ EVIL = "<script>alert('x')</script> & <b>HR</b>"
 @pytest.fixture(scope="module")
 def job(tiny_data, tiny_model):
     return prepare(RunConfig(data=tiny_data, model=tiny_model, clients=4, partition="iid", tune="head", loss="plain",
-                             rounds=2, max_tokens=32, dtype="float32"))  # fmt: skip
+                             rounds=2, max_tokens=32, dtype="float32"))
 
 
 def words(fig) -> str:
@@ -51,7 +51,7 @@ def test_the_best_of_the_attacks_counts_and_the_list_counts_apart():
     rows = [attack("words", 1.0, 0.25), attack("spans", 0.5, 1.0, 0.75), attack("lookup", 1.0, 1.0, 0.5)]
     assert lesson.summed(rows) == {
         lesson.WORDS: 1.0, lesson.TEXTS: 0.75, lesson.LISTED: 0.5, "whose": 0.25
-    }  # fmt: skip
+    }
     assert lesson.summed([attack("pursuit"), attack("lookup", 0.0)]) == NOTHING
 
 
@@ -117,19 +117,19 @@ def test_every_way_is_run_and_what_is_asked_for_one_way_goes_to_it_alone(job):
 
 
 def test_words_are_found_whatever_their_case_and_each_only_as_often_as_it_was_read():
-    assert locks_pictures.read_words("The pump, the PUMP.", "the pump .") == [
+    assert security_pictures.read_words("The pump, the PUMP.", "the pump .") == [
         ("The", True), ("pump", True), (",", False), ("the", False), ("PUMP", False), (".", True)
-    ]  # fmt: skip
+    ]
 
 
 def test_a_reading_shows_what_was_read_and_escapes_it():
-    text = locks_pictures.reading(EVIL, {"<i>full</i>": "script hr", "head": ""})
+    text = security_pictures.reading(EVIL, {"<i>full</i>": "script hr", "head": ""})
     assert "&lt;</span>" in text and "><<" not in text and "<i>full" not in text and "&lt;i&gt;full" in text
     assert "0 %" in text and ">HR</span>" in text and "······" in text
 
 
 def test_the_heatmap_says_every_share_and_whose_words_is_asked_where_they_are_mixed():
-    fig = locks_pictures.heatmap({"open": ALL, "<b>sum": SUM}, "A finding.", {"no lock": ["open"], "sums": ["<b>sum"]})
+    fig = security_pictures.heatmap({"open": ALL, "<b>sum": SUM}, "A finding.", {"no lock": ["open"], "sums": ["<b>sum"]})
     assert [list(t.z[0]) for t in fig.data] == [[100, 100, 100], [100, 0, 50]]
     assert "100 %, but whose?" in words(fig) and "no lock" in words(fig) and "50 %" in words(fig)
     assert "&lt;b&gt;sum" in fig.layout.yaxis.ticktext
@@ -137,7 +137,7 @@ def test_the_heatmap_says_every_share_and_whose_words_is_asked_where_they_are_mi
 
 def test_strips_are_ordered_by_the_truth():
     truth = np.array([3.0, 1.0, 2.0, 4.0])
-    fig = locks_pictures.strips({"noise": np.array([9e3, 1.0, 9e4, 5.0]), "sum": truth}, truth, "A finding.")
+    fig = security_pictures.strips({"noise": np.array([9e3, 1.0, 9e4, 5.0]), "sum": truth}, truth, "A finding.")
     noise, last = fig.data[0].z
     assert list(last) == [0, 1, 2, 3] and list(noise) == [0, 3, 2, 1]
     assert "100 % like the true sum" in words(fig) and "90,000" in words(fig)
@@ -148,10 +148,10 @@ def test_bars_of_bytes_mark_what_was_not_measured():
         lesson.Sealed("head", 1_000, 80_000, 0.004, 1e-9),
         lesson.Sealed("all", 10**7, 8 * 10**8, 40.0, 1e-9, False),
     ]
-    fig = locks_pictures.bytes_bars(found, "A finding.")
+    fig = security_pictures.bytes_bars(found, "A finding.")
     bars = {t.text: t.marker.pattern.shape for t in fig.data}
     assert bars == {"4.00 kB": "", "80.0 kB, 4 ms of work": "", "40.0 MB": "",
-                    "800 MB, 40.0 s of work (reckoned)": "/"}  # fmt: skip
+                    "800 MB, 40.0 s of work (reckoned)": "/"}
     assert fig.layout.xaxis.type == "log"
 
 
@@ -162,7 +162,7 @@ def attacked_model(epsilon=0.0) -> lesson.Learned:
 
 
 def test_the_roc_has_the_bound_and_the_interval_in_one_picture():
-    fig = locks_pictures.roc_curves({"by heart": attacked_model(), "ε = 4": attacked_model(4.0)}, "A finding.")
+    fig = security_pictures.roc_curves({"by heart": attacked_model(), "ε = 4": attacked_model(4.0)}, "A finding.")
     dashed = [t for t in fig.data if t.line.dash == "dash"]
     assert len(dashed) == 1 and len([t for t in fig.data if t.error_y.array is not None]) == 2
     at = list(dashed[0].x).index(next(x for x in dashed[0].x if x >= 0.0099))
@@ -172,11 +172,11 @@ def test_the_roc_has_the_bound_and_the_interval_in_one_picture():
 
 def audit(lower, most, upper, verdict):
     return AuditResult(lower, most, upper, 1e-5, 100, 0.5, 0.1, {}, verdict, "one example", "", lower, most, False,
-                       Setting(1.0))  # fmt: skip
+                       Setting(1.0))
 
 
 def test_an_audit_shows_proven_promised_and_the_most_it_could_have_shown():
-    fig = locks_pictures.audits(
+    fig = security_pictures.audits(
         {"right": audit(0.1, 4.0, 1.0, CONSISTENT), "wrong": audit(1.7, 4.0, 1.0, BROKEN)}, "A finding."
     )
     assert [t.x[0] for t in fig.data if t.type == "bar"] == [0.1, 1.7]
@@ -189,7 +189,7 @@ def price() -> list[lesson.Cost]:
 
 
 def test_the_table_of_promises_has_every_way_and_marks_what_is_open():
-    text = locks_pictures.promises(price())
+    text = security_pictures.promises(price())
     assert all(way in text for way in lesson.WAYS) and text.count("<tr>") == 1 + len(lesson.WAYS)
     assert (
         text.count(">anything<") == 3
@@ -210,25 +210,25 @@ def found():
         lesson.Sealed("head", 4_620, 262_000, 0.003, 1e-9),
         lesson.Sealed("full tuning", 10**7, 10**9, 9, 1e-9, False),
     ]
-    return locks_page.Findings(EVIL, EVIL, "alert hr", leaks, costs, attacked_model(), attacked_model(4.0), (7.99, 1e-5),
-                               (1.0, 1.68), 3.0, sealed)  # fmt: skip
+    return security_page.Findings(EVIL, EVIL, "alert hr", leaks, costs, attacked_model(), attacked_model(4.0), (7.99, 1e-5),
+                               (1.0, 1.68), 3.0, sealed)
 
 
 def test_the_page_has_every_section_and_loads_nothing(found):
-    text = locks_page.page(found)
+    text = security_page.page(found)
     for key in ("title", "read", "cost", "remains", "caveats", "caveat_1", "caveat_2", "caveat_3", "caveat_4", "foot"):
-        assert locks_page.STRINGS["en"][key].replace("'", "&#39;") in text
+        assert security_page.STRINGS["en"][key].replace("'", "&#39;") in text
     assert "not secure" in text and "default-src &#39;none&#39;" in text.replace("'", "&#39;")
     assert not re.findall(r"(?:src|href|url)\s*[=(]", text) and "<script" not in text
 
 
 def test_the_page_escapes_all_that_came_from_data(found):
-    text = locks_page.page(found)
+    text = security_page.page(found)
     assert "alert(&#39;x&#39;)" in text and "<b>HR" not in text and "&lt;b&gt;HR" in text
 
 
 def test_the_page_says_the_numbers_it_was_given(found):
-    text = locks_page.page(found)
+    text = security_page.page(found)
     assert "<b>100 %</b>" in text and "<b>0 %</b>" in text and "<b>-2.5</b>" in text
     assert "± 3.0 of chance" in text and "100 %, but whose?" in text and "262 kB" in text and "1.00 GB" in text
     assert "ε = 4 no attack" in text and "ε = 8 for one text" in text and "proven ε 1.68, promised 1.00" in text
@@ -236,27 +236,27 @@ def test_the_page_says_the_numbers_it_was_given(found):
 
 
 def test_the_page_does_without_encryption(found):
-    text = locks_page.page(replace(found, sealed=()))
-    assert "Encrypting" not in text and locks_page.STRINGS["en"]["cost"] in text
+    text = security_page.page(replace(found, sealed=()))
+    assert "Encrypting" not in text and security_page.STRINGS["en"]["cost"] in text
 
 
 def test_every_language_has_the_same_words():
-    keys = {frozenset(words) for words in locks_page.STRINGS.values()}
+    keys = {frozenset(words) for words in security_page.STRINGS.values()}
     assert len(keys) == 1
 
 
 def test_a_language_that_is_not_there_names_those_that_are(found):
     with pytest.raises(FedkitError, match="'xx' given; choose one of: en"):
-        locks_page.page(found, "xx")
+        security_page.page(found, "xx")
 
 
 def test_the_page_is_written_and_framed(found, tmp_path):
-    path = locks_page.write_page(found, tmp_path / "new" / "page.html")
-    assert path.read_text(encoding="utf-8") == locks_page.page(found) and [p.name for p in path.parent.iterdir()] == [
+    path = security_page.write_page(found, tmp_path / "new" / "page.html")
+    assert path.read_text(encoding="utf-8") == security_page.page(found) and [p.name for p in path.parent.iterdir()] == [
         "page.html"
     ]
-    framed = locks_page.framed(path)
+    framed = security_page.framed(path)
     assert "sandbox" in framed and framed.count("<iframe") == 1 and "<h1>" not in framed
-    assert locks_page.write_page(found, tmp_path).name == "what_leaks.html"
+    assert security_page.write_page(found, tmp_path).name == "what_leaks.html"
     with pytest.raises(FedkitError, match="cannot write"):
-        locks_page.write_page(found, path / "below.html")
+        security_page.write_page(found, path / "below.html")

@@ -21,8 +21,8 @@ from fedkit.audit.membership import (
     strong_head,
 )
 from fedkit.audit.roc import POINTS, curve, roc
-from fedkit.audit.table import plan_for, private_head
-from fedkit.errors import FedkitError
+from fedkit.audit.toy_model import plan_for, private_head
+from fedkit.core.errors import FedkitError
 
 
 def test_curve_and_area_by_hand():

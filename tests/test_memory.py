@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.config import RunConfig
-from fedkit.federation import federate
-from fedkit.job import prepare
-from fedkit.memory import give_memory_back, peak_rss_bytes, reset_peak
+from fedkit.core.config import RunConfig
+from fedkit.core.memory import give_memory_back, peak_rss_bytes, reset_peak
+from fedkit.experiments.job import prepare
+from fedkit.federated.algorithm import federate
 
 WORDS = {"printing": "printer toner paper", "money": "invoice payment budget", "roof": "leak ceiling window"}
 LIMIT = 1.2  # how much more memory 1,000 clients may take than 10 with as many examples
@@ -80,7 +80,7 @@ def held_while_training(config: RunConfig, clients: int) -> tuple[int, int]:
 @pytest.mark.parametrize("tune", ["lora:r=4,alpha=8", "full"])
 def test_there_is_one_copy_of_the_base_model_whatever_the_number_of_clients(tiny_data, tiny_model, tune):
     config = RunConfig(data=tiny_data, model=tiny_model, partition="iid", rounds=1, examples_per_client=8, batch_size=8,
-                       max_tokens=32, dtype="float32", tune=tune, loss="plain")  # fmt: skip
+                       max_tokens=32, dtype="float32", tune=tune, loss="plain")
     two, eight = held_while_training(config, 2), held_while_training(config, 8)
     assert two[0] == two[1] == eight[0] == eight[1], "a client brought parameters of its own"
     assert 990_000 < two[0] < 1_010_000, "the tiny model has about a million"
@@ -115,9 +115,9 @@ def write_wide_model(tiny: str, folder: Path, width: int = 128) -> str:
 def peak_of(out: Path, *flags: str) -> int:
     """Peak memory of `fedkit run` in a process of its own, as its record has it."""
     done = subprocess.run(
-        [sys.executable, "-m", "fedkit.cli", "run", "--partition", "iid", "--rounds", "1", "--out", str(out), *flags],
+        [sys.executable, "-m", "fedkit.cli.main", "run", "--partition", "iid", "--rounds", "1", "--out", str(out), *flags],
         capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "FEDKIT_CACHE": str(out.parent)},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     record = json.loads((out / "run.json").read_text())
     assert {c["status"] for c in record["rounds"][0]["clients"]} == {"ok"}
@@ -129,7 +129,7 @@ def test_a_thousand_clients_take_the_memory_of_ten(tiny_model, tmp_path, capsys)
     """16,000 examples either way. An update has 0.8 MB here: a thousand of them kept would double the peak."""
     data, model = write_data(tmp_path / "data", 20_000), write_wide_model(tiny_model, tmp_path / "model")
     flags = ["--data", data, "--model", model, "--max-tokens", "8", "--lr", "0.0001",
-             "--tune", "lora:r=128,alpha=128,targets=query|key|value"]  # fmt: skip
+             "--tune", "lora:r=128,alpha=128,targets=query|key|value"]
     peak_of(tmp_path / "first", *flags, "--clients", "2", "--examples-per-client", "16")  # probes the processor, once
     few = peak_of(tmp_path / "few", *flags, "--clients", "10", "--examples-per-client", "1600")
     many = peak_of(tmp_path / "many", *flags, "--clients", "1000", "--examples-per-client", "16")

@@ -6,10 +6,10 @@ import csv
 
 import pytest
 
+from fedkit.core.errors import FedkitError
 from fedkit.data.load import load_corpus
-from fedkit.data.mend import guarded, mend, said_of_writing, write_clean
-from fedkit.data.readtable import read_rows
-from fedkit.errors import FedkitError
+from fedkit.data.read_rows import read_rows
+from fedkit.quality.clean import guarded, mend, said_of_writing, write_clean
 
 GOOD = [(f"the screen of desk {i} is black", "hardware", "ab"[i % 2], i) for i in range(12)] + [
     (f"please reset my password for app {i}", "access", "ab"[i % 2], i) for i in range(12)
@@ -25,14 +25,14 @@ def written(folder, rows, name="a.csv", header=("text", "label", "branch", "id")
 def test_everything_that_is_done_is_said_with_its_count(tmp_path):
     bad = [("", "access", "a", 1), ("---", "access", "a", 2), ("no label here", "", "a", 3), ("nobody's report", "access", "", 4), GOOD[0],
            ("a<br>broken &amp; bent <b>tray</b>", "hardware", "a", 5), ("zero\u200bwidth word", "hardware ", "a", 6),
-           ("another", "Hardware", "b", 7)]  # fmt: skip
+           ("another", "Hardware", "b", 7)]
     table = read_rows(str(written(tmp_path, GOOD + bad)))
     done = mend(table)
     said = "\n".join(done.said)
     for part in ("1 row left out: no text (line 26)", "1 row left out: a text with nothing to read (line 27)",
                  "1 row left out: no label (line 28)", "1 row left out: no client (line 29)",
                  "1 row left out: exact duplicate of an earlier row (line 30)", "1 text without markup", "1 text without signs",
-                 "1 row: label written as its most frequent spelling ('Hardware')"):  # fmt: skip
+                 "1 row: label written as its most frequent spelling ('Hardware')"):
         assert part in said, said
     texts = list(done.frame["text"])
     assert len(texts) == 27 and "a broken & bent tray" in texts and "zerowidth word" in texts
@@ -70,7 +70,7 @@ def test_splits_stay_splits(tmp_path):
 
 def test_masking_reaches_the_other_columns_and_the_review(tmp_path):
     rows = [*GOOD, ("call Mr Smith on 03-1234-5678", "access", "a", "smith@example.com"), ("same text, two labels", "access", "a", 0),
-            ("same text, two labels", "hardware", "a", 0), ("a@example.com twice", "access", "a", 0), ("a@example.com twice", "hardware", "a", 0)]  # fmt: skip
+            ("same text, two labels", "hardware", "a", 0), ("a@example.com twice", "access", "a", 0), ("a@example.com twice", "hardware", "a", 0)]
     done = mend(read_rows(str(written(tmp_path, rows))), mask=True)
     assert "call Mr [name] on [phone]" in set(done.frame["text"]) and "[email]" in set(done.frame["id"])
     assert "3 texts with personal data masked" in done.said
@@ -85,7 +85,7 @@ def test_masking_reaches_the_other_columns_and_the_review(tmp_path):
     ("cell", "safe"),
     [("=1+1", "'=1+1"), ("+SUM(A1)", "'+SUM(A1)"), ("-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"), ("@SUM(A1)", "'@SUM(A1)"),
      ("\t=1", "'\t=1"), ("\r=1", "'\r=1"), ("＝1+1", "'＝1+1"), (" =1", "' =1"), ("-3.5", "-3.5"), (-3, "-3"), ("a=b", "a=b"), (None, "")],
-)  # fmt: skip
+)
 def test_no_cell_can_start_a_formula(cell, safe):
     assert guarded(cell) == safe and guarded(safe) == safe
 

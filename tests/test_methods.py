@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from fedkit import cli
-from fedkit.catalogue import REGISTRIES, methods
+from fedkit.cli import main
+from fedkit.cli.catalogue import REGISTRIES, methods
 
 
 def test_every_registry_is_there_with_what_it_says_of_itself():
-    from fedkit.model.tune import TUNERS
+    from fedkit.models.tuners.registry import TUNERS
     from fedkit.network import LINKS
 
     known = methods()
@@ -23,9 +23,9 @@ def test_every_registry_is_there_with_what_it_says_of_itself():
 
 
 def test_as_text_and_json(capsys):
-    assert cli.main(["methods"]) == 0
+    assert main.main(["methods"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100 and "tune: what is trained and sent" in lines
     assert any(line.startswith("  dirichlet ") for line in lines)
-    assert cli.main(["methods", "--json"]) == 0
+    assert main.main(["methods", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(methods()))

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.job import prepare
-from fedkit.model import base, probe
-from fedkit.model.base import MODELS, find_model
-from fedkit.model.classifier import by_length
-from fedkit.model.load import load_model, pick_device
-from fedkit.model.tune import TUNERS, make_tuner
-from fedkit.runner import run
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.experiments.job import prepare
+from fedkit.experiments.runner import run
+from fedkit.models import autotune, base
+from fedkit.models.base import MODELS, find_model
+from fedkit.models.classifier import by_length
+from fedkit.models.loading import load_model, pick_device
+from fedkit.models.tuners.registry import TUNERS, make_tuner
 
 SPECS = {name: name for name in TUNERS} | {"lora": "lora:r=4,alpha=8", "last": "last:1"}  # one way to write each
 LABELS = ("a", "b", "c")
@@ -85,7 +85,7 @@ def test_what_each_tuner_trains(config):
 def test_lora_goes_where_it_is_sent(config):
     model = load_model(replace(config, tune="lora:r=2,targets=key|output.dense"), LABELS)
     places = {n.split(".lora_")[0].rsplit(".", 2)[-2] + "." + n.split(".lora_")[0].rsplit(".", 1)[-1]
-              for n in model.trainable if "lora_" in n}  # fmt: skip
+              for n in model.trainable if "lora_" in n}
     assert places == {"self.key", "output.dense"}
 
 
@@ -98,7 +98,7 @@ def test_a_target_that_is_not_there_names_those_that_are(config):
     ("spec", "said"),
     [("", ", ".join(TUNERS)), ("qlora", "'qlora'"), ("lora:rank=8", "r, alpha, targets, layers"), ("lora:r=eight", "r=int"),
      ("lora:r=1.5", "r=int"), ("lora:r", "key=value"), ("head:r=8", "none"), ("full:lr=1", "'lr'")],
-)  # fmt: skip
+)
 def test_a_tuner_that_is_not_understood_is_refused(spec, said):
     assert said in refusal(make_tuner, spec)
 
@@ -109,7 +109,7 @@ def test_lora_in_the_last_layers_only(config):
         n: {name.split(".layer.")[1][0] for name in load_model(replace(config, tune=f"lora:layers={n}"), LABELS).trainable
             if "lora_" in name}
         for n in (0, 1, 2)
-    }  # fmt: skip
+    }
     assert layers == {0: {"0", "1"}, 1: {"1"}, 2: {"0", "1"}}
 
 
@@ -195,7 +195,7 @@ def test_attention_can_be_chosen_among_the_two_that_agree(model):
     examples = tokens_of(model, ["hello there", "a longer text about an invoice"])
     was = model.attention
     made = {}
-    for name in probe.ATTENTION:
+    for name in autotune.ATTENTION:
         model.use_attention(name)
         made[name] = model.features(examples)
         assert model.attention == name
@@ -305,7 +305,7 @@ def encoder(model):
 
 
 def choose(encoder, dtype="auto"):
-    return probe.choose(encoder, torch.device("cpu"), dtype)
+    return autotune.choose(encoder, torch.device("cpu"), dtype)
 
 
 def seconds_of(f32_eager, f32_sdpa, bf16_eager, bf16_sdpa) -> dict:
@@ -359,7 +359,7 @@ def test_a_damaged_cache_is_measured_anew(config, tmp_path, monkeypatch, text):
 def test_a_cache_that_cannot_be_written_is_done_without(config, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "file" / "below"))
-    assert load_model(config, LABELS).attention in probe.ATTENTION
+    assert load_model(config, LABELS).attention in autotune.ATTENTION
     assert (tmp_path / "file").read_text() == ""
 
 
@@ -387,9 +387,9 @@ def test_the_hash_of_a_file_by_hand(tmp_path):
     (["the printer is broken", "caf\u00e9 cr\u00e8me", "12345 ?!"], False),
     (["\u30d7\u30ea\u30f3\u30bf\u304c\u6545\u969c", "the printer"], True),
     (["\u30d7\u30ea\u30f3\u30bf\u304c\u6545\u969c", *["the printer"] * 30], False),
-])  # fmt: skip
+])
 def test_texts_in_letters_the_model_does_not_read_are_noted(texts, said):
-    from fedkit.model.base import script_note
+    from fedkit.models.base import script_note
 
     note = script_note("minilm", texts)
     assert (note is not None) == said

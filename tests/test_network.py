@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
 from fedkit.network import (
     DEVICES,
     LINKS,
@@ -21,8 +21,7 @@ from fedkit.network import (
     parse_server_link,
     round_ends,
 )
-from fedkit.network.clock import draws
-from fedkit.network.fluid import share
+from fedkit.network.world import draws, share
 
 MB = 1_000_000
 INF = np.inf
@@ -67,7 +66,7 @@ def test_a_link_as_people_write_it(spec, link):
      "1.2.3mbps", ".mbps", "10mbps/1.2.3ms", "10mbps/40ms/40ms", "10 mbps", "10mbps/999999ms", "nanmbps", "１０mbps",
      "10mbps:2mbps:1mbps", "dsl/40ms", "inf", "1e9mbps",
      "10mbps/loss=2", "10mbps/jitter=5", "10mbps/loss=0.01/jitter=5ms", "10mbps/loss=1%", "dsl=", "=1", "dsl=0"],
-)  # fmt: skip
+)
 def test_a_link_that_is_not_understood_is_refused(spec):
     with pytest.raises(FedkitError, match=r"10mbps/40ms.*dsl") as error:
         parse_link(spec)
@@ -129,7 +128,7 @@ def test_jitter_is_drawn_anew_for_each_transfer_and_never_else():
 def test_draws_are_uniform_and_the_same_for_ever():
     many = draws(0, np.arange(1, 101)[:, None], np.arange(100), 1)
     assert many.shape == (100, 100) and many.mean() == pytest.approx(0.5, abs=0.01) and many.std() == pytest.approx(
-        12**-0.5, abs=0.01)  # fmt: skip
+        12**-0.5, abs=0.01)
     assert draws(7, 1, 2, 0)[0] == pytest.approx(0.7112131501315474) and draws(-1, 1)[0] == draws(-1, 1)[0]
 
 
@@ -165,7 +164,7 @@ def test_a_mix_of_links_may_hold_written_ones():
      (parse_devices, "old-pc=-1,phone=1", "gpu-server=0.3"), (parse_devices, "old-pc=nan,phone=1", "gpu-server=0.3"),
      (parse_devices, "", "choose one of"), (parse_links, "dsl=0.5,foo=0.5", "'foo' is not understood"),
      (parse_links, "dsl,4g", "dsl=0.5,4g=0.5"), (parse_links, "dsl=a,4g=1", "'dsl=a'")],
-)  # fmt: skip
+)
 def test_a_mix_that_cannot_be_is_refused_in_one_line(read, spec, said):
     with pytest.raises(FedkitError) as error:
         read(spec)
@@ -229,7 +228,7 @@ def test_a_server_line_that_is_not_understood_is_refused(spec):
     ("arrivals", "heard", "deadline", "ends"),
     [([3.0, 5.0], [1, 1], None, 5.0), ([3.0, 5.0], [1, 0], None, 5.0), ([3.0, 5.0], [1, 1], 9.0, 5.0),
      ([3.0, 5.0], [1, 1], 4.0, 4.0), ([3.0, 5.0], [0, 1], 9.0, 9.0), ([], [], 9.0, 0.0), ([3.0, 5.0], [1, 1], 5.0, 5.0)],
-)  # fmt: skip
+)
 def test_a_round_ends_with_the_last_or_at_the_deadline(arrivals, heard, deadline, ends):
     """heard 0: a lost upload; without a deadline its broken line is noticed, with one the server waits."""
     assert round_ends(np.array(arrivals), np.array(heard, bool), deadline) == ends

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fedkit.config import RunConfig
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import Corpus, Examples
-from fedkit.errors import FedkitError
-from fedkit.estimate import Pace
-from fedkit.studio import own_lesson as mine
+from fedkit.experiments.estimate import Pace
+from fedkit.lessons import own_data as mine
 
 
 def corpus(train: int, clients: tuple[str, ...] | None = None, test: int = 12) -> Corpus:
@@ -71,7 +71,7 @@ def test_folders_are_never_reused(tmp_path):
     "test, says", [(12, "no difference can be told"), (100, "is less than"), (2000, "is more than")]
 )
 def test_a_difference_is_held_against_what_the_test_can_show(test, says):
-    runs = {name: SimpleNamespace(result={"accuracy": a}, data={"test": test}, rounds=()) for name, a in (("federated", 0.8), ("local", 0.75))}  # fmt: skip
+    runs = {name: SimpleNamespace(result={"accuracy": a}, data={"test": test}, rounds=()) for name, a in (("federated", 0.8), ("local", 0.75))}
     said = mine.honest(SimpleNamespace(verdict="not yet"), runs)
     assert "no result" in said[0] and "+5.0 points" in said[1] and says in said[2]
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedkit.model.frozen import Store
-from fedkit.model.packed import NARROWEST, pack, ranges
+from fedkit.models.fast.cache import Store
+from fedkit.models.fast.packing import NARROWEST, pack, ranges
 
 CPU = torch.device("cpu")
 TEXTS = st.lists(st.integers(1, 300).map(lambda n: tuple(range(n))), min_size=1, max_size=40)
@@ -66,7 +66,7 @@ class Counted:
 
 
 @given(batches=st.lists(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5).map(tuple), min_size=1), max_size=6),
-       budget=st.integers(0, 400))  # fmt: skip
+       budget=st.integers(0, 400))
 @pytest.mark.slow
 def test_the_store_gives_what_was_computed_and_keeps_to_its_budget(batches, budget):
     store = Store(Counted(), lambda n: n, CPU, budget)

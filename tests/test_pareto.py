@@ -10,14 +10,14 @@ import pytest
 from test_studio import CONFIG, DATA, baseline, block, everything, federated
 from test_studio_report import EVIL, Page
 
-from fedkit.evaluate import t_interval
-from fedkit.record import ClientRecord, RoundRecord, Run
-from fedkit.studio import plots
-from fedkit.studio.beside import Point, places
-from fedkit.studio.board import PAGE_HEADS, board, front, to_text
-from fedkit.studio.choice import board_of, finding, words
-from fedkit.studio.report import render
-from fedkit.studio.seeds import baselines, methods, over_seeds, several
+from fedkit import plots
+from fedkit.core.record import ClientRecord, RoundRecord, Run
+from fedkit.core.stats import t_interval
+from fedkit.plots.side_labels import Point, places
+from fedkit.reports.report import render
+from fedkit.results.method_board import PAGE_HEADS, board, front, to_text
+from fedkit.results.methods import baselines, methods, over_seeds, several
+from fedkit.results.recommendation import board_of, finding, words
 
 T2 = 4.302653  # t quantile, 97.5 %, 2 degrees of freedom
 
@@ -73,7 +73,7 @@ def test_runs_that_differ_in_their_seed_or_machine_are_one_method():
     found = methods(runs)
     assert [(m.name, m.seeds, len(m.runs)) for m in found] == [
         ("head", [0, 1, 2], 4), ("full", [0, 1, 2], 3), ("head, int4", [0], 1),
-    ]  # fmt: skip
+    ]
     assert found[0].by_seed(lambda r: r.result["accuracy"])[0] == pytest.approx(0.75)  # two runs of seed 0
 
 
@@ -126,7 +126,7 @@ def test_unfinished_methods_and_other_tasks_do_not_compete():
     frame = board([one(0.8, 10, tune="head"), begun, other]).set_index("method")
     assert dict(zip(frame.index, frame["front"])) == {
         "full, column:site (1 of 1 unfinished)": "", "head, iid": "*", "head, column:site": "*",
-    }  # fmt: skip
+    }
 
 
 def test_the_board_by_hand():
@@ -161,7 +161,7 @@ def test_the_headline_names_the_best_and_the_lean():
     ]
     said = words(runs + [pooled(0.91, s) for s in range(3)])
     assert said[0].startswith("full is the most accurate of 2 methods: 90.0 %, sending 500 kB per client and round. head "
-                              "sends 10.0 kB, 50 times less, at -0.5 points")  # fmt: skip
+                              "sends 10.0 kB, 50 times less, at -0.5 points")
     assert "full is below pooled: -1.0 points" in " ".join(said) and "Missing here: local only" in " ".join(said)
     worse = [one(0.9, 500, tune="full"), one(0.8, 10, tune="head")]
     assert "nothing that sends less comes within one point" in words(worse)[0] and finding(methods(worse)).endswith(
@@ -236,7 +236,7 @@ def test_hostile_names_stay_text_here_too():
 @pytest.mark.slow
 def test_a_page_of_few_methods_without_baselines_bytes_or_accuracy():
     for runs in ([one(0.8, 0, tune="head"), one(0.8, 0)], [replace(r, result={}) for r in many(2) if r.method == "federated"],
-                 [one(float("nan"), 3), one(0.5, 3, tune="head")]):  # fmt: skip
+                 [one(float("nan"), 3), one(0.5, 3, tune="head")]):
         text = Page(render(runs, "t")).text
         assert "NaN" not in text and " nan" not in text.lower()
 
@@ -244,7 +244,7 @@ def test_a_page_of_few_methods_without_baselines_bytes_or_accuracy():
 def test_baselines_are_grouped_too():
     assert [(m.name, m.seeds) for m in baselines(many())] == [
         ("Majority class", [0, 1, 2]), ("Local only", [0, 1, 2]), ("Pooled (centralized)", [0, 1, 2]),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_method_with_fewer_seeds_does_not_compete():

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import Corpus, Examples
-from fedkit.data.draw import draw_by_label, power_law
 from fedkit.data.partition import PARTITIONS, client_column, deal, describe, left_out
+from fedkit.data.sampling import draw_by_label, power_law
 from fedkit.data.validation import kept_back, smallest_share, validation_sizes
-from fedkit.errors import FedkitError
 
 SPECS = {  # one way to write each entry of PARTITIONS
     "auto": "auto",
@@ -221,7 +221,7 @@ def test_each_site_gets_its_own_validation_rows_and_keeps_back_its_own_if_it_has
 def test_a_column_is_cut_to_the_examples_asked_for():
     assert sizes(deal(corpus_of(by_site({"a": 60, "b": 24, "c": 22})), "column", examples_per_client=20)) == [
         (20, 4), (20, 4), (19, 3),
-    ]  # fmt: skip
+    ]
     corpus = corpus_of(by_site({"a": 60, "b": 24, "c": 30}), by_site({"a": 5, "b": 6}, prefix="v"))
     assert sizes(deal(corpus, "column", examples_per_client=20)) == [(20, 5), (20, 6), (20, 4)]
 
@@ -278,7 +278,7 @@ BAD = {
     "too few after validation": ({"clients": 12, "examples_per_client": 8}, ["12 clients", "8 examples each", "9 are"]),
     "too few by quantity": ({"partition": "quantity:1", "clients": 12}, ["12 clients", "100 to train on"]),
     "seed below zero": ({"seed": -1}, ["'-1'", "seed"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from personal_cases import HARMLESS, PERSONAL
 
 from fedkit.data.columns import Columns
-from fedkit.data.finding import Setting, Table
-from fedkit.data.personal import MASKS, card, check_personal, find, iban, luhn, mask, my_number
+from fedkit.data.read_rows import Table
+from fedkit.quality.finding import Setting
+from fedkit.quality.personal import MASKS, card, check_personal, find, iban, luhn, mask, my_number
 
 CASES = [*PERSONAL, *((text, ()) for text in HARMLESS)]
 
@@ -37,7 +38,7 @@ def test_precision_and_recall_on_the_labelled_list(capsys):
     right, false, missed = (sum(column) for column in zip(*figures.values()))
     with capsys.disabled():
         print(f"\npersonal data, {len(CASES)} labelled texts ({len(HARMLESS)} harmless): precision "
-              f"{right / (right + false):.3f}, recall {right / (right + missed):.3f}")  # fmt: skip
+              f"{right / (right + false):.3f}, recall {right / (right + missed):.3f}")
         for kind, (r, f, m) in figures.items():
             print(f"  {kind:16} right {r:3}  false alarms {f}  missed {m}")
     assert len(CASES) >= 240 and all(r > 0 for r, _, _ in figures.values())
@@ -93,7 +94,7 @@ def test_the_check_counts_rows_by_kind_and_masks_its_examples():
 
 @pytest.mark.parametrize("nasty", ["a" * 50_000, "0" * 50_000, "1 " * 25_000, "@" * 20_000, "a@" * 20_000, "様" * 20_000, "田" * 50_000,
                                    "東京都" * 10_000, "市1" * 10_000, "https://" * 5_000, "1." * 20_000, "::1" * 10_000, "A1 " * 10_000,
-                                   "12 Aa " * 8_000, "ア・" * 10_000, "Dear A" * 5_000])  # fmt: skip
+                                   "12 Aa " * 8_000, "ア・" * 10_000, "Dear A" * 5_000])
 def test_no_text_takes_long(nasty):
     import time
 

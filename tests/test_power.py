@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from fedkit.data.power import examples_needed, smallest_difference
+from fedkit.core.stats import examples_needed, smallest_difference
 
 
 def test_examples_needed_is_the_formula_by_hand():

@@ -7,10 +7,10 @@ import io
 import openpyxl
 import pytest
 
+from fedkit.core.errors import FedkitError
 from fedkit.data.load import load_corpus
 from fedkit.data.preview import preview, safe_name
-from fedkit.data.tables import read_table
-from fedkit.errors import FedkitError
+from fedkit.data.readers.files import read_table
 
 BODY = [(f"画面が映りません {i} 番", "機器", "大阪") for i in range(8)] + [
     (f"パスワードを忘れた {i}", "権限", "東京") for i in range(8)
@@ -43,7 +43,7 @@ def read(name: str, data: bytes, **options):
 
 
 TITLED = [("社内問い合わせ一覧", None, None), ("作成日", "2026-04-01", None), (None, None, None),
-          ("本文", "分類", "支店"), *BODY, (None, None, None), ("合計", 16, None), ("※ 個人情報は消してあります", None, None)]  # fmt: skip
+          ("本文", "分類", "支店"), *BODY, (None, None, None), ("合計", 16, None), ("※ 個人情報は消してあります", None, None)]
 
 
 @pytest.mark.parametrize(("name", "data"), [("a.csv", csv_of(TITLED)), ("a.xlsx", book({"4月": TITLED}, ["A1:C1"]))])
@@ -65,7 +65,7 @@ def test_a_title_in_a_csv_without_padding(pad):
 
 
 TWO = [("Tickets 2026", None, None, None), ("Report", None, "Class", "Branch"), ("Subject", "Text", None, None),
-       *[(f"s{i}", a, b, c) for i, (a, b, c) in enumerate(BODY)]]  # fmt: skip
+       *[(f"s{i}", a, b, c) for i, (a, b, c) in enumerate(BODY)]]
 
 
 def test_a_header_of_two_rows_is_joined():
@@ -154,7 +154,7 @@ def test_a_preview_that_cannot_be_read_says_why_and_still_offers_choices(tmp_pat
         ("lpt1.tar.csv", "_lpt1.tar.csv"), ("x\u202evsc.exe", "x_vsc.exe"), ("a\nb.csv", "a_b.csv"),
         ("x.csv ...", "x.csv"), ("a<script>.csv", "a_script_.csv"), ("..／..／x.csv", "x.csv"), ("x.csv:stream", "stream"),
     ],
-)  # fmt: skip
+)
 def test_a_name_of_an_upload_cannot_leave_its_folder(given, safe):
     assert safe_name(given) == safe
     assert safe_name(safe_name(given)) == safe_name(given)

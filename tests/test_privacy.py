@@ -7,23 +7,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedkit.accounting import epsilon
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.job import check_config, prepare
-from fedkit.record import Run
-from fedkit.runner import rounds, run
-from fedkit.server.private_start import WEIGHTS, bounded, known_counts, sensitivity
-from fedkit.server.sampling import chosen
-from fedkit.server.start import statistics
-from fedkit.wire.compress import STAGES, Context, make_wire
-from fedkit.wire.privacy import PRIVACY, Budget, Example, budget_of, make_privacy, visits_of
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import Run
+from fedkit.experiments.job import check_config, prepare
+from fedkit.experiments.runner import rounds, run
+from fedkit.federated.rounds.head_start import budget_of, statistics
+from fedkit.federated.rounds.private_statistics import WEIGHTS, bounded, known_counts, sensitivity
+from fedkit.federated.rounds.sampling import chosen
+from fedkit.privacy.accounting import epsilon
+from fedkit.privacy.mechanisms import PRIVACY, Budget, Example, make_privacy, visits_of
+from fedkit.wire.pipeline import STAGES, Context, make_wire
 
 
 @pytest.fixture(scope="module")
 def config(tiny_model, tiny_data):
     return RunConfig(data=tiny_data, model=tiny_model, clients=4, partition="iid", tune="head", dtype="float32", rounds=3,
-                     device="cpu", batch_size=8, privacy="example:eps=8,rate=1")  # fmt: skip
+                     device="cpu", batch_size=8, privacy="example:eps=8,rate=1")
 
 
 CLIENT = {"privacy": "client:eps=8", "weights": "uniform"}
@@ -31,7 +31,7 @@ SUM = {"privacy": "example:eps=8,trust=sum", "secure": "masks"}
 SPECS = {
     "example": {}, "client": CLIENT, "ftrl": {"privacy": "ftrl:eps=8", "weights": "uniform", "clients_per_round": 0.5},
     "none": {"privacy": "none"},
-}  # fmt: skip
+}
 
 
 # --- every entry ------------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def test_a_run_keeps_within_what_was_asked_for_and_says_so(config, job, name):
     assert (result["epsilon"], result["delta"]) == (spent[-1], 1e-5)
     assert result["privacy_unit"] == PRIVACY[name].unit and result["privacy"]["notes"][0].startswith("unit:")
     blocks = result["privacy"]["blocks"]
-    from fedkit.accounting import Block
+    from fedkit.privacy.accounting import Block
 
     assert epsilon([Block(z, q, int(t)) for z, q, t in blocks], 1e-5) == pytest.approx(spent[-1])
     assert result["privacy"]["beside"]["rdp"] >= spent[-1] and result["privacy"]["trust"]
@@ -131,8 +131,8 @@ def test_noise_of_the_system_cannot_be_drawn_again(config, job, tmp_path):
     steps = rounds(secret, tmp_path / "three", job=mine)
     next(steps), next(steps)
     steps.close()
-    from fedkit.server.exchange import before_round_1
-    from fedkit.store import Store
+    from fedkit.experiments.store import Store
+    from fedkit.federated.rounds.exchange import before_round_1
 
     record = Run.load(tmp_path / "three")
     kept = Store(tmp_path / "three").read(record, mine.start | before_round_1(mine.model, secret))[-1]
@@ -291,7 +291,7 @@ def test_noise_that_was_lost_is_paid_for(config, job):
         ({"privacy": "example:rate=0"}, "above 0 and at most 1"),
         ({"privacy": "example:delta=0.5"}, "delta"),
     ],
-)  # fmt: skip
+)
 def test_what_breaks_the_promise_is_refused_with_the_reason(config, changes, why):
     with pytest.raises(FedkitError, match=why) as refused:
         check_config(replace(config, **changes))
@@ -343,7 +343,7 @@ def test_a_delta_that_would_let_a_text_be_published_is_refused(config):
     ],
 )
 def test_what_a_reader_could_take_for_more_is_said(config, job, changes, words):
-    from fedkit.server.private_rules import privacy_notes
+    from fedkit.federated.validation import privacy_notes
 
     assert words in " ".join(privacy_notes(replace(config, **changes), job.clients))
     assert privacy_notes(replace(config, privacy="none"), job.clients) == []
@@ -361,7 +361,7 @@ def test_notes_say_who_is_not_covered_and_whose_noise_it_was(config, job):
 
 def test_baselines_promise_nothing_and_take_the_steps_of_usual_training(config, job):
     """What a protected run is held against is what could be had without protection, not a run as short as its own."""
-    from fedkit.baselines import baseline
+    from fedkit.experiments.baselines import baseline
 
     one, other = (baseline("pooled", job_of(job, config, privacy=p)) for p in ("example:eps=8,rate=1", "none"))
     assert one.config["privacy"] == "none" and one.result["steps"] == other.result["steps"]
@@ -369,7 +369,7 @@ def test_baselines_promise_nothing_and_take_the_steps_of_usual_training(config, 
 
 
 def test_the_next_command_does_not_ask_for_private_baselines(config, tmp_path):
-    from fedkit.nextsteps import after_run
+    from fedkit.cli.next_steps import after_run
 
     lines = after_run(config, tmp_path / "run")
     assert not any("--privacy" in line for line in lines if "baselines" in line)

@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 from test_studio import DATA, baseline, federated
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.evaluate import t_interval
-from fedkit.privacy_curve import Curve, Point, level, plan_of, privacy_curve, rounded_up, with_epsilon
-from fedkit.record import Run
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import rounded_up
+from fedkit.core.record import Run
+from fedkit.core.stats import t_interval
+from fedkit.experiments.privacy_sweep import plan_of, privacy_curve, with_epsilon
+from fedkit.results.privacy_curve import Curve, Point, level
 
 ACCURACY = {1.0: (0.50, 0.52, 0.54), 4.0: (0.70, 0.74, 0.72), 16.0: (0.80, 0.84, 0.82)}  # by epsilon, by seed
 
@@ -22,7 +24,7 @@ def private(epsilon: float, accuracy: float, seed: int = 0, unit: str = "example
     """A finished run that promises `epsilon`."""
     run = federated(accuracy, seed=seed, **{"privacy": f"{unit}:eps={epsilon:g},delta=1e-5", **config})
     spent = {"epsilon": 0.9996 * epsilon, "delta": 1e-5, "privacy_unit": unit,
-             "privacy": {"trust": "nobody", "stopped": "", "notes": ["unit: one text", "trusted: nobody"]}}  # fmt: skip
+             "privacy": {"trust": "nobody", "stopped": "", "notes": ["unit: one text", "trusted: nobody"]}}
     return replace(run, result=run.result | spent)
 
 
@@ -86,7 +88,7 @@ def test_different_promises_are_never_on_one_curve():
 
 def test_other_data_other_settings_and_unfinished_runs_are_left_out():
     extra = [federated(0.1, seed=0, tune="head"), replace(federated(0.2, seed=7), data=DATA | {"sha256": "other"}),
-             replace(private(4, 0.99, 5), result={}), private(4, 0.99, 0)]  # fmt: skip
+             replace(private(4, 0.99, 5), result={}), private(4, 0.99, 0)]
     assert Curve.from_runs(everything() + extra) == Curve.from_runs(everything())
 
 
@@ -110,7 +112,7 @@ def test_saved_and_read_again(curve, tmp_path):
     {"schema": "other"}, {"points": []}, {"points": [{"epsilon": 1}]}, {"delta": 2}, {"notes": None}, {"unit": 3},
     {"points": [{"epsilon": -1, "seed": 0, "accuracy": 0.5, "worst": 0, "low": 0, "high": 1}]},
     {"none": [{"epsilon": None, "seed": 0, "accuracy": 5, "worst": 0, "low": 0, "high": 1}]},
-])  # fmt: skip
+])
 def test_a_damaged_file_is_one_line(curve, tmp_path, damage):
     values = json.loads(json.dumps(curve.to_dict())) | damage
     (tmp_path / "curve.json").write_text(json.dumps(values))
@@ -164,6 +166,6 @@ def test_points_hold_shares():
 
 
 def test_a_large_epsilon_keeps_its_thousands_in_the_terminal():
-    from fedkit.studio.table import narrow
+    from fedkit.results.scoreboard import narrow
 
     assert narrow("\u03b5 1,000 per example, \u03b4 1e-5") == "1,000 per\nexample"

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.config import RunConfig
-from fedkit.record import RoundRecord, Run
-from fedkit.studio import privacy_lesson as lesson
+from fedkit.core.config import RunConfig
+from fedkit.core.record import RoundRecord, Run
+from fedkit.lessons import privacy as lesson
 
 
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model):
     return RunConfig(data=tiny_data, model=tiny_model, clients=2, partition="iid", tune="head", loss="plain", rounds=2,
-                     max_tokens=32, dtype="float32")  # fmt: skip
+                     max_tokens=32, dtype="float32")
 
 
 def words(fig) -> str:
@@ -106,7 +106,7 @@ def test_the_budget_is_drawn_round_by_round():
 
 def test_lines_name_every_line_and_their_level():
     fig = lesson.lines({"ε = 8": ([10, 100], [20.0, 70.0]), "<i>other": ([10, 100], [5.0, 15.0])}, "A finding.", "Sites",
-                       log_x=True, colours=lesson.COLOURS, level=80.0)  # fmt: skip
+                       log_x=True, colours=lesson.COLOURS, level=80.0)
     assert fig.data[0].line.color == lesson.COLOURS["ε = 8"] and fig.layout.xaxis.type == "log"
     assert all(part in words(fig) for part in ("ε = 8", "70 %", "80 %", "without privacy"))
     assert fig.layout.yaxis.range[1] > 80, "the level is seen"

@@ -11,14 +11,14 @@ from test_pareto import one
 from test_privacy_curve import everything, private
 from test_studio import federated
 
-from fedkit.privacy_curve import Curve
-from fedkit.record import Run
-from fedkit.studio import plots
-from fedkit.studio.board import board, front
-from fedkit.studio.choice import board_of, leanest, words
-from fedkit.studio.privacy_panel import BETWEEN, PrivacyPanel, StillPanel, privacy_panel, stops, told
-from fedkit.studio.privacy_plots import cost_of, finding, privacy_cost, span
-from fedkit.studio.privacy_words import (
+from fedkit import plots
+from fedkit.cli.summaries import summary
+from fedkit.core.record import Run
+from fedkit.plots.privacy import cost_of, finding, privacy_cost, span
+from fedkit.results.method_board import board, front
+from fedkit.results.methods import methods
+from fedkit.results.privacy_curve import Curve
+from fedkit.results.privacy_promise import (
     INCOMPARABLE,
     Promise,
     attacker,
@@ -30,8 +30,15 @@ from fedkit.studio.privacy_words import (
     short,
     tiny,
 )
-from fedkit.studio.seeds import methods
-from fedkit.studio.summary import summary
+from fedkit.results.recommendation import board_of, leanest, words
+from fedkit.widgets.privacy_panel import (
+    BETWEEN,
+    PrivacyPanel,
+    StillPanel,
+    privacy_panel,
+    stops,
+    told,
+)
 
 EXAMPLE, CLIENT = Promise(8, 1e-5, "example", alone=True), Promise(8, 1e-5, "client")
 
@@ -121,7 +128,7 @@ def test_the_board_has_the_number_its_unit_and_delta():
     assert frame["privacy"].to_dict() == {
         "no privacy": "none", "example:eps=8": "\u03b5 8 per example, \u03b4 1e-5", "example:eps=3": "\u03b5 3 per example, \u03b4 1e-5",
         "client:eps=8": "\u03b5 8 per client, \u03b4 1e-5",
-    }  # fmt: skip
+    }
     assert list(frame["front"]) == ["*"] * 4
     text, said, values = board_of(runs)
     assert text.isascii() and max(map(len, text.splitlines())) <= 100 and "8 per\n" in text

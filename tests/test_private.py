@@ -9,17 +9,27 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.client.private import apart, balanced, by_groups, clipped_sum, head_sum, per_example, poisson, private_fit
-from fedkit.client.train import CENTRE, Steps, Task
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.job import prepare
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.tensors import CENTRE
+from fedkit.experiments.job import prepare
+from fedkit.federated.local.dp_sgd import (
+    apart,
+    balanced,
+    by_groups,
+    clipped_sum,
+    head_sum,
+    per_example,
+    poisson,
+    private_fit,
+)
+from fedkit.federated.local.train import Steps, Task
 
 
 @pytest.fixture(scope="module")
 def config(tiny_model, tiny_data):
     return RunConfig(data=tiny_data, model=tiny_model, clients=4, partition="iid", tune="lora:r=4", dtype="float32",
-                     rounds=2, device="cpu")  # fmt: skip
+                     rounds=2, device="cpu")
 
 
 def one_by_one(model, task, rows, adjust=None) -> torch.Tensor:
@@ -49,7 +59,7 @@ def moved(job) -> dict:
     "tune, engine",
     [("lora:r=4", "fast"), ("lora:r=4,layers=1", "fast"), ("head", "fast"), ("lora:r=4", "plain"), ("full", "plain"),
      ("bitfit", "plain"), ("adapter", "plain"), ("head", "plain")],
-)  # fmt: skip
+)
 def test_the_sum_is_that_of_one_by_one_autograd(config, tune, engine, clip):
     job = prepare(replace(config, tune=tune, engine=engine))
     model, client = job.model, job.clients[0]
@@ -77,10 +87,10 @@ def test_opacus_leaves_the_model_as_it_was(config):
 
 
 def test_where_gradients_cannot_be_told_apart_it_is_refused(config, monkeypatch):
-    from fedkit.client import private
+    from fedkit.federated.local import dp_sgd
 
     job = prepare(replace(config, tune="full", engine="plain"))
-    monkeypatch.setattr(private, "_own_places", lambda encoder, args, kwargs: (args, kwargs))
+    monkeypatch.setattr(dp_sgd, "_own_places", lambda encoder, args, kwargs: (args, kwargs))
     with pytest.raises(FedkitError, match=r"together differ from those alone.*use --tune lora"), per_example(job.model):
         pass
 

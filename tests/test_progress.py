@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit.errors import Cancelled
-from fedkit.progress import Meter, Progress
-from fedkit.record import ClientRecord, RoundRecord, Run
+from fedkit.core.errors import Cancelled
+from fedkit.core.progress import Meter, Progress
+from fedkit.core.record import ClientRecord, RoundRecord, Run
 
 
 def record(*steps: int) -> Run:

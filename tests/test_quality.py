@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedkit.data.checks import clean_label, clean_text
+from fedkit.core.errors import FedkitError
+from fedkit.data.cleaning import clean_label, clean_text
 from fedkit.data.columns import Columns
-from fedkit.data.finding import LEVELS, Setting, Table
-from fedkit.data.quality import CHECKS, EXIT, _sentence, assess, to_dict
-from fedkit.data.readtable import read_rows
-from fedkit.data.spellings import fold, typos
-from fedkit.errors import FedkitError
+from fedkit.data.read_rows import Table, read_rows
+from fedkit.quality.checks.spellings import fold, typos
+from fedkit.quality.finding import LEVELS, Setting
+from fedkit.quality.report import CHECKS, EXIT, _sentence, assess, to_dict
 
 QUICK = Setting(slow=False)
 THINGS = ("printer", "router", "badge", "kettle", "forklift", "ladder", "invoice", "window", "phone", "scanner")
@@ -92,7 +92,7 @@ PLANTED = {  # kind: (rows, test rows, lines that must be listed)
     "label-skew": ([(t, label, label[:3]) for t, label, _ in clean()], (), ()),
     "tiny-clients": (with_rows((TEXT, "one kind", "north")), (), (42,)),
     "personal-data": (with_rows(("write to kim.lee@example.com about the lift", "one kind", "east")), (), (42,)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", PLANTED)
@@ -192,8 +192,8 @@ def test_bundled_sets_come_out_sensible(name):
 @pytest.mark.slow
 def test_nothing_heavy_is_loaded():
     code = (
-        "import sys; from fedkit.data.quality import assess; from fedkit.data.readtable import read_rows; "
-        "from fedkit.data.finding import Setting; assess(read_rows('service_desk'), Setting(slow=False)); "
+        "import sys; from fedkit.quality.report import assess; from fedkit.data.read_rows import read_rows; "
+        "from fedkit.quality.finding import Setting; assess(read_rows('service_desk'), Setting(slow=False)); "
         "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'cleanlab')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -243,6 +243,6 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
     "given, said",
     [("1 row (0.3 %) have no text", "1 row (0.3 %) has no text."), ("1 client of 4 have few", "1 client of 4 has few."),
      ("11 rows have none", "11 rows have none."), ("1,000 rows have none", "1,000 rows have none.")],
-)  # fmt: skip
+)
 def test_one_thing_has_the_verb_of_one_thing(given, said):
     assert _sentence(given) == said

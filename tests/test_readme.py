@@ -38,7 +38,7 @@ def test_every_path_in_the_tree_exists():
 
 
 def test_commands_named_in_the_readme_exist():
-    from fedkit.cli import app
+    from fedkit.cli.main import app
 
     known = {c.name or c.callback.__name__ for c in app.registered_commands}
     blocks = "\n".join(README.split("```")[1::2])

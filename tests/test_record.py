@@ -8,21 +8,22 @@ import os
 
 import pytest
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.record import SCHEMA, ClientRecord, RoundRecord, Run, finite, write_json
-from fedkit.runner import run
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.files import finite, write_json
+from fedkit.core.record import SCHEMA, ClientRecord, RoundRecord, Run
+from fedkit.experiments.runner import run
 
 NUMBER = (int, float)
 MAYBE = (int, float, type(None))
 CLIENT = {
     "id": str, "status": str, "reason": str, "examples": int, "steps": int, "train_seconds": NUMBER,
     "uplink_bytes": int, "downlink_bytes": int,
-}  # fmt: skip
+}
 ROUND = {
     "round": int, "accuracy": NUMBER, "loss": NUMBER, "worst_client_accuracy": NUMBER, "epsilon": MAYBE,
     "simulated_seconds": MAYBE, "clients": list,
-}  # fmt: skip
+}
 CONTRACT = {  # what plots, tables and other programs rely on
     "environment": {"fedkit": str, "python": str, "torch": str, "device": str, "dtype": str, "threads": int},
     "data": {"name": str, "sha256": str, "labels": list, "train": int, "validation": int, "test": int, "clients": list},
@@ -32,7 +33,7 @@ CONTRACT = {  # what plots, tables and other programs rely on
         "uplink_bytes": int, "downlink_bytes": int, "train_seconds": NUMBER, "peak_rss_bytes": int, "epsilon": MAYBE,
         "delta": MAYBE, "privacy_unit": (str, type(None)), "simulated_seconds": NUMBER,
     },
-}  # fmt: skip
+}
 
 
 def small(**changes) -> Run:
@@ -44,7 +45,7 @@ def small(**changes) -> Run:
     start = RoundRecord(0, 0.2, 2.0, 0.1, clients=(ClientRecord("site-1", uplink_bytes=7, downlink_bytes=3),))
     rounds = tuple(RoundRecord(n, 0.5 + n / 10, 1.0, 0.4, 0.6, None, 3.5, 4.5, clients) for n in (1, 2))
     fields = {"method": "federated", "config": {"data": "東京", "lr": None}, "environment": {}, "data": {}, "model": {},
-              "start": start, "rounds": rounds, "result": {"accuracy": 0.7}}  # fmt: skip
+              "start": start, "rounds": rounds, "result": {"accuracy": 0.7}}
     return Run(**fields | changes)
 
 
@@ -174,7 +175,7 @@ def test_to_frame_has_a_row_per_client_and_round():
         "round", "accuracy", "loss", "worst_client_accuracy", "validation_accuracy", "epsilon", "simulated_seconds",
         "seconds", "aggregation_error", "noise", "client", "status", "reason", "examples", "steps", "train_seconds", "uplink_bytes", "downlink_bytes",
         "work_seconds", "delay", "staleness", "began",
-    ]  # fmt: skip
+    ]
     assert frame["client"].tolist() == ["site-1"] + ["site-1", "site-2"] * 2
     assert frame["uplink_bytes"].sum() == 407 == small().total("uplink_bytes")
     assert len(small(start=None).to_frame()) == 4 and len(small(start=None, rounds=()).to_frame()) == 0
@@ -248,7 +249,7 @@ BAD = {
     "data null": text_of(data=None),
     "a model that is a number": text_of(model=2),
     "a result that is a list": text_of(result=[0.5]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -281,6 +282,6 @@ def test_a_folder_named_run_json_is_refused(tmp_path):
 def test_a_path_in_the_config_is_kept_as_text(tmp_path):
     from pathlib import Path
 
-    from fedkit.config import RunConfig
+    from fedkit.core.config import RunConfig
 
     assert RunConfig(data=Path("some") / "folder").to_dict()["data"] == str(Path("some") / "folder")

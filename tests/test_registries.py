@@ -6,22 +6,22 @@ from dataclasses import fields
 
 import pytest
 
-from fedkit.catalogue import REGISTRIES, methods
-from fedkit.client.attack import ATTACKS
-from fedkit.errors import FedkitError
-from fedkit.model.tune import TUNERS
-from fedkit.registry import build, describe, parameters
-from fedkit.server.aggregate import AGGREGATORS
-from fedkit.server.heads import HEAD_STARTS
-from fedkit.server.robust import ROBUST
-from fedkit.server.strategy import STRATEGIES
-from fedkit.server.weights import WEIGHTS
-from fedkit.wire.compress import STAGES
+from fedkit.cli.catalogue import REGISTRIES, methods
+from fedkit.core.errors import FedkitError
+from fedkit.core.spec import build, describe, parameters
+from fedkit.federated.aggregation.aggregators import AGGREGATORS
+from fedkit.federated.aggregation.robust import ROBUST
+from fedkit.federated.aggregation.weighting import WEIGHTS
+from fedkit.federated.rounds.attacks import ATTACKS
+from fedkit.federated.strategies import STRATEGIES
+from fedkit.models.head_starts import HEAD_STARTS
+from fedkit.models.tuners.registry import TUNERS
+from fedkit.wire.pipeline import STAGES
 
 BUILT = {
     "tune": TUNERS, "head-start": HEAD_STARTS, "aggregate": AGGREGATORS, "wire": STAGES, "strategy": STRATEGIES,
     "weights": WEIGHTS, "robust": ROBUST, "attack": ATTACKS,
-}  # fmt: skip
+}
 ENTRIES = [(kind, name) for kind, registry in BUILT.items() for name in registry]
 
 

@@ -13,12 +13,12 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit import cli
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
+from fedkit.cli import main
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.network import DEVICES, World, replay
-from fedkit.network.redraw import clients_of
-from fedkit.record import ClientRecord, RoundRecord, Run
+from fedkit.network.replay import clients_of
 
 FAST = ClientRecord("a", train_seconds=1.0, uplink_bytes=500_000, downlink_bytes=1_000_000)
 SLOW = ClientRecord("b", train_seconds=3.0, uplink_bytes=1_000_000, downlink_bytes=1_000_000)
@@ -145,13 +145,13 @@ def test_asynchronous_bars_lie_where_they_were_and_move_in_the_recorded_order():
     [{}, {"link": "10mbps/40ms/jitter=20ms/loss=0.001", "devices": "old-pc=1,gpu-server=1", "server_link": "1mbps"},
      {"deadline": 1.0, "pace": 0.03, "late": "carry", "faults": "lost=0.2,crash=0.2,late=0.2,away=0.2,twice=0.2"},
      {"strategy": "fedbuff", "devices": "old-pc=1,phone=1", "link": "30mbps:10mbps/50ms/jitter=20ms"}],
-)  # fmt: skip
+)
 def test_a_real_runs_replay_is_its_record(tiny_data, tiny_model, settings):
     """Round by round, whatever went wrong: a redraw in the recorded world is what was recorded."""
-    from fedkit.runner import run
+    from fedkit.experiments.runner import run
 
     config = RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=4, tune="head", max_tokens=16,
-                       device="cpu", dtype="float32", **settings)  # fmt: skip
+                       device="cpu", dtype="float32", **settings)
     record = run(config)
     timeline = replay(record)
     took = [r.ended - r.began for r in timeline.rounds]
@@ -175,7 +175,7 @@ class Sleepers:
     """
 
     def __init__(self, lines: dict[str, tuple[float, float, float]], slowdown: dict[str, float], scale: float,
-                 shared: float | None = None):  # fmt: skip
+                 shared: float | None = None):
         self.lines, self.slowdown, self.scale, self.shared = lines, slowdown, scale, shared
         self.lock, self.sending = threading.Lock(), {"down": 0, "up": 0}
 
@@ -240,7 +240,7 @@ def sleepy_run(**config) -> Run:
     rounds = []
     for number in range(3):
         clients = [ClientRecord(f"c{i}", train_seconds=rng.uniform(2, 9), downlink_bytes=rng.randrange(1, 9) * 100_000,
-                                uplink_bytes=rng.randrange(1, 9) * 100_000) for i in range(6)]  # fmt: skip
+                                uplink_bytes=rng.randrange(1, 9) * 100_000) for i in range(6)]
         clients[number] = replace(clients[number], status="lost", reason="the upload was lost")
         clients[5] = replace(clients[5], status="lost", reason="crashed after 30 %", uplink_bytes=0, work_seconds=2.0)
         rounds.append(tuple(clients))
@@ -274,17 +274,17 @@ def check_against_sleep(run: Run, name: str, seconds: float, shared: float | Non
     [({}, None), ({"devices": "half-speed=1,as-measured=1", "link": "dsl=1,4g=1"}, None), ({"deadline": 9.0}, None),
      ({"server_link": "6mbps"}, 6e6)],
     ids=["plain", "mixes", "deadline", "shared line"],
-)  # fmt: skip
+)
 def test_replay_agrees_with_threads_that_really_slept(config, shared):
     check_against_sleep(sleepy_run(**config), str(config), 3.0, shared)
 
 
 @pytest.mark.slow
 def test_a_real_runs_replay_agrees_with_sleeping(tiny_data, tiny_model):
-    from fedkit.runner import run
+    from fedkit.experiments.runner import run
 
     record = run(RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=3, tune="head",
-                           max_tokens=16, link="256kbps/40ms", devices="old-pc=1,laptop=1"))  # fmt: skip
+                           max_tokens=16, link="256kbps/40ms", devices="old-pc=1,laptop=1"))
     check_against_sleep(replace(record, start=None), "a real run", 2.0)
 
 
@@ -299,17 +299,17 @@ def saved(tmp_path) -> str:
 
 
 def test_the_command_prints_a_table_with_what_needs_a_new_run_first(saved, capsys):
-    assert cli.main(["replay", saved, "--devices", "half-speed"]) == 0
+    assert main.main(["replay", saved, "--devices", "half-speed"]) == 0
     said = capsys.readouterr().out
     assert "total: 9.2 s simulated; recorded: 6.2 s" in said and "b (half-speed)" in said and "new run" not in said
-    assert cli.main(["replay", saved, "--deadline", "5"]) == 0
+    assert main.main(["replay", saved, "--deadline", "5"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("needs a new run: 1 upload that counted") and any("1 of 2 late" in s for s in said)
 
 
 def test_the_command_gives_json_and_a_page(saved, capsys, tmp_path):
     page = tmp_path / "page.html"
-    assert cli.main(["replay", saved, "--server-link", "4mbps", "--json", "--html", str(page)]) == 0
+    assert main.main(["replay", saved, "--server-link", "4mbps", "--json", "--html", str(page)]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["recorded_seconds"] == 6.2 and values["needs_new_run"] == [] and values["html"] == str(page)
     assert [bar["client"] for bar in values["rounds"][1]["bars"]] == ["a", "b"] and values["rounds"][1]["last"] == "b"
@@ -320,9 +320,9 @@ def test_the_command_gives_json_and_a_page(saved, capsys, tmp_path):
 @pytest.mark.parametrize(
     "words", ["--link foo", "--devices cray", "--devices old-pc=1,cray=2", "--deadline soon", "--deadline -3",
               "--deadline nan", "--server-link 7", "--html page.txt"],
-)  # fmt: skip
+)
 def test_bad_input_is_refused_in_one_line(saved, capsys, words):
-    assert cli.main(["replay", saved, *words.split()]) == 2
+    assert main.main(["replay", saved, *words.split()]) == 2
     said = capsys.readouterr()
     assert said.out == "" and len(said.err.strip().splitlines()) == 1
 

@@ -17,12 +17,12 @@ import pytest
 from safetensors.torch import load_file, save_file
 from tiny import write_tiny_data
 
-from fedkit.config import RunConfig
-from fedkit.errors import Cancelled, FedkitError
-from fedkit.job import prepare
-from fedkit.model import probe
-from fedkit.record import Run
-from fedkit.runner import resume, rounds, run
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import Cancelled, FedkitError
+from fedkit.core.record import Run
+from fedkit.experiments.job import prepare
+from fedkit.experiments.runner import resume, rounds, run
+from fedkit.models import autotune
 
 MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}  # by the clock, never twice the same
 ROUNDS = 3
@@ -34,7 +34,7 @@ def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
         rounds=ROUNDS, batch_size=8, clients_per_round=2, loss="calibrated", tune="lora:r=2,alpha=4",
-    )  # fmt: skip
+    )
 
 
 def unmeasured(value):
@@ -191,10 +191,10 @@ def test_what_says_how_to_compute_may_change_and_the_numbers_do_not(config, job,
 def test_the_attention_of_the_record_is_used_whatever_the_probe_says_today(config, tmp_path, monkeypatch):
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "cache"))
     prepare(config)
-    [(key, seconds)] = json.loads(probe.cache_file().read_text()).items()
+    [(key, seconds)] = json.loads(autotune.cache_file().read_text()).items()
 
     def fastest(name: str) -> None:
-        probe.cache_file().write_text(json.dumps({key: {k: 1.0 if k.endswith(name) else 2.0 for k in seconds}}))
+        autotune.cache_file().write_text(json.dumps({key: {k: 1.0 if k.endswith(name) else 2.0 for k in seconds}}))
 
     fastest("sdpa")
     assert run(config, tmp_path / "whole").environment["attention"] == "sdpa"
@@ -242,8 +242,8 @@ def command(argv: list[str], kill: tuple[str, str, int] | None, cache: str) -> N
     os.environ["FEDKIT_CACHE"] = cache
     import torch
 
-    from fedkit.cli import main
-    from fedkit.client.cohort import Table
+    from fedkit.cli.main import main
+    from fedkit.federated.local.cohort import Table
 
     torch.set_num_threads(1)
     when, moment, left = kill or ("", "", 0)
@@ -273,8 +273,8 @@ def fedkit(tmp_path_factory):
     """Run the command in a process of its own, forked from one that has everything imported; its exit code."""
     cache = str(tmp_path_factory.mktemp("cache"))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fedkit.cli", "fedkit.runner", "fedkit.model.load", "peft",
-                                    "transformers.models.bert.modeling_bert"])  # fmt: skip
+    context.set_forkserver_preload(["fedkit.cli.main", "fedkit.experiments.runner", "fedkit.models.loading", "peft",
+                                    "transformers.models.bert.modeling_bert"])
 
     def call(*argv: str, kill: tuple[str, str, int] | None = None) -> int:
         process = context.Process(target=command, args=(list(argv), kill, cache))
@@ -288,7 +288,7 @@ def fedkit(tmp_path_factory):
 def flags(config: RunConfig, out: Path) -> list[str]:
     return ["run", "--data", config.data, "--model", config.model, "--partition", "column:site",
             "--rounds", str(ROUNDS), "--batch-size", "8", "--max-tokens", "32", "--clients-per-round", "2",
-            "--tune", "lora:r=2,alpha=4", "--out", str(out)]  # fmt: skip
+            "--tune", "lora:r=2,alpha=4", "--out", str(out)]
 
 
 MOMENTS = {
@@ -327,7 +327,7 @@ def test_killed_at_any_moment_and_resumed(fedkit, config, tmp_path):
 def test_killed_from_outside_and_resumed_with_the_plain_command(config, tmp_path, monkeypatch):
     """The command as a person types it, killed whenever its third record has appeared; the rest is resumed."""
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "cache"))
-    fedkit_run = [sys.executable, "-m", "fedkit.cli", *flags(config, tmp_path / "run")]
+    fedkit_run = [sys.executable, "-m", "fedkit.cli.main", *flags(config, tmp_path / "run")]
     fedkit_run[fedkit_run.index("--rounds") + 1] = "15"
     process = subprocess.Popen(fedkit_run, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit.errors import FedkitError
-from fedkit.studio.brief.evidence import Evidence
-from fedkit.studio.brief.returns import Assumed, Assumptions, returns, yearly
-from fedkit.studio.difference import Difference
-from fedkit.studio.privacy_words import Promise
+from fedkit.core.errors import FedkitError
+from fedkit.reports.brief.evidence import Evidence
+from fedkit.reports.brief.returns import Assumed, Assumptions, returns, yearly
+from fedkit.results.difference import Difference
+from fedkit.results.privacy_promise import Promise
 
 GB = 10**9
 
@@ -21,13 +21,13 @@ def evidence(gain=0.10, low=0.05, high=0.15, sites=2):
         run=None, runs=(), name="", ways={}, differences={}, daily={}, alone="local",
         gain=None if gain is None else Difference(gain, low, high, "3 seeds"), companies=(None,) * sites,
         up=GB / 4, down=GB / 4, base=GB, train_seconds=1.0, promise=Promise(), missing=(), unlike=(), left_out=0,
-    )  # fmt: skip
+    )
 
 
 def assumptions(**changed):
     """1,000 reports x 6 min at 100 an hour: a right answer is worth 10."""
     fixed = {"reports_per_company": 1000, "minutes_per_right_answer": 6, "hourly_cost": 100, "setup_per_site": 290,
-             "running_per_site": 30, "traffic_price_per_gb": 10, "trainings_per_year": 4} | changed  # fmt: skip
+             "running_per_site": 30, "traffic_price_per_gb": 10, "trainings_per_year": 4} | changed
     return Assumptions(currency="USD", **{k: Assumed(v, v / 2, v * 2) for k, v in fixed.items()})
 
 
@@ -156,7 +156,7 @@ def test_numbers_and_tables_from_json(tmp_path):
         ({"privacy_needed": "much:8"}, "privacy_needed 'much:8' is not understood"),
         ([1], "assumptions are a list"),
     ],
-)  # fmt: skip
+)
 def test_bad_assumptions_in_one_line(given, says):
     with pytest.raises(FedkitError, match=says) as error:
         Assumptions.from_dict(given)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-import fedkit.server.robust as module
-from fedkit.client.attack import make_attack
-from fedkit.client.train import ClientUpdate
-from fedkit.errors import FedkitError
-from fedkit.server.robust import ROBUST, distances, gram, make_robust
+from fedkit.core.errors import FedkitError
+from fedkit.federated.aggregation import robust as module
+from fedkit.federated.aggregation.robust import ROBUST, distances, gram, make_robust
+from fedkit.federated.local.train import ClientUpdate
+from fedkit.federated.rounds.attacks import make_attack
 
 SHAPES = {"a": (8, 5), "b": (7,), "c": ()}
 RULES = [name for name in ROBUST if name != "none"]

@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fedkit.config import parse_cohort
+from fedkit.core.config import parse_cohort
+from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import ClientData, Examples
-from fedkit.errors import FedkitError
-from fedkit.server.sampling import cohort_size, sample_clients
+from fedkit.federated.rounds.sampling import cohort_size, sample_clients
 
 NOTHING = Examples((), np.zeros(0, np.int64))
 CLIENTS = [ClientData(f"site-{i}", NOTHING, NOTHING) for i in range(10)]

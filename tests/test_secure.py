@@ -13,14 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fedkit.errors import FedkitError
-from fedkit.wire.fixed import Fixed, disclosed, enclosed
-from fedkit.wire.masks import Masked
-from fedkit.wire.member import TooFew, add_pair, agree, box, rows, self_mask, unbox
-from fedkit.wire.neighbours import enough, graph, needed, risk
-from fedkit.wire.payload import HEADER, PayloadError
-from fedkit.wire.secure import LOCKS, Masks, make_lock
-from fedkit.wire.shamir import PRIME, join, split
+from fedkit.core.errors import FedkitError, PayloadError
+from fedkit.wire.payload import HEADER
+from fedkit.wire.secure_aggregation.fixed_point import Fixed, disclosed, enclosed
+from fedkit.wire.secure_aggregation.masking_client import (
+    TooFew,
+    add_pair,
+    agree,
+    box,
+    rows,
+    self_mask,
+    unbox,
+)
+from fedkit.wire.secure_aggregation.masks import Masked
+from fedkit.wire.secure_aggregation.neighbours import enough, graph, needed, risk
+from fedkit.wire.secure_aggregation.registry import LOCKS, Masks, make_lock
+from fedkit.wire.secure_aggregation.shamir import PRIME, join, split
 
 SIZE = 50
 
@@ -83,7 +91,7 @@ def test_three_in_ten_drop_out_before_or_after_their_upload_and_the_sum_stays_ex
 @given(
     count=st.integers(2, 7), size=st.integers(0, 4), bits=st.integers(24, 62), seed=st.integers(0, 99),
     threshold=st.sampled_from([0.2, 0.5, 0.7]), neighbours=st.integers(0, 6), here=st.lists(st.integers(0, 2), min_size=7, max_size=7),
-)  # fmt: skip
+)
 def test_whoever_uploads_and_answers_the_sum_is_exact_or_refused(count, size, bits, seed, threshold, neighbours, here):
     """here: of each client, 0: nothing came, 1: only the upload, 2: upload and answer."""
     session = opened(Masks(bits, 12, threshold, neighbours), count, size, seed)
@@ -232,7 +240,7 @@ def test_an_upload_is_refused_with_its_reason_and_leaves_the_sum_as_it_was():
         (replayed, "round 2, and this is round 1"), (opened("masks", 5).seal("site-1", values["site-1"]), "other clients"),
         (opened("masks", 4, seed=9).seal("site-1", values["site-1"]), "other clients or settings"),
         (long, "51 values"), (cut, "199 bytes"), (b"", "0 bytes"), (b"FEDK" + body[4:], "format"), (no_text, "readable"),
-    ]:  # fmt: skip
+    ]:
         with pytest.raises(PayloadError, match=reason):
             session.add("site-1", bad)
     assert not session.added and not session.total.any()
@@ -280,7 +288,7 @@ def test_a_small_circle_can_fail_where_all_together_are_enough():
 @pytest.mark.parametrize(
     "spec", ["masks:bits=3", "masks:bits=63", "masks:fraction=31", "masks:fraction=-1", "masks:threshold=0",
              "masks:threshold=1", "masks:threshold=nan", "masks:neighbours=-1", "masks:colour=1", "mask"],
-)  # fmt: skip
+)
 def test_settings_that_cannot_be_are_refused(spec):
     with pytest.raises(FedkitError) as error:
         make_lock(spec)

@@ -12,15 +12,15 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit import cli_showcase
-from fedkit.errors import Cancelled, FedkitError
-from fedkit.record import Run
-from fedkit.studio.showcase import names, numbers, pages
-from fedkit.studio.showcase.panel import Showcase
-from fedkit.studio.showcase.shelf import Shelf, load
-from fedkit.studio.showcase.words import STRINGS, named, text
+from fedkit.cli import showcase
+from fedkit.core.errors import Cancelled, FedkitError
+from fedkit.core.record import Run
+from fedkit.showcase import numbers, pages, settings
+from fedkit.showcase.panel import Showcase
+from fedkit.showcase.records import Shelf, load
+from fedkit.showcase.text import STRINGS, named, text
 
-HEAVY = ("torch", "transformers", "sklearn", "peft", "pptx", "fedkit.runner")
+HEAVY = ("torch", "transformers", "sklearn", "peft", "pptx", "fedkit.experiments.runner")
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +61,20 @@ def test_companies_and_labels_of_the_records_have_names_and_others_stand_as_they
 
 
 def test_the_shelf_holds_all_that_is_named_and_is_small():
-    shipped = {path.name for path in names.FOLDER.glob("*.json")}
-    assert shipped == set(names.every())
-    assert sum(path.stat().st_size for path in names.FOLDER.glob("*")) < 1_200_000
+    shipped = {path.name for path in settings.FOLDER.glob("*.json")}
+    assert shipped == set(settings.every())
+    assert sum(path.stat().st_size for path in settings.FOLDER.glob("*")) < 1_200_000
 
 
 def test_records_are_of_the_companies_and_settings_that_their_names_tell(shelf):
-    for n in names.COMPANIES:
-        for level, spec in names.LEVELS.items():
+    for n in settings.COMPANIES:
+        for level, spec in settings.LEVELS.items():
             run = shelf.shared(n, level)
             assert len(run.data["clients"]) == n and run.data["test"] == 732
             assert run.config["privacy"] == spec and (run.result["epsilon"] is None) == (level == "none")
-        assert [run.method for run in shelf.beside(n)] == list(names.BASELINES)
+        assert [run.method for run in shelf.beside(n)] == list(settings.BASELINES)
     assert [c["id"] for c in shelf.shared(2).data["clients"]] == ["bakery", "clinic"]
-    assert shelf.live.config["tune"] == names.LIVE_TUNE and len(shelf.live.rounds) == names.LIVE_ROUNDS
+    assert shelf.live.config["tune"] == settings.LIVE_TUNE and len(shelf.live.rounds) == settings.LIVE_ROUNDS
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_records_are_of_the_companies_and_settings_that_their_names_tell(shelf):
     ids=["missing", "no-json", "other-schema", "text-for-a-number", "unfinished", "too-large"],
 )
 def test_a_damaged_record_is_refused_in_one_line(tmp_path, damage):
-    for name in names.every():
-        (tmp_path / name).symlink_to(names.FOLDER / name)
-    first = tmp_path / names.every()[0]
+    for name in settings.every():
+        (tmp_path / name).symlink_to(settings.FOLDER / name)
+    first = tmp_path / settings.every()[0]
     first.unlink()
-    shutil.copy(names.FOLDER / first.name, first)
+    shutil.copy(settings.FOLDER / first.name, first)
     damage(first)
     with pytest.raises(FedkitError) as caught:
         load(tmp_path)
@@ -104,7 +104,7 @@ def test_a_damaged_record_is_refused_in_one_line(tmp_path, damage):
 def test_words_in_a_record_cannot_become_tags(shelf):
     evil = "<img src=x onerror=alert(1)>"
     data = {**shelf.live.data, "clients": [{**c, "id": evil + c["id"]} for c in shelf.live.data["clients"]],
-            "labels": [evil, *shelf.live.data["labels"][1:]]}  # fmt: skip
+            "labels": [evil, *shelf.live.data["labels"][1:]]}
     page = pages.who(replace(shelf.live, data=data), "en")
     assert "&lt;img" in page and "<img" not in page
     assert "<b>x" not in pages.status(text("run.failed", "en", reason="<b>x"))
@@ -208,13 +208,13 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
     def failed(tell, keep, cancel):
         raise FedkitError("no <b>room</b>")
 
-    monkeypatch.setattr("fedkit.studio.showcase.live.train", stopped)
+    monkeypatch.setattr("fedkit.showcase.live.train", stopped)
     demo.run()
     assert demo.stage.go.disabled and not demo.stage.stop.disabled
     demo.cancel()
     demo.queue.wait()
     assert "Cancelled" in demo.stage.status.value and not demo.stage.go.disabled and demo.record is None
-    monkeypatch.setattr("fedkit.studio.showcase.live.train", failed)
+    monkeypatch.setattr("fedkit.showcase.live.train", failed)
     with pytest.raises(FedkitError):
         demo.run(wait=True)
     assert "no &lt;b&gt;room" in demo.stage.status.value and "fk-bad" in demo.stage.status.value
@@ -223,7 +223,7 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
 def test_the_brief_is_about_what_was_chosen(demo):
     demo.stage.companies.value, demo.stage.privacy.value = 4, 1
     here = demo.chosen
-    assert here[0] is demo.shelf.shared(4, "eps8") and {run.method for run in here} == {"federated", *names.BASELINES}
+    assert here[0] is demo.shelf.shared(4, "eps8") and {run.method for run in here} == {"federated", *settings.BASELINES}
     demo.stage.about.value = "run"
     assert demo.chosen[0] is demo.shelf.live
 
@@ -249,11 +249,11 @@ def test_a_real_run_ends_with_its_record(demo):
 
 
 def test_the_token_is_in_no_list_of_processes_and_the_server_on_loopback():
-    line = cli_showcase.line(8866)
+    line = showcase.line(8866)
     assert "--Voila.ip=127.0.0.1" in line and "--Voila.auto_token=True" in line and "--Voila.port_retries=0" in line
     assert not [part for part in line if "secret" in part]
-    env = cli_showcase.environment("secret", "ja")
-    assert env["JUPYTER_TOKEN"] == "secret" and env[names.LANG] == "ja"
+    env = showcase.environment("secret", "ja")
+    assert env["JUPYTER_TOKEN"] == "secret" and env[settings.LANG] == "ja"
 
 
 def test_a_busy_port_and_an_unknown_language_are_one_line():
@@ -264,13 +264,13 @@ def test_a_busy_port_and_an_unknown_language_are_one_line():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(FedkitError, match="in use"):
-            cli_showcase.check(port, "en")
+            showcase.check(port, "en")
     with pytest.raises(FedkitError, match="en, ja"):
-        cli_showcase.check(8866, "fr")
+        showcase.check(8866, "fr")
     with pytest.raises(FedkitError, match="1024"):
-        cli_showcase.check(80, "en")
+        showcase.check(80, "en")
 
 
 def test_records_hold_no_text_of_the_data():
-    assert all('"texts"' not in (names.FOLDER / name).read_text() for name in names.every())
-    assert isinstance(Run.load(names.FOLDER / "live.federated.json"), Run)
+    assert all('"texts"' not in (settings.FOLDER / name).read_text() for name in settings.every())
+    assert isinstance(Run.load(settings.FOLDER / "live.federated.json"), Run)

@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedkit.client.pace import pace, time_decides
-from fedkit.config import RunConfig
-from fedkit.errors import Cancelled, FedkitError
-from fedkit.federation import federate
-from fedkit.job import check_config, prepare
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import Cancelled, FedkitError
+from fedkit.core.record import Run
+from fedkit.experiments.job import check_config, prepare
+from fedkit.experiments.runner import resume, run
+from fedkit.federated.algorithm import federate
+from fedkit.federated.cost_model import pace, time_decides
+from fedkit.federated.validation import server_notes
 from fedkit.network import replay
-from fedkit.record import Run
-from fedkit.runner import resume, run
-from fedkit.server.compatible import server_notes
 
 MEASURED = {"seconds", "train_seconds", "peak_rss_bytes"}
 SLOW_AND_QUICK = "tenth-speed=0.5,as-measured=0.5"
@@ -25,7 +25,7 @@ SLOW_AND_QUICK = "tenth-speed=0.5,as-measured=0.5"
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-                     rounds=3, batch_size=8, tune="lora:r=2,alpha=4", link="10mbps")  # fmt: skip
+                     rounds=3, batch_size=8, tune="lora:r=2,alpha=4", link="10mbps")
 
 
 def made(job, **changes) -> Run:
@@ -281,11 +281,11 @@ def test_more_attackers_than_clients_and_too_few_for_krum_are_refused(config):
 
 
 def test_a_method_that_a_device_has_no_memory_for_is_refused(config, monkeypatch):
-    from fedkit.network import devices
+    from fedkit.network import profiles
 
     prepare(replace(config, devices="phone=1,gpu-server=1"))
-    small = replace(devices.DEVICES["phone"], memory=200_000_000)
-    monkeypatch.setitem(devices.DEVICES, "phone", small)
+    small = replace(profiles.DEVICES["phone"], memory=200_000_000)
+    monkeypatch.setitem(profiles.DEVICES, "phone", small)
     with pytest.raises(FedkitError, match=r"lora.*needs .* of memory, a site \(phone\) has 200 MB") as error:
         prepare(replace(config, devices="phone=1,gpu-server=1"))
     assert "\n" not in str(error.value)

@@ -10,12 +10,13 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
-from fedkit.config import RunConfig
-from fedkit.job import prepare
+from fedkit.core.config import RunConfig
+from fedkit.core.record import ClientRecord, RoundRecord, Run
+from fedkit.experiments.job import prepare
+from fedkit.lessons import sites as pictures
 from fedkit.network import replay
-from fedkit.record import ClientRecord, RoundRecord, Run
-from fedkit.studio import sites_lesson as pictures
-from fedkit.studio import time_bench as bench_of
+from fedkit.plots import timeline as timeline_module
+from fedkit.widgets import network_panel as bench_of
 
 CLIENTS = ("a", "b", "c", "<b>d")
 CONFIG = {"devices": "old-pc=0.5,gpu-server=0.5", "link": "1mbit", "pace": 0.02, "seed": 0, "deadline": None}
@@ -27,7 +28,7 @@ def record(late: str = "", rounds: int = 3, **config) -> Run:
         ClientRecord(c, "late" if c in late else "ok", examples=48, steps=6, uplink_bytes=300_000,
                      downlink_bytes=300_000, work_seconds=0.96)
         for c in CLIENTS
-    )  # fmt: skip
+    )
     own = dict(zip(CLIENTS, (0.9, 0.4, 0.7, 0.6)))
     every = tuple(
         RoundRecord(i, 0.5 + i / 10, 1.0, 0.4, clients=visits, client_accuracy=own) for i in range(1, rounds + 1)
@@ -93,7 +94,7 @@ def test_left_behind_puts_the_worst_at_the_bottom_and_marks_the_late():
 
 
 def test_one_round_names_each_computer():
-    fig = pictures.one_round(replay(record()))
+    fig = timeline_module.one_round(replay(record()))
     assert sum("old-pc" in t for t in fig.layout.yaxis.ticktext) == 2
     assert sum("gpu-server" in t for t in fig.layout.yaxis.ticktext) == 2
 
@@ -103,7 +104,7 @@ def test_one_round_names_each_computer():
 def test_in_a_round_that_began_together_everyone_waits_for_the_last(link):
     """Also where adding up the seconds of the rounds before has rounded."""
     timeline = replay(record(rounds=20), link, "old-pc")
-    titles = [pictures.one_round(timeline, r.number).layout.title.text for r in timeline.rounds if r.bars]
+    titles = [timeline_module.one_round(timeline, r.number).layout.title.text for r in timeline.rounds if r.bars]
     assert len(titles) == 20 and not [t for t in titles if "nobody waits" in t]
 
 

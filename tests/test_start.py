@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.config import RunConfig
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import ClientData, Examples
-from fedkit.errors import FedkitError
-from fedkit.job import Job, prepare
-from fedkit.server.heads import SCALE, Analytic, class_mean_head, square, triangle
-from fedkit.server.start import blank_statistics, check_start, start, statistics
+from fedkit.experiments.job import Job, prepare
+from fedkit.federated.rounds.head_start import blank_statistics, check_start, start, statistics
+from fedkit.models.head_starts import SCALE, Analytic, class_mean_head, square, triangle
 from fedkit.wire.payload import encode
 
 MEANS = ("feature_sums",)
@@ -22,7 +22,7 @@ MEANS = ("feature_sums",)
 @pytest.fixture(scope="module")
 def job(tiny_data, tiny_model) -> Job:
     return prepare(RunConfig(data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-                             loss="calibrated"))  # fmt: skip
+                             loss="calibrated"))
 
 
 def split(job: Job, sizes: list[int]) -> list[ClientData]:

@@ -14,12 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.job import Job
-from fedkit.record import Run
-from fedkit.runner import rounds, run
-from fedkit.store import FREE, Store, write_tensors
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import Run
+from fedkit.experiments.job import Job
+from fedkit.experiments.runner import rounds, run
+from fedkit.experiments.store import FREE, Store, write_tensors
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
         rounds=3, loss="calibrated",
-    )  # fmt: skip
+    )
 
 
 def interrupted(config: RunConfig, job: Job, out: Path, after: int = 1) -> Path:
@@ -200,7 +200,7 @@ CHANGES = {
     "clip_norm": 0.5, "loss": "plain", "strategy": "other", "link": "dsl", "devices": "half-speed", "seed": 1,
     "optimizer": "sgd", "weights": "uniform", "robust": "median", "faults": "lost=0.1", "attack": "nan:1", "deadline": 5.0,
     "late": "carry", "server_link": "100mbps", "pace": 0.1, "device": "cpu", "dtype": "bfloat16", "engine": "plain",
-}  # fmt: skip
+}
 
 
 def test_every_setting_is_tried_here():
@@ -267,7 +267,7 @@ def test_a_damaged_record_is_refused_and_left_alone(config, job, tmp_path, text)
 
 
 @pytest.mark.parametrize(("block", "key"), [("environment", "dtype"), ("environment", "attention"), ("data", "sha256"),
-                                            ("data", "labels"), ("model", "sha256")])  # fmt: skip
+                                            ("data", "labels"), ("model", "sha256")])
 def test_a_record_that_lacks_what_is_needed_is_refused(config, job, tmp_path, block, key):
     out = interrupted(config, job, tmp_path / "run")
     values = json.loads((out / "run.json").read_text())

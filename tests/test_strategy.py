@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.client.train import ClientUpdate
-from fedkit.errors import FedkitError
-from fedkit.server.gather import gather
-from fedkit.server.robust import make_robust
-from fedkit.server.strategy import STRATEGIES, Arrived, FedAvg, make_strategy
-from fedkit.server.weights import WEIGHTS, make_weights
+from fedkit.core.errors import FedkitError
+from fedkit.federated.aggregation.robust import make_robust
+from fedkit.federated.aggregation.weighting import WEIGHTS, gather, make_weights
+from fedkit.federated.local.train import ClientUpdate
+from fedkit.federated.strategies import STRATEGIES, Arrived, FedAvg, make_strategy
 
 SHARED = {"w": torch.tensor([1.0, 2.0, 3.0]), "head.bias": torch.tensor([0.0])}
 DELTA = {"w": torch.tensor([1.0, 0.0, -3.0]), "head.bias": torch.tensor([2.0])}
@@ -254,7 +253,7 @@ def test_weights_are_above_nought_and_say_what_they_need(name):
     [("", "''"), ("fedsgd", "fedavg"), ("fedavg:lr=1", "'lr'"), ("fedavg:lr", "key=value"), ("fedprox:mu=-1", "from 0"),
      ("fedavgm:momentum=1", "momentum is 1"), ("fedadam:lr=nan", "lr is nan"), ("fedbuff:buffer=-2", "buffer is -2"),
      ("fedadam:tau=0", "tau")],
-)  # fmt: skip
+)
 def test_an_unknown_strategy_or_parameter_is_refused(spec, said):
     with pytest.raises(FedkitError, match=said):
         make_strategy(spec)

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit.errors import FedkitError
-from fedkit.record import ClientRecord, RoundRecord, Run
-from fedkit.studio import say
-from fedkit.studio.difference import difference, paired, partner, unpaired
-from fedkit.studio.facts import client_labels, interval, names, ordered
-from fedkit.studio.table import COLUMNS, scoreboard, to_text, verdict
+from fedkit.core import formatting
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import ClientRecord, RoundRecord, Run
+from fedkit.network import profiles
+from fedkit.results.difference import difference, paired, partner, unpaired
+from fedkit.results.measures import client_labels, interval, names, ordered
+from fedkit.results.scoreboard import COLUMNS, scoreboard, to_text, verdict
 
 DATA = {
     "name": "tiny", "source": "by hand", "sha256": "ab", "labels": ["yes", "no"], "notes": [],
@@ -21,7 +22,7 @@ DATA = {
         {"id": "east", "train": 10, "labels": {"yes": 10}},
         {"id": "west", "train": 20, "labels": {"yes": 5, "no": 15}},
     ],
-}  # fmt: skip
+}
 CONFIG = {"rounds": 2, "link": "8mbps/0ms", "devices": "as-measured", "seed": 0, "partition": "column:site"}
 
 
@@ -31,7 +32,7 @@ def block(accuracy: float, correct: str | None = None, over: str = "test example
     return {"accuracy": accuracy, "accuracy_ci95": bounds, "accuracy_ci95_over": over,
             "macro_f1": accuracy, "worst_client_accuracy": accuracy - 0.2, "uplink_bytes": 0, "downlink_bytes": 0,
             "peak_rss_bytes": 5_000_000, "epsilon": None, "simulated_seconds": None, "correct": correct,
-            **more}  # fmt: skip
+            **more}
 
 
 def baseline(
@@ -69,7 +70,7 @@ def test_scoreboard_has_the_baselines_in_their_order_and_federated_last():
     assert list(frame["method"]) == [
         "Majority class", "Frozen encoder + logistic regression, pooled",
         "Frozen encoder + logistic regression, local only", "Local only", "Pooled (centralized)", "Federated",
-    ]  # fmt: skip
+    ]
 
 
 def test_scoreboard_numbers_by_hand():
@@ -256,8 +257,8 @@ def test_numbers_that_are_not_there_are_said_to_be_unknown():
 
 
 def test_numbers_in_words():
-    sizes = [say.megabytes(v) for v in (0.00017, 0.0187, 1.953, 90.26, 1805.2)]
+    sizes = [formatting.megabytes(v) for v in (0.00017, 0.0187, 1.953, 90.26, 1805.2)]
     assert sizes == ["170 bytes", "18.7 kB", "1.95 MB", "90.3 MB", "1.81 GB"]
-    assert [say.seconds(v) for v in (8.64, 200, 9000)] == ["8.6 s", "3.3 min", "2.5 h"]
-    assert say.link("20mbps:2mbps/60ms") == "20 Mbit/s down and 2 Mbit/s up, 60 ms latency"
-    assert say.percent(float("nan")) == "not known" and say.points(-0.021) == "-2.1"
+    assert [formatting.seconds(v) for v in (8.64, 200, 9000)] == ["8.6 s", "3.3 min", "2.5 h"]
+    assert profiles.describe_link("20mbps:2mbps/60ms") == "20 Mbit/s down and 2 Mbit/s up, 60 ms latency"
+    assert formatting.percent(float("nan")) == "not known" and formatting.points(-0.021) == "-2.1"

@@ -9,13 +9,15 @@ import pandas as pd
 import pytest
 from test_studio import DATA, everything, federated
 
-from fedkit.errors import FedkitError
+from fedkit import plots
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import plain, tidy
+from fedkit.core.record import ClientRecord
 from fedkit.network import replay
-from fedkit.record import ClientRecord
-from fedkit.studio import plots
-from fedkit.studio.cost_plots import phases
-from fedkit.studio.direct import spread
-from fedkit.studio.theme import METHODS, plain, tidy, untitled
+from fedkit.plots.cost import phases
+from fedkit.plots.labels import spread
+from fedkit.plots.theme import untitled
+from fedkit.results.method_style import METHODS
 
 RUN = federated()
 FIGURES = {

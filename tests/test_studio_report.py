@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 import pytest
 from test_studio import DATA, baseline, everything, federated
 
-from fedkit.errors import FedkitError
-from fedkit.record import ClientRecord
-from fedkit.studio.headline import answer, tiles
-from fedkit.studio.report import inert, render, write_report
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import ClientRecord
+from fedkit.reports.report import inert, render, write_report
+from fedkit.reports.run_tiles import answer, tiles
 
 EVIL = "</script><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>"
 
@@ -105,14 +105,14 @@ def test_the_page_says_what_an_executive_and_an_engineer_ask(page):
         "test set that nothing was tuned on",
         "first download of the base model of 50.0 MB per client is not counted", "No differential privacy in this run",
         "Frozen encoder + logistic regression, local only", "column:site", "machine: python", "not a privacy guarantee",
-    ):  # fmt: skip
+    ):
         assert words in page.text, words
 
 
 def test_tiles_by_hand():
     shown = {tile["what"]: tile["value"] for tile in tiles(federated(), everything())}
     assert shown == {"Federated": "80.0 %", "Local only": "50.0 %", "Pooled": "82.0 %",
-                     "Traffic per client": "6.00 MB", "Simulated time": "8.0 s", "Privacy": "none"}  # fmt: skip
+                     "Traffic per client": "6.00 MB", "Simulated time": "8.0 s", "Privacy": "none"}
     run = federated()
     told = {
         "epsilon": 7.9996,

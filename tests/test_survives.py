@@ -22,11 +22,11 @@ from pathlib import Path
 import pytest
 from test_resume import assert_same_end, flags
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.job import Job
-from fedkit.record import Run
-from fedkit.runner import resume, rounds, run
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import Run
+from fedkit.experiments.job import Job
+from fedkit.experiments.runner import resume, rounds, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and limits that Windows does not have")
 ROUNDS = 2
@@ -38,7 +38,7 @@ def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
         data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
         rounds=ROUNDS, batch_size=8, clients_per_round=2, tune="lora:r=2,alpha=4", wire="ef+sign+ans",
-    )  # fmt: skip
+    )
 
 
 def refused(action, *args, **options) -> str:
@@ -321,7 +321,7 @@ def command(argv: list[str], half: tuple[str, int] | None, cache: str) -> None:
     os.environ["FEDKIT_CACHE"] = cache
     import torch
 
-    from fedkit.cli import main
+    from fedkit.cli.main import main
 
     torch.set_num_threads(1)
     left, write = half[1] if half else 0, Path.write_bytes
@@ -344,8 +344,8 @@ def fedkit(tmp_path_factory):
     """Run the command in a process of its own; kill it half through a file, or after some seconds. Its exit code."""
     cache = str(tmp_path_factory.mktemp("cache"))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fedkit.cli", "fedkit.runner", "fedkit.model.load", "peft",
-                                    "transformers.models.bert.modeling_bert"])  # fmt: skip
+    context.set_forkserver_preload(["fedkit.cli.main", "fedkit.experiments.runner", "fedkit.models.loading", "peft",
+                                    "transformers.models.bert.modeling_bert"])
 
     def call(*argv: str, half: tuple[str, int] | None = None, seconds: float = 120) -> int:
         process = context.Process(target=command, args=(list(argv), half, cache))
@@ -364,7 +364,7 @@ def test_killed_half_through_a_file_with_error_memory(fedkit, config, tmp_path, 
     whole = tmp_path / "whole"
     assert fedkit(*flags(config, whole), "--wire", wire) == 0
     halves = [("round-0000.safetensors.tmp", 1), ("round-0001.safetensors.tmp", 1), ("round-0003.safetensors.tmp", 1),
-              ("adapter_model.safetensors.tmp", 1), ("head.safetensors.tmp", 1)]  # fmt: skip
+              ("adapter_model.safetensors.tmp", 1), ("head.safetensors.tmp", 1)]
     for number, half in enumerate(halves):
         out = tmp_path / f"run-{number}"
         assert fedkit(*flags(config, out), "--wire", wire, half=half) == -signal.SIGKILL, half

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from test_languages import table
 
-from fedkit.data.finding import Setting
-from fedkit.data.suspects import check_suspicious_labels, suspicious
+from fedkit.quality.checks.label_errors import check_suspicious_labels, suspicious
+from fedkit.quality.finding import Setting
 
 TOPICS = {
     "lift": "the lift is stuck on floor {}",

@@ -10,14 +10,14 @@ import threading
 
 import pytest
 
-from fedkit import cli, console
-from fedkit.config import RunConfig
-from fedkit.errors import Cancelled, FedkitError
-from fedkit.estimate import Estimate
-from fedkit.plan import Plan, changed, parse_vary, read_plan
-from fedkit.progress import Progress
-from fedkit.record import Run
-from fedkit.sweep import Clock, SweepProgress, sweep
+from fedkit.cli import console, main
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import Cancelled, FedkitError
+from fedkit.core.progress import Progress
+from fedkit.core.record import Run
+from fedkit.experiments.estimate import Estimate
+from fedkit.experiments.plan import Plan, changed, parse_vary, read_plan
+from fedkit.experiments.sweep import Clock, SweepProgress, sweep
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def fed(capfd, tmp_path, monkeypatch):
 
     def call(*words: object) -> tuple[int, str, str]:
         capfd.readouterr()
-        code = cli.main([str(word) for word in words])
+        code = main.main([str(word) for word in words])
         return code, *capfd.readouterr()
 
     return call
@@ -41,7 +41,7 @@ def fed(capfd, tmp_path, monkeypatch):
 def numbers(run: Run) -> list:
     """What has to be equal however a sweep was cut: everything but seconds and memory."""
     return [(r.round, r.accuracy, r.loss, [(c.id, c.uplink_bytes, c.downlink_bytes, c.steps) for c in r.clients])
-            for r in (*([run.start] if run.start else []), *run.rounds)]  # fmt: skip
+            for r in (*([run.start] if run.start else []), *run.rounds)]
 
 
 # ---- plans
@@ -55,7 +55,7 @@ def test_every_combination_for_every_seed_and_baselines_once():
     runs = [e for e in entries if not e.baseline]
     assert len(runs) == 2 * (2 * 2 + 1) and len(entries) - len(runs) == 2 * 5
     assert [e.folder for e in runs[:5]] == ["head_lr=0.001-s0", "head_lr=0.002-s0", "full_lr=0.001-s0", "full_lr=0.002-s0",
-                                            "head_int8-s0"]  # fmt: skip
+                                            "head_int8-s0"]
     assert runs[5].config == RunConfig(rounds=3, tune="head", lr=0.001, seed=1)
     assert [e.folder for e in entries[:5]] == [f"baselines-s0/{b}" for b in plan.baselines]
     assert str(runs[0]) == "head, lr 0.001, seed 0"
@@ -78,13 +78,13 @@ def test_unlike_data_have_baselines_of_their_own():
     plan = Plan({}, {"partition": ["iid", "dirichlet:0.3"], "tune": ["head", "full"]}, baselines=("local",))
     assert [(e.folder, e.config.partition) for e in plan.entries() if e.baseline] == [
         ("baselines-iid-s0/local", "iid"), ("baselines-dirichlet-0.3-s0/local", "dirichlet:0.3"),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_plan_in_a_file(tmp_path):
     path = tmp_path / "tuners.toml"
     path.write_text('[settings]\nclients = 10\nclients_per_round = 0.5\n[vary]\ntune = ["head"]\nseed = [3, 4]\n'
-                    '[[also]]\ntune = "lora:r=4"\nwire = "int4+ans"\n')  # fmt: skip
+                    '[[also]]\ntune = "lora:r=4"\nwire = "int4+ans"\n')
     plan = read_plan(path)
     assert (plan.name, plan.seeds, plan.vary) == ("tuners", (3, 4), {"tune": ["head"]})
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
@@ -182,7 +182,7 @@ def test_a_stopped_sweep_ends_with_the_numbers_of_an_unbroken_one(settings, tmp_
     assert [numbers(r) for r in again] == [numbers(r) for r in whole] and len(again) == 4
     assert (tmp_path / "cut" / ledger["runs"][1]["folder"] / "run.json").stat().st_mtime_ns == kept
     alone = Run.load(tmp_path / "whole" / "lora-r=2_head-lr=0.02-s0")
-    from fedkit.runner import run
+    from fedkit.experiments.runner import run
 
     assert numbers(run(RunConfig.from_dict(alone.config))) == numbers(alone)  # as if run by itself
     assert any(re.match(r"run 2/4 lora:r=2, head lr 0.01, seed 0: round 1/2", line) for line in heard)
@@ -265,8 +265,8 @@ def test_an_unreadable_sweep_json_is_an_error_for_people(tmp_path):
 
 @pytest.mark.slow
 def test_runs_that_differ_in_their_promise_share_model_and_vectors(tiny_model, tiny_data):
-    from fedkit.config import RunConfig
-    from fedkit.sweep import Bench
+    from fedkit.core.config import RunConfig
+    from fedkit.experiments.sweep import Bench
 
     bench, config = Bench(), RunConfig(data=str(tiny_data), model=tiny_model, tune="head", rounds=2)
     plain, private = bench.job(config), bench.job(RunConfig(**{**vars(config), "privacy": "example:eps=8"}))

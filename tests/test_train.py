@@ -10,17 +10,26 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.client.train import Task, adjustment, client_rng, epoch, fit, log_adjustment, make_optimizer, train
-from fedkit.config import RunConfig
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import Cancelled
 from fedkit.data.corpus import Examples
-from fedkit.errors import Cancelled
-from fedkit.job import Job, prepare
+from fedkit.experiments.job import Job, prepare
+from fedkit.federated.local.train import (
+    Task,
+    adjustment,
+    client_rng,
+    epoch,
+    fit,
+    log_adjustment,
+    make_optimizer,
+    train,
+)
 
 
 @pytest.fixture(scope="module")
 def job(tiny_data, tiny_model) -> Job:
     return prepare(RunConfig(data=tiny_data, model=tiny_model, partition="column:site", batch_size=8, max_tokens=32,
-                             dtype="float32", loss="calibrated"))  # fmt: skip
+                             dtype="float32", loss="calibrated"))
 
 
 PRIOR = torch.full((3,), 1 / 3)

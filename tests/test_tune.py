@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from fedkit.config import RunConfig
-from fedkit.errors import FedkitError
-from fedkit.job import Job, describe_model, prepare
-from fedkit.model.adapter import load_adapter, save_adapter
-from fedkit.model.lowrank import Ia3
-from fedkit.model.parts import Adapter, BitFit, Last, LayerNorm
-from fedkit.model.prompts import Prefix, Prompt, PTuning, positions
-from fedkit.model.tune import TUNERS, make_tuner
-from fedkit.runner import run
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.experiments.job import Job, describe_model, prepare
+from fedkit.experiments.runner import run
+from fedkit.models.adapter_io import load_adapter, save_adapter
+from fedkit.models.tuners.in_place import Adapter, BitFit, Last, LayerNorm
+from fedkit.models.tuners.lora import Ia3
+from fedkit.models.tuners.prompts import Prefix, Prompt, PTuning, positions
+from fedkit.models.tuners.registry import TUNERS, make_tuner
 
 PEFT = {"lora", "rslora", "dora", "ia3", "prefix", "prompt", "ptuning", "layernorm"}
 VIRTUAL = {"prefix", "prompt", "ptuning"}  # cannot start as a no-op
@@ -49,7 +49,7 @@ COUNTS = {  # by hand, for the default parameters, without the head
 def config(tiny_data, tiny_model) -> RunConfig:
     """Two clients of 40 texts each."""
     return RunConfig(data=tiny_data, model=tiny_model, partition="iid", clients=2, examples_per_client=40, rounds=2,
-                     local_epochs=4, max_tokens=32, dtype="float32", loss="plain", head_start="zero")  # fmt: skip
+                     local_epochs=4, max_tokens=32, dtype="float32", loss="plain", head_start="zero")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_the_encoder_itself_learns(config, name):
     """With a random head that stays, only the tuned part can lower the loss."""
     from itertools import repeat
 
-    from fedkit.client.train import Task, fit
+    from fedkit.federated.local.train import Task, fit
 
     job = prepare(replace(config, tune=name, head_lr=1e-12))
     start = job.start | {"head.weight": torch.randn(3, D, generator=torch.Generator().manual_seed(0))}
@@ -225,7 +225,7 @@ def test_the_others_leave_the_trained_tensors_alone(trained, name):
     ("kept", "asked"),
     [("lora", "dora"), ("lora", "rslora"), ("rslora", "lora"), ("prompt", "ptuning"), ("bitfit", "last"), ("head", "full"),
      ("ia3", "layernorm"), ("adapter", "bitfit"), ("prefix", "prompt"), ("full", "lora")],
-)  # fmt: skip
+)
 def test_the_adapter_of_another_method_is_refused(trained, kept, asked):
     said = refusal(load_adapter, trained(kept)[2], trained(asked)[0].model)
     assert f"it was trained with tune '{kept}', and this model has '{asked}'" in said
@@ -259,7 +259,7 @@ def test_saving_does_not_touch_the_model(trained, tmp_path):
 
 
 SIZES = {"vocab_size": 300, "hidden_size": D, "num_hidden_layers": DEPTH, "num_attention_heads": 2, "intermediate_size": INNER,
-         "max_position_embeddings": 40}  # fmt: skip
+         "max_position_embeddings": 40}
 
 
 def stranger(kind: str) -> nn.Module:
@@ -314,7 +314,7 @@ def test_other_architectures_are_served_where_they_can_be(kind):
     """What is attached learns: every trained tensor, or for a start at zero its other half, gets a gradient."""
     refused = set()
     for tuner in (Ia3(), Adapter(r=2), Adapter(r=2, layers=1), Prompt(3), PTuning(3, 8), Prefix(3), BitFit(), LayerNorm(),
-                  Last()):  # fmt: skip
+                  Last()):
         try:
             encoder = tuner.attach(stranger(kind))
         except FedkitError:
@@ -328,7 +328,7 @@ def test_other_architectures_are_served_where_they_can_be(kind):
         touched = [p for p in encoder.parameters() if p.grad is not None and p.grad.any()]
         assert touched and all(p.requires_grad for p in touched)
     assert refused == {"Bert": set(), "Roberta": set(), "XLMRoberta": set(), "Electra": set(), "MPNet": {"Ia3", "Prefix"},
-                       "DistilBert": {"Ia3", "Prefix"}, "ModernBert": {"Ia3", "Prefix", "BitFit"}}[kind]  # fmt: skip
+                       "DistilBert": {"Ia3", "Prefix"}, "ModernBert": {"Ia3", "Prefix", "BitFit"}}[kind]
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_other_architectures_are_served_where_they_can_be(kind):
         ("prompt:tokens=0", "tokens must be from 1 to 60"), ("prefix:tokens=61", "from 1 to 60"), ("ptuning:tokens=-1", "from 1 to 60"),
         ("ptuning:hidden=0", "hidden must be from 1"), ("last:k=0", "k must be from 1 to 2"), ("last:k=3", "k must be from 1 to 2"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.slow
 def test_parameters_out_of_bounds_are_refused(config, tune, said):
     assert said in refusal(prepare, replace(config, tune=tune))

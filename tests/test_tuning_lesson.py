@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import torch
 
-from fedkit.config import RunConfig
+from fedkit.core.config import RunConfig
 from fedkit.data.load import load_corpus
-from fedkit.job import prepare
-from fedkit.studio import tuning_lesson as pictures
+from fedkit.experiments.job import prepare
+from fedkit.lessons import tuning as pictures
 
 RIGHT = {"head": "1100110011" * 8, "<b>full</b>": "1110110111" * 8}
 MEMORY = {

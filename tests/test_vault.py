@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from fedkit.server.vault import Owed, Vault
-from fedkit.wire.secure import TooFew, make_lock
+from fedkit.federated.rounds.secure_sum import Owed, Vault
+from fedkit.wire.secure_aggregation.registry import TooFew, make_lock
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -44,7 +44,7 @@ def test_the_sum_under_masks_is_exactly_that_of_the_rounded_terms():
     whole = sum(
         box.session.rounded(n, np.append(np.float32(v).astype(np.float64) * (w / 10), w * box.unit))
         for n, v, w in zip(NAMES, vectors, weights) if n != "c"
-    )  # fmt: skip
+    )
     done = box.result()
     assert np.array_equal(np.rint(done.mean * done.weight / 10 / box.step), whole[:-1]) and done.weight == 18
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit import RunConfig, runner
-from fedkit.errors import FedkitError
-from fedkit.studio.widget_figure import picture
-from fedkit.studio.widget_views import VIEWS
-from fedkit.studio.widgets import BenchPanel, bench_panel, static
+from fedkit import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.experiments import runner
+from fedkit.widgets.bench.bench import BenchPanel, bench_panel, static
+from fedkit.widgets.bench.views import VIEWS, picture
 
 
 @pytest.fixture
@@ -263,8 +263,8 @@ def test_a_slider_redraws_100_clients_in_less_than_a_tenth_of_a_second(config):
     import time
     from statistics import median
 
-    from fedkit.record import ClientRecord, RoundRecord, Run
-    from fedkit.studio.widgets import Result
+    from fedkit.core.record import ClientRecord, RoundRecord, Run
+    from fedkit.widgets.bench.bench import Result
 
     ids = [f"client-{i:03d}" for i in range(100)]
     sites = tuple(ClientRecord(name, "ok", "", 64, 4, 0.5 + i / 100, 60_000, 90_000) for i, name in enumerate(ids))
@@ -415,13 +415,13 @@ def test_settings_are_the_command_that_reproduces_them(config):
     panel = BenchPanel(config)
     move(panel, bandwidth="1mbps", clients=2, rank=4, lost=0.1, wire="int8+ans", epochs=2, deadline=5.0)
     for words in ("--clients 2", "--link 1mbps/40ms", "--tune lora:r=4,alpha=16", "--faults lost=0.1", "--wire int8+ans",
-                  "--local-epochs 2", "--deadline 5"):  # fmt: skip
+                  "--local-epochs 2", "--deadline 5"):
         assert words in panel.command and words in panel.controls.command.value
 
 
 def test_a_panel_that_nobody_touched_has_the_settings_it_was_given(config):
     given = replace(config, tune="lora:r=4,alpha=8,layers=1", faults="crash=0.05,lost=0.1", link="dsl", rounds=7,
-                    devices="phone", deadline=33.0, wire="ef21+topk:0.05+int4+ans", partition="dirichlet:0.3")  # fmt: skip
+                    devices="phone", deadline=33.0, wire="ef21+topk:0.05+int4+ans", partition="dirichlet:0.3")
     panel = BenchPanel(given)
     assert panel.settings == given
     move(panel, lost=0.0)
@@ -431,8 +431,8 @@ def test_a_panel_that_nobody_touched_has_the_settings_it_was_given(config):
 
 
 def test_every_way_to_tune_is_offered_and_its_rank_where_it_has_one(config):
-    from fedkit.model.tune import TUNERS, make_tuner
-    from fedkit.server.strategy import STRATEGIES
+    from fedkit.federated.strategies import STRATEGIES
+    from fedkit.models.tuners.registry import TUNERS, make_tuner
 
     panel = BenchPanel(config)
     assert [v for _, v in panel.controls.inputs["tune"].options] == list(TUNERS)
@@ -444,7 +444,7 @@ def test_every_way_to_tune_is_offered_and_its_rank_where_it_has_one(config):
 
 
 def test_every_step_of_every_control_is_a_valid_setting(config):
-    from fedkit.job import check_config
+    from fedkit.experiments.job import check_config
 
     panel = BenchPanel(config)
     for control in panel.controls.inputs.values():
@@ -491,7 +491,7 @@ def test_every_control_has_a_help_line_and_reads_with_its_unit(config):
 
 
 def test_settings_as_text_are_read_back_by_panel_sweep_and_config(config, tmp_path):
-    from fedkit.plan import read_plan
+    from fedkit.experiments.plan import read_plan
 
     panel = BenchPanel(replace(config, seed=3))
     move(panel, clients=2, lost=0.2, bandwidth="1mbps", deadline=5.0)
@@ -512,7 +512,7 @@ def test_settings_as_text_are_read_back_by_panel_sweep_and_config(config, tmp_pa
 @pytest.mark.parametrize("text, told", [
     ("", "nothing to load"), ("clients = ", "cannot read"), ("cleints = 3", "cleints"), ("{\"rounds\": \"many\"}", "rounds"),
     ("[vary]\nrounds = [1, 2]", "2 runs"), ("link = \"fast\"", "link"), ("clients = 0", "clients"),
-])  # fmt: skip
+])
 @pytest.mark.slow
 def test_text_that_is_no_settings_is_one_line_and_changes_nothing(config, text, told):
     panel = BenchPanel(config)
@@ -546,7 +546,7 @@ def test_without_ipywidgets_there_is_a_static_figure_with_the_reason(config, mon
     real = builtins.__import__
 
     def without(name, *rest, **more):
-        if name == "fedkit.studio.widget_controls":
+        if name == "fedkit.widgets.bench.controls":
             raise ImportError("No module named 'ipywidgets'")
         return real(name, *rest, **more)
 

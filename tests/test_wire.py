@@ -13,9 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fedkit.server.exchange import receive as received_over
-from fedkit.wire.compress import Context, make_wire
-from fedkit.wire.payload import HEADER, MAGIC, VERSION, Payload, PayloadError, decode, encode
+from fedkit.core.errors import PayloadError
+from fedkit.federated.rounds.exchange import receive as received_over
+from fedkit.wire.payload import HEADER, MAGIC, VERSION, Payload, decode, encode
+from fedkit.wire.pipeline import Context, make_wire
 
 TENSORS = {"head.weight": torch.tensor([[1.0, -2.0, 0.5]]), "head.bias": torch.tensor([0.25, -0.0])}
 NOTES = {"client": "site-1", "examples": 3}
@@ -206,7 +207,7 @@ def test_receive_gives_the_update_and_no_reason():
     "notes",
     [{}, {"client": "a"}, {"examples": 3}, {"client": 7, "examples": 3}, {"client": ["a"], "examples": 3}]
     + [{"client": "a", "examples": n} for n in (0, -5, 2.0, float("nan"), "3", None, True, 10**9, 10**40)],
-)  # fmt: skip
+)
 def test_receive_rejects_impossible_notes(notes):
     update, why = receive(encode(TENSORS, notes), TENSORS)
     assert update is None and "impossible notes" in why and len(why) < 200

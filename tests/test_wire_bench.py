@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fedkit.client.train import ClientUpdate
-from fedkit.config import RunConfig
-from fedkit.job import prepare
-from fedkit.promises import assert_exact_mean, assert_nothing_lost
-from fedkit.server.aggregate import combine, make_aggregator
-from fedkit.studio.wire_bench import WireBench, chain, lengths, send, updates_of
-from fedkit.wire.compress import make_wire
+from fedkit.core.config import RunConfig
+from fedkit.experiments.job import prepare
+from fedkit.federated.aggregation.aggregators import combine, make_aggregator
+from fedkit.federated.local.train import ClientUpdate
+from fedkit.lessons.assertions import assert_exact_mean, assert_nothing_lost
+from fedkit.widgets.compression_panel import WireBench, chain, lengths, send, updates_of
+from fedkit.wire.pipeline import make_wire
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,6 @@ def test_lengths_names_every_wire_with_its_wait(updates):
 
 def test_a_moved_slider_is_drawn_without_training(updates, monkeypatch):
     bench = WireBench(updates)
-    monkeypatch.setattr("fedkit.studio.wire_bench.train", None)
+    monkeypatch.setattr("fedkit.widgets.compression_panel.train", None)
     bench.controls[2].value = "int8"
     assert bench.now.spec == "topk:0.1+int8+ans"

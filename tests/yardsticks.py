@@ -11,10 +11,10 @@ import os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 
-from fedkit.baselines import frozen_logits
-from fedkit.config import RunConfig
+from fedkit.core.config import RunConfig
 from fedkit.data.load import load_corpus
-from fedkit.model.load import load_model
+from fedkit.experiments.baselines import frozen_logits
+from fedkit.models.loading import load_model
 
 
 def few_per_label(labels: np.ndarray, count: int, seed: int) -> np.ndarray:

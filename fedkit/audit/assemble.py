@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedkit.audit.seen import Guess, Seen, base_of
+from fedkit.audit.atoms import base_of
+from fedkit.audit.threat_model import Guess, Seen
 
 SURE = 1e-3  # share of its length that a right text's second-layer inputs may lie outside of that layer's span
 SWEEPS, TRIED = 24, 8  # rounds of trying other tokens, for all texts together; and how many at each place
@@ -105,7 +106,7 @@ def ends(clues: Clues) -> list[int]:
 
 def second_span(seen: Seen) -> Tensor | None:
     """Directions (d, free) that no input of the second layer has a part in, or None."""
-    from fedkit.audit.spans import FREE, PARTS, row_space
+    from fedkit.audit.atoms import FREE, PARTS, row_space
 
     found = [seen.tensor(f"layer.1.attention.self.{p}.weight") for p in PARTS]
     if any(t is None for t in found):
@@ -141,7 +142,7 @@ def mend(seen: Seen, clues: Clues, number: int, text: Text, complement: Tensor) 
     return text
 
 
-def together(seen: Seen, text: Text, tries: list[Text], rests: Tensor, left: float, complement: Tensor) -> tuple[Text, float]:  # fmt: skip
+def together(seen: Seen, text: Text, tries: list[Text], rests: Tensor, left: float, complement: Tensor) -> tuple[Text, float]:
     """The best single change, or all places' best changes at once if that is better still; and what is left outside."""
     best = tries[int(rests.argmin())]
     every, seen_places = list(text), set()
@@ -162,7 +163,7 @@ def variants(clues: Clues, number: int, text: Text) -> list[Text]:
         (*text[:p], int(clues.tokens[w]), *text[p + 1 :])
         for p in range(1, len(text) - 1) for b, w in zip(best[:, p], which[:, p])
         if b.isfinite() and int(clues.tokens[w]) != text[p]
-    ]  # fmt: skip
+    ]
     whole = [clues.begin, *clues.tokens[which[0, 1:]].tolist()]
     for end in ends(clues):
         if end != len(text) - 1:

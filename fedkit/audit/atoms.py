@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fedkit.audit.seen import base_of
-from fedkit.errors import FedkitError
-from fedkit.model.classifier import Model, Params
+from fedkit.core.errors import FedkitError
+from fedkit.core.tensors import Params
+from fedkit.models.classifier import Model, without_peft
 
 
 @dataclass(frozen=True)
@@ -75,3 +75,25 @@ class Atoms:
     def energy(self, directions: Tensor) -> Tensor:
         """Squared length of the projection on k orthonormal directions (d, k): (V, P)."""
         return torch.stack([y.square().sum(1) for y in self.along(directions.float())], 1)
+
+
+def base_of(model: Model) -> torch.nn.Module:
+    """The encoder without what PEFT put around it."""
+    return without_peft(model.module.encoder)
+
+
+TOLERANCE = 1e-6  # singular values below this share of the largest are rounding, in float32
+
+
+SCREEN, FREE = 16, 8  # directions looked at for all tokens; least free directions without which everything is inside
+
+
+PARTS = ("query", "key", "value")
+
+
+def row_space(rows: Tensor) -> Tensor:
+    """An orthonormal basis (d, rank) of the row space of (n, d), without what is rounding."""
+    _, sizes, basis = torch.linalg.svd(rows, full_matrices=False)
+    return basis[: int((sizes > TOLERANCE * sizes[0]).sum())].T
+
+

@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fedkit.accounting import Block, epsilon
-from fedkit.audit import table
+from fedkit.audit import toy_model
 from fedkit.audit.bounds import Rates, epsilon_lower, noise_left, perfect, rate, refutes
-from fedkit.audit.table import FAULTS
-from fedkit.errors import FedkitError
+from fedkit.audit.toy_model import FAULTS
+from fedkit.core.errors import FedkitError
+from fedkit.privacy.accounting import Block, epsilon
 
 CONSISTENT, WEAK = "consistent", "weak test"
 BROKEN = "BROKEN: the lower bound is above the promised epsilon"
@@ -95,7 +95,7 @@ class AuditResult:
 
 
 def audit_mechanism(settings: Setting, trials: int = 500, seed: int = 0, broken: str | None = None,
-                    tick: Callable[[], None] = lambda: None) -> AuditResult:  # fmt: skip
+                    tick: Callable[[], None] = lambda: None) -> AuditResult:
     """Play the game `trials` times in each world and compare with the promise. Deterministic in seed.
 
     broken: a fault of `FAULTS` to build in, to see it caught. Raises FedkitError for fewer than 40 trials or an unknown
@@ -126,7 +126,7 @@ def judge_scores(
         lower, most, setting.promised, setting.delta, len(without), best.tpr.value, best.fpr.value,
         {"tpr": (best.tpr.low, best.tpr.high), "fpr": (best.fpr.low, best.fpr.high)}, verdict, f"one {setting.unit}, added or removed", STATISTIC,
         _implied(found, setting), _implied(ideal, setting), refuted, setting, broken,
-    )  # fmt: skip
+    )
 
 
 STATISTIC = "sum over steps of the log-likelihood ratio of the noisy sum along the canary's own part"
@@ -174,19 +174,19 @@ def _scores(
 @contextmanager
 def of_examples(setting: Setting, there: bool, broken: str | None) -> Iterator[Training]:
     """Trainings of a head by DP-SGD."""
-    rows, plan = table.Table.of(there), table.plan_for(setting.noise, setting.rate, setting.steps, setting.clip)
-    with FAULTS.get(broken, table.nothing)(plan) as changed:
-        yield lambda stream: table.along(rows.canary, *table.play(rows, replace(changed, stream=stream)), setting.clip)
+    rows, plan = toy_model.Table.of(there), toy_model.plan_for(setting.noise, setting.rate, setting.steps, setting.clip)
+    with FAULTS.get(broken, toy_model.nothing)(plan) as changed:
+        yield lambda stream: toy_model.along(rows.canary, *toy_model.play(rows, replace(changed, stream=stream)), setting.clip)
 
 
 @contextmanager
 def of_clients(setting: Setting, there: bool, broken: str | None) -> Iterator[Training]:
     """Runs of DP-FedAvg."""
-    from fedkit.audit import clients
+    from fedkit.audit import client_canary
 
-    members = clients.sites(there, setting.clip)
-    budget = clients.budget_for(setting.noise, setting.rate, setting.clip, setting.delta, setting.steps)
-    yield lambda stream: clients.play(
+    members = client_canary.sites(there, setting.clip)
+    budget = client_canary.budget_for(setting.noise, setting.rate, setting.clip, setting.delta, setting.steps)
+    yield lambda stream: client_canary.play(
         members, budget, setting.steps, int(np.random.default_rng(stream).integers(2**62)), broken
     )
 

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fedkit.client.private import apart, clipped_sum
-from fedkit.client.train import Task, fit, learning_rates
-from fedkit.config import RunConfig
+from fedkit.core.config import RunConfig
+from fedkit.core.tensors import Params, torch_rng
 from fedkit.data.corpus import Examples
-from fedkit.model.classifier import Model, Params
-from fedkit.model.tensors import torch_rng
-from fedkit.wire.compress import Context, make_wire
-from fedkit.wire.privacy import Budget, budget_of
+from fedkit.federated.local.dp_sgd import apart, clipped_sum
+from fedkit.federated.local.train import Task, fit, learning_rates
+from fedkit.federated.rounds.head_start import budget_of
+from fedkit.models.classifier import Model
+from fedkit.privacy.mechanisms import Budget
+from fedkit.wire.pipeline import Context, make_wire
 
 LORA = "lora:r=8,alpha=16"
 
@@ -44,7 +45,7 @@ class Defence:
 
 
 def observed(defence: Defence, model: Model, shared: Params, batches: Sequence[Examples], config: RunConfig,
-             adjust: Tensor | None, rng: np.random.Generator, clients: int) -> Params:  # fmt: skip
+             adjust: Tensor | None, rng: np.random.Generator, clients: int) -> Params:
     """The gradient as the server can tell it: the update over minus the learning rate and the number of steps.
 
     batches: of each site its texts, all steps together. clients: of the run, for its privacy accounting.
@@ -69,7 +70,7 @@ def observed(defence: Defence, model: Model, shared: Params, batches: Sequence[E
 
 
 def _of_site(defence: Defence, model: Model, shared: Params, batch: Examples, config: RunConfig, adjust: Tensor | None,
-             rng: np.random.Generator, budget: Budget | None) -> Params:  # fmt: skip
+             rng: np.random.Generator, budget: Budget | None) -> Params:
     if budget and budget.unit == "example":
         return noisy(budget, model, shared, batch, adjust, rng, defence.sites if budget.trust_sum else 1)
     if defence.steps == 1 and defence.optimizer == "sgd":
@@ -91,17 +92,17 @@ def gradient(model: Model, shared: Params, batch: Examples, adjust: Tensor | Non
         found = torch.autograd.grad(loss, list(model.trainable.values()), allow_unused=True)
     return {
         n: torch.zeros_like(t) if g is None else g.float().cpu() for (n, t), g in zip(shared.items(), found)
-    }  # fmt: skip
+    }
 
 
 def noisy(budget: Budget, model: Model, shared: Params, batch: Examples, adjust: Tensor | None,
-          rng: np.random.Generator, sites: int = 1) -> Params:  # fmt: skip
+          rng: np.random.Generator, sites: int = 1) -> Params:
     """One step of DP-SGD, divided by its texts: each text's gradient clipped, noise on their sum.
 
     sites: among which the noise is shared out, where only their sum is seen.
     """
     total = sum(clipped_sum(_flat(gradient(model, shared, batch.take([i]), adjust))[None], budget.clip)
-                for i in range(len(batch)))  # fmt: skip
+                for i in range(len(batch)))
     noise = budget.noise * budget.clip / sites**0.5 * _noise(shared, rng)
     return apart((total + noise) / len(batch), shared)
 

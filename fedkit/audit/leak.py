@@ -12,19 +12,19 @@ import numpy as np
 import torch
 
 from fedkit.audit.defences import DEFENCES, Defence, observed
-from fedkit.audit.labels import labels
+from fedkit.audit.label_leak import labels
 from fedkit.audit.lookup import lookup, topic
 from fedkit.audit.matching import matching
 from fedkit.audit.pursuit import pursuit
-from fedkit.audit.seen import Guess, Known, Score, Seen, content, score
 from fedkit.audit.spans import spans
-from fedkit.audit.words import words
-from fedkit.client.train import adjustment, counted, train
+from fedkit.audit.threat_model import Guess, Known, Score, Seen, content, score
+from fedkit.audit.token_leak import words
+from fedkit.core.errors import FedkitError
+from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples, concatenate
-from fedkit.errors import FedkitError
-from fedkit.job import Job, prepare
-from fedkit.model.classifier import Params
-from fedkit.server.heads import make_head_start, triangle
+from fedkit.experiments.job import Job, prepare
+from fedkit.federated.local.train import adjustment, counted, train
+from fedkit.models.head_starts import make_head_start, triangle
 
 LISTED = 2_000  # texts in the attacker's own list at most
 TEACHERS = 2  # sites whose training makes the shared parameters of a later round
@@ -49,7 +49,7 @@ class Stage:
 
 
 def leak_table(job: Job, attacks: Sequence[str] | None = None, defences: Sequence[str] | dict[str, Defence] | None = None,
-               batches: int = 20, seed: int = 0, tell: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:  # fmt: skip
+               batches: int = 20, seed: int = 0, tell: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
     """One row for each defence and attack, means over `batches` batches: see `row`.
 
     attacks, defences: names of LEAKS and DEFENCES, or defences of one's own; all by default, but slow ones. The server is honest but
@@ -149,7 +149,7 @@ def row(attack: str, name: str, defence: Defence, stage: Stage, trials: list) ->
         "example_original": before, "example_recovered": after,
         "why": next((g.why for _, g, _, _ in trials if g.why), ""),
         "batches": len(trials), "texts": defence.texts, "seconds": mean(t for *_, t in trials),
-    }  # fmt: skip
+    }
 
 
 def _mean(scores: list[Score], figure: str) -> float | None:

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedkit.audit.labels import answers
-from fedkit.audit.seen import Guess, Seen
+from fedkit.audit.label_leak import answers
+from fedkit.audit.threat_model import Guess, Seen
 
 MOST = 100  # texts sought at most
 

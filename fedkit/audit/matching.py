@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from fedkit.audit.atoms import base_of
 from fedkit.audit.lookup import topic
-from fedkit.audit.seen import Guess, Seen, base_of
+from fedkit.audit.threat_model import Guess, Seen
 
 STEPS, TRIED, NEAREST = 100, 48, 64  # steps of the search, texts tried in each, tokens thought of at each place
 

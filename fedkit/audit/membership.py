@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fedkit.audit.roc import Roc, roc
-from fedkit.errors import FedkitError
+from fedkit.core.errors import FedkitError
 
 Logits = Callable[[np.ndarray], np.ndarray]  # vectors (n, d) -> logits (n, labels)
 Promise = Callable[
@@ -48,12 +48,12 @@ class Membership:
                 "tpr": r.value, "interval": [r.low, r.high],
                 "allowed": None if self.allowed is None else self.allowed[level],
             } for level, r in self.roc.at.items()
-        }  # fmt: skip
+        }
         return {
             "attack": self.attack, "auc": self.roc.auc, "advantage": self.roc.advantage, "tpr_at_fpr": at,
             "members": self.members, "others": self.others, "shadows": self.shadows,
             "fpr": self.roc.fpr.tolist(), "tpr": self.roc.tpr.tolist(),
-        }  # fmt: skip
+        }
 
 
 def allowed(epsilon: float, delta: float, fpr: float) -> float:
@@ -73,7 +73,7 @@ def by_loss(confidences: np.ndarray, member: np.ndarray, promise: Promise | None
 
 
 def by_likelihood(confidences: np.ndarray, shadows: np.ndarray, chosen: np.ndarray, member: np.ndarray,
-                  promise: Promise | None = None, online: bool = True) -> Membership:  # fmt: skip
+                  promise: Promise | None = None, online: bool = True) -> Membership:
     """The likelihood-ratio attack (LiRA; Carlini et al., 2022): each example beside itself in models with and without it.
 
     shadows: (S, n) confidences of shadow models. chosen: bool (S, n), which trained on which. online: a Gaussian for
@@ -101,7 +101,7 @@ def _fitted(values: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _result(attack: str, scores: np.ndarray, member: np.ndarray, promise: Promise | None,
-            shadows: int = 0) -> Membership:  # fmt: skip
+            shadows: int = 0) -> Membership:
     most = None if promise is None else {level: promise(level) for level in LEVELS}
     found = roc(scores[member], scores[~member], LEVELS)
     return Membership(attack, found, int(member.sum()), int((~member).sum()), shadows, most)
@@ -130,7 +130,7 @@ def halves(n: int, shadows: int, seed: int) -> np.ndarray:
 
 
 def shadow_confidences(train: Train, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray, seed: int = 0,
-                       tick: Callable[[], None] = lambda: None) -> np.ndarray:  # fmt: skip
+                       tick: Callable[[], None] = lambda: None) -> np.ndarray:
     """(S, n): one model by `train` on each row of `chosen` (S, n), asked about all examples."""
     out = np.zeros(chosen.shape)
     for i, rows in enumerate(chosen):
@@ -141,7 +141,7 @@ def shadow_confidences(train: Train, vectors: np.ndarray, labels: np.ndarray, ch
 
 def attack_training(train: Train, vectors: np.ndarray, labels: np.ndarray, member: np.ndarray, shadows: int = 32,
                     seed: int = 0, promise: Promise | None = None,
-                    many: Callable[..., np.ndarray] | None = None) -> list[Membership]:  # fmt: skip
+                    many: Callable[..., np.ndarray] | None = None) -> list[Membership]:
     """Train once on the members, then attack: by loss, by likelihood ratio online and offline.
 
     many: (vectors, labels, chosen) -> logits (S, n, labels), the same training for all shadows at once (`softmax_heads`).
@@ -156,7 +156,7 @@ def attack_training(train: Train, vectors: np.ndarray, labels: np.ndarray, membe
 
 
 def attack_model(confidences: np.ndarray, shadows: np.ndarray, chosen: np.ndarray, member: np.ndarray,
-                 promise: Promise | None = None) -> list[Membership]:  # fmt: skip
+                 promise: Promise | None = None) -> list[Membership]:
     """All three attacks on a model of which the confidences (n,) are known."""
     return [
         by_loss(confidences, member, promise),

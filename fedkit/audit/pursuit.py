@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fedkit.audit.atoms import Atoms
-from fedkit.audit.seen import Guess, Seen
-from fedkit.audit.spans import first_layer, inside, row_space
+from fedkit.audit.atoms import Atoms, row_space
+from fedkit.audit.spans import first_layer, inside
+from fedkit.audit.threat_model import Guess, Seen
 
 RIGHT = 1e-3  # share of the row space's directions that may be left when a text explains it
 TINY = 1e-4  # share of a vector's length below which nothing is left of it

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedkit.audit.bounds import Rate, rate
-from fedkit.errors import FedkitError
+from fedkit.core.errors import FedkitError
 
 POINTS = 200  # of a curve, at most: enough for any screen
 

@@ -6,14 +6,11 @@ import torch
 from torch import Tensor
 
 from fedkit.audit.assemble import assemble
-from fedkit.audit.atoms import Atoms
-from fedkit.audit.seen import Guess, Seen
+from fedkit.audit.atoms import FREE, PARTS, SCREEN, Atoms, row_space
+from fedkit.audit.threat_model import Guess, Seen
 
-TOLERANCE = 1e-6  # singular values below this share of the largest are rounding, in float32
 NEAR = 1e-4  # of its length: what a vector in the span may lie outside of it
-SCREEN, FREE = 16, 8  # directions looked at for all tokens; least free directions without which everything is inside
 MOST = 20_000  # pairs to go on with
-PARTS = ("query", "key", "value")
 
 
 def spans(seen: Seen) -> Guess:
@@ -40,12 +37,6 @@ def first_layer(seen: Seen) -> Tensor | None:
     found = [seen.tensor(f"layer.0.attention.self.{p}.{kind}weight") for p in PARTS for kind in ("", "lora_A.")]
     found = [t / t.norm() for t in found if t is not None]
     return torch.cat(found) if found else None
-
-
-def row_space(rows: Tensor) -> Tensor:
-    """An orthonormal basis (d, rank) of the row space of (n, d), without what is rounding."""
-    _, sizes, basis = torch.linalg.svd(rows, full_matrices=False)
-    return basis[: int((sizes > TOLERANCE * sizes[0]).sum())].T
 
 
 def inside(atoms: Atoms, basis: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fedkit.data.grid import clean_name
-from fedkit.data.say import listing, quote
-from fedkit.errors import FedkitError
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import listing, quote
+from fedkit.data.limits import clean_name
 
 # In the order in which they are looked for; compared without regard to case.
 TEXT_NAMES = (
@@ -19,19 +19,19 @@ TEXT_NAMES = (
     "報告内容", "お問い合わせ内容", "お問合せ内容", "問い合わせ内容", "問合せ内容", "依頼内容", "相談内容", "質問内容",
     "障害内容", "申告内容", "詳細", "説明", "概要", "報告", "お問い合わせ", "お問合せ", "依頼", "相談", "要望", "意見",
     "ご意見", "コメント", "details", "summary", "ticket", "request", "issue", "note", "件名", "subject", "title", "タイトル",
-)  # fmt: skip
+)
 LABEL_NAMES = (
     "label_text", "label_name", "label", "labels", "category", "intent", "class", "target", "topic",
     "分類", "区分", "カテゴリ", "カテゴリー", "ラベル", "種別",
     "問い合わせ分類", "問合せ分類", "問い合わせ種別", "大分類", "中分類", "小分類", "種類", "分類名", "トピック", "意図", "原因",
     "対応部署", "担当部署", "担当", "categories", "classification", "type", "queue", "group", "assigned group", "team", "assigned team",
-)  # fmt: skip
+)
 CLIENT_NAMES = (
     "client", "client_id", "company", "site", "branch", "store", "office", "organization",
     "会社", "会社名", "企業", "支店", "拠点", "店舗", "事業所", "部署",
     "企業名", "支店名", "拠点名", "店舗名", "店名", "事業所名", "部署名", "部門", "事業部", "工場", "営業所", "支社", "法人",
     "顧客", "テナント", "担当部署", "担当", "plant", "factory", "subsidiary", "department", "tenant", "customer", "location",
-)  # fmt: skip
+)
 _BRACKETS = re.compile(r"[(\[【〔<].*?[)\]】〕>]")
 
 

@@ -47,7 +47,7 @@ def concatenate(parts: Sequence[Examples]) -> Examples:
     return Examples(
         join([p.texts for p in parts]), labels,
         join([p.clients for p in parts]), join([p.tokens for p in parts]),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)

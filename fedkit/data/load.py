@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedkit.data.checks import Notes, drop_useless, refuse_few, refuse_free_text, tidy
+from fedkit.core.errors import FedkitError
+from fedkit.core.files import REPOSITORY
+from fedkit.core.formatting import one_line, quote
+from fedkit.data.cleaning import Notes, drop_useless, refuse_few, refuse_free_text, tidy
 from fedkit.data.columns import Columns, choose_columns
 from fedkit.data.corpus import Corpus
-from fedkit.data.hub import HUB, hub_set, read_hub
-from fedkit.data.say import one_line, quote
+from fedkit.data.readers.files import USES_ENCODING, find_tables, read_bytes, read_table
+from fedkit.data.readers.hub import HUB, hub_set, read_hub
 from fedkit.data.splits import (
     as_examples,
     check_seed,
@@ -22,10 +25,8 @@ from fedkit.data.splits import (
     say_doubts,
     split_off_test,
 )
-from fedkit.data.tables import USES_ENCODING, find_tables, read_bytes, read_table
-from fedkit.errors import FedkitError
 
-BUNDLED_FOLDER = Path(__file__).resolve().parents[2] / "data"
+BUNDLED_FOLDER = REPOSITORY / "data"
 BUNDLED = {
     "service_desk": ("service_desk", Columns("text", "label", "company")),
     "demo": ("service_desk", Columns("text", "label", "company")),
@@ -48,7 +49,7 @@ class Raw:
 def load_corpus(
     source: str = "service_desk", text: str | None = None, label: str | None = None, client: str | None = None,
     encoding: str | None = None, sheet: str | None = None, seed: int = 0,
-) -> Corpus:  # fmt: skip
+) -> Corpus:
     """Read a data set, clean it, and say in `notes` what was guessed, changed and dropped.
 
     source: a bundled set (service_desk, alias demo; plant_alarms; service_desk_ja); a hub set (banking77, clinc150, ag_news, 20newsgroups,
@@ -70,7 +71,7 @@ def load_corpus(
     labels = label_names(splits["train"])
     examples = {split: as_examples(frame, labels) for split, frame in splits.items()}
     return Corpus(raw.name, labels, examples["train"], examples["test"], examples.get("validation"),
-                  raw.source, sha256, (*guesses, *notes))  # fmt: skip
+                  raw.source, sha256, (*guesses, *notes))
 
 
 def _present(columns: Columns, frame: pd.DataFrame, split: str) -> Columns:

@@ -9,12 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import count, quote
 from fedkit.data.corpus import ClientData, Corpus, Examples
-from fedkit.data.draw import draw, draw_by_label, group_rows, power_law
-from fedkit.data.say import count, quote
+from fedkit.data.sampling import draw, draw_by_label, group_rows, power_law
 from fedkit.data.splits import check_seed
-from fedkit.data.validation import client_data, share_to_deal, smallest_share, usable_split, validation_rows
-from fedkit.errors import FedkitError
+from fedkit.data.validation import (
+    client_data,
+    share_to_deal,
+    smallest_share,
+    usable_split,
+    validation_rows,
+)
 
 MINIMUM = 8  # training examples that every client has
 FORMS = "auto, iid, dirichlet:A, quantity:A, column or column:COL"
@@ -40,7 +46,7 @@ class Order:
 def deal(
     corpus: Corpus, partition: str = "auto", clients: int = 6, examples_per_client: int | None = None,
     seed: int = 0, minimum: int = MINIMUM,
-) -> list[ClientData]:  # fmt: skip
+) -> list[ClientData]:
     """The clients' own data under `partition`: iid, dirichlet:A, quantity:A, column[:COL], or auto.
 
     Every client has at least `minimum` training examples, and `examples_per_client` (N) where that is given; the

@@ -15,16 +15,22 @@ from typing import Any
 
 import pandas as pd
 
-from fedkit.data.binaryfiles import choose_sheet, merged_cells, open_book, read_parquet, sheet_rows
-from fedkit.data.checks import as_text
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import one_line, quote
+from fedkit.data.cleaning import as_text
 from fedkit.data.columns import choose_columns
-from fedkit.data.encoding import UTF_16, decode
-from fedkit.data.grid import MAX_BYTES, header, table
-from fedkit.data.heading import HEAD, Row, find_heading
-from fedkit.data.say import one_line, quote
-from fedkit.data.tables import READERS, USES_ENCODING, read_bytes, reader_of
-from fedkit.data.textfiles import broken, delimiter_of, read_jsonl, rows_of
-from fedkit.errors import FedkitError
+from fedkit.data.limits import MAX_BYTES, header, table
+from fedkit.data.readers.delimited import broken, delimiter_of, read_jsonl, rows_of
+from fedkit.data.readers.encoding import UTF_16, decode
+from fedkit.data.readers.files import READERS, USES_ENCODING, read_bytes, reader_of
+from fedkit.data.readers.header_detection import HEAD, Row, find_heading
+from fedkit.data.readers.workbook import (
+    choose_sheet,
+    merged_cells,
+    open_book,
+    read_parquet,
+    sheet_rows,
+)
 
 ENCODINGS = ("utf-8-sig", "cp932", "euc-jp", "utf-16", "latin-1")
 LONGEST = 100  # characters of an uploaded file's name
@@ -98,7 +104,7 @@ def preview(
     cells = tuple(tuple(_shown(cell) for cell in row) for row in shown.itertuples(index=False))
     roles, said = _roles(frame)
     return Preview(name, len(data), suffix, header_row=line, columns=tuple(frame.columns), cells=cells,
-                   lines=tuple(shown.index), roles=roles, notes=(*notes, *said), **known)  # fmt: skip
+                   lines=tuple(shown.index), roles=roles, notes=(*notes, *said), **known)
 
 
 def take(source: Source) -> tuple[str, bytes]:
@@ -227,4 +233,4 @@ def _parquet(data, name, encoding, sheet, header_row, known):
 
 _HEADS = {
     ".csv": _delimited, ".tsv": _delimited, ".xlsx": _excel, ".parquet": _parquet, ".jsonl": _jsonl, ".json": _jsonl,
-}  # fmt: skip
+}

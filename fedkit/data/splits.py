@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fedkit.data.checks import Notes, drop
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import count, listing, quote
+from fedkit.data.cleaning import Notes, drop
 from fedkit.data.corpus import Examples
-from fedkit.data.say import count, listing, quote
-from fedkit.errors import FedkitError
 
 TEST_SHARE = 0.2
 

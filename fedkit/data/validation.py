@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fedkit.data.corpus import ClientData, Corpus, Examples
-from fedkit.data.draw import draw_by_label, group_rows
+from fedkit.data.sampling import draw_by_label, group_rows
 
 Rows = dict[str, np.ndarray]  # client id -> row numbers
 

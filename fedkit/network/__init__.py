@@ -4,12 +4,22 @@ links, devices: what a site has. mix: who has which. fluid: a line that all shar
 columns, timeline, redraw: a finished run over any of these, without training.
 """
 
-from fedkit.network.clock import World, round_ends
-from fedkit.network.devices import DEVICES, Device, parse_device
-from fedkit.network.links import LINKS, Link, parse_link, parse_server_link
-from fedkit.network.mix import Part, deal, parse_devices, parse_links
-from fedkit.network.redraw import RECORDED, replay
+from fedkit.network.profiles import (
+    DEVICES,
+    LINKS,
+    Device,
+    Link,
+    Part,
+    deal,
+    parse_device,
+    parse_devices,
+    parse_link,
+    parse_links,
+    parse_server_link,
+)
+from fedkit.network.replay import RECORDED, replay
 from fedkit.network.timeline import Bar, RoundTime, Timeline
+from fedkit.network.world import World, round_ends
 
 __all__ = [
     "DEVICES",

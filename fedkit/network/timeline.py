@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fedkit.record import ClientRecord
+from fedkit.core.record import ClientRecord
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Timeline:
     def to_dict(self) -> dict[str, Any]:
         """For JSON: rounds with their bars, and what needs a new run."""
         rounds = [{"round": r.number, "began": r.began, "ended": r.ended, "last": r.last and r.last.client,
-                   "bars": [asdict(bar) for bar in r.bars]} for r in self.rounds]  # fmt: skip
+                   "bars": [asdict(bar) for bar in r.bars]} for r in self.rounds]
         return {"rounds": rounds, "seconds": self.seconds, "needs_new_run": list(self.needs_new_run)}
 
 

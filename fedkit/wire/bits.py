@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fedkit.wire.payload import PayloadError
+from fedkit.core.errors import PayloadError
 
 WIDEST = 5  # bytes of the longest number that `number` reads: anything below 2**35
 

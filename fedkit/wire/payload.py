@@ -16,16 +16,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from fedkit.model.classifier import Params
+from fedkit.core.errors import PayloadError
+from fedkit.core.tensors import Params
 
 HEADER = struct.Struct("<4sHI")
 MAGIC, VERSION = b"FEDK", 1
 # what a hostile body can raise: impossible shapes (RuntimeError, OverflowError), notes nested too deep (RecursionError)
 UNREADABLE = (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError, struct.error)
-
-
-class PayloadError(ValueError):
-    """A payload that cannot be right; the message is the reason that the record keeps."""
 
 
 @dataclass(frozen=True)

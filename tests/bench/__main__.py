@@ -52,7 +52,7 @@ def measured(what: str, argument: str | int, data: str, judge: bool = True) -> d
     result = json.loads(done.stdout.strip().splitlines()[-1])
     result |= {"what": what, "process_seconds": whole - result.get("judging_seconds", 0.0)}
     print(f"  {what} {argument}: " + (f"{result['seconds']:.2f} s in the rounds, " if "seconds" in result else "")
-          + f"{whole:.1f} s in all", file=sys.stderr, flush=True)  # fmt: skip
+          + f"{whole:.1f} s in all", file=sys.stderr, flush=True)
     return result
 
 
@@ -80,10 +80,10 @@ def table(results: Results) -> list[str]:
     for peer, runs in results.items():
         seconds = middle(runs, "seconds")
         lines.append(f"  {peer:16}{seconds:9.2f}{runs[0]['examples'] / seconds:12.0f}{middle(runs, 'process_seconds'):11.1f}"
-                     f"{runs[0]['accuracy']:10.1%}{middle(runs, 'peak_rss_bytes') / 1e6:9.0f}")  # fmt: skip
+                     f"{runs[0]['accuracy']:10.1%}{middle(runs, 'peak_rss_bytes') / 1e6:9.0f}")
     for peer in [p for p in results if p != "kit"]:
         lines.append(f"  {peer} / kit: {median(ratios(results, peer)):.1f} in the rounds, "
-                     f"{median(ratios(results, peer, 'process_seconds')):.1f} for the whole process")  # fmt: skip
+                     f"{median(ratios(results, peer, 'process_seconds')):.1f} for the whole process")
     if results["kit"][0]["flops"]:
         floor = [r["flops"] / r["gflops"] / 1e9 / (r["seconds"] - r["start_seconds"]) for r in results["kit"]]
         lines.append(
@@ -98,7 +98,7 @@ def curve(runs: list[dict]) -> list[str]:
     lines = [f"  {'clients':>8}{'start s':>9}{'ms/example':>12}{'peak MB':>9}"]
     for n, group in groups.items():
         lines.append(f"  {n:8,}{middle(group, 'start_seconds'):9.1f}{middle(group, 'ms_per_example'):12.2f}"
-                     f"{middle(group, 'peak_rss_bytes') / 1e6:9.0f}")  # fmt: skip
+                     f"{middle(group, 'peak_rss_bytes') / 1e6:9.0f}")
     for what in ("ms_per_example", "peak_rss_bytes"):
         pairs = [many[what] / few[what] for few, many in zip(groups[CLIENTS[0]], groups[CLIENTS[-1]])]
         lines.append(f"  {what}, {CLIENTS[-1]:,} clients / {CLIENTS[0]}: {median(pairs):.2f}")
@@ -153,7 +153,7 @@ def main() -> None:
         else:
             results[part] = measured("seeds", 5, args.data)
             lines += ["", "fast - plain, accuracy in points: "
-                      + ", ".join(f"{p:+.2f}" for p in results[part]["points"]) + f"; mean {results[part]['mean_points']:+.2f}"]  # fmt: skip
+                      + ", ".join(f"{p:+.2f}" for p in results[part]["points"]) + f"; mean {results[part]['mean_points']:+.2f}"]
         print("\n".join(lines[-12:]), file=sys.stderr, flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / f"{datetime.now():%Y%m%d-%H%M%S}.json"

@@ -18,7 +18,7 @@ class World:
 
         from fedkit.data.load import load_corpus
         from fedkit.data.partition import deal
-        from fedkit.model.base import find_model
+        from fedkit.models.base import find_model
 
         self.config, job = config_of(name, data), JOBS[name]
         corpus = load_corpus(data, seed=self.config.seed)
@@ -33,7 +33,7 @@ class World:
             top = list(range(layers - job.layers, layers))
             self.model = get_peft_model(self.model, LoraConfig(
                 r=8, lora_alpha=16, target_modules=["query", "value"], layers_to_transform=top,
-                modules_to_save=["classifier"], task_type="SEQ_CLS"))  # fmt: skip
+                modules_to_save=["classifier"], task_type="SEQ_CLS"))
         else:
             self.model.requires_grad_(False)
             self.model.classifier.requires_grad_(True)
@@ -77,7 +77,7 @@ class World:
 
 def bare(name: str, data: str, judge: bool) -> dict:
     """The job in a plain loop."""
-    from fedkit.memory import peak_rss_bytes
+    from fedkit.core.memory import peak_rss_bytes
 
     world = World(name, data)
     shared, steps = world.shared(), 0
@@ -94,4 +94,4 @@ def bare(name: str, data: str, judge: bool) -> dict:
     accuracy, judged = world.accuracy() if judge else (None, 0.0)
     seen = world.config.rounds * world.config.local_epochs * int(np.sum([len(c.train) for c in world.clients]))
     return {"seconds": seconds, "judging_seconds": judged, "accuracy": accuracy, "peak_rss_bytes": peak, "examples": seen,
-            "steps": steps}  # fmt: skip
+            "steps": steps}

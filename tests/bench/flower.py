@@ -44,7 +44,7 @@ def flower(name: str, data: str, judge: bool) -> dict:
     @server_app.main()
     def main(grid, context):
         strategy = FedAvg(fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=config.clients,
-                          min_available_nodes=config.clients)  # fmt: skip
+                          min_available_nodes=config.clients)
         initial = ArrayRecord(world(name, data).shared())
         began = time.perf_counter()
         result = strategy.start(grid=grid, initial_arrays=initial, num_rounds=config.rounds)
@@ -54,7 +54,7 @@ def flower(name: str, data: str, judge: bool) -> dict:
         out["arrays"] = result.arrays.to_torch_state_dict()
 
     run_simulation(server_app, client_app, num_supernodes=config.clients,
-                   backend_config={"client_resources": {"num_cpus": 1}})  # fmt: skip
+                   backend_config={"client_resources": {"num_cpus": 1}})
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)

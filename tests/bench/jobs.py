@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from fedkit.config import RunConfig
+from fedkit.core.config import RunConfig
 
 YARDSTICK = RunConfig(clients=8, examples_per_client=64, rounds=3, partition="iid", batch_size=16)
 
@@ -36,11 +36,11 @@ def config_of(name: str, data: str, seed: int = 0, engine: str = "auto") -> RunC
 
 def kit(name: str, data: str, judge: bool) -> dict:
     """The job by fedkit: seconds in the rounds, the start exchange included and nothing computed before."""
-    from fedkit.evaluate import score
-    from fedkit.federation import federate
-    from fedkit.job import prepare
-    from fedkit.memory import peak_rss_bytes
-    from fedkit.server.start import start
+    from fedkit.core.memory import peak_rss_bytes
+    from fedkit.experiments.job import prepare
+    from fedkit.federated.algorithm import federate
+    from fedkit.federated.rounds.head_start import start
+    from fedkit.models.metrics import score
 
     job = prepare(config_of(name, data))
     began = time.perf_counter()
@@ -62,7 +62,7 @@ def kit(name: str, data: str, judge: bool) -> dict:
         "seconds": seconds, "start_seconds": started, "judging_seconds": judged, "accuracy": accuracy, "peak_rss_bytes": peak, "examples": sum(r.examples for r in records),
         "steps": sum(r.steps for r in records), "tokens": tokens, "flops": 4 * sum(layers) * tokens if name == "lora" else None, "gflops": matrix_rate(),
         "engine": job.model.engine, "dtype": str(job.model.dtype).removeprefix("torch."),
-    }  # fmt: skip
+    }
 
 
 def matrix_rate(dtype: str = "bfloat16", size: int = 1536, repeats: int = 15) -> float:

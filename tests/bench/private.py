@@ -13,13 +13,13 @@ from statistics import median
 
 import torch
 
-from fedkit.client.private import private_fit
-from fedkit.client.train import Steps, fit, task_of
-from fedkit.config import RunConfig
-from fedkit.job import prepare
+from fedkit.core.config import RunConfig
+from fedkit.experiments.job import prepare
+from fedkit.federated.local.dp_sgd import private_fit
+from fedkit.federated.local.train import Steps, fit, task_of
 
 WAYS = [("head", "fast"), ("lora:r=8,layers=1", "fast"), ("lora:r=8,layers=1", "plain"), ("lora:r=8", "fast"),
-        ("lora:r=8", "plain"), ("last", "plain")]  # fmt: skip
+        ("lora:r=8", "plain"), ("last", "plain")]
 
 
 def seconds(what, *given) -> float:

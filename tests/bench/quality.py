@@ -38,24 +38,24 @@ THINGS = {
 WHO = ("the morning shift", "a new colleague", "our team leader", "the night porter", "an apprentice", "the front desk",
        "a visitor", "someone from accounts", "the cleaning crew", "the site manager", "a contractor", "two engineers",
        "the welders", "our supplier", "the receptionist", "my deputy", "the canteen staff", "an auditor", "the driver",
-       "the painters", "a customer", "the planner", "an intern", "the foreman")  # fmt: skip
+       "the painters", "a customer", "the planner", "an intern", "the foreman")
 DID = ("noticed that", "complained that", "told us", "reported again that", "is worried because", "wrote down that",
        "asked for help since", "found out that", "keeps saying that", "mentioned at lunch that", "says that",
-       "sent a photo showing that", "left a message that", "was upset because", "insists that", "suspects that")  # fmt: skip
+       "sent a photo showing that", "left a message that", "was upset because", "insists that", "suspects that")
 STATE = ("no longer works", "makes a strange noise", "is missing", "was delivered twice", "looks damaged", "needs replacing",
          "cannot be found", "smells burnt", "is far too old", "has been blocked", "went wrong", "leaks", "is stuck",
          "is out of date", "was mixed up", "got lost on the way", "does not fit", "is broken in two", "came back empty",
-         "stopped without warning", "is covered in dust", "keeps failing", "was never approved", "is too slow")  # fmt: skip
+         "stopped without warning", "is covered in dust", "keeps failing", "was never approved", "is too slow")
 WHERE = ("in the basement", "near the east wing", "on the third floor", "behind the warehouse", "at the main entrance",
          "beside the workshop", "in hall seven", "next to the lift", "under the stairs", "in the annex", "at the depot",
          "by the car park", "in the old laboratory", "opposite the canteen", "on the roof terrace", "in the meeting room",
-         "at the loading dock", "in the archive", "by the river gate", "in the paint shop", "along the corridor")  # fmt: skip
+         "at the loading dock", "in the archive", "by the river gate", "in the paint shop", "along the corridor")
 WHEN = ("since Monday", "after the storm", "for the second time", "every evening", "before the audit", "without any reason",
         "during the break", "when it rains", "after the move", "as soon as it gets cold", "since the last inspection",
         "right after lunch", "at weekends", "from time to time", "since we changed rooms", "whenever it is busy",
-        "twice this month", "after the power cut", "on the first day", "since spring")  # fmt: skip
+        "twice this month", "after the power cut", "on the first day", "since spring")
 PLACES = ("Ash", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Gorse", "Hazel", "Ivy", "Juniper", "Kapok", "Larch", "Maple",
-          "Nutmeg", "Oak", "Pine", "Quince", "Rowan", "Spruce", "Teak")  # fmt: skip
+          "Nutmeg", "Oak", "Pine", "Quince", "Rowan", "Spruce", "Teak")
 
 Row = list[str]  # text, label, client
 
@@ -259,7 +259,7 @@ FAULTS: dict[str, tuple[str, Callable, bool]] = {
     "formula": ("formulas", text(lambda t, rng: '=HYPERLINK("http://example.com")'), False),
     "control characters": ("control-characters", text(lambda t, rng: t[:9] + "\u202e" + t[9:]), False),
     "wrong labels": ("suspicious-labels", _wrong, False),
-}  # fmt: skip
+}
 SLOW = {"suspicious-labels"}
 
 
@@ -275,9 +275,9 @@ def write(rows: list[Row], folder: Path, in_splits: bool) -> Path:
 
 def check(rows: list[Row], in_splits: bool, slow: bool):
     """The verdict on rows that were written to a file and read again."""
-    from fedkit.data.finding import Setting
-    from fedkit.data.quality import assess
-    from fedkit.data.readtable import read_rows
+    from fedkit.data.read_rows import read_rows
+    from fedkit.quality.finding import Setting
+    from fedkit.quality.report import assess
 
     with tempfile.TemporaryDirectory() as folder:
         path = write(rows, Path(folder), in_splits)
@@ -307,7 +307,7 @@ def false_alarms(number: int, slow: bool, in_splits: bool, seed: int) -> tuple[l
 
 
 def faults(sizes: list[int], only: str | None, slow: bool) -> None:
-    from fedkit.data.quality import CHECKS
+    from fedkit.quality.report import CHECKS
 
     names = [
         n
@@ -334,9 +334,9 @@ def million(number: int, seed: int = 0) -> None:
         path = make_large(number, Path(folder), seed)
         print(f"{number:,} rows, {path.stat().st_size / 1e6:.0f} MB; before: {peak_mib():,.0f} MiB", flush=True)
         began = time.perf_counter()
-        from fedkit.data.finding import Setting
-        from fedkit.data.quality import assess
-        from fedkit.data.readtable import read_rows
+        from fedkit.data.read_rows import read_rows
+        from fedkit.quality.finding import Setting
+        from fedkit.quality.report import assess
 
         table = read_rows(path, text="text", label="label", client="site")
         read = time.perf_counter() - began

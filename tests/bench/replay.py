@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from statistics import median
 
+from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.network import replay as redraw
-from fedkit.record import ClientRecord, RoundRecord, Run
 
 ROUNDS = CLIENTS = 100
 CASES = {
@@ -21,7 +21,7 @@ CASES = {
         "link": "dsl=0.4,4g=0.3,satellite=0.3", "devices": "old-pc=0.7,gpu-server=0.3", "deadline": 40.0,
         "server_link": "20mbps",
     },
-}  # fmt: skip
+}
 
 
 def synthetic(seed: int = 0) -> Run:
@@ -33,7 +33,7 @@ def synthetic(seed: int = 0) -> Run:
             ClientRecord(i, train_seconds=rng.uniform(1, 9), uplink_bytes=rng.randint(40_000, 60_000), downlink_bytes=50_000)
             for i in ids))
         for n in range(1, ROUNDS + 1)
-    )  # fmt: skip
+    )
     return Run("federated", {}, {}, {"clients": [{"id": i} for i in ids]}, {}, None, rounds)
 
 
@@ -44,7 +44,7 @@ def replay(repeats: int, data: str) -> dict:
     work = {name: partial(redraw, run, **world) for name, world in CASES.items()}
     work["one round's bars"] = lambda: type(last).bars.func(last)  # past its cache
     return {"rounds": ROUNDS, "clients": CLIENTS, "repeats": repeats,
-            "milliseconds": {name: _milliseconds(one, repeats) for name, one in work.items()}}  # fmt: skip
+            "milliseconds": {name: _milliseconds(one, repeats) for name, one in work.items()}}
 
 
 def _milliseconds(work: Callable[[], object], repeats: int) -> list[float]:

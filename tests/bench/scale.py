@@ -16,11 +16,11 @@ def scale(clients: int, data: str) -> dict:
     """`clients` clients, 1,600 trained examples a round: 10 clients x 160, else 100 clients x 16 drawn in each round."""
     import numpy as np
 
+    from fedkit.core.memory import peak_rss_bytes
     from fedkit.data.corpus import ClientData
-    from fedkit.federation import federate
-    from fedkit.job import prepare
-    from fedkit.memory import peak_rss_bytes
-    from fedkit.server.start import start
+    from fedkit.experiments.job import prepare
+    from fedkit.federated.algorithm import federate
+    from fedkit.federated.rounds.head_start import start
 
     each = max(EACH, TRAINED // clients)
     config = replace(YARDSTICK, data=data, clients=8, rounds=ROUNDS)
@@ -46,4 +46,4 @@ def scale(clients: int, data: str) -> dict:
     return {
         "clients": clients, "start_seconds": started, "round_seconds": times, "examples": trained,
         "ms_per_example": 1e3 * sum(times) / trained, "peak_rss_bytes": peak_rss_bytes(),
-    }  # fmt: skip
+    }

@@ -17,11 +17,18 @@ from statistics import median
 
 import numpy as np
 
-from fedkit.wire.fixed import Fixed, disclosed, enclosed
-from fedkit.wire.member import Member, add_pair, agree, box, rows, self_mask
-from fedkit.wire.neighbours import enough, graph, needed, risk
-from fedkit.wire.secure import Ckks, Masks
-from fedkit.wire.shamir import NBYTES, PRIME, _weights, join
+from fedkit.wire.secure_aggregation.fixed_point import Fixed, disclosed, enclosed
+from fedkit.wire.secure_aggregation.masking_client import (
+    Member,
+    add_pair,
+    agree,
+    box,
+    rows,
+    self_mask,
+)
+from fedkit.wire.secure_aggregation.neighbours import enough, graph, needed, risk
+from fedkit.wire.secure_aggregation.registry import Ckks, Masks
+from fedkit.wire.secure_aggregation.shamir import NBYTES, PRIME, _weights, join
 
 SIZE, DROP, HOSTILE = 103_373, 0.3, 0.05
 WHOLE = 100  # up to so many clients a whole round is run
@@ -78,7 +85,7 @@ def masks(n: int, k: int, threshold: float, repeats: int) -> dict:
         "reveal_seconds": seconds(lambda: me.reveal(uploaded.tobytes()), repeats),
         "setup_bytes": [sent, received], "body_bytes": len(body), "reveal_bytes": [len(answer), len(uploaded)],
         "risk": risk(n, len(others), DROP, HOSTILE, threshold), "failed": failed(n, k, threshold),
-    }  # fmt: skip
+    }
     return row | {"server_seconds": server(n, len(others), threshold, body, repeats)}
 
 
@@ -160,7 +167,7 @@ def ckks(size: int, repeats: int, clients: int = 10) -> dict:
         "key_bytes": session.setup[names[0]][1], "encrypt_seconds": encrypt, "add_seconds": added,
         "decrypt_seconds": seconds(session.result, repeats), "max_error": float(np.abs(total - want).max()),
         "relative_error": float(np.linalg.norm(total - want) / np.linalg.norm(want)),
-    }  # fmt: skip
+    }
 
 
 def extrapolated(row: dict, size: int) -> dict:
@@ -187,7 +194,7 @@ def secure(repeats: int, data: str) -> dict:
 def table(result: dict) -> list[str]:
     lines = [f"  masks, {SIZE:,} values of 32 bits, 30 % drop-outs; not secure, for teaching",
              f"  {'clients':>8}{'neighb.':>8}{'thresh.':>8}{'setup s':>9}{'seal s':>8}{'reveal s':>9}{'sent kB':>9}{'got kB':>8}"
-             f"{'x plain':>8}{'server s*':>10}{'fails (bound)':>15}{'fails (drawn)':>14}"]  # fmt: skip
+             f"{'x plain':>8}{'server s*':>10}{'fails (bound)':>15}{'fails (drawn)':>14}"]
     for r in result["masks"]:
         sent = (r["setup_bytes"][0] + r["body_bytes"] + r["reveal_bytes"][0]) / 1e3
         got = (r["setup_bytes"][1] + r["reveal_bytes"][1]) / 1e3
@@ -205,11 +212,11 @@ def table(result: dict) -> list[str]:
     if not result["ckks"]:
         return [*lines, "  ckks: left out, tenseal is not installed"]
     lines.append(f"  {'ckks':18}{'values':>12}{'upload MB':>11}{'x float32':>10}{'encrypt s':>10}{'add s':>8}{'decrypt s':>10}"
-                 f"{'max error':>11}{'relative':>10}")  # fmt: skip
+                 f"{'max error':>11}{'relative':>10}")
     for name, r in result["ckks"].items():
         lines.append(f"  {name:18}{r['values']:12,}{r['upload_bytes'] / 1e6:11.2f}{r['upload_bytes'] / 4 / r['values']:10.2f}"
                      f"{r['encrypt_seconds']:10.3f}{r['add_seconds']:8.3f}{r['decrypt_seconds']:10.3f}{r['max_error']:11.1e}"
-                     f"{r['relative_error']:10.1e}{'  extrapolated' if r.get('extrapolated') else ''}")  # fmt: skip
+                     f"{r['relative_error']:10.1e}{'  extrapolated' if r.get('extrapolated') else ''}")
     return lines
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 def seeds(count: int, data: str) -> dict:
     from jobs import config_of
 
-    from fedkit.runner import run
+    from fedkit.experiments.runner import run
 
     found = [
         {e: run(config_of("lora", data, seed, e)).result["accuracy"] for e in ("plain", "fast")}

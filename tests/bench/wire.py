@@ -15,9 +15,9 @@ from statistics import median
 import numpy as np
 import torch
 
-from fedkit.model.classifier import Params
-from fedkit.wire.compress import STAGES, Context, Wire, make_wire
-from fedkit.wire.parts import Form
+from fedkit.core.tensors import Params
+from fedkit.wire.layout import Form
+from fedkit.wire.pipeline import STAGES, Context, Wire, make_wire
 
 SHAPES = [(8, 384), (384, 8)] * 12 + [(77, 384), (77,)]
 ALONE = ["none", *(name for name, entry in STAGES.items() if entry.role not in ("memory", "code")), "zstd"]
@@ -25,7 +25,7 @@ CHAINS = [
     *(f"{name}+{code}" for name in ("int8", "int4", "int2", "nf4", "sign", "topk") for code in ("ans", "zstd")),
     "ef+topk:0.05+int4+ans", "ef21+topk:0.05+int4+ans", "ef21+topk:0.05+int4+zstd", "ef+topk:0.03+int4+ans",
     "ef+randk:0.05+int4+ans", "ef+lowrank:r=2+int4+ans", "ef+sketch+int8+ans", "ef+int2+ans", "ef+sign",
-]  # fmt: skip
+]
 
 
 def update(seed: int = 0) -> Params:
@@ -63,7 +63,7 @@ def measure(spec: str, repeats: int) -> dict:
         "encode_ms": milliseconds(lambda: wire.encode(delta, context), repeats),
         "decode_ms": milliseconds(lambda: wire.decode(payload, delta, context), repeats),
         "entropy_ratio": payload.nbytes / ideal_bytes(wire, delta, context) if coder else None,
-    }  # fmt: skip
+    }
 
 
 def wire(repeats: int, data: str = "") -> dict:

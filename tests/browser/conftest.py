@@ -27,12 +27,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("lab", "voila")
 CELL = """
 from fedkit import RunConfig
-from fedkit.studio.widgets import bench_panel
+from fedkit.widgets.bench.bench import bench_panel
 panel = bench_panel(RunConfig(data="data", model="model", clients=3, examples_per_client=32, partition="iid", rounds=50,
                               local_epochs=2))
 panel
 """.strip()
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -70,7 +70,7 @@ def served(place: str, prepare: Callable[[Path], None]) -> Iterator[tuple[str, P
         port = free.getsockname()[1]
     log = open(folder / "log", "w")  # noqa: SIM115
     process = subprocess.Popen(line(place, folder, port), env=environment(folder), cwd=folder / "work", stdout=log, stderr=log,
-                               start_new_session=True)  # fmt: skip
+                               start_new_session=True)
     try:
         yield up(port, process, folder), folder
     finally:
@@ -117,7 +117,7 @@ def line(place: str, folder: Path, port: int) -> list[str]:
         return [sys.executable, "-m", "voila", "bench.ipynb", "--no-browser", f"--port={port}"]
     return [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
             "--IdentityProvider.token=", f"--ServerApp.root_dir={folder / 'work'}",
-            f"--LabApp.app_settings_dir={folder / 'app'}", "--LabApp.extension_manager=readonly"]  # fmt: skip
+            f"--LabApp.app_settings_dir={folder / 'app'}", "--LabApp.extension_manager=readonly"]
 
 
 def environment(folder: Path) -> dict[str, str]:

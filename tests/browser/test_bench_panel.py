@@ -7,7 +7,7 @@ def test_opens_with_controls_and_a_figure(bench):
     assert "Press Run" in bench.title()
     words = bench.words()
     for name in ("Clients", "Their text", "Rounds", "Local epochs", "Tuning", "Rank", "Wire", "Strategy", "Drop-outs",
-                 "Bandwidth", "Latency", "Their PCs", "Deadline", "Run would take", "The same from a terminal"):  # fmt: skip
+                 "Bandwidth", "Latency", "Their PCs", "Deadline", "Run would take", "The same from a terminal"):
         assert name in words, name
     bench.shot("1_before")
 

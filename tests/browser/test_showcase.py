@@ -22,7 +22,7 @@ WORDS = {
            "recorded": "Recorded run", "worse": "Does not pay", "ready": "Ready."},
     "ja": {"title": "文章を社外に出さずに", "run": r"ラウンド \d/3", "done": "完了：", "stopped": "中止しました",
            "recorded": "記録です", "worse": "効果なし", "ready": "できました"},
-}  # fmt: skip
+}
 
 
 class Demo(Bench):
@@ -72,7 +72,7 @@ def served() -> Iterator[str]:
         port = free.getsockname()[1]
     code = f"from fedkit.cli_showcase import serve; raise SystemExit(serve({port}, 'en', False))"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               text=True, start_new_session=True)  # fmt: skip
+                               text=True, start_new_session=True)
     try:
         yield re.search(r"http\S+", process.stdout.readline()).group()
     finally:

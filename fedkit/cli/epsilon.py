@@ -1,0 +1,144 @@
+"""`fedkit epsilon`: how much privacy a noise buys, and its inverse; nothing is trained."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from fedkit.cli import console, flags
+from fedkit.core.errors import FedkitError
+from fedkit.privacy.accounting import (
+    ADJACENCY,
+    Block,
+    epsilon,
+    explain,
+    noise_for,
+    sampling_of,
+    side_by_side,
+)
+
+EPILOG = """\b
+Examples:
+  fedkit epsilon --rate 0.01 --noise 1.1 --steps 1000 --delta 1e-5
+  fedkit epsilon --n 10003 --batch 256 --epochs 20 --noise 2
+  fedkit epsilon --n 10003 --batch 256 --epochs 20 --target 8
+  fedkit epsilon --noise 4 --steps 1          everyone takes part, once
+"""
+UNIT = "whatever was clipped to the sensitivity that the noise is measured in: an example, or a client with all it has"
+NAMES = {"pld": "PLD", "rdp": "RDP", "prv": "PRV"}
+
+
+def _number(name: str, metavar: str, help: str) -> Any:
+    return typer.Option(name, metavar=metavar, parser=flags.number, help=help)
+
+
+def _whole(name: str, metavar: str, help: str) -> Any:
+    return typer.Option(name, metavar=metavar, parser=flags.whole, help=help)
+
+
+def epsilon_command(
+    rate: Annotated[float | None, _number(
+        "--rate", "Q", "Chance of each unit to take part in a step (Poisson sampling). Not given: 1, everyone.")] = None,
+    noise: Annotated[float | None, _number("--noise", "Z", "Standard deviation of the noise / the clipping bound.")] = None,
+    steps: Annotated[int | None, _whole("--steps", "T", "How many noisy sums are published.")] = None,
+    delta: Annotated[float, _number("--delta", "D", "Chance that the promise fails; at most 1 / (10 N).")] = 1e-5,
+    target: Annotated[float | None, _number(
+        "--target", "EPS", "In place of --noise: the smallest noise with this epsilon.")] = None,
+    n: Annotated[int | None, _whole("--n", "N", "Units (examples, clients) in all; delta is held against it.")] = None,
+    batch: Annotated[float | None, _number(
+        "--batch", "B", "With --n, in place of --rate: how many take part in a step, on average.")] = None,
+    epochs: Annotated[float | None, _number(
+        "--epochs", "E", "In place of --steps: how often each unit takes part, on average.")] = None,
+    accountant: Annotated[str, typer.Option("--accountant", metavar="NAME", help=
+        "pld (close to exact), rdp or prv; the others are printed beside it.")] = "pld",
+    as_json: flags.Json = False,
+) -> None:
+    """How much privacy a noise buys, by three accountants; or, with --target, how much noise an epsilon needs.
+
+    For noisy sums of clipped gradients or updates, published once a step. Nothing is trained or read.
+    """
+    values = reckon(rate, noise, steps, delta, target, n, batch, epochs, accountant)
+    console.show_json(values) if as_json else console.show(_lines(values))
+
+
+def reckon(
+    rate: float | None, noise: float | None, steps: int | None, delta: float, target: float | None,
+    n: int | None, batch: float | None, epochs: float | None, accountant: str,
+) -> dict[str, Any]:
+    """What the command prints as JSON. Raises FedkitError for flags that lack something or contradict each other."""
+    rate, rate_note = _rate(rate, n, batch)
+    steps, steps_note = _steps(steps, epochs, rate)
+    _one_of("--noise", noise, "--target", target)
+    if target is not None:
+        noise = noise_for(target, delta, lambda z: [Block(z, rate, steps)], accountant)
+    blocks = [Block(noise, rate, steps)]
+    spent, beside = epsilon(blocks, delta, accountant), side_by_side(blocks, delta)
+    endless = "epsilon is without bound: no noise is added" if math.isinf(spent) else ""
+    notes = [note for note in (rate_note, steps_note, endless) if note]
+    return {
+        "epsilon": spent, "noise": noise, "rate": rate, "steps": steps, "delta": delta, "accountant": accountant,
+        "target": target, "beside": beside["amplified"], "unamplified": beside["unamplified"],
+        "adjacency": ADJACENCY, "sampling": sampling_of(blocks),
+        "notes": [*notes, *explain(delta, blocks, unit=UNIT, num_units=n, accountant=accountant)],
+    }
+
+
+def _one_of(one: str, first: object, other: str, second: object) -> None:
+    if (first is None) == (second is None):
+        raise FedkitError(f"{'neither' if first is None else 'both'} of {one} and {other} given; give one of them")
+
+
+def _rate(rate: float | None, n: int | None, batch: float | None) -> tuple[float, str]:
+    """The sampling rate, and a note where it was derived."""
+    if n is not None and n < 1:
+        raise FedkitError(f"--n {n} given; write how many units there are, 1 or more")
+    if batch is None:
+        return (1.0, "rate 1: none was given, so everyone takes part in every step") if rate is None else (rate, "")
+    if rate is not None:
+        raise FedkitError("both of --rate and --batch given; give one of them")
+    if n is None:
+        raise FedkitError("--batch given without --n; write how many units it is drawn from: --n N")
+    if not 0 < batch <= n:
+        raise FedkitError(f"--batch {batch:g} given; it is above 0 and at most --n {n}")
+    return (
+        batch / n,
+        f"rate {batch / n:.6g} = batch {batch:g} / n {n:,} (batches by Poisson sampling, so their size varies)",
+    )
+
+
+def _steps(steps: int | None, epochs: float | None, rate: float) -> tuple[int, str]:
+    """The number of steps, and a note where it was derived."""
+    _one_of("--steps", steps, "--epochs", epochs)
+    if steps is not None:
+        return steps, ""
+    if not 0 < epochs < 1e6:
+        raise FedkitError(f"--epochs {epochs:g} given; write a number above 0, such as 10")
+    Block(1.0, rate)  # a rate that cannot be is said first
+    return max(1, round(epochs / rate)), f"steps {max(1, round(epochs / rate)):,} = epochs {epochs:g} / rate {rate:.6g}"
+
+
+def _lines(values: dict[str, Any]) -> list[str]:
+    """The answer for people: the number, the other accountants, without amplification, and what it means."""
+    named = (
+        f"noise {values['noise']:.5g}, rate {values['rate']:.6g}, {values['steps']:,} steps, delta {values['delta']:g}"
+    )
+    wanted = values["target"]
+    asked = "" if wanted is None else f"noise {values['noise']:.5g} is the smallest for epsilon {wanted:g}\n"
+    return [
+        f"{asked}epsilon {_said(values['epsilon'])} ({NAMES[values['accountant']]}; {named})",
+        f"  by each accountant:    {_each(values['beside'])}",
+        f"  without amplification: {_each(values['unamplified'])}",
+        *values["notes"],
+    ]
+
+
+def _each(by_name: dict[str, float | None]) -> str:
+    return ", ".join(f"{NAMES[name]} {_said(spent)}" for name, spent in by_name.items())
+
+
+def _said(spent: float | None) -> str:
+    if spent is None:
+        return "cannot say"
+    return "without bound (no noise)" if math.isinf(spent) else f"{spent:.4f}" if spent < 100 else f"{spent:,.0f}"

@@ -1,0 +1,485 @@
+"""The commands. Each imports what it needs when it runs, so that --help is quick; their flags are in flags.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedkit.cli import attack, audit, brief, check, console, epsilon, flags, next_steps, showcase
+from fedkit.cli.flags import OUTPUT, WORLD, Command, D
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.files import REPOSITORY
+from fedkit.core.record import collect
+
+ABOUT = """Learn, show and decide federated fine-tuning: several sites (clients) train one model together, and no text
+leaves a site.
+
+\b
+Start with:
+  fedkit doctor                        is this machine ready?
+  fedkit demo                          the whole comparison, in minutes
+Then, with data of your own:
+  fedkit check my.csv --out checked    can this file be used? a cleaned copy
+  fedkit run --data checked/my.clean.csv --out runs/mine
+  fedkit baselines --data checked/my.clean.csv --out runs/mine-baselines
+  fedkit brief runs/mine runs/mine-baselines    the decision on one page
+"""
+RUN = """\b
+Examples:
+  fedkit run                           six companies on the bundled data
+  fedkit run --data my.csv --text report --label team --clients 4
+  fedkit run --data banking77 --clients 10 --examples-per-client 200
+             --partition dirichlet:0.3 --rounds 10 --out runs/banking
+  fedkit run --tune head               send the last layer only
+  fedkit run --resume --out runs/mine  go on with a run that was stopped
+"""
+BASELINES = """\b
+Examples:
+  fedkit baselines --out runs/mine-baselines
+  fedkit baselines --data my.csv --which local,pooled
+Give the same flags as to `fedkit run`, or the comparison is not fair.
+`fedkit run` prints the exact command at its end.
+"""
+COMPARE = """\b
+Examples:
+  fedkit compare runs/mine runs/mine-baselines
+  fedkit compare runs/demo --html demo.html
+  fedkit compare runs/sweep            methods, their seeds, the Pareto front
+"""
+SWEEP = """\b
+Examples:
+  fedkit sweep --vary tune=lora --vary tune=head --seeds 0,1,2 --out runs/s
+  fedkit sweep plan.toml --estimate    how long would it take?
+  fedkit sweep plan.toml --out runs/s
+  fedkit sweep --resume --out runs/s   go on with a sweep that was stopped
+A plan is a TOML file:
+  [settings]                           any setting of `fedkit run`, for all
+  data = "banking77"
+  [vary]                               every combination is run
+  tune = ["lora:r=8", "head", "full"]
+  seed = [0, 1, 2]
+  [[also]]                             one more combination, for every seed
+  tune = "lora:r=8"
+  wire = "int4+ans"
+Exit code: 0 all runs are there, 1 some were refused (sweep.json says why),
+2 none could be made.
+"""
+DATA = """\b
+Examples:
+  fedkit data                          the known data sets
+  fedkit data service_desk             which company has what
+  fedkit data banking77 --clients 10 --partition dirichlet:0.3 --html who.html
+"""
+ADVISE = """\b
+Examples:
+  fedkit advise --memory 4GB --devices old-pc --link field-64k --hours 8
+  fedkit advise --devices old-pc=0.7,laptop=0.3 --link dsl --examples 500
+  fedkit advise --privacy sums-only    only what can be summed unread
+  fedkit advise --data my.csv --measure  the pace of this machine, on your data
+"""
+REPLAY = """\b
+Examples:
+  fedkit replay runs/mine --link satellite
+  fedkit replay runs/mine --devices old-pc=0.7,gpu-server=0.3 --html mine.html
+  fedkit replay runs/mine --deadline 60
+What only changes time is exact. Where learning would have been otherwise (who
+is too late, an asynchronous order), the first lines say that it needs a new run.
+"""
+
+NOTEBOOKS = REPOSITORY / "notebooks"
+
+app = typer.Typer(
+    name="fedkit",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]},
+)
+Html = typer.Option("--html", metavar="FILE", help="Where the page goes: a .html file.", rich_help_panel=OUTPUT)
+
+
+def _out(help: str) -> Any:
+    return typer.Option("--out", metavar="DIR", help=help, rich_help_panel=OUTPUT)
+
+
+@app.callback(invoke_without_command=True, help=ABOUT)
+def main_help(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        import fedkit
+
+        print(f"fedkit {fedkit.__version__}")
+    elif ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+@app.command(cls=Command, epilog=RUN, short_help="Train one model over several sites, and record it.")
+@flags.settings
+def run(
+    ctx: typer.Context,
+    config: RunConfig,
+    out: Annotated[Path | None, _out("Folder for run.json and the adapter. Not given: runs/DATA-TIME.")] = None,
+    resume: flags.Resume = False,
+    as_json: flags.Json = False,
+) -> None:
+    """Train one model over several sites (federated averaging): their text stays, only what is tuned travels.
+
+    Writes run.json, which holds every number, after each round, and at the end the adapter in PEFT's format.
+    """
+    if resume:
+        config, out = _as_begun(config, out, flags.typed(ctx)), _needed(out)
+    out = out or _fresh("runs", config.data)
+    with console.Line() as line, console.on_stop(lambda: next_steps.after_stop(out)):
+        line.wait(f"reading {config.data} and the model {config.model} ...")
+        from fedkit.cli.summaries import summary
+        from fedkit.experiments.runner import run as start
+
+        record = start(config, out, resume=resume, progress=line)
+    if as_json:
+        console.show_json({"out": str(out), **record.to_dict()})
+    else:
+        console.show([*summary(record), f"record: {out / 'run.json'}", *next_steps.after_run(config, out)])
+
+
+@app.command(cls=Command, epilog=BASELINES, short_help="What a federated run must beat, on the same data.")
+@flags.settings
+def baselines(
+    config: RunConfig,
+    which: flags.Which = None,
+    out: Annotated[Path | None, _out("Folder for all. Not given: runs/DATA-baselines-TIME.")] = None,
+    as_json: flags.Json = False,
+) -> None:
+    """What a federated run must beat, on the same data and with the same number of training steps.
+
+    Always the commonest label (majority); logistic regression on the untouched model (frozen); every site alone
+    (local); all text in one place (pooled, full). Each writes a record of the same form as `fedkit run`.
+    """
+    out = out or _fresh("runs", f"{config.data}-baselines")
+    names = None if which is None else list(dict.fromkeys(name.strip() for name in which.split(",")))
+    with (
+        console.Line() as line,
+        console.on_stop(lambda: next_steps.after_stopped_baselines(out, names)),
+    ):
+        line.wait(f"reading {config.data} and the model {config.model} ...")
+        from fedkit.experiments.baselines import run_baselines
+        from fedkit.results.scoreboard import scoreboard, to_text
+
+        records = run_baselines(config, out, names, progress=line)
+    if as_json:
+        console.show_json({"out": str(out), "runs": {n: r.to_dict() for n, r in records.items()}})
+    else:
+        notes = [f"note: {n}" for n in next(iter(records.values())).data["notes"]]
+        if (config.privacy, config.secure) != ("none", "none"):
+            notes.append("note: privacy and secure not used: baselines are without protection")
+        table = to_text(scoreboard(records.values()))
+        console.show([*notes, table, f"records: {out}", *next_steps.after_baselines(config, out)])
+
+
+@app.command(cls=Command, epilog=COMPARE, short_help="The scoreboard of runs, as a table and as a web page.")
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders, or folders that hold run folders.")
+    ],
+    html: Annotated[Path, Html] = Path("runs/compare.html"),
+    as_json: flags.Json = False,
+) -> None:
+    """The scoreboard of several runs, in words, as a table, and as one web page that needs no network.
+
+    Runs that differ only in their seed are one method. With several methods or seeds the board shows accuracy, bytes
+    per client and round, load and privacy of each, and which are on the Pareto front of accuracy against bytes.
+    """
+    from fedkit.reports.report import write_report
+    from fedkit.results.recommendation import board_of
+
+    records = collect(runs)
+    table, words, values = board_of(records)
+    page = write_report(records, flags.page(html), "What the runs show")
+    if as_json:
+        console.show_json({"html": str(page), "verdict": words, **values})
+    else:
+        console.show([table, *words, "", f"page: {page}"])
+
+
+@app.command(cls=Command, epilog=SWEEP, short_help="Many runs of one plan: methods x settings x seeds.")
+@flags.settings
+def sweep(
+    ctx: typer.Context,
+    config: RunConfig,
+    plan: Annotated[Path | None, typer.Argument(
+        metavar="[PLAN]", help="A TOML file; flags given beside it are settings for all.")] = None,
+    vary: Annotated[list[str] | None, typer.Option(
+        "--vary", metavar="SETTING=VALUE", help="A value to try; again for each. Every combination is run.")] = None,
+    seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Every combination is run for each.")] = "0",
+    baselines: Annotated[str | None, typer.Option("--baselines", metavar="A,B,...|none", help=
+        "Made once for each seed and data. Not given: majority, frozen-pooled, frozen-local, local, pooled.")] = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")] = False,
+    out: Annotated[Path | None, _out("Folder for all. Not given: runs/PLAN-TIME.")] = None,
+    resume: flags.Resume = False,
+    as_json: flags.Json = False,
+) -> None:
+    """Run every combination of a plan, for every seed, with the baselines to beat; then compare them.
+
+    What is finished is never made twice: stop it when you like, and go on. A combination that is refused is said and
+    left out. Writes sweep.json and a folder for each run.
+    """
+    settings, given = vars(config), flags.typed(ctx)
+    with console.Line() as line, console.on_stop(lambda: next_steps.after_stopped_sweep(out)):
+        line.wait("reading the plan and the data ...")
+        from fedkit.experiments.estimate import estimate as time_it
+        from fedkit.experiments.sweep import choose, refused, waiting
+        from fedkit.experiments.sweep import sweep as start
+
+        chosen = choose(plan, {k: v for k, v in settings.items() if k in given}, vary or [],
+                        seeds if "seeds" in given else None, baselines, _needed(out) if resume else None)
+        out = out or _fresh("runs", chosen.name)
+        said = (lambda folder, reason: line.say(f"would be refused: {folder}: {reason}")) if estimate else None
+        expected = time_it(waiting(chosen, out), line.wait, *([said] if said else []))
+        if not (estimate and as_json):
+            line.say(str(expected))
+        records = [] if estimate else start(chosen, out, line, tell=line.say, costs=expected.seconds)
+    if estimate:
+        if as_json:
+            console.show_json(expected.to_dict())
+        return
+    from fedkit.results.recommendation import board_of
+
+    table, words, values = board_of(records)
+    reasons = refused(out)
+    if as_json:
+        console.show_json({"out": str(out), "verdict": words, **values, "refused": reasons})
+    else:
+        console.show([table, *words, "", f"records: {out}", *next_steps.after_sweep(out)])
+    raise typer.Exit(1 if reasons else 0)
+
+
+@app.command(cls=Command, epilog=REPLAY, short_help="A finished run over other lines and computers, at once.")
+def replay(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    devices: Annotated[str | None, typer.Option("--devices", metavar="NAME|MIX", help=
+        "Each site's computer, as in `fedkit run`. Not given: as recorded.", rich_help_panel=flags.WORLD)] = None,
+    link: Annotated[str | None, typer.Option("--link", metavar="SPEED/DELAY|MIX", help=
+        "Each site's line, as in `fedkit run`. Not given: as recorded.", rich_help_panel=flags.WORLD)] = None,
+    deadline: Annotated[str, typer.Option("--deadline", metavar="SECONDS|none", help=
+        "What the server waits at most in a round. Not given: as recorded.", rich_help_panel=flags.WORLD,
+        show_default=False)] = "recorded",
+    server_link: Annotated[str, typer.Option("--server-link", metavar="SPEED|none", help=
+        "The line that all sites share. Not given: as recorded.", rich_help_panel=flags.WORLD, show_default=False)] = "recorded",
+    html: Annotated[Path | None, Html] = None,
+    as_json: flags.Json = False,
+) -> None:
+    """How long a recorded run would take over other lines, computers or deadlines. Nothing is trained.
+
+    Prints when each round ends, who was last, and the total beside the recorded one.
+    """
+    from fedkit.reports.replay_report import replayed
+
+    lines, values = replayed(run, link, devices, deadline, server_link, html and flags.page(html))
+    console.show_json(values) if as_json else console.show(lines)
+
+
+app.command(name="epsilon", cls=Command, epilog=epsilon.EPILOG, short_help="How much privacy does noise buy?")(
+    epsilon.epsilon_command
+)
+app.command(cls=Command, epilog=attack.ATTACK, short_help="What does an update tell whoever reads it?")(
+    attack.attack
+)
+app.command(
+    name="brief", cls=Command, epilog=brief.EPILOG, short_help="The decision on one page, from run records."
+)(brief.brief_command)
+app.command(cls=Command, epilog=audit.AUDIT, short_help="Does a run keep the privacy it promises?")(audit.audit)
+
+
+@app.command(cls=Command, short_help="Every method there is to choose from, with its parameters.")
+def methods(as_json: flags.Json = False) -> None:
+    """Every tuner, aggregation, wire stage and so on: what it does, its parameters, and what it needs."""
+    from fedkit.cli.catalogue import method_lines
+    from fedkit.cli.catalogue import methods as known
+
+    console.show_json(known()) if as_json else console.show(method_lines())
+
+
+@app.command(cls=Command, short_help="Start here: centralized, alone, federated, side by side.")
+def demo(
+    out: Annotated[Path, _out("Folder for the records and the page. An earlier demo there is replaced.")] = Path(
+        "runs/demo"
+    ),
+    rounds: flags.Rounds = D.rounds,
+    seed: flags.Seed = D.seed,
+    as_json: flags.Json = False,
+) -> None:
+    """Train with all text in one place, then every company alone, then federated; on the bundled data, in minutes.
+
+    Prints the scoreboard and what it says, and writes the records and index.html, a page to show to others.
+    """
+    with console.Line() as line, console.on_stop(lambda: next_steps.after_stopped_demo(out)):
+        line.wait("reading the bundled data and the model ...")
+        from fedkit.cli.demo import demo as perform
+
+        page, lines, values = perform(out, RunConfig(rounds=rounds, seed=seed), line, line.say)
+    console.show_json(values) if as_json else console.show([*lines, f"page: {page}"])
+
+
+app.command(cls=Command, epilog=check.EPILOG, short_help="Can this file be used? Findings, a cleaned copy.")(
+    check.check
+)
+
+
+@app.command(cls=Command, epilog=DATA, short_help="The known data sets, and who would have what.")
+def data(
+    source: Annotated[str | None, typer.Argument(
+        metavar="[NAME|PATH]", help="What to look into. Not given: the known data sets are listed.")] = None,
+    text: flags.Text = None, label: flags.Label = None, client: flags.Client = None, encoding: flags.Encoding = None,
+    clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
+    partition: flags.Partition = D.partition, seed: flags.Seed = D.seed,
+    html: Annotated[Path | None, Html] = None,
+    as_json: flags.Json = False,
+) -> None:
+    """List the known data sets, or show which site would hold how many examples of each label."""
+    from fedkit.cli.summaries import known_data, who_has_what_lines
+
+    if source is None:
+        facts, lines = known_data()
+    else:
+        given = {**locals(), "data": source}
+        facts, lines = who_has_what_lines(flags.chosen(given), html and flags.page(html))
+    console.show_json(facts) if as_json else console.show(lines)
+
+
+@app.command(cls=Command, short_help="The known base models, and whether they are here.")
+def models(as_json: flags.Json = False) -> None:
+    """The known base models, and whether their weights are here."""
+    from fedkit.cli.summaries import known_models
+
+    facts, lines = known_models()
+    console.show_json(facts) if as_json else console.show(lines)
+
+
+@app.command(cls=Command, short_help="Is this machine ready? Says how to mend what is not.")
+def doctor(
+    model: flags.ModelName = D.model,
+    out: Annotated[Path, _out("The folder that runs will be written to.")] = Path("runs"),
+    as_json: flags.Json = False,
+) -> None:
+    """Check this machine: Python, packages, weights, memory, widgets. Exit code 1 if something must be mended."""
+    from fedkit.cli.doctor import check as look
+    from fedkit.cli.doctor import to_json, to_table
+
+    checks = look(model, out)
+    console.show([to_json(checks) if as_json else to_table(checks)])
+    raise typer.Exit(1 if any(c.ok is False for c in checks) else 0)
+
+
+@app.command(cls=Command, short_help="Open the lessons in JupyterLab.")
+def lab(
+    port: Annotated[int, typer.Option("--port", metavar="N", parser=flags.whole, help="1024 to 65535.")] = 8888,
+) -> None:
+    """Open JupyterLab on the first lesson. It listens on this machine only and asks for its token."""
+    import subprocess
+    import sys
+
+    if not 1024 <= port <= 65535:
+        raise FedkitError(f"--port {port} given; write a whole number from 1024 to 65535")
+    first = NOTEBOOKS / "00_start_here.ipynb"
+    if not first.is_file():
+        raise FedkitError(f"no lessons in {NOTEBOOKS}; run this from a clone of the project that `make install` set up")
+    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", str(first)]
+    raise typer.Exit(subprocess.call(command, cwd=NOTEBOOKS))
+
+
+app.command(name="showcase", cls=Command, epilog=showcase.EPILOG, short_help="The executive demo, without code.")(
+    showcase.showcase_command
+)
+
+
+@app.command(cls=Command, epilog=ADVISE, short_help="Which methods can your sites bear?")
+def advise(
+    memory: Annotated[str | None, typer.Option("--memory", metavar="SIZE", help=
+        "Free to train in at a site, such as 4GB. Not given: what the computer has.", rich_help_panel=WORLD)] = None,
+    devices: flags.Devices = "old-pc", link: flags.LinkSpec = "dsl",
+    hours: Annotated[float, typer.Option("--hours", metavar="N", parser=flags.number, help=
+        "Hours that a site may compute and send each night.", rich_help_panel=WORLD)] = 8.0,
+    examples: Annotated[int, typer.Option("--examples", metavar="N", parser=flags.whole, help=
+        "Training examples at each site.", rich_help_panel=WORLD)] = 200,
+    sites: Annotated[int, typer.Option("--sites", metavar="N", parser=flags.whole, help=
+        "How many sites take part.", rich_help_panel=WORLD)] = 10,
+    privacy: Annotated[str, typer.Option("--privacy", metavar="WISH", help=
+        "none, text-stays, sums-only (for secure aggregation), differential (see the answer).",
+        rich_help_panel=WORLD)] = "none",
+    labels: Annotated[int, typer.Option("--labels", metavar="N", parser=flags.whole, help=
+        "Labels to tell apart. With --data: those it has.", rich_help_panel=WORLD)] = 12,
+    rounds: flags.Rounds = D.rounds, model: flags.ModelName = D.model,
+    data: Annotated[str | None, typer.Option("--data", metavar="NAME|PATH", help=
+        "Takes labels and text lengths from it. Not given: those of the bundled reports.", rich_help_panel=flags.DATA)] = None,
+    measure: Annotated[bool, typer.Option("--measure", help=
+        "Time a few steps of each method here first (a few minutes).", rich_help_panel=flags.MACHINE)] = False,
+    as_json: flags.Json = False,
+) -> None:
+    """Rank the methods that sites can bear by what is known of their accuracy, and say why the others do not fit.
+
+    Nothing is trained: memory, traffic and time are predicted from the model and from messages really encoded.
+    """
+    from fedkit.experiments import advise as adviser
+
+    needs = adviser.Needs(
+        adviser.memory_bytes(memory), devices, link, hours, examples, sites, privacy, labels, rounds, model
+    )
+    adviser.check(needs)
+    with console.Line() as line:
+        line.wait("reckoning memory, traffic and time ...")
+        needs = needs if data is None else adviser.with_data(needs, data)
+        advices = adviser.advise(needs, adviser.measured_paces(needs, line.wait) if measure else None)
+    if as_json:
+        methods = [a.to_dict() for a in advices]
+        console.show_json({"needs": vars(needs), "note": adviser.PRIVACY[privacy], "measured": measure,
+                           "command": adviser.best_command(needs, advices), "methods": methods})
+    else:
+        console.show(adviser.advice_lines(needs, advices))
+    raise typer.Exit(0 if advices[0].fits else 1)
+
+
+def _needed(out: Path | None) -> Path:
+    if out is None:
+        raise FedkitError("--resume given without --out; name the folder of the run to go on with: --out DIR")
+    return out
+
+
+def _as_begun(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig:
+    """The settings the run in `out` began with, but those given now; the run itself refuses what was changed."""
+    from fedkit.core.record import Run
+
+    if not (_needed(out) / "run.json").exists():
+        if given - {"resume", "out", "as_json"}:
+            return config  # a whole command, whose run was stopped before its first record
+        raise FedkitError(
+            f"--resume given, and {out} holds no run to go on with; name its folder, or leave --resume out"
+        )
+    begun = RunConfig.from_dict(Run.load(out).config)
+    return replace(begun, **{name: getattr(config, name) for name in given if hasattr(config, name)})
+
+
+def _fresh(root: str, name: str) -> Path:
+    """A new folder name below `root`, from the data's name and the time."""
+    from datetime import datetime
+
+    stem = "".join(c if c.isalnum() else "-" for c in Path(name).stem).strip("-")[:40] or "run"
+    return Path(root) / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The entry point: returns the exit code."""
+    command = typer.main.get_command(app)
+    return console.call(lambda: command.main(argv, prog_name="fedkit", standalone_mode=False))
+
+
+def script() -> None:
+    raise SystemExit(main())
+
+
+if __name__ == "__main__":
+    script()

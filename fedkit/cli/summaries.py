@@ -1,0 +1,173 @@
+"""What the command line prints about a run, a data set, a model: values for programs, lines for people."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import count
+from fedkit.core.record import Run
+
+Facts = tuple[Any, list[str]]
+
+
+def summary(run: Run) -> list[str]:
+    """A run in a few lines."""
+    from fedkit.core import formatting
+    from fedkit.results import measures, privacy_promise
+
+    low, high, over = measures.interval(measures.checked(run))
+    train, test, trained = (
+        measures.number(v, "data") for v in (run.data.get("train"), run.data.get("test"), run.model.get("trainable"))
+    )
+    up, down = (formatting.megabytes(measures.mb_per_client(run, way)) for way in ("uplink", "downlink"))
+    start = None if run.start is None else measures.number(run.start.accuracy, "accuracy")
+    before = "" if start is None else f"; before round 1: {formatting.percent(start)}"
+    modelled = formatting.seconds(measures.result(run, "simulated_seconds"))
+    return [
+        *(f"note: {n}" for n in run.data.get("notes") or []),
+        f"{run.data.get('name')}: {count(len(measures.clients(run)), 'site')}, {train:,.0f} training and {test:,.0f} test "
+        f"examples, {count(len(run.data.get('labels', [])), 'label')}",
+        f"accuracy {formatting.percent(measures.accuracy(run))} (95 % interval {formatting.between(low, high)}, over {over})"
+        f"{before}; worst client {formatting.percent(measures.worst(run))}",
+        *_gained(run),
+        *_models(run),
+        f"traffic of a site: {up} sent, {down} received in {measures.rounds(run)} ({run.config.get('tune')}: {trained:,.0f} "
+        f"numbers), and once the base model, {formatting.megabytes(measures.base_mb(run))}",
+        f"time: {formatting.seconds(run.total('train_seconds'))} of training, measured here{_engine(run)}; {modelled} for the rounds over "
+        f"{run.config.get('link')}, modelled",
+        *_refused(run),
+        *privacy_promise.lines(run),
+    ]
+
+
+def _models(run: Run) -> list[str]:
+    """Whose accuracy it is, where every site ends with a model of its own."""
+    if run.config.get("share", "all") == "all" and not str(run.config.get("aggregate")).startswith("fedsa"):
+        return []
+    return ["models: one per site, since a part of each stays there; the accuracy is the mean over the sites' models"]
+
+
+def _engine(run: Run) -> str:
+    name = run.environment.get("engine")
+    return f" ({name} engine)" if name in ("fast", "plain") else ""
+
+
+def _refused(run: Run) -> list[str]:
+    """Updates that did not count, and why."""
+    missed = [c for r in run.rounds for c in r.clients if c.status != "ok"]
+    why = Counter(f"{c.status}: {c.reason.rpartition(': ')[2]}" for c in missed)  # without the tensor's name
+    visits, out = sum(len(r.clients) for r in run.rounds), []
+    if missed and len(missed) == visits:
+        out.append("warning: no update counted in any round; the accuracy is that of the start")
+    for reason, n in why.most_common():
+        sites = {c.id for c in missed if f"{c.status}: {c.reason.rpartition(': ')[2]}" == reason}
+        named = f", all by {sites.pop()}" if len(sites) == 1 else f", by {len(sites)} sites"
+        out.append(
+            f"warning: {n:,} of {visits:,} times a site took its turn, its update did not count ({reason}){named}"
+        )
+    return out
+
+
+def _gained(run: Run) -> list[str]:
+    """What the rounds added to the start, as far as the test set can tell."""
+    from fedkit.core import formatting
+    from fedkit.results import measures
+
+    if run.start is None or not run.rounds:
+        return []
+    gain, (low, high, _) = measures.accuracy(run) - run.start.accuracy, measures.interval(run)
+    told = abs(gain) > (high - low) / 2
+    words = "" if told else ", which is within what chance does on this test set"
+    return [f"the rounds added {formatting.points(gain)} points to the start{words}"]
+
+
+def who_has_what_lines(config: RunConfig, html: Path | None = None) -> Facts:
+    """Clients and their commonest labels under a partition; with `html`, the picture too."""
+    from fedkit.data.load import load_corpus
+    from fedkit.data.partition import client_column, deal, describe, left_out
+
+    column = client_column(config.partition, config.client)
+    corpus = load_corpus(config.data, config.text, config.label, column, config.encoding, seed=config.seed)
+    clients = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
+    frame = describe(corpus, clients)
+    left = left_out(corpus, clients).items()
+    notes = [*corpus.notes, *(f"client {c!r} left out: too few training examples ({n})" for c, n in left)]
+    lines = [*_per_site(frame), *(f"note: {n}" for n in notes)]
+    if html is not None:
+        lines.append(f"picture: {picture(frame, html)}")
+    return {"clients": frame.to_dict(orient="index"), "notes": notes}, lines
+
+
+def _per_site(frame, most: int = 50) -> list[str]:
+    """A line per site: its name, its examples, its commonest labels with their shares; wrapped at 100 columns."""
+    width = max(4, *(len(str(name)) for name in frame.index[:most]))
+    lines = [f"{'site':{width}}  examples  labels  mostly"]
+    for name, row in frame.iloc[:most].iterrows():
+        there = row[row > 0].sort_values(ascending=False, kind="stable")
+        mostly = ", ".join(f"{label} {100 * n / row.sum():.0f} %" for label, n in there.head(3).items())
+        lines += textwrap.wrap(f"{name!s:{width}}  {row.sum():8,d}  {len(there):6d}  {mostly}", 100,
+                               subsequent_indent=" " * (width + 20))
+    return lines + ([f"... and {len(frame) - most} more sites"] if len(frame) > most else [])
+
+
+def picture(frame, html: Path) -> Path:
+    """Who has what as a self-contained page; in a folder, as who-has-what.html."""
+    from fedkit.plots import who_has_what
+
+    html = html / "who-has-what.html" if html.is_dir() else html
+    text = who_has_what(frame).to_html(include_plotlyjs=True)
+    try:
+        html.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise FedkitError(f"cannot write {html}: {error.strerror}; choose another --html") from None
+    return html
+
+
+def known_data() -> Facts:
+    """The bundled sets and the hub shortcuts."""
+    from fedkit.data.load import BUNDLED
+    from fedkit.data.readers.hub import HUB
+
+    facts = [{"name": n, "where": "bundled", "about": ABOUT.get(n, "")} for n in BUNDLED]
+    facts += [{"name": n, "where": "hub", "about": ABOUT.get(n, "")} for n in HUB]
+    lines = [f"{f['name']:14s} {f['where']:8s} {f['about']}".rstrip() for f in facts]
+    return facts, [
+        *lines,
+        "or give a .csv .tsv .xlsx .parquet .jsonl file, a folder with train.csv and test.csv, or hub:OWNER/NAME",
+        "a hub set needs a network, once, and the package datasets: pip install 'fedkit[hub]'",
+    ]
+
+
+def known_models() -> Facts:
+    """The known base models, and whether they are here."""
+    from fedkit.models.base import MODELS, find_model
+
+    facts = []
+    for name, known in MODELS.items():
+        try:
+            here, state = True, f"here, sha256 {find_model(name).sha256[:12]} as tested"
+        except FedkitError as error:
+            here, state = False, str(error)
+        facts.append({"name": name, "about": known.about, "here": here, "state": state})
+    lines = [line for f in facts for line in (f"{f['name']}: {f['about']}", f"  {f['state']}")]
+    return facts, [
+        *lines,
+        "or give a folder with config.json, tokenizer.json and model.safetensors, or a hub id such as OWNER/NAME",
+    ]
+
+
+ABOUT = {
+    "service_desk": "who should handle this report? six companies of different trades, 12 labels, synthetic, English",
+    "demo": "another name of service_desk",
+    "plant_alarms": "what stopped the line? alarm codes of four plants, 8 labels, synthetic; codes no base model knows",
+    "service_desk_ja": "the same question in Japanese: six other companies, 12 labels, synthetic; needs a model that reads Japanese",
+    "banking77": "questions to a bank's help desk, 77 labels, English (Casanueva et al., 2020)",
+    "clinc150": "requests to an assistant, 151 labels, English (Larson et al., 2019)",
+    "ag_news": "news, 4 labels, English (Zhang et al., 2015)",
+    "20newsgroups": "posts, 20 labels, English (Lang, 1995)",
+}

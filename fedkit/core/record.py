@@ -1,0 +1,173 @@
+"""The run record: what happened, written atomically after every round, read by everything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fedkit.core.errors import FedkitError
+from fedkit.core.files import write_json
+
+SCHEMA = "fedkit.run/1"
+NUMBER = (int, float, type(None))
+KINDS = {"str": str, "int": int, "float": NUMBER, "float | None": NUMBER, "dict[str, Any]": dict}
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    """One client in one round. status: ok | late | lost | rejected | away; if not ok, `reason` says why.
+
+    work_seconds, delay, began: see network.py, where they become simulated time.
+    """
+
+    id: str
+    status: str = "ok"
+    reason: str = ""
+    examples: int = 0  # examples trained on, over all local epochs
+    steps: int = 0  # gradient steps
+    train_seconds: float = 0.0  # measured on the machine that ran
+    uplink_bytes: int = 0  # length of what was serialised
+    downlink_bytes: int = 0
+    work_seconds: float | None = None  # training seconds by the clock's model, where time decides; None: train_seconds
+    delay: float = 0.0  # simulated seconds that the upload hung
+    staleness: int = 0  # server steps since the parameters it trained from
+    began: float | None = None  # simulated seconds since round 1 began; None: with the round
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round. Accuracies are on the held-out test set; validation_accuracy is what choices are made on."""
+
+    round: int
+    accuracy: float
+    loss: float
+    worst_client_accuracy: float
+    validation_accuracy: float | None = None
+    epsilon: float | None = None  # spent up to here; None: no differential privacy, so no promise
+    simulated_seconds: float | None = None  # modelled from link and device, not measured
+    seconds: float = 0.0  # measured wall time of the round, evaluation included
+    clients: tuple[ClientRecord, ...] = ()
+    aggregation_error: float | None = None  # what averaging got wrong, as a share; None where it is not measured
+    client_accuracy: dict[str, Any] = field(default_factory=dict)  # on test examples like each client's own
+    noise: float | None = (
+        None  # noise multiplier of what the server released in this round; None: none, or at the sites
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole run: `run.json`, the contract that plots, tables, sliders and briefs read.
+
+    method: federated | pooled-lora | local-lora | ... (see baselines.BASELINES).
+    start: the state before round 1 as a RoundRecord with round 0 (head start and its traffic), or None.
+    result is {} until the run has finished.
+    """
+
+    method: str
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    data: dict[str, Any]
+    model: dict[str, Any]
+    start: RoundRecord | None = None
+    rounds: tuple[RoundRecord, ...] = ()
+    result: dict[str, Any] = field(default_factory=dict)
+    schema: str = SCHEMA
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.result)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Run:
+        """Rebuild a run from parsed JSON. Raises FedkitError when it is not one of ours."""
+        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+            given = values.get("schema") if isinstance(values, dict) else None
+            given = given[:40] if isinstance(given, str) else type(values if given is None else given).__name__
+            raise FedkitError(f"not a fedkit run record: schema is {given!r}, expected {SCHEMA!r}")
+        try:
+            values = dict(values)
+            values["start"] = _round(values["start"]) if values.get("start") else None
+            values["rounds"] = tuple(_round(r) for r in values["rounds"])
+            return _typed(cls(**values))
+        except (TypeError, KeyError, AttributeError) as error:
+            reason = " ".join(str(error).split())[:100]
+            raise FedkitError(f"damaged run record ({reason}); run again, or resume from a good copy") from None
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `run.json` into `folder` atomically and return its path."""
+        return write_json(Path(folder) / "run.json", self.to_dict())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Read `run.json` from a run folder, or the file itself. Nothing in it is executed."""
+        path = Path(folder)
+        path = path / "run.json" if path.is_dir() else path
+        if path.exists() and not path.is_file():  # a pipe or a device would be waited for
+            raise FedkitError(f"cannot read {path}: not a file; give a folder that `fedkit run --out` wrote")
+        try:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except UnicodeDecodeError:
+            raise FedkitError(
+                f"cannot read {path}: not a run record; give a folder that `fedkit run --out` wrote"
+            ) from None
+        except FileNotFoundError:
+            raise FedkitError(f"no run record at {folder}; give a folder that `fedkit run --out` wrote") from None
+        except FedkitError:
+            raise
+        except (
+            ValueError,
+            OSError,
+            RecursionError,
+        ) as error:  # not JSON, not UTF-8, nested too deep
+            raise FedkitError(f"cannot read {path}: {error}".splitlines()[0]) from None
+
+    def to_frame(self):
+        """One row per client and round as a pandas DataFrame."""
+        import pandas as pd
+
+        rows = []
+        for r in ((self.start,) if self.start else ()) + self.rounds:
+            shared = {k: v for k, v in asdict(r).items() if k not in ("clients", "client_accuracy")}
+            rows += [shared | {"client": c.id} | {k: v for k, v in asdict(c).items() if k != "id"} for c in r.clients]
+        return pd.DataFrame(rows)
+
+    def total(self, name: str, rounds: Iterable[RoundRecord] | None = None) -> float:
+        """Sum of a ClientRecord field over all clients and rounds, the start included."""
+        every = rounds if rounds is not None else ((self.start,) if self.start else ()) + self.rounds
+        return sum(getattr(c, name) for r in every for c in r.clients)
+
+
+def _round(values: dict[str, Any]) -> RoundRecord:
+    return _typed(RoundRecord(**{**values, "clients": tuple(_typed(ClientRecord(**c)) for c in values["clients"])}))
+
+
+def _typed(record):
+    """The record, its fields of the declared kinds; a null stands for a NaN. Raises TypeError naming the field."""
+    for f in fields(record):
+        value, kinds = getattr(record, f.name), KINDS.get(f.type)
+        if kinds and not (isinstance(value, kinds) and type(value) is not bool):
+            raise TypeError(f"{f.name} is {type(value).__name__}, expected {f.type}")
+    return record
+
+
+def collect(paths: list[Path]) -> list:
+    """The records at `paths`, run folders or folders holding some, each once. Raises FedkitError when there is none."""
+
+    found: dict[Path, Run] = {}
+    for path in paths:
+        below = [path]
+        if path.is_dir() and not (path / "run.json").exists():  # a sweep keeps its baselines one folder deeper
+            below = sorted(path.glob("*/run.json")) + sorted(path.glob("baselines-*/*/run.json"))
+        if not below:
+            raise FedkitError(f"no run record in {path}; give folders that `fedkit run` or `fedkit baselines` wrote")
+        for place in below:
+            found.setdefault(place.resolve(), Run.load(place))
+    return list(found.values())
+
+

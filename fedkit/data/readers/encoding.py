@@ -1,0 +1,99 @@
+"""From bytes to Unicode, without guessing in silence."""
+
+from __future__ import annotations
+
+import re
+
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import count, one_line, quote
+
+_CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1b-\x1f]")  # characters that no text file holds
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
+_MAGIC = {
+    b"PK\x03\x04": "a zip or .xlsx file",
+    b"PAR1": "a .parquet file",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"\x1f\x8b": "a gzip file",
+    b"%PDF": "a PDF file",
+}
+
+
+def decode(data: bytes, name: str, encoding: str | None = None) -> tuple[str, list[str]]:
+    """The text in the bytes of file `name`, and what there is to say about it.
+
+    Tried in this order, each strictly: utf-8-sig, then cp932, which is what Excel writes in Japan.
+    No detector is asked: they take cp932 for its neighbours and change characters without a word.
+    A given `encoding` is used strictly and alone. Raises FedkitError for an empty file, bytes that
+    do not fit, an unknown encoding, UTF-16 that was not announced, and binary data.
+    """
+    _refuse_other_formats(data, name, encoding)
+    text, notes = _text(data, name, encoding)
+    if not text.strip("\ufeff\x1a \t\r\n"):
+        raise FedkitError(f"{quote(name)} is empty; the first row must name the columns, one example per row below")
+    return _without_control(text.removeprefix("\ufeff").rstrip("\x1a"), name, notes), notes
+
+
+def _without_control(text: str, name: str, notes: list[str]) -> str:
+    """`text` with a few stray control characters blanked; many of them, or a NUL, mean that it is no text."""
+    found = _CONTROL.findall(text)
+    if not found:
+        return text
+    if "\0" in found or len(found) > len(text) / 1000:
+        raise _no_text(name, len(found), "control character")
+    notes.append(f"{quote(name)}: {count(len(found), 'control character')} replaced by blanks")
+    return _CONTROL.sub(" ", text)
+
+
+def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
+    for magic, what in _MAGIC.items():
+        if data.startswith(magic):
+            raise FedkitError(f"{quote(name)} is {what}, not text; give it the suffix it should have, or save as CSV")
+    if encoding is None and b"\0" in data and data[:2] not in UTF_16:
+        raise _no_text(name, data.count(0), "zero byte")
+    if encoding is None and data[:2] in UTF_16:
+        wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
+        raise FedkitError(f"{quote(name)} looks like {wide.upper()}; add --encoding {wide}, or save it as UTF-8")
+
+
+def _no_text(name: str, number: int, what: str) -> FedkitError:
+    return FedkitError(
+        f"{quote(name)} is not a text file: it holds {count(number, what)}; "
+        "save it as CSV in UTF-8 (if it is UTF-16, add --encoding utf-16)"
+    )
+
+
+def _text(data: bytes, name: str, encoding: str | None) -> tuple[str, list[str]]:
+    if encoding is not None:
+        return _decode_as(data, name, encoding), []
+    try:
+        return data.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        return _decode_cp932(data, name)
+
+
+def _decode_as(data: bytes, name: str, encoding: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeError as error:
+        raise FedkitError(
+            f"{quote(name)} is not {quote(encoding)} ({one_line(error)}); leave --encoding out to try utf-8 and cp932"
+        ) from None
+    except (LookupError, ValueError):
+        raise FedkitError(
+            f"unknown encoding {quote(encoding)}; --encoding takes names such as utf-8, cp932, euc-jp, utf-16"
+        ) from None
+
+
+def _decode_cp932(data: bytes, name: str) -> tuple[str, list[str]]:
+    try:
+        text = data.decode("cp932")
+    except UnicodeDecodeError:
+        raise FedkitError(
+            f"{quote(name)} is neither UTF-8 nor cp932 (Japanese Windows); name what it is, "
+            "for example --encoding euc-jp or --encoding latin-1"
+        ) from None
+    sample = next((line for line in text.splitlines() if not line.isascii()), "")
+    said = (
+        f"{quote(name)} is not UTF-8 and was read as cp932: {quote(sample, 40)} (name --encoding if that looks wrong)"
+    )
+    return text, [said]

@@ -1,0 +1,116 @@
+"""Data sets from the Hugging Face hub, through its own library (optional: pip install 'fedkit[hub]')."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import listing, one_line, quote
+from fedkit.data.limits import header, refuse_rows, refuse_unpacked, table
+
+SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+_OFFLINE = (
+    "to go on offline, give a folder holding train.csv and test.csv to --data, or set HF_HUB_OFFLINE=1 to use the cache"
+)
+
+
+@dataclass(frozen=True)
+class HubSet:
+    """Where a data set is on the hub, and which of its columns count (None: guessed and said)."""
+
+    path: str
+    config: str | None = None
+    text: str | None = None
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"hub:{self.path}" + (f":{self.config}" if self.config else "")
+
+
+def hub_set(source: str) -> HubSet | None:
+    """The set behind a shortcut or 'hub:owner/name[:config]', or None. Raises FedkitError for a malformed hub name."""
+    if source in HUB:
+        return HUB[source]
+    if not source.startswith("hub:"):
+        return None
+    if not (found := re.fullmatch(r"hub:([\w-][\w.-]*/[\w-][\w.-]*)(?::([\w.-]+))?", source)):
+        raise FedkitError(f"malformed hub name {quote(source)}; write hub:owner/name or hub:owner/name:config")
+    if Path(found[1]).exists():
+        raise FedkitError(f"{quote(source)}: a folder of that name is here; write ./{found[1]} to read it instead")
+    return HubSet(found[1], found[2])
+
+
+def read_hub(wanted: HubSet, given: str) -> dict[str, pd.DataFrame]:
+    """The splits of a hub data set as tables, class numbers replaced by their names.
+
+    wanted.path may be a local folder in the hub's format. given: what the user called it, for messages.
+    With HF_HUB_OFFLINE=1 only the local cache is asked. Raises FedkitError when `datasets` is not
+    installed, the hub is out of reach, or there is no train split.
+    """
+    name = wanted.name if given == wanted.name else f"{given}, {wanted.name}"
+    loaded = _load(wanted, name)
+    found = {SPLITS[split]: rows for split, rows in loaded.items() if split in SPLITS}
+    if "train" not in found:
+        raise FedkitError(f"{quote(name)} has no train split; it has: {listing(loaded)}")
+    return {split: _table(rows, f"{name}, {split}") for split, rows in found.items()}
+
+
+def _load(wanted: HubSet, name: str) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise FedkitError(f"{quote(name)} needs the package datasets: pip install 'fedkit[hub]'; {_OFFLINE}") from None
+    try:
+        if not datasets.config.HF_HUB_OFFLINE and not Path(wanted.path).is_dir():
+            _knock(wanted.path)
+        size = datasets.load_dataset_builder(wanted.path, wanted.config).info.dataset_size
+        refuse_unpacked(size or 0, name)
+        return datasets.load_dataset(wanted.path, wanted.config)
+    except FedkitError:
+        raise
+    except Exception as error:  # network, hub, file format: each has its own family of exceptions
+        raise FedkitError(f"cannot read {quote(name)} ({one_line(error)}); {_OFFLINE}") from None
+
+
+def _knock(path: str) -> None:
+    """One short request, so that a closed network is noticed in seconds and not after five retries."""
+    from huggingface_hub import HfApi
+
+    HfApi().dataset_info(path, timeout=10)
+
+
+def _table(rows: Any, name: str) -> pd.DataFrame:
+    """One split as a table of its plain columns (no images, no lists)."""
+    refuse_rows(len(rows), name)
+    plain = [column for column, feature in rows.features.items() if type(feature).__name__ in ("Value", "ClassLabel")]
+    cells = rows.with_format("arrow")[:]
+    columns = [_named(cells[column].to_pylist(), rows.features[column]) for column in plain]
+    return table(list(zip(*columns)), header(plain, name), name)
+
+
+def _named(values: list[Any], feature: Any) -> list[Any]:
+    """Class numbers as class names (-1 means no label); other values as they are."""
+    names = getattr(feature, "names", None)
+    if names is None:
+        return values
+    return [names[v] if v is not None and v >= 0 else None for v in values]
+
+
+HUB = {
+    "banking77": HubSet("mteb/banking77", text="text", label="label_text"),  # Casanueva et al., 2020
+    "clinc150": HubSet("clinc/clinc_oos", "plus", text="text", label="intent"),  # Larson et al., 2019
+    "ag_news": HubSet("fancyzhx/ag_news", text="text", label="label"),  # Zhang et al., 2015
+    "20newsgroups": HubSet("SetFit/20_newsgroups", text="text", label="label_text"),  # Lang, 1995
+}

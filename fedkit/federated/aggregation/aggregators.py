@@ -1,0 +1,331 @@
+"""How updates become one: what is trained in a round, what stays at home, and what the server makes of the rest.
+
+Averaging the two matrices of a LoRA pair apart is not averaging what they do (see `pairs.py`); the rules here answer
+that in different ways, and the error of each round is measured. To add one: a small frozen dataclass that overrides
+what it does differently from `Rule`, and a line in `AGGREGATORS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fedkit.core.errors import FedkitError
+from fedkit.core.spec import build
+from fedkit.core.tensors import Params
+from fedkit.federated.aggregation.lora_pairs import MOST, A, B, Pair, Products, pairs
+from fedkit.federated.local.train import ClientUpdate
+
+EVERY = "LoRA pairs (--tune lora or rslora)"
+
+
+@dataclass(frozen=True)
+class Combined:
+    """What a round comes to.
+
+    delta: the change of the trained tensors, for the server's optimizer; None when no update arrived. merged: the
+    change of the frozen matrices. message: tensors that every client is sent to make the same change of its own
+    frozen matrices. error: ||exact - achieved|| / ||exact|| over all pairs, exact = sum_i p_i B_i A_i; None without pairs.
+    """
+
+    delta: Params | None
+    merged: Params
+    message: Params
+    error: float | None
+
+
+class Sums:
+    """What the updates of a round add up to, taken as they arrive so that memory does not grow with clients.
+
+    Accumulated in float64 (products in float32), so the order of arrival changes nothing that float32 could see.
+    """
+
+    def __init__(self, found: list[Pair], begin: Params, own_means: bool = False):
+        self.own_means = own_means
+        self.pairs, self.deltas, self.values, self.weight, self.pair_weight = found, {}, {}, 0.0, 0.0
+        self.products = {}
+        if sum(len(begin[p.b]) * begin[p.a].shape[1] for p in found) <= MOST:
+            self.products = {p: Products(torch.zeros(len(begin[p.b]), begin[p.a].shape[1])) for p in found}
+
+    def add(self, update: ClientUpdate, start: Params, pair_weight: float) -> None:
+        """start: what the client began with, of full rank."""
+        for name, tensor in update.delta.items():
+            _grow(self.deltas, name, tensor, update.counts)
+        self.weight += update.counts
+        self.pair_weight += pair_weight
+        for pair in self.pairs:
+            a, b = (start[n] + update.delta[n] if n in update.delta else start[n] for n in (pair.a, pair.b))
+            if self.own_means:
+                for name, value in ((pair.a, a), (pair.b, b)):
+                    _grow(self.values, name, value, pair_weight)
+            if self.products:
+                self.products[pair].add(pair_weight, b, a)
+
+    def mean_delta(self) -> Params | None:
+        """sum_i w_i delta_i / sum_i w_i; None when no update arrived."""
+        return {n: (t / self.weight).to(torch.float32) for n, t in self.deltas.items()} if self.weight else None
+
+    def mean_value(self, name: str) -> Tensor:
+        """The mean of a pair's tensor itself by the rule's own weights."""
+        return (self.values[name] / self.pair_weight).to(torch.float32)
+
+    def exact(self, pair: Pair) -> Tensor:
+        """sum_i p_i B_i A_i, float32 (out, in)."""
+        return self.products[pair].sum() / self.pair_weight
+
+
+class Rule:
+    """What all rules share, and what plain averaging does; the others override parts of it."""
+
+    needs: ClassVar[str] = ""
+    pairs_only: ClassVar[bool] = False  # works on LoRA pairs, refuses other tuners
+    both: ClassVar[bool] = False  # needs A and B of every client
+    merges: ClassVar[bool] = False  # adds to the frozen matrices
+    own_means: ClassVar[bool] = (
+        False  # averages pairs by weights of its own, so that their mean is not that of the deltas
+    )
+
+    def frozen(self, names: Iterable[str], number: int) -> frozenset[str]:
+        """Tensors that are neither trained nor sent in round `number`."""
+        return frozenset()
+
+    def home(self, names: Iterable[str]) -> frozenset[str]:
+        """Tensors that are trained and never sent."""
+        return frozenset()
+
+    def listed(self) -> list[int]:
+        """The ranks it deals out, [] for one rank for all. Raises FedkitError if they cannot be read."""
+        return []
+
+    def rank(self, client: int, most: int) -> int:
+        """The rank of a client's pairs, by its place among all clients."""
+        return most
+
+    def begin(self, shared: Params, number: int, seed: int) -> Params:
+        """What clients start a round from, given what they hold; nothing more travels for it."""
+        return shared
+
+    def weigh(self, update: ClientUpdate, start: Params, found: list[Pair]) -> float:
+        """The weight of a client's pairs."""
+        return update.counts
+
+    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+        """(delta, merged, message) of a round; see `Combined`. scale: of the adapters, alpha / r."""
+        return sums.mean_delta(), {}, {}
+
+
+@dataclass(frozen=True)
+class Mean(Rule):
+    """Every tensor averaged apart, weighted by examples (FedAvg of adapters, FedIT: Zhang et al., 2024)."""
+
+
+@dataclass(frozen=True)
+class Ffa(Rule):
+    """A stays as drawn, only B is trained and sent: averaging is then exact (FFA-LoRA: Sun et al., 2024)."""
+
+    needs = EVERY
+    pairs_only = True
+
+    def frozen(self, names: Iterable[str], number: int) -> frozenset[str]:
+        return frozenset(n for n in names if n.endswith(A))
+
+
+@dataclass(frozen=True)
+class Rolora(Rule):
+    """B in odd rounds, A in even ones; the other is frozen, so averaging is exact (RoLoRA: Chen et al., 2024)."""
+
+    needs = EVERY
+    pairs_only = True
+
+    def frozen(self, names: Iterable[str], number: int) -> frozenset[str]:
+        return frozenset(n for n in names if n.endswith(A if number % 2 else B))
+
+
+@dataclass(frozen=True)
+class Flora(Rule):
+    """Every client's pair is stacked and added to the frozen matrices; the next round draws a new A (FLoRA: Wang et al., 2024)."""
+
+    needs = EVERY + "; the download carries every client's pair, and is not compressed"
+    pairs_only = both = merges = True
+
+    def begin(self, shared: Params, number: int, seed: int) -> Params:
+        """A drawn anew as PEFT draws it (uniform, +-1/sqrt(in)) from seed and round, which everyone knows; B zero."""
+        draw = torch.Generator().manual_seed(seed * 100_003 + number)
+        fresh = dict(shared)
+        for pair in pairs(shared):
+            bound = shared[pair.a].shape[1] ** -0.5
+            fresh[pair.a] = torch.empty_like(shared[pair.a]).uniform_(-bound, bound, generator=draw)
+            fresh[pair.b] = torch.zeros_like(shared[pair.b])
+        return fresh
+
+    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+        of_pairs = {n for p in sums.pairs for n in (p.a, p.b)}
+        delta = {n: t for n, t in sums.mean_delta().items() if n not in of_pairs}
+        merged = {p.merged: scale * sums.exact(p) for p in sums.pairs}
+        return delta, merged, _message(merged, sums, lambda pair, b, a: (scale * b, a))
+
+
+@dataclass(frozen=True)
+class Fedex(Rule):
+    """A and B averaged apart, and what that gets wrong added to the frozen matrices (FedEx-LoRA: Singhal et al., 2025)."""
+
+    needs = EVERY + "; the download carries the correction, and is not compressed"
+    pairs_only = both = merges = True
+
+    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+        delta = sums.mean_delta()
+        mean = {n: begin[n] + delta[n] for p in sums.pairs for n in (p.a, p.b)}
+        merged = {p.merged: scale * (sums.exact(p) - mean[p.b] @ mean[p.a]) for p in sums.pairs}
+        message = _message(merged, sums, lambda p, b, a: (scale * (b - mean[p.b]), a - mean[p.a]))
+        return delta, merged, message
+
+
+@dataclass(frozen=True)
+class UnlikeRanks(Rule):
+    """What the rules for clients of unlike rank share."""
+
+    ranks: str = "2|4|8"
+    needs = EVERY + "; the download is not compressed"
+    pairs_only = both = True
+
+    def listed(self) -> list[int]:
+        try:
+            ranks = [int(part) for part in self.ranks.split("|")]
+        except ValueError:
+            ranks = [0]
+        if not all(1 <= rank <= 4096 for rank in ranks):
+            raise FedkitError(
+                f"aggregate 'ranks={self.ranks}' given; write whole numbers from 1 joined by '|', such as 2|4|8"
+            )
+        return ranks
+
+    def rank(self, client: int, most: int) -> int:
+        ranks = self.listed()
+        return min(ranks[client % len(ranks)], most)
+
+
+@dataclass(frozen=True)
+class Flexlora(UnlikeRanks):
+    """Clients of unlike rank: the products are averaged and split again by singular values (FlexLoRA: Bai et al., 2024).
+
+    ranks: of the clients in turn, joined by '|'; those above the tuner's r count as r.
+    """
+
+    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+        delta = sums.mean_delta()
+        for pair in sums.pairs:
+            u, s, v = torch.linalg.svd(sums.exact(pair), full_matrices=False)
+            r = len(begin[pair.a])
+            root = s[:r].sqrt()
+            delta[pair.b] = u[:, :r] * root - begin[pair.b]
+            delta[pair.a] = root[:, None] * v[:r] - begin[pair.a]
+        return delta, {}, {}
+
+
+@dataclass(frozen=True)
+class Hetlora(UnlikeRanks):
+    """Clients of unlike rank: pairs filled up with zeros, averaged by the size of what each changes (HetLoRA: Cho et al., 2024).
+
+    ranks: of the clients in turn, joined by '|'; those above the tuner's r count as r. Weights are the Frobenius norms of the
+    clients' products. The paper's pruning of ranks during training is left out.
+    """
+
+    own_means = True
+
+    def weigh(self, update: ClientUpdate, start: Params, found: list[Pair]) -> float:
+        squares = 0.0
+        for pair in found:
+            a, b = (start[n] + update.delta[n] for n in (pair.a, pair.b))
+            squares += ((b.T @ b) * (a @ a.T)).sum().item()  # ||BA||^2 without forming BA
+        return math.sqrt(max(squares, 0.0)) + 1e-12
+
+    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+        delta = sums.mean_delta()
+        delta |= {n: sums.mean_value(n) - begin[n] for p in sums.pairs for n in (p.a, p.b)}
+        return delta, {}, {}
+
+
+@dataclass(frozen=True)
+class Fedsa(Rule):
+    """A is shared, every client keeps a B of its own: a model per client (FedSA-LoRA: Guo et al., 2025)."""
+
+    needs = EVERY + "; scored per client"
+    pairs_only = True
+
+    def home(self, names: Iterable[str]) -> frozenset[str]:
+        return frozenset(n for n in names if n.endswith(B))
+
+
+def combine(rule: Rule, begin: Params, updates: Iterable[ClientUpdate], scale: float = 1.0,
+            start: Callable[[str], Params] | None = None, home: frozenset[str] = frozenset(),
+            products: bool = True) -> Combined:
+    """Take a round's updates as they arrive, and let `rule` make one of them.
+
+    begin: what `rule.begin` gave. start: what a client began with, by its id, of full rank; `begin` for all if None.
+    home: tensors that stay with the clients; a pair with one of them has no product that the server could know.
+    products: whether the updates are the clients' own, from what they began with, so that their products mean something.
+    """
+    found = [p for p in pairs(begin) if products and not {p.a, p.b} & home]
+    sums = Sums(found, begin, rule.own_means)
+    for update in updates:
+        own = begin if start is None or not products else start(update.client_id)
+        sums.add(update, own, rule.weigh(update, own, found))
+    if not sums.weight:
+        return Combined(None, {}, {}, None)
+    delta, merged, message = rule.finish(begin, sums, scale)
+    return Combined(delta, merged, message, _error(begin, sums, delta, merged, scale))
+
+
+def _error(begin: Params, sums: Sums, delta: Params, merged: Params, scale: float) -> float | None:
+    """How far what the round achieved is from the mean of what the clients' pairs do, as a share of the latter."""
+    apart = whole = 0.0
+    for pair in sums.products:
+        a, b = (begin[n] + delta[n] if n in delta else begin[n] for n in (pair.a, pair.b))
+        exact, achieved = sums.exact(pair), b @ a
+        if pair.merged in merged:
+            achieved = achieved + merged[pair.merged] / scale
+        apart, whole = apart + (exact - achieved).square().sum().item(), whole + exact.square().sum().item()
+    return math.sqrt(apart / whole) if whole > 0 else None
+
+
+def _message(merged: Params, sums: Sums, factors: Callable[[Pair, Tensor, Tensor], tuple[Tensor, Tensor]]) -> Params:
+    """The change of the frozen matrices as it travels: the clients' factors stacked, or whole where that is shorter."""
+    out = {}
+    for pair in sums.pairs:
+        kept = sums.products[pair].kept
+        if kept is None:
+            out[pair.merged] = merged[pair.merged]
+            continue
+        both = [(w, *factors(pair, b, a)) for w, b, a in kept]
+        out[pair.layer + ".stack_B"] = torch.cat([w / sums.pair_weight * b for w, b, _ in both], 1)
+        out[pair.layer + ".stack_A"] = torch.cat([a for *_, a in both])
+    return out
+
+
+def _grow(total: Params, name: str, tensor: Tensor, weight: float) -> None:
+    term = tensor.double() * weight
+    total[name] = total[name].add_(term) if name in total else term
+
+
+def make_aggregator(spec: str) -> Rule:
+    """The rule that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
+    rule = build("aggregate", AGGREGATORS, spec)
+    rule.listed()  # ranks that cannot be read are refused here
+    return rule
+
+
+AGGREGATORS: dict[str, type[Rule]] = {
+    "mean": Mean,
+    "ffa": Ffa,
+    "rolora": Rolora,
+    "flora": Flora,
+    "fedex": Fedex,
+    "flexlora": Flexlora,
+    "hetlora": Hetlora,
+    "fedsa": Fedsa,
+}

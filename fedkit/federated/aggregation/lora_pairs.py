@@ -1,0 +1,93 @@
+"""LoRA pairs on the server: which tensors belong together, their products summed over clients, their slices by rank.
+
+A pair is A (r, in) and B (out, r); what the model computes with is scale * B A, so the mean of the products and the
+product of the means are two things: sum_i p_i B_i A_i - B' A' = sum_i p_i (B_i - B')(A_i - A'), with A', B' the means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from fedkit.core.tensors import Params
+from fedkit.models.merging import MERGED
+
+A, B = ".lora_A.weight", ".lora_B.weight"
+CHUNK = 256  # ranks stacked before they are multiplied
+MOST = 50_000_000  # values of all products together; of larger models no products are formed
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One adapted layer. a, b: names of its two tensors. merged: the name of what is added to its frozen matrix."""
+
+    layer: str
+
+    @property
+    def a(self) -> str:
+        return self.layer + A
+
+    @property
+    def b(self) -> str:
+        return self.layer + B
+
+    @property
+    def merged(self) -> str:
+        return self.layer + MERGED
+
+
+def pairs(names: Iterable[str]) -> list[Pair]:
+    """The LoRA pairs among tensor names, in order. A pair with a magnitude of its own (DoRA) is none."""
+    there = set(names)
+    layers = [n.removesuffix(A) for n in names if n.endswith(A)]
+    scaled = {n.partition(".lora_magnitude_vector")[0] for n in there if ".lora_magnitude_vector" in n}
+    return [Pair(n) for n in layers if n + B in there and n not in scaled]
+
+
+def cut(params: Params, rank: int) -> Params:
+    """The first `rank` rows of every A and columns of every B; the other tensors as they are."""
+    return {n: t[:rank] if n.endswith(A) else t[:, :rank] if n.endswith(B) else t for n, t in params.items()}
+
+
+def padded(params: Params, like: Mapping[str, Tensor]) -> Params:
+    """The inverse of `cut`: zeros where a tensor of `like` is larger."""
+    out = {}
+    for name, tensor in params.items():
+        if tensor.shape == like[name].shape:
+            out[name] = tensor
+        else:
+            out[name] = torch.zeros_like(like[name])
+            out[name][: tensor.shape[0], : tensor.shape[1]] = tensor
+    return out
+
+
+@dataclass
+class Products:
+    """sum_i w_i B_i A_i of one pair, taken as the clients arrive; and the factors, as long as they are the shorter way.
+
+    total: (out, in), float32. kept: a list of (w_i, B_i, A_i), or None once all of them are longer than one (out, in).
+    """
+
+    total: Tensor
+    waiting: list[tuple[float, Tensor, Tensor]] = field(default_factory=list)
+    kept: list[tuple[float, Tensor, Tensor]] | None = field(default_factory=list)
+
+    def add(self, weight: float, b: Tensor, a: Tensor) -> None:
+        self.waiting.append((weight, b, a))
+        if self.kept is not None:
+            self.kept.append((weight, b, a))
+            if sum(x.numel() + y.numel() for _, x, y in self.kept) >= self.total.numel():
+                self.kept = None
+        if sum(len(y) for _, _, y in self.waiting) >= CHUNK:
+            self.sum()
+
+    def sum(self) -> Tensor:
+        """The sum so far."""
+        if self.waiting:
+            b = torch.cat([w * b for w, b, _ in self.waiting], 1)
+            self.total.addmm_(b, torch.cat([a for *_, a in self.waiting]))
+            self.waiting.clear()
+        return self.total

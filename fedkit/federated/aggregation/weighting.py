@@ -1,0 +1,88 @@
+"""How much each client counts in the mean.
+
+To add one: a small frozen dataclass with `of`, and a line in `WEIGHTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from fedkit.core.record import ClientRecord
+from fedkit.core.spec import build
+from fedkit.core.tensors import square_of
+from fedkit.federated.aggregation.robust import Robust
+from fedkit.federated.local.train import ClientUpdate
+from fedkit.federated.strategies import Arrived, Strategy
+
+
+class Weights:
+    """reports: figures that clients must send along for it."""
+
+    reports: ClassVar[tuple[str, ...]] = ()
+
+    def of(self, update: ClientUpdate) -> float:
+        """The weight of an update, above 0; only ratios matter."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ByExamples(Weights):
+    """Each client by its number of examples (McMahan et al., 2017)."""
+
+    def of(self, update: ClientUpdate) -> float:
+        return float(update.num_examples)
+
+
+@dataclass(frozen=True)
+class Uniform(Weights):
+    """Every client alike, whatever it has."""
+
+    def of(self, update: ClientUpdate) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class ByValidation(Weights):
+    """By examples, divided by the loss on the client's own validation data after its training, to a power."""
+
+    power: float = 1.0
+    reports = ("validation",)
+
+    def of(self, update: ClientUpdate) -> float:
+        return update.num_examples / max(update.metrics["validation"], 1e-3) ** self.power
+
+
+def make_weights(spec: str) -> Weights:
+    """The weights that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
+    return build("weights", WEIGHTS, spec)
+
+
+WEIGHTS: dict[str, type[Weights]] = {
+    "examples": ByExamples,
+    "uniform": Uniform,
+    "validation": ByValidation,
+}
+
+
+def gather(updates: Iterable[ClientUpdate], robust: Robust, weights: Weights, strategy: Strategy,
+           records: list[ClientRecord], arrived: list[Arrived]) -> Iterator[ClientUpdate]:
+    """The updates that go into the mean, with their weights; `arrived` hears of each, `records` of those left out.
+
+    A robust rule has to see all of a round's updates before it hands on any, so they are all held in memory.
+    """
+    if robust.individual:
+        updates, left_out = robust.screen(list(updates))
+        for i, record in enumerate(records):
+            if record.status == "ok" and record.id in left_out:
+                records[i] = replace(record, status="rejected", reason=left_out[record.id])
+    for update in updates:
+        base = weights.of(update) if update.weight is None else update.weight
+        weight = strategy.weigh(update, base)
+        square = square_of(update.delta) if strategy.norms else 0.0
+        said = {name: update.metrics.get(name, 0.0) for name in ("steps", "loss")}
+        arrived.append(Arrived(base, weight, square, update.staleness, **said))
+        yield replace(update, weight=weight)
+
+

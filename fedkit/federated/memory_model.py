@@ -1,0 +1,327 @@
+"""How much memory training takes, from what is allocated: for a run on this machine, and for one site alone.
+
+Counted, in bytes: weights in their number format, gradients and AdamW's moments, activations that the backward pass
+needs (none below the lowest trained layer), attention weights, the store of frozen states, tokens, copies of updates.
+Three constants were fitted to measured peaks (`tests/bench/memory.py` prints both): they are marked so below.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.federated.local.cohort import TEXTS, VALUES
+from fedkit.federated.local.cohort import TOKENS as TRAINED_TOKENS
+from fedkit.models.base import find_model
+from fedkit.models.classifier import TOKENS as READ_TOKENS
+from fedkit.models.fast.cache import BUDGET
+from fedkit.models.fast.packing import NARROWEST
+from fedkit.models.tuners.registry import Tuner, make_tuner
+
+BASE = 550e6  # measured: interpreter, torch (CPU wheel), transformers, PEFT, scikit-learn, pandas, a tokenizer
+WORKSPACE = 90e6  # fitted: what the matrix library prepares and keeps
+SHAPE = 7e6  # measured: bytes that bfloat16 products keep for each new length of a batch (oneDNN's cache off and on)
+MOST_SHAPES = 73  # of them: the cache holds 1,024 products, about 14 for each length
+SLACK = 1.6  # fitted: memory that the allocator holds for each byte that a step takes and frees
+COPIES = 17.0  # fitted: copies of the trained part alive while an update is packed, checked and summed; 13 by counting
+SERVER_COPIES = 3  # of them there while a site trains: before round 1, shared now, and as the sites hold it
+SITE_COPIES = 5  # of them at a site: where it started, the result, the change, the message out and the message in
+READ_TEXTS = 128  # in one batch that is only read
+TOKEN, TEXT = 36, 250  # bytes of a token id in a tuple, and of a text with its entry
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is known of the texts: how many there are, and tokens in the mean and in the longest, both after cutting.
+
+    spread: how many lengths all but the shortest and the longest hundredth have; None: not known.
+    """
+
+    number: int
+    mean: float
+    longest: int
+    spread: int | None = None
+
+    @classmethod
+    def of(cls, lengths: Iterable[int], number: int | None = None) -> Texts:
+        """From token counts of some texts; number: of all texts, if these are a sample."""
+        lengths = np.asarray(list(lengths))
+        if not len(lengths):
+            raise FedkitError("no texts given; at least one is needed to predict memory")
+        low, high = np.percentile(lengths, (1, 99))
+        many = len(lengths) if number is None else number
+        return cls(many, float(lengths.mean()), int(lengths.max()), int(high - low) + 1)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A base model: layers, width, width inside the feed-forward part, heads, weights in the layers and in all."""
+
+    layers: int
+    width: int
+    inner: int
+    heads: int
+    layer_values: int
+    values: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a tuner trains: shapes by name, the head included; the lowest layer that a gradient must reach."""
+
+    shapes: dict[str, tuple[int, ...]]
+    lowest: int
+    tuner: Tuner
+
+    @property
+    def values(self) -> int:
+        return sum(map(math.prod, self.shapes.values()))
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes by part. `work` and `exchange` do not coincide, so the larger one counts.
+
+    work: gradients, moments and activations of a step, or what reading takes. exchange: copies of an update.
+    """
+
+    base: int
+    weights: int
+    data: int
+    workspace: int
+    store: int
+    work: int
+    exchange: int
+
+    @property
+    def total(self) -> int:
+        return self.base + self.weights + self.data + self.workspace + self.store + max(self.work, self.exchange)
+
+
+def process_footprint(config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa") -> Footprint:
+    """The peak of `fedkit run` on this machine, server and all sites in one process.
+
+    texts: of all sites and the test set. config.dtype 'auto' counts as float32, which takes more. attention: eager or
+    sdpa, where the plain engine computes. Raises FedkitError for an unknown model or tuner.
+    """
+    shape, trained = known(config.model, config.tune, labels)
+    size, fast = _bytes(config), is_fast(config, trained)
+    together = _seats(config, texts, shape, trained) if fast else 1
+    share = 4 * trained.values
+    step = _step(config, texts, shape, trained, together, fast, attention)
+    moments = share * (6 * together if fast else 3)  # fast: values, two moments, gradient and two copies, of each seat
+    read = _read(texts, shape, size, fast, attention)
+    work = max(SLACK * step + moments + SERVER_COPIES * share, SLACK * read)
+    kept = _workspace(config, texts, shape, trained, together, fast, math.ceil(config.clients / together))
+    return Footprint(int(BASE), _weights(shape, trained, size, fast), _data(texts), kept,
+                     _store(texts, shape, trained, size) if fast else 0, int(work), int(COPIES * share))
+
+
+def site_footprint(config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa") -> Footprint:
+    """The peak of one site that trains alone, by the plain engine. texts: its own."""
+    shape, trained = known(config.model, config.tune, labels)
+    size, share = _bytes(config), 4 * trained.values
+    step = SLACK * _step(config, texts, shape, trained, 1, False, attention) + 4 * share  # and where it started
+    work = max(step, SLACK * _read(texts, shape, size, False, attention))
+    kept = _workspace(config, texts, shape, trained, 1, False, 1)
+    return Footprint(int(BASE), _weights(shape, trained, size, False), _data(texts), kept, 0, int(work),
+                     SITE_COPIES * share)
+
+
+def fits(config: RunConfig, device: str, texts: Texts | None = None, labels: int = 12) -> str:
+    """'' if one site can train `config` on `device`, an entry of DEVICES, else the reason with both numbers.
+
+    texts: the site's own; None: as many as the config says, else 200, each as long as it may be.
+    """
+    from fedkit.network import parse_device
+
+    most = config.max_tokens
+    texts = texts or Texts(config.examples_per_client or 200, float(most), most)
+    return lacking(site_footprint(config, texts, labels), parse_device(device).memory, f"a site ({device})")
+
+
+def lacking(needed: Footprint, memory: int | None, who: str = "this device") -> str:
+    """'' if there is enough, else the reason with both numbers. memory: bytes free to train in; None: no limit is known."""
+    from fedkit.core.formatting import megabytes
+
+    if memory is None or needed.total <= memory:
+        return ""
+    return f"needs {megabytes(needed.total / 1e6)} of memory, {who} has {megabytes(memory / 1e6)} free to train in"
+
+
+# ---- what is trained
+
+
+def known(model: str, tune: str, labels: int) -> tuple[Geometry, Trained]:
+    """The base model's geometry and what `tune` trains in it, head included. No weights are read."""
+    base, shapes, lowest = _skeleton(find_location(model), tune, labels)
+    return base, Trained(dict(shapes), lowest, make_tuner(tune))
+
+
+@lru_cache(maxsize=64)
+def find_location(model: str) -> str:
+    """Where the base model is. Raises FedkitError if it is not here."""
+    return find_model(model).location
+
+
+@lru_cache(maxsize=256)
+def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, int]:
+    """(geometry, ((name, shape), ...), lowest trained layer) of a model without its weights."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+    from transformers.utils import logging
+
+    from fedkit.models.classifier import TextClassifier, _public
+
+    tuner, plan = make_tuner(tune), AutoConfig.from_pretrained(location, local_files_only=True, trust_remote_code=False)
+    logging.set_verbosity_error()
+    empty = not hasattr(tuner, "tokens")  # virtual tokens are tried out, which needs numbers
+    with torch.device("meta" if empty else "cpu"), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # notes to PEFT's developers
+        encoder = AutoModel.from_config(plan)
+        if hasattr(encoder, "pooler"):
+            encoder.pooler = None
+        sizes = [(n, p.numel()) for n, p in encoder.named_parameters()]
+        module = TextClassifier(tuner.attach(encoder), plan.hidden_size, labels)
+    shapes = tuple((_public(n), tuple(p.shape)) for n, p in module.named_parameters() if p.requires_grad)
+    inner = getattr(plan, "intermediate_size", None) or 4 * plan.hidden_size
+    inside = sum(n for name, n in sizes if _layer(name) is not None)
+    geometry = Geometry(plan.num_hidden_layers, plan.hidden_size, inner, plan.num_attention_heads, inside,
+                        sum(n for _, n in sizes))
+    body = [_layer(name) for name, _ in shapes if not name.startswith("head.")]
+    lowest = min((0 if i is None else i for i in body), default=geometry.layers)
+    return geometry, shapes, lowest
+
+
+def _layer(name: str) -> int | None:
+    """The number of the layer that a parameter is in, from its name; None outside the layers."""
+    found = re.search(r"\.?(?:layers?|blocks?|h)\.(\d+)\.", name)
+    return int(found[1]) if found else None
+
+
+def is_fast(config: RunConfig, trained: Trained) -> bool:
+    """Whether the fast engine is expected to compute this: only LoRA pairs and the head are trained."""
+    names = [n for n in trained.shapes if not n.startswith("head.")]
+    plain = not trained.tuner.frozen_base or getattr(trained.tuner, "use_dora", False)
+    return config.engine != "plain" and not plain and all(".lora_" in n for n in names)
+
+
+# ---- the parts
+
+
+def _bytes(config: RunConfig) -> int:
+    return 2 if config.dtype == "bfloat16" else 4
+
+
+def _workspace(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained, together: int, fast: bool,
+               visits: int) -> int:
+    """What the matrix library keeps: in bfloat16 for every new length of a trained batch, up to what its cache holds.
+
+    Lengths of a run: the distinct ones among all batches, drawn evenly from those there are. visits: a round's, one
+    after another. The fast engine's batches vary in the number of windows, by about a third.
+    """
+    if _bytes(config) == 4 or (trained.lowest == shape.layers):
+        return int(WORKSPACE)
+    there = max(1.0, texts.spread or 2 * (texts.longest - texts.mean))
+    if fast:
+        rows, width = _rows(config.batch_size * together, texts, fast)
+        there = max(1.0, rows / width / 3)
+    examples = config.examples_per_client or texts.number / config.clients
+    batches = config.rounds * config.local_epochs * visits * math.ceil(examples / config.batch_size)
+    lengths = min(there * -math.expm1(-batches / there), MOST_SHAPES)
+    return int(WORKSPACE + SHAPE * lengths)
+
+
+def _weights(shape: Geometry, trained: Trained, size: int, fast: bool) -> int:
+    """Base weights as held: the fast engine keeps query, key and value once more, and bf16 matrices in two orders."""
+    held = shape.values * (size if trained.tuner.frozen_base else 4)
+    added = 0 if trained.tuner.in_place else 4 * trained.values
+    again = 3 * shape.layers * shape.width**2 * size if fast else 0
+    ordered = 2 * size * shape.layer_values if fast and size == 2 else 0
+    cast = 2 * shape.layer_values if size == 2 and not trained.tuner.frozen_base else 0
+    return held + added + again + ordered + cast
+
+
+def _data(texts: Texts) -> int:
+    return int(texts.number * (TOKEN * texts.mean + TEXT))
+
+
+def _store(texts: Texts, shape: Geometry, trained: Trained, size: int) -> int:
+    """States below the lowest trained layer, or sentence vectors; it grows by doubling."""
+    if trained.lowest == 0:
+        return 0
+    rows, width = (1, 4) if trained.lowest == shape.layers else (texts.mean, size)
+    return int(min(1.5 * texts.number * rows * shape.width * width, BUDGET))
+
+
+def _seats(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained) -> int:
+    """Sites trained at once, as `client.cohort.seats` has it."""
+    room = TEXTS // config.batch_size
+    if trained.lowest < shape.layers:
+        room = round(TRAINED_TOKENS / (config.batch_size * texts.mean))
+    rank = max([1, *(s[0] for n, s in trained.shapes.items() if "lora_A" in n)])
+    return max(1, min(room, shape.width // 6 // rank, VALUES // trained.values, config.clients))
+
+
+def _rows(number: int, texts: Texts, fast: bool) -> tuple[int, int]:
+    """(rows of tokens that `number` texts fill, tokens that each attends to), padding included."""
+    if not fast:
+        return number * texts.longest, texts.longest
+    width = max(NARROWEST, 2 ** math.ceil(math.log2(texts.mean)))
+    return width * math.ceil(number / max(1, int(width / texts.mean))), width
+
+
+def _step(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained, together: int, fast: bool,
+          attention: str) -> int:
+    """Activations of one gradient step: kept by every layer that a gradient passes, and one layer's own work."""
+    virtual = getattr(trained.tuner, "tokens", 0)
+    longer = Texts(texts.number, texts.mean + virtual, texts.longest + virtual)
+    if trained.lowest == shape.layers and fast:
+        return 0
+    rows, window = _rows(config.batch_size * together, longer, fast)
+    size = _bytes(config)
+    kept = (shape.layers - trained.lowest) * _kept(config, shape, trained, fast, window, attention)
+    return rows * (kept + _passing(shape, size, window, fast, attention))
+
+
+def _kept(config: RunConfig, shape: Geometry, trained: Trained, fast: bool, window: int, attention: str) -> int:
+    """Bytes for each token that a layer keeps for the backward pass."""
+    size, d, f = _bytes(config), shape.width, shape.inner
+    stream = size if trained.tuner.frozen_base else 4  # under autocast the residual stream stays in float32
+    kept = 4 * d * size + 2 * d * stream + f * stream  # query, key, value, mixed; inputs of two LayerNorms; of gelu
+    scores = shape.heads * window * size if fast or attention == "eager" else 0
+    return kept + scores + _extra(config.tune.partition(":")[0], size, stream, d, f, fast)
+
+
+def _extra(tune: str, size: int, stream: int, d: int, f: int, fast: bool) -> int:
+    """What a layer keeps besides because something in it is trained, bytes for each token."""
+    return {
+        "full": (3 * d + f) * size + (stream - size) * d,  # autocast keeps what it cast
+        "last": (3 * d + f) * size + (stream - size) * d,
+        "lora": d * size if fast or size == 4 else 2 * d * 4,
+        "rslora": d * size if fast or size == 4 else 2 * d * 4,
+        "dora": 4 * d * 4,
+        "ia3": (3 * d + f) * 4,
+        "adapter": d * 4,
+    }.get(tune, 0)
+
+
+def _passing(shape: Geometry, size: int, window: int, fast: bool, attention: str) -> int:
+    """Bytes for each token while one layer is computed, in either direction: feed-forward part or attention."""
+    d, scores = shape.width, 3 * shape.heads * window if fast or attention == "eager" else 0
+    return size * max(2 * shape.inner + 2 * d, (7 if fast else 5) * d + scores)
+
+
+def _read(texts: Texts, shape: Geometry, size: int, fast: bool, attention: str) -> int:
+    """One batch of texts that are only read: for the start and for the scores."""
+    number = max(1, min(READ_TEXTS, READ_TOKENS // texts.longest, texts.number))
+    rows, window = _rows(number, texts, fast)
+    return rows * _passing(shape, size, window, fast, attention)

@@ -1,0 +1,204 @@
+"""Members who do harm, on purpose or because something is broken: what they train on, send, or what becomes of it.
+
+Some can be seen in one upload and are refused on arrival (NaN, wrong shapes, damaged bytes); the others look right one
+by one, and only the robust rules of the server (`server/robust.py`) can tell. To add one: a small frozen dataclass that
+overrides what it does, and a line in `ATTACKS`.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedkit.core.errors import FedkitError
+from fedkit.core.spec import build
+from fedkit.core.tensors import Params, square_of
+
+
+class Attack:
+    """What all attacks share: nobody attacks, nothing is changed; the others override parts of it."""
+
+    needs: ClassVar[str] = ""
+
+    def who(self, clients: int, seed: int) -> frozenset[int]:
+        """Places of the attackers among all clients, drawn by the seed; fewer attackers are some of more attackers.
+
+        Raises FedkitError if there are more attackers than clients.
+        """
+        n = getattr(self, "n", 0)
+        if n > clients:
+            raise FedkitError(f"attack with n={n} attackers among {clients} clients; n may be at most {clients}")
+        order = np.random.default_rng([seed, zlib.crc32(b"attack")]).permutation(clients)
+        return frozenset(order[:n].tolist())
+
+    def labels(self, labels: np.ndarray, num_labels: int, rng: np.random.Generator) -> np.ndarray:
+        """The labels, shape (n,), that an attacker trains on."""
+        return labels
+
+    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+        """What an attacker sends instead of its update, before it is encoded; the update given is not changed."""
+        return delta
+
+    def body(self, body: bytes, rng: np.random.Generator) -> bytes:
+        """What becomes of an attacker's encoded upload."""
+        return body
+
+
+@dataclass(frozen=True)
+class Nobody(Attack):
+    """Every client is honest and every upload arrives as it was sent."""
+
+
+@dataclass(frozen=True)
+class Several(Attack):
+    """n clients attack, in every round they take part in."""
+
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise FedkitError(f"attack with n={self.n} attackers; n is from 1 on, and attack 'none' is for none")
+        by = getattr(self, "by", 1.0)
+        if not (math.isfinite(by) and 0 < by <= 1e30):
+            raise FedkitError(f"attack with by={by:g}; it must be above 0 and at most 1e30")
+
+
+@dataclass(frozen=True)
+class SignFlip(Several):
+    """Sends its update backwards, `by` times as large (Blanchard et al., 2017; Karimireddy et al., 2021)."""
+
+    by: float = 1.0
+
+    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+        return {name: _times(tensor, -self.by) for name, tensor in delta.items()}
+
+
+@dataclass(frozen=True)
+class Scale(Several):
+    """Sends its update `by` times as large, to drown the others (model replacement: Bagdasaryan et al., 2020)."""
+
+    by: float = 100.0
+
+    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+        return {name: _times(tensor, self.by) for name, tensor in delta.items()}
+
+
+@dataclass(frozen=True)
+class Noise(Several):
+    """Sends normal noise instead, `by` times as large as its update (Gaussian attack: Blanchard et al., 2017)."""
+
+    by: float = 10.0
+
+    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+        count = sum(t.numel() for t in delta.values())
+        size = math.sqrt(square_of(delta) / max(count, 1))
+        return {name: _times(_normal(tensor, rng), self.by * size) for name, tensor in delta.items()}
+
+
+@dataclass(frozen=True)
+class LabelFlip(Several):
+    """Trains honestly on wrong labels: label y becomes labels - 1 - y (Tolpegin et al., 2020)."""
+
+    def labels(self, labels: np.ndarray, num_labels: int, rng: np.random.Generator) -> np.ndarray:
+        return (num_labels - 1 - labels).astype(labels.dtype)
+
+
+@dataclass(frozen=True)
+class NotANumber(Several):
+    """One value of its update is NaN, as after a division by zero."""
+
+    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+        return _with_one(delta, math.nan, rng)
+
+
+@dataclass(frozen=True)
+class Infinite(Several):
+    """One value of its update is infinite, as after an overflow."""
+
+    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+        return _with_one(delta, math.inf, rng)
+
+
+@dataclass(frozen=True)
+class WrongShape(Several):
+    """One of its tensors has a row too many, as after training another model."""
+
+    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+        name = _pick(delta, rng)
+        rows = delta[name] if delta[name].dim() else delta[name][None]
+        return {**delta, name: torch.cat([rows, torch.zeros_like(rows[:1])])}
+
+
+@dataclass(frozen=True)
+class WrongName(Several):
+    """One of its tensors has another name, as from another version of the kit."""
+
+    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+        wrong = _pick(delta, rng)
+        return {name + ".old" if name == wrong else name: tensor for name, tensor in delta.items()}
+
+
+@dataclass(frozen=True)
+class Truncate(Several):
+    """Its upload breaks off somewhere."""
+
+    def body(self, body: bytes, rng: np.random.Generator) -> bytes:
+        return body[: int(rng.integers(len(body)))] if body else body
+
+
+@dataclass(frozen=True)
+class BitFlip(Several):
+    """One bit of its upload is turned over on the way."""
+
+    def body(self, body: bytes, rng: np.random.Generator) -> bytes:
+        place, bit = int(rng.integers(max(len(body), 1))), 1 << int(rng.integers(8))
+        return body[:place] + bytes([body[place] ^ bit]) + body[place + 1 :] if body else body
+
+
+def _times(tensor: Tensor, by: float) -> Tensor:
+    """Reckoned in float64 and kept finite: a huge value is for the robust rules, infinity for the check on arrival."""
+    most = torch.finfo(tensor.dtype).max
+    return (tensor.double() * by).clamp(-most, most).to(tensor.dtype)
+
+
+def _normal(tensor: Tensor, rng: np.random.Generator) -> Tensor:
+    return torch.from_numpy(rng.standard_normal(tuple(tensor.shape), np.float32)).to(tensor)
+
+
+def _with_one(delta: Params, value: float, rng: np.random.Generator) -> Params:
+    name = _pick(delta, rng)
+    changed = delta[name].clone().contiguous()
+    changed.view(-1)[int(rng.integers(changed.numel()))] = value
+    return {**delta, name: changed}
+
+
+def _pick(delta: Params, rng: np.random.Generator) -> str:
+    """The name of a tensor that holds something."""
+    full = sorted(name for name, tensor in delta.items() if tensor.numel())
+    return full[int(rng.integers(len(full)))]
+
+
+def make_attack(spec: str) -> Attack:
+    """The attack that 'none', 'sign-flip:2' or 'scale:n=2,by=100' describes. Raises FedkitError naming what is allowed."""
+    return build("attack", ATTACKS, spec)
+
+
+ATTACKS: dict[str, type[Attack]] = {
+    "none": Nobody,
+    "sign-flip": SignFlip,
+    "scale": Scale,
+    "noise": Noise,
+    "label-flip": LabelFlip,
+    "nan": NotANumber,
+    "inf": Infinite,
+    "shape": WrongShape,
+    "name": WrongName,
+    "truncate": Truncate,
+    "bit-flip": BitFlip,
+}

@@ -1,0 +1,111 @@
+"""Members who vanish: who is away, arrives later, leaves, crashes, is late, whose upload is lost or comes twice.
+
+A client's fate in a round depends on the seed, the round and its own id only: neither on who else takes part nor on
+what was computed before, so a resumed run and another strategy meet the same faults.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from fedkit.core.errors import FedkitError
+
+LATE_FACTOR = 3.0  # a late upload hangs for so many times what the client's round would have taken
+ARRIVALS = (2, 5)  # first and last round in which a client that was not there at the start arrives
+FAULTS = {
+    "lost": "The site trained and sent, and its upload never arrives.",
+    "crash": "The site stops in the middle of its training.",
+    "late": "The upload hangs three times as long as the site's round takes.",
+    "away": "The site does not take part in this round.",
+    "leave": "The site leaves for good.",
+    "join": "The share of sites that are not there at the start, and arrive in rounds 2 to 5.",
+    "twice": "The upload arrives two times, and counts once.",
+}
+OF_A_ROUND = ("away", "crash", "lost", "late", "twice")  # in the order in which they would happen
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Rates from 0 to 1, per client and round; each of those to whom it can still happen (who crashed loses no upload)."""
+
+    lost: float = 0.0  # trained and sent, and the upload never arrives
+    crash: float = 0.0  # stops in the middle of its training
+    late: float = 0.0  # the upload hangs, see LATE_FACTOR
+    away: float = 0.0  # does not take part in this round
+    leave: float = 0.0  # leaves for good
+    join: float = 0.0  # share of the clients that are not there at the start, see ARRIVALS
+    twice: float = 0.0  # the upload arrives two times
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What happens to a client in a round: '', 'away', 'not yet here', 'left', 'crash', 'lost', 'late' or 'twice'.
+
+    part: the share of its training that a crashing client did, from 0 to 1.
+    """
+
+    kind: str = ""
+    part: float = 1.0
+
+
+def parse_faults(spec: str) -> Faults:
+    """The rates that 'none' or 'lost=0.1,crash=0.05' describe. Raises FedkitError for anything else."""
+    known, rates = [f.name for f in fields(Faults)], {}
+    if spec.strip() == "none":
+        return Faults()
+    for item in spec.split(","):
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not equals or key not in known or key in rates:
+            wrong = "twice given" if key in rates else "not understood"
+            raise FedkitError(
+                f"faults {spec!r}: {item.strip()!r} is {wrong}; write none, or RATE=0.1 joined by ',', "
+                f"the rates being: {', '.join(known)}"
+            )
+        rates[key] = _rate(spec, key, value)
+    return Faults(**rates)
+
+
+def _rate(spec: str, key: str, value: str) -> float:
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate <= 1:
+        raise FedkitError(f"faults {spec!r}: {key} is {value!r}; a rate is from 0 to 1, for example {key}=0.1")
+    return rate
+
+
+def fate(faults: Faults, seed: int, round_number: int, client_id: str) -> Fate:
+    """What happens to the client in a round, from 1 on. A higher rate hits whoever a lower one would have hit too."""
+    if not any(vars(faults).values()):
+        return Fate()
+    arrival, stay = _life(faults, seed, client_id)
+    if round_number < arrival:
+        return Fate("not yet here", 0.0)
+    if round_number - arrival >= stay:
+        return Fate("left", 0.0)
+    *draws, part = _draws(seed, round_number, client_id, len(OF_A_ROUND) + 1)
+    for kind, draw in zip(OF_A_ROUND, draws):
+        if draw < getattr(faults, kind):
+            return Fate(kind, part if kind == "crash" else 0.0 if kind == "away" else 1.0)
+    return Fate()
+
+
+def _life(faults: Faults, seed: int, client_id: str) -> tuple[int, float]:
+    """(the round in which the client arrives, the number of rounds that it stays)."""
+    joins, when, leaves = _draws(seed, 0, client_id, 3)
+    first, last = ARRIVALS
+    arrival = first + int(when * (last - first + 1)) if joins < faults.join else 1
+    if faults.leave in (0.0, 1.0):
+        return arrival, math.inf if faults.leave == 0 else 0
+    return arrival, math.floor(math.log1p(-leaves) / math.log1p(-faults.leave))  # until a draw hits: geometric
+
+
+def _draws(seed: int, round_number: int, client_id: str, count: int) -> list[float]:
+    """Uniform from 0 to 1, of this client and round only."""
+    words = [seed, round_number, zlib.crc32(client_id.encode()), zlib.crc32(b"faults")]
+    return np.random.default_rng(words).random(count).tolist()

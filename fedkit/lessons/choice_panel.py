@@ -1,0 +1,184 @@
+"""A choice by stated needs from a measured board: the rule, and a panel with three drop-downs that shows what it picks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from fedkit.core import formatting
+from fedkit.core.commands import command
+from fedkit.core.config import RunConfig
+from fedkit.lessons.compare import WIDTH, Way, promised, ways
+from fedkit.results.difference import Difference
+from fedkit.results.measures import Runs
+from fedkit.results.methods import against, baselines
+from fedkit.results.privacy_promise import Promise
+from fedkit.results.recommendation import NEARLY
+
+TRAFFIC = {"any": math.inf, "100 kB": 100.0, "20 kB": 20.0, "5 kB": 5.0, "1 kB": 1.0}  # a client and round
+PROMISES = {
+    "nothing": Promise(),
+    "the server reads sums only": Promise(sealed=True),
+    "ε 8 for each text": Promise(8.0, 1e-5, "example"),
+    "ε 8, and nobody is trusted": Promise(8.0, 1e-5, "example", alone=True),
+    "ε 1 for each text": Promise(1.0, 1e-5, "example"),
+}
+MEMORY = {"any": math.inf, "4 GB": 4000.0, "1 GB": 1000.0, "0.5 GB": 500.0}  # MB at a site
+RULE = "Of those that fit, the most accurate; but the one that sends least, if it is within one point of that."
+
+
+@dataclass(frozen=True)
+class Needs:
+    """kb: the most that a client may send in a round. promise: the least. memory: MB that a site has."""
+
+    kb: float = math.inf
+    promise: Promise = PROMISES["nothing"]
+    memory: float = math.inf
+
+
+@dataclass(frozen=True)
+class Choice:
+    """way: what is picked; None if nothing fits. top: the most accurate that fits. refused: {name: why}."""
+
+    way: Way | None
+    top: Way | None
+    refused: dict[str, str]
+
+
+def choose(found: Sequence[Way], needs: Needs) -> Choice:
+    """By RULE, among the ways that meet all three needs."""
+    refused = {w.name: why for w in found if (why := lacks(w, needs))}
+    fit = [w for w in found if w.name not in refused]
+    if not fit:
+        return Choice(None, None, refused)
+    top = max(fit, key=lambda w: w.accuracy.value)
+    near = [w for w in fit if w.accuracy.value >= top.accuracy.value - NEARLY]
+    return Choice(min(near, key=lambda w: w.kb), top, refused)
+
+
+def lacks(way: Way, needs: Needs) -> str:
+    """Why it does not fit, in a few words; '' if it does. What is not known does not fit a limit."""
+    if not way.promise.covers(needs.promise):
+        return f"promises {promised(way.promise) or 'nothing'}"
+    if not way.kb <= needs.kb:
+        return f"sends {kilobytes(way.kb)}"
+    return "" if way.memory <= needs.memory or needs.memory == math.inf else f"needs {way.memory:,.0f} MB"
+
+
+def kilobytes(kb: float) -> str:
+    return formatting.megabytes(kb / 1e3)
+
+
+def page(runs: Runs, found: Sequence[Way], needs: Needs) -> str:
+    """The choice as HTML: what is picked, why, the command, and all ways with what each lacks."""
+    made = choose(found, needs)
+    head = (
+        _picked(runs, made)
+        if made.way
+        else "<p style='font-size:20px;margin:6px 0'><b>Nothing that was measured fits.</b></p>"
+    )
+    rows = "".join(_row(w, made) for w in sorted(found, key=lambda w: -w.accuracy.value))
+    names = ("", "Way", "Right", "Sent in a round", "Memory of a site", "")
+    heads = "".join(f"<th style='text-align:left;padding:2px 14px 2px 0'>{h}</th>" for h in names)
+    return (f"<div role='status' style='max-width:{WIDTH}px;font-size:14px;line-height:1.45;color:#222'>{head}"
+            f"<table style='border-collapse:collapse;margin-top:8px'><tr>{heads}</tr>{rows}</table>"
+            f"<p style='color:#595959;font-size:12px'>{RULE} Memory is counted, everything else measured.</p></div>")
+
+
+def _picked(runs: Runs, made: Choice) -> str:
+    way, top = made.way, made.top
+    why = ["It is the most accurate that fits."]
+    if way is not top:
+        gap = 100 * (top.accuracy.value - way.accuracy.value)
+        more = f"{gap:.1f} points more" if gap >= 0.05 else "just as"
+        why = [f"{top.name} is {more} accurate, and sends {top.kb / way.kb:.1f} times as much."]
+    others = baselines(runs)
+    why += [
+        _beside(against(way.method, others, kind), name)
+        for kind, name in (("local", "each alone"), ("pooled", "all in one place"))
+    ]
+    told = escape(" ".join(filter(None, why)))
+    run = escape(command("run", RunConfig.from_dict(way.method.runs[0].config)))
+    return (f"<p style='font-size:20px;margin:6px 0'><b style='color:#0072b2'>{escape(way.name)}</b>: "
+            f"{formatting.percent(way.accuracy.value)} right, {kilobytes(way.kb)} a round</p><p style='margin:4px 0'>{told}</p>"
+            f"<p style='margin:4px 0'>To run it: <code>{run}</code></p>")
+
+
+def _beside(gap: Difference | None, name: str) -> str:
+    if gap is None:
+        return ""
+    sure = "" if gap.above or gap.below else " (not told apart)"
+    return f"Against {name}: {formatting.points(gap.value)} points{sure}."
+
+
+def _row(way: Way, made: Choice) -> str:
+    why, chosen = made.refused.get(way.name, ""), way is made.way
+    sign = "➤" if chosen else "✗" if why else "✓"
+    style = "background:#eaf2fa;font-weight:bold" if chosen else "color:#8a8a8a" if why else ""
+    memory = "not known" if math.isnan(way.memory) else f"{way.memory:,.0f} MB"
+    cells = (sign, way.name, formatting.percent(way.accuracy.value), kilobytes(way.kb), memory, why)
+    inside = "".join(f"<td style='padding:2px 14px 2px 4px;text-align:left'>{escape(c)}</td>" for c in cells)
+    return f"<tr style='{style}'>{inside}</tr>"
+
+
+def choice_panel(runs: Runs, needs: Needs | None = None) -> ChoicePanel | StillChoice:
+    """The panel; where widgets cannot run, the choice for `needs` and the reason."""
+    try:
+        return ChoicePanel(runs, needs)
+    except ImportError as error:
+        reason = f"No drop-downs here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit doctor`."
+        return StillChoice(runs, needs or Needs(), reason)
+
+
+@dataclass(frozen=True)
+class StillChoice:
+    """What a notebook shows in place of the panel."""
+
+    runs: Sequence
+    needs: Needs
+    reason: str
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{escape(self.reason[:300])}</b></p>" + page(self.runs, ways(self.runs), self.needs)
+
+
+class ChoicePanel:
+    """Three drop-downs and the page that follows them. `needs` is what they say."""
+
+    def __init__(self, runs: Runs, needs: Needs | None = None):
+        import ipywidgets as w
+
+        start = needs or Needs()
+        self.runs, self.found = runs, ways(runs)
+        made = (
+            ("Most bytes", TRAFFIC, start.kb),
+            ("Privacy", PROMISES, start.promise),
+            ("Memory", MEMORY, start.memory),
+        )
+        self.controls = [self._choice(w, *one) for one in made]
+        self.words = w.HTML()
+        for control in self.controls:
+            control.observe(lambda _: self.draw(), names="value")
+        self.draw()
+        row = w.HBox(self.controls, layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"))
+        self.view = w.VBox([row, self.words])
+
+    def _choice(self, w: Any, name: str, options: Mapping[str, Any], value: Any) -> Any:
+        options = dict(options) if value in options.values() else {**options, "as given": value}
+        return w.Dropdown(options=list(options.items()), value=value, description=name, layout=w.Layout(width="310px"),
+                          style={"description_width": "90px"})
+
+    @property
+    def needs(self) -> Needs:
+        """What the controls say now."""
+        return Needs(*(control.value for control in self.controls))
+
+    def draw(self) -> None:
+        self.words.value = page(self.runs, self.found, self.needs)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        still = StillChoice(self.runs, self.needs, "No drop-downs here: this page has no widget support.")
+        return {**self.view._repr_mimebundle_(**kwargs), "text/html": still._repr_html_()}

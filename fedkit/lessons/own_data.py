@@ -1,0 +1,201 @@
+"""What the lesson on one's own data needs: a clock, sites for any file, a method that fits the time, pages to look at."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from fedkit.core import formatting
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.progress import Listener
+from fedkit.core.record import Run
+from fedkit.core.stats import smallest_difference
+from fedkit.data.corpus import Corpus
+from fedkit.data.partition import deal
+from fedkit.experiments.baselines import baseline
+from fedkit.experiments.estimate import Pace, pace
+from fedkit.experiments.job import Job, prepare
+from fedkit.experiments.plan import BASELINES
+from fedkit.plots.theme import FONT
+from fedkit.quality.report import Quality
+from fedkit.results import measures
+
+TUNES = ("head", RunConfig.tune)
+SIZES = (16, 32, 64, 128, 256, 512, None)  # examples of each site that are tried; None: all there are
+FEW = 300  # training examples below which an adapter has little to learn from
+
+
+class Clock:
+    """Steps with a budget in seconds each; `tell` says what the step took, and what is gone of the whole."""
+
+    def __init__(self, **budget: float):
+        self.budget, self.began = budget, time.monotonic()
+        self.last, self.took = self.began, dict.fromkeys(budget, 0.0)
+
+    @property
+    def left(self) -> float:
+        """Seconds left of the whole."""
+        return sum(self.budget.values()) - (time.monotonic() - self.began)
+
+    def tell(self, step: str) -> None:
+        now = time.monotonic()
+        self.took[step] += now - self.last
+        self.last = now
+        late = "" if self.took[step] <= self.budget[step] else "  (over)"
+        print(f"\n[clock] {step}: {self.took[step]:.0f} s of {self.budget[step]:.0f} s{late};",
+              f"in all {now - self.began:.0f} s of {sum(self.budget.values()):.0f} s")
+
+
+def sites(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]:
+    """The config with a deal that this file allows, and a sentence on it.
+
+    The client column where there are two sites with enough examples, else up to six made-up sites with an even mix.
+    Raises FedkitError where not even two can be dealt.
+    """
+    why = "no column says whose a row is"
+    if config.partition == "column":
+        try:
+            dealt = deal(corpus, "column", seed=config.seed)
+            return config, f"{len(dealt)} sites, as column {config.client!r} says"
+        except FedkitError as error:
+            why = str(error).split(";")[0].split(", and 2 are needed")[0]
+    for clients in range(6, 1, -1):
+        made_up = replace(config, partition="iid", clients=clients)
+        try:
+            deal(corpus, "iid", clients, seed=config.seed)
+        except FedkitError as error:
+            last = error
+            continue
+        return (
+            made_up,
+            f"{clients} made-up sites with an even mix each, since {why}: what they gain is not what real ones would",
+        )
+    raise last
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of tuning at the largest size that fits: examples per site (None: all), expected seconds with all baselines."""
+
+    tune: str
+    examples: int | None
+    seconds: float
+
+    def __str__(self) -> str:
+        size = "all examples" if self.examples is None else f"{self.examples} examples of each site"
+        return f"{self.tune:<18} {size}, about {formatting.seconds(self.seconds)} with everything it is compared with"
+
+
+def limited(corpus: Corpus, train: int, test: int) -> tuple[Corpus, str]:
+    """At most so many training and test examples, drawn by chance, and a sentence where that left some out."""
+    parts, said = {}, []
+    for name, most in (("train", train), ("test", test)):
+        examples = getattr(corpus, name)
+        if len(examples) > most:
+            rows = np.sort(np.random.default_rng(0).permutation(len(examples))[:most])
+            parts[name] = examples.take(rows)
+            said.append(f"{most:,} of {len(examples):,} {name} examples")
+    return replace(corpus, **parts), f"to keep to the time: {', '.join(said)}" if said else "all rows are used"
+
+
+def ways(config: RunConfig, corpus: Corpus, seconds: float) -> list[Way]:
+    """For each of TUNES the largest of SIZES whose run and baselines fit into `seconds`; the smallest where none does.
+
+    A few steps of each are timed on the file's own texts.
+    """
+    out = []
+    for tune in TUNES:
+        job = prepare(replace(config, tune=tune, examples_per_client=None, privacy="none"), corpus)
+        reading, speed = _reading(job), pace(job)
+        cost = {size: _seconds(job, size, speed, reading if tune == "head" else 0.0) for size in SIZES}
+        fits = [size for size in SIZES if cost[size] <= seconds] or [SIZES[0]]
+        size = None if None in fits else fits[-1]
+        out.append(Way(tune, size, cost[size]))
+    return out
+
+
+def _reading(job: Job, texts: int = 48) -> float:
+    """Seconds for a text that the model reads for the first time."""
+    some = job.pooled().validation
+    half = max(1, min(texts, len(some) // 2))
+    job.model.features(some.take(np.arange(half)))  # warms up
+    began = time.perf_counter()
+    job.model.features(some.take(np.arange(half, min(2 * half, len(some)))))
+    return (time.perf_counter() - began) / half
+
+
+def _seconds(job: Job, size: int | None, speed: Pace, reading: float) -> float:
+    """Of the federated run and its five baselines, with at most `size` examples of each site."""
+    sizes = [min(len(c.train), size or len(c.train)) for c in job.clients]
+    train, test, rounds = sum(sizes), len(job.test), job.config.rounds
+    held = min(sum(len(c.validation) for c in job.clients), train)
+    steps = rounds * job.config.local_epochs * sum(math.ceil(n / job.config.batch_size) for n in sizes)
+    read = train + (rounds + 1) * (test + held) + test + len(sizes) * test + 2 * (train + test)
+    return 3 * steps * speed.step + read * speed.example + rounds * speed.round + reading * (train + held + test)
+
+
+def compared(job: Job, out: Path, progress: Listener | None = None) -> dict[str, Run]:
+    """The run's baselines on the same job, each kept in out/NAME; {name: record}."""
+    runs = {}
+    for name in BASELINES:
+        runs[name] = baseline(name, job, progress)
+        (out / name).mkdir(parents=True, exist_ok=True)
+        runs[name].save(out / name)
+    return runs
+
+
+def pick(found: Sequence[Way], wish: str, num_train: int, seconds: float) -> tuple[Way, str]:
+    """The way that `wish` names (its first letters), or for "auto" the one that a rule of thumb picks; and why."""
+    if wish != "auto":
+        named = [way for way in found if way.tune.startswith(wish)]
+        if not named:
+            raise FedkitError(f"method {wish!r} given; write auto, {', '.join(way.tune for way in found)}")
+        return named[0], "you named it"
+    head, adapter = found
+    if num_train < FEW:
+        return head, f"{num_train:,} training examples are few for an adapter (fewer than {FEW})"
+    if adapter.seconds > seconds:
+        return head, "an adapter does not fit into the time"
+    return adapter, "there are enough examples and enough time for an adapter"
+
+
+def fresh(out: str | Path) -> Path:
+    """A folder below `out` that nothing has written to yet: run-1, run-2, ..."""
+    number = 1
+    while (Path(out) / f"run-{number}").exists():
+        number += 1
+    return Path(out) / f"run-{number}"
+
+
+def honest(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
+    """Sentences on what the difference between together and alone is worth on this many test examples."""
+    ours, alone = (runs[name].result["accuracy"] for name in ("federated", "local"))
+    gap, smallest = 100 * (ours - alone), smallest_difference(measures.test_size(runs["federated"]))
+    said = ["The check says *not yet*: what follows shows the way, and is no result."] * (quality.verdict == "not yet")
+    said += [f"Together {formatting.percent(ours)}, alone {formatting.percent(alone)} on average: {gap:+.1f} points."]
+    if smallest is None:
+        return [
+            *said,
+            f"With {measures.test_size(runs['federated'])} test examples no difference can be told from chance.",
+        ]
+    shows = "is more than" if abs(gap) >= 100 * smallest else "is less than"
+    return [*said, f"That {shows} the {100 * smallest:.1f} points that this many test examples can show."]
+
+
+class Page:
+    """A page that was written, shown in the notebook in a frame that runs nothing. height: px."""
+
+    def __init__(self, path: str | Path, height: int = 620):
+        self.path, self.height = Path(path), height
+
+    def _repr_html_(self) -> str:
+        text = escape(self.path.read_text(encoding="utf-8"), quote=True)
+        return (f"<div style='font:13px {escape(FONT, quote=True)}'>{escape(str(self.path))}</div>"
+                f'<iframe sandbox="" srcdoc="{text}" style="width:100%;height:{self.height}px;border:1px solid #ccc"></iframe>')

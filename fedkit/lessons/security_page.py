@@ -1,0 +1,286 @@
+"""One printable A4 page for an executive: what leaks, what locks it, what that costs, what remains.
+
+Everything comes from the lesson's own cells; nothing is loaded from anywhere and no script runs. Words are in `STRINGS`,
+so that another language is one more entry; every value goes through jinja's autoescape.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from fedkit.core import formatting
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import tidy
+from fedkit.lessons.security import LISTED, TEXTS, WAYS, WORDS, Cost, Learned, Sealed
+from fedkit.lessons.security_pictures import LEAK, SAFE, read_words
+from fedkit.plots.theme import FONT
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the page says, all measured. leaks: as of `locks_lesson.attacked`. shown: {name on the page: way in leaks}.
+
+    base, best: ways in `costs` that are compared in the headline. open, private: a model trained by heart and one with
+    noise, attacked. noise: (epsilon, delta) of the protected run as accounted. audit: (promised, proven with the fault).
+    chance: points of accuracy, half of a 95 % interval.
+    """
+
+    data: str
+    original: str
+    recovered: str
+    leaks: Mapping[str, Mapping[str, float]]
+    costs: Sequence[Cost]
+    open: Learned
+    private: Learned
+    noise: tuple[float, float]
+    audit: tuple[float, float]
+    chance: float
+    sealed: Sequence[Sealed] = field(default_factory=tuple)
+    base: str = "no lock"
+    best: str = "masks + shared noise"
+    worst: str = "full tuning, 1 text"
+    locked: str = "one masked upload"
+
+
+STRINGS: dict[str, dict[str, str]] = {
+    "en": {
+        "title": "What leaks, and what locks it",
+        "asked": "Can anyone read our texts from what we send? What does protection cost? What remains? "
+        "Measured on {data}.",
+        "tile_open": "of the words read from one unprotected update",
+        "tile_locked": "of the words read from one masked upload",
+        "tile_cost": "points of accuracy for masks + shared noise: {right} right, {base} without (± {chance} of chance)",
+        "tile_found": "of its training texts found by asking a model with noise; {open} without (at 1 % false alarms)",
+        "read": "Can anyone read our data from what we send?",
+        "read_yes": "Without a lock, yes. From one update of full tuning on one text, a curious server read these words of it:",
+        "read_no": "Other updates, attacked in the same way (the list: possible texts that the server has, the site's among them):",
+        "way": "What a site sends",
+        "cost": "What does protection cost?",
+        "cost_bytes": "Encrypting an update of the {name} makes {plain} into {nbytes}.",
+        "cost_big": "For {name} it would be {nbytes} (reckoned).",
+        "heads": "Way|One must trust|Server sees|Right|A site sent",
+        "remains": "What remains?",
+        "remain_sum": "Masks and encryption hide who sent what, not the sum: from the sum of {sites} sites {share} of one "
+        "site's words were read, without a name to them.",
+        "remain_model": "The final model can give texts away whatever the line is locked with: without noise {open} of its "
+        "training texts were found at 1 % false alarms. Only noise limits that: for ε = {eps} no attack can find more than "
+        "{most}. (Two models, of half the texts each: {right} right without noise, {noisy} with it.)",
+        "remain_noise": "The promise here: ε = {eps} for one text, δ = {delta}. It holds if the noise is right: noise four "
+        "times too small was caught (proven ε {proven}, promised {promised}).",
+        "caveats": "Read this with care",
+        "caveat_1": "An attack's failure is not a proof: a better one may succeed. Only accounting promises.",
+        "caveat_2": "LoRA, large batches and compression are not privacy. Masks and encryption are not differential privacy.",
+        "caveat_3": "The masks and the key handling here are for teaching and not secure; a real system needs a reviewed one.",
+        "caveat_4": "One data set, one seed, texts of one site as the worst case. Choosing settings on the data is not covered by ε.",
+        "foot": "Written by fedkit from the cells of lesson 7. This page loads nothing and asks nothing of any network.",
+    }
+}
+
+CSS = """
+* { box-sizing: border-box; }
+body { margin: 0; color: #222; background: #fff; font: 14px/1.36 __FONT__; overflow-wrap: anywhere; }
+main { max-width: 794px; margin: 0 auto; padding: 22px 30px; }
+h1 { font-size: 27px; line-height: 1.15; margin: 0; }
+h2 { font-size: 16px; margin: 13px 0 4px; padding-top: 8px; border-top: 2px solid #222; }
+p { margin: 3px 0; } .asked, .foot { color: #595959; } .foot { font-size: 11px; margin-top: 8px; }
+.tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: 10px; margin: 12px 0 4px; }
+.tile { border: 1px solid #d9d9d9; border-top: 6px solid #222; padding: 6px 10px 8px; }
+.tile b { display: block; font-size: 29px; line-height: 1.2; overflow-wrap: normal; white-space: nowrap; }
+.tile span { font-size: 12px; line-height: 1.3; display: block; }
+.words { margin: 5px 0; line-height: 1.75; }
+.words span { padding: 1px 4px; border-radius: 3px; }
+.care { columns: 2; column-gap: 26px; font-size: 12.5px; } .care li { break-inside: avoid; }
+table { border-collapse: separate; border-spacing: 2px; width: 100%; font-size: 12.5px; margin: 5px 0; }
+th { text-align: left; font-weight: 600; } td, th { padding: 2px 7px; vertical-align: top; }
+.heat td { text-align: center; font-weight: 600; } .heat td:first-child { text-align: left; font-weight: 400; }
+.heat th { text-align: center; } .heat th:first-child { text-align: left; }
+.costs { border-collapse: collapse; } .costs td, .costs th { border-bottom: 1px solid #d9d9d9; }
+.costs td:nth-child(n+4), .costs th:nth-child(n+4) { text-align: right; white-space: nowrap; }
+.costs tr.best td { font-weight: 600; background: #f6f7f8; }
+ul { margin: 3px 0; padding-left: 18px; } li { margin: 2px 0; }
+@page { size: A4; margin: 9mm; }
+@media (max-width: 600px) { .tiles { grid-template-columns: repeat(2, 1fr); } main { padding: 14px; } }
+@media print { main { padding: 0; max-width: none; } body { font-size: 11.3px; } table { font-size: 10.4px; } td, th { padding: 1.5px 6px; }
+  .tile b { font-size: 24px; } .tile span, .care { font-size: 10.4px; } .tiles { margin: 8px 0 2px; }
+  h1 { font-size: 22px; } h2 { font-size: 13.5px; margin-top: 7px; padding-top: 5px; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+"""
+
+TEMPLATE = """<!DOCTYPE html>
+<html lang="{{ language }}">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>{{ s.title }}</title>
+<style>{{ css }}</style>
+</head>
+<body>
+<main>
+<h1>{{ s.title }}</h1>
+<p class="asked">{{ asked }}</p>
+<div class="tiles">
+{%- for value, words, colour in tiles %}
+<div class="tile" style="border-top-color: {{ colour }}"><b>{{ value }}</b><span>{{ words }}</span></div>
+{%- endfor %}
+</div>
+
+<h2>{{ s.read }}</h2>
+<p>{{ s.read_yes }}</p>
+<p class="words">{% for word, found in words %}<span style="{{ hit if found else miss }}">{{ word if found else "·" * word|length }}</span> {% endfor %}</p>
+<p>{{ s.read_no }}</p>
+<table class="heat">
+<tr><th>{{ s.way }}</th>{% for column in columns %}<th>{{ column }}</th>{% endfor %}</tr>
+{%- for name, cells in heat %}
+<tr><td>{{ name }}</td>{% for share, text in cells %}<td style="background: rgba(213, 94, 0, {{ share }}); color: {{ "#fff" if share > 0.6 else "#222" }}">{{ text }}</td>{% endfor %}</tr>
+{%- endfor %}
+</table>
+
+<h2>{{ s.cost }}</h2>
+{%- for sentence in cost %}
+<p>{{ sentence }}</p>
+{%- endfor %}
+<table class="costs">
+<tr>{% for head in heads %}<th>{{ head }}</th>{% endfor %}</tr>
+{%- for row, best in rows %}
+<tr{% if best %} class="best"{% endif %}>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{%- endfor %}
+</table>
+
+<h2>{{ s.remains }}</h2>
+<ul>{% for sentence in remains %}<li>{{ sentence }}</li>{% endfor %}</ul>
+
+<h2>{{ s.caveats }}</h2>
+<ul class="care">{% for sentence in caveats %}<li>{{ sentence }}</li>{% endfor %}</ul>
+<p class="foot">{{ s.foot }}</p>
+</main>
+</body>
+</html>
+"""
+
+
+def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
+    """Write the page to `path` (a file, or a folder for its what_leaks.html) atomically; return its path.
+
+    Raises FedkitError for an unknown language or no room to write.
+    """
+    path = Path(path)
+    path = path / "what_leaks.html" if path.is_dir() else path
+    text, temporary = page(found, language), path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FedkitError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
+    return path
+
+
+def page(found: Findings, language: str = "en") -> str:
+    """The page as text. The same findings give the same text. Raises FedkitError for an unknown language."""
+    if language not in STRINGS:
+        raise FedkitError(f"language {language!r} given; choose one of: {', '.join(STRINGS)}")
+    s = STRINGS[language]
+    engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return engine.from_string(TEMPLATE).render(
+        language=language, s=s, css=Markup(CSS.replace("__FONT__", FONT)), asked=s["asked"].format(data=tidy(found.data)),
+        tiles=tiles(found, s), words=read_words(tidy(found.original, 200), found.recovered),
+        hit=f"background: {LEAK}; color: #fff", miss="background: #e4e4e4; color: #595959",
+        columns=(WORDS, TEXTS, LISTED), heat=[(tidy(n), cells(v)) for n, v in found.leaks.items()],
+        cost=cost(found, s), heads=s["heads"].split("|"), rows=[(row(c), c.way == found.best) for c in found.costs],
+        remains=remains(found, s), caveats=[s[f"caveat_{i}"] for i in range(1, 5)],
+    )
+
+
+def tiles(found: Findings, s: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """(number, what it is, colour) of the four that stand on top."""
+    base, best = _way(found, found.base), _way(found, found.best)
+    lost = 100 * (best.accuracy - base.accuracy)
+    words = {"right": formatting.percent(best.accuracy), "base": formatting.percent(base.accuracy), "chance": f"{found.chance:.1f}"}
+    return [
+        (formatting.percent(found.leaks[found.worst][WORDS], 0), s["tile_open"], LEAK),
+        (formatting.percent(found.leaks[found.locked][WORDS], 0), s["tile_locked"], SAFE),
+        (f"{lost:+.1f}" if abs(lost) >= 0.05 else "0.0", s["tile_cost"].format(**words), "#222222"),
+        (_at(found.private), s["tile_found"].format(open=_at(found.open)), SAFE),
+    ]
+
+
+def cells(values: Mapping[str, float]) -> list[tuple[float, str]]:
+    """(share, text) of a row of the table of leaks."""
+    words = [formatting.percent(values[column], 0) for column in (WORDS, TEXTS, LISTED)]
+    if values[WORDS] > 0.5 and values.get("whose", 1.0) < 0.75:
+        words[0] += ", but whose?"
+    return [(round(values[column], 3), text) for column, text in zip((WORDS, TEXTS, LISTED), words)]
+
+
+def cost(found: Findings, s: Mapping[str, str]) -> list[str]:
+    """What encryption does to the bytes; nothing where it was not tried."""
+    out = []
+    if found.sealed:
+        small, large = found.sealed[0], found.sealed[-1]
+        out.append(s["cost_bytes"].format(name=small.name, plain=_mb(small.plain_bytes), nbytes=_mb(small.nbytes)))
+        if not large.measured:
+            out[-1] += " " + s["cost_big"].format(name=large.name, nbytes=_mb(large.nbytes))
+    return out
+
+
+def row(one: Cost) -> list[str]:
+    """The cells of a way: its name, who is trusted, what the server sees, accuracy, bytes."""
+    way = WAYS[one.way]
+    return [
+        one.way,
+        way.trusted,
+        way.seen,
+        formatting.percent(one.accuracy),
+        "-" if way.settings.get("clients") else f"{_mb(one.sent)} in {one.rounds} rounds",
+    ]
+
+
+def remains(found: Findings, s: Mapping[str, str]) -> list[str]:
+    sums = {n: v for n, v in found.leaks.items() if n.startswith("sum of")}
+    out = []
+    for name, values in list(sums.items())[-1:]:
+        out.append(s["remain_sum"].format(sites=name.split()[2], share=formatting.percent(values[WORDS], 0)))
+    most = formatting.percent(found.private.bound(0.01)) if found.private.bound else "-"
+    out.append(
+        s["remain_model"].format(
+            open=_at(found.open),
+            most=most,
+            right=formatting.percent(found.open.accuracy, 0),
+            noisy=formatting.percent(found.private.accuracy, 0),
+            eps=f"{found.private.epsilon:g}",
+        )
+    )
+    (eps, delta), (promised, proven) = found.noise, found.audit
+    out.append(
+        s["remain_noise"].format(
+            eps=f"{eps:.2g}", delta=f"{delta:g}", proven=f"{proven:.2f}", promised=f"{promised:.2f}"
+        )
+    )
+    return out
+
+
+def framed(path: str | Path, height: int = 1300) -> str:
+    """The page inside a notebook's cell: a frame that may run nothing. Raises OSError if it cannot be read."""
+    text = html.escape(Path(path).read_text(encoding="utf-8"))
+    return f'<div><iframe srcdoc="{text}" sandbox style="width: 100%; max-width: 830px; height: {height}px; border: 1px solid #d9d9d9"></iframe></div>'
+
+
+def _way(found: Findings, name: str) -> Cost:
+    return next(c for c in found.costs if c.way == name)
+
+
+def _at(one: Learned) -> str:
+    return formatting.percent(one.attack.roc.at[0.01].value)
+
+
+def _mb(nbytes: float) -> str:
+    return formatting.megabytes(nbytes / 1e6)

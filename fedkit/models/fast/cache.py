@@ -1,0 +1,77 @@
+"""What no training changes is computed once: the hidden states below the lowest trained layer, kept per text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedkit.models.fast.packing import Tokens, ranges
+
+BUDGET = 512 * 1024**2  # bytes kept; texts beyond it are computed again whenever they are needed
+
+
+class Store:
+    """Rows of a matrix, found by text: token ids -> its rows of width d. Holds at most `budget` bytes, first come first kept.
+
+    compute: texts -> rows of all of them, text after text.
+    count: how many rows a text has, from its number of tokens.
+    """
+
+    def __init__(self, compute: Callable[[list[Tokens]], Tensor], count: Callable[[int], int],
+                 device: torch.device, budget: int = BUDGET):
+        self.compute, self.count, self.device, self.budget = compute, count, device, budget
+        self.begin: dict[Tokens, int]
+        self.rows: Tensor | None
+        self.used: int
+        self.clear()
+
+    def clear(self) -> None:
+        self.begin, self.rows, self.used = {}, None, 0
+
+    def get(self, texts: Sequence[Tokens]) -> Tensor:
+        """The rows of `texts`, one after another: (sum of counts, d)."""
+        fresh, begin = None, {}
+        if missing := [t for t in dict.fromkeys(texts) if t not in self.begin]:
+            fresh = self.compute(missing)
+            begin = self._keep(missing, fresh)
+        counts = np.array([self.count(len(t)) for t in texts])
+        kept = np.array([t in self.begin for t in texts])
+        starts = np.array([self.begin[t] if k else begin[t] for t, k in zip(texts, kept)])
+        if kept.all():
+            return self.rows[self._index(starts, counts)]
+        out, places = fresh.new_empty(counts.sum(), fresh.shape[1]), np.cumsum(counts) - counts
+        for which, source in ((kept, self.rows), (~kept, fresh)):
+            if which.any():
+                out[self._index(places[which], counts[which])] = source[self._index(starts[which], counts[which])]
+        return out
+
+    def _keep(self, texts: list[Tokens], fresh: Tensor) -> dict[Tokens, int]:
+        """Keep as many of the new texts as fit; where each of them begins in `fresh`."""
+        ends = np.cumsum([self.count(len(t)) for t in texts])
+        starts = np.concatenate([[0], ends[:-1]])
+        fit = int(
+            np.searchsorted((self.used + ends) * fresh.element_size() * fresh.shape[1], self.budget, side="right")
+        )
+        if fit:
+            rows = int(ends[fit - 1])
+            self._reserve(self.used + rows, fresh)
+            self.rows[self.used : self.used + rows] = fresh[:rows]
+            self.begin.update(zip(texts[:fit], (self.used + starts[:fit]).tolist()))
+            self.used += rows
+        return dict(zip(texts, starts.tolist()))
+
+    def _reserve(self, end: int, like: Tensor) -> None:
+        """Room for `end` rows, doubling when more is needed so that growing costs little."""
+        room = 0 if self.rows is None else len(self.rows)
+        if end > room:
+            most = self.budget // (like.element_size() * like.shape[1])
+            grown = like.new_empty(max(end, min(2 * room, most)), like.shape[1])
+            if self.used:
+                grown[: self.used] = self.rows[: self.used]
+            self.rows = grown
+
+    def _index(self, starts: np.ndarray, counts: np.ndarray) -> Tensor:
+        return torch.from_numpy(ranges(starts, counts)).to(self.device)

@@ -1,0 +1,83 @@
+"""How good a model is on held-out text: mean, worst client, macro F1, and the interval around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedkit.data.corpus import ClientData, Examples
+
+
+@dataclass(frozen=True)
+class Score:
+    """correct: bool (n,), one entry per test example, for paired comparisons.
+
+    own: accuracy of each client, by its id, on test examples like its own.
+    """
+
+    accuracy: float
+    loss: float
+    macro_f1: float
+    own: dict[str, float]
+    correct: np.ndarray
+
+    @property
+    def worst_client_accuracy(self) -> float:
+        return min(self.own.values())
+
+    @property
+    def own_mix_accuracy(self) -> float:
+        """Mean over clients of the accuracy on test examples like their own."""
+        return float(np.mean(list(self.own.values())))
+
+
+def score(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> Score:
+    """Score logits (n, labels) against the test labels."""
+    predicted = logits.argmax(1)
+    correct = predicted == test.labels
+    loss, own = mean_loss(logits, test.labels), own_accuracies(correct, test, clients)
+    return Score(float(correct.mean()), loss, macro_f1(predicted, test.labels), own, correct)
+
+
+def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross-entropy of logits (n, labels)."""
+    shifted = logits - logits.max(1, keepdims=True)
+    log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(1))
+    return float(-log_likelihood.mean())
+
+
+def own_accuracies(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> dict[str, float]:
+    """Each client's accuracy on test examples like its own; clients that the test set says nothing about are left out.
+
+    If the test set names clients: on the client's own rows. Else the accuracy per label, weighted by the client's
+    label shares.
+    """
+    rows: dict[str, list[bool]] = {}
+    for name, right in zip(test.clients or (), correct):
+        rows.setdefault(name, []).append(right)
+    named = {c.client_id: float(np.mean(rows[c.client_id])) for c in clients if c.client_id in rows}
+    return named or _by_label_shares(correct, test.labels, clients)
+
+
+def worst_client(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> float:
+    """The lowest of `own_accuracies`."""
+    return min(own_accuracies(correct, test, clients).values())
+
+
+def _by_label_shares(correct: np.ndarray, labels: np.ndarray, clients: Sequence[ClientData]) -> dict[str, float]:
+    width = 1 + max(int(labels.max()), *(int(c.train.labels.max()) for c in clients))
+    there = np.bincount(labels, minlength=width)
+    right = np.bincount(labels, weights=correct, minlength=width)
+    per_label = np.divide(right, there, out=np.zeros(width), where=there > 0)
+    shares = {c.client_id: np.bincount(c.train.labels, minlength=width) * (there > 0) for c in clients}
+    known = {name: float(s @ per_label / s.sum()) for name, s in shares.items() if s.any()}
+    return known or {"all": float(correct.mean())}
+
+
+def macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """F1 averaged over labels, each label alike."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, predicted, average="macro", zero_division=0))

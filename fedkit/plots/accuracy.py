@@ -1,0 +1,200 @@
+"""How good: accuracy by round, by simulated time, and of every method side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from fedkit.core import formatting
+from fedkit.core.formatting import plain
+from fedkit.core.record import RoundRecord, Run
+from fedkit.network import profiles, replay
+from fedkit.plots.labels import Label, label_lines
+from fedkit.plots.theme import INK, above_bar, key_above, layout
+from fedkit.results import measures
+from fedkit.results.measures import Runs
+from fedkit.results.method_style import look
+
+RANGE = [0, 100]  # %: the same in every figure, so that two of them can be compared by eye
+HEIGHT, AXIS_ROOM = 440, 70  # px of a line figure; of them for the x axis and its title
+RIGHT = 132  # px for labels beside the lines
+ON_TEST = "Accuracy on the test set (%)"
+DASHES = ("solid", "dashdot", "longdash", "dot")
+FROZEN = "Frozen: logistic regression on the frozen encoder"
+
+
+def accuracy_by_round(runs: Runs) -> go.Figure:
+    """Test accuracy after every round, with the baselines as horizontal lines.
+
+    Round 0 is the state before training (the head start). The band is the 95 % interval over test examples.
+    """
+    runs = measures.ordered(runs)
+    fig, main = go.Figure(), measures.federated(runs)
+    longest = max((len(run.rounds) for run in main), default=1) or 1
+    labels = _levels(fig, runs, longest)
+    for place, (run, name) in enumerate(zip(main, measures.names(main, short=True))):
+        shown = _states(run)
+        labels.append(_curve(fig, run, [r.round for r in shown], shown, name, longest, DASHES[place % len(DASHES)]))
+    caption = (
+        "Round 0 is the shared start before training, the band is the 95 % interval over test examples, and a dashed "
+        f"line is the final accuracy of a baseline. {FROZEN}."
+    )
+    layout(fig, _finding(runs), caption, "Round (0 = before training)", ON_TEST, HEIGHT, right=RIGHT)
+    fig.update_xaxes(range=[0, longest], dtick=max(1, math.ceil(longest / 6)), tickangle=0)
+    return _finish(fig, labels)
+
+
+def accuracy_by_time(
+    run: Run, link: str | None = None, devices: str | None = None, against: Runs = (), longest: float | None = None
+) -> go.Figure:
+    """Test accuracy over simulated time: the recorded bytes and training seconds over any link, nothing is trained.
+
+    link, devices: as in `network.replay`; the run's own by default. against: baselines drawn as horizontal lines.
+    longest: seconds that the axis reaches to; keep it fixed while a slider moves, so that the curve is seen to move.
+    """
+    link, devices = world(run, link, devices)
+    clock = replay(run, link, devices).ends
+    longest = longest or max(clock[-1], 1e-3)
+    size, unit = formatting.time_unit(longest)
+    fig, shown = go.Figure(), _states(run)
+    labels = _levels(fig, measures.ordered(against), longest / size)
+    at = [clock[r.round] / size for r in shown]
+    labels.append(_curve(fig, run, at, shown, measures.names([run], short=True)[0], longest / size))
+    sentence = (
+        f"The run takes {formatting.seconds(clock[-1])} of simulated time over {profiles.describe_link(link)}"
+        f"{'' if devices == 'as-measured' else f', on {devices} devices'}."
+    )
+    caption = (
+        "Simulated, not measured: recorded bytes over the link, measured training seconds on devices "
+        f"{profiles.describe_device(devices)}, clients at the same time, the server waiting for the last."
+    )
+    layout(fig, sentence, caption, f"Simulated time ({unit})", ON_TEST, HEIGHT, right=RIGHT)
+    fig.update_xaxes(range=[0, longest / size], nticks=8, tickangle=0)
+    return _finish(fig, labels)
+
+
+def scoreboard_bars(runs: Runs) -> go.Figure:
+    """Accuracy of every method with its 95 % interval, and its worst client as a second mark."""
+    runs = measures.ordered(runs)
+    rows, values = list(range(len(runs)))[::-1], [100 * measures.accuracy(run) for run in runs]
+    names = [plain(name, 36) for name in measures.names(runs, short=True)]
+    fig = go.Figure(_bars(runs, rows, values, names))
+    fig.add_scatter(
+        x=[100 * measures.worst(run) for run in runs], y=rows, mode="markers", name="worst client",
+        marker={"symbol": "diamond", "size": 11, "color": "#ffffff", "line": {"color": INK, "width": 2}},
+        customdata=names, hovertemplate="%{customdata}<br>worst client %{x:.1f} %<extra></extra>",
+    )
+    for run, name, row in zip(runs, names, rows):
+        above_bar(fig, row, f"{name}  <b>{formatting.percent(measures.accuracy(run))}</b>")
+    caption = f"The whisker is the 95 % interval, the diamond the worst client. {FROZEN}."
+    layout(fig, _rank(runs), caption, ON_TEST, None, 90 + 56 * len(runs), top=44)
+    fig.update_yaxes(visible=False, range=[-0.6, len(runs) - 0.25])
+    fig.update_xaxes(range=RANGE, dtick=20)
+    return key_above(fig, {"worst client": ("\u25c7", INK)})
+
+
+def world(run: Run, link: str | None = None, devices: str | None = None) -> tuple[str, str]:
+    """The link and devices to replay over: those given, else those of the run, else those of a new one."""
+    return str(link or run.config.get("link", "10mbps/40ms")), str(devices or run.config.get("devices", "as-measured"))
+
+
+def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str]) -> go.Bar:
+    bounds = [measures.interval(run) for run in runs]
+    whisker = {"type": "data", "symmetric": False, "thickness": 2, "width": 7, "color": INK,
+               "array": [100 * high - v for (_, high, _), v in zip(bounds, values)],
+               "arrayminus": [v - 100 * low for (low, _, _), v in zip(bounds, values)]}
+    return go.Bar(
+        x=values, y=rows, orientation="h", width=0.4, marker={"color": [look(r.method).colour for r in runs]},
+        error_x=whisker, customdata=[(n, _interval(run)) for n, run in zip(names, runs)],
+        hovertemplate="%{customdata[0]}<br>accuracy %{x:.1f} %<br>%{customdata[1]}<extra></extra>", name="accuracy",
+    )
+
+
+def _interval(run: Run) -> str:
+    low, high, over = measures.interval(run)
+    return f"95 % interval {formatting.between(low, high)}, over {plain(over)}"
+
+
+def _states(run: Run) -> list[RoundRecord]:
+    return ([run.start] if run.start else []) + list(run.rounds)
+
+
+def _levels(fig: go.Figure, runs: Sequence[Run], longest: float) -> list[Label]:
+    """A horizontal line per baseline."""
+    others = [run for run in runs if run.method != "federated"]
+    labels = []
+    for run, name in zip(others, measures.names(others, short=True)):
+        style, level, text = look(run.method), 100 * measures.accuracy(run), plain(name)
+        fig.add_scatter(
+            x=[0, longest], y=[level, level], mode="lines", name=text, customdata=[(text, _interval(run))] * 2,
+            line={"color": style.colour, "dash": style.dash, "width": 2},
+            hovertemplate="%{customdata[0]}<br>accuracy %{y:.1f} %<br>%{customdata[1]}<extra></extra>",
+        )
+        labels.append(Label(level, formatting.percent(level / 100), name, style.colour))
+    return labels
+
+
+def _curve(
+    fig: go.Figure, run: Run, at: list[float], shown: list[RoundRecord], name: str, longest: float, dash: str = "solid"
+) -> Label:
+    """The federated curve over `at`, with its interval as a band, and a thin line from its end to its label."""
+    colour, text, values = (
+        look(run.method).colour,
+        plain(name),
+        [100 * measures.number(r.accuracy, "accuracy") for r in shown],
+    )
+    bounds = [measures.of_examples(v / 100, measures.test_size(run)) for v in values]
+    edge = [100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1]
+    fig.add_scatter(x=at + at[::-1], y=edge, fill="toself", fillcolor=colour, opacity=0.15, mode="none",
+                    hoverinfo="skip", name=f"{text} band")
+    fig.add_scatter(x=[at[-1], longest], y=values[-1:] * 2, mode="lines", hoverinfo="skip", name=f"{text} end",
+                    line={"color": colour, "width": 1, "dash": "dot"})
+    notes = [(text, r.round, formatting.between(*b), formatting.percent(measures.number(r.worst_client_accuracy, "worst client")))
+             for r, b in zip(shown, bounds)]
+    fig.add_scatter(
+        x=at, y=values, mode="lines+markers", name=text, customdata=notes, cliponaxis=False, marker={"size": 7},
+        line={"color": colour, "width": 3, "dash": dash},
+        hovertemplate="%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
+        "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}<extra></extra>",
+    )
+    return Label(values[-1], formatting.percent(values[-1] / 100), name, colour, strong=True)
+
+
+def _finish(fig: go.Figure, labels: list[Label]) -> go.Figure:
+    fig.update_yaxes(range=RANGE, dtick=20)
+    label_lines(fig, labels, HEIGHT - AXIS_ROOM - fig.layout.meta["top"], *RANGE)
+    return fig
+
+
+def _finding(runs: list[Run]) -> str:
+    """The three numbers that matter, in a sentence."""
+    first = {run.method: run for run in reversed(runs)}
+    pairs = [("local", "local only"), ("pooled", "pooled")]
+    said = [f"{name} {formatting.percent(measures.accuracy(first[m]))}" for m, name in pairs if m in first]
+    if "federated" not in first:
+        return f"To be beaten: {', '.join(said) or 'these methods'}."
+    main = first["federated"]
+    start = f"After {measures.rounds(main)} {_called(runs)} reaches {formatting.percent(measures.accuracy(main))}"
+    return start + ("; " + ", ".join(said) if said else "") + "."
+
+
+def _rank(runs: list[Run]) -> str:
+    """Where federated stands."""
+    main = measures.federated(runs)
+    best = max(runs, key=lambda run: -1.0 if math.isnan(measures.accuracy(run)) else measures.accuracy(run))
+    if not main:
+        return f"{look(best.method).name} is the most accurate, with {formatting.percent(measures.accuracy(best))}."
+    place = 1 + sum(measures.accuracy(run) > measures.accuracy(main[0]) for run in runs)
+    worst = formatting.percent(measures.worst(main[0]))
+    name = measures.names(main)[0]
+    if len(runs) == 1:
+        return f"{name} is right on {formatting.percent(measures.accuracy(best))}, and on {worst} at its worst client."
+    return f"{name} is number {place} of {len(runs)} by accuracy, and its worst client has {worst}."
+
+
+def _called(runs: list[Run]) -> str:
+    """The first federated run's name in a sentence: what tells it apart matters only when there are several."""
+    name = measures.names(measures.federated(runs))[0]
+    return name[0].lower() + name[1:]

@@ -1,0 +1,149 @@
+"""Names of labels and clients that differ only in how they are written."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from fedkit.core.formatting import count, listing, quote
+from fedkit.data.read_rows import Table
+from fedkit.quality.finding import Finding, Setting
+from fedkit.quality.table_view import codes, finding
+
+# Signs that look alike, drawn together: Cyrillic and Greek with Latin, kana with kanji, dashes (Unicode TS 39, "confusables").
+_ALIKE = ("aаα", "eе", "oоο0", "pрρ", "cс", "yу", "xхχ", "iіι", "l1|", "kκк", "hһ", "tτ", "jј", "sѕ", "dԁ", "bв", "mм",
+          "カ力", "ロ口", "ニ二", "エ工", "ト卜", "タ夕", "ハ八", "ー一―—–‐−", "へヘ", "べベ", "ぺペ")
+_LOOKS = str.maketrans({sign: group[0] for group in _ALIKE for sign in group[1:]})
+_BETWEEN = re.compile(r"(?<=\w)[\s_\-‐‑–—/.,:&']+(?=\w)|_")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+MOST_NAMES = 2_000  # names among which slips of the pen are looked for
+SLIP = 0.1  # a slip has at most this share of the rows of the right spelling
+
+
+def fold(name: str) -> str:
+    """What is left of a name without width, case, separators, invisible signs and look-alikes."""
+    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", name)).casefold().strip(" .,:;")
+    return _BETWEEN.sub(lambda found: _gap(plain, found), plain).translate(_LOOKS)
+
+
+def _gap(name: str, found: re.Match) -> str:
+    """Nothing, but one blank between two digits: 1.5 and 15 are different."""
+    inside = found.start() > 0 and found.end() < len(name)
+    return " " if inside and name[found.start() - 1].isdigit() and name[found.end()].isdigit() else ""
+
+
+def check_label_spellings(table: Table, setting: Setting) -> Iterator[Finding]:
+    yield from _spellings(table, "label", "splits one answer into two, and each half counts as wrong for the other")
+
+
+def check_client_spellings(table: Table, setting: Setting) -> Iterator[Finding]:
+    yield from _spellings(table, "client", "splits one site into two clients, each with a part of its own data")
+
+
+def _spellings(table: Table, role: str, harm: str) -> Iterator[Finding]:
+    at, names = codes(table.frame[role])
+    if not len(names):
+        return
+    sizes = np.bincount(at[at >= 0], minlength=len(names))
+    yield from _merged(table, role)
+    same = variants(names, sizes)
+    if same:
+        yield _found(
+            table,
+            role,
+            at,
+            names,
+            sizes,
+            same,
+            "spelled in several ways (case, width, spaces, look-alikes)",
+            harm,
+            True,
+        )
+    slips = typos([n for n in names if n not in same], {n: int(s) for n, s in zip(names, sizes)})
+    if slips:
+        yield _found(table, role, at, names, sizes, slips, "one letter away from a far more frequent one", harm, False)
+
+
+def variants(names: np.ndarray, sizes: np.ndarray) -> dict[str, str]:
+    """Each name that folds to the same as a more frequent one, with that one; of equals the first seen is kept."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, name in enumerate(names):
+        groups[fold(name) or name].append(i)
+    best = {key: max(members, key=lambda i: (sizes[i], -i)) for key, members in groups.items()}
+    return {names[i]: names[best[key]] for key, members in groups.items() for i in members if i != best[key]}
+
+
+def typos(names: list[str], sizes: dict[str, int]) -> dict[str, str]:
+    """Rare names one edit (a letter more, less, other, or two swapped) from a name at least ten times as frequent.
+
+    Names of fewer than six letters and names that differ in a digit are left alone.
+    """
+    if len(names) > MOST_NAMES:
+        return {}
+    folded = {name: fold(name) for name in names}
+    holes: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        for hole in _holes(folded[name]):
+            holes[hole].add(name)
+    found = {}
+    for name in names:
+        near = {other for hole in _holes(folded[name]) for other in holes[hole] if sizes[name] <= SLIP * sizes[other]}
+        fits = [other for other in near if _slip(folded[name], folded[other])]
+        if fits:
+            found[name] = max(fits, key=lambda other: (sizes[other], other))
+    return found
+
+
+def _holes(name: str) -> set[str]:
+    """The name itself and with one letter left out, digits kept: names within one edit share one of these."""
+    if len(name) < 6:
+        return set()
+    return {name} | {name[:i] + name[i + 1 :] for i in range(len(name)) if not name[i].isdigit()}
+
+
+def _slip(one: str, other: str) -> bool:
+    """Whether one edit or one swap of neighbours leads from one to the other."""
+    if abs(len(one) - len(other)) > 1 or sorted(filter(str.isdigit, one)) != sorted(filter(str.isdigit, other)):
+        return False
+    short, long = sorted((one, other), key=len)
+    start = next((i for i, (a, b) in enumerate(zip(short, long)) if a != b), len(short))
+    if len(short) < len(long):
+        return short[start:] == long[start + 1 :]
+    swapped = short[start : start + 2][::-1] == long[start : start + 2] and short[start + 2 :] == long[start + 2 :]
+    return swapped or short[start + 1 :] == long[start + 1 :]
+
+
+def _merged(table: Table, role: str) -> Iterator[Finding]:
+    """Spellings that are one already after reading (NFKC, spaces at the ends)."""
+    raw, clean = table.frame[f"{role}_raw"], table.frame[role]
+    pairs = {(r, c) for r, c in zip(raw, clean) if r != c and c}
+    shared = {c for r, c in pairs} & set(raw)
+    different = sorted(r for r, c in pairs if c in shared)
+    if different:
+        yield finding(
+            table, f"{role}-spellings", "note", raw.isin(different).to_numpy(),
+            f"{count(len(different), f'{role} spelling')} differ from another only in full-width letters or outer spaces",
+            "the kit reads them as one already; other programs would not", "nothing to do here; the cleaned copy writes them alike",
+            examples=[ascii(name)[1:-1] if name.isascii() else name for name in different], mended=True,
+            numbers={"reason": "read alike", "spellings": len(different)},
+        )
+
+
+def _found(
+    table: Table, role: str, at: np.ndarray, names: np.ndarray, sizes: np.ndarray, same: dict[str, str], how: str,
+    harm: str, mended: bool,
+) -> Finding:
+    pairs = [f"{quote(odd, 30)} → {quote(usual, 30)}" for odd, usual in same.items()]
+    bad = np.isin(at, [i for i, name in enumerate(names) if name in same])
+    what = f"{count(len(same), f'{role} name')} {'is' if len(same) == 1 else 'are'} {how}: {', '.join(pairs[:3])}"
+    odd = listing(same, 3)
+    mend = f"the cleaned copy writes the more frequent spelling instead of {odd}" if mended else (
+        f"write the right name instead of {odd}, if it is a slip; keep it if both names are meant")
+    return finding(
+        table, f"{role}-spellings", "care", bad, what, f"the second spelling {harm}", mend, examples=pairs, mended=mended,
+        numbers={"reason": "same" if mended else "slip", "unify": dict(list(same.items())[:200])},
+    )

@@ -1,0 +1,252 @@
+"""What the records say, as plain numbers: the brief's rules, pictures and sentences read this and no record beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import tidy
+from fedkit.core.record import Run
+from fedkit.core.stats import t_interval
+from fedkit.network import replay
+from fedkit.reports.brief.promise import meets
+from fedkit.results import measures
+from fedkit.results.difference import Difference, comparable, difference
+from fedkit.results.methods import Mean, Method, methods, over_seeds
+from fedkit.results.privacy_promise import Promise
+from fedkit.results.recommendation import best
+
+WANTED = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")  # without these a comparison is not whole
+ALONE = ("local", "frozen-local")  # what a company can do by itself
+ALIKE = ("model", "tune", "rounds", "local_epochs", "examples_per_client", "max_tokens")  # what makes a comparison fair
+UNTUNED = ("tune", "rounds", "local_epochs")  # does not matter to what trains no encoder
+
+HELD = 8  # training examples of a label that make a site its holder
+
+
+@dataclass(frozen=True)
+class Company:
+    """One site: what it holds, and how it stands alone and together.
+
+    alone: its best way alone, on the test set that all share (NaN: not recorded). own: the federated model on test
+    examples like its own. only: labels of which nobody else has an example, and it has HELD or more: fewer may be a typo.
+    """
+
+    id: str
+    train: int
+    share: float
+    only: tuple[str, ...]
+    alone: float
+    together: float
+    own: float
+
+    @property
+    def gain(self) -> float:
+        return self.together - self.alone
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Numbers of one federated method and of what it is compared with, over the seeds that there are.
+
+    ways: accuracy by method. differences: federated minus each other. daily: accuracy on test examples like each
+    company's own, averaged over companies. gain: federated minus the best way alone (`alone`) in daily work; None
+    without a record of one. up, down, base: bytes of a site, over a whole training; base: the base model, once.
+    """
+
+    run: Run
+    runs: tuple[Run, ...]
+    name: str
+    ways: dict[str, Mean]
+    differences: dict[str, Difference]
+    daily: dict[str, float]
+    alone: str
+    gain: Difference | None
+    companies: tuple[Company, ...]
+    up: float
+    down: float
+    base: float
+    train_seconds: float
+    promise: Promise
+    missing: tuple[str, ...]
+    unlike: tuple[str, ...]
+    left_out: int
+
+    @property
+    def sites(self) -> int:
+        return max(len(self.companies), 1)
+
+    @property
+    def seeds(self) -> int:
+        return len({run.config.get("seed") for run in self.runs})
+
+    @property
+    def test(self) -> int:
+        return measures.test_size(self.run)
+
+    @property
+    def train(self) -> int:
+        return measures.whole(measures.number(self.run.data.get("train"), "data.train"))
+
+    @property
+    def labels(self) -> int:
+        return len(self.run.data.get("labels", []))
+
+    @property
+    def traffic(self) -> float:
+        """Bytes of all sites in both directions, without the base model."""
+        return self.sites * (self.up + self.down)
+
+
+def gather(records: Sequence[Run], needed: str = "") -> Evidence:
+    """The evidence about the best federated method; of those that keep `needed` (see promise.need) if there are any.
+
+    Raises FedkitError without a finished federated run, or for a damaged record.
+    """
+    runs = measures.sound(records)
+    for run in runs:
+        _check(run)
+    found = methods(runs)
+    if not found:
+        raise FedkitError("no federated run among the records; start one with `fedkit run`, and give its folder too")
+    top = best([m for m in found if meets(m.promise, needed)] or found) or best(found)
+    if top is None:
+        raise FedkitError("no federated run has finished; go on with `fedkit run --resume --out DIR`, then ask again")
+    others = {kind: _partners(top, runs, kind) for kind in WANTED}
+    others = {kind: same for kind, same in others.items() if same}
+    daily = {kind: _daily(same) for kind, same in {"federated": top.runs, **others}.items()}
+    known = [k for k in ALONE if not math.isnan(daily["federated"] - daily.get(k, math.nan))]
+    alone = max(known, key=lambda k: daily[k], default="")
+    used = {id(r) for r in (*top.runs, *(r for same in others.values() for r in same))}
+    return Evidence(
+        run=top.runs[0], runs=top.runs, name=top.name, daily=daily, alone=alone,
+        ways={k: _way(Method(k, {}, tuple(same))) for k, same in {"federated": top.runs, **others}.items()},
+        differences={k: d for k, same in others.items() if (d := _apart(top.runs, same)) is not None},
+        gain=_gain(top.runs, others[alone]) if alone else None,
+        companies=_companies(top.runs, [others[k] for k in ALONE if k in others]),
+        up=_mean(top.runs, "uplink"), down=_mean(top.runs, "downlink"), base=measures.base_mb(top.runs[0]) * measures.MB,
+        train_seconds=fmean(measures.result(r, "train_seconds") for r in top.runs), promise=top.promise,
+        missing=tuple(k for k in WANTED if k not in others),
+        unlike=tuple(k for k, same in others.items() if any(_unlike(top.runs[0], r) for r in same)),
+        left_out=sum(id(run) not in used for run in runs),
+    )
+
+
+def _check(run: Run) -> None:
+    """What the brief reads beyond `facts.sound`. Raises FedkitError that names the field at fault."""
+    RunConfig.from_dict(run.config)
+    measures.test_size(run)
+    for name, most in (("accuracy", 1.0), ("own_mix_accuracy", 1.0), ("train_seconds", math.inf)):
+        value = measures.result(run, name)
+        if value < 0 or value > most:
+            raise FedkitError(
+                f"damaged run record: {name} is {value:g}, expected {'0 to 1' if most == 1 else '0 or more'}"
+            )
+
+
+def hours(run: Run, links: Sequence[str], devices: Sequence[str]) -> list[list[float]]:
+    """Modelled seconds of the whole run, a row per device and a column per link; without the base model's download."""
+    try:
+        return [[replay(run, link, device).seconds for link in links] for device in devices]
+    except OverflowError:
+        raise FedkitError("damaged run record: a time in its rounds or its deadline is beyond all bounds") from None
+
+
+def _partners(top: Method, runs: list[Run], kind: str) -> list[Run]:
+    """The runs of `kind` on the same data, dealt alike: one a seed, of the method's own seeds and settings if there are."""
+    fit = [r for r in runs if r.method == kind and r.finished and any(comparable(own, r) for own in top.runs)]
+    fit = [r for r in fit if r.config.get("seed") in top.seeds] or fit
+    fit = [r for r in fit if not _unlike(top.runs[0], r)] or fit
+    return list({r.config.get("seed"): r for r in reversed(fit)}.values())
+
+
+def _unlike(run: Run, other: Run) -> bool:
+    keys = [k for k in ALIKE if other.method in ("local", "pooled") or k not in UNTUNED]
+    return any(run.config.get(k) != other.config.get(k) for k in keys)
+
+
+def _mean(runs: Sequence[Run], direction: str) -> float:
+    return fmean(measures.mb_per_client(run, direction) for run in runs) * measures.MB
+
+
+def _daily(runs: Sequence[Run]) -> float:
+    return fmean(measures.result(run, "own_mix_accuracy") for run in runs)
+
+
+def _way(method: Method) -> Mean:
+    """Its accuracy; over several seeds with the luck of the test examples too (see widened)."""
+    mean = method.accuracy()
+    if len(method.seeds) < 2:
+        return mean
+    singles = [(measures.accuracy(r), *measures.interval(r)[:2]) for r in method.runs]
+    low, high = widened(mean.value, mean.low, mean.high, singles)
+    return Mean(mean.value, max(low, 0.0), min(high, 1.0), mean.over)
+
+
+def _apart(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference | None:
+    """ours - theirs; over several seeds with the luck of the test examples too (see widened)."""
+    d = over_seeds(ours, theirs)
+    pairs = [(a, b) for a in ours for b in theirs if a.config.get("seed") == b.config.get("seed") and comparable(a, b)]
+    if d is None or len(pairs) < 2:
+        return d
+    single = [difference(a, b) for a, b in pairs]
+    return Difference(d.value, *widened(d.value, d.low, d.high, [(s.value, s.low, s.high) for s in single]), d.over)
+
+
+def _gain(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference:
+    """In daily work: over the seeds that both have, and over test examples, as if unpaired (MOVER, see difference)."""
+    by_seed = {r.config.get("seed"): _daily([r]) for r in theirs}
+    shared = [_daily([r]) - by_seed[r.config.get("seed")] for r in ours if r.config.get("seed") in by_seed]
+    one, two, n = _daily(ours), _daily(theirs), measures.test_size(ours[0])
+    (low1, high1), (low2, high2) = measures.of_examples(one, n), measures.of_examples(two, n)
+    low, high = math.hypot(one - low1, high2 - two), math.hypot(high1 - one, two - low2)
+    found = Difference(one - two, one - two - low, one - two + high, f"{n} test examples")
+    if len(shared) < 2:
+        return found
+    mean = fmean(shared)
+    bounds = widened(mean, *t_interval(shared), [(found.value, found.low, found.high)])
+    return Difference(mean, *bounds, f"{len(shared)} seeds")
+
+
+def widened(
+    value: float, low: float, high: float, singles: Sequence[tuple[float, float, float]]
+) -> tuple[float, float]:
+    """An interval over seeds, and that of single runs over their test examples, as one: their halves add as squares.
+
+    Seeds that share a test set say nothing about its luck, and a test set says nothing about that of seeds; taken as
+    independent. singles: (value, low, high) of each run or pair.
+    """
+    below = math.hypot(value - low, fmean(v - under for v, under, _ in singles))
+    above = math.hypot(high - value, fmean(over - v for v, _, over in singles))
+    return value - below, value + above
+
+
+def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Company, ...]:
+    run = ours[0]
+    together = fmean(measures.accuracy(r) for r in ours)
+    counts = measures.client_labels(run)
+    holders = counts > 0
+    sizes = [measures.whole(measures.number(c.get("train"), "data.clients.train")) for c in measures.clients(run)]
+    out = []
+    for i, name in enumerate(holders.index):
+        ways = [_of_company(same, name) for same in alone]
+        known = [way for way in ways if not math.isnan(way)]
+        only = tuple(tidy(k) for k in holders.columns if counts[k].iloc[i] >= HELD and holders[k].sum() == 1)
+        own = measures.number(measures.last(run).client_accuracy.get(name), "client_accuracy")
+        out.append(
+            Company(
+                tidy(name), sizes[i], sizes[i] / max(sum(sizes), 1), only, max(known, default=math.nan), together, own
+            )
+        )
+    return tuple(out)
+
+
+def _of_company(runs: Sequence[Run], name: str) -> float:
+    """Accuracy of a company alone on the shared test set, mean over seeds; NaN where no record says."""
+    given = [run.result.get("client_accuracies") for run in runs]
+    values = [measures.number(g.get(name), "client_accuracies") for g in given if isinstance(g, dict)]
+    return fmean(values) if values else math.nan

@@ -1,0 +1,203 @@
+"""The rules of the recommendation: printed in this order, each with the measured value that it looked at.
+
+A rule that is not met asks for its effect; the verdict is the gravest effect asked for, and go when every rule is met.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fedkit.core import locale
+from fedkit.core.stats import smallest_difference
+from fedkit.network import parse_link
+from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO, Returns, Rule
+from fedkit.reports.brief.evidence import Evidence
+from fedkit.reports.brief.promise import meets, need
+from fedkit.reports.brief.returns import Assumptions
+from fedkit.reports.text.brief import text
+from fedkit.results.difference import Difference, Z
+from fedkit.results.privacy_promise import number, tiny
+
+SEEDS = 3  # fewer say nothing about luck
+POWER = 0.841621  # of a normal distribution: chance of 80 % to see a difference that is there
+METHOD_WORDS = {"majority", "frozen-pooled", "frozen-local", "local", "pooled", "federated"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a rule may look at. hours: modelled seconds, a row per device and a column per link."""
+
+    evidence: Evidence
+    assumptions: Assumptions
+    returns: Returns
+    hours: list[list[float]]
+    lang: str
+
+    def says(self, key: str, **values: object) -> str:
+        return text(key, self.lang, **values)
+
+
+Found = tuple[bool, str, str]  # met, effect when not met, what was found
+
+
+def rules(case: Case) -> tuple[Rule, ...]:
+    """Every rule with what it found, in the order in which they are printed."""
+    out = []
+    for key, look in RULES.items():
+        met, effect, found = look(case)
+        out.append(Rule(key, case.says(f"rule.{key}", **_numbers(case)), met, effect, found))
+    return tuple(out)
+
+
+def verdict(found: Sequence[Rule]) -> str:
+    """GO when every rule is met, else the gravest effect of those that are not."""
+    asked = {rule.effect for rule in found if not rule.met}
+    return NO_GO if NO_GO in asked else CONDITIONS if asked else GO
+
+
+def helped(evidence: Evidence) -> bool | None:
+    """Whether federation helped: above local only beyond the interval. None: no record of local only."""
+    d = evidence.differences.get("local")
+    return None if d is None else d.above
+
+
+def _numbers(case: Case) -> dict[str, str]:
+    """The values that the rules' own sentences hold."""
+    a = case.assumptions
+    limit = 3600 * a.nights * a.night_hours
+    return {"seeds": locale.number(SEEDS, case.lang), "limit": locale.seconds(limit, case.lang),
+            "months": locale.number(a.payback_months, case.lang)}
+
+
+def _baselines(case: Case) -> Found:
+    missing, unlike = case.evidence.missing, case.evidence.unlike
+    if missing:
+        return False, CONDITIONS, case.says("found.missing", names=named(missing, case.lang))
+    if unlike:
+        return False, CONDITIONS, case.says("found.unlike", names=named(unlike, case.lang))
+    return True, CONDITIONS, case.says("found.whole")
+
+
+def _local(case: Case) -> Found:
+    return _beats(case, case.evidence.differences.get("local"))
+
+
+def _cheap(case: Case) -> Found:
+    return _beats(case, case.evidence.differences.get("frozen-local"))
+
+
+def _daily(case: Case) -> Found:
+    return _beats(case, case.evidence.gain)
+
+
+def _beats(case: Case, d: Difference | None) -> Found:
+    """Below, or not above at all: no-go. Above, but perhaps by chance, or not known: conditions."""
+    if d is None or math.isnan(d.value):
+        return False, CONDITIONS, case.says("found.no_record")
+    return bool(d.above), NO_GO if d.value <= 0 else CONDITIONS, gap(d, case.lang, "found.short")
+
+
+def _nobody(case: Case) -> Found:
+    known = [c for c in case.evidence.companies if not math.isnan(c.gain)]
+    if not known:
+        return False, CONDITIONS, case.says("found.no_record")
+    losers = sorted((c for c in known if c.gain < 0), key=lambda c: c.gain)
+    least = min(known, key=lambda c: c.gain)
+    if losers:
+        return False, NO_GO if len(losers) == len(known) else CONDITIONS, case.says(
+            "found.losers", names=locale.listing([c.id for c in losers], case.lang, 3),
+            least=locale.points(least.gain, case.lang),
+        )
+    return True, CONDITIONS, case.says("found.winners", id=least.id, least=locale.points(least.gain, case.lang))
+
+
+def _time(case: Case) -> Found:
+    a = case.assumptions
+    base = 8 * case.evidence.base / min(link.rate(link.down) for link in map(parse_link, a.links))
+    longest = max(seconds for row in case.hours for seconds in row) + (base if math.isfinite(base) else 0.0)
+    fits = longest <= 3600 * a.nights * a.night_hours
+    return fits, CONDITIONS, case.says("found.longest", time=locale.about(longest, case.lang))
+
+
+def _privacy(case: Case) -> Found:
+    fit, given = meets(case.evidence.promise, case.assumptions.privacy_needed), promised(case)
+    if fit is None:
+        return False, CONDITIONS, case.says("found.privacy_unsaid", promised=given)
+    kind, epsilon = need(case.assumptions.privacy_needed)
+    asked = case.says(f"need.{kind}", epsilon=number(epsilon))
+    return fit, CONDITIONS, case.says("found.privacy", asked=asked, promised=given)
+
+
+def promised(case: Case) -> str:
+    p = case.evidence.promise
+    if not p.given:
+        return case.says("promise.sums" if p.sealed else "promise.none")
+    unit = case.says(f"promise.{p.unit}") if p.unit in ("example", "client") else p.unit
+    return case.says("promise.epsilon", epsilon=number(p.epsilon), unit=unit, delta=tiny(p.delta))
+
+
+def _tests(case: Case) -> Found:
+    e = case.evidence
+    d = e.differences.get("local")
+    if d is None or not e.test:
+        return False, CONDITIONS, case.says("found.no_record")
+    smallest = smallest_difference(e.test)  # as `fedkit check` says it of the data
+    if smallest is None:
+        return False, CONDITIONS, case.says("found.tests_none", n=locale.number(e.test, case.lang))
+    said = case.says("found.tests", n=locale.number(e.test, case.lang), smallest=locale.size_points(smallest, case.lang))
+    return abs(d.value) >= smallest, CONDITIONS, said
+
+
+def enough(share: float, value: float) -> float:
+    """Test examples that would show a difference of `value` between accuracies near `share`, with power 0.8 at level 0.05.
+
+    As if unpaired (Fleiss, Levin, Paik 2003, equal groups), as the interval of the gain in daily work is.
+    """
+    share = min(max(share, 0.05), 0.95)
+    return (
+        math.inf
+        if value == 0 or math.isnan(share + value)
+        else math.ceil(2 * share * (1 - share) * ((Z + POWER) / value) ** 2)
+    )
+
+
+def _seeds(case: Case) -> Found:
+    n = case.evidence.seeds
+    return n >= SEEDS, CONDITIONS, case.says("found.seeds", n=locale.number(n, case.lang))
+
+
+def _pays(case: Case) -> Found:
+    r = case.returns
+    if case.evidence.gain is None:
+        return False, CONDITIONS, case.says("found.no_record")
+    net = locale.money(r.net, r.currency, case.lang)
+    if r.months is None:
+        return False, CONDITIONS, case.says("found.never", net=net)
+    met = r.months <= case.assumptions.payback_months
+    return met, CONDITIONS, case.says("found.paid", net=net, months=locale.number(math.ceil(r.months), case.lang))
+
+
+def gap(d: Difference, lang: str, key: str = "found.gap") -> str:
+    """'+4.2 points (95% interval +1.0 to +7.4)'."""
+    return text(key, lang, value=locale.points(d.value, lang), interval=locale.points_between(d.low, d.high, lang))
+
+
+def named(kinds: Sequence[str], lang: str) -> str:
+    """Methods by their names, as they stand within a sentence."""
+    return locale.listing([text(f"method.{k}", lang) if k in METHOD_WORDS else k for k in kinds], lang, 5)
+
+
+RULES: dict[str, Callable[[Case], Found]] = {
+    "baselines": _baselines,
+    "local": _local,
+    "cheap": _cheap,
+    "daily": _daily,
+    "nobody": _nobody,
+    "time": _time,
+    "privacy": _privacy,
+    "tests": _tests,
+    "seeds": _seeds,
+    "pays": _pays,
+}

@@ -1,0 +1,199 @@
+"""What the documents are prefilled with: facts of one run as text in one language, each read from its record."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fedkit.core import locale
+from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import tidy
+from fedkit.core.record import Run
+from fedkit.reports.brief.evidence import Evidence, gather
+from fedkit.reports.governance.document import BLANK
+from fedkit.results import measures
+from fedkit.results.methods import family
+
+ROWS = 200  # of a table of members or labels; the record has them all
+SAID = {  # settings that have a word in the language
+    "en": {"package": "Python package", "folder": "local folder", "hub": "model hub"},
+    "ja": {"none": "なし", "package": "Pythonパッケージ", "folder": "ローカルフォルダー", "hub": "モデル公開サイト"},
+}
+NAMELESS = {"en": "(no name)", "ja": "（名称なし）"}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One client of the run: what it held, and what its rounds took. Bytes and measured seconds over the whole run.
+
+    only: labels of which no other client has an example. rounds: in which its update was counted.
+    own: accuracy of the last shared model on test examples like its own; NaN: not recorded.
+    """
+
+    name: str
+    train: int
+    labels: tuple[str, ...]
+    only: tuple[str, ...]
+    rounds: int
+    up: float
+    down: float
+    seconds: float
+    own: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run, told in `lang`. evidence: how it compares with the other records; None while it has not finished."""
+
+    run: Run
+    records: tuple[Run, ...]
+    lang: str
+    evidence: Evidence | None = None
+    date: datetime.date | None = None
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        return tuple(_members(self.run))
+
+    @cached_property
+    def values(self) -> Mapping[str, str]:
+        """What a sentence may hold, by the name in its braces."""
+        return _values(self)
+
+    @property
+    def lock(self) -> str:
+        return family(self.run.config.get("secure") or "none")
+
+    def say(self, sentence: str, **more: str) -> str:
+        """A sentence of ours with this run's facts in it. What comes from a record is never read as a form."""
+        return sentence.format_map({**self.values, **more})
+
+    def number(self, value: float) -> str:
+        return locale.number(value, self.lang)
+
+    def nbytes(self, value: float) -> str:
+        return locale.nbytes(value, self.lang)
+
+    def percent(self, value: float) -> str:
+        return locale.percent(value, self.lang)
+
+    def seconds(self, value: float) -> str:
+        return locale.seconds(value, self.lang)
+
+    def names(self, items: Sequence[str], limit: int = 6) -> str:
+        """A list of names; a dash for none."""
+        return locale.listing(items, self.lang, limit) or "\u2013"
+
+
+def case(records: Sequence[Run], lang: str, date: datetime.date | None = None) -> Case:
+    """The facts of the run that a brief on the same records is about; of the first federated one if none has finished.
+
+    Raises FedkitError for a language that is not written here, without a federated run, or for a damaged record.
+    """
+    if lang not in BLANK:
+        raise FedkitError(f"lang {tidy(lang)!r} is not known; choose one of: {', '.join(BLANK)}")
+    runs = tuple(measures.sound(records))
+    federated = measures.federated(runs)
+    if not federated:
+        raise FedkitError("no federated run among the records; start one with `fedkit run`, and give its folder too")
+    evidence = gather(runs) if any(run.finished for run in federated) else None
+    return Case(evidence.run if evidence else federated[0], runs, lang, evidence, date)
+
+
+def name_of(text: object, lang: str) -> str:
+    """A name from a record, on one line and not too long."""
+    return tidy(text, 60) or NAMELESS[lang]
+
+
+def held(run: Run) -> dict[str, tuple[int, int]]:
+    """Of each label: (training examples, clients that have any)."""
+    every = [_counts(client) for client in measures.clients(run)]
+    labels = dict.fromkeys(str(label) for label in run.data.get("labels", []))
+    counts = {label: [c.get(label, 0) for c in every] for label in labels}
+    return {label: (sum(each), sum(n > 0 for n in each)) for label, each in counts.items()}
+
+
+def state(run: Run) -> Any:
+    """The last round, or the state before the first; None for an empty record."""
+    return run.rounds[-1] if run.rounds else run.start
+
+
+def _members(run: Run) -> list[Member]:
+    counts, last = held(run), state(run)
+    out = []
+    for client in measures.clients(run):
+        mine = [
+            c for r in (*([run.start] if run.start else []), *run.rounds) for c in r.clients if c.id == client["id"]
+        ]
+        has = tuple(label for label, count in _counts(client).items() if count and label in counts)
+        own = last.client_accuracy.get(str(client["id"])) if last else None
+        out.append(Member(
+            name=str(client["id"]), train=measures.whole(measures.number(client.get("train"), "data.clients.train")),
+            labels=has, only=tuple(label for label in has if counts[label][1] == 1),
+            rounds=sum(c.status == "ok" for r in run.rounds for c in r.clients if c.id == client["id"]),
+            up=_sum(mine, "uplink_bytes"), down=_sum(mine, "downlink_bytes"), seconds=_sum(mine, "train_seconds"),
+            own=measures.number(own, "client_accuracy"),
+        ))
+    return out
+
+
+def _counts(client: Mapping[str, Any]) -> dict[str, int]:
+    """A client's training examples by label."""
+    given = client.get("labels", {})
+    return {str(label): measures.whole(measures.number(count, "data.clients.labels")) for label, count in given.items()}
+
+
+def _sum(records: Sequence[Any], name: str) -> float:
+    return math.fsum(getattr(c, name) for c in records)
+
+
+def _values(case: Case) -> dict[str, str]:
+    run, lang = case.run, case.lang
+    config = RunConfig().to_dict() | run.config  # a setting newer than the record had its default
+    sizes = {name: measures.number(run.data.get(name), f"data.{name}") for name in ("train", "validation", "test")}
+    model = {name: measures.number(run.model.get(name), f"model.{name}") for name in ("parameters", "trainable")}
+    texts = {"data": run.data.get("name"), "data_sha": run.data.get("sha256"), "model": run.model.get("name"),
+             "model_sha": run.model.get("sha256"), "model_source": run.model.get("source"), "tune": config.get("tune"),
+             "seed": config.get("seed"), "version": run.environment.get("fedkit"), "privacy": config.get("privacy"),
+             "secure": config.get("secure"), "wire": config.get("wire"), "robust": config.get("robust"),
+             "strategy": config.get("strategy"), "share": config.get("share"), "faults": config.get("faults"),
+             "attack": config.get("attack")}
+    up, down = (measures.mb_per_client(run, way) * measures.MB for way in ("uplink", "downlink"))
+    return {
+        "blank": BLANK[lang], "members": case.number(len(case.members)), "rounds": case.number(len(run.rounds)),
+        "wanted": case.number(measures.number(config.get("rounds"), "config.rounds")),
+        "labels": case.number(len(run.data.get("labels", []))),
+        **{key: case.number(value) for key, value in (sizes | model).items()},
+        **{key: _setting(text, lang) for key, text in texts.items()},
+        "base": case.nbytes(measures.number(run.model.get("base_bytes"), "model.base_bytes")),
+        "up_site": case.nbytes(up), "down_site": case.nbytes(down),
+        "up_all": case.nbytes(run.total("uplink_bytes")), "down_all": case.nbytes(run.total("downlink_bytes")),
+        "seconds": case.seconds(run.total("train_seconds")), **_quality(case),
+    }
+
+
+def _setting(value: Any, lang: str) -> str:
+    """A setting or name as recorded; 'none' and what fedkit calls the places of a model in the language."""
+    if value is None:
+        return locale.UNKNOWN[lang]
+    return SAID[lang].get(str(value)) or tidy(value, 80) or NAMELESS[lang]
+
+
+def _quality(case: Case) -> dict[str, str]:
+    """Accuracies as shown; those of a record without any round are not known."""
+    if state(case.run) is None:
+        nothing = locale.UNKNOWN[case.lang]
+        return dict.fromkeys(("accuracy", "between", "worst", "worst_name", "f1"), nothing)
+    low, high, _ = measures.interval(case.run)
+    known = [m for m in case.members if not math.isnan(m.own)]
+    worst = min(known, key=lambda m: m.own).name if known else ""
+    return {
+        "accuracy": case.percent(measures.accuracy(case.run)), "between": locale.between(low, high, case.lang),
+        "worst": case.percent(measures.worst(case.run)), "worst_name": name_of(worst, case.lang) if worst else "\u2013",
+        "f1": case.percent(measures.result(case.run, "macro_f1")),
+    }

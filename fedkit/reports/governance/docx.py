@@ -1,0 +1,221 @@
+"""A document as DOCX: real styles, tables whose head repeats, page numbers, fonts for Japanese, blanks that are marked.
+
+The same document gives the same bytes: no clock of this machine is written into it.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import datetime
+from typing import Any
+
+from fedkit.reports.brief.text_metrics import extent
+from fedkit.reports.governance.document import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Heading,
+    Note,
+    Paragraph,
+    Table,
+    Title,
+    clean,
+    pieces,
+)
+
+LATIN, MONO = "Calibri", "Consolas"
+EAST_ASIAN = {"en": "Yu Gothic", "ja": "游ゴシック"}
+TONGUE = {"en": "en-GB", "ja": "ja-JP"}
+SOFT, NOTED = "EDEFF2", "FFF4CE"  # background of a table's head, of a note
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of files in the archive: the earliest that a zip can say
+WIDE = 16.6  # cm between the margins of a page
+STYLES = ("Normal", "Title", "Heading 1", "Heading 2", "List Bullet", "Table Grid", "Footer")
+
+
+def to_docx(document: Document) -> bytes:
+    """The document as the bytes of a .docx file."""
+    from docx import Document as new
+    from docx.shared import Cm
+
+    word = new()
+    page = word.sections[0]
+    page.page_width, page.page_height = Cm(21.0), Cm(29.7)  # A4
+    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Cm(2.2)
+    _dress(word, document.lang)
+    _properties(word, document)
+    _page_numbers(page)
+    for block in document.blocks:
+        _add(word, block)
+    return _still(word)
+
+
+def _add(word: Any, block: Block) -> None:
+    match block:
+        case Title(text):
+            _fill(word.add_paragraph(style="Title"), text)
+        case Heading(text, level):
+            _fill(word.add_paragraph(style=f"Heading {level}"), text)
+        case Paragraph(text):
+            _fill(word.add_paragraph(), text)
+        case Note(text):
+            _shade(_fill(word.add_paragraph(), text, bold=True)._p.get_or_add_pPr(), NOTED)
+        case Code(text):
+            word.add_paragraph().add_run(clean(text)).font.name = MONO
+        case Bullets(items):
+            for item in items:
+                _fill(word.add_paragraph(style="List Bullet"), item)
+        case Table():
+            _table(word, block)
+
+
+def _table(word: Any, table: Table) -> None:
+    from docx.shared import Cm
+
+    grid = word.add_table(rows=1, cols=len(table.head), style="Table Grid")
+    head, widths = grid.rows[0], column_widths(table)
+    _roomy(grid)
+    head._tr.get_or_add_trPr().append(_element("w:cantSplit", val="true"))
+    head._tr.get_or_add_trPr().append(_element("w:tblHeader", val="true"))
+    for cell, text in zip(head.cells, table.head):
+        _shade(cell._tc.get_or_add_tcPr(), SOFT)
+        _small(_fill(cell.paragraphs[0], text, bold=True))
+        cell.paragraphs[0].paragraph_format.keep_with_next = True  # no head alone at the foot of a page
+    for row in table.rows:
+        added = grid.add_row()
+        added._tr.get_or_add_trPr().append(_element("w:cantSplit", val="true"))
+        for cell, text in zip(added.cells, row):
+            _small(_fill(cell.paragraphs[0], text))
+    for column, width in zip(grid.columns, widths):
+        column.width = Cm(width)
+        for cell in column.cells:
+            cell.width = Cm(width)
+    _small(word.add_paragraph())  # room below: two tables in a row would become one
+
+
+def column_widths(table: Table) -> list[float]:
+    """Centimetres for each column, WIDE together: room for its longest word, the rest by how much text it has to hold."""
+    em, padding = 9 / 72 * 2.54, 0.4
+    columns = [[clean(cell) for cell in column] for column in zip(table.head, *table.rows)]
+    words = [max(extent(word, em, True) for cell in column for word in cell.split(" ")) for column in columns]
+    floors = [(6 if any(blank for cell in column for _, blank in pieces(cell)) else 2.5) * em for column in columns]
+    least = [min(max(1.1 * word, floor), 12 * em) + padding for word, floor in zip(words, floors)]
+    held = [min(max(extent(cell, em) for cell in column), 60 * em) for column in columns]
+    spare = WIDE - sum(least)
+    if spare <= 0:
+        return [WIDE * one / sum(least) for one in least]
+    return [one + spare * text / sum(held) for one, text in zip(least, held)]
+
+
+def _roomy(grid: Any) -> None:
+    """Columns as wide as they are told to be, and room above and below the text of a cell (twentieths of a point)."""
+    grid.autofit = False
+    margins = _element("w:tblCellMar")
+    for side in ("top", "bottom"):
+        margins.append(_element(f"w:{side}", w="50", type="dxa"))
+    look = grid._tbl.tblPr.find(_qn("w:tblLook"))
+    look.addprevious(margins) if look is not None else grid._tbl.tblPr.append(margins)
+
+
+def _fill(paragraph: Any, text: str, bold: bool = False) -> Any:
+    """Runs of the text; what people have to fill in is marked yellow."""
+    from docx.enum.text import WD_COLOR_INDEX
+
+    for piece, blank in pieces(text):
+        run = paragraph.add_run(piece)
+        run.bold = True if bold else None
+        if blank:
+            run.font.highlight_color = WD_COLOR_INDEX.YELLOW
+    return paragraph
+
+
+def _small(paragraph: Any) -> None:
+    from docx.shared import Pt
+
+    paragraph.paragraph_format.space_after = Pt(0)
+    paragraph.paragraph_format.line_spacing = 1.0
+    for run in paragraph.runs:
+        run.font.size = Pt(9)
+
+
+def _dress(word: Any, lang: str) -> None:
+    """Fonts of every style, for Latin and East Asian letters, and the language that spelling is checked in."""
+    from docx.oxml.ns import qn
+    from docx.shared import Pt, RGBColor
+
+    for name in STYLES:
+        style = word.styles[name]
+        style.font.name = LATIN
+        fonts = style.element.rPr.rFonts
+        for key in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):  # the theme's would win
+            fonts.attrib.pop(qn(f"w:{key}"), None)
+        fonts.set(qn("w:eastAsia"), EAST_ASIAN[lang])
+    for name, size in (("Normal", 10.5), ("Title", 20), ("Heading 1", 14), ("Heading 2", 12)):
+        word.styles[name].font.size = Pt(size)
+        word.styles[name].font.color.rgb = RGBColor(0x22, 0x22, 0x22)
+    for tongue in word.styles.element.iter(qn("w:lang")):
+        tongue.set(qn("w:val"), TONGUE["en"] if lang == "en" else "en-US")
+        tongue.set(qn("w:eastAsia"), "ja-JP")
+
+
+def _properties(word: Any, document: Document) -> None:
+    core = word.core_properties
+    core.title, core.author, core.language = clean(document.title)[:255], "fedkit", TONGUE[document.lang]
+    core.comments = core.last_modified_by = core.keywords = core.subject = ""
+    stamps = [e for e in core._element if e.tag.endswith(("}created", "}modified"))]
+    for stamp in stamps:
+        core._element.remove(stamp)
+    if document.date is not None:
+        core.created = core.modified = datetime(document.date.year, document.date.month, document.date.day)
+
+
+def _page_numbers(page: Any) -> None:
+    """'3 / 12' at the foot, as fields that the word processor fills."""
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
+
+    foot = page.footer.paragraphs[0]
+    foot.alignment = WD_ALIGN_PARAGRAPH.CENTER
+    for text, field in (("", "PAGE"), (" / ", "NUMPAGES")):
+        foot.add_run(text)
+        for kind in ("begin", field, "separate", "1", "end"):
+            foot.add_run()._r.append(_part(kind))
+
+
+def _part(kind: str) -> Any:
+    """A part of a field: its marks, its instruction, or the number that stands there until it is filled."""
+    if kind in ("begin", "separate", "end"):
+        return _element("w:fldChar", fldCharType=kind)
+    element = _element("w:t" if kind == "1" else "w:instrText")
+    element.text = kind
+    return element
+
+
+def _qn(tag: str) -> str:
+    from docx.oxml.ns import qn
+
+    return qn(tag)
+
+
+def _shade(properties: Any, colour: str) -> None:
+    properties.append(_element("w:shd", val="clear", color="auto", fill=colour))
+
+
+def _element(tag: str, **values: str) -> Any:
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    element = OxmlElement(tag)
+    for key, value in values.items():
+        element.set(qn(f"w:{key}"), value)
+    return element
+
+
+def _still(word: Any) -> bytes:
+    """The archive with every time in it set to the same one."""
+    first, out = io.BytesIO(), io.BytesIO()
+    word.save(first)
+    with zipfile.ZipFile(first) as given, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as kept:
+        for name in given.namelist():
+            kept.writestr(zipfile.ZipInfo(name, EPOCH), given.read(name), zipfile.ZIP_DEFLATED)
+    return out.getvalue()

@@ -1,0 +1,169 @@
+"""One self-contained HTML page from records: the answer, the numbers, the pictures, and what they mean."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from pandas import DataFrame
+from plotly.offline import get_plotlyjs
+
+from fedkit import plots
+from fedkit.core import formatting
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import count, tidy
+from fedkit.core.record import Run
+from fedkit.plots.theme import FONT, untitled
+from fedkit.reports import sweep_tiles
+from fedkit.reports.report_page import CSS, DRAW, NO_PRIVACY, NOTES, SEEDS_NOTES, TEMPLATE
+from fedkit.reports.run_tiles import answer, asked, tiles
+from fedkit.results import measures, recommendation
+from fedkit.results.difference import partner
+from fedkit.results.findings import verdict
+from fedkit.results.measures import Runs
+from fedkit.results.method_board import PAGE_HEADS
+from fedkit.results.method_style import look
+from fedkit.results.methods import several
+from fedkit.results.privacy_promise import paragraph
+from fedkit.results.scoreboard import COLUMNS, INTERVAL, formatted, scoreboard
+
+TALL = 620  # px: a figure from this height on gets the whole width
+MANY = 20  # labels that are named
+HEADS = ("method", "accuracy", "95 % interval", *list(COLUMNS)[5:])
+
+
+def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path:
+    """Write the page about `runs` to `path` (a file, or a folder for its report.html) atomically; return its path.
+
+    The headline is about the first federated run; with several methods or seeds, about the most accurate method and
+    the one that sends least for nearly as much. Raises FedkitError without a run or room to write.
+    """
+    runs = measures.ordered(runs)
+    if not runs:
+        raise FedkitError("no run to report on; give at least one run folder")
+    path = Path(path)
+    path = path / "report.html" if path.is_dir() else path
+    html = render(runs, title or f"Federated fine-tuning on {tidy(_main(runs).data.get('name', 'your data'))}")
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write(html)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FedkitError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
+    return path
+
+
+def render(runs: Runs, title: str) -> str:
+    """The page as text. The same records give the same text."""
+    runs = measures.sound(runs)
+    main, many = _main(runs), several(runs)
+    said = recommendation.words(runs) if many else verdict(runs)
+    every = {"heads": HEADS, "board": _board(runs, scoreboard(runs))}
+    shown = {"heads": PAGE_HEADS, "board": sweep_tiles.rows(runs)} if many else every
+    scripts = {"plotly": Markup(get_plotlyjs()), "draw": Markup(DRAW)}
+    engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken)
+    page = engine.from_string(TEMPLATE)
+    return page.render(
+        title=title, css=Markup(CSS.replace("__FONT__", FONT)), policy=_policy(scripts.values()), **scripts,
+        asked=sweep_tiles.asked(runs) if many else asked(main), answer=answer(said[0]), verdict=said[1:],
+        tiles=list(sweep_tiles.tiles(runs) if many else tiles(main, runs)),
+        figures=[_figure(fig) for fig in figures(runs)], **shown, every=every if many else None,
+        data=_data(main), method=[*(SEEDS_NOTES if many else ()), *_method_notes(main)], environment=_environment(main),
+    )
+
+
+def figures(runs: Runs) -> list[go.Figure]:
+    """The pictures of the page, in its order; without a federated run, those that need none."""
+    runs = measures.ordered(runs)
+    if several(runs):
+        return sweep_tiles.figures(runs)
+    main = _main(runs)
+    if main.method != "federated":
+        return [plots.scoreboard_bars(runs), plots.who_has_what(main)]
+    against = [run for run in (partner(main, runs, m) for m in ("local", "pooled")) if run]
+    out = [plots.scoreboard_bars(runs), plots.accuracy_by_round(runs), plots.traffic(runs)]
+    out += [plots.round_seconds(main)] if main.rounds else []
+    return [*out, plots.accuracy_by_time(main, against=against), plots.who_has_what(main)]
+
+
+def _main(runs: list[Run]) -> Run:
+    return (measures.federated(runs) or runs)[0]
+
+
+def _policy(scripts) -> str:
+    """A content security policy under which these scripts run, nothing else does, and nothing is fetched."""
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+            "base-uri 'none'; form-action 'none'")
+
+
+def _figure(fig: go.Figure) -> dict[str, Any]:
+    """A figure for the template: its texts are set by the page, its JSON holds no character that HTML could read."""
+    bare = untitled(fig)
+    meta = bare.layout.meta
+    bare.layout.meta = None
+    text = inert(bare.to_json(engine="json"))
+    return {"sentence": meta["sentence"], "caption": meta["caption"], "json": Markup(text),
+            "height": bare.layout.height, "wide": bare.layout.height >= TALL}
+
+
+def inert(json: str) -> str:
+    """JSON with no character that HTML could read: it cannot end the script that holds it, whoever wrote it."""
+    for char in "<>&\u2028\u2029":
+        json = json.replace(char, f"\\u{ord(char):04x}")
+    return json
+
+
+def _board(runs: list[Run], frame: DataFrame) -> list[dict[str, Any]]:
+    """Rows of cells, each a list of lines; the interval's three columns become one."""
+    rows = []
+    for run, row in zip(runs, formatted(frame)):
+        low, high, over = (row.pop(name) for name in INTERVAL)
+        method, accuracy, *rest = ([cell] for cell in row.values())
+        span = [f"{low.removesuffix(' %')} to {high}", f"over {over}"]
+        cells = [method, accuracy, span, *rest]
+        rows.append({"cells": cells, "colour": look(run.method).colour, "main": run.method == "federated"})
+    return rows
+
+
+def _unbroken(value: Any) -> Any:
+    """Keep a number and its per cent sign on one line."""
+    return value.replace(" %", "\u00a0%") if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _data(main: Run) -> dict[str, Any]:
+    data, labels = main.data, [tidy(label) for label in main.data.get("labels", [])]
+    uses = {"train": "to train on", "validation": "to choose settings on", "test": "held out to test on"}
+    split = ", ".join(f"{measures.number(data.get(k), k):,.0f} {words}" for k, words in uses.items())
+    named = ", ".join(labels[:MANY]) + (f" and {len(labels) - MANY} more" if len(labels) > MANY else "")
+    dealt = f"Partition {main.config.get('partition', '?')}, seed {main.config.get('seed', '?')}."
+    return {
+        "sentence": f"{data.get('name', 'The data')}: {split}; {count(len(measures.clients(main)), 'client')}; "
+        f"{count(len(labels), 'label')}: {named}.",
+        "origin": f"Source: {data.get('source', '?')}. {dealt} sha256 {data.get('sha256', '?')}",
+        "notes": [str(note) for note in data.get("notes") or []],
+    }
+
+
+def _method_notes(main: Run) -> list[str]:
+    """What the numbers mean and do not mean, for this run."""
+    base = measures.base_mb(main)
+    once = "" if math.isnan(base) else f" of {formatting.megabytes(base)} per client"
+    return [*(note.format(once=once) for note in NOTES), *(paragraph(main) or [NO_PRIVACY])]
+
+
+def _environment(main: Run) -> list[tuple[str, str]]:
+    blocks = {"model": main.model, "machine": main.environment, "setting": main.config}
+    pairs = ((f"{block}: {name}", value) for block, values in blocks.items() for name, value in values.items())
+    return [(name, str(value)) for name, value in pairs if value is not None]

@@ -1,0 +1,66 @@
+"""Has a record the form that tables and plots rely on? Records come from files, and files from anybody."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import tidy
+from fedkit.core.record import RoundRecord, Run
+
+COUNTED = ("examples", "steps", "train_seconds", "uplink_bytes", "downlink_bytes")  # of a client in a round
+HUGE = 1e18  # bytes, seconds, examples: beyond this a record is wrong
+
+
+def checked(run: Run) -> Run:
+    """The run itself, if it has the form of a record: whatever wrote it, what follows may rely on that.
+
+    Raises FedkitError that names the field at fault.
+    """
+    _demand(isinstance(run.method, str), "method", "a name")
+    for name in ("config", "environment", "data", "model", "result"):
+        _demand(isinstance(getattr(run, name), dict), name, "a table")
+    _check_data(run.data)
+    states = (*([run.start] if run.start else []), *run.rounds)
+    first = 0 if run.start else 1
+    _demand([r.round for r in states] == list(range(first, first + len(states))), "rounds", "numbers 0 or 1, 2, ...")
+    for r in states:
+        _check_round(r)
+    return run
+
+
+def _check_data(data: dict[str, Any]) -> None:
+    labels, notes, sites = data.get("labels", []), data.get("notes") or [], data.get("clients", [])
+    _demand(isinstance(labels, list) and isinstance(notes, list), "data", "lists of labels and notes")
+    fit = isinstance(sites, list) and all(isinstance(c, dict) and "id" in c for c in sites)
+    _demand(fit and all(isinstance(c.get("labels", {}), dict) for c in sites), "data.clients", "a list of clients")
+
+
+def _check_round(r: RoundRecord) -> None:
+    where = f"round {r.round}"
+    shares = [number(getattr(r, name), name) for name in ("accuracy", "worst_client_accuracy")]
+    _demand(not any(share < 0 or share > 1 for share in shares), where, "accuracies from 0 to 1")
+    counts = [number(getattr(c, name), name) for c in r.clients for name in COUNTED]
+    _demand(all(count >= 0 for count in counts), where, "bytes, steps and seconds from 0 on")
+    named = all(isinstance(c.id, str) and isinstance(c.status, str) for c in r.clients)
+    _demand(named, where, "clients with a name and a status")
+
+
+def _demand(fine: bool, field: str, expected: str) -> None:
+    if not fine:
+        raise FedkitError(f"damaged run record: {field}: expected {expected}")
+
+
+def number(value: Any, what: str) -> float:
+    """`value` as a float; NaN for None and for what no run can reach. Raises FedkitError for what is no number."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise FedkitError(f"damaged run record: {what} is {tidy(repr(value))}, expected a number")
+    return float(value) if abs(value) < HUGE else math.nan
+
+
+def whole(value: float) -> int:
+    """A count; 0 for what is not one."""
+    return max(int(value), 0) if value == value else 0

@@ -1,0 +1,47 @@
+"""The brief as links that save it: written below runs/, handed to the page as data, so that no server serves any file."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedkit.core.record import Run
+from fedkit.showcase.settings import FOLDER
+
+RUNS = FOLDER.parents[1] / "runs"
+KINDS = {
+    "html": "text/html;charset=utf-8",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """kind: html | pptx. name: as it is saved, chosen by us. uri: its content as a data: URI."""
+
+    kind: str
+    name: str
+    nbytes: int
+    uri: str
+
+
+def brief_files(records: Sequence[Run], lang: str, runs: Path = RUNS) -> tuple[Path, list[File]]:
+    """Write the brief of `records` into a fresh folder below `runs`: (the folder, its page and slides as links).
+
+    Raises FedkitError as `write_brief` does.
+    """
+    from fedkit.reports.write_brief import write_brief
+
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="showcase-", dir=runs))
+    write_brief(records, folder, langs=(lang,))
+    return folder, [_file(folder / f"brief.{lang}.{kind}", kind) for kind in KINDS]
+
+
+def _file(path: Path, kind: str) -> File:
+    content = path.read_bytes()
+    uri = f"data:{KINDS[kind]};base64,{base64.b64encode(content).decode()}"
+    return File(kind, f"fedkit-{path.name}", len(content), uri)

@@ -1,0 +1,39 @@
+"""The run that a visitor starts: in a thread, with what trains imported only there. It never prints."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from fedkit.core.record import Run
+from fedkit.showcase.make_records import live_config
+
+Tell = Callable[[object], None]  # of a fedkit.progress.Progress
+Keep = Callable[[Run], None]
+
+
+def train(tell: Tell, keep: Keep, cancel: threading.Event) -> None:
+    """Train with the live settings. tell: a few times a second; keep: after the start and after every round.
+
+    Raises Cancelled when `cancel` is set, FedkitError for what can be mended.
+    """
+    from fedkit.core.errors import Cancelled
+
+    _quiet()
+    from fedkit.experiments.runner import rounds
+
+    if cancel.is_set():
+        raise Cancelled("stopped before the first round")
+    for record in rounds(live_config(), progress=tell, cancel=cancel):
+        keep(record)
+        if cancel.is_set() and not record.finished:
+            raise Cancelled(f"stopped after round {len(record.rounds)}")
+
+
+def _quiet() -> None:
+    """No warning of a library may be printed from the thread: there is no cell that it would belong to."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    logging.getLogger("transformers").setLevel(logging.ERROR)

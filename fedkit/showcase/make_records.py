@@ -1,0 +1,108 @@
+"""Makes the records that the showcase ships: `python -m fedkit.showcase.make_records` (about 10 minutes on two cores).
+
+The first n companies in the order of the alphabet train; the test set is always the same whole one. Nothing is chosen by
+looking at the test set: the number of rounds was chosen on validation data.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedkit.core.config import RunConfig
+from fedkit.core.files import finite
+from fedkit.core.record import ClientRecord, Run
+from fedkit.showcase.settings import (
+    BASELINES,
+    COMPANIES,
+    FOLDER,
+    LEVELS,
+    LINK,
+    LIVE_BASELINES,
+    LIVE_ROUNDS,
+    LIVE_TUNE,
+    ROUNDS,
+    baseline,
+    live,
+    shared,
+)
+
+if TYPE_CHECKING:
+    from fedkit.data.corpus import Corpus, Examples
+
+LARGEST = 1_200_000  # bytes of all records together
+
+
+def sliders_config(level: str = "none") -> RunConfig:
+    """The settings of a federated run behind the sliders at a level of privacy."""
+    locks = "none" if level == "none" else "masks"
+    return RunConfig(tune="head", rounds=ROUNDS, link=LINK, privacy=LEVELS[level], secure=locks)
+
+
+def live_config() -> RunConfig:
+    """The settings of the run that a visitor starts."""
+    return RunConfig(tune=LIVE_TUNE, rounds=LIVE_ROUNDS, link=LINK)
+
+
+def first(corpus: Corpus, companies: int) -> Corpus:
+    """`corpus` with the training and validation rows of its first so many clients by name; the whole test set stays.
+
+    All of them: the corpus itself. Its name tells who is left.
+    """
+    names = sorted(set(corpus.train.clients))
+    if companies == len(names):
+        return corpus
+    kept = set(names[:companies])
+    told = f"{corpus.name} (the first {companies} of {len(names)} companies; test reports of all {len(names)})"
+    return replace(corpus, name=told, train=_of(corpus.train, kept), validation=_of(corpus.validation, kept))
+
+
+def make(folder: Path = FOLDER) -> list[Path]:
+    """Run everything and write the records. Returns their paths. Raises RuntimeError if they are too large to ship."""
+    from fedkit.data.load import load_corpus
+    from fedkit.experiments.baselines import run_baselines
+    from fedkit.experiments.runner import run
+
+    corpus, paths = load_corpus("service_desk"), []
+    folder.mkdir(parents=True, exist_ok=True)
+    for companies in COMPANIES:
+        some = first(corpus, companies)
+        for level in LEVELS:
+            paths.append(write(folder / shared(companies, level), run(sliders_config(level), corpus=some)))
+        beside = run_baselines(sliders_config(), corpus=some, which=list(BASELINES))
+        paths += [write(folder / baseline(companies, name), record) for name, record in beside.items()]
+    paths.append(write(folder / live("federated"), run(live_config(), corpus=corpus)))
+    beside = run_baselines(live_config(), corpus=corpus, which=list(LIVE_BASELINES))
+    paths += [write(folder / live(name), record) for name, record in beside.items()]
+    if (size := sum(path.stat().st_size for path in paths)) > LARGEST:
+        raise RuntimeError(f"the records take {size:,} bytes, and at most {LARGEST:,} are shipped")
+    return paths
+
+
+def write(path: Path, record: Run) -> Path:
+    """A record as JSON without spaces: `Run.load` reads it."""
+    text = json.dumps(finite(lean(record)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    path.write_text(text + "\n", encoding="utf-8")
+    result = record.result
+    print(f"{path.name}: {result['accuracy']:.3f} right, own {result['own_mix_accuracy']:.3f}", file=sys.stderr)
+    return path
+
+
+def lean(record: Run) -> dict[str, Any]:
+    """`Run.to_dict` without what a client's line would hold anyway: reading fills it in again."""
+    usual = asdict(ClientRecord(""))
+    values = record.to_dict()
+    for state in filter(None, (values["start"], *values["rounds"])):
+        state["clients"] = [{k: v for k, v in c.items() if v != usual[k]} for c in state["clients"]]
+    return values
+
+
+def _of(examples: Examples, kept: set[str]) -> Examples:
+    return examples.take([row for row, name in enumerate(examples.clients) if name in kept])
+
+
+if __name__ == "__main__":
+    make()

@@ -1,0 +1,183 @@
+"""The words and still pictures of the five steps as HTML: everything from data or a record is escaped by the template engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from fedkit.core import locale
+from fedkit.core.record import Run
+from fedkit.results import measures
+from fedkit.results.privacy_promise import number as epsilon_number
+from fedkit.results.privacy_promise import tiny
+from fedkit.showcase import settings
+from fedkit.showcase.numbers import Gain, Setting, Shown
+from fedkit.showcase.style import PIECES
+from fedkit.showcase.text import named, text
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A big number, what it is, a smaller line below, and its tone: together | alone | plain."""
+
+    value: str
+    name: str
+    note: str = ""
+    tone: str = "plain"
+
+
+def question(shown: Shown, lang: str) -> str:
+    """Step 1: the question, two pairs of bars, what it comes to."""
+    pairs = [
+        (text("question.own", lang), shown.alone, shown.together),
+        (text("question.any", lang), shown.alone_all, shown.together_all),
+    ]
+    groups = [
+        {"name": name, "bars": [(text("bar.alone", lang), "alone", alone, locale.percent(alone, lang)),
+                                (text("bar.together", lang), "together", ours, locale.percent(ours, lang))]}
+        for name, alone, ours in pairs
+    ]
+    tiles = [
+        Tile(locale.points(shown.gain.value, lang), text("tile.own_gain", lang), _range(shown.gain, lang), "together"),
+        Tile(
+            locale.points(shown.any_gain.value, lang),
+            text("tile.any_gain", lang),
+            _range(shown.any_gain, lang),
+            "together",
+        ),
+        Tile(
+            "0",
+            text("tile.left", lang),
+            text("question.pooled_note", lang, pooled=locale.percent(shown.pooled, lang)),
+        ),
+    ]
+    finding = text(f"question.{shown.gain.verdict}", lang, points=locale.points(shown.any_gain.value, lang))
+    return _page(
+        "question",
+        lang,
+        groups=groups,
+        tiles=tiles,
+        finding=finding,
+        test=locale.number(measures.test_size(shown.run), lang),
+    )
+
+
+def who(run: Run, lang: str) -> str:
+    """Step 2: a table of counts shaded by size, companies by labels."""
+    frame = measures.client_labels(run)
+    most = int(frame.to_numpy().max(initial=1))
+    rows = [
+        {"name": named("company", name, lang), "total": locale.number(int(counts.sum()), lang),
+         "cells": [(locale.number(int(n), lang), round(0.05 + 0.95 * n / most, 3), n > 0.5 * most) for n in counts]}
+        for name, counts in zip(frame.index, frame.to_numpy())
+    ]
+    tiles = [
+        Tile(locale.number(len(frame), lang), text("who.companies", lang)),
+        Tile(locale.number(int(frame.to_numpy().sum()), lang), text("who.reports", lang)),
+        Tile(locale.number(frame.shape[1], lang), text("who.labels", lang)),
+        Tile(locale.number(int(frame.to_numpy().min(initial=most)), lang), text("who.rarest", lang)),
+    ]
+    return _page("who", lang, head=[named("label", name, lang) for name in frame.columns], rows=rows, tiles=tiles)
+
+
+def run_words(lang: str) -> str:
+    """Step 3: its title and lead."""
+    return _page("head", lang, step="run", rounds=settings.LIVE_ROUNDS)
+
+
+def run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
+    """Step 3: the numbers while it runs. None: nothing yet."""
+    dash = "\u2013"
+    return _tiles([
+        Tile(dash if accuracy is None else locale.percent(accuracy, lang), text("run.accuracy", lang), "", "together"),
+        Tile(dash if nbytes is None else locale.nbytes(nbytes, lang), text("run.sent", lang)),
+        Tile("0", text("run.texts", lang)),
+    ], lang)
+
+
+def status(words: str, bad: bool = False) -> str:
+    """One line that a screen reader says when it changes."""
+    return _page("status", "en", words=words, bad=bad)
+
+
+def what_words(shown: Shown, setting: Setting, lang: str) -> str:
+    """Step 4: its title, what the setting comes to, and five big numbers."""
+    tiles = [
+        Tile(locale.percent(shown.together, lang), text("what.together", lang), _any(shown.together_all, lang), "together"),
+        Tile(locale.percent(shown.alone, lang), text("what.alone", lang), _any(shown.alone_all, lang), "alone"),
+        Tile(_signed(shown.gain.value), text("what.difference", lang), _range(shown.gain, lang)),
+        Tile(locale.nbytes(shown.traffic, lang), text("what.traffic", lang)),
+        Tile(locale.seconds(shown.seconds, lang), text("what.time", lang),
+             text("what.base", lang, size=locale.nbytes(shown.base, lang), seconds=locale.seconds(shown.base_seconds, lang))),
+    ]
+    verdict = shown.gain.verdict
+    return _page("what", lang, tiles=tiles, finding=text(f"what.{verdict}", lang), verdict=verdict)
+
+
+def slider_words(name: str, value: str, lang: str) -> str:
+    """What stands above a slider."""
+    return _page("slider", lang, name=text(f"what.{name}", lang), value=value)
+
+
+def what_caveat(shown: Shown, lang: str) -> str:
+    """Step 4: what its privacy promises and whom it trusts; then what its numbers rest on."""
+    if shown.epsilon == shown.epsilon:
+        first = text("what.caveat_private", lang, epsilon=epsilon_number(shown.epsilon), delta=tiny(shown.delta))
+    else:
+        first = text("what.caveat_none", lang)
+    return caveat(first + text("what.caveat", lang, rounds=settings.ROUNDS), lang)
+
+
+def brief_words(lang: str) -> str:
+    """Step 5: its title and lead."""
+    return _page("head", lang, step="brief", rounds=0)
+
+
+def lead(words: str, lang: str) -> str:
+    """A line that leads to what follows."""
+    return _page("lead", lang, words=words)
+
+
+def links(files: Sequence[tuple[str, str, str]], folder: str, lang: str) -> str:
+    """Step 5: what can be saved. files: (words, file name, data URI)."""
+    return _page("links", lang, files=files, folder=text("brief.folder", lang, folder=folder))
+
+
+def caveat(words: str, lang: str) -> str:
+    """The line at the foot of a step."""
+    return _page("caveat", lang, words=words)
+
+
+def level_name(level: str, lang: str) -> str:
+    return text(f"level.{level}", lang)
+
+
+def _tiles(tiles: Sequence[Tile], lang: str) -> str:
+    return _page("tiles", lang, tiles=tiles)
+
+
+def _any(share: float, lang: str) -> str:
+    return text("what.any", lang, share=locale.percent(share, lang))
+
+
+def _range(gain: Gain, lang: str) -> str:
+    return text("gain.range", lang, low=_signed(gain.low), high=_signed(gain.high))
+
+
+def _signed(difference: float) -> str:
+    """-0.2141 -> '−21.4', in percentage points."""
+    return f"{100 * difference:+.1f}".replace("-", locale.MINUS)
+
+
+def _page(piece: str, lang: str, **values: Any) -> str:
+    return _templates()[piece].render(t=lambda key, **places: text(key, lang, **places), lang=lang, **values)
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Mapping[str, Any]:
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    engine = Environment(loader=DictLoader(PIECES), autoescape=True, undefined=StrictUndefined)
+    return {name: engine.get_template(name) for name in PIECES}

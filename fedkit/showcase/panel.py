@@ -1,0 +1,280 @@
+"""The showcase: five steps that a visitor walks through, in two languages. It sets widget values and nothing else."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from fedkit.core import locale
+from fedkit.core.errors import Cancelled
+from fedkit.core.formatting import tidy
+from fedkit.core.record import Run
+from fedkit.showcase import files, numbers, pages, pictures, settings
+from fedkit.showcase.layout import Stage
+from fedkit.showcase.records import Shelf, load
+from fedkit.showcase.text import LANGS, named, text
+from fedkit.widgets.queue import Queue
+
+SOON = 0.15  # of the run, before which no time left is told
+
+
+def showcase(lang: str | None = None, shelf: Shelf | None = None, runs: Path = files.RUNS) -> Showcase:
+    """The demo to show in a notebook. lang: "en" or "ja"; None: as the command asked, else English."""
+    asked = lang or os.environ.get(settings.LANG, "en")
+    return Showcase(asked if asked in LANGS else "en", shelf or load(), runs)
+
+
+class Showcase:
+    """step: 1 to 5. lang: of all words. setting: where the sliders stand. record: the run of step 3, or None.
+
+    recorded: whether that run is the shipped one.
+    """
+
+    def __init__(self, lang: str, shelf: Shelf, runs: Path):
+        self.lang, self.shelf, self.runs, self.step = lang, shelf, runs, 1
+        self.record: Run | None = None
+        self.recorded, self._status, self._bad = False, ("run.ready", {}), False
+        self._brief: tuple[str, dict[str, Any]] | None = None
+        self._links: tuple[Path, list[files.File]] | None = None
+        self._lock = threading.RLock()
+        self.queue: Queue[str] = Queue(self._train, self._buttons, self._ended)
+        self.writing: Queue[tuple[str, tuple[Run, ...]]] = Queue(self._write, self._buttons, self._written)
+        alone = numbers.of_live(shelf).alone
+        self.stage = Stage(
+            pictures.run_picture([], settings.LIVE_ROUNDS, alone, lang), pictures.what_picture(shelf, self.setting, lang)
+        )
+        self._listen()
+        self._tell_all()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle = self.stage.view._repr_mimebundle_(**kwargs)
+        missing = "<p><b>No showcase here:</b> this page has no widget support. Run <code>fedkit showcase</code>.</p>"
+        return {**bundle, "text/html": missing}  # shown only where a widget cannot be
+
+    # ---- what a visitor does
+
+    @property
+    def setting(self) -> numbers.Setting:
+        """Where the sliders of step 4 stand."""
+        stage = getattr(self, "stage", None)
+        if stage is None:
+            return numbers.Setting()
+        return numbers.Setting(
+            stage.companies.value, list(settings.LEVELS)[stage.privacy.value], numbers.SPEEDS[stage.speed.value]
+        )
+
+    def go(self, step: int) -> None:
+        """Show a step, 1 to 5."""
+        self.step = min(max(step, 1), 5)
+        self.stage.show(self.step)
+        self._tell_buttons()
+
+    def speak(self, lang: str) -> None:
+        """All words in `lang`, now; a brief that was made stays in the language it was made in."""
+        self.lang = lang
+        self._tell_all()
+
+    def run(self, wait: bool = False) -> None:
+        """Train in a thread. wait: until it has ended, and raise what it raised."""
+        self.queue.ask("live")
+        if wait:
+            self.queue.wait()
+
+    def cancel(self) -> None:
+        """Stop before the next training step."""
+        if self.queue.running:
+            self._say("run.cancelling")
+            self.queue.cancel()
+
+    def replay(self) -> None:
+        """Show the shipped record of the very run, at once."""
+        self.record, self.recorded = self.shelf.live, True
+        self._say("run.recorded", done=1.0)
+        self._tell_run()
+
+    def brief(self, wait: bool = False) -> None:
+        """Write the brief about what is chosen, in a thread. wait: until it is written, and raise what went wrong."""
+        self._brief, self._links = ("brief.making", {}), None
+        self._tell_brief()
+        self.writing.ask((self.lang, self.chosen))
+        if wait:
+            self.writing.wait()
+
+    @property
+    def chosen(self) -> tuple[Run, ...]:
+        """The records that the brief would be about: a federated run, and what it is compared with."""
+        if self.stage.about.value == "run":
+            run = self.record if self.record is not None and self.record.finished else self.shelf.live
+            return (run, *self.shelf.beside_live())
+        here = self.setting
+        return (self.shelf.shared(here.companies, here.level), *self.shelf.beside(here.companies))
+
+    # ---- what the threads do
+
+    def _train(self, item: str, cancel: threading.Event) -> None:
+        from fedkit.showcase.live import train
+
+        self.record, self.recorded, self._began = None, False, time.monotonic()
+        self._say("run.loading", done=0.0)
+        self._tell_run()
+        train(self._progress, self._keep, cancel)
+
+    def _keep(self, record: Run) -> None:
+        self.record = record
+        if not record.rounds:
+            self._say("run.start")
+        self._tell_run()
+
+    def _progress(self, now: Any) -> None:
+        left = now.remaining_seconds if now.done > SOON else None  # the first steps tell little of the rest
+        key = "run.progress" if now.client else "run.judging"
+        values = {"round": now.round, "rounds": now.rounds, "company": now.client, "left": left}
+        self._say(key, done=now.done, **values)
+
+    def _ended(self, error: Exception | None) -> None:
+        if isinstance(error, Cancelled):
+            self.record = None
+            self._say("run.cancelled", done=0.0)
+            self._tell_run()
+        elif error is not None:
+            self.record = None
+            self._say("run.failed", done=0.0, bad=True, reason=_reason(error))
+            self._tell_run()
+        else:
+            self._say("run.finished", done=1.0, took=time.monotonic() - self._began)
+
+    def _write(self, item: tuple[str, tuple[Run, ...]], cancel: threading.Event) -> None:
+        lang, records = item
+        self._links = files.brief_files(records, lang, self.runs)
+        self._made = lang
+
+    def _written(self, error: Exception | None) -> None:
+        self._brief = ("brief.ready", {}) if error is None else ("brief.failed", {"reason": _reason(error)})
+        self._tell_brief()
+
+    # ---- the words
+
+    def _listen(self) -> None:
+        stage = self.stage
+        for place, button in enumerate(stage.steps, 1):
+            button.on_click(lambda _, place=place: self.go(place))
+        for lang, button in stage.langs.items():
+            button.on_click(lambda _, lang=lang: self.speak(lang))
+        stage.next.on_click(lambda _: self.go(self.step + 1))
+        stage.back.on_click(lambda _: self.go(self.step - 1))
+        for button, call in (
+            (stage.go, self.run),
+            (stage.stop, self.cancel),
+            (stage.recorded, self.replay),
+            (stage.make, self.brief),
+        ):
+            button.on_click(lambda _, call=call: call())
+        for slider in (stage.companies, stage.privacy, stage.speed):
+            slider.observe(lambda _: self._tell_what(), names="value")
+
+    def _tell_all(self) -> None:
+        lang, stage = self.lang, self.stage
+        with self._lock:
+            stage.pages[1].value = pages.question(numbers.of_live(self.shelf), lang)
+            stage.pages[2].value = pages.who(self.shelf.live, lang)
+            stage.pages[3].value, stage.pages[5].value = pages.run_words(lang), pages.brief_words(lang)
+            stage.caveats[3].value = pages.caveat(text("run.caveat", lang), lang)
+            stage.caveats[5].value = pages.caveat(text("brief.caveat", lang), lang)
+        self._tell_buttons()
+        self._buttons()
+        self._say(*self._status[:1], bad=self._bad, **self._status[1])
+        self._tell_run()
+        self._tell_what()
+        self._tell_brief()
+
+    def _tell_buttons(self) -> None:
+        lang, stage = self.lang, self.stage
+        for place, button in enumerate(stage.steps, 1):
+            button.description = text(f"step{place}", lang)
+            stage.mark(button, place == self.step)
+        for name, button in stage.langs.items():
+            stage.mark(button, name == lang)
+        stage.go.description, stage.stop.description = text("run.go", lang), text("run.cancel", lang)
+        stage.recorded.description, stage.make.description = text("run.replay", lang), text("brief.make", lang)
+        following = text(f"step{min(self.step + 1, 5)}", lang)
+        stage.next.description, stage.back.description = (
+            text("next", lang, step=following[1:].strip()),
+            text("back", lang),
+        )
+        stage.next.layout.visibility = "visible" if self.step < 5 else "hidden"
+        stage.back.layout.visibility = "visible" if self.step > 1 else "hidden"
+
+    def _buttons(self) -> None:
+        """What can be pressed now."""
+        stage, runs = self.stage, self.queue.running
+        stage.go.disabled = stage.recorded.disabled = runs
+        stage.stop.disabled, stage.make.disabled = not runs, self.writing.running
+
+    def _say(self, key: str, done: float | None = None, bad: bool = False, **values: Any) -> None:
+        """The line of step 3, kept so that it can be said again in the other language."""
+        with self._lock:
+            self._status, self._bad = (key, values), bad
+            self.stage.status.value = pages.status(_in_words(key, values, self.lang), bad)
+            if done is not None:
+                self.stage.bar.value = done
+
+    def _tell_run(self) -> None:
+        run, lang = self.record, self.lang
+        states = numbers.by_round(run) if run else []
+        sent = run.total("uplink_bytes") + run.total("downlink_bytes") if run else None
+        with self._lock:
+            self.stage.tiles.value = pages.run_tiles(states[-1][1] if states else None, sent, lang)
+            alone = numbers.of_live(self.shelf).alone
+            self.stage.draw(3, pictures.run_picture(states, settings.LIVE_ROUNDS, alone, lang))
+
+    def _tell_what(self) -> None:
+        here, lang, stage = self.setting, self.lang, self.stage
+        shown, level = numbers.at(self.shelf, here), pages.level_name(here.level, lang)
+        with self._lock:
+            stage.pages[4].value = pages.what_words(shown, here, lang)
+            stage.caveats[4].value = pages.what_caveat(shown, lang)
+            said = {
+                "companies": text("what.n", lang, n=here.companies),
+                "privacy": level,
+                "speed": pictures.speed_name(here.speed),
+            }
+            for name, value in said.items():
+                stage.labels[name].value = pages.slider_words(name, value, lang)
+            stage.choose(text("brief.of_run", lang), text("brief.of_what", lang, n=here.companies, level=level))
+            stage.draw(4, pictures.what_picture(self.shelf, here, lang))
+
+    def _tell_brief(self) -> None:
+        key, values = self._brief or ("", {})
+        lang, stage = self.lang, self.stage
+        stage.about_words.value = pages.lead(text("brief.about", lang), lang)
+        stage.said.value = pages.status(text(key, lang, **values), key == "brief.failed") if key else ""
+        stage.links.value = "" if self._links is None else self._linked()
+
+    def _linked(self) -> str:
+        folder, made = self._links
+        named_ = [
+            (text(f"brief.{f.kind}", self.lang, size=locale.nbytes(f.nbytes, self.lang)), f.name, f.uri) for f in made
+        ]
+        return pages.links(named_, f"{folder.parent.name}/{folder.name}", self.lang)
+
+
+def _in_words(key: str, values: dict[str, Any], lang: str) -> str:
+    """A status with its values in local form."""
+    left, took = values.get("left"), values.get("took")
+    given = {k: v for k, v in values.items() if k not in ("left", "took")}
+    given |= {"company": named("company", values["company"], lang)} if values.get("company") else {}
+    given |= {} if took is None else {"seconds": locale.seconds(took, lang)}
+    words = text(key, lang, **given)
+    if left is None:
+        return words
+    return (
+        words + (", " if lang == "en" else "、") + text("run.left", lang, seconds=locale.seconds(max(left, 1.0), lang))
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, without anything that could not be printed."""
+    return tidy((str(error).strip() or type(error).__name__).splitlines()[0], 200)

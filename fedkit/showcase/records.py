@@ -1,0 +1,66 @@
+"""The shipped records, read as what a stranger may have written: nothing in them is executed, and a damaged one is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import Run
+from fedkit.results.validate_record import checked
+from fedkit.showcase import settings
+
+LARGEST = 2_000_000  # bytes of one file that are read
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """records: {file name: record}, every one finished and of the form of a record."""
+
+    records: Mapping[str, Run]
+
+    def shared(self, companies: int, level: str = "none") -> Run:
+        """The federated run behind the sliders."""
+        return self.records[settings.shared(companies, level)]
+
+    def alone(self, companies: int) -> tuple[Run, ...]:
+        """The ways in which a company can do it by itself."""
+        return tuple(self.records[settings.baseline(companies, name)] for name in settings.ALONE)
+
+    def beside(self, companies: int) -> tuple[Run, ...]:
+        """All that a run behind the sliders is compared with."""
+        return tuple(self.records[settings.baseline(companies, name)] for name in settings.BASELINES)
+
+    @property
+    def live(self) -> Run:
+        """The record with the settings of the run that a visitor starts."""
+        return self.records[settings.live("federated")]
+
+    def beside_live(self) -> tuple[Run, ...]:
+        """All that the live run is compared with: baselines that train by its settings, and those that train no encoder."""
+        own = {name: self.records[settings.live(name)] for name in settings.LIVE_BASELINES}
+        most = settings.COMPANIES[-1]
+        return tuple(own.get(name) or self.records[settings.baseline(most, name)] for name in settings.BASELINES)
+
+    def alone_live(self) -> tuple[Run, ...]:
+        """The ways of a company by itself, with the settings of the live run."""
+        return tuple(run for run in self.beside_live() if run.method in settings.ALONE)
+
+
+def load(folder: Path = settings.FOLDER) -> Shelf:
+    """All records of the showcase. Raises FedkitError for one that is missing, too large, damaged or unfinished."""
+    return Shelf({name: _read(Path(folder) / name) for name in settings.every()})
+
+
+def _read(path: Path) -> Run:
+    if not path.is_file():
+        raise FedkitError(f"the showcase's record {path.name} is not in {path.parent}; run from a full clone of fedkit")
+    if (size := path.stat().st_size) > LARGEST:
+        raise FedkitError(
+            f"{path.name} has {size:,} bytes, and at most {LARGEST:,} are read; take it from a fresh clone"
+        )
+    run = checked(Run.load(path))
+    if not run.finished or not run.rounds:
+        raise FedkitError(f"{path.name} is the record of a run that has not finished; take it from a fresh clone")
+    return run

@@ -1,0 +1,39 @@
+"""What the shipped records are called: one place for the maker, the loader and the sliders."""
+
+from __future__ import annotations
+
+from fedkit.core.files import REPOSITORY
+
+FOLDER = REPOSITORY / "data" / "showcase"
+COMPANIES = (2, 3, 4, 5, 6)  # the first so many of the bundled companies in the order of the alphabet
+LEVELS = {"none": "none", "eps8": "example:eps=8,trust=sum", "eps3": "example:eps=3,trust=sum",
+          "eps1": "example:eps=1,trust=sum"}
+ALONE = ("local", "frozen-local")  # what a company can do by itself; the better one, in daily work, is what counts
+BASELINES = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")
+LIVE_BASELINES = ("local", "pooled")  # of the live run's own settings; the others train no encoder and are shared
+LIVE_TUNE, LIVE_ROUNDS = "lora:r=8,layers=2", 3  # under a minute on two cores
+ROUNDS = 30  # of the runs behind the sliders: on validation data better than 20 without privacy and at eps=8
+LINK = "10mbps/40ms"
+LANG = "FEDKIT_SHOWCASE_LANG"  # environment: the language that the page opens in
+
+
+def shared(companies: int, level: str) -> str:
+    """The file of a federated run behind the sliders."""
+    return f"n{companies}.federated.{level}.json"
+
+
+def baseline(companies: int, name: str) -> str:
+    """The file of a baseline of so many companies."""
+    return f"n{companies}.{name}.json"
+
+
+def live(name: str) -> str:
+    """The file of a record with the live run's settings."""
+    return f"live.{name}.json"
+
+
+def every() -> list[str]:
+    """All files that are shipped."""
+    sliders = [shared(n, level) for n in COMPANIES for level in LEVELS]
+    beside = [baseline(n, name) for n in COMPANIES for name in BASELINES]
+    return [*sliders, *beside, *(live(name) for name in ("federated", *LIVE_BASELINES))]

@@ -1,0 +1,270 @@
+"""The bench panel: change who has what and train again, or change the network and see it at once.
+
+Training runs in a thread that sets widget values and nothing else: it never prints. `run(wait=True)` and `wait()` raise
+what the thread raised, so an executed notebook fails when its training fails.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from fedkit.core import formatting
+from fedkit.core.commands import command
+from fedkit.core.config import DATA, RunConfig
+from fedkit.core.errors import Cancelled, FedkitError
+from fedkit.core.formatting import plain
+from fedkit.core.progress import Progress
+from fedkit.core.record import Run
+from fedkit.data.load import load_corpus
+from fedkit.data.partition import client_column, deal, describe
+from fedkit.experiments import runner
+from fedkit.experiments.job import prepare
+from fedkit.widgets.bench.clock import World
+from fedkit.widgets.bench.estimate import guess
+from fedkit.widgets.bench.scene import Scene
+from fedkit.widgets.bench.settings import in_words, named
+from fedkit.widgets.bench.text import load
+from fedkit.widgets.bench.views import draw, picture, states_of
+from fedkit.widgets.live_figure import sync
+from fedkit.widgets.queue import Queue
+
+Rounds = Callable[..., Iterator[Run]]
+KEPT = 3  # results that are shown beside each other
+
+
+def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
+    """The panel; where widgets cannot run, a static figure of one run, with the reason as its title.
+
+    config: the settings to begin with; those that the panel does not offer (data, model, seed, ...) stay.
+    """
+    try:
+        return BenchPanel(config)
+    except ImportError as error:  # plotly's live figure needs anywidget, the controls need ipywidgets
+        reason = str(error).strip().splitlines()[0]
+        return static(config or RunConfig(), f"No sliders here: {reason} To mend it, see `fedkit doctor`.")
+
+
+def static(config: RunConfig, reason: str) -> go.Figure:
+    """One run with the settings as they are, as a figure that needs no widgets. reason: its title."""
+    job = prepare(config)
+    shown = (("", runner.run(config, job=job)),)
+    world = World(config.link, config.devices, config.deadline)
+    fig = draw(Scene(describe(job.corpus, job.clients), shown, world))
+    return fig.update_layout(title_text=plain(reason, 160))
+
+
+@dataclass
+class Result:
+    """A run of the panel, with the settings it was asked for; its record grows while it trains."""
+
+    config: RunConfig
+    record: Run | None = None
+
+
+class BenchPanel:
+    """Controls, a queue of one, and one live figure.
+
+    results: the last three, the latest last. rounds: what trains, with the arguments of `runner.rounds`.
+    """
+
+    def __init__(self, config: RunConfig | None = None, rounds: Rounds = runner.rounds):
+        from fedkit.widgets.bench.controls import (
+            Controls,  # ImportError where there is no ipywidgets
+        )
+
+        config = config or RunConfig()
+        self.corpus, self._rounds, self.results = _corpus(config), rounds, []
+        self._lock = threading.RLock()
+        self.controls = Controls(config)
+        self.queue: Queue[RunConfig] = Queue(self._work, self._tell_queue, self._ended)
+        self.frame = self._dealt()
+        self.figure = go.FigureWidget(draw(self.scene))  # wrapped last: what it holds now is what a browser opens with
+        self.view = self.controls.around(self.figure)
+        self._listen()
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = self.view._repr_mimebundle_(**kwargs)
+        missing = "<p><b>No sliders here:</b> this page has no widget support. Run <code>fedkit doctor</code>.</p>"
+        return {**bundle, "text/html": missing}  # shown only where a widget cannot be
+
+    # ---- the settings
+
+    @property
+    def settings(self) -> RunConfig:
+        """The settings as the controls stand, ready for `fedkit.run`."""
+        return self.controls.settings()
+
+    @property
+    def command(self) -> str:
+        """The command that trains with these settings outside of the notebook."""
+        return command("run", self.settings)
+
+    @property
+    def record(self) -> Run | None:
+        """The latest run, unfinished while it trains; None before the first."""
+        return next((r.record for r in reversed(self.results) if r.record is not None), None)
+
+    def load(self, text: str) -> None:
+        """Set every control to the settings in a TOML or JSON text. Raises FedkitError and changes nothing if it cannot."""
+        config = load(text)
+        corpus = self.corpus if _source(config) == _source(self.settings) else _corpus(config)
+        with self._lock:
+            self.corpus = corpus
+            self._still = True
+            self.controls.set(config)
+            self._still = False
+        self._deal_again()
+
+    # ---- training
+
+    @property
+    def running(self) -> bool:
+        return self.queue.running
+
+    def run(self, wait: bool = False) -> None:
+        """Train in a thread with the settings as they stand; while a run trains, line them up as the next one.
+
+        wait: until nothing trains or waits, and raise what training raised.
+        """
+        answer = self.queue.ask(self.settings)
+        if answer == "same":
+            self.controls.say("These very settings train already.")
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Until training has ended. Raises what the thread raised; that somebody pressed Cancel is no error."""
+        self.queue.wait()
+
+    def cancel(self) -> None:
+        """Stop before the next training step and forget what waits; finished rounds stay."""
+        self.controls.say("Stopping before the next training step ...")
+        self.queue.cancel()
+
+    def _work(self, config: RunConfig, cancel: threading.Event) -> None:
+        """What the thread does for one item of the queue."""
+        self.controls.say("Reading the base model ...", 0.0)
+        mine = Result(config)
+        same = _source(config) == _source(self.settings)
+        job = prepare(config, self.corpus if same else None)
+        for record in self._rounds(config, progress=self._tell, cancel=cancel, job=job):
+            mine.record = record
+            with self._lock:
+                others = [r for r in self.results if r is not mine and r.record is not None and r.record.rounds]
+                self.results = [*others[1 - KEPT :], mine]
+            self._redraw()
+
+    def _ended(self, error: Exception | None) -> None:
+        """However a run ends, the panel can be used again."""
+        if isinstance(error, Cancelled):
+            self.controls.say(f"Cancelled: {plain(error, 160)}.")
+        elif error is not None:
+            self.controls.fail(error)
+        elif not self.running:
+            right, took = formatting.percent(self.record.rounds[-1].accuracy), sum(r.seconds for r in self.record.rounds)
+            words = f"Finished: {right} of {self.record.data['test']:,} test examples are right; {formatting.seconds(took)} measured."
+            self.controls.say(words, done=1.0)
+        self._guess()
+
+    def _tell(self, now: Progress) -> None:
+        left = "" if now.remaining_seconds is None else f" &nbsp; <b>{now.remaining_seconds:.0f} s left</b>"
+        good = "" if now.accuracy is None else f", {formatting.percent(now.accuracy)} right"
+        client = f", {plain(now.client)}" if now.client else ""
+        where = f"Round {now.round} of {now.rounds}{client}{good}, {formatting.megabytes(now.nbytes / 1e6)} sent"
+        self.controls.say(where + left, now.done)
+
+    def _tell_queue(self) -> None:
+        now, waits = self.queue.now, self.queue.next
+        self.controls.busy(now is not None, _difference(now, waits) if waits is not None and now is not None else "")
+
+    # ---- the picture
+
+    def _listen(self) -> None:
+        self._still = False
+        self.controls.on(trains=True, call=self._deal_again)
+        self.controls.on(trains=False, call=self._redraw)
+        self.controls.on_view(self._redraw)
+        self.controls.on_press(self.run, self.cancel, self._load_box)
+        self.controls.refresh(self.settings, self.command)
+        self._guess()
+
+    def _load_box(self) -> None:
+        try:
+            self.load(self.controls.box.value)
+            self.controls.trouble.value = "<span>Loaded.</span>"
+        except FedkitError as error:
+            from fedkit.widgets.bench.controls import RED, one_line
+
+            self.controls.trouble.value = f"<span style='color:{RED}'><b>Not loaded.</b> {one_line(error)}</span>"
+
+    def _deal_again(self) -> None:
+        """A control that needs training moved: the table is dealt anew at once; the curves wait for Run."""
+        if self._still:
+            return
+        try:
+            self.frame = self._dealt()
+            if not self.running:
+                self.controls.say("Press <b>Run</b> to train with these settings.", 0.0)
+        except FedkitError as error:
+            if not self.running:
+                self.controls.fail(error)
+        self._redraw()
+        self._guess()
+
+    def _redraw(self) -> None:
+        """From the records there are; nothing is trained. Called from the thread and from the sliders."""
+        if self._still:
+            return
+        with self._lock:
+            latest = self.record
+            self.controls.rounds([r.round for r in states_of(latest) if r.clients] if latest else [])
+            sync(self.figure, picture(self.scene))
+            self.controls.refresh(self.settings, self.command)
+
+    @property
+    def scene(self) -> Scene:
+        """What the picture shows now."""
+        done = [r for r in self.results if r.record is not None]
+        names = named([r.config for r in done])
+        names = [name + ("" if r.record.finished or self._trains(r) else " (stopped)") for r, name in zip(done, names)]
+        now = self.settings
+        ahead = bool(done) and any(getattr(done[-1].config, k) != getattr(now, k) for k in DATA)
+        return Scene(self.frame, tuple(zip(names, (r.record for r in done))), World(now.link, now.devices, now.deadline),
+                     self.controls.views.value, self.controls.round.value, ahead)
+
+    def _trains(self, result: Result) -> bool:
+        return self.running and result is self.results[-1] and result.config == self.queue.now
+
+    def _guess(self) -> None:
+        """The estimate of what Run would take."""
+        before = [r.record for r in self.results if r.record is not None]
+        held = len(self.corpus.test)
+        texts = self.corpus.test.texts[:200]
+        words = sum(len(text.split()) for text in texts) / max(len(texts), 1)
+        self.controls.guess(str(guess(self.settings, int(self.frame.to_numpy().sum()), held, words, before)))
+
+    def _dealt(self):
+        """Clients x labels, as they would be dealt now."""
+        c = self.settings
+        return describe(self.corpus, deal(self.corpus, c.partition, c.clients, c.examples_per_client, c.seed))
+
+
+def _source(config: RunConfig) -> tuple:
+    """What decides which corpus is read."""
+    c = config
+    return (c.data, c.text, c.label, client_column(c.partition, c.client), c.encoding, c.seed)
+
+
+def _corpus(config: RunConfig):
+    data, text, label, column, encoding, seed = _source(config)
+    return load_corpus(data, text, label, column, encoding, seed=seed)
+
+
+def _difference(now: RunConfig, waits: RunConfig) -> str:
+    """What is other in the run that waits, in words."""
+    then, next_ = now.to_dict(), waits.to_dict()
+    return ", ".join(in_words(k, v) for k, v in next_.items() if then[k] != v) or "the same once more"

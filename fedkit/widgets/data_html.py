@@ -1,0 +1,101 @@
+"""The desk's pictures in HTML: what is in the file, which column is what, the traffic light with what was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from fedkit.core.formatting import count, tidy
+from fedkit.data.preview import Preview
+from fedkit.plots.theme import FONT, INK, MUTED
+from fedkit.quality.finding import Finding
+from fedkit.reports.check_page import ANSWERS, LEVELS, LIGHTS
+
+if TYPE_CHECKING:
+    from fedkit.quality.report import Quality
+    from fedkit.reports.check_report import Written
+
+NAMED = {"": "not used", "text": "TEXT", "label": "LABEL", "client": "SITE"}
+COLOURS = {"": "#eef0f2", "text": "#9fd3f2", "label": "#f5c26b", "client": "#8fd3bf"}
+FLAG = re.compile(r"( \(|; )name (--)?\w+ to choose\)?")  # where there are menus, nobody needs it
+SHOWN = 6  # rows of the preview
+MOST = 10  # findings and columns that are shown
+FAMILY = escape(FONT.replace('"', "'"))
+
+
+def page(seen: Preview | None, roles: Mapping[str, str], quality: Quality | None, written: Written | None, reason: str) -> str:
+    """All of it without a button. reason: why there is none."""
+    why = f"<p><b>{escape(reason[:300])}</b></p>" if reason else ""
+    if seen is None:
+        return f"{why}<p>No file yet.</p>"
+    return why + lines(said(seen)) + table(seen, roles) + (report(quality, written) if quality else "")
+
+
+def visible(seen: Preview, roles: Mapping[str, str]) -> list[str]:
+    """The first columns, and those beyond them that have a role."""
+    return [c for at, c in enumerate(seen.columns) if at < MOST or c in roles.values()]
+
+
+def said(seen: Preview) -> list[str]:
+    """What reading the file guessed, in lines."""
+    if seen.problem:
+        return [seen.problem]
+    return [f"{tidy(seen.name, 80)}, {seen.nbytes:,} bytes, {count(len(seen.columns), 'column')}",
+            *(FLAG.sub("", note) for note in seen.notes)]
+
+
+def table(seen: Preview, roles: Mapping[str, str]) -> str:
+    """The first rows, the role of each column above it."""
+    by = {column: role for role, column in roles.items()}
+    cell = "border:1px solid #e0e0e0;padding:3px 7px;text-align:left;vertical-align:top"
+    at = {name: seen.columns.index(name) for name in visible(seen, roles)}
+    heads = "".join(f"<th style='{cell};background:{COLOURS[by.get(c, '')]}'>{escape(tidy(c))}<br>{NAMED[by.get(c, '')]}</th>"
+                    for c in at)
+    rows = "".join(
+        "<tr>" + "".join(f"<td style='{cell}'>{escape(tidy(row[i], 90))}</td>" for i in at.values()) + "</tr>"
+        for row in seen.cells[:SHOWN]
+    )
+    return f"<table style='font:13px/1.45 {FAMILY};border-collapse:collapse'><tr>{heads}</tr>{rows}</table>"
+
+
+def column(cells: Sequence[str]) -> str:
+    """The first cells of a column, each on a line of its own."""
+    style = "white-space:nowrap;overflow:hidden;text-overflow:ellipsis;border-bottom:1px solid #e4e4e4;padding:2px 6px"
+    rows = "".join(f"<div style='{style}' title='{escape(tidy(cell, 300))}'>{escape(tidy(cell, 120)) or '&nbsp;'}</div>"
+                   for cell in cells[:SHOWN])
+    return f"<div style='font:13px/1.5 {FAMILY}'>{rows}</div>"
+
+
+def report(quality: Quality, written: Written | None) -> str:
+    """The traffic light, the findings, the worst first, and what was written."""
+    colour, word = LIGHTS[quality.verdict]
+    shown = quality.findings[:MOST]
+    more = len(quality.findings) - len(shown)
+    last = [f"and {more} more, in the report"] if more > 0 else []
+    if written:
+        last += [f"Cleaned copy: {line}" for line in written.said] + [f"Written: {path}" for path in written.paths]
+    return (
+        f"<div style='font:15px/1.45 {FAMILY};color:{INK};max-width:1000px'>"
+        f"<div style='border-left:10px solid {colour};padding:6px 14px;background:#f6f7f8;margin:6px 0'>"
+        f"<b style='font-size:22px;color:{colour}'>{word}</b><br>{ANSWERS[quality.verdict]} ({count(quality.rows, 'row')})</div>"
+        f"<table style='font-size:14px;border-collapse:collapse'>{''.join(map(_row, shown))}</table></div>{lines(last)}"
+    )
+
+
+def lines(texts: Sequence[str]) -> str:
+    """Sentences, one below the other, escaped."""
+    return f"<div style='font:13px/1.5 {FAMILY};color:#444'>{'<br>'.join(escape(text) for text in texts if text)}</div>"
+
+
+def trouble(text: str) -> str:
+    """A line on what went wrong."""
+    return f"<p role='alert' style='color:#a33c00;font:14px/1.4 {FAMILY}'><b>{escape(text)}</b></p>"
+
+
+def _row(f: Finding) -> str:
+    colour, word = LEVELS[f.level]
+    cell, done = "padding:3px 10px 5px 0;vertical-align:top;text-align:left", " (the cleaned copy mends it)" * f.mended
+    return (f"<tr><td style='{cell};color:{colour};white-space:nowrap'><b>{word}</b></td><td style='{cell}'>{escape(f.what)}"
+            f"<br><span style='color:{MUTED}'>{escape(f.mend)}{done}</span></td></tr>")
