@@ -1,12 +1,15 @@
-"""TODO"""
+"""Files that the kit writes and files that it carries."""
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import math
 import os
 from pathlib import Path
 from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]  # of a clone; the lessons and the bundled data are there
 
 
 def write_json(path: Path, values: Any) -> Path:
@@ -33,6 +36,6 @@ def finite(value: Any) -> Any:
     return value
 
 
-
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+def packaged(package: str, name: str) -> str:
+    """Return the text of a file that lies in a package of the kit, such as a template (UTF-8)."""
+    return importlib.resources.files(package).joinpath(name).read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import packaged
 from fedkit.core.formatting import tidy
 from fedkit.lessons.security import LISTED, TEXTS, WAYS, WORDS, Cost, Learned, Sealed
 from fedkit.lessons.security_pictures import LEAK, SAFE, read_words
@@ -83,90 +84,6 @@ STRINGS: dict[str, dict[str, str]] = {
     }
 }
 
-CSS = """
-* { box-sizing: border-box; }
-body { margin: 0; color: #222; background: #fff; font: 14px/1.36 __FONT__; overflow-wrap: anywhere; }
-main { max-width: 794px; margin: 0 auto; padding: 22px 30px; }
-h1 { font-size: 27px; line-height: 1.15; margin: 0; }
-h2 { font-size: 16px; margin: 13px 0 4px; padding-top: 8px; border-top: 2px solid #222; }
-p { margin: 3px 0; } .asked, .foot { color: #595959; } .foot { font-size: 11px; margin-top: 8px; }
-.tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: 10px; margin: 12px 0 4px; }
-.tile { border: 1px solid #d9d9d9; border-top: 6px solid #222; padding: 6px 10px 8px; }
-.tile b { display: block; font-size: 29px; line-height: 1.2; overflow-wrap: normal; white-space: nowrap; }
-.tile span { font-size: 12px; line-height: 1.3; display: block; }
-.words { margin: 5px 0; line-height: 1.75; }
-.words span { padding: 1px 4px; border-radius: 3px; }
-.care { columns: 2; column-gap: 26px; font-size: 12.5px; } .care li { break-inside: avoid; }
-table { border-collapse: separate; border-spacing: 2px; width: 100%; font-size: 12.5px; margin: 5px 0; }
-th { text-align: left; font-weight: 600; } td, th { padding: 2px 7px; vertical-align: top; }
-.heat td { text-align: center; font-weight: 600; } .heat td:first-child { text-align: left; font-weight: 400; }
-.heat th { text-align: center; } .heat th:first-child { text-align: left; }
-.costs { border-collapse: collapse; } .costs td, .costs th { border-bottom: 1px solid #d9d9d9; }
-.costs td:nth-child(n+4), .costs th:nth-child(n+4) { text-align: right; white-space: nowrap; }
-.costs tr.best td { font-weight: 600; background: #f6f7f8; }
-ul { margin: 3px 0; padding-left: 18px; } li { margin: 2px 0; }
-@page { size: A4; margin: 9mm; }
-@media (max-width: 600px) { .tiles { grid-template-columns: repeat(2, 1fr); } main { padding: 14px; } }
-@media print { main { padding: 0; max-width: none; } body { font-size: 11.3px; } table { font-size: 10.4px; } td, th { padding: 1.5px 6px; }
-  .tile b { font-size: 24px; } .tile span, .care { font-size: 10.4px; } .tiles { margin: 8px 0 2px; }
-  h1 { font-size: 22px; } h2 { font-size: 13.5px; margin-top: 7px; padding-top: 5px; }
-  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
-"""
-
-TEMPLATE = """<!DOCTYPE html>
-<html lang="{{ language }}">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{{ s.title }}</title>
-<style>{{ css }}</style>
-</head>
-<body>
-<main>
-<h1>{{ s.title }}</h1>
-<p class="asked">{{ asked }}</p>
-<div class="tiles">
-{%- for value, words, colour in tiles %}
-<div class="tile" style="border-top-color: {{ colour }}"><b>{{ value }}</b><span>{{ words }}</span></div>
-{%- endfor %}
-</div>
-
-<h2>{{ s.read }}</h2>
-<p>{{ s.read_yes }}</p>
-<p class="words">{% for word, found in words %}<span style="{{ hit if found else miss }}">{{ word if found else "·" * word|length }}</span> {% endfor %}</p>
-<p>{{ s.read_no }}</p>
-<table class="heat">
-<tr><th>{{ s.way }}</th>{% for column in columns %}<th>{{ column }}</th>{% endfor %}</tr>
-{%- for name, cells in heat %}
-<tr><td>{{ name }}</td>{% for share, text in cells %}<td style="background: rgba(213, 94, 0, {{ share }}); color: {{ "#fff" if share > 0.6 else "#222" }}">{{ text }}</td>{% endfor %}</tr>
-{%- endfor %}
-</table>
-
-<h2>{{ s.cost }}</h2>
-{%- for sentence in cost %}
-<p>{{ sentence }}</p>
-{%- endfor %}
-<table class="costs">
-<tr>{% for head in heads %}<th>{{ head }}</th>{% endfor %}</tr>
-{%- for row, best in rows %}
-<tr{% if best %} class="best"{% endif %}>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{%- endfor %}
-</table>
-
-<h2>{{ s.remains }}</h2>
-<ul>{% for sentence in remains %}<li>{{ sentence }}</li>{% endfor %}</ul>
-
-<h2>{{ s.caveats }}</h2>
-<ul class="care">{% for sentence in caveats %}<li>{{ sentence }}</li>{% endfor %}</ul>
-<p class="foot">{{ s.foot }}</p>
-</main>
-</body>
-</html>
-"""
-
-
 def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
     """Write the page to `path` (a file, or a folder for its what_leaks.html) atomically; return its path.
 
@@ -190,8 +107,8 @@ def page(found: Findings, language: str = "en") -> str:
         raise FedkitError(f"language {language!r} given; choose one of: {', '.join(STRINGS)}")
     s = STRINGS[language]
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return engine.from_string(TEMPLATE).render(
-        language=language, s=s, css=Markup(CSS.replace("__FONT__", FONT)), asked=s["asked"].format(data=tidy(found.data)),
+    return engine.from_string(packaged("fedkit.lessons", "templates/security.html.j2")).render(
+        language=language, s=s, css=Markup(packaged("fedkit.lessons", "templates/security.css").replace("__FONT__", FONT)), asked=s["asked"].format(data=tidy(found.data)),
         tiles=tiles(found, s), words=read_words(tidy(found.original, 200), found.recovered),
         hit=f"background: {LEAK}; color: #fff", miss="background: #e4e4e4; color: #595959",
         columns=(WORDS, TEXTS, LISTED), heat=[(tidy(n), cells(v)) for n, v in found.leaks.items()],

@@ -12,19 +12,26 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from fedkit.core.files import packaged
 from fedkit.core.formatting import count
 from fedkit.data.read_rows import Table
 from fedkit.quality.finding import MOST_EXAMPLES, MOST_ROWS, WIDTH, Finding, Setting
-from fedkit.quality.names_ja import (
-    GIVEN_END,
-    NOT_ENGLISH,
-    NOT_KATAKANA,
-    NOT_NAME_ENDS,
-    NOT_NAMES,
-    SURNAMES,
-)
 
 LONGEST = 100_000  # characters of a text that are looked at
+
+
+def _word_lists() -> dict[str, frozenset[str]]:
+    """Return the lists of `names_ja.txt`: {name in brackets: the words below it}."""
+    lists: dict[str, list[str]] = {}
+    for line in packaged("fedkit.quality", "names_ja.txt").splitlines():
+        if line.startswith("["):
+            words = lists.setdefault(line.strip("[]"), [])
+        elif line and not line.startswith("#"):
+            words += line.split()
+    return {name: frozenset(words) for name, words in lists.items()}
+
+
+_LISTS = _word_lists()
 
 
 @dataclass(frozen=True)
@@ -339,27 +346,27 @@ def _surname(run: str) -> int | None:
     for start in range(len(run)):
         for long in (3, 2):
             given = run[start + long :]
-            if run[start : start + long] in SURNAMES and (not given or (len(given) <= 3 and given[-1] in GIVEN_END)):
+            if run[start : start + long] in _LISTS["surnames"] and (not given or (len(given) <= 3 and given[-1] in _LISTS["given_end"])):
                 return start
-    return 0 if run in SURNAMES else None
+    return 0 if run in _LISTS["surnames"] else None
 
 
 def _is_full(run: str) -> bool:
     """A listed surname and two or three kanji that end as given names do; no suffix of a place, an office or a shop."""
     for long in (2, 3):
         given = run[long:].strip()
-        if run[:long] in SURNAMES and 2 <= len(given) <= 3 and given[-1] in GIVEN_END and given[0] not in _PLACES:
+        if run[:long] in _LISTS["surnames"] and 2 <= len(given) <= 3 and given[-1] in _LISTS["given_end"] and given[0] not in _PLACES:
             return True
     return False
 
 
 def _may_be_name(run: str) -> bool:
-    return run not in NOT_NAMES and run[-2:] not in NOT_NAMES and run[-1] not in NOT_NAME_ENDS
+    return run not in _LISTS["not_names"] and run[-2:] not in _LISTS["not_names"] and run[-1] not in _LISTS["not_name_ends"]
 
 
 def _said_name(m: re.Match[str], text: str) -> bool:
     name = next(value for value in m.groups() if value)
-    return not NOT_ENGLISH & set(name.split())
+    return not _LISTS["not_english"] & set(name.split())
 
 
 def _labelled(m: re.Match[str], text: str) -> bool:
@@ -377,11 +384,11 @@ def _names(text: str) -> _PAIRS:
 
 _NAMES = (
     _honoured,
-    _matches(_KANA, lambda m, t: m[1] not in NOT_KATAKANA and not any(m[1].endswith(word) for word in NOT_KATAKANA)),
+    _matches(_KANA, lambda m, t: m[1] not in _LISTS["not_katakana"] and not any(m[1].endswith(word) for word in _LISTS["not_katakana"])),
     _matches(_LABEL, _labelled),
     _matches(_FULL, lambda m, t: _is_full(m[0])),
-    _matches(_SELF, lambda m, t: m[1] in SURNAMES and (len(m[1]) > 1 or "申します" in m[0])),
-    _matches(_TITLE, lambda m, t: m[1].split()[-1] not in NOT_ENGLISH),
+    _matches(_SELF, lambda m, t: m[1] in _LISTS["surnames"] and (len(m[1]) > 1 or "申します" in m[0])),
+    _matches(_TITLE, lambda m, t: m[1].split()[-1] not in _LISTS["not_english"]),
     _matches(_SAID, _said_name),
 )
 
@@ -390,7 +397,7 @@ _DIGIT = re.compile(r"\d")
 _NAME_SIGN = re.compile(
     rf"様|さん|氏|殿|君|くん|先生|[部課係社店室所場]長|主任|専務|常務|取締役|主査|次長|前 ?[:=]|名(?:\([^)]{{1,6}}\))? ?[:=]|[者ナな当] ?[:=]|申し|言います|です|\bM[rsx]s?\b|Miss|\bDr|Prof"
     rf"|[Dd]ear|DEAR|[Nn]ame|\bHi|\bhi|[Hh]ello|This is|this is|egards|hank|heers|incerely|\b[Bb]est|ontact|by|aller|mployee|atient|\b[Cc]all\b|\b[Aa]sk\b"
-    rf"|[{_HAN}]{{2,3}} ?[{_HAN}]{{1,2}}[{''.join(sorted(GIVEN_END))}](?![{_HAN}])"
+    rf"|[{_HAN}]{{2,3}} ?[{_HAN}]{{1,2}}[{''.join(sorted(_LISTS['given_end']))}](?![{_HAN}])"
 )
 # In the order in which they claim their characters: kind, a cheap sign that a search is worth it, the search.
 FINDERS: tuple[tuple[str, re.Pattern[str], Callable[[str], _PAIRS]], ...] = (

@@ -18,11 +18,12 @@ from plotly.offline import get_plotlyjs
 from fedkit import plots
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import packaged
 from fedkit.core.formatting import count, tidy
 from fedkit.core.record import Run
 from fedkit.plots.theme import FONT, untitled
 from fedkit.reports import sweep_tiles
-from fedkit.reports.report_page import CSS, DRAW, NO_PRIVACY, NOTES, SEEDS_NOTES, TEMPLATE
+from fedkit.reports.report_page import NO_PRIVACY, NOTES, SEEDS_NOTES
 from fedkit.reports.run_tiles import answer, asked, tiles
 from fedkit.results import measures, recommendation
 from fedkit.results.difference import partner
@@ -70,11 +71,11 @@ def render(runs: Runs, title: str) -> str:
     said = recommendation.words(runs) if many else verdict(runs)
     every = {"heads": HEADS, "board": _board(runs, scoreboard(runs))}
     shown = {"heads": PAGE_HEADS, "board": sweep_tiles.rows(runs)} if many else every
-    scripts = {"plotly": Markup(get_plotlyjs()), "draw": Markup(DRAW)}
+    scripts = {"plotly": Markup(get_plotlyjs()), "draw": Markup(packaged("fedkit.reports", "templates/report.js"))}
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken)
-    page = engine.from_string(TEMPLATE)
+    page = engine.from_string(packaged("fedkit.reports", "templates/report.html.j2"))
     return page.render(
-        title=title, css=Markup(CSS.replace("__FONT__", FONT)), policy=_policy(scripts.values()), **scripts,
+        title=title, css=Markup(packaged("fedkit.reports", "templates/report.css").replace("__FONT__", FONT)), policy=_policy(scripts.values()), **scripts,
         asked=sweep_tiles.asked(runs) if many else asked(main), answer=answer(said[0]), verdict=said[1:],
         tiles=list(sweep_tiles.tiles(runs) if many else tiles(main, runs)),
         figures=[_figure(fig) for fig in figures(runs)], **shown, every=every if many else None,

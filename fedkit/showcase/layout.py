@@ -8,7 +8,7 @@ import ipywidgets as w
 import plotly.graph_objects as go
 
 from fedkit.showcase import numbers, pictures, settings
-from fedkit.showcase.style import STYLE, TOGETHER
+from fedkit.showcase.style import TOGETHER, stylesheet
 from fedkit.widgets.live_figure import sync
 
 OFF, NOW = "fk-off", "fk-now"
@@ -111,7 +111,7 @@ class Stage:
         steps = w.HBox(self.steps, layout=w.Layout(flex="1 1 auto")).add_class("fk-steps")
         top = w.HBox([steps, langs])
         foot = w.HBox([self.back, self.next], layout=w.Layout(justify_content="space-between", margin="8px 0 0"))
-        return w.VBox([w.HTML(STYLE), top, *self.boxes.values(), foot]).add_class("fk")
+        return w.VBox([w.HTML(stylesheet()), top, *self.boxes.values(), foot]).add_class("fk")
 
 
 def _slider(low: int, high: int, value: int, name: str) -> w.IntSlider:

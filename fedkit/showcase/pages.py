@@ -14,7 +14,7 @@ from fedkit.results.privacy_promise import number as epsilon_number
 from fedkit.results.privacy_promise import tiny
 from fedkit.showcase import settings
 from fedkit.showcase.numbers import Gain, Setting, Shown
-from fedkit.showcase.style import PIECES
+from fedkit.showcase.style import PIECES, templates
 from fedkit.showcase.text import named, text
 
 
@@ -179,5 +179,5 @@ def _page(piece: str, lang: str, **values: Any) -> str:
 def _templates() -> Mapping[str, Any]:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    engine = Environment(loader=DictLoader(PIECES), autoescape=True, undefined=StrictUndefined)
+    engine = Environment(loader=DictLoader(templates()), autoescape=True, undefined=StrictUndefined)
     return {name: engine.get_template(name) for name in PIECES}

@@ -13,10 +13,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from fedkit.core.files import packaged
 from fedkit.plots.theme import FONT
 from fedkit.reports.brief import pictures, text_metrics
 from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO, Brief, Fact, Rule
-from fedkit.reports.brief.page_template import CSS, TEMPLATE
 from fedkit.reports.brief.text_metrics import clean
 
 SHEET, ROOM = 742, 1085  # px: width between the margins of A4 at 96 px per inch; height there
@@ -67,8 +67,8 @@ def render(brief: Brief) -> str:
     """The page as text. The same brief gives the same text."""
     level, shares = chosen(brief), balanced(brief)
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    css = CSS.replace("__FONT__", FONT).replace("__TILES__", str(max(1, min(len(brief.tiles), 5))))
-    return engine.from_string(TEMPLATE).render(
+    css = packaged("fedkit.reports", "templates/brief.css").replace("__FONT__", FONT).replace("__TILES__", str(max(1, min(len(brief.tiles), 5))))
+    return engine.from_string(packaged("fedkit.reports", "templates/brief.html.j2")).render(
         brief=brief, level=level, css=Markup(css), title=clean(brief.title, 120), date=clean(brief.date, 40),
         question=clean(brief.question), verdict=clean(brief.verdict_name, 80), headline=clean(brief.headline),
         light=Markup(pictures.light(brief.verdict)), dark=pictures.DARK.get(brief.verdict, "#222222"),
