@@ -12,7 +12,8 @@ import os
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# Waiting threads spin briefly: longer gains about 10 % on a quiet machine and is several times slower on a busy one.
+# Waiting threads spin briefly: longer gains about 10 % on a quiet machine and is several times
+# slower on a busy one.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"

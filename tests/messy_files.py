@@ -1,9 +1,11 @@
-"""How the two messy files in data/messy were made: rows of our own bundled sets, with faults planted on purpose.
+"""How the two messy files in data/messy were made: rows of our own bundled sets, with faults
+planted on purpose.
 
     python tests/messy_files.py [FOLDER]     writes branch_reports.xlsx and shiten_houkoku.csv
 
-The same seed gives the same cells. Everything that looks like personal data is made up: reserved telephone numbers and
-domains, the test number of a card network, the sample number in the ministry's own leaflets.
+The same seed gives the same cells. Everything that looks like personal data is made up: reserved
+telephone numbers and domains, the test number of a card network, the sample number in the
+ministry's own leaflets.
 """
 
 from __future__ import annotations
@@ -16,39 +18,82 @@ from collections import Counter
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-BRANCHES = {"bakery": "Mill Lane", "clinic": "Riverside", "freight": "Harbour", "hotel": "Old Town",
-            "insurer": "Northgate", "machine_works": "Station Road"}
-SHITEN = {"bakery": "麦畑支店", "clinic": "川辺支店", "freight": "港南支店", "hotel": "旧市街支店",
-          "insurer": "北門支店", "machine_works": "駅前支店"}
+BRANCHES = {
+    "bakery": "Mill Lane",
+    "clinic": "Riverside",
+    "freight": "Harbour",
+    "hotel": "Old Town",
+    "insurer": "Northgate",
+    "machine_works": "Station Road",
+}
+SHITEN = {
+    "bakery": "麦畑支店",
+    "clinic": "川辺支店",
+    "freight": "港南支店",
+    "hotel": "旧市街支店",
+    "insurer": "北門支店",
+    "machine_works": "駅前支店",
+}
 Row = list[str]  # text, label, client
 
 ENGLISH = {
-    "personal": ["Please call me back on +44 20 7946 0123.", "My address for the answer is anna.kern@example.com.",
-                 "The guest paid with card 4111 1111 1111 1111.", "Mr Smith asked about it again.",
-                 "Send it to 12 Baker Street, London NW1 6XE.", "Dear Ms Jones, as agreed."],
+    "personal": [
+        "Please call me back on +44 20 7946 0123.",
+        "My address for the answer is anna.kern@example.com.",
+        "The guest paid with card 4111 1111 1111 1111.",
+        "Mr Smith asked about it again.",
+        "Send it to 12 Baker Street, London NW1 6XE.",
+        "Dear Ms Jones, as agreed.",
+    ],
     "blank": ["-", "n/a", "…", "　", "?"],
-    "foreign": ["冷蔵庫の温度が上がっています。至急確認をお願いします。", "請求書の金額が見積もりと違います。",
-                "裏口の鍵が閉まりません。", "新しいパソコンのパスワードを忘れました。"],
-    "markup": "<p>{}</p><br>", "damaged": ("’", "â€™"),
-    "spellings": {"IT help desk": ["ＩＴ help desk", "it help desk", "IT Help Desk"], "Facilities": ["Facilities ", "facilities"],
-                  "HR and payroll": ["HR and  payroll", "Hr and Payroll"], "Quality": ["ｑuality", "QUALITY"]},
-    "rare": "Misc", "formula": '=HYPERLINK("http://example.invalid","open")',
+    "foreign": [
+        "冷蔵庫の温度が上がっています。至急確認をお願いします。",
+        "請求書の金額が見積もりと違います。",
+        "裏口の鍵が閉まりません。",
+        "新しいパソコンのパスワードを忘れました。",
+    ],
+    "markup": "<p>{}</p><br>",
+    "damaged": ("’", "â€™"),
+    "spellings": {
+        "IT help desk": ["ＩＴ help desk", "it help desk", "IT Help Desk"],
+        "Facilities": ["Facilities ", "facilities"],
+        "HR and payroll": ["HR and  payroll", "Hr and Payroll"],
+        "Quality": ["ｑuality", "QUALITY"],
+    },
+    "rare": "Misc",
+    "formula": '=HYPERLINK("http://example.invalid","open")',
 }
 JAPANESE = {
-    "personal": ["折り返しは090-0000-0000までお願いします。", "連絡先は taro.yamada@example.jp です。",
-                 "カード番号は4111-1111-1111-1111でした。", "佐藤様より再度お問い合わせあり。",
-                 "住所は〒100-0000 東京都千代田区丸の内9-9-9です。", "マイナンバー 1234 5678 9018 が記載されていました。"],
+    "personal": [
+        "折り返しは090-0000-0000までお願いします。",
+        "連絡先は taro.yamada@example.jp です。",
+        "カード番号は4111-1111-1111-1111でした。",
+        "佐藤様より再度お問い合わせあり。",
+        "住所は〒100-0000 東京都千代田区丸の内9-9-9です。",
+        "マイナンバー 1234 5678 9018 が記載されていました。",
+    ],
     "blank": ["－", "なし", "…", "　", "？"],
-    "foreign": ["The scanner at gate two does not start.", "Invoice 4471 was paid twice, please check."],
-    "markup": "<div>{}</div>", "damaged": ("が", "縺�".replace("�", "?")),
-    "spellings": {"ITヘルプデスク": ["ＩＴヘルプデスク", "ITﾍﾙﾌﾟﾃﾞｽｸ", "IT ヘルプデスク"], "経理": ["経理 ", "　経理"],
-                  "設備修理": ["設備修理　"], "品質管理": ["品質 管理"]},
-    "rare": "その他", "formula": "=1+1",
+    "foreign": [
+        "The scanner at gate two does not start.",
+        "Invoice 4471 was paid twice, please check.",
+    ],
+    "markup": "<div>{}</div>",
+    "damaged": ("が", "縺�".replace("�", "?")),
+    "spellings": {
+        "ITヘルプデスク": ["ＩＴヘルプデスク", "ITﾍﾙﾌﾟﾃﾞｽｸ", "IT ヘルプデスク"],
+        "経理": ["経理 ", "　経理"],
+        "設備修理": ["設備修理　"],
+        "品質管理": ["品質 管理"],
+    },
+    "rare": "その他",
+    "formula": "=1+1",
 }
 
 
 def source(name: str, clients: dict[str, str], rng: random.Random, number: int) -> list[Row]:
-    """`number` rows of a bundled set's training and validation data, its companies under other names."""
+    """`number` rows of a bundled set's training and validation data, its companies under other
+    names.
+    """
     rows = []
     for split in ("train", "validation"):
         with open(DATA / name / f"{split}.csv", encoding="utf-8", newline="") as file:
@@ -97,7 +142,9 @@ def planted(rows: list[Row], words: dict, rng: random.Random) -> tuple[list[Row]
     for row in some("wrong label", 14):
         row[1] = labels[(labels.index(row[1]) + len(labels) // 2) % len(labels)]
     for name, others in words["spellings"].items():
-        for i, row in enumerate([r for j, r in enumerate(rows) if r[1] == name and j in set(free)][:12]):
+        for i, row in enumerate(
+            [r for j, r in enumerate(rows) if r[1] == name and j in set(free)][:12]
+        ):
             row[1] = others[i % len(others)]
             said["label spelled otherwise"] += 1
     extra = []
@@ -116,11 +163,16 @@ def planted(rows: list[Row], words: dict, rng: random.Random) -> tuple[list[Row]
 
 
 def dates(number: int, rng: random.Random) -> list[datetime.date]:
-    return sorted(datetime.date(2026, 1, 5) + datetime.timedelta(days=rng.randrange(170)) for _ in range(number))
+    return sorted(
+        datetime.date(2026, 1, 5) + datetime.timedelta(days=rng.randrange(170))
+        for _ in range(number)
+    )
 
 
 def write_excel(folder: Path) -> Counter:
-    """A workbook with a title, a header of two rows with merged cells, a hidden sheet first, and a line of totals."""
+    """A workbook with a title, a header of two rows with merged cells, a hidden sheet first, and a
+    line of totals.
+    """
     from openpyxl import Workbook
     from openpyxl.styles import Font
 
@@ -131,7 +183,10 @@ def write_excel(folder: Path) -> Counter:
     old.title, old.sheet_state = "old 2024", "hidden"
     old.append(["text", "team"])
     old.append(["This sheet is hidden and must not be read.", "Nobody"])
-    sheet["A1"], sheet["A1"].font = "Service reports of all branches, first half of the year", Font(bold=True, size=14)
+    sheet["A1"], sheet["A1"].font = (
+        "Service reports of all branches, first half of the year",
+        Font(bold=True, size=14),
+    )
     sheet.merge_cells("A1:E1")
     sheet["A3"], sheet["D3"] = "Report", "Handling"
     sheet.merge_cells("A3:C3"), sheet.merge_cells("D3:E3")
@@ -153,7 +208,9 @@ def write_csv(folder: Path) -> Counter:
     """A CSV file as Excel writes it in Japan: cp932, line ends of Windows, headings in Japanese."""
     rng = random.Random(20260406)
     rows, said = planted(source("service_desk_ja", SHITEN, rng, 700), JAPANESE, rng)
-    with open(folder / "shiten_houkoku.csv", "w", encoding="cp932", errors="replace", newline="") as file:
+    with open(
+        folder / "shiten_houkoku.csv", "w", encoding="cp932", errors="replace", newline=""
+    ) as file:
         out = csv.writer(file, lineterminator="\r\n")
         out.writerow(["受付番号", "受付日", "支店", "報告内容", "担当部署"])
         for number, (row, day) in enumerate(zip(rows, dates(len(rows), rng)), start=1):

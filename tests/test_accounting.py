@@ -1,4 +1,6 @@
-"""Epsilon against published numbers, closed forms and the laws it must keep; and what is said beside it."""
+"""Epsilon against published numbers, closed forms and the laws it must keep; and what is said
+beside it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ PUBLISHED = [  # rate, noise, steps, delta, epsilon, by which accountant; in who
     (0.2, 2.0, 100, 1e-6, 5.6721, "prv"),  # Opacus
     (1.0, 4.530877117, 1, 1e-6, 1.000, "rdp"),  # TensorFlow Privacy
 ]
-PLD = [6.7688, 0.64011, 6.7306, 5.6618, 0.92739]  # of the same, as measured: it may only move within its grid
+# of the same, as measured: it may only move within its grid
+PLD = [6.7688, 0.64011, 6.7306, 5.6618, 0.92739]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,15 +60,21 @@ def train(noise: float = 1.0, rate: float = 0.01, steps: int = 100) -> list[Bloc
 @pytest.mark.parametrize("row", PUBLISHED)
 def test_published_epsilons_within_a_thousandth(row):
     rate, noise, steps, delta, expected, accountant = row
-    assert epsilon([Block(noise, rate, steps)], delta, accountant) == pytest.approx(expected, rel=1e-3)
+    assert epsilon([Block(noise, rate, steps)], delta, accountant) == pytest.approx(
+        expected, rel=1e-3
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("row", "expected"), list(zip(PUBLISHED, PLD)))
 def test_pld_beside_the_published_epsilons(row, expected):
-    """Below RDP; and PRV is the same estimate plus 0.01, which alone is more than 1.5 % of an epsilon below 0.7."""
+    """Below RDP; and PRV is the same estimate plus 0.01, which alone is more than 1.5 % of an
+    epsilon below 0.7.
+    """
     rate, noise, steps, delta, *_ = row
-    pld, rdp, prv = (epsilon([Block(noise, rate, steps)], delta, name) for name in ("pld", "rdp", "prv"))
+    pld, rdp, prv = (
+        epsilon([Block(noise, rate, steps)], delta, name) for name in ("pld", "rdp", "prv")
+    )
     assert pld == pytest.approx(expected, rel=2e-4)
     assert pld <= prv and pld <= rdp
     assert prv - 0.01 == pytest.approx(pld, rel=1e-3)
@@ -78,7 +87,9 @@ def test_pld_beside_the_published_epsilons(row, expected):
 @pytest.mark.parametrize("rate", [1.0, 0.1, 1e-3])
 @pytest.mark.parametrize("noise", [pytest.param(0.7, marks=pytest.mark.slow), 1.5, 4.0])
 def test_one_sampled_step_has_a_closed_form(rate, noise):
-    """delta_q(eps) = q delta_1(log(1 + (e^eps - 1) / q)): the larger of the two directions, removal."""
+    """delta_q(eps) = q delta_1(log(1 + (e^eps - 1) / q)): the larger of the two directions,
+    removal.
+    """
     delta = 1e-5
     whole = epsilon([Block(noise)], delta / rate)
     exact = math.log1p(rate * math.expm1(whole))
@@ -87,7 +98,9 @@ def test_one_sampled_step_has_a_closed_form(rate, noise):
 
 
 def test_gaussians_without_sampling_add_in_one_over_noise_squared():
-    """Balle and Wang: delta = Phi(1/2z - eps z) - e^eps Phi(-1/2z - eps z), at z = 1 for 4 steps at noise 2."""
+    """Balle and Wang: delta = Phi(1/2z - eps z) - e^eps Phi(-1/2z - eps z), at z = 1 for 4 steps at
+    noise 2.
+    """
 
     def phi(x: float) -> float:
         return math.erfc(-x / math.sqrt(2)) / 2
@@ -95,7 +108,9 @@ def test_gaussians_without_sampling_add_in_one_over_noise_squared():
     spent = epsilon([Block(2.0, steps=4)], 1e-5)
     assert phi(0.5 - spent) - math.exp(spent) * phi(-0.5 - spent) == pytest.approx(1e-5, rel=1e-6)
     for name in ACCOUNTANTS:
-        assert epsilon([Block(1.0)], 1e-5, name) == pytest.approx(epsilon([Block(2.0, steps=4)], 1e-5, name), rel=1e-9)
+        assert epsilon([Block(1.0)], 1e-5, name) == pytest.approx(
+            epsilon([Block(2.0, steps=4)], 1e-5, name), rel=1e-9
+        )
 
 
 # ---- the laws
@@ -103,10 +118,19 @@ def test_gaussians_without_sampling_add_in_one_over_noise_squared():
 
 @pytest.mark.parametrize("accountant", ["pld", "rdp"])
 @pytest.mark.slow
-@given(noise=st.floats(0.6, 8), rate=st.floats(1e-3, 0.6), steps=st.integers(1, 400), more=st.floats(1.05, 2))
+@given(
+    noise=st.floats(0.6, 8),
+    rate=st.floats(1e-3, 0.6),
+    steps=st.integers(1, 400),
+    more=st.floats(1.05, 2),
+)
 @settings(max_examples=12, deadline=None)
-def test_epsilon_falls_with_noise_and_grows_with_steps_and_rate(accountant, noise, rate, steps, more):
-    """Up to the grid's rounding (2e-3 of the value, PLD only): steps of 5 % and more are told apart."""
+def test_epsilon_falls_with_noise_and_grows_with_steps_and_rate(
+    accountant, noise, rate, steps, more
+):
+    """Up to the grid's rounding (2e-3 of the value, PLD only): steps of 5 % and more are told
+    apart.
+    """
     slack = 2e-3 if accountant == "pld" else 1e-9
     now = epsilon([Block(noise, rate, steps)], 1e-5, accountant)
     assert now >= 0
@@ -133,7 +157,9 @@ def test_clearly_more_noise_steps_rate_or_less_delta(accountant):
 
 @pytest.mark.parametrize("accountant", ACCOUNTANTS)
 def test_unequal_blocks_compose(accountant):
-    """More than either, less than their sum; order and splitting change nothing; no release costs nothing."""
+    """More than either, less than their sum; order and splitting change nothing; no release costs
+    nothing.
+    """
     head, rest = Block(5.0), Block(2.0, 0.02, 200)
     both = epsilon([head, rest], 1e-5, accountant)
     apart = [epsilon([b], 1e-5, accountant) for b in (head, rest)]
@@ -154,7 +180,11 @@ def test_the_ends():
 
 def test_tiny_rates_are_not_rounded_up_to_nothing_learned():
     """On a grid of 1e-4 this would be 0.0835, a third too much: RDP itself would say less."""
-    assert epsilon([Block(20.0, 1e-3, 100_000)], 1e-7) < 0.065 < epsilon([Block(20.0, 1e-3, 100_000)], 1e-7, "rdp")
+    assert (
+        epsilon([Block(20.0, 1e-3, 100_000)], 1e-7)
+        < 0.065
+        < epsilon([Block(20.0, 1e-3, 100_000)], 1e-7, "rdp")
+    )
 
 
 @pytest.mark.slow
@@ -217,17 +247,28 @@ def test_two_parties_discrete_noise_by_hand():
     assert discrete_sum_noise(1.0, 2, 6, 3.0) == pytest.approx(1 / math.sqrt(9 / 2 + tau * 3))
     wide = 10 * math.exp(-(math.pi**2) / 4)  # so much that the second bound is the smaller
     assert discrete_sum_noise(0.5, 2, 4, 30.0) == pytest.approx(1 / math.sqrt(900 / 0.5 + wide * 2))
-    assert discrete_sum_noise(1.0, 2, 10_000, 0.1) == pytest.approx(1 / (0.1 / math.sqrt(2) + tau * 100))
+    assert discrete_sum_noise(1.0, 2, 10_000, 0.1) == pytest.approx(
+        1 / (0.1 / math.sqrt(2) + tau * 100)
+    )
 
 
 def test_wide_discrete_noise_is_gaussian():
-    assert discrete_sum_noise(20.0, 10, 10**6, 5.0) == pytest.approx(math.sqrt(10) * 20 / 5, rel=1e-12)
+    assert discrete_sum_noise(20.0, 10, 10**6, 5.0) == pytest.approx(
+        math.sqrt(10) * 20 / 5, rel=1e-12
+    )
     assert discrete_sum_noise(2.0, 1, 10, 4.0) == 0.5  # alone: tau is 0
-    assert discrete_sum_noise(0.6, 50, 1000, 5.0) < 0.9 * math.sqrt(50) * 0.6 / 5  # narrow: worse than Gaussian
+    # narrow: worse than Gaussian
+    assert discrete_sum_noise(0.6, 50, 1000, 5.0) < 0.9 * math.sqrt(50) * 0.6 / 5
 
 
 def test_discrete_noise_too_small_for_the_theorem_is_refused():
-    for given_ in [(0.4, 2, 3, 1.0), (1.0, 0, 3, 1.0), (1.0, 2, 0, 1.0), (1.0, 2, 3, 0.0), (math.nan, 2, 3, 1.0)]:
+    for given_ in [
+        (0.4, 2, 3, 1.0),
+        (1.0, 0, 3, 1.0),
+        (1.0, 2, 0, 1.0),
+        (1.0, 2, 3, 0.0),
+        (math.nan, 2, 3, 1.0),
+    ]:
         with pytest.raises(FedkitError, match="discrete noise"):
             discrete_sum_noise(*given_)
 
@@ -236,7 +277,16 @@ def test_discrete_noise_too_small_for_the_theorem_is_refused():
 
 
 @pytest.mark.parametrize(
-    "values", [(-1.0,), (math.nan,), (1.0, 0.0), (1.0, 1.1), (1.0, math.nan), (1.0, 0.1, -1), (1.0, 0.1, 1.5)]
+    "values",
+    [
+        (-1.0,),
+        (math.nan,),
+        (1.0, 0.0),
+        (1.0, 1.1),
+        (1.0, math.nan),
+        (1.0, 0.1, -1),
+        (1.0, 0.1, 1.5),
+    ],
 )
 def test_a_block_that_cannot_be(values):
     with pytest.raises(FedkitError, match="given;"):
@@ -265,7 +315,9 @@ def test_the_libraries_stay_quiet_and_change_no_logging(fresh, capfd, caplog):
 
 @pytest.mark.slow
 def test_epsilon_after_each_round_is_quick():
-    """A head start and T steps, T growing: one step's losses are kept, so an answer takes far below a second."""
+    """A head start and T steps, T growing: one step's losses are kept, so an answer takes far below
+    a second.
+    """
     epsilon([Block(5.0), Block(0.8, 0.05, 400)], 1e-5)
     begun = time.process_time()
     for steps in (100, 200, 300):
@@ -277,11 +329,27 @@ def test_epsilon_after_each_round_is_quick():
 
 
 def test_what_belongs_beside_an_epsilon():
-    lines = explain(1e-5, [Block(5.0), Block(1.0, 0.01, 10)], unit="client", num_units=100, accountant="rdp")
+    lines = explain(
+        1e-5, [Block(5.0), Block(1.0, 0.01, 10)], unit="client", num_units=100, accountant="rdp"
+    )
     said = "\n".join(lines)
-    for word in ("one client", "add or remove one", "Poisson", "0.01", "1e-05", "rdp. Renyi", "not covered", "seed"):
+    for word in (
+        "one client",
+        "add or remove one",
+        "Poisson",
+        "0.01",
+        "1e-05",
+        "rdp. Renyi",
+        "not covered",
+        "seed",
+    ):
         assert word in said, word
-    assert "fixed group" in said and "same data" in said and "validation" in said and "label names" in said
+    assert (
+        "fixed group" in said
+        and "same data" in said
+        and "validation" in said
+        and "label names" in said
+    )
     assert all("\n" not in line and line == line.strip() for line in lines)
     assert "nothing is amplified" in "\n".join(explain(1e-5, [Block(1.0)]))
     assert "cyclic" in "\n".join(explain(1e-5, sampling="cyclic: every tenth round"))

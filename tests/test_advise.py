@@ -1,4 +1,6 @@
-"""The adviser: its predictions against real runs, who fits and why not, the ranking, and the command."""
+"""The adviser: its predictions against real runs, who fits and why not, the ranking, and the
+command.
+"""
 
 from __future__ import annotations
 
@@ -37,29 +39,47 @@ from fedkit.network import DEVICES
 
 @pytest.fixture
 def needs(tiny_model, tiny_data) -> Needs:
-    return Needs(model=tiny_model, data=tiny_data, labels=3, examples=16, sites=3, rounds=3, tokens=(12.0, 16))
+    return Needs(
+        model=tiny_model,
+        data=tiny_data,
+        labels=3,
+        examples=16,
+        sites=3,
+        rounds=3,
+        tokens=(12.0, 16),
+    )
 
 
 def by(advices, tune: str, wire: str = "none"):
     return next(a for a in advices if (a.tune, a.wire) == (tune, wire))
 
 
-# --- predictions against real runs --------------------------------------------------------------------------------
+# --- predictions against real runs
+# --------------------------------------------------------------------------------
 
 
 def real(needs: Needs, tune: str, wire: str):
     """(bytes up, bytes down, record) of one site over a whole run, the start included."""
     record = run(replace(config_of(needs, tune, wire), partition="iid"))
-    return *(record.total(f"{way}link_bytes") / len(record.data["clients"]) for way in ("up", "down")), record
+    return (
+        *(record.total(f"{way}link_bytes") / len(record.data["clients"]) for way in ("up", "down")),
+        record,
+    )
 
 
 SOME = [("lora:r=4", "int8+ans"), ("head", "none"), ("last", "ef+sign+ans")]
 
 
-@pytest.mark.parametrize(("tune", "wire"), SOME + [
-    pytest.param(tune, wire, marks=pytest.mark.slow)
-    for tune in ("lora:r=4", "head", "last") for wire in WIRES if (tune, wire) not in SOME
-])
+@pytest.mark.parametrize(
+    ("tune", "wire"),
+    SOME
+    + [
+        pytest.param(tune, wire, marks=pytest.mark.slow)
+        for tune in ("lora:r=4", "head", "last")
+        for wire in WIRES
+        if (tune, wire) not in SOME
+    ],
+)
 @pytest.mark.slow
 def test_bytes_are_those_of_a_real_run(tiny_model, tune, wire):
     needs = Needs(model=tiny_model, examples=100, sites=2, rounds=2)
@@ -82,7 +102,8 @@ def test_bytes_are_those_of_a_real_run_of_minilm(tune, wire):
     assert by(advise(needs), tune, wire).total_bytes == pytest.approx(up + down, rel=0.05)
 
 
-# --- who fits -----------------------------------------------------------------------------------------------------
+# --- who fits
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -97,7 +118,9 @@ def test_too_little_memory_is_refused_with_both_numbers(needs):
     assert not any(a.fits for a in found) and best_command(needs, found) is None
     lora = by(found, "lora:r=8")
     need = lora.memory_bytes
-    assert need > 500e6 and lora.reasons[0].startswith(f"needs {need / 1e6:.0f} MB of memory, a site has 100 MB")
+    assert need > 500e6 and lora.reasons[0].startswith(
+        f"needs {need / 1e6:.0f} MB of memory, a site has 100 MB"
+    )
     assert by(advise(replace(needs, memory=need)), "lora:r=8").fits, "exactly enough is enough"
 
 
@@ -139,7 +162,9 @@ def test_differential_privacy_comes_with_the_flags_that_promise_it(needs):
     assert " ".join(lines).startswith(PRIVACY["differential"]) and max(map(len, lines[:3])) <= 98
     assert found[0].tune == "head" and {a.wire for a in found if a.fits} == {"none"}
     command = best_command(wish, found)
-    assert "--privacy example:eps=8,trust=sum --secure masks" in command and "--rounds 40" in command
+    assert (
+        "--privacy example:eps=8,trust=sum --secure masks" in command and "--rounds 40" in command
+    )
     assert "40 rounds in all" in " ".join(lines), "what is told is what the command does"
     assert "--secure masks" in best_command(
         replace(needs, privacy="sums-only"), advise(replace(needs, privacy="sums-only"))
@@ -154,11 +179,15 @@ def test_what_a_wish_adds_is_accepted_with_every_tuning(needs, wish):
         check_config(replace(config_of(needs, tune, "none"), **FLAGS[wish]))
 
 
-# --- time and order -----------------------------------------------------------------------------------------------
+# --- time and order
+# -----------------------------------------------------------------------------------------------
 
 
 def test_seconds_are_download_training_and_upload_of_the_slowest_site(needs):
-    a = by(advise(replace(needs, link="10mbps:1mbps/40ms", devices="old-pc=0.5,gpu-server=0.5")), "lora:r=4")
+    a = by(
+        advise(replace(needs, link="10mbps:1mbps/40ms", devices="old-pc=0.5,gpu-server=0.5")),
+        "lora:r=4",
+    )
     pace = seconds_per_example(config_of(needs, "lora:r=4", "none"), needs.texts(), 3)
     assert a.download_seconds == pytest.approx(0.04 + 8 * a.down_bytes / 10e6)
     assert a.upload_seconds == pytest.approx(0.04 + 8 * a.up_bytes / 1e6)
@@ -166,10 +195,16 @@ def test_seconds_are_download_training_and_upload_of_the_slowest_site(needs):
 
 
 def test_the_modelled_pace_by_hand():
-    """minilm, 23 tokens: 10.6 million weights in layers; LoRA passes them forward and back, full once more."""
-    texts, layers = Texts(100, 23.0, 40), 6 * (4 * (384**2 + 384) + 2 * 384 * 1536 + 1536 + 384 + 4 * 384)
+    """minilm, 23 tokens: 10.6 million weights in layers; LoRA passes them forward and back, full
+    once more.
+    """
+    texts, layers = (
+        Texts(100, 23.0, 40),
+        6 * (4 * (384**2 + 384) + 2 * 384 * 1536 + 1536 + 384 + 4 * 384),
+    )
     lora, full, head = (
-        seconds_per_example(config_of(Needs(), t, "none"), texts, 12) for t in ("lora:r=8", "full", "head")
+        seconds_per_example(config_of(Needs(), t, "none"), texts, 12)
+        for t in ("lora:r=8", "full", "head")
     )
     assert lora == pytest.approx(2 * layers * 23 * 2 / 220e9, rel=0.01)
     assert full == pytest.approx(2 * layers * 23 * 3 / 120e9 + 28 * 22.57e6 / 10e9 / 16, rel=0.01)
@@ -185,11 +220,22 @@ def test_the_measurement_times_every_tune(needs, monkeypatch):
     monkeypatch.setattr("fedkit.experiments.advise.TUNES", {"head": 84.91, "lora:r=4": None})
     told = []
     paces = measured_paces(needs, told.append)
-    assert list(paces) == ["head", "lora:r=4"] and all(0 < p < 1 for p in paces.values()) and len(told) == 2
+    assert (
+        list(paces) == ["head", "lora:r=4"]
+        and all(0 < p < 1 for p in paces.values())
+        and len(told) == 2
+    )
 
 
 def test_a_point_or_less_is_not_told_apart():
-    assert [steps_below(87.27, a) for a in (87.27, 86.31, 86.27, 86.12, 85.27, 85.1)] == [0, 0, 0, 1, 1, 2]
+    assert [steps_below(87.27, a) for a in (87.27, 86.31, 86.27, 86.12, 85.27, 85.1)] == [
+        0,
+        0,
+        0,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_among_equals_least_traffic_comes_first(needs):
@@ -201,13 +247,16 @@ def test_among_equals_least_traffic_comes_first(needs):
     assert not by(good, "lora:r=4").known and by(good, "lora:r=8").known
 
 
-# --- what is said -------------------------------------------------------------------------------------------------
+# --- what is said
+# -------------------------------------------------------------------------------------------------
 
 
 def test_refusals_share_a_line(needs):
     lines = refusals(advise(replace(needs, privacy="sums-only")))
-    assert lines == ["every method with bf16 or int8+ans or ef+sign+ans or topk:0.03+int4+ans: what it sends cannot be "
-                     "summed unread (not linear), and sums only are asked for; wire none can"]
+    assert lines == [
+        "every method with bf16 or int8+ans or ef+sign+ans or topk:0.03+int4+ans: what it sends"
+        " cannot be summed unread (not linear), and sums only are asked for; wire none can"
+    ]
 
 
 def test_the_lines_fit_a_terminal_and_end_with_a_command_that_is_understood(needs, capsys):
@@ -216,7 +265,19 @@ def test_the_lines_fit_a_terminal_and_end_with_a_command_that_is_understood(need
     command = lines[-1].removeprefix("try the best: ")
     assert command.startswith("fedkit run ") and "--head-start discriminant" in command
     assert (
-        main([*command.split()[1:], "--rounds", "1", "--partition", "iid", "--json", "--out", "runs/never", "--help"])
+        main(
+            [
+                *command.split()[1:],
+                "--rounds",
+                "1",
+                "--partition",
+                "iid",
+                "--json",
+                "--out",
+                "runs/never",
+                "--help",
+            ]
+        )
         == 0
     )
 
@@ -229,9 +290,21 @@ def test_sizes_of_memory():
             memory_bytes(bad)
 
 
-@pytest.mark.parametrize("bad", [{"hours": 25}, {"examples": 1}, {"sites": 0}, {"labels": 1}, {"rounds": 0}, {"memory": 5},
-                                 {"privacy": "much"}, {"devices": "toaster"}, {"link": "dialup"},
-                                 {"hours": float("nan")}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"hours": 25},
+        {"examples": 1},
+        {"sites": 0},
+        {"labels": 1},
+        {"rounds": 0},
+        {"memory": 5},
+        {"privacy": "much"},
+        {"devices": "toaster"},
+        {"link": "dialup"},
+        {"hours": float("nan")},
+    ],
+)
 def test_what_makes_no_sense_is_refused(bad):
     with pytest.raises(FedkitError):
         check(Needs(**bad))
@@ -243,16 +316,29 @@ def test_data_of_ones_own_sets_labels_and_lengths(tmp_path, needs):
         with open(tmp_path / "mine" / f"{split}.csv", "w", newline="") as file:
             out = csv.writer(file)
             out.writerow(["text", "label"])
-            out.writerows((f"{split} word {i} " + "pipe " * (i % 30), "abcd"[i % 4]) for i in range(rows))
+            out.writerows(
+                (f"{split} word {i} " + "pipe " * (i % 30), "abcd"[i % 4]) for i in range(rows)
+            )
     mine = with_data(needs, str(tmp_path / "mine"))
     assert mine.labels == 4 and 10 < mine.tokens[0] < 40 and 30 <= mine.tokens[1] <= 64
 
 
-# --- the command --------------------------------------------------------------------------------------------------
+# --- the command
+# --------------------------------------------------------------------------------------------------
 
 
 def flags(tiny_model: str) -> list[str]:
-    return ["advise", "--model", tiny_model, "--labels", "3", "--devices", "old-pc", "--link", "field-64k"]
+    return [
+        "advise",
+        "--model",
+        tiny_model,
+        "--labels",
+        "3",
+        "--devices",
+        "old-pc",
+        "--link",
+        "field-64k",
+    ]
 
 
 def test_the_command_prints_the_table(tiny_model, capsys):
@@ -274,9 +360,20 @@ def test_nothing_fits_is_an_exit_code(tiny_model, capsys):
     assert "nothing fits" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("bad", [["--memory", "4x"], ["--devices", "toaster"], ["--hours", "99"], ["--privacy", "all"],
-                                 ["--examples", "many"], ["--data", "nowhere.csv"]])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ["--memory", "4x"],
+        ["--devices", "toaster"],
+        ["--hours", "99"],
+        ["--privacy", "all"],
+        ["--examples", "many"],
+        ["--data", "nowhere.csv"],
+    ],
+)
 def test_bad_input_is_one_line(tiny_model, capsys, bad):
     assert main([*flags(tiny_model), *bad]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("fedkit: ") and error.count("\n") == 1 and not Path("runs/never").exists()
+    assert (
+        error.startswith("fedkit: ") and error.count("\n") == 1 and not Path("runs/never").exists()
+    )

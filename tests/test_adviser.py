@@ -1,4 +1,6 @@
-"""The adviser's panel without a browser: controls, their help, the table, its speed, and what is shown without widgets."""
+"""The adviser's panel without a browser: controls, their help, the table, its speed, and what is
+shown without widgets.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,11 @@ def test_moving_a_control_redraws_the_table(needs):
     before = panel.table.value
     panel.hours.value, panel.link.value = 0.5, "field-64k"
     assert panel.table.value != before and "a night has 30.0 min" not in before
-    assert panel.needs.hours == 0.5 and panel.needs.link == "field-64k" and panel.needs.model == needs.model
+    assert (
+        panel.needs.hours == 0.5
+        and panel.needs.link == "field-64k"
+        and panel.needs.model == needs.model
+    )
     panel.memory.value = 500_000_000
     assert "Nothing fits" in panel.table.value and "a site has 500 MB free" in panel.table.value
     panel.memory.value = None
@@ -32,12 +38,20 @@ def test_moving_a_control_redraws_the_table(needs):
 
 def test_choices_are_those_of_the_registries(needs):
     panel = AdviserPanel(needs)
-    assert {v for _, v in panel.devices.options} == set(DEVICES) and {v for _, v in panel.link.options} == set(LINKS)
+    assert {v for _, v in panel.devices.options} == set(DEVICES) and {
+        v for _, v in panel.link.options
+    } == set(LINKS)
 
 
 def test_a_setting_that_is_no_option_becomes_one(needs):
-    panel = AdviserPanel(Needs(**{**vars(needs), "link": "3mbps/5ms", "examples": 77, "memory": 1_500_000_000}))
-    assert panel.link.value == "3mbps/5ms" and panel.examples.value == 77 and panel.memory.value == 1_500_000_000
+    panel = AdviserPanel(
+        Needs(**{**vars(needs), "link": "3mbps/5ms", "examples": 77, "memory": 1_500_000_000})
+    )
+    assert (
+        panel.link.value == "3mbps/5ms"
+        and panel.examples.value == 77
+        and panel.memory.value == 1_500_000_000
+    )
 
 
 def test_every_control_has_a_line_of_help_and_a_name(needs):
@@ -45,7 +59,9 @@ def test_every_control_has_a_line_of_help_and_a_name(needs):
     boxes = panel.view().children[0].children
     assert len(boxes) == len(panel.controls()) == 7
     for control, box in zip(panel.controls(), boxes):
-        assert box.children[0] is control and control.description and len(box.children[1].value) > 100
+        assert (
+            box.children[0] is control and control.description and len(box.children[1].value) > 100
+        )
 
 
 def test_a_table_is_redrawn_within_100_ms(needs):

@@ -1,4 +1,6 @@
-"""How updates become one: the weighted mean, and for LoRA pairs what each rule promises, on matrices worked by hand."""
+"""How updates become one: the weighted mean, and for LoRA pairs what each rule promises, on
+matrices worked by hand.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,15 @@ def update(values: list[float], num_examples: int) -> ClientUpdate:
 
 def test_the_weighted_mean_by_hand():
     mean = weighted_mean([update([1.0, 2.0, -4.0], 1), update([5.0, 2.0, 0.0], 3)])
-    assert mean["a"].tolist() == [4.0, 2.0, -1.0]  # (1 x 1 + 3 x 5) / 4, (1 x 2 + 3 x 2) / 4, (1 x -4 + 3 x 0) / 4
+    # (1 x 1 + 3 x 5) / 4, (1 x 2 + 3 x 2) / 4, (1 x -4 + 3 x 0) / 4
+    assert mean["a"].tolist() == [4.0, 2.0, -1.0]
     assert mean["a"].dtype == torch.float32
 
 
 def test_every_name_is_averaged_on_its_own():
     updates = [
-        ClientUpdate(c, {"a": torch.full((2,), x), "b": torch.tensor(-x)}, 1) for c, x in (("p", 1.0), ("q", 3.0))
+        ClientUpdate(c, {"a": torch.full((2,), x), "b": torch.tensor(-x)}, 1)
+        for c, x in (("p", 1.0), ("q", 3.0))
     ]
     mean = weighted_mean(updates)
     assert mean["a"].tolist() == [2.0, 2.0] and mean["b"].item() == -2.0
@@ -47,7 +51,9 @@ def test_no_update_has_no_mean():
 
 def test_the_order_of_arrival_changes_nothing():
     rng = torch.Generator().manual_seed(0)
-    updates = [ClientUpdate("s", {"a": torch.randn(500, generator=rng) * 10**i}, 3 + i) for i in range(4)]
+    updates = [
+        ClientUpdate("s", {"a": torch.randn(500, generator=rng) * 10**i}, 3 + i) for i in range(4)
+    ]
     means = [weighted_mean(order)["a"] for order in itertools.permutations(updates)]
     assert all(torch.equal(means[0], m) for m in means)
 
@@ -79,15 +85,22 @@ def test_updates_are_taken_one_at_a_time():
     assert len(alive) == 6
 
 
-# --- LoRA pairs ---------------------------------------------------------------------------------------------------
+# --- LoRA pairs
+# ---------------------------------------------------------------------------------------------------
 
 A, B, MERGED = "q.lora_A.weight", "q.lora_B.weight", "q.merged"
 BEGIN = {A: torch.tensor([[1.0, 0.0]]), B: torch.zeros(2, 1), "head.bias": torch.zeros(1)}
 
 
-def client(a: list[float], b: list[float], examples: int, bias: float = 0.0, begin=BEGIN) -> ClientUpdate:
+def client(
+    a: list[float], b: list[float], examples: int, bias: float = 0.0, begin=BEGIN
+) -> ClientUpdate:
     """A client whose pair of rank 1 ended at A = a, B = b'."""
-    delta = {A: torch.tensor([a]) - begin[A], B: torch.tensor(b)[:, None] - begin[B], "head.bias": torch.tensor([bias])}
+    delta = {
+        A: torch.tensor([a]) - begin[A],
+        B: torch.tensor(b)[:, None] - begin[B],
+        "head.bias": torch.tensor([bias]),
+    }
     return ClientUpdate(f"site-{examples}", delta, examples)
 
 
@@ -105,14 +118,19 @@ def achieved(begin, done, scale: float = 1.0) -> torch.Tensor:
 
 def test_averaging_the_two_apart_is_off_by_what_the_formula_says():
     done = combine(Mean(), BEGIN, TWO)
-    assert torch.allclose(BEGIN[A] + done.delta[A], MEAN_A) and torch.allclose(done.delta[B], MEAN_B)
+    assert torch.allclose(BEGIN[A] + done.delta[A], MEAN_A) and torch.allclose(
+        done.delta[B], MEAN_B
+    )
     a, b = (
         [torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, -1.0]])],
         [torch.tensor([[1.0], [0]]), torch.tensor([[0.0], [4]])],
     )
     off = sum(p * (b[i] - MEAN_B) @ (a[i] - MEAN_A) for i, p in enumerate((0.25, 0.75)))
     assert torch.allclose(achieved(BEGIN, done), EXACT - off)
-    assert done.error == pytest.approx((off.norm() / EXACT.norm()).item(), rel=1e-5) and done.error > 0.1
+    assert (
+        done.error == pytest.approx((off.norm() / EXACT.norm()).item(), rel=1e-5)
+        and done.error > 0.1
+    )
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0])
@@ -129,9 +147,13 @@ def test_flora_and_fedex_are_exact_and_their_message_says_all(name, scale):
     assert torch.allclose(achieved(now, done, scale), EXACT, atol=1e-6) and done.error < 1e-6
     assert done.delta["head.bias"].item() == pytest.approx(7.0)
     stacked = (
-        done.message["q.stack_B"] @ done.message["q.stack_A"] if "q.stack_B" in done.message else done.message[MERGED]
+        done.message["q.stack_B"] @ done.message["q.stack_A"]
+        if "q.stack_B" in done.message
+        else done.message[MERGED]
     )
-    assert torch.allclose(stacked, done.merged[MERGED], atol=1e-6), "a client can make the same change from the message"
+    assert torch.allclose(stacked, done.merged[MERGED], atol=1e-6), (
+        "a client can make the same change from the message"
+    )
 
 
 def test_flora_draws_a_new_a_that_everyone_can_draw_and_starts_b_at_zero():
@@ -147,10 +169,14 @@ def test_the_download_of_exact_rules_grows_with_the_clients_until_the_whole_matr
     def size(clients: int, name: str = "fedex") -> int:
         rng = torch.Generator().manual_seed(1)
         updates = [
-            ClientUpdate(str(i), {n: torch.randn(t.shape, generator=rng) for n, t in begin.items()}, 1)
+            ClientUpdate(
+                str(i), {n: torch.randn(t.shape, generator=rng) for n, t in begin.items()}, 1
+            )
             for i in range(clients)
         ]
-        return sum(t.numel() for t in combine(make_aggregator(name), begin, updates).message.values())
+        return sum(
+            t.numel() for t in combine(make_aggregator(name), begin, updates).message.values()
+        )
 
     assert [size(n) for n in (1, 2, 9)] == [160, 320, 1440] and size(11) == size(50) == 1600
     assert size(5, "mean") == 0
@@ -160,10 +186,15 @@ def test_the_download_of_exact_rules_grows_with_the_clients_until_the_whole_matr
 def test_with_one_matrix_frozen_averaging_is_exact(name, still):
     rule = make_aggregator(name)
     assert rule.frozen([A, B, "head.bias"], 1) == {still}
-    updates = [ClientUpdate(u.client_id, {n: t for n, t in u.delta.items() if n != still}, u.num_examples) for u in TWO]
+    updates = [
+        ClientUpdate(u.client_id, {n: t for n, t in u.delta.items() if n != still}, u.num_examples)
+        for u in TWO
+    ]
     done = combine(rule, BEGIN, updates)
     exact = (0.25 * TWO[0].delta[B] + 0.75 * TWO[1].delta[B]) @ BEGIN[A]
-    assert torch.allclose(achieved(BEGIN, done), exact) and done.error == pytest.approx(0.0, abs=1e-6)
+    assert torch.allclose(achieved(BEGIN, done), exact) and done.error == pytest.approx(
+        0.0, abs=1e-6
+    )
     assert still not in done.delta
 
 
@@ -175,7 +206,10 @@ def test_rolora_takes_turns():
 def test_flexlora_keeps_the_mean_product_when_the_rank_is_enough():
     begin = {A: torch.zeros(2, 2), B: torch.zeros(2, 2), "head.bias": torch.zeros(1)}
     updates = [
-        ClientUpdate(u.client_id, padded({A: u.delta[A] + BEGIN[A], B: u.delta[B]}, begin), u.num_examples) for u in TWO
+        ClientUpdate(
+            u.client_id, padded({A: u.delta[A] + BEGIN[A], B: u.delta[B]}, begin), u.num_examples
+        )
+        for u in TWO
     ]
     done = combine(make_aggregator("flexlora"), begin, updates)
     assert torch.allclose(done.delta[B] @ done.delta[A], EXACT, atol=1e-5) and done.error < 1e-5
@@ -183,7 +217,10 @@ def test_flexlora_keeps_the_mean_product_when_the_rank_is_enough():
     best = combine(
         make_aggregator("flexlora"),
         one,
-        [ClientUpdate(u.client_id, {A: u.delta[A] + BEGIN[A], B: u.delta[B]}, u.num_examples) for u in TWO],
+        [
+            ClientUpdate(u.client_id, {A: u.delta[A] + BEGIN[A], B: u.delta[B]}, u.num_examples)
+            for u in TWO
+        ],
     )
     left = torch.linalg.svdvals(EXACT)[1]
     assert best.error == pytest.approx((left / EXACT.norm()).item(), rel=1e-4), (
@@ -194,20 +231,31 @@ def test_flexlora_keeps_the_mean_product_when_the_rank_is_enough():
 def test_flexlora_ranks_its_columns_so_that_a_smaller_client_gets_the_best_part():
     begin = {A: torch.zeros(2, 2), B: torch.zeros(2, 2)}
     updates = [
-        ClientUpdate(u.client_id, padded({A: u.delta[A] + BEGIN[A], B: u.delta[B]}, begin), u.num_examples) for u in TWO
+        ClientUpdate(
+            u.client_id, padded({A: u.delta[A] + BEGIN[A], B: u.delta[B]}, begin), u.num_examples
+        )
+        for u in TWO
     ]
     delta = combine(make_aggregator("flexlora"), begin, updates).delta
     small = cut(delta, 1)
-    assert (EXACT - small[B] @ small[A]).norm() == pytest.approx(torch.linalg.svdvals(EXACT)[1].item(), rel=1e-4)
+    assert (EXACT - small[B] @ small[A]).norm() == pytest.approx(
+        torch.linalg.svdvals(EXACT)[1].item(), rel=1e-4
+    )
 
 
 def test_hetlora_weighs_by_the_size_of_the_change_and_fills_up_with_zeros():
     begin = {A: torch.zeros(2, 2), B: torch.zeros(2, 2)}
-    small = ClientUpdate("small", padded({A: torch.tensor([[3.0, 0.0]]), B: torch.tensor([[1.0], [0.0]])}, begin), 100)
+    small = ClientUpdate(
+        "small",
+        padded({A: torch.tensor([[3.0, 0.0]]), B: torch.tensor([[1.0], [0.0]])}, begin),
+        100,
+    )
     large = ClientUpdate("large", {A: torch.eye(2), B: torch.diag(torch.tensor([0.0, 1.0]))}, 1)
     done = combine(make_aggregator("hetlora"), begin, [small, large])
     # norms of the products: 3 and 1, so weights 3/4 and 1/4, whatever the number of examples
-    assert torch.allclose(done.delta[A], 0.75 * torch.tensor([[3.0, 0.0], [0.0, 0.0]]) + 0.25 * torch.eye(2))
+    assert torch.allclose(
+        done.delta[A], 0.75 * torch.tensor([[3.0, 0.0], [0.0, 0.0]]) + 0.25 * torch.eye(2)
+    )
     assert torch.allclose(done.delta[B], torch.tensor([[0.75, 0.0], [0.0, 0.25]]))
 
 
@@ -223,7 +271,10 @@ def test_fedsa_keeps_b_at_home_and_measures_no_error_for_a_model_that_is_not_the
     rule = make_aggregator("fedsa")
     assert rule.home([A, B, "head.bias"]) == {B}
     updates = [
-        ClientUpdate(u.client_id, {A: u.delta[A], "head.bias": u.delta["head.bias"]}, u.num_examples) for u in TWO
+        ClientUpdate(
+            u.client_id, {A: u.delta[A], "head.bias": u.delta["head.bias"]}, u.num_examples
+        )
+        for u in TWO
     ]
     done = combine(rule, BEGIN, updates, home=frozenset({B}))
     assert done.error is None and done.delta.keys() == {A, "head.bias"}
@@ -234,7 +285,11 @@ def test_cut_and_padded_are_inverse_for_a_rank():
     small = cut(whole, 3)
     assert small[A].shape == (3, 6) and small[B].shape == (5, 3)
     back = padded(small, whole)
-    assert torch.equal(back[A][:3], whole[A][:3]) and not back[A][3:].any() and not back[B][:, 3:].any()
+    assert (
+        torch.equal(back[A][:3], whole[A][:3])
+        and not back[A][3:].any()
+        and not back[B][:, 3:].any()
+    )
     assert torch.equal(back["head.bias"], whole["head.bias"])
 
 
@@ -245,12 +300,17 @@ def test_a_pair_with_a_magnitude_is_none():
 
 def test_products_are_the_same_in_one_go_and_in_chunks():
     rng = torch.Generator().manual_seed(0)
-    factors = [(float(i), torch.randn(7, 100, generator=rng), torch.randn(100, 9, generator=rng)) for i in range(1, 8)]
+    factors = [
+        (float(i), torch.randn(7, 100, generator=rng), torch.randn(100, 9, generator=rng))
+        for i in range(1, 8)
+    ]
     products = Products(torch.zeros(7, 9))
     for factor in factors:
         products.add(*factor)
         assert sum(len(a) for *_, a in products.waiting) < 256 and products.kept is None
-    assert torch.allclose(products.sum(), sum(w * b @ a for w, b, a in factors), rtol=1e-4, atol=1e-3)
+    assert torch.allclose(
+        products.sum(), sum(w * b @ a for w, b, a in factors), rtol=1e-4, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("name", AGGREGATORS)

@@ -27,7 +27,8 @@ def sent(name: str, seed: int = 0) -> dict:
     return make_attack(name).delta(DELTA, rng(seed))
 
 
-# --- who ----------------------------------------------------------------------------------------------------------
+# --- who
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,21 +42,34 @@ def test_as_many_attack_as_it_says_always_the_same(name):
 
 def test_the_seed_draws_who():
     assert len({make_attack("nan:2").who(10, seed) for seed in range(40)}) > 15
-    counts = np.bincount([p for seed in range(500) for p in make_attack("nan:2").who(10, seed)], minlength=10)
+    counts = np.bincount(
+        [p for seed in range(500) for p in make_attack("nan:2").who(10, seed)], minlength=10
+    )
     assert counts.min() > 60 and counts.max() < 140  # 100 each on average
 
 
 def test_none_is_nobody_and_changes_nothing():
     nobody = make_attack("none")
     assert (
-        nobody.who(3, 0) == frozenset() and nobody.delta(DELTA, rng()) is DELTA and nobody.body(b"ab", rng()) == b"ab"
+        nobody.who(3, 0) == frozenset()
+        and nobody.delta(DELTA, rng()) is DELTA
+        and nobody.body(b"ab", rng()) == b"ab"
     )
     labels = np.array([0, 2])
     assert nobody.labels(labels, 3, rng()) is labels
 
 
 @pytest.mark.parametrize(
-    "spec", ["nan:0", "nan:-1", "scale:by=0", "scale:by=nan", "noise:by=inf", "scale:by=1e31", "sign-flip:by=-1"]
+    "spec",
+    [
+        "nan:0",
+        "nan:-1",
+        "scale:by=0",
+        "scale:by=nan",
+        "noise:by=inf",
+        "scale:by=1e31",
+        "sign-flip:by=-1",
+    ],
 )
 def test_impossible_values_are_refused(spec):
     with pytest.raises(FedkitError) as error:
@@ -68,7 +82,8 @@ def test_more_attackers_than_clients_are_refused():
         make_attack("sign-flip:4").who(3, 0)
 
 
-# --- what ---------------------------------------------------------------------------------------------------------
+# --- what
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,7 +103,9 @@ def test_sign_flip_and_scale():
     assert sent("sign-flip:n=1,by=2")["b"].tolist() == [-2]
     assert sent("scale")["a"].tolist() == [[300, -400], [0, 1200]]
     assert sent("scale:n=1,by=0.5")["b"].tolist() == [0.5]
-    assert torch.isfinite(make_attack("scale:n=1,by=1e30").delta({"a": torch.tensor([1e30])}, rng())["a"]).all()
+    assert torch.isfinite(
+        make_attack("scale:n=1,by=1e30").delta({"a": torch.tensor([1e30])}, rng())["a"]
+    ).all()
 
 
 def test_noise_is_as_large_as_it_says_and_new_each_time():
@@ -103,7 +120,10 @@ def test_noise_is_as_large_as_it_says_and_new_each_time():
 def test_flipped_labels_mirror_those_there_are():
     flip = make_attack("label-flip")
     labels = np.array([0, 1, 2, 4], np.int64)
-    assert flip.labels(labels, 5, rng()).tolist() == [4, 3, 2, 0] and flip.labels(labels, 5, rng()).dtype == np.int64
+    assert (
+        flip.labels(labels, 5, rng()).tolist() == [4, 3, 2, 0]
+        and flip.labels(labels, 5, rng()).dtype == np.int64
+    )
 
 
 @pytest.mark.parametrize(("name", "kind"), [("nan", math.isnan), ("inf", math.isinf)])
@@ -124,10 +144,15 @@ def test_one_tensor_has_a_row_too_many_or_another_name():
 def test_bytes_are_cut_or_one_bit_is_turned():
     body = bytes(range(256))
     for seed in range(20):
-        cut, flipped = make_attack("truncate").body(body, rng(seed)), make_attack("bit-flip").body(body, rng(seed))
+        cut, flipped = (
+            make_attack("truncate").body(body, rng(seed)),
+            make_attack("bit-flip").body(body, rng(seed)),
+        )
         assert len(cut) < 256 and body.startswith(cut)
         assert len(flipped) == 256 and sum((a ^ b).bit_count() for a, b in zip(body, flipped)) == 1
-    assert make_attack("truncate").body(b"", rng()) == b"" == make_attack("bit-flip").body(b"", rng())
+    assert (
+        make_attack("truncate").body(b"", rng()) == b"" == make_attack("bit-flip").body(b"", rng())
+    )
 
 
 @pytest.mark.parametrize("spec", ["none", "int8+ans", "zstd", "ef+sign+ans"])
@@ -135,6 +160,10 @@ def test_bytes_are_cut_or_one_bit_is_turned():
 def test_what_is_broken_is_refused_on_arrival_by_every_wire(name, spec):
     wire, context, attack = make_wire(spec), Context("c", 1, 0, {}), make_attack(name)
     for seed in range(5):
-        payload, _ = wire.encode(attack.delta(DELTA, rng(seed)), context, {"client": "c", "examples": 3})
-        update, reason = receive(wire, Payload(attack.body(payload.body, rng(seed))), DELTA, context)
+        payload, _ = wire.encode(
+            attack.delta(DELTA, rng(seed)), context, {"client": "c", "examples": 3}
+        )
+        update, reason = receive(
+            wire, Payload(attack.body(payload.body, rng(seed))), DELTA, context
+        )
         assert update is None and reason and "\n" not in reason

@@ -1,4 +1,6 @@
-"""What a run must beat: the same record, the same number of steps, and no baseline that depends on another."""
+"""What a run must beat: the same record, the same number of steps, and no baseline that depends on
+another.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,17 @@ from fedkit.models.metrics import own_accuracies
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     """Strong rates, so that training leaves a mark on the model that all baselines share."""
-    return RunConfig(data=tiny_data, model=tiny_model, partition="column:site", rounds=2, batch_size=8, max_tokens=32,
-                     dtype="float32", lr=0.05, head_lr=0.05)
+    return RunConfig(
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        rounds=2,
+        batch_size=8,
+        max_tokens=32,
+        dtype="float32",
+        lr=0.05,
+        head_lr=0.05,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +50,20 @@ def test_pooled_takes_as_many_steps_as_the_federated_run(config, job, records):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"clients_per_round": 2}, {"clients_per_round": 0.25, "rounds": 5}, {"local_epochs": 2}, {"batch_size": 7}],
+    [
+        {"clients_per_round": 2},
+        {"clients_per_round": 0.25, "rounds": 5},
+        {"local_epochs": 2},
+        {"batch_size": 7},
+    ],
 )
 @pytest.mark.slow
 def test_pooled_keeps_step_with_any_federated_run(job, changes):
     other = replace(job, config=replace(job.config, **changes))
     record = baseline("pooled", other)
-    assert record.result["steps"] == total_steps(other) == run(other.config, job=other).result["steps"]
+    assert (
+        record.result["steps"] == total_steps(other) == run(other.config, job=other).result["steps"]
+    )
 
 
 def test_local_takes_as_many_steps_as_each_client_does(config, records):
@@ -57,7 +75,9 @@ def test_majority_by_hand(job, records):
     [(label, _)] = Counter(job.pooled().train.labels.tolist()).most_common(1)
     right = sum(job.test.labels == label)
     assert records["majority"].result["accuracy"] == right / len(job.test)
-    assert records["majority"].result["correct"] == "".join("01"[int(y == label)] for y in job.test.labels)
+    assert records["majority"].result["correct"] == "".join(
+        "01"[int(y == label)] for y in job.test.labels
+    )
     assert records["majority"].result["steps"] == 0
 
 
@@ -81,7 +101,9 @@ def test_frozen_local_is_an_accuracy_per_client(job, records):
 
 @pytest.mark.slow
 def test_what_was_trained_before_changes_no_baseline(job, records):
-    """All share one model: after a strong training run, each baseline must say what it said in a fresh one."""
+    """All share one model: after a strong training run, each baseline must say what it said in a
+    fresh one.
+    """
     for name in ("majority", "frozen-pooled", "frozen-local", "local", "pooled"):
         baseline("pooled", job)
         assert baseline(name, job).result["accuracy"] == records[name].result["accuracy"], name
@@ -100,7 +122,11 @@ def test_every_baseline_is_a_finished_record(job, records, name, tmp_path):
     assert 0 <= result["worst_client_accuracy"] <= result["accuracy"] <= 1
     low, high = result["accuracy_ci95"]
     assert low <= result["accuracy"] <= high
-    assert (result["uplink_bytes"], result["downlink_bytes"], result["simulated_seconds"]) == (0, 0, None)
+    assert (result["uplink_bytes"], result["downlink_bytes"], result["simulated_seconds"]) == (
+        0,
+        0,
+        None,
+    )
     assert result["train_seconds"] == pytest.approx(record.total("train_seconds"))
     if name not in ("local", "frozen-local"):
         right = result["correct"].count("1")
@@ -109,7 +135,10 @@ def test_every_baseline_is_a_finished_record(job, records, name, tmp_path):
 
 
 def test_full_tunes_everything_and_the_others_do_not(job, records):
-    assert records["full"].config["tune"] == "full" and records["pooled"].config["tune"] == job.config.tune
+    assert (
+        records["full"].config["tune"] == "full"
+        and records["pooled"].config["tune"] == job.config.tune
+    )
     assert records["full"].model["trainable"] > 100 * records["pooled"].model["trainable"]
 
 

@@ -1,4 +1,6 @@
-"""The decision brief on records made by hand: every rule both ways, the verdict, and what an executive asks."""
+"""The decision brief on records made by hand: every rule both ways, the verdict, and what an
+executive asks.
+"""
 
 import datetime
 import importlib.util
@@ -27,22 +29,56 @@ CLIENTS = [
     {"id": "bakery", "train": 60, "labels": {"oven": 40, "till": 20}},
     {"id": "clinic", "train": 40, "labels": {"till": 30, "scanner": 10}},
 ]
-RICH = Assumptions(privacy_needed="none", reports_per_company=Assumed(1e6, 5e5, 2e6), setup_per_site=Assumed(1, 1, 1))
+RICH = Assumptions(
+    privacy_needed="none",
+    reports_per_company=Assumed(1e6, 5e5, 2e6),
+    setup_per_site=Assumed(1, 1, 1),
+)
 
 
-def run(method="federated", right=900, seed=0, n=1000, own=None, sites=None, config=None, result=None, data=None):
-    """A finished record: `right` of n test examples right (the first ones), 10 kB up and 20 kB down a site and round."""
+def run(
+    method="federated",
+    right=900,
+    seed=0,
+    n=1000,
+    own=None,
+    sites=None,
+    config=None,
+    result=None,
+    data=None,
+):
+    """A finished record: `right` of n test examples right (the first ones), 10 kB up and 20 kB down
+    a site and round.
+    """
     moved = {"uplink_bytes": 10_000, "downlink_bytes": 20_000} if method == "federated" else {}
-    clients = tuple(ClientRecord(c["id"], examples=c["train"], steps=5, train_seconds=2.0, **moved) for c in CLIENTS)
+    clients = tuple(
+        ClientRecord(c["id"], examples=c["train"], steps=5, train_seconds=2.0, **moved)
+        for c in CLIENTS
+    )
     rounds = tuple(
-        RoundRecord(i, right / n, 0.1, right / n, clients=clients, client_accuracy={"bakery": 0.9, "clinic": 0.8})
+        RoundRecord(
+            i,
+            right / n,
+            0.1,
+            right / n,
+            clients=clients,
+            client_accuracy={"bakery": 0.9, "clinic": 0.8},
+        )
         for i in (1, 2)
     )
     own = right / n if own is None else own
-    facts = {"accuracy": right / n, "own_mix_accuracy": own, "correct": "1" * right + "0" * (n - right),
-             "train_seconds": 8.0, "uplink_bytes": 40_000, "downlink_bytes": 80_000}
+    facts = {
+        "accuracy": right / n,
+        "own_mix_accuracy": own,
+        "correct": "1" * right + "0" * (n - right),
+        "train_seconds": 8.0,
+        "uplink_bytes": 40_000,
+        "downlink_bytes": 80_000,
+    }
     facts |= {"client_accuracies": sites} if sites else {}
-    settings = {"seed": seed, "tune": "head", "rounds": 2, "data": "desk", "model": "minilm"} | (config or {})
+    settings = {"seed": seed, "tune": "head", "rounds": 2, "data": "desk", "model": "minilm"} | (
+        config or {}
+    )
     about = {
         "name": "desk",
         "sha256": "d" * 64,
@@ -52,19 +88,32 @@ def run(method="federated", right=900, seed=0, n=1000, own=None, sites=None, con
         "clients": CLIENTS,
     }
     model = {"name": "minilm", "sha256": "m" * 64, "base_bytes": 1_000_000, "trainable": 123}
-    return Run(method, settings, {}, about | (data or {}), model, rounds=rounds, result=facts | (result or {}))
+    return Run(
+        method,
+        settings,
+        {},
+        about | (data or {}),
+        model,
+        rounds=rounds,
+        result=facts | (result or {}),
+    )
 
 
 def baselines(seed=0, local=700, cheap=600, **more):
     sites = {"bakery": local / 1000, "clinic": local / 1000}
     return [
-        run("majority", 200, seed), run("frozen-pooled", 850, seed), run("frozen-local", cheap, seed, sites=sites),
-        run("local", local, seed, sites=sites, **more), run("pooled", 920, seed),
+        run("majority", 200, seed),
+        run("frozen-pooled", 850, seed),
+        run("frozen-local", cheap, seed, sites=sites),
+        run("local", local, seed, sites=sites, **more),
+        run("pooled", 920, seed),
     ]
 
 
 def whole(right=900, local=700, cheap=600, seeds=3, **more):
-    """Federated and all baselines over seeds; a test example more or less per seed, so that intervals have a width."""
+    """Federated and all baselines over seeds; a test example more or less per seed, so that
+    intervals have a width.
+    """
     records = []
     for seed in range(seeds):
         records += [run(right=right + seed, seed=seed, **more), *baselines(seed, local, cheap)]
@@ -97,7 +146,9 @@ def test_go_when_every_rule_is_met():
     assert [r.key for r in brief.rules] == list(RULES)
     assert all(r.met for r in brief.rules)
     assert (brief.verdict, brief.verdict_name) == (GO, "Go")
-    assert brief.headline.startswith("Federation helped here: 90.1% right; against local only +20.1 points")
+    assert brief.headline.startswith(
+        "Federation helped here: 90.1% right; against local only +20.1 points"
+    )
     assert brief.conditions == ()
 
 
@@ -132,7 +183,8 @@ def test_without_local_only_nothing_is_claimed():
     assert brief.verdict_name == "Not decided yet"
     assert brief.numbers["helped"] is None
     assert brief.returns.gain == 0
-    assert not [line for line in brief.conditions if "Show a gain" in line]  # asks for the records first
+    # asks for the records first
+    assert not [line for line in brief.conditions if "Show a gain" in line]
 
 
 def test_baselines_made_otherwise_are_a_condition():
@@ -153,12 +205,15 @@ def test_daily_work_decides_although_the_shared_test_set_is_won():
     brief = decided(records)
     assert rule(brief, "local").met and not rule(brief, "daily").met
     assert brief.verdict == NO_GO
-    assert "federation did not help in the companies' own daily work, −10.0 points" in brief.headline
+    assert (
+        "federation did not help in the companies' own daily work, −10.0 points" in brief.headline
+    )
 
 
 def test_the_gain_is_over_the_best_way_alone():
     records = [run(own=0.9), *baselines(local=700, cheap=600)]
-    records[3] = replace(records[3], result=records[3].result | {"own_mix_accuracy": 0.8})  # frozen-local
+    # frozen-local
+    records[3] = replace(records[3], result=records[3].result | {"own_mix_accuracy": 0.8})
     found = looked.gather(records)
     assert (found.alone, found.gain.value) == ("frozen-local", pytest.approx(0.1))
 
@@ -179,7 +234,9 @@ def test_the_gain_over_seeds_adds_the_luck_of_the_test_examples():
 
 
 def test_seeds_that_agree_do_not_hide_the_luck_of_few_test_examples():
-    """Three seeds with the same result on 100 test examples: the interval is that of one seed, not of width zero."""
+    """Three seeds with the same result on 100 test examples: the interval is that of one seed, not
+    of width zero.
+    """
     one = [run(right=75, n=100), run("local", 70, n=100)]
     three = [replace(r, config=r.config | {"seed": s}) for s in range(3) for r in one]
     single, several = (looked.gather(records) for records in (one, three))
@@ -207,7 +264,9 @@ def test_time_against_the_nights_there_are():
 
 
 def test_hours_are_replayed_per_device_and_link():
-    brief = decided(whole(), replace(RICH, links=("1mbit", "lan-1g"), devices=("as-measured", "half-speed")))
+    brief = decided(
+        whole(), replace(RICH, links=("1mbit", "lan-1g"), devices=("as-measured", "half-speed"))
+    )
     assert brief.hours_head == ("Device / link", "Leased line, 1 Mbit/s", "LAN, 1 Gbit/s")
     seconds = brief.numbers["modelled_seconds"]
     # two rounds of 2 s each, and 30 kB each way with 50 ms: (20,000 + 10,000) x 8 / 1e6 + 2 x 0.05
@@ -228,7 +287,9 @@ def test_hours_are_replayed_per_device_and_link():
 )
 def test_privacy_as_needed(needed, epsilon, unit, met):
     told = {"epsilon": epsilon, "delta": 1e-5 if epsilon else None, "privacy_unit": unit}
-    found = rule(decided([run(result=told), *baselines()], replace(RICH, privacy_needed=needed)), "privacy")
+    found = rule(
+        decided([run(result=told), *baselines()], replace(RICH, privacy_needed=needed)), "privacy"
+    )
     assert found.met is met
 
 
@@ -240,8 +301,11 @@ def test_needs_by_hand():
 
 
 def test_the_method_is_chosen_among_those_that_keep_what_is_needed():
-    kept = run(right=800, config={"privacy": "example:eps=8"},
-               result={"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "example"})
+    kept = run(
+        right=800,
+        config={"privacy": "example:eps=8"},
+        result={"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "example"},
+    )
     records = [run(), kept, *baselines()]
     assert looked.gather(records).ways["federated"].value == 0.9
     assert looked.gather(records, "example:8").ways["federated"].value == 0.8
@@ -261,8 +325,12 @@ def test_enough_test_examples():
 
 
 def test_how_many_test_texts_would_show_the_gain_in_daily_work():
-    records = [run(own=0.80, n=100, right=90), *(replace(r, data=r.data | {"test": 100}) for r in baselines())]
-    records[4] = replace(records[4], result=records[4].result | {"own_mix_accuracy": 0.75})  # five points
+    records = [
+        run(own=0.80, n=100, right=90),
+        *(replace(r, data=r.data | {"test": 100}) for r in baselines()),
+    ]
+    # five points
+    records[4] = replace(records[4], result=records[4].result | {"own_mix_accuracy": 0.75})
     brief = decided(records)
     # 2 x 0.8 x 0.2 x (2.8016 / 0.05)^2 = 1004.7
     assert "about 1,100 test texts would tell" in " ".join(brief.conditions)
@@ -306,7 +374,9 @@ def test_no_label_depends_on_one_company():
 def test_every_shown_number_has_a_source():
     brief = decided(whole())
     assert all(fact.source for fact in (*brief.tiles, *brief.costs, *brief.returns.assumptions))
-    assert any("d" * 16 in line for line in brief.sources) and any("m" * 16 in line for line in brief.sources)
+    assert any("d" * 16 in line for line in brief.sources) and any(
+        "m" * 16 in line for line in brief.sources
+    )
 
 
 def test_lists_stay_short_enough_for_a_page():
@@ -330,14 +400,34 @@ def strings(value):
 
 
 def test_the_japanese_brief_holds_no_english_sentence():
-    private = {"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "example",
-               "privacy": {"accountant": "pld", "trust": "the server, which sees every update", "notes": ["not covered: people"]}}
-    sealed = {"privacy": "example:eps=8,trust=sum", "secure": "masks", "wire": "topk:0.05+int4", "tune": "lora:r=8"}
-    for records in (whole(), [run()], whole(right=650), [run(config=sealed, result=private), *baselines()]):
+    private = {
+        "epsilon": 8.0,
+        "delta": 1e-5,
+        "privacy_unit": "example",
+        "privacy": {
+            "accountant": "pld",
+            "trust": "the server, which sees every update",
+            "notes": ["not covered: people"],
+        },
+    }
+    sealed = {
+        "privacy": "example:eps=8,trust=sum",
+        "secure": "masks",
+        "wire": "topk:0.05+int4",
+        "tune": "lora:r=8",
+    }
+    for records in (
+        whole(),
+        [run()],
+        whole(right=650),
+        [run(config=sealed, result=private), *baselines()],
+    ):
         shown = asdict(decided(records, lang="ja"))
         del shown["numbers"]
         english = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
-        assert not [s for s in strings(shown) if english.search(re.sub(r"fedkit [a-z0-9 ,-]+", "", s))]
+        assert not [
+            s for s in strings(shown) if english.search(re.sub(r"fedkit [a-z0-9 ,-]+", "", s))
+        ]
 
 
 def test_both_languages_tell_the_same():
@@ -361,11 +451,26 @@ def test_both_languages_tell_the_same():
 
 
 def test_privacy_is_told_with_its_caveats():
-    told = {"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "client", "privacy": {"accountant": "pld"}}
+    told = {
+        "epsilon": 8.0,
+        "delta": 1e-5,
+        "privacy_unit": "client",
+        "privacy": {"accountant": "pld"},
+    }
     said = " ".join(privacy_lines(run(config={"secure": "masks"}, result=told), "en"))
-    for part in ("epsilon 8", "delta 1e-5", "per company with all that it holds", "adding or removing one", "PLD", "To be trusted",
-                 "Not covered", "not secure, for teaching", "Secure aggregation is not differential privacy",
-                 "LoRA is not privacy", "With 2 companies"):
+    for part in (
+        "epsilon 8",
+        "delta 1e-5",
+        "per company with all that it holds",
+        "adding or removing one",
+        "PLD",
+        "To be trusted",
+        "Not covered",
+        "not secure, for teaching",
+        "Secure aggregation is not differential privacy",
+        "LoRA is not privacy",
+        "With 2 companies",
+    ):
         assert part in said, part
     plain = privacy_lines(run(), "en")
     assert plain[0].startswith("No differential privacy") and "one by one" in plain[1]
@@ -373,13 +478,26 @@ def test_privacy_is_told_with_its_caveats():
 
 def test_what_left_follows_the_record():
     start = RoundRecord(
-        0, 0.5, 1.0, 0.5, clients=(ClientRecord("bakery", uplink_bytes=3000), ClientRecord("clinic", uplink_bytes=5000))
+        0,
+        0.5,
+        1.0,
+        0.5,
+        clients=(
+            ClientRecord("bakery", uplink_bytes=3000),
+            ClientRecord("clinic", uplink_bytes=5000),
+        ),
     )
     with_start = replace(run(config={"tune": "lora:r=8", "wire": "int8"}), start=start)
     said = spaced(" ".join(left_lines(with_start, "en")))
-    assert "the adapter (lora)" in said and "sums of sentence vectors (4 kB per site)" in said and "(int8)" in said
+    assert (
+        "the adapter (lora)" in said
+        and "sums of sentence vectors (4 kB per site)" in said
+        and "(int8)" in said
+    )
     assert "sentence vectors" not in " ".join(left_lines(run(), "en"))
-    assert "full tuning all its changes are sent" in " ".join(stayed_lines(run(config={"tune": "full"}), "en"))
+    assert "full tuning all its changes are sent" in " ".join(
+        stayed_lines(run(config={"tune": "full"}), "en")
+    )
     assert "only the tuned part" in " ".join(stayed_lines(run(config={"tune": "bitfit"}), "en"))
     assert "(shared: head)" in " ".join(stayed_lines(run(config={"share": "head"}), "en"))
 
@@ -388,10 +506,15 @@ HOSTILE = "<script>alert(1)</script> {0} {id} \u202e%s\n=cmd()"
 
 
 def test_hostile_texts_pass_through_as_text():
-    sites = [dict(c, id=HOSTILE if c["id"] == "bakery" else c["id"], labels={HOSTILE: 5}) for c in CLIENTS]
+    sites = [
+        dict(c, id=HOSTILE if c["id"] == "bakery" else c["id"], labels={HOSTILE: 5})
+        for c in CLIENTS
+    ]
     about = {"clients": sites, "labels": [HOSTILE], "name": HOSTILE, "sha256": [HOSTILE]}
     for lang in ("en", "ja"):
-        brief = decided([run(data=about), *(replace(r, data=r.data | about) for r in baselines())], lang=lang)
+        brief = decided(
+            [run(data=about), *(replace(r, data=r.data | about) for r in baselines())], lang=lang
+        )
         shown = [s for s in strings(asdict(brief)) if "script" in s]
         assert shown
         assert not [s for s in shown if "\n" in s or "\u202e" in s]
@@ -432,7 +555,9 @@ def test_no_federated_or_no_finished_run_is_refused():
 
 def test_other_data_are_left_out_and_counted():
     other = replace(
-        run(right=990), data=run().data | {"sha256": "e" * 64, "test": 500}, config=run().config | {"data": "other"}
+        run(right=990),
+        data=run().data | {"sha256": "e" * 64, "test": 500},
+        config=run().config | {"data": "other"},
     )
     found = looked.gather([run(), *baselines(), replace(other, method="local")])
     assert found.left_out == 1
@@ -446,7 +571,8 @@ def test_numbers_are_json():
 
 
 needs_slides = pytest.mark.skipif(
-    importlib.util.find_spec("fedkit.reports.brief.slides.deck") is None, reason="the slides are not there yet"
+    importlib.util.find_spec("fedkit.reports.brief.slides.deck") is None,
+    reason="the slides are not there yet",
 )
 
 
@@ -475,15 +601,30 @@ def test_the_command_writes_both_languages_and_keeps_edited_assumptions(folder, 
     assert code == 0
     assert "Go with conditions: " in said and "条件付きで推奨: " in said and "[not met]" in said
     for lang in ("en", "ja"):
-        assert all((out / f"brief.{lang}.{end}").stat().st_size > 1000 for end in ("html", "pptx", "json"))
+        assert all(
+            (out / f"brief.{lang}.{end}").stat().st_size > 1000 for end in ("html", "pptx", "json")
+        )
         values = json.loads((out / f"brief.{lang}.json").read_text(encoding="utf-8"))
-        assert (values["schema"], values["lang"], values["verdict"]) == ("fedkit.brief/1", lang, CONDITIONS)
+        assert (values["schema"], values["lang"], values["verdict"]) == (
+            "fedkit.brief/1",
+            lang,
+            CONDITIONS,
+        )
     assert all(any((out / f"governance.{lang}").iterdir()) for lang in ("en", "ja"))
-    edited = (out / "assumptions.toml").read_text(encoding="utf-8").replace("value = 20000", "value = 30000")
+    edited = (
+        (out / "assumptions.toml")
+        .read_text(encoding="utf-8")
+        .replace("value = 20000", "value = 30000")
+    )
     (out / "assumptions.toml").write_text(edited, encoding="utf-8")
-    code, said, _ = command(folder, "--assumptions", out / "assumptions.toml", "--out", out, "--json", capsys=capsys)
+    code, said, _ = command(
+        folder, "--assumptions", out / "assumptions.toml", "--out", out, "--json", capsys=capsys
+    )
     assert code == 0
-    assert json.loads(said)["briefs"][0]["numbers"]["assumptions"]["reports_per_company"]["value"] == 30000
+    assert (
+        json.loads(said)["briefs"][0]["numbers"]["assumptions"]["reports_per_company"]["value"]
+        == 30000
+    )
     assert (out / "assumptions.toml").read_text(encoding="utf-8") == edited
 
 
@@ -494,7 +635,10 @@ def test_the_command_writes_both_languages_and_keeps_edited_assumptions(folder, 
         (["{runs}/local"], "no federated run among the records"),
         (["{runs}/nothing"], "no run record at"),
         (["{bad}"], "damaged run record"),
-        (["{runs}", "--assumptions", "{bad}/a.toml"], "unknown assumption 'wages'; known: reports_per_company"),
+        (
+            ["{runs}", "--assumptions", "{bad}/a.toml"],
+            "unknown assumption 'wages'; known: reports_per_company",
+        ),
         (["{runs}", "--assumptions", "{bad}/none.toml"], "name a TOML or JSON file"),
     ],
 )
@@ -513,7 +657,9 @@ def test_bad_input_ends_in_one_line_and_code_2(folder, tmp_path, capsys, words, 
 def test_a_label_that_one_site_has_a_few_times_is_no_loss_when_it_leaves():
     labels = [dict(c["labels"]) for c in run().data["clients"]]
     labels[0]["Delivry"] = 2
-    data = run().data | {"clients": [c | {"labels": own} for c, own in zip(run().data["clients"], labels)]}
+    data = run().data | {
+        "clients": [c | {"labels": own} for c, own in zip(run().data["clients"], labels)]
+    }
     data["labels"] = [*run().data["labels"], "Delivry"]
     values = decided([replace(run(), data=data), *baselines()]).numbers
     assert list(values["companies"][0]["only"]) == ["oven"]

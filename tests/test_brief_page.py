@@ -1,4 +1,6 @@
-"""The page of the brief: inert, whole on a screen, and one sheet of A4 when printed, in both languages and at its worst."""
+"""The page of the brief: inert, whole on a screen, and one sheet of A4 when printed, in both
+languages and at its worst.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from brief_samples import SAMPLES, english, japanese
 from fedkit.reports.brief import page, pictures, text_metrics
 from fedkit.reports.brief.brief import Bar, Swing
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 
 class Reader(HTMLParser):
@@ -41,9 +45,27 @@ def rendered(request):
 
 def test_nothing_runs_loads_or_links(rendered):
     read = Reader(rendered[1])
-    assert not read.tags & {"script", "img", "a", "iframe", "object", "link", "form", "foreignobject", "base"}
-    assert not [name for name, _ in read.attributes if name.startswith("on") or name in ("href", "src", "srcset")]
-    assert "default-src 'none'" in rendered[1] and "url(" not in rendered[1] and "{%" not in rendered[1]
+    assert not read.tags & {
+        "script",
+        "img",
+        "a",
+        "iframe",
+        "object",
+        "link",
+        "form",
+        "foreignobject",
+        "base",
+    }
+    assert not [
+        name
+        for name, _ in read.attributes
+        if name.startswith("on") or name in ("href", "src", "srcset")
+    ]
+    assert (
+        "default-src 'none'" in rendered[1]
+        and "url(" not in rendered[1]
+        and "{%" not in rendered[1]
+    )
 
 
 def test_no_bidi_or_control_character_is_left(rendered):
@@ -55,8 +77,21 @@ def test_no_bidi_or_control_character_is_left(rendered):
 def test_every_sentence_stands_on_the_page():
     for brief in (english(), japanese()):
         words = " ".join(Reader(page.render(brief)).words)
-        said = (*brief.privacy, *brief.left, *brief.stayed, *brief.leaving, *brief.conditions, *brief.next_steps, *brief.phrases,
-                *brief.caveats, *brief.tried, brief.headline, brief.question, brief.bars_sentence, brief.returns.sentence)
+        said = (
+            *brief.privacy,
+            *brief.left,
+            *brief.stayed,
+            *brief.leaving,
+            *brief.conditions,
+            *brief.next_steps,
+            *brief.phrases,
+            *brief.caveats,
+            *brief.tried,
+            brief.headline,
+            brief.question,
+            brief.bars_sentence,
+            brief.returns.sentence,
+        )
         assert [line for line in said if line not in words] == []
         assert all(f.value in words and f.source in words for f in brief.returns.assumptions)
 
@@ -88,7 +123,11 @@ def test_a_bar_without_an_interval_or_value_is_drawn():
 
 
 def test_the_widest_swing_stands_on_top():
-    small, wide, odd = Swing("a", "1", "2", 5, 6), Swing("b", "1", "2", 9, 1), Swing("c", "1", "2", float("nan"), 1)
+    small, wide, odd = (
+        Swing("a", "1", "2", 5, 6),
+        Swing("b", "1", "2", 9, 1),
+        Swing("c", "1", "2", float("nan"), 1),
+    )
     assert pictures.ordered([small, wide, odd]) == [wide, small]
 
 
@@ -96,8 +135,13 @@ def test_labels_of_the_tornado_stay_within_it():
     for brief in (make() for make in SAMPLES.values()):
         root = ElementTree.fromstring(pictures.tornado(brief))
         for text in root.iter("{http://www.w3.org/2000/svg}text"):
-            long = text_metrics.extent(text.text or "", float(text.get("font-size")), bool(text.get("font-weight")))
-            x = float(text.get("x")) - {"start": 0, "middle": long / 2, "end": long}[text.get("text-anchor")]
+            long = text_metrics.extent(
+                text.text or "", float(text.get("font-size")), bool(text.get("font-weight"))
+            )
+            x = (
+                float(text.get("x"))
+                - {"start": 0, "middle": long / 2, "end": long}[text.get("text-anchor")]
+            )
             assert x >= -4 and x + long <= pictures.SLIM + 4, text.text
 
 
@@ -127,15 +171,28 @@ def luminance(colour: str) -> float:
 
 def test_lists_are_cut_and_say_so():
     assert text_metrics.first("abcdef", 3) == (("a", "b", "c"), 3)
-    assert text_metrics.first("abcd", 3) == (("a", "b", "c", "d"), 0)  # to say "one more" would take as much room
-    assert text_metrics.cut("one two three", 4, 1.0) == ["one two…"] or len(text_metrics.cut("one two three", 4, 1.0)) == 1
+    # to say "one more" would take as much room
+    assert text_metrics.first("abcd", 3) == (("a", "b", "c", "d"), 0)
+    assert (
+        text_metrics.cut("one two three", 4, 1.0) == ["one two…"]
+        or len(text_metrics.cut("one two three", 4, 1.0)) == 1
+    )
     assert text_metrics.wrap("あいうえお", 2, 1.0) == ["あい", "うえ", "お"]
-    assert text_metrics.wrap("あい）う", 2, 1.0) == ["あ", "い）", "う"]  # no line begins with a closing sign
+    # no line begins with a closing sign
+    assert text_metrics.wrap("あい）う", 2, 1.0) == ["あ", "い）", "う"]
 
 
 def test_an_empty_brief_is_drawn():
     nothing = replace(
-        english(), bars=(), hours_rows=(), hours_head=(), conditions=(), costs=(), tiles=(), left=(), sources=()
+        english(),
+        bars=(),
+        hours_rows=(),
+        hours_head=(),
+        conditions=(),
+        costs=(),
+        tiles=(),
+        left=(),
+        sources=(),
     )
     bare = replace(nothing.returns, swings=(), curve=(), assumptions=(), break_even=(), sentence="")
     assert "<h2>" in page.render(replace(nothing, returns=bare))
@@ -147,7 +204,9 @@ def browser():
     if not CHROMIUM:
         pytest.skip("no Chromium here")
     with api.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        opened = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield opened
         opened.close()
 

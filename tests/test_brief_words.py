@@ -14,11 +14,12 @@ from fedkit.reports.text import brief
 from fedkit.reports.text.brief import STRINGS, UI, language, text, ui
 
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
-NUMBER_ONLY = {"assume.range", "tile.privacy_value", "found.short"}  # a sign between numbers: no word in them
+# a sign between numbers: no word in them
+NUMBER_ONLY = {"assume.range", "tile.privacy_value", "found.short"}
 SPEC_UI = (
-    "tried accuracies costs hours privacy left stayed leaving rules met not_met conditions returns assumptions break_even "
-    "tornado next_steps phrases caveats sources name value source note effect go conditions_word no_go month "
-    "net_per_year made_by open_values"
+    "tried accuracies costs hours privacy left stayed leaving rules met not_met conditions returns"
+    " assumptions break_even tornado next_steps phrases caveats sources name value source note"
+    " effect go conditions_word no_go month net_per_year made_by open_values"
 )
 
 
@@ -32,7 +33,9 @@ def test_both_languages_have_the_same_keys():
 
 
 def test_both_languages_have_the_same_places():
-    assert {k: places(v) for k, v in STRINGS["en"].items()} == {k: places(v) for k, v in STRINGS["ja"].items()}
+    assert {k: places(v) for k, v in STRINGS["en"].items()} == {
+        k: places(v) for k, v in STRINGS["ja"].items()
+    }
 
 
 def test_every_japanese_string_is_japanese():
@@ -47,7 +50,11 @@ def test_no_japanese_in_the_english_strings_and_none_is_empty():
 
 def test_no_english_sentence_is_left_in_the_japanese():
     english = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
-    assert not [k for k, v in STRINGS["ja"].items() if english.search(re.sub(r"\(|\)|fedkit[ a-z0-9,-]*", "", v))]
+    assert not [
+        k
+        for k, v in STRINGS["ja"].items()
+        if english.search(re.sub(r"\(|\)|fedkit[ a-z0-9,-]*", "", v))
+    ]
 
 
 def test_the_pages_labels_are_those_agreed_on():
@@ -75,7 +82,9 @@ def test_every_string_is_used():
         for p in f.glob("*.py")
         if not p.name.startswith("words_")
     )
-    dead = [k for k in STRINGS["en"] if f'"{k}"' not in code and f'"{k.partition(".")[0]}.' not in code]
+    dead = [
+        k for k in STRINGS["en"] if f'"{k}"' not in code and f'"{k.partition(".")[0]}.' not in code
+    ]
     assert not [k for k in dead if not k.startswith(("link.", "device."))]
 
 
@@ -112,9 +121,17 @@ def test_every_link_and_device_profile_has_its_name():
         (lambda lang: locale.money(123_456_789, "JPY", lang), "¥123,000,000", "1億2,300万円"),
         (lambda lang: locale.money(2.5, "USD", lang), "$2.50", "2.50米ドル"),
         (lambda lang: locale.money(900, "CHF", lang), "CHF 900", "900 CHF"),
-        (lambda lang: locale.date(datetime.date(2026, 11, 23), lang), "23 November 2026", "2026年11月23日"),
+        (
+            lambda lang: locale.date(datetime.date(2026, 11, 23), lang),
+            "23 November 2026",
+            "2026年11月23日",
+        ),
         (lambda lang: locale.listing(["a", "b", "c"], lang), "a, b and c", "a、b、c"),
-        (lambda lang: locale.listing(list("abcdef"), lang), "a, b, c, d and 2 more", "a、b、c、d、ほか2件"),
+        (
+            lambda lang: locale.listing(list("abcdef"), lang),
+            "a, b, c, d and 2 more",
+            "a、b、c、d、ほか2件",
+        ),
         (lambda lang: locale.listing([], lang), "", ""),
     ],
 )

@@ -45,8 +45,11 @@ def test_no_two_alike():
 def test_six_companies_with_unlike_mixes_of_twelve_labels():
     labels, sites = sorted({r["label"] for r in EVERY}), sorted({r["company"] for r in EVERY})
     assert (len(labels), len(sites)) == (12, 6)
-    count = np.array([[sum(r["label"] == y and r["company"] == c for r in EVERY) for y in labels] for c in sites])
-    assert (count.max(1) >= 8 * count.min(1)).all()  # every company is rich in some labels and poor in others
+    count = np.array(
+        [[sum(r["label"] == y and r["company"] == c for r in EVERY) for y in labels] for c in sites]
+    )
+    # every company is rich in some labels and poor in others
+    assert (count.max(1) >= 8 * count.min(1)).all()
     assert (count.sum(0) >= 100).all()
 
 
@@ -62,7 +65,9 @@ def test_card_states_the_rows_and_says_synthetic(folder):
 def test_the_japanese_twin_has_the_same_companies_and_as_many_labels_and_is_japanese():
     there = [r for s in ("train", "validation", "test") for r in rows(s, JAPANESE)]
     assert len(there) >= 900 and len({r["text"] for r in there}) == len(there)
-    assert {r["company"] for r in there} == {r["company"] for r in EVERY} and len({r["label"] for r in there}) == 12
+    assert {r["company"] for r in there} == {r["company"] for r in EVERY} and len(
+        {r["label"] for r in there}
+    ) == 12
     assert all(re.search("[\u3040-\u30ff\u4e00-\u9fff]", r["text"]) for r in there)
     grams = [{r["text"][i : i + 3] for i in range(len(r["text"]) - 2)} for r in there]
     alike = [(a, b) for a, b in itertools.combinations(grams, 2) if 2 * len(a & b) > len(a | b)]
@@ -77,15 +82,24 @@ def test_the_messy_files_are_what_their_maker_makes(tmp_path):
     card = (DATA / "messy" / "README.md").read_text(encoding="utf-8")
     for kind in ("exact duplicate", "near duplicate", "wrong label", "same text, another label"):
         assert f"| {kind} | {said['branch_reports.xlsx'][kind]} |" in card
-    assert (tmp_path / "shiten_houkoku.csv").read_bytes() == (DATA / "messy" / "shiten_houkoku.csv").read_bytes()
-    one, other = (openpyxl.load_workbook(folder / "branch_reports.xlsx") for folder in (tmp_path, DATA / "messy"))
+    assert (tmp_path / "shiten_houkoku.csv").read_bytes() == (
+        DATA / "messy" / "shiten_houkoku.csv"
+    ).read_bytes()
+    one, other = (
+        openpyxl.load_workbook(folder / "branch_reports.xlsx")
+        for folder in (tmp_path, DATA / "messy")
+    )
     assert one.sheetnames == other.sheetnames and other.worksheets[0].sheet_state == "hidden"
     for name in one.sheetnames:
-        assert list(one[name].iter_rows(values_only=True)) == list(other[name].iter_rows(values_only=True))
+        assert list(one[name].iter_rows(values_only=True)) == list(
+            other[name].iter_rows(values_only=True)
+        )
 
 
 def first_out(text: str) -> str:
-    """The code that the card's rule answers for: the first that nobody had reset, acknowledged, tested or bypassed."""
+    """The code that the card's rule answers for: the first that nobody had reset, acknowledged,
+    tested or bypassed.
+    """
     return next(code for code, state in CODE.findall(text) if state not in DONE)
 
 
@@ -98,7 +112,9 @@ def test_alarms_four_sites_with_unlike_mixes_of_eight_labels_and_a_card_that_say
     assert len({r["text"] for r in ALARMS}) == len(ALARMS)
     labels, sites = sorted({r["label"] for r in ALARMS}), sorted({r["site"] for r in ALARMS})
     assert (len(labels), len(sites)) == (8, 4)
-    count = np.array([[sum(r["label"] == y and r["site"] == c for r in ALARMS) for y in labels] for c in sites])
+    count = np.array(
+        [[sum(r["label"] == y and r["site"] == c for r in ALARMS) for y in labels] for c in sites]
+    )
     assert (count.max(1) >= 3 * count.min(1)).all()
     assert (count.sum(0) >= 150).all()
 
@@ -112,7 +128,8 @@ def test_alarms_follow_the_first_code_that_stands_and_neither_half_of_it_gives_t
     assert {first_out(r["text"]) for r in rows("train", PLANTS)} == set(table)
     for half in (slice(0, 2), slice(2, 4)):
         labels = [
-            {y for code, ys in table.items() if code[half] == part for y in ys} for part in {c[half] for c in table}
+            {y for code, ys in table.items() if code[half] == part for y in ys}
+            for part in {c[half] for c in table}
         ]
         assert min(map(len, labels)) >= 5
     wrong = sum(table[CODE.findall(r["text"])[0][0]] != {r["label"]} for r in ALARMS)

@@ -83,7 +83,8 @@ def test_allowed_tpr_is_the_exact_curve_of_one_gaussian():
     from scipy.stats import norm
 
     for fpr in (0.01, 0.9):
-        exact = norm.cdf(norm.ppf(fpr) + 1 / 2.0)  # noise multiplier 2: mu = 1/2 (Dong et al., 2022)
+        # noise multiplier 2: mu = 1/2 (Dong et al., 2022)
+        exact = norm.cdf(norm.ppf(fpr) + 1 / 2.0)
         assert exact <= allowed_tpr(((2.0, 1.0, 1),), fpr) == pytest.approx(exact, rel=0.01)
 
 
@@ -105,7 +106,8 @@ def test_what_no_sampling_could_show_leaves_no_noise_at_all():
 def test_the_table_shows_exactly_what_the_step_added():
     rows = Table.of(there=True)
     path, sums = play(rows, replace(plan_for(1e-9, 1.0, 3, 0.5), stream=(0,)))
-    assert along(rows.canary, path, sums, 0.5) == pytest.approx(np.ones(3), abs=2e-3)  # the bias has the rest
+    # the bias has the rest
+    assert along(rows.canary, path, sums, 0.5) == pytest.approx(np.ones(3), abs=2e-3)
     path, sums = play(Table.of(there=False), replace(plan_for(1e-9, 1.0, 3, 0.5), stream=(0,)))
     assert along(rows.canary, path, sums, 0.5) == pytest.approx(np.zeros(3), abs=1e-3)
 
@@ -123,9 +125,15 @@ def test_noise_and_draws_are_those_promised():
 @pytest.mark.slow
 def test_sites_are_clipped_drawn_and_noised_as_promised():
     members = client_canary.sites(True, 2.0)
-    seen = client_canary.play(members, replace(client_canary.budget_for(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, 0)
-    assert ((abs(seen) < 0.01) | (abs(seen - 1) < 0.01)).all() and seen.mean() == pytest.approx(0.5, abs=0.1)
-    away = client_canary.play(client_canary.sites(False, 2.0), client_canary.budget_for(3.0, 0.5, 2.0, 1e-5, 400), 400, 0)
+    seen = client_canary.play(
+        members, replace(client_canary.budget_for(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, 0
+    )
+    assert ((abs(seen) < 0.01) | (abs(seen - 1) < 0.01)).all() and seen.mean() == pytest.approx(
+        0.5, abs=0.1
+    )
+    away = client_canary.play(
+        client_canary.sites(False, 2.0), client_canary.budget_for(3.0, 0.5, 2.0, 1e-5, 400), 400, 0
+    )
     assert away.std() == pytest.approx(3.0, rel=0.1)
 
 
@@ -158,18 +166,24 @@ def test_what_chose_the_threshold_is_not_what_is_measured():
 
 def test_rates_below_a_large_epsilon_can_still_be_impossible_for_the_noise():
     result = judge_scores(np.ones(200), np.zeros(200), Setting(noise=1.0))
-    assert result.lower < result.upper < result.implied and result.refuted and result.verdict == BROKEN
+    assert (
+        result.lower < result.upper < result.implied and result.refuted and result.verdict == BROKEN
+    )
 
 
 @pytest.mark.slow
 def test_a_correct_step_keeps_its_promise_and_a_broken_one_is_caught():
     right, wrong = (audit_mechanism(ONE_STEP, 150, broken=fault) for fault in (None, "no clipping"))
-    assert right.lower <= right.upper == pytest.approx(1.0, rel=1e-3) and right.verdict == CONSISTENT
+    assert (
+        right.lower <= right.upper == pytest.approx(1.0, rel=1e-3) and right.verdict == CONSISTENT
+    )
     assert wrong.lower > wrong.upper and wrong.caught
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setting", [ONE_STEP, SAMPLED, MANY, SITES], ids=["eps1", "eps3", "eps8", "sites"])
+@pytest.mark.parametrize(
+    "setting", [ONE_STEP, SAMPLED, MANY, SITES], ids=["eps1", "eps3", "eps8", "sites"]
+)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_correct_mechanisms_are_never_above_their_promise(setting, seed):
     result = audit_mechanism(setting, 300, seed)
@@ -178,7 +192,9 @@ def test_correct_mechanisms_are_never_above_their_promise(setting, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setting", [ONE_STEP, SAMPLED, MANY, SITES], ids=["eps1", "eps3", "eps8", "sites"])
+@pytest.mark.parametrize(
+    "setting", [ONE_STEP, SAMPLED, MANY, SITES], ids=["eps1", "eps3", "eps8", "sites"]
+)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_caught(setting, fault):
     result = audit_mechanism(setting, 600, broken=fault)
@@ -212,7 +228,13 @@ def test_private_head_learns_with_little_noise():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"noise": 0.0}, {"noise": 1.0, "rate": 0.0}, {"noise": 1.0, "steps": 0}, {"noise": 1.0, "unit": "town"}]
+    "bad",
+    [
+        {"noise": 0.0},
+        {"noise": 1.0, "rate": 0.0},
+        {"noise": 1.0, "steps": 0},
+        {"noise": 1.0, "unit": "town"},
+    ],
 )
 def test_settings_that_cannot_be_are_refused(bad):
     with pytest.raises(FedkitError):

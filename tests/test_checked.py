@@ -1,4 +1,6 @@
-"""What a check leaves behind: lines, files, and the page, on tables whose findings are made by hand."""
+"""What a check leaves behind: lines, files, and the page, on tables whose findings are made by
+hand.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,12 @@ EVIL = "<script>alert('x')</script>"
 def table(tmp_path):
     path = tmp_path / "my.csv"
     body = "".join(
-        f"the {'printer' if i % 2 else 'roof'} number {i},{'IT' if i % 2 else 'House'},s{i % 2}\n" for i in range(40)
+        f"the {'printer' if i % 2 else 'roof'} number {i},{'IT' if i % 2 else 'House'},s{i % 2}\n"
+        for i in range(40)
     )
-    path.write_text(f"text,label,site\n{body}the roof number 0,House,s0\n,IT,s1\n", encoding="utf-8")
+    path.write_text(
+        f"text,label,site\n{body}the roof number 0,House,s0\n,IT,s1\n", encoding="utf-8"
+    )
     return read_rows(path)
 
 
@@ -33,19 +38,38 @@ def quality(table):
 
 
 def finding(level: str, what: str, mended: bool = False, **more) -> Finding:
-    return Finding("made-up", level, more.pop("count", 3), 40, what, "because", "do this", mended=mended, **more)
+    return Finding(
+        "made-up",
+        level,
+        more.pop("count", 3),
+        40,
+        what,
+        "because",
+        "do this",
+        mended=mended,
+        **more,
+    )
 
 
 def test_files_are_written_beside_and_say_what_was_done(table, quality, tmp_path):
     before = (tmp_path / "my.csv").read_bytes()
     written = write_checked(table, quality, tmp_path / "out")
-    assert [path.name for path in written.paths] == ["my.clean.csv", "my.review.csv", "check.json", "check.html"]
+    assert [path.name for path in written.paths] == [
+        "my.clean.csv",
+        "my.review.csv",
+        "check.json",
+        "check.html",
+    ]
     assert written.clean == written.paths[0] and (tmp_path / "my.csv").read_bytes() == before
     assert (
         len(written.clean.read_text("utf-8-sig").splitlines()) == 41
     )  # the header, and neither the double nor the blank
     values = json.loads((tmp_path / "out" / "check.json").read_text())
-    assert values["verdict"] == quality.verdict and values["clean"] == "my.clean.csv" and len(values["mended"]) == 2
+    assert (
+        values["verdict"] == quality.verdict
+        and values["clean"] == "my.clean.csv"
+        and len(values["mended"]) == 2
+    )
     assert values["mended"] == list(written.said)
 
 
@@ -68,11 +92,18 @@ def test_lines_name_columns_findings_verdict_and_the_next_command(table, quality
     written = write_checked(table, quality, tmp_path / "out")
     command = lines(quality, written)[-1]
     assert "--client site --partition column" in command and "my.clean.csv" in command
-    named = replace(quality, findings=(replace(finding("care", "names"), kind="personal-data"),), verdict="not yet")
+    named = replace(
+        quality,
+        findings=(replace(finding("care", "names"), kind="personal-data"),),
+        verdict="not yet",
+    )
     said = lines(named, replace(written, said=("1 row left out",)))
-    assert "add --mask" in said[-3] and said[-2] == "next, once what is marked `stop` above is mended:"
+    assert (
+        "add --mask" in said[-3] and said[-2] == "next, once what is marked `stop` above is mended:"
+    )
     assert not any(
-        "add --mask" in line for line in lines(named, replace(written, said=("2 texts with personal data masked",)))
+        "add --mask" in line
+        for line in lines(named, replace(written, said=("2 texts with personal data masked",)))
     )
 
 
@@ -85,10 +116,16 @@ def test_columns_of_the_copy_cannot_be_formulas(quality):
 
 
 def test_what_must_be_mended_comes_first_and_what_the_copy_mends_last(quality):
-    found = (finding("stop", "S-mended", True), finding("stop", "S-open"), finding("care", "C"), finding("note", "N"))
+    found = (
+        finding("stop", "S-mended", True),
+        finding("stop", "S-open"),
+        finding("care", "C"),
+        finding("note", "N"),
+    )
     page = render(replace(quality, findings=found, verdict="not yet", reasons=()))
     places = [
-        page.index(word) for word in ("What must be mended first", "S-open", "S-mended", "C<", "Good to know", "N<")
+        page.index(word)
+        for word in ("What must be mended first", "S-open", "S-mended", "C<", "Good to know", "N<")
     ]
     assert places == sorted(places) and "a cleaned copy mends this" in page
 
@@ -101,7 +138,15 @@ def test_rows_are_named_and_the_rest_counted(quality):
 
 def test_nothing_from_the_data_is_html_and_personal_data_is_masked(quality):
     found = finding("care", EVIL, examples=(EVIL, "write to anna.kern@example.com"))
-    made = replace(quality, name=EVIL, findings=(found,), reasons=(EVIL,), notes=(EVIL,), labels={EVIL: 3}, clients={EVIL: 2})
+    made = replace(
+        quality,
+        name=EVIL,
+        findings=(found,),
+        reasons=(EVIL,),
+        notes=(EVIL,),
+        labels={EVIL: 3},
+        clients={EVIL: 2},
+    )
     page = render(made, [EVIL], "x.clean.csv", "x.review.csv")
     assert "<script" not in page and page.count("&lt;script") >= 7
     assert "anna.kern" not in page and "[email]" in page and "x.review.csv" in page

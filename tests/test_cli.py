@@ -1,4 +1,6 @@
-"""The commands on a tiny model and tiny data: what they print, write and return; and that --help is worth reading."""
+"""The commands on a tiny model and tiny data: what they print, write and return; and that --help is
+worth reading.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,21 @@ from fedkit.core.config import RunConfig
 from fedkit.core.record import Run
 from fedkit.data.load import load_corpus
 
-COMMANDS = ("run", "baselines", "compare", "brief", "sweep", "methods", "demo", "check", "data", "models", "doctor", "lab",
-            "showcase")
+COMMANDS = (
+    "run",
+    "baselines",
+    "compare",
+    "brief",
+    "sweep",
+    "methods",
+    "demo",
+    "check",
+    "data",
+    "models",
+    "doctor",
+    "lab",
+    "showcase",
+)
 SLOW_RUN = ["--rounds", "10", "--local-epochs", "2", "--batch-size", "4"]
 
 
@@ -68,13 +83,19 @@ def command(text: str, start: str) -> list[str]:
 @pytest.mark.slow
 def test_run_then_what_it_says_to_type_next(fed, settings, tmp_path):
     """A newcomer follows the printed commands and ends at a page that compares all."""
-    code, out, err = fed("run", *settings, "--head-lr", "0.02", "--clients-per-round", "3", "--out", "my run")
+    code, out, err = fed(
+        "run", *settings, "--head-lr", "0.02", "--clients-per-round", "3", "--out", "my run"
+    )
     assert code == 0
     record = Run.load(tmp_path / "my run")
     assert f"accuracy {100 * record.result['accuracy']:.1f} %" in out and "4 sites" in out
     assert "note: label column: guessed 'label'" in out
     assert "round 1/2" in err and "round 2/2" in err and "accuracy" not in err.splitlines()[0]
-    assert {p.name for p in (tmp_path / "my run").iterdir()} >= {"run.json", "adapter_config.json", "head.safetensors"}
+    assert {p.name for p in (tmp_path / "my run").iterdir()} >= {
+        "run.json",
+        "adapter_config.json",
+        "head.safetensors",
+    }
 
     code, out, _ = fed(*command(out, "next: "))
     assert code == 0 and "Local only" in out
@@ -111,7 +132,9 @@ def test_resume_needs_no_settings_and_a_finished_run_stays_as_it_is(fed, run_fol
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_run_is_one_line_and_the_run_goes_on(fed, settings, run_folder, tmp_path, monkeypatch):
+def test_ctrl_c_in_a_run_is_one_line_and_the_run_goes_on(
+    fed, settings, run_folder, tmp_path, monkeypatch
+):
     class Stopping(console.Line):
         def __call__(self, now):
             if now.round == 2:
@@ -139,11 +162,16 @@ def test_ctrl_c_before_anything_is_kept(fed, settings, tmp_path, monkeypatch):
     )
     assert not (tmp_path / "r").exists()
     code, _, err = fed("baselines", *settings, "--out", "b")
-    assert code == 130 and err == "fedkit: stopped; finished and kept in b: none; choose the others with --which\n"
+    assert (
+        code == 130
+        and err == "fedkit: stopped; finished and kept in b: none; choose the others with --which\n"
+    )
 
 
 def test_ctrl_c_elsewhere(fed, tiny_data, monkeypatch):
-    monkeypatch.setattr("fedkit.data.read_rows.read_rows", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(
+        "fedkit.data.read_rows.read_rows", lambda *_: signal.raise_signal(signal.SIGINT)
+    )
     assert fed("check", tiny_data) == (130, "", "fedkit: stopped\n")
 
 
@@ -153,7 +181,9 @@ def test_a_number_of_clients_that_is_not_used_is_said(fed, settings):
 
 
 def test_baselines_as_json(fed, settings, tmp_path):
-    code, out, err = fed("baselines", *settings, "--which", "local, majority,local", "--out", "b", "--json")
+    code, out, err = fed(
+        "baselines", *settings, "--which", "local, majority,local", "--out", "b", "--json"
+    )
     values = json.loads(out)
     assert code == 0 and list(values["runs"]) == ["local", "majority"]
     for name, record in values["runs"].items():
@@ -162,8 +192,13 @@ def test_baselines_as_json(fed, settings, tmp_path):
 
 
 def test_compare_as_text_json_and_page(fed, run_folder, tmp_path):
-    code, out, _ = fed("compare", run_folder, run_folder.parent, "--html", "new/page.html")  # the same run twice
-    assert code == 0 and out.count("Federated\n") + out.count("Federated ") >= 1 and "page: new/page.html" in out
+    # the same run twice
+    code, out, _ = fed("compare", run_folder, run_folder.parent, "--html", "new/page.html")
+    assert (
+        code == 0
+        and out.count("Federated\n") + out.count("Federated ") >= 1
+        and "page: new/page.html" in out
+    )
     code, out, _ = fed("compare", run_folder, "--html", tmp_path, "--json")
     values = json.loads(out)
     assert code == 0 and len(values["scoreboard"]) == 1 and values["verdict"]
@@ -174,7 +209,9 @@ def test_compare_as_text_json_and_page(fed, run_folder, tmp_path):
 def assert_self_contained(page: Path) -> None:
     """Nothing in the page is fetched from anywhere, and what is drawn is inside."""
     text = page.read_text(encoding="utf-8")
-    assert not re.search(r"""<(script|img|iframe|link)\b[^>]*\b(src|href)\s*=|@import|url\(\s*["']?http""", text)
+    assert not re.search(
+        r"""<(script|img|iframe|link)\b[^>]*\b(src|href)\s*=|@import|url\(\s*["']?http""", text
+    )
     assert "Plotly" in text
 
 
@@ -217,11 +254,19 @@ def test_check_with_care_writes_a_cleaned_copy_beside_the_original(fed, tmp_path
     body = varied(200).rstrip() + "\n,a\n"
     (tmp_path / "blank.csv").write_text(body)
     code, out, _ = fed("check", "blank.csv", "--out", "checked")
-    assert code == 1 and "verdict: usable with care" in out and "no text in column 'text'" in out and "row 202" in out
+    assert (
+        code == 1
+        and "verdict: usable with care" in out
+        and "no text in column 'text'" in out
+        and "row 202" in out
+    )
     assert (tmp_path / "blank.csv").read_text() == body
     wrote = {path.name for path in (tmp_path / "checked").iterdir()}
     assert {"blank.clean.csv", "check.json", "check.html"} <= wrote
-    assert "next:" in out and "fedkit run --data checked/blank.clean.csv --text text --label label" in out
+    assert (
+        "next:" in out
+        and "fedkit run --data checked/blank.clean.csv --text text --label label" in out
+    )
     corpus = load_corpus(str(tmp_path / "checked" / "blank.clean.csv"))
     assert len(corpus.train) + len(corpus.test) == 200
 
@@ -255,9 +300,16 @@ def test_check_refuses_what_cannot_be(fed, tmp_path):
 
 @pytest.mark.slow
 def test_what_a_file_says_cannot_steer_the_terminal(fed, tmp_path):
-    rows = [{"text": f"report {i}", "label": ["fine", "red\x1b[31m\u202e\nnew"][i % 2]} for i in range(100)]
+    rows = [
+        {"text": f"report {i}", "label": ["fine", "red\x1b[31m\u202e\nnew"][i % 2]}
+        for i in range(100)
+    ]
     (tmp_path / "bad.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    for words in (("check", "bad.jsonl"), ("data", "bad.jsonl"), ("check", "bad.jsonl", "--text", "red\x1b[31m")):
+    for words in (
+        ("check", "bad.jsonl"),
+        ("data", "bad.jsonl"),
+        ("check", "bad.jsonl", "--text", "red\x1b[31m"),
+    ):
         code, out, err = fed(*words)
         assert "red\ufffd[31m" in out or "red\\x1b[31m" in out + err
         assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", out + err), (words, code)
@@ -278,10 +330,15 @@ def test_data_shows_who_has_what(fed, tiny_data, tmp_path):
     code, out, _ = fed("data", tiny_data, "--client", "site", "--html", "who/page.html")
     assert code == 0 and "site-3" in out and "printing" in out and "picture: who/page.html" in out
     assert_self_contained(tmp_path / "who" / "page.html")
-    code, out, _ = fed("data", tiny_data, "--partition", "dirichlet:0.3", "--clients", "5", "--json")
+    code, out, _ = fed(
+        "data", tiny_data, "--partition", "dirichlet:0.3", "--clients", "5", "--json"
+    )
     counts = json.loads(out)["clients"]
     assert code == 0 and len(counts) == 5
-    assert all(sum(labels.values()) >= 8 and set(labels) == {"money", "printing", "roof"} for labels in counts.values())
+    assert all(
+        sum(labels.values()) >= 8 and set(labels) == {"money", "printing", "roof"}
+        for labels in counts.values()
+    )
 
 
 def test_models_says_what_is_here(fed):
@@ -304,7 +361,11 @@ def test_doctor_exit_code_and_json(fed, tiny_model, tmp_path):
 def test_lab_without_lessons_says_what_to_do(fed, tmp_path, monkeypatch):
     monkeypatch.setattr(main, "NOTEBOOKS", tmp_path / "notebooks")
     code, out, err = fed("lab")
-    assert (code, out, err.count("\n")) == (2, "", 1) and "no lessons in" in err and "make install" in err
+    assert (
+        (code, out, err.count("\n")) == (2, "", 1)
+        and "no lessons in" in err
+        and "make install" in err
+    )
 
 
 # ---- help
@@ -312,7 +373,11 @@ def test_lab_without_lessons_says_what_to_do(fed, tmp_path, monkeypatch):
 
 def test_no_command_shows_the_help_and_version_the_version(fed):
     code, out, err = fed()
-    assert (code, err) == (0, "") and "fedkit demo" in out and all(f"\n  {name}" in out for name in COMMANDS)
+    assert (
+        (code, err) == (0, "")
+        and "fedkit demo" in out
+        and all(f"\n  {name}" in out for name in COMMANDS)
+    )
     assert fed("--version") == (0, "fedkit 0.1.0\n", "")
 
 
@@ -323,7 +388,10 @@ def test_help_names_every_flag_and_fits(fed, monkeypatch, name, width):
     code, out, err = fed(name, "--help")
     assert (code, err) == (0, "") and out == fed(name, "-h")[1]
     for param in typer.main.get_command(main.app).commands[name].params:
-        assert f"  {param.opts[0] if param.param_type_name == 'option' else param.human_readable_name}" in out
+        assert (
+            f"  {param.opts[0] if param.param_type_name == 'option' else param.human_readable_name}"
+            in out
+        )
         assert len(param.help) > 8
     assert max(map(len, out.splitlines())) <= width
     assert "Usage: fedkit " + name in out and "{" not in out
@@ -336,7 +404,10 @@ def test_the_flags_that_scripts_rely_on():
         --wire-down --privacy --secure --optimizer --weights --robust --faults --attack --deadline --late --server-link --pace"""
     wanted = words.split()
     commands = typer.main.get_command(main.app).commands
-    flags = {name: {flag for param in commands[name].params for flag in param.opts} for name in ("run", "baselines")}
+    flags = {
+        name: {flag for param in commands[name].params for flag in param.opts}
+        for name in ("run", "baselines")
+    }
     assert flags["run"] == {*wanted, "--resume"} and flags["baselines"] == {*wanted, "--which"}
 
 
@@ -363,16 +434,31 @@ def test_help_names_every_choice_there_is():
     from fedkit.network import DEVICES, LINKS
 
     choices = {
-        "tune": TUNERS, "partition": PARTITIONS, "link": LINKS, "devices": DEVICES, "strategy": STRATEGIES,
-        "loss": LOSSES, "head_start": HEAD_STARTS, "aggregate": AGGREGATORS, "engine": ENGINES, "model": MODELS,
-        "weights": WEIGHTS, "robust": ROBUST, "attack": [a for a in ATTACKS if a != "none"], "late": LATE,
-        "faults": list(vars(Faults())), "optimizer": ["adamw", "sgd"],
-        "data": [*HUB, "service_desk", *(s for s in READERS if s != ".json")], "device": ["auto", "cpu", "cuda", "mps"],
+        "tune": TUNERS,
+        "partition": PARTITIONS,
+        "link": LINKS,
+        "devices": DEVICES,
+        "strategy": STRATEGIES,
+        "loss": LOSSES,
+        "head_start": HEAD_STARTS,
+        "aggregate": AGGREGATORS,
+        "engine": ENGINES,
+        "model": MODELS,
+        "weights": WEIGHTS,
+        "robust": ROBUST,
+        "attack": [a for a in ATTACKS if a != "none"],
+        "late": LATE,
+        "faults": list(vars(Faults())),
+        "optimizer": ["adamw", "sgd"],
+        "data": [*HUB, "service_desk", *(s for s in READERS if s != ".json")],
+        "device": ["auto", "cpu", "cuda", "mps"],
     }
     commands = typer.main.get_command(main.app).commands
     help = {param.name: param.help for param in commands["run"].params}
     for name, entries in choices.items():
-        assert [e for e in entries if not re.search(rf"(?<![\w-]){re.escape(e)}(?![\w-])", help[name])] == [], name
+        assert [
+            e for e in entries if not re.search(rf"(?<![\w-]){re.escape(e)}(?![\w-])", help[name])
+        ] == [], name
     which = next(p.help for p in commands["baselines"].params if p.name == "which")
     assert [name for name in BASELINES if name not in which] == []
     assert set(ABOUT) == {*BUNDLED, *HUB}
@@ -399,10 +485,19 @@ def test_help_and_import_are_light():
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(28, "No space left on device", "/x/run.json"), "/x/run.json: No space left on device; check"),
+        (
+            OSError(28, "No space left on device", "/x/run.json"),
+            "/x/run.json: No space left on device; check",
+        ),
         (MemoryError(), "out of memory; use a smaller --batch-size"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory; use"),
-        (console.FedkitError("seed '1'\n is\x1b[2J " + "long " * 400), "--seed '1' is\ufffd[2J long"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            "out of memory; use",
+        ),
+        (
+            console.FedkitError("seed '1'\n is\x1b[2J " + "long " * 400),
+            "--seed '1' is\ufffd[2J long",
+        ),
     ],
 )
 def test_what_the_system_refuses_is_one_line_too(capfd, error, said):
@@ -422,8 +517,12 @@ def test_a_defect_of_ours_is_not_hidden():
 @pytest.mark.slow
 def test_a_reader_of_the_pipe_may_leave_early():
     code = "from fedkit.cli.main import main; import sys; sys.exit(main(['data']))"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -c \"{code}\" | true"],
-                          capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -c \"{code}\" | true"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode in (0, 1) and done.stderr == ""
 
 
@@ -448,20 +547,43 @@ def test_the_progress_line_of_a_terminal_is_cleared_also_by_an_error(monkeypatch
         line(Progress("federated", 1, 5, "s\x1b[2J" + "x" * 500, 0.5, 10**6, 0.1, 9.0))
         line.say("step 2")
         raise ValueError
-    assert screen.getvalue().startswith("\r\x1b[Kfederated: round 1/5") and screen.getvalue().endswith("\r\x1b[K")
-    assert "\x1b[2J" not in screen.getvalue() and "\nfed" not in screen.getvalue() and "step 2\n" in screen.getvalue()
+    assert screen.getvalue().startswith(
+        "\r\x1b[Kfederated: round 1/5"
+    ) and screen.getvalue().endswith("\r\x1b[K")
+    assert (
+        "\x1b[2J" not in screen.getvalue()
+        and "\nfed" not in screen.getvalue()
+        and "step 2\n" in screen.getvalue()
+    )
 
 
 def test_commands_to_paste_hold_what_is_not_default_and_are_quoted():
-    config = RunConfig(data="my file.csv", clients_per_round=3.0, lr=1.5e-05, tune="head", clip_norm=2.0)
+    config = RunConfig(
+        data="my file.csv", clients_per_round=3.0, lr=1.5e-05, tune="head", clip_norm=2.0
+    )
     line = commands_module.command("baselines", config, "--out", Path("a b"))
-    want = ["--data", "my file.csv", "--tune", "head", "--clients-per-round", "3", "--lr", "1.5e-05", "--out", "a b"]
+    want = [
+        "--data",
+        "my file.csv",
+        "--tune",
+        "head",
+        "--clients-per-round",
+        "3",
+        "--lr",
+        "1.5e-05",
+        "--out",
+        "a b",
+    ]
     assert shlex.split(line) == ["fedkit", "baselines", *want]
 
 
 def test_next_commands_leave_out_what_is_there(tmp_path):
     mine, others = tmp_path / "mine", tmp_path / "mine-baselines"
-    assert [line.split(" ")[2] for line in next_steps.after_run(RunConfig(), mine)] == ["baselines", "compare", "brief"]
+    assert [line.split(" ")[2] for line in next_steps.after_run(RunConfig(), mine)] == [
+        "baselines",
+        "compare",
+        "brief",
+    ]
     assert [line.split(" ")[2] for line in next_steps.after_baselines(RunConfig(), others)] == [
         "run",
         "compare",
@@ -470,10 +592,20 @@ def test_next_commands_leave_out_what_is_there(tmp_path):
     for place in (mine, others / "local"):
         place.mkdir(parents=True)
         (place / "run.json").touch()
-    want = [f"next: fedkit compare {mine} {others}", f"then: fedkit brief {mine} {others} --out {mine}-brief"]
-    assert next_steps.after_run(RunConfig(), mine) == next_steps.after_baselines(RunConfig(), others) == want
+    want = [
+        f"next: fedkit compare {mine} {others}",
+        f"then: fedkit brief {mine} {others} --out {mine}-brief",
+    ]
+    assert (
+        next_steps.after_run(RunConfig(), mine)
+        == next_steps.after_baselines(RunConfig(), others)
+        == want
+    )
     assert next_steps.after_run(RunConfig(), Path("."))[-2] == "then: fedkit compare . baselines"
-    assert next_steps.after_baselines(RunConfig(), Path("b"))[-1] == "then: fedkit brief b-run b --out b-run-brief"
+    assert (
+        next_steps.after_baselines(RunConfig(), Path("b"))[-1]
+        == "then: fedkit brief b-run b --out b-run-brief"
+    )
 
 
 # ---- slow: a real process, a real signal
@@ -485,7 +617,11 @@ def test_sigint_to_the_real_command_and_resume(settings, tmp_path):
     fedkit = [sys.executable, "-m", "fedkit.cli.main"]
     words = ["run", *settings[:-2], *SLOW_RUN]
     process = subprocess.Popen(
-        [*fedkit, *words, "--out", "r"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [*fedkit, *words, "--out", "r"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for _ in range(1_200):
@@ -498,14 +634,19 @@ def test_sigint_to_the_real_command_and_resume(settings, tmp_path):
     assert (process.returncode, out) == (130, "")
     assert all(line.startswith("federated: round ") for line in progress)
     assert re.fullmatch(
-        r"fedkit: stopped; \d+ of 10 rounds are kept in r; go on with: fedkit run --resume --out r", last
+        r"fedkit: stopped; \d+ of 10 rounds are kept in r; go on with: fedkit run --resume --out r",
+        last,
     )
     stopped = Run.load(tmp_path / "r")
     assert 2 <= len(stopped.rounds) < 10
 
     for end in (["run", "--resume", "--out", "r"], [*words, "--out", "whole"]):
-        done = subprocess.run([*fedkit, *end], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [*fedkit, *end], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stderr
     resumed, whole = Run.load(tmp_path / "r"), Run.load(tmp_path / "whole")
-    assert [(r.accuracy, r.loss) for r in resumed.rounds] == [(r.accuracy, r.loss) for r in whole.rounds]
+    assert [(r.accuracy, r.loss) for r in resumed.rounds] == [
+        (r.accuracy, r.loss) for r in whole.rounds
+    ]
     assert resumed.rounds[: len(stopped.rounds)] == stopped.rounds

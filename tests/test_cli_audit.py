@@ -1,4 +1,6 @@
-"""`fedkit audit`: what it says of runs with and without privacy, of broken mechanisms and of bad input."""
+"""`fedkit audit`: what it says of runs with and without privacy, of broken mechanisms and of bad
+input.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 
 SAID = {
-    "noise": 3.7307, "rate": 1.0, "steps": 1, "clip": 0.5, "start": 0.0, "visits": 1, "turns": 0,
+    "noise": 3.7307,
+    "rate": 1.0,
+    "steps": 1,
+    "clip": 0.5,
+    "start": 0.0,
+    "visits": 1,
+    "turns": 0,
     "blocks": [[3.7307, 1.0, 1]],
 }
 
@@ -28,13 +36,24 @@ def command(*argv: str) -> int:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(cls=Command)(audit.audit)
     parser = typer.main.get_command(app)
-    return console.call(lambda: parser.main([*argv], prog_name="fedkit audit", standalone_mode=False))
+    return console.call(
+        lambda: parser.main([*argv], prog_name="fedkit audit", standalone_mode=False)
+    )
 
 
 def record(said: dict | None = SAID, **result) -> Run:
     """A finished record whose data nobody has any more."""
-    config = RunConfig(data="/nowhere", privacy="none" if said is None else "example:eps=1").to_dict()
-    result = {"accuracy": 0.5, "epsilon": 1.0, "delta": 1e-5, "privacy_unit": "example", "privacy": said, **result}
+    config = RunConfig(
+        data="/nowhere", privacy="none" if said is None else "example:eps=1"
+    ).to_dict()
+    result = {
+        "accuracy": 0.5,
+        "epsilon": 1.0,
+        "delta": 1e-5,
+        "privacy_unit": "example",
+        "privacy": said,
+        **result,
+    }
     return Run("federated", config, {}, {"sha256": "a"}, {"sha256": "b"}, result=result)
 
 
@@ -49,8 +68,14 @@ def folder(tmp_path):
 
 def test_the_promise_is_read_from_the_record():
     promise = promise_of(record(), 100)
-    assert promise == Promise(1.0, 1e-5, "example", Setting(3.7307, 1.0, 1, 0.5), "", ((3.7307, 1.0, 1),))
-    assert replace(promise, epsilon=8.0).allowed(0.01) < 0.0272 < replace(promise, epsilon=8.0, blocks=()).allowed(0.01)
+    assert promise == Promise(
+        1.0, 1e-5, "example", Setting(3.7307, 1.0, 1, 0.5), "", ((3.7307, 1.0, 1),)
+    )
+    assert (
+        replace(promise, epsilon=8.0).allowed(0.01)
+        < 0.0272
+        < replace(promise, epsilon=8.0, blocks=()).allowed(0.01)
+    )
 
 
 def test_a_long_run_is_played_in_part_and_that_is_said():
@@ -70,8 +95,16 @@ def test_noise_over_rounds_is_said_not_to_be_played():
 
 @pytest.mark.parametrize(
     "bad",
-    [replace(record(), result={}), record({}), record(SAID | {"noise": "much"}), record(SAID | {"noise": 0}),
-     record(SAID | {"rate": 7}), record([]), record(epsilon=None), record(privacy_unit="town")],
+    [
+        replace(record(), result={}),
+        record({}),
+        record(SAID | {"noise": "much"}),
+        record(SAID | {"noise": 0}),
+        record(SAID | {"rate": 7}),
+        record([]),
+        record(epsilon=None),
+        record(privacy_unit="town"),
+    ],
 )
 def test_records_that_do_not_hold_together_are_one_line(bad, folder, capsys):
     with pytest.raises(FedkitError):
@@ -82,7 +115,8 @@ def test_records_that_do_not_hold_together_are_one_line(bad, folder, capsys):
 
 
 @pytest.mark.parametrize(
-    "argv", [(), ("--demo", "x"), ("--demo", "--trials", "3"), ("/nowhere",), ("x", "--trials", "a")]
+    "argv",
+    [(), ("--demo", "x"), ("--demo", "--trials", "3"), ("/nowhere",), ("x", "--trials", "a")],
 )
 def test_bad_input_is_one_line(argv, capsys):
     assert command(*argv) == 2
@@ -92,13 +126,20 @@ def test_bad_input_is_one_line(argv, capsys):
 def test_a_run_whose_data_is_gone_still_plays_the_game(folder, capsys):
     assert command(folder(record()), "--trials", "80") == 0
     out, _ = capsys.readouterr()
-    assert "promised: epsilon 1 " in out and "consistent" in out and "left out" in out and "proves nothing" in out
+    assert (
+        "promised: epsilon 1 " in out
+        and "consistent" in out
+        and "left out" in out
+        and "proves nothing" in out
+    )
 
 
 def test_json_holds_the_game(folder, capsys):
     assert command(folder(record()), "--trials", "80", "--json") == 0
     values = json.loads(capsys.readouterr().out)
-    assert values["game"]["upper"] == pytest.approx(1.0, rel=1e-3) and values["game"]["trials"] == 80
+    assert (
+        values["game"]["upper"] == pytest.approx(1.0, rel=1e-3) and values["game"]["trials"] == 80
+    )
     assert values["promise"]["unit"] == "example" and values["membership"] == []
 
 
@@ -117,7 +158,9 @@ def test_nothing_to_do_is_an_error(folder, capsys):
 def test_the_demo_shows_promises_kept_and_faults_caught(monkeypatch, capsys):
     name = "eps 1: one step, all rows"
     monkeypatch.setattr(run_audit, "SHOWN", {name: (Setting(3.7307), 100)})
-    monkeypatch.setattr(run_audit.demonstrate, "__defaults__", (None, 0, lambda _: None, {name: "no clipping"}))
+    monkeypatch.setattr(
+        run_audit.demonstrate, "__defaults__", (None, 0, lambda _: None, {name: "no clipping"})
+    )
     assert command("--demo") == 0
     out, _ = capsys.readouterr()
     assert out.count("consistent") == 1 and out.count("BROKEN:") == 1
@@ -125,7 +168,11 @@ def test_the_demo_shows_promises_kept_and_faults_caught(monkeypatch, capsys):
 
 def test_a_fault_that_is_not_caught_is_exit_code_1(monkeypatch, capsys):
     monkeypatch.setattr(run_audit, "SHOWN", {"hardly any noise": (Setting(0.1), 40)})
-    monkeypatch.setattr(run_audit.demonstrate, "__defaults__", (None, 0, lambda _: None, {"hardly any noise": "noise/4"}))
+    monkeypatch.setattr(
+        run_audit.demonstrate,
+        "__defaults__",
+        (None, 0, lambda _: None, {"hardly any noise": "noise/4"}),
+    )
     assert command("--demo") == 1
     assert "weak test" in capsys.readouterr().out
 
@@ -141,7 +188,9 @@ def test_the_whole_demo(capsys):
 def test_a_run_and_its_own_model(tiny_model, tiny_data, tmp_path, capsys):
     from fedkit.experiments.runner import run
 
-    config = RunConfig(data=tiny_data, model=tiny_model, rounds=1, tune="head", privacy="example:eps=3")
+    config = RunConfig(
+        data=tiny_data, model=tiny_model, rounds=1, tune="head", privacy="example:eps=3"
+    )
     run(config, tmp_path / "run")
     assert command(str(tmp_path / "run"), "--trials", "60") == 0
     out, _ = capsys.readouterr()

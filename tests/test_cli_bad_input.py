@@ -1,6 +1,8 @@
-"""What a user can get wrong: each is one line on stderr that says what to do, exit code 2, and nothing written.
+"""What a user can get wrong: each is one line on stderr that says what to do, exit code 2, and
+nothing written.
 
-Every case runs in a folder that must be the same before and after. Most run in this process; a few as a real command.
+Every case runs in a folder that must be the same before and after. Most run in this process; a few
+as a real command.
 """
 
 from __future__ import annotations
@@ -16,17 +18,32 @@ import pytest
 
 from fedkit.cli.main import main
 
-SITES = "text,label,site\n" + "".join(f"report {i} about {'ab'[i % 2]},{'ab'[i % 2]},s{i % 3}\n" for i in range(60))
+SITES = "text,label,site\n" + "".join(
+    f"report {i} about {'ab'[i % 2]},{'ab'[i % 2]},s{i % 3}\n" for i in range(60)
+)
 RUN = "run --data data --model model"
-NO_FOLDER = "/proc/fedkit" if sys.platform == "linux" else "data/train.csv/below"  # root may write to read-only folders
+# root may write to read-only folders
+NO_FOLDER = "/proc/fedkit" if sys.platform == "linux" else "data/train.csv/below"
 
 # name: (command line, words that the message must have)
 MODEL = {
     "unknown model": ("run --data data --model nope", "--model 'nope' minilm folder hub"),
-    "hub model out of reach": ("run --data data --model nobody/nothing", "copy config.json models/nobody/nothing"),
-    "model folder without weights": ("run --data data --model no-weights", "no-weights lacks model.safetensors"),
-    "model folder without config": ("run --data data --model no-config", "no-config lacks config.json"),
-    "model weights are garbage": ("run --data data --model garbage", "garbage cannot needs model.safetensors"),
+    "hub model out of reach": (
+        "run --data data --model nobody/nothing",
+        "copy config.json models/nobody/nothing",
+    ),
+    "model folder without weights": (
+        "run --data data --model no-weights",
+        "no-weights lacks model.safetensors",
+    ),
+    "model folder without config": (
+        "run --data data --model no-config",
+        "no-config lacks config.json",
+    ),
+    "model weights are garbage": (
+        "run --data data --model garbage",
+        "garbage cannot needs model.safetensors",
+    ),
     "tuner unknown": (f"{RUN} --tune lorra", "--tune 'lorra' lora head full"),
     "tuner empty": (f"{RUN} --tune=", "--tune '' lora head full"),
     "tuner option without value": (f"{RUN} --tune lora:r", "key=value 'r' lora:r=8"),
@@ -38,7 +55,10 @@ MODEL = {
     "layers beyond the model": (f"{RUN} --tune lora:layers=3", "--tune layers=3 2 layers 0"),
     "layers negative": (f"{RUN} --tune lora:layers=-1", "--tune layers=-1 2 layers"),
     "alpha not a number": (f"{RUN} --tune lora:alpha=nan", "--tune alpha=nan above 0"),
-    "lora without such layers": (f"{RUN} --tune lora:targets=nothing", "targets='nothing' query value"),
+    "lora without such layers": (
+        f"{RUN} --tune lora:targets=nothing",
+        "targets='nothing' query value",
+    ),
     "max-tokens 1": (f"{RUN} --max-tokens 1", "--max-tokens 1 from 4"),
     "max-tokens beyond the model": (f"{RUN} --max-tokens 65", "--max-tokens 65 at most 64"),
     "max-tokens not a number": (f"{RUN} --max-tokens many", "--max-tokens 'many' whole number"),
@@ -67,35 +87,62 @@ TRAINING = {
         f"{RUN} --aggregate flora --tune head",
         "--aggregate 'flora' 'head' --tune lora mean",
     ),
-    "ranks that are no numbers": (f"{RUN} --aggregate hetlora:ranks=a", "--aggregate 'ranks=a' 2|4|8"),
+    "ranks that are no numbers": (
+        f"{RUN} --aggregate hetlora:ranks=a",
+        "--aggregate 'ranks=a' 2|4|8",
+    ),
     "nothing is shared": (f"{RUN} --share nowhere", "--share 'nowhere' lora_A head"),
-    "half of a pair shared": (f"{RUN} --aggregate fedex --share lora_A", "--share 'lora_A' both all"),
+    "half of a pair shared": (
+        f"{RUN} --aggregate fedex --share lora_A",
+        "--share 'lora_A' both all",
+    ),
     "weights unknown": (f"{RUN} --weights fame", "--weights 'fame' uniform"),
     "robust unknown": (f"{RUN} --robust hope", "--robust 'hope' median"),
     "robust with too few sites": (f"{RUN} --robust krum:f=9", "krum"),
     "privacy unknown": (f"{RUN} --privacy total", "--privacy 'total' example client"),
-    "privacy with a typo": (f"{RUN} --privacy example:epsilon=8", "--privacy 'epsilon' eps delta clip"),
+    "privacy with a typo": (
+        f"{RUN} --privacy example:epsilon=8",
+        "--privacy 'epsilon' eps delta clip",
+    ),
     "privacy for nothing": (f"{RUN} --privacy example:eps=-2", "--privacy eps=-2 0 1000"),
-    "privacy of shares in the clear": (f"{RUN} --privacy example:trust=sum", "--privacy trust=sum --secure masks"),
-    "privacy of clients who weigh unlike": (f"{RUN} --privacy client:eps=8", "--privacy --weights uniform"),
-    "privacy that shuffles": (f"{RUN} --privacy example:sampling=shuffle", "--privacy shuffled Poisson"),
+    "privacy of shares in the clear": (
+        f"{RUN} --privacy example:trust=sum",
+        "--privacy trust=sum --secure masks",
+    ),
+    "privacy of clients who weigh unlike": (
+        f"{RUN} --privacy client:eps=8",
+        "--privacy --weights uniform",
+    ),
+    "privacy that shuffles": (
+        f"{RUN} --privacy example:sampling=shuffle",
+        "--privacy shuffled Poisson",
+    ),
     "privacy without a round": (f"{RUN} --privacy example:noise=0.1,eps=1", "privacy round noise"),
     "secure unknown": (f"{RUN} --secure vault", "--secure 'vault' masks ckks"),
-    "secure with a rule that compares": (f"{RUN} --secure masks --robust median", "--secure median sum"),
+    "secure with a rule that compares": (
+        f"{RUN} --secure masks --robust median",
+        "--secure median sum",
+    ),
     "attack unknown": (f"{RUN} --attack bribe:2", "--attack 'bribe' sign-flip"),
     "attack by more than there are": (f"{RUN} --attack sign-flip:99", "99 most"),
     "faults unknown": (f"{RUN} --faults stolen=0.1", "--faults stolen lost"),
     "faults beyond one": (f"{RUN} --faults lost=3", "--faults lost 0 1"),
     "deadline below nought": (f"{RUN} --deadline -1", "--deadline -1 above"),
     "deadline no number": (f"{RUN} --deadline soon", "--deadline 'soon' number"),
-    "deadline without waiting": (f"{RUN} --strategy fedbuff --deadline 3", "--deadline fedbuff wait"),
+    "deadline without waiting": (
+        f"{RUN} --strategy fedbuff --deadline 3",
+        "--deadline fedbuff wait",
+    ),
     "late unknown": (f"{RUN} --late never", "--late 'never' carry"),
     "late without a deadline": (f"{RUN} --late carry", "carry --deadline"),
     "optimizer unknown": (f"{RUN} --optimizer lion", "--optimizer 'lion' adamw"),
     "pace of nought": (f"{RUN} --pace 0", "--pace 0 above"),
     "server line unknown": (f"{RUN} --server-link fast", "--server-link 'fast'"),
     "devices unknown in a mix": (f"{RUN} --devices cray=1", "--devices cray old-pc"),
-    "scaffold with stacking": (f"{RUN} --strategy scaffold --aggregate flora", "scaffold flora mean"),
+    "scaffold with stacking": (
+        f"{RUN} --strategy scaffold --aggregate flora",
+        "scaffold flora mean",
+    ),
     "median with stacking": (f"{RUN} --robust median --aggregate flora", "median flora mean"),
     "wire unknown": (f"{RUN} --wire gzip", "--wire 'gzip' topk int4 ans"),
     "wire in a wrong order": (f"{RUN} --wire int4+topk", "order select quantise"),
@@ -104,15 +151,30 @@ TRAINING = {
         f"{RUN} --aggregate fedex --wire-down int8",
         "--wire-down 'int8' 'fedex' none",
     ),
-    "no client in a round": (f"{RUN} --clients-per-round 0", "--clients-per-round 0 whole number from 1 to 3"),
-    "more clients in a round than there are": (f"{RUN} --clients-per-round 4", "--clients-per-round 4 from 1 to 3"),
-    "one client and a half in a round": (f"{RUN} --clients-per-round 1.5", "--clients-per-round 1.5 fraction"),
-    "clients in a round a word": (f"{RUN} --clients-per-round few", "--clients-per-round 'few' fraction"),
+    "no client in a round": (
+        f"{RUN} --clients-per-round 0",
+        "--clients-per-round 0 whole number from 1 to 3",
+    ),
+    "more clients in a round than there are": (
+        f"{RUN} --clients-per-round 4",
+        "--clients-per-round 4 from 1 to 3",
+    ),
+    "one client and a half in a round": (
+        f"{RUN} --clients-per-round 1.5",
+        "--clients-per-round 1.5 fraction",
+    ),
+    "clients in a round a word": (
+        f"{RUN} --clients-per-round few",
+        "--clients-per-round 'few' fraction",
+    ),
     "seed negative": (f"{RUN} --seed -1", "--seed '-1' from 0 to"),
     "seed too large": (f"{RUN} --seed 4294967296", "--seed '4294967296' from 0 to"),
     "device unknown": (f"{RUN} --device tpu", "--device 'tpu' auto cpu"),
     "engine unknown": (f"{RUN} --engine turbo", "--engine 'turbo' auto fast plain"),
-    "engine that cannot": (f"{RUN} --engine fast --tune full", "--engine 'fast' 'full' whole model auto"),
+    "engine that cannot": (
+        f"{RUN} --engine fast --tune full",
+        "--engine 'fast' 'full' whole model auto",
+    ),
     "devices unknown": (f"{RUN} --devices slow", "--devices 'slow' half-speed"),
     "link not understood": (f"{RUN} --link fast", "--link 'fast' DOWN[:UP]/LATENCY dsl"),
     "link without speed": (f"{RUN} --link 0mbps/40ms", "--link '0mbps/40ms' 10mbps/40ms"),
@@ -120,27 +182,45 @@ TRAINING = {
 DEALT = {
     "no client": (f"{RUN} --clients 0", "--clients 0 from 1 to"),
     "half a client": (f"{RUN} --clients 2.5", "--clients '2.5' whole number"),
-    "more clients than examples": (f"{RUN} --partition iid --clients 1000", "1,000 clients fewer --clients"),
+    "more clients than examples": (
+        f"{RUN} --partition iid --clients 1000",
+        "1,000 clients fewer --clients",
+    ),
     "more examples than there are": (
         f"{RUN} --partition iid --examples-per-client 1000",
         "1,000 examples fewer --examples-per-client",
     ),
-    "too few examples for a client": (f"{RUN} --examples-per-client 3", "--examples-per-client '3' at least 8"),
+    "too few examples for a client": (
+        f"{RUN} --examples-per-client 3",
+        "--examples-per-client '3' at least 8",
+    ),
     "partition unknown": (f"{RUN} --partition random", "partition 'random' iid dirichlet:A"),
-    "dirichlet without A": (f"{RUN} --partition dirichlet", "--partition 'dirichlet' dirichlet:0.3"),
+    "dirichlet without A": (
+        f"{RUN} --partition dirichlet",
+        "--partition 'dirichlet' dirichlet:0.3",
+    ),
     "dirichlet 0": (f"{RUN} --partition dirichlet:0", "--partition 'dirichlet:0' above 0"),
     "dirichlet a word": (f"{RUN} --partition dirichlet:x", "--partition 'dirichlet:x' above 0"),
     "quantity negative": (f"{RUN} --partition quantity:-1", "--partition 'quantity:-1' above 0"),
     "iid takes no option": (f"{RUN} --partition iid:3", "partition 'iid:3' iid dirichlet:A"),
-    "partition by a column that is not there": (f"{RUN} --partition column:shop", "'shop' --client 'text' 'site'"),
-    "two client columns": (f"{RUN} --partition column:site --client label", "--partition --client drop one"),
+    "partition by a column that is not there": (
+        f"{RUN} --partition column:shop",
+        "'shop' --client 'text' 'site'",
+    ),
+    "two client columns": (
+        f"{RUN} --partition column:site --client label",
+        "--partition --client drop one",
+    ),
     "client column with a site of one row each": (
         "run --data lonely.csv --model model",
         "client column --partition iid",
     ),
 }
 DATA = {
-    "unknown data set": ("run --data nope --model model", "'nope' service_desk banking77 train.csv"),
+    "unknown data set": (
+        "run --data nope --model model",
+        "'nope' service_desk banking77 train.csv",
+    ),
     "data set without a name": ("run --data= --model model", "'' service_desk"),
     "missing file": ("run --data nope.csv --model model", "'nope.csv' .csv train.csv"),
     "folder without train": ("run --data no-train --model model", "no train file 'test.csv'"),
@@ -149,11 +229,17 @@ DATA = {
     "blank file": ("run --data blank.csv --model model", "'blank.csv' is empty"),
     "header only": ("run --data header.csv --model model", "no rows add examples"),
     "too few rows": ("run --data few.csv --model model", "at least 10 add examples"),
-    "label is free text": ("run --data data --model model --label text --text label", "free text --label"),
+    "label is free text": (
+        "run --data data --model model --label text --text label",
+        "free text --label",
+    ),
     "no such text column": (f"{RUN} --text body", "'body' --text 'label'"),
     "no such label column": (f"{RUN} --label team", "'team' --label 'text'"),
     "no such client column": (f"{RUN} --client shop", "'shop' --client 'site'"),
-    "text and label in one column": (f"{RUN} --text label --label label", "'label' cannot be columns"),
+    "text and label in one column": (
+        f"{RUN} --text label --label label",
+        "'label' cannot be columns",
+    ),
     "unknown encoding": (f"{RUN} --encoding klingon", "--encoding 'klingon' utf-8 cp932"),
     "encoding that does not fit": (f"{RUN} --encoding ascii", "'ascii' leave --encoding out"),
     "unreadable encoding": ("run --data latin.csv --model model", "latin.csv --encoding latin-1"),
@@ -162,7 +248,10 @@ DATA = {
     "no Excel file": ("run --data fake.xlsx --model model", "fake.xlsx"),
     "no Parquet file": ("run --data fake.parquet --model model", "fake.parquet"),
     "no JSON Lines": ("run --data fake.jsonl --model model", "fake.jsonl line 1 not JSON"),
-    "a row with a cell too many": ("run --data ragged.csv --model model", "ragged.csv line 3 mend quotes"),
+    "a row with a cell too many": (
+        "run --data ragged.csv --model model",
+        "ragged.csv line 3 mend quotes",
+    ),
     "malformed hub name": ("run --data hub:nothing --model model", "hub:owner/name"),
 }
 PLACES = {
@@ -171,28 +260,70 @@ PLACES = {
     "out where nobody can write": (f"{RUN} --out {NO_FOLDER}/run", f"--out {NO_FOLDER}"),
     "out has a name too long": (f"{RUN} --out {'x' * 300}", "--out name too long choose a folder"),
     "out holds a run": (f"{RUN} --out kept", "kept already holds a run --resume --out"),
-    "out holds what a run would overwrite": (f"{RUN} --out theirs", "--out theirs labels.json new folder"),
+    "out holds what a run would overwrite": (
+        f"{RUN} --out theirs",
+        "--out theirs labels.json new folder",
+    ),
     "resume nothing": (f"{RUN} --resume", "--resume --out DIR"),
     "resume where there is no run": ("run --resume --out nowhere", "--resume nowhere no run"),
-    "resume with another setting": ("run --resume --out kept --rounds 3", "kept rounds was 1 is now 3 another --out"),
-    "resume with another tuner": ("run --resume --out kept --tune head", "kept tune 'lora:r=2' 'head'"),
+    "resume with another setting": (
+        "run --resume --out kept --rounds 3",
+        "kept rounds was 1 is now 3 another --out",
+    ),
+    "resume with another tuner": (
+        "run --resume --out kept --tune head",
+        "kept tune 'lora:r=2' 'head'",
+    ),
     "resume a damaged record": ("run --resume --out cut-short", "cannot read cut-short/run.json"),
-    "resume with a setting nobody knows": ("run --resume --out strange", "unknown setting 'colour' known"),
+    "resume with a setting nobody knows": (
+        "run --resume --out strange",
+        "unknown setting 'colour' known",
+    ),
     "resume with a setting of another kind": ("run --resume --out wordy", "rounds"),
-    "resume without its state": ("run --resume --out stateless", "stateless round-0000.safetensors missing --out"),
-    "baselines into a file": ("baselines --data data --model model --out one-label.csv", "is a file folder"),
-    "baselines over records": ("baselines --data data --model model --out done", "done/majority --out --which"),
-    "baseline unknown": ("baselines --data data --model model --which best", "'best' majority pooled"),
-    "baseline without a name": ("baselines --data data --model model --which=", "'' majority pooled"),
+    "resume without its state": (
+        "run --resume --out stateless",
+        "stateless round-0000.safetensors missing --out",
+    ),
+    "baselines into a file": (
+        "baselines --data data --model model --out one-label.csv",
+        "is a file folder",
+    ),
+    "baselines over records": (
+        "baselines --data data --model model --out done",
+        "done/majority --out --which",
+    ),
+    "baseline unknown": (
+        "baselines --data data --model model --which best",
+        "'best' majority pooled",
+    ),
+    "baseline without a name": (
+        "baselines --data data --model model --which=",
+        "'' majority pooled",
+    ),
     "demo into a file": ("demo --out one-label.csv", "--out is a file folder"),
     "demo where nobody can write": (f"demo --out {NO_FOLDER}/demo", f"--out {NO_FOLDER}"),
     "demo into a folder of others": ("demo --out data", "data holds no demo --out DIR"),
-    "demo into a folder with somebody's demo.json": ("demo --out strange", "strange holds no demo --out DIR"),
+    "demo into a folder with somebody's demo.json": (
+        "demo --out strange",
+        "strange holds no demo --out DIR",
+    ),
     "demo without a round": ("demo --rounds 0", "--rounds 0 from 1 to"),
-    "picture over a file of another kind": ("data data --html data/train.csv", "--html 'data/train.csv' .html"),
-    "page over a file of another kind": ("compare kept --html data/test.csv", "--html 'data/test.csv' .html"),
-    "page below a file": ("compare kept --html blank.csv/page.html", "--html 'blank.csv/page.html' choose another"),
-    "page where nobody can write": (f"compare kept --html {NO_FOLDER}/page.html", f"--html '{NO_FOLDER}/page.html'"),
+    "picture over a file of another kind": (
+        "data data --html data/train.csv",
+        "--html 'data/train.csv' .html",
+    ),
+    "page over a file of another kind": (
+        "compare kept --html data/test.csv",
+        "--html 'data/test.csv' .html",
+    ),
+    "page below a file": (
+        "compare kept --html blank.csv/page.html",
+        "--html 'blank.csv/page.html' choose another",
+    ),
+    "page where nobody can write": (
+        f"compare kept --html {NO_FOLDER}/page.html",
+        f"--html '{NO_FOLDER}/page.html'",
+    ),
 }
 RECORDS = {
     "compare nothing": ("compare", "RUN missing compare --help"),
@@ -220,7 +351,10 @@ WORDS = {
     "check binary garbage": ("check garbage.csv", "garbage.csv not a text file"),
     "check a column that is not there": ("check data --label team", "'team' --label 'text'"),
     "data under a partition unknown": ("data data --partition random", "partition 'random' iid"),
-    "data with too many clients": ("data data --partition iid --clients 500", "500 clients fewer --clients"),
+    "data with too many clients": (
+        "data data --partition iid --clients 500",
+        "500 clients fewer --clients",
+    ),
     "data set unknown": ("data nope", "'nope' service_desk"),
     "models takes no argument": ("models minilm", "unexpected argument minilm models --help"),
     "doctor with a flag nobody knows": ("doctor --fix", "no such option --fix doctor --help"),
@@ -252,7 +386,10 @@ def write_data(root: Path) -> None:
         "blank.csv": " \n\n",
         "header.csv": "text,label\n",
         "few.csv": "text,label\nx,a\ny,b\n",
-        "lonely.csv": "text,label,company\n" + "".join(f"report {i},{'ab'[i % 2]},c{i % 20}\n" for i in range(40)),
+        "lonely.csv": (
+            "text,label,company\n"
+            + "".join(f"report {i},{'ab'[i % 2]},c{i % 20}\n" for i in range(40))
+        ),
         "report.docx": SITES,
         "fake.xlsx": SITES,
         "fake.parquet": SITES,
@@ -314,7 +451,9 @@ def assert_one_line(line: str, words: str) -> None:
     assert line.startswith("fedkit: ") and line.count("\n") == 1 and line.endswith("\n"), line
     missing = [word for word in words.split(" ") if word.casefold() not in line.casefold()]
     assert not missing, f"{missing} not in: {line}"
-    assert len(line) < 500 and not any(word in line for word in ("Traceback", "Error:", "object at", "Errno")), line
+    assert len(line) < 500 and not any(
+        word in line for word in ("Traceback", "Error:", "object at", "Errno")
+    ), line
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -330,7 +469,9 @@ def test_a_mistake_is_one_line_exit_code_2_and_leaves_nothing(place, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["unknown flag", "binary garbage", "record nested too deep", "out below a file"])
+@pytest.mark.parametrize(
+    "name", ["unknown flag", "binary garbage", "record nested too deep", "out below a file"]
+)
 def test_the_same_from_the_shell(place, name):
     command, words = CASES[name]
     before = snapshot(place)
@@ -357,7 +498,9 @@ def test_every_flag_of_run_is_among_the_mistakes():
     assert {flag for flag in flags if flag not in tried} <= {"--json"}  # --json has no wrong value
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write to read-only folders")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write to read-only folders"
+)
 def test_a_read_only_folder(place, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(place)
     tmp_path.chmod(0o500)

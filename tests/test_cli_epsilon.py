@@ -1,4 +1,6 @@
-"""`fedkit epsilon`: the number, what stands beside it, its inverse, and what it refuses in one line."""
+"""`fedkit epsilon`: the number, what stands beside it, its inverse, and what it refuses in one
+line.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +20,47 @@ def fed(capfd):
     """Run the command: (exit code, stdout, stderr)."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.callback()(lambda: None)
-    app.command(name="epsilon", cls=Command, epilog=epsilon_module.EPILOG)(epsilon_module.epsilon_command)
+    app.command(name="epsilon", cls=Command, epilog=epsilon_module.EPILOG)(
+        epsilon_module.epsilon_command
+    )
     command = typer.main.get_command(app)
 
     def call(*words: str) -> tuple[int, str, str]:
         capfd.readouterr()
-        code = console.call(lambda: command.main(["epsilon", *words], prog_name="fedkit", standalone_mode=False))
+        code = console.call(
+            lambda: command.main(["epsilon", *words], prog_name="fedkit", standalone_mode=False)
+        )
         return code, *capfd.readouterr()
 
     return call
 
 
 def test_the_number_as_json(fed):
-    code, out, err = fed("--rate", "0.1", "--noise", "5", "--steps", "20", "--delta", "1e-6",
-                         "--accountant", "prv", "--json")
+    code, out, err = fed(
+        "--rate",
+        "0.1",
+        "--noise",
+        "5",
+        "--steps",
+        "20",
+        "--delta",
+        "1e-6",
+        "--accountant",
+        "prv",
+        "--json",
+    )
     values = json.loads(out)
     assert (code, err) == (0, "")
-    assert values["epsilon"] == epsilon([Block(5.0, 0.1, 20)], 1e-6, "prv") == values["beside"]["prv"]
+    assert (
+        values["epsilon"] == epsilon([Block(5.0, 0.1, 20)], 1e-6, "prv") == values["beside"]["prv"]
+    )
     assert {k: values[k] for k in ("noise", "rate", "steps", "delta", "accountant", "target")} == {
-        "noise": 5, "rate": 0.1, "steps": 20, "delta": 1e-6, "accountant": "prv", "target": None,
+        "noise": 5,
+        "rate": 0.1,
+        "steps": 20,
+        "delta": 1e-6,
+        "accountant": "prv",
+        "target": None,
     }
     assert set(values["beside"]) == set(values["unamplified"]) == {"pld", "rdp", "prv"}
     assert values["unamplified"]["pld"] > 5 * values["beside"]["pld"]
@@ -45,23 +69,35 @@ def test_the_number_as_json(fed):
 
 
 def test_the_number_for_people(fed):
-    code, out, _ = fed("--noise", "4.530877117", "--steps", "1", "--delta", "1e-6", "--accountant", "rdp")
+    code, out, _ = fed(
+        "--noise", "4.530877117", "--steps", "1", "--delta", "1e-6", "--accountant", "rdp"
+    )
     assert code == 0
     assert out.startswith("epsilon 1.0000 (RDP; noise 4.5309, rate 1, 1 steps, delta 1e-06)\n")
     assert "by each accountant:    PLD 0.9274, RDP 1.0000, PRV 0.9374" in out
     assert "without amplification: PLD 0.9274" in out
-    for word in ("everyone takes part in every step", "add or remove one", "n was not given", "not covered"):
+    for word in (
+        "everyone takes part in every step",
+        "add or remove one",
+        "n was not given",
+        "not covered",
+    ):
         assert word in out, word
 
 
 def test_noise_for_a_target(fed):
-    code, out, _ = fed("--target", "1", "--steps", "4", "--delta", "1e-6", "--accountant", "rdp", "--json")
+    code, out, _ = fed(
+        "--target", "1", "--steps", "4", "--delta", "1e-6", "--accountant", "rdp", "--json"
+    )
     values = json.loads(out)
     assert code == 0 and values["target"] == 1
     assert values["noise"] == pytest.approx(2 * 4.530877117, rel=2e-4)
     assert 0.999 < values["epsilon"] <= 1
     _, out, _ = fed("--target", "1", "--steps", "4", "--delta", "1e-6", "--accountant", "rdp")
-    assert out.startswith("noise 9.06") and "is the smallest for epsilon 1\nepsilon 1.0000 (RDP;" in out
+    assert (
+        out.startswith("noise 9.06")
+        and "is the smallest for epsilon 1\nepsilon 1.0000 (RDP;" in out
+    )
 
 
 def test_rate_and_steps_from_batches_and_epochs(fed):
@@ -78,7 +114,10 @@ def test_no_noise_and_no_steps(fed):
     assert code == 0 and out.startswith("epsilon without bound (no noise)")
     _, out, _ = fed("--noise", "0", "--steps", "3", "--json")
     values = json.loads(out)
-    assert values["epsilon"] is None and "epsilon is without bound: no noise is added" in values["notes"]
+    assert (
+        values["epsilon"] is None
+        and "epsilon is without bound: no noise is added" in values["notes"]
+    )
     _, out, _ = fed("--noise", "1", "--steps", "0", "--json")
     assert json.loads(out)["epsilon"] == 0
 

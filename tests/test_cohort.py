@@ -24,27 +24,53 @@ from fedkit.models.fast.autograd import Adapted, Attention, Frozen
 from fedkit.models.fast.packing import pack
 
 PRIOR = torch.tensor([0.2, 0.3, 0.5])
-TUNES = ["lora:r=4,alpha=8", "lora:r=2,layers=1", "lora:r=3,alpha=4,targets=query|key|dense", "head"]
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
+TUNES = [
+    "lora:r=4,alpha=8",
+    "lora:r=2,layers=1",
+    "lora:r=3,alpha=4,targets=query|key|dense",
+    "head",
+]
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+    ),
+]
 
 
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32", batch_size=8,
-        local_epochs=2, loss="calibrated", engine="fast", lr=1e-2,
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        max_tokens=32,
+        dtype="float32",
+        batch_size=8,
+        local_epochs=2,
+        loss="calibrated",
+        engine="fast",
+        lr=1e-2,
     )
 
 
 def unequal(job: Job) -> list[ClientData]:
-    """Clients of 3, 9, 26, 1 and 17 examples: other sizes, other numbers of steps, batches of other lengths."""
+    """Clients of 3, 9, 26, 1 and 17 examples: other sizes, other numbers of steps, batches of other
+    lengths.
+    """
     train = job.pooled().train
     cuts = np.cumsum([0, 3, 9, 26, 1, 17])
-    return [ClientData(f"c{i}", train.take(range(a, b)), train.take([])) for i, (a, b) in enumerate(pairwise(cuts))]
+    return [
+        ClientData(f"c{i}", train.take(range(a, b)), train.take([]))
+        for i, (a, b) in enumerate(pairwise(cuts))
+    ]
 
 
 def tasks(job: Job, clients, start_at=None):
-    return [task_of(c, job.start if start_at is None else start_at, job.config, 1, PRIOR, 3) for c in clients]
+    return [
+        task_of(c, job.start if start_at is None else start_at, job.config, 1, PRIOR, 3)
+        for c in clients
+    ]
 
 
 def furthest(a, b) -> float:
@@ -53,12 +79,15 @@ def furthest(a, b) -> float:
 
 def both(job: Job, clients, start_at=None):
     """(together, alone): name -> Fit."""
-    together = {t.name: done for t, done in fit_all(job.model, tasks(job, clients, start_at), job.config)}
+    together = {
+        t.name: done for t, done in fit_all(job.model, tasks(job, clients, start_at), job.config)
+    }
     alone = {t.name: fit(job.model, t, job.config) for t in tasks(job, clients, start_at)}
     return together, alone
 
 
-# --- equal to the plain path ----------------------------------------------------------------------------------------
+# --- equal to the plain path
+# ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -107,16 +136,24 @@ def test_a_small_bound_of_the_gradient_norm(config):
 def test_a_whole_run_by_both_engines(config, tune):
     config = replace(config, rounds=3, tune=tune, engine="auto", clients_per_round=3.0)
     fast, plain = run(config), run(replace(config, engine="plain"))
-    assert (fast.environment["engine"], plain.environment["engine"]) == ("plain" if tune == "full" else "fast", "plain")
+    assert (fast.environment["engine"], plain.environment["engine"]) == (
+        "plain" if tune == "full" else "fast",
+        "plain",
+    )
     assert [r.loss for r in fast.rounds] == pytest.approx([r.loss for r in plain.rounds], abs=1e-4)
-    assert [c.id for r in fast.rounds for c in r.clients] == [c.id for r in plain.rounds for c in r.clients]
+    assert [c.id for r in fast.rounds for c in r.clients] == [
+        c.id for r in plain.rounds for c in r.clients
+    ]
     assert fast.result["steps"] == plain.result["steps"]
 
 
 @pytest.mark.parametrize("tune", TUNES)
 @pytest.mark.slow
 def test_evaluation_is_the_plain_one(config, tune):
-    fast, plain = prepare(replace(config, tune=tune)), prepare(replace(config, tune=tune, engine="plain"))
+    fast, plain = (
+        prepare(replace(config, tune=tune)),
+        prepare(replace(config, tune=tune, engine="plain")),
+    )
     for job in (fast, plain):
         job.model.load_params({n: t + 0.1 for n, t in job.start.items()})
     assert np.abs(fast.model.predict(fast.test) - plain.model.predict(plain.test)).max() < 1e-4
@@ -126,11 +163,15 @@ def test_evaluation_is_the_plain_one(config, tune):
 @pytest.mark.slow
 def test_bfloat16_follows_float32(config):
     """Losses of a run: within what rounding to 8 bits does."""
-    losses = [[r.loss for r in run(replace(config, rounds=3, dtype=d)).rounds] for d in ("float32", "bfloat16")]
+    losses = [
+        [r.loss for r in run(replace(config, rounds=3, dtype=d)).rounds]
+        for d in ("float32", "bfloat16")
+    ]
     assert losses[0] == pytest.approx(losses[1], abs=0.02)
 
 
-# --- what is frozen is computed once --------------------------------------------------------------------------------
+# --- what is frozen is computed once
+# --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tune", ["lora:r=2,layers=1", "head"])
@@ -148,18 +189,25 @@ def test_kept_activations_are_exact(config, tune):
 def test_what_is_below_is_computed_once_for_training_and_evaluation(config, monkeypatch):
     job = prepare(replace(config, tune="head", rounds=2))
     texts, compute = [], job.model.stack.store.compute
-    monkeypatch.setattr(job.model.stack.store, "compute", lambda t: (texts.extend(t), compute(t))[1])
+    monkeypatch.setattr(
+        job.model.stack.store, "compute", lambda t: (texts.extend(t), compute(t))[1]
+    )
     run(job.config, job=job)
-    everything = {t for c in job.clients for e in (c.train, c.validation) for t in e.tokens} | set(job.test.tokens)
+    everything = {t for c in job.clients for e in (c.train, c.validation) for t in e.tokens} | set(
+        job.test.tokens
+    )
     assert len(texts) == len(set(texts)) and set(texts) == everything
 
 
-# --- nobody harms a neighbour ---------------------------------------------------------------------------------------
+# --- nobody harms a neighbour
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_what_overflows_in_one_client_stays_with_it(config, monkeypatch):
-    """A damaged word, which only c1 uses: its numbers become NaN, as they do alone, and nobody else's change."""
+    """A damaged word, which only c1 uses: its numbers become NaN, as they do alone, and nobody
+    else's change.
+    """
     monkeypatch.setattr(cohort, "seats", lambda *_: 5)
     job = prepare(config)
     clients = unequal(job)
@@ -196,12 +244,15 @@ def test_a_tick_before_every_step_of_every_client_and_it_can_stop(job):
         list(fit_all(job.model, tasks(job, unequal(job)), job.config, stop))
 
 
-# --- when it is used ------------------------------------------------------------------------------------------------
+# --- when it is used
+# ------------------------------------------------------------------------------------------------
 
 
 def test_what_cannot_be_computed_together_falls_back_or_is_refused(config):
     assert prepare(replace(config, tune="full", engine="auto")).model.engine == "plain"
-    with pytest.raises(FedkitError, match=r"engine 'fast' cannot compute tune 'full'.*whole model.*--engine auto"):
+    with pytest.raises(
+        FedkitError, match=r"engine 'fast' cannot compute tune 'full'.*whole model.*--engine auto"
+    ):
         prepare(replace(config, tune="full"))
 
 
@@ -213,8 +264,15 @@ def folder_of(kind: str, tiny_model: str, folder):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if kind == "roberta":
-            shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-            made = RobertaModel(RobertaConfig(vocab_size=30522, max_position_embeddings=66, pad_token_id=0, **shape))
+            shape = {
+                "hidden_size": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "intermediate_size": 64,
+            }
+            made = RobertaModel(
+                RobertaConfig(vocab_size=30522, max_position_embeddings=66, pad_token_id=0, **shape)
+            )
         else:
             made = DistilBertModel(DistilBertConfig(dim=32, n_layers=2, n_heads=2, hidden_dim=64))
     made.save_pretrained(folder)
@@ -225,7 +283,9 @@ def folder_of(kind: str, tiny_model: str, folder):
 def test_other_architectures(config, tiny_model, tmp_path, kind, engine):
     """RoBERTa is built like BERT; DistilBERT is not, and is trained one client after another."""
     tune = "lora:r=2,alpha=4" if kind == "roberta" else "lora:r=2,targets=q_lin|v_lin"
-    config = replace(config, model=folder_of(kind, tiny_model, tmp_path / kind), engine="auto", tune=tune)
+    config = replace(
+        config, model=folder_of(kind, tiny_model, tmp_path / kind), engine="auto", tune=tune
+    )
     job = prepare(config)
     assert job.model.engine == engine
     if engine == "fast":
@@ -237,7 +297,9 @@ def test_other_architectures(config, tiny_model, tmp_path, kind, engine):
 
 
 def test_a_look_alike_is_found_out(config, monkeypatch):
-    """An encoder whose layers carry BERT's names and compute something else is not trusted to the fast engine."""
+    """An encoder whose layers carry BERT's names and compute something else is not trusted to the
+    fast engine.
+    """
     from fedkit.models.fast import encoder
 
     monkeypatch.setattr(encoder.Layer, "__init__", spoiled(encoder.Layer.__init__))
@@ -254,7 +316,9 @@ def spoiled(init):
 
 def test_seats_are_bounded_by_texts_rank_and_memory(job, monkeypatch):
     some = tasks(job, [job.clients[0]] * 400)
-    assert seats(job.model, some, 8) == 1, "r=8 adapters of a model 32 wide: one client's are a quarter of a matrix"
+    assert seats(job.model, some, 8) == 1, (
+        "r=8 adapters of a model 32 wide: one client's are a quarter of a matrix"
+    )
     head = prepare(replace(job.config, tune="head"))
     assert seats(head.model, some, 8) == 32 // 6
     monkeypatch.setattr(cohort, "VALUES", 3 * head.model.num_trainable())
@@ -271,10 +335,14 @@ def test_only_some_of_very_many_clients_are_asked_before_round_one(config, monke
     assert len(records) == 3 and prior.sum() == pytest.approx(1)
     again = start(job.model, job.clients, job.config)[2]
     assert [r.id for r in records] == [r.id for r in again], "drawn by the seed"
-    assert len(list(federate(job.model, job.clients, job.start, job.config, prior))) == job.config.rounds
+    assert (
+        len(list(federate(job.model, job.clients, job.start, job.config, prior)))
+        == job.config.rounds
+    )
 
 
-# --- the operations -------------------------------------------------------------------------------------------------
+# --- the operations
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("clients", [1, 3])
@@ -289,23 +357,31 @@ def test_the_derivatives_of_the_adapted_matrix(clients, rows):
     frozen = Frozen(random(12, width).detach(), random(12).detach())
     own = None
     if clients > 1:
-        own = torch.eye(clients, dtype=torch.float64)[torch.arange(tokens) % clients].repeat_interleave(rank, 1)
+        own = torch.eye(clients, dtype=torch.float64)[
+            torch.arange(tokens) % clients
+        ].repeat_interleave(rank, 1)
     a = random(len(rows) * clients * rank, width) if rows else None
     b = [random(4, clients * rank) for _ in rows]
     x = random(tokens, width)
-    assert torch.autograd.gradcheck(lambda x, a, *b: Adapted.apply(x, frozen, own, rows, a, *b), (x, a, *b))
+    assert torch.autograd.gradcheck(
+        lambda x, a, *b: Adapted.apply(x, frozen, own, rows, a, *b), (x, a, *b)
+    )
 
 
 def test_the_derivatives_of_attention():
     packed = pack([tuple(range(n)) for n in (3, 5, 2)], torch.device("cpu"))
     biases = [b.bias(2, torch.float64) for b in packed.blocks]
-    qkv = torch.randn(packed.size, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    qkv = torch.randn(
+        packed.size, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).requires_grad_()
 
     def attended(qkv):
         return Attention.apply(qkv, packed.blocks, 2, *biases)[packed.real]
 
     assert torch.autograd.gradcheck(attended, (qkv,))
-    q, k, v = (qkv[packed.real[3:8]].detach().view(5, 3, 2, 2)[:, i].transpose(0, 1) for i in range(3))
+    q, k, v = (
+        qkv[packed.real[3:8]].detach().view(5, 3, 2, 2)[:, i].transpose(0, 1) for i in range(3)
+    )
     by_hand = torch.softmax(q @ k.transpose(1, 2) / 2**0.5, -1) @ v
     assert torch.allclose(attended(qkv)[3:8], by_hand.transpose(0, 1).flatten(1))
 

@@ -1,4 +1,6 @@
-"""What the lesson that compares everything draws and picks, on records whose numbers can be checked by hand."""
+"""What the lesson that compares everything draws and picks, on records whose numbers can be checked
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +23,28 @@ EPS8 = {"privacy": "example:eps=8,trust=sum", "secure": "masks"}
 
 
 def board() -> list:
-    """Per seed: LoRA 80 % at 100 kB, LoRA 4 bits 79.5 % at 10 kB, head 70 % at 20 kB, head with epsilon 8 60 % at 20 kB."""
+    """Per seed: LoRA 80 % at 100 kB, LoRA 4 bits 79.5 % at 10 kB, head 70 % at 20 kB, head with
+    epsilon 8 60 % at 20 kB.
+    """
     runs = []
     for seed in range(3):
         luck = 0.01 * seed  # of the split: the same for all
-        runs += [one(0.80 + luck, 100.0, 2.0, seed=seed, tune="lora:r=8"),
-                 one(0.795 + luck + 0.001 * (seed == 1), 10.0, 2.5, seed=seed, tune="lora:r=8", wire=FOUR),
-                 one(0.70 + luck + 0.001 * (seed == 2), 20.0, 0.1, seed=seed, tune="head"),
-                 private(one(0.60 + luck, 20.0, 0.1, seed=seed, tune="head", **EPS8)), pooled(0.82 + luck, seed)]
+        runs += [
+            one(0.80 + luck, 100.0, 2.0, seed=seed, tune="lora:r=8"),
+            one(
+                0.795 + luck + 0.001 * (seed == 1), 10.0, 2.5, seed=seed, tune="lora:r=8", wire=FOUR
+            ),
+            one(0.70 + luck + 0.001 * (seed == 2), 20.0, 0.1, seed=seed, tune="head"),
+            private(one(0.60 + luck, 20.0, 0.1, seed=seed, tune="head", **EPS8)),
+            pooled(0.82 + luck, seed),
+        ]
     return runs
 
 
 def private(run):
-    return replace(run, result=run.result | {"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "example"})
+    return replace(
+        run, result=run.result | {"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "example"}
+    )
 
 
 def words(fig) -> str:
@@ -48,7 +59,10 @@ def test_ways_have_names_that_fit_and_what_each_costs():
 
 
 def test_two_ways_of_one_name_keep_their_own():
-    names = [w.name for w in pictures.ways([one(0.8, 9.0, tune="lora:r=8"), one(0.8, 5.0, tune="lora:r=4")])]
+    names = [
+        w.name
+        for w in pictures.ways([one(0.8, 9.0, tune="lora:r=8"), one(0.8, 5.0, tune="lora:r=4")])
+    ]
     assert len(set(names)) == 2 and "LoRA" not in names
 
 
@@ -61,7 +75,8 @@ def test_who_has_to_be_trusted_stands_with_the_promise():
 def test_the_front_is_of_this_cost_and_of_privacy():
     found = pictures.ways(board())
     traffic, seconds, _ = pictures.AXES
-    assert pictures.fronted(found, traffic) == [True, True, False, True]  # the head sends more than LoRA at 4 bits
+    # the head sends more than LoRA at 4 bits
+    assert pictures.fronted(found, traffic) == [True, True, False, True]
     assert pictures.fronted(found, seconds) == [True, False, True, True]
 
 
@@ -69,9 +84,9 @@ def test_the_finding_names_what_is_nearly_as_good_for_less():
     said = pictures.finding(pictures.ways(board()), pictures.AXES[0])
     assert said.startswith("LoRA is the most accurate (81.0 %); LoRA, 4 bits is 0.5 points lower")
     assert said.endswith("takes 10.0 times less.")
-    assert "nothing that takes less" in pictures.finding(pictures.ways(board()), pictures.AXES[1]).replace(
-        "LoRA, 4", ""
-    )
+    assert "nothing that takes less" in pictures.finding(
+        pictures.ways(board()), pictures.AXES[1]
+    ).replace("LoRA, 4", "")
 
 
 def test_each_button_shows_its_own_traces_only():
@@ -86,7 +101,11 @@ def test_each_button_shows_its_own_traces_only():
 
 def test_without_promises_there_is_no_button_for_them():
     fig = pictures.switch([one(0.8, 9.0, tune="lora:r=8"), one(0.7, 5.0, tune="head")])
-    assert [b.label for b in fig.layout.updatemenus[0].buttons] == ["Traffic", "Training time", "Memory"]
+    assert [b.label for b in fig.layout.updatemenus[0].buttons] == [
+        "Traffic",
+        "Training time",
+        "Memory",
+    ]
 
 
 def test_differences_are_paired_so_that_the_luck_of_a_split_falls_out():
@@ -94,7 +113,10 @@ def test_differences_are_paired_so_that_the_luck_of_a_split_falls_out():
     assert list(gaps) == ["Head, ε 8, sums only", "Head", "LoRA, 4 bits", "Pooled"]
     assert gaps["Pooled"].value == pytest.approx(0.02) and gaps["Pooled"].above
     assert gaps["Head"].below
-    assert "4 of 4 are told apart from LoRA" in pictures.differences(board(), "LoRA").layout.meta["sentence"]
+    assert (
+        "4 of 4 are told apart from LoRA"
+        in pictures.differences(board(), "LoRA").layout.meta["sentence"]
+    )
 
 
 def test_markup_in_a_name_stays_text():
@@ -106,7 +128,9 @@ def test_thinned_keeps_every_nth_row_and_the_columns():
     from pathlib import Path
 
     folder = Path(pictures.thinned("service_desk", 100))
-    whole, part = (pd.read_csv(f / "train.csv") for f in (pictures.BUNDLED_FOLDER / "service_desk", folder))
+    whole, part = (
+        pd.read_csv(f / "train.csv") for f in (pictures.BUNDLED_FOLDER / "service_desk", folder)
+    )
     assert len(part) == math.ceil(len(whole) / 100) and list(part) == list(whole)
     assert part.text[1] == whole.text[100]
 
@@ -139,7 +163,9 @@ def test_the_page_gives_the_reason_and_the_command():
     page = choice.page(runs, pictures.ways(runs), Needs())
     assert "LoRA is 0.5 points more accurate, and sends 10.0 times as much." in page
     assert "Against all in one place:" in page and "fedkit run" in page and f"--wire {FOUR}" in page
-    assert "Nothing that was measured fits." in choice.page(runs, pictures.ways(runs), Needs(kb=1.0))
+    assert "Nothing that was measured fits." in choice.page(
+        runs, pictures.ways(runs), Needs(kb=1.0)
+    )
 
 
 def test_markup_in_a_way_is_escaped_on_the_page():
@@ -152,7 +178,10 @@ def test_the_panel_follows_its_drop_downs():
     panel = choice.choice_panel(board())
     assert "<b style='color:#0072b2'>LoRA, 4 bits</b>" in panel.words.value
     panel.controls[1].value = choice.PROMISES["ε 8 for each text"]
-    assert panel.needs.promise.epsilon == 8.0 and "<b style='color:#0072b2'>Head, ε 8" in panel.words.value
+    assert (
+        panel.needs.promise.epsilon == 8.0
+        and "<b style='color:#0072b2'>Head, ε 8" in panel.words.value
+    )
     assert "No drop-downs here" in panel._repr_mimebundle_()["text/html"]
 
 

@@ -1,4 +1,6 @@
-"""The compressed wire: what is promised about loss, bytes and memory holds, and what cannot be right is refused."""
+"""The compressed wire: what is promised about loss, bytes and memory holds, and what cannot be
+right is refused.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,22 @@ from fedkit.wire.stages.entropy import Ans, Plain, coded, decoded
 from fedkit.wire.stages.quantise import NORMAL
 
 NOTES = {"client": "site-1", "examples": 3}
-COMPANY = {"ef": "ef+topk", "ef21": "ef21+topk", "ans": "int4+ans"}  # what a stage that cannot be alone goes with
+# what a stage that cannot be alone goes with
+COMPANY = {"ef": "ef+topk", "ef21": "ef21+topk", "ans": "int4+ans"}
 ALONE = [COMPANY.get(name, name) for name in STAGES]
 CHAINS = [
-    "ef21+topk:0.05+int4+ans", "ef+topk:0.1+nf4+zstd", "ef+randk:0.2+int8+ans", "ef+lowrank:r=2+int4+ans", "ef21+sketch+fp16",
-    "ef+sign+ans", "ef+int2+ans", "topk+ans", "topk:0.3+bf16+ans", "lowrank+bf16+zstd", "sketch+int8+zstd", "randk+int2",
+    "ef21+topk:0.05+int4+ans",
+    "ef+topk:0.1+nf4+zstd",
+    "ef+randk:0.2+int8+ans",
+    "ef+lowrank:r=2+int4+ans",
+    "ef21+sketch+fp16",
+    "ef+sign+ans",
+    "ef+int2+ans",
+    "topk+ans",
+    "topk:0.3+bf16+ans",
+    "lowrank+bf16+zstd",
+    "sketch+int8+zstd",
+    "randk+int2",
 ]
 LOSSLESS = ["none", "zstd", "topk:1", "topk:1+ans", "randk:1", "topk:1+zstd"]
 
@@ -41,7 +54,14 @@ def context(memory=None, **changes) -> Context:
 def update(seed: int = 0, scale: float = 1e-3) -> dict[str, torch.Tensor]:
     """A small update like LoRA's: matrices, a bias, one value, and nothing."""
     draw = torch.Generator().manual_seed(seed)
-    shapes = {"b.A": (8, 40), "a.B": (40, 8), "head.weight": (5, 40), "head.bias": (5,), "one": (), "none": (0, 3)}
+    shapes = {
+        "b.A": (8, 40),
+        "a.B": (40, 8),
+        "head.weight": (5, 40),
+        "head.bias": (5,),
+        "one": (),
+        "none": (0, 3),
+    }
     return {name: torch.randn(shape, generator=draw) ** 3 * scale for name, shape in shapes.items()}
 
 
@@ -74,7 +94,8 @@ def assert_same_form(received, template) -> None:
         assert torch.isfinite(received[name]).all()
 
 
-# --- every stage keeps the contract -------------------------------------------------------------------------------
+# --- every stage keeps the contract
+# -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", ["none", *ALONE, *CHAINS])
@@ -94,14 +115,18 @@ def test_every_wire_keeps_form_and_is_deterministic(spec):
 
 
 @pytest.mark.parametrize("spec", ["none", *ALONE, *CHAINS])
-@pytest.mark.parametrize("values", [[], [0.5], [0.0] * 300, [-1e-45, 1e-45], [3e38, -3e38], [1e-30] * 257 + [-1.0]])
+@pytest.mark.parametrize(
+    "values", [[], [0.5], [0.0] * 300, [-1e-45, 1e-45], [3e38, -3e38], [1e-30] * 257 + [-1.0]]
+)
 def test_every_wire_survives_odd_vectors(spec, values):
     wire, delta = make_wire(spec), {"a": torch.tensor(values)}
     payload, _ = wire.encode(delta, context())
     try:
         received, _ = wire.decode(payload, delta, context())
     except PayloadError as error:
-        assert "NaN or infinity" in str(error) and max(values) > 1e38, "only scaling up may overflow"
+        assert "NaN or infinity" in str(error) and max(values) > 1e38, (
+            "only scaling up may overflow"
+        )
         return
     assert_same_form(received, delta)
     if not any(values):
@@ -128,14 +153,18 @@ def test_a_value_that_is_not_finite_is_refused_on_arrival_and_leaves_the_memory(
 
 @pytest.mark.parametrize("entry", STAGES.values(), ids=STAGES)
 def test_every_stage_says_what_it_is(entry):
-    assert entry.role in ROLES and {type(getattr(entry, w)) for w in ("linear", "unbiased", "lossless")} == {bool}
+    assert entry.role in ROLES and {
+        type(getattr(entry, w)) for w in ("linear", "unbiased", "lossless")
+    } == {bool}
     assert entry.needs and entry().problem() == ""
 
 
 def test_the_registry_describes_itself():
     assert all(row["about"].endswith((".", ":")) or row["about"] for row in describe(STAGES))
     assert make_wire("none").lossless and make_wire("none").linear and make_wire("zstd").lossless
-    assert [spec for spec in ALONE if make_wire(spec).linear] == ["randk", "sketch"] and make_wire("ef+randk").linear
+    assert [spec for spec in ALONE if make_wire(spec).linear] == ["randk", "sketch"] and make_wire(
+        "ef+randk"
+    ).linear
 
 
 @pytest.mark.parametrize("spec", ALONE + CHAINS)
@@ -146,7 +175,8 @@ def test_memory_and_update_are_never_changed(spec):
     assert torch.equal(flat(delta), flat(update())) and torch.equal(flat(memory), flat(update(1)))
 
 
-# --- what is lossless, unbiased, bounded --------------------------------------------------------------------------
+# --- what is lossless, unbiased, bounded
+# --------------------------------------------------------------------------
 
 
 def test_no_stages_are_the_bytes_of_before():
@@ -155,13 +185,16 @@ def test_no_stages_are_the_bytes_of_before():
 
 
 FLOATS = arrays.arrays(
-    np.float32, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6),
+    np.float32,
+    arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6),
     elements=st.floats(width=32, allow_nan=False, allow_infinity=False),
 )
 
 
 @settings(max_examples=25, deadline=None)
-@given(tensors=st.dictionaries(st.text(max_size=5), FLOATS, max_size=3), spec=st.sampled_from(LOSSLESS))
+@given(
+    tensors=st.dictionaries(st.text(max_size=5), FLOATS, max_size=3), spec=st.sampled_from(LOSSLESS)
+)
 @example({"a": np.array([0.0, -0.0, 1e-45], np.float32)}, "zstd")
 def test_a_lossless_wire_is_the_identity(tensors, spec):
     delta = {n: torch.from_numpy(a.copy()) for n, a in tensors.items() if n != "__metadata__"}
@@ -175,13 +208,16 @@ def test_unbiased_stages_are_right_on_average(spec):
     x, repeats = laplace(500), 400
     got = torch.stack([through(spec, x, round=r).double() for r in range(repeats)])
     spread = got.std(0)
-    away = (got.mean(0) - x) / spread.clamp_min(0.1 * spread.median()) * repeats**0.5  # in standard errors
+    # in standard errors
+    away = (got.mean(0) - x) / spread.clamp_min(0.1 * spread.median()) * repeats**0.5
     assert away.abs().max() < 6 and abs(away.mean()) < 0.25 and 0.5 < away.std() < 1.4
     assert not torch.equal(got[0], got[1])
 
 
 @settings(max_examples=40, deadline=None)
-@given(values=arrays.arrays(np.float32, st.integers(1, 600), elements=st.floats(-1e6, 1e6, width=32)))
+@given(
+    values=arrays.arrays(np.float32, st.integers(1, 600), elements=st.floats(-1e6, 1e6, width=32))
+)
 def test_errors_keep_to_their_bounds(values):
     x, n = torch.from_numpy(values.copy()), len(values)
     scale = torch.cat([block.abs().max().expand(len(block)) for block in x.split(256)]).double()
@@ -189,9 +225,14 @@ def test_errors_keep_to_their_bounds(values):
     for spec, steps in (("int8", 127), ("int4", 7), ("int2", 1)):
         assert ((through(spec, x) - x).abs() <= slack / steps).all()
         near = make_wire(spec).without_memory()
-        assert ((sent(near, {"a": x}, context())[0]["a"] - x).abs() <= slack / steps / 2 + 1e-37).all()
+        assert (
+            (sent(near, {"a": x}, context())[0]["a"] - x).abs() <= slack / steps / 2 + 1e-37
+        ).all()
     widest = float(np.diff(NORMAL).max()) / 2
-    ceiling = torch.cat([block.abs().max().expand(len(block)) for block in x.split(64)]).double() * 1.008 + 1e-37
+    ceiling = (
+        torch.cat([block.abs().max().expand(len(block)) for block in x.split(64)]).double() * 1.008
+        + 1e-37
+    )
     assert ((through("nf4", x) - x).abs() <= ceiling * widest + ceiling * 0.008).all()
     assert ((through("bf16", x) - x).abs() <= x.abs() * 2**-8 + 1e-40).all()
     small = x.clamp(-65504, 65504)
@@ -222,8 +263,24 @@ def test_low_rank_is_exact_up_to_its_rank_and_the_best_beyond():
 
 
 def test_normal_levels_are_those_of_the_paper():
-    printed = [-1.0, -0.6961928, -0.5250731, -0.3949175, -0.2844414, -0.1847734, -0.0910500, 0.0, 0.0795803, 0.1609302,
-               0.2461123, 0.3379152, 0.4407098, 0.5626170, 0.7229568, 1.0]
+    printed = [
+        -1.0,
+        -0.6961928,
+        -0.5250731,
+        -0.3949175,
+        -0.2844414,
+        -0.1847734,
+        -0.0910500,
+        0.0,
+        0.0795803,
+        0.1609302,
+        0.2461123,
+        0.3379152,
+        0.4407098,
+        0.5626170,
+        0.7229568,
+        1.0,
+    ]
     assert np.allclose(NORMAL, printed, atol=1e-6)
 
 
@@ -239,20 +296,27 @@ def test_a_sketch_finds_the_few_large_values():
     assert torch.allclose(received[[7, 1000, 4999]], x[[7, 1000, 4999]], atol=0.01)
 
 
-# --- memory -------------------------------------------------------------------------------------------------------
+# --- memory
+# -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spec", [s for s in CHAINS if s.startswith("ef+")] + ["ef+randk", "ef+sketch", "ef+bf16"])
+@pytest.mark.parametrize(
+    "spec", [s for s in CHAINS if s.startswith("ef+")] + ["ef+randk", "ef+sketch", "ef+bf16"]
+)
 def test_error_feedback_loses_nothing_for_good(spec):
     wire, memory, given_, received = make_wire(spec), {}, 0, 0
     for r in range(12):
         got, memory_after = sent(wire, update(r), context(memory, round=r))
         given_, received, memory = given_ + flat(update(r)), received + flat(got), memory_after
     assert torch.allclose(received + flat(memory), given_, atol=1e-6)
-    assert flat(memory).norm() < 60 * flat(update()).norm(), "the memory does not grow without bound"
+    assert flat(memory).norm() < 60 * flat(update()).norm(), (
+        "the memory does not grow without bound"
+    )
 
 
-@pytest.mark.parametrize("stages", ["topk", "int2", "int4", "sign", "nf4", "lowrank:r=1", "randk", "sketch"])
+@pytest.mark.parametrize(
+    "stages", ["topk", "int2", "int4", "sign", "nf4", "lowrank:r=1", "randk", "sketch"]
+)
 @pytest.mark.slow
 def test_a_constant_update_arrives_in_the_end_under_both_feedbacks(stages):
     x = {"a": laplace(800).reshape(20, 40)}
@@ -263,16 +327,23 @@ def test_a_constant_update_arrives_in_the_end_under_both_feedbacks(stages):
             received.append(flat(got))
             memory = memory_after
             if spec.startswith("ef21"):
-                assert torch.equal(flat(got), flat(memory)), "both ends hold the same g to the last bit"
+                assert torch.equal(flat(got), flat(memory)), (
+                    "both ends hold the same g to the last bit"
+                )
         reached = received[-1] if spec.startswith("ef21") else torch.stack(received).mean(0)
         assert (reached - flat(x)).norm() < 0.2 * flat(x).norm(), spec
 
 
-@pytest.mark.parametrize("stages", ["topk", "randk", "sketch", "int2", "int4", "int8", "sign", "nf4", "bf16", "fp16"])
+@pytest.mark.parametrize(
+    "stages", ["topk", "randk", "sketch", "int2", "int4", "int8", "sign", "nf4", "bf16", "fp16"]
+)
 def test_stages_contract_where_a_memory_stands_behind_them(stages):
     x = {"a": laplace(3000)}
     wire = make_wire(stages).without_memory()
-    lost = [(flat(sent(wire, x, context(round=r))[0]) - flat(x)).norm() / flat(x).norm() for r in range(5)]
+    lost = [
+        (flat(sent(wire, x, context(round=r))[0]) - flat(x)).norm() / flat(x).norm()
+        for r in range(5)
+    ]
     assert np.mean(lost) < 0.999 and wire.feedback
 
 
@@ -280,18 +351,31 @@ def test_without_memory_and_dense_keep_the_other_stages():
     wire = make_wire("ef21+topk:0.05+int4+ans")
     assert wire.dense() == make_wire("int4+ans") and wire.dense().spec == "int4+ans"
     alone = wire.without_memory()
-    assert alone.spec == "topk:0.05+int4+ans" and alone.encode(update(), context(update(1)))[1] == {}
-    assert make_wire("topk+ans").dense() == make_wire("none") and make_wire("topk+zstd").dense().spec == "zstd"
+    assert (
+        alone.spec == "topk:0.05+int4+ans" and alone.encode(update(), context(update(1)))[1] == {}
+    )
+    assert (
+        make_wire("topk+ans").dense() == make_wire("none")
+        and make_wire("topk+zstd").dense().spec == "zstd"
+    )
     assert make_wire("none").dense() == make_wire("none")
-    assert make_wire("ef+topk+int2+ans").dense(4) == make_wire("int4+ans") == make_wire("sign+ans").dense(4)
-    assert make_wire("int4+zstd").dense(8).spec == "int8+zstd" and make_wire("nf4").dense(4).spec == "nf4"
+    assert (
+        make_wire("ef+topk+int2+ans").dense(4)
+        == make_wire("int4+ans")
+        == make_wire("sign+ans").dense(4)
+    )
+    assert (
+        make_wire("int4+zstd").dense(8).spec == "int8+zstd"
+        and make_wire("nf4").dense(4).spec == "nf4"
+    )
     assert make_wire("bf16").dense(8).spec == "bf16" and make_wire("int2").dense().spec == "int2"
     free, bound = make_wire("randk:0.1"), make_wire("ef+randk:0.1").without_memory()
     one, two = (flat(sent(w, update(), context())[0]) for w in (free, bound))
     assert torch.allclose(one * 0.1, two, rtol=0.01), "unscaled where the sender remembers"
 
 
-# --- sums ---------------------------------------------------------------------------------------------------------
+# --- sums
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", ["none", "randk:0.1", "ef+randk:0.1", "sketch"])
@@ -308,12 +392,17 @@ def test_the_sum_of_messages_of_a_linear_wire_reads_as_the_message_of_the_sum(sp
 
 
 def test_a_wire_that_is_not_linear_says_so():
-    for spec, why in [("topk", "topk: not linear"), ("ef21+randk", "both ends keep"), ("randk+int4", "int4: scales")]:
+    for spec, why in [
+        ("topk", "topk: not linear"),
+        ("ef21+randk", "both ends keep"),
+        ("randk+int4", "int4: scales"),
+    ]:
         with pytest.raises(FedkitError, match=why):
             make_wire(spec).project(update(), context())
 
 
-# --- bytes --------------------------------------------------------------------------------------------------------
+# --- bytes
+# --------------------------------------------------------------------------------------------------------
 
 
 def entropy_bytes(symbols: np.ndarray) -> float:
@@ -338,11 +427,18 @@ def test_ans_comes_near_the_entropy(spec):
 def test_the_frame_is_small():
     payload, _ = make_wire("int8").encode({"a": torch.ones(10)}, context())
     assert payload.nbytes <= 10 + 2 + 20
-    assert make_wire("topk:0.01").encode({"a": laplace(100_000)}, context())[0].nbytes < 1000 * 4 + 100_000 / 8
+    assert (
+        make_wire("topk:0.01").encode({"a": laplace(100_000)}, context())[0].nbytes
+        < 1000 * 4 + 100_000 / 8
+    )
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=st.data(), alphabet=st.sampled_from([2, 3, 15, 16, 255]), coder=st.sampled_from([Plain(), Ans()]))
+@given(
+    data=st.data(),
+    alphabet=st.sampled_from([2, 3, 15, 16, 255]),
+    coder=st.sampled_from([Plain(), Ans()]),
+)
 def test_symbols_survive_packing_and_coding(data, alphabet, coder):
     top = data.draw(st.integers(0, alphabet - 1))
     symbols = data.draw(arrays.arrays(np.uint8, st.integers(0, 300), elements=st.integers(0, top)))
@@ -368,18 +464,32 @@ def test_a_sparse_mask_travels_as_gaps():
     assert len(packed(mask, slot)) < 12 and np.array_equal(unpacked(packed(mask, slot), slot), mask)
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------
+# --- what is refused
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("spec", "why"),
     [
-        ("topq", "not known; choose one of: ef, ef21"), ("topk+", "not known"), ("topk:0", "share is 0"), ("topk:nan", "share is nan"),
-        ("int4:block=0", "block is 0"), ("zstd:level=99", "level is 99"), ("lowrank:r=0", "r is 0"), ("sketch:rows=0", "rows is 0"),
-        ("topk:share=x", "not a number"), ("int4+topk", "'topk' cannot come after 'int4'; the order is memory"),
-        ("topk+ef", "cannot come after"), ("topk+randk", "are two of one kind"), ("zstd+ans", "are two of one kind"),
-        ("ef", "nothing is lost"), ("ef+zstd", "nothing is lost"), ("ans", "no symbols to code"), ("randk+ans", "no symbols"),
-        ("bf16+ans", "no symbols"), ("none+int4", "not known"),
+        ("topq", "not known; choose one of: ef, ef21"),
+        ("topk+", "not known"),
+        ("topk:0", "share is 0"),
+        ("topk:nan", "share is nan"),
+        ("int4:block=0", "block is 0"),
+        ("zstd:level=99", "level is 99"),
+        ("lowrank:r=0", "r is 0"),
+        ("sketch:rows=0", "rows is 0"),
+        ("topk:share=x", "not a number"),
+        ("int4+topk", "'topk' cannot come after 'int4'; the order is memory"),
+        ("topk+ef", "cannot come after"),
+        ("topk+randk", "are two of one kind"),
+        ("zstd+ans", "are two of one kind"),
+        ("ef", "nothing is lost"),
+        ("ef+zstd", "nothing is lost"),
+        ("ans", "no symbols to code"),
+        ("randk+ans", "no symbols"),
+        ("bf16+ans", "no symbols"),
+        ("none+int4", "not known"),
     ],
 )
 def test_a_wire_that_cannot_work_is_refused_with_the_reason(spec, why):
@@ -401,7 +511,9 @@ def test_every_refusal_gives_its_reason():
     agreed = wire._agreed(Form.of(delta))
     assert "unknown format" in refusal(wire, plain.encode(delta), delta)
     assert "unknown format" in refusal(make_wire("none"), Payload(good), delta)
-    assert "0 bytes long" in refusal(wire, Payload(b""), delta) and "9 bytes" in refusal(wire, Payload(good[:9]), delta)
+    assert "0 bytes long" in refusal(wire, Payload(b""), delta) and "9 bytes" in refusal(
+        wire, Payload(good[:9]), delta
+    )
     assert "checksum" in refusal(wire, Payload(good[:-1]), delta) and "checksum" in refusal(
         wire, Payload(good + b"x"), delta
     )
@@ -430,16 +542,22 @@ def test_every_refusal_gives_its_reason():
     few = [parts[0], parts[1], packed(np.zeros(Form.of(delta).size, np.uint8), Slot(0, alphabet=2))]
     assert "0 positions for" in refusal(wire, signed(head + joined(few), agreed), delta)
     assert "out of range" in refusal(
-        wire, signed(head + joined([b"\0" + b"\xff" * (len(parts[0]) - 1), *parts[1:]]), agreed), delta
+        wire,
+        signed(head + joined([b"\0" + b"\xff" * (len(parts[0]) - 1), *parts[1:]]), agreed),
+        delta,
     )
     endless = np.full(len(parts[1]) // 2, 0x7F80, "<u2").tobytes()
-    assert "NaN or infinity" in refusal(wire, signed(head + joined([parts[0], endless, parts[2]]), agreed), delta)
+    assert "NaN or infinity" in refusal(
+        wire, signed(head + joined([parts[0], endless, parts[2]]), agreed), delta
+    )
 
 
 def test_a_decompression_bomb_is_not_unpacked():
     wire, delta = make_wire("zstd"), update()
-    for bomb in (zstandard.ZstdCompressor().compress(bytes(50_000_000)),
-                 zstandard.ZstdCompressor(write_content_size=False).compress(bytes(50_000_000))):
+    for bomb in (
+        zstandard.ZstdCompressor().compress(bytes(50_000_000)),
+        zstandard.ZstdCompressor(write_content_size=False).compress(bytes(50_000_000)),
+    ):
         body = signed(b"\0\2{}" + bomb, wire._agreed(Form.of(delta)))
         assert "unpacks to" in refusal(wire, body, delta)
 
@@ -448,13 +566,21 @@ def test_a_decompression_bomb_is_not_unpacked():
 @pytest.mark.slow
 def test_lies_under_a_correct_checksum_are_refused_or_have_the_right_form(spec):
     wire, delta, rng = make_wire(spec), update(), np.random.default_rng(4)
-    body, agreed = wire.encode(delta, context(), NOTES)[0].body[HEADER.size :], wire._agreed(Form.of(delta))
+    body, agreed = (
+        wire.encode(delta, context(), NOTES)[0].body[HEADER.size :],
+        wire._agreed(Form.of(delta)),
+    )
     start = sum(reversed(number(body, 1))) - 4  # the last bytes of the notes and all behind them
     for i in range(150):
         lie = bytearray(body)
-        for place in [*rng.integers(start, min(start + 40, len(body)), i % 3), *rng.integers(0, len(body), 1 + i % 4)]:
+        for place in [
+            *rng.integers(start, min(start + 40, len(body)), i % 3),
+            *rng.integers(0, len(body), 1 + i % 4),
+        ]:
             lie[place] = rng.choice([0, 1, 2, 127, 128, 255, rng.integers(256)])
-        lie = [bytes(lie), bytes(lie[: rng.integers(1, len(lie))]), bytes(lie) + rng.bytes(4)][max(0, i % 5 - 2)]
+        lie = [bytes(lie), bytes(lie[: rng.integers(1, len(lie))]), bytes(lie) + rng.bytes(4)][
+            max(0, i % 5 - 2)
+        ]
         try:
             received, notes = wire.decode(signed(lie, agreed), delta, context())
         except PayloadError as error:
@@ -465,16 +591,27 @@ def test_lies_under_a_correct_checksum_are_refused_or_have_the_right_form(spec):
 
 
 LONG = Slot(2_000, alphabet=15)
-WELL = coded((np.arange(2_000) % 7 % 5).astype(np.uint8), LONG)  # 1 | first 0 | 5 - 1 | five counts | words
+# 1 | first 0 | 5 - 1 | five counts | words
+WELL = coded((np.arange(2_000) % 7 % 5).astype(np.uint8), LONG)
 
 
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (WELL + bytes([1, 0, 0, 0]), "end where they should"), (WELL[:-4] + bytes(4), "not readable as ANS"), (WELL[:-1], "length"),
-        (b"\1", "length"), (b"\1\0\4\1", "length"), (b"\2" + WELL[1:], "length"), (b"", "length"), (b"\0", "cannot be read"),
-        (b"\1\x0b" + WELL[2:], "table of counts"), (WELL[:3] + b"\xff" * 300, "length"), (b"\1\0\1\0\0", "table of counts"),
-        (b"\1\0\0\xff", None), (b"\1\0\0\1\0\0\0\1", "one symbol says it all"), (b"\1\x0f\0\1", "table of counts"),
+        (WELL + bytes([1, 0, 0, 0]), "end where they should"),
+        (WELL[:-4] + bytes(4), "not readable as ANS"),
+        (WELL[:-1], "length"),
+        (b"\1", "length"),
+        (b"\1\0\4\1", "length"),
+        (b"\2" + WELL[1:], "length"),
+        (b"", "length"),
+        (b"\0", "cannot be read"),
+        (b"\1\x0b" + WELL[2:], "table of counts"),
+        (WELL[:3] + b"\xff" * 300, "length"),
+        (b"\1\0\1\0\0", "table of counts"),
+        (b"\1\0\0\xff", None),
+        (b"\1\0\0\1\0\0\0\1", "one symbol says it all"),
+        (b"\1\x0f\0\1", "table of counts"),
     ],
 )
 def test_coded_symbols_that_cannot_be_are_refused(data, why):
@@ -499,4 +636,6 @@ def test_garbage_of_any_length_is_refused():
         wire, delta = make_wire(spec), update()
         for length in [*range(1, 40), 1_000, 100_000]:
             refusal(wire, Payload(rng.bytes(length)), delta)
-            refusal(wire, signed(b"\0\2{}" + rng.bytes(length), wire._agreed(Form.of(delta))), delta)
+            refusal(
+                wire, signed(b"\0\2{}" + rng.bytes(length), wire._agreed(Form.of(delta))), delta
+            )

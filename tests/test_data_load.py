@@ -74,7 +74,8 @@ def all_rows(corpus) -> set[tuple[str, str]]:
     return {(t, corpus.labels[k]) for p in parts for t, k in zip(p.texts, p.labels)}
 
 
-# --- what works -------------------------------------------------------------------------------------------------
+# --- what works
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,9 @@ def test_the_split_depends_on_the_seed_alone(tmp_path):
 
 
 def test_more_labels_than_test_rows_are_split_at_random_and_a_lonely_label_is_trained_on(tmp_path):
-    rows = [(f"text {i} of many", f"label {i % 6}") for i in range(20)] + [("the only one", "alone")]
+    rows = [(f"text {i} of many", f"label {i % 6}") for i in range(20)] + [
+        ("the only one", "alone")
+    ]
     corpus = load(tmp_path, "a.csv", {"a.csv": table_of(rows)})
     assert "the only one" in corpus.train.texts
     assert any("at random" in note for note in corpus.notes)
@@ -130,7 +133,10 @@ def test_more_labels_than_test_rows_are_split_at_random_and_a_lonely_label_is_tr
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        (("Message", "Category", "office"), ("text", "'Message'", "label", "'Category'", "client", "'office'")),
+        (
+            ("Message", "Category", "office"),
+            ("text", "'Message'", "label", "'Category'", "client", "'office'"),
+        ),
         (("本文", "分類", "支店"), ("text", "'本文'", "label", "'分類'", "client", "'支店'")),
         (("a", "b", "拠点"), ("text", "'a'", "label", "'b'", "client", "'拠点'")),
     ],
@@ -146,18 +152,34 @@ def test_columns_are_guessed_and_every_guess_is_said(tmp_path, header, said):
 def test_named_columns_win_and_are_not_called_guesses(tmp_path):
     rows = [(*row, f"long subject line number {i}", "ab"[i % 2]) for i, row in enumerate(ROWS)]
     header = ("text", "label", "subject", "desk")
-    corpus = load(tmp_path, "a.csv", {"a.csv": table_of(rows, header)}, text="subject", label="label", client="desk")
-    assert corpus.train.texts[0].startswith("long subject") and set(corpus.train.clients) == {"a", "b"}
+    corpus = load(
+        tmp_path,
+        "a.csv",
+        {"a.csv": table_of(rows, header)},
+        text="subject",
+        label="label",
+        client="desk",
+    )
+    assert corpus.train.texts[0].startswith("long subject") and set(corpus.train.clients) == {
+        "a",
+        "b",
+    }
     assert not any("guessed" in note for note in corpus.notes)
 
 
 def test_a_client_column_with_one_value_is_no_client_column(tmp_path):
-    corpus = load(tmp_path, "a.csv", {"a.csv": table_of([(*r, "us") for r in ROWS], ("text", "label", "company"))})
+    corpus = load(
+        tmp_path,
+        "a.csv",
+        {"a.csv": table_of([(*r, "us") for r in ROWS], ("text", "label", "company"))},
+    )
     assert corpus.train.clients is None
 
 
 def test_held_out_rows_need_no_client(tmp_path):
-    train = table_of([(*r, "ab"[i % 2]) for i, r in enumerate(ROWS[:20])], ("text", "label", "company"))
+    train = table_of(
+        [(*r, "ab"[i % 2]) for i, r in enumerate(ROWS[:20])], ("text", "label", "company")
+    )
     corpus = load(tmp_path, ".", {"train.csv": train, "test.csv": table_of(ROWS[20:])})
     assert set(corpus.train.clients) == {"a", "b"} and corpus.test.clients is None
 
@@ -182,7 +204,9 @@ def test_japanese_text_in_every_encoding(tmp_path, encoding, given):
     content = table_of(JAPANESE, ("本文", "分類")).encode(encoding)
     corpus = load(tmp_path, "a.csv", {"a.csv": content}, encoding=given)
     assert all_rows(corpus) == set(JAPANESE)
-    assert any("read as cp932" in n for n in corpus.notes) == (encoding == "cp932" and given is None)
+    assert any("read as cp932" in n for n in corpus.notes) == (
+        encoding == "cp932" and given is None
+    )
 
 
 def test_characters_that_detectors_confuse_survive_cp932(tmp_path):
@@ -213,7 +237,9 @@ def test_na_none_and_numbers_are_labels_like_others_and_numbers_sort_as_numbers(
 
 def test_quoted_cells_keep_delimiters_and_line_breaks(tmp_path):
     rows = [(f'"one, two\nthree ""{i}"""', "ab"[i % 2]) for i in range(20)]
-    assert 'one, two\nthree "0"' in {t for t, _ in all_rows(load(tmp_path, "a.csv", {"a.csv": table_of(rows)}))}
+    assert 'one, two\nthree "0"' in {
+        t for t, _ in all_rows(load(tmp_path, "a.csv", {"a.csv": table_of(rows)}))
+    }
 
 
 @pytest.mark.parametrize(("delimiter", "word"), [(";", "semicolons"), ("\t", "tabs")])
@@ -244,7 +270,8 @@ def test_excel_formulas_are_never_evaluated(tmp_path):
     assert "train: 1 row dropped: no text" in corpus.notes
 
 
-# --- the hub ----------------------------------------------------------------------------------------------------
+# --- the hub
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -259,7 +286,11 @@ def hub_folder(tmp_path, monkeypatch):
     )
     folder = tmp_path / "owner" / "desk"
     for split, rows in {"train": ROWS[:20], "validation": ROWS[20:22], "test": ROWS[22:]}.items():
-        columns = {"text": [t for t, _ in rows], "label": [label for _, label in rows], "tags": [["x"]] * len(rows)}
+        columns = {
+            "text": [t for t, _ in rows],
+            "label": [label for _, label in rows],
+            "tags": [["x"]] * len(rows),
+        }
         path = folder / "data" / f"{split}-00000-of-00001.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         datasets.Dataset.from_dict(columns, features=features).to_parquet(path)
@@ -298,10 +329,13 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch):
     assert "ag_news" in one_line(error) and "pip install 'fedkit[hub]'" in one_line(error)
 
 
-# --- the bundled set --------------------------------------------------------------------------------------------
+# --- the bundled set
+# --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not (BUNDLED_FOLDER / "service_desk").is_dir(), reason="data/service_desk is not written yet")
+@pytest.mark.skipif(
+    not (BUNDLED_FOLDER / "service_desk").is_dir(), reason="data/service_desk is not written yet"
+)
 def test_the_bundled_set_reads_without_a_remark():
     corpus, demo = load_corpus(), load_corpus("demo")
     assert corpus.sha256 == demo.sha256 and corpus.name == demo.name == "service_desk"
@@ -309,21 +343,34 @@ def test_the_bundled_set_reads_without_a_remark():
     assert len(set(corpus.train.clients)) == 6 and len(corpus.validation) and len(corpus.test)
 
 
-# --- what is counted --------------------------------------------------------------------------------------------
+# --- what is counted
+# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("extra", "note"),
     [
-        ([("", "access"), ("   ", "access"), ("\u3000", "access")], "train: 3 rows dropped: no text"),
+        (
+            [("", "access"), ("   ", "access"), ("\u3000", "access")],
+            "train: 3 rows dropped: no text",
+        ),
         ([("words", ""), ("other words", " ")], "train: 2 rows dropped: no label"),
         ([ROWS[0], ROWS[0]], "train: 2 rows dropped: exact duplicate of another row"),
-        ([(ROWS[0][0], "access")], "train: 1 text with different labels on different rows, kept; look at them"),
+        (
+            [(ROWS[0][0], "access")],
+            "train: 1 text with different labels on different rows, kept; look at them",
+        ),
         ([("a new thing", "rare")], "train: 1 label with one example only ('rare')"),
-        ([("12", "access"), ("-3.5", "access")], "train: 2 texts with nothing but a number, kept as text"),
+        (
+            [("12", "access"), ("-3.5", "access")],
+            "train: 2 texts with nothing but a number, kept as text",
+        ),
         ([("x" * 30_000, "access")], "train: 1 text longer than 20,000 characters, cut there"),
         ([("in test too", "access")], "train: 1 row dropped: the same text is in test (leakage)"),
-        ([("in validation too", "access")], "train: 1 row dropped: the same text is in validation (leakage)"),
+        (
+            [("in validation too", "access")],
+            "train: 1 row dropped: the same text is in validation (leakage)",
+        ),
     ],
 )
 def test_what_is_dropped_or_doubtful_in_train_is_counted(tmp_path, extra, note):
@@ -338,8 +385,11 @@ def test_what_is_dropped_or_doubtful_in_train_is_counted(tmp_path, extra, note):
 
 
 def test_held_out_rows_with_unknown_labels_are_dropped_and_counted(tmp_path):
-    files = {"train.csv": GOOD, "test.csv": table_of([("new words", "access"), ("new thing", "billing")]),
-             "valid.csv": table_of([("odd thing", "garden"), ("new words", "access")])}
+    files = {
+        "train.csv": GOOD,
+        "test.csv": table_of([("new words", "access"), ("new thing", "billing")]),
+        "valid.csv": table_of([("odd thing", "garden"), ("new words", "access")]),
+    }
     corpus = load(tmp_path, ".", files)
     assert "test: 1 row dropped: label never occurs in train ('billing')" in corpus.notes
     assert "validation: 1 row dropped: label never occurs in train ('garden')" in corpus.notes
@@ -368,11 +418,14 @@ def test_a_lone_surrogate_becomes_a_replacement_character(tmp_path):
 
 
 def test_a_stray_control_character_is_blanked_and_counted(tmp_path):
-    corpus = load(tmp_path, "a.csv", {"a.csv": table_of([*ROWS, ("pa\x08per " + "jam " * 300, "hardware")])})
+    corpus = load(
+        tmp_path, "a.csv", {"a.csv": table_of([*ROWS, ("pa\x08per " + "jam " * 300, "hardware")])}
+    )
     assert "'a.csv': 1 control character replaced by blanks" in corpus.notes
 
 
-# --- what is refused --------------------------------------------------------------------------------------------
+# --- what is refused
+# --------------------------------------------------------------------------------------------
 
 
 def one_line(error) -> str:
@@ -406,69 +459,251 @@ BAD = {
     "missing file": ({}, "no.csv", {}, ["no.csv", "no file or folder"]),
     "empty folder": ({"d/x.txt": ""}, "d", {}, ["no train file", "'x.txt'", "train.csv"]),
     "no test file": ({"d/train.csv": GOOD}, "d", {}, ["no test file", "train.csv"]),
-    "two train files": ({"train.csv": GOOD, "train.tsv": "", "test.csv": GOOD}, ".", {}, ["'train.csv', 'train.tsv'"]),
+    "two train files": (
+        {"train.csv": GOOD, "train.tsv": "", "test.csv": GOOD},
+        ".",
+        {},
+        ["'train.csv', 'train.tsv'"],
+    ),
     "unsupported file": ({"a.docx": "x"}, "a.docx", {}, ["a.docx", "'.docx'", ".csv"]),
     "no suffix": ({"d/a": GOOD}, "d/a", {}, ["d/a'", ".csv"]),
-    "unsupported train file": ({"d/train.txt": GOOD, "d/test.csv": GOOD}, "d", {}, ["train.txt", "'.txt'"]),
-    "missing text column": ({"a.csv": GOOD}, "a.csv", {"text": "body"}, ["'body'", "--text", "'text', 'label'"]),
-    "missing label column": ({"a.csv": GOOD}, "a.csv", {"label": "kind"}, ["'kind'", "--label", "'text', 'label'"]),
-    "missing client column": ({"a.csv": GOOD}, "a.csv", {"client": "site"}, ["'site'", "--client", "'text', 'label'"]),
+    "unsupported train file": (
+        {"d/train.txt": GOOD, "d/test.csv": GOOD},
+        "d",
+        {},
+        ["train.txt", "'.txt'"],
+    ),
+    "missing text column": (
+        {"a.csv": GOOD},
+        "a.csv",
+        {"text": "body"},
+        ["'body'", "--text", "'text', 'label'"],
+    ),
+    "missing label column": (
+        {"a.csv": GOOD},
+        "a.csv",
+        {"label": "kind"},
+        ["'kind'", "--label", "'text', 'label'"],
+    ),
+    "missing client column": (
+        {"a.csv": GOOD},
+        "a.csv",
+        {"client": "site"},
+        ["'site'", "--client", "'text', 'label'"],
+    ),
     "missing in test": (
-        {"train.csv": GOOD, "test.csv": table_of(ROWS, ("text", "kind"))}, ".", {}, ["test", "'label'", "'kind'"]),
-    "one column in two roles": ({"a.csv": GOOD}, "a.csv", {"text": "label", "label": "label"}, ["'label'", "'text'"]),
+        {"train.csv": GOOD, "test.csv": table_of(ROWS, ("text", "kind"))},
+        ".",
+        {},
+        ["test", "'label'", "'kind'"],
+    ),
+    "one column in two roles": (
+        {"a.csv": GOOD},
+        "a.csv",
+        {"text": "label", "label": "label"},
+        ["'label'", "'text'"],
+    ),
     "one column only": ({"a.csv": "text\n" + "hello\n" * 20}, "a.csv", {}, ["--label", "'text'"]),
     "no label column": (
-        {"a.csv": table_of([(t, i) for i, (t, _) in enumerate(ROWS)], ("a", "b"))}, "a.csv", {}, ["--label", "'b'"]),
+        {"a.csv": table_of([(t, i) for i, (t, _) in enumerate(ROWS)], ("a", "b"))},
+        "a.csv",
+        {},
+        ["--label", "'b'"],
+    ),
     "empty file": ({"a.csv": ""}, "a.csv", {}, ["a.csv", "empty"]),
     "blank file": ({"a.csv": " \n\n\t\n"}, "a.csv", {}, ["a.csv", "empty"]),
     "blank header": ({"a.csv": ",,\na,b,c\n"}, "a.csv", {}, ["a.csv", "empty"]),
-    "header only": ({"a.csv": "text,label\n"}, "a.csv", {}, ["a.csv", "no rows", "'text', 'label'"]),
+    "header only": (
+        {"a.csv": "text,label\n"},
+        "a.csv",
+        {},
+        ["a.csv", "no rows", "'text', 'label'"],
+    ),
     "binary garbage": ({"a.csv": NUL}, "a.csv", {}, ["a.csv", "4 zero bytes"]),
-    "control characters": ({"a.csv": GOOD + "\1\2\3"}, "a.csv", {}, ["a.csv", "3 control characters", "UTF-8"]),
+    "control characters": (
+        {"a.csv": GOOD + "\1\2\3"},
+        "a.csv",
+        {},
+        ["a.csv", "3 control characters", "UTF-8"],
+    ),
     "an Excel file named .csv": ({"a.csv": excel(ROWS)}, "a.csv", {}, ["a.csv", ".xlsx"]),
     "a Parquet file named .csv": ({"a.csv": parquet(ROWS)}, "a.csv", {}, ["a.csv", ".parquet"]),
     "neither utf-8 nor cp932": (
-        {"a.csv": table_of([*ROWS, ("señor, olé", "ñ")]).encode("latin-1")}, "a.csv", {}, ["a.csv", "--encoding"]),
+        {"a.csv": table_of([*ROWS, ("señor, olé", "ñ")]).encode("latin-1")},
+        "a.csv",
+        {},
+        ["a.csv", "--encoding"],
+    ),
     "not the encoding given": (
-        {"a.csv": table_of(JAPANESE).encode("cp932")}, "a.csv", {"encoding": "utf-8"}, ["a.csv", "'utf-8'"]),
-    "unknown encoding": ({"a.csv": GOOD}, "a.csv", {"encoding": "utf-9"}, ["'utf-9'", "--encoding"]),
-    "an encoding of bytes": ({"a.csv": GOOD}, "a.csv", {"encoding": "zlib"}, ["'zlib'", "--encoding"]),
-    "unannounced utf-16": ({"a.csv": GOOD.encode("utf-16")}, "a.csv", {}, ["a.csv", "--encoding utf-16"]),
-    "encoding of a parquet file": ({"a.parquet": b""}, "a.parquet", {"encoding": "cp932"}, ["'cp932'", "a.parquet"]),
+        {"a.csv": table_of(JAPANESE).encode("cp932")},
+        "a.csv",
+        {"encoding": "utf-8"},
+        ["a.csv", "'utf-8'"],
+    ),
+    "unknown encoding": (
+        {"a.csv": GOOD},
+        "a.csv",
+        {"encoding": "utf-9"},
+        ["'utf-9'", "--encoding"],
+    ),
+    "an encoding of bytes": (
+        {"a.csv": GOOD},
+        "a.csv",
+        {"encoding": "zlib"},
+        ["'zlib'", "--encoding"],
+    ),
+    "unannounced utf-16": (
+        {"a.csv": GOOD.encode("utf-16")},
+        "a.csv",
+        {},
+        ["a.csv", "--encoding utf-16"],
+    ),
+    "encoding of a parquet file": (
+        {"a.parquet": b""},
+        "a.parquet",
+        {"encoding": "cp932"},
+        ["'cp932'", "a.parquet"],
+    ),
     "encoding of a bundled set": ({}, "@demo", {"encoding": "cp932"}, ["'cp932'", "'demo'"]),
     "sheet of a csv file": ({"a.csv": GOOD}, "a.csv", {"sheet": "May"}, ["'May'", "a.csv"]),
-    "row too long": ({"a.csv": with_line(5, "a,b,c")}, "a.csv", {}, ["a.csv", "line 5", "3 cells", "has 2"]),
-    "row too short": ({"a.csv": with_line(7, "only one")}, "a.csv", {}, ["a.csv", "line 7", "1 cell where", "has 2"]),
-    "quote not closed": ({"a.csv": with_line(9, '"open,b')}, "a.csv", {}, ["a.csv", "line 25", "quote"]),
-    "quote in the middle": ({"a.csv": with_line(9, '"so" called,b')}, "a.csv", {}, ["a.csv", "line 9", "quote"]),
-    "column named twice": ({"a.csv": table_of(ROWS, ("text", "text "))}, "a.csv", {}, ["a.csv", "'text'", "twice"]),
-    "too many columns": ({"a.csv": ",".join(f"c{i}" for i in range(1_001))}, "a.csv", {}, ["a.csv", "1,001 columns"]),
-    "jsonl with a bad line": ({"a.jsonl": jsonl(ROWS) + '{"text": "x"\n'}, "a.jsonl", {}, ["a.jsonl", "line 25"]),
-    "jsonl with a list": ({"a.jsonl": '{"text": "x"}\n\n[1]\n'}, "a.jsonl", {}, ["a.jsonl", "line 3", "list"]),
-    "json array": ({"a.json": json.dumps([{"text": "x"}])}, "a.json", {}, ["a.json", "one object per line"]),
-    "jsonl nested too deep": ({"a.jsonl": "{}\n" + '{"a":' * 100_000}, "a.jsonl", {}, ["a.jsonl", "line 2"]),
+    "row too long": (
+        {"a.csv": with_line(5, "a,b,c")},
+        "a.csv",
+        {},
+        ["a.csv", "line 5", "3 cells", "has 2"],
+    ),
+    "row too short": (
+        {"a.csv": with_line(7, "only one")},
+        "a.csv",
+        {},
+        ["a.csv", "line 7", "1 cell where", "has 2"],
+    ),
+    "quote not closed": (
+        {"a.csv": with_line(9, '"open,b')},
+        "a.csv",
+        {},
+        ["a.csv", "line 25", "quote"],
+    ),
+    "quote in the middle": (
+        {"a.csv": with_line(9, '"so" called,b')},
+        "a.csv",
+        {},
+        ["a.csv", "line 9", "quote"],
+    ),
+    "column named twice": (
+        {"a.csv": table_of(ROWS, ("text", "text "))},
+        "a.csv",
+        {},
+        ["a.csv", "'text'", "twice"],
+    ),
+    "too many columns": (
+        {"a.csv": ",".join(f"c{i}" for i in range(1_001))},
+        "a.csv",
+        {},
+        ["a.csv", "1,001 columns"],
+    ),
+    "jsonl with a bad line": (
+        {"a.jsonl": jsonl(ROWS) + '{"text": "x"\n'},
+        "a.jsonl",
+        {},
+        ["a.jsonl", "line 25"],
+    ),
+    "jsonl with a list": (
+        {"a.jsonl": '{"text": "x"}\n\n[1]\n'},
+        "a.jsonl",
+        {},
+        ["a.jsonl", "line 3", "list"],
+    ),
+    "json array": (
+        {"a.json": json.dumps([{"text": "x"}])},
+        "a.json",
+        {},
+        ["a.json", "one object per line"],
+    ),
+    "jsonl nested too deep": (
+        {"a.jsonl": "{}\n" + '{"a":' * 100_000},
+        "a.jsonl",
+        {},
+        ["a.jsonl", "line 2"],
+    ),
     "lists for labels": (
-        {"a.jsonl": jsonl([(t, [k]) for t, k in ROWS])}, "a.jsonl", {"label": "label"}, ["'label'", "list", "train"]),
+        {"a.jsonl": jsonl([(t, [k]) for t, k in ROWS])},
+        "a.jsonl",
+        {"label": "label"},
+        ["'label'", "list", "train"],
+    ),
     "damaged xlsx": ({"a.xlsx": excel(ROWS)[:2_000]}, "a.xlsx", {}, ["a.xlsx", "Excel"]),
     "a zip that is no xlsx": ({"a.xlsx": no_sheet()}, "a.xlsx", {}, ["a.xlsx", "Excel"]),
     "a csv named xlsx": ({"a.xlsx": GOOD}, "a.xlsx", {}, ["a.xlsx", "Excel"]),
     "empty xlsx": ({"a.xlsx": b""}, "a.xlsx", {}, ["a.xlsx", "empty"]),
-    "password": ({"a.xlsx": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)}, "a.xlsx", {}, ["a.xlsx", "password"]),
-    "unknown sheet": ({"a.xlsx": excel(ROWS, title="May")}, "a.xlsx", {"sheet": "June"}, ["'June'", "a.xlsx", "'May'"]),
+    "password": (
+        {"a.xlsx": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)},
+        "a.xlsx",
+        {},
+        ["a.xlsx", "password"],
+    ),
+    "unknown sheet": (
+        {"a.xlsx": excel(ROWS, title="May")},
+        "a.xlsx",
+        {"sheet": "June"},
+        ["'June'", "a.xlsx", "'May'"],
+    ),
     "xlsx without rows": ({"a.xlsx": excel([])}, "a.xlsx", {}, ["a.xlsx", "no rows"]),
-    "xlsx cell without header": ({"a.xlsx": excel([*ROWS, ("a", "b", "c")])}, "a.xlsx", {}, ["a.xlsx", "row 26"]),
-    "damaged parquet": ({"a.parquet": parquet(ROWS)[:-200]}, "a.parquet", {}, ["a.parquet", "Parquet"]),
+    "xlsx cell without header": (
+        {"a.xlsx": excel([*ROWS, ("a", "b", "c")])},
+        "a.xlsx",
+        {},
+        ["a.xlsx", "row 26"],
+    ),
+    "damaged parquet": (
+        {"a.parquet": parquet(ROWS)[:-200]},
+        "a.parquet",
+        {},
+        ["a.parquet", "Parquet"],
+    ),
     "a csv named parquet": ({"a.parquet": GOOD}, "a.parquet", {}, ["a.parquet", "Parquet"]),
-    "one label only": ({"a.csv": table_of(ROWS[:12])}, "a.csv", {}, ["'label'", "one label only", "'hardware'"]),
+    "one label only": (
+        {"a.csv": table_of(ROWS[:12])},
+        "a.csv",
+        {},
+        ["'label'", "one label only", "'hardware'"],
+    ),
     "free text for a label": (
-        {"a.csv": table_of([(t, f"answer {i}") for i, (t, _) in enumerate(ROWS)])}, "a.csv", {},
-        ["'label'", "free text", "24 different", "--label"]),
-    "too few rows": ({"a.csv": table_of(ROWS[8:15])}, "a.csv", {}, ["7 usable training rows", "10"]),
-    "too few after the split": ({"a.csv": table_of(ROWS[6:17])}, "a.csv", {}, ["8 usable training rows", "10"]),
-    "nothing usable": ({"a.csv": table_of([("", "")] * 30)}, "a.csv", {}, ["0 usable", "30 rows dropped"]),
+        {"a.csv": table_of([(t, f"answer {i}") for i, (t, _) in enumerate(ROWS)])},
+        "a.csv",
+        {},
+        ["'label'", "free text", "24 different", "--label"],
+    ),
+    "too few rows": (
+        {"a.csv": table_of(ROWS[8:15])},
+        "a.csv",
+        {},
+        ["7 usable training rows", "10"],
+    ),
+    "too few after the split": (
+        {"a.csv": table_of(ROWS[6:17])},
+        "a.csv",
+        {},
+        ["8 usable training rows", "10"],
+    ),
+    "nothing usable": (
+        {"a.csv": table_of([("", "")] * 30)},
+        "a.csv",
+        {},
+        ["0 usable", "30 rows dropped"],
+    ),
     "test without a known label": (
-        {"train.csv": GOOD, "test.csv": table_of([("words", "billing")])}, ".", {}, ["no usable rows", "test"]),
-    "train all in test": ({"train.csv": GOOD, "test.csv": GOOD}, ".", {}, ["0 usable", "the same text is in test"]),
+        {"train.csv": GOOD, "test.csv": table_of([("words", "billing")])},
+        ".",
+        {},
+        ["no usable rows", "test"],
+    ),
+    "train all in test": (
+        {"train.csv": GOOD, "test.csv": GOOD},
+        ".",
+        {},
+        ["0 usable", "the same text is in test"],
+    ),
     "seed below zero": ({"a.csv": GOOD}, "a.csv", {"seed": -1}, ["'-1'", "seed"]),
     "seed that is no number": ({"a.csv": GOOD}, "a.csv", {"seed": "x"}, ["'x'", "seed"]),
 }
@@ -497,7 +732,9 @@ def test_bad_input_is_refused_in_one_line_that_names_it(tmp_path, case):
         (limits, "MAX_UNPACKED", 900, "a.parquet", parquet(ROWS * 2), "unpacks to more than"),
     ],
 )
-def test_absurd_sizes_are_refused(tmp_path, monkeypatch, module, limit, value, name, content, expected):
+def test_absurd_sizes_are_refused(
+    tmp_path, monkeypatch, module, limit, value, name, content, expected
+):
     monkeypatch.setattr(module, limit, value)
     with pytest.raises(FedkitError) as error:
         load(tmp_path, name, {name: content})
@@ -506,11 +743,14 @@ def test_absurd_sizes_are_refused(tmp_path, monkeypatch, module, limit, value, n
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path):
     with pytest.raises(FedkitError, match="cannot read"):
-        files_module.read_bytes(tmp_path)  # a folder: open() fails as it does for a file without permission
+        # a folder: open() fails as it does for a file without permission
+        files_module.read_bytes(tmp_path)
 
 
 @pytest.mark.slow
 def test_importing_the_loader_is_cheap():
     code = "import sys, fedkit.data.load, fedkit.data.partition; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"torch", "transformers", "datasets", "sklearn", "openpyxl"} & set(loaded)

@@ -1,4 +1,6 @@
-"""The panel for a file of one's own: what clicks do, what an upload may do, what stands there without widgets."""
+"""The panel for a file of one's own: what clicks do, what an upload may do, what stands there
+without widgets.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,17 @@ from fedkit.widgets.data_panel import DataPanel, data_panel
 from fedkit.widgets.data_session import Desk
 
 HEAD = "No,Report,Team,Branch\n"
-WORDS = ("the printer in room {} is broken", "invoice {} was paid twice", "the roof above desk {} leaks")
+WORDS = (
+    "the printer in room {} is broken",
+    "invoice {} was paid twice",
+    "the roof above desk {} leaks",
+)
 
 
 def rows(number: int = 45) -> str:
     return "".join(
-        f"{i},{WORDS[i % 3].format(i)},{('IT', 'Money', 'House')[i % 3]},{'ab'[i % 2]}\n" for i in range(number)
+        f"{i},{WORDS[i % 3].format(i)},{('IT', 'Money', 'House')[i % 3]},{'ab'[i % 2]}\n"
+        for i in range(number)
     )
 
 
@@ -40,7 +47,12 @@ def headings(panel) -> dict:
 def test_guesses_are_shown_on_the_headings(panel):
     assert panel.roles == {"text": "Report", "label": "Team", "client": "Branch"}
     named = {name: button.description for name, button in headings(panel).items()}
-    assert named == {"No": "No: not used", "Report": "Report: TEXT", "Team": "Team: LABEL", "Branch": "Branch: SITE"}
+    assert named == {
+        "No": "No: not used",
+        "Report": "Report: TEXT",
+        "Team": "Team: LABEL",
+        "Branch": "Branch: SITE",
+    }
     assert "the printer in room 0" in panel.table_view.children[1].children[1].value
 
 
@@ -60,7 +72,9 @@ def test_check_and_clean_by_clicks(panel, file, tmp_path):
     panel.check_button.click()
     assert panel.quality.rows == 45 and not panel.clean_button.disabled
     panel.clean_button.click()
-    assert panel.written.clean == tmp_path / "out" / "my.clean.csv" and "Written" in panel.result.value
+    assert (
+        panel.written.clean == tmp_path / "out" / "my.clean.csv" and "Written" in panel.result.value
+    )
     assert (tmp_path / "out" / "check.html").is_file() and file.read_bytes() == before
 
 
@@ -68,7 +82,12 @@ def test_another_choice_makes_an_earlier_check_void(panel):
     panel.check(slow=False)
     panel.clean(mask=False)
     headings(panel)["Branch"].click()
-    assert panel.quality is None and panel.written is None and panel.clean_button.disabled and not panel.result.value
+    assert (
+        panel.quality is None
+        and panel.written is None
+        and panel.clean_button.disabled
+        and not panel.result.value
+    )
     with pytest.raises(FedkitError, match="no cleaned copy yet"):
         _ = panel.config
 
@@ -76,7 +95,11 @@ def test_another_choice_makes_an_earlier_check_void(panel):
 @pytest.mark.slow
 def test_config_runs_on_the_copy_with_and_without_a_client_column(panel):
     panel.check(slow=False), panel.clean()
-    assert (panel.config.partition, panel.config.client, panel.config.text) == ("column", "Branch", "Report")
+    assert (panel.config.partition, panel.config.client, panel.config.text) == (
+        "column",
+        "Branch",
+        "Report",
+    )
     panel.choose(client="")
     panel.check(slow=False), panel.clean()
     assert (panel.config.partition, panel.config.client) == ("iid", None)
@@ -91,18 +114,26 @@ def test_a_heading_that_looks_like_a_formula_is_found_in_the_copy(tmp_path):
     path.write_text((HEAD + rows()).replace("Report", "=Report", 1), encoding="utf-8")
     desk = Desk(path, tmp_path / "out")
     desk.check(slow=False), desk.clean()
-    assert load_corpus(desk.config.data, desk.config.text, desk.config.label).labels == ("House", "IT", "Money")
+    assert load_corpus(desk.config.data, desk.config.text, desk.config.label).labels == (
+        "House",
+        "IT",
+        "Money",
+    )
 
 
 def test_wrong_columns_are_refused_in_one_line(panel):
-    with pytest.raises(FedkitError, match="no column 'Text'; columns: 'No', 'Report', 'Team', 'Branch'"):
+    with pytest.raises(
+        FedkitError, match="no column 'Text'; columns: 'No', 'Report', 'Team', 'Branch'"
+    ):
         panel.choose(text="Text")
 
 
 def test_japanese_in_cp932_looks_right_and_another_encoding_can_be_chosen(tmp_path):
     path = tmp_path / "支店.csv"
     path.write_bytes(
-        ("番号,内容,担当\n" + "".join(f"{i},印刷機が動かない{i},総務\n" for i in range(9))).encode("cp932")
+        ("番号,内容,担当\n" + "".join(f"{i},印刷機が動かない{i},総務\n" for i in range(9))).encode(
+            "cp932"
+        )
     )
     panel = DataPanel(path, tmp_path / "out")
     assert (
@@ -114,7 +145,10 @@ def test_japanese_in_cp932_looks_right_and_another_encoding_can_be_chosen(tmp_pa
     assert panel.encoding == "latin-1" and panel.seen.columns != ("番号", "内容", "担当")
 
 
-@pytest.mark.parametrize("name", ["../../evil.csv", "..\\..\\evil.csv", "/etc/evil.csv", "C:\\evil.csv", "a\0b.csv", "con.csv"])
+@pytest.mark.parametrize(
+    "name",
+    ["../../evil.csv", "..\\..\\evil.csv", "/etc/evil.csv", "C:\\evil.csv", "a\0b.csv", "con.csv"],
+)
 def test_an_upload_stays_in_its_folder(tmp_path, name):
     panel = DataPanel(None, tmp_path / "out")
     panel.keep(name, (HEAD + rows()).encode())
@@ -135,9 +169,19 @@ def test_an_upload_by_click_is_read(tmp_path):
     assert panel.check_button.disabled
     content = memoryview((HEAD + rows()).encode())
     panel.upload.value = (
-        {"name": "my.csv", "type": "text/csv", "size": 3, "content": content, "last_modified": datetime.now(UTC)},
+        {
+            "name": "my.csv",
+            "type": "text/csv",
+            "size": 3,
+            "content": content,
+            "last_modified": datetime.now(UTC),
+        },
     )
-    assert panel.source.name == "my.csv" and panel.roles["text"] == "Report" and panel.path.value == str(panel.source)
+    assert (
+        panel.source.name == "my.csv"
+        and panel.roles["text"] == "Report"
+        and panel.path.value == str(panel.source)
+    )
 
 
 def test_what_goes_wrong_is_a_line_and_the_panel_goes_on(panel, tmp_path, file):
@@ -149,14 +193,24 @@ def test_what_goes_wrong_is_a_line_and_the_panel_goes_on(panel, tmp_path, file):
 
 def test_names_from_a_file_are_escaped(tmp_path):
     path = tmp_path / "x.csv"
-    path.write_text("<script>alert(1)</script>,Team\n<img src=x onerror=a()>,IT\nb <b>,IT\n", encoding="utf-8")
+    path.write_text(
+        "<script>alert(1)</script>,Team\n<img src=x onerror=a()>,IT\nb <b>,IT\n", encoding="utf-8"
+    )
     desk = Desk(path, tmp_path / "out", reason="<i>")
-    assert "<script" not in desk._repr_html_() and "<img" not in desk._repr_html_() and "<i>" not in desk._repr_html_()
+    assert (
+        "<script" not in desk._repr_html_()
+        and "<img" not in desk._repr_html_()
+        and "<i>" not in desk._repr_html_()
+    )
 
 
 def test_without_widgets_there_is_a_desk_with_the_same_methods(file, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     desk = data_panel(file, tmp_path / "out")
-    assert type(desk) is Desk and "No buttons here" in desk._repr_html_() and "TEXT" in desk._repr_html_()
+    assert (
+        type(desk) is Desk
+        and "No buttons here" in desk._repr_html_()
+        and "TEXT" in desk._repr_html_()
+    )
     desk.check(slow=False)
     assert desk.clean(mask=True).clean.is_file() and "Written" in desk._repr_html_()

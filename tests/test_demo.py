@@ -1,4 +1,6 @@
-"""The demo: what it makes and in which order, what it leaves when stopped, and what it never touches."""
+"""The demo: what it makes and in which order, what it leaves when stopped, and what it never
+touches.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from fedkit.core.record import Run
 
 @pytest.fixture(scope="module")
 def config(tiny_model, tiny_data) -> RunConfig:
-    return RunConfig(data=tiny_data, client="site", model=tiny_model, rounds=1, tune="lora:r=2", lr=0.05)
+    return RunConfig(
+        data=tiny_data, client="site", model=tiny_model, rounds=1, tune="lora:r=2", lr=0.05
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,12 @@ def tree(folder: Path) -> set[str]:
 def test_centralized_then_local_then_federated_each_announced(finished):
     out, said, _ = finished
     steps = [line.partition(":")[0] for line in said if " of 4  " in line]
-    assert steps == ["1 of 4  Centralized", "2 of 4  Local only", "3 of 4  Federated", "4 of 4  Yardsticks"]
+    assert steps == [
+        "1 of 4  Centralized",
+        "2 of 4  Local only",
+        "3 of 4  Federated",
+        "4 of 4  Yardsticks",
+    ]
     assert len(said) == 8 and all("right on" in line for line in said[1::2])
     times = [(out / name / "run.json").stat().st_mtime_ns for name in NAMES]
     assert NAMES[:3] == ["pooled", "local", "federated"] and times == sorted(times)
@@ -48,12 +57,21 @@ def test_the_records_the_page_and_the_scoreboard(finished):
     records = {name: Run.load(out / name) for name in NAMES}
     assert all(r.finished and r.method == name for name, r in records.items())
     assert len({json.dumps(r.data) for r in records.values()}) == 1  # all on the same data
-    assert f"right on the test texts: {100 * records['pooled'].result['accuracy']:.1f} % (pooled)" in said[1]
+    assert (
+        f"right on the test texts: {100 * records['pooled'].result['accuracy']:.1f} % (pooled)"
+        in said[1]
+    )
     shown = "\n".join(lines)
-    assert all(name in shown for name in ("Majority", "Local only", "Pooled", "Federated", "MB up", "train"))
+    assert all(
+        name in shown
+        for name in ("Majority", "Local only", "Pooled", "Federated", "MB up", "train")
+    )
     assert len(values["scoreboard"]) == 6 and values["verdict"] and json.dumps(values)
     html = page.read_text(encoding="utf-8")
-    assert page == out / "index.html" and "Would these 4 companies gain from learning together?" in html
+    assert (
+        page == out / "index.html"
+        and "Would these 4 companies gain from learning together?" in html
+    )
     assert f"{100 * records['federated'].result['accuracy']:.1f} %" in html
 
 
@@ -73,7 +91,13 @@ def test_a_second_demo_replaces_the_first_and_nothing_else(finished, config, tmp
     out = tmp_path / "demo"
     shutil.copytree(finished[0], out)
     first = tree(out)
-    mine = {"notes.txt", "pooled/notes.txt", "pooled/run.json.mine", "federated/state/mine.txt", "mine/run.json"}
+    mine = {
+        "notes.txt",
+        "pooled/notes.txt",
+        "pooled/run.json.mine",
+        "federated/state/mine.txt",
+        "mine/run.json",
+    }
     for name in mine:
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("keep me")
@@ -121,9 +145,13 @@ def test_bad_settings_cost_an_earlier_demo_nothing(finished, config, tmp_path):
     assert {name: (out / name).read_bytes() for name in tree(out)} == before
 
 
-@pytest.mark.parametrize(("step", "kept"), [(3, {"pooled", "local"}), (4, {"pooled", "local", "federated"})])
+@pytest.mark.parametrize(
+    ("step", "kept"), [(3, {"pooled", "local"}), (4, {"pooled", "local", "federated"})]
+)
 @pytest.mark.slow
-def test_stopped_in_the_middle_keeps_what_was_finished_and_starts_anew(finished, config, tmp_path, step, kept):
+def test_stopped_in_the_middle_keeps_what_was_finished_and_starts_anew(
+    finished, config, tmp_path, step, kept
+):
     def stop(line):
         if line.startswith(f"{step} of 4"):
             raise KeyboardInterrupt
@@ -146,7 +174,10 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(tmp_path, monkeypatch, capfd)
     out, err = capfd.readouterr()
     assert (out, err) == (
         "",
-        "fedkit: stopped; kept in runs/demo: nothing yet; start anew with: fedkit demo --out runs/demo\n",
+        (
+            "fedkit: stopped; kept in runs/demo: nothing yet; start anew with: fedkit demo --out"
+            " runs/demo\n"
+        ),
     )
     assert not (tmp_path / "runs").exists()
 
@@ -157,7 +188,9 @@ def test_the_real_demo_in_small(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--rounds", "1"]) == 0
     out, err = capfd.readouterr()
-    assert [line for line in err.splitlines() if " of 4  " in line] and "federated: round 1/1" in err
+    assert [
+        line for line in err.splitlines() if " of 4  " in line
+    ] and "federated: round 1/1" in err
     assert "Federated" in out and "page: runs/demo/index.html" in out
     records = {name: Run.load(tmp_path / "runs" / "demo" / name) for name in NAMES}
     accuracy = {name: r.result["accuracy"] for name, r in records.items()}

@@ -1,4 +1,6 @@
-"""Noise on whole numbers has the distribution it says, and falls as it should when shares of it are missing."""
+"""Noise on whole numbers has the distribution it says, and falls as it should when shares of it are
+missing.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def test_mean_and_variance(std):
     weight = np.exp(-(x**2) / (2 * std**2))
     variance = std**2 if std > 5 else (weight * x**2).sum() / weight.sum()
     assert abs(drawn.mean()) < 4 * (variance / TRIES) ** 0.5
-    assert drawn.astype(float).var() == pytest.approx(variance, rel=4 * (2 / TRIES) ** 0.5 + 0.03 * (std < 0.5))
+    assert drawn.astype(float).var() == pytest.approx(
+        variance, rel=4 * (2 / TRIES) ** 0.5 + 0.03 * (std < 0.5)
+    )
 
 
 def test_nothing_is_nothing_and_the_same_seed_is_the_same_noise():
@@ -75,7 +79,11 @@ def test_shares_of_noise_add_up_to_the_whole():
 
 
 def test_missing_shares_leave_less_noise():
-    assert effective_noise(2.0, 4, 3) == 1.0 and effective_noise(2.0, 4, 0) == 2.0 and effective_noise(2.0, 4, 4) == 0
+    assert (
+        effective_noise(2.0, 4, 3) == 1.0
+        and effective_noise(2.0, 4, 0) == 2.0
+        and effective_noise(2.0, 4, 4) == 0
+    )
     there = sum(draws(noise_share(20.0, 4), seed) for seed in range(3))
     assert there.std() == pytest.approx(effective_noise(20.0, 4, 1), rel=0.02)
     with pytest.raises(FedkitError, match="5 of 4"):

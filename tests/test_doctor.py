@@ -30,7 +30,12 @@ def test_every_check_answers_and_every_fault_says_how_to_mend_it(tmp_path):
 
 
 def test_the_tested_set_up_has_its_packages_weights_and_widgets():
-    for c in (doctor.python_check(), doctor.packages_check(), doctor.weights_check(), doctor.widgets_check()):
+    for c in (
+        doctor.python_check(),
+        doctor.packages_check(),
+        doctor.weights_check(),
+        doctor.widgets_check(),
+    ):
         assert c.ok is True, c
 
 
@@ -44,7 +49,11 @@ def test_old_python():
 def test_missing_and_outdated_packages_are_named():
     c = doctor.packages_check(["numpy>=2.0", "no-such-package-here>=1", "rich>=999"])
     assert c.ok is False
-    assert "no-such-package-here is missing" in c.found and "is not >=999" in c.found and "numpy" not in c.found
+    assert (
+        "no-such-package-here is missing" in c.found
+        and "is not >=999" in c.found
+        and "numpy" not in c.found
+    )
     assert_mendable(c)
 
 
@@ -136,7 +145,8 @@ def test_free_disk(tmp_path, free_gib, ok):
 
 
 @pytest.mark.parametrize(
-    ("cpus", "threads", "ok"), [(2, 2, True), (8, 4, True), (1, 1, True), (2, 8, None), (8, 1, None)]
+    ("cpus", "threads", "ok"),
+    [(2, 2, True), (8, 4, True), (1, 1, True), (2, 8, None), (8, 1, None)],
 )
 def test_threads(monkeypatch, cpus, threads, ok):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
@@ -147,7 +157,10 @@ def test_threads(monkeypatch, cpus, threads, ok):
 @pytest.mark.parametrize(
     ("cpuinfo", "found"),
     [
-        ("processor : 0\nflags\t\t: fpu sse2 avx512_bf16 amx_bf16\n", "native (amx_bf16, avx512_bf16)"),
+        (
+            "processor : 0\nflags\t\t: fpu sse2 avx512_bf16 amx_bf16\n",
+            "native (amx_bf16, avx512_bf16)",
+        ),
         ("processor : 0\nFeatures\t: fp asimd bf16\n", "native (bf16)"),
         ("flags\t\t: fpu sse2\nmodel name : bf16\n", "not native; float32 works everywhere"),
         ("", "not native; float32 works everywhere"),
@@ -189,13 +202,23 @@ def test_table_and_json():
     ]
     read = json.loads(doctor.to_json(checks))
     assert read["ok"] is False
-    assert read["checks"][1] == {"name": "memory", "ok": None, "found": "2.0 GiB free", "mend": "close"}
+    assert read["checks"][1] == {
+        "name": "memory",
+        "ok": None,
+        "found": "2.0 GiB free",
+        "mend": "close",
+    }
     assert json.loads(doctor.to_json(checks[:2]))["ok"] is True  # a warning is no failure
     assert doctor.to_table([]) == ""
 
 
 def test_importing_the_doctor_is_cheap():
-    code = "import sys, fedkit.cli.doctor; print(*{'torch', 'transformers', 'numpy', 'psutil'} & set(sys.modules))"
+    code = (
+        "import sys, fedkit.cli.doctor; print(*{'torch', 'transformers', 'numpy', 'psutil'} &"
+        " set(sys.modules))"
+    )
     root = Path(doctor.__file__).parent.parent
-    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == ""

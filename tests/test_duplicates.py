@@ -1,4 +1,6 @@
-"""Near duplicates: similarities counted by hand, pairs found whatever the script, and the same pairs again."""
+"""Near duplicates: similarities counted by hand, pairs found whatever the script, and the same
+pairs again.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ LONG = "the printer on the third floor does not answer any more since the mornin
 def test_a_text_has_a_gram_for_every_three_neighbouring_signs():
     hashes, sizes = grams(["abcd", "ab", "", "bcd", "東京都"])
     assert sizes.tolist() == [2, 0, 0, 1, 1]
-    assert hashes[1] == hashes[2] != hashes[0]  # bcd is in the first and the fourth text, and no gram crosses over
+    # bcd is in the first and the fourth text, and no gram crosses over
+    assert hashes[1] == hashes[2] != hashes[0]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,8 @@ def test_every_pair_of_a_small_set_that_counting_all_finds():
     assert set(zip(found.left.tolist(), found.right.tolist())) == wanted and len(wanted) >= 30
 
 
-@pytest.mark.parametrize("texts", [[], ["a"], ["", ""], ["ab", "abc"], [LONG], ["x" * 30, "y" * 30]])
+@pytest.mark.parametrize(
+    "texts", [[], ["a"], ["", ""], ["ab", "abc"], [LONG], ["x" * 30, "y" * 30]]
+)
 def test_too_little_to_compare(texts):
     assert len(near_pairs(texts).left) == 0

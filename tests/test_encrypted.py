@@ -1,4 +1,6 @@
-"""A sum under encryption: right to a ten-thousandth and better, every byte counted, and nothing for the server to read."""
+"""A sum under encryption: right to a ten-thousandth and better, every byte counted, and nothing for
+the server to read.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_the_sum_is_right_to_a_ten_thousandth_and_every_byte_counts(tenseal, siz
     assert all(abs(len(body) / (chunks * whole) - 1) < 0.002 for body in bodies.values())
     assert set(nbytes) == set(NAMES[:2]) and nbytes["site-1"][0] == 0
     assert abs(nbytes["site-1"][1] / (chunks * whole) - 1) < 0.002
-    assert all(sent == 0 and 131_000 < received < 132_000 for sent, received in session.setup.values())
+    assert all(
+        sent == 0 and 131_000 < received < 132_000 for sent, received in session.setup.values()
+    )
 
 
 def test_the_server_has_no_key_and_sees_bytes_that_look_like_noise(tenseal):
@@ -53,7 +57,9 @@ def test_the_server_has_no_key_and_sees_bytes_that_look_like_noise(tenseal):
     seen = session.view()
     assert seen.dtype == np.uint8 and len(seen) == len(session.total[0].serialize())
     low = np.bincount(seen[200:-200].reshape(-1)[: len(seen) // 16 * 8], minlength=256)
-    assert low.max() < 3 * len(seen) / 256, "no byte stands out (whole numbers of 60 bits leave the highest ones free)"
+    assert low.max() < 3 * len(seen) / 256, (
+        "no byte stands out (whole numbers of 60 bits leave the highest ones free)"
+    )
 
 
 def test_whole_number_noise_lies_on_its_grid(tenseal):
@@ -71,12 +77,23 @@ def test_what_is_not_right_is_refused_with_its_reason(tenseal):
     other_round = make_lock("ckks").open(NAMES, 5000, 0, 2).seal("site-1", values["site-1"])
     no_cipher = enclosed("site-1", 1, 5000, session.agreed, b"\2ab\2cd")
     one_chunk = enclosed("site-1", 1, 5000, session.agreed, b"\2ab")
-    short, small = session._encrypted(np.ones(10)), tenseal.ckks_vector(session.client, np.ones(904), 2**20).serialize()
+    short, small = (
+        session._encrypted(np.ones(10)),
+        tenseal.ckks_vector(session.client, np.ones(904), 2**20).serialize(),
+    )
     first = session._encrypted(np.ones(4096))
-    other_sizes, other_scale = (enclosed("site-1", 1, 5000, session.agreed, joined([first, c])) for c in (short, small))
+    other_sizes, other_scale = (
+        enclosed("site-1", 1, 5000, session.agreed, joined([first, c])) for c in (short, small)
+    )
     for bad, reason in [
-        (body[:-1] + b"\0", "checksum"), (session.seal("site-2", values["site-2"]), "another client"),
-        (other_round, "round 2"), (other_sizes, "other sizes"), (other_scale, "another scale"), (no_cipher, "not readable as ciphertexts"), (one_chunk, "length"), (b"", "0 bytes"),
+        (body[:-1] + b"\0", "checksum"),
+        (session.seal("site-2", values["site-2"]), "another client"),
+        (other_round, "round 2"),
+        (other_sizes, "other sizes"),
+        (other_scale, "another scale"),
+        (no_cipher, "not readable as ciphertexts"),
+        (one_chunk, "length"),
+        (b"", "0 bytes"),
     ]:
         with pytest.raises(PayloadError, match=reason):
             session.add("site-1", bad)
@@ -94,7 +111,9 @@ def test_what_is_not_right_is_refused_with_its_reason(tenseal):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_damaged_ciphertexts_under_a_right_checksum_are_refused_or_added_and_never_crash(tenseal, seed):
+def test_damaged_ciphertexts_under_a_right_checksum_are_refused_or_added_and_never_crash(
+    tenseal, seed
+):
     session, rng = make_lock("ckks").open(NAMES, 50, 0, 1), np.random.default_rng(seed)
     chunk = bytearray(session._encrypted(np.ones(50)))
     for place in rng.integers(0, 150 if seed % 2 else len(chunk), 3):
@@ -116,7 +135,14 @@ def test_the_largest_values_that_are_allowed_come_out_right(tenseal):
 
 
 @pytest.mark.parametrize(
-    "spec", ["ckks:degree=2048", "ckks:bits=61", "ckks:degree=4096,bits=55", "ckks:scale=55", "ckks:bits=20"]
+    "spec",
+    [
+        "ckks:degree=2048",
+        "ckks:bits=61",
+        "ckks:degree=4096,bits=55",
+        "ckks:scale=55",
+        "ckks:bits=20",
+    ],
 )
 def test_settings_without_128_bits_of_security_or_without_room_are_refused(spec):
     with pytest.raises(FedkitError) as error:

@@ -33,7 +33,12 @@ EVERY = by_name(PROJECT["dependencies"] + [line for extra in EXTRAS.values() for
 
 ENVIRONMENT = yaml.safe_load(text_of("environment.yml"))
 CONDA_LINES = [line for line in ENVIRONMENT["dependencies"] if isinstance(line, str)]
-PIP_LINES = [line for block in ENVIRONMENT["dependencies"] if isinstance(block, dict) for line in block["pip"]]
+PIP_LINES = [
+    line
+    for block in ENVIRONMENT["dependencies"]
+    if isinstance(block, dict)
+    for line in block["pip"]
+]
 
 
 def environment_packages() -> dict[str, Requirement]:
@@ -48,7 +53,11 @@ def environment_packages() -> dict[str, Requirement]:
 
 
 def pins() -> dict[str, Version]:
-    lines = [line for line in text_of("constraints.txt").splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in text_of("constraints.txt").splitlines()
+        if line and not line.startswith("#")
+    ]
     pairs = [line.split("==") for line in lines]
     assert all(len(pair) == 2 for pair in pairs), "every line of constraints.txt is name==version"
     names = [canonicalize_name(name) for name, _ in pairs]
@@ -89,7 +98,10 @@ def test_conda_forge_is_the_only_channel():
 
 def test_python_of_the_environment_is_one_that_pyproject_allows():
     python = next(line for line in CONDA_LINES if line.startswith("python="))
-    assert Version(python.removeprefix("python=")) in Requirement(f"python{PROJECT['requires-python']}").specifier
+    assert (
+        Version(python.removeprefix("python="))
+        in Requirement(f"python{PROJECT['requires-python']}").specifier
+    )
 
 
 def test_the_project_itself_is_installed_by_pip():
@@ -97,9 +109,12 @@ def test_the_project_itself_is_installed_by_pip():
     assert "pip" in {re.split(r"[<>=]", line)[0] for line in CONDA_LINES}
 
 
-@pytest.mark.parametrize("name", ["environment.yml", "constraints.txt", "pyproject.toml", "Makefile"])
+@pytest.mark.parametrize(
+    "name", ["environment.yml", "constraints.txt", "pyproject.toml", "Makefile"]
+)
 def test_no_host_is_named(name):
     found = re.findall(
-        r"\w+://\S+|\b[\w-]+\.(?:org|com|net|io|dev)\b|--(?:extra-)?index-url|--find-links", text_of(name)
+        r"\w+://\S+|\b[\w-]+\.(?:org|com|net|io|dev)\b|--(?:extra-)?index-url|--find-links",
+        text_of(name),
     )
     assert not found

@@ -20,7 +20,8 @@ def client(name: str, labels) -> ClientData:
     return ClientData(name, examples(labels), examples([]))
 
 
-# --- intervals ----------------------------------------------------------------------------------------------------
+# --- intervals
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,8 @@ def test_the_interval_of_a_mean_by_hand():
     assert mean_interval([0.3]) == (0.3, 0.3) and mean_interval([0.5, 0.5]) == (0.5, 0.5)
 
 
-# --- scores -------------------------------------------------------------------------------------------------------
+# --- scores
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_accuracy_and_loss_by_hand():
@@ -61,11 +63,15 @@ def test_accuracy_and_loss_by_hand():
     result = score(logits, examples([0, 1, 2]), [client("a", [0, 1, 2])])
     assert result.correct.tolist() == [True, True, False]
     assert result.accuracy == pytest.approx(2 / 3)
-    assert result.loss == pytest.approx(-(math.log(0.5) + math.log(0.8) + math.log(0.2)) / 3, abs=1e-6)
+    assert result.loss == pytest.approx(
+        -(math.log(0.5) + math.log(0.8) + math.log(0.2)) / 3, abs=1e-6
+    )
 
 
 def test_the_loss_of_huge_logits_is_finite():
-    result = score(np.array([[1e30, -1e30], [1e30, 0.0]], np.float32), examples([0, 0]), [client("a", [0])])
+    result = score(
+        np.array([[1e30, -1e30], [1e30, 0.0]], np.float32), examples([0, 0]), [client("a", [0])]
+    )
     assert result.loss == 0.0 and result.accuracy == 1.0
 
 
@@ -75,11 +81,15 @@ def test_the_worst_client_on_its_own_test_rows():
     clients = [client("a", [1]), client("b", [0])]  # whose label shares are not asked
     assert worst_client(correct, test, clients) == pytest.approx(1 / 3)
     assert worst_client(correct, test, [client("a", [1])]) == 1.0
-    assert worst_client(correct, test, [*clients, client("not in the test set", [0])]) == pytest.approx(1 / 3)
+    assert worst_client(
+        correct, test, [*clients, client("not in the test set", [0])]
+    ) == pytest.approx(1 / 3)
 
 
 def test_the_worst_client_by_its_label_mix():
-    """Label 0 is right 3 of 4 times, label 1 once in 2. Three quarters of client a is label 0, all of b is label 1."""
+    """Label 0 is right 3 of 4 times, label 1 once in 2. Three quarters of client a is label 0, all
+    of b is label 1.
+    """
     correct, test = np.array([True, True, True, False, True, False]), examples([0, 0, 0, 0, 1, 1])
     a, b = client("a", [0, 0, 0, 1]), client("b", [1, 1])
     assert worst_client(correct, test, [a]) == pytest.approx(0.75 * 0.75 + 0.25 * 0.5)
@@ -109,13 +119,21 @@ def test_the_mean_over_clients_beside_the_worst():
     logits = np.eye(2)[[0, 0, 0, 1]]  # right, right, right, wrong
     test = examples([0, 0, 0, 0], ("a", "a", "b", "b"))
     result = score(logits, test, [client("a", [0]), client("b", [0])])
-    assert result.own == {"a": 1.0, "b": 0.5} and (result.own_mix_accuracy, result.worst_client_accuracy) == (0.75, 0.5)
+    assert result.own == {"a": 1.0, "b": 0.5} and (
+        result.own_mix_accuracy,
+        result.worst_client_accuracy,
+    ) == (0.75, 0.5)
     by_mix = score(logits, examples([0, 0, 1, 0]), [client("a", [0]), client("b", [1, 1, 0, 0])])
-    assert list(by_mix.own.values()) == pytest.approx([2 / 3, 1 / 3])  # label 0: two of three right; label 1: none
+    # label 0: two of three right; label 1: none
+    assert list(by_mix.own.values()) == pytest.approx([2 / 3, 1 / 3])
 
 
 def test_macro_f1_by_hand():
-    """Label 0: precision 2/3, recall 1, F1 0.8. Label 1: precision 1, recall 1/2, F1 2/3. Label 2: never right, 0."""
+    """Label 0: precision 2/3, recall 1, F1 0.8. Label 1: precision 1, recall 1/2, F1 2/3. Label 2:
+    never right, 0.
+    """
     predicted, labels = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
     assert macro_f1(predicted, labels) == pytest.approx((0.8 + 2 / 3) / 2)
-    assert macro_f1(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 2])) == pytest.approx((0.8 + 0.5 + 0.0) / 3)
+    assert macro_f1(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 2])) == pytest.approx(
+        (0.8 + 0.5 + 0.0) / 3
+    )

@@ -23,15 +23,22 @@ from fedkit.federated.rounds.head_start import start
 from fedkit.wire.payload import Payload, encode
 from fedkit.wire.pipeline import Context, make_wire
 
-MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}  # by the clock, never twice the same
+# by the clock, never twice the same
+MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}
 LOSSY = "ef21+topk:0.2+int8+ans"
 
 
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-        rounds=3, batch_size=8, tune="lora:r=4,alpha=8",
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        max_tokens=32,
+        dtype="float32",
+        rounds=3,
+        batch_size=8,
+        tune="lora:r=4,alpha=8",
     )
 
 
@@ -58,14 +65,17 @@ def same_end(a: Run, b: Run) -> bool:
     return told(a.to_dict()) == told(b.to_dict())
 
 
-# --- what travels ---------------------------------------------------------------------------------------------------
+# --- what travels
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_what_the_seed_draws_is_not_sent_and_what_does_not_change_is_not_sent_again(job):
     exchange, shared, _ = begun(job)
     exchange.publish(shared, 1)
     _, first = exchange.download("site-0")
-    assert first == encode({"head.weight": shared["head.weight"]}).nbytes, "the adapter is drawn, the bias is zero"
+    assert first == encode({"head.weight": shared["head.weight"]}).nbytes, (
+        "the adapter is drawn, the bias is zero"
+    )
     moved = {n: t + 1 for n, t in shared.items()}
     exchange.publish(moved, 2)
     assert exchange.download("site-0")[1] == encode(moved).nbytes
@@ -77,7 +87,10 @@ def test_a_client_that_missed_rounds_catches_up(job):
     exchange, shared, _ = begun(job)
     head = {n: t + 1 if n.startswith("head.") else t for n, t in shared.items()}
     exchange.publish(shared, 1), exchange.publish(head, 2)
-    assert exchange.download("site-1")[1] == encode({n: t for n, t in head.items() if n.startswith("head.")}).nbytes
+    assert (
+        exchange.download("site-1")[1]
+        == encode({n: t for n, t in head.items() if n.startswith("head.")}).nbytes
+    )
 
 
 def test_catching_up_over_a_lossy_wire_takes_all_missed_messages_or_everything_once(job):
@@ -94,9 +107,14 @@ def test_catching_up_over_a_lossy_wire_takes_all_missed_messages_or_everything_o
 
 
 def test_what_a_lossy_download_loses_is_sent_later(job):
-    """The clients' tensors come close to the server's, although each message carries a fifth of the values."""
+    """The clients' tensors come close to the server's, although each message carries a fifth of the
+    values.
+    """
     exchange, shared, _ = begun(job, wire="topk:0.2", wire_down=None)
-    target = {n: t + torch.randn(t.shape, generator=torch.Generator().manual_seed(1)) for n, t in shared.items()}
+    target = {
+        n: t + torch.randn(t.shape, generator=torch.Generator().manual_seed(1))
+        for n, t in shared.items()
+    }
     exchange.publish(shared, 1)
     gaps = []
     for number in range(2, 8):
@@ -110,7 +128,9 @@ def test_clients_start_from_what_they_hold_not_from_what_the_server_has(job):
     exchange, shared, _ = begun(job, wire="int2")
     exchange.publish(shared, 1)
     mine, _ = exchange.download("site-0")
-    assert not torch.equal(mine["head.weight"], shared["head.weight"]), "two bits are not thirty-two"
+    assert not torch.equal(mine["head.weight"], shared["head.weight"]), (
+        "two bits are not thirty-two"
+    )
     assert torch.equal(mine["head.weight"], exchange.held["head.weight"])
 
 
@@ -127,7 +147,10 @@ def test_error_feedback_is_kept_per_client_and_forgotten_by_nobody(job):
             upload = exchange.upload(name, mine, Fit(moved, 1, 8, 0.0, 0.0), 8)
             assert not upload.reason
             exchange.accept(upload)
-            for total, delta in ((given, {n: moved[n] - mine[n] for n in mine}), (received, upload.update.delta)):
+            for total, delta in (
+                (given, {n: moved[n] - mine[n] for n in mine}),
+                (received, upload.update.delta),
+            ):
                 kept = total.setdefault(name, torch.zeros(0))
                 flat = torch.cat([delta[n].flatten() for n in sorted(delta)])
                 total[name] = flat if not len(kept) else kept + flat
@@ -154,14 +177,21 @@ def test_an_upload_that_is_not_accepted_leaves_its_sender_as_it_was(job):
     mine, _ = exchange.download("site-0")
     moved = {n: t + 1.0 for n, t in mine.items()}
     upload = exchange.upload("site-0", mine, Fit(moved, 1, 8, 0.0, 0.0), 8)
-    assert upload.update is not None and not exchange.memory and not exchange.home, "lost on the way"
+    assert upload.update is not None and not exchange.memory and not exchange.home, (
+        "lost on the way"
+    )
     exchange.accept(upload)
     assert exchange.memory and exchange.home
 
 
 def test_an_upload_with_impossible_notes_is_rejected():
     wire, template = make_wire("none"), {"a": torch.zeros(2)}
-    for notes in ({}, {"client": 3, "examples": 1}, {"client": "x", "examples": 0}, {"client": "x", "examples": True}):
+    for notes in (
+        {},
+        {"client": 3, "examples": 1},
+        {"client": "x", "examples": 0},
+        {"client": "x", "examples": True},
+    ):
         update, reason = receive(wire, encode(template, notes), template, Context("x", 1, 0, {}))
         assert update is None and "notes" in reason
     for loss in (None, "1", True, -1.0, 1e10):
@@ -174,7 +204,12 @@ def test_an_upload_with_impossible_notes_is_rejected():
         )
         assert update is None and "loss" in reason
     own = {"client": "x", "examples": 1}
-    assert receive(wire, encode({"a": torch.tensor([1e8, 0.0])}, own), template, Context("x", 1, 0, {}))[0] is not None
+    assert (
+        receive(
+            wire, encode({"a": torch.tensor([1e8, 0.0])}, own), template, Context("x", 1, 0, {})
+        )[0]
+        is not None
+    )
     for sender, value, said in (("y", 0.0, "another client"), ("x", 1e10, "beyond")):
         payload = encode({"a": torch.tensor([value, 0.0])}, own)
         update, reason = receive(wire, payload, template, Context(sender, 1, 0, {}))
@@ -182,7 +217,8 @@ def test_an_upload_with_impossible_notes_is_rejected():
     assert receive(wire, Payload(b"nonsense"), template, Context("x", 1, 0, {}))[0] is None
 
 
-# --- partial sharing ------------------------------------------------------------------------------------------------
+# --- partial sharing
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -192,9 +228,13 @@ def test_what_is_not_shared_stays_with_its_client_and_is_judged_there(config, jo
     whole = run(config, job=job)
     up, all_up = traffic(record, "up")[0][0], traffic(whole, "up")[0][0]
     assert up < all_up - 4 * sum(t.numel() for n, t in job.start.items() if "lora_B" in n) + 2000
-    assert len(set(record.result["correct"])) >= 1 and len(record.result["correct"]) == len(job.test)
+    assert len(set(record.result["correct"])) >= 1 and len(record.result["correct"]) == len(
+        job.test
+    )
     done = list(federate(job.model, job.clients, job.start, replace(mine, loss="balanced")))[-1]
-    assert set(done.home) == {0, 1, 2, 3} and all("lora_B" in n for own in done.home.values() for n in own)
+    assert set(done.home) == {0, 1, 2, 3} and all(
+        "lora_B" in n for own in done.home.values() for n in own
+    )
     name = next(n for n in job.start if "lora_B" in n)
     assert torch.equal(done.shared[name], job.start[name]), "the server never saw it"
     assert not torch.equal(done.home[0][name], done.home[1][name])
@@ -211,7 +251,8 @@ def test_a_client_goes_on_with_its_own_tensors(job):
 
 
 @pytest.mark.parametrize(
-    ("share", "said"), [("lora_C", "'lora_C'.*such as"), ("", "nothing|no trained"), ("head|x9", "'x9'")]
+    ("share", "said"),
+    [("lora_C", "'lora_C'.*such as"), ("", "nothing|no trained"), ("head|x9", "'x9'")],
 )
 def test_a_pattern_that_fits_nothing_is_refused(job, share, said):
     with pytest.raises(FedkitError, match=said):
@@ -226,7 +267,8 @@ def test_fedsa_is_sharing_a_alone(job):
     assert shared == at_home(make_aggregator("fedsa"), "all", names)
 
 
-# --- every rule -----------------------------------------------------------------------------------------------------
+# --- every rule
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -286,7 +328,9 @@ def test_the_download_of_an_exact_rule_is_counted(config, job, name):
     mine = replace(config, aggregate=name)
     exact, plain = run(mine, job=replace(job, config=mine)), run(config, job=job)
     assert traffic(exact, "down")[1][0] > 1.5 * traffic(plain, "down")[1][0]
-    assert traffic(exact, "down")[0] == traffic(plain, "down")[0], "before round 1 there is nothing to correct"
+    assert traffic(exact, "down")[0] == traffic(plain, "down")[0], (
+        "before round 1 there is nothing to correct"
+    )
 
 
 def test_the_model_is_as_it_came_once_an_exact_run_is_over(config, job):
@@ -320,7 +364,9 @@ def test_one_client_with_flora_is_that_client(job):
 
 @pytest.mark.parametrize("name", ["flora", "fedex"])
 @pytest.mark.slow
-def test_the_adapter_of_an_exact_rule_is_read_by_peft_and_is_the_model_that_was_judged(config, name, tmp_path):
+def test_the_adapter_of_an_exact_rule_is_read_by_peft_and_is_the_model_that_was_judged(
+    config, name, tmp_path
+):
     from peft import PeftModel
     from transformers import AutoModel
 
@@ -342,7 +388,9 @@ def test_what_stayed_at_home_is_kept_with_the_run(config, tmp_path):
 
     run(replace(config, aggregate="fedsa", rounds=1), tmp_path / "run")
     home = load_file(tmp_path / "run" / "home.safetensors")
-    assert {n.split("/")[0] for n in home} == {"0", "1", "2", "3"} and all("lora_B" in n for n in home)
+    assert {n.split("/")[0] for n in home} == {"0", "1", "2", "3"} and all(
+        "lora_B" in n for n in home
+    )
 
 
 @pytest.mark.parametrize("tune", ["dora:r=2", "ia3", "prompt"])
@@ -353,7 +401,8 @@ def test_tuners_without_pairs_move_all_they_train(config, tune):
     assert all(not torch.equal(t, job.start[n]) for n, t in done.shared.items())
 
 
-# --- stopping and going on ------------------------------------------------------------------------------------------
+# --- stopping and going on
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -382,11 +431,16 @@ def test_a_run_that_was_stopped_ends_with_the_same_numbers(config, job, changes,
     going.close()
     resumed = run(mine, tmp_path / "stopped", resume=True)
     assert same_end(resumed, whole)
-    for name in sorted(p.name for p in Path(tmp_path / "whole").iterdir() if p.suffix == ".safetensors"):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes(), name
+    for name in sorted(
+        p.name for p in Path(tmp_path / "whole").iterdir() if p.suffix == ".safetensors"
+    ):
+        assert (tmp_path / "whole" / name).read_bytes() == (
+            tmp_path / "stopped" / name
+        ).read_bytes(), name
 
 
-# --- refusals -------------------------------------------------------------------------------------------------------
+# --- refusals
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,14 @@ CLIENTS = [f"site-{i}" for i in range(400)]
 
 def share(faults: Faults, kind: str, rounds: range = range(1, 26), seed: int = 0) -> float:
     """How much of all clients and rounds has this fate: of 10,000 draws."""
-    hits = [fate(faults, seed, number, client).kind == kind for number in rounds for client in CLIENTS]
+    hits = [
+        fate(faults, seed, number, client).kind == kind for number in rounds for client in CLIENTS
+    ]
     return sum(hits) / len(hits)
 
 
-# --- what is written ----------------------------------------------------------------------------------------------
+# --- what is written
+# ----------------------------------------------------------------------------------------------
 
 
 def test_rates_are_read_and_none_is_nothing():
@@ -30,9 +33,17 @@ def test_rates_are_read_and_none_is_nothing():
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("", "not understood"), ("lost", "not understood"), ("lots=0.1", "lost, crash"), ("lost=0.1,lost=0.2", "twice given"),
-        ("lost=0.1,,", "not understood"), ("lost=1.5", "from 0 to 1"), ("lost=-0.1", "from 0 to 1"), ("lost=nan", "from 0 to 1"),
-        ("lost=some", "from 0 to 1"), ("lost=", "from 0 to 1"), ("none,lost=0.1", "not understood"),
+        ("", "not understood"),
+        ("lost", "not understood"),
+        ("lots=0.1", "lost, crash"),
+        ("lost=0.1,lost=0.2", "twice given"),
+        ("lost=0.1,,", "not understood"),
+        ("lost=1.5", "from 0 to 1"),
+        ("lost=-0.1", "from 0 to 1"),
+        ("lost=nan", "from 0 to 1"),
+        ("lost=some", "from 0 to 1"),
+        ("lost=", "from 0 to 1"),
+        ("none,lost=0.1", "not understood"),
     ],
 )
 def test_what_cannot_be_read_is_answered_in_one_line(spec, said):
@@ -41,7 +52,8 @@ def test_what_cannot_be_read_is_answered_in_one_line(spec, said):
     assert "\n" not in str(error.value)
 
 
-# --- what is drawn ------------------------------------------------------------------------------------------------
+# --- what is drawn
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["lost", "crash", "late", "away", "twice"])
@@ -70,7 +82,10 @@ def test_the_same_again_and_otherwise_with_another_seed_round_or_client():
     faults = Faults(lost=0.5, crash=0.2)
     assert all(fate(faults, 1, 2, c) == fate(faults, 1, 2, c) for c in CLIENTS)
     first = [fate(faults, 1, 2, c) for c in CLIENTS]
-    for other in ([fate(faults, 2, 2, c) for c in CLIENTS], [fate(faults, 1, 3, c) for c in CLIENTS]):
+    for other in (
+        [fate(faults, 2, 2, c) for c in CLIENTS],
+        [fate(faults, 1, 3, c) for c in CLIENTS],
+    ):
         alike = sum(a.kind == b.kind for a, b in zip(first, other)) / len(CLIENTS)
         assert 0.2 < alike < 0.6  # 0.2^2 + 0.4^2 + 0.4^2 = 0.36 by chance
     assert len(set(first)) > 2
@@ -113,7 +128,9 @@ def test_leaving_is_for_good_and_at_its_rate():
 def test_who_joins_later_arrives_and_stays():
     faults, arrivals = Faults(join=0.5), []
     for client in CLIENTS:
-        missing = [fate(faults, 3, number, client).kind == "not yet here" for number in range(1, 10)]
+        missing = [
+            fate(faults, 3, number, client).kind == "not yet here" for number in range(1, 10)
+        ]
         assert missing == sorted(missing, reverse=True)
         arrivals.append(1 + sum(missing))
     assert sum(a > 1 for a in arrivals) / 400 == pytest.approx(0.5, abs=0.1)

@@ -1,4 +1,6 @@
-"""The federated run: exact where it can be, the same every time, and not stopped by a client that sends nonsense."""
+"""The federated run: exact where it can be, the same every time, and not stopped by a client that
+sends nonsense.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,22 @@ from fedkit.federated.algorithm import federate
 from fedkit.federated.local.train import Task, adjustment, client_rng, counted, epoch, fit, train
 
 PRIOR = torch.tensor([0.2, 0.3, 0.5])
-MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}  # by the clock, never twice the same
+# by the clock, never twice the same
+MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}
 
 
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-        rounds=2, batch_size=8, loss="calibrated", engine="plain",
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        max_tokens=32,
+        dtype="float32",
+        rounds=2,
+        batch_size=8,
+        loss="calibrated",
+        engine="plain",
     )
 
 
@@ -51,13 +61,16 @@ def unmeasured(value):
     return [unmeasured(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-# --- exactness ----------------------------------------------------------------------------------------------------
+# --- exactness
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tune", ["lora:r=4,alpha=8", "head", "full"])
 def test_one_client_with_fedavg_is_local_training(config, tune):
-    """To 1e-6 and not to the bit: the client sends local - shared and the server adds it back, two roundings."""
+    """To 1e-6 and not to the bit: the client sends local - shared and the server adds it back, two
+    roundings.
+    """
     job = prepare(replace(config, tune=tune, rounds=3, local_epochs=2))
     client = job.clients[0]
     federated = last(federate(job.model, [client], job.start, job.config, PRIOR))
@@ -66,13 +79,18 @@ def test_one_client_with_fedavg_is_local_training(config, tune):
         rng = client_rng(0, number, client.client_id)
         batches = [rows for _ in range(2) for rows in epoch(client.train, 8, rng)]
         adjust = adjustment("calibrated", counted(client.train.labels, 3), PRIOR)
-        local = fit(job.model, Task("alone", local, client.train, iter(batches), adjust), job.config).params
+        local = fit(
+            job.model, Task("alone", local, client.train, iter(batches), adjust), job.config
+        ).params
     assert distance(job.start, local) > 1e-3, "nothing was learned"
     assert distance(federated, local) < 1e-6
 
 
 def test_two_clients_by_hand(job):
-    a, b = job.clients[0], ClientData("small", job.clients[1].train.take(range(9)), job.clients[1].validation)
+    a, b = (
+        job.clients[0],
+        ClientData("small", job.clients[1].train.take(range(9)), job.clients[1].validation),
+    )
     shared = last(federate(job.model, [a, b], job.start, replace(job.config, rounds=1), PRIOR))
     one, two = (train(job.model, job.start, c, job.config, 1, PRIOR).delta for c in (a, b))
     n, m = len(a.train), 9
@@ -83,7 +101,11 @@ def test_two_clients_by_hand(job):
 
 def test_a_round_starts_where_the_one_before_ended(job):
     first, second = federate(job.model, job.clients, job.start, job.config, PRIOR)
-    again = last(federate(job.model, job.clients, first.shared, job.config, PRIOR, first=2, state=first.state))
+    again = last(
+        federate(
+            job.model, job.clients, first.shared, job.config, PRIOR, first=2, state=first.state
+        )
+    )
     assert (first.number, second.number) == (1, 2) and same(again, second.shared)
 
 
@@ -100,14 +122,20 @@ def test_what_a_client_learns_does_not_depend_on_who_else_takes_part(job):
     assert distance(in_company, wanted) < 1e-6
 
 
-# --- the same every time ------------------------------------------------------------------------------------------
+# --- the same every time
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_record_and_the_same_bits(config, tmp_path):
     first, second = (run(config, tmp_path / name) for name in "ab")
     assert unmeasured(first.to_dict()) == unmeasured(second.to_dict())
-    for name in ("adapter_model.safetensors", "head.safetensors", "labels.json", "adapter_config.json"):
+    for name in (
+        "adapter_model.safetensors",
+        "head.safetensors",
+        "labels.json",
+        "adapter_config.json",
+    ):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
@@ -141,7 +169,8 @@ def test_the_settings_of_link_and_device_change_seconds_only(config, job):
     assert unmeasured(slow.to_dict()) | {"config": 0} == unmeasured(fast.to_dict()) | {"config": 0}
 
 
-# --- who takes part -----------------------------------------------------------------------------------------------
+# --- who takes part
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("wanted", "size"), [(None, 4), (3, 3), (1, 1), (0.5, 2), (0.01, 1)])
@@ -151,29 +180,43 @@ def test_clients_per_round_is_a_count_or_a_fraction(job, wanted, size):
     rounds = list(federate(job.model, job.clients, job.start, sampled, PRIOR))
     ids = {c.client_id for c in job.clients}
     assert [len(r.clients) for r in rounds] == [size] * 3
-    assert all({c.id for c in r.clients} <= ids and len({c.id for c in r.clients}) == size for r in rounds)
+    assert all(
+        {c.id for c in r.clients} <= ids and len({c.id for c in r.clients}) == size for r in rounds
+    )
     assert len({tuple(c.id for c in r.clients) for r in rounds}) > 1 or wanted is None
-    assert sum(c.steps for r in rounds for c in r.clients) == total_steps(replace(job, config=sampled))
+    assert sum(c.steps for r in rounds for c in r.clients) == total_steps(
+        replace(job, config=sampled)
+    )
 
 
 def test_only_those_who_take_part_are_recorded_and_counted(config, job):
-    everyone, half = (run(c, job=replace(job, config=c)) for c in (config, replace(config, clients_per_round=2)))
+    everyone, half = (
+        run(c, job=replace(job, config=c)) for c in (config, replace(config, clients_per_round=2))
+    )
     start = half.start.clients
     assert len(start) == 4, "the head start asks everyone once"
-    assert half.total("uplink_bytes", half.rounds) == everyone.total("uplink_bytes", everyone.rounds) / 2
+    assert (
+        half.total("uplink_bytes", half.rounds)
+        == everyone.total("uplink_bytes", everyone.rounds) / 2
+    )
 
 
-# --- a client that sends nonsense ---------------------------------------------------------------------------------
+# --- a client that sends nonsense
+# ---------------------------------------------------------------------------------
 
 
 def damaged(job: Job, name: str) -> list[ClientData]:
-    """The clients, one of them with a word in its text whose embedding is NaN in this copy of the model."""
+    """The clients, one of them with a word in its text whose embedding is NaN in this copy of the
+    model.
+    """
     with torch.no_grad():
         job.model.module.encoder.get_input_embeddings().weight[29_999] = float("nan")
 
     def text_with_it(client: ClientData) -> ClientData:
         tokens = ((101, 29_999, 102), *client.train.tokens[1:])
-        return replace(client, train=Examples(client.train.texts, client.train.labels, None, tokens))
+        return replace(
+            client, train=Examples(client.train.texts, client.train.labels, None, tokens)
+        )
 
     return [text_with_it(c) if c.client_id == name else c for c in job.clients]
 
@@ -187,7 +230,9 @@ def test_a_client_whose_update_is_nan_is_rejected_and_the_round_goes_on(config):
         assert [c.status for c in done.clients] == ["ok", "rejected", "ok", "ok"]
         bad, good = done.clients[1], done.clients[0]
         assert "NaN" in bad.reason and not good.reason
-        assert bad.steps == good.steps and abs(bad.uplink_bytes - good.uplink_bytes) < 20, "its work and bytes count"
+        assert bad.steps == good.steps and abs(bad.uplink_bytes - good.uplink_bytes) < 20, (
+            "its work and bytes count"
+        )
     without = [c for c in clients if c.client_id != "site-1"]
     assert same(rounds[-1].shared, last(federate(job.model, without, job.start, job.config, PRIOR)))
 
@@ -199,27 +244,48 @@ def test_a_whole_run_records_the_rejected_client_and_ends(config, tmp_path):
     assert record.finished and math.isfinite(record.result["accuracy"])
     assert [c.status for c in record.start.clients] == ["ok", "ok", "ok", "rejected"]
     frame = record.to_frame().query("round > 0 and client == 'site-3'")
-    assert len(frame) == 2 and set(frame["status"]) == {"rejected"} and frame["reason"].str.contains("NaN").all()
+    assert (
+        len(frame) == 2
+        and set(frame["status"]) == {"rejected"}
+        and frame["reason"].str.contains("NaN").all()
+    )
     assert (frame["uplink_bytes"] > 0).all() and (frame["downlink_bytes"] > 0).all()
 
 
 def test_a_learning_rate_that_overflows_leaves_the_shared_parameters_alone(job):
     wild = replace(job.config, lr=1e30)
     rounds = list(federate(job.model, job.clients, job.start, wild, PRIOR))
-    assert {(c.status, "NaN" in c.reason) for r in rounds for c in r.clients} == {("rejected", True)}
+    assert {(c.status, "NaN" in c.reason) for r in rounds for c in r.clients} == {
+        ("rejected", True)
+    }
     assert same(rounds[-1].shared, job.start)
 
 
-@pytest.mark.parametrize("changes", [{"lr": 1e38}, {"head_lr": 0.0}, {"head_lr": float("nan")}, {"clip_norm": -1.0},
-                                     {"rounds": 0}, {"local_epochs": 0}, {"batch_size": 0}, {"clients": 0},
-                                     {"strategy": "x"}, {"link": "x"}, {"tune": "x"}, {"engine": "x"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lr": 1e38},
+        {"head_lr": 0.0},
+        {"head_lr": float("nan")},
+        {"clip_norm": -1.0},
+        {"rounds": 0},
+        {"local_epochs": 0},
+        {"batch_size": 0},
+        {"clients": 0},
+        {"strategy": "x"},
+        {"link": "x"},
+        {"tune": "x"},
+        {"engine": "x"},
+    ],
+)
 def test_settings_that_cannot_work_are_refused_before_any_work(changes):
     check_config(RunConfig())
     with pytest.raises(FedkitError):
         check_config(replace(RunConfig(), **changes))
 
 
-# --- how it reads -------------------------------------------------------------------------------------------------
+# --- how it reads
+# -------------------------------------------------------------------------------------------------
 
 
 def test_federate_reads_like_its_pseudocode():

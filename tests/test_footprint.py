@@ -1,4 +1,6 @@
-"""Predicted memory: the parts by hand, what is refused, and three real runs in processes of their own."""
+"""Predicted memory: the parts by hand, what is refused, and three real runs in processes of their
+own.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,24 @@ def config(model: str, tune: str = "lora:r=4", **more) -> RunConfig:
     return RunConfig(model=model, tune=tune, dtype="float32", **more)
 
 
-@pytest.mark.parametrize("tune", ["head", "lora:r=4", "lora:r=4,layers=1", "dora:r=4", "ia3", "prompt:tokens=3", "ptuning",
-                                  "prefix:tokens=3", "adapter:r=4", "bitfit", "layernorm", "last", "full"])
+@pytest.mark.parametrize(
+    "tune",
+    [
+        "head",
+        "lora:r=4",
+        "lora:r=4,layers=1",
+        "dora:r=4",
+        "ia3",
+        "prompt:tokens=3",
+        "ptuning",
+        "prefix:tokens=3",
+        "adapter:r=4",
+        "bitfit",
+        "layernorm",
+        "last",
+        "full",
+    ],
+)
 @pytest.mark.slow
 def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
     model = load_model(config(tiny_model, tune), LABELS)
@@ -44,19 +62,29 @@ def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
     assert trained.values == model.num_trainable()
     assert (geometry.layers, geometry.width, geometry.inner, geometry.heads) == (2, 32, 64, 2)
     if model.stack is not None:
-        assert memory_model.is_fast(config(tiny_model, tune), trained) and trained.lowest == model.stack.lowest
+        assert (
+            memory_model.is_fast(config(tiny_model, tune), trained)
+            and trained.lowest == model.stack.lowest
+        )
 
 
 @pytest.mark.slow
 def test_the_fast_engine_is_expected_where_it_runs(tiny_model):
     for tune in ("lora:r=4", "head", "ia3", "full", "dora:r=4", "adapter:r=4", "prompt"):
         expected = load_model(config(tiny_model, tune), LABELS).engine == "fast"
-        assert memory_model.is_fast(config(tiny_model, tune), known(tiny_model, tune, 3)[1]) == expected, tune
-        assert not memory_model.is_fast(config(tiny_model, tune, engine="plain"), known(tiny_model, tune, 3)[1])
+        assert (
+            memory_model.is_fast(config(tiny_model, tune), known(tiny_model, tune, 3)[1])
+            == expected
+        ), tune
+        assert not memory_model.is_fast(
+            config(tiny_model, tune, engine="plain"), known(tiny_model, tune, 3)[1]
+        )
 
 
 def kept_by_autograd(model, texts: int, tokens: int) -> int:
-    """Bytes of the tensors, each storage once, that one forward pass leaves for the backward pass; parameters not counted."""
+    """Bytes of the tensors, each storage once, that one forward pass leaves for the backward pass;
+    parameters not counted.
+    """
     own = {p.untyped_storage().data_ptr() for p in model.module.parameters()}
     held, sizes = [], {}
 
@@ -76,14 +104,25 @@ def kept_by_autograd(model, texts: int, tokens: int) -> int:
     return sum(sizes.values())
 
 
-@pytest.mark.parametrize(("tune", "engine"), [("lora:r=4", "auto"), ("lora:r=4", "plain"), ("full", "plain"),
-                                              ("last", "plain"), ("bitfit", "plain"), ("ia3", "plain")])
+@pytest.mark.parametrize(
+    ("tune", "engine"),
+    [
+        ("lora:r=4", "auto"),
+        ("lora:r=4", "plain"),
+        ("full", "plain"),
+        ("last", "plain"),
+        ("bitfit", "plain"),
+        ("ia3", "plain"),
+    ],
+)
 @pytest.mark.slow
 def test_activations_are_those_that_autograd_keeps(tiny_model, tune, engine):
     model, texts, tokens = load_model(config(tiny_model, tune, engine=engine), LABELS), 16, 64
     geometry, trained = known(tiny_model, tune, 3)
     fast = model.stack is not None
-    each = memory_model._kept(config(tiny_model, tune), geometry, trained, fast, tokens, model.attention)
+    each = memory_model._kept(
+        config(tiny_model, tune), geometry, trained, fast, tokens, model.attention
+    )
     counted = texts * tokens * (geometry.layers - trained.lowest) * each
     assert counted == pytest.approx(kept_by_autograd(model, texts, tokens), rel=0.2)
 
@@ -99,7 +138,9 @@ def test_more_of_anything_takes_no_less():
 
     assert total("head") < total("lora:r=8", batch_size=64) < total("full", batch_size=64)
     assert total(batch_size=16) < total(batch_size=256)
-    assert total(texts=Texts(200, 20.0, 32), batch_size=128) < total(texts=Texts(200, 90.0, 128), batch_size=128)
+    assert total(texts=Texts(200, 20.0, 32), batch_size=128) < total(
+        texts=Texts(200, 90.0, 128), batch_size=128
+    )
     assert total("last", batch_size=64) < total("full", batch_size=64), "frozen layers keep nothing"
     site = site_footprint(config("minilm", "full"), SHORT, 3)
     assert site.total < process_footprint(config("minilm", "full"), SHORT, 3).total
@@ -116,35 +157,54 @@ def test_bfloat16_keeps_something_for_every_length_of_a_batch(tiny_model):
     def workspace(tune="ia3", spread=20, number=200, **more):
         texts = Texts(number, 20.0, 32, spread)
         given = replace(
-            config(tiny_model, tune), dtype="bfloat16", **{"batch_size": 8, "rounds": 5, "clients": 1, **more}
+            config(tiny_model, tune),
+            dtype="bfloat16",
+            **{"batch_size": 8, "rounds": 5, "clients": 1, **more},
         )
         return process_footprint(given, texts, 3).workspace - memory_model.WORKSPACE
 
-    assert workspace() == pytest.approx(20 * memory_model.SHAPE, rel=0.01), "25 x 5 batches: all lengths come up"
-    assert workspace(number=8, rounds=1) == pytest.approx(memory_model.SHAPE, rel=0.03), "one batch has one length"
-    assert workspace(spread=500, number=10**6) == memory_model.MOST_SHAPES * memory_model.SHAPE, "the cache is full"
+    assert workspace() == pytest.approx(20 * memory_model.SHAPE, rel=0.01), (
+        "25 x 5 batches: all lengths come up"
+    )
+    assert workspace(number=8, rounds=1) == pytest.approx(memory_model.SHAPE, rel=0.03), (
+        "one batch has one length"
+    )
+    assert workspace(spread=500, number=10**6) == memory_model.MOST_SHAPES * memory_model.SHAPE, (
+        "the cache is full"
+    )
     assert workspace("head") == 0
-    assert process_footprint(config(tiny_model, "ia3"), SHORT, 3).workspace == memory_model.WORKSPACE
+    assert (
+        process_footprint(config(tiny_model, "ia3"), SHORT, 3).workspace == memory_model.WORKSPACE
+    )
 
 
 def test_a_refusal_has_both_numbers():
     needed = Footprint(1_000_000_000, 0, 0, 0, 0, 200_000_000, 0)
     assert lacking(needed, None) == lacking(needed, 1_200_000_000) == ""
-    assert lacking(needed, 800_000_000, "a phone") == "needs 1.20 GB of memory, a phone has 800 MB free to train in"
+    assert (
+        lacking(needed, 800_000_000, "a phone")
+        == "needs 1.20 GB of memory, a phone has 800 MB free to train in"
+    )
 
 
 def test_a_method_that_is_too_large_for_a_device_is_refused_for_it():
-    small, large = RunConfig(tune="lora:r=8"), RunConfig(tune="full", batch_size=256, max_tokens=256)
+    small, large = (
+        RunConfig(tune="lora:r=8"),
+        RunConfig(tune="full", batch_size=256, max_tokens=256),
+    )
     assert fits(small, "phone") == fits(large, "as-measured") == ""
     assert re.fullmatch(
-        r"needs [\d.]+ GB of memory, a site \(phone\) has 3.00 GB free to train in", fits(large, "phone")
+        r"needs [\d.]+ GB of memory, a site \(phone\) has 3.00 GB free to train in",
+        fits(large, "phone"),
     )
     with pytest.raises(FedkitError, match="toaster"):
         fits(small, "toaster")
 
 
 def test_texts_are_summed_up_from_their_lengths():
-    assert Texts.of([2, 4, 6]) == Texts(3, 4.0, 6, 4) and Texts.of(np.array([5]), 70) == Texts(70, 5.0, 5, 1)
+    assert Texts.of([2, 4, 6]) == Texts(3, 4.0, 6, 4) and Texts.of(np.array([5]), 70) == Texts(
+        70, 5.0, 5, 1
+    )
     with pytest.raises(FedkitError, match="no texts"):
         Texts.of([])
 

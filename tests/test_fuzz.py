@@ -1,7 +1,8 @@
-"""Random and mutated payloads, some 20,000 of them, through decode and aggregate: refused with a reason, or finite and right.
+"""Random and mutated payloads, some 20,000 of them, through decode and aggregate: refused with a
+reason, or finite and right.
 
-A payload that was changed and not signed again is always refused. One that is signed again, as a hostile client would,
-attacks the parsers themselves.
+A payload that was changed and not signed again is always refused. One that is signed again, as a
+hostile client would, attacks the parsers themselves.
 """
 
 from __future__ import annotations
@@ -30,8 +31,22 @@ from fedkit.wire.payload import Payload
 from fedkit.wire.pipeline import Context, Wire, make_wire
 
 WIRES = [
-    "none", "zstd", "int8+ans", "int4", "topk:0.1+int4+ans", "ef+sign+ans", "ef21+topk:0.1+int4+ans", "sketch",
-    "randk:0.3+int8", "lowrank:1+nf4+zstd", "bf16+zstd", "fp16", "topk:0.3", "int2+ans", "nf4+ans", "topk+zstd",
+    "none",
+    "zstd",
+    "int8+ans",
+    "int4",
+    "topk:0.1+int4+ans",
+    "ef+sign+ans",
+    "ef21+topk:0.1+int4+ans",
+    "sketch",
+    "randk:0.3+int8",
+    "lowrank:1+nf4+zstd",
+    "bf16+zstd",
+    "fp16",
+    "topk:0.3",
+    "int2+ans",
+    "nf4+ans",
+    "topk+zstd",
 ]
 QUICK, ALL = 32, 1280  # per wire: 512 and 20,480
 ROUND = 8  # payloads that are combined at a time
@@ -47,23 +62,72 @@ TEMPLATE = {name: torch.randn(shape, generator=DRAW) for name, shape in SHAPES.i
 NAME = "site-1"
 
 NOTES = [
-    "null", "[]", "3", '"text"', "true", "{}", "{", "", "nan", "[" * 100_000, '{"a":' * 50_000, "9" * 5000, "\x00",
-    '{"client":"site-1"}', '{"examples":3}', '{"client":null,"examples":3}', '{"client":["site-1"],"examples":3}',
-    *(f'{{"client":"site-1","examples":{e}}}' for e in (
-        "0", "-1", "1e9", "3.0", "true", "null", '"3"', "[3]", "{}", "NaN", "Infinity", "1e999", str(2**63), "9" * 400,
-        "9" * 5000, "1000000000", "-" + "9" * 5000,
-    )),
-    '{"client":"site-1","examples":3,"examples":-3}', '{"client":3,"examples":3}', '{"client":"site-1","examples":3} {}',
+    "null",
+    "[]",
+    "3",
+    '"text"',
+    "true",
+    "{}",
+    "{",
+    "",
+    "nan",
+    "[" * 100_000,
+    '{"a":' * 50_000,
+    "9" * 5000,
+    "\x00",
+    '{"client":"site-1"}',
+    '{"examples":3}',
+    '{"client":null,"examples":3}',
+    '{"client":["site-1"],"examples":3}',
+    *(
+        f'{{"client":"site-1","examples":{e}}}'
+        for e in (
+            "0",
+            "-1",
+            "1e9",
+            "3.0",
+            "true",
+            "null",
+            '"3"',
+            "[3]",
+            "{}",
+            "NaN",
+            "Infinity",
+            "1e999",
+            str(2**63),
+            "9" * 400,
+            "9" * 5000,
+            "1000000000",
+            "-" + "9" * 5000,
+        )
+    ),
+    '{"client":"site-1","examples":3,"examples":-3}',
+    '{"client":3,"examples":3}',
+    '{"client":"site-1","examples":3} {}',
 ]
 GOOD_NOTES = '{"client":"site-1","examples":7}'
 WORDS = [
-    b"\x00" * 4, b"\xff" * 4, b"\x7f\xf0\x00\x00", b"\x00\x00\xc0\x7f", b"\x00\x00\x80\x7f", b"\x00\x00\x80\xff",
-    b"\xff\xff\x7f\x7f", b"\x80\x7f", b"\xc0\x7f", b"\x80" * 5, b"\xff\xff\xff\xff\x7f", b"\x00\x7c", b"\x00" * 64,
-    struct.pack("<q", 2**40), struct.pack("<q", -1), struct.pack("<i", 2**31 - 1),
+    b"\x00" * 4,
+    b"\xff" * 4,
+    b"\x7f\xf0\x00\x00",
+    b"\x00\x00\xc0\x7f",
+    b"\x00\x00\x80\x7f",
+    b"\x00\x00\x80\xff",
+    b"\xff\xff\x7f\x7f",
+    b"\x80\x7f",
+    b"\xc0\x7f",
+    b"\x80" * 5,
+    b"\xff\xff\xff\xff\x7f",
+    b"\x00\x7c",
+    b"\x00" * 64,
+    struct.pack("<q", 2**40),
+    struct.pack("<q", -1),
+    struct.pack("<i", 2**31 - 1),
 ]
 
 
-# --- how a body is changed: (body, another body, random) -> body --------------------------------------------------
+# --- how a body is changed: (body, another body, random) -> body
+# --------------------------------------------------
 
 
 def place(body: bytes, draw: random.Random) -> int:
@@ -88,7 +152,11 @@ def overwritten(body, other, draw):
 
 def inserted(body, other, draw):
     at = place(body, draw)
-    return body[:at] + draw.choice([draw.choice(WORDS), draw.randbytes(draw.randrange(1, 40))]) + body[at:]
+    return (
+        body[:at]
+        + draw.choice([draw.choice(WORDS), draw.randbytes(draw.randrange(1, 40))])
+        + body[at:]
+    )
 
 
 def deleted(body, other, draw):
@@ -125,7 +193,10 @@ def recounted(body, other, draw):
     if is_plain(body):
         return relisted(body, draw)
     length, start = number(body, 1)
-    at, value = start + length, draw.choice((0, 1, 7, 128, 2**14, 2**28, 2**35 - 1, draw.randrange(400)))
+    at, value = (
+        start + length,
+        draw.choice((0, 1, 7, 128, 2**14, 2**28, 2**35 - 1, draw.randrange(400))),
+    )
     if draw.random() < 0.3:
         return body[:1] + varint(value) + body[start:]
     return body[:at] + varint(value) + body[at + draw.choice((0, 1, 2)) :]
@@ -142,12 +213,28 @@ def relisted(body, draw):
         )
     elif change == 1:
         one["shape"] = draw.choice(
-            [[], [1], [2**40], [2**62, 4], [-1], [0], [2, 2**63], one["shape"] + [1], ["3"], None, [1] * 70]
+            [
+                [],
+                [1],
+                [2**40],
+                [2**62, 4],
+                [-1],
+                [0],
+                [2, 2**63],
+                one["shape"] + [1],
+                ["3"],
+                None,
+                [1] * 70,
+            ]
         )
     elif change == 2:
-        one["data_offsets"] = draw.choice([[0, 2**40], [5, 1], [-4, 0], [0], [], [0, 4], [2**63, 2**63 + 4], None])
+        one["data_offsets"] = draw.choice(
+            [[0, 2**40], [5, 1], [-4, 0], [0], [], [0, 4], [2**63, 2**63 + 4], None]
+        )
     elif change == 3:
-        header[draw.choice(["other", "", "x\n\x1b[31m" * 50, "q.lora_A.weight "])] = header.pop(name)
+        header[draw.choice(["other", "", "x\n\x1b[31m" * 50, "q.lora_A.weight "])] = header.pop(
+            name
+        )
     elif change == 4:
         del header[name]
     elif change == 5:
@@ -191,7 +278,8 @@ ANYWHERE = [truncated, flipped, overwritten, inserted, deleted, repeated, splice
 CHANGES = [*ANYWHERE, renoted, recounted]
 
 
-# --- sending and receiving ----------------------------------------------------------------------------------------
+# --- sending and receiving
+# ----------------------------------------------------------------------------------------
 
 
 def signed(wire: Wire, body: bytes) -> Payload:
@@ -214,14 +302,20 @@ def honest(wire: Wire, draw: random.Random) -> Payload:
 
 
 def checked(wire: Wire, upload: Payload):
-    """What `receive` makes of an upload, which must be an update of the right form or one printable line."""
+    """What `receive` makes of an upload, which must be an update of the right form or one printable
+    line.
+    """
     memory = {} if "ef21" not in wire.spec else TEMPLATE
     update, reason = receive(wire, upload, TEMPLATE, Context(NAME, 1, 0, memory))
     if update is None:
         assert reason and reason.isprintable() and len(reason) < 300, reason
         return None
     assert reason == "" and list(update.delta) == list(TEMPLATE)
-    assert isinstance(update.client_id, str) and type(update.num_examples) is int and 0 < update.num_examples < 10**9
+    assert (
+        isinstance(update.client_id, str)
+        and type(update.num_examples) is int
+        and 0 < update.num_examples < 10**9
+    )
     for name, tensor in update.delta.items():
         assert tensor.shape == SHAPES[name] and tensor.dtype == torch.float32
         assert torch.isfinite(tensor).all()
@@ -240,22 +334,29 @@ def fuzz(spec: str, count: int, seed: int) -> Counter:
         keep = draw.choice((0, values_at(body))) if change in ANYWHERE else 0
         changed = body[:keep] + change(body[keep:], draw.choice(others), draw)
         again = draw.random() < 0.7
-        upload = signed(wire, changed) if again else Payload(sent.body[: payload.HEADER.size] + changed)
+        upload = (
+            signed(wire, changed) if again else Payload(sent.body[: payload.HEADER.size] + changed)
+        )
         if not again and draw.random() < 0.3:
             upload = Payload(change(sent.body, draw.choice(others), draw))  # the header too
         update = checked(wire, upload)
         if upload.body != sent.body and not again:
-            assert update is None, f"{change.__name__}: a change under the old checksum was accepted"
+            assert update is None, (
+                f"{change.__name__}: a change under the old checksum was accepted"
+            )
         seen[change.__name__, update is not None and upload.body != sent.body] += 1
         accepted += [update] if update else []
         if i % ROUND == ROUND - 1:
             done = combine(rule, TEMPLATE, [*accepted, checked(wire, honest(wire, draw))])
-            assert done.delta.keys() == SHAPES.keys() and all(torch.isfinite(t).all() for t in done.delta.values())
+            assert done.delta.keys() == SHAPES.keys() and all(
+                torch.isfinite(t).all() for t in done.delta.values()
+            )
             accepted = []
     return seen
 
 
-# --- the count ----------------------------------------------------------------------------------------------------
+# --- the count
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", WIRES)
@@ -269,21 +370,32 @@ def test_whatever_arrives_is_refused_or_right(spec):
 def test_twenty_thousand_payloads_in_a_minute_and_in_little_memory():
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seen = sum((fuzz(spec, ALL, 1) for spec in WIRES), Counter())
-    seconds, grown = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    seconds, grown = (
+        time.perf_counter() - began,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before,
+    )
     accepted = sum(n for (_, fine), n in seen.items() if fine)
-    print(f"{seen.total()} payloads, {accepted} changed ones accepted, {seconds:.1f} s, {grown / 1024:.0f} MiB more")
+    print(
+        f"{seen.total()} payloads, {accepted} changed ones accepted, {seconds:.1f} s,"
+        f" {grown / 1024:.0f} MiB more"
+    )
     assert seen.total() >= 20_000 and seconds < 60 and grown < 64 * 1024
     assert 500 < accepted < 8000, "else it is the checksum that is tested, or nothing"
 
 
-# --- one by one ---------------------------------------------------------------------------------------------------
+# --- one by one
+# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", WIRES)
 def test_every_single_bit_and_every_length_is_checked(spec):
     wire = make_wire(spec)
     whole = honest(wire, random.Random(3)).body
-    bits = range(8 * len(whole)) if len(whole) < 200 else random.Random(0).sample(range(8 * len(whole)), 500)
+    bits = (
+        range(8 * len(whole))
+        if len(whole) < 200
+        else random.Random(0).sample(range(8 * len(whole)), 500)
+    )
     for bit in bits:
         changed = bytearray(whole)
         changed[bit // 8] ^= 1 << bit % 8
@@ -293,17 +405,26 @@ def test_every_single_bit_and_every_length_is_checked(spec):
 
 
 def body_of(wire: Wire, delta: dict[str, torch.Tensor]) -> bytes:
-    return wire.encode(delta, context(), {"client": NAME, "examples": 3})[0].body[payload.HEADER.size :]
+    return wire.encode(delta, context(), {"client": NAME, "examples": 3})[0].body[
+        payload.HEADER.size :
+    ]
 
 
 @pytest.mark.parametrize("spec", WIRES)
 def test_what_was_made_for_another_model_is_refused(spec):
-    """Signed for this one, as a hostile client can, its values may be taken for this model's: of the right form then."""
+    """Signed for this one, as a hostile client can, its values may be taken for this model's: of
+    the right form then.
+    """
     wire = make_wire(spec)
     fewer = {n: t for n, t in TEMPLATE.items() if n != "head.weight"}
     double = {n: t.double() for n, t in TEMPLATE.items()}
     renamed = {n + "x": t for n, t in TEMPLATE.items()}
-    for other in (TEMPLATE | {"head.weight": torch.ones(3, 9)}, TEMPLATE | {"more": torch.ones(3)}, fewer, renamed):
+    for other in (
+        TEMPLATE | {"head.weight": torch.ones(3, 9)},
+        TEMPLATE | {"more": torch.ones(3)},
+        fewer,
+        renamed,
+    ):
         upload = wire.encode(other, context(), {"client": NAME, "examples": 3})[0]
         assert checked(wire, upload) is None
         taken = checked(wire, signed(wire, upload.body[payload.HEADER.size :]))
@@ -334,7 +455,11 @@ def exploding() -> dict[str, tuple[str, bytes]]:
     for shape in ([2**40], [2**20, 2**20], [2**62, 8], [2**63, 2]):
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
         for end in (header[name]["data_offsets"][1], 4 * count):
-            entry = {**header[name], "shape": shape, "data_offsets": [header[name]["data_offsets"][0], end]}
+            entry = {
+                **header[name],
+                "shape": shape,
+                "data_offsets": [header[name]["data_offsets"][0], end],
+            }
             out[f"tensor {shape} to {end}"] = "none", plain_body({**header, name: entry}, data)
     for length in (2**40, 2**63, 2**64 - 1):
         out[f"list of {length}"] = "none", struct.pack("<Q", length) + plain_body(header, data)[8:]
@@ -348,12 +473,18 @@ def exploding() -> dict[str, tuple[str, bytes]]:
     said = bytearray(zstandard.ZstdCompressor().compress(nothing[:small]))
     out["zstd frames without end"] = "zstd", note + bytes(said) * 1000
     out["zstd, skipped"] = "zstd", note + struct.pack("<II", 0x184D2A50, 2**32 - 1) + bytes(said)
-    out["zstd that lies"] = "zstd", note + bytes(said[:4]) + bytes([0x60]) + struct.pack("<H", small - 256) + unsaid[6:]
+    out["zstd that lies"] = (
+        "zstd",
+        note + bytes(said[:4]) + bytes([0x60]) + struct.pack("<H", small - 256) + unsaid[6:],
+    )
     for spec in ("int8+ans", "topk:0.3", "int4", "ef+sign+ans"):
         for claim in (2**35 - 1, 2**34, 2**31):
             out[f"{spec}: a part of {claim}"] = spec, note + varint(claim) + bytes(40)
         out[f"{spec}: a length without end"] = spec, note + b"\xff" * 1000
-        out[f"{spec}: notes of 2**35 - 1"] = spec, bytes([envelope.FINE]) + varint(2**35 - 1) + bytes(40)
+        out[f"{spec}: notes of 2**35 - 1"] = (
+            spec,
+            bytes([envelope.FINE]) + varint(2**35 - 1) + bytes(40),
+        )
     return out
 
 
@@ -375,11 +506,17 @@ def test_a_reason_never_carries_what_a_terminal_would_obey():
     header, data = opened_plain(body_of(make_wire("none"), TEMPLATE))
     for words in ("\n\x1b[31mowned", "\x00\r\u202e"):
         header["head.weight"]["dtype"] = words
-        assert checked(make_wire("none"), signed(make_wire("none"), plain_body(header, data))) is None
+        assert (
+            checked(make_wire("none"), signed(make_wire("none"), plain_body(header, data))) is None
+        )
         renamed = {
-            words + n: e for n, e in opened_plain(body_of(make_wire("none"), TEMPLATE))[0].items() if n in SHAPES
+            words + n: e
+            for n, e in opened_plain(body_of(make_wire("none"), TEMPLATE))[0].items()
+            if n in SHAPES
         }
-        assert checked(make_wire("none"), signed(make_wire("none"), plain_body(renamed, data))) is None
+        assert (
+            checked(make_wire("none"), signed(make_wire("none"), plain_body(renamed, data))) is None
+        )
         note = {**header, "__metadata__": {"notes": "{" + words}}
         assert checked(make_wire("none"), signed(make_wire("none"), plain_body(note, data))) is None
 

@@ -17,7 +17,15 @@ B = ClientRecord("b", train_seconds=3.0, uplink_bytes=1_000_000, downlink_bytes=
 
 
 def picture(*clients: ClientRecord, number: int | None = None, **world):
-    run = Run("federated", {"link": LINE}, {}, {}, {}, None, (RoundRecord(1, 0.5, 1.0, 0.5, clients=clients),))
+    run = Run(
+        "federated",
+        {"link": LINE},
+        {},
+        {},
+        {},
+        None,
+        (RoundRecord(1, 0.5, 1.0, 0.5, clients=clients),),
+    )
     return gantt(replay(run, **world), number)
 
 
@@ -31,7 +39,12 @@ def words(fig) -> str:
 
 def test_phases_lie_one_after_another_and_the_last_is_on_top():
     fig = picture(A, B)
-    assert rows(fig) == ["b", "a"] and [part.name for part in fig.data] == ["download", "training", "upload", "waiting"]
+    assert rows(fig) == ["b", "a"] and [part.name for part in fig.data] == [
+        "download",
+        "training",
+        "upload",
+        "waiting",
+    ]
     assert [part.x[1] for part in fig.data] == pytest.approx([1.1, 1.0, 1.1, 3.0])
     assert [part.base[1] for part in fig.data] == pytest.approx([0.0, 1.1, 2.1, 3.2])
     assert fig.data[3].x[0] == 0, "nobody waits for itself"
@@ -41,9 +54,15 @@ def test_phases_lie_one_after_another_and_the_last_is_on_top():
 
 def test_those_who_do_not_arrive_are_marked_in_words_not_only_by_colour():
     crash = replace(A, id="c", status="lost", reason="crashed after 20 %", uplink_bytes=0)
-    fig = picture(A, replace(A, id="l", status="lost", reason="the upload was lost"), crash,
-                  replace(A, id="r", status="rejected", reason="NaN"))
-    assert all(said in words(fig) for said in ("crashed", "upload lost", "rejected")) and "too late" not in words(fig)
+    fig = picture(
+        A,
+        replace(A, id="l", status="lost", reason="the upload was lost"),
+        crash,
+        replace(A, id="r", status="rejected", reason="NaN"),
+    )
+    assert all(
+        said in words(fig) for said in ("crashed", "upload lost", "rejected")
+    ) and "too late" not in words(fig)
     assert fig.data[2].x[rows(fig).index("c")] == 0, "no upload"
 
 
@@ -59,10 +78,22 @@ def test_a_deadline_is_said_and_drawn_and_what_it_changes():
 
 @pytest.mark.parametrize(
     ("clients", "sentence"),
-    [((), "Round 1: nobody took part."), ((A,), "Round 1: a alone takes 3.2 s."),
-     ((replace(A, status="lost"),), "Round 1: none of 1 client arrived; the server knew after 3.2 s."),
-     ((A, A, A, B, replace(B, id="z")), "Round 1: half of the others wait 3.0 s or longer for z, the last."),
-     ((replace(A, began=0.0), replace(B, began=1.0)), "Round 1: the server steps when b's update is there; nobody waits for anybody.")],
+    [
+        ((), "Round 1: nobody took part."),
+        ((A,), "Round 1: a alone takes 3.2 s."),
+        (
+            (replace(A, status="lost"),),
+            "Round 1: none of 1 client arrived; the server knew after 3.2 s.",
+        ),
+        (
+            (A, A, A, B, replace(B, id="z")),
+            "Round 1: half of the others wait 3.0 s or longer for z, the last.",
+        ),
+        (
+            (replace(A, began=0.0), replace(B, began=1.0)),
+            "Round 1: the server steps when b's update is there; nobody waits for anybody.",
+        ),
+    ],
 )
 def test_the_finding_in_a_sentence(clients, sentence):
     assert picture(*clients).layout.meta["sentence"] == sentence
@@ -88,8 +119,13 @@ def test_all_at_once_keep_nobody_waiting():
     from fedkit.network import replay
     from fedkit.plots.timeline import gantt
 
-    same = tuple(ClientRecord(f"c{i}", train_seconds=0.1, uplink_bytes=1_000, downlink_bytes=1_000) for i in range(3))
+    same = tuple(
+        ClientRecord(f"c{i}", train_seconds=0.1, uplink_bytes=1_000, downlink_bytes=1_000)
+        for i in range(3)
+    )
     rounds = tuple(RoundRecord(n, 0.5, 1.0, 0.5, clients=same) for n in (1, 2, 3))
     timeline = replay(Run("federated", {"link": "64kbps/40ms"}, {}, {}, {}, None, rounds))
-    assert all(bar.began == when.began for when in timeline.rounds for bar in when.bars), "to the bit"
+    assert all(bar.began == when.began for when in timeline.rounds for bar in when.bars), (
+        "to the bit"
+    )
     assert "almost the same time" in gantt(timeline, 3).layout.title.text

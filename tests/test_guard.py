@@ -1,4 +1,6 @@
-"""A promise to whole clients: the clip, the noise on the sum, the fixed denominator, noise that is taken back."""
+"""A promise to whole clients: the clip, the noise on the sum, the fixed denominator, noise that is
+taken back.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ def budget(noise=1.0, rate=1.0, clients=10, turns=0, quantile=0.0, clip=1.0, bit
 def test_an_update_is_scaled_to_the_clip_by_hand():
     guard = Guard(budget(), 0, {})
     long, within = guard.clipped({"a": torch.tensor([3.0]), "b": torch.tensor([4.0])})
-    assert (long["a"].item(), long["b"].item(), within) == (pytest.approx(0.6), pytest.approx(0.8), 0.0)
+    assert (long["a"].item(), long["b"].item(), within) == (
+        pytest.approx(0.6),
+        pytest.approx(0.8),
+        0.0,
+    )
     short = {"a": torch.tensor([0.3])}
     assert guard.clipped(short) == (short, 1.0)
 
@@ -40,10 +46,18 @@ def test_the_denominator_does_not_depend_on_who_came():
 
 def test_the_noise_on_the_mean_is_clip_times_z_over_the_cohort():
     guard = Guard(budget(noise=2.0, clip=0.5, rate=0.5), 0, {})
-    values = torch.cat([guard.finish({"a": torch.zeros(1000)}, 0.0, number)["a"] for number in range(1, 21)])
-    assert values.std().item() == pytest.approx(2.0 * 0.5 / 5, rel=0.03) and abs(values.mean()) < 0.005
-    again = Guard(budget(noise=2.0, clip=0.5, rate=0.5), 0, {}).finish({"a": torch.zeros(1000)}, 0.0, 1)["a"]
-    assert torch.equal(again, values[:1000]), "the noise of a round is not the same when it is computed again"
+    values = torch.cat(
+        [guard.finish({"a": torch.zeros(1000)}, 0.0, number)["a"] for number in range(1, 21)]
+    )
+    assert (
+        values.std().item() == pytest.approx(2.0 * 0.5 / 5, rel=0.03) and abs(values.mean()) < 0.005
+    )
+    again = Guard(budget(noise=2.0, clip=0.5, rate=0.5), 0, {}).finish(
+        {"a": torch.zeros(1000)}, 0.0, 1
+    )["a"]
+    assert torch.equal(again, values[:1000]), (
+        "the noise of a round is not the same when it is computed again"
+    )
 
 
 def test_bands_have_length_one_and_do_not_overlap():
@@ -52,19 +66,26 @@ def test_bands_have_length_one_and_do_not_overlap():
     assert np.array(column) / column[0] == pytest.approx([1, 0.5, 0.375, 0.3125])
     assert math.hypot(*column) == pytest.approx(1)
     matrix = sum(c * np.eye(12, k=-j) for j, c in enumerate(column))
-    assert np.linalg.norm(matrix[:, [1, 5]].sum(1)) == pytest.approx(math.sqrt(2)), "two turns are sqrt(2) apart, not 2"
+    assert np.linalg.norm(matrix[:, [1, 5]].sum(1)) == pytest.approx(math.sqrt(2)), (
+        "two turns are sqrt(2) apart, not 2"
+    )
 
 
 def test_noise_that_is_taken_back_solves_c_y_is_z():
     """Fresh noise of every round, put through C, is white with standard deviation z."""
     guard, width = Guard(budget(noise=2.0, turns=3, clients=30), 0, {}), 3
-    rounds = [guard.finish({"a": torch.zeros(4000)}, 0.0, n)["a"] * guard.budget.cohort for n in range(1, 10)]
+    rounds = [
+        guard.finish({"a": torch.zeros(4000)}, 0.0, n)["a"] * guard.budget.cohort
+        for n in range(1, 10)
+    ]
     c = bands(width)
     white = [sum(c[j] * rounds[t - j] for j in range(min(t + 1, width))) for t in range(9)]
     assert [w.std().item() for w in white] == pytest.approx([2.0] * 9, rel=0.05)
     assert abs(torch.corrcoef(torch.stack(white))[3, 4]) < 0.06
     plain = [2.0 * math.sqrt(t) for t in range(1, 10)]
-    assert sum(rounds).std().item() < 0.9 * plain[-1], "the sum over rounds is not quieter than that of plain noise"
+    assert sum(rounds).std().item() < 0.9 * plain[-1], (
+        "the sum over rounds is not quieter than that of plain noise"
+    )
 
 
 def test_a_guard_goes_on_from_its_state():
@@ -94,4 +115,6 @@ def test_the_count_has_its_share_of_the_budget():
 
 
 def test_the_length_of_an_update_is_over_all_its_tensors():
-    assert norm_of({"a": torch.tensor([2.0, 3.0]), "b": torch.tensor([[6.0]])}) == pytest.approx(7.0)
+    assert norm_of({"a": torch.tensor([2.0, 3.0]), "b": torch.tensor([[6.0]])}) == pytest.approx(
+        7.0
+    )

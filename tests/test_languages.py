@@ -26,24 +26,48 @@ GERMAN = [
 
 def table(texts: list[str], labels: list[str] | None = None) -> Table:
     labels = labels or ["a"] * len(texts)
-    cells = {"text": texts, "text_raw": texts, "label": labels, "label_raw": labels, "client": "", "client_raw": ""}
+    cells = {
+        "text": texts,
+        "text_raw": texts,
+        "label": labels,
+        "label_raw": labels,
+        "client": "",
+        "client_raw": "",
+    }
     frame = pd.DataFrame({"split": "train", "line": range(2, len(texts) + 2), **cells})
     return Table("t", "t", "", frame, Columns("text", "label"))
 
 
-@pytest.mark.parametrize(("texts", "language"), [(ENGLISH, "English"), (JAPANESE, "Japanese"), (GERMAN, "German"),
-                         (["Принтер не работает"], "in Cyrillic letters"), (["인쇄기가 작동하지 않습니다"], "Korean"), (["12 %"], "")])
+@pytest.mark.parametrize(
+    ("texts", "language"),
+    [
+        (ENGLISH, "English"),
+        (JAPANESE, "Japanese"),
+        (GERMAN, "German"),
+        (["Принтер не работает"], "in Cyrillic letters"),
+        (["인쇄기가 작동하지 않습니다"], "Korean"),
+        (["12 %"], ""),
+    ],
+)
 def test_a_language_is_guessed_by_letters_and_words(texts, language):
     assert {language_of(text) for text in texts} == {language}
 
 
 def test_a_model_that_does_not_read_japanese_is_said_plainly():
     (one,) = check_language(table(JAPANESE * 10), Setting(model="minilm"))
-    assert one.level == "stop" and one.count == 30 and "'minilm' does not read 100 % of the texts (Japanese" in one.what
+    assert (
+        one.level == "stop"
+        and one.count == 30
+        and "'minilm' does not read 100 % of the texts (Japanese" in one.what
+    )
     (some,) = check_language(table(ENGLISH * 8 + JAPANESE * 2), Setting())
     assert some.level == "care" and some.count == 6 and some.rows[0] == 26
     assert not list(check_language(table(ENGLISH * 10), Setting()))
-    assert not [f for f in check_language(table(JAPANESE), Setting(model="some/japanese-model")) if f.level != "note"]
+    assert not [
+        f
+        for f in check_language(table(JAPANESE), Setting(model="some/japanese-model"))
+        if f.level != "note"
+    ]
     (german,) = check_language(table(GERMAN * 10), Setting())
     assert german.level == "care" and "not in English" in german.what
 
@@ -51,11 +75,38 @@ def test_a_model_that_does_not_read_japanese_is_said_plainly():
 @pytest.mark.parametrize(
     ("check", "bad", "good"),
     [
-        (encoding_damage.check_encoding_damage, ["文字化け".encode().decode("cp1252", "ignore"), "譁�ｭ怜喧縺�", "caf\ufffd", "???? ?? ???", "CafÃ© closed"],
-         ["why???", "São Paulo à la carte", "naïve café", "彼は「何？」と言った", "what?! no???"]),
-        (encoding_damage.check_html_or_markup, ["<p>Hello</p>", "a&nbsp;b", "x<br/>y", "<script>alert(1)</script>"], ["a < b and c > d", "R&D; ok", "<3", "mail <a@example.com>"]),
-        (encoding_damage.check_formulas, ["=1+1", "@SUM(A1)", "+cmd|x", '=HYPERLINK("x")', "\t=1"], ["- first item", "-3.5", "+81 3 1234", "a=b", "@ noon"]),
-        (encoding_damage.check_control_characters, ["a\x07b", "open \u202efdp.exe", "zero\u200bwidth"], ["a\nb", "👩‍💻 works", "tab\tok"]),
+        (
+            encoding_damage.check_encoding_damage,
+            [
+                "文字化け".encode().decode("cp1252", "ignore"),
+                "譁�ｭ怜喧縺�",
+                "caf\ufffd",
+                "???? ?? ???",
+                "CafÃ© closed",
+            ],
+            [
+                "why???",
+                "São Paulo à la carte",
+                "naïve café",
+                "彼は「何？」と言った",
+                "what?! no???",
+            ],
+        ),
+        (
+            encoding_damage.check_html_or_markup,
+            ["<p>Hello</p>", "a&nbsp;b", "x<br/>y", "<script>alert(1)</script>"],
+            ["a < b and c > d", "R&D; ok", "<3", "mail <a@example.com>"],
+        ),
+        (
+            encoding_damage.check_formulas,
+            ["=1+1", "@SUM(A1)", "+cmd|x", '=HYPERLINK("x")', "\t=1"],
+            ["- first item", "-3.5", "+81 3 1234", "a=b", "@ noon"],
+        ),
+        (
+            encoding_damage.check_control_characters,
+            ["a\x07b", "open \u202efdp.exe", "zero\u200bwidth"],
+            ["a\nb", "👩‍💻 works", "tab\tok"],
+        ),
     ],
 )
 def test_damage_is_found_and_what_is_whole_is_left_alone(check, bad, good):

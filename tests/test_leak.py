@@ -32,14 +32,36 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import Examples
 
-KEYS = {"attack", "defence", "about", "tokens_recall", "tokens_precision", "sentences", "labels", "example_original",
-        "example_recovered", "why", "batches", "texts", "seconds"}
+KEYS = {
+    "attack",
+    "defence",
+    "about",
+    "tokens_recall",
+    "tokens_precision",
+    "sentences",
+    "labels",
+    "example_original",
+    "example_recovered",
+    "why",
+    "batches",
+    "texts",
+    "seconds",
+}
 
 
 @pytest.fixture(scope="module")
 def config(tiny_model, tiny_data):
-    return RunConfig(data=tiny_data, model=tiny_model, tune="full", clients=3, partition="iid", dtype="float32",
-                     engine="plain", max_tokens=24, loss="plain")
+    return RunConfig(
+        data=tiny_data,
+        model=tiny_model,
+        tune="full",
+        clients=3,
+        partition="iid",
+        dtype="float32",
+        engine="plain",
+        max_tokens=24,
+        loss="plain",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +73,27 @@ def seen_of(first, defence: Defence, number: int = 0) -> tuple[Examples, Seen]:
     return one_batch(defence, first, np.random.default_rng(number))
 
 
-# --- scores, by hand ----------------------------------------------------------------------------------------------
+# --- scores, by hand
+# ----------------------------------------------------------------------------------------------
 
 
 def test_scores_count_distinct_words_whole_texts_and_labels():
     batch = Examples(("a", "b"), np.array([0, 1]), tokens=((101, 7, 8, 102), (101, 9, 102)))
     guess = Guess(texts=((101, 7, 8, 102), (101, 5, 102)), labels=(1, 1))
     found = score(guess, batch, frozenset({101, 102}))
-    assert (found.recall, found.precision, found.sentences, found.labels) == (2 / 3, 2 / 3, 0.5, 0.5)
+    assert (found.recall, found.precision, found.sentences, found.labels) == (
+        2 / 3,
+        2 / 3,
+        0.5,
+        0.5,
+    )
     nothing = score(Guess(), batch, frozenset())
-    assert (nothing.recall, nothing.precision, nothing.sentences, nothing.labels) == (None, None, None, None)
+    assert (nothing.recall, nothing.precision, nothing.sentences, nothing.labels) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert shared([1, 1, 2], [1, 2, 2]) == 2 and content((101, 7, 102), {101, 102}) == (7,)
 
 
@@ -75,13 +108,15 @@ def test_a_batch_without_a_claim_lowers_every_mean_but_precision():
     assert [_mean(scores, f) for f in FIGURES] == [0.5, 0.5, 0.5, None]
 
 
-# --- the parts ----------------------------------------------------------------------------------------------------
+# --- the parts
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_atoms_are_the_inputs_of_the_first_layer(first):
     model, norm = first.job.model, "embeddings.LayerNorm."
     draw = {
-        norm + n: torch.randn(32, generator=torch.Generator().manual_seed(i)) for i, n in enumerate(("weight", "bias"))
+        norm + n: torch.randn(32, generator=torch.Generator().manual_seed(i))
+        for i, n in enumerate(("weight", "bias"))
     }
     atoms = Atoms.of(model, first.known.shared | draw, 24)
     ids = torch.tensor([[101, 2054, 7592, 102]])
@@ -114,7 +149,8 @@ def test_counts_fit_on_the_simplex():
 
 def test_texts_are_read_from_clues_of_who_belongs_together():
     nowhere = -float("inf")
-    tokens = torch.tensor([101, 102, 5, 6, 7, 8])  # 5 6 are one text, 7 8 the other; both end at place 3
+    # 5 6 are one text, 7 8 the other; both end at place 3
+    tokens = torch.tensor([101, 102, 5, 6, 7, 8])
     near = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.9, 0.0], [0.8, 0.1], [0.0, 0.9], [0.1, 0.8]])
     there = torch.full((6, 4), nowhere)
     for token, place in ((0, 0), (1, 3), (2, 1), (3, 2), (4, 1), (5, 2)):
@@ -127,8 +163,15 @@ def test_texts_are_read_from_clues_of_who_belongs_together():
 def test_tokens_with_like_gradients_are_of_one_text():
     rng = torch.Generator().manual_seed(0)
     centre = torch.eye(16)[:2].double().repeat_interleave(5, 0)  # five tokens of each of two texts
-    found = alike(centre + 0.1 * torch.randn(10, 16, generator=rng).double(), torch.ones(10, dtype=torch.bool), 2)
-    assert found.argmax(1).bincount().tolist() == [5, 5] and len(set(found.argmax(1)[:5].tolist())) == 1
+    found = alike(
+        centre + 0.1 * torch.randn(10, 16, generator=rng).double(),
+        torch.ones(10, dtype=torch.bool),
+        2,
+    )
+    assert (
+        found.argmax(1).bincount().tolist() == [5, 5]
+        and len(set(found.argmax(1)[:5].tolist())) == 1
+    )
 
 
 @pytest.mark.slow
@@ -150,7 +193,8 @@ def test_pursue_takes_the_matrices_that_add_up():
     assert sorted(pursue(a, z, total, 3)) == [3, 17, 29]
 
 
-# --- the attacks, exact where nothing is done about them ----------------------------------------------------------
+# --- the attacks, exact where nothing is done about them
+# ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("texts", [1, 6])
@@ -163,7 +207,10 @@ def test_words_stand_out_of_weak_noise_and_drown_in_strong(first):
     batch, seen = seen_of(first, Defence())
     name = "embeddings.word_embeddings.weight"
     size = seen.gradient[name].norm(dim=1)
-    for noise, wanted in ((float(size[size > 0].min()) / 100, set(batch.tokens[0])), (float(size.max()) * 10, set())):
+    for noise, wanted in (
+        (float(size[size > 0].min()) / 100, set(batch.tokens[0])),
+        (float(size.max()) * 10, set()),
+    ):
         noisy = seen.gradient[name] + noise * torch.randn(
             seen.gradient[name].shape, generator=torch.Generator().manual_seed(0)
         )
@@ -189,15 +236,25 @@ def test_a_search_brings_a_text_nearer_to_the_vector_seen(first):
     start = list(LEAKS["topic"].run(seen).texts[0])
     wanted = first.known.vectors[seen.hidden[0]]
     text, near = search(seen, start, wanted, steps=8)
-    assert near > search(seen, start, wanted, steps=0)[1] and text[0] == start[0] and text[-1] == start[-1]
+    assert (
+        near > search(seen, start, wanted, steps=0)[1]
+        and text[0] == start[0]
+        and text[-1] == start[-1]
+    )
     assert not set(text[1:-1]) & first.known.special
 
 
 def test_the_search_is_told_the_vector_by_the_head(first):
     batch, seen = seen_of(first, Defence())
     row = seen.tensor("head.weight")[batch.labels[0]]  # (p_y - 1) z
-    assert torch.allclose(-row / row.norm(), first.known.vectors[seen.hidden[0]].double(), atol=1e-4)
-    assert LEAKS["matching"].run(seen_of(first, Defence(texts=2))[1]).why.startswith("made for one text")
+    assert torch.allclose(
+        -row / row.norm(), first.known.vectors[seen.hidden[0]].double(), atol=1e-4
+    )
+    assert (
+        LEAKS["matching"]
+        .run(seen_of(first, Defence(texts=2))[1])
+        .why.startswith("made for one text")
+    )
 
 
 def test_spans_read_one_text_word_for_word(first):
@@ -230,7 +287,9 @@ def test_the_gradient_is_the_mean_over_texts(first):
     known, model = first.known, first.job.model
     whole = gradient(model, known.shared, known.listed.take([0, 1]), None)
     parts = [gradient(model, known.shared, known.listed.take([i]), None) for i in (0, 1)]
-    assert torch.allclose(whole["head.weight"], (parts[0]["head.weight"] + parts[1]["head.weight"]) / 2, atol=1e-6)
+    assert torch.allclose(
+        whole["head.weight"], (parts[0]["head.weight"] + parts[1]["head.weight"]) / 2, atol=1e-6
+    )
 
 
 def test_clipping_hides_no_word_and_one_step_of_adamw_none_either(first):
@@ -239,7 +298,9 @@ def test_clipping_hides_no_word_and_one_step_of_adamw_none_either(first):
         assert words(seen).tokens == set(batch.tokens[0])
 
 
-@pytest.mark.parametrize("defence", [Defence(privacy="client:noise=1"), Defence(privacy="client:noise=1", sites=3)])
+@pytest.mark.parametrize(
+    "defence", [Defence(privacy="client:noise=1"), Defence(privacy="client:noise=1", sites=3)]
+)
 def test_client_level_noise_is_in_the_sum_and_not_in_one_upload_in_the_clear(first, defence):
     batch, seen = seen_of(first, defence)
     assert (set(batch.tokens[0]) == words(seen).tokens) == (defence.sites == 1)
@@ -254,7 +315,8 @@ def test_lora_reads_a_text_longer_than_its_rank(job, first):
     assert LEAKS["pursuit"].run(seen).texts == batch.tokens
 
 
-# --- the table ----------------------------------------------------------------------------------------------------
+# --- the table
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_unknown_names_are_told(job):
@@ -278,7 +340,10 @@ def test_every_attack_meets_every_defence(job):
 
 
 def test_the_same_seed_gives_the_same_table(job):
-    one, other = (leak_table(job, ["words", "labels"], {"mine": Defence("two", texts=2)}, 2, 3) for _ in range(2))
+    one, other = (
+        leak_table(job, ["words", "labels"], {"mine": Defence("two", texts=2)}, 2, 3)
+        for _ in range(2)
+    )
     assert [{**r, "seconds": 0} for r in one] == [{**r, "seconds": 0} for r in other]
 
 
@@ -297,8 +362,12 @@ def test_minilm_gives_a_report_away_word_for_word():
     from fedkit.experiments.job import prepare
 
     job = prepare(RunConfig(examples_per_client=20, dtype="float32"))
-    rows = leak_table(job, ["words", "spans", "pursuit"], ["none", "lora later", "eps 8"], batches=2)
+    rows = leak_table(
+        job, ["words", "spans", "pursuit"], ["none", "lora later", "eps 8"], batches=2
+    )
     found = {(r["defence"], r["attack"]): r for r in rows}
-    assert found["none", "spans"]["sentences"] == 1 and found["none", "words"]["tokens_precision"] == 1
+    assert (
+        found["none", "spans"]["sentences"] == 1 and found["none", "words"]["tokens_precision"] == 1
+    )
     assert found["lora later", "pursuit"]["tokens_recall"] > 0.5
     assert found["eps 8", "spans"]["tokens_recall"] == found["eps 8", "words"]["tokens_recall"] == 0

@@ -31,8 +31,19 @@ EVIL = "<script>alert('x')</script> & <b>HR</b>"
 
 @pytest.fixture(scope="module")
 def job(tiny_data, tiny_model):
-    return prepare(RunConfig(data=tiny_data, model=tiny_model, clients=4, partition="iid", tune="head", loss="plain",
-                             rounds=2, max_tokens=32, dtype="float32"))
+    return prepare(
+        RunConfig(
+            data=tiny_data,
+            model=tiny_model,
+            clients=4,
+            partition="iid",
+            tune="head",
+            loss="plain",
+            rounds=2,
+            max_tokens=32,
+            dtype="float32",
+        )
+    )
 
 
 def words(fig) -> str:
@@ -41,16 +52,28 @@ def words(fig) -> str:
 
 
 def attack(name, recall=None, precision=None, sentences=None):
-    return {"attack": name, "tokens_recall": recall, "tokens_precision": precision, "sentences": sentences}
+    return {
+        "attack": name,
+        "tokens_recall": recall,
+        "tokens_precision": precision,
+        "sentences": sentences,
+    }
 
 
 # ---- what is reckoned
 
 
 def test_the_best_of_the_attacks_counts_and_the_list_counts_apart():
-    rows = [attack("words", 1.0, 0.25), attack("spans", 0.5, 1.0, 0.75), attack("lookup", 1.0, 1.0, 0.5)]
+    rows = [
+        attack("words", 1.0, 0.25),
+        attack("spans", 0.5, 1.0, 0.75),
+        attack("lookup", 1.0, 1.0, 0.5),
+    ]
     assert lesson.summed(rows) == {
-        lesson.WORDS: 1.0, lesson.TEXTS: 0.75, lesson.LISTED: 0.5, "whose": 0.25
+        lesson.WORDS: 1.0,
+        lesson.TEXTS: 0.75,
+        lesson.LISTED: 0.5,
+        "whose": 0.25,
     }
     assert lesson.summed([attack("pursuit"), attack("lookup", 0.0)]) == NOTHING
 
@@ -59,10 +82,22 @@ def test_a_masked_sum_is_noise_until_the_masks_are_gone_and_then_exact():
     deltas = {f"site {i}": 0.01 * np.random.default_rng(i).standard_normal(400) for i in range(6)}
     views, truth, extra = lesson.watched(make_lock("masks"), deltas, absent=["site 4", "site 5"])
     *before, after = views.values()
-    assert list(views) == ["1 of 6 uploads", "2 of 6 uploads", "3 of 6 uploads", "4 of 6 uploads", "masks removed"]
+    assert list(views) == [
+        "1 of 6 uploads",
+        "2 of 6 uploads",
+        "3 of 6 uploads",
+        "4 of 6 uploads",
+        "masks removed",
+    ]
     np.testing.assert_array_equal(after, truth)
     np.testing.assert_allclose(truth, sum(deltas[f"site {i}"] for i in range(4)), atol=4 * 2**-16)
-    assert all(abs(np.corrcoef(view, truth)[0, 1]) < 0.2 and abs(view).max() > 10_000 for view in before) and extra > 0
+    assert (
+        all(
+            abs(np.corrcoef(view, truth)[0, 1]) < 0.2 and abs(view).max() > 10_000
+            for view in before
+        )
+        and extra > 0
+    )
 
 
 def test_too_many_absent_give_no_sum_at_all():
@@ -88,7 +123,9 @@ def test_updates_are_those_of_all_sites(job):
 def test_full_tuning_is_read_and_a_masked_upload_is_not(job):
     whole = prepare(replace(job.config, tune="full"), job.corpus)
     stages = {("full", False): first_stage(whole)}
-    found = lesson.attacked(stages, {n: lesson.OPEN[n] for n in ("full tuning, 1 text", "head only")}, 2)
+    found = lesson.attacked(
+        stages, {n: lesson.OPEN[n] for n in ("full tuning, 1 text", "head only")}, 2
+    )
     assert found["full tuning, 1 text"][lesson.WORDS] == 1 and found["head only"][lesson.WORDS] == 0
     assert ("head", False) in stages
     assert lesson.masked_upload(stages["full", False], 2)[lesson.WORDS] < 0.5
@@ -118,18 +155,30 @@ def test_every_way_is_run_and_what_is_asked_for_one_way_goes_to_it_alone(job):
 
 def test_words_are_found_whatever_their_case_and_each_only_as_often_as_it_was_read():
     assert security_pictures.read_words("The pump, the PUMP.", "the pump .") == [
-        ("The", True), ("pump", True), (",", False), ("the", False), ("PUMP", False), (".", True)
+        ("The", True),
+        ("pump", True),
+        (",", False),
+        ("the", False),
+        ("PUMP", False),
+        (".", True),
     ]
 
 
 def test_a_reading_shows_what_was_read_and_escapes_it():
     text = security_pictures.reading(EVIL, {"<i>full</i>": "script hr", "head": ""})
-    assert "&lt;</span>" in text and "><<" not in text and "<i>full" not in text and "&lt;i&gt;full" in text
+    assert (
+        "&lt;</span>" in text
+        and "><<" not in text
+        and "<i>full" not in text
+        and "&lt;i&gt;full" in text
+    )
     assert "0 %" in text and ">HR</span>" in text and "······" in text
 
 
 def test_the_heatmap_says_every_share_and_whose_words_is_asked_where_they_are_mixed():
-    fig = security_pictures.heatmap({"open": ALL, "<b>sum": SUM}, "A finding.", {"no lock": ["open"], "sums": ["<b>sum"]})
+    fig = security_pictures.heatmap(
+        {"open": ALL, "<b>sum": SUM}, "A finding.", {"no lock": ["open"], "sums": ["<b>sum"]}
+    )
     assert [list(t.z[0]) for t in fig.data] == [[100, 100, 100], [100, 0, 50]]
     assert "100 %, but whose?" in words(fig) and "no lock" in words(fig) and "50 %" in words(fig)
     assert "&lt;b&gt;sum" in fig.layout.yaxis.ticktext
@@ -137,7 +186,9 @@ def test_the_heatmap_says_every_share_and_whose_words_is_asked_where_they_are_mi
 
 def test_strips_are_ordered_by_the_truth():
     truth = np.array([3.0, 1.0, 2.0, 4.0])
-    fig = security_pictures.strips({"noise": np.array([9e3, 1.0, 9e4, 5.0]), "sum": truth}, truth, "A finding.")
+    fig = security_pictures.strips(
+        {"noise": np.array([9e3, 1.0, 9e4, 5.0]), "sum": truth}, truth, "A finding."
+    )
     noise, last = fig.data[0].z
     assert list(last) == [0, 1, 2, 3] and list(noise) == [0, 3, 2, 1]
     assert "100 % like the true sum" in words(fig) and "90,000" in words(fig)
@@ -150,8 +201,12 @@ def test_bars_of_bytes_mark_what_was_not_measured():
     ]
     fig = security_pictures.bytes_bars(found, "A finding.")
     bars = {t.text: t.marker.pattern.shape for t in fig.data}
-    assert bars == {"4.00 kB": "", "80.0 kB, 4 ms of work": "", "40.0 MB": "",
-                    "800 MB, 40.0 s of work (reckoned)": "/"}
+    assert bars == {
+        "4.00 kB": "",
+        "80.0 kB, 4 ms of work": "",
+        "40.0 MB": "",
+        "800 MB, 40.0 s of work (reckoned)": "/",
+    }
     assert fig.layout.xaxis.type == "log"
 
 
@@ -162,22 +217,41 @@ def attacked_model(epsilon=0.0) -> lesson.Learned:
 
 
 def test_the_roc_has_the_bound_and_the_interval_in_one_picture():
-    fig = security_pictures.roc_curves({"by heart": attacked_model(), "ε = 4": attacked_model(4.0)}, "A finding.")
+    fig = security_pictures.roc_curves(
+        {"by heart": attacked_model(), "ε = 4": attacked_model(4.0)}, "A finding."
+    )
     dashed = [t for t in fig.data if t.line.dash == "dash"]
     assert len(dashed) == 1 and len([t for t in fig.data if t.error_y.array is not None]) == 2
     at = list(dashed[0].x).index(next(x for x in dashed[0].x if x >= 0.0099))
-    assert dashed[0].y[at] == pytest.approx(0.0924, abs=0.01)  # Phi(Phi^-1(0.01) + 1), of noise multiplier 1
+    # Phi(Phi^-1(0.01) + 1), of noise multiplier 1
+    assert dashed[0].y[at] == pytest.approx(0.0924, abs=0.01)
     assert "any attack" in words(fig) and "guessing" in words(fig)
 
 
 def audit(lower, most, upper, verdict):
-    return AuditResult(lower, most, upper, 1e-5, 100, 0.5, 0.1, {}, verdict, "one example", "", lower, most, False,
-                       Setting(1.0))
+    return AuditResult(
+        lower,
+        most,
+        upper,
+        1e-5,
+        100,
+        0.5,
+        0.1,
+        {},
+        verdict,
+        "one example",
+        "",
+        lower,
+        most,
+        False,
+        Setting(1.0),
+    )
 
 
 def test_an_audit_shows_proven_promised_and_the_most_it_could_have_shown():
     fig = security_pictures.audits(
-        {"right": audit(0.1, 4.0, 1.0, CONSISTENT), "wrong": audit(1.7, 4.0, 1.0, BROKEN)}, "A finding."
+        {"right": audit(0.1, 4.0, 1.0, CONSISTENT), "wrong": audit(1.7, 4.0, 1.0, BROKEN)},
+        "A finding.",
     )
     assert [t.x[0] for t in fig.data if t.type == "bar"] == [0.1, 1.7]
     assert "nothing against it</b>: promised 1.00, proven 0.10 of at most 4.00" in words(fig)
@@ -204,19 +278,48 @@ def test_the_table_of_promises_has_every_way_and_marks_what_is_open():
 
 @pytest.fixture
 def found():
-    leaks = {"full tuning, 1 text": ALL, "sum of 10 sites": SUM, "one masked upload": NOTHING, EVIL: NOTHING}
-    costs = [replace(c, accuracy=0.775 if c.way == "masks + shared noise" else 0.8) for c in price()]
+    leaks = {
+        "full tuning, 1 text": ALL,
+        "sum of 10 sites": SUM,
+        "one masked upload": NOTHING,
+        EVIL: NOTHING,
+    }
+    costs = [
+        replace(c, accuracy=0.775 if c.way == "masks + shared noise" else 0.8) for c in price()
+    ]
     sealed = [
         lesson.Sealed("head", 4_620, 262_000, 0.003, 1e-9),
         lesson.Sealed("full tuning", 10**7, 10**9, 9, 1e-9, False),
     ]
-    return security_page.Findings(EVIL, EVIL, "alert hr", leaks, costs, attacked_model(), attacked_model(4.0), (7.99, 1e-5),
-                               (1.0, 1.68), 3.0, sealed)
+    return security_page.Findings(
+        EVIL,
+        EVIL,
+        "alert hr",
+        leaks,
+        costs,
+        attacked_model(),
+        attacked_model(4.0),
+        (7.99, 1e-5),
+        (1.0, 1.68),
+        3.0,
+        sealed,
+    )
 
 
 def test_the_page_has_every_section_and_loads_nothing(found):
     text = security_page.page(found)
-    for key in ("title", "read", "cost", "remains", "caveats", "caveat_1", "caveat_2", "caveat_3", "caveat_4", "foot"):
+    for key in (
+        "title",
+        "read",
+        "cost",
+        "remains",
+        "caveats",
+        "caveat_1",
+        "caveat_2",
+        "caveat_3",
+        "caveat_4",
+        "foot",
+    ):
         assert security_page.STRINGS["en"][key].replace("'", "&#39;") in text
     assert "not secure" in text and "default-src &#39;none&#39;" in text.replace("'", "&#39;")
     assert not re.findall(r"(?:src|href|url)\s*[=(]", text) and "<script" not in text
@@ -230,8 +333,17 @@ def test_the_page_escapes_all_that_came_from_data(found):
 def test_the_page_says_the_numbers_it_was_given(found):
     text = security_page.page(found)
     assert "<b>100 %</b>" in text and "<b>0 %</b>" in text and "<b>-2.5</b>" in text
-    assert "± 3.0 of chance" in text and "100 %, but whose?" in text and "262 kB" in text and "1.00 GB" in text
-    assert "ε = 4 no attack" in text and "ε = 8 for one text" in text and "proven ε 1.68, promised 1.00" in text
+    assert (
+        "± 3.0 of chance" in text
+        and "100 %, but whose?" in text
+        and "262 kB" in text
+        and "1.00 GB" in text
+    )
+    assert (
+        "ε = 4 no attack" in text
+        and "ε = 8 for one text" in text
+        and "proven ε 1.68, promised 1.00" in text
+    )
     assert "187 kB in 10 rounds" in text and "80 % right without noise" in text
 
 
@@ -252,9 +364,9 @@ def test_a_language_that_is_not_there_names_those_that_are(found):
 
 def test_the_page_is_written_and_framed(found, tmp_path):
     path = security_page.write_page(found, tmp_path / "new" / "page.html")
-    assert path.read_text(encoding="utf-8") == security_page.page(found) and [p.name for p in path.parent.iterdir()] == [
-        "page.html"
-    ]
+    assert path.read_text(encoding="utf-8") == security_page.page(found) and [
+        p.name for p in path.parent.iterdir()
+    ] == ["page.html"]
     framed = security_page.framed(path)
     assert "sandbox" in framed and framed.count("<iframe") == 1 and "<h1>" not in framed
     assert security_page.write_page(found, tmp_path).name == "what_leaks.html"

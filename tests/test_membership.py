@@ -1,4 +1,6 @@
-"""Membership inference: rates by hand, heads that learn by heart, and what noise takes from the attacker."""
+"""Membership inference: rates by hand, heads that learn by heart, and what noise takes from the
+attacker.
+"""
 
 from __future__ import annotations
 
@@ -67,19 +69,27 @@ def test_allowed_by_hand():
 
 def test_confidence_is_the_logit_of_the_true_label():
     logits = np.log(np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]]))
-    assert confidence(logits, np.array([0, 2])) == pytest.approx([math.log(0.7 / 0.3), math.log(0.1 / 0.9)])
+    assert confidence(logits, np.array([0, 2])) == pytest.approx(
+        [math.log(0.7 / 0.3), math.log(0.1 / 0.9)]
+    )
     assert confidence(np.stack([logits, logits + 5]), np.array([0, 2])).shape == (2, 2)
     assert np.isfinite(confidence(np.array([[5000.0, 0.0]]), np.array([0]))).all()
 
 
 def test_loss_threshold_finds_smaller_losses():
-    found = by_loss(np.array([2.0, 3.0, 0.0, 1.0]), np.array([True, True, False, False]), partial(allowed, 1.0, 0.0))
+    found = by_loss(
+        np.array([2.0, 3.0, 0.0, 1.0]),
+        np.array([True, True, False, False]),
+        partial(allowed, 1.0, 0.0),
+    )
     assert found.roc.auc == 1.0 and found.allowed[0.01] == pytest.approx(math.e * 0.01)
     assert found.to_dict()["tpr_at_fpr"]["0.01"]["tpr"] == 1.0 and found.to_dict()["members"] == 2
 
 
 def test_likelihood_ratio_knows_that_examples_differ():
-    """Two kinds of examples, easy and hard: one threshold on the loss sees nothing, one beside shadow models all."""
+    """Two kinds of examples, easy and hard: one threshold on the loss sees nothing, one beside
+    shadow models all.
+    """
     rng, n, shadows = np.random.default_rng(0), 200, 16
     level, member = np.where(np.arange(n) % 2, 100.0, 0.0), np.arange(n) < n // 2
     chosen = halves(n, shadows, 0)
@@ -98,7 +108,9 @@ def test_likelihood_ratio_of_nothing_is_chance():
 
 
 def test_likelihood_ratio_grows_with_confidence():
-    """Of Gaussians with means 0 and 5 and one spread, a confidence of 20 speaks for membership more than one of 5."""
+    """Of Gaussians with means 0 and 5 and one spread, a confidence of 20 speaks for membership more
+    than one of 5.
+    """
     rng, chosen, member = np.random.default_rng(0), halves(100, 16, 0), np.arange(100) < 50
     beside = 5.0 * chosen + rng.normal(size=(16, 100))
     assert by_likelihood(np.where(member, 20.0, 5.0), beside, chosen, member).roc.auc == 1.0
@@ -106,16 +118,27 @@ def test_likelihood_ratio_grows_with_confidence():
 
 def test_halves_are_halves_and_everybody_is_in_half_of_them():
     chosen = halves(10, 6, 0)
-    assert (chosen.sum(1) == 5).all() and (chosen.sum(0) == 3).all() and (chosen[0] != chosen[2]).any()
+    assert (
+        (chosen.sum(1) == 5).all() and (chosen.sum(0) == 3).all() and (chosen[0] != chosen[2]).any()
+    )
 
 
 def test_an_example_without_a_shadow_is_refused():
     with pytest.raises(FedkitError, match="none or in all"):
-        by_likelihood(np.zeros(4), np.zeros((1, 4)), np.ones((1, 4), bool), np.array([True, True, False, False]))
+        by_likelihood(
+            np.zeros(4),
+            np.zeros((1, 4)),
+            np.ones((1, 4), bool),
+            np.array([True, True, False, False]),
+        )
 
 
-def made_up(seed: int = 0, per_label: int = 8, labels: int = 5, width: int = 40) -> tuple[np.ndarray, ...]:
-    """(unit vectors, labels, member): much noise about few centres, so that only learning by heart tells them apart."""
+def made_up(
+    seed: int = 0, per_label: int = 8, labels: int = 5, width: int = 40
+) -> tuple[np.ndarray, ...]:
+    """(unit vectors, labels, member): much noise about few centres, so that only learning by heart
+    tells them apart.
+    """
     rng = np.random.default_rng(seed)
     truth = np.repeat(np.arange(labels), per_label)
     vectors = rng.normal(size=(labels, width))[truth] + 2.0 * rng.normal(size=(len(truth), width))
@@ -136,17 +159,23 @@ def test_shadows_one_by_one_and_together_are_the_same():
     vectors, labels, member = made_up()
     train = partial(strong_head, num_labels=5, steps=20)
     one_by_one = shadow_confidences(train, vectors, labels, np.stack([member, ~member]))
-    together = confidence(softmax_heads(vectors, labels, np.stack([member, ~member]), 5, steps=20), labels)
+    together = confidence(
+        softmax_heads(vectors, labels, np.stack([member, ~member]), 5, steps=20), labels
+    )
     assert one_by_one == pytest.approx(together, abs=1e-3)
 
 
 def test_learning_by_heart_shows_and_noise_hides_it():
     vectors, labels, member = made_up(per_label=20, width=200)
     many = partial(softmax_heads, num_labels=5, steps=60)
-    strong = attack_training(partial(strong_head, num_labels=5, steps=60), vectors, labels, member, 8, many=many)
+    strong = attack_training(
+        partial(strong_head, num_labels=5, steps=60), vectors, labels, member, 8, many=many
+    )
     plan = replace(plan_for(20.0, 0.5, 10, 1.0), head_lr=2.0)
     train = partial(private_head, plan=plan, num_labels=5)
     quiet = attack_training(train, vectors, labels, member, 8, promise=partial(allowed, 1.0, 1e-5))
-    assert strong[0].roc.auc > 0.9 and strong[1].roc.auc > 0.9 and strong[1].roc.at[0.01].value > 0.3
+    assert (
+        strong[0].roc.auc > 0.9 and strong[1].roc.auc > 0.9 and strong[1].roc.at[0.01].value > 0.3
+    )
     assert all(abs(q.roc.auc - 0.5) < 0.12 for q in quiet)
     assert all(q.roc.at[level].low <= q.allowed[level] for q in quiet for level in (0.01, 0.001))

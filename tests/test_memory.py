@@ -1,4 +1,6 @@
-"""Memory: one copy of the base model, nothing that grows with the number of clients, and a meter to be believed."""
+"""Memory: one copy of the base model, nothing that grows with the number of clients, and a meter to
+be believed.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,16 @@ from fedkit.core.memory import give_memory_back, peak_rss_bytes, reset_peak
 from fedkit.experiments.job import prepare
 from fedkit.federated.algorithm import federate
 
-WORDS = {"printing": "printer toner paper", "money": "invoice payment budget", "roof": "leak ceiling window"}
+WORDS = {
+    "printing": "printer toner paper",
+    "money": "invoice payment budget",
+    "roof": "leak ceiling window",
+}
 LIMIT = 1.2  # how much more memory 1,000 clients may take than 10 with as many examples
 
 
-# --- the meter ----------------------------------------------------------------------------------------------------
+# --- the meter
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -37,22 +44,28 @@ def test_the_peak_is_of_this_process_and_in_bytes():
     during = peak_rss_bytes()
     assert 20e6 < before < 20e9 and 98.5e6 < during - before < 130e6
     del block
-    assert peak_rss_bytes() > during - 5e6, "a peak does not fall by itself (Linux counts pages a little late)"
+    assert peak_rss_bytes() > during - 5e6, (
+        "a peak does not fall by itself (Linux counts pages a little late)"
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak can be reset on Linux only")
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="the peak can be reset on Linux only"
+)
 def test_a_new_measurement_forgets_the_old_peak():
     give_memory_back()
     block = np.ones(12_500_000)
     high = peak_rss_bytes()
     del block
-    give_memory_back()  # a block that lies among what was freed earlier is not handed back by itself
+    # a block that lies among what was freed earlier is not handed back by itself
+    give_memory_back()
     reset_peak()
     assert peak_rss_bytes() < high - 90e6
 
 
-# --- one base model -----------------------------------------------------------------------------------------------
+# --- one base model
+# -----------------------------------------------------------------------------------------------
 
 
 def parameters_alive() -> int:
@@ -69,7 +82,15 @@ def held_while_training(config: RunConfig, clients: int) -> tuple[int, int]:
     try:
         job = prepare(replace(config, clients=clients))
         seen = [parameters_alive()]
-        list(federate(job.model, job.clients, job.start, job.config, tick=lambda *_: seen.append(parameters_alive())))
+        list(
+            federate(
+                job.model,
+                job.clients,
+                job.start,
+                job.config,
+                tick=lambda *_: seen.append(parameters_alive()),
+            )
+        )
     finally:
         gc.unfreeze()
     assert len(job.clients) == clients and len(seen) == 1 + clients
@@ -78,15 +99,28 @@ def held_while_training(config: RunConfig, clients: int) -> tuple[int, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tune", ["lora:r=4,alpha=8", "full"])
-def test_there_is_one_copy_of_the_base_model_whatever_the_number_of_clients(tiny_data, tiny_model, tune):
-    config = RunConfig(data=tiny_data, model=tiny_model, partition="iid", rounds=1, examples_per_client=8, batch_size=8,
-                       max_tokens=32, dtype="float32", tune=tune, loss="plain")
+def test_there_is_one_copy_of_the_base_model_whatever_the_number_of_clients(
+    tiny_data, tiny_model, tune
+):
+    config = RunConfig(
+        data=tiny_data,
+        model=tiny_model,
+        partition="iid",
+        rounds=1,
+        examples_per_client=8,
+        batch_size=8,
+        max_tokens=32,
+        dtype="float32",
+        tune=tune,
+        loss="plain",
+    )
     two, eight = held_while_training(config, 2), held_while_training(config, 8)
     assert two[0] == two[1] == eight[0] == eight[1], "a client brought parameters of its own"
     assert 990_000 < two[0] < 1_010_000, "the tiny model has about a million"
 
 
-# --- many clients -------------------------------------------------------------------------------------------------
+# --- many clients
+# -------------------------------------------------------------------------------------------------
 
 
 def write_data(folder: Path, rows: int, test_rows: int = 60) -> str:
@@ -98,7 +132,8 @@ def write_data(folder: Path, rows: int, test_rows: int = 60) -> str:
             out = csv.writer(file)
             out.writerow(["text", "label"])
             out.writerows(
-                (f"{WORDS[names[i % 3]].split()[i // 3 % 3]} {split} {i}", names[i % 3]) for i in range(count)
+                (f"{WORDS[names[i % 3]].split()[i // 3 % 3]} {split} {i}", names[i % 3])
+                for i in range(count)
             )
     return str(folder)
 
@@ -108,15 +143,31 @@ def write_wide_model(tiny: str, folder: Path, width: int = 128) -> str:
     from transformers import BertConfig, BertModel
 
     shutil.copytree(tiny, folder)
-    BertModel(BertConfig.from_pretrained(tiny, hidden_size=width, intermediate_size=width)).save_pretrained(folder)
+    BertModel(
+        BertConfig.from_pretrained(tiny, hidden_size=width, intermediate_size=width)
+    ).save_pretrained(folder)
     return str(folder)
 
 
 def peak_of(out: Path, *flags: str) -> int:
     """Peak memory of `fedkit run` in a process of its own, as its record has it."""
     done = subprocess.run(
-        [sys.executable, "-m", "fedkit.cli.main", "run", "--partition", "iid", "--rounds", "1", "--out", str(out), *flags],
-        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "FEDKIT_CACHE": str(out.parent)},
+        [
+            sys.executable,
+            "-m",
+            "fedkit.cli.main",
+            "run",
+            "--partition",
+            "iid",
+            "--rounds",
+            "1",
+            "--out",
+            str(out),
+            *flags,
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "FEDKIT_CACHE": str(out.parent)},
     )
     assert done.returncode == 0, done.stderr
     record = json.loads((out / "run.json").read_text())
@@ -126,13 +177,32 @@ def peak_of(out: Path, *flags: str) -> int:
 
 @pytest.mark.slow
 def test_a_thousand_clients_take_the_memory_of_ten(tiny_model, tmp_path, capsys):
-    """16,000 examples either way. An update has 0.8 MB here: a thousand of them kept would double the peak."""
-    data, model = write_data(tmp_path / "data", 20_000), write_wide_model(tiny_model, tmp_path / "model")
-    flags = ["--data", data, "--model", model, "--max-tokens", "8", "--lr", "0.0001",
-             "--tune", "lora:r=128,alpha=128,targets=query|key|value"]
-    peak_of(tmp_path / "first", *flags, "--clients", "2", "--examples-per-client", "16")  # probes the processor, once
+    """16,000 examples either way. An update has 0.8 MB here: a thousand of them kept would double
+    the peak.
+    """
+    data, model = (
+        write_data(tmp_path / "data", 20_000),
+        write_wide_model(tiny_model, tmp_path / "model"),
+    )
+    flags = [
+        "--data",
+        data,
+        "--model",
+        model,
+        "--max-tokens",
+        "8",
+        "--lr",
+        "0.0001",
+        "--tune",
+        "lora:r=128,alpha=128,targets=query|key|value",
+    ]
+    # probes the processor, once
+    peak_of(tmp_path / "first", *flags, "--clients", "2", "--examples-per-client", "16")
     few = peak_of(tmp_path / "few", *flags, "--clients", "10", "--examples-per-client", "1600")
     many = peak_of(tmp_path / "many", *flags, "--clients", "1000", "--examples-per-client", "16")
     with capsys.disabled():
-        print(f"\n  peak memory: 10 x 1,600 {few / 1e6:.0f} MB, 1,000 x 16 {many / 1e6:.0f} MB: {many / few:.2f} x")
+        print(
+            f"\n  peak memory: 10 x 1,600 {few / 1e6:.0f} MB, 1,000 x 16 {many / 1e6:.0f} MB:"
+            f" {many / few:.2f} x"
+        )
     assert many < LIMIT * few

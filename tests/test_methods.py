@@ -14,11 +14,26 @@ def test_every_registry_is_there_with_what_it_says_of_itself():
 
     known = methods()
     assert list(known) == list(REGISTRIES)
-    assert [e["name"] for e in known["tune"]] == list(TUNERS) and [e["name"] for e in known["link"]] == list(LINKS)
+    assert [e["name"] for e in known["tune"]] == list(TUNERS) and [
+        e["name"] for e in known["link"]
+    ] == list(LINKS)
     lora = known["tune"][0]
-    assert lora["parameters"]["r"] == 8 and lora["about"].startswith("Low-rank adapters") and "needs" in lora
+    assert (
+        lora["parameters"]["r"] == 8
+        and lora["about"].startswith("Low-rank adapters")
+        and "needs" in lora
+    )
     assert [e for entries in known.values() for e in entries if not e["about"]] == []
-    for required in ("tune", "head_start", "loss", "strategy", "partition", "devices", "baseline", "engine"):
+    for required in (
+        "tune",
+        "head_start",
+        "loss",
+        "strategy",
+        "partition",
+        "devices",
+        "baseline",
+        "engine",
+    ):
         assert known[required]
 
 

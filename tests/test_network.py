@@ -1,4 +1,6 @@
-"""Simulated seconds by hand: links as people write them, devices, mixes, a shared line, a round's end."""
+"""Simulated seconds by hand: links as people write them, devices, mixes, a shared line, a round's
+end.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,16 @@ def world(link: str, clients: int = 2, **settings) -> World:
 
 
 def test_two_clients_by_hand():
-    """Over 8 and 4 Mbit/s a megabyte takes 1 s down and 2 s up; the latency is 0.1 s; computers take twice as long."""
-    ends = world("8mbps:4mbps/100ms", devices="half-speed").ends(1, [0, 1], [MB, MB], [1.0, 3.0], [MB // 2, MB])
+    """Over 8 and 4 Mbit/s a megabyte takes 1 s down and 2 s up; the latency is 0.1 s; computers
+    take twice as long.
+    """
+    ends = world("8mbps:4mbps/100ms", devices="half-speed").ends(
+        1, [0, 1], [MB, MB], [1.0, 3.0], [MB // 2, MB]
+    )
     assert ends == pytest.approx(np.array([[1.1, 3.1, 4.2], [1.1, 7.1, 9.2]]))
-    assert round_ends(ends[:, 2], np.array([True, True])) == pytest.approx(9.2), "the server waits for the last"
+    assert round_ends(ends[:, 2], np.array([True, True])) == pytest.approx(9.2), (
+        "the server waits for the last"
+    )
     assert world("dsl").ends(1, [], [], [], []).shape == (0, 3)
 
 
@@ -62,10 +70,37 @@ def test_a_link_as_people_write_it(spec, link):
 
 @pytest.mark.parametrize(
     "spec",
-    ["", "fast", "10", "10mb/40ms", "10mbps/40", "10mbps/40s", "mbps/40ms", "-1mbps/40ms", "0mbps/40ms", "10mbps:0kbps",
-     "1.2.3mbps", ".mbps", "10mbps/1.2.3ms", "10mbps/40ms/40ms", "10 mbps", "10mbps/999999ms", "nanmbps", "１０mbps",
-     "10mbps:2mbps:1mbps", "dsl/40ms", "inf", "1e9mbps",
-     "10mbps/loss=2", "10mbps/jitter=5", "10mbps/loss=0.01/jitter=5ms", "10mbps/loss=1%", "dsl=", "=1", "dsl=0"],
+    [
+        "",
+        "fast",
+        "10",
+        "10mb/40ms",
+        "10mbps/40",
+        "10mbps/40s",
+        "mbps/40ms",
+        "-1mbps/40ms",
+        "0mbps/40ms",
+        "10mbps:0kbps",
+        "1.2.3mbps",
+        ".mbps",
+        "10mbps/1.2.3ms",
+        "10mbps/40ms/40ms",
+        "10 mbps",
+        "10mbps/999999ms",
+        "nanmbps",
+        "１０mbps",
+        "10mbps:2mbps:1mbps",
+        "dsl/40ms",
+        "inf",
+        "1e9mbps",
+        "10mbps/loss=2",
+        "10mbps/jitter=5",
+        "10mbps/loss=0.01/jitter=5ms",
+        "10mbps/loss=1%",
+        "dsl=",
+        "=1",
+        "dsl=0",
+    ],
 )
 def test_a_link_that_is_not_understood_is_refused(spec):
     with pytest.raises(FedkitError, match=r"10mbps/40ms.*dsl") as error:
@@ -87,7 +122,8 @@ def test_every_device_profile_says_its_basis(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "peak"), [("old-pc", 4 * 3.2 * 16), ("laptop", 4 * 2.4 * 32), ("workstation", 16 * 3.4 * 32)]
+    ("name", "peak"),
+    [("old-pc", 4 * 3.2 * 16), ("laptop", 4 * 2.4 * 32), ("workstation", 16 * 3.4 * 32)],
 )
 def test_a_ratio_is_the_arithmetic_that_its_basis_states(name, peak):
     assert DEVICES[name].slowdown == pytest.approx(900 / peak, rel=0.02)
@@ -103,7 +139,9 @@ def test_loss_slows_a_line_by_the_formula_of_mathis():
     link = parse_link("10mbps/40ms/loss=0.01")
     assert link.rate(10e6) == pytest.approx(1.788e6, rel=1e-3)
     assert link.rate(1e6) == pytest.approx(0.99e6), "a slow line only sends again what was lost"
-    assert parse_link("10mbps/loss=0.01").rate(10e6) == pytest.approx(9.9e6), "no delay, so nothing to slow it"
+    assert parse_link("10mbps/loss=0.01").rate(10e6) == pytest.approx(9.9e6), (
+        "no delay, so nothing to slow it"
+    )
     assert parse_link("10mbps/40ms").rate(10e6) == 10e6
     (ends,) = world("10mbps/40ms/loss=0.01", 1).ends(1, [0], [0], [0.0], [MB])
     assert ends[2] == pytest.approx(0.08 + 8e6 / link.rate(10e6))
@@ -112,14 +150,17 @@ def test_loss_slows_a_line_by_the_formula_of_mathis():
 def test_jitter_is_drawn_anew_for_each_transfer_and_never_else():
     calm, rough = world("10mbps/40ms", 50), world("10mbps/40ms/jitter=20ms", 50)
     nothing = [0] * 50
-    late = rough.ends(3, range(50), nothing, nothing, nothing) - calm.ends(3, range(50), nothing, nothing, nothing)
+    late = rough.ends(3, range(50), nothing, nothing, nothing) - calm.ends(
+        3, range(50), nothing, nothing, nothing
+    )
     down, up = late[:, 0], late[:, 2] - late[:, 1]
     for one in (down, up):
         assert 0 <= one.min() < 0.004 and 0.016 < one.max() <= 0.02 and len(set(one)) == 50
     assert abs(np.corrcoef(down, up)[0, 1]) < 0.4
-    assert (rough.ends(3, [7], [0], [0], [0])[0] == rough.ends(3, range(50), nothing, nothing, nothing)[7]).all(), (
-        "alone"
-    )
+    assert (
+        rough.ends(3, [7], [0], [0], [0])[0]
+        == rough.ends(3, range(50), nothing, nothing, nothing)[7]
+    ).all(), "alone"
     assert not np.allclose(rough.ends(4, range(50), nothing, nothing, nothing)[:, 0], down + 0.04)
     other = world("10mbps/40ms/jitter=20ms", 50, seed=1)
     assert not np.allclose(other.ends(3, range(50), nothing, nothing, nothing)[:, 0], down + 0.04)
@@ -127,9 +168,15 @@ def test_jitter_is_drawn_anew_for_each_transfer_and_never_else():
 
 def test_draws_are_uniform_and_the_same_for_ever():
     many = draws(0, np.arange(1, 101)[:, None], np.arange(100), 1)
-    assert many.shape == (100, 100) and many.mean() == pytest.approx(0.5, abs=0.01) and many.std() == pytest.approx(
-        12**-0.5, abs=0.01)
-    assert draws(7, 1, 2, 0)[0] == pytest.approx(0.7112131501315474) and draws(-1, 1)[0] == draws(-1, 1)[0]
+    assert (
+        many.shape == (100, 100)
+        and many.mean() == pytest.approx(0.5, abs=0.01)
+        and many.std() == pytest.approx(12**-0.5, abs=0.01)
+    )
+    assert (
+        draws(7, 1, 2, 0)[0] == pytest.approx(0.7112131501315474)
+        and draws(-1, 1)[0] == draws(-1, 1)[0]
+    )
 
 
 # ---- mixes
@@ -137,7 +184,10 @@ def test_draws_are_uniform_and_the_same_for_ever():
 
 def test_a_mix_is_dealt_by_the_largest_remainder_and_shuffled_by_the_seed():
     parts = parse_devices("old-pc=0.7,gpu-server=0.3")
-    assert [(p.name, p.share) for p in parts] == [("old-pc", pytest.approx(0.7)), ("gpu-server", pytest.approx(0.3))]
+    assert [(p.name, p.share) for p in parts] == [
+        ("old-pc", pytest.approx(0.7)),
+        ("gpu-server", pytest.approx(0.3)),
+    ]
     for clients, counts in ((10, [7, 3]), (5, [4, 1]), (1, [1, 0]), (3, [2, 1]), (0, [])):
         assert np.bincount(deal(parts, clients, 0)).tolist() == [n for n in counts if n]
     assert parse_devices("old-pc=7,gpu-server=3") == parts, "shares are made to add up"
@@ -149,7 +199,10 @@ def test_a_mix_is_dealt_by_the_largest_remainder_and_shuffled_by_the_seed():
 
 def test_a_mix_of_links_may_hold_written_ones():
     parts = parse_links("10mbps/40ms/loss=0.01=1,dsl=3")
-    assert [(p.what, p.share) for p in parts] == [(Link(10e6, 10e6, 0.04, 0.0, 0.01), 0.25), (LINKS["dsl"], 0.75)]
+    assert [(p.what, p.share) for p in parts] == [
+        (Link(10e6, 10e6, 0.04, 0.0, 0.01), 0.25),
+        (LINKS["dsl"], 0.75),
+    ]
     assert parse_links("10mbps/40ms/loss=0.01")[0].what.loss == 0.01, "not a share of 1 %"
     assert parse_links("dsl=2") == parse_links("dsl")
     mixed = world("dsl=0.5,4g=0.5", 100, devices="old-pc=0.5,phone=0.5")
@@ -159,11 +212,18 @@ def test_a_mix_of_links_may_hold_written_ones():
 
 @pytest.mark.parametrize(
     ("read", "spec", "said"),
-    [(parse_devices, "cray", "as-measured"), (parse_devices, "old-pc=0.5,cray=0.5", "'cray' is not known"),
-     (parse_devices, "old-pc=0.5,phone", "'phone' has no share"), (parse_devices, "old-pc=0,phone=1", "'old-pc=0'"),
-     (parse_devices, "old-pc=-1,phone=1", "gpu-server=0.3"), (parse_devices, "old-pc=nan,phone=1", "gpu-server=0.3"),
-     (parse_devices, "", "choose one of"), (parse_links, "dsl=0.5,foo=0.5", "'foo' is not understood"),
-     (parse_links, "dsl,4g", "dsl=0.5,4g=0.5"), (parse_links, "dsl=a,4g=1", "'dsl=a'")],
+    [
+        (parse_devices, "cray", "as-measured"),
+        (parse_devices, "old-pc=0.5,cray=0.5", "'cray' is not known"),
+        (parse_devices, "old-pc=0.5,phone", "'phone' has no share"),
+        (parse_devices, "old-pc=0,phone=1", "'old-pc=0'"),
+        (parse_devices, "old-pc=-1,phone=1", "gpu-server=0.3"),
+        (parse_devices, "old-pc=nan,phone=1", "gpu-server=0.3"),
+        (parse_devices, "", "choose one of"),
+        (parse_links, "dsl=0.5,foo=0.5", "'foo' is not understood"),
+        (parse_links, "dsl,4g", "dsl=0.5,4g=0.5"),
+        (parse_links, "dsl=a,4g=1", "'dsl=a'"),
+    ],
 )
 def test_a_mix_that_cannot_be_is_refused_in_one_line(read, spec, said):
     with pytest.raises(FedkitError) as error:
@@ -175,13 +235,21 @@ def test_a_mix_that_cannot_be_is_refused_in_one_line(read, spec, said):
 
 
 def test_a_shared_line_by_hand():
-    """Capacity 3; A may take 1, B and C 10. Until A ends B and C have 1 each; then what A had is theirs."""
+    """Capacity 3; A may take 1, B and C 10. Until A ends B and C have 1 each; then what A had is
+    theirs.
+    """
     ends = share(np.zeros((1, 3)), np.array([[2.0, 2.0, 5.0]]), np.array([[1.0, 10.0, 10.0]]), 3.0)
     assert ends[0] == pytest.approx([2.0, 2.0, 3.0])
-    later = share(np.array([[0.0, 1.0, INF]]), np.array([[4.0, 2.0, 9.0]]), np.full((1, 3), 10.0), 2.0)
-    assert later[0] == pytest.approx([3.0, 3.0, INF]), "alone for 1 s, then half each for 2 s; nobody comes as third"
+    later = share(
+        np.array([[0.0, 1.0, INF]]), np.array([[4.0, 2.0, 9.0]]), np.full((1, 3), 10.0), 2.0
+    )
+    assert later[0] == pytest.approx([3.0, 3.0, INF]), (
+        "alone for 1 s, then half each for 2 s; nobody comes as third"
+    )
     capped = share(np.zeros((1, 3)), np.array([[1.0, 9.0, 9.0]]), np.array([[1.0, 9.0, 9.0]]), 10.0)
-    assert capped[0] == pytest.approx([1.0, 1.9, 1.9]), "who cannot take its share leaves the rest to the others"
+    assert capped[0] == pytest.approx([1.0, 1.9, 1.9]), (
+        "who cannot take its share leaves the rest to the others"
+    )
 
 
 def test_a_shared_line_gives_all_that_it_has_and_no_more():
@@ -199,7 +267,9 @@ def test_a_shared_line_gives_all_that_it_has_and_no_more():
     few = starts.copy()
     few[:10, 3:] = INF
     left = share(few, bits, caps, 5.0)
-    assert np.isinf(left[:10, 3:]).all() and np.allclose(left[10:], ends[10:]), "some rounds are over sooner"
+    assert np.isinf(left[:10, 3:]).all() and np.allclose(left[10:], ends[10:]), (
+        "some rounds are over sooner"
+    )
 
 
 def test_the_servers_line_in_a_round():
@@ -207,7 +277,9 @@ def test_the_servers_line_in_a_round():
     tight = world("8mbps/0ms", 4, server_link="16mbps:8mbps")
     args = 1, range(4), [MB] * 4, [0.0, 0.0, 0.0, 100.0], [MB] * 4
     ends = tight.ends(*args)
-    assert ends[:, 0] == pytest.approx([2.0] * 4) and ends[:, 2] == pytest.approx([5.0, 5.0, 5.0, 103.0])
+    assert ends[:, 0] == pytest.approx([2.0] * 4) and ends[:, 2] == pytest.approx(
+        [5.0, 5.0, 5.0, 103.0]
+    )
     wide = world("8mbps/0ms", 4, server_link="32mbps").ends(*args)
     assert (wide == world("8mbps/0ms", 4).ends(*args)).all()
     slow = world("8mbps/0ms", 1, server_link="1mbps").ends(1, [0], [MB], [0.0], [0])
@@ -226,11 +298,20 @@ def test_a_server_line_that_is_not_understood_is_refused(spec):
 
 @pytest.mark.parametrize(
     ("arrivals", "heard", "deadline", "ends"),
-    [([3.0, 5.0], [1, 1], None, 5.0), ([3.0, 5.0], [1, 0], None, 5.0), ([3.0, 5.0], [1, 1], 9.0, 5.0),
-     ([3.0, 5.0], [1, 1], 4.0, 4.0), ([3.0, 5.0], [0, 1], 9.0, 9.0), ([], [], 9.0, 0.0), ([3.0, 5.0], [1, 1], 5.0, 5.0)],
+    [
+        ([3.0, 5.0], [1, 1], None, 5.0),
+        ([3.0, 5.0], [1, 0], None, 5.0),
+        ([3.0, 5.0], [1, 1], 9.0, 5.0),
+        ([3.0, 5.0], [1, 1], 4.0, 4.0),
+        ([3.0, 5.0], [0, 1], 9.0, 9.0),
+        ([], [], 9.0, 0.0),
+        ([3.0, 5.0], [1, 1], 5.0, 5.0),
+    ],
 )
 def test_a_round_ends_with_the_last_or_at_the_deadline(arrivals, heard, deadline, ends):
-    """heard 0: a lost upload; without a deadline its broken line is noticed, with one the server waits."""
+    """heard 0: a lost upload; without a deadline its broken line is noticed, with one the server
+    waits.
+    """
     assert round_ends(np.array(arrivals), np.array(heard, bool), deadline) == ends
 
 

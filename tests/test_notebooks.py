@@ -1,4 +1,6 @@
-"""The lessons: how they are written (quick), and that every one runs to its end as it stands (slow)."""
+"""The lessons: how they are written (quick), and that every one runs to its end as it stands
+(slow).
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,11 @@ def test_is_a_valid_notebook_for_any_python_kernel(notebook):
 
 
 def test_stores_no_outputs(notebook):
-    stored = [c.id for c in notebook.cells if c.cell_type == "code" and (c.outputs or c.execution_count is not None)]
+    stored = [
+        c.id
+        for c in notebook.cells
+        if c.cell_type == "code" and (c.outputs or c.execution_count is not None)
+    ]
     assert not stored, f"cells with stored outputs: {stored}; clear all outputs before you save"
 
 
@@ -74,7 +80,11 @@ def test_starts_with_a_question_three_goals_and_its_run_time(lesson):
 
 
 def test_ends_with_answers_and_two_exercises(lesson):
-    titles = [(i, c.source.splitlines()[0]) for i, c in enumerate(lesson.cells) if c.source.startswith("## ")]
+    titles = [
+        (i, c.source.splitlines()[0])
+        for i, c in enumerate(lesson.cells)
+        if c.source.startswith("## ")
+    ]
     (answers, first), (exercises, second) = titles[-2:]
     assert first == "## The three goals, answered" and second == "## Two exercises"
     shown = "".join(c.source for c in lesson.cells[answers:exercises] if c.cell_type == "code")
@@ -88,8 +98,12 @@ def test_asks_for_predictions(lesson):
 
 
 def test_prose_states_no_measured_number(lesson):
-    """Numbers come from cells: a percentage or a count of megabytes or points in prose is out of date at once."""
-    prose = "\n".join(c.source for c in lesson.cells if c.cell_type == "markdown").replace("95 %", "")
+    """Numbers come from cells: a percentage or a count of megabytes or points in prose is out of
+    date at once.
+    """
+    prose = "\n".join(c.source for c in lesson.cells if c.cell_type == "markdown").replace(
+        "95 %", ""
+    )
     assert not re.findall(r"\d[\d.,]* ?(?:%|points|MB|kB)", prose)
 
 
@@ -110,10 +124,15 @@ def test_runs_to_its_end(path, monkeypatch):
     lesson = nbformat.read(path, as_version=4)
     began = time.monotonic()
     client = NotebookClient(
-        lesson, timeout=LONGEST, kernel_name="python3", resources={"metadata": {"path": ROOT / "notebooks"}}
+        lesson,
+        timeout=LONGEST,
+        kernel_name="python3",
+        resources={"metadata": {"path": ROOT / "notebooks"}},
     )
     client.execute()
     took = time.monotonic() - began
-    complaints = [o.text for c in lesson.cells for o in c.get("outputs", ()) if o.get("name") == "stderr"]
+    complaints = [
+        o.text for c in lesson.cells for o in c.get("outputs", ()) if o.get("name") == "stderr"
+    ]
     assert not complaints, f"written to stderr: {complaints[0][:300]}"
     assert took < LONGEST, f"{took:.0f} s in fast mode"

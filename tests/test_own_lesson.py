@@ -1,4 +1,6 @@
-"""What lesson 9 reckons: which sites a file allows, what fits into the time, what a difference is worth."""
+"""What lesson 9 reckons: which sites a file allows, what fits into the time, what a difference is
+worth.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def corpus(train: int, clients: tuple[str, ...] | None = None, test: int = 12) -
     def some(number, whose=None):
         return Examples(tuple(f"text {i}" for i in range(number)), np.arange(number) % 2, whose)
 
-    return Corpus("mine", ("a", "b"), some(train, clients), some(test), None, "mine.csv", "0" * 64, ())
+    return Corpus(
+        "mine", ("a", "b"), some(train, clients), some(test), None, "mine.csv", "0" * 64, ()
+    )
 
 
 def test_a_column_with_two_large_sites_is_used():
@@ -29,8 +33,14 @@ def test_a_column_with_two_large_sites_is_used():
 
 
 def test_where_no_column_helps_sites_are_made_up_and_it_is_said():
-    config, said = mine.sites(RunConfig(partition="column", client="Branch"), corpus(40, tuple(map(str, range(40)))))
-    assert (config.partition, config.clients) == ("iid", 4) and "made-up" in said and "0 clients of 40" in said
+    config, said = mine.sites(
+        RunConfig(partition="column", client="Branch"), corpus(40, tuple(map(str, range(40))))
+    )
+    assert (
+        (config.partition, config.clients) == ("iid", 4)
+        and "made-up" in said
+        and "0 clients of 40" in said
+    )
     assert mine.sites(RunConfig(partition="iid"), corpus(100))[0].clients == 6
     with pytest.raises(FedkitError):
         mine.sites(RunConfig(partition="iid"), corpus(12))
@@ -40,15 +50,24 @@ def test_what_is_left_out_for_the_time_is_said():
     same, said = mine.limited(corpus(40), 40, 12)
     assert len(same.train) == 40 and said == "all rows are used"
     less, said = mine.limited(corpus(40), 10, 5)
-    assert (len(less.train), len(less.test)) == (10, 5) and "10 of 40 train examples, 5 of 12 test examples" in said
+    assert (len(less.train), len(less.test)) == (
+        10,
+        5,
+    ) and "10 of 40 train examples, 5 of 12 test examples" in said
 
 
 def test_seconds_are_steps_reads_and_rounds():
     clients = [SimpleNamespace(train=range(16), validation=range(0))] * 2
-    job = SimpleNamespace(clients=clients, test=range(10), config=replace(RunConfig(), rounds=1, batch_size=16))
-    assert mine._seconds(job, None, Pace(1.0, 0.0, 0.0, 0), 0.0) == 6  # 2 sites x 1 step, three times
-    assert mine._seconds(job, 8, Pace(0.0, 0.0, 5.0, 0), 1.0) == 5 + 16 + 10  # a round, every text read once
-    assert mine._seconds(job, None, Pace(0.0, 1.0, 0.0, 0), 0.0) == 32 + 2 * 10 + 10 + 2 * 10 + 2 * 42
+    job = SimpleNamespace(
+        clients=clients, test=range(10), config=replace(RunConfig(), rounds=1, batch_size=16)
+    )
+    # 2 sites x 1 step, three times
+    assert mine._seconds(job, None, Pace(1.0, 0.0, 0.0, 0), 0.0) == 6
+    # a round, every text read once
+    assert mine._seconds(job, 8, Pace(0.0, 0.0, 5.0, 0), 1.0) == 5 + 16 + 10
+    assert (
+        mine._seconds(job, None, Pace(0.0, 1.0, 0.0, 0), 0.0) == 32 + 2 * 10 + 10 + 2 * 10 + 2 * 42
+    )
 
 
 def test_the_rule_of_thumb_picks_and_a_wish_wins():
@@ -71,7 +90,10 @@ def test_folders_are_never_reused(tmp_path):
     "test, says", [(12, "no difference can be told"), (100, "is less than"), (2000, "is more than")]
 )
 def test_a_difference_is_held_against_what_the_test_can_show(test, says):
-    runs = {name: SimpleNamespace(result={"accuracy": a}, data={"test": test}, rounds=()) for name, a in (("federated", 0.8), ("local", 0.75))}
+    runs = {
+        name: SimpleNamespace(result={"accuracy": a}, data={"test": test}, rounds=())
+        for name, a in (("federated", 0.8), ("local", 0.75))
+    }
     said = mine.honest(SimpleNamespace(verdict="not yet"), runs)
     assert "no result" in said[0] and "+5.0 points" in said[1] and says in said[2]
 
@@ -79,7 +101,9 @@ def test_a_difference_is_held_against_what_the_test_can_show(test, says):
 def test_the_clock_adds_up(capsys):
     clock = mine.Clock(look=10, check=20)
     clock.tell("look")
-    assert "look: 0 s of 10 s; in all 0 s of 30 s" in capsys.readouterr().out and 29 < clock.left <= 30
+    assert (
+        "look: 0 s of 10 s; in all 0 s of 30 s" in capsys.readouterr().out and 29 < clock.left <= 30
+    )
 
 
 def test_a_page_is_shown_in_a_frame_that_runs_nothing(tmp_path):

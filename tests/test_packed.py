@@ -30,7 +30,11 @@ def test_every_token_has_a_row_of_its_own_and_meets_only_its_text(texts, alone):
         inside = torch.zeros(block.width, dtype=torch.bool)
         inside[first : first + length] = True
         assert not apart[inside][:, inside].any() and apart[inside][:, ~inside].all()
-        assert not alone or inside.sum() == (packed.text[block.rows].view(-1, block.width)[window] < len(texts)).sum()
+        assert (
+            not alone
+            or inside.sum()
+            == (packed.text[block.rows].view(-1, block.width)[window] < len(texts)).sum()
+        )
     assert (packed.text == len(texts)).sum() == packed.size - sum(map(len, texts))
 
 
@@ -47,7 +51,8 @@ def test_values_of_tokens_go_to_their_rows():
     assert ranges(np.array([4, 9]), np.array([2, 3])).tolist() == [4, 5, 9, 10, 11]
 
 
-# --- the store ------------------------------------------------------------------------------------------------------
+# --- the store
+# ------------------------------------------------------------------------------------------------------
 
 
 def rows_of(text: tuple[int, ...]) -> torch.Tensor:
@@ -65,8 +70,13 @@ class Counted:
         return torch.cat([rows_of(t) for t in texts])
 
 
-@given(batches=st.lists(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5).map(tuple), min_size=1), max_size=6),
-       budget=st.integers(0, 400))
+@given(
+    batches=st.lists(
+        st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5).map(tuple), min_size=1),
+        max_size=6,
+    ),
+    budget=st.integers(0, 400),
+)
 @pytest.mark.slow
 def test_the_store_gives_what_was_computed_and_keeps_to_its_budget(batches, budget):
     store = Store(Counted(), lambda n: n, CPU, budget)

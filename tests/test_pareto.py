@@ -1,4 +1,6 @@
-"""Methods over seeds, the Pareto front and the page about them, on records whose numbers can be checked by hand."""
+"""Methods over seeds, the Pareto front and the page about them, on records whose numbers can be
+checked by hand.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,52 @@ from fedkit.results.recommendation import board_of, finding, words
 T2 = 4.302653  # t quantile, 97.5 %, 2 degrees of freedom
 
 
-def one(accuracy: float, kb: float, seconds: float = 1.0, peak: int = 500, seed: int = 0, error=None, **config) -> Run:
-    """A finished run of two rounds, two visits each; and one exchange of 500 kB per client before round 1."""
-    sent = tuple(ClientRecord(i, "ok", "", 10, 5, seconds, int(1e3 * kb), int(2e3 * kb)) for i in ("east", "west"))
-    more = {"aggregation_error": error} if "aggregation_error" in {f.name for f in fields(RoundRecord)} else {}
+def one(
+    accuracy: float,
+    kb: float,
+    seconds: float = 1.0,
+    peak: int = 500,
+    seed: int = 0,
+    error=None,
+    **config,
+) -> Run:
+    """A finished run of two rounds, two visits each; and one exchange of 500 kB per client before
+    round 1.
+    """
+    sent = tuple(
+        ClientRecord(i, "ok", "", 10, 5, seconds, int(1e3 * kb), int(2e3 * kb))
+        for i in ("east", "west")
+    )
+    more = (
+        {"aggregation_error": error}
+        if "aggregation_error" in {f.name for f in fields(RoundRecord)}
+        else {}
+    )
     rounds = tuple(RoundRecord(r, accuracy, 1.0, 0.5, clients=sent, **more) for r in (1, 2))
     start = RoundRecord(
-        0, 0.5, 1.0, 0.4, clients=tuple(ClientRecord(i, uplink_bytes=500_000) for i in ("east", "west"))
+        0,
+        0.5,
+        1.0,
+        0.4,
+        clients=tuple(ClientRecord(i, uplink_bytes=500_000) for i in ("east", "west")),
     )
-    totals = {"uplink_bytes": int(4e3 * kb) + 1_000_000, "downlink_bytes": int(8e3 * kb), "simulated_seconds": 8.0}
+    totals = {
+        "uplink_bytes": int(4e3 * kb) + 1_000_000,
+        "downlink_bytes": int(8e3 * kb),
+        "simulated_seconds": 8.0,
+    }
     result = block(accuracy, half=0.03, **totals) | {"peak_rss_bytes": peak * 10**6}
     model = {"name": "m", "base_bytes": 90_000_000}
-    return Run("federated", CONFIG | {"seed": seed} | config, {"python": "3"}, DATA, model, start, rounds, result)
+    return Run(
+        "federated",
+        CONFIG | {"seed": seed} | config,
+        {"python": "3"},
+        DATA,
+        model,
+        start,
+        rounds,
+        result,
+    )
 
 
 def pooled(accuracy: float, seed: int) -> Run:
@@ -42,7 +78,9 @@ def pooled(accuracy: float, seed: int) -> Run:
 
 
 def many(count: int = 12) -> list[Run]:
-    """`count` methods x 3 seeds with three baselines: the more bytes, the more accurate, but for every third."""
+    """`count` methods x 3 seeds with three baselines: the more bytes, the more accurate, but for
+    every third.
+    """
     runs = []
     for seed in range(3):
         for i in range(count):
@@ -69,27 +107,42 @@ def many(count: int = 12) -> list[Run]:
 
 def test_runs_that_differ_in_their_seed_or_machine_are_one_method():
     runs = [one(0.8, 10, seed=s, tune=t) for t in ("head", "full") for s in (2, 0, 1)]
-    runs += [one(0.7, 10, seed=0, tune="head", engine="plain"), one(0.8, 10, seed=0, tune="head", wire="int4")]
+    runs += [
+        one(0.7, 10, seed=0, tune="head", engine="plain"),
+        one(0.8, 10, seed=0, tune="head", wire="int4"),
+    ]
     found = methods(runs)
     assert [(m.name, m.seeds, len(m.runs)) for m in found] == [
-        ("head", [0, 1, 2], 4), ("full", [0, 1, 2], 3), ("head, int4", [0], 1),
+        ("head", [0, 1, 2], 4),
+        ("full", [0, 1, 2], 3),
+        ("head, int4", [0], 1),
     ]
-    assert found[0].by_seed(lambda r: r.result["accuracy"])[0] == pytest.approx(0.75)  # two runs of seed 0
+    # two runs of seed 0
+    assert found[0].by_seed(lambda r: r.result["accuracy"])[0] == pytest.approx(0.75)
 
 
 def test_names_tell_methods_apart():
     named = [m.name for m in methods([one(0.8, 10, rounds=2), one(0.8, 10, rounds=3)])]
     assert named == ["rounds 2", "rounds 3"]
-    assert [m.name for m in methods([one(0.8, 10, tune="head"), one(0.8, 10, tune="head", seed=1)])] == ["head"]
+    assert [
+        m.name for m in methods([one(0.8, 10, tune="head"), one(0.8, 10, tune="head", seed=1)])
+    ] == ["head"]
 
 
 def test_the_t_interval_by_hand():
     mean = methods([one(a, 10, seed=s) for s, a in enumerate((0.80, 0.82, 0.87))])[0].accuracy()
     half = T2 * 0.036055513 / math.sqrt(3)
     assert mean.value == pytest.approx(0.83) and mean.over == "3 seeds"
-    assert (mean.low, mean.high) == (pytest.approx(0.83 - half, abs=1e-6), pytest.approx(0.83 + half, abs=1e-6))
+    assert (mean.low, mean.high) == (
+        pytest.approx(0.83 - half, abs=1e-6),
+        pytest.approx(0.83 + half, abs=1e-6),
+    )
     alone = methods([one(0.8, 10)])[0].accuracy()
-    assert (alone.low, alone.high, alone.over) == (pytest.approx(0.77), pytest.approx(0.83), "test examples")
+    assert (alone.low, alone.high, alone.over) == (
+        pytest.approx(0.77),
+        pytest.approx(0.83),
+        "test examples",
+    )
     assert all(math.isnan(v) for v in t_interval([0.5]))
 
 
@@ -106,7 +159,9 @@ def test_the_difference_is_paired_over_seeds():
 
 def test_one_federated_run_with_baselines_is_the_small_case():
     assert not several(everything()) and not several([one(0.8, 10), one(0.8, 10, engine="plain")])
-    assert several([one(0.8, 10), one(0.8, 10, seed=1)]) and several([one(0.8, 10), one(0.8, 10, tune="head")])
+    assert several([one(0.8, 10), one(0.8, 10, seed=1)]) and several(
+        [one(0.8, 10), one(0.8, 10, tune="head")]
+    )
     table, said, values = board_of(everything())
     assert "macro" in table and "methods" not in values and "Federation helped" in said[0]
 
@@ -115,7 +170,16 @@ def test_one_federated_run_with_baselines_is_the_small_case():
 
 
 def test_the_front_by_hand():
-    points = [(1, 0.5), (2, 0.4), (2, 0.7), (3, 0.7), (9, 0.9), (9, 0.9), (math.nan, 1.0), (0.5, math.nan)]
+    points = [
+        (1, 0.5),
+        (2, 0.4),
+        (2, 0.7),
+        (3, 0.7),
+        (9, 0.9),
+        (9, 0.9),
+        (math.nan, 1.0),
+        (0.5, math.nan),
+    ]
     assert front(points) == [True, False, True, False, True, True, False, False]
     assert front([]) == []
 
@@ -125,17 +189,22 @@ def test_unfinished_methods_and_other_tasks_do_not_compete():
     other = one(0.95, 1, tune="head", partition="iid")
     frame = board([one(0.8, 10, tune="head"), begun, other]).set_index("method")
     assert dict(zip(frame.index, frame["front"])) == {
-        "full, column:site (1 of 1 unfinished)": "", "head, iid": "*", "head, column:site": "*",
+        "full, column:site (1 of 1 unfinished)": "",
+        "head, iid": "*",
+        "head, column:site": "*",
     }
 
 
 def test_the_board_by_hand():
-    runs = [one(a, 10, 1.5, 400 + s, s) for s, a in enumerate((0.80, 0.82, 0.87))] + [pooled(0.9, s) for s in range(3)]
+    runs = [one(a, 10, 1.5, 400 + s, s) for s, a in enumerate((0.80, 0.82, 0.87))] + [
+        pooled(0.9, s) for s in range(3)
+    ]
     row, last = board(runs).to_dict("records")
     assert row["accuracy"] == pytest.approx(0.83) and row["seeds"] == 3 and row["front"] == "*"
     assert row["against pooled"] == pytest.approx(-0.07) and row["privacy"] == "none"
     assert (row["kB up per client-round"], row["kB down per client-round"]) == (10.0, 20.0)
-    assert row["MB up per client, whole run"] == pytest.approx(0.52)  # 2 rounds of 10 kB, and 500 kB before
+    # 2 rounds of 10 kB, and 500 kB before
+    assert row["MB up per client, whole run"] == pytest.approx(0.52)
     assert row["train seconds per client-round (measured)"] == 1.5 and row["peak memory MB"] == 402
     assert last["method"] == "Pooled (centralized)" and math.isnan(last["kB up per client-round"])
 
@@ -145,7 +214,15 @@ def test_the_board_fits_a_terminal_and_is_ascii():
     assert max(map(len, text.splitlines())) <= 100 and text.isascii()
     assert "* lora:r=12" not in text and "* lora:r=11" in text  # every third is beaten
     long = [
-        one(0.8, 1e5, 1234.5, 98765, s, tune="lora:r=128,alpha=256,layers=12", wire="ef21+topk:0.05+int4+ans")
+        one(
+            0.8,
+            1e5,
+            1234.5,
+            98765,
+            s,
+            tune="lora:r=128,alpha=256,layers=12",
+            wire="ef21+topk:0.05+int4+ans",
+        )
         for s in (0, 1)
     ]
     text = to_text(board([*long, one(0.9, 1e6)]))
@@ -160,13 +237,17 @@ def test_the_headline_names_the_best_and_the_lean():
         one(0.895, 10, seed=s, tune="head") for s in range(3)
     ]
     said = words(runs + [pooled(0.91, s) for s in range(3)])
-    assert said[0].startswith("full is the most accurate of 2 methods: 90.0 %, sending 500 kB per client and round. head "
-                              "sends 10.0 kB, 50 times less, at -0.5 points")
-    assert "full is below pooled: -1.0 points" in " ".join(said) and "Missing here: local only" in " ".join(said)
-    worse = [one(0.9, 500, tune="full"), one(0.8, 10, tune="head")]
-    assert "nothing that sends less comes within one point" in words(worse)[0] and finding(methods(worse)).endswith(
-        "round."
+    assert said[0].startswith(
+        "full is the most accurate of 2 methods: 90.0 %, sending 500 kB per client and round. head "
+        "sends 10.0 kB, 50 times less, at -0.5 points"
     )
+    assert "full is below pooled: -1.0 points" in " ".join(
+        said
+    ) and "Missing here: local only" in " ".join(said)
+    worse = [one(0.9, 500, tune="full"), one(0.8, 10, tune="head")]
+    assert "nothing that sends less comes within one point" in words(worse)[0] and finding(
+        methods(worse)
+    ).endswith("round.")
 
 
 def test_the_figure_shows_every_method_and_names_the_front():
@@ -177,7 +258,10 @@ def test_the_figure_shows_every_method_and_names_the_front():
     assert len(steps.x) == 8 + 1 and list(steps.y) == sorted(steps.y) and steps.line.shape == "hv"
     assert sum("<b>lora:r=" in text for text in named) == 8
     assert any("full tuning fp32 (calculated): 90.0 MB" in text for text in named)
-    assert any("Pooled" in text for text in named) and "Majority class 10.0" in fig.layout.meta["caption"]
+    assert (
+        any("Pooled" in text for text in named)
+        and "Majority class 10.0" in fig.layout.meta["caption"]
+    )
     measured = plots.pareto([*many(), one(0.9, 90_000, tune="full")])
     assert not any("calculated" in a.text for a in measured.layout.annotations)
     begun = plots.pareto([one(0.9, 5), replace(one(0.8, 4, tune="head"), result={})])
@@ -198,7 +282,10 @@ def test_names_keep_apart():
 
 def test_the_load_figure_and_the_aggregation_error():
     fig = plots.load(many())
-    assert "0.1 s a round with lora:r=1" in fig.layout.meta["sentence"] or "0.1" in fig.layout.meta["sentence"]
+    assert (
+        "0.1 s a round with lora:r=1" in fig.layout.meta["sentence"]
+        or "0.1" in fig.layout.meta["sentence"]
+    )
     sizes = [t.marker.size for t in fig.data]
     assert sizes == sorted(sizes) and max(sizes) == 30
     if "aggregation_error" in {f.name for f in fields(RoundRecord)}:
@@ -218,32 +305,50 @@ def test_the_page_about_methods_is_whole_and_self_contained():
     page = Page(html)
     assert "NaN" not in page.text and " nan" not in page.text.lower()
     for held in page.scripts[:-2]:
-        assert "<" not in held and {"data", "layout"} <= json.loads(held, parse_constant=pytest.fail).keys()
+        assert (
+            "<" not in held
+            and {"data", "layout"} <= json.loads(held, parse_constant=pytest.fail).keys()
+        )
     for tag, attrs in page.tags:
         assert tag not in ("link", "img", "iframe", "object", "embed", "base", "form", "a")
         assert not {"src", "href"} & attrs.keys()
-    for said in ("Most accurate", "12 methods", "in 36 runs", "over 3 seeds", "Every run by itself", *PAGE_HEADS):
+    for said in (
+        "Most accurate",
+        "12 methods",
+        "in 36 runs",
+        "over 3 seeds",
+        "Every run by itself",
+        *PAGE_HEADS,
+    ):
         assert said in page.text, said
     assert render(many(), "A title") == html
 
 
 def test_hostile_names_stay_text_here_too():
-    runs = [replace(r, config=r.config | {"tune": EVIL + r.config.get("tune", ""), "aggregate": EVIL}) for r in many(3)]
+    runs = [
+        replace(r, config=r.config | {"tune": EVIL + r.config.get("tune", ""), "aggregate": EVIL})
+        for r in many(3)
+    ]
     html = render(runs, EVIL)
     assert "<script>alert" not in html and "onerror=alert(1)>" not in html
 
 
 @pytest.mark.slow
 def test_a_page_of_few_methods_without_baselines_bytes_or_accuracy():
-    for runs in ([one(0.8, 0, tune="head"), one(0.8, 0)], [replace(r, result={}) for r in many(2) if r.method == "federated"],
-                 [one(float("nan"), 3), one(0.5, 3, tune="head")]):
+    for runs in (
+        [one(0.8, 0, tune="head"), one(0.8, 0)],
+        [replace(r, result={}) for r in many(2) if r.method == "federated"],
+        [one(float("nan"), 3), one(0.5, 3, tune="head")],
+    ):
         text = Page(render(runs, "t")).text
         assert "NaN" not in text and " nan" not in text.lower()
 
 
 def test_baselines_are_grouped_too():
     assert [(m.name, m.seeds) for m in baselines(many())] == [
-        ("Majority class", [0, 1, 2]), ("Local only", [0, 1, 2]), ("Pooled (centralized)", [0, 1, 2]),
+        ("Majority class", [0, 1, 2]),
+        ("Local only", [0, 1, 2]),
+        ("Pooled (centralized)", [0, 1, 2]),
     ]
 
 
@@ -253,14 +358,20 @@ def test_a_method_with_fewer_seeds_does_not_compete():
     whole = [one(a, 50.0, seed=s, tune="lora:r=8") for s, a in enumerate((0.91, 0.80))]
     said = words([*easy, *whole])
     assert "Fewer seeds than the others, so not compared with them: head." in said
-    assert [row["method"] for row in board([*easy, *whole]).to_dict("records") if "*" in row.values()] == ["lora:r=8"]
+    assert [
+        row["method"] for row in board([*easy, *whole]).to_dict("records") if "*" in row.values()
+    ] == ["lora:r=8"]
     assert "lora" in said[0] and "head" not in said[0]
-    assert board([*easy, *whole])["method"].tolist() == ["lora:r=8", "head"], "below those that it is not compared with"
+    assert board([*easy, *whole])["method"].tolist() == ["lora:r=8", "head"], (
+        "below those that it is not compared with"
+    )
 
 
 def test_long_whiskers_do_not_flatten_the_figure():
     runs = [
-        one(a, kb, seed=s, wire=w) for w, kb in (("none", 400.0), ("int4", 40.0)) for s, a in enumerate((0.88, 0.84))
+        one(a, kb, seed=s, wire=w)
+        for w, kb in (("none", 400.0), ("int4", 40.0))
+        for s, a in enumerate((0.88, 0.84))
     ]
     low, high = plots.pareto(runs).layout.yaxis.range
     assert high - low < 20

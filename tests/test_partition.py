@@ -1,4 +1,6 @@
-"""Who has what: no example twice, the same seed the same deal, the minimum kept, and skew that is there."""
+"""Who has what: no example twice, the same seed the same deal, the minimum kept, and skew that is
+there.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SPECS = {  # one way to write each entry of PARTITIONS
 }
 
 
-def examples(n: int, num_labels: int = 4, clients: int | None = None, prefix: str = "t") -> Examples:
+def examples(
+    n: int, num_labels: int = 4, clients: int | None = None, prefix: str = "t"
+) -> Examples:
     """n different texts; label i % num_labels; client i % clients, or none."""
     names = None if clients is None else tuple(f"site {i % clients}" for i in range(n))
     return Examples(tuple(f"{prefix}{i}" for i in range(n)), np.arange(n) % num_labels, names)
@@ -33,11 +37,18 @@ def examples(n: int, num_labels: int = 4, clients: int | None = None, prefix: st
 
 def corpus_of(train: Examples, validation: Examples | None = None, num_labels: int = 4) -> Corpus:
     labels = tuple(f"label {k}" for k in range(num_labels))
-    return Corpus("toy", labels, train, examples(8, num_labels, prefix="test"), validation, "toy", "0" * 64)
+    return Corpus(
+        "toy", labels, train, examples(8, num_labels, prefix="test"), validation, "toy", "0" * 64
+    )
 
 
 def texts(dealt) -> list[str]:
-    return [text for client in dealt for part in (client.train, client.validation) for text in part.texts]
+    return [
+        text
+        for client in dealt
+        for part in (client.train, client.validation)
+        for text in part.texts
+    ]
 
 
 def sizes(dealt) -> list[tuple[int, int]]:
@@ -48,7 +59,8 @@ def test_every_partition_is_tried_here():
     assert SPECS.keys() == PARTITIONS.keys()
 
 
-# --- what holds for every partition --------------------------------------------------------------------------------
+# --- what holds for every partition
+# --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", SPECS.values())
@@ -99,7 +111,8 @@ def test_validation_comes_from_the_validation_split_when_there_is_one(spec):
         assert all(text.startswith("t") for text in client.train.texts)
 
 
-# --- sizes ---------------------------------------------------------------------------------------------------------
+# --- sizes
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -141,7 +154,8 @@ def test_sizes_of_what_is_kept_back_by_hand():
     assert [kept_back(n, 20) for n in (24, 23, 25)] == [4, 3, 4]
     assert [smallest_share(n) for n in (1, 8, 17)] == [2, 9, 20]
     assert validation_sizes(np.array([100, 50, 10]), 100).tolist() == [20, 10, 4]
-    assert validation_sizes(np.array([100, 50, 10]), 23).tolist() == [12, 7, 4]  # 4 each, 11 spare as 16 to 6
+    # 4 each, 11 spare as 16 to 6
+    assert validation_sizes(np.array([100, 50, 10]), 23).tolist() == [12, 7, 4]
     assert validation_sizes(np.array([100, 50, 10]), 12).tolist() == [4, 4, 4]
 
 
@@ -155,7 +169,8 @@ def test_client_names_sort_as_numbers():
     assert deal(corpus_of(examples(100)), "iid", 4)[3].client_id == "client-003"
 
 
-# --- labels --------------------------------------------------------------------------------------------------------
+# --- labels
+# --------------------------------------------------------------------------------------------------------
 
 
 def spread(spec: str) -> float:
@@ -172,10 +187,16 @@ def test_the_smaller_a_the_more_unlike_the_clients():
 def test_label_shares_follow_the_dirichlet_draw_and_validation_follows_the_client():
     corpus = corpus_of(examples(4_000), examples(800, prefix="v"))
     for client in deal(corpus, "dirichlet:0.1", 6, 200, seed=3):
-        train, validation = (np.bincount(p.labels, minlength=4) / len(p) for p in (client.train, client.validation))
+        train, validation = (
+            np.bincount(p.labels, minlength=4) / len(p) for p in (client.train, client.validation)
+        )
         assert np.abs(train - validation).max() < 0.2
-    # Dir(0.5) over 4 labels: the mean of a share is 1/4, its variance (1/4)(3/4)/(4 * 0.5 + 1) = 1/16
-    counts = describe(corpus, deal(corpus_of(examples(80_000)), "dirichlet:0.5", 400, 100)).to_numpy() / 100
+    # Dir(0.5) over 4 labels: the mean of a share is 1/4, its variance (1/4)(3/4)/(4 * 0.5 + 1) =
+    # 1/16
+    counts = (
+        describe(corpus, deal(corpus_of(examples(80_000)), "dirichlet:0.5", 400, 100)).to_numpy()
+        / 100
+    )
     assert counts.mean() == pytest.approx(0.25)
     assert counts[:200].var() == pytest.approx(1 / 16, abs=0.012)
 
@@ -185,7 +206,8 @@ def test_a_dry_pool_is_left_out_and_its_share_goes_to_the_others():
     shares = [np.array([0.9, 0.1, 0.0]), np.array([1.0, 0.0, 0.0])]
     first, second = draw_by_label(labels, 3, np.array([8, 10]), shares, np.random.default_rng(0))
     assert Counter(labels[first].tolist()) == {0: 3, 1: 5}
-    assert len(second) == 10 and not set(first) & set(second)  # label 0 is gone: it takes what there is
+    # label 0 is gone: it takes what there is
+    assert len(second) == 10 and not set(first) & set(second)
 
 
 @pytest.mark.parametrize("a", ["1e-300", "1e300", "0.001"])
@@ -194,12 +216,15 @@ def test_extreme_parameters_still_deal(a):
         assert len(deal(corpus_of(examples(200)), f"{name}:{a}", 5, 20)) == 5
 
 
-# --- by column -----------------------------------------------------------------------------------------------------
+# --- by column
+# -----------------------------------------------------------------------------------------------------
 
 
 def by_site(counts: dict[str, int], prefix: str = "t") -> Examples:
     names = tuple(name for name, n in counts.items() for _ in range(n))
-    return Examples(tuple(f"{prefix}{i}" for i in range(len(names))), np.arange(len(names)) % 4, names)
+    return Examples(
+        tuple(f"{prefix}{i}" for i in range(len(names))), np.arange(len(names)) % 4, names
+    )
 
 
 def test_a_column_makes_one_client_of_each_value_and_says_who_is_left_out():
@@ -207,32 +232,41 @@ def test_a_column_makes_one_client_of_each_value_and_says_who_is_left_out():
     dealt = deal(corpus, "column:office")
     assert [c.client_id for c in dealt] == ["Akita", "Naha"]
     assert sizes(dealt) == [(17, 3), (34, 6)]
-    assert left_out(corpus, dealt) == {"Kobe": 8, "Otaru": 3}  # Kobe's 8 leave 7 after one is kept back
+    # Kobe's 8 leave 7 after one is kept back
+    assert left_out(corpus, dealt) == {"Kobe": 8, "Otaru": 3}
     assert left_out(corpus, deal(corpus, "iid", 3)) == {}
 
 
 def test_each_site_gets_its_own_validation_rows_and_keeps_back_its_own_if_it_has_none():
-    corpus = corpus_of(by_site({"a": 40, "b": 20, "c": 8}), by_site({"a": 5, "c": 2, "strange": 9}, prefix="v"))
+    corpus = corpus_of(
+        by_site({"a": 40, "b": 20, "c": 8}), by_site({"a": 5, "c": 2, "strange": 9}, prefix="v")
+    )
     dealt = deal(corpus)
     assert sizes(dealt) == [(40, 5), (17, 3), (8, 2)] and left_out(corpus, dealt) == {}
     assert set(dealt[1].validation.texts) <= set(corpus.train.texts)
 
 
 def test_a_column_is_cut_to_the_examples_asked_for():
-    assert sizes(deal(corpus_of(by_site({"a": 60, "b": 24, "c": 22})), "column", examples_per_client=20)) == [
-        (20, 4), (20, 4), (19, 3),
-    ]
+    assert sizes(
+        deal(corpus_of(by_site({"a": 60, "b": 24, "c": 22})), "column", examples_per_client=20)
+    ) == [(20, 4), (20, 4), (19, 3)]
     corpus = corpus_of(by_site({"a": 60, "b": 24, "c": 30}), by_site({"a": 5, "b": 6}, prefix="v"))
     assert sizes(deal(corpus, "column", examples_per_client=20)) == [(20, 5), (20, 6), (20, 4)]
 
 
 def test_a_validation_split_without_clients_is_not_dealt_by_column():
-    assert sizes(deal(corpus_of(by_site({"a": 20, "b": 20}), examples(50, prefix="v")))) == [(17, 3), (17, 3)]
+    assert sizes(deal(corpus_of(by_site({"a": 20, "b": 20}), examples(50, prefix="v")))) == [
+        (17, 3),
+        (17, 3),
+    ]
 
 
 def test_auto_is_column_with_clients_and_iid_without():
     assert [c.client_id for c in deal(corpus_of(examples(100, clients=2)))] == ["site 0", "site 1"]
-    assert [c.client_id for c in deal(corpus_of(examples(100)), clients=2)] == ["client-000", "client-001"]
+    assert [c.client_id for c in deal(corpus_of(examples(100)), clients=2)] == [
+        "client-000",
+        "client-001",
+    ]
 
 
 def test_the_column_in_the_partition_is_the_one_to_read():
@@ -243,7 +277,8 @@ def test_the_column_in_the_partition_is_the_one_to_read():
         client_column("column:office", "site")
 
 
-# --- who has what --------------------------------------------------------------------------------------------------
+# --- who has what
+# --------------------------------------------------------------------------------------------------
 
 
 def test_describe_counts_training_examples():
@@ -254,7 +289,8 @@ def test_describe_counts_training_examples():
     assert describe(corpus, []).shape == (0, 4)
 
 
-# --- what is refused -----------------------------------------------------------------------------------------------
+# --- what is refused
+# -----------------------------------------------------------------------------------------------
 
 BAD = {
     "unknown partition": ({"partition": "by-hand"}, ["'by-hand'", "dirichlet:A"]),
@@ -270,13 +306,25 @@ BAD = {
     "no client column": ({"partition": "column:office"}, ["'column:office'", "'toy'", "--client"]),
     "no clients": ({"clients": 0}, ["clients", "'0'", "at least 1"]),
     "half a client": ({"clients": 2.5}, ["clients", "'2.5'"]),
-    "examples below the minimum": ({"examples_per_client": 3}, ["examples per client", "'3'", "at least 8"]),
+    "examples below the minimum": (
+        {"examples_per_client": 3},
+        ["examples per client", "'3'", "at least 8"],
+    ),
     "minimum of nothing": ({"minimum": 0}, ["minimum", "'0'"]),
     "more clients than examples": ({"clients": 500}, ["500 clients", "100 to train on"]),
     "a billion clients": ({"clients": 10**9}, ["1,000,000,000 clients", "100 to train on"]),
-    "too many examples asked for": ({"clients": 6, "examples_per_client": 20}, ["6 clients", "20", "120", "100"]),
-    "too few after validation": ({"clients": 12, "examples_per_client": 8}, ["12 clients", "8 examples each", "9 are"]),
-    "too few by quantity": ({"partition": "quantity:1", "clients": 12}, ["12 clients", "100 to train on"]),
+    "too many examples asked for": (
+        {"clients": 6, "examples_per_client": 20},
+        ["6 clients", "20", "120", "100"],
+    ),
+    "too few after validation": (
+        {"clients": 12, "examples_per_client": 8},
+        ["12 clients", "8 examples each", "9 are"],
+    ),
+    "too few by quantity": (
+        {"partition": "quantity:1", "clients": 12},
+        ["12 clients", "100 to train on"],
+    ),
     "seed below zero": ({"seed": -1}, ["'-1'", "seed"]),
 }
 
@@ -293,11 +341,14 @@ def test_what_cannot_be_dealt_is_refused_in_one_line_that_names_it(case):
 
 
 def test_a_column_with_one_large_client_is_refused():
-    with pytest.raises(FedkitError, match="1 client of 3 in the client column with 8 training examples"):
+    with pytest.raises(
+        FedkitError, match="1 client of 3 in the client column with 8 training examples"
+    ):
         deal(corpus_of(by_site({"a": 50, "b": 3, "c": 5})), "column")
 
 
-# --- many clients --------------------------------------------------------------------------------------------------
+# --- many clients
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", ["iid", "dirichlet:0.3", "quantity:1.2"])

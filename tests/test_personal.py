@@ -1,4 +1,6 @@
-"""Personal data: what is found and what is left alone, measured on a labelled list; masks change nothing else."""
+"""Personal data: what is found and what is left alone, measured on a labelled list; masks change
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,10 @@ def test_precision_and_recall_on_the_labelled_list(capsys):
     figures = measured()
     right, false, missed = (sum(column) for column in zip(*figures.values()))
     with capsys.disabled():
-        print(f"\npersonal data, {len(CASES)} labelled texts ({len(HARMLESS)} harmless): precision "
-              f"{right / (right + false):.3f}, recall {right / (right + missed):.3f}")
+        print(
+            f"\npersonal data, {len(CASES)} labelled texts ({len(HARMLESS)} harmless): precision "
+            f"{right / (right + false):.3f}, recall {right / (right + missed):.3f}"
+        )
         for kind, (r, f, m) in figures.items():
             print(f"  {kind:16} right {r:3}  false alarms {f}  missed {m}")
     assert len(CASES) >= 240 and all(r > 0 for r, _, _ in figures.values())
@@ -58,7 +62,15 @@ def test_a_mask_takes_what_is_personal_and_nothing_else(text, expected):
 @given(
     st.lists(
         st.sampled_from(
-            [*"0123456789-+.@:/ 様さんa田中部の", "03-1234-5678", "田中", "Mr ", "a@b.co", "\n", "4111111111111111"]
+            [
+                *"0123456789-+.@:/ 様さんa田中部の",
+                "03-1234-5678",
+                "田中",
+                "Mr ",
+                "a@b.co",
+                "\n",
+                "4111111111111111",
+            ]
         ),
         max_size=14,
     )
@@ -70,11 +82,14 @@ def test_masking_twice_is_masking_once(parts):
 
 def test_check_digits_by_hand():
     assert luhn("79927398713") and not luhn("79927398710")
-    # 1..9,0,1: from the right 1*2 + 0*3 + 9*4 + 8*5 + 7*6 + 6*7 + 5*2 + 4*3 + 3*4 + 2*5 + 1*6 = 212; 212 % 11 = 3; 11 - 3 = 8
+    # 1..9,0,1: from the right 1*2 + 0*3 + 9*4 + 8*5 + 7*6 + 6*7 + 5*2 + 4*3 + 3*4 + 2*5 + 1*6 =
+    # 212; 212 % 11 = 3; 11 - 3 = 8
     assert my_number("123456789018") and not any(my_number(f"12345678901{d}") for d in "012345679")
     assert not my_number("000000000000")
     assert iban("GB82WEST12345698765432") and not iban("GB83WEST12345698765432")
-    assert card("4111111111111111") and not card("4111111111111112") and not card("9111111111111111")
+    assert (
+        card("4111111111111111") and not card("4111111111111112") and not card("9111111111111111")
+    )
 
 
 def test_words_put_in_are_in_the_language_asked_for():
@@ -86,15 +101,41 @@ def test_the_check_counts_rows_by_kind_and_masks_its_examples():
     texts = ["田中様より", "nothing here", "a@example.com and b@example.com", "田中様より", ""]
     frame = pd.DataFrame({"line": range(2, 7), "text": texts})
     (one,) = check_personal(Table("t", "t", "", frame, Columns("text", "label")), Setting())
-    assert (one.kind, one.level, one.count, one.of, one.rows) == ("personal-data", "care", 3, 5, (2, 4, 5))
+    assert (one.kind, one.level, one.count, one.of, one.rows) == (
+        "personal-data",
+        "care",
+        3,
+        5,
+        (2, 4, 5),
+    )
     assert one.numbers == {"name": 2, "email": 1, "index": [0, 2, 3]}
     assert one.examples == ("[name]様より", "[email] and [email]")
-    assert not list(check_personal(Table("t", "t", "", frame.iloc[[1, 4]], Columns("text", "label")), Setting()))
+    assert not list(
+        check_personal(Table("t", "t", "", frame.iloc[[1, 4]], Columns("text", "label")), Setting())
+    )
 
 
-@pytest.mark.parametrize("nasty", ["a" * 50_000, "0" * 50_000, "1 " * 25_000, "@" * 20_000, "a@" * 20_000, "様" * 20_000, "田" * 50_000,
-                                   "東京都" * 10_000, "市1" * 10_000, "https://" * 5_000, "1." * 20_000, "::1" * 10_000, "A1 " * 10_000,
-                                   "12 Aa " * 8_000, "ア・" * 10_000, "Dear A" * 5_000])
+@pytest.mark.parametrize(
+    "nasty",
+    [
+        "a" * 50_000,
+        "0" * 50_000,
+        "1 " * 25_000,
+        "@" * 20_000,
+        "a@" * 20_000,
+        "様" * 20_000,
+        "田" * 50_000,
+        "東京都" * 10_000,
+        "市1" * 10_000,
+        "https://" * 5_000,
+        "1." * 20_000,
+        "::1" * 10_000,
+        "A1 " * 10_000,
+        "12 Aa " * 8_000,
+        "ア・" * 10_000,
+        "Dear A" * 5_000,
+    ],
+)
 def test_no_text_takes_long(nasty):
     import time
 

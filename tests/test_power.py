@@ -1,4 +1,6 @@
-"""How small a difference a test set can show: against the formula worked by hand, and against simulated pairs."""
+"""How small a difference a test set can show: against the formula worked by hand, and against
+simulated pairs.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ from fedkit.core.stats import examples_needed, smallest_difference
 
 
 def test_examples_needed_is_the_formula_by_hand():
-    # (1.959964 * sqrt(0.2) + 0.841621 * sqrt(0.2 - 0.0025))**2 / 0.0025 = (0.876523 + 0.374024)**2 / 0.0025 = 625.5
+    # (1.959964 * sqrt(0.2) + 0.841621 * sqrt(0.2 - 0.0025))**2 / 0.0025 = (0.876523 + 0.374024)**2
+    # / 0.0025 = 625.5
     assert examples_needed(0.05, discordance=0.2, power=0.8) == 626
-    # with every discordant pair on one side: (0.876523 + 0.841621 * sqrt(0.2 - 0.04))**2 / 0.04 = 36.8
+    # with every discordant pair on one side: (0.876523 + 0.841621 * sqrt(0.2 - 0.04))**2 / 0.04 =
+    # 36.8
     assert examples_needed(0.2, discordance=0.2, power=0.8) == 37
 
 
@@ -25,7 +29,9 @@ def test_smallest_difference_is_the_inverse():
 
 @pytest.mark.parametrize("number", [200, 1_000])
 def test_mcnemar_finds_it_four_times_in_five(number):
-    """Exact two-sided tests on drawn pairs; the exact test is a little shy of the normal approximation."""
+    """Exact two-sided tests on drawn pairs; the exact test is a little shy of the normal
+    approximation.
+    """
     d, rng = smallest_difference(number), np.random.default_rng(0)
     draws = rng.multinomial(number, [(0.2 + d) / 2, (0.2 - d) / 2, 0.8], 400)
     found = np.mean([binomtest(int(b), int(b + c)).pvalue < 0.05 for b, c, _ in draws])

@@ -1,4 +1,6 @@
-"""--privacy and --secure as a whole: what is promised, what is refused, what a record says was spent."""
+"""--privacy and --secure as a whole: what is promised, what is refused, what a record says was
+spent.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +24,32 @@ from fedkit.wire.pipeline import STAGES, Context, make_wire
 
 @pytest.fixture(scope="module")
 def config(tiny_model, tiny_data):
-    return RunConfig(data=tiny_data, model=tiny_model, clients=4, partition="iid", tune="head", dtype="float32", rounds=3,
-                     device="cpu", batch_size=8, privacy="example:eps=8,rate=1")
+    return RunConfig(
+        data=tiny_data,
+        model=tiny_model,
+        clients=4,
+        partition="iid",
+        tune="head",
+        dtype="float32",
+        rounds=3,
+        device="cpu",
+        batch_size=8,
+        privacy="example:eps=8,rate=1",
+    )
 
 
 CLIENT = {"privacy": "client:eps=8", "weights": "uniform"}
 SUM = {"privacy": "example:eps=8,trust=sum", "secure": "masks"}
 SPECS = {
-    "example": {}, "client": CLIENT, "ftrl": {"privacy": "ftrl:eps=8", "weights": "uniform", "clients_per_round": 0.5},
+    "example": {},
+    "client": CLIENT,
+    "ftrl": {"privacy": "ftrl:eps=8", "weights": "uniform", "clients_per_round": 0.5},
     "none": {"privacy": "none"},
 }
 
 
-# --- every entry ------------------------------------------------------------------------------------------------------
+# --- every entry
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_each_entry_is_tried_here():
@@ -43,7 +58,9 @@ def test_each_entry_is_tried_here():
 
 @pytest.mark.parametrize("name", SPECS)
 def test_a_run_keeps_within_what_was_asked_for_and_says_so(config, job, name):
-    record = run(replace(config, **SPECS[name]), job=replace(job, config=replace(config, **SPECS[name])))
+    record = run(
+        replace(config, **SPECS[name]), job=replace(job, config=replace(config, **SPECS[name]))
+    )
     result = record.result
     if name == "none":
         assert result["epsilon"] is None and all(r.epsilon is None for r in record.rounds)
@@ -51,7 +68,9 @@ def test_a_run_keeps_within_what_was_asked_for_and_says_so(config, job, name):
     spent = [r.epsilon for r in (record.start, *record.rounds)]
     assert spent == sorted(spent) and 7.9 < spent[-1] <= 8 and 0 < spent[0] < spent[1]
     assert (result["epsilon"], result["delta"]) == (spent[-1], 1e-5)
-    assert result["privacy_unit"] == PRIVACY[name].unit and result["privacy"]["notes"][0].startswith("unit:")
+    assert result["privacy_unit"] == PRIVACY[name].unit and result["privacy"]["notes"][
+        0
+    ].startswith("unit:")
     blocks = result["privacy"]["blocks"]
     from fedkit.privacy.accounting import Block
 
@@ -60,7 +79,9 @@ def test_a_run_keeps_within_what_was_asked_for_and_says_so(config, job, name):
 
 
 def test_noise_is_all_that_privacy_changes(config, job):
-    """With next to no noise and a clip that never acts, a private run learns what a noisy one cannot."""
+    """With next to no noise and a clip that never acts, a private run learns what a noisy one
+    cannot.
+    """
     loose = run(
         replace(config, privacy="example:noise=0.001,clip=5", rounds=5),
         job=job_of(job, config, privacy="example:noise=0.001,clip=5", rounds=5),
@@ -76,26 +97,33 @@ def job_of(job, config, **changes):
     return replace(job, config=replace(config, **changes))
 
 
-# --- the budget -------------------------------------------------------------------------------------------------------
+# --- the budget
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_a_budget_by_hand():
     """Two visits of three steps each at rate 0.1 and noise 1.5, after a start of noise 4."""
     budget = Budget(Example(), 1.5, 0.1, 3, 4.0, 8.0, 10)
-    assert [(b.noise, b.rate, b.steps) for b in budget.blocks([1.5, 1.5])] == [(4.0, 1.0, 1), (1.5, 0.1, 6)]
+    assert [(b.noise, b.rate, b.steps) for b in budget.blocks([1.5, 1.5])] == [
+        (4.0, 1.0, 1),
+        (1.5, 0.1, 6),
+    ]
     assert budget.unamplified([1.5]) > budget.epsilon([1.5])
 
 
 def test_clients_in_turn_are_accounted_by_their_turns(config):
     """Every second round, three rounds: two turns, so the noise counts as that over sqrt(2)."""
     budget = budget_of(replace(config, **SPECS["ftrl"]), 4)
-    (_, block) = budget.blocks([budget.noise] * 3)
+    _, block = budget.blocks([budget.noise] * 3)
     assert (budget.turns, block.noise) == (2, pytest.approx(budget.noise / 2**0.5))
 
 
 def test_noise_alone_gives_an_epsilon_and_noise_with_eps_a_limit(config, job):
-    free = run(replace(config, privacy="example:noise=5"), job=job_of(job, config, privacy="example:noise=5"))
+    free = run(
+        replace(config, privacy="example:noise=5"),
+        job=job_of(job, config, privacy="example:noise=5"),
+    )
     assert free.result["epsilon"] > 0 and len(free.rounds) == 3
     limited = replace(config, privacy="example:noise=5,eps=2.0", rounds=30)
     stopped = run(limited, job=replace(job, config=limited))
@@ -122,12 +150,18 @@ def test_a_resumed_run_neither_forgets_nor_pays_twice(config, job, tmp_path):
 
 
 def test_noise_of_the_system_cannot_be_drawn_again(config, job, tmp_path):
-    """Two runs differ; one that goes on has the noise it began with; no record, and nothing that is left, holds it."""
+    """Two runs differ; one that goes on has the noise it began with; no record, and nothing that is
+    left, holds it.
+    """
     secret = replace(config, privacy="example:eps=8,rate=1,noise_from=system")
     mine = replace(job, config=secret)
     one, two = run(secret, tmp_path / "one", job=mine), run(secret, job=mine)
-    assert [r.loss for r in one.rounds] != [r.loss for r in two.rounds] and one.start.loss != two.start.loss
-    assert not (tmp_path / "one" / "state").exists() and one.result["epsilon"] == two.result["epsilon"]
+    assert [r.loss for r in one.rounds] != [
+        r.loss for r in two.rounds
+    ] and one.start.loss != two.start.loss
+    assert (
+        not (tmp_path / "one" / "state").exists() and one.result["epsilon"] == two.result["epsilon"]
+    )
     steps = rounds(secret, tmp_path / "three", job=mine)
     next(steps), next(steps)
     steps.close()
@@ -135,7 +169,9 @@ def test_noise_of_the_system_cannot_be_drawn_again(config, job, tmp_path):
     from fedkit.federated.rounds.exchange import before_round_1
 
     record = Run.load(tmp_path / "three")
-    kept = Store(tmp_path / "three").read(record, mine.start | before_round_1(mine.model, secret))[-1]
+    kept = Store(tmp_path / "three").read(record, mine.start | before_round_1(mine.model, secret))[
+        -1
+    ]
     assert kept > 2**32 and str(kept) not in (tmp_path / "three" / "run.json").read_text()
     again = run(secret, tmp_path / "three", resume=True, job=mine)
     assert again.rounds[0] == record.rounds[0] and again.finished
@@ -147,11 +183,14 @@ def test_a_lost_upload_is_paid_for(config, job):
     lost = run(faulty, job=replace(job, config=faulty))
     assert lost.result["epsilon"] == pytest.approx(run(config, job=job).result["epsilon"])
     away = replace(config, faults="away=1.0")
-    assert run(away, job=replace(job, config=away)).result["epsilon"] == pytest.approx(lost.start.epsilon)
+    assert run(away, job=replace(job, config=away)).result["epsilon"] == pytest.approx(
+        lost.start.epsilon
+    )
     assert visits_of(lost.rounds, budget_of(config, 4)) != visits_of((), budget_of(config, 4))
 
 
-# --- the start --------------------------------------------------------------------------------------------------------
+# --- the start
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_no_example_moves_the_start_by_more_than_is_said(job):
@@ -159,11 +198,15 @@ def test_no_example_moves_the_start_by_more_than_is_said(job):
     client = job.clients[0]
     more = statistics(job.model, client, ("feature_sums",))
     for i in range(5):
-        rest = replace(client, train=client.train.take([j for j in range(len(client.train)) if j != i]))
+        rest = replace(
+            client, train=client.train.take([j for j in range(len(client.train)) if j != i])
+        )
         less = statistics(job.model, rest, ("feature_sums",))
         a, b = bounded(more, budget), bounded(less, budget)
         move = sum((a[n] - b[n]).square().sum() for n in a).sqrt().item()
-        assert move == pytest.approx(sensitivity(a, budget), rel=1e-3), "the bound is not the one that is met"
+        assert move == pytest.approx(sensitivity(a, budget), rel=1e-3), (
+            "the bound is not the one that is met"
+        )
 
 
 def test_a_sites_loss_knows_only_what_the_site_has_released(config, job):
@@ -176,10 +219,13 @@ def test_a_sites_loss_knows_only_what_the_site_has_released(config, job):
     assert (one - fewer).abs().sum() == pytest.approx(1.0, abs=1e-4) or (one == 0).any()
     assert WEIGHTS["label_counts"] < 1
     silent = replace(config, head_start="zero", loss="balanced")
-    assert known_counts(client.train.labels, 3, silent, budget_of(silent, 4), "site-1", 0).tolist() == [1, 1, 1]
+    assert known_counts(
+        client.train.labels, 3, silent, budget_of(silent, 4), "site-1", 0
+    ).tolist() == [1, 1, 1]
 
 
-# --- who is drawn -----------------------------------------------------------------------------------------------------
+# --- who is drawn
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -194,19 +240,25 @@ def test_clients_are_drawn_by_chance_where_the_accounting_says_so(config, job):
 
 def test_clients_in_turn_wait_as_long_as_the_bands_are_wide(config, job):
     turn = replace(config, **SPECS["ftrl"])
-    who = [[c.client_id for c in chosen(job.clients, turn, budget_of(turn, 4), n)] for n in range(1, 5)]
+    who = [
+        [c.client_id for c in chosen(job.clients, turn, budget_of(turn, 4), n)] for n in range(1, 5)
+    ]
     assert who[0] == who[2] and who[1] == who[3] and not set(who[0]) & set(who[1])
 
 
-# --- sealed -----------------------------------------------------------------------------------------------------------
+# --- sealed
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_masked_run_is_the_plain_run_but_for_rounding(config, job):
     plain = run(replace(config, privacy="none"), job=job_of(job, config, privacy="none"))
     sealed = run(
-        replace(config, privacy="none", secure="masks"), job=job_of(job, config, privacy="none", secure="masks")
+        replace(config, privacy="none", secure="masks"),
+        job=job_of(job, config, privacy="none", secure="masks"),
     )
-    assert [r.loss for r in sealed.rounds] == pytest.approx([r.loss for r in plain.rounds], abs=2e-3)
+    assert [r.loss for r in sealed.rounds] == pytest.approx(
+        [r.loss for r in plain.rounds], abs=2e-3
+    )
     up = sealed.rounds[0].clients[0].uplink_bytes
     assert up > 4 * job.model.num_trainable(), "the upload itself is missing"
     assert sealed.rounds[0].clients[0].downlink_bytes > plain.rounds[0].clients[0].downlink_bytes
@@ -216,7 +268,9 @@ def test_lost_uploads_are_recovered_from(config, job):
     """Seed 0 loses some, and the sum of the others is still read."""
     kind = {"privacy": "none", "faults": "lost=0.3", "rounds": 1}
     plain = run(replace(config, **kind), job=job_of(job, config, **kind))
-    sealed = run(replace(config, **kind, secure="masks"), job=job_of(job, config, **kind, secure="masks"))
+    sealed = run(
+        replace(config, **kind, secure="masks"), job=job_of(job, config, **kind, secure="masks")
+    )
     assert any(c.status == "lost" for r in plain.rounds for c in r.clients)
     assert sealed.rounds[0].loss == pytest.approx(plain.rounds[0].loss, abs=1e-3)
 
@@ -254,7 +308,8 @@ def test_noise_that_was_lost_is_paid_for(config, job):
     assert record.result["epsilon"] > budget.epsilon([budget.noise] * len(released))
 
 
-# --- what breaks the promise ------------------------------------------------------------------------------------------
+# --- what breaks the promise
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -279,11 +334,20 @@ def test_noise_that_was_lost_is_paid_for(config, job):
         ({"privacy": "ftrl", "weights": "uniform"}, "add --clients-per-round"),
         ({"privacy": "none", "secure": "masks", "wire": "int8+ans"}, "cannot be summed unread"),
         ({"privacy": "none", "secure": "masks", "robust": "krum"}, "sees the sum alone"),
-        ({"privacy": "none", "secure": "masks", "strategy": "fednova"}, "more of each client than a sum"),
-        ({"privacy": "none", "secure": "masks", "aggregate": "hetlora:2|4", "tune": "lora:r=4"}, "every client's matrices"),
+        (
+            {"privacy": "none", "secure": "masks", "strategy": "fednova"},
+            "more of each client than a sum",
+        ),
+        (
+            {"privacy": "none", "secure": "masks", "aggregate": "hetlora:2|4", "tune": "lora:r=4"},
+            "every client's matrices",
+        ),
         ({**CLIENT, "secure": "masks", "wire": "randk:0.1"}, "can make them longer"),
         ({**SUM, "wire": "randk:0.1"}, "not for what is left of it"),
-        ({"privacy": "client:quantile=0.5", "weights": "uniform", "secure": "masks"}, "adaptive clipping"),
+        (
+            {"privacy": "client:quantile=0.5", "weights": "uniform", "secure": "masks"},
+            "adaptive clipping",
+        ),
         ({"privacy": "none", "secure": "locks"}, "secure 'locks' is not known"),
         ({"privacy": "example:eps=-1"}, "from 0 to 1000"),
         ({"privacy": "example:eps=0"}, "no noise is enough"),
@@ -324,7 +388,8 @@ def test_specs_read_as_they_should():
     assert (privacy.eps, privacy.delta, privacy.clip, privacy.unit) == (3.0, 1e-6, 0.5, "example")
 
 
-# --- what is said -----------------------------------------------------------------------------------------------------
+# --- what is said
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_a_delta_that_would_let_a_text_be_published_is_refused(config):
@@ -353,17 +418,24 @@ def test_notes_say_who_is_not_covered_and_whose_noise_it_was(config, job):
     seeded = " ".join(run(config, job=job).result["privacy"]["notes"])
     assert "k of them together" in seeded and "follows its seed" in seeded
     secret = replace(config, privacy="example:eps=8,rate=1,noise_from=system")
-    assert "seed" not in " ".join(run(secret, job=replace(job, config=secret)).result["privacy"]["notes"])
+    assert "seed" not in " ".join(
+        run(secret, job=replace(job, config=secret)).result["privacy"]["notes"]
+    )
 
 
-# --- beside others ----------------------------------------------------------------------------------------------------
+# --- beside others
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_baselines_promise_nothing_and_take_the_steps_of_usual_training(config, job):
-    """What a protected run is held against is what could be had without protection, not a run as short as its own."""
+    """What a protected run is held against is what could be had without protection, not a run as
+    short as its own.
+    """
     from fedkit.experiments.baselines import baseline
 
-    one, other = (baseline("pooled", job_of(job, config, privacy=p)) for p in ("example:eps=8,rate=1", "none"))
+    one, other = (
+        baseline("pooled", job_of(job, config, privacy=p)) for p in ("example:eps=8,rate=1", "none")
+    )
     assert one.config["privacy"] == "none" and one.result["steps"] == other.result["steps"]
     assert one.result["epsilon"] is None and one.result["accuracy"] == other.result["accuracy"]
 

@@ -1,4 +1,6 @@
-"""The price of privacy: what is read out of runs, what is interpolated, what is never compared; on numbers by hand."""
+"""The price of privacy: what is read out of runs, what is interpolated, what is never compared; on
+numbers by hand.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +19,33 @@ from fedkit.core.stats import t_interval
 from fedkit.experiments.privacy_sweep import plan_of, privacy_curve, with_epsilon
 from fedkit.results.privacy_curve import Curve, Point, level
 
-ACCURACY = {1.0: (0.50, 0.52, 0.54), 4.0: (0.70, 0.74, 0.72), 16.0: (0.80, 0.84, 0.82)}  # by epsilon, by seed
+# by epsilon, by seed
+ACCURACY = {1.0: (0.50, 0.52, 0.54), 4.0: (0.70, 0.74, 0.72), 16.0: (0.80, 0.84, 0.82)}
 
 
 def private(epsilon: float, accuracy: float, seed: int = 0, unit: str = "example", **config) -> Run:
     """A finished run that promises `epsilon`."""
-    run = federated(accuracy, seed=seed, **{"privacy": f"{unit}:eps={epsilon:g},delta=1e-5", **config})
-    spent = {"epsilon": 0.9996 * epsilon, "delta": 1e-5, "privacy_unit": unit,
-             "privacy": {"trust": "nobody", "stopped": "", "notes": ["unit: one text", "trusted: nobody"]}}
+    run = federated(
+        accuracy, seed=seed, **{"privacy": f"{unit}:eps={epsilon:g},delta=1e-5", **config}
+    )
+    spent = {
+        "epsilon": 0.9996 * epsilon,
+        "delta": 1e-5,
+        "privacy_unit": unit,
+        "privacy": {
+            "trust": "nobody",
+            "stopped": "",
+            "notes": ["unit: one text", "trusted: nobody"],
+        },
+    }
     return replace(run, result=run.result | spent)
 
 
 def everything(**more) -> list[Run]:
     """Three epsilons x three seeds, the same without privacy (0.90), and each site alone (0.60)."""
-    runs = [private(e, a, s, **more) for e, by_seed in ACCURACY.items() for s, a in enumerate(by_seed)]
+    runs = [
+        private(e, a, s, **more) for e, by_seed in ACCURACY.items() for s, a in enumerate(by_seed)
+    ]
     runs += [federated(0.90 + 0.01 * s, seed=s) for s in range(3)]
     alone = [baseline("local", 0.60 + 0.01 * s, over="clients") for s in range(3)]
     return runs + [replace(run, config=run.config | {"seed": s}) for s, run in enumerate(alone)]
@@ -42,12 +57,23 @@ def curve() -> Curve:
 
 
 def test_levels_by_hand(curve):
-    assert [(x.epsilon, x.over) for x in curve.levels()] == [(1.0, "3 seeds"), (4.0, "3 seeds"), (16.0, "3 seeds")]
+    assert [(x.epsilon, x.over) for x in curve.levels()] == [
+        (1.0, "3 seeds"),
+        (4.0, "3 seeds"),
+        (16.0, "3 seeds"),
+    ]
     first = curve.levels()[0]
     low, high = t_interval(ACCURACY[1.0])
-    assert first.mean == pytest.approx(0.52) and (first.low, first.high) == (pytest.approx(low), pytest.approx(high))
-    assert [p.accuracy for p in first.points] == [0.50, 0.52, 0.54] and [p.seed for p in first.points] == [0, 1, 2]
-    assert level(curve.none).mean == pytest.approx(0.91) and level(curve.local).mean == pytest.approx(0.61)
+    assert first.mean == pytest.approx(0.52) and (first.low, first.high) == (
+        pytest.approx(low),
+        pytest.approx(high),
+    )
+    assert [p.accuracy for p in first.points] == [0.50, 0.52, 0.54] and [
+        p.seed for p in first.points
+    ] == [0, 1, 2]
+    assert level(curve.none).mean == pytest.approx(0.91) and level(
+        curve.local
+    ).mean == pytest.approx(0.61)
     assert (curve.unit, curve.delta, curve.trust) == ("example", 1e-5, "nobody")
 
 
@@ -66,14 +92,23 @@ def test_a_single_seed_has_the_interval_of_its_run():
 
 
 def test_an_epsilon_is_never_rounded_down():
-    assert [rounded_up(e) for e in (7.9994, 3.0, 3.0012, 0.9931, 123.4, 1e-3)] == [8.0, 3.0, 3.01, 0.994, 124.0, 1e-3]
+    assert [rounded_up(e) for e in (7.9994, 3.0, 3.0012, 0.9931, 123.4, 1e-3)] == [
+        8.0,
+        3.0,
+        3.01,
+        0.994,
+        124.0,
+        1e-3,
+    ]
     lost = [private(8, 0.8, 0), private(8, 0.8, 1)]
     lost[0] = replace(lost[0], result=lost[0].result | {"epsilon": 5.0})  # fewer uploads arrived
     assert {p.epsilon for p in Curve.from_runs(lost).points} == {8.0}, "what holds for all seeds"
 
 
 def test_different_promises_are_never_on_one_curve():
-    with pytest.raises(FedkitError, match="example and client given; such epsilons are never compared"):
+    with pytest.raises(
+        FedkitError, match="example and client given; such epsilons are never compared"
+    ):
         Curve.from_runs([private(8, 0.8), private(8, 0.7, unit="client")])
     other = private(3, 0.8)
     with pytest.raises(FedkitError, match="delta 1e-05 and 0"):
@@ -81,21 +116,30 @@ def test_different_promises_are_never_on_one_curve():
     with pytest.raises(FedkitError, match="differ in tune too"):
         Curve.from_runs([private(8, 0.8), private(3, 0.8, tune="head")])
     with pytest.raises(FedkitError, match="privacy or secure too"):
-        Curve.from_runs([private(8, 0.8), private(3, 0.8, privacy="example:eps=3,delta=1e-5,clip=3")])
+        Curve.from_runs(
+            [private(8, 0.8), private(3, 0.8, privacy="example:eps=3,delta=1e-5,clip=3")]
+        )
     with pytest.raises(FedkitError, match="no finished run with privacy"):
         Curve.from_runs([federated(), replace(private(8, 0.8), result={})])
 
 
 def test_other_data_other_settings_and_unfinished_runs_are_left_out():
-    extra = [federated(0.1, seed=0, tune="head"), replace(federated(0.2, seed=7), data=DATA | {"sha256": "other"}),
-             replace(private(4, 0.99, 5), result={}), private(4, 0.99, 0)]
+    extra = [
+        federated(0.1, seed=0, tune="head"),
+        replace(federated(0.2, seed=7), data=DATA | {"sha256": "other"}),
+        replace(private(4, 0.99, 5), result={}),
+        private(4, 0.99, 0),
+    ]
     assert Curve.from_runs(everything() + extra) == Curve.from_runs(everything())
 
 
 def test_a_budget_that_ran_out_is_said():
     run = private(8, 0.8)
     told = run.result["privacy"] | {"stopped": "the budget was spent after round 6 of 10"}
-    assert "after round 6 of 10" in Curve.from_runs([replace(run, result=run.result | {"privacy": told})]).notes[0]
+    assert (
+        "after round 6 of 10"
+        in Curve.from_runs([replace(run, result=run.result | {"privacy": told})]).notes[0]
+    )
 
 
 def test_saved_and_read_again(curve, tmp_path):
@@ -108,11 +152,19 @@ def test_saved_and_read_again(curve, tmp_path):
         Curve.load(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("damage", [
-    {"schema": "other"}, {"points": []}, {"points": [{"epsilon": 1}]}, {"delta": 2}, {"notes": None}, {"unit": 3},
-    {"points": [{"epsilon": -1, "seed": 0, "accuracy": 0.5, "worst": 0, "low": 0, "high": 1}]},
-    {"none": [{"epsilon": None, "seed": 0, "accuracy": 5, "worst": 0, "low": 0, "high": 1}]},
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"schema": "other"},
+        {"points": []},
+        {"points": [{"epsilon": 1}]},
+        {"delta": 2},
+        {"notes": None},
+        {"unit": 3},
+        {"points": [{"epsilon": -1, "seed": 0, "accuracy": 0.5, "worst": 0, "low": 0, "high": 1}]},
+        {"none": [{"epsilon": None, "seed": 0, "accuracy": 5, "worst": 0, "low": 0, "high": 1}]},
+    ],
+)
 def test_a_damaged_file_is_one_line(curve, tmp_path, damage):
     values = json.loads(json.dumps(curve.to_dict())) | damage
     (tmp_path / "curve.json").write_text(json.dumps(values))
@@ -123,16 +175,26 @@ def test_a_damaged_file_is_one_line(curve, tmp_path, damage):
 
 def test_only_epsilon_is_replaced():
     assert with_epsilon("none", 3) == "example:eps=3"
-    assert with_epsilon("example:eps=8,clip=0.5,delta=1e-6", 1.5) == "example:eps=1.5,clip=0.5,delta=1e-6"
+    assert (
+        with_epsilon("example:eps=8,clip=0.5,delta=1e-6", 1.5)
+        == "example:eps=1.5,clip=0.5,delta=1e-6"
+    )
     assert with_epsilon("client", 2) == "client:eps=2"
-    for spec, eps, told in (("example:noise=1", 3, "leave noise out"), ("example", 0, "above 0"), ("much", 1, "much")):
+    for spec, eps, told in (
+        ("example:noise=1", 3, "leave noise out"),
+        ("example", 0, "above 0"),
+        ("much", 1, "much"),
+    ):
         with pytest.raises(FedkitError, match=told):
             with_epsilon(spec, eps)
 
 
 def test_the_plan_is_a_sweep_that_begins_without_privacy():
     plan = plan_of(RunConfig(tune="head", rounds=3, seed=9), (8, 1), (0, 4))
-    assert plan.vary == {"privacy": ["none", "example:eps=8", "example:eps=1"]} and plan.seeds == (0, 4)
+    assert plan.vary == {"privacy": ["none", "example:eps=8", "example:eps=1"]} and plan.seeds == (
+        0,
+        4,
+    )
     assert plan.settings == {"tune": "head", "rounds": 3} and plan.baselines == ("local",)
     assert next(e for e in plan.entries() if e.baseline).config.privacy == "none"
     with pytest.raises(FedkitError, match="no eps"):
@@ -145,7 +207,11 @@ def test_real_runs_are_kept_and_gone_on_with(tiny_model, tiny_data, tmp_path):
     first = privacy_curve(config, (8,), (0,), tmp_path)
     made = (tmp_path / "none-s0" / "run.json").stat().st_mtime_ns
     both = privacy_curve(config, (8, 1), (0,), tmp_path)
-    assert [x.epsilon for x in both.levels()] == [1.0, 8.0] and both.none == first.none and len(both.local) == 1
+    assert (
+        [x.epsilon for x in both.levels()] == [1.0, 8.0]
+        and both.none == first.none
+        and len(both.local) == 1
+    )
     assert (tmp_path / "none-s0" / "run.json").stat().st_mtime_ns == made
     assert Curve.load(tmp_path) == both
     (tmp_path / "curve.json").unlink()
@@ -154,7 +220,9 @@ def test_real_runs_are_kept_and_gone_on_with(tiny_model, tiny_data, tmp_path):
 
 @pytest.mark.slow
 def test_what_is_refused_is_said_with_its_reason(tiny_model, tiny_data):
-    config = RunConfig(data=str(tiny_data), model=tiny_model, tune="head", rounds=2, privacy="client")
+    config = RunConfig(
+        data=str(tiny_data), model=tiny_model, tune="head", rounds=2, privacy="client"
+    )
     with pytest.raises(FedkitError, match="use --weights uniform"):
         privacy_curve(config, (8,), (0,))
 

@@ -15,8 +15,17 @@ from fedkit.lessons import privacy as lesson
 
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model):
-    return RunConfig(data=tiny_data, model=tiny_model, clients=2, partition="iid", tune="head", loss="plain", rounds=2,
-                     max_tokens=32, dtype="float32")
+    return RunConfig(
+        data=tiny_data,
+        model=tiny_model,
+        clients=2,
+        partition="iid",
+        tune="head",
+        loss="plain",
+        rounds=2,
+        max_tokens=32,
+        dtype="float32",
+    )
 
 
 def words(fig) -> str:
@@ -27,7 +36,11 @@ def words(fig) -> str:
 def test_dealt_anew_is_what_a_fresh_job_would_deal_on_the_same_model(job):
     same, other = lesson.dealt(job), lesson.dealt(job, clients=4, examples_per_client=12)
     assert [c.train.tokens for c in same.clients] == [c.train.tokens for c in job.clients]
-    assert other.model is job.model and [len(c.train) for c in other.clients] == [12] * 4 and other.config.clients == 4
+    assert (
+        other.model is job.model
+        and [len(c.train) for c in other.clients] == [12] * 4
+        and other.config.clients == 4
+    )
 
 
 def test_a_corpus_with_fewer_rows_keeps_its_test(job):
@@ -46,7 +59,12 @@ def test_a_crowd_has_as_many_sites_as_asked_none_with_a_text_twice(job):
 def test_the_start_gives_the_head_and_the_vectors_of_all_rows(job):
     vectors, labels, weight, bias = lesson.at_the_start(job)
     rows = len(job.pooled().train)
-    assert vectors.shape == (rows, 32) and labels.shape == (rows,) and weight.shape == (3, 32) and bias.shape == (3,)
+    assert (
+        vectors.shape == (rows, 32)
+        and labels.shape == (rows,)
+        and weight.shape == (3, 32)
+        and bias.shape == (3,)
+    )
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(rows))
 
 
@@ -61,7 +79,9 @@ def test_how_often_a_guess_is_right_from_the_bells_themselves():
     assert lesson.told_apart(4.3772, 1e-5) == pytest.approx(0.6915, abs=2e-4)
     assert lesson.told_apart(0.001, 1e-5) == pytest.approx(0.5, abs=0.01)
     rng, z = np.random.default_rng(0), 1.0
-    hits = (rng.normal(1, z, 100_000) > 0.5).mean() / 2 + (rng.normal(0, z, 100_000) <= 0.5).mean() / 2
+    hits = (rng.normal(1, z, 100_000) > 0.5).mean() / 2 + (
+        rng.normal(0, z, 100_000) <= 0.5
+    ).mean() / 2
     assert hits == pytest.approx(lesson.told_apart(4.3772, 1e-5), abs=0.005)
 
 
@@ -81,7 +101,9 @@ def test_arrows_are_drawn_before_and_after():
 
 def test_the_histogram_parts_what_is_kept_from_what_is_shortened():
     fig = lesson.lengths(torch.tensor([0.1, 0.2, 0.9, 1.5]), 0.5, "A finding.")
-    assert [round(x, 3) for x in fig.data[0].x] == [0.1, 0.2] and [round(x, 3) for x in fig.data[1].x] == [0.9, 1.5]
+    assert [round(x, 3) for x in fig.data[0].x] == [0.1, 0.2] and [
+        round(x, 3) for x in fig.data[1].x
+    ] == [0.9, 1.5]
 
 
 def test_two_worlds_has_two_bells_one_apart_a_panel():
@@ -95,7 +117,9 @@ def record_of(rounds: int) -> Run:
     """A run of four rounds after so many of them, with a budget of 3."""
     every = tuple(RoundRecord(i, 0.5, 1.0, 0.4, epsilon=e) for i, e in ((1, 2.5), (2, 3.0)))
     config = {"privacy": "example:eps=3,delta=1e-5", "rounds": 4}
-    return Run("federated", config, {}, {}, {}, RoundRecord(0, 0.3, 1.0, 0.2, epsilon=0.9), every[:rounds])
+    return Run(
+        "federated", config, {}, {}, {}, RoundRecord(0, 0.3, 1.0, 0.2, epsilon=0.9), every[:rounds]
+    )
 
 
 def test_the_budget_is_drawn_round_by_round():
@@ -105,8 +129,14 @@ def test_the_budget_is_drawn_round_by_round():
 
 
 def test_lines_name_every_line_and_their_level():
-    fig = lesson.lines({"ε = 8": ([10, 100], [20.0, 70.0]), "<i>other": ([10, 100], [5.0, 15.0])}, "A finding.", "Sites",
-                       log_x=True, colours=lesson.COLOURS, level=80.0)
+    fig = lesson.lines(
+        {"ε = 8": ([10, 100], [20.0, 70.0]), "<i>other": ([10, 100], [5.0, 15.0])},
+        "A finding.",
+        "Sites",
+        log_x=True,
+        colours=lesson.COLOURS,
+        level=80.0,
+    )
     assert fig.data[0].line.color == lesson.COLOURS["ε = 8"] and fig.layout.xaxis.type == "log"
     assert all(part in words(fig) for part in ("ε = 8", "70 %", "80 %", "without privacy"))
     assert fig.layout.yaxis.range[1] > 80, "the level is seen"
@@ -114,8 +144,12 @@ def test_lines_name_every_line_and_their_level():
 
 
 def test_arrangements_put_a_dot_for_each_epsilon():
-    fig = lesson.arrangements({"a | b": {8: 80.0, 1: 30.0}, "c": {8: 90.0, 1: 70.0}}, 95.0, "A finding.")
-    assert [t.x[0] for t in fig.data] == pytest.approx([80, 30, 90, 70]) and [t.y[0] for t in fig.data] == [1, 1, 0, 0]
+    fig = lesson.arrangements(
+        {"a | b": {8: 80.0, 1: 30.0}, "c": {8: 90.0, 1: 70.0}}, 95.0, "A finding."
+    )
+    assert [t.x[0] for t in fig.data] == pytest.approx([80, 30, 90, 70]) and [
+        t.y[0] for t in fig.data
+    ] == [1, 1, 0, 0]
     assert fig.data[0].marker.color == fig.data[2].marker.color != fig.data[1].marker.color
     assert fig.layout.yaxis.ticktext == ("a<br>b", "c") and fig.layout.shapes[0].x0 == 95
 
@@ -127,7 +161,9 @@ def test_a_live_picture_is_one_widget_that_moves_on(monkeypatch):
     for upto in range(3):
         show(record_of(upto))
     assert len(shown) == 1 and list(shown[0].data[0].y) == [0.9, 2.5, 3.0]
-    assert [list(t.y) for t in shown[0].data] == [list(t.y) for t in lesson.spent(record_of(2), "A finding.").data]
+    assert [list(t.y) for t in shown[0].data] == [
+        list(t.y) for t in lesson.spent(record_of(2), "A finding.").data
+    ]
 
 
 def test_without_widgets_the_finished_run_is_shown_once(monkeypatch):

@@ -1,4 +1,6 @@
-"""The promise in words, tables, the front, the figure and the panel: numbers that can be checked by hand."""
+"""The promise in words, tables, the front, the figure and the panel: numbers that can be checked by
+hand.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +62,16 @@ def kept(run: Run, epsilon: float, unit: str = "example") -> Run:
 
 def test_what_covers_what():
     assert EXAMPLE.covers(Promise()) and not Promise().covers(EXAMPLE) and EXAMPLE.covers(EXAMPLE)
-    assert replace(EXAMPLE, epsilon=3).covers(EXAMPLE) and not EXAMPLE.covers(replace(EXAMPLE, epsilon=3))
+    assert replace(EXAMPLE, epsilon=3).covers(EXAMPLE) and not EXAMPLE.covers(
+        replace(EXAMPLE, epsilon=3)
+    )
     assert not EXAMPLE.covers(CLIENT) and not CLIENT.covers(EXAMPLE), "other units are not ranked"
-    assert EXAMPLE.covers(replace(EXAMPLE, alone=False)) and not replace(EXAMPLE, alone=False).covers(EXAMPLE)
-    assert not EXAMPLE.covers(Promise(sealed=True)) and replace(EXAMPLE, sealed=True).covers(Promise(sealed=True))
+    assert EXAMPLE.covers(replace(EXAMPLE, alone=False)) and not replace(
+        EXAMPLE, alone=False
+    ).covers(EXAMPLE)
+    assert not EXAMPLE.covers(Promise(sealed=True)) and replace(EXAMPLE, sealed=True).covers(
+        Promise(sealed=True)
+    )
 
 
 def test_a_method_promises_what_its_weakest_run_does():
@@ -77,9 +85,15 @@ def test_a_method_promises_what_its_weakest_run_does():
 def test_the_worst_case_by_hand():
     assert right(math.log(3)) == pytest.approx(0.75) and right(0) == 0.5
     assert right(math.log(3), 0.1) == pytest.approx((3 + 0.1) / 4) and right(1e9) == 1.0
-    assert chance(right(8)) == "99.97 %" and chance(right(1)) == "73.1 %" and chance(right(40)) == "more than 99.99 %"
+    assert (
+        chance(right(8)) == "99.97 %"
+        and chance(right(1)) == "73.1 %"
+        and chance(right(40)) == "more than 99.99 %"
+    )
     assert "99.97 %" in attacker(8, "example") and "weak bound" in attacker(8, "example", 1e-5)
-    assert "strong promise" in attacker(1, "client") and "a certain site took part" in attacker(1, "client")
+    assert "strong promise" in attacker(1, "client") and "a certain site took part" in attacker(
+        1, "client"
+    )
     assert "leaves real doubt" in attacker(3, "example") and "95.3 %" in attacker(3, "example")
 
 
@@ -100,7 +114,10 @@ def test_the_end_of_a_run_says_what_is_promised_and_all_that_belongs_beside_it()
         "privacy: epsilon 8 per example, delta 1e-5, spent in 2 rounds; trusted: nobody",
         "  unit: one text",
     ]
-    assert lines(federated())[0].startswith("privacy: nothing is promised") and len(lines(federated())) == 1
+    assert (
+        lines(federated())[0].startswith("privacy: nothing is promised")
+        and len(lines(federated())) == 1
+    )
     assert "sums only" in lines(federated(secure="masks"))[0]
     assert all(line.isascii() for line in said)
 
@@ -119,14 +136,23 @@ def test_a_method_without_privacy_does_not_beat_one_with():
         True,
         True,
     ]
-    assert front([(1.0, 0.9), (1.0, 0.9)], [none, EXAMPLE]) == [False, True], "as good, and a promise"
+    assert front([(1.0, 0.9), (1.0, 0.9)], [none, EXAMPLE]) == [False, True], (
+        "as good, and a promise"
+    )
 
 
 def test_the_board_has_the_number_its_unit_and_delta():
-    runs = [one(0.9, 10), kept(one(0.8, 10), 8), kept(one(0.7, 10), 3), kept(one(0.6, 10), 8, "client")]
+    runs = [
+        one(0.9, 10),
+        kept(one(0.8, 10), 8),
+        kept(one(0.7, 10), 3),
+        kept(one(0.6, 10), 8, "client"),
+    ]
     frame = board(runs).set_index("method")
     assert frame["privacy"].to_dict() == {
-        "no privacy": "none", "example:eps=8": "\u03b5 8 per example, \u03b4 1e-5", "example:eps=3": "\u03b5 3 per example, \u03b4 1e-5",
+        "no privacy": "none",
+        "example:eps=8": "\u03b5 8 per example, \u03b4 1e-5",
+        "example:eps=3": "\u03b5 3 per example, \u03b4 1e-5",
         "client:eps=8": "\u03b5 8 per client, \u03b4 1e-5",
     }
     assert list(frame["front"]) == ["*"] * 4
@@ -134,28 +160,45 @@ def test_the_board_has_the_number_its_unit_and_delta():
     assert text.isascii() and max(map(len, text.splitlines())) <= 100 and "8 per\n" in text
     rows = {row["method"]: row for row in values["methods"]}
     assert (rows["client:eps=8"]["epsilon"], rows["client:eps=8"]["privacy unit"]) == (8, "client")
-    assert [row["privacy_unit"] for row in values["scoreboard"]] == [None, "example", "example", "client"]
+    assert [row["privacy_unit"] for row in values["scoreboard"]] == [
+        None,
+        "example",
+        "example",
+        "client",
+    ]
     assert INCOMPARABLE in said and "of 4 methods with unlike promises of privacy" in said[0]
-    assert any("example:eps=3, 70.0 % (-20.0 points against no privacy, which promises nothing" in s for s in said)
+    assert any(
+        "example:eps=3, 70.0 % (-20.0 points against no privacy, which promises nothing" in s
+        for s in said
+    )
 
 
 def test_secure_aggregation_is_part_of_the_name():
-    assert [m.name for m in methods([one(0.8, 10), one(0.8, 10, secure="masks")])] == ["updates seen", "masks"]
-    assert [m.name for m in methods([one(0.8, 10, tune="head"), one(0.8, 10, tune="full")])] == ["head", "full"]
+    assert [m.name for m in methods([one(0.8, 10), one(0.8, 10, secure="masks")])] == [
+        "updates seen",
+        "masks",
+    ]
+    assert [m.name for m in methods([one(0.8, 10, tune="head"), one(0.8, 10, tune="full")])] == [
+        "head",
+        "full",
+    ]
 
 
 def test_sending_less_does_not_make_up_for_promising_less():
     top, lean = kept(one(0.9, 100), 8), one(0.895, 10)
     found = methods([top, lean])
     assert leanest(found, found[0]) is None and "nothing that sends less" in words([top, lean])[0]
-    assert leanest(found := methods([top, kept(one(0.895, 10, wire="int4"), 8)]), found[0]) is not None
+    assert (
+        leanest(found := methods([top, kept(one(0.895, 10, wire="int4"), 8)]), found[0]) is not None
+    )
 
 
 def test_a_private_run_beside_baselines_says_that_they_promise_nothing():
     _, said, _ = board_of([private(8, 0.8), *[r for r in everything() if r.method == "local"][:1]])
     assert (
         said[-1]
-        == "The federated run promises epsilon 8 per example, delta 1e-5; what it is compared with promises nothing."
+        == "The federated run promises epsilon 8 per example, delta 1e-5; what it is compared with"
+        " promises nothing."
     )
     assert "promises" not in " ".join(board_of([federated()])[1])
 
@@ -163,7 +206,10 @@ def test_a_private_run_beside_baselines_says_that_they_promise_nothing():
 def test_the_front_figure_tells_promises_apart():
     fig = plots.pareto([one(0.9, 10), kept(one(0.8, 20), 8), kept(one(0.85, 40), 8, "client")])
     assert len({t.marker.color for t in fig.data if t.mode == "markers"}) == 3
-    assert not any(t.name == "Pareto front" for t in fig.data) and "promises less" in fig.layout.meta["caption"]
+    assert (
+        not any(t.name == "Pareto front" for t in fig.data)
+        and "promises less" in fig.layout.meta["caption"]
+    )
     assert "no \u03b5" in " ".join(a.text for a in fig.layout.annotations)
 
 
@@ -173,12 +219,18 @@ def test_the_front_figure_tells_promises_apart():
 def test_the_figure_has_every_number(curve):
     fig = privacy_cost(curve)
     by_name = {t.name: t for t in fig.data}
-    assert list(by_name["measured"].x) == [1, 4, 16] and by_name["measured"].y == pytest.approx((52, 72, 82))
+    assert list(by_name["measured"].x) == [1, 4, 16] and by_name["measured"].y == pytest.approx(
+        (52, 72, 82)
+    )
     assert (
-        len(by_name["seeds"].y) == 9 and by_name["interpolated"].line.dash == "dash" and fig.layout.xaxis.type == "log"
+        len(by_name["seeds"].y) == 9
+        and by_name["interpolated"].line.dash == "dash"
+        and fig.layout.xaxis.type == "log"
     )
     assert "\u03b5 per example, \u03b4 = 1e-5: smaller is stronger" in fig.layout.xaxis.title.text
-    assert sorted(s.y0 for s in fig.layout.shapes if s.type == "line") == pytest.approx([61.0, 91.0])
+    assert sorted(s.y0 for s in fig.layout.shapes if s.type == "line") == pytest.approx(
+        [61.0, 91.0]
+    )
     said = " ".join(a.text for a in fig.layout.annotations)
     for words_ in (
         "91.0 %",
@@ -190,8 +242,10 @@ def test_the_figure_has_every_number(curve):
         "52.0 %",
     ):
         assert words_ in said, words_
-    assert finding(curve) == (
-        "Per example, \u03b5\u00a016 costs 9.0 points of accuracy, \u03b5\u00a01 costs 39.0; at \u03b5\u00a01 each site does better alone."
+    assert (
+        finding(curve)
+        == "Per example, \u03b5\u00a016 costs 9.0 points of accuracy, \u03b5\u00a01 costs 39.0; at"
+        " \u03b5\u00a01 each site does better alone."
     )
 
 
@@ -208,7 +262,11 @@ def test_runs_that_make_no_curve_have_no_figure():
 def test_a_curve_with_nothing_to_compare_with_still_draws():
     bare = Curve.from_runs([private(8, 0.8), private(1, 0.5)])
     low, high = span(bare)
-    assert low < 50 and high > 80 and finding(bare) == "\u03b5 8: 80.0 % right; \u03b5 1: 50.0 % right."
+    assert (
+        low < 50
+        and high > 80
+        and finding(bare) == "\u03b5 8: 80.0 % right; \u03b5 1: 50.0 % right."
+    )
     assert len(privacy_cost(Curve.from_runs([private(8, 0.8)])).data) == 3
 
 
@@ -217,7 +275,9 @@ def test_a_curve_with_nothing_to_compare_with_still_draws():
 
 def test_the_slider_stops_at_what_was_measured_and_between(curve):
     found = stops(curve)
-    assert {1.0, 4.0, 16.0} <= set(found) and found == sorted(found) and len(found) == 3 + 2 * BETWEEN
+    assert (
+        {1.0, 4.0, 16.0} <= set(found) and found == sorted(found) and len(found) == 3 + 2 * BETWEEN
+    )
     panel = PrivacyPanel(curve)
     assert {words_ for words_, v in panel.slider.options if v in (1.0, 4.0, 16.0)} == {
         "1 measured",
@@ -232,18 +292,32 @@ def test_moving_the_slider_shows_numbers_and_marks_what_nobody_measured(curve):
     panel.slider.value = 4.0
     said = panel.words.value
     assert "72.0 %" in said and ">measured</span>" in said and "not measured" not in said
-    assert "19.0 points less than without privacy (91.0 %)" in said and "paired over 3 seeds" in said
-    assert "11.0 points more than each site alone" in said and "by seed 70.0 %, 74.0 %, 72.0 %" in said
+    assert (
+        "19.0 points less than without privacy (91.0 %)" in said and "paired over 3 seeds" in said
+    )
+    assert (
+        "11.0 points more than each site alone" in said and "by seed 70.0 %, 74.0 %, 72.0 %" in said
+    )
     assert chance(right(4)) in said and "nobody" in said
-    assert panel.figure.data[-1].marker.symbol == "circle-open" and panel.figure.data[-1].y == pytest.approx((72.0,))
+    assert panel.figure.data[-1].marker.symbol == "circle-open" and panel.figure.data[
+        -1
+    ].y == pytest.approx((72.0,))
     between = next(e for e in stops(curve) if 1.9 < e < 2.3)
     panel.slider.value = between
     value = 100 * curve.at(between)[0]
     said = panel.words.value
-    assert f"about {value:.0f} %" in said and "interpolated, not measured" in said and "Nobody ran this epsilon" in said
+    assert (
+        f"about {value:.0f} %" in said
+        and "interpolated, not measured" in said
+        and "Nobody ran this epsilon" in said
+    )
     assert ">measured</span>" not in said and "95 % interval" not in said, "no interval for a guess"
-    assert panel.figure.data[-1].marker.symbol == "diamond-open" and panel.figure.data[-1].y == pytest.approx((value,))
-    assert any("not measured" in a.text for a in panel.figure.layout.annotations if "\u03b5" in a.text)
+    assert panel.figure.data[-1].marker.symbol == "diamond-open" and panel.figure.data[
+        -1
+    ].y == pytest.approx((value,))
+    assert any(
+        "not measured" in a.text for a in panel.figure.layout.annotations if "\u03b5" in a.text
+    )
     panel.slider.value = 1.0
     assert (
         "training together does not pay" in panel.words.value
@@ -264,7 +338,11 @@ def test_words_from_a_file_become_no_tags(curve):
     said = PrivacyPanel(evil).words.value
     assert "<script>" not in said and "<img" not in said and "<b>x" not in said
     fig = privacy_cost(evil)
-    shown = [fig.layout.title.text, fig.layout.xaxis.title.text, *(t.hovertemplate or "" for t in fig.data)]
+    shown = [
+        fig.layout.title.text,
+        fig.layout.xaxis.title.text,
+        *(t.hovertemplate or "" for t in fig.data),
+    ]
     assert not any("<b>x" in text for text in shown) and any("&lt;b&gt;x" in text for text in shown)
     assert told(evil, 4.0)["Beside it"] == ["<img src=x>."]
 

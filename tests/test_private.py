@@ -28,8 +28,16 @@ from fedkit.federated.local.train import Steps, Task
 
 @pytest.fixture(scope="module")
 def config(tiny_model, tiny_data):
-    return RunConfig(data=tiny_data, model=tiny_model, clients=4, partition="iid", tune="lora:r=4", dtype="float32",
-                     rounds=2, device="cpu")
+    return RunConfig(
+        data=tiny_data,
+        model=tiny_model,
+        clients=4,
+        partition="iid",
+        tune="lora:r=4",
+        dtype="float32",
+        rounds=2,
+        device="cpu",
+    )
 
 
 def one_by_one(model, task, rows, adjust=None) -> torch.Tensor:
@@ -38,7 +46,9 @@ def one_by_one(model, task, rows, adjust=None) -> torch.Tensor:
     for row in rows:
         loss = model.forward(*model.batch(task.examples, np.array([row])))
         loss = loss if adjust is None else loss + adjust
-        loss = torch.nn.functional.cross_entropy(loss, torch.tensor([int(task.examples.labels[row])]))
+        loss = torch.nn.functional.cross_entropy(
+            loss, torch.tensor([int(task.examples.labels[row])])
+        )
         found = torch.autograd.grad(loss, list(model.trainable.values()), allow_unused=True)
         zeros = [torch.zeros_like(p) for p in model.trainable.values()]
         out.append(torch.cat([(z if g is None else g).flatten() for g, z in zip(found, zeros)]))
@@ -51,14 +61,23 @@ def moved(job) -> dict:
     return {n: p + 0.05 * torch.randn(p.shape, generator=generator) for n, p in job.start.items()}
 
 
-# --- each example's own gradient --------------------------------------------------------------------------------------
+# --- each example's own gradient
+# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("clip", [1e9, 0.3])
 @pytest.mark.parametrize(
     "tune, engine",
-    [("lora:r=4", "fast"), ("lora:r=4,layers=1", "fast"), ("head", "fast"), ("lora:r=4", "plain"), ("full", "plain"),
-     ("bitfit", "plain"), ("adapter", "plain"), ("head", "plain")],
+    [
+        ("lora:r=4", "fast"),
+        ("lora:r=4,layers=1", "fast"),
+        ("head", "fast"),
+        ("lora:r=4", "plain"),
+        ("full", "plain"),
+        ("bitfit", "plain"),
+        ("adapter", "plain"),
+        ("head", "plain"),
+    ],
 )
 def test_the_sum_is_that_of_one_by_one_autograd(config, tune, engine, clip):
     job = prepare(replace(config, tune=tune, engine=engine))
@@ -66,10 +85,15 @@ def test_the_sum_is_that_of_one_by_one_autograd(config, tune, engine, clip):
     model.load_params(moved(job))
     rows, adjust = np.array([0, 3, 4, 7, 11]), torch.tensor([0.5, -0.2, 0.1])
     gradients = one_by_one(model, Task("a", {}, client.train, iter(())), rows, adjust)
-    head = torch.cat([torch.full((p.numel(),), n.startswith("head.")) for n, p in model.trainable.items()])
+    head = torch.cat(
+        [torch.full((p.numel(),), n.startswith("head.")) for n, p in model.trainable.items()]
+    )
     wanted = by_groups(gradients, head, clip)
     with per_example(model) as summed:
-        texts, labels = [client.train.tokens[i] for i in rows], torch.from_numpy(client.train.labels[rows])
+        texts, labels = (
+            [client.train.tokens[i] for i in rows],
+            torch.from_numpy(client.train.labels[rows]),
+        )
         found, loss = summed(texts, labels, adjust, clip, frozenset(), None)
     assert wanted.norm() > 1e-3
     assert (found - wanted).norm() <= 2e-4 * wanted.norm()
@@ -91,22 +115,32 @@ def test_where_gradients_cannot_be_told_apart_it_is_refused(config, monkeypatch)
 
     job = prepare(replace(config, tune="full", engine="plain"))
     monkeypatch.setattr(dp_sgd, "_own_places", lambda encoder, args, kwargs: (args, kwargs))
-    with pytest.raises(FedkitError, match=r"together differ from those alone.*use --tune lora"), per_example(job.model):
+    with (
+        pytest.raises(FedkitError, match=r"together differ from those alone.*use --tune lora"),
+        per_example(job.model),
+    ):
         pass
 
 
 def test_the_head_in_closed_form_by_hand():
-    """One text, two labels, all zero: p = (1/2, 1/2), p - y = (-1/2, 1/2); z = (3, 4) / 5, norm sqrt(1/2) sqrt(2) = 1."""
+    """One text, two labels, all zero: p = (1/2, 1/2), p - y = (-1/2, 1/2); z = (3, 4) / 5, norm
+    sqrt(1/2) sqrt(2) = 1.
+    """
     z, label = torch.tensor([[0.6, 0.8]]), torch.tensor([0])
     weight, bias, loss = head_sum(z, label, torch.zeros(2, 2), torch.zeros(2), clip=0.5)
     assert weight.flatten().tolist() == pytest.approx([-0.15, -0.2, 0.15, 0.2])
-    assert bias.tolist() == pytest.approx([-0.25, 0.25]) and loss.item() == pytest.approx(math.log(2))
+    assert bias.tolist() == pytest.approx([-0.25, 0.25]) and loss.item() == pytest.approx(
+        math.log(2)
+    )
 
 
 def test_about_a_centre_the_bias_has_no_gradient_of_its_own():
     z, label, centre = torch.tensor([[0.6, 0.8]]), torch.tensor([0]), torch.tensor([0.6, 0.0])
     weight, bias, _ = head_sum(z, label, torch.zeros(2, 2), torch.zeros(2), 1e9, None, centre)
-    assert weight.flatten().tolist() == pytest.approx([0.0, -0.4, 0.0, 0.4]) and bias.tolist() == [0.0, 0.0]
+    assert weight.flatten().tolist() == pytest.approx([0.0, -0.4, 0.0, 0.4]) and bias.tolist() == [
+        0.0,
+        0.0,
+    ]
     step = balanced({"head.weight": weight, "head.bias": bias}, centre)
     at_centre = step["head.weight"] @ centre + step["head.bias"]
     assert at_centre.tolist() == pytest.approx([0.0, 0.0])
@@ -119,29 +153,43 @@ def test_a_centre_means_the_same_to_every_engine(config, engine):
     start = moved(job)
     model.load_params(start)
     centre = torch.from_numpy(job.model.features(client.train).mean(0))
-    vectors, labels = torch.from_numpy(model.features(client.train)), torch.from_numpy(client.train.labels)
+    vectors, labels = (
+        torch.from_numpy(model.features(client.train)),
+        torch.from_numpy(client.train.labels),
+    )
     wanted = head_sum(vectors, labels, start["head.weight"], start["head.bias"], 0.3, None, centre)
     with per_example(model) as summed:
         found, _ = summed(list(client.train.tokens), labels, None, 0.3, frozenset(), centre)
     parts = apart(found, model.trainable)
-    assert torch.allclose(parts["head.weight"], wanted[0], atol=1e-4) and parts["head.bias"].abs().max() == 0
+    assert (
+        torch.allclose(parts["head.weight"], wanted[0], atol=1e-4)
+        and parts["head.bias"].abs().max() == 0
+    )
 
 
-# --- the clip ---------------------------------------------------------------------------------------------------------
+# --- the clip
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_clip_by_hand():
     """(3, 4) has length 5 and is cut to 1, (0.3, 0.4) stays: sum (0.6 + 0.3, 0.8 + 0.4)."""
-    assert clipped_sum(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), 1.0).tolist() == pytest.approx([0.9, 1.2])
+    assert clipped_sum(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), 1.0).tolist() == pytest.approx(
+        [0.9, 1.2]
+    )
 
 
 def test_no_example_moves_the_sum_by_more_than_the_clip():
     generator = torch.Generator().manual_seed(0)
-    gradients = 10 ** (4 * torch.rand(50, 1, generator=generator) - 2) * torch.randn(50, 9, generator=generator)
+    gradients = 10 ** (4 * torch.rand(50, 1, generator=generator) - 2) * torch.randn(
+        50, 9, generator=generator
+    )
     head = torch.arange(9) < 4
     for total in (lambda g: clipped_sum(g, 0.7), lambda g: by_groups(g, head, 0.7)):
         whole = total(gradients)
-        moves = [(whole - total(torch.cat([gradients[:i], gradients[i + 1 :]]))).norm().item() for i in range(50)]
+        moves = [
+            (whole - total(torch.cat([gradients[:i], gradients[i + 1 :]]))).norm().item()
+            for i in range(50)
+        ]
         assert max(moves) <= 0.7 * (1 + 1e-5) and max(moves) > 0.69
 
 
@@ -149,12 +197,17 @@ def test_a_gradient_that_is_not_finite_does_not_reach_the_sum():
     gradients = torch.tensor([[math.nan, 1.0], [math.inf, 0.0], [0.3, 0.4]])
     assert clipped_sum(gradients.nan_to_num(0, 0, 0), 1.0).isfinite().all()
     weight, bias, _ = head_sum(
-        torch.tensor([[math.nan, 0.0], [0.6, 0.8]]), torch.tensor([0, 0]), torch.zeros(2, 2), torch.zeros(2), 1.0
+        torch.tensor([[math.nan, 0.0], [0.6, 0.8]]),
+        torch.tensor([0, 0]),
+        torch.zeros(2, 2),
+        torch.zeros(2),
+        1.0,
     )
     assert weight.isfinite().all() and bias.isfinite().all() and bias.abs().max() > 0
 
 
-# --- the draw, the noise ----------------------------------------------------------------------------------------------
+# --- the draw, the noise
+# ----------------------------------------------------------------------------------------------
 
 
 def test_poisson_batches_draw_each_row_alone():
@@ -164,7 +217,9 @@ def test_poisson_batches_draw_each_row_alone():
     for i, rows in enumerate(draws):
         there[i, rows] = 1
     sizes = there.sum(1)
-    assert sizes.mean() == pytest.approx(12, abs=0.2) and sizes.var() == pytest.approx(40 * 0.3 * 0.7, rel=0.1)
+    assert sizes.mean() == pytest.approx(12, abs=0.2) and sizes.var() == pytest.approx(
+        40 * 0.3 * 0.7, rel=0.1
+    )
     assert np.allclose(there.mean(0), 0.3, atol=0.035)
     assert (there[:, 0] * there[:, 1]).mean() == pytest.approx(0.09, abs=0.02)
     assert any(len(rows) == 0 for rows in poisson(3, 0.1, 50, np.random.default_rng(0)))
@@ -172,7 +227,16 @@ def test_poisson_batches_draw_each_row_alone():
 
 
 def private_task(job, **changes) -> Task:
-    plan = Steps(clip=0.5, sigma=0.5, rate=1.0, steps=1, scale=1.0, head_lr=1.0, stream=(0, 1, 2), only_gradient=True)
+    plan = Steps(
+        clip=0.5,
+        sigma=0.5,
+        rate=1.0,
+        steps=1,
+        scale=1.0,
+        head_lr=1.0,
+        stream=(0, 1, 2),
+        only_gradient=True,
+    )
     client = job.clients[0]
     return Task("a", moved(job), client.train, iter(()), private=replace(plan, **changes))
 
@@ -188,7 +252,9 @@ def test_the_noise_is_that_of_the_plan(head_job):
     plain = private_fit(head_job.model, private_task(head_job, sigma=0.0), head_job.config).given
     noise = []
     for visit in range(20):
-        given = private_fit(head_job.model, private_task(head_job, stream=(0, visit, 2)), head_job.config).given
+        given = private_fit(
+            head_job.model, private_task(head_job, stream=(0, visit, 2)), head_job.config
+        ).given
         noise.append(torch.cat([(given[k] - plain[k]).flatten() for k in plain]) * n)
     values = torch.cat(noise)
     assert values.mean().item() == pytest.approx(0, abs=4 * 0.5 / math.sqrt(len(values)))
@@ -197,7 +263,9 @@ def test_the_noise_is_that_of_the_plan(head_job):
 
 
 def test_the_same_visit_twice_is_the_same(head_job):
-    a, b = (private_fit(head_job.model, private_task(head_job), head_job.config).given for _ in range(2))
+    a, b = (
+        private_fit(head_job.model, private_task(head_job), head_job.config).given for _ in range(2)
+    )
     assert all(torch.equal(a[n], b[n]) for n in a)
 
 
@@ -213,7 +281,9 @@ def test_a_step_by_hand(head_job):
 def test_a_centre_is_kept(head_job):
     centre = torch.from_numpy(head_job.model.features(head_job.clients[0].train).mean(0))
     task = private_task(head_job, only_gradient=False, steps=3)
-    done = private_fit(head_job.model, replace(task, start=task.start | {CENTRE: centre}), head_job.config)
+    done = private_fit(
+        head_job.model, replace(task, start=task.start | {CENTRE: centre}), head_job.config
+    )
     moved_logits = [p["head.weight"] @ centre + p["head.bias"] for p in (task.start, done.params)]
     assert torch.allclose(*moved_logits, atol=1e-4)
     assert not torch.equal(done.params["head.weight"], task.start["head.weight"])

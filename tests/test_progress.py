@@ -16,12 +16,22 @@ def record(*steps: int) -> Run:
     """A run with one client that took so many steps in each round, 10 bytes up and 20 down."""
     rounds = tuple(
         RoundRecord(
-            i + 1, 0.5 + i / 10, 1.0, 0.5, clients=(ClientRecord("a", steps=n, uplink_bytes=10, downlink_bytes=20),)
+            i + 1,
+            0.5 + i / 10,
+            1.0,
+            0.5,
+            clients=(ClientRecord("a", steps=n, uplink_bytes=10, downlink_bytes=20),),
         )
         for i, n in enumerate(steps)
     )
     return Run(
-        "federated", {}, {}, {}, {}, RoundRecord(0, 0.1, 1.0, 0.1, clients=(ClientRecord("a", uplink_bytes=5),)), rounds
+        "federated",
+        {},
+        {},
+        {},
+        {},
+        RoundRecord(0, 0.1, 1.0, 0.1, clients=(ClientRecord("a", uplink_bytes=5),)),
+        rounds,
     )
 
 
@@ -71,7 +81,8 @@ def test_after_a_resume_only_new_steps_tell_how_long_the_rest_takes():
     for _ in range(10):
         meter.tick(3, "a")
     meter.tell(3)
-    assert told[-1].remaining_seconds == pytest.approx(15, rel=0.01)  # ten steps in five seconds, thirty to go
+    # ten steps in five seconds, thirty to go
+    assert told[-1].remaining_seconds == pytest.approx(15, rel=0.01)
 
 
 def test_accuracy_and_traffic_come_from_the_record():
@@ -104,10 +115,14 @@ def test_a_cancelled_run_stops_before_its_next_step():
 
 def test_a_moment_in_words():
     words = str(Progress("federated", 2, 5, "site-1", 0.8125, 1_500_000, 0.3, 61.4))
-    assert words == "federated: round 2/5  site-1  accuracy so far 81.2%  1.5 MB by all sites  61 s left"
+    assert (
+        words
+        == "federated: round 2/5  site-1  accuracy so far 81.2%  1.5 MB by all sites  61 s left"
+    )
     assert str(Progress("federated", 1, 5, "", None, 0, 0.0, None)) == "federated: round 1/5"
     assert (
-        str(Progress("federated", 2, 5, "", None, 0, 0.3, None, 1.234)) == "federated: round 2/5  epsilon so far 1.23"
+        str(Progress("federated", 2, 5, "", None, 0, 0.3, None, 1.234))
+        == "federated: round 2/5  epsilon so far 1.23"
     )
 
 

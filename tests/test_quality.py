@@ -1,4 +1,6 @@
-"""Readiness: rows as read with their lines, every finding on a table of a few rows, and the verdict."""
+"""Readiness: rows as read with their lines, every finding on a table of a few rows, and the
+verdict.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,18 @@ from fedkit.quality.finding import LEVELS, Setting
 from fedkit.quality.report import CHECKS, EXIT, _sentence, assess, to_dict
 
 QUICK = Setting(slow=False)
-THINGS = ("printer", "router", "badge", "kettle", "forklift", "ladder", "invoice", "window", "phone", "scanner")
+THINGS = (
+    "printer",
+    "router",
+    "badge",
+    "kettle",
+    "forklift",
+    "ladder",
+    "invoice",
+    "window",
+    "phone",
+    "scanner",
+)
 FAULTS = (
     "smells of smoke",
     "was never delivered",
@@ -29,10 +42,16 @@ FAULTS = (
 )
 
 
-def clean(number: int = 40, labels=("one kind", "the other"), clients=("east", "west")) -> list[tuple[str, str, str]]:
+def clean(
+    number: int = 40, labels=("one kind", "the other"), clients=("east", "west")
+) -> list[tuple[str, str, str]]:
     """Rows without a fault: different texts, labels and clients in turn."""
     return [
-        (f"{THINGS[i % 10]} {FAULTS[i // 10 % 5]}, {THINGS[i * 3 % 10]}{i}", labels[i % 2], clients[i // 2 % 2])
+        (
+            f"{THINGS[i % 10]} {FAULTS[i // 10 % 5]}, {THINGS[i * 3 % 10]}{i}",
+            labels[i % 2],
+            clients[i // 2 % 2],
+        )
         for i in range(number)
     ]
 
@@ -42,13 +61,17 @@ def table(rows, test=(), client=True) -> Table:
     cells = [("train", i + 2, *row) for i, row in enumerate(rows)] + [
         ("test", i + 2, *row) for i, row in enumerate(test)
     ]
-    frame = pd.DataFrame(cells, columns=["split", "line", "text_raw", "label_raw", "client_raw"], dtype=object)
+    frame = pd.DataFrame(
+        cells, columns=["split", "line", "text_raw", "label_raw", "client_raw"], dtype=object
+    )
     frame["line"] = frame["line"].astype("int64")
     if not client:
         frame["client_raw"] = ""
     for role, tidy in (("text", clean_text), ("label", clean_label), ("client", clean_label)):
         frame[role] = pd.Series([tidy(cell) for cell in frame[f"{role}_raw"]], dtype=object)
-    return Table("t", "t", "", frame, Columns("text", "label", "site" if client else None), not test)
+    return Table(
+        "t", "t", "", frame, Columns("text", "label", "site" if client else None), not test
+    )
 
 
 def find(kind: str, rows, test=(), client=True) -> list:
@@ -65,33 +88,83 @@ PLANTED = {  # kind: (rows, test rows, lines that must be listed)
     "missing-text": (with_rows(("", "one kind", "east")), (), (42,)),
     "missing-label": (with_rows((TEXT, " ", "east")), (), (42,)),
     "missing-client": (with_rows((TEXT, "one kind", "")), (), (42,)),
-    "blank-text": (with_rows(("...", "one kind", "east"), ("\u3000", "one kind", "east"), ("N/A", "one kind", "east"),
-                             ("\u200b", "one kind", "east")), (), (42, 43, 44, 45)),
-    "placeholder-labels": (with_rows((TEXT, "Ｎ／Ａ", "east"), (TEXT + "s", "未分類", "east")), (), (42, 43)),
+    "blank-text": (
+        with_rows(
+            ("...", "one kind", "east"),
+            ("\u3000", "one kind", "east"),
+            ("N/A", "one kind", "east"),
+            ("\u200b", "one kind", "east"),
+        ),
+        (),
+        (42, 43, 44, 45),
+    ),
+    "placeholder-labels": (
+        with_rows((TEXT, "Ｎ／Ａ", "east"), (TEXT + "s", "未分類", "east")),
+        (),
+        (42, 43),
+    ),
     "constant-text": (with_rows(("12,345", "one kind", "east")), (), (42,)),
     "exact-duplicates": (with_rows(clean()[0], clean()[0]), (), (42, 43)),
-    "duplicates-across-clients": (with_rows((TEXT, "one kind", "east"), (TEXT, "one kind", "west")), (), (42, 43)),
+    "duplicates-across-clients": (
+        with_rows((TEXT, "one kind", "east"), (TEXT, "one kind", "west")),
+        (),
+        (42, 43),
+    ),
     "leakage": (with_rows((TEXT, "one kind", "east")), [(TEXT, "one kind", "east")], (2,)),
-    "near-duplicates": (with_rows((TEXT, "one kind", "east"), (TEXT.upper() + "!", "one kind", "east"),
-                                  (TEXT.replace("floors", "flooors"), "one kind", "east")), (), (43, 44)),
-    "near-duplicates-across-clients": (with_rows((TEXT, "one kind", "east"), (TEXT + " again", "one kind", "west")), (), (42, 43)),
-    "near-leakage": (with_rows((TEXT, "one kind", "east")), [("other words stand here", "one kind", ""),
-                                                             (TEXT + " now", "one kind", "")], (3,)),
-    "conflicting-labels": (with_rows((TEXT, "one kind", "east"), (TEXT.upper(), "the other", "east")), (), (42, 43)),
+    "near-duplicates": (
+        with_rows(
+            (TEXT, "one kind", "east"),
+            (TEXT.upper() + "!", "one kind", "east"),
+            (TEXT.replace("floors", "flooors"), "one kind", "east"),
+        ),
+        (),
+        (43, 44),
+    ),
+    "near-duplicates-across-clients": (
+        with_rows((TEXT, "one kind", "east"), (TEXT + " again", "one kind", "west")),
+        (),
+        (42, 43),
+    ),
+    "near-leakage": (
+        with_rows((TEXT, "one kind", "east")),
+        [("other words stand here", "one kind", ""), (TEXT + " now", "one kind", "")],
+        (3,),
+    ),
+    "conflicting-labels": (
+        with_rows((TEXT, "one kind", "east"), (TEXT.upper(), "the other", "east")),
+        (),
+        (42, 43),
+    ),
     "single-label": (clean(labels=("same", "same")), (), range(2, 42)),
     "rare-labels": (with_rows((TEXT, "a third", "east")), (), (42,)),
-    "too-many-labels": ([(f"{t} number {i}", f"case {i}", c) for i, (t, _, c) in enumerate(clean())], (), ()),
+    "too-many-labels": (
+        [(f"{t} number {i}", f"case {i}", c) for i, (t, _, c) in enumerate(clean())],
+        (),
+        (),
+    ),
     "unseen-labels": (clean(), [(TEXT, "a third", "")], (2,)),
-    "imbalance": ([(t, "one kind" if i < 35 else "rest", c) for i, (t, _, c) in enumerate(clean())], (), ()),
+    "imbalance": (
+        [(t, "one kind" if i < 35 else "rest", c) for i, (t, _, c) in enumerate(clean())],
+        (),
+        (),
+    ),
     "label-in-text": ([(f"{label}: {t}", label, c) for t, label, c in clean()], (), range(2, 42)),
-    "label-spellings": (with_rows((TEXT, "One  Kind", "east"), (TEXT + "s", "оne kind", "east")), (), (42, 43)),
+    "label-spellings": (
+        with_rows((TEXT, "One  Kind", "east"), (TEXT + "s", "оne kind", "east")),
+        (),
+        (42, 43),
+    ),
     "client-spellings": (with_rows((TEXT, "one kind", "EAST")), (), (42,)),
     "text-length": (with_rows((TEXT * 8, "one kind", "east")), (), (42,)),
     "long-texts": (with_rows((TEXT * 100, "one kind", "east")), (), (42,)),
     "few-examples": (clean(), (), ()),
     "label-skew": ([(t, label, label[:3]) for t, label, _ in clean()], (), ()),
     "tiny-clients": (with_rows((TEXT, "one kind", "north")), (), (42,)),
-    "personal-data": (with_rows(("write to kim.lee@example.com about the lift", "one kind", "east")), (), (42,)),
+    "personal-data": (
+        with_rows(("write to kim.lee@example.com about the lift", "one kind", "east")),
+        (),
+        (42,),
+    ),
 }
 
 
@@ -112,7 +185,10 @@ SMALL = {
     "one row": ([(TEXT, "a", "x")], ()),
     "two rows": ([(TEXT, "a", "x"), ("no", "b", "x")], ()),
     "all blank": ([(" ", "\u3000", "")] * 3, ()),
-    "nothing but signs": ([("\u200b", "\u200b", "\u200b"), ("\ud800", "?", "?"), ("=1+1", "=a", "@x")], ()),
+    "nothing but signs": (
+        [("\u200b", "\u200b", "\u200b"), ("\ud800", "?", "?"), ("=1+1", "=a", "@x")],
+        (),
+    ),
     "a row and a test row": ([(TEXT, "a", "x")], [(TEXT, "b", "")]),
     "no train rows that serve": ([("", "", "")], [(TEXT, "b", "")]),
     "one client": (clean(clients=("x", "x")), ()),
@@ -130,12 +206,16 @@ def test_every_check_keeps_the_contract_on_little(name, client):
     for f in quality.findings:
         assert f.kind in CHECKS and f.level in LEVELS
         assert all(len(words) > 10 and words[-1] in ".?!" for words in (f.what, f.why, f.mend)), f
-        assert set(f.rows) <= lines and all(0 <= i < len(looked.frame) for i in f.numbers.get("index", ()))
+        assert set(f.rows) <= lines and all(
+            0 <= i < len(looked.frame) for i in f.numbers.get("index", ())
+        )
         assert all("\n" not in example and len(example) <= 80 for example in f.examples)
     assert json.loads(json.dumps(to_dict(quality)))["exit"] == EXIT[quality.verdict]
     assert (
         quality.verdict
-        == ("ready", "care", "not yet")[max((LEVELS.index(f.level) for f in quality.findings), default=0)]
+        == ("ready", "care", "not yet")[
+            max((LEVELS.index(f.level) for f in quality.findings), default=0)
+        ]
     )
 
 
@@ -147,7 +227,9 @@ def test_the_table_stays_as_it_was():
 
 
 def test_examples_hold_no_personal_data():
-    rows = with_rows(*[("call 03-1234-5678 or write to kim.lee@example.com", "one kind", "east")] * 2)
+    rows = with_rows(
+        *[("call 03-1234-5678 or write to kim.lee@example.com", "one kind", "east")] * 2
+    )
     said = json.dumps(to_dict(assess(table(rows), QUICK)))
     assert "kim.lee" not in said and "1234-5678" not in said and "[email]" in said
 
@@ -156,7 +238,10 @@ def random_rows(number: int) -> list[tuple[str, str, str]]:
     """Clean rows, as many as one likes: every text is made of its own letters."""
     rng = np.random.default_rng(0)
     letters = rng.choice(list("abcdefghijklmnopqrstuvwxyz  "), (number, 30))
-    return [("x y" + "".join(text), f"kind {i % 2}", f"site {i // 2 % 2}") for i, text in enumerate(letters)]
+    return [
+        ("x y" + "".join(text), f"kind {i % 2}", f"site {i // 2 % 2}")
+        for i, text in enumerate(letters)
+    ]
 
 
 def test_verdicts():
@@ -165,7 +250,9 @@ def test_verdicts():
     assert leaky.verdict == "not yet" and leaky.reasons[0].startswith("650 held-out rows (100 %")
     few = assess(table(random_rows(1_000)), QUICK)
     # (0.876523 + 0.841621 * sqrt(0.2 - d * d))**2 / d**2 <= 200 from d = 0.0881 on
-    assert few.verdict == "care" and few.reasons[0].startswith("200 test examples can show differences of 8.9 points")
+    assert few.verdict == "care" and few.reasons[0].startswith(
+        "200 test examples can show differences of 8.9 points"
+    )
 
 
 def test_folding_names():
@@ -177,7 +264,15 @@ def test_folding_names():
 
 
 def test_typos_are_rare_and_one_letter_away():
-    sizes = {"hardware": 100, "hardwear": 2, "hardwrae": 2, "hardware2": 1, "software": 90, "cat": 90, "cap": 1}
+    sizes = {
+        "hardware": 100,
+        "hardwear": 2,
+        "hardwrae": 2,
+        "hardware2": 1,
+        "software": 90,
+        "cat": 90,
+        "cap": 1,
+    }
     assert typos(list(sizes), sizes) == {"hardwrae": "hardware"}
 
 
@@ -192,39 +287,48 @@ def test_bundled_sets_come_out_sensible(name):
 @pytest.mark.slow
 def test_nothing_heavy_is_loaded():
     code = (
-        "import sys; from fedkit.quality.report import assess; from fedkit.data.read_rows import read_rows; "
-        "from fedkit.quality.finding import Setting; assess(read_rows('service_desk'), Setting(slow=False)); "
-        "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'cleanlab')))"
+        "import sys; from fedkit.quality.report import assess; from fedkit.data.read_rows import"
+        " read_rows; from fedkit.quality.finding import Setting; assess(read_rows('service_desk'),"
+        " Setting(slow=False)); sys.exit(sum(name in sys.modules for name in ('torch',"
+        " 'transformers', 'cleanlab')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# --- reading ------------------------------------------------------------------------------------------------------------
+# --- reading
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_rows_keep_their_lines_and_nothing_is_dropped(tmp_path):
     path = tmp_path / "in.csv"
     path.write_text(
-        'text,label,site,note\n"two\nlines",a,x,n1\n\n,a,x,n2\n Ｗide , ｂ ,x,\nlast,b,y,n4\n', encoding="utf-8"
+        'text,label,site,note\n"two\nlines",a,x,n1\n\n,a,x,n2\n Ｗide , ｂ ,x,\nlast,b,y,n4\n',
+        encoding="utf-8",
     )
     read = read_rows(path)
     assert read.frame["line"].tolist() == [2, 5, 6, 7]
     assert read.frame["text"].tolist() == ["two\nlines", "", "Ｗide", "last"]
-    assert read.frame["label_raw"].tolist() == ["a", "a", " ｂ ", "b"] and read.frame["label"].tolist() == [
-        "a",
-        "a",
-        "b",
-        "b",
-    ]
-    assert read.other["note"].tolist() == ["n1", "n2", "", "n4"] and read.single and len(read.sha256) == 64
+    assert read.frame["label_raw"].tolist() == ["a", "a", " ｂ ", "b"] and read.frame[
+        "label"
+    ].tolist() == ["a", "a", "b", "b"]
+    assert (
+        read.other["note"].tolist() == ["n1", "n2", "", "n4"]
+        and read.single
+        and len(read.sha256) == 64
+    )
 
 
 def test_splits_of_a_folder_and_a_client_that_test_lacks(tmp_path):
-    (tmp_path / "train.csv").write_text("text,label,site\na1,a,x\nb1,b,x\na2,a,y\nb2,b,y\n", encoding="utf-8")
+    (tmp_path / "train.csv").write_text(
+        "text,label,site\na1,a,x\nb1,b,x\na2,a,y\nb2,b,y\n", encoding="utf-8"
+    )
     (tmp_path / "test.csv").write_text("label,text\na,a3\n", encoding="utf-8")
     read = read_rows(tmp_path)
     assert read.frame["split"].tolist() == ["train"] * 4 + ["test"] and not read.single
-    assert read.frame["client"].tolist() == ["x", "x", "y", "y", ""] and read.frame["text"].iloc[4] == "a3"
+    assert (
+        read.frame["client"].tolist() == ["x", "x", "y", "y", ""]
+        and read.frame["text"].iloc[4] == "a3"
+    )
 
 
 def test_the_header_row_can_be_given(tmp_path):
@@ -241,8 +345,12 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
 
 @pytest.mark.parametrize(
     "given, said",
-    [("1 row (0.3 %) have no text", "1 row (0.3 %) has no text."), ("1 client of 4 have few", "1 client of 4 has few."),
-     ("11 rows have none", "11 rows have none."), ("1,000 rows have none", "1,000 rows have none.")],
+    [
+        ("1 row (0.3 %) have no text", "1 row (0.3 %) has no text."),
+        ("1 client of 4 have few", "1 client of 4 has few."),
+        ("11 rows have none", "11 rows have none."),
+        ("1,000 rows have none", "1,000 rows have none."),
+    ],
 )
 def test_one_thing_has_the_verb_of_one_thing(given, said):
     assert _sentence(given) == said

@@ -1,4 +1,6 @@
-"""run.json: what is written is what is read, the contract is kept, and strangers' files are refused in one line."""
+"""run.json: what is written is what is read, the contract is kept, and strangers' files are refused
+in one line.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +19,56 @@ from fedkit.experiments.runner import run
 NUMBER = (int, float)
 MAYBE = (int, float, type(None))
 CLIENT = {
-    "id": str, "status": str, "reason": str, "examples": int, "steps": int, "train_seconds": NUMBER,
-    "uplink_bytes": int, "downlink_bytes": int,
+    "id": str,
+    "status": str,
+    "reason": str,
+    "examples": int,
+    "steps": int,
+    "train_seconds": NUMBER,
+    "uplink_bytes": int,
+    "downlink_bytes": int,
 }
 ROUND = {
-    "round": int, "accuracy": NUMBER, "loss": NUMBER, "worst_client_accuracy": NUMBER, "epsilon": MAYBE,
-    "simulated_seconds": MAYBE, "clients": list,
+    "round": int,
+    "accuracy": NUMBER,
+    "loss": NUMBER,
+    "worst_client_accuracy": NUMBER,
+    "epsilon": MAYBE,
+    "simulated_seconds": MAYBE,
+    "clients": list,
 }
 CONTRACT = {  # what plots, tables and other programs rely on
-    "environment": {"fedkit": str, "python": str, "torch": str, "device": str, "dtype": str, "threads": int},
-    "data": {"name": str, "sha256": str, "labels": list, "train": int, "validation": int, "test": int, "clients": list},
+    "environment": {
+        "fedkit": str,
+        "python": str,
+        "torch": str,
+        "device": str,
+        "dtype": str,
+        "threads": int,
+    },
+    "data": {
+        "name": str,
+        "sha256": str,
+        "labels": list,
+        "train": int,
+        "validation": int,
+        "test": int,
+        "clients": list,
+    },
     "model": {"name": str, "source": str, "sha256": str, "parameters": int, "trainable": int},
     "result": {
-        "accuracy": NUMBER, "accuracy_ci95": list, "macro_f1": NUMBER, "worst_client_accuracy": NUMBER,
-        "uplink_bytes": int, "downlink_bytes": int, "train_seconds": NUMBER, "peak_rss_bytes": int, "epsilon": MAYBE,
-        "delta": MAYBE, "privacy_unit": (str, type(None)), "simulated_seconds": NUMBER,
+        "accuracy": NUMBER,
+        "accuracy_ci95": list,
+        "macro_f1": NUMBER,
+        "worst_client_accuracy": NUMBER,
+        "uplink_bytes": int,
+        "downlink_bytes": int,
+        "train_seconds": NUMBER,
+        "peak_rss_bytes": int,
+        "epsilon": MAYBE,
+        "delta": MAYBE,
+        "privacy_unit": (str, type(None)),
+        "simulated_seconds": NUMBER,
     },
 }
 
@@ -40,12 +77,26 @@ def small(**changes) -> Run:
     """A record made by hand: a start, two rounds, two clients."""
     clients = (
         ClientRecord("site-1", "ok", "", 10, 2, 1.5, 100, 200),
-        ClientRecord("site-2", "rejected", "head.bias: holds NaN or infinity", 20, 4, 2.5, 100, 200),
+        ClientRecord(
+            "site-2", "rejected", "head.bias: holds NaN or infinity", 20, 4, 2.5, 100, 200
+        ),
     )
-    start = RoundRecord(0, 0.2, 2.0, 0.1, clients=(ClientRecord("site-1", uplink_bytes=7, downlink_bytes=3),))
-    rounds = tuple(RoundRecord(n, 0.5 + n / 10, 1.0, 0.4, 0.6, None, 3.5, 4.5, clients) for n in (1, 2))
-    fields = {"method": "federated", "config": {"data": "東京", "lr": None}, "environment": {}, "data": {}, "model": {},
-              "start": start, "rounds": rounds, "result": {"accuracy": 0.7}}
+    start = RoundRecord(
+        0, 0.2, 2.0, 0.1, clients=(ClientRecord("site-1", uplink_bytes=7, downlink_bytes=3),)
+    )
+    rounds = tuple(
+        RoundRecord(n, 0.5 + n / 10, 1.0, 0.4, 0.6, None, 3.5, 4.5, clients) for n in (1, 2)
+    )
+    fields = {
+        "method": "federated",
+        "config": {"data": "東京", "lr": None},
+        "environment": {},
+        "data": {},
+        "model": {},
+        "start": start,
+        "rounds": rounds,
+        "result": {"accuracy": 0.7},
+    }
     return Run(**fields | changes)
 
 
@@ -53,20 +104,28 @@ def small(**changes) -> Run:
 def real(tiny_data, tiny_model, tmp_path_factory) -> dict:
     """run.json of a real, tiny run, as any program would read it."""
     config = RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", rounds=2, max_tokens=32, dtype="float32"
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        rounds=2,
+        max_tokens=32,
+        dtype="float32",
     )
     out = tmp_path_factory.mktemp("runs") / "real"
     run(config, out)
     return json.loads((out / "run.json").read_text(encoding="utf-8"))
 
 
-# --- the contract -------------------------------------------------------------------------------------------------
+# --- the contract
+# -------------------------------------------------------------------------------------------------
 
 
 def assert_kept(block: dict, contract: dict) -> None:
     for key, kinds in contract.items():
         assert key in block, f"{key} is missing"
-        assert isinstance(block[key], kinds) and type(block[key]) is not bool, f"{key} is {block[key]!r}"
+        assert isinstance(block[key], kinds) and type(block[key]) is not bool, (
+            f"{key} is {block[key]!r}"
+        )
 
 
 def test_a_real_run_keeps_the_contract(real):
@@ -90,13 +149,19 @@ def test_the_numbers_of_a_real_run_agree_with_each_other(real):
     for name in ("uplink_bytes", "downlink_bytes"):
         assert result[name] == sum(c[name] for c in everyone) > 0
     assert result["train_seconds"] == pytest.approx(sum(c["train_seconds"] for c in everyone))
-    assert result["simulated_seconds"] == pytest.approx(sum(r["simulated_seconds"] for r in (real["start"], *rounds)))
+    assert result["simulated_seconds"] == pytest.approx(
+        sum(r["simulated_seconds"] for r in (real["start"], *rounds))
+    )
     low, high = result["accuracy_ci95"]
     assert low <= result["accuracy"] <= high and result["accuracy"] == rounds[-1]["accuracy"]
-    assert result["worst_client_accuracy"] == rounds[-1]["worst_client_accuracy"] <= result["accuracy"]
+    assert (
+        result["worst_client_accuracy"] == rounds[-1]["worst_client_accuracy"] <= result["accuracy"]
+    )
     assert len(result["correct"]) == real["data"]["test"] == 40
     assert result["correct"].count("1") / 40 == result["accuracy"]
-    assert result["epsilon"] is None and result["delta"] is None, "no differential privacy, no promise"
+    assert result["epsilon"] is None and result["delta"] is None, (
+        "no differential privacy, no promise"
+    )
     assert real["data"]["train"] == sum(c["train"] for c in real["data"]["clients"])
     assert set(real["config"]) == set(RunConfig().to_dict())
 
@@ -114,7 +179,8 @@ def test_the_bytes_are_those_of_what_travelled(real):
             assert 0 < client["downlink_bytes"] - 4 * sent < 4_000
 
 
-# --- reading what was written -------------------------------------------------------------------------------------
+# --- reading what was written
+# -------------------------------------------------------------------------------------
 
 
 def test_what_is_written_is_what_is_read(tmp_path):
@@ -172,13 +238,34 @@ def test_to_frame_has_a_row_per_client_and_round():
     frame = small().to_frame()
     assert len(frame) == 5 and frame["round"].tolist() == [0, 1, 1, 2, 2]
     assert frame.columns.tolist() == [
-        "round", "accuracy", "loss", "worst_client_accuracy", "validation_accuracy", "epsilon", "simulated_seconds",
-        "seconds", "aggregation_error", "noise", "client", "status", "reason", "examples", "steps", "train_seconds", "uplink_bytes", "downlink_bytes",
-        "work_seconds", "delay", "staleness", "began",
+        "round",
+        "accuracy",
+        "loss",
+        "worst_client_accuracy",
+        "validation_accuracy",
+        "epsilon",
+        "simulated_seconds",
+        "seconds",
+        "aggregation_error",
+        "noise",
+        "client",
+        "status",
+        "reason",
+        "examples",
+        "steps",
+        "train_seconds",
+        "uplink_bytes",
+        "downlink_bytes",
+        "work_seconds",
+        "delay",
+        "staleness",
+        "began",
     ]
     assert frame["client"].tolist() == ["site-1"] + ["site-1", "site-2"] * 2
     assert frame["uplink_bytes"].sum() == 407 == small().total("uplink_bytes")
-    assert len(small(start=None).to_frame()) == 4 and len(small(start=None, rounds=()).to_frame()) == 0
+    assert (
+        len(small(start=None).to_frame()) == 4 and len(small(start=None, rounds=()).to_frame()) == 0
+    )
 
 
 def test_totals_are_over_everything_or_over_what_is_asked():
@@ -188,7 +275,8 @@ def test_totals_are_over_everything_or_over_what_is_asked():
     assert small(start=None).total("uplink_bytes") == 400
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------
+# --- what is refused
+# ----------------------------------------------------------------------------------------------
 
 
 def text_of(**changes) -> str:
@@ -228,7 +316,9 @@ BAD = {
     "rounds null": text_of(rounds=None),
     "rounds an object": text_of(rounds={"a": 1}),
     "rounds of words": text_of(rounds=["one"]),
-    "a round without clients": text_of(rounds=[{"round": 1, "accuracy": 0, "loss": 0, "worst_client_accuracy": 0}]),
+    "a round without clients": text_of(
+        rounds=[{"round": 1, "accuracy": 0, "loss": 0, "worst_client_accuracy": 0}]
+    ),
     "a round that is a list": text_of(rounds=[[1]]),
     "clients a number": text_of(rounds=round_with(clients=5)),
     "clients of numbers": text_of(rounds=round_with(clients=[1, 2])),

@@ -1,4 +1,6 @@
-"""The contract of every registry: each entry is built by name, says what it is, and refuses what it cannot be."""
+"""The contract of every registry: each entry is built by name, says what it is, and refuses what it
+cannot be.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,14 @@ from fedkit.models.tuners.registry import TUNERS
 from fedkit.wire.pipeline import STAGES
 
 BUILT = {
-    "tune": TUNERS, "head-start": HEAD_STARTS, "aggregate": AGGREGATORS, "wire": STAGES, "strategy": STRATEGIES,
-    "weights": WEIGHTS, "robust": ROBUST, "attack": ATTACKS,
+    "tune": TUNERS,
+    "head-start": HEAD_STARTS,
+    "aggregate": AGGREGATORS,
+    "wire": STAGES,
+    "strategy": STRATEGIES,
+    "weights": WEIGHTS,
+    "robust": ROBUST,
+    "attack": ATTACKS,
 }
 ENTRIES = [(kind, name) for kind, registry in BUILT.items() for name in registry]
 
@@ -38,7 +46,9 @@ def test_refuses_what_it_does_not_have_in_one_line(kind, name):
     with pytest.raises(FedkitError, match="no parameter 'colour'") as error:
         build(kind, BUILT[kind], f"{name}:colour=red")
     assert "\n" not in str(error.value)
-    numbers = [f.name for f in fields(BUILT[kind][name]) if f.init and not isinstance(f.default, str)]
+    numbers = [
+        f.name for f in fields(BUILT[kind][name]) if f.init and not isinstance(f.default, str)
+    ]
     for key in numbers:
         with pytest.raises(FedkitError, match="not a number"):
             build(kind, BUILT[kind], f"{name}:{key}=many")
@@ -49,7 +59,9 @@ def test_says_in_one_sentence_what_each_is(kind):
     for entry in describe(BUILT[kind]):
         assert entry["about"].endswith((".", ")")) and len(entry["about"]) <= 140, entry
         assert isinstance(entry["needs"], str) and "\n" not in entry["needs"]
-    assert len({e["about"] for e in describe(BUILT[kind])}) == len(BUILT[kind]), "two say the same of themselves"
+    assert len({e["about"] for e in describe(BUILT[kind])}) == len(BUILT[kind]), (
+        "two say the same of themselves"
+    )
 
 
 @pytest.mark.parametrize("kind", BUILT)

@@ -1,4 +1,6 @@
-"""A run that is killed and resumed ends with the same numbers as one that was not, wherever it was killed."""
+"""A run that is killed and resumed ends with the same numbers as one that was not, wherever it was
+killed.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from fedkit.experiments.job import prepare
 from fedkit.experiments.runner import resume, rounds, run
 from fedkit.models import autotune
 
-MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}  # by the clock, never twice the same
+# by the clock, never twice the same
+MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}
 ROUNDS = 3
 
 
@@ -32,8 +35,16 @@ ROUNDS = 3
 def config(tiny_data, tiny_model) -> RunConfig:
     """Half the clients in each round, so that sampling must go on where it stopped."""
     return RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-        rounds=ROUNDS, batch_size=8, clients_per_round=2, loss="calibrated", tune="lora:r=2,alpha=4",
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        max_tokens=32,
+        dtype="float32",
+        rounds=ROUNDS,
+        batch_size=8,
+        clients_per_round=2,
+        loss="calibrated",
+        tune="lora:r=2,alpha=4",
     )
 
 
@@ -57,7 +68,8 @@ def assert_same_end(folder: Path, whole: Path) -> None:
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-# --- stopped politely ---------------------------------------------------------------------------------------------
+# --- stopped politely
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("finished", range(ROUNDS))
@@ -85,7 +97,9 @@ class After:
 
 @pytest.mark.parametrize(("steps", "finished"), [(0, 0), (5, 0), (8, 1), (11, 1), (23, 2)])
 @pytest.mark.slow
-def test_cancelled_between_two_steps_keeps_the_finished_rounds(config, job, whole, tmp_path, steps, finished):
+def test_cancelled_between_two_steps_keeps_the_finished_rounds(
+    config, job, whole, tmp_path, steps, finished
+):
     """Two clients of 26 examples take 4 steps each: 8 in a round."""
     with pytest.raises(Cancelled, match=f"round {finished + 1}"):
         run(config, tmp_path / "run", job=job, cancel=After(steps))
@@ -136,13 +150,17 @@ def replacements(monkeypatch, stop: int | None = None, after: bool = False) -> l
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
-def test_stopped_at_every_single_file_that_is_put_into_place(config, job, tmp_path, monkeypatch, after):
+def test_stopped_at_every_single_file_that_is_put_into_place(
+    config, job, tmp_path, monkeypatch, after
+):
     short = replace(config, rounds=1)
     own = replace(job, config=short)
     with monkeypatch.context() as patch:
         seen = replacements(patch)
         run(short, tmp_path / "whole", job=own)
-    assert seen.count("run.json") == 2 and {"round-0000.safetensors", "head.safetensors"} < set(seen)
+    assert seen.count("run.json") == 2 and {"round-0000.safetensors", "head.safetensors"} < set(
+        seen
+    )
     for stop in range(len(seen)):
         out = tmp_path / str(stop)
         with monkeypatch.context() as patch, pytest.raises(Killed):
@@ -156,7 +174,8 @@ def test_stopped_at_every_single_file_that_is_put_into_place(config, job, tmp_pa
         assert_same_end(out, tmp_path / "whole")
 
 
-# --- going on -----------------------------------------------------------------------------------------------------
+# --- going on
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_resume_needs_no_settings(config, job, whole, tmp_path):
@@ -177,24 +196,34 @@ def test_a_finished_run_is_read_and_nothing_is_done(config, whole):
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in whole.iterdir()}
     told = []
     assert run(config, whole, resume=True, progress=told.append) == Run.load(whole)
-    assert told == [] and before == {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in whole.iterdir()}
+    assert told == [] and before == {
+        p: (p.stat().st_mtime_ns, p.read_bytes()) for p in whole.iterdir()
+    }
 
 
 def test_what_says_how_to_compute_may_change_and_the_numbers_do_not(config, job, whole, tmp_path):
     going = rounds(config, tmp_path / "run", job=job)
     next(going), next(going), going.close()
-    run(replace(config, dtype="bfloat16", device="cpu", engine="plain"), tmp_path / "run", resume=True)
+    run(
+        replace(config, dtype="bfloat16", device="cpu", engine="plain"),
+        tmp_path / "run",
+        resume=True,
+    )
     assert_same_end(tmp_path / "run", whole)
 
 
 @pytest.mark.slow
-def test_the_attention_of_the_record_is_used_whatever_the_probe_says_today(config, tmp_path, monkeypatch):
+def test_the_attention_of_the_record_is_used_whatever_the_probe_says_today(
+    config, tmp_path, monkeypatch
+):
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "cache"))
     prepare(config)
     [(key, seconds)] = json.loads(autotune.cache_file().read_text()).items()
 
     def fastest(name: str) -> None:
-        autotune.cache_file().write_text(json.dumps({key: {k: 1.0 if k.endswith(name) else 2.0 for k in seconds}}))
+        autotune.cache_file().write_text(
+            json.dumps({key: {k: 1.0 if k.endswith(name) else 2.0 for k in seconds}})
+        )
 
     fastest("sdpa")
     assert run(config, tmp_path / "whole").environment["attention"] == "sdpa"
@@ -222,12 +251,17 @@ def test_a_changed_model_is_refused(config, tiny_model, tmp_path):
     going = rounds(config, tmp_path / "run")
     next(going), next(going), going.close()
     weights = load_file(tmp_path / "model" / "model.safetensors")
-    save_file({n: t + 0.01 for n, t in weights.items()}, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    save_file(
+        {n: t + 0.01 for n, t in weights.items()},
+        tmp_path / "model" / "model.safetensors",
+        {"format": "pt"},
+    )
     with pytest.raises(FedkitError, match="model has changed"):
         run(config, tmp_path / "run", resume=True)
 
 
-# --- killed: SIGKILL, nothing is cleaned up -----------------------------------------------------------------------
+# --- killed: SIGKILL, nothing is cleaned up
+# -----------------------------------------------------------------------
 
 
 def die() -> None:
@@ -235,9 +269,11 @@ def die() -> None:
 
 
 def command(argv: list[str], kill: tuple[str, str, int] | None, cache: str) -> None:
-    """`fedkit` with these arguments, in a process that kills itself 'before' or 'after' the n-th of some moment.
+    """`fedkit` with these arguments, in a process that kills itself 'before' or 'after' the n-th of
+    some moment.
 
-    A moment is a file's name (when it is put into place) or 'step' (one gradient step of both clients).
+    A moment is a file's name (when it is put into place) or 'step' (one gradient step of both
+    clients).
     """
     os.environ["FEDKIT_CACHE"] = cache
     import torch
@@ -270,11 +306,20 @@ def command(argv: list[str], kill: tuple[str, str, int] | None, cache: str) -> N
 
 @pytest.fixture(scope="module")
 def fedkit(tmp_path_factory):
-    """Run the command in a process of its own, forked from one that has everything imported; its exit code."""
+    """Run the command in a process of its own, forked from one that has everything imported; its
+    exit code.
+    """
     cache = str(tmp_path_factory.mktemp("cache"))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fedkit.cli.main", "fedkit.experiments.runner", "fedkit.models.loading", "peft",
-                                    "transformers.models.bert.modeling_bert"])
+    context.set_forkserver_preload(
+        [
+            "fedkit.cli.main",
+            "fedkit.experiments.runner",
+            "fedkit.models.loading",
+            "peft",
+            "transformers.models.bert.modeling_bert",
+        ]
+    )
 
     def call(*argv: str, kill: tuple[str, str, int] | None = None) -> int:
         process = context.Process(target=command, args=(list(argv), kill, cache))
@@ -286,9 +331,27 @@ def fedkit(tmp_path_factory):
 
 
 def flags(config: RunConfig, out: Path) -> list[str]:
-    return ["run", "--data", config.data, "--model", config.model, "--partition", "column:site",
-            "--rounds", str(ROUNDS), "--batch-size", "8", "--max-tokens", "32", "--clients-per-round", "2",
-            "--tune", "lora:r=2,alpha=4", "--out", str(out)]
+    return [
+        "run",
+        "--data",
+        config.data,
+        "--model",
+        config.model,
+        "--partition",
+        "column:site",
+        "--rounds",
+        str(ROUNDS),
+        "--batch-size",
+        "8",
+        "--max-tokens",
+        "32",
+        "--clients-per-round",
+        "2",
+        "--tune",
+        "lora:r=2,alpha=4",
+        "--out",
+        str(out),
+    ]
 
 
 MOMENTS = {
@@ -325,7 +388,9 @@ def test_killed_at_any_moment_and_resumed(fedkit, config, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_from_outside_and_resumed_with_the_plain_command(config, tmp_path, monkeypatch):
-    """The command as a person types it, killed whenever its third record has appeared; the rest is resumed."""
+    """The command as a person types it, killed whenever its third record has appeared; the rest is
+    resumed.
+    """
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "cache"))
     fedkit_run = [sys.executable, "-m", "fedkit.cli.main", *flags(config, tmp_path / "run")]
     fedkit_run[fedkit_run.index("--rounds") + 1] = "15"

@@ -1,4 +1,6 @@
-"""Return on investment by hand: a year's value, cost, months, tornado and break-even; assumptions as a file."""
+"""Return on investment by hand: a year's value, cost, months, tornado and break-even; assumptions
+as a file.
+"""
 
 import json
 import math
@@ -16,18 +18,41 @@ GB = 10**9
 
 
 def evidence(gain=0.10, low=0.05, high=0.15, sites=2):
-    """Two companies that gain ten points in daily work; a site moves half a GB in a training, the base model is 1 GB."""
+    """Two companies that gain ten points in daily work; a site moves half a GB in a training, the
+    base model is 1 GB.
+    """
     return Evidence(
-        run=None, runs=(), name="", ways={}, differences={}, daily={}, alone="local",
-        gain=None if gain is None else Difference(gain, low, high, "3 seeds"), companies=(None,) * sites,
-        up=GB / 4, down=GB / 4, base=GB, train_seconds=1.0, promise=Promise(), missing=(), unlike=(), left_out=0,
+        run=None,
+        runs=(),
+        name="",
+        ways={},
+        differences={},
+        daily={},
+        alone="local",
+        gain=None if gain is None else Difference(gain, low, high, "3 seeds"),
+        companies=(None,) * sites,
+        up=GB / 4,
+        down=GB / 4,
+        base=GB,
+        train_seconds=1.0,
+        promise=Promise(),
+        missing=(),
+        unlike=(),
+        left_out=0,
     )
 
 
 def assumptions(**changed):
     """1,000 reports x 6 min at 100 an hour: a right answer is worth 10."""
-    fixed = {"reports_per_company": 1000, "minutes_per_right_answer": 6, "hourly_cost": 100, "setup_per_site": 290,
-             "running_per_site": 30, "traffic_price_per_gb": 10, "trainings_per_year": 4} | changed
+    fixed = {
+        "reports_per_company": 1000,
+        "minutes_per_right_answer": 6,
+        "hourly_cost": 100,
+        "setup_per_site": 290,
+        "running_per_site": 30,
+        "traffic_price_per_gb": 10,
+        "trainings_per_year": 4,
+    } | changed
     return Assumptions(currency="USD", **{k: Assumed(v, v / 2, v * 2) for k, v in fixed.items()})
 
 
@@ -102,7 +127,9 @@ def test_every_assumption_says_that_it_is_not_measured():
     told = returns(evidence(), Assumptions(), "en").assumptions
     assert len(told) == len(Assumptions().numbers)
     assert {fact.source for fact in told} == {"assumption, not measured"}
-    assert {f.source for f in returns(evidence(), Assumptions(), "ja").assumptions} == {"仮定（未計測）"}
+    assert {f.source for f in returns(evidence(), Assumptions(), "ja").assumptions} == {
+        "仮定（未計測）"
+    }
 
 
 def test_the_example_file_reads_back_as_what_it_was_written_from(tmp_path):
@@ -111,7 +138,9 @@ def test_the_example_file_reads_back_as_what_it_was_written_from(tmp_path):
 
 
 def test_a_source_with_quotes_and_newlines_survives_the_file(tmp_path):
-    tricky = replace(Assumptions(), hourly_cost=Assumed(1, 0, 2, 'wage "table" \\ 2026 賃金表'), links=("4g",))
+    tricky = replace(
+        Assumptions(), hourly_cost=Assumed(1, 0, 2, 'wage "table" \\ 2026 賃金表'), links=("4g",)
+    )
     (tmp_path / "a.toml").write_text(tricky.to_toml(), encoding="utf-8")
     assert Assumptions.load(tmp_path / "a.toml") == tricky
 
@@ -143,7 +172,10 @@ def test_numbers_and_tables_from_json(tmp_path):
         ({"hourly_cost": 1e99}, "write a number from 0 to 1e\\+12"),
         ({"hourly_cost": {"low": 3}}, "hourly_cost has no value"),
         ({"hourly_cost": {"value": 3, "wage": 3}}, "has 'wage'; known: value, low, high, source"),
-        ({"hourly_cost": {"value": 3, "low": 4}}, "low 4, value 3, high 6; they have to be in this order"),
+        (
+            {"hourly_cost": {"value": 3, "low": 4}},
+            "low 4, value 3, high 6; they have to be in this order",
+        ),
         ({"hourly_cost": {"value": 3, "source": 5}}, "source is no text"),
         ({"links": ["dialup"]}, "link 'dialup' is not understood"),
         ({"links": []}, "links is \\[\\]; write a list"),
@@ -151,7 +183,10 @@ def test_numbers_and_tables_from_json(tmp_path):
         ({"currency": "yen!"}, "currency is 'yen!'; ISO code"),
         ({"nights": 0}, "nights is 0; write a number above 0"),
         ({"night_hours": 30}, "night_hours is 30; write a number up to 24"),
-        ({"currency": "usd", "hourly_cost": 25}, "currency USD given, and setup_per_site, running_per_site still as in JPY"),
+        (
+            {"currency": "usd", "hourly_cost": 25},
+            "currency USD given, and setup_per_site, running_per_site still as in JPY",
+        ),
         ({"privacy_needed": "example"}, "privacy_needed 'example' is not understood"),
         ({"privacy_needed": "much:8"}, "privacy_needed 'much:8' is not understood"),
         ([1], "assumptions are a list"),

@@ -1,4 +1,6 @@
-"""Masked sums: exact in whole numbers whoever drops out, noise to the server until the end, and nothing wraps around."""
+"""Masked sums: exact in whole numbers whoever drops out, noise to the server until the end, and
+nothing wraps around.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,12 @@ def vectors(count: int, size: int = SIZE, seed: int = 0) -> dict[str, np.ndarray
     return {name: rng.normal(0, 1, size) for name in names(count)}
 
 
-def opened(lock: Masks | str, count: int, size: int = SIZE, seed: int = 0, round: int = 1) -> Masked:
-    return (make_lock(lock) if isinstance(lock, str) else lock).open(names(count), size, seed, round)
+def opened(
+    lock: Masks | str, count: int, size: int = SIZE, seed: int = 0, round: int = 1
+) -> Masked:
+    return (make_lock(lock) if isinstance(lock, str) else lock).open(
+        names(count), size, seed, round
+    )
 
 
 def run(session: Masked, values: dict[str, np.ndarray], uploaded: list[str]) -> np.ndarray:
@@ -57,12 +63,20 @@ def whole(session: Masked, total: np.ndarray) -> np.ndarray:
     return np.ldexp(total, session.fixed.fraction).astype(np.int64)
 
 
-# --- the sum is exact ---------------------------------------------------------------------------------------------
+# --- the sum is exact
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "spec",
-    ["none", "masks", "masks:bits=29,fraction=12", "masks:bits=62,fraction=30", "masks:bits=40", "masks:bits=33"],
+    [
+        "none",
+        "masks",
+        "masks:bits=29,fraction=12",
+        "masks:bits=62,fraction=30",
+        "masks:bits=40",
+        "masks:bits=33",
+    ],
 )
 def test_the_sum_is_that_of_the_rounded_numbers_to_the_last_bit(spec):
     session, values = opened(spec, 5), vectors(5)
@@ -73,26 +87,41 @@ def test_the_sum_is_that_of_the_rounded_numbers_to_the_last_bit(spec):
     assert set(nbytes) == (set() if spec == "none" else set(names(5)))
 
 
-@pytest.mark.parametrize("lock", [Masks(), Masks(neighbours=10, threshold=0.3), Masks(threshold=0.6)])
 @pytest.mark.parametrize(
-    ("before", "after"), [((2, 5, 8, 11), ()), ((), (0, 4, 9, 12)), ((3, 13), (0, 7))], ids=["before", "after", "both"]
+    "lock", [Masks(), Masks(neighbours=10, threshold=0.3), Masks(threshold=0.6)]
 )
-def test_three_in_ten_drop_out_before_or_after_their_upload_and_the_sum_stays_exact(lock, before, after):
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((2, 5, 8, 11), ()), ((), (0, 4, 9, 12)), ((3, 13), (0, 7))],
+    ids=["before", "after", "both"],
+)
+def test_three_in_ten_drop_out_before_or_after_their_upload_and_the_sum_stays_exact(
+    lock, before, after
+):
     session, values = opened(lock, 14), vectors(14)
     uploaded = [c for i, c in enumerate(names(14)) if i not in before]
     want = run(session, values, uploaded)
     there = [c for c in uploaded if names(14).index(c) not in after]
     total, nbytes = session.result(answering=there)
-    assert np.array_equal(whole(session, total), want), "those who dropped out after their upload are in the sum"
+    assert np.array_equal(whole(session, total), want), (
+        "those who dropped out after their upload are in the sum"
+    )
     assert set(nbytes) == set(there)
 
 
 @settings(deadline=None, max_examples=60)
 @given(
-    count=st.integers(2, 7), size=st.integers(0, 4), bits=st.integers(24, 62), seed=st.integers(0, 99),
-    threshold=st.sampled_from([0.2, 0.5, 0.7]), neighbours=st.integers(0, 6), here=st.lists(st.integers(0, 2), min_size=7, max_size=7),
+    count=st.integers(2, 7),
+    size=st.integers(0, 4),
+    bits=st.integers(24, 62),
+    seed=st.integers(0, 99),
+    threshold=st.sampled_from([0.2, 0.5, 0.7]),
+    neighbours=st.integers(0, 6),
+    here=st.lists(st.integers(0, 2), min_size=7, max_size=7),
 )
-def test_whoever_uploads_and_answers_the_sum_is_exact_or_refused(count, size, bits, seed, threshold, neighbours, here):
+def test_whoever_uploads_and_answers_the_sum_is_exact_or_refused(
+    count, size, bits, seed, threshold, neighbours, here
+):
     """here: of each client, 0: nothing came, 1: only the upload, 2: upload and answer."""
     session = opened(Masks(bits, 12, threshold, neighbours), count, size, seed)
     came, answers = ([i for i in range(count) if here[i] >= least] for least in (1, 2))
@@ -105,7 +134,9 @@ def test_whoever_uploads_and_answers_the_sum_is_exact_or_refused(count, size, bi
         if i in came or set(circle) & set(came)
     )
     if possible:
-        assert np.array_equal(whole(session, session.result([names(count)[i] for i in answers])[0]), want)
+        assert np.array_equal(
+            whole(session, session.result([names(count)[i] for i in answers])[0]), want
+        )
     else:
         with pytest.raises(TooFew):
             session.result([names(count)[i] for i in answers])
@@ -120,7 +151,8 @@ def test_noise_of_whole_numbers_goes_into_the_sum_as_it_is():
     assert np.array_equal(whole(session, session.result()[0]), plain + 3 * np.arange(SIZE) - 3)
 
 
-# --- fixed point --------------------------------------------------------------------------------------------------
+# --- fixed point
+# --------------------------------------------------------------------------------------------------
 
 
 def test_rounding_is_right_on_average_and_off_by_less_than_one_step():
@@ -129,7 +161,9 @@ def test_rounding_is_right_on_average_and_off_by_less_than_one_step():
         got = fixed.rounded(np.full(tries, value), 1, rng) / 4
         assert np.abs(got - value).max() < 0.25
         assert abs(got.mean() - value) < 4 * 0.125 / tries**0.5
-    assert fixed.rounded(np.array([-2.0, 0.25]), 1, rng).tolist() == [-8, 1], "what is on a step stays there"
+    assert fixed.rounded(np.array([-2.0, 0.25]), 1, rng).tolist() == [-8, 1], (
+        "what is on a step stays there"
+    )
 
 
 def test_what_does_not_fit_is_refused_and_never_wraps():
@@ -137,7 +171,9 @@ def test_what_does_not_fit_is_refused_and_never_wraps():
     for value in (10.5, -10.5):
         session.rounded("site-1", np.array([value]))
     for value in (10.6, -10.6, 1e300, np.inf, np.nan):
-        with pytest.raises(PayloadError, match=r"at most 10\.5 from each of 3 clients|NaN or infinity"):
+        with pytest.raises(
+            PayloadError, match=r"at most 10\.5 from each of 3 clients|NaN or infinity"
+        ):
             session.seal("site-1", np.array([value]))
     with pytest.raises(PayloadError, match=r"at most 10\.5"):
         session.seal("site-1", np.array([10.5]), np.array([1]))
@@ -157,18 +193,26 @@ def test_packed_values_take_their_bits_and_come_back(bits):
     assert len(data) == -(-6 * bits // 8)
     assert fixed.signed(fixed.unpack(data, 6)).tolist() == values.tolist()
     over = fixed.wrapped(np.array([edge - 1])) + fixed.wrapped(np.array([1]))
-    assert fixed.signed(over).tolist() == [-edge], "half of the numbers are negative: the next one wraps around"
+    assert fixed.signed(over).tolist() == [-edge], (
+        "half of the numbers are negative: the next one wraps around"
+    )
     with pytest.raises(PayloadError, match="6 values"):
         fixed.unpack(data + b"\0", 6)
 
 
 def test_long_vectors_are_packed_in_blocks():
-    fixed, values = Fixed(29, 0), np.random.default_rng(0).integers(0, 2**29, 200_003).astype(np.uint32)
+    fixed, values = (
+        Fixed(29, 0),
+        np.random.default_rng(0).integers(0, 2**29, 200_003).astype(np.uint32),
+    )
     data = fixed.pack(values)
-    assert len(data) == -(-200_003 * 29 // 8) and np.array_equal(fixed.unpack(data, len(values)), values)
+    assert len(data) == -(-200_003 * 29 // 8) and np.array_equal(
+        fixed.unpack(data, len(values)), values
+    )
 
 
-# --- what the server sees -----------------------------------------------------------------------------------------
+# --- what the server sees
+# -----------------------------------------------------------------------------------------
 
 
 def test_the_server_sees_noise_until_the_last_share():
@@ -191,7 +235,9 @@ def test_every_single_upload_is_noise_and_another_round_has_other_masks():
     for round in (1, 2):
         session = opened("masks", 3, size, round=round)
         body = session.seal("site-1", np.zeros(size))
-        bodies.append(session.fixed.unpack(disclosed(body, "site-1", round, size, session.agreed), size))
+        bodies.append(
+            session.fixed.unpack(disclosed(body, "site-1", round, size, session.agreed), size)
+        )
     for values in (*bodies, bodies[1] - bodies[0]):
         assert stats.chisquare(np.bincount(values >> np.uint32(24), minlength=256)).pvalue > 1e-4
 
@@ -201,13 +247,17 @@ def test_an_upload_that_comes_late_stays_hidden_by_its_self_mask():
     session, values = opened("masks", 4, size), vectors(4, size)
     run(session, values, names(4)[:3])
     late = session.seal("site-4", values["site-4"])
-    shares, _ = session._ask(names(4)[:3])  # the server takes site-4 for lost and uncovers its pairwise masks
+    # the server takes site-4 for lost and uncovers its pairwise masks
+    shares, _ = session._ask(names(4)[:3])
     key, seen = session._secret(3, shares), session.fixed.unpack(late[-4 * size :], size)
     for p in range(3):
-        add_pair(seen, agree(key, session.public[p], 3, p), p, 3)  # plus and minus the other way round
+        # plus and minus the other way round
+        add_pair(seen, agree(key, session.public[p], 3, p), p, 3)
     assert stats.chisquare(np.bincount(seen >> np.uint32(24), minlength=256)).pvalue > 1e-4
     own = self_mask(session.members[3]._secret("self mask"), session.fixed, size)
-    assert np.array_equal(session.fixed.signed(seen - own), session.rounded("site-4", values["site-4"]))
+    assert np.array_equal(
+        session.fixed.signed(seen - own), session.rounded("site-4", values["site-4"])
+    )
 
 
 def test_in_the_clear_the_server_sees_it_all():
@@ -217,11 +267,14 @@ def test_in_the_clear_the_server_sees_it_all():
 
 
 def test_it_is_the_same_again_from_the_same_seed_and_another_from_another():
-    one, same, other = (opened("masks", 3, seed=seed).seal("site-2", np.ones(SIZE)) for seed in (0, 0, 1))
+    one, same, other = (
+        opened("masks", 3, seed=seed).seal("site-2", np.ones(SIZE)) for seed in (0, 0, 1)
+    )
     assert one == same != other
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------
+# --- what is refused
+# ----------------------------------------------------------------------------------------------
 
 
 def test_an_upload_is_refused_with_its_reason_and_leaves_the_sum_as_it_was():
@@ -236,10 +289,17 @@ def test_an_upload_is_refused_with_its_reason_and_leaves_the_sum_as_it_was():
     rest = bytes(rest)
     no_text = HEADER.pack(b"FEDS", 1, zlib.crc32(rest, session.agreed)) + rest
     for bad, reason in [
-        (body[:-1] + bytes([body[-1] ^ 1]), "checksum"), (body[:-1], "checksum"), (foreign, "another client"),
-        (replayed, "round 2, and this is round 1"), (opened("masks", 5).seal("site-1", values["site-1"]), "other clients"),
+        (body[:-1] + bytes([body[-1] ^ 1]), "checksum"),
+        (body[:-1], "checksum"),
+        (foreign, "another client"),
+        (replayed, "round 2, and this is round 1"),
+        (opened("masks", 5).seal("site-1", values["site-1"]), "other clients"),
         (opened("masks", 4, seed=9).seal("site-1", values["site-1"]), "other clients or settings"),
-        (long, "51 values"), (cut, "199 bytes"), (b"", "0 bytes"), (b"FEDK" + body[4:], "format"), (no_text, "readable"),
+        (long, "51 values"),
+        (cut, "199 bytes"),
+        (b"", "0 bytes"),
+        (b"FEDK" + body[4:], "format"),
+        (no_text, "readable"),
     ]:
         with pytest.raises(PayloadError, match=reason):
             session.add("site-1", bad)
@@ -286,8 +346,19 @@ def test_a_small_circle_can_fail_where_all_together_are_enough():
 
 
 @pytest.mark.parametrize(
-    "spec", ["masks:bits=3", "masks:bits=63", "masks:fraction=31", "masks:fraction=-1", "masks:threshold=0",
-             "masks:threshold=1", "masks:threshold=nan", "masks:neighbours=-1", "masks:colour=1", "mask"],
+    "spec",
+    [
+        "masks:bits=3",
+        "masks:bits=63",
+        "masks:fraction=31",
+        "masks:fraction=-1",
+        "masks:threshold=0",
+        "masks:threshold=1",
+        "masks:threshold=nan",
+        "masks:neighbours=-1",
+        "masks:colour=1",
+        "mask",
+    ],
 )
 def test_settings_that_cannot_be_are_refused(spec):
     with pytest.raises(FedkitError) as error:
@@ -307,7 +378,8 @@ def test_every_lock_is_described_and_built_by_its_name(name):
     assert make_lock(name) == LOCKS[name](), [f.name for f in fields(LOCKS[name])]
 
 
-# --- secrets ------------------------------------------------------------------------------------------------------
+# --- secrets
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_any_t_shares_give_the_secret_and_one_less_says_nothing():
@@ -319,14 +391,17 @@ def test_any_t_shares_give_the_secret_and_one_less_says_nothing():
     assert join(shares) == 123456789
     for some in itertools.combinations(shares, 3):
         assert join({x: shares[x] for x in some}) != 123456789
-    three = {x: shares[x] for x in (1, 2, 3)}  # to every other secret there is a fourth share that fits
+    # to every other secret there is a fourth share that fits
+    three = {x: shares[x] for x in (1, 2, 3)}
     for secret in (0, 5, PRIME - 1):
         fourth = next(y for y in [_fits(three, secret)] if join(three | {4: y}) == secret)
         assert 0 <= fourth < PRIME
 
 
 def _fits(shares: dict[int, int], secret: int) -> int:
-    """The share at 4 of the polynomial through `shares` and the secret at 0, with Lagrange's weights by hand."""
+    """The share at 4 of the polynomial through `shares` and the secret at 0, with Lagrange's
+    weights by hand.
+    """
     base = join(shares | {4: 0})
     return (secret - base) * pow(join({1: 0, 2: 0, 3: 0, 4: 1}), -1, PRIME) % PRIME
 
@@ -357,12 +432,16 @@ def test_of_no_client_are_both_secrets_revealed():
 
     session._ask = watched
     session.result()
-    assert revealed == {i: {i < 6} for i in range(8)}, "self masks of those who uploaded, mask keys of the others"
+    assert revealed == {i: {i < 6} for i in range(8)}, (
+        "self masks of those who uploaded, mask keys of the others"
+    )
 
 
 def test_a_client_that_is_asked_with_two_lists_answers_once():
     session = opened("masks", 5)
-    all_came, one_less = (np.packbits(flags, bitorder="little").tobytes() for flags in ([1] * 5, [1, 1, 1, 1, 0]))
+    all_came, one_less = (
+        np.packbits(flags, bitorder="little").tobytes() for flags in ([1] * 5, [1, 1, 1, 1, 0])
+    )
     answer = session.members[0].reveal(all_came)
     assert session.members[0].reveal(all_came) == answer
     with pytest.raises(PayloadError, match="different lists"):
@@ -399,7 +478,8 @@ def test_wrong_shares_of_a_mask_key_are_noticed():
         session.result()
 
 
-# --- bytes and neighbours -----------------------------------------------------------------------------------------
+# --- bytes and neighbours
+# -----------------------------------------------------------------------------------------
 
 
 def test_bytes_are_those_of_the_messages():
@@ -417,7 +497,9 @@ def test_bytes_are_those_of_the_messages():
 def test_the_graph_is_regular_mutual_and_in_one_piece(count, k):
     circles = graph(count, k, 0, 1)
     assert {len(circle) for circle in circles} == {k + k % 2 + 1}
-    assert all(i in circle and all(i in circles[j] for j in circle) for i, circle in enumerate(circles))
+    assert all(
+        i in circle and all(i in circles[j] for j in circle) for i, circle in enumerate(circles)
+    )
     seen, todo = {0}, [0]
     while todo:
         new = set(circles[todo.pop()]) - seen
@@ -438,20 +520,32 @@ def test_more_than_the_share_must_answer():
 
 def test_the_risks_are_those_of_a_coin_where_one_can_do_it_by_hand():
     whole = risk(3, 0, 0.5)
-    assert whole["fails"] == pytest.approx(0.5) and whole["opened"] == whole["parted"] == 0  # 0 or 1 of 3 left
+    # 0 or 1 of 3 left
+    assert whole["fails"] == pytest.approx(0.5) and whole["opened"] == whole["parted"] == 0
     small = risk(100, 2, 0.1, 0.2)
     assert small["fails"] == 1.0 and small["opened"] == 1.0 and small["parted"] == 1.0
     assert risk(10, 2, 0.001)["fails"] == pytest.approx(10 * (1 - 0.999**2))
     assert risk(100, 0, 0.0)["fails"] == 0 and risk(100, 0, 1.0)["fails"] == 1
-    assert risk(3, 0, 0.0, 0.5)["opened"] == pytest.approx(0.25), "both others, who are two of three"
+    assert risk(3, 0, 0.0, 0.5)["opened"] == pytest.approx(0.25), (
+        "both others, who are two of three"
+    )
     assert risk(100, 2, 0.0, 1e-3)["opened"] == pytest.approx(100 * 1e-6)
-    assert risk(100, 4, 0.01, 0.01)["parted"] == pytest.approx(100 * 0.02**2), "two in a row are gone"
+    assert risk(100, 4, 0.01, 0.01)["parted"] == pytest.approx(100 * 0.02**2), (
+        "two in a row are gone"
+    )
     rng = np.random.default_rng(0)
     fails = np.mean(rng.binomial(40, 0.7, 200_000) < needed(41, 0.5))
-    assert risk(1000, 40, 0.3)["fails"] == pytest.approx(min(1, 1000 * fails), rel=0.05) or fails > 1e-3
+    assert (
+        risk(1000, 40, 0.3)["fails"] == pytest.approx(min(1, 1000 * fails), rel=0.05)
+        or fails > 1e-3
+    )
 
 
 def test_enough_neighbours_are_the_fewest_that_keep_every_risk_small():
     k = enough(1000, 0.3, 0.05, 0.33)
-    assert max(risk(1000, k, 0.3, 0.05, 0.33).values()) <= 1e-6 < max(risk(1000, k - 2, 0.3, 0.05, 0.33).values())
+    assert (
+        max(risk(1000, k, 0.3, 0.05, 0.33).values())
+        <= 1e-6
+        < max(risk(1000, k - 2, 0.3, 0.05, 0.33).values())
+    )
     assert enough(10, 0.3) == 0, "among ten, only everyone"

@@ -1,4 +1,6 @@
-"""The showcase without a browser: words, shipped records as untrusted files, numbers, and a walk through its five steps."""
+"""The showcase without a browser: words, shipped records as untrusted files, numbers, and a walk
+through its five steps.
+"""
 
 from __future__ import annotations
 
@@ -47,14 +49,18 @@ def test_both_languages_have_the_same_keys_and_places():
 
 
 def test_every_japanese_text_is_japanese():
-    assert not [k for k, v in STRINGS["ja"].items() if not re.search("[\u3040-\u30ff\u4e00-\u9fff]", v)]
+    assert not [
+        k for k, v in STRINGS["ja"].items() if not re.search("[\u3040-\u30ff\u4e00-\u9fff]", v)
+    ]
 
 
 def test_companies_and_labels_of_the_records_have_names_and_others_stand_as_they_are(shelf):
     run = shelf.live
     assert all(f"company.{c['id']}" in STRINGS["ja"] for c in run.data["clients"])
     assert all(f"label.{label}" in STRINGS["ja"] for label in run.data["labels"])
-    assert named("company", "bakery", "ja") == "製パン会社" and named("company", "a\nb", "en") == "a b"
+    assert (
+        named("company", "bakery", "ja") == "製パン会社" and named("company", "a\nb", "en") == "a b"
+    )
 
 
 # ---- the shipped records
@@ -71,10 +77,15 @@ def test_records_are_of_the_companies_and_settings_that_their_names_tell(shelf):
         for level, spec in settings.LEVELS.items():
             run = shelf.shared(n, level)
             assert len(run.data["clients"]) == n and run.data["test"] == 732
-            assert run.config["privacy"] == spec and (run.result["epsilon"] is None) == (level == "none")
+            assert run.config["privacy"] == spec and (run.result["epsilon"] is None) == (
+                level == "none"
+            )
         assert [run.method for run in shelf.beside(n)] == list(settings.BASELINES)
     assert [c["id"] for c in shelf.shared(2).data["clients"]] == ["bakery", "clinic"]
-    assert shelf.live.config["tune"] == settings.LIVE_TUNE and len(shelf.live.rounds) == settings.LIVE_ROUNDS
+    assert (
+        shelf.live.config["tune"] == settings.LIVE_TUNE
+        and len(shelf.live.rounds) == settings.LIVE_ROUNDS
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +94,9 @@ def test_records_are_of_the_companies_and_settings_that_their_names_tell(shelf):
         lambda path: path.unlink(),
         lambda path: path.write_text("not json"),
         lambda path: path.write_text('{"schema": "other"}'),
-        lambda path: path.write_text(path.read_text().replace('"accuracy":0.', '"accuracy":"<b>0.', 1)),
+        lambda path: path.write_text(
+            path.read_text().replace('"accuracy":0.', '"accuracy":"<b>0.', 1)
+        ),
         lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "result": {}})),
         lambda path: path.write_text(" " * 2_000_001),
     ],
@@ -103,8 +116,11 @@ def test_a_damaged_record_is_refused_in_one_line(tmp_path, damage):
 
 def test_words_in_a_record_cannot_become_tags(shelf):
     evil = "<img src=x onerror=alert(1)>"
-    data = {**shelf.live.data, "clients": [{**c, "id": evil + c["id"]} for c in shelf.live.data["clients"]],
-            "labels": [evil, *shelf.live.data["labels"][1:]]}
+    data = {
+        **shelf.live.data,
+        "clients": [{**c, "id": evil + c["id"]} for c in shelf.live.data["clients"]],
+        "labels": [evil, *shelf.live.data["labels"][1:]],
+    }
     page = pages.who(replace(shelf.live, data=data), "en")
     assert "&lt;img" in page and "<img" not in page
     assert "<b>x" not in pages.status(text("run.failed", "en", reason="<b>x"))
@@ -115,12 +131,19 @@ def test_words_in_a_record_cannot_become_tags(shelf):
 
 def test_a_link_carries_traffic_and_nothing_else_changes(shelf):
     slow, fast = (numbers.at(shelf, numbers.Setting(speed=s)) for s in (64, 1_000_000))
-    assert slow.seconds > fast.seconds and slow.together == fast.together and slow.traffic == fast.traffic
+    assert (
+        slow.seconds > fast.seconds
+        and slow.together == fast.together
+        and slow.traffic == fast.traffic
+    )
     assert slow.base_seconds == pytest.approx(0.04 + 8 * slow.base / 64_000)
 
 
 def test_the_gain_says_what_its_interval_allows():
-    assert numbers.gain(0.9, 0.5, 100).verdict == "better" and numbers.gain(0.5, 0.9, 100).verdict == "worse"
+    assert (
+        numbers.gain(0.9, 0.5, 100).verdict == "better"
+        and numbers.gain(0.5, 0.9, 100).verdict == "worse"
+    )
     close = numbers.gain(0.52, 0.50, 100)
     assert close.verdict == "unclear" and close.low < 0.02 < close.high
 
@@ -140,15 +163,22 @@ def test_a_weak_result_stays_visible(shelf, demo):
 
 @pytest.mark.slow
 def test_opens_without_importing_what_trains():
-    code = f"import sys; from fedkit.studio.showcase.panel import showcase; showcase('ja'); print([m for m in {HEAVY} if m in sys.modules])"
-    said = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    code = (
+        "import sys; from fedkit.studio.showcase.panel import showcase; showcase('ja'); print([m"
+        f" for m in {HEAVY} if m in sys.modules])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60
+    )
     assert said.stdout.strip() == "[]", said.stderr
 
 
 def test_shows_one_step_at_a_time(demo):
     for step in (2, 3, 4, 5, 9, 0):
         demo.go(step)
-        seen = [place for place, box in demo.stage.boxes.items() if "fk-off" not in box._dom_classes]
+        seen = [
+            place for place, box in demo.stage.boxes.items() if "fk-off" not in box._dom_classes
+        ]
         assert seen == [min(max(step, 1), 5)] == [demo.step]
     demo.stage.next.click()
     assert demo.step == 2
@@ -159,9 +189,17 @@ def test_all_words_change_with_the_language(demo):
     demo.go(4)
     demo.speak("ja")
     stage = demo.stage
-    said = [*stage.pages.values(), *stage.caveats.values(), stage.status, stage.tiles, *stage.labels.values()]
+    said = [
+        *stage.pages.values(),
+        *stage.caveats.values(),
+        stage.status,
+        stage.tiles,
+        *stage.labels.values(),
+    ]
     english = [
-        s for s in said if re.search(r"\b(the|of|and|each|together|companies)\b", re.sub(r"<[^>]+>", "", s.value))
+        s
+        for s in said
+        if re.search(r"\b(the|of|and|each|together|companies)\b", re.sub(r"<[^>]+>", "", s.value))
     ]
     assert not english
     assert (
@@ -177,7 +215,11 @@ def test_sliders_change_numbers_and_the_live_figure(demo):
     figure, stage = demo.stage.frames[4].children[0], demo.stage
     before, labels = stage.pages[4].value, stage.labels["speed"].value
     stage.companies.value = 3
-    assert stage.pages[4].value != before and figure.data[4].x == (3,) and figure._widget_data[4]["x"] == [3]
+    assert (
+        stage.pages[4].value != before
+        and figure.data[4].x == (3,)
+        and figure._widget_data[4]["x"] == [3]
+    )
     stage.speed.value = 0
     assert (
         stage.labels["speed"].value != labels
@@ -213,7 +255,11 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
     assert demo.stage.go.disabled and not demo.stage.stop.disabled
     demo.cancel()
     demo.queue.wait()
-    assert "Cancelled" in demo.stage.status.value and not demo.stage.go.disabled and demo.record is None
+    assert (
+        "Cancelled" in demo.stage.status.value
+        and not demo.stage.go.disabled
+        and demo.record is None
+    )
     monkeypatch.setattr("fedkit.showcase.live.train", failed)
     with pytest.raises(FedkitError):
         demo.run(wait=True)
@@ -223,7 +269,10 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
 def test_the_brief_is_about_what_was_chosen(demo):
     demo.stage.companies.value, demo.stage.privacy.value = 4, 1
     here = demo.chosen
-    assert here[0] is demo.shelf.shared(4, "eps8") and {run.method for run in here} == {"federated", *settings.BASELINES}
+    assert here[0] is demo.shelf.shared(4, "eps8") and {run.method for run in here} == {
+        "federated",
+        *settings.BASELINES,
+    }
     demo.stage.about.value = "run"
     assert demo.chosen[0] is demo.shelf.live
 
@@ -241,8 +290,14 @@ def test_the_brief_is_written_and_handed_over_as_data(demo, lang, tmp_path):
 @pytest.mark.slow
 def test_a_real_run_ends_with_its_record(demo):
     demo.run(wait=True)
-    assert demo.record.finished and demo.record.data == {**demo.shelf.live.data, "notes": demo.record.data["notes"]}
-    assert abs(numbers.own(demo.record) - numbers.own(demo.shelf.live)) < 0.03 and "Finished" in demo.stage.status.value
+    assert demo.record.finished and demo.record.data == {
+        **demo.shelf.live.data,
+        "notes": demo.record.data["notes"],
+    }
+    assert (
+        abs(numbers.own(demo.record) - numbers.own(demo.shelf.live)) < 0.03
+        and "Finished" in demo.stage.status.value
+    )
 
 
 # ---- the command
@@ -250,7 +305,11 @@ def test_a_real_run_ends_with_its_record(demo):
 
 def test_the_token_is_in_no_list_of_processes_and_the_server_on_loopback():
     line = showcase.line(8866)
-    assert "--Voila.ip=127.0.0.1" in line and "--Voila.auto_token=True" in line and "--Voila.port_retries=0" in line
+    assert (
+        "--Voila.ip=127.0.0.1" in line
+        and "--Voila.auto_token=True" in line
+        and "--Voila.port_retries=0" in line
+    )
     assert not [part for part in line if "secret" in part]
     env = showcase.environment("secret", "ja")
     assert env["JUPYTER_TOKEN"] == "secret" and env[settings.LANG] == "ja"

@@ -1,4 +1,6 @@
-"""Members who vanish, come late or do harm, in whole runs: each is in the record, nothing else moves, and a stop loses nothing."""
+"""Members who vanish, come late or do harm, in whole runs: each is in the record, nothing else
+moves, and a stop loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,17 @@ SLOW_AND_QUICK = "tenth-speed=0.5,as-measured=0.5"
 
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
-    return RunConfig(data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-                     rounds=3, batch_size=8, tune="lora:r=2,alpha=4", link="10mbps")
+    return RunConfig(
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        max_tokens=32,
+        dtype="float32",
+        rounds=3,
+        batch_size=8,
+        tune="lora:r=2,alpha=4",
+        link="10mbps",
+    )
 
 
 def made(job, **changes) -> Run:
@@ -48,7 +59,8 @@ def unmeasured(value):
     return [unmeasured(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-# --- members -----------------------------------------------------------------------------------------------------------
+# --- members
+# -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -58,7 +70,9 @@ def test_every_fault_is_in_the_record_with_its_reason(job):
     assert len(seen) == 40 and set(statuses(record)) == {"ok", "lost", "away"}
     for c in seen:
         if c.status == "away":
-            assert c.reason and not (c.uplink_bytes or c.downlink_bytes or c.steps or c.work_seconds)
+            assert c.reason and not (
+                c.uplink_bytes or c.downlink_bytes or c.steps or c.work_seconds
+            )
         elif c.reason.startswith("crashed"):
             assert c.status == "lost" and c.uplink_bytes == 0 < c.work_seconds and c.steps == 0
         elif c.status == "lost":
@@ -71,8 +85,12 @@ def test_every_fault_is_in_the_record_with_its_reason(job):
 
 
 def test_a_lost_upload_changes_nothing_at_the_server(job):
-    """With every upload lost, the shared parameters stay; with some lost, the others alone are averaged."""
-    (done,) = federate(job.model, job.clients, job.start, replace(job.config, rounds=1, faults="lost=1"))
+    """With every upload lost, the shared parameters stay; with some lost, the others alone are
+    averaged.
+    """
+    (done,) = federate(
+        job.model, job.clients, job.start, replace(job.config, rounds=1, faults="lost=1")
+    )
     assert all(torch.equal(done.shared[n], t) for n, t in job.start.items())
     faulty = replace(job.config, rounds=1, faults="lost=0.5", seed=3)
     (done,) = federate(job.model, job.clients, job.start, faulty)
@@ -85,7 +103,9 @@ def test_a_lost_upload_changes_nothing_at_the_server(job):
 def test_a_lost_upload_leaves_the_senders_memory_as_it_was(job):
     config = replace(job.config, rounds=1, faults="lost=0.5", seed=3, wire="ef+topk:0.1")
     (done,) = federate(job.model, job.clients, job.start, config)
-    kept = {int(n.split("/")[2].split(".")[0]) for n in done.state if n.startswith("exchange/memory/")}
+    kept = {
+        int(n.split("/")[2].split(".")[0]) for n in done.state if n.startswith("exchange/memory/")
+    }
     assert kept == {i for i, r in enumerate(done.clients) if r.status == "ok"}
 
 
@@ -101,7 +121,8 @@ def test_who_leaves_stays_away_and_who_joins_comes_later(job):
     assert {"has left for good", "has not joined yet"} <= reasons
 
 
-# --- a deadline ----------------------------------------------------------------------------------------------------------
+# --- a deadline
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_deadline_drops_the_slow_and_ends_the_round(job):
@@ -111,20 +132,30 @@ def test_a_deadline_drops_the_slow_and_ends_the_round(job):
     assert all("after the deadline" in c.reason for c in visits(slow) if c.status == "late")
     assert [r.simulated_seconds for r in slow.rounds] == pytest.approx([1.0] * 3)
     patient = made(job, devices=SLOW_AND_QUICK, pace=0.01)
-    assert min(r.simulated_seconds for r in patient.rounds) > 2.0 and statuses(patient) == {"ok": 12}
+    assert min(r.simulated_seconds for r in patient.rounds) > 2.0 and statuses(patient) == {
+        "ok": 12
+    }
     assert replay(slow).needs_new_run == () and replay(slow, deadline=None).needs_new_run
-    assert replay(patient, deadline=1.0).needs_new_run and not replay(patient, link="1mbps").needs_new_run
+    assert (
+        replay(patient, deadline=1.0).needs_new_run
+        and not replay(patient, link="1mbps").needs_new_run
+    )
 
 
 def test_a_late_update_can_count_in_the_next_round(job):
     dropped, carried = (
-        made(job, devices=SLOW_AND_QUICK, pace=0.01, deadline=1.0, late=late) for late in ("drop", "carry")
+        made(job, devices=SLOW_AND_QUICK, pace=0.01, deadline=1.0, late=late)
+        for late in ("drop", "carry")
     )
-    assert dropped.rounds[0].loss == carried.rounds[0].loss and dropped.rounds[1].loss != carried.rounds[1].loss
+    assert (
+        dropped.rounds[0].loss == carried.rounds[0].loss
+        and dropped.rounds[1].loss != carried.rounds[1].loss
+    )
     assert all("next round" in c.reason for c in visits(carried) if c.status == "late")
 
 
-# --- asynchronous ----------------------------------------------------------------------------------------------------------
+# --- asynchronous
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -132,10 +163,16 @@ def test_nobody_waits_for_the_slow_under_fedbuff(job):
     record = made(job, strategy="fedbuff:buffer=2", devices=SLOW_AND_QUICK, pace=0.01, rounds=6)
     count = Counter(c.id for c in visits(record))
     assert all(sum(c.status == "ok" for c in r.clients) == 2 for r in record.rounds)
-    assert max(count.values()) >= 5 and len(count) < 4, "the quick come several times before the slow come once"
-    assert [c.began for c in visits(record)] == sorted(c.began for c in visits(record)) or len(count) > 1
+    assert max(count.values()) >= 5 and len(count) < 4, (
+        "the quick come several times before the slow come once"
+    )
+    assert [c.began for c in visits(record)] == sorted(c.began for c in visits(record)) or len(
+        count
+    ) > 1
     longer = made(job, strategy="fedbuff:buffer=2", devices=SLOW_AND_QUICK, pace=0.01, rounds=14)
-    assert max(c.staleness for c in visits(longer)) >= 3 and len({c.id for c in visits(longer)}) == 4
+    assert (
+        max(c.staleness for c in visits(longer)) >= 3 and len({c.id for c in visits(longer)}) == 4
+    )
     waited = made(job, devices=SLOW_AND_QUICK, pace=0.01, rounds=3)
     assert record.result["simulated_seconds"] < waited.result["simulated_seconds"]
     assert replay(record).seconds == pytest.approx(record.result["simulated_seconds"], rel=1e-6)
@@ -143,24 +180,39 @@ def test_nobody_waits_for_the_slow_under_fedbuff(job):
 
 
 def test_a_first_step_with_a_full_buffer_is_fedavgs(job):
-    """Everyone trained from the start and counts once; who sent early has begun again, one step behind."""
+    """Everyone trained from the start and counts once; who sent early has begun again, one step
+    behind.
+    """
     (one,) = federate(job.model, job.clients, job.start, replace(job.config, rounds=1))
     first, second = federate(
-        job.model, job.clients, job.start, replace(job.config, rounds=2, strategy="fedbuff:buffer=4")
+        job.model,
+        job.clients,
+        job.start,
+        replace(job.config, rounds=2, strategy="fedbuff:buffer=4"),
     )
     gaps = [(one.shared[n] - first.shared[n]).abs().max().item() for n in one.shared]
     moved = [(one.shared[n] - job.start[n]).abs().max().item() for n in one.shared]
-    assert max(gaps) < 0.05 * max(moved), "rounding apart: one client at a time, or all in one batch"
-    assert {c.staleness for c in first.clients} == {0} and {c.staleness for c in second.clients} == {0, 1}
+    assert max(gaps) < 0.05 * max(moved), (
+        "rounding apart: one client at a time, or all in one batch"
+    )
+    assert {c.staleness for c in first.clients} == {0} and {
+        c.staleness for c in second.clients
+    } == {0, 1}
 
 
-# --- the same again --------------------------------------------------------------------------------------------------------
+# --- the same again
+# --------------------------------------------------------------------------------------------------------
 
 TROUBLE = [
     {"faults": "lost=0.3,crash=0.2,away=0.2", "wire": "ef+sign+ans"},
     {"strategy": "scaffold"},
     {"strategy": "fedadam", "weights": "validation"},
-    {"strategy": "fedbuff:buffer=2", "devices": SLOW_AND_QUICK, "faults": "lost=0.3,crash=0.2", "wire": "ef+int8"},
+    {
+        "strategy": "fedbuff:buffer=2",
+        "devices": SLOW_AND_QUICK,
+        "faults": "lost=0.3,crash=0.2",
+        "wire": "ef+int8",
+    },
     {"devices": SLOW_AND_QUICK, "pace": 0.01, "deadline": 1.0, "late": "carry"},
     {"attack": "noise:1", "robust": "multikrum:f=0"},
 ]
@@ -168,7 +220,9 @@ TROUBLE = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", TROUBLE, ids=lambda c: next(iter(c.values())))
-def test_the_same_trouble_twice_and_a_stop_in_the_middle_give_the_same_record(job, changes, tmp_path):
+def test_the_same_trouble_twice_and_a_stop_in_the_middle_give_the_same_record(
+    job, changes, tmp_path
+):
     config = replace(job.config, **changes)
     mine = replace(job, config=config)
     whole = run(config, tmp_path / "whole", job=mine)
@@ -187,11 +241,17 @@ def test_the_same_trouble_twice_and_a_stop_in_the_middle_give_the_same_record(jo
         run(config, tmp_path / "part", job=mine, progress=stop)
     assert len(Run.load(tmp_path / "part").rounds) == 2
     again = resume(tmp_path / "part")
-    same = [[(c.id, c.status, c.uplink_bytes, c.downlink_bytes, c.staleness) for c in r.clients] for r in again.rounds]
-    assert same == [
-        [(c.id, c.status, c.uplink_bytes, c.downlink_bytes, c.staleness) for c in r.clients] for r in whole.rounds
+    same = [
+        [(c.id, c.status, c.uplink_bytes, c.downlink_bytes, c.staleness) for c in r.clients]
+        for r in again.rounds
     ]
-    assert [(r.accuracy, r.loss) for r in again.rounds] == [(r.accuracy, r.loss) for r in whole.rounds]
+    assert same == [
+        [(c.id, c.status, c.uplink_bytes, c.downlink_bytes, c.staleness) for c in r.clients]
+        for r in whole.rounds
+    ]
+    assert [(r.accuracy, r.loss) for r in again.rounds] == [
+        (r.accuracy, r.loss) for r in whole.rounds
+    ]
     for file in (tmp_path / "whole").glob("*.safetensors"):
         assert file.read_bytes() == (tmp_path / "part" / file.name).read_bytes(), file.name
 
@@ -205,7 +265,8 @@ def test_time_that_decides_is_reckoned_and_not_measured(job):
     assert all(c.work_seconds == 0.25 * c.examples for c in visits(made(job, rounds=1, pace=0.25)))
 
 
-# --- harm ------------------------------------------------------------------------------------------------------------------
+# --- harm
+# ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("attack", ["nan", "inf", "shape", "name", "truncate", "bit-flip"])
@@ -222,7 +283,14 @@ def test_what_cannot_be_right_is_rejected_and_the_round_goes_on(job, attack, wir
 def test_robust_rules_hold_what_the_mean_lets_through(job, robust):
     def gap(**changes):
         clean, hurt = (
-            next(federate(job.model, job.clients, job.start, replace(job.config, rounds=1, **changes, attack=a))).shared
+            next(
+                federate(
+                    job.model,
+                    job.clients,
+                    job.start,
+                    replace(job.config, rounds=1, **changes, attack=a),
+                )
+            ).shared
             for a in ("none", "scale:n=1,by=1000")
         )
         return max((clean[n] - hurt[n]).abs().max().item() for n in clean)
@@ -232,12 +300,15 @@ def test_robust_rules_hold_what_the_mean_lets_through(job, robust):
 
 def test_label_flipping_clients_train_on_other_labels(job):
     (clean,) = federate(job.model, job.clients, job.start, replace(job.config, rounds=1))
-    (hurt,) = federate(job.model, job.clients, job.start, replace(job.config, rounds=1, attack="label-flip:4"))
+    (hurt,) = federate(
+        job.model, job.clients, job.start, replace(job.config, rounds=1, attack="label-flip:4")
+    )
     assert any(not torch.equal(clean.shared[n], hurt.shared[n]) for n in clean.shared)
     assert {c.status for c in hurt.clients} == {"ok"}
 
 
-# --- what does not go together ------------------------------------------------------------------------------------------------
+# --- what does not go together
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -286,7 +357,9 @@ def test_a_method_that_a_device_has_no_memory_for_is_refused(config, monkeypatch
     prepare(replace(config, devices="phone=1,gpu-server=1"))
     small = replace(profiles.DEVICES["phone"], memory=200_000_000)
     monkeypatch.setitem(profiles.DEVICES, "phone", small)
-    with pytest.raises(FedkitError, match=r"lora.*needs .* of memory, a site \(phone\) has 200 MB") as error:
+    with pytest.raises(
+        FedkitError, match=r"lora.*needs .* of memory, a site \(phone\) has 200 MB"
+    ) as error:
         prepare(replace(config, devices="phone=1,gpu-server=1"))
     assert "\n" not in str(error.value)
     prepare(replace(config, devices="gpu-server"))

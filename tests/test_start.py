@@ -21,12 +21,22 @@ MEANS = ("feature_sums",)
 
 @pytest.fixture(scope="module")
 def job(tiny_data, tiny_model) -> Job:
-    return prepare(RunConfig(data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-                             loss="calibrated"))
+    return prepare(
+        RunConfig(
+            data=tiny_data,
+            model=tiny_model,
+            partition="column:site",
+            max_tokens=32,
+            dtype="float32",
+            loss="calibrated",
+        )
+    )
 
 
 def split(job: Job, sizes: list[int]) -> list[ClientData]:
-    """The pooled training examples, dealt out again to clients of these sizes and one with the rest."""
+    """The pooled training examples, dealt out again to clients of these sizes and one with the
+    rest.
+    """
     pooled = job.pooled().train
     rows = np.split(np.random.default_rng(0).permutation(len(pooled)), np.cumsum(sizes))
     nothing = pooled.take([])
@@ -35,7 +45,9 @@ def split(job: Job, sizes: list[int]) -> list[ClientData]:
 
 def test_a_class_mean_head_by_hand():
     head = class_mean_head(torch.tensor([[3.0, 4.0], [0.0, -2.0], [0.0, 0.0]]))
-    assert torch.allclose(head["head.weight"], SCALE * torch.tensor([[0.6, 0.8], [0.0, -1.0], [0.0, 0.0]]))
+    assert torch.allclose(
+        head["head.weight"], SCALE * torch.tensor([[0.6, 0.8], [0.0, -1.0], [0.0, 0.0]])
+    )
     assert head["head.bias"].tolist() == [0.0, 0.0, 0.0]
 
 
@@ -47,7 +59,9 @@ def test_the_statistics_of_a_client_by_hand(job):
         assert sent["label_counts"][label] == rows.sum()
         assert np.allclose(sent["feature_sums"][label], features[rows].sum(0), atol=1e-5)
     assert statistics(job.model, client, ()).keys() == {"label_counts"}
-    assert {n: t.shape for n, t in sent.items()} == {n: t.shape for n, t in blank_statistics(job.model, MEANS).items()}
+    assert {n: t.shape for n, t in sent.items()} == {
+        n: t.shape for n, t in blank_statistics(job.model, MEANS).items()
+    }
 
 
 @pytest.mark.parametrize("sizes", [[], [50], [8, 8, 8], [1, 2, 40, 30]])
@@ -66,11 +80,14 @@ def test_the_head_is_that_of_pooled_data_whatever_the_split(job, sizes):
 def test_the_analytic_head_is_the_ridge_regression_of_pooled_data_whatever_the_split(job, sizes):
     pooled = job.pooled().train
     z, wanted = job.model.features(pooled).astype(float), np.eye(3)[pooled.labels]
-    ridge = np.linalg.solve(z.T @ z + 0.1 * np.eye(z.shape[1]), z.T @ wanted).T  # scikit-learn's Ridge, written out
+    # scikit-learn's Ridge, written out
+    ridge = np.linalg.solve(z.T @ z + 0.1 * np.eye(z.shape[1]), z.T @ wanted).T
     from sklearn.linear_model import Ridge
 
     assert np.allclose(ridge, Ridge(alpha=0.1, fit_intercept=False).fit(z, wanted).coef_, atol=1e-6)
-    shared, _, records = start(job.model, split(job, sizes), replace(job.config, head_start="analytic"))
+    shared, _, records = start(
+        job.model, split(job, sizes), replace(job.config, head_start="analytic")
+    )
     assert np.allclose(shared["head.weight"] / SCALE, ridge, atol=2e-3 * np.abs(ridge).max())
     assert all(r.uplink_bytes > 4 * (3 + 3 * 32 + 32 * 33 // 2) for r in records)
 
@@ -90,25 +107,37 @@ def test_the_discriminant_is_that_of_pooled_data_whatever_the_split(job, sizes):
             self.covariance_ = np.cov(x.T, bias=True) + ridge * np.eye(x.shape[1])
             return self
 
-    lda = LinearDiscriminantAnalysis(solver="lsqr", priors=[1 / 3] * 3, covariance_estimator=Within())
-    # scikit-learn estimates per class and averages by the priors; here the classes are alike in size
+    lda = LinearDiscriminantAnalysis(
+        solver="lsqr", priors=[1 / 3] * 3, covariance_estimator=Within()
+    )
+    # scikit-learn estimates per class and averages by the priors; here the classes are alike in
+    # size
     wanted = lda.fit(z, pooled.labels).predict(job.model.features(job.test))
     shared, *_ = start(job.model, split(job, sizes), replace(job.config, head_start="discriminant"))
-    logits = job.model.features(job.test) @ shared["head.weight"].numpy().T + shared["head.bias"].numpy()
+    logits = (
+        job.model.features(job.test) @ shared["head.weight"].numpy().T + shared["head.bias"].numpy()
+    )
     assert np.array_equal(logits.argmax(1), wanted)
 
 
 @pytest.mark.parametrize("name", ["analytic", "discriminant"])
 def test_a_coarse_wire_does_not_spoil_a_head_that_is_solved_from_few_examples(job, name):
-    """Fewer examples than dimensions: the equations magnify every error of the sums, so they travel finely."""
+    """Fewer examples than dimensions: the equations magnify every error of the sums, so they travel
+    finely.
+    """
     few = [ClientData(c.client_id, c.train.take(range(8)), c.validation) for c in job.clients[:3]]
-    heads = [start(job.model, few, replace(job.config, head_start=name, wire=w))[0] for w in ("none", "ef+int2+ans")]
+    heads = [
+        start(job.model, few, replace(job.config, head_start=name, wire=w))[0]
+        for w in ("none", "ef+int2+ans")
+    ]
     z = job.model.features(job.test)
     said = [(z @ h["head.weight"].numpy().T + h["head.bias"].numpy()).argmax(1) for h in heads]
     assert (said[0] == said[1]).mean() > 0.9
 
 
-@pytest.mark.parametrize("spec", ["analytic:0", "analytic:strength=-1", "discriminant:shrink=-1", "discriminant:inf"])
+@pytest.mark.parametrize(
+    "spec", ["analytic:0", "analytic:strength=-1", "discriminant:shrink=-1", "discriminant:inf"]
+)
 def test_a_ridge_out_of_range_is_refused(spec):
     with pytest.raises(FedkitError, match=r"must be from 1e-6"):
         check_start(replace(RunConfig(), head_start=spec))
@@ -116,7 +145,9 @@ def test_a_ridge_out_of_range_is_refused(spec):
 
 def test_a_symmetric_matrix_travels_as_its_upper_half():
     vectors = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
-    assert triangle(vectors).shape == (15,) and torch.allclose(square(triangle(vectors)), vectors.T @ vectors)
+    assert triangle(vectors).shape == (15,) and torch.allclose(
+        square(triangle(vectors)), vectors.T @ vectors
+    )
 
 
 def test_a_ridge_by_hand():
@@ -128,28 +159,42 @@ def test_a_ridge_by_hand():
 
 def test_a_lossy_wire_makes_the_start_smaller_and_keeps_the_counts(job):
     _, whole, plain = start(job.model, job.clients, job.config)
-    shared, prior, small = start(job.model, job.clients, replace(job.config, wire="ef+topk:0.05+int4+ans"))
+    shared, prior, small = start(
+        job.model, job.clients, replace(job.config, wire="ef+topk:0.05+int4+ans")
+    )
     assert torch.equal(prior, whole)
     assert sum(r.uplink_bytes for r in small) < 0.8 * sum(r.uplink_bytes for r in plain)
-    assert (shared["head.weight"] != 0).float().mean() > 0.8, "selecting stages are left out: every value matters here"
+    assert (shared["head.weight"] != 0).float().mean() > 0.8, (
+        "selecting stages are left out: every value matters here"
+    )
 
 
 def test_every_byte_of_the_exchange_is_recorded(job):
     _, prior, records = start(job.model, job.clients, job.config)
     for client, record in zip(job.clients, records):
         assert record.id == client.client_id and record.status == "ok"
-        assert record.uplink_bytes == encode(statistics(job.model, client, MEANS)).nbytes > 4 * (3 + 3 * 32)
+        assert (
+            record.uplink_bytes
+            == encode(statistics(job.model, client, MEANS)).nbytes
+            > 4 * (3 + 3 * 32)
+        )
         assert record.downlink_bytes == encode({"label_shares": prior}).nbytes > 4 * 3
 
 
 def test_only_what_is_needed_is_exchanged(job):
     def exchange(**changes):
         shared, prior, records = start(job.model, job.clients, replace(job.config, **changes))
-        return shared["head.weight"].abs().sum().item() > 0, prior is not None, [r.downlink_bytes > 0 for r in records]
+        return (
+            shared["head.weight"].abs().sum().item() > 0,
+            prior is not None,
+            [r.downlink_bytes > 0 for r in records],
+        )
 
     assert exchange(head_start="class-means", loss="plain") == (True, True, [False] * 4)
     assert exchange(head_start="zero", loss="calibrated") == (False, True, [True] * 4)
-    assert exchange(head_start="zero", loss="plain") == (False, False, []), "a zero head and a plain loss need nothing"
+    assert exchange(head_start="zero", loss="plain") == (False, False, []), (
+        "a zero head and a plain loss need nothing"
+    )
     assert exchange(head_start="zero", loss="balanced") == (False, False, [])
 
 
@@ -160,18 +205,26 @@ def test_label_shares_alone_are_a_small_message(job):
 
 
 def poisoned(job: Job, ids: set[str]) -> list[ClientData]:
-    """The clients, those in `ids` with a text whose sentence vector is NaN: one word's embedding is damaged."""
+    """The clients, those in `ids` with a text whose sentence vector is NaN: one word's embedding is
+    damaged.
+    """
     embeddings = job.model.module.encoder.get_input_embeddings().weight
     with torch.no_grad():
         embeddings[29_999] = float("nan")
     out = []
     for c in job.clients:
         tokens = ((101, 29_999, 102), *c.train.tokens[1:]) if c.client_id in ids else c.train.tokens
-        out.append(ClientData(c.client_id, Examples(c.train.texts, c.train.labels, None, tokens), c.validation))
+        out.append(
+            ClientData(
+                c.client_id, Examples(c.train.texts, c.train.labels, None, tokens), c.validation
+            )
+        )
     return out
 
 
-def test_statistics_that_are_not_finite_are_rejected_and_the_others_count(tiny_data, tiny_model, job):
+def test_statistics_that_are_not_finite_are_rejected_and_the_others_count(
+    tiny_data, tiny_model, job
+):
     own = prepare(job.config)
     shared, prior, records = start(own.model, poisoned(own, {"site-2"}), job.config)
     assert [r.status for r in records] == ["ok", "ok", "rejected", "ok"]
@@ -188,7 +241,8 @@ def test_no_usable_statistics_at_all_is_an_error_for_people(job):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"), [("head_start", "means", "zero, class-means"), ("loss", "focal", "plain")]
+    ("field", "value", "said"),
+    [("head_start", "means", "zero, class-means"), ("loss", "focal", "plain")],
 )
 def test_an_unknown_start_or_loss_is_refused(field, value, said):
     with pytest.raises(FedkitError, match=said):

@@ -1,4 +1,6 @@
-"""A run's folder: nothing overwritten, nothing half-written, and an error for people when the disk says no."""
+"""A run's folder: nothing overwritten, nothing half-written, and an error for people when the disk
+says no.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,13 @@ from fedkit.experiments.store import FREE, Store, write_tensors
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     return RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-        rounds=3, loss="calibrated",
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        max_tokens=32,
+        dtype="float32",
+        rounds=3,
+        loss="calibrated",
     )
 
 
@@ -51,7 +58,8 @@ def refusal(action, *args, **options) -> str:
     return str(error.value)
 
 
-# --- what lies where ----------------------------------------------------------------------------------------------
+# --- what lies where
+# ----------------------------------------------------------------------------------------------
 
 
 def test_after_every_round_there_is_one_record_and_one_state(config, job, tmp_path):
@@ -87,7 +95,11 @@ def test_the_state_holds_what_the_record_says(config, job, tmp_path):
 
 def test_leftovers_of_a_kill_are_swept_up_and_other_files_are_not(config, job, tmp_path):
     out = interrupted(config, job, tmp_path / "run")
-    for leftover in ("round-0000.safetensors", "round-0002.safetensors", "round-0002.safetensors.tmp"):
+    for leftover in (
+        "round-0000.safetensors",
+        "round-0002.safetensors",
+        "round-0002.safetensors.tmp",
+    ):
         (out / "state" / leftover).write_bytes(b"half")
     (out / "run.json.tmp").write_text("{")
     (out / "notes.txt").write_text("mine")
@@ -109,7 +121,8 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     assert load_file(path)["a"].tolist() == [1, 1, 1]
 
 
-# --- where a run may begin ----------------------------------------------------------------------------------------
+# --- where a run may begin
+# ----------------------------------------------------------------------------------------
 
 
 def test_a_run_is_never_overwritten(config, job, tmp_path):
@@ -153,10 +166,14 @@ def locked():
 def test_out_without_permission_is_refused_before_any_work(config, locked):
     for out in (locked, locked / "run", locked / "a" / "b"):
         assert str(out) in refusal(Store(out).begin, config, False)
-        assert str(out) in refusal(run, replace(config, data="no/such/data.csv"), out), "the folder is looked at first"
+        assert str(out) in refusal(run, replace(config, data="no/such/data.csv"), out), (
+            "the folder is looked at first"
+        )
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system where root cannot write")
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="needs a file system where root cannot write"
+)
 def test_out_where_nobody_can_write_is_refused(config):
     assert "/proc" in refusal(run, config, "/proc/fedkit")
 
@@ -188,29 +205,68 @@ def test_a_baseline_is_kept_without_state(tmp_path):
     assert "cannot write" in refusal(Store(tmp_path / "file" / "x").keep, record)
 
 
-# --- where a run may go on ----------------------------------------------------------------------------------------
+# --- where a run may go on
+# ----------------------------------------------------------------------------------------
 
 
 CHANGES = {
-    "privacy": "example:eps=3", "secure": "masks",
-    "data": "other.csv", "text": "body", "label": "kind", "client": "team", "encoding": "cp932", "clients": 7,
-    "examples_per_client": 50, "partition": "iid", "model": "minilm", "tune": "head", "head_start": "zero",
-    "max_tokens": 8, "rounds": 9, "clients_per_round": 2, "local_epochs": 2, "batch_size": 4, "lr": 0.5, "head_lr": 0.5,
-    "aggregate": "ffa", "share": "head", "wire": "int8", "wire_down": "int8",
-    "clip_norm": 0.5, "loss": "plain", "strategy": "other", "link": "dsl", "devices": "half-speed", "seed": 1,
-    "optimizer": "sgd", "weights": "uniform", "robust": "median", "faults": "lost=0.1", "attack": "nan:1", "deadline": 5.0,
-    "late": "carry", "server_link": "100mbps", "pace": 0.1, "device": "cpu", "dtype": "bfloat16", "engine": "plain",
+    "privacy": "example:eps=3",
+    "secure": "masks",
+    "data": "other.csv",
+    "text": "body",
+    "label": "kind",
+    "client": "team",
+    "encoding": "cp932",
+    "clients": 7,
+    "examples_per_client": 50,
+    "partition": "iid",
+    "model": "minilm",
+    "tune": "head",
+    "head_start": "zero",
+    "max_tokens": 8,
+    "rounds": 9,
+    "clients_per_round": 2,
+    "local_epochs": 2,
+    "batch_size": 4,
+    "lr": 0.5,
+    "head_lr": 0.5,
+    "aggregate": "ffa",
+    "share": "head",
+    "wire": "int8",
+    "wire_down": "int8",
+    "clip_norm": 0.5,
+    "loss": "plain",
+    "strategy": "other",
+    "link": "dsl",
+    "devices": "half-speed",
+    "seed": 1,
+    "optimizer": "sgd",
+    "weights": "uniform",
+    "robust": "median",
+    "faults": "lost=0.1",
+    "attack": "nan:1",
+    "deadline": 5.0,
+    "late": "carry",
+    "server_link": "100mbps",
+    "pace": 0.1,
+    "device": "cpu",
+    "dtype": "bfloat16",
+    "engine": "plain",
 }
 
 
 def test_every_setting_is_tried_here():
-    assert set(CHANGES) >= set(RunConfig().to_dict()), "a new setting: may it change when a run is resumed?"
+    assert set(CHANGES) >= set(RunConfig().to_dict()), (
+        "a new setting: may it change when a run is resumed?"
+    )
 
 
 @pytest.mark.parametrize("name", RunConfig().to_dict())
 def test_a_run_goes_on_with_the_settings_it_began_with(config, tmp_path, name):
     environment = {"dtype": "float32", "attention": "eager"}
-    Run("federated", config.to_dict(), environment, {"sha256": "0", "labels": []}, {"sha256": "0"}).save(tmp_path)
+    Run(
+        "federated", config.to_dict(), environment, {"sha256": "0", "labels": []}, {"sha256": "0"}
+    ).save(tmp_path)
     assert Store(tmp_path).begin(config, True) == Run.load(tmp_path)
     changed = replace(config, **{name: CHANGES[name]})
     if name in FREE:
@@ -236,14 +292,24 @@ DAMAGE = {
     "emptied": lambda out: [p.write_bytes(b"") for p in (out / "state").iterdir()],
     "removed": lambda out: shutil.rmtree(out / "state"),
     "a folder": lambda out: [(p.unlink(), p.mkdir()) for p in list((out / "state").iterdir())],
-    "not safetensors": lambda out: [p.write_bytes(b"\x80\x04pickle" * 100) for p in (out / "state").iterdir()],
+    "not safetensors": lambda out: [
+        p.write_bytes(b"\x80\x04pickle" * 100) for p in (out / "state").iterdir()
+    ],
     "a tensor missing": lambda out: tampered_state(out, lambda t: t.pop("shared/head.bias")),
-    "a tensor too many": lambda out: tampered_state(out, lambda t: t.update({"shared/x": torch.zeros(1)})),
-    "another shape": lambda out: tampered_state(out, lambda t: t.update({"shared/head.bias": torch.zeros(9)})),
-    "another dtype": lambda out: tampered_state(out, lambda t: t.update({"shared/head.bias": torch.zeros(3).half()})),
+    "a tensor too many": lambda out: tampered_state(
+        out, lambda t: t.update({"shared/x": torch.zeros(1)})
+    ),
+    "another shape": lambda out: tampered_state(
+        out, lambda t: t.update({"shared/head.bias": torch.zeros(9)})
+    ),
+    "another dtype": lambda out: tampered_state(
+        out, lambda t: t.update({"shared/head.bias": torch.zeros(3).half()})
+    ),
     "NaN": lambda out: tampered_state(out, lambda t: t["shared/head.bias"].fill_(float("nan"))),
     "no label shares": lambda out: tampered_state(out, lambda t: t.pop("extra/prior")),
-    "too many label shares": lambda out: tampered_state(out, lambda t: t.update({"extra/prior": torch.ones(9) / 9})),
+    "too many label shares": lambda out: tampered_state(
+        out, lambda t: t.update({"extra/prior": torch.ones(9) / 9})
+    ),
 }
 
 
@@ -266,8 +332,16 @@ def test_a_damaged_record_is_refused_and_left_alone(config, job, tmp_path, text)
     assert (out / "run.json").read_text() == text
 
 
-@pytest.mark.parametrize(("block", "key"), [("environment", "dtype"), ("environment", "attention"), ("data", "sha256"),
-                                            ("data", "labels"), ("model", "sha256")])
+@pytest.mark.parametrize(
+    ("block", "key"),
+    [
+        ("environment", "dtype"),
+        ("environment", "attention"),
+        ("data", "sha256"),
+        ("data", "labels"),
+        ("model", "sha256"),
+    ],
+)
 def test_a_record_that_lacks_what_is_needed_is_refused(config, job, tmp_path, block, key):
     out = interrupted(config, job, tmp_path / "run")
     values = json.loads((out / "run.json").read_text())

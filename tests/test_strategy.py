@@ -1,4 +1,6 @@
-"""Strategies and weights: each by hand with two clients, against Flower's where it has one, and what every entry keeps to."""
+"""Strategies and weights: each by hand with two clients, against Flower's where it has one, and
+what every entry keeps to.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,25 @@ from fedkit.federated.strategies import STRATEGIES, Arrived, FedAvg, make_strate
 SHARED = {"w": torch.tensor([1.0, 2.0, 3.0]), "head.bias": torch.tensor([0.0])}
 DELTA = {"w": torch.tensor([1.0, 0.0, -3.0]), "head.bias": torch.tensor([2.0])}
 ONE = [Arrived(1.0, 1.0, 1.0, 0, 1.0, 1.0)]
-A = ClientUpdate("a", {"w": torch.tensor([1.0, -2.0])}, 30, {"steps": 2.0, "loss": 4.0, "validation": 0.5})
-B = ClientUpdate("b", {"w": torch.tensor([5.0, 2.0])}, 10, {"steps": 6.0, "loss": 1.0, "validation": 2.0})
+A = ClientUpdate(
+    "a", {"w": torch.tensor([1.0, -2.0])}, 30, {"steps": 2.0, "loss": 4.0, "validation": 0.5}
+)
+B = ClientUpdate(
+    "b", {"w": torch.tensor([5.0, 2.0])}, 10, {"steps": 6.0, "loss": 1.0, "validation": 2.0}
+)
 START = {"w": torch.tensor([10.0, 20.0])}
 
 
 def mean_of(updates, strategy, weights="examples"):
     """(the mean as the server makes it, what it knows of each update)."""
     arrived: list[Arrived] = []
-    weighed = list(gather(updates, make_robust("none"), make_weights(weights), strategy, [], arrived))
+    weighed = list(
+        gather(updates, make_robust("none"), make_weights(weights), strategy, [], arrived)
+    )
     whole = sum(u.counts for u in weighed)
-    return {n: sum(u.counts * u.delta[n] for u in weighed) / whole for n in weighed[0].delta}, arrived
+    return {
+        n: sum(u.counts * u.delta[n] for u in weighed) / whole for n in weighed[0].delta
+    }, arrived
 
 
 def one_step(spec, updates=(A, B), state=None, weights="examples", shared=START):
@@ -36,7 +46,8 @@ def one_step(spec, updates=(A, B), state=None, weights="examples", shared=START)
     return strategy.step(shared, state, *mean_of(updates, strategy, weights))
 
 
-# --- by hand, two clients -------------------------------------------------------------------------------------------
+# --- by hand, two clients
+# -------------------------------------------------------------------------------------------
 
 
 def test_fedavg_by_hand():
@@ -48,7 +59,9 @@ def test_fedavg_by_hand():
 def test_weights_by_hand():
     assert one_step("fedavg", weights="uniform")[0]["w"].tolist() == [13.0, 20.0]
     # 30 / 0.5 = 60 and 10 / 2 = 5: (60 (1, -2) + 5 (5, 2)) / 65
-    assert one_step("fedavg", weights="validation")[0]["w"].tolist() == pytest.approx([10 + 85 / 65, 20 - 110 / 65])
+    assert one_step("fedavg", weights="validation")[0]["w"].tolist() == pytest.approx(
+        [10 + 85 / 65, 20 - 110 / 65]
+    )
     with_power = one_step("fedavg", weights="validation:power=2")[0]["w"].tolist()
     assert with_power == pytest.approx([10 + (120 + 12.5) / 122.5, 20 + (-240 + 5) / 122.5])
 
@@ -86,18 +99,24 @@ def test_fednova_by_hand():
     w = one_step("fednova")[0]["w"].tolist()
     assert w == pytest.approx([10 + 3 * (0.375 + 5 / 24), 20 + 3 * (-0.75 + 2 / 24)])
     alike = [ClientUpdate(u.client_id, u.delta, u.num_examples, {"steps": 4.0}) for u in (A, B)]
-    assert one_step("fednova", alike)[0]["w"].tolist() == pytest.approx([12.0, 19.0]), "as FedAvg for equal steps"
+    assert one_step("fednova", alike)[0]["w"].tolist() == pytest.approx([12.0, 19.0]), (
+        "as FedAvg for equal steps"
+    )
 
 
 def test_q_fedavg_by_hand():
     """q = 1, L = 2: (4 x 2 (1, -2) + 1 x 2 (5, 2)) / (4 x 5 + 2 x 4 + 4 x 29 + 2 x 1)."""
     w = one_step("qfedavg:q=1,lr=0.5")[0]["w"].tolist()
     assert w == pytest.approx([10 + 18 / 146, 20 - 12 / 146], rel=1e-6)
-    assert one_step("qfedavg:q=0,lr=1")[0]["w"].tolist() == pytest.approx([13.0, 20.0]), "q = 0 is the plain mean"
+    assert one_step("qfedavg:q=0,lr=1")[0]["w"].tolist() == pytest.approx([13.0, 20.0]), (
+        "q = 0 is the plain mean"
+    )
 
 
 def test_scaffold_by_hand():
-    """c = (0, 0); c_i move by (2, 2) and (4, 0); one of four clients is missing, so c moves by half of their mean."""
+    """c = (0, 0); c_i move by (2, 2) and (4, 0); one of four clients is missing, so c moves by half
+    of their mean.
+    """
     moved = [
         ClientUpdate("a", {**A.delta, "w.control": torch.tensor([2.0, 2.0])}, 10),
         ClientUpdate("b", {**B.delta, "w.control": torch.tensor([4.0, 0.0])}, 10),
@@ -106,14 +125,22 @@ def test_scaffold_by_hand():
     shared, state = strategy.step(START, strategy.init(START, 4), *mean_of(moved, strategy))
     assert shared.keys() == START.keys() and shared["w"].tolist() == [13.0, 20.0]
     assert strategy.broadcast(state)["w.control"].tolist() == [1.5, 0.5]
-    assert make_strategy("scaffold:lr=0.5").step(START, state, *mean_of(moved, strategy))[0]["w"].tolist() == [11.5, 20]
+    assert make_strategy("scaffold:lr=0.5").step(START, state, *mean_of(moved, strategy))[0][
+        "w"
+    ].tolist() == [11.5, 20]
 
 
 def test_fedbuff_by_hand():
-    """(30 (1, -2) + 10 / 2 (5, 2)) / 40: what is three steps old counts half, and the step is smaller for it."""
+    """(30 (1, -2) + 10 / 2 (5, 2)) / 40: what is three steps old counts half, and the step is
+    smaller for it.
+    """
     old = ClientUpdate("b", B.delta, 10, {}, None, 3)
-    assert one_step("fedbuff", [A, old])[0]["w"].tolist() == pytest.approx([10 + 55 / 40, 20 - 50 / 40])
-    assert one_step("fedbuff:power=0,lr=2", [A, old])[0]["w"].tolist() == pytest.approx([14.0, 18.0])
+    assert one_step("fedbuff", [A, old])[0]["w"].tolist() == pytest.approx(
+        [10 + 55 / 40, 20 - 50 / 40]
+    )
+    assert one_step("fedbuff:power=0,lr=2", [A, old])[0]["w"].tolist() == pytest.approx(
+        [14.0, 18.0]
+    )
     assert [make_strategy(f"fedbuff:buffer={n}").size(7) for n in (0, 3, 50)] == [4, 3, 7]
 
 
@@ -132,7 +159,8 @@ def test_fedlc_by_hand():
     assert make_strategy("fedavg").margin(np.array([1])) is None
 
 
-# --- against Flower ---------------------------------------------------------------------------------------------------
+# --- against Flower
+# ---------------------------------------------------------------------------------------------------
 
 
 def flower(name, rounds, **options):
@@ -148,7 +176,8 @@ def flower(name, rounds, **options):
     out, now = [], start
     for number, clients in enumerate(rounds, 1):
         results = [
-            (None, FitRes(Status(Code.OK, ""), ndarrays_to_parameters([now + delta]), n, {})) for delta, n in clients
+            (None, FitRes(Status(Code.OK, ""), ndarrays_to_parameters([now + delta]), n, {}))
+            for delta, n in clients
         ]
         new, _ = made.aggregate_fit(number, results, [])
         now = parameters_to_ndarrays(new)[0]
@@ -158,7 +187,10 @@ def flower(name, rounds, **options):
 
 FLOWER = {  # ours: Flower's name, its options
     "fedavg": ("FedAvg", {}),
-    "fedavgm:momentum=0.8,lr=0.7": ("FedAvgM", {"server_momentum": 0.8, "server_learning_rate": 0.7}),
+    "fedavgm:momentum=0.8,lr=0.7": (
+        "FedAvgM",
+        {"server_momentum": 0.8, "server_learning_rate": 0.7},
+    ),
     "fedadagrad:lr=0.1,beta1=0,tau=0.01": ("FedAdagrad", {"eta": 0.1, "tau": 0.01}),
     "fedyogi:lr=0.1,beta1=0.9,beta2=0.99,tau=0.01": ("FedYogi", {"eta": 0.1, "tau": 0.01}),
     "fedadam:lr=0.1,beta1=0.9,beta2=0.99,tau=0.01": ("FedAdam", {"eta": 0.1, "tau": 0.01}),
@@ -167,7 +199,9 @@ FLOWER = {  # ours: Flower's name, its options
 
 @pytest.mark.parametrize("spec", FLOWER)
 def test_agrees_with_flower_on_random_tensors(spec):
-    """Flower starts v at 0 where the paper has tau^2, and its FedAdam corrects a bias that the paper leaves: allowed for."""
+    """Flower starts v at 0 where the paper has tau^2, and its FedAdam corrects a bias that the
+    paper leaves: allowed for.
+    """
     rng = np.random.default_rng(0)
     rounds = [[(rng.normal(size=3), int(rng.integers(1, 50))) for _ in range(4)] for _ in range(3)]
     name, options = FLOWER[spec]
@@ -177,7 +211,9 @@ def test_agrees_with_flower_on_random_tensors(spec):
         {"v/w": torch.zeros(3).double()} if "fedada" in spec or "yogi" in spec else {},
     )
     for number, (clients, wanted) in enumerate(zip(rounds, theirs), 1):
-        updates = [ClientUpdate(str(i), {"w": torch.from_numpy(d)}, n) for i, (d, n) in enumerate(clients)]
+        updates = [
+            ClientUpdate(str(i), {"w": torch.from_numpy(d)}, n) for i, (d, n) in enumerate(clients)
+        ]
         strategy = make_strategy(spec)
         before = shared
         shared, state = strategy.step(shared, state, *mean_of(updates, strategy))
@@ -194,17 +230,21 @@ def test_q_fedavg_agrees_with_flower():
     rng = np.random.default_rng(1)
     start = rng.normal(size=5)
     clients = [(rng.normal(size=5), loss) for loss in (0.3, 2.0, 1.0)]
-    parts = [compute_delta_and_h([start.copy()], [start + d], 0.4, 1 / 0.2, loss) for d, loss in clients]
+    parts = [
+        compute_delta_and_h([start.copy()], [start + d], 0.4, 1 / 0.2, loss) for d, loss in clients
+    ]
     wanted = start - sum(delta[0] for delta, _ in parts) / sum(h for _, h in parts)
     updates = [
-        ClientUpdate(str(i), {"w": torch.from_numpy(d)}, 1 + i, {"loss": loss}) for i, (d, loss) in enumerate(clients)
+        ClientUpdate(str(i), {"w": torch.from_numpy(d)}, 1 + i, {"loss": loss})
+        for i, (d, loss) in enumerate(clients)
     ]
     strategy = make_strategy("qfedavg:q=0.4,lr=0.2")
     shared, _ = strategy.step({"w": torch.from_numpy(start)}, {}, *mean_of(updates, strategy))
     assert shared["w"].numpy() == pytest.approx(wanted, rel=1e-9)
 
 
-# --- every entry ------------------------------------------------------------------------------------------------------
+# --- every entry
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -218,7 +258,9 @@ def test_without_an_update_nothing_changes(name):
 def test_what_did_not_travel_stays_as_it_is(name):
     strategy = make_strategy(name)
     new, _ = strategy.step(SHARED, strategy.init(SHARED, 1), {"head.bias": DELTA["head.bias"]}, ONE)
-    assert torch.equal(new["w"], SHARED["w"]) and not torch.equal(new["head.bias"], SHARED["head.bias"])
+    assert torch.equal(new["w"], SHARED["w"]) and not torch.equal(
+        new["head.bias"], SHARED["head.bias"]
+    )
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -227,15 +269,23 @@ def test_a_step_keeps_names_shapes_and_what_it_was_given(name):
     state = strategy.init(SHARED, 1)
     for _ in range(2):
         new, state = strategy.step(SHARED, state, DELTA, ONE)
-    assert {n: (t.shape, t.dtype) for n, t in new.items()} == {n: (t.shape, t.dtype) for n, t in SHARED.items()}
-    assert all(torch.isfinite(t).all() for t in new.values()) and not torch.equal(new["w"], SHARED["w"])
-    assert all(torch.equal(SHARED[n], t) for n, t in before.items()), "the shared parameters were changed in place"
+    assert {n: (t.shape, t.dtype) for n, t in new.items()} == {
+        n: (t.shape, t.dtype) for n, t in SHARED.items()
+    }
+    assert all(torch.isfinite(t).all() for t in new.values()) and not torch.equal(
+        new["w"], SHARED["w"]
+    )
+    assert all(torch.equal(SHARED[n], t) for n, t in before.items()), (
+        "the shared parameters were changed in place"
+    )
     assert all(isinstance(t, torch.Tensor) for t in state.values()), "the state is kept as tensors"
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_one_client_goes_where_it_went_under_rules_that_only_weigh(name):
-    """With one client, no weighting can matter; only a server optimizer may make another step of it."""
+    """With one client, no weighting can matter; only a server optimizer may make another step of
+    it.
+    """
     strategy = make_strategy(name)
     alone, _ = one_step(name, [A])
     moved = torch.equal(alone["w"], START["w"] + A.delta["w"])
@@ -250,9 +300,17 @@ def test_weights_are_above_nought_and_say_what_they_need(name):
 
 @pytest.mark.parametrize(
     ("spec", "said"),
-    [("", "''"), ("fedsgd", "fedavg"), ("fedavg:lr=1", "'lr'"), ("fedavg:lr", "key=value"), ("fedprox:mu=-1", "from 0"),
-     ("fedavgm:momentum=1", "momentum is 1"), ("fedadam:lr=nan", "lr is nan"), ("fedbuff:buffer=-2", "buffer is -2"),
-     ("fedadam:tau=0", "tau")],
+    [
+        ("", "''"),
+        ("fedsgd", "fedavg"),
+        ("fedavg:lr=1", "'lr'"),
+        ("fedavg:lr", "key=value"),
+        ("fedprox:mu=-1", "from 0"),
+        ("fedavgm:momentum=1", "momentum is 1"),
+        ("fedadam:lr=nan", "lr is nan"),
+        ("fedbuff:buffer=-2", "buffer is -2"),
+        ("fedadam:tau=0", "tau"),
+    ],
 )
 def test_an_unknown_strategy_or_parameter_is_refused(spec, said):
     with pytest.raises(FedkitError, match=said):

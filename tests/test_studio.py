@@ -16,41 +16,93 @@ from fedkit.results.measures import client_labels, interval, names, ordered
 from fedkit.results.scoreboard import COLUMNS, scoreboard, to_text, verdict
 
 DATA = {
-    "name": "tiny", "source": "by hand", "sha256": "ab", "labels": ["yes", "no"], "notes": [],
-    "train": 30, "validation": 8, "test": 100,
+    "name": "tiny",
+    "source": "by hand",
+    "sha256": "ab",
+    "labels": ["yes", "no"],
+    "notes": [],
+    "train": 30,
+    "validation": 8,
+    "test": 100,
     "clients": [
         {"id": "east", "train": 10, "labels": {"yes": 10}},
         {"id": "west", "train": 20, "labels": {"yes": 5, "no": 15}},
     ],
 }
-CONFIG = {"rounds": 2, "link": "8mbps/0ms", "devices": "as-measured", "seed": 0, "partition": "column:site"}
+CONFIG = {
+    "rounds": 2,
+    "link": "8mbps/0ms",
+    "devices": "as-measured",
+    "seed": 0,
+    "partition": "column:site",
+}
 
 
-def block(accuracy: float, correct: str | None = None, over: str = "test examples", half: float = 0.1, **more) -> dict:
+def block(
+    accuracy: float,
+    correct: str | None = None,
+    over: str = "test examples",
+    half: float = 0.1,
+    **more,
+) -> dict:
     """The result block of a record."""
     bounds = [accuracy - half, accuracy + half]
-    return {"accuracy": accuracy, "accuracy_ci95": bounds, "accuracy_ci95_over": over,
-            "macro_f1": accuracy, "worst_client_accuracy": accuracy - 0.2, "uplink_bytes": 0, "downlink_bytes": 0,
-            "peak_rss_bytes": 5_000_000, "epsilon": None, "simulated_seconds": None, "correct": correct,
-            **more}
+    return {
+        "accuracy": accuracy,
+        "accuracy_ci95": bounds,
+        "accuracy_ci95_over": over,
+        "macro_f1": accuracy,
+        "worst_client_accuracy": accuracy - 0.2,
+        "uplink_bytes": 0,
+        "downlink_bytes": 0,
+        "peak_rss_bytes": 5_000_000,
+        "epsilon": None,
+        "simulated_seconds": None,
+        "correct": correct,
+        **more,
+    }
 
 
 def baseline(
-    method: str, accuracy: float, correct: str | None = None, over: str = "test examples", half: float = 0.1
+    method: str,
+    accuracy: float,
+    correct: str | None = None,
+    over: str = "test examples",
+    half: float = 0.1,
 ) -> Run:
     """A finished baseline of one round, ten steps and three seconds."""
     last = RoundRecord(
-        1, accuracy, 1.0, max(0.0, accuracy - 0.2), clients=(ClientRecord("east", steps=10, train_seconds=3.0),)
+        1,
+        accuracy,
+        1.0,
+        max(0.0, accuracy - 0.2),
+        clients=(ClientRecord("east", steps=10, train_seconds=3.0),),
     )
     return Run(
-        method, CONFIG, {"python": "3"}, DATA, {"name": "m"}, None, (last,), block(accuracy, correct, over, half)
+        method,
+        CONFIG,
+        {"python": "3"},
+        DATA,
+        {"name": "m"},
+        None,
+        (last,),
+        block(accuracy, correct, over, half),
     )
 
 
-def federated(accuracy: float = 0.8, correct: str | None = None, half: float = 0.05, **config) -> Run:
-    """A finished run of two rounds: each client moves 1 MB up and 2 MB down a round, and trains one second."""
-    sent = tuple(ClientRecord(i, "ok", "", 10, 5, 1.0, 1_000_000, 2_000_000) for i in ("east", "west"))
-    rounds = (RoundRecord(1, accuracy - 0.1, 1.0, 0.5, clients=sent), RoundRecord(2, accuracy, 1.0, 0.6, clients=sent))
+def federated(
+    accuracy: float = 0.8, correct: str | None = None, half: float = 0.05, **config
+) -> Run:
+    """A finished run of two rounds: each client moves 1 MB up and 2 MB down a round, and trains one
+    second.
+    """
+    sent = tuple(
+        ClientRecord(i, "ok", "", 10, 5, 1.0, 1_000_000, 2_000_000) for i in ("east", "west")
+    )
+    rounds = (
+        RoundRecord(1, accuracy - 0.1, 1.0, 0.5, clients=sent),
+        RoundRecord(2, accuracy, 1.0, 0.6, clients=sent),
+    )
     totals = {"uplink_bytes": 4_000_000, "downlink_bytes": 8_000_000, "simulated_seconds": 8.0}
     model = {"name": "m", "base_bytes": 50_000_000}
     start = RoundRecord(0, 0.5, 1.0, 0.4)
@@ -60,27 +112,53 @@ def federated(accuracy: float = 0.8, correct: str | None = None, half: float = 0
 
 def everything(local: float = 0.5) -> list[Run]:
     """Federated first and baselines upside down: the order in which nobody should see them."""
-    others = [("pooled", 0.82), ("local", local), ("frozen-local", 0.3), ("frozen-pooled", 0.7), ("majority", 0.2)]
-    return [federated(), *(baseline(m, a, over="clients" if "local" in m else "test examples") for m, a in others)]
+    others = [
+        ("pooled", 0.82),
+        ("local", local),
+        ("frozen-local", 0.3),
+        ("frozen-pooled", 0.7),
+        ("majority", 0.2),
+    ]
+    return [
+        federated(),
+        *(baseline(m, a, over="clients" if "local" in m else "test examples") for m, a in others),
+    ]
 
 
 def test_scoreboard_has_the_baselines_in_their_order_and_federated_last():
     frame = scoreboard(everything())
     assert list(frame.columns) == list(COLUMNS)
     assert list(frame["method"]) == [
-        "Majority class", "Frozen encoder + logistic regression, pooled",
-        "Frozen encoder + logistic regression, local only", "Local only", "Pooled (centralized)", "Federated",
+        "Majority class",
+        "Frozen encoder + logistic regression, pooled",
+        "Frozen encoder + logistic regression, local only",
+        "Local only",
+        "Pooled (centralized)",
+        "Federated",
     ]
 
 
 def test_scoreboard_numbers_by_hand():
     row = scoreboard(everything()).iloc[-1]
-    assert row["accuracy"] == 0.8 and row["worst client"] == pytest.approx(0.6) and row["macro F1"] == 0.8
-    assert (row["95 % low"], row["95 % high"], row["interval over"]) == (0.75, pytest.approx(0.85), "test examples")
+    assert (
+        row["accuracy"] == 0.8
+        and row["worst client"] == pytest.approx(0.6)
+        and row["macro F1"] == 0.8
+    )
+    assert (row["95 % low"], row["95 % high"], row["interval over"]) == (
+        0.75,
+        pytest.approx(0.85),
+        "test examples",
+    )
     assert row["uplink MB per client"] == 2.0  # 2 rounds of 1 MB
     assert row["downlink MB per client"] == 4.0
-    assert row["gradient steps"] == 20 and row["train seconds (measured)"] == 4.0  # 2 rounds x 2 clients
-    assert row["simulated seconds (modelled)"] == 8.0 and row["peak memory MB"] == 5.0 and row["privacy"] == "none"
+    # 2 rounds x 2 clients
+    assert row["gradient steps"] == 20 and row["train seconds (measured)"] == 4.0
+    assert (
+        row["simulated seconds (modelled)"] == 8.0
+        and row["peak memory MB"] == 5.0
+        and row["privacy"] == "none"
+    )
 
 
 def test_traffic_of_local_only_is_nothing_and_of_pooled_unknown():
@@ -91,7 +169,9 @@ def test_traffic_of_local_only_is_nothing_and_of_pooled_unknown():
 
 def test_epsilon_comes_with_its_unit():
     run = federated()
-    private = replace(run, result=run.result | {"epsilon": 2.9993, "delta": 1e-5, "privacy_unit": "example"})
+    private = replace(
+        run, result=run.result | {"epsilon": 2.9993, "delta": 1e-5, "privacy_unit": "example"}
+    )
     assert scoreboard([private])["privacy"][0] == "\u03b5 3 per example, \u03b4 1e-5"
     text = to_text(scoreboard([private]))
     assert text.isascii() and "3 per" in text and "priv.: epsilon for delta 1e-5" in text
@@ -108,7 +188,12 @@ def test_an_unfinished_run_is_shown_as_such_with_an_interval_from_its_test_size(
 
 def test_runs_of_one_method_are_told_apart_by_their_settings():
     runs = [federated(seed=0), federated(seed=1), federated(seed=1), baseline("local", 0.5)]
-    assert names(ordered(runs)) == ["Local only", "Federated (seed 0)", "Federated (seed 1)", "Federated (seed 1)"]
+    assert names(ordered(runs)) == [
+        "Local only",
+        "Federated (seed 0)",
+        "Federated (seed 1)",
+        "Federated (seed 1)",
+    ]
     assert names([federated(), federated()]) == ["Federated (no. 1)", "Federated (no. 2)"]
     engines = [federated(engine="fast"), federated(engine="plain")]
     assert names(engines) == ["Federated (engine fast)", "Federated (engine plain)"], (
@@ -120,7 +205,10 @@ def test_runs_of_one_method_are_told_apart_by_their_settings():
 
 @pytest.mark.parametrize("config", [{}, {"partition": "\u90e8\u7f72" * 40}])
 def test_text_fits_a_hundred_columns_and_any_console(config):
-    huge = replace(federated(**config), result=federated().result | {"peak_rss_bytes": 9e11, "simulated_seconds": 1e6})
+    huge = replace(
+        federated(**config),
+        result=federated().result | {"peak_rss_bytes": 9e11, "simulated_seconds": 1e6},
+    )
     text = to_text(scoreboard([*everything(), huge]))
     assert max(map(len, text.splitlines())) <= 100
     assert "Majority class" in text and "45.0-85.0" not in text and "40.0-60.0*" in text
@@ -147,12 +235,19 @@ def test_paired_difference_by_hand():
 
 def test_unpaired_difference_by_hand():
     d = unpaired(federated(0.8, half=0.03), baseline("local", 0.6, over="clients", half=0.04))
-    assert d.value == pytest.approx(0.2) and (d.low, d.high) == (pytest.approx(0.15), pytest.approx(0.25))  # 3-4-5
+    # 3-4-5
+    assert d.value == pytest.approx(0.2) and (d.low, d.high) == (
+        pytest.approx(0.15),
+        pytest.approx(0.25),
+    )
     assert "test examples and clients" in d.over
 
 
 def test_pairing_needs_the_same_seed_and_one_mark_per_test_example():
-    ours, theirs = federated(correct="1" * 80 + "0" * 20), baseline("pooled", 0.8, "0" * 20 + "1" * 80)
+    ours, theirs = (
+        federated(correct="1" * 80 + "0" * 20),
+        baseline("pooled", 0.8, "0" * 20 + "1" * 80),
+    )
     assert difference(ours, theirs).over.startswith("paired")
     for other in (
         replace(theirs, config=CONFIG | {"seed": 7}),
@@ -164,7 +259,9 @@ def test_pairing_needs_the_same_seed_and_one_mark_per_test_example():
 
 def test_verdict_when_federation_helped():
     said = verdict(everything(local=0.5))
-    assert said[0].startswith("Federation helped here: +30.0 points over local only (95 % interval +18.8 to +41.2")
+    assert said[0].startswith(
+        "Federation helped here: +30.0 points over local only (95 % interval +18.8 to +41.2"
+    )
     assert any("No difference beyond the interval: -2.0 points against pooled" in s for s in said)
     assert any("does not beat the cheap way" in s and "+10.0 points" in s for s in said)
     assert "Before training it stood at 50.0 %; 2 rounds changed that by +30.0 points." in said
@@ -177,7 +274,9 @@ def test_verdict_when_a_gain_may_be_chance():
     assert not any(s.startswith("Federation helped") for s in said)
 
 
-@pytest.mark.parametrize(("local", "why"), [(0.81, "not above local only beyond chance"), (0.99, "do better alone")])
+@pytest.mark.parametrize(
+    ("local", "why"), [(0.81, "not above local only beyond chance"), (0.99, "do better alone")]
+)
 def test_verdict_when_federation_did_not_help(local, why):
     said = verdict(everything(local=local))
     assert said[0].startswith("Federation did not help here: ") and why in said[0]
@@ -187,7 +286,10 @@ def test_verdict_when_federation_did_not_help(local, why):
 def test_verdict_is_paired_when_both_records_know_what_they_got_right():
     better = baseline("pooled", 0.9, "1" * 90 + "0" * 10)
     said = verdict([federated(correct="1" * 80 + "0" * 20), better])
-    assert any(s.startswith("Keeping text at the clients costs accuracy: -10.0 points against pooled") for s in said)
+    assert any(
+        s.startswith("Keeping text at the clients costs accuracy: -10.0 points against pooled")
+        for s in said
+    )
     assert any("paired over 100 test examples" in s for s in said)
 
 
@@ -195,7 +297,8 @@ def test_verdict_names_what_is_missing_or_not_comparable():
     said = verdict([federated()])
     assert said[0].startswith("Whether federation helped is not known")
     assert any(
-        s.startswith("Missing here: majority class; frozen encoder") and "pooled (centralized)" in s for s in said
+        s.startswith("Missing here: majority class; frozen encoder") and "pooled (centralized)" in s
+        for s in said
     )
     other_data = replace(baseline("local", 0.1), data=DATA | {"sha256": "cd"})
     said = verdict([federated(), other_data])
@@ -207,7 +310,9 @@ def test_verdict_tells_an_unlike_number_of_steps_and_a_run_that_learned_nothing(
     said = verdict([federated(0.2), *everything()[1:]])
     assert any("Pooled took 10 gradient steps and federated 20" in s for s in said)
     assert any(s.startswith("Nothing was learned") for s in said)
-    assert any(s.startswith("Federated is not above, beyond the interval, clients that fit") for s in said)
+    assert any(
+        s.startswith("Federated is not above, beyond the interval, clients that fit") for s in said
+    )
 
 
 def test_verdict_without_a_federated_run_and_with_several():
@@ -218,13 +323,22 @@ def test_verdict_without_a_federated_run_and_with_several():
 
 
 def test_the_partner_is_the_one_with_the_same_seed():
-    runs = [replace(baseline("local", a), config=CONFIG | {"seed": s}) for s, a in ((1, 0.1), (0, 0.2))]
-    assert partner(federated(), runs, "local") is runs[1] and partner(federated(seed=9), runs, "local") is runs[0]
+    runs = [
+        replace(baseline("local", a), config=CONFIG | {"seed": s}) for s, a in ((1, 0.1), (0, 0.2))
+    ]
+    assert (
+        partner(federated(), runs, "local") is runs[1]
+        and partner(federated(seed=9), runs, "local") is runs[0]
+    )
 
 
 def test_labels_that_a_client_lacks_count_as_none():
     frame = client_labels(federated())
-    assert frame.loc["east", "no"] == 0 and frame.loc["west", "no"] == 15 and frame.to_numpy().sum() == 30
+    assert (
+        frame.loc["east", "no"] == 0
+        and frame.loc["west", "no"] == 15
+        and frame.to_numpy().sum() == 30
+    )
 
 
 ROUND = federated().rounds[0]
@@ -236,7 +350,9 @@ DAMAGED = {
     "rounds: expected": {"rounds": (ROUND, ROUND)},
     "rounds: expected numbers": {"start": ROUND, "rounds": (replace(ROUND, round=2),)},
     "round 1: expected accuracies": {"rounds": (replace(ROUND, accuracy=1.5),)},
-    "round 1: expected bytes": {"rounds": (replace(ROUND, clients=(ClientRecord("east", uplink_bytes=-1),)),)},
+    "round 1: expected bytes": {
+        "rounds": (replace(ROUND, clients=(ClientRecord("east", uplink_bytes=-1),)),)
+    },
     "round 1: expected clients": {"rounds": (replace(ROUND, clients=(ClientRecord(["east"]),)),)},
 }
 
@@ -250,9 +366,16 @@ def test_a_damaged_record_is_refused_in_one_line_that_names_the_field(message):
 
 
 def test_numbers_that_are_not_there_are_said_to_be_unknown():
-    run = replace(federated(), result=block(0.8) | {"accuracy": None, "accuracy_ci95": None, "peak_rss_bytes": 1e300})
+    run = replace(
+        federated(),
+        result=block(0.8) | {"accuracy": None, "accuracy_ci95": None, "peak_rss_bytes": 1e300},
+    )
     row = scoreboard([run]).iloc[0]
-    assert math.isnan(row["accuracy"]) and math.isnan(row["95 % low"]) and math.isnan(row["peak memory MB"])
+    assert (
+        math.isnan(row["accuracy"])
+        and math.isnan(row["95 % low"])
+        and math.isnan(row["peak memory MB"])
+    )
     assert "  - " in to_text(scoreboard([run])) and any("not known" in s for s in verdict([run]))
 
 
@@ -260,5 +383,8 @@ def test_numbers_in_words():
     sizes = [formatting.megabytes(v) for v in (0.00017, 0.0187, 1.953, 90.26, 1805.2)]
     assert sizes == ["170 bytes", "18.7 kB", "1.95 MB", "90.3 MB", "1.81 GB"]
     assert [formatting.seconds(v) for v in (8.64, 200, 9000)] == ["8.6 s", "3.3 min", "2.5 h"]
-    assert profiles.describe_link("20mbps:2mbps/60ms") == "20 Mbit/s down and 2 Mbit/s up, 60 ms latency"
+    assert (
+        profiles.describe_link("20mbps:2mbps/60ms")
+        == "20 Mbit/s down and 2 Mbit/s up, 60 ms latency"
+    )
     assert formatting.percent(float("nan")) == "not known" and formatting.points(-0.021) == "-2.1"

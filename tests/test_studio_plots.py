@@ -51,7 +51,9 @@ def test_titles_are_sentences_and_nothing_is_random(name):
     sentence, caption = fig.layout.meta["sentence"], fig.layout.meta["caption"]
     assert sentence[0].isupper() and sentence.endswith(".") and caption.endswith(".")
     assert fig.layout.title.text.replace("<br>", " ").replace("\u00a0", " ") == f"<b>{sentence}</b>"
-    assert untitled(fig).layout.title.text is None and untitled(fig).layout.height < fig.layout.height
+    assert (
+        untitled(fig).layout.title.text is None and untitled(fig).layout.height < fig.layout.height
+    )
     assert fig.to_json() == FIGURES[name]().to_json()
 
 
@@ -60,7 +62,11 @@ def test_a_method_has_one_colour_everywhere():
     assert len(colours) == len(METHODS)
     by_round, bars = FIGURES["accuracy_by_round"](), FIGURES["scoreboard_bars"]()
     assert trace(by_round, "Local only").line.color == METHODS["local"].colour
-    assert bars.data[0].marker.color[-1] == trace(by_round, "Federated").line.color == METHODS["federated"].colour
+    assert (
+        bars.data[0].marker.color[-1]
+        == trace(by_round, "Federated").line.color
+        == METHODS["federated"].colour
+    )
 
 
 def test_accuracy_by_round_begins_with_the_head_start():
@@ -75,8 +81,17 @@ def test_accuracy_by_round_begins_with_the_head_start():
 
 def test_scoreboard_bars_by_hand():
     bars, worst = plots.scoreboard_bars(everything()).data
-    assert list(bars.x) == pytest.approx([20, 70, 30, 50, 82, 80]) and list(bars.y) == [5, 4, 3, 2, 1, 0]
-    assert bars.error_x.array[-1] == pytest.approx(5) and bars.error_x.arrayminus[3] == pytest.approx(10)
+    assert list(bars.x) == pytest.approx([20, 70, 30, 50, 82, 80]) and list(bars.y) == [
+        5,
+        4,
+        3,
+        2,
+        1,
+        0,
+    ]
+    assert bars.error_x.array[-1] == pytest.approx(5) and bars.error_x.arrayminus[
+        3
+    ] == pytest.approx(10)
     assert worst.x[-1] == pytest.approx(60)
 
 
@@ -91,12 +106,16 @@ def test_accuracy_by_time_moves_with_the_link_on_a_fixed_axis():
 
 def test_accuracy_by_time_counts_hours_when_it_has_to():
     fig = plots.accuracy_by_time(RUN, "8kbps/0ms")  # 1 kB/s: 3001 s a round
-    assert trace(fig, "Federated").x[-1] == pytest.approx(6002 / 60) and "(min)" in fig.layout.xaxis.title.text
+    assert (
+        trace(fig, "Federated").x[-1] == pytest.approx(6002 / 60)
+        and "(min)" in fig.layout.xaxis.title.text
+    )
 
 
 def test_traffic_beside_full_tuning_that_is_called_calculated():
     received, sent = plots.traffic(everything()).data
-    assert list(received.x) == [4.0, 100.0] and list(sent.x) == [2.0, 100.0]  # 50 MB x 2 rounds each way
+    # 50 MB x 2 rounds each way
+    assert list(received.x) == [4.0, 100.0] and list(sent.x) == [2.0, 100.0]
     texts = " ".join(a.text for a in plots.traffic(everything()).layout.annotations)
     assert "Calculated, not measured: full tuning" in texts and "Measured: Federated" in texts
     assert "33 times" in plots.traffic(everything()).layout.meta["sentence"]  # 200 / 6
@@ -123,7 +142,11 @@ def test_round_seconds_shows_the_slowest_of_many_clients():
     many = tuple(ClientRecord(f"c{i}", train_seconds=float(i)) for i in range(50))
     run = replace(RUN, rounds=(replace(RUN.rounds[0], clients=many),))
     fig = plots.round_seconds(run, "8mbps/0ms")
-    assert len(fig.data[1].x) == 20 and fig.data[1].x[0] == 49 and "20 largest of 50" in fig.layout.meta["caption"]
+    assert (
+        len(fig.data[1].x) == 20
+        and fig.data[1].x[0] == 49
+        and "20 largest of 50" in fig.layout.meta["caption"]
+    )
 
 
 def test_who_has_what_sums_to_the_training_examples():
@@ -131,21 +154,34 @@ def test_who_has_what_sums_to_the_training_examples():
     assert sum(map(sum, cells)) == DATA["train"]
     frame = pd.DataFrame([[3, 1], [0, 6]], index=["a", "b"], columns=["x", "y"])
     fig = plots.who_has_what(frame)
-    assert [list(row) for row in fig.data[0].z] == [[3, 0], [1, 6]]  # a label a row, a client a column
-    assert list(fig.layout.xaxis.ticktext) == ["a (4)", "b (6)"] and list(fig.layout.yaxis.ticktext) == ["x", "y"]
-    assert fig.layout.meta["sentence"] == "The clients see unlike text: x is 75 % of the examples at a and 0 % at b."
+    # a label a row, a client a column
+    assert [list(row) for row in fig.data[0].z] == [[3, 0], [1, 6]]
+    assert list(fig.layout.xaxis.ticktext) == ["a (4)", "b (6)"] and list(
+        fig.layout.yaxis.ticktext
+    ) == ["x", "y"]
+    assert (
+        fig.layout.meta["sentence"]
+        == "The clients see unlike text: x is 75 % of the examples at a and 0 % at b."
+    )
     assert (fig.data[0].zmin, fig.data[0].zmax) == (0, 6)  # white is none, whatever the least is
 
 
 def test_who_has_what_calls_alike_what_is_alike():
     frame = pd.DataFrame([[50, 50], [55, 45]], index=["a", "b"], columns=["x", "y"])
     sentence = plots.who_has_what(frame).layout.meta["sentence"]
-    assert sentence == "The 2 clients have a similar mix of labels: no label's share differs by more than 5 points."
+    assert (
+        sentence
+        == "The 2 clients have a similar mix of labels: no label's share differs by more than 5"
+        " points."
+    )
     wide = pd.DataFrame([[1] * 100] * 50, index=map(str, range(50)), columns=map(str, range(100)))
     fig = plots.who_has_what(wide)
     assert len(fig.layout.xaxis.ticktext) <= 12 and len(fig.layout.yaxis.ticktext) <= 30
     assert "to 1 (darkest)" in fig.layout.meta["caption"]
-    assert plots.who_has_what(frame.iloc[:1]).layout.meta["sentence"] == "All 100 examples are at one client, a."
+    assert (
+        plots.who_has_what(frame.iloc[:1]).layout.meta["sentence"]
+        == "All 100 examples are at one client, a."
+    )
     assert "No client" in plots.who_has_what(pd.DataFrame()).layout.meta["sentence"]
 
 
@@ -153,7 +189,8 @@ def test_labels_keep_their_order_and_their_room():
     assert spread([50, 51, 10], [5, 5, 5], 0, 100) == [48, 53, 10]
     assert spread([1, 0, 2], [5, 5, 5], 0, 100) == [5, 0, 10]
     assert spread([99, 100], [4, 6], 0, 100) == [95, 100]
-    assert spread([5, 5, 5], [90] * 3, 0, 100) == [0, 50, 100]  # too many: closer than asked, still in order
+    # too many: closer than asked, still in order
+    assert spread([5, 5, 5], [90] * 3, 0, 100) == [0, 50, 100]
     assert spread([], [], 0, 100) == []
 
 

@@ -1,4 +1,6 @@
-"""A full disk, a folder that turns read-only, an interrupted notebook, kills with error memory: resume, or one clear line."""
+"""A full disk, a folder that turns read-only, an interrupted notebook, kills with error memory:
+resume, or one clear line.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ from fedkit.core.record import Run
 from fedkit.experiments.job import Job
 from fedkit.experiments.runner import resume, rounds, run
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and limits that Windows does not have")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="needs signals and limits that Windows does not have"
+)
 ROUNDS = 2
 
 
@@ -36,8 +40,16 @@ ROUNDS = 2
 def config(tiny_data, tiny_model) -> RunConfig:
     """With a memory of errors at each client, which has to survive too."""
     return RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32",
-        rounds=ROUNDS, batch_size=8, clients_per_round=2, tune="lora:r=2,alpha=4", wire="ef+sign+ans",
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        max_tokens=32,
+        dtype="float32",
+        rounds=ROUNDS,
+        batch_size=8,
+        clients_per_round=2,
+        tune="lora:r=2,alpha=4",
+        wire="ef+sign+ans",
     )
 
 
@@ -45,7 +57,9 @@ def refused(action, *args, **options) -> str:
     """The one line with which it ends."""
     with pytest.raises(FedkitError) as error:
         action(*args, **options)
-    assert "\n" not in str(error.value) and any(word in str(error.value) for word in ("cannot write", "cannot create"))
+    assert "\n" not in str(error.value) and any(
+        word in str(error.value) for word in ("cannot write", "cannot create")
+    )
     return str(error.value)
 
 
@@ -54,15 +68,19 @@ def assert_goes_on(out: Path, config: RunConfig, job: Job, whole: Path) -> None:
     if (out / "run.json").exists():
         assert len(Run.load(out).rounds) <= ROUNDS
     assert run(config, out, resume=True, job=job).finished
-    shutil.rmtree(out / "state", ignore_errors=True)  # stopped when all was written and not yet swept
+    # stopped when all was written and not yet swept
+    shutil.rmtree(out / "state", ignore_errors=True)
     assert_same_end(out, whole)
 
 
-# --- a full disk --------------------------------------------------------------------------------------------------
+# --- a full disk
+# --------------------------------------------------------------------------------------------------
 
 
 def filling(monkeypatch, out: Path, full: int | None = None) -> list[str]:
-    """Count the calls that change a disk below `out`; from number `full` on there is no room. Half a file is written."""
+    """Count the calls that change a disk below `out`; from number `full` on there is no room. Half
+    a file is written.
+    """
     seen: list[str] = []
 
     def no_room(what: str) -> bool:
@@ -82,17 +100,29 @@ def filling(monkeypatch, out: Path, full: int | None = None) -> list[str]:
     for name in ("mkdir", "unlink", "rmdir"):
         monkeypatch.setattr(os, name, wrapped(getattr(os, name), name, lambda args: str(args[0])))
     monkeypatch.setattr(os, "replace", wrapped(os.replace, "replace", lambda args: str(args[1])))
-    monkeypatch.setattr(os, "fsync", wrapped(os.fsync, "fsync", lambda args: os.readlink(f"/proc/self/fd/{args[0]}")))
-    monkeypatch.setattr(Path, "write_bytes", wrapped(Path.write_bytes, "write", lambda args: str(args[0])))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        wrapped(os.fsync, "fsync", lambda args: os.readlink(f"/proc/self/fd/{args[0]}")),
+    )
+    monkeypatch.setattr(
+        Path, "write_bytes", wrapped(Path.write_bytes, "write", lambda args: str(args[0]))
+    )
     return seen
 
 
 def fill_at(moments: slice, config, job, whole, tmp_path, monkeypatch) -> int:
-    """Fill the disk at each of these moments of a run, and go on when there is room again; how many there were."""
+    """Fill the disk at each of these moments of a run, and go on when there is room again; how many
+    there were.
+    """
     with monkeypatch.context() as patch:
         seen = filling(patch, tmp_path / "count")
         run(config, tmp_path / "count", job=job)
-    assert len(seen) > 15 and {"mkdir state", "write round-0001.safetensors.tmp", "fsync run.json.tmp"} < set(seen)
+    assert len(seen) > 15 and {
+        "mkdir state",
+        "write round-0001.safetensors.tmp",
+        "fsync run.json.tmp",
+    } < set(seen)
     chosen = range(len(seen))[moments]
     for full in chosen:
         out = tmp_path / str(full)
@@ -147,7 +177,9 @@ def disk():
         pytest.skip("needs the right to mount a file system")
 
     def remount(option: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{option}", str(folder)], check=True, capture_output=True)
+        subprocess.run(
+            ["mount", "-o", f"remount,{option}", str(folder)], check=True, capture_output=True
+        )
 
     yield folder, remount
     subprocess.run(["umount", str(folder)], check=True, capture_output=True)
@@ -171,7 +203,8 @@ def test_a_real_disk_that_is_too_small(config, job, whole, disk):
         assert_goes_on(out, config, job, whole)
 
 
-# --- a folder that turns read-only --------------------------------------------------------------------------------
+# --- a folder that turns read-only
+# --------------------------------------------------------------------------------
 
 
 def test_a_real_disk_that_turns_read_only(config, job, whole, disk):
@@ -217,7 +250,8 @@ def test_a_folder_that_turns_read_only(config, job, whole):
     shutil.rmtree(folder)
 
 
-# --- an interrupted notebook: the kernel lives on, and so do the model and the half-used generator ----------------
+# --- an interrupted notebook: the kernel lives on, and so do the model and the half-used generator
+# ----------------
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])
@@ -249,7 +283,9 @@ def test_interrupted_in_the_cell_that_loops(config, job, whole, tmp_path, finish
 
 
 def interrupted(seconds: float, *args, **options) -> bool:
-    """Run, and press the stop button after so many seconds, whatever is being done; whether it came in time."""
+    """Run, and press the stop button after so many seconds, whatever is being done; whether it came
+    in time.
+    """
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -313,11 +349,14 @@ def test_interrupted_anywhere_again_and_again(config, job, whole, tmp_path):
     assert hits >= 30
 
 
-# --- killed while the errors of clients are remembered ------------------------------------------------------------
+# --- killed while the errors of clients are remembered
+# ------------------------------------------------------------
 
 
 def command(argv: list[str], half: tuple[str, int] | None, cache: str) -> None:
-    """`fedkit` in a process that, given (name, n), kills itself when the n-th file of that name is half written."""
+    """`fedkit` in a process that, given (name, n), kills itself when the n-th file of that name is
+    half written.
+    """
     os.environ["FEDKIT_CACHE"] = cache
     import torch
 
@@ -341,11 +380,20 @@ def command(argv: list[str], half: tuple[str, int] | None, cache: str) -> None:
 
 @pytest.fixture(scope="module")
 def fedkit(tmp_path_factory):
-    """Run the command in a process of its own; kill it half through a file, or after some seconds. Its exit code."""
+    """Run the command in a process of its own; kill it half through a file, or after some seconds.
+    Its exit code.
+    """
     cache = str(tmp_path_factory.mktemp("cache"))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fedkit.cli.main", "fedkit.experiments.runner", "fedkit.models.loading", "peft",
-                                    "transformers.models.bert.modeling_bert"])
+    context.set_forkserver_preload(
+        [
+            "fedkit.cli.main",
+            "fedkit.experiments.runner",
+            "fedkit.models.loading",
+            "peft",
+            "transformers.models.bert.modeling_bert",
+        ]
+    )
 
     def call(*argv: str, half: tuple[str, int] | None = None, seconds: float = 120) -> int:
         process = context.Process(target=command, args=(list(argv), half, cache))
@@ -363,8 +411,13 @@ def fedkit(tmp_path_factory):
 def test_killed_half_through_a_file_with_error_memory(fedkit, config, tmp_path, wire):
     whole = tmp_path / "whole"
     assert fedkit(*flags(config, whole), "--wire", wire) == 0
-    halves = [("round-0000.safetensors.tmp", 1), ("round-0001.safetensors.tmp", 1), ("round-0003.safetensors.tmp", 1),
-              ("adapter_model.safetensors.tmp", 1), ("head.safetensors.tmp", 1)]
+    halves = [
+        ("round-0000.safetensors.tmp", 1),
+        ("round-0001.safetensors.tmp", 1),
+        ("round-0003.safetensors.tmp", 1),
+        ("adapter_model.safetensors.tmp", 1),
+        ("head.safetensors.tmp", 1),
+    ]
     for number, half in enumerate(halves):
         out = tmp_path / f"run-{number}"
         assert fedkit(*flags(config, out), "--wire", wire, half=half) == -signal.SIGKILL, half
@@ -375,7 +428,9 @@ def test_killed_half_through_a_file_with_error_memory(fedkit, config, tmp_path, 
 
 @pytest.mark.slow
 def test_killed_at_random_until_it_is_done(fedkit, config, tmp_path):
-    """One run of 12 rounds, killed again and again after a random time, ends as the one that was left alone."""
+    """One run of 12 rounds, killed again and again after a random time, ends as the one that was
+    left alone.
+    """
     longer = [*flags(config, tmp_path / "whole"), "--wire", "ef+sign+ans"]
     longer[longer.index("--rounds") + 1] = "12"
     began = time.perf_counter()
@@ -384,7 +439,8 @@ def test_killed_at_random_until_it_is_done(fedkit, config, tmp_path):
     longer[longer.index("--out") + 1] = str(tmp_path / "run")
     draw, kills = random.Random(1), 0
     while kills < 60:
-        seconds = draw.uniform(0.2, 0.8) * whole_seconds * (1 + kills / 8)  # longer each time, so that it ends
+        # longer each time, so that it ends
+        seconds = draw.uniform(0.2, 0.8) * whole_seconds * (1 + kills / 8)
         if fedkit(*longer, "--resume", seconds=seconds) == 0:
             break
         kills += 1

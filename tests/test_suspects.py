@@ -23,7 +23,11 @@ def test_planted_labels_are_found_and_clean_ones_left_alone():
     for i in (3, 50, 100):
         wrong[i] = "mail" if wrong[i] != "mail" else "lift"
     (one,) = check_suspicious_labels(table(texts, wrong), Setting(slow=False))
-    assert set(one.numbers["index"]) <= {3, 50, 100} and one.count >= 2 and "letter sequences" in one.what
+    assert (
+        set(one.numbers["index"]) <= {3, 50, 100}
+        and one.count >= 2
+        and "letter sequences" in one.what
+    )
 
 
 def test_only_what_is_far_off_is_suspicious():

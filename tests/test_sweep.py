@@ -1,4 +1,6 @@
-"""Plans and sweeps on a tiny model: what is run, what is kept, what is refused, and going on after a stop."""
+"""Plans and sweeps on a tiny model: what is run, what is kept, what is refused, and going on after
+a stop.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,13 @@ from fedkit.experiments.sweep import Clock, SweepProgress, sweep
 
 @pytest.fixture(scope="module")
 def settings(tiny_model, tiny_data) -> dict:
-    return {"data": tiny_data, "model": tiny_model, "client": "site", "rounds": 2, "local_epochs": 1}
+    return {
+        "data": tiny_data,
+        "model": tiny_model,
+        "client": "site",
+        "rounds": 2,
+        "local_epochs": 1,
+    }
 
 
 @pytest.fixture
@@ -40,8 +48,15 @@ def fed(capfd, tmp_path, monkeypatch):
 
 def numbers(run: Run) -> list:
     """What has to be equal however a sweep was cut: everything but seconds and memory."""
-    return [(r.round, r.accuracy, r.loss, [(c.id, c.uplink_bytes, c.downlink_bytes, c.steps) for c in r.clients])
-            for r in (*([run.start] if run.start else []), *run.rounds)]
+    return [
+        (
+            r.round,
+            r.accuracy,
+            r.loss,
+            [(c.id, c.uplink_bytes, c.downlink_bytes, c.steps) for c in r.clients],
+        )
+        for r in (*([run.start] if run.start else []), *run.rounds)
+    ]
 
 
 # ---- plans
@@ -49,13 +64,21 @@ def numbers(run: Run) -> list:
 
 def test_every_combination_for_every_seed_and_baselines_once():
     plan = Plan(
-        {"rounds": 3}, {"tune": ["head", "full"], "lr": [0.001, 0.002]}, [{"tune": "head", "wire": "int8"}], (0, 1)
+        {"rounds": 3},
+        {"tune": ["head", "full"], "lr": [0.001, 0.002]},
+        [{"tune": "head", "wire": "int8"}],
+        (0, 1),
     )
     entries = plan.entries()
     runs = [e for e in entries if not e.baseline]
     assert len(runs) == 2 * (2 * 2 + 1) and len(entries) - len(runs) == 2 * 5
-    assert [e.folder for e in runs[:5]] == ["head_lr=0.001-s0", "head_lr=0.002-s0", "full_lr=0.001-s0", "full_lr=0.002-s0",
-                                            "head_int8-s0"]
+    assert [e.folder for e in runs[:5]] == [
+        "head_lr=0.001-s0",
+        "head_lr=0.002-s0",
+        "full_lr=0.001-s0",
+        "full_lr=0.002-s0",
+        "head_int8-s0",
+    ]
     assert runs[5].config == RunConfig(rounds=3, tune="head", lr=0.001, seed=1)
     assert [e.folder for e in entries[:5]] == [f"baselines-s0/{b}" for b in plan.baselines]
     assert str(runs[0]) == "head, lr 0.001, seed 0"
@@ -71,20 +94,27 @@ def test_folders_are_safe_and_differ():
     plan = Plan({}, {"tune": ["lora:r=8", "lora r=8", "LORA:r=8", "head/../x"]}, baselines=())
     folders = [e.folder for e in plan.entries()]
     assert len({f.lower() for f in folders}) == 4 and folders[0] == "lora-r=8-s0"
-    assert all(re.fullmatch(r"[A-Za-z0-9.+=_-]{1,64}", f) and not f.startswith(".") for f in folders)
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9.+=_-]{1,64}", f) and not f.startswith(".") for f in folders
+    )
 
 
 def test_unlike_data_have_baselines_of_their_own():
-    plan = Plan({}, {"partition": ["iid", "dirichlet:0.3"], "tune": ["head", "full"]}, baselines=("local",))
+    plan = Plan(
+        {}, {"partition": ["iid", "dirichlet:0.3"], "tune": ["head", "full"]}, baselines=("local",)
+    )
     assert [(e.folder, e.config.partition) for e in plan.entries() if e.baseline] == [
-        ("baselines-iid-s0/local", "iid"), ("baselines-dirichlet-0.3-s0/local", "dirichlet:0.3"),
+        ("baselines-iid-s0/local", "iid"),
+        ("baselines-dirichlet-0.3-s0/local", "dirichlet:0.3"),
     ]
 
 
 def test_a_plan_in_a_file(tmp_path):
     path = tmp_path / "tuners.toml"
-    path.write_text('[settings]\nclients = 10\nclients_per_round = 0.5\n[vary]\ntune = ["head"]\nseed = [3, 4]\n'
-                    '[[also]]\ntune = "lora:r=4"\nwire = "int4+ans"\n')
+    path.write_text(
+        '[settings]\nclients = 10\nclients_per_round = 0.5\n[vary]\ntune = ["head"]\nseed = [3,'
+        ' 4]\n[[also]]\ntune = "lora:r=4"\nwire = "int4+ans"\n'
+    )
     plan = read_plan(path)
     assert (plan.name, plan.seeds, plan.vary) == ("tuners", (3, 4), {"tune": ["head"]})
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
@@ -94,8 +124,15 @@ def test_a_plan_in_a_file(tmp_path):
 
 
 def test_values_have_the_type_of_their_setting():
-    vary = parse_vary(["rounds=2", "rounds=3", "lr=0.01", "examples-per-client=none", "tune=lora:r=8,alpha=16"])
-    assert vary == {"rounds": [2, 3], "lr": [0.01], "examples_per_client": [None], "tune": ["lora:r=8,alpha=16"]}
+    vary = parse_vary(
+        ["rounds=2", "rounds=3", "lr=0.01", "examples-per-client=none", "tune=lora:r=8,alpha=16"]
+    )
+    assert vary == {
+        "rounds": [2, 3],
+        "lr": [0.01],
+        "examples_per_client": [None],
+        "tune": ["lora:r=8,alpha=16"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -131,7 +168,10 @@ def test_what_is_wrong_with_a_plan_is_one_line(fed, tmp_path, text, said):
         (["--resume"], "--resume given without --out"),
         (["--resume", "--out", "s"], "no sweep in s"),
         (["--resume", "--out", "s", "--rounds", "3"], "--resume goes on with the plan"),
-        (["--tune", "lorra", "--baselines", "none", "--data", "no.csv"], "no run of this plan could be made"),
+        (
+            ["--tune", "lorra", "--baselines", "none", "--data", "no.csv"],
+            "no run of this plan could be made",
+        ),
     ],
 )
 @pytest.mark.slow
@@ -144,14 +184,24 @@ def test_only_additions_go_on():
     old = Plan({"rounds": 2}, {"tune": ["head", "full"]})
     assert (
         changed(
-            old, Plan({"rounds": 2}, {"tune": ["lora", "head", "full"]}, [{"tune": "head", "wire": "int8"}], (0, 1))
+            old,
+            Plan(
+                {"rounds": 2},
+                {"tune": ["lora", "head", "full"]},
+                [{"tune": "head", "wire": "int8"}],
+                (0, 1),
+            ),
         )
         == ""
     )
     assert changed(old, Plan({"rounds": 2, "engine": "plain"}, {"tune": ["head", "full"]})) == ""
-    assert changed(old, Plan({"rounds": 3}, {"tune": ["head", "full"]})) == "rounds was 2 and is now 3"
+    assert (
+        changed(old, Plan({"rounds": 3}, {"tune": ["head", "full"]})) == "rounds was 2 and is now 3"
+    )
     assert changed(old, Plan({"rounds": 2}, {"tune": ["head"]})) == "it no longer has full, seed 0"
-    assert "no longer has majority" in changed(old, Plan({"rounds": 2}, old.vary, baselines=("local",)))
+    assert "no longer has majority" in changed(
+        old, Plan({"rounds": 2}, old.vary, baselines=("local",))
+    )
 
 
 # ---- sweeps
@@ -185,17 +235,30 @@ def test_a_stopped_sweep_ends_with_the_numbers_of_an_unbroken_one(settings, tmp_
     from fedkit.experiments.runner import run
 
     assert numbers(run(RunConfig.from_dict(alone.config))) == numbers(alone)  # as if run by itself
-    assert any(re.match(r"run 2/4 lora:r=2, head lr 0.01, seed 0: round 1/2", line) for line in heard)
+    assert any(
+        re.match(r"run 2/4 lora:r=2, head lr 0.01, seed 0: round 1/2", line) for line in heard
+    )
 
 
 @pytest.mark.slow
 def test_a_refused_combination_is_said_kept_and_left_out(fed, settings, tmp_path):
     words = [w for k, v in settings.items() for w in (f"--{k.replace('_', '-')}", str(v))]
-    words += ["--vary", "tune=head", "--vary", "tune=lorra", "--baselines", "majority", "--out", "s"]
+    words += [
+        "--vary",
+        "tune=head",
+        "--vary",
+        "tune=lorra",
+        "--baselines",
+        "majority",
+        "--out",
+        "s",
+    ]
     code, out, err = fed("sweep", *words)
     assert code == 1 and "refused: lorra, seed 0: tune 'lorra' is not known" in err
     assert re.search(
-        r"2 runs and 1 baseline to make, about .* of memory at the peak \(an estimate from 1 short test\)", err
+        r"2 runs and 1 baseline to make, about .* of memory at the peak \(an estimate from 1 short"
+        r" test\)",
+        err,
     )
     assert "records: s" in out and "next: fedkit compare s --html s/compare.html" in out
     runs = json.loads((tmp_path / "s" / "sweep.json").read_text())["runs"]
@@ -215,14 +278,30 @@ def test_a_refused_combination_is_said_kept_and_left_out(fed, settings, tmp_path
 @pytest.mark.slow
 def test_the_estimate_writes_nothing(fed, settings, tmp_path):
     words = [w for k, v in settings.items() for w in (f"--{k.replace('_', '-')}", str(v))]
-    words += ["--vary", "tune=head", "--vary", "tune=full", "--seeds", "0,1", "--out", "s", "--estimate"]
+    words += [
+        "--vary",
+        "tune=head",
+        "--vary",
+        "tune=full",
+        "--seeds",
+        "0,1",
+        "--out",
+        "s",
+        "--estimate",
+    ]
     code, out, err = fed("sweep", *words, "--json")
     values = json.loads(out)
-    assert (code, err) == (0, "") and (values["runs"], values["baselines"]) == (4, 10) and values["seconds"] > 0
+    assert (
+        (code, err) == (0, "")
+        and (values["runs"], values["baselines"]) == (4, 10)
+        and values["seconds"] > 0
+    )
     assert not (tmp_path / "s").exists()
     said = str(Estimate(36, 15, 3, {"a": 2460.0}, 812_000_000))
-    assert said == (
-        "36 runs and 15 baselines to make, about 41.0 min and 812 MB of memory at the peak (an estimate from 3 short tests)"
+    assert (
+        said
+        == "36 runs and 15 baselines to make, about 41.0 min and 812 MB of memory at the peak (an"
+        " estimate from 3 short tests)"
     )
 
 
@@ -236,7 +315,9 @@ def test_ctrl_c_in_a_sweep_says_how_to_go_on(fed, settings, tmp_path, monkeypatc
     words = [w for k, v in settings.items() for w in (f"--{k.replace('_', '-')}", str(v))]
     with monkeypatch.context() as patch:
         patch.setattr(console, "Line", Stopping)
-        code, out, err = fed("sweep", *words, "--tune", "head", "--seeds", "0,1", "--baselines", "none", "--out", "s")
+        code, out, err = fed(
+            "sweep", *words, "--tune", "head", "--seeds", "0,1", "--baselines", "none", "--out", "s"
+        )
     last = err.splitlines()[-1]
     assert (code, out) == (130, "") and last.startswith(
         "fedkit: stopped; 1 of 2 runs are finished and kept in s; go on"
@@ -253,7 +334,8 @@ def test_the_remaining_time_is_over_all_runs():
     clock.listener(heard.append)(Progress("federated", 1, 2, "", None, 0, 0.5, 9.0))
     assert heard[0].left == pytest.approx(35.0, rel=0.01)  # half of 10 took 5 s; 5 + 30 are left
     assert (
-        isinstance(heard[0], SweepProgress) and str(heard[0]) == "run 1/2 head, seed 0: round 1/2  35.0 s left for all"
+        isinstance(heard[0], SweepProgress)
+        and str(heard[0]) == "run 1/2 head, seed 0: round 1/2  35.0 s left for all"
     )
 
 
@@ -269,6 +351,11 @@ def test_runs_that_differ_in_their_promise_share_model_and_vectors(tiny_model, t
     from fedkit.experiments.sweep import Bench
 
     bench, config = Bench(), RunConfig(data=str(tiny_data), model=tiny_model, tune="head", rounds=2)
-    plain, private = bench.job(config), bench.job(RunConfig(**{**vars(config), "privacy": "example:eps=8"}))
+    plain, private = (
+        bench.job(config),
+        bench.job(RunConfig(**{**vars(config), "privacy": "example:eps=8"})),
+    )
     assert private.model is plain.model and private.budget.eps == 8 and plain.budget is None
-    assert any("batch-size" in note for note in private.notes) and not any("batch-size" in note for note in plain.notes)
+    assert any("batch-size" in note for note in private.notes) and not any(
+        "batch-size" in note for note in plain.notes
+    )

@@ -1,4 +1,6 @@
-"""Every tuner by the same contract: it trains what it says, federates, is saved and read back, and says what it cannot."""
+"""Every tuner by the same contract: it trains what it says, federates, is saved and read back, and
+says what it cannot.
+"""
 
 from __future__ import annotations
 
@@ -48,13 +50,26 @@ COUNTS = {  # by hand, for the default parameters, without the head
 @pytest.fixture(scope="module")
 def config(tiny_data, tiny_model) -> RunConfig:
     """Two clients of 40 texts each."""
-    return RunConfig(data=tiny_data, model=tiny_model, partition="iid", clients=2, examples_per_client=40, rounds=2,
-                     local_epochs=4, max_tokens=32, dtype="float32", loss="plain", head_start="zero")
+    return RunConfig(
+        data=tiny_data,
+        model=tiny_model,
+        partition="iid",
+        clients=2,
+        examples_per_client=40,
+        rounds=2,
+        local_epochs=4,
+        max_tokens=32,
+        dtype="float32",
+        loss="plain",
+        head_start="zero",
+    )
 
 
 @pytest.fixture(scope="module")
 def trained(config, tmp_path_factory):
-    """{tuner: (job after two rounds, its record, its folder, the encoder's tensors before)}, each made once."""
+    """{tuner: (job after two rounds, its record, its folder, the encoder's tensors before)}, each
+    made once.
+    """
     made: dict[str, tuple] = {}
 
     def get(name: str) -> tuple[Job, object, Path, dict]:
@@ -81,7 +96,8 @@ def refusal(action, *args) -> str:
     return str(error.value)
 
 
-# --- the contract -------------------------------------------------------------------------------------------------
+# --- the contract
+# -------------------------------------------------------------------------------------------------
 
 
 def test_every_tuner_is_in_the_contract():
@@ -94,18 +110,28 @@ def test_it_says_what_it_is(name):
     about = TUNERS[name].__doc__.split("\n")[0]
     assert about.endswith((".", ":")) or ":" in about
     assert tuner.needs and "\n" not in tuner.needs and 0 <= tuner.default_lr <= 0.1
-    assert all(f.name in TUNERS[name].__doc__ or "as for lora" in TUNERS[name].__doc__ for f in fields(tuner))
+    assert all(
+        f.name in TUNERS[name].__doc__ or "as for lora" in TUNERS[name].__doc__
+        for f in fields(tuner)
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TUNERS)
 def test_what_is_trained_is_counted(trained, name):
     model = trained(name)[0].model
-    assert model.num_trainable() == sum(t.numel() for t in model.params().values()) == COUNTS[name] + HEAD
+    assert (
+        model.num_trainable()
+        == sum(t.numel() for t in model.params().values())
+        == COUNTS[name] + HEAD
+    )
     assert all(p.dtype == torch.float32 for p in model.trainable.values())
     said = describe_model(model)
     assert (said["parameters"], said["base_bytes"]) == (BASE, 4 * BASE)
-    assert (said["trainable"], said["trainable_bytes"]) == (COUNTS[name] + HEAD, 4 * (COUNTS[name] + HEAD))
+    assert (said["trainable"], said["trainable_bytes"]) == (
+        COUNTS[name] + HEAD,
+        4 * (COUNTS[name] + HEAD),
+    )
 
 
 @pytest.mark.slow
@@ -115,9 +141,12 @@ def test_training_changes_what_is_trained_and_nothing_else(trained, name):
     for tensor_name, tensor in job.model.module.named_parameters():
         assert tensor.requires_grad or torch.equal(tensor, before[tensor_name]), tensor_name
     moved = [n for n, t in job.model.params().items() if not torch.equal(t, job.start[n])]
-    unused = {n for n in job.start if n.endswith("word_embeddings.weight")} if name == "full" else set()
+    unused = (
+        {n for n in job.start if n.endswith("word_embeddings.weight")} if name == "full" else set()
+    )
     still = set(job.start) - set(moved) - unused
-    # a bias of the keys shifts all scores of a query alike, so that its gradient is rounding at most
+    # a bias of the keys shifts all scores of a query alike, so that its gradient is rounding at
+    # most
     assert all("key.bias" in n for n in still), still
 
 
@@ -125,7 +154,9 @@ def test_training_changes_what_is_trained_and_nothing_else(trained, name):
 @pytest.mark.parametrize("name", TUNERS)
 def test_training_lowers_the_loss_in_a_federation(trained, name):
     first, second = trained(name)[1].rounds
-    assert {c.status for r in (first, second) for c in r.clients} == {"ok"} and len(first.clients) == 2
+    assert {c.status for r in (first, second) for c in r.clients} == {"ok"} and len(
+        first.clients
+    ) == 2
     assert second.loss < trained(name)[1].start.loss
 
 
@@ -138,9 +169,14 @@ def test_the_encoder_itself_learns(config, name):
     from fedkit.federated.local.train import Task, fit
 
     job = prepare(replace(config, tune=name, head_lr=1e-12))
-    start = job.start | {"head.weight": torch.randn(3, D, generator=torch.Generator().manual_seed(0))}
+    start = job.start | {
+        "head.weight": torch.randn(3, D, generator=torch.Generator().manual_seed(0))
+    }
     rows, examples = np.arange(16), job.clients[0].train
-    losses = [fit(job.model, Task("x", start, examples, iter(list(repeat(rows, n)))), job.config).loss for n in (1, 12)]
+    losses = [
+        fit(job.model, Task("x", start, examples, iter(list(repeat(rows, n)))), job.config).loss
+        for n in (1, 12)
+    ]
     assert losses[1] < losses[0], "a mean over twelve steps below the first"
 
 
@@ -171,7 +207,8 @@ def test_virtual_tokens_are_no_no_op_and_padding_is_not_seen(trained, untouched,
     assert np.abs(vectors[:4] - alone).max() < 1e-5
 
 
-# --- saved and read back --------------------------------------------------------------------------------------------
+# --- saved and read back
+# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -185,8 +222,16 @@ def test_what_was_saved_is_read_back(trained, config, name):
     assert all(torch.equal(t, final[n]) for n, t in other.params().items())
     assert np.array_equal(other.predict(job.test), job.model.predict(job.test))
     files = {p.name for p in out.iterdir()} - {"run.json", "labels.json", "head.safetensors"}
-    wanted = {"adapter_config.json", "adapter_model.safetensors"} if name in PEFT else {"encoder.safetensors"}
-    assert files == (set() if name == "head" else wanted | ({"trained.safetensors"} if name in VIRTUAL else set()))
+    wanted = (
+        {"adapter_config.json", "adapter_model.safetensors"}
+        if name in PEFT
+        else {"encoder.safetensors"}
+    )
+    assert files == (
+        set()
+        if name == "head"
+        else wanted | ({"trained.safetensors"} if name in VIRTUAL else set())
+    )
 
 
 @pytest.mark.slow
@@ -223,8 +268,18 @@ def test_the_others_leave_the_trained_tensors_alone(trained, name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kept", "asked"),
-    [("lora", "dora"), ("lora", "rslora"), ("rslora", "lora"), ("prompt", "ptuning"), ("bitfit", "last"), ("head", "full"),
-     ("ia3", "layernorm"), ("adapter", "bitfit"), ("prefix", "prompt"), ("full", "lora")],
+    [
+        ("lora", "dora"),
+        ("lora", "rslora"),
+        ("rslora", "lora"),
+        ("prompt", "ptuning"),
+        ("bitfit", "last"),
+        ("head", "full"),
+        ("ia3", "layernorm"),
+        ("adapter", "bitfit"),
+        ("prefix", "prompt"),
+        ("full", "lora"),
+    ],
 )
 def test_the_adapter_of_another_method_is_refused(trained, kept, asked):
     said = refusal(load_adapter, trained(kept)[2], trained(asked)[0].model)
@@ -238,7 +293,9 @@ def test_without_the_note_peft_s_own_settings_tell_the_method(trained, tmp_path)
     from safetensors.torch import save_file
 
     shutil.copytree(trained("lora")[2], tmp_path / "copy")
-    save_file(load_file(tmp_path / "copy" / "head.safetensors"), tmp_path / "copy" / "head.safetensors")
+    save_file(
+        load_file(tmp_path / "copy" / "head.safetensors"), tmp_path / "copy" / "head.safetensors"
+    )
     assert "use_rslora" in refusal(load_adapter, tmp_path / "copy", trained("rslora")[0].model)
 
 
@@ -250,16 +307,25 @@ def test_saving_does_not_touch_the_model(trained, tmp_path):
     other = {n: t + 1 for n, t in job.start.items()}
     for folder, params in (("a", job.start), ("b", other)):
         save_adapter(tmp_path / folder, job.model, params, list(job.corpus.labels))
-    a, b = (load_file(tmp_path / f / "adapter_model.safetensors")["prompt_embeddings"] for f in "ab")
+    a, b = (
+        load_file(tmp_path / f / "adapter_model.safetensors")["prompt_embeddings"] for f in "ab"
+    )
     assert a.shape == (10, D) and not torch.equal(a, b)
     assert all(torch.equal(t, job.start[n]) for n, t in job.model.params().items())
 
 
-# --- what it cannot do ----------------------------------------------------------------------------------------------
+# --- what it cannot do
+# ----------------------------------------------------------------------------------------------
 
 
-SIZES = {"vocab_size": 300, "hidden_size": D, "num_hidden_layers": DEPTH, "num_attention_heads": 2, "intermediate_size": INNER,
-         "max_position_embeddings": 40}
+SIZES = {
+    "vocab_size": 300,
+    "hidden_size": D,
+    "num_hidden_layers": DEPTH,
+    "num_attention_heads": 2,
+    "intermediate_size": INNER,
+    "max_position_embeddings": 40,
+}
 
 
 def stranger(kind: str) -> nn.Module:
@@ -270,13 +336,21 @@ def stranger(kind: str) -> nn.Module:
         "DistilBert": {"dim": D, "n_layers": DEPTH, "n_heads": 2, "hidden_dim": INNER},
         "Albert": {"embedding_size": 16},
         "Electra": {"embedding_size": 16},
-        "ModernBert": {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2},
+        "ModernBert": {
+            "pad_token_id": 0,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "cls_token_id": 1,
+            "sep_token_id": 2,
+        },
         "GPT2": {"n_inner": INNER},
     }
     names = {"vocab_size": 300, "max_position_embeddings": 40} if kind == "DistilBert" else SIZES
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return getattr(hf, f"{kind}Model")(getattr(hf, f"{kind}Config")(**names, **more.get(kind, {}))).eval()
+        return getattr(hf, f"{kind}Model")(
+            getattr(hf, f"{kind}Config")(**names, **more.get(kind, {}))
+        ).eval()
 
 
 def without_norms() -> nn.Module:
@@ -293,7 +367,11 @@ def without_norms() -> nn.Module:
         (Prefix(), "DistilBert", "does not read past keys and values"),
         (Prefix(), "ModernBert", "does not read past keys and values"),
         (Prefix(), "Albert", "does not read past keys and values"),
-        (Ia3(), "DistilBert", "PEFT does not know where it goes in a distilbert model; choose lora with targets"),
+        (
+            Ia3(),
+            "DistilBert",
+            "PEFT does not know where it goes in a distilbert model; choose lora with targets",
+        ),
         (Adapter(), "GPT2", "no feed-forward output named output.dense"),
         (Adapter(), "Albert", "no list of 2 layers"),
         (Last(), "Albert", "no list of 2 layers; choose"),
@@ -305,16 +383,31 @@ def test_a_method_that_a_model_has_no_place_for_is_refused(tuner, kind, said):
 
 
 def test_a_model_without_norms_is_refused():
-    assert "has no LayerNorm with weights; choose bitfit" in refusal(LayerNorm().attach, without_norms())
+    assert "has no LayerNorm with weights; choose bitfit" in refusal(
+        LayerNorm().attach, without_norms()
+    )
 
 
-@pytest.mark.parametrize("kind", ["Bert", "Roberta", "XLMRoberta", "DistilBert", "MPNet", "Electra", "ModernBert"])
+@pytest.mark.parametrize(
+    "kind", ["Bert", "Roberta", "XLMRoberta", "DistilBert", "MPNet", "Electra", "ModernBert"]
+)
 @pytest.mark.slow
 def test_other_architectures_are_served_where_they_can_be(kind):
-    """What is attached learns: every trained tensor, or for a start at zero its other half, gets a gradient."""
+    """What is attached learns: every trained tensor, or for a start at zero its other half, gets a
+    gradient.
+    """
     refused = set()
-    for tuner in (Ia3(), Adapter(r=2), Adapter(r=2, layers=1), Prompt(3), PTuning(3, 8), Prefix(3), BitFit(), LayerNorm(),
-                  Last()):
+    for tuner in (
+        Ia3(),
+        Adapter(r=2),
+        Adapter(r=2, layers=1),
+        Prompt(3),
+        PTuning(3, 8),
+        Prefix(3),
+        BitFit(),
+        LayerNorm(),
+        Last(),
+    ):
         try:
             encoder = tuner.attach(stranger(kind))
         except FedkitError:
@@ -327,17 +420,34 @@ def test_other_architectures_are_served_where_they_can_be(kind):
         hidden.pow(3).sum().backward()
         touched = [p for p in encoder.parameters() if p.grad is not None and p.grad.any()]
         assert touched and all(p.requires_grad for p in touched)
-    assert refused == {"Bert": set(), "Roberta": set(), "XLMRoberta": set(), "Electra": set(), "MPNet": {"Ia3", "Prefix"},
-                       "DistilBert": {"Ia3", "Prefix"}, "ModernBert": {"Ia3", "Prefix", "BitFit"}}[kind]
+    assert (
+        refused
+        == {
+            "Bert": set(),
+            "Roberta": set(),
+            "XLMRoberta": set(),
+            "Electra": set(),
+            "MPNet": {"Ia3", "Prefix"},
+            "DistilBert": {"Ia3", "Prefix"},
+            "ModernBert": {"Ia3", "Prefix", "BitFit"},
+        }[kind]
+    )
 
 
 @pytest.mark.parametrize(
     ("tune", "said"),
     [
-        ("rslora:r=0", "tune 'rslora:r=0"), ("dora:r=33", "r must be from 1 to 32"), ("dora:layers=3", "has 2 layers, 0 means all"),
-        ("adapter:r=0", "r must be from 1 to 32"), ("adapter:layers=3", "'adapter:layers=3' given; this model has 2 layers"),
-        ("prompt:tokens=0", "tokens must be from 1 to 60"), ("prefix:tokens=61", "from 1 to 60"), ("ptuning:tokens=-1", "from 1 to 60"),
-        ("ptuning:hidden=0", "hidden must be from 1"), ("last:k=0", "k must be from 1 to 2"), ("last:k=3", "k must be from 1 to 2"),
+        ("rslora:r=0", "tune 'rslora:r=0"),
+        ("dora:r=33", "r must be from 1 to 32"),
+        ("dora:layers=3", "has 2 layers, 0 means all"),
+        ("adapter:r=0", "r must be from 1 to 32"),
+        ("adapter:layers=3", "'adapter:layers=3' given; this model has 2 layers"),
+        ("prompt:tokens=0", "tokens must be from 1 to 60"),
+        ("prefix:tokens=61", "from 1 to 60"),
+        ("ptuning:tokens=-1", "from 1 to 60"),
+        ("ptuning:hidden=0", "hidden must be from 1"),
+        ("last:k=0", "k must be from 1 to 2"),
+        ("last:k=3", "k must be from 1 to 2"),
     ],
 )
 @pytest.mark.slow
@@ -353,12 +463,18 @@ def test_virtual_tokens_and_text_must_fit_together(config, name):
     prepare(replace(config, tune=f"{name}:tokens=32"))
 
 
-@pytest.mark.parametrize(("kind", "places"), [("Bert", 40), ("Roberta", 38), ("DistilBert", 40), ("ModernBert", 40)])
+@pytest.mark.parametrize(
+    ("kind", "places"), [("Bert", 40), ("Roberta", 38), ("DistilBert", 40), ("ModernBert", 40)]
+)
 def test_positions_are_those_a_text_can_take(kind, places):
     encoder = stranger(kind)
     assert positions(encoder) == places
     ids = torch.full((1, places), 7)
-    assert encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.shape == (1, places, D)
+    assert encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.shape == (
+        1,
+        places,
+        D,
+    )
 
 
 def test_adapters_in_the_last_layers_only(config):

@@ -50,7 +50,9 @@ def test_few_and_many_labels_every_line(sizes):
 
 
 def test_rounds_against_one_draws_exchanges_as_level_lines():
-    fig = pictures.rounds_against_one({"from zero": [0.1, 0.5, 0.6]}, {"analytic": 0.65}, "A finding.")
+    fig = pictures.rounds_against_one(
+        {"from zero": [0.1, 0.5, 0.6]}, {"analytic": 0.65}, "A finding."
+    )
     trained, solved = fig.data
     assert trained.line.dash == "solid" and solved.line.dash == "dash"
     assert list(solved.y) == [65.0] * 3
@@ -66,7 +68,14 @@ def memory(tiny_model, tiny_data) -> dict[str, dict[str, float]]:
     out = {}
     for tune in ("head", "bitfit", "full"):
         job = prepare(
-            RunConfig(data=tiny_data, model=tiny_model, tune=tune, engine="plain", dtype="float32", device="cpu")
+            RunConfig(
+                data=tiny_data,
+                model=tiny_model,
+                tune=tune,
+                engine="plain",
+                dtype="float32",
+                device="cpu",
+            )
         )
         before = job.model.params()
         out[tune] = pictures.step_memory(job.model, job.clients[0].train, 4)

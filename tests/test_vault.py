@@ -1,4 +1,6 @@
-"""Sums that the server reads without reading their terms: weights, the room for noise, who does not arrive."""
+"""Sums that the server reads without reading their terms: weights, the room for noise, who does not
+arrive.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def fill(box: Vault, vectors, weights, without=()) -> None:
 
 @pytest.mark.parametrize("lock", ["masks", "ckks"])
 def test_the_weighted_mean_by_hand(lock):
-    """(1, 0) of weight 10 and (0, 2) of weight 5, two more of nothing: (10, 10) / 15, and the weight 15."""
+    """(1, 0) of weight 10 and (0, 2) of weight 5, two more of nothing: (10, 10) / 15, and the
+    weight 15.
+    """
     if lock == "ckks":
         pytest.importorskip("tenseal", reason="the extra 'crypto' is not installed")
     box = vault(2, lock=lock)
@@ -43,10 +47,14 @@ def test_the_sum_under_masks_is_exactly_that_of_the_rounded_terms():
     fill(box, vectors, weights, without=("c",))
     whole = sum(
         box.session.rounded(n, np.append(np.float32(v).astype(np.float64) * (w / 10), w * box.unit))
-        for n, v, w in zip(NAMES, vectors, weights) if n != "c"
+        for n, v, w in zip(NAMES, vectors, weights)
+        if n != "c"
     )
     done = box.result()
-    assert np.array_equal(np.rint(done.mean * done.weight / 10 / box.step), whole[:-1]) and done.weight == 18
+    assert (
+        np.array_equal(np.rint(done.mean * done.weight / 10 / box.step), whole[:-1])
+        and done.weight == 18
+    )
 
 
 def test_noise_of_all_shares_is_that_of_the_central_model():
@@ -68,7 +76,9 @@ def test_who_does_not_arrive_takes_its_share_of_the_noise_along():
 
 
 def test_rounding_is_small_beside_what_a_unit_can_move():
-    """A gradient of a large site is tiny; scaled up as far as fits, a step of the grid is far below it."""
+    """A gradient of a large site is tiny; scaled up as far as fits, a step of the grid is far below
+    it.
+    """
     box = vault(100_000, Owed(sensitivity=1e-5, multiplier=5.0), most=1000.0)
     assert box._bound() < 1.001 * 1e-5 * box.factor
 

@@ -1,4 +1,6 @@
-"""The bench panel without a browser: what Run, Cancel, the queue and the sliders do. The picture is tested through its state."""
+"""The bench panel without a browser: what Run, Cancel, the queue and the sliders do. The picture is
+tested through its state.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,20 @@ from fedkit.widgets.bench.views import VIEWS, picture
 
 @pytest.fixture
 def config(tiny_model, tiny_data) -> RunConfig:
-    return RunConfig(data=tiny_data, model=tiny_model, clients=3, examples_per_client=16, partition="iid", rounds=2)
+    return RunConfig(
+        data=tiny_data,
+        model=tiny_model,
+        clients=3,
+        examples_per_client=16,
+        partition="iid",
+        rounds=2,
+    )
 
 
 class Counted:
-    """The real runner, counting how often it was asked; it can wait before each round until it is let go."""
+    """The real runner, counting how often it was asked; it can wait before each round until it is
+    let go.
+    """
 
     def __init__(self, gate: threading.Event | None = None):
         self.asked, self.gate, self.inside = [], gate, threading.Event()
@@ -79,7 +90,9 @@ def test_run_draws_the_record(config):
     assert panel.record.finished and not panel.running
     assert accuracies == [100 * r.accuracy for r in (panel.record.start, *panel.record.rounds)]
     assert seconds == sorted(seconds) and len(seconds) == 3
-    assert "Finished" in said(panel) and "measured" in said(panel) and panel.controls.bar.value == 1.0
+    assert (
+        "Finished" in said(panel) and "measured" in said(panel) and panel.controls.bar.value == 1.0
+    )
 
 
 def test_training_prints_nothing(config, capsys):
@@ -93,7 +106,11 @@ def test_cancel_keeps_the_finished_rounds_and_the_panel(config):
     trains = Counted(gate)
     panel = BenchPanel(config, trains)
     panel.run()
-    assert trains.inside.wait(60) and panel.controls.go.description == "Run next" and not panel.controls.stop.disabled
+    assert (
+        trains.inside.wait(60)
+        and panel.controls.go.description == "Run next"
+        and not panel.controls.stop.disabled
+    )
     panel.controls.stop.click()
     gate.set()
     panel.wait()  # raises nothing
@@ -126,7 +143,10 @@ def test_queue_of_one_keeps_the_last_wish(config):
     assert "2 clients" in panel.controls.waiting.value
     move(panel, clients=4)
     panel.controls.go.click()
-    assert "4 clients" in panel.controls.waiting.value and "2 clients" not in panel.controls.waiting.value
+    assert (
+        "4 clients" in panel.controls.waiting.value
+        and "2 clients" not in panel.controls.waiting.value
+    )
     gate.set()
     panel.wait()
     assert [c.clients for c in trains.asked] == [3, 4] and panel.controls.waiting.value == ""
@@ -192,8 +212,13 @@ def test_three_results_stay_named_by_what_differs(config):
         panel.run(wait=True)
     assert [r.config.clients for r in panel.results] == [2, 4, 5]
     assert [name for name, _ in panel.scene.runs] == ["2 clients", "4 clients", "5 clients"]
-    assert all(f"{n} clients" in notes(panel) for n in (2, 4, 5)) and "points against 4 clients" in title(panel)
-    assert len({t.line.color for t in panel.figure.data if t.type == "scatter" and t.visible and t.x}) == 3
+    assert all(
+        f"{n} clients" in notes(panel) for n in (2, 4, 5)
+    ) and "points against 4 clients" in title(panel)
+    assert (
+        len({t.line.color for t in panel.figure.data if t.type == "scatter" and t.visible and t.x})
+        == 3
+    )
 
 
 @pytest.mark.slow
@@ -216,7 +241,9 @@ def test_bandwidth_and_latency_move_the_curve_and_train_nothing(config):
     slow, after = curve(panel)
     move(panel, latency="600ms")
     slower = curve(panel)[0]
-    assert all(s > f for s, f in zip(slow[1:], fast[1:])) and all(s > f for s, f in zip(slower[1:], slow[1:]))
+    assert all(s > f for s, f in zip(slow[1:], fast[1:])) and all(
+        s > f for s, f in zip(slower[1:], slow[1:])
+    )
     assert after == before and len(trains.asked) == 1 and panel.figure.layout.xaxis2.range == axis
     assert "64 kbit/s, 600 ms" in title(panel)
 
@@ -240,7 +267,9 @@ def test_deadline_that_would_drop_uploads_asks_for_a_new_run(config):
     move(panel, bandwidth="64kbps", deadline=0.5)
     line = [t for t in panel.figure.data if t.type == "scatter" and t.visible and t.x][-1]
     assert "Would need a new run" in notes(panel) and "6 uploads" in notes(panel)
-    assert "Only a new run can tell" in title(panel) and line.opacity < 1 and line.line.dash == "dot"
+    assert (
+        "Only a new run can tell" in title(panel) and line.opacity < 1 and line.line.dash == "dot"
+    )
     panel.controls.views.value = "gantt"
     assert "Would need a new run" in notes(panel)
     panel.controls.views.value = "round"
@@ -267,11 +296,20 @@ def test_a_slider_redraws_100_clients_in_less_than_a_tenth_of_a_second(config):
     from fedkit.widgets.bench.bench import Result
 
     ids = [f"client-{i:03d}" for i in range(100)]
-    sites = tuple(ClientRecord(name, "ok", "", 64, 4, 0.5 + i / 100, 60_000, 90_000) for i, name in enumerate(ids))
+    sites = tuple(
+        ClientRecord(name, "ok", "", 64, 4, 0.5 + i / 100, 60_000, 90_000)
+        for i, name in enumerate(ids)
+    )
     rounds = tuple(RoundRecord(n, 0.5 + n / 50, 1.0, 0.4, clients=sites) for n in range(1, 21))
     many = replace(config, clients=100, rounds=20)
     run = Run(
-        "federated", many.to_dict(), {}, {"clients": [{"id": name} for name in ids], "test": 40}, {}, None, rounds
+        "federated",
+        many.to_dict(),
+        {},
+        {"clients": [{"id": name} for name in ids], "test": 40},
+        {},
+        None,
+        rounds,
     )
     panel = BenchPanel(config)
     panel.results = [Result(many, run), Result(many, replace(run)), Result(many, replace(run))]
@@ -297,12 +335,18 @@ def test_measured_and_modelled_look_different(config):
     assert "<i>Modelled</i>" in panel.figure.layout.xaxis2.title.text
     panel.controls.views.value = "round"
     measured = [t for t in panel.figure.data if t.type == "scatter" and t.visible][-1]
-    assert measured.line.dash == "solid" and measured.marker.symbol == "circle" and "measured" in notes(panel)
+    assert (
+        measured.line.dash == "solid"
+        and measured.marker.symbol == "circle"
+        and "measured" in notes(panel)
+    )
     panel.controls.views.value = "gantt"
     bars = [t for t in panel.figure.data if t.type == "bar" and t.visible]
     assert {t.marker.pattern.shape for t in bars[:4]} == {"/"}
     panel.controls.views.value = "bytes"
-    assert all(t.marker.pattern.shape is None for t in panel.figure.data if t.type == "bar" and t.visible)
+    assert all(
+        t.marker.pattern.shape is None for t in panel.figure.data if t.type == "bar" and t.visible
+    )
 
 
 def test_gantt_shows_every_client_of_the_chosen_round(config):
@@ -310,7 +354,12 @@ def test_gantt_shows_every_client_of_the_chosen_round(config):
     panel.run(wait=True)
     panel.controls.views.value = "gantt"
     assert panel.controls.round.layout.visibility == "visible"
-    assert [n for _, n in panel.controls.round.options] == [-1, 0, 1, 2] and "Round 2 takes" in title(panel)
+    assert [n for _, n in panel.controls.round.options] == [
+        -1,
+        0,
+        1,
+        2,
+    ] and "Round 2 takes" in title(panel)
     down, train, up, _, wait = (t for t in panel.figure.data if t.type == "bar" and t.visible)
     took = [sum(parts) for parts in zip(down.x, train.x, up.x, wait.x)]
     assert len(took) == 3 and max(took) - min(took) < 1e-6  # the server waits for the last
@@ -346,7 +395,8 @@ def test_bytes_are_those_of_the_record(config):
     panel.controls.views.value = "bytes"
     down, up = (t for t in panel.figure.data if t.type == "bar" and t.visible)
     assert (
-        down.x[0] == panel.record.total("downlink_bytes") / 1e6 and up.x[0] == panel.record.total("uplink_bytes") / 1e6
+        down.x[0] == panel.record.total("downlink_bytes") / 1e6
+        and up.x[0] == panel.record.total("uplink_bytes") / 1e6
     )
     assert "for each client" in title(panel)
 
@@ -364,7 +414,9 @@ def test_client_view_names_the_worst(config):
 def test_client_view_of_a_record_without_clients_accuracies_shows_the_worst_round_by_round(config):
     panel = BenchPanel(config)
     panel.run(wait=True)
-    old = replace(panel.record, rounds=tuple(replace(r, client_accuracy={}) for r in panel.record.rounds))
+    old = replace(
+        panel.record, rounds=tuple(replace(r, client_accuracy={}) for r in panel.record.rounds)
+    )
     drawn = picture(replace(panel.scene, runs=(("", old),), view="client"))
     worst = [100 * r.worst_client_accuracy for r in (old.start, *old.rounds)]
     assert worst in [t["y"] for t in drawn["data"] if t["type"] == "scatter"]
@@ -384,7 +436,9 @@ def test_every_view_draws_before_during_and_after_a_run(config, view):
     panel.wait()
     fresh, shown = picture(panel.scene), panel.figure.to_plotly_json()
     assert [t.get("x") for t in fresh["data"]] == [t.get("x") for t in shown["data"]]
-    assert fresh["layout"]["title"]["text"] == shown["layout"]["title"]["text"] and "Press Run" not in title(panel)
+    assert fresh["layout"]["title"]["text"] == shown["layout"]["title"][
+        "text"
+    ] and "Press Run" not in title(panel)
 
 
 @pytest.mark.slow
@@ -404,7 +458,9 @@ def test_what_a_reload_brings_back_is_what_is_shown(config):
     for view in VIEWS:
         panel.controls.views.value = view
         state = panel.figure.get_state()
-        assert [t.get("x") for t in state["_widget_data"]] == [t.get("x") for t in panel.figure._data]
+        assert [t.get("x") for t in state["_widget_data"]] == [
+            t.get("x") for t in panel.figure._data
+        ]
         assert state["_widget_layout"]["title"]["text"] == panel.figure.layout.title.text
 
 
@@ -413,15 +469,40 @@ def test_what_a_reload_brings_back_is_what_is_shown(config):
 
 def test_settings_are_the_command_that_reproduces_them(config):
     panel = BenchPanel(config)
-    move(panel, bandwidth="1mbps", clients=2, rank=4, lost=0.1, wire="int8+ans", epochs=2, deadline=5.0)
-    for words in ("--clients 2", "--link 1mbps/40ms", "--tune lora:r=4,alpha=16", "--faults lost=0.1", "--wire int8+ans",
-                  "--local-epochs 2", "--deadline 5"):
+    move(
+        panel,
+        bandwidth="1mbps",
+        clients=2,
+        rank=4,
+        lost=0.1,
+        wire="int8+ans",
+        epochs=2,
+        deadline=5.0,
+    )
+    for words in (
+        "--clients 2",
+        "--link 1mbps/40ms",
+        "--tune lora:r=4,alpha=16",
+        "--faults lost=0.1",
+        "--wire int8+ans",
+        "--local-epochs 2",
+        "--deadline 5",
+    ):
         assert words in panel.command and words in panel.controls.command.value
 
 
 def test_a_panel_that_nobody_touched_has_the_settings_it_was_given(config):
-    given = replace(config, tune="lora:r=4,alpha=8,layers=1", faults="crash=0.05,lost=0.1", link="dsl", rounds=7,
-                    devices="phone", deadline=33.0, wire="ef21+topk:0.05+int4+ans", partition="dirichlet:0.3")
+    given = replace(
+        config,
+        tune="lora:r=4,alpha=8,layers=1",
+        faults="crash=0.05,lost=0.1",
+        link="dsl",
+        rounds=7,
+        devices="phone",
+        deadline=33.0,
+        wire="ef21+topk:0.05+int4+ans",
+        partition="dirichlet:0.3",
+    )
     panel = BenchPanel(given)
     assert panel.settings == given
     move(panel, lost=0.0)
@@ -440,7 +521,9 @@ def test_every_way_to_tune_is_offered_and_its_rank_where_it_has_one(config):
     for name in TUNERS:
         move(panel, tune=name)
         make_tuner(panel.settings.tune)
-        assert panel.controls.inputs["rank"].disabled == ("r=" not in panel.settings.tune and name != "lora")
+        assert panel.controls.inputs["rank"].disabled == (
+            "r=" not in panel.settings.tune and name != "lora"
+        )
 
 
 def test_every_step_of_every_control_is_a_valid_setting(config):
@@ -458,7 +541,10 @@ def test_every_step_of_every_control_is_a_valid_setting(config):
 def test_privacy_and_sums_are_offered_and_what_does_not_go_together_is_said_at_once(config):
     panel = BenchPanel(config)
     move(panel, privacy="example:eps=3", secure="masks")
-    assert "--privacy example:eps=3 --secure masks" in panel.command and not panel.controls.refused.value
+    assert (
+        "--privacy example:eps=3 --secure masks" in panel.command
+        and not panel.controls.refused.value
+    )
     move(panel, wire="int8+ans")
     assert (
         "Would be refused:" in panel.controls.refused.value
@@ -485,9 +571,19 @@ def test_every_control_has_a_help_line_and_reads_with_its_unit(config):
     panel = BenchPanel(config)
     for name, offer in panel.controls.offers.items():
         assert offer.help.endswith(".") and len(offer.help) < 60, name
-    words = {name: control.options[control.index][0] for name, control in panel.controls.inputs.items()}
-    assert words["clients"] == "3 clients" and words["rounds"] == "2 rounds" and words["latency"] == "40 ms"
-    assert words["bandwidth"] == "10 Mbit/s" and words["lost"] == "none lost" and words["epochs"] == "1 pass"
+    words = {
+        name: control.options[control.index][0] for name, control in panel.controls.inputs.items()
+    }
+    assert (
+        words["clients"] == "3 clients"
+        and words["rounds"] == "2 rounds"
+        and words["latency"] == "40 ms"
+    )
+    assert (
+        words["bandwidth"] == "10 Mbit/s"
+        and words["lost"] == "none lost"
+        and words["epochs"] == "1 pass"
+    )
 
 
 def test_settings_as_text_are_read_back_by_panel_sweep_and_config(config, tmp_path):
@@ -509,10 +605,18 @@ def test_settings_as_text_are_read_back_by_panel_sweep_and_config(config, tmp_pa
     assert other.settings == config
 
 
-@pytest.mark.parametrize("text, told", [
-    ("", "nothing to load"), ("clients = ", "cannot read"), ("cleints = 3", "cleints"), ("{\"rounds\": \"many\"}", "rounds"),
-    ("[vary]\nrounds = [1, 2]", "2 runs"), ("link = \"fast\"", "link"), ("clients = 0", "clients"),
-])
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("", "nothing to load"),
+        ("clients = ", "cannot read"),
+        ("cleints = 3", "cleints"),
+        ('{"rounds": "many"}', "rounds"),
+        ("[vary]\nrounds = [1, 2]", "2 runs"),
+        ('link = "fast"', "link"),
+        ("clients = 0", "clients"),
+    ],
+)
 @pytest.mark.slow
 def test_text_that_is_no_settings_is_one_line_and_changes_nothing(config, text, told):
     panel = BenchPanel(config)
@@ -539,7 +643,10 @@ def test_estimate_moves_with_the_sliders_and_learns_from_a_run(config):
 
 def test_page_without_widgets_says_so(config):
     bundle = BenchPanel(config)._repr_mimebundle_()
-    assert "fedkit doctor" in bundle["text/html"] and "application/vnd.jupyter.widget-view+json" in bundle
+    assert (
+        "fedkit doctor" in bundle["text/html"]
+        and "application/vnd.jupyter.widget-view+json" in bundle
+    )
 
 
 def test_without_ipywidgets_there_is_a_static_figure_with_the_reason(config, monkeypatch):

@@ -1,4 +1,6 @@
-"""The wire: what is sent is what arrives, bit for bit, and what cannot be right is refused with its reason."""
+"""The wire: what is sent is what arrives, bit for bit, and what cannot be right is refused with its
+reason.
+"""
 
 from __future__ import annotations
 
@@ -57,14 +59,24 @@ def reason(payload: Payload, expected=TENSORS) -> str:
     return str(error.value)
 
 
-# --- what is sent is what arrives ---------------------------------------------------------------------------------
+# --- what is sent is what arrives
+# ---------------------------------------------------------------------------------
 
 
 @settings(max_examples=60, deadline=None)
-@given(tensors=st.dictionaries(st.text(max_size=12), FLOAT32, max_size=4), note=st.text(max_size=20))
-@example({"zeros": np.array([0.0, -0.0], np.float32), "smallest": np.array([1e-45, -1e-45], np.float32)}, "née 東京")
+@given(
+    tensors=st.dictionaries(st.text(max_size=12), FLOAT32, max_size=4), note=st.text(max_size=20)
+)
+@example(
+    {"zeros": np.array([0.0, -0.0], np.float32), "smallest": np.array([1e-45, -1e-45], np.float32)},
+    "née 東京",
+)
 def test_a_lossless_wire_is_the_identity(tensors, note):
-    tensors = {name: torch.from_numpy(array.copy()) for name, array in tensors.items() if name != "__metadata__"}
+    tensors = {
+        name: torch.from_numpy(array.copy())
+        for name, array in tensors.items()
+        if name != "__metadata__"
+    }
     notes = {"client": note, "examples": 7}
     received, said = decode(encode(tensors, notes), tensors)
     assert bits(received) == bits(tensors) and said == notes
@@ -92,7 +104,8 @@ def test_nbytes_is_the_length_of_what_is_sent():
     assert more.nbytes - payload.nbytes >= 4000, "a thousand float32 are 4,000 bytes and a name"
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------
+# --- what is refused
+# ----------------------------------------------------------------------------------------------
 
 
 def test_every_refusal_gives_its_reason():
@@ -107,7 +120,9 @@ def test_every_refusal_gives_its_reason():
     assert "'extra'" in reason(encode({**TENSORS, "extra": torch.zeros(1)}))
     assert "'head.bias'" in reason(encode({"head.weight": TENSORS["head.weight"]}))
     assert "(3, 1)" in reason(encode({**TENSORS, "head.weight": torch.zeros(3, 1)}))
-    assert "float64" in reason(encode({**TENSORS, "head.bias": torch.zeros(2, dtype=torch.float64)}))
+    assert "float64" in reason(
+        encode({**TENSORS, "head.bias": torch.zeros(2, dtype=torch.float64)})
+    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -190,11 +205,15 @@ def test_random_lies_under_a_correct_checksum_are_refused_or_have_the_right_form
             refused += 1
             continue
         assert isinstance(notes, dict) and received.keys() == TENSORS.keys()
-        assert all(received[n].shape == t.shape and torch.isfinite(received[n]).all() for n, t in TENSORS.items())
+        assert all(
+            received[n].shape == t.shape and torch.isfinite(received[n]).all()
+            for n, t in TENSORS.items()
+        )
     assert 500 < refused < 2_000
 
 
-# --- the server's door --------------------------------------------------------------------------------------------
+# --- the server's door
+# --------------------------------------------------------------------------------------------
 
 
 def test_receive_gives_the_update_and_no_reason():
@@ -205,8 +224,17 @@ def test_receive_gives_the_update_and_no_reason():
 
 @pytest.mark.parametrize(
     "notes",
-    [{}, {"client": "a"}, {"examples": 3}, {"client": 7, "examples": 3}, {"client": ["a"], "examples": 3}]
-    + [{"client": "a", "examples": n} for n in (0, -5, 2.0, float("nan"), "3", None, True, 10**9, 10**40)],
+    [
+        {},
+        {"client": "a"},
+        {"examples": 3},
+        {"client": 7, "examples": 3},
+        {"client": ["a"], "examples": 3},
+    ]
+    + [
+        {"client": "a", "examples": n}
+        for n in (0, -5, 2.0, float("nan"), "3", None, True, 10**9, 10**40)
+    ],
 )
 def test_receive_rejects_impossible_notes(notes):
     update, why = receive(encode(TENSORS, notes), TENSORS)

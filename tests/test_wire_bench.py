@@ -16,7 +16,9 @@ from fedkit.wire.pipeline import make_wire
 
 @pytest.fixture(scope="module")
 def updates(tiny_data, tiny_model):
-    config = RunConfig(data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32")
+    config = RunConfig(
+        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32"
+    )
     return updates_of(prepare(config), rounds=4)
 
 
@@ -53,7 +55,9 @@ def test_the_mean_of_products_is_asserted(name, kept):
     }
     begin = rule.begin(shared, 1, 0)
     sent = [
-        ClientUpdate(str(i), {n: torch.randn(t.shape, generator=rng) for n, t in begin.items()}, 1 + i)
+        ClientUpdate(
+            str(i), {n: torch.randn(t.shape, generator=rng) for n, t in begin.items()}, 1 + i
+        )
         for i in range(3)
     ]
     done = combine(rule, begin, sent, 2.0)
@@ -82,7 +86,12 @@ def test_the_bench_says_the_wire_that_the_command_line_takes(updates):
     bench = WireBench(updates)
     assert make_wire(bench.spec) and f"--wire {bench.spec}" in bench.words.value
     bench.controls[0].value = "ef"
-    assert bench.spec == bench.now.spec == "ef+topk:0.1+int4+ans" == chain("ef", "topk:0.1", "int4", "ans")
+    assert (
+        bench.spec
+        == bench.now.spec
+        == "ef+topk:0.1+int4+ans"
+        == chain("ef", "topk:0.1", "int4", "ans")
+    )
     assert "ef+topk" in str(bench.figure.layout.annotations)
 
 

@@ -1,4 +1,6 @@
-"""A tiny BERT with the real tokenizer: trains in milliseconds, for tests of everything but accuracy."""
+"""A tiny BERT with the real tokenizer: trains in milliseconds, for tests of everything but
+accuracy.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ def write_tiny_model(folder: Path) -> Path:
     for name in FILES:
         shutil.copy(carried / name, folder / name)
     config = BertConfig(
-        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        vocab_size=30522,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
         max_position_embeddings=64,
     )
     with torch.random.fork_rng(devices=[]):
@@ -29,10 +35,16 @@ def write_tiny_model(folder: Path) -> Path:
 
 
 def write_tiny_data(folder: Path, rows: int = 120, sites: int = 4) -> Path:
-    """train.csv and test.csv of made-up reports: three labels that single words give away, `sites` sites."""
+    """train.csv and test.csv of made-up reports: three labels that single words give away, `sites`
+    sites.
+    """
     import csv
 
-    words = {"printing": "printer toner paper", "money": "invoice payment budget", "roof": "leak ceiling window"}
+    words = {
+        "printing": "printer toner paper",
+        "money": "invoice payment budget",
+        "roof": "leak ceiling window",
+    }
     folder.mkdir(parents=True, exist_ok=True)
     for split, count in (("train", rows), ("test", rows // 3)):
         with open(folder / f"{split}.csv", "w", newline="", encoding="utf-8") as file:
@@ -41,5 +53,7 @@ def write_tiny_data(folder: Path, rows: int = 120, sites: int = 4) -> Path:
             for i in range(count):
                 label = list(words)[i % 3]
                 word = words[label].split()[(i // 3) % 3]
-                out.writerow([f"the {word} in room {split} {i} needs somebody", label, f"site-{i % sites}"])
+                out.writerow(
+                    [f"the {word} in room {split} {i} needs somebody", label, f"site-{i % sites}"]
+                )
     return folder

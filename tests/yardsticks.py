@@ -1,4 +1,5 @@
-"""Published and measured figures to check against: frozen encoder + logistic regression, k examples per label, 10 draws.
+"""Published and measured figures to check against: frozen encoder + logistic regression, k examples
+per label, 10 draws.
 
 usage: python tests/yardsticks.py DATA [--per-label 8] [--draws 10]
 """
@@ -20,7 +21,9 @@ from fedkit.models.loading import load_model
 def few_per_label(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """`count` rows of every label, drawn by seed."""
     rng = np.random.default_rng(seed)
-    return np.concatenate([rng.choice(np.flatnonzero(labels == y), count, replace=False) for y in np.unique(labels)])
+    return np.concatenate(
+        [rng.choice(np.flatnonzero(labels == y), count, replace=False) for y in np.unique(labels)]
+    )
 
 
 def main() -> None:
@@ -36,13 +39,19 @@ def main() -> None:
         right = []
         for seed in range(args.draws):
             rows = few_per_label(corpus.train.labels, args.per_label, seed)
-            logits = frozen_logits(train[rows], corpus.train.labels[rows], test, len(corpus.labels), strength)
+            logits = frozen_logits(
+                train[rows], corpus.train.labels[rows], test, len(corpus.labels), strength
+            )
             right.append(100 * (logits.argmax(1) == corpus.test.labels).mean())
         print(
-            f"{args.per_label} per label, {args.draws} draws, C={strength:g}: mean {np.mean(right):.2f} %, SD {np.std(right, ddof=1):.2f}"
+            f"{args.per_label} per label, {args.draws} draws, C={strength:g}: mean"
+            f" {np.mean(right):.2f} %, SD {np.std(right, ddof=1):.2f}"
         )
     logits = frozen_logits(train, corpus.train.labels, test, len(corpus.labels))
-    print(f"all {len(train)} rows, C=10: {100 * (logits.argmax(1) == corpus.test.labels).mean():.2f} %")
+    print(
+        f"all {len(train)} rows, C=10:"
+        f" {100 * (logits.argmax(1) == corpus.test.labels).mean():.2f} %"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Every input that an encoder's first layer can have: one vector for each token at each place, and how to search them."""
+"""Every input that an encoder's first layer can have: one vector for each token at each place, and
+how to search them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from fedkit.models.classifier import Model, without_peft
 
 @dataclass(frozen=True)
 class Atoms:
-    """x(v, p) = gain * (word_v + place_p - mean) / deviation + bias, the LayerNorm after the sum of embeddings.
+    """x(v, p) = gain * (word_v + place_p - mean) / deviation + bias, the LayerNorm after the sum of
+    embeddings.
 
     words: (V, d), places: (P, d), both with their mean over d taken off; gain, bias: (d,).
     Nothing of size V x P x d is ever held: products with k directions are made place by place.
@@ -30,7 +33,9 @@ class Atoms:
 
     @classmethod
     def of(cls, model: Model, shared: Params, longest: int) -> Atoms:
-        """Of a BERT-like model at the shared parameters, for texts of at most `longest` tokens. Raises FedkitError."""
+        """Of a BERT-like model at the shared parameters, for texts of at most `longest` tokens.
+        Raises FedkitError.
+        """
         model.load_params(shared)
         part = getattr(base_of(model), "embeddings", None)
         try:
@@ -44,7 +49,9 @@ class Atoms:
                 f"{model.source.name} is not built like BERT, and this attack reads no other model"
             ) from None
         centre = [t - t.mean(1, keepdim=True) for t in (words, places)]
-        return cls(*centre, norm.weight.detach().float().cpu(), norm.bias.detach().float().cpu(), norm.eps)
+        return cls(
+            *centre, norm.weight.detach().float().cpu(), norm.bias.detach().float().cpu(), norm.eps
+        )
 
     @cached_property
     def deviation(self) -> Tensor:
@@ -68,7 +75,10 @@ class Atoms:
 
     def along(self, directions: Tensor) -> Iterator[Tensor]:
         """For each place in turn, the products of all tokens with k directions (d, k): (V, k)."""
-        w, p = self.words @ (self.gain[:, None] * directions), self.places @ (self.gain[:, None] * directions)
+        w, p = (
+            self.words @ (self.gain[:, None] * directions),
+            self.places @ (self.gain[:, None] * directions),
+        )
         for place, row in enumerate(p):
             yield (w + row) / self.deviation[:, place, None] + self.bias @ directions
 
@@ -85,7 +95,8 @@ def base_of(model: Model) -> torch.nn.Module:
 TOLERANCE = 1e-6  # singular values below this share of the largest are rounding, in float32
 
 
-SCREEN, FREE = 16, 8  # directions looked at for all tokens; least free directions without which everything is inside
+# directions looked at for all tokens; least free directions without which everything is inside
+SCREEN, FREE = 16, 8
 
 
 PARTS = ("query", "key", "value")
@@ -95,5 +106,3 @@ def row_space(rows: Tensor) -> Tensor:
     """An orthonormal basis (d, rank) of the row space of (n, d), without what is rounding."""
     _, sizes, basis = torch.linalg.svd(rows, full_matrices=False)
     return basis[: int((sizes > TOLERANCE * sizes[0]).sum())].T
-
-

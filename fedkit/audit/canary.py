@@ -1,12 +1,15 @@
-"""The distinguishing game: train many times with and without one canary, and see how well the two are told apart.
+"""The distinguishing game: train many times with and without one canary, and see how well the two
+are told apart.
 
-What is trained is the kit's own DP-SGD (`client.private.private_fit`): its Poisson batches, its clipping, its noise and
-its step. Only the encoder is replaced, by a table of fixed vectors, so that a training takes milliseconds. The attacker
-knows everything but the noise and the draw: all other examples, and the model before and after each step (white box).
-A lower bound above the promised epsilon proves a fault; a low one proves nothing (Jagielski et al., 2020; Nasr et al.,
-2021 and 2023). A correct mechanism is called broken with a chance of at most 5 %, by the intervals; in 800 simulated
-audits of exact Gaussian scores it never was. The statistic is best for independent noise: noise that repeats from step
-to step, or comes from a seed that the attacker knows, is not what it looks for.
+What is trained is the kit's own DP-SGD (`client.private.private_fit`): its Poisson batches, its
+clipping, its noise and its step. Only the encoder is replaced, by a table of fixed vectors, so that
+a training takes milliseconds. The attacker knows everything but the noise and the draw: all other
+examples, and the model before and after each step (white box). A lower bound above the promised
+epsilon proves a fault; a low one proves nothing (Jagielski et al., 2020; Nasr et al., 2021 and
+2023). A correct mechanism is called broken with a chance of at most 5 %, by the intervals; in 800
+simulated audits of exact Gaussian scores it never was. The statistic is best for independent noise:
+noise that repeats from step to step, or comes from a seed that the attacker knows, is not what it
+looks for.
 """
 
 from __future__ import annotations
@@ -27,13 +30,16 @@ from fedkit.privacy.accounting import Block, epsilon
 
 CONSISTENT, WEAK = "consistent", "weak test"
 BROKEN = "BROKEN: the lower bound is above the promised epsilon"
-CONFIDENCE, CUTS = 0.95, 3  # thresholds tried on the second half: the best each way, and the one between
-Training = Callable[[tuple[int, ...]], np.ndarray]  # seeds -> what is seen of the canary in each step, in clips
+# thresholds tried on the second half: the best each way, and the one between
+CONFIDENCE, CUTS = 0.95, 3
+# seeds -> what is seen of the canary in each step, in clips
+Training = Callable[[tuple[int, ...]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A promise to be checked: `steps` steps with noise multiplier `noise` at Poisson sampling rate `rate`.
+    """A promise to be checked: `steps` steps with noise multiplier `noise` at Poisson sampling rate
+    `rate`.
 
     unit: example (DP-SGD) or client (DP-FedAvg, whose steps are rounds).
     """
@@ -47,10 +53,15 @@ class Setting:
 
     def __post_init__(self) -> None:
         if not (
-            0 < self.noise < 1e4 and 0 < self.rate <= 1 and self.steps >= 1 and self.clip > 0 and 0 < self.delta < 1
+            0 < self.noise < 1e4
+            and 0 < self.rate <= 1
+            and self.steps >= 1
+            and self.clip > 0
+            and 0 < self.delta < 1
         ):
             raise FedkitError(
-                f"{self} given; noise, clip and delta are above 0, the rate is at most 1, steps are 1 or more"
+                f"{self} given; noise, clip and delta are above 0, the rate is at most 1, steps are"
+                " 1 or more"
             )
         if self.unit not in GAMES:
             raise FedkitError(f"unit {self.unit!r} is not known; choose one of: {', '.join(GAMES)}")
@@ -64,11 +75,13 @@ class Setting:
 class AuditResult:
     """What the game showed, all at `confidence` 95 %.
 
-    lower: epsilon that the error rates prove of any mechanism. implied: what they prove of one that adds Gaussian noise
-    of unknown size in steps sampled as promised. most, most_implied: the same had the attack never been wrong in so many
-    trials: what this test could have shown at all. upper: what the accountant promises. trials: of each world; one half
-    chose the thresholds, the other was measured. tpr, fpr and intervals: at the threshold with the largest `lower`.
-    refuted: whether the rates are impossible for the promised noise, rate and steps at some (epsilon, delta).
+    lower: epsilon that the error rates prove of any mechanism. implied: what they prove of one that
+    adds Gaussian noise of unknown size in steps sampled as promised. most, most_implied: the same
+    had the attack never been wrong in so many trials: what this test could have shown at all.
+    upper: what the accountant promises. trials: of each world; one half chose the thresholds, the
+    other was measured. tpr, fpr and intervals: at the threshold with the largest `lower`. refuted:
+    whether the rates are impossible for the promised noise, rate and steps at some (epsilon,
+    delta).
     """
 
     lower: float
@@ -94,17 +107,25 @@ class AuditResult:
         return self.verdict == BROKEN
 
 
-def audit_mechanism(settings: Setting, trials: int = 500, seed: int = 0, broken: str | None = None,
-                    tick: Callable[[], None] = lambda: None) -> AuditResult:
-    """Play the game `trials` times in each world and compare with the promise. Deterministic in seed.
+def audit_mechanism(
+    settings: Setting,
+    trials: int = 500,
+    seed: int = 0,
+    broken: str | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> AuditResult:
+    """Play the game `trials` times in each world and compare with the promise. Deterministic in
+    seed.
 
-    broken: a fault of `FAULTS` to build in, to see it caught. Raises FedkitError for fewer than 40 trials or an unknown
-    fault.
+    broken: a fault of `FAULTS` to build in, to see it caught. Raises FedkitError for fewer than 40
+    trials or an unknown fault.
     """
     if broken is not None and broken not in FAULTS:
         raise FedkitError(f"fault {broken!r} is not known; choose one of: {', '.join(FAULTS)}")
     if trials < 40:
-        raise FedkitError(f"trials {trials} given; write 40 or more: with fewer no test can show anything")
+        raise FedkitError(
+            f"trials {trials} given; write 40 or more: with fewer no test can show anything"
+        )
     scores = [_scores(settings, trials, seed, there, broken, tick) for there in (True, False)]
     return judge_scores(*scores, settings, broken)
 
@@ -121,19 +142,44 @@ def judge_scores(
     fixed = (setting.noise, setting.rate, setting.steps)
     lower, most = epsilon_lower(found, setting.delta), epsilon_lower(ideal, setting.delta)
     refuted, able = refutes(found, *fixed), refutes(ideal, *fixed)
-    verdict = BROKEN if refuted or lower > setting.promised else CONSISTENT if able or most > setting.promised else WEAK
+    verdict = (
+        BROKEN
+        if refuted or lower > setting.promised
+        else CONSISTENT
+        if able or most > setting.promised
+        else WEAK
+    )
     return AuditResult(
-        lower, most, setting.promised, setting.delta, len(without), best.tpr.value, best.fpr.value,
-        {"tpr": (best.tpr.low, best.tpr.high), "fpr": (best.fpr.low, best.fpr.high)}, verdict, f"one {setting.unit}, added or removed", STATISTIC,
-        _implied(found, setting), _implied(ideal, setting), refuted, setting, broken,
+        lower,
+        most,
+        setting.promised,
+        setting.delta,
+        len(without),
+        best.tpr.value,
+        best.fpr.value,
+        {"tpr": (best.tpr.low, best.tpr.high), "fpr": (best.fpr.low, best.fpr.high)},
+        verdict,
+        f"one {setting.unit}, added or removed",
+        STATISTIC,
+        _implied(found, setting),
+        _implied(ideal, setting),
+        refuted,
+        setting,
+        broken,
     )
 
 
-STATISTIC = "sum over steps of the log-likelihood ratio of the noisy sum along the canary's own part"
+STATISTIC = (
+    "sum over steps of the log-likelihood ratio of the noisy sum along the canary's own part"
+)
 
 
-def thresholds(with_canary: np.ndarray, without: np.ndarray, delta: float, miss: float) -> list[float]:
-    """Cuts chosen on these scores: the best for TPR over FPR, the best for TNR over FNR, the best for TPR - FPR."""
+def thresholds(
+    with_canary: np.ndarray, without: np.ndarray, delta: float, miss: float
+) -> list[float]:
+    """Cuts chosen on these scores: the best for TPR over FPR, the best for TNR over FNR, the best
+    for TPR - FPR.
+    """
     both = np.unique(np.concatenate([with_canary, without]))
     places = both[np.linspace(0, len(both) - 1, min(len(both), 200)).astype(int)]
     rates = [rates_at(cut, with_canary, without, miss) for cut in places]
@@ -147,16 +193,25 @@ def thresholds(with_canary: np.ndarray, without: np.ndarray, delta: float, miss:
 
 def rates_at(cut: float, with_canary: np.ndarray, without: np.ndarray, miss: float) -> Rates:
     """How often a score is at least `cut`, in each world."""
-    return Rates(*(rate(int((scores >= cut).sum()), len(scores), miss) for scores in (without, with_canary)))
+    return Rates(
+        *(rate(int((scores >= cut).sum()), len(scores), miss) for scores in (without, with_canary))
+    )
 
 
 def _implied(found: Sequence[Rates], setting: Setting) -> float:
     left = noise_left(found, setting.noise, setting.rate, setting.steps)
-    return replace(setting, noise=left).promised if 0 < left < math.inf else 0.0 if left else math.inf
+    return (
+        replace(setting, noise=left).promised if 0 < left < math.inf else 0.0 if left else math.inf
+    )
 
 
 def _scores(
-    setting: Setting, trials: int, seed: int, there: bool, broken: str | None, tick: Callable[[], None]
+    setting: Setting,
+    trials: int,
+    seed: int,
+    there: bool,
+    broken: str | None,
+    tick: Callable[[], None],
 ) -> np.ndarray:
     """The attacker's score of each training, shape (trials,)."""
     out, threads = np.zeros(trials), torch.get_num_threads()
@@ -174,9 +229,14 @@ def _scores(
 @contextmanager
 def of_examples(setting: Setting, there: bool, broken: str | None) -> Iterator[Training]:
     """Trainings of a head by DP-SGD."""
-    rows, plan = toy_model.Table.of(there), toy_model.plan_for(setting.noise, setting.rate, setting.steps, setting.clip)
+    rows, plan = (
+        toy_model.Table.of(there),
+        toy_model.plan_for(setting.noise, setting.rate, setting.steps, setting.clip),
+    )
     with FAULTS.get(broken, toy_model.nothing)(plan) as changed:
-        yield lambda stream: toy_model.along(rows.canary, *toy_model.play(rows, replace(changed, stream=stream)), setting.clip)
+        yield lambda stream: toy_model.along(
+            rows.canary, *toy_model.play(rows, replace(changed, stream=stream)), setting.clip
+        )
 
 
 @contextmanager
@@ -185,14 +245,18 @@ def of_clients(setting: Setting, there: bool, broken: str | None) -> Iterator[Tr
     from fedkit.audit import client_canary
 
     members = client_canary.sites(there, setting.clip)
-    budget = client_canary.budget_for(setting.noise, setting.rate, setting.clip, setting.delta, setting.steps)
+    budget = client_canary.budget_for(
+        setting.noise, setting.rate, setting.clip, setting.delta, setting.steps
+    )
     yield lambda stream: client_canary.play(
         members, budget, setting.steps, int(np.random.default_rng(stream).integers(2**62)), broken
     )
 
 
 def ratio(seen: np.ndarray, setting: Setting) -> float:
-    """sum_t log((1 - q) + q N(y_t; 1, z^2) / N(y_t; 0, z^2)) of what was seen, y (steps,): the best test there is."""
+    """sum_t log((1 - q) + q N(y_t; 1, z^2) / N(y_t; 0, z^2)) of what was seen, y (steps,): the best
+    test there is.
+    """
     inside = (2 * seen - 1) / (2 * setting.noise**2)
     if setting.rate == 1:
         return float(inside.sum())

@@ -25,11 +25,13 @@ LORA = "lora:r=8,alpha=16"
 
 @dataclass(frozen=True)
 class Defence:
-    """How one update comes to be. The weakest protection is the default: full tuning, one text, one plain SGD step.
+    """How one update comes to be. The weakest protection is the default: full tuning, one text, one
+    plain SGD step.
 
-    texts: in a site's batch. steps, optimizer: local steps on batches of so many texts. wire: see wire/compress.py.
-    privacy: see wire/privacy.py; its clipping and the noise of one step. sites: whose sum alone is seen. masked: a
-    single masked upload. later: not in the first round, so that B of LoRA is no longer zero.
+    texts: in a site's batch. steps, optimizer: local steps on batches of so many texts. wire: see
+    wire/compress.py. privacy: see wire/privacy.py; its clipping and the noise of one step. sites:
+    whose sum alone is seen. masked: a single masked upload. later: not in the first round, so that
+    B of LoRA is no longer zero.
     """
 
     about: str = ""
@@ -44,14 +46,28 @@ class Defence:
     later: bool = False
 
 
-def observed(defence: Defence, model: Model, shared: Params, batches: Sequence[Examples], config: RunConfig,
-             adjust: Tensor | None, rng: np.random.Generator, clients: int) -> Params:
-    """The gradient as the server can tell it: the update over minus the learning rate and the number of steps.
+def observed(
+    defence: Defence,
+    model: Model,
+    shared: Params,
+    batches: Sequence[Examples],
+    config: RunConfig,
+    adjust: Tensor | None,
+    rng: np.random.Generator,
+    clients: int,
+) -> Params:
+    """The gradient as the server can tell it: the update over minus the learning rate and the
+    number of steps.
 
-    batches: of each site its texts, all steps together. clients: of the run, for its privacy accounting.
+    batches: of each site its texts, all steps together. clients: of the run, for its privacy
+    accounting.
     """
-    if defence.masked:  # a masked vector is uniform in its ring whatever the update is: that is what masks are for
-        return {n: torch.from_numpy(rng.uniform(-1, 1, tuple(t.shape)).astype(np.float32)) for n, t in shared.items()}
+    # a masked vector is uniform in its ring whatever the update is: that is what masks are for
+    if defence.masked:
+        return {
+            n: torch.from_numpy(rng.uniform(-1, 1, tuple(t.shape)).astype(np.float32))
+            for n, t in shared.items()
+        }
     budget = budget_of(replace(config, privacy=defence.privacy), clients)
     rates = {n: rate or 1.0 for n, rate in learning_rates(model, config).items()}
     total: Params = {}
@@ -64,15 +80,26 @@ def observed(defence: Defence, model: Model, shared: Params, batches: Sequence[E
         if (wire := make_wire(defence.wire)).stages:
             delta, _ = wire.decode(wire.encode(delta, context)[0], delta, context)
         total = {n: t + total.get(n, 0) for n, t in delta.items()}
-    if budget and budget.unit == "client" and len(batches) > 1:  # of one upload in the clear: the server adds the noise
+    # of one upload in the clear: the server adds the noise
+    if budget and budget.unit == "client" and len(batches) > 1:
         total = apart(_flat(total) + budget.noise * budget.clip * _noise(total, rng), shared)
     return {n: t / (-rates[n] * len(batches)) for n, t in total.items()}
 
 
-def _of_site(defence: Defence, model: Model, shared: Params, batch: Examples, config: RunConfig, adjust: Tensor | None,
-             rng: np.random.Generator, budget: Budget | None) -> Params:
+def _of_site(
+    defence: Defence,
+    model: Model,
+    shared: Params,
+    batch: Examples,
+    config: RunConfig,
+    adjust: Tensor | None,
+    rng: np.random.Generator,
+    budget: Budget | None,
+) -> Params:
     if budget and budget.unit == "example":
-        return noisy(budget, model, shared, batch, adjust, rng, defence.sites if budget.trust_sum else 1)
+        return noisy(
+            budget, model, shared, batch, adjust, rng, defence.sites if budget.trust_sum else 1
+        )
     if defence.steps == 1 and defence.optimizer == "sgd":
         return gradient(model, shared, batch, adjust)
     parts = np.array_split(np.arange(len(batch)), defence.steps)
@@ -91,18 +118,28 @@ def gradient(model: Model, shared: Params, batch: Examples, adjust: Tensor | Non
         loss = functional.cross_entropy(logits, torch.from_numpy(batch.labels).to(logits.device))
         found = torch.autograd.grad(loss, list(model.trainable.values()), allow_unused=True)
     return {
-        n: torch.zeros_like(t) if g is None else g.float().cpu() for (n, t), g in zip(shared.items(), found)
+        n: torch.zeros_like(t) if g is None else g.float().cpu()
+        for (n, t), g in zip(shared.items(), found)
     }
 
 
-def noisy(budget: Budget, model: Model, shared: Params, batch: Examples, adjust: Tensor | None,
-          rng: np.random.Generator, sites: int = 1) -> Params:
+def noisy(
+    budget: Budget,
+    model: Model,
+    shared: Params,
+    batch: Examples,
+    adjust: Tensor | None,
+    rng: np.random.Generator,
+    sites: int = 1,
+) -> Params:
     """One step of DP-SGD, divided by its texts: each text's gradient clipped, noise on their sum.
 
     sites: among which the noise is shared out, where only their sum is seen.
     """
-    total = sum(clipped_sum(_flat(gradient(model, shared, batch.take([i]), adjust))[None], budget.clip)
-                for i in range(len(batch)))
+    total = sum(
+        clipped_sum(_flat(gradient(model, shared, batch.take([i]), adjust))[None], budget.clip)
+        for i in range(len(batch))
+    )
     noise = budget.noise * budget.clip / sites**0.5 * _noise(shared, rng)
     return apart((total + noise) / len(batch), shared)
 
@@ -122,10 +159,16 @@ DEFENCES: dict[str, Defence] = {
     "16 texts": Defence("full tuning, a batch of 16 texts", texts=16),
     "64 texts": Defence("full tuning, a batch of 64 texts", texts=64),
     "adamw": Defence("full tuning, one text, one AdamW step", optimizer="adamw"),
-    "4 steps": Defence("full tuning, 4 AdamW steps on one text each", texts=4, steps=4, optimizer="adamw"),
-    "topk+int4": Defence("full tuning, one text, compressed topk:0.05+int4+ans", wire="topk:0.05+int4+ans"),
+    "4 steps": Defence(
+        "full tuning, 4 AdamW steps on one text each", texts=4, steps=4, optimizer="adamw"
+    ),
+    "topk+int4": Defence(
+        "full tuning, one text, compressed topk:0.05+int4+ans", wire="topk:0.05+int4+ans"
+    ),
     "clip only": Defence(
-        "full tuning, 4 texts, clipping to 1, hardly any noise", texts=4, privacy="example:noise=1e-9"
+        "full tuning, 4 texts, clipping to 1, hardly any noise",
+        texts=4,
+        privacy="example:noise=1e-9",
     ),
     "eps 8": Defence("full tuning, one text, DP-SGD of epsilon 8", privacy="example:eps=8"),
     "eps 1": Defence("full tuning, one text, DP-SGD of epsilon 1", privacy="example:eps=1"),
@@ -133,12 +176,19 @@ DEFENCES: dict[str, Defence] = {
     "lora later": Defence("LoRA, one text, after a round", LORA, later=True),
     "lora later, 4 texts": Defence("LoRA, 4 texts, after a round", LORA, texts=4, later=True),
     "lora eps 8": Defence(
-        "LoRA, one text, after a round, DP-SGD of epsilon 8", LORA, privacy="example:eps=8", later=True
+        "LoRA, one text, after a round, DP-SGD of epsilon 8",
+        LORA,
+        privacy="example:eps=8",
+        later=True,
     ),
     "head": Defence("head only, one text", "head"),
     "head, 16 texts": Defence("head only, a batch of 16 texts", "head", texts=16),
-    "head eps 8": Defence("head only, one text, DP-SGD of epsilon 8", "head", privacy="example:eps=8"),
-    "head eps 1": Defence("head only, one text, DP-SGD of epsilon 1", "head", privacy="example:eps=1"),
+    "head eps 8": Defence(
+        "head only, one text, DP-SGD of epsilon 8", "head", privacy="example:eps=8"
+    ),
+    "head eps 1": Defence(
+        "head only, one text, DP-SGD of epsilon 1", "head", privacy="example:eps=1"
+    ),
     "sum of 10": Defence("full tuning, the sum over 10 sites of one text each", sites=10),
     "masked": Defence("full tuning, one masked upload", masked=True),
 }

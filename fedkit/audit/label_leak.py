@@ -13,10 +13,12 @@ STEPS = 400
 
 
 def labels(seen: Seen) -> Guess:
-    """The multiset of labels. dL/db = mean(p - onehot(y)): negative where a label occurs (iDLG: Zhao et al., 2020).
+    """The multiset of labels. dL/db = mean(p - onehot(y)): negative where a label occurs (iDLG:
+    Zhao et al., 2020).
 
-    How often: what the model says of public texts of label y gives the mean p of such texts, row y of M, and the counts
-    n >= 0 with sum n = texts that fit n (M - I) = texts * gradient best are rounded (after Wainakh et al., 2022).
+    How often: what the model says of public texts of label y gives the mean p of such texts, row y
+    of M, and the counts n >= 0 with sum n = texts that fit n (M - I) = texts * gradient best are
+    rounded (after Wainakh et al., 2022).
     """
     bias = seen.tensor("head.bias")
     if bias is None:
@@ -28,17 +30,23 @@ def labels(seen: Seen) -> Guess:
 
 
 def mean_answers(seen: Seen, count: int) -> Tensor:
-    """M: the mean probabilities that the shared model gives to public texts of each label, (labels, labels), float64."""
+    """M: the mean probabilities that the shared model gives to public texts of each label, (labels,
+    labels), float64.
+    """
     known = seen.known
     rows = np.setdiff1d(np.arange(len(known.listed)), seen.hidden)
     owners = torch.from_numpy(known.listed.labels[rows])
     probabilities = answers(known.vectors[rows], known.shared, known.adjust)
     whole = probabilities.mean(0)
-    return torch.stack([probabilities[owners == y].mean(0) if (owners == y).any() else whole for y in range(count)])
+    return torch.stack(
+        [probabilities[owners == y].mean(0) if (owners == y).any() else whole for y in range(count)]
+    )
 
 
 def answers(vectors: Tensor, shared: Params, adjust: Tensor | None) -> Tensor:
-    """Probabilities (n, labels), float64, of sentence vectors (n, d) under the shared head as the site's loss sees them."""
+    """Probabilities (n, labels), float64, of sentence vectors (n, d) under the shared head as the
+    site's loss sees them.
+    """
     logits = vectors.double() @ shared["head.weight"].double().T + shared["head.bias"].double()
     return (logits if adjust is None else logits + adjust).softmax(1)
 

@@ -13,16 +13,20 @@ MOST = 100  # texts sought at most
 
 
 def lookup(seen: Seen) -> Guess:
-    """Texts of the attacker's list, which may hold the site's own: those whose gradients add up to the one seen.
+    """Texts of the attacker's list, which may hold the site's own: those whose gradients add up to
+    the one seen.
 
-    dL/dW = mean (p - onehot(y)) z': with one text of rank one, so that it holds the sentence vector z itself. The
-    list's gradients are known up to the sum, so texts are taken greedily (orthogonal matching pursuit: Pati et al., 1993).
+    dL/dW = mean (p - onehot(y)) z': with one text of rank one, so that it holds the sentence vector
+    z itself. The list's gradients are known up to the sum, so texts are taken greedily (orthogonal
+    matching pursuit: Pati et al., 1993).
     """
     return found(seen, np.arange(len(seen.known.listed)))
 
 
 def topic(seen: Seen) -> Guess:
-    """The most alike texts of a list that does not hold the site's: they tell what the batch was about, not its words."""
+    """The most alike texts of a list that does not hold the site's: they tell what the batch was
+    about, not its words.
+    """
     return found(seen, np.setdiff1d(np.arange(len(seen.known.listed)), seen.hidden))
 
 
@@ -33,7 +37,8 @@ def found(seen: Seen, rows: np.ndarray) -> Guess:
         return Guess(why="the head's weights are not sent")
     known = seen.known
     z, owners = known.vectors[rows].double(), torch.from_numpy(known.listed.labels[rows])
-    a = answers(z, known.shared, known.adjust) - torch.nn.functional.one_hot(owners, len(weight))  # (n, labels)
+    # (n, labels)
+    a = answers(z, known.shared, known.adjust) - torch.nn.functional.one_hot(owners, len(weight))
     taken = rows[pursue(a, z, weight * seen.texts, min(seen.texts, MOST))]
     texts = tuple(tuple(known.listed.tokens[i]) for i in taken)
     chance = min(1.0, seen.texts / len(rows))
@@ -42,7 +47,9 @@ def found(seen: Seen, rows: np.ndarray) -> Guess:
 
 
 def pursue(a: Tensor, z: Tensor, total: Tensor, count: int) -> list[int]:
-    """Places of `count` of the n matrices a_i z_i' (a: (n, labels), z: (n, d)) whose sum is nearest to `total`, greedily."""
+    """Places of `count` of the n matrices a_i z_i' (a: (n, labels), z: (n, d)) whose sum is nearest
+    to `total`, greedily.
+    """
     sizes = (a.norm(dim=1) * z.norm(dim=1)).clamp_min(1e-9)
     sought = ((a @ total) * z).sum(1)  # <a_i z_i', total>
     chosen: list[int] = []

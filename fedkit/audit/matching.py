@@ -1,4 +1,6 @@
-"""Words that would give the sentence vector seen: a search, where nothing of the first layer can be read."""
+"""Words that would give the sentence vector seen: a search, where nothing of the first layer can be
+read.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,18 @@ from fedkit.audit.atoms import base_of
 from fedkit.audit.lookup import topic
 from fedkit.audit.threat_model import Guess, Seen
 
-STEPS, TRIED, NEAREST = 100, 48, 64  # steps of the search, texts tried in each, tokens thought of at each place
+# steps of the search, texts tried in each, tokens thought of at each place
+STEPS, TRIED, NEAREST = 100, 48, 64
 
 
 def matching(seen: Seen) -> Guess:
-    """One text whose vector is nearest to the one in the head's gradient, by swapping tokens (Ebrahimi et al., 2018).
+    """One text whose vector is nearest to the one in the head's gradient, by swapping tokens
+    (Ebrahimi et al., 2018).
 
-    With one text dL/dW = (p - onehot(y)) z' has rank one and holds z. The search begins at the most alike text of the
-    public list; in each step the slope of cos(z(text), z) says which tokens to try (greedy coordinate gradient: Zou
-    et al., 2023), and the best of some is kept. The attacker is not told how long the text is.
+    With one text dL/dW = (p - onehot(y)) z' has rank one and holds z. The search begins at the most
+    alike text of the public list; in each step the slope of cos(z(text), z) says which tokens to
+    try (greedy coordinate gradient: Zou et al., 2023), and the best of some is kept. The attacker
+    is not told how long the text is.
     """
     weight = seen.tensor("head.weight")
     if weight is None or seen.texts > 1:
@@ -29,10 +34,17 @@ def matching(seen: Seen) -> Guess:
     wanted = normalize(weight[row] * (1.0 if bias is None else bias[row].sign()), dim=0).float()
     start = topic(seen)
     text, near = search(seen, list(start.texts[0]), wanted)
-    return Guess(frozenset(text), (tuple(text),), start.labels, f"a search; cosine {near:.3f} to the vector seen")
+    return Guess(
+        frozenset(text),
+        (tuple(text),),
+        start.labels,
+        f"a search; cosine {near:.3f} to the vector seen",
+    )
 
 
-def search(seen: Seen, text: list[int], wanted: Tensor, steps: int = STEPS) -> tuple[list[int], float]:
+def search(
+    seen: Seen, text: list[int], wanted: Tensor, steps: int = STEPS
+) -> tuple[list[int], float]:
     """(the text after so many steps, its cosine with the vector wanted)."""
     model, rng = seen.known.model, np.random.default_rng(0)
     model.load_params(seen.known.shared)

@@ -1,4 +1,6 @@
-"""A whole text from LoRA's gradient, where the plain span check fails because the text is longer than the rank."""
+"""A whole text from LoRA's gradient, where the plain span check fails because the text is longer
+than the rank.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,27 @@ TINY = 1e-4  # share of a vector's length below which nothing is left of it
 def pursuit(seen: Seen) -> Guess:
     """One text whose vectors together span the rows seen: one token for each place, taken greedily.
 
-    Every row of dL/dA = scale * B' sum_t dy_t x_t' is a mix of the text's few vectors out of V x P: sparse recovery with
-    several measurements of one support (rank-aware pursuit: Davies and Eldar, 2012). Nothing left over is the proof.
+    Every row of dL/dA = scale * B' sum_t dy_t x_t' is a mix of the text's few vectors out of V x P:
+    sparse recovery with several measurements of one support (rank-aware pursuit: Davies and Eldar,
+    2012). Nothing left over is the proof.
     """
     rows = first_layer(seen)
     if rows is None:
-        return Guess(why="nothing of the first attention layer was sent, or zeros (LoRA's A in round 1)")
+        return Guess(
+            why="nothing of the first attention layer was sent, or zeros (LoRA's A in round 1)"
+        )
     if seen.texts > 1:
         return Guess(frozenset(), why="made for one text alone")
     basis = row_space(rows)
     if basis.shape[1] > rows.shape[1] // 2:
-        return Guess(frozenset(), why="the gradient has nearly full rank: noise, or everything of a matrix")
-    pairs = inside(seen.known.atoms, basis)  # all of them, where the rank is not short of the tokens
-    if len(pairs) == basis.shape[1] and pairs[:, 1].sort().values.tolist() == list(range(len(pairs))):
+        return Guess(
+            frozenset(), why="the gradient has nearly full rank: noise, or everything of a matrix"
+        )
+    # all of them, where the rank is not short of the tokens
+    pairs = inside(seen.known.atoms, basis)
+    if len(pairs) == basis.shape[1] and pairs[:, 1].sort().values.tolist() == list(
+        range(len(pairs))
+    ):
         text = tuple(pairs[pairs[:, 1].argsort(), 0].tolist())
         return Guess(frozenset(text), (text,))
     tokenizer = seen.known.model.tokenizer
@@ -40,8 +50,9 @@ def pursuit(seen: Seen) -> Guess:
 def greedy(atoms: Atoms, basis: Tensor, begin: int, end: int) -> tuple[tuple[int, ...], float]:
     """(the text, the share of the row space it leaves unexplained). basis: (d, rank), orthonormal.
 
-    Starts with `begin` at place 0 and, at each step, takes the token and place whose part outside what was taken lies
-    most inside what is left of the row space. Ends when the places up to an `end` token are full, or nothing is left.
+    Starts with `begin` at place 0 and, at each step, takes the token and place whose part outside
+    what was taken lies most inside what is left of the row space. Ends when the places up to an
+    `end` token are full, or nothing is left.
     """
     rank, taken = basis.shape[1], {0: begin}
     known = torch.linalg.qr(atoms.at(torch.tensor([begin]), torch.tensor([0])).double().T).Q

@@ -6,21 +6,35 @@ from collections.abc import Sequence
 from typing import Any
 
 KNEW = (
-    "The attacker is the server, honest but curious: it keeps to the protocol and reckons with what it receives.",
-    "It knew: the base model, the shared parameters, the learning rate, how many texts stand behind an update, and a "
-    "public list of labelled texts (for `lookup` the list also holds the site's own texts: the worst case).",
-    "It did not know: the site's texts, which of the list are the site's, their labels, or anything of the other sites.",
-    "Not attacked: what a server could do that breaks the protocol, several rounds together, or the statistics that are "
-    "sent before round 1 for the head's start.",
+    (
+        "The attacker is the server, honest but curious: it keeps to the protocol and reckons with"
+        " what it receives."
+    ),
+    (
+        "It knew: the base model, the shared parameters, the learning rate, how many texts stand"
+        " behind an update, and a public list of labelled texts (for `lookup` the list also holds"
+        " the site's own texts: the worst case)."
+    ),
+    (
+        "It did not know: the site's texts, which of the list are the site's, their labels, or"
+        " anything of the other sites."
+    ),
+    (
+        "Not attacked: what a server could do that breaks the protocol, several rounds together, or"
+        " the statistics that are sent before round 1 for the head's start."
+    ),
 )
 FAILED = (
-    "An attack's failure is not a proof: a better attack may succeed where these did not. Only accounting promises."
+    "An attack's failure is not a proof: a better attack may succeed where these did not. Only"
+    " accounting promises."
 )
 HEADS = ("attack", "tokens found", "tokens right", "texts exact", "labels", "what stood in the way")
 
 
 def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What the attacker knew; for each defence a table; one text before and after; and what failure means."""
+    """What the attacker knew; for each defence a table; one text before and after; and what failure
+    means.
+    """
     out = [*KNEW, ""]
     for name in dict.fromkeys(r["defence"] for r in rows):
         own = [r for r in rows if r["defence"] == name]
@@ -34,7 +48,9 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     cells = [HEADS, *((r["attack"], *(_share(r[f]) for f in figures), r["why"]) for r in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(5)]
     return [
-        "  " + "  ".join([c[0].ljust(widths[0]), *(c[i].rjust(widths[i]) for i in range(1, 5)), c[5]]) for c in cells
+        "  "
+        + "  ".join([c[0].ljust(widths[0]), *(c[i].rjust(widths[i]) for i in range(1, 5)), c[5]])
+        for c in cells
     ]
 
 

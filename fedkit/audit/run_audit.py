@@ -1,4 +1,6 @@
-"""A recorded run audited: the canary game on its mechanism, and membership inference on its own model."""
+"""A recorded run audited: the canary game on its mechanism, and membership inference on its own
+model.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,20 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 
-STEPS = 100_000  # of training that a game plays at most, over all trials of both worlds: about half a minute
-ROWS, SHADOWS, EPOCHS = 800, 16, 100  # members asked about, and as many others; models beside; their steps at most
+# of training that a game plays at most, over all trials of both worlds: about half a minute
+STEPS = 100_000
+# members asked about, and as many others; models beside; their steps at most
+ROWS, SHADOWS, EPOCHS = 800, 16, 100
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Promise:
-    """What a record says of its privacy. setting: what the game can play of it, None for what it cannot; why says which.
+    """What a record says of its privacy. setting: what the game can play of it, None for what it
+    cannot; why says which.
 
-    epsilon, delta, unit: as recorded, of the whole run. blocks: (noise, rate, steps) of all its releases.
+    epsilon, delta, unit: as recorded, of the whole run. blocks: (noise, rate, steps) of all its
+    releases.
     """
 
     epsilon: float
@@ -43,26 +49,42 @@ class Promise:
 
 
 def promise_of(record: Run, trials: int) -> Promise | None:
-    """The run's promise with as many of its steps as `trials` trials have time for; None for a run without privacy.
+    """The run's promise with as many of its steps as `trials` trials have time for; None for a run
+    without privacy.
 
     Raises FedkitError for a run that has not finished, or whose record does not hold together.
     """
     if not record.finished:
-        raise FedkitError("the run has not finished, so its record has no result; go on with it: fedkit run --resume")
+        raise FedkitError(
+            "the run has not finished, so its record has no result; go on with it: fedkit run"
+            " --resume"
+        )
     if record.config.get("privacy", "none") == "none":
         return None
     try:
         said, result = record.result["privacy"], record.result
         whole = (float(result["epsilon"]), float(result["delta"]), str(result["privacy_unit"]))
         if said["turns"]:
-            return Promise(*whole, None, "its noise is correlated over rounds (ftrl), and the game plays none such")
+            return Promise(
+                *whole,
+                None,
+                "its noise is correlated over rounds (ftrl), and the game plays none such",
+            )
         blocks = tuple((float(z), float(q), int(t)) for z, q, t in said["blocks"])
         steps = int(said["steps"]) * int(said["visits"])
         played = max(1, min(steps, STEPS // (2 * trials)))
-        setting = Setting(float(said["noise"]), float(said["rate"]), played, float(said["clip"]), whole[1], whole[2])
+        setting = Setting(
+            float(said["noise"]),
+            float(said["rate"]),
+            played,
+            float(said["clip"]),
+            whole[1],
+            whole[2],
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise FedkitError(
-            f"the record's privacy block cannot be read ({type(error).__name__}: {str(error)[:80]}); run again"
+            f"the record's privacy block cannot be read ({type(error).__name__}:"
+            f" {str(error)[:80]}); run again"
         ) from None
     left_out = [f"{played} of its {steps} steps are played"] if played < steps else []
     left_out += ["the head start's share is not played"] if said.get("start") else []
@@ -72,10 +94,12 @@ def promise_of(record: Run, trials: int) -> Promise | None:
 def membership_of(
     record: Run, folder: Path, promise: Promise | None, tell: Tell = lambda _: None, seed: int = 0
 ) -> list[membership.Membership]:
-    """Attacks on the model in a run's folder. Members: the clients' training rows; others: the test rows.
+    """Attacks on the model in a run's folder. Members: the clients' training rows; others: the test
+    rows.
 
-    The attacker knows the trained model, other texts of both kinds, and trains shadow heads on its sentence vectors.
-    Raises FedkitError where the data or the model cannot be had again as they were.
+    The attacker knows the trained model, other texts of both kinds, and trains shadow heads on its
+    sentence vectors. Raises FedkitError where the data or the model cannot be had again as they
+    were.
     """
     from fedkit.experiments.job import prepare
     from fedkit.models.adapter_io import load_adapter
@@ -85,13 +109,19 @@ def membership_of(
     for what, now in (("data", job.corpus), ("model", job.model.source)):
         if getattr(record, what).get("sha256") != now.sha256:
             raise FedkitError(
-                f"the {what} has changed since the run (sha256 differs), so nobody knows who was a member"
+                f"the {what} has changed since the run (sha256 differs), so nobody knows who was a"
+                " member"
             )
     job.model.load_params(load_adapter(folder, job.model))
     rng = np.random.default_rng(seed)
-    sides = [s.take(np.sort(rng.permutation(len(s))[:ROWS])) for s in (job.pooled().train, job.test)]
+    sides = [
+        s.take(np.sort(rng.permutation(len(s))[:ROWS])) for s in (job.pooled().train, job.test)
+    ]
     tell("reading sentence vectors ...")
-    vectors, labels = np.concatenate([job.model.features(s) for s in sides]), np.concatenate([s.labels for s in sides])
+    vectors, labels = (
+        np.concatenate([job.model.features(s) for s in sides]),
+        np.concatenate([s.labels for s in sides]),
+    )
     head = {n: t.numpy() for n, t in job.model.params().items() if n.startswith("head.")}
     own = membership.confidence(vectors @ head["head.weight"].T + head["head.bias"], labels)
     chosen = membership.halves(len(labels), SHADOWS, seed)
@@ -109,7 +139,9 @@ def _shadows(job: Any, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarr
     width, budget = len(job.corpus.labels), job.budget
     if budget is None or budget.unit != "example":
         return membership.softmax_heads(vectors, labels, chosen, width, EPOCHS)
-    plan = plan_for(budget.noise, budget.rate, min(EPOCHS, budget.steps * job.config.rounds), budget.clip)
+    plan = plan_for(
+        budget.noise, budget.rate, min(EPOCHS, budget.steps * job.config.rounds), budget.clip
+    )
     rows = len(labels) // 2
     plan = replace(plan, head_lr=budget.head_lr * budget.scale * rows)
     train = partial(private_head, plan=plan, num_labels=width)
@@ -130,9 +162,15 @@ BUILT_IN = {  # faults to be caught
 }
 
 
-def demonstrate(trials: int | None = None, seed: int = 0, tell: Tell = lambda _: None,
-                broken: dict[str, str] = BUILT_IN) -> dict[str, AuditResult]:
-    """The game on the settings of `SHOWN`, and again on those of `broken` with a fault of FAULTS built in."""
+def demonstrate(
+    trials: int | None = None,
+    seed: int = 0,
+    tell: Tell = lambda _: None,
+    broken: dict[str, str] = BUILT_IN,
+) -> dict[str, AuditResult]:
+    """The game on the settings of `SHOWN`, and again on those of `broken` with a fault of FAULTS
+    built in.
+    """
     out = {}
     for name, fault in [*((n, None) for n in SHOWN), *broken.items()]:
         label = name if fault is None else f"{name}; {fault}"

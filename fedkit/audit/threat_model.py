@@ -1,7 +1,9 @@
-"""What an honest-but-curious server has before it when one update arrives, and what it then writes down.
+"""What an honest-but-curious server has before it when one update arrives, and what it then writes
+down.
 
-It follows the protocol, keeps what it sees and reckons with it. It knows the base model, the shared parameters, how many
-texts stand behind the update, and has texts of its own; it never sees the site's.
+It follows the protocol, keeps what it sees and reckons with it. It knows the base model, the shared
+parameters, how many texts stand behind the update, and has texts of its own; it never sees the
+site's.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from fedkit.models.classifier import Model
 class Known:
     """What the attacker has besides the update. Texts of its own: with labels and token ids.
 
-    listed: a list of texts among which the site's may be; public: the same without the site's own batch.
-    vectors: sentence vectors (n, d) of `listed` under the shared parameters. adjust: added to the logits in the site's
-    loss, (labels,), None for nothing or unknown.
+    listed: a list of texts among which the site's may be; public: the same without the site's own
+    batch. vectors: sentence vectors (n, d) of `listed` under the shared parameters. adjust: added
+    to the logits in the site's loss, (labels,), None for nothing or unknown.
     """
 
     model: Model
@@ -49,9 +51,11 @@ class Known:
 
 @dataclass(frozen=True)
 class Seen:
-    """One update as the attacker reads it. gradient: the update over minus the learning rate, as far as it can be told.
+    """One update as the attacker reads it. gradient: the update over minus the learning rate, as
+    far as it can be told.
 
-    texts: how many stand behind it. hidden: rows of `known.listed` that are the batch's own, left out of what is public.
+    texts: how many stand behind it. hidden: rows of `known.listed` that are the batch's own, left
+    out of what is public.
     """
 
     gradient: Params
@@ -60,14 +64,18 @@ class Seen:
     hidden: tuple[int, ...] = ()
 
     def tensor(self, *endings: str) -> Tensor | None:
-        """The gradient of the tensor whose name ends so, float64; None if no such was sent or nothing is in it."""
+        """The gradient of the tensor whose name ends so, float64; None if no such was sent or
+        nothing is in it.
+        """
         found = next((t for n, t in self.gradient.items() if n.endswith(endings)), None)
         return None if found is None or not bool(found.any()) else found.double()
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What the attacker wrote down. tokens, labels: None where it claims nothing of the kind. why: it could not."""
+    """What the attacker wrote down. tokens, labels: None where it claims nothing of the kind. why:
+    it could not.
+    """
 
     tokens: frozenset[int] | None = None
     texts: tuple[tuple[int, ...], ...] = ()
@@ -77,7 +85,9 @@ class Guess:
 
 @dataclass(frozen=True)
 class Score:
-    """How much of one batch was recovered, each from 0 to 1; None: not claimed. sentences: exact, token by token."""
+    """How much of one batch was recovered, each from 0 to 1; None: not claimed. sentences: exact,
+    token by token.
+    """
 
     recall: float | None = None
     precision: float | None = None
@@ -86,17 +96,27 @@ class Score:
 
 
 def score(guess: Guess, batch: Examples, special: frozenset[int]) -> Score:
-    """The guess beside the truth: distinct tokens without special ones, texts and labels as multisets."""
+    """The guess beside the truth: distinct tokens without special ones, texts and labels as
+    multisets.
+    """
     truth = [content(text, special) for text in batch.tokens]
     read = [content(text, special) for text in guess.texts]
-    tokens = guess.tokens if guess.tokens is not None else frozenset().union(*read) if guess.texts else None
+    tokens = (
+        guess.tokens
+        if guess.tokens is not None
+        else frozenset().union(*read)
+        if guess.texts
+        else None
+    )
     recall = precision = None
     if tokens is not None:
         wanted, tokens = frozenset().union(*truth), tokens - special
         right = len(wanted & tokens)
         recall, precision = right / max(len(wanted), 1), right / len(tokens) if tokens else None
     sentences = shared(read, truth) / len(truth) if guess.texts else None
-    labels = None if guess.labels is None else shared(guess.labels, batch.labels.tolist()) / len(batch)
+    labels = (
+        None if guess.labels is None else shared(guess.labels, batch.labels.tolist()) / len(batch)
+    )
     return Score(recall, precision, sentences, labels)
 
 

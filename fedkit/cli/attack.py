@@ -1,4 +1,6 @@
-"""`fedkit attack`: what an update tells a curious server, with nothing done about it and with each defence."""
+"""`fedkit attack`: what an update tells a curious server, with nothing done about it and with each
+defence.
+"""
 
 from __future__ import annotations
 
@@ -36,20 +38,43 @@ TEXTS = 60  # of each site in the demo
 
 
 def attack(
-    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run's folder, or its run.json.")] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Attack a few batches under the main defences.")] = False,
-    batches: Annotated[int | None, typer.Option("--batches", metavar="N", parser=flags.whole, help=
-        "Batches to average over. Not given: 2, and 3 of a run.")] = None,
-    data: Annotated[str | None, typer.Option("--data", metavar="NAME|PATH", help=
-        "Texts of the demo. Not given: the bundled reports.", rich_help_panel=flags.DATA)] = None,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A run's folder, or its run.json.")
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Attack a few batches under the main defences.")
+    ] = False,
+    batches: Annotated[
+        int | None,
+        typer.Option(
+            "--batches",
+            metavar="N",
+            parser=flags.whole,
+            help="Batches to average over. Not given: 2, and 3 of a run.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="NAME|PATH",
+            help="Texts of the demo. Not given: the bundled reports.",
+            rich_help_panel=flags.DATA,
+        ),
+    ] = None,
     seed: flags.Seed = D.seed,
     as_json: flags.Json = False,
 ) -> None:
-    """Attack what a site sends: which words, which labels, which whole texts can a curious server read from it?"""
+    """Attack what a site sends: which words, which labels, which whole texts can a curious server
+    read from it?
+    """
     if (run is None) != demo:
         raise FedkitError("give either a run's folder, as in `fedkit attack runs/mine`, or --demo")
     if run is not None and data is not None:
-        raise FedkitError(f"--data {data} given with a run; a run is attacked on its own data, so leave --data out")
+        raise FedkitError(
+            f"--data {data} given with a run; a run is attacked on its own data, so leave"
+            " --data out"
+        )
     if batches is not None and not 1 <= batches <= 1000:
         raise FedkitError(f"--batches {batches} given; write a whole number from 1 to 1000")
     from fedkit.audit.report import FAILED, KNEW, lines
@@ -67,7 +92,9 @@ def _demo(data: str | None, batches: int, seed: int, line: console.Line) -> list
     from fedkit.audit.leak import leak_table
     from fedkit.experiments.job import prepare
 
-    config = RunConfig(data=data or D.data, examples_per_client=None if data else TEXTS, dtype="float32", seed=seed)
+    config = RunConfig(
+        data=data or D.data, examples_per_client=None if data else TEXTS, dtype="float32", seed=seed
+    )
     return leak_table(prepare(config), defences=SHOWN, batches=batches, seed=seed, tell=line.wait)
 
 

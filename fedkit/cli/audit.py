@@ -24,19 +24,37 @@ Examples:
 Exit code: 0 nothing speaks against the promise, 1 it is broken (or a fault of
 the demo was not caught), 2 the run cannot be audited.
 """
-NOT_A_PROOF = "An attack that fails proves nothing; a lower bound above the promised epsilon proves a fault."
+NOT_A_PROOF = (
+    "An attack that fails proves nothing; a lower bound above the promised epsilon proves a fault."
+)
 
 
 def audit(
-    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A finished run's folder.")] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="No run: some promises kept, and some broken on purpose.")] = False,
-    trials: Annotated[int | None, typer.Option("--trials", metavar="N", parser=flags.whole, help=
-        f"Trainings with the canary, and as many without, {LEAST} or more. Not given: {USUAL}.")] = None,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A finished run's folder.")
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="No run: some promises kept, and some broken on purpose.")
+    ] = False,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials",
+            metavar="N",
+            parser=flags.whole,
+            help=(
+                f"Trainings with the canary, and as many without, {LEAST} or more. Not given:"
+                f" {USUAL}."
+            ),
+        ),
+    ] = None,
     as_json: flags.Json = False,
 ) -> None:
-    """Play a distinguishing game against the run's privacy mechanism, and ask its model who was in the training data.
+    """Play a distinguishing game against the run's privacy mechanism, and ask its model who was in
+    the training data.
 
-    Prints the epsilon that the game proves beside the largest it could have shown and the promised one.
+    Prints the epsilon that the game proves beside the largest it could have shown and the promised
+    one.
     """
     if trials is not None and not LEAST <= trials <= MOST:
         raise FedkitError(f"--trials {trials} given; write a whole number from {LEAST} to {MOST}")
@@ -55,7 +73,11 @@ def demonstrated(trials: int | None) -> tuple[list[str], dict[str, Any], bool]:
         results = demonstrate(trials, tell=line.wait)
     bad = any(r.caught == (r.broken is None) for r in results.values())
     values = {name: result_json(r) for name, r in results.items()}
-    return [*table(results), "", *EXPLAINED, NOT_A_PROOF], {"settings": values, "as_expected": not bad}, bad
+    return (
+        [*table(results), "", *EXPLAINED, NOT_A_PROOF],
+        {"settings": values, "as_expected": not bad},
+        bad,
+    )
 
 
 def audited(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], bool]:
@@ -71,25 +93,49 @@ def audited(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], bool]
             line.wait(f"training {2 * trials} times, with and without a canary ...")
             result = audit_mechanism(promise.setting, trials)
         try:
-            attacks = membership_of(record, folder if folder.is_dir() else folder.parent, promise, line.wait)
+            attacks = membership_of(
+                record, folder if folder.is_dir() else folder.parent, promise, line.wait
+            )
         except FedkitError as error:
             if promise is None:
                 raise
             reason = str(error)
     lines = [*promise_lines(promise, result), "", *membership_lines(attacks, reason), NOT_A_PROOF]
     values = {
-        "run": str(folder), "promise": promise and {"epsilon": promise.epsilon, "delta": promise.delta,
-                                                    "unit": promise.unit, "note": promise.why},
-        "game": result and result_json(result), "membership": [a.to_dict() for a in attacks], "skipped": reason,
+        "run": str(folder),
+        "promise": (
+            promise
+            and {
+                "epsilon": promise.epsilon,
+                "delta": promise.delta,
+                "unit": promise.unit,
+                "note": promise.why,
+            }
+        ),
+        "game": result and result_json(result),
+        "membership": [a.to_dict() for a in attacks],
+        "skipped": reason,
     }
     return lines, values, bool(result and result.caught)
 
 
 EXPLAINED = (
-    "proven: epsilon that the attack's error rates prove of any mechanism, at 95 %; the largest it could have shown with",
-    "so many trials is in brackets. if Gaussian: what they prove of one that adds Gaussian noise and samples as promised.",
-    "BROKEN if either is above the promise; weak test: so few trials could not have shown a fault. The game looks at each",
-    "step's sum: noise that repeats or that somebody else can draw again (from a seed that is known) is not what it finds.",
+    (
+        "proven: epsilon that the attack's error rates prove of any mechanism, at 95 %; the largest"
+        " it could have shown with"
+    ),
+    (
+        "so many trials is in brackets. if Gaussian: what they prove of one that adds Gaussian"
+        " noise and samples as promised."
+    ),
+    (
+        "BROKEN if either is above the promise; weak test: so few trials could not have shown a"
+        " fault. The game looks at each"
+    ),
+    (
+        "step's sum: noise that repeats or that somebody else can draw again (from a seed that is"
+        " known) is not what it finds."
+    ),
 )
 
 
@@ -97,22 +143,32 @@ def promise_lines(promise: Promise | None, result: AuditResult | None) -> list[s
     if promise is None:
         return ["The run was made without privacy: there is no promise to check."]
     lines = [
-        f"promised: epsilon {promise.epsilon:.3g} at delta {promise.delta:g}, for one {promise.unit} added or removed"
+        f"promised: epsilon {promise.epsilon:.3g} at delta {promise.delta:g}, for one"
+        f" {promise.unit} added or removed"
     ]
     if result is None:
         return [*lines, f"The game was not played: {promise.why}."]
-    part = [f"({promise.why}: 'promised' below is meant for what is played.)"] if promise.why else []
+    part = (
+        [f"({promise.why}: 'promised' below is meant for what is played.)"] if promise.why else []
+    )
     return [*lines, *part, *table({"this run's mechanism": result}), "", *EXPLAINED]
 
 
 def table(results: dict[str, AuditResult]) -> list[str]:
     """One line for each game."""
     width = max(map(len, results))
-    head = f"{'mechanism':{width}}  proven (at most)  if Gaussian  promised   TPR    FPR  trials  verdict"
-    return [head, *(
-        f"{name:{width}}  {r.lower:6.2f} ({r.most:5.2f})   {r.implied:10.2f}  {r.upper:8.2f}  {r.tpr:5.3f}  {r.fpr:5.3f}"
-        f"  {r.trials:6}  {r.verdict}" for name, r in results.items()
-    )]
+    head = (
+        f"{'mechanism':{width}}  proven (at most)  if Gaussian  promised   TPR    FPR  trials "
+        " verdict"
+    )
+    return [
+        head,
+        *(
+            f"{name:{width}}  {r.lower:6.2f} ({r.most:5.2f})   {r.implied:10.2f}  {r.upper:8.2f} "
+            f" {r.tpr:5.3f}  {r.fpr:5.3f}  {r.trials:6}  {r.verdict}"
+            for name, r in results.items()
+        ),
+    ]
 
 
 def membership_lines(attacks: list[Membership], reason: str) -> list[str]:
@@ -120,14 +176,25 @@ def membership_lines(attacks: list[Membership], reason: str) -> list[str]:
         return [f"Membership inference was left out: {reason}"]
     first = attacks[0]
     lines = [
-        f"Who was in the training data? {first.members} training rows of the sites against {first.others} test rows.",
-        "(Where the two differ in more than membership, such as their source, that shows here too. The shadow models are",
-        "heads on the finished encoder's vectors; the run's own rounds are not repeated, so a better attack may exist.)",
+        (
+            f"Who was in the training data? {first.members} training rows of the sites against"
+            f" {first.others} test rows."
+        ),
+        (
+            "(Where the two differ in more than membership, such as their source, that shows here"
+            " too. The shadow models are"
+        ),
+        (
+            "heads on the finished encoder's vectors; the run's own rounds are not repeated, so a"
+            " better attack may exist.)"
+        ),
         "attack                         AUC    advantage  TPR at 1 % FPR         TPR at 0.1 % FPR",
     ]
     for a in attacks:
         at = [f"{r.value:5.1%} [{r.low:.1%}, {r.high:.1%}]" for r in a.roc.at.values()]
-        lines.append(f"{a.attack:29}  {a.roc.auc:5.3f}  {a.roc.advantage:9.3f}  {at[0]:21}  {at[1]}")
+        lines.append(
+            f"{a.attack:29}  {a.roc.auc:5.3f}  {a.roc.advantage:9.3f}  {at[0]:21}  {at[1]}"
+        )
     if first.allowed:
         most = " and ".join(f"{most:.1%} at {level:.1%}" for level, most in first.allowed.items())
         lines.append(f"The noise allows any attack, however good, a TPR of {most} FPR.")

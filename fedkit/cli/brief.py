@@ -21,19 +21,42 @@ ENOUGH = 10_000  # records; more are a mistake in the folder
 
 
 def brief_command(
-    runs: Annotated[list[Path], typer.Argument(
-        metavar="RUN...", help="Run folders, or folders that hold run folders, such as a sweep's.")],
-    lang: Annotated[str, typer.Option("--lang", metavar="en|ja", help="Language of the brief; en,ja writes both.")] = "en",
-    assumptions: Annotated[Path | None, typer.Option("--assumptions", metavar="FILE", help=
-        "TOML or JSON with your own numbers; the brief writes assumptions.toml to edit and give back.")] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for page, slides, JSON and governance pack.")]
-    = Path("runs/brief"),
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Run folders, or folders that hold run folders, such as a sweep's.",
+        ),
+    ],
+    lang: Annotated[
+        str,
+        typer.Option("--lang", metavar="en|ja", help="Language of the brief; en,ja writes both."),
+    ] = "en",
+    assumptions: Annotated[
+        Path | None,
+        typer.Option(
+            "--assumptions",
+            metavar="FILE",
+            help=(
+                "TOML or JSON with your own numbers; the brief writes assumptions.toml to edit and"
+                " give back."
+            ),
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for page, slides, JSON and governance pack."
+        ),
+    ] = Path("runs/brief"),
     as_json: flags.Json = False,
 ) -> None:
-    """Should these companies go on with it? One page with a recommendation by printed rules, from records only.
+    """Should these companies go on with it? One page with a recommendation by printed rules, from
+    records only.
 
-    Needs a federated run and its baselines. Writes a page for one sheet of paper, slides with editable charts, JSON, the
-    assumptions about money as a file to edit, and a governance pack to start from with lawyers.
+    Needs a federated run and its baselines. Writes a page for one sheet of paper, slides with
+    editable charts, JSON, the assumptions about money as a file to edit, and a governance pack to
+    start from with lawyers.
     """
     from fedkit.core.record import collect
     from fedkit.reports.brief.decide import decide
@@ -44,13 +67,25 @@ def brief_command(
     assumed = Assumptions.load(assumptions) if assumptions else Assumptions()
     records = collect(runs)
     if len(records) > ENOUGH:
-        raise FedkitError(f"{len(records):,} records given, and at most {ENOUGH:,} are read; name fewer folders")
+        raise FedkitError(
+            f"{len(records):,} records given, and at most {ENOUGH:,} are read; name fewer folders"
+        )
     briefs = [decide(records, name, assumed) for name in langs]
     written = write_briefs(briefs, records, out, assumed)
     if as_json:
-        console.show_json({"files": [str(path) for path in written], "briefs": [to_dict(brief) for brief in briefs]})
+        console.show_json(
+            {
+                "files": [str(path) for path in written],
+                "briefs": [to_dict(brief) for brief in briefs],
+            }
+        )
     else:
-        console.show([*(line for brief in briefs for line in lines(brief)), *(f"written: {path}" for path in written)])
+        console.show(
+            [
+                *(line for brief in briefs for line in lines(brief)),
+                *(f"written: {path}" for path in written),
+            ]
+        )
 
 
 def languages(text: str) -> list[str]:
@@ -61,7 +96,9 @@ def languages(text: str) -> list[str]:
 
 
 def lines(brief) -> list[str]:
-    """For a terminal: the verdict, why, and each rule with what it found; in signs that old code pages have too."""
+    """For a terminal: the verdict, why, and each rule with what it found; in signs that old code
+    pages have too.
+    """
     met = {True: brief.ui["met"], False: brief.ui["not_met"]}
     said = [
         f"{brief.verdict_name}: {brief.headline}",

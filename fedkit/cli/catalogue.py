@@ -1,4 +1,6 @@
-"""Every method there is to choose from, read from the registries themselves: for `fedkit methods` and programs."""
+"""Every method there is to choose from, read from the registries themselves: for `fedkit methods`
+and programs.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,41 @@ from fedkit.core.spec import describe
 
 REGISTRIES = {  # setting: (what it decides, module, registry)
     "tune": ("what is trained and sent", "fedkit.models.tuners.registry", "TUNERS"),
-    "aggregate": ("how the sites' LoRA pairs become one", "fedkit.federated.aggregation.aggregators", "AGGREGATORS"),
-    "wire": ("how what travels is made small; stages joined by +", "fedkit.wire.pipeline", "STAGES"),
+    "aggregate": (
+        "how the sites' LoRA pairs become one",
+        "fedkit.federated.aggregation.aggregators",
+        "AGGREGATORS",
+    ),
+    "wire": (
+        "how what travels is made small; stages joined by +",
+        "fedkit.wire.pipeline",
+        "STAGES",
+    ),
     "head_start": ("what the head starts from", "fedkit.models.head_starts", "HEAD_STARTS"),
     "loss": ("what a site's training minimises", "fedkit.federated.rounds.head_start", "LOSSES"),
-    "strategy": ("against drift, and what the server does with the mean", "fedkit.federated.strategies", "STRATEGIES"),
+    "strategy": (
+        "against drift, and what the server does with the mean",
+        "fedkit.federated.strategies",
+        "STRATEGIES",
+    ),
     "weights": ("how much each site counts", "fedkit.federated.aggregation.weighting", "WEIGHTS"),
-    "robust": ("against updates that are not like the others", "fedkit.federated.aggregation.robust", "ROBUST"),
+    "robust": (
+        "against updates that are not like the others",
+        "fedkit.federated.aggregation.robust",
+        "ROBUST",
+    ),
     "privacy": ("what nobody can tell from what is sent", "fedkit.privacy.mechanisms", "PRIVACY"),
     "secure": ("who can read an upload", "fedkit.wire.secure_aggregation.registry", "LOCKS"),
-    "faults": ("how often, KIND=RATE joined by commas, of every site alike", "fedkit.federated.rounds.faults", "FAULTS"),
-    "attack": ("what hostile or broken sites do, NAME:N for N of them", "fedkit.federated.rounds.attacks", "ATTACKS"),
+    "faults": (
+        "how often, KIND=RATE joined by commas, of every site alike",
+        "fedkit.federated.rounds.faults",
+        "FAULTS",
+    ),
+    "attack": (
+        "what hostile or broken sites do, NAME:N for N of them",
+        "fedkit.federated.rounds.attacks",
+        "ATTACKS",
+    ),
     "partition": ("who has what", "fedkit.data.partition", "PARTITIONS"),
     "link": (
         "each site's line, or DOWN[:UP]/LATENCY[/jitter=J][/loss=P], or a mix NAME=SHARE,...",
@@ -31,7 +57,11 @@ REGISTRIES = {  # setting: (what it decides, module, registry)
         "LINKS",
     ),
     "devices": ("each site's computer, or a mix NAME=SHARE,...", "fedkit.network", "DEVICES"),
-    "baseline": ("what a federated run must beat (--which, --baselines)", "fedkit.experiments.baselines", "BASELINES"),
+    "baseline": (
+        "what a federated run must beat (--which, --baselines)",
+        "fedkit.experiments.baselines",
+        "BASELINES",
+    ),
     "engine": ("how sites are computed on this machine", "fedkit.experiments.job", "ENGINES"),
 }
 WORDS = {  # of entries that are names only
@@ -45,8 +75,14 @@ ENGINE_WORDS = {
     "plain": "One site after another; equal to fast but for rounding.",
 }
 BASELINE_WORDS = {  # where the function's own words need the one before it
-    "frozen-local": "Logistic regression on the frozen encoder's sentence vectors, every site on its own data alone.",
-    "full": "Full tuning on all data in one place, with the federated run's total number of gradient steps.",
+    "frozen-local": (
+        "Logistic regression on the frozen encoder's sentence vectors, every site on its own data"
+        " alone."
+    ),
+    "full": (
+        "Full tuning on all data in one place, with the federated run's total number of gradient"
+        " steps."
+    ),
 }
 ARGUMENTS = {  # of partitions, written after a colon
     "dirichlet": {"A": "a number above 0"},
@@ -76,11 +112,18 @@ def method_lines(width: int = 100) -> list[str]:
 
 def _entries(setting: str, module: str, name: str) -> list[dict[str, Any]]:
     registry = getattr(importlib.import_module(module), name)
-    if isinstance(registry, Mapping) and all(isinstance(e, type) and is_dataclass(e) for e in registry.values()):
+    if isinstance(registry, Mapping) and all(
+        isinstance(e, type) and is_dataclass(e) for e in registry.values()
+    ):
         return describe(dict(registry))
     values = registry if isinstance(registry, Mapping) else dict.fromkeys(registry)
     return [
-        {"name": entry, "about": _about(setting, entry, value), "parameters": ARGUMENTS.get(entry, {}), "needs": ""}
+        {
+            "name": entry,
+            "about": _about(setting, entry, value),
+            "parameters": ARGUMENTS.get(entry, {}),
+            "needs": "",
+        }
         for entry, value in values.items()
     ]
 
@@ -108,6 +151,13 @@ def _short(value: Any) -> str:
 
 def _rows(name: str, words: Iterable[str], width: int) -> list[str]:
     indent = 17
-    lines = [line for part in words for line in textwrap.wrap(part, width - indent - 2, subsequent_indent="  ")]
+    lines = [
+        line
+        for part in words
+        for line in textwrap.wrap(part, width - indent - 2, subsequent_indent="  ")
+    ]
     first = f"  {name:<{indent - 2}}"
-    return [f"{first if i == 0 else ' ' * indent}{line}".rstrip() for i, line in enumerate(lines or [""])]
+    return [
+        f"{first if i == 0 else ' ' * indent}{line}".rstrip()
+        for i, line in enumerate(lines or [""])
+    ]

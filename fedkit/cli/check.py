@@ -1,4 +1,6 @@
-"""`fedkit check`: can this file be used? Findings with rows, why they matter and how to mend them; a cleaned copy."""
+"""`fedkit check`: can this file be used? Findings with rows, why they matter and how to mend them;
+a cleaned copy.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +24,60 @@ first), 2 the file cannot be read as it is.
 
 
 def check(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file or folder of your own, or a known data set.")],
-    text: flags.Text = None, label: flags.Label = None, client: flags.Client = None,
-    sheet: Annotated[str | None, typer.Option("--sheet", metavar="S", help=
-        "Sheet of an Excel file. Not given: the first that is visible.")] = None,
-    header_row: Annotated[int | None, typer.Option("--header-row", metavar="N", parser=flags.whole, help=
-        "Row that names the columns. Not given: found, and said.")] = None,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="A file or folder of your own, or a known data set."),
+    ],
+    text: flags.Text = None,
+    label: flags.Label = None,
+    client: flags.Client = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(
+            "--sheet",
+            metavar="S",
+            help="Sheet of an Excel file. Not given: the first that is visible.",
+        ),
+    ] = None,
+    header_row: Annotated[
+        int | None,
+        typer.Option(
+            "--header-row",
+            metavar="N",
+            parser=flags.whole,
+            help="Row that names the columns. Not given: found, and said.",
+        ),
+    ] = None,
     encoding: flags.Encoding = None,
     model: flags.ModelName = D.model,
-    mask: Annotated[bool, typer.Option("--mask", help=
-        "In the cleaned copy, put [email], [phone] and so on in the place of personal data.", rich_help_panel=OUTPUT)] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help=
-        "Folder for check.html, check.json and a cleaned copy. Not given: nothing is written.", rich_help_panel=OUTPUT)] = None,
+    mask: Annotated[
+        bool,
+        typer.Option(
+            "--mask",
+            help=(
+                "In the cleaned copy, put [email], [phone] and so on in the place of personal data."
+            ),
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help=(
+                "Folder for check.html, check.json and a cleaned copy. Not given: nothing is"
+                " written."
+            ),
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     as_json: flags.Json = False,
 ) -> None:
     """Can this file be used? Says what was found, in which rows, why it matters and how to mend it.
 
-    The file itself is never changed. With --out, a cleaned copy, a list of rows to look at and a report are written.
+    The file itself is never changed. With --out, a cleaned copy, a list of rows to look at and a
+    report are written.
     """
     with console.Line() as line:
         line.wait(f"reading {file} ...")
@@ -49,13 +88,17 @@ def check(
         from fedkit.reports.check_report import lines, write_checked
 
         if mask and out is None:
-            raise FedkitError("--mask given without --out; name the folder for the masked copy: --out DIR")
+            raise FedkitError(
+                "--mask given without --out; name the folder for the masked copy: --out DIR"
+            )
         table = read_rows(file, text, label, client, encoding, sheet, header_row)
         quality = assess(table, Setting(model=model, tell=line.wait))
         written = write_checked(table, quality, out, mask) if out else None
     if as_json:
         values: dict[str, Any] = to_dict(quality)
-        console.show_json(values | {"written": [str(path) for path in written.paths]} if written else values)
+        console.show_json(
+            values | {"written": [str(path) for path in written.paths]} if written else values
+        )
     else:
         console.show(lines(quality, written))
     raise typer.Exit(EXIT[quality.verdict])

@@ -18,8 +18,13 @@ from fedkit.core.progress import Progress
 
 USER_ERROR, STOPPED = 2, 130
 # control characters, those that turn the direction of writing, and halves of characters
-STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-SETTING = rf"^(no |unknown |)({'|'.join(f.name.replace('_', '[- ]') for f in fields(RunConfig))}):? (?=['\d-])"
+STEERING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+SETTING = (
+    rf"^(no |unknown |)({'|'.join(f.name.replace('_', '[- ]') for f in fields(RunConfig))}):?"
+    r" (?=['\d-])"
+)
 LONGEST = 1_000  # characters of an error: a damaged file may quote itself at length
 
 
@@ -42,7 +47,8 @@ def call(command: Callable[[], Any]) -> int:
         return 0
     except OSError as error:
         return fail(
-            f"{error.filename or 'file'}: {error.strerror or error}; check the path, the permissions, the free space"
+            f"{error.filename or 'file'}: {error.strerror or error}; check the path, the"
+            " permissions, the free space"
         )
     except Exception as error:
         if said := _parser_says(error) or _no_memory(error):
@@ -51,11 +57,15 @@ def call(command: Callable[[], Any]) -> int:
 
 
 def _parser_says(error: Exception) -> str:
-    """The option parser's own errors in this kit's words, with the --help to read; '' for any other error."""
+    """The option parser's own errors in this kit's words, with the --help to read; '' for any other
+    error.
+    """
     if not (hasattr(error, "exit_code") and hasattr(error, "format_message")):
         return ""
     said = re.sub(r"^Invalid value for '(.+?)':", r"\1", error.format_message()).rstrip(".")
-    said = re.sub(r"^Missing argument '(.+?)'", lambda found: f"{found[1].upper()} is missing", said)
+    said = re.sub(
+        r"^Missing argument '(.+?)'", lambda found: f"{found[1].upper()} is missing", said
+    )
     path = getattr(getattr(error, "ctx", None), "command_path", "fedkit")
     return f"{said[:1].lower()}{said[1:]}; see: {path} --help"
 
@@ -63,9 +73,14 @@ def _parser_says(error: Exception) -> str:
 def _no_memory(error: Exception) -> str:
     """What to do when memory ran out, which torch tells as a RuntimeError; '' for any other error."""
     short = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and re.search("out of memory|allocate memory|not enough memory", str(error))
+        isinstance(error, RuntimeError)
+        and re.search("out of memory|allocate memory|not enough memory", str(error))
     )
-    return "out of memory; use a smaller --batch-size or --max-tokens, or fewer examples" if short else ""
+    return (
+        "out of memory; use a smaller --batch-size or --max-tokens, or fewer examples"
+        if short
+        else ""
+    )
 
 
 def fail(message: str) -> int:
@@ -81,7 +96,9 @@ def _flag(found: re.Match[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` without what could steer a terminal: labels and names come from files that strangers wrote."""
+    """`text` without what could steer a terminal: labels and names come from files that strangers
+    wrote.
+    """
     return STEERING.sub("\ufffd", text)
 
 
@@ -115,7 +132,8 @@ def on_stop(words: Callable[[], str]) -> Iterator[None]:
 
 
 class Line:
-    """A progress listener that rewrites one line on a terminal, and elsewhere prints a line for each new round.
+    """A progress listener that rewrites one line on a terminal, and elsewhere prints a line for
+    each new round.
 
     Use it as a context manager: at its end, also by an error, the terminal's line is cleared.
     """

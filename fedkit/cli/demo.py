@@ -1,4 +1,6 @@
-"""The demo: centralized, every site alone, federated, on the same data; and the page that shows them."""
+"""The demo: centralized, every site alone, federated, on the same data; and the page that shows
+them.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +24,40 @@ STEPS = {  # records in the order in which they are made, and what is said befor
     "Centralized: all text in one place, which the sites may not do.": ("pooled",),
     "Local only: every site alone with its own text.": ("local",),
     "Federated: the text stays at its site, what was learned travels.": ("federated",),
-    "Yardsticks: the commonest label, and the model as it came.": ("majority", "frozen-pooled", "frozen-local"),
+    "Yardsticks: the commonest label, and the model as it came.": (
+        "majority",
+        "frozen-pooled",
+        "frozen-local",
+    ),
 }
 NAMES = [name for names in STEPS.values() for name in names]
-PAGE, MARK = "index.html", "demo.json"  # the mark says that a demo wrote this folder, and may write it anew
-MINE = ("run.json", "adapter_config.json", "adapter_model.safetensors", "encoder.safetensors", "head.safetensors",
-        "trained.safetensors", "home.safetensors",
-        "labels.json", "state/round-*.safetensors")
+# the mark says that a demo wrote this folder, and may write it anew
+PAGE, MARK = "index.html", "demo.json"
+MINE = (
+    "run.json",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "encoder.safetensors",
+    "head.safetensors",
+    "trained.safetensors",
+    "home.safetensors",
+    "labels.json",
+    "state/round-*.safetensors",
+)
 
 
 def demo(
-    out: Path, config: RunConfig, progress: Listener | None = None, tell: Callable[[str], None] = lambda text: None
+    out: Path,
+    config: RunConfig,
+    progress: Listener | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> tuple[Path, list[str], dict[str, Any]]:
-    """Run everything into `out`: (the page, lines to print, the same as values). tell: hears what comes next.
+    """Run everything into `out`: (the page, lines to print, the same as values). tell: hears what
+    comes next.
 
-    An earlier demo in `out` is replaced: the files a demo writes, and no other. Records are written as they are
-    finished, so an interrupted demo leaves those. Raises FedkitError if `out` holds anything that no demo wrote.
+    An earlier demo in `out` is replaced: the files a demo writes, and no other. Records are written
+    as they are finished, so an interrupted demo leaves those. Raises FedkitError if `out` holds
+    anything that no demo wrote.
     """
     from fedkit.reports.report import write_report
     from fedkit.results.findings import verdict
@@ -57,7 +77,12 @@ def demo(
     seconds = time.perf_counter() - began
     table, words = scoreboard(runs), verdict(runs)
     lines = [to_text(table), *words, "", f"the job took {seconds:.0f} seconds; records: {out}"]
-    values = {"page": str(page), "seconds": seconds, "verdict": words, "scoreboard": table.to_dict(orient="records")}
+    values = {
+        "page": str(page),
+        "seconds": seconds,
+        "verdict": words,
+        "scoreboard": table.to_dict(orient="records"),
+    }
     return page, lines, values
 
 
@@ -74,21 +99,31 @@ def _share(record: Run) -> str:
 
 
 def check_folder(out: Path) -> None:
-    """Raise FedkitError unless `out` is new, empty or an earlier demo's, and can be written. Leaves nothing behind."""
+    """Raise FedkitError unless `out` is new, empty or an earlier demo's, and can be written. Leaves
+    nothing behind.
+    """
     check_place(out)
     if out.is_dir() and any(out.iterdir()) and not _marked(out):
-        raise FedkitError(f"{out} holds files that no demo wrote; give a new or an empty folder: fedkit demo --out DIR")
+        raise FedkitError(
+            f"{out} holds files that no demo wrote; give a new or an empty folder: fedkit demo"
+            " --out DIR"
+        )
 
 
 def _marked(out: Path) -> bool:
     try:
-        return json.loads((out / MARK).read_text(encoding="utf-8")).get("schema") == "fedkit.cli.demo/1"
+        return (
+            json.loads((out / MARK).read_text(encoding="utf-8")).get("schema")
+            == "fedkit.cli.demo/1"
+        )
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 
 def clear(out: Path) -> None:
-    """Remove what an earlier demo wrote, by name, and mark the folder as a demo's. Other files stay where they are."""
+    """Remove what an earlier demo wrote, by name, and mark the folder as a demo's. Other files stay
+    where they are.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path in _written(out):
@@ -98,14 +133,24 @@ def clear(out: Path) -> None:
             _drop_if_empty(out / name)
         write_json(out / MARK, {"schema": "fedkit.cli.demo/1", "records": NAMES, "page": PAGE})
     except OSError as error:
-        raise FedkitError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from None
+        raise FedkitError(
+            f"cannot write to {out}: {error.strerror or error}; choose another --out"
+        ) from None
 
 
 def _written(out: Path) -> list[Path]:
-    """The files in `out` that bear the name of one that a demo writes; nothing behind a link that leads elsewhere."""
+    """The files in `out` that bear the name of one that a demo writes; nothing behind a link that
+    leads elsewhere.
+    """
     patterns = [PAGE, *(f"{name}/{mine}" for name in NAMES for mine in MINE)]
-    found = [p for pattern in patterns for ending in ("", ".tmp") for p in out.glob(pattern + ending)]
-    return [p for p in found if p.is_file() and p.parent.resolve() == out.resolve() / p.parent.relative_to(out)]
+    found = [
+        p for pattern in patterns for ending in ("", ".tmp") for p in out.glob(pattern + ending)
+    ]
+    return [
+        p
+        for p in found
+        if p.is_file() and p.parent.resolve() == out.resolve() / p.parent.relative_to(out)
+    ]
 
 
 def _drop_if_empty(folder: Path) -> None:

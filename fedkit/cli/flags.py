@@ -1,7 +1,8 @@
-"""The command line's flags: each defined once, read into a value or one clear error, and grouped in --help.
+"""The command line's flags: each defined once, read into a value or one clear error, and grouped in
+--help.
 
-Nothing heavy is imported here, so that --help is quick; a test checks that every entry of the kit's tables of choices
-(TUNERS, PARTITIONS, LINKS, ...) is named in the help of its flag.
+Nothing heavy is imported here, so that --help is quick; a test checks that every entry of the kit's
+tables of choices (TUNERS, PARTITIONS, LINKS, ...) is named in the help of its flag.
 """
 
 from __future__ import annotations
@@ -47,14 +48,17 @@ class Command(TyperCommand):
                 formatter.write_dl(groups[name])
 
     def collect_usage_pieces(self, ctx) -> list[str]:
-        arguments = [p.metavar or p.name for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        arguments = [
+            p.metavar or p.name for p in self.get_params(ctx) if p.param_type_name == "argument"
+        ]
         return [self.options_metavar or "", *arguments]
 
     def parse_args(self, ctx, args) -> list[str]:
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            if getattr(error, "ctx", ctx) is None:  # the parser does not always say whose --help to read
+            # the parser does not always say whose --help to read
+            if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx
             raise
 
@@ -66,14 +70,19 @@ class Command(TyperCommand):
 
 
 def _group(param) -> str:
-    return "Arguments" if param.param_type_name == "argument" else getattr(param, "rich_help_panel", None) or "Options"
+    return (
+        "Arguments"
+        if param.param_type_name == "argument"
+        else getattr(param, "rich_help_panel", None) or "Options"
+    )
 
 
 def _row(param, ctx) -> tuple[str, str] | None:
     record = param.get_help_record(ctx)
     if record and param.param_type_name == "argument":
         return param.metavar or param.name, param.help or record[1]
-    return record and (record[0], record[1].replace("\\[", "["))  # some versions of typer escape it for rich
+    # some versions of typer escape it for rich
+    return record and (record[0], record[1].replace("\\[", "["))
 
 
 def whole(text: Any) -> int:
@@ -105,28 +114,54 @@ Data = Annotated[
         DATA,
         "--data",
         "NAME|PATH",
-        "A bundled set (service_desk), one from the hub (banking77, clinc150, ag_news, 20newsgroups, hub:OWNER/NAME), "
-        "a file (.csv .tsv .xlsx .parquet .jsonl), or a folder with train.csv and test.csv.",
+        "A bundled set (service_desk), one from the hub (banking77, clinc150, ag_news,"
+        " 20newsgroups, hub:OWNER/NAME), a file (.csv .tsv .xlsx .parquet .jsonl), or a folder with"
+        " train.csv and test.csv.",
     ),
 ]
 Text = Annotated[
     str | None,
-    _option(DATA, "--text", "COL", "The column that holds the text. Not given: guessed, and the guess is said."),
+    _option(
+        DATA,
+        "--text",
+        "COL",
+        "The column that holds the text. Not given: guessed, and the guess is said.",
+    ),
 ]
 Label = Annotated[
     str | None,
-    _option(DATA, "--label", "COL", "The column that holds the label. Not given: guessed, and the guess is said."),
+    _option(
+        DATA,
+        "--label",
+        "COL",
+        "The column that holds the label. Not given: guessed, and the guess is said.",
+    ),
 ]
 Client = Annotated[
-    str | None, _option(DATA, "--client", "COL", "The column that says whose each row is (company, branch, ...).")
+    str | None,
+    _option(
+        DATA, "--client", "COL", "The column that says whose each row is (company, branch, ...)."
+    ),
 ]
 Encoding = Annotated[
     str | None,
-    _option(DATA, "--encoding", "E", "Of text files, such as cp932 or latin-1. Not given: utf-8, then cp932."),
+    _option(
+        DATA,
+        "--encoding",
+        "E",
+        "Of text files, such as cp932 or latin-1. Not given: utf-8, then cp932.",
+    ),
 ]
 
 Clients = Annotated[
-    int, _option(DEALT, "--clients", "N", "Number of sites. A partition by column takes its own number.", parser=whole)
+    int,
+    _option(
+        DEALT,
+        "--clients",
+        "N",
+        "Number of sites. A partition by column takes its own number.",
+        parser=whole,
+    ),
 ]
 PerClient = Annotated[
     int | None,
@@ -144,8 +179,9 @@ Partition = Annotated[
         DEALT,
         "--partition",
         "HOW",
-        "auto (by the client column if there is one, else iid), iid (all alike), dirichlet:A (unlike label mixes, the "
-        "smaller A the more), quantity:A (unlike sizes), column:COL (a site for each of its values).",
+        "auto (by the client column if there is one, else iid), iid (all alike), dirichlet:A"
+        " (unlike label mixes, the smaller A the more), quantity:A (unlike sizes), column:COL (a"
+        " site for each of its values).",
     ),
 ]
 
@@ -164,16 +200,26 @@ Tune = Annotated[
         MODEL,
         "--tune",
         "WHAT",
-        "What is trained: lora[:r=8,alpha=16,layers=N] (small matrices beside the frozen model; layers: in its last N "
-        "layers only), rslora, dora, ia3, prefix, prompt, ptuning, adapter, bitfit, layernorm, last (whole layers), head "
-        "(the last layer only), full (everything). See: fedkit methods.",
+        "What is trained: lora[:r=8,alpha=16,layers=N] (small matrices beside the frozen model;"
+        " layers: in its last N layers only), rslora, dora, ia3, prefix, prompt, ptuning, adapter,"
+        " bitfit, layernorm, last (whole layers), head (the last layer only), full (everything)."
+        " See: fedkit methods.",
     ),
 ]
 Tokens = Annotated[
-    int, _option(MODEL, "--max-tokens", "N", "Texts are cut after this many tokens (word pieces).", parser=whole)
+    int,
+    _option(
+        MODEL,
+        "--max-tokens",
+        "N",
+        "Texts are cut after this many tokens (word pieces).",
+        parser=whole,
+    ),
 ]
 
-Rounds = Annotated[int, _option(TRAINING, "--rounds", "N", "How often the sites train and send.", parser=whole)]
+Rounds = Annotated[
+    int, _option(TRAINING, "--rounds", "N", "How often the sites train and send.", parser=whole)
+]
 Cohort = Annotated[
     str | None,
     _option(
@@ -184,21 +230,32 @@ Cohort = Annotated[
     ),
 ]
 Epochs = Annotated[
-    int, _option(TRAINING, "--local-epochs", "N", "Passes of a site over its own examples in a round.", parser=whole)
+    int,
+    _option(
+        TRAINING,
+        "--local-epochs",
+        "N",
+        "Passes of a site over its own examples in a round.",
+        parser=whole,
+    ),
 ]
-Batch = Annotated[int, _option(TRAINING, "--batch-size", "N", "Examples per gradient step.", parser=whole)]
+Batch = Annotated[
+    int, _option(TRAINING, "--batch-size", "N", "Examples per gradient step.", parser=whole)
+]
 Rate = Annotated[
     float | None,
     _option(
         TRAINING,
         "--lr",
         "X",
-        "Learning rate of what is tuned. Not given: the method's own (0.003 for lora, 0.0001 for full).",
+        "Learning rate of what is tuned. Not given: the method's own (0.003 for lora, 0.0001 for"
+        " full).",
         parser=number,
     ),
 ]
 HeadRate = Annotated[
-    float, _option(TRAINING, "--head-lr", "X", "Learning rate of the last layer (head).", parser=number)
+    float,
+    _option(TRAINING, "--head-lr", "X", "Learning rate of the last layer (head).", parser=number),
 ]
 HeadStart = Annotated[
     str,
@@ -206,8 +263,9 @@ HeadStart = Annotated[
         TRAINING,
         "--head-start",
         "HOW",
-        "class-means (the sites' mean vectors per label, exchanged once before round 1), analytic (a ridge regression on "
-        "everybody's sentence vectors, exact in one exchange), discriminant (the same for a linear discriminant), or zero.",
+        "class-means (the sites' mean vectors per label, exchanged once before round 1), analytic"
+        " (a ridge regression on everybody's sentence vectors, exact in one exchange), discriminant"
+        " (the same for a linear discriminant), or zero.",
     ),
 ]
 Loss = Annotated[
@@ -216,7 +274,8 @@ Loss = Annotated[
         TRAINING,
         "--loss",
         "NAME",
-        "calibrated (evens out unlike label mixes), balanced (as if all labels were as common), plain (cross-entropy).",
+        "calibrated (evens out unlike label mixes), balanced (as if all labels were as common),"
+        " plain (cross-entropy).",
     ),
 ]
 Strategy = Annotated[
@@ -225,13 +284,16 @@ Strategy = Annotated[
         TRAINING,
         "--strategy",
         "NAME",
-        "Against drift between sites, and what the server does with what they send: fedavg, fedprox, fedavgm, fedadagrad, "
-        "fedadam, fedyogi, scaffold, fednova, fedlc, qfedavg, fedbuff (asynchronous). See: fedkit methods.",
+        "Against drift between sites, and what the server does with what they send: fedavg,"
+        " fedprox, fedavgm, fedadagrad, fedadam, fedyogi, scaffold, fednova, fedlc, qfedavg,"
+        " fedbuff (asynchronous). See: fedkit methods.",
     ),
 ]
 Weights = Annotated[
     str,
-    _option(TRAINING, "--weights", "NAME", "How much each site counts: examples, uniform, validation."),
+    _option(
+        TRAINING, "--weights", "NAME", "How much each site counts: examples, uniform, validation."
+    ),
 ]
 Robust = Annotated[
     str,
@@ -239,11 +301,15 @@ Robust = Annotated[
         TRAINING,
         "--robust",
         "NAME",
-        "Against updates that are not like the others: none, median, trimmed, clip, krum, multikrum, geomedian.",
+        "Against updates that are not like the others: none, median, trimmed, clip, krum,"
+        " multikrum, geomedian.",
     ),
 ]
 Optimizer = Annotated[
-    str, _option(TRAINING, "--optimizer", "NAME", "Of a site's gradient steps: adamw, or sgd[:momentum=0.9].")
+    str,
+    _option(
+        TRAINING, "--optimizer", "NAME", "Of a site's gradient steps: adamw, or sgd[:momentum=0.9]."
+    ),
 ]
 Aggregate = Annotated[
     str,
@@ -251,7 +317,8 @@ Aggregate = Annotated[
         TRAINING,
         "--aggregate",
         "NAME",
-        "How the sites' LoRA pairs become one: mean, ffa, rolora, flora, fedex, flexlora, hetlora, fedsa.",
+        "How the sites' LoRA pairs become one: mean, ffa, rolora, flora, fedex, flexlora, hetlora,"
+        " fedsa.",
     ),
 ]
 Share = Annotated[
@@ -260,7 +327,8 @@ Share = Annotated[
         TRAINING,
         "--share",
         "PATTERN",
-        "Which trained tensors travel: all, or parts of their names such as 'lora_A|head'; the others stay at their site.",
+        "Which trained tensors travel: all, or parts of their names such as 'lora_A|head'; the"
+        " others stay at their site.",
     ),
 ]
 Wire = Annotated[
@@ -269,13 +337,17 @@ Wire = Annotated[
         TRAINING,
         "--wire",
         "STAGE+...",
-        "How what travels is made small: none, or stages such as ef21+topk:0.05+int4+ans. See: fedkit methods.",
+        "How what travels is made small: none, or stages such as ef21+topk:0.05+int4+ans. See:"
+        " fedkit methods.",
     ),
 ]
 WireDown = Annotated[
     str | None,
     _option(
-        TRAINING, "--wire-down", "STAGE+...", "The same for the way back. Not given: as --wire, where that can be."
+        TRAINING,
+        "--wire-down",
+        "STAGE+...",
+        "The same for the way back. Not given: as --wire, where that can be.",
     ),
 ]
 Privacy = Annotated[
@@ -284,8 +356,9 @@ Privacy = Annotated[
         PRIVATE,
         "--privacy",
         "UNIT:...",
-        "Differential privacy: none; example:eps=8,delta=1e-5[,clip=1] (how well anyone can tell whether one text was there is bounded by eps); "
-        "client (whether a site took part); ftrl (the same where sampling cannot be trusted). See: fedkit methods.",
+        "Differential privacy: none; example:eps=8,delta=1e-5[,clip=1] (how well anyone can tell"
+        " whether one text was there is bounded by eps); client (whether a site took part); ftrl"
+        " (the same where sampling cannot be trusted). See: fedkit methods.",
     ),
 ]
 Secure = Annotated[
@@ -294,11 +367,13 @@ Secure = Annotated[
         PRIVATE,
         "--secure",
         "NAME",
-        "So that the server reads the sum alone: none, masks (secure aggregation; not secure, for teaching), ckks "
-        "(homomorphic encryption, by TenSEAL).",
+        "So that the server reads the sum alone: none, masks (secure aggregation; not secure, for"
+        " teaching), ckks (homomorphic encryption, by TenSEAL).",
     ),
 ]
-Seed = Annotated[int, _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=whole)]
+Seed = Annotated[
+    int, _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=whole)
+]
 
 Faults = Annotated[
     str,
@@ -306,8 +381,9 @@ Faults = Annotated[
         TROUBLE,
         "--faults",
         "KIND=RATE,...",
-        "How often, for every site and round alike: lost (upload), crash (in training), late (upload), away (this round), leave (for "
-        "good), join (comes only later), twice (upload comes double). Such as lost=0.1,crash=0.05.",
+        "How often, for every site and round alike: lost (upload), crash (in training), late"
+        " (upload), away (this round), leave (for good), join (comes only later), twice (upload"
+        " comes double). Such as lost=0.1,crash=0.05.",
     ),
 ]
 Attack = Annotated[
@@ -316,7 +392,8 @@ Attack = Annotated[
         TROUBLE,
         "--attack",
         "NAME:N",
-        "N sites that send harm: sign-flip, scale, noise, label-flip, nan, inf, shape, name, truncate, bit-flip.",
+        "N sites that send harm: sign-flip, scale, noise, label-flip, nan, inf, shape, name,"
+        " truncate, bit-flip.",
     ),
 ]
 Deadline = Annotated[
@@ -332,7 +409,10 @@ Deadline = Annotated[
 Late = Annotated[
     str,
     _option(
-        TROUBLE, "--late", "WHAT", "Of an upload after the deadline: drop, or carry (it counts in the next round)."
+        TROUBLE,
+        "--late",
+        "WHAT",
+        "Of an upload after the deadline: drop, or carry (it counts in the next round).",
     ),
 ]
 
@@ -342,8 +422,8 @@ LinkSpec = Annotated[
         WORLD,
         "--link",
         "SPEED/DELAY",
-        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms; or field-64k, 1mbit, dsl, office-10m, 4g, "
-        "satellite, office-100m, lan-1g; or a mix such as dsl=0.5,4g=0.5.",
+        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms; or field-64k, 1mbit, dsl,"
+        " office-10m, 4g, satellite, office-100m, lan-1g; or a mix such as dsl=0.5,4g=0.5.",
     ),
 ]
 Devices = Annotated[
@@ -352,13 +432,19 @@ Devices = Annotated[
         WORLD,
         "--devices",
         "NAME|MIX",
-        "Each site's computer against this one: as-measured, half-speed, quarter-speed, tenth-speed, old-pc, laptop, "
-        "workstation, gpu-server, phone; or a mix such as old-pc=0.7,gpu-server=0.3.",
+        "Each site's computer against this one: as-measured, half-speed, quarter-speed,"
+        " tenth-speed, old-pc, laptop, workstation, gpu-server, phone; or a mix such as"
+        " old-pc=0.7,gpu-server=0.3.",
     ),
 ]
 ServerLink = Annotated[
     str | None,
-    _option(WORLD, "--server-link", "SPEED", "The line that all sites share at the server. Not given: wide enough."),
+    _option(
+        WORLD,
+        "--server-link",
+        "SPEED",
+        "The line that all sites share at the server. Not given: wide enough.",
+    ),
 ]
 Pace = Annotated[
     float | None,
@@ -366,31 +452,38 @@ Pace = Annotated[
         WORLD,
         "--pace",
         "SECONDS",
-        "Training seconds per example where time decides (deadline, faults, fedbuff). Not given: from the model's size.",
+        "Training seconds per example where time decides (deadline, faults, fedbuff). Not given:"
+        " from the model's size.",
         parser=number,
     ),
 ]
 
-Device = Annotated[str, _option(MACHINE, "--device", "NAME", "Where to compute: auto, cpu, cuda, mps.")]
+Device = Annotated[
+    str, _option(MACHINE, "--device", "NAME", "Where to compute: auto, cpu, cuda, mps.")
+]
 Engine = Annotated[
     str,
     _option(
         MACHINE,
         "--engine",
         "NAME",
-        "How sites are computed: fast (several in one batch), plain (one after another; equal but for rounding), auto (fast "
-        "where it can be: not for full tuning).",
+        "How sites are computed: fast (several in one batch), plain (one after another; equal but"
+        " for rounding), auto (fast where it can be: not for full tuning).",
     ),
 ]
 
-Resume = Annotated[bool, _option(OUTPUT, "--resume", None, "Go on with the run in --out, with the settings it has.")]
+Resume = Annotated[
+    bool,
+    _option(OUTPUT, "--resume", None, "Go on with the run in --out, with the settings it has."),
+]
 Which = Annotated[
     str | None,
     _option(
         TRAINING,
         "--which",
         "A,B,...",
-        "Some of: majority, frozen-pooled, frozen-local, local, pooled, full. Not given: all but full, the longest.",
+        "Some of: majority, frozen-pooled, frozen-local, local, pooled, full. Not given: all but"
+        " full, the longest.",
     ),
 ]
 Json = Annotated[bool, _option(OUTPUT, "--json", None, "Print JSON for programs on stdout.")]
@@ -405,8 +498,14 @@ def chosen(given: dict[str, Any]) -> RunConfig:
 
 
 def settings(function: Callable[..., None]) -> Callable[..., None]:
-    """The command with a flag for every setting in place of its parameter `config`, which gets the settings read."""
-    own = {n: p for n, p in inspect.signature(function, eval_str=True).parameters.items() if n != "config"}
+    """The command with a flag for every setting in place of its parameter `config`, which gets the
+    settings read.
+    """
+    own = {
+        n: p
+        for n, p in inspect.signature(function, eval_str=True).parameters.items()
+        if n != "config"
+    }
     many = "seeds" in own  # a command for many seeds has no --seed
     asked = {n: kind for n, kind in FLAGS.items() if not (many and n == "seed")}
 
@@ -415,8 +514,13 @@ def settings(function: Callable[..., None]) -> Callable[..., None]:
         function(config=chosen_now, **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
-    flags = [inspect.Parameter(n, keyword, default=getattr(D, n), annotation=kind) for n, kind in asked.items()]
-    command.__signature__ = inspect.Signature([*(p.replace(kind=keyword) for p in own.values()), *flags])
+    flags = [
+        inspect.Parameter(n, keyword, default=getattr(D, n), annotation=kind)
+        for n, kind in asked.items()
+    ]
+    command.__signature__ = inspect.Signature(
+        [*(p.replace(kind=keyword) for p in own.values()), *flags]
+    )
     command.__annotations__ = {n: p.annotation for n, p in own.items()} | asked
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     return command
@@ -424,13 +528,21 @@ def settings(function: Callable[..., None]) -> Callable[..., None]:
 
 def typed(ctx: typer.Context) -> set[str]:
     """Names of the parameters that were given on the command line, not left at their defaults."""
-    return {name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"}
+    return {
+        name
+        for name in ctx.params
+        if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }
 
 
 def page(path: Path) -> Path:
-    """`path`, its folder made, if a page may go there. Raises FedkitError for a file of another kind."""
+    """`path`, its folder made, if a page may go there. Raises FedkitError for a file of another
+    kind.
+    """
     if path.suffix.lower() not in (".html", ".htm") and not path.is_dir():
-        raise FedkitError(f"--html {str(path)!r} given; name a file that ends with .html, or a folder that exists")
+        raise FedkitError(
+            f"--html {str(path)!r} given; name a file that ends with .html, or a folder that exists"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -439,15 +551,44 @@ def page(path: Path) -> Path:
 
 
 FLAGS: dict[str, Any] = {  # of every setting that the command line has, by its name in RunConfig
-    "data": Data, "text": Text, "label": Label, "client": Client, "encoding": Encoding,
-    "clients": Clients, "examples_per_client": PerClient, "partition": Partition,
-    "model": ModelName, "tune": Tune, "max_tokens": Tokens,
-    "rounds": Rounds, "clients_per_round": Cohort, "local_epochs": Epochs, "batch_size": Batch,
-    "lr": Rate, "head_lr": HeadRate, "head_start": HeadStart, "loss": Loss, "optimizer": Optimizer,
-    "strategy": Strategy, "weights": Weights, "robust": Robust,
-    "aggregate": Aggregate, "share": Share, "wire": Wire, "wire_down": WireDown, "seed": Seed,
-    "privacy": Privacy, "secure": Secure,
-    "faults": Faults, "attack": Attack, "deadline": Deadline, "late": Late,
-    "link": LinkSpec, "devices": Devices, "server_link": ServerLink, "pace": Pace,
-    "device": Device, "engine": Engine,
+    "data": Data,
+    "text": Text,
+    "label": Label,
+    "client": Client,
+    "encoding": Encoding,
+    "clients": Clients,
+    "examples_per_client": PerClient,
+    "partition": Partition,
+    "model": ModelName,
+    "tune": Tune,
+    "max_tokens": Tokens,
+    "rounds": Rounds,
+    "clients_per_round": Cohort,
+    "local_epochs": Epochs,
+    "batch_size": Batch,
+    "lr": Rate,
+    "head_lr": HeadRate,
+    "head_start": HeadStart,
+    "loss": Loss,
+    "optimizer": Optimizer,
+    "strategy": Strategy,
+    "weights": Weights,
+    "robust": Robust,
+    "aggregate": Aggregate,
+    "share": Share,
+    "wire": Wire,
+    "wire_down": WireDown,
+    "seed": Seed,
+    "privacy": Privacy,
+    "secure": Secure,
+    "faults": Faults,
+    "attack": Attack,
+    "deadline": Deadline,
+    "late": Late,
+    "link": LinkSpec,
+    "devices": Devices,
+    "server_link": ServerLink,
+    "pace": Pace,
+    "device": Device,
+    "engine": Engine,
 }

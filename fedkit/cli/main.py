@@ -1,4 +1,6 @@
-"""The commands. Each imports what it needs when it runs, so that --help is quick; their flags are in flags.py."""
+"""The commands. Each imports what it needs when it runs, so that --help is quick; their flags are
+in flags.py.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]},
 )
-Html = typer.Option("--html", metavar="FILE", help="Where the page goes: a .html file.", rich_help_panel=OUTPUT)
+Html = typer.Option(
+    "--html", metavar="FILE", help="Where the page goes: a .html file.", rich_help_panel=OUTPUT
+)
 
 
 def _out(help: str) -> Any:
@@ -119,18 +123,24 @@ def main_help(
         print(ctx.get_help())
 
 
-@app.command(cls=Command, epilog=RUN, short_help="Train one model over several sites, and record it.")
+@app.command(
+    cls=Command, epilog=RUN, short_help="Train one model over several sites, and record it."
+)
 @flags.settings
 def run(
     ctx: typer.Context,
     config: RunConfig,
-    out: Annotated[Path | None, _out("Folder for run.json and the adapter. Not given: runs/DATA-TIME.")] = None,
+    out: Annotated[
+        Path | None, _out("Folder for run.json and the adapter. Not given: runs/DATA-TIME.")
+    ] = None,
     resume: flags.Resume = False,
     as_json: flags.Json = False,
 ) -> None:
-    """Train one model over several sites (federated averaging): their text stays, only what is tuned travels.
+    """Train one model over several sites (federated averaging): their text stays, only what is
+    tuned travels.
 
-    Writes run.json, which holds every number, after each round, and at the end the adapter in PEFT's format.
+    Writes run.json, which holds every number, after each round, and at the end the adapter in
+    PEFT's format.
     """
     if resume:
         config, out = _as_begun(config, out, flags.typed(ctx)), _needed(out)
@@ -144,24 +154,33 @@ def run(
     if as_json:
         console.show_json({"out": str(out), **record.to_dict()})
     else:
-        console.show([*summary(record), f"record: {out / 'run.json'}", *next_steps.after_run(config, out)])
+        console.show(
+            [*summary(record), f"record: {out / 'run.json'}", *next_steps.after_run(config, out)]
+        )
 
 
-@app.command(cls=Command, epilog=BASELINES, short_help="What a federated run must beat, on the same data.")
+@app.command(
+    cls=Command, epilog=BASELINES, short_help="What a federated run must beat, on the same data."
+)
 @flags.settings
 def baselines(
     config: RunConfig,
     which: flags.Which = None,
-    out: Annotated[Path | None, _out("Folder for all. Not given: runs/DATA-baselines-TIME.")] = None,
+    out: Annotated[
+        Path | None, _out("Folder for all. Not given: runs/DATA-baselines-TIME.")
+    ] = None,
     as_json: flags.Json = False,
 ) -> None:
     """What a federated run must beat, on the same data and with the same number of training steps.
 
-    Always the commonest label (majority); logistic regression on the untouched model (frozen); every site alone
-    (local); all text in one place (pooled, full). Each writes a record of the same form as `fedkit run`.
+    Always the commonest label (majority); logistic regression on the untouched model (frozen);
+    every site alone (local); all text in one place (pooled, full). Each writes a record of the same
+    form as `fedkit run`.
     """
     out = out or _fresh("runs", f"{config.data}-baselines")
-    names = None if which is None else list(dict.fromkeys(name.strip() for name in which.split(",")))
+    names = (
+        None if which is None else list(dict.fromkeys(name.strip() for name in which.split(",")))
+    )
     with (
         console.Line() as line,
         console.on_stop(lambda: next_steps.after_stopped_baselines(out, names)),
@@ -181,18 +200,23 @@ def baselines(
         console.show([*notes, table, f"records: {out}", *next_steps.after_baselines(config, out)])
 
 
-@app.command(cls=Command, epilog=COMPARE, short_help="The scoreboard of runs, as a table and as a web page.")
+@app.command(
+    cls=Command, epilog=COMPARE, short_help="The scoreboard of runs, as a table and as a web page."
+)
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Run folders, or folders that hold run folders.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folders, or folders that hold run folders."),
     ],
     html: Annotated[Path, Html] = Path("runs/compare.html"),
     as_json: flags.Json = False,
 ) -> None:
-    """The scoreboard of several runs, in words, as a table, and as one web page that needs no network.
+    """The scoreboard of several runs, in words, as a table, and as one web page that needs no
+    network.
 
-    Runs that differ only in their seed are one method. With several methods or seeds the board shows accuracy, bytes
-    per client and round, load and privacy of each, and which are on the Pareto front of accuracy against bytes.
+    Runs that differ only in their seed are one method. With several methods or seeds the board
+    shows accuracy, bytes per client and round, load and privacy of each, and which are on the
+    Pareto front of accuracy against bytes.
     """
     from fedkit.reports.report import write_report
     from fedkit.results.recommendation import board_of
@@ -206,27 +230,53 @@ def compare(
         console.show([table, *words, "", f"page: {page}"])
 
 
-@app.command(cls=Command, epilog=SWEEP, short_help="Many runs of one plan: methods x settings x seeds.")
+@app.command(
+    cls=Command, epilog=SWEEP, short_help="Many runs of one plan: methods x settings x seeds."
+)
 @flags.settings
 def sweep(
     ctx: typer.Context,
     config: RunConfig,
-    plan: Annotated[Path | None, typer.Argument(
-        metavar="[PLAN]", help="A TOML file; flags given beside it are settings for all.")] = None,
-    vary: Annotated[list[str] | None, typer.Option(
-        "--vary", metavar="SETTING=VALUE", help="A value to try; again for each. Every combination is run.")] = None,
-    seeds: Annotated[str, typer.Option("--seeds", metavar="N,N,...", help="Every combination is run for each.")] = "0",
-    baselines: Annotated[str | None, typer.Option("--baselines", metavar="A,B,...|none", help=
-        "Made once for each seed and data. Not given: majority, frozen-pooled, frozen-local, local, pooled.")] = None,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")] = False,
+    plan: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PLAN]", help="A TOML file; flags given beside it are settings for all."
+        ),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary",
+            metavar="SETTING=VALUE",
+            help="A value to try; again for each. Every combination is run.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="N,N,...", help="Every combination is run for each.")
+    ] = "0",
+    baselines: Annotated[
+        str | None,
+        typer.Option(
+            "--baselines",
+            metavar="A,B,...|none",
+            help=(
+                "Made once for each seed and data. Not given: majority, frozen-pooled,"
+                " frozen-local, local, pooled."
+            ),
+        ),
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say how long it would take.")
+    ] = False,
     out: Annotated[Path | None, _out("Folder for all. Not given: runs/PLAN-TIME.")] = None,
     resume: flags.Resume = False,
     as_json: flags.Json = False,
 ) -> None:
-    """Run every combination of a plan, for every seed, with the baselines to beat; then compare them.
+    """Run every combination of a plan, for every seed, with the baselines to beat; then compare
+    them.
 
-    What is finished is never made twice: stop it when you like, and go on. A combination that is refused is said and
-    left out. Writes sweep.json and a folder for each run.
+    What is finished is never made twice: stop it when you like, and go on. A combination that is
+    refused is said and left out. Writes sweep.json and a folder for each run.
     """
     settings, given = vars(config), flags.typed(ctx)
     with console.Line() as line, console.on_stop(lambda: next_steps.after_stopped_sweep(out)):
@@ -235,14 +285,26 @@ def sweep(
         from fedkit.experiments.sweep import choose, refused, waiting
         from fedkit.experiments.sweep import sweep as start
 
-        chosen = choose(plan, {k: v for k, v in settings.items() if k in given}, vary or [],
-                        seeds if "seeds" in given else None, baselines, _needed(out) if resume else None)
+        chosen = choose(
+            plan,
+            {k: v for k, v in settings.items() if k in given},
+            vary or [],
+            seeds if "seeds" in given else None,
+            baselines,
+            _needed(out) if resume else None,
+        )
         out = out or _fresh("runs", chosen.name)
-        said = (lambda folder, reason: line.say(f"would be refused: {folder}: {reason}")) if estimate else None
+        said = (
+            (lambda folder, reason: line.say(f"would be refused: {folder}: {reason}"))
+            if estimate
+            else None
+        )
         expected = time_it(waiting(chosen, out), line.wait, *([said] if said else []))
         if not (estimate and as_json):
             line.say(str(expected))
-        records = [] if estimate else start(chosen, out, line, tell=line.say, costs=expected.seconds)
+        records = (
+            [] if estimate else start(chosen, out, line, tell=line.say, costs=expected.seconds)
+        )
     if estimate:
         if as_json:
             console.show_json(expected.to_dict())
@@ -258,22 +320,54 @@ def sweep(
     raise typer.Exit(1 if reasons else 0)
 
 
-@app.command(cls=Command, epilog=REPLAY, short_help="A finished run over other lines and computers, at once.")
+@app.command(
+    cls=Command, epilog=REPLAY, short_help="A finished run over other lines and computers, at once."
+)
 def replay(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    devices: Annotated[str | None, typer.Option("--devices", metavar="NAME|MIX", help=
-        "Each site's computer, as in `fedkit run`. Not given: as recorded.", rich_help_panel=flags.WORLD)] = None,
-    link: Annotated[str | None, typer.Option("--link", metavar="SPEED/DELAY|MIX", help=
-        "Each site's line, as in `fedkit run`. Not given: as recorded.", rich_help_panel=flags.WORLD)] = None,
-    deadline: Annotated[str, typer.Option("--deadline", metavar="SECONDS|none", help=
-        "What the server waits at most in a round. Not given: as recorded.", rich_help_panel=flags.WORLD,
-        show_default=False)] = "recorded",
-    server_link: Annotated[str, typer.Option("--server-link", metavar="SPEED|none", help=
-        "The line that all sites share. Not given: as recorded.", rich_help_panel=flags.WORLD, show_default=False)] = "recorded",
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            "--devices",
+            metavar="NAME|MIX",
+            help="Each site's computer, as in `fedkit run`. Not given: as recorded.",
+            rich_help_panel=flags.WORLD,
+        ),
+    ] = None,
+    link: Annotated[
+        str | None,
+        typer.Option(
+            "--link",
+            metavar="SPEED/DELAY|MIX",
+            help="Each site's line, as in `fedkit run`. Not given: as recorded.",
+            rich_help_panel=flags.WORLD,
+        ),
+    ] = None,
+    deadline: Annotated[
+        str,
+        typer.Option(
+            "--deadline",
+            metavar="SECONDS|none",
+            help="What the server waits at most in a round. Not given: as recorded.",
+            rich_help_panel=flags.WORLD,
+            show_default=False,
+        ),
+    ] = "recorded",
+    server_link: Annotated[
+        str,
+        typer.Option(
+            "--server-link",
+            metavar="SPEED|none",
+            help="The line that all sites share. Not given: as recorded.",
+            rich_help_panel=flags.WORLD,
+            show_default=False,
+        ),
+    ] = "recorded",
     html: Annotated[Path | None, Html] = None,
     as_json: flags.Json = False,
 ) -> None:
-    """How long a recorded run would take over other lines, computers or deadlines. Nothing is trained.
+    """How long a recorded run would take over other lines, computers or deadlines. Nothing is
+    trained.
 
     Prints when each round ends, who was last, and the total beside the recorded one.
     """
@@ -283,21 +377,31 @@ def replay(
     console.show_json(values) if as_json else console.show(lines)
 
 
-app.command(name="epsilon", cls=Command, epilog=epsilon.EPILOG, short_help="How much privacy does noise buy?")(
-    epsilon.epsilon_command
-)
-app.command(cls=Command, epilog=attack.ATTACK, short_help="What does an update tell whoever reads it?")(
-    attack.attack
-)
 app.command(
-    name="brief", cls=Command, epilog=brief.EPILOG, short_help="The decision on one page, from run records."
+    name="epsilon",
+    cls=Command,
+    epilog=epsilon.EPILOG,
+    short_help="How much privacy does noise buy?",
+)(epsilon.epsilon_command)
+app.command(
+    cls=Command, epilog=attack.ATTACK, short_help="What does an update tell whoever reads it?"
+)(attack.attack)
+app.command(
+    name="brief",
+    cls=Command,
+    epilog=brief.EPILOG,
+    short_help="The decision on one page, from run records.",
 )(brief.brief_command)
-app.command(cls=Command, epilog=audit.AUDIT, short_help="Does a run keep the privacy it promises?")(audit.audit)
+app.command(cls=Command, epilog=audit.AUDIT, short_help="Does a run keep the privacy it promises?")(
+    audit.audit
+)
 
 
 @app.command(cls=Command, short_help="Every method there is to choose from, with its parameters.")
 def methods(as_json: flags.Json = False) -> None:
-    """Every tuner, aggregation, wire stage and so on: what it does, its parameters, and what it needs."""
+    """Every tuner, aggregation, wire stage and so on: what it does, its parameters, and what it
+    needs.
+    """
     from fedkit.cli.catalogue import method_lines
     from fedkit.cli.catalogue import methods as known
 
@@ -306,16 +410,18 @@ def methods(as_json: flags.Json = False) -> None:
 
 @app.command(cls=Command, short_help="Start here: centralized, alone, federated, side by side.")
 def demo(
-    out: Annotated[Path, _out("Folder for the records and the page. An earlier demo there is replaced.")] = Path(
-        "runs/demo"
-    ),
+    out: Annotated[
+        Path, _out("Folder for the records and the page. An earlier demo there is replaced.")
+    ] = Path("runs/demo"),
     rounds: flags.Rounds = D.rounds,
     seed: flags.Seed = D.seed,
     as_json: flags.Json = False,
 ) -> None:
-    """Train with all text in one place, then every company alone, then federated; on the bundled data, in minutes.
+    """Train with all text in one place, then every company alone, then federated; on the bundled
+    data, in minutes.
 
-    Prints the scoreboard and what it says, and writes the records and index.html, a page to show to others.
+    Prints the scoreboard and what it says, and writes the records and index.html, a page to show to
+    others.
     """
     with console.Line() as line, console.on_stop(lambda: next_steps.after_stopped_demo(out)):
         line.wait("reading the bundled data and the model ...")
@@ -325,18 +431,28 @@ def demo(
     console.show_json(values) if as_json else console.show([*lines, f"page: {page}"])
 
 
-app.command(cls=Command, epilog=check.EPILOG, short_help="Can this file be used? Findings, a cleaned copy.")(
-    check.check
-)
+app.command(
+    cls=Command, epilog=check.EPILOG, short_help="Can this file be used? Findings, a cleaned copy."
+)(check.check)
 
 
 @app.command(cls=Command, epilog=DATA, short_help="The known data sets, and who would have what.")
 def data(
-    source: Annotated[str | None, typer.Argument(
-        metavar="[NAME|PATH]", help="What to look into. Not given: the known data sets are listed.")] = None,
-    text: flags.Text = None, label: flags.Label = None, client: flags.Client = None, encoding: flags.Encoding = None,
-    clients: flags.Clients = D.clients, examples_per_client: flags.PerClient = None,
-    partition: flags.Partition = D.partition, seed: flags.Seed = D.seed,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME|PATH]",
+            help="What to look into. Not given: the known data sets are listed.",
+        ),
+    ] = None,
+    text: flags.Text = None,
+    label: flags.Label = None,
+    client: flags.Client = None,
+    encoding: flags.Encoding = None,
+    clients: flags.Clients = D.clients,
+    examples_per_client: flags.PerClient = None,
+    partition: flags.Partition = D.partition,
+    seed: flags.Seed = D.seed,
     html: Annotated[Path | None, Html] = None,
     as_json: flags.Json = False,
 ) -> None:
@@ -366,7 +482,9 @@ def doctor(
     out: Annotated[Path, _out("The folder that runs will be written to.")] = Path("runs"),
     as_json: flags.Json = False,
 ) -> None:
-    """Check this machine: Python, packages, weights, memory, widgets. Exit code 1 if something must be mended."""
+    """Check this machine: Python, packages, weights, memory, widgets. Exit code 1 if something must
+    be mended.
+    """
     from fedkit.cli.doctor import check as look
     from fedkit.cli.doctor import to_json, to_table
 
@@ -377,7 +495,9 @@ def doctor(
 
 @app.command(cls=Command, short_help="Open the lessons in JupyterLab.")
 def lab(
-    port: Annotated[int, typer.Option("--port", metavar="N", parser=flags.whole, help="1024 to 65535.")] = 8888,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", parser=flags.whole, help="1024 to 65535.")
+    ] = 8888,
 ) -> None:
     """Open JupyterLab on the first lesson. It listens on this machine only and asks for its token."""
     import subprocess
@@ -387,57 +507,146 @@ def lab(
         raise FedkitError(f"--port {port} given; write a whole number from 1024 to 65535")
     first = NOTEBOOKS / "00_start_here.ipynb"
     if not first.is_file():
-        raise FedkitError(f"no lessons in {NOTEBOOKS}; run this from a clone of the project that `make install` set up")
+        raise FedkitError(
+            f"no lessons in {NOTEBOOKS}; run this from a clone of the project that `make install`"
+            " set up"
+        )
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", str(first)]
     raise typer.Exit(subprocess.call(command, cwd=NOTEBOOKS))
 
 
-app.command(name="showcase", cls=Command, epilog=showcase.EPILOG, short_help="The executive demo, without code.")(
-    showcase.showcase_command
-)
+app.command(
+    name="showcase",
+    cls=Command,
+    epilog=showcase.EPILOG,
+    short_help="The executive demo, without code.",
+)(showcase.showcase_command)
 
 
 @app.command(cls=Command, epilog=ADVISE, short_help="Which methods can your sites bear?")
 def advise(
-    memory: Annotated[str | None, typer.Option("--memory", metavar="SIZE", help=
-        "Free to train in at a site, such as 4GB. Not given: what the computer has.", rich_help_panel=WORLD)] = None,
-    devices: flags.Devices = "old-pc", link: flags.LinkSpec = "dsl",
-    hours: Annotated[float, typer.Option("--hours", metavar="N", parser=flags.number, help=
-        "Hours that a site may compute and send each night.", rich_help_panel=WORLD)] = 8.0,
-    examples: Annotated[int, typer.Option("--examples", metavar="N", parser=flags.whole, help=
-        "Training examples at each site.", rich_help_panel=WORLD)] = 200,
-    sites: Annotated[int, typer.Option("--sites", metavar="N", parser=flags.whole, help=
-        "How many sites take part.", rich_help_panel=WORLD)] = 10,
-    privacy: Annotated[str, typer.Option("--privacy", metavar="WISH", help=
-        "none, text-stays, sums-only (for secure aggregation), differential (see the answer).",
-        rich_help_panel=WORLD)] = "none",
-    labels: Annotated[int, typer.Option("--labels", metavar="N", parser=flags.whole, help=
-        "Labels to tell apart. With --data: those it has.", rich_help_panel=WORLD)] = 12,
-    rounds: flags.Rounds = D.rounds, model: flags.ModelName = D.model,
-    data: Annotated[str | None, typer.Option("--data", metavar="NAME|PATH", help=
-        "Takes labels and text lengths from it. Not given: those of the bundled reports.", rich_help_panel=flags.DATA)] = None,
-    measure: Annotated[bool, typer.Option("--measure", help=
-        "Time a few steps of each method here first (a few minutes).", rich_help_panel=flags.MACHINE)] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            help="Free to train in at a site, such as 4GB. Not given: what the computer has.",
+            rich_help_panel=WORLD,
+        ),
+    ] = None,
+    devices: flags.Devices = "old-pc",
+    link: flags.LinkSpec = "dsl",
+    hours: Annotated[
+        float,
+        typer.Option(
+            "--hours",
+            metavar="N",
+            parser=flags.number,
+            help="Hours that a site may compute and send each night.",
+            rich_help_panel=WORLD,
+        ),
+    ] = 8.0,
+    examples: Annotated[
+        int,
+        typer.Option(
+            "--examples",
+            metavar="N",
+            parser=flags.whole,
+            help="Training examples at each site.",
+            rich_help_panel=WORLD,
+        ),
+    ] = 200,
+    sites: Annotated[
+        int,
+        typer.Option(
+            "--sites",
+            metavar="N",
+            parser=flags.whole,
+            help="How many sites take part.",
+            rich_help_panel=WORLD,
+        ),
+    ] = 10,
+    privacy: Annotated[
+        str,
+        typer.Option(
+            "--privacy",
+            metavar="WISH",
+            help=(
+                "none, text-stays, sums-only (for secure aggregation), differential (see the"
+                " answer)."
+            ),
+            rich_help_panel=WORLD,
+        ),
+    ] = "none",
+    labels: Annotated[
+        int,
+        typer.Option(
+            "--labels",
+            metavar="N",
+            parser=flags.whole,
+            help="Labels to tell apart. With --data: those it has.",
+            rich_help_panel=WORLD,
+        ),
+    ] = 12,
+    rounds: flags.Rounds = D.rounds,
+    model: flags.ModelName = D.model,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="NAME|PATH",
+            help="Takes labels and text lengths from it. Not given: those of the bundled reports.",
+            rich_help_panel=flags.DATA,
+        ),
+    ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Time a few steps of each method here first (a few minutes).",
+            rich_help_panel=flags.MACHINE,
+        ),
+    ] = False,
     as_json: flags.Json = False,
 ) -> None:
-    """Rank the methods that sites can bear by what is known of their accuracy, and say why the others do not fit.
+    """Rank the methods that sites can bear by what is known of their accuracy, and say why the
+    others do not fit.
 
-    Nothing is trained: memory, traffic and time are predicted from the model and from messages really encoded.
+    Nothing is trained: memory, traffic and time are predicted from the model and from messages
+    really encoded.
     """
     from fedkit.experiments import advise as adviser
 
     needs = adviser.Needs(
-        adviser.memory_bytes(memory), devices, link, hours, examples, sites, privacy, labels, rounds, model
+        adviser.memory_bytes(memory),
+        devices,
+        link,
+        hours,
+        examples,
+        sites,
+        privacy,
+        labels,
+        rounds,
+        model,
     )
     adviser.check(needs)
     with console.Line() as line:
         line.wait("reckoning memory, traffic and time ...")
         needs = needs if data is None else adviser.with_data(needs, data)
-        advices = adviser.advise(needs, adviser.measured_paces(needs, line.wait) if measure else None)
+        advices = adviser.advise(
+            needs, adviser.measured_paces(needs, line.wait) if measure else None
+        )
     if as_json:
         methods = [a.to_dict() for a in advices]
-        console.show_json({"needs": vars(needs), "note": adviser.PRIVACY[privacy], "measured": measure,
-                           "command": adviser.best_command(needs, advices), "methods": methods})
+        console.show_json(
+            {
+                "needs": vars(needs),
+                "note": adviser.PRIVACY[privacy],
+                "measured": measure,
+                "command": adviser.best_command(needs, advices),
+                "methods": methods,
+            }
+        )
     else:
         console.show(adviser.advice_lines(needs, advices))
     raise typer.Exit(0 if advices[0].fits else 1)
@@ -445,22 +654,29 @@ def advise(
 
 def _needed(out: Path | None) -> Path:
     if out is None:
-        raise FedkitError("--resume given without --out; name the folder of the run to go on with: --out DIR")
+        raise FedkitError(
+            "--resume given without --out; name the folder of the run to go on with: --out DIR"
+        )
     return out
 
 
 def _as_begun(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig:
-    """The settings the run in `out` began with, but those given now; the run itself refuses what was changed."""
+    """The settings the run in `out` began with, but those given now; the run itself refuses what
+    was changed.
+    """
     from fedkit.core.record import Run
 
     if not (_needed(out) / "run.json").exists():
         if given - {"resume", "out", "as_json"}:
             return config  # a whole command, whose run was stopped before its first record
         raise FedkitError(
-            f"--resume given, and {out} holds no run to go on with; name its folder, or leave --resume out"
+            f"--resume given, and {out} holds no run to go on with; name its folder, or leave"
+            " --resume out"
         )
     begun = RunConfig.from_dict(Run.load(out).config)
-    return replace(begun, **{name: getattr(config, name) for name in given if hasattr(config, name)})
+    return replace(
+        begun, **{name: getattr(config, name) for name in given if hasattr(config, name)}
+    )
 
 
 def _fresh(root: str, name: str) -> Path:

@@ -1,4 +1,6 @@
-"""What to type next: exact command lines, ready to paste, after a run, after baselines, after a stop."""
+"""What to type next: exact command lines, ready to paste, after a run, after baselines, after a
+stop.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +16,27 @@ def after_run(config: RunConfig, out: Path) -> list[str]:
     """The baselines on the same data, unless they are there, and the comparison."""
     beside = _with_ending(out, "-baselines")
     there = any(beside.glob("*/run.json"))
-    steps = [] if there else [command("baselines", replace(config, privacy="none", secure="none"), "--out", beside)]
+    steps = (
+        []
+        if there
+        else [command("baselines", replace(config, privacy="none", secure="none"), "--out", beside)]
+    )
     open_run = _with_ending(out, "-open")
     if config.privacy != "none" and not (open_run / "run.json").exists():  # what the noise costs
-        steps.append(command("run", replace(config, privacy="none", secure="none"), "--out", open_run))
+        steps.append(
+            command("run", replace(config, privacy="none", secure="none"), "--out", open_run)
+        )
     others = [open_run] if config.privacy != "none" else []
     return _listed(*steps, *_judged(out, *others, beside))
 
 
 def after_baselines(config: RunConfig, out: Path) -> list[str]:
     """The federated run on the same data, unless it is there, and the comparison."""
-    beside = out.with_name(out.name.removesuffix("-baselines")) if out.name.endswith("-baselines") else out
+    beside = (
+        out.with_name(out.name.removesuffix("-baselines"))
+        if out.name.endswith("-baselines")
+        else out
+    )
     beside = _with_ending(out, "-run") if beside.name in ("", out.name) else beside
     steps = [] if (beside / "run.json").exists() else [command("run", config, "--out", beside)]
     return _listed(*steps, *_judged(beside, out))
@@ -49,8 +61,15 @@ def after_stop(out: Path) -> str:
 
 def after_stopped_baselines(out: Path, names: list[str] | None) -> str:
     """Which baselines a stop left whole."""
-    kept = [p.parent.name for p in sorted(out.glob("*/run.json")) if names is None or p.parent.name in names]
-    return f"stopped; finished and kept in {out}: {', '.join(kept) or 'none'}; choose the others with --which"
+    kept = [
+        p.parent.name
+        for p in sorted(out.glob("*/run.json"))
+        if names is None or p.parent.name in names
+    ]
+    return (
+        f"stopped; finished and kept in {out}: {', '.join(kept) or 'none'}; choose the others with"
+        " --which"
+    )
 
 
 def after_sweep(out: Path) -> list[str]:
@@ -75,7 +94,10 @@ def after_stopped_demo(out: Path) -> str:
     kept = [p.parent.name for p in sorted(out.glob("*/run.json"))]
     again = shown("fedkit", "demo", "--out", out)
     look = f" (look: {shown('fedkit', 'compare', out)})" if kept else ""
-    return f"stopped; kept in {out}: {', '.join(kept) or 'nothing yet'}{look}; start anew with: {again}"
+    return (
+        f"stopped; kept in {out}: {', '.join(kept) or 'nothing yet'}{look}; start anew with:"
+        f" {again}"
+    )
 
 
 def _listed(*commands: str) -> list[str]:
@@ -84,4 +106,6 @@ def _listed(*commands: str) -> list[str]:
 
 def _with_ending(path: Path, ending: str) -> Path:
     """A sibling of `path`; below it where it has no name, such as '.'."""
-    return path / ending.strip("-") if path.name in ("", "..") else path.with_name(path.name + ending)
+    return (
+        path / ending.strip("-") if path.name in ("", "..") else path.with_name(path.name + ending)
+    )

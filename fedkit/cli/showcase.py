@@ -30,25 +30,47 @@ Examples:
 
 
 def showcase_command(
-    port: Annotated[int, typer.Option("--port", metavar="N", parser=flags.whole, help="1024 to 65535.")] = 8866,
-    lang: Annotated[str, typer.Option("--lang", metavar="LANG", help=
-        "Language that it opens in: en or ja. Both can be chosen on the page.")] = "en",
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", parser=flags.whole, help="1024 to 65535.")
+    ] = 8866,
+    lang: Annotated[
+        str,
+        typer.Option(
+            "--lang",
+            metavar="LANG",
+            help="Language that it opens in: en or ja. Both can be chosen on the page.",
+        ),
+    ] = "en",
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only print the address.")
+    ] = False,
 ) -> None:
-    """Open the demo for executives: five steps, no code, English or Japanese. It listens on this machine only, with a token."""
+    """Open the demo for executives: five steps, no code, English or Japanese. It listens on this
+    machine only, with a token.
+    """
     raise typer.Exit(serve(port, lang, not no_browser))
 
 
 def serve(port: int, lang: str, browser: bool) -> int:
-    """Serve until Ctrl-C, or until the server ends; its exit code. Raises FedkitError for what cannot be served."""
+    """Serve until Ctrl-C, or until the server ends; its exit code. Raises FedkitError for what
+    cannot be served.
+    """
     check(port, lang)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: as by Ctrl-C, no server is left
+    # ended from outside: as by Ctrl-C, no server is left
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     token = secrets.token_urlsafe(24)
-    process = subprocess.Popen(line(port), cwd=NOTEBOOK.parent, env=environment(token, lang), start_new_session=True)
+    process = subprocess.Popen(
+        line(port), cwd=NOTEBOOK.parent, env=environment(token, lang), start_new_session=True
+    )
     try:
         address = f"http://{HOST}:{port}/?token={token}"
         wait(port, process)
-        console.show([f"The showcase is at {address}", "It runs on this machine only. Press Ctrl-C to end it."])
+        console.show(
+            [
+                f"The showcase is at {address}",
+                "It runs on this machine only. Press Ctrl-C to end it.",
+            ]
+        )
         if browser:
             webbrowser.open(address)
         return process.wait()
@@ -59,31 +81,51 @@ def serve(port: int, lang: str, browser: bool) -> int:
 
 
 def check(port: int, lang: str) -> None:
-    """Raise FedkitError for a port or a language that cannot be, a port that is taken, or a demo that is not there."""
+    """Raise FedkitError for a port or a language that cannot be, a port that is taken, or a demo
+    that is not there.
+    """
     if not 1024 <= port <= 65535:
         raise FedkitError(f"--port {port} given; write a whole number from 1024 to 65535")
     if lang not in LANGS:
         raise FedkitError(f"--lang {lang[:20]!r} given; write one of: {', '.join(LANGS)}")
     if not NOTEBOOK.is_file():
-        raise FedkitError(f"no {NOTEBOOK.name} in {NOTEBOOK.parent}; run this from a clone that `make install` set up")
+        raise FedkitError(
+            f"no {NOTEBOOK.name} in {NOTEBOOK.parent}; run this from a clone that `make install`"
+            " set up"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
             raise FedkitError(
-                f"port {port} is in use on this machine; choose another, such as --port {port + 1 if port < 65535 else 8866}"
+                f"port {port} is in use on this machine; choose another, such as --port"
+                f" {port + 1 if port < 65535 else 8866}"
             ) from None
 
 
 def line(port: int) -> list[str]:
-    """The server's command. Its headers come from notebooks/voila.json, its token from the environment: no list of processes shows it."""
-    return [sys.executable, "-m", "voila", NOTEBOOK.name, "--no-browser", f"--Voila.ip={HOST}", f"--port={port}",
-            "--Voila.port_retries=0", "--Voila.auto_token=True", "--Voila.log_level=ERROR"]
+    """The server's command. Its headers come from notebooks/voila.json, its token from the
+    environment: no list of processes shows it.
+    """
+    return [
+        sys.executable,
+        "-m",
+        "voila",
+        NOTEBOOK.name,
+        "--no-browser",
+        f"--Voila.ip={HOST}",
+        f"--port={port}",
+        "--Voila.port_retries=0",
+        "--Voila.auto_token=True",
+        "--Voila.log_level=ERROR",
+    ]
 
 
 def environment(token: str, lang: str) -> dict[str, str]:
-    """Of the server and its kernels: the token that they ask for, the language, and that nothing is fetched."""
+    """Of the server and its kernels: the token that they ask for, the language, and that nothing is
+    fetched.
+    """
     from fedkit.showcase.settings import LANG
 
     return {**os.environ, "JUPYTER_TOKEN": token, LANG: lang, "HF_HUB_OFFLINE": "1"}
@@ -99,7 +141,8 @@ def wait(port: int, process: subprocess.Popen) -> None:
         except OSError:
             time.sleep(0.2)
     raise FedkitError(
-        "the showcase's server did not start; see `fedkit doctor`, or open notebooks/10_executive_demo.ipynb in JupyterLab"
+        "the showcase's server did not start; see `fedkit doctor`, or open"
+        " notebooks/10_executive_demo.ipynb in JupyterLab"
     )
 
 

@@ -1,4 +1,6 @@
-"""What the command line prints about a run, a data set, a model: values for programs, lines for people."""
+"""What the command line prints about a run, a data set, a model: values for programs, lines for
+people.
+"""
 
 from __future__ import annotations
 
@@ -22,24 +24,39 @@ def summary(run: Run) -> list[str]:
 
     low, high, over = measures.interval(measures.checked(run))
     train, test, trained = (
-        measures.number(v, "data") for v in (run.data.get("train"), run.data.get("test"), run.model.get("trainable"))
+        measures.number(v, "data")
+        for v in (run.data.get("train"), run.data.get("test"), run.model.get("trainable"))
     )
-    up, down = (formatting.megabytes(measures.mb_per_client(run, way)) for way in ("uplink", "downlink"))
+    up, down = (
+        formatting.megabytes(measures.mb_per_client(run, way)) for way in ("uplink", "downlink")
+    )
     start = None if run.start is None else measures.number(run.start.accuracy, "accuracy")
     before = "" if start is None else f"; before round 1: {formatting.percent(start)}"
     modelled = formatting.seconds(measures.result(run, "simulated_seconds"))
     return [
         *(f"note: {n}" for n in run.data.get("notes") or []),
-        f"{run.data.get('name')}: {count(len(measures.clients(run)), 'site')}, {train:,.0f} training and {test:,.0f} test "
-        f"examples, {count(len(run.data.get('labels', [])), 'label')}",
-        f"accuracy {formatting.percent(measures.accuracy(run))} (95 % interval {formatting.between(low, high)}, over {over})"
-        f"{before}; worst client {formatting.percent(measures.worst(run))}",
+        (
+            f"{run.data.get('name')}: {count(len(measures.clients(run)), 'site')}, {train:,.0f}"
+            f" training and {test:,.0f} test examples,"
+            f" {count(len(run.data.get('labels', [])), 'label')}"
+        ),
+        (
+            f"accuracy {formatting.percent(measures.accuracy(run))} (95 % interval"
+            f" {formatting.between(low, high)}, over {over}){before}; worst client"
+            f" {formatting.percent(measures.worst(run))}"
+        ),
         *_gained(run),
         *_models(run),
-        f"traffic of a site: {up} sent, {down} received in {measures.rounds(run)} ({run.config.get('tune')}: {trained:,.0f} "
-        f"numbers), and once the base model, {formatting.megabytes(measures.base_mb(run))}",
-        f"time: {formatting.seconds(run.total('train_seconds'))} of training, measured here{_engine(run)}; {modelled} for the rounds over "
-        f"{run.config.get('link')}, modelled",
+        (
+            f"traffic of a site: {up} sent, {down} received in {measures.rounds(run)}"
+            f" ({run.config.get('tune')}: {trained:,.0f} numbers), and once the base model,"
+            f" {formatting.megabytes(measures.base_mb(run))}"
+        ),
+        (
+            f"time: {formatting.seconds(run.total('train_seconds'))} of training, measured"
+            f" here{_engine(run)}; {modelled} for the rounds over {run.config.get('link')},"
+            " modelled"
+        ),
         *_refused(run),
         *privacy_promise.lines(run),
     ]
@@ -47,9 +64,14 @@ def summary(run: Run) -> list[str]:
 
 def _models(run: Run) -> list[str]:
     """Whose accuracy it is, where every site ends with a model of its own."""
-    if run.config.get("share", "all") == "all" and not str(run.config.get("aggregate")).startswith("fedsa"):
+    if run.config.get("share", "all") == "all" and not str(run.config.get("aggregate")).startswith(
+        "fedsa"
+    ):
         return []
-    return ["models: one per site, since a part of each stays there; the accuracy is the mean over the sites' models"]
+    return [
+        "models: one per site, since a part of each stays there; the accuracy is the mean over the"
+        " sites' models"
+    ]
 
 
 def _engine(run: Run) -> str:
@@ -60,7 +82,8 @@ def _engine(run: Run) -> str:
 def _refused(run: Run) -> list[str]:
     """Updates that did not count, and why."""
     missed = [c for r in run.rounds for c in r.clients if c.status != "ok"]
-    why = Counter(f"{c.status}: {c.reason.rpartition(': ')[2]}" for c in missed)  # without the tensor's name
+    # without the tensor's name
+    why = Counter(f"{c.status}: {c.reason.rpartition(': ')[2]}" for c in missed)
     visits, out = sum(len(r.clients) for r in run.rounds), []
     if missed and len(missed) == visits:
         out.append("warning: no update counted in any round; the accuracy is that of the start")
@@ -68,7 +91,8 @@ def _refused(run: Run) -> list[str]:
         sites = {c.id for c in missed if f"{c.status}: {c.reason.rpartition(': ')[2]}" == reason}
         named = f", all by {sites.pop()}" if len(sites) == 1 else f", by {len(sites)} sites"
         out.append(
-            f"warning: {n:,} of {visits:,} times a site took its turn, its update did not count ({reason}){named}"
+            f"warning: {n:,} of {visits:,} times a site took its turn, its update did not count"
+            f" ({reason}){named}"
         )
     return out
 
@@ -92,11 +116,18 @@ def who_has_what_lines(config: RunConfig, html: Path | None = None) -> Facts:
     from fedkit.data.partition import client_column, deal, describe, left_out
 
     column = client_column(config.partition, config.client)
-    corpus = load_corpus(config.data, config.text, config.label, column, config.encoding, seed=config.seed)
-    clients = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
+    corpus = load_corpus(
+        config.data, config.text, config.label, column, config.encoding, seed=config.seed
+    )
+    clients = deal(
+        corpus, config.partition, config.clients, config.examples_per_client, config.seed
+    )
     frame = describe(corpus, clients)
     left = left_out(corpus, clients).items()
-    notes = [*corpus.notes, *(f"client {c!r} left out: too few training examples ({n})" for c, n in left)]
+    notes = [
+        *corpus.notes,
+        *(f"client {c!r} left out: too few training examples ({n})" for c, n in left),
+    ]
     lines = [*_per_site(frame), *(f"note: {n}" for n in notes)]
     if html is not None:
         lines.append(f"picture: {picture(frame, html)}")
@@ -104,14 +135,21 @@ def who_has_what_lines(config: RunConfig, html: Path | None = None) -> Facts:
 
 
 def _per_site(frame, most: int = 50) -> list[str]:
-    """A line per site: its name, its examples, its commonest labels with their shares; wrapped at 100 columns."""
+    """A line per site: its name, its examples, its commonest labels with their shares; wrapped at
+    100 columns.
+    """
     width = max(4, *(len(str(name)) for name in frame.index[:most]))
     lines = [f"{'site':{width}}  examples  labels  mostly"]
     for name, row in frame.iloc[:most].iterrows():
         there = row[row > 0].sort_values(ascending=False, kind="stable")
-        mostly = ", ".join(f"{label} {100 * n / row.sum():.0f} %" for label, n in there.head(3).items())
-        lines += textwrap.wrap(f"{name!s:{width}}  {row.sum():8,d}  {len(there):6d}  {mostly}", 100,
-                               subsequent_indent=" " * (width + 20))
+        mostly = ", ".join(
+            f"{label} {100 * n / row.sum():.0f} %" for label, n in there.head(3).items()
+        )
+        lines += textwrap.wrap(
+            f"{name!s:{width}}  {row.sum():8,d}  {len(there):6d}  {mostly}",
+            100,
+            subsequent_indent=" " * (width + 20),
+        )
     return lines + ([f"... and {len(frame) - most} more sites"] if len(frame) > most else [])
 
 
@@ -138,7 +176,10 @@ def known_data() -> Facts:
     lines = [f"{f['name']:14s} {f['where']:8s} {f['about']}".rstrip() for f in facts]
     return facts, [
         *lines,
-        "or give a .csv .tsv .xlsx .parquet .jsonl file, a folder with train.csv and test.csv, or hub:OWNER/NAME",
+        (
+            "or give a .csv .tsv .xlsx .parquet .jsonl file, a folder with train.csv and test.csv,"
+            " or hub:OWNER/NAME"
+        ),
         "a hub set needs a network, once, and the package datasets: pip install 'fedkit[hub]'",
     ]
 
@@ -157,15 +198,27 @@ def known_models() -> Facts:
     lines = [line for f in facts for line in (f"{f['name']}: {f['about']}", f"  {f['state']}")]
     return facts, [
         *lines,
-        "or give a folder with config.json, tokenizer.json and model.safetensors, or a hub id such as OWNER/NAME",
+        (
+            "or give a folder with config.json, tokenizer.json and model.safetensors, or a hub id"
+            " such as OWNER/NAME"
+        ),
     ]
 
 
 ABOUT = {
-    "service_desk": "who should handle this report? six companies of different trades, 12 labels, synthetic, English",
+    "service_desk": (
+        "who should handle this report? six companies of different trades, 12 labels, synthetic,"
+        " English"
+    ),
     "demo": "another name of service_desk",
-    "plant_alarms": "what stopped the line? alarm codes of four plants, 8 labels, synthetic; codes no base model knows",
-    "service_desk_ja": "the same question in Japanese: six other companies, 12 labels, synthetic; needs a model that reads Japanese",
+    "plant_alarms": (
+        "what stopped the line? alarm codes of four plants, 8 labels, synthetic; codes no base"
+        " model knows"
+    ),
+    "service_desk_ja": (
+        "the same question in Japanese: six other companies, 12 labels, synthetic; needs a model"
+        " that reads Japanese"
+    ),
     "banking77": "questions to a bank's help desk, 77 labels, English (Casanueva et al., 2020)",
     "clinc150": "requests to an assistant, 151 labels, English (Larson et al., 2019)",
     "ag_news": "news, 4 labels, English (Zhang et al., 2015)",

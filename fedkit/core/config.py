@@ -39,31 +39,45 @@ class RunConfig:
     head_lr: float = 1e-2  # AdamW, the head
     optimizer: str = "adamw"  # of a site's steps: adamw, or sgd[:momentum=M]
     clip_norm: float = 1.0  # gradient norm is clipped to this
-    loss: str = "balanced"  # balanced (every label alike) | calibrated (to the label mix of all clients) | plain
+    # balanced (every label alike) | calibrated (to the label mix of all clients) | plain
+    loss: str = "balanced"
     # server
     strategy: str = (
-        "fedavg"  # an entry of STRATEGIES: what clients do against drift, what the server does with the mean
+        # an entry of STRATEGIES: what clients do against drift, what the server does with the mean
+        "fedavg"
     )
     weights: str = "examples"  # an entry of WEIGHTS: how much each client counts
-    robust: str = "none"  # an entry of ROBUST: what becomes of updates that do not look like the others
+    # an entry of ROBUST: what becomes of updates that do not look like the others
+    robust: str = "none"
     aggregate: str = "mean"  # how adapters become one: an entry of AGGREGATORS
-    share: str = "all"  # tensors that travel: all, or parts of their names joined by '|'; the others stay at their site
+    # tensors that travel: all, or parts of their names joined by '|'; the others stay at their site
+    share: str = "all"
     # what is sent
     wire: str = "none"  # stages of STAGES joined by '+', such as ef21+topk:0.05+int4+ans
-    wire_down: str | None = None  # of the download; None: as `wire`, where the aggregation allows it
+    # of the download; None: as `wire`, where the aggregation allows it
+    wire_down: str | None = None
     # who may see what
-    privacy: str = "none"  # an entry of PRIVACY: example:eps=8,delta=1e-5 | client:eps=8 | ftrl:eps=8
-    secure: str = "none"  # an entry of LOCKS: masks or ckks, so that the server can read the sum alone
+    # an entry of PRIVACY: example:eps=8,delta=1e-5 | client:eps=8 | ftrl:eps=8
+    privacy: str = "none"
+    # an entry of LOCKS: masks or ckks, so that the server can read the sum alone
+    secure: str = "none"
     # what goes wrong (changes learning)
-    faults: str = "none"  # rates per client and round: lost=0.1,crash=0.05,late=0.1,leave=0.02,away=,join=,twice=
-    attack: str = "none"  # an entry of ATTACKS with the number of clients that do it, such as sign-flip:2
-    deadline: float | None = None  # simulated seconds after which the server does not wait; None: for the last
-    late: str = "drop"  # what becomes of an update after the deadline: drop | carry (into the next round)
+    # rates per client and round: lost=0.1,crash=0.05,late=0.1,leave=0.02,away=,join=,twice=
+    faults: str = "none"
+    # an entry of ATTACKS with the number of clients that do it, such as sign-flip:2
+    attack: str = "none"
+    # simulated seconds after which the server does not wait; None: for the last
+    deadline: float | None = None
+    # what becomes of an update after the deadline: drop | carry (into the next round)
+    late: str = "drop"
     # the world (changes seconds only, unless there is a deadline or the strategy is asynchronous)
-    link: str = "10mbps/40ms"  # per-site link: DOWN[:UP]/LATENCY, a profile name, or a mix NAME=SHARE,...
+    # per-site link: DOWN[:UP]/LATENCY, a profile name, or a mix NAME=SHARE,...
+    link: str = "10mbps/40ms"
     devices: str = "as-measured"  # device profile, or a mix such as old-pc=0.7,server=0.3
-    server_link: str | None = None  # the line that all sites share at the server; None: it is never the bottleneck
-    pace: float | None = None  # seconds per training example where time decides; None: from the model's size
+    # the line that all sites share at the server; None: it is never the bottleneck
+    server_link: str | None = None
+    # seconds per training example where time decides; None: from the model's size
+    pace: float | None = None
     # this machine
     device: str = "auto"  # auto | cpu | cuda | mps
     dtype: str = "auto"  # auto (probed once) | float32 | bfloat16
@@ -78,17 +92,23 @@ class RunConfig:
         """The config in `values`; unknown keys are refused, since a typo would otherwise be silent."""
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise FedkitError(f"unknown setting {unknown[0]!r}; known settings: {', '.join(sorted(known))}")
+            raise FedkitError(
+                f"unknown setting {unknown[0]!r}; known settings: {', '.join(sorted(known))}"
+            )
         for f in fields(cls):
             value, kind = values.get(f.name, f.default), f.type.removesuffix(" | None")
             missing = value is None and kind != f.type
             if not missing and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
-                raise FedkitError(f"setting {f.name} is {str(value)[:40]!r}, and {f.type} is expected")
+                raise FedkitError(
+                    f"setting {f.name} is {str(value)[:40]!r}, and {f.type} is expected"
+                )
         return cls(**values)
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """Split 'name:key=value,key=value' into name and options; a bare first value ('topk:0.05') has the key ''."""
+    """Split 'name:key=value,key=value' into name and options; a bare first value ('topk:0.05') has
+    the key ''.
+    """
     name, _, rest = spec.partition(":")
     options: dict[str, str] = {}
     for place, item in enumerate(filter(None, rest.split(","))):
@@ -96,9 +116,14 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
         if not equals and place == 0:
             key, value = "", item
         elif not equals or not value:
-            lists = "; several values are joined by '|', in quotes" if "=" in rest and not equals else ""
+            lists = (
+                "; several values are joined by '|', in quotes"
+                if "=" in rest and not equals
+                else ""
+            )
             raise FedkitError(
-                f"{spec!r}: expected key=value after {name!r}, got {item!r}; example: lora:r=8,alpha=16{lists}"
+                f"{spec!r}: expected key=value after {name!r}, got {item!r}; example:"
+                f" lora:r=8,alpha=16{lists}"
             )
         options[key.strip()] = value.strip()
     return name.strip(), options
@@ -117,11 +142,19 @@ def parse_cohort(text: str | None) -> float | None:
     return None if value == 1 and "." in text else value
 
 
-MACHINE = ("device", "dtype", "engine")  # settings that may differ when a sweep goes on: they change no meaning
+# settings that may differ when a sweep goes on: they change no meaning
+MACHINE = ("device", "dtype", "engine")
 
 
 DATA = (
-    "data", "text", "label", "client", "encoding", "clients", "examples_per_client", "partition", "model", "max_tokens",
+    "data",
+    "text",
+    "label",
+    "client",
+    "encoding",
+    "clients",
+    "examples_per_client",
+    "partition",
+    "model",
+    "max_tokens",
 )
-
-

@@ -15,5 +15,3 @@ class Cancelled(Exception):
 
 class PayloadError(ValueError):
     """A payload that cannot be right; the message is the reason that the record keeps."""
-
-

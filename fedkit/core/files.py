@@ -9,14 +9,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]  # of a clone; the lessons and the bundled data are there
+# of a clone; the lessons and the bundled data are there
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def write_json(path: Path, values: Any) -> Path:
     """Write JSON beside its target, flush it to disk, then rename: never a half-written file."""
     text = json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False)
     temporary = path.with_name(path.name + ".tmp")
-    # backslashreplace: a lone surrogate, as in a file name that is not UTF-8, becomes the escape that JSON has for it
+    # backslashreplace: a lone surrogate, as in a file name that is not UTF-8, becomes the escape
+    # that JSON has for it
     with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text + "\n")
         file.flush()

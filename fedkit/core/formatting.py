@@ -1,4 +1,6 @@
-"""Numbers in words, the same way in a terminal, a figure and a page. ASCII only, so that any console can print it."""
+"""Numbers in words, the same way in a terminal, a figure and a page. ASCII only, so that any
+console can print it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ def percent(share: float, digits: int = 1) -> str:
 
 def between(low: float, high: float) -> str:
     """(0.59, 0.675) -> '59.0 to 67.5 %'."""
-    return "not known" if math.isnan(low) or math.isnan(high) else f"{100 * low:.1f} to {percent(high)}"
+    return (
+        "not known"
+        if math.isnan(low) or math.isnan(high)
+        else f"{100 * low:.1f} to {percent(high)}"
+    )
 
 
 def points(difference: float) -> str:
@@ -80,13 +86,15 @@ def rounded_up(epsilon: float) -> float:
 
 
 def tidy(text: object, limit: int = 40) -> str:
-    """Text from data on one line, without characters that cannot be printed, cut after `limit` characters."""
+    """Text from data on one line, without characters that cannot be printed, cut after `limit`
+    characters.
+    """
     line = "".join(c for c in " ".join(str(text).split()) if c.isprintable())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def plain(text: object, limit: int = 40) -> str:
-    """Text from data for a figure: plotly reads tags such as <b> or <a href> in any text, so none may pass."""
+    """Text from data for a figure: plotly reads tags such as <b> or <a href> in any text, so none
+    may pass.
+    """
     return html.escape(tidy(text, limit), quote=False)
-
-

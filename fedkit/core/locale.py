@@ -9,20 +9,37 @@ from collections.abc import Sequence
 LANGS = ("en", "ja")
 UNKNOWN = {"en": "not known", "ja": "不明"}
 MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 )
 SIGNS = {"JPY": "¥", "USD": "$", "EUR": "€", "GBP": "£"}
 NAMES_JA = {"JPY": "円", "USD": "米ドル", "EUR": "ユーロ", "GBP": "ポンド"}
 SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-TIMES = ((3600.0, 7200.0, "h", "時間"), (60.0, 180.0, "min", "分"), (1.0, 0.0, "s", "秒"))  # unit, from, names
+# unit, from, names
+TIMES = ((3600.0, 7200.0, "h", "時間"), (60.0, 180.0, "min", "分"), (1.0, 0.0, "s", "秒"))
 MINUS = "\u2212"  # a line never breaks after it, as it may after a hyphen
 JOINED = "\u00a0"  # a space between a number and its unit, where no line may break
 
 
 def number(value: float, lang: str, digits: int = 0) -> str:
-    """1234.5 -> '1,234' (digits after the point: as asked). Both languages group thousands by commas."""
-    return UNKNOWN[lang] if _odd(value) else f"{_unsigned_zero(value, digits):,.{digits}f}".replace("-", MINUS)
+    """1234.5 -> '1,234' (digits after the point: as asked). Both languages group thousands by
+    commas.
+    """
+    return (
+        UNKNOWN[lang]
+        if _odd(value)
+        else f"{_unsigned_zero(value, digits):,.{digits}f}".replace("-", MINUS)
+    )
 
 
 def percent(share: float, lang: str, digits: int = 1) -> str:
@@ -68,7 +85,9 @@ def seconds(value: float, lang: str) -> str:
     if 0 < value < 1:
         return f"<{JOINED}1{JOINED}s" if lang == "en" else "1秒未満"
     unit, _, short, ja = next(t for t in TIMES if value >= t[1])
-    return f"{_short(value / unit)}{JOINED}{short}" if lang == "en" else f"{_short(value / unit)}{ja}"
+    return (
+        f"{_short(value / unit)}{JOINED}{short}" if lang == "en" else f"{_short(value / unit)}{ja}"
+    )
 
 
 def about(value: float, lang: str) -> str:
@@ -83,7 +102,9 @@ def size_points(difference: float, lang: str) -> str:
 
 
 def money(value: float, currency: str, lang: str) -> str:
-    """(1_800_054, JPY) -> '¥1,800,000', '180万円': three digits that count from 100,000 on; unknown currencies by their code."""
+    """(1_800_054, JPY) -> '¥1,800,000', '180万円': three digits that count from 100,000 on; unknown
+    currencies by their code.
+    """
     if _odd(value):
         return UNKNOWN[lang]
     digits = 0 if abs(value) >= 100 or value == round(value) else 2
@@ -102,7 +123,11 @@ def money(value: float, currency: str, lang: str) -> str:
 
 def date(day: datetime.date, lang: str) -> str:
     """'23 November 2026', '2026年11月23日'."""
-    return f"{day.day} {MONTHS[day.month - 1]} {day.year}" if lang == "en" else f"{day.year}年{day.month}月{day.day}日"
+    return (
+        f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+        if lang == "en"
+        else f"{day.year}年{day.month}月{day.day}日"
+    )
 
 
 def listing(names: Sequence[str], lang: str, limit: int = 4) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 
 def reset_peak() -> None:
-    """Start a new peak measurement where the system allows it (Linux); elsewhere the process's peak so far counts."""
+    """Start a new peak measurement where the system allows it (Linux); elsewhere the process's peak
+    so far counts.
+    """
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -34,21 +36,25 @@ def peak_rss_bytes() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Let this process reuse memory that it freed, instead of having the system clear it anew at every step.
+    """Let this process reuse memory that it freed, instead of having the system clear it anew at
+    every step.
 
-    A training step frees and takes the same megabytes again and again: keeping them is about 12 % faster. Only where
-    the C library is glibc (Linux); nothing happens elsewhere.
+    A training step frees and takes the same megabytes again and again: keeping them is about 12 %
+    faster. Only where the C library is glibc (Linux); nothing happens elsewhere.
     """
     if not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError, AttributeError):
-        mallopt, trim_threshold, mmap_threshold = ctypes.CDLL(None).mallopt, -1, -3  # names in malloc.h
+        # names in malloc.h
+        mallopt, trim_threshold, mmap_threshold = ctypes.CDLL(None).mallopt, -1, -3
         mallopt(mmap_threshold, 32 * 1024**2)
         mallopt(trim_threshold, 512 * 1024**2)
 
 
 def give_memory_back() -> None:
-    """Hand what is free to the system again, so that the next piece of work has a peak of its own. glibc only."""
+    """Hand what is free to the system again, so that the next piece of work has a peak of its own.
+    glibc only.
+    """
     gc.collect()
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):

@@ -15,8 +15,9 @@ Listener = Callable[["Progress"], None]
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of a run. accuracy and epsilon are of the last finished round (None before, and without privacy); nbytes is
-    traffic so far, both ways."""
+    """A moment of a run. accuracy and epsilon are of the last finished round (None before, and
+    without privacy); nbytes is traffic so far, both ways.
+    """
 
     stage: str
     round: int
@@ -31,19 +32,31 @@ class Progress:
     def __str__(self) -> str:
         accuracy = "" if self.accuracy is None else f"  accuracy so far {self.accuracy:.1%}"
         left = "" if self.remaining_seconds is None else f"  {self.remaining_seconds:.0f} s left"
-        size = f"{self.nbytes / 1e6:.1f} MB" if self.nbytes >= 1e6 else f"{self.nbytes / 1e3:.0f} kB"
+        size = (
+            f"{self.nbytes / 1e6:.1f} MB" if self.nbytes >= 1e6 else f"{self.nbytes / 1e3:.0f} kB"
+        )
         sent = f"  {size} by all sites" if self.nbytes else ""  # baselines send nothing
         client = f"  {self.client}" if self.client else ""
         spent = "" if self.epsilon is None else f"  epsilon so far {self.epsilon:.2f}"
-        return (f"{self.stage}: round {self.round}/{self.rounds}{client}{accuracy}{spent}"
-                f"{sent}{left}")
+        return (
+            f"{self.stage}: round {self.round}/{self.rounds}{client}{accuracy}{spent}{sent}{left}"
+        )
 
 
 class Meter:
-    """Counts gradient steps, tells the listener a few times a second, and stops the run when asked to."""
+    """Counts gradient steps, tells the listener a few times a second, and stops the run when asked
+    to.
+    """
 
-    def __init__(self, stage: str, total_steps: int, rounds: int, listener: Listener | None = None,
-                 cancel: threading.Event | None = None, done: int = 0):
+    def __init__(
+        self,
+        stage: str,
+        total_steps: int,
+        rounds: int,
+        listener: Listener | None = None,
+        cancel: threading.Event | None = None,
+        done: int = 0,
+    ):
         self.stage, self.total, self.rounds = stage, max(total_steps, 1), rounds
         self.listener, self.cancel = listener, cancel
         self.steps, self.skipped, self.started, self.told = done, done, time.monotonic(), 0.0
@@ -55,13 +68,17 @@ class Meter:
         """Take steps, accuracy and traffic so far from a record."""
         self.steps = int(record.total("steps"))
         self.accuracy = record.rounds[-1].accuracy if record.rounds else None
-        self.epsilon = (record.rounds[-1] if record.rounds else record.start).epsilon if record.start else None
+        self.epsilon = (
+            (record.rounds[-1] if record.rounds else record.start).epsilon if record.start else None
+        )
         self.nbytes = int(record.total("uplink_bytes") + record.total("downlink_bytes"))
 
     def tick(self, round_number: int, client: str) -> None:
         """Before each step. Raises Cancelled when the caller asked to stop."""
         if self.cancel is not None and self.cancel.is_set():
-            raise Cancelled(f"{self.stage} stopped in round {round_number}; the rounds before it are kept")
+            raise Cancelled(
+                f"{self.stage} stopped in round {round_number}; the rounds before it are kept"
+            )
         self.steps += 1
         if time.monotonic() - self.told > 0.2:
             self.tell(round_number, client)
@@ -73,5 +90,16 @@ class Meter:
             return
         worked, elapsed = self.steps - self.skipped, self.told - self.started
         left = elapsed / worked * (self.total - self.steps) if worked > 3 else None
-        self.listener(Progress(self.stage, round_number, self.rounds, client, self.accuracy, self.nbytes,
-                               min(self.steps / self.total, 1.0), left, self.epsilon))
+        self.listener(
+            Progress(
+                self.stage,
+                round_number,
+                self.rounds,
+                client,
+                self.accuracy,
+                self.nbytes,
+                min(self.steps / self.total, 1.0),
+                left,
+                self.epsilon,
+            )
+        )

@@ -18,7 +18,8 @@ KINDS = {"str": str, "int": int, "float": NUMBER, "float | None": NUMBER, "dict[
 
 @dataclass(frozen=True)
 class ClientRecord:
-    """One client in one round. status: ok | late | lost | rejected | away; if not ok, `reason` says why.
+    """One client in one round. status: ok | late | lost | rejected | away; if not ok, `reason` says
+    why.
 
     work_seconds, delay, began: see network.py, where they become simulated time.
     """
@@ -31,7 +32,8 @@ class ClientRecord:
     train_seconds: float = 0.0  # measured on the machine that ran
     uplink_bytes: int = 0  # length of what was serialised
     downlink_bytes: int = 0
-    work_seconds: float | None = None  # training seconds by the clock's model, where time decides; None: train_seconds
+    # training seconds by the clock's model, where time decides; None: train_seconds
+    work_seconds: float | None = None
     delay: float = 0.0  # simulated seconds that the upload hung
     staleness: int = 0  # server steps since the parameters it trained from
     began: float | None = None  # simulated seconds since round 1 began; None: with the round
@@ -39,7 +41,9 @@ class ClientRecord:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """One round. Accuracies are on the held-out test set; validation_accuracy is what choices are made on."""
+    """One round. Accuracies are on the held-out test set; validation_accuracy is what choices are
+    made on.
+    """
 
     round: int
     accuracy: float
@@ -50,10 +54,13 @@ class RoundRecord:
     simulated_seconds: float | None = None  # modelled from link and device, not measured
     seconds: float = 0.0  # measured wall time of the round, evaluation included
     clients: tuple[ClientRecord, ...] = ()
-    aggregation_error: float | None = None  # what averaging got wrong, as a share; None where it is not measured
-    client_accuracy: dict[str, Any] = field(default_factory=dict)  # on test examples like each client's own
+    # what averaging got wrong, as a share; None where it is not measured
+    aggregation_error: float | None = None
+    # on test examples like each client's own
+    client_accuracy: dict[str, Any] = field(default_factory=dict)
     noise: float | None = (
-        None  # noise multiplier of what the server released in this round; None: none, or at the sites
+        # noise multiplier of what the server released in this round; None: none, or at the sites
+        None
     )
 
 
@@ -61,9 +68,9 @@ class RoundRecord:
 class Run:
     """A whole run: `run.json`, the contract that plots, tables, sliders and briefs read.
 
-    method: federated | pooled-lora | local-lora | ... (see baselines.BASELINES).
-    start: the state before round 1 as a RoundRecord with round 0 (head start and its traffic), or None.
-    result is {} until the run has finished.
+    method: federated | pooled-lora | local-lora | ... (see baselines.BASELINES). start: the state
+    before round 1 as a RoundRecord with round 0 (head start and its traffic), or None. result is {}
+    until the run has finished.
     """
 
     method: str
@@ -88,7 +95,11 @@ class Run:
         """Rebuild a run from parsed JSON. Raises FedkitError when it is not one of ours."""
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
             given = values.get("schema") if isinstance(values, dict) else None
-            given = given[:40] if isinstance(given, str) else type(values if given is None else given).__name__
+            given = (
+                given[:40]
+                if isinstance(given, str)
+                else type(values if given is None else given).__name__
+            )
             raise FedkitError(f"not a fedkit run record: schema is {given!r}, expected {SCHEMA!r}")
         try:
             values = dict(values)
@@ -97,7 +108,9 @@ class Run:
             return _typed(cls(**values))
         except (TypeError, KeyError, AttributeError) as error:
             reason = " ".join(str(error).split())[:100]
-            raise FedkitError(f"damaged run record ({reason}); run again, or resume from a good copy") from None
+            raise FedkitError(
+                f"damaged run record ({reason}); run again, or resume from a good copy"
+            ) from None
 
     def save(self, folder: str | Path) -> Path:
         """Write `run.json` into `folder` atomically and return its path."""
@@ -109,7 +122,9 @@ class Run:
         path = Path(folder)
         path = path / "run.json" if path.is_dir() else path
         if path.exists() and not path.is_file():  # a pipe or a device would be waited for
-            raise FedkitError(f"cannot read {path}: not a file; give a folder that `fedkit run --out` wrote")
+            raise FedkitError(
+                f"cannot read {path}: not a file; give a folder that `fedkit run --out` wrote"
+            )
         try:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except UnicodeDecodeError:
@@ -117,7 +132,9 @@ class Run:
                 f"cannot read {path}: not a run record; give a folder that `fedkit run --out` wrote"
             ) from None
         except FileNotFoundError:
-            raise FedkitError(f"no run record at {folder}; give a folder that `fedkit run --out` wrote") from None
+            raise FedkitError(
+                f"no run record at {folder}; give a folder that `fedkit run --out` wrote"
+            ) from None
         except FedkitError:
             raise
         except (
@@ -134,21 +151,32 @@ class Run:
         rows = []
         for r in ((self.start,) if self.start else ()) + self.rounds:
             shared = {k: v for k, v in asdict(r).items() if k not in ("clients", "client_accuracy")}
-            rows += [shared | {"client": c.id} | {k: v for k, v in asdict(c).items() if k != "id"} for c in r.clients]
+            rows += [
+                shared | {"client": c.id} | {k: v for k, v in asdict(c).items() if k != "id"}
+                for c in r.clients
+            ]
         return pd.DataFrame(rows)
 
     def total(self, name: str, rounds: Iterable[RoundRecord] | None = None) -> float:
         """Sum of a ClientRecord field over all clients and rounds, the start included."""
-        every = rounds if rounds is not None else ((self.start,) if self.start else ()) + self.rounds
+        every = (
+            rounds if rounds is not None else ((self.start,) if self.start else ()) + self.rounds
+        )
         return sum(getattr(c, name) for r in every for c in r.clients)
 
 
 def _round(values: dict[str, Any]) -> RoundRecord:
-    return _typed(RoundRecord(**{**values, "clients": tuple(_typed(ClientRecord(**c)) for c in values["clients"])}))
+    return _typed(
+        RoundRecord(
+            **{**values, "clients": tuple(_typed(ClientRecord(**c)) for c in values["clients"])}
+        )
+    )
 
 
 def _typed(record):
-    """The record, its fields of the declared kinds; a null stands for a NaN. Raises TypeError naming the field."""
+    """The record, its fields of the declared kinds; a null stands for a NaN. Raises TypeError
+    naming the field.
+    """
     for f in fields(record):
         value, kinds = getattr(record, f.name), KINDS.get(f.type)
         if kinds and not (isinstance(value, kinds) and type(value) is not bool):
@@ -157,17 +185,21 @@ def _typed(record):
 
 
 def collect(paths: list[Path]) -> list:
-    """The records at `paths`, run folders or folders holding some, each once. Raises FedkitError when there is none."""
+    """The records at `paths`, run folders or folders holding some, each once. Raises FedkitError
+    when there is none.
+    """
 
     found: dict[Path, Run] = {}
     for path in paths:
         below = [path]
-        if path.is_dir() and not (path / "run.json").exists():  # a sweep keeps its baselines one folder deeper
+        # a sweep keeps its baselines one folder deeper
+        if path.is_dir() and not (path / "run.json").exists():
             below = sorted(path.glob("*/run.json")) + sorted(path.glob("baselines-*/*/run.json"))
         if not below:
-            raise FedkitError(f"no run record in {path}; give folders that `fedkit run` or `fedkit baselines` wrote")
+            raise FedkitError(
+                f"no run record in {path}; give folders that `fedkit run` or `fedkit baselines`"
+                " wrote"
+            )
         for place in below:
             found.setdefault(place.resolve(), Run.load(place))
     return list(found.values())
-
-

@@ -1,7 +1,9 @@
-"""Named methods with parameters: one grammar and one way to say what is wrong, for every registry of the kit.
+"""Named methods with parameters: one grammar and one way to say what is wrong, for every registry
+of the kit.
 
-A registry is a literal dict {name: frozen dataclass}. Its fields are the parameters, the first line of its docstring
-says what it is, and `needs` (optional, a class attribute) says what it asks of the rest.
+A registry is a literal dict {name: frozen dataclass}. Its fields are the parameters, the first line
+of its docstring says what it is, and `needs` (optional, a class attribute) says what it asks of the
+rest.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from fedkit.core.errors import FedkitError
 
 
 def build(kind: str, registry: dict[str, type], spec: str) -> Any:
-    """The entry that 'name', 'name:value' or 'name:key=value,...' describes; a bare value is the first parameter.
+    """The entry that 'name', 'name:value' or 'name:key=value,...' describes; a bare value is the
+    first parameter.
 
-    Raises FedkitError, which names what is allowed, for an unknown name or parameter or a value of another kind.
+    Raises FedkitError, which names what is allowed, for an unknown name or parameter or a value of
+    another kind.
     """
     name, options = parse_spec(spec)
     if name not in registry:
@@ -25,15 +29,20 @@ def build(kind: str, registry: dict[str, type], spec: str) -> Any:
     if (bare := options.pop("", None)) is not None:  # stands for the first parameter
         if not kinds or bare in kinds:
             raise FedkitError(
-                f"{kind} {spec!r}: expected key=value after {name!r}, got {bare!r}; example: {_example(name, kinds)}"
+                f"{kind} {spec!r}: expected key=value after {name!r}, got {bare!r}; example:"
+                f" {_example(name, kinds)}"
             )
         first = next(iter(kinds))
         if not _reads(kinds[first], bare):
-            raise FedkitError(f"{kind} {spec!r}: {bare!r} is not a number; example: {_example(name, kinds)}")
+            raise FedkitError(
+                f"{kind} {spec!r}: {bare!r} is not a number; example: {_example(name, kinds)}"
+            )
         options = {first: bare, **options}
     if unknown := [key for key in options if key not in kinds]:
         allowed = ", ".join(kinds) or "none"
-        raise FedkitError(f"{kind} {name!r} has no parameter {unknown[0]!r}; its parameters: {allowed}")
+        raise FedkitError(
+            f"{kind} {name!r} has no parameter {unknown[0]!r}; its parameters: {allowed}"
+        )
     try:
         values = {key: kinds[key](value) for key, value in options.items()}
     except ValueError:

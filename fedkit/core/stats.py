@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist, fmean, stdev
 
-DISCORDANCE = 0.2  # share of test examples on which just one of two models is right: what is assumed before a run
+# share of test examples on which just one of two models is right: what is assumed before a run
+DISCORDANCE = 0.2
 
 
 POWER = 0.8
@@ -15,15 +16,22 @@ POWER = 0.8
 ALPHA = 0.05
 
 
-def examples_needed(difference: float, discordance: float = DISCORDANCE, power: float = POWER) -> int:
+def examples_needed(
+    difference: float, discordance: float = DISCORDANCE, power: float = POWER
+) -> int:
     """Test examples that show `difference` (0 to `discordance`, a share) with probability `power`."""
     z_alpha, z_power = NormalDist().inv_cdf(1 - ALPHA / 2), NormalDist().inv_cdf(power)
-    root = z_alpha * math.sqrt(discordance) + z_power * math.sqrt(max(0.0, discordance - difference**2))
+    root = z_alpha * math.sqrt(discordance) + z_power * math.sqrt(
+        max(0.0, discordance - difference**2)
+    )
     return math.ceil(root**2 / difference**2)
 
 
-def smallest_difference(num_test: int, discordance: float = DISCORDANCE, power: float = POWER) -> float | None:
-    """The smallest difference (a share) that `num_test` examples show; None where not even `discordance` itself is.
+def smallest_difference(
+    num_test: int, discordance: float = DISCORDANCE, power: float = POWER
+) -> float | None:
+    """The smallest difference (a share) that `num_test` examples show; None where not even
+    `discordance` itself is.
 
     `examples_needed` falls as the difference grows, so halving finds the place; exact to 1e-6.
     """
@@ -32,7 +40,11 @@ def smallest_difference(num_test: int, discordance: float = DISCORDANCE, power: 
         return None
     while high - low > 1e-6:
         middle = (low + high) / 2
-        low, high = (low, middle) if examples_needed(middle, discordance, power) <= num_test else (middle, high)
+        low, high = (
+            (low, middle)
+            if examples_needed(middle, discordance, power) <= num_test
+            else (middle, high)
+        )
     return high
 
 
@@ -55,10 +67,10 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """`t_interval` of a mean over clients, within what an accuracy can be; the value itself twice when there is only one."""
+    """`t_interval` of a mean over clients, within what an accuracy can be; the value itself twice
+    when there is only one.
+    """
     if len(values) < 2:
         return float(values[0]), float(values[0])
     low, high = t_interval(values)
     return max(0.0, low), min(1.0, high)
-
-

@@ -1,4 +1,6 @@
-"""Named tensors as one vector: its length, a part of it by name, and a generator to draw noise for it."""
+"""Named tensors as one vector: its length, a part of it by name, and a generator to draw noise for
+it.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,13 @@ def torch_rng(rng: np.random.Generator) -> torch.Generator:
     return torch.Generator().manual_seed(int(rng.integers(2**62)))
 
 
-CENTRE = "centre"  # the mean sentence vector as released, shape (d,): private training of the head is about it
+# the mean sentence vector as released, shape (d,): private training of the head is about it
+CENTRE = "centre"
 
 
-CONTROL = ".control"  # the end of a control variate's name: that of its tensor, and this (see strategy.Scaffold)
+# the end of a control variate's name: that of its tensor, and this (see strategy.Scaffold)
+CONTROL = ".control"
 
 
-Params = dict[str, Tensor]  # trainable tensors only, under PEFT's names, the head as head.weight and head.bias
-
-
+# trainable tensors only, under PEFT's names, the head as head.weight and head.bias
+Params = dict[str, Tensor]

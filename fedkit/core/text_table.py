@@ -9,11 +9,17 @@ WIDTH, METHOD_WIDTH = 100, 26  # columns of a terminal, and the most of them for
 
 
 def aligned(
-    heads: tuple[str, ...], rows: list[list[str]], key: tuple[str, ...], indent: int = 0, least: int = 16
+    heads: tuple[str, ...],
+    rows: list[list[str]],
+    key: tuple[str, ...],
+    indent: int = 0,
+    least: int = 16,
 ) -> str:
-    """Rows of cells below `heads` (lines apart by newlines), the first column wrapped and flush left, then `key`.
+    """Rows of cells below `heads` (lines apart by newlines), the first column wrapped and flush
+    left, then `key`.
 
-    indent: of the first column's further lines. least: columns that it should have before gaps are made smaller.
+    indent: of the first column's further lines. least: columns that it should have before gaps are
+    made smaller.
     """
     widths = [max(map(_width, column)) for column in zip(*(_widest(heads), *rows))]
     room, gap = WIDTH - sum(widths[1:]), 2
@@ -21,7 +27,12 @@ def aligned(
         gap = 1
     widths[0] = max(12, min(METHOD_WIDTH, widths[0], room - gap * (len(widths) - 1)))
     rule = "-" * (sum(widths) + gap * (len(widths) - 1))
-    blocks = [_lines(heads, widths, gap), [rule], *[_lines(row, widths, gap, indent) for row in rows], key]
+    blocks = [
+        _lines(heads, widths, gap),
+        [rule],
+        *[_lines(row, widths, gap, indent) for row in rows],
+        key,
+    ]
     return "\n".join(line for block in blocks for line in block) + "\n"
 
 
@@ -29,13 +40,18 @@ def _widest(heads: tuple[str, ...]) -> list[str]:
     return [max(head.split("\n"), key=len) for head in heads]
 
 
-def _lines(row: list[str] | tuple[str, ...], widths: list[int], gap: int, indent: int = 0) -> list[str]:
+def _lines(
+    row: list[str] | tuple[str, ...], widths: list[int], gap: int, indent: int = 0
+) -> list[str]:
     """A row as lines: the method is wrapped and flush left, numbers are flush right."""
     name = textwrap.wrap(row[0], widths[0], subsequent_indent=" " * indent) or [""]
     columns = [name, *(cell.split("\n") for cell in row[1:])]
     height = max(map(len, columns))
     filled = [column + [""] * (height - len(column)) for column in columns]
-    padded = [[_pad(cell, width, i == 0) for cell in column] for i, (column, width) in enumerate(zip(filled, widths))]
+    padded = [
+        [_pad(cell, width, i == 0) for cell in column]
+        for i, (column, width) in enumerate(zip(filled, widths))
+    ]
     return [(" " * gap).join(line).rstrip() for line in zip(*padded)]
 
 
@@ -47,5 +63,3 @@ def _pad(text: str, width: int, left: bool) -> str:
 def _width(text: str) -> int:
     """Columns in a terminal: East Asian wide characters take two."""
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-

@@ -1,4 +1,6 @@
-"""Cleaning one table: cells become normalised strings, useless rows go, and every change is counted."""
+"""Cleaning one table: cells become normalised strings, useless rows go, and every change is
+counted.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,15 @@ Notes = list[str]
 
 
 def as_text(cell: Any) -> str:
-    """A cell as a string: missing and NaN become "", whole floats lose their '.0'. Raises FedkitError for a list."""
+    """A cell as a string: missing and NaN become "", whole floats lose their '.0'. Raises
+    FedkitError for a list.
+    """
     if isinstance(cell, str):
         return cell
     if isinstance(cell, (list, tuple, dict, bytes)):
-        raise FedkitError(f"a cell holds {type(cell).__name__} {quote(cell, 40)}; text or a number is needed")
+        raise FedkitError(
+            f"a cell holds {type(cell).__name__} {quote(cell, 40)}; text or a number is needed"
+        )
     if cell is None or cell != cell:
         return ""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
@@ -38,20 +44,26 @@ def clean_text(text: str) -> str:
 
 
 def clean_label(label: str) -> str:
-    """A label or client in NFKC, so that full-width and half-width spellings are one; white space as in clean_text."""
+    """A label or client in NFKC, so that full-width and half-width spellings are one; white space
+    as in clean_text.
+    """
     return unicodedata.normalize("NFKC", well_formed(label)).strip()
 
 
 def tidy(frame: pd.DataFrame, columns: Columns, split: str, notes: Notes) -> pd.DataFrame:
     """The columns in use as normalised strings, named text, label and (if there is one) client.
 
-    Texts are NFC, labels and clients NFKC. Numbers become text. Sentences on what was changed are added to `notes`.
-    Raises FedkitError for a column that is missing here, and for cells that hold lists or bytes.
+    Texts are NFC, labels and clients NFKC. Numbers become text. Sentences on what was changed are
+    added to `notes`. Raises FedkitError for a column that is missing here, and for cells that hold
+    lists or bytes.
     """
     roles = {"text": columns.text, "label": columns.label, "client": columns.client}
     raw = {role: _strings(frame, name, split) for role, name in roles.items() if name}
     refuse_unpacked(sum(map(len, raw["text"])), f"{split}, column {columns.text}")
-    clean = {role: _each(clean_text if role == "text" else clean_label, cells) for role, cells in raw.items()}
+    clean = {
+        role: _each(clean_text if role == "text" else clean_label, cells)
+        for role, cells in raw.items()
+    }
     _say_numbers(clean["text"], split, notes)
     _say_merged(raw["label"], clean["label"], split, notes)
     return cut_long(pd.DataFrame(clean, dtype=object), split, notes)
@@ -59,15 +71,22 @@ def tidy(frame: pd.DataFrame, columns: Columns, split: str, notes: Notes) -> pd.
 
 def _strings(frame: pd.DataFrame, name: str, split: str) -> pd.Series:
     if name not in frame.columns:
-        raise FedkitError(f"{split} has no column {quote(name)}, which train has; it has: {listing(frame.columns)}")
+        raise FedkitError(
+            f"{split} has no column {quote(name)}, which train has; it has:"
+            f" {listing(frame.columns)}"
+        )
     try:
         return _each(as_text, frame[name])
     except FedkitError as error:
-        raise FedkitError(f"{split}, column {quote(name)}: {error}; choose another column") from None
+        raise FedkitError(
+            f"{split}, column {quote(name)}: {error}; choose another column"
+        ) from None
 
 
 def _each(change: Callable[[Any], str], cells: pd.Series) -> pd.Series:
-    """`cells` changed one by one; they stay Python strings, since Arrow's refuse what is not valid Unicode."""
+    """`cells` changed one by one; they stay Python strings, since Arrow's refuse what is not valid
+    Unicode.
+    """
     return pd.Series([change(cell) for cell in cells], cells.index, dtype=object)
 
 
@@ -78,13 +97,18 @@ def _say_numbers(texts: pd.Series, split: str, notes: Notes) -> None:
 
 def _say_merged(raw: pd.Series, clean: pd.Series, split: str, notes: Notes) -> None:
     if merged := len(set(map(str.strip, raw))) - len(set(clean)):
-        notes.append(f"{split}: {count(merged, 'label spelling')} merged with another of the same letters (NFKC)")
+        notes.append(
+            f"{split}: {count(merged, 'label spelling')} merged with another of the same letters"
+            " (NFKC)"
+        )
 
 
 def cut_long(frame: pd.DataFrame, split: str, notes: Notes) -> pd.DataFrame:
     """The same rows, texts cut after MAX_CHARACTERS."""
     if long := int((frame["text"].map(len) > MAX_CHARACTERS).sum()):
-        notes.append(f"{split}: {count(long, 'text')} longer than {MAX_CHARACTERS:,} characters, cut there")
+        notes.append(
+            f"{split}: {count(long, 'text')} longer than {MAX_CHARACTERS:,} characters, cut there"
+        )
         return frame.assign(text=_each(lambda text: text[:MAX_CHARACTERS], frame["text"]))
     return frame
 
@@ -97,23 +121,29 @@ def drop(frame: pd.DataFrame, bad: pd.Series, split: str, why: str, notes: Notes
 
 
 def drop_useless(frame: pd.DataFrame, split: str, notes: Notes) -> pd.DataFrame:
-    """Without rows that lack a text, a label or a client, and without exact duplicates (the first one stays)."""
+    """Without rows that lack a text, a label or a client, and without exact duplicates (the first
+    one stays).
+    """
     for role in frame.columns:
         frame = drop(frame, frame[role] == "", split, f"no {role}", notes)
     return drop(frame, frame.duplicated(), split, "exact duplicate of another row", notes)
 
 
 def refuse_few(train: pd.DataFrame, columns: Columns, notes: Notes) -> None:
-    """Raise FedkitError when there are too few rows, or one label only, to learn from; `notes` tell what went."""
+    """Raise FedkitError when there are too few rows, or one label only, to learn from; `notes` tell
+    what went.
+    """
     if len(train) < MIN_TRAIN:
         raise FedkitError(
-            f"{count(len(train), 'usable training row')}, and at least {MIN_TRAIN} are needed; add examples, or name "
-            f"the right columns (--text, --label); {'; '.join(notes[:4]) or 'no row was dropped'}"
+            f"{count(len(train), 'usable training row')}, and at least {MIN_TRAIN} are needed; add"
+            " examples, or name the right columns (--text, --label);"
+            f" {'; '.join(notes[:4]) or 'no row was dropped'}"
         )
     if train["label"].nunique() < 2:
         raise FedkitError(
-            f"label column {quote(columns.label)} has one label only, {quote(train['label'].iloc[0])}; "
-            "add examples of another, or name another column with --label"
+            f"label column {quote(columns.label)} has one label only,"
+            f" {quote(train['label'].iloc[0])}; add examples of another, or name another column"
+            " with --label"
         )
 
 
@@ -121,6 +151,6 @@ def refuse_free_text(train: pd.DataFrame, columns: Columns) -> None:
     """Raise FedkitError when there are more labels than one for every two rows."""
     if (labels := train["label"].nunique()) > len(train) / 2:
         raise FedkitError(
-            f"column {quote(columns.label)} looks like free text, not a label: {labels:,} different values in "
-            f"{count(len(train), 'row')}; name another with --label"
+            f"column {quote(columns.label)} looks like free text, not a label: {labels:,} different"
+            f" values in {count(len(train), 'row')}; name another with --label"
         )

@@ -14,23 +14,139 @@ from fedkit.data.limits import clean_name
 
 # In the order in which they are looked for; compared without regard to case.
 TEXT_NAMES = (
-    "text", "sentence", "message", "report", "description", "body", "content", "utterance", "query", "question",
-    "comment", "review", "document", "本文", "内容", "文章", "テキスト", "質問", "問い合わせ", "問合せ",
-    "報告内容", "お問い合わせ内容", "お問合せ内容", "問い合わせ内容", "問合せ内容", "依頼内容", "相談内容", "質問内容",
-    "障害内容", "申告内容", "詳細", "説明", "概要", "報告", "お問い合わせ", "お問合せ", "依頼", "相談", "要望", "意見",
-    "ご意見", "コメント", "details", "summary", "ticket", "request", "issue", "note", "件名", "subject", "title", "タイトル",
+    "text",
+    "sentence",
+    "message",
+    "report",
+    "description",
+    "body",
+    "content",
+    "utterance",
+    "query",
+    "question",
+    "comment",
+    "review",
+    "document",
+    "本文",
+    "内容",
+    "文章",
+    "テキスト",
+    "質問",
+    "問い合わせ",
+    "問合せ",
+    "報告内容",
+    "お問い合わせ内容",
+    "お問合せ内容",
+    "問い合わせ内容",
+    "問合せ内容",
+    "依頼内容",
+    "相談内容",
+    "質問内容",
+    "障害内容",
+    "申告内容",
+    "詳細",
+    "説明",
+    "概要",
+    "報告",
+    "お問い合わせ",
+    "お問合せ",
+    "依頼",
+    "相談",
+    "要望",
+    "意見",
+    "ご意見",
+    "コメント",
+    "details",
+    "summary",
+    "ticket",
+    "request",
+    "issue",
+    "note",
+    "件名",
+    "subject",
+    "title",
+    "タイトル",
 )
 LABEL_NAMES = (
-    "label_text", "label_name", "label", "labels", "category", "intent", "class", "target", "topic",
-    "分類", "区分", "カテゴリ", "カテゴリー", "ラベル", "種別",
-    "問い合わせ分類", "問合せ分類", "問い合わせ種別", "大分類", "中分類", "小分類", "種類", "分類名", "トピック", "意図", "原因",
-    "対応部署", "担当部署", "担当", "categories", "classification", "type", "queue", "group", "assigned group", "team", "assigned team",
+    "label_text",
+    "label_name",
+    "label",
+    "labels",
+    "category",
+    "intent",
+    "class",
+    "target",
+    "topic",
+    "分類",
+    "区分",
+    "カテゴリ",
+    "カテゴリー",
+    "ラベル",
+    "種別",
+    "問い合わせ分類",
+    "問合せ分類",
+    "問い合わせ種別",
+    "大分類",
+    "中分類",
+    "小分類",
+    "種類",
+    "分類名",
+    "トピック",
+    "意図",
+    "原因",
+    "対応部署",
+    "担当部署",
+    "担当",
+    "categories",
+    "classification",
+    "type",
+    "queue",
+    "group",
+    "assigned group",
+    "team",
+    "assigned team",
 )
 CLIENT_NAMES = (
-    "client", "client_id", "company", "site", "branch", "store", "office", "organization",
-    "会社", "会社名", "企業", "支店", "拠点", "店舗", "事業所", "部署",
-    "企業名", "支店名", "拠点名", "店舗名", "店名", "事業所名", "部署名", "部門", "事業部", "工場", "営業所", "支社", "法人",
-    "顧客", "テナント", "担当部署", "担当", "plant", "factory", "subsidiary", "department", "tenant", "customer", "location",
+    "client",
+    "client_id",
+    "company",
+    "site",
+    "branch",
+    "store",
+    "office",
+    "organization",
+    "会社",
+    "会社名",
+    "企業",
+    "支店",
+    "拠点",
+    "店舗",
+    "事業所",
+    "部署",
+    "企業名",
+    "支店名",
+    "拠点名",
+    "店舗名",
+    "店名",
+    "事業所名",
+    "部署名",
+    "部門",
+    "事業部",
+    "工場",
+    "営業所",
+    "支社",
+    "法人",
+    "顧客",
+    "テナント",
+    "担当部署",
+    "担当",
+    "plant",
+    "factory",
+    "subsidiary",
+    "department",
+    "tenant",
+    "customer",
+    "location",
 )
 _BRACKETS = re.compile(r"[(\[【〔<].*?[)\]】〕>]")
 
@@ -45,15 +161,22 @@ class Columns:
 
 
 def choose_columns(
-    frame: pd.DataFrame, text: str | None = None, label: str | None = None, client: str | None = None
+    frame: pd.DataFrame,
+    text: str | None = None,
+    label: str | None = None,
+    client: str | None = None,
 ) -> tuple[Columns, list[str]]:
-    """The columns named by --text, --label and --client, the others guessed; and every guess in a sentence.
+    """The columns named by --text, --label and --client, the others guessed; and every guess in a
+    sentence.
 
     A text is guessed by name, else by the longest mean length; a label by name, else by the fewest
-    different values (two or more); a client by name only, since no other sign is safe.
-    Raises FedkitError for a column that is not there, one column in two roles, and when nothing fits.
+    different values (two or more); a client by name only, since no other sign is safe. Raises
+    FedkitError for a column that is not there, one column in two roles, and when nothing fits.
     """
-    given = {role: _named(frame, name, role) for role, name in zip(("text", "label", "client"), (text, label, client))}
+    given = {
+        role: _named(frame, name, role)
+        for role, name in zip(("text", "label", "client"), (text, label, client))
+    }
     taken = [name for name in given.values() if name]
     chosen_label = given["label"] or _by_name(frame, LABEL_NAMES, taken)
     chosen_text = given["text"] or _text(frame, [*taken, chosen_label])
@@ -61,8 +184,15 @@ def choose_columns(
     chosen_client = given["client"] or _client(frame, [chosen_text, chosen_label])
     chosen = Columns(*_filled(frame, chosen_text, chosen_label), chosen_client)
     if chosen.text in (chosen.label, chosen.client):
-        raise FedkitError(f"column {quote(chosen.text)} cannot be the text and a label or client too; {_have(frame)}")
-    said = [_guess(role, getattr(chosen, role)) for role, name in given.items() if not name and getattr(chosen, role)]
+        raise FedkitError(
+            f"column {quote(chosen.text)} cannot be the text and a label or client too;"
+            f" {_have(frame)}"
+        )
+    said = [
+        _guess(role, getattr(chosen, role))
+        for role, name in given.items()
+        if not name and getattr(chosen, role)
+    ]
     return chosen, said
 
 
@@ -73,7 +203,9 @@ def _named(frame: pd.DataFrame, name: str | None, role: str) -> str | None:
 
 
 def _by_name(frame: pd.DataFrame, names: Iterable[str], taken: Iterable[str | None]) -> str | None:
-    """The first column with one of `names`: a whole heading counts before the last or first part of 'Report / Text'."""
+    """The first column with one of `names`: a whole heading counts before the last or first part of
+    'Report / Text'.
+    """
     free: dict[str, str] = {}
     readings = [(role_names(c), c) for c in frame.columns if c not in taken]
     for depth in range(max((len(read) for read, _ in readings), default=0)):
@@ -84,7 +216,9 @@ def _by_name(frame: pd.DataFrame, names: Iterable[str], taken: Iterable[str | No
 
 
 def role_names(heading: str) -> list[str]:
-    """What a heading may be known by, best first: itself, without its brackets, its last part, its first part."""
+    """What a heading may be known by, best first: itself, without its brackets, its last part, its
+    first part.
+    """
     plain = heading.casefold()
     bare = " ".join(_BRACKETS.sub(" ", plain).strip(" *:※").split())
     parts = [part.strip() for part in bare.split(" / ")]
@@ -96,7 +230,11 @@ def _text(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
         return found
     avoid = {*LABEL_NAMES, *CLIENT_NAMES}
     head = frame.head(1_000)
-    lengths = {c: head[c].map(_length).mean() for c in frame.columns if c not in taken and not {*role_names(c)} & avoid}
+    lengths = {
+        c: head[c].map(_length).mean()
+        for c in frame.columns
+        if c not in taken and not {*role_names(c)} & avoid
+    }
     best = max(lengths, key=lengths.__getitem__, default=None)
     return best if best is not None and lengths[best] > 0 else None
 
@@ -122,7 +260,9 @@ def _client(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
 def _filled(frame: pd.DataFrame, text: str | None, label: str | None) -> tuple[str, str]:
     for role, name in (("text", text), ("label", label)):
         if name is None:
-            raise FedkitError(f"no column looks like a {role}; name it with --{role}; {_have(frame)}")
+            raise FedkitError(
+                f"no column looks like a {role}; name it with --{role}; {_have(frame)}"
+            )
     return text, label
 
 

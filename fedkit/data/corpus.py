@@ -45,8 +45,10 @@ def concatenate(parts: Sequence[Examples]) -> Examples:
 
     labels = np.concatenate([p.labels for p in parts])
     return Examples(
-        join([p.texts for p in parts]), labels,
-        join([p.clients for p in parts]), join([p.tokens for p in parts]),
+        join([p.texts for p in parts]),
+        labels,
+        join([p.clients for p in parts]),
+        join([p.tokens for p in parts]),
     )
 
 

@@ -1,4 +1,6 @@
-"""From a name, a file or a folder to a corpus, with everything that was guessed, cut or dropped said."""
+"""From a name, a file or a folder to a corpus, with everything that was guessed, cut or dropped
+said.
+"""
 
 from __future__ import annotations
 
@@ -43,43 +45,69 @@ class Raw:
     source: str
     splits: dict[str, pd.DataFrame]
     sha256: str | None
-    columns: tuple[str | None, str | None, str | None] = (None, None, None)  # known text, label, client
+    # known text, label, client
+    columns: tuple[str | None, str | None, str | None] = (None, None, None)
 
 
 def load_corpus(
-    source: str = "service_desk", text: str | None = None, label: str | None = None, client: str | None = None,
-    encoding: str | None = None, sheet: str | None = None, seed: int = 0,
+    source: str = "service_desk",
+    text: str | None = None,
+    label: str | None = None,
+    client: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    seed: int = 0,
 ) -> Corpus:
     """Read a data set, clean it, and say in `notes` what was guessed, changed and dropped.
 
-    source: a bundled set (service_desk, alias demo; plant_alarms; service_desk_ja); a hub set (banking77, clinc150, ag_news, 20newsgroups,
-    hub:owner/name[:config]); a .csv .tsv .xlsx .parquet .jsonl file, split 80/20 by `seed`; or a folder
-    with train.* and test.* and maybe validation.*. Names win over files: write ./banking77 for a folder.
-    text, label, client: column names; None: guessed (a client column may then be absent).
-    encoding: of text files; None: strict utf-8-sig, then strict cp932. sheet: of .xlsx; None: first visible.
-    sha256 is that of the bytes of the files in order of their names (`cat test.csv train.csv | sha256sum`);
-    for hub sets, of the normalised rows. Raises FedkitError for anything that cannot be used.
+    source: a bundled set (service_desk, alias demo; plant_alarms; service_desk_ja); a hub set
+    (banking77, clinc150, ag_news, 20newsgroups, hub:owner/name[:config]); a .csv .tsv .xlsx
+    .parquet .jsonl file, split 80/20 by `seed`; or a folder with train.* and test.* and maybe
+    validation.*. Names win over files: write ./banking77 for a folder. text, label, client: column
+    names; None: guessed (a client column may then be absent). encoding: of text files; None: strict
+    utf-8-sig, then strict cp932. sheet: of .xlsx; None: first visible. sha256 is that of the bytes
+    of the files in order of their names (`cat test.csv train.csv | sha256sum`); for hub sets, of
+    the normalised rows. Raises FedkitError for anything that cannot be used.
     """
     notes: Notes = []
     check_seed(seed)
     raw = _read(str(source), encoding, sheet, notes)
-    known = [own if given is None else given for given, own in zip((text, label, client), raw.columns)]
+    known = [
+        own if given is None else given for given, own in zip((text, label, client), raw.columns)
+    ]
     columns, guesses = choose_columns(raw.splits["train"], *known)
-    tables = {split: tidy(frame, _present(columns, frame, split), split, notes) for split, frame in raw.splits.items()}
+    tables = {
+        split: tidy(frame, _present(columns, frame, split), split, notes)
+        for split, frame in raw.splits.items()
+    }
     sha256 = raw.sha256 or sha256_of_rows(tables)
     splits = _clean(tables, columns, seed, notes)
     labels = label_names(splits["train"])
     examples = {split: as_examples(frame, labels) for split, frame in splits.items()}
-    return Corpus(raw.name, labels, examples["train"], examples["test"], examples.get("validation"),
-                  raw.source, sha256, (*guesses, *notes))
+    return Corpus(
+        raw.name,
+        labels,
+        examples["train"],
+        examples["test"],
+        examples.get("validation"),
+        raw.source,
+        sha256,
+        (*guesses, *notes),
+    )
 
 
 def _present(columns: Columns, frame: pd.DataFrame, split: str) -> Columns:
     """The columns to read from a split: held-out rows need no client."""
-    return replace(columns, client=None) if split != "train" and columns.client not in frame.columns else columns
+    return (
+        replace(columns, client=None)
+        if split != "train" and columns.client not in frame.columns
+        else columns
+    )
 
 
-def _clean(tables: dict[str, pd.DataFrame], columns: Columns, seed: int, notes: Notes) -> dict[str, pd.DataFrame]:
+def _clean(
+    tables: dict[str, pd.DataFrame], columns: Columns, seed: int, notes: Notes
+) -> dict[str, pd.DataFrame]:
     splits = {split: drop_useless(frame, split, notes) for split, frame in tables.items()}
     refuse_few(splits["train"], columns, notes)
     refuse_free_text(splits["train"], columns)
@@ -100,12 +128,15 @@ def _read(source: str, encoding: str | None, sheet: str | None, notes: Notes) ->
         return _read_bundled(*BUNDLED[source], notes)
     if wanted:
         name = source if source in HUB else wanted.path
-        return Raw(name, wanted.name, read_hub(wanted, source), None, (wanted.text, wanted.label, None))
+        return Raw(
+            name, wanted.name, read_hub(wanted, source), None, (wanted.text, wanted.label, None)
+        )
     path = _path(source)
     if not source.strip() or (not path.exists() and not path.suffix and len(path.parts) < 2):
         raise FedkitError(
-            f"unknown data set {quote(source)}; bundled: {', '.join(BUNDLED)}; on the hub: {', '.join(HUB)}, "
-            "hub:owner/name; or give a file, or a folder with train.csv and test.csv"
+            f"unknown data set {quote(source)}; bundled: {', '.join(BUNDLED)}; on the hub:"
+            f" {', '.join(HUB)}, hub:owner/name; or give a file, or a folder with train.csv and"
+            " test.csv"
         )
     return _read_path(path, encoding, sheet, notes)
 
@@ -116,20 +147,25 @@ def _path(source: str) -> Path:
         path.exists()
         return path
     except (OSError, RuntimeError, ValueError) as error:  # too long, or no such home
-        raise FedkitError(f"no data set, file or folder {quote(source)} ({one_line(error)[:60]})") from None
+        raise FedkitError(
+            f"no data set, file or folder {quote(source)} ({one_line(error)[:60]})"
+        ) from None
 
 
 def _read_bundled(name: str, columns: Columns, notes: Notes) -> Raw:
     folder = BUNDLED_FOLDER / name
     if not folder.is_dir():
         raise FedkitError(
-            f"the bundled set {quote(name)} is not in {quote(folder.parent)}; run from a full clone of fedkit"
+            f"the bundled set {quote(name)} is not in {quote(folder.parent)}; run from a full clone"
+            " of fedkit"
         )
     raw = _read_path(folder, None, None, notes)
     return Raw(name, name, raw.splits, raw.sha256, (columns.text, columns.label, columns.client))
 
 
-def _read_path(path: Path, encoding: str | None, sheet: str | None, notes: Notes, header_row: int | None = None) -> Raw:
+def _read_path(
+    path: Path, encoding: str | None, sheet: str | None, notes: Notes, header_row: int | None = None
+) -> Raw:
     files = find_tables(path)
     _refuse_unused(str(path), {file.suffix.lower() for file in files.values()}, encoding, sheet)
     digest, splits = hashlib.sha256(), {}
@@ -142,16 +178,25 @@ def _read_path(path: Path, encoding: str | None, sheet: str | None, notes: Notes
     return Raw(name, str(path), splits, digest.hexdigest())
 
 
-def _refuse_unused(source: str, suffixes: set[str], encoding: str | None, sheet: str | None) -> None:
+def _refuse_unused(
+    source: str, suffixes: set[str], encoding: str | None, sheet: str | None
+) -> None:
     """Raise FedkitError for an encoding or a sheet that nothing would be read with."""
     if encoding is not None and not suffixes & USES_ENCODING:
-        raise FedkitError(f"--encoding {quote(encoding)} is for text files, and {quote(source)} has none; leave it out")
+        raise FedkitError(
+            f"--encoding {quote(encoding)} is for text files, and {quote(source)} has none; leave"
+            " it out"
+        )
     if sheet is not None and ".xlsx" not in suffixes:
-        raise FedkitError(f"sheet {quote(sheet)} is for .xlsx files, and {quote(source)} has none; leave it out")
+        raise FedkitError(
+            f"sheet {quote(sheet)} is for .xlsx files, and {quote(source)} has none; leave it out"
+        )
 
 
 def sha256_of_rows(tables: dict[str, pd.DataFrame]) -> str:
-    """sha256 over the normalised rows: cells end with U+001F, rows with U+001E, splits with U+001D, in UTF-8."""
+    """sha256 over the normalised rows: cells end with U+001F, rows with U+001E, splits with U+001D,
+    in UTF-8.
+    """
     digest = hashlib.sha256()
     for split in sorted(tables):
         for row in tables[split].itertuples(index=False):

@@ -1,4 +1,6 @@
-"""Who has what: dealing a corpus out to clients. No example goes to two of them, and the seed decides everything."""
+"""Who has what: dealing a corpus out to clients. No example goes to two of them, and the seed
+decides everything.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,9 @@ Shares = dict[str, np.ndarray]  # client id -> row numbers, in random order
 class Order:
     """What a partition is to deal.
 
-    share: examples per client (None: all there are). floor: the smallest share that leaves the minimum for training.
-    spec: as given, such as dirichlet:0.3. argument: what stands after its colon. num_labels: of the corpus.
+    share: examples per client (None: all there are). floor: the smallest share that leaves the
+    minimum for training. spec: as given, such as dirichlet:0.3. argument: what stands after its
+    colon. num_labels: of the corpus.
     """
 
     clients: int
@@ -44,18 +47,23 @@ class Order:
 
 
 def deal(
-    corpus: Corpus, partition: str = "auto", clients: int = 6, examples_per_client: int | None = None,
-    seed: int = 0, minimum: int = MINIMUM,
+    corpus: Corpus,
+    partition: str = "auto",
+    clients: int = 6,
+    examples_per_client: int | None = None,
+    seed: int = 0,
+    minimum: int = MINIMUM,
 ) -> list[ClientData]:
     """The clients' own data under `partition`: iid, dirichlet:A, quantity:A, column[:COL], or auto.
 
-    Every client has at least `minimum` training examples, and `examples_per_client` (N) where that is given; the
-    sizes of quantity:A have the mean N. N = None deals all there is: n // clients, or all rows with a column's value.
-    Validation examples of a client are, by the first of these that the data allow:
-    its own rows in the validation split (column only); max(4, N // 5) from the validation split with the label
-    shares of its training examples, fewer where that split is small, but 4; as many more from train; 15 % of its share.
-    A column partition takes the number of clients from the column, cuts each to N, and leaves out those below
-    `minimum` (see `left_out`). Raises FedkitError when the data cannot be dealt as asked.
+    Every client has at least `minimum` training examples, and `examples_per_client` (N) where that
+    is given; the sizes of quantity:A have the mean N. N = None deals all there is: n // clients, or
+    all rows with a column's value. Validation examples of a client are, by the first of these that
+    the data allow: its own rows in the validation split (column only); max(4, N // 5) from the
+    validation split with the label shares of its training examples, fewer where that split is
+    small, but 4; as many more from train; 15 % of its share. A column partition takes the number of
+    clients from the column, cuts each to N, and leaves out those below `minimum` (see `left_out`).
+    Raises FedkitError when the data cannot be dealt as asked.
     """
     name, argument = _parse(partition, corpus)
     _check(clients, examples_per_client, minimum)
@@ -67,7 +75,10 @@ def deal(
     order = Order(clients, share, floor, partition, argument, len(corpus.labels))
     shares = PARTITIONS[name](corpus.train, order, rng)
     own = validation_rows(corpus, by_column, shares, validation, rng)
-    dealt = [client_data(corpus, i, rows, own.get(i), examples_per_client, by_column) for i, rows in shares.items()]
+    dealt = [
+        client_data(corpus, i, rows, own.get(i), examples_per_client, by_column)
+        for i, rows in shares.items()
+    ]
     return _large_enough(dealt, by_column, minimum)
 
 
@@ -77,8 +88,8 @@ def _parse(partition: str, corpus: Corpus) -> tuple[str, str]:
         raise FedkitError(f"unknown partition {quote(partition)}; use {FORMS}")
     if name == "column" and corpus.train.clients is None:
         raise FedkitError(
-            f"partition {quote(partition)} needs to know whose each row is, and {quote(corpus.name)} was read without "
-            "a client column; name it with --client COL"
+            f"partition {quote(partition)} needs to know whose each row is, and"
+            f" {quote(corpus.name)} was read without a client column; name it with --client COL"
         )
     return name, argument
 
@@ -89,7 +100,9 @@ def _check(clients: int, examples_per_client: int | None, minimum: int) -> None:
         given["examples per client"] = (examples_per_client, minimum)
     for name, (value, least) in given.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise FedkitError(f"{name}: {quote(value)} is not allowed; give a whole number of at least {least}")
+            raise FedkitError(
+                f"{name}: {quote(value)} is not allowed; give a whole number of at least {least}"
+            )
 
 
 def _large_enough(dealt: list[ClientData], by_column: bool, minimum: int) -> list[ClientData]:
@@ -97,32 +110,41 @@ def _large_enough(dealt: list[ClientData], by_column: bool, minimum: int) -> lis
     assert by_column or len(kept) == len(dealt), "a partition dealt a client less than the minimum"
     if by_column and len(kept) < 2:
         raise FedkitError(
-            f"{count(len(kept), 'client')} of {len(dealt):,} in the client column with {minimum} training examples or "
-            "more, and 2 are needed; name another column with --client, or use --partition iid"
+            f"{count(len(kept), 'client')} of {len(dealt):,} in the client column with {minimum}"
+            " training examples or more, and 2 are needed; name another column with --client, or"
+            " use --partition iid"
         )
     return kept
 
 
 def left_out(corpus: Corpus, dealt: Sequence[ClientData]) -> dict[str, int]:
-    """Clients that a column partition left out for having too few examples, with their numbers of training rows.
+    """Clients that a column partition left out for having too few examples, with their numbers of
+    training rows.
 
     Empty after any other partition, which asks nothing of the client column.
     """
     there, ids = Counter(corpus.train.clients), {client.client_id for client in dealt}
-    return {name: there[name] for name in sorted(there) if name not in ids} if ids & there.keys() else {}
+    return (
+        {name: there[name] for name in sorted(there) if name not in ids}
+        if ids & there.keys()
+        else {}
+    )
 
 
 def client_column(partition: str, client: str | None = None) -> str | None:
     """The client column to read for `partition`: the COL of column:COL, else `client`.
 
-    A corpus carries one client column, so load_corpus(client=...) has to know it before `deal` can use it.
-    Raises FedkitError when the two name different columns.
+    A corpus carries one client column, so load_corpus(client=...) has to know it before `deal` can
+    use it. Raises FedkitError when the two name different columns.
     """
     name, _, column = partition.partition(":")
     if name != "column" or not column:
         return client
     if client not in (None, column):
-        raise FedkitError(f"--partition {quote(partition)} and --client {quote(client)} name two columns; drop one")
+        raise FedkitError(
+            f"--partition {quote(partition)} and --client {quote(client)} name two columns;"
+            " drop one"
+        )
     return column
 
 
@@ -142,20 +164,27 @@ def iid(examples: Examples, order: Order, rng: np.random.Generator) -> Shares:
 
 
 def dirichlet(examples: Examples, order: Order, rng: np.random.Generator) -> Shares:
-    """Everyone gets as many examples, with label shares of its own drawn from Dir(A): the smaller A, the more unlike.
+    """Everyone gets as many examples, with label shares of its own drawn from Dir(A): the smaller
+    A, the more unlike.
 
     Source: Hsu, Qi, Brown (2019), arXiv:1909.06335, with a uniform prior over labels.
     """
     alpha = np.full(order.num_labels, _positive(order))
     shares = (rng.dirichlet(alpha) for _ in range(order.clients))
-    return _named(draw_by_label(examples.labels, order.num_labels, _even(examples, order), shares, rng))
+    return _named(
+        draw_by_label(examples.labels, order.num_labels, _even(examples, order), shares, rng)
+    )
 
 
 def quantity(examples: Examples, order: Order, rng: np.random.Generator) -> Shares:
-    """Sizes follow a power law, client i of 1, 2, ... in proportion to i ** -A above the floor; labels are iid."""
+    """Sizes follow a power law, client i of 1, 2, ... in proportion to i ** -A above the floor;
+    labels are iid.
+    """
     total = len(examples) if order.share is None else order.clients * order.share
     _refuse_too_many(order, len(examples), total // order.clients)
-    return _named(draw(len(examples), power_law(total, order.clients, _positive(order), order.floor), rng))
+    return _named(
+        draw(len(examples), power_law(total, order.clients, _positive(order), order.floor), rng)
+    )
 
 
 def column(examples: Examples, order: Order, rng: np.random.Generator) -> Shares:
@@ -177,13 +206,15 @@ def _even(examples: Examples, order: Order) -> np.ndarray:
 def _refuse_too_many(order: Order, available: int, size: int) -> None:
     if order.clients * size > available:
         raise FedkitError(
-            f"{count(order.clients, 'client')} with {size:,} examples each need {order.clients * size:,}, and "
-            f"{available:,} are there to train on; ask for fewer --clients or --examples-per-client"
+            f"{count(order.clients, 'client')} with {size:,} examples each need"
+            f" {order.clients * size:,}, and {available:,} are there to train on; ask for fewer"
+            " --clients or --examples-per-client"
         )
     if size < order.floor:
         raise FedkitError(
-            f"{count(order.clients, 'client')} would get {size:,} examples each, and {order.floor} are needed to train "
-            f"and validate, of {available:,} to train on; ask for fewer --clients"
+            f"{count(order.clients, 'client')} would get {size:,} examples each, and {order.floor}"
+            f" are needed to train and validate, of {available:,} to train on; ask for fewer"
+            " --clients"
         )
 
 
@@ -193,7 +224,9 @@ def _positive(order: Order) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise FedkitError(f"partition {quote(order.spec)}: A has to be a number above 0, as in dirichlet:0.3")
+        raise FedkitError(
+            f"partition {quote(order.spec)}: A has to be a number above 0, as in dirichlet:0.3"
+        )
     return value
 
 

@@ -1,4 +1,5 @@
-"""A first look at a file before anything is decided: encodings, sheets, where the header is, which column is what.
+"""A first look at a file before anything is decided: encodings, sheets, where the header is, which
+column is what.
 
 Takes a path or an upload as (name, bytes). Reads little, changes nothing, and evaluates nothing.
 """
@@ -35,13 +36,21 @@ from fedkit.data.readers.workbook import (
 ENCODINGS = ("utf-8-sig", "cp932", "euc-jp", "utf-16", "latin-1")
 LONGEST = 100  # characters of an uploaded file's name
 WIDTH = 120  # characters of a cell that is shown
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}
+_RESERVED = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{i}" for port in ("com", "lpt") for i in range(10)),
+}
 Source = Path | str | tuple[str, bytes]
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """name: for `encoding`. fits: whether all bytes can be read with it. sample: a line that shows it. chosen: used here."""
+    """name: for `encoding`. fits: whether all bytes can be read with it. sample: a line that shows
+    it. chosen: used here.
+    """
 
     name: str
     fits: bool
@@ -51,7 +60,9 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Sheet:
-    """state: visible | hidden | veryHidden. rows, columns: the size that the file claims; None where it says nothing."""
+    """state: visible | hidden | veryHidden. rows, columns: the size that the file claims; None
+    where it says nothing.
+    """
 
     name: str
     state: str
@@ -62,10 +73,11 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Preview:
-    """header_row: line of the header as a person counts. cells: strings, one tuple per row, as wide as `columns`.
+    """header_row: line of the header as a person counts. cells: strings, one tuple per row, as wide
+    as `columns`.
 
-    lines: the line of each row of `cells`. roles: text, label, client -> guessed column (those that were found).
-    problem: why the table could not be read with these choices, "" where it could.
+    lines: the line of each row of `cells`. roles: text, label, client -> guessed column (those that
+    were found). problem: why the table could not be read with these choices, "" where it could.
     """
 
     name: str
@@ -83,12 +95,18 @@ class Preview:
 
 
 def preview(
-    source: Source, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None, rows: int = 12
+    source: Source,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
+    rows: int = 12,
 ) -> Preview:
-    """The first `rows` rows of a file as they would be read with these choices, and what else could be chosen.
+    """The first `rows` rows of a file as they would be read with these choices, and what else could
+    be chosen.
 
-    source: a path, or an upload as (name, bytes). A file that cannot be read as it stands has a `problem` and still shows
-    its encodings and sheets. Raises FedkitError for no such file, an unknown format and a file that is too large.
+    source: a path, or an upload as (name, bytes). A file that cannot be read as it stands has a
+    `problem` and still shows its encodings and sheets. Raises FedkitError for no such file, an
+    unknown format and a file that is too large.
     """
     name, data = take(source)
     suffix = reader_of(Path(name))
@@ -103,12 +121,24 @@ def preview(
     shown = frame.head(rows)
     cells = tuple(tuple(_shown(cell) for cell in row) for row in shown.itertuples(index=False))
     roles, said = _roles(frame)
-    return Preview(name, len(data), suffix, header_row=line, columns=tuple(frame.columns), cells=cells,
-                   lines=tuple(shown.index), roles=roles, notes=(*notes, *said), **known)
+    return Preview(
+        name,
+        len(data),
+        suffix,
+        header_row=line,
+        columns=tuple(frame.columns),
+        cells=cells,
+        lines=tuple(shown.index),
+        roles=roles,
+        notes=(*notes, *said),
+        **known,
+    )
 
 
 def take(source: Source) -> tuple[str, bytes]:
-    """Name and bytes of a path or an upload; an upload's name is made safe. Raises FedkitError if it is too large."""
+    """Name and bytes of a path or an upload; an upload's name is made safe. Raises FedkitError if
+    it is too large.
+    """
     if not isinstance(source, tuple):
         path = Path(source)
         if not path.is_file():
@@ -116,14 +146,18 @@ def take(source: Source) -> tuple[str, bytes]:
         return path.name, read_bytes(path)
     name, data = safe_name(source[0]), bytes(source[1])
     if len(data) > MAX_BYTES:
-        raise FedkitError(f"{quote(name)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it")
+        raise FedkitError(
+            f"{quote(name)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it"
+        )
     return name, data
 
 
 def safe_name(name: object) -> str:
-    """A file name that stays in the folder it is put in: no folders, no control or bidi characters, nothing reserved.
+    """A file name that stays in the folder it is put in: no folders, no control or bidi characters,
+    nothing reserved.
 
-    The suffix stays. Never empty, at most 100 characters and 200 bytes, never starts with a dot or a dash.
+    The suffix stays. Never empty, at most 100 characters and 200 bytes, never starts with a dot or
+    a dash.
     """
     text = unicodedata.normalize("NFKC", str(name).encode("utf-8", "replace").decode())
     last = re.split(r"[/\\]", text)[-1].split(":")[-1]
@@ -154,7 +188,9 @@ def _roles(frame: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
 
 
 def _encodings(data: bytes, given: str | None) -> tuple[Encoding, ...]:
-    """Each candidate with a line that shows what it makes of the bytes; the one that would be used is marked."""
+    """Each candidate with a line that shows what it makes of the bytes; the one that would be used
+    is marked.
+    """
     names = list(dict.fromkeys([*([given] if given else []), *ENCODINGS]))
     marked = data[:2] in UTF_16
     found, used = [], given
@@ -173,10 +209,13 @@ def _encodings(data: bytes, given: str | None) -> tuple[Encoding, ...]:
 
 def _sample(text: str) -> str:
     lines = [line.strip() for line in text[:200_000].splitlines()]
-    return next((line for line in lines if line and not line.isascii()), next((x for x in lines if x), ""))[:WIDTH]
+    return next(
+        (line for line in lines if line and not line.isascii()), next((x for x in lines if x), "")
+    )[:WIDTH]
 
 
-# --- the first rows of each format: (data, name, encoding, sheet, header_row, known) -> header's line, frame, notes ---
+# --- the first rows of each format: (data, name, encoding, sheet, header_row, known) -> header's
+# line, frame, notes ---
 
 
 def _delimited(data, name, encoding, sheet, header_row, known):
@@ -197,11 +236,15 @@ def _excel(data, name, encoding, sheet, header_row, known):
         chosen, notes = choose_sheet(book, name, sheet)
         known["sheets"] = tuple(_sheet(s, s is chosen) for s in book.worksheets)
         head = list(itertools.islice(sheet_rows(chosen, name), 1_000))
-        line, frame, more = _cut(head, f"{name}, sheet {chosen.title}", header_row, merged_cells(data, chosen))
+        line, frame, more = _cut(
+            head, f"{name}, sheet {chosen.title}", header_row, merged_cells(data, chosen)
+        )
     except FedkitError:
         raise
     except Exception as error:  # openpyxl lets whatever broke inside it pass
-        raise FedkitError(f"{quote(name)} is not a readable Excel file ({one_line(error)}); save it again") from None
+        raise FedkitError(
+            f"{quote(name)} is not a readable Excel file ({one_line(error)}); save it again"
+        ) from None
     return line, frame, [*notes, *more]
 
 
@@ -209,8 +252,12 @@ def _sheet(sheet: Any, chosen: bool) -> Sheet:
     return Sheet(sheet.title, sheet.sheet_state, sheet.max_row, sheet.max_column, chosen)
 
 
-def _cut(head: list[Row], name: str, header_row: int | None, merges: Any) -> tuple[int, pd.DataFrame, list[str]]:
-    """The table in the first rows; cells beyond the header and rows of another width are shown as far as they go."""
+def _cut(
+    head: list[Row], name: str, header_row: int | None, merges: Any
+) -> tuple[int, pd.DataFrame, list[str]]:
+    """The table in the first rows; cells beyond the header and rows of another width are shown as
+    far as they go.
+    """
     heading = find_heading(head[:HEAD], name, header_row, merges)
     wide = max((i for i, cell in enumerate(heading.cells, 1) if cell not in (None, "")), default=0)
     names = header(heading.cells[:wide], name)
@@ -232,5 +279,10 @@ def _parquet(data, name, encoding, sheet, header_row, known):
 
 
 _HEADS = {
-    ".csv": _delimited, ".tsv": _delimited, ".xlsx": _excel, ".parquet": _parquet, ".jsonl": _jsonl, ".json": _jsonl,
+    ".csv": _delimited,
+    ".tsv": _delimited,
+    ".xlsx": _excel,
+    ".parquet": _parquet,
+    ".jsonl": _jsonl,
+    ".json": _jsonl,
 }

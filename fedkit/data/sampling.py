@@ -28,13 +28,19 @@ def draw(num_examples: int, sizes: np.ndarray, rng: np.random.Generator) -> list
 
 
 def draw_by_label(
-    labels: np.ndarray, num_labels: int, sizes: np.ndarray, shares: Iterable[np.ndarray], rng: np.random.Generator
+    labels: np.ndarray,
+    num_labels: int,
+    sizes: np.ndarray,
+    shares: Iterable[np.ndarray],
+    rng: np.random.Generator,
 ) -> list[np.ndarray]:
-    """Disjoint rows, sizes[i] for client i, whose labels follow the i-th of `shares` while the label pools last.
+    """Disjoint rows, sizes[i] for client i, whose labels follow the i-th of `shares` while the
+    label pools last.
 
-    labels: int, shape (n,). sizes: int, shape (clients,), sum at most n. Each share: shape (num_labels,), sum 1.
-    A pool that runs dry is left out and the other shares are renormalised, as in Hsu et al. (2019,
-    arXiv:1909.06335); they draw one example at a time, which has the same distribution as counts drawn at once.
+    labels: int, shape (n,). sizes: int, shape (clients,), sum at most n. Each share: shape
+    (num_labels,), sum 1. A pool that runs dry is left out and the other shares are renormalised, as
+    in Hsu et al. (2019, arXiv:1909.06335); they draw one example at a time, which has the same
+    distribution as counts drawn at once.
     """
     left = np.bincount(labels, minlength=num_labels)  # examples that nobody has yet, by label
     order = rng.permutation(len(labels))

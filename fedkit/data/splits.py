@@ -1,4 +1,6 @@
-"""From clean tables to the splits of a corpus: nothing in test that was trained on, no label unknown."""
+"""From clean tables to the splits of a corpus: nothing in test that was trained on, no label
+unknown.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,15 @@ TEST_SHARE = 0.2
 def check_seed(seed: int) -> int:
     """`seed` if it is a whole number from 0 to 2**32 - 1. Raises FedkitError otherwise."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
-        raise FedkitError(f"seed {quote(seed)} is not allowed; give a whole number from 0 to {2**32 - 1}")
+        raise FedkitError(
+            f"seed {quote(seed)} is not allowed; give a whole number from 0 to {2**32 - 1}"
+        )
     return int(seed)
 
 
 def split_off_test(frame: pd.DataFrame, seed: int, notes: Notes) -> dict[str, pd.DataFrame]:
-    """80 % of the rows for train and 20 % for test, drawn by `seed`, with equal label shares where possible.
+    """80 % of the rows for train and 20 % for test, drawn by `seed`, with equal label shares where
+    possible.
 
     A label with one example stays in train.
     """
@@ -31,14 +36,16 @@ def split_off_test(frame: pd.DataFrame, seed: int, notes: Notes) -> dict[str, pd
     rest = frame[~lonely]
     how = "with equal label shares"
     try:
-        train, test = train_test_split(rest, test_size=TEST_SHARE, random_state=seed, stratify=rest["label"])
+        train, test = train_test_split(
+            rest, test_size=TEST_SHARE, random_state=seed, stratify=rest["label"]
+        )
     except ValueError:  # fewer test rows than labels
         how = "at random, since there are too few rows to keep label shares equal"
         train, test = train_test_split(rest, test_size=TEST_SHARE, random_state=seed)
     train = pd.concat([train, frame[lonely]]).sort_index()  # back in the order of the file
     notes.append(
-        f"one table only: split into {count(len(train), 'row')} for train and {len(test):,} for test "
-        f"(80/20, seed {seed}), {how}"
+        f"one table only: split into {count(len(train), 'row')} for train and {len(test):,} for"
+        f" test (80/20, seed {seed}), {how}"
     )
     return {"train": train, "test": test.sort_index()}
 
@@ -52,7 +59,9 @@ def keep_apart(splits: dict[str, pd.DataFrame], notes: Notes) -> dict[str, pd.Da
     for split, held_out in (("train", "test"), ("train", "validation"), ("validation", "test")):
         if split in kept and held_out in kept:
             leaked = kept[split]["text"].isin(kept[held_out]["text"])
-            kept[split] = drop(kept[split], leaked, split, f"the same text is in {held_out} (leakage)", notes)
+            kept[split] = drop(
+                kept[split], leaked, split, f"the same text is in {held_out} (leakage)", notes
+            )
     return kept
 
 
@@ -64,10 +73,16 @@ def known_labels(splits: dict[str, pd.DataFrame], notes: Notes) -> dict[str, pd.
     kept = dict(splits)
     for split in [s for s in ("validation", "test") if s in kept]:
         strange = ~kept[split]["label"].isin(kept["train"]["label"])
-        why = f"label never occurs in train ({listing(sorted(kept[split]['label'][strange].unique()), 3)})"
+        why = (
+            "label never occurs in train"
+            f" ({listing(sorted(kept[split]['label'][strange].unique()), 3)})"
+        )
         kept[split] = drop(kept[split], strange, split, why, notes)
     if not len(kept["test"]):
-        raise FedkitError("no usable rows are left in test; its labels must be those of train, and its cells not blank")
+        raise FedkitError(
+            "no usable rows are left in test; its labels must be those of train, and its cells not"
+            " blank"
+        )
     return kept
 
 
@@ -75,10 +90,15 @@ def say_doubts(train: pd.DataFrame, notes: Notes) -> None:
     """Count what is kept but deserves a look: a text with several labels, a label with one example."""
     labels_per_text = train.groupby("text")["label"].nunique()
     if torn := int((labels_per_text > 1).sum()):
-        notes.append(f"train: {count(torn, 'text')} with different labels on different rows, kept; look at them")
+        notes.append(
+            f"train: {count(torn, 'text')} with different labels on different rows, kept; look at"
+            " them"
+        )
     sizes = train["label"].value_counts()
     if lonely := sorted(sizes.index[sizes == 1]):
-        notes.append(f"train: {count(len(lonely), 'label')} with one example only ({listing(lonely, 3)})")
+        notes.append(
+            f"train: {count(len(lonely), 'label')} with one example only ({listing(lonely, 3)})"
+        )
 
 
 def label_names(train: pd.DataFrame) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""What a client validates on: its part of the validation split, or examples that it does not train on."""
+"""What a client validates on: its part of the validation split, or examples that it does not train
+on.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def validation_size(num_train: int) -> int:
 
 
 def validation_sizes(num_train: np.ndarray, available: int) -> np.ndarray:
-    """`validation_size` of each client, what is above 4 shrunk in proportion when the pool holds fewer.
+    """`validation_size` of each client, what is above 4 shrunk in proportion when the pool holds
+    fewer.
 
     num_train, result: int, shape (clients,). Needs available >= 4 * clients.
     """
@@ -31,8 +34,8 @@ def validation_sizes(num_train: np.ndarray, available: int) -> np.ndarray:
 def kept_back(share: int, wanted: int | None) -> int:
     """How many of a client's `share` are for validation.
 
-    A client that was dealt `wanted` training examples and their validation examples has exactly those; any other
-    client keeps back 15 %, at least 1.
+    A client that was dealt `wanted` training examples and their validation examples has exactly
+    those; any other client keeps back 15 %, at least 1.
     """
     if wanted is not None and share == wanted + validation_size(wanted):
         return validation_size(wanted)
@@ -48,7 +51,9 @@ def smallest_share(minimum: int) -> int:
 
 
 def usable_split(corpus: Corpus, by_column: bool, clients: int) -> Examples | None:
-    """The validation split if it can serve: it says whose its rows are (column), or it has 4 for everyone."""
+    """The validation split if it can serve: it says whose its rows are (column), or it has 4 for
+    everyone.
+    """
     split = corpus.validation
     if split is None:
         return None
@@ -59,7 +64,8 @@ def usable_split(corpus: Corpus, by_column: bool, clients: int) -> Examples | No
 def share_to_deal(
     corpus: Corpus, by_column: bool, clients: int, wanted: int | None, validation: Examples | None
 ) -> int | None:
-    """Examples to deal per client: those wanted, and where train may have to give them, those for validation.
+    """Examples to deal per client: those wanted, and where train may have to give them, those for
+    validation.
 
     A column's client may have no rows in the validation split, so each is dealt both.
     """
@@ -70,7 +76,11 @@ def share_to_deal(
 
 
 def validation_rows(
-    corpus: Corpus, by_column: bool, shares: Rows, validation: Examples | None, rng: np.random.Generator
+    corpus: Corpus,
+    by_column: bool,
+    shares: Rows,
+    validation: Examples | None,
+    rng: np.random.Generator,
 ) -> Rows:
     """Rows of the validation split by client; none where no split can serve."""
     if validation is None:
@@ -79,14 +89,24 @@ def validation_rows(
         return group_rows(validation.clients, rng)
     sizes = validation_sizes(np.array([len(rows) for rows in shares.values()]), len(validation))
     num_labels = len(corpus.labels)
-    same = (np.bincount(corpus.train.labels[rows], minlength=num_labels) / len(rows) for rows in shares.values())
+    same = (
+        np.bincount(corpus.train.labels[rows], minlength=num_labels) / len(rows)
+        for rows in shares.values()
+    )
     return dict(zip(shares, draw_by_label(validation.labels, num_labels, sizes, same, rng)))
 
 
 def client_data(
-    corpus: Corpus, client_id: str, rows: np.ndarray, own: np.ndarray | None, wanted: int | None, by_column: bool
+    corpus: Corpus,
+    client_id: str,
+    rows: np.ndarray,
+    own: np.ndarray | None,
+    wanted: int | None,
+    by_column: bool,
 ) -> ClientData:
-    """A client with training `rows` and `own` rows of the validation split, or else some of `rows` kept back."""
+    """A client with training `rows` and `own` rows of the validation split, or else some of `rows`
+    kept back.
+    """
     if own is not None:
         rows = rows[:wanted] if by_column else rows
         return ClientData(client_id, corpus.train.take(rows), corpus.validation.take(own))

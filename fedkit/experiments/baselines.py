@@ -32,20 +32,32 @@ from fedkit.models.metrics import Score, score
 Part = tuple[str, Score, ClientRecord]  # who, how good on the shared test set, what it took
 
 
-def run_baselines(config: RunConfig, out: str | Path | None = None, which: list[str] | None = None, corpus: Corpus | None = None,
-              progress: Listener | None = None, cancel: threading.Event | None = None) -> dict[str, Run]:
-    """Run the named baselines (default: all but 'full') on the data and settings of `config`; {name: record}.
+def run_baselines(
+    config: RunConfig,
+    out: str | Path | None = None,
+    which: list[str] | None = None,
+    corpus: Corpus | None = None,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+) -> dict[str, Run]:
+    """Run the named baselines (default: all but 'full') on the data and settings of `config`;
+    {name: record}.
 
-    Each is written to out/NAME/run.json. 'pooled' and 'full' train as many gradient steps as the federated run does
-    over all its clients; 'local' as many as each client does on its own.
+    Each is written to out/NAME/run.json. 'pooled' and 'full' train as many gradient steps as the
+    federated run does over all its clients; 'local' as many as each client does on its own.
     """
     names = [n for n in BASELINES if n != "full"] if which is None else which
     if unknown := [n for n in names if n not in BASELINES]:
-        raise FedkitError(f"baseline {unknown[0]!r} is not known; choose from: {', '.join(BASELINES)}")
+        raise FedkitError(
+            f"baseline {unknown[0]!r} is not known; choose from: {', '.join(BASELINES)}"
+        )
     stores = {n: Store(None if out is None else Path(out) / n) for n in names}
     for name, store in stores.items():
         if store.folder and (store.folder / "run.json").exists():
-            raise FedkitError(f"{store.folder} already holds a record; choose another --out, or others with --which")
+            raise FedkitError(
+                f"{store.folder} already holds a record; choose another --out, or others with"
+                " --which"
+            )
         store.begin(_config(config, name), resume=False)
     runs: dict[str, Run] = {}
     job = prepare(open_config(config), corpus)
@@ -55,7 +67,9 @@ def run_baselines(config: RunConfig, out: str | Path | None = None, which: list[
     return runs
 
 
-def baseline(name: str, job: Job, progress: Listener | None = None, cancel: threading.Event | None = None) -> Run:
+def baseline(
+    name: str, job: Job, progress: Listener | None = None, cancel: threading.Event | None = None
+) -> Run:
     """One baseline as a finished record."""
     reset_peak()
     job = replace(job, config=open_config(job.config))
@@ -65,15 +79,27 @@ def baseline(name: str, job: Job, progress: Listener | None = None, cancel: thre
     meter = Meter(name, steps_of(name, job), 1, progress, cancel)
     parts = list(BASELINES[name](job, meter))
     latest = _round([s for _, s, _ in parts], tuple(r for *_, r in parts), began)
-    return Run(name, settings.to_dict(), describe_environment(job.model), describe_data(job), describe_model(job.model),
-               None, (latest,), _result(latest, [s for _, s, _ in parts], len(job.test)))
+    return Run(
+        name,
+        settings.to_dict(),
+        describe_environment(job.model),
+        describe_data(job),
+        describe_model(job.model),
+        None,
+        (latest,),
+        _result(latest, [s for _, s, _ in parts], len(job.test)),
+    )
 
 
 def majority(job: Job, meter: Meter) -> Iterator[Part]:
     """Always the commonest label of the training data."""
     counts = np.bincount(job.pooled().train.labels, minlength=len(job.corpus.labels))
     logits = np.tile((counts == counts.max()) * 1.0, (len(job.test), 1))
-    yield "pooled", score(logits, job.test, job.clients), ClientRecord("pooled", examples=int(counts.sum()))
+    yield (
+        "pooled",
+        score(logits, job.test, job.clients),
+        ClientRecord("pooled", examples=int(counts.sum())),
+    )
 
 
 def frozen_pooled(job: Job, meter: Meter) -> Iterator[Part]:
@@ -89,14 +115,17 @@ def frozen_local(job: Job, meter: Meter) -> Iterator[Part]:
 
 
 def pooled(job: Job, meter: Meter) -> Iterator[Part]:
-    """The tuner of the run on all data in one place, with the federated run's total number of gradient steps."""
+    """The tuner of the run on all data in one place, with the federated run's total number of
+    gradient steps.
+    """
     yield from _tuned(job, [job.pooled()], [total_steps(job)], meter)
 
 
 def local(job: Job, meter: Meter) -> Iterator[Part]:
     """Every client tunes alone by the same recipe, as many epochs as the federated run gives it.
 
-    accuracy is the mean over clients on the shared test set; own_mix_accuracy on test examples like their own.
+    accuracy is the mean over clients on the shared test set; own_mix_accuracy on test examples like
+    their own.
     """
     yield from _tuned(job, job.clients, [_own_steps(job, c) for c in job.clients], meter)
 
@@ -107,24 +136,34 @@ def _tuned(job: Job, clients: list[ClientData], steps: list[int], meter: Meter) 
     for task, done in fit_all(job.model, tasks, job.config, partial(meter.tick, 1)):
         job.model.load_params(done.params)
         result = score(job.model.predict(job.test), job.test, _judged(job, members[task.name]))
-        yield task.name, result, ClientRecord(task.name, "ok", "", done.examples, done.steps, done.seconds)
+        yield (
+            task.name,
+            result,
+            ClientRecord(task.name, "ok", "", done.examples, done.steps, done.seconds),
+        )
 
 
 def _task(job: Job, client: ClientData, steps: int) -> Task:
-    """A client that trains alone for `steps` steps, with a head start from its own data if the run has one."""
+    """A client that trains alone for `steps` steps, with a head start from its own data if the run
+    has one.
+    """
     start = job.start
     if (head := make_head_start(job.config.head_start)).sums:
         job.model.load_params(start)
         start = start | head.solve(statistics(job.model, client, head.sums))
     rng = client_rng(job.config.seed, 0, client.client_id)
-    batches = (rows for _ in range(steps) for rows in epoch(client.train, job.config.batch_size, rng))
+    batches = (
+        rows for _ in range(steps) for rows in epoch(client.train, job.config.batch_size, rng)
+    )
     counts = counted(client.train.labels, len(job.corpus.labels))
     adjust = adjustment(job.config.loss, counts, counts / counts.sum())
     return Task(client.client_id, start, client.train, islice(batches, steps), adjust)
 
 
 def _judged(job: Job, client: ClientData) -> list[ClientData]:
-    """Whose own test examples a model answers for: its client's, or everyone's when it was trained on pooled data."""
+    """Whose own test examples a model answers for: its client's, or everyone's when it was trained
+    on pooled data.
+    """
     return job.clients if client.client_id == "pooled" else [client]
 
 
@@ -137,7 +176,10 @@ def _untuned_features(job: Job, examples: Examples) -> np.ndarray:
 def _frozen(job: Job, client: ClientData, test_features: np.ndarray) -> Part:
     began = time.perf_counter()
     logits = frozen_logits(
-        _untuned_features(job, client.train), client.train.labels, test_features, len(job.corpus.labels)
+        _untuned_features(job, client.train),
+        client.train.labels,
+        test_features,
+        len(job.corpus.labels),
     )
     seconds = time.perf_counter() - began
     record = ClientRecord(client.client_id, examples=len(client.train), train_seconds=seconds)
@@ -149,7 +191,8 @@ def frozen_logits(
 ) -> np.ndarray:
     """Log-probabilities (n_test, labels) of a logistic regression on sentence vectors (n, d).
 
-    strength: inverse regularisation; 10 suits unit-length vectors (chosen on validation data, not on a test set).
+    strength: inverse regularisation; 10 suits unit-length vectors (chosen on validation data, not
+    on a test set).
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -166,26 +209,45 @@ def frozen_logits(
 def _round(scores: list[Score], clients: tuple[ClientRecord, ...], began: float) -> RoundRecord:
     mean = {n: float(np.mean([getattr(s, n) for s in scores])) for n in ("accuracy", "loss")}
     worst = min(s.worst_client_accuracy for s in scores)
-    return RoundRecord(1, **mean, worst_client_accuracy=worst, seconds=time.perf_counter() - began, clients=clients)
+    return RoundRecord(
+        1, **mean, worst_client_accuracy=worst, seconds=time.perf_counter() - began, clients=clients
+    )
 
 
 def _result(last: RoundRecord, scores: list[Score], n: int) -> dict[str, Any]:
     alone = len(scores) == 1
-    interval = wilson(int(scores[0].correct.sum()), n) if alone else mean_interval([s.accuracy for s in scores])
+    interval = (
+        wilson(int(scores[0].correct.sum()), n)
+        if alone
+        else mean_interval([s.accuracy for s in scores])
+    )
     return {
-        "accuracy": last.accuracy, "accuracy_ci95": list(interval), "accuracy_ci95_over": "test examples" if alone else "clients",
-        "macro_f1": float(np.mean([s.macro_f1 for s in scores])), "worst_client_accuracy": last.worst_client_accuracy,
+        "accuracy": last.accuracy,
+        "accuracy_ci95": list(interval),
+        "accuracy_ci95_over": "test examples" if alone else "clients",
+        "macro_f1": float(np.mean([s.macro_f1 for s in scores])),
+        "worst_client_accuracy": last.worst_client_accuracy,
         "own_mix_accuracy": float(np.mean([s.own_mix_accuracy for s in scores])),
-        "uplink_bytes": 0, "downlink_bytes": 0, "train_seconds": sum(c.train_seconds for c in last.clients),
-        "steps": sum(c.steps for c in last.clients), "peak_rss_bytes": peak_rss_bytes(),
-        "epsilon": None, "delta": None, "privacy_unit": None, "simulated_seconds": None,
+        "uplink_bytes": 0,
+        "downlink_bytes": 0,
+        "train_seconds": sum(c.train_seconds for c in last.clients),
+        "steps": sum(c.steps for c in last.clients),
+        "peak_rss_bytes": peak_rss_bytes(),
+        "epsilon": None,
+        "delta": None,
+        "privacy_unit": None,
+        "simulated_seconds": None,
         "correct": "".join("1" if c else "0" for c in scores[0].correct) if alone else None,
-        "client_accuracies": None if alone else {c.id: s.accuracy for c, s in zip(last.clients, scores)},
+        "client_accuracies": (
+            None if alone else {c.id: s.accuracy for c, s in zip(last.clients, scores)}
+        ),
     }
 
 
 def open_config(config: RunConfig) -> RunConfig:
-    """The same without privacy: what a protected run is held against is what could be had without protection."""
+    """The same without privacy: what a protected run is held against is what could be had without
+    protection.
+    """
     return replace(config, privacy="none", secure="none")
 
 
@@ -196,7 +258,9 @@ def _config(config: RunConfig, name: str) -> RunConfig:
 
 def _own_steps(job: Job, client: ClientData) -> int:
     """Steps of one client over the whole run, were it chosen in every round."""
-    return job.config.rounds * job.config.local_epochs * -(-len(client.train) // job.config.batch_size)
+    return (
+        job.config.rounds * job.config.local_epochs * -(-len(client.train) // job.config.batch_size)
+    )
 
 
 def steps_of(name: str, job: Job) -> int:

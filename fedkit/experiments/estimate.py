@@ -1,4 +1,6 @@
-"""How long will a sweep take? A few gradient steps and a small evaluation of every kind of tuning, on the real data."""
+"""How long will a sweep take? A few gradient steps and a small evaluation of every kind of tuning,
+on the real data.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,15 @@ from fedkit.experiments.plan import Entry
 from fedkit.experiments.runner import run, total_steps
 from fedkit.experiments.sweep import Bench
 
-SITES, BATCHES, EXAMPLES = 8, 2, 128  # of the small run: clients at most, batches of each, test examples
+# of the small run: clients at most, batches of each, test examples
+SITES, BATCHES, EXAMPLES = 8, 2, 128
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds per gradient step, per example that is only read, and per round besides; the peak memory in bytes."""
+    """Seconds per gradient step, per example that is only read, and per round besides; the peak
+    memory in bytes.
+    """
 
     step: float
     example: float
@@ -33,7 +38,9 @@ class Pace:
 
 @dataclass(frozen=True)
 class Estimate:
-    """seconds: expected, by run folder. peak: bytes of memory, the most of any kind that was timed; a whole run takes some more."""
+    """seconds: expected, by run folder. peak: bytes of memory, the most of any kind that was timed;
+    a whole run takes some more.
+    """
 
     runs: int
     baselines: int
@@ -42,21 +49,34 @@ class Estimate:
     peak: int
 
     def to_dict(self) -> dict[str, Any]:
-        return {"runs": self.runs, "baselines": self.baselines, "seconds": sum(self.seconds.values()),
-                "seconds_by_run": self.seconds, "peak_memory_bytes": self.peak}
+        return {
+            "runs": self.runs,
+            "baselines": self.baselines,
+            "seconds": sum(self.seconds.values()),
+            "seconds_by_run": self.seconds,
+            "peak_memory_bytes": self.peak,
+        }
 
     def __str__(self) -> str:
         from fedkit.core.formatting import megabytes, seconds
 
-        what = [count(self.runs, "run")] + ([count(self.baselines, "baseline")] if self.baselines else [])
+        what = [count(self.runs, "run")] + (
+            [count(self.baselines, "baseline")] if self.baselines else []
+        )
         if not self.seconds:
             return f"{' and '.join(what)} to make, no estimate"
-        return (f"{' and '.join(what)} to make, about {seconds(sum(self.seconds.values()))} and {megabytes(self.peak / 1e6)} "
-                f"of memory at the peak (an estimate from {count(self.kinds, 'short test')})")
+        return (
+            f"{' and '.join(what)} to make, about {seconds(sum(self.seconds.values()))} and"
+            f" {megabytes(self.peak / 1e6)} of memory at the peak (an estimate from"
+            f" {count(self.kinds, 'short test')})"
+        )
 
 
-def estimate(entries: list[Entry], tell: Callable[[str], None] = lambda text: None,
-             refuse: Callable[[str, str], None] = lambda folder, reason: None) -> Estimate:
+def estimate(
+    entries: list[Entry],
+    tell: Callable[[str], None] = lambda text: None,
+    refuse: Callable[[str, str], None] = lambda folder, reason: None,
+) -> Estimate:
     """Time each distinct model and tuning once, then reckon the steps of every run.
 
     What is refused is left out; refuse: hears its folder and the reason.
@@ -64,7 +84,11 @@ def estimate(entries: list[Entry], tell: Callable[[str], None] = lambda text: No
     bench, paces, dealt = Bench(), {}, {}
     seconds: dict[str, float] = {}
     for entry in entries:
-        config = replace(entry.config, tune="full", lr=None) if entry.baseline == "full" else entry.config
+        config = (
+            replace(entry.config, tune="full", lr=None)
+            if entry.baseline == "full"
+            else entry.config
+        )
         kind = (config.model, config.tune, config.max_tokens, config.batch_size)
         share = tuple(getattr(config, k) for k in DATA)
         try:
@@ -73,7 +97,9 @@ def estimate(entries: list[Entry], tell: Callable[[str], None] = lambda text: No
                 paces[kind] = pace(bench.job(config))
             if share not in dealt:
                 dealt[share] = _dealt(config, bench)
-            seconds[entry.folder] = _seconds(entry.baseline, replace(dealt[share], config=config), paces[kind])
+            seconds[entry.folder] = _seconds(
+                entry.baseline, replace(dealt[share], config=config), paces[kind]
+            )
         except FedkitError as reason:
             refuse(entry.folder, str(reason))
             continue
@@ -84,10 +110,14 @@ def estimate(entries: list[Entry], tell: Callable[[str], None] = lambda text: No
 
 
 def pace(job: Job) -> Pace:
-    """How fast this machine is at this job: two rounds of a small part of it; the first warms up, the second counts."""
+    """How fast this machine is at this job: two rounds of a small part of it; the first warms up,
+    the second counts.
+    """
     part = [_part(c, BATCHES * job.config.batch_size) for c in job.clients[:SITES]]
     config = replace(job.config, rounds=2, local_epochs=1, clients_per_round=None)
-    small = replace(job, config=config, clients=part, test=job.test.take(range(min(EXAMPLES, len(job.test)))))
+    small = replace(
+        job, config=config, clients=part, test=job.test.take(range(min(EXAMPLES, len(job.test))))
+    )
     record = run(config, job=small)
     began = time.perf_counter()
     job.model.predict(small.test)
@@ -108,7 +138,9 @@ def _part(client: ClientData, most: int) -> ClientData:
 def _dealt(config: RunConfig, bench: Bench) -> Job:
     """Who has what under `config`, as a job without a model."""
     corpus = bench.corpus(config)
-    clients = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
+    clients = deal(
+        corpus, config.partition, config.clients, config.examples_per_client, config.seed
+    )
     return Job(config, corpus, clients, corpus.test, None, {}, ())
 
 
@@ -122,4 +154,8 @@ def _seconds(baseline: str, job: Job, pace: Pace) -> float:
     if baseline == "local":
         return steps_of("local", job) * pace.step + pace.example * sites * test
     read = test if baseline else train + (config.rounds + 1) * (test + held)
-    return total_steps(job) * pace.step + read * pace.example + (0 if baseline else config.rounds * pace.round)
+    return (
+        total_steps(job) * pace.step
+        + read * pace.example
+        + (0 if baseline else config.rounds * pace.round)
+    )

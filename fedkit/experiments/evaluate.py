@@ -1,4 +1,6 @@
-"""How good what a round left is: one shared model, or a model per client where some tensors stay at home."""
+"""How good what a round left is: one shared model, or a model per client where some tensors stay at
+home.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ MOST = 20  # clients whose own models are all judged on the whole test set, afte
 
 
 def judge(job: Job, done: Round) -> Score:
-    """The test score. With a model per client every test example is answered by one of them, in turn.
+    """The test score. With a model per client every test example is answered by one of them, in
+    turn.
 
-    So `correct` still has an entry per example and its mean is that of the clients' accuracies. After the last round
-    of at most MOST clients each model answers all examples, which tells better how each does on its own mix.
+    So `correct` still has an entry per example and its mean is that of the clients' accuracies.
+    After the last round of at most MOST clients each model answers all examples, which tells better
+    how each does on its own mix.
     """
     if not done.home:
         job.model.load_params(done.shared)
@@ -37,11 +41,15 @@ def judge(job: Job, done: Round) -> Score:
 
 
 def validation_accuracy(job: Job, done: Round) -> float | None:
-    """On the clients' validation data, each answered by its own client's model; None where there is none."""
+    """On the clients' validation data, each answered by its own client's model; None where there is
+    none.
+    """
     if not done.home:
         held = concatenate([c.validation for c in job.clients])
         job.model.load_params(done.shared)
-        return float((job.model.predict(held).argmax(1) == held.labels).mean()) if len(held) else None
+        return (
+            float((job.model.predict(held).argmax(1) == held.labels).mean()) if len(held) else None
+        )
     right = [
         _answers(job, done, i, c.validation).argmax(1) == c.validation.labels
         for i, c in enumerate(job.clients)

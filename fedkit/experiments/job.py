@@ -1,4 +1,6 @@
-"""Everything a run and its baselines share: the data dealt out, the model in memory, the checks made before either."""
+"""Everything a run and its baselines share: the data dealt out, the model in memory, the checks
+made before either.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Job:
-    """A config made real. clients and test hold token ids; start is the model's trainable part before any training."""
+    """A config made real. clients and test hold token ids; start is the model's trainable part
+    before any training.
+    """
 
     config: RunConfig
     corpus: Corpus
@@ -58,8 +62,11 @@ class Job:
 
     def pooled(self) -> ClientData:
         """All clients' examples in one place: what federation is compared with."""
-        return ClientData("pooled", concatenate([c.train for c in self.clients]),
-                          concatenate([c.validation for c in self.clients]))
+        return ClientData(
+            "pooled",
+            concatenate([c.train for c in self.clients]),
+            concatenate([c.validation for c in self.clients]),
+        )
 
 
 def check_config(config: RunConfig) -> None:
@@ -69,25 +76,39 @@ def check_config(config: RunConfig) -> None:
     for name, (least, most) in LIMITS.items():
         if not least <= getattr(config, name) <= most:
             flag = name.replace("_", "-")
-            raise FedkitError(f"{flag} {getattr(config, name)} given; write a whole number from {least} to {most}")
+            raise FedkitError(
+                f"{flag} {getattr(config, name)} given; write a whole number from {least} to {most}"
+            )
     for name in ("lr", "head_lr", "clip_norm"):
         value = getattr(config, name)
         if value is not None and not (0 < value <= 100 and math.isfinite(value)):
             raise FedkitError(
-                f"{name.replace('_', '-')} {value:g} given; it must be above 0 and at most 100, for example 0.001"
+                f"{name.replace('_', '-')} {value:g} given; it must be above 0 and at most 100, for"
+                " example 0.001"
             )
     if config.engine not in ENGINES:
-        raise FedkitError(f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}")
-    make_tuner(config.tune), check_server(config), check_privacy(config), World.of(config, ["a client"])
+        raise FedkitError(
+            f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}"
+        )
+    (
+        make_tuner(config.tune),
+        check_server(config),
+        check_privacy(config),
+        World.of(config, ["a client"]),
+    )
     wires(config, make_aggregator(config.aggregate))
     check_start(config)
 
 
 def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
-    """Check the config, read and deal the data, load the model. Raises FedkitError; nothing is written."""
+    """Check the config, read and deal the data, load the model. Raises FedkitError; nothing is
+    written.
+    """
     check_config(config)
     column = client_column(config.partition, config.client)
-    corpus = corpus or load_corpus(config.data, config.text, config.label, column, config.encoding, seed=config.seed)
+    corpus = corpus or load_corpus(
+        config.data, config.text, config.label, column, config.encoding, seed=config.seed
+    )
     dealt = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
     check_sites(config, len(dealt)), check_budget(config, dealt)
     from fedkit.models.loading import load_model
@@ -96,28 +117,41 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     check_exchange(config, model)
     limit = getattr(model.module.encoder.config, "max_position_embeddings", config.max_tokens)
     if config.max_tokens > limit:
-        raise FedkitError(f"max-tokens {config.max_tokens} given; {config.model} reads at most {limit}")
+        raise FedkitError(
+            f"max-tokens {config.max_tokens} given; {config.model} reads at most {limit}"
+        )
     clients = [
-        ClientData(c.client_id, _read(model, c.train, config), _read(model, c.validation, config)) for c in dealt
+        ClientData(c.client_id, _read(model, c.train, config), _read(model, c.validation, config))
+        for c in dealt
     ]
     check_memory(config, clients, len(corpus.labels))
     notes = (
         *corpus.notes,
-        *(f"client {name!r} left out: too few training examples ({n})" for name, n in left_out(corpus, dealt).items()),
+        *(
+            f"client {name!r} left out: too few training examples ({n})"
+            for name, n in left_out(corpus, dealt).items()
+        ),
         *unused_clients(config, len(dealt)),
         *exchange_notes(config, model),
         *server_notes(config, [c.client_id for c in clients]),
         *privacy_notes(config, clients),
-        *filter(None, [script_note(config.model, corpus.train.texts), start_note(config, len(dealt))]),
+        *filter(
+            None, [script_note(config.model, corpus.train.texts), start_note(config, len(dealt))]
+        ),
     )
-    return Job(config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes)
+    return Job(
+        config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes
+    )
 
 
 def unused_clients(config: RunConfig, dealt: int) -> list[str]:
     """A note when a number of clients was asked for, and the client column made another."""
     if config.clients in (dealt, RunConfig.clients):
         return []
-    return [f"clients {config.clients} not used: the client column makes {dealt}; to deal anew, use --partition iid"]
+    return [
+        f"clients {config.clients} not used: the client column makes {dealt}; to deal anew, use"
+        " --partition iid"
+    ]
 
 
 def _read(model: Model, examples: Examples, config: RunConfig) -> Examples:
@@ -128,13 +162,23 @@ def describe_data(job: Job) -> dict[str, Any]:
     """The record's `data` block."""
     names = job.corpus.labels
     clients = [
-        {"id": c.client_id, "train": len(c.train), "labels": {names[i]: int(n) for i, n in _counts(c)}}
+        {
+            "id": c.client_id,
+            "train": len(c.train),
+            "labels": {names[i]: int(n) for i, n in _counts(c)},
+        }
         for c in job.clients
     ]
     return {
-        "name": job.corpus.name, "source": job.corpus.source, "sha256": job.corpus.sha256, "labels": list(names),
-        "train": sum(len(c.train) for c in job.clients), "validation": sum(len(c.validation) for c in job.clients),
-        "test": len(job.test), "clients": clients, "notes": list(job.notes),
+        "name": job.corpus.name,
+        "source": job.corpus.source,
+        "sha256": job.corpus.sha256,
+        "labels": list(names),
+        "train": sum(len(c.train) for c in job.clients),
+        "validation": sum(len(c.validation) for c in job.clients),
+        "test": len(job.test),
+        "clients": clients,
+        "notes": list(job.notes),
     }
 
 
@@ -145,17 +189,24 @@ def _counts(client: ClientData):
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """The record's `model` block. parameters: of the base model as it came, without what a tuner added and the head.
+    """The record's `model` block. parameters: of the base model as it came, without what a tuner
+    added and the head.
 
-    base_bytes is what each site downloads once, not counted in the traffic of a run. trainable_bytes is one float32
-    copy of what is trained: what a site would send in a round if nothing were compressed.
+    base_bytes is what each site downloads once, not counted in the traffic of a run.
+    trainable_bytes is one float32 copy of what is trained: what a site would send in a round if
+    nothing were compressed.
     """
     own = model.tuner.in_place  # else all that is trained was added
     base = sum(p.numel() for p in model.module.encoder.parameters() if own or not p.requires_grad)
     trainable = model.num_trainable()
     return {
-        "name": model.source.name, "source": model.source.kind, "sha256": model.source.sha256,
-        "parameters": base, "trainable": trainable, "tune": model.tune, "base_bytes": 4 * base,
+        "name": model.source.name,
+        "source": model.source.kind,
+        "sha256": model.source.sha256,
+        "parameters": base,
+        "trainable": trainable,
+        "tune": model.tune,
+        "base_bytes": 4 * base,
         "trainable_bytes": 4 * trainable,
     }
 
@@ -172,7 +223,14 @@ def describe_environment(model: Model) -> dict[str, Any]:
 
     names = ("torch", "transformers", "peft", "safetensors", "numpy", "opacus", "dp-accounting")
     return {
-        "fedkit": fedkit.__version__, "python": platform.python_version(), **{n: version(n) for n in names},
-        "device": str(model.device), "dtype": str(model.dtype).removeprefix("torch."), "attention": model.attention,
-        "engine": model.engine,        "threads": torch.get_num_threads(), "processor": processor(), "system": platform.system(),
+        "fedkit": fedkit.__version__,
+        "python": platform.python_version(),
+        **{n: version(n) for n in names},
+        "device": str(model.device),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "attention": model.attention,
+        "engine": model.engine,
+        "threads": torch.get_num_threads(),
+        "processor": processor(),
+        "system": platform.system(),
     }

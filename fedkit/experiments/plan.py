@@ -1,4 +1,6 @@
-"""What a sweep is to run: settings for all, lists to vary, further combinations, seeds; from a file, flags or Python."""
+"""What a sweep is to run: settings for all, lists to vary, further combinations, seeds; from a
+file, flags or Python.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from typing import Any
 from fedkit.core.config import DATA, MACHINE, RunConfig, parse_cohort
 from fedkit.core.errors import FedkitError
 
-BASELINES = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")  # unless others are asked for
+# unless others are asked for
+BASELINES = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")
 TYPES = {f.name: f.type for f in fields(RunConfig)}
 LONGEST = 48  # characters of a folder name, before the seed
 MOST = 10_000  # runs of a plan: more is a slip of the pen
@@ -22,7 +25,8 @@ MOST = 10_000  # runs of a plan: more is a slip of the pen
 
 @dataclass(frozen=True)
 class Entry:
-    """One run of a sweep: its folder below the sweep's, its own settings, all settings, and its name as a baseline.
+    """One run of a sweep: its folder below the sweep's, its own settings, all settings, and its
+    name as a baseline.
 
     baseline: '' for a federated run.
     """
@@ -46,10 +50,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """settings: for all. vary: {setting: values}, every combination is run. also: further single combinations.
+    """settings: for all. vary: {setting: values}, every combination is run. also: further single
+    combinations.
 
-    Each combination is run for every seed; baselines are made once for each seed and data. Raises FedkitError for
-    what cannot be read as a setting.
+    Each combination is run for every seed; baselines are made once for each seed and data. Raises
+    FedkitError for what cannot be read as a setting.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -61,21 +66,35 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not all(type(s) is int and s >= 0 for s in self.seeds) or not self.seeds:
-            raise FedkitError(f"seeds {list(self.seeds)} given; write whole numbers from 0 on, such as 0, 1, 2")
+            raise FedkitError(
+                f"seeds {list(self.seeds)} given; write whole numbers from 0 on, such as 0, 1, 2"
+            )
         for name, values in self.vary.items():
             if name == "seed" or not isinstance(values, list) or not values:
-                raise FedkitError(f"vary {name}: write a list of values, such as {name} = ['lora:r=8', 'head']"
-                                  if name != "seed" else "vary seed: in Python, give seeds=(0, 1, 2) instead")
+                raise FedkitError(
+                    f"vary {name}: write a list of values, such as {name} = ['lora:r=8', 'head']"
+                    if name != "seed"
+                    else "vary seed: in Python, give seeds=(0, 1, 2) instead"
+                )
         if any("seed" in part for part in (self.settings, *self.also)):
-            raise FedkitError("seed given as one setting; list the seeds: [vary] seed = [0, 1, 2], or --seeds 0,1,2")
+            raise FedkitError(
+                "seed given as one setting; list the seeds: [vary] seed = [0, 1, 2], or --seeds"
+                " 0,1,2"
+            )
         size = len(self.seeds) * _size(self.vary) + len(self.also)
         if size > MOST:
-            raise FedkitError(f"this plan has {size:,} runs; at most {MOST:,} are made in one sweep")
+            raise FedkitError(
+                f"this plan has {size:,} runs; at most {MOST:,} are made in one sweep"
+            )
         self.entries()
 
     def combinations(self) -> list[dict[str, Any]]:
         """The settings that make each method, in order, each once."""
-        every = [dict(zip(self.vary, values)) for values in product(*self.vary.values())] if self.vary else []
+        every = (
+            [dict(zip(self.vary, values)) for values in product(*self.vary.values())]
+            if self.vary
+            else []
+        )
         every += [dict(extra) for extra in self.also]
         found: dict[str, dict[str, Any]] = {}
         for given in every or [{}]:
@@ -83,7 +102,9 @@ class Plan:
         return list(found.values())
 
     def entries(self, kept: dict[str, str] | None = None) -> list[Entry]:
-        """Every run, seed after seed, the baselines of a seed first. kept: {key: folder} of an earlier plan."""
+        """Every run, seed after seed, the baselines of a seed first. kept: {key: folder} of an
+        earlier plan.
+        """
         kept, taken, out = kept or {}, set((kept or {}).values()), []
         for seed in self.seeds:
             runs = [Entry("", given, self.config(given, seed)) for given in self.combinations()]
@@ -106,7 +127,11 @@ class Plan:
         for run in runs:
             groups.setdefault(repr([getattr(run.config, k) for k in DATA]), []).append(run)
         for group in groups.values():
-            first = next((run for run in group if _fits(run.config)), group[0]) if self.baselines else group[0]
+            first = (
+                next((run for run in group if _fits(run.config)), group[0])
+                if self.baselines
+                else group[0]
+            )
             own = {k: v for k, v in first.given.items() if k in DATA} if len(groups) > 1 else {}
             yield from (Entry("", own, first.config, name) for name in self.baselines)
 
@@ -120,15 +145,32 @@ class Plan:
         if unknown := [k for k in values if k not in known]:
             raise FedkitError(f"a plan has no part {unknown[0]!r}; its parts: {', '.join(known)}")
         values = dict(values)
-        for name, kind in (("settings", dict), ("vary", dict), ("also", list), ("seeds", list), ("baselines", list)):
+        for name, kind in (
+            ("settings", dict),
+            ("vary", dict),
+            ("also", list),
+            ("seeds", list),
+            ("baselines", list),
+        ):
             if not isinstance(values.get(name, kind()), (kind, tuple) if kind is list else kind):
-                raise FedkitError(f"{name} of a plan has to be {'a table' if kind is dict else 'a list'}")
+                raise FedkitError(
+                    f"{name} of a plan has to be {'a table' if kind is dict else 'a list'}"
+                )
         if not all(isinstance(extra, dict) for extra in values.get("also", [])):
-            raise FedkitError("also of a plan has to be a list of tables: write [[also]] above each")
+            raise FedkitError(
+                "also of a plan has to be a list of tables: write [[also]] above each"
+            )
         vary = dict(values.get("vary", {}))
         seeds = vary.pop("seed", values.get("seeds", [0]))
         seeds = tuple(dict.fromkeys(seeds)) if isinstance(seeds, (list, tuple)) else (seeds,)
-        return cls(**{**values, "vary": vary, "seeds": seeds, "baselines": tuple(values.get("baselines", BASELINES))})
+        return cls(
+            **{
+                **values,
+                "vary": vary,
+                "seeds": seeds,
+                "baselines": tuple(values.get("baselines", BASELINES)),
+            }
+        )
 
 
 def read_plan(path: Path) -> Plan:
@@ -142,15 +184,23 @@ def read_plan(path: Path) -> Plan:
 
 
 def parse_vary(texts: Iterable[str]) -> dict[str, list]:
-    """['tune=head', 'tune=full', 'rounds=5'] -> {'tune': ['head', 'full'], 'rounds': [5]}; values of the field's type."""
+    """['tune=head', 'tune=full', 'rounds=5'] -> {'tune': ['head', 'full'], 'rounds': [5]}; values
+    of the field's type.
+    """
     out: dict[str, list] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         name = name.strip().removeprefix("--").replace("-", "_")
         if equals and name not in TYPES:
-            raise FedkitError(f"vary {text!r} given; {name!r} is no setting; such are tune, wire, aggregate, rounds")
+            raise FedkitError(
+                f"vary {text!r} given; {name!r} is no setting; such are tune, wire, aggregate,"
+                " rounds"
+            )
         if not equals or not value:
-            raise FedkitError(f"vary {text!r} given; write SETTING=VALUE with a setting such as tune, wire or rounds")
+            raise FedkitError(
+                f"vary {text!r} given; write SETTING=VALUE with a setting such as tune, wire or"
+                " rounds"
+            )
         out.setdefault(name, []).append(_value(name, value.strip()))
     return out
 
@@ -213,13 +263,19 @@ def _said(name: str, value: Any) -> str:
 
 def _free(entry: Entry, taken: set[str]) -> str:
     """A folder name made from what is varied, safe on any file system and not yet taken."""
-    words = [v if isinstance(v, str) else f"{k.replace('_', '-')}={v}" for k, v in entry.given.items()]
+    words = [
+        v if isinstance(v, str) else f"{k.replace('_', '-')}={v}" for k, v in entry.given.items()
+    ]
     name = re.sub(r"[^A-Za-z0-9.+=_-]+", "-", "_".join(words)).strip("-.")[:LONGEST].rstrip("-.")
     mark = f"{zlib.crc32(repr(sorted(entry.given.items())).encode()):08x}"
     if entry.baseline:
-        choices = (f"{'-'.join(filter(None, ['baselines', n]))}-s{entry.config.seed}/{entry.baseline}"
-                   for n in (name, f"{name[:32]}-{mark}"))
+        choices = (
+            f"{'-'.join(filter(None, ['baselines', n]))}-s{entry.config.seed}/{entry.baseline}"
+            for n in (name, f"{name[:32]}-{mark}")
+        )
     else:
         choices = (f"{n}-s{entry.config.seed}" for n in (name or "run", f"{name[:39]}-{mark}"))
     lower = {name.lower() for name in taken}  # file systems that do not tell A from a
-    return next((c for c in choices if c.lower() not in lower), f"run-{len(taken):04d}-s{entry.config.seed}")
+    return next(
+        (c for c in choices if c.lower() not in lower), f"run-{len(taken):04d}-s{entry.config.seed}"
+    )

@@ -17,14 +17,20 @@ from fedkit.results.privacy_curve import NEITHER, Curve
 EPS, SEEDS = (1.0, 3.0, 8.0), (0, 1, 2)
 
 
-def privacy_curve(config: RunConfig, eps: Sequence[float] = EPS, seeds: Sequence[int] = SEEDS,
-                  out: str | Path | None = None, progress: Listener | None = None,
-                  cancel: threading.Event | None = None) -> Curve:
+def privacy_curve(
+    config: RunConfig,
+    eps: Sequence[float] = EPS,
+    seeds: Sequence[int] = SEEDS,
+    out: str | Path | None = None,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+) -> Curve:
     """Run `config` at every epsilon and seed, once per seed without privacy, and each site alone.
 
-    config.privacy: an example, client or ftrl spec whose eps is replaced; 'none' stands for 'example'. out: a folder
-    for all runs and curve.json, and to go on with; None keeps nothing. progress, cancel: as for a sweep. Raises
-    FedkitError for what cannot be kept, Cancelled when stopped.
+    config.privacy: an example, client or ftrl spec whose eps is replaced; 'none' stands for
+    'example'. out: a folder for all runs and curve.json, and to go on with; None keeps nothing.
+    progress, cancel: as for a sweep. Raises FedkitError for what cannot be kept, Cancelled when
+    stopped.
     """
     from fedkit.experiments.sweep import sweep
 
@@ -42,21 +48,32 @@ def privacy_curve(config: RunConfig, eps: Sequence[float] = EPS, seeds: Sequence
 def plan_of(config: RunConfig, eps: Sequence[float] = EPS, seeds: Sequence[int] = SEEDS) -> Plan:
     """The sweep that measures the curve: first without privacy, by which the baseline is made."""
     usual = RunConfig().to_dict()
-    kept = {k: v for k, v in config.to_dict().items() if k not in ("seed", "privacy") and v != usual[k]}
+    kept = {
+        k: v for k, v in config.to_dict().items() if k not in ("seed", "privacy") and v != usual[k]
+    }
     specs = [with_epsilon(config.privacy, e) for e in eps]
     if not specs:
         raise FedkitError("no eps given; write some, such as eps=(1, 3, 8)")
-    return Plan(kept, {"privacy": ["none", *dict.fromkeys(specs)]}, seeds=tuple(seeds), baselines=("local",),
-                name="privacy-curve")
+    return Plan(
+        kept,
+        {"privacy": ["none", *dict.fromkeys(specs)]},
+        seeds=tuple(seeds),
+        baselines=("local",),
+        name="privacy-curve",
+    )
 
 
 def with_epsilon(spec: str, epsilon: float) -> str:
-    """'example:eps=8,clip=1', 3 -> 'example:eps=3,clip=1'; 'none' becomes 'example'. Raises FedkitError."""
+    """'example:eps=8,clip=1', 3 -> 'example:eps=3,clip=1'; 'none' becomes 'example'. Raises
+    FedkitError.
+    """
     from fedkit.privacy.mechanisms import make_privacy
 
     name, options = parse_spec("example" if spec == "none" else spec)
     if make_privacy(spec).unit and float(options.get("noise", 0)):
-        raise FedkitError(f"privacy {spec!r} given; the curve finds the noise for each epsilon: leave noise out")
+        raise FedkitError(
+            f"privacy {spec!r} given; the curve finds the noise for each epsilon: leave noise out"
+        )
     if not epsilon > 0:
         raise FedkitError(f"eps {epsilon:g} given; write numbers above 0, such as 1, 3, 8")
     options = {"eps": f"{epsilon:g}"} | {k: v for k, v in options.items() if k not in NEITHER}
@@ -70,5 +87,3 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="fedkit-curve-") as folder:
         yield Path(folder)
-
-

@@ -1,4 +1,6 @@
-"""A run's folder: run.json, the adapter in PEFT's format, and the state needed to go on. No half-written file, ever."""
+"""A run's folder: run.json, the adapter in PEFT's format, and the state needed to go on. No
+half-written file, ever.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from fedkit.models.adapter_io import save_adapter, write_tensors
 from fedkit.models.classifier import Model
 from fedkit.wire.payload import check
 
-FREE = {"device", "engine", "dtype"}  # settings that may differ when a run is resumed: they change no meaning
+# settings that may differ when a run is resumed: they change no meaning
+FREE = {"device", "engine", "dtype"}
 NEEDED = {
     "environment": ("dtype", "attention"),
     "data": ("sha256", "labels"),
@@ -33,41 +36,57 @@ ADAPTER_FILES = (
     "home.safetensors",
     "labels.json",
 )
-HOME = "exchange/home/"  # in the state: tensors that stay with a client, by its place among the clients
+# in the state: tensors that stay with a client, by its place among the clients
+HOME = "exchange/home/"
 
 
 class Store:
     """Where a run is kept; with folder None, nowhere.
 
-    State is written first and under the round's own name, run.json last: whichever file a kill leaves behind,
-    run.json names a state that is whole.
+    State is written first and under the round's own name, run.json last: whichever file a kill
+    leaves behind, run.json names a state that is whole.
     """
 
     def __init__(self, folder: str | Path | None):
         self.folder = None if folder is None else Path(folder)
 
     def begin(self, config: RunConfig, resume: bool) -> Run | None:
-        """The record to go on from, or None to begin anew. Refuses to overwrite a run. Writes nothing."""
+        """The record to go on from, or None to begin anew. Refuses to overwrite a run. Writes
+        nothing.
+        """
         if self.folder is None:
             return None
         check_place(self.folder)
         there = (self.folder / "run.json").exists()
         if there and not resume:
             raise FedkitError(
-                f"{self.folder} already holds a run; add --resume to go on with it, or choose another --out"
+                f"{self.folder} already holds a run; add --resume to go on with it, or choose"
+                " another --out"
             )
         if not there:
             if foreign := [name for name in ADAPTER_FILES if (self.folder / name).exists()]:
-                raise FedkitError(f"--out {self.folder} holds {foreign[0]} and no run; choose a new folder")
+                raise FedkitError(
+                    f"--out {self.folder} holds {foreign[0]} and no run; choose a new folder"
+                )
             return None
         before = Run.load(self.folder)
-        if lacking := [key for block, keys in NEEDED.items() for key in keys if key not in getattr(before, block)]:
-            raise FedkitError(f"cannot resume {self.folder}: its run.json lacks {lacking[0]!r}; choose another --out")
-        given, kept = config.to_dict(), RunConfig().to_dict() | before.config  # a setting newer than the record
+        if lacking := [
+            key
+            for block, keys in NEEDED.items()
+            for key in keys
+            if key not in getattr(before, block)
+        ]:
+            raise FedkitError(
+                f"cannot resume {self.folder}: its run.json lacks {lacking[0]!r}; choose another"
+                " --out"
+            )
+        # a setting newer than the record
+        given, kept = config.to_dict(), RunConfig().to_dict() | before.config
         if changed := sorted(k for k in given if k not in FREE and given[k] != kept.get(k)):
             name = changed[0]
             raise FedkitError(
-                f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now {given[name]!r}; use the same settings or another --out"
+                f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now"
+                f" {given[name]!r}; use the same settings or another --out"
             )
         return before
 
@@ -77,10 +96,17 @@ class Store:
             try:
                 (self.folder / "state").mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise FedkitError(f"cannot create {self.folder}: {error.strerror}; choose another --out") from None
+                raise FedkitError(
+                    f"cannot create {self.folder}: {error.strerror}; choose another --out"
+                ) from None
 
     def save(
-        self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params | None = None
+        self,
+        record: Run,
+        model: Model,
+        shared: Params,
+        extra: dict[str, Any],
+        state: Params | None = None,
     ) -> None:
         """Keep a round: its state, then run.json; a finished run leaves its adapter and no state."""
         if self.folder is None:
@@ -89,7 +115,8 @@ class Store:
             self._save(record, model, shared, extra, state or {})
         except OSError as error:
             raise FedkitError(
-                f"cannot write to {self.folder}: {error.strerror or error}; the rounds written before are whole: make room and use --resume"
+                f"cannot write to {self.folder}: {error.strerror or error}; the rounds written"
+                " before are whole: make room and use --resume"
             ) from None
 
     def keep(self, record: Run) -> None:
@@ -100,18 +127,24 @@ class Store:
                 record.save(self.folder)
             except OSError as error:
                 raise FedkitError(
-                    f"cannot write to {self.folder}: {error.strerror or error}; make room or choose another --out"
+                    f"cannot write to {self.folder}: {error.strerror or error}; make room or choose"
+                    " another --out"
                 ) from None
 
-    def _save(self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params) -> None:
-        tensors = {f"shared/{n}": t for n, t in shared.items()} | {f"state/{n}": t for n, t in state.items()}
+    def _save(
+        self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params
+    ) -> None:
+        tensors = {f"shared/{n}": t for n, t in shared.items()} | {
+            f"state/{n}": t for n, t in state.items()
+        }
         tensors |= {f"extra/{n}": t for n, t in extra.items() if t is not None}
         path = self._path(len(record.rounds))
         write_tensors(path, tensors)
         if record.finished:
             save_adapter(self.folder, model, shared, list(record.data["labels"]))
             if home := {n.removeprefix(HOME): t for n, t in state.items() if n.startswith(HOME)}:
-                write_tensors(self.folder / "home.safetensors", home)  # CLIENT/NAME: each client's own part
+                # CLIENT/NAME: each client's own part
+                write_tensors(self.folder / "home.safetensors", home)
         record.save(self.folder)
         for old in path.parent.glob("round-*.safetensors*"):
             if record.finished or old != path:
@@ -119,14 +152,19 @@ class Store:
         if record.finished and not any(path.parent.iterdir()):
             path.parent.rmdir()
 
-    def read(self, record: Run, template: Params) -> tuple[Params, Params, torch.Tensor | None, int]:
-        """(shared parameters, strategy state, label shares, secret of the noise) after the record's last round."""
+    def read(
+        self, record: Run, template: Params
+    ) -> tuple[Params, Params, torch.Tensor | None, int]:
+        """(shared parameters, strategy state, label shares, secret of the noise) after the record's
+        last round.
+        """
         path = self._path(len(record.rounds))
         try:
             tensors = load_file(path)
         except (OSError, SafetensorError) as error:
             raise FedkitError(
-                f"cannot resume {self.folder}: {path.name} is missing or damaged ({type(error).__name__}); start again in another --out"
+                f"cannot resume {self.folder}: {path.name} is missing or damaged"
+                f" ({type(error).__name__}); start again in another --out"
             ) from None
         parts: dict[str, Params] = {"shared": {}, "state": {}, "extra": {}}
         for name, tensor in tensors.items():
@@ -136,11 +174,16 @@ class Store:
         prior = {"prior": torch.zeros(len(record.data["labels"]))}
         try:
             check(parts["shared"], template)
-            check(parts["extra"], prior if parts["extra"] or record.config["loss"] == "calibrated" else {})
+            check(
+                parts["extra"],
+                prior if parts["extra"] or record.config["loss"] == "calibrated" else {},
+            )
         except PayloadError as error:
             raise FedkitError(f"cannot resume {self.folder}: {error}") from None
         if secret.shape or secret.dtype != torch.int64 or secret < 0:
-            raise FedkitError(f"cannot resume {self.folder}: the secret of its noise is damaged; start again")
+            raise FedkitError(
+                f"cannot resume {self.folder}: the secret of its noise is damaged; start again"
+            )
         return parts["shared"], parts["state"], parts["extra"].get("prior"), int(secret)
 
     def _path(self, number: int) -> Path:
@@ -148,12 +191,15 @@ class Store:
 
 
 def check_place(folder: Path) -> None:
-    """Raise FedkitError unless `folder` is, or can be made, a folder to write in. Leaves nothing behind."""
+    """Raise FedkitError unless `folder` is, or can be made, a folder to write in. Leaves nothing
+    behind.
+    """
     try:
         place = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
         if not place.is_dir():
             raise FedkitError(f"--out {folder}: {place} is a file; give a folder")
-        with tempfile.TemporaryFile(dir=place):  # asking for permission is not enough: /proc, network drives
+        # asking for permission is not enough: /proc, network drives
+        with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
         raise FedkitError(

@@ -1,4 +1,6 @@
-"""Many runs of one plan, one after another: methods, settings and seeds; what is finished is never made twice."""
+"""Many runs of one plan, one after another: methods, settings and seeds; what is finished is never
+made twice.
+"""
 
 from __future__ import annotations
 
@@ -29,22 +31,38 @@ from fedkit.federated.validation import check_budget, privacy_notes
 __all__ = ["Plan", "sweep"]
 
 SCHEMA, NAME = "fedkit.experiments.sweep/1", "sweep.json"
-# settings that change neither the data nor the model in memory: runs that differ in these only share a job
+# settings that change neither the data nor the model in memory: runs that differ in these only
+# share a job
 IN_PASSING = (
-    "rounds", "local_epochs", "batch_size", "lr", "head_lr", "clip_norm", "strategy", "link", "devices",
+    "rounds",
+    "local_epochs",
+    "batch_size",
+    "lr",
+    "head_lr",
+    "clip_norm",
+    "strategy",
+    "link",
+    "devices",
 )
 
 PROMISES = ("privacy", "secure")  # they change neither, only what is checked and noted
 
 
-def sweep(plan: Plan, out: str | Path, progress: Listener | None = None, cancel: threading.Event | None = None,
-          tell: Callable[[str], None] = lambda text: None, costs: dict[str, float] | None = None) -> list[Run]:
+def sweep(
+    plan: Plan,
+    out: str | Path,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+    costs: dict[str, float] | None = None,
+) -> list[Run]:
     """Make every run of `plan` below `out` and return the finished records, in the plan's order.
 
-    Finished runs in `out` are kept, a half-finished one goes on where it stopped. A combination that is refused is
-    kept in out/sweep.json with its reason, told to `tell`, and the sweep goes on. progress: hears which run of how
-    many, with the remaining time over all of them. costs: expected seconds by folder, see `estimate`.
-    Raises FedkitError when `out` holds another plan, or when every run was refused; Cancelled when stopped.
+    Finished runs in `out` are kept, a half-finished one goes on where it stopped. A combination
+    that is refused is kept in out/sweep.json with its reason, told to `tell`, and the sweep goes
+    on. progress: hears which run of how many, with the remaining time over all of them. costs:
+    expected seconds by folder, see `estimate`. Raises FedkitError when `out` holds another plan, or
+    when every run was refused; Cancelled when stopped.
     """
     out = Path(out)
     ledger = Ledger(plan, out)
@@ -56,13 +74,18 @@ def sweep(plan: Plan, out: str | Path, progress: Listener | None = None, cancel:
         clock.next(place, entry)
         ledger.note(entry, "running")
         try:
-            records.append(_make(entry, out / entry.folder, bench, clock.listener(progress), cancel))
+            records.append(
+                _make(entry, out / entry.folder, bench, clock.listener(progress), cancel)
+            )
             ledger.note(entry, "finished")
         except FedkitError as error:
             ledger.note(entry, "refused", str(error))
             tell(f"refused: {entry}: {error}")
     if not any(r.method == "federated" for r in records):
-        raise FedkitError(f"no run of this plan could be made; the first was refused because: {ledger.reasons()[0]}")
+        raise FedkitError(
+            "no run of this plan could be made; the first was refused because:"
+            f" {ledger.reasons()[0]}"
+        )
     return records
 
 
@@ -75,29 +98,47 @@ def _ledger(out: Path) -> dict[str, Any]:
     path = out / NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if values["schema"] != SCHEMA or not isinstance(values["plan"], dict) or not isinstance(values["runs"], list):
+        if (
+            values["schema"] != SCHEMA
+            or not isinstance(values["plan"], dict)
+            or not isinstance(values["runs"], list)
+        ):
             raise ValueError("it has not the form of a sweep")
         return values
     except FileNotFoundError:
-        raise FedkitError(f"no sweep in {out}; give the folder that `fedkit sweep --out` wrote") from None
+        raise FedkitError(
+            f"no sweep in {out}; give the folder that `fedkit sweep --out` wrote"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FedkitError(f"cannot read {path}: {error}".splitlines()[0]) from None
 
 
 def waiting(plan: Plan, out: Path) -> list[Entry]:
-    """The runs of `plan` that are not finished in `out`. Raises FedkitError if another plan is there. Writes nothing."""
+    """The runs of `plan` that are not finished in `out`. Raises FedkitError if another plan is
+    there. Writes nothing.
+    """
     return [e for e in _entries(plan, out) if not _finished(out / e.folder)]
 
 
-def choose(path: Path | None, settings: dict[str, Any], vary: list[str], seeds: str | None, baselines: str | None,
-           resumed: Path | None) -> Plan:
-    """The plan that a command line means: a file's, or that of the sweep in `resumed`, with what was given beside it.
+def choose(
+    path: Path | None,
+    settings: dict[str, Any],
+    vary: list[str],
+    seeds: str | None,
+    baselines: str | None,
+    resumed: Path | None,
+) -> Plan:
+    """The plan that a command line means: a file's, or that of the sweep in `resumed`, with what
+    was given beside it.
 
     seeds, baselines: with commas, 'none' for no baselines; None when not given. Raises FedkitError.
     """
     if resumed is not None:
         if path or settings.keys() - set(MACHINE) or vary or seeds or baselines:
-            raise FedkitError("--resume given with a plan or settings; --resume goes on with the plan that --out holds")
+            raise FedkitError(
+                "--resume given with a plan or settings; --resume goes on with the plan that --out"
+                " holds"
+            )
         return replace_settings(read(resumed), settings)
     plan = Plan() if path is None else read_plan(path)
     return Plan(
@@ -127,17 +168,24 @@ def progress_of(out: Path) -> tuple[int, int]:
 
 
 class Ledger:
-    """out/sweep.json: the plan, and of every run its folder, settings, status and, when refused, the reason."""
+    """out/sweep.json: the plan, and of every run its folder, settings, status and, when refused,
+    the reason.
+    """
 
     def __init__(self, plan: Plan, out: Path):
         self.plan, self.out = plan, out
         self.entries = _entries(plan, out)
-        self.status = {e.folder: ("finished" if _finished(out / e.folder) else "waiting", "") for e in self.entries}
+        self.status = {
+            e.folder: ("finished" if _finished(out / e.folder) else "waiting", "")
+            for e in self.entries
+        }
         check_place(out)
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise FedkitError(f"cannot create {out}: {error.strerror}; choose another --out") from None
+            raise FedkitError(
+                f"cannot create {out}: {error.strerror}; choose another --out"
+            ) from None
         self.save()
 
     def note(self, entry: Entry, status: str, reason: str = "") -> None:
@@ -152,15 +200,23 @@ class Ledger:
 
     def save(self) -> None:
         runs = [
-            {"folder": e.folder, "baseline": e.baseline or None, "settings": e.given, "seed": e.config.seed,
-             "status": self.status[e.folder][0], "reason": self.status[e.folder][1]}
+            {
+                "folder": e.folder,
+                "baseline": e.baseline or None,
+                "settings": e.given,
+                "seed": e.config.seed,
+                "status": self.status[e.folder][0],
+                "reason": self.status[e.folder][1],
+            }
             for e in self.entries
         ]
         write_json(self.out / NAME, {"schema": SCHEMA, "plan": self.plan.to_dict(), "runs": runs})
 
 
 class Bench:
-    """The corpus and the job last used: what the next run shares with them is not read or loaded again."""
+    """The corpus and the job last used: what the next run shares with them is not read or loaded
+    again.
+    """
 
     def __init__(self) -> None:
         self._corpus: tuple[Any, Corpus | None] = (None, None)
@@ -175,7 +231,8 @@ class Bench:
         return self._corpus[1]
 
     def job(self, config: RunConfig) -> Job:
-        """A job for `config`; runs that differ in their promise only share one, with the sentence vectors that it keeps.
+        """A job for `config`; runs that differ in their promise only share one, with the sentence
+        vectors that it keeps.
 
         Raises FedkitError if it is refused.
         """
@@ -183,10 +240,15 @@ class Bench:
         key = {k: v for k, v in config.to_dict().items() if k not in (*IN_PASSING, *PROMISES)}
         if self._job[0] != key:
             self.drop()
-            self._job = (key, prepare(replace(config, **dict.fromkeys(PROMISES, "none")), self.corpus(config)))
+            self._job = (
+                key,
+                prepare(replace(config, **dict.fromkeys(PROMISES, "none")), self.corpus(config)),
+            )
         plain = self._job[1]
         check_budget(config, plain.clients)
-        return replace(plain, config=config, notes=(*plain.notes, *privacy_notes(config, plain.clients)))
+        return replace(
+            plain, config=config, notes=(*plain.notes, *privacy_notes(config, plain.clients))
+        )
 
     def drop(self) -> None:
         """Forget the job and hand its memory back, so that the next run's peak memory is its own."""
@@ -196,14 +258,20 @@ class Bench:
 
 @dataclass(frozen=True)
 class SweepProgress(Progress):
-    """A moment of a sweep: as a run's, with `stage` the run of how many, and `left` the seconds over all of them."""
+    """A moment of a sweep: as a run's, with `stage` the run of how many, and `left` the seconds
+    over all of them.
+    """
 
     left: float | None = None
 
     def __str__(self) -> str:
         from fedkit.core.formatting import seconds
 
-        one = str(replace(self, remaining_seconds=None, left=None)) if self.left is not None else super().__str__()
+        one = (
+            str(replace(self, remaining_seconds=None, left=None))
+            if self.left is not None
+            else super().__str__()
+        )
         return one + ("" if self.left is None else f"  {seconds(self.left)} left for all")
 
 
@@ -213,7 +281,12 @@ class Clock:
     def __init__(self, entries: list[Entry], waiting: list[Entry], costs: dict[str, float]):
         usual = sum(costs.values()) / len(costs) if costs else 1.0
         self.costs = {e.folder: costs.get(e.folder, usual) for e in waiting}
-        self.work, self.left, self.now, self.started = 0.0, sum(self.costs.values()), 0.0, time.monotonic()
+        self.work, self.left, self.now, self.started = (
+            0.0,
+            sum(self.costs.values()),
+            0.0,
+            time.monotonic(),
+        )
         self.total, self.stage = len(entries), ""
 
     def next(self, place: int, entry: Entry) -> None:
@@ -233,8 +306,16 @@ class Clock:
         return hear if progress else None
 
 
-def _make(entry: Entry, folder: Path, bench: Bench, progress: Listener | None, cancel: threading.Event | None) -> Run:
-    """The run's record: read if it is finished, else gone on with, else made. Raises FedkitError, Cancelled."""
+def _make(
+    entry: Entry,
+    folder: Path,
+    bench: Bench,
+    progress: Listener | None,
+    cancel: threading.Event | None,
+) -> Run:
+    """The run's record: read if it is finished, else gone on with, else made. Raises FedkitError,
+    Cancelled.
+    """
     there = (folder / "run.json").exists()
     if entry.baseline:
         if there:
@@ -245,7 +326,9 @@ def _make(entry: Entry, folder: Path, bench: Bench, progress: Listener | None, c
         store.keep(record)
         return record
     if not there:
-        return run(entry.config, folder, progress=progress, cancel=cancel, job=bench.job(entry.config))
+        return run(
+            entry.config, folder, progress=progress, cancel=cancel, job=bench.job(entry.config)
+        )
     corpus = None if _finished(folder) else bench.corpus(entry.config)
     if corpus is not None:
         bench.drop()
@@ -253,14 +336,21 @@ def _make(entry: Entry, folder: Path, bench: Bench, progress: Listener | None, c
 
 
 def _entries(plan: Plan, out: Path) -> list[Entry]:
-    """The runs of `plan`, in the folders they have in `out`. Raises FedkitError if another plan is there."""
+    """The runs of `plan`, in the folders they have in `out`. Raises FedkitError if another plan is
+    there.
+    """
     if unknown := [name for name in plan.baselines if name not in BASELINES]:
-        raise FedkitError(f"baseline {unknown[0]!r} is not known; choose from: {', '.join(BASELINES)}, or none")
+        raise FedkitError(
+            f"baseline {unknown[0]!r} is not known; choose from: {', '.join(BASELINES)}, or none"
+        )
     if not (out / NAME).exists():
         return plan.entries()
     before = read(out)
     if difference := changed(before, plan):
-        raise FedkitError(f"{out} holds another plan: {difference}; only additions go on in it, choose another --out")
+        raise FedkitError(
+            f"{out} holds another plan: {difference}; only additions go on in it, choose another"
+            " --out"
+        )
     return plan.entries({e.key: e.folder for e in before.entries()})
 
 

@@ -1,4 +1,6 @@
-"""The federated run, one round at a time: everything else in the package is a detail of these lines."""
+"""The federated run, one round at a time: everything else in the package is a detail of these
+lines.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,12 @@ from fedkit.models.classifier import Model
 
 @dataclass(frozen=True)
 class Round:
-    """What a round leaves behind: the new shared tensors, all that the next round needs, and what each client did.
+    """What a round leaves behind: the new shared tensors, all that the next round needs, and what
+    each client did.
 
-    home: the tensors that stay with a client, by its place. aggregation_error: see `aggregate.Combined`. noise: the
-    multiplier of what was released of the sum, None if no noise was owed to it.
+    home: the tensors that stay with a client, by its place. aggregation_error: see
+    `aggregate.Combined`. noise: the multiplier of what was released of the sum, None if no noise
+    was owed to it.
     """
 
     number: int
@@ -39,19 +43,36 @@ class Round:
     noise: float | None = None
 
 
-def federate(model: Model, clients: Sequence[ClientData], shared: Params, config: RunConfig, prior: Tensor | None = None,
-             first: int = 1, state: State | None = None, tick: Tick = lambda *_: None,
-             secret: int = 0) -> Iterator[Round]:
-    """Federated averaging (McMahan et al., 2017), yielding every round from `first` to `config.rounds`.
+def federate(
+    model: Model,
+    clients: Sequence[ClientData],
+    shared: Params,
+    config: RunConfig,
+    prior: Tensor | None = None,
+    first: int = 1,
+    state: State | None = None,
+    tick: Tick = lambda *_: None,
+    secret: int = 0,
+) -> Iterator[Round]:
+    """Federated averaging (McMahan et al., 2017), yielding every round from `first` to
+    `config.rounds`.
 
-    shared: parameters to start from. prior: label shares over all clients, for the calibrated loss. secret: added to the
-    seed of the noise that protects.
+    shared: parameters to start from. prior: label shares over all clients, for the calibrated loss.
+    secret: added to the seed of the noise that protects.
     """
-    strategy, weights, robust = make_strategy(config.strategy), make_weights(config.weights), make_robust(config.robust)
+    strategy, weights, robust = (
+        make_strategy(config.strategy),
+        make_weights(config.weights),
+        make_robust(config.robust),
+    )
     kept, travelled, befell = apart(state or {})
     kept = strategy.init(shared, len(clients)) if state is None else kept
-    exchange = Exchange(model, clients, shared | strategy.broadcast(kept), config, travelled, secret)
-    sites = Sites(model, clients, config, strategy, (*strategy.reports, *weights.reports), prior, tick)
+    exchange = Exchange(
+        model, clients, shared | strategy.broadcast(kept), config, travelled, secret
+    )
+    sites = Sites(
+        model, clients, config, strategy, (*strategy.reports, *weights.reports), prior, tick
+    )
     world = (Flying if strategy.asynchronous else Waiting)(sites, befell)
     for number in range(first, config.rounds + 1):
         exchange.publish(shared | strategy.broadcast(kept), number)
@@ -62,7 +83,9 @@ def federate(model: Model, clients: Sequence[ClientData], shared: Params, config
         shared, kept = strategy.step(shared, kept, done.delta, arrived)
         shared |= {n: shared[n] + change for n, change in done.merged.items()}
         state = together(kept, exchange.state(), world.state())
-        yield Round(number, shared, state, tuple(records), done.error, dict(exchange.home), exchange.noise)
+        yield Round(
+            number, shared, state, tuple(records), done.error, dict(exchange.home), exchange.noise
+        )
 
 
 PARTS = ("strategy", "exchange", "world")

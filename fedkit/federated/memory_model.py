@@ -1,8 +1,10 @@
-"""How much memory training takes, from what is allocated: for a run on this machine, and for one site alone.
+"""How much memory training takes, from what is allocated: for a run on this machine, and for one
+site alone.
 
-Counted, in bytes: weights in their number format, gradients and AdamW's moments, activations that the backward pass
-needs (none below the lowest trained layer), attention weights, the store of frozen states, tokens, copies of updates.
-Three constants were fitted to measured peaks (`tests/bench/memory.py` prints both): they are marked so below.
+Counted, in bytes: weights in their number format, gradients and AdamW's moments, activations that
+the backward pass needs (none below the lowest trained layer), attention weights, the store of
+frozen states, tokens, copies of updates. Three constants were fitted to measured peaks
+(`tests/bench/memory.py` prints both): they are marked so below.
 """
 
 from __future__ import annotations
@@ -26,21 +28,29 @@ from fedkit.models.fast.cache import BUDGET
 from fedkit.models.fast.packing import NARROWEST
 from fedkit.models.tuners.registry import Tuner, make_tuner
 
-BASE = 550e6  # measured: interpreter, torch (CPU wheel), transformers, PEFT, scikit-learn, pandas, a tokenizer
+# measured: interpreter, torch (CPU wheel), transformers, PEFT, scikit-learn, pandas, a tokenizer
+BASE = 550e6
 WORKSPACE = 90e6  # fitted: what the matrix library prepares and keeps
-SHAPE = 7e6  # measured: bytes that bfloat16 products keep for each new length of a batch (oneDNN's cache off and on)
+# measured: bytes that bfloat16 products keep for each new length of a batch (oneDNN's cache off and
+# on)
+SHAPE = 7e6
 MOST_SHAPES = 73  # of them: the cache holds 1,024 products, about 14 for each length
 SLACK = 1.6  # fitted: memory that the allocator holds for each byte that a step takes and frees
-COPIES = 17.0  # fitted: copies of the trained part alive while an update is packed, checked and summed; 13 by counting
-SERVER_COPIES = 3  # of them there while a site trains: before round 1, shared now, and as the sites hold it
-SITE_COPIES = 5  # of them at a site: where it started, the result, the change, the message out and the message in
+# fitted: copies of the trained part alive while an update is packed, checked and summed; 13 by
+# counting
+COPIES = 17.0
+# of them there while a site trains: before round 1, shared now, and as the sites hold it
+SERVER_COPIES = 3
+# of them at a site: where it started, the result, the change, the message out and the message in
+SITE_COPIES = 5
 READ_TEXTS = 128  # in one batch that is only read
 TOKEN, TEXT = 36, 250  # bytes of a token id in a tuple, and of a text with its entry
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What is known of the texts: how many there are, and tokens in the mean and in the longest, both after cutting.
+    """What is known of the texts: how many there are, and tokens in the mean and in the longest,
+    both after cutting.
 
     spread: how many lengths all but the shortest and the longest hundredth have; None: not known.
     """
@@ -63,7 +73,9 @@ class Texts:
 
 @dataclass(frozen=True)
 class Geometry:
-    """A base model: layers, width, width inside the feed-forward part, heads, weights in the layers and in all."""
+    """A base model: layers, width, width inside the feed-forward part, heads, weights in the layers
+    and in all.
+    """
 
     layers: int
     width: int
@@ -75,7 +87,9 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a tuner trains: shapes by name, the head included; the lowest layer that a gradient must reach."""
+    """What a tuner trains: shapes by name, the head included; the lowest layer that a gradient must
+    reach.
+    """
 
     shapes: dict[str, tuple[int, ...]]
     lowest: int
@@ -90,7 +104,8 @@ class Trained:
 class Footprint:
     """Bytes by part. `work` and `exchange` do not coincide, so the larger one counts.
 
-    work: gradients, moments and activations of a step, or what reading takes. exchange: copies of an update.
+    work: gradients, moments and activations of a step, or what reading takes. exchange: copies of
+    an update.
     """
 
     base: int
@@ -103,41 +118,72 @@ class Footprint:
 
     @property
     def total(self) -> int:
-        return self.base + self.weights + self.data + self.workspace + self.store + max(self.work, self.exchange)
+        return (
+            self.base
+            + self.weights
+            + self.data
+            + self.workspace
+            + self.store
+            + max(self.work, self.exchange)
+        )
 
 
-def process_footprint(config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa") -> Footprint:
+def process_footprint(
+    config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa"
+) -> Footprint:
     """The peak of `fedkit run` on this machine, server and all sites in one process.
 
-    texts: of all sites and the test set. config.dtype 'auto' counts as float32, which takes more. attention: eager or
-    sdpa, where the plain engine computes. Raises FedkitError for an unknown model or tuner.
+    texts: of all sites and the test set. config.dtype 'auto' counts as float32, which takes more.
+    attention: eager or sdpa, where the plain engine computes. Raises FedkitError for an unknown
+    model or tuner.
     """
     shape, trained = known(config.model, config.tune, labels)
     size, fast = _bytes(config), is_fast(config, trained)
     together = _seats(config, texts, shape, trained) if fast else 1
     share = 4 * trained.values
     step = _step(config, texts, shape, trained, together, fast, attention)
-    moments = share * (6 * together if fast else 3)  # fast: values, two moments, gradient and two copies, of each seat
+    # fast: values, two moments, gradient and two copies, of each seat
+    moments = share * (6 * together if fast else 3)
     read = _read(texts, shape, size, fast, attention)
     work = max(SLACK * step + moments + SERVER_COPIES * share, SLACK * read)
-    kept = _workspace(config, texts, shape, trained, together, fast, math.ceil(config.clients / together))
-    return Footprint(int(BASE), _weights(shape, trained, size, fast), _data(texts), kept,
-                     _store(texts, shape, trained, size) if fast else 0, int(work), int(COPIES * share))
+    kept = _workspace(
+        config, texts, shape, trained, together, fast, math.ceil(config.clients / together)
+    )
+    return Footprint(
+        int(BASE),
+        _weights(shape, trained, size, fast),
+        _data(texts),
+        kept,
+        _store(texts, shape, trained, size) if fast else 0,
+        int(work),
+        int(COPIES * share),
+    )
 
 
-def site_footprint(config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa") -> Footprint:
+def site_footprint(
+    config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa"
+) -> Footprint:
     """The peak of one site that trains alone, by the plain engine. texts: its own."""
     shape, trained = known(config.model, config.tune, labels)
     size, share = _bytes(config), 4 * trained.values
-    step = SLACK * _step(config, texts, shape, trained, 1, False, attention) + 4 * share  # and where it started
+    # and where it started
+    step = SLACK * _step(config, texts, shape, trained, 1, False, attention) + 4 * share
     work = max(step, SLACK * _read(texts, shape, size, False, attention))
     kept = _workspace(config, texts, shape, trained, 1, False, 1)
-    return Footprint(int(BASE), _weights(shape, trained, size, False), _data(texts), kept, 0, int(work),
-                     SITE_COPIES * share)
+    return Footprint(
+        int(BASE),
+        _weights(shape, trained, size, False),
+        _data(texts),
+        kept,
+        0,
+        int(work),
+        SITE_COPIES * share,
+    )
 
 
 def fits(config: RunConfig, device: str, texts: Texts | None = None, labels: int = 12) -> str:
-    """'' if one site can train `config` on `device`, an entry of DEVICES, else the reason with both numbers.
+    """'' if one site can train `config` on `device`, an entry of DEVICES, else the reason with both
+    numbers.
 
     texts: the site's own; None: as many as the config says, else 200, each as long as it may be.
     """
@@ -145,16 +191,23 @@ def fits(config: RunConfig, device: str, texts: Texts | None = None, labels: int
 
     most = config.max_tokens
     texts = texts or Texts(config.examples_per_client or 200, float(most), most)
-    return lacking(site_footprint(config, texts, labels), parse_device(device).memory, f"a site ({device})")
+    return lacking(
+        site_footprint(config, texts, labels), parse_device(device).memory, f"a site ({device})"
+    )
 
 
 def lacking(needed: Footprint, memory: int | None, who: str = "this device") -> str:
-    """'' if there is enough, else the reason with both numbers. memory: bytes free to train in; None: no limit is known."""
+    """'' if there is enough, else the reason with both numbers. memory: bytes free to train in;
+    None: no limit is known.
+    """
     from fedkit.core.formatting import megabytes
 
     if memory is None or needed.total <= memory:
         return ""
-    return f"needs {megabytes(needed.total / 1e6)} of memory, {who} has {megabytes(memory / 1e6)} free to train in"
+    return (
+        f"needs {megabytes(needed.total / 1e6)} of memory, {who} has {megabytes(memory / 1e6)} free"
+        " to train in"
+    )
 
 
 # ---- what is trained
@@ -181,21 +234,36 @@ def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, i
 
     from fedkit.models.classifier import TextClassifier, _public
 
-    tuner, plan = make_tuner(tune), AutoConfig.from_pretrained(location, local_files_only=True, trust_remote_code=False)
+    tuner, plan = (
+        make_tuner(tune),
+        AutoConfig.from_pretrained(location, local_files_only=True, trust_remote_code=False),
+    )
     logging.set_verbosity_error()
     empty = not hasattr(tuner, "tokens")  # virtual tokens are tried out, which needs numbers
-    with torch.device("meta" if empty else "cpu"), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with (
+        torch.device("meta" if empty else "cpu"),
+        torch.random.fork_rng(devices=[]),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # notes to PEFT's developers
         encoder = AutoModel.from_config(plan)
         if hasattr(encoder, "pooler"):
             encoder.pooler = None
         sizes = [(n, p.numel()) for n, p in encoder.named_parameters()]
         module = TextClassifier(tuner.attach(encoder), plan.hidden_size, labels)
-    shapes = tuple((_public(n), tuple(p.shape)) for n, p in module.named_parameters() if p.requires_grad)
+    shapes = tuple(
+        (_public(n), tuple(p.shape)) for n, p in module.named_parameters() if p.requires_grad
+    )
     inner = getattr(plan, "intermediate_size", None) or 4 * plan.hidden_size
     inside = sum(n for name, n in sizes if _layer(name) is not None)
-    geometry = Geometry(plan.num_hidden_layers, plan.hidden_size, inner, plan.num_attention_heads, inside,
-                        sum(n for _, n in sizes))
+    geometry = Geometry(
+        plan.num_hidden_layers,
+        plan.hidden_size,
+        inner,
+        plan.num_attention_heads,
+        inside,
+        sum(n for _, n in sizes),
+    )
     body = [_layer(name) for name, _ in shapes if not name.startswith("head.")]
     lowest = min((0 if i is None else i for i in body), default=geometry.layers)
     return geometry, shapes, lowest
@@ -208,7 +276,9 @@ def _layer(name: str) -> int | None:
 
 
 def is_fast(config: RunConfig, trained: Trained) -> bool:
-    """Whether the fast engine is expected to compute this: only LoRA pairs and the head are trained."""
+    """Whether the fast engine is expected to compute this: only LoRA pairs and the head are
+    trained.
+    """
     names = [n for n in trained.shapes if not n.startswith("head.")]
     plain = not trained.tuner.frozen_base or getattr(trained.tuner, "use_dora", False)
     return config.engine != "plain" and not plain and all(".lora_" in n for n in names)
@@ -221,12 +291,21 @@ def _bytes(config: RunConfig) -> int:
     return 2 if config.dtype == "bfloat16" else 4
 
 
-def _workspace(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained, together: int, fast: bool,
-               visits: int) -> int:
-    """What the matrix library keeps: in bfloat16 for every new length of a trained batch, up to what its cache holds.
+def _workspace(
+    config: RunConfig,
+    texts: Texts,
+    shape: Geometry,
+    trained: Trained,
+    together: int,
+    fast: bool,
+    visits: int,
+) -> int:
+    """What the matrix library keeps: in bfloat16 for every new length of a trained batch, up to
+    what its cache holds.
 
-    Lengths of a run: the distinct ones among all batches, drawn evenly from those there are. visits: a round's, one
-    after another. The fast engine's batches vary in the number of windows, by about a third.
+    Lengths of a run: the distinct ones among all batches, drawn evenly from those there are.
+    visits: a round's, one after another. The fast engine's batches vary in the number of windows,
+    by about a third.
     """
     if _bytes(config) == 4 or (trained.lowest == shape.layers):
         return int(WORKSPACE)
@@ -241,7 +320,9 @@ def _workspace(config: RunConfig, texts: Texts, shape: Geometry, trained: Traine
 
 
 def _weights(shape: Geometry, trained: Trained, size: int, fast: bool) -> int:
-    """Base weights as held: the fast engine keeps query, key and value once more, and bf16 matrices in two orders."""
+    """Base weights as held: the fast engine keeps query, key and value once more, and bf16 matrices
+    in two orders.
+    """
     held = shape.values * (size if trained.tuner.frozen_base else 4)
     added = 0 if trained.tuner.in_place else 4 * trained.values
     again = 3 * shape.layers * shape.width**2 * size if fast else 0
@@ -279,9 +360,18 @@ def _rows(number: int, texts: Texts, fast: bool) -> tuple[int, int]:
     return width * math.ceil(number / max(1, int(width / texts.mean))), width
 
 
-def _step(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained, together: int, fast: bool,
-          attention: str) -> int:
-    """Activations of one gradient step: kept by every layer that a gradient passes, and one layer's own work."""
+def _step(
+    config: RunConfig,
+    texts: Texts,
+    shape: Geometry,
+    trained: Trained,
+    together: int,
+    fast: bool,
+    attention: str,
+) -> int:
+    """Activations of one gradient step: kept by every layer that a gradient passes, and one layer's
+    own work.
+    """
     virtual = getattr(trained.tuner, "tokens", 0)
     longer = Texts(texts.number, texts.mean + virtual, texts.longest + virtual)
     if trained.lowest == shape.layers and fast:
@@ -292,11 +382,15 @@ def _step(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained, to
     return rows * (kept + _passing(shape, size, window, fast, attention))
 
 
-def _kept(config: RunConfig, shape: Geometry, trained: Trained, fast: bool, window: int, attention: str) -> int:
+def _kept(
+    config: RunConfig, shape: Geometry, trained: Trained, fast: bool, window: int, attention: str
+) -> int:
     """Bytes for each token that a layer keeps for the backward pass."""
     size, d, f = _bytes(config), shape.width, shape.inner
-    stream = size if trained.tuner.frozen_base else 4  # under autocast the residual stream stays in float32
-    kept = 4 * d * size + 2 * d * stream + f * stream  # query, key, value, mixed; inputs of two LayerNorms; of gelu
+    # under autocast the residual stream stays in float32
+    stream = size if trained.tuner.frozen_base else 4
+    # query, key, value, mixed; inputs of two LayerNorms; of gelu
+    kept = 4 * d * size + 2 * d * stream + f * stream
     scores = shape.heads * window * size if fast or attention == "eager" else 0
     return kept + scores + _extra(config.tune.partition(":")[0], size, stream, d, f, fast)
 
@@ -315,7 +409,9 @@ def _extra(tune: str, size: int, stream: int, d: int, f: int, fast: bool) -> int
 
 
 def _passing(shape: Geometry, size: int, window: int, fast: bool, attention: str) -> int:
-    """Bytes for each token while one layer is computed, in either direction: feed-forward part or attention."""
+    """Bytes for each token while one layer is computed, in either direction: feed-forward part or
+    attention.
+    """
     d, scores = shape.width, 3 * shape.heads * window if fast or attention == "eager" else 0
     return size * max(2 * shape.inner + 2 * d, (7 if fast else 5) * d + scores)
 

@@ -1,7 +1,9 @@
-"""What is done about clients that differ: during their training, in how much each counts, and in the server's step.
+"""What is done about clients that differ: during their training, in how much each counts, and in
+the server's step.
 
-The mean of a round's updates is made in aggregate.py; a strategy shapes what goes into it and what becomes of it.
-To add one: a small frozen dataclass that overrides what it does differently from `Strategy`, and a line in `STRATEGIES`.
+The mean of a round's updates is made in aggregate.py; a strategy shapes what goes into it and what
+becomes of it. To add one: a small frozen dataclass that overrides what it does differently from
+`Strategy`, and a line in `STRATEGIES`.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ State = Params  # tensors the server carries from round to round; {} when it car
 class Arrived:
     """What the server knows of an update that counted, besides its tensors.
 
-    base: its weight by WEIGHTS. weight: what the mean weighs it by. square: ||delta||^2. steps and loss are what the
-    client says of itself. Square, steps and loss are only there if the strategy asks for them.
+    base: its weight by WEIGHTS. weight: what the mean weighs it by. square: ||delta||^2. steps and
+    loss are what the client says of itself. Square, steps and loss are only there if the strategy
+    asks for them.
     """
 
     base: float
@@ -44,10 +47,12 @@ class Strategy:
 
     needs: ClassVar[str] = ""
     reports: ClassVar[tuple[str, ...]] = ()  # figures that clients must send along: steps, loss
-    plain_mean: ClassVar[bool] = False  # works on the mean of the deltas, so refuses aggregations that make another
+    # works on the mean of the deltas, so refuses aggregations that make another
+    plain_mean: ClassVar[bool] = False
     norms: ClassVar[bool] = False  # asks for ||delta||^2 of every update
     controls: ClassVar[bool] = False  # clients keep and send a control variate for every tensor
-    asynchronous: ClassVar[bool] = False  # the server steps when enough updates are there, whoever sent them
+    # the server steps when enough updates are there, whoever sent them
+    asynchronous: ClassVar[bool] = False
 
     @property
     def pull(self) -> float:
@@ -55,7 +60,9 @@ class Strategy:
         return 0.0
 
     def margin(self, counts: np.ndarray) -> Tensor | None:
-        """What the client's loss adds to the logits, given its examples per label; None: as --loss says."""
+        """What the client's loss adds to the logits, given its examples per label; None: as --loss
+        says.
+        """
         return None
 
     def init(self, shared: Params, clients: int) -> State:
@@ -67,13 +74,17 @@ class Strategy:
         return {}
 
     def weigh(self, update: ClientUpdate, base: float) -> float:
-        """How much an update counts in the mean. base: its weight by WEIGHTS; one carried over counts less."""
+        """How much an update counts in the mean. base: its weight by WEIGHTS; one carried over
+        counts less.
+        """
         return base * stale(update)
 
     def step(
         self, shared: Params, state: State, delta: Params | None, arrived: Sequence[Arrived] = ()
     ) -> tuple[Params, State]:
-        """(new shared parameters, new state). delta: the mean change of some tensors; None when no update counted."""
+        """(new shared parameters, new state). delta: the mean change of some tensors; None when no
+        update counted.
+        """
         if delta is None:
             return shared, state
         scale = self.scale(arrived)
@@ -96,7 +107,9 @@ class FedAvg(Strategy):
 
 @dataclass(frozen=True)
 class FedProx(Strategy):
-    """FedAvg whose clients are held near their start by mu / 2 ||w - w_start||^2 in the loss (Li et al., 2020)."""
+    """FedAvg whose clients are held near their start by mu / 2 ||w - w_start||^2 in the loss (Li et
+    al., 2020).
+    """
 
     mu: float = 0.1
 
@@ -107,15 +120,21 @@ class FedProx(Strategy):
 
 @dataclass(frozen=True)
 class FedLC(Strategy):
-    """FedAvg whose clients' logits are lowered by tau n_label^(-1/4), rare labels the most (Zhang et al., 2022)."""
+    """FedAvg whose clients' logits are lowered by tau n_label^(-1/4), rare labels the most (Zhang
+    et al., 2022).
+    """
 
     tau: float = 1.0
     needs: ClassVar[str] = "its own loss; --loss is not used"
 
     def margin(self, counts: np.ndarray) -> Tensor:
-        """-tau n^(-1/4), shape (labels,); a label that a client lacks (n = 0) is left out of its loss, as n -> 0 says."""
+        """-tau n^(-1/4), shape (labels,); a label that a client lacks (n = 0) is left out of its
+        loss, as n -> 0 says.
+        """
         there = torch.from_numpy(counts).double()
-        return torch.where(there > 0, -self.tau * there.clamp_min(1.0) ** -0.25, -30.0 * torch.ones_like(there)).float()
+        return torch.where(
+            there > 0, -self.tau * there.clamp_min(1.0) ** -0.25, -30.0 * torch.ones_like(there)
+        ).float()
 
 
 @dataclass(frozen=True)
@@ -135,7 +154,8 @@ class FedAvgM(Strategy):
 class Adaptive(Strategy):
     """What FedAdagrad, FedAdam and FedYogi share (Reddi et al., 2021, algorithm 2).
 
-    m = beta1 m + (1 - beta1) delta; w = w + lr m / (sqrt(v) + tau); v starts at tau^2, and each has its own rule for it.
+    m = beta1 m + (1 - beta1) delta; w = w + lr m / (sqrt(v) + tau); v starts at tau^2, and each has
+    its own rule for it.
     """
 
     lr: float = 0.01
@@ -148,7 +168,9 @@ class Adaptive(Strategy):
         change, new = {}, dict(state)
         for n, t in delta.items():
             v = state.get(f"v/{n}", torch.full_like(t, self.tau**2))
-            new[f"m/{n}"] = self.beta1 * state.get(f"m/{n}", torch.zeros_like(t)) + (1 - self.beta1) * t
+            new[f"m/{n}"] = (
+                self.beta1 * state.get(f"m/{n}", torch.zeros_like(t)) + (1 - self.beta1) * t
+            )
             new[f"v/{n}"] = self.second(v, t.square())
             change[n] = self.lr * new[f"m/{n}"] / (new[f"v/{n}"].sqrt() + self.tau)
         return change, new
@@ -170,7 +192,9 @@ class FedAdagrad(Adaptive):
 
 @dataclass(frozen=True)
 class FedAdam(Adaptive):
-    """The mean change through Adam at the server: v = beta2 v + (1 - beta2) delta^2 (Reddi et al., 2021)."""
+    """The mean change through Adam at the server: v = beta2 v + (1 - beta2) delta^2 (Reddi et al.,
+    2021).
+    """
 
     def second(self, v: Tensor, square: Tensor) -> Tensor:
         return self.beta2 * v + (1 - self.beta2) * square
@@ -178,7 +202,9 @@ class FedAdam(Adaptive):
 
 @dataclass(frozen=True)
 class FedYogi(Adaptive):
-    """The mean change through Yogi at the server: v = v - (1 - beta2) delta^2 sign(v - delta^2) (Reddi et al., 2021)."""
+    """The mean change through Yogi at the server: v = v - (1 - beta2) delta^2 sign(v - delta^2)
+    (Reddi et al., 2021).
+    """
 
     def second(self, v: Tensor, square: Tensor) -> Tensor:
         return v - (1 - self.beta2) * square * torch.sign(v - square)
@@ -186,10 +212,12 @@ class FedYogi(Adaptive):
 
 @dataclass(frozen=True)
 class Scaffold(Strategy):
-    """Clients' gradients are corrected by control variates, which travel too: c - c_i (Karimireddy et al., 2020).
+    """Clients' gradients are corrected by control variates, which travel too: c - c_i (Karimireddy
+    et al., 2020).
 
-    c_i becomes the mean gradient of the client's steps; with plain SGD that is the paper's option II,
-    c_i - c + (w_start - w_end) / (K lr), and it means something under AdamW as well. lr: of the server.
+    c_i becomes the mean gradient of the client's steps; with plain SGD that is the paper's option
+    II, c_i - c + (w_start - w_end) / (K lr), and it means something under AdamW as well. lr: of the
+    server.
     """
 
     lr: float = 1.0
@@ -197,7 +225,9 @@ class Scaffold(Strategy):
     needs: ClassVar[str] = "twice the traffic; --aggregate mean, --share all"
 
     def init(self, shared: Params, clients: int) -> State:
-        return {n + CONTROL: torch.zeros_like(t) for n, t in shared.items()} | {"clients": torch.tensor(float(clients))}
+        return {n + CONTROL: torch.zeros_like(t) for n, t in shared.items()} | {
+            "clients": torch.tensor(float(clients))
+        }
 
     def broadcast(self, state: State) -> Params:
         return {n: t for n, t in state.items() if n.endswith(CONTROL)}
@@ -216,7 +246,9 @@ class Scaffold(Strategy):
 
 @dataclass(frozen=True)
 class FedNova(Strategy):
-    """Each change is divided by the client's steps, the mean multiplied by the mean steps (Wang et al., 2020)."""
+    """Each change is divided by the client's steps, the mean multiplied by the mean steps (Wang et
+    al., 2020).
+    """
 
     plain_mean = True
     reports = ("steps",)
@@ -225,7 +257,9 @@ class FedNova(Strategy):
         return base * stale(update) / max(update.metrics["steps"], 1.0)
 
     def scale(self, arrived: Sequence[Arrived]) -> float:
-        """tau_eff sum_i p_i / tau_i with p_i = base_i / sum base: turns the weighted mean into tau_eff sum_i p_i delta_i / tau_i."""
+        """tau_eff sum_i p_i / tau_i with p_i = base_i / sum base: turns the weighted mean into
+        tau_eff sum_i p_i delta_i / tau_i.
+        """
         whole = sum(a.base for a in arrived)
         effective = sum(a.base * max(a.steps, 1.0) for a in arrived) / whole
         return effective * sum(a.weight for a in arrived) / whole
@@ -233,9 +267,11 @@ class FedNova(Strategy):
 
 @dataclass(frozen=True)
 class QFedAvg(Strategy):
-    """q-fair: clients with a higher loss before training count more, loss^q (q-FedAvg: Li et al., 2020).
+    """q-fair: clients with a higher loss before training count more, loss^q (q-FedAvg: Li et al.,
+    2020).
 
-    lr: of the clients, 1 / L in the paper; its step is sum_i F_i^q L delta_i / sum_i (q F_i^(q-1) L^2 ||delta_i||^2 + L F_i^q).
+    lr: of the clients, 1 / L in the paper; its step is sum_i F_i^q L delta_i / sum_i (q F_i^(q-1)
+    L^2 ||delta_i||^2 + L F_i^q).
     """
 
     q: float = 0.2
@@ -250,16 +286,20 @@ class QFedAvg(Strategy):
     def scale(self, arrived: Sequence[Arrived]) -> float:
         steepness = 1 / self.lr
         norms = sum(
-            self.q * (a.loss + 1e-10) ** (self.q - 1) * steepness**2 * a.square + steepness * a.weight for a in arrived
+            self.q * (a.loss + 1e-10) ** (self.q - 1) * steepness**2 * a.square
+            + steepness * a.weight
+            for a in arrived
         )
         return steepness * sum(a.weight for a in arrived) / norms
 
 
 @dataclass(frozen=True)
 class FedBuff(Strategy):
-    """Asynchronous: a step whenever `buffer` updates are there, each divided by (1 + staleness)^power (Nguyen et al., 2022).
+    """Asynchronous: a step whenever `buffer` updates are there, each divided by (1 +
+    staleness)^power (Nguyen et al., 2022).
 
-    buffer: 0 for half of the clients. lr: of the server. Clients never wait: who has sent starts again at once.
+    buffer: 0 for half of the clients. lr: of the server. Clients never wait: who has sent starts
+    again at once.
     """
 
     buffer: int = 0
@@ -272,7 +312,9 @@ class FedBuff(Strategy):
         return base * stale(update, self.power)
 
     def scale(self, arrived: Sequence[Arrived]) -> float:
-        """Divide by the weights without staleness: old updates make a smaller step, not only a smaller share."""
+        """Divide by the weights without staleness: old updates make a smaller step, not only a
+        smaller share.
+        """
         return self.lr * sum(a.weight for a in arrived) / sum(a.base for a in arrived)
 
     def size(self, clients: int) -> int:
@@ -281,7 +323,9 @@ class FedBuff(Strategy):
 
 
 def stale(update: ClientUpdate, power: float = 0.5) -> float:
-    """What an update that trained from older parameters still counts: (1 + staleness)^-power (Xie et al., 2019)."""
+    """What an update that trained from older parameters still counts: (1 + staleness)^-power (Xie
+    et al., 2019).
+    """
     return (1 + update.staleness) ** -power
 
 
@@ -291,13 +335,22 @@ def make_strategy(spec: str) -> Strategy:
     for name, (least, most) in RANGES.items():
         value = getattr(strategy, name, least)
         if not least <= value <= most:
-            raise FedkitError(f"strategy {spec!r}: {name} is {value:g}; it must be from {least:g} to {most:g}")
+            raise FedkitError(
+                f"strategy {spec!r}: {name} is {value:g}; it must be from {least:g} to {most:g}"
+            )
     return strategy
 
 
 RANGES = {  # of parameters, whoever has them
-    "mu": (0, 1000), "tau": (1e-12, 100), "momentum": (0, 0.9999), "lr": (1e-9, 1000), "beta1": (0, 0.9999),
-    "beta2": (0, 0.99999), "q": (0, 10), "buffer": (0, 100_000), "power": (0, 10),
+    "mu": (0, 1000),
+    "tau": (1e-12, 100),
+    "momentum": (0, 0.9999),
+    "lr": (1e-9, 1000),
+    "beta1": (0, 0.9999),
+    "beta2": (0, 0.99999),
+    "q": (0, 10),
+    "buffer": (0, 100_000),
+    "power": (0, 10),
 }
 
 STRATEGIES: dict[str, type[Strategy]] = {

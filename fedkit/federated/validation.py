@@ -27,7 +27,9 @@ WEAK = 10.0  # an epsilon above which the promise is one in name only
 
 
 def check_privacy(config: RunConfig) -> None:
-    """Refuse combinations that break the promise of --privacy or cannot be summed under --secure. Raises FedkitError."""
+    """Refuse combinations that break the promise of --privacy or cannot be summed under --secure.
+    Raises FedkitError.
+    """
     privacy, strategy = make_privacy(config.privacy), make_strategy(config.strategy)
     make_lock(config.secure)
     for wrong, why in (
@@ -43,42 +45,71 @@ def _any(config: RunConfig, privacy, strategy):
     given = f"privacy {config.privacy!r}"
     if not privacy.unit:
         return
-    asks = sorted({"loss", "validation"} & {*strategy.reports, *make_weights(config.weights).reports})
-    yield strategy.asynchronous, (
-        f"{given} with strategy {config.strategy!r}: how often a site takes part is not known beforehand, so the budget "
-        "is not either; use another --strategy")
-    yield strategy.controls, (
-        f"{given} with strategy {config.strategy!r}: its control variates are gradients that nothing protects; use "
-        "another --strategy")
-    yield bool(asks), (
-        f"{given}: sites would be asked for their {asks[0] if asks else ''}, which nothing protects; use another --strategy "
-        "and --weights examples or uniform")
-    yield privacy.unit == "example" and strategy.margin(np.zeros(1)) is not None, (
-        f"{given} with strategy {config.strategy!r}: its loss depends on the counts of a site's labels, so every "
-        "example's gradient would; use another --strategy")
-    yield "feature_products" in make_head_start(config.head_start).sums, (
-        f"{given} with head-start {config.head_start!r}: equations solved with noisy sums magnify the noise; use --head-start "
-        "class-means or zero")
+    asks = sorted(
+        {"loss", "validation"} & {*strategy.reports, *make_weights(config.weights).reports}
+    )
+    yield (
+        strategy.asynchronous,
+        (
+            f"{given} with strategy {config.strategy!r}: how often a site takes part is not known"
+            " beforehand, so the budget is not either; use another --strategy"
+        ),
+    )
+    yield (
+        strategy.controls,
+        (
+            f"{given} with strategy {config.strategy!r}: its control variates are gradients that"
+            " nothing protects; use another --strategy"
+        ),
+    )
+    yield (
+        bool(asks),
+        (
+            f"{given}: sites would be asked for their {asks[0] if asks else ''}, which nothing"
+            " protects; use another --strategy and --weights examples or uniform"
+        ),
+    )
+    yield (
+        privacy.unit == "example" and strategy.margin(np.zeros(1)) is not None,
+        (
+            f"{given} with strategy {config.strategy!r}: its loss depends on the counts of a site's"
+            " labels, so every example's gradient would; use another --strategy"
+        ),
+    )
+    yield (
+        "feature_products" in make_head_start(config.head_start).sums,
+        (
+            f"{given} with head-start {config.head_start!r}: equations solved with noisy sums"
+            " magnify the noise; use --head-start class-means or zero"
+        ),
+    )
     sums = getattr(privacy, "trust", "") == "sum"
     yield (
         sums and config.secure == "none",
         (
-            f"{given}: sites add only shares of the noise, so nobody may see one of them; add --secure masks, or use trust=site"
+            f"{given}: sites add only shares of the noise, so nobody may see one of them; add"
+            " --secure masks, or use trust=site"
         ),
     )
-    yield sums and config.clients_per_round is not None, (
-        f"{given} with clients-per-round {config.clients_per_round}: who is drawn is known to the server, and the sum needs "
-        "everyone's share of the noise; leave it out")
+    yield (
+        sums and config.clients_per_round is not None,
+        (
+            f"{given} with clients-per-round {config.clients_per_round}: who is drawn is known to"
+            " the server, and the sum needs everyone's share of the noise; leave it out"
+        ),
+    )
     yield (
         sums and config.weights != "examples",
         (
-            f"{given} with weights {config.weights!r}: the sum of gradients counts every example alike; use --weights examples"
+            f"{given} with weights {config.weights!r}: the sum of gradients counts every example"
+            " alike; use --weights examples"
         ),
     )
     yield (
         sums and config.local_epochs != 1,
         (
-            f"{given} with local-epochs {config.local_epochs}: sites make one gradient a round; leave it out and use more --rounds"
+            f"{given} with local-epochs {config.local_epochs}: sites make one gradient a round;"
+            " leave it out and use more --rounds"
         ),
     )
 
@@ -86,90 +117,165 @@ def _any(config: RunConfig, privacy, strategy):
 def _client(config: RunConfig, privacy):
     if privacy.unit != "client":
         return
-    given, rule, wire = f"privacy {config.privacy!r}", make_aggregator(config.aggregate), make_wire(config.wire)
-    yield config.weights != "uniform", (
-        f"{given} with weights {config.weights!r}: a client that weighs more than others moves the mean further than the "
-        "noise was made for; use --weights uniform")
+    given, rule, wire = (
+        f"privacy {config.privacy!r}",
+        make_aggregator(config.aggregate),
+        make_wire(config.wire),
+    )
+    yield (
+        config.weights != "uniform",
+        (
+            f"{given} with weights {config.weights!r}: a client that weighs more than others moves"
+            " the mean further than the noise was made for; use --weights uniform"
+        ),
+    )
     yield (
         config.late == "carry",
-        (f"{given} with late 'carry': a client could count twice in one round; use --late drop"),
+        f"{given} with late 'carry': a client could count twice in one round; use --late drop",
     )
-    yield rule.both or rule.own_means, (
-        f"{given} with aggregate {config.aggregate!r}, which uses each client's tensors otherwise than in a mean; "
-        "use --aggregate mean or ffa")
-    yield make_robust(config.robust).individual, (
-        f"{given} with robust {config.robust!r}: how far one client moves such a rule is not bounded by the clip; "
-        "use --robust none")
+    yield (
+        rule.both or rule.own_means,
+        (
+            f"{given} with aggregate {config.aggregate!r}, which uses each client's tensors"
+            " otherwise than in a mean; use --aggregate mean or ffa"
+        ),
+    )
+    yield (
+        make_robust(config.robust).individual,
+        (
+            f"{given} with robust {config.robust!r}: how far one client moves such a rule is not"
+            " bounded by the clip; use --robust none"
+        ),
+    )
     expands = next(
-        (s for s, stage in zip(config.wire.split("+"), wire.stages) if getattr(stage, "expands", True)), None
+        (
+            s
+            for s, stage in zip(config.wire.split("+"), wire.stages)
+            if getattr(stage, "expands", True)
+        ),
+        None,
     )
-    yield expands is not None, (
-        f"{given} with wire {config.wire!r}: updates are clipped before they are compressed, and {expands!r} can make them "
-        "longer again, beyond what the noise was made for; use topk, lowrank, sign, zstd, or none")
-    yield privacy.unit == "client" and config.privacy.startswith("ftrl") and config.clients_per_round is None, (
-        f"{given}: with every client in every round there is nothing that later rounds could take back; add "
-        "--clients-per-round, or use privacy client")
+    yield (
+        expands is not None,
+        (
+            f"{given} with wire {config.wire!r}: updates are clipped before they are compressed,"
+            f" and {expands!r} can make them longer again, beyond what the noise was made for; use"
+            " topk, lowrank, sign, zstd, or none"
+        ),
+    )
+    yield (
+        privacy.unit == "client"
+        and config.privacy.startswith("ftrl")
+        and config.clients_per_round is None,
+        (
+            f"{given}: with every client in every round there is nothing that later rounds could"
+            " take back; add --clients-per-round, or use privacy client"
+        ),
+    )
 
 
 def _sealed(config: RunConfig, privacy, strategy):
     if config.secure == "none":
         return
-    given, rule, wire = f"secure {config.secure!r}", make_aggregator(config.aggregate), make_wire(config.wire)
-    bad = next((s for s, stage in zip(config.wire.split("+"), wire.stages) if not stage.linear), None)
-    yield make_robust(config.robust).individual, (
-        f"{given} with robust {config.robust!r}, which has to see every update, and the server sees the sum alone; use one of "
-        "the two")
+    given, rule, wire = (
+        f"secure {config.secure!r}",
+        make_aggregator(config.aggregate),
+        make_wire(config.wire),
+    )
+    bad = next(
+        (s for s, stage in zip(config.wire.split("+"), wire.stages) if not stage.linear), None
+    )
+    yield (
+        make_robust(config.robust).individual,
+        (
+            f"{given} with robust {config.robust!r}, which has to see every update, and the server"
+            " sees the sum alone; use one of the two"
+        ),
+    )
     yield (
         rule.both or rule.own_means or bool(rule.listed()),
         (
-            f"{given} with aggregate {config.aggregate!r}, which needs every client's matrices; use --aggregate mean or ffa"
+            f"{given} with aggregate {config.aggregate!r}, which needs every client's matrices; use"
+            " --aggregate mean or ffa"
         ),
     )
-    yield bool(strategy.asynchronous or strategy.controls or strategy.reports or strategy.norms), (
-        f"{given} with strategy {config.strategy!r}, which needs more of each client than a sum; use fedavg, fedprox, "
-        "fedavgm, fedadagrad, fedadam or fedyogi")
+    yield (
+        bool(strategy.asynchronous or strategy.controls or strategy.reports or strategy.norms),
+        (
+            f"{given} with strategy {config.strategy!r}, which needs more of each client than a"
+            " sum; use fedavg, fedprox, fedavgm, fedadagrad, fedadam or fedyogi"
+        ),
+    )
     yield (
         bool(make_weights(config.weights).reports),
-        (f"{given} with weights {config.weights!r}, which asks every client for a figure; use examples or uniform"),
+        (
+            f"{given} with weights {config.weights!r}, which asks every client for a figure; use"
+            " examples or uniform"
+        ),
     )
-    yield config.late == "carry", f"{given} with late 'carry': a sealed update fits no other round; use --late drop"
-    yield bad is not None, (
-        f"{given} with wire {config.wire!r}: {bad!r} makes scales or places of each client's own, and such cannot be summed "
-        "unread; use randk, sketch or none")
+    yield (
+        config.late == "carry",
+        f"{given} with late 'carry': a sealed update fits no other round; use --late drop",
+    )
+    yield (
+        bad is not None,
+        (
+            f"{given} with wire {config.wire!r}: {bad!r} makes scales or places of each client's"
+            " own, and such cannot be summed unread; use randk, sketch or none"
+        ),
+    )
     owes = privacy.unit == "client" or getattr(privacy, "trust", "") == "sum"
-    yield owes and bool(wire.stages), (
-        f"{given} with privacy {config.privacy!r} and wire {config.wire!r}: the noise is made for what is clipped, not for what "
-        "is left of it; use --wire none")
+    yield (
+        owes and bool(wire.stages),
+        (
+            f"{given} with privacy {config.privacy!r} and wire {config.wire!r}: the noise is made"
+            " for what is clipped, not for what is left of it; use --wire none"
+        ),
+    )
     yield (
         bool(getattr(privacy, "quantile", 0.0)),
         (
-            f"{given} with privacy {config.privacy!r}: adaptive clipping asks every client for a figure; leave quantile out"
+            f"{given} with privacy {config.privacy!r}: adaptive clipping asks every client for a"
+            " figure; leave quantile out"
         ),
     )
     yield (
         config.privacy.startswith("ftrl"),
-        (f"{given} with privacy {config.privacy!r}: its noise is made by the server alone; use privacy client"),
+        (
+            f"{given} with privacy {config.privacy!r}: its noise is made by the server alone; use"
+            " privacy client"
+        ),
     )
 
 
 def check_budget(config: RunConfig, clients: Sequence[ClientData]) -> None:
-    """Refuse a budget that not even one round keeps, and a number of clients that cannot be. Raises FedkitError."""
+    """Refuse a budget that not even one round keeps, and a number of clients that cannot be. Raises
+    FedkitError.
+    """
     budget = budget_of(config, len(clients))
-    units = sum(len(c.train) for c in clients) if budget and budget.unit == "example" else len(clients)
+    units = (
+        sum(len(c.train) for c in clients) if budget and budget.unit == "example" else len(clients)
+    )
     if budget and budget.delta * units >= 1:
         raise FedkitError(
-            f"privacy delta={budget.delta:g} given, and there are {units:,} {budget.unit}s: publishing one of them whole would "
-            f"count as private; use at most 1 / (10 n), here delta={1 / (10 * units):.1g}"
+            f"privacy delta={budget.delta:g} given, and there are {units:,} {budget.unit}s:"
+            " publishing one of them whole would count as private; use at most 1 / (10 n), here"
+            f" delta={1 / (10 * units):.1g}"
         )
     if config.secure != "none" and len(clients) < 2:
-        raise FedkitError(f"secure {config.secure!r} given with one client; a sum of one hides nothing")
+        raise FedkitError(
+            f"secure {config.secure!r} given with one client; a sum of one hides nothing"
+        )
 
 
 def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]:
     """What the promise means here, in a sentence each."""
     budget, out = budget_of(config, len(clients)), []
     if config.secure.startswith("masks"):
-        out.append("secure: masks here are not secure, for teaching: all secrets come from one seed, in one process")
+        out.append(
+            "secure: masks here are not secure, for teaching: all secrets come from one seed, in"
+            " one process"
+        )
     if budget is None:
         return out
     if not (budget.privacy.eps or budget.privacy.noise):
@@ -177,17 +283,24 @@ def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]
     if budget.eps > WEAK:
         sure = 1 / (1 + math.exp(-min(budget.eps, 700)))
         out.append(
-            f"privacy: epsilon {budget.eps:g} promises next to nothing: by itself it lets an attacker be right {sure:.4%} of the time"
+            f"privacy: epsilon {budget.eps:g} promises next to nothing: by itself it lets an"
+            f" attacker be right {sure:.4%} of the time"
         )
     if budget.unit == "example":
-        drawn = "takes all its rows" if budget.rate == 1 else f"draws each row with probability {budget.rate:g}"
+        drawn = (
+            "takes all its rows"
+            if budget.rate == 1
+            else f"draws each row with probability {budget.rate:g}"
+        )
         out.append(
-            f"privacy: batch-size {config.batch_size} not used; each of the {budget.whole} steps of a site {drawn}"
+            f"privacy: batch-size {config.batch_size} not used; each of the {budget.whole} steps of"
+            f" a site {drawn}"
         )
     if budget.unit == "client" and len(clients) < 100:
         out.append(
-            f"privacy: for {len(clients)} clients a promise to whole clients costs noise of {budget.noise / budget.cohort:.2f} "
-            "times the clip on every mean: little can be learned"
+            f"privacy: for {len(clients)} clients a promise to whole clients costs noise of"
+            f" {budget.noise / budget.cohort:.2f} times the clip on every mean: little can be"
+            " learned"
         )
     return out
 
@@ -196,7 +309,9 @@ LATE = ("drop", "carry")
 
 
 def check_server(config: RunConfig) -> None:
-    """Refuse a strategy, a robust rule, faults or a deadline that cannot work, alone or together. Raises FedkitError."""
+    """Refuse a strategy, a robust rule, faults or a deadline that cannot work, alone or together.
+    Raises FedkitError.
+    """
     strategy, rule, robust = (
         make_strategy(config.strategy),
         make_aggregator(config.aggregate),
@@ -212,31 +327,74 @@ def check_server(config: RunConfig) -> None:
         raise FedkitError(f"late {config.late!r} is not known; choose one of: {', '.join(LATE)}")
     one_by_one = rule.both or rule.own_means
     for wrong, why in (
-        (strategy.plain_mean and one_by_one,
-         f"strategy {config.strategy!r} works on the plain mean, and aggregate {config.aggregate!r} makes another; "
-         "use --aggregate mean or ffa"),
-        (strategy.controls and (config.aggregate != "mean" or config.share != "all"),
-         f"strategy {config.strategy!r} needs every tensor of every client; use --aggregate mean and --share all"),
-        (strategy.asynchronous and config.deadline is not None,
-         f"deadline {config.deadline} given with strategy {config.strategy!r}, which does not wait; leave --deadline out"),
-        (strategy.asynchronous and config.clients_per_round is not None,
-         f"clients-per-round {config.clients_per_round} given with strategy {config.strategy!r}, whose clients all work "
-         "all the time; leave it out"),
-        (strategy.asynchronous and (config.aggregate != "mean" or config.share != "all"),
-         f"strategy {config.strategy!r} mixes parameters of several ages; use --aggregate mean and --share all"),
-        (robust.individual and one_by_one,
-         f"robust {config.robust!r} changes the updates, and aggregate {config.aggregate!r} needs them as they are; "
-         "use --aggregate mean or ffa"),
-        (robust.individual and strategy.asynchronous,
-         f"robust {config.robust!r} compares a whole round's updates, and strategy {config.strategy!r} has no rounds; "
-         "use another --strategy"),
-        (robust.individual and (strategy.reports or weights.reports),
-         f"robust {config.robust!r} takes nobody's word, and {_asks(config, bool(strategy.reports))} asks sites for figures of "
-         "their own; use one of the two"),
-        (config.late == "carry" and config.deadline is None, "late 'carry' given without --deadline; give both"),
-        (config.late == "carry" and (one_by_one or config.share != "all"),
-         f"late 'carry' mixes parameters of two rounds, and aggregate {config.aggregate!r} or --share "
-         f"{config.share!r} does not allow it; use --late drop"),
+        (
+            strategy.plain_mean and one_by_one,
+            (
+                f"strategy {config.strategy!r} works on the plain mean, and aggregate"
+                f" {config.aggregate!r} makes another; use --aggregate mean or ffa"
+            ),
+        ),
+        (
+            strategy.controls and (config.aggregate != "mean" or config.share != "all"),
+            (
+                f"strategy {config.strategy!r} needs every tensor of every client; use --aggregate"
+                " mean and --share all"
+            ),
+        ),
+        (
+            strategy.asynchronous and config.deadline is not None,
+            (
+                f"deadline {config.deadline} given with strategy {config.strategy!r}, which does"
+                " not wait; leave --deadline out"
+            ),
+        ),
+        (
+            strategy.asynchronous and config.clients_per_round is not None,
+            (
+                f"clients-per-round {config.clients_per_round} given with strategy"
+                f" {config.strategy!r}, whose clients all work all the time; leave it out"
+            ),
+        ),
+        (
+            strategy.asynchronous and (config.aggregate != "mean" or config.share != "all"),
+            (
+                f"strategy {config.strategy!r} mixes parameters of several ages; use --aggregate"
+                " mean and --share all"
+            ),
+        ),
+        (
+            robust.individual and one_by_one,
+            (
+                f"robust {config.robust!r} changes the updates, and aggregate {config.aggregate!r}"
+                " needs them as they are; use --aggregate mean or ffa"
+            ),
+        ),
+        (
+            robust.individual and strategy.asynchronous,
+            (
+                f"robust {config.robust!r} compares a whole round's updates, and strategy"
+                f" {config.strategy!r} has no rounds; use another --strategy"
+            ),
+        ),
+        (
+            robust.individual and (strategy.reports or weights.reports),
+            (
+                f"robust {config.robust!r} takes nobody's word, and"
+                f" {_asks(config, bool(strategy.reports))} asks sites for figures of their own; use"
+                " one of the two"
+            ),
+        ),
+        (
+            config.late == "carry" and config.deadline is None,
+            "late 'carry' given without --deadline; give both",
+        ),
+        (
+            config.late == "carry" and (one_by_one or config.share != "all"),
+            (
+                f"late 'carry' mixes parameters of two rounds, and aggregate {config.aggregate!r}"
+                f" or --share {config.share!r} does not allow it; use --late drop"
+            ),
+        ),
     ):
         if wrong:
             raise FedkitError(why)
@@ -255,7 +413,9 @@ def check_sites(config: RunConfig, clients: int) -> None:
 
 
 def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) -> None:
-    """Refuse what a site's device has no memory for, site by site of each device the largest. Raises FedkitError."""
+    """Refuse what a site's device has no memory for, site by site of each device the largest.
+    Raises FedkitError.
+    """
     from fedkit.federated.memory_model import Texts, lacking, site_footprint
     from fedkit.network import World, parse_device
 
@@ -264,11 +424,16 @@ def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) 
         memory = parse_device(name).memory
         if memory is None:
             continue
-        held = [c.train.tokens + c.validation.tokens for c, device in zip(clients, names) if device == name]
+        held = [
+            c.train.tokens + c.validation.tokens
+            for c, device in zip(clients, names)
+            if device == name
+        ]
         texts = Texts.of(len(t) for t in max(held, key=len))
         if reason := lacking(site_footprint(config, texts, labels), memory, f"a site ({name})"):
             raise FedkitError(
-                f"tune {config.tune!r} {reason}; use a smaller --tune, --batch-size or --max-tokens, or other --devices"
+                f"tune {config.tune!r} {reason}; use a smaller --tune, --batch-size or"
+                " --max-tokens, or other --devices"
             )
 
 
@@ -276,19 +441,27 @@ def server_notes(config: RunConfig, clients: Sequence[str] = ()) -> list[str]:
     """What happens otherwise than the settings say, or is drawn by the seed, in a sentence each."""
     attackers = sorted(make_attack(config.attack).who(len(clients), config.seed)) if clients else []
     notes = (
-        [f"attack {config.attack}: by {', '.join(clients[i] for i in attackers)}, drawn by the seed"]
+        [
+            f"attack {config.attack}: by {', '.join(clients[i] for i in attackers)}, drawn by the"
+            " seed"
+        ]
         if attackers
         else []
     )
     if attackers and config.robust != "none" and 2 * len(attackers) >= len(clients):
-        notes.append(f"{len(attackers)} of {len(clients)} sites attack: no robust rule bears half or more")
-    if make_strategy(config.strategy).margin(np.zeros(1)) is not None and config.loss != RunConfig.loss:
-        notes.append(f"loss {config.loss} not used: strategy {config.strategy} has a loss of its own")
+        notes.append(
+            f"{len(attackers)} of {len(clients)} sites attack: no robust rule bears half or more"
+        )
+    if (
+        make_strategy(config.strategy).margin(np.zeros(1)) is not None
+        and config.loss != RunConfig.loss
+    ):
+        notes.append(
+            f"loss {config.loss} not used: strategy {config.strategy} has a loss of its own"
+        )
     if config.pace is not None:
         from fedkit.federated.cost_model import time_decides
 
         if not time_decides(config):
             notes.append("pace: the clock uses it in place of the measured training seconds")
     return notes
-
-

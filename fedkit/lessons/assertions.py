@@ -12,12 +12,17 @@ from fedkit.federated.aggregation.lora_pairs import pairs
 from fedkit.federated.local.train import ClientUpdate
 
 
-def assert_nothing_lost(given: Sequence[Params], received: Sequence[Params], memory: Params | None = None,
-                        tolerance: float = 1e-3) -> None:
-    """What a client gave over all rounds has arrived, or is remembered at the client: sum given = sum received + memory.
+def assert_nothing_lost(
+    given: Sequence[Params],
+    received: Sequence[Params],
+    memory: Params | None = None,
+    tolerance: float = 1e-3,
+) -> None:
+    """What a client gave over all rounds has arrived, or is remembered at the client: sum given =
+    sum received + memory.
 
-    given, received: a client's deltas, round by round. memory: its error feedback after the last one. Raises
-    AssertionError that says which share was lost.
+    given, received: a client's deltas, round by round. memory: its error feedback after the last
+    one. Raises AssertionError that says which share was lost.
     """
     missing, whole = 0.0, 0.0
     for name in given[0]:
@@ -32,19 +37,36 @@ def assert_nothing_lost(given: Sequence[Params], received: Sequence[Params], mem
     )
 
 
-def assert_exact_mean(begin: Params, updates: Sequence[ClientUpdate], done: Combined, scale: float = 1.0,
-                      tolerance: float = 1e-3) -> None:
-    """What the server made of LoRA pairs does what the clients' pairs do on average: B A + added = sum_i p_i B_i A_i.
+def assert_exact_mean(
+    begin: Params,
+    updates: Sequence[ClientUpdate],
+    done: Combined,
+    scale: float = 1.0,
+    tolerance: float = 1e-3,
+) -> None:
+    """What the server made of LoRA pairs does what the clients' pairs do on average: B A + added =
+    sum_i p_i B_i A_i.
 
-    begin: the shared tensors that all clients started from. p_i: by examples. Raises AssertionError with the error.
+    begin: the shared tensors that all clients started from. p_i: by examples. Raises AssertionError
+    with the error.
     """
     weight = sum(u.num_examples for u in updates)
     apart = whole = 0.0
     for pair in pairs(begin):
-        exact = sum(u.num_examples / weight * (begin[pair.b] + u.delta.get(pair.b, 0)) @ (begin[pair.a] + u.delta.get(pair.a, 0))
-                    for u in updates)
+        exact = sum(
+            u.num_examples
+            / weight
+            * (begin[pair.b] + u.delta.get(pair.b, 0))
+            @ (begin[pair.a] + u.delta.get(pair.a, 0))
+            for u in updates
+        )
         b, a = (begin[n] + done.delta.get(n, torch.zeros(())) for n in (pair.b, pair.a))
         found = b @ a + done.merged.get(pair.merged, torch.zeros(())) / scale
-        apart, whole = apart + (exact - found).square().sum().item(), whole + exact.square().sum().item()
+        apart, whole = (
+            apart + (exact - found).square().sum().item(),
+            whole + exact.square().sum().item(),
+        )
     share = (apart / whole) ** 0.5 if whole else 0.0
-    assert share <= tolerance, f"the averaged adapter is {100 * share:.0f} % off the average of the adapters"
+    assert share <= tolerance, (
+        f"the averaged adapter is {100 * share:.0f} % off the average of the adapters"
+    )

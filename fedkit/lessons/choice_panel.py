@@ -1,4 +1,6 @@
-"""A choice by stated needs from a measured board: the rule, and a panel with three drop-downs that shows what it picks."""
+"""A choice by stated needs from a measured board: the rule, and a panel with three drop-downs that
+shows what it picks.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from fedkit.results.methods import against, baselines
 from fedkit.results.privacy_promise import Promise
 from fedkit.results.recommendation import NEARLY
 
-TRAFFIC = {"any": math.inf, "100 kB": 100.0, "20 kB": 20.0, "5 kB": 5.0, "1 kB": 1.0}  # a client and round
+# a client and round
+TRAFFIC = {"any": math.inf, "100 kB": 100.0, "20 kB": 20.0, "5 kB": 5.0, "1 kB": 1.0}
 PROMISES = {
     "nothing": Promise(),
     "the server reads sums only": Promise(sealed=True),
@@ -27,12 +30,17 @@ PROMISES = {
     "ε 1 for each text": Promise(1.0, 1e-5, "example"),
 }
 MEMORY = {"any": math.inf, "4 GB": 4000.0, "1 GB": 1000.0, "0.5 GB": 500.0}  # MB at a site
-RULE = "Of those that fit, the most accurate; but the one that sends least, if it is within one point of that."
+RULE = (
+    "Of those that fit, the most accurate; but the one that sends least, if it is within one point"
+    " of that."
+)
 
 
 @dataclass(frozen=True)
 class Needs:
-    """kb: the most that a client may send in a round. promise: the least. memory: MB that a site has."""
+    """kb: the most that a client may send in a round. promise: the least. memory: MB that a site
+    has.
+    """
 
     kb: float = math.inf
     promise: Promise = PROMISES["nothing"]
@@ -41,7 +49,9 @@ class Needs:
 
 @dataclass(frozen=True)
 class Choice:
-    """way: what is picked; None if nothing fits. top: the most accurate that fits. refused: {name: why}."""
+    """way: what is picked; None if nothing fits. top: the most accurate that fits. refused: {name:
+    why}.
+    """
 
     way: Way | None
     top: Way | None
@@ -65,7 +75,11 @@ def lacks(way: Way, needs: Needs) -> str:
         return f"promises {promised(way.promise) or 'nothing'}"
     if not way.kb <= needs.kb:
         return f"sends {kilobytes(way.kb)}"
-    return "" if way.memory <= needs.memory or needs.memory == math.inf else f"needs {way.memory:,.0f} MB"
+    return (
+        ""
+        if way.memory <= needs.memory or needs.memory == math.inf
+        else f"needs {way.memory:,.0f} MB"
+    )
 
 
 def kilobytes(kb: float) -> str:
@@ -83,9 +97,13 @@ def page(runs: Runs, found: Sequence[Way], needs: Needs) -> str:
     rows = "".join(_row(w, made) for w in sorted(found, key=lambda w: -w.accuracy.value))
     names = ("", "Way", "Right", "Sent in a round", "Memory of a site", "")
     heads = "".join(f"<th style='text-align:left;padding:2px 14px 2px 0'>{h}</th>" for h in names)
-    return (f"<div role='status' style='max-width:{WIDTH}px;font-size:14px;line-height:1.45;color:#222'>{head}"
-            f"<table style='border-collapse:collapse;margin-top:8px'><tr>{heads}</tr>{rows}</table>"
-            f"<p style='color:#595959;font-size:12px'>{RULE} Memory is counted, everything else measured.</p></div>")
+    return (
+        "<div role='status'"
+        f" style='max-width:{WIDTH}px;font-size:14px;line-height:1.45;color:#222'>{head}<table"
+        f" style='border-collapse:collapse;margin-top:8px'><tr>{heads}</tr>{rows}</table><p"
+        f" style='color:#595959;font-size:12px'>{RULE} Memory is counted, everything else"
+        " measured.</p></div>"
+    )
 
 
 def _picked(runs: Runs, made: Choice) -> str:
@@ -102,9 +120,11 @@ def _picked(runs: Runs, made: Choice) -> str:
     ]
     told = escape(" ".join(filter(None, why)))
     run = escape(command("run", RunConfig.from_dict(way.method.runs[0].config)))
-    return (f"<p style='font-size:20px;margin:6px 0'><b style='color:#0072b2'>{escape(way.name)}</b>: "
-            f"{formatting.percent(way.accuracy.value)} right, {kilobytes(way.kb)} a round</p><p style='margin:4px 0'>{told}</p>"
-            f"<p style='margin:4px 0'>To run it: <code>{run}</code></p>")
+    return (
+        f"<p style='font-size:20px;margin:6px 0'><b style='color:#0072b2'>{escape(way.name)}</b>:"
+        f" {formatting.percent(way.accuracy.value)} right, {kilobytes(way.kb)} a round</p><p"
+        f" style='margin:4px 0'>{told}</p><p style='margin:4px 0'>To run it: <code>{run}</code></p>"
+    )
 
 
 def _beside(gap: Difference | None, name: str) -> str:
@@ -120,7 +140,9 @@ def _row(way: Way, made: Choice) -> str:
     style = "background:#eaf2fa;font-weight:bold" if chosen else "color:#8a8a8a" if why else ""
     memory = "not known" if math.isnan(way.memory) else f"{way.memory:,.0f} MB"
     cells = (sign, way.name, formatting.percent(way.accuracy.value), kilobytes(way.kb), memory, why)
-    inside = "".join(f"<td style='padding:2px 14px 2px 4px;text-align:left'>{escape(c)}</td>" for c in cells)
+    inside = "".join(
+        f"<td style='padding:2px 14px 2px 4px;text-align:left'>{escape(c)}</td>" for c in cells
+    )
     return f"<tr style='{style}'>{inside}</tr>"
 
 
@@ -129,7 +151,10 @@ def choice_panel(runs: Runs, needs: Needs | None = None) -> ChoicePanel | StillC
     try:
         return ChoicePanel(runs, needs)
     except ImportError as error:
-        reason = f"No drop-downs here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit doctor`."
+        reason = (
+            f"No drop-downs here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit"
+            " doctor`."
+        )
         return StillChoice(runs, needs or Needs(), reason)
 
 
@@ -142,7 +167,9 @@ class StillChoice:
     reason: str
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{escape(self.reason[:300])}</b></p>" + page(self.runs, ways(self.runs), self.needs)
+        return f"<p><b>{escape(self.reason[:300])}</b></p>" + page(
+            self.runs, ways(self.runs), self.needs
+        )
 
 
 class ChoicePanel:
@@ -168,8 +195,13 @@ class ChoicePanel:
 
     def _choice(self, w: Any, name: str, options: Mapping[str, Any], value: Any) -> Any:
         options = dict(options) if value in options.values() else {**options, "as given": value}
-        return w.Dropdown(options=list(options.items()), value=value, description=name, layout=w.Layout(width="310px"),
-                          style={"description_width": "90px"})
+        return w.Dropdown(
+            options=list(options.items()),
+            value=value,
+            description=name,
+            layout=w.Layout(width="310px"),
+            style={"description_width": "90px"},
+        )
 
     @property
     def needs(self) -> Needs:
@@ -180,5 +212,7 @@ class ChoicePanel:
         self.words.value = page(self.runs, self.found, self.needs)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        still = StillChoice(self.runs, self.needs, "No drop-downs here: this page has no widget support.")
+        still = StillChoice(
+            self.runs, self.needs, "No drop-downs here: this page has no widget support."
+        )
         return {**self.view._repr_mimebundle_(**kwargs), "text/html": still._repr_html_()}

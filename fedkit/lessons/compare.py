@@ -1,4 +1,6 @@
-"""What the lesson that compares everything draws: one board on several axes, which differences are luck, a choice."""
+"""What the lesson that compares everything draws: one board on several axes, which differences are
+luck, a choice.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +33,19 @@ from fedkit.results.recommendation import NEARLY
 BLUE, ORANGE, GREY, SKY = "#0072b2", "#d55e00", "#8c8c8c", "#56b4e9"
 NONE, PINK = "#009e73", "#cc79a7"  # without privacy and epsilon 1, as in lesson 6
 ON_TEST = "Accuracy on the test set (%)"
-WIDTH, WIDE, TALL, RIGHT = 960, 750, 430, 140  # px: the figure, the inside of its plot, room for names of lines
+# px: the figure, the inside of its plot, room for names of lines
+WIDTH, WIDE, TALL, RIGHT = 960, 750, 430, 140
 TOKENS = (23.0, 64)  # of a text, in the mean and at most
 WIRES = {"none": "", "int4+ans": "4 bits", "topk:0.03+int4+ans": "top 3 %, 4 bits"}
 
 
 @dataclass(frozen=True)
 class Way:
-    """A method on the board, in few words. kb: sent per client and round. seconds: of training, likewise; measured.
+    """A method on the board, in few words. kb: sent per client and round. seconds: of training,
+    likewise; measured.
 
-    memory: MB at one site, counted (`model.footprint`), not measured. accuracy: mean over seeds, shares.
+    memory: MB at one site, counted (`model.footprint`), not measured. accuracy: mean over seeds,
+    shares.
     """
 
     name: str
@@ -53,12 +58,21 @@ class Way:
 
 
 def ways(runs: Runs) -> list[Way]:
-    """The methods with all seeds, under names that fit a picture; a name that two would share is given to neither."""
+    """The methods with all seeds, under names that fit a picture; a name that two would share is
+    given to neither.
+    """
     found = complete(methods(runs))
     names = [short_name(m) for m in found]
     return [
-        Way(name if names.count(name) == 1 else m.name, m.accuracy(), m.per_visit("uplink_bytes") / KB,
-            m.per_visit("train_seconds"), site_memory(m), m.promise, m)
+        Way(
+            name if names.count(name) == 1 else m.name,
+            m.accuracy(),
+            m.per_visit("uplink_bytes") / KB,
+            m.per_visit("train_seconds"),
+            site_memory(m),
+            m.promise,
+            m,
+        )
         for name, m in zip(names, found)
     ]
 
@@ -67,7 +81,11 @@ def short_name(method: Method) -> str:
     """'LoRA, 4 bits', 'Head, ε 8, sums only': what is tuned, the wire, the promise."""
     tune, wire = str(method.settings.get("tune")), str(method.settings.get("wire", "none"))
     parts = {"lora": "Wide LoRA" if "dense" in tune else "LoRA", "head": "Head", "full": "Full"}
-    return ", ".join(filter(None, [parts.get(family(tune), tune), WIRES.get(wire, wire), promised(method.promise)]))
+    return ", ".join(
+        filter(
+            None, [parts.get(family(tune), tune), WIRES.get(wire, wire), promised(method.promise)]
+        )
+    )
 
 
 def promised(promise: Promise) -> str:
@@ -78,13 +96,16 @@ def promised(promise: Promise) -> str:
 
 
 def site_memory(method: Method) -> float:
-    """MB at the site with the most texts, counted as if it trained there alone, to the nearest ten (finer is not known).
+    """MB at the site with the most texts, counted as if it trained there alone, to the nearest ten
+    (finer is not known).
 
     NaN where the record does not tell.
     """
     run = method.runs[0]
     sizes = [c.get("train", 0) for c in measures.clients(run)]
-    config = RunConfig.from_dict({k: v for k, v in run.config.items() if k in RunConfig().to_dict()})
+    config = RunConfig.from_dict(
+        {k: v for k, v in run.config.items() if k in RunConfig().to_dict()}
+    )
     try:
         memory = site_footprint(config, Texts(max(sizes), *TOKENS), len(run.data["labels"])).total
         return 10.0 * round(memory / measures.MB / 10)
@@ -93,10 +114,14 @@ def site_memory(method: Method) -> float:
 
 
 def thinned(name: str, step: int) -> str:
-    """A folder with every `step`-th row of each file of a bundled set: as many companies, fewer texts, for quick tests."""
+    """A folder with every `step`-th row of each file of a bundled set: as many companies, fewer
+    texts, for quick tests.
+    """
     folder = Path(tempfile.mkdtemp(prefix="thinned-"))
     for path in (BUNDLED_FOLDER / BUNDLED[name][0]).glob("*.csv"):
-        pd.read_csv(path, dtype=str, keep_default_na=False).iloc[::step].to_csv(folder / path.name, index=False)
+        pd.read_csv(path, dtype=str, keep_default_na=False).iloc[::step].to_csv(
+            folder / path.name, index=False
+        )
     return str(folder)
 
 
@@ -115,7 +140,11 @@ class Axis:
 
 AXES = (
     Axis("Traffic", "Sent by a client in a round (kB, log scale)", lambda w: w.kb),
-    Axis("Training time", "Training of a client in a round (s, measured, log scale)", lambda w: w.seconds),
+    Axis(
+        "Training time",
+        "Training of a client in a round (s, measured, log scale)",
+        lambda w: w.seconds,
+    ),
     Axis("Memory", "Memory that a site needs (MB, counted)", lambda w: w.memory, log=False),
 )
 
@@ -128,7 +157,11 @@ def fronted(found: Sequence[Way], axis: Axis) -> list[bool]:
 def finding(found: Sequence[Way], axis: Axis) -> str:
     """The most accurate, and what comes within a point of it for less, in one sentence."""
     top = max(found, key=lambda w: w.accuracy.value)
-    near = [w for w in found if w.accuracy.value >= top.accuracy.value - NEARLY and w.promise.covers(top.promise)]
+    near = [
+        w
+        for w in found
+        if w.accuracy.value >= top.accuracy.value - NEARLY and w.promise.covers(top.promise)
+    ]
     lean = min(near, key=axis.of)
     start = f"{top.name} is the most accurate ({formatting.percent(top.accuracy.value)})"
     if not axis.of(lean) < axis.of(top):
@@ -139,7 +172,8 @@ def finding(found: Sequence[Way], axis: Axis) -> str:
 
 
 def switch(runs: Runs) -> go.Figure:
-    """Accuracy against traffic, training time, memory, and privacy where promises differ: a button for each.
+    """Accuracy against traffic, training time, memory, and privacy where promises differ: a button
+    for each.
 
     The buttons are the figure's own: they work without a kernel, also in a page that was saved.
     """
@@ -157,25 +191,53 @@ def switch(runs: Runs) -> go.Figure:
             fig.add_traces([trace.update(visible=False) for trace in picture.data])
         mine = range(at, at := at + len(picture.data))
         part = picture.to_plotly_json()["layout"]
-        kept = {k: part[k] for k in ("title", "xaxis", "yaxis", "annotations", "shapes") if k in part}
+        kept = {
+            k: part[k] for k in ("title", "xaxis", "yaxis", "annotations", "shapes") if k in part
+        }
         buttons.append(
-            {"label": name, "method": "update", "args": [{"visible": [i in mine for i in range(total)]}, kept]}
+            {
+                "label": name,
+                "method": "update",
+                "args": [{"visible": [i in mine for i in range(total)]}, kept],
+            }
         )
-    menu = {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0, "xanchor": "left", "y": 1, "pad": {"b": 6},
-            "yanchor": "bottom", "showactive": True, "font": {"size": SIZE, "color": INK}, "bgcolor": "#f2f4f7"}
+    menu = {
+        "type": "buttons",
+        "direction": "right",
+        "buttons": buttons,
+        "x": 0,
+        "xanchor": "left",
+        "y": 1,
+        "pad": {"b": 6},
+        "yanchor": "bottom",
+        "showactive": True,
+        "font": {"size": SIZE, "color": INK},
+        "bgcolor": "#f2f4f7",
+    }
     return fig.update_layout(updatemenus=[menu], width=WIDTH)
 
 
 def _against(found: list[Way], near: list[tuple[str, float]], axis: Axis) -> go.Figure:
     fig, on = go.Figure(), fronted(found, axis)
     at = [axis.of(w) for w in found]
-    first, last = (min(at) / 2, max(at) * 2.5) if axis.log else (min(at) - 0.25 * min(at), max(at) + 0.25 * max(at))
+    first, last = (
+        (min(at) / 2, max(at) * 2.5)
+        if axis.log
+        else (min(at) - 0.25 * min(at), max(at) + 0.25 * max(at))
+    )
     steps = sorted(
-        (x, 100 * w.accuracy.value) for w, x, member in zip(found, at, on) if member and not promised(w.promise)
+        (x, 100 * w.accuracy.value)
+        for w, x, member in zip(found, at, on)
+        if member and not promised(w.promise)
     )
     steps = [*steps, (last, steps[-1][1])] if steps else []
-    fig.add_scatter(x=[x for x, _ in steps], y=[y for _, y in steps], mode="lines", hoverinfo="skip",
-                    line={"color": GREY, "width": 2, "shape": "hv"})
+    fig.add_scatter(
+        x=[x for x, _ in steps],
+        y=[y for _, y in steps],
+        mode="lines",
+        hoverinfo="skip",
+        line={"color": GREY, "width": 2, "shape": "hv"},
+    )
     sentence = finding(found, axis)
     ends = (math.log10(first), math.log10(last)) if axis.log else (first, last)
     ticks = _ticks(first, last) if axis.log else {}
@@ -189,45 +251,77 @@ def _by_promise(found: list[Way], near: list[tuple[str, float]]) -> go.Figure:
     on = front([(0.0, w.accuracy.value) for w in found], [w.promise for w in found])
     best = {k: max(w.accuracy.value for w in found if w.promise == k) for k in kinds}
     price = 100 * (best[kinds[-1]] - best[kinds[0]])
-    sentence = f"{promised(kinds[0])} costs {price:.1f} points against {promised(kinds[-1]) or 'no promise'}, best against best."
+    sentence = (
+        f"{promised(kinds[0])} costs {price:.1f} points against"
+        f" {promised(kinds[-1]) or 'no promise'}, best against best."
+    )
     fig.add_scatter(x=[], y=[])
     ticks = {"tickvals": list(range(len(kinds))), "ticktext": [_folded(promised(k)) for k in kinds]}
     title = "What is promised: the strongest at the left"
-    return _dressed(fig, found, at, on, near, sentence, title, (-0.6, len(kinds) - 0.3), False, ticks)
+    return _dressed(
+        fig, found, at, on, near, sentence, title, (-0.6, len(kinds) - 0.3), False, ticks
+    )
 
 
-def _dressed(fig: go.Figure, found: list[Way], at: list[float], on: list[bool], near: list[tuple[str, float]], sentence: str,
-             title: str, ends: tuple[float, float], log: bool, ticks: dict) -> go.Figure:
+def _dressed(
+    fig: go.Figure,
+    found: list[Way],
+    at: list[float],
+    on: list[bool],
+    near: list[tuple[str, float]],
+    sentence: str,
+    title: str,
+    ends: tuple[float, float],
+    log: bool,
+    ticks: dict,
+) -> go.Figure:
     """Points with their intervals, names of those on the front, baselines as dashed lines."""
     low, high = _range([*(100 * w.accuracy.value for w in found), *(y for _, y in near)])
-    for member, way, x in sorted(zip(on, found, at), key=lambda one: one[0]):  # those on the front lie on top
+    # those on the front lie on top
+    for member, way, x in sorted(zip(on, found, at), key=lambda one: one[0]):
         _point(fig, way, x, member)
     layout(fig, sentence, "", title, ON_TEST, TALL + 120, top=64, right=RIGHT)
     for _, y in near:
         fig.add_hline(y=y, line={"color": MUTED, "width": 1.5, "dash": "dash"})
     spots = [(math.log10(x) if log else x, 100 * w.accuracy.value) for w, x in zip(found, at)]
     points = [
-        Point(WIDE * (x - ends[0]) / (ends[1] - ends[0]), TALL * (y - low) / (high - low),
-              (w.name, f"{y:.1f} %") if member else ())
+        Point(
+            WIDE * (x - ends[0]) / (ends[1] - ends[0]),
+            TALL * (y - low) / (high - low),
+            (w.name, f"{y:.1f} %") if member else (),
+        )
         for w, (x, y), member in zip(found, spots, on)
     ]
     name_points(fig, points, spots, WIDE, TALL)
     label_lines(fig, [Label(y, f"{y:.1f} %", name, MUTED) for name, y in near], TALL, low, high)
     fig.update_xaxes(type="log" if log else "linear", range=list(ends), **ticks)
     fig.update_yaxes(range=[low, high])
-    marks = {_kind(w.promise): ("●", colour_of(w.promise)) for w in sorted(found, key=lambda w: -w.promise.epsilon)}
+    marks = {
+        _kind(w.promise): ("●", colour_of(w.promise))
+        for w in sorted(found, key=lambda w: -w.promise.epsilon)
+    }
     return key_above(fig, marks) if len(marks) > 1 else fig
 
 
 def _point(fig: go.Figure, way: Way, x: float, member: bool) -> None:
     y, colour = 100 * way.accuracy.value, colour_of(way.promise)
     fig.add_scatter(
-        x=[x], y=[y], mode="markers", name=plain(way.name),
-        marker={"size": 15, "color": colour if member else "#ffffff", "line": {"width": 2.5, "color": colour},
-                "symbol": "diamond" if way.promise.alone else "circle"},
-        hovertemplate=f"{plain(way.name)}<br>%{{y:.1f}} % right, {formatting.between(way.accuracy.low, way.accuracy.high)} "
-        f"over {plain(way.accuracy.over)}<br>{way.kb:,.1f} kB sent, {way.seconds:.2g} s of training in a round<br>"
-        f"{'on' if member else 'not on'} the front<extra></extra>",
+        x=[x],
+        y=[y],
+        mode="markers",
+        name=plain(way.name),
+        marker={
+            "size": 15,
+            "color": colour if member else "#ffffff",
+            "line": {"width": 2.5, "color": colour},
+            "symbol": "diamond" if way.promise.alone else "circle",
+        },
+        hovertemplate=(
+            f"{plain(way.name)}<br>%{{y:.1f}} % right,"
+            f" {formatting.between(way.accuracy.low, way.accuracy.high)} over"
+            f" {plain(way.accuracy.over)}<br>{way.kb:,.1f} kB sent, {way.seconds:.2g} s of training"
+            f" in a round<br>{'on' if member else 'not on'} the front<extra></extra>"
+        ),
     )
 
 
@@ -239,7 +333,13 @@ def colour_of(promise: Promise) -> str:
 
 
 def _kind(promise: Promise) -> str:
-    return f"ε {number(promise.epsilon)}" if promise.given else "sums only" if promise.sealed else "no promise"
+    return (
+        f"ε {number(promise.epsilon)}"
+        if promise.given
+        else "sums only"
+        if promise.sealed
+        else "no promise"
+    )
 
 
 def _folded(words: str) -> str:
@@ -267,7 +367,9 @@ def _ticks(first: float, last: float) -> dict:
 
 
 def gaps_to(runs: Runs, first: str) -> dict[str, Difference]:
-    """{name: it minus the way called `first`} of every other way and of three baselines, paired over seeds, lowest first."""
+    """{name: it minus the way called `first`} of every other way and of three baselines, paired
+    over seeds, lowest first.
+    """
     found = {w.name: w.method.runs for w in ways(runs)}
     others = [b for b in baselines(runs) if b.kind in ("pooled", "frozen-pooled", "local")]
     rows = found | {look(b.kind).short: b.runs for b in others}
@@ -276,7 +378,9 @@ def gaps_to(runs: Runs, first: str) -> dict[str, Difference]:
 
 
 def differences(runs: Runs, first: str) -> go.Figure:
-    """`gaps_to` as a picture, with 95 % intervals: grey where zero is inside. Very long intervals leave the picture."""
+    """`gaps_to` as a picture, with 95 % intervals: grey where zero is inside. Very long intervals
+    leave the picture.
+    """
     gaps, fig = gaps_to(runs, first), go.Figure()
     values = [0.0, *(100 * g.value for g in gaps.values())]
     room = max(4.0, 0.35 * (max(values) - min(values)))
@@ -285,21 +389,45 @@ def differences(runs: Runs, first: str) -> go.Figure:
         _gap(fig, row, gap, ends)
     fig.add_vline(x=0, line={"color": INK, "width": 2})
     clear = sum(g.above or g.below for g in gaps.values())
-    sentence = f"{clear} of {len(gaps)} are told apart from {first}; grey lines cross zero: that may be luck."
+    sentence = (
+        f"{clear} of {len(gaps)} are told apart from {first}; grey lines cross zero: that may be"
+        " luck."
+    )
     title = f"Points of accuracy against {plain(first)}, 95 % interval over seeds"
     layout(fig, sentence, "", title, None, 100 + 34 * len(gaps), top=44, right=70)
-    fig.update_yaxes(tickvals=list(range(len(gaps))), ticktext=[plain(n) for n in gaps], range=[-0.6, len(gaps) - 0.4],
-                     tickfont={"size": SIZE, "color": INK})
+    fig.update_yaxes(
+        tickvals=list(range(len(gaps))),
+        ticktext=[plain(n) for n in gaps],
+        range=[-0.6, len(gaps) - 0.4],
+        tickfont={"size": SIZE, "color": INK},
+    )
     fig.update_xaxes(range=list(ends))
     fig.update_layout(width=WIDTH)
-    return key_above(fig, {"worse": ("●", ORANGE), "better": ("●", BLUE), "not told apart": ("●", GREY)})
+    return key_above(
+        fig, {"worse": ("●", ORANGE), "better": ("●", BLUE), "not told apart": ("●", GREY)}
+    )
 
 
 def _gap(fig: go.Figure, row: int, gap: Difference, ends: tuple[float, float]) -> None:
     colour = BLUE if gap.above else ORANGE if gap.below else GREY
     reach = [max(100 * gap.low, ends[0]), min(100 * gap.high, ends[1])]
-    fig.add_scatter(x=reach, y=[row, row], mode="lines", line={"color": colour, "width": 4}, hoverinfo="skip")
-    fig.add_scatter(x=[100 * gap.value], y=[row], mode="markers", marker={"color": colour, "size": 13},
-                    hovertemplate=f"%{{x:+.1f}} points, {plain(gap.interval(), 90)}<extra></extra>")
-    fig.add_annotation(x=1, xref="paper", y=row, text=f"{100 * gap.value:+.1f}", showarrow=False, xanchor="left", xshift=8,
-                       font={"size": SIZE, "color": INK})
+    fig.add_scatter(
+        x=reach, y=[row, row], mode="lines", line={"color": colour, "width": 4}, hoverinfo="skip"
+    )
+    fig.add_scatter(
+        x=[100 * gap.value],
+        y=[row],
+        mode="markers",
+        marker={"color": colour, "size": 13},
+        hovertemplate=f"%{{x:+.1f}} points, {plain(gap.interval(), 90)}<extra></extra>",
+    )
+    fig.add_annotation(
+        x=1,
+        xref="paper",
+        y=row,
+        text=f"{100 * gap.value:+.1f}",
+        showarrow=False,
+        xanchor="left",
+        xshift=8,
+        font={"size": SIZE, "color": INK},
+    )

@@ -1,4 +1,6 @@
-"""What the lessons share: sizes that automatic tests may shrink, and one line of progress under a cell."""
+"""What the lessons share: sizes that automatic tests may shrink, and one line of progress under a
+cell.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ T = TypeVar("T")
 
 
 def pace(normal: T, fast: T) -> T:
-    """`normal`, or `fast` where FEDKIT_FAST=1 is set: fewer examples and rounds, everything still computed."""
+    """`normal`, or `fast` where FEDKIT_FAST=1 is set: fewer examples and rounds, everything still
+    computed.
+    """
     return fast if os.environ.get("FEDKIT_FAST") == "1" else normal
 
 

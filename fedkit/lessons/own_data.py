@@ -1,4 +1,6 @@
-"""What the lesson on one's own data needs: a clock, sites for any file, a method that fits the time, pages to look at."""
+"""What the lesson on one's own data needs: a clock, sites for any file, a method that fits the
+time, pages to look at.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,15 @@ from fedkit.quality.report import Quality
 from fedkit.results import measures
 
 TUNES = ("head", RunConfig.tune)
-SIZES = (16, 32, 64, 128, 256, 512, None)  # examples of each site that are tried; None: all there are
+# examples of each site that are tried; None: all there are
+SIZES = (16, 32, 64, 128, 256, 512, None)
 FEW = 300  # training examples below which an adapter has little to learn from
 
 
 class Clock:
-    """Steps with a budget in seconds each; `tell` says what the step took, and what is gone of the whole."""
+    """Steps with a budget in seconds each; `tell` says what the step took, and what is gone of the
+    whole.
+    """
 
     def __init__(self, **budget: float):
         self.budget, self.began = budget, time.monotonic()
@@ -49,15 +54,17 @@ class Clock:
         self.took[step] += now - self.last
         self.last = now
         late = "" if self.took[step] <= self.budget[step] else "  (over)"
-        print(f"\n[clock] {step}: {self.took[step]:.0f} s of {self.budget[step]:.0f} s{late};",
-              f"in all {now - self.began:.0f} s of {sum(self.budget.values()):.0f} s")
+        print(
+            f"\n[clock] {step}: {self.took[step]:.0f} s of {self.budget[step]:.0f} s{late};",
+            f"in all {now - self.began:.0f} s of {sum(self.budget.values()):.0f} s",
+        )
 
 
 def sites(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]:
     """The config with a deal that this file allows, and a sentence on it.
 
-    The client column where there are two sites with enough examples, else up to six made-up sites with an even mix.
-    Raises FedkitError where not even two can be dealt.
+    The client column where there are two sites with enough examples, else up to six made-up sites
+    with an even mix. Raises FedkitError where not even two can be dealt.
     """
     why = "no column says whose a row is"
     if config.partition == "column":
@@ -75,14 +82,19 @@ def sites(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]:
             continue
         return (
             made_up,
-            f"{clients} made-up sites with an even mix each, since {why}: what they gain is not what real ones would",
+            (
+                f"{clients} made-up sites with an even mix each, since {why}: what they gain is not"
+                " what real ones would"
+            ),
         )
     raise last
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way of tuning at the largest size that fits: examples per site (None: all), expected seconds with all baselines."""
+    """A way of tuning at the largest size that fits: examples per site (None: all), expected
+    seconds with all baselines.
+    """
 
     tune: str
     examples: int | None
@@ -90,11 +102,16 @@ class Way:
 
     def __str__(self) -> str:
         size = "all examples" if self.examples is None else f"{self.examples} examples of each site"
-        return f"{self.tune:<18} {size}, about {formatting.seconds(self.seconds)} with everything it is compared with"
+        return (
+            f"{self.tune:<18} {size}, about {formatting.seconds(self.seconds)} with everything it"
+            " is compared with"
+        )
 
 
 def limited(corpus: Corpus, train: int, test: int) -> tuple[Corpus, str]:
-    """At most so many training and test examples, drawn by chance, and a sentence where that left some out."""
+    """At most so many training and test examples, drawn by chance, and a sentence where that left
+    some out.
+    """
     parts, said = {}, []
     for name, most in (("train", train), ("test", test)):
         examples = getattr(corpus, name)
@@ -102,11 +119,14 @@ def limited(corpus: Corpus, train: int, test: int) -> tuple[Corpus, str]:
             rows = np.sort(np.random.default_rng(0).permutation(len(examples))[:most])
             parts[name] = examples.take(rows)
             said.append(f"{most:,} of {len(examples):,} {name} examples")
-    return replace(corpus, **parts), f"to keep to the time: {', '.join(said)}" if said else "all rows are used"
+    return replace(corpus, **parts), (
+        f"to keep to the time: {', '.join(said)}" if said else "all rows are used"
+    )
 
 
 def ways(config: RunConfig, corpus: Corpus, seconds: float) -> list[Way]:
-    """For each of TUNES the largest of SIZES whose run and baselines fit into `seconds`; the smallest where none does.
+    """For each of TUNES the largest of SIZES whose run and baselines fit into `seconds`; the
+    smallest where none does.
 
     A few steps of each are timed on the file's own texts.
     """
@@ -114,7 +134,9 @@ def ways(config: RunConfig, corpus: Corpus, seconds: float) -> list[Way]:
     for tune in TUNES:
         job = prepare(replace(config, tune=tune, examples_per_client=None, privacy="none"), corpus)
         reading, speed = _reading(job), pace(job)
-        cost = {size: _seconds(job, size, speed, reading if tune == "head" else 0.0) for size in SIZES}
+        cost = {
+            size: _seconds(job, size, speed, reading if tune == "head" else 0.0) for size in SIZES
+        }
         fits = [size for size in SIZES if cost[size] <= seconds] or [SIZES[0]]
         size = None if None in fits else fits[-1]
         out.append(Way(tune, size, cost[size]))
@@ -136,9 +158,16 @@ def _seconds(job: Job, size: int | None, speed: Pace, reading: float) -> float:
     sizes = [min(len(c.train), size or len(c.train)) for c in job.clients]
     train, test, rounds = sum(sizes), len(job.test), job.config.rounds
     held = min(sum(len(c.validation) for c in job.clients), train)
-    steps = rounds * job.config.local_epochs * sum(math.ceil(n / job.config.batch_size) for n in sizes)
+    steps = (
+        rounds * job.config.local_epochs * sum(math.ceil(n / job.config.batch_size) for n in sizes)
+    )
     read = train + (rounds + 1) * (test + held) + test + len(sizes) * test + 2 * (train + test)
-    return 3 * steps * speed.step + read * speed.example + rounds * speed.round + reading * (train + held + test)
+    return (
+        3 * steps * speed.step
+        + read * speed.example
+        + rounds * speed.round
+        + reading * (train + held + test)
+    )
 
 
 def compared(job: Job, out: Path, progress: Listener | None = None) -> dict[str, Run]:
@@ -152,11 +181,15 @@ def compared(job: Job, out: Path, progress: Listener | None = None) -> dict[str,
 
 
 def pick(found: Sequence[Way], wish: str, num_train: int, seconds: float) -> tuple[Way, str]:
-    """The way that `wish` names (its first letters), or for "auto" the one that a rule of thumb picks; and why."""
+    """The way that `wish` names (its first letters), or for "auto" the one that a rule of thumb
+    picks; and why.
+    """
     if wish != "auto":
         named = [way for way in found if way.tune.startswith(wish)]
         if not named:
-            raise FedkitError(f"method {wish!r} given; write auto, {', '.join(way.tune for way in found)}")
+            raise FedkitError(
+                f"method {wish!r} given; write auto, {', '.join(way.tune for way in found)}"
+            )
         return named[0], "you named it"
     head, adapter = found
     if num_train < FEW:
@@ -175,18 +208,31 @@ def fresh(out: str | Path) -> Path:
 
 
 def honest(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
-    """Sentences on what the difference between together and alone is worth on this many test examples."""
+    """Sentences on what the difference between together and alone is worth on this many test
+    examples.
+    """
     ours, alone = (runs[name].result["accuracy"] for name in ("federated", "local"))
     gap, smallest = 100 * (ours - alone), smallest_difference(measures.test_size(runs["federated"]))
-    said = ["The check says *not yet*: what follows shows the way, and is no result."] * (quality.verdict == "not yet")
-    said += [f"Together {formatting.percent(ours)}, alone {formatting.percent(alone)} on average: {gap:+.1f} points."]
+    said = ["The check says *not yet*: what follows shows the way, and is no result."] * (
+        quality.verdict == "not yet"
+    )
+    said += [
+        f"Together {formatting.percent(ours)}, alone {formatting.percent(alone)} on average:"
+        f" {gap:+.1f} points."
+    ]
     if smallest is None:
         return [
             *said,
-            f"With {measures.test_size(runs['federated'])} test examples no difference can be told from chance.",
+            (
+                f"With {measures.test_size(runs['federated'])} test examples no difference can be"
+                " told from chance."
+            ),
         ]
     shows = "is more than" if abs(gap) >= 100 * smallest else "is less than"
-    return [*said, f"That {shows} the {100 * smallest:.1f} points that this many test examples can show."]
+    return [
+        *said,
+        f"That {shows} the {100 * smallest:.1f} points that this many test examples can show.",
+    ]
 
 
 class Page:
@@ -197,5 +243,8 @@ class Page:
 
     def _repr_html_(self) -> str:
         text = escape(self.path.read_text(encoding="utf-8"), quote=True)
-        return (f"<div style='font:13px {escape(FONT, quote=True)}'>{escape(str(self.path))}</div>"
-                f'<iframe sandbox="" srcdoc="{text}" style="width:100%;height:{self.height}px;border:1px solid #ccc"></iframe>')
+        return (
+            f"<div style='font:13px {escape(FONT, quote=True)}'>{escape(str(self.path))}</div>"
+            f'<iframe sandbox="" srcdoc="{text}"'
+            f' style="width:100%;height:{self.height}px;border:1px solid #ccc"></iframe>'
+        )

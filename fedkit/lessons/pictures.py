@@ -1,4 +1,6 @@
-"""Pictures that only the lessons draw: the small adapter, one round, bars of anything, few examples against many."""
+"""Pictures that only the lessons draw: the small adapter, one round, bars of anything, few examples
+against many.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,29 @@ def parameter_share(model: Model) -> go.Figure:
     side = math.sqrt(tuned / total)
     fig = go.Figure()
     for size, colour in ((1.0, BASE), (side, TUNED)):
-        fig.add_shape(type="rect", x0=0, y0=0, x1=size, y1=size, fillcolor=colour, line={"color": INK, "width": 1})
+        fig.add_shape(
+            type="rect",
+            x0=0,
+            y0=0,
+            x1=size,
+            y1=size,
+            fillcolor=colour,
+            line={"color": INK, "width": 1},
+        )
     words = [
         (
-            f"<b>base model: {total - tuned:,} numbers</b><br>stay as they came; downloaded once, never sent again",
+            (
+                f"<b>base model: {total - tuned:,} numbers</b><br>stay as they came; downloaded"
+                " once, never sent again"
+            ),
             0.75,
             BASE,
         ),
-        (f"<b>adapter and head: {tuned:,} numbers</b><br>are trained, and travel in every round", 0.2, TUNED),
+        (
+            f"<b>adapter and head: {tuned:,} numbers</b><br>are trained, and travel in every round",
+            0.2,
+            TUNED,
+        ),
     ]
     for text, y, colour in words:
         at = (1.0, 0.75) if colour == BASE else (side, side / 2)
@@ -71,7 +88,15 @@ def one_round(run: Run) -> go.Figure:
     clients = run.rounds[-1].clients
     down, up = max(c.downlink_bytes for c in clients), max(c.uplink_bytes for c in clients)
     fig, middle = go.Figure(), (len(clients) - 1) / 2
-    _node(fig, middle, 1.0, "<b>server</b><br>4. takes the mean,<br>weighted by examples", 1.2, 0.2, "#ffffff")
+    _node(
+        fig,
+        middle,
+        1.0,
+        "<b>server</b><br>4. takes the mean,<br>weighted by examples",
+        1.2,
+        0.2,
+        "#ffffff",
+    )
     for place, client in enumerate(clients):
         steps = f"{client.steps} step{'s' * (client.steps != 1)}"
         work = f"{client.examples} texts stay<br>{steps}, {client.train_seconds:.1f} s"
@@ -80,20 +105,31 @@ def one_round(run: Run) -> go.Figure:
         top = middle + (place - middle) * 0.36
         _arrow(fig, (top - 0.06, 0.78), (place - 0.06, 0.19), DOWNLOAD)
         _arrow(fig, (place + 0.06, 0.19), (top + 0.06, 0.78), UPLOAD)
-    side = {"showarrow": False, "yanchor": "middle", "font": {"size": SIZE, "color": INK}, "y": 0.98}
+    side = {
+        "showarrow": False,
+        "yanchor": "middle",
+        "font": {"size": SIZE, "color": INK},
+        "y": 0.98,
+    }
     fig.add_annotation(
         x=-0.45,
         xanchor="left",
         align="left",
         **side,
-        text=f"<span style='color:#6f849b'>▼</span> <b>1. shared adapter</b><br>{formatting.megabytes(down / 1e6)} to each",
+        text=(
+            "<span style='color:#6f849b'>▼</span> <b>1. shared"
+            f" adapter</b><br>{formatting.megabytes(down / 1e6)} to each"
+        ),
     )
     fig.add_annotation(
         x=len(clients) - 0.55,
         xanchor="right",
         align="right",
         **side,
-        text=f"<span style='color:{UPLOAD}'>▲</span> <b>3. update</b><br>{formatting.megabytes(up / 1e6)} from each",
+        text=(
+            f"<span style='color:{UPLOAD}'>▲</span> <b>3."
+            f" update</b><br>{formatting.megabytes(up / 1e6)} from each"
+        ),
     )
     fig.add_annotation(
         x=middle,
@@ -116,7 +152,11 @@ def one_round(run: Run) -> go.Figure:
 
 
 def bars(
-    values: dict[str, float], sentence: str, title: str, colours: Sequence[str] = (TUNED,), words=formatting.megabytes
+    values: dict[str, float],
+    sentence: str,
+    title: str,
+    colours: Sequence[str] = (TUNED,),
+    words=formatting.megabytes,
 ) -> go.Figure:
     """One horizontal bar per name, labelled with `words(value)`. title: of the axis, with its unit."""
     rows = list(range(len(values)))[::-1]
@@ -140,7 +180,9 @@ def bars(
 
 
 def side_by_side(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
-    """A column of bars per column of `table`, a row per way of tuning; every column has its own scale."""
+    """A column of bars per column of `table`, a row per way of tuning; every column has its own
+    scale.
+    """
     n, m = table.shape
     rows = list(range(n))[::-1]
     fig = make_subplots(1, m, shared_yaxes=True, horizontal_spacing=0.05)
@@ -190,7 +232,9 @@ def side_by_side(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.
 
 
 def accuracy_by_size(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
-    """Accuracy over number of training examples (log axis). table: a row per size, a column per way, shares."""
+    """Accuracy over number of training examples (log axis). table: a row per size, a column per
+    way, shares.
+    """
     fig, labels = go.Figure(), []
     sizes = [int(n) for n in table.index]
     for name, colour in zip(table.columns, colours):
@@ -205,7 +249,9 @@ def accuracy_by_size(table: DataFrame, sentence: str, colours: Sequence[str]) ->
             name=plain(name),
             hovertemplate=plain(name) + "<br>%{x:,} examples<br>accuracy %{y:.1f} %<extra></extra>",
         )
-        labels.append(Label(y=values[-1], number=f"{values[-1]:.1f} %", name=str(name), colour=colour))
+        labels.append(
+            Label(y=values[-1], number=f"{values[-1]:.1f} %", name=str(name), colour=colour)
+        )
     layout(
         fig,
         sentence,
@@ -234,7 +280,9 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.1f}"
 
 
-def _node(fig: go.Figure, x: float, y: float, text: str, width: float, height: float, colour: str) -> None:
+def _node(
+    fig: go.Figure, x: float, y: float, text: str, width: float, height: float, colour: str
+) -> None:
     fig.add_shape(
         type="rect",
         x0=x - width,
@@ -247,7 +295,9 @@ def _node(fig: go.Figure, x: float, y: float, text: str, width: float, height: f
     fig.add_annotation(x=x, y=y, text=text, showarrow=False, font={"size": SIZE - 1, "color": INK})
 
 
-def _arrow(fig: go.Figure, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+def _arrow(
+    fig: go.Figure, start: tuple[float, float], end: tuple[float, float], colour: str
+) -> None:
     fig.add_annotation(
         x=end[0],
         y=end[1],

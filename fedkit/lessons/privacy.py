@@ -1,4 +1,6 @@
-"""What the lesson on differential privacy runs and draws: arrows that are clipped, two worlds, budgets, crowds of sites."""
+"""What the lesson on differential privacy runs and draws: arrows that are clipped, two worlds,
+budgets, crowds of sites.
+"""
 
 from __future__ import annotations
 
@@ -31,19 +33,27 @@ from fedkit.widgets.live_figure import sync
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#aab4c0"
 NONE = "#009e73"  # without privacy, as in `privacy_plots`
-COLOURS = {"without privacy": NONE, "ε = 8": BLUE, "ε = 1": "#cc79a7"}  # the same for the same epsilon
+# the same for the same epsilon
+COLOURS = {"without privacy": NONE, "ε = 8": BLUE, "ε = 1": "#cc79a7"}
 PALETTE = (MUTED, BLUE, ORANGE, "#009e73", "#cc79a7")
 ON_TEST = "Accuracy on the test set (%)"
 TALL, WIDE = 340, 640  # px of a plot, about
 
 
 def dealt(job: Job, **changes) -> Job:
-    """The job with other settings and the data dealt anew, on the same model: its sentence vectors are kept."""
+    """The job with other settings and the data dealt anew, on the same model: its sentence vectors
+    are kept.
+    """
     config = replace(job.config, **changes)
     check_config(config)
-    sites = deal(job.corpus, config.partition, config.clients, config.examples_per_client, config.seed)
+    sites = deal(
+        job.corpus, config.partition, config.clients, config.examples_per_client, config.seed
+    )
     read = [
-        ClientData(s.client_id, *(job.model.tokenize(part, config.max_tokens) for part in (s.train, s.validation)))
+        ClientData(
+            s.client_id,
+            *(job.model.tokenize(part, config.max_tokens) for part in (s.train, s.validation)),
+        )
         for s in sites
     ]
     return replace(job, config=config, clients=read)
@@ -59,11 +69,15 @@ def fewer(corpus: Corpus, rows: int | None) -> Corpus:
     """The corpus with about `rows` training examples, evenly spaced; None: as it is."""
     if rows is None:
         return corpus
-    return replace(corpus, train=corpus.train.take(np.unique(np.linspace(0, len(corpus.train) - 1, rows).astype(int))))
+    return replace(
+        corpus,
+        train=corpus.train.take(np.unique(np.linspace(0, len(corpus.train) - 1, rows).astype(int))),
+    )
 
 
 def at_the_start(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(sentence vectors (n, d), labels (n,), weight (labels, d) and bias (labels,) of the head that training starts from).
+    """(sentence vectors (n, d), labels (n,), weight (labels, d) and bias (labels,) of the head that
+    training starts from).
 
     Of all training examples, and without any privacy: to look at, not to send.
     """
@@ -74,11 +88,18 @@ def at_the_start(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def crowd(job: Job, clients: int, rows: int, **changes) -> Job:
-    """Simulated sites with `rows` reports each, drawn from all of the job's: no site has one twice, two sites may share one."""
+    """Simulated sites with `rows` reports each, drawn from all of the job's: no site has one twice,
+    two sites may share one.
+    """
     config, pool = replace(job.config, clients=clients, **changes), job.pooled()
-    rng, known = np.random.default_rng(config.seed), pool.validation.take(range(min(4, len(pool.validation))))
+    rng, known = (
+        np.random.default_rng(config.seed),
+        pool.validation.take(range(min(4, len(pool.validation)))),
+    )
     sites = [
-        ClientData(f"site {i}", pool.train.take(rng.choice(len(pool.train), rows, replace=False)), known)
+        ClientData(
+            f"site {i}", pool.train.take(rng.choice(len(pool.train), rows, replace=False)), known
+        )
         for i in range(clients)
     ]
     return replace(job, config=config, clients=sites)
@@ -90,7 +111,8 @@ def right(one: Run) -> float:
 
 
 def told_apart(epsilon: float, delta: float) -> float:
-    """How often the best guess 'was this one there?' is right (0.5: a coin) after Gaussian noise of that epsilon in all.
+    """How often the best guess 'was this one there?' is right (0.5: a coin) after Gaussian noise of
+    that epsilon in all.
 
     Of N(0, z^2) against N(1, z^2), both as likely: Phi(1 / 2z). The attacker knows everything else.
     """
@@ -107,23 +129,59 @@ def refused(job: Job, **changes) -> str:
 
 
 def arrows(before: Tensor, after: Tensor, clip: float, sentence: str) -> go.Figure:
-    """Vectors (n, 2) from the origin before (grey) and after (blue) clipping, and the circle they are clipped to."""
+    """Vectors (n, 2) from the origin before (grey) and after (blue) clipping, and the circle they
+    are clipped to.
+    """
     fig = go.Figure()
     fig.add_shape(
-        type="circle", x0=-clip, x1=clip, y0=-clip, y1=clip, line={"color": ORANGE, "width": 2, "dash": "dot"}
+        type="circle",
+        x0=-clip,
+        x1=clip,
+        y0=-clip,
+        y1=clip,
+        line={"color": ORANGE, "width": 2, "dash": "dot"},
     )
     for vectors, colour, width in ((before, GREY, 2), (after, BLUE, 4)):
         for x, y in vectors.tolist():
-            fig.add_annotation(x=x, y=y, ax=0, ay=0, xref="x", yref="y", axref="x", ayref="y", text="", showarrow=True,
-                               arrowhead=2, arrowsize=1, arrowwidth=width, arrowcolor=colour)
-    low, high = [min(-1.2 * clip, float(before[:, i].min())) for i in (0, 1)], before.max(0).values.tolist()
+            fig.add_annotation(
+                x=x,
+                y=y,
+                ax=0,
+                ay=0,
+                xref="x",
+                yref="y",
+                axref="x",
+                ayref="y",
+                text="",
+                showarrow=True,
+                arrowhead=2,
+                arrowsize=1,
+                arrowwidth=width,
+                arrowcolor=colour,
+            )
+    low, high = (
+        [min(-1.2 * clip, float(before[:, i].min())) for i in (0, 1)],
+        before.max(0).values.tolist(),
+    )
     room = [1.2 * max(clip, h) - lo for lo, h in zip(low, high)]
-    layout(fig, sentence, "", "First number of a gradient", "Second number", int(90 + WIDE * room[1] / room[0]), top=44)
+    layout(
+        fig,
+        sentence,
+        "",
+        "First number of a gradient",
+        "Second number",
+        int(90 + WIDE * room[1] / room[0]),
+        top=44,
+    )
     fig.update_xaxes(range=[low[0], low[0] + room[0]], dtick=1)
     fig.update_yaxes(range=[low[1], low[1] + room[1]], dtick=1, scaleanchor="x", constrain="domain")
     fig.update_layout(width=WIDE + 100)
-    fig.add_scatter(x=[0], y=[0], mode="markers", marker={"color": INK, "size": 7}, hoverinfo="skip")
-    return key_above(fig, {"as it is": ("→", GREY), "clipped": ("→", BLUE), "the clip": ("○", ORANGE)})
+    fig.add_scatter(
+        x=[0], y=[0], mode="markers", marker={"color": INK, "size": 7}, hoverinfo="skip"
+    )
+    return key_above(
+        fig, {"as it is": ("→", GREY), "clipped": ("→", BLUE), "the clip": ("○", ORANGE)}
+    )
 
 
 def lengths(norms: Tensor, clip: float, sentence: str) -> go.Figure:
@@ -134,8 +192,12 @@ def lengths(norms: Tensor, clip: float, sentence: str) -> go.Figure:
     fig = go.Figure()
     for low, high, colour in ((0, clip, BLUE), (clip, top * 1.01, ORANGE)):
         part = [n for n in norms if low < n <= high]
-        fig.add_histogram(x=part, xbins={"start": 0, "end": top + width, "size": width}, marker={"color": colour},
-                          hovertemplate="length %{x}<br>%{y} reports<extra></extra>")
+        fig.add_histogram(
+            x=part,
+            xbins={"start": 0, "end": top + width, "size": width},
+            marker={"color": colour},
+            hovertemplate="length %{x}<br>%{y} reports<extra></extra>",
+        )
     fig.add_vline(x=clip, line={"color": INK, "width": 2})
     layout(fig, sentence, "", "Length of one report's gradient", "Reports", TALL, top=44)
     fig.update_layout(barmode="stack", bargap=0.05)
@@ -144,18 +206,40 @@ def lengths(norms: Tensor, clip: float, sentence: str) -> go.Figure:
 
 
 def two_worlds(epsilons: Sequence[float], delta: float, sentence: str) -> go.Figure:
-    """A panel per epsilon: what may be seen if one report was there, and if it was not; how often a guess is right."""
+    """A panel per epsilon: what may be seen if one report was there, and if it was not; how often a
+    guess is right.
+    """
     fig = make_subplots(1, len(epsilons), shared_yaxes=False, horizontal_spacing=0.06)
     for k, epsilon in enumerate(epsilons, 1):
         z = noise_for(epsilon, delta, lambda z: [Block(z)])
         x = np.linspace(-3.2 * z, 1 + 3.2 * z, 200)
         for at, colour, who in ((0, GREY, "without it"), (1, BLUE, "with it")):
             y = np.exp(-(((x - at) / z) ** 2) / 2)
-            fig.add_scatter(x=x, y=y, mode="lines", fill="tozeroy", line={"color": colour, "width": 2.5}, row=1, col=k,
-                            hovertemplate=who + "<extra></extra>", opacity=0.6)
-        words = f"<b>ε = {epsilon:g}</b><br>best guess right: {formatting.percent(told_apart(epsilon, delta), 0)}"
-        fig.add_annotation(x=0.5, xref=f"x{'' if k == 1 else k} domain", y=1.02, yref="paper", text=words, showarrow=False,
-                           yanchor="bottom", font={"size": SIZE, "color": INK})
+            fig.add_scatter(
+                x=x,
+                y=y,
+                mode="lines",
+                fill="tozeroy",
+                line={"color": colour, "width": 2.5},
+                row=1,
+                col=k,
+                hovertemplate=who + "<extra></extra>",
+                opacity=0.6,
+            )
+        words = (
+            f"<b>ε = {epsilon:g}</b><br>best guess right:"
+            f" {formatting.percent(told_apart(epsilon, delta), 0)}"
+        )
+        fig.add_annotation(
+            x=0.5,
+            xref=f"x{'' if k == 1 else k} domain",
+            y=1.02,
+            yref="paper",
+            text=words,
+            showarrow=False,
+            yanchor="bottom",
+            font={"size": SIZE, "color": INK},
+        )
     layout(fig, sentence, "", "What is seen (in lengths of the clip)", None, 300, top=84)
     fig.update_yaxes(visible=False, range=[0, 1.05])
     key_above(fig, {"the report was there": ("■", BLUE), "it was not": ("■", GREY)})
@@ -165,18 +249,33 @@ def two_worlds(epsilons: Sequence[float], delta: float, sentence: str) -> go.Fig
 
 def spent(record: Run, sentence: str) -> go.Figure:
     """Epsilon spent before round 1 and after each round, and the budget."""
-    states, budget = [record.start, *record.rounds], float(parse_spec(record.config["privacy"])[1]["eps"])
+    states, budget = (
+        [record.start, *record.rounds],
+        float(parse_spec(record.config["privacy"])[1]["eps"]),
+    )
     fig = go.Figure()
-    fig.add_bar(x=[s.round for s in states], y=[s.epsilon for s in states], marker={"color": BLUE}, cliponaxis=False,
-                text=[f"{s.epsilon:.1f}" for s in states], textposition="inside", insidetextanchor="end", textangle=0,
-                textfont={"size": SIZE, "color": "#ffffff"},
-                customdata=[formatting.percent(s.accuracy) for s in states],
-                hovertemplate="round %{x}<br>ε %{y:.2f} spent<br>%{customdata} right<extra></extra>")
+    fig.add_bar(
+        x=[s.round for s in states],
+        y=[s.epsilon for s in states],
+        marker={"color": BLUE},
+        cliponaxis=False,
+        text=[f"{s.epsilon:.1f}" for s in states],
+        textposition="inside",
+        insidetextanchor="end",
+        textangle=0,
+        textfont={"size": SIZE, "color": "#ffffff"},
+        customdata=[formatting.percent(s.accuracy) for s in states],
+        hovertemplate="round %{x}<br>ε %{y:.2f} spent<br>%{customdata} right<extra></extra>",
+    )
     fig.add_hline(y=budget, line={"color": ORANGE, "width": 2, "dash": "dash"})
-    layout(fig, sentence, "", "Round (0: the private head start)", "ε spent so far", TALL, right=110)
+    layout(
+        fig, sentence, "", "Round (0: the private head start)", "ε spent so far", TALL, right=110
+    )
     fig.update_xaxes(range=[-0.6, record.config["rounds"] + 0.6], dtick=1)
     fig.update_yaxes(range=[0, 1.15 * budget])
-    label_lines(fig, [Label(budget, f"ε = {budget:g}", "the budget", ORANGE)], TALL - 90, 0, 1.15 * budget)
+    label_lines(
+        fig, [Label(budget, f"ε = {budget:g}", "the budget", ORANGE)], TALL - 90, 0, 1.15 * budget
+    )
     return fig
 
 
@@ -204,10 +303,18 @@ def live(sentence: str) -> Callable[[Run], None]:
     return show
 
 
-def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentence: str, x: str, y: str = ON_TEST,
-          log_x: bool = False, colours: Mapping[str, str] | None = None, words: str = "{:.0f} %",
-          level: float | None = None) -> go.Figure:
-    """Anything over anything, a named line each: {name: (values of x, of y)}. words: of the number beside a line's end.
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    sentence: str,
+    x: str,
+    y: str = ON_TEST,
+    log_x: bool = False,
+    colours: Mapping[str, str] | None = None,
+    words: str = "{:.0f} %",
+    level: float | None = None,
+) -> go.Figure:
+    """Anything over anything, a named line each: {name: (values of x, of y)}. words: of the number
+    beside a line's end.
 
     level: where a horizontal line stands for the same without privacy.
     """
@@ -215,8 +322,15 @@ def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentenc
     for (name, (at, values)), colour in zip(series.items(), PALETTE):
         colour = colours.get(name, colour)
         line = {"color": colour, "width": 3, "dash": "dash" if colour == NONE else "solid"}
-        fig.add_scatter(x=list(at), y=list(values), mode="lines+markers", cliponaxis=False, marker={"size": 9}, line=line,
-                        hovertemplate=plain(name) + "<br>%{x:,.3~g}: %{y:,.3~g}<extra></extra>")
+        fig.add_scatter(
+            x=list(at),
+            y=list(values),
+            mode="lines+markers",
+            cliponaxis=False,
+            marker={"size": 9},
+            line=line,
+            hovertemplate=plain(name) + "<br>%{x:,.3~g}: %{y:,.3~g}<extra></extra>",
+        )
         labels.append(Label(values[-1], words.format(values[-1]), name, colour))
     if level is not None:
         fig.add_hline(y=level, line={"color": NONE, "width": 2, "dash": "dash"})
@@ -231,19 +345,34 @@ def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentenc
     return fig
 
 
-def arrangements(table: Mapping[str, Mapping[float, float]], without: float, sentence: str) -> go.Figure:
-    """A row per way of working together: a dot per epsilon, its accuracy (%); a line without privacy."""
+def arrangements(
+    table: Mapping[str, Mapping[float, float]], without: float, sentence: str
+) -> go.Figure:
+    """A row per way of working together: a dot per epsilon, its accuracy (%); a line without
+    privacy.
+    """
     rows, fig = list(range(len(table)))[::-1], go.Figure()
     for found, row in zip(table.values(), rows):
         for epsilon, value in found.items():
-            fig.add_scatter(x=[value], y=[row], mode="markers+text", text=[f"{value:.0f} %"],
-                            textposition="top left", textfont={"size": SIZE, "color": INK}, cliponaxis=False,
-                            marker={"size": 16, "color": COLOURS.get(f"ε = {epsilon:g}", MUTED)},
-                            hovertemplate=f"ε = {epsilon:g}: %{{x:.1f}} %<extra></extra>")
+            fig.add_scatter(
+                x=[value],
+                y=[row],
+                mode="markers+text",
+                text=[f"{value:.0f} %"],
+                textposition="top left",
+                textfont={"size": SIZE, "color": INK},
+                cliponaxis=False,
+                marker={"size": 16, "color": COLOURS.get(f"ε = {epsilon:g}", MUTED)},
+                hovertemplate=f"ε = {epsilon:g}: %{{x:.1f}} %<extra></extra>",
+            )
     fig.add_vline(x=without, line={"color": NONE, "width": 2, "dash": "dash"})
     layout(fig, sentence, "", ON_TEST, None, 120 + 70 * len(rows), top=44)
-    fig.update_yaxes(tickvals=rows, ticktext=[plain(n, 60).replace(" | ", "<br>") for n in table],
-                     range=[-0.5, len(rows) - 0.3], tickfont={"size": SIZE, "color": INK})
+    fig.update_yaxes(
+        tickvals=rows,
+        ticktext=[plain(n, 60).replace(" | ", "<br>") for n in table],
+        range=[-0.5, len(rows) - 0.3],
+        tickfont={"size": SIZE, "color": INK},
+    )
     fig.update_xaxes(range=[0, 100], dtick=20)
     epsilons = next(iter(table.values()))
     marks = {f"ε = {e:g}": ("●", COLOURS.get(f"ε = {e:g}", MUTED)) for e in epsilons}

@@ -1,4 +1,6 @@
-"""What the lesson on leaks and locks runs: attacks on updates, sums under masks, what a model gives away, what locks cost."""
+"""What the lesson on leaks and locks runs: attacks on updates, sums under masks, what a model gives
+away, what locks cost.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +54,21 @@ NOISE: dict[str, Defence] = {
 WORDS, TEXTS, LISTED = "words read", "whole texts read", "picked from a list"
 
 
-def seen_of(stage: Stage, batch: Examples, defence: Defence = OPEN["full tuning, 1 text"], seed: int = 0) -> Seen:
+def seen_of(
+    stage: Stage, batch: Examples, defence: Defence = OPEN["full tuning, 1 text"], seed: int = 0
+) -> Seen:
     """One update of one site as the server receives it."""
     rng = np.random.default_rng(seed)
     clients = len(stage.job.clients)
     gradient = observed(
-        defence, stage.job.model, stage.known.shared, [batch], stage.job.config, stage.known.adjust, rng, clients
+        defence,
+        stage.job.model,
+        stage.known.shared,
+        [batch],
+        stage.job.config,
+        stage.known.adjust,
+        rng,
+        clients,
     )
     return Seen(gradient, len(batch), stage.known)
 
@@ -69,9 +80,13 @@ def decoded(guess: Guess, stage: Stage) -> str:
 
 
 def attacked(
-    stages: dict[tuple[str, bool], Stage], defences: Mapping[str, Defence], batches: int, seed: int = 0
+    stages: dict[tuple[str, bool], Stage],
+    defences: Mapping[str, Defence],
+    batches: int,
+    seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """{way: {WORDS, TEXTS, LISTED: share}} and 'whose': share of the words read that were this site's.
+    """{way: {WORDS, TEXTS, LISTED: share}} and 'whose': share of the words read that were this
+    site's.
 
     stages: by (tune, later); must hold ("full", False), takes in what else is needed.
     """
@@ -81,7 +96,9 @@ def attacked(
         if key not in stages:
             stages[key] = stage_of(stages["full", False], *key)
         named = ("words", "spans", "lookup") if defence.tune == "full" else ("pursuit", "lookup")
-        out[name] = summed(against_one(name, defence, stages[key], {n: LEAKS[n] for n in named}, batches, seed))
+        out[name] = summed(
+            against_one(name, defence, stages[key], {n: LEAKS[n] for n in named}, batches, seed)
+        )
     return out
 
 
@@ -91,28 +108,49 @@ def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     best = max(own, key=lambda r: (r["tokens_recall"] or 0, r["tokens_precision"] or 0))
     lists = [r["sentences"] or 0.0 for r in rows if r["attack"] == "lookup"]
     return {
-        WORDS: best["tokens_recall"] or 0.0, TEXTS: max(r["sentences"] or 0.0 for r in own),
-        LISTED: max(lists, default=0.0), "whose": best["tokens_precision"] or 0.0,
+        WORDS: best["tokens_recall"] or 0.0,
+        TEXTS: max(r["sentences"] or 0.0 for r in own),
+        LISTED: max(lists, default=0.0),
+        "whose": best["tokens_precision"] or 0.0,
     }
 
 
 def masked_upload(stage: Stage, batches: int, seed: int = 0) -> dict[str, float]:
-    """The same attacks on what one site of three uploads under real masks, at the stage of ("full", False)."""
+    """The same attacks on what one site of three uploads under real masks, at the stage of ("full",
+    False).
+    """
     found, names = [], ["this site", "another", "a third"]
     for number in range(batches):
-        batch = stage.known.listed.take([int(np.random.default_rng([seed, number]).integers(len(stage.known.listed)))])
+        batch = stage.known.listed.take(
+            [int(np.random.default_rng([seed, number]).integers(len(stage.known.listed)))]
+        )
         seen = seen_of(stage, batch)
         vector = torch.cat([t.flatten() for t in seen.gradient.values()]).double().numpy()
         session = Masks().open(names, len(vector), seed, number)
         session.add(names[0], session.seal(names[0], vector.clip(-1000, 1000)))
-        hidden = replace(seen, gradient=apart(torch.from_numpy(session.view()).float(), seen.gradient))
+        hidden = replace(
+            seen, gradient=apart(torch.from_numpy(session.view()).float(), seen.gradient)
+        )
         for name in ("words", "spans", "lookup"):
             made = score(LEAKS[name].run(hidden), batch, stage.known.special)
-            found.append({"attack": name, "tokens_recall": made.recall or 0.0, "tokens_precision": made.precision or 0.0,
-                          "sentences": made.sentences or 0.0})
-    rows = [{"attack": name, **{k: float(np.mean([f[k] for f in found if f["attack"] == name]))
-                                for k in ("tokens_recall", "tokens_precision", "sentences")}}
-            for name in ("words", "spans", "lookup")]
+            found.append(
+                {
+                    "attack": name,
+                    "tokens_recall": made.recall or 0.0,
+                    "tokens_precision": made.precision or 0.0,
+                    "sentences": made.sentences or 0.0,
+                }
+            )
+    rows = [
+        {
+            "attack": name,
+            **{
+                k: float(np.mean([f[k] for f in found if f["attack"] == name]))
+                for k in ("tokens_recall", "tokens_precision", "sentences")
+            },
+        }
+        for name in ("words", "spans", "lookup")
+    ]
     return summed(rows)
 
 
@@ -120,19 +158,31 @@ def updates(job: Job) -> dict[str, np.ndarray]:
     """{site: its update of round 1 as one vector, float64}."""
     job.model.load_params(job.start)
     shared, prior, _ = start(job.model, job.clients, job.config)
-    deltas = {c.client_id: train(job.model, shared, c, job.config, 1, prior).delta for c in job.clients}
-    return {c: torch.cat([t.flatten() for t in d.values()]).double().numpy() for c, d in deltas.items()}
+    deltas = {
+        c.client_id: train(job.model, shared, c, job.config, 1, prior).delta for c in job.clients
+    }
+    return {
+        c: torch.cat([t.flatten() for t in d.values()]).double().numpy() for c, d in deltas.items()
+    }
 
 
 def watched(
     lock: Any, deltas: Mapping[str, np.ndarray], absent: Sequence[str] = ()
 ) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
-    """({moment: the sum as the server holds it}, the plain sum in the same fixed point, extra bytes of a site).
+    """({moment: the sum as the server holds it}, the plain sum in the same fixed point, extra bytes
+    of a site).
 
-    Of the sites named `absent` nothing arrives after they dealt their shares. Raises TooFew where too many are.
+    Of the sites named `absent` nothing arrives after they dealt their shares. Raises TooFew where
+    too many are.
     """
-    size, there, views = len(next(iter(deltas.values()))), [c for c in deltas if c not in absent], {}
-    sealed, plain_sum = (one.open(list(deltas), size, seed=0, round=1) for one in (lock, make_lock("none")))
+    size, there, views = (
+        len(next(iter(deltas.values()))),
+        [c for c in deltas if c not in absent],
+        {},
+    )
+    sealed, plain_sum = (
+        one.open(list(deltas), size, seed=0, round=1) for one in (lock, make_lock("none"))
+    )
     for n, site in enumerate(there, 1):
         for session in (sealed, plain_sum):
             session.add(site, session.seal(site, deltas[site]))
@@ -145,8 +195,10 @@ def watched(
 
 @dataclass(frozen=True)
 class Sealed:
-    """An update under encryption, beside plain float32. seconds: to encrypt, add and decrypt it. error: largest of the sum
-    of two. measured: else reckoned from the seconds and bytes of a smaller one, number by number."""
+    """An update under encryption, beside plain float32. seconds: to encrypt, add and decrypt it.
+    error: largest of the sum of two. measured: else reckoned from the seconds and bytes of a
+    smaller one, number by number.
+    """
 
     name: str
     numbers: int
@@ -161,10 +213,14 @@ class Sealed:
 
 
 def encrypted(sizes: Mapping[str, int], most: int = 400_000) -> list[Sealed]:
-    """Each size encrypted for real up to `most` numbers; larger ones reckoned. Raises FedkitError without tenseal."""
+    """Each size encrypted for real up to `most` numbers; larger ones reckoned. Raises FedkitError
+    without tenseal.
+    """
     out: list[Sealed] = []
     for name, size in sorted(sizes.items(), key=lambda item: item[1]):
-        out.append(_sealed(name, size) if size <= most or not out else _reckoned(name, size, out[-1]))
+        out.append(
+            _sealed(name, size) if size <= most or not out else _reckoned(name, size, out[-1])
+        )
     return out
 
 
@@ -188,8 +244,9 @@ def _reckoned(name: str, size: int, like: Sealed) -> Sealed:
 
 @dataclass(frozen=True)
 class Learned:
-    """A head trained on half of the reports and attacked. accuracy: on the test set, a share. bound: the largest
-    true-positive rate that the noise allows any attack, None without noise."""
+    """A head trained on half of the reports and attacked. accuracy: on the test set, a share.
+    bound: the largest true-positive rate that the noise allows any attack, None without noise.
+    """
 
     accuracy: float
     attack: membership.Membership
@@ -198,9 +255,16 @@ class Learned:
 
 
 def learned(
-    job: Job, shadows: int, privacy: float = 0.0, delta: float = 1e-5, steps: int = 20, seed: int = 0
+    job: Job,
+    shadows: int,
+    privacy: float = 0.0,
+    delta: float = 1e-5,
+    steps: int = 20,
+    seed: int = 0,
 ) -> Learned:
-    """Train on half of the reports, by heart or with DP-SGD of epsilon `privacy`; keep the attack with the highest TPR."""
+    """Train on half of the reports, by heart or with DP-SGD of epsilon `privacy`; keep the attack
+    with the highest TPR.
+    """
     parts = job.pooled().train
     vectors, labels, width = job.model.features(parts), parts.labels, len(job.corpus.labels)
     member = membership.halves(len(labels), 2, seed)[0]
@@ -208,12 +272,17 @@ def learned(
     fit = partial(membership.strong_head, num_labels=width)
     if privacy:
         noise = noise_for(privacy, delta, lambda z: [Block(z, 1.0, steps)])
-        fit, many = partial(private_head, plan=_plan(noise, steps, int(member.sum())), num_labels=width), None
+        fit, many = (
+            partial(private_head, plan=_plan(noise, steps, int(member.sum())), num_labels=width),
+            None,
+        )
         bound = partial(allowed_tpr, ((noise, 1.0, steps),))
     attacks = membership.attack_training(fit, vectors, labels, member, shadows, seed, bound, many)
     logits = fit(vectors[member], labels[member], seed)(job.model.features(job.test))
     best = max(attacks, key=lambda a: (a.roc.at[0.01].value, a.roc.auc))
-    return Learned(float((logits.argmax(1) == job.test.labels).mean()), best, bound, privacy or math.inf)
+    return Learned(
+        float((logits.argmax(1) == job.test.labels).mean()), best, bound, privacy or math.inf
+    )
 
 
 def _plan(noise: float, steps: int, rows: int, clip: float = 0.2, reach: float = 1.2):
@@ -234,21 +303,44 @@ class Way:
 
 WAYS: dict[str, Way] = {
     "no lock": Way({}, "the server, and all who get the model", "every update", "anything"),
-    "masks": Way({"secure": "masks"}, "that most sites do not side with the server", "the sum only", "anything"),
-    "encryption": Way({"secure": "ckks"}, "that no site gives the key away", "nothing it can read; sites see the sum",
-                      "anything"),
-    "noise at each site": Way({"privacy": "example:eps=8,trust=site"}, "nobody", "every update, with noise", "ε = 8 for one text"),
-    "masks + shared noise": Way({"privacy": "example:eps=8,trust=sum", "secure": "masks"},
-                                "that the others add their share, and most do not side with the server",
-                                "the sum only, with noise", "ε = 8 for one text"),
-    "all in one place + noise": Way({"privacy": "example:eps=8", "clients": 1}, "the holder of all texts", "every text",
-                                    "ε = 8 for one text"),
+    "masks": Way(
+        {"secure": "masks"},
+        "that most sites do not side with the server",
+        "the sum only",
+        "anything",
+    ),
+    "encryption": Way(
+        {"secure": "ckks"},
+        "that no site gives the key away",
+        "nothing it can read; sites see the sum",
+        "anything",
+    ),
+    "noise at each site": Way(
+        {"privacy": "example:eps=8,trust=site"},
+        "nobody",
+        "every update, with noise",
+        "ε = 8 for one text",
+    ),
+    "masks + shared noise": Way(
+        {"privacy": "example:eps=8,trust=sum", "secure": "masks"},
+        "that the others add their share, and most do not side with the server",
+        "the sum only, with noise",
+        "ε = 8 for one text",
+    ),
+    "all in one place + noise": Way(
+        {"privacy": "example:eps=8", "clients": 1},
+        "the holder of all texts",
+        "every text",
+        "ε = 8 for one text",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a way cost here. accuracy: a share. sent: bytes of a site in the whole run of `rounds`. seconds: of it all, on this machine."""
+    """What a way cost here. accuracy: a share. sent: bytes of a site in the whole run of `rounds`.
+    seconds: of it all, on this machine.
+    """
 
     way: str
     accuracy: float
@@ -259,7 +351,9 @@ class Cost:
 
 
 def costs(job: Job, more: Mapping[str, Mapping[str, Any]] | None = None) -> list[Cost]:
-    """Every way run on the job; those that cannot run here (no tenseal) are left out and said. more: {way: settings}."""
+    """Every way run on the job; those that cannot run here (no tenseal) are left out and said.
+    more: {way: settings}.
+    """
     out = []
     for name, way in WAYS.items():
         began = time.perf_counter()
@@ -271,6 +365,8 @@ def costs(job: Job, more: Mapping[str, Mapping[str, Any]] | None = None) -> list
             print(f"{name} is left out: {error}")
             continue
         seconds = time.perf_counter() - began
-        sent = sum(c.uplink_bytes for r in one.rounds for c in r.clients) / len(one.rounds[0].clients)
+        sent = sum(c.uplink_bytes for r in one.rounds for c in r.clients) / len(
+            one.rounds[0].clients
+        )
         out.append(Cost(name, right(one), sent, seconds, len(one.rounds), one))
     return out

@@ -1,7 +1,8 @@
 """One printable A4 page for an executive: what leaks, what locks it, what that costs, what remains.
 
-Everything comes from the lesson's own cells; nothing is loaded from anywhere and no script runs. Words are in `STRINGS`,
-so that another language is one more entry; every value goes through jinja's autoescape.
+Everything comes from the lesson's own cells; nothing is loaded from anywhere and no script runs.
+Words are in `STRINGS`, so that another language is one more entry; every value goes through jinja's
+autoescape.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from fedkit.plots.theme import FONT
 
 @dataclass(frozen=True)
 class Findings:
-    """What the page says, all measured. leaks: as of `locks_lesson.attacked`. shown: {name on the page: way in leaks}.
+    """What the page says, all measured. leaks: as of `locks_lesson.attacked`. shown: {name on the
+    page: way in leaks}.
 
-    base, best: ways in `costs` that are compared in the headline. open, private: a model trained by heart and one with
-    noise, attacked. noise: (epsilon, delta) of the protected run as accounted. audit: (promised, proven with the fault).
-    chance: points of accuracy, half of a 95 % interval.
+    base, best: ways in `costs` that are compared in the headline. open, private: a model trained by
+    heart and one with noise, attacked. noise: (epsilon, delta) of the protected run as accounted.
+    audit: (promised, proven with the fault). chance: points of accuracy, half of a 95 % interval.
     """
 
     data: str
@@ -53,39 +55,77 @@ class Findings:
 STRINGS: dict[str, dict[str, str]] = {
     "en": {
         "title": "What leaks, and what locks it",
-        "asked": "Can anyone read our texts from what we send? What does protection cost? What remains? "
-        "Measured on {data}.",
+        "asked": (
+            "Can anyone read our texts from what we send? What does protection cost? What remains? "
+            "Measured on {data}."
+        ),
         "tile_open": "of the words read from one unprotected update",
         "tile_locked": "of the words read from one masked upload",
-        "tile_cost": "points of accuracy for masks + shared noise: {right} right, {base} without (± {chance} of chance)",
-        "tile_found": "of its training texts found by asking a model with noise; {open} without (at 1 % false alarms)",
+        "tile_cost": (
+            "points of accuracy for masks + shared noise: {right} right, {base} without (± {chance}"
+            " of chance)"
+        ),
+        "tile_found": (
+            "of its training texts found by asking a model with noise; {open} without (at 1 % false"
+            " alarms)"
+        ),
         "read": "Can anyone read our data from what we send?",
-        "read_yes": "Without a lock, yes. From one update of full tuning on one text, a curious server read these words of it:",
-        "read_no": "Other updates, attacked in the same way (the list: possible texts that the server has, the site's among them):",
+        "read_yes": (
+            "Without a lock, yes. From one update of full tuning on one text, a curious server read"
+            " these words of it:"
+        ),
+        "read_no": (
+            "Other updates, attacked in the same way (the list: possible texts that the server has,"
+            " the site's among them):"
+        ),
         "way": "What a site sends",
         "cost": "What does protection cost?",
         "cost_bytes": "Encrypting an update of the {name} makes {plain} into {nbytes}.",
         "cost_big": "For {name} it would be {nbytes} (reckoned).",
         "heads": "Way|One must trust|Server sees|Right|A site sent",
         "remains": "What remains?",
-        "remain_sum": "Masks and encryption hide who sent what, not the sum: from the sum of {sites} sites {share} of one "
-        "site's words were read, without a name to them.",
-        "remain_model": "The final model can give texts away whatever the line is locked with: without noise {open} of its "
-        "training texts were found at 1 % false alarms. Only noise limits that: for ε = {eps} no attack can find more than "
-        "{most}. (Two models, of half the texts each: {right} right without noise, {noisy} with it.)",
-        "remain_noise": "The promise here: ε = {eps} for one text, δ = {delta}. It holds if the noise is right: noise four "
-        "times too small was caught (proven ε {proven}, promised {promised}).",
+        "remain_sum": (
+            "Masks and encryption hide who sent what, not the sum: from the sum of {sites} sites"
+            " {share} of one site's words were read, without a name to them."
+        ),
+        "remain_model": (
+            "The final model can give texts away whatever the line is locked with: without noise"
+            " {open} of its training texts were found at 1 % false alarms. Only noise limits that:"
+            " for ε = {eps} no attack can find more than {most}. (Two models, of half the texts"
+            " each: {right} right without noise, {noisy} with it.)"
+        ),
+        "remain_noise": (
+            "The promise here: ε = {eps} for one text, δ = {delta}. It holds if the noise is right:"
+            " noise four times too small was caught (proven ε {proven}, promised {promised})."
+        ),
         "caveats": "Read this with care",
-        "caveat_1": "An attack's failure is not a proof: a better one may succeed. Only accounting promises.",
-        "caveat_2": "LoRA, large batches and compression are not privacy. Masks and encryption are not differential privacy.",
-        "caveat_3": "The masks and the key handling here are for teaching and not secure; a real system needs a reviewed one.",
-        "caveat_4": "One data set, one seed, texts of one site as the worst case. Choosing settings on the data is not covered by ε.",
-        "foot": "Written by fedkit from the cells of lesson 7. This page loads nothing and asks nothing of any network.",
+        "caveat_1": (
+            "An attack's failure is not a proof: a better one may succeed. Only accounting"
+            " promises."
+        ),
+        "caveat_2": (
+            "LoRA, large batches and compression are not privacy. Masks and encryption are not"
+            " differential privacy."
+        ),
+        "caveat_3": (
+            "The masks and the key handling here are for teaching and not secure; a real system"
+            " needs a reviewed one."
+        ),
+        "caveat_4": (
+            "One data set, one seed, texts of one site as the worst case. Choosing settings on the"
+            " data is not covered by ε."
+        ),
+        "foot": (
+            "Written by fedkit from the cells of lesson 7. This page loads nothing and asks nothing"
+            " of any network."
+        ),
     }
 }
 
+
 def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
-    """Write the page to `path` (a file, or a folder for its what_leaks.html) atomically; return its path.
+    """Write the page to `path` (a file, or a folder for its what_leaks.html) atomically; return its
+    path.
 
     Raises FedkitError for an unknown language or no room to write.
     """
@@ -97,23 +137,36 @@ def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
         temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
         os.replace(temporary, path)
     except OSError as error:
-        raise FedkitError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
+        raise FedkitError(
+            f"cannot write {path}: {error.strerror or error}; choose another place"
+        ) from None
     return path
 
 
 def page(found: Findings, language: str = "en") -> str:
-    """The page as text. The same findings give the same text. Raises FedkitError for an unknown language."""
+    """The page as text. The same findings give the same text. Raises FedkitError for an unknown
+    language.
+    """
     if language not in STRINGS:
         raise FedkitError(f"language {language!r} given; choose one of: {', '.join(STRINGS)}")
     s = STRINGS[language]
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return engine.from_string(packaged("fedkit.lessons", "templates/security.html.j2")).render(
-        language=language, s=s, css=Markup(packaged("fedkit.lessons", "templates/security.css").replace("__FONT__", FONT)), asked=s["asked"].format(data=tidy(found.data)),
-        tiles=tiles(found, s), words=read_words(tidy(found.original, 200), found.recovered),
-        hit=f"background: {LEAK}; color: #fff", miss="background: #e4e4e4; color: #595959",
-        columns=(WORDS, TEXTS, LISTED), heat=[(tidy(n), cells(v)) for n, v in found.leaks.items()],
-        cost=cost(found, s), heads=s["heads"].split("|"), rows=[(row(c), c.way == found.best) for c in found.costs],
-        remains=remains(found, s), caveats=[s[f"caveat_{i}"] for i in range(1, 5)],
+        language=language,
+        s=s,
+        css=Markup(packaged("fedkit.lessons", "templates/security.css").replace("__FONT__", FONT)),
+        asked=s["asked"].format(data=tidy(found.data)),
+        tiles=tiles(found, s),
+        words=read_words(tidy(found.original, 200), found.recovered),
+        hit=f"background: {LEAK}; color: #fff",
+        miss="background: #e4e4e4; color: #595959",
+        columns=(WORDS, TEXTS, LISTED),
+        heat=[(tidy(n), cells(v)) for n, v in found.leaks.items()],
+        cost=cost(found, s),
+        heads=s["heads"].split("|"),
+        rows=[(row(c), c.way == found.best) for c in found.costs],
+        remains=remains(found, s),
+        caveats=[s[f"caveat_{i}"] for i in range(1, 5)],
     )
 
 
@@ -121,7 +174,11 @@ def tiles(found: Findings, s: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """(number, what it is, colour) of the four that stand on top."""
     base, best = _way(found, found.base), _way(found, found.best)
     lost = 100 * (best.accuracy - base.accuracy)
-    words = {"right": formatting.percent(best.accuracy), "base": formatting.percent(base.accuracy), "chance": f"{found.chance:.1f}"}
+    words = {
+        "right": formatting.percent(best.accuracy),
+        "base": formatting.percent(base.accuracy),
+        "chance": f"{found.chance:.1f}",
+    }
     return [
         (formatting.percent(found.leaks[found.worst][WORDS], 0), s["tile_open"], LEAK),
         (formatting.percent(found.leaks[found.locked][WORDS], 0), s["tile_locked"], SAFE),
@@ -143,7 +200,11 @@ def cost(found: Findings, s: Mapping[str, str]) -> list[str]:
     out = []
     if found.sealed:
         small, large = found.sealed[0], found.sealed[-1]
-        out.append(s["cost_bytes"].format(name=small.name, plain=_mb(small.plain_bytes), nbytes=_mb(small.nbytes)))
+        out.append(
+            s["cost_bytes"].format(
+                name=small.name, plain=_mb(small.plain_bytes), nbytes=_mb(small.nbytes)
+            )
+        )
         if not large.measured:
             out[-1] += " " + s["cost_big"].format(name=large.name, nbytes=_mb(large.nbytes))
     return out
@@ -165,7 +226,11 @@ def remains(found: Findings, s: Mapping[str, str]) -> list[str]:
     sums = {n: v for n, v in found.leaks.items() if n.startswith("sum of")}
     out = []
     for name, values in list(sums.items())[-1:]:
-        out.append(s["remain_sum"].format(sites=name.split()[2], share=formatting.percent(values[WORDS], 0)))
+        out.append(
+            s["remain_sum"].format(
+                sites=name.split()[2], share=formatting.percent(values[WORDS], 0)
+            )
+        )
     most = formatting.percent(found.private.bound(0.01)) if found.private.bound else "-"
     out.append(
         s["remain_model"].format(
@@ -186,9 +251,14 @@ def remains(found: Findings, s: Mapping[str, str]) -> list[str]:
 
 
 def framed(path: str | Path, height: int = 1300) -> str:
-    """The page inside a notebook's cell: a frame that may run nothing. Raises OSError if it cannot be read."""
+    """The page inside a notebook's cell: a frame that may run nothing. Raises OSError if it cannot
+    be read.
+    """
     text = html.escape(Path(path).read_text(encoding="utf-8"))
-    return f'<div><iframe srcdoc="{text}" sandbox style="width: 100%; max-width: 830px; height: {height}px; border: 1px solid #d9d9d9"></iframe></div>'
+    return (
+        f'<div><iframe srcdoc="{text}" sandbox style="width: 100%; max-width: 830px; height:'
+        f' {height}px; border: 1px solid #d9d9d9"></iframe></div>'
+    )
 
 
 def _way(found: Findings, name: str) -> Cost:

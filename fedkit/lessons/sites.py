@@ -1,4 +1,6 @@
-"""What the lesson on real sites counts and draws: drift, curves, one round with its computers, who is left behind."""
+"""What the lesson on real sites counts and draws: drift, curves, one round with its computers, who
+is left behind.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ TALL = 360  # px of a plot, about
 
 @dataclass(frozen=True)
 class Apart:
-    """Accuracies (shares) on the same test examples: of the start, of each site's own model, of the mean of them."""
+    """Accuracies (shares) on the same test examples: of the start, of each site's own model, of the
+    mean of them.
+    """
 
     start: float
     alone: tuple[float, ...]
@@ -45,33 +49,73 @@ def apart(job: Job, shared: Params, deltas: Sequence[Params], most: int = 200) -
 
 
 def drift(found: Mapping[str, Apart], sentence: str) -> go.Figure:
-    """A row per deal: a circle for each site's own model after a round, a diamond for their mean, a bar for the start."""
+    """A row per deal: a circle for each site's own model after a round, a diamond for their mean, a
+    bar for the start.
+    """
     rows, fig = list(range(len(found)))[::-1], go.Figure()
-    marks = {"a site alone": ("circle-open", PALETTE[2]), "the mean of all": ("diamond", PALETTE[1]), "start": ("line-ns-open", INK)}
+    marks = {
+        "a site alone": ("circle-open", PALETTE[2]),
+        "the mean of all": ("diamond", PALETTE[1]),
+        "start": ("line-ns-open", INK),
+    }
     for one, row in zip(found.values(), rows):
-        for (who, (symbol, colour)), values in zip(marks.items(), (one.alone, (one.together,), (one.start,))):
-            fig.add_scatter(x=[100 * v for v in values], y=[row] * len(values), mode="markers", cliponaxis=False,
-                            marker={"symbol": symbol, "color": colour, "size": 15, "line": {"width": 2.5, "color": colour}},
-                            hovertemplate=who + ": %{x:.1f} %<extra></extra>")
+        for (who, (symbol, colour)), values in zip(
+            marks.items(), (one.alone, (one.together,), (one.start,))
+        ):
+            fig.add_scatter(
+                x=[100 * v for v in values],
+                y=[row] * len(values),
+                mode="markers",
+                cliponaxis=False,
+                marker={
+                    "symbol": symbol,
+                    "color": colour,
+                    "size": 15,
+                    "line": {"width": 2.5, "color": colour},
+                },
+                hovertemplate=who + ": %{x:.1f} %<extra></extra>",
+            )
     layout(fig, sentence, "", ON_TEST, None, 120 + 60 * len(rows), top=44)
-    fig.update_yaxes(tickvals=rows, ticktext=[f"<b>{plain(n)}</b>" for n in found], range=[-0.6, len(rows) - 0.4])
+    fig.update_yaxes(
+        tickvals=rows, ticktext=[f"<b>{plain(n)}</b>" for n in found], range=[-0.6, len(rows) - 0.4]
+    )
     fig.update_xaxes(range=[0, 100], dtick=20)
     return key_above(
-        fig, {"a site alone": ("○", PALETTE[2]), "the mean of all": ("◆", PALETTE[1]), "start": ("|", INK)}
+        fig,
+        {
+            "a site alone": ("○", PALETTE[2]),
+            "the mean of all": ("◆", PALETTE[1]),
+            "start": ("|", INK),
+        },
     )
 
 
-def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentence: str, x: str) -> go.Figure:
-    """Accuracy over anything. lines: {name: (values of x, accuracies as shares)}; x: the axis' title with its unit."""
+def curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentence: str, x: str
+) -> go.Figure:
+    """Accuracy over anything. lines: {name: (values of x, accuracies as shares)}; x: the axis'
+    title with its unit.
+    """
     fig, labels = go.Figure(), []
     reach = max(max(at) for at, _ in lines.values()) or 1
     for (name, (at, shares)), colour in zip(lines.items(), PALETTE):
         values = [100 * share for share in shares]
-        fig.add_scatter(x=[at[-1], reach], y=values[-1:] * 2, mode="lines", hoverinfo="skip",
-                        line={"color": colour, "width": 1, "dash": "dot"})
-        fig.add_scatter(x=list(at), y=values, mode="lines+markers", cliponaxis=False, marker={"size": 8},
-                        line={"color": colour, "width": 3},
-                        hovertemplate=plain(name) + "<br>%{x:,.1f}: %{y:.1f} %<extra></extra>")
+        fig.add_scatter(
+            x=[at[-1], reach],
+            y=values[-1:] * 2,
+            mode="lines",
+            hoverinfo="skip",
+            line={"color": colour, "width": 1, "dash": "dot"},
+        )
+        fig.add_scatter(
+            x=list(at),
+            y=values,
+            mode="lines+markers",
+            cliponaxis=False,
+            marker={"size": 8},
+            line={"color": colour, "width": 3},
+            hovertemplate=plain(name) + "<br>%{x:,.1f}: %{y:.1f} %<extra></extra>",
+        )
         labels.append(Label(values[-1], f"{values[-1]:.1f} %", name, colour))
     every = [100 * share for _, shares in lines.values() for share in shares]
     room = max(2.0, 0.12 * (max(every) - min(every)))
@@ -85,7 +129,10 @@ def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentenc
 
 def by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
     """Accuracy after every round; round 0 is the start before any training."""
-    lines = {n: ([r.round for r in states(run)], [r.accuracy for r in states(run)]) for n, run in runs.items()}
+    lines = {
+        n: ([r.round for r in states(run)], [r.accuracy for r in states(run)])
+        for n, run in runs.items()
+    }
     return curves(lines, sentence, "Round (0: before any training)").update_xaxes(dtick=1)
 
 
@@ -107,7 +154,9 @@ def half_interval(run: Run) -> float:
 
 
 def who_gave(run: Run) -> DataFrame:
-    """A row per client of an asynchronous run, the most generous first: updates that counted, staleness, accuracy."""
+    """A row per client of an asynchronous run, the most generous first: updates that counted,
+    staleness, accuracy.
+    """
     visits = [c for r in run.rounds for c in r.clients if c.status == "ok"]
     clients, rows = [str(c["id"]) for c in run.data["clients"]], {}
     computers = dict(zip(clients, World.of(run.config, clients).devices))
@@ -127,25 +176,63 @@ def always_late(run: Run) -> set[str]:
     return set.intersection(*rounds) if rounds else set()
 
 
-def left_behind(before: Mapping[str, float], after: Mapping[str, float], late: set[str], sentence: str,
-                names: tuple[str, str] = ("everyone waited for", "deadline")) -> go.Figure:
-    """A row per client: its accuracy (share) in two runs, joined; those of `late` stand out. Worst at the bottom."""
+def left_behind(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    late: set[str],
+    sentence: str,
+    names: tuple[str, str] = ("everyone waited for", "deadline"),
+) -> go.Figure:
+    """A row per client: its accuracy (share) in two runs, joined; those of `late` stand out. Worst
+    at the bottom.
+    """
     order = sorted(after, key=lambda c: after[c])
     fig = go.Figure()
     for row, client in enumerate(order):
         colour = PALETTE[2] if client in late else PALETTE[1]
         ends = [100 * before[client], 100 * after[client]]
-        fig.add_scatter(x=ends, y=[row, row], mode="lines+markers", line={"color": colour, "width": 3}, cliponaxis=False,
-                        marker={"size": [11, 13], "color": ["#ffffff", colour], "line": {"color": colour, "width": 2},
-                                "opacity": 1},
-                        customdata=names, hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>")
+        fig.add_scatter(
+            x=ends,
+            y=[row, row],
+            mode="lines+markers",
+            line={"color": colour, "width": 3},
+            cliponaxis=False,
+            marker={
+                "size": [11, 13],
+                "color": ["#ffffff", colour],
+                "line": {"color": colour, "width": 2},
+                "opacity": 1,
+            },
+            customdata=names,
+            hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
+        )
     words = [f"{plain(c, 18)}{' (always late)' if c in late else ''}" for c in order]
     layout(
-        fig, sentence, "", "Accuracy on test examples like the client's own (%)", None, 100 + 30 * len(order), top=44
+        fig,
+        sentence,
+        "",
+        "Accuracy on test examples like the client's own (%)",
+        None,
+        100 + 30 * len(order),
+        top=44,
     )
-    fig.update_yaxes(tickvals=list(range(len(order))), ticktext=words, range=[-0.6, len(order) - 0.4],
-                     tickfont={"size": SIZE, "color": INK})
+    fig.update_yaxes(
+        tickvals=list(range(len(order))),
+        ticktext=words,
+        range=[-0.6, len(order) - 0.4],
+        tickfont={"size": SIZE, "color": INK},
+    )
     key = f"○ {names[0]}   ● {names[1]}   <span style='color:{PALETTE[2]}'>━</span> always late"
-    fig.add_annotation(x=1, y=1, xref="paper", yref="paper", text=key, showarrow=False, xanchor="right",
-                       yanchor="bottom", yshift=8, font={"size": SIZE, "color": INK})
+    fig.add_annotation(
+        x=1,
+        y=1,
+        xref="paper",
+        yref="paper",
+        text=key,
+        showarrow=False,
+        xanchor="right",
+        yanchor="bottom",
+        yshift=8,
+        font={"size": SIZE, "color": INK},
+    )
     return fig

@@ -1,4 +1,6 @@
-"""What the lesson on parts of a model counts and draws: memory of one step, accuracy by size, cost, one exchange."""
+"""What the lesson on parts of a model counts and draws: memory of one step, accuracy by size, cost,
+one exchange.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +29,27 @@ MB = 1e6
 
 
 def shortened(corpus: Corpus, most: int | None) -> Corpus:
-    """The corpus with about `most` examples to choose by and as many to test on, evenly spaced; None: as it is."""
+    """The corpus with about `most` examples to choose by and as many to test on, evenly spaced;
+    None: as it is.
+    """
 
     def thin(part: Examples | None) -> Examples | None:
         return part and part.take(np.unique(np.linspace(0, len(part) - 1, most).astype(int)))
 
-    return corpus if most is None else replace(corpus, validation=thin(corpus.validation), test=thin(corpus.test))
+    return (
+        corpus
+        if most is None
+        else replace(corpus, validation=thin(corpus.validation), test=thin(corpus.test))
+    )
 
 
 def step_memory(model: Model, examples: Examples, batch_size: int = 16) -> dict[str, float]:
-    """MB that one training step has to hold, counted: the model, what the optimizer adds, what backward needs.
+    """MB that one training step has to hold, counted: the model, what the optimizer adds, what
+    backward needs.
 
-    The optimizer adds a gradient and AdamW's two running means for every trained number. What backward needs are the
-    tensors that torch saves on the way forward over the first `batch_size` examples, each counted once.
+    The optimizer adds a gradient and AdamW's two running means for every trained number. What
+    backward needs are the tensors that torch saves on the way forward over the first `batch_size`
+    examples, each counted once.
     """
     held = [*model.module.parameters(), *model.module.buffers()]
     own, saved = {t.untyped_storage().data_ptr() for t in held}, {}
@@ -52,7 +62,8 @@ def step_memory(model: Model, examples: Examples, batch_size: int = 16) -> dict[
 
     rows = range(min(batch_size, len(examples)))
     with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
-        logits = model.forward(*model.batch(examples, rows))  # keeps what was saved alive: no address is used twice
+        # keeps what was saved alive: no address is used twice
+        logits = model.forward(*model.batch(examples, rows))
         total = sum(saved.values())
     del logits
     return {
@@ -62,9 +73,11 @@ def step_memory(model: Model, examples: Examples, batch_size: int = 16) -> dict[
     }
 
 
-def accuracy_by_numbers(trained: Mapping[str, int], right: Mapping[str, str], start: float, chosen: str,
-                        sentence: str) -> go.Figure:
-    """Accuracy of every way against how many numbers it trains (log axis), with 95 % intervals; `chosen` stands out.
+def accuracy_by_numbers(
+    trained: Mapping[str, int], right: Mapping[str, str], start: float, chosen: str, sentence: str
+) -> go.Figure:
+    """Accuracy of every way against how many numbers it trains (log axis), with 95 % intervals;
+    `chosen` stands out.
 
     right: a 0 or 1 per validation example. start: accuracy before any training, as a share.
     """
@@ -78,28 +91,67 @@ def accuracy_by_numbers(trained: Mapping[str, int], right: Mapping[str, str], st
     for name in names:
         colour = ORANGE if name == chosen else BLUE
         y, (below, above) = 100 * shares[name], spans[name]
-        span = {"type": "data", "symmetric": False, "array": [100 * above - y], "arrayminus": [y - 100 * below],
-                "color": "#aab4c0", "thickness": 1.5, "width": 4}
-        fig.add_scatter(x=[trained[name]], y=[y], mode="markers", marker={"size": 13, "color": colour}, error_y=span,
-                        hovertemplate=f"{plain(name)}<br>%{{x:,}} numbers<br>%{{y:.1f}} %<extra></extra>")
+        span = {
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * above - y],
+            "arrayminus": [y - 100 * below],
+            "color": "#aab4c0",
+            "thickness": 1.5,
+            "width": 4,
+        }
+        fig.add_scatter(
+            x=[trained[name]],
+            y=[y],
+            mode="markers",
+            marker={"size": 13, "color": colour},
+            error_y=span,
+            hovertemplate=f"{plain(name)}<br>%{{x:,}} numbers<br>%{{y:.1f}} %<extra></extra>",
+        )
     fig.add_hline(y=100 * start, line={"color": MUTED, "width": 1.5, "dash": "dash"})
-    layout(fig, sentence, "", "Trained numbers, head included (log scale)", ON_VALIDATION, TALL + 60, right=132)
+    layout(
+        fig,
+        sentence,
+        "",
+        "Trained numbers, head included (log scale)",
+        ON_VALIDATION,
+        TALL + 60,
+        right=132,
+    )
     decades = range(math.ceil(ends[0]), math.floor(ends[1]) + 1)
     fig.update_xaxes(
-        type="log", range=list(ends), tickvals=[10**d for d in decades], ticktext=[f"{10**d:,}" for d in decades]
+        type="log",
+        range=list(ends),
+        tickvals=[10**d for d in decades],
+        ticktext=[f"{10**d:,}" for d in decades],
     )
     fig.update_yaxes(range=[low, high])
-    label_lines(fig, [Label(100 * start, f"{100 * start:.1f} %", "class means, no training", MUTED)], TALL, low, high)
+    label_lines(
+        fig,
+        [Label(100 * start, f"{100 * start:.1f} %", "class means, no training", MUTED)],
+        TALL,
+        low,
+        high,
+    )
     at = [(math.log10(trained[n]), 100 * shares[n]) for n in names]
     across, up = WIDE / (ends[1] - ends[0]), TALL / (high - low)
-    points = [Point((x - ends[0]) * across, (y - low) * up, (n, f"{y:.1f} %"),
-                    (100 * spans[n][0] - low) * up, (100 * spans[n][1] - low) * up)
-              for n, (x, y) in zip(names, at)]
+    points = [
+        Point(
+            (x - ends[0]) * across,
+            (y - low) * up,
+            (n, f"{y:.1f} %"),
+            (100 * spans[n][0] - low) * up,
+            (100 * spans[n][1] - low) * up,
+        )
+        for n, (x, y) in zip(names, at)
+    ]
     name_points(fig, points, at, WIDE, TALL)
     return fig
 
 
-def cost(seconds: Mapping[str, float], memory: Mapping[str, Mapping[str, float]], sentence: str) -> go.Figure:
+def cost(
+    seconds: Mapping[str, float], memory: Mapping[str, Mapping[str, float]], sentence: str
+) -> go.Figure:
     """Training seconds (left) and MB of one step by what they hold (right), a row per way."""
     names = list(seconds)
     rows = list(range(len(names)))[::-1]
@@ -113,21 +165,39 @@ def cost(seconds: Mapping[str, float], memory: Mapping[str, Mapping[str, float]]
     totals = [sum(memory[n].values()) for n in names]
     _ends(fig, 2, totals, rows, [f"{t:,.0f}" for t in totals])
     layout(fig, sentence, "", None, None, 110 + 36 * len(names), top=66)
-    for k, (title, most) in enumerate((("Training (s)", max(times)), ("One training step (MB)", max(totals))), 1):
+    for k, (title, most) in enumerate(
+        (("Training (s)", max(times)), ("One training step (MB)", max(totals))), 1
+    ):
         fig.update_xaxes(row=1, col=k, range=[0, 1.16 * most], showticklabels=False, showgrid=False)
-        fig.add_annotation(x=0, y=1, xref="x domain" if k == 1 else "x2 domain", yref="paper", xanchor="left",
-                           yanchor="bottom", yshift=4, showarrow=False, text=f"<b>{title}</b>",
-                           font={"size": SIZE, "color": INK})
+        fig.add_annotation(
+            x=0,
+            y=1,
+            xref="x domain" if k == 1 else "x2 domain",
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            yshift=4,
+            showarrow=False,
+            text=f"<b>{title}</b>",
+            font={"size": SIZE, "color": INK},
+        )
     fig.update_layout(barmode="stack")
-    fig.update_yaxes(showgrid=False, tickvals=rows, ticktext=[plain(n) for n in names], range=[-0.6, len(names) - 0.4],
-                     tickfont={"size": SIZE, "color": INK})
+    fig.update_yaxes(
+        showgrid=False,
+        tickvals=rows,
+        ticktext=[plain(n) for n in names],
+        range=[-0.6, len(names) - 0.4],
+        tickfont={"size": SIZE, "color": INK},
+    )
     key_above(fig, {part: ("■", colour) for part, colour in parts.items()})
     fig.layout.annotations[-1].yshift = 28
     return fig
 
 
 def few_and_many(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
-    """Accuracy (shares) over the number of examples: a row per size, a column per way, direct labels at the right."""
+    """Accuracy (shares) over the number of examples: a row per size, a column per way, direct
+    labels at the right.
+    """
     sizes = [int(n) for n in table.index]
     lines = {str(name): [100 * float(v) for v in table[name]] for name in table.columns}
     fig = _lines(lines, sizes, colours, sentence, "Training examples, all companies together")
@@ -135,47 +205,102 @@ def few_and_many(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.
     return fig
 
 
-def rounds_against_one(lines: Mapping[str, Sequence[float]], levels: Mapping[str, float], sentence: str) -> go.Figure:
-    """Accuracy (shares) by round of training, and as level dashed lines what one exchange gives without training."""
+def rounds_against_one(
+    lines: Mapping[str, Sequence[float]], levels: Mapping[str, float], sentence: str
+) -> go.Figure:
+    """Accuracy (shares) by round of training, and as level dashed lines what one exchange gives
+    without training.
+    """
     longest = max(len(values) for values in lines.values())
     rounds = list(range(longest))
     drawn = {n: [100 * v for v in values] for n, values in lines.items()}
     drawn |= {n: [100 * v] * longest for n, v in levels.items()}
     colours = [*(BLUE, KEPT, MUTED)[: len(lines)], *(ORANGE, "#cc79a7", "#e69f00")[: len(levels)]]
-    fig = _lines(drawn, rounds, colours, sentence, "Round of training (0: before any)", dashed=set(levels))
+    fig = _lines(
+        drawn, rounds, colours, sentence, "Round of training (0: before any)", dashed=set(levels)
+    )
     fig.update_xaxes(dtick=1, tick0=0, range=_wide(rounds))
     return fig
 
 
-def accuracy_bars(values: Mapping[str, tuple[int, float, tuple[float, float]]], sentence: str,
-                  colours: Sequence[str]) -> go.Figure:
-    """One horizontal bar per way on the test set. values: {name: (trained numbers, share, its 95 % interval)}."""
+def accuracy_bars(
+    values: Mapping[str, tuple[int, float, tuple[float, float]]],
+    sentence: str,
+    colours: Sequence[str],
+) -> go.Figure:
+    """One horizontal bar per way on the test set. values: {name: (trained numbers, share, its 95 %
+    interval)}.
+    """
     rows = list(range(len(values)))[::-1]
     fig = go.Figure()
     for (name, (count, share, (below, above))), row, colour in zip(values.items(), rows, colours):
-        span = {"type": "data", "symmetric": False, "array": [100 * (above - share)],
-                "arrayminus": [100 * (share - below)], "color": INK, "thickness": 1.5, "width": 5}
-        fig.add_bar(x=[100 * share], y=[row], orientation="h", width=0.4, marker={"color": colour}, error_x=span,
-                    hovertemplate=plain(name, 60) + "<br>%{x:.1f} %<extra></extra>")
+        span = {
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * (above - share)],
+            "arrayminus": [100 * (share - below)],
+            "color": INK,
+            "thickness": 1.5,
+            "width": 5,
+        }
+        fig.add_bar(
+            x=[100 * share],
+            y=[row],
+            orientation="h",
+            width=0.4,
+            marker={"color": colour},
+            error_x=span,
+            hovertemplate=plain(name, 60) + "<br>%{x:.1f} %<extra></extra>",
+        )
         words = f"{plain(name, 60)}, {count:,} numbers  <b>{100 * share:.1f} %</b>"
-        fig.add_annotation(x=0, y=row, xref="paper", text=words, showarrow=False, xanchor="left", yanchor="bottom",
-                           yshift=13, font={"size": SIZE, "color": INK})
-    layout(fig, sentence, "", "Accuracy on the test set, with its 95 % interval (%)", None, 80 + 66 * len(values))
+        fig.add_annotation(
+            x=0,
+            y=row,
+            xref="paper",
+            text=words,
+            showarrow=False,
+            xanchor="left",
+            yanchor="bottom",
+            yshift=13,
+            font={"size": SIZE, "color": INK},
+        )
+    layout(
+        fig,
+        sentence,
+        "",
+        "Accuracy on the test set, with its 95 % interval (%)",
+        None,
+        80 + 66 * len(values),
+    )
     fig.update_yaxes(visible=False, range=[-0.5, len(values) - 0.2])
     fig.update_xaxes(range=[0, 102], dtick=20)
     return fig
 
 
-def _lines(lines: Mapping[str, Sequence[float]], xs: Sequence[int], colours: Sequence[str], sentence: str, x: str,
-           dashed: Sequence[str] | set[str] = ()) -> go.Figure:
+def _lines(
+    lines: Mapping[str, Sequence[float]],
+    xs: Sequence[int],
+    colours: Sequence[str],
+    sentence: str,
+    x: str,
+    dashed: Sequence[str] | set[str] = (),
+) -> go.Figure:
     """Lines of percentages with their names at the right; the y axis ends a little outside of them."""
     fig, labels = go.Figure(), []
     for (name, values), colour in zip(lines.items(), colours):
         level = name in dashed
         fig.add_scatter(
-            x=list(xs)[: len(values)], y=list(values), mode="lines" if level else "lines+markers", cliponaxis=False,
-            line={"color": colour, "width": 2 if level else 3, "dash": "dash" if level else "solid"},
-            marker={"size": 9}, hovertemplate=f"{plain(name)}<br>%{{y:.1f}} %<extra></extra>",
+            x=list(xs)[: len(values)],
+            y=list(values),
+            mode="lines" if level else "lines+markers",
+            cliponaxis=False,
+            line={
+                "color": colour,
+                "width": 2 if level else 3,
+                "dash": "dash" if level else "solid",
+            },
+            marker={"size": 9},
+            hovertemplate=f"{plain(name)}<br>%{{y:.1f}} %<extra></extra>",
         )
         labels.append(Label(values[-1], f"{values[-1]:.1f} %", name, colour))
     every = [v for values in lines.values() for v in values]
@@ -192,13 +317,34 @@ def _wide(xs: Sequence[int]) -> list[float]:
     return [xs[0] - reach, xs[-1]]
 
 
-def _row_bars(fig: go.Figure, col: int, xs: Sequence[float], rows: Sequence[int], colour: str, words: str) -> None:
-    fig.add_bar(row=1, col=col, x=list(xs), y=list(rows), orientation="h", width=0.6, marker={"color": colour},
-                hovertemplate=words + "<extra></extra>")
+def _row_bars(
+    fig: go.Figure, col: int, xs: Sequence[float], rows: Sequence[int], colour: str, words: str
+) -> None:
+    fig.add_bar(
+        row=1,
+        col=col,
+        x=list(xs),
+        y=list(rows),
+        orientation="h",
+        width=0.6,
+        marker={"color": colour},
+        hovertemplate=words + "<extra></extra>",
+    )
 
 
-def _ends(fig: go.Figure, col: int, xs: Sequence[float], rows: Sequence[int], words: Sequence[str]) -> None:
+def _ends(
+    fig: go.Figure, col: int, xs: Sequence[float], rows: Sequence[int], words: Sequence[str]
+) -> None:
     """A number at the right end of every bar."""
-    fig.add_scatter(row=1, col=col, x=list(xs), y=list(rows), mode="text", text=[f" {w}" for w in words],
-                    textposition="middle right", cliponaxis=False, hoverinfo="skip",
-                    textfont={"size": SIZE, "color": INK})
+    fig.add_scatter(
+        row=1,
+        col=col,
+        x=list(xs),
+        y=list(rows),
+        mode="text",
+        text=[f" {w}" for w in words],
+        textposition="middle right",
+        cliponaxis=False,
+        hoverinfo="skip",
+        textfont={"size": SIZE, "color": INK},
+    )

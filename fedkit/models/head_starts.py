@@ -1,7 +1,9 @@
-"""Where the shared head starts: from nothing, from label means, or solved in closed form from sums over all clients.
+"""Where the shared head starts: from nothing, from label means, or solved in closed form from sums
+over all clients.
 
-The sums of clients add up to those of pooled data, so each of these heads is that of pooled data whatever the split.
-To add one: a small frozen dataclass with `sums` and `solve`, and a line in `HEAD_STARTS`.
+The sums of clients add up to those of pooled data, so each of these heads is that of pooled data
+whatever the split. To add one: a small frozen dataclass with `sums` and `solve`, and a line in
+`HEAD_STARTS`.
 """
 
 from __future__ import annotations
@@ -27,13 +29,17 @@ class Zero:
     needs = ""
 
     def solve(self, total: Params) -> Params:
-        """The head {head.weight (labels, d), head.bias (labels,)} from the clients' sums; {} to leave it as it is."""
+        """The head {head.weight (labels, d), head.bias (labels,)} from the clients' sums; {} to
+        leave it as it is.
+        """
         return {}
 
 
 @dataclass(frozen=True)
 class ClassMeans:
-    """Each label's row points to the mean sentence vector of its texts (nearest class mean, in one exchange)."""
+    """Each label's row points to the mean sentence vector of its texts (nearest class mean, in one
+    exchange).
+    """
 
     sums: ClassVar[tuple[str, ...]] = ("feature_sums",)
     needs = ""
@@ -44,7 +50,8 @@ class ClassMeans:
 
 @dataclass(frozen=True)
 class Analytic:
-    """Ridge regression of the labels on the sentence vectors, exact in one exchange (AFL: He et al., 2025).
+    """Ridge regression of the labels on the sentence vectors, exact in one exchange (AFL: He et
+    al., 2025).
 
     strength: of the penalty, on unit-length vectors.
     """
@@ -57,7 +64,9 @@ class Analytic:
         _need_positive("analytic", "strength", self.strength)
 
     def solve(self, total: Params) -> Params:
-        """argmin_W sum_i ||W z_i - onehot(y_i)||^2 + strength ||W||^2, times SCALE so that it serves as logits."""
+        """argmin_W sum_i ||W z_i - onehot(y_i)||^2 + strength ||W||^2, times SCALE so that it
+        serves as logits.
+        """
         sums, products = total["feature_sums"].double(), square(total["feature_products"]).double()
         penalty = self.strength * torch.eye(len(products), dtype=torch.float64)
         rows = SCALE * torch.linalg.solve(products + penalty, sums.T).T
@@ -66,7 +75,8 @@ class Analytic:
 
 @dataclass(frozen=True)
 class Discriminant:
-    """Linear discriminant with a ridge on the spread within labels, exact in one exchange (Friedman, 1989).
+    """Linear discriminant with a ridge on the spread within labels, exact in one exchange
+    (Friedman, 1989).
 
     It takes every label as equally common. shrink: the ridge, as a share of the mean variance.
     """
@@ -79,13 +89,17 @@ class Discriminant:
         _need_positive("discriminant", "shrink", self.shrink)
 
     def solve(self, total: Params) -> Params:
-        """Rows (S + shrink tr(S)/d I)^-1 mean_y, biases -1/2 row.mean_y, as lengths that suit a softmax."""
+        """Rows (S + shrink tr(S)/d I)^-1 mean_y, biases -1/2 row.mean_y, as lengths that suit a
+        softmax.
+        """
         sums, products = total["feature_sums"].double(), square(total["feature_products"]).double()
         counts = total["label_counts"].double()
         means, there = sums / counts.clamp_min(1)[:, None], counts > 0
         spread = (products - (counts[:, None] * means).T @ means) / counts.sum()
         ridge = self.shrink * spread.trace() / len(spread) + 1e-9
-        rows = torch.linalg.solve(spread + ridge * torch.eye(len(spread), dtype=torch.float64), means.T).T
+        rows = torch.linalg.solve(
+            spread + ridge * torch.eye(len(spread), dtype=torch.float64), means.T
+        ).T
         bias = -0.5 * (rows * means).sum(1)
         rows, bias = rows - rows[there].mean(0), bias - bias[there].mean()
         scale = 2 * SCALE / rows[there].norm(dim=1).mean().clamp_min(1e-9)
@@ -96,11 +110,16 @@ class Discriminant:
 
 def _need_positive(name: str, key: str, value: float) -> None:
     if not 1e-6 <= value <= 1e6:
-        raise FedkitError(f"head-start '{name}:{key}={value:g}' given; {key} must be from 1e-6 to 1e6, usually 0.1")
+        raise FedkitError(
+            f"head-start '{name}:{key}={value:g}' given; {key} must be from 1e-6 to 1e6,"
+            " usually 0.1"
+        )
 
 
 def class_mean_head(feature_sums: Tensor) -> Params:
-    """Head rows that point to each label's mean sentence vector (nearest class mean); labels nobody has stay at zero."""
+    """Head rows that point to each label's mean sentence vector (nearest class mean); labels nobody
+    has stay at zero.
+    """
     rows = SCALE * torch.nn.functional.normalize(feature_sums, dim=-1)
     return {"head.weight": rows, "head.bias": torch.zeros(len(rows))}
 

@@ -1,4 +1,6 @@
-"""What a server adds to the frozen matrices themselves, for the aggregation methods that need more than an adapter."""
+"""What a server adds to the frozen matrices themselves, for the aggregation methods that need more
+than an adapter.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from fedkit.models.classifier import Model
 
-MERGED = ".merged"  # ends the name of a tensor (out, in) that is added to the frozen matrix of an adapted layer
+# ends the name of a tensor (out, in) that is added to the frozen matrix of an adapted layer
+MERGED = ".merged"
 
 
 def blank(model: Model, layers: list[str]) -> dict[str, Tensor]:
@@ -20,7 +23,8 @@ def blank(model: Model, layers: list[str]) -> dict[str, Tensor]:
 
 
 def merge(model: Model, params: Mapping[str, Tensor]) -> None:
-    """Make every frozen matrix what it was when it came, plus its tensor in `params`; without one, what it was.
+    """Make every frozen matrix what it was when it came, plus its tensor in `params`; without one,
+    what it was.
 
     Rounded to the base model's number format. The fast engine reads its matrices anew.
     """

@@ -48,11 +48,14 @@ def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(-log_likelihood.mean())
 
 
-def own_accuracies(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> dict[str, float]:
-    """Each client's accuracy on test examples like its own; clients that the test set says nothing about are left out.
+def own_accuracies(
+    correct: np.ndarray, test: Examples, clients: Sequence[ClientData]
+) -> dict[str, float]:
+    """Each client's accuracy on test examples like its own; clients that the test set says nothing
+    about are left out.
 
-    If the test set names clients: on the client's own rows. Else the accuracy per label, weighted by the client's
-    label shares.
+    If the test set names clients: on the client's own rows. Else the accuracy per label, weighted
+    by the client's label shares.
     """
     rows: dict[str, list[bool]] = {}
     for name, right in zip(test.clients or (), correct):
@@ -66,12 +69,16 @@ def worst_client(correct: np.ndarray, test: Examples, clients: Sequence[ClientDa
     return min(own_accuracies(correct, test, clients).values())
 
 
-def _by_label_shares(correct: np.ndarray, labels: np.ndarray, clients: Sequence[ClientData]) -> dict[str, float]:
+def _by_label_shares(
+    correct: np.ndarray, labels: np.ndarray, clients: Sequence[ClientData]
+) -> dict[str, float]:
     width = 1 + max(int(labels.max()), *(int(c.train.labels.max()) for c in clients))
     there = np.bincount(labels, minlength=width)
     right = np.bincount(labels, weights=correct, minlength=width)
     per_label = np.divide(right, there, out=np.zeros(width), where=there > 0)
-    shares = {c.client_id: np.bincount(c.train.labels, minlength=width) * (there > 0) for c in clients}
+    shares = {
+        c.client_id: np.bincount(c.train.labels, minlength=width) * (there > 0) for c in clients
+    }
     known = {name: float(s @ per_label / s.sum()) for name, s in shares.items() if s.any()}
     return known or {"all": float(correct.mean())}
 

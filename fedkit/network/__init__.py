@@ -1,7 +1,7 @@
 """From recorded bytes and training seconds to simulated time: a link and a device for every client.
 
-links, devices: what a site has. mix: who has which. fluid: a line that all share. clock: the seconds of a round.
-columns, timeline, redraw: a finished run over any of these, without training.
+links, devices: what a site has. mix: who has which. fluid: a line that all share. clock: the
+seconds of a round. columns, timeline, redraw: a finished run over any of these, without training.
 """
 
 from fedkit.network.profiles import (

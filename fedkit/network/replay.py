@@ -1,7 +1,8 @@
-"""A finished run over another link, other devices, another deadline: its whole time axis, without training.
+"""A finished run over another link, other devices, another deadline: its whole time axis, without
+training.
 
-What only changes time is exact. What would have changed learning (who is late, an asynchronous order) is drawn with
-what was learned then, and `needs_new_run` says so.
+What only changes time is exact. What would have changed learning (who is late, an asynchronous
+order) is drawn with what was learned then, and `needs_new_run` says so.
 """
 
 from __future__ import annotations
@@ -21,15 +22,21 @@ RECORDED = "recorded"  # a deadline or server line: the run's own
 
 
 def replay(
-    run: Run, link: str | None = None, devices: str | None = None, deadline: float | str | None = RECORDED,
+    run: Run,
+    link: str | None = None,
+    devices: str | None = None,
+    deadline: float | str | None = RECORDED,
     server_link: str | None = RECORDED,
 ) -> Timeline:
-    """The time axis of `run` with another link, other devices, another deadline or server line; nothing is trained.
+    """The time axis of `run` with another link, other devices, another deadline or server line;
+    nothing is trained.
 
-    link, devices: None: the run's own. deadline (seconds), server_link: RECORDED: the run's own; None: without.
-    A synchronous round begins when the former ended. An asynchronous visit begins as recorded; in another world, when
-    the client's former upload has arrived and the parameters that it trained from are there. A shared server line
-    slows synchronous transfers only; an upload that hung does so for as many of its client's round times as it did. Raises FedkitError for a spec that is not understood.
+    link, devices: None: the run's own. deadline (seconds), server_link: RECORDED: the run's own;
+    None: without. A synchronous round begins when the former ended. An asynchronous visit begins as
+    recorded; in another world, when the client's former upload has arrived and the parameters that
+    it trained from are there. A shared server line slows synchronous transfers only; an upload that
+    hung does so for as many of its client's round times as it did. Raises FedkitError for a spec
+    that is not understood.
     """
     ids = clients_of(run)
     asked = {"link": link, "devices": devices}
@@ -42,8 +49,15 @@ def replay(
     same = world == own
     if table.alone:
         starts, ends = _asynchronous(table, same)
-        reasons = () if same else (
-            "the order in which uploads arrive would be another (asynchronous); redrawn in the recorded order",
+        reasons = (
+            ()
+            if same
+            else (
+                (
+                    "the order in which uploads arrive would be another (asynchronous); redrawn in"
+                    " the recorded order"
+                ),
+            )
         )
         return table.timeline(starts, ends, None, reasons)
     starts, ends = _synchronous(table, limit)
@@ -73,12 +87,15 @@ def _synchronous(table: Columns, deadline: float | None) -> tuple[np.ndarray, np
     took = round_ends(arrivals, heard, deadline, table.there)
     took[:1] = round_ends(arrivals[:1], heard[:1], None, table.there[:1])
     ends = took.cumsum()
-    starts = np.concatenate([[0.0], ends[:-1]])  # exactly where the former ended: a difference would round
+    # exactly where the former ended: a difference would round
+    starts = np.concatenate([[0.0], ends[:-1]])
     return np.broadcast_to(starts[:, None], table.there.shape), ends
 
 
 def _asynchronous(table: Columns, as_recorded: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A round ends at the last arrival that it used; visits begin as recorded, or one after another in a new world."""
+    """A round ends at the last arrival that it used; visits begin as recorded, or one after another
+    in a new world.
+    """
     ends, free = np.zeros(len(table.records)), {}
     starts = np.zeros(table.there.shape)
     for i, clients in enumerate(table.clients):
@@ -90,7 +107,8 @@ def _asynchronous(table: Columns, as_recorded: bool) -> tuple[np.ndarray, np.nda
                 begin = max(free.get(c.id, 0.0), ends[max(i - 1 - c.staleness, 0)] if i else 0.0)
             starts[i, j], free[c.id] = begin, begin + table.spans[i, j, 2]
             used += [free[c.id]] if c.status == "ok" else []
-        came = used or [free[c.id] for c in clients]  # nothing to use: the server gave up at the last
+        # nothing to use: the server gave up at the last
+        came = used or [free[c.id] for c in clients]
         ends[i] = max([before, *came])
     return starts, ends
 
@@ -115,8 +133,9 @@ def _uploads(n: int) -> str:
 class Columns:
     """The record as arrays, (rounds, most clients of a round); the start exchange is the first row.
 
-    there: which cells are clients. spans: seconds since each visit's own start at which download, training, upload
-    ended. own: the world of the record. alone: the run was asynchronous, so that every visit has a beginning of its own.
+    there: which cells are clients. spans: seconds since each visit's own start at which download,
+    training, upload ended. own: the world of the record. alone: the run was asynchronous, so that
+    every visit has a beginning of its own.
     """
 
     def __init__(self, run: Run, places: dict[str, int], world: World, own: World):
@@ -127,19 +146,28 @@ class Columns:
         self.there = np.arange(sizes.max()) < sizes[:, None]
         at = self.places = self.column([places[c.id] for c in self.flat], int)
         self.alone = any(c.began is not None for r in self.records for c in r.clients)
-        rounds = [r.round - c.staleness * self.alone for r, cs in zip(self.records, self.clients) for c in cs]
+        rounds = [
+            r.round - c.staleness * self.alone
+            for r, cs in zip(self.records, self.clients)
+            for c in cs
+        ]
         columns = (
             self.column(rounds, int),
             at,
             self.column([c.downlink_bytes for c in self.flat]),
-            self.column([c.train_seconds if c.work_seconds is None else c.work_seconds for c in self.flat]),
+            self.column(
+                [c.train_seconds if c.work_seconds is None else c.work_seconds for c in self.flat]
+            ),
             self.column([c.uplink_bytes for c in self.flat]),
             self.there,
         )
         one_by_one = [c.reshape(-1, 1) for c in columns]
-        self.spans = world.many(*(one_by_one if self.alone else columns)).reshape(*self.there.shape, 3)
+        self.spans = world.many(*(one_by_one if self.alone else columns)).reshape(
+            *self.there.shape, 3
+        )
         hung = self.column([c.delay for c in self.flat])
-        if world != own and hung.any():  # so many times as long as the client's own round would take
+        # so many times as long as the client's own round would take
+        if world != own and hung.any():
             now, then = (w.many(*one_by_one)[:, 0, 2].reshape(hung.shape) for w in (world, own))
             hung = hung * now / np.where(then > 0, then, 1.0)
         self.spans[..., 2] += hung
@@ -159,14 +187,18 @@ class Columns:
     def timeline(
         self, starts: np.ndarray, ends: np.ndarray, deadline: float | None, reasons: Sequence[str]
     ) -> Timeline:
-        """starts: (rounds, n) of the visits; ends: (rounds,) of the rounds; seconds since the run began."""
+        """starts: (rounds, n) of the visits; ends: (rounds,) of the rounds; seconds since the run
+        began.
+        """
         times = np.concatenate([starts[..., None], starts[..., None] + self.spans], axis=-1)
         rounds, began = [], 0.0
-        for i, (record, clients, ended) in enumerate(zip(self.records, self.clients, ends.tolist())):
+        for i, (record, clients, ended) in enumerate(
+            zip(self.records, self.clients, ends.tolist())
+        ):
             n, limit = len(clients), None if deadline is None or i == 0 else began + deadline
             names = tuple(self.names[self.places[i, :n]])
-            rounds.append(RoundTime(record.round, began, ended, limit, clients, names, times[i, :n]))
+            rounds.append(
+                RoundTime(record.round, began, ended, limit, clients, names, times[i, :n])
+            )
             began = ended
         return Timeline(tuple(rounds), tuple(reasons))
-
-

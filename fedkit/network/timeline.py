@@ -1,4 +1,6 @@
-"""When everything happened in a run, in simulated seconds: rounds, and what every client did in each."""
+"""When everything happened in a run, in simulated seconds: rounds, and what every client did in
+each.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from fedkit.core.record import ClientRecord
 class Bar:
     """One client in one round; times in simulated seconds since the run began.
 
-    status: ok | late | lost | crashed | rejected, under the deadline of the timeline. A lost upload takes its whole time;
-    a crashed client has none (uploaded == trained).
+    status: ok | late | lost | crashed | rejected, under the deadline of the timeline. A lost upload
+    takes its whole time; a crashed client has none (uploaded == trained).
     """
 
     client: str
@@ -31,7 +33,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class RoundTime:
-    """One round: when it began and ended, in simulated seconds since the run began, and what each client did in it.
+    """One round: when it began and ended, in simulated seconds since the run began, and what each
+    client did in it.
 
     deadline: seconds since the run began after which the server did not wait; None: for the last.
     """
@@ -42,13 +45,16 @@ class RoundTime:
     deadline: float | None
     clients: tuple[ClientRecord, ...] = field(repr=False)
     devices: tuple[str, ...] = field(repr=False)
-    times: np.ndarray = field(repr=False, compare=False)  # (clients, 4): began, downloaded, trained, uploaded
+    # (clients, 4): began, downloaded, trained, uploaded
+    times: np.ndarray = field(repr=False, compare=False)
 
     @cached_property
     def bars(self) -> tuple[Bar, ...]:
         """A bar for each client that took part, in the record's order; made when asked for."""
         rows = zip(self.clients, self.devices, self.times.tolist())
-        return tuple(Bar(c.id, device, self._status(c, t[3]), *t, c.staleness) for c, device, t in rows)
+        return tuple(
+            Bar(c.id, device, self._status(c, t[3]), *t, c.staleness) for c, device, t in rows
+        )
 
     @property
     def last(self) -> Bar | None:
@@ -66,7 +72,8 @@ class RoundTime:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Every round's time. rounds[0] is the exchange before round 1 (no clients and no time if there was none).
+    """Every round's time. rounds[0] is the exchange before round 1 (no clients and no time if there
+    was none).
 
     needs_new_run: why learning would have been otherwise; (): the redraw is exact.
     """
@@ -86,9 +93,21 @@ class Timeline:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: rounds with their bars, and what needs a new run."""
-        rounds = [{"round": r.number, "began": r.began, "ended": r.ended, "last": r.last and r.last.client,
-                   "bars": [asdict(bar) for bar in r.bars]} for r in self.rounds]
-        return {"rounds": rounds, "seconds": self.seconds, "needs_new_run": list(self.needs_new_run)}
+        rounds = [
+            {
+                "round": r.number,
+                "began": r.began,
+                "ended": r.ended,
+                "last": r.last and r.last.client,
+                "bars": [asdict(bar) for bar in r.bars],
+            }
+            for r in self.rounds
+        ]
+        return {
+            "rounds": rounds,
+            "seconds": self.seconds,
+            "needs_new_run": list(self.needs_new_run),
+        }
 
 
 def crashed(client: ClientRecord) -> bool:

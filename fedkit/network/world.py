@@ -1,7 +1,9 @@
-"""The seconds of a round: every client's download, training and upload, and when the server goes on.
+"""The seconds of a round: every client's download, training and upload, and when the server goes
+on.
 
-What is here changes seconds only, never learning, unless there is a deadline or the strategy is asynchronous.
-A client's time = latency + download + training x slowdown + latency + upload; clients work at the same time.
+What is here changes seconds only, never learning, unless there is a deadline or the strategy is
+asynchronous. A client's time = latency + download + training x slowdown + latency + upload; clients
+work at the same time.
 """
 
 from __future__ import annotations
@@ -29,9 +31,11 @@ DOWN, UP = 0, 1  # directions
 
 @dataclass(frozen=True)
 class World:
-    """What every site has: link and device (a name of DEVICES) by place, and the line they share at the server.
+    """What every site has: link and device (a name of DEVICES) by place, and the line they share at
+    the server.
 
-    server: bits per second to and from the sites; None: never the bottleneck. Equal worlds give equal times.
+    server: bits per second to and from the sites; None: never the bottleneck. Equal worlds give
+    equal times.
     """
 
     links: tuple[Link, ...]
@@ -41,10 +45,13 @@ class World:
 
     @classmethod
     def of(cls, config: RunConfig | Mapping[str, Any], clients: Sequence[str]) -> World:
-        """The world of a run's settings for these clients, by place. Raises FedkitError for a setting not understood."""
+        """The world of a run's settings for these clients, by place. Raises FedkitError for a
+        setting not understood.
+        """
         given = config if isinstance(config, Mapping) else vars(config)
         link, devices, server, seed = (
-            given.get(name, getattr(RunConfig, name)) for name in ("link", "devices", "server_link", "seed")
+            given.get(name, getattr(RunConfig, name))
+            for name in ("link", "devices", "server_link", "seed")
         )
         lines, boxes, many = parse_links(str(link)), parse_devices(str(devices)), len(clients)
         seed = seed if isinstance(seed, int) else 0  # a record may come from anywhere
@@ -62,21 +69,34 @@ class World:
         return parse_device(self.devices[place])
 
     def ends(
-        self, number: int, places: Sequence[int], down: Sequence[int], work: Sequence[float], up: Sequence[int]
+        self,
+        number: int,
+        places: Sequence[int],
+        down: Sequence[int],
+        work: Sequence[float],
+        up: Sequence[int],
     ) -> np.ndarray:
-        """Seconds since round `number` began at which each client's download, training, upload ended, (n, 3).
+        """Seconds since round `number` began at which each client's download, training, upload
+        ended, (n, 3).
 
-        places: of the clients in the run's list. down, up: bytes. work: training seconds on the machine that ran.
-        Transfers of the same call share the server's line; jitter depends on seed, number, place and direction only.
+        places: of the clients in the run's list. down, up: bytes. work: training seconds on the
+        machine that ran. Transfers of the same call share the server's line; jitter depends on
+        seed, number, place and direction only.
         """
         columns = (np.asarray(c)[None] for c in (places, down, work, up))
         return self.many(np.array([number]), *columns, np.ones((1, len(places)), bool))[0]
 
     def many(
-        self, numbers: np.ndarray, places: np.ndarray, down: np.ndarray, work: np.ndarray, up: np.ndarray,
+        self,
+        numbers: np.ndarray,
+        places: np.ndarray,
+        down: np.ndarray,
+        work: np.ndarray,
+        up: np.ndarray,
         there: np.ndarray,
     ) -> np.ndarray:
-        """As `ends` for several rounds, (rounds, n, 3). numbers: (rounds,) or (rounds, n); the others: (rounds, n).
+        """As `ends` for several rounds, (rounds, n, 3). numbers: (rounds,) or (rounds, n); the
+        others: (rounds, n).
 
         there: which cells are clients; the times of others say nothing.
         """
@@ -84,16 +104,22 @@ class World:
             return np.zeros((*places.shape, 3))
         rates, latency, jitter, slowdown = (column[..., places] for column in self._columns)
         numbers = numbers.reshape(len(places), -1)
-        waits = [latency + jitter * draws(self.seed, numbers, places, way) if jitter.any() else latency
-                 for way in (DOWN, UP)]
+        waits = [
+            latency + jitter * draws(self.seed, numbers, places, way) if jitter.any() else latency
+            for way in (DOWN, UP)
+        ]
         nought = np.zeros(places.shape)
         downloaded = waits[DOWN] + self._arrive(nought, 8.0 * down, rates[DOWN], DOWN, there)
         trained = downloaded + work * slowdown
         uploaded = self._arrive(trained + waits[UP], 8.0 * up, rates[UP], UP, there)
         return np.stack([downloaded, trained, uploaded], axis=-1)
 
-    def _arrive(self, starts: np.ndarray, bits: np.ndarray, rates: np.ndarray, way: int, there: np.ndarray):
-        """When transfers that begin at `starts` end, each as fast as its own line, or its share of the server's."""
+    def _arrive(
+        self, starts: np.ndarray, bits: np.ndarray, rates: np.ndarray, way: int, there: np.ndarray
+    ):
+        """When transfers that begin at `starts` end, each as fast as its own line, or its share of
+        the server's.
+        """
         ends = starts + bits / rates
         if self.server is None:
             return ends
@@ -109,18 +135,27 @@ class World:
     def _columns(self) -> tuple[np.ndarray, ...]:
         """Rates (2, clients), and latency, jitter, slowdown, (clients,)."""
         rates = np.array([(k.rate(k.down), k.rate(k.up)) for k in self.links]).reshape(-1, 2).T
-        return (rates, np.array([k.latency for k in self.links]), np.array([k.jitter for k in self.links]),
-                np.array([parse_device(name).slowdown for name in self.devices]))
+        return (
+            rates,
+            np.array([k.latency for k in self.links]),
+            np.array([k.jitter for k in self.links]),
+            np.array([parse_device(name).slowdown for name in self.devices]),
+        )
 
 
 def round_ends(
-    arrivals: np.ndarray, heard: np.ndarray, deadline: float | None = None, there: np.ndarray | None = None
+    arrivals: np.ndarray,
+    heard: np.ndarray,
+    deadline: float | None = None,
+    there: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Seconds that a synchronous round took, over the last axis: until the last upload, or the deadline.
+    """Seconds that a synchronous round took, over the last axis: until the last upload, or the
+    deadline.
 
-    arrivals: (..., n) seconds since the round began at which each upload arrived, or its connection broke. heard: whether
-    it arrived at all. Without a deadline the server learns at once that a connection broke, and waits for nobody who
-    is gone. With one it cannot know, and waits until then if anyone is late or lost. there: False for padding.
+    arrivals: (..., n) seconds since the round began at which each upload arrived, or its connection
+    broke. heard: whether it arrived at all. Without a deadline the server learns at once that a
+    connection broke, and waits for nobody who is gone. With one it cannot know, and waits until
+    then if anyone is late or lost. there: False for padding.
     """
     there = np.ones_like(heard) if there is None else there
     last = np.max(arrivals, axis=-1, where=there, initial=0.0)
@@ -131,7 +166,8 @@ def round_ends(
 
 
 def draws(seed: int, *keys: Any) -> np.ndarray:
-    """Uniform numbers in [0, 1) that depend on the keys alone (arrays of whole numbers, broadcast): splitmix64.
+    """Uniform numbers in [0, 1) that depend on the keys alone (arrays of whole numbers, broadcast):
+    splitmix64.
 
     Steele, Lea, Flood, Fast splittable pseudorandom number generators, 2014.
     """
@@ -152,13 +188,15 @@ NO_ONE = 1e-9  # transfers, where there is none: a division gives a rate that no
 
 
 def share(starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: float) -> np.ndarray:
-    """When each transfer ends, (rounds, n) seconds, where those of a round share `capacity` bits per second.
+    """When each transfer ends, (rounds, n) seconds, where those of a round share `capacity` bits
+    per second.
 
-    starts, bits, caps: (rounds, n); start inf: there is no such transfer, and its end is inf. caps: bits per second
-    that a transfer can take at most. Rates are max-min fair (Bertsekas and Gallager, Data Networks, 1992, 6.5.2): nobody
-    can get more without taking from somebody who has less. Between two events, a start or an end, rates do not change.
-    All with one cap get one rate, so each cap has a clock in bits (`served`), by which a transfer's end is known when it
-    starts; every step takes every round to its next event, and there are at most 2n of them.
+    starts, bits, caps: (rounds, n); start inf: there is no such transfer, and its end is inf. caps:
+    bits per second that a transfer can take at most. Rates are max-min fair (Bertsekas and
+    Gallager, Data Networks, 1992, 6.5.2): nobody can get more without taking from somebody who has
+    less. Between two events, a start or an end, rates do not change. All with one cap get one rate,
+    so each cap has a clock in bits (`served`), by which a transfer's end is known when it starts;
+    every step takes every round to its next event, and there are at most 2n of them.
     """
     speeds, kind = np.unique(caps, return_inverse=True)
     kind, n = _with_nobody(kind.reshape(caps.shape), 0), starts.shape[1]
@@ -168,13 +206,15 @@ def share(starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: floa
     order = np.argsort(starts, axis=1, kind="stable")
     queue = np.take_along_axis(starts, order, 1)
     at_once = (starts == 0) & (kind == kinds[:, None, None])
-    due = np.where(at_once, bits, np.inf)  # (kinds, rounds, n + 1): where `served` will be at its end
+    # (kinds, rounds, n + 1): where `served` will be at its end
+    due = np.where(at_once, bits, np.inf)
     there = at_once.sum(axis=2).T.astype(float)  # (rounds, kinds): under way
     begun, now, served = there.sum(axis=1).astype(int), np.zeros(len(starts)), np.zeros(there.shape)
     while True:
         rate = np.minimum(speeds, level(there, speeds, capacity)[:, None])
         first = due.argmin(axis=2)  # (kinds, rounds)
-        wait = np.maximum(due[kinds[:, None], rows, first].T - served, 0.0) / rate  # inf where none is under way
+        # inf where none is under way
+        wait = np.maximum(due[kinds[:, None], rows, first].T - served, 0.0) / rate
         soonest = wait.argmin(axis=1)
         ending, coming = now + wait[rows, soonest], queue[rows, begun]
         starting, after = coming <= ending, np.minimum(coming, ending)
@@ -183,7 +223,8 @@ def share(starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: floa
             return ends[:, :n]
         served += rate * np.where(some, after - now, 0.0)[:, None]
         now = np.where(some, after, now)
-        who = np.where(starting, order[rows, begun], first[soonest, rows])  # in a round that is over: nobody
+        # in a round that is over: nobody
+        who = np.where(starting, order[rows, begun], first[soonest, rows])
         of = np.where(starting, kind[rows, who], soonest)
         due[of, rows, who] = np.where(starting, served[rows, of] + bits[rows, who], np.inf)
         ends[rows, who] = np.where(starting, np.inf, now)
@@ -194,8 +235,9 @@ def share(starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: floa
 def level(there: np.ndarray, speeds: np.ndarray, capacity: float) -> np.ndarray:
     """The fair rate of those that can take it, (rounds,); who cannot has its own cap.
 
-    there: transfers by cap, (rounds, kinds); speeds: the caps, ascending. Were the caps below the k-th served in full,
-    the others would have (capacity - theirs) / number of others; the largest of these over k is the level.
+    there: transfers by cap, (rounds, kinds); speeds: the caps, ascending. Were the caps below the
+    k-th served in full, the others would have (capacity - theirs) / number of others; the largest
+    of these over k is the level.
     """
     before = np.triu(np.ones((len(speeds),) * 2), 1)
     below, others = there @ (speeds[:, None] * before), there @ (1.0 - before)
@@ -205,5 +247,3 @@ def level(there: np.ndarray, speeds: np.ndarray, capacity: float) -> np.ndarray:
 def _with_nobody(table: np.ndarray, value: float) -> np.ndarray:
     """One more column, for rounds in which nothing is left to happen."""
     return np.pad(table, ((0, 0), (0, 1)), constant_values=value)
-
-

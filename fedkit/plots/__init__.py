@@ -1,6 +1,8 @@
-"""All figures of the kit: pure functions from records to plotly figures; nothing is trained, nothing is random.
+"""All figures of the kit: pure functions from records to plotly figures; nothing is trained,
+nothing is random.
 
-Each figure carries its finding as title, and in layout.meta the finding and one sentence on how to read it.
+Each figure carries its finding as title, and in layout.meta the finding and one sentence on how to
+read it.
 """
 
 from fedkit.plots.accuracy import accuracy_by_round, accuracy_by_time, scoreboard_bars, world

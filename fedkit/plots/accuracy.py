@@ -28,7 +28,8 @@ FROZEN = "Frozen: logistic regression on the frozen encoder"
 def accuracy_by_round(runs: Runs) -> go.Figure:
     """Test accuracy after every round, with the baselines as horizontal lines.
 
-    Round 0 is the state before training (the head start). The band is the 95 % interval over test examples.
+    Round 0 is the state before training (the head start). The band is the 95 % interval over test
+    examples.
     """
     runs = measures.ordered(runs)
     fig, main = go.Figure(), measures.federated(runs)
@@ -36,23 +37,41 @@ def accuracy_by_round(runs: Runs) -> go.Figure:
     labels = _levels(fig, runs, longest)
     for place, (run, name) in enumerate(zip(main, measures.names(main, short=True))):
         shown = _states(run)
-        labels.append(_curve(fig, run, [r.round for r in shown], shown, name, longest, DASHES[place % len(DASHES)]))
+        labels.append(
+            _curve(
+                fig,
+                run,
+                [r.round for r in shown],
+                shown,
+                name,
+                longest,
+                DASHES[place % len(DASHES)],
+            )
+        )
     caption = (
-        "Round 0 is the shared start before training, the band is the 95 % interval over test examples, and a dashed "
-        f"line is the final accuracy of a baseline. {FROZEN}."
+        "Round 0 is the shared start before training, the band is the 95 % interval over test"
+        f" examples, and a dashed line is the final accuracy of a baseline. {FROZEN}."
     )
-    layout(fig, _finding(runs), caption, "Round (0 = before training)", ON_TEST, HEIGHT, right=RIGHT)
+    layout(
+        fig, _finding(runs), caption, "Round (0 = before training)", ON_TEST, HEIGHT, right=RIGHT
+    )
     fig.update_xaxes(range=[0, longest], dtick=max(1, math.ceil(longest / 6)), tickangle=0)
     return _finish(fig, labels)
 
 
 def accuracy_by_time(
-    run: Run, link: str | None = None, devices: str | None = None, against: Runs = (), longest: float | None = None
+    run: Run,
+    link: str | None = None,
+    devices: str | None = None,
+    against: Runs = (),
+    longest: float | None = None,
 ) -> go.Figure:
-    """Test accuracy over simulated time: the recorded bytes and training seconds over any link, nothing is trained.
+    """Test accuracy over simulated time: the recorded bytes and training seconds over any link,
+    nothing is trained.
 
-    link, devices: as in `network.replay`; the run's own by default. against: baselines drawn as horizontal lines.
-    longest: seconds that the axis reaches to; keep it fixed while a slider moves, so that the curve is seen to move.
+    link, devices: as in `network.replay`; the run's own by default. against: baselines drawn as
+    horizontal lines. longest: seconds that the axis reaches to; keep it fixed while a slider moves,
+    so that the curve is seen to move.
     """
     link, devices = world(run, link, devices)
     clock = replay(run, link, devices).ends
@@ -63,12 +82,14 @@ def accuracy_by_time(
     at = [clock[r.round] / size for r in shown]
     labels.append(_curve(fig, run, at, shown, measures.names([run], short=True)[0], longest / size))
     sentence = (
-        f"The run takes {formatting.seconds(clock[-1])} of simulated time over {profiles.describe_link(link)}"
+        f"The run takes {formatting.seconds(clock[-1])} of simulated time over"
+        f" {profiles.describe_link(link)}"
         f"{'' if devices == 'as-measured' else f', on {devices} devices'}."
     )
     caption = (
-        "Simulated, not measured: recorded bytes over the link, measured training seconds on devices "
-        f"{profiles.describe_device(devices)}, clients at the same time, the server waiting for the last."
+        "Simulated, not measured: recorded bytes over the link, measured training seconds on"
+        f" devices {profiles.describe_device(devices)}, clients at the same time, the server"
+        " waiting for the last."
     )
     layout(fig, sentence, caption, f"Simulated time ({unit})", ON_TEST, HEIGHT, right=RIGHT)
     fig.update_xaxes(range=[0, longest / size], nticks=8, tickangle=0)
@@ -82,9 +103,18 @@ def scoreboard_bars(runs: Runs) -> go.Figure:
     names = [plain(name, 36) for name in measures.names(runs, short=True)]
     fig = go.Figure(_bars(runs, rows, values, names))
     fig.add_scatter(
-        x=[100 * measures.worst(run) for run in runs], y=rows, mode="markers", name="worst client",
-        marker={"symbol": "diamond", "size": 11, "color": "#ffffff", "line": {"color": INK, "width": 2}},
-        customdata=names, hovertemplate="%{customdata}<br>worst client %{x:.1f} %<extra></extra>",
+        x=[100 * measures.worst(run) for run in runs],
+        y=rows,
+        mode="markers",
+        name="worst client",
+        marker={
+            "symbol": "diamond",
+            "size": 11,
+            "color": "#ffffff",
+            "line": {"color": INK, "width": 2},
+        },
+        customdata=names,
+        hovertemplate="%{customdata}<br>worst client %{x:.1f} %<extra></extra>",
     )
     for run, name, row in zip(runs, names, rows):
         above_bar(fig, row, f"{name}  <b>{formatting.percent(measures.accuracy(run))}</b>")
@@ -96,19 +126,35 @@ def scoreboard_bars(runs: Runs) -> go.Figure:
 
 
 def world(run: Run, link: str | None = None, devices: str | None = None) -> tuple[str, str]:
-    """The link and devices to replay over: those given, else those of the run, else those of a new one."""
-    return str(link or run.config.get("link", "10mbps/40ms")), str(devices or run.config.get("devices", "as-measured"))
+    """The link and devices to replay over: those given, else those of the run, else those of a new
+    one.
+    """
+    return str(link or run.config.get("link", "10mbps/40ms")), str(
+        devices or run.config.get("devices", "as-measured")
+    )
 
 
 def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str]) -> go.Bar:
     bounds = [measures.interval(run) for run in runs]
-    whisker = {"type": "data", "symmetric": False, "thickness": 2, "width": 7, "color": INK,
-               "array": [100 * high - v for (_, high, _), v in zip(bounds, values)],
-               "arrayminus": [v - 100 * low for (low, _, _), v in zip(bounds, values)]}
+    whisker = {
+        "type": "data",
+        "symmetric": False,
+        "thickness": 2,
+        "width": 7,
+        "color": INK,
+        "array": [100 * high - v for (_, high, _), v in zip(bounds, values)],
+        "arrayminus": [v - 100 * low for (low, _, _), v in zip(bounds, values)],
+    }
     return go.Bar(
-        x=values, y=rows, orientation="h", width=0.4, marker={"color": [look(r.method).colour for r in runs]},
-        error_x=whisker, customdata=[(n, _interval(run)) for n, run in zip(names, runs)],
-        hovertemplate="%{customdata[0]}<br>accuracy %{x:.1f} %<br>%{customdata[1]}<extra></extra>", name="accuracy",
+        x=values,
+        y=rows,
+        orientation="h",
+        width=0.4,
+        marker={"color": [look(r.method).colour for r in runs]},
+        error_x=whisker,
+        customdata=[(n, _interval(run)) for n, run in zip(names, runs)],
+        hovertemplate="%{customdata[0]}<br>accuracy %{x:.1f} %<br>%{customdata[1]}<extra></extra>",
+        name="accuracy",
     )
 
 
@@ -128,18 +174,32 @@ def _levels(fig: go.Figure, runs: Sequence[Run], longest: float) -> list[Label]:
     for run, name in zip(others, measures.names(others, short=True)):
         style, level, text = look(run.method), 100 * measures.accuracy(run), plain(name)
         fig.add_scatter(
-            x=[0, longest], y=[level, level], mode="lines", name=text, customdata=[(text, _interval(run))] * 2,
+            x=[0, longest],
+            y=[level, level],
+            mode="lines",
+            name=text,
+            customdata=[(text, _interval(run))] * 2,
             line={"color": style.colour, "dash": style.dash, "width": 2},
-            hovertemplate="%{customdata[0]}<br>accuracy %{y:.1f} %<br>%{customdata[1]}<extra></extra>",
+            hovertemplate=(
+                "%{customdata[0]}<br>accuracy %{y:.1f} %<br>%{customdata[1]}<extra></extra>"
+            ),
         )
         labels.append(Label(level, formatting.percent(level / 100), name, style.colour))
     return labels
 
 
 def _curve(
-    fig: go.Figure, run: Run, at: list[float], shown: list[RoundRecord], name: str, longest: float, dash: str = "solid"
+    fig: go.Figure,
+    run: Run,
+    at: list[float],
+    shown: list[RoundRecord],
+    name: str,
+    longest: float,
+    dash: str = "solid",
 ) -> Label:
-    """The federated curve over `at`, with its interval as a band, and a thin line from its end to its label."""
+    """The federated curve over `at`, with its interval as a band, and a thin line from its end to
+    its label.
+    """
     colour, text, values = (
         look(run.method).colour,
         plain(name),
@@ -147,17 +207,46 @@ def _curve(
     )
     bounds = [measures.of_examples(v / 100, measures.test_size(run)) for v in values]
     edge = [100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1]
-    fig.add_scatter(x=at + at[::-1], y=edge, fill="toself", fillcolor=colour, opacity=0.15, mode="none",
-                    hoverinfo="skip", name=f"{text} band")
-    fig.add_scatter(x=[at[-1], longest], y=values[-1:] * 2, mode="lines", hoverinfo="skip", name=f"{text} end",
-                    line={"color": colour, "width": 1, "dash": "dot"})
-    notes = [(text, r.round, formatting.between(*b), formatting.percent(measures.number(r.worst_client_accuracy, "worst client")))
-             for r, b in zip(shown, bounds)]
     fig.add_scatter(
-        x=at, y=values, mode="lines+markers", name=text, customdata=notes, cliponaxis=False, marker={"size": 7},
+        x=at + at[::-1],
+        y=edge,
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.15,
+        mode="none",
+        hoverinfo="skip",
+        name=f"{text} band",
+    )
+    fig.add_scatter(
+        x=[at[-1], longest],
+        y=values[-1:] * 2,
+        mode="lines",
+        hoverinfo="skip",
+        name=f"{text} end",
+        line={"color": colour, "width": 1, "dash": "dot"},
+    )
+    notes = [
+        (
+            text,
+            r.round,
+            formatting.between(*b),
+            formatting.percent(measures.number(r.worst_client_accuracy, "worst client")),
+        )
+        for r, b in zip(shown, bounds)
+    ]
+    fig.add_scatter(
+        x=at,
+        y=values,
+        mode="lines+markers",
+        name=text,
+        customdata=notes,
+        cliponaxis=False,
+        marker={"size": 7},
         line={"color": colour, "width": 3, "dash": dash},
-        hovertemplate="%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
-        "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}<extra></extra>",
+        hovertemplate=(
+            "%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
+            "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}<extra></extra>"
+        ),
     )
     return Label(values[-1], formatting.percent(values[-1] / 100), name, colour, strong=True)
 
@@ -172,29 +261,46 @@ def _finding(runs: list[Run]) -> str:
     """The three numbers that matter, in a sentence."""
     first = {run.method: run for run in reversed(runs)}
     pairs = [("local", "local only"), ("pooled", "pooled")]
-    said = [f"{name} {formatting.percent(measures.accuracy(first[m]))}" for m, name in pairs if m in first]
+    said = [
+        f"{name} {formatting.percent(measures.accuracy(first[m]))}"
+        for m, name in pairs
+        if m in first
+    ]
     if "federated" not in first:
         return f"To be beaten: {', '.join(said) or 'these methods'}."
     main = first["federated"]
-    start = f"After {measures.rounds(main)} {_called(runs)} reaches {formatting.percent(measures.accuracy(main))}"
+    start = (
+        f"After {measures.rounds(main)} {_called(runs)} reaches"
+        f" {formatting.percent(measures.accuracy(main))}"
+    )
     return start + ("; " + ", ".join(said) if said else "") + "."
 
 
 def _rank(runs: list[Run]) -> str:
     """Where federated stands."""
     main = measures.federated(runs)
-    best = max(runs, key=lambda run: -1.0 if math.isnan(measures.accuracy(run)) else measures.accuracy(run))
+    best = max(
+        runs, key=lambda run: -1.0 if math.isnan(measures.accuracy(run)) else measures.accuracy(run)
+    )
     if not main:
-        return f"{look(best.method).name} is the most accurate, with {formatting.percent(measures.accuracy(best))}."
+        return (
+            f"{look(best.method).name} is the most accurate, with"
+            f" {formatting.percent(measures.accuracy(best))}."
+        )
     place = 1 + sum(measures.accuracy(run) > measures.accuracy(main[0]) for run in runs)
     worst = formatting.percent(measures.worst(main[0]))
     name = measures.names(main)[0]
     if len(runs) == 1:
-        return f"{name} is right on {formatting.percent(measures.accuracy(best))}, and on {worst} at its worst client."
+        return (
+            f"{name} is right on {formatting.percent(measures.accuracy(best))}, and on {worst} at"
+            " its worst client."
+        )
     return f"{name} is number {place} of {len(runs)} by accuracy, and its worst client has {worst}."
 
 
 def _called(runs: list[Run]) -> str:
-    """The first federated run's name in a sentence: what tells it apart matters only when there are several."""
+    """The first federated run's name in a sentence: what tells it apart matters only when there are
+    several.
+    """
     name = measures.names(measures.federated(runs))[0]
     return name[0].lower() + name[1:]

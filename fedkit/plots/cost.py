@@ -24,7 +24,9 @@ PHASES = {"download": DOWNLOAD, "training": TRAIN, "upload": UPLOAD}
 
 @dataclass(frozen=True)
 class Load:
-    """Megabytes to and from a client over a whole run; calculated ones are hatched, lest they be taken as measured."""
+    """Megabytes to and from a client over a whole run; calculated ones are hatched, lest they be
+    taken as measured.
+    """
 
     name: str
     down: float
@@ -34,19 +36,26 @@ class Load:
     def __str__(self) -> str:
         square = "<span style='color:{}'>\u25a0</span> {} {}"
         parts = ((DOWNLOAD, self.down, "received"), (UPLOAD, self.up, "sent"))
-        said = "   ".join(square.format(colour, formatting.megabytes(mb), way) for colour, mb, way in parts)
+        said = "   ".join(
+            square.format(colour, formatting.megabytes(mb), way) for colour, mb, way in parts
+        )
         return f"<b>{plain(self.name, 38)}</b><br>{said}"
 
 
 def traffic(runs: Runs) -> go.Figure:
-    """Megabytes per client and direction over the whole run: measured, beside what full tuning would have taken.
+    """Megabytes per client and direction over the whole run: measured, beside what full tuning
+    would have taken.
 
-    That is calculated: the base model's bytes, each way, as often as the mean client took part. A record without
-    `model.base_bytes` is drawn without it.
+    That is calculated: the base model's bytes, each way, as often as the mean client took part. A
+    record without `model.base_bytes` is drawn without it.
     """
     runs = measures.federated(runs)
     loads = [
-        Load(f"Measured: {name}", measures.mb_per_client(run, "downlink"), measures.mb_per_client(run, "uplink"))
+        Load(
+            f"Measured: {name}",
+            measures.mb_per_client(run, "downlink"),
+            measures.mb_per_client(run, "uplink"),
+        )
         for run, name in zip(runs, measures.names(runs))
     ]
     base = measures.base_mb(runs[0]) if runs else math.nan
@@ -61,8 +70,9 @@ def traffic(runs: Runs) -> go.Figure:
         above_bar(fig, place, str(load))
     once = "" if math.isnan(base) else f" ({formatting.megabytes(base)} per client, once)"
     caption = (
-        "Mean over clients of what was serialised, headers and head start included; full tuning is the whole model "
-        f"each way in every round; the first download of the base model{once} is in neither."
+        "Mean over clients of what was serialised, headers and head start included; full tuning is"
+        f" the whole model each way in every round; the first download of the base model{once} is"
+        " in neither."
     )
     sentence = _traffic_finding(loads, full)
     layout(fig, sentence, caption, "Traffic per client (MB)", None, 90 + 84 * len(rows))
@@ -75,9 +85,19 @@ def traffic(runs: Runs) -> go.Figure:
 def _direction(rows: list[Load], name: str, colour: str, values: list[float]) -> go.Bar:
     shapes = ["/" if row.calculated else "" for row in rows]
     return go.Bar(
-        x=values, y=list(range(len(rows)))[::-1], orientation="h", width=0.34, name=name,
-        marker={"color": colour, "line": {"color": colour, "width": 1.5}, "pattern": {"shape": shapes}},
-        customdata=[(plain(row.name, 60), formatting.megabytes(mb)) for row, mb in zip(rows, values)],
+        x=values,
+        y=list(range(len(rows)))[::-1],
+        orientation="h",
+        width=0.34,
+        name=name,
+        marker={
+            "color": colour,
+            "line": {"color": colour, "width": 1.5},
+            "pattern": {"shape": shapes},
+        },
+        customdata=[
+            (plain(row.name, 60), formatting.megabytes(mb)) for row, mb in zip(rows, values)
+        ],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} " + name + "<extra></extra>",
     )
 
@@ -103,7 +123,9 @@ def _traffic_finding(loads: list[Load], full: list[Load]) -> str:
 
 
 def traffic_by_client(run: Run) -> go.Figure:
-    """Measured megabytes of every client and direction over the whole run; of many clients, those with the most."""
+    """Measured megabytes of every client and direction over the whole run; of many clients, those
+    with the most.
+    """
     totals = {str(c["id"]): [0.0, 0.0] for c in measures.clients(run)}
     for c in (c for r in (*([run.start] if run.start else []), *run.rounds) for c in r.clients):
         one = totals.setdefault(c.id, [0.0, 0.0])
@@ -114,9 +136,19 @@ def traffic_by_client(run: Run) -> go.Figure:
     fig = go.Figure([_part(shown, values, name, colour, "MB") for name, colour, values in ways])
     sums = [sum(both) for both in totals.values()] or [0.0]
     even = max(sums) - min(sums) <= 0.05 * max(sums)
-    span = formatting.megabytes(max(sums)) if even else f"between {formatting.megabytes(min(sums))} and {formatting.megabytes(max(sums))}"
+    span = (
+        formatting.megabytes(max(sums))
+        if even
+        else f"between {formatting.megabytes(min(sums))} and {formatting.megabytes(max(sums))}"
+    )
     caption = "Measured: the length of what was serialised, both directions." + _cut(len(totals))
-    return _by_client(fig, shown, f"A client moves {span} in the whole run.", caption, "Traffic in the whole run (MB)")
+    return _by_client(
+        fig,
+        shown,
+        f"A client moves {span} in the whole run.",
+        caption,
+        "Traffic in the whole run (MB)",
+    )
 
 
 def round_seconds(
@@ -124,7 +156,8 @@ def round_seconds(
 ) -> go.Figure:
     """Where the time of one round goes at every client: download, training, upload.
 
-    number: of the round, the last one by default. Raises FedkitError when the run has no such round.
+    number: of the round, the last one by default. Raises FedkitError when the run has no such
+    round.
     """
     link, devices = world(run, link, devices)
     record = _round(run, number)
@@ -132,15 +165,22 @@ def round_seconds(
     split = {bar: phases(bar) for bar in when.bars}
     slow = sorted(split, key=lambda bar: sum(split[bar]), reverse=True)
     size, unit = formatting.time_unit(sum(split[slow[0]]) if slow else 0.0)
-    ids = [bar.client if bar.status == "ok" else f"{bar.client} ({bar.status})" for bar in slow[:MOST]]
+    ids = [
+        bar.client if bar.status == "ok" else f"{bar.client} ({bar.status})" for bar in slow[:MOST]
+    ]
     values = zip(*([s / size for s in split[c]] for c in slow[:MOST]))
-    fig = go.Figure([_part(ids, list(v), p, PHASES[p], f"{unit}, simulated") for p, v in zip(PHASES, values)])
+    fig = go.Figure(
+        [_part(ids, list(v), p, PHASES[p], f"{unit}, simulated") for p, v in zip(PHASES, values)]
+    )
     caption = (
-        f"Simulated, not measured, over {profiles.describe_link(link)}: latency and recorded bytes; training is the measured time on "
-        f"devices {profiles.describe_device(devices)}." + _cut(len(slow))
+        f"Simulated, not measured, over {profiles.describe_link(link)}: latency and recorded bytes;"
+        f" training is the measured time on devices {profiles.describe_device(devices)}."
+        + _cut(len(slow))
     )
     found = (
-        _round_finding(slow[0].client, split[slow[0]], record.round) if slow else "No client took part in this round."
+        _round_finding(slow[0].client, split[slow[0]], record.round)
+        if slow
+        else "No client took part in this round."
     )
     return _by_client(fig, ids, found, caption, f"Simulated time ({unit})")
 
@@ -160,7 +200,10 @@ def _round(run: Run, number: int | None) -> RoundRecord:
 def _round_finding(slowest: str, split: Sequence[float], number: int) -> str:
     phase, longest = max(zip(PHASES, split), key=lambda pair: pair[1])
     share = formatting.percent(longest / sum(split) if sum(split) else 0.0, 0)
-    return f"In round {number} the server waits {formatting.seconds(sum(split))} for {slowest}; {phase} is {share} of it."
+    return (
+        f"In round {number} the server waits {formatting.seconds(sum(split))} for {slowest};"
+        f" {phase} is {share} of it."
+    )
 
 
 def _cut(there: int) -> str:
@@ -170,8 +213,13 @@ def _cut(there: int) -> str:
 def _part(ids: list[str], values: list[float], name: str, colour: str, unit: str) -> go.Bar:
     """One segment of every client's bar."""
     return go.Bar(
-        x=values, y=list(range(len(ids)))[::-1], orientation="h", width=0.6, name=name,
-        marker={"color": colour, "line": {"color": INK, "width": 1}}, customdata=[plain(i) for i in ids],
+        x=values,
+        y=list(range(len(ids)))[::-1],
+        orientation="h",
+        width=0.6,
+        name=name,
+        marker={"color": colour, "line": {"color": INK, "width": 1}},
+        customdata=[plain(i) for i in ids],
         hovertemplate="%{customdata}<br>" + name + " %{x:,.2f} " + unit + "<extra></extra>",
     )
 
@@ -181,7 +229,9 @@ def _by_client(fig: go.Figure, ids: list[str], sentence: str, caption: str, x: s
     layout(fig, sentence, caption, x, "Client", 110 + 34 * len(ids), top=44)
     fig.update_layout(barmode="stack")
     fig.update_yaxes(
-        tickvals=list(range(len(ids)))[::-1], ticktext=[plain(i, 18) for i in ids], range=[-0.6, len(ids) - 0.4]
+        tickvals=list(range(len(ids)))[::-1],
+        ticktext=[plain(i, 18) for i in ids],
+        range=[-0.6, len(ids) - 0.4],
     )
     fig.update_xaxes(rangemode="tozero", nticks=8)
     return key_above(fig, {part.name: ("\u25a0", part.marker.color) for part in fig.data})

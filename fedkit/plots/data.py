@@ -17,29 +17,49 @@ ALIKE = 0.15  # clients whose shares of every label differ by less are called al
 
 
 def who_has_what(frame: DataFrame | Run) -> go.Figure:
-    """Clients x labels as a heat map of training examples: a client a column, so that it fits a narrow page.
+    """Clients x labels as a heat map of training examples: a client a column, so that it fits a
+    narrow page.
 
-    frame: as `data.partition.describe` gives it (a row per client, a column per label), or a record.
+    frame: as `data.partition.describe` gives it (a row per client, a column per label), or a
+    record.
     """
     frame = measures.client_labels(frame) if isinstance(frame, Run) else frame
     (n, m), numbered = frame.shape, len(frame) <= NUMBERED and frame.shape[1] <= FEW
     most = int(frame.to_numpy().max(initial=0))
     hover = [[f"{plain(c)}<br>{plain(label)}" for c in frame.index] for label in frame.columns]
-    fig = go.Figure(go.Heatmap(
-        z=frame.to_numpy().T.tolist(), x=list(range(n)), y=list(range(m)), colorscale=COUNTS, xgap=1, ygap=1,
-        zmin=0, zmax=max(most, 1), text=hover, showscale=False,
-        texttemplate="%{z}" if numbered else None, textfont={"size": SIZE - 2},
-        hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
-    ))
+    fig = go.Figure(
+        go.Heatmap(
+            z=frame.to_numpy().T.tolist(),
+            x=list(range(n)),
+            y=list(range(m)),
+            colorscale=COUNTS,
+            xgap=1,
+            ygap=1,
+            zmin=0,
+            zmax=max(most, 1),
+            text=hover,
+            showscale=False,
+            texttemplate="%{z}" if numbered else None,
+            textfont={"size": SIZE - 2},
+            hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
+        )
+    )
     caption = (
-        f"A cell is the number of training examples of a label at a client, from none (white) to {most:,} (darkest); "
-        "in brackets stands the number of all examples of the client."
+        "A cell is the number of training examples of a label at a client, from none (white) to"
+        f" {most:,} (darkest); in brackets stands the number of all examples of the client."
     )
     sized = [f"{tidy(c, 16)} ({size:,})" for c, size in zip(frame.index, frame.sum(axis=1))]
     height = 180 + m * max(10, min(30, 760 // max(m, 1)))
     layout(fig, _finding(frame), caption, "Client (examples)", "Label", height)
-    fig.update_xaxes(showgrid=False, tickfont={"color": INK}, autotickangles=[0, -35, -90], **_ticks(sized, NUMBERED))
-    fig.update_yaxes(showgrid=False, autorange="reversed", **_ticks([tidy(c, 22) for c in frame.columns], FEW))
+    fig.update_xaxes(
+        showgrid=False,
+        tickfont={"color": INK},
+        autotickangles=[0, -35, -90],
+        **_ticks(sized, NUMBERED),
+    )
+    fig.update_yaxes(
+        showgrid=False, autorange="reversed", **_ticks([tidy(c, 22) for c in frame.columns], FEW)
+    )
     return fig
 
 
@@ -54,7 +74,10 @@ def _finding(frame: DataFrame) -> str:
     if not len(frame) or not frame.shape[1]:
         return "No client holds any example."
     if len(frame) == 1:
-        return f"All {int(frame.to_numpy().sum()):,} examples are at one client, {tidy(frame.index[0])}."
+        return (
+            f"All {int(frame.to_numpy().sum()):,} examples are at one client,"
+            f" {tidy(frame.index[0])}."
+        )
     counts = frame.to_numpy(dtype=float)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)  # (clients, labels)
     spread = shares.max(axis=0) - shares.min(axis=0)
@@ -64,6 +87,6 @@ def _finding(frame: DataFrame) -> str:
     label, share = frame.columns[spread.argmax()], shares[:, spread.argmax()]
     most, least = tidy(frame.index[share.argmax()]), tidy(frame.index[share.argmin()])
     return (
-        f"The clients see unlike text: {tidy(label)} is {formatting.percent(share.max(), 0)} of the examples at {most}"
-        f" and {formatting.percent(share.min(), 0)} at {least}."
+        f"The clients see unlike text: {tidy(label)} is {formatting.percent(share.max(), 0)} of the"
+        f" examples at {most} and {formatting.percent(share.min(), 0)} at {least}."
     )

@@ -17,7 +17,9 @@ LINE_PX, LINE_CHARS = 18, 14  # height of a line of a label, and the most charac
 
 @dataclass(frozen=True)
 class Label:
-    """A number and a name (not escaped) at height `y` (in the axis' unit). colour: of the line it belongs to."""
+    """A number and a name (not escaped) at height `y` (in the axis' unit). colour: of the line it
+    belongs to.
+    """
 
     y: float
     number: str
@@ -37,9 +39,11 @@ class Label:
 
 
 def spread(values: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
-    """The positions nearest to `values` (least squares) that keep their order and leave room for `sizes`, in low..high.
+    """The positions nearest to `values` (least squares) that keep their order and leave room for
+    `sizes`, in low..high.
 
-    Pooling of adjacent violators; labels that do not all fit between low and high come closer than their sizes.
+    Pooling of adjacent violators; labels that do not all fit between low and high come closer than
+    their sizes.
     """
     order = sorted(range(len(values)), key=lambda i: values[i])
     steps = [(sizes[a] + sizes[b]) / 2 for a, b in pairwise(order)]
@@ -59,14 +63,30 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def label_lines(fig: go.Figure, labels: Sequence[Label], plot_height: int, low: float, high: float) -> None:
-    """Write `labels` right of the plot, each joined to its line by a thin stroke. plot_height: px from low to high."""
+def label_lines(
+    fig: go.Figure, labels: Sequence[Label], plot_height: int, low: float, high: float
+) -> None:
+    """Write `labels` right of the plot, each joined to its line by a thin stroke. plot_height: px
+    from low to high.
+    """
     labels = [label for label in labels if label.y == label.y]
     unit = (high - low) / plot_height  # of a pixel
     sizes = [unit * (LINE_PX * len(label.lines) + 2) for label in labels]
     for label, y in zip(labels, spread([label.y for label in labels], sizes, low, high)):
         font = {"size": SIZE - 1, "color": INK if label.strong else MUTED}
         fig.add_annotation(
-            x=1, xref="paper", y=label.y, ax=14, ay=(label.y - y) / unit, xanchor="left", text=str(label), align="left",
-            showarrow=True, arrowhead=0, arrowwidth=1.5, arrowcolor=label.colour, borderpad=2, font=font,
+            x=1,
+            xref="paper",
+            y=label.y,
+            ax=14,
+            ay=(label.y - y) / unit,
+            xanchor="left",
+            text=str(label),
+            align="left",
+            showarrow=True,
+            arrowhead=0,
+            arrowwidth=1.5,
+            arrowcolor=label.colour,
+            borderpad=2,
+            font=font,
         )

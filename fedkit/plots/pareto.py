@@ -1,4 +1,6 @@
-"""What accuracy costs: methods by bytes sent, by training seconds, and what averaging of adapters gets wrong."""
+"""What accuracy costs: methods by bytes sent, by training seconds, and what averaging of adapters
+gets wrong.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +24,25 @@ from fedkit.results.methods import Mean, Method, baselines, family, methods
 from fedkit.results.privacy_promise import Promise, number, short
 from fedkit.results.recommendation import finding
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
-BY = ("privacy", "tune", "aggregate", "wire", "head_start")  # what gives the colour: the first in which methods differ
+# Okabe and Ito
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+# what gives the colour: the first in which methods differ
+BY = ("privacy", "tune", "aggregate", "wire", "head_start")
 ON_TEST = "Accuracy on the test set (%)"
 RIGHT, TOP = 132, 44  # px for the names of baselines, and for the key
-WIDE, TALL, SMALL, LOW = 850, 560, 330, 330  # px of the plot's inside, about, in the page: wide and narrow figures
+# px of the plot's inside, about, in the page: wide and narrow figures
+WIDE, TALL, SMALL, LOW = 850, 560, 330, 330
 NAMED = 25  # methods up to which a figure names those on the front
 NEAR_BY = 0.08  # accuracy: baselines farther from all methods are said, not drawn
 LEAST, MOST = 9, 30  # px, the size of a marker for the least and the most memory
 
 
 def pareto(runs: Runs) -> go.Figure:
-    """Accuracy of every method, with its interval, against kB sent per client and round; the front as a step line.
+    """Accuracy of every method, with its interval, against kB sent per client and round; the front
+    as a step line.
 
-    A method with an unfinished run is hollow. Full tuning that nobody ran is a vertical line from the model's size.
+    A method with an unfinished run is hollow. Full tuning that nobody ran is a vertical line from
+    the model's size.
     """
     runs = measures.sound(runs)
     found, means = _shown(methods(runs), "uplink_bytes")
@@ -52,36 +59,82 @@ def pareto(runs: Runs) -> go.Figure:
     if full:
         _full_line(fig, full)
     caption = (
-        "Up and left is better. The whisker is the 95 % interval over seeds (over test examples with one seed), the "
-        "grey steps join the methods that none beats in both, a dashed line is a baseline. The axes do not begin at 0"
-        f"{_apart(found)}{_said(others[1])}."
+        "Up and left is better. The whisker is the 95 % interval over seeds (over test examples"
+        " with one seed), the grey steps join the methods that none beats in both, a dashed line"
+        f" is a baseline. The axes do not begin at 0{_apart(found)}{_said(others[1])}."
     )
-    layout(fig, finding(found), caption, "Sent by a client in a round (kB, log scale)", ON_TEST, TALL + 70 + TOP,
-           top=TOP, right=RIGHT)
-    fig.update_xaxes(type="log", range=list(map(math.log10, ends)), tickvals=_ticks(*ends), ticktext=_ticktext(*ends))
+    layout(
+        fig,
+        finding(found),
+        caption,
+        "Sent by a client in a round (kB, log scale)",
+        ON_TEST,
+        TALL + 70 + TOP,
+        top=TOP,
+        right=RIGHT,
+    )
+    fig.update_xaxes(
+        type="log",
+        range=list(map(math.log10, ends)),
+        tickvals=_ticks(*ends),
+        ticktext=_ticktext(*ends),
+    )
     fig.update_yaxes(range=[low, high])
     _name(fig, found, at, means, members, ends, (low, high), (WIDE, TALL), log=True)
-    label_lines(fig, [Label(100 * mean.value, formatting.percent(mean.value), name, MUTED) for name, mean in others[0]], TALL,
-                low, high)
+    label_lines(
+        fig,
+        [
+            Label(100 * mean.value, formatting.percent(mean.value), name, MUTED)
+            for name, mean in others[0]
+        ],
+        TALL,
+        low,
+        high,
+    )
     return key_above(fig, keys) if len(keys) > 1 else fig
 
 
 def load(runs: Runs) -> go.Figure:
-    """Accuracy against training seconds per client and round; the size of a marker is the peak memory."""
+    """Accuracy against training seconds per client and round; the size of a marker is the peak
+    memory.
+    """
     found, means = _shown(methods(measures.sound(runs)), "train_seconds")
     at = [m.per_visit("train_seconds") for m in found]
     peaks = [m.peak_mb() for m in found]
     colours, keys = _colours(found)
     fig, members = go.Figure(), on_front(found, "train_seconds")
     known = [p for p in peaks if not math.isnan(p)]
-    sizes = [LEAST if math.isnan(p) else LEAST + (MOST - LEAST) * math.sqrt(p / max(known)) for p in peaks]
+    sizes = [
+        LEAST if math.isnan(p) else LEAST + (MOST - LEAST) * math.sqrt(p / max(known))
+        for p in peaks
+    ]
     low, high = _range(means, [])
     end = 1.12 * max(at, default=1.0) or 1.0
-    _dots(fig, found, at, means, members, colours, sizes, "s of training per client and round, measured", bars=False)
+    _dots(
+        fig,
+        found,
+        at,
+        means,
+        members,
+        colours,
+        sizes,
+        "s of training per client and round, measured",
+        bars=False,
+    )
     span = f"from {min(known):,.0f} to {max(known):,.0f} MB" if known else "not known"
-    caption = f"Seconds measured on the machine that ran this. The larger the mark, the more peak memory: {span}."
-    layout(fig, _load_finding(found, at), caption, "Training of a client in a round (s)", ON_TEST, LOW + 70 + TOP,
-           top=TOP)
+    caption = (
+        "Seconds measured on the machine that ran this. The larger the mark, the more peak memory:"
+        f" {span}."
+    )
+    layout(
+        fig,
+        _load_finding(found, at),
+        caption,
+        "Training of a client in a round (s)",
+        ON_TEST,
+        LOW + 70 + TOP,
+        top=TOP,
+    )
     fig.update_xaxes(range=[0, end], nticks=6)
     fig.update_yaxes(range=[low, high])
     _name(fig, found, at, means, members, (0.0, end), (low, high), (SMALL, LOW), numbers=False)
@@ -89,7 +142,9 @@ def load(runs: Runs) -> go.Figure:
 
 
 def aggregation_error(runs: Runs) -> go.Figure:
-    """What the server's rule gets wrong about the product of LoRA pairs, by round: ||exact - achieved|| / ||exact||."""
+    """What the server's rule gets wrong about the product of LoRA pairs, by round: ||exact -
+    achieved|| / ||exact||.
+    """
     lines = _errors(measures.sound(runs))
     fig, labels = go.Figure(), []
     longest = max((len(values) for values in lines.values()), default=1)
@@ -97,18 +152,33 @@ def aggregation_error(runs: Runs) -> go.Figure:
     for place, (name, values) in enumerate(lines.items()):
         colour, text = COLOURS[place % len(COLOURS)], plain(name)
         fig.add_scatter(
-            x=list(range(1, len(values) + 1)), y=[None if v != v else 100 * v for v in values], mode="lines+markers",
-            name=text, line={"color": colour, "width": 3}, marker={"size": 7}, cliponaxis=False,
+            x=list(range(1, len(values) + 1)),
+            y=[None if v != v else 100 * v for v in values],
+            mode="lines+markers",
+            name=text,
+            line={"color": colour, "width": 3},
+            marker={"size": 7},
+            cliponaxis=False,
             hovertemplate=f"{text}, round %{{x}}<br>error %{{y:.2f}} %<extra></extra>",
         )
         last = next((v for v in reversed(values) if v == v), math.nan)
         labels.append(Label(100 * last, f"{100 * last:.1f} %", name, colour))
     caption = (
-        "Size of what averaging misses of the exact mean of the sites' B A, against that mean; the mean over all "
-        "methods and seeds that aggregate so. 0 is exact."
+        "Size of what averaging misses of the exact mean of the sites' B A, against that mean; the"
+        " mean over all methods and seeds that aggregate so. 0 is exact."
     )
-    layout(fig, _error_finding(lines), caption, "Round", "Aggregation error (% of the exact mean)", 440, right=RIGHT)
-    fig.update_xaxes(range=[0.8, max(longest, 2)], dtick=max(1, math.ceil(longest / 6)), tickangle=0)
+    layout(
+        fig,
+        _error_finding(lines),
+        caption,
+        "Round",
+        "Aggregation error (% of the exact mean)",
+        440,
+        right=RIGHT,
+    )
+    fig.update_xaxes(
+        range=[0.8, max(longest, 2)], dtick=max(1, math.ceil(longest / 6)), tickangle=0
+    )
     fig.update_yaxes(range=[-1, 108 * most])
     label_lines(fig, labels, 370, -1, 108 * most)
     return fig
@@ -133,13 +203,17 @@ def _colours(found: Sequence[Method]) -> tuple[list[str], dict[str, tuple[str, s
         if setting == "privacy":
             return _told([m.promise for m in found])
         whole = setting == "wire"
-        return [str(v) if whole else family(v) for v in (m.settings.get(setting, default[setting]) for m in found)]
+        return [
+            str(v) if whole else family(v)
+            for v in (m.settings.get(setting, default[setting]) for m in found)
+        ]
 
     setting = next((s for s in BY if len(set(kinds(s))) > 1), "tune")
     ordered = list(dict.fromkeys(kinds(setting)))
     colour = {kind: COLOURS[min(place, len(COLOURS) - 1)] for place, kind in enumerate(ordered)}
     key = {
-        plain(kind, 32 if setting == "privacy" else 16): ("\u25cf", colour[kind]) for kind in ordered[: len(COLOURS)]
+        plain(kind, 32 if setting == "privacy" else 16): ("\u25cf", colour[kind])
+        for kind in ordered[: len(COLOURS)]
     }
     words = {"wire": {"none": "not compressed"}, "privacy": {"none": "no \u03b5"}}.get(setting, {})
     return [colour[k] for k in kinds(setting)], {words.get(k, k): v for k, v in key.items()}
@@ -151,21 +225,57 @@ def _told(promises: list[Promise]) -> list[str]:
     return [f"\u03b5 {number(p.epsilon)}" if alike and p.given else short(p) for p in promises]
 
 
-def _dots(fig: go.Figure, found: Sequence[Method], at: Sequence[float], means: Sequence[Mean], members: Sequence[bool],
-          colours: Sequence[str], sizes: float | Sequence[float], unit: str, bars: bool = True) -> None:
+def _dots(
+    fig: go.Figure,
+    found: Sequence[Method],
+    at: Sequence[float],
+    means: Sequence[Mean],
+    members: Sequence[bool],
+    colours: Sequence[str],
+    sizes: float | Sequence[float],
+    unit: str,
+    bars: bool = True,
+) -> None:
     for i, (method, x, mean, colour) in enumerate(zip(found, at, means, colours)):
         size = sizes[i] if isinstance(sizes, list) else sizes
         y, known = 100 * mean.value, bars and not math.isnan(mean.low)
-        whisker = {"type": "data", "symmetric": False, "array": [100 * mean.high - y], "width": 4, "thickness": 1.5,
-                   "arrayminus": [y - 100 * mean.low], "color": colour} if known else None
-        note = [plain(method.name, 60), f"95 % interval {formatting.between(mean.low, mean.high)}, over {plain(mean.over)}",
-                _memory(method), "on the front" if members[i] else "not on the front"]
+        whisker = (
+            {
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * mean.high - y],
+                "width": 4,
+                "thickness": 1.5,
+                "arrayminus": [y - 100 * mean.low],
+                "color": colour,
+            }
+            if known
+            else None
+        )
+        note = [
+            plain(method.name, 60),
+            f"95 % interval {formatting.between(mean.low, mean.high)}, over {plain(mean.over)}",
+            _memory(method),
+            "on the front" if members[i] else "not on the front",
+        ]
         fig.add_scatter(
-            x=[x], y=[y], mode="markers", name=plain(method.name, 60), error_y=whisker, customdata=[note],
-            marker={"size": size, "color": colour, "symbol": "circle" if method.finished else "circle-open",
-                    "opacity": 1.0 if members[i] else 0.55, "line": {"width": 1.5, "color": colour}},
-            hovertemplate=f"%{{customdata[0]}}<br>accuracy %{{y:.1f}} %, %{{customdata[1]}}<br>%{{x:,.3~g}} {unit}"
-            "<br>%{customdata[2]}, %{customdata[3]}<extra></extra>",
+            x=[x],
+            y=[y],
+            mode="markers",
+            name=plain(method.name, 60),
+            error_y=whisker,
+            customdata=[note],
+            marker={
+                "size": size,
+                "color": colour,
+                "symbol": "circle" if method.finished else "circle-open",
+                "opacity": 1.0 if members[i] else 0.55,
+                "line": {"width": 1.5, "color": colour},
+            },
+            hovertemplate=(
+                "%{customdata[0]}<br>accuracy %{y:.1f} %, %{customdata[1]}<br>%{x:,.3~g}"
+                f" {unit}<br>%{{customdata[2]}}, %{{customdata[3]}}<extra></extra>"
+            ),
         )
 
 
@@ -174,31 +284,51 @@ def _memory(method: Method) -> str:
     return "peak memory not known" if math.isnan(peak) else f"peak memory {peak:,.0f} MB"
 
 
-def _steps(fig: go.Figure, found: Sequence[Method], at: Sequence[float], means: Sequence[Mean], members: Sequence[bool],
-           end: float) -> None:
+def _steps(
+    fig: go.Figure,
+    found: Sequence[Method],
+    at: Sequence[float],
+    means: Sequence[Mean],
+    members: Sequence[bool],
+    end: float,
+) -> None:
     """The most accuracy that can be had for as many bytes: a step line for each task and promise."""
     groups = [(m.conditions, m.promise) for m in found]
     for group in dict.fromkeys(groups):
         line = sorted(
-            (x, 100 * mean.value) for own, x, mean, on in zip(groups, at, means, members) if on and own == group
+            (x, 100 * mean.value)
+            for own, x, mean, on in zip(groups, at, means, members)
+            if on and own == group
         )
-        if len(line) > (len({m.promise for m in found}) > 1):  # of several promises, one point makes no front
+        # of several promises, one point makes no front
+        if len(line) > (len({m.promise for m in found}) > 1):
             line.append((end, line[-1][1]))
-            fig.add_scatter(x=[x for x, _ in line], y=[y for _, y in line], mode="lines", name="Pareto front",
-                            hoverinfo="skip", line={"color": "#8c8c8c", "width": 2, "shape": "hv"})
+            fig.add_scatter(
+                x=[x for x, _ in line],
+                y=[y for _, y in line],
+                mode="lines",
+                name="Pareto front",
+                hoverinfo="skip",
+                line={"color": "#8c8c8c", "width": 2, "shape": "hv"},
+            )
 
 
 def _levels(fig: go.Figure, near: list[tuple[str, Mean]], ends: tuple[float, float]) -> None:
     for name, mean in near:
         text = plain(name)
         fig.add_scatter(
-            x=list(ends), y=[100 * mean.value] * 2, mode="lines", name=text,
+            x=list(ends),
+            y=[100 * mean.value] * 2,
+            mode="lines",
+            name=text,
             line={"color": MUTED, "width": 1.5, "dash": "dash"},
             hovertemplate=f"{text}<br>accuracy %{{y:.1f}} %<extra></extra>",
         )
 
 
-def _near(others: list[Method], means: list[Mean]) -> tuple[list[tuple[str, Mean]], list[tuple[str, Mean]]]:
+def _near(
+    others: list[Method], means: list[Mean]
+) -> tuple[list[tuple[str, Mean]], list[tuple[str, Mean]]]:
     """Baselines close enough to the methods to share a picture with them, and those that are not."""
     values = [m.value for m in means] or [0.0]
     named = [(_short(other), other.accuracy()) for other in others]
@@ -213,7 +343,10 @@ def _apart(found: Sequence[Method]) -> str:
     return (
         ""
         if alike
-        else ". Colours tell promises apart: a method that promises less does not beat one that promises more"
+        else (
+            ". Colours tell promises apart: a method that promises less does not beat one that"
+            " promises more"
+        )
     )
 
 
@@ -232,11 +365,18 @@ def _range(means: list[Mean], others: list[Mean]) -> tuple[float, float]:
 
     Very long whiskers (few seeds) may leave the picture: they would press all points into one line.
     """
-    lows = [m.low if not math.isnan(m.low) else m.value for m in means] + [m.value for m in others] or [0.0]
-    highs = [m.high if not math.isnan(m.high) else m.value for m in means] + [m.value for m in others] or [1.0]
+    lows = [m.low if not math.isnan(m.low) else m.value for m in means] + [
+        m.value for m in others
+    ] or [0.0]
+    highs = [m.high if not math.isnan(m.high) else m.value for m in means] + [
+        m.value for m in others
+    ] or [1.0]
     values = [100 * m.value for m in (*means, *others)] or [0.0, 100.0]
     reach = max(5.0, max(values) - min(values))
-    low, high = max(100 * min(lows), min(values) - reach), min(100 * max(highs), max(values) + reach)
+    low, high = (
+        max(100 * min(lows), min(values) - reach),
+        min(100 * max(highs), max(values) + reach),
+    )
     room = max(0.12 * (high - low), 2.0)
     return max(0.0, low - room), high + room + 0.1 * (high - low)
 
@@ -256,7 +396,9 @@ def _ticktext(low: float, high: float) -> list[str]:
 
 
 def _full_kb(found: Sequence[Method]) -> float | None:
-    """kB of all weights in fp32, when no method here tunes them all and sends them as they are; None otherwise."""
+    """kB of all weights in fp32, when no method here tunes them all and sends them as they are;
+    None otherwise.
+    """
     if any(family(m.settings.get("tune")) == "full" for m in found):
         return None
     sizes = {measures.base_mb(run) for m in found for run in m.runs}
@@ -267,24 +409,50 @@ def _full_kb(found: Sequence[Method]) -> float | None:
 def _full_line(fig: go.Figure, kb: float) -> None:
     fig.add_vline(x=kb, line={"color": MUTED, "width": 1.5, "dash": "dot"})
     text = f"full tuning fp32 (calculated): {formatting.megabytes(kb * KB / measures.MB)}"
-    fig.add_annotation(x=math.log10(kb), y=0, yref="paper", text=text, textangle=-90, showarrow=False, xanchor="right",
-                       yanchor="bottom", yshift=6, font={"size": 13, "color": MUTED})
+    fig.add_annotation(
+        x=math.log10(kb),
+        y=0,
+        yref="paper",
+        text=text,
+        textangle=-90,
+        showarrow=False,
+        xanchor="right",
+        yanchor="bottom",
+        yshift=6,
+        font={"size": 13, "color": MUTED},
+    )
 
 
-def _name(fig: go.Figure, found: Sequence[Method], at: Sequence[float], means: Sequence[Mean], members: Sequence[bool],
-          xs: tuple[float, float], ys: tuple[float, float], size: tuple[int, int], log: bool = False,
-          numbers: bool = True) -> None:
+def _name(
+    fig: go.Figure,
+    found: Sequence[Method],
+    at: Sequence[float],
+    means: Sequence[Mean],
+    members: Sequence[bool],
+    xs: tuple[float, float],
+    ys: tuple[float, float],
+    size: tuple[int, int],
+    log: bool = False,
+    numbers: bool = True,
+) -> None:
     """Names beside the points on the front, when there are few enough points to have names."""
     first, last = map(math.log10, xs) if log else xs
     spots = [(math.log10(x) if log else x, 100 * mean.value) for x, mean in zip(at, means)]
     points = []
     for method, mean, on, (x, y) in zip(found, means, members, spots):
         lines = (method.name, f"{y:.1f} %, {_kb(method)} kB") if numbers else (method.name,)
-        points.append(Point(
-            size[0] * (x - first) / (last - first), _up(y, ys, size[1]),
-            lines if on and len(found) <= NAMED else (),
-            *([_up(100 * b, ys, size[1]) for b in (mean.low, mean.high)] if numbers and mean.low == mean.low else ()),
-        ))
+        points.append(
+            Point(
+                size[0] * (x - first) / (last - first),
+                _up(y, ys, size[1]),
+                lines if on and len(found) <= NAMED else (),
+                *(
+                    [_up(100 * b, ys, size[1]) for b in (mean.low, mean.high)]
+                    if numbers and mean.low == mean.low
+                    else ()
+                ),
+            )
+        )
     name_points(fig, points, spots, *size)
 
 
@@ -303,8 +471,10 @@ def _load_finding(found: Sequence[Method], at: Sequence[float]) -> str:
     light, heavy = (pick(zip(at, range(len(found)))) for pick in (min, max))
     if light[1] == heavy[1] or light[0] == heavy[0]:
         return f"{found[light[1]].name} trains {formatting.seconds(light[0])} per client and round."
-    return (f"A client trains {_seconds(light[0])} a round with {found[light[1]].name}, {_seconds(heavy[0])} with "
-            f"{found[heavy[1]].name}.")
+    return (
+        f"A client trains {_seconds(light[0])} a round with {found[light[1]].name},"
+        f" {_seconds(heavy[0])} with {found[heavy[1]].name}."
+    )
 
 
 def _seconds(value: float) -> str:
@@ -315,7 +485,10 @@ def _errors(runs: list) -> dict[str, list[float]]:
     """{aggregation: mean error by round, NaN where no run has it}."""
     found: dict[str, list[list[float]]] = {}
     for run in measures.federated(runs):
-        values = [measures.number(getattr(r, "aggregation_error", None), "aggregation_error") for r in run.rounds]
+        values = [
+            measures.number(getattr(r, "aggregation_error", None), "aggregation_error")
+            for r in run.rounds
+        ]
         if any(v == v for v in values):
             found.setdefault(str(run.config.get("aggregate", "mean")), []).append(values)
     return {name: [_mean(column) for column in _columns(rows)] for name, rows in found.items()}
@@ -331,11 +504,20 @@ def _mean(values: list[float]) -> float:
 
 
 def _error_finding(lines: dict[str, list[float]]) -> str:
-    ends = {name: next((v for v in reversed(values) if v == v), math.nan) for name, values in lines.items()}
+    ends = {
+        name: next((v for v in reversed(values) if v == v), math.nan)
+        for name, values in lines.items()
+    }
     if not ends:
         return "No aggregation error was recorded."
     worst, least = max(ends, key=ends.get), min(ends, key=ends.get)
-    start = f"In the last round {worst} misses {formatting.percent(ends[worst])} of the exact mean of the adapters"
+    start = (
+        f"In the last round {worst} misses {formatting.percent(ends[worst])} of the exact mean of"
+        " the adapters"
+    )
     if worst == least:
         return start + "."
-    return f"{start}, {least} {formatting.percent(ends[least]) if ends[least] > 1e-4 else 'practically nothing'}."
+    return (
+        f"{start}, {least}"
+        f" {formatting.percent(ends[least]) if ends[least] > 1e-4 else 'practically nothing'}."
+    )

@@ -1,6 +1,8 @@
-"""One look for every figure: the same colour for the same thing, axis titles with units, a sentence as the title.
+"""One look for every figure: the same colour for the same thing, axis titles with units, a sentence
+as the title.
 
-Colours are those of Okabe and Ito (2008), which people with any common form of colour blindness can tell apart.
+Colours are those of Okabe and Ito (2008), which people with any common form of colour blindness can
+tell apart.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 INK, MUTED, GRID, PAPER = "#222222", "#595959", "#e4e4e4", "#ffffff"
-DOWNLOAD, TRAIN, UPLOAD = "#a9b8c9", "#f0e442", "#44566c"  # what a round's time and traffic are made of
+# what a round's time and traffic are made of
+DOWNLOAD, TRAIN, UPLOAD = "#a9b8c9", "#f0e442", "#44566c"
 COUNTS = [[0.0, "#ffffff"], [1.0, "#33475b"]]  # few to many examples
 SIZE = 14  # px, of everything that has to be read
 FONT = (
@@ -23,25 +26,44 @@ TITLE_CHARS, TITLE_LINE = 68, 22  # characters a line, px a line
 
 
 def layout(
-    fig: go.Figure, sentence: str, caption: str, x: str | None = None, y: str | None = None,
-    height: int = 420, top: int = 16, right: int = 24,
+    fig: go.Figure,
+    sentence: str,
+    caption: str,
+    x: str | None = None,
+    y: str | None = None,
+    height: int = 420,
+    top: int = 16,
+    right: int = 24,
 ) -> go.Figure:
     """Dress `fig` and return it. sentence states the finding; caption says how to read the picture.
 
-    x, y: axis titles with their unit. height without the title, top, right: px. Both texts are kept in layout.meta
-    as they are (not escaped) for a page that sets them itself; see `untitled`.
+    x, y: axis titles with their unit. height without the title, top, right: px. Both texts are kept
+    in layout.meta as they are (not escaped) for a page that sets them itself; see `untitled`.
     """
     unbroken = sentence.replace(" %", "\u00a0%")
     lines = [html.escape(line, quote=False) for line in textwrap.wrap(unbroken, TITLE_CHARS)]
     room = top + TITLE_LINE * len(lines) + 12
     height += room - top
     fig.update_layout(
-        template=go.layout.Template(), font={"family": FONT, "size": SIZE, "color": INK},
-        paper_bgcolor=PAPER, plot_bgcolor=PAPER, height=height, showlegend=False,
-        margin={"l": 12, "r": right, "t": room, "b": 12, "pad": 4}, dragmode=False,
-        title={"text": f"<b>{'<br>'.join(lines)}</b>", "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 12},
-               "y": 1 - TITLE_LINE * len(lines) / 2 / height, "yref": "container", "yanchor": "top",
-               "font": {"size": SIZE + 2, "color": INK}},
+        template=go.layout.Template(),
+        font={"family": FONT, "size": SIZE, "color": INK},
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
+        height=height,
+        showlegend=False,
+        margin={"l": 12, "r": right, "t": room, "b": 12, "pad": 4},
+        dragmode=False,
+        title={
+            "text": f"<b>{'<br>'.join(lines)}</b>",
+            "x": 0,
+            "xref": "container",
+            "xanchor": "left",
+            "pad": {"l": 12},
+            "y": 1 - TITLE_LINE * len(lines) / 2 / height,
+            "yref": "container",
+            "yanchor": "top",
+            "font": {"size": SIZE + 2, "color": INK},
+        },
         hoverlabel={"font": {"family": FONT, "size": SIZE}, "align": "left"},
         meta={"sentence": sentence, "caption": caption, "top": top},
     )
@@ -53,33 +75,67 @@ def layout(
 def axis(title: str | None) -> dict[str, Any]:
     """A quiet axis: light grid, no frame, no zoom (so that a finger scrolls the page)."""
     words = {"text": title, "standoff": 12, "font": {"size": SIZE, "color": MUTED}}
-    return {"title": words, "gridcolor": GRID, "zeroline": False, "ticks": "", "automargin": True, "fixedrange": True,
-            "tickfont": {"size": SIZE - 1, "color": MUTED}}
+    return {
+        "title": words,
+        "gridcolor": GRID,
+        "zeroline": False,
+        "ticks": "",
+        "automargin": True,
+        "fixedrange": True,
+        "tickfont": {"size": SIZE - 1, "color": MUTED},
+    }
 
 
 def untitled(fig: go.Figure) -> go.Figure:
     """A copy without its title, for a page that writes layout.meta['sentence'] above it."""
     fig = go.Figure(fig)
     top = fig.layout.meta["top"]
-    fig.update_layout(title=None, height=fig.layout.height - fig.layout.margin.t + top, margin_t=top)
+    fig.update_layout(
+        title=None, height=fig.layout.height - fig.layout.margin.t + top, margin_t=top
+    )
     return fig
 
 
 def above_bar(fig: go.Figure, row: float, text: str) -> None:
-    """A direct label over a horizontal bar at `row`, flush left: it needs no margin, whatever the width.
+    """A direct label over a horizontal bar at `row`, flush left: it needs no margin, whatever the
+    width.
 
     text: already escaped.
     """
-    fig.add_annotation(x=0, y=row, xref="paper", text=text, showarrow=False, xanchor="left", yanchor="bottom",
-                       yshift=13, align="left", font={"size": SIZE, "color": INK})
+    fig.add_annotation(
+        x=0,
+        y=row,
+        xref="paper",
+        text=text,
+        showarrow=False,
+        xanchor="left",
+        yanchor="bottom",
+        yshift=13,
+        align="left",
+        font={"size": SIZE, "color": INK},
+    )
 
 
 def key_above(fig: go.Figure, marks: dict[str, tuple[str, str]]) -> go.Figure:
     """A one-line key over the plot: {name: (sign, colour)}. Needs top=44 in `layout`.
 
-    Written from the right edge leftwards, so that it fits a narrow page whatever the room the names at the left take.
+    Written from the right edge leftwards, so that it fits a narrow page whatever the room the names
+    at the left take.
     """
-    words = "   ".join(f"<span style='color:{colour}'>{sign}</span> {name}" for name, (sign, colour) in marks.items())
-    fig.add_annotation(x=1, y=1, xref="paper", yref="paper", text=words, showarrow=False, xanchor="right",
-                       yanchor="bottom", yshift=8, font={"size": SIZE, "color": INK})
+    words = "   ".join(
+        f"<span style='color:{colour}'>{sign}</span> {name}"
+        for name, (sign, colour) in marks.items()
+    )
+    fig.add_annotation(
+        x=1,
+        y=1,
+        xref="paper",
+        yref="paper",
+        text=words,
+        showarrow=False,
+        xanchor="right",
+        yanchor="bottom",
+        yshift=8,
+        font={"size": SIZE, "color": INK},
+    )
     return fig

@@ -19,8 +19,8 @@ ENDED = {"late": "too late", "lost": "upload lost", "crashed": "crashed", "rejec
 def gantt(timeline: Timeline, round: int | None = None) -> go.Figure:
     """What every client did in a round (None: the last), the one who arrived last on top.
 
-    Time counts from the round's beginning. Of many clients the slowest and the quickest are drawn. Raises FedkitError
-    when there is no such round.
+    Time counts from the round's beginning. Of many clients the slowest and the quickest are drawn.
+    Raises FedkitError when there is no such round.
     """
     when = _round(timeline, round)
     slow = sorted(when.bars, key=lambda bar: bar.uploaded, reverse=True)
@@ -31,26 +31,45 @@ def gantt(timeline: Timeline, round: int | None = None) -> go.Figure:
     size, unit = formatting.time_unit(longest)
     rows = list(range(len(shown)))[::-1]
     fig = go.Figure([_part(name, shown, rows, when, origin, size, unit) for name in PHASES])
-    layout(fig, _finding(when, slow), _caption(timeline, when, len(slow), many),
-           f"Simulated time since the round began ({unit})", "Client", 120 + 26 * len(shown), top=48, right=110)
+    layout(
+        fig,
+        _finding(when, slow),
+        _caption(timeline, when, len(slow), many),
+        f"Simulated time since the round began ({unit})",
+        "Client",
+        120 + 26 * len(shown),
+        top=48,
+        right=110,
+    )
     for bar, row in zip(shown, rows):
         if bar.status in ENDED:
             _ending(fig, bar, row, (bar.uploaded - origin) / size)
     if many:
-        fig.add_hline(y=len(shown) - SLOWEST - 0.5, line={"color": MUTED, "width": 1, "dash": "dot"})
+        fig.add_hline(
+            y=len(shown) - SLOWEST - 0.5, line={"color": MUTED, "width": 1, "dash": "dot"}
+        )
     ends = "deadline: the round ends" if _at_deadline(when) else "the round ends"
     _line(fig, (when.ended - origin) / size, ends, INK, "dot")
-    early = when.deadline is not None and when.ended < when.deadline <= origin + 2 * longest  # further off: not drawn
+    # further off: not drawn
+    early = when.deadline is not None and when.ended < when.deadline <= origin + 2 * longest
     if early:
         _line(fig, (when.deadline - origin) / size, "deadline", GONE, "dash")
     fig.update_layout(barmode="overlay", bargap=0.25)
     fig.update_yaxes(
-        tickvals=rows, ticktext=[_name(bar) for bar in shown], range=[-0.6, len(shown) - 0.3], showgrid=False
+        tickvals=rows,
+        ticktext=[_name(bar) for bar in shown],
+        range=[-0.6, len(shown) - 0.3],
+        showgrid=False,
     )
     reach = max([longest, *([when.deadline - origin] if early else [])])
     fig.update_xaxes(rangemode="tozero", range=[0, 1.02 * reach / size], nticks=8)
-    return key_above(fig, {name: ("\u25a1" if colour == WAIT else "\u25a0", INK if colour == WAIT else colour)
-                           for name, colour in PHASES.items()})
+    return key_above(
+        fig,
+        {
+            name: ("\u25a1" if colour == WAIT else "\u25a0", INK if colour == WAIT else colour)
+            for name, colour in PHASES.items()
+        },
+    )
 
 
 def _round(timeline: Timeline, number: int | None) -> RoundTime:
@@ -62,13 +81,27 @@ def _round(timeline: Timeline, number: int | None) -> RoundTime:
 
 def _spans(bar: Bar, when: RoundTime) -> dict[str, float]:
     """Seconds of each phase; who has arrived waits for the round's end, where all began together."""
-    waits = when.ended - bar.uploaded if bar.status in ("ok", "rejected") and bar.began == when.began else 0.0
-    return {"download": bar.downloaded - bar.began, "training": bar.trained - bar.downloaded,
-            "upload": bar.uploaded - bar.trained, "waiting": max(0.0, waits)}
+    waits = (
+        when.ended - bar.uploaded
+        if bar.status in ("ok", "rejected") and bar.began == when.began
+        else 0.0
+    )
+    return {
+        "download": bar.downloaded - bar.began,
+        "training": bar.trained - bar.downloaded,
+        "upload": bar.uploaded - bar.trained,
+        "waiting": max(0.0, waits),
+    }
 
 
 def _part(
-    name: str, shown: list[Bar], rows: list[int], when: RoundTime, origin: float, size: float, unit: str
+    name: str,
+    shown: list[Bar],
+    rows: list[int],
+    when: RoundTime,
+    origin: float,
+    size: float,
+    unit: str,
 ) -> go.Bar:
     """One phase of every client's bar, where it lies."""
     spans = [_spans(bar, when) for bar in shown]
@@ -77,21 +110,49 @@ def _part(
     waits = name == "waiting"
     line = {"color": "#a6a6a6" if waits else INK, "width": 1 if waits else 0.8}
     return go.Bar(
-        x=[s[name] / size for s in spans], base=base, y=rows, orientation="h", width=0.72, name=name,
-        marker={"color": PHASES[name], "line": line}, customdata=[(plain(b.client), plain(b.device)) for b in shown],
-        hovertemplate="%{customdata[0]} (%{customdata[1]})<br>" + name + " %{x:,.2f} " + unit + "<extra></extra>",
+        x=[s[name] / size for s in spans],
+        base=base,
+        y=rows,
+        orientation="h",
+        width=0.72,
+        name=name,
+        marker={"color": PHASES[name], "line": line},
+        customdata=[(plain(b.client), plain(b.device)) for b in shown],
+        hovertemplate="%{customdata[0]} (%{customdata[1]})<br>"
+        + name
+        + " %{x:,.2f} "
+        + unit
+        + "<extra></extra>",
     )
 
 
 def _ending(fig: go.Figure, bar: Bar, row: int, at: float) -> None:
-    fig.add_annotation(x=at, y=row, text=f"<b>\u2715</b> {ENDED[bar.status]}", showarrow=False, xanchor="left",
-                       font={"size": SIZE - 1, "color": "#a34700"}, xshift=3, bgcolor="rgba(255,255,255,0.75)")
+    fig.add_annotation(
+        x=at,
+        y=row,
+        text=f"<b>\u2715</b> {ENDED[bar.status]}",
+        showarrow=False,
+        xanchor="left",
+        font={"size": SIZE - 1, "color": "#a34700"},
+        xshift=3,
+        bgcolor="rgba(255,255,255,0.75)",
+    )
 
 
 def _line(fig: go.Figure, at: float, words: str, colour: str, dash: str) -> None:
     fig.add_vline(x=at, line={"color": colour, "width": 2, "dash": dash})
-    fig.add_annotation(x=at, y=0, yref="paper", yanchor="bottom", xanchor="left", text=words, showarrow=False, xshift=4,
-                       font={"size": SIZE - 1, "color": colour}, bgcolor="rgba(255,255,255,0.75)")
+    fig.add_annotation(
+        x=at,
+        y=0,
+        yref="paper",
+        yanchor="bottom",
+        xanchor="left",
+        text=words,
+        showarrow=False,
+        xshift=4,
+        font={"size": SIZE - 1, "color": colour},
+        bgcolor="rgba(255,255,255,0.75)",
+    )
 
 
 def _name(bar: Bar) -> str:
@@ -101,19 +162,28 @@ def _name(bar: Bar) -> str:
 def _finding(when: RoundTime, slow: list[Bar]) -> str:
     """Who keeps whom waiting, in a sentence."""
     title = f"Round {when.number}" if when.number else "The exchange before round 1"
-    came = sorted((bar for bar in slow if bar.status in ("ok", "rejected")), key=lambda bar: bar.uploaded)
+    came = sorted(
+        (bar for bar in slow if bar.status in ("ok", "rejected")), key=lambda bar: bar.uploaded
+    )
     gone, took = len(slow) - len(came), formatting.seconds(when.ended - when.began)
     if not slow:
         return f"{title}: nobody took part."
     if gone and _at_deadline(when):
         return f"{title}: {gone} of {count(len(slow), 'client')} missed the deadline of {took}."
     if not came:
-        return f"{title}: none of {count(len(slow), 'client')} arrived; the server knew after {took}."
+        return (
+            f"{title}: none of {count(len(slow), 'client')} arrived; the server knew after {took}."
+        )
     *others, last = came
     if any(bar.began != when.began for bar in slow):
-        return f"{title}: the server steps when {last.client}'s update is there; nobody waits for anybody."
+        return (
+            f"{title}: the server steps when {last.client}'s update is there; nobody waits for"
+            " anybody."
+        )
     if not others:
-        return f"{title}: {last.client} alone takes {formatting.seconds(last.uploaded - last.began)}."
+        return (
+            f"{title}: {last.client} alone takes {formatting.seconds(last.uploaded - last.began)}."
+        )
     gap = last.uploaded - others[-1].uploaded
     if gap >= 0.1 * (last.uploaded - last.began):
         return f"{title}: {last.client} keeps the others waiting {formatting.seconds(gap)}."
@@ -129,17 +199,26 @@ def _at_deadline(when: RoundTime) -> bool:
 
 
 def _caption(timeline: Timeline, when: RoundTime, there: int, many: bool) -> str:
-    cut = f" The {SLOWEST} slowest and the {QUICKEST} quickest of {there:,} clients are shown." if many else ""
-    anew = f" Needs a new run: {'; '.join(timeline.needs_new_run)}." if timeline.needs_new_run else ""
-    return ("Simulated, not measured: latency, recorded bytes over each line, training seconds times each computer's "
-            f"ratio.{anew}{cut}")
+    cut = (
+        f" The {SLOWEST} slowest and the {QUICKEST} quickest of {there:,} clients are shown."
+        if many
+        else ""
+    )
+    anew = (
+        f" Needs a new run: {'; '.join(timeline.needs_new_run)}." if timeline.needs_new_run else ""
+    )
+    return (
+        "Simulated, not measured: latency, recorded bytes over each line, training seconds times"
+        f" each computer's ratio.{anew}{cut}"
+    )
 
 
 def one_round(timeline: Timeline, number: int | None = None) -> go.Figure:
     """The picture of a round (None: the last) with each client's computer beside its name."""
     fig = gantt(timeline, number)
-    names = [f"{client}<br><span style='color:{MUTED};font-size:11px'>{device}</span>" for client, device in fig.data[0].customdata]
+    names = [
+        f"{client}<br><span style='color:{MUTED};font-size:11px'>{device}</span>"
+        for client, device in fig.data[0].customdata
+    ]
     fig.update_yaxes(ticktext=names, title=None)
     return fig.update_layout(height=fig.layout.height + 10 * len(names))
-
-

@@ -1,7 +1,9 @@
-"""How much privacy is spent: epsilon of repeated, sampled Gaussian noise, by three accountants; and how much noise to add.
+"""How much privacy is spent: epsilon of repeated, sampled Gaussian noise, by three accountants; and
+how much noise to add.
 
-Everything here is for add-or-remove-one adjacency: the two data sets that must look alike differ in one unit (an
-example or a client, whatever was clipped to the sensitivity), which is there in one and not in the other.
+Everything here is for add-or-remove-one adjacency: the two data sets that must look alike differ in
+one unit (an example or a client, whatever was clipped to the sensitivity), which is there in one
+and not in the other.
 """
 
 from __future__ import annotations
@@ -15,19 +17,32 @@ from functools import lru_cache
 
 from fedkit.core.errors import FedkitError
 
-GRID = 1e-4  # step of the grid of privacy losses, in nats; finer or coarser where GRID does not fit: see _grid
-POINTS, MOST_POINTS = 100_000, 4_000_000  # of the grid for all steps together: about 0.2 seconds; and at the very most
+# step of the grid of privacy losses, in nats; finer or coarser where GRID does not fit: see _grid
+GRID = 1e-4
+# of the grid for all steps together: about 0.2 seconds; and at the very most
+POINTS, MOST_POINTS = 100_000, 4_000_000
 LEAST_NOISE, MOST_NOISE = 0.02, 1e6  # between which noise_for looks
 
 
 ADJACENCY = "add or remove one"
-UNITS = {"example": "one training example (a text and its label)", "client": "one client with all that it holds"}
+UNITS = {
+    "example": "one training example (a text and its label)",
+    "client": "one client with all that it holds",
+}
 NOT_COVERED = (
-    "not covered: settings chosen by results on the same data (clip, rates, rounds, the better of several runs) and any "
-    "choice made on validation data drawn from it",
-    "not covered: what was public or published anyway: the base model, label names, sizes of sites, column names",
-    "not covered: rounding in floating point (an attacker who sees every bit of a noisy number), and whoever can draw the "
-    "noise again: it follows the run's seed, so that experiments can be repeated, unless noise_from=system",
+    (
+        "not covered: settings chosen by results on the same data (clip, rates, rounds, the better"
+        " of several runs) and any choice made on validation data drawn from it"
+    ),
+    (
+        "not covered: what was public or published anyway: the base model, label names, sizes of"
+        " sites, column names"
+    ),
+    (
+        "not covered: rounding in floating point (an attacker who sees every bit of a noisy"
+        " number), and whoever can draw the noise again: it follows the run's seed, so that"
+        " experiments can be repeated, unless noise_from=system"
+    ),
 )
 
 
@@ -41,11 +56,19 @@ class Block:
 
     def __post_init__(self) -> None:
         if not self.noise >= 0:
-            raise FedkitError(f"noise {self.noise} given; the noise multiplier is a number from 0 (none) upwards")
+            raise FedkitError(
+                f"noise {self.noise} given; the noise multiplier is a number from 0 (none) upwards"
+            )
         if not 0 < self.rate <= 1:
-            raise FedkitError(f"rate {self.rate} given; the sampling rate is above 0 and at most 1 (everyone)")
-        if (isinstance(self.steps, float) and not self.steps.is_integer()) or not 0 <= self.steps < 1e9:
-            raise FedkitError(f"steps {self.steps} given; write a whole number from 0 upwards, below a billion")
+            raise FedkitError(
+                f"rate {self.rate} given; the sampling rate is above 0 and at most 1 (everyone)"
+            )
+        if (
+            isinstance(self.steps, float) and not self.steps.is_integer()
+        ) or not 0 <= self.steps < 1e9:
+            raise FedkitError(
+                f"steps {self.steps} given; write a whole number from 0 upwards, below a billion"
+            )
 
 
 @dataclass(frozen=True)
@@ -53,11 +76,14 @@ class Pld:
     """Privacy loss distributions (dp-accounting): an upper bound, close to exact; the one to quote."""
 
     def epsilon(self, blocks: Sequence[Block], delta: float) -> float:
-        """Connect-the-dots discretisation, pessimistic (Doroshenko et al. 2022); without sampling, the exact formula."""
+        """Connect-the-dots discretisation, pessimistic (Doroshenko et al. 2022); without sampling,
+        the exact formula.
+        """
         if all(b.rate == 1 for b in blocks):
             return _gaussian_epsilon(blocks, delta)
         grid = _grid(blocks)
-        rare = [b for b in blocks if b.rate < 1e-4 or b.steps > 50_000]  # their reach is hard to guess
+        # their reach is hard to guess
+        rare = [b for b in blocks if b.rate < 1e-4 or b.steps > 50_000]
         while any(_length(b, grid) > MOST_POINTS for b in rare):
             grid *= 4
         first, *rest = [_composed(b, grid) for b in blocks]
@@ -65,13 +91,17 @@ class Pld:
             first = first.compose(other)
         rounded = 2 * max(_negative(pmf) for pmf in (first._pmf_remove, first._pmf_add))
         if rounded > delta / 2:
-            raise ArithmeticError(f"its Fourier transform rounds by {rounded:.1g}, too much for this delta")
+            raise ArithmeticError(
+                f"its Fourier transform rounds by {rounded:.1g}, too much for this delta"
+            )
         return float(first.get_epsilon_for_delta(delta - rounded))
 
 
 @dataclass(frozen=True)
 class Rdp:
-    """Renyi differential privacy (Opacus): an upper bound, looser than PLD; long the usual one in papers."""
+    """Renyi differential privacy (Opacus): an upper bound, looser than PLD; long the usual one in
+    papers.
+    """
 
     def epsilon(self, blocks: Sequence[Block], delta: float) -> float:
         """Mironov, Talwar and Zhang (2019), with the conversion of Balle et al. (2020)."""
@@ -79,13 +109,16 @@ class Rdp:
 
         accountant = RDPAccountant()
         accountant.history = [(b.noise, b.rate, b.steps) for b in blocks]
-        orders = [*RDPAccountant.DEFAULT_ALPHAS, 64, 80, 96, 128, 192, 256, 384, 512, 1024]  # for small epsilon
+        # for small epsilon
+        orders = [*RDPAccountant.DEFAULT_ALPHAS, 64, 80, 96, 128, 192, 256, 384, 512, 1024]
         return max(0.0, float(accountant.get_epsilon(delta, alphas=orders)))
 
 
 @dataclass(frozen=True)
 class Prv:
-    """Privacy random variables (Opacus): as close as PLD, plus its own error bound of 0.01 in epsilon."""
+    """Privacy random variables (Opacus): as close as PLD, plus its own error bound of 0.01 in
+    epsilon.
+    """
 
     def epsilon(self, blocks: Sequence[Block], delta: float) -> float:
         """Gopi, Lee and Wutschitz (2021)."""
@@ -93,8 +126,11 @@ class Prv:
 
         steps, reach = sum(b.steps for b in blocks), 3 + Rdp().epsilon(blocks, delta / 4000)
         points = 2 * reach / 0.01 * math.sqrt(steps * math.log(12_000 / delta) / 2)
-        if delta < 1e-10 or reach > 700 or points > 1e7:  # its e^loss overflows at 710, and it would say too little
-            raise ArithmeticError(f"losses up to {reach:.3g} on {points:.1g} grid points are too many for it")
+        # its e^loss overflows at 710, and it would say too little
+        if delta < 1e-10 or reach > 700 or points > 1e7:
+            raise ArithmeticError(
+                f"losses up to {reach:.3g} on {points:.1g} grid points are too many for it"
+            )
         accountant = PRVAccountant()
         accountant.history = [(b.noise, b.rate, b.steps) for b in blocks]
         return max(0.0, float(accountant.get_epsilon(delta)))
@@ -104,14 +140,18 @@ ACCOUNTANTS = {"pld": Pld, "rdp": Rdp, "prv": Prv}
 
 
 def epsilon(blocks: Sequence[Block], delta: float, accountant: str = "pld") -> float:
-    """Epsilon of all blocks together at this delta; inf where a block has no noise, 0 where nothing is released.
+    """Epsilon of all blocks together at this delta; inf where a block has no noise, 0 where nothing
+    is released.
 
-    Raises FedkitError for a delta outside (0, 1), an unknown accountant, or where the accountant cannot say.
+    Raises FedkitError for a delta outside (0, 1), an unknown accountant, or where the accountant
+    cannot say.
     """
     if not 0 < delta < 1:
         raise FedkitError(f"delta {delta} given; it is above 0 and below 1, such as 1e-5")
     if accountant not in ACCOUNTANTS:
-        raise FedkitError(f"accountant {accountant!r} is not known; choose one of: {', '.join(ACCOUNTANTS)}")
+        raise FedkitError(
+            f"accountant {accountant!r} is not known; choose one of: {', '.join(ACCOUNTANTS)}"
+        )
     merged = _merged(blocks)
     if any(b.noise == 0 for b in merged):
         return math.inf
@@ -121,10 +161,11 @@ def epsilon(blocks: Sequence[Block], delta: float, accountant: str = "pld") -> f
 def noise_for(
     target: float, delta: float, blocks: Callable[[float], Sequence[Block]], accountant: str = "pld"
 ) -> float:
-    """The smallest noise multiplier z (relative 1e-4) with epsilon(blocks(z)) <= target; never above the target.
+    """The smallest noise multiplier z (relative 1e-4) with epsilon(blocks(z)) <= target; never
+    above the target.
 
-    `blocks` says what a run with noise z releases; blocks that do not depend on z (a head start) are charged too.
-    Raises FedkitError where no noise is enough.
+    `blocks` says what a run with noise z releases; blocks that do not depend on z (a head start)
+    are charged too. Raises FedkitError where no noise is enough.
     """
     from scipy.optimize import brentq
 
@@ -145,14 +186,17 @@ def noise_for(
 
 
 def _bracket(over: Callable[[float], float], target: float) -> tuple[float, float]:
-    """Logarithms of a noise that is too small and of one that is enough; twice the smallest if that is enough."""
+    """Logarithms of a noise that is too small and of one that is enough; twice the smallest if that
+    is enough.
+    """
     low = high = 0.0
     while over(high) > 0:
         low, high = high, high + math.log(2)
         if high > math.log(MOST_NOISE):
             raise FedkitError(
-                f"target epsilon {target:g} cannot be reached by any noise in the training: what is released beside "
-                "it, or the accountant's own error (prv: 0.01), is more; allow more, or release less"
+                f"target epsilon {target:g} cannot be reached by any noise in the training: what is"
+                " released beside it, or the accountant's own error (prv: 0.01), is more; allow"
+                " more, or release less"
             )
     while low == high or over(low) <= 0:
         low, high = low - math.log(2), low
@@ -162,7 +206,8 @@ def _bracket(over: Callable[[float], float], target: float) -> tuple[float, floa
 
 
 def side_by_side(blocks: Sequence[Block], delta: float) -> dict[str, dict[str, float | None]]:
-    """{"amplified": {accountant: epsilon}, "unamplified": {...}}: with sampling, and as if everyone took part in each step.
+    """{"amplified": {accountant: epsilon}, "unamplified": {...}}: with sampling, and as if everyone
+    took part in each step.
 
     None where an accountant cannot say.
     """
@@ -182,23 +227,27 @@ def _or_none(blocks: Sequence[Block], delta: float, accountant: str) -> float | 
 
 
 def discrete_sum_noise(sigma_each: float, parties: int, dim: int, sensitivity: float) -> float:
-    """The noise multiplier of the Gaussian mechanism with the same zCDP bound as a sum of discrete Gaussians.
+    """The noise multiplier of the Gaussian mechanism with the same zCDP bound as a sum of discrete
+    Gaussians.
 
-    Each of `parties` adds integer noise of standard deviation about `sigma_each` to each of `dim` numbers; one unit
-    moves the sum by `sensitivity` in L2 (both in integer units, rounding included). Kairouz, Liu and Steinke, "The
-    distributed discrete Gaussian mechanism" (2021): the sum is eps^2/2-zCDP with
+    Each of `parties` adds integer noise of standard deviation about `sigma_each` to each of `dim`
+    numbers; one unit moves the sum by `sensitivity` in L2 (both in integer units, rounding
+    included). Kairouz, Liu and Steinke, "The distributed discrete Gaussian mechanism" (2021): the
+    sum is eps^2/2-zCDP with
         eps = min(sqrt(D^2 / (n s^2) + tau d / 2), D / (sqrt(n) s) + tau sqrt(d)),
         tau = `wire.discrete.gap`(s, n),
-    and a Gaussian of noise z is 1/(2 z^2)-zCDP, so z = 1 / eps. The theorem needs s >= 1/2. Without sampling, epsilon
-    of the accountant rdp at z is a proven bound for the discrete sum. Of pld and prv, and of amplification by sampling,
-    it is that of the continuous Gaussian which the sum is within tau of.
+    and a Gaussian of noise z is 1/(2 z^2)-zCDP, so z = 1 / eps. The theorem needs s >= 1/2. Without
+    sampling, epsilon of the accountant rdp at z is a proven bound for the discrete sum. Of pld and
+    prv, and of amplification by sampling, it is that of the continuous Gaussian which the sum is
+    within tau of.
     """
     from fedkit.privacy.discrete_noise import gap
 
     if not sigma_each >= 0.5 or parties < 1 or dim < 1 or not sensitivity > 0:
         raise FedkitError(
-            f"discrete noise {sigma_each} of {parties} parties on {dim} numbers, sensitivity {sensitivity}, given; noise "
-            "is 0.5 or more (scale the numbers up), parties and numbers are 1 or more, the sensitivity is above 0"
+            f"discrete noise {sigma_each} of {parties} parties on {dim} numbers, sensitivity"
+            f" {sensitivity}, given; noise is 0.5 or more (scale the numbers up), parties and"
+            " numbers are 1 or more, the sensitivity is above 0"
         )
     tau = gap(sigma_each, parties)
     central = sensitivity / (math.sqrt(parties) * sigma_each)
@@ -214,10 +263,12 @@ def explain(
     accountant: str = "pld",
     sampling: str | None = None,
 ) -> list[str]:
-    """What belongs beside any epsilon, a sentence a line: unit, adjacency, sampling, delta against n, accountant, gaps.
+    """What belongs beside any epsilon, a sentence a line: unit, adjacency, sampling, delta against
+    n, accountant, gaps.
 
-    `unit` is one of UNITS or words for another; `num_units` is how many there are at all sites together;
-    `sampling` replaces what the blocks' rates say, where units are not drawn by Poisson sampling.
+    `unit` is one of UNITS or words for another; `num_units` is how many there are at all sites
+    together; `sampling` replaces what the blocks' rates say, where units are not drawn by Poisson
+    sampling.
     """
     about = (ACCOUNTANTS[accountant].__doc__ or "").split("\n")[0]
     return [
@@ -234,31 +285,47 @@ def sampling_of(blocks: Sequence[Block]) -> str:
     rates = sorted({b.rate for b in blocks if b.steps and b.rate < 1})
     if not rates:
         return "none: everyone takes part in every step, so nothing is amplified"
-    named = " or ".join(f"{rate:.4g}" for rate in rates[:3]) + (" or others" if len(rates) > 3 else "")
+    named = " or ".join(f"{rate:.4g}" for rate in rates[:3]) + (
+        " or others" if len(rates) > 3 else ""
+    )
     return (
-        f"Poisson: each unit takes part in a step with chance {named}, drawn anew and apart from all others, and who was "
-        "drawn stays secret; shuffled batches, or a fixed group, would not earn this number"
+        f"Poisson: each unit takes part in a step with chance {named}, drawn anew and apart from"
+        " all others, and who was drawn stays secret; shuffled batches, or a fixed group, would"
+        " not earn this number"
     )
 
 
 def delta_against(delta: float, num_units: int | None = None) -> str:
-    """Delta beside the number of units n of all sites: below 1/n it must be, and at most 1 / (10 n) it should be.
+    """Delta beside the number of units n of all sites: below 1/n it must be, and at most 1 / (10 n)
+    it should be.
 
-    Publishing each unit whole with chance delta is (0, delta)-private, and exposes n delta units on average: delta = 1/n
-    would allow a victim in every run. A tenth of that keeps the chance of any victim below 10 %.
+    Publishing each unit whole with chance delta is (0, delta)-private, and exposes n delta units on
+    average: delta = 1/n would allow a victim in every run. A tenth of that keeps the chance of any
+    victim below 10 %.
     """
     if not num_units:
-        return f"delta: {delta:g}; it should be at most 1 / (10 n) for n units in all, and n was not given"
+        return (
+            f"delta: {delta:g}; it should be at most 1 / (10 n) for n units in all, and n was not"
+            " given"
+        )
     bound = 1 / (10 * num_units)
     beside = f"1 / (10 n) = {bound:.2g} for n = {num_units:,}"
     if delta <= 1.01 * bound:  # as printed
         return f"delta: {delta:g}, not above {beside}, as it should be"
-    why = f"at this delta even publishing {num_units * delta:.2g} units whole, on average, would count as private"
-    return f"delta: {delta:g} is {'TOO LARGE' if delta >= 10 * bound else 'rather large'}, above {beside}: {why}"
+    why = (
+        f"at this delta even publishing {num_units * delta:.2g} units whole, on average, would"
+        " count as private"
+    )
+    return (
+        f"delta: {delta:g} is {'TOO LARGE' if delta >= 10 * bound else 'rather large'}, above"
+        f" {beside}: {why}"
+    )
 
 
 def _merged(blocks: Sequence[Block]) -> tuple[Block, ...]:
-    """The same releases in a form fit for a cache: alike blocks joined, those without sampling as one Gaussian."""
+    """The same releases in a form fit for a cache: alike blocks joined, those without sampling as
+    one Gaussian.
+    """
     steps: dict[tuple[float, float], int] = {}
     precision = 0.0
     for b in blocks:
@@ -286,7 +353,10 @@ def _epsilon(blocks: tuple[Block, ...], delta: float, accountant: str) -> float:
 
 def _cannot(accountant: str, why: str) -> str:
     others = " or ".join(name for name in ACCOUNTANTS if name != accountant)
-    return f"accountant {accountant} cannot say epsilon for this noise, rate, number of steps and delta ({why}); try {others}"
+    return (
+        f"accountant {accountant} cannot say epsilon for this noise, rate, number of steps and"
+        f" delta ({why}); try {others}"
+    )
 
 
 @contextmanager
@@ -303,14 +373,17 @@ def _gaussian_epsilon(blocks: Sequence[Block], delta: float) -> float:
     """Balle and Wang (2018): exact for Gaussians without sampling, which compose to one."""
     from dp_accounting import get_epsilon_gaussian
 
-    return float(get_epsilon_gaussian(1 / math.sqrt(sum(b.steps / b.noise**2 for b in blocks)), delta))
+    return float(
+        get_epsilon_gaussian(1 / math.sqrt(sum(b.steps / b.noise**2 for b in blocks)), delta)
+    )
 
 
 def _grid(blocks: Sequence[Block]) -> float:
-    """A step of the grid for these blocks: GRID times a power of two, so that more steps find the same cached losses.
+    """A step of the grid for these blocks: GRID times a power of two, so that more steps find the
+    same cached losses.
 
-    Finer than a tenth of a step's own spread, or rounding up would count more than noise; coarser where the grid would
-    not fit in POINTS. Any grid gives an upper bound.
+    Finer than a tenth of a step's own spread, or rounding up would count more than noise; coarser
+    where the grid would not fit in POINTS. Any grid gives an upper bound.
     """
     sampled = [b for b in blocks if b.rate < 1]
     width = sum(_reach(b) + 16 * math.sqrt(b.steps) * _spread(b) for b in blocks)
@@ -325,7 +398,9 @@ def _spread(block: Block) -> float:
 
 
 def _reach(block: Block) -> float:
-    """About the largest privacy loss of one step that is not negligible: noise of ten standard deviations."""
+    """About the largest privacy loss of one step that is not negligible: noise of ten standard
+    deviations.
+    """
     z = block.noise
     tail = 10 / z + 1 / (2 * z**2) + math.log(block.rate)
     return tail if tail > 30 else math.log1p(math.exp(tail))
@@ -335,7 +410,9 @@ def _reach(block: Block) -> float:
 def _one_step(noise: float, rate: float, grid: float):
     from dp_accounting.pld import privacy_loss_distribution as pld
 
-    return pld.from_gaussian_mechanism(noise, sampling_prob=rate, value_discretization_interval=grid)
+    return pld.from_gaussian_mechanism(
+        noise, sampling_prob=rate, value_discretization_interval=grid
+    )
 
 
 def _negative(pmf) -> float:
@@ -350,7 +427,10 @@ def _length(block: Block, grid: float) -> int:
     from dp_accounting.pld.common import compute_self_convolve_bounds as bounds
 
     one = _one_step(block.noise, block.rate, grid)
-    ends = (bounds(pmf.to_dense_pmf()._probs, block.steps, 1e-15) for pmf in (one._pmf_remove, one._pmf_add))
+    ends = (
+        bounds(pmf.to_dense_pmf()._probs, block.steps, 1e-15)
+        for pmf in (one._pmf_remove, one._pmf_add)
+    )
     return max(high - low for low, high in ends)
 
 

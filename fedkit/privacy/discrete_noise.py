@@ -1,7 +1,9 @@
-"""Gaussian noise on whole numbers, so that it can be added under masks (Canonne, Kamath & Steinke, 2020).
+"""Gaussian noise on whole numbers, so that it can be added under masks (Canonne, Kamath & Steinke,
+2020).
 
-The discrete Gaussian has probability proportional to exp(-x^2 / (2 std^2)) at every whole number x. Rounded noise from
-the real line would be another distribution, and its bits can give the hidden value away (Mironov, 2012).
+The discrete Gaussian has probability proportional to exp(-x^2 / (2 std^2)) at every whole number x.
+Rounded noise from the real line would be another distribution, and its bits can give the hidden
+value away (Mironov, 2012).
 """
 
 from __future__ import annotations
@@ -16,14 +18,18 @@ LARGEST = 2.0**40  # of a std: the arithmetic stays within 64 bits
 
 
 def discrete_gaussian(std: float, size: int, rng: np.random.Generator) -> np.ndarray:
-    """int64, shape (size,): whole numbers with the discrete Gaussian distribution, mean 0; std in whole numbers.
+    """int64, shape (size,): whole numbers with the discrete Gaussian distribution, mean 0; std in
+    whole numbers.
 
-    Rejection from the discrete Laplace distribution, algorithm 3 of the paper, whose probabilities float64 rounds by
-    about 2^-53; so the paper's distribution up to that per value, far below any delta. The variance is at most std^2,
-    and all but equal to it from std = 1 on. rng follows a seed, which is for teaching. Raises FedkitError.
+    Rejection from the discrete Laplace distribution, algorithm 3 of the paper, whose probabilities
+    float64 rounds by about 2^-53; so the paper's distribution up to that per value, far below any
+    delta. The variance is at most std^2, and all but equal to it from std = 1 on. rng follows a
+    seed, which is for teaching. Raises FedkitError.
     """
     if not 0 <= std <= LARGEST:
-        raise FedkitError(f"a standard deviation of {std:g} given; it must be from 0 to {LARGEST:g}")
+        raise FedkitError(
+            f"a standard deviation of {std:g} given; it must be from 0 to {LARGEST:g}"
+        )
     if std == 0:
         return np.zeros(size, np.int64)
     kept, count, width = [], 0, math.floor(std) + 1
@@ -37,9 +43,11 @@ def discrete_gaussian(std: float, size: int, rng: np.random.Generator) -> np.nda
 
 
 def discrete_laplace(scale: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """int64: whole numbers x with probability proportional to exp(-|x| / scale), algorithm 2 of the paper.
+    """int64: whole numbers x with probability proportional to exp(-|x| / scale), algorithm 2 of the
+    paper.
 
-    |x| = low + scale * high, where low < scale is kept with probability exp(-low / scale) and high is geometric.
+    |x| = low + scale * high, where low < scale is kept with probability exp(-low / scale) and high
+    is geometric.
     """
     kept, count = [], 0
     while count < size:
@@ -55,19 +63,25 @@ def discrete_laplace(scale: int, size: int, rng: np.random.Generator) -> np.ndar
 
 
 def noise_share(total_std: float, parties: int, missing: int = 0) -> float:
-    """The std of each party's noise, so that the sum has total_std even if `missing` of them do not arrive.
+    """The std of each party's noise, so that the sum has total_std even if `missing` of them do not
+    arrive.
 
-    The sum of discrete Gaussians is not quite one: see `gap`. Raises FedkitError where nobody is left.
+    The sum of discrete Gaussians is not quite one: see `gap`. Raises FedkitError where nobody is
+    left.
     """
     if not 0 <= missing < parties:
-        raise FedkitError(f"{missing} of {parties} shares of noise may be missing; at least one must arrive")
+        raise FedkitError(
+            f"{missing} of {parties} shares of noise may be missing; at least one must arrive"
+        )
     return total_std / math.sqrt(parties - missing)
 
 
 def effective_noise(noise: float, parties: int, missing: int) -> float:
-    """The noise multiplier that is left of `noise` when `missing` of `parties` equal shares did not arrive.
+    """The noise multiplier that is left of `noise` when `missing` of `parties` equal shares did not
+    arrive.
 
-    Variances add up, so the std falls by sqrt((K - k) / K). Masks lose nothing when clients drop out; this noise does.
+    Variances add up, so the std falls by sqrt((K - k) / K). Masks lose nothing when clients drop
+    out; this noise does.
     """
     if not 0 <= missing <= parties:
         raise FedkitError(f"{missing} of {parties} shares of noise are missing; that cannot be")
@@ -75,18 +89,22 @@ def effective_noise(noise: float, parties: int, missing: int) -> float:
 
 
 def sensitivity(clip: float, size: int, fraction: int) -> float:
-    """The largest L2 norm of a vector of norm `clip` after rounding at random to steps of 2^-fraction.
+    """The largest L2 norm of a vector of norm `clip` after rounding at random to steps of
+    2^-fraction.
 
-    Every value moves by less than a step. The noise multiplier is the sum's std over this, not over `clip`.
+    Every value moves by less than a step. The noise multiplier is the sum's std over this, not over
+    `clip`.
     """
     return clip + math.sqrt(size) * 2.0**-fraction
 
 
 def gap(std: float, parties: int) -> float:
-    """How far a sum of `parties` discrete Gaussians is from one, per value: tau of Kairouz, Liu & Steinke (2021).
+    """How far a sum of `parties` discrete Gaussians is from one, per value: tau of Kairouz, Liu &
+    Steinke (2021).
 
-    The sum with sensitivity s in d values satisfies (1/2) e^2-concentrated privacy with e = s / sqrt(n std^2) + tau
-    sqrt(d), at worst. Below 1e-7 from std = 1.4 (in whole numbers, each party's) on.
+    The sum with sensitivity s in d values satisfies (1/2) e^2-concentrated privacy with e = s /
+    sqrt(n std^2) + tau sqrt(d), at worst. Below 1e-7 from std = 1.4 (in whole numbers, each
+    party's) on.
     """
     if std <= 0:
         return math.inf

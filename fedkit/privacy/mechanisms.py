@@ -1,8 +1,10 @@
-"""What `--privacy` promises, to whom, and what it costs: the noise for a wished epsilon, the epsilon of what was done.
+"""What `--privacy` promises, to whom, and what it costs: the noise for a wished epsilon, the
+epsilon of what was done.
 
-example: whether one text was there cannot be told (DP-SGD at every site). client: whether a whole site took part cannot
-be told (DP-FedAvg, or DP-FTRL where sampling cannot be trusted). To add one: a small frozen dataclass that overrides
-`blocks`, and a line in `PRIVACY`. The accounting itself is in `accounting.py`.
+example: whether one text was there cannot be told (DP-SGD at every site). client: whether a whole
+site took part cannot be told (DP-FedAvg, or DP-FTRL where sampling cannot be trusted). To add one:
+a small frozen dataclass that overrides `blocks`, and a line in `PRIVACY`. The accounting itself is
+in `accounting.py`.
 """
 
 from __future__ import annotations
@@ -28,17 +30,22 @@ USUAL_EPS = 8.0  # where neither eps nor noise is given
 LEAST = 20  # gradient steps of a run: with fewer, each has to be too large
 LARGEST_STEP = 1000.0  # of a learning rate times a mean gradient that is clipped to 1
 BITS_SHARE = (
-    20  # adaptive clipping: the noise on the count of clients within the clip is the cohort / 20 (Andrew et al.)
+    # adaptive clipping: the noise on the count of clients within the clip is the cohort / 20
+    # (Andrew et al.)
+    20
 )
 
 
 class Privacy:
-    """What all share: eps is the wish, or the budget where `noise` is given too; 0 stands for not given.
+    """What all share: eps is the wish, or the budget where `noise` is given too; 0 stands for not
+    given.
 
-    noise_from: seed, so that a run can be repeated, by anybody who has its record; or system, which nobody can repeat.
+    noise_from: seed, so that a run can be repeated, by anybody who has its record; or system, which
+    nobody can repeat.
     """
 
-    unit: ClassVar[str] = ""  # what may be added or removed without anybody telling: example | client
+    # what may be added or removed without anybody telling: example | client
+    unit: ClassVar[str] = ""
     needs: ClassVar[str] = ""
 
     def problem(self) -> str:
@@ -53,13 +60,15 @@ class NoPrivacy(Privacy):
 
 @dataclass(frozen=True)
 class Example(Privacy):
-    """DP-SGD at every site: whether one text was in a site's data cannot be told (Abadi et al., 2016).
+    """DP-SGD at every site: whether one text was in a site's data cannot be told (Abadi et al.,
+    2016).
 
     rate: Poisson sampling rate of a site's own rows; 1: all of them in every step. steps: of a
-    visit; 0: --local-epochs passes, and more where the run would have fewer than 20 in all. start: share of eps for the head
-    start. step: standard deviation of the noise that all steps together leave on each weight of the head, which sets its
-    learning rate whatever the data, clip and eps. trust: site, nobody else is trusted; sum, each site adds a share of the
-    noise to one gradient a round and only the sum is seen (--secure).
+    visit; 0: --local-epochs passes, and more where the run would have fewer than 20 in all. start:
+    share of eps for the head start. step: standard deviation of the noise that all steps together
+    leave on each weight of the head, which sets its learning rate whatever the data, clip and eps.
+    trust: site, nobody else is trusted; sum, each site adds a share of the noise to one gradient a
+    round and only the sum is seen (--secure).
     """
 
     eps: float = 0.0
@@ -79,11 +88,14 @@ class Example(Privacy):
     def problem(self) -> str:
         if self.sampling != "poisson":
             return (
-                f"sampling={self.sampling}: shuffled batches are not Poisson samples, and the accounting with "
-                "amplification does not hold for them; use sampling=poisson, or rate=1"
+                f"sampling={self.sampling}: shuffled batches are not Poisson samples, and the"
+                " accounting with amplification does not hold for them; use sampling=poisson, or"
+                " rate=1"
             )
         if not 0 < self.rate <= 1:
-            return f"rate={self.rate:g}: the share of a site's rows in a step, above 0 and at most 1"
+            return (
+                f"rate={self.rate:g}: the share of a site's rows in a step, above 0 and at most 1"
+            )
         if self.steps < 0:
             return f"steps={self.steps}: gradient steps of a visit, 0 for as many as are needed"
         if self.trust not in ("site", "sum"):
@@ -93,7 +105,9 @@ class Example(Privacy):
 
 @dataclass(frozen=True)
 class OfClients(Privacy):
-    """What promises to whole clients share. clip: of a client's whole update. start: share of eps for the head start."""
+    """What promises to whole clients share. clip: of a client's whole update. start: share of eps
+    for the head start.
+    """
 
     eps: float = 0.0
     delta: float = 1e-5
@@ -108,21 +122,30 @@ class OfClients(Privacy):
 class Client(OfClients):
     """DP-FedAvg: whether a whole site took part cannot be told (McMahan et al., 2018).
 
-    quantile: above 0, the clip moves to this quantile of the update norms (Andrew et al., 2021), itself private.
+    quantile: above 0, the clip moves to this quantile of the update norms (Andrew et al., 2021),
+    itself private.
     """
 
     quantile: float = 0.0
-    needs: ClassVar[str] = "--weights uniform; many clients: noise that hides one of ten hides what they learned"
+    needs: ClassVar[str] = (
+        "--weights uniform; many clients: noise that hides one of ten hides what they learned"
+    )
 
     def problem(self) -> str:
-        return "" if 0 <= self.quantile < 1 else f"quantile={self.quantile:g}: from 0 (flat clipping) to below 1"
+        return (
+            ""
+            if 0 <= self.quantile < 1
+            else f"quantile={self.quantile:g}: from 0 (flat clipping) to below 1"
+        )
 
 
 @dataclass(frozen=True)
 class Ftrl(OfClients):
-    """DP-FedAvg without trust in sampling: noise that later rounds take back, clients in turn (Kairouz et al., 2021).
+    """DP-FedAvg without trust in sampling: noise that later rounds take back, clients in turn
+    (Kairouz et al., 2021).
 
-    Banded matrix factorization (Choquette-Choo et al., 2023) of as many bands as a client waits rounds for its turn.
+    Banded matrix factorization (Choquette-Choo et al., 2023) of as many bands as a client waits
+    rounds for its turn.
     """
 
     needs: ClassVar[str] = "--weights uniform, --clients-per-round; many clients"
@@ -132,11 +155,12 @@ class Ftrl(OfClients):
 class Budget:
     """A promise made concrete for one run: all that accounting needs.
 
-    noise: noise multiplier z of a step (example) or a round (client). rate: of the Poisson sampling. steps: of a visit.
-    start: noise multiplier of the head start, 0 if nothing is sent. eps: the wish or the limit; 0: none was given.
-    turns: rounds between two turns of a client (ftrl), else 0. clients: in the run. bits: noise of the count that
-    adaptive clipping reads, else 0. whole: gradient steps of a site in the whole run.
-    together: sites whose models are averaged in a round.
+    noise: noise multiplier z of a step (example) or a round (client). rate: of the Poisson
+    sampling. steps: of a visit. start: noise multiplier of the head start, 0 if nothing is sent.
+    eps: the wish or the limit; 0: none was given. turns: rounds between two turns of a client
+    (ftrl), else 0. clients: in the run. bits: noise of the count that adaptive clipping reads, else
+    0. whole: gradient steps of a site in the whole run. together: sites whose models are averaged
+    in a round.
     """
 
     privacy: Privacy
@@ -153,13 +177,15 @@ class Budget:
 
     @property
     def scale(self) -> float:
-        """What a learning rate is multiplied by to be of a mean clipped gradient: a step then leaves noise of one
-        learning rate on every weight, whatever data, clip and epsilon."""
+        """What a learning rate is multiplied by to be of a mean clipped gradient: a step then
+        leaves noise of one learning rate on every weight, whatever data, clip and epsilon.
+        """
         return self.rate / (self.clip * self.noise) if self.noise else 1.0
 
     @property
     def head_lr(self) -> float:
-        """Of the head: all steps together leave noise of `step` on every weight of the mean over sites.
+        """Of the head: all steps together leave noise of `step` on every weight of the mean over
+        sites.
 
         What a step may be at most is seen to where it is taken: `client.private.step_sizes`.
         """
@@ -189,7 +215,9 @@ class Budget:
         return self.rate * self.clients if not self.turns else self.clients / self.turns
 
     def blocks(self, visits: Sequence[float]) -> list[Block]:
-        """What was released. visits: the noise multiplier of each visit (example) or round (client) so far."""
+        """What was released. visits: the noise multiplier of each visit (example) or round (client)
+        so far.
+        """
         out = [Block(self.start)] if self.start else []
         if self.turns:
             turns = math.ceil(len(visits) / self.turns)
@@ -215,7 +243,9 @@ class Budget:
 
 
 @lru_cache(maxsize=64)
-def _budget(privacy: Privacy, rounds: int, epochs: int, clients: int, per_round: float | None, starts: bool) -> Budget:
+def _budget(
+    privacy: Privacy, rounds: int, epochs: int, clients: int, per_round: float | None, starts: bool
+) -> Budget:
     rate, steps, turns = 1.0, 1, 0
     share = 1.0 if per_round is None else per_round if per_round < 1 else per_round / clients
     if isinstance(privacy, Example):
@@ -228,22 +258,38 @@ def _budget(privacy: Privacy, rounds: int, epochs: int, clients: int, per_round:
         rate = min(share, 1.0)
     wish = privacy.eps or (0.0 if privacy.noise else USUAL_EPS)
     blank = Budget(
-        privacy, 0.0, rate, steps, 0.0, wish, clients, turns, whole=rounds * steps, together=max(1.0, share * clients)
+        privacy,
+        0.0,
+        rate,
+        steps,
+        0.0,
+        wish,
+        clients,
+        turns,
+        whole=rounds * steps,
+        together=max(1.0, share * clients),
     )
     if privacy.noise:
         noise = privacy.noise
         whole = epsilon(replace(blank, noise=noise).planned(rounds), privacy.delta)
-        first = _alone(privacy.start * (wish or whole / (1 - privacy.start)), privacy.delta) if starts else 0.0
+        first = (
+            _alone(privacy.start * (wish or whole / (1 - privacy.start)), privacy.delta)
+            if starts
+            else 0.0
+        )
     else:
         first = _alone(privacy.start * wish, privacy.delta) if starts else 0.0
-        noise = noise_for(wish, privacy.delta, lambda z: replace(blank, noise=z, start=first).planned(rounds))
+        noise = noise_for(
+            wish, privacy.delta, lambda z: replace(blank, noise=z, start=first).planned(rounds)
+        )
     budget = replace(blank, noise=noise, start=first)
     if getattr(privacy, "quantile", 0.0):
         budget = replace(budget, bits=max(budget.cohort / BITS_SHARE, noise))
     if not budget.allows([]):
         raise FedkitError(
-            f"privacy noise={noise:g} with eps={wish:g} given: not even one round is within that; a round takes epsilon "
-            f"{budget.epsilon([noise]):.2f}; use more noise, a larger eps, or noise alone"
+            f"privacy noise={noise:g} with eps={wish:g} given: not even one round is within that; a"
+            f" round takes epsilon {budget.epsilon([noise]):.2f}; use more noise, a larger eps, or"
+            " noise alone"
         )
     return budget
 
@@ -253,7 +299,9 @@ def _alone(target: float, delta: float) -> float:
 
 
 def fresh_secret(config: RunConfig) -> int:
-    """What is added to the seed of all private randomness: 0, or a number of the operating system's that no record holds."""
+    """What is added to the seed of all private randomness: 0, or a number of the operating system's
+    that no record holds.
+    """
     drawn = getattr(make_privacy(config.privacy), "noise_from", "seed") == "system"
     return secrets.randbits(62) if drawn else 0
 
@@ -261,8 +309,8 @@ def fresh_secret(config: RunConfig) -> int:
 def visits_of(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:
     """The noise multipliers of what was released so far, for the client that released the most.
 
-    Read from the record alone, so that a run that goes on neither forgets nor pays twice. An upload that was lost or
-    refused counts: somebody may have seen it.
+    Read from the record alone, so that a run that goes on neither forgets nor pays twice. An upload
+    that was lost or refused counts: somebody may have seen it.
     """
     if budget.unit == "client" or budget.trust_sum:
         return [r.noise for r in rounds if r.noise is not None]
@@ -278,12 +326,15 @@ def make_privacy(spec: str) -> Privacy:
     name, options = parse_spec(spec)
     if name not in PRIVACY and (number := re.search(r"\d+(\.\d+)?", spec)):
         raise FedkitError(
-            f"privacy {spec!r} is not known; choose one of: {', '.join(PRIVACY)}; such as example:eps={number[0]}"
+            f"privacy {spec!r} is not known; choose one of: {', '.join(PRIVACY)}; such as"
+            f" example:eps={number[0]}"
         )
     privacy = build("privacy", PRIVACY, spec)
     problem = privacy.problem()
     if "eps" in options and privacy.eps == 0:
-        problem = "eps=0: no noise is enough for that; write a number above 0, such as eps=8, 3 or 1"
+        problem = (
+            "eps=0: no noise is enough for that; write a number above 0, such as eps=8, 3 or 1"
+        )
     for name, (least, most) in RANGES.items():
         value = getattr(privacy, name, least)
         if not least <= value <= most:
@@ -296,7 +347,11 @@ def make_privacy(spec: str) -> Privacy:
 
 
 RANGES = {
-    "eps": (0, 1000), "delta": (1e-10, 0.1), "clip": (1e-6, 1e6), "noise": (0, 1e4), "start": (0.01, 0.99),
+    "eps": (0, 1000),
+    "delta": (1e-10, 0.1),
+    "clip": (1e-6, 1e6),
+    "noise": (0, 1e4),
+    "start": (0.01, 0.99),
     "step": (1e-6, 1000),
 }
 
@@ -309,5 +364,3 @@ PRIVACY: dict[str, type[Privacy]] = {
 
 
 FEW = 100  # clients: below it a promise to whole clients means little
-
-

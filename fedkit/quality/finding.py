@@ -1,4 +1,6 @@
-"""What a check of data says, and what it looks at: one table whatever file it came from, and findings about it."""
+"""What a check of data says, and what it looks at: one table whatever file it came from, and
+findings about it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-LEVELS = ("note", "care", "stop")  # nothing to do | usable, but look | cannot be used before it is mended
+# nothing to do | usable, but look | cannot be used before it is mended
+LEVELS = ("note", "care", "stop")
 MOST_ROWS = 1_000  # row numbers that a finding keeps
 MOST_EXAMPLES = 5
 WIDTH = 80  # characters of an example
@@ -14,9 +17,11 @@ WIDTH = 80  # characters of an example
 
 @dataclass(frozen=True)
 class Setting:
-    """What the checks need to know beside the rows. model: the base model the data is meant for. max_tokens: its limit in a run.
+    """What the checks need to know beside the rows. model: the base model the data is meant for.
+    max_tokens: its limit in a run.
 
-    slow: also what needs a model and takes minutes (suspicious labels). tell: called with a sentence now and then.
+    slow: also what needs a model and takes minutes (suspicious labels). tell: called with a
+    sentence now and then.
     """
 
     model: str = "minilm"
@@ -30,10 +35,11 @@ class Setting:
 class Finding:
     """One thing that was found. kind: its check in `quality.CHECKS`. level: one of LEVELS.
 
-    count: rows concerned, of `of` rows looked at (fewer than all where a sample was enough: then `sampled` is True).
-    rows: their line numbers, at most MOST_ROWS of them. what, why, mend: a sentence each: what was found, why it matters,
-    how to mend it. examples: at most MOST_EXAMPLES, cut to WIDTH characters, personal data masked.
-    numbers: figures for programs and pictures. mended: True where the cleaned copy no longer has it.
+    count: rows concerned, of `of` rows looked at (fewer than all where a sample was enough: then
+    `sampled` is True). rows: their line numbers, at most MOST_ROWS of them. what, why, mend: a
+    sentence each: what was found, why it matters, how to mend it. examples: at most MOST_EXAMPLES,
+    cut to WIDTH characters, personal data masked. numbers: figures for programs and pictures.
+    mended: True where the cleaned copy no longer has it.
     """
 
     kind: str

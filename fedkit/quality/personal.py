@@ -1,7 +1,9 @@
-"""Likely personal data in Japanese and English texts: found by form, check digit and neighbouring words, and masked.
+"""Likely personal data in Japanese and English texts: found by form, check digit and neighbouring
+words, and masked.
 
-A search by patterns, not a proof of absence: it knows forms (an e-mail address, a telephone number) and names only in obvious
-places (田中様, Mr Smith, 氏名：…). Texts are compared with full-width letters and digits folded; positions are those of the text.
+A search by patterns, not a proof of absence: it knows forms (an e-mail address, a telephone number)
+and names only in obvious places (田中様, Mr Smith, 氏名：…). Texts are compared with full-width letters
+and digits folded; positions are those of the text.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ class Span:
 
 
 def find(text: str) -> list[Span]:
-    """All likely personal data in `text`, in order, without overlaps. A text without any sign of it costs one search."""
+    """All likely personal data in `text`, in order, without overlaps. A text without any sign of it
+    costs one search.
+    """
     folded = text[:LONGEST].translate(_FOLD)
     if not _SIGN.search(folded):
         return []
@@ -58,7 +62,8 @@ def find(text: str) -> list[Span]:
 
 
 def mask(text: str, language: str | None = None) -> str:
-    """`text` with each find replaced by its kind, [email] or in Japanese [メール]; all else unchanged. Idempotent.
+    """`text` with each find replaced by its kind, [email] or in Japanese [メール]; all else unchanged.
+    Idempotent.
 
     language: of the words put in, "en" or "ja"; None: "en".
     """
@@ -85,11 +90,18 @@ def check_personal(table: Table, setting: Setting) -> Iterable[Finding]:
     if rows:
         said = ", ".join(f"{kind} in {number:,}" for kind, number in kinds.most_common())
         yield Finding(
-            "personal-data", "note" if set(kinds) == {"name"} and len(rows) < 0.01 * len(table.frame) else "care", len(rows), len(table.frame),
+            "personal-data",
+            "note" if set(kinds) == {"name"} and len(rows) < 0.01 * len(table.frame) else "care",
+            len(rows),
+            len(table.frame),
             f"{count(len(rows), 'text')} with likely personal data ({said})",
-            "A model may remember rare texts, and whoever holds the file or the adapter may not be allowed to see them.",
-            "Write the cleaned copy with masking (--mask), or remove them; a search by patterns finds most, never all.",
-            tuple(table.frame["line"].iloc[rows[:MOST_ROWS]].tolist()), tuple(examples), {**kinds, "index": rows[:MOST_ROWS]},
+            "A model may remember rare texts, and whoever holds the file or the adapter may not be"
+            " allowed to see them.",
+            "Write the cleaned copy with masking (--mask), or remove them; a search by patterns"
+            " finds most, never all.",
+            tuple(table.frame["line"].iloc[rows[:MOST_ROWS]].tolist()),
+            tuple(examples),
+            {**kinds, "index": rows[:MOST_ROWS]},
         )
 
 
@@ -101,7 +113,8 @@ def shortened(text: str, around: str = "[") -> str:
     return part if len(part) <= WIDTH else part[: WIDTH - 1] + "…"
 
 
-# --- check digits -------------------------------------------------------------------------------------------------------
+# --- check digits
+# -------------------------------------------------------------------------------------------------------
 
 
 def luhn(digits: str) -> bool:
@@ -113,9 +126,10 @@ def luhn(digits: str) -> bool:
 def my_number(digits: str) -> bool:
     """The check digit of a 12-digit Individual Number (My Number).
 
-    Source: Ordinance of the Ministry of Internal Affairs and Communications No. 85 of 2014 (平成26年総務省令第85号), article 5:
-    11 - (sum of P_n * Q_n for n = 1..11, modulo 11), P_n the n-th digit from the right before the check digit, Q_n = n + 1 up
-    to n = 6 and n - 5 from n = 7; 0 where the remainder is 0 or 1.
+    Source: Ordinance of the Ministry of Internal Affairs and Communications No. 85 of 2014
+    (平成26年総務省令第85号), article 5: 11 - (sum of P_n * Q_n for n = 1..11, modulo 11), P_n the n-th digit
+    from the right before the check digit, Q_n = n + 1 up to n = 6 and n - 5 from n = 7; 0 where the
+    remainder is 0 or 1.
     """
     if len(digits) != 12 or len(set(digits)) == 1:
         return False
@@ -126,33 +140,54 @@ def my_number(digits: str) -> bool:
 
 def iban(code: str) -> bool:
     """The check digits of an International Bank Account Number (ISO 13616: modulo 97 is 1)."""
-    return 15 <= len(code) <= 34 and int("".join(str(int(c, 36)) for c in code[4:] + code[:4])) % 97 == 1
+    return (
+        15 <= len(code) <= 34
+        and int("".join(str(int(c, 36)) for c in code[4:] + code[:4])) % 97 == 1
+    )
 
 
 def card(digits: str) -> bool:
     """A card number: its issuer's first digits, that issuer's length, and the check digit."""
-    return len(set(digits)) > 1 and any(re.match(p, digits) and len(digits) in n for p, n in _CARDS) and luhn(digits)
+    return (
+        len(set(digits)) > 1
+        and any(re.match(p, digits) and len(digits) in n for p, n in _CARDS)
+        and luhn(digits)
+    )
 
 
-# --- the finders: folded text -> (start, end) ---------------------------------------------------------------------------
+# --- the finders: folded text -> (start, end)
+# ---------------------------------------------------------------------------
 
 _FOLD = {
-    **{i: i - 0xFEE0 for i in range(0xFF01, 0xFF5F) if chr(i) not in "～"}, 0x3000: " ", 0xA0: " ", 0x2003: " ", 0x2002: " ",
+    **{i: i - 0xFEE0 for i in range(0xFF01, 0xFF5F) if chr(i) not in "～"},
+    0x3000: " ",
+    0xA0: " ",
+    0x2003: " ",
+    0x2002: " ",
     **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2015, 0x2212), "-"),
 }
 _HAN = "一-龥々ヶ髙﨑"
 _BEFORE = r"(?<![A-Za-z0-9])(?<![A-Za-z0-9][-_/#.])"
 _AFTER = r"(?![A-Za-z0-9])(?![-/_][A-Za-z0-9])"
 _CARDS = (
-    (r"4", (16, 19)), (r"5[1-5]|2(2[3-9]|[3-6]|7[01]|22[1-9]|720)", (16,)), (r"3[47]", (15,)), (r"35(2[89]|[3-8])", (16,)),
-    (r"3(0[0-5]|[689])", (14,)), (r"6(011|5|4[4-9])", (16,)), (r"62", (16, 17, 18, 19)),
+    (r"4", (16, 19)),
+    (r"5[1-5]|2(2[3-9]|[3-6]|7[01]|22[1-9]|720)", (16,)),
+    (r"3[47]", (15,)),
+    (r"35(2[89]|[3-8])", (16,)),
+    (r"3(0[0-5]|[689])", (14,)),
+    (r"6(011|5|4[4-9])", (16,)),
+    (r"62", (16, 17, 18, 19)),
 )
 _THING = re.compile(
     r"(品番|型番|部品|型式|伝票|注文|受注|発注|管理番号|受付番号|番号は|シリアル|製造番号|チケット|ロット|資産|請求書|案件|バージョン|追跡|コード|ID|"
     r"ticket|order|part|serial|invoice|\bPO|SKU|model|\blot|asset|version|incident|case|tracking|ref(?:erence)?|S/N|P/N|"
-    r"error|build|batch|id|code)\W{0,3}(?:no|number|num|番号)?\W{0,4}$", re.IGNORECASE,
+    r"error|build|batch|id|code)\W{0,3}(?:no|number|num|番号)?\W{0,4}$",
+    re.IGNORECASE,
 )
-_CALL = re.compile(r"(tel|phone|call|mobile|cell|fax|ring|whatsapp|電話|携帯|連絡先|内線)[^0-9]{0,12}$", re.IGNORECASE)
+_CALL = re.compile(
+    r"(tel|phone|call|mobile|cell|fax|ring|whatsapp|電話|携帯|連絡先|内線)[^0-9]{0,12}$",
+    re.IGNORECASE,
+)
 _PHONES = tuple(
     re.compile(_BEFORE + f"(?:{form})" + _AFTER)
     for form in (
@@ -175,36 +210,46 @@ _BLOCK = (
     r"[\d一二三四五六七八九十]{1,4}(?:(?:丁目|条(?=[東西南北\d])[東西南北]?|番地?の?|号|[-ーの])[\d一二三四五六七八九十]{0,4}){1,4}(?:号室|号)?"
     r"(?: ?["
     + _HAN
-    + r"ァ-ヶーA-Za-z]{2,15}(?:ビル|マンション|ハイツ|アパート|コーポ|荘|タワー|レジデンス)?[ -]?\d{1,4}(?:号室|号|階|F))?"
+    + r"ァ-ヶーA-Za-z]{2,15}(?:ビル|マンション|ハイツ|アパート|コーポ|荘|タワー|レジデンス)?["
+    r" -]?\d{1,4}(?:号室|号|階|F))?"
 )
 _JA_ADDRESS = re.compile(
-    rf"{_PREFECTURE} ?[^\s、。,0-9]{{1,25}}? ?{_BLOCK}|(?<![{_HAN}])(?!都市|地区|各市|全市)[{_HAN}]{{1,5}}[市区][^\s、。,\dでをはが]{{1,15}}?{_BLOCK}"
-    rf"|{_PREFECTURE}[^\s、。,0-9]{{1,12}}[市区町村][^\s、。,0-9]{{1,12}}?\d{{1,5}}(?:番地|番)?(?![\d年月日時分個件台円人名回度%])"
+    rf"{_PREFECTURE} ?[^\s、。,0-9]{{1,25}}?"
+    rf" ?{_BLOCK}|(?<![{_HAN}])(?!都市|地区|各市|全市)[{_HAN}]{{1,5}}[市区][^\s、。"
+    rf",\dでをはが]{{1,15}}?{_BLOCK}"
+    rf"|{_PREFECTURE}[^\s、。,0-9]{{1,12}}[市区町村][^\s、。"
+    r",0-9]{1,12}?\d{1,5}(?:番地|番)?(?![\d年月日時分個件台円人名回度%])"
 )
 _EN_ADDRESS = re.compile(
-    r"(?<![A-Za-z0-9_#.-])\d{1,5}[A-Za-z]?,? (?:[NSEW]\.? )?(?:(?!(?:Hard|Disk|Flash|USB|Network|Tape|Optical|Shared|External|Test|Google|"
-    r"Pen|Thumb|Map|Mapped|One|Backup|SSD|New|The|Same)\b)[A-Z][a-z'’]+\.? |\d{1,3}(?:st|nd|rd|th) ){1,3}"
+    r"(?<![A-Za-z0-9_#.-])\d{1,5}[A-Za-z]?,? (?:[NSEW]\.?"
+    r" )?(?:(?!(?:Hard|Disk|Flash|USB|Network|Tape|Optical|Shared|External|Test|Google|"
+    r"Pen|Thumb|Map|Mapped|One|Backup|SSD|New|The|Same)\b)[A-Z][a-z'’]+\.? |\d{1,3}(?:st|nd|rd|th)"
+    r" ){1,3}"
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Square|Sq|Terrace|Close|Crescent|"
-    r"Gardens|Highway|Hwy|Parkway|Pkwy|Row|Hill|Grove)\b(?:,? (?:Apt|Apartment|Flat|Suite|Unit)\.? ?\w{1,5})?"
+    r"Gardens|Highway|Hwy|Parkway|Pkwy|Row|Hill|Grove)\b(?:,? (?:Apt|Apartment|Flat|Suite|Unit)\.?"
+    r" ?\w{1,5})?"
     r"|\bP\.?O\.? Box \d{1,6}\b"
 )
-_STATES = (
-    "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
-)
+_STATES = "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
 _POST = re.compile(
     rf"〒 ?\d{{3}}[-ー]?\d{{4}}(?!\d)|(?<![A-Za-z0-9-])\d{{3}}[-ー]\d{{4}}(?= ?{_PREFECTURE})"
     r"|郵便番号[はが:\s]{0,3}(\d{3}[-ー]?\d{4})(?![\d-])"
     r"|(?<![A-Za-z0-9-])(?:[A-Z]{1,2}\d[A-Z\d]?|GIR) \d[ABD-HJLNP-UW-Z]{2}(?![A-Za-z0-9-])"
-    rf"|(?<=, )(?:{_STATES}) \d{{5}}(?:-\d{{4}})?(?![\d-])|(?<=[Zz][Ii][Pp] )(?:code )?\d{{5}}(?:-\d{{4}})?(?![\d-])"
+    rf"|(?<=, )(?:{_STATES}) \d{{5}}(?:-\d{{4}})?(?![\d-])|(?<=[Zz][Ii][Pp] )(?:code"
+    r" )?\d{5}(?:-\d{4})?(?![\d-])"
 )
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _DATE = (
-    r"(?:(?:19|20)\d\d ?[-/.年] ?\d{1,2} ?[-/.月] ?\d{1,2}日?|(?:明治|大正|昭和|平成|令和|[MTSHR]\.?) ?(?:\d{1,2}|元)(?:年|[./-]) ?\d{1,2}"
-    rf"(?:月|[./-]) ?\d{{1,2}}日?|\d{{1,2}}[/.-]\d{{1,2}}[/.-](?:\d{{4}}|\d\d)(?!\d)|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH},? \d{{4}}"
+    r"(?:(?:19|20)\d\d ?[-/.年] ?\d{1,2} ?[-/.月]"
+    r" ?\d{1,2}日?|(?:明治|大正|昭和|平成|令和|[MTSHR]\.?) ?(?:\d{1,2}|元)(?:年|[./-]) ?\d{1,2}"
+    r"(?:月|[./-])"
+    r" ?\d{1,2}日?|\d{1,2}[/.-]\d{1,2}[/.-](?:\d{4}|\d\d)(?!\d)|\d{1,2}(?:st|nd|rd|th)?"
+    rf" (?:of )?{_MONTH},? \d{{4}}"
     rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}|(?:19|20)\d{{6}}(?!\d))"
 )
 _BORN = re.compile(
-    rf"(?:生年月日|誕生日|お誕生日|\bDOB|\bD\.O\.B\.?|[Dd]ate of [Bb]irth|[Bb]orn(?: on)?|[Bb]irthday|[Bb]irth ?date)"
+    rf"(?:生年月日|誕生日|お誕生日|\bDOB|\bD\.O\.B\.?|[Dd]ate of [Bb]irth|[Bb]orn(?:"
+    rf" on)?|[Bb]irthday|[Bb]irth ?date)"
     rf"(?:\(.{{0,8}}\))?[\s:=は、-]{{0,4}}(?:is |was )?(?:the )?({_DATE})|({_DATE}) ?(?:生まれ|生れ)"
 )
 _MAIL = re.compile(
@@ -213,47 +258,74 @@ _MAIL = re.compile(
 _URL = re.compile(r"https?://[^\s<>\"'「」()、。]{3,2000}", re.IGNORECASE)
 _IN_URL = re.compile(
     r"//[^/?#]{1,200}@|[?&;#](?:user(?:name|_?id)?|e?-?mail|token|session(?:_?id)?|sid|api_?key|key|password|pass|pwd|name|uid|"
-    r"phone|tel|login|account|customer_?id|employee_?id|auth)=[^&]", re.IGNORECASE,
+    r"phone|tel|login|account|customer_?id|employee_?id|auth)=[^&]",
+    re.IGNORECASE,
 )
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
+_IBAN = re.compile(
+    r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])"
+)
 _CARD = re.compile(
-    r"(?<![\d.-])(?<![A-Za-z])\d{3,4}(?:(?:[ -]?\d{4}){2,4}|[ -]?\d{6}[ -]?\d{4,5})(?:[ -]?\d{1,3})?(?![\d-])"
+    r"(?<![\d.-])(?<![A-Za-z])\d{3,4}(?:(?:[ -]?\d{4}){2,4}|[ -]?\d{6}[ -]?\d{4,5})(?:["
+    r" -]?\d{1,3})?(?![\d-])"
 )
-_MINE = re.compile(r"(?<![\d.-])(?<![A-Za-z])(?:\d{12}|\d{4}-\d{4}-\d{4}|\d{4} \d{4} \d{4})(?![\d-])(?! \d{4})(?!\.\d)")
+_MINE = re.compile(
+    r"(?<![\d.-])(?<![A-Za-z])(?:\d{12}|\d{4}-\d{4}-\d{4}|\d{4} \d{4} \d{4})(?![\d-])(?!"
+    r" \d{4})(?!\.\d)"
+)
 _STAMP = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d")
 _V4 = re.compile(
-    r"(?<![A-Za-z0-9_.-])(?:\d{1,3}\.){3}\d{1,3}(?![A-Za-z0-9_-])(?!\.\d)(?! ?(?:release|build|update|version|版|以降))"
+    r"(?<![A-Za-z0-9_.-])(?:\d{1,3}\.){3}\d{1,3}(?![A-Za-z0-9_-])(?!\.\d)(?!"
+    r" ?(?:release|build|update|version|版|以降))"
 )
-_V6 = re.compile(r"(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{1,4}:{1,2}){2,7}[0-9A-Fa-f]{1,4}(?![A-Za-z0-9_:])")
+_V6 = re.compile(
+    r"(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{1,4}:{1,2}){2,7}[0-9A-Fa-f]{1,4}(?![A-Za-z0-9_:])"
+)
 _VERSION = re.compile(
     r"(?:\bv|ver(?:sion)?|バージョン|ファーム(?:ウェア)?|firmware|release|build|rev|update|driver|ドライバー?|版|\bOS)\W{0,3}$",
     re.I,
 )
 _BANK = re.compile(
-    r"(?:口座番号|普通預金|普通口座|当座預金|account (?:no\.?|number))[\s:はが#]{0,4}(\d{6,10})(?!\d)", re.I
+    r"(?:口座番号|普通預金|普通口座|当座預金|account"
+    r" (?:no\.?|number))[\s:はが#]{0,4}(\d{6,10})(?!\d)",
+    re.I,
 )
-_STAFF = re.compile(r"(?:社員番号|従業員番号|職員番号|社員ID|社員コード|employee (?:id|no\.?|number)|staff (?:id|no\.?|number))[\s:はが#]{0,4}([A-Za-z]{0,2}-?\d{3,10})(?!\d)", re.I)
+_STAFF = re.compile(
+    r"(?:社員番号|従業員番号|職員番号|社員ID|社員コード|employee (?:id|no\.?|number)|staff"
+    r" (?:id|no\.?|number))[\s:はが#]{0,4}([A-Za-z]{0,2}-?\d{3,10})(?!\d)",
+    re.I,
+)
 _HONOUR = re.compile(
-    rf"([{_HAN}]{{1,8}})[ ]?(様(?![子式々相態])|さん(?![ぽか]く)|氏(?!名)|殿(?!堂)|君|くん|先生|部長|課長|係長|主任|社長|店長|専務|常務|取締役|主査|次長|室長|所長|工場長)"
+    rf"([{_HAN}]{{1,8}})["
+    r" ]?(様(?![子式々相態])|さん(?![ぽか]く)|氏(?!名)|殿(?!堂)|君|くん|先生|部長|課長|係長|主任|社長|店長|専務|常務|取締役|主査|次長|室長|所長|工場長)"
 )
 _KANA = re.compile(r"(?<![ァ-ヶー])([ァ-ヶー]{2,10}(?:[・ ][ァ-ヶー]{2,10})?)(?:様|さん)")
 _LABEL = re.compile(
-    rf"(?:氏名|お?名前|フルネーム|担当(?:者名?)?|利用者名?|申請者名?|報告者名?|記入者名?|連絡者|依頼者名?|発信者|使用者名?|フリガナ|ふりがな|代表者)(?:\([^)]{{1,6}}\))? ?[:=] ?"
-    rf"((?:[{_HAN}]{{1,4}}[ ]?[{_HAN}ぁ-んァ-ヶー]{{0,6}})|[ァ-ヶー]{{2,8}}[ ・]?[ァ-ヶー]{{0,8}}|[A-Z][A-Za-z'-]+(?: [A-Z][A-Za-z'-]+){{0,2}})"
+    rf"(?:氏名|お?名前|フルネーム|担当(?:者名?)?|利用者名?|申請者名?|報告者名?|記入者名?|連絡者|依頼者名?|発信者|使用者名?|フリガナ|ふりがな|代表者)(?:\([^)]{{1,6}}\))?"
+    rf" ?[:=] ?"
+    rf"((?:[{_HAN}]{{1,4}}[ ]?[{_HAN}ぁ-んァ-ヶー]{{0,6}})|[ァ-ヶー]{{2,8}}["
+    r" ・]?[ァ-ヶー]{0,8}|[A-Z][A-Za-z'-]+(?: [A-Z][A-Za-z'-]+){0,2})"
 )
 _FULL = re.compile(rf"(?<![{_HAN}])([{_HAN}]{{3,6}}|[{_HAN}]{{2,3}} [{_HAN}]{{1,3}})(?![{_HAN}])")
 _SELF = re.compile(
-    rf"(?:^|[。、!\n ]|(?:部|課|店|係|室|社|局|所|場|科|班|ループ|ーム|担当|経理|総務|人事|営業|製造|開発|情報|法務|品質|物流)の)([{_HAN}]{{1,3}})(?:と申します|と言います|ですが|です[。、 ]|です$)"
+    r"(?:^|[。、!\n"
+    rf" ]|(?:部|課|店|係|室|社|局|所|場|科|班|ループ|ーム|担当|経理|総務|人事|営業|製造|開発|情報|法務|品質|物流)の)([{_HAN}]{{1,3}})(?:と申します|と言います|ですが|です[。"
+    r"、 ]|です$)"
 )
 _WORD = r"[A-Z](?:[a-zA-Z-]|['’](?!s\b)){0,30}[a-z]"
-_TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Mx|Miss|Dr|Prof)\b\.? ((?:[A-Z]\.? ){0,2}N_(?: N_)?)".replace("N_", _WORD))
+_TITLE = re.compile(
+    r"\b(?:Mr|Mrs|Ms|Mx|Miss|Dr|Prof)\b\.? ((?:[A-Z]\.? ){0,2}N_(?: N_)?)".replace("N_", _WORD)
+)
 _SAID = re.compile(
     (
-        r"\b(?:[Dd]ear|DEAR|[Mm]y name is|[Mm]y name's|[Hh]i|[Hh]ello)[ ,]+(N_(?: N_)?)(?=[ ,.!:;\n]|$)"
+        r"\b(?:[Dd]ear|DEAR|[Mm]y name is|[Mm]y name's|[Hh]i|[Hh]ello)[ ,]+(N_(?: N_)?)(?=["
+        r" ,.!:;\n]|$)"
         r"|\b[Tt]his is (N_(?: N_)?)(?=,? (?:from|in|at|speaking|calling|here)\b)"
-        r"|(?:[Rr]egards|[Tt]hanks|[Cc]heers|[Ss]incerely|[Bb]est(?: wishes)?|[Tt]hank you)[,.!]?\s+(N_(?: N_)?)\.?\s*$"
-        r"|(?:^|[,;.|\n]\s*|\b(?:[Ff]ull|[Ff]irst|[Ll]ast|[Cc]ustomer|[Ee]mployee|[Cc]ontact|[Cc]aller) )[Nn]ame ?[:=] ?(N_(?: N_){0,2})"
-        r"|\b(?:[Cc]ontact(?: person)?|[Rr]eported by|[Rr]equested by|[Ss]ubmitted by|[Cc]aller|[Ee]mployee|[Pp]atient) ?[:=] ?(N_(?: N_){1,2})"
+        r"|(?:[Rr]egards|[Tt]hanks|[Cc]heers|[Ss]incerely|[Bb]est(?: wishes)?|[Tt]hank"
+        r" you)[,.!]?\s+(N_(?: N_)?)\.?\s*$"
+        r"|(?:^|[,;.|\n]\s*|\b(?:[Ff]ull|[Ff]irst|[Ll]ast|[Cc]ustomer|[Ee]mployee|[Cc]ontact|[Cc]aller)"
+        r" )[Nn]ame ?[:=] ?(N_(?: N_){0,2})"
+        r"|\b(?:[Cc]ontact(?: person)?|[Rr]eported by|[Rr]equested by|[Ss]ubmitted"
+        r" by|[Cc]aller|[Ee]mployee|[Pp]atient) ?[:=] ?(N_(?: N_){1,2})"
         r"|\b(?:[Rr]eported by|[Cc]all|[Cc]ontact|[Aa]sk) (N_ N_)(?= (?:on|at|by|via|\(|from|in)\b)"
     ).replace("N_", _WORD)
 )
@@ -264,12 +336,16 @@ _PAIRS = Iterator[tuple[int, int]]
 def _matches(
     form: re.Pattern[str], fits: Callable[[re.Match[str], str], bool] = lambda m, t: True
 ) -> Callable[[str], _PAIRS]:
-    """A finder: where `form` matches and `fits`; its first group that matched is the find, else the whole."""
+    """A finder: where `form` matches and `fits`; its first group that matched is the find, else the
+    whole.
+    """
 
     def search(text: str) -> _PAIRS:
         for m in form.finditer(text):
             if fits(m, text):
-                group = next((i for i, value in enumerate(m.groups(), 1) if value and value.strip()), 0)
+                group = next(
+                    (i for i, value in enumerate(m.groups(), 1) if value and value.strip()), 0
+                )
                 yield m.span(group)
 
     return search
@@ -323,7 +399,9 @@ def _is_v4(m: re.Match[str], text: str) -> bool:
 
 
 def _is_v6(m: re.Match[str], text: str) -> bool:
-    if (m[0].count(":") < 7 and "::" not in m[0]) or (not re.search("[A-Fa-f]", m[0]) and m[0].count(":") < 7):
+    if (m[0].count(":") < 7 and "::" not in m[0]) or (
+        not re.search("[A-Fa-f]", m[0]) and m[0].count(":") < 7
+    ):
         return False
     try:
         return ipaddress.IPv6Address(m[0]).is_loopback is False
@@ -342,26 +420,41 @@ def _honoured(text: str) -> _PAIRS:
 
 
 def _surname(run: str) -> int | None:
-    """Where a listed surname begins that, maybe with a given name, ends the run of kanji; None if there is none."""
+    """Where a listed surname begins that, maybe with a given name, ends the run of kanji; None if
+    there is none.
+    """
     for start in range(len(run)):
         for long in (3, 2):
             given = run[start + long :]
-            if run[start : start + long] in _LISTS["surnames"] and (not given or (len(given) <= 3 and given[-1] in _LISTS["given_end"])):
+            if run[start : start + long] in _LISTS["surnames"] and (
+                not given or (len(given) <= 3 and given[-1] in _LISTS["given_end"])
+            ):
                 return start
     return 0 if run in _LISTS["surnames"] else None
 
 
 def _is_full(run: str) -> bool:
-    """A listed surname and two or three kanji that end as given names do; no suffix of a place, an office or a shop."""
+    """A listed surname and two or three kanji that end as given names do; no suffix of a place, an
+    office or a shop.
+    """
     for long in (2, 3):
         given = run[long:].strip()
-        if run[:long] in _LISTS["surnames"] and 2 <= len(given) <= 3 and given[-1] in _LISTS["given_end"] and given[0] not in _PLACES:
+        if (
+            run[:long] in _LISTS["surnames"]
+            and 2 <= len(given) <= 3
+            and given[-1] in _LISTS["given_end"]
+            and given[0] not in _PLACES
+        ):
             return True
     return False
 
 
 def _may_be_name(run: str) -> bool:
-    return run not in _LISTS["not_names"] and run[-2:] not in _LISTS["not_names"] and run[-1] not in _LISTS["not_name_ends"]
+    return (
+        run not in _LISTS["not_names"]
+        and run[-2:] not in _LISTS["not_names"]
+        and run[-1] not in _LISTS["not_name_ends"]
+    )
 
 
 def _said_name(m: re.Match[str], text: str) -> bool:
@@ -384,10 +477,18 @@ def _names(text: str) -> _PAIRS:
 
 _NAMES = (
     _honoured,
-    _matches(_KANA, lambda m, t: m[1] not in _LISTS["not_katakana"] and not any(m[1].endswith(word) for word in _LISTS["not_katakana"])),
+    _matches(
+        _KANA,
+        lambda m, t: (
+            m[1] not in _LISTS["not_katakana"]
+            and not any(m[1].endswith(word) for word in _LISTS["not_katakana"])
+        ),
+    ),
     _matches(_LABEL, _labelled),
     _matches(_FULL, lambda m, t: _is_full(m[0])),
-    _matches(_SELF, lambda m, t: m[1] in _LISTS["surnames"] and (len(m[1]) > 1 or "申します" in m[0])),
+    _matches(
+        _SELF, lambda m, t: m[1] in _LISTS["surnames"] and (len(m[1]) > 1 or "申します" in m[0])
+    ),
     _matches(_TITLE, lambda m, t: m[1].split()[-1] not in _LISTS["not_english"]),
     _matches(_SAID, _said_name),
 )
@@ -395,31 +496,61 @@ _NAMES = (
 _LONG_NUMBER = re.compile(r"\d(?:[-ー .()+]{0,2}\d){6}")
 _DIGIT = re.compile(r"\d")
 _NAME_SIGN = re.compile(
-    rf"様|さん|氏|殿|君|くん|先生|[部課係社店室所場]長|主任|専務|常務|取締役|主査|次長|前 ?[:=]|名(?:\([^)]{{1,6}}\))? ?[:=]|[者ナな当] ?[:=]|申し|言います|です|\bM[rsx]s?\b|Miss|\bDr|Prof"
-    rf"|[Dd]ear|DEAR|[Nn]ame|\bHi|\bhi|[Hh]ello|This is|this is|egards|hank|heers|incerely|\b[Bb]est|ontact|by|aller|mployee|atient|\b[Cc]all\b|\b[Aa]sk\b"
+    rf"様|さん|氏|殿|君|くん|先生|[部課係社店室所場]長|主任|専務|常務|取締役|主査|次長|前"
+    rf" ?[:=]|名(?:\([^)]{{1,6}}\))? ?[:=]|[者ナな当]"
+    rf" ?[:=]|申し|言います|です|\bM[rsx]s?\b|Miss|\bDr|Prof"
+    rf"|[Dd]ear|DEAR|[Nn]ame|\bHi|\bhi|[Hh]ello|This is|this"
+    rf" is|egards|hank|heers|incerely|\b[Bb]est|ontact|by|aller|mployee|atient|\b[Cc]all\b|\b[Aa]sk\b"
     rf"|[{_HAN}]{{2,3}} ?[{_HAN}]{{1,2}}[{''.join(sorted(_LISTS['given_end']))}](?![{_HAN}])"
 )
-# In the order in which they claim their characters: kind, a cheap sign that a search is worth it, the search.
+# In the order in which they claim their characters: kind, a cheap sign that a search is worth it,
+# the search.
 FINDERS: tuple[tuple[str, re.Pattern[str], Callable[[str], _PAIRS]], ...] = (
     ("url", re.compile("https?://", re.I), _matches(_URL, lambda m, t: bool(_IN_URL.search(m[0])))),
     ("email", re.compile("@"), _matches(_MAIL)),
-    ("iban", re.compile(r"[A-Z]{2}\d\d ?[A-Z0-9]{4}"), _matches(_IBAN, lambda m, t: iban(m[0].replace(" ", "")))),
+    (
+        "iban",
+        re.compile(r"[A-Z]{2}\d\d ?[A-Z0-9]{4}"),
+        _matches(_IBAN, lambda m, t: iban(m[0].replace(" ", ""))),
+    ),
     ("card", _LONG_NUMBER, _matches(_CARD, lambda m, t: card(_digits(m[0])))),
     ("my-number", _LONG_NUMBER, _matches(_MINE, _is_mine)),
     ("date-of-birth", re.compile("生|[Bb]orn|[Bb]irth|DOB|D\\.O"), _matches(_BORN)),
     ("bank-account", re.compile("口座|預金|[Aa]ccount|ACCOUNT"), _matches(_BANK)),
     ("staff-number", re.compile("員|[Ee]mployee|[Ss]taff"), _matches(_STAFF)),
-    ("postal-address", re.compile(r"[都道府県市区]|\d[A-Za-z]?,? (?:[NSEW]\.? )?[A-Z1-9]|Box"),
-     lambda text: (m.span() for form in (_JA_ADDRESS, _EN_ADDRESS) for m in form.finditer(text))),
-    ("postal-code", re.compile(r"〒|\d{3}[-ー]?\d{4}|\d[A-Z]{2}|[A-Z]{2} \d{5}|[Zz][Ii][Pp]"), _matches(_POST)),
+    (
+        "postal-address",
+        re.compile(r"[都道府県市区]|\d[A-Za-z]?,? (?:[NSEW]\.? )?[A-Z1-9]|Box"),
+        lambda text: (m.span() for form in (_JA_ADDRESS, _EN_ADDRESS) for m in form.finditer(text)),
+    ),
+    (
+        "postal-code",
+        re.compile(r"〒|\d{3}[-ー]?\d{4}|\d[A-Z]{2}|[A-Z]{2} \d{5}|[Zz][Ii][Pp]"),
+        _matches(_POST),
+    ),
     ("phone", _LONG_NUMBER, _phones),
-    ("ip", re.compile(r"\d\.\d{1,3}\.|:[0-9A-Fa-f]{0,4}:"), lambda text: (*_matches(_V4, _is_v4)(text), *_matches(_V6, _is_v6)(text))),
+    (
+        "ip",
+        re.compile(r"\d\.\d{1,3}\.|:[0-9A-Fa-f]{0,4}:"),
+        lambda text: (*_matches(_V4, _is_v4)(text), *_matches(_V6, _is_v6)(text)),
+    ),
     ("name", _NAME_SIGN, _names),
 )
-_SIGN = re.compile("@|https?://|Box|" + _DIGIT.pattern + "|[一二三四五六七八九]丁目|" + _NAME_SIGN.pattern, re.I)
+_SIGN = re.compile(
+    "@|https?://|Box|" + _DIGIT.pattern + "|[一二三四五六七八九]丁目|" + _NAME_SIGN.pattern, re.I
+)
 MASKS = {
-    "url": ("url", "URL"), "email": ("email", "メール"), "iban": ("iban", "IBAN"), "card": ("card", "カード番号"),
-    "my-number": ("my-number", "個人番号"), "date-of-birth": ("date-of-birth", "生年月日"), "bank-account": ("bank-account", "口座番号"),
-    "staff-number": ("staff-number", "社員番号"), "postal-address": ("postal-address", "住所"), "postal-code": ("postal-code", "郵便番号"),
-    "phone": ("phone", "電話"), "ip": ("ip", "IP"), "name": ("name", "氏名"),
+    "url": ("url", "URL"),
+    "email": ("email", "メール"),
+    "iban": ("iban", "IBAN"),
+    "card": ("card", "カード番号"),
+    "my-number": ("my-number", "個人番号"),
+    "date-of-birth": ("date-of-birth", "生年月日"),
+    "bank-account": ("bank-account", "口座番号"),
+    "staff-number": ("staff-number", "社員番号"),
+    "postal-address": ("postal-address", "住所"),
+    "postal-code": ("postal-code", "郵便番号"),
+    "phone": ("phone", "電話"),
+    "ip": ("ip", "IP"),
+    "name": ("name", "氏名"),
 }  # kind -> the word put in its place, in English and in Japanese

@@ -1,7 +1,9 @@
-"""Is this data fit for federated fine-tuning? Every check over one table, and a verdict in a traffic light.
+"""Is this data fit for federated fine-tuning? Every check over one table, and a verdict in a
+traffic light.
 
-Ready: nothing in the way. Care: it can be used, and someone should look at the reasons. Not yet: something has to be
-mended first. Facts about the data that need no action are findings of level "note" and leave the light green.
+Ready: nothing in the way. Care: it can be used, and someone should look at the reasons. Not yet:
+something has to be mended first. Facts about the data that need no action are findings of level
+"note" and leave the light green.
 """
 
 from __future__ import annotations
@@ -56,16 +58,19 @@ from fedkit.quality.table_view import cut, facts
 
 Check = Callable[[Table, Setting], Iterable[Finding]]
 MOST_REASONS = 8
-SLOW = frozenset(["suspicious-labels"])  # left out with Setting(slow=False): it trains models on the rows
-EXIT = {"ready": 0, "care": 1, "not yet": 3}  # what `fedkit check` exits with; 2 is for input that cannot be read
+# left out with Setting(slow=False): it trains models on the rows
+SLOW = frozenset(["suspicious-labels"])
+# what `fedkit check` exits with; 2 is for input that cannot be read
+EXIT = {"ready": 0, "care": 1, "not yet": 3}
 
 
 @dataclass(frozen=True)
 class Quality:
     """What was found in a data set. findings: the worst first. verdict: ready | care | not yet.
 
-    labels, clients: usable training rows of each. reasons: sentences behind the verdict. seconds: what the checks took.
-    smallest_difference: the smallest difference in accuracy, in points, that the test set can show; None: none at all.
+    labels, clients: usable training rows of each. reasons: sentences behind the verdict. seconds:
+    what the checks took. smallest_difference: the smallest difference in accuracy, in points, that
+    the test set can show; None: none at all.
     """
 
     name: str
@@ -94,25 +99,45 @@ def assess(table: Table, setting: Setting | None = None) -> Quality:
         if setting.tell:
             setting.tell(f"checking: {kind.replace('-', ' ')}")
         findings += map(_shown, check(table, setting))
-    ordered = tuple(sorted(findings, key=lambda f: (-LEVELS.index(f.level), -f.count / max(f.of, 1))))
+    ordered = tuple(
+        sorted(findings, key=lambda f: (-LEVELS.index(f.level), -f.count / max(f.of, 1)))
+    )
     verdict, reasons = judge(ordered)
     usable = table.frame[facts(table).usable & facts(table).train]
-    sizes = [{str(k): int(n) for k, n in usable[role].value_counts().items() if k} for role in ("label", "client")]
+    sizes = [
+        {str(k): int(n) for k, n in usable[role].value_counts().items() if k}
+        for role in ("label", "client")
+    ]
     return Quality(
-        table.name, table.source, table.sha256, table.columns, len(table.frame), *sizes, ordered, verdict, reasons,
-        tuple(table.notes), time.perf_counter() - began, points(table),
+        table.name,
+        table.source,
+        table.sha256,
+        table.columns,
+        len(table.frame),
+        *sizes,
+        ordered,
+        verdict,
+        reasons,
+        tuple(table.notes),
+        time.perf_counter() - began,
+        points(table),
     )
 
 
 def judge(findings: tuple[Finding, ...]) -> tuple[str, tuple[str, ...]]:
-    """The verdict and its reasons: any stop means not yet, any care means care; findings come worst first."""
+    """The verdict and its reasons: any stop means not yet, any care means care; findings come worst
+    first.
+    """
     worst = max((LEVELS.index(f.level) for f in findings), default=0)
     verdict = ("ready", "care", "not yet")[worst]
     if not worst:
         return verdict, ("Nothing was found that stands in the way.",)
     reasons = [f.what for f in findings if LEVELS.index(f.level) == worst]
     more = len(reasons) - MOST_REASONS
-    return verdict, (*reasons[:MOST_REASONS], *([f"And {more} more of this weight."] if more > 0 else []))
+    return verdict, (
+        *reasons[:MOST_REASONS],
+        *([f"And {more} more of this weight."] if more > 0 else []),
+    )
 
 
 def _shown(finding: Finding) -> Finding:
@@ -121,8 +146,17 @@ def _shown(finding: Finding) -> Finding:
     return replace(finding, **said, examples=tuple(cut(example) for example in finding.examples))
 
 
-_VERBS = {"are": "is", "have": "has", "hold": "holds", "look": "looks", "repeat": "repeats", "stand": "stands"}
-_SINGLE = re.compile(rf"^(1 (?:[a-z-]+ ?){{1,4}}(?:\([^)]*\) ?)?(?:of \d[\d,]* )?)({'|'.join(_VERBS)})\b")
+_VERBS = {
+    "are": "is",
+    "have": "has",
+    "hold": "holds",
+    "look": "looks",
+    "repeat": "repeats",
+    "stand": "stands",
+}
+_SINGLE = re.compile(
+    rf"^(1 (?:[a-z-]+ ?){{1,4}}(?:\([^)]*\) ?)?(?:of \d[\d,]* )?)({'|'.join(_VERBS)})\b"
+)
 
 
 def _sentence(words: str) -> str:
@@ -133,7 +167,11 @@ def _sentence(words: str) -> str:
 
 def to_dict(quality: Quality) -> dict:
     """The same as plain Python values for JSON, with the exit code."""
-    return {**asdict(quality), "findings": [_plain(f) for f in quality.findings], "exit": EXIT[quality.verdict]}
+    return {
+        **asdict(quality),
+        "findings": [_plain(f) for f in quality.findings],
+        "exit": EXIT[quality.verdict],
+    }
 
 
 def _plain(finding: Finding) -> dict:

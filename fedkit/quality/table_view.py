@@ -1,4 +1,6 @@
-"""What several checks need to know of a table, worked out once; and the words of a finding put together."""
+"""What several checks need to know of a table, worked out once; and the words of a finding put
+together.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,18 @@ _END = " .,;:!?。、．，！？…"
 
 
 def key_of(text: str) -> str:
-    """A text without what people do not read: width, case, runs of white space, punctuation at its end."""
+    """A text without what people do not read: width, case, runs of white space, punctuation at its
+    end.
+    """
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(_END)
 
 
 class Facts:
     """Arrays over a table's rows, shape (rows,) each, made when first asked for.
 
-    texts, labels, clients, splits: int64 codes of equal values (in order of first appearance); -1 where the cell is empty.
-    keys: strings, `key_of` every text. usable: bool, a row with a text and a label (and a client, if the table has one).
+    texts, labels, clients, splits: int64 codes of equal values (in order of first appearance); -1
+    where the cell is empty. keys: strings, `key_of` every text. usable: bool, a row with a text and
+    a label (and a client, if the table has one).
     """
 
     def __init__(self, table: Table) -> None:
@@ -102,7 +107,9 @@ class Facts:
 
 
 def codes(cells: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of equal cells, int64, and the different cells in order of appearance; an empty cell has code -1."""
+    """Codes of equal cells, int64, and the different cells in order of appearance; an empty cell
+    has code -1.
+    """
     values = np.array(cells, dtype=object)
     values[values == ""] = None
     found, names = pd.factorize(values)
@@ -129,20 +136,33 @@ def share(number: float, of: float) -> str:
 
 
 def grade(number: float, of: float, care: float, stop: float = 2.0) -> str:
-    """The level of `number` rows out of `of`: 'care' from a share `care` on, 'stop' from a share `stop` on."""
+    """The level of `number` rows out of `of`: 'care' from a share `care` on, 'stop' from a share
+    `stop` on.
+    """
     part = number / max(of, 1)
     return "stop" if part >= stop else "care" if part >= care else "note"
 
 
 def finding(
-    table: Table, kind: str, level: str, bad: np.ndarray, what: str, why: str, mend: str, of: int | None = None,
-    examples: Sequence[str] | None = None, numbers: Mapping[str, Any] | None = None, mended: bool = False,
-    sampled: bool = False, count: int | None = None,
+    table: Table,
+    kind: str,
+    level: str,
+    bad: np.ndarray,
+    what: str,
+    why: str,
+    mend: str,
+    of: int | None = None,
+    examples: Sequence[str] | None = None,
+    numbers: Mapping[str, Any] | None = None,
+    mended: bool = False,
+    sampled: bool = False,
+    count: int | None = None,
 ) -> Finding:
-    """A Finding about the rows `bad`: bool, shape (rows,), or their positions, the first MOST_ROWS of which are kept.
+    """A Finding about the rows `bad`: bool, shape (rows,), or their positions, the first MOST_ROWS
+    of which are kept.
 
-    examples: None: their texts. numbers gets `by_split` (rows per split, where there are several) and `index`
-    (positions in `table.frame` of the rows kept).
+    examples: None: their texts. numbers gets `by_split` (rows per split, where there are several)
+    and `index` (positions in `table.frame` of the rows kept).
     """
     at = np.flatnonzero(bad) if bad.dtype == bool else np.asarray(bad, dtype=np.int64)
     kept = at[:MOST_ROWS]
@@ -150,8 +170,22 @@ def finding(
     shown = [line for line in dict.fromkeys(map(cut, shown)) if line][:MOST_EXAMPLES]
     extra = dict(numbers or {}) | {"index": kept.tolist()}
     if not table.single:
-        extra["by_split"] = {k: int(n) for k, n in table.frame["split"].iloc[at].value_counts().items()}
+        extra["by_split"] = {
+            k: int(n) for k, n in table.frame["split"].iloc[at].value_counts().items()
+        }
     rows = tuple(table.frame["line"].iloc[kept].tolist())
     total = len(at) if count is None else count
-    return Finding(kind, level, total, len(table.frame) if of is None else of, what, why, mend, rows, tuple(shown),
-                   extra, mended, sampled)
+    return Finding(
+        kind,
+        level,
+        total,
+        len(table.frame) if of is None else of,
+        what,
+        why,
+        mend,
+        rows,
+        tuple(shown),
+        extra,
+        mended,
+        sampled,
+    )

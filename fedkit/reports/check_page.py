@@ -1,4 +1,5 @@
-"""The check of a data set as one HTML page: a traffic light with its reasons, then every finding, the gravest first.
+"""The check of a data set as one HTML page: a traffic light with its reasons, then every finding,
+the gravest first.
 
 No script, no network; personal data in examples is masked.
 """
@@ -20,7 +21,11 @@ from fedkit.quality.personal import mask
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
 
-LIGHTS = {"ready": ("#00724f", "Ready"), "care": ("#8a5a00", "Usable with care"), "not yet": ("#a33c00", "Not yet")}
+LIGHTS = {
+    "ready": ("#00724f", "Ready"),
+    "care": ("#8a5a00", "Usable with care"),
+    "not yet": ("#a33c00", "Not yet"),
+}
 GROUPS = {  # headings of the page's parts
     "stop": "What must be mended first",
     "care": "What someone should look at",
@@ -38,8 +43,11 @@ ANSWERS = {
 }
 ROWS, BARS = 12, 30  # row numbers of a finding, labels or sites in a picture
 
+
 def render(quality: Quality, did: Sequence[str] = (), clean: str = "", review: str = "") -> str:
-    """The page as text. did: what the cleaned copy changed, in sentences. clean, review: names of the files beside it."""
+    """The page as text. did: what the cleaned copy changed, in sentences. clean, review: names of
+    the files beside it.
+    """
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     light = LIGHTS[quality.verdict]
     columns = quality.columns
@@ -47,14 +55,34 @@ def render(quality: Quality, did: Sequence[str] = (), clean: str = "", review: s
     labels, labels_more = _bars(quality.labels)
     sites, sites_more = _bars(quality.clients)
     return engine.from_string(packaged("fedkit.reports", "templates/check.html.j2")).render(
-        css=Markup(packaged("fedkit.reports", "templates/check.css").replace("__FONT__", FONT)), name=tidy(quality.name, 80), size=count(quality.rows, "row"),
+        css=Markup(packaged("fedkit.reports", "templates/check.css").replace("__FONT__", FONT)),
+        name=tidy(quality.name, 80),
+        size=count(quality.rows, "row"),
         roles=", ".join(f"{role}: column {tidy(name)}" for role, name in roles.items() if name),
-        light=light, lamps=[light[0] if word == quality.verdict else "" for word in ("not yet", "care", "ready")],
-        answer=ANSWERS[quality.verdict], reasons=quality.reasons, smallest=_smallest(quality),
-        groups=_groups(quality.findings), labels=labels, labels_more=labels_more, sites=sites,
-        sites_more=sites_more, labels_title=count(len(quality.labels), "label"),
-        sites_title=count(len(quality.clients), "site") if quality.clients else "No column says whose a row is",
-        did=list(did), clean=clean, review=review, done="mended in the cleaned copy" if clean else "a cleaned copy mends this", notes=quality.notes, sha256=quality.sha256 or "not known",
+        light=light,
+        lamps=[
+            light[0] if word == quality.verdict else "" for word in ("not yet", "care", "ready")
+        ],
+        answer=ANSWERS[quality.verdict],
+        reasons=quality.reasons,
+        smallest=_smallest(quality),
+        groups=_groups(quality.findings),
+        labels=labels,
+        labels_more=labels_more,
+        sites=sites,
+        sites_more=sites_more,
+        labels_title=count(len(quality.labels), "label"),
+        sites_title=(
+            count(len(quality.clients), "site")
+            if quality.clients
+            else "No column says whose a row is"
+        ),
+        did=list(did),
+        clean=clean,
+        review=review,
+        done="mended in the cleaned copy" if clean else "a cleaned copy mends this",
+        notes=quality.notes,
+        sha256=quality.sha256 or "not known",
     )
 
 
@@ -62,24 +90,45 @@ def _bars(counts: Mapping[str, int]) -> tuple[list[tuple[str, str, float]], int]
     """(name, number, width in per cent) of the most frequent, and how many are not shown."""
     top = max(counts.values(), default=1) or 1
     shown = list(counts.items())[:BARS]
-    return [(tidy(name, 32), f"{n:,}", round(100 * n / top, 1)) for name, n in shown], len(counts) - len(shown)
+    return [(tidy(name, 32), f"{n:,}", round(100 * n / top, 1)) for name, n in shown], len(
+        counts
+    ) - len(shown)
 
 
 def _smallest(quality: Quality) -> str:
-    points, said = quality.smallest_difference, any(f.kind == "few-examples" for f in quality.findings)
+    points, said = (
+        quality.smallest_difference,
+        any(f.kind == "few-examples" for f in quality.findings),
+    )
     if points is None or said or not points < 100:
         return ""
-    return f"differences in accuracy of about {points:.1f} points or more; smaller ones it cannot tell from chance."
+    return (
+        f"differences in accuracy of about {points:.1f} points or more; smaller ones it cannot tell"
+        " from chance."
+    )
 
 
 def _groups(findings: Sequence[Finding]) -> list[tuple[str, list[dict[str, Any]]]]:
     """(heading, findings) by level; what the cleaned copy does not mend comes first."""
     split = {title: [f for f in findings if f.level == level] for level, title in GROUPS.items()}
-    return [(title, [_shown(f) for f in sorted(found, key=lambda f: f.mended)]) for title, found in split.items() if found]
+    return [
+        (title, [_shown(f) for f in sorted(found, key=lambda f: f.mended)])
+        for title, found in split.items()
+        if found
+    ]
 
 
 def _shown(f: Finding) -> dict[str, Any]:
     colour, _ = LEVELS[f.level]
-    rows = ", ".join(f"{row:,}" for row in f.rows[:ROWS]) + (f" and {f.count - ROWS:,} more" if f.count > ROWS else "")
-    return {"colour": colour, "mended": f.mended, "what": f.what, "why": f.why, "mend": f.mend,
-            "rows": rows if f.rows else "", "examples": [mask(example) for example in f.examples]}
+    rows = ", ".join(f"{row:,}" for row in f.rows[:ROWS]) + (
+        f" and {f.count - ROWS:,} more" if f.count > ROWS else ""
+    )
+    return {
+        "colour": colour,
+        "mended": f.mended,
+        "what": f.what,
+        "why": f.why,
+        "mend": f.mend,
+        "rows": rows if f.rows else "",
+        "examples": [mask(example) for example in f.examples],
+    }

@@ -1,4 +1,6 @@
-"""What a check of data leaves behind: lines for a terminal, a report, a cleaned copy, and what to type next."""
+"""What a check of data leaves behind: lines for a terminal, a report, a cleaned copy, and what to
+type next.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ ROWS, NAMES = 6, 12  # row numbers, labels or sites that are named on a line
 
 @dataclass(frozen=True)
 class Written:
-    """paths: the cleaned copy, the rows to look at (where there are any), check.json and check.html. said: what was mended."""
+    """paths: the cleaned copy, the rows to look at (where there are any), check.json and
+    check.html. said: what was mended.
+    """
 
     paths: tuple[Path, ...]
     said: tuple[str, ...]
@@ -36,7 +40,9 @@ class Written:
 
 
 def write_checked(table: Table, quality: Quality, out: Path, mask: bool = False) -> Written:
-    """Write the cleaned copy, check.json and check.html into `out`. Raises FedkitError without room to write."""
+    """Write the cleaned copy, check.json and check.html into `out`. Raises FedkitError without room
+    to write.
+    """
     from fedkit.quality.report import to_dict
     from fedkit.reports.check_page import render
 
@@ -44,33 +50,55 @@ def write_checked(table: Table, quality: Quality, out: Path, mask: bool = False)
     said = [*mended.said, *filter(None, [said_of_writing(mended)])]
     page, values = out / "check.html", out / "check.json"
     if Path(table.source).expanduser().resolve() in (page.resolve(), values.resolve()):
-        raise FedkitError(f"{quote(table.source)} would be written over by the report; choose another --out")
+        raise FedkitError(
+            f"{quote(table.source)} would be written over by the report; choose another --out"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         clean = write_clean(mended, table, out)
-        review = [path for path in [clean.with_name(clean.name.replace(".clean.csv", ".review.csv"))] if path.exists()]
+        review = [
+            path
+            for path in [clean.with_name(clean.name.replace(".clean.csv", ".review.csv"))]
+            if path.exists()
+        ]
         write_json(values, to_dict(quality) | {"mended": said, "clean": clean.name})
         page.write_text(
-            render(quality, said, clean.name, "".join(path.name for path in review)), encoding="utf-8", errors="replace"
+            render(quality, said, clean.name, "".join(path.name for path in review)),
+            encoding="utf-8",
+            errors="replace",
         )
     except OSError as error:
-        raise FedkitError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from None
+        raise FedkitError(
+            f"cannot write to {out}: {error.strerror or error}; choose another --out"
+        ) from None
     return Written((clean, *review, values, page), tuple(said))
 
 
 def in_copy(columns: Columns) -> Columns:
     """The columns under the names they have in the cleaned copy."""
-    return Columns(*(guarded(name) if name else None for name in (columns.text, columns.label, columns.client)))
+    return Columns(
+        *(guarded(name) if name else None for name in (columns.text, columns.label, columns.client))
+    )
 
 
 def lines(quality: Quality, written: Written | None = None) -> list[str]:
-    """The check in a terminal: what was read, the findings, the verdict with its reasons, what was written, what next."""
-    roles = {"text": quality.columns.text, "label": quality.columns.label, "site": quality.columns.client}
+    """The check in a terminal: what was read, the findings, the verdict with its reasons, what was
+    written, what next.
+    """
+    roles = {
+        "text": quality.columns.text,
+        "label": quality.columns.label,
+        "site": quality.columns.client,
+    }
     used = ", ".join(f"{role} {quote(name, 40)}" for role, name in roles.items() if name)
     return [
         f"{quality.name}: {count(quality.rows, 'row')}; {used}",
         _named("label", quality.labels),
-        _named("site", quality.clients) if quality.clients else "no client column: name one with --client, or let --partition deal",
+        (
+            _named("site", quality.clients)
+            if quality.clients
+            else "no client column: name one with --client, or let --partition deal"
+        ),
         *(f"note: {note}" for note in quality.notes),
         *(line for finding in quality.findings for line in told(finding)),
         f"verdict: {WORDS[quality.verdict]}{_because(quality)}",
@@ -91,9 +119,15 @@ def _because(quality: Quality) -> str:
 
 def told(finding: Finding) -> list[str]:
     """A finding in lines; what is only a note takes one."""
-    rows = ", ".join(f"{row:,}" for row in finding.rows[:ROWS]) + (", ..." if finding.count > ROWS else "")
+    rows = ", ".join(f"{row:,}" for row in finding.rows[:ROWS]) + (
+        ", ..." if finding.count > ROWS else ""
+    )
     first = f"{finding.level}: {finding.what}" + (f" (row {rows})" if finding.rows else "")
-    return [first] if finding.level == "note" else [first, f"      why: {finding.why}", f"      mend: {finding.mend}"]
+    return (
+        [first]
+        if finding.level == "note"
+        else [first, f"      why: {finding.why}", f"      mend: {finding.mend}"]
+    )
 
 
 def _named(what: str, counts: Mapping[str, int]) -> str:
@@ -118,11 +152,18 @@ def after(quality: Quality, written: Written | None) -> list[str]:
         "masked" in line for line in written.said
     )
     warned = (
-        ["personal data is still in the cleaned copy; add --mask to put [email], [phone] and so on in its place"]
+        [
+            "personal data is still in the cleaned copy; add --mask to put [email], [phone] and so"
+            " on in its place"
+        ]
         if named
         else []
     )
-    first = "next:" if quality.verdict != "not yet" else "next, once what is marked `stop` above is mended:"
+    first = (
+        "next:"
+        if quality.verdict != "not yet"
+        else "next, once what is marked `stop` above is mended:"
+    )
     return [
         *said,
         wrote,

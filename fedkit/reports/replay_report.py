@@ -1,4 +1,6 @@
-"""What `fedkit replay` prints: a recorded run's time axis over another world, beside the recorded one."""
+"""What `fedkit replay` prints: a recorded run's time axis over another world, beside the recorded
+one.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,24 @@ from fedkit.network import replay as redraw
 from fedkit.plots.accuracy import world
 from fedkit.results import measures
 
-MODELLED = "Modelled, not measured: recorded bytes and training seconds, over these lines and computers."
+MODELLED = (
+    "Modelled, not measured: recorded bytes and training seconds, over these lines and computers."
+)
 
 
 def replayed(
-    folder: Path, link: str | None, devices: str | None, deadline: str, server_link: str, html: Path | None
+    folder: Path,
+    link: str | None,
+    devices: str | None,
+    deadline: str,
+    server_link: str,
+    html: Path | None,
 ) -> tuple[list[str], dict[str, Any]]:
-    """(lines for people, values for programs) of the run in `folder`; a page at `html` if that is given.
+    """(lines for people, values for programs) of the run in `folder`; a page at `html` if that is
+    given.
 
-    deadline, server_link: as typed; 'recorded': the run's own, 'none': without. Raises FedkitError for bad input.
+    deadline, server_link: as typed; 'recorded': the run's own, 'none': without. Raises FedkitError
+    for bad input.
     """
     (run,) = measures.sound([Run.load(folder)])
     if not run.rounds and run.start is None:
@@ -31,8 +42,14 @@ def replayed(
     line = None if server_link == "none" else server_link
     timeline = redraw(run, link, devices, _deadline(deadline), line)
     recorded = recorded_seconds(run)
-    lines = [*_warnings(timeline), *_world(run, link, devices, deadline, server_link), "", *_table(run, timeline), "",
-             _total(timeline, recorded)]
+    lines = [
+        *_warnings(timeline),
+        *_world(run, link, devices, deadline, server_link),
+        "",
+        *_table(run, timeline),
+        "",
+        _total(timeline, recorded),
+    ]
     values = {**timeline.to_dict(), "recorded_seconds": recorded}
     if html:
         values["html"] = str(_page(run, timeline, html, lines))
@@ -58,24 +75,42 @@ def _deadline(text: str) -> float | str | None:
     return value
 
 
-def _world(run: Run, link: str | None, devices: str | None, deadline: str, server_link: str) -> list[str]:
+def _world(
+    run: Run, link: str | None, devices: str | None, deadline: str, server_link: str
+) -> list[str]:
     link, devices = world(run, link, devices)
     waits = run.config.get("deadline") if deadline == RECORDED else deadline
     shared = run.config.get("server_link") if server_link == RECORDED else server_link
-    out = [f"lines: {profiles.describe_link(link)}", f"computers: {profiles.describe_device(devices)}"]
+    out = [
+        f"lines: {profiles.describe_link(link)}",
+        f"computers: {profiles.describe_device(devices)}",
+    ]
     out += [f"deadline: {float(waits):g} s"] if waits not in (None, "none") else []
     return out + ([f"line of the server: {shared}"] if shared not in (None, "none") else [])
 
 
 def _warnings(timeline: Timeline) -> list[str]:
-    return [f"needs a new run: {reason}; only the time axis is redrawn" for reason in timeline.needs_new_run]
+    return [
+        f"needs a new run: {reason}; only the time axis is redrawn"
+        for reason in timeline.needs_new_run
+    ]
 
 
 def _table(run: Run, timeline: Timeline) -> list[str]:
     own = redraw(run)
     size, unit = formatting.time_unit(max(timeline.seconds, own.seconds))
-    head = f"{'round':>6}  {'took':>10}  {'ends at':>10}  {'as recorded':>11}  last ({unit}, simulated)"
-    return [head, *(_row(new, old, size) for new, old in zip(timeline.rounds, own.rounds) if new.bars or new.number)]
+    head = (
+        f"{'round':>6}  {'took':>10}  {'ends at':>10}  {'as recorded':>11}  last ({unit},"
+        " simulated)"
+    )
+    return [
+        head,
+        *(
+            _row(new, old, size)
+            for new, old in zip(timeline.rounds, own.rounds)
+            if new.bars or new.number
+        ),
+    ]
 
 
 def _row(new: RoundTime, old: RoundTime, size: float) -> str:
@@ -83,7 +118,10 @@ def _row(new: RoundTime, old: RoundTime, size: float) -> str:
     for status in ("late", "lost", "crashed"):
         missing = sum(bar.status == status for bar in new.bars)
         last += f"; {missing} of {len(new.bars)} {status}" if missing else ""
-    numbers = f"{(new.ended - new.began) / size:10,.2f}  {new.ended / size:10,.2f}  {old.ended / size:11,.2f}"
+    numbers = (
+        f"{(new.ended - new.began) / size:10,.2f}  {new.ended / size:10,.2f} "
+        f" {old.ended / size:11,.2f}"
+    )
     return f"{new.number or 'start':>6}  {numbers}  {last}"
 
 
@@ -93,22 +131,32 @@ def _total(timeline: Timeline, recorded: float | None) -> str:
 
 
 def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
-    """A page of its own with a picture of the last round and of the longest; it asks nothing of any network."""
+    """A page of its own with a picture of the last round and of the longest; it asks nothing of any
+    network.
+    """
     import html as escape
 
     from fedkit.plots.timeline import gantt
 
     path = path / "replay.html" if path.is_dir() else path
     rounds = [r for r in timeline.rounds if r.bars]
-    drawn = {max(rounds, key=lambda r: r.ended - r.began).number: "", rounds[-1].number: ""} if rounds else {}
+    drawn = (
+        {max(rounds, key=lambda r: r.ended - r.began).number: "", rounds[-1].number: ""}
+        if rounds
+        else {}
+    )
     figures = [gantt(timeline, number) for number in drawn]
-    parts = [fig.to_html(full_html=False, include_plotlyjs=i == 0, config={"displayModeBar": False})
-             + f"<p>{escape.escape(fig.layout.meta['caption'])}</p>" for i, fig in enumerate(figures)]
+    parts = [
+        fig.to_html(full_html=False, include_plotlyjs=i == 0, config={"displayModeBar": False})
+        + f"<p>{escape.escape(fig.layout.meta['caption'])}</p>"
+        for i, fig in enumerate(figures)
+    ]
     said = escape.escape("\n".join(lines))
     title = f"{count(len(run.rounds), 'round')} replayed"
     path.write_text(
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
-        "<style>body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
+        "<style>body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0"
+        " 1rem;color:#222}"
         f"p{{color:#595959}}pre{{white-space:pre-wrap}}</style><h1>{title}</h1><p>{MODELLED}</p><pre>{said}</pre>"
         f"{''.join(parts)}</html>\n",
         encoding="utf-8",

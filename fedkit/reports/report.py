@@ -1,4 +1,6 @@
-"""One self-contained HTML page from records: the answer, the numbers, the pictures, and what they mean."""
+"""One self-contained HTML page from records: the answer, the numbers, the pictures, and what they
+mean.
+"""
 
 from __future__ import annotations
 
@@ -41,17 +43,21 @@ HEADS = ("method", "accuracy", "95 % interval", *list(COLUMNS)[5:])
 
 
 def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path:
-    """Write the page about `runs` to `path` (a file, or a folder for its report.html) atomically; return its path.
+    """Write the page about `runs` to `path` (a file, or a folder for its report.html) atomically;
+    return its path.
 
-    The headline is about the first federated run; with several methods or seeds, about the most accurate method and
-    the one that sends least for nearly as much. Raises FedkitError without a run or room to write.
+    The headline is about the first federated run; with several methods or seeds, about the most
+    accurate method and the one that sends least for nearly as much. Raises FedkitError without a
+    run or room to write.
     """
     runs = measures.ordered(runs)
     if not runs:
         raise FedkitError("no run to report on; give at least one run folder")
     path = Path(path)
     path = path / "report.html" if path.is_dir() else path
-    html = render(runs, title or f"Federated fine-tuning on {tidy(_main(runs).data.get('name', 'your data'))}")
+    html = render(
+        runs, title or f"Federated fine-tuning on {tidy(_main(runs).data.get('name', 'your data'))}"
+    )
     temporary = path.with_name(path.name + ".tmp")
     try:
         with open(temporary, "w", encoding="utf-8", errors="replace", newline="\n") as file:
@@ -60,7 +66,9 @@ def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise FedkitError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
+        raise FedkitError(
+            f"cannot write {path}: {error.strerror or error}; choose another place"
+        ) from None
     return path
 
 
@@ -71,15 +79,29 @@ def render(runs: Runs, title: str) -> str:
     said = recommendation.words(runs) if many else verdict(runs)
     every = {"heads": HEADS, "board": _board(runs, scoreboard(runs))}
     shown = {"heads": PAGE_HEADS, "board": sweep_tiles.rows(runs)} if many else every
-    scripts = {"plotly": Markup(get_plotlyjs()), "draw": Markup(packaged("fedkit.reports", "templates/report.js"))}
-    engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken)
+    scripts = {
+        "plotly": Markup(get_plotlyjs()),
+        "draw": Markup(packaged("fedkit.reports", "templates/report.js")),
+    }
+    engine = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken
+    )
     page = engine.from_string(packaged("fedkit.reports", "templates/report.html.j2"))
     return page.render(
-        title=title, css=Markup(packaged("fedkit.reports", "templates/report.css").replace("__FONT__", FONT)), policy=_policy(scripts.values()), **scripts,
-        asked=sweep_tiles.asked(runs) if many else asked(main), answer=answer(said[0]), verdict=said[1:],
+        title=title,
+        css=Markup(packaged("fedkit.reports", "templates/report.css").replace("__FONT__", FONT)),
+        policy=_policy(scripts.values()),
+        **scripts,
+        asked=sweep_tiles.asked(runs) if many else asked(main),
+        answer=answer(said[0]),
+        verdict=said[1:],
         tiles=list(sweep_tiles.tiles(runs) if many else tiles(main, runs)),
-        figures=[_figure(fig) for fig in figures(runs)], **shown, every=every if many else None,
-        data=_data(main), method=[*(SEEDS_NOTES if many else ()), *_method_notes(main)], environment=_environment(main),
+        figures=[_figure(fig) for fig in figures(runs)],
+        **shown,
+        every=every if many else None,
+        data=_data(main),
+        method=[*(SEEDS_NOTES if many else ()), *_method_notes(main)],
+        environment=_environment(main),
     )
 
 
@@ -102,25 +124,38 @@ def _main(runs: list[Run]) -> Run:
 
 
 def _policy(scripts) -> str:
-    """A content security policy under which these scripts run, nothing else does, and nothing is fetched."""
+    """A content security policy under which these scripts run, nothing else does, and nothing is
+    fetched.
+    """
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return (f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
-            "base-uri 'none'; form-action 'none'")
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:;"
+        " base-uri 'none'; form-action 'none'"
+    )
 
 
 def _figure(fig: go.Figure) -> dict[str, Any]:
-    """A figure for the template: its texts are set by the page, its JSON holds no character that HTML could read."""
+    """A figure for the template: its texts are set by the page, its JSON holds no character that
+    HTML could read.
+    """
     bare = untitled(fig)
     meta = bare.layout.meta
     bare.layout.meta = None
     text = inert(bare.to_json(engine="json"))
-    return {"sentence": meta["sentence"], "caption": meta["caption"], "json": Markup(text),
-            "height": bare.layout.height, "wide": bare.layout.height >= TALL}
+    return {
+        "sentence": meta["sentence"],
+        "caption": meta["caption"],
+        "json": Markup(text),
+        "height": bare.layout.height,
+        "wide": bare.layout.height >= TALL,
+    }
 
 
 def inert(json: str) -> str:
-    """JSON with no character that HTML could read: it cannot end the script that holds it, whoever wrote it."""
+    """JSON with no character that HTML could read: it cannot end the script that holds it, whoever
+    wrote it.
+    """
     for char in "<>&\u2028\u2029":
         json = json.replace(char, f"\\u{ord(char):04x}")
     return json
@@ -134,24 +169,41 @@ def _board(runs: list[Run], frame: DataFrame) -> list[dict[str, Any]]:
         method, accuracy, *rest = ([cell] for cell in row.values())
         span = [f"{low.removesuffix(' %')} to {high}", f"over {over}"]
         cells = [method, accuracy, span, *rest]
-        rows.append({"cells": cells, "colour": look(run.method).colour, "main": run.method == "federated"})
+        rows.append(
+            {"cells": cells, "colour": look(run.method).colour, "main": run.method == "federated"}
+        )
     return rows
 
 
 def _unbroken(value: Any) -> Any:
     """Keep a number and its per cent sign on one line."""
-    return value.replace(" %", "\u00a0%") if isinstance(value, str) and not isinstance(value, Markup) else value
+    return (
+        value.replace(" %", "\u00a0%")
+        if isinstance(value, str) and not isinstance(value, Markup)
+        else value
+    )
 
 
 def _data(main: Run) -> dict[str, Any]:
     data, labels = main.data, [tidy(label) for label in main.data.get("labels", [])]
-    uses = {"train": "to train on", "validation": "to choose settings on", "test": "held out to test on"}
-    split = ", ".join(f"{measures.number(data.get(k), k):,.0f} {words}" for k, words in uses.items())
-    named = ", ".join(labels[:MANY]) + (f" and {len(labels) - MANY} more" if len(labels) > MANY else "")
+    uses = {
+        "train": "to train on",
+        "validation": "to choose settings on",
+        "test": "held out to test on",
+    }
+    split = ", ".join(
+        f"{measures.number(data.get(k), k):,.0f} {words}" for k, words in uses.items()
+    )
+    named = ", ".join(labels[:MANY]) + (
+        f" and {len(labels) - MANY} more" if len(labels) > MANY else ""
+    )
     dealt = f"Partition {main.config.get('partition', '?')}, seed {main.config.get('seed', '?')}."
     return {
-        "sentence": f"{data.get('name', 'The data')}: {split}; {count(len(measures.clients(main)), 'client')}; "
-        f"{count(len(labels), 'label')}: {named}.",
+        "sentence": (
+            f"{data.get('name', 'The data')}: {split};"
+            f" {count(len(measures.clients(main)), 'client')}; {count(len(labels), 'label')}:"
+            f" {named}."
+        ),
         "origin": f"Source: {data.get('source', '?')}. {dealt} sha256 {data.get('sha256', '?')}",
         "notes": [str(note) for note in data.get("notes") or []],
     }
@@ -166,5 +218,9 @@ def _method_notes(main: Run) -> list[str]:
 
 def _environment(main: Run) -> list[tuple[str, str]]:
     blocks = {"model": main.model, "machine": main.environment, "setting": main.config}
-    pairs = ((f"{block}: {name}", value) for block, values in blocks.items() for name, value in values.items())
+    pairs = (
+        (f"{block}: {name}", value)
+        for block, values in blocks.items()
+        for name, value in values.items()
+    )
     return [(name, str(value)) for name, value in pairs if value is not None]

@@ -22,9 +22,9 @@ def asked(main: Run) -> str:
     sites, labels = len(measures.clients(main)), main.data.get("labels", [])
     examples = measures.number(main.data.get("train"), "data.train")
     return (
-        f"Can {count(sites, 'site')} (called clients below) that keep their text to themselves train one model "
-        "together, and is it better than what each can do alone? "
-        f"The task: sort text into {count(len(labels), 'label')}, with {examples:,.0f} training examples in all."
+        f"Can {count(sites, 'site')} (called clients below) that keep their text to themselves"
+        " train one model together, and is it better than what each can do alone? The task: sort"
+        f" text into {count(len(labels), 'label')}, with {examples:,.0f} training examples in all."
     )
 
 
@@ -52,14 +52,19 @@ def tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
 
 def _accuracy_note(run: Run) -> str:
     sites = count(len(measures.clients(run)), "client")
-    what = {"local": f"mean of {sites} alone", "pooled": "were all text in one place"}.get(run.method, "test accuracy")
+    what = {"local": f"mean of {sites} alone", "pooled": "were all text in one place"}.get(
+        run.method, "test accuracy"
+    )
     low, high, over = measures.interval(run)
     return f"{what}; 95 % interval {formatting.between(low, high)}, over {over}"
 
 
 def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
     down, up = measures.mb_per_client(main, "downlink"), measures.mb_per_client(main, "uplink")
-    moved = f"measured, {measures.rounds(main)}: {formatting.megabytes(down)} in, {formatting.megabytes(up)} out"
+    moved = (
+        f"measured, {measures.rounds(main)}: {formatting.megabytes(down)} in,"
+        f" {formatting.megabytes(up)} out"
+    )
     yield _tile("Traffic per client", formatting.megabytes(down + up), moved)
     link, devices = plots.world(main)
     assumed = f"modelled: {profiles.describe_link(link)}; devices {devices}"
@@ -70,10 +75,16 @@ def promised(main: Run) -> dict[str, str]:
     """The privacy tile: what is promised, and who must be trusted for it."""
     p = promise([main])
     if not p.given:
-        return _tile("Privacy", "none", "only sums are read" if p.sealed else "no epsilon is promised")
+        return _tile(
+            "Privacy", "none", "only sums are read" if p.sealed else "no epsilon is promised"
+        )
     told = main.result.get("privacy")
     who = tidy(told.get("trust", "not recorded"), 200) if isinstance(told, dict) else "not recorded"
-    return _tile("Privacy", f"\u03b5 {number(p.epsilon)}", f"per {p.unit}, \u03b4 {tiny(p.delta)}; trusted: {who}")
+    return _tile(
+        "Privacy",
+        f"\u03b5 {number(p.epsilon)}",
+        f"per {p.unit}, \u03b4 {tiny(p.delta)}; trusted: {who}",
+    )
 
 
 def _tile(what: str, value: str, note: str) -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""The page about several methods: what was asked, the numbers to read in ten seconds, the pictures, the board."""
+"""The page about several methods: what was asked, the numbers to read in ten seconds, the pictures,
+the board.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,10 @@ def asked(runs: Runs) -> str:
     sites, labels = len(measures.clients(main)), len(main.data.get("labels", []))
     made = sum(len(m.runs) for m in found)
     return (
-        f"{count(sites, 'site')} (called clients below) keep their text to themselves and train one model together. "
-        f"Which way of doing so is the most accurate, and what does each send? Compared here: {count(len(found), 'method')} "
-        f"in {count(made, 'run')}. The task: sort text into {count(labels, 'label')}."
+        f"{count(sites, 'site')} (called clients below) keep their text to themselves and train one"
+        " model together. Which way of doing so is the most accurate, and what does each send?"
+        f" Compared here: {count(len(found), 'method')} in {count(made, 'run')}. The task: sort"
+        f" text into {count(labels, 'label')}."
     )
 
 
@@ -43,10 +46,19 @@ def tiles(runs: Runs) -> Iterator[dict[str, str]]:
         lean = leanest(found, top)
         if lean is not None:
             yield _tile("Fewest bytes within 1 point", lean, FEDERATED)
-        yield {"what": "Sent by a client in a round", "colour": INK, "value": sent_by(lean or top),
-               "note": f"by {(lean or top).name}" + (f"; {sent_by(top)} by the most accurate" if lean else "")}
+        yield {
+            "what": "Sent by a client in a round",
+            "colour": INK,
+            "value": sent_by(lean or top),
+            "note": (
+                f"by {(lean or top).name}"
+                + (f"; {sent_by(top)} by the most accurate" if lean else "")
+            ),
+        }
     for kind in ("pooled", "local"):
-        for other in [m for m in others if m.kind == kind and (top is None or m.task == top.task)][:1]:
+        for other in [m for m in others if m.kind == kind and (top is None or m.task == top.task)][
+            :1
+        ]:
             yield _tile(look(kind).short, other, look(kind).colour, named=False)
 
 
@@ -61,9 +73,16 @@ def figures(runs: Runs) -> list[go.Figure]:
 
 def rows(runs: Runs) -> list[dict[str, Any]]:
     """The board's rows for the template, those on the front marked."""
-    frame, colours = board(runs), {m.name: look(m.kind).colour for m in (*methods(runs), *baselines(runs))}
+    frame, colours = (
+        board(runs),
+        {m.name: look(m.kind).colour for m in (*methods(runs), *baselines(runs))},
+    )
     return [
-        {"cells": cells(row), "colour": colours.get(row["method"], FEDERATED), "main": row["front"] == FRONT}
+        {
+            "cells": cells(row),
+            "colour": colours.get(row["method"], FEDERATED),
+            "main": row["front"] == FRONT,
+        }
         for row in frame.to_dict("records")
     ]
 
@@ -71,7 +90,12 @@ def rows(runs: Runs) -> list[dict[str, Any]]:
 def _tile(what: str, method: Method, colour: str, named: bool = True) -> dict[str, str]:
     mean = method.accuracy()
     start = f"{tidy(method.name, 60)}; " if named else ""
-    return {"what": what, "value": formatting.percent(mean.value), "note": start + _interval(mean), "colour": colour}
+    return {
+        "what": what,
+        "value": formatting.percent(mean.value),
+        "note": start + _interval(mean),
+        "colour": colour,
+    }
 
 
 def _interval(mean: Mean) -> str:

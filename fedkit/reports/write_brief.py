@@ -1,4 +1,6 @@
-"""The brief in a folder: a page, slides and JSON for each language, the assumptions to edit, and the governance pack."""
+"""The brief in a folder: a page, slides and JSON for each language, the assumptions to edit, and
+the governance pack.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,13 @@ SCHEMA = "fedkit.brief/1"
 
 
 def write_brief(
-    records: Sequence[Run], out: Path, langs: Sequence[str] = ("en",), assumptions: Assumptions | None = None
+    records: Sequence[Run],
+    out: Path,
+    langs: Sequence[str] = ("en",),
+    assumptions: Assumptions | None = None,
 ) -> list[Path]:
-    """Write brief.LANG.html, .pptx and .json for each language, assumptions.toml and the governance pack; their paths.
+    """Write brief.LANG.html, .pptx and .json for each language, assumptions.toml and the governance
+    pack; their paths.
 
     All languages are decided before the first file is written. Raises FedkitError as `decide` does.
     """
@@ -28,7 +34,9 @@ def write_brief(
     return write_briefs(briefs, records, out, assumed)
 
 
-def write_briefs(briefs: Sequence[Brief], records: Sequence[Run], out: Path, assumptions: Assumptions) -> list[Path]:
+def write_briefs(
+    briefs: Sequence[Brief], records: Sequence[Run], out: Path, assumptions: Assumptions
+) -> list[Path]:
     """As `write_brief`, for briefs that have been decided."""
     from fedkit.reports.governance.pack import write_pack
 
@@ -36,9 +44,14 @@ def write_briefs(briefs: Sequence[Brief], records: Sequence[Run], out: Path, ass
         out.mkdir(parents=True, exist_ok=True)
         written = [path for brief in briefs for path in _one(brief, out)]
         written.append(_assumptions(out / "assumptions.toml", assumptions))
-        return [*written, *(path for brief in briefs for path in write_pack(records, out, brief.lang))]
+        return [
+            *written,
+            *(path for brief in briefs for path in write_pack(records, out, brief.lang)),
+        ]
     except OSError as error:
-        raise FedkitError(f"cannot write to {out}: {error.strerror or error}; name another folder with --out") from None
+        raise FedkitError(
+            f"cannot write to {out}: {error.strerror or error}; name another folder with --out"
+        ) from None
 
 
 def to_dict(brief: Brief) -> dict:
@@ -57,7 +70,9 @@ def _one(brief: Brief, out: Path) -> list[Path]:
 
 
 def _assumptions(path: Path, assumptions: Assumptions) -> Path:
-    """The assumptions as a file to edit; one with other content is kept, and the new one stands beside it."""
+    """The assumptions as a file to edit; one with other content is kept, and the new one stands
+    beside it.
+    """
     words = assumptions.to_toml()
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") != words:
         path = path.with_name("assumptions.used.toml")

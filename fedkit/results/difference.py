@@ -14,7 +14,9 @@ Z = 1.959964  # 95 % of a normal distribution, both sides
 
 @dataclass(frozen=True)
 class Difference:
-    """first minus second, as shares (0.05 is five points), its 95 % interval, and what the interval is over."""
+    """first minus second, as shares (0.05 is five points), its 95 % interval, and what the interval
+    is over.
+    """
 
     value: float
     low: float
@@ -33,11 +35,15 @@ class Difference:
         """'95 % interval -1.4 to -0.2, paired over 3 seeds', in points."""
         if math.isnan(self.low) or math.isnan(self.high):
             return "95 % interval not known"
-        return f"95 % interval {formatting.points(self.low)} to {formatting.points(self.high)}, {self.over}"
+        return (
+            f"95 % interval {formatting.points(self.low)} to {formatting.points(self.high)},"
+            f" {self.over}"
+        )
 
 
 def difference(first: Run, second: Run) -> Difference:
-    """Paired over test examples when both records say which they got right, else from the two intervals.
+    """Paired over test examples when both records say which they got right, else from the two
+    intervals.
 
     The runs have to be `comparable`.
     """
@@ -50,27 +56,34 @@ def difference(first: Run, second: Run) -> Difference:
 def paired(first: str, second: str) -> Difference:
     """From two strings of 0 and 1 about the same n test examples.
 
-    Wald interval for paired proportions with Laplace adjustment (Bonett and Price, 2012): close to 95 % also for
-    small n, and it has a width when no example differs.
+    Wald interval for paired proportions with Laplace adjustment (Bonett and Price, 2012): close to
+    95 % also for small n, and it has a width when no example differs.
     """
     n = len(first)
     gained = sum(a > b for a, b in zip(first, second, strict=True))
     lost = sum(a < b for a, b in zip(first, second, strict=True))
     up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
     half = Z * math.sqrt((up + down - (up - down) ** 2) / (n + 2))
-    return Difference((gained - lost) / n, up - down - half, up - down + half, f"paired over {n:,} test examples")
+    return Difference(
+        (gained - lost) / n, up - down - half, up - down + half, f"paired over {n:,} test examples"
+    )
 
 
 def unpaired(first: Run, second: Run) -> Difference:
-    """From the runs' own intervals, as if independent (MOVER: Zou and Donner, 2008); wider than a paired one.
+    """From the runs' own intervals, as if independent (MOVER: Zou and Donner, 2008); wider than a
+    paired one.
 
     NaN bounds when an interval is not known: such a difference is neither above nor below.
     """
     (low1, high1, over1), (low2, high2, over2) = interval(first), interval(second)
     one, two = accuracy(first), accuracy(second)
     over = over1 if over1 == over2 else f"{over1} and {over2}"
-    return Difference(one - two, one - two - math.hypot(one - low1, high2 - two),
-                      one - two + math.hypot(high1 - one, two - low2), f"unpaired, over {over}")
+    return Difference(
+        one - two,
+        one - two - math.hypot(one - low1, high2 - two),
+        one - two + math.hypot(high1 - one, two - low2),
+        f"unpaired, over {over}",
+    )
 
 
 def comparable(first: Run, second: Run) -> bool:

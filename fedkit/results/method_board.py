@@ -1,4 +1,6 @@
-"""The board of methods: accuracy, traffic, load and privacy of each, and which of them are on the Pareto front."""
+"""The board of methods: accuracy, traffic, load and privacy of each, and which of them are on the
+Pareto front.
+"""
 
 from __future__ import annotations
 
@@ -41,29 +43,58 @@ COLUMNS: dict[str, Callable[[Any], str]] = {  # of the board, and how a cell is 
     "privacy unit": str,
 }
 HEADS = (  # of the terminal's table, three lines each
-    "method", "acc.\n%", "95 %\ninterval", "seeds", "points\nagainst\npooled", "kB up\nclient-\nround",
-    "kB down\nclient-\nround", "MB\nwhole\nrun", "train s\nclient-\nround", "peak\nMB", "priv.",
+    "method",
+    "acc.\n%",
+    "95 %\ninterval",
+    "seeds",
+    "points\nagainst\npooled",
+    "kB up\nclient-\nround",
+    "kB down\nclient-\nround",
+    "MB\nwhole\nrun",
+    "train s\nclient-\nround",
+    "peak\nMB",
+    "priv.",
 )
 PAGE_HEADS = (
-    "method", "accuracy", "95 % interval", "seeds", "points against pooled", "kB up per client-round",
-    "kB down per client-round", "MB per client, whole run", "train seconds per client-round (measured)",
-    "peak memory MB", "privacy",
+    "method",
+    "accuracy",
+    "95 % interval",
+    "seeds",
+    "points against pooled",
+    "kB up per client-round",
+    "kB down per client-round",
+    "MB per client, whole run",
+    "train seconds per client-round (measured)",
+    "peak memory MB",
+    "privacy",
 )
 FRONT = "*"
 KEY = (
-    "* on the Pareto front: no other here is as good in accuracy, kB up and privacy, and better in one.",
+    (
+        "* on the Pareto front: no other here is as good in accuracy, kB up and privacy, and better"
+        " in one."
+    ),
     "95 % interval over seeds; ~ over test examples, with one seed. Points against pooled: paired.",
-    "kB (1,000 bytes) and train seconds: mean over the visits of a client in rounds 1, 2, ...; measured.",
-    "MB whole run: both ways, per client, with the exchange before round 1, without the base model.",
+    (
+        "kB (1,000 bytes) and train seconds: mean over the visits of a client in rounds 1, 2, ...;"
+        " measured."
+    ),
+    (
+        "MB whole run: both ways, per client, with the exchange before round 1, without the base"
+        " model."
+    ),
     f"{UNKNOWN}: not known, or not counted.",
 )
 
 
-def front(points: Sequence[tuple[float, float]], promises: Sequence[Promise] | None = None) -> list[bool]:
-    """Which of (cost, gain) are on the Pareto front: none costs as little, gains as much and promises as much privacy,
-    and is better in one.
+def front(
+    points: Sequence[tuple[float, float]], promises: Sequence[Promise] | None = None
+) -> list[bool]:
+    """Which of (cost, gain) are on the Pareto front: none costs as little, gains as much and
+    promises as much privacy, and is better in one.
 
-    A point with a NaN is never on it. Promises of different units are not ranked: neither beats the other.
+    A point with a NaN is never on it. Promises of different units are not ranked: neither beats the
+    other.
     """
     kept = [Promise()] * len(points) if promises is None else promises
     every = [(*point, promise) for point, promise in zip(points, kept)]
@@ -77,8 +108,9 @@ def _beats(q: tuple[float, float, Promise], p: tuple[float, float, Promise]) -> 
 
 
 def on_front(found: Sequence[Method], cost: str = "uplink_bytes") -> list[bool]:
-    """The methods on the front of accuracy against a ClientRecord field per visit, and of what they promise; each group of
-    equal conditions has its own."""
+    """The methods on the front of accuracy against a ClientRecord field per visit, and of what they
+    promise; each group of equal conditions has its own.
+    """
     out, able = [False] * len(found), {id(m) for m in complete(found)}
     for group in dict.fromkeys(m.conditions for m in found):
         places = [i for i, m in enumerate(found) if m.conditions == group and id(m) in able]
@@ -89,31 +121,59 @@ def on_front(found: Sequence[Method], cost: str = "uplink_bytes") -> list[bool]:
 
 
 def board(runs: Runs) -> pd.DataFrame:
-    """One row per method, the most accurate first (those that lack a seed after the others), then the baselines.
+    """One row per method, the most accurate first (those that lack a seed after the others), then
+    the baselines.
 
-    Shares and differences are between -1 and 1; kB are 1,000 and MB 10^6 bytes; NaN where no record has the number.
+    Shares and differences are between -1 and 1; kB are 1,000 and MB 10^6 bytes; NaN where no record
+    has the number.
     """
     runs = measures.sound(runs)
     found, others = methods(runs), baselines(runs)
-    able, marks = {id(m) for m in complete(found)}, [FRONT if member else "" for member in on_front(found)]
+    able, marks = (
+        {id(m) for m in complete(found)},
+        [FRONT if member else "" for member in on_front(found)],
+    )
     rows = [(id(m) not in able, _row(m, others, mark)) for m, mark in zip(found, marks)]
     rows.sort(key=lambda pair: (pair[0], -pair[1][2] if pair[1][2] == pair[1][2] else math.inf))
     return pd.DataFrame(
-        [*(row for _, row in rows), *(_row(other, others, "") for other in others)], columns=list(COLUMNS)
+        [*(row for _, row in rows), *(_row(other, others, "") for other in others)],
+        columns=list(COLUMNS),
     )
 
 
 def _row(method: Method, others: list[Method], mark: str) -> list:
     mean, federated = method.accuracy(), method.kind == "federated"
     against_pooled = against(method, others, "pooled") if method.kind != "pooled" else None
-    gap = [against_pooled.value, against_pooled.low, against_pooled.high] if against_pooled else [math.nan] * 3
-    visit = [method.per_visit(n) if federated else math.nan for n in ("uplink_bytes", "downlink_bytes")]
-    whole = [fmean(measures.mb_per_client(r, way) for r in method.runs) for way in ("uplink", "downlink")]
+    gap = (
+        [against_pooled.value, against_pooled.low, against_pooled.high]
+        if against_pooled
+        else [math.nan] * 3
+    )
+    visit = [
+        method.per_visit(n) if federated else math.nan for n in ("uplink_bytes", "downlink_bytes")
+    ]
+    whole = [
+        fmean(measures.mb_per_client(r, way) for r in method.runs) for way in ("uplink", "downlink")
+    ]
     seconds = method.per_visit("train_seconds") if federated else math.nan
     unfinished = sum(not run.finished for run in method.runs)
     name = method.name + (f" ({unfinished} of {len(method.runs)} unfinished)" if unfinished else "")
-    return [mark, name, mean.value, mean.low, mean.high, mean.over, len(method.seeds), *gap, *(v / KB for v in visit),
-            *whole, seconds, method.peak_mb(), short(method.promise), *_numbers(method.promise)]
+    return [
+        mark,
+        name,
+        mean.value,
+        mean.low,
+        mean.high,
+        mean.over,
+        len(method.seeds),
+        *gap,
+        *(v / KB for v in visit),
+        *whole,
+        seconds,
+        method.peak_mb(),
+        short(method.promise),
+        *_numbers(method.promise),
+    ]
 
 
 def _numbers(promise: Promise) -> tuple[float | None, float | None, str | None]:
@@ -130,13 +190,25 @@ def cells(row: dict[str, Any]) -> list[list[str]]:
         gap.append(f"{text['against pooled 95 % low']} to {text['against pooled 95 % high']}")
     name = f"{row['front']} {text['method']}" if row["front"] else text["method"]
     span = [f"{low} to {high}", f"over {text['interval over']}"] if high != UNKNOWN else [UNKNOWN]
-    return [[name], [text["accuracy"]], span, [text["seeds"]], gap, [text["kB up per client-round"]],
-            [text["kB down per client-round"]], [_whole(row, "{:,.2f}")], [text[LOAD]], [text["peak memory MB"]],
-            [text["privacy"]]]
+    return [
+        [name],
+        [text["accuracy"]],
+        span,
+        [text["seeds"]],
+        gap,
+        [text["kB up per client-round"]],
+        [text["kB down per client-round"]],
+        [_whole(row, "{:,.2f}")],
+        [text[LOAD]],
+        [text["peak memory MB"]],
+        [text["privacy"]],
+    ]
 
 
 def to_text(frame: pd.DataFrame) -> str:
-    """The board as an aligned table in plain characters, at most 100 columns wide, with a key below."""
+    """The board as an aligned table in plain characters, at most 100 columns wide, with a key
+    below.
+    """
     rows = frame.to_dict("records")
     key = (*KEY, scoreboard.privacy_key(frame["privacy"]))
     return aligned(HEADS, [_terminal(row) for row in rows], key, indent=2, least=24)
@@ -148,9 +220,19 @@ def _terminal(row: dict[str, Any]) -> list[str]:
     mark = "" if "seed" in row["interval over"] else "~"
     span = UNKNOWN if low == UNKNOWN else f"{mark}{low}-{high}"
     name = f"{row['front']} {text['method']}" if row["front"] else f"  {text['method']}"
-    return [name, text["accuracy"].removesuffix(" %"), span, text["seeds"], text["against pooled"],
-            _fitting(row["kB up per client-round"]), _fitting(row["kB down per client-round"]), _whole(row, "{:,.2f}"),
-            text[LOAD], text["peak memory MB"], scoreboard.narrow(text["privacy"])]
+    return [
+        name,
+        text["accuracy"].removesuffix(" %"),
+        span,
+        text["seeds"],
+        text["against pooled"],
+        _fitting(row["kB up per client-round"]),
+        _fitting(row["kB down per client-round"]),
+        _whole(row, "{:,.2f}"),
+        text[LOAD],
+        text["peak memory MB"],
+        scoreboard.narrow(text["privacy"]),
+    ]
 
 
 def _text(row: dict[str, Any]) -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""Runs that differ only in their seed are one method: its name, its mean over seeds, its difference to another."""
+"""Runs that differ only in their seed are one method: its name, its mean over seeds, its difference
+to another.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,18 @@ from fedkit.results.measures import NOT_A_DIFFERENCE, Runs
 from fedkit.results.method_style import look
 from fedkit.results.privacy_promise import Promise, promise
 
-NOT_A_METHOD = (*NOT_A_DIFFERENCE, "seed", "link", "devices")  # of the luck and of the world, not of the method
-TASK = ("data", "text", "label", "client", "encoding", "clients", "examples_per_client", "partition")
+# of the luck and of the world, not of the method
+NOT_A_METHOD = (*NOT_A_DIFFERENCE, "seed", "link", "devices")
+TASK = (
+    "data",
+    "text",
+    "label",
+    "client",
+    "encoding",
+    "clients",
+    "examples_per_client",
+    "partition",
+)
 TROUBLE = {
     "faults": "none",
     "attack": "none",
@@ -27,18 +39,40 @@ TROUBLE = {
     "late": "drop",
 }  # what befalls a run, not a choice of method
 SPEAK = (
-    "tune", "wire", "aggregate", "head_start", "strategy", "privacy", "secure", "model", "partition", "data",
+    "tune",
+    "wire",
+    "aggregate",
+    "head_start",
+    "strategy",
+    "privacy",
+    "secure",
+    "model",
+    "partition",
+    "data",
 )  # for themselves
 USUAL = {
-    "wire": "none", "wire_down": None, "aggregate": "mean", "share": "all", "lr": None, "robust": "none",
-    "weights": "examples", "optimizer": "adamw", "pace": None, "server_link": None, "privacy": "none", "secure": "none", **TROUBLE,
+    "wire": "none",
+    "wire_down": None,
+    "aggregate": "mean",
+    "share": "all",
+    "lr": None,
+    "robust": "none",
+    "weights": "examples",
+    "optimizer": "adamw",
+    "pace": None,
+    "server_link": None,
+    "privacy": "none",
+    "secure": "none",
+    **TROUBLE,
 }
 NAME = 44  # characters
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean with its 95 % interval, and what the interval is over: '3 seeds', or with one seed 'test examples'."""
+    """A mean with its 95 % interval, and what the interval is over: '3 seeds', or with one seed
+    'test examples'.
+    """
 
     value: float
     low: float
@@ -67,7 +101,11 @@ class Method:
     def task(self) -> tuple:
         """The data and how they are dealt: accuracies are compared within one task only."""
         data = self.runs[0].data
-        return (*(str(self.settings.get(k)) for k in TASK), data.get("test"), len(data.get("labels", [])))
+        return (
+            *(str(self.settings.get(k)) for k in TASK),
+            data.get("test"),
+            len(data.get("labels", [])),
+        )
 
     @property
     def trouble(self) -> str:
@@ -99,16 +137,28 @@ class Method:
 
     def by_seed(self, of: Callable[[Run], float]) -> list[float]:
         """A number per seed, in the order of `seeds`; runs of the same seed are averaged."""
-        return [fmean(of(r) for r in self.runs if r.config.get("seed") == seed) for seed in self.seeds]
+        return [
+            fmean(of(r) for r in self.runs if r.config.get("seed") == seed) for seed in self.seeds
+        ]
 
     def per_visit(self, name: str) -> float:
-        """Mean of a ClientRecord field over all visits of a client in rounds 1, 2, ...; NaN without one."""
-        values = [getattr(c, name) for run in self.runs for r in run.rounds for c in r.clients if c.status != "away"]
+        """Mean of a ClientRecord field over all visits of a client in rounds 1, 2, ...; NaN without
+        one.
+        """
+        values = [
+            getattr(c, name)
+            for run in self.runs
+            for r in run.rounds
+            for c in r.clients
+            if c.status != "away"
+        ]
         return fmean(values) if values else math.nan
 
     def peak_mb(self) -> float:
         """Highest memory of any of its runs in MB; NaN where no record says."""
-        known = [v for run in self.runs if not math.isnan(v := measures.result(run, "peak_rss_bytes"))]
+        known = [
+            v for run in self.runs if not math.isnan(v := measures.result(run, "peak_rss_bytes"))
+        ]
         return max(known) / measures.MB if known else math.nan
 
 
@@ -133,10 +183,14 @@ def baselines(runs: Runs) -> list[Method]:
 
 
 def complete(found: Sequence[Method]) -> list[Method]:
-    """The finished methods with every seed that any finished one of their task has: splits are unlike, so means over
-    other seeds say nothing."""
+    """The finished methods with every seed that any finished one of their task has: splits are
+    unlike, so means over other seeds say nothing.
+    """
     done = [m for m in found if m.finished]
-    most = {t: set().union(*(m.seeds for m in done if m.conditions == t)) for t in {m.conditions for m in done}}
+    most = {
+        t: set().union(*(m.seeds for m in done if m.conditions == t))
+        for t in {m.conditions for m in done}
+    }
     return [m for m in done if set(m.seeds) == most[m.conditions]]
 
 
@@ -155,7 +209,8 @@ def against(method: Method, others: Sequence[Method], kind: str) -> Difference |
 def over_seeds(first: Sequence[Run], second: Sequence[Run]) -> Difference | None:
     """first minus second, paired over the seeds that both have: a t interval over the differences.
 
-    With one seed in common the two runs are compared over test examples; None without any pair to compare.
+    With one seed in common the two runs are compared over test examples; None without any pair to
+    compare.
     """
     pairs = {}
     for run in first:
@@ -165,7 +220,9 @@ def over_seeds(first: Sequence[Run], second: Sequence[Run]) -> Difference | None
     if len(pairs) < 2:
         return difference(*next(iter(pairs.values()))) if pairs else None
     values = [measures.accuracy(a) - measures.accuracy(b) for a, b in pairs.values()]
-    return Difference(fmean(values), *t_interval(values), f"paired over {count(len(values), 'seed')}")
+    return Difference(
+        fmean(values), *t_interval(values), f"paired over {count(len(values), 'seed')}"
+    )
 
 
 PLAIN = {
@@ -186,7 +243,9 @@ def _grouped(runs: list[Run], keys: Sequence[str] | None = None) -> list[Method]
     found: dict[str, tuple[dict[str, Any], list[Run]]] = {}
     for run in runs:
         full = default | run.config
-        settings = {k: v for k, v in full.items() if k not in NOT_A_METHOD and (keys is None or k in keys)}
+        settings = {
+            k: v for k, v in full.items() if k not in NOT_A_METHOD and (keys is None or k in keys)
+        }
         found.setdefault(repr(sorted(settings.items())), (settings, []))[1].append(run)
     every = [settings for settings, _ in found.values()]
     return [Method(name, s, tuple(same)) for name, (s, same) in zip(_names(every), found.values())]
@@ -196,14 +255,22 @@ def _names(every: list[dict[str, Any]]) -> list[str]:
     """What tells each from the others, in a few words; with nothing to tell apart, what is tuned."""
     differ = [k for k in every[0] if len({repr(s.get(k)) for s in every}) > 1] if every else []
     differ = sorted(differ, key=lambda k: SPEAK.index(k) if k in SPEAK else len(SPEAK))
-    short = [_name(s, [k for k in differ if k not in USUAL or s.get(k) != USUAL[k]], differ) for s in every]
+    short = [
+        _name(s, [k for k in differ if k not in USUAL or s.get(k) != USUAL[k]], differ)
+        for s in every
+    ]
     full = [_name(s, differ) for s in every]
     names = [a if short.count(a) == 1 else b for a, b in zip(short, full)]
     return [n if names.count(n) == 1 else f"{n} (no. {i + 1})" for i, n in enumerate(names)]
 
 
 def _name(settings: dict[str, Any], keys: list[str], differ: Sequence[str] = ()) -> str:
-    """differ: what the methods differ in; the one that has the usual in all of it is called by that."""
-    said = [str(settings.get(k)) if k in SPEAK else f"{k.replace('_', ' ')} {settings.get(k)}" for k in keys]
+    """differ: what the methods differ in; the one that has the usual in all of it is called by
+    that.
+    """
+    said = [
+        str(settings.get(k)) if k in SPEAK else f"{k.replace('_', ' ')} {settings.get(k)}"
+        for k in keys
+    ]
     said = said or [PLAIN[k] for k in differ if k in PLAIN]
     return tidy(", ".join(said) or settings.get("tune", "federated"), NAME)

@@ -1,4 +1,6 @@
-"""What a board of methods says, in sentences: the most accurate, the one that sends far less for nearly as much."""
+"""What a board of methods says, in sentences: the most accurate, the one that sends far less for
+nearly as much.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +30,30 @@ from fedkit.results.scoreboard import scoreboard
 
 NEARLY = 0.01  # accuracy: one point
 EPSILON = ("epsilon", "delta", "privacy_unit")
-COMPARED = (("pooled", "pooled"), ("local", "local only"), ("frozen-pooled", "the frozen encoder, pooled"))
+COMPARED = (
+    ("pooled", "pooled"),
+    ("local", "local only"),
+    ("frozen-pooled", "the frozen encoder, pooled"),
+)
 
 
 def best(found: list[Method]) -> Method | None:
-    """The most accurate finished method with all seeds, of those that nothing befell if there are any; None without one."""
+    """The most accurate finished method with all seeds, of those that nothing befell if there are
+    any; None without one.
+    """
     done = [m for m in complete(found) if not math.isnan(m.accuracy().value)]
     done = [m for m in done if not m.trouble] or done
     return max(done, key=lambda m: m.accuracy().value) if done else None
 
 
 def leanest(found: list[Method], top: Method) -> Method | None:
-    """The method that sends least per visit, and less than `top`, within one point of its accuracy; of the same
-    conditions, and promising as much."""
-    level, alike = top.accuracy().value - NEARLY, [m for m in complete(found) if m.conditions == top.conditions]
+    """The method that sends least per visit, and less than `top`, within one point of its accuracy;
+    of the same conditions, and promising as much.
+    """
+    level, alike = (
+        top.accuracy().value - NEARLY,
+        [m for m in complete(found) if m.conditions == top.conditions],
+    )
     fit = [m for m in alike if m.accuracy().value >= level and m.promise.covers(top.promise)]
     fit = [m for m in fit if m.per_visit("uplink_bytes") < top.per_visit("uplink_bytes")]
     return min(fit, key=lambda m: m.per_visit("uplink_bytes")) if fit else None
@@ -58,7 +70,12 @@ def words(runs: Runs) -> list[str]:
     said = [_headline(found, top, lean)]
     for method in filter(None, (top, lean)):
         said += [_against(method, others, kind, name) for kind, name in COMPARED]
-    after = (*_promised(found, others, top), *_troubled(found, top), _front(found, top), *_missing(others))
+    after = (
+        *_promised(found, others, top),
+        *_troubled(found, top),
+        _front(found, top),
+        *_missing(others),
+    )
     return [s for s in (*said, *after, *_caution(found)) if s]
 
 
@@ -68,17 +85,29 @@ def board_of(runs: Runs) -> tuple[str, list[str], dict[str, Any]]:
     Of methods where there are several, or several seeds; else of the runs themselves.
     """
     frame, listed = scoreboard(runs), measures.sound(runs)
-    values = {"scoreboard": [row | _numbers(run) for row, run in zip(frame.to_dict(orient="records"), listed)]}
+    values = {
+        "scoreboard": [
+            row | _numbers(run) for row, run in zip(frame.to_dict(orient="records"), listed)
+        ]
+    }
     if not several(runs):
         return scoreboard_module.to_text(frame), [*verdict(runs), *_without(listed)], values
     methods_board = method_board.board(runs)
-    return method_board.to_text(methods_board), words(runs), {**values, "methods": methods_board.to_dict(orient="records")}
+    return (
+        method_board.to_text(methods_board),
+        words(runs),
+        {**values, "methods": methods_board.to_dict(orient="records")},
+    )
 
 
 def _numbers(run: Run) -> dict[str, Any]:
     """A run's promise for JSON; None where nothing is promised."""
     p = promise([run])
-    return {"epsilon": p.epsilon, "delta": p.delta, "privacy_unit": p.unit} if p.given else dict.fromkeys(EPSILON)
+    return (
+        {"epsilon": p.epsilon, "delta": p.delta, "privacy_unit": p.unit}
+        if p.given
+        else dict.fromkeys(EPSILON)
+    )
 
 
 def _without(runs: list[Run]) -> list[str]:
@@ -86,7 +115,10 @@ def _without(runs: list[Run]) -> list[str]:
     given = [p for p in (promise([run]) for run in measures.federated(runs)) if p.given]
     if not given or len(measures.federated(runs)) == len(runs):
         return []
-    return [f"The federated run promises {plainly(given[0])}; what it is compared with promises nothing."]
+    return [
+        f"The federated run promises {plainly(given[0])}; what it is compared with promises"
+        " nothing."
+    ]
 
 
 def finding(found: list[Method]) -> str:
@@ -95,7 +127,10 @@ def finding(found: list[Method]) -> str:
     if top is None:
         return "No method has finished yet."
     sent = sent_by(top)
-    start = f"{top.name} is the most accurate ({formatting.percent(top.accuracy().value)}) and sends {sent} a round"
+    start = (
+        f"{top.name} is the most accurate ({formatting.percent(top.accuracy().value)}) and sends"
+        f" {sent} a round"
+    )
     lean = leanest(found, top)
     if lean is None:
         return start + "."
@@ -110,18 +145,24 @@ def _gap(difference: float) -> str:
 def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
     mean, sent = top.accuracy(), sent_by(top)
     start = (
-        f"{top.name} is the most accurate of {_competing(found, top)}{_unlike(found, top)}: {formatting.percent(mean.value)}, sending {sent} "
-        "per client and round"
+        f"{top.name} is the most accurate of {_competing(found, top)}{_unlike(found, top)}:"
+        f" {formatting.percent(mean.value)}, sending {sent} per client and round"
     )
     if lean is None:
         if len([m for m in found if m.conditions == top.conditions]) < 2:
-            return f"{start} (95 % interval {formatting.between(mean.low, mean.high)}, over {mean.over})."
+            return (
+                f"{start} (95 % interval {formatting.between(mean.low, mean.high)}, over"
+                f" {mean.over})."
+            )
         return f"{start}; nothing that sends less comes within one point of it."
     gap = over_seeds(lean.runs, top.runs)
     less = sent_by(lean)
     value = lean.accuracy().value - mean.value if gap is None else gap.value
     inside = f" ({gap.interval()})" if gap else ""
-    return f"{start}. {lean.name} sends {less}, {_times(top, lean)} less, at {formatting.points(value)} points{inside}."
+    return (
+        f"{start}. {lean.name} sends {less}, {_times(top, lean)} less, at"
+        f" {formatting.points(value)} points{inside}."
+    )
 
 
 def _unlike(found: list[Method], top: Method) -> str:
@@ -136,7 +177,10 @@ def _competing(found: list[Method], top: Method) -> str:
     able, fewer = complete(found), sum(m.finished for m in found) - len(complete(found))
     if not fewer:
         return count(len(found), "method")
-    return f"{count(len(able), 'method')} with {count(len(able[0].seeds), 'seed')} ({fewer} more have fewer seeds)"
+    return (
+        f"{count(len(able), 'method')} with {count(len(able[0].seeds), 'seed')} ({fewer} more have"
+        " fewer seeds)"
+    )
 
 
 def sent_by(method: Method) -> str:
@@ -158,12 +202,15 @@ def _against(method: Method, others: list[Method], kind: str, name: str) -> str:
 
 
 def _promised(found: list[Method], others: list[Method], top: Method) -> list[str]:
-    """Who does best under each promise that differs from that of `top`: a method is not better for promising less."""
+    """Who does best under each promise that differs from that of `top`: a method is not better for
+    promising less.
+    """
     alike = [m for m in found if m.conditions == top.conditions]
     kinds = list(dict.fromkeys(m.promise for m in alike))
     first = plainly(top.promise).replace("none", "nothing")
-    out = [f"{top.name} promises {first}, the methods that it is compared with above promise nothing."] * (
-        top.promise.given and bool(others))
+    out = [
+        f"{top.name} promises {first}, the methods that it is compared with above promise nothing."
+    ] * (top.promise.given and bool(others))
     for kind in sorted((k for k in kinds if k != top.promise), key=lambda k: (-k.epsilon, k.unit)):
         if (winner := best([m for m in alike if m.promise == kind])) is None:
             continue
@@ -171,30 +218,47 @@ def _promised(found: list[Method], others: list[Method], top: Method) -> list[st
         value = winner.accuracy().value - top.accuracy().value if gap is None else gap.value
         inside = f"; {gap.interval()}" if gap else ""
         which = " does best" if sum(m.promise == kind for m in alike) > 1 else ""
-        out.append(f"With {plainly(kind).replace('none', 'nothing promised')}: {winner.name}{which}, "
-                   f"{formatting.percent(winner.accuracy().value)} ({formatting.points(value)} points against {top.name}, which promises "
-                   f"{first}{inside}).")
+        out.append(
+            f"With {plainly(kind).replace('none', 'nothing promised')}: {winner.name}{which},"
+            f" {formatting.percent(winner.accuracy().value)} ({formatting.points(value)} points"
+            f" against {top.name}, which promises {first}{inside})."
+        )
     return [*out, *differing(kinds)]
 
 
 def _troubled(found: list[Method], top: Method) -> list[str]:
-    """Under what else runs were made, and who does best there: no method is better for having met less."""
+    """Under what else runs were made, and who does best there: no method is better for having met
+    less.
+    """
     out = []
-    for group in dict.fromkeys(m.conditions for m in found if m.task == top.task and m.conditions != top.conditions):
+    for group in dict.fromkeys(
+        m.conditions for m in found if m.task == top.task and m.conditions != top.conditions
+    ):
         if (first := best([m for m in found if m.conditions == group])) is not None:
             change = formatting.points(first.accuracy().value - top.accuracy().value)
-            out.append(f"With {first.trouble or 'nothing of the kind'}: {first.name} does best, "
-                       f"{formatting.percent(first.accuracy().value)} ({change} points against {top.name}).")
+            out.append(
+                f"With {first.trouble or 'nothing of the kind'}: {first.name} does best,"
+                f" {formatting.percent(first.accuracy().value)} ({change} points against"
+                f" {top.name})."
+            )
     return out
 
 
 def _front(found: list[Method], top: Method) -> str:
     if len([m for m in found if m.conditions == top.conditions]) < 3:
         return ""
-    members = [m for m, there in zip(found, on_front(found)) if there and m.conditions == top.conditions]
+    members = [
+        m for m, there in zip(found, on_front(found)) if there and m.conditions == top.conditions
+    ]
     members.sort(key=lambda m: m.per_visit("uplink_bytes"))
-    named = "; ".join(f"{m.name} ({formatting.percent(m.accuracy().value)}, {sent_by(m)})" for m in members)
-    axes = ", bytes sent and privacy" if len({m.promise for m in members}) > 1 else " against bytes sent"
+    named = "; ".join(
+        f"{m.name} ({formatting.percent(m.accuracy().value)}, {sent_by(m)})" for m in members
+    )
+    axes = (
+        ", bytes sent and privacy"
+        if len({m.promise for m in members}) > 1
+        else " against bytes sent"
+    )
     return f"On the Pareto front of accuracy{axes}, the fewest bytes first: {named}."
 
 
@@ -207,7 +271,10 @@ def _missing(others: list[Method]) -> list[str]:
 def _caution(found: list[Method]) -> list[str]:
     said = []
     if len({m.task for m in found}) > 1:
-        said.append("These methods are not all on the same data dealt alike: compare within one kind of data only.")
+        said.append(
+            "These methods are not all on the same data dealt alike: compare within one kind of"
+            " data only."
+        )
     if waiting := [m.name for m in found if not m.finished]:
         said.append(f"Not finished, so not on the front: {'; '.join(waiting)}.")
     able = {id(m) for m in complete(found)}
@@ -215,16 +282,23 @@ def _caution(found: list[Method]) -> list[str]:
         said.append(f"Fewer seeds than the others, so not compared with them: {'; '.join(fewer)}.")
     fewest = min(len(m.seeds) for m in found)
     if fewest == 1:
-        said.append("One seed for some methods: their intervals do not cover the luck of split, start and batches.")
+        said.append(
+            "One seed for some methods: their intervals do not cover the luck of split, start and"
+            " batches."
+        )
     elif fewest == 2:
         said.append(
-            "Two seeds are too few for an interval that says anything; three tell large differences, five small ones."
+            "Two seeds are too few for an interval that says anything; three tell large"
+            " differences, five small ones."
         )
     elif fewest < 5:
-        said.append(f"{count(fewest, 'seed')} make wide intervals; five or more would tell small differences.")
+        said.append(
+            f"{count(fewest, 'seed')} make wide intervals; five or more would tell small"
+            " differences."
+        )
     if len(found) > 2:
         said.append(
-            "The most accurate was picked by looking at the test set, which flatters it a little; to decide, run it "
-            "again with seeds that were not used here."
+            "The most accurate was picked by looking at the test set, which flatters it a little;"
+            " to decide, run it again with seeds that were not used here."
         )
     return said

@@ -33,30 +33,57 @@ COLUMNS: dict[str, Callable[[Any], str]] = {  # of the scoreboard, and how a cel
     "peak memory MB": "{:,.0f}".format,
     "privacy": str,
 }
-INTERVAL = ("95 % low", "95 % high", "interval over")  # three columns that a page or terminal writes as one
+# three columns that a page or terminal writes as one
+INTERVAL = ("95 % low", "95 % high", "interval over")
 HEADS = (  # of the terminal's table, two lines each
-    "method", "acc.\n%", "95 %\ninterval", "worst\n%", "macro\nF1", "MB up\n/client", "MB down\n/client", "steps",
-    "train\nseconds", "simul.\nseconds", "peak\nMB", "priv.",
+    "method",
+    "acc.\n%",
+    "95 %\ninterval",
+    "worst\n%",
+    "macro\nF1",
+    "MB up\n/client",
+    "MB down\n/client",
+    "steps",
+    "train\nseconds",
+    "simul.\nseconds",
+    "peak\nMB",
+    "priv.",
 )
 UNKNOWN = "-"  # a number that the record does not have
 
 
 def scoreboard(runs: Runs) -> pd.DataFrame:
-    """One row per run: baselines first, in the order in which they are to be beaten, federated last.
+    """One row per run: baselines first, in the order in which they are to be beaten, federated
+    last.
 
-    Shares are between 0 and 1; MB are 10^6 bytes, mean over clients; NaN where the record has no number (a pooled
-    method needs all text in one place, whose bytes nobody counted). privacy: an epsilon with its unit and delta, or 'none'.
+    Shares are between 0 and 1; MB are 10^6 bytes, mean over clients; NaN where the record has no
+    number (a pooled method needs all text in one place, whose bytes nobody counted). privacy: an
+    epsilon with its unit and delta, or 'none'.
     """
     runs = measures.sound(runs)
-    return pd.DataFrame([_row(run, name) for run, name in zip(runs, measures.names(runs))], columns=list(COLUMNS))
+    return pd.DataFrame(
+        [_row(run, name) for run, name in zip(runs, measures.names(runs))], columns=list(COLUMNS)
+    )
 
 
 def _row(run: Run, name: str) -> list:
-    unfinished = "" if run.finished else f" (unfinished: {len(run.rounds)} of {run.config.get('rounds', '?')} rounds)"
+    unfinished = (
+        ""
+        if run.finished
+        else f" (unfinished: {len(run.rounds)} of {run.config.get('rounds', '?')} rounds)"
+    )
     return [
-        name + unfinished, measures.accuracy(run), *measures.interval(run), measures.worst(run), measures.result(run, "macro_f1"),
-        measures.mb_per_client(run, "uplink"), measures.mb_per_client(run, "downlink"), measures.steps(run),
-        run.total("train_seconds"), measures.result(run, "simulated_seconds"), measures.result(run, "peak_rss_bytes") / MB,
+        name + unfinished,
+        measures.accuracy(run),
+        *measures.interval(run),
+        measures.worst(run),
+        measures.result(run, "macro_f1"),
+        measures.mb_per_client(run, "uplink"),
+        measures.mb_per_client(run, "downlink"),
+        measures.steps(run),
+        run.total("train_seconds"),
+        measures.result(run, "simulated_seconds"),
+        measures.result(run, "peak_rss_bytes") / MB,
         short(promise([run])),
     ]
 
@@ -68,12 +95,16 @@ def formatted(frame: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def to_text(frame: pd.DataFrame) -> str:
-    """The scoreboard as an aligned table in plain characters, at most 100 columns wide, with a key below."""
+    """The scoreboard as an aligned table in plain characters, at most 100 columns wide, with a key
+    below.
+    """
     return aligned(HEADS, [_cells(row) for row in formatted(frame)], _key(frame))
 
 
 def _cells(row: dict[str, str]) -> list[str]:
-    """A row for the terminal: shares without their sign, one cell for the interval, marked when not over examples."""
+    """A row for the terminal: shares without their sign, one cell for the interval, marked when not
+    over examples.
+    """
     low, high = row["95 % low"].removesuffix(" %"), row["95 % high"].removesuffix(" %")
     mark = "" if row["interval over"] == "test examples" else "*"
     method, accuracy, worst, *rest, privacy = (v for c, v in row.items() if c not in INTERVAL)
@@ -98,9 +129,15 @@ def _key(frame: pd.DataFrame) -> tuple[str, ...]:
     """What the marks mean."""
     over = [o for o in frame["interval over"].unique() if o != "test examples"]
     return (
-        f"95 % interval over test examples{f'; * over {over[0]}' if over else ''}. worst: the worst client's accuracy.",
+        (
+            f"95 % interval over test examples{f'; * over {over[0]}' if over else ''}. worst: the"
+            " worst client's accuracy."
+        ),
         "-: not known, or not counted (pooled methods need all text in one place).",
-        "train seconds: measured, all clients. simul. seconds: modelled for the run's link and devices.",
+        (
+            "train seconds: measured, all clients. simul. seconds: modelled for the run's link and"
+            " devices."
+        ),
         "MB: 10^6 bytes as serialised, without the first download of the base model.",
         privacy_key(frame["privacy"]),
     )

@@ -1,4 +1,6 @@
-"""Has a record the form that tables and plots rely on? Records come from files, and files from anybody."""
+"""Has a record the form that tables and plots rely on? Records come from files, and files from
+anybody.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,14 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import tidy
 from fedkit.core.record import RoundRecord, Run
 
-COUNTED = ("examples", "steps", "train_seconds", "uplink_bytes", "downlink_bytes")  # of a client in a round
+# of a client in a round
+COUNTED = ("examples", "steps", "train_seconds", "uplink_bytes", "downlink_bytes")
 HUGE = 1e18  # bytes, seconds, examples: beyond this a record is wrong
 
 
 def checked(run: Run) -> Run:
-    """The run itself, if it has the form of a record: whatever wrote it, what follows may rely on that.
+    """The run itself, if it has the form of a record: whatever wrote it, what follows may rely on
+    that.
 
     Raises FedkitError that names the field at fault.
     """
@@ -24,7 +28,11 @@ def checked(run: Run) -> Run:
     _check_data(run.data)
     states = (*([run.start] if run.start else []), *run.rounds)
     first = 0 if run.start else 1
-    _demand([r.round for r in states] == list(range(first, first + len(states))), "rounds", "numbers 0 or 1, 2, ...")
+    _demand(
+        [r.round for r in states] == list(range(first, first + len(states))),
+        "rounds",
+        "numbers 0 or 1, 2, ...",
+    )
     for r in states:
         _check_round(r)
     return run
@@ -32,9 +40,15 @@ def checked(run: Run) -> Run:
 
 def _check_data(data: dict[str, Any]) -> None:
     labels, notes, sites = data.get("labels", []), data.get("notes") or [], data.get("clients", [])
-    _demand(isinstance(labels, list) and isinstance(notes, list), "data", "lists of labels and notes")
+    _demand(
+        isinstance(labels, list) and isinstance(notes, list), "data", "lists of labels and notes"
+    )
     fit = isinstance(sites, list) and all(isinstance(c, dict) and "id" in c for c in sites)
-    _demand(fit and all(isinstance(c.get("labels", {}), dict) for c in sites), "data.clients", "a list of clients")
+    _demand(
+        fit and all(isinstance(c.get("labels", {}), dict) for c in sites),
+        "data.clients",
+        "a list of clients",
+    )
 
 
 def _check_round(r: RoundRecord) -> None:
@@ -53,7 +67,9 @@ def _demand(fine: bool, field: str, expected: str) -> None:
 
 
 def number(value: Any, what: str) -> float:
-    """`value` as a float; NaN for None and for what no run can reach. Raises FedkitError for what is no number."""
+    """`value` as a float; NaN for None and for what no run can reach. Raises FedkitError for what
+    is no number.
+    """
     if value is None:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, (int, float)):

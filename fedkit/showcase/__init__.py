@@ -1,1 +1,3 @@
-"""The executive demo: five steps in a browser, in English and Japanese, drawn from shipped records before anything is trained."""
+"""The executive demo: five steps in a browser, in English and Japanese, drawn from shipped records
+before anything is trained.
+"""

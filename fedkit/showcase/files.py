@@ -1,4 +1,6 @@
-"""The brief as links that save it: written below runs/, handed to the page as data, so that no server serves any file."""
+"""The brief as links that save it: written below runs/, handed to the page as data, so that no
+server serves any file.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class File:
 
 
 def brief_files(records: Sequence[Run], lang: str, runs: Path = RUNS) -> tuple[Path, list[File]]:
-    """Write the brief of `records` into a fresh folder below `runs`: (the folder, its page and slides as links).
+    """Write the brief of `records` into a fresh folder below `runs`: (the folder, its page and
+    slides as links).
 
     Raises FedkitError as `write_brief` does.
     """

@@ -16,35 +16,49 @@ LANGUAGES = {"en": "English", "ja": "日本語"}
 
 
 class Stage:
-    """pages, caveats: {step: HTML}. view: what a notebook shows. frames: {step: box of its live figure}."""
+    """pages, caveats: {step: HTML}. view: what a notebook shows. frames: {step: box of its live
+    figure}.
+    """
 
     def __init__(self, run_picture: dict[str, Any], what_picture: dict[str, Any]):
         self.langs = {
-            lang: w.Button(description=name, layout=w.Layout(width="92px")) for lang, name in LANGUAGES.items()
+            lang: w.Button(description=name, layout=w.Layout(width="92px"))
+            for lang, name in LANGUAGES.items()
         }
         self.steps = [w.Button(layout=w.Layout(width="auto")) for _ in range(5)]
-        self.next, self.back = (w.Button(layout=w.Layout(width="auto", min_width="110px")) for _ in range(2))
+        self.next, self.back = (
+            w.Button(layout=w.Layout(width="auto", min_width="110px")) for _ in range(2)
+        )
         self.pages = {step: w.HTML() for step in range(1, 6)}
         self.caveats = {step: w.HTML() for step in (3, 4, 5)}
         self._make_run()
         self._make_what()
         self._make_brief()
-        self.frames = {3: w.Box(layout=w.Layout(flex="none")), 4: w.Box(layout=w.Layout(flex="none"))}
+        self.frames = {
+            3: w.Box(layout=w.Layout(flex="none")),
+            4: w.Box(layout=w.Layout(flex="none")),
+        }
         self.pictures = {3: run_picture, 4: what_picture}
         self.boxes = {step: w.VBox(children) for step, children in self._children().items()}
         self.view = self._view()
         self.show(1)
 
     def show(self, step: int) -> None:
-        """One step is seen; the others stand there without height, so that their figures know their letters' sizes."""
+        """One step is seen; the others stand there without height, so that their figures know their
+        letters' sizes.
+        """
         for place, box in self.boxes.items():
             box.remove_class(OFF) if place == step else box.add_class(OFF)
         for place in (step, step + 1):  # 5 MB each: made one step ahead, after the words are there
             if step > 1 and place in self.frames and not self.frames[place].children:
-                self.frames[place].children = [go.FigureWidget(pictures.figure(self.pictures[place]))]
+                self.frames[place].children = [
+                    go.FigureWidget(pictures.figure(self.pictures[place]))
+                ]
 
     def draw(self, step: int, picture: dict[str, Any]) -> None:
-        """Show `picture` in the live figure of a step; one that nobody has looked at yet is only kept."""
+        """Show `picture` in the live figure of a step; one that nobody has looked at yet is only
+        kept.
+        """
         self.pictures[step] = picture
         if self.frames[step].children:
             sync(self.frames[step].children[0], picture)
@@ -64,7 +78,8 @@ class Stage:
 
     def _make_run(self) -> None:
         self.go, self.stop, self.recorded = (
-            w.Button(layout=w.Layout(width="auto", min_width=size)) for size in ("130px", "110px", "180px")
+            w.Button(layout=w.Layout(width="auto", min_width=size))
+            for size in ("130px", "110px", "180px")
         )
         self.go.add_class("fk-do")
         self.bar = w.FloatProgress(
@@ -74,9 +89,13 @@ class Stage:
 
     def _make_what(self) -> None:
         first = numbers.Setting()
-        self.companies = _slider(settings.COMPANIES[0], settings.COMPANIES[-1], first.companies, "companies")
+        self.companies = _slider(
+            settings.COMPANIES[0], settings.COMPANIES[-1], first.companies, "companies"
+        )
         self.speed = _slider(0, len(numbers.SPEEDS) - 1, numbers.SPEEDS.index(first.speed), "speed")
-        self.privacy = _slider(0, len(settings.LEVELS) - 1, list(settings.LEVELS).index(first.level), "privacy")
+        self.privacy = _slider(
+            0, len(settings.LEVELS) - 1, list(settings.LEVELS).index(first.level), "privacy"
+        )
         self.labels = {name: w.HTML() for name in ("companies", "speed", "privacy")}
 
     def _make_brief(self) -> None:
@@ -87,7 +106,9 @@ class Stage:
 
     def _children(self) -> dict[int, list[w.Widget]]:
         press = w.HBox([self.go, self.stop, self.recorded])
-        doing = w.VBox([press, self.bar, self.status, self.tiles], layout=w.Layout(flex="1 1 0", min_width="0"))
+        doing = w.VBox(
+            [press, self.bar, self.status, self.tiles], layout=w.Layout(flex="1 1 0", min_width="0")
+        )
         sliders = [one for name in self.labels for one in (self.labels[name], getattr(self, name))]
         moved = w.VBox(sliders, layout=w.Layout(width="390px", padding="6px 24px 0 14px"))
         return {
@@ -110,12 +131,20 @@ class Stage:
         langs = w.HBox(list(self.langs.values())).add_class("fk-langs")
         steps = w.HBox(self.steps, layout=w.Layout(flex="1 1 auto")).add_class("fk-steps")
         top = w.HBox([steps, langs])
-        foot = w.HBox([self.back, self.next], layout=w.Layout(justify_content="space-between", margin="8px 0 0"))
+        foot = w.HBox(
+            [self.back, self.next],
+            layout=w.Layout(justify_content="space-between", margin="8px 0 0"),
+        )
         return w.VBox([w.HTML(stylesheet()), top, *self.boxes.values(), foot]).add_class("fk")
 
 
 def _slider(low: int, high: int, value: int, name: str) -> w.IntSlider:
     slider = w.IntSlider(
-        value=value, min=low, max=high, readout=False, continuous_update=True, layout=w.Layout(width="96%")
+        value=value,
+        min=low,
+        max=high,
+        readout=False,
+        continuous_update=True,
+        layout=w.Layout(width="96%"),
     )
     return slider.add_class(f"fk-slide-{name}")

@@ -1,4 +1,6 @@
-"""The run that a visitor starts: in a thread, with what trains imported only there. It never prints."""
+"""The run that a visitor starts: in a thread, with what trains imported only there. It never
+prints.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ Keep = Callable[[Run], None]
 
 
 def train(tell: Tell, keep: Keep, cancel: threading.Event) -> None:
-    """Train with the live settings. tell: a few times a second; keep: after the start and after every round.
+    """Train with the live settings. tell: a few times a second; keep: after the start and after
+    every round.
 
     Raises Cancelled when `cancel` is set, FedkitError for what can be mended.
     """
@@ -31,7 +34,9 @@ def train(tell: Tell, keep: Keep, cancel: threading.Event) -> None:
 
 
 def _quiet() -> None:
-    """No warning of a library may be printed from the thread: there is no cell that it would belong to."""
+    """No warning of a library may be printed from the thread: there is no cell that it would belong
+    to.
+    """
     import logging
     import warnings
 

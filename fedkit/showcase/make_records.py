@@ -1,7 +1,8 @@
-"""Makes the records that the showcase ships: `python -m fedkit.showcase.make_records` (about 10 minutes on two cores).
+"""Makes the records that the showcase ships: `python -m fedkit.showcase.make_records` (about 10
+minutes on two cores).
 
-The first n companies in the order of the alphabet train; the test set is always the same whole one. Nothing is chosen by
-looking at the test set: the number of rounds was chosen on validation data.
+The first n companies in the order of the alphabet train; the test set is always the same whole one.
+Nothing is chosen by looking at the test set: the number of rounds was chosen on validation data.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def live_config() -> RunConfig:
 
 
 def first(corpus: Corpus, companies: int) -> Corpus:
-    """`corpus` with the training and validation rows of its first so many clients by name; the whole test set stays.
+    """`corpus` with the training and validation rows of its first so many clients by name; the
+    whole test set stays.
 
     All of them: the corpus itself. Its name tells who is left.
     """
@@ -56,12 +58,19 @@ def first(corpus: Corpus, companies: int) -> Corpus:
     if companies == len(names):
         return corpus
     kept = set(names[:companies])
-    told = f"{corpus.name} (the first {companies} of {len(names)} companies; test reports of all {len(names)})"
-    return replace(corpus, name=told, train=_of(corpus.train, kept), validation=_of(corpus.validation, kept))
+    told = (
+        f"{corpus.name} (the first {companies} of {len(names)} companies; test reports of all"
+        f" {len(names)})"
+    )
+    return replace(
+        corpus, name=told, train=_of(corpus.train, kept), validation=_of(corpus.validation, kept)
+    )
 
 
 def make(folder: Path = FOLDER) -> list[Path]:
-    """Run everything and write the records. Returns their paths. Raises RuntimeError if they are too large to ship."""
+    """Run everything and write the records. Returns their paths. Raises RuntimeError if they are
+    too large to ship.
+    """
     from fedkit.data.load import load_corpus
     from fedkit.experiments.baselines import run_baselines
     from fedkit.experiments.runner import run
@@ -71,9 +80,13 @@ def make(folder: Path = FOLDER) -> list[Path]:
     for companies in COMPANIES:
         some = first(corpus, companies)
         for level in LEVELS:
-            paths.append(write(folder / shared(companies, level), run(sliders_config(level), corpus=some)))
+            paths.append(
+                write(folder / shared(companies, level), run(sliders_config(level), corpus=some))
+            )
         beside = run_baselines(sliders_config(), corpus=some, which=list(BASELINES))
-        paths += [write(folder / baseline(companies, name), record) for name, record in beside.items()]
+        paths += [
+            write(folder / baseline(companies, name), record) for name, record in beside.items()
+        ]
     paths.append(write(folder / live("federated"), run(live_config(), corpus=corpus)))
     beside = run_baselines(live_config(), corpus=corpus, which=list(LIVE_BASELINES))
     paths += [write(folder / live(name), record) for name, record in beside.items()]
@@ -84,10 +97,15 @@ def make(folder: Path = FOLDER) -> list[Path]:
 
 def write(path: Path, record: Run) -> Path:
     """A record as JSON without spaces: `Run.load` reads it."""
-    text = json.dumps(finite(lean(record)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(
+        finite(lean(record)), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
     path.write_text(text + "\n", encoding="utf-8")
     result = record.result
-    print(f"{path.name}: {result['accuracy']:.3f} right, own {result['own_mix_accuracy']:.3f}", file=sys.stderr)
+    print(
+        f"{path.name}: {result['accuracy']:.3f} right, own {result['own_mix_accuracy']:.3f}",
+        file=sys.stderr,
+    )
     return path
 
 

@@ -1,4 +1,6 @@
-"""What the showcase shows, as plain numbers: from shipped records and where its sliders stand. Nothing is trained."""
+"""What the showcase shows, as plain numbers: from shipped records and where its sliders stand.
+Nothing is trained.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +64,11 @@ class Gain:
 
 @dataclass(frozen=True)
 class Shown:
-    """together, alone: share of right answers on reports like each company's own, mean over companies; with `_all` on
-    test reports of all six companies; gain and any_gain are their differences. pooled: with all texts in one place. traffic: bytes of a company, both ways, over
-    the whole training. seconds: simulated, of training and sending. base, base_seconds: the base model, downloaded once.
-    epsilon, delta: NaN where nothing is promised.
+    """together, alone: share of right answers on reports like each company's own, mean over
+    companies; with `_all` on test reports of all six companies; gain and any_gain are their
+    differences. pooled: with all texts in one place. traffic: bytes of a company, both ways,
+    over the whole training. seconds: simulated, of training and sending. base, base_seconds: the
+    base model, downloaded once. epsilon, delta: NaN where nothing is promised.
     """
 
     run: Run
@@ -101,12 +104,21 @@ def shown(run: Run, alone: Sequence[Run], beside: Sequence[Run], speed: int) -> 
     pooled = next((measures.accuracy(r) for r in beside if r.method == "pooled"), math.nan)
     base = measures.base_mb(run) * measures.MB
     return Shown(
-        run=run, together=own(run), alone=own(best), together_all=measures.accuracy(run), alone_all=measures.accuracy(best),
-        pooled=pooled, gain=gain(own(run), own(best), tested(run)),
+        run=run,
+        together=own(run),
+        alone=own(best),
+        together_all=measures.accuracy(run),
+        alone_all=measures.accuracy(best),
+        pooled=pooled,
+        gain=gain(own(run), own(best), tested(run)),
         any_gain=gain(measures.accuracy(run), measures.accuracy(best), measures.test_size(run)),
-        traffic=sum(measures.mb_per_client(run, way) for way in ("uplink", "downlink")) * measures.MB,
-        seconds=seconds(run, speed), base=base, base_seconds=base_seconds(base, speed),
-        epsilon=measures.result(run, "epsilon"), delta=measures.result(run, "delta"),
+        traffic=sum(measures.mb_per_client(run, way) for way in ("uplink", "downlink"))
+        * measures.MB,
+        seconds=seconds(run, speed),
+        base=base,
+        base_seconds=base_seconds(base, speed),
+        epsilon=measures.result(run, "epsilon"),
+        delta=measures.result(run, "delta"),
     )
 
 
@@ -121,12 +133,16 @@ def by_round(run: Run) -> list[tuple[int, float]]:
 
 
 def tested(run: Run) -> int:
-    """About how many of the test reports are of the companies that take part: they are about as many of each."""
+    """About how many of the test reports are of the companies that take part: they are about as
+    many of each.
+    """
     return round(measures.test_size(run) * len(measures.clients(run)) / settings.COMPANIES[-1])
 
 
 def gain(ours: float, theirs: float, n: int) -> Gain:
-    """The difference of two shares of n reports with its 95 % interval, as if unpaired (MOVER, Newcombe 1998)."""
+    """The difference of two shares of n reports with its 95 % interval, as if unpaired (MOVER,
+    Newcombe 1998).
+    """
     (low1, high1), (low2, high2) = measures.of_examples(ours, n), measures.of_examples(theirs, n)
     low, high = math.hypot(ours - low1, high2 - theirs), math.hypot(high1 - ours, theirs - low2)
     return Gain(ours - theirs, ours - theirs - low, ours - theirs + high)

@@ -1,4 +1,6 @@
-"""The words and still pictures of the five steps as HTML: everything from data or a record is escaped by the template engine."""
+"""The words and still pictures of the five steps as HTML: everything from data or a record is
+escaped by the template engine.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,22 @@ def question(shown: Shown, lang: str) -> str:
         (text("question.any", lang), shown.alone_all, shown.together_all),
     ]
     groups = [
-        {"name": name, "bars": [(text("bar.alone", lang), "alone", alone, locale.percent(alone, lang)),
-                                (text("bar.together", lang), "together", ours, locale.percent(ours, lang))]}
+        {
+            "name": name,
+            "bars": [
+                (text("bar.alone", lang), "alone", alone, locale.percent(alone, lang)),
+                (text("bar.together", lang), "together", ours, locale.percent(ours, lang)),
+            ],
+        }
         for name, alone, ours in pairs
     ]
     tiles = [
-        Tile(locale.points(shown.gain.value, lang), text("tile.own_gain", lang), _range(shown.gain, lang), "together"),
+        Tile(
+            locale.points(shown.gain.value, lang),
+            text("tile.own_gain", lang),
+            _range(shown.gain, lang),
+            "together",
+        ),
         Tile(
             locale.points(shown.any_gain.value, lang),
             text("tile.any_gain", lang),
@@ -53,7 +65,9 @@ def question(shown: Shown, lang: str) -> str:
             text("question.pooled_note", lang, pooled=locale.percent(shown.pooled, lang)),
         ),
     ]
-    finding = text(f"question.{shown.gain.verdict}", lang, points=locale.points(shown.any_gain.value, lang))
+    finding = text(
+        f"question.{shown.gain.verdict}", lang, points=locale.points(shown.any_gain.value, lang)
+    )
     return _page(
         "question",
         lang,
@@ -69,17 +83,31 @@ def who(run: Run, lang: str) -> str:
     frame = measures.client_labels(run)
     most = int(frame.to_numpy().max(initial=1))
     rows = [
-        {"name": named("company", name, lang), "total": locale.number(int(counts.sum()), lang),
-         "cells": [(locale.number(int(n), lang), round(0.05 + 0.95 * n / most, 3), n > 0.5 * most) for n in counts]}
+        {
+            "name": named("company", name, lang),
+            "total": locale.number(int(counts.sum()), lang),
+            "cells": [
+                (locale.number(int(n), lang), round(0.05 + 0.95 * n / most, 3), n > 0.5 * most)
+                for n in counts
+            ],
+        }
         for name, counts in zip(frame.index, frame.to_numpy())
     ]
     tiles = [
         Tile(locale.number(len(frame), lang), text("who.companies", lang)),
         Tile(locale.number(int(frame.to_numpy().sum()), lang), text("who.reports", lang)),
         Tile(locale.number(frame.shape[1], lang), text("who.labels", lang)),
-        Tile(locale.number(int(frame.to_numpy().min(initial=most)), lang), text("who.rarest", lang)),
+        Tile(
+            locale.number(int(frame.to_numpy().min(initial=most)), lang), text("who.rarest", lang)
+        ),
     ]
-    return _page("who", lang, head=[named("label", name, lang) for name in frame.columns], rows=rows, tiles=tiles)
+    return _page(
+        "who",
+        lang,
+        head=[named("label", name, lang) for name in frame.columns],
+        rows=rows,
+        tiles=tiles,
+    )
 
 
 def run_words(lang: str) -> str:
@@ -90,11 +118,19 @@ def run_words(lang: str) -> str:
 def run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
     """Step 3: the numbers while it runs. None: nothing yet."""
     dash = "\u2013"
-    return _tiles([
-        Tile(dash if accuracy is None else locale.percent(accuracy, lang), text("run.accuracy", lang), "", "together"),
-        Tile(dash if nbytes is None else locale.nbytes(nbytes, lang), text("run.sent", lang)),
-        Tile("0", text("run.texts", lang)),
-    ], lang)
+    return _tiles(
+        [
+            Tile(
+                dash if accuracy is None else locale.percent(accuracy, lang),
+                text("run.accuracy", lang),
+                "",
+                "together",
+            ),
+            Tile(dash if nbytes is None else locale.nbytes(nbytes, lang), text("run.sent", lang)),
+            Tile("0", text("run.texts", lang)),
+        ],
+        lang,
+    )
 
 
 def status(words: str, bad: bool = False) -> str:
@@ -105,12 +141,30 @@ def status(words: str, bad: bool = False) -> str:
 def what_words(shown: Shown, setting: Setting, lang: str) -> str:
     """Step 4: its title, what the setting comes to, and five big numbers."""
     tiles = [
-        Tile(locale.percent(shown.together, lang), text("what.together", lang), _any(shown.together_all, lang), "together"),
-        Tile(locale.percent(shown.alone, lang), text("what.alone", lang), _any(shown.alone_all, lang), "alone"),
+        Tile(
+            locale.percent(shown.together, lang),
+            text("what.together", lang),
+            _any(shown.together_all, lang),
+            "together",
+        ),
+        Tile(
+            locale.percent(shown.alone, lang),
+            text("what.alone", lang),
+            _any(shown.alone_all, lang),
+            "alone",
+        ),
         Tile(_signed(shown.gain.value), text("what.difference", lang), _range(shown.gain, lang)),
         Tile(locale.nbytes(shown.traffic, lang), text("what.traffic", lang)),
-        Tile(locale.seconds(shown.seconds, lang), text("what.time", lang),
-             text("what.base", lang, size=locale.nbytes(shown.base, lang), seconds=locale.seconds(shown.base_seconds, lang))),
+        Tile(
+            locale.seconds(shown.seconds, lang),
+            text("what.time", lang),
+            text(
+                "what.base",
+                lang,
+                size=locale.nbytes(shown.base, lang),
+                seconds=locale.seconds(shown.base_seconds, lang),
+            ),
+        ),
     ]
     verdict = shown.gain.verdict
     return _page("what", lang, tiles=tiles, finding=text(f"what.{verdict}", lang), verdict=verdict)
@@ -124,7 +178,12 @@ def slider_words(name: str, value: str, lang: str) -> str:
 def what_caveat(shown: Shown, lang: str) -> str:
     """Step 4: what its privacy promises and whom it trusts; then what its numbers rest on."""
     if shown.epsilon == shown.epsilon:
-        first = text("what.caveat_private", lang, epsilon=epsilon_number(shown.epsilon), delta=tiny(shown.delta))
+        first = text(
+            "what.caveat_private",
+            lang,
+            epsilon=epsilon_number(shown.epsilon),
+            delta=tiny(shown.delta),
+        )
     else:
         first = text("what.caveat_none", lang)
     return caveat(first + text("what.caveat", lang, rounds=settings.ROUNDS), lang)
@@ -172,7 +231,9 @@ def _signed(difference: float) -> str:
 
 
 def _page(piece: str, lang: str, **values: Any) -> str:
-    return _templates()[piece].render(t=lambda key, **places: text(key, lang, **places), lang=lang, **values)
+    return _templates()[piece].render(
+        t=lambda key, **places: text(key, lang, **places), lang=lang, **values
+    )
 
 
 @lru_cache(maxsize=1)

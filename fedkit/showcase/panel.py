@@ -1,4 +1,6 @@
-"""The showcase: five steps that a visitor walks through, in two languages. It sets widget values and nothing else."""
+"""The showcase: five steps that a visitor walks through, in two languages. It sets widget values
+and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,17 @@ from fedkit.widgets.queue import Queue
 SOON = 0.15  # of the run, before which no time left is told
 
 
-def showcase(lang: str | None = None, shelf: Shelf | None = None, runs: Path = files.RUNS) -> Showcase:
+def showcase(
+    lang: str | None = None, shelf: Shelf | None = None, runs: Path = files.RUNS
+) -> Showcase:
     """The demo to show in a notebook. lang: "en" or "ja"; None: as the command asked, else English."""
     asked = lang or os.environ.get(settings.LANG, "en")
     return Showcase(asked if asked in LANGS else "en", shelf or load(), runs)
 
 
 class Showcase:
-    """step: 1 to 5. lang: of all words. setting: where the sliders stand. record: the run of step 3, or None.
+    """step: 1 to 5. lang: of all words. setting: where the sliders stand. record: the run of step
+    3, or None.
 
     recorded: whether that run is the shipped one.
     """
@@ -41,17 +46,23 @@ class Showcase:
         self._links: tuple[Path, list[files.File]] | None = None
         self._lock = threading.RLock()
         self.queue: Queue[str] = Queue(self._train, self._buttons, self._ended)
-        self.writing: Queue[tuple[str, tuple[Run, ...]]] = Queue(self._write, self._buttons, self._written)
+        self.writing: Queue[tuple[str, tuple[Run, ...]]] = Queue(
+            self._write, self._buttons, self._written
+        )
         alone = numbers.of_live(shelf).alone
         self.stage = Stage(
-            pictures.run_picture([], settings.LIVE_ROUNDS, alone, lang), pictures.what_picture(shelf, self.setting, lang)
+            pictures.run_picture([], settings.LIVE_ROUNDS, alone, lang),
+            pictures.what_picture(shelf, self.setting, lang),
         )
         self._listen()
         self._tell_all()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = self.stage.view._repr_mimebundle_(**kwargs)
-        missing = "<p><b>No showcase here:</b> this page has no widget support. Run <code>fedkit showcase</code>.</p>"
+        missing = (
+            "<p><b>No showcase here:</b> this page has no widget support. Run <code>fedkit"
+            " showcase</code>.</p>"
+        )
         return {**bundle, "text/html": missing}  # shown only where a widget cannot be
 
     # ---- what a visitor does
@@ -63,7 +74,9 @@ class Showcase:
         if stage is None:
             return numbers.Setting()
         return numbers.Setting(
-            stage.companies.value, list(settings.LEVELS)[stage.privacy.value], numbers.SPEEDS[stage.speed.value]
+            stage.companies.value,
+            list(settings.LEVELS)[stage.privacy.value],
+            numbers.SPEEDS[stage.speed.value],
         )
 
     def go(self, step: int) -> None:
@@ -96,7 +109,9 @@ class Showcase:
         self._tell_run()
 
     def brief(self, wait: bool = False) -> None:
-        """Write the brief about what is chosen, in a thread. wait: until it is written, and raise what went wrong."""
+        """Write the brief about what is chosen, in a thread. wait: until it is written, and raise
+        what went wrong.
+        """
         self._brief, self._links = ("brief.making", {}), None
         self._tell_brief()
         self.writing.ask((self.lang, self.chosen))
@@ -107,7 +122,9 @@ class Showcase:
     def chosen(self) -> tuple[Run, ...]:
         """The records that the brief would be about: a federated run, and what it is compared with."""
         if self.stage.about.value == "run":
-            run = self.record if self.record is not None and self.record.finished else self.shelf.live
+            run = (
+                self.record if self.record is not None and self.record.finished else self.shelf.live
+            )
             return (run, *self.shelf.beside_live())
         here = self.setting
         return (self.shelf.shared(here.companies, here.level), *self.shelf.beside(here.companies))
@@ -129,7 +146,8 @@ class Showcase:
         self._tell_run()
 
     def _progress(self, now: Any) -> None:
-        left = now.remaining_seconds if now.done > SOON else None  # the first steps tell little of the rest
+        # the first steps tell little of the rest
+        left = now.remaining_seconds if now.done > SOON else None
         key = "run.progress" if now.client else "run.judging"
         values = {"round": now.round, "rounds": now.rounds, "company": now.client, "left": left}
         self._say(key, done=now.done, **values)
@@ -152,7 +170,9 @@ class Showcase:
         self._made = lang
 
     def _written(self, error: Exception | None) -> None:
-        self._brief = ("brief.ready", {}) if error is None else ("brief.failed", {"reason": _reason(error)})
+        self._brief = (
+            ("brief.ready", {}) if error is None else ("brief.failed", {"reason": _reason(error)})
+        )
         self._tell_brief()
 
     # ---- the words
@@ -180,7 +200,10 @@ class Showcase:
         with self._lock:
             stage.pages[1].value = pages.question(numbers.of_live(self.shelf), lang)
             stage.pages[2].value = pages.who(self.shelf.live, lang)
-            stage.pages[3].value, stage.pages[5].value = pages.run_words(lang), pages.brief_words(lang)
+            stage.pages[3].value, stage.pages[5].value = (
+                pages.run_words(lang),
+                pages.brief_words(lang),
+            )
             stage.caveats[3].value = pages.caveat(text("run.caveat", lang), lang)
             stage.caveats[5].value = pages.caveat(text("brief.caveat", lang), lang)
         self._tell_buttons()
@@ -197,8 +220,14 @@ class Showcase:
             stage.mark(button, place == self.step)
         for name, button in stage.langs.items():
             stage.mark(button, name == lang)
-        stage.go.description, stage.stop.description = text("run.go", lang), text("run.cancel", lang)
-        stage.recorded.description, stage.make.description = text("run.replay", lang), text("brief.make", lang)
+        stage.go.description, stage.stop.description = (
+            text("run.go", lang),
+            text("run.cancel", lang),
+        )
+        stage.recorded.description, stage.make.description = (
+            text("run.replay", lang),
+            text("brief.make", lang),
+        )
         following = text(f"step{min(self.step + 1, 5)}", lang)
         stage.next.description, stage.back.description = (
             text("next", lang, step=following[1:].strip()),
@@ -243,20 +272,30 @@ class Showcase:
             }
             for name, value in said.items():
                 stage.labels[name].value = pages.slider_words(name, value, lang)
-            stage.choose(text("brief.of_run", lang), text("brief.of_what", lang, n=here.companies, level=level))
+            stage.choose(
+                text("brief.of_run", lang),
+                text("brief.of_what", lang, n=here.companies, level=level),
+            )
             stage.draw(4, pictures.what_picture(self.shelf, here, lang))
 
     def _tell_brief(self) -> None:
         key, values = self._brief or ("", {})
         lang, stage = self.lang, self.stage
         stage.about_words.value = pages.lead(text("brief.about", lang), lang)
-        stage.said.value = pages.status(text(key, lang, **values), key == "brief.failed") if key else ""
+        stage.said.value = (
+            pages.status(text(key, lang, **values), key == "brief.failed") if key else ""
+        )
         stage.links.value = "" if self._links is None else self._linked()
 
     def _linked(self) -> str:
         folder, made = self._links
         named_ = [
-            (text(f"brief.{f.kind}", self.lang, size=locale.nbytes(f.nbytes, self.lang)), f.name, f.uri) for f in made
+            (
+                text(f"brief.{f.kind}", self.lang, size=locale.nbytes(f.nbytes, self.lang)),
+                f.name,
+                f.uri,
+            )
+            for f in made
         ]
         return pages.links(named_, f"{folder.parent.name}/{folder.name}", self.lang)
 
@@ -271,7 +310,9 @@ def _in_words(key: str, values: dict[str, Any], lang: str) -> str:
     if left is None:
         return words
     return (
-        words + (", " if lang == "en" else "、") + text("run.left", lang, seconds=locale.seconds(max(left, 1.0), lang))
+        words
+        + (", " if lang == "en" else "、")
+        + text("run.left", lang, seconds=locale.seconds(max(left, 1.0), lang))
     )
 
 

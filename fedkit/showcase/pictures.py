@@ -1,4 +1,6 @@
-"""The two live figures of the showcase: always the same traces with fixed axes, so that `widget_figure.sync` can change them."""
+"""The two live figures of the showcase: always the same traces with fixed axes, so that
+`widget_figure.sync` can change them.
+"""
 
 from __future__ import annotations
 
@@ -32,18 +34,34 @@ def speed_name(kbps: int) -> str:
     return f"{kbps} kbit/s"
 
 
-def run_picture(states: Sequence[tuple[int, float]], rounds: int, alone: float, lang: str) -> dict[str, Any]:
+def run_picture(
+    states: Sequence[tuple[int, float]], rounds: int, alone: float, lang: str
+) -> dict[str, Any]:
     """{data, layout}: accuracy by round so far beside each company alone. states: (round, share)."""
     x, y = [n for n, _ in states], [100 * share for _, share in states]
     said = [""] * (len(y) - 1) + [f"<b>{locale.percent(states[-1][1], lang)}</b>"] if states else []
     data = [
         {**_line(ALONE, "dash"), "x": [0, rounds], "y": [100 * alone] * 2},
-        {**_line(TOGETHER), "mode": "lines+markers+text", "x": x, "y": y, "marker": {"size": 13, "color": TOGETHER},
-         "text": said, "textposition": "top left" if x and x[-1] == rounds else "top right", "textfont": {"size": 24, "color": TOGETHER}, "cliponaxis": False},
+        {
+            **_line(TOGETHER),
+            "mode": "lines+markers+text",
+            "x": x,
+            "y": y,
+            "marker": {"size": 13, "color": TOGETHER},
+            "text": said,
+            "textposition": "top left" if x and x[-1] == rounds else "top right",
+            "textfont": {"size": 24, "color": TOGETHER},
+            "cliponaxis": False,
+        },
     ]
     notes = [
         _heading(text("run.heading", lang), 0.0),
-        _note(f"<b>{text('run.alone', lang)} {locale.percent(alone, lang)}</b>", 0.02, 100 * alone - 9, ALONE),
+        _note(
+            f"<b>{text('run.alone', lang)} {locale.percent(alone, lang)}</b>",
+            0.02,
+            100 * alone - 9,
+            ALONE,
+        ),
     ]
     frame = _frame(RUN_SIZE, notes, left=70)
     frame["xaxis"] = _axis(text("run.axis_x", lang)) | {"range": [-0.08, rounds + 0.25], "dtick": 1}
@@ -52,8 +70,13 @@ def run_picture(states: Sequence[tuple[int, float]], rounds: int, alone: float, 
 
 
 def what_picture(shelf: Shelf, setting: numbers.Setting, lang: str) -> dict[str, Any]:
-    """{data, layout}: at the left accuracy by number of companies, at the right time by line; the sliders' place is marked."""
-    every = [numbers.at(shelf, numbers.Setting(n, setting.level, setting.speed)) for n in settings.COMPANIES]
+    """{data, layout}: at the left accuracy by number of companies, at the right time by line; the
+    sliders' place is marked.
+    """
+    every = [
+        numbers.at(shelf, numbers.Setting(n, setting.level, setting.speed))
+        for n in settings.COMPANIES
+    ]
     here = every[settings.COMPANIES.index(setting.companies)]
     companies = list(settings.COMPANIES)
     data = [
@@ -66,14 +89,25 @@ def what_picture(shelf: Shelf, setting: numbers.Setting, lang: str) -> dict[str,
         *_time(here.run, here, setting),
     ]
     frame = _frame(WHAT_SIZE, _what_notes(lang), left=8)
-    frame["xaxis"] = _axis(text("what.axis_companies", lang)) | {"domain": LEFT, "range": [1.7, 6.3], "dtick": 1}
+    frame["xaxis"] = _axis(text("what.axis_companies", lang)) | {
+        "domain": LEFT,
+        "range": [1.7, 6.3],
+        "dtick": 1,
+    }
     frame["yaxis"] = _axis("") | SHARES
     frame["xaxis2"] = _axis(text("what.axis_speed", lang)) | {
-        "domain": RIGHT, "type": "log", "range": [1.7, 6.15], "tickvals": list(TICKS), "ticktext": ["64k", "1M", "10M", "100M", "1G"],
+        "domain": RIGHT,
+        "type": "log",
+        "range": [1.7, 6.15],
+        "tickvals": list(TICKS),
+        "ticktext": ["64k", "1M", "10M", "100M", "1G"],
         "anchor": "y2",
     }
     frame["yaxis2"] = _axis("") | {
-        "type": "log", "range": [-0.3, 4.7], "tickvals": list(TIMES), "anchor": "x2",
+        "type": "log",
+        "range": [-0.3, 4.7],
+        "tickvals": list(TIMES),
+        "anchor": "x2",
         "ticktext": [text(f"axis.{s}", lang) for s in TIMES],
     }
     return {"data": data, "layout": frame}
@@ -88,21 +122,35 @@ def _time(run: Run, here: numbers.Shown, setting: numbers.Setting) -> list[dict[
     whole = [numbers.seconds(run, s) + numbers.base_seconds(here.base, s) for s in numbers.SPEEDS]
     place = {"xaxis": "x2", "yaxis": "y2"}
     now = here.seconds + here.base_seconds
-    return [{**_line(INK), **place, "x": list(numbers.SPEEDS), "y": whole},
-            {**_dot(INK), **place, "x": [setting.speed], "y": [now]}]
+    return [
+        {**_line(INK), **place, "x": list(numbers.SPEEDS), "y": whole},
+        {**_dot(INK), **place, "x": [setting.speed], "y": [now]},
+    ]
 
 
 def _what_notes(lang: str) -> list[dict[str, Any]]:
     own, other = text("what.key_own", lang), text("what.key_any", lang)
     key = (
-        f"<span style='color:{TOGETHER}'>\u25cf</span> {text('what.together', lang)}   <span style='color:{ALONE}'>\u25cf</span> "
-        f"{text('what.alone', lang)}<br>\u2501 {own}   \u2509 {other}"
+        f"<span style='color:{TOGETHER}'>\u25cf</span> {text('what.together', lang)}   <span"
+        f" style='color:{ALONE}'>\u25cf</span> {text('what.alone', lang)}<br>\u2501 {own}   \u2509"
+        f" {other}"
     )
     return [
         _heading(text("what.heading_accuracy", lang), 0.0),
         _heading(text("what.heading_time", lang), 0.53),
-        {"text": key, "x": LEFT[0] + 0.01, "y": 0.02, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom",
-         "showarrow": False, "align": "left", "font": {"size": LETTERS - 2, "color": INK}, "bgcolor": "rgba(255,255,255,0.8)"},
+        {
+            "text": key,
+            "x": LEFT[0] + 0.01,
+            "y": 0.02,
+            "xref": "paper",
+            "yref": "paper",
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "showarrow": False,
+            "align": "left",
+            "font": {"size": LETTERS - 2, "color": INK},
+            "bgcolor": "rgba(255,255,255,0.8)",
+        },
     ]
 
 
@@ -121,23 +169,57 @@ def _dot(colour: str) -> dict[str, Any]:
 
 
 def _heading(words: str, x: float) -> dict[str, Any]:
-    return {"text": f"<b>{words}</b>", "x": x, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom",
-            "yshift": 12, "showarrow": False, "font": {"size": LETTERS, "color": INK}}
+    return {
+        "text": f"<b>{words}</b>",
+        "x": x,
+        "y": 1,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "yshift": 12,
+        "showarrow": False,
+        "font": {"size": LETTERS, "color": INK},
+    }
 
 
 def _note(words: str, x: float, y: float, colour: str) -> dict[str, Any]:
-    return {"text": words, "x": x, "y": y, "xref": "paper", "yref": "y", "xanchor": "left", "yanchor": "middle",
-            "showarrow": False, "font": {"size": LETTERS + 2, "color": colour}}
+    return {
+        "text": words,
+        "x": x,
+        "y": y,
+        "xref": "paper",
+        "yref": "y",
+        "xanchor": "left",
+        "yanchor": "middle",
+        "showarrow": False,
+        "font": {"size": LETTERS + 2, "color": colour},
+    }
 
 
 def _frame(size: tuple[int, int], notes: list[dict[str, Any]], left: int) -> dict[str, Any]:
     return {
-        "template": {}, "font": {"family": FONT, "size": LETTERS, "color": INK}, "paper_bgcolor": PAPER, "plot_bgcolor": PAPER,
-        "width": size[0], "height": size[1], "showlegend": False, "dragmode": False, "annotations": notes,
-        "margin": {"l": left, "r": 20, "t": 46, "b": 56, "pad": 4}, "meta": {},
+        "template": {},
+        "font": {"family": FONT, "size": LETTERS, "color": INK},
+        "paper_bgcolor": PAPER,
+        "plot_bgcolor": PAPER,
+        "width": size[0],
+        "height": size[1],
+        "showlegend": False,
+        "dragmode": False,
+        "annotations": notes,
+        "margin": {"l": left, "r": 20, "t": 46, "b": 56, "pad": 4},
+        "meta": {},
     }
 
 
 def _axis(title: str) -> dict[str, Any]:
-    return {"title": {"text": title, "standoff": 8, "font": {"size": LETTERS, "color": MUTED}}, "gridcolor": GRID, "zeroline": False,
-            "fixedrange": True, "tickfont": {"size": LETTERS - 1, "color": MUTED}, "type": "linear", "ticks": ""}
+    return {
+        "title": {"text": title, "standoff": 8, "font": {"size": LETTERS, "color": MUTED}},
+        "gridcolor": GRID,
+        "zeroline": False,
+        "fixedrange": True,
+        "tickfont": {"size": LETTERS - 1, "color": MUTED},
+        "type": "linear",
+        "ticks": "",
+    }

@@ -1,4 +1,6 @@
-"""The shipped records, read as what a stranger may have written: nothing in them is executed, and a damaged one is refused."""
+"""The shipped records, read as what a stranger may have written: nothing in them is executed, and a
+damaged one is refused.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Shelf:
 
     def beside(self, companies: int) -> tuple[Run, ...]:
         """All that a run behind the sliders is compared with."""
-        return tuple(self.records[settings.baseline(companies, name)] for name in settings.BASELINES)
+        return tuple(
+            self.records[settings.baseline(companies, name)] for name in settings.BASELINES
+        )
 
     @property
     def live(self) -> Run:
@@ -38,10 +42,15 @@ class Shelf:
         return self.records[settings.live("federated")]
 
     def beside_live(self) -> tuple[Run, ...]:
-        """All that the live run is compared with: baselines that train by its settings, and those that train no encoder."""
+        """All that the live run is compared with: baselines that train by its settings, and those
+        that train no encoder.
+        """
         own = {name: self.records[settings.live(name)] for name in settings.LIVE_BASELINES}
         most = settings.COMPANIES[-1]
-        return tuple(own.get(name) or self.records[settings.baseline(most, name)] for name in settings.BASELINES)
+        return tuple(
+            own.get(name) or self.records[settings.baseline(most, name)]
+            for name in settings.BASELINES
+        )
 
     def alone_live(self) -> tuple[Run, ...]:
         """The ways of a company by itself, with the settings of the live run."""
@@ -49,18 +58,26 @@ class Shelf:
 
 
 def load(folder: Path = settings.FOLDER) -> Shelf:
-    """All records of the showcase. Raises FedkitError for one that is missing, too large, damaged or unfinished."""
+    """All records of the showcase. Raises FedkitError for one that is missing, too large, damaged
+    or unfinished.
+    """
     return Shelf({name: _read(Path(folder) / name) for name in settings.every()})
 
 
 def _read(path: Path) -> Run:
     if not path.is_file():
-        raise FedkitError(f"the showcase's record {path.name} is not in {path.parent}; run from a full clone of fedkit")
+        raise FedkitError(
+            f"the showcase's record {path.name} is not in {path.parent}; run from a full clone of"
+            " fedkit"
+        )
     if (size := path.stat().st_size) > LARGEST:
         raise FedkitError(
-            f"{path.name} has {size:,} bytes, and at most {LARGEST:,} are read; take it from a fresh clone"
+            f"{path.name} has {size:,} bytes, and at most {LARGEST:,} are read; take it from a"
+            " fresh clone"
         )
     run = checked(Run.load(path))
     if not run.finished or not run.rounds:
-        raise FedkitError(f"{path.name} is the record of a run that has not finished; take it from a fresh clone")
+        raise FedkitError(
+            f"{path.name} is the record of a run that has not finished; take it from a fresh clone"
+        )
     return run

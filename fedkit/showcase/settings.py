@@ -5,14 +5,22 @@ from __future__ import annotations
 from fedkit.core.files import REPOSITORY
 
 FOLDER = REPOSITORY / "data" / "showcase"
-COMPANIES = (2, 3, 4, 5, 6)  # the first so many of the bundled companies in the order of the alphabet
-LEVELS = {"none": "none", "eps8": "example:eps=8,trust=sum", "eps3": "example:eps=3,trust=sum",
-          "eps1": "example:eps=1,trust=sum"}
-ALONE = ("local", "frozen-local")  # what a company can do by itself; the better one, in daily work, is what counts
+# the first so many of the bundled companies in the order of the alphabet
+COMPANIES = (2, 3, 4, 5, 6)
+LEVELS = {
+    "none": "none",
+    "eps8": "example:eps=8,trust=sum",
+    "eps3": "example:eps=3,trust=sum",
+    "eps1": "example:eps=1,trust=sum",
+}
+# what a company can do by itself; the better one, in daily work, is what counts
+ALONE = ("local", "frozen-local")
 BASELINES = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")
-LIVE_BASELINES = ("local", "pooled")  # of the live run's own settings; the others train no encoder and are shared
+# of the live run's own settings; the others train no encoder and are shared
+LIVE_BASELINES = ("local", "pooled")
 LIVE_TUNE, LIVE_ROUNDS = "lora:r=8,layers=2", 3  # under a minute on two cores
-ROUNDS = 30  # of the runs behind the sliders: on validation data better than 20 without privacy and at eps=8
+# of the runs behind the sliders: on validation data better than 20 without privacy and at eps=8
+ROUNDS = 30
 LINK = "10mbps/40ms"
 LANG = "FEDKIT_SHOWCASE_LANG"  # environment: the language that the page opens in
 

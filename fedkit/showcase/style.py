@@ -8,13 +8,32 @@ from fedkit.results.method_style import look
 
 TOGETHER, ALONE = look("federated").colour, look("local").colour
 WIDTH = 1250  # px, of a step
-PIECES = ("macro", "head", "caveat", "lead", "status", "slider", "tiles", "question", "who", "what", "links")
+PIECES = (
+    "macro",
+    "head",
+    "caveat",
+    "lead",
+    "status",
+    "slider",
+    "tiles",
+    "question",
+    "who",
+    "what",
+    "links",
+)
 
 
 def stylesheet() -> str:
     """The style sheet as a `<style>` element, with the colours that the figures have."""
     text = packaged("fedkit.showcase", "templates/showcase.css")
-    values = {"FONT": FONT, "INK": INK, "MUTED": MUTED, "TOGETHER": TOGETHER, "ALONE": ALONE, "WIDTH": str(WIDTH)}
+    values = {
+        "FONT": FONT,
+        "INK": INK,
+        "MUTED": MUTED,
+        "TOGETHER": TOGETHER,
+        "ALONE": ALONE,
+        "WIDTH": str(WIDTH),
+    }
     for name, value in values.items():
         text = text.replace(f"__{name}__", value)
     return f"<style>\n{text}</style>"

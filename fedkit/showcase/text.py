@@ -11,10 +11,14 @@ LANGS = tuple(STRINGS)
 
 
 def text(key: str, lang: str, **values: object) -> str:
-    """The words of `key`, plain text (not escaped). values: what stands in its places, already in local form."""
+    """The words of `key`, plain text (not escaped). values: what stands in its places, already in
+    local form.
+    """
     return STRINGS[lang][key].format(**values)
 
 
 def named(kind: str, name: object, lang: str) -> str:
-    """The display name of a company or a label of the data; one that we do not know stands as it is, on one line."""
+    """The display name of a company or a label of the data; one that we do not know stands as it
+    is, on one line.
+    """
     return STRINGS[lang].get(f"{kind}.{name}") or tidy(name, 40)

@@ -13,9 +13,13 @@ EN: dict[str, str] = {
     "step4": "4  What if",
     "step5": "5  The brief",
     # 1
-    "question.title": "Would six companies answer better together than each alone, without any text leaving?",
-    "question.lead": "Each company's service desk gets reports. A model reads a report and says which team must act. "
-    "The share of right answers:",
+    "question.title": (
+        "Would six companies answer better together than each alone, without any text leaving?"
+    ),
+    "question.lead": (
+        "Each company's service desk gets reports. A model reads a report and says which team must"
+        " act. The share of right answers:"
+    ),
     "question.own": "Reports like their own",
     "question.any": "Reports of any company",
     "bar.alone": "Each alone",
@@ -29,8 +33,11 @@ EN: dict[str, str] = {
     "tile.left": "texts that left a company",
     "gain.range": "95% interval {low} to {high}",
     "question.pooled_note": "{pooled} if all texts were in one place, which is not allowed here",
-    "question.caveat": "Synthetic reports of made-up companies, one trial on {test} test reports: a difference of a few points may be "
-    "chance. What is sent instead of text can still tell something about it (step 4).",
+    "question.caveat": (
+        "Synthetic reports of made-up companies, one trial on {test} test reports: a difference of"
+        " a few points may be chance. What is sent instead of text can still tell something about"
+        " it (step 4)."
+    ),
     # 2
     "who.title": "Six companies, six trades: nobody has seen everything",
     "who.lead": "Training reports of each company by the team that must act. The darker, the more.",
@@ -40,11 +47,16 @@ EN: dict[str, str] = {
     "who.rarest": "fewest reports of a team at one company",
     "who.total": "All",
     "who.company": "Company",
-    "who.caveat": "Synthetic data, written for fedkit: no real company, report or person. Real data is messier; check yours first "
-    "(fedkit check).",
+    "who.caveat": (
+        "Synthetic data, written for fedkit: no real company, report or person. Real data is"
+        " messier; check yours first (fedkit check)."
+    ),
     # 3
     "run.title": "Train together now: texts stay, only small updates travel",
-    "run.lead": "A real training of {rounds} rounds on this computer, under a minute; or the same run from the shipped record.",
+    "run.lead": (
+        "A real training of {rounds} rounds on this computer, under a minute; or the same run from"
+        " the shipped record."
+    ),
     "run.go": "Run",
     "run.cancel": "Cancel",
     "run.replay": "Show recorded run",
@@ -66,8 +78,10 @@ EN: dict[str, str] = {
     "run.axis_y": "Right answers (%)",
     "run.heading": "Right answers on reports like each company's own",
     "run.alone": "Each alone",
-    "run.caveat": 'All six companies are played on this one computer. "Each alone" comes from the shipped record. Updates are not text, yet '
-    "without added noise they are no promise of privacy.",
+    "run.caveat": (
+        'All six companies are played on this one computer. "Each alone" comes from the shipped'
+        " record. Updates are not text, yet without added noise they are no promise of privacy."
+    ),
     # 4
     "what.title": "What if: fewer companies, a thin line, a promise of privacy?",
     "what.companies": "Companies",
@@ -98,14 +112,22 @@ EN: dict[str, str] = {
     "what.axis_speed": "Line",
     "what.key_own": "like their own",
     "what.key_any": "of any company",
-    "what.caveat_none": "No promise: without noise, what is sent may let others guess what texts say. ",
-    "what.caveat_private": "\u03b5 {epsilon} for one report at a time (\u03b4 {delta}); the sites must add their noise and the server must see "
-    "sums only. The masks for that are not secure here: for teaching. ",
-    "what.caveat": "Times are simulated. Here only the last layer is trained, {rounds} rounds, so that all settings compare. One trial of "
-    "each: a few points may be chance.",
+    "what.caveat_none": (
+        "No promise: without noise, what is sent may let others guess what texts say. "
+    ),
+    "what.caveat_private": (
+        "\u03b5 {epsilon} for one report at a time (\u03b4 {delta}); the sites must add their noise"
+        " and the server must see sums only. The masks for that are not secure here: for teaching. "
+    ),
+    "what.caveat": (
+        "Times are simulated. Here only the last layer is trained, {rounds} rounds, so that all"
+        " settings compare. One trial of each: a few points may be chance."
+    ),
     # 5
     "brief.title": "Take it with you: the decision on one page",
-    "brief.lead": "A recommendation by printed rules, with costs, privacy, conditions and next steps.",
+    "brief.lead": (
+        "A recommendation by printed rules, with costs, privacy, conditions and next steps."
+    ),
     "brief.about": "About which result?",
     "brief.of_run": "The run of step 3 (six companies, no promise of privacy)",
     "brief.of_what": "Step 4: {n} companies, privacy: {level}",
@@ -115,9 +137,13 @@ EN: dict[str, str] = {
     "brief.failed": "The brief could not be made: {reason}",
     "brief.html": "Page (HTML, {size})",
     "brief.pptx": "Slides (PowerPoint, {size})",
-    "brief.folder": "Also in the folder {folder}, with notes for contracts and assumptions to edit.",
-    "brief.caveat": "About synthetic companies: it shows what a brief looks like, not what you should do. Money rests on assumptions: put in "
-    "your own (assumptions.toml).",
+    "brief.folder": (
+        "Also in the folder {folder}, with notes for contracts and assumptions to edit."
+    ),
+    "brief.caveat": (
+        "About synthetic companies: it shows what a brief looks like, not what you should do. Money"
+        " rests on assumptions: put in your own (assumptions.toml)."
+    ),
     # names in the data
     "company.bakery": "Bakery",
     "company.clinic": "Clinic",

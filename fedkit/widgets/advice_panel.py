@@ -1,4 +1,6 @@
-"""The adviser as a panel: what sites can bear, and at once which methods fit them; nothing is trained."""
+"""The adviser as a panel: what sites can bear, and at once which methods fit them; nothing is
+trained.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,15 @@ if TYPE_CHECKING:
 WIDTH = 960  # px
 
 GB = 10**9
-MEMORIES = {"as the device has": None, "0.5 GB": GB // 2} | {f"{n} GB": n * GB for n in (1, 2, 3, 4, 6, 8, 16, 32, 64)}
-WISHES = {"no wish": "none", "text stays": "text-stays", "sums only": "sums-only", "differential": "differential"}
+MEMORIES = {"as the device has": None, "0.5 GB": GB // 2} | {
+    f"{n} GB": n * GB for n in (1, 2, 3, 4, 6, 8, 16, 32, 64)
+}
+WISHES = {
+    "no wish": "none",
+    "text stays": "text-stays",
+    "sums only": "sums-only",
+    "differential": "differential",
+}
 HEADS = (
     "",
     "Method",
@@ -45,17 +54,24 @@ SHOWN = 10
 
 
 def adviser_panel(needs: Needs | None = None) -> w.VBox | StillTable:
-    """The panel to show in a notebook; where widgets cannot run, the table for `needs` and the reason."""
+    """The panel to show in a notebook; where widgets cannot run, the table for `needs` and the
+    reason.
+    """
     try:
         return AdviserPanel(needs).view()
     except ImportError as error:  # no ipywidgets
-        reason = f"No sliders here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit doctor`."
+        reason = (
+            f"No sliders here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit"
+            " doctor`."
+        )
         return StillTable(needs or Needs(), reason)
 
 
 @dataclass(frozen=True)
 class StillTable:
-    """What a notebook shows in place of the panel: the table for `needs`, and the reason why nothing can be moved."""
+    """What a notebook shows in place of the panel: the table for `needs`, and the reason why
+    nothing can be moved.
+    """
 
     needs: Needs
     reason: str
@@ -72,12 +88,18 @@ class AdviserPanel:
 
         self.start = needs or Needs()
         start = self.start
-        self.memory = _choice("Memory", MEMORIES, start.memory, formatting.megabytes((start.memory or 0) / 1e6))
+        self.memory = _choice(
+            "Memory", MEMORIES, start.memory, formatting.megabytes((start.memory or 0) / 1e6)
+        )
         self.devices = _choice("Computer", {n.replace("-", " "): n for n in DEVICES}, start.devices)
         self.link = _choice("Line", {n: n for n in LINKS}, start.link)
-        self.hours = w.FloatSlider(start.hours, min=0.5, max=24, step=0.5, description="Hours a night", **_look(w))
+        self.hours = w.FloatSlider(
+            start.hours, min=0.5, max=24, step=0.5, description="Hours a night", **_look(w)
+        )
         self.examples = _choice(
-            "Examples", {f"{n:,}": n for n in (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)}, start.examples
+            "Examples",
+            {f"{n:,}": n for n in (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)},
+            start.examples,
         )
         self.sites = w.IntSlider(start.sites, min=2, max=100, description="Sites", **_look(w))
         self.privacy = _choice("Privacy", WISHES, start.privacy)
@@ -88,14 +110,29 @@ class AdviserPanel:
         self.draw()
 
     def controls(self) -> tuple[w.Widget, ...]:
-        return self.memory, self.devices, self.link, self.hours, self.examples, self.sites, self.privacy
+        return (
+            self.memory,
+            self.devices,
+            self.link,
+            self.hours,
+            self.examples,
+            self.sites,
+            self.privacy,
+        )
 
     @property
     def needs(self) -> Needs:
         """What the controls say now."""
-        return replace(self.start, memory=self.memory.value, devices=self.devices.value, link=self.link.value,
-                       hours=self.hours.value, examples=self.examples.value, sites=self.sites.value,
-                       privacy=self.privacy.value)
+        return replace(
+            self.start,
+            memory=self.memory.value,
+            devices=self.devices.value,
+            link=self.link.value,
+            hours=self.hours.value,
+            examples=self.examples.value,
+            sites=self.sites.value,
+            privacy=self.privacy.value,
+        )
 
     def draw(self) -> None:
         """The table for what the controls say; under 100 ms, as messages are encoded only once."""
@@ -113,20 +150,34 @@ class AdviserPanel:
         rows = []
         for control, words in zip(self.controls(), _help()):
             line = w.HTML(
-                f"<div style='color:#595959;font-size:12px;line-height:1.3;margin:-4px 0 4px 94px'>{words}</div>"
+                "<div style='color:#595959;font-size:12px;line-height:1.3;margin:-4px 0 4px"
+                f" 94px'>{words}</div>"
             )
-            rows.append(w.VBox([control, line], layout=w.Layout(flex="1 1 400px", padding="0 12px")))
-        return w.VBox([w.HBox(rows, layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px")), self.table])
+            rows.append(
+                w.VBox([control, line], layout=w.Layout(flex="1 1 400px", padding="0 12px"))
+            )
+        return w.VBox(
+            [
+                w.HBox(rows, layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px")),
+                self.table,
+            ]
+        )
 
 
 def table(needs: Needs, advices: Sequence[Advice]) -> str:
-    """Ranked methods, reasons of the others and the command for the best, as HTML. Modelled numbers are in italics."""
+    """Ranked methods, reasons of the others and the command for the best, as HTML. Modelled numbers
+    are in italics.
+    """
     good, best = [a for a in advices if a.fits], best_command(needs, advices)
     cell = "<td style='padding:2px 10px;text-align:{}'>{}</td>"
     head = "".join(f"<th style='padding:2px 10px;text-align:left'>{h}</th>" for h in HEADS)
     body = "".join(
         f"<tr style='background:{'#eef4fb' if place == 1 else 'none'}'>"
-        + "".join(cell.format("left" if i in (1, 2) else "right", c) for i, c in enumerate(_cells(place, a))) + "</tr>"
+        + "".join(
+            cell.format("left" if i in (1, 2) else "right", c)
+            for i, c in enumerate(_cells(place, a))
+        )
+        + "</tr>"
         for place, a in enumerate(good[:SHOWN], 1)
     )
     more = f"<p>{len(good) - SHOWN} more fit.</p>" if len(good) > SHOWN else ""
@@ -137,22 +188,42 @@ def table(needs: Needs, advices: Sequence[Advice]) -> str:
     )
     wish = f"<p>{escape(PRIVACY[needs.privacy])}</p>" if PRIVACY[needs.privacy] else ""
     refused = "".join(f"<li>{escape(line)}</li>" for line in refusals(advices))
-    others = f"<details open><summary>Do not fit</summary><ul>{refused}</ul></details>" if refused else ""
+    others = (
+        f"<details open><summary>Do not fit</summary><ul>{refused}</ul></details>"
+        if refused
+        else ""
+    )
     command = f"<p>Try the best: <code>{escape(best)}</code></p>" if best else ""
-    return f"<div style='font-size:13px;max-width:{WIDTH}px'>{wish}{top}{_note(len(good))}{others}{command}</div>"
+    return (
+        "<div"
+        f" style='font-size:13px;max-width:{WIDTH}px'>{wish}{top}{_note(len(good))}{others}{command}</div>"
+    )
 
 
 def _cells(place: int, a: Advice) -> tuple[str, ...]:
-    modelled = (f"{a.round_seconds:,.1f}", f"{a.night_bytes / 1e6:,.3g}", str(a.nights), f"{a.memory_bytes / 1e6:,.0f}",
-                f"{a.night_train_seconds:,.1f}")
-    return (f"{place}", escape(a.tune), escape(a.wire), *(f"<i>{m}</i>" for m in modelled),
-            f"{a.accuracy:.1f} %{'' if a.known else ' *'}")
+    modelled = (
+        f"{a.round_seconds:,.1f}",
+        f"{a.night_bytes / 1e6:,.3g}",
+        str(a.nights),
+        f"{a.memory_bytes / 1e6:,.0f}",
+        f"{a.night_train_seconds:,.1f}",
+    )
+    return (
+        f"{place}",
+        escape(a.tune),
+        escape(a.wire),
+        *(f"<i>{m}</i>" for m in modelled),
+        f"{a.accuracy:.1f} %{'' if a.known else ' *'}",
+    )
 
 
 def _note(good: int) -> str:
-    return (f"<p style='color:#595959;font-size:12px'>{good} of {len(TUNES) * len(WIRES)} methods fit. <i>Italic</i>: modelled, "
-            f"for the slowest site. Accuracy elsewhere: measured on {BOARD}; * not measured there, counted as LoRA r=8. "
-            "Differences of a point or less are not told apart; among those, least traffic comes first.</p>")
+    return (
+        f"<p style='color:#595959;font-size:12px'>{good} of {len(TUNES) * len(WIRES)} methods fit."
+        f" <i>Italic</i>: modelled, for the slowest site. Accuracy elsewhere: measured on {BOARD};"
+        " * not measured there, counted as LoRA r=8. Differences of a point or less are not told"
+        " apart; among those, least traffic comes first.</p>"
+    )
 
 
 def _choice(name: str, options: dict[str, Any], wanted: Any, label: str = "") -> w.Dropdown:
@@ -160,7 +231,10 @@ def _choice(name: str, options: dict[str, Any], wanted: Any, label: str = "") ->
     import ipywidgets as w
 
     if wanted not in options.values():
-        options = {**options, label or (f"{wanted:,}" if isinstance(wanted, int) else str(wanted)): wanted}
+        options = {
+            **options,
+            label or (f"{wanted:,}" if isinstance(wanted, int) else str(wanted)): wanted,
+        }
     return w.Dropdown(options=list(options.items()), value=wanted, description=name, **_look(w))
 
 

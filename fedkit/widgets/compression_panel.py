@@ -1,6 +1,8 @@
-"""The wire bench: choose bits, share, feedback and coder, and see at once what is sent, how long it takes, what is lost.
+"""The wire bench: choose bits, share, feedback and coder, and see at once what is sent, how long it
+takes, what is lost.
 
-Nothing is trained: the updates that a client really sent in a recorded stretch of training are encoded anew.
+Nothing is trained: the updates that a client really sent in a recorded stretch of training are
+encoded anew.
 """
 
 from __future__ import annotations
@@ -39,14 +41,17 @@ CODERS = {"none": "", "zstd": "zstd", "entropy coder (ANS)": "ans"}
 LEFT, RIGHT = [0.0, 0.4], [0.55, 1.0]
 WIDTH, HEIGHT = 960, 330
 CAPTION = (
-    "Left: measured length of one update. Right: what the server has received over the rounds, against what the client "
-    "gave: the part that is missing, in per cent. Real updates of one client; nothing is trained here."
+    "Left: measured length of one update. Right: what the server has received over the rounds,"
+    " against what the client gave: the part that is missing, in per cent. Real updates of one"
+    " client; nothing is trained here."
 )
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A wire on recorded updates. nbytes: of the last message. missing: after each round, share of the sum given."""
+    """A wire on recorded updates. nbytes: of the last message. missing: after each round, share of
+    the sum given.
+    """
 
     spec: str
     nbytes: int
@@ -59,7 +64,9 @@ class Sent:
 
 
 def updates_of(job: Job, rounds: int = 6, client: int = 0) -> list[Params]:
-    """A client's deltas over some rounds of training on its own, each from where the one before ended: real updates."""
+    """A client's deltas over some rounds of training on its own, each from where the one before
+    ended: real updates.
+    """
     job.model.load_params(job.start)
     shared, prior, _ = start(job.model, job.clients, job.config)
     out = []
@@ -70,7 +77,9 @@ def updates_of(job: Job, rounds: int = 6, client: int = 0) -> list[Params]:
 
 
 def send(updates: Sequence[Params], spec: str, seed: int = 0) -> Sent:
-    """Every update over the wire, one after another, with its memory; what arrived is compared with what was given."""
+    """Every update over the wire, one after another, with its memory; what arrived is compared with
+    what was given.
+    """
     wire, memory, missing = make_wire(spec), {}, []
     left = {n: t.double() * 0 for n, t in updates[0].items()}
     total = {n: t.double() * 0 for n, t in updates[0].items()}
@@ -91,7 +100,9 @@ def chain(feedback: str, share: str, bits: str, coder: str) -> str:
 
 
 def lengths(sent: Sequence[Sent], sentence: str) -> go.Figure:
-    """One bar per wire, length of a message on a logarithmic axis, with its seconds over the two lines."""
+    """One bar per wire, length of a message on a logarithmic axis, with its seconds over the two
+    lines.
+    """
     rows = list(range(len(sent)))[::-1]
     fig = go.Figure(
         go.Bar(
@@ -105,34 +116,91 @@ def lengths(sent: Sequence[Sent], sentence: str) -> go.Figure:
     )
     for row, s in zip(rows, sent):
         waits = ", ".join(f"{_wait(s.seconds(line))} over {name}" for name, line in LINES.items())
-        above_bar(fig, row, f"<b>{plain(s.spec, 60)}</b>  {formatting.megabytes(s.nbytes / 1e6)}: {waits}")
-    layout(fig, sentence, "Measured length of one update; the seconds are modelled from it.", "Length of one update (kB, log scale)",
-           None, 80 + 50 * len(sent))
+        above_bar(
+            fig, row, f"<b>{plain(s.spec, 60)}</b>  {formatting.megabytes(s.nbytes / 1e6)}: {waits}"
+        )
+    layout(
+        fig,
+        sentence,
+        "Measured length of one update; the seconds are modelled from it.",
+        "Length of one update (kB, log scale)",
+        None,
+        80 + 50 * len(sent),
+    )
     fig.update_yaxes(visible=False, range=[-0.5, len(sent) - 0.2])
-    fig.update_xaxes(type="log", range=[math.log10(min(s.nbytes for s in sent) / 2e3), math.log10(max(s.nbytes for s in sent) / 5e2)],
-                     tickvals=[0.1, 1, 10, 100, 1000], ticktext=["0.1", "1", "10", "100", "1,000"])
+    fig.update_xaxes(
+        type="log",
+        range=[
+            math.log10(min(s.nbytes for s in sent) / 2e3),
+            math.log10(max(s.nbytes for s in sent) / 5e2),
+        ],
+        tickvals=[0.1, 1, 10, 100, 1000],
+        ticktext=["0.1", "1", "10", "100", "1,000"],
+    )
     return fig
 
 
 def draw(now: Sent, plain_one: Sent) -> go.Figure:
-    """The bench's picture: lengths at the left (as it is, and as chosen), what is missing at the right."""
+    """The bench's picture: lengths at the left (as it is, and as chosen), what is missing at the
+    right.
+    """
     fig, colour = go.Figure(), look("federated").colour
-    fig.add_bar(x=[plain_one.nbytes / 1e3, now.nbytes / 1e3], y=[1, 0], orientation="h", width=0.34,
-                marker={"color": ["#a9b8c9", colour]}, hovertemplate="%{x:,.2f} kB<extra></extra>")
+    fig.add_bar(
+        x=[plain_one.nbytes / 1e3, now.nbytes / 1e3],
+        y=[1, 0],
+        orientation="h",
+        width=0.34,
+        marker={"color": ["#a9b8c9", colour]},
+        hovertemplate="%{x:,.2f} kB<extra></extra>",
+    )
     rounds = list(range(1, len(now.missing) + 1))
-    fig.add_scatter(x=rounds, y=[100 * m for m in now.missing], xaxis="x2", yaxis="y2", mode="lines+markers", cliponaxis=False,
-                    line={"color": colour, "width": 3}, marker={"size": 8},
-                    hovertemplate="after round %{x}<br>%{y:.1f} % missing<extra></extra>")
+    fig.add_scatter(
+        x=rounds,
+        y=[100 * m for m in now.missing],
+        xaxis="x2",
+        yaxis="y2",
+        mode="lines+markers",
+        cliponaxis=False,
+        line={"color": colour, "width": 3},
+        marker={"size": 8},
+        hovertemplate="after round %{x}<br>%{y:.1f} % missing<extra></extra>",
+    )
     layout(fig, finding(now, plain_one), CAPTION, None, None, HEIGHT, top=44, right=40)
-    notes = [_note(0, f"as it is: <b>{formatting.megabytes(plain_one.nbytes / 1e6)}</b>", 1), _note(0, _chosen(now), 0)]
+    notes = [
+        _note(0, f"as it is: <b>{formatting.megabytes(plain_one.nbytes / 1e6)}</b>", 1),
+        _note(0, _chosen(now), 0),
+    ]
     fig.update_layout(
-        width=WIDTH, annotations=[_heading("Length of one update", LEFT[0]), _heading("Missing at the server", RIGHT[0]), *notes],
-        xaxis={**axis("kB (log scale)"), "domain": LEFT, "type": "log", "autorange": False,
-               "range": [math.log10(0.1), math.log10(2e3 * max(1.0, plain_one.nbytes / 1e6))],
-               "tickvals": [0.1, 1, 10, 100, 1000], "ticktext": ["0.1", "1", "10", "100", "1,000"]},
+        width=WIDTH,
+        annotations=[
+            _heading("Length of one update", LEFT[0]),
+            _heading("Missing at the server", RIGHT[0]),
+            *notes,
+        ],
+        xaxis={
+            **axis("kB (log scale)"),
+            "domain": LEFT,
+            "type": "log",
+            "autorange": False,
+            "range": [math.log10(0.1), math.log10(2e3 * max(1.0, plain_one.nbytes / 1e6))],
+            "tickvals": [0.1, 1, 10, 100, 1000],
+            "ticktext": ["0.1", "1", "10", "100", "1,000"],
+        },
         yaxis={"visible": False, "range": [-0.6, 1.8], "fixedrange": True},
-        xaxis2={**axis("Round"), "domain": RIGHT, "anchor": "y2", "range": [1, max(2, len(rounds))], "dtick": 1},
-        yaxis2={**axis("Not received (% of all given)"), "anchor": "x2", "range": [0, 105], "autorange": False, "dtick": 25},
+        xaxis2={
+            **axis("Round"),
+            "domain": RIGHT,
+            "anchor": "y2",
+            "range": [1, max(2, len(rounds))],
+            "dtick": 1,
+        },
+        yaxis2={
+            **axis("Not received (% of all given)"),
+            "anchor": "x2",
+            "range": [0, 105],
+            "autorange": False,
+            "dtick": 25,
+        },
     )
     return fig
 
@@ -144,18 +212,23 @@ def finding(now: Sent, plain_one: Sent) -> str:
     if now.spec == "none":
         return f"As it is, an update takes {slow} over 1 Mbit/s, and everything arrives."
     return (
-        f"{times:,.{0 if times >= 10 else 1}f} times shorter, {slow} over 1 Mbit/s; after {len(now.missing)} rounds "
-        f"{formatting.percent(now.missing[-1], 0)} of what the client learned has not arrived."
+        f"{times:,.{0 if times >= 10 else 1}f} times shorter, {slow} over 1 Mbit/s; after"
+        f" {len(now.missing)} rounds {formatting.percent(now.missing[-1], 0)} of what the client"
+        " learned has not arrived."
     )
 
 
 def wire_bench(updates: Sequence[Params]) -> WireBench | go.Figure:
-    """The bench; where widgets cannot run, a static figure of one chain, with the reason as its title."""
+    """The bench; where widgets cannot run, a static figure of one chain, with the reason as its
+    title.
+    """
     try:
         return WireBench(updates)
     except ImportError as error:
         fig = draw(send(updates, "ef+topk:0.1+int4+ans"), send(updates, "none"))
-        return fig.update_layout(title_text=plain(f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160))
+        return fig.update_layout(
+            title_text=plain(f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160)
+        )
 
 
 class WireBench:
@@ -169,16 +242,28 @@ class WireBench:
 
         self.updates, self.plain = updates, send(updates, "none")
         style, row = {"description_width": "120px"}, w.Layout(width="98%", max_width="460px")
-        made = {"Feedback": FEEDBACK, "Largest values": SHARES, "Bits per value": BITS, "Coder": CODERS}
+        made = {
+            "Feedback": FEEDBACK,
+            "Largest values": SHARES,
+            "Bits per value": BITS,
+            "Coder": CODERS,
+        }
         self.controls = [
-            w.SelectionSlider(options=list(options.items()), value=at, description=name, style=style, layout=row)
+            w.SelectionSlider(
+                options=list(options.items()), value=at, description=name, style=style, layout=row
+            )
             for (name, options), at in zip(made.items(), ("", "topk:0.1", "int4", "ans"))
         ]
-        helps = ("What was not sent is remembered and sent later.", "Only these are sent, the others wait or are lost.",
-                 "How finely each value is told.", "Shortens the symbols without loss.")
+        helps = (
+            "What was not sent is remembered and sent later.",
+            "Only these are sent, the others wait or are lost.",
+            "How finely each value is told.",
+            "Shortens the symbols without loss.",
+        )
         self.words = w.HTML()
         cells = [
-            w.VBox([c, w.HTML(_small(h))], layout=w.Layout(flex="1 1 420px")) for c, h in zip(self.controls, helps)
+            w.VBox([c, w.HTML(_small(h))], layout=w.Layout(flex="1 1 420px"))
+            for c, h in zip(self.controls, helps)
         ]
         box = w.HBox(cells, layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"))
         self.now = self.plain
@@ -189,7 +274,10 @@ class WireBench:
         self.redraw()
 
     def _repr_mimebundle_(self, **kwargs):
-        missing = "<p><b>No sliders here:</b> this page has no widget support. Run <code>fedkit doctor</code>.</p>"
+        missing = (
+            "<p><b>No sliders here:</b> this page has no widget support. Run <code>fedkit"
+            " doctor</code>.</p>"
+        )
         return {**self.view._repr_mimebundle_(**kwargs), "text/html": missing}
 
     @property
@@ -198,13 +286,17 @@ class WireBench:
         return chain(*(control.value for control in self.controls))
 
     def redraw(self) -> None:
-        """Encode the updates by the chain and show it; a chain that cannot work is said, and the figure stays."""
+        """Encode the updates by the chain and show it; a chain that cannot work is said, and the
+        figure stays.
+        """
         try:
             self.now = send(self.updates, self.spec)
         except FedkitError as error:
             self.words.value = f"<span style='color:#a40000'>{plain(str(error), 300)}</span>"
             return
-        self.words.value = _small(f"The same from a terminal: <code>fedkit run --wire {plain(self.spec, 80)}</code>")
+        self.words.value = _small(
+            f"The same from a terminal: <code>fedkit run --wire {plain(self.spec, 80)}</code>"
+        )
         sync(self.figure, draw(self.now, self.plain))
 
 
@@ -218,17 +310,40 @@ def _chosen(now: Sent) -> str:
 
 
 def _note(x: float, text: str, row: int) -> dict:
-    return {"x": x, "xref": "paper", "y": row, "yref": "y", "text": text, "showarrow": False, "xanchor": "left",
-            "yanchor": "bottom", "yshift": 20, "font": {"size": SIZE, "color": INK}}
+    return {
+        "x": x,
+        "xref": "paper",
+        "y": row,
+        "yref": "y",
+        "text": text,
+        "showarrow": False,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "yshift": 20,
+        "font": {"size": SIZE, "color": INK},
+    }
 
 
 def _heading(text: str, x: float) -> dict:
-    return {"x": x, "xref": "paper", "y": 1, "yref": "paper", "text": f"<b>{text}</b>", "showarrow": False,
-            "xanchor": "left", "yanchor": "bottom", "yshift": 10, "font": {"size": SIZE, "color": INK}}
+    return {
+        "x": x,
+        "xref": "paper",
+        "y": 1,
+        "yref": "paper",
+        "text": f"<b>{text}</b>",
+        "showarrow": False,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "yshift": 10,
+        "font": {"size": SIZE, "color": INK},
+    }
 
 
 def _small(words: str) -> str:
-    return f"<div style='color:#595959;font-size:12px;line-height:1.4;margin:-4px 0 4px 0'>{words}</div>"
+    return (
+        "<div style='color:#595959;font-size:12px;line-height:1.4;margin:-4px 0 4px"
+        f" 0'>{words}</div>"
+    )
 
 
 def _norm(tensors: Params) -> float:

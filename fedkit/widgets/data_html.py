@@ -1,4 +1,6 @@
-"""The desk's pictures in HTML: what is in the file, which column is what, the traffic light with what was found."""
+"""The desk's pictures in HTML: what is in the file, which column is what, the traffic light with
+what was found.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,20 @@ MOST = 10  # findings and columns that are shown
 FAMILY = escape(FONT.replace('"', "'"))
 
 
-def page(seen: Preview | None, roles: Mapping[str, str], quality: Quality | None, written: Written | None, reason: str) -> str:
+def page(
+    seen: Preview | None,
+    roles: Mapping[str, str],
+    quality: Quality | None,
+    written: Written | None,
+    reason: str,
+) -> str:
     """All of it without a button. reason: why there is none."""
     why = f"<p><b>{escape(reason[:300])}</b></p>" if reason else ""
     if seen is None:
         return f"{why}<p>No file yet.</p>"
-    return why + lines(said(seen)) + table(seen, roles) + (report(quality, written) if quality else "")
+    return (
+        why + lines(said(seen)) + table(seen, roles) + (report(quality, written) if quality else "")
+    )
 
 
 def visible(seen: Preview, roles: Mapping[str, str]) -> list[str]:
@@ -42,8 +52,10 @@ def said(seen: Preview) -> list[str]:
     """What reading the file guessed, in lines."""
     if seen.problem:
         return [seen.problem]
-    return [f"{tidy(seen.name, 80)}, {seen.nbytes:,} bytes, {count(len(seen.columns), 'column')}",
-            *(FLAG.sub("", note) for note in seen.notes)]
+    return [
+        f"{tidy(seen.name, 80)}, {seen.nbytes:,} bytes, {count(len(seen.columns), 'column')}",
+        *(FLAG.sub("", note) for note in seen.notes),
+    ]
 
 
 def table(seen: Preview, roles: Mapping[str, str]) -> str:
@@ -51,20 +63,33 @@ def table(seen: Preview, roles: Mapping[str, str]) -> str:
     by = {column: role for role, column in roles.items()}
     cell = "border:1px solid #e0e0e0;padding:3px 7px;text-align:left;vertical-align:top"
     at = {name: seen.columns.index(name) for name in visible(seen, roles)}
-    heads = "".join(f"<th style='{cell};background:{COLOURS[by.get(c, '')]}'>{escape(tidy(c))}<br>{NAMED[by.get(c, '')]}</th>"
-                    for c in at)
+    heads = "".join(
+        f"<th style='{cell};background:{COLOURS[by.get(c, '')]}'>{escape(tidy(c))}<br>{NAMED[by.get(c, '')]}</th>"
+        for c in at
+    )
     rows = "".join(
-        "<tr>" + "".join(f"<td style='{cell}'>{escape(tidy(row[i], 90))}</td>" for i in at.values()) + "</tr>"
+        "<tr>"
+        + "".join(f"<td style='{cell}'>{escape(tidy(row[i], 90))}</td>" for i in at.values())
+        + "</tr>"
         for row in seen.cells[:SHOWN]
     )
-    return f"<table style='font:13px/1.45 {FAMILY};border-collapse:collapse'><tr>{heads}</tr>{rows}</table>"
+    return (
+        "<table style='font:13px/1.45"
+        f" {FAMILY};border-collapse:collapse'><tr>{heads}</tr>{rows}</table>"
+    )
 
 
 def column(cells: Sequence[str]) -> str:
     """The first cells of a column, each on a line of its own."""
-    style = "white-space:nowrap;overflow:hidden;text-overflow:ellipsis;border-bottom:1px solid #e4e4e4;padding:2px 6px"
-    rows = "".join(f"<div style='{style}' title='{escape(tidy(cell, 300))}'>{escape(tidy(cell, 120)) or '&nbsp;'}</div>"
-                   for cell in cells[:SHOWN])
+    style = (
+        "white-space:nowrap;overflow:hidden;text-overflow:ellipsis;border-bottom:1px solid"
+        " #e4e4e4;padding:2px 6px"
+    )
+    rows = "".join(
+        f"<div style='{style}'"
+        f" title='{escape(tidy(cell, 300))}'>{escape(tidy(cell, 120)) or '&nbsp;'}</div>"
+        for cell in cells[:SHOWN]
+    )
     return f"<div style='font:13px/1.5 {FAMILY}'>{rows}</div>"
 
 
@@ -75,18 +100,26 @@ def report(quality: Quality, written: Written | None) -> str:
     more = len(quality.findings) - len(shown)
     last = [f"and {more} more, in the report"] if more > 0 else []
     if written:
-        last += [f"Cleaned copy: {line}" for line in written.said] + [f"Written: {path}" for path in written.paths]
+        last += [f"Cleaned copy: {line}" for line in written.said] + [
+            f"Written: {path}" for path in written.paths
+        ]
     return (
         f"<div style='font:15px/1.45 {FAMILY};color:{INK};max-width:1000px'>"
-        f"<div style='border-left:10px solid {colour};padding:6px 14px;background:#f6f7f8;margin:6px 0'>"
-        f"<b style='font-size:22px;color:{colour}'>{word}</b><br>{ANSWERS[quality.verdict]} ({count(quality.rows, 'row')})</div>"
-        f"<table style='font-size:14px;border-collapse:collapse'>{''.join(map(_row, shown))}</table></div>{lines(last)}"
+        f"<div style='border-left:10px solid {colour};padding:6px"
+        " 14px;background:#f6f7f8;margin:6px 0'>"
+        f"<b style='font-size:22px;color:{colour}'>{word}</b><br>{ANSWERS[quality.verdict]}"
+        f" ({count(quality.rows, 'row')})</div>"
+        "<table"
+        f" style='font-size:14px;border-collapse:collapse'>{''.join(map(_row, shown))}</table></div>{lines(last)}"
     )
 
 
 def lines(texts: Sequence[str]) -> str:
     """Sentences, one below the other, escaped."""
-    return f"<div style='font:13px/1.5 {FAMILY};color:#444'>{'<br>'.join(escape(text) for text in texts if text)}</div>"
+    return (
+        "<div style='font:13px/1.5"
+        f" {FAMILY};color:#444'>{'<br>'.join(escape(text) for text in texts if text)}</div>"
+    )
 
 
 def trouble(text: str) -> str:
@@ -96,6 +129,12 @@ def trouble(text: str) -> str:
 
 def _row(f: Finding) -> str:
     colour, word = LEVELS[f.level]
-    cell, done = "padding:3px 10px 5px 0;vertical-align:top;text-align:left", " (the cleaned copy mends it)" * f.mended
-    return (f"<tr><td style='{cell};color:{colour};white-space:nowrap'><b>{word}</b></td><td style='{cell}'>{escape(f.what)}"
-            f"<br><span style='color:{MUTED}'>{escape(f.mend)}{done}</span></td></tr>")
+    cell, done = (
+        "padding:3px 10px 5px 0;vertical-align:top;text-align:left",
+        " (the cleaned copy mends it)" * f.mended,
+    )
+    return (
+        f"<tr><td style='{cell};color:{colour};white-space:nowrap'><b>{word}</b></td><td"
+        f" style='{cell}'>{escape(f.what)}<br><span"
+        f" style='color:{MUTED}'>{escape(f.mend)}{done}</span></td></tr>"
+    )

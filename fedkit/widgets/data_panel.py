@@ -1,6 +1,8 @@
-"""A file of one's own, clicked into shape: upload or path, encoding and sheet, which column is what, check, cleaned copy.
+"""A file of one's own, clicked into shape: upload or path, encoding and sheet, which column is
+what, check, cleaned copy.
 
-Everything that a click does is also a method of the desk, so that a lesson runs to its end without anybody clicking.
+Everything that a click does is also a method of the desk, so that a lesson runs to its end without
+anybody clicking.
 """
 
 from __future__ import annotations
@@ -20,41 +22,64 @@ HINT = "Click a heading to say what the column is: text, label, site, not used."
 LIMIT = "Above 8 MB a browser may not hand a file over: give its path instead."
 
 
-def data_panel(source: str | Path | None = None, out: str | Path = "runs/my_data", model: str = RunConfig.model) -> Desk:
-    """The panel to show in a notebook; where widgets cannot run, a desk with the same methods and no buttons."""
+def data_panel(
+    source: str | Path | None = None, out: str | Path = "runs/my_data", model: str = RunConfig.model
+) -> Desk:
+    """The panel to show in a notebook; where widgets cannot run, a desk with the same methods and
+    no buttons.
+    """
     try:
         return DataPanel(source, out, model)
     except ImportError as error:
         reason = str(error).strip().splitlines()[0]
-        return Desk(source, out, model, f"No buttons here: {reason}. To mend it, see `fedkit doctor`.")
+        return Desk(
+            source, out, model, f"No buttons here: {reason}. To mend it, see `fedkit doctor`."
+        )
 
 
 class DataPanel(Desk):
     """The desk with its buttons; `view` is the widget."""
 
     def __init__(
-        self, source: str | Path | None = None, out: str | Path = "runs/my_data", model: str = RunConfig.model
+        self,
+        source: str | Path | None = None,
+        out: str | Path = "runs/my_data",
+        model: str = RunConfig.model,
     ):
         import ipywidgets as w  # ImportError where there is none
 
         self._w, self._still = w, False
         wide = {"layout": w.Layout(width="99%"), "style": {"description_width": "84px"}}
         self.upload = w.FileUpload(
-            accept=".csv,.tsv,.xlsx,.jsonl,.json,.parquet", description="Upload a file", tooltip=LIMIT,
+            accept=".csv,.tsv,.xlsx,.jsonl,.json,.parquet",
+            description="Upload a file",
+            tooltip=LIMIT,
             layout=w.Layout(width="190px"),
         )
-        self.path = w.Text(description="or a path", continuous_update=False, placeholder="reports.xlsx", **wide)
+        self.path = w.Text(
+            description="or a path", continuous_update=False, placeholder="reports.xlsx", **wide
+        )
         self.encodings = w.Dropdown(description="encoding", options=[("guessed", None)], **wide)
         self.sheets = w.Dropdown(description="sheet", options=[("first visible", None)], **wide)
-        self.header = w.BoundedIntText(description="header row", max=1_000, tooltip="0: found by itself", **wide)
+        self.header = w.BoundedIntText(
+            description="header row", max=1_000, tooltip="0: found by itself", **wide
+        )
         self.masked = w.Checkbox(description="mask personal data in the cleaned copy", indent=False)
         self.check_button = w.Button(description="Check", button_style="primary", icon="search")
-        self.clean_button = w.Button(description="Write a cleaned copy", layout=w.Layout(width="190px"))
+        self.clean_button = w.Button(
+            description="Write a cleaned copy", layout=w.Layout(width="190px")
+        )
         self.said, self.table_view, self.result = w.HTML(), w.GridBox(), w.HTML()
-        self.view = w.VBox([
-            w.HBox([self.upload, self.path]), w.HBox([self.encodings, self.sheets, self.header]), self.said, self.table_view,
-            w.HBox([self.check_button, self.masked, self.clean_button]), self.result,
-        ])
+        self.view = w.VBox(
+            [
+                w.HBox([self.upload, self.path]),
+                w.HBox([self.encodings, self.sheets, self.header]),
+                self.said,
+                self.table_view,
+                w.HBox([self.check_button, self.masked, self.clean_button]),
+                self.result,
+            ]
+        )
         super().__init__(None, out, model)
         self._listen()
         self.changed()
@@ -62,7 +87,10 @@ class DataPanel(Desk):
             self.read(source)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        missing = "<p><b>No buttons here:</b> this page has no widget support. Run <code>fedkit doctor</code>.</p>"
+        missing = (
+            "<p><b>No buttons here:</b> this page has no widget support. Run <code>fedkit"
+            " doctor</code>.</p>"
+        )
         return {**self.view._repr_mimebundle_(**kwargs), "text/html": missing + self._repr_html_()}
 
     def check(self, slow: bool = True, tell: Callable[[str], None] | None = None):
@@ -77,25 +105,37 @@ class DataPanel(Desk):
     def changed(self) -> None:
         """Draw everything anew from the desk's state."""
         seen, ready = self.seen, self.seen is not None and not self.seen.problem
-        words = view.lines(view.said(seen)) if seen is not None else view.lines([f"No file yet. {LIMIT}"])
-        self.said.value = (view.trouble(seen.problem) if seen is not None and seen.problem else words) + (
-            f"<b>{HINT}</b>" if ready else ""
+        words = (
+            view.lines(view.said(seen))
+            if seen is not None
+            else view.lines([f"No file yet. {LIMIT}"])
         )
+        self.said.value = (
+            view.trouble(seen.problem) if seen is not None and seen.problem else words
+        ) + (f"<b>{HINT}</b>" if ready else "")
         self._controls()
         self._headings()
         self.check_button.disabled, self.clean_button.disabled = not ready, self.quality is None
         self._show(view.report(self.quality, self.written) if self.quality else "")
 
     def _controls(self) -> None:
-        """The menus offer what the file allows and stand where the desk does, without hearing of it."""
+        """The menus offer what the file allows and stand where the desk does, without hearing of
+        it.
+        """
         fits = [e for e in (self.seen.encodings if self.seen else ()) if e.fits]
         named = [(f"{e.name}: {tidy(e.sample, 40)}" + " (used)" * e.chosen, e.name) for e in fits]
         sheets = self.seen.sheets if self.seen else ()
-        found = [(tidy(s.name) + (f" ({s.state})" if s.state != "visible" else ""), s.name) for s in sheets]
+        found = [
+            (tidy(s.name) + (f" ({s.state})" if s.state != "visible" else ""), s.name)
+            for s in sheets
+        ]
         self._still = True
         try:
             self.path.value = str(self.source or "")
-            self.encodings.options, self.encodings.value = [("guessed", None), *named], self.encoding
+            self.encodings.options, self.encodings.value = (
+                [("guessed", None), *named],
+                self.encoding,
+            )
             self.sheets.options, self.sheets.value = [("first visible", None), *found], self.sheet
             self.header.value = self.header_row or 0
         finally:
@@ -108,12 +148,20 @@ class DataPanel(Desk):
         by, boxes = {column: role for role, column in self.roles.items()}, []
         for name in columns:
             at, role = seen.columns.index(name), by.get(name, "")
-            button = w.Button(description=f"{tidy(name, 28)}: {view.NAMED[role]}", tooltip=tidy(name, 200),
-                              layout=w.Layout(width="98%"), style={"button_color": view.COLOURS[role], "font_weight": "bold"})
+            button = w.Button(
+                description=f"{tidy(name, 28)}: {view.NAMED[role]}",
+                tooltip=tidy(name, 200),
+                layout=w.Layout(width="98%"),
+                style={"button_color": view.COLOURS[role], "font_weight": "bold"},
+            )
             button.on_click(lambda _, name=name: self._act(partial(self.turn, name)))
             boxes.append(w.VBox([button, w.HTML(view.column([row[at] for row in seen.cells]))]))
-        widths = " ".join("minmax(0, 3fr)" if by.get(name) == "text" else "minmax(130px, 1fr)" for name in columns)
-        self.table_view.layout = w.Layout(grid_template_columns=widths or "1fr", width="99%", overflow="auto")
+        widths = " ".join(
+            "minmax(0, 3fr)" if by.get(name) == "text" else "minmax(130px, 1fr)" for name in columns
+        )
+        self.table_view.layout = w.Layout(
+            grid_template_columns=widths or "1fr", width="99%", overflow="auto"
+        )
         self.table_view.children = boxes
 
     def _show(self, html: str) -> None:
@@ -123,9 +171,15 @@ class DataPanel(Desk):
 
     def _listen(self) -> None:
         def heard(control: Any, act: Callable[[Any], Any]) -> None:
-            control.observe(lambda change: None if self._still else self._act(partial(act, change["new"])), "value")
+            control.observe(
+                lambda change: None if self._still else self._act(partial(act, change["new"])),
+                "value",
+            )
 
-        heard(self.upload, lambda files: files and self.keep(files[0]["name"], bytes(files[0]["content"])))
+        heard(
+            self.upload,
+            lambda files: files and self.keep(files[0]["name"], bytes(files[0]["content"])),
+        )
         heard(self.path, lambda text: text.strip() and self.read(text))
         for control in (self.encodings, self.sheets, self.header):
             heard(control, self._look_again)
@@ -137,10 +191,16 @@ class DataPanel(Desk):
             self.look(self.encodings.value, self.sheets.value, self.header.value or None)
 
     def _act(self, act: Callable[[], Any]) -> None:
-        """Do what a click asks for; what goes wrong is a line on the panel, and the panel can be used again."""
+        """Do what a click asks for; what goes wrong is a line on the panel, and the panel can be
+        used again.
+        """
         try:
             act()
         except FedkitError as error:
             self._show(view.trouble(str(error)))
         except Exception as error:  # a browser would show nothing at all
-            self._show(view.trouble(f"this failed, and should not have: {type(error).__name__}: {str(error)[:200]}"))
+            self._show(
+                view.trouble(
+                    f"this failed, and should not have: {type(error).__name__}: {str(error)[:200]}"
+                )
+            )

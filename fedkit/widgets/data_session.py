@@ -1,4 +1,5 @@
-"""A file of one's own, step by step: look, choose, check, clean. Needs no widgets; `data_panel` adds the clicks.
+"""A file of one's own, step by step: look, choose, check, clean. Needs no widgets; `data_panel`
+adds the clicks.
 
 The original is only read. What is written goes to one folder.
 """
@@ -28,14 +29,19 @@ UPLOADS = "uploads"  # folder below `out`
 
 
 class Desk:
-    """source: a path, or None until there is one. out: where copies are written. model: the base model to be tuned.
+    """source: a path, or None until there is one. out: where copies are written. model: the base
+    model to be tuned.
 
-    seen: the preview. roles: {text | label | client: column}. encoding, sheet, header_row: None: guessed.
-    quality: after `check`. written: after `clean`; then `config` is a run on the copy. Methods raise FedkitError.
+    seen: the preview. roles: {text | label | client: column}. encoding, sheet, header_row: None:
+    guessed. quality: after `check`. written: after `clean`; then `config` is a run on the copy.
+    Methods raise FedkitError.
     """
 
     def __init__(
-        self, source: str | Path | None = None, out: str | Path = "runs/my_data", model: str = RunConfig.model,
+        self,
+        source: str | Path | None = None,
+        out: str | Path = "runs/my_data",
+        model: str = RunConfig.model,
         reason: str = "",
     ):
         self.out, self.model, self.reason = Path(out), model, reason
@@ -68,30 +74,47 @@ class Desk:
         """Keep an upload below `out`, under a safe name that nothing bears yet, and look into it."""
         safe, folder = Path(take((name, content))[0]), self.out / UPLOADS
         reader_of(safe)
-        free = (folder / f"{safe.stem}{'' if i == 1 else f'-{i}'}{safe.suffix}" for i in range(1, 10_000))
+        free = (
+            folder / f"{safe.stem}{'' if i == 1 else f'-{i}'}{safe.suffix}"
+            for i in range(1, 10_000)
+        )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             place = next(path for path in free if not path.exists())
             with open(place, "xb") as file:
                 file.write(content)
         except OSError as error:
-            raise FedkitError(f"cannot keep {quote(name)} in {folder}: {error.strerror or error}") from None
+            raise FedkitError(
+                f"cannot keep {quote(name)} in {folder}: {error.strerror or error}"
+            ) from None
         return self.read(place)
 
-    def look(self, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None) -> Preview:
+    def look(
+        self, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None
+    ) -> Preview:
         """The same file with another encoding, sheet or row of the header; None: guessed."""
         found = preview(self._source(), encoding, sheet, header_row)
         self.encoding, self.sheet, self.header_row = encoding, sheet, header_row
         return self._see(found)
 
-    def choose(self, text: str | None = None, label: str | None = None, client: str | None = None) -> None:
+    def choose(
+        self, text: str | None = None, label: str | None = None, client: str | None = None
+    ) -> None:
         """Say which column is what; None leaves a role as it is, "" takes it away."""
-        given = {role: c for role, c in (("text", text), ("label", label), ("client", client)) if c is not None}
+        given = {
+            role: c
+            for role, c in (("text", text), ("label", label), ("client", client))
+            if c is not None
+        }
         columns = self.seen.columns if self.seen else ()
         for name in filter(None, given.values()):
             if name not in columns:
                 raise FedkitError(f"no column {quote(name)}; columns: {listing(columns)}")
-        others = {role: c for role, c in self.roles.items() if role not in given and c not in given.values()}
+        others = {
+            role: c
+            for role, c in self.roles.items()
+            if role not in given and c not in given.values()
+        }
         self._roles(others | {role: c for role, c in given.items() if c})
 
     def turn(self, name: str) -> None:
@@ -102,7 +125,9 @@ class Desk:
         self._roles(others | ({role: name} if role else {}))
 
     def check(self, slow: bool = True, tell: Callable[[str], None] | None = None) -> Quality:
-        """All checks with the choices as they stand. slow: also what needs a model. tell: hears what is being done."""
+        """All checks with the choices as they stand. slow: also what needs a model. tell: hears
+        what is being done.
+        """
         from fedkit.data.read_rows import read_rows
         from fedkit.quality.report import assess
 
@@ -110,7 +135,8 @@ class Desk:
             raise FedkitError(self.seen.problem)
         columns = [self.roles.get(role) for role in ("text", "label", "client")]
         table = read_rows(self._source(), *columns, self.encoding, self.sheet, self.header_row)
-        if "client" not in self.roles and table.columns.client:  # taken away: it must not be guessed again
+        # taken away: it must not be guessed again
+        if "client" not in self.roles and table.columns.client:
             table = _without_client(table)
         self.table, self.written = table, None
         self.quality = assess(table, Setting(model=self.model, slow=slow, tell=tell))
@@ -118,7 +144,9 @@ class Desk:
         return self.quality
 
     def clean(self, mask: bool = False) -> Written:
-        """Write the cleaned copy and the report; the original stays as it is. Checks first where nobody did."""
+        """Write the cleaned copy and the report; the original stays as it is. Checks first where
+        nobody did.
+        """
         from fedkit.reports.check_report import write_checked
 
         quality = self.quality or self.check()
@@ -134,9 +162,19 @@ class Desk:
         if self.written is None:
             raise FedkitError("no cleaned copy yet; press `Write a cleaned copy`, or call .clean()")
         columns = in_copy(self.table.columns)
-        whose = {"client": columns.client, "partition": "column"} if columns.client else {"partition": "iid"}
-        return replace(RunConfig(), data=str(self.written.clean), text=columns.text, label=columns.label,
-                       model=self.model, **whose)
+        whose = (
+            {"client": columns.client, "partition": "column"}
+            if columns.client
+            else {"partition": "iid"}
+        )
+        return replace(
+            RunConfig(),
+            data=str(self.written.clean),
+            text=columns.text,
+            label=columns.label,
+            model=self.model,
+            **whose,
+        )
 
     def _source(self) -> Path:
         if self.source is None:
@@ -162,5 +200,10 @@ def _without_client(table: Table) -> Table:
     other = table.other if table.other is not None else pd.DataFrame(index=frame.index)
     other = other.assign(**{name: frame["client_raw"]}) if name not in other else other
     notes = tuple(note for note in table.notes if not note.startswith("client column"))
-    return replace(table, frame=frame.assign(client_raw="", client=""), columns=replace(table.columns, client=None),
-                   other=other, notes=notes)
+    return replace(
+        table,
+        frame=frame.assign(client_raw="", client=""),
+        columns=replace(table.columns, client=None),
+        other=other,
+        notes=notes,
+    )

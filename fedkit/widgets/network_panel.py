@@ -1,6 +1,7 @@
 """The time bench: choose computers, lines and a deadline, and see one round of a recorded run anew.
 
-Nothing is trained: what only changes time is exact, and where learning would have been otherwise the bench says so.
+Nothing is trained: what only changes time is exact, and where learning would have been otherwise
+the bench says so.
 """
 
 from __future__ import annotations
@@ -17,31 +18,59 @@ from fedkit.widgets.bench.scene import WIDTH
 from fedkit.widgets.live_figure import sync
 
 RECORDED = "as recorded"
-COMPUTERS = {RECORDED: None, "all old PCs": "old-pc", "all laptops": "laptop", "all GPU servers": "gpu-server"}
-LINES = {RECORDED: None, "64 kbit/s": "field-64k", "1 Mbit/s": "1mbit", "10 Mbit/s": "office-10m", "100 Mbit/s": "office-100m"}
+COMPUTERS = {
+    RECORDED: None,
+    "all old PCs": "old-pc",
+    "all laptops": "laptop",
+    "all GPU servers": "gpu-server",
+}
+LINES = {
+    RECORDED: None,
+    "64 kbit/s": "field-64k",
+    "1 Mbit/s": "1mbit",
+    "10 Mbit/s": "office-10m",
+    "100 Mbit/s": "office-100m",
+}
 DEADLINES = {"none": None, "60 s": 60.0, "30 s": 30.0, "10 s": 10.0, "5 s": 5.0, "2 s": 2.0}
 CHOICES = {"Computers": COMPUTERS, "Lines": LINES, "Deadline": DEADLINES}
 
 
 def bench_figure(timeline: Timeline) -> go.Figure:
-    """The last round as the bench shows it: always the same number of shapes, so that `sync` turns one into the next."""
+    """The last round as the bench shows it: always the same number of shapes, so that `sync` turns
+    one into the next.
+    """
     fig = one_round(timeline)
     drawn = [s.update(visible=True).to_plotly_json() for s in fig.layout.shapes]
-    hidden = {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "y domain", "xref": "x", "visible": False}
+    hidden = {
+        "type": "line",
+        "x0": 0,
+        "x1": 0,
+        "y0": 0,
+        "y1": 1,
+        "yref": "y domain",
+        "xref": "x",
+        "visible": False,
+    }
     return fig.update_layout(width=WIDTH, shapes=[*drawn, *[hidden] * (2 - len(drawn))])
 
 
 def time_bench(run: Run) -> TimeBench | go.Figure:
-    """The bench; where widgets cannot run, a static figure of the recorded round, with the reason as its title."""
+    """The bench; where widgets cannot run, a static figure of the recorded round, with the reason
+    as its title.
+    """
     try:
         return TimeBench(run)
     except ImportError as error:
         fig = one_round(replay(run))
-        return fig.update_layout(title_text=plain(f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160))
+        return fig.update_layout(
+            title_text=plain(f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160)
+        )
 
 
 class TimeBench:
-    """Three controls and one live figure of the run's last round. now: its timeline as the controls stand."""
+    """Three controls and one live figure of the run's last round. now: its timeline as the controls
+    stand.
+    """
 
     def __init__(self, run: Run):
         import ipywidgets as w
@@ -49,23 +78,35 @@ class TimeBench:
         self.run, self.now = run, replay(run)
         style, row = {"description_width": "90px"}, w.Layout(width="98%", max_width="460px")
         self.controls = {
-            name: w.SelectionSlider(options=list(options), description=name, style=style, layout=row)
+            name: w.SelectionSlider(
+                options=list(options), description=name, style=style, layout=row
+            )
             for name, options in CHOICES.items()
         }
         self.words, self.figure = w.HTML(), go.FigureWidget(bench_figure(self.now))
-        controls = w.HBox(list(self.controls.values()), layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"))
+        controls = w.HBox(
+            list(self.controls.values()),
+            layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"),
+        )
         self.view = w.VBox([controls, self.words, self.figure])
         for control in self.controls.values():
             control.observe(lambda _: self.redraw(), names="value")
         self.redraw()
 
     def _repr_mimebundle_(self, **kwargs):
-        missing = "<p><b>No sliders here:</b> this page has no widget support. Run <code>fedkit doctor</code>.</p>"
+        missing = (
+            "<p><b>No sliders here:</b> this page has no widget support. Run <code>fedkit"
+            " doctor</code>.</p>"
+        )
         return {**self.view._repr_mimebundle_(**kwargs), "text/html": missing}
 
     def redraw(self) -> None:
-        """Reckon the run's time anew and show its last round; say whether learning would have been otherwise."""
-        devices, link, deadline = (CHOICES[name][control.value] for name, control in self.controls.items())
+        """Reckon the run's time anew and show its last round; say whether learning would have been
+        otherwise.
+        """
+        devices, link, deadline = (
+            CHOICES[name][control.value] for name, control in self.controls.items()
+        )
         self.now = replay(self.run, link, devices, deadline)
         self.words.value = verdict(self.now)
         sync(self.figure, bench_figure(self.now))
@@ -75,6 +116,12 @@ def verdict(timeline: Timeline) -> str:
     """HTML: how long the run takes, and whether that is exact or needs a new run."""
     whole = f"The whole run: <b>{formatting.seconds(timeline.seconds)}</b>, simulated."
     exact = "Exact: only time has changed, what was learned is the same."
-    anew = f"<b>Needs a new run to know the accuracy:</b> {plain('; '.join(timeline.needs_new_run), 200)}."
+    anew = (
+        "<b>Needs a new run to know the accuracy:</b>"
+        f" {plain('; '.join(timeline.needs_new_run), 200)}."
+    )
     colour, words = ("#a34700", anew) if timeline.needs_new_run else (look("pooled").colour, exact)
-    return f"<div style='font-size:14px;line-height:1.6'>{whole} <span style='color:{colour}'>{words}</span></div>"
+    return (
+        f"<div style='font-size:14px;line-height:1.6'>{whole} <span"
+        f" style='color:{colour}'>{words}</span></div>"
+    )

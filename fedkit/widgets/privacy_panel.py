@@ -1,4 +1,5 @@
-"""Choose an epsilon and see at once what it promises, what it costs and who must be trusted; nothing is trained.
+"""Choose an epsilon and see at once what it promises, what it costs and who must be trusted;
+nothing is trained.
 
 At a measured epsilon the panel shows what was measured; between two it interpolates, and says so.
 """
@@ -33,11 +34,15 @@ TOGETHER = "At this epsilon training together does not pay: a site does better a
 
 
 def privacy_panel(curve: Curve) -> PrivacyPanel | StillPanel:
-    """The panel to show in a notebook; where widgets cannot run, the figure and the words for the largest epsilon."""
+    """The panel to show in a notebook; where widgets cannot run, the figure and the words for the
+    largest epsilon.
+    """
     try:
         return PrivacyPanel(curve)
     except ImportError as error:  # no ipywidgets, or no anywidget for plotly's live figure
-        reason = f"No slider here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit doctor`."
+        reason = (
+            f"No slider here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit doctor`."
+        )
         return StillPanel(curve, reason)
 
 
@@ -62,14 +67,21 @@ class PrivacyPanel:
 
         self.curve = curve
         measured = {one.epsilon for one in curve.levels()}
-        options = [(number(e) + (" measured" if e in measured else " between"), e) for e in stops(curve)]
+        options = [
+            (number(e) + (" measured" if e in measured else " between"), e) for e in stops(curve)
+        ]
         self.slider = w.SelectionSlider(
-            options=options, value=max(measured), description="Epsilon", continuous_update=True,
-            tooltip="Smaller is a stronger promise", layout=w.Layout(width="98%", max_width=f"{WIDTH}px"),
+            options=options,
+            value=max(measured),
+            description="Epsilon",
+            continuous_update=True,
+            tooltip="Smaller is a stronger promise",
+            layout=w.Layout(width="98%", max_width=f"{WIDTH}px"),
             style={"description_width": "70px"},
         )
         self.words = w.HTML()
-        self.figure = go.FigureWidget(pointed(curve, self.epsilon))  # wrapped last: what a browser opens with
+        # wrapped last: what a browser opens with
+        self.figure = go.FigureWidget(pointed(curve, self.epsilon))
         self.slider.observe(lambda _: self.draw(), names="value")
         self.draw()
         self.view = w.VBox([self.slider, self.words, self.figure])
@@ -85,12 +97,17 @@ class PrivacyPanel:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = self.view._repr_mimebundle_(**kwargs)
-        missing = "<p><b>No slider here:</b> this page has no widget support. Run <code>fedkit doctor</code>.</p>"
+        missing = (
+            "<p><b>No slider here:</b> this page has no widget support. Run <code>fedkit"
+            " doctor</code>.</p>"
+        )
         return {**bundle, "text/html": missing}  # shown only where a widget cannot be
 
 
 def stops(curve: Curve) -> list[float]:
-    """Where the slider can stand: the measured epsilons, and BETWEEN rounded ones between each two, evenly in log."""
+    """Where the slider can stand: the measured epsilons, and BETWEEN rounded ones between each two,
+    evenly in log.
+    """
     measured = [one.epsilon for one in curve.levels()]
     out = set(measured)
     for a, b in pairwise(measured):
@@ -100,23 +117,45 @@ def stops(curve: Curve) -> list[float]:
 
 
 def pointed(curve: Curve, epsilon: float) -> go.Figure:
-    """The figure with the slider's place in it: a filled mark where it was measured, an open one where it was not."""
+    """The figure with the slider's place in it: a filled mark where it was measured, an open one
+    where it was not.
+    """
     value, measured = curve.at(epsilon)
     fig, (low, high), ends = privacy_cost(curve), span(curve), reach(curve.levels())
     colour = PRIVATE if measured else GUESS
-    fig.add_scatter(x=[epsilon, epsilon], y=[low, high], mode="lines", hoverinfo="skip",
-                    line={"color": colour, "width": 2, "dash": "solid" if measured else "dot"})
     fig.add_scatter(
-        x=[epsilon], y=[100 * value], mode="markers", hoverinfo="skip",
-        marker={"size": 21, "symbol": "circle-open" if measured else "diamond-open", "color": colour,
-                "line": {"width": 3, "color": colour}},
+        x=[epsilon, epsilon],
+        y=[low, high],
+        mode="lines",
+        hoverinfo="skip",
+        line={"color": colour, "width": 2, "dash": "solid" if measured else "dot"},
+    )
+    fig.add_scatter(
+        x=[epsilon],
+        y=[100 * value],
+        mode="markers",
+        hoverinfo="skip",
+        marker={
+            "size": 21,
+            "symbol": "circle-open" if measured else "diamond-open",
+            "color": colour,
+            "line": {"width": 3, "color": colour},
+        },
     )
     how = "measured" if measured else "interpolated,<br>not measured"
-    late = math.log(epsilon / ends[0]) > 0.75 * math.log(ends[1] / ends[0])  # there its words go to the left
+    # there its words go to the left
+    late = math.log(epsilon / ends[0]) > 0.75 * math.log(ends[1] / ends[0])
     fig.add_annotation(
-        x=math.log10(epsilon), y=high, text=f"<b>\u03b5 {number(epsilon)}</b> {how}", showarrow=False,
-        xanchor="right" if late else "left", yanchor="top", xshift=-6 if late else 6, align="right" if late else "left",
-        font={"size": SIZE, "color": colour}, bgcolor="rgba(255,255,255,0.85)",
+        x=math.log10(epsilon),
+        y=high,
+        text=f"<b>\u03b5 {number(epsilon)}</b> {how}",
+        showarrow=False,
+        xanchor="right" if late else "left",
+        yanchor="top",
+        xshift=-6 if late else 6,
+        align="right" if late else "left",
+        font={"size": SIZE, "color": colour},
+        bgcolor="rgba(255,255,255,0.85)",
     )
     return fig.update_layout(width=WIDTH)
 
@@ -125,34 +164,47 @@ def pointed(curve: Curve, epsilon: float) -> go.Figure:
 
 
 def page(curve: Curve, epsilon: float) -> str:
-    """The sentences as HTML: accuracy, cost, promise, trust, and that it is interpolated where it is."""
+    """The sentences as HTML: accuracy, cost, promise, trust, and that it is interpolated where it
+    is.
+    """
     value, measured = curve.at(epsilon)
     colour, how = (PRIVATE, "measured") if measured else (GUESS, "interpolated, not measured")
     head = (
-        f"<b style='font-size:20px;color:{colour}'>{'' if measured else 'about '}{_rounded(value, measured)}</b> right at "
-        f"<b>\u03b5 {number(epsilon)}</b> per {escape(curve.unit)}, \u03b4 {tiny(curve.delta)} "
-        f"<span style='color:{colour};border:1px solid {colour};border-radius:3px;padding:0 5px'>{how}</span>"
+        f"<b style='font-size:20px;color:{colour}'>{'' if measured else 'about '}{_rounded(value, measured)}</b>"
+        f" right at <b>\u03b5 {number(epsilon)}</b> per {escape(curve.unit)}, \u03b4"
+        f" {tiny(curve.delta)} <span style='color:{colour};border:1px solid"
+        f" {colour};border-radius:3px;padding:0 5px'>{how}</span>"
     )
     rows = "".join(
-        f"<tr><td style='color:{MUTED};padding:1px 14px 1px 0;vertical-align:top;white-space:nowrap'>{name}</td>"
-        f"<td style='padding:1px 0'>{escape(' '.join(said))}</td></tr>"
+        f"<tr><td style='color:{MUTED};padding:1px 14px 1px"
+        f" 0;vertical-align:top;white-space:nowrap'>{name}</td><td style='padding:1px"
+        f" 0'>{escape(' '.join(said))}</td></tr>"
         for name, said in told(curve, epsilon).items()
     )
-    return (f"<div role='status' style='max-width:{WIDTH}px;min-height:222px;line-height:1.45;color:{INK};font-size:{SIZE}px'>{head}"
-            f"<table style='border-collapse:collapse;margin-top:4px'>{rows}</table></div>")
+    return (
+        "<div role='status'"
+        f" style='max-width:{WIDTH}px;min-height:222px;line-height:1.45;color:{INK};font-size:{SIZE}px'>{head}<table"
+        f" style='border-collapse:collapse;margin-top:4px'>{rows}</table></div>"
+    )
 
 
 def told(curve: Curve, epsilon: float) -> dict[str, list[str]]:
     """{what: sentences} at an epsilon."""
-    out = {"Accuracy": [_accuracy(curve, epsilon)], "Price": [], "Against alone": [],
-           "Promise": [attacker(epsilon, curve.unit, curve.delta)],
-           "Trust": [tidy(curve.trust or "not recorded", 300) + "."],
-           "Beside it": [tidy(n, 200) + "." for n in curve.notes]}
+    out = {
+        "Accuracy": [_accuracy(curve, epsilon)],
+        "Price": [],
+        "Against alone": [],
+        "Promise": [attacker(epsilon, curve.unit, curve.delta)],
+        "Trust": [tidy(curve.trust or "not recorded", 300) + "."],
+        "Beside it": [tidy(n, 200) + "." for n in curve.notes],
+    }
     value, here = curve.at(epsilon)[0], level_at(curve, epsilon)
     if curve.none:
         out["Price"].append(_gap(value, here, level(curve.none), "without privacy"))
     if curve.local:
-        out["Against alone"].append(_gap(value, here, level(curve.local), "each site alone without privacy"))
+        out["Against alone"].append(
+            _gap(value, here, level(curve.local), "each site alone without privacy")
+        )
         out["Against alone"] += [TOGETHER] * (value < level(curve.local).mean)
     return {name: said for name, said in out.items() if said}
 
@@ -165,10 +217,20 @@ def level_at(curve: Curve, epsilon: float) -> Level | None:
 def _accuracy(curve: Curve, epsilon: float) -> str:
     here, levels = level_at(curve, epsilon), curve.levels()
     if here is None:
-        low, high = [x for x in levels if x.epsilon < epsilon][-1], next(x for x in levels if x.epsilon > epsilon)
-        return (f"Nobody ran this epsilon. It lies between {formatting.percent(low.mean)} measured at {number(low.epsilon)} and "
-                f"{formatting.percent(high.mean)} measured at {number(high.epsilon)}; the value is read off a line in log epsilon.")
-    each = f"; by seed {', '.join(formatting.percent(p.accuracy) for p in here.points)}" if len(here.points) > 1 else ""
+        low, high = (
+            [x for x in levels if x.epsilon < epsilon][-1],
+            next(x for x in levels if x.epsilon > epsilon),
+        )
+        return (
+            f"Nobody ran this epsilon. It lies between {formatting.percent(low.mean)} measured at"
+            f" {number(low.epsilon)} and {formatting.percent(high.mean)} measured at"
+            f" {number(high.epsilon)}; the value is read off a line in log epsilon."
+        )
+    each = (
+        f"; by seed {', '.join(formatting.percent(p.accuracy) for p in here.points)}"
+        if len(here.points) > 1
+        else ""
+    )
     return f"95 % interval {formatting.between(here.low, here.high)}, over {here.over}{each}."
 
 
@@ -176,16 +238,24 @@ def _gap(value: float, here: Level | None, other: Level, than: str) -> str:
     gap = value - other.mean
     if here is None and abs(gap) < 0.005:
         return f"About as many as {than} ({formatting.percent(other.mean)})."
-    words = f"{'' if here else 'about '}{abs(100 * gap):.{1 if here else 0}f} points {'more' if gap > 0 else 'less'} than {than}"
+    words = (
+        f"{'' if here else 'about '}{abs(100 * gap):.{1 if here else 0}f} points"
+        f" {'more' if gap > 0 else 'less'} than {than}"
+    )
     words = f"{words} ({formatting.percent(other.mean)})"
     both = paired(here.points, other.points) if here else None
     if both is None:
         return words[0].upper() + words[1:] + "."
-    return f"{words}; 95 % interval of the difference {formatting.points(both[0])} to {formatting.points(both[1])}, paired over {both[2]} seeds."
+    return (
+        f"{words}; 95 % interval of the difference {formatting.points(both[0])} to"
+        f" {formatting.points(both[1])}, paired over {both[2]} seeds."
+    )
 
 
 def paired(ours: Sequence, theirs: Sequence) -> tuple[float, float, int] | None:
-    """95 % t interval of ours minus theirs over the seeds that both have, and how many; None with fewer than two."""
+    """95 % t interval of ours minus theirs over the seeds that both have, and how many; None with
+    fewer than two.
+    """
     other = {p.seed: p.accuracy for p in theirs}
     gaps = [p.accuracy - other[p.seed] for p in ours if p.seed in other]
     return (*t_interval(gaps), len(gaps)) if len(gaps) > 1 else None

@@ -12,14 +12,20 @@ Work = TypeVar("Work")
 
 
 class Queue(Generic[Work]):
-    """A queue of one. `work(item, cancel)` runs in a thread; it never prints, and stops when `cancel` is set.
+    """A queue of one. `work(item, cancel)` runs in a thread; it never prints, and stops when
+    `cancel` is set.
 
-    now: what runs; next: what waits; None: nothing. changed: called when either changes. ended: called after each
-    item with the exception that stopped it, or None. Both are called from the thread.
+    now: what runs; next: what waits; None: nothing. changed: called when either changes. ended:
+    called after each item with the exception that stopped it, or None. Both are called from the
+    thread.
     """
 
-    def __init__(self, work: Callable[[Work, threading.Event], None], changed: Callable[[], None] = lambda: None,
-                 ended: Callable[[Exception | None], None] = lambda error: None):
+    def __init__(
+        self,
+        work: Callable[[Work, threading.Event], None],
+        changed: Callable[[], None] = lambda: None,
+        ended: Callable[[Exception | None], None] = lambda error: None,
+    ):
         self._work, self._changed, self._ended = work, changed, ended
         self.now: Work | None = None
         self.next: Work | None = None
@@ -32,7 +38,9 @@ class Queue(Generic[Work]):
         return self.now is not None
 
     def ask(self, item: Work) -> str:
-        """'started', 'waits' (in the place of what waited before), or 'same': this very item runs, and is not repeated."""
+        """'started', 'waits' (in the place of what waited before), or 'same': this very item runs,
+        and is not repeated.
+        """
         with self._lock:
             if self.now is not None:
                 self.next = None if item == self.now and not self._cancel.is_set() else item
@@ -53,7 +61,9 @@ class Queue(Generic[Work]):
         self._changed()
 
     def wait(self) -> None:
-        """Until nothing runs or waits. Raises what the work raised, the first if several did; a cancel is no error."""
+        """Until nothing runs or waits. Raises what the work raised, the first if several did; a
+        cancel is no error.
+        """
         while (thread := self._thread) is not None and thread.is_alive():
             thread.join()
         if self._error is not None:

@@ -1,4 +1,6 @@
-"""Numbers in a fixed number of bits, and parts after their lengths. What cannot be read raises PayloadError."""
+"""Numbers in a fixed number of bits, and parts after their lengths. What cannot be read raises
+PayloadError.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,9 @@ def unbits(data: bytes, width: int, count: int) -> np.ndarray:
         raise PayloadError(f"{len(data)} bytes for {count} symbols of {width} bits")
     size = 1 if width <= 8 else 2 if width <= 16 else 4
     wide = np.zeros((count, 8 * size), np.uint8)
-    wide[:, 8 * size - width :] = np.unpackbits(np.frombuffer(data, np.uint8), count=count * width).reshape(
-        count, width
-    )
+    wide[:, 8 * size - width :] = np.unpackbits(
+        np.frombuffer(data, np.uint8), count=count * width
+    ).reshape(count, width)
     return np.packbits(wide, axis=1).view(f">u{size}").reshape(count)
 
 

@@ -1,8 +1,9 @@
 """The envelope of a compressed message: a few bytes around notes and arrays.
 
-Layout: magic 'FEDW' | version u16 | crc32 of the rest u32 | state u8 | length of the notes | notes, JSON | arrays.
-The checksum begins with what both ends must agree on (stages, names, shapes), so that a message made by other stages or
-for another model is refused like a damaged one, at no byte's cost.
+Layout: magic 'FEDW' | version u16 | crc32 of the rest u32 | state u8 | length of the notes | notes,
+JSON | arrays. The checksum begins with what both ends must agree on (stages, names, shapes), so
+that a message made by other stages or for another model is refused like a damaged one, at no byte's
+cost.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def signed(body: bytes, agreed: int) -> Payload:
 
 
 def opened(data: bytes, agreed: int) -> tuple[dict[str, Any], bytes]:
-    """Notes, and the bytes of the arrays. Raises PayloadError, or what json raises (payload.UNREADABLE)."""
+    """Notes, and the bytes of the arrays. Raises PayloadError, or what json raises
+    (payload.UNREADABLE).
+    """
     if len(data) <= HEADER.size:
         raise PayloadError(f"only {len(data)} bytes long")
     magic, version, crc = HEADER.unpack_from(data)
@@ -39,7 +42,9 @@ def opened(data: bytes, agreed: int) -> tuple[dict[str, Any], bytes]:
         raise PayloadError(f"unknown format {magic!r} version {version}")
     body = data[HEADER.size :]
     if zlib.crc32(body, agreed) != crc:
-        raise PayloadError("checksum does not match: truncated, damaged, or from other stages or another model")
+        raise PayloadError(
+            "checksum does not match: truncated, damaged, or from other stages or another model"
+        )
     if body[0] == NOT_FINITE:
         raise PayloadError("holds NaN or infinity")
     length, start = number(body, 1)

@@ -1,6 +1,8 @@
-"""What a message is made of: the flat vector of an update, arrays whose sizes both ends know, and tight packing.
+"""What a message is made of: the flat vector of an update, arrays whose sizes both ends know, and
+tight packing.
 
-Both ends know the names and shapes, so nothing but the values travels, and every array must have the size foreseen.
+Both ends know the names and shapes, so nothing but the values travels, and every array must have
+the size foreseen.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from fedkit.wire.bits import bits, number, unbits, varint
 
 @dataclass(frozen=True)
 class Form:
-    """Names and shapes in alphabetical order, so that both ends have the same one whatever the order of their dicts."""
+    """Names and shapes in alphabetical order, so that both ends have the same one whatever the
+    order of their dicts.
+    """
 
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -34,7 +38,10 @@ class Form:
 
     def flat(self, params: Params) -> np.ndarray:
         """All values in one float32 vector, shape (size,); a copy."""
-        rows = [params[name].detach().to("cpu", torch.float32).numpy().ravel() for name, _ in self.shapes]
+        rows = [
+            params[name].detach().to("cpu", torch.float32).numpy().ravel()
+            for name, _ in self.shapes
+        ]
         return np.concatenate([np.zeros(0, np.float32), *rows])
 
     def arrays(self, flat: np.ndarray) -> Iterator[np.ndarray]:
@@ -45,13 +52,17 @@ class Form:
 
     def params(self, flat: np.ndarray) -> Params:
         """The vector as named tensors that own their memory."""
-        return {name: torch.from_numpy(a.copy()) for (name, _), a in zip(self.shapes, self.arrays(flat))}
+        return {
+            name: torch.from_numpy(a.copy()) for (name, _), a in zip(self.shapes, self.arrays(flat))
+        }
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a stage may know beside the values. feedback: what is lost is kept for later, so noise and scaling are not
-    needed to be right on average, and a contraction is better: ||x - C(x)|| < ||x||."""
+    """What a stage may know beside the values. feedback: what is lost is kept for later, so noise
+    and scaling are not needed to be right on average, and a contraction is better: ||x - C(x)||
+    < ||x||.
+    """
 
     seed: int
     round: int
@@ -67,7 +78,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Slot:
-    """One array of a message: `count` items of `dtype`, or, where alphabet > 0, `count` uint8 symbols below it."""
+    """One array of a message: `count` items of `dtype`, or, where alphabet > 0, `count` uint8
+    symbols below it.
+    """
 
     count: int
     dtype: str = "<f4"
@@ -81,11 +94,16 @@ class Slot:
     @property
     def most(self) -> int:
         """Bytes that `packed` makes at most."""
-        return (1 + -(-self.count * self.width // 8)) if self.alphabet else self.count * np.dtype(self.dtype).itemsize
+        return (
+            (1 + -(-self.count * self.width // 8))
+            if self.alphabet
+            else self.count * np.dtype(self.dtype).itemsize
+        )
 
 
 def packed(array: np.ndarray, slot: Slot) -> bytes:
-    """An array in as few bytes as a fixed width allows. A mask travels as gaps between its ones where that is shorter.
+    """An array in as few bytes as a fixed width allows. A mask travels as gaps between its ones
+    where that is shorter.
 
     Symbols: width of a gap u8 (0: no gaps), then the bits; gaps: their number, then the gaps.
     """

@@ -1,7 +1,8 @@
 """What crosses the network: tensors as real bytes, checked on arrival.
 
-Layout: magic 'FEDK' | version u16 | crc32 of the rest u32 | safetensors (notes travel in its metadata).
-Nothing in a payload is executed; a payload that is not exactly what was expected is refused with the reason.
+Layout: magic 'FEDK' | version u16 | crc32 of the rest u32 | safetensors (notes travel in its
+metadata). Nothing in a payload is executed; a payload that is not exactly what was expected is
+refused with the reason.
 """
 
 from __future__ import annotations
@@ -21,8 +22,17 @@ from fedkit.core.tensors import Params
 
 HEADER = struct.Struct("<4sHI")
 MAGIC, VERSION = b"FEDK", 1
-# what a hostile body can raise: impossible shapes (RuntimeError, OverflowError), notes nested too deep (RecursionError)
-UNREADABLE = (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError, struct.error)
+# what a hostile body can raise: impossible shapes (RuntimeError, OverflowError), notes nested too
+# deep (RecursionError)
+UNREADABLE = (
+    SafetensorError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    OverflowError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,8 @@ def decode(payload: Payload, expected: Params) -> tuple[Params, dict[str, Any]]:
     except UNREADABLE as error:
         raise PayloadError(f"not readable as safetensors ({told(error)})") from None
     check(tensors, expected)
-    return {name: tensors[name] for name in expected}, notes  # safetensors gives them in an order of its own
+    # safetensors gives them in an order of its own
+    return {name: tensors[name] for name in expected}, notes
 
 
 def told(error: Exception) -> str:
@@ -71,7 +82,8 @@ def check(tensors: Params, expected: Params) -> None:
         wanted = expected[name]
         if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
             raise PayloadError(
-                f"{name}: {tuple(tensor.shape)} {tensor.dtype}, expected {tuple(wanted.shape)} {wanted.dtype}"
+                f"{name}: {tuple(tensor.shape)} {tensor.dtype}, expected {tuple(wanted.shape)}"
+                f" {wanted.dtype}"
             )
         if not torch.isfinite(tensor).all():
             raise PayloadError(f"{name}: holds NaN or infinity")

@@ -1,4 +1,5 @@
-"""What is done to an update before it travels: 'ef21+topk:0.05+int4+ans' remembers, selects, quantises, codes.
+"""What is done to an update before it travels: 'ef21+topk:0.05+int4+ans' remembers, selects,
+quantises, codes.
 
 The sizes of all arrays in a message follow from the stages and the template, which both ends know.
 """
@@ -34,13 +35,20 @@ ROLES = {
     "quantise": "bf16, fp16, int8, int4, int2, nf4 or sign",
     "code": "zstd or ans",
 }
-ORDER = "the order is " + ", then ".join(f"{role} ({names})" for role, names in ROLES.items()) + "; at most one of each"
-Stage = Any  # role, linear, unbiased, lossless, symbols, needs and problem(), and the methods of its role
+ORDER = (
+    "the order is "
+    + ", then ".join(f"{role} ({names})" for role, names in ROLES.items())
+    + "; at most one of each"
+)
+# role, linear, unbiased, lossless, symbols, needs and problem(), and the methods of its role
+Stage = Any
 
 
 @dataclass(frozen=True)
 class Context:
-    """Who sends, when, and what the sender remembers: 'server' or a client's id; {} before the first message."""
+    """Who sends, when, and what the sender remembers: 'server' or a client's id; {} before the
+    first message.
+    """
 
     sender: str
     round: int
@@ -50,7 +58,9 @@ class Context:
 
 @dataclass(frozen=True)
 class Wire:
-    """Stages in the order of ROLES. feedback: what is lost is not lost for good, here or in the sender's own memory."""
+    """Stages in the order of ROLES. feedback: what is lost is not lost for good, here or in the
+    sender's own memory.
+    """
 
     stages: tuple[Stage, ...] = ()
     spec: str = "none"
@@ -62,7 +72,9 @@ class Wire:
 
     @property
     def linear(self) -> bool:
-        """Whether what `project` gives can be summed and the sum be read: what secure aggregation needs."""
+        """Whether what `project` gives can be summed and the sum be read: what secure aggregation
+        needs.
+        """
         return all(stage.linear for stage in self.stages)
 
     def dense(self, bits: int = 0) -> Wire:
@@ -72,7 +84,9 @@ class Wire:
         """
         wire = self._without("memory", "select")
         fine = {4: ("int4", 15), 8: ("int8", 255)}.get(bits, ("", 0))
-        if any(getattr(s, "alphabet", 2**16) < fine[1] for s in wire.stages if s.role == "quantise"):
+        if any(
+            getattr(s, "alphabet", 2**16) < fine[1] for s in wire.stages if s.role == "quantise"
+        ):
             codes = [w for w, s in zip(wire.spec.split("+"), wire.stages) if s.role == "code"]
             wire = make_wire("+".join([fine[0], *codes]))
         wire = wire if _codable(wire.stages) else wire._without("code")
@@ -83,10 +97,14 @@ class Wire:
         wire = self._without("memory")
         return Wire(wire.stages, wire.spec, feedback=True)
 
-    def encode(self, delta: Params, context: Context, notes: dict[str, Any] | None = None) -> tuple[Payload, Params]:
-        """The message and the sender's new memory, {} without feedback. The memory given is never changed.
+    def encode(
+        self, delta: Params, context: Context, notes: dict[str, Any] | None = None
+    ) -> tuple[Payload, Params]:
+        """The message and the sender's new memory, {} without feedback. The memory given is never
+        changed.
 
-        Values that are not finite travel as a message that `decode` refuses, and leave the memory as it was.
+        Values that are not finite travel as a message that `decode` refuses, and leave the memory
+        as it was.
         """
         if not self.stages:
             return plain.encode(delta, notes), {}
@@ -95,12 +113,19 @@ class Wire:
             arrays, memory = self._split(delta, form, context)
         except PayloadError:
             return seal(NOT_FINITE, notes, b"", self._agreed(form)), dict(context.memory)
-        return seal(FINE, notes, self._coder().pack(arrays, self._slots(form)), self._agreed(form)), memory
+        return (
+            seal(FINE, notes, self._coder().pack(arrays, self._slots(form)), self._agreed(form)),
+            memory,
+        )
 
-    def decode(self, payload: Payload, template: Params, context: Context) -> tuple[Params, dict[str, Any]]:
-        """The update as received, with the template's names, shapes and dtypes, all finite; and the notes.
+    def decode(
+        self, payload: Payload, template: Params, context: Context
+    ) -> tuple[Params, dict[str, Any]]:
+        """The update as received, with the template's names, shapes and dtypes, all finite; and the
+        notes.
 
-        context.memory: the sender's memory before this message, which ef21 adds. Raises PayloadError with the reason.
+        context.memory: the sender's memory before this message, which ef21 adds. Raises
+        PayloadError with the reason.
         """
         if not self.stages:
             return plain.decode(payload, template)
@@ -115,33 +140,46 @@ class Wire:
         return _checked(flat, form, template), notes
 
     def project(self, delta: Params, context: Context) -> tuple[Tensor, Params]:
-        """What a linear wire sends, as one float32 vector that can be summed over senders; and the new memory.
+        """What a linear wire sends, as one float32 vector that can be summed over senders; and the
+        new memory.
 
-        Raises FedkitError for a wire that is not linear, PayloadError for values that are not finite.
+        Raises FedkitError for a wire that is not linear, PayloadError for values that are not
+        finite.
         """
         self._need_linear()
         arrays, memory = self._split(delta, Form.of(delta), context)
         return torch.from_numpy(arrays[0].copy()), memory
 
     def restore(self, vector: Tensor, template: Params, context: Context) -> Params:
-        """What a vector of `project`, or a sum of such, stands for. Raises PayloadError for a wrong size or value."""
+        """What a vector of `project`, or a sum of such, stands for. Raises PayloadError for a wrong
+        size or value.
+        """
         self._need_linear()
         form = Form.of(template)
         values = vector.detach().to("cpu", torch.float32).numpy()
         if values.shape != (self._slots(form)[0].count,):
-            raise PayloadError(f"a vector of shape {values.shape}, expected ({self._slots(form)[0].count},)")
+            raise PayloadError(
+                f"a vector of shape {values.shape}, expected ({self._slots(form)[0].count},)"
+            )
         return _checked(self._join([values], form, context), form, template)
 
     def _need_linear(self) -> None:
         if bad := [stage for stage in self.stages if not stage.linear]:
             raise FedkitError(f"wire {self.spec!r} is not linear; {_name(bad[0])}: {bad[0].needs}")
 
-    def _split(self, delta: Params, form: Form, context: Context) -> tuple[list[np.ndarray], Params]:
-        """The arrays of a message and the new memory. Raises PayloadError for values that are not finite."""
+    def _split(
+        self, delta: Params, form: Form, context: Context
+    ) -> tuple[list[np.ndarray], Params]:
+        """The arrays of a message and the new memory. Raises PayloadError for values that are not
+        finite.
+        """
         memory, select, quantise = (self._stage(role) for role in ("memory", "select", "quantise"))
         setting = self._setting(context)
         with np.errstate(all="ignore"):
-            aim, old = form.flat(delta), form.flat(context.memory) if memory and context.memory else None
+            aim, old = (
+                form.flat(delta),
+                form.flat(context.memory) if memory and context.memory else None,
+            )
             if memory:
                 old = np.zeros_like(aim) if old is None else old
                 aim = memory.aim(aim, old)
@@ -159,7 +197,10 @@ class Wire:
     def _join(self, arrays: list[np.ndarray], form: Form, context: Context) -> np.ndarray:
         """The update that the arrays stand for, shape (n,)."""
         with np.errstate(all="ignore"):
-            flat, memory = self._message(arrays, form, self._setting(context)), self._stage("memory")
+            flat, memory = (
+                self._message(arrays, form, self._setting(context)),
+                self._stage("memory"),
+            )
             if memory and context.memory:
                 flat = memory.result(form.flat(context.memory), flat)
         return flat
@@ -187,8 +228,12 @@ class Wire:
         return Setting(context.seed, context.round, context.sender, self.feedback)
 
     def _without(self, *roles: str) -> Wire:
-        left = [(s, word) for s, word in zip(self.stages, self.spec.split("+")) if s.role not in roles]
-        return Wire(tuple(s for s, _ in left), "+".join(word for _, word in left) or "none", self.feedback)
+        left = [
+            (s, word) for s, word in zip(self.stages, self.spec.split("+")) if s.role not in roles
+        ]
+        return Wire(
+            tuple(s for s, _ in left), "+".join(word for _, word in left) or "none", self.feedback
+        )
 
     def _agreed(self, form: Form) -> int:
         """What both ends must have alike: stages, names and shapes."""
@@ -198,13 +243,17 @@ class Wire:
 def make_wire(spec: str) -> Wire:
     """The wire that 'none' or stages joined by '+' describe.
 
-    Raises FedkitError for an unknown stage or a bad value, and for an order that cannot work, with the reason.
+    Raises FedkitError for an unknown stage or a bad value, and for an order that cannot work, with
+    the reason.
     """
     words = [word.strip() for word in spec.split("+")]
     if words in ([""], ["none"]):
         return Wire()
     if "+" not in spec and all(part.strip() in STAGES for part in spec.split(",")) and "," in spec:
-        raise FedkitError(f"wire {spec!r}: stages are joined by '+'; write {spec.replace(',', '+').replace(' ', '')}")
+        raise FedkitError(
+            f"wire {spec!r}: stages are joined by '+'; write"
+            f" {spec.replace(',', '+').replace(' ', '')}"
+        )
     stages = tuple(build("wire", STAGES, word) for word in words)
     for word, stage in zip(words, stages):
         if problem := stage.problem():
@@ -212,7 +261,9 @@ def make_wire(spec: str) -> Wire:
     ranks = [list(ROLES).index(stage.role) for stage in stages]
     for before, after, a, b in zip(words, words[1:], ranks, ranks[1:]):
         if a == b:
-            raise FedkitError(f"wire {spec!r}: {before!r} and {after!r} are two of one kind; {ORDER}")
+            raise FedkitError(
+                f"wire {spec!r}: {before!r} and {after!r} are two of one kind; {ORDER}"
+            )
         if a > b:
             raise FedkitError(f"wire {spec!r}: {after!r} cannot come after {before!r}; {ORDER}")
     feedback = stages[0].role == "memory"
@@ -223,7 +274,8 @@ def make_wire(spec: str) -> Wire:
         )
     if not _codable(stages):
         raise FedkitError(
-            f"wire {spec!r}: 'ans' has no symbols to code; add topk, int8, int4, int2, nf4 or sign before it"
+            f"wire {spec!r}: 'ans' has no symbols to code; add topk, int8, int4, int2, nf4 or sign"
+            " before it"
         )
     return Wire(stages, "+".join(words), feedback)
 

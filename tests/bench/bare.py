@@ -1,4 +1,6 @@
-"""What anyone would write in a few lines with PEFT: federated averaging in one process, float32, as the libraries come."""
+"""What anyone would write in a few lines with PEFT: federated averaging in one process, float32, as
+the libraries come.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,30 @@ class World:
 
         self.config, job = config_of(name, data), JOBS[name]
         corpus = load_corpus(data, seed=self.config.seed)
-        self.clients = deal(corpus, "iid", self.config.clients, self.config.examples_per_client, self.config.seed)
+        self.clients = deal(
+            corpus, "iid", self.config.clients, self.config.examples_per_client, self.config.seed
+        )
         self.test = corpus.test
         path = find_model(self.config.model).location
         self.tokenizer = AutoTokenizer.from_pretrained(path)
         torch.manual_seed(self.config.seed)
-        self.model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=len(corpus.labels))
+        self.model = AutoModelForSequenceClassification.from_pretrained(
+            path, num_labels=len(corpus.labels)
+        )
         layers = self.model.config.num_hidden_layers
         if job.layers:
             top = list(range(layers - job.layers, layers))
-            self.model = get_peft_model(self.model, LoraConfig(
-                r=8, lora_alpha=16, target_modules=["query", "value"], layers_to_transform=top,
-                modules_to_save=["classifier"], task_type="SEQ_CLS"))
+            self.model = get_peft_model(
+                self.model,
+                LoraConfig(
+                    r=8,
+                    lora_alpha=16,
+                    target_modules=["query", "value"],
+                    layers_to_transform=top,
+                    modules_to_save=["classifier"],
+                    task_type="SEQ_CLS",
+                ),
+            )
         else:
             self.model.requires_grad_(False)
             self.model.classifier.requires_grad_(True)
@@ -62,7 +76,9 @@ class World:
         return steps
 
     def read(self, texts) -> dict[str, torch.Tensor]:
-        return self.tokenizer(list(texts), truncation=True, max_length=64, padding=True, return_tensors="pt")
+        return self.tokenizer(
+            list(texts), truncation=True, max_length=64, padding=True, return_tensors="pt"
+        )
 
     @torch.inference_mode()
     def accuracy(self) -> tuple[float, float]:
@@ -70,7 +86,9 @@ class World:
         began = time.perf_counter()
         self.model.eval()
         texts = self.test.texts
-        logits = [self.model(**self.read(texts[j : j + 64])).logits for j in range(0, len(texts), 64)]
+        logits = [
+            self.model(**self.read(texts[j : j + 64])).logits for j in range(0, len(texts), 64)
+        ]
         right = torch.cat(logits).argmax(1).numpy() == self.test.labels
         return float(right.mean()), time.perf_counter() - began
 
@@ -92,6 +110,16 @@ def bare(name: str, data: str, judge: bool) -> dict:
     seconds, peak = time.perf_counter() - began, peak_rss_bytes()
     world.load(shared)
     accuracy, judged = world.accuracy() if judge else (None, 0.0)
-    seen = world.config.rounds * world.config.local_epochs * int(np.sum([len(c.train) for c in world.clients]))
-    return {"seconds": seconds, "judging_seconds": judged, "accuracy": accuracy, "peak_rss_bytes": peak, "examples": seen,
-            "steps": steps}
+    seen = (
+        world.config.rounds
+        * world.config.local_epochs
+        * int(np.sum([len(c.train) for c in world.clients]))
+    )
+    return {
+        "seconds": seconds,
+        "judging_seconds": judged,
+        "accuracy": accuracy,
+        "peak_rss_bytes": peak,
+        "examples": seen,
+        "steps": steps,
+    }

@@ -1,4 +1,6 @@
-"""The yardstick job on Flower's simulation engine; each of its actors keeps the model and the data in memory."""
+"""The yardstick job on Flower's simulation engine; each of its actors keeps the model and the data
+in memory.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def world(name: str, data: str):
 
 
 def flower(name: str, data: str, judge: bool) -> dict:
-    """The job as Flower's own examples are written: message API, federated averaging, virtual clients."""
+    """The job as Flower's own examples are written: message API, federated averaging, virtual
+    clients.
+    """
     import psutil
     from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
     from flwr.clientapp import ClientApp
@@ -39,12 +43,18 @@ def flower(name: str, data: str, judge: bool) -> dict:
         client = int(context.node_config["partition-id"])
         steps = mine.train(client)
         metrics = MetricRecord({"num-examples": len(mine.clients[client].train), "steps": steps})
-        return Message(RecordDict({"arrays": ArrayRecord(mine.shared()), "metrics": metrics}), reply_to=message)
+        return Message(
+            RecordDict({"arrays": ArrayRecord(mine.shared()), "metrics": metrics}), reply_to=message
+        )
 
     @server_app.main()
     def main(grid, context):
-        strategy = FedAvg(fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=config.clients,
-                          min_available_nodes=config.clients)
+        strategy = FedAvg(
+            fraction_train=1.0,
+            fraction_evaluate=0.0,
+            min_train_nodes=config.clients,
+            min_available_nodes=config.clients,
+        )
         initial = ArrayRecord(world(name, data).shared())
         began = time.perf_counter()
         result = strategy.start(grid=grid, initial_arrays=initial, num_rounds=config.rounds)
@@ -53,8 +63,12 @@ def flower(name: str, data: str, judge: bool) -> dict:
         out["peak_rss_bytes"] = sum(p.memory_info().rss for p in processes)
         out["arrays"] = result.arrays.to_torch_state_dict()
 
-    run_simulation(server_app, client_app, num_supernodes=config.clients,
-                   backend_config={"client_resources": {"num_cpus": 1}})
+    run_simulation(
+        server_app,
+        client_app,
+        num_supernodes=config.clients,
+        backend_config={"client_resources": {"num_cpus": 1}},
+    )
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)
@@ -62,4 +76,10 @@ def flower(name: str, data: str, judge: bool) -> dict:
     mine.load(out.pop("arrays"))
     examples = config.rounds * config.local_epochs * sum(len(c.train) for c in mine.clients)
     accuracy, judged = mine.accuracy() if judge else (None, 0.0)
-    return {**out, "judging_seconds": judged, "accuracy": accuracy, "examples": examples, "steps": None}
+    return {
+        **out,
+        "judging_seconds": judged,
+        "accuracy": accuracy,
+        "examples": examples,
+        "steps": None,
+    }

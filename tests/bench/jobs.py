@@ -1,4 +1,6 @@
-"""The jobs that are timed, and the kit doing them. Everybody trains the same examples, steps and tuned parameters."""
+"""The jobs that are timed, and the kit doing them. Everybody trains the same examples, steps and
+tuned parameters.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ YARDSTICK = RunConfig(clients=8, examples_per_client=64, rounds=3, partition="ii
 
 @dataclass(frozen=True)
 class Timed:
-    """A job and how the peers write it: layers with adapters, counted from the top (0: none), epochs per round."""
+    """A job and how the peers write it: layers with adapters, counted from the top (0: none),
+    epochs per round.
+    """
 
     title: str
     tune: str
@@ -31,11 +35,15 @@ def config_of(name: str, data: str, seed: int = 0, engine: str = "auto") -> RunC
     from dataclasses import replace
 
     job = JOBS[name]
-    return replace(YARDSTICK, data=data, tune=job.tune, local_epochs=job.epochs, seed=seed, engine=engine)
+    return replace(
+        YARDSTICK, data=data, tune=job.tune, local_epochs=job.epochs, seed=seed, engine=engine
+    )
 
 
 def kit(name: str, data: str, judge: bool) -> dict:
-    """The job by fedkit: seconds in the rounds, the start exchange included and nothing computed before."""
+    """The job by fedkit: seconds in the rounds, the start exchange included and nothing computed
+    before.
+    """
     from fedkit.core.memory import peak_rss_bytes
     from fedkit.experiments.job import prepare
     from fedkit.federated.algorithm import federate
@@ -56,12 +64,29 @@ def kit(name: str, data: str, judge: bool) -> dict:
     job.model.load_params(shared)
     accuracy = score(job.model.predict(job.test), job.test, job.clients).accuracy if judge else None
     judged = time.perf_counter() - began
-    tokens = sum(len(t) for c in job.clients for t in c.train.tokens) * job.config.rounds * job.config.local_epochs
-    layers = [p.numel() for n, p in job.model.module.named_parameters() if ".layer." in n and "lora_" not in n]
+    tokens = (
+        sum(len(t) for c in job.clients for t in c.train.tokens)
+        * job.config.rounds
+        * job.config.local_epochs
+    )
+    layers = [
+        p.numel()
+        for n, p in job.model.module.named_parameters()
+        if ".layer." in n and "lora_" not in n
+    ]
     return {
-        "seconds": seconds, "start_seconds": started, "judging_seconds": judged, "accuracy": accuracy, "peak_rss_bytes": peak, "examples": sum(r.examples for r in records),
-        "steps": sum(r.steps for r in records), "tokens": tokens, "flops": 4 * sum(layers) * tokens if name == "lora" else None, "gflops": matrix_rate(),
-        "engine": job.model.engine, "dtype": str(job.model.dtype).removeprefix("torch."),
+        "seconds": seconds,
+        "start_seconds": started,
+        "judging_seconds": judged,
+        "accuracy": accuracy,
+        "peak_rss_bytes": peak,
+        "examples": sum(r.examples for r in records),
+        "steps": sum(r.steps for r in records),
+        "tokens": tokens,
+        "flops": 4 * sum(layers) * tokens if name == "lora" else None,
+        "gflops": matrix_rate(),
+        "engine": job.model.engine,
+        "dtype": str(job.model.dtype).removeprefix("torch."),
     }
 
 

@@ -1,4 +1,5 @@
-"""How many examples' own gradients a second: head in closed form, the fast engine, Opacus' hooks; beside training without.
+"""How many examples' own gradients a second: head in closed form, the fast engine, Opacus' hooks;
+beside training without.
 
 Each pair of seconds is taken in one process, one after the other and again; medians.
 usage: python tests/bench/private.py [--repeats 5] [--rows 512] [--data NAME|PATH]
@@ -18,8 +19,14 @@ from fedkit.experiments.job import prepare
 from fedkit.federated.local.dp_sgd import private_fit
 from fedkit.federated.local.train import Steps, fit, task_of
 
-WAYS = [("head", "fast"), ("lora:r=8,layers=1", "fast"), ("lora:r=8,layers=1", "plain"), ("lora:r=8", "fast"),
-        ("lora:r=8", "plain"), ("last", "plain")]
+WAYS = [
+    ("head", "fast"),
+    ("lora:r=8,layers=1", "fast"),
+    ("lora:r=8,layers=1", "plain"),
+    ("lora:r=8", "fast"),
+    ("lora:r=8", "plain"),
+    ("last", "plain"),
+]
 
 
 def seconds(what, *given) -> float:
@@ -30,14 +37,21 @@ def seconds(what, *given) -> float:
 
 def measured(tune: str, engine: str, rows: int, data: str, repeats: int) -> tuple[float, float]:
     """(examples a second of a private step over `rows` texts, and of usual training over them)."""
-    config = RunConfig(data=data, tune=tune, engine=engine, clients=1, partition="iid", examples_per_client=rows)
+    config = RunConfig(
+        data=data, tune=tune, engine=engine, clients=1, partition="iid", examples_per_client=rows
+    )
     job = prepare(config)
     task = task_of(job.clients[0], job.start, config, 1, None, len(job.model.labels))
     private = replace(task, private=Steps(0.2, 0.4, 1.0, 1, 1.0, 0.1, (0, 1, 2)))
     pairs = []
     for _ in range(repeats + 1):  # the first fills the store of what no training changes
         usual = task_of(job.clients[0], job.start, config, 1, None, len(job.model.labels))
-        pairs.append((seconds(private_fit, job.model, private, config), seconds(fit, job.model, usual, config)))
+        pairs.append(
+            (
+                seconds(private_fit, job.model, private, config),
+                seconds(fit, job.model, usual, config),
+            )
+        )
     done = len(task.examples)
     return tuple(done / median(pair[i] for pair in pairs[1:]) for i in (0, 1))
 
@@ -49,7 +63,8 @@ def main() -> None:
     parser.add_argument("--data", default="service_desk")
     given = parser.parse_args()
     print(
-        f"{torch.get_num_threads()} threads; examples a second\n  {'tune':20}{'engine':8}{'private':>9}{'usual':>9}{'ratio':>7}"
+        f"{torch.get_num_threads()} threads; examples a second\n "
+        f" {'tune':20}{'engine':8}{'private':>9}{'usual':>9}{'ratio':>7}"
     )
     for tune, engine in WAYS:
         private, usual = measured(tune, engine, given.rows, given.data, given.repeats)

@@ -1,4 +1,6 @@
-"""How long a redraw of the time axis takes: 100 rounds of 100 clients, with and without what makes it harder."""
+"""How long a redraw of the time axis takes: 100 rounds of 100 clients, with and without what makes
+it harder.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ CASES = {
     "deadline": {"link": "dsl", "deadline": 8.0},
     "server line": {"link": "dsl", "server_link": "20mbps"},
     "all of them": {
-        "link": "dsl=0.4,4g=0.3,satellite=0.3", "devices": "old-pc=0.7,gpu-server=0.3", "deadline": 40.0,
+        "link": "dsl=0.4,4g=0.3,satellite=0.3",
+        "devices": "old-pc=0.7,gpu-server=0.3",
+        "deadline": 40.0,
         "server_link": "20mbps",
     },
 }
@@ -29,26 +33,46 @@ def synthetic(seed: int = 0) -> Run:
     rng = random.Random(seed)
     ids = [f"client {i}" for i in range(CLIENTS)]
     rounds = tuple(
-        RoundRecord(n, 0.5, 1.0, 0.5, clients=tuple(
-            ClientRecord(i, train_seconds=rng.uniform(1, 9), uplink_bytes=rng.randint(40_000, 60_000), downlink_bytes=50_000)
-            for i in ids))
+        RoundRecord(
+            n,
+            0.5,
+            1.0,
+            0.5,
+            clients=tuple(
+                ClientRecord(
+                    i,
+                    train_seconds=rng.uniform(1, 9),
+                    uplink_bytes=rng.randint(40_000, 60_000),
+                    downlink_bytes=50_000,
+                )
+                for i in ids
+            ),
+        )
         for n in range(1, ROUNDS + 1)
     )
     return Run("federated", {}, {}, {"clients": [{"id": i} for i in ids]}, {}, None, rounds)
 
 
 def replay(repeats: int, data: str) -> dict:
-    """Median milliseconds of each case (wall, processor), and of a round's bars, made when asked for. data: not used."""
+    """Median milliseconds of each case (wall, processor), and of a round's bars, made when asked
+    for. data: not used.
+    """
     run = synthetic()
     last = redraw(run).rounds[-1]
     work = {name: partial(redraw, run, **world) for name, world in CASES.items()}
     work["one round's bars"] = lambda: type(last).bars.func(last)  # past its cache
-    return {"rounds": ROUNDS, "clients": CLIENTS, "repeats": repeats,
-            "milliseconds": {name: _milliseconds(one, repeats) for name, one in work.items()}}
+    return {
+        "rounds": ROUNDS,
+        "clients": CLIENTS,
+        "repeats": repeats,
+        "milliseconds": {name: _milliseconds(one, repeats) for name, one in work.items()},
+    }
 
 
 def _milliseconds(work: Callable[[], object], repeats: int) -> list[float]:
-    """[median of the wall clock, median of the processor's]: the second says what it takes beside other work."""
+    """[median of the wall clock, median of the processor's]: the second says what it takes beside
+    other work.
+    """
     spent = []
     for _ in range(repeats):
         began = time.perf_counter(), time.process_time()
@@ -59,4 +83,7 @@ def _milliseconds(work: Callable[[], object], repeats: int) -> list[float]:
 
 def table(milliseconds: dict[str, list[float]]) -> list[str]:
     head = f"  {'':18}{'wall ms':>9}{'processor ms':>14}"
-    return [head, *(f"  {name:18}{wall:9.2f}{cpu:14.2f}" for name, (wall, cpu) in milliseconds.items())]
+    return [
+        head,
+        *(f"  {name:18}{wall:9.2f}{cpu:14.2f}" for name, (wall, cpu) in milliseconds.items()),
+    ]

@@ -13,7 +13,9 @@ ROUNDS = 3
 
 
 def scale(clients: int, data: str) -> dict:
-    """`clients` clients, 1,600 trained examples a round: 10 clients x 160, else 100 clients x 16 drawn in each round."""
+    """`clients` clients, 1,600 trained examples a round: 10 clients x 160, else 100 clients x 16
+    drawn in each round.
+    """
     import numpy as np
 
     from fedkit.core.memory import peak_rss_bytes
@@ -27,7 +29,11 @@ def scale(clients: int, data: str) -> dict:
     job = prepare(config)
     everything, rng = job.pooled().train, np.random.default_rng(0)
     dealt = [
-        ClientData(f"client-{i:05d}", everything.take(rng.integers(0, len(everything), each)), everything.take([]))
+        ClientData(
+            f"client-{i:05d}",
+            everything.take(rng.integers(0, len(everything), each)),
+            everything.take([]),
+        )
         for i in range(clients)
     ]
     config = replace(config, clients=clients, clients_per_round=float(TRAINED // each))
@@ -44,6 +50,10 @@ def scale(clients: int, data: str) -> dict:
         times.append(time.perf_counter() - began)
         began = time.perf_counter()
     return {
-        "clients": clients, "start_seconds": started, "round_seconds": times, "examples": trained,
-        "ms_per_example": 1e3 * sum(times) / trained, "peak_rss_bytes": peak_rss_bytes(),
+        "clients": clients,
+        "start_seconds": started,
+        "round_seconds": times,
+        "examples": trained,
+        "ms_per_example": 1e3 * sum(times) / trained,
+        "peak_rss_bytes": peak_rss_bytes(),
     }

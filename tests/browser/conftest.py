@@ -1,6 +1,8 @@
-"""JupyterLab and Voila on loopback, a real Chromium, and a small notebook with the bench panel on a tiny model.
+"""JupyterLab and Voila on loopback, a real Chromium, and a small notebook with the bench panel on a
+tiny model.
 
-Nothing is installed here: what is missing is said, and the tests are skipped. See `make test-browser`.
+Nothing is installed here: what is missing is said, and the tests are skipped. See `make
+test-browser`.
 """
 
 from __future__ import annotations
@@ -32,7 +34,15 @@ panel = bench_panel(RunConfig(data="data", model="model", clients=3, examples_pe
                               local_epochs=2))
 panel
 """.strip()
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -44,8 +54,12 @@ def pytest_collection_modifyitems(items) -> None:
 @pytest.fixture(scope="session")
 def browser():
     """Chromium, without a window. Skips where there is none."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install -e '.[browser]'")
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is missing: pip install -e '.[browser]'"
+    )
+    found = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if found is None:
         pytest.skip("no chromium on PATH; on Debian: apt-get install -y chromium fonts-noto-cjk")
     with sync_api.sync_playwright() as play:
@@ -61,16 +75,27 @@ def place(request) -> str:
 
 @contextmanager
 def served(place: str, prepare: Callable[[Path], None]) -> Iterator[tuple[str, Path]]:
-    """(address, folder) of a running JupyterLab or Voila on the bench.ipynb that `prepare` writes into folder/work."""
-    pytest.importorskip("voila" if place == "voila" else "jupyterlab", reason="pip install -e '.[browser]'")
-    folder = Path(tempfile.mkdtemp(prefix=f"fedkit-{place}-"))  # short: Chromium dislikes long socket paths
+    """(address, folder) of a running JupyterLab or Voila on the bench.ipynb that `prepare` writes
+    into folder/work.
+    """
+    pytest.importorskip(
+        "voila" if place == "voila" else "jupyterlab", reason="pip install -e '.[browser]'"
+    )
+    # short: Chromium dislikes long socket paths
+    folder = Path(tempfile.mkdtemp(prefix=f"fedkit-{place}-"))
     prepare(folder / "work")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = open(folder / "log", "w")  # noqa: SIM115
-    process = subprocess.Popen(line(place, folder, port), env=environment(folder), cwd=folder / "work", stdout=log, stderr=log,
-                               start_new_session=True)
+    process = subprocess.Popen(
+        line(place, folder, port),
+        env=environment(folder),
+        cwd=folder / "work",
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
     try:
         yield up(port, process, folder), folder
     finally:
@@ -103,11 +128,20 @@ def write_notebook(folder: Path) -> None:
 
     write_tiny_model(folder / "model")
     write_tiny_data(folder / "data", rows=600)
-    shutil.copy(ROOT / "notebooks" / "voila.json", folder)  # Voila's own page asks for icons from elsewhere: refused
+    # Voila's own page asks for icons from elsewhere: refused
+    shutil.copy(ROOT / "notebooks" / "voila.json", folder)
     cells = [nbformat.v4.new_code_cell(CELL)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "bench.ipynb")
-    quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
+        folder / "bench.ipynb",
+    )
+    quiet = {
+        "@jupyterlab/apputils-extension:notification": {
+            "fetchNews": "false",
+            "checkForUpdates": False,
+        }
+    }
     (folder.parent / "app").mkdir()
     (folder.parent / "app" / "overrides.json").write_text(json.dumps(quiet))
 
@@ -115,13 +149,28 @@ def write_notebook(folder: Path) -> None:
 def line(place: str, folder: Path, port: int) -> list[str]:
     if place == "voila":
         return [sys.executable, "-m", "voila", "bench.ipynb", "--no-browser", f"--port={port}"]
-    return [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
-            "--IdentityProvider.token=", f"--ServerApp.root_dir={folder / 'work'}",
-            f"--LabApp.app_settings_dir={folder / 'app'}", "--LabApp.extension_manager=readonly"]
+    return [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--allow-root",
+        "--IdentityProvider.token=",
+        f"--ServerApp.root_dir={folder / 'work'}",
+        f"--LabApp.app_settings_dir={folder / 'app'}",
+        "--LabApp.extension_manager=readonly",
+    ]
 
 
 def environment(folder: Path) -> dict[str, str]:
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_RUNTIME_DIR")
+    names = (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTERLAB_SETTINGS_DIR",
+        "JUPYTERLAB_WORKSPACES_DIR",
+        "JUPYTER_RUNTIME_DIR",
+    )
     offline = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
     return {**os.environ, **{name: str(folder / name) for name in names}, **offline}
 
@@ -130,7 +179,9 @@ def up(port: int, process: subprocess.Popen, folder: Path) -> str:
     address = f"http://127.0.0.1:{port}"
     for _ in range(240):
         try:
-            with urllib.request.urlopen(f"{address}/{'api' if 'lab' in folder.name else 'voila/static/'}", timeout=2):
+            with urllib.request.urlopen(
+                f"{address}/{'api' if 'lab' in folder.name else 'voila/static/'}", timeout=2
+            ):
                 return address
         except urllib.error.HTTPError:
             return address  # it answers

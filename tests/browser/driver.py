@@ -13,7 +13,9 @@ PLOT = ".js-plotly-plot"
 
 
 class Bench:
-    """One page with the panel. outside: requests that left this machine; errors: what the page's scripts threw."""
+    """One page with the panel. outside: requests that left this machine; errors: what the page's
+    scripts threw.
+    """
 
     def __init__(self, page, place: str, address: str):
         self.page, self.place, self.address = page, place, address
@@ -24,7 +26,9 @@ class Bench:
         page.on("request", lambda request: self._asked(request.url))
         page.on("requestfailed", lambda request: self._refused(request))
         page.on("websocket", lambda socket: self._asked(socket.url))
-        page.on("console", lambda said: self.console.append(said.text) if said.type == "error" else None)
+        page.on(
+            "console", lambda said: self.console.append(said.text) if said.type == "error" else None
+        )
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _asked(self, url: str) -> None:
@@ -49,7 +53,9 @@ class Bench:
         self.ready()
 
     def _execute(self, tries: int = 5) -> None:
-        """Shift+Enter in the first cell; again if the kernel was not yet listening, which JupyterLab does not tell."""
+        """Shift+Enter in the first cell; again if the kernel was not yet listening, which
+        JupyterLab does not tell.
+        """
         prompt = self.page.locator(".jp-Notebook .jp-Cell .jp-InputPrompt").first
         for _ in range(tries):
             if (asks := self.page.locator(".jp-Dialog-content")).count():
@@ -79,7 +85,9 @@ class Bench:
         self.ready()
 
     def _idle(self) -> None:
-        self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=120_000)
+        self.page.wait_for_selector(
+            ".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=120_000
+        )
 
     def ready(self) -> None:
         self.until(lambda: self.page.locator(f"{PLOT} .gtitle").count() > 0, 120)
@@ -89,13 +97,17 @@ class Bench:
 
     def title(self) -> str:
         lines = self.page.locator(f"{PLOT} .gtitle").last.evaluate(
-            "t => [...(t.querySelectorAll('tspan.line').length ? t.querySelectorAll('tspan.line') : [t])].map(e => e.textContent)"
+            "t => [...(t.querySelectorAll('tspan.line').length ? t.querySelectorAll('tspan.line') :"
+            " [t])].map(e => e.textContent)"
         )
         return " ".join(lines).replace("\xa0", " ")
 
     def curve(self) -> str | None:
         """The path of the latest result's line."""
-        script = f"(() => {{const l = [...document.querySelectorAll('{PLOT} .scatterlayer .js-line')]; return l.length ? l.pop().getAttribute('d') : null}})()"
+        script = (
+            f"(() => {{const l = [...document.querySelectorAll('{PLOT} .scatterlayer .js-line')];"
+            " return l.length ? l.pop().getAttribute('d') : null})()"
+        )
         return self.page.evaluate(script)
 
     def curves(self) -> int:
@@ -108,7 +120,11 @@ class Bench:
         """All text of the panel."""
         root = ".jp-OutputArea" if self.place == "lab" else "body"
         there = self.page.locator(root)
-        return (there.first if there.count() else self.page.locator("body")).inner_text().replace("\xa0", " ")
+        return (
+            (there.first if there.count() else self.page.locator("body"))
+            .inner_text()
+            .replace("\xa0", " ")
+        )
 
     def button(self, name: str):
         return self.page.locator("button", has_text=re.compile(rf"^\s*{name}\s*$")).last
@@ -121,7 +137,8 @@ class Bench:
             if time.monotonic() > ends:
                 self.shot("failed")
                 raise AssertionError(
-                    f"waited {seconds:.0f} s for {what}; the page's scripts: {self.errors[-3:]} {self.console[-3:]}, it says: {self.words()[-900:]}"
+                    f"waited {seconds:.0f} s for {what}; the page's scripts: {self.errors[-3:]}"
+                    f" {self.console[-3:]}, it says: {self.words()[-900:]}"
                 )
             time.sleep(0.05)
 
@@ -129,7 +146,9 @@ class Bench:
 
     def slider(self, name: str):
         """The handle of the slider with this label."""
-        row = self.page.locator(".widget-slider", has=self.page.locator(".widget-label", has_text=name)).last
+        row = self.page.locator(
+            ".widget-slider", has=self.page.locator(".widget-label", has_text=name)
+        ).last
         return row.locator(".noUi-handle")
 
     def keys(self, name: str, key: str, times: int = 1) -> None:

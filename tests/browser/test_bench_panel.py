@@ -1,4 +1,6 @@
-"""The bench panel as a person uses it, in JupyterLab and in Voila. One panel for each place, used from top to bottom."""
+"""The bench panel as a person uses it, in JupyterLab and in Voila. One panel for each place, used
+from top to bottom.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,23 @@ from __future__ import annotations
 def test_opens_with_controls_and_a_figure(bench):
     assert "Press Run" in bench.title()
     words = bench.words()
-    for name in ("Clients", "Their text", "Rounds", "Local epochs", "Tuning", "Rank", "Wire", "Strategy", "Drop-outs",
-                 "Bandwidth", "Latency", "Their PCs", "Deadline", "Run would take", "The same from a terminal"):
+    for name in (
+        "Clients",
+        "Their text",
+        "Rounds",
+        "Local epochs",
+        "Tuning",
+        "Rank",
+        "Wire",
+        "Strategy",
+        "Drop-outs",
+        "Bandwidth",
+        "Latency",
+        "Their PCs",
+        "Deadline",
+        "Run would take",
+        "The same from a terminal",
+    ):
         assert name in words, name
     bench.shot("1_before")
 
@@ -143,13 +160,23 @@ def test_focus_follows_the_order_of_the_page(bench):
     for _ in range(22):  # two menus more than it was: privacy and the sealed sum
         seen.append(
             bench.page.evaluate(
-                "(document.activeElement.closest('.widget-inline-hbox') || document.activeElement).innerText.split('\\n')[0].trim()"
+                "(document.activeElement.closest('.widget-inline-hbox') ||"
+                " document.activeElement).innerText.split('\\n')[0].trim()"
             )
         )
         bench.page.keyboard.press("Tab")
     order = [
         name
-        for name in ("Clients", "Their text", "Rounds", "Tuning", "Privacy", "Drop-outs", "Run", "Bandwidth")
+        for name in (
+            "Clients",
+            "Their text",
+            "Rounds",
+            "Tuning",
+            "Privacy",
+            "Drop-outs",
+            "Run",
+            "Bandwidth",
+        )
         if name in seen
     ]
     places = [seen.index(name) for name in order]

@@ -1,4 +1,6 @@
-"""The showcase as an executive walks through it: served by the command's own code, in Voila, in a real Chromium."""
+"""The showcase as an executive walks through it: served by the command's own code, in Voila, in a
+real Chromium.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,24 @@ from driver import Bench
 
 FIRST, LONGEST = 15.0, 60.0  # seconds from opening to the first picture; of the run
 WORDS = {
-    "en": {"title": "Would six companies", "run": r"Round \d of 3", "done": "Finished: trained", "stopped": "Cancelled",
-           "recorded": "Recorded run", "worse": "Does not pay", "ready": "Ready."},
-    "ja": {"title": "文章を社外に出さずに", "run": r"ラウンド \d/3", "done": "完了：", "stopped": "中止しました",
-           "recorded": "記録です", "worse": "効果なし", "ready": "できました"},
+    "en": {
+        "title": "Would six companies",
+        "run": r"Round \d of 3",
+        "done": "Finished: trained",
+        "stopped": "Cancelled",
+        "recorded": "Recorded run",
+        "worse": "Does not pay",
+        "ready": "Ready.",
+    },
+    "ja": {
+        "title": "文章を社外に出さずに",
+        "run": r"ラウンド \d/3",
+        "done": "完了：",
+        "stopped": "中止しました",
+        "recorded": "記録です",
+        "worse": "効果なし",
+        "ready": "できました",
+    },
 }
 
 
@@ -38,7 +54,13 @@ class Demo(Bench):
 
     def step(self, number: int) -> None:
         self.page.locator(".fk-steps button").nth(number - 1).click()
-        self.until(lambda: "fk-now" in self.page.locator(".fk-steps button").nth(number - 1).get_attribute("class"), 30)
+        self.until(
+            lambda: (
+                "fk-now"
+                in self.page.locator(".fk-steps button").nth(number - 1).get_attribute("class")
+            ),
+            30,
+        )
 
     def speak(self, name: str) -> None:
         self.page.locator(".fk-langs button", has_text=name).click()
@@ -71,8 +93,14 @@ def served() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     code = f"from fedkit.cli_showcase import serve; raise SystemExit(serve({port}, 'en', False))"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               text=True, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
     try:
         yield re.search(r"http\S+", process.stdout.readline()).group()
     finally:
@@ -123,7 +151,10 @@ def test_walks_through_in_both_languages(demo, lang):
 def test_cancel_stops_the_run(demo):
     demo.step(3)
     demo.press(0)
-    demo.until(lambda: re.search("Getting ready|Reading|" + WORDS["en"]["run"], demo.words()) is not None, 30)
+    demo.until(
+        lambda: re.search("Getting ready|Reading|" + WORDS["en"]["run"], demo.words()) is not None,
+        30,
+    )
     demo.press(1)
     demo.until(WORDS["en"]["stopped"], 60)
 
@@ -142,7 +173,10 @@ def test_a_real_run_ends_within_a_minute_with_progress_and_the_language_may_chan
     demo.until(lambda: re.search(WORDS["en"]["run"], demo.words()) is not None, LONGEST)
     demo.shot("showcase_3_running")
     demo.speak("日本語")
-    while WORDS["ja"]["done"] not in (words := demo.words()) and time.monotonic() - began < 2 * LONGEST:
+    while (
+        WORDS["ja"]["done"] not in (words := demo.words())
+        and time.monotonic() - began < 2 * LONGEST
+    ):
         seen |= set(re.findall(WORDS["ja"]["run"], words))
         time.sleep(0.1)
     took = time.monotonic() - began
@@ -180,8 +214,9 @@ def test_the_brief_is_made_and_can_be_saved(demo, lang, tmp_path):
             demo.page.locator(f".fk-links a[download='fedkit-brief.{lang}.{name}']").click()
         saved = tmp_path / name
         waiting.value.save_as(saved)
-        assert waiting.value.suggested_filename == f"fedkit-brief.{lang}.{name}" and saved.read_bytes().startswith(
-            start
+        assert (
+            waiting.value.suggested_filename == f"fedkit-brief.{lang}.{name}"
+            and saved.read_bytes().startswith(start)
         )
     demo.shot(f"showcase_{lang}_5_brief")
 

@@ -22,11 +22,13 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 def read_delimited(
     data: bytes, name: str, encoding: str | None, header_row: int | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A CSV or TSV file as a table of strings ("NA" and "None" stay what they are), and what to say.
+    """A CSV or TSV file as a table of strings ("NA" and "None" stay what they are), and what to
+    say.
 
-    The delimiter is sniffed, and said when the suffix promised another one. header_row: the header's line in the file;
-    None: the first filled row unless `heading` finds another, which is said. The index holds the line of each row.
-    Raises FedkitError that names the line where a row has too few or too many cells.
+    The delimiter is sniffed, and said when the suffix promised another one. header_row: the
+    header's line in the file; None: the first filled row unless `heading` finds another, which is
+    said. The index holds the line of each row. Raises FedkitError that names the line where a row
+    has too few or too many cells.
     """
     text, notes = decode(data, name, encoding)
     delimiter, said = delimiter_of(text, name)
@@ -35,15 +37,21 @@ def read_delimited(
 
 
 def delimiter_of(text: str, name: str) -> tuple[str, list[str]]:
-    """What separates the cells of file `name`, and a sentence if its suffix promised something else."""
+    """What separates the cells of file `name`, and a sentence if its suffix promised something
+    else.
+    """
     expected = "\t" if name.lower().endswith(".tsv") else ","
     delimiter = sniff(text, expected)
-    said = f"{quote(name)} separates its cells by {DELIMITERS[delimiter]}, not {DELIMITERS[expected]}"
+    said = (
+        f"{quote(name)} separates its cells by {DELIMITERS[delimiter]}, not {DELIMITERS[expected]}"
+    )
     return delimiter, [said] if delimiter != expected else []
 
 
 def sniff(text: str, expected: str) -> str:
-    """The delimiter that cuts the first rows into equally many cells, two or more; else most of them; else `expected`."""
+    """The delimiter that cuts the first rows into equally many cells, two or more; else most of
+    them; else `expected`.
+    """
 
     def fit(delimiter: str) -> tuple[bool, int, bool]:
         rows = csv.reader(io.StringIO(text[:65_536], newline=""), delimiter=delimiter)
@@ -61,7 +69,9 @@ def sniff(text: str, expected: str) -> str:
 
 
 def rows_of(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not empty, each with the line on which it begins. Raises csv.Error that names the line."""
+    """The rows that are not empty, each with the line on which it begins. Raises csv.Error that
+    names the line.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:
@@ -73,7 +83,9 @@ def rows_of(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         raise csv.Error(f"line {reader.line_num}: {one_line(error)}") from None
 
 
-def _delimited(text: str, name: str, delimiter: str, header_row: int | None) -> tuple[pd.DataFrame, list[str]]:
+def _delimited(
+    text: str, name: str, delimiter: str, header_row: int | None
+) -> tuple[pd.DataFrame, list[str]]:
     try:
         rows = rows_of(text, delimiter)
         head = list(itertools.islice(rows, HEAD))
@@ -98,8 +110,8 @@ def broken(name: str, error: csv.Error) -> FedkitError:
 def _whole(row: list[str], names: list[str], name: str, line: int) -> list[str]:
     if len(row) != len(names):
         raise FedkitError(
-            f"{quote(name)}, line {line}: {count(len(row), 'cell')} where the header has {len(names)}; "
-            "put quotes around a cell that holds the delimiter, or mend the line"
+            f"{quote(name)}, line {line}: {count(len(row), 'cell')} where the header has"
+            f" {len(names)}; put quotes around a cell that holds the delimiter, or mend the line"
         )
     return row
 
@@ -111,13 +123,20 @@ def read_jsonl(data: bytes, name: str, encoding: str | None) -> tuple[pd.DataFra
     """
     text, notes = decode(data, name, encoding)
     if text.lstrip().startswith("["):
-        raise FedkitError(f"{quote(name)} holds one JSON array; write one object per line instead (JSON Lines)")
+        raise FedkitError(
+            f"{quote(name)} holds one JSON array; write one object per line instead (JSON Lines)"
+        )
     lines = ((i, line) for i, line in enumerate(text.split("\n"), start=1) if line.strip())
     numbered = [(i, _object(line, name, i)) for i, line in itertools.islice(lines, MAX_ROWS + 1)]
     rows = [row for _, row in numbered]
     keys = list(dict.fromkeys(key for row in rows for key in row))
     names = header(keys, name)
-    return table([[row.get(key) for key in keys] for row in rows], names, name, [i for i, _ in numbered]), notes
+    return (
+        table(
+            [[row.get(key) for key in keys] for row in rows], names, name, [i for i, _ in numbered]
+        ),
+        notes,
+    )
 
 
 def _object(line: str, name: str, number: int) -> dict:
@@ -125,9 +144,11 @@ def _object(line: str, name: str, number: int) -> dict:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise FedkitError(
-            f"{quote(name)}, line {number}: not JSON ({one_line(error)}); write one object per line, "
-            'such as {"text": "...", "label": "..."}'
+            f"{quote(name)}, line {number}: not JSON ({one_line(error)}); write one object per"
+            ' line, such as {"text": "...", "label": "..."}'
         ) from None
     if not isinstance(row, dict):
-        raise FedkitError(f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is needed")
+        raise FedkitError(
+            f"{quote(name)}, line {number}: a JSON {type(row).__name__} where an object is needed"
+        )
     return row

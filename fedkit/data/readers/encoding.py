@@ -29,12 +29,17 @@ def decode(data: bytes, name: str, encoding: str | None = None) -> tuple[str, li
     _refuse_other_formats(data, name, encoding)
     text, notes = _text(data, name, encoding)
     if not text.strip("\ufeff\x1a \t\r\n"):
-        raise FedkitError(f"{quote(name)} is empty; the first row must name the columns, one example per row below")
+        raise FedkitError(
+            f"{quote(name)} is empty; the first row must name the columns, one example per row"
+            " below"
+        )
     return _without_control(text.removeprefix("\ufeff").rstrip("\x1a"), name, notes), notes
 
 
 def _without_control(text: str, name: str, notes: list[str]) -> str:
-    """`text` with a few stray control characters blanked; many of them, or a NUL, mean that it is no text."""
+    """`text` with a few stray control characters blanked; many of them, or a NUL, mean that it is
+    no text.
+    """
     found = _CONTROL.findall(text)
     if not found:
         return text
@@ -47,12 +52,17 @@ def _without_control(text: str, name: str, notes: list[str]) -> str:
 def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
     for magic, what in _MAGIC.items():
         if data.startswith(magic):
-            raise FedkitError(f"{quote(name)} is {what}, not text; give it the suffix it should have, or save as CSV")
+            raise FedkitError(
+                f"{quote(name)} is {what}, not text; give it the suffix it should have, or save"
+                " as CSV"
+            )
     if encoding is None and b"\0" in data and data[:2] not in UTF_16:
         raise _no_text(name, data.count(0), "zero byte")
     if encoding is None and data[:2] in UTF_16:
         wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
-        raise FedkitError(f"{quote(name)} looks like {wide.upper()}; add --encoding {wide}, or save it as UTF-8")
+        raise FedkitError(
+            f"{quote(name)} looks like {wide.upper()}; add --encoding {wide}, or save it as UTF-8"
+        )
 
 
 def _no_text(name: str, number: int, what: str) -> FedkitError:
@@ -76,11 +86,13 @@ def _decode_as(data: bytes, name: str, encoding: str) -> str:
         return data.decode(encoding)
     except UnicodeError as error:
         raise FedkitError(
-            f"{quote(name)} is not {quote(encoding)} ({one_line(error)}); leave --encoding out to try utf-8 and cp932"
+            f"{quote(name)} is not {quote(encoding)} ({one_line(error)}); leave --encoding out to"
+            " try utf-8 and cp932"
         ) from None
     except (LookupError, ValueError):
         raise FedkitError(
-            f"unknown encoding {quote(encoding)}; --encoding takes names such as utf-8, cp932, euc-jp, utf-16"
+            f"unknown encoding {quote(encoding)}; --encoding takes names such as utf-8, cp932,"
+            " euc-jp, utf-16"
         ) from None
 
 
@@ -94,6 +106,7 @@ def _decode_cp932(data: bytes, name: str) -> tuple[str, list[str]]:
         ) from None
     sample = next((line for line in text.splitlines() if not line.isascii()), "")
     said = (
-        f"{quote(name)} is not UTF-8 and was read as cp932: {quote(sample, 40)} (name --encoding if that looks wrong)"
+        f"{quote(name)} is not UTF-8 and was read as cp932: {quote(sample, 40)} (name --encoding if"
+        " that looks wrong)"
     )
     return text, [said]

@@ -1,4 +1,6 @@
-"""From a path to tables: which files are read, how many bytes at most, and which reader each suffix has."""
+"""From a path to tables: which files are read, how many bytes at most, and which reader each suffix
+has.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +21,25 @@ STEMS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "tes
 def find_tables(path: Path) -> dict[str, Path]:
     """The files to read, by split. A single file is all there is of "train".
 
-    A folder holds train.* and test.*, and may hold validation.*, valid.* or dev.*, in any format of READERS.
-    Raises FedkitError when nothing is there, a split is missing or double, or the format is unknown.
+    A folder holds train.* and test.*, and may hold validation.*, valid.* or dev.*, in any format of
+    READERS. Raises FedkitError when nothing is there, a split is missing or double, or the format
+    is unknown.
     """
     if path.is_file():
         reader_of(path)
         return {"train": path}
     if not path.is_dir():
         raise FedkitError(
-            f"no file or folder {quote(path)}; give {_formats()}, or a folder with train.csv and test.csv"
+            f"no file or folder {quote(path)}; give {_formats()}, or a folder with train.csv and"
+            " test.csv"
         )
     found = {split: _one(path, split) for split in STEMS}
     for split in ("train", "test"):
         if found[split] is None:
             raise FedkitError(
-                f"folder {quote(path)} has no {split} file; it needs train.csv and test.csv ({_formats()}), "
-                f"or give one file alone; it holds: {listing(sorted(os.listdir(path))) or 'nothing'}"
+                f"folder {quote(path)} has no {split} file; it needs train.csv and test.csv"
+                f" ({_formats()}), or give one file alone; it holds:"
+                f" {listing(sorted(os.listdir(path))) or 'nothing'}"
             )
     return {split: file for split, file in found.items() if file is not None}
 
@@ -44,7 +49,8 @@ def _one(folder: Path, split: str) -> Path | None:
     known = [p for p in inside if p.suffix.lower() in READERS]
     if len(known) > 1:
         raise FedkitError(
-            f"folder {quote(folder)} has several {split} files: {listing(p.name for p in known)}; keep one"
+            f"folder {quote(folder)} has several {split} files: {listing(p.name for p in known)};"
+            " keep one"
         )
     if inside and not known:
         reader_of(inside[0])
@@ -55,7 +61,8 @@ def reader_of(path: Path) -> str:
     """The suffix of `path`, if READERS has it. Raises FedkitError otherwise."""
     if (suffix := path.suffix.lower()) not in READERS:
         raise FedkitError(
-            f"cannot read {quote(path)}: suffix {quote(path.suffix)} is none of {_formats()}; save it as CSV"
+            f"cannot read {quote(path)}: suffix {quote(path.suffix)} is none of {_formats()}; save"
+            " it as CSV"
         )
     return suffix
 
@@ -68,27 +75,42 @@ def read_bytes(path: Path) -> bytes:
     """All bytes of a file. Raises FedkitError when it is too large or may not be read."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise FedkitError(f"{quote(path)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it")
+            raise FedkitError(
+                f"{quote(path)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it"
+            )
         return path.read_bytes()
     except OSError as error:
-        raise FedkitError(f"cannot read {quote(path)}: {error.strerror or one_line(error)}") from None
+        raise FedkitError(
+            f"cannot read {quote(path)}: {error.strerror or one_line(error)}"
+        ) from None
 
 
 def read_table(
-    data: bytes, path: Path, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None
+    data: bytes,
+    path: Path,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table in a file's bytes, and what there is to say about reading it.
 
-    Cells are as the file has them: strings in text files, Python values elsewhere, None where nothing is. The index
-    holds each row's line in the file (Excel: row in the sheet). header_row: that of .csv, .tsv, .xlsx; None: guessed.
+    Cells are as the file has them: strings in text files, Python values elsewhere, None where
+    nothing is. The index holds each row's line in the file (Excel: row in the sheet). header_row:
+    that of .csv, .tsv, .xlsx; None: guessed.
     """
     return READERS[reader_of(path)](data, path.name, encoding, sheet, header_row)
 
 
 READERS = {
-    ".csv": lambda data, name, encoding, sheet, header_row: read_delimited(data, name, encoding, header_row),
-    ".tsv": lambda data, name, encoding, sheet, header_row: read_delimited(data, name, encoding, header_row),
-    ".xlsx": lambda data, name, encoding, sheet, header_row: read_excel(data, name, sheet, header_row),
+    ".csv": lambda data, name, encoding, sheet, header_row: read_delimited(
+        data, name, encoding, header_row
+    ),
+    ".tsv": lambda data, name, encoding, sheet, header_row: read_delimited(
+        data, name, encoding, header_row
+    ),
+    ".xlsx": lambda data, name, encoding, sheet, header_row: read_excel(
+        data, name, sheet, header_row
+    ),
     ".parquet": lambda data, name, encoding, sheet, header_row: read_parquet(data, name),
     ".jsonl": lambda data, name, encoding, sheet, header_row: read_jsonl(data, name, encoding),
     ".json": lambda data, name, encoding, sheet, header_row: read_jsonl(data, name, encoding),

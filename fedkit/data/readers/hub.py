@@ -1,4 +1,6 @@
-"""Data sets from the Hugging Face hub, through its own library (optional: pip install 'fedkit[hub]')."""
+"""Data sets from the Hugging Face hub, through its own library (optional: pip install
+'fedkit[hub]').
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ SPLITS = {
     "test": "test",
 }
 _OFFLINE = (
-    "to go on offline, give a folder holding train.csv and test.csv to --data, or set HF_HUB_OFFLINE=1 to use the cache"
+    "to go on offline, give a folder holding train.csv and test.csv to --data, or set"
+    " HF_HUB_OFFLINE=1 to use the cache"
 )
 
 
@@ -40,24 +43,30 @@ class HubSet:
 
 
 def hub_set(source: str) -> HubSet | None:
-    """The set behind a shortcut or 'hub:owner/name[:config]', or None. Raises FedkitError for a malformed hub name."""
+    """The set behind a shortcut or 'hub:owner/name[:config]', or None. Raises FedkitError for a
+    malformed hub name.
+    """
     if source in HUB:
         return HUB[source]
     if not source.startswith("hub:"):
         return None
     if not (found := re.fullmatch(r"hub:([\w-][\w.-]*/[\w-][\w.-]*)(?::([\w.-]+))?", source)):
-        raise FedkitError(f"malformed hub name {quote(source)}; write hub:owner/name or hub:owner/name:config")
+        raise FedkitError(
+            f"malformed hub name {quote(source)}; write hub:owner/name or hub:owner/name:config"
+        )
     if Path(found[1]).exists():
-        raise FedkitError(f"{quote(source)}: a folder of that name is here; write ./{found[1]} to read it instead")
+        raise FedkitError(
+            f"{quote(source)}: a folder of that name is here; write ./{found[1]} to read it instead"
+        )
     return HubSet(found[1], found[2])
 
 
 def read_hub(wanted: HubSet, given: str) -> dict[str, pd.DataFrame]:
     """The splits of a hub data set as tables, class numbers replaced by their names.
 
-    wanted.path may be a local folder in the hub's format. given: what the user called it, for messages.
-    With HF_HUB_OFFLINE=1 only the local cache is asked. Raises FedkitError when `datasets` is not
-    installed, the hub is out of reach, or there is no train split.
+    wanted.path may be a local folder in the hub's format. given: what the user called it, for
+    messages. With HF_HUB_OFFLINE=1 only the local cache is asked. Raises FedkitError when
+    `datasets` is not installed, the hub is out of reach, or there is no train split.
     """
     name = wanted.name if given == wanted.name else f"{given}, {wanted.name}"
     loaded = _load(wanted, name)
@@ -71,7 +80,9 @@ def _load(wanted: HubSet, name: str) -> Any:
     try:
         import datasets
     except ImportError:
-        raise FedkitError(f"{quote(name)} needs the package datasets: pip install 'fedkit[hub]'; {_OFFLINE}") from None
+        raise FedkitError(
+            f"{quote(name)} needs the package datasets: pip install 'fedkit[hub]'; {_OFFLINE}"
+        ) from None
     try:
         if not datasets.config.HF_HUB_OFFLINE and not Path(wanted.path).is_dir():
             _knock(wanted.path)
@@ -94,7 +105,11 @@ def _knock(path: str) -> None:
 def _table(rows: Any, name: str) -> pd.DataFrame:
     """One split as a table of its plain columns (no images, no lists)."""
     refuse_rows(len(rows), name)
-    plain = [column for column, feature in rows.features.items() if type(feature).__name__ in ("Value", "ClassLabel")]
+    plain = [
+        column
+        for column, feature in rows.features.items()
+        if type(feature).__name__ in ("Value", "ClassLabel")
+    ]
     cells = rows.with_format("arrow")[:]
     columns = [_named(cells[column].to_pylist(), rows.features[column]) for column in plain]
     return table(list(zip(*columns)), header(plain, name), name)
@@ -109,8 +124,10 @@ def _named(values: list[Any], feature: Any) -> list[Any]:
 
 
 HUB = {
-    "banking77": HubSet("mteb/banking77", text="text", label="label_text"),  # Casanueva et al., 2020
-    "clinc150": HubSet("clinc/clinc_oos", "plus", text="text", label="intent"),  # Larson et al., 2019
+    # Casanueva et al., 2020
+    "banking77": HubSet("mteb/banking77", text="text", label="label_text"),
+    # Larson et al., 2019
+    "clinc150": HubSet("clinc/clinc_oos", "plus", text="text", label="intent"),
     "ag_news": HubSet("fancyzhx/ag_news", text="text", label="label"),  # Zhang et al., 2015
     "20newsgroups": HubSet("SetFit/20_newsgroups", text="text", label="label_text"),  # Lang, 1995
 }

@@ -1,4 +1,6 @@
-"""Excel and Parquet to a table of cells. Both are compressed, so both are weighed before they are unpacked."""
+"""Excel and Parquet to a table of cells. Both are compressed, so both are weighed before they are
+unpacked.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,19 @@ from fedkit.core.formatting import count, listing, one_line, quote
 from fedkit.data.limits import MAX_COLUMNS, clean_name, header, refuse_rows, refuse_unpacked, table
 from fedkit.data.readers.header_detection import HEAD, Merge, Row, find_heading, without_tail
 
-_MERGE = re.compile(rb'<(?:\w{1,9}:)?mergeCell [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
+_MERGE = re.compile(
+    rb'<(?:\w{1,9}:)?mergeCell [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
+)
 
 
 def read_excel(
     data: bytes, name: str, sheet: str | None, header_row: int | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A sheet of an .xlsx workbook: `sheet`, or the first visible one. The index holds the sheet's row numbers.
+    """A sheet of an .xlsx workbook: `sheet`, or the first visible one. The index holds the sheet's
+    row numbers.
 
-    header_row: the header's row in the sheet; None: the first filled row unless `heading` finds another, which is said.
+    header_row: the header's row in the sheet; None: the first filled row unless `heading` finds
+    another, which is said.
 
     Formulas are not evaluated: a cell holds the value that Excel stored last, or nothing.
     Raises FedkitError for a password, a damaged file, a zip bomb, and an unknown sheet.
@@ -32,7 +38,9 @@ def read_excel(
     book = open_book(data, name)
     try:
         chosen, notes = choose_sheet(book, name, sheet)
-        frame, said = _sheet_table(chosen, f"{name}, sheet {chosen.title}", header_row, merged_cells(data, chosen))
+        frame, said = _sheet_table(
+            chosen, f"{name}, sheet {chosen.title}", header_row, merged_cells(data, chosen)
+        )
         return frame, [*notes, *said]
     except FedkitError:
         raise
@@ -41,18 +49,24 @@ def read_excel(
 
 
 def open_book(data: bytes, name: str) -> Any:
-    """The workbook in `data`, to be read row by row; links to other files are not followed, macros not kept."""
+    """The workbook in `data`, to be read row by row; links to other files are not followed, macros
+    not kept.
+    """
     _weigh_zip(data, name)
     import openpyxl
 
     try:
-        return openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+        return openpyxl.load_workbook(
+            io.BytesIO(data), read_only=True, data_only=True, keep_links=False
+        )
     except Exception as error:  # openpyxl lets whatever broke inside it pass
         raise damaged(name, "Excel", error) from None
 
 
 def merged_cells(data: bytes, sheet: Any) -> list[Merge]:
-    """The merged ranges of a sheet, at most 10,000; read as text, since reading row by row leaves them out."""
+    """The merged ranges of a sheet, at most 10,000; read as text, since reading row by row leaves
+    them out.
+    """
     found: list[Merge] = []
     with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(sheet._worksheet_path) as file:
         rest = b""
@@ -65,14 +79,24 @@ def merged_cells(data: bytes, sheet: Any) -> list[Merge]:
 def _range(left: bytes, top: bytes, right: bytes, bottom: bytes) -> Merge:
     from openpyxl.utils import column_index_from_string
 
-    return (int(top), column_index_from_string(left.decode()), int(bottom), column_index_from_string(right.decode()))
+    return (
+        int(top),
+        column_index_from_string(left.decode()),
+        int(bottom),
+        column_index_from_string(right.decode()),
+    )
 
 
 def _weigh_zip(data: bytes, name: str) -> None:
     if data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise FedkitError(f"{quote(name)} has a password or is in the old .xls format; save it as .xlsx without one")
+        raise FedkitError(
+            f"{quote(name)} has a password or is in the old .xls format; save it as .xlsx"
+            " without one"
+        )
     if not data:
-        raise FedkitError(f"{quote(name)} is empty (0 bytes); give an .xlsx file with a header and rows")
+        raise FedkitError(
+            f"{quote(name)} is empty (0 bytes); give an .xlsx file with a header and rows"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             refuse_unpacked(sum(item.file_size for item in archive.infolist()), name)
@@ -84,7 +108,9 @@ def _weigh_zip(data: bytes, name: str) -> None:
 
 def damaged(name: str, what: str, error: Exception) -> FedkitError:
     said = one_line(error)
-    return FedkitError(f"{quote(name)} is not a readable {what} file ({said}); open and save it again, or give CSV")
+    return FedkitError(
+        f"{quote(name)} is not a readable {what} file ({said}); open and save it again, or give CSV"
+    )
 
 
 def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str]]:
@@ -92,15 +118,23 @@ def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str
     if sheet is not None:
         if chosen := [s for s in book.worksheets if s.title == sheet]:
             return chosen[0], []
-        raise FedkitError(f"no sheet {quote(sheet)} in {quote(name)}; it has: {listing(s.title for s in visible)}")
+        raise FedkitError(
+            f"no sheet {quote(sheet)} in {quote(name)}; it has: {listing(s.title for s in visible)}"
+        )
     if not visible:
-        raise FedkitError(f"{quote(name)} has no visible sheet; name one of: {listing(book.sheetnames)}")
-    several = [f"{quote(name)}: first visible sheet {quote(visible[0].title)} of {len(book.sheetnames)} (name sheet to "
-               "choose)"]
+        raise FedkitError(
+            f"{quote(name)} has no visible sheet; name one of: {listing(book.sheetnames)}"
+        )
+    several = [
+        f"{quote(name)}: first visible sheet {quote(visible[0].title)} of {len(book.sheetnames)}"
+        " (name sheet to choose)"
+    ]
     return visible[0], several if len(book.sheetnames) > 1 else []
 
 
-def _sheet_table(sheet: Any, name: str, header_row: int | None, merges: list[Merge]) -> tuple[pd.DataFrame, list[str]]:
+def _sheet_table(
+    sheet: Any, name: str, header_row: int | None, merges: list[Merge]
+) -> tuple[pd.DataFrame, list[str]]:
     rows = sheet_rows(sheet, name)
     head = list(itertools.islice(rows, HEAD))
     heading = find_heading(head, name, header_row, merges)
@@ -112,7 +146,9 @@ def _sheet_table(sheet: Any, name: str, header_row: int | None, merges: list[Mer
 
 
 def _fill_down(rows: list[Row], merges: list[Merge], name: str) -> tuple[list[Row], list[str]]:
-    """A value whose cell is merged over several rows stands in each of them; how many cells that filled is said."""
+    """A value whose cell is merged over several rows stands in each of them; how many cells that
+    filled is said.
+    """
     tall: dict[int, list[tuple[int, int]]] = {}  # first row -> (column, last row)
     for top, left, bottom, right in merges:
         if bottom > top and left == right:
@@ -126,8 +162,16 @@ def _fill_down(rows: list[Row], merges: list[Merge], name: str) -> tuple[list[Ro
             cells[column] = until[column][1]
             number += cells[column] is not None
         rows[i] = (line, cells)
-        until |= {column: (last, cells[column]) for column, last in tall.get(line, []) if column < len(cells)}
-    return rows, [f"{quote(name)}: {count(number, 'cell')} filled from the merged cell above"] if number else []
+        until |= {
+            column: (last, cells[column])
+            for column, last in tall.get(line, [])
+            if column < len(cells)
+        }
+    return rows, (
+        [f"{quote(name)}: {count(number, 'cell')} filled from the merged cell above"]
+        if number
+        else []
+    )
 
 
 def sheet_rows(sheet: Any, name: str) -> Iterator[Row]:
@@ -141,7 +185,8 @@ def _filled(rows: Iterable[Sequence[Any]], name: str) -> Iterator[Row]:
         refuse_rows(line, name)
         if len(row) > MAX_COLUMNS:
             raise FedkitError(
-                f"{quote(name)}, row {line} reaches column {len(row):,}; at most {MAX_COLUMNS:,} are read"
+                f"{quote(name)}, row {line} reaches column {len(row):,}; at most {MAX_COLUMNS:,}"
+                " are read"
             )
         if any(cell is not None for cell in row):
             yield line, row
@@ -152,17 +197,21 @@ def _without_blank_end(cells: Sequence[Any]) -> Sequence[Any]:
 
 
 def _as_wide(row: Sequence[Any], names: list[str], name: str, line: int) -> Sequence[Any]:
-    """The row cut or filled up to the header's width. Raises FedkitError when a cell has no header above it."""
+    """The row cut or filled up to the header's width. Raises FedkitError when a cell has no header
+    above it.
+    """
     if any(cell is not None for cell in row[len(names) :]):
         raise FedkitError(
-            f"{quote(name)}, row {line}: a cell to the right of the header, which has {len(names)} columns; "
-            "name that column in the header, or clear the cell"
+            f"{quote(name)}, row {line}: a cell to the right of the header, which has {len(names)}"
+            " columns; name that column in the header, or clear the cell"
         )
     return [*row[: len(names)], *[None] * (len(names) - len(row))]
 
 
 def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
-    """A Parquet file as a table of Python objects; its row and byte counts are checked as it is unpacked."""
+    """A Parquet file as a table of Python objects; its row and byte counts are checked as it is
+    unpacked.
+    """
     import pyarrow.parquet as pq
 
     try:
@@ -178,7 +227,9 @@ def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _unpack(file: Any, name: str) -> list[list[Any]]:
-    """The columns as lists, read 1,000 rows at a time so that a small file cannot grow without limit."""
+    """The columns as lists, read 1,000 rows at a time so that a small file cannot grow without
+    limit.
+    """
     columns: list[list[Any]] = [[] for _ in file.schema_arrow.names]
     nbytes = 0
     for batch in file.iter_batches(batch_size=1_000):

@@ -1,8 +1,10 @@
-"""How updates become one: what is trained in a round, what stays at home, and what the server makes of the rest.
+"""How updates become one: what is trained in a round, what stays at home, and what the server makes
+of the rest.
 
-Averaging the two matrices of a LoRA pair apart is not averaging what they do (see `pairs.py`); the rules here answer
-that in different ways, and the error of each round is measured. To add one: a small frozen dataclass that overrides
-what it does differently from `Rule`, and a line in `AGGREGATORS`.
+Averaging the two matrices of a LoRA pair apart is not averaging what they do (see `pairs.py`); the
+rules here answer that in different ways, and the error of each round is measured. To add one: a
+small frozen dataclass that overrides what it does differently from `Rule`, and a line in
+`AGGREGATORS`.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ EVERY = "LoRA pairs (--tune lora or rslora)"
 class Combined:
     """What a round comes to.
 
-    delta: the change of the trained tensors, for the server's optimizer; None when no update arrived. merged: the
-    change of the frozen matrices. message: tensors that every client is sent to make the same change of its own
-    frozen matrices. error: ||exact - achieved|| / ||exact|| over all pairs, exact = sum_i p_i B_i A_i; None without pairs.
+    delta: the change of the trained tensors, for the server's optimizer; None when no update
+    arrived. merged: the change of the frozen matrices. message: tensors that every client is sent
+    to make the same change of its own frozen matrices. error: ||exact - achieved|| / ||exact|| over
+    all pairs, exact = sum_i p_i B_i A_i; None without pairs.
     """
 
     delta: Params | None
@@ -40,17 +43,27 @@ class Combined:
 
 
 class Sums:
-    """What the updates of a round add up to, taken as they arrive so that memory does not grow with clients.
+    """What the updates of a round add up to, taken as they arrive so that memory does not grow with
+    clients.
 
-    Accumulated in float64 (products in float32), so the order of arrival changes nothing that float32 could see.
+    Accumulated in float64 (products in float32), so the order of arrival changes nothing that
+    float32 could see.
     """
 
     def __init__(self, found: list[Pair], begin: Params, own_means: bool = False):
         self.own_means = own_means
-        self.pairs, self.deltas, self.values, self.weight, self.pair_weight = found, {}, {}, 0.0, 0.0
+        self.pairs, self.deltas, self.values, self.weight, self.pair_weight = (
+            found,
+            {},
+            {},
+            0.0,
+            0.0,
+        )
         self.products = {}
         if sum(len(begin[p.b]) * begin[p.a].shape[1] for p in found) <= MOST:
-            self.products = {p: Products(torch.zeros(len(begin[p.b]), begin[p.a].shape[1])) for p in found}
+            self.products = {
+                p: Products(torch.zeros(len(begin[p.b]), begin[p.a].shape[1])) for p in found
+            }
 
     def add(self, update: ClientUpdate, start: Params, pair_weight: float) -> None:
         """start: what the client began with, of full rank."""
@@ -59,7 +72,10 @@ class Sums:
         self.weight += update.counts
         self.pair_weight += pair_weight
         for pair in self.pairs:
-            a, b = (start[n] + update.delta[n] if n in update.delta else start[n] for n in (pair.a, pair.b))
+            a, b = (
+                start[n] + update.delta[n] if n in update.delta else start[n]
+                for n in (pair.a, pair.b)
+            )
             if self.own_means:
                 for name, value in ((pair.a, a), (pair.b, b)):
                     _grow(self.values, name, value, pair_weight)
@@ -68,7 +84,11 @@ class Sums:
 
     def mean_delta(self) -> Params | None:
         """sum_i w_i delta_i / sum_i w_i; None when no update arrived."""
-        return {n: (t / self.weight).to(torch.float32) for n, t in self.deltas.items()} if self.weight else None
+        return (
+            {n: (t / self.weight).to(torch.float32) for n, t in self.deltas.items()}
+            if self.weight
+            else None
+        )
 
     def mean_value(self, name: str) -> Tensor:
         """The mean of a pair's tensor itself by the rule's own weights."""
@@ -99,7 +119,9 @@ class Rule:
         return frozenset()
 
     def listed(self) -> list[int]:
-        """The ranks it deals out, [] for one rank for all. Raises FedkitError if they cannot be read."""
+        """The ranks it deals out, [] for one rank for all. Raises FedkitError if they cannot be
+        read.
+        """
         return []
 
     def rank(self, client: int, most: int) -> int:
@@ -121,12 +143,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Mean(Rule):
-    """Every tensor averaged apart, weighted by examples (FedAvg of adapters, FedIT: Zhang et al., 2024)."""
+    """Every tensor averaged apart, weighted by examples (FedAvg of adapters, FedIT: Zhang et al.,
+    2024).
+    """
 
 
 @dataclass(frozen=True)
 class Ffa(Rule):
-    """A stays as drawn, only B is trained and sent: averaging is then exact (FFA-LoRA: Sun et al., 2024)."""
+    """A stays as drawn, only B is trained and sent: averaging is then exact (FFA-LoRA: Sun et al.,
+    2024).
+    """
 
     needs = EVERY
     pairs_only = True
@@ -137,7 +163,9 @@ class Ffa(Rule):
 
 @dataclass(frozen=True)
 class Rolora(Rule):
-    """B in odd rounds, A in even ones; the other is frozen, so averaging is exact (RoLoRA: Chen et al., 2024)."""
+    """B in odd rounds, A in even ones; the other is frozen, so averaging is exact (RoLoRA: Chen et
+    al., 2024).
+    """
 
     needs = EVERY
     pairs_only = True
@@ -148,13 +176,17 @@ class Rolora(Rule):
 
 @dataclass(frozen=True)
 class Flora(Rule):
-    """Every client's pair is stacked and added to the frozen matrices; the next round draws a new A (FLoRA: Wang et al., 2024)."""
+    """Every client's pair is stacked and added to the frozen matrices; the next round draws a new A
+    (FLoRA: Wang et al., 2024).
+    """
 
     needs = EVERY + "; the download carries every client's pair, and is not compressed"
     pairs_only = both = merges = True
 
     def begin(self, shared: Params, number: int, seed: int) -> Params:
-        """A drawn anew as PEFT draws it (uniform, +-1/sqrt(in)) from seed and round, which everyone knows; B zero."""
+        """A drawn anew as PEFT draws it (uniform, +-1/sqrt(in)) from seed and round, which everyone
+        knows; B zero.
+        """
         draw = torch.Generator().manual_seed(seed * 100_003 + number)
         fresh = dict(shared)
         for pair in pairs(shared):
@@ -172,7 +204,9 @@ class Flora(Rule):
 
 @dataclass(frozen=True)
 class Fedex(Rule):
-    """A and B averaged apart, and what that gets wrong added to the frozen matrices (FedEx-LoRA: Singhal et al., 2025)."""
+    """A and B averaged apart, and what that gets wrong added to the frozen matrices (FedEx-LoRA:
+    Singhal et al., 2025).
+    """
 
     needs = EVERY + "; the download carries the correction, and is not compressed"
     pairs_only = both = merges = True
@@ -200,7 +234,8 @@ class UnlikeRanks(Rule):
             ranks = [0]
         if not all(1 <= rank <= 4096 for rank in ranks):
             raise FedkitError(
-                f"aggregate 'ranks={self.ranks}' given; write whole numbers from 1 joined by '|', such as 2|4|8"
+                f"aggregate 'ranks={self.ranks}' given; write whole numbers from 1 joined by '|',"
+                " such as 2|4|8"
             )
         return ranks
 
@@ -211,7 +246,8 @@ class UnlikeRanks(Rule):
 
 @dataclass(frozen=True)
 class Flexlora(UnlikeRanks):
-    """Clients of unlike rank: the products are averaged and split again by singular values (FlexLoRA: Bai et al., 2024).
+    """Clients of unlike rank: the products are averaged and split again by singular values
+    (FlexLoRA: Bai et al., 2024).
 
     ranks: of the clients in turn, joined by '|'; those above the tuner's r count as r.
     """
@@ -229,10 +265,12 @@ class Flexlora(UnlikeRanks):
 
 @dataclass(frozen=True)
 class Hetlora(UnlikeRanks):
-    """Clients of unlike rank: pairs filled up with zeros, averaged by the size of what each changes (HetLoRA: Cho et al., 2024).
+    """Clients of unlike rank: pairs filled up with zeros, averaged by the size of what each changes
+    (HetLoRA: Cho et al., 2024).
 
-    ranks: of the clients in turn, joined by '|'; those above the tuner's r count as r. Weights are the Frobenius norms of the
-    clients' products. The paper's pruning of ranks during training is left out.
+    ranks: of the clients in turn, joined by '|'; those above the tuner's r count as r. Weights are
+    the Frobenius norms of the clients' products. The paper's pruning of ranks during training is
+    left out.
     """
 
     own_means = True
@@ -252,7 +290,9 @@ class Hetlora(UnlikeRanks):
 
 @dataclass(frozen=True)
 class Fedsa(Rule):
-    """A is shared, every client keeps a B of its own: a model per client (FedSA-LoRA: Guo et al., 2025)."""
+    """A is shared, every client keeps a B of its own: a model per client (FedSA-LoRA: Guo et al.,
+    2025).
+    """
 
     needs = EVERY + "; scored per client"
     pairs_only = True
@@ -261,14 +301,21 @@ class Fedsa(Rule):
         return frozenset(n for n in names if n.endswith(B))
 
 
-def combine(rule: Rule, begin: Params, updates: Iterable[ClientUpdate], scale: float = 1.0,
-            start: Callable[[str], Params] | None = None, home: frozenset[str] = frozenset(),
-            products: bool = True) -> Combined:
+def combine(
+    rule: Rule,
+    begin: Params,
+    updates: Iterable[ClientUpdate],
+    scale: float = 1.0,
+    start: Callable[[str], Params] | None = None,
+    home: frozenset[str] = frozenset(),
+    products: bool = True,
+) -> Combined:
     """Take a round's updates as they arrive, and let `rule` make one of them.
 
-    begin: what `rule.begin` gave. start: what a client began with, by its id, of full rank; `begin` for all if None.
-    home: tensors that stay with the clients; a pair with one of them has no product that the server could know.
-    products: whether the updates are the clients' own, from what they began with, so that their products mean something.
+    begin: what `rule.begin` gave. start: what a client began with, by its id, of full rank; `begin`
+    for all if None. home: tensors that stay with the clients; a pair with one of them has no
+    product that the server could know. products: whether the updates are the clients' own, from
+    what they began with, so that their products mean something.
     """
     found = [p for p in pairs(begin) if products and not {p.a, p.b} & home]
     sums = Sums(found, begin, rule.own_means)
@@ -282,19 +329,28 @@ def combine(rule: Rule, begin: Params, updates: Iterable[ClientUpdate], scale: f
 
 
 def _error(begin: Params, sums: Sums, delta: Params, merged: Params, scale: float) -> float | None:
-    """How far what the round achieved is from the mean of what the clients' pairs do, as a share of the latter."""
+    """How far what the round achieved is from the mean of what the clients' pairs do, as a share of
+    the latter.
+    """
     apart = whole = 0.0
     for pair in sums.products:
         a, b = (begin[n] + delta[n] if n in delta else begin[n] for n in (pair.a, pair.b))
         exact, achieved = sums.exact(pair), b @ a
         if pair.merged in merged:
             achieved = achieved + merged[pair.merged] / scale
-        apart, whole = apart + (exact - achieved).square().sum().item(), whole + exact.square().sum().item()
+        apart, whole = (
+            apart + (exact - achieved).square().sum().item(),
+            whole + exact.square().sum().item(),
+        )
     return math.sqrt(apart / whole) if whole > 0 else None
 
 
-def _message(merged: Params, sums: Sums, factors: Callable[[Pair, Tensor, Tensor], tuple[Tensor, Tensor]]) -> Params:
-    """The change of the frozen matrices as it travels: the clients' factors stacked, or whole where that is shorter."""
+def _message(
+    merged: Params, sums: Sums, factors: Callable[[Pair, Tensor, Tensor], tuple[Tensor, Tensor]]
+) -> Params:
+    """The change of the frozen matrices as it travels: the clients' factors stacked, or whole where
+    that is shorter.
+    """
     out = {}
     for pair in sums.pairs:
         kept = sums.products[pair].kept

@@ -1,7 +1,9 @@
-"""LoRA pairs on the server: which tensors belong together, their products summed over clients, their slices by rank.
+"""LoRA pairs on the server: which tensors belong together, their products summed over clients,
+their slices by rank.
 
-A pair is A (r, in) and B (out, r); what the model computes with is scale * B A, so the mean of the products and the
-product of the means are two things: sum_i p_i B_i A_i - B' A' = sum_i p_i (B_i - B')(A_i - A'), with A', B' the means.
+A pair is A (r, in) and B (out, r); what the model computes with is scale * B A, so the mean of the
+products and the product of the means are two things: sum_i p_i B_i A_i - B' A' = sum_i p_i (B_i -
+B')(A_i - A'), with A', B' the means.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ MOST = 50_000_000  # values of all products together; of larger models no produc
 
 @dataclass(frozen=True)
 class Pair:
-    """One adapted layer. a, b: names of its two tensors. merged: the name of what is added to its frozen matrix."""
+    """One adapted layer. a, b: names of its two tensors. merged: the name of what is added to its
+    frozen matrix.
+    """
 
     layer: str
 
@@ -40,16 +44,23 @@ class Pair:
 
 
 def pairs(names: Iterable[str]) -> list[Pair]:
-    """The LoRA pairs among tensor names, in order. A pair with a magnitude of its own (DoRA) is none."""
+    """The LoRA pairs among tensor names, in order. A pair with a magnitude of its own (DoRA) is
+    none.
+    """
     there = set(names)
     layers = [n.removesuffix(A) for n in names if n.endswith(A)]
-    scaled = {n.partition(".lora_magnitude_vector")[0] for n in there if ".lora_magnitude_vector" in n}
+    scaled = {
+        n.partition(".lora_magnitude_vector")[0] for n in there if ".lora_magnitude_vector" in n
+    }
     return [Pair(n) for n in layers if n + B in there and n not in scaled]
 
 
 def cut(params: Params, rank: int) -> Params:
     """The first `rank` rows of every A and columns of every B; the other tensors as they are."""
-    return {n: t[:rank] if n.endswith(A) else t[:, :rank] if n.endswith(B) else t for n, t in params.items()}
+    return {
+        n: t[:rank] if n.endswith(A) else t[:, :rank] if n.endswith(B) else t
+        for n, t in params.items()
+    }
 
 
 def padded(params: Params, like: Mapping[str, Tensor]) -> Params:
@@ -66,9 +77,11 @@ def padded(params: Params, like: Mapping[str, Tensor]) -> Params:
 
 @dataclass
 class Products:
-    """sum_i w_i B_i A_i of one pair, taken as the clients arrive; and the factors, as long as they are the shorter way.
+    """sum_i w_i B_i A_i of one pair, taken as the clients arrive; and the factors, as long as they
+    are the shorter way.
 
-    total: (out, in), float32. kept: a list of (w_i, B_i, A_i), or None once all of them are longer than one (out, in).
+    total: (out, in), float32. kept: a list of (w_i, B_i, A_i), or None once all of them are longer
+    than one (out, in).
     """
 
     total: Tensor

@@ -1,9 +1,11 @@
-"""What becomes of updates that look right one by one and do not look like the others: medians, trimming, clipping, Krum.
+"""What becomes of updates that look right one by one and do not look like the others: medians,
+trimming, clipping, Krum.
 
-A rule stands before the mean: it hands on one centre, some of the updates, or all of them with other weights. Except
-under `clip`, every client counts the same: the number of examples is the sender's own claim, and an attacker would
-claim many. All is reckoned in float64, and over at most `CELLS` values at a time, so that memory does not grow with
-clients. To add one: a small frozen dataclass that overrides `screen`, and a line in `ROBUST`.
+A rule stands before the mean: it hands on one centre, some of the updates, or all of them with
+other weights. Except under `clip`, every client counts the same: the number of examples is the
+sender's own claim, and an attacker would claim many. All is reckoned in float64, and over at most
+`CELLS` values at a time, so that memory does not grow with clients. To add one: a small frozen
+dataclass that overrides `screen`, and a line in `ROBUST`.
 """
 
 from __future__ import annotations
@@ -29,13 +31,16 @@ class Robust:
     """What all rules share: every update goes on as it is."""
 
     needs: ClassVar[str] = ""
-    individual: ClassVar[bool] = True  # looks at updates one by one, so cannot stand behind secure aggregation
+    # looks at updates one by one, so cannot stand behind secure aggregation
+    individual: ClassVar[bool] = True
 
     def check(self, clients: int) -> None:
         """Raise FedkitError if the rule cannot work with the updates of so many clients in a round."""
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
-        """(what goes on to the mean, {client_id: reason} of those left out) of a round's updates, all of one form."""
+        """(what goes on to the mean, {client_id: reason} of those left out) of a round's updates,
+        all of one form.
+        """
         return updates, {}
 
 
@@ -51,13 +56,15 @@ class Median(Robust):
     """The median of each value over the clients, for fewer than half hostile (Yin et al., 2018)."""
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
-        middle = [(len(updates) - 1) // 2, len(updates) // 2]  # the mean of the two in the middle for an even number
+        # the mean of the two in the middle for an even number
+        middle = [(len(updates) - 1) // 2, len(updates) // 2]
         return _centre(updates, lambda values: values.sort(0).values[middle].mean(0))
 
 
 @dataclass(frozen=True)
 class Trimmed(Robust):
-    """The mean of each value over the clients without the largest and the smallest (trimmed mean: Yin et al., 2018).
+    """The mean of each value over the clients without the largest and the smallest (trimmed mean:
+    Yin et al., 2018).
 
     share: of the clients left out at each end, rounded up; for at most that share hostile.
     """
@@ -67,7 +74,8 @@ class Trimmed(Robust):
     def __post_init__(self) -> None:
         if not 0 < self.share < 0.5:
             raise FedkitError(
-                f"robust 'trimmed:share={self.share:g}' given; share must be above 0 and below 0.5, for example 0.2"
+                f"robust 'trimmed:share={self.share:g}' given; share must be above 0 and below 0.5,"
+                " for example 0.2"
             )
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
@@ -78,10 +86,11 @@ class Trimmed(Robust):
 
 @dataclass(frozen=True)
 class Clip(Robust):
-    """Updates longer than a limit are shortened to it: bounds what one client can do (Sun et al., 2019).
+    """Updates longer than a limit are shortened to it: bounds what one client can do (Sun et al.,
+    2019).
 
-    norm: the limit, Euclidean over all tensors; 0: the median of the round's norms (the lower one of two). Clients keep
-    their weights, so that examples count as they are claimed.
+    norm: the limit, Euclidean over all tensors; 0: the median of the round's norms (the lower one
+    of two). Clients keep their weights, so that examples count as they are claimed.
     """
 
     norm: float = 0.0
@@ -89,34 +98,41 @@ class Clip(Robust):
     def __post_init__(self) -> None:
         if not (math.isfinite(self.norm) and self.norm >= 0):
             raise FedkitError(
-                f"robust 'clip:norm={self.norm:g}' given; norm must be above 0, or 0 for the median of the round's norms"
+                f"robust 'clip:norm={self.norm:g}' given; norm must be above 0, or 0 for the median"
+                " of the round's norms"
             )
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
         norms = [norm_of(u.delta) for u in updates]
         limit = self.norm or sorted(norms or [0.0])[max(0, len(norms) - 1) // 2]
-        return [u if norm <= limit else _shortened(u, limit / norm) for u, norm in zip(updates, norms)], {}
+        return [
+            u if norm <= limit else _shortened(u, limit / norm) for u, norm in zip(updates, norms)
+        ], {}
 
 
 @dataclass(frozen=True)
 class Krum(Robust):
-    """The one update that is nearest to its neighbours, for at most f hostile clients (Blanchard et al., 2017).
+    """The one update that is nearest to its neighbours, for at most f hostile clients (Blanchard et
+    al., 2017).
 
-    Score: the sum of the squared distances to the n - f - 2 nearest others. f: needs n >= 2 f + 3; where fewer arrive in
-    a round, the largest f that fits is used.
+    Score: the sum of the squared distances to the n - f - 2 nearest others. f: needs n >= 2 f + 3;
+    where fewer arrive in a round, the largest f that fits is used.
     """
 
     f: int = 2
 
     def __post_init__(self) -> None:
         if self.f < 0:
-            raise FedkitError(f"robust with f={self.f} given; f, the number of hostile clients, is from 0 on")
+            raise FedkitError(
+                f"robust with f={self.f} given; f, the number of hostile clients, is from 0 on"
+            )
 
     def check(self, clients: int) -> None:
         if clients < 2 * self.f + 3:
             way = f"use f={(clients - 3) // 2} or less" if clients >= 3 else "use --robust median"
             raise FedkitError(
-                f"robust {_name(self)}:f={self.f} needs 2 f + 3 = {2 * self.f + 3} clients in a round, and there are {clients}; {way}"
+                f"robust {_name(self)}:f={self.f} needs 2 f + 3 = {2 * self.f + 3} clients in a"
+                f" round, and there are {clients}; {way}"
             )
 
     def keeps(self, n: int, f: int) -> int:
@@ -127,7 +143,8 @@ class Krum(Robust):
         n = len(updates)
         f = min(self.f, max(0, (n - 3) // 2))
         products = gram(updates)
-        near = distances(products).square().sort(1).values[:, 1 : 1 + max(1, n - f - 2)].sum(1)  # [:, 0]: to itself
+        # [:, 0]: to itself
+        near = distances(products).square().sort(1).values[:, 1 : 1 + max(1, n - f - 2)].sum(1)
         order = sorted(range(n), key=lambda i: (near[i].item(), products[i, i].item(), i))
         chosen = set(order[: self.keeps(n, f)])
         out = {
@@ -140,7 +157,9 @@ class Krum(Robust):
 
 @dataclass(frozen=True)
 class MultiKrum(Krum):
-    """The mean of the n - f updates that are nearest to their neighbours (multi-Krum: Blanchard et al., 2017)."""
+    """The mean of the n - f updates that are nearest to their neighbours (multi-Krum: Blanchard et
+    al., 2017).
+    """
 
     def keeps(self, n: int, f: int) -> int:
         return n - f
@@ -148,7 +167,8 @@ class MultiKrum(Krum):
 
 @dataclass(frozen=True)
 class GeometricMedian(Robust):
-    """The point nearest to all updates, for less than half hostile: all go on, far ones weigh little (RFA: Pillutla et al., 2022).
+    """The point nearest to all updates, for less than half hostile: all go on, far ones weigh
+    little (RFA: Pillutla et al., 2022).
 
     Smoothed Weiszfeld iterations, on the inner products of the updates, to convergence.
     """
@@ -214,12 +234,16 @@ def _centre(updates: list[ClientUpdate], middle: Callable[[Tensor], Tensor]) -> 
     delta = {}
     for name, like in updates[0].delta.items():
         pieces = [middle(values) for values in blocks(updates, name)]
-        delta[name] = torch.cat([like.new_zeros(0), *(p.to(like.dtype) for p in pieces)]).reshape(like.shape)
+        delta[name] = torch.cat([like.new_zeros(0), *(p.to(like.dtype) for p in pieces)]).reshape(
+            like.shape
+        )
     return [ClientUpdate("robust", delta, sum(u.num_examples for u in updates))], {}
 
 
 def _shortened(update: ClientUpdate, share: float) -> ClientUpdate:
-    return replace(update, delta={n: (t.double() * share).to(t.dtype) for n, t in update.delta.items()})
+    return replace(
+        update, delta={n: (t.double() * share).to(t.dtype) for n, t in update.delta.items()}
+    )
 
 
 def _name(rule: Robust) -> str:

@@ -45,7 +45,9 @@ class Uniform(Weights):
 
 @dataclass(frozen=True)
 class ByValidation(Weights):
-    """By examples, divided by the loss on the client's own validation data after its training, to a power."""
+    """By examples, divided by the loss on the client's own validation data after its training, to a
+    power.
+    """
 
     power: float = 1.0
     reports = ("validation",)
@@ -66,11 +68,19 @@ WEIGHTS: dict[str, type[Weights]] = {
 }
 
 
-def gather(updates: Iterable[ClientUpdate], robust: Robust, weights: Weights, strategy: Strategy,
-           records: list[ClientRecord], arrived: list[Arrived]) -> Iterator[ClientUpdate]:
-    """The updates that go into the mean, with their weights; `arrived` hears of each, `records` of those left out.
+def gather(
+    updates: Iterable[ClientUpdate],
+    robust: Robust,
+    weights: Weights,
+    strategy: Strategy,
+    records: list[ClientRecord],
+    arrived: list[Arrived],
+) -> Iterator[ClientUpdate]:
+    """The updates that go into the mean, with their weights; `arrived` hears of each, `records` of
+    those left out.
 
-    A robust rule has to see all of a round's updates before it hands on any, so they are all held in memory.
+    A robust rule has to see all of a round's updates before it hands on any, so they are all held
+    in memory.
     """
     if robust.individual:
         updates, left_out = robust.screen(list(updates))
@@ -84,5 +94,3 @@ def gather(updates: Iterable[ClientUpdate], robust: Robust, weights: Weights, st
         said = {name: update.metrics.get(name, 0.0) for name in ("steps", "loss")}
         arrived.append(Arrived(base, weight, square, update.staleness, **said))
         yield replace(update, weight=weight)
-
-

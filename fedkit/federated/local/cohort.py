@@ -1,8 +1,10 @@
-"""Several clients trained at once: one batch through the frozen base, every client with its own adapters and head.
+"""Several clients trained at once: one batch through the frozen base, every client with its own
+adapters and head.
 
-The steps of the clients are taken in lock-step. A client sits on one of a few seats; when its batches are used up, its
-parameters are handed out and the next client takes the seat, so unequal clients cost nothing and nobody is padded.
-What each client computes is what `train.fit` computes for it alone, also when another's numbers overflow.
+The steps of the clients are taken in lock-step. A client sits on one of a few seats; when its
+batches are used up, its parameters are handed out and the next client takes the seat, so unequal
+clients cost nothing and nobody is padded. What each client computes is what `train.fit` computes
+for it alone, also when another's numbers overflow.
 """
 
 from __future__ import annotations
@@ -25,14 +27,20 @@ from fedkit.federated.local.train import Fit, Task, fit, learning_rates, sgd_mom
 from fedkit.models.classifier import Model
 from fedkit.models.merging import merge
 
-TOKENS = 3_000  # in one batch, all clients together, when layers are trained; more gains nothing and costs memory
+# in one batch, all clients together, when layers are trained; more gains nothing and costs memory
+TOKENS = 3_000
 TEXTS = 1024  # in one batch when only the head is trained
 VALUES = 4_000_000  # trained values of all clients on the seats, at most
 
 
-def fit_all(model: Model, tasks: Sequence[Task], config: RunConfig,
-            tick: Callable[[str], None] = lambda _: None) -> Iterator[tuple[Task, Fit]]:
-    """Every task with its result, as each is done: together where the model has a stack, else one after another.
+def fit_all(
+    model: Model,
+    tasks: Sequence[Task],
+    config: RunConfig,
+    tick: Callable[[str], None] = lambda _: None,
+) -> Iterator[tuple[Task, Fit]]:
+    """Every task with its result, as each is done: together where the model has a stack, else one
+    after another.
 
     tick: called before each step of each client with its name.
     """
@@ -47,14 +55,21 @@ def fit_all(model: Model, tasks: Sequence[Task], config: RunConfig,
 
 
 def seats(model: Model, tasks: Sequence[Task], batch_size: int) -> int:
-    """How many clients to train at once: enough to keep the processor busy, few enough for its memory."""
+    """How many clients to train at once: enough to keep the processor busy, few enough for its
+    memory.
+    """
     usual = max(1, min(batch_size, int(np.median([len(t.examples) for t in tasks]))))
     room = TEXTS // usual
     if model.stack.lowest < len(model.stack.layers):
         lengths = [len(tokens) for t in tasks[:100] for tokens in t.examples.tokens[:100]]
         room = round(TOKENS / (usual * np.mean(lengths)))
     rank = max([1, *(p.shape[0] for n, p in model.trainable.items() if "lora_A" in n)])
-    most = min(room, model.module.head.in_features // 6 // rank, VALUES // model.num_trainable(), len(tasks))
+    most = min(
+        room,
+        model.module.head.in_features // 6 // rank,
+        VALUES // model.num_trainable(),
+        len(tasks),
+    )
     return max(1, most)
 
 
@@ -113,14 +128,18 @@ def _together(
 
 
 class Table:
-    """The parameters and AdamW states of the clients on the seats: one row each, one column per trained value."""
+    """The parameters and AdamW states of the clients on the seats: one row each, one column per
+    trained value.
+    """
 
     def __init__(self, model: Model, size: int, config: RunConfig):
         self.model, self.size, self.clip_norm = model, size, config.clip_norm
         self.momentum = sgd_momentum(config)
         self.shapes = {n: p.shape for n, p in model.trainable.items()}
         like = {"device": model.device, "dtype": torch.float32}
-        self.values, self.mean, self.square = (torch.zeros(size, model.num_trainable(), **like) for _ in range(3))
+        self.values, self.mean, self.square = (
+            torch.zeros(size, model.num_trainable(), **like) for _ in range(3)
+        )
         self.adjust = torch.zeros(size, 1, len(model.labels), **like)
         self.columns, self.rates = [], []  # runs of tensors that share a learning rate
         end = 0
@@ -129,9 +148,12 @@ class Table:
             self.columns.append(slice(start, end))
             self.rates.append(rate)
         self.steps = torch.zeros(len(self.rates), size, **like)
-        self.still = torch.zeros(size, 1, dtype=torch.bool)  # (size, P) once a task has frozen tensors
-        self.pull, self.begun = torch.zeros(size, 1, **like), None  # (size, P) once a task is held near its start
-        self.shift = self.total = None  # (size, P) once a task shifts its gradients; what they add up to
+        # (size, P) once a task has frozen tensors
+        self.still = torch.zeros(size, 1, dtype=torch.bool)
+        # (size, P) once a task is held near its start
+        self.pull, self.begun = torch.zeros(size, 1, **like), None
+        # (size, P) once a task shifts its gradients; what they add up to
+        self.shift = self.total = None
 
     def place(self, i: int, task: Task) -> None:
         """Seat `i` starts anew with the task's parameters and a fresh optimizer."""
@@ -143,11 +165,19 @@ class Table:
             self.pull[i], self.begun[i] = task.pull, self.values[i]
         if task.shift is not None:
             if self.shift is None:
-                self.shift, self.total = torch.zeros_like(self.values), torch.zeros_like(self.values)
-            self.shift[i], self.total[i] = torch.cat([task.shift[n].flatten() for n in self.shapes]), 0.0
+                self.shift, self.total = (
+                    torch.zeros_like(self.values),
+                    torch.zeros_like(self.values),
+                )
+            self.shift[i], self.total[i] = (
+                torch.cat([task.shift[n].flatten() for n in self.shapes]),
+                0.0,
+            )
         if task.frozen or self.still.shape[1] > 1:
             still = [torch.full((s.numel(),), n in task.frozen) for n, s in self.shapes.items()]
-            self.still = self.still.expand(self.size, len(self.values[0])).clone().to(self.values.device)
+            self.still = (
+                self.still.expand(self.size, len(self.values[0])).clone().to(self.values.device)
+            )
             self.still[i] = torch.cat(still)
 
     def params(self, i: int) -> Params:
@@ -166,9 +196,12 @@ class Table:
         """One step of every client in `batch`, seat -> (task, rows); the mean loss of each."""
         who, work = list(batch), list(batch.values())
         everyone = len(who) == self.size
-        values, adjust = (self.values, self.adjust) if everyone else (self.values[who], self.adjust[who])
+        values, adjust = (
+            (self.values, self.adjust) if everyone else (self.values[who], self.adjust[who])
+        )
         losses, gradient = self._gradient(values, adjust, work)
-        if len(work) > 1 and not gradient.isfinite().all():  # what overflowed in one must not reach the others
+        # what overflowed in one must not reach the others
+        if len(work) > 1 and not gradient.isfinite().all():
             parts = [self._gradient(values[[i]], adjust[[i]], [one]) for i, one in enumerate(work)]
             losses, gradient = (torch.cat(p) for p in zip(*parts))
         if self.shift is not None:
@@ -185,39 +218,66 @@ class Table:
     def _gradient(
         self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]
     ) -> tuple[Tensor, Tensor]:
-        """(mean cross-entropy of each client's rows (k,), its gradient (k, P)) at `values` (k, P) of k clients."""
+        """(mean cross-entropy of each client's rows (k,), its gradient (k, P)) at `values` (k, P)
+        of k clients.
+        """
         leaf = values.detach().requires_grad_()
         with torch.enable_grad():  # whatever an interrupt left off, see train.fit
             losses = self._losses(leaf, adjust, work)
             (gradient,) = torch.autograd.grad(losses.sum(), leaf)
         return losses.detach(), gradient
 
-    def _losses(self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]) -> Tensor:
+    def _losses(
+        self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]
+    ) -> Tensor:
         parts = values.split([s.numel() for s in self.shapes.values()], 1)
-        params = {n: part.unflatten(1, shape) for (n, shape), part in zip(self.shapes.items(), parts)}
+        params = {
+            n: part.unflatten(1, shape) for (n, shape), part in zip(self.shapes.items(), parts)
+        }
         sizes = np.array([len(rows) for _, rows in work])
         texts = [task.examples.tokens[r] for task, rows in work for r in rows]
         owner = None if len(work) == 1 else np.repeat(np.arange(len(work)), sizes)
         vectors = self.model.stack.features(texts, params, owner)
-        labels = torch.from_numpy(np.concatenate([task.examples.labels[rows] for task, rows in work])).to(
-            vectors.device
-        )
+        labels = torch.from_numpy(
+            np.concatenate([task.examples.labels[rows] for task, rows in work])
+        ).to(vectors.device)
         # each client's texts as one row of a grid, so that every head sees its own
         there = np.arange(sizes.max()) < sizes[:, None]
         spots = torch.from_numpy(np.flatnonzero(there)).to(vectors.device)
-        grid = vectors.new_zeros(there.size, vectors.shape[1]).index_copy(0, spots, vectors).unflatten(0, there.shape)
-        logits = torch.baddbmm(params["head.bias"].unsqueeze(1), grid, params["head.weight"].transpose(1, 2)) + adjust
-        each = torch.nn.functional.cross_entropy(logits.flatten(0, 1)[spots], labels, reduction="none")
+        grid = (
+            vectors.new_zeros(there.size, vectors.shape[1])
+            .index_copy(0, spots, vectors)
+            .unflatten(0, there.shape)
+        )
+        logits = (
+            torch.baddbmm(
+                params["head.bias"].unsqueeze(1), grid, params["head.weight"].transpose(1, 2)
+            )
+            + adjust
+        )
+        each = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1)[spots], labels, reduction="none"
+        )
         return torch.stack([part.mean() for part in each.split(sizes.tolist())])
 
     def _adamw(self, gradient: Tensor, who: list[int]) -> None:
         """AdamW without weight decay (Loshchilov and Hutter, 2019)."""
         for steps, columns, rate in zip(self.steps, self.columns, self.rates):
             adamw(
-                [self.values[i, columns] for i in who], [row[columns] for row in gradient],
-                [self.mean[i, columns] for i in who], [self.square[i, columns] for i in who], [],
+                [self.values[i, columns] for i in who],
+                [row[columns] for row in gradient],
+                [self.mean[i, columns] for i in who],
+                [self.square[i, columns] for i in who],
+                [],
                 [steps[i] for i in who],
-                fused=True, amsgrad=False, beta1=0.9, beta2=0.999, lr=rate, weight_decay=0.0, eps=1e-8, maximize=False,
+                fused=True,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=rate,
+                weight_decay=0.0,
+                eps=1e-8,
+                maximize=False,
             )
 
     def _sgd(self, gradient: Tensor, who: list[int]) -> None:

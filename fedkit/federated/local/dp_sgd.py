@@ -1,8 +1,9 @@
-"""DP-SGD at a site: Poisson batches, per-example gradients clipped one by one, Gaussian noise on their sum.
+"""DP-SGD at a site: Poisson batches, per-example gradients clipped one by one, Gaussian noise on
+their sum.
 
-Three ways to the same sum, tested against each other and against one-by-one autograd: in closed form for the head
-alone, through the fast engine (every text as if it were a client with adapters of its own), and by Opacus' hooks for
-everything else.
+Three ways to the same sum, tested against each other and against one-by-one autograd: in closed
+form for the head alone, through the fast engine (every text as if it were a client with adapters of
+its own), and by Opacus' hooks for everything else.
 """
 
 from __future__ import annotations
@@ -31,23 +32,35 @@ APART = "gradients of examples together differ from those alone"
 NOISE = 7  # marks the generator of the noise among those of a visit
 
 
-def private_fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = lambda: None) -> Fit:
-    """Train the model in place, from the task's start, by DP-SGD (Abadi et al., 2016) as `task.private` says.
+def private_fit(
+    model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = lambda: None
+) -> Fit:
+    """Train the model in place, from the task's start, by DP-SGD (Abadi et al., 2016) as
+    `task.private` says.
 
-    Plain gradient descent, and with --optimizer sgd:momentum=M momentum: under noise nothing else was better.
+    Plain gradient descent, and with --optimizer sgd:momentum=M momentum: under noise nothing else
+    was better.
     """
     began, plan = time.perf_counter(), task.private
     sizes = step_sizes(learning_rates(model, config), plan.head_lr, plan.scale, plan.clip)
     model.load_params(task.start)
-    centre, bend, momentum = task.start.get(CENTRE), Bend(model.trainable, task), sgd_momentum(config) or 0.0
+    centre, bend, momentum = (
+        task.start.get(CENTRE),
+        Bend(model.trainable, task),
+        sgd_momentum(config) or 0.0,
+    )
     noise = torch_rng(np.random.default_rng([*plan.stream, NOISE]))
     expected, seen, total, speed = plan.rate * len(task.examples), 0, 0.0, 0.0
     with per_example(model) as gradients:
-        for rows in poisson(len(task.examples), plan.rate, plan.steps, np.random.default_rng(plan.stream)):
+        for rows in poisson(
+            len(task.examples), plan.rate, plan.steps, np.random.default_rng(plan.stream)
+        ):
             tick()
             clipped, loss = _clipped(gradients, task, rows, plan.clip, centre)
             if plan.sigma:
-                clipped = clipped + plan.sigma * torch.randn(clipped.shape, generator=noise).to(clipped)
+                clipped = clipped + plan.sigma * torch.randn(clipped.shape, generator=noise).to(
+                    clipped
+                )
             seen, total, mean = seen + len(rows), total + loss, clipped / expected
             if plan.only_gradient:
                 continue
@@ -55,46 +68,74 @@ def private_fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], 
                 model.trainable[name].grad = None if name in task.frozen else part
             bend(model.trainable)
             speed = _descend(model, sizes, momentum, speed)
-    given = {n: -t.float().cpu() for n, t in apart(mean, model.trainable).items()} if plan.only_gradient else None
-    return Fit(model.params(), plan.steps, seen, total / max(seen, 1), time.perf_counter() - began, given=given)
+    given = (
+        {n: -t.float().cpu() for n, t in apart(mean, model.trainable).items()}
+        if plan.only_gradient
+        else None
+    )
+    return Fit(
+        model.params(),
+        plan.steps,
+        seen,
+        total / max(seen, 1),
+        time.perf_counter() - began,
+        given=given,
+    )
 
 
-def step_sizes(rates: dict[str, float], head_lr: float, scale: float, clip: float) -> dict[str, float]:
-    """By what each tensor's mean clipped gradient is multiplied in a step. rates: of the run; head_lr: in the place of the head's."""
+def step_sizes(
+    rates: dict[str, float], head_lr: float, scale: float, clip: float
+) -> dict[str, float]:
+    """By what each tensor's mean clipped gradient is multiplied in a step. rates: of the run;
+    head_lr: in the place of the head's.
+    """
     most = LARGEST_STEP / clip
-    return {n: min(scale * (head_lr if n.startswith("head.") else rate), most) for n, rate in rates.items()}
+    return {
+        n: min(scale * (head_lr if n.startswith("head.") else rate), most)
+        for n, rate in rates.items()
+    }
 
 
-def _descend(model: Model, sizes: dict[str, float], momentum: float, speed: Params | float) -> Params:
+def _descend(
+    model: Model, sizes: dict[str, float], momentum: float, speed: Params | float
+) -> Params:
     """A step against the gradients; the new velocity."""
     with torch.no_grad():
         new = {}
         for name, parameter in model.trainable.items():
             if parameter.grad is not None:
-                new[name] = momentum * (speed[name] if speed and name in speed else 0.0) + parameter.grad
+                new[name] = (
+                    momentum * (speed[name] if speed and name in speed else 0.0) + parameter.grad
+                )
                 parameter -= sizes[name] * new[name]
             parameter.grad = None
     return new
 
 
 def balanced(gradient: Params, centre: Tensor | None) -> Params:
-    """The gradient with that of the bias which keeps the logits of the mean text as they are: nothing new of the data.
+    """The gradient with that of the bias which keeps the logits of the mean text as they are:
+    nothing new of the data.
 
-    A head trained on vectors about their mean, W (z - centre), is one on the vectors as they are with a bias - W centre.
+    A head trained on vectors about their mean, W (z - centre), is one on the vectors as they are
+    with a bias - W centre.
     """
     if centre is None:
         return gradient
     return gradient | {"head.bias": -gradient["head.weight"] @ centre.to(gradient["head.weight"])}
 
 
-def stepped(mean: Params, centre: Tensor | None, budget: Budget, rates: dict[str, float], examples: float) -> Params:
+def stepped(
+    mean: Params, centre: Tensor | None, budget: Budget, rates: dict[str, float], examples: float
+) -> Params:
     """The server's step where sites only gave noisy gradients. mean: minus their mean per example."""
     sizes = step_sizes(rates, budget.head_lr, budget.scale * examples, budget.clip)
     return {n: sizes[n] * t for n, t in balanced(mean, centre).items()}
 
 
 def poisson(n: int, rate: float, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Row numbers of each step: every row with probability `rate`, independently; a batch may be empty."""
+    """Row numbers of each step: every row with probability `rate`, independently; a batch may be
+    empty.
+    """
     for _ in range(steps):
         yield np.flatnonzero(rng.random(n) < rate)
 
@@ -105,10 +146,11 @@ def clipped_sum(gradients: Tensor, clip: float) -> Tensor:
 
 
 def by_groups(gradients: Tensor, head: Tensor, clip: float) -> Tensor:
-    """Like `clipped_sum`, head and body clipped apart, each to its share of `clip`, so that neither crowds out the other.
+    """Like `clipped_sum`, head and body clipped apart, each to its share of `clip`, so that neither
+    crowds out the other.
 
-    A text's gradient is then still no longer than `clip` (McMahan et al., 2018, "A general approach to adding differential
-    privacy"). head: bool (P,).
+    A text's gradient is then still no longer than `clip` (McMahan et al., 2018, "A general approach
+    to adding differential privacy"). head: bool (P,).
     """
     if head.all() or not head.any():
         return clipped_sum(gradients, clip)
@@ -119,16 +161,29 @@ def by_groups(gradients: Tensor, head: Tensor, clip: float) -> Tensor:
 
 
 def scales(norms: Tensor, clip: float) -> Tensor:
-    """By what each gradient is multiplied; 0 for one that is not finite, which must not reach the sum."""
-    return torch.where(norms.isfinite(), (clip / norms.clamp_min(1e-12)).clamp(max=1.0), torch.zeros_like(norms))
+    """By what each gradient is multiplied; 0 for one that is not finite, which must not reach the
+    sum.
+    """
+    return torch.where(
+        norms.isfinite(), (clip / norms.clamp_min(1e-12)).clamp(max=1.0), torch.zeros_like(norms)
+    )
 
 
-def head_sum(vectors: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, clip: float,
-             adjust: Tensor | None = None, centre: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """(sum of clipped gradients of the weight (labels, d), of the bias (labels,), each example's loss (n,)).
+def head_sum(
+    vectors: Tensor,
+    labels: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    clip: float,
+    adjust: Tensor | None = None,
+    centre: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(sum of clipped gradients of the weight (labels, d), of the bias (labels,), each example's
+    loss (n,)).
 
-    The gradient of one example is (p - y) [z, 1]', so its norm is ||p - y|| sqrt(||z||^2 + 1), and nothing has to be
-    held apart (Goodfellow, 2015). About a centre it is (p - y) (z - centre)' and nothing for the bias. vectors: (n, d).
+    The gradient of one example is (p - y) [z, 1]', so its norm is ||p - y|| sqrt(||z||^2 + 1), and
+    nothing has to be held apart (Goodfellow, 2015). About a centre it is (p - y) (z - centre)' and
+    nothing for the bias. vectors: (n, d).
     """
     logits = vectors @ weight.T + bias
     logits = logits if adjust is None else logits + adjust
@@ -144,10 +199,14 @@ def head_sum(vectors: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, clip
 def apart(flat: Tensor, like: Params) -> Params:
     """A vector (P,) as tensors of the names and shapes of `like`, in its order."""
     parts = flat.split([t.numel() for t in like.values()])
-    return {n: part.view(t.shape).to(t.device, t.dtype) for (n, t), part in zip(like.items(), parts)}
+    return {
+        n: part.view(t.shape).to(t.device, t.dtype) for (n, t), part in zip(like.items(), parts)
+    }
 
 
-Gradients = Callable[[list, Tensor, Tensor | None, float, frozenset[str], Tensor | None], tuple[Tensor, float]]
+Gradients = Callable[
+    [list, Tensor, Tensor | None, float, frozenset[str], Tensor | None], tuple[Tensor, float]
+]
 
 
 def _clipped(
@@ -161,18 +220,29 @@ def _clipped(
 
 @contextmanager
 def per_example(model: Model) -> Iterator[Gradients]:
-    """(texts, labels (n,), adjust, clip, frozen tensors, centre) -> (sum of clipped gradients (P,), sum of losses)."""
+    """(texts, labels (n,), adjust, clip, frozen tensors, centre) -> (sum of clipped gradients (P,),
+    sum of losses).
+    """
     if model.stack is not None and model.stack.lowest == len(model.stack.layers):
         yield lambda *given: _head(model, *given)
     elif model.stack is not None:
         yield lambda *given: _in_parts(model, _stacked, *given)
     else:
         with opacus_hooks(model) as wrapped:
-            yield lambda *given: _in_parts(model, lambda m, *rest: _hooked(m, wrapped, *rest), *given)
+            yield lambda *given: _in_parts(
+                model, lambda m, *rest: _hooked(m, wrapped, *rest), *given
+            )
 
 
-def _head(model: Model, texts: list, labels: Tensor, adjust: Tensor | None, clip: float,
-          frozen: frozenset[str], centre: Tensor | None) -> tuple[Tensor, float]:
+def _head(
+    model: Model,
+    texts: list,
+    labels: Tensor,
+    adjust: Tensor | None,
+    clip: float,
+    frozen: frozenset[str],
+    centre: Tensor | None,
+) -> tuple[Tensor, float]:
     zero = torch.zeros(model.num_trainable(), device=model.device)
     if not texts:
         return zero, 0.0
@@ -184,17 +254,29 @@ def _head(model: Model, texts: list, labels: Tensor, adjust: Tensor | None, clip
     return torch.cat([parts[n].flatten() for n in model.trainable]), float(losses.sum())
 
 
-def _in_parts(model: Model, each: Callable, texts: list, labels: Tensor, adjust: Tensor | None, clip: float,
-              frozen: frozenset[str], centre: Tensor | None) -> tuple[Tensor, float]:
+def _in_parts(
+    model: Model,
+    each: Callable,
+    texts: list,
+    labels: Tensor,
+    adjust: Tensor | None,
+    clip: float,
+    frozen: frozenset[str],
+    centre: Tensor | None,
+) -> tuple[Tensor, float]:
     """Gradients apart for a few texts at a time, texts of like length together; clipped and summed."""
     total, loss = torch.zeros(model.num_trainable(), device=model.device), 0.0
     size = max(1, min(TEXTS, VALUES // model.num_trainable()))
     order = np.argsort([len(t) for t in texts], kind="stable")
     still = torch.cat([torch.full((p.numel(),), n in frozen) for n, p in model.trainable.items()])
-    head = torch.cat([torch.full((p.numel(),), n.startswith("head.")) for n, p in model.trainable.items()])
+    head = torch.cat(
+        [torch.full((p.numel(),), n.startswith("head.")) for n, p in model.trainable.items()]
+    )
     for start in range(0, len(texts), size):
         rows = order[start : start + size]
-        gradient, losses = each(model, [texts[i] for i in rows], labels[rows].to(model.device), adjust)
+        gradient, losses = each(
+            model, [texts[i] for i in rows], labels[rows].to(model.device), adjust
+        )
         if frozen:
             gradient = gradient.masked_fill(still.to(gradient.device), 0.0)
         if centre is not None:
@@ -205,20 +287,26 @@ def _in_parts(model: Model, each: Callable, texts: list, labels: Tensor, adjust:
 
 def _about(gradient: Tensor, model: Model, centre: Tensor) -> Tensor:
     """Gradients (n, P) of a head on vectors about a centre: weight - bias centre', bias 0."""
-    parts = dict(zip(model.trainable, gradient.split([p.numel() for p in model.trainable.values()], 1)))
+    parts = dict(
+        zip(model.trainable, gradient.split([p.numel() for p in model.trainable.values()], 1))
+    )
     weight = parts["head.weight"].unflatten(1, model.trainable["head.weight"].shape)
     weight = weight - parts["head.bias"][:, :, None] * centre.to(gradient)
     parts |= {"head.weight": weight.flatten(1), "head.bias": torch.zeros_like(parts["head.bias"])}
     return torch.cat([parts[n] for n in model.trainable], 1)
 
 
-def _stacked(model: Model, texts: list, labels: Tensor, adjust: Tensor | None) -> tuple[Tensor, Tensor]:
+def _stacked(
+    model: Model, texts: list, labels: Tensor, adjust: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """(gradients (n, P), losses (n,)): every text as a client of its own in the fast engine."""
     values = torch.cat([p.detach().flatten() for p in model.trainable.values()])
     leaf = values.expand(len(texts), -1).clone().requires_grad_()
     with torch.enable_grad():
         parts = leaf.split([p.numel() for p in model.trainable.values()], 1)
-        params = {n: part.unflatten(1, p.shape) for (n, p), part in zip(model.trainable.items(), parts)}
+        params = {
+            n: part.unflatten(1, p.shape) for (n, p), part in zip(model.trainable.items(), parts)
+        }
         vectors = model.stack.features(texts, params, np.arange(len(texts)))
         logits = torch.einsum("nd,nkd->nk", vectors, params["head.weight"]) + params["head.bias"]
         losses = _losses(logits, labels, adjust)
@@ -229,7 +317,9 @@ def _stacked(model: Model, texts: list, labels: Tensor, adjust: Tensor | None) -
 def _hooked(
     model: Model, wrapped: nn.Module, texts: list, labels: Tensor, adjust: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """(gradients (n, P), losses (n,)) by Opacus' hooks, which leave each example's gradient beside a parameter."""
+    """(gradients (n, P), losses (n,)) by Opacus' hooks, which leave each example's gradient beside
+    a parameter.
+    """
     with torch.enable_grad():
         with model._precision():
             logits = wrapped(*model.grid(texts)).float()
@@ -240,7 +330,9 @@ def _hooked(
         sample = getattr(parameter, "grad_sample", None)
         sample = sum(sample) if isinstance(sample, list) else sample
         missing = sample is None  # not part of what was computed, such as a frozen tensor
-        rows.append(parameter.new_zeros(len(texts), parameter.numel()) if missing else sample.flatten(1))
+        rows.append(
+            parameter.new_zeros(len(texts), parameter.numel()) if missing else sample.flatten(1)
+        )
         parameter.grad_sample = parameter.grad = None
     return torch.cat(rows, 1).float(), losses.detach()
 
@@ -252,15 +344,20 @@ def _losses(logits: Tensor, labels: Tensor, adjust: Tensor | None) -> Tensor:
 
 @contextmanager
 def opacus_hooks(model: Model) -> Iterator[nn.Module]:
-    """The model's module with Opacus' hooks on it, and without them afterwards. Raises FedkitError where they are wrong."""
+    """The model's module with Opacus' hooks on it, and without them afterwards. Raises FedkitError
+    where they are wrong.
+    """
     from opacus.grad_sample import GradSampleModule
 
     try:
-        wrapped = GradSampleModule(model.module, batch_first=True, loss_reduction="sum", strict=False)
+        wrapped = GradSampleModule(
+            model.module, batch_first=True, loss_reduction="sum", strict=False
+        )
     except (NotImplementedError, ValueError) as error:
         raise _impossible(model, str(error).splitlines()[0]) from None
     was = model.module.training
-    for module in wrapped.modules():  # Opacus looks at modules in training only; nothing may be dropped at random
+    # Opacus looks at modules in training only; nothing may be dropped at random
+    for module in wrapped.modules():
         module.training = any(p.requires_grad for p in module.parameters(recurse=False))
     places = model.module.encoder.register_forward_pre_hook(_own_places, with_kwargs=True)
     try:
@@ -277,13 +374,17 @@ def opacus_hooks(model: Model) -> Iterator[nn.Module]:
 
 
 def _own_places(encoder: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-    """Every text with positions and types of its own: one row for all would mix the texts' gradients."""
+    """Every text with positions and types of its own: one row for all would mix the texts'
+    gradients.
+    """
     base = without_peft(encoder)
     embeddings, ids = getattr(base, "embeddings", None), kwargs["input_ids"]
     if getattr(embeddings, "token_type_embeddings", None) is not None:
         kwargs = kwargs | {"token_type_ids": torch.zeros_like(ids)}
     if getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", 0) is None:
-        kwargs = kwargs | {"position_ids": torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)}
+        kwargs = kwargs | {
+            "position_ids": torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
+        }
     return args, kwargs
 
 
@@ -301,9 +402,14 @@ def _check(model: Model, wrapped: nn.Module) -> None:
             loss = _losses(model.module(*model.grid([texts[i]])).float(), labels[[i]], None).sum()
         found = torch.autograd.grad(loss, list(model.trainable.values()), allow_unused=True)
         alone = torch.cat(
-            [(torch.zeros_like(p) if g is None else g).flatten() for g, p in zip(found, model.trainable.values())]
+            [
+                (torch.zeros_like(p) if g is None else g).flatten()
+                for g, p in zip(found, model.trainable.values())
+            ]
         )
-        close = (together[i] - alone.float()).norm() <= (1e-3 if model.dtype == torch.float32 else 0.1) * alone.norm()
+        close = (together[i] - alone.float()).norm() <= (
+            1e-3 if model.dtype == torch.float32 else 0.1
+        ) * alone.norm()
         if not close:
             raise _impossible(model, APART)
     for parameter in model.module.parameters():
@@ -312,5 +418,7 @@ def _check(model: Model, wrapped: nn.Module) -> None:
 
 
 def _impossible(model: Model, why: str) -> FedkitError:
-    return FedkitError(f"privacy needs each example's own gradient, and tune {model.tune!r} on {model.source.name} has none "
-                       f"({why}); use --tune lora or --tune head")
+    return FedkitError(
+        f"privacy needs each example's own gradient, and tune {model.tune!r} on {model.source.name}"
+        f" has none ({why}); use --tune lora or --tune head"
+    )

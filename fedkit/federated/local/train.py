@@ -1,4 +1,6 @@
-"""What a site does in a round: a few AdamW steps on its own text, starting from the shared parameters."""
+"""What a site does in a round: a few AdamW steps on its own text, starting from the shared
+parameters.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,17 @@ from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.models.classifier import Model
 
-Tick = Callable[[int, str], None]  # called before each step with round and client; raises errors.Cancelled to stop
+# called before each step with round and client; raises errors.Cancelled to stop
+Tick = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)
 class ClientUpdate:
     """What a client sends: delta = local - shared, and how many examples stand behind it.
 
-    weight: how much it counts in a mean, set by the server; its examples if None. staleness: server steps since the
-    parameters it trained from. metrics: figures that the client sends along, where the strategy asks for them.
+    weight: how much it counts in a mean, set by the server; its examples if None. staleness: server
+    steps since the parameters it trained from. metrics: figures that the client sends along, where
+    the strategy asks for them.
     """
 
     client_id: str
@@ -44,11 +48,13 @@ class ClientUpdate:
 
 @dataclass(frozen=True)
 class Task:
-    """What one client trains on, and from where. batches: row numbers of `examples`, step by step; read once.
+    """What one client trains on, and from where. batches: row numbers of `examples`, step by step;
+    read once.
 
-    adjust: added to the logits in the loss, shape (labels,); None for the plain loss. frozen: tensors left as they are.
-    pull: mu of the proximal term mu / 2 ||w - start||^2 in the loss. shift: added to every gradient (c - c_i of SCAFFOLD).
-    private: trained by DP-SGD, which draws batches of its own.
+    adjust: added to the logits in the loss, shape (labels,); None for the plain loss. frozen:
+    tensors left as they are. pull: mu of the proximal term mu / 2 ||w - start||^2 in the loss.
+    shift: added to every gradient (c - c_i of SCAFFOLD). private: trained by DP-SGD, which draws
+    batches of its own.
     """
 
     name: str
@@ -66,8 +72,8 @@ class Task:
 class Fit:
     """What training gave. loss: mean over the examples seen, each before the step it was used in.
 
-    gradient: the mean of the steps' gradients of the loss, where the task has a shift; else None. given: what is sent
-    in place of the difference to the start; None: that difference.
+    gradient: the mean of the steps' gradients of the loss, where the task has a shift; else None.
+    given: what is sent in place of the difference to the start; None: that difference.
     """
 
     params: Params
@@ -80,16 +86,20 @@ class Fit:
 
     def change(self, start: Params) -> Params:
         """What the client sends: the difference to its start, or what it gives in place of it."""
-        return {n: t - start[n] for n, t in self.params.items()} if self.given is None else self.given
+        return (
+            {n: t - start[n] for n, t in self.params.items()} if self.given is None else self.given
+        )
 
 
 @dataclass(frozen=True)
 class Steps:
-    """How a private visit is made (see private.py). sigma: standard deviation of the noise on the sum of clipped gradients.
+    """How a private visit is made (see private.py). sigma: standard deviation of the noise on the
+    sum of clipped gradients.
 
-    rate: Poisson sampling rate. steps: gradient steps. scale: what a learning rate is multiplied by (see `stepped`).
-    head_lr: in the place of the run's. stream: seeds of the visit's randomness. only_gradient: the one step is not taken;
-    the site gives its negative noisy gradient, for the server to step with.
+    rate: Poisson sampling rate. steps: gradient steps. scale: what a learning rate is multiplied by
+    (see `stepped`). head_lr: in the place of the run's. stream: seeds of the visit's randomness.
+    only_gradient: the one step is not taken; the site gives its negative noisy gradient, for the
+    server to step with.
     """
 
     clip: float
@@ -102,22 +112,41 @@ class Steps:
     only_gradient: bool = False
 
 
-def train(model: Model, shared: Params, client: ClientData, config: RunConfig, round_number: int,
-          prior: Tensor | None = None, tick: Tick = lambda *_: None) -> ClientUpdate:
-    """`local_epochs` passes over the client's examples; the update, with steps, examples and seconds as metrics.
+def train(
+    model: Model,
+    shared: Params,
+    client: ClientData,
+    config: RunConfig,
+    round_number: int,
+    prior: Tensor | None = None,
+    tick: Tick = lambda *_: None,
+) -> ClientUpdate:
+    """`local_epochs` passes over the client's examples; the update, with steps, examples and
+    seconds as metrics.
 
-    prior: label shares over all clients, shape (labels,); needed by the calibrated loss, else ignored.
-    Deterministic: the order of examples depends on seed, round and client id only.
+    prior: label shares over all clients, shape (labels,); needed by the calibrated loss, else
+    ignored. Deterministic: the order of examples depends on seed, round and client id only.
     """
     task = task_of(client, shared, config, round_number, prior, len(model.labels))
     return update_of(task, fit(model, task, config, partial(tick, round_number, client.client_id)))
 
 
-def task_of(client: ClientData, shared: Params, config: RunConfig, round_number: int, prior: Tensor | None,
-            num_labels: int, frozen: frozenset[str] = frozenset()) -> Task:
+def task_of(
+    client: ClientData,
+    shared: Params,
+    config: RunConfig,
+    round_number: int,
+    prior: Tensor | None,
+    num_labels: int,
+    frozen: frozenset[str] = frozenset(),
+) -> Task:
     """A client's work in one round."""
     rng = client_rng(config.seed, round_number, client.client_id)
-    batches = (rows for _ in range(config.local_epochs) for rows in epoch(client.train, config.batch_size, rng))
+    batches = (
+        rows
+        for _ in range(config.local_epochs)
+        for rows in epoch(client.train, config.batch_size, rng)
+    )
     adjust = adjustment(config.loss, counted(client.train.labels, num_labels), prior)
     return Task(client.client_id, shared, client.train, batches, adjust, frozen)
 
@@ -125,11 +154,18 @@ def task_of(client: ClientData, shared: Params, config: RunConfig, round_number:
 def update_of(task: Task, done: Fit) -> ClientUpdate:
     """What a client sends after its work."""
     delta = done.change(task.start)
-    metrics = {"steps": done.steps, "examples": done.examples, "loss": done.loss, "seconds": done.seconds}
+    metrics = {
+        "steps": done.steps,
+        "examples": done.examples,
+        "loss": done.loss,
+        "seconds": done.seconds,
+    }
     return ClientUpdate(task.name, delta, len(task.examples), metrics)
 
 
-def fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = lambda: None) -> Fit:
+def fit(
+    model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = lambda: None
+) -> Fit:
     """Train the model in place, from the task's start, on each of its batches."""
     began = time.perf_counter()
     model.load_params(task.start)
@@ -141,9 +177,12 @@ def fit(model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = 
     total = torch.zeros((), device=model.device)
     for rows in task.batches:
         tick()
-        with torch.enable_grad():  # an interrupt within torch's own no_grad may have left it off in a notebook's kernel
+        # an interrupt within torch's own no_grad may have left it off in a notebook's kernel
+        with torch.enable_grad():
             logits = model.forward(*model.batch(task.examples, rows))
-            loss = torch.nn.functional.cross_entropy(logits if adjust is None else logits + adjust, labels[rows])
+            loss = torch.nn.functional.cross_entropy(
+                logits if adjust is None else logits + adjust, labels[rows]
+            )
         optimizer.zero_grad()
         loss.backward()
         bend(model.trainable)
@@ -164,7 +203,9 @@ class Bend:
         self.pull = task.pull
         self.start = {n: task.start[n].to(**to[n]) for n in to} if task.pull else {}
         self.shift = None if task.shift is None else {n: task.shift[n].to(**to[n]) for n in to}
-        self.total = None if task.shift is None else {n: torch.zeros_like(p) for n, p in trainable.items()}
+        self.total = (
+            None if task.shift is None else {n: torch.zeros_like(p) for n, p in trainable.items()}
+        )
 
     def __call__(self, trainable: Params) -> None:
         """Change the gradients in place, after the loss's own have been added up."""
@@ -185,7 +226,9 @@ class Bend:
 
 
 def sgd_momentum(config: RunConfig) -> float | None:
-    """The momentum of the clients' SGD; None where they use AdamW. Raises FedkitError for another optimizer."""
+    """The momentum of the clients' SGD; None where they use AdamW. Raises FedkitError for another
+    optimizer.
+    """
     name, options = parse_spec(config.optimizer)
     if name == "adamw" and not options:
         return None
@@ -195,14 +238,20 @@ def sgd_momentum(config: RunConfig) -> float | None:
             return momentum
     except ValueError:
         pass
-    raise FedkitError(f"optimizer {config.optimizer!r} given; write adamw, sgd, or sgd:momentum=0.9 (0 up to 1)")
+    raise FedkitError(
+        f"optimizer {config.optimizer!r} given; write adamw, sgd, or sgd:momentum=0.9 (0 up to 1)"
+    )
 
 
 def make_optimizer(model: Model, config: RunConfig) -> torch.optim.Optimizer:
-    """One rate for the head and one for everything else; a fresh optimizer each round, so clients keep no state."""
+    """One rate for the head and one for everything else; a fresh optimizer each round, so clients
+    keep no state.
+    """
     rates, groups = learning_rates(model, config), {}
     for name, parameter in model.trainable.items():
-        groups.setdefault(name.startswith("head."), {"params": [], "lr": rates[name]})["params"].append(parameter)
+        groups.setdefault(name.startswith("head."), {"params": [], "lr": rates[name]})[
+            "params"
+        ].append(parameter)
     if (momentum := sgd_momentum(config)) is not None:
         return torch.optim.SGD(list(groups.values()), momentum=momentum)
     return torch.optim.AdamW(list(groups.values()), weight_decay=0.0)
@@ -214,11 +263,13 @@ def learning_rates(model: Model, config: RunConfig) -> dict[str, float]:
     return {n: config.head_lr if n.startswith("head.") else body for n in model.trainable}
 
 
-def epoch(examples: Examples, size: int, rng: np.random.Generator, bucket: int = 8) -> Iterator[np.ndarray]:
+def epoch(
+    examples: Examples, size: int, rng: np.random.Generator, bucket: int = 8
+) -> Iterator[np.ndarray]:
     """Every row once, in batches of `size` texts of similar length.
 
-    Rows are shuffled, sorted by length within buckets of `bucket` batches, and the batches shuffled again: random
-    enough to learn from, and little padding.
+    Rows are shuffled, sorted by length within buckets of `bucket` batches, and the batches shuffled
+    again: random enough to learn from, and little padding.
     """
     order = rng.permutation(len(examples))
     lengths = np.array([len(t) for t in examples.tokens])
@@ -232,20 +283,25 @@ def epoch(examples: Examples, size: int, rng: np.random.Generator, bucket: int =
 
 
 def adjustment(loss: str, counts: Tensor, prior: Tensor | None) -> Tensor | None:
-    """What the loss adds to the logits of a client with these examples per label: shape (labels,), or None for 'plain'.
+    """What the loss adds to the logits of a client with these examples per label: shape (labels,),
+    or None for 'plain'.
 
     'calibrated' aims at the label shares of all clients together, 'balanced' at every label alike.
     """
     if loss == "plain":
         return None
-    return log_adjustment(counts, torch.full((len(counts),), 1 / len(counts)) if loss == "balanced" else prior)
+    return log_adjustment(
+        counts, torch.full((len(counts),), 1 / len(counts)) if loss == "balanced" else prior
+    )
 
 
 def log_adjustment(counts: Tensor, prior: Tensor, smoothing: float = 0.5) -> Tensor:
-    """log(p_client(y) / prior(y)), shape (labels,): added to the logits while training, left out when predicting.
+    """log(p_client(y) / prior(y)), shape (labels,): added to the logits while training, left out
+    when predicting.
 
-    The client's model then need not push down labels it happens not to have (logit adjustment: Menon et al., 2021;
-    label-skewed federated learning: Zhang et al., 2022). smoothing: examples added per label in proportion to the prior.
+    The client's model then need not push down labels it happens not to have (logit adjustment:
+    Menon et al., 2021; label-skewed federated learning: Zhang et al., 2022). smoothing: examples
+    added per label in proportion to the prior.
     """
     local = (counts + smoothing * len(prior) * prior) / (counts.sum() + smoothing * len(prior))
     return torch.log(local / prior.clamp_min(1e-6)).clamp_min(-12.0)

@@ -1,7 +1,9 @@
-"""Rounds in which the server does not wait: it steps when enough updates are there, and who has sent starts again.
+"""Rounds in which the server does not wait: it steps when enough updates are there, and who has
+sent starts again.
 
-Nothing here depends on how long this machine takes: the order of arrival is that of the event clock (network.py), so the
-same config gives the same run. A client is trained when it downloads; what it sends waits until its simulated arrival.
+Nothing here depends on how long this machine takes: the order of arrival is that of the event clock
+(network.py), so the same config gives the same run. A client is trained when it downloads; what it
+sends waits until its simulated arrival.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ from fedkit.federated.rounds.exchange import Exchange, Upload
 from fedkit.federated.rounds.participant import ABSENT, Sites, Visit
 from fedkit.federated.rounds.state import pack, pack_update, unpack, unpack_update
 
-MOST = 20  # visits per client and step that come to nothing, before the server steps without its full number
+# visits per client and step that come to nothing, before the server steps without its full number
+MOST = 20
 
 
 @dataclass(frozen=True)
 class Flight:
-    """A client at work. version: the round whose parameters it has. arrival: simulated seconds since round 1 began."""
+    """A client at work. version: the round whose parameters it has. arrival: simulated seconds
+    since round 1 began.
+    """
 
     visit: Visit
     version: int
@@ -31,17 +36,27 @@ class Flight:
 
 
 class Flying:
-    """The clients as a server sees them that does not wait. clock: simulated seconds since round 1 began, at its last step."""
+    """The clients as a server sees them that does not wait. clock: simulated seconds since round 1
+    began, at its last step.
+    """
 
     def __init__(self, sites: Sites, state: Params):
         self.sites, self.flights = sites, {}
         self.need = sites.strategy.size(len(sites.clients))
-        self.clock, self.resting, self.visits = 0.0, list(range(len(sites.clients))), [0] * len(sites.clients)
+        self.clock, self.resting, self.visits = (
+            0.0,
+            list(range(len(sites.clients))),
+            [0] * len(sites.clients),
+        )
         if state:
             self._restore(state)
 
-    def visit(self, exchange: Exchange, number: int, records: list[ClientRecord]) -> Iterator[ClientUpdate]:
-        """Yield updates in the order of their arrival until there are enough; a record for each visit that ended."""
+    def visit(
+        self, exchange: Exchange, number: int, records: list[ClientRecord]
+    ) -> Iterator[ClientUpdate]:
+        """Yield updates in the order of their arrival until there are enough; a record for each
+        visit that ended.
+        """
         resting, self.resting = self.resting, []
         for place in resting:
             self._launch(place, exchange, number, records)
@@ -61,7 +76,9 @@ class Flying:
             else:
                 self.resting.append(place)  # it starts again from what the server makes of this
 
-    def _launch(self, place: int, exchange: Exchange, number: int, records: list[ClientRecord]) -> None:
+    def _launch(
+        self, place: int, exchange: Exchange, number: int, records: list[ClientRecord]
+    ) -> None:
         client = self.sites.clients[place]
         name, absent = client.client_id, self.sites.fate(number, client.client_id).kind
         if absent in ABSENT:
@@ -75,10 +92,14 @@ class Flying:
         if fate.kind == "crash":
             visit = Visit(self.sites.crashed(client, downlink, fate))
         else:
-            ((_, done),) = fit_all(self.sites.model, [task], self.sites.config, partial(self.sites.tick, number))
+            ((_, done),) = fit_all(
+                self.sites.model, [task], self.sites.config, partial(self.sites.tick, number)
+            )
             visit = self.sites.sent(exchange, task, done, turn, downlink, fate)
         visit = replace(visit, record=replace(visit.record, began=self.clock))
-        self.flights[place] = Flight(visit, number, self.clock + self.sites.ends([visit.record], number)[0])
+        self.flights[place] = Flight(
+            visit, number, self.clock + self.sites.ends([visit.record], number)[0]
+        )
 
     # ---- what it remembers
 
@@ -87,7 +108,11 @@ class Flying:
         out = {"clock": pack({"clock": self.clock, "resting": self.resting, "visits": self.visits})}
         for place, flight in self.flights.items():
             name, upload = f"flight/{place}", flight.visit.upload
-            said = {"record": asdict(flight.visit.record), "version": flight.version, "arrival": flight.arrival}
+            said = {
+                "record": asdict(flight.visit.record),
+                "version": flight.version,
+                "arrival": flight.arrival,
+            }
             if upload is not None:
                 said |= {"nbytes": upload.nbytes, "reason": upload.reason, "slot": upload.slot}
                 out |= {f"{name}/memory/{n}": t for n, t in upload.memory.items()}
@@ -98,13 +123,31 @@ class Flying:
     def _restore(self, state: Params) -> None:
         kept = unpack(state["clock"])
         self.clock, self.resting, self.visits = kept["clock"], kept["resting"], kept["visits"]
-        for key in [n for n in state if n.startswith("flight/") and n.count("/") == 2 and n.endswith("/said")]:
-            place, name, said = int(key.split("/")[1]), key.removesuffix("/said"), unpack(state[key])
+        for key in [
+            n
+            for n in state
+            if n.startswith("flight/") and n.count("/") == 2 and n.endswith("/said")
+        ]:
+            place, name, said = (
+                int(key.split("/")[1]),
+                key.removesuffix("/said"),
+                unpack(state[key]),
+            )
             upload = None
             if "nbytes" in said:
-                update = unpack_update(state, f"{name}/update") if f"{name}/update/said" in state else None
-                upload = Upload(place, said["nbytes"], update, said["reason"], said["slot"],
-                                under(state, f"{name}/memory/"))
+                update = (
+                    unpack_update(state, f"{name}/update")
+                    if f"{name}/update/said" in state
+                    else None
+                )
+                upload = Upload(
+                    place,
+                    said["nbytes"],
+                    update,
+                    said["reason"],
+                    said["slot"],
+                    under(state, f"{name}/memory/"),
+                )
             self.flights[place] = Flight(
                 Visit(ClientRecord(**said["record"]), upload), said["version"], said["arrival"]
             )

@@ -1,8 +1,9 @@
-"""Members who do harm, on purpose or because something is broken: what they train on, send, or what becomes of it.
+"""Members who do harm, on purpose or because something is broken: what they train on, send, or what
+becomes of it.
 
-Some can be seen in one upload and are refused on arrival (NaN, wrong shapes, damaged bytes); the others look right one
-by one, and only the robust rules of the server (`server/robust.py`) can tell. To add one: a small frozen dataclass that
-overrides what it does, and a line in `ATTACKS`.
+Some can be seen in one upload and are refused on arrival (NaN, wrong shapes, damaged bytes); the
+others look right one by one, and only the robust rules of the server (`server/robust.py`) can tell.
+To add one: a small frozen dataclass that overrides what it does, and a line in `ATTACKS`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ class Attack:
     needs: ClassVar[str] = ""
 
     def who(self, clients: int, seed: int) -> frozenset[int]:
-        """Places of the attackers among all clients, drawn by the seed; fewer attackers are some of more attackers.
+        """Places of the attackers among all clients, drawn by the seed; fewer attackers are some of
+        more attackers.
 
         Raises FedkitError if there are more attackers than clients.
         """
         n = getattr(self, "n", 0)
         if n > clients:
-            raise FedkitError(f"attack with n={n} attackers among {clients} clients; n may be at most {clients}")
+            raise FedkitError(
+                f"attack with n={n} attackers among {clients} clients; n may be at most {clients}"
+            )
         order = np.random.default_rng([seed, zlib.crc32(b"attack")]).permutation(clients)
         return frozenset(order[:n].tolist())
 
@@ -42,7 +46,9 @@ class Attack:
         return labels
 
     def delta(self, delta: Params, rng: np.random.Generator) -> Params:
-        """What an attacker sends instead of its update, before it is encoded; the update given is not changed."""
+        """What an attacker sends instead of its update, before it is encoded; the update given is
+        not changed.
+        """
         return delta
 
     def body(self, body: bytes, rng: np.random.Generator) -> bytes:
@@ -63,7 +69,9 @@ class Several(Attack):
 
     def __post_init__(self) -> None:
         if self.n < 1:
-            raise FedkitError(f"attack with n={self.n} attackers; n is from 1 on, and attack 'none' is for none")
+            raise FedkitError(
+                f"attack with n={self.n} attackers; n is from 1 on, and attack 'none' is for none"
+            )
         by = getattr(self, "by", 1.0)
         if not (math.isfinite(by) and 0 < by <= 1e30):
             raise FedkitError(f"attack with by={by:g}; it must be above 0 and at most 1e30")
@@ -71,7 +79,9 @@ class Several(Attack):
 
 @dataclass(frozen=True)
 class SignFlip(Several):
-    """Sends its update backwards, `by` times as large (Blanchard et al., 2017; Karimireddy et al., 2021)."""
+    """Sends its update backwards, `by` times as large (Blanchard et al., 2017; Karimireddy et al.,
+    2021).
+    """
 
     by: float = 1.0
 
@@ -81,7 +91,9 @@ class SignFlip(Several):
 
 @dataclass(frozen=True)
 class Scale(Several):
-    """Sends its update `by` times as large, to drown the others (model replacement: Bagdasaryan et al., 2020)."""
+    """Sends its update `by` times as large, to drown the others (model replacement: Bagdasaryan et
+    al., 2020).
+    """
 
     by: float = 100.0
 
@@ -91,14 +103,18 @@ class Scale(Several):
 
 @dataclass(frozen=True)
 class Noise(Several):
-    """Sends normal noise instead, `by` times as large as its update (Gaussian attack: Blanchard et al., 2017)."""
+    """Sends normal noise instead, `by` times as large as its update (Gaussian attack: Blanchard et
+    al., 2017).
+    """
 
     by: float = 10.0
 
     def delta(self, delta: Params, rng: np.random.Generator) -> Params:
         count = sum(t.numel() for t in delta.values())
         size = math.sqrt(square_of(delta) / max(count, 1))
-        return {name: _times(_normal(tensor, rng), self.by * size) for name, tensor in delta.items()}
+        return {
+            name: _times(_normal(tensor, rng), self.by * size) for name, tensor in delta.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -162,7 +178,9 @@ class BitFlip(Several):
 
 
 def _times(tensor: Tensor, by: float) -> Tensor:
-    """Reckoned in float64 and kept finite: a huge value is for the robust rules, infinity for the check on arrival."""
+    """Reckoned in float64 and kept finite: a huge value is for the robust rules, infinity for the
+    check on arrival.
+    """
     most = torch.finfo(tensor.dtype).max
     return (tensor.double() * by).clamp(-most, most).to(tensor.dtype)
 
@@ -185,7 +203,9 @@ def _pick(delta: Params, rng: np.random.Generator) -> str:
 
 
 def make_attack(spec: str) -> Attack:
-    """The attack that 'none', 'sign-flip:2' or 'scale:n=2,by=100' describes. Raises FedkitError naming what is allowed."""
+    """The attack that 'none', 'sign-flip:2' or 'scale:n=2,by=100' describes. Raises FedkitError
+    naming what is allowed.
+    """
     return build("attack", ATTACKS, spec)
 
 

@@ -1,7 +1,9 @@
-"""The promise to whole clients: every update clipped, noise on their sum, a denominator that nobody's absence changes.
+"""The promise to whole clients: every update clipped, noise on their sum, a denominator that
+nobody's absence changes.
 
-DP-FedAvg (McMahan et al., 2018), its clip moved to a quantile of the norms (Andrew et al., 2021), and noise that later
-rounds take back (DP-FTRL: Kairouz et al., 2021; banded factorization: Choquette-Choo et al., 2023).
+DP-FedAvg (McMahan et al., 2018), its clip moved to a quantile of the norms (Andrew et al., 2021),
+and noise that later rounds take back (DP-FTRL: Kairouz et al., 2021; banded factorization:
+Choquette-Choo et al., 2023).
 """
 
 from __future__ import annotations
@@ -21,12 +23,16 @@ NOISE, COUNT = 11, 12  # mark the server's generators
 
 
 class Guard:
-    """Clip, noise and denominator of a client-level budget. state(): all that the next round needs, as tensors."""
+    """Clip, noise and denominator of a client-level budget. state(): all that the next round needs,
+    as tensors.
+    """
 
     def __init__(self, budget: Budget, seed: int, state: Params):
         self.budget, self.seed = budget, seed
         self.clip = float(state.get("clip", torch.tensor(budget.clip, dtype=torch.float64)))
-        self.past = [past for i in range(max(budget.turns - 1, 0)) if (past := under(state, f"past/{i}/"))]
+        self.past = [
+            past for i in range(max(budget.turns - 1, 0)) if (past := under(state, f"past/{i}/"))
+        ]
 
     # ---- at a client
 
@@ -42,10 +48,16 @@ class Guard:
     def wrong(self, delta: Params) -> str:
         """Why an update that arrived cannot count: it would outweigh the noise. '' if it can."""
         norm = norm_of(delta)
-        return "" if norm <= self.clip * (1 + SLACK) else f"longer ({norm:.4g}) than the clip ({self.clip:.4g})"
+        return (
+            ""
+            if norm <= self.clip * (1 + SLACK)
+            else f"longer ({norm:.4g}) than the clip ({self.clip:.4g})"
+        )
 
     def finish(self, mean: Params, count: float, number: int, noised: bool = False) -> Params:
-        """The mean over the cohort, with noise. mean: over `count` updates. noised: the updates carried the noise."""
+        """The mean over the cohort, with noise. mean: over `count` updates. noised: the updates
+        carried the noise.
+        """
         scale = count / self.budget.cohort
         total = {n: scale * t for n, t in mean.items()}
         if noised:
@@ -64,14 +76,21 @@ class Guard:
 
     @property
     def multiplier(self) -> float:
-        """Noise multiplier of the sum alone: with adaptive clipping the count has its share of the budget."""
+        """Noise multiplier of the sum alone: with adaptive clipping the count has its share of the
+        budget.
+        """
         z, bits = self.budget.noise, self.budget.bits
         return (z**-2 - (2 * bits) ** -2) ** -0.5 if bits and z else z
 
     def _fresh(self, like: Params, number: int) -> Params:
-        """Noise for a clip of 1, correlated over rounds where clients come in turn: the solution y of C y = z."""
+        """Noise for a clip of 1, correlated over rounds where clients come in turn: the solution y
+        of C y = z.
+        """
         generator = torch_rng(np.random.default_rng([self.seed, number, NOISE]))
-        fresh = {n: self.multiplier * torch.randn(t.shape, generator=generator) for n, t in sorted(like.items())}
+        fresh = {
+            n: self.multiplier * torch.randn(t.shape, generator=generator)
+            for n, t in sorted(like.items())
+        }
         if self.budget.turns < 2:
             return fresh
         first, *later = bands(self.budget.turns)
@@ -87,10 +106,12 @@ class Guard:
 
 
 def bands(width: int) -> list[float]:
-    """First column of the banded Toeplitz matrix C, length 1: the square root of the prefix sum, cut off.
+    """First column of the banded Toeplitz matrix C, length 1: the square root of the prefix sum,
+    cut off.
 
-    c_j = binom(2j, j) / 4^j (Fichtenberger et al., 2023). Columns that are `width` rounds apart do not overlap, so a
-    client that takes part every `width` rounds, k times in all, moves C x by at most sqrt(k) times the clip.
+    c_j = binom(2j, j) / 4^j (Fichtenberger et al., 2023). Columns that are `width` rounds apart do
+    not overlap, so a client that takes part every `width` rounds, k times in all, moves C x by at
+    most sqrt(k) times the clip.
     """
     column = [1.0]
     for j in range(1, width):

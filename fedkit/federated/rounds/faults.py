@@ -1,7 +1,9 @@
-"""Members who vanish: who is away, arrives later, leaves, crashes, is late, whose upload is lost or comes twice.
+"""Members who vanish: who is away, arrives later, leaves, crashes, is late, whose upload is lost or
+comes twice.
 
-A client's fate in a round depends on the seed, the round and its own id only: neither on who else takes part nor on
-what was computed before, so a resumed run and another strategy meet the same faults.
+A client's fate in a round depends on the seed, the round and its own id only: neither on who else
+takes part nor on what was computed before, so a resumed run and another strategy meet the same
+faults.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ OF_A_ROUND = ("away", "crash", "lost", "late", "twice")  # in the order in which
 
 @dataclass(frozen=True)
 class Faults:
-    """Rates from 0 to 1, per client and round; each of those to whom it can still happen (who crashed loses no upload)."""
+    """Rates from 0 to 1, per client and round; each of those to whom it can still happen (who
+    crashed loses no upload).
+    """
 
     lost: float = 0.0  # trained and sent, and the upload never arrives
     crash: float = 0.0  # stops in the middle of its training
@@ -43,7 +47,8 @@ class Faults:
 
 @dataclass(frozen=True)
 class Fate:
-    """What happens to a client in a round: '', 'away', 'not yet here', 'left', 'crash', 'lost', 'late' or 'twice'.
+    """What happens to a client in a round: '', 'away', 'not yet here', 'left', 'crash', 'lost',
+    'late' or 'twice'.
 
     part: the share of its training that a crashing client did, from 0 to 1.
     """
@@ -53,7 +58,9 @@ class Fate:
 
 
 def parse_faults(spec: str) -> Faults:
-    """The rates that 'none' or 'lost=0.1,crash=0.05' describe. Raises FedkitError for anything else."""
+    """The rates that 'none' or 'lost=0.1,crash=0.05' describe. Raises FedkitError for anything
+    else.
+    """
     known, rates = [f.name for f in fields(Faults)], {}
     if spec.strip() == "none":
         return Faults()
@@ -62,8 +69,8 @@ def parse_faults(spec: str) -> Faults:
         if not equals or key not in known or key in rates:
             wrong = "twice given" if key in rates else "not understood"
             raise FedkitError(
-                f"faults {spec!r}: {item.strip()!r} is {wrong}; write none, or RATE=0.1 joined by ',', "
-                f"the rates being: {', '.join(known)}"
+                f"faults {spec!r}: {item.strip()!r} is {wrong}; write none, or RATE=0.1 joined by"
+                f" ',', the rates being: {', '.join(known)}"
             )
         rates[key] = _rate(spec, key, value)
     return Faults(**rates)
@@ -75,12 +82,16 @@ def _rate(spec: str, key: str, value: str) -> float:
     except ValueError:
         rate = math.nan
     if not 0 <= rate <= 1:
-        raise FedkitError(f"faults {spec!r}: {key} is {value!r}; a rate is from 0 to 1, for example {key}=0.1")
+        raise FedkitError(
+            f"faults {spec!r}: {key} is {value!r}; a rate is from 0 to 1, for example {key}=0.1"
+        )
     return rate
 
 
 def fate(faults: Faults, seed: int, round_number: int, client_id: str) -> Fate:
-    """What happens to the client in a round, from 1 on. A higher rate hits whoever a lower one would have hit too."""
+    """What happens to the client in a round, from 1 on. A higher rate hits whoever a lower one
+    would have hit too.
+    """
     if not any(vars(faults).values()):
         return Fate()
     arrival, stay = _life(faults, seed, client_id)
@@ -102,7 +113,8 @@ def _life(faults: Faults, seed: int, client_id: str) -> tuple[int, float]:
     arrival = first + int(when * (last - first + 1)) if joins < faults.join else 1
     if faults.leave in (0.0, 1.0):
         return arrival, math.inf if faults.leave == 0 else 0
-    return arrival, math.floor(math.log1p(-leaves) / math.log1p(-faults.leave))  # until a draw hits: geometric
+    # until a draw hits: geometric
+    return arrival, math.floor(math.log1p(-leaves) / math.log1p(-faults.leave))
 
 
 def _draws(seed: int, round_number: int, client_id: str, count: int) -> list[float]:

@@ -1,9 +1,10 @@
 """Before round 1: one exchange that gives the shared head a start and everyone the label shares.
 
-Each client sends label counts, sums of its sentence vectors per label, and for a head in closed form the sum of their
-products. That is a statistic of its data: it is not private by itself, and its bytes are counted. What cannot be right
-is rejected, as in every round. Of very many clients only some are asked, drawn at random. The sums for class means pass
-through the quantising and coding stages of the wire; what a head is solved from travels whole.
+Each client sends label counts, sums of its sentence vectors per label, and for a head in closed
+form the sum of their products. That is a statistic of its data: it is not private by itself, and
+its bytes are counted. What cannot be right is rejected, as in every round. Of very many clients
+only some are asked, drawn at random. The sums for class means pass through the quantising and
+coding stages of the wire; what a head is solved from travels whole.
 """
 
 from __future__ import annotations
@@ -67,26 +68,37 @@ def start(
     for client, sent in every_statistics(model, asked, head.sums):
         name = client.client_id
         sent = at_site(bounded(sent, budget), budget, name, config.seed + secret)
-        received, nbytes, reason = _sealed(vault, sent, name) if vault else _sent(wires, sent, blank, config, name)
+        received, nbytes, reason = (
+            _sealed(vault, sent, name) if vault else _sent(wires, sent, blank, config, name)
+        )
         total = {n: total[n] + received.get(n, 0.0) for n in total}
-        records.append(ClientRecord(name, "rejected" if reason else "ok", reason, uplink_bytes=nbytes))
+        records.append(
+            ClientRecord(name, "rejected" if reason else "ok", reason, uplink_bytes=nbytes)
+        )
     if vault:
         total = _opened(vault, blank, records)
     counts = total["label_counts"].double()
     if all(r.status != "ok" for r in records) or not (budget or counts.sum() > 0):
         raise FedkitError(
-            f"the statistics of every client were rejected ({reason}); is the base model {config.model!r} damaged?"
+            f"the statistics of every client were rejected ({reason}); is the base model"
+            f" {config.model!r} damaged?"
         )
     total = unbounded(at_server(total, config, budget, config.seed + secret), budget)
     counts = total["label_counts"].double().clamp_min(1e-9)
     prior = (counts / counts.sum()).float()
     shared = shared | _head(head, total, config)
     download = encode({"label_shares": prior}).nbytes if config.loss == "calibrated" else 0
-    return shared, prior, tuple(replace(r, downlink_bytes=r.downlink_bytes + download) for r in records)
+    return (
+        shared,
+        prior,
+        tuple(replace(r, downlink_bytes=r.downlink_bytes + download) for r in records),
+    )
 
 
 def _head(head: Any, total: Params, config: RunConfig) -> Params:
-    """The head solved from the sums; private training goes on about the released mean, so there it is solved about it."""
+    """The head solved from the sums; private training goes on about the released mean, so there it
+    is solved about it.
+    """
     if not centred(config):
         return head.solve(total)
     centre = centre_of(total)
@@ -112,13 +124,19 @@ def _sent(
 
 
 def _vault(
-    config: RunConfig, blank: Params, asked: Sequence[ClientData], budget: Budget | None, entropy: int
+    config: RunConfig,
+    blank: Params,
+    asked: Sequence[ClientData],
+    budget: Budget | None,
+    entropy: int,
 ) -> Vault | None:
     if config.secure == "none" or len(asked) < 2:
         return None
     names, form = [c.client_id for c in asked], Form.of(blank)
     most = max(len(c.train) for c in asked)
-    return Vault(make_lock(config.secure), names, form.size, entropy, 0, 1.0, owed(blank, budget, most))
+    return Vault(
+        make_lock(config.secure), names, form.size, entropy, 0, 1.0, owed(blank, budget, most)
+    )
 
 
 def _sealed(vault: Vault, sent: Params, client: str) -> tuple[Params, int, str]:
@@ -136,16 +154,19 @@ def _opened(vault: Vault, blank: Params, records: list[ClientRecord]) -> Params:
         done = vault.result()
     except PayloadError as error:
         why = next((r.reason for r in records if r.reason), error)
-        raise FedkitError(f"the statistics before round 1 could not be summed ({why}); use --head-start zero") from None
+        raise FedkitError(
+            f"the statistics before round 1 could not be summed ({why}); use --head-start zero"
+        ) from None
     charge(records, vault.setup, done.costs)
     return Form.of(blank).params((done.mean * done.weight).astype(np.float32))
 
 
 def wires_of(config: RunConfig, blank: Params) -> list[tuple[Wire, list[str]]]:
-    """Which sums travel by which wire. Class means take a lossy one, never coarser than 4 bits; the counts travel whole.
+    """Which sums travel by which wire. Class means take a lossy one, never coarser than 4 bits; the
+    counts travel whole.
 
-    So does everything where equations are solved with the sums: that magnifies every error, and with few examples
-    eight bits already spoil the head.
+    So does everything where equations are solved with the sums: that magnifies every error, and
+    with few examples eight bits already spoil the head.
     """
     dense = make_wire("none" if config.privacy != "none" else config.wire).dense(4)
     if not dense.stages or "feature_sums" not in blank or "feature_products" in blank:
@@ -154,7 +175,9 @@ def wires_of(config: RunConfig, blank: Params) -> list[tuple[Wire, list[str]]]:
 
 
 def blank_statistics(model: Model, sums: Sequence[str]) -> Params:
-    """Zeros, float32: label_counts (labels,) and of feature_sums (labels, d), feature_products (d (d + 1) / 2,) those in `sums`."""
+    """Zeros, float32: label_counts (labels,) and of feature_sums (labels, d), feature_products (d
+    (d + 1) / 2,) those in `sums`.
+    """
     labels, width = len(model.labels), model.module.head.in_features
     shapes = {"feature_sums": (labels, width), "feature_products": (width * (width + 1) // 2,)}
     return {"label_counts": torch.zeros(labels)} | {n: torch.zeros(shapes[n]) for n in sums}
@@ -169,11 +192,17 @@ def statistics(model: Model, client: ClientData, sums: Sequence[str]) -> Params:
 def every_statistics(
     model: Model, clients: Sequence[ClientData], sums: Sequence[str], texts: int = 1024
 ) -> Iterator[tuple[ClientData, Params]]:
-    """Each client with its statistics; small clients pass through the encoder together, about `texts` texts at once."""
+    """Each client with its statistics; small clients pass through the encoder together, about
+    `texts` texts at once.
+    """
     groups = np.cumsum([len(c.train) for c in clients]) // texts
     for _, members in groupby(zip(groups, clients), key=lambda pair: pair[0]):
         group = [client for _, client in members]
-        vectors = torch.from_numpy(model.features(concatenate([c.train for c in group]))) if sums else None
+        vectors = (
+            torch.from_numpy(model.features(concatenate([c.train for c in group])))
+            if sums
+            else None
+        )
         for client in group:
             out, labels = blank_statistics(model, sums), torch.from_numpy(client.train.labels)
             out["label_counts"] += torch.bincount(labels, minlength=len(model.labels))
@@ -186,7 +215,9 @@ def every_statistics(
 
 
 def exchanges(config: RunConfig) -> bool:
-    """Whether anything is sent before round 1: for the head start, or for the label shares of the calibrated loss."""
+    """Whether anything is sent before round 1: for the head start, or for the label shares of the
+    calibrated loss.
+    """
     return bool(make_head_start(config.head_start).sums) or config.loss == "calibrated"
 
 
@@ -204,14 +235,24 @@ def check_start(config: RunConfig) -> None:
 
 
 def budget_of(config: RunConfig, clients: int) -> Budget | None:
-    """What a run with so many clients has to keep; None without privacy. Raises FedkitError for what cannot be kept."""
+    """What a run with so many clients has to keep; None without privacy. Raises FedkitError for
+    what cannot be kept.
+    """
     privacy = make_privacy(config.privacy)
-    return None if not privacy.unit else _budget(privacy, config.rounds, config.local_epochs, clients,
-                                                 config.clients_per_round, _releases_start(config))
+    return (
+        None
+        if not privacy.unit
+        else _budget(
+            privacy,
+            config.rounds,
+            config.local_epochs,
+            clients,
+            config.clients_per_round,
+            _releases_start(config),
+        )
+    )
 
 
 def _releases_start(config: RunConfig) -> bool:
 
     return exchanges(config)
-
-

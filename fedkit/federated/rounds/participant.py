@@ -1,4 +1,6 @@
-"""One client's part of a round: its work, what befalls it, and what the server receives. Deterministic in the config."""
+"""One client's part of a round: its work, what befalls it, and what the server receives.
+Deterministic in the config.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ from fedkit.models.metrics import mean_loss
 from fedkit.network import World
 from fedkit.network.timeline import crashed
 
-ABSENT = {"away": "away this round", "left": "has left for good", "not yet here": "has not joined yet"}
+ABSENT = {
+    "away": "away this round",
+    "left": "has left for good",
+    "not yet here": "has not joined yet",
+}
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,20 @@ class Visit:
 
 
 class Sites:
-    """All clients, with their computers and lines. figures: what the server asks them to say of themselves."""
+    """All clients, with their computers and lines. figures: what the server asks them to say of
+    themselves.
+    """
 
-    def __init__(self, model: Model, clients: Sequence[ClientData], config: RunConfig, strategy: Strategy,
-                 figures: Sequence[str], prior: Tensor | None, tick: Tick):
+    def __init__(
+        self,
+        model: Model,
+        clients: Sequence[ClientData],
+        config: RunConfig,
+        strategy: Strategy,
+        figures: Sequence[str],
+        prior: Tensor | None,
+        tick: Tick,
+    ):
         self.model, self.clients, self.config, self.strategy = model, clients, config, strategy
         self.figures, self.prior, self.tick = figures, prior, tick
         self.place = {c.client_id: i for i, c in enumerate(clients)}
@@ -58,7 +74,9 @@ class Sites:
         start, nbytes = exchange.download(client.client_id)
         labels = len(self.model.labels)
         if self.place[client.client_id] in self.attackers:
-            harmed = self.attack.labels(client.train.labels, labels, self._rng(client.client_id, number))
+            harmed = self.attack.labels(
+                client.train.labels, labels, self._rng(client.client_id, number)
+            )
             client = replace(client, train=replace(client.train, labels=harmed))
         task = task_of(client, start, self.config, number, self.prior, labels, exchange.frozen)
         margin = self.strategy.margin(np.bincount(client.train.labels, minlength=labels))
@@ -74,14 +92,29 @@ class Sites:
             return task
         stream = (exchange.entropy, number, zlib.crc32(task.name.encode()))
         sigma = 0.0 if budget.trust_sum else budget.noise * budget.clip
-        steps = Steps(budget.clip, sigma, budget.rate, budget.steps, budget.scale * len(task.examples), budget.head_lr,
-                      stream, budget.trust_sum)
+        steps = Steps(
+            budget.clip,
+            sigma,
+            budget.rate,
+            budget.steps,
+            budget.scale * len(task.examples),
+            budget.head_lr,
+            stream,
+            budget.trust_sum,
+        )
         counts = known_counts(
-            task.examples.labels, len(self.model.labels), self.config, budget, task.name, exchange.entropy
+            task.examples.labels,
+            len(self.model.labels),
+            self.config,
+            budget,
+            task.name,
+            exchange.entropy,
         )
         return replace(task, private=steps, adjust=adjustment(self.config.loss, counts, self.prior))
 
-    def sent(self, exchange: Exchange, task: Task, done: Fit, number: int, downlink: int, fate: Fate) -> Visit:
+    def sent(
+        self, exchange: Exchange, task: Task, done: Fit, number: int, downlink: int, fate: Fate
+    ) -> Visit:
         """What comes of a client's work."""
         figures = self._say(task, done)
         upload = exchange.upload(
@@ -95,7 +128,15 @@ class Sites:
         nbytes = upload.nbytes * (2 if fate.kind == "twice" else 1)
         work = None if self.pace is None else done.examples * self.pace
         record = ClientRecord(
-            task.name, status, reason, done.examples, done.steps, done.seconds, nbytes, downlink, work
+            task.name,
+            status,
+            reason,
+            done.examples,
+            done.steps,
+            done.seconds,
+            nbytes,
+            downlink,
+            work,
         )
         if fate.kind == "late":
             record = replace(record, delay=LATE_FACTOR * self.ends([record], number)[0])
@@ -104,10 +145,18 @@ class Sites:
     def crashed(self, client: ClientData, downlink: int, fate: Fate) -> ClientRecord:
         """A client that stops in its training after a part of it; nothing is computed for it."""
         work = fate.part * self.config.local_epochs * len(client.train) * self.pace
-        return ClientRecord(client.client_id, "lost", "crashed in training", downlink_bytes=downlink, work_seconds=work)
+        return ClientRecord(
+            client.client_id,
+            "lost",
+            "crashed in training",
+            downlink_bytes=downlink,
+            work_seconds=work,
+        )
 
     def ends(self, records: Sequence[ClientRecord], number: int) -> list[float]:
-        """Simulated seconds after the round began at which the upload of each is there, or its training broke off."""
+        """Simulated seconds after the round began at which the upload of each is there, or its
+        training broke off.
+        """
         if not records:
             return []
         places = [self.place[r.id] for r in records]

@@ -1,4 +1,6 @@
-"""The statistics of the head start as a private release: each unit's part bounded, noise of the budget on the sum."""
+"""The statistics of the head start as a private release: each unit's part bounded, noise of the
+budget on the sum.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,16 @@ from fedkit.federated.local.train import counted
 from fedkit.federated.rounds.secure_sum import Owed
 from fedkit.privacy.mechanisms import Budget, make_privacy
 
-# of what is released together: an example adds one to a count, and a vector of length 1 to each of the sums
+# of what is released together: an example adds one to a count, and a vector of length 1 to each of
+# the sums
 WEIGHTS = {"label_counts": 0.3, "feature_total": 0.4, "feature_sums": 1.0}
 STREAM = 17  # marks the generator of the start's noise
 
 
 def bounded(sent: Params, budget: Budget | None) -> Params:
-    """A site's statistics in units in which an example, or the whole site, moves them by at most `sensitivity`."""
+    """A site's statistics in units in which an example, or the whole site, moves them by at most
+    `sensitivity`.
+    """
     if budget is None:
         return sent
     weighed = {n: WEIGHTS[n] * t for n, t in with_total(sent).items()}
@@ -37,7 +42,9 @@ def with_total(sent: Params) -> Params:
 
 
 def centred(config: RunConfig) -> bool:
-    """Whether private training of the head is about the mean sentence vector, which the start releases."""
+    """Whether private training of the head is about the mean sentence vector, which the start
+    releases.
+    """
     return make_privacy(config.privacy).unit == "example" and "feature_sums" in _released(config)
 
 
@@ -53,7 +60,9 @@ def about_centre(total: Params, centre: Tensor) -> Params:
 
 
 def sensitivity(names: Params, budget: Budget) -> float:
-    """L2: by how much one unit moves all bounded statistics together. Sentence vectors have length 1."""
+    """L2: by how much one unit moves all bounded statistics together. Sentence vectors have length
+    1.
+    """
     return math.sqrt(sum(WEIGHTS[n] ** 2 for n in names)) if budget.unit == "example" else 1.0
 
 
@@ -66,7 +75,8 @@ def unbounded(total: Params, budget: Budget | None) -> Params:
 
 
 def owed(names: Params, budget: Budget | None, most: int) -> Owed | None:
-    """The noise that a sealed sum of statistics must carry; None where the sites have added it, or nobody owes any.
+    """The noise that a sealed sum of statistics must carry; None where the sites have added it, or
+    nobody owes any.
 
     most: examples of the largest site.
     """
@@ -83,25 +93,35 @@ def at_site(sent: Params, budget: Budget | None, client: str, entropy: int) -> P
 
 
 def at_server(total: Params, config: RunConfig, budget: Budget | None, entropy: int) -> Params:
-    """The sum of bounded statistics with the server's noise, where whole sites are protected and the server is trusted."""
+    """The sum of bounded statistics with the server's noise, where whole sites are protected and
+    the server is trusted.
+    """
     if budget is None or budget.unit != "client" or config.secure != "none":
         return total
     return _noisy(total, budget, (entropy, 0, STREAM))
 
 
 def known_counts(
-    labels: np.ndarray, num_labels: int, config: RunConfig, budget: Budget, client: str, entropy: int
+    labels: np.ndarray,
+    num_labels: int,
+    config: RunConfig,
+    budget: Budget,
+    client: str,
+    entropy: int,
 ) -> Tensor:
-    """What a site may know in its training of its own label counts (labels,): what it released of them before round 1.
+    """What a site may know in its training of its own label counts (labels,): what it released of
+    them before round 1.
 
-    Its loss must not use the true ones, on which every example's gradient would depend. All ones where nothing was
-    released, or only a share of the noise was its own.
+    Its loss must not use the true ones, on which every example's gradient would depend. All ones
+    where nothing was released, or only a share of the noise was its own.
     """
     if not budget.start or budget.trust_sum:
         return torch.ones(num_labels)
     bare = {"label_counts": WEIGHTS["label_counts"] * counted(labels, num_labels)}
     names = dict.fromkeys(_released(config), torch.zeros(0))
-    noisy = _noisy(bare, budget, (entropy, 0, zlib.crc32(client.encode()), STREAM), sensitivity(names, budget))
+    noisy = _noisy(
+        bare, budget, (entropy, 0, zlib.crc32(client.encode()), STREAM), sensitivity(names, budget)
+    )
     return unbounded(noisy, budget)["label_counts"]
 
 
@@ -112,10 +132,13 @@ def _released(config: RunConfig) -> tuple[str, ...]:
     return ("label_counts", *sums, *(["feature_total"] if "feature_sums" in sums else []))
 
 
-def _noisy(params: Params, budget: Budget, stream: tuple[int, ...], bound: float | None = None) -> Params:
+def _noisy(
+    params: Params, budget: Budget, stream: tuple[int, ...], bound: float | None = None
+) -> Params:
     bound = sensitivity(params, budget) if bound is None else bound
     out = {}
-    for name, tensor in params.items():  # a generator for each, so that one can be drawn again without the others
+    # a generator for each, so that one can be drawn again without the others
+    for name, tensor in params.items():
         generator = torch_rng(np.random.default_rng([*stream, zlib.crc32(name.encode())]))
         out[name] = tensor + budget.start * bound * torch.randn(tensor.shape, generator=generator)
     return out

@@ -13,9 +13,14 @@ from fedkit.privacy.mechanisms import Budget
 
 
 def chosen(
-    clients: Sequence[ClientData], config: RunConfig, budget: Budget | None, number: int, entropy: int | None = None
+    clients: Sequence[ClientData],
+    config: RunConfig,
+    budget: Budget | None,
+    number: int,
+    entropy: int | None = None,
 ) -> list[ClientData]:
-    """The clients of a round: as the budget's accounting asks for, where it speaks of whole clients.
+    """The clients of a round: as the budget's accounting asks for, where it speaks of whole
+    clients.
 
     entropy: seeds that draw, where it must stay secret; None: the run's seed.
     """
@@ -24,7 +29,9 @@ def chosen(
     if budget.turns:
         return [c for i, c in enumerate(clients) if i % budget.turns == number % budget.turns]
     there = (
-        np.random.default_rng([config.seed if entropy is None else entropy, number, 1]).random(len(clients))
+        np.random.default_rng([config.seed if entropy is None else entropy, number, 1]).random(
+            len(clients)
+        )
         < budget.rate
     )
     return [c for c, drawn in zip(clients, there) if drawn]
@@ -33,18 +40,23 @@ def chosen(
 def sample_clients(
     clients: Sequence[ClientData], wanted: float | None, seed: int, round_number: int
 ) -> list[ClientData]:
-    """`wanted` clients without replacement, in their own order: None for all, below 1 a fraction, else a count."""
+    """`wanted` clients without replacement, in their own order: None for all, below 1 a fraction,
+    else a count.
+    """
     n = cohort_size(len(clients), wanted)
     rows = np.random.default_rng([seed, round_number, 1]).choice(len(clients), n, replace=False)
     return [clients[i] for i in sorted(rows)]
 
 
 def cohort_size(total: int, wanted: float | None) -> int:
-    """How many of `total` clients a round takes; at least one. Raises FedkitError on an impossible wish."""
+    """How many of `total` clients a round takes; at least one. Raises FedkitError on an impossible
+    wish.
+    """
     if wanted is None:
         return total
     if not 0 < wanted <= total or (wanted >= 1 and wanted != int(wanted)):  # NaN is refused too
         raise FedkitError(
-            f"clients-per-round {wanted:g} given; choose a fraction below 1, or a whole number from 1 to {total}"
+            f"clients-per-round {wanted:g} given; choose a fraction below 1, or a whole number from"
+            f" 1 to {total}"
         )
     return int(wanted) if wanted >= 1 else max(1, round(wanted * total))

@@ -1,4 +1,6 @@
-"""The uploads of a round under a lock: sealed at the clients, added up by the server, opened as one mean."""
+"""The uploads of a round under a lock: sealed at the clients, added up by the server, opened as one
+mean.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,20 @@ SUM = "the sum of all"  # stands for the sender of an update that nobody can tel
 class Sealing:
     """What `--secure` does in a round; nothing where it is 'none'.
 
-    heaviest: the largest weight of a client, known to all. rates: learning rates, for a server that takes the step.
-    noise: the multiplier that the opened sum carries, None if none was owed to it.
+    heaviest: the largest weight of a client, known to all. rates: learning rates, for a server that
+    takes the step. noise: the multiplier that the opened sum carries, None if none was owed to it.
     """
 
-    def __init__(self, config: RunConfig, wire: Wire, budget: Budget | None, guard: Guard | None, heaviest: float,
-                 rates: dict[str, float], entropy: int):
+    def __init__(
+        self,
+        config: RunConfig,
+        wire: Wire,
+        budget: Budget | None,
+        guard: Guard | None,
+        heaviest: float,
+        rates: dict[str, float],
+        entropy: int,
+    ):
         self.config, self.wire, self.budget, self.guard = config, wire, budget, guard
         self.heaviest, self.rates, self.entropy = heaviest, rates, entropy
         self.on = config.secure != "none"
@@ -48,15 +58,21 @@ class Sealing:
         self.noise: float | None = None
 
     def open(self, chosen: Sequence[str], template: Params, number: int) -> None:
-        """Before the uploads of a round: those who take part agree on how. template: what each of them sends."""
+        """Before the uploads of a round: those who take part agree on how. template: what each of
+        them sends.
+        """
         self.vault = self.noise = None
         if self.on and len(chosen) > 1:
             size = len(self.wire.project(template, self._context(number))[0])
             lock = make_lock(self.config.secure)
-            self.vault = Vault(lock, chosen, size, self.entropy, number, self.heaviest, self._owed())
+            self.vault = Vault(
+                lock, chosen, size, self.entropy, number, self.heaviest, self._owed()
+            )
 
     def seal(self, delta: Params, context: Context, examples: int) -> tuple[bytes, Params]:
-        """(a client's upload, its new memory of what was lost). Raises PayloadError for what does not fit."""
+        """(a client's upload, its new memory of what was lost). Raises PayloadError for what does
+        not fit.
+        """
         if self.vault is None:
             raise PayloadError("alone in its round, and a sum of one hides nothing")
         vector, memory = self.wire.project(delta, context)
@@ -74,7 +90,9 @@ class Sealing:
     def opened(
         self, records: list[ClientRecord], begin: Params, names: Sequence[str], number: int
     ) -> Iterator[ClientUpdate]:
-        """The mean of a round as one update, once all are there; `records` gets the bytes that the lock took."""
+        """The mean of a round as one update, once all are there; `records` gets the bytes that the
+        lock took.
+        """
         if self.vault is None:
             return
         costs: Mapping[str, tuple[int, int]] = {}
@@ -93,7 +111,9 @@ class Sealing:
         charge(records, self.vault.setup, costs)
 
     def _owed(self) -> Owed | None:
-        """The noise that the sum must carry: of clipped updates, or of clipped gradients over rate x `heaviest`."""
+        """The noise that the sum must carry: of clipped updates, or of clipped gradients over rate
+        x `heaviest`.
+        """
         if self.guard:
             return Owed(self.guard.clip, self.guard.multiplier)
         if self.budget and self.budget.trust_sum:
@@ -117,7 +137,9 @@ def charge(records: list[ClientRecord], *costs: Mapping[str, tuple[int, int]]) -
     for i, record in enumerate(records):
         sent, received = (sum(cost.get(record.id, (0, 0))[way] for cost in costs) for way in (0, 1))
         records[i] = replace(
-            record, uplink_bytes=record.uplink_bytes + sent, downlink_bytes=record.downlink_bytes + received
+            record,
+            uplink_bytes=record.uplink_bytes + sent,
+            downlink_bytes=record.downlink_bytes + received,
         )
 
 
@@ -126,9 +148,11 @@ ROOM = 10  # standard deviations of a share of noise that always fit
 
 @dataclass(frozen=True)
 class Owed:
-    """The noise that the sum must carry. sensitivity: the most that one unit moves it. multiplier: z, in units of that.
+    """The noise that the sum must carry. sensitivity: the most that one unit moves it. multiplier:
+    z, in units of that.
 
-    units: that one client may hold, so that its vector is at most as many times the sensitivity long.
+    units: that one client may hold, so that its vector is at most as many times the sensitivity
+    long.
     """
 
     sensitivity: float
@@ -138,8 +162,10 @@ class Owed:
 
 @dataclass(frozen=True)
 class Opened:
-    """What the server read. mean: weighted. weight: of all together. noise: multiplier that the sum carries, None if none
-    was owed. costs: {client: (bytes sent, bytes received)} of the recovery."""
+    """What the server read. mean: weighted. weight: of all together. noise: multiplier that the sum
+    carries, None if none was owed. costs: {client: (bytes sent, bytes received)} of the
+    recovery.
+    """
 
     mean: np.ndarray
     weight: float
@@ -148,18 +174,37 @@ class Opened:
 
 
 class Vault:
-    """One round's sum of sealed vectors of `size` values. most: the largest weight of a client, known to all."""
+    """One round's sum of sealed vectors of `size` values. most: the largest weight of a client,
+    known to all.
+    """
 
-    def __init__(self, lock: Any, clients: Sequence[str], size: int, seed: int, number: int, most: float,
-                 owed: Owed | None = None):
+    def __init__(
+        self,
+        lock: Any,
+        clients: Sequence[str],
+        size: int,
+        seed: int,
+        number: int,
+        most: float,
+        owed: Owed | None = None,
+    ):
         self.session = lock.open(list(clients), size + 1, seed, number)
-        self.size, self.most, self.owed, self.stream, self.parties = size, most, owed, (seed, number), len(clients)
+        self.size, self.most, self.owed, self.stream, self.parties = (
+            size,
+            most,
+            owed,
+            (seed, number),
+            len(clients),
+        )
         self.added: list[str] = []
         self.fixed, self.factor = getattr(self.session, "fixed", None), 1.0
         fixed = self.fixed
         self.step = 2.0**-fixed.fraction if fixed else None
-        if fixed and owed:  # as large as fits: the rounding must be small beside what a unit can move
-            largest = owed.sensitivity * (owed.units + ROOM * owed.multiplier / math.sqrt(self.parties))
+        # as large as fits: the rounding must be small beside what a unit can move
+        if fixed and owed:
+            largest = owed.sensitivity * (
+                owed.units + ROOM * owed.multiplier / math.sqrt(self.parties)
+            )
             self.factor = 0.9 * fixed.limit(self.parties) * self.step / largest
         self.unit = 1 / most if fixed is None else self.step
 
@@ -193,11 +238,15 @@ class Vault:
         return Opened(total[:-1] * (self.most / self.factor / weight), weight, self._noise(), costs)
 
     def _share(self) -> float:
-        """Standard deviation of a client's share, in the scaled units; with the room that rounding takes."""
+        """Standard deviation of a client's share, in the scaled units; with the room that rounding
+        takes.
+        """
         return noise_share(self._bound() * self.owed.multiplier, self.parties)
 
     def _bound(self) -> float:
-        """The most that one unit moves the scaled sum: rounding moves each value by less than a step."""
+        """The most that one unit moves the scaled sum: rounding moves each value by less than a
+        step.
+        """
         exact = self.owed.sensitivity * self.factor
         return exact if self.fixed is None else sensitivity(exact, self.size, self.fixed.fraction)
 
@@ -206,8 +255,8 @@ class Vault:
         if self.owed is None:
             return None
         if self.step is None:
-            return effective_noise(self.owed.multiplier, self.parties, self.parties - len(self.added))
+            return effective_noise(
+                self.owed.multiplier, self.parties, self.parties - len(self.added)
+            )
         each = self._share() / self.step
         return discrete_sum_noise(each, len(self.added), self.size, self._bound() / self.step)
-
-

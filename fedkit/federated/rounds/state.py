@@ -1,4 +1,6 @@
-"""What waits between two rounds, as tensors, so that it can be kept in a file and nothing is lost by a stop."""
+"""What waits between two rounds, as tensors, so that it can be kept in a file and nothing is lost
+by a stop.
+"""
 
 from __future__ import annotations
 

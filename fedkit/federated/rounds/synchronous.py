@@ -1,4 +1,6 @@
-"""A round in which the server waits: for the last client, or until the deadline; what cannot be right is rejected."""
+"""A round in which the server waits: for the last client, or until the deadline; what cannot be
+right is rejected.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Waiting:
         self.sites, self.config = sites, sites.config
         self.pending = [unpack_update(state, f"late/{i}") for i in range(int(state.get("late", 0)))]
 
-    def visit(self, exchange: Exchange, number: int, records: list[ClientRecord]) -> Iterator[ClientUpdate]:
+    def visit(
+        self, exchange: Exchange, number: int, records: list[ClientRecord]
+    ) -> Iterator[ClientUpdate]:
         """Yield each update that counts, as soon as it is there; append a record for each client."""
         carried, self.pending = self.pending, []
         yield from carried
@@ -38,9 +42,13 @@ class Waiting:
         fates = {c.client_id: self.sites.fate(number, c.client_id) for c in clients}
         exchange.seal([name for name, fate in fates.items() if fate.kind not in ABSENT])
         visits = self._visits(exchange, clients, fates, number)
-        for one in self._in_time(list(visits), number) if self.config.deadline is not None else visits:
+        for one in (
+            self._in_time(list(visits), number) if self.config.deadline is not None else visits
+        ):
             reason = exchange.accept(one.upload, one.record.id) if one.record.status == "ok" else ""
-            records.append(replace(one.record, status="rejected", reason=reason) if reason else one.record)
+            records.append(
+                replace(one.record, status="rejected", reason=reason) if reason else one.record
+            )
             if one.record.status == "ok" and one.upload.update:
                 yield one.upload.update
         yield from exchange.opened(records)
@@ -55,7 +63,11 @@ class Waiting:
         return out
 
     def _visits(
-        self, exchange: Exchange, clients: Sequence[ClientData], fates: Mapping[str, Fate], number: int
+        self,
+        exchange: Exchange,
+        clients: Sequence[ClientData],
+        fates: Mapping[str, Fate],
+        number: int,
     ) -> Iterator[Visit]:
         tasks, sent = [], {}
         for client in clients:
@@ -68,7 +80,9 @@ class Waiting:
                 yield Visit(self.sites.crashed(client, sent[name], fates[name]))
             else:
                 tasks.append(task)
-        for task, done in fit_all(self.sites.model, tasks, self.config, partial(self.sites.tick, number)):
+        for task, done in fit_all(
+            self.sites.model, tasks, self.config, partial(self.sites.tick, number)
+        ):
             yield self.sites.sent(exchange, task, done, number, sent[task.name], fates[task.name])
 
     def _in_time(self, visits: list[Visit], number: int) -> Iterator[Visit]:

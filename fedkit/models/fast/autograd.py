@@ -13,13 +13,17 @@ from fedkit.models.fast.packing import Block
 class Frozen:
     """A frozen matrix and its bias, laid out for speed: `forward` is x W' + b, `backward` dy W.
 
-    weight: (out, in). bias: (out,). In bfloat16 on a CPU the matrix is kept in oneDNN's own order, once for each
-    direction, which is 10 to 20 % faster than torch's products with a plain matrix.
+    weight: (out, in). bias: (out,). In bfloat16 on a CPU the matrix is kept in oneDNN's own order,
+    once for each direction, which is 10 to 20 % faster than torch's products with a plain matrix.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor):
         self.weight, self.bias, self.packed = weight, bias, None
-        if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        if (
+            weight.dtype == torch.bfloat16
+            and weight.device.type == "cpu"
+            and torch.backends.mkldnn.is_available()
+        ):
             with contextlib.suppress(AttributeError, RuntimeError):  # not in every build of torch
                 reorder = torch.ops.mkldnn._reorder_linear_weight
                 self.packed = reorder(weight), reorder(weight.t().contiguous())
@@ -37,10 +41,12 @@ class Frozen:
 
 
 class Adapted(torch.autograd.Function):
-    """y = x W' + b, and in rows_j of the output + mask(x A_j') B_j': a frozen matrix with the adapters of G clients.
+    """y = x W' + b, and in rows_j of the output + mask(x A_j') B_j': a frozen matrix with the
+    adapters of G clients.
 
-    x: (T, in). frozen: W (out, in) and b. own: (T, G * r) of 0 and 1, or None for one client. rows: output rows of each of
-    the J adapted layers. a: (J * G * r, in). b: J matrices (rows_j, G * r). J may be 0, then a is None.
+    x: (T, in). frozen: W (out, in) and b. own: (T, G * r) of 0 and 1, or None for one client. rows:
+    output rows of each of the J adapted layers. a: (J * G * r, in). b: J matrices (rows_j, G * r).
+    J may be 0, then a is None.
     """
 
     @staticmethod
@@ -74,7 +80,8 @@ def _masked(low: Tensor, own: Tensor | None, adapted: int) -> Tensor:
 
 
 class Attention(torch.autograd.Function):
-    """softmax(q k' / sqrt(d) + bias) v within each window. qkv: (T, 3 * heads * d) -> (T, heads * d).
+    """softmax(q k' / sqrt(d) + bias) v within each window. qkv: (T, 3 * heads * d) -> (T, heads *
+    d).
 
     biases: one per block, see `Block.bias`.
     """
@@ -85,7 +92,9 @@ class Attention(torch.autograd.Function):
         for block, bias in zip(blocks, biases):
             split = _by_head(qkv, block, 3, heads).contiguous()
             q, k, v = split.flatten(1, 2)  # (windows * heads, width, d) each
-            weights = torch.baddbmm(bias, q.mul_(q.shape[-1] ** -0.5), k.transpose(1, 2)).softmax(-1)
+            weights = torch.baddbmm(bias, q.mul_(q.shape[-1] ** -0.5), k.transpose(1, 2)).softmax(
+                -1
+            )
             mixed = torch.bmm(weights, v).unflatten(0, (block.windows, heads))
             _by_head(out, block, 1, heads).copy_(mixed.unsqueeze(0))
             saved += [split, weights]

@@ -1,4 +1,6 @@
-"""What no training changes is computed once: the hidden states below the lowest trained layer, kept per text."""
+"""What no training changes is computed once: the hidden states below the lowest trained layer, kept
+per text.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,20 @@ BUDGET = 512 * 1024**2  # bytes kept; texts beyond it are computed again wheneve
 
 
 class Store:
-    """Rows of a matrix, found by text: token ids -> its rows of width d. Holds at most `budget` bytes, first come first kept.
+    """Rows of a matrix, found by text: token ids -> its rows of width d. Holds at most `budget`
+    bytes, first come first kept.
 
     compute: texts -> rows of all of them, text after text.
     count: how many rows a text has, from its number of tokens.
     """
 
-    def __init__(self, compute: Callable[[list[Tokens]], Tensor], count: Callable[[int], int],
-                 device: torch.device, budget: int = BUDGET):
+    def __init__(
+        self,
+        compute: Callable[[list[Tokens]], Tensor],
+        count: Callable[[int], int],
+        device: torch.device,
+        budget: int = BUDGET,
+    ):
         self.compute, self.count, self.device, self.budget = compute, count, device, budget
         self.begin: dict[Tokens, int]
         self.rows: Tensor | None
@@ -45,7 +53,9 @@ class Store:
         out, places = fresh.new_empty(counts.sum(), fresh.shape[1]), np.cumsum(counts) - counts
         for which, source in ((kept, self.rows), (~kept, fresh)):
             if which.any():
-                out[self._index(places[which], counts[which])] = source[self._index(starts[which], counts[which])]
+                out[self._index(places[which], counts[which])] = source[
+                    self._index(starts[which], counts[which])
+                ]
         return out
 
     def _keep(self, texts: list[Tokens], fresh: Tensor) -> dict[Tokens, int]:
@@ -53,7 +63,11 @@ class Store:
         ends = np.cumsum([self.count(len(t)) for t in texts])
         starts = np.concatenate([[0], ends[:-1]])
         fit = int(
-            np.searchsorted((self.used + ends) * fresh.element_size() * fresh.shape[1], self.budget, side="right")
+            np.searchsorted(
+                (self.used + ends) * fresh.element_size() * fresh.shape[1],
+                self.budget,
+                side="right",
+            )
         )
         if fit:
             rows = int(ends[fit - 1])

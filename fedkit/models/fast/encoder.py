@@ -1,8 +1,10 @@
-"""The encoder once more, for speed: many clients' texts in one batch, every client with its own adapters.
+"""The encoder once more, for speed: many clients' texts in one batch, every client with its own
+adapters.
 
-A BERT-like encoder is read into a list of layers that work on packed tokens (`packed.py`). The frozen matrices are
-shared; the low-rank adapters of G clients stand side by side in one matrix, and a mask leaves each token those of the
-client that owns it. The plain path (`classifier.py`) defines the result; this one is tested to equal it.
+A BERT-like encoder is read into a list of layers that work on packed tokens (`packed.py`). The
+frozen matrices are shared; the low-rank adapters of G clients stand side by side in one matrix, and
+a mask leaves each token those of the client that owns it. The plain path (`classifier.py`) defines
+the result; this one is tested to equal it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from fedkit.models.fast.packing import Block, Packed, Tokens, pack, ranges
 if TYPE_CHECKING:
     pass
 
-Grouped = dict[str, Tensor]  # trainable tensors with a leading dimension: one copy per client, (G, *shape)
+# trainable tensors with a leading dimension: one copy per client, (G, *shape)
+Grouped = dict[str, Tensor]
 
 
 class Unsupported(Exception):
@@ -31,7 +34,9 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class Adapter:
-    """Where a low-rank pair acts: names of A and B among the trainable tensors, its scale, its rows of the output."""
+    """Where a low-rank pair acts: names of A and B among the trainable tensors, its scale, its rows
+    of the output.
+    """
 
     a: str
     b: str
@@ -40,11 +45,16 @@ class Adapter:
 
 
 class Linear:
-    """Frozen linear layers that read the same input, as one matrix, with the adapters that hang on them."""
+    """Frozen linear layers that read the same input, as one matrix, with the adapters that hang on
+    them.
+    """
 
     def __init__(self, layers: list[nn.Module], names: dict[nn.Module, str]):
         bases = [getattr(layer, "base_layer", layer) for layer in layers]
-        self.frozen = Frozen(torch.cat([b.weight.detach() for b in bases]), torch.cat([b.bias.detach() for b in bases]))
+        self.frozen = Frozen(
+            torch.cat([b.weight.detach() for b in bases]),
+            torch.cat([b.bias.detach() for b in bases]),
+        )
         self.adapters, start = [], 0
         for layer, base in zip(layers, bases):
             rows = slice(start, start + base.out_features)
@@ -52,31 +62,51 @@ class Linear:
             if layer is not base:
                 if (name := names.get(layer)) is None:
                     raise Unsupported("a layer is wrapped in something other than LoRA")
-                self.adapters.append(Adapter(f"{name}.lora_A.weight", f"{name}.lora_B.weight",
-                                             layer.scaling["default"], rows))
+                self.adapters.append(
+                    Adapter(
+                        f"{name}.lora_A.weight",
+                        f"{name}.lora_B.weight",
+                        layer.scaling["default"],
+                        rows,
+                    )
+                )
 
     def __call__(self, x: Tensor, params: Grouped, own: Tensor | None) -> Tensor:
-        """x: (T, in) -> (T, out). own: (T, G * r), 1 in the columns of the client that owns the token; None when there is one client."""
+        """x: (T, in) -> (T, out). own: (T, G * r), 1 in the columns of the client that owns the
+        token; None when there is one client.
+        """
         if not self.adapters:
             return Adapted.apply(x, self.frozen, None, [], None)
-        a = torch.cat([params[p.a].flatten(0, 1) for p in self.adapters]).to(x.dtype)  # (adapters * G * r, in)
-        b = [(p.scale * params[p.b]).transpose(0, 1).flatten(1).to(x.dtype) for p in self.adapters]  # (out, G * r) each
+        # (adapters * G * r, in)
+        a = torch.cat([params[p.a].flatten(0, 1) for p in self.adapters]).to(x.dtype)
+        # (out, G * r) each
+        b = [(p.scale * params[p.b]).transpose(0, 1).flatten(1).to(x.dtype) for p in self.adapters]
         return Adapted.apply(x, self.frozen, own, [p.rows for p in self.adapters], a, *b)
 
 
 class Layer:
-    """One transformer layer: attention, then a feed-forward network, each with a residual and a LayerNorm after it."""
+    """One transformer layer: attention, then a feed-forward network, each with a residual and a
+    LayerNorm after it.
+    """
 
     def __init__(self, layer: nn.Module, names: dict[nn.Module, str]):
         inner, after = layer.attention.self, layer.attention.output
         self.heads = inner.num_attention_heads
         self.qkv = Linear([inner.query, inner.key, inner.value], names)
         self.out, self.norm_out = Linear([after.dense], names), after.LayerNorm
-        self.up, self.act = Linear([layer.intermediate.dense], names), layer.intermediate.intermediate_act_fn
+        self.up, self.act = (
+            Linear([layer.intermediate.dense], names),
+            layer.intermediate.intermediate_act_fn,
+        )
         self.down, self.norm_down = Linear([layer.output.dense], names), layer.output.LayerNorm
 
     def __call__(
-        self, x: Tensor, blocks: Sequence[Block], biases: list[Tensor], params: Grouped, own: Tensor | None
+        self,
+        x: Tensor,
+        blocks: Sequence[Block],
+        biases: list[Tensor],
+        params: Grouped,
+        own: Tensor | None,
     ) -> Tensor:
         mixed = Attention.apply(self.qkv(x, params, own), blocks, self.heads, *biases)
         x = self.norm_out(self.out(mixed, params, own) + x)
@@ -87,9 +117,11 @@ class Layer:
 
 
 class Stack:
-    """A frozen encoder with low-rank adapters. Raises Unsupported, with the reason, for what it cannot compute.
+    """A frozen encoder with low-rank adapters. Raises Unsupported, with the reason, for what it
+    cannot compute.
 
-    module: a TextClassifier. trainable: the names of its trained tensors. pad: the id of the padding token.
+    module: a TextClassifier. trainable: the names of its trained tensors. pad: the id of the
+    padding token.
     """
 
     def __init__(self, module: nn.Module, trainable: Iterable[str], pad: int, device: torch.device):
@@ -106,22 +138,33 @@ class Stack:
         self.pad, self.device, self.dtype = pad, device, self.layers[0].qkv.frozen.weight.dtype
         self.first_place = 0 if reserved is None else reserved + 1
         trained = [i for i, layer in enumerate(self.layers) if layer.adapters()]
-        self.lowest = min(trained, default=len(self.layers))  # everything below this layer is frozen
+        # everything below this layer is frozen
+        self.lowest = min(trained, default=len(self.layers))
         known = {name for layer in self.layers for a in layer.adapters() for name in (a.a, a.b)}
         if other := sorted(n for n in trainable if n not in known and not n.startswith("head.")):
-            raise Unsupported(f"it trains {other[0]}, and only low-rank adapters and the head are computed together")
+            raise Unsupported(
+                f"it trains {other[0]}, and only low-rank adapters and the head are computed"
+                " together"
+            )
         whole = self.lowest == len(self.layers)
-        self.store = Store(self._vectors if whole else self._states, (lambda n: 1) if whole else (lambda n: n), device)
+        self.store = Store(
+            self._vectors if whole else self._states,
+            (lambda n: 1) if whole else (lambda n: n),
+            device,
+        )
 
     def read(self) -> None:
         """Take the frozen matrices as they are now; only those of adapted layers may have changed."""
         modules, adapted = self.source
         self.layers = [Layer(module, adapted) for module in modules]
 
-    def features(self, texts: Sequence[Tokens], params: Grouped, owner: np.ndarray | None = None) -> Tensor:
+    def features(
+        self, texts: Sequence[Tokens], params: Grouped, owner: np.ndarray | None = None
+    ) -> Tensor:
         """Unit-length sentence vectors (n, d), float32, of n texts.
 
-        owner: (n,), whose adapters each text passes through: a row of `params`; None when there is only one.
+        owner: (n,), whose adapters each text passes through: a row of `params`; None when there is
+        only one.
         """
         if self.lowest == len(self.layers):
             return self.store.get(texts)
@@ -129,25 +172,35 @@ class Stack:
             return self._vectors_of(pack(texts, self.device), texts, params, owner)
         return self._finite(texts, lambda packed: self._vectors_of(packed, texts, params, owner))
 
-    def _vectors_of(self, packed: Packed, texts: Sequence[Tokens], params: Grouped, owner: np.ndarray | None) -> Tensor:
+    def _vectors_of(
+        self, packed: Packed, texts: Sequence[Tokens], params: Grouped, owner: np.ndarray | None
+    ) -> Tensor:
         own = None
         if owner is not None:
             owners = packed.rows_of(np.repeat(owner, packed.lengths), 0)
             groups, rank, _ = params[self.layers[self.lowest].adapters()[0].a].shape
-            own = torch.eye(groups, dtype=self.dtype, device=self.device).repeat_interleave(rank, 1)[owners]
+            own = torch.eye(groups, dtype=self.dtype, device=self.device).repeat_interleave(
+                rank, 1
+            )[owners]
         return _mean(
-            self._through(slice(self.lowest, None), self._entering(texts, packed), packed, params, own), packed
+            self._through(
+                slice(self.lowest, None), self._entering(texts, packed), packed, params, own
+            ),
+            packed,
         )
 
     def _finite(self, texts: Sequence[Tokens], compute: Callable[[Packed], Tensor]) -> Tensor:
-        """`compute` a layout; if something in it is not finite, once more with every text alone in its window.
+        """`compute` a layout; if something in it is not finite, once more with every text alone in
+        its window.
 
         A text whose values overflow would otherwise make those of its neighbours NaN too.
         """
         found = compute(pack(texts, self.device))
         return found if found.isfinite().all() else compute(pack(texts, self.device, alone=True))
 
-    def _through(self, which: slice, x: Tensor, packed: Packed, params: Grouped, own: Tensor | None) -> Tensor:
+    def _through(
+        self, which: slice, x: Tensor, packed: Packed, params: Grouped, own: Tensor | None
+    ) -> Tensor:
         heads = self.layers[0].heads
         biases = [block.bias(heads, x.dtype) for block in packed.blocks]
         for layer in self.layers[which]:
@@ -164,7 +217,9 @@ class Stack:
     @torch.no_grad()
     def _embedded(self, texts: Sequence[Tokens], packed: Packed) -> Tensor:
         ids = packed.rows_of(np.concatenate(texts), self.pad)
-        places = packed.rows_of(self.first_place + ranges(np.zeros_like(packed.lengths), packed.lengths), 0)
+        places = packed.rows_of(
+            self.first_place + ranges(np.zeros_like(packed.lengths), packed.lengths), 0
+        )
         return self.embeddings(input_ids=ids[None], position_ids=places[None])[0]
 
     @torch.no_grad()
@@ -182,5 +237,9 @@ class Stack:
 
 def _mean(x: Tensor, packed: Packed) -> Tensor:
     """Mean over each text's tokens, unit length, float32: (T, d) -> (n, d)."""
-    sums = x.new_zeros(len(packed.lengths) + 1, x.shape[1], dtype=torch.float32).index_add(0, packed.text, x.float())
-    return nn.functional.normalize(sums[:-1] / torch.from_numpy(packed.lengths).to(x.device).unsqueeze(1), dim=-1)
+    sums = x.new_zeros(len(packed.lengths) + 1, x.shape[1], dtype=torch.float32).index_add(
+        0, packed.text, x.float()
+    )
+    return nn.functional.normalize(
+        sums[:-1] / torch.from_numpy(packed.lengths).to(x.device).unsqueeze(1), dim=-1
+    )

@@ -1,7 +1,9 @@
-"""Many short texts as one matrix of tokens: texts share windows of fixed width, so that hardly anything is padding.
+"""Many short texts as one matrix of tokens: texts share windows of fixed width, so that hardly
+anything is padding.
 
-Attention stays within a text by a mask over its window. Windows all of one width make every matrix product of a run
-one of a few shapes; a matrix library prepares each new shape, which for small matrices costs more than the arithmetic.
+Attention stays within a text by a mask over its window. Windows all of one width make every matrix
+product of a run one of a few shapes; a matrix library prepares each new shape, which for small
+matrices costs more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -35,8 +37,12 @@ class Block:
         return slice(self.start, self.start + self.windows * self.width)
 
     def bias(self, heads: int, dtype: torch.dtype) -> Tensor:
-        """What is added to attention scores: (windows * heads, width, width), 0 or so negative that nothing passes."""
-        bias = torch.zeros(self.apart.shape, dtype=dtype, device=self.apart.device).masked_fill_(self.apart, -1e4)
+        """What is added to attention scores: (windows * heads, width, width), 0 or so negative that
+        nothing passes.
+        """
+        bias = torch.zeros(self.apart.shape, dtype=dtype, device=self.apart.device).masked_fill_(
+            self.apart, -1e4
+        )
         return bias.repeat_interleave(heads, 0)
 
 
@@ -44,7 +50,8 @@ class Block:
 class Packed:
     """The layout of n texts in T rows of tokens.
 
-    starts: (n,) the row of each text's first token. lengths: (n,) tokens of each text. blocks: windows by width.
+    starts: (n,) the row of each text's first token. lengths: (n,) tokens of each text. blocks:
+    windows by width.
     """
 
     starts: np.ndarray
@@ -101,7 +108,9 @@ def pack(texts: Sequence[Tokens], device: torch.device, alone: bool = False) -> 
             starts[i] = start + window * width + used[window]
             used[window] += int(lengths[i])
         owner = np.full(len(used) * width, -1)
-        owner[ranges(starts[members] - start, lengths[members])] = np.repeat(members, lengths[members])
+        owner[ranges(starts[members] - start, lengths[members])] = np.repeat(
+            members, lengths[members]
+        )
         grid = torch.from_numpy(owner.reshape(len(used), width)).to(device)
         blocks.append(Block(start, len(used), width, grid.unsqueeze(1) != grid.unsqueeze(2)))
         start = blocks[-1].rows.stop

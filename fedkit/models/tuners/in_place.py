@@ -1,4 +1,6 @@
-"""Parts of the base model: bottlenecks set into its layers, and its own biases, LayerNorms or last layers."""
+"""Parts of the base model: bottlenecks set into its layers, and its own biases, LayerNorms or last
+layers.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,13 @@ from torch import Tensor, nn
 from fedkit.core.errors import FedkitError
 from fedkit.models.tuners.lora import last_layers
 
-FEED_FORWARD = ("output.dense", "ffn.lin2", "mlp.Wo")  # its last matrix in a layer of BERT, DistilBERT, ModernBERT
+# its last matrix in a layer of BERT, DistilBERT, ModernBERT
+FEED_FORWARD = ("output.dense", "ffn.lin2", "mlp.Wo")
 
 
 class Bottleneck(nn.Module):
-    """y + up(relu(down(y))) with y = base_layer(x); x (..., in), y (..., d). Computed and kept in float32.
+    """y + up(relu(down(y))) with y = base_layer(x); x (..., in), y (..., d). Computed and kept in
+    float32.
 
     `up` starts at zero: a no-op at first.
     """
@@ -22,7 +26,10 @@ class Bottleneck(nn.Module):
     def __init__(self, base_layer: nn.Linear, r: int):
         super().__init__()
         self.base_layer = base_layer
-        self.down, self.up = nn.Linear(base_layer.out_features, r), nn.Linear(r, base_layer.out_features)
+        self.down, self.up = (
+            nn.Linear(base_layer.out_features, r),
+            nn.Linear(r, base_layer.out_features),
+        )
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
@@ -33,10 +40,11 @@ class Bottleneck(nn.Module):
 
 @dataclass(frozen=True)
 class Adapter:
-    """A small network after each layer's feed-forward part (Houlsby et al., 2019; here as Pfeiffer et al., 2021).
+    """A small network after each layer's feed-forward part (Houlsby et al., 2019; here as Pfeiffer
+    et al., 2021).
 
-    r: its width. layers: only the last so many layers; 0: all. Before the residual and its LayerNorm. PEFT has none
-    for encoders. It starts as a no-op.
+    r: its width. layers: only the last so many layers; 0: all. Before the residual and its
+    LayerNorm. PEFT has none for encoders. It starts as a no-op.
     """
 
     r: int = 16
@@ -56,8 +64,8 @@ class Adapter:
             place = next((p for p in FEED_FORWARD if isinstance(inside.get(p), nn.Linear)), None)
             if place is None:
                 raise FedkitError(
-                    f"tune 'adapter' given; the layers of a {encoder.config.model_type} model have no feed-forward "
-                    f"output named {', '.join(FEED_FORWARD)}; choose lora or last"
+                    f"tune 'adapter' given; the layers of a {encoder.config.model_type} model have"
+                    f" no feed-forward output named {', '.join(FEED_FORWARD)}; choose lora or last"
                 )
             layer.set_submodule(place, Bottleneck(inside[place], self.r))
         return encoder
@@ -65,7 +73,9 @@ class Adapter:
 
 @dataclass(frozen=True)
 class BitFit:
-    """Only the biases of the base model are trained, those of its LayerNorms too (Ben Zaken et al., 2022)."""
+    """Only the biases of the base model are trained, those of its LayerNorms too (Ben Zaken et al.,
+    2022).
+    """
 
     frozen_base, in_place = False, True
     default_lr = 3e-3
@@ -75,8 +85,10 @@ class BitFit:
         encoder.requires_grad_(False)
         biases = [p for name, p in encoder.named_parameters() if name.rsplit(".", 1)[-1] == "bias"]
         if not biases:
-            raise FedkitError(f"tune 'bitfit' given; this {encoder.config.model_type} model has no biases; "
-                              "choose layernorm or lora")
+            raise FedkitError(
+                f"tune 'bitfit' given; this {encoder.config.model_type} model has no biases; "
+                "choose layernorm or lora"
+            )
         for bias in biases:
             bias.requires_grad_(True)
         return encoder
@@ -84,12 +96,14 @@ class BitFit:
 
 @dataclass(frozen=True)
 class LayerNorm:
-    """Only the scales and shifts of the LayerNorms are trained (LN tuning: Qi et al., 2022), through PEFT.
+    """Only the scales and shifts of the LayerNorms are trained (LN tuning: Qi et al., 2022),
+    through PEFT.
 
     PEFT trains copies, which start as the originals: a no-op at first.
     """
 
-    frozen_base, in_place = False, False  # a LayerNorm in float32 over bf16 states does not run on every device
+    # a LayerNorm in float32 over bf16 states does not run on every device
+    frozen_base, in_place = False, False
     default_lr = 3e-3
     needs = "a base model with LayerNorm or RMSNorm layers that have weights"
 
@@ -98,11 +112,16 @@ class LayerNorm:
 
         norms = [name for name, module in encoder.named_modules() if _is_norm(module)]
         if not norms:
-            raise FedkitError(f"tune 'layernorm' given; this {encoder.config.model_type} model has no LayerNorm with "
-                              "weights; choose bitfit or lora")
+            raise FedkitError(
+                f"tune 'layernorm' given; this {encoder.config.model_type} model has no LayerNorm"
+                " with weights; choose bitfit or lora"
+            )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # PEFT does not know a LayerNorm's width, and does not need it
-            return get_peft_model(encoder, LNTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, target_modules=norms))
+            # PEFT does not know a LayerNorm's width, and does not need it
+            warnings.simplefilter("ignore", UserWarning)
+            return get_peft_model(
+                encoder, LNTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, target_modules=norms)
+            )
 
 
 @dataclass(frozen=True)
@@ -120,7 +139,10 @@ class Last:
     def attach(self, encoder: nn.Module) -> nn.Module:
         depth = encoder.config.num_hidden_layers
         if not 1 <= self.k <= depth:
-            raise FedkitError(f"tune 'last:k={self.k}' given; k must be from 1 to {depth}, the layers of this model")
+            raise FedkitError(
+                f"tune 'last:k={self.k}' given; k must be from 1 to {depth}, the layers of this"
+                " model"
+            )
         layers, encoder = layers_of("last", encoder), encoder.requires_grad_(False)
         for layer in layers[-self.k :]:
             layer.requires_grad_(True)
@@ -128,13 +150,21 @@ class Last:
 
 
 def layers_of(name: str, encoder: nn.Module) -> nn.ModuleList:
-    """The encoder's layers, first to last. Raises FedkitError in the name of a tuner if there is no such list."""
+    """The encoder's layers, first to last. Raises FedkitError in the name of a tuner if there is no
+    such list.
+    """
     depth = encoder.config.num_hidden_layers
     for module in encoder.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == depth and any(True for _ in module.parameters()):
+        if (
+            isinstance(module, nn.ModuleList)
+            and len(module) == depth
+            and any(True for _ in module.parameters())
+        ):
             return module
-    raise FedkitError(f"tune {name!r} given; this {encoder.config.model_type} model has no list of {depth} layers; "
-                      "choose lora, bitfit or full")
+    raise FedkitError(
+        f"tune {name!r} given; this {encoder.config.model_type} model has no list of {depth}"
+        " layers; choose lora, bitfit or full"
+    )
 
 
 def _is_norm(module: nn.Module) -> bool:

@@ -13,8 +13,9 @@ from fedkit.core.errors import FedkitError
 class Lora:
     """Low-rank adapters beside frozen matrices (Hu et al., 2021): W + (alpha / r) B A.
 
-    r: rank. alpha: scale. targets: module names joined by '|', or 'auto' for PEFT's choice for this architecture
-    (query and value for BERT). layers: only the last so many layers; 0: all. B starts at zero: a no-op at first.
+    r: rank. alpha: scale. targets: module names joined by '|', or 'auto' for PEFT's choice for this
+    architecture (query and value for BERT). layers: only the last so many layers; 0: all. B starts
+    at zero: a no-op at first.
     """
 
     r: int = 8
@@ -32,8 +33,8 @@ class Lora:
         width = encoder.config.hidden_size
         if not 1 <= self.r <= width or not 0 < self.alpha <= 1e4:
             raise FedkitError(
-                f"tune '{self.name}:r={self.r},alpha={self.alpha:g}' given; r must be from 1 to {width}, alpha above 0 "
-                "and at most 10000"
+                f"tune '{self.name}:r={self.r},alpha={self.alpha:g}' given; r must be from 1 to"
+                f" {width}, alpha above 0 and at most 10000"
             )
         top = last_layers(self.name, self.layers, encoder)
         targets = None if self.targets == "auto" else self.targets.split("|")
@@ -49,10 +50,17 @@ class Lora:
         try:
             return get_peft_model(encoder, config)
         except ValueError as error:
-            kinds = sorted({n.rsplit(".", 1)[-1] for n, m in encoder.named_modules() if isinstance(m, nn.Linear)})
+            kinds = sorted(
+                {
+                    n.rsplit(".", 1)[-1]
+                    for n, m in encoder.named_modules()
+                    if isinstance(m, nn.Linear)
+                }
+            )
             raise FedkitError(
-                f"{self.name}: targets={self.targets!r} does not fit this model ({str(error).splitlines()[0][:80]}); "
-                f"its linear layers are named: {', '.join(kinds)}"
+                f"{self.name}: targets={self.targets!r} does not fit this model"
+                f" ({str(error).splitlines()[0][:80]}); its linear layers are named:"
+                f" {', '.join(kinds)}"
             ) from None
 
 
@@ -71,8 +79,8 @@ class RsLora(Lora):
 class Dora(Lora):
     """LoRA that trains the size and the direction of a matrix apart (DoRA: Liu et al., 2024).
 
-    Parameters as for lora. m V / |V| with V = W + (alpha / r) B A; |V| and m: one length for each output. m starts at
-    |W|: a no-op at first.
+    Parameters as for lora. m V / |V| with V = W + (alpha / r) B A; |V| and m: one length for each
+    output. m starts at |W|: a no-op at first.
     """
 
     name, use_dora = "dora", True
@@ -83,30 +91,45 @@ class Dora(Lora):
 class Ia3:
     """One factor per channel of keys, values and feed-forward inputs ((IA)^3: Liu et al., 2022).
 
-    All factors start at one: a no-op at first. For BERT the attention's output matrix counts as feed-forward, as in PEFT.
+    All factors start at one: a no-op at first. For BERT the attention's output matrix counts as
+    feed-forward, as in PEFT.
     """
 
     frozen_base, in_place = True, False
     default_lr = 3e-2
-    needs = "attention and feed-forward layers named as in BERT, or an architecture that PEFT knows for (IA)^3"
+    needs = (
+        "attention and feed-forward layers named as in BERT, or an architecture that PEFT knows for"
+        " (IA)^3"
+    )
 
     def attach(self, encoder: nn.Module) -> nn.Module:
         from peft import IA3Config, TaskType, get_peft_model
 
         bert = any(name.endswith("attention.self.key") for name, _ in encoder.named_modules())
-        places = {"target_modules": ["key", "value", "output.dense"], "feedforward_modules": ["output.dense"]}
+        places = {
+            "target_modules": ["key", "value", "output.dense"],
+            "feedforward_modules": ["output.dense"],
+        }
         try:
-            return get_peft_model(encoder, IA3Config(task_type=TaskType.FEATURE_EXTRACTION, **(places if bert else {})))
+            return get_peft_model(
+                encoder,
+                IA3Config(task_type=TaskType.FEATURE_EXTRACTION, **(places if bert else {})),
+            )
         except ValueError:
             raise FedkitError(
-                f"tune 'ia3' given; PEFT does not know where it goes in a {encoder.config.model_type} model; "
-                "choose lora with targets=..., layernorm or bitfit"
+                "tune 'ia3' given; PEFT does not know where it goes in a"
+                f" {encoder.config.model_type} model; choose lora with targets=..., layernorm or"
+                " bitfit"
             ) from None
 
 
 def last_layers(name: str, layers: int, encoder: nn.Module) -> list[int]:
-    """Numbers of the last `layers` layers; none for 0. Raises FedkitError for more layers than there are."""
+    """Numbers of the last `layers` layers; none for 0. Raises FedkitError for more layers than
+    there are.
+    """
     depth = encoder.config.num_hidden_layers
     if not 0 <= layers <= depth:
-        raise FedkitError(f"tune '{name}:layers={layers}' given; this model has {depth} layers, 0 means all")
+        raise FedkitError(
+            f"tune '{name}:layers={layers}' given; this model has {depth} layers, 0 means all"
+        )
     return list(range(depth - layers, depth))

@@ -1,8 +1,8 @@
 """Virtual tokens: trained vectors that a frozen encoder reads besides the text. All through PEFT.
 
-None of them starts as a no-op: even untrained virtual tokens draw attention. They take positions from the text, which
-`positions` counts and `Model.tokenize` checks. Prompts stand before the text, so hidden states are of virtual and real
-tokens; the sentence vector is the mean over the real ones.
+None of them starts as a no-op: even untrained virtual tokens draw attention. They take positions
+from the text, which `positions` counts and `Model.tokenize` checks. Prompts stand before the text,
+so hidden states are of virtual and real tokens; the sentence vector is the mean over the real ones.
 """
 
 from __future__ import annotations
@@ -27,13 +27,18 @@ class Prompt:
     tokens: int = 10
     frozen_base, in_place = True, False
     default_lr = 3e-2
-    needs = "a model that takes input vectors in place of token ids, and positions left for the virtual tokens"
+    needs = (
+        "a model that takes input vectors in place of token ids, and positions left for the virtual"
+        " tokens"
+    )
 
     def attach(self, encoder: nn.Module) -> nn.Module:
         from peft import PromptTuningConfig, PromptTuningInit
 
         start = PromptTuningInit.SAMPLE_VOCAB
-        return _with_virtual_tokens("prompt", encoder, self.tokens, PromptTuningConfig, prompt_tuning_init=start)
+        return _with_virtual_tokens(
+            "prompt", encoder, self.tokens, PromptTuningConfig, prompt_tuning_init=start
+        )
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,9 @@ class PTuning:
         from peft import PromptEncoderConfig
 
         if not 1 <= self.hidden <= 4096:
-            raise FedkitError(f"tune 'ptuning:hidden={self.hidden}' given; hidden must be from 1 to 4096")
+            raise FedkitError(
+                f"tune 'ptuning:hidden={self.hidden}' given; hidden must be from 1 to 4096"
+            )
         return _with_virtual_tokens(
             "ptuning", encoder, self.tokens, PromptEncoderConfig, encoder_hidden_size=self.hidden
         )
@@ -61,7 +68,8 @@ class PTuning:
 
 @dataclass(frozen=True)
 class Prefix:
-    """Trained keys and values before those of the text, in every layer (prefix tuning: Li and Liang, 2021).
+    """Trained keys and values before those of the text, in every layer (prefix tuning: Li and
+    Liang, 2021).
 
     tokens: how many in each layer.
     """
@@ -69,14 +77,22 @@ class Prefix:
     tokens: int = 10
     frozen_base, in_place = True, False
     default_lr = 3e-2
-    needs = "attention that takes past keys and values (BERT, RoBERTa, ELECTRA), and positions left for the prefix"
+    needs = (
+        "attention that takes past keys and values (BERT, RoBERTa, ELECTRA), and positions left for"
+        " the prefix"
+    )
 
     def attach(self, encoder: nn.Module) -> nn.Module:
         from peft import PrefixTuningConfig
 
         heads, width = encoder.config.num_attention_heads, encoder.config.hidden_size
         return _with_virtual_tokens(
-            "prefix", encoder, self.tokens, PrefixTuningConfig, num_attention_heads=heads, token_dim=width
+            "prefix",
+            encoder,
+            self.tokens,
+            PrefixTuningConfig,
+            num_attention_heads=heads,
+            token_dim=width,
         )
 
 
@@ -87,12 +103,18 @@ def positions(encoder: nn.Module) -> int | None:
     """
     for name, module in encoder.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+            return module.num_embeddings - (
+                0 if module.padding_idx is None else module.padding_idx + 1
+            )
     return getattr(encoder.config, "max_position_embeddings", None)
 
 
-def _with_virtual_tokens(name: str, encoder: nn.Module, tokens: int, kind: type, **settings) -> nn.Module:
-    """The encoder wrapped by PEFT with a config of this kind, seen to work. Raises FedkitError if it does not."""
+def _with_virtual_tokens(
+    name: str, encoder: nn.Module, tokens: int, kind: type, **settings
+) -> nn.Module:
+    """The encoder wrapped by PEFT with a config of this kind, seen to work. Raises FedkitError if
+    it does not.
+    """
     from peft import TaskType, get_peft_model
 
     most = max(1, min(positions(encoder) or 10_000, 10_000) - LEAST_TEXT)
@@ -105,16 +127,23 @@ def _with_virtual_tokens(name: str, encoder: nn.Module, tokens: int, kind: type,
     }
     before = _states(encoder)
     try:
-        wrapped = get_peft_model(encoder, kind(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=tokens,
-                                               **(sizes | settings)))
+        wrapped = get_peft_model(
+            encoder,
+            kind(
+                task_type=TaskType.FEATURE_EXTRACTION,
+                num_virtual_tokens=tokens,
+                **(sizes | settings),
+            ),
+        )
         after = _states(wrapped)
         heard = not torch.allclose(after[:, -before.shape[1] :], before)
     except (ValueError, TypeError, RuntimeError, AttributeError, IndexError, KeyError):
         heard = False
     if not heard:  # some architectures fail, others do not listen
         raise FedkitError(
-            f"tune {name!r} given; a {encoder.config.model_type} model does not read "
-            f"{'past keys and values' if name == 'prefix' else 'virtual tokens'}; choose lora, adapter or bitfit"
+            f"tune {name!r} given; a {encoder.config.model_type} model does not read"
+            f" {'past keys and values' if name == 'prefix' else 'virtual tokens'}; choose lora,"
+            " adapter or bitfit"
         )
     return wrapped
 

@@ -1,7 +1,9 @@
-"""What is tuned: each tuner marks the trainable part of the model, through PEFT wherever PEFT has it.
+"""What is tuned: each tuner marks the trainable part of the model, through PEFT wherever PEFT has
+it.
 
-To add one: a small frozen dataclass of parameters with one verb `attach`, and a line in `TUNERS`. The methods are in
-`lowrank.py` (beside frozen matrices), `prompts.py` (virtual tokens) and `parts.py` (parts of the base model).
+To add one: a small frozen dataclass of parameters with one verb `attach`, and a line in `TUNERS`.
+The methods are in `lowrank.py` (beside frozen matrices), `prompts.py` (virtual tokens) and
+`parts.py` (parts of the base model).
 """
 
 from __future__ import annotations
@@ -21,12 +23,14 @@ class Tuner(Protocol):
     """Marks what is trained. The head is always trained."""
 
     frozen_base: bool  # True: base weights never change, so they may be stored in bf16
-    in_place: bool  # True: weights of the base model itself are trained; False: all that is trained was added to it
+    # True: weights of the base model itself are trained; False: all that is trained was added to it
+    in_place: bool
     default_lr: float  # AdamW rate that suits it, unless the config names one
     needs: str  # what it asks of the base model, in a few words
 
     def attach(self, encoder: nn.Module) -> nn.Module:
-        """The encoder with only its tuned part requiring gradients. Raises FedkitError if this model has no such part.
+        """The encoder with only its tuned part requiring gradients. Raises FedkitError if this
+        model has no such part.
 
         May change `encoder`; draws its starting weights from torch's generator.
         """

@@ -1,4 +1,6 @@
-"""Texts that occur more than once: word for word or nearly, at one client, across clients, across train and test."""
+"""Texts that occur more than once: word for word or nearly, at one client, across clients, across
+train and test.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,16 @@ def check_exact_duplicates(table: Table, setting: Setting) -> Iterator[Finding]:
     bad = known & table.frame.duplicated(["split", "text", "label", "client"]).to_numpy()
     if number := int(bad.sum()):
         yield finding(
-            table, "exact-duplicates", grade(number, len(table.frame), 0.01), bad,
-            f"{count(number, 'row')} ({share(number, len(table.frame))}) repeat an earlier row word for word",
-            "a text that is there several times counts several times, in training and in every measured number",
-            "the cleaned copy keeps the first of each; see whether an export was pasted twice", mended=True,
+            table,
+            "exact-duplicates",
+            grade(number, len(table.frame), 0.01),
+            bad,
+            f"{count(number, 'row')} ({share(number, len(table.frame))}) repeat an earlier row word"
+            " for word",
+            "a text that is there several times counts several times, in training and in every"
+            " measured number",
+            "the cleaned copy keeps the first of each; see whether an export was pasted twice",
+            mended=True,
         )
 
 
@@ -37,17 +45,24 @@ def check_duplicates_across_clients(table: Table, setting: Setting) -> Iterator[
     if len(f.client_names) < 2:
         return
     groups = pd.DataFrame({"split": f.splits, "text": f.texts, "client": f.clients})[known]
-    several = groups.groupby(["split", "text"], sort=False)["client"].transform("nunique").to_numpy() > 1
+    several = (
+        groups.groupby(["split", "text"], sort=False)["client"].transform("nunique").to_numpy() > 1
+    )
     bad = np.flatnonzero(known)[several]
     if len(bad):
         bad = bad[np.argsort(f.texts[bad], kind="stable")]
         texts = len(np.unique(f.texts[bad]))
         yield finding(
-            table, "duplicates-across-clients", grade(len(bad), len(table.frame), 0.01), bad,
-            f"{count(texts, 'text')} in {len(bad):,} rows stand word for word at two clients or more",
-            "then sites are not as separate as they look: a site's own result owes something to the others' reports, and "
-            "privacy per client covers each copy apart",
-            "see whether one export holds several sites' rows or a shared template; keep each text where it arose",
+            table,
+            "duplicates-across-clients",
+            grade(len(bad), len(table.frame), 0.01),
+            bad,
+            f"{count(texts, 'text')} in {len(bad):,} rows stand word for word at two clients or"
+            " more",
+            "then sites are not as separate as they look: a site's own result owes something to the"
+            " others' reports, and privacy per client covers each copy apart",
+            "see whether one export holds several sites' rows or a shared template; keep each text"
+            " where it arose",
             numbers={"texts": texts},
         )
 
@@ -61,17 +76,26 @@ def check_leakage(table: Table, setting: Setting) -> Iterator[Finding]:
     held_out = int((~f.train).sum())
     if number := int(bad.sum()):
         yield finding(
-            table, "leakage", grade(number, held_out, 0.005, 0.3), bad,
-            f"{count(number, 'held-out row')} ({share(number, held_out)} of test and validation) stand word for word in train",
-            "what was learned by heart is then measured as if it were understood: accuracy looks better than it is",
-            "the cleaned copy and the kit keep such a text where it is measured and take it out of train",
-            of=held_out, mended=True,
+            table,
+            "leakage",
+            grade(number, held_out, 0.005, 0.3),
+            bad,
+            f"{count(number, 'held-out row')} ({share(number, held_out)} of test and validation)"
+            " stand word for word in train",
+            "what was learned by heart is then measured as if it were understood: accuracy looks"
+            " better than it is",
+            "the cleaned copy and the kit keep such a text where it is measured and take it out of"
+            " train",
+            of=held_out,
+            mended=True,
         )
 
 
 @dataclass(frozen=True)
 class Near:
-    """Pairs of different texts that are nearly the same: codes of `Facts.texts`, int64, shape (pairs,); similarity."""
+    """Pairs of different texts that are nearly the same: codes of `Facts.texts`, int64, shape
+    (pairs,); similarity.
+    """
 
     left: np.ndarray
     right: np.ndarray
@@ -81,7 +105,9 @@ class Near:
 
 
 def near(table: Table, setting: Setting) -> Near:
-    """The near pairs of a table, found once: texts with one key (similarity 1), and pairs of keys at least ALIKE."""
+    """The near pairs of a table, found once: texts with one key (similarity 1), and pairs of keys
+    at least ALIKE.
+    """
     kept = facts(table).near
     if setting.seed not in kept:
         kept[setting.seed] = _near(table, setting.seed)
@@ -104,7 +130,9 @@ def _near(table: Table, seed: int) -> Near:
 
 
 def _first(table: Table, rows: np.ndarray) -> np.ndarray:
-    """Train before held-out rows, then by client: so that neighbours in a group often differ in these."""
+    """Train before held-out rows, then by client: so that neighbours in a group often differ in
+    these.
+    """
     f = facts(table)
     return (~f.train[rows]).astype(np.int64) * (len(f.client_names) + 1) + f.clients[rows]
 
@@ -118,11 +146,21 @@ def check_near_duplicates(table: Table, setting: Setting) -> Iterator[Finding]:
     if number := int(bad.sum()):
         leak = ", and the kit's own split puts some of them into test" if table.single else ""
         yield finding(
-            table, "near-duplicates", grade(number, of, 0.05), bad,
-            f"{count(number, 'text')} ({share(number, of)}) are nearly the same as another one {SAME}",
-            "templates and copied reports count several times" + leak + ": accuracy looks better than it is on new reports",
-            "look at the pairs; keep one of each, or see to it that they are all in train or all in test",
-            of=of, examples=_shown(table, pairs, here), numbers=_numbers(table, pairs, here), sampled=pairs.sampled,
+            table,
+            "near-duplicates",
+            grade(number, of, 0.05),
+            bad,
+            f"{count(number, 'text')} ({share(number, of)}) are nearly the same as another one"
+            f" {SAME}",
+            "templates and copied reports count several times"
+            + leak
+            + ": accuracy looks better than it is on new reports",
+            "look at the pairs; keep one of each, or see to it that they are all in train or all in"
+            " test",
+            of=of,
+            examples=_shown(table, pairs, here),
+            numbers=_numbers(table, pairs, here),
+            sampled=pairs.sampled,
         )
 
 
@@ -133,15 +171,28 @@ def check_near_across_clients(table: Table, setting: Setting) -> Iterator[Findin
         return
     low, high = _client_range(table)
     ends = np.stack([low[pairs.left], high[pairs.left], low[pairs.right], high[pairs.right]])
-    across = (ends.min(axis=0) >= 0) & (ends < len(f.client_names)).all(axis=0) & (ends.min(axis=0) < ends.max(axis=0))
-    bad = np.isin(f.texts, np.concatenate([pairs.left[across], pairs.right[across]])) & (f.clients >= 0)
+    across = (
+        (ends.min(axis=0) >= 0)
+        & (ends < len(f.client_names)).all(axis=0)
+        & (ends.min(axis=0) < ends.max(axis=0))
+    )
+    bad = np.isin(f.texts, np.concatenate([pairs.left[across], pairs.right[across]])) & (
+        f.clients >= 0
+    )
     if number := int(bad.sum()):
         yield finding(
-            table, "near-duplicates-across-clients", grade(number, len(table.frame), 0.05), bad,
-            f"{count(number, 'row')} ({share(number, len(table.frame))}) have nearly the same text at another client {SAME}",
-            "sites that share templates or copied reports are less separate than they look, in results and in privacy",
+            table,
+            "near-duplicates-across-clients",
+            grade(number, len(table.frame), 0.05),
+            bad,
+            f"{count(number, 'row')} ({share(number, len(table.frame))}) have nearly the same text"
+            f" at another client {SAME}",
+            "sites that share templates or copied reports are less separate than they look, in"
+            " results and in privacy",
             "see whether one export holds several sites' rows; keep each report where it arose",
-            examples=_shown(table, pairs, across), numbers=_numbers(table, pairs, across), sampled=pairs.sampled,
+            examples=_shown(table, pairs, across),
+            numbers=_numbers(table, pairs, across),
+            sampled=pairs.sampled,
         )
 
 
@@ -158,11 +209,19 @@ def check_near_leakage(table: Table, setting: Setting) -> Iterator[Finding]:
     if number := int(bad.sum()):
         which = (right & ~left) | (left & ~right)
         yield finding(
-            table, "near-leakage", grade(number, held_out, 0.02, 0.5), bad,
-            f"{count(number, 'held-out text')} ({share(number, held_out)} of test and validation) are nearly in train {SAME}",
-            "the test then partly asks what was learned by heart: accuracy looks better than it is on new reports",
-            "take these texts out of train, or collect test reports from a later time than those in train",
-            of=held_out, examples=_shown(table, pairs, which), numbers=_numbers(table, pairs, which),
+            table,
+            "near-leakage",
+            grade(number, held_out, 0.02, 0.5),
+            bad,
+            f"{count(number, 'held-out text')} ({share(number, held_out)} of test and validation)"
+            f" are nearly in train {SAME}",
+            "the test then partly asks what was learned by heart: accuracy looks better than it is"
+            " on new reports",
+            "take these texts out of train, or collect test reports from a later time than those in"
+            " train",
+            of=held_out,
+            examples=_shown(table, pairs, which),
+            numbers=_numbers(table, pairs, which),
             sampled=pairs.sampled,
         )
 
@@ -178,7 +237,9 @@ def _seen(table: Table) -> np.ndarray:
 
 
 def _client_range(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest code of the clients that have each text; above all and -1 where nobody has it."""
+    """The lowest and the highest code of the clients that have each text; above all and -1 where
+    nobody has it.
+    """
     f = facts(table)
     known = (f.texts >= 0) & (f.clients >= 0)
     low = np.full(f.texts.max(initial=-1) + 1, len(f.client_names))
@@ -202,5 +263,9 @@ def _numbers(table: Table, pairs: Near, which: np.ndarray) -> dict:
     lines = table.frame["line"].to_numpy()
     first = facts(table).first_rows
     ends = zip(first[pairs.left[at]], first[pairs.right[at]], pairs.similarity[at])
-    return {"pairs": int(which.sum()), "alike_from": ALIKE, "looked": pairs.looked,
-            "first_pairs": [[int(lines[a]), int(lines[b]), round(float(s), 3)] for a, b, s in ends]}
+    return {
+        "pairs": int(which.sum()),
+        "alike_from": ALIKE,
+        "looked": pairs.looked,
+        "first_pairs": [[int(lines[a]), int(lines[b]), round(float(s), 3)] for a, b, s in ends],
+    }

@@ -1,4 +1,6 @@
-"""Texts that something went wrong with on their way: broken encodings, markup, spreadsheet formulas, signs nobody sees."""
+"""Texts that something went wrong with on their way: broken encodings, markup, spreadsheet
+formulas, signs nobody sees.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,17 @@ _DAMAGE = {
 }
 MARKUP = re.compile(
     r"</?(?:p|br|div|span|a|b|i|u|table|tr|td|th|script|style|font|img|ul|ol|li|h[1-6]|strong|em|html|body|head|iframe|svg|form|input)"
-    r"(?:\s[^<>]{0,500})?/?>|&(?:nbsp|amp|lt|gt|quot|apos|#\d{2,6}|#x[0-9a-f]{2,5});", re.IGNORECASE,
+    r"(?:\s[^<>]{0,500})?/?>|&(?:nbsp|amp|lt|gt|quot|apos|#\d{2,6}|#x[0-9a-f]{2,5});",
+    re.IGNORECASE,
 )
-_ACTIVE = re.compile(r"<\s*(?:script|iframe|object|embed|svg|img)\b|javascript:|\son\w+\s*=", re.IGNORECASE)
+_ACTIVE = re.compile(
+    r"<\s*(?:script|iframe|object|embed|svg|img)\b|javascript:|\son\w+\s*=", re.IGNORECASE
+)
 FORMULA = re.compile(r"[\s'\"]*(?:[=@](?=\S)|[+-](?=[A-Za-z(@=]))|[\t\r]")
-_CALLS = re.compile(r"\b(?:cmd|powershell|mshta|DDE|HYPERLINK|WEBSERVICE|IMPORT\w+|EXEC|CALL|RTD)\b|\|", re.IGNORECASE)
+_CALLS = re.compile(
+    r"\b(?:cmd|powershell|mshta|DDE|HYPERLINK|WEBSERVICE|IMPORT\w+|EXEC|CALL|RTD)\b|\|",
+    re.IGNORECASE,
+)
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 HIDDEN = re.compile(
     "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
@@ -41,10 +49,15 @@ def check_encoding_damage(table: Table, setting: Setting) -> Iterator[Finding]:
     if number := int(bad.sum()):
         numbers = {name: int(where.sum()) for name, where in kinds.items() if where.any()}
         yield finding(
-            table, "encoding-damage", grade(number, len(bad), 0.0, 0.2), bad,
-            f"{count(number, 'row')} ({share(number, len(bad))}) with damaged letters: {', '.join(numbers)}",
+            table,
+            "encoding-damage",
+            grade(number, len(bad), 0.0, 0.2),
+            bad,
+            f"{count(number, 'row')} ({share(number, len(bad))}) with damaged letters:"
+            f" {', '.join(numbers)}",
             "the letters cannot be brought back here, and a model learns from noise",
-            "export the file again as UTF-8, or name the encoding (--encoding); rows that stay damaged are in the review file",
+            "export the file again as UTF-8, or name the encoding (--encoding); rows that stay"
+            " damaged are in the review file",
             numbers=numbers,
         )
 
@@ -55,10 +68,17 @@ def check_html_or_markup(table: Table, setting: Setting) -> Iterator[Finding]:
     if number := int(bad.sum()):
         active = int((_where(table, _ACTIVE, ("text", "label")) & bad).sum())
         yield finding(
-            table, "html-or-markup", "care" if active else grade(number, len(bad), 0.05), bad,
-            f"{count(number, 'row')} ({share(number, len(bad))}) with markup of web pages" + f", {active:,} with scripts or pictures" * bool(active),
-            "tags use up the model's room for words, and may tell the label by themselves; pages of the kit show them as text",
-            "the cleaned copy turns entities into letters and takes tags out", numbers={"active": active}, mended=True,
+            table,
+            "html-or-markup",
+            "care" if active else grade(number, len(bad), 0.05),
+            bad,
+            f"{count(number, 'row')} ({share(number, len(bad))}) with markup of web pages"
+            + f", {active:,} with scripts or pictures" * bool(active),
+            "tags use up the model's room for words, and may tell the label by themselves; pages of"
+            " the kit show them as text",
+            "the cleaned copy turns entities into letters and takes tags out",
+            numbers={"active": active},
+            mended=True,
         )
 
 
@@ -73,10 +93,17 @@ def check_formulas(table: Table, setting: Setting) -> Iterator[Finding]:
         ]
         calls = sum(1 for cell in cells if _CALLS.search(cell))
         yield finding(
-            table, "formulas", "care" if calls else "note", bad,
-            f"{count(number, 'row')} with a cell that a spreadsheet would compute" + f", {calls:,} of them calling programs or addresses" * bool(calls),
+            table,
+            "formulas",
+            "care" if calls else "note",
+            bad,
+            f"{count(number, 'row')} with a cell that a spreadsheet would compute"
+            + f", {calls:,} of them calling programs or addresses" * bool(calls),
             "nothing is computed here, but whoever opens such a CSV in a spreadsheet runs it",
-            "the cleaned copy puts an apostrophe before such cells", examples=[c[:WIDTH] for c in cells[:5]], numbers={"calls": calls}, mended=True,
+            "the cleaned copy puts an apostrophe before such cells",
+            examples=[c[:WIDTH] for c in cells[:5]],
+            numbers={"calls": calls},
+            mended=True,
         )
 
 
@@ -87,16 +114,28 @@ def check_control_characters(table: Table, setting: Setting) -> Iterator[Finding
     bad = control | hidden
     if number := int(bad.sum()):
         yield finding(
-            table, "control-characters", grade(number, len(bad), 0.01), bad,
+            table,
+            "control-characters",
+            grade(number, len(bad), 0.01),
+            bad,
             f"{count(number, 'row')} ({share(number, len(bad))}) with signs that nobody sees",
-            "two labels or texts can look alike and differ, and text can be shown in another order than it is stored",
-            "the cleaned copy takes them out", numbers={"control": int(control.sum()), "hidden": int(hidden.sum())}, mended=True,
-            examples=[HIDDEN.sub("·", CONTROL.sub("·", t)) for t in table.frame["text_raw"][bad].head(5)],
+            "two labels or texts can look alike and differ, and text can be shown in another order"
+            " than it is stored",
+            "the cleaned copy takes them out",
+            numbers={"control": int(control.sum()), "hidden": int(hidden.sum())},
+            mended=True,
+            examples=[
+                HIDDEN.sub("·", CONTROL.sub("·", t)) for t in table.frame["text_raw"][bad].head(5)
+            ],
         )
 
 
-def _where(table: Table, form: re.Pattern[str], roles: tuple[str, ...], start: bool = False) -> np.ndarray:
-    """bool, shape (rows,): whether `form` is in (or starts) any of the cells; labels and clients recur, so each is seen once."""
+def _where(
+    table: Table, form: re.Pattern[str], roles: tuple[str, ...], start: bool = False
+) -> np.ndarray:
+    """bool, shape (rows,): whether `form` is in (or starts) any of the cells; labels and clients
+    recur, so each is seen once.
+    """
     found = np.zeros(len(table.frame), dtype=bool)
     look = form.match if start else form.search
     for role in roles:

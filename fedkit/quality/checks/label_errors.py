@@ -1,6 +1,8 @@
-"""Labels that are likely wrong: predictions for each text by a model that did not train on it, judged by confident learning.
+"""Labels that are likely wrong: predictions for each text by a model that did not train on it,
+judged by confident learning.
 
-Source: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels", 2021 (package cleanlab).
+Source: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels",
+2021 (package cleanlab).
 """
 
 from __future__ import annotations
@@ -23,12 +25,15 @@ MOST_VECTORS = 4_000  # rows for which sentence vectors are computed: about two 
 LEAST_EACH = 5  # rows of a label below which nothing is said of it
 LEAST = 40  # rows in all
 LETTERS = "letter sequences"
-# How likely the other label is at least, and the given one at most: letters alone are sure too often, so they must be surer.
+# How likely the other label is at least, and the given one at most: letters alone are sure too
+# often, so they must be surer.
 SURE = {"vectors": (0.75, 0.05), "letters": (0.9, 0.02)}
 
 
 def check_suspicious_labels(table: Table, setting: Setting) -> Iterator[Finding]:
-    """Rows whose label a model trained on the other rows would not give, by far; for a person to look at, never changed here."""
+    """Rows whose label a model trained on the other rows would not give, by far; for a person to
+    look at, never changed here.
+    """
     rows, labels, sampled = _rows(table, setting.seed)
     if len(rows) < LEAST or len(set(labels.tolist())) < 2:
         return
@@ -45,16 +50,26 @@ def check_suspicious_labels(table: Table, setting: Setting) -> Iterator[Finding]
         for i, other in zip(bad[:MOST_EXAMPLES], better)
     ]
     yield finding(
-        table, "suspicious-labels", "care" if len(bad) > 0.01 * len(rows) else "note", rows[bad],
-        f"{count(len(bad), 'label')} ({share(len(bad), len(rows))}) look wrong to a model that learned from the other rows ({by})",
+        table,
+        "suspicious-labels",
+        "care" if len(bad) > 0.01 * len(rows) else "note",
+        rows[bad],
+        f"{count(len(bad), 'label')} ({share(len(bad), len(rows))}) look wrong to a model that"
+        f" learned from the other rows ({by})",
         "wrong labels teach wrong answers and make every score look worse or better than it is",
-        "look at these rows in the review file, most suspicious first; they are never changed by the kit",
-        of=len(rows), examples=examples, sampled=sampled, numbers={"likely": better.tolist()[:1_000], "by": by},
+        "look at these rows in the review file, most suspicious first; they are never changed by"
+        " the kit",
+        of=len(rows),
+        examples=examples,
+        sampled=sampled,
+        numbers={"likely": better.tolist()[:1_000], "by": by},
     )
 
 
 def _rows(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Positions of rows to look at (one per text, labels with enough rows), their labels' codes, and whether they are a sample."""
+    """Positions of rows to look at (one per text, labels with enough rows), their labels' codes,
+    and whether they are a sample.
+    """
     known = facts(table)
     once = np.zeros(len(table.frame), dtype=bool)
     once[known.first_rows] = True
@@ -68,7 +83,9 @@ def _rows(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
 
 
 def _features(texts: list[str], setting: Setting) -> tuple[Any, str]:
-    """Sentence vectors where the base model is at hand and reads the texts, else character n-grams; and which."""
+    """Sentence vectors where the base model is at hand and reads the texts, else character n-grams;
+    and which.
+    """
     if setting.slow and len(texts) <= MOST_VECTORS and _reads(texts, setting.model):
         try:
             return _vectors(texts, setting), f"sentence vectors of {setting.model}"
@@ -93,18 +110,26 @@ def _vectors(texts: list[str], setting: Setting) -> np.ndarray:
     if setting.tell:
         setting.tell(f"reading {count(len(texts), 'text')} with {quote(setting.model)}")
     model = load_model(RunConfig(model=setting.model, tune="head"), ("a", "b"))
-    read = model.tokenize(Examples(tuple(texts), np.zeros(len(texts), np.int64)), setting.max_tokens)
+    read = model.tokenize(
+        Examples(tuple(texts), np.zeros(len(texts), np.int64)), setting.max_tokens
+    )
     return np.asarray(model.features(read), dtype=np.float32)
 
 
 def _ngrams(texts: list[str], seed: int) -> np.ndarray:
-    """Weights of sequences of one to four letters, brought down to at most 150 directions: float32, (texts, directions)."""
+    """Weights of sequences of one to four letters, brought down to at most 150 directions: float32,
+    (texts, directions).
+    """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
 
     form = TfidfVectorizer(
-        analyzer="char", ngram_range=(1, 4), sublinear_tf=True, max_features=30_000, dtype=np.float32
+        analyzer="char",
+        ngram_range=(1, 4),
+        sublinear_tf=True,
+        max_features=30_000,
+        dtype=np.float32,
     )
     weights = form.fit_transform(text[:300].casefold() for text in texts)
     width = min(150, min(weights.shape) - 1)
@@ -116,7 +141,9 @@ def _ngrams(texts: list[str], seed: int) -> np.ndarray:
 
 
 def out_of_fold(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Probabilities of each label for each row, from a logistic regression that was fitted without it: (rows, labels)."""
+    """Probabilities of each label for each row, from a logistic regression that was fitted without
+    it: (rows, labels).
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -124,16 +151,26 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarr
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one that has not converged ranks as well
         return cross_val_predict(
-            LogisticRegression(C=10, max_iter=60), features, labels, cv=folds, method="predict_proba"
+            LogisticRegression(C=10, max_iter=60),
+            features,
+            labels,
+            cv=folds,
+            method="predict_proba",
         )
 
 
-def suspicious(labels: np.ndarray, probabilities: np.ndarray, sure: float = 0.75, unsure: float = 0.05) -> np.ndarray:
-    """Positions of rows whose label confident learning doubts and whose other label is far more likely; worst first."""
+def suspicious(
+    labels: np.ndarray, probabilities: np.ndarray, sure: float = 0.75, unsure: float = 0.05
+) -> np.ndarray:
+    """Positions of rows whose label confident learning doubts and whose other label is far more
+    likely; worst first.
+    """
     from cleanlab.filter import find_label_issues
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = find_label_issues(labels, probabilities, return_indices_ranked_by="normalized_margin", n_jobs=1)
+        found = find_label_issues(
+            labels, probabilities, return_indices_ranked_by="normalized_margin", n_jobs=1
+        )
     own, best = probabilities[found, labels[found]], probabilities[found].max(axis=1)
     return found[(best >= sure) & (own <= unsure)]

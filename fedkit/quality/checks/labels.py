@@ -1,4 +1,6 @@
-"""What can be wrong with labels: too few, too many, contradictory, missing from train, or standing in the text."""
+"""What can be wrong with labels: too few, too many, contradictory, missing from train, or standing
+in the text.
+"""
 
 from __future__ import annotations
 
@@ -29,33 +31,53 @@ def check_conflicting_labels(table: Table, setting: Setting) -> Iterator[Finding
     known = facts(table).usable & (facts(table).same[0] >= 0)
     at, labels = facts(table).same[0], facts(table).labels
     pairs = np.unique(np.stack([at[known], labels[known]]), axis=1)
-    torn = np.bincount(pairs[0], minlength=len(facts(table).same[1]) or 1) > 1  # a text may have no usable row
+    # a text may have no usable row
+    torn = np.bincount(pairs[0], minlength=len(facts(table).same[1]) or 1) > 1
     bad = known & torn[np.maximum(at, 0)]
     if number := int(bad.sum()):
         bad = np.flatnonzero(bad)
         bad = bad[np.argsort(at[bad], kind="stable")]  # the rows of one text side by side
         frame = table.frame
-        shown = dict.fromkeys(f"{cut(frame['text'].iloc[i])[:50]} → {frame['label'].iloc[i]}" for i in bad[:40])
+        shown = dict.fromkeys(
+            f"{cut(frame['text'].iloc[i])[:50]} → {frame['label'].iloc[i]}" for i in bad[:40]
+        )
         yield finding(
-            table, "conflicting-labels", grade(number, len(frame), 0.005, 0.3), bad,
-            f"{count(int(torn.sum()), 'text')} in {number:,} rows have different labels on different rows",
-            "nobody can get both right: it teaches contradictions and caps the accuracy that can be measured",
-            "decide on one label for each of these texts; the list of rows to look at has them side by side",
-            examples=list(shown), numbers={"texts": int(torn.sum())},
+            table,
+            "conflicting-labels",
+            grade(number, len(frame), 0.005, 0.3),
+            bad,
+            f"{count(int(torn.sum()), 'text')} in {number:,} rows have different labels on"
+            " different rows",
+            "nobody can get both right: it teaches contradictions and caps the accuracy that can be"
+            " measured",
+            "decide on one label for each of these texts; the list of rows to look at has them side"
+            " by side",
+            examples=list(shown),
+            numbers={"texts": int(torn.sum())},
         )
 
 
 def check_single_label(table: Table, setting: Setting) -> Iterator[Finding]:
     """One label only, or none."""
-    names = facts(table).label_names[train_counts(table) > 0] if len(facts(table).label_names) else []
+    names = (
+        facts(table).label_names[train_counts(table) > 0] if len(facts(table).label_names) else []
+    )
     if len(names) > 1:
         return
     said = (
-        f"every usable training row has the same label, {quote(names[0], 40)}" if len(names) else "no row has a label"
+        f"every usable training row has the same label, {quote(names[0], 40)}"
+        if len(names)
+        else "no row has a label"
     )
     yield finding(
-        table, "single-label", "stop", facts(table).usable, said, "with one answer there is nothing to learn",
-        "add examples of another label, or name the column that holds the labels (--label)", examples=(),
+        table,
+        "single-label",
+        "stop",
+        facts(table).usable,
+        said,
+        "with one answer there is nothing to learn",
+        "add examples of another label, or name the column that holds the labels (--label)",
+        examples=(),
     )
 
 
@@ -69,11 +91,17 @@ def check_rare_labels(table: Table, setting: Setting) -> Iterator[Finding]:
     names = [f"{facts(table).label_names[i]} ({sizes[i]})" for i in rare]
     bad = np.isin(facts(table).labels, rare) & facts(table).train
     yield finding(
-        table, "rare-labels", "care", bad,
-        f"{count(len(rare), 'label')} of {len(sizes):,} have fewer than {RARE} training examples: {listing(names, 5)}",
-        "a model can hardly learn them, and with one or two of them in the test set their accuracy means nothing",
+        table,
+        "rare-labels",
+        "care",
+        bad,
+        f"{count(len(rare), 'label')} of {len(sizes):,} have fewer than {RARE} training examples:"
+        f" {listing(names, 5)}",
+        "a model can hardly learn them, and with one or two of them in the test set their accuracy"
+        " means nothing",
         "collect more of them, or join them with a neighbouring label or with one such as 'other'",
-        examples=names, numbers={"labels": {str(facts(table).label_names[i]): int(sizes[i]) for i in rare[:100]}},
+        examples=names,
+        numbers={"labels": {str(facts(table).label_names[i]): int(sizes[i]) for i in rare[:100]}},
     )
 
 
@@ -85,11 +113,18 @@ def check_too_many_labels(table: Table, setting: Setting) -> Iterator[Finding]:
         return
     free = labels > rows / 2
     yield finding(
-        table, "too-many-labels", "stop" if free else "care", np.zeros(0, np.int64),
-        f"{labels:,} different labels in {count(rows, 'training row')}" + (", as in a column of free text" if free else ""),
-        "a label is learned from several examples; the kit refuses a column with a new label on every other row",
+        table,
+        "too-many-labels",
+        "stop" if free else "care",
+        np.zeros(0, np.int64),
+        f"{labels:,} different labels in {count(rows, 'training row')}"
+        + (", as in a column of free text" if free else ""),
+        "a label is learned from several examples; the kit refuses a column with a new label on"
+        " every other row",
         "name the column that holds the labels (--label), or join fine labels into coarser ones",
-        examples=[str(name) for name in facts(table).label_names[:5]], count=labels, of=rows,
+        examples=[str(name) for name in facts(table).label_names[:5]],
+        count=labels,
+        of=rows,
     )
 
 
@@ -102,10 +137,17 @@ def check_unseen_labels(table: Table, setting: Setting) -> Iterator[Finding]:
     if number := int(bad.sum()):
         names = facts(table).label_names[np.unique(facts(table).labels[bad])]
         yield finding(
-            table, "unseen-labels", grade(number, int((~facts(table).train).sum()), 0.005, 0.5), bad,
-            f"{count(number, 'held-out row')} have a label that never occurs in train: {listing(names, 5)}",
-            "a model cannot answer what it was never taught; the kit leaves these rows out of the test",
-            "spell these labels as in train, or move some of their examples to train", examples=names, mended=True,
+            table,
+            "unseen-labels",
+            grade(number, int((~facts(table).train).sum()), 0.005, 0.5),
+            bad,
+            f"{count(number, 'held-out row')} have a label that never occurs in train:"
+            f" {listing(names, 5)}",
+            "a model cannot answer what it was never taught; the kit leaves these rows out of the"
+            " test",
+            "spell these labels as in train, or move some of their examples to train",
+            examples=names,
+            mended=True,
         )
 
 
@@ -119,11 +161,19 @@ def check_imbalance(table: Table, setting: Setting) -> Iterator[Finding]:
         return
     name = quote(facts(table).label_names[top], 40)
     yield finding(
-        table, "imbalance", "care" if part >= 0.75 else "note", np.zeros(0, np.int64),
+        table,
+        "imbalance",
+        "care" if part >= 0.75 else "note",
+        np.zeros(0, np.int64),
         f"{share(sizes.max(), sizes.sum())} of the training rows have the label {name}",
-        f"a model that always answers {name} is right that often: accuracy alone would flatter every model here",
-        "compare with the majority class, which every run prints, and read the accuracy of each label",
-        examples=(), count=int(sizes.max()), of=int(sizes.sum()), numbers={"label": str(facts(table).label_names[top]), "share": float(part)},
+        f"a model that always answers {name} is right that often: accuracy alone would flatter"
+        " every model here",
+        "compare with the majority class, which every run prints, and read the accuracy of each"
+        " label",
+        examples=(),
+        count=int(sizes.max()),
+        of=int(sizes.sum()),
+        numbers={"label": str(facts(table).label_names[top]), "share": float(part)},
     )
 
 
@@ -131,7 +181,11 @@ def check_label_in_text(table: Table, setting: Setting) -> Iterator[Finding]:
     """Labels whose name stands in nearly all of their texts, and hardly ever in others."""
     names, labels = facts(table).label_names, facts(table).labels
     rng = np.random.default_rng(setting.seed)
-    told = [(i, rows) for i in range(min(len(names), 1_000)) if (rows := _told(table, i, labels, rng)) is not None]
+    told = [
+        (i, rows)
+        for i in range(min(len(names), 1_000))
+        if (rows := _told(table, i, labels, rng)) is not None
+    ]
     if not told:
         return
     listed = [str(names[i]) for i, _ in told]
@@ -139,16 +193,28 @@ def check_label_in_text(table: Table, setting: Setting) -> Iterator[Finding]:
     number = int(np.isin(labels, [i for i, _ in told]).sum())
     sampled = len(bad) < number
     yield finding(
-        table, "label-in-text", grade(number, len(labels), 0.05), bad,
-        f"the texts of {count(len(told), 'label')} name their own label nearly every time: {listing(listed, 5)}",
-        "the answer stands in the question: accuracy will look high here and fall on reports written without it",
-        "if the name was added by a form or a program, take it out of the text; keep it if people write it themselves",
-        numbers={"labels": listed[:100]}, sampled=sampled, count=number,
+        table,
+        "label-in-text",
+        grade(number, len(labels), 0.05),
+        bad,
+        f"the texts of {count(len(told), 'label')} name their own label nearly every time:"
+        f" {listing(listed, 5)}",
+        "the answer stands in the question: accuracy will look high here and fall on reports"
+        " written without it",
+        "if the name was added by a form or a program, take it out of the text; keep it if people"
+        " write it themselves",
+        numbers={"labels": listed[:100]},
+        sampled=sampled,
+        count=number,
     )
 
 
-def _told(table: Table, label: int, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Rows of `label` that hold its name if at least TOLD of them do and a tenth of the others at most; else None."""
+def _told(
+    table: Table, label: int, labels: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Rows of `label` that hold its name if at least TOLD of them do and a tenth of the others at
+    most; else None.
+    """
     name = " ".join(str(facts(table).label_names[label]).casefold().replace("_", " ").split())
     if len(name) < (3 if name.isascii() else 2) or name.isdigit():
         return None
@@ -160,7 +226,11 @@ def _told(table: Table, label: int, labels: np.ndarray, rng: np.random.Generator
     found = _holding(table, _some(own, rng), pattern)
     if len(found) < TOLD * min(len(own), LOOKED) or not len(others):
         return None
-    return found if len(_holding(table, _some(others, rng), pattern)) <= 0.1 * min(len(others), LOOKED) else None
+    return (
+        found
+        if len(_holding(table, _some(others, rng), pattern)) <= 0.1 * min(len(others), LOOKED)
+        else None
+    )
 
 
 def _some(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:

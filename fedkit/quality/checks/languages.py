@@ -1,5 +1,7 @@
-"""Scripts and likely languages of the texts, against what the chosen base model reads. By letters and frequent words alone:
-good enough to say that a model does not read a file, not to label a single short text."""
+"""Scripts and likely languages of the texts, against what the chosen base model reads. By letters
+and frequent words alone: good enough to say that a model does not read a file, not to label a
+single short text.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +20,61 @@ from fedkit.quality.table_view import finding, grade, share
 MOST = 20_000  # different rows looked at
 FEW = 0.05  # share of texts below which another script is no matter
 _SCRIPTS = {
-    "kana": re.compile("[ぁ-ゖァ-ヺｦ-ﾝ]"), "han": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々]"), "hangul": re.compile("[가-힣ᄀ-ᇿ]"),
-    "latin": re.compile("[A-Za-zÀ-ɏＡ-Ｚａ-ｚ]"), "cyrillic": re.compile("[Ѐ-ӿ]"), "greek": re.compile("[Ͱ-Ͽ]"),
-    "arabic": re.compile("[؀-ۿ]"), "hebrew": re.compile("[֐-׿]"), "thai": re.compile("[฀-๿]"), "devanagari": re.compile("[ऀ-ॿ]"),
+    "kana": re.compile("[ぁ-ゖァ-ヺｦ-ﾝ]"),
+    "han": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々]"),
+    "hangul": re.compile("[가-힣ᄀ-ᇿ]"),
+    "latin": re.compile("[A-Za-zÀ-ɏＡ-Ｚａ-ｚ]"),
+    "cyrillic": re.compile("[Ѐ-ӿ]"),
+    "greek": re.compile("[Ͱ-Ͽ]"),
+    "arabic": re.compile("[؀-ۿ]"),
+    "hebrew": re.compile("[֐-׿]"),
+    "thai": re.compile("[฀-๿]"),
+    "devanagari": re.compile("[ऀ-ॿ]"),
 }
-_BY_SCRIPT = {"kana": "Japanese", "han": "Chinese or Japanese", "hangul": "Korean", "cyrillic": "in Cyrillic letters", "greek": "Greek",
-              "arabic": "in Arabic letters", "hebrew": "Hebrew", "thai": "Thai", "devanagari": "in Devanagari letters"}
+_BY_SCRIPT = {
+    "kana": "Japanese",
+    "han": "Chinese or Japanese",
+    "hangul": "Korean",
+    "cyrillic": "in Cyrillic letters",
+    "greek": "Greek",
+    "arabic": "in Arabic letters",
+    "hebrew": "Hebrew",
+    "thai": "Thai",
+    "devanagari": "in Devanagari letters",
+}
 _WORDS = {
-    "English": "the is and to of my in not on it for has with does we please are this i cannot was that from at a no how can",
-    "German": "der die das und ist nicht ich ein eine mit auf von zu den im für dem kann wir wird sich auch nach bei es",
-    "French": "le la les des est une dans pas pour je ne sur qui avec nous au du il ce que mon ma et plus",
-    "Spanish": "el la los las es una en no para con por mi del que se un al y está su como pero más",
-    "Italian": "il la di che non è una per con del della sono mi si un gli nel ho alla al le più come",
-    "Portuguese": "o a os as é não uma para com do da em que um no na meu minha está por mais se ao",
-    "Dutch": "de het een en is niet van ik op met voor te dat zijn aan er maar bij naar mijn geen wij",
+    "English": (
+        "the is and to of my in not on it for has with does we please are this i cannot was that"
+        " from at a no how can"
+    ),
+    "German": (
+        "der die das und ist nicht ich ein eine mit auf von zu den im für dem kann wir wird sich"
+        " auch nach bei es"
+    ),
+    "French": (
+        "le la les des est une dans pas pour je ne sur qui avec nous au du il ce que mon ma et plus"
+    ),
+    "Spanish": (
+        "el la los las es una en no para con por mi del que se un al y está su como pero más"
+    ),
+    "Italian": (
+        "il la di che non è una per con del della sono mi si un gli nel ho alla al le più come"
+    ),
+    "Portuguese": (
+        "o a os as é não uma para com do da em que um no na meu minha está por mais se ao"
+    ),
+    "Dutch": (
+        "de het een en is niet van ik op met voor te dat zijn aan er maar bij naar mijn geen wij"
+    ),
 }
 _LISTS = {language: frozenset(words.split()) for language, words in _WORDS.items()}
 _TOKEN = re.compile(r"[^\W\d_]+")
 
 
 def script_of(text: str) -> str:
-    """The script of most letters of a text (its first 300 characters); "kana" wins over "han", "" for no letters."""
+    """The script of most letters of a text (its first 300 characters); "kana" wins over "han", ""
+    for no letters.
+    """
     head = text[:300]
     if head.isascii():
         return "latin" if _SCRIPTS["latin"].search(head) else ""
@@ -60,13 +96,19 @@ def language_of(text: str) -> str:
 
 
 def check_language(table: Table, setting: Setting) -> Iterator[Finding]:
-    """Says plainly when the base model does not read the texts; else, as a note, when there is more than one language."""
+    """Says plainly when the base model does not read the texts; else, as a note, when there is more
+    than one language.
+    """
     from fedkit.models.base import MODELS
 
     texts = table.frame["text"].to_numpy(dtype=object)
     at = np.flatnonzero(texts != "")
     sampled = len(at) > MOST
-    at = np.sort(np.random.default_rng(setting.seed).choice(at, MOST, replace=False)) if sampled else at
+    at = (
+        np.sort(np.random.default_rng(setting.seed).choice(at, MOST, replace=False))
+        if sampled
+        else at
+    )
     languages = np.array([language_of(texts[i]) for i in at], dtype=object)
     known = Counter(languages[languages != ""].tolist())
     total, numbers = len(at), {"languages": dict(known.most_common())}
@@ -79,29 +121,52 @@ def check_language(table: Table, setting: Setting) -> Iterator[Finding]:
         names = " and ".join(list(Counter(languages[unread].tolist()))[:2])
         level = grade(int(unread.sum()), total, FEW, 0.5)
         yield finding(
-            table, "language", level, at[unread],
-            f"the base model {quote(setting.model)} does not read {share(unread.sum(), total)} of the texts ({names}; all: {said})",
-            "it sees letters that it has hardly learned, so that most words tell it nothing: expect poor accuracy",
-            "name a base model that reads the language (--model: a folder or hub id of a multilingual or Japanese encoder)",
-            of=total, numbers=numbers, sampled=sampled,
+            table,
+            "language",
+            level,
+            at[unread],
+            f"the base model {quote(setting.model)} does not read {share(unread.sum(), total)} of"
+            f" the texts ({names}; all: {said})",
+            "it sees letters that it has hardly learned, so that most words tell it nothing: expect"
+            " poor accuracy",
+            "name a base model that reads the language (--model: a folder or hub id of a"
+            " multilingual or Japanese encoder)",
+            of=total,
+            numbers=numbers,
+            sampled=sampled,
         )
     foreign = np.array([name in _LISTS and name != "English" for name in languages])
     if model and "English" in model.about and foreign.sum() > 0.2 * total:
         yield finding(
-            table, "language", "care", at[foreign],
-            f"{share(foreign.sum(), total)} of the texts are likely not in English ({said}); {quote(setting.model)} was trained on English",
+            table,
+            "language",
+            "care",
+            at[foreign],
+            f"{share(foreign.sum(), total)} of the texts are likely not in English ({said});"
+            f" {quote(setting.model)} was trained on English",
             "words that it seldom saw are cut into pieces, and accuracy falls",
             "compare with a multilingual base model (--model) before you conclude anything",
-            of=total, numbers=numbers, sampled=sampled,
+            of=total,
+            numbers=numbers,
+            sampled=sampled,
         )
     elif len(large := [n for n in known.values() if n > FEW * total]) > 1 and not unread.any():
         yield finding(
-            table, "language", "note", at[languages != known.most_common(1)[0][0]][:0], f"the texts are in {len(large)} languages or more ({said})",
-            "a score over all of them hides a language that does badly", "look at each language's score by itself",
-            of=total, numbers=numbers, sampled=sampled,
+            table,
+            "language",
+            "note",
+            at[languages != known.most_common(1)[0][0]][:0],
+            f"the texts are in {len(large)} languages or more ({said})",
+            "a score over all of them hides a language that does badly",
+            "look at each language's score by itself",
+            of=total,
+            numbers=numbers,
+            sampled=sampled,
         )
 
 
 def _reads(model: object, language: str) -> bool:
-    """Whether a model of Latin script reads a language: one whose letters are Latin. Other models: nothing is known."""
+    """Whether a model of Latin script reads a language: one whose letters are Latin. Other models:
+    nothing is known.
+    """
     return getattr(model, "script", "") != "LATIN" or language in _LISTS

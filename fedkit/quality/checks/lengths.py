@@ -1,4 +1,6 @@
-"""Texts against what a model reads: tokens per text, counted by the model's own tokenizer on a sample."""
+"""Texts against what a model reads: tokens per text, counted by the model's own tokenizer on a
+sample.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,16 @@ from fedkit.quality.table_view import facts, finding, grade, share
 
 SAMPLE = 4_000  # texts whose tokens are counted
 LONG_SAMPLE = 500  # of the texts that may be longer than the model reads
-LETTERS_PER_TOKEN = 4.0  # where there is no tokenizer to ask: Latin letters in a token; other letters have one each
+# where there is no tokenizer to ask: Latin letters in a token; other letters have one each
+LETTERS_PER_TOKEN = 4.0
 CUT = 8_000  # characters of a text whose tokens are counted
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What counts the tokens of texts. count: texts -> list of counts, special tokens included. limit: of the model."""
+    """What counts the tokens of texts. count: texts -> list of counts, special tokens included.
+    limit: of the model.
+    """
 
     count: Any
     limit: int | None
@@ -47,27 +52,45 @@ def check_text_length(table: Table, setting: Setting) -> Iterator[Finding]:
     lost = float(np.maximum(0, tokens - setting.max_tokens).sum() / tokens.sum())
     total = round(over.mean() * len(at))
     listed = np.sort(
-        np.concatenate([sample[over], _longest(table, reader, np.setdiff1d(at, sample), setting.max_tokens)])
+        np.concatenate(
+            [sample[over], _longest(table, reader, np.setdiff1d(at, sample), setting.max_tokens)]
+        )
     )
     need = _round_up(float(np.quantile(tokens, 0.98)), reader.limit)
     more = (
-        f"; --max-tokens {need} would read 98 % of the texts whole, and costs time" if need > setting.max_tokens else ""
+        f"; --max-tokens {need} would read 98 % of the texts whole, and costs time"
+        if need > setting.max_tokens
+        else ""
     )
     yield finding(
-        table, "text-length", "care" if over.mean() >= 0.1 or lost >= 0.1 else "note", listed,
-        f"{share(over.sum(), len(sample))} of the texts are longer than the {setting.max_tokens} tokens of a run, "
-        f"and {share(lost, 1)} of all tokens would go unread ({reader.name})",
-        "what stands behind the limit is cut off before the model sees it; a label that depends on it cannot be learned",
-        f"shorten the texts to what matters{more}", of=len(at), count=max(total, len(listed)), sampled=len(sample) < len(at),
+        table,
+        "text-length",
+        "care" if over.mean() >= 0.1 or lost >= 0.1 else "note",
+        listed,
+        f"{share(over.sum(), len(sample))} of the texts are longer than the {setting.max_tokens}"
+        f" tokens of a run, and {share(lost, 1)} of all tokens would go unread ({reader.name})",
+        "what stands behind the limit is cut off before the model sees it; a label that depends on"
+        " it cannot be learned",
+        f"shorten the texts to what matters{more}",
+        of=len(at),
+        count=max(total, len(listed)),
+        sampled=len(sample) < len(at),
         numbers={
-            "max_tokens": setting.max_tokens, "model_limit": reader.limit, "counted": len(sample), "lost": lost,
-            "median": float(np.median(tokens)), "p98": float(np.quantile(tokens, 0.98)), "longest": int(tokens.max()),
+            "max_tokens": setting.max_tokens,
+            "model_limit": reader.limit,
+            "counted": len(sample),
+            "lost": lost,
+            "median": float(np.median(tokens)),
+            "p98": float(np.quantile(tokens, 0.98)),
+            "longest": int(tokens.max()),
         },
     )
 
 
 def _longest(table: Table, reader: Reader, rows: np.ndarray, max_tokens: int) -> np.ndarray:
-    """Those of the longest `rows` that have more than max_tokens: for the list of rows, not for the estimate."""
+    """Those of the longest `rows` that have more than max_tokens: for the list of rows, not for the
+    estimate.
+    """
     rows = rows[np.argsort(-facts(table).lengths[rows], kind="stable")[:SAMPLE]]
     tokens = reader.count([table.frame["text"].iloc[i][:CUT] for i in rows])
     return rows[np.array(tokens, np.int64) > max_tokens]
@@ -87,11 +110,21 @@ def check_long_texts(table: Table, setting: Setting) -> Iterator[Finding]:
         )
         longest = int(lengths.max())
         yield finding(
-            table, "long-texts", grade(number, len(lengths), 0.02), bad,
-            f"{count(number, 'text')} {'is' if number == 1 else 'are'} longer than {limit}; the longest has {longest:,} characters",
-            "no setting makes the model read them whole, and a very long cell often is a whole mail thread or a broken row",
-            "look at these rows: split them, keep the part that matters, or mend a quote that swallowed other rows",
-            numbers={"limit": reader.limit, "longest": longest, "characters_cut_at": MAX_CHARACTERS},
+            table,
+            "long-texts",
+            grade(number, len(lengths), 0.02),
+            bad,
+            f"{count(number, 'text')} {'is' if number == 1 else 'are'} longer than {limit}; the"
+            f" longest has {longest:,} characters",
+            "no setting makes the model read them whole, and a very long cell often is a whole mail"
+            " thread or a broken row",
+            "look at these rows: split them, keep the part that matters, or mend a quote that"
+            " swallowed other rows",
+            numbers={
+                "limit": reader.limit,
+                "longest": longest,
+                "characters_cut_at": MAX_CHARACTERS,
+            },
             sampled=int((_possible(reader, lengths)).sum()) > LONG_SAMPLE,
         )
 
@@ -114,7 +147,11 @@ def _beyond(table: Table, reader: Reader, lengths: np.ndarray, seed: int) -> np.
 
 
 def _sample(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
-    return rows if len(rows) <= size else np.sort(np.random.default_rng(seed).choice(rows, size, replace=False))
+    return (
+        rows
+        if len(rows) <= size
+        else np.sort(np.random.default_rng(seed).choice(rows, size, replace=False))
+    )
 
 
 def _round_up(tokens: float, limit: int | None) -> int:
@@ -123,11 +160,15 @@ def _round_up(tokens: float, limit: int | None) -> int:
 
 
 def reader_of(model: str) -> Reader:
-    """The tokenizer of a model that is on this machine; else an estimate from the number of letters. No network."""
+    """The tokenizer of a model that is on this machine; else an estimate from the number of
+    letters. No network.
+    """
     folder = _folder(model)
     if folder is None or not (folder / "tokenizer.json").is_file():
         return Reader(
-            _estimate, None, f"estimated from the letters, since the tokenizer of {quote(model, 40)} is not here"
+            _estimate,
+            None,
+            f"estimated from the letters, since the tokenizer of {quote(model, 40)} is not here",
         )
     from tokenizers import Tokenizer
 
@@ -168,4 +209,6 @@ def _limit(folder: Path) -> int | None:
 def _estimate(texts: list[str]) -> list[int]:
     """Tokens by the letter: LETTERS_PER_TOKEN in ASCII, one per letter elsewhere, two special ones."""
     ascii_letters = [len(text.encode("ascii", "ignore")) for text in texts]
-    return [round(a / LETTERS_PER_TOKEN + len(text) - a) + 2 for a, text in zip(ascii_letters, texts)]
+    return [
+        round(a / LETTERS_PER_TOKEN + len(text) - a) + 2 for a, text in zip(ascii_letters, texts)
+    ]

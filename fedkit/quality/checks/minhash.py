@@ -1,9 +1,11 @@
-"""Texts that are nearly the same: MinHash signatures find candidates, and each is then compared exactly.
+"""Texts that are nearly the same: MinHash signatures find candidates, and each is then compared
+exactly.
 
-A text is the set of its character 3-grams, which needs no spaces between words and serves every script. Signatures and
-bands: Broder (1997), "On the resemblance and containment of documents"; Leskovec, Rajaraman and Ullman, "Mining of Massive
-Datasets", chapter 3. With BANDS x ROWS a pair of similarity 0.8 becomes a candidate with probability 0.998, one of 0.9
-practically always; every pair that is returned has been counted out, gram by gram.
+A text is the set of its character 3-grams, which needs no spaces between words and serves every
+script. Signatures and bands: Broder (1997), "On the resemblance and containment of documents";
+Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3. With BANDS x ROWS a pair of
+similarity 0.8 becomes a candidate with probability 0.998, one of 0.9 practically always; every pair
+that is returned has been counted out, gram by gram.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from itertools import pairwise
 import numpy as np
 
 GRAM = 3  # characters
-ALIKE = 0.8  # similarity (common grams over all grams) from which two texts count as nearly the same
+# similarity (common grams over all grams) from which two texts count as nearly the same
+ALIKE = 0.8
 BANDS, ROWS = 16, 5
-ROUGH = 0.62  # of the signature that must agree before a pair is counted out: 0.8 less four standard errors
+# of the signature that must agree before a pair is counted out: 0.8 less four standard errors
+ROUGH = 0.62
 SHORTEST = 12  # characters: two shorter texts are alike too easily
 LONGEST = 2_000  # characters of a text that are compared
 BUDGET = 200_000_000  # characters compared in all; of more, a sample of texts is drawn
@@ -29,7 +33,8 @@ WORKERS = 2  # threads; NumPy works outside the interpreter's lock
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of texts at least ALIKE: positions left < right and their similarity, shape (pairs,), ordered.
+    """Pairs of texts at least ALIKE: positions left < right and their similarity, shape (pairs,),
+    ordered.
 
     looked: texts compared. sampled: not all texts, or not all candidates, were looked at.
     """
@@ -42,10 +47,11 @@ class Pairs:
 
 
 def near_pairs(texts: Sequence[str], seed: int = 0, first: np.ndarray | None = None) -> Pairs:
-    """Pairs among different `texts` (at most two per text and band, not all in a large group of look-alikes).
+    """Pairs among different `texts` (at most two per text and band, not all in a large group of
+    look-alikes).
 
-    first: numbers, shape (texts,): of a group of look-alikes each is compared with the one that is lowest here.
-    The same texts, seed and `first` give the same pairs.
+    first: numbers, shape (texts,): of a group of look-alikes each is compared with the one that is
+    lowest here. The same texts, seed and `first` give the same pairs.
     """
     lengths = np.fromiter(map(len, texts), np.int64, len(texts)).clip(max=LONGEST)
     looked = np.flatnonzero(lengths >= SHORTEST)
@@ -72,12 +78,18 @@ def near_pairs(texts: Sequence[str], seed: int = 0, first: np.ndarray | None = N
 
 
 def grams(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes of the character GRAM-grams of `texts`, one text after another, uint32; and how many each has, int64."""
-    signs = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    """Hashes of the character GRAM-grams of `texts`, one text after another, uint32; and how many
+    each has, int64.
+    """
+    signs = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32).astype(
+        np.uint64
+    )
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     mixed = signs.copy()
     for step in range(1, GRAM):
-        mixed[: len(signs) - step] = mixed[: len(signs) - step] * np.uint64(0x9E3779B97F4A7C15) + signs[step:]
+        mixed[: len(signs) - step] = (
+            mixed[: len(signs) - step] * np.uint64(0x9E3779B97F4A7C15) + signs[step:]
+        )
         mixed ^= mixed >> np.uint64(29)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
     keep = np.ones(len(signs), bool)
@@ -88,7 +100,9 @@ def grams(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sign(texts: list[str], lengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """MinHash signatures, uint8 (texts, BANDS * ROWS), the low bits of each minimum; band keys, uint64 (BANDS, texts)."""
+    """MinHash signatures, uint8 (texts, BANDS * ROWS), the low bits of each minimum; band keys,
+    uint64 (BANDS, texts).
+    """
     rng = np.random.default_rng(seed)
     factors = rng.integers(1, 2**32, BANDS * ROWS, np.uint32) | np.uint32(1)
     shifts = rng.integers(0, 2**32, BANDS * ROWS, np.uint32)
@@ -106,7 +120,9 @@ def sign(texts: list[str], lengths: np.ndarray, seed: int) -> tuple[np.ndarray, 
             np.multiply(hashes, factor, out=room)
             np.add(room, shift, out=room)
             lowest = np.minimum.reduceat(room, starts)
-            signatures[low:high, k] = (lowest ^ (lowest >> np.uint32(8)) ^ (lowest >> np.uint32(16))).astype(np.uint8)
+            signatures[low:high, k] = (
+                lowest ^ (lowest >> np.uint32(8)) ^ (lowest >> np.uint32(16))
+            ).astype(np.uint8)
             band = keys[k // ROWS, low:high]
             np.multiply(band, np.uint64(0x9E3779B97F4A7C15), out=band)
             np.bitwise_xor(band, band >> np.uint64(31), out=band)
@@ -118,7 +134,9 @@ def sign(texts: list[str], lengths: np.ndarray, seed: int) -> tuple[np.ndarray, 
 
 
 def candidates(signatures: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs that share a band and most of their signature: each text with the first of its group and the one before."""
+    """Pairs that share a band and most of their signature: each text with the first of its group
+    and the one before.
+    """
     number = keys.shape[1]
     with ThreadPoolExecutor(WORKERS) as pool:
         found = list(pool.map(lambda band: _band(band, signatures), keys))
@@ -137,15 +155,21 @@ def _band(keys: np.ndarray, signatures: np.ndarray) -> np.ndarray:
     number = np.int64(len(order))
     pairs = np.unique(np.minimum(left, right) * number + np.maximum(left, right))
     parts = [pairs[i : i + 100_000] for i in range(0, len(pairs), 100_000)]
-    return np.concatenate([pairs[:0], *(p[_agree(signatures, p // number, p % number) >= ROUGH] for p in parts)])
+    return np.concatenate(
+        [pairs[:0], *(p[_agree(signatures, p // number, p % number) >= ROUGH] for p in parts)]
+    )
 
 
 def _agree(signatures: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return (signatures[left] == signatures[right]).mean(axis=1)
 
 
-def jaccard(texts: Sequence[str], left: np.ndarray, right: np.ndarray, at_once: int = 20_000) -> np.ndarray:
-    """Common grams over all grams of the pairs (left, right) of positions in `texts`; float, shape (pairs,)."""
+def jaccard(
+    texts: Sequence[str], left: np.ndarray, right: np.ndarray, at_once: int = 20_000
+) -> np.ndarray:
+    """Common grams over all grams of the pairs (left, right) of positions in `texts`; float, shape
+    (pairs,).
+    """
     edges = [(i, i + at_once) for i in range(0, len(left), at_once)]
     with ThreadPoolExecutor(WORKERS) as pool:
         found = list(pool.map(lambda e: _jaccard(texts, left[slice(*e)], right[slice(*e)]), edges))
@@ -157,7 +181,10 @@ def _jaccard(texts: Sequence[str], left: np.ndarray, right: np.ndarray) -> np.nd
     hashes, sizes = grams([texts[i] for i in used])
     starts = np.cumsum(sizes) - sizes
     rows = np.concatenate(
-        [_tagged(hashes, starts, sizes, at[: len(left)], 0), _tagged(hashes, starts, sizes, at[len(left) :], 1)]
+        [
+            _tagged(hashes, starts, sizes, at[: len(left)], 0),
+            _tagged(hashes, starts, sizes, at[len(left) :], 1),
+        ]
     )
     rows.sort()
     rows = rows[np.append(True, rows[1:] != rows[:-1])]  # a set has each gram once
@@ -168,7 +195,9 @@ def _jaccard(texts: Sequence[str], left: np.ndarray, right: np.ndarray) -> np.nd
     return shared / np.maximum(every, 1)
 
 
-def _tagged(hashes: np.ndarray, starts: np.ndarray, sizes: np.ndarray, at: np.ndarray, side: int) -> np.ndarray:
+def _tagged(
+    hashes: np.ndarray, starts: np.ndarray, sizes: np.ndarray, at: np.ndarray, side: int
+) -> np.ndarray:
     """uint64: number of the pair, hash of the gram, side, in this order of bits."""
     sizes_at = sizes[at]
     pair = np.repeat(np.arange(len(at), dtype=np.uint64), sizes_at)

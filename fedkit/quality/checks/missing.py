@@ -14,11 +14,43 @@ from fedkit.quality.finding import Finding, Setting
 from fedkit.quality.table_view import facts, finding, grade, share
 
 # What people and programs write where they have nothing to say; compared in NFKC and small letters.
-PLACEHOLDERS = frozenset((
-    "na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "---", "?", "??", "???", "tbd", "todo", "unknown",
-    "undefined", "blank", "empty", "#ref!", "#value!", "#name?", "#div/0!", "なし", "無し", "不明", "未定", "未分類",
-    "未設定", "未入力", "該当なし", "空白", "ー",
-))
+PLACEHOLDERS = frozenset(
+    (
+        "na",
+        "n/a",
+        "#n/a",
+        "nan",
+        "null",
+        "none",
+        "nil",
+        "-",
+        "--",
+        "---",
+        "?",
+        "??",
+        "???",
+        "tbd",
+        "todo",
+        "unknown",
+        "undefined",
+        "blank",
+        "empty",
+        "#ref!",
+        "#value!",
+        "#name?",
+        "#div/0!",
+        "なし",
+        "無し",
+        "不明",
+        "未定",
+        "未分類",
+        "未設定",
+        "未入力",
+        "該当なし",
+        "空白",
+        "ー",
+    )
+)
 _LETTER = re.compile(r"[^\W_]")
 _ALPHA = re.compile(r"[^\W\d_]")
 
@@ -47,27 +79,44 @@ def _missing(table: Table, role: str, bad: np.ndarray) -> Iterator[Finding]:
     column = quote(getattr(table.columns, role))
     why = {
         "text": "a row without a text teaches nothing, and the kit leaves it out",
-        "label": "without its answer a row can neither be learned from nor measured on, and the kit leaves it out",
-        "client": "a row that belongs to nobody cannot be trained on at a client, and the kit leaves it out",
+        "label": (
+            "without its answer a row can neither be learned from nor measured on, and the kit"
+            " leaves it out"
+        ),
+        "client": (
+            "a row that belongs to nobody cannot be trained on at a client, and the kit leaves"
+            " it out"
+        ),
     }[role]
     yield finding(
-        table, f"missing-{role}", grade(number, len(table.frame), 0.01, 0.5), bad,
-        f"{count(number, 'row')} ({share(number, len(table.frame))}) have no {role} in column {column}",
-        why, f"fill in the {role} where you know it; the cleaned copy leaves the other rows out", mended=True,
+        table,
+        f"missing-{role}",
+        grade(number, len(table.frame), 0.01, 0.5),
+        bad,
+        f"{count(number, 'row')} ({share(number, len(table.frame))}) have no {role} in column"
+        f" {column}",
+        why,
+        f"fill in the {role} where you know it; the cleaned copy leaves the other rows out",
+        mended=True,
         examples=[] if role == "text" else None,
     )
 
 
 def _spaces(table: Table) -> np.ndarray:
     """Rows whose text cell holds something, but nothing that one can see once it is cleaned."""
-    raw, clean = table.frame["text_raw"].to_numpy(dtype=object), table.frame["text"].to_numpy(dtype=object)
+    raw, clean = (
+        table.frame["text_raw"].to_numpy(dtype=object),
+        table.frame["text"].to_numpy(dtype=object),
+    )
     return (clean == "") & (raw != "")
 
 
 def check_blank_text(table: Table, setting: Setting) -> Iterator[Finding]:
     """Texts of spaces, invisible characters or punctuation only, and words that mean "nothing"."""
     values = pd.Series(facts(table).same[1], dtype=object)
-    empty = np.array([value in PLACEHOLDERS or not _LETTER.search(value) for value in values], dtype=bool)
+    empty = np.array(
+        [value in PLACEHOLDERS or not _LETTER.search(value) for value in values], dtype=bool
+    )
     bad = _spaces(table)
     at = facts(table).same[0]
     known = at >= 0
@@ -76,12 +125,18 @@ def check_blank_text(table: Table, setting: Setting) -> Iterator[Finding]:
     if number := int(bad.sum()):
         seen = table.frame["text_raw"].iloc[np.flatnonzero(bad)[:50]]
         yield finding(
-            table, "blank-text", grade(number, len(table.frame), 0.01, 0.5), bad,
-            f"{count(number, 'text')} ({share(number, len(table.frame))}) hold nothing to read: spaces, invisible "
-            "characters, punctuation, or a word such as N/A",
-            "such a text says nothing about its label, so a model can only guess, and it lowers every measured accuracy",
-            "look at what these reports said originally and fill it in; the cleaned copy leaves them out",
-            examples=[ascii(text)[1:-1] if not text.strip() else text for text in seen], mended=True,
+            table,
+            "blank-text",
+            grade(number, len(table.frame), 0.01, 0.5),
+            bad,
+            f"{count(number, 'text')} ({share(number, len(table.frame))}) hold nothing to read:"
+            " spaces, invisible characters, punctuation, or a word such as N/A",
+            "such a text says nothing about its label, so a model can only guess, and it lowers"
+            " every measured accuracy",
+            "look at what these reports said originally and fill it in; the cleaned copy leaves"
+            " them out",
+            examples=[ascii(text)[1:-1] if not text.strip() else text for text in seen],
+            mended=True,
         )
 
 
@@ -92,10 +147,16 @@ def check_placeholder_labels(table: Table, setting: Setting) -> Iterator[Finding
         return
     bad = table.frame["label"].isin(names).to_numpy()
     yield finding(
-        table, "placeholder-labels", grade(int(bad.sum()), len(table.frame), 0.01, 0.5), bad,
-        f"{count(int(bad.sum()), 'row')} have a label that usually means that none was chosen: {listing(names, 5)}",
-        "taken as a label of its own it teaches the model to answer 'nothing', and those texts belong elsewhere",
-        "give these rows their right label, or empty the cell; keep them if the name really is one of your labels",
+        table,
+        "placeholder-labels",
+        grade(int(bad.sum()), len(table.frame), 0.01, 0.5),
+        bad,
+        f"{count(int(bad.sum()), 'row')} have a label that usually means that none was chosen:"
+        f" {listing(names, 5)}",
+        "taken as a label of its own it teaches the model to answer 'nothing', and those texts"
+        " belong elsewhere",
+        "give these rows their right label, or empty the cell; keep them if the name really is one"
+        " of your labels",
         examples=names,
     )
 
@@ -103,7 +164,9 @@ def check_placeholder_labels(table: Table, setting: Setting) -> Iterator[Finding
 def check_constant_text(table: Table, setting: Setting) -> Iterator[Finding]:
     """Texts of a number only or of one word only, and one text that recurs through the file."""
     values = facts(table).same[1]
-    number = np.array([_LETTER.search(v) is not None and not _ALPHA.search(v) for v in values], dtype=bool)
+    number = np.array(
+        [_LETTER.search(v) is not None and not _ALPHA.search(v) for v in values], dtype=bool
+    )
     word = np.array([_one_word(value) for value in values], dtype=bool)
     yield from _poor(table, number, "nothing but a number or a date", "number")
     yield from _poor(table, word & ~number, "a single word", "word")
@@ -111,7 +174,9 @@ def check_constant_text(table: Table, setting: Setting) -> Iterator[Finding]:
 
 
 def _one_word(value: str) -> bool:
-    """One word in letters that are written with spaces between words, or one or two signs of any script."""
+    """One word in letters that are written with spaces between words, or one or two signs of any
+    script.
+    """
     return (
         value not in PLACEHOLDERS
         and (len(value) <= 2 or (" " not in value and value.isascii()))
@@ -124,26 +189,42 @@ def _poor(table: Table, values: np.ndarray, words: str, which: str) -> Iterator[
     bad = (at >= 0) & np.append(values, False)[at]
     if found := int(bad.sum()):
         yield finding(
-            table, "constant-text", grade(found, len(table.frame), 0.05, 0.8), bad,
+            table,
+            "constant-text",
+            grade(found, len(table.frame), 0.05, 0.8),
+            bad,
             f"{count(found, 'text')} ({share(found, len(table.frame))}) are {words}",
             "there is little in it that tells one label from another",
-            "see whether the text column is the right one (--text), or join it with the column that holds the words",
+            "see whether the text column is the right one (--text), or join it with the column that"
+            " holds the words",
             numbers={"which": which},
         )
 
 
 def _refrain(table: Table) -> Iterator[Finding]:
-    """One text on 1 % of the rows and 10 rows or more, with several labels: a form's default, not a report."""
+    """One text on 1 % of the rows and 10 rows or more, with several labels: a form's default, not a
+    report.
+    """
     at = facts(table).same[0]
     sizes = np.bincount(at[at >= 0], minlength=1)
     for value in np.argsort(-sizes, kind="stable")[:5]:
         bad = at == value
-        labels = len(np.unique(facts(table).labels[bad & (facts(table).labels >= 0)])) if sizes[value] else 0
+        labels = (
+            len(np.unique(facts(table).labels[bad & (facts(table).labels >= 0)]))
+            if sizes[value]
+            else 0
+        )
         if sizes[value] < max(10, 0.01 * len(table.frame)) or labels < 3:
             continue
         yield finding(
-            table, "constant-text", grade(int(sizes[value]), len(table.frame), 0.02, 0.8), bad,
-            f"one and the same text stands in {count(int(sizes[value]), 'row')} with {labels} different labels",
-            "a text that stands for everything, such as a form's default, teaches nothing and hides what was reported",
-            "leave these rows out, or replace them by what was reported", numbers={"which": "refrain", "labels": labels},
+            table,
+            "constant-text",
+            grade(int(sizes[value]), len(table.frame), 0.02, 0.8),
+            bad,
+            f"one and the same text stands in {count(int(sizes[value]), 'row')} with {labels}"
+            " different labels",
+            "a text that stands for everything, such as a form's default, teaches nothing and hides"
+            " what was reported",
+            "leave these rows out, or replace them by what was reported",
+            numbers={"which": "refrain", "labels": labels},
         )

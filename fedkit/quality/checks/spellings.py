@@ -14,9 +14,38 @@ from fedkit.data.read_rows import Table
 from fedkit.quality.finding import Finding, Setting
 from fedkit.quality.table_view import codes, finding
 
-# Signs that look alike, drawn together: Cyrillic and Greek with Latin, kana with kanji, dashes (Unicode TS 39, "confusables").
-_ALIKE = ("aаα", "eе", "oоο0", "pрρ", "cс", "yу", "xхχ", "iіι", "l1|", "kκк", "hһ", "tτ", "jј", "sѕ", "dԁ", "bв", "mм",
-          "カ力", "ロ口", "ニ二", "エ工", "ト卜", "タ夕", "ハ八", "ー一―—–‐−", "へヘ", "べベ", "ぺペ")
+# Signs that look alike, drawn together: Cyrillic and Greek with Latin, kana with kanji, dashes
+# (Unicode TS 39, "confusables").
+_ALIKE = (
+    "aаα",
+    "eе",
+    "oоο0",
+    "pрρ",
+    "cс",
+    "yу",
+    "xхχ",
+    "iіι",
+    "l1|",
+    "kκк",
+    "hһ",
+    "tτ",
+    "jј",
+    "sѕ",
+    "dԁ",
+    "bв",
+    "mм",
+    "カ力",
+    "ロ口",
+    "ニ二",
+    "エ工",
+    "ト卜",
+    "タ夕",
+    "ハ八",
+    "ー一―—–‐−",
+    "へヘ",
+    "べベ",
+    "ぺペ",
+)
 _LOOKS = str.maketrans({sign: group[0] for group in _ALIKE for sign in group[1:]})
 _BETWEEN = re.compile(r"(?<=\w)[\s_\-‐‑–—/.,:&']+(?=\w)|_")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
@@ -33,15 +62,21 @@ def fold(name: str) -> str:
 def _gap(name: str, found: re.Match) -> str:
     """Nothing, but one blank between two digits: 1.5 and 15 are different."""
     inside = found.start() > 0 and found.end() < len(name)
-    return " " if inside and name[found.start() - 1].isdigit() and name[found.end()].isdigit() else ""
+    return (
+        " " if inside and name[found.start() - 1].isdigit() and name[found.end()].isdigit() else ""
+    )
 
 
 def check_label_spellings(table: Table, setting: Setting) -> Iterator[Finding]:
-    yield from _spellings(table, "label", "splits one answer into two, and each half counts as wrong for the other")
+    yield from _spellings(
+        table, "label", "splits one answer into two, and each half counts as wrong for the other"
+    )
 
 
 def check_client_spellings(table: Table, setting: Setting) -> Iterator[Finding]:
-    yield from _spellings(table, "client", "splits one site into two clients, each with a part of its own data")
+    yield from _spellings(
+        table, "client", "splits one site into two clients, each with a part of its own data"
+    )
 
 
 def _spellings(table: Table, role: str, harm: str) -> Iterator[Finding]:
@@ -65,20 +100,38 @@ def _spellings(table: Table, role: str, harm: str) -> Iterator[Finding]:
         )
     slips = typos([n for n in names if n not in same], {n: int(s) for n, s in zip(names, sizes)})
     if slips:
-        yield _found(table, role, at, names, sizes, slips, "one letter away from a far more frequent one", harm, False)
+        yield _found(
+            table,
+            role,
+            at,
+            names,
+            sizes,
+            slips,
+            "one letter away from a far more frequent one",
+            harm,
+            False,
+        )
 
 
 def variants(names: np.ndarray, sizes: np.ndarray) -> dict[str, str]:
-    """Each name that folds to the same as a more frequent one, with that one; of equals the first seen is kept."""
+    """Each name that folds to the same as a more frequent one, with that one; of equals the first
+    seen is kept.
+    """
     groups: dict[str, list[int]] = defaultdict(list)
     for i, name in enumerate(names):
         groups[fold(name) or name].append(i)
     best = {key: max(members, key=lambda i: (sizes[i], -i)) for key, members in groups.items()}
-    return {names[i]: names[best[key]] for key, members in groups.items() for i in members if i != best[key]}
+    return {
+        names[i]: names[best[key]]
+        for key, members in groups.items()
+        for i in members
+        if i != best[key]
+    }
 
 
 def typos(names: list[str], sizes: dict[str, int]) -> dict[str, str]:
-    """Rare names one edit (a letter more, less, other, or two swapped) from a name at least ten times as frequent.
+    """Rare names one edit (a letter more, less, other, or two swapped) from a name at least ten
+    times as frequent.
 
     Names of fewer than six letters and names that differ in a digit are left alone.
     """
@@ -91,7 +144,12 @@ def typos(names: list[str], sizes: dict[str, int]) -> dict[str, str]:
             holes[hole].add(name)
     found = {}
     for name in names:
-        near = {other for hole in _holes(folded[name]) for other in holes[hole] if sizes[name] <= SLIP * sizes[other]}
+        near = {
+            other
+            for hole in _holes(folded[name])
+            for other in holes[hole]
+            if sizes[name] <= SLIP * sizes[other]
+        }
         fits = [other for other in near if _slip(folded[name], folded[other])]
         if fits:
             found[name] = max(fits, key=lambda other: (sizes[other], other))
@@ -99,7 +157,9 @@ def typos(names: list[str], sizes: dict[str, int]) -> dict[str, str]:
 
 
 def _holes(name: str) -> set[str]:
-    """The name itself and with one letter left out, digits kept: names within one edit share one of these."""
+    """The name itself and with one letter left out, digits kept: names within one edit share one of
+    these.
+    """
     if len(name) < 6:
         return set()
     return {name} | {name[:i] + name[i + 1 :] for i in range(len(name)) if not name[i].isdigit()}
@@ -107,13 +167,18 @@ def _holes(name: str) -> set[str]:
 
 def _slip(one: str, other: str) -> bool:
     """Whether one edit or one swap of neighbours leads from one to the other."""
-    if abs(len(one) - len(other)) > 1 or sorted(filter(str.isdigit, one)) != sorted(filter(str.isdigit, other)):
+    if abs(len(one) - len(other)) > 1 or sorted(filter(str.isdigit, one)) != sorted(
+        filter(str.isdigit, other)
+    ):
         return False
     short, long = sorted((one, other), key=len)
     start = next((i for i, (a, b) in enumerate(zip(short, long)) if a != b), len(short))
     if len(short) < len(long):
         return short[start:] == long[start + 1 :]
-    swapped = short[start : start + 2][::-1] == long[start : start + 2] and short[start + 2 :] == long[start + 2 :]
+    swapped = (
+        short[start : start + 2][::-1] == long[start : start + 2]
+        and short[start + 2 :] == long[start + 2 :]
+    )
     return swapped or short[start + 1 :] == long[start + 1 :]
 
 
@@ -125,25 +190,55 @@ def _merged(table: Table, role: str) -> Iterator[Finding]:
     different = sorted(r for r, c in pairs if c in shared)
     if different:
         yield finding(
-            table, f"{role}-spellings", "note", raw.isin(different).to_numpy(),
-            f"{count(len(different), f'{role} spelling')} differ from another only in full-width letters or outer spaces",
-            "the kit reads them as one already; other programs would not", "nothing to do here; the cleaned copy writes them alike",
-            examples=[ascii(name)[1:-1] if name.isascii() else name for name in different], mended=True,
+            table,
+            f"{role}-spellings",
+            "note",
+            raw.isin(different).to_numpy(),
+            f"{count(len(different), f'{role} spelling')} differ from another only in full-width"
+            " letters or outer spaces",
+            "the kit reads them as one already; other programs would not",
+            "nothing to do here; the cleaned copy writes them alike",
+            examples=[ascii(name)[1:-1] if name.isascii() else name for name in different],
+            mended=True,
             numbers={"reason": "read alike", "spellings": len(different)},
         )
 
 
 def _found(
-    table: Table, role: str, at: np.ndarray, names: np.ndarray, sizes: np.ndarray, same: dict[str, str], how: str,
-    harm: str, mended: bool,
+    table: Table,
+    role: str,
+    at: np.ndarray,
+    names: np.ndarray,
+    sizes: np.ndarray,
+    same: dict[str, str],
+    how: str,
+    harm: str,
+    mended: bool,
 ) -> Finding:
     pairs = [f"{quote(odd, 30)} → {quote(usual, 30)}" for odd, usual in same.items()]
     bad = np.isin(at, [i for i, name in enumerate(names) if name in same])
-    what = f"{count(len(same), f'{role} name')} {'is' if len(same) == 1 else 'are'} {how}: {', '.join(pairs[:3])}"
+    what = (
+        f"{count(len(same), f'{role} name')} {'is' if len(same) == 1 else 'are'} {how}:"
+        f" {', '.join(pairs[:3])}"
+    )
     odd = listing(same, 3)
-    mend = f"the cleaned copy writes the more frequent spelling instead of {odd}" if mended else (
-        f"write the right name instead of {odd}, if it is a slip; keep it if both names are meant")
+    mend = (
+        f"the cleaned copy writes the more frequent spelling instead of {odd}"
+        if mended
+        else (
+            f"write the right name instead of {odd}, if it is a slip; keep it if both names are"
+            " meant"
+        )
+    )
     return finding(
-        table, f"{role}-spellings", "care", bad, what, f"the second spelling {harm}", mend, examples=pairs, mended=mended,
+        table,
+        f"{role}-spellings",
+        "care",
+        bad,
+        what,
+        f"the second spelling {harm}",
+        mend,
+        examples=pairs,
+        mended=mended,
         numbers={"reason": "same" if mended else "slip", "unify": dict(list(same.items())[:200])},
     )

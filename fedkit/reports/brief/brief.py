@@ -1,6 +1,8 @@
-"""The brief as data: everything that its page, slides and JSON show, in the language it was made for.
+"""The brief as data: everything that its page, slides and JSON show, in the language it was made
+for.
 
-What draws a brief computes nothing and reads no record: every number here came from a record or from a stated assumption.
+What draws a brief computes nothing and reads no record: every number here came from a record or
+from a stated assumption.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ GO, CONDITIONS, NO_GO = "go", "conditions", "no-go"
 
 @dataclass(frozen=True)
 class Bar:
-    """One way of learning in the picture of accuracies. Shares from 0 to 1; low, high: 95 % interval (may be NaN).
+    """One way of learning in the picture of accuracies. Shares from 0 to 1; low, high: 95 %
+    interval (may be NaN).
 
     method: a key of `theme.METHODS` (its colour). name, note: as shown.
     """
@@ -29,7 +32,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class Fact:
-    """A number as shown, with its name, a short explanation, and where it comes from (a path in run.json, or an assumption)."""
+    """A number as shown, with its name, a short explanation, and where it comes from (a path in
+    run.json, or an assumption).
+    """
 
     name: str
     value: str
@@ -39,7 +44,9 @@ class Fact:
 
 @dataclass(frozen=True)
 class Rule:
-    """A printed rule of the recommendation, and what it found. effect: go | conditions | no-go, what it asks for when not met."""
+    """A printed rule of the recommendation, and what it found. effect: go | conditions | no-go,
+    what it asks for when not met.
+    """
 
     key: str
     text: str
@@ -50,7 +57,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Swing:
-    """One bar of the tornado: the yearly net value when one assumption takes its low and its high value, others as given."""
+    """One bar of the tornado: the yearly net value when one assumption takes its low and its high
+    value, others as given.
+    """
 
     name: str
     low_label: str
@@ -61,11 +70,12 @@ class Swing:
 
 @dataclass(frozen=True)
 class Returns:
-    """Return on investment of all companies together, per year, in `currency`. months: until set-up is paid back; None: never.
+    """Return on investment of all companies together, per year, in `currency`. months: until set-up
+    is paid back; None: never.
 
-    curve: (month, cumulative net value) for the break-even picture. net is the value the tornado swings around.
-    assumptions: name, value, unit and source of each, as shown. break_even: sentences: at which value of an assumption
-    the yearly net is zero.
+    curve: (month, cumulative net value) for the break-even picture. net is the value the tornado
+    swings around. assumptions: name, value, unit and source of each, as shown. break_even:
+    sentences: at which value of an assumption the yearly net is zero.
     """
 
     currency: str
@@ -83,12 +93,14 @@ class Returns:
 
 @dataclass(frozen=True)
 class Brief:
-    """A decision on one page. All strings are in `lang` ("en" or "ja") and plain text: nothing is HTML.
+    """A decision on one page. All strings are in `lang` ("en" or "ja") and plain text: nothing is
+    HTML.
 
-    verdict: GO, CONDITIONS or NO_GO; verdict_name: as shown. headline: the recommendation in a sentence.
-    tiles: four or five big numbers. bars: accuracies. hours: (rows: devices, columns: links) table of strings for the whole run.
-    left, stayed: what left each site and what did not. leaving: what happens if a company leaves.
-    ui: headings and labels of the page, by key (see `words`). numbers: for JSON and for native charts.
+    verdict: GO, CONDITIONS or NO_GO; verdict_name: as shown. headline: the recommendation in a
+    sentence. tiles: four or five big numbers. bars: accuracies. hours: (rows: devices, columns:
+    links) table of strings for the whole run. left, stayed: what left each site and what did not.
+    leaving: what happens if a company leaves. ui: headings and labels of the page, by key (see
+    `words`). numbers: for JSON and for native charts.
     """
 
     lang: str

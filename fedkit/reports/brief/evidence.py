@@ -1,4 +1,6 @@
-"""What the records say, as plain numbers: the brief's rules, pictures and sentences read this and no record beside it."""
+"""What the records say, as plain numbers: the brief's rules, pictures and sentences read this and
+no record beside it.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ from fedkit.results.methods import Mean, Method, methods, over_seeds
 from fedkit.results.privacy_promise import Promise
 from fedkit.results.recommendation import best
 
-WANTED = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")  # without these a comparison is not whole
+# without these a comparison is not whole
+WANTED = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")
 ALONE = ("local", "frozen-local")  # what a company can do by itself
-ALIKE = ("model", "tune", "rounds", "local_epochs", "examples_per_client", "max_tokens")  # what makes a comparison fair
+# what makes a comparison fair
+ALIKE = ("model", "tune", "rounds", "local_epochs", "examples_per_client", "max_tokens")
 UNTUNED = ("tune", "rounds", "local_epochs")  # does not matter to what trains no encoder
 
 HELD = 8  # training examples of a label that make a site its holder
@@ -32,8 +36,9 @@ HELD = 8  # training examples of a label that make a site its holder
 class Company:
     """One site: what it holds, and how it stands alone and together.
 
-    alone: its best way alone, on the test set that all share (NaN: not recorded). own: the federated model on test
-    examples like its own. only: labels of which nobody else has an example, and it has HELD or more: fewer may be a typo.
+    alone: its best way alone, on the test set that all share (NaN: not recorded). own: the
+    federated model on test examples like its own. only: labels of which nobody else has an example,
+    and it has HELD or more: fewer may be a typo.
     """
 
     id: str
@@ -51,11 +56,13 @@ class Company:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Numbers of one federated method and of what it is compared with, over the seeds that there are.
+    """Numbers of one federated method and of what it is compared with, over the seeds that there
+    are.
 
-    ways: accuracy by method. differences: federated minus each other. daily: accuracy on test examples like each
-    company's own, averaged over companies. gain: federated minus the best way alone (`alone`) in daily work; None
-    without a record of one. up, down, base: bytes of a site, over a whole training; base: the base model, once.
+    ways: accuracy by method. differences: federated minus each other. daily: accuracy on test
+    examples like each company's own, averaged over companies. gain: federated minus the best way
+    alone (`alone`) in daily work; None without a record of one. up, down, base: bytes of a site,
+    over a whole training; base: the base model, once.
     """
 
     run: Run
@@ -103,7 +110,8 @@ class Evidence:
 
 
 def gather(records: Sequence[Run], needed: str = "") -> Evidence:
-    """The evidence about the best federated method; of those that keep `needed` (see promise.need) if there are any.
+    """The evidence about the best federated method; of those that keep `needed` (see promise.need)
+    if there are any.
 
     Raises FedkitError without a finished federated run, or for a damaged record.
     """
@@ -112,10 +120,16 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
         _check(run)
     found = methods(runs)
     if not found:
-        raise FedkitError("no federated run among the records; start one with `fedkit run`, and give its folder too")
+        raise FedkitError(
+            "no federated run among the records; start one with `fedkit run`, and give its"
+            " folder too"
+        )
     top = best([m for m in found if meets(m.promise, needed)] or found) or best(found)
     if top is None:
-        raise FedkitError("no federated run has finished; go on with `fedkit run --resume --out DIR`, then ask again")
+        raise FedkitError(
+            "no federated run has finished; go on with `fedkit run --resume --out DIR`, then ask"
+            " again"
+        )
     others = {kind: _partners(top, runs, kind) for kind in WANTED}
     others = {kind: same for kind, same in others.items() if same}
     daily = {kind: _daily(same) for kind, same in {"federated": top.runs, **others}.items()}
@@ -123,13 +137,25 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
     alone = max(known, key=lambda k: daily[k], default="")
     used = {id(r) for r in (*top.runs, *(r for same in others.values() for r in same))}
     return Evidence(
-        run=top.runs[0], runs=top.runs, name=top.name, daily=daily, alone=alone,
-        ways={k: _way(Method(k, {}, tuple(same))) for k, same in {"federated": top.runs, **others}.items()},
-        differences={k: d for k, same in others.items() if (d := _apart(top.runs, same)) is not None},
+        run=top.runs[0],
+        runs=top.runs,
+        name=top.name,
+        daily=daily,
+        alone=alone,
+        ways={
+            k: _way(Method(k, {}, tuple(same)))
+            for k, same in {"federated": top.runs, **others}.items()
+        },
+        differences={
+            k: d for k, same in others.items() if (d := _apart(top.runs, same)) is not None
+        },
         gain=_gain(top.runs, others[alone]) if alone else None,
         companies=_companies(top.runs, [others[k] for k in ALONE if k in others]),
-        up=_mean(top.runs, "uplink"), down=_mean(top.runs, "downlink"), base=measures.base_mb(top.runs[0]) * measures.MB,
-        train_seconds=fmean(measures.result(r, "train_seconds") for r in top.runs), promise=top.promise,
+        up=_mean(top.runs, "uplink"),
+        down=_mean(top.runs, "downlink"),
+        base=measures.base_mb(top.runs[0]) * measures.MB,
+        train_seconds=fmean(measures.result(r, "train_seconds") for r in top.runs),
+        promise=top.promise,
         missing=tuple(k for k in WANTED if k not in others),
         unlike=tuple(k for k, same in others.items() if any(_unlike(top.runs[0], r) for r in same)),
         left_out=sum(id(run) not in used for run in runs),
@@ -144,21 +170,32 @@ def _check(run: Run) -> None:
         value = measures.result(run, name)
         if value < 0 or value > most:
             raise FedkitError(
-                f"damaged run record: {name} is {value:g}, expected {'0 to 1' if most == 1 else '0 or more'}"
+                f"damaged run record: {name} is {value:g}, expected"
+                f" {'0 to 1' if most == 1 else '0 or more'}"
             )
 
 
 def hours(run: Run, links: Sequence[str], devices: Sequence[str]) -> list[list[float]]:
-    """Modelled seconds of the whole run, a row per device and a column per link; without the base model's download."""
+    """Modelled seconds of the whole run, a row per device and a column per link; without the base
+    model's download.
+    """
     try:
         return [[replay(run, link, device).seconds for link in links] for device in devices]
     except OverflowError:
-        raise FedkitError("damaged run record: a time in its rounds or its deadline is beyond all bounds") from None
+        raise FedkitError(
+            "damaged run record: a time in its rounds or its deadline is beyond all bounds"
+        ) from None
 
 
 def _partners(top: Method, runs: list[Run], kind: str) -> list[Run]:
-    """The runs of `kind` on the same data, dealt alike: one a seed, of the method's own seeds and settings if there are."""
-    fit = [r for r in runs if r.method == kind and r.finished and any(comparable(own, r) for own in top.runs)]
+    """The runs of `kind` on the same data, dealt alike: one a seed, of the method's own seeds and
+    settings if there are.
+    """
+    fit = [
+        r
+        for r in runs
+        if r.method == kind and r.finished and any(comparable(own, r) for own in top.runs)
+    ]
     fit = [r for r in fit if r.config.get("seed") in top.seeds] or fit
     fit = [r for r in fit if not _unlike(top.runs[0], r)] or fit
     return list({r.config.get("seed"): r for r in reversed(fit)}.values())
@@ -190,17 +227,30 @@ def _way(method: Method) -> Mean:
 def _apart(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference | None:
     """ours - theirs; over several seeds with the luck of the test examples too (see widened)."""
     d = over_seeds(ours, theirs)
-    pairs = [(a, b) for a in ours for b in theirs if a.config.get("seed") == b.config.get("seed") and comparable(a, b)]
+    pairs = [
+        (a, b)
+        for a in ours
+        for b in theirs
+        if a.config.get("seed") == b.config.get("seed") and comparable(a, b)
+    ]
     if d is None or len(pairs) < 2:
         return d
     single = [difference(a, b) for a, b in pairs]
-    return Difference(d.value, *widened(d.value, d.low, d.high, [(s.value, s.low, s.high) for s in single]), d.over)
+    return Difference(
+        d.value,
+        *widened(d.value, d.low, d.high, [(s.value, s.low, s.high) for s in single]),
+        d.over,
+    )
 
 
 def _gain(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference:
-    """In daily work: over the seeds that both have, and over test examples, as if unpaired (MOVER, see difference)."""
+    """In daily work: over the seeds that both have, and over test examples, as if unpaired (MOVER,
+    see difference).
+    """
     by_seed = {r.config.get("seed"): _daily([r]) for r in theirs}
-    shared = [_daily([r]) - by_seed[r.config.get("seed")] for r in ours if r.config.get("seed") in by_seed]
+    shared = [
+        _daily([r]) - by_seed[r.config.get("seed")] for r in ours if r.config.get("seed") in by_seed
+    ]
     one, two, n = _daily(ours), _daily(theirs), measures.test_size(ours[0])
     (low1, high1), (low2, high2) = measures.of_examples(one, n), measures.of_examples(two, n)
     low, high = math.hypot(one - low1, high2 - two), math.hypot(high1 - one, two - low2)
@@ -215,10 +265,11 @@ def _gain(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference:
 def widened(
     value: float, low: float, high: float, singles: Sequence[tuple[float, float, float]]
 ) -> tuple[float, float]:
-    """An interval over seeds, and that of single runs over their test examples, as one: their halves add as squares.
+    """An interval over seeds, and that of single runs over their test examples, as one: their
+    halves add as squares.
 
-    Seeds that share a test set say nothing about its luck, and a test set says nothing about that of seeds; taken as
-    independent. singles: (value, low, high) of each run or pair.
+    Seeds that share a test set say nothing about its luck, and a test set says nothing about that
+    of seeds; taken as independent. singles: (value, low, high) of each run or pair.
     """
     below = math.hypot(value - low, fmean(v - under for v, under, _ in singles))
     above = math.hypot(high - value, fmean(over - v for v, _, over in singles))
@@ -230,23 +281,38 @@ def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Com
     together = fmean(measures.accuracy(r) for r in ours)
     counts = measures.client_labels(run)
     holders = counts > 0
-    sizes = [measures.whole(measures.number(c.get("train"), "data.clients.train")) for c in measures.clients(run)]
+    sizes = [
+        measures.whole(measures.number(c.get("train"), "data.clients.train"))
+        for c in measures.clients(run)
+    ]
     out = []
     for i, name in enumerate(holders.index):
         ways = [_of_company(same, name) for same in alone]
         known = [way for way in ways if not math.isnan(way)]
-        only = tuple(tidy(k) for k in holders.columns if counts[k].iloc[i] >= HELD and holders[k].sum() == 1)
+        only = tuple(
+            tidy(k) for k in holders.columns if counts[k].iloc[i] >= HELD and holders[k].sum() == 1
+        )
         own = measures.number(measures.last(run).client_accuracy.get(name), "client_accuracy")
         out.append(
             Company(
-                tidy(name), sizes[i], sizes[i] / max(sum(sizes), 1), only, max(known, default=math.nan), together, own
+                tidy(name),
+                sizes[i],
+                sizes[i] / max(sum(sizes), 1),
+                only,
+                max(known, default=math.nan),
+                together,
+                own,
             )
         )
     return tuple(out)
 
 
 def _of_company(runs: Sequence[Run], name: str) -> float:
-    """Accuracy of a company alone on the shared test set, mean over seeds; NaN where no record says."""
+    """Accuracy of a company alone on the shared test set, mean over seeds; NaN where no record
+    says.
+    """
     given = [run.result.get("client_accuracies") for run in runs]
-    values = [measures.number(g.get(name), "client_accuracies") for g in given if isinstance(g, dict)]
+    values = [
+        measures.number(g.get(name), "client_accuracies") for g in given if isinstance(g, dict)
+    ]
     return fmean(values) if values else math.nan

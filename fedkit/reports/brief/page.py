@@ -1,7 +1,9 @@
-"""The brief as one HTML page: self-contained, without a script, and one sheet of A4 when it is printed.
+"""The brief as one HTML page: self-contained, without a script, and one sheet of A4 when it is
+printed.
 
-What must fit is reckoned before it is written (see `fit`): the type shrinks step by step, then lists are cut, and say by
-how much; on a screen everything stands uncut. The page computes no figure: it draws a `Brief`.
+What must fit is reckoned before it is written (see `fit`): the type shrinks step by step, then
+lists are cut, and say by how much; on a screen everything stands uncut. The page computes no
+figure: it draws a `Brief`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ EFFECTS = {GO: "go", CONDITIONS: "conditions_word", NO_GO: "no_go"}
 
 @dataclass(frozen=True)
 class Level:
-    """How densely the sheet is set. size: px of its type; items: sentences of a list; clamp: lines of a sentence; picture: px."""
+    """How densely the sheet is set. size: px of its type; items: sentences of a list; clamp: lines
+    of a sentence; picture: px.
+    """
 
     size: float
     items: int = 99
@@ -38,7 +42,8 @@ class Level:
 class Block:
     """A heading and what stands under it: sentences, a picture, more sentences, a list or a table.
 
-    items: sentences, or rows of cells, or what `rules` gives. kept: how many of them are printed. wide: columns printed.
+    items: sentences, or rows of cells, or what `rules` gives. kept: how many of them are printed.
+    wide: columns printed.
     """
 
     key: str
@@ -66,16 +71,37 @@ Row = tuple[tuple[float, ...], list[list[Block]]]
 def render(brief: Brief) -> str:
     """The page as text. The same brief gives the same text."""
     level, shares = chosen(brief), balanced(brief)
-    engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    css = packaged("fedkit.reports", "templates/brief.css").replace("__FONT__", FONT).replace("__TILES__", str(max(1, min(len(brief.tiles), 5))))
-    return engine.from_string(packaged("fedkit.reports", "templates/brief.html.j2")).render(
-        brief=brief, level=level, css=Markup(css), title=clean(brief.title, 120), date=clean(brief.date, 40),
-        question=clean(brief.question), verdict=clean(brief.verdict_name, 80), headline=clean(brief.headline),
-        light=Markup(pictures.light(brief.verdict)), dark=pictures.DARK.get(brief.verdict, "#222222"),
-        pale=pictures.PALE.get(brief.verdict, "#f4f4f4"), tiles=_tiles(brief), big=_big(brief, level),
-        rows=[(columns(own), cells) for own, (_, cells) in zip(shares, laid_out(brief, level))], ui=words(brief),
-        sources=[clean(s) for s in text_metrics.first(brief.sources, level.items)[0]], assumptions=[_fact(f) for f in brief.returns.assumptions],
-    ).lstrip()
+    engine = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    css = (
+        packaged("fedkit.reports", "templates/brief.css")
+        .replace("__FONT__", FONT)
+        .replace("__TILES__", str(max(1, min(len(brief.tiles), 5))))
+    )
+    return (
+        engine.from_string(packaged("fedkit.reports", "templates/brief.html.j2"))
+        .render(
+            brief=brief,
+            level=level,
+            css=Markup(css),
+            title=clean(brief.title, 120),
+            date=clean(brief.date, 40),
+            question=clean(brief.question),
+            verdict=clean(brief.verdict_name, 80),
+            headline=clean(brief.headline),
+            light=Markup(pictures.light(brief.verdict)),
+            dark=pictures.DARK.get(brief.verdict, "#222222"),
+            pale=pictures.PALE.get(brief.verdict, "#f4f4f4"),
+            tiles=_tiles(brief),
+            big=_big(brief, level),
+            rows=[(columns(own), cells) for own, (_, cells) in zip(shares, laid_out(brief, level))],
+            ui=words(brief),
+            sources=[clean(s) for s in text_metrics.first(brief.sources, level.items)[0]],
+            assumptions=[_fact(f) for f in brief.returns.assumptions],
+        )
+        .lstrip()
+    )
 
 
 def blocks(brief: Brief) -> dict[str, Block]:
@@ -83,8 +109,20 @@ def blocks(brief: Brief) -> dict[str, Block]:
     ui, back = words(brief), brief.returns
     every = [
         Block("tried", ui["tried"], items=_all(brief.tried)),
-        Block("accuracies", ui["accuracies"], before=_all([brief.bars_sentence]), picture=_picture(pictures.bars, brief, brief.bars)),
-        Block("costs", ui["costs"], "table", [_row(fact) for fact in brief.costs], css="facts", shares=(0.42, 0.20, 0.38)),
+        Block(
+            "accuracies",
+            ui["accuracies"],
+            before=_all([brief.bars_sentence]),
+            picture=_picture(pictures.bars, brief, brief.bars),
+        ),
+        Block(
+            "costs",
+            ui["costs"],
+            "table",
+            [_row(fact) for fact in brief.costs],
+            css="facts",
+            shares=(0.42, 0.20, 0.38),
+        ),
         hours(brief, ui["hours"]),
         Block("left", ui["left"], items=_all(brief.left)),
         Block("stayed", ui["stayed"], items=_all(brief.stayed)),
@@ -92,8 +130,20 @@ def blocks(brief: Brief) -> dict[str, Block]:
         Block("leaving", ui["leaving"], items=_all(brief.leaving)),
         Block("returns", ui["returns"], before=_all([back.sentence])),
         Block("tornado", ui["tornado"], picture=_picture(pictures.tornado, brief, back.swings)),
-        Block("break_even", ui["break_even"], picture=_picture(pictures.curve, brief, back.curve), after=_all(back.break_even[:3])),
-        Block("assumptions", ui["assumptions"], "table", [_row(f, source=True) for f in back.assumptions], css="facts", shares=(0.48, 0.24, 0.28)),
+        Block(
+            "break_even",
+            ui["break_even"],
+            picture=_picture(pictures.curve, brief, back.curve),
+            after=_all(back.break_even[:3]),
+        ),
+        Block(
+            "assumptions",
+            ui["assumptions"],
+            "table",
+            [_row(f, source=True) for f in back.assumptions],
+            css="facts",
+            shares=(0.48, 0.24, 0.28),
+        ),
         Block("rules", ui["rules"], "rules", [rule(r, ui) for r in brief.rules]),
         Block("conditions", ui["conditions"], items=_all(brief.conditions)),
         Block("next_steps", ui["next_steps"], items=_all(brief.next_steps), tag="ol", css="steps"),
@@ -112,14 +162,18 @@ def hours(brief: Brief, title: str) -> Block:
 
 
 def rule(one: Rule, ui: Mapping[str, str]) -> tuple[str, str, str, str, str]:
-    """(sign, its class, the sign in words, the rule with what it asks for when it is not met, what was found)."""
+    """(sign, its class, the sign in words, the rule with what it asks for when it is not met, what
+    was found).
+    """
     effect = "" if one.met else f" → {ui.get(EFFECTS.get(one.effect, ''), one.effect)}"
     sign = ("✓", "yes", ui["met"]) if one.met else ("✗", "no", ui["not_met"])
     return (*sign, clean(one.text) + effect, clean(one.found))
 
 
 def laid_out(brief: Brief, level: Level) -> list[Row]:
-    """Rows of the sheet: (shares of the width, columns of blocks), each block cut as `level` says; no empty column."""
+    """Rows of the sheet: (shares of the width, columns of blocks), each block cut as `level` says;
+    no empty column.
+    """
     every = {key: _cut(block, level) for key, block in blocks(brief).items()}
     out = []
     for row in ROWS:
@@ -131,7 +185,9 @@ def laid_out(brief: Brief, level: Level) -> list[Row]:
 
 
 def balanced(brief: Brief) -> list[tuple[float, ...]]:
-    """For each row, shares of the width with which its tallest column is lowest: a little at a time from the lowest to it."""
+    """For each row, shares of the width with which its tallest column is lowest: a little at a time
+    from the lowest to it.
+    """
     out = []
     for shares, row in laid_out(brief, USUAL):
         best = shares = tuple(share / sum(shares) for share in shares)
@@ -152,7 +208,10 @@ def chosen(brief: Brief) -> Level:
 def needed(brief: Brief, level: Level, shares: Sequence[tuple[float, ...]]) -> float:
     """Height of the sheet's contents in px at a level and with these widths of columns, reckoned."""
     total = _head_height(brief, level)
-    total += sum(6 + max(_column_heights(own, row, level)) for own, (_, row) in zip(shares, laid_out(brief, level)))
+    total += sum(
+        6 + max(_column_heights(own, row, level))
+        for own, (_, row) in zip(shares, laid_out(brief, level))
+    )
     sources = " · ".join(text_metrics.first(brief.sources, level.items)[0])
     foot = 0.9 * level.size
     lines = min(len(text_metrics.wrap(sources, SHEET - 60, foot)), level.clamp) + len(
@@ -161,10 +220,15 @@ def needed(brief: Brief, level: Level, shares: Sequence[tuple[float, ...]]) -> f
     return total + 10 + lines * foot * 1.27
 
 
-def _column_heights(shares: Sequence[float], row: Sequence[Sequence[Block]], level: Level) -> list[float]:
+def _column_heights(
+    shares: Sequence[float], row: Sequence[Sequence[Block]], level: Level
+) -> list[float]:
     """px of each column of a row."""
     width = (SHEET - GAP * (len(row) - 1)) / sum(shares)
-    return [sum(_block_height(b, width * share, level) + 4 for b in cells) - 4 for share, cells in zip(shares, row)]
+    return [
+        sum(_block_height(b, width * share, level) + 4 for b in cells) - 4
+        for share, cells in zip(shares, row)
+    ]
 
 
 def _shifted(
@@ -184,14 +248,30 @@ def columns(shares: Sequence[float]) -> str:
 def _head_height(brief: Brief, level: Level) -> float:
     """Title, question, verdict and tiles."""
     size, clamp = level.size, level.clamp
-    out = len(text_metrics.wrap(clean(brief.title, 120), SHEET - 110, 1.5 * size, True)) * 1.5 * size * 1.25
+    out = (
+        len(text_metrics.wrap(clean(brief.title, 120), SHEET - 110, 1.5 * size, True))
+        * 1.5
+        * size
+        * 1.25
+    )
     out += text_metrics.height([clean(brief.question)], SHEET, size, LEADING, clamp) + 4
     words = text_metrics.height([clean(brief.headline)], SHEET - 90, 1.2 * size, 1.28, clamp)
-    name = len(text_metrics.wrap(clean(brief.verdict_name, 80), SHEET - 90, 2.1 * size, True)) * 2.1 * size * 1.15
+    name = (
+        len(text_metrics.wrap(clean(brief.verdict_name, 80), SHEET - 90, 2.1 * size, True))
+        * 2.1
+        * size
+        * 1.15
+    )
     out += max(65, name + words + 2) + 26
     return (
         out
-        + max((_tile_height(tile, _tile_width(brief), _big(brief, level), level) for tile in _tiles(brief)), default=0)
+        + max(
+            (
+                _tile_height(tile, _tile_width(brief), _big(brief, level), level)
+                for tile in _tiles(brief)
+            ),
+            default=0,
+        )
         + 24
     )
 
@@ -200,14 +280,22 @@ def _tile_height(tile: Mapping[str, str], width: float, big: float, level: Level
     size = level.size
     out = len(text_metrics.wrap(tile["value"], width + 2, big * size, True)) * big * size * 1.15
     out += text_metrics.height([tile["name"]], width, 0.95 * size, 1.22, level.clamp)
-    return out + (text_metrics.height([tile["note"]], width, 0.84 * size, 1.3, level.clamp) if tile["note"] else 0)
+    return out + (
+        text_metrics.height([tile["note"]], width, 0.84 * size, 1.3, level.clamp)
+        if tile["note"]
+        else 0
+    )
 
 
 def _block_height(block: Block, width: float, level: Level) -> float:
     size = level.size
     out = len(text_metrics.wrap(block.title, width, 1.08 * size, True)) * 1.08 * size * 1.25 + 7
-    out += text_metrics.height(block.before, width, size, LEADING, level.clamp) + 2 * len(block.before)
-    out += text_metrics.height(block.after, width, 0.92 * size, LEADING, level.clamp) + 2 * len(block.after)
+    out += text_metrics.height(block.before, width, size, LEADING, level.clamp) + 2 * len(
+        block.before
+    )
+    out += text_metrics.height(block.after, width, 0.92 * size, LEADING, level.clamp) + 2 * len(
+        block.after
+    )
     if block.picture:
         out += min(_picture_height(block.picture, width), level.picture) + 4
     return out + (HEIGHTS[block.kind](block, width, level) if block.items else 0)
@@ -236,14 +324,20 @@ def _table_height(block: Block, width: float, level: Level) -> float:
     for row in rows:
         cells = zip(row[:wide], block.shares[:wide])
         lines = max(
-            min(len(text_metrics.wrap(c, width * share / scale - 0.6 * size, size, True)), level.clamp) for c, share in cells
+            min(
+                len(text_metrics.wrap(c, width * share / scale - 0.6 * size, size, True)),
+                level.clamp,
+            )
+            for c, share in cells
         )
         out += lines * size * 1.24 + 3.5
     return out + (size * 1.24 + 3.5) * (block.kept < len(block.items) or block.cut_columns > 0)
 
 
 def _cut(block: Block, level: Level) -> Block:
-    """The block with as many items as the level prints; tables and rules, where a reader looks for all of them, get more."""
+    """The block with as many items as the level prints; tables and rules, where a reader looks for
+    all of them, get more.
+    """
     most = level.items + {"lines": 0, "table": 3, "rules": 8}[block.kind]
     kept = len(text_metrics.first(block.items, most)[0])
     return replace(block, kept=kept, wide=6 if len(block.head) > 7 else 99)
@@ -276,8 +370,12 @@ def _tiles(brief: Brief) -> list[dict[str, str]]:
 
 
 def _big(brief: Brief, level: Level) -> float:
-    """Size of the tiles' numbers in em: as great as the longest allows on one line, from 1.2 to 2.1."""
-    longest = max((text_metrics.extent(tile["value"], level.size, True) for tile in _tiles(brief)), default=1)
+    """Size of the tiles' numbers in em: as great as the longest allows on one line, from 1.2 to
+    2.1.
+    """
+    longest = max(
+        (text_metrics.extent(tile["value"], level.size, True) for tile in _tiles(brief)), default=1
+    )
     return round(min(2.1, max(1.2, _tile_width(brief) / max(longest, 1.0))), 2)
 
 
@@ -303,9 +401,38 @@ def _row(fact: Fact, source: bool = False) -> tuple[str, str, str]:
 
 
 KEYS = (
-    "tried", "accuracies", "costs", "hours", "privacy", "left", "stayed", "leaving", "rules", "met", "not_met", "conditions",
-    "returns", "assumptions", "break_even", "tornado", "next_steps", "phrases", "caveats", "sources", "name", "value",
-    "source", "note", "effect", "go", "conditions_word", "no_go", "month", "net_per_year", "made_by", "open_values",
+    "tried",
+    "accuracies",
+    "costs",
+    "hours",
+    "privacy",
+    "left",
+    "stayed",
+    "leaving",
+    "rules",
+    "met",
+    "not_met",
+    "conditions",
+    "returns",
+    "assumptions",
+    "break_even",
+    "tornado",
+    "next_steps",
+    "phrases",
+    "caveats",
+    "sources",
+    "name",
+    "value",
+    "source",
+    "note",
+    "effect",
+    "go",
+    "conditions_word",
+    "no_go",
+    "month",
+    "net_per_year",
+    "made_by",
+    "open_values",
 )
 ROWS = (
     ((0.54, ("accuracies", "tried")), (0.46, ("costs", "hours"))),
@@ -315,9 +442,18 @@ ROWS = (
 )
 LEVELS = (
     *(Level(size) for size in (11.4, 11.0, 10.6, 10.2, 9.9, 9.6, 9.3)),
-    *(Level(size, picture=165) for size in (9.2, 9.0, 8.8)), *(Level(size, picture=138) for size in (8.7, 8.5, 8.3)), Level(8.1, picture=132),
-    *(Level(8.4, items, clamp, 135) for items, clamp in ((5, 99), (4, 99), (4, 5), (3, 4), (3, 3), (3, 2), (2, 2))),
-    Level(8.2, 2, 2, 120), Level(8.0, 2, 2, 115), Level(9.0, 4, 1, 150), Level(9.0, 3, 1, 150), Level(8.6, 2, 1, 140),
+    *(Level(size, picture=165) for size in (9.2, 9.0, 8.8)),
+    *(Level(size, picture=138) for size in (8.7, 8.5, 8.3)),
+    Level(8.1, picture=132),
+    *(
+        Level(8.4, items, clamp, 135)
+        for items, clamp in ((5, 99), (4, 99), (4, 5), (3, 4), (3, 3), (3, 2), (2, 2))
+    ),
+    Level(8.2, 2, 2, 120),
+    Level(8.0, 2, 2, 115),
+    Level(9.0, 4, 1, 150),
+    Level(9.0, 3, 1, 150),
+    Level(8.6, 2, 1, 140),
     Level(7.6, 2, 1, 110),
 )
 USUAL = Level(9.0, 6, 6, 165)  # at which the widths of columns are balanced

@@ -1,7 +1,9 @@
-"""The brief's pictures as inline SVG: the traffic light, accuracies with intervals, the tornado, and the break-even curve.
+"""The brief's pictures as inline SVG: the traffic light, accuracies with intervals, the tornado,
+and the break-even curve.
 
-Nothing here runs, links or loads anything. Every text is cleaned and escaped; a sign or a word stands beside every colour.
-Sizes are in px of the picture's own box, which a page scales to its column.
+Nothing here runs, links or loads anything. Every text is cleaned and escaped; a sign or a word
+stands beside every colour. Sizes are in px of the picture's own box, which a page scales to its
+column.
 """
 
 from __future__ import annotations
@@ -23,27 +25,35 @@ DARK = {
     GO: "#00694c",
 }  # the same, for text: contrast above 4.5 on white and on PALE
 PALE = {NO_GO: "#fdeee6", CONDITIONS: "#fff5dc", GO: "#e6f6f0"}
-HALO = 'stroke="#fff" stroke-width="2.5" stroke-linejoin="round" paint-order="stroke"'  # keeps a label off the lines behind it
+# keeps a label off the lines behind it
+HALO = 'stroke="#fff" stroke-width="2.5" stroke-linejoin="round" paint-order="stroke"'
 LABEL = 76  # px: the longest label at a bar's end
 SIGNS = {NO_GO: "M-6,-6L6,6M6,-6L-6,6", CONDITIONS: "M0,-8L0,2M0,6.5L0,8", GO: "M-7,0L-2,6L7,-6"}
 LOW, HIGH = "#56b4e9", "#0072b2"  # of the tornado: an assumption at its low and at its high value
-WIDE, SLIM, MOST_BARS, MOST_SWINGS = 420, 300, 8, 7  # px of a wide and of a slim picture; how many bars at most
+# px of a wide and of a slim picture; how many bars at most
+WIDE, SLIM, MOST_BARS, MOST_SWINGS = 420, 300, 8, 7
 
 
 def light(verdict: str) -> str:
-    """A traffic light with one lamp lit; the lit one carries a sign (cross, exclamation mark, tick)."""
+    """A traffic light with one lamp lit; the lit one carries a sign (cross, exclamation mark,
+    tick).
+    """
     parts = ['<rect x="1" y="1" width="38" height="106" rx="10" fill="#2b2b2b"/>']
     for row, (name, colour) in enumerate(LAMPS.items()):
         y, lit = 20 + 34 * row, name == verdict
         parts.append(f'<circle cx="20" cy="{y}" r="14" fill="{colour if lit else "#555"}"/>')
         if lit:
-            parts.append(f'<path d="{SIGNS[name]}" transform="translate(20 {y})" stroke="#111" stroke-width="3.4" '
-                         'fill="none" stroke-linecap="round"/>')
+            parts.append(
+                f'<path d="{SIGNS[name]}" transform="translate(20 {y})" stroke="#111"'
+                ' stroke-width="3.4" fill="none" stroke-linecap="round"/>'
+            )
     return _svg(40, 108, "".join(parts), "", css="light")
 
 
 def bars(brief: Brief) -> str:
-    """Accuracies: a horizontal bar for each way from 0 to 100 %, with its 95 % interval and its value."""
+    """Accuracies: a horizontal bar for each way from 0 to 100 %, with its 95 % interval and its
+    value.
+    """
     shown, left = first(brief.bars, MOST_BARS)
     x0, x1, y, parts = 150, WIDE - 88, 4, []
     bottom = 4 + sum(_bar_pitch(bar) for bar in shown)
@@ -51,7 +61,9 @@ def bars(brief: Brief) -> str:
         x = x0 + share * (x1 - x0)
         parts.append(f'<line x1="{x:g}" x2="{x:g}" y1="2" y2="{bottom}" stroke="{GRID}"/>')
         if share in (0, 0.5, 1):
-            parts.append(_text(x, bottom + 12, locale.percent(share, brief.lang, 0), 10, MUTED, "middle"))
+            parts.append(
+                _text(x, bottom + 12, locale.percent(share, brief.lang, 0), 10, MUTED, "middle")
+            )
     for bar in shown:
         parts.append(_bar(bar, y, x0, x1, brief.lang))
         y += _bar_pitch(bar)
@@ -61,7 +73,9 @@ def bars(brief: Brief) -> str:
 
 
 def tornado(brief: Brief) -> str:
-    """Net value a year: a bar for each assumption from its low to its high value, the widest on top."""
+    """Net value a year: a bar for each assumption from its low to its high value, the widest on
+    top.
+    """
     returns = brief.returns
     shown, left = first(ordered(returns.swings), MOST_SWINGS)
     if not shown:
@@ -70,35 +84,63 @@ def tornado(brief: Brief) -> str:
     at = _roomy(shown, returns.net, x0, x1)
     bottom = top + pitch * len(shown)
     parts = [_rule(at(0), top, bottom, MUTED, "3 3"), _rule(at(returns.net), top, bottom, INK)]
-    parts += [_swing(swing, top + pitch * row, x0, at, returns.net) for row, swing in enumerate(shown)]
+    parts += [
+        _swing(swing, top + pitch * row, x0, at, returns.net) for row, swing in enumerate(shown)
+    ]
     net = f"{brief.ui.get('net_per_year', '')} {_money(returns.net, returns, brief.lang)}"
     parts.append(_held(at(returns.net), 10, net, 10.5, 0, x1, bold=True))
     parts.append(_held(at(0), bottom + 11, _money(0, returns, brief.lang), 10, x0, x1, MUTED))
     parts.append(_text(0, bottom + 11, more(left), 10, MUTED) if left else "")
-    said = "; ".join(f"{s.name}: {s.low_label} {_money(s.at_low, returns, brief.lang)}, {s.high_label} "
-                     f"{_money(s.at_high, returns, brief.lang)}" for s in returns.swings)
+    said = "; ".join(
+        f"{s.name}: {s.low_label} {_money(s.at_low, returns, brief.lang)}, {s.high_label} "
+        f"{_money(s.at_high, returns, brief.lang)}"
+        for s in returns.swings
+    )
     return _svg(SLIM, bottom + 15, "".join(parts), f"{brief.ui.get('tornado', '')}: {said}")
 
 
 def curve(brief: Brief, tall: int = 170) -> str:
-    """Money in the till since the start, by month; the month in which it comes back to zero is marked."""
+    """Money in the till since the start, by month; the month in which it comes back to zero is
+    marked.
+    """
     returns = brief.returns
     points = [(m, v) for m, v in returns.curve if math.isfinite(m) and math.isfinite(v)]
     if len(points) < 2:
         return ""
     x0, x1, top, bottom = 6, SLIM - 6, 20, tall - 42
-    across, up = _scale([m for m, _ in points], x0, x1), _scale([*(v for _, v in points), 0.0], bottom, top)
-    path, rising = " ".join(f"{across(m):.1f},{up(v):.1f}" for m, v in points), points[-1][1] >= points[0][1]
-    parts = [f'<line x1="{x0}" x2="{x1}" y1="{up(0):.1f}" y2="{up(0):.1f}" stroke="{MUTED}" stroke-dasharray="3 3"/>',
-             f'<polyline points="{path}" fill="none" stroke="{HIGH}" stroke-width="2.5"/>']
-    parts.append(_text(x1, up(0) + (13 if rising else -5), _money(0, returns, brief.lang), 10, MUTED, "end"))
+    across, up = (
+        _scale([m for m, _ in points], x0, x1),
+        _scale([*(v for _, v in points), 0.0], bottom, top),
+    )
+    path, rising = (
+        " ".join(f"{across(m):.1f},{up(v):.1f}" for m, v in points),
+        points[-1][1] >= points[0][1],
+    )
+    parts = [
+        (
+            f'<line x1="{x0}" x2="{x1}" y1="{up(0):.1f}" y2="{up(0):.1f}" stroke="{MUTED}"'
+            ' stroke-dasharray="3 3"/>'
+        ),
+        f'<polyline points="{path}" fill="none" stroke="{HIGH}" stroke-width="2.5"/>',
+    ]
+    parts.append(
+        _text(x1, up(0) + (13 if rising else -5), _money(0, returns, brief.lang), 10, MUTED, "end")
+    )
     for at in _ticks(points[0][0], points[-1][0]):
         parts.append(_held(across(at), tall - 14, f"{at:g}", 10, 0, SLIM, MUTED))
     parts.append(_held((x0 + x1) / 2, tall - 2, brief.ui.get("month", ""), 10, x0, x1, MUTED))
     for (m, v), above in ((points[0], not rising), (points[-1], rising)):
         parts.append(f'<circle cx="{across(m):.1f}" cy="{up(v):.1f}" r="3" fill="{HIGH}"/>')
         parts.append(
-            _held(across(m), up(v) + (-7 if above else 15), _money(v, returns, brief.lang), 10.5, x0, x1, bold=True)
+            _held(
+                across(m),
+                up(v) + (-7 if above else 15),
+                _money(v, returns, brief.lang),
+                10.5,
+                x0,
+                x1,
+                bold=True,
+            )
         )
     parts.append(_paid_back(brief, across, up, points))
     return _svg(SLIM, tall, "".join(parts), f"{brief.ui.get('break_even', '')}: {returns.sentence}")
@@ -130,10 +172,15 @@ def _bar(bar: Bar, y: float, x0: float, x1: float, lang: str) -> str:
     middle, lines = y + _bar_pitch(bar) / 2, _bar_name(bar)
     at = lambda share: x0 + min(max(share, 0.0), 1.0) * (x1 - x0)  # noqa: E731
     start = middle - 5.5 * len(lines) + 9
-    parts = [_text(0, start + 11 * i, line, 10.5 if c == INK else 9.5, c) for i, (line, c) in enumerate(lines)]
+    parts = [
+        _text(0, start + 11 * i, line, 10.5 if c == INK else 9.5, c)
+        for i, (line, c) in enumerate(lines)
+    ]
     if math.isfinite(bar.value):
-        parts.append(f'<rect x="{x0}" y="{middle - 7:g}" width="{at(bar.value) - x0:.1f}" height="14" '
-                     f'fill="{look(bar.method).colour}"/>')
+        parts.append(
+            f'<rect x="{x0}" y="{middle - 7:g}" width="{at(bar.value) - x0:.1f}" height="14" '
+            f'fill="{look(bar.method).colour}"/>'
+        )
     spread = interval(bar)
     if spread:
         low, high = at(spread[0]), at(spread[1])
@@ -143,19 +190,32 @@ def _bar(bar: Bar, y: float, x0: float, x1: float, lang: str) -> str:
             f'<path d="{path}" stroke="{INK}" stroke-width="1.6"/>',
         ]
         parts.append(_text(WIDE, middle + 11, locale.between(*spread, lang), 9.5, MUTED, "end"))
-    parts.append(_text(WIDE, middle + (0 if spread else 4), _share(bar.value, lang), 11.5, INK, "end", bold=True))
+    parts.append(
+        _text(
+            WIDE,
+            middle + (0 if spread else 4),
+            _share(bar.value, lang),
+            11.5,
+            INK,
+            "end",
+            bold=True,
+        )
+    )
     return "".join(parts)
 
 
 def _swing(swing: Swing, y: float, x0: float, at: Callable[[float], float], net: float) -> str:
     """One assumption: its name, the bars at its low and high value, and what those values are."""
     name = cut(clean(swing.name), x0 - 4, 10.5, lines=2)
-    parts = [_text(0, y + 17 - 5.5 * (len(name) - 1) + 11 * i, line, 10.5) for i, line in enumerate(name)]
+    parts = [
+        _text(0, y + 17 - 5.5 * (len(name) - 1) + 11 * i, line, 10.5) for i, line in enumerate(name)
+    ]
     sides = ((swing.at_low, swing.low_label, LOW), (swing.at_high, swing.high_label, HIGH))
     for value, _, colour in sides:
         left, right = sorted((at(net), at(value)))
         parts.append(
-            f'<rect x="{left:.1f}" y="{y + 5:g}" width="{max(right - left, 0.5):.1f}" height="16" fill="{colour}"/>'
+            f'<rect x="{left:.1f}" y="{y + 5:g}" width="{max(right - left, 0.5):.1f}" height="16"'
+            f' fill="{colour}"/>'
         )
     outer = max(swing.at_low, swing.at_high)
     for value, label, _ in sides:
@@ -175,11 +235,20 @@ def _swing(swing: Swing, y: float, x0: float, at: Callable[[float], float], net:
 
 
 def _roomy(swings: Sequence[Swing], net: float, x0: float, x1: float) -> Callable[[float], float]:
-    """The scale of the tornado: as wide as it can be with every bar's labels still between x0 and x1."""
-    values, before, after = [*(v for s in swings for v in (s.at_low, s.at_high)), net, 0.0], 8.0, 8.0
+    """The scale of the tornado: as wide as it can be with every bar's labels still between x0 and
+    x1.
+    """
+    values, before, after = (
+        [*(v for s in swings for v in (s.at_low, s.at_high)), net, 0.0],
+        8.0,
+        8.0,
+    )
     for _ in range(12):
         at = _scale(values, x0 + before, max(x1 - after, x0 + before + 1))
-        sides = [sorted(((s.at_low, s.low_label), (s.at_high, s.high_label)), key=lambda side: side[0]) for s in swings]
+        sides = [
+            sorted(((s.at_low, s.low_label), (s.at_high, s.high_label)), key=lambda side: side[0])
+            for s in swings
+        ]
         before += max(0.0, *(x0 + _label(low) - min(at(v), at(net)) for (v, low), _ in sides))
         after += max(0.0, *(max(at(v), at(net)) + _label(high) - x1 for _, (v, high) in sides))
     return at
@@ -190,7 +259,9 @@ def _label(text: str) -> float:
     return min(extent(clean(text), 9.5), LABEL) + 6
 
 
-def _paid_back(brief: Brief, across: Callable[[float], float], up: Callable[[float], float], points: Sequence) -> str:
+def _paid_back(
+    brief: Brief, across: Callable[[float], float], up: Callable[[float], float], points: Sequence
+) -> str:
     """A mark where set-up is paid back, with its month; nothing where that lies beyond the picture."""
     month = brief.returns.months
     if month is None or not points[0][0] <= month <= points[-1][0]:
@@ -210,7 +281,10 @@ def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float
 
 def _ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Whole months, at most `most`, at a distance that people count in."""
-    step = next((s for s in (1, 2, 3, 6, 12, 24, 60, 120) if (high - low) / s < most), (high - low) / (most - 1))
+    step = next(
+        (s for s in (1, 2, 3, 6, 12, 24, 60, 120) if (high - low) / s < most),
+        (high - low) / (most - 1),
+    )
     return [low + step * i for i in range(int((high - low) / step + 1e-9) + 1)]
 
 
@@ -223,28 +297,51 @@ def _money(value: float, returns: Returns, lang: str) -> str:
 
 
 def _rule(x: float, top: float, bottom: float, colour: str, dash: str = "") -> str:
-    return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="{colour}" stroke-dasharray="{dash}"/>'
+    return (
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="{colour}"'
+        f' stroke-dasharray="{dash}"/>'
+    )
 
 
 def _held(
-    x: float, y: float, text: str, size: float, low: float, high: float, colour: str = INK, bold: bool = False
+    x: float,
+    y: float,
+    text: str,
+    size: float,
+    low: float,
+    high: float,
+    colour: str = INK,
+    bold: bool = False,
 ) -> str:
     """Text centred at x, moved inwards where it would leave low to high."""
     half = extent(clean(text), size, bold) / 2
-    return _text(min(max(x, low + half), max(high - half, low + half)), y, text, size, colour, "middle", bold)
+    return _text(
+        min(max(x, low + half), max(high - half, low + half)), y, text, size, colour, "middle", bold
+    )
 
 
 def _text(
-    x: float, y: float, text: str, size: float, colour: str = INK, anchor: str = "start", bold: bool = False
+    x: float,
+    y: float,
+    text: str,
+    size: float,
+    colour: str = INK,
+    anchor: str = "start",
+    bold: bool = False,
 ) -> str:
     weight = ' font-weight="600"' if bold else ""
-    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}"{weight} {HALO}>'
-            f"{html.escape(clean(text))}</text>")
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}"'
+        f' text-anchor="{anchor}"{weight} {HALO}>{html.escape(clean(text))}</text>'
+    )
 
 
 def _svg(width: float, tall: float, inside: str, said: str, css: str = "plot") -> str:
-    """said: the same in words, for who cannot see the picture; none for a picture that only decorates words beside it."""
+    """said: the same in words, for who cannot see the picture; none for a picture that only
+    decorates words beside it.
+    """
     role = f'role="img" aria-label="{html.escape(clean(said))}"' if said else 'aria-hidden="true"'
     return (
-        f'<svg class="{css}" viewBox="0 0 {width:g} {tall:g}" {role} xmlns="http://www.w3.org/2000/svg">{inside}</svg>'
+        f'<svg class="{css}" viewBox="0 0 {width:g} {tall:g}" {role}'
+        f' xmlns="http://www.w3.org/2000/svg">{inside}</svg>'
     )

@@ -1,6 +1,8 @@
-"""What a run promises, what left its sites and what did not: sentences from its record alone, in two languages.
+"""What a run promises, what left its sites and what did not: sentences from its record alone, in
+two languages.
 
-The record's own notes are English sentences; here the same is said from the record's fields, so that Japanese is whole.
+The record's own notes are English sentences; here the same is said from the record's fields, so
+that Japanese is whole.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ IN_PLACE = ("bitfit", "layernorm", "last")  # what is trained is a part of the b
 
 
 def privacy_lines(run: Run, lang: str) -> tuple[str, ...]:
-    """What is promised and what is not: the number with unit, adjacency, delta, accountant and whom to trust; then caveats."""
+    """What is promised and what is not: the number with unit, adjacency, delta, accountant and whom
+    to trust; then caveats.
+    """
     given = promise([run]).given
     said = [*_promised(run, lang)] if given else [text("privacy.none", lang)]
     said += [_sealed(run, lang)] if _lock(run) != "none" else [text("privacy.server_sees", lang)]
@@ -52,8 +56,14 @@ def left_lines(run: Run, lang: str) -> tuple[str, ...]:
     """What each site sent, with its bytes, most important first."""
     sent = measures.mb_per_client(run, "uplink") * measures.MB
     said = [
-        text("left.updates", lang, what=_what(run, lang), numbers=locale.number(_trainable(run), lang),
-             rounds=locale.number(len(run.rounds), lang), size=locale.nbytes(sent, lang)),
+        text(
+            "left.updates",
+            lang,
+            what=_what(run, lang),
+            numbers=locale.number(_trainable(run), lang),
+            rounds=locale.number(len(run.rounds), lang),
+            size=locale.nbytes(sent, lang),
+        )
     ]
     said += [_start(run, lang)] if _sends_statistics(run) else []
     said += [text("left.counts", lang), *_treated(run, lang)]
@@ -62,9 +72,26 @@ def left_lines(run: Run, lang: str) -> tuple[str, ...]:
 
 def stayed_lines(run: Run, lang: str) -> tuple[str, ...]:
     """What did not leave a site."""
-    said = [text("stayed.text", lang, examples=locale.number(measures.number(run.data.get("train"), "data.train"), lang))]
+    said = [
+        text(
+            "stayed.text",
+            lang,
+            examples=locale.number(measures.number(run.data.get("train"), "data.train"), lang),
+        )
+    ]
     tune = family(run.config.get("tune"))
-    said += [text("stayed.full" if tune == "full" else "stayed.rest" if tune in IN_PLACE else "stayed.base", lang)]
+    said += [
+        text(
+            (
+                "stayed.full"
+                if tune == "full"
+                else "stayed.rest"
+                if tune in IN_PLACE
+                else "stayed.base"
+            ),
+            lang,
+        )
+    ]
     shared = run.config.get("share") or "all"
     said += [text("stayed.parts", lang, parts=tidy(shared))] if shared != "all" else []
     return (*said, text("stayed.inferred", lang))
@@ -77,15 +104,29 @@ def _promised(run: Run, lang: str) -> list[str]:
     unit = text(known[p.unit], lang) if p.unit in known else p.unit
     name = told.get("accountant")
     said = [
-        text("privacy.promise", lang, epsilon=number(p.epsilon), unit=unit, delta=tiny(p.delta),
-             accountant=tidy(name, 12).upper() if name else locale.UNKNOWN[lang]),
+        text(
+            "privacy.promise",
+            lang,
+            epsilon=number(p.epsilon),
+            unit=unit,
+            delta=tiny(p.delta),
+            accountant=tidy(name, 12).upper() if name else locale.UNKNOWN[lang],
+        ),
         _at_worst(p.epsilon, p.delta, lang),
         text("privacy.trust", lang, who=_trusted(run, lang)),
         text("privacy.example_not" if p.unit == "example" else "privacy.client_not", lang),
     ]
     few = p.unit == "client" and len(measures.clients(run)) < FEW
-    said += [text("privacy.few", lang, sites=locale.number(len(measures.clients(run)), lang))] if few else []
-    return said + ([] if "noise_from=system" in str(run.config.get("privacy")) else [text("privacy.seed", lang)])
+    said += (
+        [text("privacy.few", lang, sites=locale.number(len(measures.clients(run)), lang))]
+        if few
+        else []
+    )
+    return said + (
+        []
+        if "noise_from=system" in str(run.config.get("privacy"))
+        else [text("privacy.seed", lang)]
+    )
 
 
 def _at_worst(epsilon: float, delta: float, lang: str) -> str:
@@ -146,7 +187,8 @@ def _treated(run: Run, lang: str) -> list[str]:
 
 
 def need(spec: str) -> tuple[str, float]:
-    """(kind, epsilon at most) of 'none', 'sums', 'example:EPS' or 'client:EPS'; ('', inf) for '', which says nothing.
+    """(kind, epsilon at most) of 'none', 'sums', 'example:EPS' or 'client:EPS'; ('', inf) for '',
+    which says nothing.
 
     Raises FedkitError for anything else.
     """
@@ -156,10 +198,14 @@ def need(spec: str) -> tuple[str, float]:
     except ValueError:
         epsilon = math.nan
     bounded = kind in ("example", "client")
-    if kind not in ("", "none", "sums", "example", "client") or bool(most) != bounded or not epsilon > 0:
+    if (
+        kind not in ("", "none", "sums", "example", "client")
+        or bool(most) != bounded
+        or not epsilon > 0
+    ):
         raise FedkitError(
-            f"privacy_needed {tidy(spec)!r} is not understood; write none, sums (the server reads sums only), "
-            'example:EPS or client:EPS, such as "example:8"'
+            f"privacy_needed {tidy(spec)!r} is not understood; write none, sums (the server reads"
+            ' sums only), example:EPS or client:EPS, such as "example:8"'
         )
     return kind, epsilon
 

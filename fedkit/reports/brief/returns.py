@@ -1,8 +1,9 @@
-"""What it is worth: a small open model in which every number is measured in the run or a stated assumption.
+"""What it is worth: a small open model in which every number is measured in the run or a stated
+assumption.
 
-A year's value = companies x reports a company x right answers more (a share, measured in daily work beyond the best way
-alone) x minutes saved by one / 60 x cost of an hour. A year's cost = companies x running + traffic of all trainings.
-Once: companies x set-up + the base model's first download.
+A year's value = companies x reports a company x right answers more (a share, measured in daily work
+beyond the best way alone) x minutes saved by one / 60 x cost of an hour. A year's cost = companies
+x running + traffic of all trainings. Once: companies x set-up + the base model's first download.
 """
 
 from __future__ import annotations
@@ -37,24 +38,29 @@ class Assumed:
     low: float
     high: float
     source: str = ""
-    given: bool = False  # a bare number in a file, so somebody's, without a word on where it is from
+    # a bare number in a file, so somebody's, without a word on where it is from
+    given: bool = False
 
     def told(self, lang: str) -> str:
         """Where it is from; a number that nobody stands behind is called what it is."""
-        return tidy(self.source, 120) or text("source.given" if self.given else "source.assumption", lang)
+        return tidy(self.source, 120) or text(
+            "source.given" if self.given else "source.assumption", lang
+        )
 
 
 @dataclass(frozen=True)
 class Assumptions:
     """All that the brief assumes. The numbers here stand in for a company's own: none is measured.
 
-    links, devices: profiles of the table of hours. nights x night_hours: how long a training may take.
-    privacy_needed: see promise.need; "": nobody has said. payback_months: set-up has to be back within.
+    links, devices: profiles of the table of hours. nights x night_hours: how long a training may
+    take. privacy_needed: see promise.need; "": nobody has said. payback_months: set-up has to be
+    back within.
     """
 
     reports_per_company: Assumed = Assumed(20_000, 10_000, 40_000)  # texts to sort, a year
     minutes_per_right_answer: Assumed = Assumed(5, 2, 10)  # saved, minutes
-    hourly_cost: Assumed = Assumed(3_500, 2_500, 5_000)  # of the people who sort today, currency an hour
+    # of the people who sort today, currency an hour
+    hourly_cost: Assumed = Assumed(3_500, 2_500, 5_000)
     setup_per_site: Assumed = Assumed(300_000, 150_000, 600_000)  # once, currency
     running_per_site: Assumed = Assumed(120_000, 60_000, 240_000)  # a year, currency
     traffic_price_per_gb: Assumed = Assumed(100, 10, 1_000)  # currency
@@ -73,20 +79,26 @@ class Assumptions:
 
     @classmethod
     def load(cls, path: str | Path) -> Assumptions:
-        """From a TOML or JSON file. Raises FedkitError, in one line, for what cannot be read or is not known."""
+        """From a TOML or JSON file. Raises FedkitError, in one line, for what cannot be read or is
+        not known.
+        """
         path = Path(path)
         try:
             with open(path, "rb") as file:
                 content = file.read(MOST_BYTES + 1)
             if len(content) > MOST_BYTES:
-                raise FedkitError(f"assumptions {path}: more than {MOST_BYTES:,} bytes; give the file with assumptions")
+                raise FedkitError(
+                    f"assumptions {path}: more than {MOST_BYTES:,} bytes; give the file with"
+                    " assumptions"
+                )
             words = content.decode("utf-8-sig")
             values = json.loads(words) if path.suffix.lower() == ".json" else tomllib.loads(words)
         except FedkitError:
             raise
         except OSError as error:
             raise FedkitError(
-                f"assumptions {path}: {error.strerror or 'cannot be read'}; name a TOML or JSON file"
+                f"assumptions {path}: {error.strerror or 'cannot be read'}; name a TOML or JSON"
+                " file"
             ) from None
         except (ValueError, RecursionError) as error:
             why = " ".join(str(error).split())[:120]
@@ -97,9 +109,13 @@ class Assumptions:
 
     @classmethod
     def from_dict(cls, values: Any) -> Assumptions:
-        """From {name: number, or {value, low, high, source}, or a setting}. Raises FedkitError for what is not known."""
+        """From {name: number, or {value, low, high, source}, or a setting}. Raises FedkitError for
+        what is not known.
+        """
         if not isinstance(values, Mapping):
-            raise FedkitError(f"assumptions are a {type(values).__name__}; write a table of names and values")
+            raise FedkitError(
+                f"assumptions are a {type(values).__name__}; write a table of names and values"
+            )
         known = {f.name: getattr(cls(), f.name) for f in fields(cls)}
         if unknown := [k for k in values if k not in known]:
             raise FedkitError(f"unknown assumption {tidy(unknown[0])!r}; known: {', '.join(known)}")
@@ -108,7 +124,8 @@ class Assumptions:
         same = [name for name in MONEY if getattr(read, name).value == getattr(usual, name).value]
         if read.currency != usual.currency and same:
             raise FedkitError(
-                f"currency {read.currency} given, and {', '.join(same)} still as in {usual.currency}; write them in {read.currency} too"
+                f"currency {read.currency} given, and {', '.join(same)} still as in"
+                f" {usual.currency}; write them in {read.currency} too"
             )
         return read
 
@@ -126,10 +143,14 @@ class Assumptions:
         return "\n".join(out) + "\n"
 
 
-MONEY = ("hourly_cost", "setup_per_site", "running_per_site")  # amounts that another currency changes for certain
+# amounts that another currency changes for certain
+MONEY = ("hourly_cost", "setup_per_site", "running_per_site")
 COMMENTS: dict[str, Any] = {
     "head": (
-        "Assumptions of the brief: not measured. Put your own numbers here, say where they are from under source,",
+        (
+            "Assumptions of the brief: not measured. Put your own numbers here, say where they are"
+            " from under source,"
+        ),
         "and give this file back: fedkit brief RUN... --assumptions FILE",
         "low and high: how far off a number may be; they make the picture of what matters most.",
     ),
@@ -141,8 +162,13 @@ COMMENTS: dict[str, Any] = {
     "traffic_price_per_gb": "per gigabyte (10^9 bytes) sent or received",
     "trainings_per_year": "how often the model is trained anew",
     "currency": "ISO code: JPY, USD, EUR, ...",
-    "links": "profiles of the table of hours: field-64k 1mbit dsl office-10m 4g satellite office-100m lan-1g",
-    "devices": "profiles of the table of hours: as-measured old-pc laptop workstation gpu-server phone ...",
+    "links": (
+        "profiles of the table of hours: field-64k 1mbit dsl office-10m 4g satellite office-100m"
+        " lan-1g"
+    ),
+    "devices": (
+        "profiles of the table of hours: as-measured old-pc laptop workstation gpu-server phone ..."
+    ),
     "nights": "nights that a training may take",
     "night_hours": "hours of a night",
     "privacy_needed": 'none, sums, "example:EPS" or "client:EPS"; "" where nobody has decided yet',
@@ -151,16 +177,24 @@ COMMENTS: dict[str, Any] = {
 
 
 def returns(evidence: Evidence, assumptions: Assumptions, lang: str) -> Returns:
-    """The return of all companies together, a year; its swings, its break-even, and each assumption with its source."""
+    """The return of all companies together, a year; its swings, its break-even, and each assumption
+    with its source.
+    """
     net, once = yearly(evidence, assumptions), _setup(evidence, assumptions)
     months = _months(net, once)
     gain, running = _value(evidence, assumptions, _share(evidence)), _running(evidence, assumptions)
     swings = _swings(evidence, assumptions, lang)
     done = Returns(
-        assumptions.currency, gain, running, once, net, months,
+        assumptions.currency,
+        gain,
+        running,
+        once,
+        net,
+        months,
         swings=swings,
         curve=tuple((m, net * m / 12 - once) for m in range(0, 12 * YEARS + 1, 6)),
-        assumptions=_told(assumptions, lang), break_even=(*_break_even(evidence, assumptions, lang), *_still(assumptions, swings, lang)),
+        assumptions=_told(assumptions, lang),
+        break_even=(*_break_even(evidence, assumptions, lang), *_still(assumptions, swings, lang)),
     )
     return replace(done, sentence=_sentence(evidence, done, lang))
 
@@ -172,7 +206,9 @@ def yearly(evidence: Evidence, assumptions: Assumptions, share: float | None = N
 
 
 def _share(evidence: Evidence) -> float:
-    """Right answers more in daily work, as a share of all reports; 0 where no record tells what a company has alone."""
+    """Right answers more in daily work, as a share of all reports; 0 where no record tells what a
+    company has alone.
+    """
     return evidence.gain.value if evidence.gain else 0.0
 
 
@@ -182,7 +218,9 @@ def _value(evidence: Evidence, a: Assumptions, share: float) -> float:
 
 
 def _running(evidence: Evidence, a: Assumptions) -> float:
-    traffic = _known(evidence.traffic) / GB * a.trainings_per_year.value * a.traffic_price_per_gb.value
+    traffic = (
+        _known(evidence.traffic) / GB * a.trainings_per_year.value * a.traffic_price_per_gb.value
+    )
     return evidence.sites * a.running_per_site.value + traffic
 
 
@@ -201,11 +239,14 @@ def _months(net: float, once: float) -> float | None:
 
 
 def _swings(evidence: Evidence, a: Assumptions, lang: str) -> tuple[Swing, ...]:
-    """The yearly net at the low and the high value of each, widest first; without what moves it by less than SMALL of the widest."""
+    """The yearly net at the low and the high value of each, widest first; without what moves it by
+    less than SMALL of the widest.
+    """
     out = []
     for name, assumed in a.numbers.items():
         low, high = (
-            yearly(evidence, replace(a, **{name: replace(assumed, value=v)})) for v in (assumed.low, assumed.high)
+            yearly(evidence, replace(a, **{name: replace(assumed, value=v)}))
+            for v in (assumed.low, assumed.high)
         )
         labels = [_shown(name, v, a.currency, lang) for v in (assumed.low, assumed.high)]
         out.append(Swing(text(f"assume.{name}", lang), *labels, low, high))
@@ -230,16 +271,33 @@ def _still(a: Assumptions, swings: tuple[Swing, ...], lang: str) -> tuple[str, .
 
 
 def _break_even(evidence: Evidence, a: Assumptions, lang: str) -> tuple[str, ...]:
-    """At which value, all else as given, a year neither gains nor loses: value and cost are straight lines in each."""
+    """At which value, all else as given, a year neither gains nor loses: value and cost are
+    straight lines in each.
+    """
     gain, running = _value(evidence, a, _share(evidence)), _running(evidence, a)
     if gain <= 0:
         return (text("returns.no_even", lang),)
     out = []
     for name in ("reports_per_company", "minutes_per_right_answer"):
         at = a.numbers[name].value * running / gain
-        out.append(text("returns.even", lang, name=text(f"assume.{name}", lang), at=_shown(name, at, a.currency, lang)))
+        out.append(
+            text(
+                "returns.even",
+                lang,
+                name=text(f"assume.{name}", lang),
+                at=_shown(name, at, a.currency, lang),
+            )
+        )
     needed = _share(evidence) * running / gain
-    return (*out, text("returns.even", lang, name=text("assume.gain", lang), at=locale.size_points(needed, lang)))
+    return (
+        *out,
+        text(
+            "returns.even",
+            lang,
+            name=text("assume.gain", lang),
+            at=locale.size_points(needed, lang),
+        ),
+    )
 
 
 def _told(a: Assumptions, lang: str) -> tuple[Fact, ...]:
@@ -247,7 +305,10 @@ def _told(a: Assumptions, lang: str) -> tuple[Fact, ...]:
     out = []
     for name, n in a.numbers.items():
         low, high = (_shown(name, v, a.currency, lang) for v in (n.low, n.high))
-        spread, value = text("assume.range", lang, low=low, high=high), _shown(name, n.value, a.currency, lang)
+        spread, value = (
+            text("assume.range", lang, low=low, high=high),
+            _shown(name, n.value, a.currency, lang),
+        )
         out.append(Fact(text(f"assume.{name}", lang), value, spread, n.told(lang)))
     return tuple(out)
 
@@ -262,7 +323,10 @@ def _shown(name: str, value: float, currency: str, lang: str) -> str:
 def _sentence(evidence: Evidence, r: Returns, lang: str) -> str:
     if evidence.gain is None:
         return text("returns.unknown", lang)
-    amounts = {k: locale.money(getattr(r, k), r.currency, lang) for k in ("gain", "running", "net", "setup")}
+    amounts = {
+        k: locale.money(getattr(r, k), r.currency, lang)
+        for k in ("gain", "running", "net", "setup")
+    }
     if r.months is None:
         return text("returns.never", lang, **amounts)
     return text("returns.paid", lang, months=locale.number(math.ceil(r.months), lang), **amounts)
@@ -280,7 +344,9 @@ def _read(name: str, given: Any, usual: Any) -> Any:
     if not value > 0:
         raise FedkitError(f"assumption {name} is {value:g}; write a number above 0")
     if name == "night_hours" and value > 24:
-        raise FedkitError(f"assumption {name} is {value:g}; write a number up to 24, and more nights")
+        raise FedkitError(
+            f"assumption {name} is {value:g}; write a number up to 24, and more nights"
+        )
     return value
 
 
@@ -289,31 +355,47 @@ def _assumed(name: str, given: Any) -> Assumed:
         value = _number(name, given)
         return Assumed(value, value / 2, value * 2, given=True)
     if unknown := [k for k in given if k not in ("value", "low", "high", "source")]:
-        raise FedkitError(f"assumption {name} has {tidy(unknown[0])!r}; known: value, low, high, source")
+        raise FedkitError(
+            f"assumption {name} has {tidy(unknown[0])!r}; known: value, low, high, source"
+        )
     if "value" not in given:
         raise FedkitError(f"assumption {name} has no value; write value = NUMBER below [{name}]")
     value = _number(name, given["value"])
-    low, high = _number(name, given.get("low", value / 2)), _number(name, given.get("high", value * 2))
+    low, high = (
+        _number(name, given.get("low", value / 2)),
+        _number(name, given.get("high", value * 2)),
+    )
     if not low <= value <= high:
         raise FedkitError(
-            f"assumption {name}: low {low:g}, value {value:g}, high {high:g}; they have to be in this order: change low and high with it"
+            f"assumption {name}: low {low:g}, value {value:g}, high {high:g}; they have to be in"
+            " this order: change low and high with it"
         )
     source = given.get("source", "")
     if not isinstance(source, str):
-        raise FedkitError(f"assumption {name}: source is no text; say in a few words where the number is from")
+        raise FedkitError(
+            f"assumption {name}: source is no text; say in a few words where the number is from"
+        )
     return Assumed(value, low, high, tidy(source, 200))
 
 
 def _number(name: str, given: Any) -> float:
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= MOST:
-        raise FedkitError(f"assumption {name} is {tidy(repr(given))}; write a number from 0 to {MOST:g}")
+        raise FedkitError(
+            f"assumption {name} is {tidy(repr(given))}; write a number from 0 to {MOST:g}"
+        )
     return float(given)
 
 
 def _profiles(name: str, given: Any) -> tuple[str, ...]:
-    fit = isinstance(given, (list, tuple)) and 1 <= len(given) <= 4 and all(isinstance(g, str) for g in given)
+    fit = (
+        isinstance(given, (list, tuple))
+        and 1 <= len(given) <= 4
+        and all(isinstance(g, str) for g in given)
+    )
     if not fit:
-        raise FedkitError(f"assumption {name} is {tidy(repr(given))}; write a list of one to four profiles")
+        raise FedkitError(
+            f"assumption {name} is {tidy(repr(given))}; write a list of one to four profiles"
+        )
     for spec in given:
         (parse_link if name == "links" else parse_device)(spec)
     return tuple(given)

@@ -1,6 +1,8 @@
-"""The rules of the recommendation: printed in this order, each with the measured value that it looked at.
+"""The rules of the recommendation: printed in this order, each with the measured value that it
+looked at.
 
-A rule that is not met asks for its effect; the verdict is the gravest effect asked for, and go when every rule is met.
+A rule that is not met asks for its effect; the verdict is the gravest effect asked for, and go when
+every rule is met.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ def verdict(found: Sequence[Rule]) -> str:
 
 
 def helped(evidence: Evidence) -> bool | None:
-    """Whether federation helped: above local only beyond the interval. None: no record of local only."""
+    """Whether federation helped: above local only beyond the interval. None: no record of local
+    only.
+    """
     d = evidence.differences.get("local")
     return None if d is None else d.above
 
@@ -67,8 +71,11 @@ def _numbers(case: Case) -> dict[str, str]:
     """The values that the rules' own sentences hold."""
     a = case.assumptions
     limit = 3600 * a.nights * a.night_hours
-    return {"seeds": locale.number(SEEDS, case.lang), "limit": locale.seconds(limit, case.lang),
-            "months": locale.number(a.payback_months, case.lang)}
+    return {
+        "seeds": locale.number(SEEDS, case.lang),
+        "limit": locale.seconds(limit, case.lang),
+        "months": locale.number(a.payback_months, case.lang),
+    }
 
 
 def _baselines(case: Case) -> Found:
@@ -106,17 +113,28 @@ def _nobody(case: Case) -> Found:
     losers = sorted((c for c in known if c.gain < 0), key=lambda c: c.gain)
     least = min(known, key=lambda c: c.gain)
     if losers:
-        return False, NO_GO if len(losers) == len(known) else CONDITIONS, case.says(
-            "found.losers", names=locale.listing([c.id for c in losers], case.lang, 3),
-            least=locale.points(least.gain, case.lang),
+        return (
+            False,
+            NO_GO if len(losers) == len(known) else CONDITIONS,
+            case.says(
+                "found.losers",
+                names=locale.listing([c.id for c in losers], case.lang, 3),
+                least=locale.points(least.gain, case.lang),
+            ),
         )
-    return True, CONDITIONS, case.says("found.winners", id=least.id, least=locale.points(least.gain, case.lang))
+    return (
+        True,
+        CONDITIONS,
+        case.says("found.winners", id=least.id, least=locale.points(least.gain, case.lang)),
+    )
 
 
 def _time(case: Case) -> Found:
     a = case.assumptions
     base = 8 * case.evidence.base / min(link.rate(link.down) for link in map(parse_link, a.links))
-    longest = max(seconds for row in case.hours for seconds in row) + (base if math.isfinite(base) else 0.0)
+    longest = max(seconds for row in case.hours for seconds in row) + (
+        base if math.isfinite(base) else 0.0
+    )
     fits = longest <= 3600 * a.nights * a.night_hours
     return fits, CONDITIONS, case.says("found.longest", time=locale.about(longest, case.lang))
 
@@ -146,14 +164,20 @@ def _tests(case: Case) -> Found:
     smallest = smallest_difference(e.test)  # as `fedkit check` says it of the data
     if smallest is None:
         return False, CONDITIONS, case.says("found.tests_none", n=locale.number(e.test, case.lang))
-    said = case.says("found.tests", n=locale.number(e.test, case.lang), smallest=locale.size_points(smallest, case.lang))
+    said = case.says(
+        "found.tests",
+        n=locale.number(e.test, case.lang),
+        smallest=locale.size_points(smallest, case.lang),
+    )
     return abs(d.value) >= smallest, CONDITIONS, said
 
 
 def enough(share: float, value: float) -> float:
-    """Test examples that would show a difference of `value` between accuracies near `share`, with power 0.8 at level 0.05.
+    """Test examples that would show a difference of `value` between accuracies near `share`, with
+    power 0.8 at level 0.05.
 
-    As if unpaired (Fleiss, Levin, Paik 2003, equal groups), as the interval of the gain in daily work is.
+    As if unpaired (Fleiss, Levin, Paik 2003, equal groups), as the interval of the gain in daily
+    work is.
     """
     share = min(max(share, 0.05), 0.95)
     return (
@@ -176,17 +200,28 @@ def _pays(case: Case) -> Found:
     if r.months is None:
         return False, CONDITIONS, case.says("found.never", net=net)
     met = r.months <= case.assumptions.payback_months
-    return met, CONDITIONS, case.says("found.paid", net=net, months=locale.number(math.ceil(r.months), case.lang))
+    return (
+        met,
+        CONDITIONS,
+        case.says("found.paid", net=net, months=locale.number(math.ceil(r.months), case.lang)),
+    )
 
 
 def gap(d: Difference, lang: str, key: str = "found.gap") -> str:
     """'+4.2 points (95% interval +1.0 to +7.4)'."""
-    return text(key, lang, value=locale.points(d.value, lang), interval=locale.points_between(d.low, d.high, lang))
+    return text(
+        key,
+        lang,
+        value=locale.points(d.value, lang),
+        interval=locale.points_between(d.low, d.high, lang),
+    )
 
 
 def named(kinds: Sequence[str], lang: str) -> str:
     """Methods by their names, as they stand within a sentence."""
-    return locale.listing([text(f"method.{k}", lang) if k in METHOD_WORDS else k for k in kinds], lang, 5)
+    return locale.listing(
+        [text(f"method.{k}", lang) if k in METHOD_WORDS else k for k in kinds], lang, 5
+    )
 
 
 RULES: dict[str, Callable[[Case], Found]] = {

@@ -1,4 +1,6 @@
-"""The parts of the brief that are said in words: each takes the case and gives a short tuple, most important first."""
+"""The parts of the brief that are said in words: each takes the case and gives a short tuple, most
+important first.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +36,19 @@ def headline(case: Case, verdict: str, found: Sequence[Rule]) -> str:
     if not d.above:
         return case.says("headline.not_shown", **said)
     unsure = any(rule.key == "daily" for rule in open_rules)
-    return case.says("headline.unsure" if unsure else f"headline.{verdict}", **said, count=_count(case, open_rules))
+    return case.says(
+        "headline.unsure" if unsure else f"headline.{verdict}",
+        **said,
+        count=_count(case, open_rules),
+    )
 
 
 def verdict_name(case: Case, verdict: str, found: Sequence[Rule]) -> str:
     """As shown; conditions where not even a gain over local only is shown are no recommendation."""
     shown = all(rule.met for rule in found if rule.key == "local")
-    return case.says("verdict.open" if verdict == CONDITIONS and not shown else f"verdict.{verdict}")
+    return case.says(
+        "verdict.open" if verdict == CONDITIONS and not shown else f"verdict.{verdict}"
+    )
 
 
 def tiles(case: Case) -> tuple[Fact, ...]:
@@ -50,16 +58,31 @@ def tiles(case: Case) -> tuple[Fact, ...]:
     between = locale.points_between(gain.low, gain.high, lang) if gain else ""
     beside = case.says("tile.gain_note", interval=between) if gain else case.says("found.no_record")
     return (
-        Fact(case.says("tile.accuracy"), _right(case, mean),
-             case.says("tile.accuracy_note", interval=locale.between(mean.low, mean.high, lang)), _path(case, "result.accuracy")),
-        Fact(case.says("tile.gain"), locale.points(gain.value if gain else math.nan, lang),
-             beside, _path(case, "result.own_mix_accuracy")),
-        Fact(case.says("tile.traffic"), locale.nbytes(e.up + e.down, lang),
-             case.says("tile.traffic_note", base=locale.nbytes(e.base, lang)),
-             _path(case, "result.uplink_bytes + result.downlink_bytes")),
+        Fact(
+            case.says("tile.accuracy"),
+            _right(case, mean),
+            case.says("tile.accuracy_note", interval=locale.between(mean.low, mean.high, lang)),
+            _path(case, "result.accuracy"),
+        ),
+        Fact(
+            case.says("tile.gain"),
+            locale.points(gain.value if gain else math.nan, lang),
+            beside,
+            _path(case, "result.own_mix_accuracy"),
+        ),
+        Fact(
+            case.says("tile.traffic"),
+            locale.nbytes(e.up + e.down, lang),
+            case.says("tile.traffic_note", base=locale.nbytes(e.base, lang)),
+            _path(case, "result.uplink_bytes + result.downlink_bytes"),
+        ),
         _privacy_tile(case),
-        Fact(case.says("tile.net"), locale.money(r.net if gain else math.nan, r.currency, lang), case.says("tile.net_note"),
-             case.says("source.returns")),
+        Fact(
+            case.says("tile.net"),
+            locale.money(r.net if gain else math.nan, r.currency, lang),
+            case.says("tile.net_note"),
+            case.says("source.returns"),
+        ),
     )
 
 
@@ -68,17 +91,30 @@ def tried(case: Case) -> tuple[str, ...]:
     e, config, lang = case.evidence, case.evidence.run.config, case.lang
     wire = tidy(config.get("wire") or "none")
     said = [
-        case.says("tried.data", name=tidy(e.run.data.get("name", "?"), 60), sites=_n(case, e.sites), train=_n(case, e.train),
-                  test=_n(case, e.test), labels=_n(case, e.labels)),
-        case.says("tried.method", tune=_tuned(case), model=tidy(e.run.model.get("name", "?")),
-                  rounds=_n(case, len(e.run.rounds)), seeds=_n(case, e.seeds),
-                  wire=case.says("tried.none") if wire == "none" else wire),
+        case.says(
+            "tried.data",
+            name=tidy(e.run.data.get("name", "?"), 60),
+            sites=_n(case, e.sites),
+            train=_n(case, e.train),
+            test=_n(case, e.test),
+            labels=_n(case, e.labels),
+        ),
+        case.says(
+            "tried.method",
+            tune=_tuned(case),
+            model=tidy(e.run.model.get("name", "?")),
+            rounds=_n(case, len(e.run.rounds)),
+            seeds=_n(case, e.seeds),
+            wire=case.says("tried.none") if wire == "none" else wire,
+        ),
     ]
     others = [kind for kind in e.ways if kind != "federated"]
     said += [case.says("tried.compared", names=named(others, lang))] if others else []
     if e.gain:
         together, alone = (locale.percent(e.daily[k], lang) for k in ("federated", e.alone))
-        said.append(case.says("tried.daily", together=together, alone=alone, way=named([e.alone], lang)))
+        said.append(
+            case.says("tried.daily", together=together, alone=alone, way=named([e.alone], lang))
+        )
     return tuple(said)
 
 
@@ -86,8 +122,16 @@ def bars(case: Case) -> tuple[Bar, ...]:
     """Every way there is, in the order in which they are to be beaten."""
     ways = case.evidence.ways
     return tuple(
-        Bar(kind, case.says(f"bar.{kind}"), ways[kind].value, ways[kind].low, ways[kind].high, _over(case, ways[kind]))
-        for kind in METHODS if kind in ways
+        Bar(
+            kind,
+            case.says(f"bar.{kind}"),
+            ways[kind].value,
+            ways[kind].low,
+            ways[kind].high,
+            _over(case, ways[kind]),
+        )
+        for kind in METHODS
+        if kind in ways
     )
 
 
@@ -103,13 +147,40 @@ def costs(case: Case) -> tuple[Fact, ...]:
     both = _path(case, "result.uplink_bytes + result.downlink_bytes")
     money = {k: locale.money(getattr(r, k), r.currency, lang) for k in ("setup", "running")}
     return (
-        Fact(case.says("cost.up"), locale.nbytes(e.up, lang), note, _path(case, "result.uplink_bytes")),
-        Fact(case.says("cost.down"), locale.nbytes(e.down, lang), note, _path(case, "result.downlink_bytes")),
+        Fact(
+            case.says("cost.up"),
+            locale.nbytes(e.up, lang),
+            note,
+            _path(case, "result.uplink_bytes"),
+        ),
+        Fact(
+            case.says("cost.down"),
+            locale.nbytes(e.down, lang),
+            note,
+            _path(case, "result.downlink_bytes"),
+        ),
         Fact(case.says("cost.total"), locale.nbytes(e.traffic, lang), note, both),
-        Fact(case.says("cost.base"), locale.nbytes(e.base, lang), case.says("cost.once"), _path(case, "model.base_bytes")),
-        Fact(case.says("cost.train"), locale.seconds(e.train_seconds, lang), case.says("cost.measured"),
-             _path(case, "result.train_seconds")),
-        *(Fact(case.says(f"cost.{k}"), money[k], case.says("cost.assumed"), case.says("source.money_short")) for k in money),
+        Fact(
+            case.says("cost.base"),
+            locale.nbytes(e.base, lang),
+            case.says("cost.once"),
+            _path(case, "model.base_bytes"),
+        ),
+        Fact(
+            case.says("cost.train"),
+            locale.seconds(e.train_seconds, lang),
+            case.says("cost.measured"),
+            _path(case, "result.train_seconds"),
+        ),
+        *(
+            Fact(
+                case.says(f"cost.{k}"),
+                money[k],
+                case.says("cost.assumed"),
+                case.says("source.money_short"),
+            )
+            for k in money
+        ),
     )
 
 
@@ -118,7 +189,10 @@ def hours_table(case: Case) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
     a = case.assumptions
     head = (case.says("hours.head"), *(_profile(case, "link", spec) for spec in a.links))
     rows = zip(a.devices, case.hours)
-    return head, tuple((_profile(case, "device", d), *(locale.seconds(s, case.lang) for s in row)) for d, row in rows)
+    return head, tuple(
+        (_profile(case, "device", d), *(locale.seconds(s, case.lang) for s in row))
+        for d, row in rows
+    )
 
 
 def leaving(case: Case) -> tuple[str, ...]:
@@ -127,10 +201,19 @@ def leaving(case: Case) -> tuple[str, ...]:
     said = []
     if e.companies:
         most = max(e.companies, key=lambda c: c.train)
-        said.append(case.says("leaving.largest", id=tidy(most.id), n=_n(case, most.train), train=_n(case, e.train),
-                              share=locale.percent(most.share, lang, 0)))
+        said.append(
+            case.says(
+                "leaving.largest",
+                id=tidy(most.id),
+                n=_n(case, most.train),
+                train=_n(case, e.train),
+                share=locale.percent(most.share, lang, 0),
+            )
+        )
         holders = sorted((c for c in e.companies if c.only), key=lambda c: -len(c.only))[:2]
-        said += [case.says("leaving.only", id=tidy(c.id), labels=_names(c.only, lang)) for c in holders]
+        said += [
+            case.says("leaving.only", id=tidy(c.id), labels=_names(c.only, lang)) for c in holders
+        ]
         said += [] if holders else [case.says("leaving.none_only")]
     said.append(case.says("leaving.model", traffic=locale.nbytes(e.traffic, lang)))
     return (*said, case.says("leaving.open"))
@@ -142,12 +225,20 @@ def conditions(case: Case, found: Sequence[Rule]) -> tuple[str, ...]:
     d = e.differences.get("local")
     wanted = enough(e.ways["federated"].value, d.value) if d else math.inf
     more = enough(e.daily["federated"], e.gain.value) if e.gain and e.gain.value > 0 else math.inf
-    values = {"names": named((*e.missing, *e.unlike), case.lang), "seeds": _n(case, SEEDS),
-              "wanted": locale.number(wanted, case.lang), "daily": locale.number(_round_up(more), case.lang)}
-    unknown = case.says("found.no_record") if e.missing else None  # the missing comparison is what is asked for
+    values = {
+        "names": named((*e.missing, *e.unlike), case.lang),
+        "seeds": _n(case, SEEDS),
+        "wanted": locale.number(wanted, case.lang),
+        "daily": locale.number(_round_up(more), case.lang),
+    }
+    # the missing comparison is what is asked for
+    unknown = case.says("found.no_record") if e.missing else None
     open_rules = [rule for rule in found if not rule.met and rule.found != unknown]
     asked = sorted(open_rules, key=lambda rule: rule.effect != NO_GO)
-    keys = ["daily_more" if rule.key == "daily" and e.test < more < MOST_TESTS else rule.key for rule in asked]
+    keys = [
+        "daily_more" if rule.key == "daily" and e.test < more < MOST_TESTS else rule.key
+        for rule in asked
+    ]
     return tuple(case.says(f"condition.{key}", **values) for key in keys[:MOST_CONDITIONS])
 
 
@@ -160,7 +251,9 @@ def next_steps(case: Case, verdict: str, found: Sequence[Rule]) -> tuple[str, ..
         said = [*alone, "change", *said]
     said = [*said, "assumptions", *(["pilot"] if verdict != NO_GO else [])]
     way = named([case.evidence.alone], case.lang) if case.evidence.alone else ""
-    return tuple(case.says(f"next.{key}", seeds=_n(case, SEEDS), way=way) for key in said[:MOST_STEPS])
+    return tuple(
+        case.says(f"next.{key}", seeds=_n(case, SEEDS), way=way) for key in said[:MOST_STEPS]
+    )
 
 
 def phrases(case: Case, verdict: str, found: Sequence[Rule]) -> tuple[str, ...]:
@@ -172,19 +265,33 @@ def phrases(case: Case, verdict: str, found: Sequence[Rule]) -> tuple[str, ...]:
     return (
         case.says(shown, n=_n(case, e.test), **values),
         case.says("phrase.left", size=locale.nbytes(e.up, lang)),
-        case.says("phrase.privacy", promised=promised(case)) if kept else case.says("phrase.privacy_none"),
-        case.says(f"phrase.{verdict}", count=_count(case, [rule for rule in found if not rule.met])),
+        (
+            case.says("phrase.privacy", promised=promised(case))
+            if kept
+            else case.says("phrase.privacy_none")
+        ),
+        case.says(
+            f"phrase.{verdict}", count=_count(case, [rule for rule in found if not rule.met])
+        ),
     )
 
 
 def caveats(case: Case) -> tuple[str, ...]:
     """What the numbers do not cover."""
     e, lang = case.evidence, case.lang
-    said = [case.says("caveat.one_seed")] if e.seeds == 1 else [case.says("caveat.few_seeds", n=_n(case, e.seeds))]
+    said = (
+        [case.says("caveat.one_seed")]
+        if e.seeds == 1
+        else [case.says("caveat.few_seeds", n=_n(case, e.seeds))]
+    )
     said += [case.says("caveat.daily_one")] if e.gain and "examples" in e.gain.over else []
     said += [case.says("caveat.protected")] if e.promise.given and e.differences else []
     said += [case.says("caveat.picked", left=_n(case, e.left_out))] if e.left_out else []
-    return (*said, case.says("caveat.modelled", base=locale.nbytes(e.base, lang)), case.says("caveat.money"))
+    return (
+        *said,
+        case.says("caveat.modelled", base=locale.nbytes(e.base, lang)),
+        case.says("caveat.money"),
+    )
 
 
 def sources(case: Case) -> tuple[str, ...]:
@@ -193,8 +300,11 @@ def sources(case: Case) -> tuple[str, ...]:
     data, model = (tidy(part.get("sha256") or "?", 64)[:16] for part in (run.data, run.model))
     name = tidy(run.model.get("name", "?"))
     kinds = ("results", "bytes", "promise", "money")
-    return (case.says("source.data", sha=data), case.says("source.model", name=name, sha=model),
-            *(case.says(f"source.{kind}") for kind in kinds))
+    return (
+        case.says("source.data", sha=data),
+        case.says("source.model", name=name, sha=model),
+        *(case.says(f"source.{kind}") for kind in kinds),
+    )
 
 
 def _privacy_tile(case: Case) -> Fact:

@@ -1,6 +1,8 @@
-"""How much room text takes, reckoned without a browser: enough to choose a type size and to cut what is too long.
+"""How much room text takes, reckoned without a browser: enough to choose a type size and to cut
+what is too long.
 
-Widths are those of a common sans serif, rounded up a little, so that what is said to fit does fit in most typefaces.
+Widths are those of a common sans serif, rounded up a little, so that what is said to fit does fit
+in most typefaces.
 """
 
 from __future__ import annotations
@@ -11,14 +13,18 @@ from collections.abc import Sequence
 from functools import cache
 
 LONGEST = 700  # characters of one sentence; what is longer is no sentence
-DROPPED = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}  # control and bidi characters, surrogates, what is no character
+# control and bidi characters, surrogates, what is no character
+DROPPED = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}
 NARROW, BROAD = set("iljtfrI.,:;'|!()[]-/ \u00a0\u202f·"), set("mwMW@%—…+=<>→")
-CLOSING = set("、。，．）］」』】〉》・：；！？ー〜％")  # no line begins with one of these (JIS X 4051)
+CLOSING = set(
+    "、。，．）］」』】〉》・：；！？ー〜％"
+)  # no line begins with one of these (JIS X 4051)
 SPACES = re.compile(r"[\t\n\r\f\v ]+")
 
 
 def clean(text: object, limit: int = LONGEST) -> str:
-    """Text from data on one line, without characters that XML forbids or that turn the reading direction, at most `limit` long.
+    """Text from data on one line, without characters that XML forbids or that turn the reading
+    direction, at most `limit` long.
 
     Spaces that do not break are kept: they hold a number and its unit together.
     """
@@ -47,7 +53,9 @@ def extent(text: str, size: float = 1.0, bold: bool = False) -> float:
 
 
 def wrap(text: str, width: float, size: float = 1.0, bold: bool = False) -> list[str]:
-    """`text` in lines of at most `width`: broken at spaces and between wide characters, inside a word only if it must be."""
+    """`text` in lines of at most `width`: broken at spaces and between wide characters, inside a
+    word only if it must be.
+    """
     lines, line, used, room = [], "", 0.0, width / size / (1.07 if bold else 1.0)
     for part in _parts(text):
         if used + extent(part.rstrip()) <= room:
@@ -60,7 +68,9 @@ def wrap(text: str, width: float, size: float = 1.0, bold: bool = False) -> list
     return [*lines, line.rstrip()] if line.strip() else lines or [""]
 
 
-def cut(text: str, width: float, size: float = 1.0, lines: int = 1, bold: bool = False) -> list[str]:
+def cut(
+    text: str, width: float, size: float = 1.0, lines: int = 1, bold: bool = False
+) -> list[str]:
     """`text` in at most `lines` lines; the last ends in … when something is left out."""
     broken = wrap(text, width, size, bold)
     if len(broken) <= lines:
@@ -71,13 +81,17 @@ def cut(text: str, width: float, size: float = 1.0, lines: int = 1, bold: bool =
     return [*broken[: lines - 1], last.rstrip() + "…"]
 
 
-def height(texts: Sequence[str], width: float, size: float, leading: float = 1.3, clamp: int = 99) -> float:
+def height(
+    texts: Sequence[str], width: float, size: float, leading: float = 1.3, clamp: int = 99
+) -> float:
     """Height of paragraphs one under another, in the unit of `size`."""
     return sum(min(len(wrap(text, width, size)), clamp) for text in texts) * size * leading
 
 
 def first(texts: Sequence[str], most: int) -> tuple[tuple[str, ...], int]:
-    """(the first `most` of them, how many are left out). Never leaves out only one: it would take no more room than saying so."""
+    """(the first `most` of them, how many are left out). Never leaves out only one: it would take
+    no more room than saying so.
+    """
     kept = tuple(texts) if len(texts) <= most + 1 else tuple(texts[:most])
     return kept, len(texts) - len(kept)
 
@@ -92,7 +106,9 @@ def _parts(text: str) -> list[str]:
     parts, word = [], ""
     for char in text:
         if char in CLOSING and (word or parts):
-            parts, word = ([*parts, word + char], "") if word else ([*parts[:-1], parts[-1] + char], "")
+            parts, word = (
+                ([*parts, word + char], "") if word else ([*parts[:-1], parts[-1] + char], "")
+            )
         elif advance(char) == 1.0:
             parts, word = [*parts, word, char] if word else [*parts, char], ""
         elif char == " ":

@@ -1,4 +1,6 @@
-"""What the documents are prefilled with: facts of one run as text in one language, each read from its record."""
+"""What the documents are prefilled with: facts of one run as text in one language, each read from
+its record.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,20 @@ from fedkit.results.methods import family
 ROWS = 200  # of a table of members or labels; the record has them all
 SAID = {  # settings that have a word in the language
     "en": {"package": "Python package", "folder": "local folder", "hub": "model hub"},
-    "ja": {"none": "なし", "package": "Pythonパッケージ", "folder": "ローカルフォルダー", "hub": "モデル公開サイト"},
+    "ja": {
+        "none": "なし",
+        "package": "Pythonパッケージ",
+        "folder": "ローカルフォルダー",
+        "hub": "モデル公開サイト",
+    },
 }
 NAMELESS = {"en": "(no name)", "ja": "（名称なし）"}
 
 
 @dataclass(frozen=True)
 class Member:
-    """One client of the run: what it held, and what its rounds took. Bytes and measured seconds over the whole run.
+    """One client of the run: what it held, and what its rounds took. Bytes and measured seconds
+    over the whole run.
 
     only: labels of which no other client has an example. rounds: in which its update was counted.
     own: accuracy of the last shared model on test examples like its own; NaN: not recorded.
@@ -48,7 +56,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Case:
-    """A run, told in `lang`. evidence: how it compares with the other records; None while it has not finished."""
+    """A run, told in `lang`. evidence: how it compares with the other records; None while it has
+    not finished.
+    """
 
     run: Run
     records: tuple[Run, ...]
@@ -70,7 +80,9 @@ class Case:
         return family(self.run.config.get("secure") or "none")
 
     def say(self, sentence: str, **more: str) -> str:
-        """A sentence of ours with this run's facts in it. What comes from a record is never read as a form."""
+        """A sentence of ours with this run's facts in it. What comes from a record is never read as
+        a form.
+        """
         return sentence.format_map({**self.values, **more})
 
     def number(self, value: float) -> str:
@@ -91,16 +103,21 @@ class Case:
 
 
 def case(records: Sequence[Run], lang: str, date: datetime.date | None = None) -> Case:
-    """The facts of the run that a brief on the same records is about; of the first federated one if none has finished.
+    """The facts of the run that a brief on the same records is about; of the first federated one if
+    none has finished.
 
-    Raises FedkitError for a language that is not written here, without a federated run, or for a damaged record.
+    Raises FedkitError for a language that is not written here, without a federated run, or for a
+    damaged record.
     """
     if lang not in BLANK:
         raise FedkitError(f"lang {tidy(lang)!r} is not known; choose one of: {', '.join(BLANK)}")
     runs = tuple(measures.sound(records))
     federated = measures.federated(runs)
     if not federated:
-        raise FedkitError("no federated run among the records; start one with `fedkit run`, and give its folder too")
+        raise FedkitError(
+            "no federated run among the records; start one with `fedkit run`, and give its"
+            " folder too"
+        )
     evidence = gather(runs) if any(run.finished for run in federated) else None
     return Case(evidence.run if evidence else federated[0], runs, lang, evidence, date)
 
@@ -128,24 +145,38 @@ def _members(run: Run) -> list[Member]:
     out = []
     for client in measures.clients(run):
         mine = [
-            c for r in (*([run.start] if run.start else []), *run.rounds) for c in r.clients if c.id == client["id"]
+            c
+            for r in (*([run.start] if run.start else []), *run.rounds)
+            for c in r.clients
+            if c.id == client["id"]
         ]
         has = tuple(label for label, count in _counts(client).items() if count and label in counts)
         own = last.client_accuracy.get(str(client["id"])) if last else None
-        out.append(Member(
-            name=str(client["id"]), train=measures.whole(measures.number(client.get("train"), "data.clients.train")),
-            labels=has, only=tuple(label for label in has if counts[label][1] == 1),
-            rounds=sum(c.status == "ok" for r in run.rounds for c in r.clients if c.id == client["id"]),
-            up=_sum(mine, "uplink_bytes"), down=_sum(mine, "downlink_bytes"), seconds=_sum(mine, "train_seconds"),
-            own=measures.number(own, "client_accuracy"),
-        ))
+        out.append(
+            Member(
+                name=str(client["id"]),
+                train=measures.whole(measures.number(client.get("train"), "data.clients.train")),
+                labels=has,
+                only=tuple(label for label in has if counts[label][1] == 1),
+                rounds=sum(
+                    c.status == "ok" for r in run.rounds for c in r.clients if c.id == client["id"]
+                ),
+                up=_sum(mine, "uplink_bytes"),
+                down=_sum(mine, "downlink_bytes"),
+                seconds=_sum(mine, "train_seconds"),
+                own=measures.number(own, "client_accuracy"),
+            )
+        )
     return out
 
 
 def _counts(client: Mapping[str, Any]) -> dict[str, int]:
     """A client's training examples by label."""
     given = client.get("labels", {})
-    return {str(label): measures.whole(measures.number(count, "data.clients.labels")) for label, count in given.items()}
+    return {
+        str(label): measures.whole(measures.number(count, "data.clients.labels"))
+        for label, count in given.items()
+    }
 
 
 def _sum(records: Sequence[Any], name: str) -> float:
@@ -155,30 +186,55 @@ def _sum(records: Sequence[Any], name: str) -> float:
 def _values(case: Case) -> dict[str, str]:
     run, lang = case.run, case.lang
     config = RunConfig().to_dict() | run.config  # a setting newer than the record had its default
-    sizes = {name: measures.number(run.data.get(name), f"data.{name}") for name in ("train", "validation", "test")}
-    model = {name: measures.number(run.model.get(name), f"model.{name}") for name in ("parameters", "trainable")}
-    texts = {"data": run.data.get("name"), "data_sha": run.data.get("sha256"), "model": run.model.get("name"),
-             "model_sha": run.model.get("sha256"), "model_source": run.model.get("source"), "tune": config.get("tune"),
-             "seed": config.get("seed"), "version": run.environment.get("fedkit"), "privacy": config.get("privacy"),
-             "secure": config.get("secure"), "wire": config.get("wire"), "robust": config.get("robust"),
-             "strategy": config.get("strategy"), "share": config.get("share"), "faults": config.get("faults"),
-             "attack": config.get("attack")}
+    sizes = {
+        name: measures.number(run.data.get(name), f"data.{name}")
+        for name in ("train", "validation", "test")
+    }
+    model = {
+        name: measures.number(run.model.get(name), f"model.{name}")
+        for name in ("parameters", "trainable")
+    }
+    texts = {
+        "data": run.data.get("name"),
+        "data_sha": run.data.get("sha256"),
+        "model": run.model.get("name"),
+        "model_sha": run.model.get("sha256"),
+        "model_source": run.model.get("source"),
+        "tune": config.get("tune"),
+        "seed": config.get("seed"),
+        "version": run.environment.get("fedkit"),
+        "privacy": config.get("privacy"),
+        "secure": config.get("secure"),
+        "wire": config.get("wire"),
+        "robust": config.get("robust"),
+        "strategy": config.get("strategy"),
+        "share": config.get("share"),
+        "faults": config.get("faults"),
+        "attack": config.get("attack"),
+    }
     up, down = (measures.mb_per_client(run, way) * measures.MB for way in ("uplink", "downlink"))
     return {
-        "blank": BLANK[lang], "members": case.number(len(case.members)), "rounds": case.number(len(run.rounds)),
+        "blank": BLANK[lang],
+        "members": case.number(len(case.members)),
+        "rounds": case.number(len(run.rounds)),
         "wanted": case.number(measures.number(config.get("rounds"), "config.rounds")),
         "labels": case.number(len(run.data.get("labels", []))),
         **{key: case.number(value) for key, value in (sizes | model).items()},
         **{key: _setting(text, lang) for key, text in texts.items()},
         "base": case.nbytes(measures.number(run.model.get("base_bytes"), "model.base_bytes")),
-        "up_site": case.nbytes(up), "down_site": case.nbytes(down),
-        "up_all": case.nbytes(run.total("uplink_bytes")), "down_all": case.nbytes(run.total("downlink_bytes")),
-        "seconds": case.seconds(run.total("train_seconds")), **_quality(case),
+        "up_site": case.nbytes(up),
+        "down_site": case.nbytes(down),
+        "up_all": case.nbytes(run.total("uplink_bytes")),
+        "down_all": case.nbytes(run.total("downlink_bytes")),
+        "seconds": case.seconds(run.total("train_seconds")),
+        **_quality(case),
     }
 
 
 def _setting(value: Any, lang: str) -> str:
-    """A setting or name as recorded; 'none' and what fedkit calls the places of a model in the language."""
+    """A setting or name as recorded; 'none' and what fedkit calls the places of a model in the
+    language.
+    """
     if value is None:
         return locale.UNKNOWN[lang]
     return SAID[lang].get(str(value)) or tidy(value, 80) or NAMELESS[lang]
@@ -193,7 +249,9 @@ def _quality(case: Case) -> dict[str, str]:
     known = [m for m in case.members if not math.isnan(m.own)]
     worst = min(known, key=lambda m: m.own).name if known else ""
     return {
-        "accuracy": case.percent(measures.accuracy(case.run)), "between": locale.between(low, high, case.lang),
-        "worst": case.percent(measures.worst(case.run)), "worst_name": name_of(worst, case.lang) if worst else "\u2013",
+        "accuracy": case.percent(measures.accuracy(case.run)),
+        "between": locale.between(low, high, case.lang),
+        "worst": case.percent(measures.worst(case.run)),
+        "worst_name": name_of(worst, case.lang) if worst else "\u2013",
         "f1": case.percent(measures.result(case.run, "macro_f1")),
     }

@@ -1,4 +1,6 @@
-"""A document as a tiny tree of plain text: what writes Markdown or DOCX draws this and decides nothing."""
+"""A document as a tiny tree of plain text: what writes Markdown or DOCX draws this and decides
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -91,16 +93,18 @@ def numbered(blocks: Iterable[Block], form: str = "{n}. {title}") -> tuple[Block
 
 
 def clean(text: str) -> str:
-    """`text` on one line, with nothing in it that is not seen: no control, bidi or invisible characters, no half
-    characters. What is left is valid in XML. The ideographic space stays, which Japanese is written
-    with, and the space at which no line breaks.
+    """`text` on one line, with nothing in it that is not seen: no control, bidi or invisible
+    characters, no half characters. What is left is valid in XML. The ideographic space stays,
+    which Japanese is written with, and the space at which no line breaks.
     """
     line = re.sub(r"[^\S\u3000\u00a0]+", " ", str(text))
     return "".join(c for c in line if c.isprintable() or c in "\u3000\u00a0").strip(" ")
 
 
 def pieces(text: str) -> list[tuple[str, bool]]:
-    """The text in order, split where somebody has to fill something in: (piece, whether it is such a blank)."""
+    """The text in order, split where somebody has to fill something in: (piece, whether it is such
+    a blank).
+    """
     line, out, at = clean(text), [], 0
     for found in BLANKS.finditer(line):
         out += [(line[at : found.start()], False), (found.group(), True)]

@@ -1,4 +1,5 @@
-"""A document as DOCX: real styles, tables whose head repeats, page numbers, fonts for Japanese, blanks that are marked.
+"""A document as DOCX: real styles, tables whose head repeats, page numbers, fonts for Japanese,
+blanks that are marked.
 
 The same document gives the same bytes: no clock of this machine is written into it.
 """
@@ -81,7 +82,8 @@ def _table(word: Any, table: Table) -> None:
     for cell, text in zip(head.cells, table.head):
         _shade(cell._tc.get_or_add_tcPr(), SOFT)
         _small(_fill(cell.paragraphs[0], text, bold=True))
-        cell.paragraphs[0].paragraph_format.keep_with_next = True  # no head alone at the foot of a page
+        # no head alone at the foot of a page
+        cell.paragraphs[0].paragraph_format.keep_with_next = True
     for row in table.rows:
         added = grid.add_row()
         added._tr.get_or_add_trPr().append(_element("w:cantSplit", val="true"))
@@ -95,11 +97,19 @@ def _table(word: Any, table: Table) -> None:
 
 
 def column_widths(table: Table) -> list[float]:
-    """Centimetres for each column, WIDE together: room for its longest word, the rest by how much text it has to hold."""
+    """Centimetres for each column, WIDE together: room for its longest word, the rest by how much
+    text it has to hold.
+    """
     em, padding = 9 / 72 * 2.54, 0.4
     columns = [[clean(cell) for cell in column] for column in zip(table.head, *table.rows)]
-    words = [max(extent(word, em, True) for cell in column for word in cell.split(" ")) for column in columns]
-    floors = [(6 if any(blank for cell in column for _, blank in pieces(cell)) else 2.5) * em for column in columns]
+    words = [
+        max(extent(word, em, True) for cell in column for word in cell.split(" "))
+        for column in columns
+    ]
+    floors = [
+        (6 if any(blank for cell in column for _, blank in pieces(cell)) else 2.5) * em
+        for column in columns
+    ]
     least = [min(max(1.1 * word, floor), 12 * em) + padding for word, floor in zip(words, floors)]
     held = [min(max(extent(cell, em) for cell in column), 60 * em) for column in columns]
     spare = WIDE - sum(least)
@@ -109,7 +119,9 @@ def column_widths(table: Table) -> list[float]:
 
 
 def _roomy(grid: Any) -> None:
-    """Columns as wide as they are told to be, and room above and below the text of a cell (twentieths of a point)."""
+    """Columns as wide as they are told to be, and room above and below the text of a cell
+    (twentieths of a point).
+    """
     grid.autofit = False
     margins = _element("w:tblCellMar")
     for side in ("top", "bottom"):
@@ -140,7 +152,9 @@ def _small(paragraph: Any) -> None:
 
 
 def _dress(word: Any, lang: str) -> None:
-    """Fonts of every style, for Latin and East Asian letters, and the language that spelling is checked in."""
+    """Fonts of every style, for Latin and East Asian letters, and the language that spelling is
+    checked in.
+    """
     from docx.oxml.ns import qn
     from docx.shared import Pt, RGBColor
 
@@ -148,7 +162,8 @@ def _dress(word: Any, lang: str) -> None:
         style = word.styles[name]
         style.font.name = LATIN
         fonts = style.element.rPr.rFonts
-        for key in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):  # the theme's would win
+        # the theme's would win
+        for key in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
             fonts.attrib.pop(qn(f"w:{key}"), None)
         fonts.set(qn("w:eastAsia"), EAST_ASIAN[lang])
     for name, size in (("Normal", 10.5), ("Title", 20), ("Heading 1", 14), ("Heading 2", 12)):
@@ -161,13 +176,19 @@ def _dress(word: Any, lang: str) -> None:
 
 def _properties(word: Any, document: Document) -> None:
     core = word.core_properties
-    core.title, core.author, core.language = clean(document.title)[:255], "fedkit", TONGUE[document.lang]
+    core.title, core.author, core.language = (
+        clean(document.title)[:255],
+        "fedkit",
+        TONGUE[document.lang],
+    )
     core.comments = core.last_modified_by = core.keywords = core.subject = ""
     stamps = [e for e in core._element if e.tag.endswith(("}created", "}modified"))]
     for stamp in stamps:
         core._element.remove(stamp)
     if document.date is not None:
-        core.created = core.modified = datetime(document.date.year, document.date.month, document.date.day)
+        core.created = core.modified = datetime(
+            document.date.year, document.date.month, document.date.day
+        )
 
 
 def _page_numbers(page: Any) -> None:
@@ -183,7 +204,9 @@ def _page_numbers(page: Any) -> None:
 
 
 def _part(kind: str) -> Any:
-    """A part of a field: its marks, its instruction, or the number that stands there until it is filled."""
+    """A part of a field: its marks, its instruction, or the number that stands there until it is
+    filled.
+    """
     if kind in ("begin", "separate", "end"):
         return _element("w:fldChar", fldCharType=kind)
     element = _element("w:t" if kind == "1" else "w:instrText")

@@ -1,4 +1,6 @@
-"""Document 2: who hosts the base model, how everybody knows that it is the same one, and how another is let in."""
+"""Document 2: who hosts the base model, how everybody knows that it is the same one, and how
+another is let in.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Document 6: the outline of a data-protection assessment, and the questions that it leaves to the lawyers."""
+"""Document 6: the outline of a data-protection assessment, and the questions that it leaves to the
+lawyers.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,21 @@ from fedkit.reports.governance.risks import found
 from fedkit.reports.text.impact_assessment import WORDS
 from fedkit.reports.text.risks import WORDS as RISKS
 
-TO_PEOPLE = ("no_noise", "noise_limits", "seeded_noise", "open_updates", "masks", "key_holder", "statistics", "counts",
-             "personal", "worst", "harmful", "leaving")  # risks that reach the people whom texts are about
+TO_PEOPLE = (
+    "no_noise",
+    "noise_limits",
+    "seeded_noise",
+    "open_updates",
+    "masks",
+    "key_holder",
+    "statistics",
+    "counts",
+    # risks that reach the people whom texts are about
+    "personal",
+    "worst",
+    "harmful",
+    "leaving",
+)
 
 
 def assessment(case: Case) -> Document:
@@ -20,14 +35,21 @@ def assessment(case: Case) -> Document:
         return sections_module.section(case, WORDS, key, *more)
 
     blank, named = case.values["blank"], RISKS[case.lang]
-    rows = [(named[f"risk_{k}"][0], blank, blank, named[f"risk_{k}"][2], blank) for k in found(case) if k in TO_PEOPLE]
+    rows = [
+        (named[f"risk_{k}"][0], blank, blank, named[f"risk_{k}"][2], blank)
+        for k in found(case)
+        if k in TO_PEOPLE
+    ]
     sections = [
         part("about"),
         part("purposes"),
         part("categories", *sections_module.labels(case)),
         part("necessity"),
         part(
-            "flows", sections_module.table(case, WORDS, "flows_table"), *sections_module.lines(case, "left"), *sections_module.lines(case, "stayed")
+            "flows",
+            sections_module.table(case, WORDS, "flows_table"),
+            *sections_module.lines(case, "left"),
+            *sections_module.lines(case, "stayed"),
         ),
         part("risks", sections_module.table(case, WORDS, "risks_table", rows)),
         part("measures", *sections_module.lines(case, "privacy")),

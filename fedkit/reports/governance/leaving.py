@@ -1,4 +1,6 @@
-"""Document 4: what a member that leaves takes along, what stays behind in the model, and what training anew costs."""
+"""Document 4: what a member that leaves takes along, what stays behind in the model, and what
+training anew costs.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,14 @@ def leaving(case: Case) -> Document:
         return sections_module.section(case, WORDS, key, *more)
 
     bound = promise([case.run])
-    said = f"promise_{bound.unit}" if bound.given and bound.unit in ("example", "client") else "promise_none"
-    cost = sections_module.table(case, WORDS, "retrain_table", [_without(case, m) for m in case.members[:ROWS]])
+    said = (
+        f"promise_{bound.unit}"
+        if bound.given and bound.unit in ("example", "client")
+        else "promise_none"
+    )
+    cost = sections_module.table(
+        case, WORDS, "retrain_table", [_without(case, m) for m in case.members[:ROWS]]
+    )
     sections = [
         part("remains"),
         part("limits", Paragraph(case.say(WORDS[case.lang][said][0]))),
@@ -35,9 +43,17 @@ def leaving(case: Case) -> Document:
 
 
 def _without(case: Case, gone: Member) -> tuple[str, ...]:
-    """The same training without one member: what is lost, and what the others' part took in the trial."""
+    """The same training without one member: what is lost, and what the others' part took in the
+    trial.
+    """
     others = [m for m in case.members if m is not gone]
     seconds = math.fsum(m.seconds for m in others)
     moved = math.fsum(m.up + m.down for m in others)
     only = case.names([name_of(label, case.lang) for label in gone.only])
-    return name_of(gone.name, case.lang), case.number(gone.train), only, case.seconds(seconds), case.nbytes(moved)
+    return (
+        name_of(gone.name, case.lang),
+        case.number(gone.train),
+        only,
+        case.seconds(seconds),
+        case.nbytes(moved),
+    )

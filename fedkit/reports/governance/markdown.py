@@ -1,4 +1,6 @@
-"""A document as Markdown (CommonMark with tables), in which no text can become a link, HTML, a heading or a new cell."""
+"""A document as Markdown (CommonMark with tables), in which no text can become a link, HTML, a
+heading or a new cell.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,14 @@ from fedkit.reports.governance.document import (
 )
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$^])")
-STARTS = re.compile(r"^(\d{1,9})([.)])(?=\s|$)|^([-+=:(])")  # what makes a list, an underlined heading or a definition
+# what makes a list, an underlined heading or a definition
+STARTS = re.compile(r"^(\d{1,9})([.)])(?=\s|$)|^([-+=:(])")
 LINKS = re.compile(
-    r"(?<=://)|(?<=www\.)|(?<=@)|(?<=mailto:)|(?<=[0-9A-Za-z]\.)(?=[A-Za-z]{2})(?!safetensors|docx|json)", re.IGNORECASE
+    r"(?<=://)|(?<=www\.)|(?<=@)|(?<=mailto:)|(?<=[0-9A-Za-z]\.)(?=[A-Za-z]{2})(?!safetensors|docx|json)",
+    re.IGNORECASE,
 )
-JOINER = "\u2060"  # has no width and stops what many viewers do: make links of what looks like an address
+# has no width and stops what many viewers do: make links of what looks like an address
+JOINER = "\u2060"
 
 
 def render(document: Document) -> str:
@@ -32,7 +37,9 @@ def render(document: Document) -> str:
 
 
 def escaped(text: str, begins: bool = True) -> str:
-    """Plain text as Markdown that shows exactly it; blanks stay readable as they are. begins: it begins a line."""
+    """Plain text as Markdown that shows exactly it; blanks stay readable as they are. begins: it
+    begins a line.
+    """
     out, after = "", False
     for piece, blank in pieces(text):
         out += piece if blank else _plain(piece, first=after or (begins and not out))

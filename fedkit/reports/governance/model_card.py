@@ -1,4 +1,6 @@
-"""Document 7: the model card, under the headings of Mitchell et al. (2019), Model Cards for Model Reporting."""
+"""Document 7: the model card, under the headings of Mitchell et al. (2019), Model Cards for Model
+Reporting.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,12 @@ def card(case: Case) -> Document:
 def _per_member(case: Case) -> list[Block]:
     """Accuracy of the shared model on test examples like each member's own."""
     rows = [
-        (name_of(m.name, case.lang), case.number(m.train), case.number(len(m.labels)), case.percent(m.own))
+        (
+            name_of(m.name, case.lang),
+            case.number(m.train),
+            case.number(len(m.labels)),
+            case.percent(m.own),
+        )
         for m in case.members[:ROWS]
     ]
     return [
@@ -62,9 +69,15 @@ def _per_member(case: Case) -> list[Block]:
 def _beside(case: Case) -> list[Block]:
     """What else was run: every record given, in the same order as everywhere."""
     said = WORDS[case.lang]
-    rows = [(_method(case, run), _tuned(case, run), *_told(case, run)) for run in case.records[:ROWS]]
+    rows = [
+        (_method(case, run), _tuned(case, run), *_told(case, run)) for run in case.records[:ROWS]
+    ]
     alone = [] if len({run.method for run in case.records}) > 1 else [Paragraph(said["alone"][0])]
-    return [_headed(case, "beside"), sections_module.table(case, WORDS, "beside_table", rows), *alone]
+    return [
+        _headed(case, "beside"),
+        sections_module.table(case, WORDS, "beside_table", rows),
+        *alone,
+    ]
 
 
 def _method(case: Case, run: Run) -> str:
@@ -86,15 +99,20 @@ def _told(case: Case, run: Run) -> tuple[str, str]:
 
 def _notes(case: Case) -> list[Block]:
     """The record's own notes on the data: English sentences, shown as they are."""
-    notes = tuple(name_of(note, case.lang) if len(str(note)) <= 60 else measures.tidy(note, 300)
-                  for note in (case.run.data.get("notes") or [])[:ROWS])
+    notes = tuple(
+        name_of(note, case.lang) if len(str(note)) <= 60 else measures.tidy(note, 300)
+        for note in (case.run.data.get("notes") or [])[:ROWS]
+    )
     return [_headed(case, "notes"), Bullets(notes)] if notes else []
 
 
 def _again(case: Case) -> list[Block]:
     """The command line that makes the run again, and the environment that it was made in."""
     env = case.run.environment
-    rows = [(measures.tidy(key), measures.tidy(value, 60)) for key, value in sorted(env.items(), key=str)[:ROWS]]
+    rows = [
+        (measures.tidy(key), measures.tidy(value, 60))
+        for key, value in sorted(env.items(), key=str)[:ROWS]
+    ]
     return [*_command(case), Table(tuple(WORDS[case.lang]["environment_table"][0]), tuple(rows))]
 
 

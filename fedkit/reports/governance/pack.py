@@ -1,4 +1,6 @@
-"""The governance pack in a folder: every document as Markdown and DOCX, an index, and a list of what was written."""
+"""The governance pack in a folder: every document as Markdown and DOCX, an index, and a list of
+what was written.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +29,25 @@ from fedkit.reports.text.governance import COMMON
 SUMS = "SHA256SUMS"  # in the form that `sha256sum --check` reads
 
 
-def documents(records: Sequence[Run], lang: str, date: datetime.date | None = None) -> list[Document]:
-    """The seven documents about these records, in order. Raises FedkitError without a federated run among them."""
+def documents(
+    records: Sequence[Run], lang: str, date: datetime.date | None = None
+) -> list[Document]:
+    """The seven documents about these records, in order. Raises FedkitError without a federated run
+    among them.
+    """
     told = case(records, lang, date)
     return [write(told) for write in DOCUMENTS.values()]
 
 
-def write_pack(records: Sequence[Run], out: str | Path, lang: str, date: datetime.date | None = None) -> list[Path]:
-    """Write `out`/governance.LANG/ and return the files that people read: README.md, then each document twice.
+def write_pack(
+    records: Sequence[Run], out: str | Path, lang: str, date: datetime.date | None = None
+) -> list[Path]:
+    """Write `out`/governance.LANG/ and return the files that people read: README.md, then each
+    document twice.
 
-    date: shown in the documents; None: a blank. Writing again replaces what the pack wrote, and nothing else: a file
-    that was edited since, or that is not the pack's, is never overwritten. Raises FedkitError that names it.
+    date: shown in the documents; None: a blank. Writing again replaces what the pack wrote, and
+    nothing else: a file that was edited since, or that is not the pack's, is never overwritten.
+    Raises FedkitError that names it.
     """
     told = case(records, lang, date)
     files = _files([write(told) for write in DOCUMENTS.values()], told)
@@ -46,9 +56,14 @@ def write_pack(records: Sequence[Run], out: str | Path, lang: str, date: datetim
         _prepare(folder, files)
         for name, body in files.items():
             _write(folder / name, body)
-        _write(folder / SUMS, "".join(f"{_sha(body)}  {name}\n" for name, body in files.items()).encode())
+        _write(
+            folder / SUMS,
+            "".join(f"{_sha(body)}  {name}\n" for name, body in files.items()).encode(),
+        )
     except OSError as error:
-        raise FedkitError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from None
+        raise FedkitError(
+            f"cannot write to {folder}: {error.strerror or error}; choose another --out"
+        ) from None
     return [folder / name for name in files]
 
 
@@ -63,24 +78,35 @@ def _files(made: list[Document], told: Case) -> dict[str, bytes]:
 def _index(made: list[Document], told: Case) -> Document:
     said = COMMON[told.lang]
     rows = tuple((str(n), d.title, f"{d.name} (.md, .docx)") for n, d in enumerate(made, 1))
-    blocks = (Title(said["index_title"]), Note(said["mark"]), Paragraph(told.say(said["index_about"])),
-              Paragraph(told.say(said["basis"])), Table(said["index_head"], rows), Paragraph(said["index_edit"]))
+    blocks = (
+        Title(said["index_title"]),
+        Note(said["mark"]),
+        Paragraph(told.say(said["index_about"])),
+        Paragraph(told.say(said["basis"])),
+        Table(said["index_head"], rows),
+        Paragraph(said["index_edit"]),
+    )
     return Document("README", told.lang, blocks, told.date)
 
 
 def _prepare(folder: Path, files: Mapping[str, bytes]) -> None:
     """Make the folder, unless something in it would be lost. Raises FedkitError that names it."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise FedkitError(f"{folder} is not a folder of its own; move it away, or choose another --out")
+        raise FedkitError(
+            f"{folder} is not a folder of its own; move it away, or choose another --out"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     before = _written(folder / SUMS)
     for name, body in files.items():
         path = folder / name
         if path.is_symlink() or path.is_dir():
-            raise FedkitError(f"{path} is not a file of the pack; move it away, or choose another --out")
+            raise FedkitError(
+                f"{path} is not a file of the pack; move it away, or choose another --out"
+            )
         if path.exists() and _sha(path.read_bytes()) not in (before.get(name), _sha(body)):
             raise FedkitError(
-                f"{path} was changed since it was written, and is kept; move it away, or choose another --out"
+                f"{path} was changed since it was written, and is kept; move it away, or choose"
+                " another --out"
             )
 
 

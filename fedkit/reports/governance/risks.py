@@ -1,4 +1,6 @@
-"""Document 5: the risk register. Which risks stand in it follows from the record, by the rules at the foot."""
+"""Document 5: the risk register. Which risks stand in it follows from the record, by the rules at
+the foot.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,12 @@ def risks(case: Case) -> Document:
         rows.append((str(place), name, blank, blank, shows, measure, blank))
     sections = [
         sections_module.section(case, WORDS, "how"),
-        sections_module.section(case, WORDS, "register", sections_module.table(case, WORDS, "register_table", rows)),
-        sections_module.section(case, WORDS, "own", sections_module.table(case, WORDS, "own_table", [(blank,) * 6] * 3)),
+        sections_module.section(
+            case, WORDS, "register", sections_module.table(case, WORDS, "register_table", rows)
+        ),
+        sections_module.section(
+            case, WORDS, "own", sections_module.table(case, WORDS, "own_table", [(blank,) * 6] * 3)
+        ),
         sections_module.section(case, WORDS, "review"),
     ]
     return sections_module.document(case, "05_risks", WORDS, sections)
@@ -56,8 +62,12 @@ def _more(case: Case) -> dict[str, str]:
     (least, small), (most, large) = min(sizes), max(sizes)
     labels = [name_of(label, case.lang) for label in single(case)]
     return {
-        "single": case.names(labels), "least": case.number(least), "small": name_of(small, case.lang),
-        "most": case.number(most), "large": name_of(large, case.lang), "failed": case.number(len(_failed(case))),
+        "single": case.names(labels),
+        "least": case.number(least),
+        "small": name_of(small, case.lang),
+        "most": case.number(most),
+        "large": name_of(large, case.lang),
+        "failed": case.number(len(_failed(case))),
         "notes": case.number(len(case.run.data.get("notes") or [])),
     }
 
@@ -97,7 +107,9 @@ RULES: dict[str, Callable[[Case], bool]] = {
     "unfinished": lambda case: not case.run.finished,
     "no_noise": lambda case: not _given(case),
     "noise_limits": _given,
-    "seeded_noise": lambda case: _given(case) and "noise_from=system" not in str(case.run.config.get("privacy")),
+    "seeded_noise": lambda case: (
+        _given(case) and "noise_from=system" not in str(case.run.config.get("privacy"))
+    ),
     "open_updates": lambda case: case.lock == "none",
     "masks": lambda case: case.lock == "masks",
     "key_holder": lambda case: case.lock not in ("none", "masks"),
@@ -110,7 +122,8 @@ RULES: dict[str, Callable[[Case], bool]] = {
     "one_seed": lambda case: case.evidence is None or case.evidence.seeds < 2,
     "single_label": lambda case: bool(single(case)),
     "uneven_sizes": lambda case: (
-        max((m.train for m in case.members), default=0) > TWICE * min((m.train for m in case.members), default=0)
+        max((m.train for m in case.members), default=0)
+        > TWICE * min((m.train for m in case.members), default=0)
     ),
     "failed": lambda case: bool(_failed(case)),
     "harmful": lambda case: not _set(case, "robust"),

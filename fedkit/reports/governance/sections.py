@@ -1,4 +1,6 @@
-"""Parts that several documents share: a section from its words, the mark at the top, tables of who has what."""
+"""Parts that several documents share: a section from its words, the mark at the top, tables of who
+has what.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,20 @@ from fedkit.reports.governance.document import (
 )
 from fedkit.reports.text.governance import COMMON
 
-Words = Mapping[str, Mapping[str, tuple]]  # by language, then by key: (heading, line, line, ...), or rows of a table
+# by language, then by key: (heading, line, line, ...), or rows of a table
+Words = Mapping[str, Mapping[str, tuple]]
 
 
 def document(
-    case: Case, name: str, words: Words, sections: Iterable[Sequence[Block]], form: str = "{n}. {title}"
+    case: Case,
+    name: str,
+    words: Words,
+    sections: Iterable[Sequence[Block]],
+    form: str = "{n}. {title}",
 ) -> Document:
-    """A whole document: its title, the mark that it is no legal advice, what it rests on, then the sections."""
+    """A whole document: its title, the mark that it is no legal advice, what it rests on, then the
+    sections.
+    """
     title, about = words[case.lang]["title"]
     common = COMMON[case.lang]
     opening: list[Block] = [
@@ -51,14 +60,18 @@ def section(case: Case, words: Words, key: str, *more: Block) -> list[Block]:
 
 
 def table(case: Case, words: Words, key: str, rows: Iterable[Sequence[str]] | None = None) -> Table:
-    """The table whose head is the first of the rows under `key`; its other rows are those of the words, or those given."""
+    """The table whose head is the first of the rows under `key`; its other rows are those of the
+    words, or those given.
+    """
     head, *own = words[case.lang][key]
     filled = [[case.say(cell) for cell in row] for row in own] if rows is None else list(rows)
     return Table(tuple(case.say(cell) for cell in head), tuple(tuple(row) for row in filled))
 
 
 def lines(case: Case, what: str) -> list[Block]:
-    """The brief's sentences on what left the sites, what stayed, or what is promised, under their heading."""
+    """The brief's sentences on what left the sites, what stayed, or what is promised, under their
+    heading.
+    """
     tell = {"left": left_lines, "stayed": stayed_lines, "privacy": privacy_lines}[what]
     return [Heading(COMMON[case.lang][what], 2), Bullets(tell(case.run, case.lang))]
 
@@ -76,7 +89,10 @@ def members(case: Case) -> list[Block]:
 def labels(case: Case) -> list[Block]:
     """The labels, how many training examples each has and how many members hold any."""
     counts = held(case.run)
-    rows = [(name_of(label, case.lang), case.number(n), case.number(sites)) for label, (n, sites) in counts.items()]
+    rows = [
+        (name_of(label, case.lang), case.number(n), case.number(sites))
+        for label, (n, sites) in counts.items()
+    ]
     return [table(case, COMMON, "labels", rows[:ROWS]), *_more(case, len(rows))]
 
 
@@ -101,4 +117,8 @@ def hashes(case: Case) -> list[Block]:
 
 
 def _more(case: Case, count: int) -> list[Block]:
-    return [Paragraph(case.say(COMMON[case.lang]["more"], count=case.number(count)))] if count > ROWS else []
+    return (
+        [Paragraph(case.say(COMMON[case.lang]["more"], count=case.number(count)))]
+        if count > ROWS
+        else []
+    )

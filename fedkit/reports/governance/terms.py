@@ -21,13 +21,31 @@ def terms(case: Case) -> Document:
         part("purpose"),
         part("parties", *sections_module.members(case)),
         part("data", *sections_module.labels(case)),
-        part("leaves", *sections_module.lines(case, "left"), *sections_module.lines(case, "stayed"), *sections_module.traffic(case)),
+        part(
+            "leaves",
+            *sections_module.lines(case, "left"),
+            *sections_module.lines(case, "stayed"),
+            *sections_module.traffic(case),
+        ),
         part("privacy", *sections_module.lines(case, "privacy")),
         part("sees", sections_module.table(case, WORDS, SEES.get(case.lock, "sees_sums"))),
         *(
             part(key)
-            for key in ("use", "security", "results", "cost", "liability", "secrets", "term", "exit", "general")
+            for key in (
+                "use",
+                "security",
+                "results",
+                "cost",
+                "liability",
+                "secrets",
+                "term",
+                "exit",
+                "general",
+            )
         ),
-        part("sign", sections_module.table(case, WORDS, "signatures", [[case.values["blank"]] * 4] * 2)),
+        part(
+            "sign",
+            sections_module.table(case, WORDS, "signatures", [[case.values["blank"]] * 4] * 2),
+        ),
     ]
     return sections_module.document(case, "01_terms", WORDS, sections, FORM[case.lang])

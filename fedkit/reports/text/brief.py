@@ -1,4 +1,6 @@
-"""Every sentence of the brief, by key and language. Nothing else in the brief or its governance pack writes words."""
+"""Every sentence of the brief, by key and language. Nothing else in the brief or its governance
+pack writes words.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,37 @@ from fedkit.reports.text.brief_en import EN
 from fedkit.reports.text.brief_ja import JA
 
 UI = (
-    "tried", "accuracies", "costs", "hours", "privacy", "left", "stayed", "leaving", "rules", "met", "not_met",
-    "conditions", "returns", "assumptions", "break_even", "tornado", "next_steps", "phrases", "caveats", "sources",
-    "name", "value", "source", "note", "effect", "go", "conditions_word", "no_go", "month", "net_per_year", "made_by",
+    "tried",
+    "accuracies",
+    "costs",
+    "hours",
+    "privacy",
+    "left",
+    "stayed",
+    "leaving",
+    "rules",
+    "met",
+    "not_met",
+    "conditions",
+    "returns",
+    "assumptions",
+    "break_even",
+    "tornado",
+    "next_steps",
+    "phrases",
+    "caveats",
+    "sources",
+    "name",
+    "value",
+    "source",
+    "note",
+    "effect",
+    "go",
+    "conditions_word",
+    "no_go",
+    "month",
+    "net_per_year",
+    "made_by",
     "open_values",
 )
 
@@ -22,7 +52,9 @@ def language(lang: str) -> str:
 
 
 def text(key: str, lang: str, **values: object) -> str:
-    """The string of `key` with `values` in its places. Values are text from data as it is: they are not read as forms."""
+    """The string of `key` with `values` in its places. Values are text from data as it is: they are
+    not read as forms.
+    """
     return STRINGS[lang][key].format_map(values)
 
 

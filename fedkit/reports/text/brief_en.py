@@ -5,10 +5,22 @@ from __future__ import annotations
 PROMISE = {
     "unit.example": "training example (a text and its label)",
     "unit.client": "company with all that it holds",
-    "privacy.none": "No differential privacy: no epsilon is promised, so updates can tell something about texts.",
-    "privacy.promise": "Differential privacy: epsilon {epsilon}, delta {delta}, per {unit}; neighbours by adding or removing one; accountant {accountant}.",
-    "privacy.worst": "Who sees all that is sent guesses right at most {share} of the time whether a unit was there: {worth}.",
-    "privacy.worst_certain": "Who sees all that is sent may guess right more than {share} of the time whether a unit was there: {worth}.",
+    "privacy.none": (
+        "No differential privacy: no epsilon is promised, so updates can tell something about"
+        " texts."
+    ),
+    "privacy.promise": (
+        "Differential privacy: epsilon {epsilon}, delta {delta}, per {unit}; neighbours by adding"
+        " or removing one; accountant {accountant}."
+    ),
+    "privacy.worst": (
+        "Who sees all that is sent guesses right at most {share} of the time whether a unit was"
+        " there: {worth}."
+    ),
+    "privacy.worst_certain": (
+        "Who sees all that is sent may guess right more than {share} of the time whether a unit was"
+        " there: {worth}."
+    ),
     "worth.strong": "strong",
     "worth.fair": "leaves real doubt",
     "worth.weak": "a weak bound",
@@ -16,20 +28,38 @@ PROMISE = {
     "trust.nobody": "nobody outside the site, which adds all the noise itself",
     "trust.sums": "that the server sees sums only, and that sites add their shares of the noise",
     "trust.server": "the server, which sees every update and adds the noise",
-    "privacy.example_not": "Not covered: people with several texts, settings chosen by results, label names, sizes of sites.",
-    "privacy.client_not": "Not covered: settings chosen by results, label names, who the members are.",
-    "privacy.few": "With {sites} companies a unit is easily known; such a promise means more where members are many.",
+    "privacy.example_not": (
+        "Not covered: people with several texts, settings chosen by results, label names, sizes of"
+        " sites."
+    ),
+    "privacy.client_not": (
+        "Not covered: settings chosen by results, label names, who the members are."
+    ),
+    "privacy.few": (
+        "With {sites} companies a unit is easily known; such a promise means more where members are"
+        " many."
+    ),
     "privacy.seed": "Noise follows a recorded seed, for study; real use needs noise_from=system.",
-    "privacy.masks": "The server reads sums only (simulated: not secure, for teaching). Secure aggregation is not differential privacy.",
-    "privacy.ckks": "The server adds what it cannot read (key handling not secure, for teaching). Encryption is not differential privacy.",
+    "privacy.masks": (
+        "The server reads sums only (simulated: not secure, for teaching). Secure aggregation is"
+        " not differential privacy."
+    ),
+    "privacy.ckks": (
+        "The server adds what it cannot read (key handling not secure, for teaching). Encryption is"
+        " not differential privacy."
+    ),
     "privacy.server_sees": "The server sees each site's updates one by one.",
     "privacy.lora": "LoRA is not privacy: few numbers can leak text too.",
-    "left.updates": "Changes of {what}: {numbers} numbers a round, {rounds} rounds, {size} per site.",
+    "left.updates": (
+        "Changes of {what}: {numbers} numbers a round, {rounds} rounds, {size} per site."
+    ),
     "left.what_adapter": "the adapter ({tune}) and the head",
     "left.what_head": "the classification head",
     "left.what_full": "the whole model",
     "left.what_part": "a part of the model ({tune}) and the head",
-    "left.statistics": "Before round 1: label counts and sums of sentence vectors ({size} per site).",
+    "left.statistics": (
+        "Before round 1: label counts and sums of sentence vectors ({size} per site)."
+    ),
     "left.counts": "Numbers of examples, label names, when a site took part.",
     "left.wire": "Compressed ({wire}), which is not privacy.",
     "left.sealed": "Sealed so that only sums are read (for teaching: not secure).",
@@ -63,11 +93,19 @@ RETURNS = {
     "source.money_short": "assumptions, and bytes from run.json",
     "source.returns": "measured gain x assumptions",
     "returns.unknown": "Not reckoned: no record says what each company has alone.",
-    "returns.never": "Assumed: value {gain} a year, running {running}, set-up {setup}: it does not pay back.",
-    "returns.paid": "Assumed: value {gain} a year, running {running}, net {net}; set-up {setup} back after {months} months.",
+    "returns.never": (
+        "Assumed: value {gain} a year, running {running}, set-up {setup}: it does not pay back."
+    ),
+    "returns.paid": (
+        "Assumed: value {gain} a year, running {running}, net {net}; set-up {setup} back after"
+        " {months} months."
+    ),
     "returns.even": "Zero at: {name} {at}.",
     "returns.still": "The yearly net hardly moves with: {names}.",
-    "returns.no_even": "No assumption makes it break even: in daily work there are no right answers more than alone.",
+    "returns.no_even": (
+        "No assumption makes it break even: in daily work there are no right answers more than"
+        " alone."
+    ),
 }
 
 RULES = {
@@ -113,8 +151,12 @@ RULES = {
     "condition.local": "Show a gain over local only: more test examples, seeds or companies.",
     "condition.cheap": "Show a gain over the cheap way that each company has alone.",
     "condition.daily": "Show a gain in the companies' own daily work.",
-    "condition.daily_more": "Show the gain in the companies' own daily work: about {daily} test texts would tell.",
-    "condition.nobody": "Agree with those who would be worse off, or keep their own part at their site.",
+    "condition.daily_more": (
+        "Show the gain in the companies' own daily work: about {daily} test texts would tell."
+    ),
+    "condition.nobody": (
+        "Agree with those who would be worse off, or keep their own part at their site."
+    ),
     "condition.time": "Choose faster links or devices, fewer rounds, or a longer window.",
     "condition.privacy": "Write down which privacy is needed, and repeat the trial with it.",
     "condition.tests": "Collect at least {wanted} test examples.",
@@ -124,19 +166,40 @@ RULES = {
 
 BRIEF = {
     "brief.title": "Decision brief: federated fine-tuning for {sites} companies",
-    "brief.question": "Can {sites} companies sort texts into {labels} labels better together than alone, while texts stay where they are?",
+    "brief.question": (
+        "Can {sites} companies sort texts into {labels} labels better together than alone, while"
+        " texts stay where they are?"
+    ),
     "verdict.go": "Go",
     "verdict.conditions": "Go with conditions",
     "verdict.no-go": "No-go",
     "verdict.open": "Not decided yet",
-    "headline.go": "Federation helped here: {federated} right; against local only {gap}. All rules are met.",
-    "headline.conditions": "Federation helped here: {federated} right; against local only {gap}. Start once the open rules ({count}) are met.",
-    "headline.unsure": "On the shared test set federation helped (against local only {gap}); in the companies' own daily work that is not shown. Open rules: {count}.",
-    "headline.helped_no_go": "On the shared test set better than local only ({gap}), yet not worth starting: {why}.",
+    "headline.go": (
+        "Federation helped here: {federated} right; against local only {gap}. All rules are met."
+    ),
+    "headline.conditions": (
+        "Federation helped here: {federated} right; against local only {gap}. Start once the open"
+        " rules ({count}) are met."
+    ),
+    "headline.unsure": (
+        "On the shared test set federation helped (against local only {gap}); in the companies' own"
+        " daily work that is not shown. Open rules: {count}."
+    ),
+    "headline.helped_no_go": (
+        "On the shared test set better than local only ({gap}), yet not worth starting: {why}."
+    ),
     "headline.not_helped": "Federation did not help here: against local only {gap}.",
-    "headline.not_shown_no_go": "It is not shown that federation helped here (against local only {gap}), and it is not worth starting: {why}.",
-    "headline.not_shown": "It is not shown that federation helped here: against local only {gap}, which may be chance.",
-    "headline.unknown": "Whether federation helped is not known: there is no local only run to compare with.",
+    "headline.not_shown_no_go": (
+        "It is not shown that federation helped here (against local only {gap}), and it is not"
+        " worth starting: {why}."
+    ),
+    "headline.not_shown": (
+        "It is not shown that federation helped here: against local only {gap}, which may be"
+        " chance."
+    ),
+    "headline.unknown": (
+        "Whether federation helped is not known: there is no local only run to compare with."
+    ),
     "method.majority": "majority class",
     "method.frozen-pooled": "frozen encoder + logistic regression (pooled)",
     "method.frozen-local": "frozen encoder + logistic regression (alone)",
@@ -152,7 +215,10 @@ BRIEF = {
     "over.test": "95% over test examples",
     "over.clients": "95% over companies",
     "over.seeds": "95% over {n} seeds and tests",
-    "bars.sentence": "On one shared test set of {n} texts: federated {federated}, local only {local}, pooled {pooled}.",
+    "bars.sentence": (
+        "On one shared test set of {n} texts: federated {federated}, local only {local}, pooled"
+        " {pooled}."
+    ),
     "tile.accuracy": "Accuracy, federated",
     "tile.accuracy_note": "95% interval {interval}",
     "tile.gain": "Gain in daily work",
@@ -167,13 +233,21 @@ BRIEF = {
     "tile.privacy_open": "no epsilon is promised",
     "tile.net": "Net per year",
     "tile.net_note": "on assumptions, all companies",
-    "tried.data": "Data: {name}; {sites} companies, {train} training and {test} test texts, {labels} labels.",
-    "tried.method": "Method: tuning {tune} on the base model {model}, {rounds} rounds; compression: {wire}; seeds: {seeds}.",
+    "tried.data": (
+        "Data: {name}; {sites} companies, {train} training and {test} test texts, {labels} labels."
+    ),
+    "tried.method": (
+        "Method: tuning {tune} on the base model {model}, {rounds} rounds; compression: {wire};"
+        " seeds: {seeds}."
+    ),
     "tune.head": "the classification head",
     "tune.full": "the whole model",
     "tried.none": "none",
     "tried.compared": "Compared with: {names}.",
-    "tried.daily": "On test texts like each company's own: federated {together}, best way alone ({way}) {alone}.",
+    "tried.daily": (
+        "On test texts like each company's own: federated {together}, best way alone ({way})"
+        " {alone}."
+    ),
     "cost.up": "Sent by each site",
     "cost.down": "Received by each site",
     "cost.total": "All sites together",
@@ -203,38 +277,91 @@ BRIEF = {
     "device.workstation": "Workstation",
     "device.gpu-server": "GPU server",
     "device.phone": "Phone",
-    "leaving.largest": "Most data: {id}, {n} of {train} training texts ({share}). The next training would lack them.",
+    "leaving.largest": (
+        "Most data: {id}, {n} of {train} training texts ({share}). The next training would lack"
+        " them."
+    ),
     "leaving.only": "Only {id} has examples of: {labels}. Nobody else could teach these.",
     "leaving.none_only": "No label is lost: each is held by at least two companies.",
-    "leaving.model": "Models handed out stay usable; what a leaver taught goes only by training again ({traffic}).",
+    "leaving.model": (
+        "Models handed out stay usable; what a leaver taught goes only by training again"
+        " ({traffic})."
+    ),
     "leaving.open": "Accuracy without it: not measured.",
     "next.baselines": "Run the missing comparisons (fedkit baselines), then make this brief again.",
     "next.seeds": "Repeat the trial with {seeds} seeds (fedkit sweep --seeds 0,1,2).",
-    "next.privacy": "Agree on the privacy that is needed, and enter it as privacy_needed in the assumptions.",
-    "next.assumptions": "Replace the assumptions by your own numbers (assumptions.toml) and make this brief again.",
-    "next.pilot": "Plan a pilot with two or three sites on their own network, with lawyers on the governance pack.",
+    "next.privacy": (
+        "Agree on the privacy that is needed, and enter it as privacy_needed in the assumptions."
+    ),
+    "next.assumptions": (
+        "Replace the assumptions by your own numbers (assumptions.toml) and make this brief again."
+    ),
+    "next.pilot": (
+        "Plan a pilot with two or three sites on their own network, with lawyers on the governance"
+        " pack."
+    ),
     "next.alone": "Give each company its best way alone for now: {way}.",
-    "next.change": "Before another trial, change something that matters: more companies, more alike labels, more test texts.",
-    "phrase.result": "\u201cOn {n} test texts the shared model is right on {federated}; companies alone on {local}.\u201d",
-    "phrase.result_alone": "\u201cOn {n} test texts the shared model is right on {federated}; what companies reach alone is not measured.\u201d",
-    "phrase.left": "\u201cIn operation no text leaves a site. {size} of model changes do, per site and training.\u201d",
+    "next.change": (
+        "Before another trial, change something that matters: more companies, more alike labels,"
+        " more test texts."
+    ),
+    "phrase.result": (
+        "\u201cOn {n} test texts the shared model is right on {federated}; companies alone on"
+        " {local}.\u201d"
+    ),
+    "phrase.result_alone": (
+        "\u201cOn {n} test texts the shared model is right on {federated}; what companies reach"
+        " alone is not measured.\u201d"
+    ),
+    "phrase.left": (
+        "\u201cIn operation no text leaves a site. {size} of model changes do, per site and"
+        " training.\u201d"
+    ),
     "phrase.privacy": "\u201cWe promise {promised}, and nothing beyond it.\u201d",
-    "phrase.privacy_none": "\u201cWe promise no privacy beyond texts staying at the sites: updates can still tell something.\u201d",
+    "phrase.privacy_none": (
+        "\u201cWe promise no privacy beyond texts staying at the sites: updates can still tell"
+        " something.\u201d"
+    ),
     "phrase.go": "\u201cWe ask for a pilot.\u201d",
-    "phrase.conditions": "\u201cWe ask for time to meet the open rules ({count}), not for a roll-out.\u201d",
-    "phrase.no-go": "\u201cWe advise not to start on this evidence; that is a result as well.\u201d",
+    "phrase.conditions": (
+        "\u201cWe ask for time to meet the open rules ({count}), not for a roll-out.\u201d"
+    ),
+    "phrase.no-go": (
+        "\u201cWe advise not to start on this evidence; that is a result as well.\u201d"
+    ),
     "caveat.one_seed": "One seed: intervals do not cover the luck of split, start and order.",
-    "caveat.few_seeds": "Intervals cover {n} seeds and the test examples, as if independent; not other companies or other texts.",
-    "caveat.modelled": "Hours are modelled from measured bytes and training time; the download of the base model ({base}) comes on top.",
-    "caveat.money": "Money rests on assumptions that nobody measured; the gain alone is from the run.",
-    "caveat.protected": "Comparisons have no privacy, the federated run has: its noise is in the differences.",
-    "caveat.picked": "Other records not used: {left}; the method shown did best on the test set, which flatters it a little.",
+    "caveat.few_seeds": (
+        "Intervals cover {n} seeds and the test examples, as if independent; not other companies or"
+        " other texts."
+    ),
+    "caveat.modelled": (
+        "Hours are modelled from measured bytes and training time; the download of the base model"
+        " ({base}) comes on top."
+    ),
+    "caveat.money": (
+        "Money rests on assumptions that nobody measured; the gain alone is from the run."
+    ),
+    "caveat.protected": (
+        "Comparisons have no privacy, the federated run has: its noise is in the differences."
+    ),
+    "caveat.picked": (
+        "Other records not used: {left}; the method shown did best on the test set, which flatters"
+        " it a little."
+    ),
     "caveat.daily_one": "The interval in daily work is approximate: unpaired, over test examples.",
     "source.data": "Data, sha256: {sha} (data.sha256)",
     "source.model": "Base model {name}, sha256: {sha} (model.sha256)",
-    "source.results": "Accuracies: result.accuracy, result.correct, result.own_mix_accuracy, result.client_accuracies",
-    "source.bytes": "Bytes and seconds: result.uplink_bytes, result.downlink_bytes, result.train_seconds, model.base_bytes",
-    "source.promise": "Privacy: result.epsilon, result.delta, result.privacy_unit, config.privacy, config.secure",
+    "source.results": (
+        "Accuracies: result.accuracy, result.correct, result.own_mix_accuracy,"
+        " result.client_accuracies"
+    ),
+    "source.bytes": (
+        "Bytes and seconds: result.uplink_bytes, result.downlink_bytes, result.train_seconds,"
+        " model.base_bytes"
+    ),
+    "source.promise": (
+        "Privacy: result.epsilon, result.delta, result.privacy_unit, config.privacy, config.secure"
+    ),
     "source.money": "Money: the list of assumptions, and the measured gain",
 }
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 PROMISE = {
     "unit.example": "学習データ1件（文章とラベル）",
     "unit.client": "1社の全データ",
-    "privacy.none": "差分プライバシーは使っておらず、εの保証はありません。更新から文章を推測される可能性があります。",
-    "privacy.promise": "差分プライバシー：ε={epsilon}、δ={delta}、単位は{unit}、隣接関係は1単位の追加・削除、計算方法は{accountant}です。",
-    "privacy.worst": "送信内容をすべて見た人が、ある単位の有無を当てる確率は最大{share}です（{worth}）。",
-    "privacy.worst_certain": "送信内容をすべて見た人が、ある単位の有無を{share}を超える確率で当てる可能性があります（{worth}）。",
+    "privacy.none": (
+        "差分プライバシーは使っておらず、εの保証はありません。更新から文章を推測される可能性があります。"
+    ),
+    "privacy.promise": (
+        "差分プライバシー：ε={epsilon}、δ={delta}、単位は{unit}、隣接関係は1単位の追加・削除、"
+        "計算方法は{accountant}です。"
+    ),
+    "privacy.worst": (
+        "送信内容をすべて見た人が、ある単位の有無を当てる確率は最大{share}です（{worth}）。"
+    ),
+    "privacy.worst_certain": (
+        "送信内容をすべて見た人が、"
+        "ある単位の有無を{share}を超える確率で当てる可能性があります（{worth}）。"
+    ),
     "worth.strong": "強い保証",
     "worth.fair": "確信は持たせない保証",
     "worth.weak": "弱い上限",
@@ -16,12 +26,22 @@ PROMISE = {
     "trust.nobody": "拠点の外にはなし（拠点がノイズをすべて加えます）",
     "trust.sums": "合計値しか見ないサーバーと、ノイズを分担する各拠点",
     "trust.server": "サーバー（全更新を見て、ノイズを加えます）",
-    "privacy.example_not": "対象外：複数の文章を持つ個人、結果を見て選んだ設定、ラベル名、拠点の件数。",
+    "privacy.example_not": (
+        "対象外：複数の文章を持つ個人、結果を見て選んだ設定、ラベル名、拠点の件数。"
+    ),
     "privacy.client_not": "対象外：結果を見て選んだ設定、ラベル名、参加企業名。",
     "privacy.few": "{sites}社では保護の単位が特定されやすく、参加者が多いほど意味を持つ保証です。",
-    "privacy.seed": "ノイズは検証用の記録済みシードに従います。実運用では noise_from=system が必要です。",
-    "privacy.masks": "サーバーが読むのは合計値だけです（教材用の簡易実装で、安全性は保証されません）。秘匿集約は差分プライバシーではありません。",
-    "privacy.ckks": "サーバーは読めないまま加算します（鍵管理は学習用で、安全ではありません）。暗号化は差分プライバシーではありません。",
+    "privacy.seed": (
+        "ノイズは検証用の記録済みシードに従います。実運用では noise_from=system が必要です。"
+    ),
+    "privacy.masks": (
+        "サーバーが読むのは合計値だけです（教材用の簡易実装で、安全性は保証されません）。"
+        "秘匿集約は差分プライバシーではありません。"
+    ),
+    "privacy.ckks": (
+        "サーバーは読めないまま加算します（鍵管理は学習用で、安全ではありません）。"
+        "暗号化は差分プライバシーではありません。"
+    ),
     "privacy.server_sees": "サーバーは、各拠点の更新を個別に見られます。",
     "privacy.lora": "LoRAはプライバシー保護ではなく、少ない数値からも文章は漏れ得ます。",
     "left.updates": "{what}の更新：毎回{numbers}個の数値を{rounds}ラウンド、1拠点で計{size}。",
@@ -34,7 +54,9 @@ PROMISE = {
     "left.wire": "圧縮済み（{wire}）。圧縮はプライバシー保護ではありません。",
     "left.sealed": "合計値だけが読める形で送信（学習用で、安全ではありません）。",
     "left.noise": "プライバシー欄のとおり、ノイズを付加。",
-    "left.simulated": "1台の計算機での試行です。通信量は作成した送信データの大きさで、実回線は使っていません。",
+    "left.simulated": (
+        "1台の計算機での試行です。通信量は作成した送信データの大きさで、実回線は使っていません。"
+    ),
     "stayed.text": "すべての文章と、そのラベル（学習データ{examples}件）。",
     "stayed.base": "基盤モデル：受信は1回だけで、変更も返送もなし。",
     "stayed.rest": "基盤モデルの残り：返送するのは微調整した部分だけ。",
@@ -63,11 +85,17 @@ RETURNS = {
     "source.money_short": "仮定と、run.jsonの通信量",
     "source.returns": "実測の増加分×仮定",
     "returns.unknown": "試算していません。各社が単独で得られる精度の記録がありません。",
-    "returns.never": "仮定では、効果が年{gain}、運用費{running}、初期費用{setup}となり、回収できません。",
-    "returns.paid": "仮定では、効果が年{gain}、運用費{running}、差引{net}。初期費用{setup}は{months}か月で回収。",
+    "returns.never": (
+        "仮定では、効果が年{gain}、運用費{running}、初期費用{setup}となり、回収できません。"
+    ),
+    "returns.paid": (
+        "仮定では、効果が年{gain}、運用費{running}、差引{net}。初期費用{setup}は{months}か月で回収。"
+    ),
     "returns.even": "収支ゼロ：{name} {at}。",
     "returns.still": "年間収支にほとんど影響しない仮定：{names}。",
-    "returns.no_even": "日常業務での正解が単独より増えていないため、どの仮定でも収支はゼロに届きません。",
+    "returns.no_even": (
+        "日常業務での正解が単独より増えていないため、どの仮定でも収支はゼロに届きません。"
+    ),
 }
 
 RULES = {
@@ -113,7 +141,9 @@ RULES = {
     "condition.local": "単独学習に対する改善を示す（評価データ、シード、参加企業を増やす）。",
     "condition.cheap": "各社が単独で使える安価な方法に対する改善を示す。",
     "condition.daily": "各社の日常業務での改善を示す。",
-    "condition.daily_more": "各社の日常業務での改善を示す（評価データが約{daily}件あれば判断できます）。",
+    "condition.daily_more": (
+        "各社の日常業務での改善を示す（評価データが約{daily}件あれば判断できます）。"
+    ),
     "condition.nobody": "悪くなる企業と合意するか、その企業向けの部分を拠点に残す。",
     "condition.time": "回線や機器を速くする、ラウンドを減らす、または時間枠を広げる。",
     "condition.privacy": "必要なプライバシーの水準を文書で定め、その設定で試行し直す。",
@@ -124,18 +154,36 @@ RULES = {
 
 BRIEF = {
     "brief.title": "意思決定資料：{sites}社による連合学習（微調整）",
-    "brief.question": "文章を各社に置いたまま、{sites}社が共同で学習すると、単独より正確に文章を{labels}種類に分類できるでしょうか。",
+    "brief.question": (
+        "文章を各社に置いたまま、{sites}社が共同で学習すると、"
+        "単独より正確に文章を{labels}種類に分類できるでしょうか。"
+    ),
     "verdict.go": "実施を推奨",
     "verdict.conditions": "条件付きで推奨",
     "verdict.no-go": "見送りを推奨",
     "verdict.open": "判断保留",
-    "headline.go": "連合学習の効果がありました。正解率は{federated}、単独学習との差は{gap}です。すべての基準を満たしています。",
-    "headline.conditions": "連合学習の効果がありました。正解率は{federated}、単独学習との差は{gap}です。未達の基準{count}件を満たしてから始めます。",
-    "headline.unsure": "共通の評価データでは効果がありました（単独学習との差 {gap}）。一方、各社の日常業務での改善は示されていません。未達の基準は{count}件です。",
-    "headline.helped_no_go": "共通の評価データでは単独学習を上回りましたが（{gap}）、開始には値しません。{why}。",
+    "headline.go": (
+        "連合学習の効果がありました。正解率は{federated}、単独学習との差は{gap}です。"
+        "すべての基準を満たしています。"
+    ),
+    "headline.conditions": (
+        "連合学習の効果がありました。正解率は{federated}、単独学習との差は{gap}です。"
+        "未達の基準{count}件を満たしてから始めます。"
+    ),
+    "headline.unsure": (
+        "共通の評価データでは効果がありました（単独学習との差 {gap}）。一方、"
+        "各社の日常業務での改善は示されていません。未達の基準は{count}件です。"
+    ),
+    "headline.helped_no_go": (
+        "共通の評価データでは単独学習を上回りましたが（{gap}）、開始には値しません。{why}。"
+    ),
     "headline.not_helped": "今回、連合学習の効果はありませんでした。単独学習との差は{gap}です。",
-    "headline.not_shown_no_go": "連合学習の効果は示されておらず（単独学習との差 {gap}）、開始には値しません。{why}。",
-    "headline.not_shown": "連合学習の効果は示されていません。単独学習との差は{gap}で、偶然の可能性があります。",
+    "headline.not_shown_no_go": (
+        "連合学習の効果は示されておらず（単独学習との差 {gap}）、開始には値しません。{why}。"
+    ),
+    "headline.not_shown": (
+        "連合学習の効果は示されていません。単独学習との差は{gap}で、偶然の可能性があります。"
+    ),
     "headline.unknown": "連合学習の効果は不明です。比較できる単独学習の記録がありません。",
     "method.majority": "最多ラベル",
     "method.frozen-pooled": "固定エンコーダー＋ロジスティック回帰（データ集約）",
@@ -152,7 +200,9 @@ BRIEF = {
     "over.test": "95%区間（評価データ）",
     "over.clients": "95%区間（企業間）",
     "over.seeds": "95%区間（{n}シードと評価データ）",
-    "bars.sentence": "共通の評価データ{n}件での正解率：連合学習{federated}、単独学習{local}、集約学習{pooled}。",
+    "bars.sentence": (
+        "共通の評価データ{n}件での正解率：連合学習{federated}、単独学習{local}、集約学習{pooled}。"
+    ),
     "tile.accuracy": "連合学習の正解率",
     "tile.accuracy_note": "95%区間 {interval}",
     "tile.gain": "日常業務での改善",
@@ -167,13 +217,20 @@ BRIEF = {
     "tile.privacy_open": "εの保証はありません",
     "tile.net": "年間収支",
     "tile.net_note": "仮定に基づく全社合計",
-    "tried.data": "データ：{name}。{sites}社、学習用{train}件、評価用{test}件、ラベル{labels}種類です。",
-    "tried.method": "方法：基盤モデル{model}の微調整（対象：{tune}）を{rounds}ラウンド実施しました。圧縮：{wire}、シード数：{seeds}。",
+    "tried.data": (
+        "データ：{name}。{sites}社、学習用{train}件、評価用{test}件、ラベル{labels}種類です。"
+    ),
+    "tried.method": (
+        "方法：基盤モデル{model}の微調整（対象：{tune}）を{rounds}ラウンド実施しました。"
+        "圧縮：{wire}、シード数：{seeds}。"
+    ),
     "tune.head": "分類ヘッド",
     "tune.full": "モデル全体",
     "tried.none": "なし",
     "tried.compared": "比較対象：{names}。",
-    "tried.daily": "各社の業務に近い評価データでは、連合学習{together}、単独での最良（{way}）{alone}でした。",
+    "tried.daily": (
+        "各社の業務に近い評価データでは、連合学習{together}、単独での最良（{way}）{alone}でした。"
+    ),
     "cost.up": "1拠点の送信量",
     "cost.down": "1拠点の受信量",
     "cost.total": "全拠点の合計",
@@ -203,38 +260,77 @@ BRIEF = {
     "device.workstation": "ワークステーション",
     "device.gpu-server": "GPUサーバー",
     "device.phone": "スマートフォン",
-    "leaving.largest": "最多は{id}で、学習用{train}件中{n}件（{share}）。次の学習ではその分を失います。",
+    "leaving.largest": (
+        "最多は{id}で、学習用{train}件中{n}件（{share}）。次の学習ではその分を失います。"
+    ),
     "leaving.only": "{id}だけが持つラベル：{labels}。ほかに教えられる企業はありません。",
     "leaving.none_only": "失われるラベルはありません（どれも2社以上が保有）。",
-    "leaving.model": "配布済みモデルは使えます。離脱企業から学んだ内容を除くには再学習（{traffic}）が必要です。",
+    "leaving.model": (
+        "配布済みモデルは使えます。離脱企業から学んだ内容を除くには再学習（{traffic}）が必要です。"
+    ),
     "leaving.open": "離脱後の正解率は未計測です。",
     "next.baselines": "不足している比較を実施し（fedkit baselines）、本資料を作り直します。",
     "next.seeds": "{seeds}個のシードで試行を繰り返します（fedkit sweep --seeds 0,1,2）。",
     "next.privacy": "必要なプライバシーの水準に合意し、仮定の privacy_needed に記入します。",
     "next.assumptions": "仮定（assumptions.toml）を自社の数値に置き換え、本資料を作り直します。",
-    "next.pilot": "2〜3拠点の実ネットワークで試験導入を計画し、ガバナンス文書を法務部門と確認します。",
+    "next.pilot": (
+        "2〜3拠点の実ネットワークで試験導入を計画し、ガバナンス文書を法務部門と確認します。"
+    ),
     "next.alone": "当面は、各社が単独での最良の方法（{way}）を使います。",
-    "next.change": "再試行の前に条件を変えます（参加企業を増やす、ラベルをそろえる、評価データを増やす）。",
-    "phrase.result": "「評価データ{n}件で、共同のモデルの正解率は{federated}、単独学習では{local}でした。」",
-    "phrase.result_alone": "「評価データ{n}件で、共同のモデルの正解率は{federated}でした。単独での正解率は未計測です。」",
-    "phrase.left": "「運用時に文章が拠点の外に出ることはありません。出るのは、学習1回につき1拠点あたり{size}のモデルの更新分です。」",
+    "next.change": (
+        "再試行の前に条件を変えます（参加企業を増やす、ラベルをそろえる、評価データを増やす）。"
+    ),
+    "phrase.result": (
+        "「評価データ{n}件で、共同のモデルの正解率は{federated}、単独学習では{local}でした。」"
+    ),
+    "phrase.result_alone": (
+        "「評価データ{n}件で、共同のモデルの正解率は{federated}でした。単独での正解率は未計測です。」"
+    ),
+    "phrase.left": (
+        "「運用時に文章が拠点の外に出ることはありません。出るのは、"
+        "学習1回につき1拠点あたり{size}のモデルの更新分です。」"
+    ),
     "phrase.privacy": "「保証するのは{promised}までで、それ以上はお約束できません。」",
-    "phrase.privacy_none": "「文章を拠点に置くこと以外に、プライバシーの保証はありません。更新から何かが推測される可能性は残ります。」",
+    "phrase.privacy_none": (
+        "「文章を拠点に置くこと以外に、プライバシーの保証はありません。"
+        "更新から何かが推測される可能性は残ります。」"
+    ),
     "phrase.go": "「試験導入の承認をお願いします。」",
-    "phrase.conditions": "「お願いしたいのは全面導入ではなく、未達の基準{count}件を満たすための時間です。」",
+    "phrase.conditions": (
+        "「お願いしたいのは全面導入ではなく、未達の基準{count}件を満たすための時間です。」"
+    ),
     "phrase.no-go": "「この結果からは開始をお勧めしません。これも一つの成果です。」",
-    "caveat.one_seed": "シードは1個です。データの分割、初期値、学習順序の偶然は、区間に含まれません。",
-    "caveat.few_seeds": "区間に含むのは、{n}個のシードと評価データの偶然です（互いに独立と仮定）。ほかの企業や文章での違いは含みません。",
-    "caveat.modelled": "所要時間は、実測のバイト数と学習時間からの試算です。基盤モデルの受信（{base}）は別にかかります。",
+    "caveat.one_seed": (
+        "シードは1個です。データの分割、初期値、学習順序の偶然は、区間に含まれません。"
+    ),
+    "caveat.few_seeds": (
+        "区間に含むのは、{n}個のシードと評価データの偶然です（互いに独立と仮定）。"
+        "ほかの企業や文章での違いは含みません。"
+    ),
+    "caveat.modelled": (
+        "所要時間は、実測のバイト数と学習時間からの試算です。基盤モデルの受信（{base}）は別にかかります。"
+    ),
     "caveat.money": "金額は、計測していない仮定に基づきます。実測したのは正解の増加分だけです。",
-    "caveat.protected": "連合学習だけがプライバシー保護を備え、比較対象にはありません。差にはノイズの影響が含まれます。",
-    "caveat.picked": "ほかの記録{left}件は使っていません。評価データで最良の方法を選んだため、やや有利な数値です。",
+    "caveat.protected": (
+        "連合学習だけがプライバシー保護を備え、比較対象にはありません。差にはノイズの影響が含まれます。"
+    ),
+    "caveat.picked": (
+        "ほかの記録{left}件は使っていません。評価データで最良の方法を選んだため、やや有利な数値です。"
+    ),
     "caveat.daily_one": "日常業務での区間は、評価データの件数に基づく近似値（対応なし）です。",
     "source.data": "データのsha256：{sha}（data.sha256）",
     "source.model": "基盤モデル{name}のsha256：{sha}（model.sha256）",
-    "source.results": "正解率：result.accuracy、result.correct、result.own_mix_accuracy、result.client_accuracies",
-    "source.bytes": "通信量と時間：result.uplink_bytes、result.downlink_bytes、result.train_seconds、model.base_bytes",
-    "source.promise": "プライバシー：result.epsilon、result.delta、result.privacy_unit、config.privacy、config.secure",
+    "source.results": (
+        "正解率：result.accuracy、result.correct、result.own_mix_accuracy、result.client_accuracies"
+    ),
+    "source.bytes": (
+        "通信量と時間：result.uplink_bytes、result.downlink_bytes、result.train_seconds、"
+        "model.base_bytes"
+    ),
+    "source.promise": (
+        "プライバシー：result.epsilon、result.delta、result.privacy_unit、config.privacy、"
+        "config.secure"
+    ),
     "source.money": "金額：仮定の一覧と、実測した正解の増加分",
 }
 

@@ -1,4 +1,6 @@
-"""Words of document 2, the base-model policy: (heading, line, ...) by key, or the rows of a table with its head first."""
+"""Words of document 2, the base-model policy: (heading, line, ...) by key, or the rows of a table
+with its head first.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,11 @@ WORDS: dict[str, dict] = {
     "en": {
         "title": (
             "Base model: hosting and update policy",
-            "All members start from the same base model. An adapter or head only works with exactly the base model that it was "
-            "trained with. This policy settles who keeps that model, how it is recognised, and how a new one is accepted.",
+            (
+                "All members start from the same base model. An adapter or head only works with"
+                " exactly the base model that it was trained with. This policy settles who keeps"
+                " that model, how it is recognised, and how a new one is accepted."
+            ),
         ),
         "model": (
             "The base model of the trial",
@@ -26,21 +31,36 @@ WORDS: dict[str, dict] = {
         ),
         "pinned": (
             "Pinned by hash",
-            "Every site computes the sha256 of the weights before it trains or predicts, and stops if it is not the one above.",
-            "A name or version number is not enough: the same name can stand for other weights later.",
+            (
+                "Every site computes the sha256 of the weights before it trains or predicts, and"
+                " stops if it is not the one above."
+            ),
+            (
+                "A name or version number is not enough: the same name can stand for other weights"
+                " later."
+            ),
             "Tokenizer and configuration files change results too. Hashes of them: {blank}",
         ),
         "unpinned": (
             "Not pinned by hash",
-            "The record holds no hash of the weights (as with weights in several files). Until there is one, nobody can show that all members use "
-            "the same model. Hash of every file, and who computed it: {blank}",
-            "A name or version number is not enough: the same name can stand for other weights later.",
+            (
+                "The record holds no hash of the weights (as with weights in several files). Until"
+                " there is one, nobody can show that all members use the same model. Hash of every"
+                " file, and who computed it: {blank}"
+            ),
+            (
+                "A name or version number is not enough: the same name can stand for other weights"
+                " later."
+            ),
             "Tokenizer and configuration files change results too. Hashes of them: {blank}",
         ),
         "licence": (
             "Licence and origin",
             "Licence text reviewed by, on: {blank}",
-            "To check: commercial use, fine-tuning, distribution of adapters, naming duties, use restrictions, what is known of the training data.",
+            (
+                "To check: commercial use, fine-tuning, distribution of adapters, naming duties,"
+                " use restrictions, what is known of the training data."
+            ),
             "What happens if the provider changes or withdraws the licence: {blank}",
         ),
         "host": (
@@ -52,13 +72,20 @@ WORDS: dict[str, dict] = {
         ),
         "triggers": (
             "When a new base model is considered",
-            "A security or legal problem, a language or subject that the present one does not read, a clearly better one, end of support.",
+            (
+                "A security or legal problem, a language or subject that the present one does not"
+                " read, a clearly better one, end of support."
+            ),
             "Who may propose, and how often it is looked at: {blank}",
         ),
         "accept": (
             "How an update is accepted",
-            "A new base model makes all adapters and heads unusable: every one is trained again. In the trial the federated training took {seconds} "
-            "of measured computing over all members and moved {up_all} up and {down_all} down; baselines come on top.",
+            (
+                "A new base model makes all adapters and heads unusable: every one is trained"
+                " again. In the trial the federated training took {seconds} of measured computing"
+                " over all members and moved {up_all} up and {down_all} down; baselines come on"
+                " top."
+            ),
         ),
         "steps": (
             ("Step", "What is done", "Who", "Done on"),
@@ -71,17 +98,28 @@ WORDS: dict[str, dict] = {
             ),
             (
                 "Run again",
-                "Same data, settings and seeds as the accepted run, with all baselines: majority class, frozen encoder, local only, pooled.",
+                (
+                    "Same data, settings and seeds as the accepted run, with all baselines:"
+                    " majority class, frozen encoder, local only, pooled."
+                ),
                 "{blank}",
                 "{blank}",
             ),
             (
                 "Compare",
-                "Paired differences with their 95% intervals, for the mean and for every member; bytes and seconds.",
+                (
+                    "Paired differences with their 95% intervals, for the mean and for every"
+                    " member; bytes and seconds."
+                ),
                 "{blank}",
                 "{blank}",
             ),
-            ("Decide", "By the bar below; the reasons are written down, also for a no.", "{blank}", "{blank}"),
+            (
+                "Decide",
+                "By the bar below; the reasons are written down, also for a no.",
+                "{blank}",
+                "{blank}",
+            ),
             (
                 "Pin",
                 "New hash into settings and records; reference copy; all members confirm the hash.",
@@ -92,11 +130,18 @@ WORDS: dict[str, dict] = {
         ),
         "bar": (
             "The bar",
-            "Numbers of the accepted run beside what a new one must reach. The bar is set before the new run is made.",
+            (
+                "Numbers of the accepted run beside what a new one must reach. The bar is set"
+                " before the new run is made."
+            ),
         ),
         "today": (
             ("Figure", "Accepted run", "Required of a new one"),
-            ("Accuracy on {test} test examples (95% interval)", "{accuracy} ({between})", "{blank}"),
+            (
+                "Accuracy on {test} test examples (95% interval)",
+                "{accuracy} ({between})",
+                "{blank}",
+            ),
             ("Worst member", "{worst} ({worst_name})", "{blank}"),
             ("Sent by each member over a training", "{up_site}", "{blank}"),
             ("Measured training time of all members", "{seconds}", "{blank}"),
@@ -104,7 +149,10 @@ WORDS: dict[str, dict] = {
         ),
         "rollback": (
             "Rollback",
-            "The former base model, adapter, head and record are kept together, by hash, for: {blank}",
+            (
+                "The former base model, adapter, head and record are kept together, by hash, for:"
+                " {blank}"
+            ),
             "Who may order a rollback, and how fast it must be done: {blank}",
             "A rollback is rehearsed before an update goes live; last rehearsal: {blank}",
         ),
@@ -117,10 +165,17 @@ WORDS: dict[str, dict] = {
     "ja": {
         "title": (
             "基盤モデルの管理および更新に関する方針",
-            "全参加会社は同一の基盤モデルから出発します。アダプターおよびヘッドは、学習時と完全に同じ基盤モデルとの組合せでのみ"
-            "使用できます。本方針では、基盤モデルの管理者、同一性の確認方法、および新しいモデルの受入手順を定めます。",
+            (
+                "全参加会社は同一の基盤モデルから出発します。アダプターおよびヘッドは、"
+                "学習時と完全に同じ基盤モデルとの組合せでのみ"
+                "使用できます。本方針では、基盤モデルの管理者、同一性の確認方法、"
+                "および新しいモデルの受入手順を定めます。"
+            ),
         ),
-        "model": ("試行で用いた基盤モデル", "下表は記録に基づく。ライセンスは記録に含まれないため、別途確認を要する。"),
+        "model": (
+            "試行で用いた基盤モデル",
+            "下表は記録に基づく。ライセンスは記録に含まれないため、別途確認を要する。",
+        ),
         "model_table": (
             ("項目", "内容"),
             ("名称", "{model}"),
@@ -134,21 +189,30 @@ WORDS: dict[str, dict] = {
         ),
         "pinned": (
             "ハッシュ値による固定",
-            "各拠点は、学習および予測の前に重みファイルのSHA-256を計算し、上記の値と一致しない場合は処理を中止する。",
+            (
+                "各拠点は、学習および予測の前に重みファイルのSHA-256を計算し、"
+                "上記の値と一致しない場合は処理を中止する。"
+            ),
             "名称や版番号だけでは同一性を確認できない。同じ名称でも、後に内容が変わることがある。",
             "トークナイザーおよび設定ファイルも結果に影響する。それらのハッシュ値：{blank}",
         ),
         "unpinned": (
             "ハッシュ値が未固定",
-            "重みファイルのハッシュ値が記録にない（重みが複数ファイルに分かれている場合など）。ハッシュ値が定まるまで、全社が同一のモデルを用いている"
-            "ことを確認できない。全ファイルのハッシュ値および算出者：{blank}",
+            (
+                "重みファイルのハッシュ値が記録にない（重みが複数ファイルに分かれている場合など）。"
+                "ハッシュ値が定まるまで、全社が同一のモデルを用いている"
+                "ことを確認できない。全ファイルのハッシュ値および算出者：{blank}"
+            ),
             "名称や版番号だけでは同一性を確認できない。同じ名称でも、後に内容が変わることがある。",
             "トークナイザーおよび設定ファイルも結果に影響する。それらのハッシュ値：{blank}",
         ),
         "licence": (
             "ライセンスおよび出所",
             "ライセンス条文の確認者および確認日：{blank}",
-            "確認事項：商用利用、追加学習、アダプターの配布、表示義務、用途の制限、学習データについて公表されている事項。",
+            (
+                "確認事項：商用利用、追加学習、アダプターの配布、表示義務、用途の制限、"
+                "学習データについて公表されている事項。"
+            ),
             "提供者がライセンスを変更または撤回した場合の対応：{blank}",
         ),
         "host": (
@@ -160,21 +224,38 @@ WORDS: dict[str, dict] = {
         ),
         "triggers": (
             "新しい基盤モデルを検討する場合",
-            "安全上または法律上の問題が生じたとき、現行モデルが対応しない言語・分野が必要になったとき、明らかに優れたモデルが現れたとき、サポートが終了するとき。",
+            (
+                "安全上または法律上の問題が生じたとき、"
+                "現行モデルが対応しない言語・分野が必要になったとき、"
+                "明らかに優れたモデルが現れたとき、サポートが終了するとき。"
+            ),
             "提案できる者および見直しの頻度：{blank}",
         ),
         "accept": (
             "更新の受入手順",
-            "基盤モデルを変更すると、既存のアダプターおよびヘッドはすべて使用できなくなり、学習をやり直す必要がある。試行での連合学習に要したのは、"
-            "全社合計の計算時間（実測）{seconds}、送信{up_all}、受信{down_all}である。比較対象（ベースライン）の学習は別途必要となる。",
+            (
+                "基盤モデルを変更すると、既存のアダプターおよびヘッドはすべて使用できなくなり、"
+                "学習をやり直す必要がある。試行での連合学習に要したのは、"
+                "全社合計の計算時間（実測）{seconds}、送信{up_all}、受信{down_all}である。"
+                "比較対象（ベースライン）の学習は別途必要となる。"
+            ),
         ),
         "steps": (
             ("手順", "内容", "担当", "実施日"),
             ("提案", "名称、入手元、ハッシュ値、ライセンス、理由を示す。", "{blank}", "{blank}"),
-            ("審査", "ライセンスおよび安全性の審査。対応言語と文章長の上限をデータと照合する。", "{blank}", "{blank}"),
+            (
+                "審査",
+                "ライセンスおよび安全性の審査。対応言語と文章長の上限をデータと照合する。",
+                "{blank}",
+                "{blank}",
+            ),
             (
                 "再実行",
-                "採用済みの試行と同じデータ・設定・乱数シードで、すべてのベースライン（多数派クラス、凍結エンコーダー、単独学習、集中学習）とともに実行する。",
+                (
+                    "採用済みの試行と同じデータ・設定・乱数シードで、"
+                    "すべてのベースライン（多数派クラス、凍結エンコーダー、単独学習、"
+                    "集中学習）とともに実行する。"
+                ),
                 "{blank}",
                 "{blank}",
             ),
@@ -184,7 +265,12 @@ WORDS: dict[str, dict] = {
                 "{blank}",
                 "{blank}",
             ),
-            ("決定", "下記の基準により決定し、不採用の場合も理由を記録する。", "{blank}", "{blank}"),
+            (
+                "決定",
+                "下記の基準により決定し、不採用の場合も理由を記録する。",
+                "{blank}",
+                "{blank}",
+            ),
             (
                 "固定",
                 "新しいハッシュ値を設定および記録に反映し、原本を登録する。全社がハッシュ値の一致を確認する。",
@@ -193,7 +279,10 @@ WORDS: dict[str, dict] = {
             ),
             ("並行監視", "新旧のモデルを並行して運用する期間：{blank}", "{blank}", "{blank}"),
         ),
-        "bar": ("受入基準", "採用済みの試行の数値と、新しいモデルに求める水準を並べて示す。基準は再実行の前に定める。"),
+        "bar": (
+            "受入基準",
+            "採用済みの試行の数値と、新しいモデルに求める水準を並べて示す。基準は再実行の前に定める。",
+        ),
         "today": (
             ("指標", "採用済みの試行", "新しいモデルに求める水準"),
             ("評価用{test}件に対する正解率（95%信頼区間）", "{accuracy}（{between}）", "{blank}"),
@@ -204,7 +293,10 @@ WORDS: dict[str, dict] = {
         ),
         "rollback": (
             "切戻し",
-            "旧基盤モデル、アダプター、ヘッドおよび記録を、ハッシュ値とともに一括して保管する期間：{blank}",
+            (
+                "旧基盤モデル、アダプター、ヘッドおよび記録を、"
+                "ハッシュ値とともに一括して保管する期間：{blank}"
+            ),
             "切戻しを指示できる者、および完了までの期限：{blank}",
             "更新を本番に適用する前に、切戻しの訓練を行う。直近の実施日：{blank}",
         ),

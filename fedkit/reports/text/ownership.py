@@ -1,4 +1,6 @@
-"""Words of document 3, rights in adapters: (heading, line, ...) by key, or the rows of a table with its head first."""
+"""Words of document 3, rights in adapters: (heading, line, ...) by key, or the rows of a table with
+its head first.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,18 @@ WORDS: dict[str, dict] = {
     "en": {
         "title": (
             "Ownership of adapters and heads",
-            "What a training makes is numbers. Whether and how law protects them differs by country and is partly unsettled; what members may do "
-            "with them is therefore best agreed in a contract. The table names each object and leaves the answer open.",
+            (
+                "What a training makes is numbers. Whether and how law protects them differs by"
+                " country and is partly unsettled; what members may do with them is therefore best"
+                " agreed in a contract. The table names each object and leaves the answer open."
+            ),
         ),
         "objects": (
             "The objects",
-            "Sizes are those of the trial ({tune}: {trainable} numbers that travel; labels in the head: {labels}).",
+            (
+                "Sizes are those of the trial ({tune}: {trainable} numbers that travel; labels in"
+                " the head: {labels})."
+            ),
         ),
         "objects_table": (
             ("Object", "What it is", "In the trial", "Holder of rights", "What others may do"),
@@ -24,7 +32,10 @@ WORDS: dict[str, dict] = {
             ),
             (
                 "Update of one member",
-                "Difference between its locally trained numbers and the shared ones, one in each round.",
+                (
+                    "Difference between its locally trained numbers and the shared ones, one in"
+                    " each round."
+                ),
                 "{up_site} sent by each member in all",
                 "{blank}",
                 "{blank}",
@@ -64,61 +75,111 @@ WORDS: dict[str, dict] = {
                 "{blank}",
                 "{blank}",
             ),
-            ("Predictions", "What a member's own use of the model gives.", "not in the record", "{blank}", "{blank}"),
+            (
+                "Predictions",
+                "What a member's own use of the model gives.",
+                "not in the record",
+                "{blank}",
+                "{blank}",
+            ),
         ),
         "updates": (
             "Updates of a single member",
-            "An update can tell something about the texts behind it. It is used for one thing only: to be averaged.",
+            (
+                "An update can tell something about the texts behind it. It is used for one thing"
+                " only: to be averaged."
+            ),
             "The server deletes a member's update after: {blank}",
-            "Nobody evaluates, sells, publishes or keeps the update of another member. Exceptions (agreed audits): {blank}",
+            (
+                "Nobody evaluates, sells, publishes or keeps the update of another member."
+                " Exceptions (agreed audits): {blank}"
+            ),
         ),
         "shared": (
             "Shared adapter and head",
-            "Options: joint rights of all members / rights of one body with licences to all / licence by share of contribution. Chosen: {blank}",
+            (
+                "Options: joint rights of all members / rights of one body with licences to all /"
+                " licence by share of contribution. Chosen: {blank}"
+            ),
             "Field of use, territory, duration, affiliates, sublicences: {blank}",
-            "Which version is meant: the one whose hash stands below. A later training makes a new object with a new hash.",
-            "Changes by the server (selection of rounds, merging, compression) need the consent of: {blank}",
+            (
+                "Which version is meant: the one whose hash stands below. A later training makes a"
+                " new object with a new hash."
+            ),
+            (
+                "Changes by the server (selection of rounds, merging, compression) need the consent"
+                " of: {blank}"
+            ),
         ),
         "kept": (
             "Parts that stay at a site",
-            "In the trial only these parts travelled: {share}. The others were trained by each member for itself and stayed there.",
+            (
+                "In the trial only these parts travelled: {share}. The others were trained by each"
+                " member for itself and stayed there."
+            ),
             "They belong to that member alone, unless agreed otherwise: {blank}",
         ),
         "leavers": (
             "After leaving",
-            "May a former member go on using the last version that it helped to train; for which purposes and how long: {blank}",
+            (
+                "May a former member go on using the last version that it helped to train; for"
+                " which purposes and how long: {blank}"
+            ),
             "Does it receive later versions; does it pay for them: {blank}",
             "May the others go on using versions that its data helped to train: {blank}",
             "Exclusion for breach: which of these rights end: {blank}",
         ),
         "derived": (
             "Derived models",
-            "Personal adaptation by one member on its own data: whose is the result, and must it be shared: {blank}",
-            "Merging the adapter into the base model makes a copy of the base model: its licence decides whether it may be passed on.",
-            "Distillation (training another model on predictions) counts as derived / does not: {blank}",
+            (
+                "Personal adaptation by one member on its own data: whose is the result, and must"
+                " it be shared: {blank}"
+            ),
+            (
+                "Merging the adapter into the base model makes a copy of the base model: its"
+                " licence decides whether it may be passed on."
+            ),
+            (
+                "Distillation (training another model on predictions) counts as derived / does not:"
+                " {blank}"
+            ),
             "Combining with adapters of other groups: {blank}",
         ),
         "outside": (
             "Towards outsiders",
-            "Sale of a member, merger, insolvency, transfer of a business: what becomes of its rights: {blank}",
+            (
+                "Sale of a member, merger, insolvency, transfer of a business: what becomes of its"
+                " rights: {blank}"
+            ),
             "Claims of outsiders about data in the model: who answers, who pays: {blank}",
             "Names and marks of the members in publications: {blank}",
         ),
         "disputes": (
             "Proof of contribution",
-            "The record shows for each round who took part, with how many examples and bytes. It does not show what a contribution was worth.",
-            "If shares depend on contribution: the measure, who computes it, and how it is checked: {blank}",
+            (
+                "The record shows for each round who took part, with how many examples and bytes."
+                " It does not show what a contribution was worth."
+            ),
+            (
+                "If shares depend on contribution: the measure, who computes it, and how it is"
+                " checked: {blank}"
+            ),
         ),
     },
     "ja": {
         "title": (
             "アダプターおよびヘッドの権利帰属・利用条件",
-            "学習によって生じるのは数値（学習済みパラメータ）です。その法的保護の有無や範囲は国によって異なり、定まっていない点もあります。そのため、"
-            "誰が何をできるかを契約で定めることが望まれます。下表に対象物を挙げ、取扱いは空欄としています。",
+            (
+                "学習によって生じるのは数値（学習済みパラメータ）です。"
+                "その法的保護の有無や範囲は国によって異なり、定まっていない点もあります。そのため、"
+                "誰が何をできるかを契約で定めることが望まれます。下表に対象物を挙げ、取扱いは空欄としています。"
+            ),
         ),
         "objects": (
             "対象物",
-            "大きさは試行時のもの（{tune}、送受信される数値{trainable}個、ヘッドのラベル数{labels}）。",
+            (
+                "大きさは試行時のもの（{tune}、送受信される数値{trainable}個、ヘッドのラベル数{labels}）。"
+            ),
         ),
         "objects_table": (
             ("対象物", "内容", "試行での状況", "権利の帰属", "他の者に認める利用"),
@@ -175,15 +236,27 @@ WORDS: dict[str, dict] = {
         ),
         "updates": (
             "個々の参加会社の更新",
-            "更新から、その元になった文章に関する情報が推測される可能性がある。更新は、平均の算出のみに用いる。",
+            (
+                "更新から、その元になった文章に関する情報が推測される可能性がある。更新は、"
+                "平均の算出のみに用いる。"
+            ),
             "サーバーが個々の更新を削除する時期：{blank}",
-            "他の参加会社の更新を分析、販売、公表または保管してはならない。例外（合意した監査等）：{blank}",
+            (
+                "他の参加会社の更新を分析、販売、公表または保管してはならない。"
+                "例外（合意した監査等）：{blank}"
+            ),
         ),
         "shared": (
             "共有アダプターおよびヘッド",
-            "選択肢：全参加会社による共有／一つの主体に帰属させ全社に利用を許諾／貢献の割合に応じた許諾。採用する案：{blank}",
+            (
+                "選択肢：全参加会社による共有／一つの主体に帰属させ全社に利用を許諾／貢献の割合に応じた許諾。"
+                "採用する案：{blank}"
+            ),
             "利用分野、地域、期間、関係会社、再許諾：{blank}",
-            "対象となる版は、前掲のハッシュ値で特定する。その後の学習で得られたものは、新たなハッシュ値を持つ別の対象物とする。",
+            (
+                "対象となる版は、前掲のハッシュ値で特定する。その後の学習で得られたものは、"
+                "新たなハッシュ値を持つ別の対象物とする。"
+            ),
             "サーバー側での変更（ラウンドの選択、統合、圧縮）に同意を要する者：{blank}",
         ),
         "kept": (
@@ -201,7 +274,10 @@ WORDS: dict[str, dict] = {
         "derived": (
             "派生モデル",
             "参加会社が自社データで追加学習した結果の帰属、および共有義務の有無：{blank}",
-            "アダプターを基盤モデルに統合すると、基盤モデルの複製が生じる。提供の可否は基盤モデルのライセンスによる。",
+            (
+                "アダプターを基盤モデルに統合すると、基盤モデルの複製が生じる。"
+                "提供の可否は基盤モデルのライセンスによる。"
+            ),
             "蒸留（予測結果を用いた別モデルの学習）を派生モデルに含めるか：{blank}",
             "他のグループのアダプターとの組合せ：{blank}",
         ),

@@ -6,23 +6,37 @@ WORDS: dict[str, dict] = {
     "en": {
         "title": (
             "Risk register",
-            "Risks that the trial's record gives reason to name. Likelihood and impact are for people to rate, who know the business; the record does not rate them.",
+            (
+                "Risks that the trial's record gives reason to name. Likelihood and impact are for"
+                " people to rate, who know the business; the record does not rate them."
+            ),
         ),
         "how": (
             "How to use this register",
             "Scale of likelihood and impact: {blank}",
-            "Each risk gets an owner, who is a person; risks above this level go to management: {blank}",
+            (
+                "Each risk gets an owner, who is a person; risks above this level go to management:"
+                " {blank}"
+            ),
         ),
         "register": ("Risks from the record",),
-        "register_table": (("No.", "Risk", "Likelihood", "Impact", "What the run shows", "Measure", "Owner"),),
+        "register_table": (
+            ("No.", "Risk", "Likelihood", "Impact", "What the run shows", "Measure", "Owner"),
+        ),
         "own": (
             "Risks that no record shows",
-            "For example: people, contracts, competition law, reputation, dependence on one supplier, the server's location.",
+            (
+                "For example: people, contracts, competition law, reputation, dependence on one"
+                " supplier, the server's location."
+            ),
         ),
         "own_table": (("Risk", "Likelihood", "Impact", "What is known", "Measure", "Owner"),),
         "review": (
             "Review",
-            "Reviewed when a member joins or leaves, when settings or the base model change, and at least every: {blank}",
+            (
+                "Reviewed when a member joins or leaves, when settings or the base model change,"
+                " and at least every: {blank}"
+            ),
         ),
         "risk_unfinished": (
             "Decision on a trial that is not finished",
@@ -32,11 +46,17 @@ WORDS: dict[str, dict] = {
         "risk_no_noise": (
             "Texts can be inferred from updates or from the model",
             "No noise that gives a promise: no epsilon in the record (privacy: {privacy}).",
-            "Decide whether a promise is needed; try differential privacy and measure what it costs in accuracy; run the attacks of the kit, whose failure is no proof.",
+            (
+                "Decide whether a promise is needed; try differential privacy and measure what it"
+                " costs in accuracy; run the attacks of the kit, whose failure is no proof."
+            ),
         ),
         "risk_noise_limits": (
             "The promise is taken for more than it is",
-            "A promise with limits is in the record (privacy: {privacy}); it does not cover people with several texts, or choices made on the same data.",
+            (
+                "A promise with limits is in the record (privacy: {privacy}); it does not cover"
+                " people with several texts, or choices made on the same data."
+            ),
             "Quote epsilon only with unit, delta and whom to trust; judge it by its worst case.",
         ),
         "risk_seeded_noise": (
@@ -47,7 +67,10 @@ WORDS: dict[str, dict] = {
         "risk_open_updates": (
             "Who runs the server reads each member's updates",
             "No secure aggregation (secure: {secure}).",
-            "Secure aggregation in a reviewed implementation, or a neutral server with a contract on access.",
+            (
+                "Secure aggregation in a reviewed implementation, or a neutral server with a"
+                " contract on access."
+            ),
         ),
         "risk_masks": (
             "Teaching code is taken for protection",
@@ -66,7 +89,10 @@ WORDS: dict[str, dict] = {
         ),
         "risk_counts": (
             "Sizes and label counts reveal business secrets",
-            "The record lists {train} training examples by member and label; members learn each other's counts from it.",
+            (
+                "The record lists {train} training examples by member and label; members learn each"
+                " other's counts from it."
+            ),
             "Restrict who reads the record; share totals only.",
         ),
         "risk_personal": (
@@ -76,7 +102,10 @@ WORDS: dict[str, dict] = {
         ),
         "risk_unproved": (
             "Training together brings less than hoped",
-            "The records given do not show a gain over local only that the interval supports. Federated: {accuracy} ({between}).",
+            (
+                "The records given do not show a gain over local only that the interval supports."
+                " Federated: {accuracy} ({between})."
+            ),
             "Run all baselines over several seeds; accept a no.",
         ),
         "risk_worst": (
@@ -87,7 +116,10 @@ WORDS: dict[str, dict] = {
         "risk_small_test": (
             "The numbers are less certain than they look",
             "Test examples: {test}; 95% interval of the accuracy: {between}.",
-            "More test examples, chosen like those in operation, before a decision by small differences.",
+            (
+                "More test examples, chosen like those in operation, before a decision by small"
+                " differences."
+            ),
         ),
         "risk_one_seed": (
             "The result is luck of one split",
@@ -97,7 +129,10 @@ WORDS: dict[str, dict] = {
         "risk_single_label": (
             "A label depends on one member",
             "Held by one member only: {single}.",
-            "Collect examples elsewhere; agree on what happens when that member leaves (document 4).",
+            (
+                "Collect examples elsewhere; agree on what happens when that member leaves"
+                " (document 4)."
+            ),
         ),
         "risk_uneven_sizes": (
             "A large member dominates, a small one is seen through",
@@ -107,7 +142,10 @@ WORDS: dict[str, dict] = {
         "risk_failed": (
             "Updates fail or come late",
             "Updates that did not count: {failed}.",
-            "Deadlines, retries, and a rule for how many may be missing; look at the reasons in the record.",
+            (
+                "Deadlines, retries, and a rule for how many may be missing; look at the reasons in"
+                " the record."
+            ),
         ),
         "risk_harmful": (
             "A wrong or hostile update spoils the model",
@@ -136,7 +174,10 @@ WORDS: dict[str, dict] = {
         ),
         "risk_leaving": (
             "A member leaves and asks to be forgotten",
-            "What was learned stays in the model; training the same rounds again took {seconds} over all members.",
+            (
+                "What was learned stays in the model; training the same rounds again took {seconds}"
+                " over all members."
+            ),
             "Settle document 4 before the start.",
         ),
         "risk_data_notes": (
@@ -148,7 +189,11 @@ WORDS: dict[str, dict] = {
     "ja": {
         "title": (
             "リスク登録簿",
-            "試行の記録から挙げられるリスクの一覧です。発生可能性と影響度は記録からは判断できないため、事業を知る関係者が評価してください。",
+            (
+                "試行の記録から挙げられるリスクの一覧です。"
+                "発生可能性と影響度は記録からは判断できないため、"
+                "事業を知る関係者が評価してください。"
+            ),
         ),
         "how": (
             "使い方",
@@ -156,12 +201,20 @@ WORDS: dict[str, dict] = {
             "各リスクに責任者（個人）を定める。次の水準を超えるリスクは経営層に報告する：{blank}",
         ),
         "register": ("記録に基づくリスク",),
-        "register_table": (("番号", "リスク", "発生可能性", "影響度", "試行で確認された事実", "対策", "責任者"),),
-        "own": ("記録に現れないリスク", "例：要員、契約、競争法、評判、特定の供給者への依存、サーバーの所在地。"),
+        "register_table": (
+            ("番号", "リスク", "発生可能性", "影響度", "試行で確認された事実", "対策", "責任者"),
+        ),
+        "own": (
+            "記録に現れないリスク",
+            "例：要員、契約、競争法、評判、特定の供給者への依存、サーバーの所在地。",
+        ),
         "own_table": (("リスク", "発生可能性", "影響度", "把握している事実", "対策", "責任者"),),
         "review": (
             "見直し",
-            "参加会社の加入・脱退時、設定または基盤モデルの変更時に見直すほか、定期的な見直しの間隔：{blank}",
+            (
+                "参加会社の加入・脱退時、設定または基盤モデルの変更時に見直すほか、"
+                "定期的な見直しの間隔：{blank}"
+            ),
         ),
         "risk_unfinished": (
             "完了していない試行に基づく判断",
@@ -171,11 +224,17 @@ WORDS: dict[str, dict] = {
         "risk_no_noise": (
             "更新またはモデルから文章が推測される",
             "保証の根拠となるノイズはなく、記録にεの値がない（privacy：{privacy}）。",
-            "保証の要否を決める。差分プライバシーを試し、正解率への影響を測る。攻撃実験も行う（失敗しても安全の証明にはならない）。",
+            (
+                "保証の要否を決める。差分プライバシーを試し、正解率への影響を測る。"
+                "攻撃実験も行う（失敗しても安全の証明にはならない）。"
+            ),
         ),
         "risk_noise_limits": (
             "プライバシー保証が過大に受け取られる",
-            "記録には限定付きの保証がある（privacy：{privacy}）。複数の文章を持つ個人や、同じデータを見て選んだ設定は対象外である。",
+            (
+                "記録には限定付きの保証がある（privacy：{privacy}）。複数の文章を持つ個人や、"
+                "同じデータを見て選んだ設定は対象外である。"
+            ),
             "εは、保護の単位、δおよび信頼すべき相手とともに示し、最悪の場合の値で判断する。",
         ),
         "risk_seeded_noise": (
@@ -215,7 +274,10 @@ WORDS: dict[str, dict] = {
         ),
         "risk_unproved": (
             "共同学習の効果が期待を下回る",
-            "今回の記録では、単独学習に対する優位が信頼区間をもって示されていない。連合学習：{accuracy}（{between}）。",
+            (
+                "今回の記録では、単独学習に対する優位が信頼区間をもって示されていない。"
+                "連合学習：{accuracy}（{between}）。"
+            ),
             "複数の乱数シードで全ベースラインを実行する。効果なしという結論も受け入れる。",
         ),
         "risk_worst": (
@@ -275,7 +337,10 @@ WORDS: dict[str, dict] = {
         ),
         "risk_leaving": (
             "参加会社が脱退し、学習内容の消去を求める",
-            "学習した内容はモデルに残る。同じラウンドの再学習に要する時間は、試行の実測で全社合計{seconds}である。",
+            (
+                "学習した内容はモデルに残る。同じラウンドの再学習に要する時間は、"
+                "試行の実測で全社合計{seconds}である。"
+            ),
             "開始前に資料4の内容を合意する。",
         ),
         "risk_data_notes": (

@@ -1,7 +1,8 @@
 """The bench panel: change who has what and train again, or change the network and see it at once.
 
-Training runs in a thread that sets widget values and nothing else: it never prints. `run(wait=True)` and `wait()` raise
-what the thread raised, so an executed notebook fails when its training fails.
+Training runs in a thread that sets widget values and nothing else: it never prints.
+`run(wait=True)` and `wait()` raise what the thread raised, so an executed notebook fails when its
+training fails.
 """
 
 from __future__ import annotations
@@ -37,15 +38,20 @@ KEPT = 3  # results that are shown beside each other
 
 
 def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
-    """The panel; where widgets cannot run, a static figure of one run, with the reason as its title.
+    """The panel; where widgets cannot run, a static figure of one run, with the reason as its
+    title.
 
-    config: the settings to begin with; those that the panel does not offer (data, model, seed, ...) stay.
+    config: the settings to begin with; those that the panel does not offer (data, model, seed, ...)
+    stay.
     """
     try:
         return BenchPanel(config)
-    except ImportError as error:  # plotly's live figure needs anywidget, the controls need ipywidgets
+    # plotly's live figure needs anywidget, the controls need ipywidgets
+    except ImportError as error:
         reason = str(error).strip().splitlines()[0]
-        return static(config or RunConfig(), f"No sliders here: {reason} To mend it, see `fedkit doctor`.")
+        return static(
+            config or RunConfig(), f"No sliders here: {reason} To mend it, see `fedkit doctor`."
+        )
 
 
 def static(config: RunConfig, reason: str) -> go.Figure:
@@ -68,7 +74,8 @@ class Result:
 class BenchPanel:
     """Controls, a queue of one, and one live figure.
 
-    results: the last three, the latest last. rounds: what trains, with the arguments of `runner.rounds`.
+    results: the last three, the latest last. rounds: what trains, with the arguments of
+    `runner.rounds`.
     """
 
     def __init__(self, config: RunConfig | None = None, rounds: Rounds = runner.rounds):
@@ -82,13 +89,17 @@ class BenchPanel:
         self.controls = Controls(config)
         self.queue: Queue[RunConfig] = Queue(self._work, self._tell_queue, self._ended)
         self.frame = self._dealt()
-        self.figure = go.FigureWidget(draw(self.scene))  # wrapped last: what it holds now is what a browser opens with
+        # wrapped last: what it holds now is what a browser opens with
+        self.figure = go.FigureWidget(draw(self.scene))
         self.view = self.controls.around(self.figure)
         self._listen()
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = self.view._repr_mimebundle_(**kwargs)
-        missing = "<p><b>No sliders here:</b> this page has no widget support. Run <code>fedkit doctor</code>.</p>"
+        missing = (
+            "<p><b>No sliders here:</b> this page has no widget support. Run <code>fedkit"
+            " doctor</code>.</p>"
+        )
         return {**bundle, "text/html": missing}  # shown only where a widget cannot be
 
     # ---- the settings
@@ -109,7 +120,9 @@ class BenchPanel:
         return next((r.record for r in reversed(self.results) if r.record is not None), None)
 
     def load(self, text: str) -> None:
-        """Set every control to the settings in a TOML or JSON text. Raises FedkitError and changes nothing if it cannot."""
+        """Set every control to the settings in a TOML or JSON text. Raises FedkitError and changes
+        nothing if it cannot.
+        """
         config = load(text)
         corpus = self.corpus if _source(config) == _source(self.settings) else _corpus(config)
         with self._lock:
@@ -126,7 +139,8 @@ class BenchPanel:
         return self.queue.running
 
     def run(self, wait: bool = False) -> None:
-        """Train in a thread with the settings as they stand; while a run trains, line them up as the next one.
+        """Train in a thread with the settings as they stand; while a run trains, line them up as
+        the next one.
 
         wait: until nothing trains or waits, and raise what training raised.
         """
@@ -137,7 +151,9 @@ class BenchPanel:
             self.wait()
 
     def wait(self) -> None:
-        """Until training has ended. Raises what the thread raised; that somebody pressed Cancel is no error."""
+        """Until training has ended. Raises what the thread raised; that somebody pressed Cancel is
+        no error.
+        """
         self.queue.wait()
 
     def cancel(self) -> None:
@@ -154,7 +170,11 @@ class BenchPanel:
         for record in self._rounds(config, progress=self._tell, cancel=cancel, job=job):
             mine.record = record
             with self._lock:
-                others = [r for r in self.results if r is not mine and r.record is not None and r.record.rounds]
+                others = [
+                    r
+                    for r in self.results
+                    if r is not mine and r.record is not None and r.record.rounds
+                ]
                 self.results = [*others[1 - KEPT :], mine]
             self._redraw()
 
@@ -165,21 +185,37 @@ class BenchPanel:
         elif error is not None:
             self.controls.fail(error)
         elif not self.running:
-            right, took = formatting.percent(self.record.rounds[-1].accuracy), sum(r.seconds for r in self.record.rounds)
-            words = f"Finished: {right} of {self.record.data['test']:,} test examples are right; {formatting.seconds(took)} measured."
+            right, took = (
+                formatting.percent(self.record.rounds[-1].accuracy),
+                sum(r.seconds for r in self.record.rounds),
+            )
+            words = (
+                f"Finished: {right} of {self.record.data['test']:,} test examples are right;"
+                f" {formatting.seconds(took)} measured."
+            )
             self.controls.say(words, done=1.0)
         self._guess()
 
     def _tell(self, now: Progress) -> None:
-        left = "" if now.remaining_seconds is None else f" &nbsp; <b>{now.remaining_seconds:.0f} s left</b>"
+        left = (
+            ""
+            if now.remaining_seconds is None
+            else f" &nbsp; <b>{now.remaining_seconds:.0f} s left</b>"
+        )
         good = "" if now.accuracy is None else f", {formatting.percent(now.accuracy)} right"
         client = f", {plain(now.client)}" if now.client else ""
-        where = f"Round {now.round} of {now.rounds}{client}{good}, {formatting.megabytes(now.nbytes / 1e6)} sent"
+        where = (
+            f"Round {now.round} of {now.rounds}{client}{good},"
+            f" {formatting.megabytes(now.nbytes / 1e6)} sent"
+        )
         self.controls.say(where + left, now.done)
 
     def _tell_queue(self) -> None:
         now, waits = self.queue.now, self.queue.next
-        self.controls.busy(now is not None, _difference(now, waits) if waits is not None and now is not None else "")
+        self.controls.busy(
+            now is not None,
+            _difference(now, waits) if waits is not None and now is not None else "",
+        )
 
     # ---- the picture
 
@@ -199,10 +235,14 @@ class BenchPanel:
         except FedkitError as error:
             from fedkit.widgets.bench.controls import RED, one_line
 
-            self.controls.trouble.value = f"<span style='color:{RED}'><b>Not loaded.</b> {one_line(error)}</span>"
+            self.controls.trouble.value = (
+                f"<span style='color:{RED}'><b>Not loaded.</b> {one_line(error)}</span>"
+            )
 
     def _deal_again(self) -> None:
-        """A control that needs training moved: the table is dealt anew at once; the curves wait for Run."""
+        """A control that needs training moved: the table is dealt anew at once; the curves wait for
+        Run.
+        """
         if self._still:
             return
         try:
@@ -216,12 +256,16 @@ class BenchPanel:
         self._guess()
 
     def _redraw(self) -> None:
-        """From the records there are; nothing is trained. Called from the thread and from the sliders."""
+        """From the records there are; nothing is trained. Called from the thread and from the
+        sliders.
+        """
         if self._still:
             return
         with self._lock:
             latest = self.record
-            self.controls.rounds([r.round for r in states_of(latest) if r.clients] if latest else [])
+            self.controls.rounds(
+                [r.round for r in states_of(latest) if r.clients] if latest else []
+            )
             sync(self.figure, picture(self.scene))
             self.controls.refresh(self.settings, self.command)
 
@@ -230,11 +274,20 @@ class BenchPanel:
         """What the picture shows now."""
         done = [r for r in self.results if r.record is not None]
         names = named([r.config for r in done])
-        names = [name + ("" if r.record.finished or self._trains(r) else " (stopped)") for r, name in zip(done, names)]
+        names = [
+            name + ("" if r.record.finished or self._trains(r) else " (stopped)")
+            for r, name in zip(done, names)
+        ]
         now = self.settings
         ahead = bool(done) and any(getattr(done[-1].config, k) != getattr(now, k) for k in DATA)
-        return Scene(self.frame, tuple(zip(names, (r.record for r in done))), World(now.link, now.devices, now.deadline),
-                     self.controls.views.value, self.controls.round.value, ahead)
+        return Scene(
+            self.frame,
+            tuple(zip(names, (r.record for r in done))),
+            World(now.link, now.devices, now.deadline),
+            self.controls.views.value,
+            self.controls.round.value,
+            ahead,
+        )
 
     def _trains(self, result: Result) -> bool:
         return self.running and result is self.results[-1] and result.config == self.queue.now
@@ -245,12 +298,16 @@ class BenchPanel:
         held = len(self.corpus.test)
         texts = self.corpus.test.texts[:200]
         words = sum(len(text.split()) for text in texts) / max(len(texts), 1)
-        self.controls.guess(str(guess(self.settings, int(self.frame.to_numpy().sum()), held, words, before)))
+        self.controls.guess(
+            str(guess(self.settings, int(self.frame.to_numpy().sum()), held, words, before))
+        )
 
     def _dealt(self):
         """Clients x labels, as they would be dealt now."""
         c = self.settings
-        return describe(self.corpus, deal(self.corpus, c.partition, c.clients, c.examples_per_client, c.seed))
+        return describe(
+            self.corpus, deal(self.corpus, c.partition, c.clients, c.examples_per_client, c.seed)
+        )
 
 
 def _source(config: RunConfig) -> tuple:
@@ -267,4 +324,6 @@ def _corpus(config: RunConfig):
 def _difference(now: RunConfig, waits: RunConfig) -> str:
     """What is other in the run that waits, in words."""
     then, next_ = now.to_dict(), waits.to_dict()
-    return ", ".join(in_words(k, v) for k, v in next_.items() if then[k] != v) or "the same once more"
+    return (
+        ", ".join(in_words(k, v) for k, v in next_.items() if then[k] != v) or "the same once more"
+    )

@@ -1,4 +1,6 @@
-"""The simulated clock of a record as the panel's sliders stand: when each round ended, and whether that can be known."""
+"""The simulated clock of a record as the panel's sliders stand: when each round ended, and whether
+that can be known.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from fedkit.network import Timeline, replay
 
 @dataclass(frozen=True)
 class World:
-    """The controls that redraw: link, devices, deadline (seconds; None: the server waits for the last)."""
+    """The controls that redraw: link, devices, deadline (seconds; None: the server waits for the
+    last).
+    """
 
     link: str
     devices: str
@@ -19,8 +23,9 @@ class World:
 
 @dataclass(frozen=True)
 class Clock:
-    """ends: simulated seconds at the end of the start exchange and of each round. why: reasons for which learning
-    would have been otherwise, so that only a new run can tell; () when the redrawn times are exact.
+    """ends: simulated seconds at the end of the start exchange and of each round. why: reasons for
+    which learning would have been otherwise, so that only a new run can tell; () when the
+    redrawn times are exact.
     """
 
     ends: list[float]

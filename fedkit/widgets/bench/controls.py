@@ -1,4 +1,6 @@
-"""The bench panel's controls: widgets, their words, and how they stand on the page. They know nothing of training."""
+"""The bench panel's controls: widgets, their words, and how they stand on the page. They know
+nothing of training.
+"""
 
 from __future__ import annotations
 
@@ -27,27 +29,59 @@ class Controls:
     def __init__(self, config: RunConfig):
         self.config, self.offers = config, offers(config)
         now = standing(config)
-        self.inputs: dict[str, w.Widget] = {name: _input(offer, now[name]) for name, offer in self.offers.items()}
-        self.go = w.Button(description=RUN, button_style="primary", icon="play", layout=w.Layout(width="110px"),
-                           tooltip="Train with these settings; while a run trains: line them up as the next")
-        self.stop = w.Button(description="Cancel", icon="stop", disabled=True, layout=w.Layout(width="90px"),
-                             tooltip="Stop before the next step and forget what waits; finished rounds stay")
-        self.bar = w.FloatProgress(value=0.0, min=0.0, max=1.0, layout=w.Layout(flex="1 1 auto", width="auto"),
-                                   style={"bar_color": BLUE})
-        self.estimate, self.status, self.waiting, self.command = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self.inputs: dict[str, w.Widget] = {
+            name: _input(offer, now[name]) for name, offer in self.offers.items()
+        }
+        self.go = w.Button(
+            description=RUN,
+            button_style="primary",
+            icon="play",
+            layout=w.Layout(width="110px"),
+            tooltip="Train with these settings; while a run trains: line them up as the next",
+        )
+        self.stop = w.Button(
+            description="Cancel",
+            icon="stop",
+            disabled=True,
+            layout=w.Layout(width="90px"),
+            tooltip="Stop before the next step and forget what waits; finished rounds stay",
+        )
+        self.bar = w.FloatProgress(
+            value=0.0,
+            min=0.0,
+            max=1.0,
+            layout=w.Layout(flex="1 1 auto", width="auto"),
+            style={"bar_color": BLUE},
+        )
+        self.estimate, self.status, self.waiting, self.command = (
+            w.HTML(),
+            w.HTML(),
+            w.HTML(),
+            w.HTML(),
+        )
         self.refused = w.HTML()
-        self.views = w.ToggleButtons(options=[(kind.title, name) for name, kind in VIEWS.items()],
-                                     tooltips=[kind.help for kind in VIEWS.values()],
-                                     style={"button_width": "auto"})
-        self.round = w.SelectionSlider(options=[("last", -1)], description="Round", layout=w.Layout(width="300px"),
-                                       style={"description_width": "50px"})
+        self.views = w.ToggleButtons(
+            options=[(kind.title, name) for name, kind in VIEWS.items()],
+            tooltips=[kind.help for kind in VIEWS.values()],
+            style={"button_width": "auto"},
+        )
+        self.round = w.SelectionSlider(
+            options=[("last", -1)],
+            description="Round",
+            layout=w.Layout(width="300px"),
+            style={"description_width": "50px"},
+        )
         self.text, self.box = (
             _area("The settings as they stand, as a file for fedkit sweep"),
             _area("Paste settings here"),
         )
         self.link, self.trouble = w.HTML(), w.HTML()
-        self.load = w.Button(description="Load", icon="upload", layout=w.Layout(width="90px"),
-                             tooltip="Set all controls to the pasted settings")
+        self.load = w.Button(
+            description="Load",
+            icon="upload",
+            layout=w.Layout(width="90px"),
+            tooltip="Set all controls to the pasted settings",
+        )
         self.say("Choose, then press <b>Run</b>.")
         self._fit()
 
@@ -81,10 +115,15 @@ class Controls:
         self.say(f"<span style='color:{RED}'><b>Did not run.</b> {one_line(error)}</span>", 0.0)
 
     def busy(self, running: bool, waits: str) -> None:
-        """What the buttons do while a run trains. waits: the settings in the queue, in words; '' for none."""
+        """What the buttons do while a run trains. waits: the settings in the queue, in words; ''
+        for none.
+        """
         self.stop.disabled, self.go.description = not running, NEXT if running else RUN
         words = (
-            f"<b>Next:</b> {plain(waits, 120)} <span style='color:{MUTED}'>(Cancel forgets it)</span>" if waits else ""
+            f"<b>Next:</b> {plain(waits, 120)} <span style='color:{MUTED}'>(Cancel forgets"
+            " it)</span>"
+            if waits
+            else ""
         )
         self.waiting.value = f"<div style='line-height:1.4'>{words}</div>" if words else ""
 
@@ -96,10 +135,13 @@ class Controls:
         """The settings as text and as a command, and why they would be refused if they would."""
         reason = refusal(config)
         self.refused.value = (
-            f"<div style='color:{RED};line-height:1.4'><b>Would be refused:</b> {reason}</div>" if reason else ""
+            f"<div style='color:{RED};line-height:1.4'><b>Would be refused:</b> {reason}</div>"
+            if reason
+            else ""
         )
         self.command.value = _small(
-            f"The same from a terminal:<br><code style='overflow-wrap:anywhere'>{plain(line, 600)}</code>"
+            "The same from a terminal:<br><code"
+            f" style='overflow-wrap:anywhere'>{plain(line, 600)}</code>"
         )
         self.text.value = export(config)
         self.link.value = download(self.text.value)
@@ -113,7 +155,9 @@ class Controls:
             self.round.options, self.round.value = options, kept
 
     def _fit(self) -> None:
-        """Grey out what does not apply: a rank where nothing has one, a latency where the line brings its own."""
+        """Grey out what does not apply: a rank where nothing has one, a latency where the line
+        brings its own.
+        """
         self.inputs["rank"].disabled = not ranked(self.inputs["tune"].value)
         self.inputs["latency"].disabled = fixed(self.inputs["bandwidth"].value)
         self.round.layout.visibility = "visible" if self.views.value == "gantt" else "hidden"
@@ -130,44 +174,70 @@ class Controls:
         for control in (self.views, self.round):
             control.observe(lambda _: call(), names="value")
 
-    def on_press(self, run: Callable[[], None], cancel: Callable[[], None], load: Callable[[], None]) -> None:
+    def on_press(
+        self, run: Callable[[], None], cancel: Callable[[], None], load: Callable[[], None]
+    ) -> None:
         for button, call in ((self.go, run), (self.stop, cancel), (self.load, load)):
             button.on_click(lambda _, call=call: call())
 
     # ---- how they stand
 
     def around(self, figure: w.DOMWidget) -> w.VBox:
-        """What needs training on the left, what redraws on the right, then the views, the figure, the settings as text."""
+        """What needs training on the left, what redraws on the right, then the views, the figure,
+        the settings as text.
+        """
         cells = {name: self._cell(name) for name in self.inputs}
         train = [cell for name, cell in cells.items() if self.offers[name].trains]
         world = [cell for name, cell in cells.items() if not self.offers[name].trains]
-        press = w.HBox([self.go, self.stop, self.bar], layout=w.Layout(width="98%", align_items="center"))
+        press = w.HBox(
+            [self.go, self.stop, self.bar], layout=w.Layout(width="98%", align_items="center")
+        )
         left = _box(
             "1. Needs training",
             "press Run",
             [_wrap(train), self.refused, press, self.estimate, self.status, self.waiting],
             "2 1 560px",
         )
-        right = _box("2. Redrawn at once", "nothing is trained", [*world, self.command], "1 1 300px")
-        top = w.HBox(
-            [left, right], layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px", align_items="stretch")
+        right = _box(
+            "2. Redrawn at once", "nothing is trained", [*world, self.command], "1 1 300px"
         )
-        views = w.HBox([self.views, self.round], layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"))
+        top = w.HBox(
+            [left, right],
+            layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px", align_items="stretch"),
+        )
+        views = w.HBox(
+            [self.views, self.round], layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px")
+        )
         return w.VBox([top, views, figure, self._texts()])
 
     def _cell(self, name: str) -> w.VBox:
-        half = {"width": "50%", "min_width": "262px"} if self.offers[name].trains else {"width": "100%"}
-        return w.VBox([self.inputs[name], w.HTML(_small(self.offers[name].help, 92))], layout=w.Layout(**half))
+        half = (
+            {"width": "50%", "min_width": "262px"}
+            if self.offers[name].trains
+            else {"width": "100%"}
+        )
+        return w.VBox(
+            [self.inputs[name], w.HTML(_small(self.offers[name].help, 92))], layout=w.Layout(**half)
+        )
 
     def _texts(self) -> w.Accordion:
         keep = w.VBox(
-            [w.HTML("<b>Keep</b>: copy it, or download it"), self.text, self.link], layout=w.Layout(flex="1 1 380px")
+            [w.HTML("<b>Keep</b>: copy it, or download it"), self.text, self.link],
+            layout=w.Layout(flex="1 1 380px"),
         )
-        take = w.VBox([w.HTML("<b>Load</b>: paste TOML or JSON, then press Load"), self.box, w.HBox([self.load, self.trouble])],
-                      layout=w.Layout(flex="1 1 380px"))
+        take = w.VBox(
+            [
+                w.HTML("<b>Load</b>: paste TOML or JSON, then press Load"),
+                self.box,
+                w.HBox([self.load, self.trouble]),
+            ],
+            layout=w.Layout(flex="1 1 380px"),
+        )
         both = w.HBox([keep, take], layout=w.Layout(flex_flow="row wrap"))
         return w.Accordion(
-            [both], titles=("Settings as text: keep, share, load",), layout=w.Layout(max_width=f"{WIDTH}px")
+            [both],
+            titles=("Settings as text: keep, share, load",),
+            layout=w.Layout(max_width=f"{WIDTH}px"),
         )
 
 
@@ -183,17 +253,31 @@ def refusal(config: RunConfig) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """The first line of an error, safe in a page; its kind before it where that is not the kit's own."""
+    """The first line of an error, safe in a page; its kind before it where that is not the kit's
+    own.
+    """
     kind = "" if type(error).__name__ == "FedkitError" else f"{type(error).__name__}: "
     return plain(kind + (str(error).strip() or "no reason given").splitlines()[0], 300)
 
 
 def _input(offer: Offer, value: Any) -> w.Widget:
-    """A slider over named steps, or a drop-down. Both take the arrow keys; a slider that redraws does so while it moves."""
+    """A slider over named steps, or a drop-down. Both take the arrow keys; a slider that redraws
+    does so while it moves.
+    """
     style, row = {"description_width": "88px"}, w.Layout(width="98%")
-    shared = {"options": list(offer.options.items()), "value": value, "description": offer.title, "style": style,
-              "layout": row, "tooltip": offer.help}
-    return w.Dropdown(**shared) if offer.menu else w.SelectionSlider(**shared, continuous_update=not offer.trains)
+    shared = {
+        "options": list(offer.options.items()),
+        "value": value,
+        "description": offer.title,
+        "style": style,
+        "layout": row,
+        "tooltip": offer.help,
+    }
+    return (
+        w.Dropdown(**shared)
+        if offer.menu
+        else w.SelectionSlider(**shared, continuous_update=not offer.trains)
+    )
 
 
 def _wrap(children: list[w.Widget]) -> w.HBox:
@@ -201,9 +285,12 @@ def _wrap(children: list[w.Widget]) -> w.HBox:
 
 
 def _box(title: str, more: str, children: list[w.Widget], flex: str) -> w.VBox:
-    head = w.HTML(f"<b style='font-size:14px'>{title}</b> <span style='color:{MUTED}'>: {more}</span>")
+    head = w.HTML(
+        f"<b style='font-size:14px'>{title}</b> <span style='color:{MUTED}'>: {more}</span>"
+    )
     return w.VBox(
-        [head, *children], layout=w.Layout(flex=flex, padding="2px 8px", margin="2px", border="1px solid #d0d0d0")
+        [head, *children],
+        layout=w.Layout(flex=flex, padding="2px 8px", margin="2px", border="1px solid #d0d0d0"),
     )
 
 
@@ -212,4 +299,7 @@ def _area(words: str) -> w.Textarea:
 
 
 def _small(words: str, left: int = 0) -> str:
-    return f"<div style='color:{MUTED};font-size:12px;line-height:1.3;margin:-4px 0 3px {left}px'>{words}</div>"
+    return (
+        f"<div style='color:{MUTED};font-size:12px;line-height:1.3;margin:-4px 0 3px"
+        f" {left}px'>{words}</div>"
+    )

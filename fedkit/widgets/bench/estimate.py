@@ -1,6 +1,8 @@
-"""How long would Run take, and how much memory? At once: from the pace of the runs before, else from a formula.
+"""How long would Run take, and how much memory? At once: from the pace of the runs before, else
+from a formula.
 
-A rough guess, and said to be one; `fedkit sweep --estimate` measures instead (see `fedkit.experiments.estimate`).
+A rough guess, and said to be one; `fedkit sweep --estimate` measures instead (see
+`fedkit.experiments.estimate`).
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class Size:
 
 @dataclass(frozen=True)
 class Guess:
-    """seconds: of the whole run. peak: bytes of memory of this process. basis: where the guess comes from."""
+    """seconds: of the whole run. peak: bytes of memory of this process. basis: where the guess
+    comes from.
+    """
 
     seconds: float
     peak: float
@@ -50,16 +54,22 @@ class Guess:
 
     def __str__(self) -> str:
         return (
-            f"about {formatting.seconds(max(self.seconds, 0.1))} and {formatting.megabytes(self.peak / 1e6)} of memory ({self.basis})"
+            f"about {formatting.seconds(max(self.seconds, 0.1))} and"
+            f" {formatting.megabytes(self.peak / 1e6)} of memory ({self.basis})"
         )
 
 
-def guess(config: RunConfig, train: int, held: int, words: float, before: Sequence[Run] = ()) -> Guess:
-    """The run that `config` describes. train: examples of all clients; held: examples that every round is judged on;
-    words: of a typical text. before: records made on this machine, the latest last.
+def guess(
+    config: RunConfig, train: int, held: int, words: float, before: Sequence[Run] = ()
+) -> Guess:
+    """The run that `config` describes. train: examples of all clients; held: examples that every
+    round is judged on; words: of a typical text. before: records made on this machine, the
+    latest last.
     """
     share = config.clients_per_round
-    drawn = 1.0 if share is None else share if share < 1 else min(share / max(config.clients, 1), 1.0)
+    drawn = (
+        1.0 if share is None else share if share < 1 else min(share / max(config.clients, 1), 1.0)
+    )
     seen = train * drawn * config.local_epochs * config.rounds  # examples that are trained on
     like = [r for r in before if r.rounds and alike(r, config)]
     if like:
@@ -67,14 +77,22 @@ def guess(config: RunConfig, train: int, held: int, words: float, before: Sequen
     size, tokens = size_of(config.model), min(1.4 * words + 2, config.max_tokens)
     forward = size.flops(tokens) / (EFFICIENCY * flops_per_second())
     passes = {"head": 0.0, "full": 3.0}.get(parse_spec(config.tune)[0], 2.2)
-    seconds = forward * (seen * passes + train + (config.rounds + 1) * held) + SETUP + PER_ROUND * config.rounds
-    return Guess(seconds, _memory(config, size, train + held, tokens), "an estimate from the model's size")
+    seconds = (
+        forward * (seen * passes + train + (config.rounds + 1) * held)
+        + SETUP
+        + PER_ROUND * config.rounds
+    )
+    return Guess(
+        seconds, _memory(config, size, train + held, tokens), "an estimate from the model's size"
+    )
 
 
 def alike(run: Run, config: RunConfig) -> bool:
     """Was this run made with the same model and way of tuning, so that its pace tells?"""
     then = run.config
-    same = all(then.get(k) == getattr(config, k) for k in ("model", "max_tokens", "batch_size", "data"))
+    same = all(
+        then.get(k) == getattr(config, k) for k in ("model", "max_tokens", "batch_size", "data")
+    )
     return same and parse_spec(str(then.get("tune")))[0] == parse_spec(config.tune)[0]
 
 
@@ -89,7 +107,8 @@ def _from(run: Run, config: RunConfig, seen: float) -> Guess:
 
 def _memory(config: RunConfig, size: Size, train: int, tokens: float) -> float:
     """The kit's own prediction where that is quick, else a rough formula."""
-    if "transformers.modeling_utils" in sys.modules:  # reading that takes seconds: Run may, opening a panel may not
+    # reading that takes seconds: Run may, opening a panel may not
+    if "transformers.modeling_utils" in sys.modules:
         from fedkit.federated.memory_model import Texts, process_footprint
 
         with contextlib.suppress(FedkitError):
@@ -98,7 +117,11 @@ def _memory(config: RunConfig, size: Size, train: int, tokens: float) -> float:
     full = parse_spec(config.tune)[0] == "full"
     weights = 4 * size.weights * (4 if full else 1)
     batch = config.batch_size * (1 if full else min(TOGETHER, config.clients))
-    return resident() + weights + 4 * batch * tokens * size.layers * (10 * size.hidden + 2 * size.inner)
+    return (
+        resident()
+        + weights
+        + 4 * batch * tokens * size.layers * (10 * size.hidden + 2 * size.inner)
+    )
 
 
 def resident() -> int:
@@ -110,7 +133,9 @@ def resident() -> int:
 
 @lru_cache(maxsize=8)
 def size_of(model: str) -> Size:
-    """The size of a base model from its files, without reading its weights; that of minilm where it is not known."""
+    """The size of a base model from its files, without reading its weights; that of minilm where it
+    is not known.
+    """
     from fedkit.models.base import MODELS
 
     folder = Path(model)
@@ -122,8 +147,12 @@ def size_of(model: str) -> Size:
             folder = Path(importlib.util.find_spec(known.package).origin).parent / known.folder
         told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         weights = (folder / "model.safetensors").stat().st_size // 4
-        return Size(int(told["hidden_size"]), int(told["num_hidden_layers"]),
-                    int(told.get("intermediate_size", 4 * told["hidden_size"])), weights)
+        return Size(
+            int(told["hidden_size"]),
+            int(told["num_hidden_layers"]),
+            int(told.get("intermediate_size", 4 * told["hidden_size"])),
+            weights,
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Size()
 

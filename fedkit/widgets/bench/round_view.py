@@ -1,4 +1,6 @@
-"""One round as a Gantt picture: when each client downloads, trains, uploads and waits, and whose upload did not count."""
+"""One round as a Gantt picture: when each client downloads, trains, uploads and waits, and whose
+upload did not count.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,16 @@ def one_round(scene: Scene) -> View:
     """The chosen round of the latest result; all of it is modelled, so all of it is hatched."""
     run = scene.runs[-1][1] if scene.runs else None
     if run is None or not run.rounds:
-        return View(PLAIN, "<b>One round</b>", x={"title": "Seconds", "domain": RIGHT}, y={"showticklabels": False})
+        return View(
+            PLAIN,
+            "<b>One round</b>",
+            x={"title": "Seconds", "domain": RIGHT},
+            y={"showticklabels": False},
+        )
     now = clock(run, scene.world)
-    chosen = next((r for r in now.timeline.rounds if r.number == scene.round), now.timeline.rounds[-1])
+    chosen = next(
+        (r for r in now.timeline.rounds if r.number == scene.round), now.timeline.rounds[-1]
+    )
     return _drawn(chosen, now)
 
 
@@ -34,13 +43,15 @@ def _drawn(now: RoundTime, times: Clock) -> View:
     names = [bar.client for bar in bars]
     n, reach = len(names), nice(1.02 * max([took, *(bar.uploaded - now.began for bar in bars)]))
     foot = n - 0.4 + (0.55 * n if times.why else 0.0)  # room below the last client, for the badge
-    first = min([0.0, *(bar.began - now.began for bar in bars)])  # an asynchronous visit began earlier
+    # an asynchronous visit began earlier
+    first = min([0.0, *(bar.began - now.began for bar in bars)])
     x = {
         "title": "<i>Modelled</i> seconds since the round began",
         "range": [first, reach * 1.001],
         "domain": [RIGHT[0], 1.0],
     }
-    head = -0.6 if now.deadline is None else -0.6 - 0.09 * n - 0.2  # room above the first, for a word
+    # room above the first, for a word
+    head = -0.6 if now.deadline is None else -0.6 - 0.09 * n - 0.2
     y = rows(names) | {"range": [foot, head]}
     notes = [badge(times.why, "this is what was recorded, at other times")] if times.why else []
     marks = [_outcomes(bars, now, reach), *_deadline(now, n, reach, head)]
@@ -48,27 +59,47 @@ def _drawn(now: RoundTime, times: Clock) -> View:
 
 
 def _phases(bars: tuple[Bar, ...], now: RoundTime) -> list[dict]:
-    """Download, training, upload that counted, upload that did not, waiting: each one trace, begun where the last ended."""
+    """Download, training, upload that counted, upload that did not, waiting: each one trace, begun
+    where the last ended.
+    """
     fine = [bar.status == "ok" for bar in bars]
     parts = {
         "download": (DOWNLOAD, [(b.began, b.downloaded) for b in bars]),
         "training": (TRAIN, [(b.downloaded, b.trained) for b in bars]),
-        "upload": (UPLOAD, [(b.trained, b.uploaded if ok else b.trained) for b, ok in zip(bars, fine)]),
-        "upload that did not count": (LOST, [(b.trained, b.trained if ok else b.uploaded) for b, ok in zip(bars, fine)]),
-        "waiting": (WAIT, [(b.uploaded, b.uploaded if alone(now) else max(b.uploaded, now.ended)) for b in bars]),
+        "upload": (
+            UPLOAD,
+            [(b.trained, b.uploaded if ok else b.trained) for b, ok in zip(bars, fine)],
+        ),
+        "upload that did not count": (
+            LOST,
+            [(b.trained, b.trained if ok else b.uploaded) for b, ok in zip(bars, fine)],
+        ),
+        "waiting": (
+            WAIT,
+            [(b.uploaded, b.uploaded if alone(now) else max(b.uploaded, now.ended)) for b in bars],
+        ),
     }
     return [_trace(name, colour, spans, bars, now.began) for name, (colour, spans) in parts.items()]
 
 
-def _trace(name: str, colour: str, spans: list[tuple[float, float]], bars: tuple[Bar, ...], began: float) -> dict:
+def _trace(
+    name: str, colour: str, spans: list[tuple[float, float]], bars: tuple[Bar, ...], began: float
+) -> dict:
     many = len(bars) > 2 * TICKS
     marker = {"color": colour, "line": {"width": 0}}
     if name != "waiting" and not many:
         marker["pattern"] = HATCH | ({"fgcolor": "#b3a400"} if name == "training" else {})
     hover = f"%{{customdata}}<br>{name}: %{{x:,.2f}} s (modelled)<extra></extra>"
-    return {"x": [end - start for start, end in spans], "base": [start - began for start, _ in spans],
-            "y": list(range(len(bars))), "orientation": "h", "width": 0.3 if name == "waiting" else 0.72, "marker": marker,
-            "customdata": [f"{plain(b.client)} ({plain(b.device)})" for b in bars], "hovertemplate": hover}
+    return {
+        "x": [end - start for start, end in spans],
+        "base": [start - began for start, _ in spans],
+        "y": list(range(len(bars))),
+        "orientation": "h",
+        "width": 0.3 if name == "waiting" else 0.72,
+        "marker": marker,
+        "customdata": [f"{plain(b.client)} ({plain(b.device)})" for b in bars],
+        "hovertemplate": hover,
+    }
 
 
 def _outcomes(bars: tuple[Bar, ...], now: RoundTime, reach: float) -> dict:
@@ -77,9 +108,17 @@ def _outcomes(bars: tuple[Bar, ...], now: RoundTime, reach: float) -> dict:
     at = [min(max(b.uploaded - now.began, b.trained - now.began), 0.99 * reach) for _, b in odd]
     side = ["middle left" if x > 0.8 * reach else "middle right" for x in at]
     words = [f"<b> {WORDS.get(b.status, tidy(b.status, 12))} </b>" for _, b in odd]
-    return {"x": at, "y": [i for i, _ in odd], "text": words, "mode": "markers+text", "textposition": side,
-            "marker": {"symbol": "x", "size": 9, "color": LOST}, "cliponaxis": False, "hoverinfo": "skip",
-            "textfont": {"size": SIZE - 2, "color": INK}}
+    return {
+        "x": at,
+        "y": [i for i, _ in odd],
+        "text": words,
+        "mode": "markers+text",
+        "textposition": side,
+        "marker": {"symbol": "x", "size": 9, "color": LOST},
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+        "textfont": {"size": SIZE - 2, "color": INK},
+    }
 
 
 def _deadline(now: RoundTime, n: int, reach: float, head: float) -> list[dict]:
@@ -88,9 +127,19 @@ def _deadline(now: RoundTime, n: int, reach: float, head: float) -> list[dict]:
         return []
     at = now.deadline - now.began
     side = "middle right" if at < 0.8 * reach else "middle left"
-    return [{"x": [at, at], "y": [(head - 0.55) / 2, n - 0.45], "text": [" <b>deadline</b> ", ""], "textposition": side,
-             "mode": "lines+text", "line": {"color": LOST, "width": 2, "dash": "dash"}, "cliponaxis": False,
-             "textfont": {"size": SIZE - 2, "color": INK}, "hoverinfo": "skip"}]
+    return [
+        {
+            "x": [at, at],
+            "y": [(head - 0.55) / 2, n - 0.45],
+            "text": [" <b>deadline</b> ", ""],
+            "textposition": side,
+            "mode": "lines+text",
+            "line": {"color": LOST, "width": 2, "dash": "dash"},
+            "cliponaxis": False,
+            "textfont": {"size": SIZE - 2, "color": INK},
+            "hoverinfo": "skip",
+        }
+    ]
 
 
 def alone(now: RoundTime) -> bool:
@@ -102,7 +151,9 @@ def _key(bars: tuple[Bar, ...]) -> str:
     marks = {"download": DOWNLOAD, "train": "#d9c900", "upload": UPLOAD}
     marks |= {"not counted": LOST} if any(b.status != "ok" for b in bars) else {}
     marks |= {"wait": "#c9c9c9"}
-    said = "  ".join(f"<span style='color:{colour}'>■</span> {name}" for name, colour in marks.items())
+    said = "  ".join(
+        f"<span style='color:{colour}'>■</span> {name}" for name, colour in marks.items()
+    )
     return f"{said}   <span style='color:{MUTED}'>▨ <i>modelled</i></span>"
 
 
@@ -114,16 +165,27 @@ def _finding(now: RoundTime, took: float) -> str:
         return f"{what}: nobody took part."
     if alone(now):
         behind = max(bar.staleness for bar in now.bars)
-        return (f"{what} ends {_short(took)} after the one before: nobody waits; the oldest update was trained "
-                f"{behind} round{'s' * (behind != 1)} ago.")
-    spans = {"downloading": last.downloaded - last.began, "training": last.trained - last.downloaded,
-             "uploading": last.uploaded - last.trained}
+        return (
+            f"{what} ends {_short(took)} after the one before: nobody waits; the oldest update was"
+            f" trained {behind} round{'s' * (behind != 1)} ago."
+        )
+    spans = {
+        "downloading": last.downloaded - last.began,
+        "training": last.trained - last.downloaded,
+        "uploading": last.uploaded - last.trained,
+    }
     busy = max(spans, key=spans.__getitem__)
     share = 100 * spans[busy] / max(last.uploaded - last.began, 1e-9)
     if now.deadline is not None and any(bar.status == "late" for bar in out):
-        return f"{what} ends at its deadline, after {_short(took)}: {len(out)} of {len(now.bars)} uploads do not count."
+        return (
+            f"{what} ends at its deadline, after {_short(took)}: {len(out)} of {len(now.bars)}"
+            " uploads do not count."
+        )
     lost = f" {len(out)} of {len(now.bars)} uploads do not count." if out else ""
-    words = f"{what} takes {_short(took)}: all wait for {tidy(last.client, 24)}, {share:.0f} % of it {busy}."
+    words = (
+        f"{what} takes {_short(took)}: all wait for {tidy(last.client, 24)}, {share:.0f} % of it"
+        f" {busy}."
+    )
     return words + lost
 
 
@@ -133,6 +195,8 @@ def _short(value: float) -> str:
 
 
 def nice(value: float) -> float:
-    """The next of 1, 2, 5, 10, ...: an axis that moves in few steps, so that the bars are seen to move."""
+    """The next of 1, 2, 5, 10, ...: an axis that moves in few steps, so that the bars are seen to
+    move.
+    """
     size = 10.0 ** math.floor(math.log10(value))
     return next(step * size for step in (1, 2, 5, 10) if step * size >= value * (1 - 1e-9))

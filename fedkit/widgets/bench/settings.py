@@ -1,4 +1,5 @@
-"""What the bench panel offers: every control's name, unit, steps and one-line help; and a config as their positions.
+"""What the bench panel offers: every control's name, unit, steps and one-line help; and a config as
+their positions.
 
 To offer one more setting: an entry in `offers`, a line in `standing`, and a line in `applied`.
 """
@@ -17,10 +18,21 @@ from fedkit.federated.strategies import STRATEGIES
 from fedkit.models.tuners.registry import TUNERS
 from fedkit.network import DEVICES, parse_link, profiles
 
-SKEWS = {"alike": "iid", "a little unlike": "dirichlet:3", "unlike": "dirichlet:0.5", "very unlike": "dirichlet:0.1"}
+SKEWS = {
+    "alike": "iid",
+    "a little unlike": "dirichlet:3",
+    "unlike": "dirichlet:0.5",
+    "very unlike": "dirichlet:0.1",
+}
 SPEEDS = {
-    "64 kbit/s": "64kbps", "256 kbit/s": "256kbps", "1 Mbit/s": "1mbps", "4 Mbit/s": "4mbps",
-    "10 Mbit/s": "10mbps", "30 Mbit/s": "30mbps", "100 Mbit/s": "100mbps", "1 Gbit/s": "1gbps",
+    "64 kbit/s": "64kbps",
+    "256 kbit/s": "256kbps",
+    "1 Mbit/s": "1mbps",
+    "4 Mbit/s": "4mbps",
+    "10 Mbit/s": "10mbps",
+    "30 Mbit/s": "30mbps",
+    "100 Mbit/s": "100mbps",
+    "1 Gbit/s": "1gbps",
 }
 LATENCIES = {f"{ms} ms": f"{ms}ms" for ms in (1, 5, 10, 20, 40, 100, 300, 600)}
 WIRES = {
@@ -31,25 +43,35 @@ WIRES = {
     "topk:0.03+int4+ans: the largest 3 %": "topk:0.03+int4+ans",
 }
 PRIVACIES = {"none: nothing promised": "none"} | {
-    f"\u03b5 {eps} per example{more}": f"example:eps={eps}" for eps, more in ((8, ": weak"), (3, ""), (1, ": strong"))
+    f"\u03b5 {eps} per example{more}": f"example:eps={eps}"
+    for eps, more in ((8, ": weak"), (3, ""), (1, ": strong"))
 }
 SECURES = {"none: each update is read": "none", "masks: only sums are read": "masks"}
 DROPOUTS = {f"{p} % lost" if p else "none lost": p / 100 for p in (0, 5, 10, 20, 30, 50)}
-DEADLINES = {"none": 0.0} | {formatting.seconds(s).replace(".0", ""): float(s) for s in (0.5, 1, 2, 5, 10, 20, 60)}
+DEADLINES = {"none": 0.0} | {
+    formatting.seconds(s).replace(".0", ""): float(s) for s in (0.5, 1, 2, 5, 10, 20, 60)
+}
 DEADLINES |= {"5 min": 300.0, "15 min": 900.0, "1 h": 3600.0}
 MIXES = {  # those of which every name is in DEVICES are offered
     "old PCs 70 %, GPU servers 30 %": "old-pc=0.7,gpu-server=0.3",
     "laptops 50 %, old PCs 50 %": "laptop=0.5,old-pc=0.5",
     "phones 50 %, laptops 50 %": "phone=0.5,laptop=0.5",
 }
-COUNTS = {"clients": (*range(2, 13), 15, 20, 30, 50, 100), "epochs": (1, 2, 3, 4, 5, 8, 10), "rank": (1, 2, 4, 8, 16, 32),
-          "rounds": (*range(1, 11), 12, 15, 20, 30, 50)}
-REDRAWN = ("link", "devices", "server_link", "pace", "device", "dtype", "engine")  # no names: they are redrawn
+COUNTS = {
+    "clients": (*range(2, 13), 15, 20, 30, 50, 100),
+    "epochs": (1, 2, 3, 4, 5, 8, 10),
+    "rank": (1, 2, 4, 8, 16, 32),
+    "rounds": (*range(1, 11), 12, 15, 20, 30, 50),
+}
+# no names: they are redrawn
+REDRAWN = ("link", "devices", "server_link", "pace", "device", "dtype", "engine")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A control. title: with its unit where the steps do not say it. options: {words: value}. help: one line."""
+    """A control. title: with its unit where the steps do not say it. options: {words: value}. help:
+    one line.
+    """
 
     title: str
     options: dict[str, Any]
@@ -63,49 +85,117 @@ def offers(config: RunConfig) -> dict[str, Offer]:
     now = standing(config)
     ways = {name: name for name in STRATEGIES}
     return {
-        "clients": Offer("Clients", _counted("clients", "client", now), "Companies that take part."),
+        "clients": Offer(
+            "Clients", _counted("clients", "client", now), "Companies that take part."
+        ),
         "skew": Offer("Their text", _with(SKEWS, now["skew"]), "How unlike their label mixes are."),
-        "rounds": Offer("Rounds", _counted("rounds", "round", now), "How often they train and send."),
-        "epochs": Offer("Local epochs", _counted("epochs", "pass", now), "Passes over their text in a round."),
-        "tune": Offer("Tuning", _with({n: n for n in TUNERS}, now["tune"]), "What is trained, and travels.", menu=True),
+        "rounds": Offer(
+            "Rounds", _counted("rounds", "round", now), "How often they train and send."
+        ),
+        "epochs": Offer(
+            "Local epochs", _counted("epochs", "pass", now), "Passes over their text in a round."
+        ),
+        "tune": Offer(
+            "Tuning",
+            _with({n: n for n in TUNERS}, now["tune"]),
+            "What is trained, and travels.",
+            menu=True,
+        ),
         "rank": Offer("Rank", _counted("rank", "rank", now), "Width of the small matrices."),
         "wire": Offer("Wire", _with(WIRES, now["wire"]), "How updates are made small.", menu=True),
-        "strategy": Offer("Strategy", _with(ways, now["strategy"]), "What the server does with them.", menu=True),
-        "privacy": Offer("Privacy", _with(PRIVACIES, now["privacy"]), "Noise at each site, for a promise.", menu=True),
-        "secure": Offer("Secure sum", _with(SECURES, now["secure"]), "Not secure, for teaching.", menu=True),
+        "strategy": Offer(
+            "Strategy", _with(ways, now["strategy"]), "What the server does with them.", menu=True
+        ),
+        "privacy": Offer(
+            "Privacy",
+            _with(PRIVACIES, now["privacy"]),
+            "Noise at each site, for a promise.",
+            menu=True,
+        ),
+        "secure": Offer(
+            "Secure sum", _with(SECURES, now["secure"]), "Not secure, for teaching.", menu=True
+        ),
         "lost": Offer("Drop-outs", _with(DROPOUTS, now["lost"]), "Uploads lost, by chance."),
-        "bandwidth": Offer("Bandwidth", _with(SPEEDS, now["bandwidth"]), "Each client's line, each way.", trains=False),
-        "latency": Offer("Latency", _with(LATENCIES, now["latency"]), "Delay of a message, one way.", trains=False),
-        "devices": Offer("Their PCs", _with(_computers(), now["devices"]), "Speed against this machine.",
-                         menu=True, trains=False),
-        "deadline": Offer("Deadline", _with(DEADLINES, now["deadline"]), "Then the server waits no longer.",
-                          trains=False),
+        "bandwidth": Offer(
+            "Bandwidth",
+            _with(SPEEDS, now["bandwidth"]),
+            "Each client's line, each way.",
+            trains=False,
+        ),
+        "latency": Offer(
+            "Latency",
+            _with(LATENCIES, now["latency"]),
+            "Delay of a message, one way.",
+            trains=False,
+        ),
+        "devices": Offer(
+            "Their PCs",
+            _with(_computers(), now["devices"]),
+            "Speed against this machine.",
+            menu=True,
+            trains=False,
+        ),
+        "deadline": Offer(
+            "Deadline",
+            _with(DEADLINES, now["deadline"]),
+            "Then the server waits no longer.",
+            trains=False,
+        ),
     }
 
 
 def standing(config: RunConfig) -> dict[str, Any]:
-    """{control: value} for `config`. `auto` of who has what stands at 'unlike': the panel always deals anew."""
+    """{control: value} for `config`. `auto` of who has what stands at 'unlike': the panel always
+    deals anew.
+    """
     name, _ = parse_spec(config.tune)
     speed, latency = _line(config.link)
     return {
-        "clients": config.clients, "skew": "dirichlet:0.5" if config.partition == "auto" else config.partition,
-        "rounds": config.rounds, "epochs": config.local_epochs, "tune": name, "rank": rank(config.tune),
-        "wire": config.wire, "strategy": config.strategy, "lost": float(_rates(config.faults).get("lost", 0.0)),
-        "privacy": config.privacy, "secure": config.secure,
-        "bandwidth": speed, "latency": latency, "devices": config.devices, "deadline": config.deadline or 0.0,  # a slider knows no None
+        "clients": config.clients,
+        "skew": "dirichlet:0.5" if config.partition == "auto" else config.partition,
+        "rounds": config.rounds,
+        "epochs": config.local_epochs,
+        "tune": name,
+        "rank": rank(config.tune),
+        "wire": config.wire,
+        "strategy": config.strategy,
+        "lost": float(_rates(config.faults).get("lost", 0.0)),
+        "privacy": config.privacy,
+        "secure": config.secure,
+        # a slider knows no None
+        "bandwidth": speed,
+        "latency": latency,
+        "devices": config.devices,
+        "deadline": config.deadline or 0.0,
     }
 
 
 def applied(config: RunConfig, values: dict[str, Any]) -> RunConfig:
-    """`config` with the controls' values; what they do not say (other parameters, other faults) stays."""
-    link = values["bandwidth"] if fixed(values["bandwidth"]) else f"{values['bandwidth']}/{values['latency']}"
+    """`config` with the controls' values; what they do not say (other parameters, other faults)
+    stays.
+    """
+    link = (
+        values["bandwidth"]
+        if fixed(values["bandwidth"])
+        else f"{values['bandwidth']}/{values['latency']}"
+    )
     rates = {k: v for k, v in _rates(config.faults).items() if k != "lost"}
     rates |= {"lost": f"{values['lost']:g}"} if values["lost"] else {}
     return replace(
-        config, clients=values["clients"], partition=values["skew"], rounds=values["rounds"],
-        local_epochs=values["epochs"], tune=_tune(config.tune, values["tune"], values["rank"]), wire=values["wire"],
-        strategy=values["strategy"], faults=",".join(f"{k}={v}" for k, v in rates.items()) or "none", link=link,
-        devices=values["devices"], deadline=values["deadline"] or None, privacy=values["privacy"], secure=values["secure"],
+        config,
+        clients=values["clients"],
+        partition=values["skew"],
+        rounds=values["rounds"],
+        local_epochs=values["epochs"],
+        tune=_tune(config.tune, values["tune"], values["rank"]),
+        wire=values["wire"],
+        strategy=values["strategy"],
+        faults=",".join(f"{k}={v}" for k, v in rates.items()) or "none",
+        link=link,
+        devices=values["devices"],
+        deadline=values["deadline"] or None,
+        privacy=values["privacy"],
+        secure=values["secure"],
     )
 
 
@@ -133,17 +223,23 @@ def rank(tune: str) -> int:
 
 
 def _tune(given: str, name: str, r: int) -> str:
-    """The tuning with this name and rank; other parameters of the given one stay when its name does."""
+    """The tuning with this name and rank; other parameters of the given one stay when its name
+    does.
+    """
     was, options = parse_spec(given)
     if (name, r) == (was, rank(given)):
         return given
-    kept = {k: v for k, v in options.items() if k and was == name} | ({"r": r} if ranked(name) else {})
+    kept = {k: v for k, v in options.items() if k and was == name} | (
+        {"r": r} if ranked(name) else {}
+    )
     order = sorted(kept.items(), key=lambda item: item[0] != "r")
     return name + ":" * bool(order) + ",".join(f"{k}={v}" for k, v in order)
 
 
 def _line(link: str) -> tuple[str, str]:
-    """'10mbps/40ms' -> ('10mbps', '40ms'); a profile, a mix, or a line with jitter or loss stays whole."""
+    """'10mbps/40ms' -> ('10mbps', '40ms'); a profile, a mix, or a line with jitter or loss stays
+    whole.
+    """
     speed, _, latency = link.partition("/")
     return (link, "40ms") if fixed(speed) or "/" in latency else (speed, latency or "0ms")
 
@@ -156,14 +252,18 @@ def _rates(faults: str) -> dict[str, str]:
 def _computers() -> dict[str, str]:
     alone = {name.replace("-", " "): name for name in DEVICES}
     return alone | {
-        words: mix for words, mix in MIXES.items() if all(p.split("=")[0] in DEVICES for p in mix.split(","))
+        words: mix
+        for words, mix in MIXES.items()
+        if all(p.split("=")[0] in DEVICES for p in mix.split(","))
     }
 
 
 def _counted(name: str, noun: str, now: dict[str, Any]) -> dict[str, int]:
     plural = {"pass": "passes"}.get(noun, f"{noun}s")
     steps = sorted({*COUNTS[name], now[name]})
-    return {f"rank {n}" if noun == "rank" else f"{n} {noun if n == 1 else plural}": n for n in steps}
+    return {
+        f"rank {n}" if noun == "rank" else f"{n} {noun if n == 1 else plural}": n for n in steps
+    }
 
 
 def _with(options: dict[str, Any], wanted: Any) -> dict[str, Any]:
@@ -185,26 +285,42 @@ def _said(value: str) -> str:
 
 
 def named(configs: Iterable[RunConfig]) -> list[str]:
-    """A short name for each of a few configs: what differs between them; numbered where nothing does."""
+    """A short name for each of a few configs: what differs between them; numbered where nothing
+    does.
+    """
     configs = list(configs)
     every = [c.to_dict() for c in configs]
-    told = [k for k in every[0] if k not in REDRAWN and len({str(v[k]) for v in every}) > 1] if every else []
+    told = (
+        [k for k in every[0] if k not in REDRAWN and len({str(v[k]) for v in every}) > 1]
+        if every
+        else []
+    )
     shown = told or (["clients", "partition"] if len(every) == 1 else [])
     names = [", ".join(in_words(k, v[k]) for k in shown) for v in every]
     return [
-        n if names.count(n) == 1 else ", ".join(filter(None, [n, f"run {i}"])) for i, n in enumerate(names, start=1)
+        n if names.count(n) == 1 else ", ".join(filter(None, [n, f"run {i}"]))
+        for i, n in enumerate(names, start=1)
     ]
 
 
 def in_words(setting: str, value: Any) -> str:
     """A setting as a few words: ('clients', 6) -> '6 clients'."""
-    words, private = {spec: word for word, spec in SKEWS.items()}, {spec: word for word, spec in PRIVACIES.items()}
+    words, private = (
+        {spec: word for word, spec in SKEWS.items()},
+        {spec: word for word, spec in PRIVACIES.items()},
+    )
     said = {
-        "clients": lambda v: f"{v} clients", "partition": lambda v: words.get(v, v),
-        "rounds": lambda v: f"{v} rounds", "local_epochs": lambda v: f"{v} pass{'es' * (v != 1)}",
-        "tune": lambda v: v.split(",")[0], "wire": lambda v: "nothing squeezed" if v == "none" else v,
-        "strategy": str, "faults": lambda v: "none lost" if v == "none" else v,
-        "privacy": lambda v: "no privacy" if v == "none" else private[v].partition(":")[0] if v in private else v,
+        "clients": lambda v: f"{v} clients",
+        "partition": lambda v: words.get(v, v),
+        "rounds": lambda v: f"{v} rounds",
+        "local_epochs": lambda v: f"{v} pass{'es' * (v != 1)}",
+        "tune": lambda v: v.split(",")[0],
+        "wire": lambda v: "nothing squeezed" if v == "none" else v,
+        "strategy": str,
+        "faults": lambda v: "none lost" if v == "none" else v,
+        "privacy": lambda v: (
+            "no privacy" if v == "none" else private[v].partition(":")[0] if v in private else v
+        ),
         "secure": lambda v: "updates read" if v == "none" else f"{v}: sums only",
         "deadline": lambda v: "no deadline" if v is None else f"deadline {formatting.seconds(v)}",
     }

@@ -18,7 +18,9 @@ NAME = "fedkit-settings.toml"
 
 
 def export(config: RunConfig) -> str:
-    """A plan of one run in TOML, for `fedkit sweep FILE`: all settings that are not the default, and the seed."""
+    """A plan of one run in TOML, for `fedkit sweep FILE`: all settings that are not the default,
+    and the seed.
+    """
     lines = [
         "# one run; make it with: fedkit sweep " + NAME,
         f"seeds = [{config.seed}]",
@@ -29,12 +31,15 @@ def export(config: RunConfig) -> str:
     for f in fields(config):
         value = getattr(config, f.name)
         if f.name != "seed" and value != getattr(default, f.name) and value is not None:
-            lines.append(f"{f.name} = {json.dumps(_plain(value), ensure_ascii=False)}")  # JSON's values are TOML's
+            # JSON's values are TOML's
+            lines.append(f"{f.name} = {json.dumps(_plain(value), ensure_ascii=False)}")
     return "\n".join(lines) + "\n"
 
 
 def load(text: str) -> RunConfig:
-    """The config in a TOML or JSON text: a plan of one run, or settings alone. Raises FedkitError, in one line."""
+    """The config in a TOML or JSON text: a plan of one run, or settings alone. Raises FedkitError,
+    in one line.
+    """
     values = _parsed(text)
     if not values.keys() & {"settings", "vary", "also", "seeds"}:  # settings alone
         seed = values.pop("seed", 0)
@@ -43,7 +48,8 @@ def load(text: str) -> RunConfig:
     runs = plan.entries()
     if len(runs) != 1:
         raise FedkitError(
-            f"this plan has {len(runs)} runs; the panel takes the settings of one: leave out vary and also"
+            f"this plan has {len(runs)} runs; the panel takes the settings of one: leave out vary"
+            " and also"
         )
     check_config(runs[0].config)
     return runs[0].config
@@ -52,17 +58,25 @@ def load(text: str) -> RunConfig:
 def download(text: str) -> str:
     """A link that saves `text` as a file, without any server."""
     body = base64.b64encode(text.encode()).decode()
-    return f"<a download='{NAME}' style='text-decoration:underline;color:#0b5394' href='data:application/toml;base64,{body}'>Download {NAME}</a>"
+    return (
+        f"<a download='{NAME}' style='text-decoration:underline;color:#0b5394'"
+        f" href='data:application/toml;base64,{body}'>Download {NAME}</a>"
+    )
 
 
 def _parsed(text: str) -> dict[str, Any]:
     if not text.strip() or len(text) > LONGEST:
-        raise FedkitError("nothing to load; paste settings as TOML or JSON" if not text.strip() else
-                          f"{len(text):,} characters given; settings have at most {LONGEST:,}")
+        raise FedkitError(
+            "nothing to load; paste settings as TOML or JSON"
+            if not text.strip()
+            else f"{len(text):,} characters given; settings have at most {LONGEST:,}"
+        )
     try:
         values = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FedkitError(f"cannot read this as TOML or JSON: {str(error).splitlines()[0][:120]}") from None
+        raise FedkitError(
+            f"cannot read this as TOML or JSON: {str(error).splitlines()[0][:120]}"
+        ) from None
     if isinstance(values.get("config"), dict):  # a whole run record
         return dict(values["config"])
     return dict(values)

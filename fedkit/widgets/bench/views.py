@@ -46,10 +46,25 @@ from fedkit.widgets.bench.scene import (
 from fedkit.widgets.bench.settings import LATENCIES, MIXES, SPEEDS
 from fedkit.widgets.live_figure import _filled
 
-SECONDS = {0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 36000: "10 h", 360000: "100 h"}
-COLOURS, SIGNS = ("#b0b0b0", "#7a7a7a", look("federated").colour), ("diamond", "square", "circle")  # the latest last
+SECONDS = {
+    0.1: "0.1 s",
+    1: "1 s",
+    10: "10 s",
+    60: "1 min",
+    600: "10 min",
+    3600: "1 h",
+    36000: "10 h",
+    360000: "100 h",
+}
+# the latest last
+COLOURS, SIGNS = ("#b0b0b0", "#7a7a7a", look("federated").colour), ("diamond", "square", "circle")
 WORST = look("local").colour
-SHARE = {"range": [0, 100], "autorange": False, "dtick": 20, "title": "Accuracy on the test set (%)"}
+SHARE = {
+    "range": [0, 100],
+    "autorange": False,
+    "dtick": 20,
+    "title": "Accuracy on the test set (%)",
+}
 EMPTY = "Press Run: the clients train together, and the curve grows."
 
 
@@ -63,21 +78,39 @@ class Kind:
 
 
 def by_time(scene: Scene) -> View:
-    """Accuracy over simulated time. What the accuracy is was measured; when it is reached is modelled."""
+    """Accuracy over simulated time. What the accuracy is was measured; when it is reached is
+    modelled.
+    """
     clocks = [clock(run, scene.world) for _, run in scene.runs]
     why = clocks[-1].why if clocks else ()
     curves = []
     for (_, run), times, colour, sign in zip(scene.runs, clocks, *_marks(scene)):
         at = [max(times.ends[i], min(SECONDS)) for i in range(len(times.ends))]
         states = states_of(run)
-        curve = _curve(at[-len(states) :], states, colour, sign + "-open", "dot" if times.why else "dash")
-        hover = "round %{customdata}<br>accuracy %{y:.1f} % (measured)<br>after %{x:,.1f} s (modelled)<extra></extra>"
+        curve = _curve(
+            at[-len(states) :], states, colour, sign + "-open", "dot" if times.why else "dash"
+        )
+        hover = (
+            "round %{customdata}<br>accuracy %{y:.1f} % (measured)<br>after %{x:,.1f} s"
+            " (modelled)<extra></extra>"
+        )
         curves.append({**curve, "hovertemplate": hover, "opacity": 0.45 if times.why else 1.0})
-    reach = max([60.0, *(slowest(run) * asked(scene, run) / max(len(run.rounds), 1) for _, run in scene.runs)])
+    reach = max(
+        [
+            60.0,
+            *(slowest(run) * asked(scene, run) / max(len(run.rounds), 1) for _, run in scene.runs),
+        ]
+    )
     end = next((s for s in SECONDS if s >= reach), max(SECONDS))
-    x = {"type": "log", "range": [math.log10(min(SECONDS)), math.log10(end * 1.3)], "autorange": False,
-         "tickvals": list(SECONDS), "ticktext": list(SECONDS.values()), "domain": RIGHT,
-         "title": "<i>Modelled</i> time (each line is about ten times longer)"}
+    x = {
+        "type": "log",
+        "range": [math.log10(min(SECONDS)), math.log10(end * 1.3)],
+        "autorange": False,
+        "tickvals": list(SECONDS),
+        "ticktext": list(SECONDS.values()),
+        "domain": RIGHT,
+        "title": "<i>Modelled</i> time (each line is about ten times longer)",
+    }
     notes = _names(scene) + ([badge(why, "press Run; this curve is no forecast")] if why else [])
     key = "<b>How good, how soon</b>   ○ - -  accuracy measured, <i>time modelled</i>"
     return View(_soon(scene, clocks), key, curves, x=x, y=SHARE, notes=notes)
@@ -85,16 +118,26 @@ def by_time(scene: Scene) -> View:
 
 def by_round(scene: Scene) -> View:
     """Accuracy over rounds: measured, whatever the network."""
-    curves = [_curve([r.round for r in states_of(run)], states_of(run), colour, sign, "solid")
-              for (_, run), colour, sign in zip(scene.runs, *_marks(scene))]
+    curves = [
+        _curve([r.round for r in states_of(run)], states_of(run), colour, sign, "solid")
+        for (_, run), colour, sign in zip(scene.runs, *_marks(scene))
+    ]
     hover = "round %{customdata}<br>accuracy %{y:.1f} % (measured)<extra></extra>"
     x = {"title": "Round", "domain": RIGHT, "autorange": False, **_rounds(scene)}
-    return View(_good(scene), "<b>How good, round by round</b>   ●──  measured", [{**c, "hovertemplate": hover} for c in curves],
-                x=x, y=SHARE, notes=_names(scene))
+    return View(
+        _good(scene),
+        "<b>How good, round by round</b>   ●──  measured",
+        [{**c, "hovertemplate": hover} for c in curves],
+        x=x,
+        y=SHARE,
+        notes=_names(scene),
+    )
 
 
 def by_client(scene: Scene) -> View:
-    """Who is left behind: each client's accuracy on test examples like its own; else the worst client round by round."""
+    """Who is left behind: each client's accuracy on test examples like its own; else the worst
+    client round by round.
+    """
     run = scene.runs[-1][1] if scene.runs else None
     states = states_of(run) if run else []
     own = getattr(states[-1], "client_accuracy", None) if states else None
@@ -103,38 +146,82 @@ def by_client(scene: Scene) -> View:
         return _each(own, states[-1], head)
     x = {"title": "Round", "domain": RIGHT, "autorange": False, **_rounds(scene)}
     worst = [100 * r.worst_client_accuracy for r in states]
-    curves = [_curve([r.round for r in states], states, COLOURS[-1], "circle", "solid")] if states else []
+    curves = (
+        [_curve([r.round for r in states], states, COLOURS[-1], "circle", "solid")]
+        if states
+        else []
+    )
     curves += (
-        [{**_curve([r.round for r in states], states, WORST, "triangle-down", "solid"), "y": worst}] if states else []
+        [{**_curve([r.round for r in states], states, WORST, "triangle-down", "solid"), "y": worst}]
+        if states
+        else []
     )
     hover = "round %{customdata}<br>%{y:.1f} % (measured)<extra></extra>"
     ends = (
-        [(100 * states[-1].accuracy, "all test examples", COLOURS[-1]), (worst[-1], "worst client", WORST)]
+        [
+            (100 * states[-1].accuracy, "all test examples", COLOURS[-1]),
+            (worst[-1], "worst client", WORST),
+        ]
         if states
         else []
     )
     return View(
-        _behind(states), head, [{**c, "hovertemplate": hover} for c in curves], x=x, y=SHARE, notes=_labels(ends)
+        _behind(states),
+        head,
+        [{**c, "hovertemplate": hover} for c in curves],
+        x=x,
+        y=SHARE,
+        notes=_labels(ends),
     )
 
 
 def by_bytes(scene: Scene) -> View:
-    """What crossed the network in each result, both ways: measured, the length of what was serialised."""
-    down, up = ([run.total(f"{way}link_bytes") / 1e6 for _, run in scene.runs] for way in ("down", "up"))
+    """What crossed the network in each result, both ways: measured, the length of what was
+    serialised.
+    """
+    down, up = (
+        [run.total(f"{way}link_bytes") / 1e6 for _, run in scene.runs] for way in ("down", "up")
+    )
     at = list(range(len(scene.runs)))[::-1]
     most = max([d + u for d, u in zip(down, up)], default=1.0) or 1.0
-    bars = [_bar(down, at, [0.0] * len(at), DOWNLOAD, "to the clients"), _bar(up, at, down, UPLOAD, "to the server")]
+    bars = [
+        _bar(down, at, [0.0] * len(at), DOWNLOAD, "to the clients"),
+        _bar(up, at, down, UPLOAD, "to the server"),
+    ]
     notes = [
-        {"x": 0, "xref": "x2 domain", "y": row, "yref": "y2", "xanchor": "left", "yanchor": "bottom", "yshift": 19,
-         "showarrow": False, "font": {"size": SIZE, "color": INK},
-         "text": f"<b>{formatting.megabytes(d + u)}</b>  {plain(name, 60)}: {formatting.percent(states_of(run)[-1].accuracy)} right"}
+        {
+            "x": 0,
+            "xref": "x2 domain",
+            "y": row,
+            "yref": "y2",
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "yshift": 19,
+            "showarrow": False,
+            "font": {"size": SIZE, "color": INK},
+            "text": (
+                f"<b>{formatting.megabytes(d + u)}</b>  {plain(name, 60)}:"
+                f" {formatting.percent(states_of(run)[-1].accuracy)} right"
+            ),
+        }
         for (name, run), d, u, row in zip(scene.runs, down, up, at)
     ]
-    key = (f"<b>What travelled</b>   <span style='color:{DOWNLOAD}'>■</span> to the clients  "
-           f"<span style='color:{UPLOAD}'>■</span> to the server   measured")
-    return View(_travelled(scene), key, bars=bars if at else [], notes=notes,
-                x={"title": "Megabytes, all clients and rounds", "domain": [RIGHT[0], 1.0], "range": [0, 1.05 * most]},
-                y={"showgrid": False, "showticklabels": False, "range": [-0.5, max(len(at), 2) - 0.2]})
+    key = (
+        f"<b>What travelled</b>   <span style='color:{DOWNLOAD}'>■</span> to the clients  "
+        f"<span style='color:{UPLOAD}'>■</span> to the server   measured"
+    )
+    return View(
+        _travelled(scene),
+        key,
+        bars=bars if at else [],
+        notes=notes,
+        x={
+            "title": "Megabytes, all clients and rounds",
+            "domain": [RIGHT[0], 1.0],
+            "range": [0, 1.05 * most],
+        },
+        y={"showgrid": False, "showticklabels": False, "range": [-0.5, max(len(at), 2) - 0.2]},
+    )
 
 
 # ---- the findings, in a sentence
@@ -148,7 +235,8 @@ def _soon(scene: Scene, clocks: list) -> str:
         return f"Only a new run can tell: over this network {'; '.join(times.why)}."
     slower = "" if scene.world.devices == "as-measured" else f", {computers(scene.world.devices)}"
     return (
-        f"{_good(scene, False)}; {formatting.seconds(times.ends[-1])} over {speed(scene.world.link)}{slower}.{_against(scene)}"
+        f"{_good(scene, False)}; {formatting.seconds(times.ends[-1])} over"
+        f" {speed(scene.world.link)}{slower}.{_against(scene)}"
     )
 
 
@@ -157,7 +245,10 @@ def _good(scene: Scene, stop: bool = True) -> str:
         return EMPTY
     run = scene.runs[-1][1]
     if not run.rounds:
-        return f"Before training {formatting.percent(states_of(run)[-1].accuracy)} are right; now round 1."
+        return (
+            f"Before training {formatting.percent(states_of(run)[-1].accuracy)} are right; now"
+            " round 1."
+        )
     spent = run.rounds[-1].epsilon
     words = f"{formatting.percent(run.rounds[-1].accuracy)} right after {measures.rounds(run)}"
     words += f", \u03b5 {number(spent)} spent" if spent else ""
@@ -165,7 +256,9 @@ def _good(scene: Scene, stop: bool = True) -> str:
 
 
 def _against(scene: Scene) -> str:
-    """Against the result before, where both have ended; one seed each, so no more than that is said."""
+    """Against the result before, where both have ended; one seed each, so no more than that is
+    said.
+    """
     if len(scene.runs) < 2 or not all(run.finished for _, run in scene.runs[-2:]):
         return ""
     (name, before), (_, now) = scene.runs[-2:]
@@ -177,16 +270,25 @@ def _behind(states: list[RoundRecord]) -> str:
     if not states:
         return EMPTY
     gap = states[-1].accuracy - states[-1].worst_client_accuracy
-    return (f"The worst-served client gets {formatting.percent(states[-1].worst_client_accuracy)} right, "
-            f"{100 * abs(gap):.1f} points {'less' if gap >= 0 else 'more'} than all test examples.")
+    return (
+        f"The worst-served client gets {formatting.percent(states[-1].worst_client_accuracy)}"
+        f" right, {100 * abs(gap):.1f} points {'less' if gap >= 0 else 'more'} than all test"
+        " examples."
+    )
 
 
 def _travelled(scene: Scene) -> str:
     if not scene.runs:
         return EMPTY
     run = scene.runs[-1][1]
-    total, sites = run.total("downlink_bytes") + run.total("uplink_bytes"), max(len(run.data.get("clients", [])), 1)
-    return f"{formatting.megabytes(total / 1e6)} travelled in {measures.rounds(run)}: {formatting.megabytes(total / 1e6 / sites)} for each client."
+    total, sites = (
+        run.total("downlink_bytes") + run.total("uplink_bytes"),
+        max(len(run.data.get("clients", [])), 1),
+    )
+    return (
+        f"{formatting.megabytes(total / 1e6)} travelled in {measures.rounds(run)}:"
+        f" {formatting.megabytes(total / 1e6 / sites)} for each client."
+    )
 
 
 def speed(link: str) -> str:
@@ -199,7 +301,9 @@ def speed(link: str) -> str:
 
 def computers(devices: str) -> str:
     """'half-speed' -> 'PCs: half speed'; a mix as the panel calls it."""
-    return {mix: words for words, mix in MIXES.items()}.get(devices) or f"PCs: {tidy(devices, 40).replace('-', ' ')}"
+    return {mix: words for words, mix in MIXES.items()}.get(
+        devices
+    ) or f"PCs: {tidy(devices, 40).replace('-', ' ')}"
 
 
 # ---- parts
@@ -211,12 +315,16 @@ def states_of(run: Run) -> list[RoundRecord]:
 
 
 def slowest(run: Run) -> float:
-    """Seconds of what a run has done over the slowest line and PCs that the panel offers: no slider moves the axis."""
+    """Seconds of what a run has done over the slowest line and PCs that the panel offers: no slider
+    moves the axis.
+    """
     return _slowest(id(run), len(run.rounds), _Held(run))
 
 
 def asked(scene: Scene, run: Run) -> int:
-    """Rounds that an axis has to hold: those that the latest run was asked for, those that an earlier one has made."""
+    """Rounds that an axis has to hold: those that the latest run was asked for, those that an
+    earlier one has made.
+    """
     return run.config["rounds"] if run is scene.runs[-1][1] else max(len(run.rounds), 1)
 
 
@@ -245,27 +353,56 @@ def _marks(scene: Scene) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _curve(at: list[float], states: list[RoundRecord], colour: str, sign: str, dash: str) -> dict:
     latest = colour == COLOURS[-1]
-    return {"x": at, "y": [100 * r.accuracy for r in states], "customdata": [r.round for r in states],
-            "mode": "lines+markers", "cliponaxis": False, "line": {"color": colour, "width": 3 if latest else 2, "dash": dash},
-            "marker": {"size": 5 if len(states) > 25 else 9 if latest else 8, "symbol": sign, "color": colour,
-                       "line": {"width": 2 if sign.endswith("open") else 0, "color": colour}}}
+    return {
+        "x": at,
+        "y": [100 * r.accuracy for r in states],
+        "customdata": [r.round for r in states],
+        "mode": "lines+markers",
+        "cliponaxis": False,
+        "line": {"color": colour, "width": 3 if latest else 2, "dash": dash},
+        "marker": {
+            "size": 5 if len(states) > 25 else 9 if latest else 8,
+            "symbol": sign,
+            "color": colour,
+            "line": {"width": 2 if sign.endswith("open") else 0, "color": colour},
+        },
+    }
 
 
 def _names(scene: Scene) -> list[dict]:
-    ends = [(100 * states_of(run)[-1].accuracy, name, colour)
-            for (name, run), colour in zip(scene.runs, _marks(scene)[0]) if states_of(run)]
+    ends = [
+        (100 * states_of(run)[-1].accuracy, name, colour)
+        for (name, run), colour in zip(scene.runs, _marks(scene)[0])
+        if states_of(run)
+    ]
     return _labels(ends)
 
 
 def _labels(ends: list[tuple[float, str, str]]) -> list[dict]:
-    """(accuracy, name, colour) -> labels beside the plot, moved apart where they lie close together."""
+    """(accuracy, name, colour) -> labels beside the plot, moved apart where they lie close
+    together.
+    """
     lines = [textwrap.wrap(tidy(name, 60), 17, max_lines=3, placeholder="…") for _, name, _ in ends]
     unit = 100 / (HEIGHT - 100)
-    placed = spread([y for y, _, _ in ends], [unit * (18 * (1 + len(words)) + 4) for words in lines], 4, 96)
+    placed = spread(
+        [y for y, _, _ in ends], [unit * (18 * (1 + len(words)) + 4) for words in lines], 4, 96
+    )
     return [
-        {"x": RIGHT[1] + 0.012, "xref": "paper", "y": y, "yref": "y2", "xanchor": "left", "yanchor": "middle",
-         "showarrow": False, "align": "left", "font": {"size": SIZE - 1, "color": INK if c == COLOURS[-1] else MUTED},
-         "text": f"<span style='color:{c}'>■</span> <b>{end:.1f} %</b><br>" + "<br>".join(plain(w) for w in words)}
+        {
+            "x": RIGHT[1] + 0.012,
+            "xref": "paper",
+            "y": y,
+            "yref": "y2",
+            "xanchor": "left",
+            "yanchor": "middle",
+            "showarrow": False,
+            "align": "left",
+            "font": {"size": SIZE - 1, "color": INK if c == COLOURS[-1] else MUTED},
+            "text": (
+                f"<span style='color:{c}'>■</span> <b>{end:.1f} %</b><br>"
+                + "<br>".join(plain(w) for w in words)
+            ),
+        }
         for (end, _, c), y, words in zip(ends, placed, lines)
     ]
 
@@ -280,11 +417,19 @@ def _each(own: dict[str, float], state: RoundRecord, head: str) -> View:
     names, shares = list(own), [100 * v for v in own.values()]
     worst = min(range(len(names)), key=shares.__getitem__)
     colours = [WORST if i == worst else COLOURS[-1] for i in range(len(names))]
-    bars = [{**_bar(shares, list(range(len(names))), [0.0] * len(names), COLOURS[-1], "accuracy"), "width": 0.7,
-             "marker": {"color": colours}, "customdata": names,
-             "hovertemplate": "%{customdata}<br>%{x:.1f} % (measured)<extra></extra>"}]
-    sentence = (f"{tidy(names[worst], 30)} is served worst: {shares[worst]:.1f} % right, "
-                f"where all test examples together have {formatting.percent(state.accuracy)}.")
+    bars = [
+        {
+            **_bar(shares, list(range(len(names))), [0.0] * len(names), COLOURS[-1], "accuracy"),
+            "width": 0.7,
+            "marker": {"color": colours},
+            "customdata": names,
+            "hovertemplate": "%{customdata}<br>%{x:.1f} % (measured)<extra></extra>",
+        }
+    ]
+    sentence = (
+        f"{tidy(names[worst], 30)} is served worst: {shares[worst]:.1f} % right, "
+        f"where all test examples together have {formatting.percent(state.accuracy)}."
+    )
     x = {
         "title": "Accuracy on test examples like its own (%)",
         "range": [0, 100.2],
@@ -295,13 +440,23 @@ def _each(own: dict[str, float], state: RoundRecord, head: str) -> View:
 
 
 def _bar(values: list[float], at: list[int], base: list[float], colour: str, name: str) -> dict:
-    return {"x": values, "y": at, "base": base, "orientation": "h", "width": 0.3, "marker": {"color": colour}, "name": name,
-            "hovertemplate": f"{name}<br>%{{x:,.3f}} MB (measured)<extra></extra>"}
+    return {
+        "x": values,
+        "y": at,
+        "base": base,
+        "orientation": "h",
+        "width": 0.3,
+        "marker": {"color": colour},
+        "name": name,
+        "hovertemplate": f"{name}<br>%{{x:,.3f}} MB (measured)<extra></extra>",
+    }
 
 
 VIEWS: dict[str, Kind] = {
     "time": Kind("Accuracy by time", "How soon it is how good, over this network.", by_time),
-    "round": Kind("Accuracy by round", "How good after each round, whatever the network.", by_round),
+    "round": Kind(
+        "Accuracy by round", "How good after each round, whatever the network.", by_round
+    ),
     "gantt": Kind("One round", "Who downloads, trains, uploads and waits, and when.", one_round),
     "client": Kind("Each client", "Who is left behind.", by_client),
     "bytes": Kind("Bytes", "What travelled, in each result.", by_bytes),
@@ -317,16 +472,22 @@ def picture(scene: Scene) -> dict[str, Any]:
     """{data, layout} as plain JSON: always the same traces in the same places."""
 
     view = VIEWS[scene.view].draw(scene)
-    data = [bar_labels(scene.frame), *_filled("scatter", view.scatters, SCATTERS), *_filled("bar", view.bars, BARS)]
+    data = [
+        bar_labels(scene.frame),
+        *_filled("scatter", view.scatters, SCATTERS),
+        *_filled("bar", view.bars, BARS),
+    ]
     frame = deepcopy(frame_layout(view.sentence, view.caption))
     who = "<b>Who has what</b>" + " in the next run" * scene.ahead
     notes = [heading(who, LEFT[0]), heading(view.heading, RIGHT[0]), *view.notes]
     clients = rows([str(c) for c in scene.frame.index]) | {"type": "category"}
     frame |= {
-        "width": WIDTH, "barmode": "overlay", "annotations": notes, "xaxis": axis_labels(scene.frame),
+        "width": WIDTH,
+        "barmode": "overlay",
+        "annotations": notes,
+        "xaxis": axis_labels(scene.frame),
         "yaxis": full_axis(clients) | {"anchor": "x"},
-        "xaxis2": full_axis(view.x) | {"anchor": "y2"}, "yaxis2": full_axis(view.y) | {"anchor": "x2"},
+        "xaxis2": full_axis(view.x) | {"anchor": "y2"},
+        "yaxis2": full_axis(view.y) | {"anchor": "x2"},
     }
     return {"data": data, "layout": frame}
-
-

@@ -1,11 +1,12 @@
-"""A sum of encrypted vectors: the server adds what it cannot read (CKKS: Cheon et al., 2017; library: TenSEAL).
+"""A sum of encrypted vectors: the server adds what it cannot read (CKKS: Cheon et al., 2017;
+library: TenSEAL).
 
-All clients hold one secret key, and the server none. Every client decrypts the sum, which is right to about 1e-9;
-nothing has to be agreed with others, and nobody who drops out has to be mended.
+All clients hold one secret key, and the server none. Every client decrypts the sum, which is right
+to about 1e-9; nothing has to be agreed with others, and nobody who drops out has to be mended.
 
-FOR TEACHING. The scheme is real; but one client that tells the server its key opens the uploads of all, decrypted sums
-that reach the server say something of the key (Li & Micciancio, 2021), and the kit gives the key to all in one process.
-Secure aggregation is not differential privacy.
+FOR TEACHING. The scheme is real; but one client that tells the server its key opens the uploads of
+all, decrypted sums that reach the server say something of the key (Li & Micciancio, 2021), and the
+kit gives the key to all in one process. Secure aggregation is not differential privacy.
 """
 
 from __future__ import annotations
@@ -24,15 +25,24 @@ from fedkit.wire.secure_aggregation.fixed_point import Fixed, disclosed, enclose
 from fedkit.wire.secure_aggregation.masking_client import TooFew, digest, philox
 from fedkit.wire.secure_aggregation.masks import Bytes
 
-MOST_BITS = {4096: 109, 8192: 218, 16384: 438}  # of all primes together, for 128 bits (homomorphicencryption.org, 2018)
+# of all primes together, for 128 bits (homomorphicencryption.org, 2018)
+MOST_BITS = {4096: 109, 8192: 218, 16384: 438}
 FRACTION = 16  # of the grid on which whole-number noise lies
 
 
 class Encrypted:
-    """A round's sum under encryption. What is encrypted never comes out the same twice: the library draws its own noise."""
+    """A round's sum under encryption. What is encrypted never comes out the same twice: the library
+    draws its own noise.
+    """
 
     def __init__(self, lock: Ckks, clients: Sequence[str], size: int, seed: int, round: int):
-        self.lock, self.clients, self.size, self.seed, self.round = lock, tuple(clients), size, seed, round
+        self.lock, self.clients, self.size, self.seed, self.round = (
+            lock,
+            tuple(clients),
+            size,
+            seed,
+            round,
+        )
         self.agreed = zlib.crc32(repr((lock, self.clients, seed)).encode())
         self.chunks = -(-size // lock.slots)
         key = lock.fresh_key()
@@ -42,27 +52,33 @@ class Encrypted:
         self.total: list[Any] = []  # ciphertexts, as the server holds them
 
     def seal(self, client: str, vector: np.ndarray, noise: np.ndarray | None = None) -> bytes:
-        """The client's upload. noise: whole numbers in steps of 2^-16; the vector is rounded to these steps at random.
+        """The client's upload. noise: whole numbers in steps of 2^-16; the vector is rounded to
+        these steps at random.
 
         Raises PayloadError with the reason.
         """
         self._known(client)
         if np.shape(vector) != (self.size,):
             raise PayloadError(f"a vector of shape {np.shape(vector)}, expected ({self.size},)")
-        values = np.asarray(vector, np.float64) if noise is None else self._noised(client, vector, noise)
+        values = (
+            np.asarray(vector, np.float64) if noise is None else self._noised(client, vector, noise)
+        )
         limit = self.lock.limit / max(1, len(self.clients))
         if not np.isfinite(values).all():
             raise PayloadError("holds NaN or infinity")
         if (most := np.abs(values).max(initial=0.0)) > limit:
             raise PayloadError(
-                f"holds {most:.4g}, and at most {limit:.4g} fit from each of {len(self.clients)} clients; clip it"
+                f"holds {most:.4g}, and at most {limit:.4g} fit from each of {len(self.clients)}"
+                " clients; clip it"
             )
         slots = self.lock.slots
         parts = [self._encrypted(values[i : i + slots]) for i in range(0, self.size, slots)]
         return enclosed(client, self.round, self.size, self.agreed, joined(parts))
 
     def add(self, client: str, body: bytes) -> None:
-        """Take an upload into the sum. Raises PayloadError with the reason, and leaves the sum as it was."""
+        """Take an upload into the sum. Raises PayloadError with the reason, and leaves the sum as
+        it was.
+        """
         self._known(client)
         parts = cut(disclosed(body, client, self.round, self.size, self.agreed), self.chunks)
         if client in self.added:
@@ -71,7 +87,9 @@ class Encrypted:
             chunks = [self._read(self.server, part) for part in parts]
             if [_form(chunk) for chunk in chunks] != self._forms():
                 raise PayloadError("ciphertexts of other sizes or another scale than expected")
-            self.total = [mine + chunk for mine, chunk in zip(self.total, chunks)] if self.added else chunks
+            self.total = (
+                [mine + chunk for mine, chunk in zip(self.total, chunks)] if self.added else chunks
+            )
         except PayloadError:
             raise
         except (ValueError, RuntimeError) as error:
@@ -83,9 +101,11 @@ class Encrypted:
         return np.frombuffer(b"".join(chunk.serialize() for chunk in self.total), np.uint8)
 
     def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, Bytes]:
-        """(the sum of what was added, float64, as a client decrypts it; bytes that each client downloads for it).
+        """(the sum of what was added, float64, as a client decrypts it; bytes that each client
+        downloads for it).
 
-        answering: of those added, who is still there (None: all). Raises TooFew where that is nobody.
+        answering: of those added, who is still there (None: all). Raises TooFew where that is
+        nobody.
         """
         there = [c for c in self.added if answering is None or c in answering]
         if not there:
@@ -97,7 +117,10 @@ class Encrypted:
     def _forms(self) -> list[tuple]:
         """What `_form` finds in each ciphertext of a right upload."""
         slots = self.lock.slots
-        return [(min(slots, self.size - i), [(2.0**self.lock.scale, 2)]) for i in range(0, self.size, slots)]
+        return [
+            (min(slots, self.size - i), [(2.0**self.lock.scale, 2)])
+            for i in range(0, self.size, slots)
+        ]
 
     def _noised(self, client: str, vector: np.ndarray, noise: np.ndarray) -> np.ndarray:
         rng = np.random.Generator(philox(digest("rounding", self.seed, self.round, client)))
@@ -136,18 +159,22 @@ def opened(key: bytes, secret: bool) -> Any:
 
 @dataclass(frozen=True)
 class Ckks:
-    """Every upload encrypted; the server adds what it cannot read, and clients decrypt the sum (CKKS: Cheon et al., 2017).
+    """Every upload encrypted; the server adds what it cannot read, and clients decrypt the sum
+    (CKKS: Cheon et al., 2017).
 
-    degree: of the polynomials; half as many values lie in one ciphertext. bits: of each of the two primes, one of which
-    carries values. 2 x 60 = 120 bits lie far below the 218 at which degree 8192 still gives 128 bits of security.
-    scale: bits after the point; bits - scale - 1 are left for the sum's whole part.
+    degree: of the polynomials; half as many values lie in one ciphertext. bits: of each of the two
+    primes, one of which carries values. 2 x 60 = 120 bits lie far below the 218 at which degree
+    8192 still gives 128 bits of security. scale: bits after the point; bits - scale - 1 are left
+    for the sum's whole part.
     """
 
     degree: int = 8192
     bits: int = 60
     scale: int = 40
 
-    needs: ClassVar[str] = "the package tenseal, and a rule and a wire that work on the sum alone; for teaching"
+    needs: ClassVar[str] = (
+        "the package tenseal, and a rule and a wire that work on the sum alone; for teaching"
+    )
 
     def __post_init__(self) -> None:
         if self.degree not in MOST_BITS:
@@ -156,11 +183,13 @@ class Ckks:
         most = min(60, MOST_BITS[self.degree] // 2)
         if not 30 <= self.bits <= most:
             raise FedkitError(
-                f"secure 'ckks:bits={self.bits}' given; for 128 bits of security at degree={self.degree} it is from 30 to {most}"
+                f"secure 'ckks:bits={self.bits}' given; for 128 bits of security at"
+                f" degree={self.degree} it is from 30 to {most}"
             )
         if not 10 <= self.scale <= self.bits - 10:
             raise FedkitError(
-                f"secure 'ckks:scale={self.scale}' given; it is from 10 to bits - 10 = {self.bits - 10}, for the whole part"
+                f"secure 'ckks:scale={self.scale}' given; it is from 10 to bits - 10 ="
+                f" {self.bits - 10}, for the whole part"
             )
 
     @property
@@ -178,16 +207,27 @@ class Ckks:
         try:
             import tenseal
         except ImportError:
-            raise FedkitError("secure 'ckks' needs the package tenseal: pip install 'fedkit[crypto]'") from None
+            raise FedkitError(
+                "secure 'ckks' needs the package tenseal: pip install 'fedkit[crypto]'"
+            ) from None
         kinds = tenseal.SCHEME_TYPE.CKKS, tenseal.ENCRYPTION_TYPE.SYMMETRIC
         context = tenseal.context(
-            kinds[0], self.degree, coeff_mod_bit_sizes=[self.bits] * 2, encryption_type=kinds[1], n_threads=1
+            kinds[0],
+            self.degree,
+            coeff_mod_bit_sizes=[self.bits] * 2,
+            encryption_type=kinds[1],
+            n_threads=1,
         )
         context.global_scale = 2**self.scale
         return context.serialize(
-            save_public_key=False, save_secret_key=True, save_galois_keys=False, save_relin_keys=False
+            save_public_key=False,
+            save_secret_key=True,
+            save_galois_keys=False,
+            save_relin_keys=False,
         )
 
     def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> Encrypted:
-        """A round's sum of vectors of `size` values, under a fresh key. Raises FedkitError without tenseal."""
+        """A round's sum of vectors of `size` values, under a fresh key. Raises FedkitError without
+        tenseal.
+        """
         return Encrypted(self, clients, size, seed, round)

@@ -1,7 +1,8 @@
-"""Numbers that can be added without loss: fixed point modulo 2^bits, and the envelope in which they travel.
+"""Numbers that can be added without loss: fixed point modulo 2^bits, and the envelope in which they
+travel.
 
-Envelope: magic 'FEDS' | version u16 | crc32 of the rest u32 | round u32 | size u32 | length of the id u8 | id | values.
-The checksum begins with what everyone in the round must have alike.
+Envelope: magic 'FEDS' | version u16 | crc32 of the rest u32 | round u32 | size u32 | length of the
+id u8 | id | values. The checksum begins with what everyone in the round must have alike.
 """
 
 from __future__ import annotations
@@ -32,18 +33,23 @@ class Fixed:
         return np.uint32 if self.bits <= 32 else np.uint64
 
     def limit(self, terms: int) -> int:
-        """The largest magnitude that `terms` numbers may each have, so that their sum cannot wrap around."""
+        """The largest magnitude that `terms` numbers may each have, so that their sum cannot wrap
+        around.
+        """
         return (2 ** (self.bits - 1) - 1) // max(terms, 1)
 
     def rounded(self, values: np.ndarray, terms: int, rng: np.random.Generator) -> np.ndarray:
-        """int64: each value up or down at random, so that it is right on average (unbiased stochastic rounding).
+        """int64: each value up or down at random, so that it is right on average (unbiased
+        stochastic rounding).
 
-        Raises PayloadError for values that are not finite, or that could make a sum of `terms` wrap around.
+        Raises PayloadError for values that are not finite, or that could make a sum of `terms` wrap
+        around.
         """
         scaled = np.ldexp(np.asarray(values, np.float64), self.fraction)
         if not np.isfinite(scaled).all():
             raise PayloadError("holds NaN or infinity")
-        most = float(np.abs(scaled).max(initial=0.0))  # compared with a whole number, which Python does exactly
+        # compared with a whole number, which Python does exactly
+        most = float(np.abs(scaled).max(initial=0.0))
         if most > self.limit(terms):
             raise self.too_large(most, terms)
         down = np.floor(scaled)
@@ -58,12 +64,15 @@ class Fixed:
     def too_large(self, most: float, terms: int) -> PayloadError:
         largest = self.limit(terms) / 2**self.fraction
         return PayloadError(
-            f"holds {most / 2**self.fraction:.4g}, and {self.bits} bits with fraction={self.fraction} carry at most "
-            f"{largest:.4g} from each of {terms} clients; clip it, or use more bits or a smaller fraction"
+            f"holds {most / 2**self.fraction:.4g}, and {self.bits} bits with"
+            f" fraction={self.fraction} carry at most {largest:.4g} from each of {terms} clients;"
+            " clip it, or use more bits or a smaller fraction"
         )
 
     def wrapped(self, whole: np.ndarray) -> np.ndarray:
-        """Whole numbers modulo 2^32 or 2^64; the bits above `bits` count for nothing, and none of them travels."""
+        """Whole numbers modulo 2^32 or 2^64; the bits above `bits` count for nothing, and none of
+        them travels.
+        """
         return whole.astype(np.int64).view(np.uint64).astype(self.kind)
 
     def signed(self, values: np.ndarray) -> np.ndarray:
@@ -82,7 +91,9 @@ class Fixed:
             return octets[:, : self.bits // 8].tobytes()
         blocks = (octets[i : i + BLOCK] for i in range(0, len(octets), BLOCK))
         return b"".join(
-            np.packbits(np.unpackbits(b, axis=1, bitorder="little")[:, : self.bits], bitorder="little").tobytes()
+            np.packbits(
+                np.unpackbits(b, axis=1, bitorder="little")[:, : self.bits], bitorder="little"
+            ).tobytes()
             for b in blocks
         )
 
@@ -97,7 +108,9 @@ class Fixed:
         else:
             for n, start in enumerate(range(0, size, BLOCK)):
                 count = min(BLOCK, size - start)
-                flags = np.unpackbits(raw[n * step : (n + 1) * step], count=count * self.bits, bitorder="little")
+                flags = np.unpackbits(
+                    raw[n * step : (n + 1) * step], count=count * self.bits, bitorder="little"
+                )
                 wide = np.zeros((count, 64), np.uint8)
                 wide[:, : self.bits] = flags.reshape(count, self.bits)
                 octets[start : start + count] = np.packbits(wide, axis=1, bitorder="little")
@@ -107,10 +120,13 @@ class Fixed:
 def check_fixed(name: str, bits: int, fraction: int) -> None:
     """Raise FedkitError unless there is room for whole numbers and their fractions."""
     if not 4 <= bits <= 62:
-        raise FedkitError(f"secure '{name}:bits={bits}' given; bits, of a value that travels, is from 4 to 62")
+        raise FedkitError(
+            f"secure '{name}:bits={bits}' given; bits, of a value that travels, is from 4 to 62"
+        )
     if not 0 <= fraction <= bits - 2:
         raise FedkitError(
-            f"secure '{name}:fraction={fraction}' given; fraction, bits after the point, is from 0 to bits - 2 = {bits - 2}"
+            f"secure '{name}:fraction={fraction}' given; fraction, bits after the point, is from 0"
+            f" to bits - 2 = {bits - 2}"
         )
 
 
@@ -124,14 +140,18 @@ def enclosed(client: str, round: int, size: int, agreed: int, values: bytes) -> 
 
 
 def disclosed(body: bytes, client: str, round: int, size: int, agreed: int) -> bytes:
-    """The values in a body that must be from this client, round and size. Raises PayloadError with the reason."""
+    """The values in a body that must be from this client, round and size. Raises PayloadError with
+    the reason.
+    """
     if len(body) < HEADER.size + REST.size:
         raise PayloadError(f"only {len(body)} bytes long")
     magic, version, crc = HEADER.unpack_from(body)
     if magic != MAGIC or version != VERSION:
         raise PayloadError(f"unknown format {magic!r} version {version}")
     if zlib.crc32(body[HEADER.size :], agreed) != crc:
-        raise PayloadError("checksum does not match: truncated, damaged, or from other clients or settings")
+        raise PayloadError(
+            "checksum does not match: truncated, damaged, or from other clients or settings"
+        )
     number, count, length = REST.unpack_from(body, HEADER.size)
     start = HEADER.size + REST.size + length
     try:

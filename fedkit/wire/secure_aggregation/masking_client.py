@@ -1,8 +1,10 @@
-"""One client's side of a masked sum: its keys, the shares it deals and holds, its masks, what it reveals.
+"""One client's side of a masked sum: its keys, the shares it deals and holds, its masks, what it
+reveals.
 
-NOT SECURE, FOR TEACHING. The messages and the order of their exchange are those of Bonawitz et al. (2017); but all
-secrets come from one seed, Diffie-Hellman runs in a field where logarithms can be computed, and the masks come from
-Philox, which is no cipher. Sizes are as in the real thing: keys of 32 bytes, seeds and shares of 16.
+NOT SECURE, FOR TEACHING. The messages and the order of their exchange are those of Bonawitz et al.
+(2017); but all secrets come from one seed, Diffie-Hellman runs in a field where logarithms can be
+computed, and the masks come from Philox, which is no cipher. Sizes are as in the real thing: keys
+of 32 bytes, seeds and shares of 16.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from fedkit.core.errors import PayloadError
 from fedkit.wire.secure_aggregation.fixed_point import Fixed
 from fedkit.wire.secure_aggregation.shamir import NBYTES, PRIME, split
 
-FIELD, BASE = 2**255 - 19, 2  # toy Diffie-Hellman: whole numbers modulo a prime, not the curve of that name
+# toy Diffie-Hellman: whole numbers modulo a prime, not the curve of that name
+FIELD, BASE = 2**255 - 19, 2
 KEY, TAG = 32, 16
 ROW = struct.Struct("<I")
 Rows = dict[int, bytes]
@@ -31,10 +34,12 @@ class TooFew(PayloadError):
 
 @dataclass(frozen=True)
 class Member:
-    """A client in one round. place: its number among the round's clients; circle: its neighbours and itself, sorted.
+    """A client in one round. place: its number among the round's clients; circle: its neighbours
+    and itself, sorted.
 
-    What leaves it: two public keys, encrypted shares, a masked vector, and for each member of its circle one share:
-    of the self mask of one that uploaded, or of the mask key of one that did not, never both.
+    What leaves it: two public keys, encrypted shares, a masked vector, and for each member of its
+    circle one share: of the self mask of one that uploaded, or of the mask key of one that did not,
+    never both.
     """
 
     place: int
@@ -45,7 +50,8 @@ class Member:
     needed: int  # shares that give a secret back
     keys: Rows = field(default_factory=dict)  # place: public keys of the circle
     boxes: Rows = field(default_factory=dict)  # place: its encrypted shares for this client
-    agreed: Rows = field(default_factory=dict)  # place: the key under which the two send each other shares
+    # place: the key under which the two send each other shares
+    agreed: Rows = field(default_factory=dict)
     told: list[bytes] = field(default_factory=list)  # who uploaded, as the server said
 
     def advertise(self) -> bytes:
@@ -56,17 +62,31 @@ class Member:
         """Each neighbour's two shares, encrypted for it. book: the circle's public keys."""
         self.keys.update(from_rows(book, 2 * KEY))
         places = [place + 1 for place in self.circle]
-        both = [split(self._secret(w), places, self.needed, self._draws(w)) for w in ("self mask", "mask key")]
-        plain = {p: b"".join(shares[p + 1].to_bytes(NBYTES, "little") for shares in both) for p in self.circle}
+        both = [
+            split(self._secret(w), places, self.needed, self._draws(w))
+            for w in ("self mask", "mask key")
+        ]
+        plain = {
+            p: b"".join(shares[p + 1].to_bytes(NBYTES, "little") for shares in both)
+            for p in self.circle
+        }
         self.boxes[self.place] = plain[self.place]  # its own stay with it
-        return rows({p: box(self._box_key(p), self.place, data) for p, data in plain.items() if p != self.place})
+        return rows(
+            {
+                p: box(self._box_key(p), self.place, data)
+                for p, data in plain.items()
+                if p != self.place
+            }
+        )
 
     def keep(self, boxes: bytes) -> None:
         """What the neighbours dealt to this client."""
         self.boxes.update(from_rows(boxes, 2 * NBYTES + TAG))
 
     def mask(self, fixed: Fixed, size: int) -> np.ndarray:
-        """Its self mask and its pairwise masks, which cancel in the sum of all, as unsigned numbers."""
+        """Its self mask and its pairwise masks, which cancel in the sum of all, as unsigned
+        numbers.
+        """
         total = self_mask(self._secret("self mask"), fixed, size)
         for other in self.circle:
             if other != self.place:
@@ -75,19 +95,28 @@ class Member:
         return total
 
     def reveal(self, uploaded: bytes) -> bytes:
-        """One share of each member of its circle. uploaded: a bit for each, whether its masked vector arrived.
+        """One share of each member of its circle. uploaded: a bit for each, whether its masked
+        vector arrived.
 
-        Raises TooFew, and PayloadError for a second list: two lists could uncover both secrets of a client.
+        Raises TooFew, and PayloadError for a second list: two lists could uncover both secrets of a
+        client.
         """
         if self.told and self.told != [uploaded]:
-            raise PayloadError("asked twice with different lists: both secrets of a client could be uncovered")
-        flags = np.unpackbits(np.frombuffer(uploaded, np.uint8), count=len(self.circle), bitorder="little").tolist()
+            raise PayloadError(
+                "asked twice with different lists: both secrets of a client could be uncovered"
+            )
+        flags = np.unpackbits(
+            np.frombuffer(uploaded, np.uint8), count=len(self.circle), bitorder="little"
+        ).tolist()
         if sum(flags) < self.needed:
             raise TooFew(
-                f"{sum(flags)} of {len(self.circle)} uploaded around {self.name}, and {self.needed} are needed"
+                f"{sum(flags)} of {len(self.circle)} uploaded around {self.name}, and {self.needed}"
+                " are needed"
             )
         self.told[:] = [uploaded]
-        return rows({p: self._share(p, came) for p, came in zip(self.circle, flags) if p in self.boxes})
+        return rows(
+            {p: self._share(p, came) for p, came in zip(self.circle, flags) if p in self.boxes}
+        )
 
     def _share(self, owner: int, came: bool) -> bytes:
         both = self.boxes[owner]
@@ -106,7 +135,9 @@ class Member:
         return int.from_bytes(digest(what, self.seed, self.round, self.name), "little") % PRIME
 
     def _draws(self, what: str):
-        numbers = np.random.Generator(philox(digest("shares", what, self.seed, self.round, self.name)))
+        numbers = np.random.Generator(
+            philox(digest("shares", what, self.seed, self.round, self.name))
+        )
         return lambda limit: int.from_bytes(numbers.bytes(NBYTES + 8), "little") % limit
 
 
@@ -120,7 +151,9 @@ def public(secret: int) -> bytes:
 
 
 def agree(secret: int, other: bytes, *places: int) -> bytes:
-    """The key that two clients have in common (Diffie & Hellman, 1976); a round has keys of its own."""
+    """The key that two clients have in common (Diffie & Hellman, 1976); a round has keys of its
+    own.
+    """
     return digest(pow(int.from_bytes(other, "little"), secret, FIELD), sorted(places))
 
 
@@ -172,4 +205,7 @@ def from_rows(data: bytes, width: int) -> Rows:
     step = ROW.size + width
     if len(data) % step:
         raise PayloadError(f"{len(data)} bytes where rows of {step} are expected")
-    return {ROW.unpack_from(data, i)[0]: data[i + ROW.size : i + step] for i in range(0, len(data), step)}
+    return {
+        ROW.unpack_from(data, i)[0]: data[i + ROW.size : i + step]
+        for i in range(0, len(data), step)
+    }

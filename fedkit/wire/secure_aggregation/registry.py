@@ -1,10 +1,13 @@
-"""How a sum is made without its terms being seen: one session a round, the clients' and the server's sides in one process.
+"""How a sum is made without its terms being seen: one session a round, the clients' and the
+server's sides in one process.
 
-session = make_lock("masks").open(clients, size, seed, round); session.setup: bytes before the uploads;
-session.seal(client, vector, noise) -> body, at the client; session.add(client, body), session.view() and
-session.result() -> (sum, bytes of the recovery), at the server. Whatever would cross a network is real bytes.
+session = make_lock("masks").open(clients, size, seed, round); session.setup: bytes before the
+uploads; session.seal(client, vector, noise) -> body, at the client; session.add(client, body),
+session.view() and session.result() -> (sum, bytes of the recovery), at the server. Whatever would
+cross a network is real bytes.
 
-NOT SECURE, FOR TEACHING. Secure aggregation is not differential privacy: what the sum says of one client is not hidden.
+NOT SECURE, FOR TEACHING. Secure aggregation is not differential privacy: what the sum says of one
+client is not hidden.
 """
 
 from __future__ import annotations

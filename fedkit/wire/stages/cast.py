@@ -1,4 +1,6 @@
-"""Stages that send each number as a shorter float. split: values, shape (n,) -> [16 bits each]; join: back."""
+"""Stages that send each number as a shorter float. split: values, shape (n,) -> [16 bits each];
+join: back.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +47,8 @@ class BFloat16(Cast):
 
 @dataclass(frozen=True)
 class Float16(Cast):
-    """16 bits with more precision and less range: relative error at most 2^-11 between 6e-5 and 65504."""
+    """16 bits with more precision and less range: relative error at most 2^-11 between 6e-5 and
+    65504.
+    """
 
     kind: ClassVar[torch.dtype] = torch.float16

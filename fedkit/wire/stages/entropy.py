@@ -1,6 +1,8 @@
-"""Stages that lose nothing: the arrays of a message as bytes, and back. Sizes are known beforehand, so none can explode.
+"""Stages that lose nothing: the arrays of a message as bytes, and back. Sizes are known beforehand,
+so none can explode.
 
-pack: arrays and their slots -> bytes; unpack: back, PayloadError for whatever does not fit the slots.
+pack: arrays and their slots -> bytes; unpack: back, PayloadError for whatever does not fit the
+slots.
 """
 
 from __future__ import annotations
@@ -50,18 +52,24 @@ class Zstd(Plain):
 
     def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
         most = sum(slot.most + 5 for slot in slots)
-        if not data.startswith(zstandard.FRAME_HEADER):  # a frame to be skipped says nothing of its size here
+        # a frame to be skipped says nothing of its size here
+        if not data.startswith(zstandard.FRAME_HEADER):
             raise PayloadError("not readable as zstd (no frame)")
         try:
             said = zstandard.frame_content_size(data)  # -1: not said
             if not 0 <= said <= most:
-                raise PayloadError(f"says that it unpacks to {said} bytes; at most {most} are possible")
-            return super().unpack(zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False), slots)
+                raise PayloadError(
+                    f"says that it unpacks to {said} bytes; at most {most} are possible"
+                )
+            return super().unpack(
+                zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False), slots
+            )
         except zstandard.ZstdError as error:
             raise PayloadError(f"not readable as zstd ({str(error)[:80]})") from None
 
 
-# A count travels as one byte: 0 for none, else 1 + the nearest eighth of its logarithm to base 2. Read back as whole
+# A count travels as one byte: 0 for none, else 1 + the nearest eighth of its logarithm to base 2.
+# Read back as whole
 # numbers, so that every machine has the same model to the last bit: EIGHTHS[i] is 128 * 2**(i / 8).
 EIGHTHS = np.array([128, 140, 152, 166, 181, 197, 215, 235], np.int64)
 MOST = 8 * 32
@@ -70,29 +78,39 @@ PACKED, CODED = b"\0", b"\1"
 
 @dataclass(frozen=True)
 class Ans(Plain):
-    """Asymmetric numeral systems: symbols at their entropy, by the message's own table of counts (Duda, 2013).
+    """Asymmetric numeral systems: symbols at their entropy, by the message's own table of counts
+    (Duda, 2013).
 
-    Coded by constriction (Bamler, 2022). Numbers that are not symbols, such as scales, go as they are. Side
-    information per array of symbols: at most 4 bytes and one for each symbol from the first to the last in use.
+    Coded by constriction (Bamler, 2022). Numbers that are not symbols, such as scales, go as they
+    are. Side information per array of symbols: at most 4 bytes and one for each symbol from the
+    first to the last in use.
     """
 
     needs: ClassVar[str] = (
-        "to be last; symbols to code: topk, int8, int4, int2, nf4 or sign; not under secure aggregation"
+        "to be last; symbols to code: topk, int8, int4, int2, nf4 or sign; not under secure"
+        " aggregation"
     )
 
     def problem(self) -> str:
         return ""
 
     def pack(self, arrays: Sequence[np.ndarray], slots: Sequence[Slot]) -> bytes:
-        return joined([coded(a, slot) if slot.alphabet else packed(a, slot) for a, slot in zip(arrays, slots)])
+        return joined(
+            [coded(a, slot) if slot.alphabet else packed(a, slot) for a, slot in zip(arrays, slots)]
+        )
 
     def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
         parts = cut(data, len(slots))
-        return [decoded(part, slot) if slot.alphabet else unpacked(part, slot) for part, slot in zip(parts, slots)]
+        return [
+            decoded(part, slot) if slot.alphabet else unpacked(part, slot)
+            for part, slot in zip(parts, slots)
+        ]
 
 
 def coded(symbols: np.ndarray, slot: Slot) -> bytes:
-    """CODED | first symbol u8 | table's length - 1 u8 | table | words u32; or PACKED and fixed widths if shorter."""
+    """CODED | first symbol u8 | table's length - 1 u8 | table | words u32; or PACKED and fixed
+    widths if shorter.
+    """
     fixed = PACKED + packed(symbols, slot)
     if not len(symbols):
         return fixed
@@ -107,16 +125,28 @@ def coded(symbols: np.ndarray, slot: Slot) -> bytes:
         places = (np.cumsum(used) - 1).astype(np.int32)  # among the symbols in use
         coder.encode_reverse(places[symbols - first], model(table))
         words = coder.get_compressed()
-    return min(fixed, CODED + bytes([first, len(table) - 1]) + table.tobytes() + words.astype("<u4").tobytes(), key=len)
+    return min(
+        fixed,
+        CODED + bytes([first, len(table) - 1]) + table.tobytes() + words.astype("<u4").tobytes(),
+        key=len,
+    )
 
 
 def decoded(data: bytes, slot: Slot) -> np.ndarray:
     """What `coded` coded. Raises PayloadError for anything else."""
     if data[:1] == PACKED:
         return unpacked(data[1:], slot)
-    if data[:1] != CODED or len(data) < 4 or len(data) < (start := 4 + data[2]) or (len(data) - start) % 4:
+    if (
+        data[:1] != CODED
+        or len(data) < 4
+        or len(data) < (start := 4 + data[2])
+        or (len(data) - start) % 4
+    ):
         raise PayloadError("coded symbols of an impossible length")
-    table, words = np.frombuffer(data[3:start], np.uint8), np.frombuffer(data[start:], "<u4").astype(np.uint32)
+    table, words = (
+        np.frombuffer(data[3:start], np.uint8),
+        np.frombuffer(data[start:], "<u4").astype(np.uint32),
+    )
     alive = np.flatnonzero(table)
     if not len(alive) or data[1] + alive[-1] >= slot.alphabet or table.max() > MOST:
         raise PayloadError("a table of counts that cannot be")
@@ -137,4 +167,6 @@ def decoded(data: bytes, slot: Slot) -> np.ndarray:
 def model(table: np.ndarray) -> stream.model.Categorical:
     """The probabilities that a table of at least two used symbols stands for."""
     logs = table[table > 0].astype(np.int64) - 1
-    return stream.model.Categorical((EIGHTHS[logs % 8] << (logs // 8)).astype(np.float32), perfect=False)
+    return stream.model.Categorical(
+        (EIGHTHS[logs % 8] << (logs // 8)).astype(np.float32), perfect=False
+    )

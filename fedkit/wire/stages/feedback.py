@@ -1,4 +1,5 @@
-"""Stages that remember what a message lost, so that it is not lost for good. Vectors have shape (n,).
+"""Stages that remember what a message lost, so that it is not lost for good. Vectors have shape
+(n,).
 
 aim: what is to be sent; keep: the memory after it; result: what the receiver takes for the update.
 """
@@ -15,7 +16,8 @@ import numpy as np
 class ErrorFeedback:
     """What was lost is added to the next update: send C(x + e), keep e' = x + e - C(x + e).
 
-    Seide et al., 2014; Karimireddy et al., 2019. All that was received and the memory add up to all that was given.
+    Seide et al., 2014; Karimireddy et al., 2019. All that was received and the memory add up to all
+    that was given.
     """
 
     role: ClassVar[str] = "memory"
@@ -23,7 +25,9 @@ class ErrorFeedback:
     unbiased: ClassVar[bool] = False
     lossless: ClassVar[bool] = True
     symbols: ClassVar[bool] = False
-    needs: ClassVar[str] = "a stage behind it that loses something; a memory per sender, so senders that come back"
+    needs: ClassVar[str] = (
+        "a stage behind it that loses something; a memory per sender, so senders that come back"
+    )
 
     def problem(self) -> str:
         return ""
@@ -40,7 +44,8 @@ class ErrorFeedback:
 
 @dataclass(frozen=True)
 class ErrorFeedback21:
-    """Both ends remember the last update g; the difference travels: send C(x - g), both take g' = g + C(x - g).
+    """Both ends remember the last update g; the difference travels: send C(x - g), both take g' = g
+    + C(x - g).
 
     Richtarik et al., 2021.
     """
@@ -51,7 +56,8 @@ class ErrorFeedback21:
     lossless: ClassVar[bool] = True
     symbols: ClassVar[bool] = False
     needs: ClassVar[str] = (
-        "a stage behind it that loses something; both ends keep each sender's g: not under secure aggregation"
+        "a stage behind it that loses something; both ends keep each sender's g: not under secure"
+        " aggregation"
     )
 
     def problem(self) -> str:

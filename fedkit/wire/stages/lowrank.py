@@ -12,10 +12,12 @@ from fedkit.wire.layout import Form, Setting, Slot
 
 @dataclass(frozen=True)
 class LowRank:
-    """Each matrix as two thin ones, its best approximation of rank r (truncated SVD); other tensors as they are.
+    """Each matrix as two thin ones, its best approximation of rank r (truncated SVD); other tensors
+    as they are.
 
-    Matrix (m, n) -> (m, r) and (r, n), where these have fewer values. PowerSGD (Vogels et al., 2019) approaches the
-    same by iteration. The left factor holds the eigenvectors of A A^T, so left @ right is a projection of A.
+    Matrix (m, n) -> (m, r) and (r, n), where these have fewer values. PowerSGD (Vogels et al.,
+    2019) approaches the same by iteration. The left factor holds the eigenvectors of A A^T, so left
+    @ right is a projection of A.
     """
 
     r: int = 4
@@ -25,7 +27,9 @@ class LowRank:
     expands: ClassVar[bool] = False  # what is read is never longer than what was given
     lossless: ClassVar[bool] = False
     symbols: ClassVar[bool] = False
-    needs: ClassVar[str] = "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
+    needs: ClassVar[str] = (
+        "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
+    )
 
     def problem(self) -> str:
         return "" if self.r >= 1 else f"r is {self.r}; it must be at least 1"
@@ -34,10 +38,17 @@ class LowRank:
         return len(shape) == 2 and self.r * (shape[0] + shape[1]) < shape[0] * shape[1]
 
     def _factors(self, form: Form) -> Form:
-        """The shapes that travel: left factors, right factors, the rest; alike together, so that they share scales."""
+        """The shapes that travel: left factors, right factors, the rest; alike together, so that
+        they share scales.
+        """
         thin = [shape for _, shape in form.shapes if self._thin(shape)]
         rest = [shape for _, shape in form.shapes if not self._thin(shape)]
-        return Form(tuple(("", s) for s in [*((m, self.r) for m, _ in thin), *((self.r, n) for _, n in thin), *rest]))
+        return Form(
+            tuple(
+                ("", s)
+                for s in [*((m, self.r) for m, _ in thin), *((self.r, n) for _, n in thin), *rest]
+            )
+        )
 
     def slots(self, form: Form) -> list[Slot]:
         return [Slot(self._factors(form).size)]
@@ -56,13 +67,18 @@ class LowRank:
     def join(self, arrays: list[np.ndarray], form: Form, setting: Setting) -> np.ndarray:
         pieces = list(self._factors(form).arrays(arrays[0]))
         count = sum(self._thin(shape) for _, shape in form.shapes)
-        products, rest = iter([a @ b for a, b in zip(pieces[:count], pieces[count:])]), iter(pieces[2 * count :])
+        products, rest = (
+            iter([a @ b for a, b in zip(pieces[:count], pieces[count:])]),
+            iter(pieces[2 * count :]),
+        )
         rows = [next(products if self._thin(shape) else rest).ravel() for _, shape in form.shapes]
         return np.concatenate([np.zeros(0, np.float32), *rows])
 
 
 def truncated(matrix: np.ndarray, r: int) -> tuple[np.ndarray, np.ndarray]:
-    """Factors (m, r) and (r, n) whose product is the best approximation of rank r, by the eigenvectors of the short side."""
+    """Factors (m, r) and (r, n) whose product is the best approximation of rank r, by the
+    eigenvectors of the short side.
+    """
     if len(matrix) > matrix.shape[1]:
         right, left = truncated(matrix.T, r)
         return left.T, right.T

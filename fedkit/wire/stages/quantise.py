@@ -1,6 +1,7 @@
 """Stages that send each number as one of a few symbols: uniform levels, quantiles, signs.
 
-split: values, shape (n,) -> arrays of symbols and scales; join: back. A scale is 16 bits (bfloat16), rounded up, per block.
+split: values, shape (n,) -> arrays of symbols and scales; join: back. A scale is 16 bits
+(bfloat16), rounded up, per block.
 """
 
 from __future__ import annotations
@@ -37,12 +38,16 @@ def blocks_of(values: np.ndarray, block: int) -> np.ndarray:
 
 def block_problem(block: int) -> str:
     return (
-        "" if 8 <= block <= 65_536 else f"block is {block}; it must be from 8 to 65536, as each has a scale of its own"
+        ""
+        if 8 <= block <= 65_536
+        else f"block is {block}; it must be from 8 to 65536, as each has a scale of its own"
     )
 
 
 class Blockwise:
-    """What the stages with one scale per block share. A subclass says how a block becomes symbols and back."""
+    """What the stages with one scale per block share. A subclass says how a block becomes symbols
+    and back.
+    """
 
     alphabet: ClassVar[int]
     role: ClassVar[str] = "quantise"
@@ -61,12 +66,15 @@ class Blockwise:
         blocks = blocks_of(values, self.block)
         stored = scales_up(self.scale(blocks, len(values)))
         scales = scales_of(stored)[:, None]
-        share = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0)  # from -1 to 1, for a maximum
+        # from -1 to 1, for a maximum
+        share = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0)
         return [self.code(share, setting).astype(np.uint8).ravel()[: len(values)], stored]
 
     def join(self, arrays: list[np.ndarray], size: int) -> np.ndarray:
         symbols, stored = arrays
-        return (blocks_of(self.levels()[symbols], self.block) * scales_of(stored)[:, None]).ravel()[:size]
+        return (blocks_of(self.levels()[symbols], self.block) * scales_of(stored)[:, None]).ravel()[
+            :size
+        ]
 
     def scale(self, blocks: np.ndarray, size: int) -> np.ndarray:
         """The largest magnitude of each block."""
@@ -74,10 +82,12 @@ class Blockwise:
 
 
 class Uniform(Blockwise):
-    """Levels at equal distances from -scale to scale, the next one up or down by chance, so right on average.
+    """Levels at equal distances from -scale to scale, the next one up or down by chance, so right
+    on average.
 
-    QSGD (Alistarh et al., 2017) with the block's maximum as its scale: error below scale / steps. Under error feedback
-    the nearest level: half that error, and a contraction, which chance with few levels is not.
+    QSGD (Alistarh et al., 2017) with the block's maximum as its scale: error below scale / steps.
+    Under error feedback the nearest level: half that error, and a contraction, which chance with
+    few levels is not.
     """
 
     steps: ClassVar[int]
@@ -88,7 +98,10 @@ class Uniform(Blockwise):
         chance = np.float32(0.5)
         if not setting.feedback:
             chance = setting.rng(type(self).__name__).random(share.shape, np.float32)
-        return np.clip(np.floor(share * np.float32(self.steps) + chance), -self.steps, self.steps) + self.steps
+        return (
+            np.clip(np.floor(share * np.float32(self.steps) + chance), -self.steps, self.steps)
+            + self.steps
+        )
 
     def levels(self) -> np.ndarray:
         return np.arange(-self.steps, self.steps + 1, dtype=np.float32) / np.float32(self.steps)
@@ -122,7 +135,9 @@ class Int2(Uniform):
 
 
 def normal_quantiles(offset: float = 0.9677083) -> np.ndarray:
-    """The 16 levels of NormalFloat: quantiles of a normal distribution, scaled to -1 .. 1, one of them exactly 0."""
+    """The 16 levels of NormalFloat: quantiles of a normal distribution, scaled to -1 .. 1, one of
+    them exactly 0.
+    """
     inverse = NormalDist().inv_cdf
     above = [inverse(p) for p in np.linspace(offset, 0.5, 9)[:-1].tolist()]
     below = [-inverse(p) for p in np.linspace(offset, 0.5, 8)[:-1].tolist()]
@@ -134,7 +149,9 @@ NORMAL = normal_quantiles()
 
 @dataclass(frozen=True)
 class NF4(Blockwise):
-    """16 levels where a normal distribution has its quantiles, the nearest one (QLoRA, Dettmers et al., 2023)."""
+    """16 levels where a normal distribution has its quantiles, the nearest one (QLoRA, Dettmers et
+    al., 2023).
+    """
 
     block: int = 64
     alphabet: ClassVar[int] = 16
@@ -159,7 +176,9 @@ class Sign(Blockwise):
     alphabet: ClassVar[int] = 2
     unbiased: ClassVar[bool] = False
     expands: ClassVar[bool] = False
-    needs: ClassVar[str] = "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
+    needs: ClassVar[str] = (
+        "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
+    )
 
     def scale(self, blocks: np.ndarray, size: int) -> np.ndarray:
         filled = np.minimum(self.block, size - self.block * np.arange(len(blocks)))

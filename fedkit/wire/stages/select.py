@@ -1,6 +1,7 @@
 """Stages that send fewer numbers as they are: the largest, or a random choice.
 
-split: vector, shape (n,) -> [values, ...]; join: what arrived -> vector. slots: the sizes, which the shapes decide.
+split: vector, shape (n,) -> [values, ...]; join: what arrived -> vector. slots: the sizes, which
+the shapes decide.
 """
 
 from __future__ import annotations
@@ -20,14 +21,19 @@ def kept(share: float, size: int) -> int:
 
 
 def share_problem(share: float) -> str:
-    return "" if 1e-4 <= share <= 1 else f"share is {share:g}; it must be from 0.0001 to 1, for example 0.05"
+    return (
+        ""
+        if 1e-4 <= share <= 1
+        else f"share is {share:g}; it must be from 0.0001 to 1, for example 0.05"
+    )
 
 
 @dataclass(frozen=True)
 class TopK:
     """The largest values by magnitude, and a 0/1 mask of where they are (Aji & Heafield, 2017).
 
-    A contraction: ||x - C(x)||^2 <= (1 - k/n) ||x||^2. The largest are taken over all tensors together.
+    A contraction: ||x - C(x)||^2 <= (1 - k/n) ||x||^2. The largest are taken over all tensors
+    together.
     """
 
     share: float = 0.05
@@ -37,7 +43,9 @@ class TopK:
     expands: ClassVar[bool] = False  # what is read is never longer than what was given
     lossless: ClassVar[bool] = False
     symbols: ClassVar[bool] = True
-    needs: ClassVar[str] = "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
+    needs: ClassVar[str] = (
+        "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
+    )
 
     def problem(self) -> str:
         return share_problem(self.share)
@@ -63,9 +71,11 @@ class TopK:
 
 @dataclass(frozen=True)
 class RandK:
-    """A random choice of values, the same for every sender of a round, so that no positions travel (Konecny et al., 2016).
+    """A random choice of values, the same for every sender of a round, so that no positions travel
+    (Konecny et al., 2016).
 
-    Scaled by n/k and so right on average; under error feedback not scaled, which makes it a contraction.
+    Scaled by n/k and so right on average; under error feedback not scaled, which makes it a
+    contraction.
     """
 
     share: float = 0.05
@@ -74,7 +84,9 @@ class RandK:
     unbiased: ClassVar[bool] = True
     lossless: ClassVar[bool] = False
     symbols: ClassVar[bool] = False
-    needs: ClassVar[str] = "linear: messages of one round can be summed, under secure aggregation too"
+    needs: ClassVar[str] = (
+        "linear: messages of one round can be summed, under secure aggregation too"
+    )
 
     def problem(self) -> str:
         return share_problem(self.share)
@@ -84,11 +96,21 @@ class RandK:
 
     def _places(self, size: int, setting: Setting) -> np.ndarray:
         rng = np.random.default_rng([setting.seed, setting.round])
-        return rng.choice(size, kept(self.share, size), replace=False, shuffle=False) if size else np.zeros(0, np.int64)
+        return (
+            rng.choice(size, kept(self.share, size), replace=False, shuffle=False)
+            if size
+            else np.zeros(0, np.int64)
+        )
 
     def split(self, flat: np.ndarray, form: Form, setting: Setting) -> list[np.ndarray]:
         values = flat[self._places(len(flat), setting)]
-        return [values if setting.feedback or not len(flat) else values * np.float32(len(flat) / len(values))]
+        return [
+            (
+                values
+                if setting.feedback or not len(flat)
+                else values * np.float32(len(flat) / len(values))
+            )
+        ]
 
     def join(self, arrays: list[np.ndarray], form: Form, setting: Setting) -> np.ndarray:
         flat = np.zeros(form.size, np.float32)

@@ -1,4 +1,6 @@
-"""The stage that sends sums of many values, from which the large ones can be read. split, join and slots: as in select.py."""
+"""The stage that sends sums of many values, from which the large ones can be read. split, join and
+slots: as in select.py.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,13 @@ from fedkit.wire.stages.select import kept, share_problem
 
 @dataclass(frozen=True)
 class Sketch:
-    """A count sketch: `rows` tables in which values that share a cell add up; the median over the rows is the estimate.
+    """A count sketch: `rows` tables in which values that share a cell add up; the median over the
+    rows is the estimate.
 
-    Charikar et al., 2002; for federated learning FetchSGD (Rothchild et al., 2020). The sum of sketches is the sketch of
-    the sum. share: cells of all rows / values. Under error feedback the cells change each round, so that no value stays
-    hidden, and the estimate is shrunk by 1 + (pi/2) n / cells, which makes it a contraction on average.
+    Charikar et al., 2002; for federated learning FetchSGD (Rothchild et al., 2020). The sum of
+    sketches is the sketch of the sum. share: cells of all rows / values. Under error feedback the
+    cells change each round, so that no value stays hidden, and the estimate is shrunk by 1 + (pi/2)
+    n / cells, which makes it a contraction on average.
     """
 
     share: float = 0.2
@@ -28,7 +32,9 @@ class Sketch:
     unbiased: ClassVar[bool] = False
     lossless: ClassVar[bool] = False
     symbols: ClassVar[bool] = False
-    needs: ClassVar[str] = "linear until it is read: sums of sketches can be read; good for a few large values"
+    needs: ClassVar[str] = (
+        "linear until it is read: sums of sketches can be read; good for a few large values"
+    )
 
     def problem(self) -> str:
         if not 1 <= self.rows <= 99:
@@ -54,12 +60,20 @@ class Sketch:
         places, signs = self._cells(form.size, setting)
         flat = middle(arrays[0][places] * signs)
         cells_in_all = max(1, len(arrays[0]))
-        return flat / np.float32(1 + np.pi / 2 * form.size / cells_in_all) if setting.feedback else flat
+        return (
+            flat / np.float32(1 + np.pi / 2 * form.size / cells_in_all)
+            if setting.feedback
+            else flat
+        )
 
 
 @lru_cache(maxsize=1)
-def cells(seeds: tuple[int, ...], rows: int, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each row and value its cell among all rows' and its sign (+1 or -1): both of shape (rows, size)."""
+def cells(
+    seeds: tuple[int, ...], rows: int, width: int, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each row and value its cell among all rows' and its sign (+1 or -1): both of shape (rows,
+    size).
+    """
     rng = np.random.default_rng(seeds)
     places = rng.integers(max(1, width), size=(rows, size)) + np.arange(rows)[:, None] * width
     return places, (2 * rng.integers(2, size=(rows, size), dtype=np.int8) - 1).astype(np.float32)

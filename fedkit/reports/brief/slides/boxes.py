@@ -1,4 +1,6 @@
-"""Boxes of a slide: texts, lists and tables whose type is as great as fits; what is cut says so. Sizes in inches and points."""
+"""Boxes of a slide: texts, lists and tables whose type is as great as fits; what is cut says so.
+Sizes in inches and points.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,22 @@ SIGNS = {"✓": DARK["go"], "✗": DARK["no-go"]}  # colours of a sign that begi
 
 
 def text(
-    slide, lines: Sequence[str], x: float, y: float, wide: float, tall: float, sizes: tuple[int, int], colour: str = INK,
-    bold: bool = False, gap: float = 0.0, marks: str = "",
+    slide,
+    lines: Sequence[str],
+    x: float,
+    y: float,
+    wide: float,
+    tall: float,
+    sizes: tuple[int, int],
+    colour: str = INK,
+    bold: bool = False,
+    gap: float = 0.0,
+    marks: str = "",
 ) -> None:
     """Paragraphs in a box at the greatest size from sizes[0] down to sizes[1] at which they fit.
 
-    marks: what a list's lines begin with: "•", "1" (numbers), or " " (a sign of their own); "": no list.
+    marks: what a list's lines begin with: "•", "1" (numbers), or " " (a sign of their own); "": no
+    list.
     """
     from pptx.enum.text import MSO_AUTO_SIZE
     from pptx.util import Inches, Pt
@@ -33,7 +45,11 @@ def text(
     hang = (HANG + 0.45 * (marks == "1" and len(lines) > 9)) * bool(marks)
     size, shown = fitted(lines, wide - 2 * INSET, tall - 2 * INSET, sizes, bold, gap, hang)
     inner = wide - 2 * INSET - hang * size / 72
-    roomy = [g * gap for g in (2.5, 2, 1.5) if marks and _tall(shown, inner, size, bold, g * gap) <= 0.9 * tall]
+    roomy = [
+        g * gap
+        for g in (2.5, 2, 1.5)
+        if marks and _tall(shown, inner, size, bold, g * gap) <= 0.9 * tall
+    ]
     gap = max(roomy, default=gap)
     frame = slide.shapes.add_textbox(*box(x, y, wide, tall)).text_frame
     frame.word_wrap, frame.auto_size = True, MSO_AUTO_SIZE.NONE
@@ -50,10 +66,17 @@ def text(
 
 
 def fitted(
-    lines: Sequence[str], wide: float, tall: float, sizes: tuple[int, int], bold: bool = False, gap: float = 0.0,
+    lines: Sequence[str],
+    wide: float,
+    tall: float,
+    sizes: tuple[int, int],
+    bold: bool = False,
+    gap: float = 0.0,
     hang: float = 0.0,
 ) -> tuple[int, list[str]]:
-    """(size in points, the lines that fit at it in a box of inches); at the least size, sentences, then lists, are cut."""
+    """(size in points, the lines that fit at it in a box of inches); at the least size, sentences,
+    then lists, are cut.
+    """
     for size in range(sizes[0], sizes[1] - 1, -1):
         if _tall(lines, wide - hang * size / 72, size, bold, gap) <= tall:
             return size, list(lines)
@@ -64,16 +87,29 @@ def fitted(
         if _tall(short, wide, size, bold, gap) <= tall:
             return size, short
     room = max(1, int(tall * 72 / (size * (LEAD + gap))))
-    return size, short if len(short) <= room else [*short[: room - 1], text_metrics.more(len(short) - room + 1)]
+    return size, (
+        short
+        if len(short) <= room
+        else [*short[: room - 1], text_metrics.more(len(short) - room + 1)]
+    )
 
 
 def alike(
-    groups: Sequence[Sequence[str]], wide: float, tall: float, sizes: tuple[int, int], bold: bool = False, gap: float = 0.0,
+    groups: Sequence[Sequence[str]],
+    wide: float,
+    tall: float,
+    sizes: tuple[int, int],
+    bold: bool = False,
+    gap: float = 0.0,
     hang: float = 0.0,
 ) -> tuple[int, int]:
-    """Sizes at which several boxes of one form all have the same type: the greatest that fits in each of them."""
+    """Sizes at which several boxes of one form all have the same type: the greatest that fits in
+    each of them.
+    """
     room = (wide - 2 * INSET, tall - 2 * INSET)
-    found = [fitted([clean(line) for line in one], *room, sizes, bold, gap, hang)[0] for one in groups]
+    found = [
+        fitted([clean(line) for line in one], *room, sizes, bold, gap, hang)[0] for one in groups
+    ]
     return min(found, default=sizes[0]), sizes[1]
 
 
@@ -89,9 +125,18 @@ def styled(paragraph, line: str, size: float, colour: str = INK, bold: bool = Fa
 
 
 def table(
-    slide, rows: Sequence[Sequence[str]], shares: Sequence[float], x: float, y: float, wide: float, tall: float, head: bool = False
+    slide,
+    rows: Sequence[Sequence[str]],
+    shares: Sequence[float],
+    x: float,
+    y: float,
+    wide: float,
+    tall: float,
+    head: bool = False,
 ) -> float:
-    """A native table in a box: the type as great as fits, then fewer rows and shorter cells. Returns its height."""
+    """A native table in a box: the type as great as fits, then fewer rows and shorter cells.
+    Returns its height.
+    """
     from pptx.enum.text import MSO_ANCHOR, MSO_AUTO_SIZE
     from pptx.util import Inches, Pt
 
@@ -114,7 +159,12 @@ def table(
             cell.fill.fore_color.rgb = rgb("dcdcdc" if first else BAND if number % 2 else "ffffff")
             cell.text_frame.word_wrap, cell.text_frame.auto_size = True, MSO_AUTO_SIZE.NONE
             cell.text_frame.paragraphs[0].line_spacing = Pt(size * LEAD)
-            styled(cell.text_frame.paragraphs[0], words, size, bold=first or (i == 1 and len(shares) == 3))
+            styled(
+                cell.text_frame.paragraphs[0],
+                words,
+                size,
+                bold=first or (i == 1 and len(shares) == 3),
+            )
     return sum(heights)
 
 
@@ -151,13 +201,19 @@ def box(x: float, y: float, wide: float, tall: float) -> tuple[int, int, int, in
 
 
 def _listed(paragraph, hang: float, mark: str) -> None:
-    """A paragraph whose lines hang by points behind its mark: "•", "1" for a number, "" for a sign in its text."""
+    """A paragraph whose lines hang by points behind its mark: "•", "1" for a number, "" for a sign
+    in its text.
+    """
     from pptx.util import Pt
 
     properties, room = paragraph._p.get_or_add_pPr(), Pt(hang)
     properties.set("marL", str(room))
     properties.set("indent", str(-room))
-    kinds = {"•": ("a:buChar", {"char": "•"}), "1": ("a:buAutoNum", {"type": "arabicPeriod"}), "": ("a:buNone", {})}
+    kinds = {
+        "•": ("a:buChar", {"char": "•"}),
+        "1": ("a:buAutoNum", {"type": "arabicPeriod"}),
+        "": ("a:buNone", {}),
+    }
     if mark == "•":  # a typeface for it, or Japanese ones draw a wide dot
         _add(properties, "a:buFont", {"typeface": "Arial"})
     _add(properties, *kinds[mark])
@@ -176,7 +232,9 @@ def _tall(lines: Sequence[str], wide: float, size: float, bold: bool, gap: float
 
 
 def _room(line: str, wide: float) -> float:
-    """Points for a line in so many inches: some programs put a little space between Japanese and Latin letters."""
+    """Points for a line in so many inches: some programs put a little space between Japanese and
+    Latin letters.
+    """
     broad = sum(text_metrics.advance(c) == 1.0 for c in line)
     return 72 * wide * (0.95 if 0 < broad < len(line) else 1.0)
 
@@ -189,13 +247,21 @@ def _short(line: str, wide: float, size: float, most: int, bold: bool = False) -
     return "".join(_joined(text_metrics.cut(line, room - size, size, most, bold)))
 
 
-def _table_fit(rows: list[list[str]], widths: Sequence[float], tall: float) -> tuple[int, list[list[str]], list[float]]:
-    """(size in points, rows, height of each row in inches) that stay within `tall`; with room left, rows are a little higher."""
+def _table_fit(
+    rows: list[list[str]], widths: Sequence[float], tall: float
+) -> tuple[int, list[list[str]], list[float]]:
+    """(size in points, rows, height of each row in inches) that stay within `tall`; with room left,
+    rows are a little higher.
+    """
     inner = [w - 2 * INSET for w in widths]
     for size, most in (*((s, 99) for s in range(18, 11, -1)), (12, 3), (12, 2), (12, 1)):
         short = [[_short(c, w, size, most, True) for c, w in zip(row, inner)] for row in rows]
-        heights = [max(_tall([c], w, size, True, 0) for c, w in zip(row, inner)) + INSET for row in short]
-        whole = size == 12 or all(_whole(c, w, size, i) for row in short for i, (c, w) in enumerate(zip(row, inner)))
+        heights = [
+            max(_tall([c], w, size, True, 0) for c, w in zip(row, inner)) + INSET for row in short
+        ]
+        whole = size == 12 or all(
+            _whole(c, w, size, i) for row in short for i, (c, w) in enumerate(zip(row, inner))
+        )
         if sum(heights) <= tall and whole:
             spare = min((tall - sum(heights)) / len(heights), 0.16)
             return size, short, [height + spare for height in heights]
@@ -205,7 +271,9 @@ def _table_fit(rows: list[list[str]], widths: Sequence[float], tall: float) -> t
 
 
 def _whole(words: str, wide: float, size: float, column: int) -> bool:
-    """Whether no word of a cell is broken; a value, which stands in the second column, stays on one line."""
+    """Whether no word of a cell is broken; a value, which stands in the second column, stays on one
+    line.
+    """
     parts = [words] if column == 1 else words.split(" ")
     return all(
         len(text_metrics.wrap(part, _room(part, wide), size, True)) == 1 or len(part) > 24
@@ -221,6 +289,11 @@ def _broad(words: str) -> bool:
 def _joined(lines: Sequence[str]) -> list[str]:
     """Lines as one text again: a space where a line ended with a word of ASCII."""
     return [
-        line + (" " if i < len(lines) - 1 and line and line[-1].isascii() and lines[i + 1][:1].isascii() else "")
+        line
+        + (
+            " "
+            if i < len(lines) - 1 and line and line[-1].isascii() and lines[i + 1][:1].isascii()
+            else ""
+        )
         for i, line in enumerate(lines)
     ]

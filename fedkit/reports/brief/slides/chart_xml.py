@@ -1,6 +1,8 @@
-"""What native charts of a slide are put together from: plot areas of a known place, labels, error bars, marks, scales of money.
+"""What native charts of a slide are put together from: plot areas of a known place, labels, error
+bars, marks, scales of money.
 
-The plot area has a fixed place in its chart, so that what labels need beside it can be reckoned; everything stays editable.
+The plot area has a fixed place in its chart, so that what labels need beside it can be reckoned;
+everything stays editable.
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ from fedkit.reports.brief.text_metrics import clean, extent
 LATIN, EAST = "Arial", "Yu Gothic"  # on Windows and with Office for Mac
 SOFT, FIRM = "#d9d9d9", "#222222"  # lines of a grid; axes and marks
 SPACE = "\u00a0"
-UNITS = {"en": (1e6, 1e6, " million"), "ja": (1e5, 1e4, "万")}  # from which size on, how much one is, its name
+# from which size on, how much one is, its name
+UNITS = {"en": (1e6, 1e6, " million"), "ja": (1e5, 1e4, "万")}
 DRAWN = "application/vnd.openxmlformats-officedocument.drawingml.chartshapes+xml"
 
 
 def chart(slide, kind, data, box: Sequence[int], plot: Sequence[float], size: int = 12):
-    """A chart in a box (EMU) without legend and title; plot: left, top, width, height of its plot area as shares of the box."""
+    """A chart in a box (EMU) without legend and title; plot: left, top, width, height of its plot
+    area as shares of the box.
+    """
     from pptx.oxml import parse_xml
     from pptx.oxml.ns import nsdecls, qn
     from pptx.util import Pt
@@ -32,8 +37,13 @@ def chart(slide, kind, data, box: Sequence[int], plot: Sequence[float], size: in
     for old in area.findall(qn("c:layout")):
         area.remove(old)
     sides = "".join(f'<c:{k} val="{v:.4f}"/>' for k, v in zip("xywh", plot))
-    area.insert(0, parse_xml(f'<c:layout {nsdecls("c")}><c:manualLayout><c:layoutTarget val="inner"/><c:xMode val="edge"/>'
-                             f'<c:yMode val="edge"/>{sides}</c:manualLayout></c:layout>'))
+    area.insert(
+        0,
+        parse_xml(
+            f'<c:layout {nsdecls("c")}><c:manualLayout><c:layoutTarget val="inner"/><c:xMode'
+            f' val="edge"/><c:yMode val="edge"/>{sides}</c:manualLayout></c:layout>'
+        ),
+    )
     return made
 
 
@@ -62,7 +72,9 @@ def rule(line, colour: str, points: float) -> None:
 
 
 def label(point, text: str, position, size: int = 12, bold: bool = False) -> None:
-    """A direct label of a point on one line; it stays editable text and, as no cell holds it, needs no guard."""
+    """A direct label of a point on one line; it stays editable text and, as no cell holds it, needs
+    no guard.
+    """
     from pptx.util import Pt
 
     held = point.data_label
@@ -74,12 +86,20 @@ def label(point, text: str, position, size: int = 12, bold: bool = False) -> Non
 
 
 def beside(text: str, right: bool) -> str:
-    """Text that, centred on a point, stands to the right or to the left of it: as much space as it is wide."""
+    """Text that, centred on a point, stands to the right or to the left of it: as much space as it
+    is wide.
+    """
     room = SPACE * (8 + math.ceil(extent(text) / extent(SPACE)))
     return room + text if right else text + room
 
 
-def axis(one, text: str = "", low: float | None = None, high: float | None = None, step: float | None = None) -> None:
+def axis(
+    one,
+    text: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    step: float | None = None,
+) -> None:
     """Ends, step and title of an axis, with a pale grid."""
     from pptx.util import Pt
 
@@ -107,7 +127,9 @@ def every_name(one, points: float) -> None:
 
 
 def scale(low: float, high: float, most: int = 5) -> tuple[float, float, float]:
-    """(low, high, step): ends moved outwards to whole steps of 1, 2 or 5 times a power of ten, zero among them; `most` steps or one more."""
+    """(low, high, step): ends moved outwards to whole steps of 1, 2 or 5 times a power of ten, zero
+    among them; `most` steps or one more.
+    """
     low, high = min(low, 0.0), max(high, 0.0)
     least = ((high - low) or 1.0) / most
     power = 10.0 ** math.floor(math.log10(least))
@@ -116,16 +138,26 @@ def scale(low: float, high: float, most: int = 5) -> tuple[float, float, float]:
 
 
 def money(values: Sequence[float], step: float, currency: str, lang: str) -> tuple[float, str, str]:
-    """(what to divide the data by, number format of the axis, name of the unit) so that few digits stand at an axis.
+    """(what to divide the data by, number format of the axis, name of the unit) so that few digits
+    stand at an axis.
 
-    English: '¥ million', by the number format. Japanese: '万円', by the data, as no number format counts in ten thousands.
+    English: '¥ million', by the number format. Japanese: '万円', by the data, as no number format
+    counts in ten thousands.
     """
     least, unit, name = UNITS[lang]
     big = max(map(abs, values), default=0.0) >= least
     by, commas = (unit, "") if big and lang == "ja" else (1.0, ",," * big)
     one = step / unit if big else step
-    digits = "#,##0" + ("." + "0" * min(2, math.ceil(-math.log10(one) - 1e-9)) if one < 1 else "") + commas
-    said = locale.SIGNS.get(currency, currency) if lang == "en" else locale.NAMES_JA.get(currency, currency)
+    digits = (
+        "#,##0"
+        + ("." + "0" * min(2, math.ceil(-math.log10(one) - 1e-9)) if one < 1 else "")
+        + commas
+    )
+    said = (
+        locale.SIGNS.get(currency, currency)
+        if lang == "en"
+        else locale.NAMES_JA.get(currency, currency)
+    )
     said = clean(said, 12)
     named = (said + name * big) if lang == "en" else name * big + said
     return by, f"{digits};\u2212{digits};0", named
@@ -141,13 +173,19 @@ def error_bars(series, spreads: Sequence[tuple[float, float]]) -> None:
         [v - low for (low, _), v in zip(spreads, series.values)],
     ]
     plus, minus = (_literal(name, values) for name, values in zip(("plus", "minus"), sides))
-    bars = parse_xml(f'<c:errBars {nsdecls("c", "a")}><c:errBarType val="both"/><c:errValType val="cust"/><c:noEndCap val="0"/>{plus}{minus}'
-                     '<c:spPr><a:ln w="15875"><a:solidFill><a:srgbClr val="222222"/></a:solidFill></a:ln></c:spPr></c:errBars>')
+    bars = parse_xml(
+        f'<c:errBars {nsdecls("c", "a")}><c:errBarType val="both"/><c:errValType'
+        f' val="cust"/><c:noEndCap val="0"/>{plus}{minus}<c:spPr><a:ln'
+        ' w="15875"><a:solidFill><a:srgbClr'
+        ' val="222222"/></a:solidFill></a:ln></c:spPr></c:errBars>'
+    )
     series._element.find(qn("c:cat")).addprevious(bars)
 
 
 def marks(
-    made, lines: Sequence[tuple[float, float, float]], words: Sequence[tuple[float, float, float, float, str]]
+    made,
+    lines: Sequence[tuple[float, float, float]],
+    words: Sequence[tuple[float, float, float, float, str]],
 ) -> None:
     """Upright lines and words on a chart that move with it (ECMA-376 21.3), in shares of it.
 
@@ -165,30 +203,56 @@ def marks(
     package = made.part.package
     part = Part(package.next_partname("/ppt/drawings/drawing%d.xml"), DRAWN, package, body.encode())
     ident = made.part.relate_to(part, RELATIONSHIP_TYPE.CHART_USER_SHAPES)
-    made._chartSpace.append(parse_xml(f'<c:userShapes {nsdecls("c", "r")} r:id="{ident}"/>'))  # the last that may stand
+    # the last that may stand
+    made._chartSpace.append(parse_xml(f'<c:userShapes {nsdecls("c", "r")} r:id="{ident}"/>'))
 
 
 def _line(number: int, x: float, top: float, bottom: float) -> str:
-    return _anchored(x, top, x, bottom, f'<cdr:cxnSp macro=""><cdr:nvCxnSpPr><cdr:cNvPr id="{number}" name="Line {number}"/><cdr:cNvCxnSpPr/>'
-                     '</cdr:nvCxnSpPr><cdr:spPr><a:xfrm><a:off x="0" y="0"/><a:ext cx="0" cy="0"/></a:xfrm><a:prstGeom prst="line"><a:avLst/>'
-                     '</a:prstGeom><a:ln w="15875"><a:solidFill><a:srgbClr val="595959"/></a:solidFill></a:ln></cdr:spPr></cdr:cxnSp>')
+    return _anchored(
+        x,
+        top,
+        x,
+        bottom,
+        f'<cdr:cxnSp macro=""><cdr:nvCxnSpPr><cdr:cNvPr id="{number}" name="Line'
+        f' {number}"/><cdr:cNvCxnSpPr/></cdr:nvCxnSpPr><cdr:spPr><a:xfrm><a:off x="0" y="0"/><a:ext'
+        ' cx="0" cy="0"/></a:xfrm><a:prstGeom prst="line"><a:avLst/></a:prstGeom><a:ln'
+        ' w="15875"><a:solidFill><a:srgbClr'
+        ' val="595959"/></a:solidFill></a:ln></cdr:spPr></cdr:cxnSp>',
+    )
 
 
 def _word(number: int, x: float, y: float, wide: float, tall: float, text: str) -> str:
     from xml.sax.saxutils import escape
 
-    return _anchored(x, y, x + wide, y + tall, f'<cdr:sp macro="" textlink=""><cdr:nvSpPr><cdr:cNvPr id="{number}" name="Words {number}"/><cdr:cNvSpPr txBox="1"/>'
-                     '</cdr:nvSpPr><cdr:spPr><a:xfrm><a:off x="0" y="0"/><a:ext cx="0" cy="0"/></a:xfrm><a:prstGeom prst="rect"><a:avLst/></a:prstGeom></cdr:spPr>'
-                     '<cdr:txBody><a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0" anchor="ctr"/><a:p><a:pPr algn="ctr"/><a:r><a:rPr sz="1200" b="1">'
-                     f'<a:latin typeface="{LATIN}"/><a:ea typeface="{EAST}"/></a:rPr><a:t>{escape(clean(text, 60))}</a:t></a:r></a:p></cdr:txBody></cdr:sp>')
+    return _anchored(
+        x,
+        y,
+        x + wide,
+        y + tall,
+        f'<cdr:sp macro="" textlink=""><cdr:nvSpPr><cdr:cNvPr id="{number}" name="Words'
+        f' {number}"/><cdr:cNvSpPr txBox="1"/>'
+        '</cdr:nvSpPr><cdr:spPr><a:xfrm><a:off x="0" y="0"/><a:ext cx="0"'
+        ' cy="0"/></a:xfrm><a:prstGeom prst="rect"><a:avLst/></a:prstGeom></cdr:spPr>'
+        '<cdr:txBody><a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0"'
+        ' anchor="ctr"/><a:p><a:pPr algn="ctr"/><a:r><a:rPr sz="1200" b="1">'
+        f'<a:latin typeface="{LATIN}"/><a:ea'
+        f' typeface="{EAST}"/></a:rPr><a:t>{escape(clean(text, 60))}</a:t></a:r></a:p></cdr:txBody></cdr:sp>',
+    )
 
 
 def _anchored(x0: float, y0: float, x1: float, y1: float, inside: str) -> str:
     ends = (("from", x0, y0), ("to", x1, y1))
-    corners = "".join(f"<cdr:{n}><cdr:x>{x:.4f}</cdr:x><cdr:y>{y:.4f}</cdr:y></cdr:{n}>" for n, x, y in ends)
+    corners = "".join(
+        f"<cdr:{n}><cdr:x>{x:.4f}</cdr:x><cdr:y>{y:.4f}</cdr:y></cdr:{n}>" for n, x, y in ends
+    )
     return f"<cdr:relSizeAnchor>{corners}{inside}</cdr:relSizeAnchor>"
 
 
 def _literal(name: str, values: Sequence[float]) -> str:
-    inside = "".join(f'<c:pt idx="{i}"><c:v>{max(v, 0.0):.6g}</c:v></c:pt>' for i, v in enumerate(values))
-    return f'<c:{name}><c:numLit><c:formatCode>General</c:formatCode><c:ptCount val="{len(values)}"/>{inside}</c:numLit></c:{name}>'
+    inside = "".join(
+        f'<c:pt idx="{i}"><c:v>{max(v, 0.0):.6g}</c:v></c:pt>' for i, v in enumerate(values)
+    )
+    return (
+        f"<c:{name}><c:numLit><c:formatCode>General</c:formatCode><c:ptCount"
+        f' val="{len(values)}"/>{inside}</c:numLit></c:{name}>'
+    )

@@ -1,4 +1,5 @@
-"""The brief's pictures as native charts of a slide, each with its workbook inside, so that a reader can edit them.
+"""The brief's pictures as native charts of a slide, each with its workbook inside, so that a reader
+can edit them.
 
 No cell of a workbook holds a formula or a link, whatever the data say.
 """
@@ -25,14 +26,17 @@ from fedkit.reports.brief.slides.chart_xml import typefaces  # noqa: F401  # sli
 from fedkit.reports.brief.text_metrics import clean, cut, extent
 from fedkit.results.method_style import look
 
-RISKY = re.compile(r"^\s*(?:[=+\-@\t\r]|(?:https?|ftp|file|mailto|internal|external|javascript):)", re.IGNORECASE)
+RISKY = re.compile(
+    r"^\s*(?:[=+\-@\t\r]|(?:https?|ftp|file|mailto|internal|external|javascript):)", re.IGNORECASE
+)
 MONTH = {"en": "{word} {month}", "ja": "{month}か月目"}  # in which set-up is back
 INCH = 914_400  # EMU
 END = 92  # points: the longest label at a bar's end
 
 
 def accuracies(slide, brief: Brief, box: Sequence[int]) -> None:
-    """A bar for each way of learning, the first on top, with its 95 % interval as error bars and beyond these in words.
+    """A bar for each way of learning, the first on top, with its 95 % interval as error bars and
+    beyond these in words.
 
     A second series, not painted, ends where the intervals end and carries the labels.
     """
@@ -43,7 +47,9 @@ def accuracies(slide, brief: Brief, box: Sequence[int]) -> None:
     spreads = [interval(bar) or (bar.value, bar.value) for bar in shown]
     data = CategoryChartData(number_format="0.0%")
     plot, size = (0.27, 0.01, 0.49, 0.89), 14 if len(shown) < 8 else 12
-    data.categories = [category(bar.name, plot[0] * box[2], size, 2 if len(shown) < 8 else 1) for bar in shown]
+    data.categories = [
+        category(bar.name, plot[0] * box[2], size, 2 if len(shown) < 8 else 1) for bar in shown
+    ]
     data.add_series(cell(brief.ui.get("accuracies", ""), 60), [bar.value for bar in shown])
     data.add_series("95%", [high for _, high in spreads])
     chart = parts.chart(slide, XL_CHART_TYPE.BAR_CLUSTERED, data, box, plot, size)
@@ -60,9 +66,11 @@ def accuracies(slide, brief: Brief, box: Sequence[int]) -> None:
 
 
 def tornado(slide, brief: Brief, box: Sequence[int]) -> None:
-    """Two bars for each assumption, from the net value a year outwards: at its low and at its high value.
+    """Two bars for each assumption, from the net value a year outwards: at its low and at its high
+    value.
 
-    The axis has room for the labels at the bars' ends. A whole line marks the net, a broken one zero.
+    The axis has room for the labels at the bars' ends. A whole line marks the net, a broken one
+    zero.
     """
     from pptx.chart.data import CategoryChartData
     from pptx.enum.chart import XL_CHART_TYPE, XL_LABEL_POSITION, XL_TICK_LABEL_POSITION
@@ -78,7 +86,9 @@ def tornado(slide, brief: Brief, box: Sequence[int]) -> None:
     data.add_series(cell(f"{words} ↑", 60), [s.at_high / by for s in shown])
     chart = parts.chart(slide, XL_CHART_TYPE.BAR_CLUSTERED, data, box, plot)
     chart.plots[0].gap_width, chart.plots[0].overlap = 40, 100
-    for series, colour, label in zip(chart.plots[0].series, (LOW, HIGH), ("low_label", "high_label")):
+    for series, colour, label in zip(
+        chart.plots[0].series, (LOW, HIGH), ("low_label", "high_label")
+    ):
         parts.paint(series.format.fill, colour)
         series.invert_if_negative = False
         for point, swing in zip(_points(series, len(shown)), shown):
@@ -99,7 +109,9 @@ def tornado(slide, brief: Brief, box: Sequence[int]) -> None:
 
 
 def break_even(slide, brief: Brief, box: Sequence[int]) -> None:
-    """Money since the start by month, as a line; the zero line is drawn, and the month in which it is reached is marked."""
+    """Money since the start by month, as a line; the zero line is drawn, and the month in which it
+    is reached is marked.
+    """
     from pptx.chart.data import XyChartData
     from pptx.enum.chart import (
         XL_CHART_TYPE,
@@ -117,29 +129,49 @@ def break_even(slide, brief: Brief, box: Sequence[int]) -> None:
     series = data.add_series(cell(f"{brief.ui.get('break_even', '')} ({unit})", 60))
     for month, value in curve:
         series.add_data_point(month, value / by)
-    paid = back.months if back.months is not None and curve[0][0] <= back.months <= curve[-1][0] else None
+    paid = (
+        back.months
+        if back.months is not None and curve[0][0] <= back.months <= curve[-1][0]
+        else None
+    )
     if paid is not None:
         data.add_series(cell(brief.ui.get("break_even", ""), 60)).add_data_point(paid, 0)
-    chart = parts.chart(slide, XL_CHART_TYPE.XY_SCATTER_LINES_NO_MARKERS, data, box, (0.13, 0.03, 0.83, 0.79))
+    chart = parts.chart(
+        slide, XL_CHART_TYPE.XY_SCATTER_LINES_NO_MARKERS, data, box, (0.13, 0.03, 0.83, 0.79)
+    )
     line = chart.plots[0].series[0]
     parts.rule(line.format.line, HIGH, 2.5)
-    line.smooth, rising, below, above = False, values[-1] >= values[0], XL_LABEL_POSITION.BELOW, XL_LABEL_POSITION.ABOVE
+    line.smooth, rising, below, above = (
+        False,
+        values[-1] >= values[0],
+        XL_LABEL_POSITION.BELOW,
+        XL_LABEL_POSITION.ABOVE,
+    )
     for i, right in ((0, True), (len(curve) - 1, False)):
         text = parts.beside(locale.money(values[i], back.currency, lang), right)
         parts.label(line.points[i], text, below if right == rising else above)
     if paid is not None:
-        mark, right = chart.plots[0].series[1], paid - curve[0][0] < 0.6 * (curve[-1][0] - curve[0][0])
+        mark, right = (
+            chart.plots[0].series[1],
+            paid - curve[0][0] < 0.6 * (curve[-1][0] - curve[0][0]),
+        )
         mark.marker.style, mark.marker.size = XL_MARKER_STYLE.CIRCLE, 10
         parts.paint(mark.marker.format.fill, parts.FIRM)
         parts.rule(mark.format.line, parts.FIRM, 2)
         text = MONTH[lang].format(word=brief.ui.get("month", ""), month=math.ceil(paid - 1e-9))
-        parts.label(mark.points[0], parts.beside(text, right), below if right else above, 13, bold=True)
+        parts.label(
+            mark.points[0], parts.beside(text, right), below if right else above, 13, bold=True
+        )
     months = _ticks(curve[0][0], curve[-1][0])
     across = chart.category_axis
     across.has_major_gridlines = chart.value_axis.has_major_gridlines = False
     across.tick_label_position = XL_TICK_LABEL_POSITION.LOW
     parts.axis(
-        across, brief.ui.get("month", ""), curve[0][0], curve[-1][0], (months[1:] or [curve[-1][0]])[0] - curve[0][0]
+        across,
+        brief.ui.get("month", ""),
+        curve[0][0],
+        curve[-1][0],
+        (months[1:] or [curve[-1][0]])[0] - curve[0][0],
     )
     parts.rule(across.format.line, parts.FIRM, 1.5)  # it crosses at zero
     parts.axis(chart.value_axis, unit, low / by, high / by, step / by)
@@ -147,8 +179,13 @@ def break_even(slide, brief: Brief, box: Sequence[int]) -> None:
 
 
 def roomy(shown: Sequence[Swing], net: float, wide: float) -> tuple[float, float, float]:
-    """(low, high, step) of the tornado's axis: wide enough that the labels at the bars' ends stay in a plot of `wide` points."""
-    ends = [sorted(((s.at_low, s.low_label), (s.at_high, s.high_label)), key=lambda e: e[0]) for s in shown]
+    """(low, high, step) of the tornado's axis: wide enough that the labels at the bars' ends stay
+    in a plot of `wide` points.
+    """
+    ends = [
+        sorted(((s.at_low, s.low_label), (s.at_high, s.high_label)), key=lambda e: e[0])
+        for s in shown
+    ]
     room = lambda text: (extent(end_label(text), 12) + 10) / wide  # noqa: E731
     low, high = min(net, 0.0, *(e[0][0] for e in ends)), max(net, 0.0, *(e[1][0] for e in ends))
     for _ in range(12):
@@ -177,7 +214,9 @@ def points(brief: Brief) -> list[tuple[float, float]]:
 def said(bar: Bar, lang: str) -> str:
     """A bar's value with its interval, in words."""
     spread = interval(bar)
-    return locale.percent(bar.value, lang) + (f" ({locale.between(*spread, lang)})" if spread else "")
+    return locale.percent(bar.value, lang) + (
+        f" ({locale.between(*spread, lang)})" if spread else ""
+    )
 
 
 def cell(text: str, limit: int = 60) -> str:
@@ -187,7 +226,9 @@ def cell(text: str, limit: int = 60) -> str:
 
 
 def category(text: str, wide: float, size: float, most: int = 2) -> str:
-    """A name beside a plot area, in lines that fit there: not every program breaks them itself. wide: EMU."""
+    """A name beside a plot area, in lines that fit there: not every program breaks them itself.
+    wide: EMU.
+    """
     return "\n".join(cut(cell(text, 60), wide / INCH * 72 - 12, size, most))
 
 

@@ -1,7 +1,9 @@
-"""The brief as eight slides (PPTX, 16:9), made from nothing: native charts and tables that stay editable, no macro, no link.
+"""The brief as eight slides (PPTX, 16:9), made from nothing: native charts and tables that stay
+editable, no macro, no link.
 
-Sizes are in inches. Type sizes are reckoned (see `fit`) so that no text leaves its box; what is cut says so, and the notes have it.
-The same brief gives the same bytes: no file in the package carries the time of writing.
+Sizes are in inches. Type sizes are reckoned (see `fit`) so that no text leaves its box; what is cut
+says so, and the notes have it. The same brief gives the same bytes: no file in the package carries
+the time of writing.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ from fedkit.reports.brief.slides.boxes import (
 )
 from fedkit.reports.brief.text_metrics import clean
 
-WIDE, TALL, EDGE, TOP = 13.333, 7.5, 0.6, 1.25  # inches: the slide, its margins, where contents begin
+# inches: the slide, its margins, where contents begin
+WIDE, TALL, EDGE, TOP = 13.333, 7.5, 0.6, 1.25
 LEAST, SMALL = 12, 11  # points: the least type of what has to be read, and of notes
 GAP = 0.25  # sizes between the lines of a list
 STILL = (1980, 1, 1, 0, 0, 0)  # the time in every entry of the package
@@ -52,7 +55,16 @@ def write_slides(brief: Brief, path: str | Path) -> Path:
     for number, draw in enumerate(SLIDES, 1):
         slide = deck.slides.add_slide(deck.slide_layouts[6])
         said = draw(slide, brief, page.words(brief))
-        text(slide, [f"{number} / {len(SLIDES)}"], WIDE - EDGE - 0.7, 0.02, 0.7, 0.32, (SMALL, SMALL), MUTED)
+        text(
+            slide,
+            [f"{number} / {len(SLIDES)}"],
+            WIDE - EDGE - 0.7,
+            0.02,
+            0.7,
+            0.32,
+            (SMALL, SMALL),
+            MUTED,
+        )
         slide.notes_slide.notes_text_frame.text = clean(said, 4000)
     held, temporary = io.BytesIO(), path.with_name(path.name + ".tmp")
     deck.save(held)
@@ -60,20 +72,27 @@ def write_slides(brief: Brief, path: str | Path) -> Path:
         temporary.write_bytes(still(held.getvalue()))
         os.replace(temporary, path)
     except OSError as error:
-        raise FedkitError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
+        raise FedkitError(
+            f"cannot write {path}: {error.strerror or error}; choose another place"
+        ) from None
     return path
 
 
 def still(data: bytes) -> bytes:
     """A zip package, and those in it, without the time at which it was written."""
     out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as old,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for name in old.namelist():
             content = old.read(name)
             if name.endswith(".xlsx"):
                 content = still(content)
             elif name == "docProps/core.xml":
-                content = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"1980-01-01T00:00:00Z", content)
+                content = re.sub(
+                    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"1980-01-01T00:00:00Z", content
+                )
             new.writestr(zipfile.ZipInfo(name, STILL), content, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
@@ -88,7 +107,16 @@ def verdict(slide, brief: Brief, ui: dict) -> str:
     text(slide, [brief.verdict_name], 2.0, 1.88, WIDE - 2.8, 0.85, (40, 14), colour, bold=True)
     text(slide, [brief.headline], 2.0, 2.75, WIDE - 2.8, 1.5, (24, LEAST))
     _tiles(slide, brief.tiles[:5], 4.5, colour)
-    text(slide, [f"{brief.date} · {ui['made_by']}"], EDGE, 7.0, WIDE - 2 * EDGE, 0.35, (12, SMALL), MUTED)
+    text(
+        slide,
+        [f"{brief.date} · {ui['made_by']}"],
+        EDGE,
+        7.0,
+        WIDE - 2 * EDGE,
+        0.35,
+        (12, SMALL),
+        MUTED,
+    )
     return notes(brief, ui, [f"{f.name}: {f.value} ({f.source})" for f in brief.tiles])
 
 
@@ -104,13 +132,29 @@ def accuracies(slide, brief: Brief, ui: dict) -> str:
 
 
 def left(slide, brief: Brief, ui: dict) -> str:
-    """3: what left, what stayed, privacy, and what happens if a company leaves; all in type of one size."""
+    """3: what left, what stayed, privacy, and what happens if a company leaves; all in type of one
+    size.
+    """
     title(slide, f"{ui['left']} / {ui['stayed']}")
     half, tall = (WIDE - 2 * EDGE - 0.5) / 2, 2.95
-    parts = (("left", brief.left), ("stayed", brief.stayed), ("privacy", brief.privacy), ("leaving", brief.leaving))
+    parts = (
+        ("left", brief.left),
+        ("stayed", brief.stayed),
+        ("privacy", brief.privacy),
+        ("leaving", brief.leaving),
+    )
     sizes = alike([lines for _, lines in parts], half, tall - 0.45, (20, LEAST), gap=GAP, hang=HANG)
     for i, (key, lines) in enumerate(parts):
-        section(slide, ui[key], lines, EDGE + (i % 2) * (half + 0.5), TOP + (i // 2) * 3.05, half, tall, sizes)
+        section(
+            slide,
+            ui[key],
+            lines,
+            EDGE + (i % 2) * (half + 0.5),
+            TOP + (i // 2) * 3.05,
+            half,
+            tall,
+            sizes,
+        )
     return notes(brief, ui, [f"{ui[key]}: {' '.join(lines)}" for key, lines in parts])
 
 
@@ -124,7 +168,16 @@ def cost(slide, brief: Brief, ui: dict) -> str:
         every = [brief.hours_head, *brief.hours_rows]
         count = min(max(map(len, every)), 7)
         rows = [tuple(row[:count]) for row in every]
-        table(slide, rows, (1 / count,) * count, EDGE, below + 0.5, WIDE - 2 * EDGE, 6.65 - below, head=True)
+        table(
+            slide,
+            rows,
+            (1 / count,) * count,
+            EDGE,
+            below + 0.5,
+            WIDE - 2 * EDGE,
+            6.65 - below,
+            head=True,
+        )
     return notes(brief, ui, [f"{f.name}: {f.value} ({f.source})" for f in brief.costs])
 
 
@@ -170,7 +223,10 @@ def caveats(slide, brief: Brief, ui: dict) -> str:
     title(slide, f"{ui['caveats']} / {ui['assumptions']}" if facts else ui["caveats"])
     text(slide, brief.caveats, EDGE, TOP, 4.6, 5.9, (20, LEAST), gap=0.4, marks="•")
     if facts:
-        rows = [(ui["name"], ui["value"], ui["source"]), *((f.name, f.value, f.source or f.note) for f in facts)]
+        rows = [
+            (ui["name"], ui["value"], ui["source"]),
+            *((f.name, f.value, f.source or f.note) for f in facts),
+        ]
         table(slide, rows, (0.42, 0.22, 0.36), 5.5, TOP, WIDE - 5.5 - EDGE, 5.9, head=True)
     said = [f"{f.name}: {f.value} ({f.source}) {f.note}" for f in facts]
     return notes(brief, ui, [*brief.caveats, *said])
@@ -186,7 +242,14 @@ def title(slide, words: str, most: int = 32) -> None:
 
 
 def section(
-    slide, head: str, lines: Sequence[str], x: float, y: float, wide: float, tall: float, sizes: tuple[int, int] = (20, LEAST)
+    slide,
+    head: str,
+    lines: Sequence[str],
+    x: float,
+    y: float,
+    wide: float,
+    tall: float,
+    sizes: tuple[int, int] = (20, LEAST),
 ) -> None:
     """A heading and a list under it."""
     text(slide, [head], x, y, wide, 0.45, (20, LEAST), bold=True)
@@ -196,14 +259,31 @@ def section(
 def _tiles(slide, facts: Sequence[Fact], y: float, colour: str) -> None:
     """The big numbers beside one another, each kind of text in one size."""
     step = (WIDE - 2 * EDGE + 0.2) / max(len(facts), 1)
-    wide, rows = step - 0.2, (("value", 0.1, 0.75, (36, 14)), ("name", 0.85, 0.78, (18, LEAST)), ("note", 1.63, 0.72, (14, SMALL)))
+    wide, rows = (
+        step - 0.2,
+        (
+            ("value", 0.1, 0.75, (36, 14)),
+            ("name", 0.85, 0.78, (18, LEAST)),
+            ("note", 1.63, 0.72, (14, SMALL)),
+        ),
+    )
     for i in range(len(facts)):
         shade(slide, EDGE + i * step, y, wide, 0.08, colour)
     for name, down, tall, sizes in rows:
         bold, said = name == "value", [getattr(fact, name) for fact in facts]
         size = alike([[one] for one in said], wide, tall, sizes, bold)
         for i, one in enumerate(said):
-            text(slide, [one], EDGE + i * step, y + down, wide, tall, size, MUTED if name == "note" else "222222", bold)
+            text(
+                slide,
+                [one],
+                EDGE + i * step,
+                y + down,
+                wide,
+                tall,
+                size,
+                MUTED if name == "note" else "222222",
+                bold,
+            )
 
 
 def _light(slide, verdict: str, x: float, y: float, tall: float) -> None:
@@ -214,15 +294,22 @@ def _light(slide, verdict: str, x: float, y: float, tall: float) -> None:
 
     shade(slide, x, y, 0.85, tall, "#2b2b2b")
     for row, (name, colour) in enumerate(LAMPS.items()):
-        lamp = slide.shapes.add_shape(MSO_SHAPE.OVAL, *box(x + 0.12, y + 0.1 + row * tall / 3.1, 0.61, 0.61))
+        lamp = slide.shapes.add_shape(
+            MSO_SHAPE.OVAL, *box(x + 0.12, y + 0.1 + row * tall / 3.1, 0.61, 0.61)
+        )
         plain(lamp)
         lamp.fill.solid()
         lamp.fill.fore_color.rgb = rgb(colour if name == verdict else "#555555")
         lamp.line.fill.background()
         if name == verdict:
             frame, sign = lamp.text_frame, {"go": "✓", "conditions": "!", "no-go": "✗"}[name]
-            frame.margin_left = frame.margin_right = frame.margin_top = frame.margin_bottom = Inches(0)
-            frame.paragraphs[0].alignment, frame.paragraphs[0].line_spacing = PP_ALIGN.CENTER, Pt(24)
+            frame.margin_left = frame.margin_right = frame.margin_top = frame.margin_bottom = (
+                Inches(0)
+            )
+            frame.paragraphs[0].alignment, frame.paragraphs[0].line_spacing = (
+                PP_ALIGN.CENTER,
+                Pt(24),
+            )
             styled(frame.paragraphs[0], sign, 20, "111111", bold=True)
 
 
