@@ -31,7 +31,9 @@ def tiny_model(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory) -> str:
-    """Path of a tiny data folder with train.csv and test.csv (120 and 40 rows, 3 labels, 4 sites)."""
+    """Path of a tiny data folder with train.csv and test.csv (120 and 40 rows, 3 labels, 4
+    sites).
+    """
     return str(write_tiny_data(tmp_path_factory.mktemp("data") / "tiny"))
 
 

@@ -165,7 +165,6 @@ def test_what_was_saved_is_what_is_loaded(config, tmp_path, tune):
 
 
 # --- strangers
-# ----------------------------------------------------------------------------------------------------
 
 
 def rewrite(path: Path, **changes) -> None:

@@ -55,7 +55,6 @@ def by(advices, tune: str, wire: str = "none"):
 
 
 # --- predictions against real runs
-# --------------------------------------------------------------------------------
 
 
 def real(needs: Needs, tune: str, wire: str):
@@ -103,7 +102,6 @@ def test_bytes_are_those_of_a_real_run_of_minilm(tune, wire):
 
 
 # --- who fits
-# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -180,7 +178,6 @@ def test_what_a_wish_adds_is_accepted_with_every_tuning(needs, wish):
 
 
 # --- time and order
-# -----------------------------------------------------------------------------------------------
 
 
 def test_seconds_are_download_training_and_upload_of_the_slowest_site(needs):
@@ -248,7 +245,6 @@ def test_among_equals_least_traffic_comes_first(needs):
 
 
 # --- what is said
-# -------------------------------------------------------------------------------------------------
 
 
 def test_refusals_share_a_line(needs):
@@ -324,7 +320,6 @@ def test_data_of_ones_own_sets_labels_and_lengths(tmp_path, needs):
 
 
 # --- the command
-# --------------------------------------------------------------------------------------------------
 
 
 def flags(tiny_model: str) -> list[str]:

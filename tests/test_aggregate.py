@@ -86,7 +86,6 @@ def test_updates_are_taken_one_at_a_time():
 
 
 # --- LoRA pairs
-# ---------------------------------------------------------------------------------------------------
 
 A, B, MERGED = "q.lora_A.weight", "q.lora_B.weight", "q.merged"
 BEGIN = {A: torch.tensor([[1.0, 0.0]]), B: torch.zeros(2, 1), "head.bias": torch.zeros(1)}

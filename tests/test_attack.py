@@ -28,7 +28,6 @@ def sent(name: str, seed: int = 0) -> dict:
 
 
 # --- who
-# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,7 +82,6 @@ def test_more_attackers_than_clients_are_refused():
 
 
 # --- what
-# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -236,7 +236,9 @@ def test_no_sideways_scrolling_on_screens(browser, tmp_path, name):
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
-MEASURE = """() => { const main = document.querySelector('main'), edge = main.getBoundingClientRect();
-  const out = [...main.querySelectorAll('section, .tile, .foot, li, td')].filter(e => { const box = e.getBoundingClientRect();
+MEASURE = """() => {
+  const main = document.querySelector('main'), edge = main.getBoundingClientRect();
+  const out = [...main.querySelectorAll('section, .tile, .foot, li, td')].filter(e => {
+    const box = e.getBoundingClientRect();
     return box.width && (box.right > edge.right - 24 || box.bottom > edge.bottom - 10); });
   return [main.scrollHeight, main.clientHeight, out.length]; }"""

@@ -199,7 +199,9 @@ def test_every_shape_lies_on_the_slide_and_no_text_leaves_its_box(deck):
 
 
 def tall(shape) -> float:
-    """Inches that a text takes, measured with real typefaces as wide as Arial where there are any."""
+    """Inches that a text takes, measured with real typefaces as wide as Arial where there
+    are any.
+    """
     wide, out = Emu(shape.width).inches - 2 * INSET, 2 * INSET
     for paragraph in shape.text_frame.paragraphs:
         font, hang = paragraph.runs[-1].font, Emu(int(paragraph._p.pPr.get("marL", 0))).inches

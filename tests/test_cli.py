@@ -398,10 +398,11 @@ def test_help_names_every_flag_and_fits(fed, monkeypatch, name, width):
 
 
 def test_the_flags_that_scripts_rely_on():
-    words = """--data --text --label --client --encoding --model --clients --examples-per-client --partition
-        --clients-per-round --rounds --local-epochs --batch-size --max-tokens --lr --head-lr --head-start --tune
-        --strategy --link --device --seed --engine --out --json --loss --devices --aggregate --share --wire
-        --wire-down --privacy --secure --optimizer --weights --robust --faults --attack --deadline --late --server-link --pace"""
+    words = """--data --text --label --client --encoding --model --clients --examples-per-client
+        --partition --clients-per-round --rounds --local-epochs --batch-size --max-tokens --lr
+        --head-lr --head-start --tune --strategy --link --device --seed --engine --out --json --loss
+        --devices --aggregate --share --wire --wire-down --privacy --secure --optimizer --weights
+        --robust --faults --attack --deadline --late --server-link --pace"""
     wanted = words.split()
     commands = typer.main.get_command(main.app).commands
     flags = {

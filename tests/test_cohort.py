@@ -87,7 +87,6 @@ def both(job: Job, clients, start_at=None):
 
 
 # --- equal to the plain path
-# ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -171,7 +170,6 @@ def test_bfloat16_follows_float32(config):
 
 
 # --- what is frozen is computed once
-# --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tune", ["lora:r=2,layers=1", "head"])
@@ -200,7 +198,6 @@ def test_what_is_below_is_computed_once_for_training_and_evaluation(config, monk
 
 
 # --- nobody harms a neighbour
-# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -245,7 +242,6 @@ def test_a_tick_before_every_step_of_every_client_and_it_can_stop(job):
 
 
 # --- when it is used
-# ------------------------------------------------------------------------------------------------
 
 
 def test_what_cannot_be_computed_together_falls_back_or_is_refused(config):
@@ -342,7 +338,6 @@ def test_only_some_of_very_many_clients_are_asked_before_round_one(config, monke
 
 
 # --- the operations
-# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("clients", [1, 3])

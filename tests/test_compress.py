@@ -95,7 +95,6 @@ def assert_same_form(received, template) -> None:
 
 
 # --- every stage keeps the contract
-# -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", ["none", *ALONE, *CHAINS])
@@ -176,7 +175,6 @@ def test_memory_and_update_are_never_changed(spec):
 
 
 # --- what is lossless, unbiased, bounded
-# --------------------------------------------------------------------------
 
 
 def test_no_stages_are_the_bytes_of_before():
@@ -297,7 +295,6 @@ def test_a_sketch_finds_the_few_large_values():
 
 
 # --- memory
-# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -375,7 +372,6 @@ def test_without_memory_and_dense_keep_the_other_stages():
 
 
 # --- sums
-# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", ["none", "randk:0.1", "ef+randk:0.1", "sketch"])
@@ -402,7 +398,6 @@ def test_a_wire_that_is_not_linear_says_so():
 
 
 # --- bytes
-# --------------------------------------------------------------------------------------------------------
 
 
 def entropy_bytes(symbols: np.ndarray) -> float:
@@ -465,7 +460,6 @@ def test_a_sparse_mask_travels_as_gaps():
 
 
 # --- what is refused
-# ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

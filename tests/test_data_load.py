@@ -75,7 +75,6 @@ def all_rows(corpus) -> set[tuple[str, str]]:
 
 
 # --- what works
-# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -271,7 +270,6 @@ def test_excel_formulas_are_never_evaluated(tmp_path):
 
 
 # --- the hub
-# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -330,7 +328,6 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch):
 
 
 # --- the bundled set
-# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(
@@ -344,7 +341,6 @@ def test_the_bundled_set_reads_without_a_remark():
 
 
 # --- what is counted
-# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -425,7 +421,6 @@ def test_a_stray_control_character_is_blanked_and_counted(tmp_path):
 
 
 # --- what is refused
-# --------------------------------------------------------------------------------------------
 
 
 def one_line(error) -> str:

@@ -77,7 +77,9 @@ def test_the_records_the_page_and_the_scoreboard(finished):
 
 @pytest.mark.slow
 def test_what_is_frozen_is_frozen_although_it_comes_last(finished, config, tmp_path):
-    """The yardsticks come after training in the same model: they must be those of an untouched one."""
+    """The yardsticks come after training in the same model: they must be those of an
+    untouched one.
+    """
     from fedkit.experiments.baselines import run_baselines
 
     fresh = run_baselines(config, which=["frozen-pooled", "frozen-local"])
@@ -184,7 +186,9 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(tmp_path, monkeypatch, capfd)
 
 @pytest.mark.slow
 def test_the_real_demo_in_small(tmp_path, monkeypatch, capfd):
-    """The command as `make demo` calls it, on the real model and the bundled data, with one round."""
+    """The command as `make demo` calls it, on the real model and the bundled data, with
+    one round.
+    """
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--rounds", "1"]) == 0
     out, err = capfd.readouterr()

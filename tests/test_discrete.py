@@ -26,7 +26,9 @@ def draws(std: float, seed: int = 0, size: int = TRIES) -> np.ndarray:
 
 
 def fits(drawn: np.ndarray, weight: np.ndarray, reach: int) -> float:
-    """p-value of a chi-square test; cells from -reach to reach, what lies beyond in the outermost."""
+    """p-value of a chi-square test; cells from -reach to reach, what lies beyond in the
+    outermost.
+    """
     seen = np.bincount(np.clip(drawn, -reach, reach) + reach, minlength=2 * reach + 1)
     middle, extra = len(weight) // 2, len(weight) // 2 - reach
     cells = weight[extra : len(weight) - extra].copy()

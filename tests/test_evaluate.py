@@ -21,7 +21,6 @@ def client(name: str, labels) -> ClientData:
 
 
 # --- intervals
-# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,6 @@ def test_the_interval_of_a_mean_by_hand():
 
 
 # --- scores
-# -------------------------------------------------------------------------------------------------------
 
 
 def test_accuracy_and_loss_by_hand():

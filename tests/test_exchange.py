@@ -1,4 +1,6 @@
-"""Both directions of a run: what is sent, what is not, every byte, and that a stop changes nothing."""
+"""Both directions of a run: what is sent, what is not, every byte, and that a stop changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,6 @@ def same_end(a: Run, b: Run) -> bool:
 
 
 # --- what travels
-# ---------------------------------------------------------------------------------------------------
 
 
 def test_what_the_seed_draws_is_not_sent_and_what_does_not_change_is_not_sent_again(job):
@@ -218,7 +219,6 @@ def test_an_upload_with_impossible_notes_is_rejected():
 
 
 # --- partial sharing
-# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -268,7 +268,6 @@ def test_fedsa_is_sharing_a_alone(job):
 
 
 # --- every rule
-# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -402,7 +401,6 @@ def test_tuners_without_pairs_move_all_they_train(config, tune):
 
 
 # --- stopping and going on
-# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -440,7 +438,6 @@ def test_a_run_that_was_stopped_ends_with_the_same_numbers(config, job, changes,
 
 
 # --- refusals
-# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Fates are drawn, each client's own: rates are met, nothing else moves them, leaving is for good."""
+"""Fates are drawn, each client's own: rates are met, nothing else moves them, leaving is
+for good.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,6 @@ def share(faults: Faults, kind: str, rounds: range = range(1, 26), seed: int = 0
 
 
 # --- what is written
-# ----------------------------------------------------------------------------------------------
 
 
 def test_rates_are_read_and_none_is_nothing():
@@ -53,7 +54,6 @@ def test_what_cannot_be_read_is_answered_in_one_line(spec, said):
 
 
 # --- what is drawn
-# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["lost", "crash", "late", "away", "twice"])

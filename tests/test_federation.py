@@ -62,7 +62,6 @@ def unmeasured(value):
 
 
 # --- exactness
-# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -123,7 +122,6 @@ def test_what_a_client_learns_does_not_depend_on_who_else_takes_part(job):
 
 
 # --- the same every time
-# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -170,7 +168,6 @@ def test_the_settings_of_link_and_device_change_seconds_only(config, job):
 
 
 # --- who takes part
-# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("wanted", "size"), [(None, 4), (3, 3), (1, 1), (0.5, 2), (0.01, 1)])
@@ -202,7 +199,6 @@ def test_only_those_who_take_part_are_recorded_and_counted(config, job):
 
 
 # --- a client that sends nonsense
-# ---------------------------------------------------------------------------------
 
 
 def damaged(job: Job, name: str) -> list[ClientData]:
@@ -285,7 +281,6 @@ def test_settings_that_cannot_work_are_refused_before_any_work(changes):
 
 
 # --- how it reads
-# -------------------------------------------------------------------------------------------------
 
 
 def test_federate_reads_like_its_pseudocode():

@@ -127,7 +127,6 @@ WORDS = [
 
 
 # --- how a body is changed: (body, another body, random) -> body
-# --------------------------------------------------
 
 
 def place(body: bytes, draw: random.Random) -> int:
@@ -279,7 +278,6 @@ CHANGES = [*ANYWHERE, renoted, recounted]
 
 
 # --- sending and receiving
-# ----------------------------------------------------------------------------------------
 
 
 def signed(wire: Wire, body: bytes) -> Payload:
@@ -356,7 +354,6 @@ def fuzz(spec: str, count: int, seed: int) -> Counter:
 
 
 # --- the count
-# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", WIRES)
@@ -384,7 +381,6 @@ def test_twenty_thousand_payloads_in_a_minute_and_in_little_memory():
 
 
 # --- one by one
-# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", WIRES)

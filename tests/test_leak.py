@@ -74,7 +74,6 @@ def seen_of(first, defence: Defence, number: int = 0) -> tuple[Examples, Seen]:
 
 
 # --- scores, by hand
-# ----------------------------------------------------------------------------------------------
 
 
 def test_scores_count_distinct_words_whole_texts_and_labels():
@@ -109,7 +108,6 @@ def test_a_batch_without_a_claim_lowers_every_mean_but_precision():
 
 
 # --- the parts
-# ----------------------------------------------------------------------------------------------------
 
 
 def test_atoms_are_the_inputs_of_the_first_layer(first):
@@ -194,7 +192,6 @@ def test_pursue_takes_the_matrices_that_add_up():
 
 
 # --- the attacks, exact where nothing is done about them
-# ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("texts", [1, 6])
@@ -316,7 +313,6 @@ def test_lora_reads_a_text_longer_than_its_rank(job, first):
 
 
 # --- the table
-# ----------------------------------------------------------------------------------------------------
 
 
 def test_unknown_names_are_told(job):

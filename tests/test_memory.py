@@ -32,7 +32,6 @@ LIMIT = 1.2  # how much more memory 1,000 clients may take than 10 with as many 
 
 
 # --- the meter
-# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -65,7 +64,6 @@ def test_a_new_measurement_forgets_the_old_peak():
 
 
 # --- one base model
-# -----------------------------------------------------------------------------------------------
 
 
 def parameters_alive() -> int:
@@ -120,7 +118,6 @@ def test_there_is_one_copy_of_the_base_model_whatever_the_number_of_clients(
 
 
 # --- many clients
-# -------------------------------------------------------------------------------------------------
 
 
 def write_data(folder: Path, rows: int, test_rows: int = 60) -> str:

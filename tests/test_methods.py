@@ -1,4 +1,6 @@
-"""`fedkit methods`: whatever a registry holds is listed, with its parameters, and fits a terminal."""
+"""`fedkit methods`: whatever a registry holds is listed, with its parameters, and fits a
+terminal.
+"""
 
 from __future__ import annotations
 

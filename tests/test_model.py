@@ -49,7 +49,6 @@ def refusal(action, *args) -> str:
 
 
 # --- what is tuned
-# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tune", SPECS.values())
@@ -154,7 +153,6 @@ def test_a_lora_that_cannot_work_is_refused(config, tune):
 
 
 # --- the model itself
-# ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +264,6 @@ def test_devices_that_are_not_here_are_refused():
 
 
 # --- finding a model
-# ----------------------------------------------------------------------------------------------
 
 
 def test_the_packaged_model_is_found_and_its_hash_checked(monkeypatch):
@@ -373,7 +370,6 @@ def test_too_many_tokens_for_the_model_are_refused(config):
 
 
 # --- the probe
-# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

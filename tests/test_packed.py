@@ -52,7 +52,6 @@ def test_values_of_tokens_go_to_their_rows():
 
 
 # --- the store
-# ------------------------------------------------------------------------------------------------------
 
 
 def rows_of(text: tuple[int, ...]) -> torch.Tensor:

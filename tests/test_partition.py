@@ -60,7 +60,6 @@ def test_every_partition_is_tried_here():
 
 
 # --- what holds for every partition
-# --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", SPECS.values())
@@ -112,7 +111,6 @@ def test_validation_comes_from_the_validation_split_when_there_is_one(spec):
 
 
 # --- sizes
-# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -170,7 +168,6 @@ def test_client_names_sort_as_numbers():
 
 
 # --- labels
-# --------------------------------------------------------------------------------------------------------
 
 
 def spread(spec: str) -> float:
@@ -217,7 +214,6 @@ def test_extreme_parameters_still_deal(a):
 
 
 # --- by column
-# -----------------------------------------------------------------------------------------------------
 
 
 def by_site(counts: dict[str, int], prefix: str = "t") -> Examples:
@@ -278,7 +274,6 @@ def test_the_column_in_the_partition_is_the_one_to_read():
 
 
 # --- who has what
-# --------------------------------------------------------------------------------------------------
 
 
 def test_describe_counts_training_examples():
@@ -290,7 +285,6 @@ def test_describe_counts_training_examples():
 
 
 # --- what is refused
-# -----------------------------------------------------------------------------------------------
 
 BAD = {
     "unknown partition": ({"partition": "by-hand"}, ["'by-hand'", "dirichlet:A"]),
@@ -348,7 +342,6 @@ def test_a_column_with_one_large_client_is_refused():
 
 
 # --- many clients
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", ["iid", "dirichlet:0.3", "quantity:1.2"])

@@ -49,7 +49,6 @@ SPECS = {
 
 
 # --- every entry
-# ------------------------------------------------------------------------------------------------------
 
 
 def test_each_entry_is_tried_here():
@@ -98,7 +97,6 @@ def job_of(job, config, **changes):
 
 
 # --- the budget
-# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -190,7 +188,6 @@ def test_a_lost_upload_is_paid_for(config, job):
 
 
 # --- the start
-# --------------------------------------------------------------------------------------------------------
 
 
 def test_no_example_moves_the_start_by_more_than_is_said(job):
@@ -225,7 +222,6 @@ def test_a_sites_loss_knows_only_what_the_site_has_released(config, job):
 
 
 # --- who is drawn
-# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -247,7 +243,6 @@ def test_clients_in_turn_wait_as_long_as_the_bands_are_wide(config, job):
 
 
 # --- sealed
-# -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_masked_run_is_the_plain_run_but_for_rounding(config, job):
@@ -309,7 +304,6 @@ def test_noise_that_was_lost_is_paid_for(config, job):
 
 
 # --- what breaks the promise
-# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -389,7 +383,6 @@ def test_specs_read_as_they_should():
 
 
 # --- what is said
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_a_delta_that_would_let_a_text_be_published_is_refused(config):
@@ -424,7 +417,6 @@ def test_notes_say_who_is_not_covered_and_whose_noise_it_was(config, job):
 
 
 # --- beside others
-# ----------------------------------------------------------------------------------------------------
 
 
 def test_baselines_promise_nothing_and_take_the_steps_of_usual_training(config, job):

@@ -62,7 +62,6 @@ def moved(job) -> dict:
 
 
 # --- each example's own gradient
-# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("clip", [1e9, 0.3])
@@ -168,7 +167,6 @@ def test_a_centre_means_the_same_to_every_engine(config, engine):
 
 
 # --- the clip
-# ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_clip_by_hand():
@@ -207,7 +205,6 @@ def test_a_gradient_that_is_not_finite_does_not_reach_the_sum():
 
 
 # --- the draw, the noise
-# ----------------------------------------------------------------------------------------------
 
 
 def test_poisson_batches_draw_each_row_alone():

@@ -199,7 +199,9 @@ SMALL = {
 @pytest.mark.parametrize("client", [True, False])
 @pytest.mark.parametrize("name", SMALL)
 def test_every_check_keeps_the_contract_on_little(name, client):
-    """No check falls over; sentences say something; rows are lines of the table; all of it is JSON."""
+    """No check falls over; sentences say something; rows are lines of the table; all of it
+    is JSON.
+    """
     looked = table(*SMALL[name], client=client)
     lines = set(looked.frame["line"])
     quality = assess(looked, QUICK)
@@ -296,7 +298,6 @@ def test_nothing_heavy_is_loaded():
 
 
 # --- reading
-# ------------------------------------------------------------------------------------------------------------
 
 
 def test_rows_keep_their_lines_and_nothing_is_dropped(tmp_path):

@@ -117,7 +117,6 @@ def real(tiny_data, tiny_model, tmp_path_factory) -> dict:
 
 
 # --- the contract
-# -------------------------------------------------------------------------------------------------
 
 
 def assert_kept(block: dict, contract: dict) -> None:
@@ -180,7 +179,6 @@ def test_the_bytes_are_those_of_what_travelled(real):
 
 
 # --- reading what was written
-# -------------------------------------------------------------------------------------
 
 
 def test_what_is_written_is_what_is_read(tmp_path):
@@ -276,7 +274,6 @@ def test_totals_are_over_everything_or_over_what_is_asked():
 
 
 # --- what is refused
-# ----------------------------------------------------------------------------------------------
 
 
 def text_of(**changes) -> str:

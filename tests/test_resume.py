@@ -69,7 +69,6 @@ def assert_same_end(folder: Path, whole: Path) -> None:
 
 
 # --- stopped politely
-# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("finished", range(ROUNDS))
@@ -85,7 +84,9 @@ def test_left_between_two_rounds(config, job, whole, tmp_path, finished):
 
 
 class After:
-    """An event that sets itself when it has been asked so many times: before one particular step."""
+    """An event that sets itself when it has been asked so many times: before one
+    particular step.
+    """
 
     def __init__(self, steps: int):
         self.left = steps
@@ -175,7 +176,6 @@ def test_stopped_at_every_single_file_that_is_put_into_place(
 
 
 # --- going on
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_resume_needs_no_settings(config, job, whole, tmp_path):
@@ -261,7 +261,6 @@ def test_a_changed_model_is_refused(config, tiny_model, tmp_path):
 
 
 # --- killed: SIGKILL, nothing is cleaned up
-# -----------------------------------------------------------------------
 
 
 def die() -> None:

@@ -70,7 +70,6 @@ def size(delta: dict[str, torch.Tensor]) -> float:
 
 
 # --- by hand
-# ------------------------------------------------------------------------------------------------------
 
 
 def test_none_hands_on_what_it_was_given():
@@ -160,7 +159,6 @@ def test_geometric_median_of_a_fermat_point():
 
 
 # --- against brute force
-# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -198,7 +196,6 @@ def test_krum_and_multikrum_by_brute_force(seed):
 
 
 # --- under attack
-# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -245,7 +242,6 @@ def test_krum_picks_an_honest_one(seed):
 
 
 # --- whatever arrives
-# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,7 +316,6 @@ def test_impossible_values_are_refused(spec):
 
 
 # --- against Flower
-# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [5, 8, 10])

@@ -64,7 +64,6 @@ def whole(session: Masked, total: np.ndarray) -> np.ndarray:
 
 
 # --- the sum is exact
-# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -152,7 +151,6 @@ def test_noise_of_whole_numbers_goes_into_the_sum_as_it_is():
 
 
 # --- fixed point
-# --------------------------------------------------------------------------------------------------
 
 
 def test_rounding_is_right_on_average_and_off_by_less_than_one_step():
@@ -212,7 +210,6 @@ def test_long_vectors_are_packed_in_blocks():
 
 
 # --- what the server sees
-# -----------------------------------------------------------------------------------------
 
 
 def test_the_server_sees_noise_until_the_last_share():
@@ -274,7 +271,6 @@ def test_it_is_the_same_again_from_the_same_seed_and_another_from_another():
 
 
 # --- what is refused
-# ----------------------------------------------------------------------------------------------
 
 
 def test_an_upload_is_refused_with_its_reason_and_leaves_the_sum_as_it_was():
@@ -379,7 +375,6 @@ def test_every_lock_is_described_and_built_by_its_name(name):
 
 
 # --- secrets
-# ------------------------------------------------------------------------------------------------------
 
 
 def test_any_t_shares_give_the_secret_and_one_less_says_nothing():
@@ -479,7 +474,6 @@ def test_wrong_shares_of_a_mask_key_are_noticed():
 
 
 # --- bytes and neighbours
-# -----------------------------------------------------------------------------------------
 
 
 def test_bytes_are_those_of_the_messages():

@@ -60,7 +60,6 @@ def unmeasured(value):
 
 
 # --- members
-# -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -122,7 +121,6 @@ def test_who_leaves_stays_away_and_who_joins_comes_later(job):
 
 
 # --- a deadline
-# ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_deadline_drops_the_slow_and_ends_the_round(job):
@@ -155,7 +153,6 @@ def test_a_late_update_can_count_in_the_next_round(job):
 
 
 # --- asynchronous
-# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -201,7 +198,6 @@ def test_a_first_step_with_a_full_buffer_is_fedavgs(job):
 
 
 # --- the same again
-# --------------------------------------------------------------------------------------------------------
 
 TROUBLE = [
     {"faults": "lost=0.3,crash=0.2,away=0.2", "wire": "ef+sign+ans"},
@@ -266,7 +262,6 @@ def test_time_that_decides_is_reckoned_and_not_measured(job):
 
 
 # --- harm
-# ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("attack", ["nan", "inf", "shape", "name", "truncate", "bit-flip"])
@@ -308,7 +303,6 @@ def test_label_flipping_clients_train_on_other_labels(job):
 
 
 # --- what does not go together
-# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ CONFIG = {
 
 
 def record(late: str = "", rounds: int = 3, **config) -> Run:
-    """Four clients, 48 examples each, 300 kB both ways; those named in `late` never arrive in time."""
+    """Four clients, 48 examples each, 300 kB both ways; those named in `late` never arrive
+    in time.
+    """
     visits = tuple(
         ClientRecord(
             c,

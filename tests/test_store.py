@@ -59,7 +59,6 @@ def refusal(action, *args, **options) -> str:
 
 
 # --- what lies where
-# ----------------------------------------------------------------------------------------------
 
 
 def test_after_every_round_there_is_one_record_and_one_state(config, job, tmp_path):
@@ -122,7 +121,6 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 # --- where a run may begin
-# ----------------------------------------------------------------------------------------
 
 
 def test_a_run_is_never_overwritten(config, job, tmp_path):
@@ -206,7 +204,6 @@ def test_a_baseline_is_kept_without_state(tmp_path):
 
 
 # --- where a run may go on
-# ----------------------------------------------------------------------------------------
 
 
 CHANGES = {

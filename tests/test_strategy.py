@@ -47,7 +47,6 @@ def one_step(spec, updates=(A, B), state=None, weights="examples", shared=START)
 
 
 # --- by hand, two clients
-# -------------------------------------------------------------------------------------------
 
 
 def test_fedavg_by_hand():
@@ -160,7 +159,6 @@ def test_fedlc_by_hand():
 
 
 # --- against Flower
-# ---------------------------------------------------------------------------------------------------
 
 
 def flower(name, rounds, **options):
@@ -244,7 +242,6 @@ def test_q_fedavg_agrees_with_flower():
 
 
 # --- every entry
-# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -74,7 +74,6 @@ def assert_goes_on(out: Path, config: RunConfig, job: Job, whole: Path) -> None:
 
 
 # --- a full disk
-# --------------------------------------------------------------------------------------------------
 
 
 def filling(monkeypatch, out: Path, full: int | None = None) -> list[str]:
@@ -204,7 +203,6 @@ def test_a_real_disk_that_is_too_small(config, job, whole, disk):
 
 
 # --- a folder that turns read-only
-# --------------------------------------------------------------------------------
 
 
 def test_a_real_disk_that_turns_read_only(config, job, whole, disk):
@@ -350,7 +348,6 @@ def test_interrupted_anywhere_again_and_again(config, job, whole, tmp_path):
 
 
 # --- killed while the errors of clients are remembered
-# ------------------------------------------------------------
 
 
 def command(argv: list[str], half: tuple[str, int] | None, cache: str) -> None:

@@ -45,7 +45,6 @@ PRIOR = torch.full((3,), 1 / 3)
 
 
 # --- batches
-# ------------------------------------------------------------------------------------------------------
 
 
 def texts_of(lengths) -> Examples:
@@ -87,7 +86,6 @@ def test_a_batch_holds_texts_of_like_length():
 
 
 # --- the loss
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_the_calibration_by_hand():
@@ -135,7 +133,6 @@ def test_the_first_loss_of_a_zero_head_by_hand(job):
 
 
 # --- the update
-# ---------------------------------------------------------------------------------------------------
 
 
 def test_the_delta_is_local_minus_shared(job):

@@ -97,7 +97,6 @@ def refusal(action, *args) -> str:
 
 
 # --- the contract
-# -------------------------------------------------------------------------------------------------
 
 
 def test_every_tuner_is_in_the_contract():
@@ -208,7 +207,6 @@ def test_virtual_tokens_are_no_no_op_and_padding_is_not_seen(trained, untouched,
 
 
 # --- saved and read back
-# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -315,7 +313,6 @@ def test_saving_does_not_touch_the_model(trained, tmp_path):
 
 
 # --- what it cannot do
-# ----------------------------------------------------------------------------------------------
 
 
 SIZES = {

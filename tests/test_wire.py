@@ -60,7 +60,6 @@ def reason(payload: Payload, expected=TENSORS) -> str:
 
 
 # --- what is sent is what arrives
-# ---------------------------------------------------------------------------------
 
 
 @settings(max_examples=60, deadline=None)
@@ -105,7 +104,6 @@ def test_nbytes_is_the_length_of_what_is_sent():
 
 
 # --- what is refused
-# ----------------------------------------------------------------------------------------------
 
 
 def test_every_refusal_gives_its_reason():
@@ -213,7 +211,6 @@ def test_random_lies_under_a_correct_checksum_are_refused_or_have_the_right_form
 
 
 # --- the server's door
-# --------------------------------------------------------------------------------------------
 
 
 def test_receive_gives_the_update_and_no_reason():

@@ -133,7 +133,9 @@ def audit_mechanism(
 def judge_scores(
     with_canary: np.ndarray, without: np.ndarray, setting: Setting, broken: str | None = None
 ) -> AuditResult:
-    """The result for scores (trials,) of each world; larger should mean that the canary was there."""
+    """The result for scores (trials,) of each world; larger should mean that the canary
+    was there.
+    """
     half, miss = len(without) // 2, (1 - CONFIDENCE) / (2 * CUTS)
     cuts = thresholds(with_canary[:half], without[:half], setting.delta, miss)
     found = [rates_at(cut, with_canary[half:], without[half:], miss) for cut in cuts]

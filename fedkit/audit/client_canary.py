@@ -58,7 +58,9 @@ def budget_for(noise: float, rate: float, clip: float, delta: float, steps: int)
 def play(
     members: list[Site], budget: Budget, rounds: int, seed: int, broken: str | None = None
 ) -> np.ndarray:
-    """What the canary's dimension of each round's mean shows, in clips on the sum, shape (rounds,)."""
+    """What the canary's dimension of each round's mean shows, in clips on the sum, shape
+    (rounds,).
+    """
     guard, config = Guard(_faulty(budget, broken), seed, {}), RunConfig(seed=seed)
     clip, seen = guard.clip, np.zeros(rounds)
     guard.clip = LIMITLESS if broken in ("no clipping", "clip of the mean") else clip

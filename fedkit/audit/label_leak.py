@@ -69,7 +69,9 @@ def onto_simplex(values: Tensor) -> Tensor:
 
 
 def rounded(values: np.ndarray, total: int) -> np.ndarray:
-    """Whole numbers near to values >= 0 with the given sum: the largest remainders are rounded up."""
+    """Whole numbers near to values >= 0 with the given sum: the largest remainders are
+    rounded up.
+    """
     whole = np.floor(values + 1e-9).astype(int)
     for place in np.argsort(whole - values, kind="stable")[: max(0, total - whole.sum())]:
         whole[place] += 1

@@ -126,7 +126,9 @@ def stage_of(first: Stage, tune: str, later: bool) -> Stage:
 
 
 def known_of(job: Job, shared: Params) -> Known:
-    """What the attacker has: a public list of texts, drawn from the same source as the sites' own."""
+    """What the attacker has: a public list of texts, drawn from the same source as the
+    sites' own.
+    """
     pool = concatenate([c.train for c in job.clients])
     if len(pool) > LISTED:
         pool = pool.take(

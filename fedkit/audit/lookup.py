@@ -1,4 +1,6 @@
-"""Whether a text of the attacker's own list was in the batch: from the gradient of the head alone."""
+"""Whether a text of the attacker's own list was in the batch: from the gradient of the
+head alone.
+"""
 
 from __future__ import annotations
 

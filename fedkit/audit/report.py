@@ -43,7 +43,9 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """One line for each attack. Shares in per cent; a dash where nothing of the kind was claimed."""
+    """One line for each attack. Shares in per cent; a dash where nothing of the kind was
+    claimed.
+    """
     figures = ("tokens_recall", "tokens_precision", "sentences", "labels")
     cells = [HEADS, *((r["attack"], *(_share(r[f]) for f in figures), r["why"]) for r in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(5)]

@@ -1,4 +1,6 @@
-"""`fedkit audit`: what attacks on a run's mechanism and on its model find, beside what it promised."""
+"""`fedkit audit`: what attacks on a run's mechanism and on its model find, beside what it
+promised.
+"""
 
 from __future__ import annotations
 

@@ -71,7 +71,9 @@ def _parser_says(error: Exception) -> str:
 
 
 def _no_memory(error: Exception) -> str:
-    """What to do when memory ran out, which torch tells as a RuntimeError; '' for any other error."""
+    """What to do when memory ran out, which torch tells as a RuntimeError; '' for any
+    other error.
+    """
     short = isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and re.search("out of memory|allocate memory|not enough memory", str(error))
@@ -124,7 +126,9 @@ def show_json(values: Any) -> None:
 
 @contextmanager
 def on_stop(words: Callable[[], str]) -> Iterator[None]:
-    """When the block is stopped (Ctrl-C), say what `words` returns: what is kept, and how to go on."""
+    """When the block is stopped (Ctrl-C), say what `words` returns: what is kept, and how
+    to go on.
+    """
     try:
         yield
     except (KeyboardInterrupt, Cancelled):

@@ -371,7 +371,9 @@ def to_table(checks: Sequence[Check]) -> str:
 
 
 def to_json(checks: Sequence[Check]) -> str:
-    """{"ok": nothing failed, "checks": [{"name", "ok": true | null | false, "found", "mend"}, ...]}"""
+    """{"ok": nothing failed, "checks": [{"name", "ok": true | null | false, "found",
+    "mend"}, ...]}
+    """
     return json.dumps(
         {"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]},
         indent=2,

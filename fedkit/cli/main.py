@@ -17,8 +17,8 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.files import REPOSITORY
 from fedkit.core.record import collect
 
-ABOUT = """Learn, show and decide federated fine-tuning: several sites (clients) train one model together, and no text
-leaves a site.
+ABOUT = """Learn, show and decide federated fine-tuning: several sites (clients) train one model
+together, and no text leaves a site.
 
 \b
 Start with:
@@ -499,7 +499,9 @@ def lab(
         int, typer.Option("--port", metavar="N", parser=flags.whole, help="1024 to 65535.")
     ] = 8888,
 ) -> None:
-    """Open JupyterLab on the first lesson. It listens on this machine only and asks for its token."""
+    """Open JupyterLab on the first lesson. It listens on this machine only and asks for
+    its token.
+    """
     import subprocess
     import sys
 

@@ -1,4 +1,6 @@
-"""`fedkit showcase`: the executive demo in a browser, served on this machine only, behind a token."""
+"""`fedkit showcase`: the executive demo in a browser, served on this machine only, behind
+a token.
+"""
 
 from __future__ import annotations
 

@@ -89,7 +89,9 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunConfig:
-        """The config in `values`; unknown keys are refused, since a typo would otherwise be silent."""
+        """The config in `values`; unknown keys are refused, since a typo would otherwise
+        be silent.
+        """
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise FedkitError(

@@ -116,7 +116,8 @@ def money(value: float, currency: str, lang: str) -> str:
     if size < 1e4 or size % 1e3:
         return f"{sign}{number(size, lang, digits)}{name}"
     if size < 1e6:
-        return f"{sign}{_short(size / 1e4) if size < 99_500 else f'{size / 1e4:.1f}'.removesuffix('.0')}万{name}"
+        tens = _short(size / 1e4) if size < 99_500 else f"{size / 1e4:.1f}".removesuffix(".0")
+        return f"{sign}{tens}万{name}"
     big, rest = divmod(round(size / 1e4), 10_000)
     return f"{sign}{f'{big:,}億' * bool(big)}{f'{rest:,}万' * bool(rest)}{name}"
 
@@ -144,7 +145,9 @@ def _odd(value: float | None) -> bool:
 
 
 def _three(size: float) -> float:
-    """From 100,000 on three digits that count: 618,878 -> 619,000. What is smaller stays as it is."""
+    """From 100,000 on three digits that count: 618,878 -> 619,000. What is smaller stays
+    as it is.
+    """
     step = 10 ** (math.floor(math.log10(size)) - 2) if size >= 1e5 else 0
     return round(size / step) * step if step else size
 

@@ -19,7 +19,9 @@ ALPHA = 0.05
 def examples_needed(
     difference: float, discordance: float = DISCORDANCE, power: float = POWER
 ) -> int:
-    """Test examples that show `difference` (0 to `discordance`, a share) with probability `power`."""
+    """Test examples that show `difference` (0 to `discordance`, a share) with probability
+    `power`.
+    """
     z_alpha, z_power = NormalDist().inv_cdf(1 - ALPHA / 2), NormalDist().inv_cdf(power)
     root = z_alpha * math.sqrt(discordance) + z_power * math.sqrt(
         max(0.0, discordance - difference**2)

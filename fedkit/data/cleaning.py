@@ -39,7 +39,9 @@ def as_text(cell: Any) -> str:
 
 
 def clean_text(text: str) -> str:
-    """A text in NFC without white space at its ends: the same letters in one spelling, widths kept."""
+    """A text in NFC without white space at its ends: the same letters in one spelling,
+    widths kept.
+    """
     return unicodedata.normalize("NFC", well_formed(text)).strip()
 
 

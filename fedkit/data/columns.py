@@ -244,7 +244,9 @@ def _length(cell: object) -> int:
 
 
 def _label(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
-    """The column with the fewest different values, at least two and at most one for every two rows."""
+    """The column with the fewest different values, at least two and at most one for every
+    two rows.
+    """
     free = [c for c in frame.columns if c not in taken and not {*role_names(c)} & {*CLIENT_NAMES}]
     values = {c: len(set(map(str, frame[c]))) for c in free}
     fit = {c: n for c, n in values.items() if 2 <= n <= len(frame) / 2}

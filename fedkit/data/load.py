@@ -39,7 +39,9 @@ BUNDLED = {
 
 @dataclass(frozen=True)
 class Raw:
-    """What was read, before cleaning. sha256 is None when it has to be taken from the cleaned rows."""
+    """What was read, before cleaning. sha256 is None when it has to be taken from the
+    cleaned rows.
+    """
 
     name: str
     source: str

@@ -113,7 +113,9 @@ def _once(change: Callable[[str], str], cells: list[str]) -> list[str]:
 
 
 def _other(parts: dict[str, pd.DataFrame], columns: Columns) -> pd.DataFrame | None:
-    """The columns that nobody reads, None where a split lacks one; no frame where there are none."""
+    """The columns that nobody reads, None where a split lacks one; no frame where there
+    are none.
+    """
     used = {columns.text, columns.label, columns.client}
     names: dict[str, Any] = dict.fromkeys(
         name for part in parts.values() for name in part.columns if name not in used

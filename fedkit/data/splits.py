@@ -87,7 +87,9 @@ def known_labels(splits: dict[str, pd.DataFrame], notes: Notes) -> dict[str, pd.
 
 
 def say_doubts(train: pd.DataFrame, notes: Notes) -> None:
-    """Count what is kept but deserves a look: a text with several labels, a label with one example."""
+    """Count what is kept but deserves a look: a text with several labels, a label with one
+    example.
+    """
     labels_per_text = train.groupby("text")["label"].nunique()
     if torn := int((labels_per_text > 1).sum()):
         notes.append(

@@ -16,7 +16,9 @@ LEAST_VALIDATION = 4  # validation examples of a client that are dealt to it
 
 
 def validation_size(num_train: int) -> int:
-    """Validation examples that go with `num_train` training examples: a fifth as many, at least 4."""
+    """Validation examples that go with `num_train` training examples: a fifth as many, at
+    least 4.
+    """
     return max(LEAST_VALIDATION, num_train // 5)
 
 

@@ -441,7 +441,9 @@ def why(advice: Advice) -> str:
 
 
 def refusals(advices: Sequence[Advice]) -> list[str]:
-    """Why methods do not fit, a line for each reason: the methods that share it, then both numbers."""
+    """Why methods do not fit, a line for each reason: the methods that share it, then both
+    numbers.
+    """
     wires: dict[tuple[str, str], list[str]] = {}
     for a in sorted(advices, key=lambda a: (list(TUNES).index(a.tune), list(WIRES).index(a.wire))):
         for reason in a.reasons:

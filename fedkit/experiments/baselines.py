@@ -168,7 +168,9 @@ def _judged(job: Job, client: ClientData) -> list[ClientData]:
 
 
 def _untuned_features(job: Job, examples: Examples) -> np.ndarray:
-    """Sentence vectors (n, d) of the encoder as it came, whatever was trained in the model before."""
+    """Sentence vectors (n, d) of the encoder as it came, whatever was trained in the model
+    before.
+    """
     job.model.load_params(job.start)
     return job.model.features(examples)
 

@@ -38,7 +38,9 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """What makes it this run: the same on any machine; a baseline is one for its data and seed."""
+        """What makes it this run: the same on any machine; a baseline is one for its data
+        and seed.
+        """
         values = self.config.to_dict()
         kept = (*DATA, "seed") if self.baseline else [k for k in values if k not in MACHINE]
         return repr((self.baseline, [(k, values[k]) for k in kept]))

@@ -108,7 +108,9 @@ class Store:
         extra: dict[str, Any],
         state: Params | None = None,
     ) -> None:
-        """Keep a round: its state, then run.json; a finished run leaves its adapter and no state."""
+        """Keep a round: its state, then run.json; a finished run leaves its adapter and no
+        state.
+        """
         if self.folder is None:
             return
         try:

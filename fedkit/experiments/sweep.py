@@ -251,7 +251,9 @@ class Bench:
         )
 
     def drop(self) -> None:
-        """Forget the job and hand its memory back, so that the next run's peak memory is its own."""
+        """Forget the job and hand its memory back, so that the next run's peak memory is
+        its own.
+        """
         self._job = (None, None)
         give_memory_back()
 

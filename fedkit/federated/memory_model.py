@@ -214,7 +214,9 @@ def lacking(needed: Footprint, memory: int | None, who: str = "this device") -> 
 
 
 def known(model: str, tune: str, labels: int) -> tuple[Geometry, Trained]:
-    """The base model's geometry and what `tune` trains in it, head included. No weights are read."""
+    """The base model's geometry and what `tune` trains in it, head included. No weights
+    are read.
+    """
     base, shapes, lowest = _skeleton(find_location(model), tune, labels)
     return base, Trained(dict(shapes), lowest, make_tuner(tune))
 

@@ -139,7 +139,9 @@ class FedLC(Strategy):
 
 @dataclass(frozen=True)
 class FedAvgM(Strategy):
-    """FedAvg with momentum at the server: v = momentum v + delta, w = w + lr v (Hsu et al., 2019)."""
+    """FedAvg with momentum at the server: v = momentum v + delta, w = w + lr v (Hsu et
+    al., 2019).
+    """
 
     momentum: float = 0.9
     lr: float = 1.0
@@ -330,7 +332,9 @@ def stale(update: ClientUpdate, power: float = 0.5) -> float:
 
 
 def make_strategy(spec: str) -> Strategy:
-    """The strategy that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
+    """The strategy that 'name:key=value,...' describes. Raises FedkitError naming what is
+    allowed.
+    """
     strategy = build("strategy", STRATEGIES, spec)
     for name, (least, most) in RANGES.items():
         value = getattr(strategy, name, least)

@@ -70,7 +70,9 @@ def choose(found: Sequence[Way], needs: Needs) -> Choice:
 
 
 def lacks(way: Way, needs: Needs) -> str:
-    """Why it does not fit, in a few words; '' if it does. What is not known does not fit a limit."""
+    """Why it does not fit, in a few words; '' if it does. What is not known does not fit a
+    limit.
+    """
     if not way.promise.covers(needs.promise):
         return f"promises {promised(way.promise) or 'nothing'}"
     if not way.kb <= needs.kb:

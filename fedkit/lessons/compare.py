@@ -347,7 +347,9 @@ def _folded(words: str) -> str:
 
 
 def _levels(runs: Runs) -> list[tuple[str, float]]:
-    """(name, %) of the baselines that were run, the majority class left out: it is far below all."""
+    """(name, %) of the baselines that were run, the majority class left out: it is far
+    below all.
+    """
     others = [b for b in baselines(runs) if b.kind not in ("majority", "frozen-local")]
     return [(look(b.kind).short, 100 * b.accuracy().value) for b in others]
 

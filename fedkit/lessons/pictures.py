@@ -158,7 +158,9 @@ def bars(
     colours: Sequence[str] = (TUNED,),
     words=formatting.megabytes,
 ) -> go.Figure:
-    """One horizontal bar per name, labelled with `words(value)`. title: of the axis, with its unit."""
+    """One horizontal bar per name, labelled with `words(value)`. title: of the axis, with
+    its unit.
+    """
     rows = list(range(len(values)))[::-1]
     colour = [colours[i % len(colours)] for i in range(len(values))]
     fig = go.Figure(

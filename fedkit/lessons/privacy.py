@@ -26,10 +26,10 @@ from fedkit.experiments.job import Job, check_config
 from fedkit.experiments.runner import run
 from fedkit.federated.rounds.head_start import start
 from fedkit.plots.labels import Label, label_lines
+from fedkit.plots.live_figure import sync
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
 from fedkit.privacy.accounting import Block, noise_for
 from fedkit.widgets.bench.scene import WIDTH
-from fedkit.widgets.live_figure import sync
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#aab4c0"
 NONE = "#009e73"  # without privacy, as in `privacy_plots`

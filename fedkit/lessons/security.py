@@ -286,7 +286,9 @@ def learned(
 
 
 def _plan(noise: float, steps: int, rows: int, clip: float = 0.2, reach: float = 1.2):
-    """Steps so long that all of them together leave noise of `reach` on every weight, as in a run."""
+    """Steps so long that all of them together leave noise of `reach` on every weight, as
+    in a run.
+    """
     plan = plan_for(noise, 1.0, steps, clip)
     return replace(plan, head_lr=reach / steps**0.5 / (clip * noise) * rows)
 

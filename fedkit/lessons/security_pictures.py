@@ -462,8 +462,10 @@ def promises(found: Sequence[Cost]) -> str:
             sent,
             formatting.seconds(one.seconds),
         )
+        bold, whole = "font-weight: 600; ", "white-space: nowrap; "
         tds = (
-            f"<td style='{cell}{shade.get(v, '')}{'font-weight: 600; ' * (i == 0)}{'white-space: nowrap; ' * (i in (4, 6))}'>{html.escape(v)}</td>"
+            f"<td style='{cell}{shade.get(v, '')}{bold * (i == 0)}{whole * (i in (4, 6))}'>"
+            f"{html.escape(v)}</td>"
             for i, v in enumerate(values)
         )
         lines.append(f"<tr>{''.join(tds)}</tr>")

@@ -285,7 +285,9 @@ def _lines(
     x: str,
     dashed: Sequence[str] | set[str] = (),
 ) -> go.Figure:
-    """Lines of percentages with their names at the right; the y axis ends a little outside of them."""
+    """Lines of percentages with their names at the right; the y axis ends a little outside
+    of them.
+    """
     fig, labels = go.Figure(), []
     for (name, values), colour in zip(lines.items(), colours):
         level = name in dashed

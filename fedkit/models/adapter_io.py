@@ -69,7 +69,9 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
 
 
 def load_adapter(folder: str | Path, model: Model) -> Params:
-    """The parameters in `folder`, checked against `model`. Raises FedkitError when they do not fit."""
+    """The parameters in `folder`, checked against `model`. Raises FedkitError when they do
+    not fit.
+    """
     from fedkit.wire.payload import check
 
     folder = Path(folder)

@@ -119,7 +119,9 @@ class Model:
 
     @property
     def engine(self) -> str:
-        """What trains and evaluates this model: 'fast' (clients together, see stack.py) or 'plain'."""
+        """What trains and evaluates this model: 'fast' (clients together, see stack.py) or
+        'plain'.
+        """
         return "fast" if self.stack else "plain"
 
     def num_parameters(self) -> int:

@@ -1,4 +1,6 @@
-"""How good a model is on held-out text: mean, worst client, macro F1, and the interval around them."""
+"""How good a model is on held-out text: mean, worst client, macro F1, and the interval
+around them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A site's connection: speed each way, latency, jitter and loss; profiles by name, or written out."""
+"""A site's connection: speed each way, latency, jitter and loss; profiles by name, or
+written out.
+"""
 
 from __future__ import annotations
 

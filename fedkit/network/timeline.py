@@ -83,7 +83,9 @@ class Timeline:
 
     @property
     def ends(self) -> list[float]:
-        """Simulated seconds since the run began at which the start exchange and each round ended."""
+        """Simulated seconds since the run began at which the start exchange and each round
+        ended.
+        """
         return [r.ended for r in self.rounds]
 
     @property

@@ -225,7 +225,9 @@ def _part(ids: list[str], values: list[float], name: str, colour: str, unit: str
 
 
 def _by_client(fig: go.Figure, ids: list[str], sentence: str, caption: str, x: str) -> go.Figure:
-    """Stacked bars, a client a row, named at the left; the parts are named above, in their order."""
+    """Stacked bars, a client a row, named at the left; the parts are named above, in their
+    order.
+    """
     layout(fig, sentence, caption, x, "Client", 110 + 34 * len(ids), top=44)
     fig.update_layout(barmode="stack")
     fig.update_yaxes(

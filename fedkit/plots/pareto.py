@@ -292,7 +292,9 @@ def _steps(
     members: Sequence[bool],
     end: float,
 ) -> None:
-    """The most accuracy that can be had for as many bytes: a step line for each task and promise."""
+    """The most accuracy that can be had for as many bytes: a step line for each task and
+    promise.
+    """
     groups = [(m.conditions, m.promise) for m in found]
     for group in dict.fromkeys(groups):
         line = sorted(
@@ -329,7 +331,9 @@ def _levels(fig: go.Figure, near: list[tuple[str, Mean]], ends: tuple[float, flo
 def _near(
     others: list[Method], means: list[Mean]
 ) -> tuple[list[tuple[str, Mean]], list[tuple[str, Mean]]]:
-    """Baselines close enough to the methods to share a picture with them, and those that are not."""
+    """Baselines close enough to the methods to share a picture with them, and those that
+    are not.
+    """
     values = [m.value for m in means] or [0.0]
     named = [(_short(other), other.accuracy()) for other in others]
     named = [(name, mean) for name, mean in named if not math.isnan(mean.value)]

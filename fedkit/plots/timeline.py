@@ -80,7 +80,9 @@ def _round(timeline: Timeline, number: int | None) -> RoundTime:
 
 
 def _spans(bar: Bar, when: RoundTime) -> dict[str, float]:
-    """Seconds of each phase; who has arrived waits for the round's end, where all began together."""
+    """Seconds of each phase; who has arrived waits for the round's end, where all began
+    together.
+    """
     waits = (
         when.ended - bar.uploaded
         if bar.status in ("ok", "rejected") and bar.began == when.began

@@ -73,7 +73,9 @@ class Block:
 
 @dataclass(frozen=True)
 class Pld:
-    """Privacy loss distributions (dp-accounting): an upper bound, close to exact; the one to quote."""
+    """Privacy loss distributions (dp-accounting): an upper bound, close to exact; the one
+    to quote.
+    """
 
     def epsilon(self, blocks: Sequence[Block], delta: float) -> float:
         """Connect-the-dots discretisation, pessimistic (Doroshenko et al. 2022); without sampling,
@@ -361,7 +363,9 @@ def _cannot(accountant: str, why: str) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The accounting libraries' remarks to programmers (orders, overflows) are not for our users."""
+    """The accounting libraries' remarks to programmers (orders, overflows) are not for our
+    users.
+    """
     import numpy as np
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -322,7 +322,9 @@ def visits_of(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:
 
 
 def make_privacy(spec: str) -> Privacy:
-    """The privacy that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
+    """The privacy that 'name:key=value,...' describes. Raises FedkitError naming what is
+    allowed.
+    """
     name, options = parse_spec(spec)
     if name not in PRIVACY and (number := re.search(r"\d+(\.\d+)?", spec)):
         raise FedkitError(

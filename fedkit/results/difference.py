@@ -87,7 +87,9 @@ def unpaired(first: Run, second: Run) -> Difference:
 
 
 def comparable(first: Run, second: Run) -> bool:
-    """Same data, dealt to the same clients, judged on as many test examples with the same labels."""
+    """Same data, dealt to the same clients, judged on as many test examples with the same
+    labels.
+    """
     keys = ("sha256", "labels", "test", "clients")
     return all(first.data.get(k) == second.data.get(k) for k in keys)
 

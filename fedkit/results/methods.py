@@ -195,7 +195,9 @@ def complete(found: Sequence[Method]) -> list[Method]:
 
 
 def several(runs: Runs) -> bool:
-    """Whether there is more to compare than one federated run with its baselines: methods or seeds."""
+    """Whether there is more to compare than one federated run with its baselines: methods
+    or seeds.
+    """
     found = methods(runs)
     return len(found) > 1 or any(len(m.seeds) > 1 for m in found)
 
@@ -252,7 +254,9 @@ def _grouped(runs: list[Run], keys: Sequence[str] | None = None) -> list[Method]
 
 
 def _names(every: list[dict[str, Any]]) -> list[str]:
-    """What tells each from the others, in a few words; with nothing to tell apart, what is tuned."""
+    """What tells each from the others, in a few words; with nothing to tell apart, what is
+    tuned.
+    """
     differ = [k for k in every[0] if len({repr(s.get(k)) for s in every}) > 1] if every else []
     differ = sorted(differ, key=lambda k: SPEAK.index(k) if k in SPEAK else len(SPEAK))
     short = [

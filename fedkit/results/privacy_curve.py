@@ -47,7 +47,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Level:
-    """The mean of some points over their seeds, its 95 % interval, and what the interval is over."""
+    """The mean of some points over their seeds, its 95 % interval, and what the interval
+    is over.
+    """
 
     epsilon: float | None
     mean: float

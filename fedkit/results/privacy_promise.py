@@ -46,7 +46,9 @@ class Promise:
         return self.epsilon < math.inf
 
     def covers(self, other: Promise) -> bool:
-        """Whether this promises at least what `other` does. Of two units neither covers the other."""
+        """Whether this promises at least what `other` does. Of two units neither covers
+        the other.
+        """
         if self.sealed < other.sealed:
             return False
         alike = (
@@ -56,7 +58,9 @@ class Promise:
 
 
 def promise(runs: Iterable[Run]) -> Promise:
-    """What all of these runs keep, so the weakest: nothing as soon as one of them promises nothing."""
+    """What all of these runs keep, so the weakest: nothing as soon as one of them promises
+    nothing.
+    """
     every = [_of(run) for run in runs]
     if not every:
         return Promise()

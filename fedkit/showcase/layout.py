@@ -1,4 +1,6 @@
-"""The showcase's widgets and how they stand on the page. They know nothing of records or training."""
+"""The showcase's widgets and how they stand on the page. They know nothing of records or
+training.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,9 @@ from typing import Any
 import ipywidgets as w
 import plotly.graph_objects as go
 
+from fedkit.plots.live_figure import sync
 from fedkit.showcase import numbers, pictures, settings
 from fedkit.showcase.style import TOGETHER, stylesheet
-from fedkit.widgets.live_figure import sync
 
 OFF, NOW = "fk-off", "fk-now"
 LANGUAGES = {"en": "English", "ja": "日本語"}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedkit.core import locale
+from fedkit.core.background import Queue
 from fedkit.core.errors import Cancelled
 from fedkit.core.formatting import tidy
 from fedkit.core.record import Run
@@ -18,7 +19,6 @@ from fedkit.showcase import files, numbers, pages, pictures, settings
 from fedkit.showcase.layout import Stage
 from fedkit.showcase.records import Shelf, load
 from fedkit.showcase.text import LANGS, named, text
-from fedkit.widgets.queue import Queue
 
 SOON = 0.15  # of the run, before which no time left is told
 
@@ -26,7 +26,9 @@ SOON = 0.15  # of the run, before which no time left is told
 def showcase(
     lang: str | None = None, shelf: Shelf | None = None, runs: Path = files.RUNS
 ) -> Showcase:
-    """The demo to show in a notebook. lang: "en" or "ja"; None: as the command asked, else English."""
+    """The demo to show in a notebook. lang: "en" or "ja"; None: as the command asked, else
+    English.
+    """
     asked = lang or os.environ.get(settings.LANG, "en")
     return Showcase(asked if asked in LANGS else "en", shelf or load(), runs)
 
@@ -120,7 +122,9 @@ class Showcase:
 
     @property
     def chosen(self) -> tuple[Run, ...]:
-        """The records that the brief would be about: a federated run, and what it is compared with."""
+        """The records that the brief would be about: a federated run, and what it is
+        compared with.
+        """
         if self.stage.about.value == "run":
             run = (
                 self.record if self.record is not None and self.record.finished else self.shelf.live

@@ -37,7 +37,9 @@ def speed_name(kbps: int) -> str:
 def run_picture(
     states: Sequence[tuple[int, float]], rounds: int, alone: float, lang: str
 ) -> dict[str, Any]:
-    """{data, layout}: accuracy by round so far beside each company alone. states: (round, share)."""
+    """{data, layout}: accuracy by round so far beside each company alone. states: (round,
+    share).
+    """
     x, y = [n for n, _ in states], [100 * share for _, share in states]
     said = [""] * (len(y) - 1) + [f"<b>{locale.percent(states[-1][1], lang)}</b>"] if states else []
     data = [

@@ -1,4 +1,6 @@
-"""The showcase's words in two languages: all that a visitor reads, in one place for each language."""
+"""The showcase's words in two languages: all that a visitor reads, in one place for each
+language.
+"""
 
 from __future__ import annotations
 

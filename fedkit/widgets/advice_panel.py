@@ -81,7 +81,9 @@ class StillTable:
 
 
 class AdviserPanel:
-    """Controls and a table that follows them. `needs` is what they say, `advices` what came of it."""
+    """Controls and a table that follows them. `needs` is what they say, `advices` what
+    came of it.
+    """
 
     def __init__(self, needs: Needs | None = None):
         import ipywidgets as w
@@ -195,8 +197,8 @@ def table(needs: Needs, advices: Sequence[Advice]) -> str:
     )
     command = f"<p>Try the best: <code>{escape(best)}</code></p>" if best else ""
     return (
-        "<div"
-        f" style='font-size:13px;max-width:{WIDTH}px'>{wish}{top}{_note(len(good))}{others}{command}</div>"
+        f"<div style='font-size:13px;max-width:{WIDTH}px'>"
+        f"{wish}{top}{_note(len(good))}{others}{command}</div>"
     )
 
 

@@ -21,9 +21,9 @@ from fedkit.experiments.job import Job
 from fedkit.federated.local.train import train
 from fedkit.federated.rounds.head_start import start
 from fedkit.network import parse_link
+from fedkit.plots.live_figure import sync
 from fedkit.plots.theme import INK, SIZE, UPLOAD, above_bar, axis, layout
 from fedkit.results.method_style import look
-from fedkit.widgets.live_figure import sync
 from fedkit.wire.pipeline import Context, make_wire
 
 LINES = {"10 Mbit/s": "10mbps/40ms", "1 Mbit/s": "1mbps/40ms"}

@@ -64,7 +64,8 @@ def table(seen: Preview, roles: Mapping[str, str]) -> str:
     cell = "border:1px solid #e0e0e0;padding:3px 7px;text-align:left;vertical-align:top"
     at = {name: seen.columns.index(name) for name in visible(seen, roles)}
     heads = "".join(
-        f"<th style='{cell};background:{COLOURS[by.get(c, '')]}'>{escape(tidy(c))}<br>{NAMED[by.get(c, '')]}</th>"
+        f"<th style='{cell};background:{COLOURS[by.get(c, '')]}'>"
+        f"{escape(tidy(c))}<br>{NAMED[by.get(c, '')]}</th>"
         for c in at
     )
     rows = "".join(
@@ -109,8 +110,8 @@ def report(quality: Quality, written: Written | None) -> str:
         " 14px;background:#f6f7f8;margin:6px 0'>"
         f"<b style='font-size:22px;color:{colour}'>{word}</b><br>{ANSWERS[quality.verdict]}"
         f" ({count(quality.rows, 'row')})</div>"
-        "<table"
-        f" style='font-size:14px;border-collapse:collapse'>{''.join(map(_row, shown))}</table></div>{lines(last)}"
+        "<table style='font-size:14px;border-collapse:collapse'>"
+        f"{''.join(map(_row, shown))}</table></div>{lines(last)}"
     )
 
 

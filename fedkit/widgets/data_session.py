@@ -71,7 +71,9 @@ class Desk:
         return self._see(found)
 
     def keep(self, name: str, content: bytes) -> Preview:
-        """Keep an upload below `out`, under a safe name that nothing bears yet, and look into it."""
+        """Keep an upload below `out`, under a safe name that nothing bears yet, and look
+        into it.
+        """
         safe, folder = Path(take((name, content))[0]), self.out / UPLOADS
         reader_of(safe)
         free = (

@@ -12,10 +12,10 @@ from fedkit.core import formatting
 from fedkit.core.formatting import plain
 from fedkit.core.record import Run
 from fedkit.network import Timeline, replay
+from fedkit.plots.live_figure import sync
 from fedkit.plots.timeline import one_round
 from fedkit.results.method_style import look
 from fedkit.widgets.bench.scene import WIDTH
-from fedkit.widgets.live_figure import sync
 
 RECORDED = "as recorded"
 COMPUTERS = {

@@ -18,12 +18,12 @@ import plotly.graph_objects as go
 from fedkit.core import formatting
 from fedkit.core.formatting import tidy
 from fedkit.core.stats import t_interval
+from fedkit.plots.live_figure import sync
 from fedkit.plots.privacy import PRIVATE, privacy_cost, reach, span
 from fedkit.plots.theme import INK, MUTED, SIZE
 from fedkit.results.privacy_curve import Curve, Level, level
 from fedkit.results.privacy_promise import attacker, number, tiny
 from fedkit.widgets.bench.scene import WIDTH
-from fedkit.widgets.live_figure import sync
 
 if TYPE_CHECKING:
     pass
@@ -170,7 +170,8 @@ def page(curve: Curve, epsilon: float) -> str:
     value, measured = curve.at(epsilon)
     colour, how = (PRIVATE, "measured") if measured else (GUESS, "interpolated, not measured")
     head = (
-        f"<b style='font-size:20px;color:{colour}'>{'' if measured else 'about '}{_rounded(value, measured)}</b>"
+        f"<b style='font-size:20px;color:{colour}'>"
+        f"{'' if measured else 'about '}{_rounded(value, measured)}</b>"
         f" right at <b>\u03b5 {number(epsilon)}</b> per {escape(curve.unit)}, \u03b4"
         f" {tiny(curve.delta)} <span style='color:{colour};border:1px solid"
         f" {colour};border-radius:3px;padding:0 5px'>{how}</span>"
@@ -182,9 +183,9 @@ def page(curve: Curve, epsilon: float) -> str:
         for name, said in told(curve, epsilon).items()
     )
     return (
-        "<div role='status'"
-        f" style='max-width:{WIDTH}px;min-height:222px;line-height:1.45;color:{INK};font-size:{SIZE}px'>{head}<table"
-        f" style='border-collapse:collapse;margin-top:4px'>{rows}</table></div>"
+        f"<div role='status' style='max-width:{WIDTH}px;min-height:222px;line-height:1.45;"
+        f"color:{INK};font-size:{SIZE}px'>{head}"
+        f"<table style='border-collapse:collapse;margin-top:4px'>{rows}</table></div>"
     )
 
 

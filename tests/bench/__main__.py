@@ -99,7 +99,8 @@ def table(results: Results) -> list[str]:
     for peer, runs in results.items():
         seconds = middle(runs, "seconds")
         lines.append(
-            f"  {peer:16}{seconds:9.2f}{runs[0]['examples'] / seconds:12.0f}{middle(runs, 'process_seconds'):11.1f}"
+            f"  {peer:16}{seconds:9.2f}{runs[0]['examples'] / seconds:12.0f}"
+            f"{middle(runs, 'process_seconds'):11.1f}"
             f"{runs[0]['accuracy']:10.1%}{middle(runs, 'peak_rss_bytes') / 1e6:9.0f}"
         )
     for peer in [p for p in results if p != "kit"]:

@@ -12,7 +12,9 @@ from jobs import JOBS, config_of
 
 
 class World:
-    """Data and model as a peer holds them; the texts, clients and steps are those of the kit's job."""
+    """Data and model as a peer holds them; the texts, clients and steps are those of the
+    kit's job.
+    """
 
     def __init__(self, name: str, data: str):
         from peft import LoraConfig, get_peft_model

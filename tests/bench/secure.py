@@ -180,7 +180,9 @@ def whole_round(n: int, k: int, threshold: float) -> dict[str, float]:
 
 
 def ckks(size: int, repeats: int, clients: int = 10) -> dict:
-    """One row: seconds of one client and of the server per upload, bytes, error of the sum of ten."""
+    """One row: seconds of one client and of the server per upload, bytes, error of the sum
+    of ten.
+    """
     names = [f"site-{i + 1}" for i in range(clients)]
     vectors = np.random.default_rng(0).laplace(0, 1e-3, (clients, size))
     session = Ckks().open(names, size, 0, 1)
@@ -239,7 +241,8 @@ def table(result: dict) -> list[str]:
     lines = [
         f"  masks, {SIZE:,} values of 32 bits, 30 % drop-outs; not secure, for teaching",
         (
-            f"  {'clients':>8}{'neighb.':>8}{'thresh.':>8}{'setup s':>9}{'seal s':>8}{'reveal s':>9}{'sent kB':>9}{'got kB':>8}"
+            f"  {'clients':>8}{'neighb.':>8}{'thresh.':>8}{'setup s':>9}{'seal s':>8}"
+            f"{'reveal s':>9}{'sent kB':>9}{'got kB':>8}"
             f"{'x plain':>8}{'server s*':>10}{'fails (bound)':>15}{'fails (drawn)':>14}"
         ),
     ]
@@ -247,7 +250,8 @@ def table(result: dict) -> list[str]:
         sent = (r["setup_bytes"][0] + r["body_bytes"] + r["reveal_bytes"][0]) / 1e3
         got = (r["setup_bytes"][1] + r["reveal_bytes"][1]) / 1e3
         lines.append(
-            f"  {r['clients']:8,}{r['neighbours']:8,}{r['threshold']:8.2f}{r['setup_seconds']:9.3f}{r['seal_seconds']:8.3f}"
+            f"  {r['clients']:8,}{r['neighbours']:8,}{r['threshold']:8.2f}"
+            f"{r['setup_seconds']:9.3f}{r['seal_seconds']:8.3f}"
             f"{r['reveal_seconds']:9.4f}{sent:9.1f}{got:8.1f}{(sent + got) / (4 * SIZE / 1e3):8.3f}"
             f"{sum(r['server_seconds'].values()):10.2f}{r['risk']['fails']:15.1e}{r['failed']:14.1%}"
         )
@@ -263,12 +267,14 @@ def table(result: dict) -> list[str]:
     if not result["ckks"]:
         return [*lines, "  ckks: left out, tenseal is not installed"]
     lines.append(
-        f"  {'ckks':18}{'values':>12}{'upload MB':>11}{'x float32':>10}{'encrypt s':>10}{'add s':>8}{'decrypt s':>10}"
+        f"  {'ckks':18}{'values':>12}{'upload MB':>11}{'x float32':>10}"
+        f"{'encrypt s':>10}{'add s':>8}{'decrypt s':>10}"
         f"{'max error':>11}{'relative':>10}"
     )
     for name, r in result["ckks"].items():
         lines.append(
-            f"  {name:18}{r['values']:12,}{r['upload_bytes'] / 1e6:11.2f}{r['upload_bytes'] / 4 / r['values']:10.2f}"
+            f"  {name:18}{r['values']:12,}{r['upload_bytes'] / 1e6:11.2f}"
+            f"{r['upload_bytes'] / 4 / r['values']:10.2f}"
             f"{r['encrypt_seconds']:10.3f}{r['add_seconds']:8.3f}{r['decrypt_seconds']:10.3f}{r['max_error']:11.1e}"
             f"{r['relative_error']:10.1e}{'  extrapolated' if r.get('extrapolated') else ''}"
         )

@@ -1,4 +1,6 @@
-"""Does the fast engine learn as well as the plain one? The yardstick job by both, seed after seed."""
+"""Does the fast engine learn as well as the plain one? The yardstick job by both, seed
+after seed.
+"""
 
 from __future__ import annotations
 

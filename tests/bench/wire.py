@@ -99,7 +99,8 @@ def wire(repeats: int, data: str = "") -> dict:
 
 def table(rows: list[dict]) -> list[str]:
     lines = [
-        f"{'wire':28}{'encode ms':>10}{'decode ms':>10}{'bytes':>10}{'bits/value':>11}{'x entropy':>10}"
+        f"{'wire':28}{'encode ms':>10}{'decode ms':>10}"
+        f"{'bytes':>10}{'bits/value':>11}{'x entropy':>10}"
     ]
     for r in rows:
         ratio = "" if r["entropy_ratio"] is None else f"{r['entropy_ratio']:.3f}"

@@ -30,8 +30,8 @@ PLACES = ("lab", "voila")
 CELL = """
 from fedkit import RunConfig
 from fedkit.widgets.bench.bench import bench_panel
-panel = bench_panel(RunConfig(data="data", model="model", clients=3, examples_per_client=32, partition="iid", rounds=50,
-                              local_epochs=2))
+panel = bench_panel(RunConfig(data="data", model="model", clients=3, examples_per_client=32,
+                              partition="iid", rounds=50, local_epochs=2))
 panel
 """.strip()
 CHROMIUM = [

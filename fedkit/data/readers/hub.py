@@ -96,7 +96,9 @@ def _load(wanted: HubSet, name: str) -> Any:
 
 
 def _knock(path: str) -> None:
-    """One short request, so that a closed network is noticed in seconds and not after five retries."""
+    """One short request, so that a closed network is noticed in seconds and not after five
+    retries.
+    """
     from huggingface_hub import HfApi
 
     HfApi().dataset_info(path, timeout=10)

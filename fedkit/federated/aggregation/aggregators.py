@@ -137,7 +137,9 @@ class Rule:
         return update.counts
 
     def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
-        """(delta, merged, message) of a round; see `Combined`. scale: of the adapters, alpha / r."""
+        """(delta, merged, message) of a round; see `Combined`. scale: of the adapters,
+        alpha / r.
+        """
         return sums.mean_delta(), {}, {}
 
 

@@ -35,7 +35,9 @@ class Robust:
     individual: ClassVar[bool] = True
 
     def check(self, clients: int) -> None:
-        """Raise FedkitError if the rule cannot work with the updates of so many clients in a round."""
+        """Raise FedkitError if the rule cannot work with the updates of so many clients in
+        a round.
+        """
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
         """(what goes on to the mean, {client_id: reason} of those left out) of a round's updates,

@@ -57,7 +57,9 @@ class ByValidation(Weights):
 
 
 def make_weights(spec: str) -> Weights:
-    """The weights that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
+    """The weights that 'name:key=value,...' describes. Raises FedkitError naming what is
+    allowed.
+    """
     return build("weights", WEIGHTS, spec)
 
 

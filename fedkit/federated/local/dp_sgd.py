@@ -127,7 +127,9 @@ def balanced(gradient: Params, centre: Tensor | None) -> Params:
 def stepped(
     mean: Params, centre: Tensor | None, budget: Budget, rates: dict[str, float], examples: float
 ) -> Params:
-    """The server's step where sites only gave noisy gradients. mean: minus their mean per example."""
+    """The server's step where sites only gave noisy gradients. mean: minus their mean per
+    example.
+    """
     sizes = step_sizes(rates, budget.head_lr, budget.scale * examples, budget.clip)
     return {n: sizes[n] * t for n, t in balanced(mean, centre).items()}
 
@@ -264,7 +266,9 @@ def _in_parts(
     frozen: frozenset[str],
     centre: Tensor | None,
 ) -> tuple[Tensor, float]:
-    """Gradients apart for a few texts at a time, texts of like length together; clipped and summed."""
+    """Gradients apart for a few texts at a time, texts of like length together; clipped
+    and summed.
+    """
     total, loss = torch.zeros(model.num_trainable(), device=model.device), 0.0
     size = max(1, min(TEXTS, VALUES // model.num_trainable()))
     order = np.argsort([len(t) for t in texts], kind="stable")

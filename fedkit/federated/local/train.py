@@ -196,7 +196,9 @@ def fit(
 
 
 class Bend:
-    """What a task does to its gradients: the pull of the proximal term, and the shift of SCAFFOLD."""
+    """What a task does to its gradients: the pull of the proximal term, and the shift of
+    SCAFFOLD.
+    """
 
     def __init__(self, trainable: Params, task: Task):
         to = {n: {"device": p.device, "dtype": p.dtype} for n, p in trainable.items()}

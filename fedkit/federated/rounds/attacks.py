@@ -23,7 +23,9 @@ from fedkit.core.tensors import Params, square_of
 
 
 class Attack:
-    """What all attacks share: nobody attacks, nothing is changed; the others override parts of it."""
+    """What all attacks share: nobody attacks, nothing is changed; the others override
+    parts of it.
+    """
 
     needs: ClassVar[str] = ""
 

@@ -54,7 +54,9 @@ MOST = 200  # clients asked
 def start(
     model: Model, clients: Sequence[ClientData], config: RunConfig, secret: int = 0
 ) -> tuple[Params, Tensor | None, tuple[ClientRecord, ...]]:
-    """(shared parameters, label shares or None, what each client sent and received before round 1)."""
+    """(shared parameters, label shares or None, what each client sent and received before
+    round 1).
+    """
     check_start(config)
     shared, head = model.params(), make_head_start(config.head_start)
     if not exchanges(config):

@@ -35,7 +35,9 @@ class Waiting:
     def visit(
         self, exchange: Exchange, number: int, records: list[ClientRecord]
     ) -> Iterator[ClientUpdate]:
-        """Yield each update that counts, as soon as it is there; append a record for each client."""
+        """Yield each update that counts, as soon as it is there; append a record for each
+        client.
+        """
         carried, self.pending = self.pending, []
         yield from carried
         clients = chosen(self.sites.clients, self.config, exchange.budget, number, exchange.entropy)

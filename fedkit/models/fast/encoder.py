@@ -154,7 +154,9 @@ class Stack:
         )
 
     def read(self) -> None:
-        """Take the frozen matrices as they are now; only those of adapted layers may have changed."""
+        """Take the frozen matrices as they are now; only those of adapted layers may have
+        changed.
+        """
         modules, adapted = self.source
         self.layers = [Layer(module, adapted) for module in modules]
 

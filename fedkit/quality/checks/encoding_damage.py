@@ -14,7 +14,10 @@ from fedkit.data.read_rows import Table
 from fedkit.quality.finding import WIDTH, Finding, Setting
 from fedkit.quality.table_view import finding, grade, share
 
-_TAIL = "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
+_TAIL = (
+    "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013\u2014"
+    "\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
+)
 _DAMAGE = {
     "a replacement sign (U+FFFD)": re.compile("\ufffd"),
     "UTF-8 read as Western": re.compile(f"[\u00c2\u00c3]{_TAIL}|[\u00e0-\u00ef]{_TAIL}{{2}}"),

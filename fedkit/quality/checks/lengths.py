@@ -135,7 +135,9 @@ def _possible(reader: Reader, lengths: np.ndarray) -> np.ndarray:
 
 
 def _beyond(table: Table, reader: Reader, lengths: np.ndarray, seed: int) -> np.ndarray:
-    """Rows with more tokens than the model's limit, among a sample of those that can have as many."""
+    """Rows with more tokens than the model's limit, among a sample of those that can have
+    as many.
+    """
     bad = np.zeros(len(lengths), bool)
     rows = np.flatnonzero(_possible(reader, lengths))
     if reader.limit is None or not len(rows):
@@ -207,7 +209,9 @@ def _limit(folder: Path) -> int | None:
 
 
 def _estimate(texts: list[str]) -> list[int]:
-    """Tokens by the letter: LETTERS_PER_TOKEN in ASCII, one per letter elsewhere, two special ones."""
+    """Tokens by the letter: LETTERS_PER_TOKEN in ASCII, one per letter elsewhere, two
+    special ones.
+    """
     ascii_letters = [len(text.encode("ascii", "ignore")) for text in texts]
     return [
         round(a / LETTERS_PER_TOKEN + len(text) - a) + 2 for a, text in zip(ascii_letters, texts)

@@ -163,7 +163,9 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
 
 
 def _check(run: Run) -> None:
-    """What the brief reads beyond `facts.sound`. Raises FedkitError that names the field at fault."""
+    """What the brief reads beyond `facts.sound`. Raises FedkitError that names the field
+    at fault.
+    """
     RunConfig.from_dict(run.config)
     measures.test_size(run)
     for name, most in (("accuracy", 1.0), ("own_mix_accuracy", 1.0), ("train_seconds", math.inf)):

@@ -200,13 +200,17 @@ def balanced(brief: Brief) -> list[tuple[float, ...]]:
 
 
 def chosen(brief: Brief) -> Level:
-    """The first level of LEVELS at which everything is reckoned to fit; the densest where none is."""
+    """The first level of LEVELS at which everything is reckoned to fit; the densest where
+    none is.
+    """
     shares = balanced(brief)
     return next((level for level in LEVELS if needed(brief, level, shares) <= ROOM), LEVELS[-1])
 
 
 def needed(brief: Brief, level: Level, shares: Sequence[tuple[float, ...]]) -> float:
-    """Height of the sheet's contents in px at a level and with these widths of columns, reckoned."""
+    """Height of the sheet's contents in px at a level and with these widths of columns,
+    reckoned.
+    """
     total = _head_height(brief, level)
     total += sum(
         6 + max(_column_heights(own, row, level))

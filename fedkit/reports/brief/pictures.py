@@ -184,7 +184,8 @@ def _bar(bar: Bar, y: float, x0: float, x1: float, lang: str) -> str:
     spread = interval(bar)
     if spread:
         low, high = at(spread[0]), at(spread[1])
-        path = f"M{low:.1f},{middle:g}H{high:.1f}M{low:.1f},{middle - 4:g}v8M{high:.1f},{middle - 4:g}v8"
+        ends = f"M{low:.1f},{middle - 4:g}v8M{high:.1f},{middle - 4:g}v8"
+        path = f"M{low:.1f},{middle:g}H{high:.1f}{ends}"
         parts += [
             f'<path d="{path}" stroke="#fff" stroke-width="4"/>',
             f'<path d="{path}" stroke="{INK}" stroke-width="1.6"/>',
@@ -262,7 +263,9 @@ def _label(text: str) -> float:
 def _paid_back(
     brief: Brief, across: Callable[[float], float], up: Callable[[float], float], points: Sequence
 ) -> str:
-    """A mark where set-up is paid back, with its month; nothing where that lies beyond the picture."""
+    """A mark where set-up is paid back, with its month; nothing where that lies beyond the
+    picture.
+    """
     month = brief.returns.months
     if month is None or not points[0][0] <= month <= points[-1][0]:
         return ""

@@ -29,7 +29,9 @@ METHOD_WORDS = {"majority", "frozen-pooled", "frozen-local", "local", "pooled", 
 
 @dataclass(frozen=True)
 class Case:
-    """All that a rule may look at. hours: modelled seconds, a row per device and a column per link."""
+    """All that a rule may look at. hours: modelled seconds, a row per device and a column
+    per link.
+    """
 
     evidence: Evidence
     assumptions: Assumptions

@@ -196,7 +196,9 @@ def hours_table(case: Case) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
 
 
 def leaving(case: Case) -> tuple[str, ...]:
-    """What happens if a company leaves: what goes with it, what stays, what has not been measured."""
+    """What happens if a company leaves: what goes with it, what stays, what has not been
+    measured.
+    """
     e, lang = case.evidence, case.lang
     said = []
     if e.companies:

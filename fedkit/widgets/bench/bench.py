@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
+from fedkit.core.background import Queue
 from fedkit.core.commands import command
 from fedkit.core.config import DATA, RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
@@ -24,14 +25,13 @@ from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column, deal, describe
 from fedkit.experiments import runner
 from fedkit.experiments.job import prepare
+from fedkit.plots.live_figure import sync
 from fedkit.widgets.bench.clock import World
 from fedkit.widgets.bench.estimate import guess
 from fedkit.widgets.bench.scene import Scene
 from fedkit.widgets.bench.settings import in_words, named
 from fedkit.widgets.bench.text import load
 from fedkit.widgets.bench.views import draw, picture, states_of
-from fedkit.widgets.live_figure import sync
-from fedkit.widgets.queue import Queue
 
 Rounds = Callable[..., Iterator[Run]]
 KEPT = 3  # results that are shown beside each other
@@ -55,7 +55,9 @@ def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
 
 
 def static(config: RunConfig, reason: str) -> go.Figure:
-    """One run with the settings as they are, as a figure that needs no widgets. reason: its title."""
+    """One run with the settings as they are, as a figure that needs no widgets. reason:
+    its title.
+    """
     job = prepare(config)
     shown = (("", runner.run(config, job=job)),)
     world = World(config.link, config.devices, config.deadline)

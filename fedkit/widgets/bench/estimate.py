@@ -159,7 +159,9 @@ def size_of(model: str) -> Size:
 
 @lru_cache(maxsize=1)
 def flops_per_second() -> float:
-    """Of one product of matrices in float32 on this machine: measured once, in some milliseconds."""
+    """Of one product of matrices in float32 on this machine: measured once, in some
+    milliseconds.
+    """
     import torch
 
     a, best = torch.ones(384, 384), math.inf

@@ -81,7 +81,9 @@ class Offer:
 
 
 def offers(config: RunConfig) -> dict[str, Offer]:
-    """Every control by name; a value of `config` that is not among the steps becomes one of them."""
+    """Every control by name; a value of `config` that is not among the steps becomes one
+    of them.
+    """
     now = standing(config)
     ways = {name: name for name in STRATEGIES}
     return {

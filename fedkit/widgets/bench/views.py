@@ -20,6 +20,7 @@ from fedkit.core.formatting import plain, tidy
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import DEVICES, profiles
 from fedkit.plots.labels import spread
+from fedkit.plots.live_figure import _filled
 from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, UPLOAD
 from fedkit.results import measures
 from fedkit.results.method_style import look
@@ -44,7 +45,6 @@ from fedkit.widgets.bench.scene import (
     rows,
 )
 from fedkit.widgets.bench.settings import LATENCIES, MIXES, SPEEDS
-from fedkit.widgets.live_figure import _filled
 
 SECONDS = {
     0.1: "0.1 s",

@@ -158,7 +158,9 @@ def agree(secret: int, other: bytes, *places: int) -> bytes:
 
 
 def philox(key: bytes) -> np.random.Philox:
-    """Random numbers by counting under a key (Salmon et al., 2011); good numbers, but not a cipher."""
+    """Random numbers by counting under a key (Salmon et al., 2011); good numbers, but not
+    a cipher.
+    """
     return np.random.Philox(key=np.frombuffer(key[:16], np.uint64))
 
 

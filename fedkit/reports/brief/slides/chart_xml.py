@@ -236,7 +236,8 @@ def _word(number: int, x: float, y: float, wide: float, tall: float, text: str) 
         '<cdr:txBody><a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0"'
         ' anchor="ctr"/><a:p><a:pPr algn="ctr"/><a:r><a:rPr sz="1200" b="1">'
         f'<a:latin typeface="{LATIN}"/><a:ea'
-        f' typeface="{EAST}"/></a:rPr><a:t>{escape(clean(text, 60))}</a:t></a:r></a:p></cdr:txBody></cdr:sp>',
+        f' typeface="{EAST}"/></a:rPr><a:t>{escape(clean(text, 60))}</a:t></a:r></a:p>'
+        "</cdr:txBody></cdr:sp>",
     )
 
 

@@ -42,7 +42,9 @@ STILL = (1980, 1, 1, 0, 0, 0)  # the time in every entry of the package
 
 
 def write_slides(brief: Brief, path: str | Path) -> Path:
-    """Write the slides to `path` atomically; return it. Raises FedkitError without room to write."""
+    """Write the slides to `path` atomically; return it. Raises FedkitError without room to
+    write.
+    """
     from pptx import Presentation
     from pptx.util import Inches
 
