@@ -24,10 +24,14 @@ _PUBLIC = {
     "Run": "fedkit.core.record",
     "load_corpus": "fedkit.data.load",
     "deal": "fedkit.data.partition",
-    "load_model": "fedkit.models.base",
+    "load_model": "fedkit.models.loading",
+    "prepare": "fedkit.experiments.job",
     "run": "fedkit.experiments.runner",
+    "baseline": "fedkit.experiments.baselines",
     "run_baselines": "fedkit.experiments.baselines",
     "federate": "fedkit.federated.algorithm",
+    "scoreboard": "fedkit.results.scoreboard",
+    "to_text": "fedkit.results.scoreboard",
 }
 __all__ = [*_PUBLIC, "__version__"]
 

@@ -17,7 +17,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.privacy import accounting
 from fedkit.privacy.accounting import (
     ACCOUNTANTS,
-    Block,
+    Releases,
     discrete_sum_noise,
     epsilon,
     explain,
@@ -39,8 +39,8 @@ PLD = [6.7688, 0.64011, 6.7306, 5.6618, 0.92739]
 @pytest.fixture(scope="module", autouse=True)
 def libraries():
     """Loaded once, so that no test is charged for it."""
-    epsilon([Block(1.0, 0.5)], 1e-5)
-    epsilon([Block(1.0, 0.5)], 1e-5, "prv")
+    epsilon([Releases(1.0, 0.5)], 1e-5)
+    epsilon([Releases(1.0, 0.5)], 1e-5, "prv")
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def fresh():
         cached.cache_clear()
 
 
-def train(noise: float = 1.0, rate: float = 0.01, steps: int = 100) -> list[Block]:
-    return [Block(noise, rate, steps)]
+def train(noise: float = 1.0, rate: float = 0.01, steps: int = 100) -> list[Releases]:
+    return [Releases(noise, rate, steps)]
 
 
 # ---- the yardsticks
@@ -60,7 +60,7 @@ def train(noise: float = 1.0, rate: float = 0.01, steps: int = 100) -> list[Bloc
 @pytest.mark.parametrize("row", PUBLISHED)
 def test_published_epsilons_within_a_thousandth(row):
     rate, noise, steps, delta, expected, accountant = row
-    assert epsilon([Block(noise, rate, steps)], delta, accountant) == pytest.approx(
+    assert epsilon([Releases(noise, rate, steps)], delta, accountant) == pytest.approx(
         expected, rel=1e-3
     )
 
@@ -73,7 +73,7 @@ def test_pld_beside_the_published_epsilons(row, expected):
     """
     rate, noise, steps, delta, *_ = row
     pld, rdp, prv = (
-        epsilon([Block(noise, rate, steps)], delta, name) for name in ("pld", "rdp", "prv")
+        epsilon([Releases(noise, rate, steps)], delta, name) for name in ("pld", "rdp", "prv")
     )
     assert pld == pytest.approx(expected, rel=2e-4)
     assert pld <= prv and pld <= rdp
@@ -91,10 +91,10 @@ def test_one_sampled_step_has_a_closed_form(rate, noise):
     removal.
     """
     delta = 1e-5
-    whole = epsilon([Block(noise)], delta / rate)
+    whole = epsilon([Releases(noise)], delta / rate)
     exact = math.log1p(rate * math.expm1(whole))
-    assert exact <= epsilon([Block(noise, rate)], delta) + 1e-9  # never below the truth
-    assert epsilon([Block(noise, rate)], delta) == pytest.approx(exact, rel=2e-3, abs=1e-5)
+    assert exact <= epsilon([Releases(noise, rate)], delta) + 1e-9  # never below the truth
+    assert epsilon([Releases(noise, rate)], delta) == pytest.approx(exact, rel=2e-3, abs=1e-5)
 
 
 def test_gaussians_without_sampling_add_in_one_over_noise_squared():
@@ -105,11 +105,11 @@ def test_gaussians_without_sampling_add_in_one_over_noise_squared():
     def phi(x: float) -> float:
         return math.erfc(-x / math.sqrt(2)) / 2
 
-    spent = epsilon([Block(2.0, steps=4)], 1e-5)
+    spent = epsilon([Releases(2.0, steps=4)], 1e-5)
     assert phi(0.5 - spent) - math.exp(spent) * phi(-0.5 - spent) == pytest.approx(1e-5, rel=1e-6)
     for name in ACCOUNTANTS:
-        assert epsilon([Block(1.0)], 1e-5, name) == pytest.approx(
-            epsilon([Block(2.0, steps=4)], 1e-5, name), rel=1e-9
+        assert epsilon([Releases(1.0)], 1e-5, name) == pytest.approx(
+            epsilon([Releases(2.0, steps=4)], 1e-5, name), rel=1e-9
         )
 
 
@@ -132,16 +132,16 @@ def test_epsilon_falls_with_noise_and_grows_with_steps_and_rate(
     apart.
     """
     slack = 2e-3 if accountant == "pld" else 1e-9
-    now = epsilon([Block(noise, rate, steps)], 1e-5, accountant)
+    now = epsilon([Releases(noise, rate, steps)], 1e-5, accountant)
     assert now >= 0
 
     def at_most(less: float, greater: float) -> bool:
         return less <= greater * (1 + slack) + 1e-9
 
-    assert at_most(epsilon([Block(noise * more, rate, steps)], 1e-5, accountant), now)
-    assert at_most(now, epsilon([Block(noise, rate, math.ceil(steps * more))], 1e-5, accountant))
-    assert at_most(now, epsilon([Block(noise, min(1.0, rate * more), steps)], 1e-5, accountant))
-    assert at_most(now, epsilon([Block(noise, rate, steps)], 1e-6, accountant))
+    assert at_most(epsilon([Releases(noise * more, rate, steps)], 1e-5, accountant), now)
+    assert at_most(now, epsilon([Releases(noise, rate, math.ceil(steps * more))], 1e-5, accountant))
+    assert at_most(now, epsilon([Releases(noise, min(1.0, rate * more), steps)], 1e-5, accountant))
+    assert at_most(now, epsilon([Releases(noise, rate, steps)], 1e-6, accountant))
 
 
 @pytest.mark.parametrize(
@@ -160,37 +160,43 @@ def test_unequal_blocks_compose(accountant):
     """More than either, less than their sum; order and splitting change nothing; no release costs
     nothing.
     """
-    head, rest = Block(5.0), Block(2.0, 0.02, 200)
+    head, rest = Releases(5.0), Releases(2.0, 0.02, 200)
     both = epsilon([head, rest], 1e-5, accountant)
     apart = [epsilon([b], 1e-5, accountant) for b in (head, rest)]
     assert max(apart) < both < sum(apart)
-    assert epsilon([Block(2.0, 0.02, 150), head, Block(2.0, 0.02, 50)], 1e-5, accountant) == both
-    assert epsilon([head, rest, Block(0.1, 0.5, 0), Block(math.inf)], 1e-5, accountant) == both
+    assert (
+        epsilon([Releases(2.0, 0.02, 150), head, Releases(2.0, 0.02, 50)], 1e-5, accountant) == both
+    )
+    assert (
+        epsilon([head, rest, Releases(0.1, 0.5, 0), Releases(math.inf)], 1e-5, accountant) == both
+    )
 
 
 def test_the_ends():
     assert epsilon([], 1e-5) == 0
-    assert epsilon([Block(1.0, 0.1, 0)], 1e-5) == 0
-    assert math.isinf(epsilon([Block(5.0), Block(0.0, 0.01, 1)], 1e-5))
-    assert epsilon([Block(0.0, 0.01, 0), Block(5.0)], 1e-5) == epsilon([Block(5.0)], 1e-5)
-    assert epsilon([Block(1e8, 0.5, 10)], 1e-5) < 1e-3
-    assert epsilon([Block(1e-3)], 1e-5) > 1e5
-    assert epsilon([Block(9.0, 0.1, 5)], 0.5) == 0
+    assert epsilon([Releases(1.0, 0.1, 0)], 1e-5) == 0
+    assert math.isinf(epsilon([Releases(5.0), Releases(0.0, 0.01, 1)], 1e-5))
+    assert epsilon([Releases(0.0, 0.01, 0), Releases(5.0)], 1e-5) == epsilon([Releases(5.0)], 1e-5)
+    assert epsilon([Releases(1e8, 0.5, 10)], 1e-5) < 1e-3
+    assert epsilon([Releases(1e-3)], 1e-5) > 1e5
+    assert epsilon([Releases(9.0, 0.1, 5)], 0.5) == 0
 
 
 def test_tiny_rates_are_not_rounded_up_to_nothing_learned():
     """On a grid of 1e-4 this would be 0.0835, a third too much: RDP itself would say less."""
     assert (
-        epsilon([Block(20.0, 1e-3, 100_000)], 1e-7)
+        epsilon([Releases(20.0, 1e-3, 100_000)], 1e-7)
         < 0.065
-        < epsilon([Block(20.0, 1e-3, 100_000)], 1e-7, "rdp")
+        < epsilon([Releases(20.0, 1e-3, 100_000)], 1e-7, "rdp")
     )
 
 
 @pytest.mark.slow
 def test_what_cannot_be_said_is_said_so():
     with pytest.raises(FedkitError, match=r"^accountant prv cannot say epsilon.*try pld or rdp$"):
-        epsilon([Block(0.0277)], 1e-5, "prv")  # it would say 710, and 805 is true: e^loss overflows
+        epsilon(
+            [Releases(0.0277)], 1e-5, "prv"
+        )  # it would say 710, and 805 is true: e^loss overflows
     with pytest.raises(FedkitError, match=r"accountant pld .* rounds"):
         epsilon(train(), 1e-15)
     assert epsilon(train(), 1e-15, "rdp") > epsilon(train(), 1e-10)
@@ -199,9 +205,9 @@ def test_what_cannot_be_said_is_said_so():
 def test_side_by_side():
     both = side_by_side(train(noise=6.0, rate=0.1, steps=20), 1e-5)
     assert set(both) == {"amplified", "unamplified"}
-    assert both["unamplified"]["pld"] == pytest.approx(epsilon([Block(6.0, steps=20)], 1e-5))
+    assert both["unamplified"]["pld"] == pytest.approx(epsilon([Releases(6.0, steps=20)], 1e-5))
     assert all(both["unamplified"][name] > 5 * both["amplified"][name] for name in ACCOUNTANTS)
-    assert side_by_side([Block(0.01)], 1e-5)["amplified"]["prv"] is None
+    assert side_by_side([Releases(0.01)], 1e-5)["amplified"]["prv"] is None
 
 
 # ---- the inverse
@@ -209,8 +215,8 @@ def test_side_by_side():
 
 @pytest.mark.parametrize("target", [0.8, 3.0])
 def test_calibrated_noise_spends_the_target_and_no_more(target):
-    def blocks(noise: float) -> list[Block]:
-        return [Block(12.0), Block(noise, steps=20)]
+    def blocks(noise: float) -> list[Releases]:
+        return [Releases(12.0), Releases(noise, steps=20)]
 
     noise = noise_for(target, 1e-5, blocks, "rdp")
     assert 0.999 * target < epsilon(blocks(noise), 1e-5, "rdp") <= target
@@ -226,16 +232,18 @@ def test_calibrated_noise_by_every_accountant(accountant):
 
 
 def test_one_gaussian_calibrated():
-    assert noise_for(1.0, 1e-6, lambda z: [Block(z)], "rdp") == pytest.approx(4.530877117, rel=2e-4)
-    assert noise_for(1.0, 1e-6, lambda z: [Block(z)]) == pytest.approx(4.22468, rel=2e-4)
+    assert noise_for(1.0, 1e-6, lambda z: [Releases(z)], "rdp") == pytest.approx(
+        4.530877117, rel=2e-4
+    )
+    assert noise_for(1.0, 1e-6, lambda z: [Releases(z)]) == pytest.approx(4.22468, rel=2e-4)
 
 
 def test_a_target_out_of_reach_is_refused_and_a_generous_one_costs_little():
     with pytest.raises(FedkitError, match=r"target epsilon 0\.1 cannot be reached"):
-        noise_for(0.1, 1e-5, lambda z: [Block(5.0), Block(z)])
+        noise_for(0.1, 1e-5, lambda z: [Releases(5.0), Releases(z)])
     with pytest.raises(FedkitError, match="target epsilon 0 "):
-        noise_for(0, 1e-5, lambda z: [Block(z)])
-    assert noise_for(1e6, 1e-5, lambda z: [Block(z)]) < 0.05
+        noise_for(0, 1e-5, lambda z: [Releases(z)])
+    assert noise_for(1e6, 1e-5, lambda z: [Releases(z)]) < 0.05
 
 
 # ---- discrete noise
@@ -290,7 +298,7 @@ def test_discrete_noise_too_small_for_the_theorem_is_refused():
 )
 def test_a_block_that_cannot_be(values):
     with pytest.raises(FedkitError, match="given;"):
-        Block(*values)
+        Releases(*values)
 
 
 def test_a_question_that_cannot_be():
@@ -305,10 +313,10 @@ def test_the_libraries_stay_quiet_and_change_no_logging(fresh, capfd, caplog):
     before = (list(logging.root.handlers), logging.root.level, logging.root.manager.disable)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        epsilon([Block(100.0, 0.3, 2)], 1e-5, "rdp")  # its best order is the largest
-        epsilon([Block(0.3)], 1e-5, "rdp")  # its best order is the smallest
-        epsilon([Block(3.0, 0.9, 3)], 1e-5, "prv")
-        epsilon([Block(9.0, 0.1, 3)], 1e-5)
+        epsilon([Releases(100.0, 0.3, 2)], 1e-5, "rdp")  # its best order is the largest
+        epsilon([Releases(0.3)], 1e-5, "rdp")  # its best order is the smallest
+        epsilon([Releases(3.0, 0.9, 3)], 1e-5, "prv")
+        epsilon([Releases(9.0, 0.1, 3)], 1e-5)
     assert (list(logging.root.handlers), logging.root.level, logging.root.manager.disable) == before
     assert not caplog.records and capfd.readouterr() == ("", "")
 
@@ -318,10 +326,10 @@ def test_epsilon_after_each_round_is_quick():
     """A head start and T steps, T growing: one step's losses are kept, so an answer takes far below
     a second.
     """
-    epsilon([Block(5.0), Block(0.8, 0.05, 400)], 1e-5)
+    epsilon([Releases(5.0), Releases(0.8, 0.05, 400)], 1e-5)
     begun = time.process_time()
     for steps in (100, 200, 300):
-        epsilon([Block(5.0), Block(0.8, 0.05, steps)], 1e-5)
+        epsilon([Releases(5.0), Releases(0.8, 0.05, steps)], 1e-5)
     assert time.process_time() - begun < 3 * 0.3
 
 
@@ -330,7 +338,11 @@ def test_epsilon_after_each_round_is_quick():
 
 def test_what_belongs_beside_an_epsilon():
     lines = explain(
-        1e-5, [Block(5.0), Block(1.0, 0.01, 10)], unit="client", num_units=100, accountant="rdp"
+        1e-5,
+        [Releases(5.0), Releases(1.0, 0.01, 10)],
+        unit="client",
+        num_units=100,
+        accountant="rdp",
     )
     said = "\n".join(lines)
     for word in (
@@ -351,7 +363,7 @@ def test_what_belongs_beside_an_epsilon():
         and "label names" in said
     )
     assert all("\n" not in line and line == line.strip() for line in lines)
-    assert "nothing is amplified" in "\n".join(explain(1e-5, [Block(1.0)]))
+    assert "nothing is amplified" in "\n".join(explain(1e-5, [Releases(1.0)]))
     assert "cyclic" in "\n".join(explain(1e-5, sampling="cyclic: every tenth round"))
 
 

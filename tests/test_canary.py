@@ -25,20 +25,20 @@ from fedkit.audit.canary import (
     BROKEN,
     CONSISTENT,
     WEAK,
-    Setting,
+    Mechanism,
     audit_mechanism,
     judge_scores,
     ratio,
     thresholds,
 )
-from fedkit.audit.toy_model import FAULTS, Table, along, plan_for, play, private_head
+from fedkit.audit.toy_model import FAULTS, ToyData, along, plan_for, play, private_head
 from fedkit.core.errors import FedkitError
 from fedkit.federated.local import dp_sgd
 
-ONE_STEP = Setting(noise=3.7307)  # epsilon 1 at delta 1e-5
-SAMPLED = Setting(noise=1.3444, rate=0.2, steps=10)  # epsilon 3
-MANY = Setting(noise=1.1110, rate=0.5, steps=8)  # epsilon 8
-SITES = Setting(noise=1.9033, rate=0.5, steps=5, unit="client")  # epsilon 3
+ONE_STEP = Mechanism(noise=3.7307)  # epsilon 1 at delta 1e-5
+SAMPLED = Mechanism(noise=1.3444, rate=0.2, steps=10)  # epsilon 3
+MANY = Mechanism(noise=1.1110, rate=0.5, steps=8)  # epsilon 8
+SITES = Mechanism(noise=1.9033, rate=0.5, steps=5, unit="client")  # epsilon 3
 
 
 def test_clopper_pearson_is_the_exact_interval():
@@ -64,19 +64,19 @@ def test_epsilon_lower_by_hand_in_both_directions():
 
 
 def test_profile_of_a_gaussian_is_that_of_the_accountant():
-    from fedkit.privacy.accounting import Block, epsilon
+    from fedkit.privacy.accounting import Releases, epsilon
 
     for delta_at in (1.0, 3.0):
         delta = float(profile(((1.0, 1.0, 2),))[int(10 * delta_at)])
-        assert epsilon([Block(1.0, 1.0, 2)], delta) == pytest.approx(delta_at, rel=1e-3)
+        assert epsilon([Releases(1.0, 1.0, 2)], delta) == pytest.approx(delta_at, rel=1e-3)
 
 
 @pytest.mark.slow
 def test_profile_of_sampled_noise_is_that_of_the_accountant():
-    from fedkit.privacy.accounting import Block, epsilon
+    from fedkit.privacy.accounting import Releases, epsilon
 
     delta = float(profile(((1.3444, 0.2, 10),))[20])
-    assert epsilon([Block(1.3444, 0.2, 10)], delta) == pytest.approx(2.0, rel=0.01)
+    assert epsilon([Releases(1.3444, 0.2, 10)], delta) == pytest.approx(2.0, rel=0.01)
 
 
 def test_allowed_tpr_is_the_exact_curve_of_one_gaussian():
@@ -104,27 +104,27 @@ def test_what_no_sampling_could_show_leaves_no_noise_at_all():
 
 
 def test_the_table_shows_exactly_what_the_step_added():
-    rows = Table.of(there=True)
+    rows = ToyData.of(there=True)
     path, sums = play(rows, replace(plan_for(1e-9, 1.0, 3, 0.5), stream=(0,)))
     # the bias has the rest
     assert along(rows.canary, path, sums, 0.5) == pytest.approx(np.ones(3), abs=2e-3)
-    path, sums = play(Table.of(there=False), replace(plan_for(1e-9, 1.0, 3, 0.5), stream=(0,)))
+    path, sums = play(ToyData.of(there=False), replace(plan_for(1e-9, 1.0, 3, 0.5), stream=(0,)))
     assert along(rows.canary, path, sums, 0.5) == pytest.approx(np.zeros(3), abs=1e-3)
 
 
 @pytest.mark.slow
 def test_noise_and_draws_are_those_promised():
-    rows = Table.of(there=False)
+    rows = ToyData.of(there=False)
     path, sums = play(rows, replace(plan_for(2.0, 0.3, 1000, 0.5), stream=(0,)))
     assert along(rows.canary, path, sums, 0.5).std() == pytest.approx(2.0, rel=0.07)
-    rows = Table.of(there=True)
+    rows = ToyData.of(there=True)
     path, sums = play(rows, replace(plan_for(1e-6, 0.3, 500, 0.5), stream=(0,)))
     assert (along(rows.canary, path, sums, 0.5) > 0.5).mean() == pytest.approx(0.3, abs=0.06)
 
 
 @pytest.mark.slow
 def test_sites_are_clipped_drawn_and_noised_as_promised():
-    members = client_canary.sites(True, 2.0)
+    members = client_canary.canary_clients(True, 2.0)
     seen = client_canary.play(
         members, replace(client_canary.budget_for(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, 0
     )
@@ -132,16 +132,19 @@ def test_sites_are_clipped_drawn_and_noised_as_promised():
         0.5, abs=0.1
     )
     away = client_canary.play(
-        client_canary.sites(False, 2.0), client_canary.budget_for(3.0, 0.5, 2.0, 1e-5, 400), 400, 0
+        client_canary.canary_clients(False, 2.0),
+        client_canary.budget_for(3.0, 0.5, 2.0, 1e-5, 400),
+        400,
+        0,
     )
     assert away.std() == pytest.approx(3.0, rel=0.1)
 
 
 def test_ratio_by_hand():
     seen = np.array([1.0, 0.0])
-    assert ratio(seen, Setting(1.0, 1.0, 2)) == pytest.approx(0.0)
+    assert ratio(seen, Mechanism(1.0, 1.0, 2)) == pytest.approx(0.0)
     half = math.log(0.5 + 0.5 * math.exp(0.5)) + math.log(0.5 + 0.5 * math.exp(-0.5))
-    assert ratio(seen, Setting(1.0, 0.5, 2)) == pytest.approx(half)
+    assert ratio(seen, Mechanism(1.0, 0.5, 2)) == pytest.approx(half)
 
 
 def test_thresholds_part_what_is_parted():
@@ -155,7 +158,7 @@ def test_scores_of_chance_prove_nothing_and_of_certainty_all_that_can_be_shown()
     assert (result.lower, result.implied, result.verdict) == (0.0, 0.0, CONSISTENT)
     sure = judge_scores(np.ones(200), np.zeros(200), ONE_STEP)
     assert sure.lower == sure.most > sure.upper and sure.verdict == BROKEN
-    weak = judge_scores(np.ones(40), np.zeros(40), Setting(noise=0.1))
+    weak = judge_scores(np.ones(40), np.zeros(40), Mechanism(noise=0.1))
     assert weak.verdict == WEAK and weak.most < weak.upper
 
 
@@ -165,7 +168,7 @@ def test_what_chose_the_threshold_is_not_what_is_measured():
 
 
 def test_rates_below_a_large_epsilon_can_still_be_impossible_for_the_noise():
-    result = judge_scores(np.ones(200), np.zeros(200), Setting(noise=1.0))
+    result = judge_scores(np.ones(200), np.zeros(200), Mechanism(noise=1.0))
     assert (
         result.lower < result.upper < result.implied and result.refuted and result.verdict == BROKEN
     )
@@ -203,7 +206,7 @@ def test_faults_are_caught(setting, fault):
 
 @pytest.mark.slow
 def test_the_bound_of_a_known_gaussian_comes_close_to_the_promise():
-    result = audit_mechanism(Setting(1.0), 4000)  # epsilon 4.4
+    result = audit_mechanism(Mechanism(1.0), 4000)  # epsilon 4.4
     assert 0.7 * result.upper < result.implied <= result.upper
 
 
@@ -238,7 +241,7 @@ def test_private_head_learns_with_little_noise():
 )
 def test_settings_that_cannot_be_are_refused(bad):
     with pytest.raises(FedkitError):
-        Setting(**bad)
+        Mechanism(**bad)
 
 
 def test_bad_games_are_refused():

@@ -11,7 +11,7 @@ import pytest
 
 from fedkit.core.errors import FedkitError
 from fedkit.data.read_rows import read_rows
-from fedkit.quality.finding import Finding, Setting
+from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.report import assess
 from fedkit.reports.check_page import render
 from fedkit.reports.check_report import in_copy, lines, told, write_checked
@@ -34,7 +34,7 @@ def table(tmp_path):
 
 @pytest.fixture
 def quality(table):
-    return assess(table, Setting(slow=False))
+    return assess(table, CheckOptions(slow=False))
 
 
 def finding(level: str, what: str, mended: bool = False, **more) -> Finding:

@@ -11,8 +11,8 @@ import pytest
 import typer
 
 from fedkit.audit import run_audit
-from fedkit.audit.canary import Setting, audit_mechanism
-from fedkit.audit.run_audit import Promise, promise_of
+from fedkit.audit.canary import Mechanism, audit_mechanism
+from fedkit.audit.run_audit import AuditedPromise, promise_of
 from fedkit.cli import audit, console
 from fedkit.cli.flags import Command
 from fedkit.core.config import RunConfig
@@ -68,8 +68,8 @@ def folder(tmp_path):
 
 def test_the_promise_is_read_from_the_record():
     promise = promise_of(record(), 100)
-    assert promise == Promise(
-        1.0, 1e-5, "example", Setting(3.7307, 1.0, 1, 0.5), "", ((3.7307, 1.0, 1),)
+    assert promise == AuditedPromise(
+        1.0, 1e-5, "example", Mechanism(3.7307, 1.0, 1, 0.5), "", ((3.7307, 1.0, 1),)
     )
     assert (
         replace(promise, epsilon=8.0).allowed(0.01)
@@ -144,7 +144,7 @@ def test_json_holds_the_game(folder, capsys):
 
 
 def test_a_broken_mechanism_is_exit_code_1(folder, capsys, monkeypatch):
-    broken = audit_mechanism(Setting(3.7307), 100, broken="no clipping")
+    broken = audit_mechanism(Mechanism(3.7307), 100, broken="no clipping")
     monkeypatch.setattr("fedkit.audit.canary.audit_mechanism", lambda *_: broken)
     assert command(folder(record()), "--trials", "80") == 1
     assert "BROKEN" in capsys.readouterr().out
@@ -157,7 +157,7 @@ def test_nothing_to_do_is_an_error(folder, capsys):
 
 def test_the_demo_shows_promises_kept_and_faults_caught(monkeypatch, capsys):
     name = "eps 1: one step, all rows"
-    monkeypatch.setattr(run_audit, "SHOWN", {name: (Setting(3.7307), 100)})
+    monkeypatch.setattr(run_audit, "SHOWN", {name: (Mechanism(3.7307), 100)})
     monkeypatch.setattr(
         run_audit.demonstrate, "__defaults__", (None, 0, lambda _: None, {name: "no clipping"})
     )
@@ -167,7 +167,7 @@ def test_the_demo_shows_promises_kept_and_faults_caught(monkeypatch, capsys):
 
 
 def test_a_fault_that_is_not_caught_is_exit_code_1(monkeypatch, capsys):
-    monkeypatch.setattr(run_audit, "SHOWN", {"hardly any noise": (Setting(0.1), 40)})
+    monkeypatch.setattr(run_audit, "SHOWN", {"hardly any noise": (Mechanism(0.1), 40)})
     monkeypatch.setattr(
         run_audit.demonstrate,
         "__defaults__",

@@ -12,7 +12,7 @@ import typer
 from fedkit.cli import console
 from fedkit.cli import epsilon as epsilon_module
 from fedkit.cli.flags import Command
-from fedkit.privacy.accounting import Block, epsilon
+from fedkit.privacy.accounting import Releases, epsilon
 
 
 @pytest.fixture
@@ -52,7 +52,9 @@ def test_the_number_as_json(fed):
     values = json.loads(out)
     assert (code, err) == (0, "")
     assert (
-        values["epsilon"] == epsilon([Block(5.0, 0.1, 20)], 1e-6, "prv") == values["beside"]["prv"]
+        values["epsilon"]
+        == epsilon([Releases(5.0, 0.1, 20)], 1e-6, "prv")
+        == values["beside"]["prv"]
     )
     assert {k: values[k] for k in ("noise", "rate", "steps", "delta", "accountant", "target")} == {
         "noise": 5,

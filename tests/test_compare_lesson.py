@@ -15,7 +15,7 @@ from test_pareto import one, pooled
 
 from fedkit.lessons import choice_panel as choice
 from fedkit.lessons import compare as pictures
-from fedkit.lessons.choice_panel import Needs
+from fedkit.lessons.choice_panel import Limits
 from fedkit.results.privacy_promise import Promise
 
 FOUR, TOP = "int4+ans", "topk:0.03+int4+ans"
@@ -138,13 +138,13 @@ def test_thinned_keeps_every_nth_row_and_the_columns():
 @pytest.mark.parametrize(
     ("needs", "picked"),
     [
-        (Needs(), "LoRA, 4 bits"),  # half a point lower, a tenth of the bytes
-        (Needs(promise=choice.PROMISES["ε 8 for each text"]), "Head, ε 8, sums only"),
-        (Needs(promise=choice.PROMISES["the server reads sums only"]), "Head, ε 8, sums only"),
-        (Needs(promise=choice.PROMISES["ε 8, and nobody is trusted"]), None),
-        (Needs(promise=choice.PROMISES["ε 1 for each text"]), None),
-        (Needs(kb=5.0), None),
-        (Needs(memory=1.0), None),
+        (Limits(), "LoRA, 4 bits"),  # half a point lower, a tenth of the bytes
+        (Limits(promise=choice.PROMISES["ε 8 for each text"]), "Head, ε 8, sums only"),
+        (Limits(promise=choice.PROMISES["the server reads sums only"]), "Head, ε 8, sums only"),
+        (Limits(promise=choice.PROMISES["ε 8, and nobody is trusted"]), None),
+        (Limits(promise=choice.PROMISES["ε 1 for each text"]), None),
+        (Limits(kb=5.0), None),
+        (Limits(memory=1.0), None),
     ],
 )
 def test_the_choice_meets_every_need_or_names_nothing(needs, picked):
@@ -154,23 +154,23 @@ def test_the_choice_meets_every_need_or_names_nothing(needs, picked):
 
 
 def test_what_does_not_fit_says_why():
-    refused = choice.choose(pictures.ways(board()), Needs(kb=15.0)).refused
+    refused = choice.choose(pictures.ways(board()), Limits(kb=15.0)).refused
     assert refused["LoRA"] == "sends 100 kB" and "LoRA, 4 bits" not in refused
 
 
 def test_the_page_gives_the_reason_and_the_command():
     runs = board()
-    page = choice.page(runs, pictures.ways(runs), Needs())
+    page = choice.page(runs, pictures.ways(runs), Limits())
     assert "LoRA is 0.5 points more accurate, and sends 10.0 times as much." in page
     assert "Against all in one place:" in page and "fedkit run" in page and f"--wire {FOUR}" in page
     assert "Nothing that was measured fits." in choice.page(
-        runs, pictures.ways(runs), Needs(kb=1.0)
+        runs, pictures.ways(runs), Limits(kb=1.0)
     )
 
 
 def test_markup_in_a_way_is_escaped_on_the_page():
     runs = [one(0.8, 9.0, tune="<script>x"), one(0.7, 5.0, tune="head")]
-    assert not re.search("<script", choice.page(runs, pictures.ways(runs), Needs()))
+    assert not re.search("<script", choice.page(runs, pictures.ways(runs), Limits()))
 
 
 def test_the_panel_follows_its_drop_downs():
@@ -187,6 +187,6 @@ def test_the_panel_follows_its_drop_downs():
 
 def test_without_widgets_the_choice_is_still_shown(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    still = choice.choice_panel(board(), Needs(kb=15.0))
+    still = choice.choice_panel(board(), Limits(kb=15.0))
     assert isinstance(still, choice.StillChoice)
     assert "fedkit doctor" in still._repr_html_() and "LoRA, 4 bits" in still._repr_html_()

@@ -8,11 +8,11 @@ import inspect
 import math
 from dataclasses import replace
 
-import fedkit.federation
 import numpy as np
 import pytest
 import torch
 
+import fedkit.federated.algorithm
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import ClientData, Examples
@@ -284,7 +284,7 @@ def test_settings_that_cannot_work_are_refused_before_any_work(changes):
 
 
 def test_federate_reads_like_its_pseudocode():
-    source = inspect.getsource(fedkit.federation.federate).splitlines()
+    source = inspect.getsource(fedkit.federated.algorithm.federate).splitlines()
     assert len(source) <= 40
 
 

@@ -27,7 +27,7 @@ from fedkit.data.preview import preview, safe_name
 from fedkit.data.read_rows import read_rows
 from fedkit.data.readers import files
 from fedkit.quality.clean import mend, write_clean
-from fedkit.quality.finding import Setting
+from fedkit.quality.finding import CheckOptions
 from fedkit.quality.report import assess
 
 HARMLESS = "harmless"
@@ -255,7 +255,7 @@ def taken(path: Path, out: Path) -> str:
     try:
         corpus = load_corpus(str(path))
         table = read_rows(str(path))
-        quality = assess(table, Setting(slow=False))
+        quality = assess(table, CheckOptions(slow=False))
         copy = write_clean(mend(table, quality), table, out)
     except FedkitError as error:
         return str(error)

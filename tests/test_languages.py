@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from fedkit.data.columns import Columns
-from fedkit.data.read_rows import Table
+from fedkit.data.read_rows import RawTable
 from fedkit.quality.checks import encoding_damage
 from fedkit.quality.checks.languages import check_language, language_of
-from fedkit.quality.finding import Setting
+from fedkit.quality.finding import CheckOptions
 
 ENGLISH = [
     "The printer in the hall does not work",
@@ -24,7 +24,7 @@ GERMAN = [
 ]
 
 
-def table(texts: list[str], labels: list[str] | None = None) -> Table:
+def table(texts: list[str], labels: list[str] | None = None) -> RawTable:
     labels = labels or ["a"] * len(texts)
     cells = {
         "text": texts,
@@ -35,7 +35,7 @@ def table(texts: list[str], labels: list[str] | None = None) -> Table:
         "client_raw": "",
     }
     frame = pd.DataFrame({"split": "train", "line": range(2, len(texts) + 2), **cells})
-    return Table("t", "t", "", frame, Columns("text", "label"))
+    return RawTable("t", "t", "", frame, Columns("text", "label"))
 
 
 @pytest.mark.parametrize(
@@ -54,21 +54,21 @@ def test_a_language_is_guessed_by_letters_and_words(texts, language):
 
 
 def test_a_model_that_does_not_read_japanese_is_said_plainly():
-    (one,) = check_language(table(JAPANESE * 10), Setting(model="minilm"))
+    (one,) = check_language(table(JAPANESE * 10), CheckOptions(model="minilm"))
     assert (
         one.level == "stop"
         and one.count == 30
         and "'minilm' does not read 100 % of the texts (Japanese" in one.what
     )
-    (some,) = check_language(table(ENGLISH * 8 + JAPANESE * 2), Setting())
+    (some,) = check_language(table(ENGLISH * 8 + JAPANESE * 2), CheckOptions())
     assert some.level == "care" and some.count == 6 and some.rows[0] == 26
-    assert not list(check_language(table(ENGLISH * 10), Setting()))
+    assert not list(check_language(table(ENGLISH * 10), CheckOptions()))
     assert not [
         f
-        for f in check_language(table(JAPANESE), Setting(model="some/japanese-model"))
+        for f in check_language(table(JAPANESE), CheckOptions(model="some/japanese-model"))
         if f.level != "note"
     ]
-    (german,) = check_language(table(GERMAN * 10), Setting())
+    (german,) = check_language(table(GERMAN * 10), CheckOptions())
     assert german.level == "care" and "not in English" in german.what
 
 
@@ -110,6 +110,6 @@ def test_a_model_that_does_not_read_japanese_is_said_plainly():
     ],
 )
 def test_damage_is_found_and_what_is_whole_is_left_alone(check, bad, good):
-    (one,) = check(table(bad + good), Setting())
+    (one,) = check(table(bad + good), CheckOptions())
     assert one.rows == tuple(range(2, len(bad) + 2)), one.rows
-    assert not list(check(table(good), Setting()))
+    assert not list(check(table(good), CheckOptions()))

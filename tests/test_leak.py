@@ -17,16 +17,16 @@ from fedkit.audit.leak import (
     LEAKS,
     QUICK,
     _mean,
-    first_stage,
+    first_scene,
     leak_table,
     one_batch,
-    stage_of,
+    scene_of,
 )
 from fedkit.audit.lookup import pursue
 from fedkit.audit.matching import search
 from fedkit.audit.report import FAILED, lines
 from fedkit.audit.spans import inside, spans
-from fedkit.audit.threat_model import Guess, Score, Seen, content, score, shared
+from fedkit.audit.threat_model import AttackGuess, AttackScore, Seen, attack_score, content, shared
 from fedkit.audit.token_leak import words
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
@@ -66,7 +66,7 @@ def config(tiny_model, tiny_data):
 
 @pytest.fixture(scope="module")
 def first(job):
-    return first_stage(job)
+    return first_scene(job)
 
 
 def seen_of(first, defence: Defence, number: int = 0) -> tuple[Examples, Seen]:
@@ -78,15 +78,15 @@ def seen_of(first, defence: Defence, number: int = 0) -> tuple[Examples, Seen]:
 
 def test_scores_count_distinct_words_whole_texts_and_labels():
     batch = Examples(("a", "b"), np.array([0, 1]), tokens=((101, 7, 8, 102), (101, 9, 102)))
-    guess = Guess(texts=((101, 7, 8, 102), (101, 5, 102)), labels=(1, 1))
-    found = score(guess, batch, frozenset({101, 102}))
+    guess = AttackGuess(texts=((101, 7, 8, 102), (101, 5, 102)), labels=(1, 1))
+    found = attack_score(guess, batch, frozenset({101, 102}))
     assert (found.recall, found.precision, found.sentences, found.labels) == (
         2 / 3,
         2 / 3,
         0.5,
         0.5,
     )
-    nothing = score(Guess(), batch, frozenset())
+    nothing = attack_score(AttackGuess(), batch, frozenset())
     assert (nothing.recall, nothing.precision, nothing.sentences, nothing.labels) == (
         None,
         None,
@@ -98,12 +98,12 @@ def test_scores_count_distinct_words_whole_texts_and_labels():
 
 def test_an_empty_claim_is_no_recall_and_no_precision():
     batch = Examples(("a",), np.array([0]), tokens=((101, 7, 102),))
-    found = score(Guess(tokens=frozenset()), batch, frozenset({101, 102}))
+    found = attack_score(AttackGuess(tokens=frozenset()), batch, frozenset({101, 102}))
     assert found.recall == 0 and found.precision is None
 
 
 def test_a_batch_without_a_claim_lowers_every_mean_but_precision():
-    scores = [Score(1.0, 0.5, 1.0), Score(0.0, None, None)]
+    scores = [AttackScore(1.0, 0.5, 1.0), AttackScore(0.0, None, None)]
     assert [_mean(scores, f) for f in FIGURES] == [0.5, 0.5, 0.5, None]
 
 
@@ -176,11 +176,11 @@ def test_tokens_with_like_gradients_are_of_one_text():
 def test_two_mixed_texts_are_mended_by_the_second_layer():
     from fedkit.experiments.job import prepare
 
-    stage = first_stage(prepare(RunConfig(tune="full", examples_per_client=10, dtype="float32")))
+    stage = first_scene(prepare(RunConfig(tune="full", examples_per_client=10, dtype="float32")))
     right = []
     for number in range(2):
         batch, seen = seen_of(stage, Defence(texts=2), number)
-        right.append(score(spans(seen), batch, stage.known.special).sentences)
+        right.append(attack_score(spans(seen), batch, stage.known.special).sentences)
     assert sum(right) >= 1.5
 
 
@@ -263,7 +263,7 @@ def test_spans_fail_under_noise_and_say_why(first):
     batch, seen = seen_of(first, Defence(privacy="example:noise=1"))
     guess = spans(seen)
     assert not guess.texts and not guess.tokens and "full rank" in guess.why
-    assert score(guess, batch, first.known.special).recall == 0
+    assert attack_score(guess, batch, first.known.special).recall == 0
 
 
 def test_a_sum_still_names_every_word_but_not_whose(first):
@@ -305,7 +305,7 @@ def test_client_level_noise_is_in_the_sum_and_not_in_one_upload_in_the_clear(fir
 
 @pytest.mark.slow
 def test_lora_reads_a_text_longer_than_its_rank(job, first):
-    early, later = (stage_of(first, "lora:r=4,alpha=16", later=later) for later in (False, True))
+    early, later = (scene_of(first, "lora:r=4,alpha=16", later=later) for later in (False, True))
     assert "A in round 1" in LEAKS["pursuit"].run(seen_of(early, Defence(tune="lora"))[1]).why
     batch, seen = seen_of(later, Defence(tune="lora"))
     assert len(batch.tokens[0]) > 2 * 4 and not spans(seen).texts

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from fedkit.audit.bounds import allowed_tpr
-from fedkit.audit.canary import BROKEN, CONSISTENT, AuditResult, Setting
-from fedkit.audit.leak import first_stage
+from fedkit.audit.canary import BROKEN, CONSISTENT, AuditResult, Mechanism
+from fedkit.audit.leak import first_scene
 from fedkit.audit.membership import by_loss
-from fedkit.audit.threat_model import Guess
+from fedkit.audit.threat_model import AttackGuess
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.experiments.job import prepare
@@ -122,14 +122,14 @@ def test_updates_are_those_of_all_sites(job):
 @pytest.mark.slow
 def test_full_tuning_is_read_and_a_masked_upload_is_not(job):
     whole = prepare(replace(job.config, tune="full"), job.corpus)
-    stages = {("full", False): first_stage(whole)}
+    stages = {("full", False): first_scene(whole)}
     found = lesson.attacked(
         stages, {n: lesson.OPEN[n] for n in ("full tuning, 1 text", "head only")}, 2
     )
     assert found["full tuning, 1 text"][lesson.WORDS] == 1 and found["head only"][lesson.WORDS] == 0
     assert ("head", False) in stages
     assert lesson.masked_upload(stages["full", False], 2)[lesson.WORDS] < 0.5
-    assert lesson.decoded(Guess(), stages["full", False]) == ""
+    assert lesson.decoded(AttackGuess(), stages["full", False]) == ""
 
 
 @pytest.mark.slow
@@ -244,7 +244,7 @@ def audit(lower, most, upper, verdict):
         lower,
         most,
         False,
-        Setting(1.0),
+        Mechanism(1.0),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import Corpus, Examples
-from fedkit.experiments.estimate import Pace
+from fedkit.experiments.estimate import Speed
 from fedkit.lessons import own_data as mine
 
 
@@ -62,11 +62,11 @@ def test_seconds_are_steps_reads_and_rounds():
         clients=clients, test=range(10), config=replace(RunConfig(), rounds=1, batch_size=16)
     )
     # 2 sites x 1 step, three times
-    assert mine._seconds(job, None, Pace(1.0, 0.0, 0.0, 0), 0.0) == 6
+    assert mine._seconds(job, None, Speed(1.0, 0.0, 0.0, 0), 0.0) == 6
     # a round, every text read once
-    assert mine._seconds(job, 8, Pace(0.0, 0.0, 5.0, 0), 1.0) == 5 + 16 + 10
+    assert mine._seconds(job, 8, Speed(0.0, 0.0, 5.0, 0), 1.0) == 5 + 16 + 10
     assert (
-        mine._seconds(job, None, Pace(0.0, 1.0, 0.0, 0), 0.0) == 32 + 2 * 10 + 10 + 2 * 10 + 2 * 42
+        mine._seconds(job, None, Speed(0.0, 1.0, 0.0, 0), 0.0) == 32 + 2 * 10 + 10 + 2 * 10 + 2 * 42
     )
 
 
@@ -99,7 +99,7 @@ def test_a_difference_is_held_against_what_the_test_can_show(test, says):
 
 
 def test_the_clock_adds_up(capsys):
-    clock = mine.Clock(look=10, check=20)
+    clock = mine.TimeBudget(look=10, check=20)
     clock.tell("look")
     assert (
         "look: 0 s of 10 s; in all 0 s of 30 s" in capsys.readouterr().out and 29 < clock.left <= 30

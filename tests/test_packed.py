@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedkit.models.fast.cache import Store
+from fedkit.models.fast.cache import FeatureCache
 from fedkit.models.fast.packing import NARROWEST, pack, ranges
 
 CPU = torch.device("cpu")
@@ -78,7 +78,7 @@ class Counted:
 )
 @pytest.mark.slow
 def test_the_store_gives_what_was_computed_and_keeps_to_its_budget(batches, budget):
-    store = Store(Counted(), lambda n: n, CPU, budget)
+    store = FeatureCache(Counted(), lambda n: n, CPU, budget)
     for texts in batches:
         assert torch.equal(store.get(texts), torch.cat([rows_of(t) for t in texts]))
         assert (0 if store.rows is None else store.rows.nbytes) <= budget
@@ -86,7 +86,7 @@ def test_the_store_gives_what_was_computed_and_keeps_to_its_budget(batches, budg
 
 def test_a_text_that_fits_is_computed_once_and_one_that_does_not_every_time():
     computed = Counted()
-    store = Store(computed, lambda n: n, CPU, budget=3 * 2 * 4)  # three rows
+    store = FeatureCache(computed, lambda n: n, CPU, budget=3 * 2 * 4)  # three rows
     for _ in range(3):
         store.get([(1, 2), (3,), (4, 5, 6)])
     assert computed.asked.count((1, 2)) == 1 and computed.asked.count((3,)) == 1
@@ -98,5 +98,5 @@ def test_a_text_that_fits_is_computed_once_and_one_that_does_not_every_time():
 
 @pytest.mark.parametrize("texts", [[(1,)], [(1, 2), (1, 2)]])
 def test_one_row_per_text(texts):
-    store = Store(lambda t: torch.tensor([[float(sum(x))] for x in t]), lambda n: 1, CPU)
+    store = FeatureCache(lambda t: torch.tensor([[float(sum(x))] for x in t]), lambda n: 1, CPU)
     assert store.get(texts).flatten().tolist() == [sum(t) for t in texts]

@@ -15,7 +15,7 @@ from test_studio_report import EVIL, Page
 from fedkit import plots
 from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.core.stats import t_interval
-from fedkit.plots.side_labels import Point, places
+from fedkit.plots.side_labels import LabelPoint, places
 from fedkit.reports.report import render
 from fedkit.results.method_board import PAGE_HEADS, board, front, to_text
 from fedkit.results.methods import baselines, methods, over_seeds, several
@@ -274,7 +274,9 @@ def test_too_many_methods_are_not_named():
 
 
 def test_names_keep_apart():
-    points = [Point(100 + 5 * i, 200 + 2 * i, ("a method", "90.0 %, 1.0 kB")) for i in range(5)]
+    points = [
+        LabelPoint(100 + 5 * i, 200 + 2 * i, ("a method", "90.0 %, 1.0 kB")) for i in range(5)
+    ]
     boxes = [(p.x + dx, p.y + dy) for p, (dx, dy) in zip(points, places(points, 800, 500))]
     for i, (x, y) in enumerate(boxes):
         assert all(abs(x - u) >= 98 or abs(y - v) >= 34 for u, v in boxes[:i])

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from personal_cases import HARMLESS, PERSONAL
 
 from fedkit.data.columns import Columns
-from fedkit.data.read_rows import Table
-from fedkit.quality.finding import Setting
+from fedkit.data.read_rows import RawTable
+from fedkit.quality.finding import CheckOptions
 from fedkit.quality.personal import MASKS, card, check_personal, find, iban, luhn, mask, my_number
 
 CASES = [*PERSONAL, *((text, ()) for text in HARMLESS)]
@@ -100,7 +100,7 @@ def test_words_put_in_are_in_the_language_asked_for():
 def test_the_check_counts_rows_by_kind_and_masks_its_examples():
     texts = ["田中様より", "nothing here", "a@example.com and b@example.com", "田中様より", ""]
     frame = pd.DataFrame({"line": range(2, 7), "text": texts})
-    (one,) = check_personal(Table("t", "t", "", frame, Columns("text", "label")), Setting())
+    (one,) = check_personal(RawTable("t", "t", "", frame, Columns("text", "label")), CheckOptions())
     assert (one.kind, one.level, one.count, one.of, one.rows) == (
         "personal-data",
         "care",
@@ -111,7 +111,9 @@ def test_the_check_counts_rows_by_kind_and_masks_its_examples():
     assert one.numbers == {"name": 2, "email": 1, "index": [0, 2, 3]}
     assert one.examples == ("[name]様より", "[email] and [email]")
     assert not list(
-        check_personal(Table("t", "t", "", frame.iloc[[1, 4]], Columns("text", "label")), Setting())
+        check_personal(
+            RawTable("t", "t", "", frame.iloc[[1, 4]], Columns("text", "label")), CheckOptions()
+        )
     )
 
 

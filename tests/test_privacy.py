@@ -71,9 +71,9 @@ def test_a_run_keeps_within_what_was_asked_for_and_says_so(config, job, name):
         0
     ].startswith("unit:")
     blocks = result["privacy"]["blocks"]
-    from fedkit.privacy.accounting import Block
+    from fedkit.privacy.accounting import Releases
 
-    assert epsilon([Block(z, q, int(t)) for z, q, t in blocks], 1e-5) == pytest.approx(spent[-1])
+    assert epsilon([Releases(z, q, int(t)) for z, q, t in blocks], 1e-5) == pytest.approx(spent[-1])
     assert result["privacy"]["beside"]["rdp"] >= spent[-1] and result["privacy"]["trust"]
 
 

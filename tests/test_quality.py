@@ -15,12 +15,12 @@ import pytest
 from fedkit.core.errors import FedkitError
 from fedkit.data.cleaning import clean_label, clean_text
 from fedkit.data.columns import Columns
-from fedkit.data.read_rows import Table, read_rows
+from fedkit.data.read_rows import RawTable, read_rows
 from fedkit.quality.checks.spellings import fold, typos
-from fedkit.quality.finding import LEVELS, Setting
+from fedkit.quality.finding import LEVELS, CheckOptions
 from fedkit.quality.report import CHECKS, EXIT, _sentence, assess, to_dict
 
-QUICK = Setting(slow=False)
+QUICK = CheckOptions(slow=False)
 THINGS = (
     "printer",
     "router",
@@ -56,7 +56,7 @@ def clean(
     ]
 
 
-def table(rows, test=(), client=True) -> Table:
+def table(rows, test=(), client=True) -> RawTable:
     """A Table of (text, label, client) rows; lines as in CSV files."""
     cells = [("train", i + 2, *row) for i, row in enumerate(rows)] + [
         ("test", i + 2, *row) for i, row in enumerate(test)
@@ -69,7 +69,7 @@ def table(rows, test=(), client=True) -> Table:
         frame["client_raw"] = ""
     for role, tidy in (("text", clean_text), ("label", clean_label), ("client", clean_label)):
         frame[role] = pd.Series([tidy(cell) for cell in frame[f"{role}_raw"]], dtype=object)
-    return Table(
+    return RawTable(
         "t", "t", "", frame, Columns("text", "label", "site" if client else None), not test
     )
 
@@ -247,7 +247,10 @@ def random_rows(number: int) -> list[tuple[str, str, str]]:
 
 
 def test_verdicts():
-    assert assess(table(random_rows(3_200)), Setting(max_tokens=128, slow=False)).verdict == "ready"
+    assert (
+        assess(table(random_rows(3_200)), CheckOptions(max_tokens=128, slow=False)).verdict
+        == "ready"
+    )
     leaky = assess(table(random_rows(700), random_rows(650)), QUICK)
     assert leaky.verdict == "not yet" and leaky.reasons[0].startswith("650 held-out rows (100 %")
     few = assess(table(random_rows(1_000)), QUICK)

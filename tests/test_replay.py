@@ -478,7 +478,7 @@ def test_bad_input_is_refused_in_one_line(saved, capsys, words):
 def test_replay_needs_no_torch(tmp_path):
     path = run_of((FAST, SLOW)).save(tmp_path)
     code = (
-        "import sys; from fedkit.network import replay; from fedkit.record import Run; "
+        "import sys; from fedkit.network import replay; from fedkit.core.record import Run; "
         f"print(replay(Run.load({str(path)!r}), 'dsl').ends); print(*sys.modules)"
     )
     said = subprocess.run(

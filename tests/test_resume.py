@@ -117,7 +117,7 @@ def test_cancelled_by_who_watches(config, job, whole, tmp_path):
 
     with pytest.raises(Cancelled):
         run(config, tmp_path / "run", job=job, cancel=cancel, progress=watch)
-    Run.resume(tmp_path / "run")
+    resume(tmp_path / "run")
     assert_same_end(tmp_path / "run", whole)
 
 
@@ -278,7 +278,7 @@ def command(argv: list[str], kill: tuple[str, str, int] | None, cache: str) -> N
     import torch
 
     from fedkit.cli.main import main
-    from fedkit.federated.local.cohort import Table
+    from fedkit.federated.local.cohort import ClientStates
 
     torch.set_num_threads(1)
     when, moment, left = kill or ("", "", 0)
@@ -299,7 +299,7 @@ def command(argv: list[str], kill: tuple[str, str, int] | None, cache: str) -> N
 
     if kill:
         os.replace = watched(os.replace, lambda args: Path(args[1]).name)
-        Table.step = watched(Table.step, lambda args: "step")
+        ClientStates.step = watched(ClientStates.step, lambda args: "step")
     raise SystemExit(main(argv))
 
 

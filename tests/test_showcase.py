@@ -130,7 +130,7 @@ def test_words_in_a_record_cannot_become_tags(shelf):
 
 
 def test_a_link_carries_traffic_and_nothing_else_changes(shelf):
-    slow, fast = (numbers.at(shelf, numbers.Setting(speed=s)) for s in (64, 1_000_000))
+    slow, fast = (numbers.at(shelf, numbers.SliderValues(speed=s)) for s in (64, 1_000_000))
     assert (
         slow.seconds > fast.seconds
         and slow.together == fast.together
@@ -164,7 +164,7 @@ def test_a_weak_result_stays_visible(shelf, demo):
 @pytest.mark.slow
 def test_opens_without_importing_what_trains():
     code = (
-        "import sys; from fedkit.studio.showcase.panel import showcase; showcase('ja'); print([m"
+        "import sys; from fedkit.showcase.panel import showcase; showcase('ja'); print([m"
         f" for m in {HEAVY} if m in sys.modules])"
     )
     said = subprocess.run(

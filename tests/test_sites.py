@@ -16,7 +16,7 @@ from fedkit.core.record import Run
 from fedkit.experiments.job import check_config, prepare
 from fedkit.experiments.runner import resume, run
 from fedkit.federated.algorithm import federate
-from fedkit.federated.cost_model import pace, time_decides
+from fedkit.federated.cost_model import modelled_seconds_per_example, time_decides
 from fedkit.federated.validation import server_notes
 from fedkit.network import replay
 
@@ -253,10 +253,16 @@ def test_the_same_trouble_twice_and_a_stop_in_the_middle_give_the_same_record(
 
 
 def test_time_that_decides_is_reckoned_and_not_measured(job):
-    assert pace(job.model, job.clients, job.config) is None and not time_decides(job.config)
-    reckoned = pace(job.model, job.clients, replace(job.config, deadline=1.0))
+    assert modelled_seconds_per_example(
+        job.model, job.clients, job.config
+    ) is None and not time_decides(job.config)
+    reckoned = modelled_seconds_per_example(
+        job.model, job.clients, replace(job.config, deadline=1.0)
+    )
     assert 0 < reckoned < 1e-3, "a tiny model"
-    assert pace(job.model, job.clients, replace(job.config, pace=0.25)) == 0.25
+    assert (
+        modelled_seconds_per_example(job.model, job.clients, replace(job.config, pace=0.25)) == 0.25
+    )
     assert [c.work_seconds for c in visits(made(job, rounds=1))] == [None] * 4
     assert all(c.work_seconds == 0.25 * c.examples for c in visits(made(job, rounds=1, pace=0.25)))
 

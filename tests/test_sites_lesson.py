@@ -133,7 +133,7 @@ def test_left_behind_puts_the_worst_at_the_bottom_and_marks_the_late():
 
 
 def test_one_round_names_each_computer():
-    fig = timeline_module.one_round(replay(record()))
+    fig = timeline_module.draw_round(replay(record()))
     assert sum("old-pc" in t for t in fig.layout.yaxis.ticktext) == 2
     assert sum("gpu-server" in t for t in fig.layout.yaxis.ticktext) == 2
 
@@ -144,7 +144,7 @@ def test_in_a_round_that_began_together_everyone_waits_for_the_last(link):
     """Also where adding up the seconds of the rounds before has rounded."""
     timeline = replay(record(rounds=20), link, "old-pc")
     titles = [
-        timeline_module.one_round(timeline, r.number).layout.title.text
+        timeline_module.draw_round(timeline, r.number).layout.title.text
         for r in timeline.rounds
         if r.bars
     ]

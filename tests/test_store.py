@@ -20,7 +20,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import Job
-from fedkit.experiments.runner import rounds, run
+from fedkit.experiments.runner import resume, rounds, run
 from fedkit.experiments.store import FREE, Store, write_tensors
 
 
@@ -325,7 +325,7 @@ def test_a_damaged_record_is_refused_and_left_alone(config, job, tmp_path, text)
     out = interrupted(config, job, tmp_path / "run")
     (out / "run.json").write_text(text)
     refusal(run, config, out, resume=True, job=job)
-    refusal(Run.resume, out)
+    refusal(resume, out)
     assert (out / "run.json").read_text() == text
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from test_languages import table
 
 from fedkit.quality.checks.label_errors import check_suspicious_labels, suspicious
-from fedkit.quality.finding import Setting
+from fedkit.quality.finding import CheckOptions
 
 TOPICS = {
     "lift": "the lift is stuck on floor {}",
@@ -18,11 +18,11 @@ TEXTS = [(text.format(i), label) for i in range(40) for label, text in TOPICS.it
 
 def test_planted_labels_are_found_and_clean_ones_left_alone():
     texts, labels = [t for t, _ in TEXTS], [k for _, k in TEXTS]
-    assert not list(check_suspicious_labels(table(texts, labels), Setting(slow=False)))
+    assert not list(check_suspicious_labels(table(texts, labels), CheckOptions(slow=False)))
     wrong = labels.copy()
     for i in (3, 50, 100):
         wrong[i] = "mail" if wrong[i] != "mail" else "lift"
-    (one,) = check_suspicious_labels(table(texts, wrong), Setting(slow=False))
+    (one,) = check_suspicious_labels(table(texts, wrong), CheckOptions(slow=False))
     assert (
         set(one.numbers["index"]) <= {3, 50, 100}
         and one.count >= 2

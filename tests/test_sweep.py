@@ -19,7 +19,7 @@ from fedkit.core.progress import Progress
 from fedkit.core.record import Run
 from fedkit.experiments.estimate import Estimate
 from fedkit.experiments.plan import Plan, changed, parse_vary, read_plan
-from fedkit.experiments.sweep import Clock, SweepProgress, sweep
+from fedkit.experiments.sweep import RemainingTime, SweepProgress, sweep
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +328,7 @@ def test_ctrl_c_in_a_sweep_says_how_to_go_on(fed, settings, tmp_path, monkeypatc
 
 def test_the_remaining_time_is_over_all_runs():
     entries = Plan({}, {"tune": ["head", "full"]}, baselines=()).entries()
-    clock, heard = Clock(entries, entries, {"head-s0": 10.0, "full-s0": 30.0}), []
+    clock, heard = RemainingTime(entries, entries, {"head-s0": 10.0, "full-s0": 30.0}), []
     clock.started -= 5.0  # five seconds ago
     clock.next(1, entries[0])
     clock.listener(heard.append)(Progress("federated", 1, 2, "", None, 0, 0.5, 9.0))

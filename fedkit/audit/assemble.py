@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedkit.audit.atoms import base_of
-from fedkit.audit.threat_model import Guess, Seen
+from fedkit.audit.threat_model import AttackGuess, Seen
 
 # share of its length that a right text's second-layer inputs may lie outside of that layer's span
 SURE = 1e-3
@@ -39,7 +39,7 @@ class Clues:
     end: int
 
 
-def assemble(seen: Seen, pairs: Tensor) -> Guess:
+def assemble(seen: Seen, pairs: Tensor) -> AttackGuess:
     """Texts of the pairs (token, place), (n, 2). With one token at each place there is nothing to
     decide.
 
@@ -50,17 +50,17 @@ def assemble(seen: Seen, pairs: Tensor) -> Guess:
     tokens = frozenset(pairs[:, 0].tolist())
     places = pairs[:, 1].bincount()
     if seen.texts == 1 and bool((places == 1).all()):
-        return Guess(tokens, (tuple(pairs[pairs[:, 1].argsort(), 0].tolist()),))
+        return AttackGuess(tokens, (tuple(pairs[pairs[:, 1].argsort(), 0].tolist()),))
     clues = clues_of(seen, pairs)
     if clues is None:
-        return Guess(
+        return AttackGuess(
             tokens,
             why="several texts are mixed, and no embedding rows were sent to tell them apart",
         )
     texts = [read(clues, k) for k in range(seen.texts)]
     if seen.texts <= MENDED and (complement := second_span(seen)) is not None:
         texts = [mend(seen, clues, k, text, complement) for k, text in enumerate(texts)]
-    return Guess(tokens, tuple(texts))
+    return AttackGuess(tokens, tuple(texts))
 
 
 def clues_of(seen: Seen, pairs: Tensor) -> Clues | None:

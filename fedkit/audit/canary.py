@@ -26,7 +26,7 @@ from fedkit.audit import toy_model
 from fedkit.audit.bounds import Rates, epsilon_lower, noise_left, perfect, rate, refutes
 from fedkit.audit.toy_model import FAULTS
 from fedkit.core.errors import FedkitError
-from fedkit.privacy.accounting import Block, epsilon
+from fedkit.privacy.accounting import Releases, epsilon
 
 CONSISTENT, WEAK = "consistent", "weak test"
 BROKEN = "BROKEN: the lower bound is above the promised epsilon"
@@ -37,7 +37,7 @@ Training = Callable[[tuple[int, ...]], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Setting:
+class Mechanism:
     """A promise to be checked: `steps` steps with noise multiplier `noise` at Poisson sampling rate
     `rate`.
 
@@ -68,7 +68,7 @@ class Setting:
 
     @property
     def promised(self) -> float:
-        return epsilon([Block(self.noise, self.rate, self.steps)], self.delta)
+        return epsilon([Releases(self.noise, self.rate, self.steps)], self.delta)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class AuditResult:
     implied: float
     most_implied: float
     refuted: bool
-    setting: Setting
+    setting: Mechanism
     broken: str | None = None
     confidence: float = CONFIDENCE
 
@@ -108,7 +108,7 @@ class AuditResult:
 
 
 def audit_mechanism(
-    settings: Setting,
+    settings: Mechanism,
     trials: int = 500,
     seed: int = 0,
     broken: str | None = None,
@@ -131,7 +131,7 @@ def audit_mechanism(
 
 
 def judge_scores(
-    with_canary: np.ndarray, without: np.ndarray, setting: Setting, broken: str | None = None
+    with_canary: np.ndarray, without: np.ndarray, setting: Mechanism, broken: str | None = None
 ) -> AuditResult:
     """The result for scores (trials,) of each world; larger should mean that the canary
     was there.
@@ -200,7 +200,7 @@ def rates_at(cut: float, with_canary: np.ndarray, without: np.ndarray, miss: flo
     )
 
 
-def _implied(found: Sequence[Rates], setting: Setting) -> float:
+def _implied(found: Sequence[Rates], setting: Mechanism) -> float:
     left = noise_left(found, setting.noise, setting.rate, setting.steps)
     return (
         replace(setting, noise=left).promised if 0 < left < math.inf else 0.0 if left else math.inf
@@ -208,7 +208,7 @@ def _implied(found: Sequence[Rates], setting: Setting) -> float:
 
 
 def _scores(
-    setting: Setting,
+    setting: Mechanism,
     trials: int,
     seed: int,
     there: bool,
@@ -229,10 +229,10 @@ def _scores(
 
 
 @contextmanager
-def of_examples(setting: Setting, there: bool, broken: str | None) -> Iterator[Training]:
+def of_examples(setting: Mechanism, there: bool, broken: str | None) -> Iterator[Training]:
     """Trainings of a head by DP-SGD."""
     rows, plan = (
-        toy_model.Table.of(there),
+        toy_model.ToyData.of(there),
         toy_model.plan_for(setting.noise, setting.rate, setting.steps, setting.clip),
     )
     with FAULTS.get(broken, toy_model.nothing)(plan) as changed:
@@ -242,11 +242,11 @@ def of_examples(setting: Setting, there: bool, broken: str | None) -> Iterator[T
 
 
 @contextmanager
-def of_clients(setting: Setting, there: bool, broken: str | None) -> Iterator[Training]:
+def of_clients(setting: Mechanism, there: bool, broken: str | None) -> Iterator[Training]:
     """Runs of DP-FedAvg."""
     from fedkit.audit import client_canary
 
-    members = client_canary.sites(there, setting.clip)
+    members = client_canary.canary_clients(there, setting.clip)
     budget = client_canary.budget_for(
         setting.noise, setting.rate, setting.clip, setting.delta, setting.steps
     )
@@ -255,7 +255,7 @@ def of_clients(setting: Setting, there: bool, broken: str | None) -> Iterator[Tr
     )
 
 
-def ratio(seen: np.ndarray, setting: Setting) -> float:
+def ratio(seen: np.ndarray, setting: Mechanism) -> float:
     """sum_t log((1 - q) + q N(y_t; 1, z^2) / N(y_t; 0, z^2)) of what was seen, y (steps,): the best
     test there is.
     """

@@ -23,14 +23,14 @@ LIMITLESS = 1e9
 
 
 @dataclass(frozen=True)
-class Site:
+class CanaryClient:
     """A site whose update is always the same, before clipping."""
 
     client_id: str
     update: Params
 
 
-def sites(there: bool, clip: float) -> list[Site]:
+def canary_clients(there: bool, clip: float) -> list[CanaryClient]:
     """`OTHERS` sites with updates longer than the clip, and last the canary, alone in its
     dimension, if it is there.
     """
@@ -39,7 +39,7 @@ def sites(there: bool, clip: float) -> list[Site]:
     canary = np.r_[np.zeros(WIDTH), LONG * clip]
     every = [*rows, canary] if there else rows
     return [
-        Site(f"site-{i}", {"head.weight": torch.tensor(row, dtype=torch.float32)})
+        CanaryClient(f"site-{i}", {"head.weight": torch.tensor(row, dtype=torch.float32)})
         for i, row in enumerate(every)
     ]
 
@@ -56,7 +56,7 @@ def budget_for(noise: float, rate: float, clip: float, delta: float, steps: int)
 
 
 def play(
-    members: list[Site], budget: Budget, rounds: int, seed: int, broken: str | None = None
+    members: list[CanaryClient], budget: Budget, rounds: int, seed: int, broken: str | None = None
 ) -> np.ndarray:
     """What the canary's dimension of each round's mean shows, in clips on the sum, shape
     (rounds,).

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedkit.audit.threat_model import Guess, Seen
+from fedkit.audit.threat_model import AttackGuess, Seen
 from fedkit.core.tensors import Params
 
 STEPS = 400
 
 
-def labels(seen: Seen) -> Guess:
+def labels(seen: Seen) -> AttackGuess:
     """The multiset of labels. dL/db = mean(p - onehot(y)): negative where a label occurs (iDLG:
     Zhao et al., 2020).
 
@@ -22,11 +22,11 @@ def labels(seen: Seen) -> Guess:
     """
     bias = seen.tensor("head.bias")
     if bias is None:
-        return Guess(why="the head's bias is not sent")
+        return AttackGuess(why="the head's bias is not sent")
     mean = mean_answers(seen, len(bias))
     share = fit_shares(mean - torch.eye(len(bias), dtype=torch.float64), bias)
     counts = rounded(share.numpy() * seen.texts, seen.texts)
-    return Guess(labels=tuple(np.repeat(np.arange(len(counts)), counts).tolist()))
+    return AttackGuess(labels=tuple(np.repeat(np.arange(len(counts)), counts).tolist()))
 
 
 def mean_answers(seen: Seen, count: int) -> Tensor:

@@ -17,7 +17,7 @@ from fedkit.audit.lookup import lookup, topic
 from fedkit.audit.matching import matching
 from fedkit.audit.pursuit import pursuit
 from fedkit.audit.spans import spans
-from fedkit.audit.threat_model import Guess, Known, Score, Seen, content, score
+from fedkit.audit.threat_model import AttackGuess, AttackScore, Known, Seen, attack_score, content
 from fedkit.audit.token_leak import words
 from fedkit.core.errors import FedkitError
 from fedkit.core.tensors import Params
@@ -37,13 +37,13 @@ class Leak:
     run when named.
     """
 
-    run: Callable[[Seen], Guess]
+    run: Callable[[Seen], AttackGuess]
     about: str
     slow: bool = False
 
 
 @dataclass(frozen=True)
-class Stage:
+class LeakScene:
     """A job under one way of tuning at one time, and what the attacker has. parts: the pool's
     texts.
     """
@@ -67,14 +67,14 @@ def leak_table(
     """
     chosen = _chosen("attack", LEAKS, QUICK if attacks is None else attacks)
     against = defences if isinstance(defences, dict) else _chosen("defence", DEFENCES, defences)
-    first = first_stage(job)
+    first = first_scene(job)
     stages = {(job.config.tune, False): first}
     rows = []
     for name, defence in against.items():
         tell(f"{name}: {defence.about}")
         key = (defence.tune, defence.later)
         if key not in stages:
-            stages[key] = stage_of(first, *key)
+            stages[key] = scene_of(first, *key)
         rows += against_one(name, defence, stages[key], chosen, batches, seed)
     return rows
 
@@ -86,7 +86,7 @@ def _chosen(kind: str, registry: dict[str, Any], names: Sequence[str] | None) ->
     return dict(registry) if names is None else {n: registry[n] for n in names}
 
 
-def first_stage(job: Job) -> Stage:
+def first_scene(job: Job) -> LeakScene:
     """The job at the start of round 1, its head as `head_start` makes it of the listed texts,
     without noise.
     """
@@ -95,12 +95,12 @@ def first_stage(job: Job) -> Stage:
     counts = counted(known.listed.labels, len(job.corpus.labels))
     sums = z.new_zeros(len(counts), z.shape[1]).index_add_(0, owners, z)
     total = {"label_counts": counts, "feature_sums": sums, "feature_products": triangle(z)}
-    return Stage(
+    return LeakScene(
         job, replace(known, shared=job.start | make_head_start(job.config.head_start).solve(total))
     )
 
 
-def stage_of(first: Stage, tune: str, later: bool) -> Stage:
+def scene_of(first: LeakScene, tune: str, later: bool) -> LeakScene:
     """The first stage, tuned so: at the start of round 1, where the encoder is the same, or after
     some training.
     """
@@ -114,12 +114,12 @@ def stage_of(first: Stage, tune: str, later: bool) -> Stage:
         )
     shared = job.model.params() | {n: t for n, t in known.shared.items() if n.startswith("head.")}
     if not later:
-        return Stage(job, replace(known, model=job.model, shared=shared))
+        return LeakScene(job, replace(known, model=job.model, shared=shared))
     shares = counted(known.listed.labels, len(job.corpus.labels)) / len(known.listed)
     deltas = [
         train(job.model, shared, c, job.config, 1, shares).delta for c in job.clients[:TEACHERS]
     ]
-    return Stage(
+    return LeakScene(
         job,
         known_of(job, {n: t + sum(d[n] for d in deltas) / len(deltas) for n, t in shared.items()}),
     )
@@ -148,7 +148,7 @@ def known_of(job: Job, shared: Params) -> Known:
 
 
 def against_one(
-    name: str, defence: Defence, stage: Stage, attacks: dict[str, Leak], batches: int, seed: int
+    name: str, defence: Defence, stage: LeakScene, attacks: dict[str, Leak], batches: int, seed: int
 ) -> list[dict]:
     """One row for each attack against one defence."""
     trials: dict[str, list] = {attack: [] for attack in attacks}
@@ -159,11 +159,15 @@ def against_one(
             began = time.perf_counter()
             guess = entry.run(seen)
             seconds = time.perf_counter() - began
-            trials[attack].append((batch, guess, score(guess, batch, stage.known.special), seconds))
+            trials[attack].append(
+                (batch, guess, attack_score(guess, batch, stage.known.special), seconds)
+            )
     return [row(attack, name, defence, stage, done) for attack, done in trials.items()]
 
 
-def one_batch(defence: Defence, stage: Stage, rng: np.random.Generator) -> tuple[Examples, Seen]:
+def one_batch(
+    defence: Defence, stage: LeakScene, rng: np.random.Generator
+) -> tuple[Examples, Seen]:
     """(the first site's texts, what the server sees): other sites are in it only where it sees a
     sum.
     """
@@ -177,7 +181,7 @@ def one_batch(defence: Defence, stage: Stage, rng: np.random.Generator) -> tuple
     return sites[0], Seen(gradient, drawn.size, known, tuple(drawn.ravel().tolist()))
 
 
-def row(attack: str, name: str, defence: Defence, stage: Stage, trials: list) -> dict[str, Any]:
+def row(attack: str, name: str, defence: Defence, stage: LeakScene, trials: list) -> dict[str, Any]:
     """attack, defence, about, tokens_recall, tokens_precision, sentences, labels (shares from 0 to
     1; None: not claimed), example_original, example_recovered (texts of the first batch), why
     (what stood in the way), seconds (mean).
@@ -198,7 +202,7 @@ def row(attack: str, name: str, defence: Defence, stage: Stage, trials: list) ->
     }
 
 
-def _mean(scores: list[Score], figure: str) -> float | None:
+def _mean(scores: list[AttackScore], figure: str) -> float | None:
     """A batch for which nothing was claimed counts as nothing found; precision is over what was
     claimed.
     """
@@ -210,7 +214,7 @@ def _mean(scores: list[Score], figure: str) -> float | None:
     )
 
 
-def example(batch: Examples, guess: Guess, stage: Stage) -> tuple[str, str]:
+def example(batch: Examples, guess: AttackGuess, stage: LeakScene) -> tuple[str, str]:
     """(a text of the batch, what was written down for it): the nearest of the texts, else words,
     else labels.
     """

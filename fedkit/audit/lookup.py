@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from fedkit.audit.label_leak import answers
-from fedkit.audit.threat_model import Guess, Seen
+from fedkit.audit.threat_model import AttackGuess, Seen
 
 MOST = 100  # texts sought at most
 
 
-def lookup(seen: Seen) -> Guess:
+def lookup(seen: Seen) -> AttackGuess:
     """Texts of the attacker's list, which may hold the site's own: those whose gradients add up to
     the one seen.
 
@@ -25,18 +25,18 @@ def lookup(seen: Seen) -> Guess:
     return found(seen, np.arange(len(seen.known.listed)))
 
 
-def topic(seen: Seen) -> Guess:
+def topic(seen: Seen) -> AttackGuess:
     """The most alike texts of a list that does not hold the site's: they tell what the batch was
     about, not its words.
     """
     return found(seen, np.setdiff1d(np.arange(len(seen.known.listed)), seen.hidden))
 
 
-def found(seen: Seen, rows: np.ndarray) -> Guess:
+def found(seen: Seen, rows: np.ndarray) -> AttackGuess:
     """As many texts among `rows` of the list as there are in the batch, with the list's labels."""
     weight = seen.tensor("head.weight")
     if weight is None:
-        return Guess(why="the head's weights are not sent")
+        return AttackGuess(why="the head's weights are not sent")
     known = seen.known
     z, owners = known.vectors[rows].double(), torch.from_numpy(known.listed.labels[rows])
     # (n, labels)
@@ -45,7 +45,7 @@ def found(seen: Seen, rows: np.ndarray) -> Guess:
     texts = tuple(tuple(known.listed.tokens[i]) for i in taken)
     chance = min(1.0, seen.texts / len(rows))
     why = f"taken from a list of {len(rows):,} texts; blind picking finds {chance:.0%} of the texts"
-    return Guess(texts=texts, labels=tuple(known.listed.labels[taken].tolist()), why=why)
+    return AttackGuess(texts=texts, labels=tuple(known.listed.labels[taken].tolist()), why=why)
 
 
 def pursue(a: Tensor, z: Tensor, total: Tensor, count: int) -> list[int]:

@@ -11,13 +11,13 @@ from torch.nn.functional import normalize
 
 from fedkit.audit.atoms import base_of
 from fedkit.audit.lookup import topic
-from fedkit.audit.threat_model import Guess, Seen
+from fedkit.audit.threat_model import AttackGuess, Seen
 
 # steps of the search, texts tried in each, tokens thought of at each place
 STEPS, TRIED, NEAREST = 100, 48, 64
 
 
-def matching(seen: Seen) -> Guess:
+def matching(seen: Seen) -> AttackGuess:
     """One text whose vector is nearest to the one in the head's gradient, by swapping tokens
     (Ebrahimi et al., 2018).
 
@@ -28,13 +28,15 @@ def matching(seen: Seen) -> Guess:
     """
     weight = seen.tensor("head.weight")
     if weight is None or seen.texts > 1:
-        return Guess(frozenset(), why="made for one text and for a head whose weights are sent")
+        return AttackGuess(
+            frozenset(), why="made for one text and for a head whose weights are sent"
+        )
     row = int(weight.norm(dim=1).argmax())
     bias = seen.tensor("head.bias")
     wanted = normalize(weight[row] * (1.0 if bias is None else bias[row].sign()), dim=0).float()
     start = topic(seen)
     text, near = search(seen, list(start.texts[0]), wanted)
-    return Guess(
+    return AttackGuess(
         frozenset(text),
         (tuple(text),),
         start.labels,

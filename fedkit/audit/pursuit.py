@@ -9,13 +9,13 @@ from torch import Tensor
 
 from fedkit.audit.atoms import Atoms, row_space
 from fedkit.audit.spans import first_layer, inside
-from fedkit.audit.threat_model import Guess, Seen
+from fedkit.audit.threat_model import AttackGuess, Seen
 
 RIGHT = 1e-3  # share of the row space's directions that may be left when a text explains it
 TINY = 1e-4  # share of a vector's length below which nothing is left of it
 
 
-def pursuit(seen: Seen) -> Guess:
+def pursuit(seen: Seen) -> AttackGuess:
     """One text whose vectors together span the rows seen: one token for each place, taken greedily.
 
     Every row of dL/dA = scale * B' sum_t dy_t x_t' is a mix of the text's few vectors out of V x P:
@@ -24,14 +24,14 @@ def pursuit(seen: Seen) -> Guess:
     """
     rows = first_layer(seen)
     if rows is None:
-        return Guess(
+        return AttackGuess(
             why="nothing of the first attention layer was sent, or zeros (LoRA's A in round 1)"
         )
     if seen.texts > 1:
-        return Guess(frozenset(), why="made for one text alone")
+        return AttackGuess(frozenset(), why="made for one text alone")
     basis = row_space(rows)
     if basis.shape[1] > rows.shape[1] // 2:
-        return Guess(
+        return AttackGuess(
             frozenset(), why="the gradient has nearly full rank: noise, or everything of a matrix"
         )
     # all of them, where the rank is not short of the tokens
@@ -40,11 +40,11 @@ def pursuit(seen: Seen) -> Guess:
         range(len(pairs))
     ):
         text = tuple(pairs[pairs[:, 1].argsort(), 0].tolist())
-        return Guess(frozenset(text), (text,))
+        return AttackGuess(frozenset(text), (text,))
     tokenizer = seen.known.model.tokenizer
     text, left = greedy(seen.known.atoms, basis, tokenizer.cls_token_id, tokenizer.sep_token_id)
     sure = "" if left < RIGHT else f"{left:.0%} of the row space is not explained: likely wrong"
-    return Guess(frozenset(text), (text,), why=sure)
+    return AttackGuess(frozenset(text), (text,), why=sure)
 
 
 def greedy(atoms: Atoms, basis: Tensor, begin: int, end: int) -> tuple[tuple[int, ...], float]:

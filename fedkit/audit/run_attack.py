@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fedkit.audit.defences import Defence
-from fedkit.audit.leak import LEAKS, QUICK, Stage, against_one, first_stage, known_of
+from fedkit.audit.leak import LEAKS, QUICK, LeakScene, against_one, first_scene, known_of
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
@@ -30,10 +30,10 @@ def attack_run(folder: Path, batches: int = 3, seed: int = 0) -> tuple[Job, list
             f"data {job.config.data!r} is not what {folder} was run on; attack the run where its"
             " data are"
         )
-    first, rows = first_stage(job), []
+    first, rows = first_scene(job), []
     stages = {"round 1": first}
     if folder.is_dir() and (folder / "head.safetensors").is_file():
-        stages["at the end"] = Stage(
+        stages["at the end"] = LeakScene(
             job, known_of(job, job.start | load_adapter(folder, job.model))
         )
     for time, stage in stages.items():

@@ -14,7 +14,7 @@ import numpy as np
 
 from fedkit.audit import membership
 from fedkit.audit.bounds import Blocks, allowed_tpr
-from fedkit.audit.canary import AuditResult, Setting, audit_mechanism
+from fedkit.audit.canary import AuditResult, Mechanism, audit_mechanism
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
@@ -27,7 +27,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Promise:
+class AuditedPromise:
     """What a record says of its privacy. setting: what the game can play of it, None for what it
     cannot; why says which.
 
@@ -38,7 +38,7 @@ class Promise:
     epsilon: float
     delta: float
     unit: str
-    setting: Setting | None
+    setting: Mechanism | None
     why: str = ""
     blocks: Blocks = ()
 
@@ -48,7 +48,7 @@ class Promise:
         return min(simple, allowed_tpr(self.blocks, fpr)) if self.blocks else simple
 
 
-def promise_of(record: Run, trials: int) -> Promise | None:
+def promise_of(record: Run, trials: int) -> AuditedPromise | None:
     """The run's promise with as many of its steps as `trials` trials have time for; None for a run
     without privacy.
 
@@ -65,7 +65,7 @@ def promise_of(record: Run, trials: int) -> Promise | None:
         said, result = record.result["privacy"], record.result
         whole = (float(result["epsilon"]), float(result["delta"]), str(result["privacy_unit"]))
         if said["turns"]:
-            return Promise(
+            return AuditedPromise(
                 *whole,
                 None,
                 "its noise is correlated over rounds (ftrl), and the game plays none such",
@@ -73,7 +73,7 @@ def promise_of(record: Run, trials: int) -> Promise | None:
         blocks = tuple((float(z), float(q), int(t)) for z, q, t in said["blocks"])
         steps = int(said["steps"]) * int(said["visits"])
         played = max(1, min(steps, STEPS // (2 * trials)))
-        setting = Setting(
+        setting = Mechanism(
             float(said["noise"]),
             float(said["rate"]),
             played,
@@ -88,11 +88,15 @@ def promise_of(record: Run, trials: int) -> Promise | None:
         ) from None
     left_out = [f"{played} of its {steps} steps are played"] if played < steps else []
     left_out += ["the head start's share is not played"] if said.get("start") else []
-    return Promise(*whole, setting, "; ".join(left_out), blocks)
+    return AuditedPromise(*whole, setting, "; ".join(left_out), blocks)
 
 
 def membership_of(
-    record: Run, folder: Path, promise: Promise | None, tell: Tell = lambda _: None, seed: int = 0
+    record: Run,
+    folder: Path,
+    promise: AuditedPromise | None,
+    tell: Tell = lambda _: None,
+    seed: int = 0,
 ) -> list[membership.Membership]:
     """Attacks on the model in a run's folder. Members: the clients' training rows; others: the test
     rows.
@@ -148,11 +152,11 @@ def _shadows(job: Any, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarr
     return np.stack([train(vectors[own], labels[own], i)(vectors) for i, own in enumerate(chosen)])
 
 
-SHOWN: dict[str, tuple[Setting, int]] = {  # what is promised, and usual trials
-    "eps 1: one step, all rows": (Setting(3.7307), 3000),
-    "eps 3: 10 steps, rate 0.2": (Setting(1.3444, 0.2, 10), 500),
-    "eps 8: 8 steps, rate 0.5": (Setting(1.1110, 0.5, 8), 500),
-    "eps 3: 5 rounds, half of the sites": (Setting(1.9033, 0.5, 5, unit="client"), 500),
+SHOWN: dict[str, tuple[Mechanism, int]] = {  # what is promised, and usual trials
+    "eps 1: one step, all rows": (Mechanism(3.7307), 3000),
+    "eps 3: 10 steps, rate 0.2": (Mechanism(1.3444, 0.2, 10), 500),
+    "eps 8: 8 steps, rate 0.5": (Mechanism(1.1110, 0.5, 8), 500),
+    "eps 3: 5 rounds, half of the sites": (Mechanism(1.9033, 0.5, 5, unit="client"), 500),
 }
 BUILT_IN = {  # faults to be caught
     "eps 1: one step, all rows": "noise/4",

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from fedkit.audit.assemble import assemble
 from fedkit.audit.atoms import FREE, PARTS, SCREEN, Atoms, row_space
-from fedkit.audit.threat_model import Guess, Seen
+from fedkit.audit.threat_model import AttackGuess, Seen
 
 NEAR = 1e-4  # of its length: what a vector in the span may lie outside of it
 MOST = 20_000  # pairs to go on with
 
 
-def spans(seen: Seen) -> Guess:
+def spans(seen: Seen) -> AttackGuess:
     """Tokens and places whose vectors lie in the row space, put together to texts (DAGER: Petrov et
     al., 2024).
 
@@ -26,15 +26,15 @@ def spans(seen: Seen) -> Guess:
     """
     rows = first_layer(seen)
     if rows is None:
-        return Guess(
+        return AttackGuess(
             why="nothing of the first attention layer was sent, or zeros (LoRA's A in round 1)"
         )
     basis = row_space(rows)  # (d, rank)
     if basis.shape[1] > rows.shape[1] - FREE:
-        return Guess(frozenset(), why="the gradient has full rank: too many tokens, or noise")
+        return AttackGuess(frozenset(), why="the gradient has full rank: too many tokens, or noise")
     pairs = inside(seen.known.atoms, basis)
     if not len(pairs):
-        return Guess(
+        return AttackGuess(
             frozenset(), why="no token's vector lies in the span: more tokens than rank, or noise"
         )
     return assemble(seen, pairs)

@@ -72,7 +72,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Guess:
+class AttackGuess:
     """What the attacker wrote down. tokens, labels: None where it claims nothing of the kind. why:
     it could not.
     """
@@ -84,7 +84,7 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class Score:
+class AttackScore:
     """How much of one batch was recovered, each from 0 to 1; None: not claimed. sentences: exact,
     token by token.
     """
@@ -95,7 +95,7 @@ class Score:
     labels: float | None = None
 
 
-def score(guess: Guess, batch: Examples, special: frozenset[int]) -> Score:
+def attack_score(guess: AttackGuess, batch: Examples, special: frozenset[int]) -> AttackScore:
     """The guess beside the truth: distinct tokens without special ones, texts and labels as
     multisets.
     """
@@ -117,7 +117,7 @@ def score(guess: Guess, batch: Examples, special: frozenset[int]) -> Score:
     labels = (
         None if guess.labels is None else shared(guess.labels, batch.labels.tolist()) / len(batch)
     )
-    return Score(recall, precision, sentences, labels)
+    return AttackScore(recall, precision, sentences, labels)
 
 
 def shared(one: Sequence, other: Sequence) -> int:

@@ -25,7 +25,7 @@ PACE = 1e-3  # of a step, so small that the canary's gradient stays longer than 
 
 
 @dataclass(frozen=True)
-class Table:
+class ToyData:
     """vectors (n, d) and labels (n,); the canary, if there, is the last row, and no other row has
     its dimension.
     """
@@ -35,7 +35,7 @@ class Table:
     canary: Tensor
 
     @classmethod
-    def of(cls, there: bool, others: int = OTHERS) -> Table:
+    def of(cls, there: bool, others: int = OTHERS) -> ToyData:
         """The same rows each time, with the canary or without it."""
         rng = np.random.default_rng(0)
         rows = rng.standard_normal((others, WIDTH))
@@ -86,7 +86,7 @@ def plan_for(noise: float, rate: float, steps: int, clip: float) -> Steps:
     )
 
 
-def play(table: Table, plan: Steps) -> tuple[Tensor, Tensor]:
+def play(table: ToyData, plan: Steps) -> tuple[Tensor, Tensor]:
     """(weights and biases (steps, labels, d + 1) before each step, the noisy sum of gradients that
     each step took).
 

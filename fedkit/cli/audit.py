@@ -15,7 +15,7 @@ from fedkit.core.errors import FedkitError
 if TYPE_CHECKING:
     from fedkit.audit.canary import AuditResult
     from fedkit.audit.membership import Membership
-    from fedkit.audit.run_audit import Promise
+    from fedkit.audit.run_audit import AuditedPromise
 
 LEAST, MOST, USUAL = 40, 100_000, 500
 AUDIT = """\b
@@ -141,7 +141,7 @@ EXPLAINED = (
 )
 
 
-def promise_lines(promise: Promise | None, result: AuditResult | None) -> list[str]:
+def promise_lines(promise: AuditedPromise | None, result: AuditResult | None) -> list[str]:
     if promise is None:
         return ["The run was made without privacy: there is no promise to check."]
     lines = [

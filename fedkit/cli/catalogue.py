@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
-from fedkit.core.spec import describe
+from fedkit.core.spec import describe, summary
 
 REGISTRIES = {  # setting: (what it decides, module, registry)
     "tune": ("what is trained and sent", "fedkit.models.tuners.registry", "TUNERS"),
@@ -141,7 +141,7 @@ def _about(setting: str, name: str, value: Any) -> str:
         room = "" if value.memory is None else f", {value.memory / 1e9:g} GB to train in"
         return f"{value.slowdown:g} times the training seconds{room}: {value.basis}."
     if inspect.isfunction(value):
-        return (inspect.getdoc(value) or "").split("\n")[0]
+        return summary(value)
     return (ENGINE_WORDS if setting == "engine" else WORDS).get(name, "")
 
 

@@ -83,7 +83,7 @@ def check(
         line.wait(f"reading {file} ...")
         from fedkit.core.errors import FedkitError
         from fedkit.data.read_rows import read_rows
-        from fedkit.quality.finding import Setting
+        from fedkit.quality.finding import CheckOptions
         from fedkit.quality.report import EXIT, assess, to_dict
         from fedkit.reports.check_report import lines, write_checked
 
@@ -92,7 +92,7 @@ def check(
                 "--mask given without --out; name the folder for the masked copy: --out DIR"
             )
         table = read_rows(file, text, label, client, encoding, sheet, header_row)
-        quality = assess(table, Setting(model=model, tell=line.wait))
+        quality = assess(table, CheckOptions(model=model, tell=line.wait))
         written = write_checked(table, quality, out, mask) if out else None
     if as_json:
         values: dict[str, Any] = to_dict(quality)

@@ -11,7 +11,7 @@ from fedkit.cli import console, flags
 from fedkit.core.errors import FedkitError
 from fedkit.privacy.accounting import (
     ADJACENCY,
-    Block,
+    Releases,
     epsilon,
     explain,
     noise_for,
@@ -121,8 +121,8 @@ def reckon(
     steps, steps_note = _steps(steps, epochs, rate)
     _one_of("--noise", noise, "--target", target)
     if target is not None:
-        noise = noise_for(target, delta, lambda z: [Block(z, rate, steps)], accountant)
-    blocks = [Block(noise, rate, steps)]
+        noise = noise_for(target, delta, lambda z: [Releases(z, rate, steps)], accountant)
+    blocks = [Releases(noise, rate, steps)]
     spent, beside = epsilon(blocks, delta, accountant), side_by_side(blocks, delta)
     endless = "epsilon is without bound: no noise is added" if math.isinf(spent) else ""
     notes = [note for note in (rate_note, steps_note, endless) if note]
@@ -181,7 +181,7 @@ def _steps(steps: int | None, epochs: float | None, rate: float) -> tuple[int, s
         return steps, ""
     if not 0 < epochs < 1e6:
         raise FedkitError(f"--epochs {epochs:g} given; write a number above 0, such as 10")
-    Block(1.0, rate)  # a rate that cannot be is said first
+    Releases(1.0, rate)  # a rate that cannot be is said first
     return (
         max(1, round(epochs / rate)),
         f"steps {max(1, round(epochs / rate)):,} = epochs {epochs:g} / rate {rate:.6g}",

@@ -77,9 +77,14 @@ def describe(registry: dict[str, type]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "about": (entry.__doc__ or "").strip().split("\n")[0],
+            "about": summary(entry),
             "parameters": {f.name: f.default for f in fields(entry) if f.init},
             "needs": getattr(entry, "needs", ""),
         }
         for name, entry in registry.items()
     ]
+
+
+def summary(entry: Any) -> str:
+    """Return the first paragraph of an entry's docstring on one line; "" without one."""
+    return " ".join((entry.__doc__ or "").strip().split("\n\n")[0].split())

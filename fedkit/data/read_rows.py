@@ -30,7 +30,7 @@ def read_rows(
     encoding: str | None = None,
     sheet: str | None = None,
     header_row: int | None = None,
-) -> Table:
+) -> RawTable:
     """Read the same sources as `load.load_corpus`, with the same guesses, and keep every row.
 
     header_row: line of the header in a text file or a sheet; None: found by itself. sha256 is that
@@ -48,7 +48,7 @@ def read_rows(
         [_rows(part, _present(columns, part, split), split) for split, part in parts.items()],
         ignore_index=True,
     )
-    return Table(
+    return RawTable(
         raw.name,
         raw.source,
         raw.sha256 or "",
@@ -127,7 +127,7 @@ def _other(parts: dict[str, pd.DataFrame], columns: Columns) -> pd.DataFrame | N
 
 
 @dataclass(frozen=True)
-class Table:
+class RawTable:
     """The rows of a data set as read, beside what they become when cleaned. Nothing is dropped.
 
     frame: one row per row of the file(s), in their order, with the columns

@@ -383,14 +383,14 @@ def measured_paces(
     """Seconds per training example on this machine, by tune: a few steps of each, on the data that
     `needs` names.
     """
-    from fedkit.experiments.estimate import pace
+    from fedkit.experiments.estimate import measure_speed
     from fedkit.experiments.job import prepare
 
     out = {}
     for tune in TUNES:
         tell(f"timing {tune} ...")
         config = replace(config_of(needs, tune, "none"), clients=min(needs.sites, 4))
-        out[tune] = pace(prepare(config)).step / config.batch_size
+        out[tune] = measure_speed(prepare(config)).step / config.batch_size
     return out
 
 

@@ -25,7 +25,7 @@ SITES, BATCHES, EXAMPLES = 8, 2, 128
 
 
 @dataclass(frozen=True)
-class Pace:
+class Speed:
     """Seconds per gradient step, per example that is only read, and per round besides; the peak
     memory in bytes.
     """
@@ -94,7 +94,7 @@ def estimate(
         try:
             if kind not in paces:
                 tell(f"timing {config.tune} on {config.model} ...")
-                paces[kind] = pace(bench.job(config))
+                paces[kind] = measure_speed(bench.job(config))
             if share not in dealt:
                 dealt[share] = _dealt(config, bench)
             seconds[entry.folder] = _seconds(
@@ -109,7 +109,7 @@ def estimate(
     return Estimate(len(entries) - made, made, len(paces), seconds, peak)
 
 
-def pace(job: Job) -> Pace:
+def measure_speed(job: Job) -> Speed:
     """How fast this machine is at this job: two rounds of a small part of it; the first warms up,
     the second counts.
     """
@@ -126,7 +126,7 @@ def pace(job: Job) -> Pace:
     read = example * (len(small.test) + sum(len(c.validation) for c in part))
     steps, trained = sum(c.steps for c in last.clients), sum(c.train_seconds for c in last.clients)
     rest = max(last.seconds - read - trained, 0.0)  # packing, aggregation
-    return Pace(trained / max(steps, 1), example, rest, record.result["peak_rss_bytes"])
+    return Speed(trained / max(steps, 1), example, rest, record.result["peak_rss_bytes"])
 
 
 def _part(client: ClientData, most: int) -> ClientData:
@@ -144,7 +144,7 @@ def _dealt(config: RunConfig, bench: Bench) -> Job:
     return Job(config, corpus, clients, corpus.test, None, {}, ())
 
 
-def _seconds(baseline: str, job: Job, pace: Pace) -> float:
+def _seconds(baseline: str, job: Job, pace: Speed) -> float:
     config, train, test = job.config, sum(len(c.train) for c in job.clients), len(job.test)
     held, sites = sum(len(c.validation) for c in job.clients), len(job.clients)
     if baseline == "majority":

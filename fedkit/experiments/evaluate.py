@@ -16,7 +16,7 @@ from fedkit.models.metrics import Score, own_accuracies, score
 MOST = 20  # clients whose own models are all judged on the whole test set, after the last round
 
 
-def judge(job: Job, done: Round) -> Score:
+def evaluate_round(job: Job, done: Round) -> Score:
     """The test score. With a model per client every test example is answered by one of them, in
     turn.
 

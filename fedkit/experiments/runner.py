@@ -22,7 +22,7 @@ from fedkit.core.record import RoundRecord, Run
 from fedkit.core.stats import wilson
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Corpus
-from fedkit.experiments.evaluate import judge, validation_accuracy
+from fedkit.experiments.evaluate import evaluate_round, validation_accuracy
 from fedkit.experiments.job import Job, describe_data, describe_environment, describe_model, prepare
 from fedkit.experiments.privacy_report import is_spent, told
 from fedkit.experiments.store import Store
@@ -167,7 +167,7 @@ def measure(record: Run, job: Job, done: Round, began: float) -> tuple[RoundReco
     """Evaluate what a round left on the test set and on the clients' validation data: (its record,
     the test score).
     """
-    result = judge(job, done)
+    result = evaluate_round(job, done)
     seen = validation_accuracy(job, done)
     latest = RoundRecord(
         done.number,

@@ -66,7 +66,7 @@ def sweep(
     """
     out = Path(out)
     ledger = Ledger(plan, out)
-    bench, clock = Bench(), Clock(ledger.entries, ledger.waiting(), costs or {})
+    bench, clock = Bench(), RemainingTime(ledger.entries, ledger.waiting(), costs or {})
     records = []
     for place, entry in enumerate(ledger.entries, start=1):
         if cancel is not None and cancel.is_set():
@@ -277,7 +277,7 @@ class SweepProgress(Progress):
         return one + ("" if self.left is None else f"  {seconds(self.left)} left for all")
 
 
-class Clock:
+class RemainingTime:
     """The remaining time of a sweep: elapsed time over the work done, times the work left."""
 
     def __init__(self, entries: list[Entry], waiting: list[Entry], costs: dict[str, float]):

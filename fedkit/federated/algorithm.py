@@ -18,7 +18,7 @@ from fedkit.federated.aggregation.weighting import gather, make_weights
 from fedkit.federated.local.train import Tick
 from fedkit.federated.rounds.asynchronous import Flying
 from fedkit.federated.rounds.exchange import Exchange
-from fedkit.federated.rounds.participant import Sites
+from fedkit.federated.rounds.participant import Participants
 from fedkit.federated.rounds.synchronous import Waiting
 from fedkit.federated.strategies import Arrived, State, make_strategy
 from fedkit.models.classifier import Model
@@ -70,7 +70,7 @@ def federate(
     exchange = Exchange(
         model, clients, shared | strategy.broadcast(kept), config, travelled, secret
     )
-    sites = Sites(
+    sites = Participants(
         model, clients, config, strategy, (*strategy.reports, *weights.reports), prior, tick
     )
     world = (Flying if strategy.asynchronous else Waiting)(sites, befell)

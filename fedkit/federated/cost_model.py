@@ -38,7 +38,9 @@ def time_decides(config: RunConfig) -> bool:
     )
 
 
-def pace(model: Model, clients: Sequence[ClientData], config: RunConfig) -> float | None:
+def modelled_seconds_per_example(
+    model: Model, clients: Sequence[ClientData], config: RunConfig
+) -> float | None:
     """Seconds per training example of the event clock, on this machine; None: what was measured is
     used.
     """

@@ -37,7 +37,7 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Needs:
+class Limits:
     """kb: the most that a client may send in a round. promise: the least. memory: MB that a site
     has.
     """
@@ -58,7 +58,7 @@ class Choice:
     refused: dict[str, str]
 
 
-def choose(found: Sequence[Way], needs: Needs) -> Choice:
+def choose(found: Sequence[Way], needs: Limits) -> Choice:
     """By RULE, among the ways that meet all three needs."""
     refused = {w.name: why for w in found if (why := lacks(w, needs))}
     fit = [w for w in found if w.name not in refused]
@@ -69,7 +69,7 @@ def choose(found: Sequence[Way], needs: Needs) -> Choice:
     return Choice(min(near, key=lambda w: w.kb), top, refused)
 
 
-def lacks(way: Way, needs: Needs) -> str:
+def lacks(way: Way, needs: Limits) -> str:
     """Why it does not fit, in a few words; '' if it does. What is not known does not fit a
     limit.
     """
@@ -88,7 +88,7 @@ def kilobytes(kb: float) -> str:
     return formatting.megabytes(kb / 1e3)
 
 
-def page(runs: Runs, found: Sequence[Way], needs: Needs) -> str:
+def page(runs: Runs, found: Sequence[Way], needs: Limits) -> str:
     """The choice as HTML: what is picked, why, the command, and all ways with what each lacks."""
     made = choose(found, needs)
     head = (
@@ -148,7 +148,7 @@ def _row(way: Way, made: Choice) -> str:
     return f"<tr style='{style}'>{inside}</tr>"
 
 
-def choice_panel(runs: Runs, needs: Needs | None = None) -> ChoicePanel | StillChoice:
+def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | StillChoice:
     """The panel; where widgets cannot run, the choice for `needs` and the reason."""
     try:
         return ChoicePanel(runs, needs)
@@ -157,7 +157,7 @@ def choice_panel(runs: Runs, needs: Needs | None = None) -> ChoicePanel | StillC
             f"No drop-downs here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit"
             " doctor`."
         )
-        return StillChoice(runs, needs or Needs(), reason)
+        return StillChoice(runs, needs or Limits(), reason)
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class StillChoice:
     """What a notebook shows in place of the panel."""
 
     runs: Sequence
-    needs: Needs
+    needs: Limits
     reason: str
 
     def _repr_html_(self) -> str:
@@ -177,10 +177,10 @@ class StillChoice:
 class ChoicePanel:
     """Three drop-downs and the page that follows them. `needs` is what they say."""
 
-    def __init__(self, runs: Runs, needs: Needs | None = None):
+    def __init__(self, runs: Runs, needs: Limits | None = None):
         import ipywidgets as w
 
-        start = needs or Needs()
+        start = needs or Limits()
         self.runs, self.found = runs, ways(runs)
         made = (
             ("Most bytes", TRAFFIC, start.kb),
@@ -206,9 +206,9 @@ class ChoicePanel:
         )
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Limits:
         """What the controls say now."""
-        return Needs(*(control.value for control in self.controls))
+        return Limits(*(control.value for control in self.controls))
 
     def draw(self) -> None:
         self.words.value = page(self.runs, self.found, self.needs)

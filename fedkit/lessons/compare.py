@@ -19,14 +19,22 @@ from fedkit.core.formatting import plain
 from fedkit.data.load import BUNDLED, BUNDLED_FOLDER
 from fedkit.federated.memory_model import Texts, site_footprint
 from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.side_labels import Point, name_points
+from fedkit.plots.side_labels import LabelPoint, name_points
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
 from fedkit.results import measures
 from fedkit.results.difference import Difference
 from fedkit.results.measures import Runs
 from fedkit.results.method_board import KB, front
 from fedkit.results.method_style import look
-from fedkit.results.methods import Mean, Method, baselines, complete, family, methods, over_seeds
+from fedkit.results.methods import (
+    MeanOverSeeds,
+    Method,
+    baselines,
+    complete,
+    family,
+    methods,
+    over_seeds,
+)
 from fedkit.results.privacy_promise import Promise, number
 from fedkit.results.recommendation import NEARLY
 
@@ -49,7 +57,7 @@ class Way:
     """
 
     name: str
-    accuracy: Mean
+    accuracy: MeanOverSeeds
     kb: float
     seconds: float
     memory: float
@@ -285,7 +293,7 @@ def _dressed(
         fig.add_hline(y=y, line={"color": MUTED, "width": 1.5, "dash": "dash"})
     spots = [(math.log10(x) if log else x, 100 * w.accuracy.value) for w, x in zip(found, at)]
     points = [
-        Point(
+        LabelPoint(
             WIDE * (x - ends[0]) / (ends[1] - ends[0]),
             TALL * (y - low) / (high - low),
             (w.name, f"{y:.1f} %") if member else (),

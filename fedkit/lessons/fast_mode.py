@@ -12,7 +12,7 @@ from fedkit.core.progress import Progress
 T = TypeVar("T")
 
 
-def pace(normal: T, fast: T) -> T:
+def by_mode(normal: T, fast: T) -> T:
     """`normal`, or `fast` where FEDKIT_FAST=1 is set: fewer examples and rounds, everything still
     computed.
     """

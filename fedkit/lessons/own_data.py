@@ -22,7 +22,7 @@ from fedkit.core.stats import smallest_difference
 from fedkit.data.corpus import Corpus
 from fedkit.data.partition import deal
 from fedkit.experiments.baselines import baseline
-from fedkit.experiments.estimate import Pace, pace
+from fedkit.experiments.estimate import Speed, measure_speed
 from fedkit.experiments.job import Job, prepare
 from fedkit.experiments.plan import BASELINES
 from fedkit.plots.theme import FONT
@@ -35,7 +35,7 @@ SIZES = (16, 32, 64, 128, 256, 512, None)
 FEW = 300  # training examples below which an adapter has little to learn from
 
 
-class Clock:
+class TimeBudget:
     """Steps with a budget in seconds each; `tell` says what the step took, and what is gone of the
     whole.
     """
@@ -133,7 +133,7 @@ def ways(config: RunConfig, corpus: Corpus, seconds: float) -> list[Way]:
     out = []
     for tune in TUNES:
         job = prepare(replace(config, tune=tune, examples_per_client=None, privacy="none"), corpus)
-        reading, speed = _reading(job), pace(job)
+        reading, speed = _reading(job), measure_speed(job)
         cost = {
             size: _seconds(job, size, speed, reading if tune == "head" else 0.0) for size in SIZES
         }
@@ -153,7 +153,7 @@ def _reading(job: Job, texts: int = 48) -> float:
     return (time.perf_counter() - began) / half
 
 
-def _seconds(job: Job, size: int | None, speed: Pace, reading: float) -> float:
+def _seconds(job: Job, size: int | None, speed: Speed, reading: float) -> float:
     """Of the federated run and its five baselines, with at most `size` examples of each site."""
     sizes = [min(len(c.train), size or len(c.train)) for c in job.clients]
     train, test, rounds = sum(sizes), len(job.test), job.config.rounds

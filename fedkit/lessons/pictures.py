@@ -83,7 +83,7 @@ def parameter_share(model: Model) -> go.Figure:
     return fig
 
 
-def one_round(run: Run) -> go.Figure:
+def round_diagram(run: Run) -> go.Figure:
     """The last round of a record as a diagram: the server, the clients, what went which way."""
     clients = run.rounds[-1].clients
     down, up = max(c.downlink_bytes for c in clients), max(c.uplink_bytes for c in clients)

@@ -28,7 +28,7 @@ from fedkit.federated.rounds.head_start import start
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.live_figure import sync
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
-from fedkit.privacy.accounting import Block, noise_for
+from fedkit.privacy.accounting import Releases, noise_for
 from fedkit.widgets.bench.scene import WIDTH
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#aab4c0"
@@ -116,7 +116,7 @@ def told_apart(epsilon: float, delta: float) -> float:
 
     Of N(0, z^2) against N(1, z^2), both as likely: Phi(1 / 2z). The attacker knows everything else.
     """
-    return NormalDist().cdf(0.5 / noise_for(epsilon, delta, lambda z: [Block(z)]))
+    return NormalDist().cdf(0.5 / noise_for(epsilon, delta, lambda z: [Releases(z)]))
 
 
 def refused(job: Job, **changes) -> str:
@@ -211,7 +211,7 @@ def two_worlds(epsilons: Sequence[float], delta: float, sentence: str) -> go.Fig
     """
     fig = make_subplots(1, len(epsilons), shared_yaxes=False, horizontal_spacing=0.06)
     for k, epsilon in enumerate(epsilons, 1):
-        z = noise_for(epsilon, delta, lambda z: [Block(z)])
+        z = noise_for(epsilon, delta, lambda z: [Releases(z)])
         x = np.linspace(-3.2 * z, 1 + 3.2 * z, 200)
         for at, colour, who in ((0, GREY, "without it"), (1, BLUE, "with it")):
             y = np.exp(-(((x - at) / z) ** 2) / 2)

@@ -17,8 +17,8 @@ import torch
 from fedkit.audit import membership
 from fedkit.audit.bounds import allowed_tpr
 from fedkit.audit.defences import DEFENCES, Defence, observed
-from fedkit.audit.leak import LEAKS, Stage, against_one, stage_of
-from fedkit.audit.threat_model import Guess, Seen, content, score
+from fedkit.audit.leak import LEAKS, LeakScene, against_one, scene_of
+from fedkit.audit.threat_model import AttackGuess, Seen, attack_score, content
 from fedkit.audit.toy_model import plan_for, private_head
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
@@ -28,7 +28,7 @@ from fedkit.federated.local.dp_sgd import apart
 from fedkit.federated.local.train import train
 from fedkit.federated.rounds.head_start import start
 from fedkit.lessons.privacy import learn, right
-from fedkit.privacy.accounting import Block, noise_for
+from fedkit.privacy.accounting import Releases, noise_for
 from fedkit.wire.secure_aggregation.registry import Ckks, Masks, make_lock
 
 OPEN: dict[str, Defence] = {
@@ -55,7 +55,7 @@ WORDS, TEXTS, LISTED = "words read", "whole texts read", "picked from a list"
 
 
 def seen_of(
-    stage: Stage, batch: Examples, defence: Defence = OPEN["full tuning, 1 text"], seed: int = 0
+    stage: LeakScene, batch: Examples, defence: Defence = OPEN["full tuning, 1 text"], seed: int = 0
 ) -> Seen:
     """One update of one site as the server receives it."""
     rng = np.random.default_rng(seed)
@@ -73,14 +73,14 @@ def seen_of(
     return Seen(gradient, len(batch), stage.known)
 
 
-def decoded(guess: Guess, stage: Stage) -> str:
+def decoded(guess: AttackGuess, stage: LeakScene) -> str:
     """The first text that was written down; '' for none."""
     texts = [content(text, stage.known.special) for text in guess.texts]
     return stage.job.model.tokenizer.decode(texts[0]) if texts else ""
 
 
 def attacked(
-    stages: dict[tuple[str, bool], Stage],
+    stages: dict[tuple[str, bool], LeakScene],
     defences: Mapping[str, Defence],
     batches: int,
     seed: int = 0,
@@ -94,7 +94,7 @@ def attacked(
     for name, defence in defences.items():
         key = (defence.tune, defence.later)
         if key not in stages:
-            stages[key] = stage_of(stages["full", False], *key)
+            stages[key] = scene_of(stages["full", False], *key)
         named = ("words", "spans", "lookup") if defence.tune == "full" else ("pursuit", "lookup")
         out[name] = summed(
             against_one(name, defence, stages[key], {n: LEAKS[n] for n in named}, batches, seed)
@@ -115,7 +115,7 @@ def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def masked_upload(stage: Stage, batches: int, seed: int = 0) -> dict[str, float]:
+def masked_upload(stage: LeakScene, batches: int, seed: int = 0) -> dict[str, float]:
     """The same attacks on what one site of three uploads under real masks, at the stage of ("full",
     False).
     """
@@ -132,7 +132,7 @@ def masked_upload(stage: Stage, batches: int, seed: int = 0) -> dict[str, float]
             seen, gradient=apart(torch.from_numpy(session.view()).float(), seen.gradient)
         )
         for name in ("words", "spans", "lookup"):
-            made = score(LEAKS[name].run(hidden), batch, stage.known.special)
+            made = attack_score(LEAKS[name].run(hidden), batch, stage.known.special)
             found.append(
                 {
                     "attack": name,
@@ -271,7 +271,7 @@ def learned(
     many, bound = partial(membership.softmax_heads, num_labels=width), None
     fit = partial(membership.strong_head, num_labels=width)
     if privacy:
-        noise = noise_for(privacy, delta, lambda z: [Block(z, 1.0, steps)])
+        noise = noise_for(privacy, delta, lambda z: [Releases(z, 1.0, steps)])
         fit, many = (
             partial(private_head, plan=_plan(noise, steps, int(member.sum())), num_labels=width),
             None,

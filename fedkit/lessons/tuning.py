@@ -19,7 +19,7 @@ from fedkit.core.stats import wilson
 from fedkit.data.corpus import Corpus, Examples
 from fedkit.models.classifier import Model
 from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.side_labels import Point, name_points
+from fedkit.plots.side_labels import LabelPoint, name_points
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
 
 BLUE, ORANGE, BASE, KEPT = "#0072b2", "#d55e00", "#c9d1da", "#56b4e9"
@@ -136,7 +136,7 @@ def accuracy_by_numbers(
     at = [(math.log10(trained[n]), 100 * shares[n]) for n in names]
     across, up = WIDE / (ends[1] - ends[0]), TALL / (high - low)
     points = [
-        Point(
+        LabelPoint(
             (x - ends[0]) * across,
             (y - low) * up,
             (n, f"{y:.1f} %"),

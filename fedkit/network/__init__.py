@@ -1,7 +1,9 @@
-"""From recorded bytes and training seconds to simulated time: a link and a device for every client.
+"""From recorded bytes and training seconds to simulated time.
 
-links, devices: what a site has. mix: who has which. fluid: a line that all share. clock: the
-seconds of a round. columns, timeline, redraw: a finished run over any of these, without training.
+In: a finished run, a link and a device for every client. Out: when each round and visit ends.
+`profiles` has the links and devices, `world` the event clock, `timeline` the result, `replay` a
+finished run over other lines and computers. Nothing is trained here.
+May import: core.
 """
 
 from fedkit.network.profiles import (
@@ -11,6 +13,8 @@ from fedkit.network.profiles import (
     Link,
     Part,
     deal,
+    describe_device,
+    describe_link,
     parse_device,
     parse_devices,
     parse_link,
@@ -18,21 +22,23 @@ from fedkit.network.profiles import (
     parse_server_link,
 )
 from fedkit.network.replay import RECORDED, replay
-from fedkit.network.timeline import Bar, RoundTime, Timeline
+from fedkit.network.timeline import RoundTime, Timeline, VisitSpan
 from fedkit.network.world import World, round_ends
 
 __all__ = [
     "DEVICES",
     "LINKS",
     "RECORDED",
-    "Bar",
     "Device",
     "Link",
     "Part",
     "RoundTime",
     "Timeline",
+    "VisitSpan",
     "World",
     "deal",
+    "describe_device",
+    "describe_link",
     "parse_device",
     "parse_devices",
     "parse_link",

@@ -45,7 +45,7 @@ def replay(
     world, own = World.of({**run.config, **changed}, ids), World.of(run.config, ids)
     given = _seconds(run.config.get("deadline"))
     limit = given if deadline == RECORDED else _seconds(deadline)
-    table = Columns(run, {name: place for place, name in enumerate(ids)}, world, own)
+    table = RecordArrays(run, {name: place for place, name in enumerate(ids)}, world, own)
     same = world == own
     if table.alone:
         starts, ends = _asynchronous(table, same)
@@ -81,7 +81,7 @@ def clients_of(run: Run) -> list[str]:
     return list(dict.fromkeys([*named, *(c.id for r in rounds for c in r.clients)]))
 
 
-def _synchronous(table: Columns, deadline: float | None) -> tuple[np.ndarray, np.ndarray]:
+def _synchronous(table: RecordArrays, deadline: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Every round begins when the former ended; the exchange before round 1 knows no deadline."""
     arrivals, heard = table.spans[..., 2], ~table.status("lost")
     took = round_ends(arrivals, heard, deadline, table.there)
@@ -92,7 +92,7 @@ def _synchronous(table: Columns, deadline: float | None) -> tuple[np.ndarray, np
     return np.broadcast_to(starts[:, None], table.there.shape), ends
 
 
-def _asynchronous(table: Columns, as_recorded: bool) -> tuple[np.ndarray, np.ndarray]:
+def _asynchronous(table: RecordArrays, as_recorded: bool) -> tuple[np.ndarray, np.ndarray]:
     """A round ends at the last arrival that it used; visits begin as recorded, or one after another
     in a new world.
     """
@@ -113,7 +113,7 @@ def _asynchronous(table: Columns, as_recorded: bool) -> tuple[np.ndarray, np.nda
     return starts, ends
 
 
-def _changes(table: Columns, deadline: float | None) -> Iterable[str]:
+def _changes(table: RecordArrays, deadline: float | None) -> Iterable[str]:
     """Whose upload would count otherwise, in words."""
     after = table.spans[..., 2] > (math.inf if deadline is None else deadline)
     after[:1] = False
@@ -130,7 +130,7 @@ def _uploads(n: int) -> str:
     return f"{n:,} upload{'s' * (n != 1)}"
 
 
-class Columns:
+class RecordArrays:
     """The record as arrays, (rounds, most clients of a round); the start exchange is the first row.
 
     there: which cells are clients. spans: seconds since each visit's own start at which download,

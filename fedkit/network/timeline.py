@@ -14,7 +14,7 @@ from fedkit.core.record import ClientRecord
 
 
 @dataclass(frozen=True)
-class Bar:
+class VisitSpan:
     """One client in one round; times in simulated seconds since the run began.
 
     status: ok | late | lost | crashed | rejected, under the deadline of the timeline. A lost upload
@@ -49,15 +49,15 @@ class RoundTime:
     times: np.ndarray = field(repr=False, compare=False)
 
     @cached_property
-    def bars(self) -> tuple[Bar, ...]:
+    def bars(self) -> tuple[VisitSpan, ...]:
         """A bar for each client that took part, in the record's order; made when asked for."""
         rows = zip(self.clients, self.devices, self.times.tolist())
         return tuple(
-            Bar(c.id, device, self._status(c, t[3]), *t, c.staleness) for c, device, t in rows
+            VisitSpan(c.id, device, self._status(c, t[3]), *t, c.staleness) for c, device, t in rows
         )
 
     @property
-    def last(self) -> Bar | None:
+    def last(self) -> VisitSpan | None:
         """The last of those for whom the server waited; None without any."""
         waited = [bar for bar in self.bars if bar.uploaded <= self.ended + 1e-9] or self.bars
         return max(waited, key=lambda bar: bar.uploaded, default=None)

@@ -12,7 +12,7 @@ from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import plain
 from fedkit.core.record import RoundRecord, Run
-from fedkit.network import Bar, profiles, replay
+from fedkit.network import VisitSpan, profiles, replay
 from fedkit.plots.accuracy import world
 from fedkit.plots.theme import DOWNLOAD, INK, TRAIN, UPLOAD, above_bar, key_above, layout
 from fedkit.results import measures
@@ -185,7 +185,7 @@ def round_seconds(
     return _by_client(fig, ids, found, caption, f"Simulated time ({unit})")
 
 
-def phases(bar: Bar) -> tuple[float, float, float]:
+def phases(bar: VisitSpan) -> tuple[float, float, float]:
     """Simulated seconds of a client's download, training and upload."""
     return bar.downloaded - bar.began, bar.trained - bar.downloaded, bar.uploaded - bar.trained
 

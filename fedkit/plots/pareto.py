@@ -14,13 +14,13 @@ from fedkit.core import formatting
 from fedkit.core.config import RunConfig
 from fedkit.core.formatting import plain
 from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.side_labels import Point, name_points
+from fedkit.plots.side_labels import LabelPoint, name_points
 from fedkit.plots.theme import MUTED, key_above, layout
 from fedkit.results import measures
 from fedkit.results.measures import Runs
 from fedkit.results.method_board import KB, on_front
 from fedkit.results.method_style import look
-from fedkit.results.methods import Mean, Method, baselines, family, methods
+from fedkit.results.methods import MeanOverSeeds, Method, baselines, family, methods
 from fedkit.results.privacy_promise import Promise, number, short
 from fedkit.results.recommendation import finding
 
@@ -189,7 +189,7 @@ def has_errors(runs: Runs) -> bool:
     return bool(_errors(measures.ordered(runs)))
 
 
-def _shown(found: list[Method], cost: str) -> tuple[list[Method], list[Mean]]:
+def _shown(found: list[Method], cost: str) -> tuple[list[Method], list[MeanOverSeeds]]:
     """Methods that can be drawn: with an accuracy and a cost above zero."""
     able = [m for m in found if m.per_visit(cost) > 0 and not math.isnan(m.accuracy().value)]
     return able, [m.accuracy() for m in able]
@@ -229,7 +229,7 @@ def _dots(
     fig: go.Figure,
     found: Sequence[Method],
     at: Sequence[float],
-    means: Sequence[Mean],
+    means: Sequence[MeanOverSeeds],
     members: Sequence[bool],
     colours: Sequence[str],
     sizes: float | Sequence[float],
@@ -288,7 +288,7 @@ def _steps(
     fig: go.Figure,
     found: Sequence[Method],
     at: Sequence[float],
-    means: Sequence[Mean],
+    means: Sequence[MeanOverSeeds],
     members: Sequence[bool],
     end: float,
 ) -> None:
@@ -315,7 +315,9 @@ def _steps(
             )
 
 
-def _levels(fig: go.Figure, near: list[tuple[str, Mean]], ends: tuple[float, float]) -> None:
+def _levels(
+    fig: go.Figure, near: list[tuple[str, MeanOverSeeds]], ends: tuple[float, float]
+) -> None:
     for name, mean in near:
         text = plain(name)
         fig.add_scatter(
@@ -329,8 +331,8 @@ def _levels(fig: go.Figure, near: list[tuple[str, Mean]], ends: tuple[float, flo
 
 
 def _near(
-    others: list[Method], means: list[Mean]
-) -> tuple[list[tuple[str, Mean]], list[tuple[str, Mean]]]:
+    others: list[Method], means: list[MeanOverSeeds]
+) -> tuple[list[tuple[str, MeanOverSeeds]], list[tuple[str, MeanOverSeeds]]]:
     """Baselines close enough to the methods to share a picture with them, and those that
     are not.
     """
@@ -359,12 +361,12 @@ def _short(other: Method) -> str:
     return style.short + other.name.removeprefix(style.name)
 
 
-def _said(far: list[tuple[str, Mean]]) -> str:
+def _said(far: list[tuple[str, MeanOverSeeds]]) -> str:
     listed = ", ".join(f"{name} {formatting.percent(mean.value)}" for name, mean in far)
     return f". Outside the picture: {listed}" if far else ""
 
 
-def _range(means: list[Mean], others: list[Mean]) -> tuple[float, float]:
+def _range(means: list[MeanOverSeeds], others: list[MeanOverSeeds]) -> tuple[float, float]:
     """% from a little below the lowest to a little above the highest, at least 4 points.
 
     Very long whiskers (few seeds) may leave the picture: they would press all points into one line.
@@ -431,7 +433,7 @@ def _name(
     fig: go.Figure,
     found: Sequence[Method],
     at: Sequence[float],
-    means: Sequence[Mean],
+    means: Sequence[MeanOverSeeds],
     members: Sequence[bool],
     xs: tuple[float, float],
     ys: tuple[float, float],
@@ -446,7 +448,7 @@ def _name(
     for method, mean, on, (x, y) in zip(found, means, members, spots):
         lines = (method.name, f"{y:.1f} %, {_kb(method)} kB") if numbers else (method.name,)
         points.append(
-            Point(
+            LabelPoint(
                 size[0] * (x - first) / (last - first),
                 _up(y, ys, size[1]),
                 lines if on and len(found) <= NAMED else (),

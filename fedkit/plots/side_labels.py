@@ -31,7 +31,7 @@ PLACES = (
 
 
 @dataclass(frozen=True)
-class Point:
+class LabelPoint:
     """A point in px from the lower left corner of the plot, and the lines of its name (not
     escaped); () for none.
     """
@@ -46,7 +46,7 @@ class Point:
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
-def places(points: Sequence[Point], width: float, height: float) -> list[tuple[float, float]]:
+def places(points: Sequence[LabelPoint], width: float, height: float) -> list[tuple[float, float]]:
     """For each named point the (x, y) of its name's lower left corner against the point, in px; (0,
     0) for the others.
 
@@ -86,7 +86,7 @@ def places(points: Sequence[Point], width: float, height: float) -> list[tuple[f
 
 def name_points(
     fig: go.Figure,
-    points: Sequence[Point],
+    points: Sequence[LabelPoint],
     at: Sequence[tuple[float, float]],
     width: float,
     height: float,
@@ -119,7 +119,7 @@ def name_points(
         )
 
 
-def _stroke(point: Point, box: Box) -> list[Box]:
+def _stroke(point: LabelPoint, box: Box) -> list[Box]:
     """The line from a point to the middle of its name, as small boxes: what lies outside of the
     name itself.
     """

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count, plain
-from fedkit.network import Bar, RoundTime, Timeline
+from fedkit.network import VisitSpan, RoundTime, Timeline
 from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD, key_above, layout
 
 SLOWEST, QUICKEST = 20, 20  # clients drawn of many
@@ -79,7 +79,7 @@ def _round(timeline: Timeline, number: int | None) -> RoundTime:
     return there[max(there) if number is None else number]
 
 
-def _spans(bar: Bar, when: RoundTime) -> dict[str, float]:
+def _spans(bar: VisitSpan, when: RoundTime) -> dict[str, float]:
     """Seconds of each phase; who has arrived waits for the round's end, where all began
     together.
     """
@@ -98,7 +98,7 @@ def _spans(bar: Bar, when: RoundTime) -> dict[str, float]:
 
 def _part(
     name: str,
-    shown: list[Bar],
+    shown: list[VisitSpan],
     rows: list[int],
     when: RoundTime,
     origin: float,
@@ -128,7 +128,7 @@ def _part(
     )
 
 
-def _ending(fig: go.Figure, bar: Bar, row: int, at: float) -> None:
+def _ending(fig: go.Figure, bar: VisitSpan, row: int, at: float) -> None:
     fig.add_annotation(
         x=at,
         y=row,
@@ -157,11 +157,11 @@ def _line(fig: go.Figure, at: float, words: str, colour: str, dash: str) -> None
     )
 
 
-def _name(bar: Bar) -> str:
+def _name(bar: VisitSpan) -> str:
     return plain(bar.client, 18)
 
 
-def _finding(when: RoundTime, slow: list[Bar]) -> str:
+def _finding(when: RoundTime, slow: list[VisitSpan]) -> str:
     """Who keeps whom waiting, in a sentence."""
     title = f"Round {when.number}" if when.number else "The exchange before round 1"
     came = sorted(
@@ -215,7 +215,7 @@ def _caption(timeline: Timeline, when: RoundTime, there: int, many: bool) -> str
     )
 
 
-def one_round(timeline: Timeline, number: int | None = None) -> go.Figure:
+def draw_round(timeline: Timeline, number: int | None = None) -> go.Figure:
     """The picture of a round (None: the last) with each client's computer beside its name."""
     fig = gantt(timeline, number)
     names = [

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.spec import summary
 
 # step of the grid of privacy losses, in nats; finer or coarser where GRID does not fit: see _grid
 GRID = 1e-4
@@ -47,7 +48,7 @@ NOT_COVERED = (
 
 
 @dataclass(frozen=True)
-class Block:
+class Releases:
     """`steps` releases of a Gaussian mechanism on Poisson-sampled units."""
 
     noise: float  # noise multiplier: standard deviation / L2 sensitivity; 0: no privacy
@@ -77,7 +78,7 @@ class Pld:
     to quote.
     """
 
-    def epsilon(self, blocks: Sequence[Block], delta: float) -> float:
+    def epsilon(self, blocks: Sequence[Releases], delta: float) -> float:
         """Connect-the-dots discretisation, pessimistic (Doroshenko et al. 2022); without sampling,
         the exact formula.
         """
@@ -105,7 +106,7 @@ class Rdp:
     papers.
     """
 
-    def epsilon(self, blocks: Sequence[Block], delta: float) -> float:
+    def epsilon(self, blocks: Sequence[Releases], delta: float) -> float:
         """Mironov, Talwar and Zhang (2019), with the conversion of Balle et al. (2020)."""
         from opacus.accountants import RDPAccountant
 
@@ -122,7 +123,7 @@ class Prv:
     epsilon.
     """
 
-    def epsilon(self, blocks: Sequence[Block], delta: float) -> float:
+    def epsilon(self, blocks: Sequence[Releases], delta: float) -> float:
         """Gopi, Lee and Wutschitz (2021)."""
         from opacus.accountants import PRVAccountant
 
@@ -141,7 +142,7 @@ class Prv:
 ACCOUNTANTS = {"pld": Pld, "rdp": Rdp, "prv": Prv}
 
 
-def epsilon(blocks: Sequence[Block], delta: float, accountant: str = "pld") -> float:
+def epsilon(blocks: Sequence[Releases], delta: float, accountant: str = "pld") -> float:
     """Epsilon of all blocks together at this delta; inf where a block has no noise, 0 where nothing
     is released.
 
@@ -161,7 +162,10 @@ def epsilon(blocks: Sequence[Block], delta: float, accountant: str = "pld") -> f
 
 
 def noise_for(
-    target: float, delta: float, blocks: Callable[[float], Sequence[Block]], accountant: str = "pld"
+    target: float,
+    delta: float,
+    blocks: Callable[[float], Sequence[Releases]],
+    accountant: str = "pld",
 ) -> float:
     """The smallest noise multiplier z (relative 1e-4) with epsilon(blocks(z)) <= target; never
     above the target.
@@ -207,7 +211,7 @@ def _bracket(over: Callable[[float], float], target: float) -> tuple[float, floa
     return low, high
 
 
-def side_by_side(blocks: Sequence[Block], delta: float) -> dict[str, dict[str, float | None]]:
+def side_by_side(blocks: Sequence[Releases], delta: float) -> dict[str, dict[str, float | None]]:
     """{"amplified": {accountant: epsilon}, "unamplified": {...}}: with sampling, and as if everyone
     took part in each step.
 
@@ -215,13 +219,13 @@ def side_by_side(blocks: Sequence[Block], delta: float) -> dict[str, dict[str, f
     """
     everyone = [replace(b, rate=1.0) for b in blocks]
 
-    def all_three(of: Sequence[Block]) -> dict[str, float | None]:
+    def all_three(of: Sequence[Releases]) -> dict[str, float | None]:
         return {name: _or_none(of, delta, name) for name in ACCOUNTANTS}
 
     return {"amplified": all_three(blocks), "unamplified": all_three(everyone)}
 
 
-def _or_none(blocks: Sequence[Block], delta: float, accountant: str) -> float | None:
+def _or_none(blocks: Sequence[Releases], delta: float, accountant: str) -> float | None:
     try:
         return epsilon(blocks, delta, accountant)
     except FedkitError:
@@ -258,7 +262,7 @@ def discrete_sum_noise(sigma_each: float, parties: int, dim: int, sensitivity: f
 
 def explain(
     delta: float,
-    blocks: Sequence[Block] = (),
+    blocks: Sequence[Releases] = (),
     *,
     unit: str = "example",
     num_units: int | None = None,
@@ -272,7 +276,7 @@ def explain(
     together; `sampling` replaces what the blocks' rates say, where units are not drawn by Poisson
     sampling.
     """
-    about = (ACCOUNTANTS[accountant].__doc__ or "").split("\n")[0]
+    about = summary(ACCOUNTANTS[accountant])
     return [
         f"unit: {UNITS.get(unit, unit)}; adjacency: {ADJACENCY}",
         f"sampling: {sampling or sampling_of(blocks)}",
@@ -282,7 +286,7 @@ def explain(
     ]
 
 
-def sampling_of(blocks: Sequence[Block]) -> str:
+def sampling_of(blocks: Sequence[Releases]) -> str:
     """What the blocks' rates assume of who takes part in a step."""
     rates = sorted({b.rate for b in blocks if b.steps and b.rate < 1})
     if not rates:
@@ -324,7 +328,7 @@ def delta_against(delta: float, num_units: int | None = None) -> str:
     )
 
 
-def _merged(blocks: Sequence[Block]) -> tuple[Block, ...]:
+def _merged(blocks: Sequence[Releases]) -> tuple[Releases, ...]:
     """The same releases in a form fit for a cache: alike blocks joined, those without sampling as
     one Gaussian.
     """
@@ -337,12 +341,12 @@ def _merged(blocks: Sequence[Block]) -> tuple[Block, ...]:
             precision += b.steps / b.noise**2  # independent Gaussians add in 1 / noise^2
         else:
             steps[b.noise, b.rate] = steps.get((b.noise, b.rate), 0) + int(b.steps)
-    whole = [Block(1 / math.sqrt(precision))] if precision else []
-    return tuple(whole + [Block(noise, rate, n) for (noise, rate), n in sorted(steps.items())])
+    whole = [Releases(1 / math.sqrt(precision))] if precision else []
+    return tuple(whole + [Releases(noise, rate, n) for (noise, rate), n in sorted(steps.items())])
 
 
 @lru_cache(maxsize=4096)
-def _epsilon(blocks: tuple[Block, ...], delta: float, accountant: str) -> float:
+def _epsilon(blocks: tuple[Releases, ...], delta: float, accountant: str) -> float:
     try:
         with _quiet():
             spent = ACCOUNTANTS[accountant]().epsilon(blocks, delta)
@@ -373,7 +377,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _gaussian_epsilon(blocks: Sequence[Block], delta: float) -> float:
+def _gaussian_epsilon(blocks: Sequence[Releases], delta: float) -> float:
     """Balle and Wang (2018): exact for Gaussians without sampling, which compose to one."""
     from dp_accounting import get_epsilon_gaussian
 
@@ -382,7 +386,7 @@ def _gaussian_epsilon(blocks: Sequence[Block], delta: float) -> float:
     )
 
 
-def _grid(blocks: Sequence[Block]) -> float:
+def _grid(blocks: Sequence[Releases]) -> float:
     """A step of the grid for these blocks: GRID times a power of two, so that more steps find the
     same cached losses.
 
@@ -395,13 +399,13 @@ def _grid(blocks: Sequence[Block]) -> float:
     return GRID * 2.0 ** math.floor(math.log2(wanted / GRID) + 1e-9)
 
 
-def _spread(block: Block) -> float:
+def _spread(block: Releases) -> float:
     """About the standard deviation of one step's privacy loss."""
     z = block.noise
     return min(block.rate * math.sqrt(math.expm1(min(700.0, 1 / z**2))), 1 / z + 1 / (2 * z**2))
 
 
-def _reach(block: Block) -> float:
+def _reach(block: Releases) -> float:
     """About the largest privacy loss of one step that is not negligible: noise of ten standard
     deviations.
     """
@@ -426,7 +430,7 @@ def _negative(pmf) -> float:
 
 
 @lru_cache(maxsize=64)
-def _length(block: Block, grid: float) -> int:
+def _length(block: Releases, grid: float) -> int:
     """Points of the grid that all steps of a block take."""
     from dp_accounting.pld.common import compute_self_convolve_bounds as bounds
 
@@ -438,6 +442,6 @@ def _length(block: Block, grid: float) -> int:
     return max(high - low for low, high in ends)
 
 
-def _composed(block: Block, grid: float):
+def _composed(block: Releases, grid: float):
     one = _one_step(block.noise, block.rate, grid)
     return one.self_compose(block.steps) if block.steps > 1 else one

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fedkit.core.config import parse_spec
 from fedkit.core.errors import FedkitError
 from fedkit.core.spec import build
-from fedkit.privacy.accounting import Block, epsilon, noise_for
+from fedkit.privacy.accounting import Releases, epsilon, noise_for
 
 if TYPE_CHECKING:
     from fedkit.core.config import RunConfig
@@ -214,19 +214,21 @@ class Budget:
         """Clients of a round on average, the fixed denominator of a client-level mean."""
         return self.rate * self.clients if not self.turns else self.clients / self.turns
 
-    def blocks(self, visits: Sequence[float]) -> list[Block]:
+    def blocks(self, visits: Sequence[float]) -> list[Releases]:
         """What was released. visits: the noise multiplier of each visit (example) or round (client)
         so far.
         """
-        out = [Block(self.start)] if self.start else []
+        out = [Releases(self.start)] if self.start else []
         if self.turns:
             turns = math.ceil(len(visits) / self.turns)
-            return [*out, Block(min(visits) / math.sqrt(turns))] if visits else out
+            return [*out, Releases(min(visits) / math.sqrt(turns))] if visits else out
         for noise in dict.fromkeys(visits):
-            out.append(Block(noise, self.rate, self.steps * sum(1 for v in visits if v == noise)))
+            out.append(
+                Releases(noise, self.rate, self.steps * sum(1 for v in visits if v == noise))
+            )
         return out
 
-    def planned(self, visits: int) -> list[Block]:
+    def planned(self, visits: int) -> list[Releases]:
         """What `visits` visits release if all goes as planned."""
         return self.blocks([self.noise] * visits)
 
@@ -295,7 +297,7 @@ def _budget(
 
 
 def _alone(target: float, delta: float) -> float:
-    return noise_for(target, delta, lambda z: [Block(z)])
+    return noise_for(target, delta, lambda z: [Releases(z)])
 
 
 def fresh_secret(config: RunConfig) -> int:

@@ -22,7 +22,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count, listing, one_line
 from fedkit.data.cleaning import as_text, clean_label, clean_text
 from fedkit.data.preview import safe_name
-from fedkit.data.read_rows import Table
+from fedkit.data.read_rows import RawTable
 from fedkit.quality.checks.encoding_damage import CONTROL, HIDDEN, MARKUP
 from fedkit.quality.checks.missing import PLACEHOLDERS
 from fedkit.quality.checks.spellings import variants
@@ -60,7 +60,7 @@ class Mended:
     review: pd.DataFrame
 
 
-def mend(table: Table, quality: Any = None, mask: bool = False) -> Mended:
+def mend(table: RawTable, quality: Any = None, mask: bool = False) -> Mended:
     """The rows that can be used, cleaned. mask: personal data in texts and in the other columns is
     replaced by its kind.
 
@@ -140,7 +140,7 @@ def _one_spelling(cells: pd.Series, role: str, said: list[str]) -> pd.Series:
     return cells.map(lambda cell: same.get(cell, cell))
 
 
-def _useless(table: Table) -> list[tuple[str, Callable[[pd.DataFrame], pd.Series]]]:
+def _useless(table: RawTable) -> list[tuple[str, Callable[[pd.DataFrame], pd.Series]]]:
     """Why a row goes, and which do, in this order."""
     rules = [
         ("no text", lambda f: f["text"] == ""),
@@ -187,7 +187,7 @@ def _without(frame: pd.DataFrame, bad: pd.Series, why: str, said: list[str]) -> 
     return frame[~bad]
 
 
-def _review(table: Table, kept: pd.DataFrame, quality: Any, mask: bool) -> pd.DataFrame:
+def _review(table: RawTable, kept: pd.DataFrame, quality: Any, mask: bool) -> pd.DataFrame:
     """Rows for a person: split, line, why (all reasons), text, label, client; of the rows that are
     left.
     """
@@ -208,7 +208,7 @@ def _review(table: Table, kept: pd.DataFrame, quality: Any, mask: bool) -> pd.Da
     return shown.assign(text=shown["text"].map(masked)) if mask else shown
 
 
-def write_clean(mended: Mended, table: Table, out: Path | str) -> Path:
+def write_clean(mended: Mended, table: RawTable, out: Path | str) -> Path:
     """Write the cleaned copy and the review file into the folder `out`; the path of the copy, which
     `load_corpus` reads as is.
 

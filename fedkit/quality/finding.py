@@ -16,7 +16,7 @@ WIDTH = 80  # characters of an example
 
 
 @dataclass(frozen=True)
-class Setting:
+class CheckOptions:
     """What the checks need to know beside the rows. model: the base model the data is meant for.
     max_tokens: its limit in a run.
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from fedkit.core.files import packaged
 from fedkit.core.formatting import count
-from fedkit.data.read_rows import Table
-from fedkit.quality.finding import MOST_EXAMPLES, MOST_ROWS, WIDTH, Finding, Setting
+from fedkit.data.read_rows import RawTable
+from fedkit.quality.finding import MOST_EXAMPLES, MOST_ROWS, WIDTH, CheckOptions, Finding
 
 LONGEST = 100_000  # characters of a text that are looked at
 
@@ -75,7 +75,7 @@ def mask(text: str, language: str | None = None) -> str:
     return text
 
 
-def check_personal(table: Table, setting: Setting) -> Iterable[Finding]:
+def check_personal(table: RawTable, setting: CheckOptions) -> Iterable[Finding]:
     """One finding with the number of rows of each kind; its examples are masked."""
     cache: dict[str, frozenset[str]] = {}
     rows, kinds, examples = [], Counter(), []

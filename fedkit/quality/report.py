@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 
 from fedkit.data.columns import Columns
-from fedkit.data.read_rows import Table
+from fedkit.data.read_rows import RawTable
 from fedkit.quality.checks.clients import check_label_skew, check_tiny_clients
 from fedkit.quality.checks.duplicates import (
     check_duplicates_across_clients,
@@ -52,11 +52,11 @@ from fedkit.quality.checks.missing import (
 )
 from fedkit.quality.checks.power import check_few_examples, points
 from fedkit.quality.checks.spellings import check_client_spellings, check_label_spellings
-from fedkit.quality.finding import LEVELS, Finding, Setting
+from fedkit.quality.finding import LEVELS, CheckOptions, Finding
 from fedkit.quality.personal import check_personal
 from fedkit.quality.table_view import cut, facts
 
-Check = Callable[[Table, Setting], Iterable[Finding]]
+Check = Callable[[RawTable, CheckOptions], Iterable[Finding]]
 MOST_REASONS = 8
 # left out with Setting(slow=False): it trains models on the rows
 SLOW = frozenset(["suspicious-labels"])
@@ -88,9 +88,9 @@ class Quality:
     smallest_difference: float | None
 
 
-def assess(table: Table, setting: Setting | None = None) -> Quality:
+def assess(table: RawTable, setting: CheckOptions | None = None) -> Quality:
     """Run every check of CHECKS over `table` and come to a verdict. setting: None: `Setting()`."""
-    setting = setting or Setting()
+    setting = setting or CheckOptions()
     began = time.perf_counter()
     findings: list[Finding] = []
     for kind, check in CHECKS.items():
@@ -102,7 +102,7 @@ def assess(table: Table, setting: Setting | None = None) -> Quality:
     ordered = tuple(
         sorted(findings, key=lambda f: (-LEVELS.index(f.level), -f.count / max(f.of, 1)))
     )
-    verdict, reasons = judge(ordered)
+    verdict, reasons = verdict_of(ordered)
     usable = table.frame[facts(table).usable & facts(table).train]
     sizes = [
         {str(k): int(n) for k, n in usable[role].value_counts().items() if k}
@@ -124,7 +124,7 @@ def assess(table: Table, setting: Setting | None = None) -> Quality:
     )
 
 
-def judge(findings: tuple[Finding, ...]) -> tuple[str, tuple[str, ...]]:
+def verdict_of(findings: tuple[Finding, ...]) -> tuple[str, tuple[str, ...]]:
     """The verdict and its reasons: any stop means not yet, any care means care; findings come worst
     first.
     """

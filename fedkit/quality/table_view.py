@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fedkit.data.read_rows import Table
+from fedkit.data.read_rows import RawTable
 from fedkit.data.splits import TEST_SHARE
 from fedkit.quality.finding import MOST_EXAMPLES, MOST_ROWS, WIDTH, Finding
 from fedkit.quality.personal import mask
@@ -35,7 +35,7 @@ class Facts:
     a label (and a client, if the table has one).
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: RawTable) -> None:
         self.frame = table.frame
         self.single = table.single
 
@@ -116,7 +116,7 @@ def codes(cells: Any) -> tuple[np.ndarray, np.ndarray]:
     return found.astype(np.int64), np.asarray(names, dtype=object)
 
 
-def facts(table: Table) -> Facts:
+def facts(table: RawTable) -> Facts:
     """The table's Facts, kept with it."""
     return table.__dict__.setdefault("_facts", Facts(table))
 
@@ -144,7 +144,7 @@ def grade(number: float, of: float, care: float, stop: float = 2.0) -> str:
 
 
 def finding(
-    table: Table,
+    table: RawTable,
     kind: str,
     level: str,
     bad: np.ndarray,

@@ -14,7 +14,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_json
 from fedkit.core.formatting import count, quote
 from fedkit.data.columns import Columns
-from fedkit.data.read_rows import Table
+from fedkit.data.read_rows import RawTable
 from fedkit.quality.clean import Mended, guarded, mend, said_of_writing, write_clean
 from fedkit.quality.finding import Finding
 
@@ -39,7 +39,7 @@ class Written:
         return self.paths[0]
 
 
-def write_checked(table: Table, quality: Quality, out: Path, mask: bool = False) -> Written:
+def write_checked(table: RawTable, quality: Quality, out: Path, mask: bool = False) -> Written:
     """Write the cleaned copy, check.json and check.html into `out`. Raises FedkitError without room
     to write.
     """

@@ -17,7 +17,7 @@ from fedkit.results import measures
 from fedkit.results.measures import Runs
 from fedkit.results.method_board import FRONT, board, cells
 from fedkit.results.method_style import look
-from fedkit.results.methods import Mean, Method, baselines, methods
+from fedkit.results.methods import MeanOverSeeds, Method, baselines, methods
 from fedkit.results.recommendation import best, leanest, sent_by
 
 FEDERATED = look("federated").colour
@@ -98,5 +98,5 @@ def _tile(what: str, method: Method, colour: str, named: bool = True) -> dict[st
     }
 
 
-def _interval(mean: Mean) -> str:
+def _interval(mean: MeanOverSeeds) -> str:
     return f"95 % interval {formatting.between(mean.low, mean.high)}, over {mean.over}"

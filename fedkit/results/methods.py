@@ -69,7 +69,7 @@ NAME = 44  # characters
 
 
 @dataclass(frozen=True)
-class Mean:
+class MeanOverSeeds:
     """A mean with its 95 % interval, and what the interval is over: '3 seeds', or with one seed
     'test examples'.
     """
@@ -127,13 +127,15 @@ class Method:
     def finished(self) -> bool:
         return all(run.finished for run in self.runs)
 
-    def accuracy(self) -> Mean:
+    def accuracy(self) -> MeanOverSeeds:
         """Mean accuracy over seeds with a t interval; with one seed the run's own interval."""
         if len(self.seeds) == 1:
-            return Mean(measures.accuracy(self.runs[0]), *measures.interval(self.runs[0]))
+            return MeanOverSeeds(measures.accuracy(self.runs[0]), *measures.interval(self.runs[0]))
         values = self.by_seed(measures.accuracy)
         low, high = t_interval(values)
-        return Mean(fmean(values), max(low, 0.0), min(high, 1.0), count(len(values), "seed"))
+        return MeanOverSeeds(
+            fmean(values), max(low, 0.0), min(high, 1.0), count(len(values), "seed")
+        )
 
     def by_seed(self, of: Callable[[Run], float]) -> list[float]:
         """A number per seed, in the order of `seeds`; runs of the same seed are averaged."""

@@ -17,7 +17,7 @@ OFF, NOW = "fk-off", "fk-now"
 LANGUAGES = {"en": "English", "ja": "日本語"}
 
 
-class Stage:
+class Layout:
     """pages, caveats: {step: HTML}. view: what a notebook shows. frames: {step: box of its live
     figure}.
     """
@@ -90,7 +90,7 @@ class Stage:
         self.status, self.tiles = w.HTML(), w.HTML()
 
     def _make_what(self) -> None:
-        first = numbers.Setting()
+        first = numbers.SliderValues()
         self.companies = _slider(
             settings.COMPANIES[0], settings.COMPANIES[-1], first.companies, "companies"
         )

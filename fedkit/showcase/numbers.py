@@ -37,7 +37,7 @@ BETTER, UNCLEAR, WORSE = "better", "unclear", "worse"
 
 
 @dataclass(frozen=True)
-class Setting:
+class SliderValues:
     """Where the sliders stand. speed: kbit/s each way at every company."""
 
     companies: int = settings.COMPANIES[-1]
@@ -87,7 +87,7 @@ class Shown:
     delta: float
 
 
-def at(shelf: Shelf, setting: Setting) -> Shown:
+def at(shelf: Shelf, setting: SliderValues) -> Shown:
     """What the sliders stand for."""
     n = setting.companies
     return shown(shelf.shared(n, setting.level), shelf.alone(n), shelf.beside(n), setting.speed)

@@ -15,7 +15,7 @@ from fedkit.results import measures
 from fedkit.results.privacy_promise import number as epsilon_number
 from fedkit.results.privacy_promise import tiny
 from fedkit.showcase import settings
-from fedkit.showcase.numbers import Gain, Setting, Shown
+from fedkit.showcase.numbers import Gain, Shown, SliderValues
 from fedkit.showcase.style import PIECES, templates
 from fedkit.showcase.text import named, text
 
@@ -138,7 +138,7 @@ def status(words: str, bad: bool = False) -> str:
     return _page("status", "en", words=words, bad=bad)
 
 
-def what_words(shown: Shown, setting: Setting, lang: str) -> str:
+def what_words(shown: Shown, setting: SliderValues, lang: str) -> str:
     """Step 4: its title, what the setting comes to, and five big numbers."""
     tiles = [
         Tile(

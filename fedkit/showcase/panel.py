@@ -16,7 +16,7 @@ from fedkit.core.errors import Cancelled
 from fedkit.core.formatting import tidy
 from fedkit.core.record import Run
 from fedkit.showcase import files, numbers, pages, pictures, settings
-from fedkit.showcase.layout import Stage
+from fedkit.showcase.layout import Layout
 from fedkit.showcase.records import Shelf, load
 from fedkit.showcase.text import LANGS, named, text
 
@@ -52,7 +52,7 @@ class Showcase:
             self._write, self._buttons, self._written
         )
         alone = numbers.of_live(shelf).alone
-        self.stage = Stage(
+        self.stage = Layout(
             pictures.run_picture([], settings.LIVE_ROUNDS, alone, lang),
             pictures.what_picture(shelf, self.setting, lang),
         )
@@ -70,12 +70,12 @@ class Showcase:
     # ---- what a visitor does
 
     @property
-    def setting(self) -> numbers.Setting:
+    def setting(self) -> numbers.SliderValues:
         """Where the sliders of step 4 stand."""
         stage = getattr(self, "stage", None)
         if stage is None:
-            return numbers.Setting()
-        return numbers.Setting(
+            return numbers.SliderValues()
+        return numbers.SliderValues(
             stage.companies.value,
             list(settings.LEVELS)[stage.privacy.value],
             numbers.SPEEDS[stage.speed.value],

@@ -71,12 +71,12 @@ def run_picture(
     return {"data": data, "layout": frame}
 
 
-def what_picture(shelf: Shelf, setting: numbers.Setting, lang: str) -> dict[str, Any]:
+def what_picture(shelf: Shelf, setting: numbers.SliderValues, lang: str) -> dict[str, Any]:
     """{data, layout}: at the left accuracy by number of companies, at the right time by line; the
     sliders' place is marked.
     """
     every = [
-        numbers.at(shelf, numbers.Setting(n, setting.level, setting.speed))
+        numbers.at(shelf, numbers.SliderValues(n, setting.level, setting.speed))
         for n in settings.COMPANIES
     ]
     here = every[settings.COMPANIES.index(setting.companies)]
@@ -120,7 +120,7 @@ def figure(picture: dict[str, Any]) -> go.Figure:
     return go.Figure(picture)
 
 
-def _time(run: Run, here: numbers.Shown, setting: numbers.Setting) -> list[dict[str, Any]]:
+def _time(run: Run, here: numbers.Shown, setting: numbers.SliderValues) -> list[dict[str, Any]]:
     whole = [numbers.seconds(run, s) + numbers.base_seconds(here.base, s) for s in numbers.SPEEDS]
     place = {"xaxis": "x2", "yaxis": "y2"}
     now = here.seconds + here.base_seconds

@@ -15,9 +15,9 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import listing, quote
 from fedkit.data.preview import Preview, preview, take
-from fedkit.data.read_rows import Table
+from fedkit.data.read_rows import RawTable
 from fedkit.data.readers.files import reader_of
-from fedkit.quality.finding import Setting
+from fedkit.quality.finding import CheckOptions
 from fedkit.widgets.data_html import page
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Desk:
         self.sheet: str | None = None
         self.header_row: int | None = None
         self.roles: dict[str, str] = {}
-        self.table: Table | None = None
+        self.table: RawTable | None = None
         self.quality: Quality | None = None
         self.written: Written | None = None
         if source is not None:
@@ -141,7 +141,7 @@ class Desk:
         if "client" not in self.roles and table.columns.client:
             table = _without_client(table)
         self.table, self.written = table, None
-        self.quality = assess(table, Setting(model=self.model, slow=slow, tell=tell))
+        self.quality = assess(table, CheckOptions(model=self.model, slow=slow, tell=tell))
         self.changed()
         return self.quality
 
@@ -194,7 +194,7 @@ class Desk:
         self.changed()
 
 
-def _without_client(table: Table) -> Table:
+def _without_client(table: RawTable) -> RawTable:
     """The table as if nobody had a client column; the column stays among the others."""
     import pandas as pd
 

@@ -13,7 +13,7 @@ from fedkit.core.formatting import plain
 from fedkit.core.record import Run
 from fedkit.network import Timeline, replay
 from fedkit.plots.live_figure import sync
-from fedkit.plots.timeline import one_round
+from fedkit.plots.timeline import draw_round
 from fedkit.results.method_style import look
 from fedkit.widgets.bench.scene import WIDTH
 
@@ -39,7 +39,7 @@ def bench_figure(timeline: Timeline) -> go.Figure:
     """The last round as the bench shows it: always the same number of shapes, so that `sync` turns
     one into the next.
     """
-    fig = one_round(timeline)
+    fig = draw_round(timeline)
     drawn = [s.update(visible=True).to_plotly_json() for s in fig.layout.shapes]
     hidden = {
         "type": "line",
@@ -61,7 +61,7 @@ def time_bench(run: Run) -> TimeBench | go.Figure:
     try:
         return TimeBench(run)
     except ImportError as error:
-        fig = one_round(replay(run))
+        fig = draw_round(replay(run))
         return fig.update_layout(
             title_text=plain(f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160)
         )

@@ -58,7 +58,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Setting:
+class StageInfo:
     """What a stage may know beside the values. feedback: what is lost is kept for later, so noise
     and scaling are not needed to be right on average, and a contraction is better: ||x - C(x)||
     < ||x||.

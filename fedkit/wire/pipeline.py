@@ -19,7 +19,7 @@ from fedkit.core.spec import build
 from fedkit.core.tensors import Params
 from fedkit.wire import payload as plain
 from fedkit.wire.envelope import FINE, NOT_FINITE, opened, seal
-from fedkit.wire.layout import Form, Setting, Slot
+from fedkit.wire.layout import Form, Slot, StageInfo
 from fedkit.wire.payload import UNREADABLE, Payload, check, told
 from fedkit.wire.stages.cast import BFloat16, Float16
 from fedkit.wire.stages.entropy import Ans, Plain, Zstd
@@ -205,7 +205,7 @@ class Wire:
                 flat = memory.result(form.flat(context.memory), flat)
         return flat
 
-    def _message(self, arrays: list[np.ndarray], form: Form, setting: Setting) -> np.ndarray:
+    def _message(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
         select, quantise = self._stage("select"), self._stage("quantise")
         if quantise:
             size = select.slots(form)[0].count if select else form.size
@@ -224,8 +224,8 @@ class Wire:
     def _coder(self) -> Plain:
         return self._stage("code") or Plain()
 
-    def _setting(self, context: Context) -> Setting:
-        return Setting(context.seed, context.round, context.sender, self.feedback)
+    def _setting(self, context: Context) -> StageInfo:
+        return StageInfo(context.seed, context.round, context.sender, self.feedback)
 
     def _without(self, *roles: str) -> Wire:
         left = [

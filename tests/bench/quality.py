@@ -483,13 +483,13 @@ def write(rows: list[Row], folder: Path, in_splits: bool) -> Path:
 def check(rows: list[Row], in_splits: bool, slow: bool):
     """The verdict on rows that were written to a file and read again."""
     from fedkit.data.read_rows import read_rows
-    from fedkit.quality.finding import Setting
+    from fedkit.quality.finding import CheckOptions
     from fedkit.quality.report import assess
 
     with tempfile.TemporaryDirectory() as folder:
         path = write(rows, Path(folder), in_splits)
         return assess(
-            read_rows(path, text="text", label="label", client="site"), Setting(slow=slow)
+            read_rows(path, text="text", label="label", client="site"), CheckOptions(slow=slow)
         )
 
 
@@ -572,7 +572,7 @@ def million(number: int, seed: int = 0) -> None:
         )
         began = time.perf_counter()
         from fedkit.data.read_rows import read_rows
-        from fedkit.quality.finding import Setting
+        from fedkit.quality.finding import CheckOptions
         from fedkit.quality.report import assess
 
         table = read_rows(path, text="text", label="label", client="site")
@@ -588,7 +588,7 @@ def million(number: int, seed: int = 0) -> None:
                 )
             last[:] = [now, said]
 
-        quality = assess(table, Setting(tell=tell))
+        quality = assess(table, CheckOptions(tell=tell))
         tell("")
         total = time.perf_counter() - began
         print(f"total {total:.1f} s, peak {peak_mib():,.0f} MiB, verdict {quality.verdict}")

@@ -20,7 +20,7 @@ import numpy as np
 
 from fedkit.wire.secure_aggregation.fixed_point import Fixed, disclosed, enclosed
 from fedkit.wire.secure_aggregation.masking_client import (
-    Member,
+    MaskingClient,
     add_pair,
     agree,
     box,
@@ -64,7 +64,7 @@ def masks(n: int, k: int, threshold: float, repeats: int) -> dict:
     """One row: one client's work and messages, the server's work by parts."""
     fixed, circles = Fixed(32, 16), graph(n, k, 0, 1)
     members = [
-        Member(i, f"site-{i + 1}", 0, 1, circle, needed(len(circle), threshold))
+        MaskingClient(i, f"site-{i + 1}", 0, 1, circle, needed(len(circle), threshold))
         for i, circle in enumerate(circles)
     ]
     me = members[0]

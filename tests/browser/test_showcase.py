@@ -92,7 +92,7 @@ def served() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    code = f"from fedkit.cli_showcase import serve; raise SystemExit(serve({port}, 'en', False))"
+    code = f"from fedkit.cli.showcase import serve; raise SystemExit(serve({port}, 'en', False))"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,

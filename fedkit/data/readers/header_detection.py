@@ -34,7 +34,7 @@ Merge = tuple[int, int, int, int]  # first row, first column, last row, last col
 
 
 @dataclass(frozen=True)
-class Heading:
+class FoundHeader:
     """cells: the names as in the file, joined where a header has two rows. body: index of the first
     row below it.
     """
@@ -47,14 +47,14 @@ class Heading:
 
 def find_heading(
     head: list[Row], name: str, header_row: int | None = None, merges: Sequence[Merge] = ()
-) -> Heading:
+) -> FoundHeader:
     """The header among the first rows of a table. header_row: its line; None: guessed, which notes
     say if it is not the first.
 
     Raises FedkitError when header_row is no filled row among the first ones.
     """
     if not head:
-        return Heading([], 1, 0)
+        return FoundHeader([], 1, 0)
     at = (
         _given(head, name, header_row)
         if header_row is not None
@@ -69,13 +69,13 @@ def find_heading(
             " header_row to choose"
         ]
     if not _two_rows(head, at, merges):
-        return Heading(list(cells), line, at + 1, tuple(notes))
+        return FoundHeader(list(cells), line, at + 1, tuple(notes))
     joined = _join(cells, head[at + 1][1], merges, line)
     notes.append(
         f"{quote(name)}: rows {line} and {head[at + 1][0]} were read as one header:"
         f" {listing(joined, 6)}"
     )
-    return Heading(joined, line, at + 2, tuple(notes))
+    return FoundHeader(joined, line, at + 2, tuple(notes))
 
 
 def _given(head: list[Row], name: str, header_row: int) -> int:

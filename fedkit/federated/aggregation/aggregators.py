@@ -99,7 +99,7 @@ class Sums:
         return self.products[pair].sum() / self.pair_weight
 
 
-class Rule:
+class Aggregator:
     """What all rules share, and what plain averaging does; the others override parts of it."""
 
     needs: ClassVar[str] = ""
@@ -144,14 +144,14 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Mean(Rule):
+class Mean(Aggregator):
     """Every tensor averaged apart, weighted by examples (FedAvg of adapters, FedIT: Zhang et al.,
     2024).
     """
 
 
 @dataclass(frozen=True)
-class Ffa(Rule):
+class Ffa(Aggregator):
     """A stays as drawn, only B is trained and sent: averaging is then exact (FFA-LoRA: Sun et al.,
     2024).
     """
@@ -164,7 +164,7 @@ class Ffa(Rule):
 
 
 @dataclass(frozen=True)
-class Rolora(Rule):
+class Rolora(Aggregator):
     """B in odd rounds, A in even ones; the other is frozen, so averaging is exact (RoLoRA: Chen et
     al., 2024).
     """
@@ -177,7 +177,7 @@ class Rolora(Rule):
 
 
 @dataclass(frozen=True)
-class Flora(Rule):
+class Flora(Aggregator):
     """Every client's pair is stacked and added to the frozen matrices; the next round draws a new A
     (FLoRA: Wang et al., 2024).
     """
@@ -205,7 +205,7 @@ class Flora(Rule):
 
 
 @dataclass(frozen=True)
-class Fedex(Rule):
+class Fedex(Aggregator):
     """A and B averaged apart, and what that gets wrong added to the frozen matrices (FedEx-LoRA:
     Singhal et al., 2025).
     """
@@ -222,7 +222,7 @@ class Fedex(Rule):
 
 
 @dataclass(frozen=True)
-class UnlikeRanks(Rule):
+class UnlikeRanks(Aggregator):
     """What the rules for clients of unlike rank share."""
 
     ranks: str = "2|4|8"
@@ -291,7 +291,7 @@ class Hetlora(UnlikeRanks):
 
 
 @dataclass(frozen=True)
-class Fedsa(Rule):
+class Fedsa(Aggregator):
     """A is shared, every client keeps a B of its own: a model per client (FedSA-LoRA: Guo et al.,
     2025).
     """
@@ -304,7 +304,7 @@ class Fedsa(Rule):
 
 
 def combine(
-    rule: Rule,
+    rule: Aggregator,
     begin: Params,
     updates: Iterable[ClientUpdate],
     scale: float = 1.0,
@@ -370,14 +370,14 @@ def _grow(total: Params, name: str, tensor: Tensor, weight: float) -> None:
     total[name] = total[name].add_(term) if name in total else term
 
 
-def make_aggregator(spec: str) -> Rule:
+def make_aggregator(spec: str) -> Aggregator:
     """The rule that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
     rule = build("aggregate", AGGREGATORS, spec)
     rule.listed()  # ranks that cannot be read are refused here
     return rule
 
 
-AGGREGATORS: dict[str, type[Rule]] = {
+AGGREGATORS: dict[str, type[Aggregator]] = {
     "mean": Mean,
     "ffa": Ffa,
     "rolora": Rolora,

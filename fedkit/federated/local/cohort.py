@@ -100,7 +100,7 @@ def _together(
     waiting = iter(tasks)
     for task in tasks[:1]:
         merge(model, task.start)  # the same for all tasks
-    table = Table(model, seats(model, tasks, config.batch_size), config)
+    table = ClientStates(model, seats(model, tasks, config.batch_size), config)
     taken: dict[int, Seat] = {}
     while True:
         batch = {}
@@ -127,7 +127,7 @@ def _together(
             taken[i].count(len(rows), losses[i], seconds)
 
 
-class Table:
+class ClientStates:
     """The parameters and AdamW states of the clients on the seats: one row each, one column per
     trained value.
     """

@@ -17,7 +17,7 @@ from fedkit.core.tensors import Params, under
 from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.exchange import Exchange, Upload
-from fedkit.federated.rounds.participant import ABSENT, Sites, Visit
+from fedkit.federated.rounds.participant import ABSENT, Participants, Visit
 from fedkit.federated.rounds.state import pack, pack_update, unpack, unpack_update
 
 # visits per client and step that come to nothing, before the server steps without its full number
@@ -40,7 +40,7 @@ class Flying:
     began, at its last step.
     """
 
-    def __init__(self, sites: Sites, state: Params):
+    def __init__(self, sites: Participants, state: Params):
         self.sites, self.flights = sites, {}
         self.need = sites.strategy.size(len(sites.clients))
         self.clock, self.resting, self.visits = (

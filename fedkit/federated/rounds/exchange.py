@@ -25,7 +25,7 @@ from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import CENTRE, CONTROL, Params, under
 from fedkit.data.corpus import ClientData
-from fedkit.federated.aggregation.aggregators import Combined, Rule, combine, make_aggregator
+from fedkit.federated.aggregation.aggregators import Aggregator, Combined, combine, make_aggregator
 from fedkit.federated.aggregation.lora_pairs import MOST, cut, padded, pairs
 from fedkit.federated.local.train import ClientUpdate, Fit, learning_rates
 from fedkit.federated.rounds.client_dp import Guard
@@ -403,7 +403,7 @@ def _is_figure(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1e9
 
 
-def wires(config: RunConfig, rule: Rule) -> tuple[Wire, Wire]:
+def wires(config: RunConfig, rule: Aggregator) -> tuple[Wire, Wire]:
     """(the way up, the way down). Raises FedkitError for a download that the rule cannot have
     compressed.
     """
@@ -420,7 +420,7 @@ def wires(config: RunConfig, rule: Rule) -> tuple[Wire, Wire]:
     return up, down.without_memory()
 
 
-def at_home(rule: Rule, share: str, names: Sequence[str]) -> frozenset[str]:
+def at_home(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset[str]:
     """The trained tensors that never travel. Raises FedkitError for a pattern that fits nothing or
     breaks the rule.
     """

@@ -16,7 +16,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Examples
-from fedkit.federated.cost_model import pace
+from fedkit.federated.cost_model import modelled_seconds_per_example
 from fedkit.federated.local.train import Fit, Steps, Task, Tick, adjustment, client_rng, task_of
 from fedkit.federated.rounds.attacks import make_attack
 from fedkit.federated.rounds.exchange import Exchange, Harm, Upload
@@ -43,7 +43,7 @@ class Visit:
     upload: Upload | None = None
 
 
-class Sites:
+class Participants:
     """All clients, with their computers and lines. figures: what the server asks them to say of
     themselves.
     """
@@ -63,7 +63,10 @@ class Sites:
         self.place = {c.client_id: i for i, c in enumerate(clients)}
         self.faults, self.attack = parse_faults(config.faults), make_attack(config.attack)
         self.attackers = self.attack.who(len(clients), config.seed)
-        self.world, self.pace = World.of(config, list(self.place)), pace(model, clients, config)
+        self.world, self.pace = (
+            World.of(config, list(self.place)),
+            modelled_seconds_per_example(model, clients, config),
+        )
 
     def fate(self, number: int, client: str) -> Fate:
         """What happens to the client in a round."""

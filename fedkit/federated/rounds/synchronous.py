@@ -17,7 +17,7 @@ from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.exchange import Exchange
 from fedkit.federated.rounds.faults import Fate
-from fedkit.federated.rounds.participant import ABSENT, Sites, Visit
+from fedkit.federated.rounds.participant import ABSENT, Participants, Visit
 from fedkit.federated.rounds.sampling import chosen
 from fedkit.federated.rounds.state import pack_update, unpack_update
 
@@ -28,7 +28,7 @@ class Waiting:
     pending: updates that came after the deadline, and count in the next round.
     """
 
-    def __init__(self, sites: Sites, state: Params):
+    def __init__(self, sites: Participants, state: Params):
         self.sites, self.config = sites, sites.config
         self.pending = [unpack_update(state, f"late/{i}") for i in range(int(state.get("late", 0)))]
 

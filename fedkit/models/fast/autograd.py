@@ -7,7 +7,7 @@ import contextlib
 import torch
 from torch import Tensor
 
-from fedkit.models.fast.packing import Block
+from fedkit.models.fast.packing import WindowBlock
 
 
 class Frozen:
@@ -119,6 +119,6 @@ class Attention(torch.autograd.Function):
         return dqkv, None, None, *[None] * len(ctx.blocks)
 
 
-def _by_head(x: Tensor, block: Block, parts: int, heads: int) -> Tensor:
+def _by_head(x: Tensor, block: WindowBlock, parts: int, heads: int) -> Tensor:
     """A view of a block's tokens (T, parts * heads * d) as (parts, windows, heads, width, d)."""
     return x[block.rows].view(block.windows, block.width, parts, heads, -1).permute(2, 0, 3, 1, 4)

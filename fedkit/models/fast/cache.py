@@ -15,7 +15,7 @@ from fedkit.models.fast.packing import Tokens, ranges
 BUDGET = 512 * 1024**2  # bytes kept; texts beyond it are computed again whenever they are needed
 
 
-class Store:
+class FeatureCache:
     """Rows of a matrix, found by text: token ids -> its rows of width d. Holds at most `budget`
     bytes, first come first kept.
 

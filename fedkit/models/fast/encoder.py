@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from fedkit.models.fast.autograd import Adapted, Attention, Frozen
-from fedkit.models.fast.cache import Store
-from fedkit.models.fast.packing import Block, Packed, Tokens, pack, ranges
+from fedkit.models.fast.cache import FeatureCache
+from fedkit.models.fast.packing import Packed, Tokens, WindowBlock, pack, ranges
 
 if TYPE_CHECKING:
     pass
@@ -33,7 +33,7 @@ class Unsupported(Exception):
 
 
 @dataclass(frozen=True)
-class Adapter:
+class LowRankPair:
     """Where a low-rank pair acts: names of A and B among the trainable tensors, its scale, its rows
     of the output.
     """
@@ -63,7 +63,7 @@ class Linear:
                 if (name := names.get(layer)) is None:
                     raise Unsupported("a layer is wrapped in something other than LoRA")
                 self.adapters.append(
-                    Adapter(
+                    LowRankPair(
                         f"{name}.lora_A.weight",
                         f"{name}.lora_B.weight",
                         layer.scaling["default"],
@@ -103,7 +103,7 @@ class Layer:
     def __call__(
         self,
         x: Tensor,
-        blocks: Sequence[Block],
+        blocks: Sequence[WindowBlock],
         biases: list[Tensor],
         params: Grouped,
         own: Tensor | None,
@@ -112,7 +112,7 @@ class Layer:
         x = self.norm_out(self.out(mixed, params, own) + x)
         return self.norm_down(self.down(self.act(self.up(x, params, own)), params, own) + x)
 
-    def adapters(self) -> list[Adapter]:
+    def adapters(self) -> list[LowRankPair]:
         return [a for linear in (self.qkv, self.out, self.up, self.down) for a in linear.adapters]
 
 
@@ -147,7 +147,7 @@ class Stack:
                 " together"
             )
         whole = self.lowest == len(self.layers)
-        self.store = Store(
+        self.store = FeatureCache(
             self._vectors if whole else self._states,
             (lambda n: 1) if whole else (lambda n: n),
             device,

@@ -21,7 +21,7 @@ NARROWEST = 64  # tokens in a window; longer texts take windows of the next powe
 
 
 @dataclass(frozen=True)
-class Block:
+class WindowBlock:
     """`windows` windows of `width` tokens, in the token matrix from row `start`.
 
     apart: bool (windows, width, width), True where two tokens belong to different texts.
@@ -56,7 +56,7 @@ class Packed:
 
     starts: np.ndarray
     lengths: np.ndarray
-    blocks: tuple[Block, ...]
+    blocks: tuple[WindowBlock, ...]
     device: torch.device
 
     @property
@@ -112,7 +112,7 @@ def pack(texts: Sequence[Tokens], device: torch.device, alone: bool = False) -> 
             members, lengths[members]
         )
         grid = torch.from_numpy(owner.reshape(len(used), width)).to(device)
-        blocks.append(Block(start, len(used), width, grid.unsqueeze(1) != grid.unsqueeze(2)))
+        blocks.append(WindowBlock(start, len(used), width, grid.unsqueeze(1) != grid.unsqueeze(2)))
         start = blocks[-1].rows.stop
     return Packed(starts, lengths, tuple(blocks), device)
 

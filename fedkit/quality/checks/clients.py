@@ -8,8 +8,8 @@ import numpy as np
 
 from fedkit.core.formatting import count, listing, quote
 from fedkit.data.partition import MINIMUM, smallest_share
-from fedkit.data.read_rows import Table
-from fedkit.quality.finding import Finding, Setting
+from fedkit.data.read_rows import RawTable
+from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.table_view import facts, finding
 
 # mean distance of a client's labels from the others': far apart, and noticeably so
@@ -17,7 +17,7 @@ STRONG, SOME = 0.6, 0.35
 DRAWS = 20  # of labels at random, to see what distance chance alone makes
 
 
-def label_table(table: Table) -> np.ndarray:
+def label_table(table: RawTable) -> np.ndarray:
     """Usable training rows by client and label, int64, shape (clients, labels)."""
     known = facts(table).usable & facts(table).train & (facts(table).clients >= 0)
     clients, labels = len(facts(table).client_names), len(facts(table).label_names)
@@ -57,7 +57,7 @@ def by_chance(counts: np.ndarray, seed: int) -> np.ndarray:
     return np.mean(draws, axis=0)
 
 
-def check_label_skew(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_label_skew(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """How far each client's mix of labels is from the others', beyond what chance makes of so few
     rows.
     """
@@ -98,7 +98,7 @@ def check_label_skew(table: Table, setting: Setting) -> Iterator[Finding]:
     )
 
 
-def check_tiny_clients(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_tiny_clients(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Clients with too few rows to take part, or one client only."""
     names = facts(table).client_names
     if not len(names):

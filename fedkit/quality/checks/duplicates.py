@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 
 from fedkit.core.formatting import count
-from fedkit.data.read_rows import Table
+from fedkit.data.read_rows import RawTable
 from fedkit.quality.checks.minhash import ALIKE, near_pairs
-from fedkit.quality.finding import Finding, Setting
+from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.table_view import codes, cut, facts, finding, grade, share
 
 SAME = "(case, width, spaces, a few letters aside)"
 
 
-def check_exact_duplicates(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_exact_duplicates(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Rows that repeat an earlier row of the same split: text, label and client."""
     known = table.frame["text"].to_numpy(dtype=object) != ""
     bad = known & table.frame.duplicated(["split", "text", "label", "client"]).to_numpy()
@@ -38,7 +38,7 @@ def check_exact_duplicates(table: Table, setting: Setting) -> Iterator[Finding]:
         )
 
 
-def check_duplicates_across_clients(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_duplicates_across_clients(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """The same text at two clients or more, in one split."""
     f = facts(table)
     known = (f.texts >= 0) & (f.clients >= 0)
@@ -67,7 +67,7 @@ def check_duplicates_across_clients(table: Table, setting: Setting) -> Iterator[
         )
 
 
-def check_leakage(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_leakage(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Held-out texts that stand in train too."""
     f = facts(table)
     if table.single:
@@ -104,7 +104,7 @@ class Near:
     sampled: bool
 
 
-def near(table: Table, setting: Setting) -> Near:
+def near(table: RawTable, setting: CheckOptions) -> Near:
     """The near pairs of a table, found once: texts with one key (similarity 1), and pairs of keys
     at least ALIKE.
     """
@@ -114,7 +114,7 @@ def near(table: Table, setting: Setting) -> Near:
     return kept[setting.seed]
 
 
-def _near(table: Table, seed: int) -> Near:
+def _near(table: RawTable, seed: int) -> Near:
     f = facts(table)
     known = np.flatnonzero((f.texts >= 0) & (f.same[0] >= 0))
     _, first = np.unique(f.texts[known], return_index=True)
@@ -129,7 +129,7 @@ def _near(table: Table, seed: int) -> Near:
     return Near(f.texts[left], f.texts[right], similarity, len(rows), found.sampled)
 
 
-def _first(table: Table, rows: np.ndarray) -> np.ndarray:
+def _first(table: RawTable, rows: np.ndarray) -> np.ndarray:
     """Train before held-out rows, then by client: so that neighbours in a group often differ in
     these.
     """
@@ -137,7 +137,7 @@ def _first(table: Table, rows: np.ndarray) -> np.ndarray:
     return (~f.train[rows]).astype(np.int64) * (len(f.client_names) + 1) + f.clients[rows]
 
 
-def check_near_duplicates(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_near_duplicates(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Texts nearly the same as an earlier one of the same split."""
     f, pairs = facts(table), near(table, setting)
     here = _in_train(table, pairs.left) & _in_train(table, pairs.right)
@@ -164,7 +164,7 @@ def check_near_duplicates(table: Table, setting: Setting) -> Iterator[Finding]:
         )
 
 
-def check_near_across_clients(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_near_across_clients(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Texts nearly the same at two clients."""
     f, pairs = facts(table), near(table, setting)
     if len(f.client_names) < 2:
@@ -196,7 +196,7 @@ def check_near_across_clients(table: Table, setting: Setting) -> Iterator[Findin
         )
 
 
-def check_near_leakage(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_near_leakage(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Held-out texts nearly the same as one in train."""
     f, pairs = facts(table), near(table, setting)
     if table.single:
@@ -226,17 +226,17 @@ def check_near_leakage(table: Table, setting: Setting) -> Iterator[Finding]:
         )
 
 
-def _in_train(table: Table, texts: np.ndarray) -> np.ndarray:
+def _in_train(table: RawTable, texts: np.ndarray) -> np.ndarray:
     f = facts(table)
     return np.isin(texts, f.texts[f.train & (f.texts >= 0)])
 
 
-def _seen(table: Table) -> np.ndarray:
+def _seen(table: RawTable) -> np.ndarray:
     """Rows whose exact text stands in an earlier row."""
     return pd.Series(facts(table).texts).duplicated().to_numpy()
 
 
-def _client_range(table: Table) -> tuple[np.ndarray, np.ndarray]:
+def _client_range(table: RawTable) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and the highest code of the clients that have each text; above all and -1 where
     nobody has it.
     """
@@ -249,7 +249,7 @@ def _client_range(table: Table) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _shown(table: Table, pairs: Near, which: np.ndarray) -> list[str]:
+def _shown(table: RawTable, pairs: Near, which: np.ndarray) -> list[str]:
     at = np.flatnonzero(which)[:5]
     raw = table.frame["text_raw"]
     first = facts(table).first_rows
@@ -257,7 +257,7 @@ def _shown(table: Table, pairs: Near, which: np.ndarray) -> list[str]:
     return [f"{cut(raw.iloc[a])[:38]} ≈ {cut(raw.iloc[b])[:38]}" for a, b in zip(*ends)]
 
 
-def _numbers(table: Table, pairs: Near, which: np.ndarray) -> dict:
+def _numbers(table: RawTable, pairs: Near, which: np.ndarray) -> dict:
     """The pairs by line, at most 100, and how many there are."""
     at = np.flatnonzero(which)[:100]
     lines = table.frame["line"].to_numpy()

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from fedkit.core.formatting import count
-from fedkit.data.read_rows import Table
-from fedkit.quality.finding import WIDTH, Finding, Setting
+from fedkit.data.read_rows import RawTable
+from fedkit.quality.finding import WIDTH, CheckOptions, Finding
 from fedkit.quality.table_view import finding, grade, share
 
 _TAIL = (
@@ -45,7 +45,7 @@ HIDDEN = re.compile(
 )
 
 
-def check_encoding_damage(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_encoding_damage(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Texts and labels whose letters were read in the wrong encoding at some time."""
     kinds = {name: _where(table, form, ("text", "label")) for name, form in _DAMAGE.items()}
     bad = np.logical_or.reduce(list(kinds.values()))
@@ -65,7 +65,7 @@ def check_encoding_damage(table: Table, setting: Setting) -> Iterator[Finding]:
         )
 
 
-def check_html_or_markup(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_html_or_markup(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Texts with tags or entities of HTML."""
     bad = _where(table, MARKUP, ("text", "label"))
     if number := int(bad.sum()):
@@ -85,7 +85,7 @@ def check_html_or_markup(table: Table, setting: Setting) -> Iterator[Finding]:
         )
 
 
-def check_formulas(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_formulas(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Cells that a spreadsheet would compute when it opens the file."""
     roles = ("text_raw", "label_raw", "client_raw")
     bad = _where(table, FORMULA, roles, start=True)
@@ -110,7 +110,7 @@ def check_formulas(table: Table, setting: Setting) -> Iterator[Finding]:
         )
 
 
-def check_control_characters(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_control_characters(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Control characters, signs that turn the direction of writing, and signs of no width."""
     roles = ("text_raw", "label_raw", "client_raw")
     control, hidden = _where(table, CONTROL, roles), _where(table, HIDDEN, roles)
@@ -134,7 +134,7 @@ def check_control_characters(table: Table, setting: Setting) -> Iterator[Finding
 
 
 def _where(
-    table: Table, form: re.Pattern[str], roles: tuple[str, ...], start: bool = False
+    table: RawTable, form: re.Pattern[str], roles: tuple[str, ...], start: bool = False
 ) -> np.ndarray:
     """bool, shape (rows,): whether `form` is in (or starts) any of the cells; labels and clients
     recur, so each is seen once.

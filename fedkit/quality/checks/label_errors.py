@@ -15,9 +15,9 @@ import numpy as np
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count, quote
-from fedkit.data.read_rows import Table
+from fedkit.data.read_rows import RawTable
 from fedkit.quality.checks.languages import script_of
-from fedkit.quality.finding import MOST_EXAMPLES, Finding, Setting
+from fedkit.quality.finding import MOST_EXAMPLES, CheckOptions, Finding
 from fedkit.quality.table_view import cut, facts, finding, share
 
 MOST = 20_000  # rows looked at
@@ -30,7 +30,7 @@ LETTERS = "letter sequences"
 SURE = {"vectors": (0.75, 0.05), "letters": (0.9, 0.02)}
 
 
-def check_suspicious_labels(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_suspicious_labels(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Rows whose label a model trained on the other rows would not give, by far; for a person to
     look at, never changed here.
     """
@@ -66,7 +66,7 @@ def check_suspicious_labels(table: Table, setting: Setting) -> Iterator[Finding]
     )
 
 
-def _rows(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
+def _rows(table: RawTable, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
     """Positions of rows to look at (one per text, labels with enough rows), their labels' codes,
     and whether they are a sample.
     """
@@ -82,7 +82,7 @@ def _rows(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
     return at[enough], np.unique(names[enough], return_inverse=True)[1], sampled
 
 
-def _features(texts: list[str], setting: Setting) -> tuple[Any, str]:
+def _features(texts: list[str], setting: CheckOptions) -> tuple[Any, str]:
     """Sentence vectors where the base model is at hand and reads the texts, else character n-grams;
     and which.
     """
@@ -102,7 +102,7 @@ def _reads(texts: list[str], model: str) -> bool:
     return script != "LATIN" or strange <= 0.05 * min(len(texts), 2_000)
 
 
-def _vectors(texts: list[str], setting: Setting) -> np.ndarray:
+def _vectors(texts: list[str], setting: CheckOptions) -> np.ndarray:
     from fedkit.core.config import RunConfig
     from fedkit.data.corpus import Examples
     from fedkit.models.loading import load_model

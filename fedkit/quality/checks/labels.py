@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from fedkit.core.formatting import count, listing, quote
-from fedkit.data.read_rows import Table
-from fedkit.quality.finding import Finding, Setting
+from fedkit.data.read_rows import RawTable
+from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.table_view import cut, facts, finding, grade, share
 
 RARE = 10  # training examples below which a label can hardly be learned
@@ -20,13 +20,13 @@ TOLD = 0.9  # share of a label's texts that hold its name, above which the text 
 LOOKED = 2_000  # texts of a label, and of the others, that are searched for its name
 
 
-def train_counts(table: Table) -> np.ndarray:
+def train_counts(table: RawTable) -> np.ndarray:
     """Usable training rows of each label, int64, shape (labels,)."""
     known = facts(table).usable & facts(table).train
     return np.bincount(facts(table).labels[known], minlength=len(facts(table).label_names))
 
 
-def check_conflicting_labels(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_conflicting_labels(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """The same text (width, case, spaces and end punctuation aside) with different labels."""
     known = facts(table).usable & (facts(table).same[0] >= 0)
     at, labels = facts(table).same[0], facts(table).labels
@@ -57,7 +57,7 @@ def check_conflicting_labels(table: Table, setting: Setting) -> Iterator[Finding
         )
 
 
-def check_single_label(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_single_label(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """One label only, or none."""
     names = (
         facts(table).label_names[train_counts(table) > 0] if len(facts(table).label_names) else []
@@ -81,7 +81,7 @@ def check_single_label(table: Table, setting: Setting) -> Iterator[Finding]:
     )
 
 
-def check_rare_labels(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_rare_labels(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Labels with fewer than RARE training examples."""
     sizes = train_counts(table)
     rare = np.flatnonzero((sizes < RARE) & (sizes > 0))
@@ -105,7 +105,7 @@ def check_rare_labels(table: Table, setting: Setting) -> Iterator[Finding]:
     )
 
 
-def check_too_many_labels(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_too_many_labels(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """So many labels that they look like free text, or that each has next to no examples."""
     sizes = train_counts(table)
     labels, rows = int((sizes > 0).sum()), int(sizes.sum())
@@ -128,7 +128,7 @@ def check_too_many_labels(table: Table, setting: Setting) -> Iterator[Finding]:
     )
 
 
-def check_unseen_labels(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_unseen_labels(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Labels that occur in a held-out split and never in train."""
     if table.single or not len(facts(table).label_names):
         return
@@ -151,7 +151,7 @@ def check_unseen_labels(table: Table, setting: Setting) -> Iterator[Finding]:
         )
 
 
-def check_imbalance(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_imbalance(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """One label so frequent that always answering it looks good."""
     sizes = train_counts(table)
     if (sizes > 0).sum() < 2:
@@ -177,7 +177,7 @@ def check_imbalance(table: Table, setting: Setting) -> Iterator[Finding]:
     )
 
 
-def check_label_in_text(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_label_in_text(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Labels whose name stands in nearly all of their texts, and hardly ever in others."""
     names, labels = facts(table).label_names, facts(table).labels
     rng = np.random.default_rng(setting.seed)
@@ -210,7 +210,7 @@ def check_label_in_text(table: Table, setting: Setting) -> Iterator[Finding]:
 
 
 def _told(
-    table: Table, label: int, labels: np.ndarray, rng: np.random.Generator
+    table: RawTable, label: int, labels: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray | None:
     """Rows of `label` that hold its name if at least TOLD of them do and a tenth of the others at
     most; else None.
@@ -237,6 +237,6 @@ def _some(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rows if len(rows) <= LOOKED else np.sort(rng.choice(rows, LOOKED, replace=False))
 
 
-def _holding(table: Table, rows: np.ndarray, pattern: re.Pattern) -> np.ndarray:
+def _holding(table: RawTable, rows: np.ndarray, pattern: re.Pattern) -> np.ndarray:
     keys = facts(table).keys
     return np.array([i for i in rows if pattern.search(keys[i])], dtype=np.int64)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from fedkit.core.formatting import quote
-from fedkit.data.read_rows import Table
-from fedkit.quality.finding import Finding, Setting
+from fedkit.data.read_rows import RawTable
+from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.table_view import finding, grade, share
 
 MOST = 20_000  # different rows looked at
@@ -95,7 +95,7 @@ def language_of(text: str) -> str:
     return best if votes[best] > votes[second] else ""
 
 
-def check_language(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_language(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Says plainly when the base model does not read the texts; else, as a note, when there is more
     than one language.
     """

@@ -15,9 +15,9 @@ import numpy as np
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count, quote
 from fedkit.data.cleaning import MAX_CHARACTERS
-from fedkit.data.read_rows import Table
+from fedkit.data.read_rows import RawTable
 from fedkit.models.base import MODELS, find_model
-from fedkit.quality.finding import Finding, Setting
+from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.table_view import facts, finding, grade, share
 
 SAMPLE = 4_000  # texts whose tokens are counted
@@ -38,7 +38,7 @@ class Reader:
     name: str
 
 
-def check_text_length(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_text_length(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Texts that a run would cut at `setting.max_tokens`."""
     at = np.flatnonzero(facts(table).texts >= 0)
     if not len(at):
@@ -87,7 +87,7 @@ def check_text_length(table: Table, setting: Setting) -> Iterator[Finding]:
     )
 
 
-def _longest(table: Table, reader: Reader, rows: np.ndarray, max_tokens: int) -> np.ndarray:
+def _longest(table: RawTable, reader: Reader, rows: np.ndarray, max_tokens: int) -> np.ndarray:
     """Those of the longest `rows` that have more than max_tokens: for the list of rows, not for the
     estimate.
     """
@@ -96,7 +96,7 @@ def _longest(table: Table, reader: Reader, rows: np.ndarray, max_tokens: int) ->
     return rows[np.array(tokens, np.int64) > max_tokens]
 
 
-def check_long_texts(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_long_texts(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Texts beyond what the model itself can read, or beyond what the kit keeps of a text."""
     lengths = facts(table).lengths
     cut_off = lengths > MAX_CHARACTERS
@@ -134,7 +134,7 @@ def _possible(reader: Reader, lengths: np.ndarray) -> np.ndarray:
     return lengths > (reader.limit or MAX_CHARACTERS)
 
 
-def _beyond(table: Table, reader: Reader, lengths: np.ndarray, seed: int) -> np.ndarray:
+def _beyond(table: RawTable, reader: Reader, lengths: np.ndarray, seed: int) -> np.ndarray:
     """Rows with more tokens than the model's limit, among a sample of those that can have
     as many.
     """

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fedkit.core.formatting import count, listing, quote
-from fedkit.data.read_rows import Table
-from fedkit.quality.finding import Finding, Setting
+from fedkit.data.read_rows import RawTable
+from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.table_view import facts, finding, grade, share
 
 # What people and programs write where they have nothing to say; compared in NFKC and small letters.
@@ -55,25 +55,25 @@ _LETTER = re.compile(r"[^\W_]")
 _ALPHA = re.compile(r"[^\W\d_]")
 
 
-def check_missing_text(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_missing_text(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Rows without a text."""
     empty = table.frame["text"].to_numpy(dtype=object) == ""
     empty &= ~_spaces(table)
     yield from _missing(table, "text", empty)
 
 
-def check_missing_label(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_missing_label(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Rows without a label."""
     yield from _missing(table, "label", facts(table).labels < 0)
 
 
-def check_missing_client(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_missing_client(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Training rows that do not say whose they are, in a table that has a column for it."""
     if table.columns.client is not None:
         yield from _missing(table, "client", (facts(table).clients < 0) & facts(table).train)
 
 
-def _missing(table: Table, role: str, bad: np.ndarray) -> Iterator[Finding]:
+def _missing(table: RawTable, role: str, bad: np.ndarray) -> Iterator[Finding]:
     if not (number := int(bad.sum())):
         return
     column = quote(getattr(table.columns, role))
@@ -102,7 +102,7 @@ def _missing(table: Table, role: str, bad: np.ndarray) -> Iterator[Finding]:
     )
 
 
-def _spaces(table: Table) -> np.ndarray:
+def _spaces(table: RawTable) -> np.ndarray:
     """Rows whose text cell holds something, but nothing that one can see once it is cleaned."""
     raw, clean = (
         table.frame["text_raw"].to_numpy(dtype=object),
@@ -111,7 +111,7 @@ def _spaces(table: Table) -> np.ndarray:
     return (clean == "") & (raw != "")
 
 
-def check_blank_text(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_blank_text(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Texts of spaces, invisible characters or punctuation only, and words that mean "nothing"."""
     values = pd.Series(facts(table).same[1], dtype=object)
     empty = np.array(
@@ -140,7 +140,7 @@ def check_blank_text(table: Table, setting: Setting) -> Iterator[Finding]:
         )
 
 
-def check_placeholder_labels(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_placeholder_labels(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Labels such as N/A or 未分類, which may mean that nobody chose one."""
     names = [name for name in facts(table).label_names if name.casefold() in PLACEHOLDERS]
     if not names:
@@ -161,7 +161,7 @@ def check_placeholder_labels(table: Table, setting: Setting) -> Iterator[Finding
     )
 
 
-def check_constant_text(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_constant_text(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Texts of a number only or of one word only, and one text that recurs through the file."""
     values = facts(table).same[1]
     number = np.array(
@@ -184,7 +184,7 @@ def _one_word(value: str) -> bool:
     )
 
 
-def _poor(table: Table, values: np.ndarray, words: str, which: str) -> Iterator[Finding]:
+def _poor(table: RawTable, values: np.ndarray, words: str, which: str) -> Iterator[Finding]:
     at = facts(table).same[0]
     bad = (at >= 0) & np.append(values, False)[at]
     if found := int(bad.sum()):
@@ -201,7 +201,7 @@ def _poor(table: Table, values: np.ndarray, words: str, which: str) -> Iterator[
         )
 
 
-def _refrain(table: Table) -> Iterator[Finding]:
+def _refrain(table: RawTable) -> Iterator[Finding]:
     """One text on 1 % of the rows and 10 rows or more, with several labels: a form's default, not a
     report.
     """

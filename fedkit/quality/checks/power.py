@@ -17,20 +17,20 @@ import numpy as np
 from fedkit.core.formatting import count
 from fedkit.core.stats import ALPHA, DISCORDANCE, POWER, examples_needed, smallest_difference
 from fedkit.data.cleaning import MIN_TRAIN
-from fedkit.data.read_rows import Table
-from fedkit.quality.finding import Finding, Setting
+from fedkit.data.read_rows import RawTable
+from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.table_view import facts, finding
 
 WANTED = 0.05  # the difference, in accuracy, that one would like to see
 
 
-def points(table: Table) -> float | None:
+def points(table: RawTable) -> float | None:
     """`smallest_difference` of the table's test set in percentage points, rounded up to a tenth."""
     found = smallest_difference(facts(table).num_test)
     return None if found is None else math.ceil(1000 * found - 1e-3) / 10
 
 
-def check_few_examples(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_few_examples(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     """Too few usable rows to train on, or too few test rows to show a difference of 5 points."""
     yield from _too_few_to_train(table)
     num_test, needed, smallest = facts(table).num_test, examples_needed(WANTED), points(table)
@@ -72,7 +72,7 @@ def check_few_examples(table: Table, setting: Setting) -> Iterator[Finding]:
     )
 
 
-def _too_few_to_train(table: Table) -> Iterator[Finding]:
+def _too_few_to_train(table: RawTable) -> Iterator[Finding]:
     usable = facts(table).usable & facts(table).train
     once = len(np.unique(facts(table).texts[usable]))
     if once < MIN_TRAIN:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from fedkit.core.formatting import count, listing, quote
-from fedkit.data.read_rows import Table
-from fedkit.quality.finding import Finding, Setting
+from fedkit.data.read_rows import RawTable
+from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.table_view import codes, finding
 
 # Signs that look alike, drawn together: Cyrillic and Greek with Latin, kana with kanji, dashes
@@ -67,19 +67,19 @@ def _gap(name: str, found: re.Match) -> str:
     )
 
 
-def check_label_spellings(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_label_spellings(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     yield from _spellings(
         table, "label", "splits one answer into two, and each half counts as wrong for the other"
     )
 
 
-def check_client_spellings(table: Table, setting: Setting) -> Iterator[Finding]:
+def check_client_spellings(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     yield from _spellings(
         table, "client", "splits one site into two clients, each with a part of its own data"
     )
 
 
-def _spellings(table: Table, role: str, harm: str) -> Iterator[Finding]:
+def _spellings(table: RawTable, role: str, harm: str) -> Iterator[Finding]:
     at, names = codes(table.frame[role])
     if not len(names):
         return
@@ -182,7 +182,7 @@ def _slip(one: str, other: str) -> bool:
     return swapped or short[start + 1 :] == long[start + 1 :]
 
 
-def _merged(table: Table, role: str) -> Iterator[Finding]:
+def _merged(table: RawTable, role: str) -> Iterator[Finding]:
     """Spellings that are one already after reading (NFKC, spaces at the ends)."""
     raw, clean = table.frame[f"{role}_raw"], table.frame[role]
     pairs = {(r, c) for r, c in zip(raw, clean) if r != c and c}
@@ -205,7 +205,7 @@ def _merged(table: Table, role: str) -> Iterator[Finding]:
 
 
 def _found(
-    table: Table,
+    table: RawTable,
     role: str,
     at: np.ndarray,
     names: np.ndarray,

@@ -16,7 +16,7 @@ from fedkit.reports.brief.brief import Brief
 from fedkit.reports.brief.evidence import Evidence, gather, hours
 from fedkit.reports.brief.promise import left_lines, privacy_lines, stayed_lines
 from fedkit.reports.brief.returns import Assumptions, returns
-from fedkit.reports.brief.rules import Case, helped, rules, verdict
+from fedkit.reports.brief.rules import RuleInputs, helped, rules, verdict
 from fedkit.reports.text.brief import language, ui
 
 
@@ -38,13 +38,13 @@ def decide(
     return brief(case_of(evidence, assumed, lang), date or datetime.date.today())
 
 
-def case_of(evidence: Evidence, assumptions: Assumptions, lang: str) -> Case:
+def case_of(evidence: Evidence, assumptions: Assumptions, lang: str) -> RuleInputs:
     """All that rules and sentences look at."""
     times = hours(evidence.run, assumptions.links, assumptions.devices)
-    return Case(evidence, assumptions, returns(evidence, assumptions, lang), times, lang)
+    return RuleInputs(evidence, assumptions, returns(evidence, assumptions, lang), times, lang)
 
 
-def brief(case: Case, day: datetime.date) -> Brief:
+def brief(case: RuleInputs, day: datetime.date) -> Brief:
     """The page's parts, each in the case's language."""
     found, run, lang = rules(case), case.evidence.run, case.lang
     decided = verdict(found)
@@ -81,7 +81,7 @@ def brief(case: Case, day: datetime.date) -> Brief:
     )
 
 
-def numbers(case: Case) -> dict[str, Any]:
+def numbers(case: RuleInputs) -> dict[str, Any]:
     """The same as plain numbers, for JSON and for charts: shares from 0 to 1, bytes, seconds,
     currency.
     """

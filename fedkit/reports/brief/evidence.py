@@ -18,7 +18,7 @@ from fedkit.network import replay
 from fedkit.reports.brief.promise import meets
 from fedkit.results import measures
 from fedkit.results.difference import Difference, comparable, difference
-from fedkit.results.methods import Mean, Method, methods, over_seeds
+from fedkit.results.methods import MeanOverSeeds, Method, methods, over_seeds
 from fedkit.results.privacy_promise import Promise
 from fedkit.results.recommendation import best
 
@@ -68,7 +68,7 @@ class Evidence:
     run: Run
     runs: tuple[Run, ...]
     name: str
-    ways: dict[str, Mean]
+    ways: dict[str, MeanOverSeeds]
     differences: dict[str, Difference]
     daily: dict[str, float]
     alone: str
@@ -216,14 +216,14 @@ def _daily(runs: Sequence[Run]) -> float:
     return fmean(measures.result(run, "own_mix_accuracy") for run in runs)
 
 
-def _way(method: Method) -> Mean:
+def _way(method: Method) -> MeanOverSeeds:
     """Its accuracy; over several seeds with the luck of the test examples too (see widened)."""
     mean = method.accuracy()
     if len(method.seeds) < 2:
         return mean
     singles = [(measures.accuracy(r), *measures.interval(r)[:2]) for r in method.runs]
     low, high = widened(mean.value, mean.low, mean.high, singles)
-    return Mean(mean.value, max(low, 0.0), min(high, 1.0), mean.over)
+    return MeanOverSeeds(mean.value, max(low, 0.0), min(high, 1.0), mean.over)
 
 
 def _apart(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference | None:

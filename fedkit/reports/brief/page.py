@@ -27,7 +27,7 @@ EFFECTS = {GO: "go", CONDITIONS: "conditions_word", NO_GO: "no_go"}
 
 
 @dataclass(frozen=True)
-class Level:
+class Density:
     """How densely the sheet is set. size: px of its type; items: sentences of a list; clamp: lines
     of a sentence; picture: px.
     """
@@ -39,7 +39,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Block:
+class PageBlock:
     """A heading and what stands under it: sentences, a picture, more sentences, a list or a table.
 
     items: sentences, or rows of cells, or what `rules` gives. kept: how many of them are printed.
@@ -65,7 +65,7 @@ class Block:
         return max(0, len(self.head) - self.wide)
 
 
-Row = tuple[tuple[float, ...], list[list[Block]]]
+Row = tuple[tuple[float, ...], list[list[PageBlock]]]
 
 
 def render(brief: Brief) -> str:
@@ -104,18 +104,18 @@ def render(brief: Brief) -> str:
     )
 
 
-def blocks(brief: Brief) -> dict[str, Block]:
+def blocks(brief: Brief) -> dict[str, PageBlock]:
     """Every block of the page by its key, whole; one with nothing to show is left out."""
     ui, back = words(brief), brief.returns
     every = [
-        Block("tried", ui["tried"], items=_all(brief.tried)),
-        Block(
+        PageBlock("tried", ui["tried"], items=_all(brief.tried)),
+        PageBlock(
             "accuracies",
             ui["accuracies"],
             before=_all([brief.bars_sentence]),
             picture=_picture(pictures.bars, brief, brief.bars),
         ),
-        Block(
+        PageBlock(
             "costs",
             ui["costs"],
             "table",
@@ -124,19 +124,19 @@ def blocks(brief: Brief) -> dict[str, Block]:
             shares=(0.42, 0.20, 0.38),
         ),
         hours(brief, ui["hours"]),
-        Block("left", ui["left"], items=_all(brief.left)),
-        Block("stayed", ui["stayed"], items=_all(brief.stayed)),
-        Block("privacy", ui["privacy"], items=_all(brief.privacy)),
-        Block("leaving", ui["leaving"], items=_all(brief.leaving)),
-        Block("returns", ui["returns"], before=_all([back.sentence])),
-        Block("tornado", ui["tornado"], picture=_picture(pictures.tornado, brief, back.swings)),
-        Block(
+        PageBlock("left", ui["left"], items=_all(brief.left)),
+        PageBlock("stayed", ui["stayed"], items=_all(brief.stayed)),
+        PageBlock("privacy", ui["privacy"], items=_all(brief.privacy)),
+        PageBlock("leaving", ui["leaving"], items=_all(brief.leaving)),
+        PageBlock("returns", ui["returns"], before=_all([back.sentence])),
+        PageBlock("tornado", ui["tornado"], picture=_picture(pictures.tornado, brief, back.swings)),
+        PageBlock(
             "break_even",
             ui["break_even"],
             picture=_picture(pictures.curve, brief, back.curve),
             after=_all(back.break_even[:3]),
         ),
-        Block(
+        PageBlock(
             "assumptions",
             ui["assumptions"],
             "table",
@@ -144,21 +144,25 @@ def blocks(brief: Brief) -> dict[str, Block]:
             css="facts",
             shares=(0.48, 0.24, 0.28),
         ),
-        Block("rules", ui["rules"], "rules", [rule(r, ui) for r in brief.rules]),
-        Block("conditions", ui["conditions"], items=_all(brief.conditions)),
-        Block("next_steps", ui["next_steps"], items=_all(brief.next_steps), tag="ol", css="steps"),
-        Block("phrases", ui["phrases"], items=_all(brief.phrases), css="quotes"),
-        Block("caveats", ui["caveats"], items=_all(brief.caveats)),
+        PageBlock("rules", ui["rules"], "rules", [rule(r, ui) for r in brief.rules]),
+        PageBlock("conditions", ui["conditions"], items=_all(brief.conditions)),
+        PageBlock(
+            "next_steps", ui["next_steps"], items=_all(brief.next_steps), tag="ol", css="steps"
+        ),
+        PageBlock("phrases", ui["phrases"], items=_all(brief.phrases), css="quotes"),
+        PageBlock("caveats", ui["caveats"], items=_all(brief.caveats)),
     ]
     return {b.key: b for b in every if b.items or b.picture or b.before}
 
 
-def hours(brief: Brief, title: str) -> Block:
+def hours(brief: Brief, title: str) -> PageBlock:
     """The table of the whole run's time: a row for each device, a column for each link."""
     rows = [_all(row) for row in brief.hours_rows]
     head = _all(brief.hours_head) if rows else ()
     share = 1 / max(1, min(len(head), 6))
-    return Block("hours", title, "table", rows, css="hours", head=head, shares=(share,) * len(head))
+    return PageBlock(
+        "hours", title, "table", rows, css="hours", head=head, shares=(share,) * len(head)
+    )
 
 
 def rule(one: Rule, ui: Mapping[str, str]) -> tuple[str, str, str, str, str]:
@@ -170,7 +174,7 @@ def rule(one: Rule, ui: Mapping[str, str]) -> tuple[str, str, str, str, str]:
     return (*sign, clean(one.text) + effect, clean(one.found))
 
 
-def laid_out(brief: Brief, level: Level) -> list[Row]:
+def laid_out(brief: Brief, level: Density) -> list[Row]:
     """Rows of the sheet: (shares of the width, columns of blocks), each block cut as `level` says;
     no empty column.
     """
@@ -199,7 +203,7 @@ def balanced(brief: Brief) -> list[tuple[float, ...]]:
     return out
 
 
-def chosen(brief: Brief) -> Level:
+def chosen(brief: Brief) -> Density:
     """The first level of LEVELS at which everything is reckoned to fit; the densest where
     none is.
     """
@@ -207,7 +211,7 @@ def chosen(brief: Brief) -> Level:
     return next((level for level in LEVELS if needed(brief, level, shares) <= ROOM), LEVELS[-1])
 
 
-def needed(brief: Brief, level: Level, shares: Sequence[tuple[float, ...]]) -> float:
+def needed(brief: Brief, level: Density, shares: Sequence[tuple[float, ...]]) -> float:
     """Height of the sheet's contents in px at a level and with these widths of columns,
     reckoned.
     """
@@ -225,7 +229,7 @@ def needed(brief: Brief, level: Level, shares: Sequence[tuple[float, ...]]) -> f
 
 
 def _column_heights(
-    shares: Sequence[float], row: Sequence[Sequence[Block]], level: Level
+    shares: Sequence[float], row: Sequence[Sequence[PageBlock]], level: Density
 ) -> list[float]:
     """px of each column of a row."""
     width = (SHEET - GAP * (len(row) - 1)) / sum(shares)
@@ -249,7 +253,7 @@ def columns(shares: Sequence[float]) -> str:
     return " ".join(f"minmax(0, {share:.3g}fr)" for share in shares)
 
 
-def _head_height(brief: Brief, level: Level) -> float:
+def _head_height(brief: Brief, level: Density) -> float:
     """Title, question, verdict and tiles."""
     size, clamp = level.size, level.clamp
     out = (
@@ -280,7 +284,7 @@ def _head_height(brief: Brief, level: Level) -> float:
     )
 
 
-def _tile_height(tile: Mapping[str, str], width: float, big: float, level: Level) -> float:
+def _tile_height(tile: Mapping[str, str], width: float, big: float, level: Density) -> float:
     size = level.size
     out = len(text_metrics.wrap(tile["value"], width + 2, big * size, True)) * big * size * 1.15
     out += text_metrics.height([tile["name"]], width, 0.95 * size, 1.22, level.clamp)
@@ -291,7 +295,7 @@ def _tile_height(tile: Mapping[str, str], width: float, big: float, level: Level
     )
 
 
-def _block_height(block: Block, width: float, level: Level) -> float:
+def _block_height(block: PageBlock, width: float, level: Density) -> float:
     size = level.size
     out = len(text_metrics.wrap(block.title, width, 1.08 * size, True)) * 1.08 * size * 1.25 + 7
     out += text_metrics.height(block.before, width, size, LEADING, level.clamp) + 2 * len(
@@ -305,7 +309,7 @@ def _block_height(block: Block, width: float, level: Level) -> float:
     return out + (HEIGHTS[block.kind](block, width, level) if block.items else 0)
 
 
-def _lines_height(block: Block, width: float, level: Level) -> float:
+def _lines_height(block: PageBlock, width: float, level: Density) -> float:
     shown, inner = list(block.items[: block.kept]), width - 1.5 * level.size
     out = (
         text_metrics.height(shown, inner, level.size, LEADING, level.clamp)
@@ -315,12 +319,12 @@ def _lines_height(block: Block, width: float, level: Level) -> float:
     return out + (level.size * LEADING + 2) * (block.kept < len(block.items))
 
 
-def _rules_height(block: Block, width: float, level: Level) -> float:
+def _rules_height(block: PageBlock, width: float, level: Density) -> float:
     said = [f"{text} ({found})".strip() for *_, text, found in block.items]
     return _lines_height(replace(block, items=said), width, level)
 
 
-def _table_height(block: Block, width: float, level: Level) -> float:
+def _table_height(block: PageBlock, width: float, level: Density) -> float:
     size, wide = 0.95 * level.size, min(block.wide, len(block.shares))
     scale = sum(block.shares[:wide])
     rows = [*([block.head] if block.head else []), *block.items[: block.kept]]
@@ -338,7 +342,7 @@ def _table_height(block: Block, width: float, level: Level) -> float:
     return out + (size * 1.24 + 3.5) * (block.kept < len(block.items) or block.cut_columns > 0)
 
 
-def _cut(block: Block, level: Level) -> Block:
+def _cut(block: PageBlock, level: Density) -> PageBlock:
     """The block with as many items as the level prints; tables and rules, where a reader looks for
     all of them, get more.
     """
@@ -373,7 +377,7 @@ def _tiles(brief: Brief) -> list[dict[str, str]]:
     return [{**tile, "size": "long" if longest > 4.4 else ""} for tile in said]
 
 
-def _big(brief: Brief, level: Level) -> float:
+def _big(brief: Brief, level: Density) -> float:
     """Size of the tiles' numbers in em: as great as the longest allows on one line, from 1.2 to
     2.1.
     """
@@ -445,20 +449,20 @@ ROWS = (
     ((0.34, ("rules",)), (0.33, ("conditions", "next_steps")), (0.33, ("phrases", "caveats"))),
 )
 LEVELS = (
-    *(Level(size) for size in (11.4, 11.0, 10.6, 10.2, 9.9, 9.6, 9.3)),
-    *(Level(size, picture=165) for size in (9.2, 9.0, 8.8)),
-    *(Level(size, picture=138) for size in (8.7, 8.5, 8.3)),
-    Level(8.1, picture=132),
+    *(Density(size) for size in (11.4, 11.0, 10.6, 10.2, 9.9, 9.6, 9.3)),
+    *(Density(size, picture=165) for size in (9.2, 9.0, 8.8)),
+    *(Density(size, picture=138) for size in (8.7, 8.5, 8.3)),
+    Density(8.1, picture=132),
     *(
-        Level(8.4, items, clamp, 135)
+        Density(8.4, items, clamp, 135)
         for items, clamp in ((5, 99), (4, 99), (4, 5), (3, 4), (3, 3), (3, 2), (2, 2))
     ),
-    Level(8.2, 2, 2, 120),
-    Level(8.0, 2, 2, 115),
-    Level(9.0, 4, 1, 150),
-    Level(9.0, 3, 1, 150),
-    Level(8.6, 2, 1, 140),
-    Level(7.6, 2, 1, 110),
+    Density(8.2, 2, 2, 120),
+    Density(8.0, 2, 2, 115),
+    Density(9.0, 4, 1, 150),
+    Density(9.0, 3, 1, 150),
+    Density(8.6, 2, 1, 140),
+    Density(7.6, 2, 1, 110),
 )
-USUAL = Level(9.0, 6, 6, 165)  # at which the widths of columns are balanced
+USUAL = Density(9.0, 6, 6, 165)  # at which the widths of columns are balanced
 HEIGHTS = {"lines": _lines_height, "rules": _rules_height, "table": _table_height}

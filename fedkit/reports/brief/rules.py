@@ -28,7 +28,7 @@ METHOD_WORDS = {"majority", "frozen-pooled", "frozen-local", "local", "pooled", 
 
 
 @dataclass(frozen=True)
-class Case:
+class RuleInputs:
     """All that a rule may look at. hours: modelled seconds, a row per device and a column
     per link.
     """
@@ -46,7 +46,7 @@ class Case:
 Found = tuple[bool, str, str]  # met, effect when not met, what was found
 
 
-def rules(case: Case) -> tuple[Rule, ...]:
+def rules(case: RuleInputs) -> tuple[Rule, ...]:
     """Every rule with what it found, in the order in which they are printed."""
     out = []
     for key, look in RULES.items():
@@ -69,7 +69,7 @@ def helped(evidence: Evidence) -> bool | None:
     return None if d is None else d.above
 
 
-def _numbers(case: Case) -> dict[str, str]:
+def _numbers(case: RuleInputs) -> dict[str, str]:
     """The values that the rules' own sentences hold."""
     a = case.assumptions
     limit = 3600 * a.nights * a.night_hours
@@ -80,7 +80,7 @@ def _numbers(case: Case) -> dict[str, str]:
     }
 
 
-def _baselines(case: Case) -> Found:
+def _baselines(case: RuleInputs) -> Found:
     missing, unlike = case.evidence.missing, case.evidence.unlike
     if missing:
         return False, CONDITIONS, case.says("found.missing", names=named(missing, case.lang))
@@ -89,26 +89,26 @@ def _baselines(case: Case) -> Found:
     return True, CONDITIONS, case.says("found.whole")
 
 
-def _local(case: Case) -> Found:
+def _local(case: RuleInputs) -> Found:
     return _beats(case, case.evidence.differences.get("local"))
 
 
-def _cheap(case: Case) -> Found:
+def _cheap(case: RuleInputs) -> Found:
     return _beats(case, case.evidence.differences.get("frozen-local"))
 
 
-def _daily(case: Case) -> Found:
+def _daily(case: RuleInputs) -> Found:
     return _beats(case, case.evidence.gain)
 
 
-def _beats(case: Case, d: Difference | None) -> Found:
+def _beats(case: RuleInputs, d: Difference | None) -> Found:
     """Below, or not above at all: no-go. Above, but perhaps by chance, or not known: conditions."""
     if d is None or math.isnan(d.value):
         return False, CONDITIONS, case.says("found.no_record")
     return bool(d.above), NO_GO if d.value <= 0 else CONDITIONS, gap(d, case.lang, "found.short")
 
 
-def _nobody(case: Case) -> Found:
+def _nobody(case: RuleInputs) -> Found:
     known = [c for c in case.evidence.companies if not math.isnan(c.gain)]
     if not known:
         return False, CONDITIONS, case.says("found.no_record")
@@ -131,7 +131,7 @@ def _nobody(case: Case) -> Found:
     )
 
 
-def _time(case: Case) -> Found:
+def _time(case: RuleInputs) -> Found:
     a = case.assumptions
     base = 8 * case.evidence.base / min(link.rate(link.down) for link in map(parse_link, a.links))
     longest = max(seconds for row in case.hours for seconds in row) + (
@@ -141,7 +141,7 @@ def _time(case: Case) -> Found:
     return fits, CONDITIONS, case.says("found.longest", time=locale.about(longest, case.lang))
 
 
-def _privacy(case: Case) -> Found:
+def _privacy(case: RuleInputs) -> Found:
     fit, given = meets(case.evidence.promise, case.assumptions.privacy_needed), promised(case)
     if fit is None:
         return False, CONDITIONS, case.says("found.privacy_unsaid", promised=given)
@@ -150,7 +150,7 @@ def _privacy(case: Case) -> Found:
     return fit, CONDITIONS, case.says("found.privacy", asked=asked, promised=given)
 
 
-def promised(case: Case) -> str:
+def promised(case: RuleInputs) -> str:
     p = case.evidence.promise
     if not p.given:
         return case.says("promise.sums" if p.sealed else "promise.none")
@@ -158,7 +158,7 @@ def promised(case: Case) -> str:
     return case.says("promise.epsilon", epsilon=number(p.epsilon), unit=unit, delta=tiny(p.delta))
 
 
-def _tests(case: Case) -> Found:
+def _tests(case: RuleInputs) -> Found:
     e = case.evidence
     d = e.differences.get("local")
     if d is None or not e.test:
@@ -189,12 +189,12 @@ def enough(share: float, value: float) -> float:
     )
 
 
-def _seeds(case: Case) -> Found:
+def _seeds(case: RuleInputs) -> Found:
     n = case.evidence.seeds
     return n >= SEEDS, CONDITIONS, case.says("found.seeds", n=locale.number(n, case.lang))
 
 
-def _pays(case: Case) -> Found:
+def _pays(case: RuleInputs) -> Found:
     r = case.returns
     if case.evidence.gain is None:
         return False, CONDITIONS, case.says("found.no_record")
@@ -226,7 +226,7 @@ def named(kinds: Sequence[str], lang: str) -> str:
     )
 
 
-RULES: dict[str, Callable[[Case], Found]] = {
+RULES: dict[str, Callable[[RuleInputs], Found]] = {
     "baselines": _baselines,
     "local": _local,
     "cheap": _cheap,

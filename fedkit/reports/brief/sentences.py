@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from fedkit.core import locale
 from fedkit.core.formatting import tidy
 from fedkit.reports.brief.brief import CONDITIONS, NO_GO, Bar, Fact, Rule
-from fedkit.reports.brief.rules import SEEDS, Case, enough, gap, named, promised
+from fedkit.reports.brief.rules import SEEDS, RuleInputs, enough, gap, named, promised
 from fedkit.reports.text.brief import STRINGS
 from fedkit.results.method_style import METHODS
-from fedkit.results.methods import Mean
+from fedkit.results.methods import MeanOverSeeds
 from fedkit.results.privacy_promise import number, tiny
 
 MOST_CONDITIONS, MOST_STEPS = 5, 4
 MOST_TESTS = 100_000  # test examples that anybody could be asked for
 
 
-def headline(case: Case, verdict: str, found: Sequence[Rule]) -> str:
+def headline(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> str:
     """The recommendation in a sentence; where federation did not help, that is what it says."""
     e, open_rules = case.evidence, [rule for rule in found if not rule.met]
     d = e.differences.get("local")
@@ -43,7 +43,7 @@ def headline(case: Case, verdict: str, found: Sequence[Rule]) -> str:
     )
 
 
-def verdict_name(case: Case, verdict: str, found: Sequence[Rule]) -> str:
+def verdict_name(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> str:
     """As shown; conditions where not even a gain over local only is shown are no recommendation."""
     shown = all(rule.met for rule in found if rule.key == "local")
     return case.says(
@@ -51,7 +51,7 @@ def verdict_name(case: Case, verdict: str, found: Sequence[Rule]) -> str:
     )
 
 
-def tiles(case: Case) -> tuple[Fact, ...]:
+def tiles(case: RuleInputs) -> tuple[Fact, ...]:
     """Five numbers to read in ten seconds."""
     e, r, lang = case.evidence, case.returns, case.lang
     mean, gain = e.ways["federated"], e.gain
@@ -86,7 +86,7 @@ def tiles(case: Case) -> tuple[Fact, ...]:
     )
 
 
-def tried(case: Case) -> tuple[str, ...]:
+def tried(case: RuleInputs) -> tuple[str, ...]:
     """What was tried, on what, against what."""
     e, config, lang = case.evidence, case.evidence.run.config, case.lang
     wire = tidy(config.get("wire") or "none")
@@ -118,7 +118,7 @@ def tried(case: Case) -> tuple[str, ...]:
     return tuple(said)
 
 
-def bars(case: Case) -> tuple[Bar, ...]:
+def bars(case: RuleInputs) -> tuple[Bar, ...]:
     """Every way there is, in the order in which they are to be beaten."""
     ways = case.evidence.ways
     return tuple(
@@ -135,12 +135,12 @@ def bars(case: Case) -> tuple[Bar, ...]:
     )
 
 
-def bars_sentence(case: Case) -> str:
+def bars_sentence(case: RuleInputs) -> str:
     values = {k: _right(case, case.evidence.ways.get(k)) for k in ("federated", "local", "pooled")}
     return case.says("bars.sentence", n=_n(case, case.evidence.test), **values)
 
 
-def costs(case: Case) -> tuple[Fact, ...]:
+def costs(case: RuleInputs) -> tuple[Fact, ...]:
     """Bytes and seconds measured, the base model apart, and money by assumption."""
     e, r, lang = case.evidence, case.returns, case.lang
     note = case.says("cost.per_training", rounds=_n(case, len(e.run.rounds)))
@@ -184,7 +184,7 @@ def costs(case: Case) -> tuple[Fact, ...]:
     )
 
 
-def hours_table(case: Case) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def hours_table(case: RuleInputs) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """(head, rows): modelled time of one training, a row per device and a column per link."""
     a = case.assumptions
     head = (case.says("hours.head"), *(_profile(case, "link", spec) for spec in a.links))
@@ -195,7 +195,7 @@ def hours_table(case: Case) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
     )
 
 
-def leaving(case: Case) -> tuple[str, ...]:
+def leaving(case: RuleInputs) -> tuple[str, ...]:
     """What happens if a company leaves: what goes with it, what stays, what has not been
     measured.
     """
@@ -221,7 +221,7 @@ def leaving(case: Case) -> tuple[str, ...]:
     return (*said, case.says("leaving.open"))
 
 
-def conditions(case: Case, found: Sequence[Rule]) -> tuple[str, ...]:
+def conditions(case: RuleInputs, found: Sequence[Rule]) -> tuple[str, ...]:
     """What each rule that is not met asks for, the gravest first."""
     e = case.evidence
     d = e.differences.get("local")
@@ -244,7 +244,7 @@ def conditions(case: Case, found: Sequence[Rule]) -> tuple[str, ...]:
     return tuple(case.says(f"condition.{key}", **values) for key in keys[:MOST_CONDITIONS])
 
 
-def next_steps(case: Case, verdict: str, found: Sequence[Rule]) -> tuple[str, ...]:
+def next_steps(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> tuple[str, ...]:
     """What to do on Monday, by verdict and by what is open."""
     failed = {rule.key for rule in found if not rule.met}
     said = [key for key in ("baselines", "seeds", "privacy") if key in failed]
@@ -258,7 +258,7 @@ def next_steps(case: Case, verdict: str, found: Sequence[Rule]) -> tuple[str, ..
     )
 
 
-def phrases(case: Case, verdict: str, found: Sequence[Rule]) -> tuple[str, ...]:
+def phrases(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> tuple[str, ...]:
     """Sentences to say in the meeting, every number as on the page."""
     e, lang = case.evidence, case.lang
     values = {k: _right(case, e.ways.get(k)) for k in ("federated", "local")}
@@ -278,7 +278,7 @@ def phrases(case: Case, verdict: str, found: Sequence[Rule]) -> tuple[str, ...]:
     )
 
 
-def caveats(case: Case) -> tuple[str, ...]:
+def caveats(case: RuleInputs) -> tuple[str, ...]:
     """What the numbers do not cover."""
     e, lang = case.evidence, case.lang
     said = (
@@ -296,7 +296,7 @@ def caveats(case: Case) -> tuple[str, ...]:
     )
 
 
-def sources(case: Case) -> tuple[str, ...]:
+def sources(case: RuleInputs) -> tuple[str, ...]:
     """Where every number is from: paths in run.json, hashes of what was used."""
     run = case.evidence.run
     data, model = (tidy(part.get("sha256") or "?", 64)[:16] for part in (run.data, run.model))
@@ -309,7 +309,7 @@ def sources(case: Case) -> tuple[str, ...]:
     )
 
 
-def _privacy_tile(case: Case) -> Fact:
+def _privacy_tile(case: RuleInputs) -> Fact:
     p, name = case.evidence.promise, case.says("tile.privacy")
     path = _path(case, "result.epsilon")
     if not p.given:
@@ -320,20 +320,20 @@ def _privacy_tile(case: Case) -> Fact:
     return Fact(name, case.says("tile.privacy_value", epsilon=number(p.epsilon)), note, path)
 
 
-def _tuned(case: Case) -> str:
+def _tuned(case: RuleInputs) -> str:
     """What is tuned: by its specification, but for what has a plain name."""
     tune = tidy(case.evidence.run.config.get("tune", "?"))
     return case.says(f"tune.{tune}") if tune in ("head", "full") else tune
 
 
-def _over(case: Case, mean: Mean) -> str:
+def _over(case: RuleInputs, mean: MeanOverSeeds) -> str:
     count, _, what = mean.over.partition(" ")
     if what.startswith("seed"):
         return case.says("over.seeds", n=count)
     return case.says("over.clients" if "client" in mean.over else "over.test")
 
 
-def _profile(case: Case, kind: str, spec: str) -> str:
+def _profile(case: RuleInputs, kind: str, spec: str) -> str:
     known = f"{kind}.{spec}"
     return case.says(known) if known in STRINGS[case.lang] else tidy(spec)
 
@@ -342,11 +342,11 @@ def _names(names: Sequence[str], lang: str) -> str:
     return locale.listing([tidy(name) for name in names], lang, 3)
 
 
-def _right(case: Case, mean: Mean | None) -> str:
+def _right(case: RuleInputs, mean: MeanOverSeeds | None) -> str:
     return locale.percent(mean.value if mean else math.nan, case.lang)
 
 
-def _path(case: Case, path: str) -> str:
+def _path(case: RuleInputs, path: str) -> str:
     return case.says("source.run", path=path)
 
 
@@ -358,9 +358,9 @@ def _round_up(value: float) -> float:
     return math.ceil(value / step) * step
 
 
-def _n(case: Case, value: float) -> str:
+def _n(case: RuleInputs, value: float) -> str:
     return locale.number(value, case.lang)
 
 
-def _count(case: Case, items: Sequence[object]) -> str:
+def _count(case: RuleInputs, items: Sequence[object]) -> str:
     return _n(case, len(items))

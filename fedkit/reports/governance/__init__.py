@@ -1,8 +1,5 @@
-"""The governance pack: seven outlines for the lawyers of companies that train together, prefilled
-from a run's record.
+"""Outlines for lawyers, prefilled from a run: seven documents as Markdown and DOCX.
 
-case ──► terms, hosting, ownership, leaving, risks, assessment, card ──► document ──► markdown,
-wordfile ──► pack Every document is a tree of plain text; what draws it escapes everything, since
-names come from records, and records from anybody. Nothing here is legal advice, and every document
-says so first.
+In: a run record and its evidence. Out: a folder of documents with open places marked.
+May import: core, results, reports.brief, reports.text.
 """

@@ -35,7 +35,7 @@ NAMELESS = {"en": "(no name)", "ja": "（名称なし）"}
 
 
 @dataclass(frozen=True)
-class Member:
+class ClientShare:
     """One client of the run: what it held, and what its rounds took. Bytes and measured seconds
     over the whole run.
 
@@ -67,7 +67,7 @@ class Case:
     date: datetime.date | None = None
 
     @cached_property
-    def members(self) -> tuple[Member, ...]:
+    def members(self) -> tuple[ClientShare, ...]:
         return tuple(_members(self.run))
 
     @cached_property
@@ -140,7 +140,7 @@ def state(run: Run) -> Any:
     return run.rounds[-1] if run.rounds else run.start
 
 
-def _members(run: Run) -> list[Member]:
+def _members(run: Run) -> list[ClientShare]:
     counts, last = held(run), state(run)
     out = []
     for client in measures.clients(run):
@@ -153,7 +153,7 @@ def _members(run: Run) -> list[Member]:
         has = tuple(label for label, count in _counts(client).items() if count and label in counts)
         own = last.client_accuracy.get(str(client["id"])) if last else None
         out.append(
-            Member(
+            ClientShare(
                 name=str(client["id"]),
                 train=measures.whole(measures.number(client.get("train"), "data.clients.train")),
                 labels=has,

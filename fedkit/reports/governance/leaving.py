@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 
 from fedkit.reports.governance import sections as sections_module
-from fedkit.reports.governance.case import ROWS, Case, Member, name_of
+from fedkit.reports.governance.case import ROWS, Case, ClientShare, name_of
 from fedkit.reports.governance.document import Document, Paragraph
 from fedkit.reports.text.leaving import WORDS
 from fedkit.results.privacy_promise import promise
@@ -42,7 +42,7 @@ def leaving(case: Case) -> Document:
     return sections_module.document(case, "04_leaving", WORDS, sections)
 
 
-def _without(case: Case, gone: Member) -> tuple[str, ...]:
+def _without(case: Case, gone: ClientShare) -> tuple[str, ...]:
     """The same training without one member: what is lost, and what the others' part took in the
     trial.
     """

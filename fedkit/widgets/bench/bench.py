@@ -26,8 +26,8 @@ from fedkit.data.partition import client_column, deal, describe
 from fedkit.experiments import runner
 from fedkit.experiments.job import prepare
 from fedkit.plots.live_figure import sync
-from fedkit.widgets.bench.clock import World
-from fedkit.widgets.bench.estimate import guess
+from fedkit.widgets.bench.clock import WorldControls
+from fedkit.widgets.bench.estimate import estimate_run
 from fedkit.widgets.bench.scene import Scene
 from fedkit.widgets.bench.settings import in_words, named
 from fedkit.widgets.bench.text import load
@@ -60,7 +60,7 @@ def static(config: RunConfig, reason: str) -> go.Figure:
     """
     job = prepare(config)
     shown = (("", runner.run(config, job=job)),)
-    world = World(config.link, config.devices, config.deadline)
+    world = WorldControls(config.link, config.devices, config.deadline)
     fig = draw(Scene(describe(job.corpus, job.clients), shown, world))
     return fig.update_layout(title_text=plain(reason, 160))
 
@@ -285,7 +285,7 @@ class BenchPanel:
         return Scene(
             self.frame,
             tuple(zip(names, (r.record for r in done))),
-            World(now.link, now.devices, now.deadline),
+            WorldControls(now.link, now.devices, now.deadline),
             self.controls.views.value,
             self.controls.round.value,
             ahead,
@@ -301,7 +301,7 @@ class BenchPanel:
         texts = self.corpus.test.texts[:200]
         words = sum(len(text.split()) for text in texts) / max(len(texts), 1)
         self.controls.guess(
-            str(guess(self.settings, int(self.frame.to_numpy().sum()), held, words, before))
+            str(estimate_run(self.settings, int(self.frame.to_numpy().sum()), held, words, before))
         )
 
     def _dealt(self):

@@ -11,7 +11,7 @@ from fedkit.network import Timeline, replay
 
 
 @dataclass(frozen=True)
-class World:
+class WorldControls:
     """The controls that redraw: link, devices, deadline (seconds; None: the server waits for the
     last).
     """
@@ -22,7 +22,7 @@ class World:
 
 
 @dataclass(frozen=True)
-class Clock:
+class RoundEnds:
     """ends: simulated seconds at the end of the start exchange and of each round. why: reasons for
     which learning would have been otherwise, so that only a new run can tell; () when the
     redrawn times are exact.
@@ -33,7 +33,7 @@ class Clock:
     timeline: Timeline
 
 
-def clock(run: Run, world: World) -> Clock:
+def ends_of_rounds(run: Run, world: WorldControls) -> RoundEnds:
     """The clock of `run` over `world`; nothing is trained."""
     told = replay(run, world.link, world.devices, world.deadline)
-    return Clock(told.ends, told.needs_new_run, told)
+    return RoundEnds(told.ends, told.needs_new_run, told)

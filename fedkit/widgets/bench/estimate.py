@@ -43,7 +43,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Guess:
+class RunEstimate:
     """seconds: of the whole run. peak: bytes of memory of this process. basis: where the guess
     comes from.
     """
@@ -59,9 +59,9 @@ class Guess:
         )
 
 
-def guess(
+def estimate_run(
     config: RunConfig, train: int, held: int, words: float, before: Sequence[Run] = ()
-) -> Guess:
+) -> RunEstimate:
     """The run that `config` describes. train: examples of all clients; held: examples that every
     round is judged on; words: of a typical text. before: records made on this machine, the
     latest last.
@@ -82,7 +82,7 @@ def guess(
         + SETUP
         + PER_ROUND * config.rounds
     )
-    return Guess(
+    return RunEstimate(
         seconds, _memory(config, size, train + held, tokens), "an estimate from the model's size"
     )
 
@@ -96,13 +96,13 @@ def alike(run: Run, config: RunConfig) -> bool:
     return same and parse_spec(str(then.get("tune")))[0] == parse_spec(config.tune)[0]
 
 
-def _from(run: Run, config: RunConfig, seen: float) -> Guess:
+def _from(run: Run, config: RunConfig, seen: float) -> RunEstimate:
     trained, took = run.total("examples", run.rounds), run.total("train_seconds", run.rounds)
     rest = max(sum(r.seconds for r in run.rounds) - took, 0.0) / len(run.rounds)
     first = run.start.seconds if run.start else 0.0
     seconds = seen * took / max(trained, 1) + config.rounds * rest + first
     peak = run.result.get("peak_rss_bytes") or resident()
-    return Guess(seconds, peak, "an estimate from the run before")
+    return RunEstimate(seconds, peak, "an estimate from the run before")
 
 
 def _memory(config: RunConfig, size: Size, train: int, tokens: float) -> float:

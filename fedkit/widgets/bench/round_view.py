@@ -8,11 +8,11 @@ import math
 
 from fedkit.core import formatting
 from fedkit.core.formatting import plain, tidy
-from fedkit.network import Bar, RoundTime
+from fedkit.network import VisitSpan, RoundTime
 from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD
 from fedkit.plots.timeline import ENDED
 from fedkit.results.method_style import look
-from fedkit.widgets.bench.clock import Clock, clock
+from fedkit.widgets.bench.clock import RoundEnds, ends_of_rounds
 from fedkit.widgets.bench.scene import RIGHT, TICKS, Scene, View, badge, rows
 
 WAIT, LOST = "#ececec", look("local").colour
@@ -21,7 +21,7 @@ WORDS = ENDED | {"away": "away"}
 PLAIN = "Press Run: then this shows who downloads, trains, uploads and waits in a round."
 
 
-def one_round(scene: Scene) -> View:
+def view_of_round(scene: Scene) -> View:
     """The chosen round of the latest result; all of it is modelled, so all of it is hatched."""
     run = scene.runs[-1][1] if scene.runs else None
     if run is None or not run.rounds:
@@ -31,14 +31,14 @@ def one_round(scene: Scene) -> View:
             x={"title": "Seconds", "domain": RIGHT},
             y={"showticklabels": False},
         )
-    now = clock(run, scene.world)
+    now = ends_of_rounds(run, scene.world)
     chosen = next(
         (r for r in now.timeline.rounds if r.number == scene.round), now.timeline.rounds[-1]
     )
     return _drawn(chosen, now)
 
 
-def _drawn(now: RoundTime, times: Clock) -> View:
+def _drawn(now: RoundTime, times: RoundEnds) -> View:
     bars, took = now.bars, max(now.ended - now.began, 1e-9)
     names = [bar.client for bar in bars]
     n, reach = len(names), nice(1.02 * max([took, *(bar.uploaded - now.began for bar in bars)]))
@@ -58,7 +58,7 @@ def _drawn(now: RoundTime, times: Clock) -> View:
     return View(_finding(now, took), _key(bars), marks, _phases(bars, now), x, y, notes)
 
 
-def _phases(bars: tuple[Bar, ...], now: RoundTime) -> list[dict]:
+def _phases(bars: tuple[VisitSpan, ...], now: RoundTime) -> list[dict]:
     """Download, training, upload that counted, upload that did not, waiting: each one trace, begun
     where the last ended.
     """
@@ -83,7 +83,7 @@ def _phases(bars: tuple[Bar, ...], now: RoundTime) -> list[dict]:
 
 
 def _trace(
-    name: str, colour: str, spans: list[tuple[float, float]], bars: tuple[Bar, ...], began: float
+    name: str, colour: str, spans: list[tuple[float, float]], bars: tuple[VisitSpan, ...], began: float
 ) -> dict:
     many = len(bars) > 2 * TICKS
     marker = {"color": colour, "line": {"width": 0}}
@@ -102,7 +102,7 @@ def _trace(
     }
 
 
-def _outcomes(bars: tuple[Bar, ...], now: RoundTime, reach: float) -> dict:
+def _outcomes(bars: tuple[VisitSpan, ...], now: RoundTime, reach: float) -> dict:
     """A word at the end of the row of each client whose upload did not count."""
     odd = [(i, b) for i, b in enumerate(bars) if b.status != "ok"]
     at = [min(max(b.uploaded - now.began, b.trained - now.began), 0.99 * reach) for _, b in odd]
@@ -147,7 +147,7 @@ def alone(now: RoundTime) -> bool:
     return any(client.began is not None for client in now.clients)
 
 
-def _key(bars: tuple[Bar, ...]) -> str:
+def _key(bars: tuple[VisitSpan, ...]) -> str:
     marks = {"download": DOWNLOAD, "train": "#d9c900", "upload": UPLOAD}
     marks |= {"not counted": LOST} if any(b.status != "ok" for b in bars) else {}
     marks |= {"wait": "#c9c9c9"}

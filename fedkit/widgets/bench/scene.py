@@ -13,7 +13,7 @@ from pandas import DataFrame
 from fedkit.core.formatting import plain, tidy
 from fedkit.core.record import Run
 from fedkit.plots.theme import COUNTS, INK, SIZE, TITLE_LINE, axis, layout
-from fedkit.widgets.bench.clock import World
+from fedkit.widgets.bench.clock import WorldControls
 
 # of the width: who has what, and the view; the rest is for labels
 LEFT, RIGHT = [0.0, 0.22], [0.35, 0.84]
@@ -39,7 +39,9 @@ class Scene:
 
     frame: DataFrame
     runs: tuple[tuple[str, Run], ...] = ()
-    world: World = field(default_factory=lambda: World("10mbps/40ms", "as-measured"))
+    world: WorldControls = field(
+        default_factory=lambda: WorldControls("10mbps/40ms", "as-measured")
+    )
     view: str = "time"
     round: int = -1
     ahead: bool = False

@@ -25,8 +25,8 @@ from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, UPLOAD
 from fedkit.results import measures
 from fedkit.results.method_style import look
 from fedkit.results.privacy_promise import number
-from fedkit.widgets.bench.clock import World, clock
-from fedkit.widgets.bench.round_view import one_round
+from fedkit.widgets.bench.clock import WorldControls, ends_of_rounds
+from fedkit.widgets.bench.round_view import view_of_round
 from fedkit.widgets.bench.scene import (
     BARS,
     HEIGHT,
@@ -81,7 +81,7 @@ def by_time(scene: Scene) -> View:
     """Accuracy over simulated time. What the accuracy is was measured; when it is reached is
     modelled.
     """
-    clocks = [clock(run, scene.world) for _, run in scene.runs]
+    clocks = [ends_of_rounds(run, scene.world) for _, run in scene.runs]
     why = clocks[-1].why if clocks else ()
     curves = []
     for (_, run), times, colour, sign in zip(scene.runs, clocks, *_marks(scene)):
@@ -342,7 +342,7 @@ class _Held:
 def _slowest(name: int, rounds: int, held: _Held) -> float:
     line = f"{next(iter(SPEEDS.values()))}/{list(LATENCIES.values())[-1]}"
     pc = max(DEVICES, key=lambda n: DEVICES[n].slowdown)
-    return clock(held.run, World(line, pc)).ends[-1]
+    return ends_of_rounds(held.run, WorldControls(line, pc)).ends[-1]
 
 
 def _marks(scene: Scene) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -457,7 +457,9 @@ VIEWS: dict[str, Kind] = {
     "round": Kind(
         "Accuracy by round", "How good after each round, whatever the network.", by_round
     ),
-    "gantt": Kind("One round", "Who downloads, trains, uploads and waits, and when.", one_round),
+    "gantt": Kind(
+        "One round", "Who downloads, trains, uploads and waits, and when.", view_of_round
+    ),
     "client": Kind("Each client", "Who is left behind.", by_client),
     "bytes": Kind("Bytes", "What travelled, in each result.", by_bytes),
 }

@@ -33,7 +33,7 @@ class TooFew(PayloadError):
 
 
 @dataclass(frozen=True)
-class Member:
+class MaskingClient:
     """A client in one round. place: its number among the round's clients; circle: its neighbours
     and itself, sorted.
 

@@ -24,7 +24,7 @@ from fedkit.wire.secure_aggregation.fixed_point import Fixed, check_fixed, discl
 from fedkit.wire.secure_aggregation.masking_client import (
     KEY,
     TAG,
-    Member,
+    MaskingClient,
     Rows,
     TooFew,
     add_pair,
@@ -129,7 +129,7 @@ class Masked(Sum):
         self.needed = max(2, lock.needed(len(clients)))  # a sum of one is its vector
         circles = graph(len(clients), lock.neighbours, seed, round)
         self.members = [
-            Member(i, name, seed, round, circle, lock.needed(len(circle)))
+            MaskingClient(i, name, seed, round, circle, lock.needed(len(circle)))
             for i, (name, circle) in enumerate(zip(self.clients, circles))
         ]
         self._exchange_keys()

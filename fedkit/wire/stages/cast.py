@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from fedkit.wire.layout import Setting, Slot
+from fedkit.wire.layout import Slot, StageInfo
 
 
 class Cast:
@@ -30,7 +30,7 @@ class Cast:
     def slots(self, size: int) -> list[Slot]:
         return [Slot(size, "<i2")]
 
-    def split(self, values: np.ndarray, setting: Setting) -> list[np.ndarray]:
+    def split(self, values: np.ndarray, setting: StageInfo) -> list[np.ndarray]:
         most = torch.finfo(self.kind).max
         return [torch.from_numpy(values).clamp(-most, most).to(self.kind).view(torch.int16).numpy()]
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fedkit.wire.layout import Form, Setting, Slot
+from fedkit.wire.layout import Form, Slot, StageInfo
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class LowRank:
     def slots(self, form: Form) -> list[Slot]:
         return [Slot(self._factors(form).size)]
 
-    def split(self, flat: np.ndarray, form: Form, setting: Setting) -> list[np.ndarray]:
+    def split(self, flat: np.ndarray, form: Form, setting: StageInfo) -> list[np.ndarray]:
         left, right, rest = [], [], []
         for matrix in form.arrays(flat):
             if self._thin(matrix.shape):
@@ -64,7 +64,7 @@ class LowRank:
                 rest.append(matrix.ravel())
         return [np.concatenate([np.zeros(0, np.float32), *left, *right, *rest])]
 
-    def join(self, arrays: list[np.ndarray], form: Form, setting: Setting) -> np.ndarray:
+    def join(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
         pieces = list(self._factors(form).arrays(arrays[0]))
         count = sum(self._thin(shape) for _, shape in form.shapes)
         products, rest = (

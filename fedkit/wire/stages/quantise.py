@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fedkit.wire.layout import Setting, Slot
+from fedkit.wire.layout import Slot, StageInfo
 
 LARGEST = 0x7F7F  # the largest finite bfloat16
 
@@ -62,7 +62,7 @@ class Blockwise:
     def slots(self, size: int) -> list[Slot]:
         return [Slot(size, alphabet=self.alphabet), Slot(-(-size // self.block), "<u2")]
 
-    def split(self, values: np.ndarray, setting: Setting) -> list[np.ndarray]:
+    def split(self, values: np.ndarray, setting: StageInfo) -> list[np.ndarray]:
         blocks = blocks_of(values, self.block)
         stored = scales_up(self.scale(blocks, len(values)))
         scales = scales_of(stored)[:, None]
@@ -94,7 +94,7 @@ class Uniform(Blockwise):
     unbiased: ClassVar[bool] = True
     needs: ClassVar[str] = "scales of its own per message: cannot go under secure aggregation"
 
-    def code(self, share: np.ndarray, setting: Setting) -> np.ndarray:
+    def code(self, share: np.ndarray, setting: StageInfo) -> np.ndarray:
         chance = np.float32(0.5)
         if not setting.feedback:
             chance = setting.rng(type(self).__name__).random(share.shape, np.float32)
@@ -158,7 +158,7 @@ class NF4(Blockwise):
     unbiased: ClassVar[bool] = False
     needs: ClassVar[str] = "scales of its own per message: cannot go under secure aggregation"
 
-    def code(self, share: np.ndarray, setting: Setting) -> np.ndarray:
+    def code(self, share: np.ndarray, setting: StageInfo) -> np.ndarray:
         return np.searchsorted((NORMAL[1:] + NORMAL[:-1]) / 2, share)
 
     def levels(self) -> np.ndarray:
@@ -184,7 +184,7 @@ class Sign(Blockwise):
         filled = np.minimum(self.block, size - self.block * np.arange(len(blocks)))
         return np.abs(blocks).sum(axis=1, dtype=np.float64) / filled
 
-    def code(self, share: np.ndarray, setting: Setting) -> np.ndarray:
+    def code(self, share: np.ndarray, setting: StageInfo) -> np.ndarray:
         return ~np.signbit(share)
 
     def levels(self) -> np.ndarray:

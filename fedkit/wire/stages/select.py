@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from fedkit.core.errors import PayloadError
-from fedkit.wire.layout import Form, Setting, Slot
+from fedkit.wire.layout import Form, Slot, StageInfo
 
 
 def kept(share: float, size: int) -> int:
@@ -53,14 +53,14 @@ class TopK:
     def slots(self, form: Form) -> list[Slot]:
         return [Slot(kept(self.share, form.size)), Slot(form.size, alphabet=2)]
 
-    def split(self, flat: np.ndarray, form: Form, setting: Setting) -> list[np.ndarray]:
+    def split(self, flat: np.ndarray, form: Form, setting: StageInfo) -> list[np.ndarray]:
         k = kept(self.share, len(flat))
         mask = np.zeros(len(flat), np.uint8)
         if k:
             mask[np.argpartition(np.abs(flat), len(flat) - k)[-k:]] = 1
         return [flat[mask.view(bool)], mask]
 
-    def join(self, arrays: list[np.ndarray], form: Form, setting: Setting) -> np.ndarray:
+    def join(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
         values, mask = arrays
         if int(mask.sum()) != len(values):
             raise PayloadError(f"{int(mask.sum())} positions for {len(values)} values")
@@ -94,7 +94,7 @@ class RandK:
     def slots(self, form: Form) -> list[Slot]:
         return [Slot(kept(self.share, form.size))]
 
-    def _places(self, size: int, setting: Setting) -> np.ndarray:
+    def _places(self, size: int, setting: StageInfo) -> np.ndarray:
         rng = np.random.default_rng([setting.seed, setting.round])
         return (
             rng.choice(size, kept(self.share, size), replace=False, shuffle=False)
@@ -102,7 +102,7 @@ class RandK:
             else np.zeros(0, np.int64)
         )
 
-    def split(self, flat: np.ndarray, form: Form, setting: Setting) -> list[np.ndarray]:
+    def split(self, flat: np.ndarray, form: Form, setting: StageInfo) -> list[np.ndarray]:
         values = flat[self._places(len(flat), setting)]
         return [
             (
@@ -112,7 +112,7 @@ class RandK:
             )
         ]
 
-    def join(self, arrays: list[np.ndarray], form: Form, setting: Setting) -> np.ndarray:
+    def join(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
         flat = np.zeros(form.size, np.float32)
         flat[self._places(form.size, setting)] = arrays[0]
         return flat

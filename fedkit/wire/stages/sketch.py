@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fedkit.wire.layout import Form, Setting, Slot
+from fedkit.wire.layout import Form, Slot, StageInfo
 from fedkit.wire.stages.select import kept, share_problem
 
 
@@ -44,19 +44,19 @@ class Sketch:
     def _width(self, size: int) -> int:
         return kept(self.share / self.rows, size)
 
-    def _cells(self, size: int, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+    def _cells(self, size: int, setting: StageInfo) -> tuple[np.ndarray, np.ndarray]:
         seeds = (setting.seed, setting.round) if setting.feedback else (setting.seed,)
         return cells(seeds, self.rows, self._width(size), size)
 
     def slots(self, form: Form) -> list[Slot]:
         return [Slot(self.rows * self._width(form.size))]
 
-    def split(self, flat: np.ndarray, form: Form, setting: Setting) -> list[np.ndarray]:
+    def split(self, flat: np.ndarray, form: Form, setting: StageInfo) -> list[np.ndarray]:
         places, signs = self._cells(len(flat), setting)
         weights, cells_in_all = (signs * flat).ravel(), self.rows * self._width(len(flat))
         return [np.bincount(places.ravel(), weights, cells_in_all).astype(np.float32)]
 
-    def join(self, arrays: list[np.ndarray], form: Form, setting: Setting) -> np.ndarray:
+    def join(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
         places, signs = self._cells(form.size, setting)
         flat = middle(arrays[0][places] * signs)
         cells_in_all = max(1, len(arrays[0]))

@@ -1,0 +1,4 @@
+"""The brief as PowerPoint with native, editable charts.
+
+In: a `Brief`. Out: one .pptx. May import: core, plots.theme, reports.brief.
+"""
