@@ -11,7 +11,7 @@ import messy_files
 import numpy as np
 import pytest
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 FOLDER, PLANTS, JAPANESE = DATA / "service_desk", DATA / "plant_alarms", DATA / "service_desk_ja"
 
 

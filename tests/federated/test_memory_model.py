@@ -219,7 +219,7 @@ def test_an_unknown_model_or_method_is_refused(tiny_model):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [4, 8, 14])
 def test_predicted_memory_is_within_15_percent_of_a_real_run(number, tmp_path, capsys):
-    sys.path.insert(0, str(Path(__file__).parent / "bench"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
     import memory
 
     case = memory.CASES[number]
