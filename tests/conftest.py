@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tiny import write_tiny_data, write_tiny_model
+from factories.tiny import write_tiny_data, write_tiny_model
+
+if TYPE_CHECKING:
+    from fedkit.core.config import RunConfig
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -35,6 +41,36 @@ def tiny_data(tmp_path_factory) -> str:
     sites).
     """
     return str(write_tiny_data(tmp_path_factory.mktemp("data") / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_data, tiny_model) -> Callable[..., RunConfig]:
+    """Make the settings of a run on the tiny data and model: a client per site, unless told."""
+    from fedkit.core.config import RunConfig
+
+    return partial(
+        RunConfig,
+        data=tiny_data,
+        model=tiny_model,
+        partition="column:site",
+        max_tokens=32,
+        dtype="float32",
+    )
+
+
+@pytest.fixture
+def fed(capfd, tmp_path, monkeypatch) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in a folder of its own: (exit code, stdout, stderr)."""
+    from fedkit.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main([str(word) for word in words])
+        return code, *capfd.readouterr()
+
+    return call
 
 
 @pytest.fixture(scope="module")

@@ -29,12 +29,36 @@ def test_example_runs_as_written(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs" / "readme" / "run.json").is_file()
 
 
-def test_every_path_in_the_tree_exists():
-    tree = re.search(r"## What is where\n```\n(.*?)```", README, re.DOTALL)[1]
-    names = re.findall(r"^( *)(\S+?\.(?:py|txt|yml)|\S+/)(?:\s+(\S+\.py))?", tree, re.MULTILINE)
-    for indent, *given in names:
-        for name in filter(None, given):
-            assert (ROOT / ("fedkit" if indent else "") / name).exists(), name
+def floor_plan() -> str:
+    return re.search(r"## The floor plan\n.*?```\n(.*?)```", README, re.DOTALL)[1]
+
+
+def test_it_can_be_read_in_five_minutes():
+    assert len(README.splitlines()) <= 150
+
+
+def test_the_floor_plan_is_that_of_the_house():
+    from test_house import FLOORS
+
+    floors: dict[int, set[str]] = {}
+    number = 0
+    for line in floor_plan().splitlines():
+        if found := re.match(r"  (?:(\d) |  )(\w+)/ ", line):
+            number = int(found[1] or number)
+            floors.setdefault(number, set()).add(found[2])
+    assert floors == {number: set(floor) for number, floor in enumerate(FLOORS, 1)}
+
+
+def test_every_path_named_in_it_exists():
+    known = {path.name for path in (ROOT / "fedkit").rglob("*")}
+    named = set(re.findall(r"\b(\w+)(?:\.py\b|/)", floor_plan()))
+    assert named
+    for name in named - {"fedkit", "notebooks", "tests", "data", "bench"}:
+        assert name in known or f"{name}.py" in known, name
+    rows = re.search(r"## Carry on the work\n(.*?)\n\n", README, re.DOTALL)[1]
+    for path in re.findall(r"`([\w/]+(?:/|\.py))`", rows.replace("brief_XX", "brief_en")):
+        folders = ("", "fedkit", "fedkit/reports/text", "tests/wire")
+        assert any((ROOT / folder / path).exists() for folder in folders), path
 
 
 def test_commands_named_in_the_readme_exist():

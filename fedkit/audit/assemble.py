@@ -1,4 +1,4 @@
-"""From tokens at places to texts: which of them belong to one text, and in which order."""
+"""Assemble recovered (token, position) pairs into texts."""
 
 from __future__ import annotations
 
@@ -8,63 +8,64 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedkit.audit.atoms import base_of
-from fedkit.audit.threat_model import AttackGuess, Seen
+from fedkit.audit.atoms import base_encoder
+from fedkit.audit.threat_model import AttackGuess, ObservedUpdate
 
-# share of its length that a right text's second-layer inputs may lie outside of that layer's span
-SURE = 1e-3
-# rounds of trying other tokens, for all texts together; and how many at each place
-SWEEPS, TRIED = 24, 8
-# of a place's gradient: what a token must explain to be put there before anything is tried
-FIRST = 0.12
-MENDED = 4  # texts at most for which tokens are tried: of more it takes minutes
-# what counts a token that explains all of a place's gradient, beside a cosine of about 0.2 in one
-# text
-STANDS = 0.2
+MAX_RESIDUAL = 1e-3  # share of a correct text's second-layer inputs outside that layer's span
+MAX_SWEEPS = 24  # rounds of trying other tokens, for all texts together
+CANDIDATES = 8  # tokens tried at each position
+MIN_POSITION_SHARE = 0.12  # of a position's gradient, explained by a token of the initial text
+MAX_REFINED_TEXTS = 4  # more would take minutes
+# score of a token that explains all of a position's gradient; cosines within a text are about 0.2
+POSITION_WEIGHT = 0.2
 Text = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Clues:
-    """What the update says of each token found. tokens: (n,) ids. near: (n, texts), how alike a
-    token's gradient is to those of each text. there: (n, P), how much it explains of a place's
-    gradient, -inf where the span says no. begin, end: ids of the tokens that every text begins
-    and ends with.
+class TokenEvidence:
+    """What the update tells about n recovered tokens.
+
+    tokens: (n,) ids. similarity: (n, texts), cosine of a token's gradient with each text's cluster.
+    placement: (n, P), how much of a position's gradient it explains; -inf outside the span.
+    cls_id, sep_id: ids of the tokens that every text begins and ends with.
     """
 
     tokens: Tensor
-    near: Tensor
-    there: Tensor
-    begin: int
-    end: int
+    similarity: Tensor
+    placement: Tensor
+    cls_id: int
+    sep_id: int
 
 
-def assemble(seen: Seen, pairs: Tensor) -> AttackGuess:
-    """Texts of the pairs (token, place), (n, 2). With one token at each place there is nothing to
-    decide.
+def assemble_texts(seen: ObservedUpdate, pairs: Tensor) -> AttackGuess:
+    """Assemble texts from `pairs` (n, 2) of (token, position).
 
-    Else tokens of one text are told by the gradients of their embedding rows, which are alike since
-    all reach the loss through the same sentence vector; and a text is right if its inputs to the
-    second layer lie in that layer's span.
+    With one token at each position the text is given. Otherwise tokens are clustered by the
+    gradients of their embedding rows, which are similar within a text since all reach the loss
+    through one sentence vector. A text is correct if its second-layer inputs lie in that layer's
+    span.
     """
     tokens = frozenset(pairs[:, 0].tolist())
     places = pairs[:, 1].bincount()
     if seen.texts == 1 and bool((places == 1).all()):
         return AttackGuess(tokens, (tuple(pairs[pairs[:, 1].argsort(), 0].tolist()),))
-    clues = clues_of(seen, pairs)
-    if clues is None:
+    evidence = gather_evidence(seen, pairs)
+    if evidence is None:
         return AttackGuess(
             tokens,
             why="several texts are mixed, and no embedding rows were sent to tell them apart",
         )
-    texts = [read(clues, k) for k in range(seen.texts)]
-    if seen.texts <= MENDED and (complement := second_span(seen)) is not None:
-        texts = [mend(seen, clues, k, text, complement) for k, text in enumerate(texts)]
+    texts = [initial_text(evidence, k) for k in range(seen.texts)]
+    if (
+        seen.texts <= MAX_REFINED_TEXTS
+        and (complement := second_layer_complement(seen)) is not None
+    ):
+        texts = [refine_text(seen, evidence, k, text, complement) for k, text in enumerate(texts)]
     return AttackGuess(tokens, tuple(texts))
 
 
-def clues_of(seen: Seen, pairs: Tensor) -> Clues | None:
-    """Clues of the pairs, or None where the embeddings' gradients were not sent."""
+def gather_evidence(seen: ObservedUpdate, pairs: Tensor) -> TokenEvidence | None:
+    """Return the evidence for the pairs; None if no gradients of the embeddings were sent."""
     words, rows = seen.tensor("word_embeddings.weight"), seen.tensor("position_embeddings.weight")
     if words is None or rows is None:
         return None
@@ -72,77 +73,77 @@ def clues_of(seen: Seen, pairs: Tensor) -> Clues | None:
     tokens = tokens[words[tokens].norm(dim=1) > 0]
     there = torch.zeros(len(words), len(rows), dtype=torch.bool)
     there[pairs[:, 0], pairs[:, 1]] = True
-    # a place's gradient is the sum of those of the tokens that stand there
+    # a position's gradient is the sum over its tokens
     parts = rows @ torch.linalg.pinv(words[tokens], rtol=1e-10)  # (P, n)
-    there = (STANDS * parts.T.clamp(0, 1)).masked_fill(~there[tokens], -torch.inf)
+    there = (POSITION_WEIGHT * parts.T.clamp(0, 1)).masked_fill(~there[tokens], -torch.inf)
     tokenizer = seen.known.model.tokenizer
     begin, end = tokenizer.cls_token_id, tokenizer.sep_token_id
     plain = torch.tensor([t not in seen.known.special for t in tokens.tolist()])
-    return Clues(tokens, alike(words[tokens], plain, seen.texts), there, begin, end)
+    return TokenEvidence(
+        tokens, cluster_similarity(words[tokens], plain, seen.texts), there, begin, end
+    )
 
 
-def alike(rows: Tensor, plain: Tensor, texts: int) -> Tensor:
-    """Cosines (n, texts) of tokens' gradients (n, d) with the centres of as many clusters as there
-    are texts.
+def cluster_similarity(rows: Tensor, plain: Tensor, texts: int) -> Tensor:
+    """Return cosines (n, texts) of gradients `rows` (n, d) with cluster centres, one per text.
+
+    plain: bool (n,), the tokens that are clustered (not special ones).
     """
     from sklearn.cluster import KMeans
 
     unit = normalize(rows, dim=1)
     count = min(texts, int(plain.sum()))
     centres = KMeans(count, n_init=10, random_state=0).fit(unit[plain].numpy()).cluster_centers_
-    return (
-        unit
-        @ normalize(torch.from_numpy(centres).double(), dim=1).T[
-            :, [k % count for k in range(texts)]
-        ]
-    )
+    centres = normalize(torch.from_numpy(centres).double(), dim=1)
+    return unit @ centres.T[:, [k % count for k in range(texts)]]
 
 
-def read(clues: Clues, text: int) -> Text:
-    """The text of one cluster: at each place the token most alike, up to the end at which most
-    fits.
-    """
-    score = scores(clues, text)
-    # at first only what its place speaks for
-    likely = score.where(clues.there > FIRST * STANDS, score - 1.0)
+def initial_text(evidence: TokenEvidence, text: int) -> Text:
+    """Return the text of one cluster: the best token at each position, up to the best end."""
+    score = placement_scores(evidence, text)
+    # prefer tokens that their position's gradient supports
+    likely = score.where(evidence.placement > MIN_POSITION_SHARE * POSITION_WEIGHT, score - 1.0)
     which = likely.argmax(0)
-    near = clues.near[which, text]
-    gain = (near - clues.near.topk(min(2, clues.near.shape[1]), dim=1).values.mean()).cumsum(0)
-    end = max(ends(clues), key=lambda e: float(gain[e - 1]))
-    return (clues.begin, *clues.tokens[which[1:end]].tolist(), clues.end)
+    near = evidence.similarity[which, text]
+    best_two = evidence.similarity.topk(min(2, evidence.similarity.shape[1]), dim=1).values
+    gain = (near - best_two.mean()).cumsum(0)
+    end = max(end_positions(evidence), key=lambda e: float(gain[e - 1]))
+    return (evidence.cls_id, *evidence.tokens[which[1:end]].tolist(), evidence.sep_id)
 
 
-def scores(clues: Clues, text: int) -> Tensor:
-    """How well each token stands at each place of a text, (n, P); -inf where it cannot."""
-    score = clues.near[:, text, None] + clues.there
-    score[(clues.tokens == clues.begin) | (clues.tokens == clues.end)] = -torch.inf
+def placement_scores(evidence: TokenEvidence, text: int) -> Tensor:
+    """Return how well each token fits each position of a text, (n, P); -inf where it cannot."""
+    score = evidence.similarity[:, text, None] + evidence.placement
+    score[(evidence.tokens == evidence.cls_id) | (evidence.tokens == evidence.sep_id)] = -torch.inf
     return score
 
 
-def ends(clues: Clues) -> list[int]:
-    """Places at which a text may end."""
-    found = clues.there[clues.tokens == clues.end].isfinite().any(0).nonzero()[:, 0].tolist()
-    return [e for e in found if e > 1] or [clues.there.shape[1] - 1]
+def end_positions(evidence: TokenEvidence) -> list[int]:
+    """Return the positions at which a text may end."""
+    possible = evidence.placement[evidence.tokens == evidence.sep_id].isfinite().any(0)
+    found = possible.nonzero()[:, 0].tolist()
+    return [e for e in found if e > 1] or [evidence.placement.shape[1] - 1]
 
 
-def second_span(seen: Seen) -> Tensor | None:
-    """Directions (d, free) that no input of the second layer has a part in, or None."""
-    from fedkit.audit.atoms import FREE, PARTS, row_space
+def second_layer_complement(seen: ObservedUpdate) -> Tensor | None:
+    """Return directions (d, free) orthogonal to all second-layer inputs; None if unknown."""
+    from fedkit.audit.atoms import MIN_FREE_DIRECTIONS, QKV_PARTS, row_space
 
-    found = [seen.tensor(f"layer.1.attention.self.{p}.weight") for p in PARTS]
+    found = [seen.tensor(f"layer.1.attention.self.{p}.weight") for p in QKV_PARTS]
     if any(t is None for t in found):
         return None
     basis = row_space(torch.cat([t / t.norm() for t in found]))
-    if basis.shape[1] > len(basis) - FREE:
+    if basis.shape[1] > len(basis) - MIN_FREE_DIRECTIONS:
         return None
     return torch.linalg.qr(basis, mode="complete").Q[:, basis.shape[1] :].float()
 
 
-def outside(seen: Seen, texts: list[Text], complement: Tensor) -> Tensor:
-    """For each text (all of one length), the share of its second-layer inputs that lies outside the
-    span: (n,).
+def residual_share(seen: ObservedUpdate, texts: list[Text], complement: Tensor) -> Tensor:
+    """Return the share of each text's second-layer inputs outside the span, (n,).
+
+    texts: n texts of equal length. complement: (d, free), see `second_layer_complement`.
     """
-    base = base_of(seen.known.model)
+    base = base_encoder(seen.known.model)
     with torch.no_grad():
         ids = torch.tensor(texts, device=seen.known.model.device)
         hidden = base.encoder.layer[0](base.embeddings(input_ids=ids), None)
@@ -151,31 +152,35 @@ def outside(seen: Seen, texts: list[Text], complement: Tensor) -> Tensor:
     return ((hidden @ complement).square().sum((1, 2)) / hidden.square().sum((1, 2))).sqrt()
 
 
-def mend(seen: Seen, clues: Clues, number: int, text: Text, complement: Tensor) -> Text:
-    """The text with tokens put in, left out or changed as long as that brings it nearer to the
-    second layer's span.
-    """
-    left = float(outside(seen, [text], complement)[0])
-    for _ in range(SWEEPS // seen.texts):
-        if left < SURE:
+def refine_text(
+    seen: ObservedUpdate, evidence: TokenEvidence, number: int, text: Text, complement: Tensor
+) -> Text:
+    """Insert, drop or replace tokens while the text gets closer to the second layer's span."""
+    left = float(residual_share(seen, [text], complement)[0])
+    for _ in range(MAX_SWEEPS // seen.texts):
+        if left < MAX_RESIDUAL:
             break
-        tries = variants(clues, number, text)
+        tries = text_variants(evidence, number, text)
         rests = torch.cat(
-            [outside(seen, group, complement) for group in same_length(tries)] or [torch.ones(1)]
+            [residual_share(seen, group, complement) for group in group_by_length(tries)]
+            or [torch.ones(1)]
         )
-        tries = [t for group in same_length(tries) for t in group]
+        tries = [t for group in group_by_length(tries) for t in group]
         if not tries or float(rests.min()) >= left:
             break
-        text, left = together(seen, text, tries, rests, left, complement)
+        text, left = best_change(seen, text, tries, rests, left, complement)
     return text
 
 
-def together(
-    seen: Seen, text: Text, tries: list[Text], rests: Tensor, left: float, complement: Tensor
+def best_change(
+    seen: ObservedUpdate,
+    text: Text,
+    tries: list[Text],
+    rests: Tensor,
+    left: float,
+    complement: Tensor,
 ) -> tuple[Text, float]:
-    """The best single change, or all places' best changes at once if that is better still; and what
-    is left outside.
-    """
+    """Return the best single change, or all best changes at once if better, and its residual."""
     best = tries[int(rests.argmin())]
     every, seen_places = list(text), set()
     for i in rests.argsort().tolist():
@@ -185,7 +190,7 @@ def together(
         if rests[i] < left and changed and changed[0] not in seen_places:
             seen_places.add(changed[0])
             every[changed[0]] = tries[i][changed[0]]
-    all_at_once = float(outside(seen, [tuple(every)], complement)[0])
+    all_at_once = float(residual_share(seen, [tuple(every)], complement)[0])
     return (
         (tuple(every), all_at_once)
         if all_at_once < float(rests.min())
@@ -193,25 +198,26 @@ def together(
     )
 
 
-def variants(clues: Clues, number: int, text: Text) -> list[Text]:
-    """Texts that differ in one place, or end elsewhere."""
-    score = scores(clues, number)
-    best, which = score.topk(min(TRIED, len(score)), dim=0)
+def text_variants(evidence: TokenEvidence, number: int, text: Text) -> list[Text]:
+    """Return texts that differ at one position, or end elsewhere."""
+    score = placement_scores(evidence, number)
+    best, which = score.topk(min(CANDIDATES, len(score)), dim=0)
     found = [
-        (*text[:p], int(clues.tokens[w]), *text[p + 1 :])
+        (*text[:p], int(evidence.tokens[w]), *text[p + 1 :])
         for p in range(1, len(text) - 1)
         for b, w in zip(best[:, p], which[:, p])
-        if b.isfinite() and int(clues.tokens[w]) != text[p]
+        if b.isfinite() and int(evidence.tokens[w]) != text[p]
     ]
-    whole = [clues.begin, *clues.tokens[which[0, 1:]].tolist()]
-    for end in ends(clues):
-        if end != len(text) - 1:
-            found.append((*text[: min(end, len(text) - 1)], *whole[len(text) - 1 : end], clues.end))
+    whole = [evidence.cls_id, *evidence.tokens[which[0, 1:]].tolist()]
+    last = len(text) - 1
+    for end in end_positions(evidence):
+        if end != last:
+            found.append((*text[: min(end, last)], *whole[last:end], evidence.sep_id))
     return found
 
 
-def same_length(texts: list[Text]) -> list[list[Text]]:
-    """The texts in groups of one length."""
+def group_by_length(texts: list[Text]) -> list[list[Text]]:
+    """Group the texts by length."""
     groups: dict[int, list[Text]] = {}
     for text in texts:
         groups.setdefault(len(text), []).append(text)

@@ -1,5 +1,4 @@
-"""What error rates of an attack prove about epsilon, and what a promised mechanism allows any
-attack.
+"""Bounds between an attack's error rates and epsilon, in both directions.
 
 (epsilon, delta)-differential privacy of worlds P (with the example) and Q (without) means, for
 every test, TPR <= e^epsilon FPR + delta and TNR <= e^epsilon FNR + delta (Wasserman & Zhou, 2010;
@@ -16,16 +15,15 @@ from functools import lru_cache
 
 import numpy as np
 
-# epsilons at which a mechanism's whole privacy profile is compared
-GRID = np.linspace(0.0, 12.0, 121)
+EPSILON_GRID = np.linspace(0.0, 12.0, 121)  # where privacy profiles are compared
 # (noise multiplier, Poisson sampling rate, steps) of releases
-Blocks = tuple[tuple[float, float, int], ...]
-REACH = 16  # times the promised noise: farther off is not told apart
+ReleaseBlocks = tuple[tuple[float, float, int], ...]
+MAX_NOISE_FACTOR = 16  # times the promised noise: limit of the search, both ways
 
 
 @dataclass(frozen=True)
 class Rate:
-    """`count` of `trials`, with the interval [low, high] for what it estimates."""
+    """A proportion `count` / `trials` with its confidence interval [low, high]."""
 
     count: int
     trials: int
@@ -46,8 +44,9 @@ class Rates:
 
 
 def clopper_pearson(count: int, trials: int, miss: float = 0.025) -> tuple[float, float]:
-    """Exact interval of a proportion (Clopper & Pearson, 1934). miss: the chance, at each end, to
-    be wrong.
+    """Return the exact interval of a proportion (Clopper & Pearson, 1934).
+
+    miss: the probability, at each end, that the true value lies outside.
     """
     from scipy.stats import beta
 
@@ -56,14 +55,15 @@ def clopper_pearson(count: int, trials: int, miss: float = 0.025) -> tuple[float
     return low, high
 
 
-def rate(count: int, trials: int, miss: float = 0.025) -> Rate:
-    """`count` of `trials` with its Clopper-Pearson interval, 95 % as it stands."""
+def estimate_rate(count: int, trials: int, miss: float = 0.025) -> Rate:
+    """Return `count` / `trials` with its Clopper-Pearson interval, 95 % by default."""
     return Rate(count, trials, *clopper_pearson(count, trials, miss))
 
 
 def epsilon_lower(rates: Sequence[Rates], delta: float) -> float:
-    """The largest epsilon that the pessimistic ends of the rates prove at `delta`, whatever the
-    mechanism; 0 for none.
+    """Return the largest epsilon that the rates prove at `delta` for any mechanism; 0 for none.
+
+    The pessimistic ends of the intervals are used.
     """
     proven = [0.0]
     for r in rates:
@@ -73,45 +73,43 @@ def epsilon_lower(rates: Sequence[Rates], delta: float) -> float:
     return max(proven)
 
 
-def perfect(trials: int, miss: float) -> Rates:
-    """The rates of an attack that was never wrong in `trials` of each world."""
-    return Rates(rate(0, trials, miss), rate(trials, trials, miss))
+def perfect_rates(trials: int, miss: float) -> Rates:
+    """Return the rates of an attack that was never wrong in `trials` trials of each world."""
+    return Rates(estimate_rate(0, trials, miss), estimate_rate(trials, trials, miss))
 
 
 def refutes(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -> bool:
-    """Whether the rates are impossible, within their intervals, for `steps` Poisson-sampled
-    Gaussian releases.
+    """Return whether the rates are impossible for `steps` Poisson-sampled Gaussian releases.
 
-    The whole privacy profile delta(epsilon) is compared, not one point of it: a correct mechanism
-    satisfies TPR <= e^epsilon FPR + delta(epsilon) for all epsilons at once, so this costs no
-    further chance of error.
+    noise: multiplier. The whole privacy profile delta(epsilon) is compared: a correct mechanism
+    satisfies TPR <= e^epsilon FPR + delta(epsilon) for all epsilons at once, so this does not
+    increase the probability of error.
     """
-    allowed = profile(((noise, sampling, steps),))
+    allowed = privacy_profile(((noise, sampling, steps),))
     for r in rates:
         for hit, miss in ((r.tpr.low, r.fpr.high), (1 - r.fpr.high, 1 - r.tpr.low)):
-            if (hit > np.exp(GRID) * miss + allowed).any():
+            if (hit > np.exp(EPSILON_GRID) * miss + allowed).any():
                 return True
     return False
 
 
-def noise_left(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -> float:
-    """A noise multiplier from which on the rates refute every larger one, to 5 %, looked for around
-    `noise`.
+def implied_noise(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -> float:
+    """Return the noise multiplier above which the rates refute all others, to within 5 %.
 
     Its epsilon is a lower bound for a mechanism known to add Gaussian noise of unknown size (Nasr
-    et al., 2023). inf: they refute none; 0: they refute all of them, since not even the sampling
-    promised was done.
+    et al., 2023). noise: start of the search. inf: the rates refute none; 0: they refute all, since
+    not even the sampling was done as promised.
     """
-    if any(_without_noise(r.fpr.high, r.tpr.low, sampling, steps) for r in rates):
+    if any(_exceeds_sampling(r.fpr.high, r.tpr.low, sampling, steps) for r in rates):
         return 0.0
     low = high = noise
     while refutes(rates, low, sampling, steps):
         low, high = low / 2, low
-        if low < noise / REACH:
+        if low < noise / MAX_NOISE_FACTOR:
             return high
     while not refutes(rates, high, sampling, steps):
         low, high = high, 2 * high
-        if high > noise * REACH:
+        if high > noise * MAX_NOISE_FACTOR:
             return math.inf
     while high > 1.05 * low:
         middle = math.sqrt(low * high)
@@ -119,34 +117,35 @@ def noise_left(rates: Sequence[Rates], noise: float, sampling: float, steps: int
     return high
 
 
-def _without_noise(fpr: float, tpr: float, sampling: float, steps: int) -> bool:
-    """Whether a test is better than knowing the samples: the unit is in one of them with chance 1 -
-    (1 - q)^T.
-    """
+def _exceeds_sampling(fpr: float, tpr: float, sampling: float, steps: int) -> bool:
+    """Return whether a test beats knowing the samples; P(drawn at least once) = 1 - (1 - q)^T."""
     drawn = 1 - (1 - sampling) ** steps
     return tpr > drawn + (1 - drawn) * fpr
 
 
-def allowed_tpr(blocks: Blocks, fpr: float) -> float:
-    """The largest true-positive rate of any attack on these releases, from their whole privacy
-    profile on `GRID`.
-    """
-    deltas = profile(blocks)
-    most = np.minimum(np.exp(GRID) * fpr + deltas, 1 - np.exp(-GRID) * (1 - fpr - deltas))
+def allowed_tpr(blocks: ReleaseBlocks, fpr: float) -> float:
+    """Return the largest true-positive rate of any attack on these releases, from their profile."""
+    deltas = privacy_profile(blocks)
+    most = np.minimum(
+        np.exp(EPSILON_GRID) * fpr + deltas, 1 - np.exp(-EPSILON_GRID) * (1 - fpr - deltas)
+    )
     return float(min(1.0, most.min()))
 
 
 @lru_cache(maxsize=256)
-def profile(blocks: Blocks) -> np.ndarray:
-    """delta at every epsilon of `GRID` of all releases together, the larger of both directions;
-    never too small.
+def privacy_profile(blocks: ReleaseBlocks) -> np.ndarray:
+    """Return delta of all releases together at each epsilon of EPSILON_GRID.
+
+    The larger of both directions (adding, removing); an upper bound.
     """
     from scipy.special import log_ndtr, ndtr
 
-    # exactly that of one Gaussian release (Balle & Wang, 2018)
+    # without sampling, exactly one Gaussian release (Balle & Wang, 2018)
     if all(rate == 1 for _, rate, _ in blocks):
         mu = math.sqrt(sum(steps / noise**2 for noise, _, steps in blocks))
-        return ndtr(mu / 2 - GRID / mu) - np.exp(GRID + log_ndtr(-mu / 2 - GRID / mu))
+        return ndtr(mu / 2 - EPSILON_GRID / mu) - np.exp(
+            EPSILON_GRID + log_ndtr(-mu / 2 - EPSILON_GRID / mu)
+        )
     from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
 
     first, *rest = [
@@ -157,4 +156,4 @@ def profile(blocks: Blocks) -> np.ndarray:
     ]
     for other in rest:
         first = first.compose(other)
-    return np.asarray(first.get_delta_for_epsilon(list(GRID)))
+    return np.asarray(first.get_delta_for_epsilon(list(EPSILON_GRID)))

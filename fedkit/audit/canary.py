@@ -1,15 +1,13 @@
-"""The distinguishing game: train many times with and without one canary, and see how well the two
-are told apart.
+"""The distinguishing game: train many times with and without one canary and compare the scores.
 
-What is trained is the kit's own DP-SGD (`client.private.private_fit`): its Poisson batches, its
-clipping, its noise and its step. Only the encoder is replaced, by a table of fixed vectors, so that
-a training takes milliseconds. The attacker knows everything but the noise and the draw: all other
+The training is fedkit's own DP-SGD (`federated.local.dp_sgd.private_fit`) with its Poisson batches,
+clipping, noise and steps. Only the encoder is replaced by a table of fixed vectors, so that a
+training takes milliseconds. The attacker knows everything but the noise and the sampling: all other
 examples, and the model before and after each step (white box). A lower bound above the promised
 epsilon proves a fault; a low one proves nothing (Jagielski et al., 2020; Nasr et al., 2021 and
-2023). A correct mechanism is called broken with a chance of at most 5 %, by the intervals; in 800
-simulated audits of exact Gaussian scores it never was. The statistic is best for independent noise:
-noise that repeats from step to step, or comes from a seed that the attacker knows, is not what it
-looks for.
+2023). A correct mechanism is called broken with a probability of at most 5 %, by the intervals; in
+800 simulated audits of exact Gaussian scores it never was. The statistic is best for independent
+noise; it does not detect noise that repeats between steps or comes from a seed the attacker knows.
 """
 
 from __future__ import annotations
@@ -23,25 +21,33 @@ import numpy as np
 import torch
 
 from fedkit.audit import toy_model
-from fedkit.audit.bounds import Rates, epsilon_lower, noise_left, perfect, rate, refutes
+from fedkit.audit.bounds import (
+    Rates,
+    epsilon_lower,
+    estimate_rate,
+    implied_noise,
+    perfect_rates,
+    refutes,
+)
 from fedkit.audit.toy_model import FAULTS
 from fedkit.core.errors import FedkitError
 from fedkit.privacy.accounting import Releases, epsilon
 
 CONSISTENT, WEAK = "consistent", "weak test"
 BROKEN = "BROKEN: the lower bound is above the promised epsilon"
-# thresholds tried on the second half: the best each way, and the one between
-CONFIDENCE, CUTS = 0.95, 3
-# seeds -> what is seen of the canary in each step, in clips
+
+CONFIDENCE = 0.95
+NUM_THRESHOLDS = 3  # tested on the second half of the trials, see `choose_thresholds`
+# seeds -> the canary's share of each step's noisy sum, in clips
 Training = Callable[[tuple[int, ...]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Mechanism:
-    """A promise to be checked: `steps` steps with noise multiplier `noise` at Poisson sampling rate
-    `rate`.
+    """The guarantee to be audited: `steps` Poisson-sampled Gaussian releases.
 
-    unit: example (DP-SGD) or client (DP-FedAvg, whose steps are rounds).
+    noise: multiplier. rate: sampling rate. unit: example (DP-SGD) or client (DP-FedAvg, whose steps
+    are rounds). Raises FedkitError for values out of range.
     """
 
     noise: float
@@ -67,21 +73,21 @@ class Mechanism:
             raise FedkitError(f"unit {self.unit!r} is not known; choose one of: {', '.join(GAMES)}")
 
     @property
-    def promised(self) -> float:
+    def promised_epsilon(self) -> float:
+        """The epsilon that the accountant computes, at `delta`."""
         return epsilon([Releases(self.noise, self.rate, self.steps)], self.delta)
 
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What the game showed, all at `confidence` 95 %.
+    """Result of the game, all at `confidence` 95 %.
 
-    lower: epsilon that the error rates prove of any mechanism. implied: what they prove of one that
-    adds Gaussian noise of unknown size in steps sampled as promised. most, most_implied: the same
-    had the attack never been wrong in so many trials: what this test could have shown at all.
-    upper: what the accountant promises. trials: of each world; one half chose the thresholds, the
-    other was measured. tpr, fpr and intervals: at the threshold with the largest `lower`. refuted:
-    whether the rates are impossible for the promised noise, rate and steps at some (epsilon,
-    delta).
+    lower: epsilon that the error rates prove for any mechanism. implied: the same for a mechanism
+    that adds Gaussian noise of unknown size and samples as promised. most, most_implied: the same
+    if the attack had never been wrong, the largest values that this test can show. upper: the
+    promised epsilon. trials: of each world; one half chooses the thresholds, the other is measured.
+    tpr, fpr and intervals: at the threshold with the largest `lower`. refuted: whether the rates
+    are impossible for the promised noise, rate and steps at some (epsilon, delta).
     """
 
     lower: float
@@ -114,11 +120,10 @@ def audit_mechanism(
     broken: str | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> AuditResult:
-    """Play the game `trials` times in each world and compare with the promise. Deterministic in
-    seed.
+    """Play the game `trials` times in each world and compare with the promise; fixed by `seed`.
 
-    broken: a fault of `FAULTS` to build in, to see it caught. Raises FedkitError for fewer than 40
-    trials or an unknown fault.
+    broken: a fault of `FAULTS` to build in, which should be detected. Raises FedkitError for fewer
+    than 40 trials or an unknown fault.
     """
     if broken is not None and broken not in FAULTS:
         raise FedkitError(f"fault {broken!r} is not known; choose one of: {', '.join(FAULTS)}")
@@ -126,35 +131,33 @@ def audit_mechanism(
         raise FedkitError(
             f"trials {trials} given; write 40 or more: with fewer no test can show anything"
         )
-    scores = [_scores(settings, trials, seed, there, broken, tick) for there in (True, False)]
+    scores = [_play_trials(settings, trials, seed, there, broken, tick) for there in (True, False)]
     return judge_scores(*scores, settings, broken)
 
 
 def judge_scores(
     with_canary: np.ndarray, without: np.ndarray, setting: Mechanism, broken: str | None = None
 ) -> AuditResult:
-    """The result for scores (trials,) of each world; larger should mean that the canary
-    was there.
-    """
-    half, miss = len(without) // 2, (1 - CONFIDENCE) / (2 * CUTS)
-    cuts = thresholds(with_canary[:half], without[:half], setting.delta, miss)
+    """Return the result for scores (trials,) of each world; higher scores speak for the canary."""
+    half, miss = len(without) // 2, (1 - CONFIDENCE) / (2 * NUM_THRESHOLDS)
+    cuts = choose_thresholds(with_canary[:half], without[:half], setting.delta, miss)
     found = [rates_at(cut, with_canary[half:], without[half:], miss) for cut in cuts]
     best = max(found, key=lambda r: epsilon_lower([r], setting.delta))
-    ideal = [perfect(len(without) - half, miss)]
+    ideal = [perfect_rates(len(without) - half, miss)]
     fixed = (setting.noise, setting.rate, setting.steps)
     lower, most = epsilon_lower(found, setting.delta), epsilon_lower(ideal, setting.delta)
     refuted, able = refutes(found, *fixed), refutes(ideal, *fixed)
     verdict = (
         BROKEN
-        if refuted or lower > setting.promised
+        if refuted or lower > setting.promised_epsilon
         else CONSISTENT
-        if able or most > setting.promised
+        if able or most > setting.promised_epsilon
         else WEAK
     )
     return AuditResult(
         lower,
         most,
-        setting.promised,
+        setting.promised_epsilon,
         setting.delta,
         len(without),
         best.tpr.value,
@@ -163,8 +166,8 @@ def judge_scores(
         verdict,
         f"one {setting.unit}, added or removed",
         STATISTIC,
-        _implied(found, setting),
-        _implied(ideal, setting),
+        _implied_epsilon(found, setting),
+        _implied_epsilon(ideal, setting),
         refuted,
         setting,
         broken,
@@ -176,12 +179,10 @@ STATISTIC = (
 )
 
 
-def thresholds(
+def choose_thresholds(
     with_canary: np.ndarray, without: np.ndarray, delta: float, miss: float
 ) -> list[float]:
-    """Cuts chosen on these scores: the best for TPR over FPR, the best for TNR over FNR, the best
-    for TPR - FPR.
-    """
+    """Return the thresholds with the best TPR / FPR, the best TNR / FNR and the best TPR - FPR."""
     both = np.unique(np.concatenate([with_canary, without]))
     places = both[np.linspace(0, len(both) - 1, min(len(both), 200)).astype(int)]
     rates = [rates_at(cut, with_canary, without, miss) for cut in places]
@@ -194,20 +195,23 @@ def thresholds(
 
 
 def rates_at(cut: float, with_canary: np.ndarray, without: np.ndarray, miss: float) -> Rates:
-    """How often a score is at least `cut`, in each world."""
+    """Return how often a score is at least `cut`, in each world."""
     return Rates(
-        *(rate(int((scores >= cut).sum()), len(scores), miss) for scores in (without, with_canary))
+        *(
+            estimate_rate(int((scores >= cut).sum()), len(scores), miss)
+            for scores in (without, with_canary)
+        )
     )
 
 
-def _implied(found: Sequence[Rates], setting: Mechanism) -> float:
-    left = noise_left(found, setting.noise, setting.rate, setting.steps)
-    return (
-        replace(setting, noise=left).promised if 0 < left < math.inf else 0.0 if left else math.inf
-    )
+def _implied_epsilon(found: Sequence[Rates], setting: Mechanism) -> float:
+    left = implied_noise(found, setting.noise, setting.rate, setting.steps)
+    if 0 < left < math.inf:
+        return replace(setting, noise=left).promised_epsilon
+    return 0.0 if left else math.inf
 
 
-def _scores(
+def _play_trials(
     setting: Mechanism,
     trials: int,
     seed: int,
@@ -215,49 +219,50 @@ def _scores(
     broken: str | None,
     tick: Callable[[], None],
 ) -> np.ndarray:
-    """The attacker's score of each training, shape (trials,)."""
+    """Return the attacker's score of each training, shape (trials,)."""
     out, threads = np.zeros(trials), torch.get_num_threads()
     torch.set_num_threads(1)  # the tensors are tiny
     try:
         with GAMES[setting.unit](setting, there, broken) as training:
             for i in range(trials):
                 tick()
-                out[i] = ratio(training((seed, i, int(there))), setting)
+                out[i] = log_likelihood_ratio(training((seed, i, int(there))), setting)
     finally:
         torch.set_num_threads(threads)
     return out
 
 
 @contextmanager
-def of_examples(setting: Mechanism, there: bool, broken: str | None) -> Iterator[Training]:
-    """Trainings of a head by DP-SGD."""
-    rows, plan = (
-        toy_model.ToyData.of(there),
-        toy_model.plan_for(setting.noise, setting.rate, setting.steps, setting.clip),
-    )
-    with FAULTS.get(broken, toy_model.nothing)(plan) as changed:
-        yield lambda stream: toy_model.along(
-            rows.canary, *toy_model.play(rows, replace(changed, stream=stream)), setting.clip
+def example_game(setting: Mechanism, there: bool, broken: str | None) -> Iterator[Training]:
+    """Yield a function that trains a head by DP-SGD."""
+    rows = toy_model.ToyData.create(there)
+    plan = toy_model.training_plan(setting.noise, setting.rate, setting.steps, setting.clip)
+    with FAULTS.get(broken, toy_model.no_fault)(plan) as changed:
+        yield lambda stream: toy_model.canary_projections(
+            rows.canary,
+            *toy_model.play_training(rows, replace(changed, stream=stream)),
+            setting.clip,
         )
 
 
 @contextmanager
-def of_clients(setting: Mechanism, there: bool, broken: str | None) -> Iterator[Training]:
-    """Runs of DP-FedAvg."""
+def client_game(setting: Mechanism, there: bool, broken: str | None) -> Iterator[Training]:
+    """Yield a function that runs DP-FedAvg."""
     from fedkit.audit import client_canary
 
-    members = client_canary.canary_clients(there, setting.clip)
-    budget = client_canary.budget_for(
+    clients = client_canary.canary_clients(there, setting.clip)
+    budget = client_canary.canary_budget(
         setting.noise, setting.rate, setting.clip, setting.delta, setting.steps
     )
-    yield lambda stream: client_canary.play(
-        members, budget, setting.steps, int(np.random.default_rng(stream).integers(2**62)), broken
+    yield lambda stream: client_canary.play_rounds(
+        clients, budget, setting.steps, int(np.random.default_rng(stream).integers(2**62)), broken
     )
 
 
-def ratio(seen: np.ndarray, setting: Mechanism) -> float:
-    """sum_t log((1 - q) + q N(y_t; 1, z^2) / N(y_t; 0, z^2)) of what was seen, y (steps,): the best
-    test there is.
+def log_likelihood_ratio(seen: np.ndarray, setting: Mechanism) -> float:
+    """Return sum_t log((1 - q) + q N(y_t; 1, z^2) / N(y_t; 0, z^2)), the most powerful test.
+
+    seen: y (steps,), in clips; q: sampling rate, z: noise multiplier.
     """
     inside = (2 * seen - 1) / (2 * setting.noise**2)
     if setting.rate == 1:
@@ -265,4 +270,4 @@ def ratio(seen: np.ndarray, setting: Mechanism) -> float:
     return float(np.logaddexp(math.log1p(-setting.rate), math.log(setting.rate) + inside).sum())
 
 
-GAMES: dict[str, Callable] = {"example": of_examples, "client": of_clients}
+GAMES: dict[str, Callable] = {"example": example_game, "client": client_game}

@@ -1,6 +1,4 @@
-"""The same game for whole sites: rounds of the kit's DP-FedAvg on made-up updates, one of them the
-canary's.
-"""
+"""The canary game for whole clients: rounds of fedkit's DP-FedAvg on synthetic updates."""
 
 from __future__ import annotations
 
@@ -12,31 +10,33 @@ from torch import Tensor
 
 from fedkit.core.config import RunConfig
 from fedkit.core.tensors import Params
-from fedkit.federated.rounds.client_dp import Guard
-from fedkit.federated.rounds.head_start import budget_of
-from fedkit.federated.rounds.sampling import chosen
+from fedkit.federated.rounds.client_dp import ClientDP
+from fedkit.federated.rounds.head_start import privacy_budget
+from fedkit.federated.rounds.sampling import choose_clients
 from fedkit.privacy.mechanisms import Budget
 
-# other sites; the numbers of an update; the canary's length in clips
-OTHERS, WIDTH, LONG = 20, 4, 50.0
-LIMITLESS = 1e9
+OTHERS = 20  # clients without the canary
+WIDTH = 4  # numbers in an update, without the canary's dimension
+CANARY_CLIPS = 50.0  # length of the canary's update, in clips
+NO_CLIP = 1e9
 
 
 @dataclass(frozen=True)
 class CanaryClient:
-    """A site whose update is always the same, before clipping."""
+    """A client whose update before clipping is always the same."""
 
     client_id: str
     update: Params
 
 
 def canary_clients(there: bool, clip: float) -> list[CanaryClient]:
-    """`OTHERS` sites with updates longer than the clip, and last the canary, alone in its
-    dimension, if it is there.
+    """Return OTHERS clients with updates longer than the clip and, if `there`, last the canary.
+
+    Only the canary's update has an entry in the last dimension.
     """
     rows = np.random.default_rng(0).standard_normal((OTHERS, WIDTH))
     rows = np.pad(2 * clip * rows / np.linalg.norm(rows, axis=1, keepdims=True), ((0, 0), (0, 1)))
-    canary = np.r_[np.zeros(WIDTH), LONG * clip]
+    canary = np.r_[np.zeros(WIDTH), CANARY_CLIPS * clip]
     every = [*rows, canary] if there else rows
     return [
         CanaryClient(f"site-{i}", {"head.weight": torch.tensor(row, dtype=torch.float32)})
@@ -44,45 +44,43 @@ def canary_clients(there: bool, clip: float) -> list[CanaryClient]:
     ]
 
 
-def budget_for(noise: float, rate: float, clip: float, delta: float, steps: int) -> Budget:
-    """What the kit makes of this promise."""
+def canary_budget(noise: float, rate: float, clip: float, delta: float, steps: int) -> Budget:
+    """Return fedkit's budget for this guarantee."""
     config = RunConfig(
         privacy=f"client:noise={noise!r},clip={clip!r},delta={delta!r}",
         head_start="zero",
         rounds=steps,
         clients_per_round=rate if rate < 1 else None,
     )
-    return budget_of(config, OTHERS)
+    return privacy_budget(config, OTHERS)
 
 
-def play(
-    members: list[CanaryClient], budget: Budget, rounds: int, seed: int, broken: str | None = None
+def play_rounds(
+    clients: list[CanaryClient], budget: Budget, rounds: int, seed: int, broken: str | None = None
 ) -> np.ndarray:
-    """What the canary's dimension of each round's mean shows, in clips on the sum, shape
-    (rounds,).
-    """
-    guard, config = Guard(_faulty(budget, broken), seed, {}), RunConfig(seed=seed)
-    clip, seen = guard.clip, np.zeros(rounds)
-    guard.clip = LIMITLESS if broken in ("no clipping", "clip of the mean") else clip
+    """Return the canary's dimension of each round's noisy sum, in clips, shape (rounds,)."""
+    dp, config = ClientDP(_faulty_budget(budget, broken), seed, {}), RunConfig(seed=seed)
+    clip, seen = dp.clip, np.zeros(rounds)
+    dp.clip = NO_CLIP if broken in ("no clipping", "clip of the mean") else clip
     for number in range(1, rounds + 1):
         arrived = [
-            guard.clipped(s.update)[0]["head.weight"]
-            for s in chosen(members, config, budget, number)
+            dp.clip_update(c.update)[0]["head.weight"]
+            for c in choose_clients(clients, config, budget, number)
         ]
-        assert not any(guard.wrong({"head.weight": update}) for update in arrived)
+        assert not any(dp.rejection_reason({"head.weight": update}) for update in arrived)
         mean = torch.stack(arrived).mean(0) if arrived else torch.zeros(WIDTH + 1)
-        guard.clip, kept = clip, guard.clip
-        mean = _shortened(mean, clip) if broken == "clip of the mean" else mean
+        dp.clip, kept = clip, dp.clip
+        mean = _clip_norm(mean, clip) if broken == "clip of the mean" else mean
         seen[number - 1] = float(
-            guard.finish({"head.weight": mean}, len(arrived), number)["head.weight"][-1]
+            dp.finish_mean({"head.weight": mean}, len(arrived), number)["head.weight"][-1]
         )
-        guard.clip = kept
+        dp.clip = kept
     return seen * budget.cohort / clip
 
 
-def _faulty(budget: Budget, broken: str | None) -> Budget:
+def _faulty_budget(budget: Budget, broken: str | None) -> Budget:
     return replace(budget, noise=budget.noise / 4) if broken == "noise/4" else budget
 
 
-def _shortened(mean: Tensor, clip: float) -> Tensor:
+def _clip_norm(mean: Tensor, clip: float) -> Tensor:
     return mean * min(1.0, clip / max(float(mean.norm()), 1e-12))

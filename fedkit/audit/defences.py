@@ -1,4 +1,4 @@
-"""What a site sends under each defence, and what the server can read of it."""
+"""Defences against gradient leakage: what a client sends under each, as the server reads it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch.nn import functional
 from fedkit.core.config import RunConfig
 from fedkit.core.tensors import Params, torch_rng
 from fedkit.data.corpus import Examples
-from fedkit.federated.local.dp_sgd import apart, clipped_sum
+from fedkit.federated.local.dp_sgd import clipped_sum, unflatten_params
 from fedkit.federated.local.train import Task, fit, learning_rates
-from fedkit.federated.rounds.head_start import budget_of
+from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.models.classifier import Model
 from fedkit.privacy.mechanisms import Budget
 from fedkit.wire.pipeline import Context, make_wire
@@ -25,13 +25,12 @@ LORA = "lora:r=8,alpha=16"
 
 @dataclass(frozen=True)
 class Defence:
-    """How one update comes to be. The weakest protection is the default: full tuning, one text, one
-    plain SGD step.
+    """How an update is computed and sent. The default is the weakest: one SGD step on one text.
 
-    texts: in a site's batch. steps, optimizer: local steps on batches of so many texts. wire: see
-    wire/compress.py. privacy: see wire/privacy.py; its clipping and the noise of one step. sites:
-    whose sum alone is seen. masked: a single masked upload. later: not in the first round, so that
-    B of LoRA is no longer zero.
+    texts: in a client's batch. steps, optimizer: local steps that the batch is split into. wire: a
+    spec of wire/pipeline.py. privacy: a spec of privacy/mechanisms.py; its clipping and the noise
+    of one step. clients: the server sees only their sum. masked: a single masked upload. later: not
+    in the first round, so that B of LoRA is no longer zero.
     """
 
     about: str = ""
@@ -41,12 +40,12 @@ class Defence:
     optimizer: str = "sgd"
     wire: str = "none"
     privacy: str = "none"
-    sites: int = 1
+    clients: int = 1
     masked: bool = False
     later: bool = False
 
 
-def observed(
+def observed_gradient(
     defence: Defence,
     model: Model,
     shared: Params,
@@ -54,39 +53,40 @@ def observed(
     config: RunConfig,
     adjust: Tensor | None,
     rng: np.random.Generator,
-    clients: int,
+    num_clients: int,
 ) -> Params:
-    """The gradient as the server can tell it: the update over minus the learning rate and the
-    number of steps.
+    """Return the observed gradient: the update divided by minus the learning rate and the steps.
 
-    batches: of each site its texts, all steps together. clients: of the run, for its privacy
-    accounting.
+    batches: the texts of each client, for all steps together. num_clients: clients of the run, for
+    its privacy accounting.
     """
-    # a masked vector is uniform in its ring whatever the update is: that is what masks are for
+    # a masked vector is uniform in its ring, whatever the update is
     if defence.masked:
         return {
             n: torch.from_numpy(rng.uniform(-1, 1, tuple(t.shape)).astype(np.float32))
             for n, t in shared.items()
         }
-    budget = budget_of(replace(config, privacy=defence.privacy), clients)
+    budget = privacy_budget(replace(config, privacy=defence.privacy), num_clients)
     rates = {n: rate or 1.0 for n, rate in learning_rates(model, config).items()}
     total: Params = {}
     for place, batch in enumerate(batches):
-        found = _of_site(defence, model, shared, batch, config, adjust, rng, budget)
+        found = _client_gradient(defence, model, shared, batch, config, adjust, rng, budget)
         delta = {n: -rates[n] * t for n, t in found.items()}
         if budget and budget.unit == "client":
-            delta = apart(clipped_sum(_flat(delta)[None], budget.clip), shared)
+            delta = unflatten_params(clipped_sum(_flatten(delta)[None], budget.clip), shared)
         context = Context(f"site-{place}", 1, config.seed, {})
         if (wire := make_wire(defence.wire)).stages:
             delta, _ = wire.decode(wire.encode(delta, context)[0], delta, context)
         total = {n: t + total.get(n, 0) for n, t in delta.items()}
-    # of one upload in the clear: the server adds the noise
+    # the server adds the noise to the sum; a single upload in the clear has none
     if budget and budget.unit == "client" and len(batches) > 1:
-        total = apart(_flat(total) + budget.noise * budget.clip * _noise(total, rng), shared)
+        total = unflatten_params(
+            _flatten(total) + budget.noise * budget.clip * _noise(total, rng), shared
+        )
     return {n: t / (-rates[n] * len(batches)) for n, t in total.items()}
 
 
-def _of_site(
+def _client_gradient(
     defence: Defence,
     model: Model,
     shared: Params,
@@ -97,11 +97,11 @@ def _of_site(
     budget: Budget | None,
 ) -> Params:
     if budget and budget.unit == "example":
-        return noisy(
-            budget, model, shared, batch, adjust, rng, defence.sites if budget.trust_sum else 1
+        return noisy_gradient(
+            budget, model, shared, batch, adjust, rng, defence.clients if budget.trust_sum else 1
         )
     if defence.steps == 1 and defence.optimizer == "sgd":
-        return gradient(model, shared, batch, adjust)
+        return mean_gradient(model, shared, batch, adjust)
     parts = np.array_split(np.arange(len(batch)), defence.steps)
     task = Task("site", shared, batch, iter(parts), adjust)
     done = fit(model, task, replace(config, optimizer=defence.optimizer, privacy="none"))
@@ -109,8 +109,8 @@ def _of_site(
     return {n: (t - done.params[n]) / (rates[n] * defence.steps) for n, t in shared.items()}
 
 
-def gradient(model: Model, shared: Params, batch: Examples, adjust: Tensor | None) -> Params:
-    """The mean gradient of the batch's loss at the shared parameters: float32 on the CPU."""
+def mean_gradient(model: Model, shared: Params, batch: Examples, adjust: Tensor | None) -> Params:
+    """Return the mean gradient of the batch's loss at the shared parameters, float32 on the CPU."""
     model.load_params(shared)
     with torch.enable_grad():
         logits = model.forward(*model.batch(batch, np.arange(len(batch))))
@@ -123,25 +123,27 @@ def gradient(model: Model, shared: Params, batch: Examples, adjust: Tensor | Non
     }
 
 
-def noisy(
+def noisy_gradient(
     budget: Budget,
     model: Model,
     shared: Params,
     batch: Examples,
     adjust: Tensor | None,
     rng: np.random.Generator,
-    sites: int = 1,
+    clients: int = 1,
 ) -> Params:
-    """One step of DP-SGD, divided by its texts: each text's gradient clipped, noise on their sum.
+    """Return the mean gradient of one DP-SGD step: each text's clipped, noise added to their sum.
 
-    sites: among which the noise is shared out, where only their sum is seen.
+    clients: number that shares the noise where only their sum is seen.
     """
     total = sum(
-        clipped_sum(_flat(gradient(model, shared, batch.take([i]), adjust))[None], budget.clip)
+        clipped_sum(
+            _flatten(mean_gradient(model, shared, batch.take([i]), adjust))[None], budget.clip
+        )
         for i in range(len(batch))
     )
-    noise = budget.noise * budget.clip / sites**0.5 * _noise(shared, rng)
-    return apart((total + noise) / len(batch), shared)
+    noise = budget.noise * budget.clip / clients**0.5 * _noise(shared, rng)
+    return unflatten_params((total + noise) / len(batch), shared)
 
 
 def _noise(like: Params, rng: np.random.Generator) -> Tensor:
@@ -149,7 +151,7 @@ def _noise(like: Params, rng: np.random.Generator) -> Tensor:
     return torch.randn(size, generator=torch_rng(rng))
 
 
-def _flat(params: Params) -> Tensor:
+def _flatten(params: Params) -> Tensor:
     return torch.cat([t.flatten() for t in params.values()])
 
 
@@ -189,6 +191,6 @@ DEFENCES: dict[str, Defence] = {
     "head eps 1": Defence(
         "head only, one text, DP-SGD of epsilon 1", "head", privacy="example:eps=1"
     ),
-    "sum of 10": Defence("full tuning, the sum over 10 sites of one text each", sites=10),
+    "sum of 10": Defence("full tuning, the sum over 10 sites of one text each", clients=10),
     "masked": Defence("full tuning, one masked upload", masked=True),
 }

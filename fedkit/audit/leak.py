@@ -1,4 +1,4 @@
-"""What an update leaks: every attack against every defence, on batches of real text."""
+"""Gradient leakage: run every attack against every defence on batches of real text."""
 
 from __future__ import annotations
 
@@ -11,45 +11,51 @@ from typing import Any
 import numpy as np
 import torch
 
-from fedkit.audit.defences import DEFENCES, Defence, observed
-from fedkit.audit.label_leak import labels
-from fedkit.audit.lookup import lookup, topic
-from fedkit.audit.matching import matching
-from fedkit.audit.pursuit import pursuit
-from fedkit.audit.spans import spans
-from fedkit.audit.threat_model import AttackGuess, AttackScore, Known, Seen, attack_score, content
-from fedkit.audit.token_leak import words
+from fedkit.audit.defences import DEFENCES, Defence, observed_gradient
+from fedkit.audit.label_leak import labels_attack
+from fedkit.audit.lookup import lookup_attack, topic_attack
+from fedkit.audit.matching import matching_attack
+from fedkit.audit.pursuit import pursuit_attack
+from fedkit.audit.spans import span_attack
+from fedkit.audit.threat_model import (
+    AttackerKnowledge,
+    AttackGuess,
+    AttackScore,
+    ObservedUpdate,
+    attack_score,
+    strip_special,
+)
+from fedkit.audit.token_leak import words_attack
 from fedkit.core.errors import FedkitError
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples, concatenate
 from fedkit.experiments.job import Job, prepare
-from fedkit.federated.local.train import adjustment, counted, train
-from fedkit.models.head_starts import make_head_start, triangle
+from fedkit.federated.local.train import count_labels, logit_adjustment, train
+from fedkit.models.head_starts import make_head_start, upper_triangle
 
-LISTED = 2_000  # texts in the attacker's own list at most
-TEACHERS = 2  # sites whose training makes the shared parameters of a later round
-FIGURES = ("tokens_recall", "tokens_precision", "sentences", "labels")
+MAX_LISTED_TEXTS = 2_000  # in the attacker's own list
+WARMUP_CLIENTS = 2  # their training makes the shared parameters of a later round
+LEAK_METRICS = ("tokens_recall", "tokens_precision", "sentences", "labels")
 
 
 @dataclass(frozen=True)
-class Leak:
-    """An attack: `run` reads a Seen and writes down a Guess. slow: a minute for each batch, so only
-    run when named.
+class LeakAttack:
+    """An attack: `run` turns an ObservedUpdate into an AttackGuess.
+
+    slow: takes about a minute for each batch, so it runs only when named.
     """
 
-    run: Callable[[Seen], AttackGuess]
+    run: Callable[[ObservedUpdate], AttackGuess]
     about: str
     slow: bool = False
 
 
 @dataclass(frozen=True)
-class LeakScene:
-    """A job under one way of tuning at one time, and what the attacker has. parts: the pool's
-    texts.
-    """
+class LeakSetup:
+    """A job with one tuning method at one point of training, and what the attacker knows."""
 
     job: Job
-    known: Known
+    known: AttackerKnowledge
 
 
 def leak_table(
@@ -60,49 +66,42 @@ def leak_table(
     seed: int = 0,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
-    """One row for each defence and attack, means over `batches` batches: see `row`.
+    """Return one `leak_row` for each defence and attack, with means over `batches` batches.
 
-    attacks, defences: names of LEAKS and DEFENCES, or defences of one's own; all by default, but
-    slow ones. The server is honest but curious. Raises FedkitError for an unknown name.
+    attacks, defences: names in LEAKS and DEFENCES, or {name: Defence}; all of them by default,
+    except slow attacks. The server is honest but curious. Raises FedkitError for an unknown name.
     """
-    chosen = _chosen("attack", LEAKS, QUICK if attacks is None else attacks)
-    against = defences if isinstance(defences, dict) else _chosen("defence", DEFENCES, defences)
-    first = first_scene(job)
-    stages = {(job.config.tune, False): first}
+    chosen = _select("attack", LEAKS, QUICK_ATTACKS if attacks is None else attacks)
+    against = defences if isinstance(defences, dict) else _select("defence", DEFENCES, defences)
+    first = first_round_setup(job)
+    setups = {(job.config.tune, False): first}
     rows = []
     for name, defence in against.items():
         tell(f"{name}: {defence.about}")
         key = (defence.tune, defence.later)
-        if key not in stages:
-            stages[key] = scene_of(first, *key)
-        rows += against_one(name, defence, stages[key], chosen, batches, seed)
+        if key not in setups:
+            setups[key] = setup_for_defence(first, *key)
+        rows += attack_defence(name, defence, setups[key], chosen, batches, seed)
     return rows
 
 
-def _chosen(kind: str, registry: dict[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
-    for name in names or ():
-        if name not in registry:
-            raise FedkitError(f"{kind} {name!r} is not known; choose from: {', '.join(registry)}")
-    return dict(registry) if names is None else {n: registry[n] for n in names}
-
-
-def first_scene(job: Job) -> LeakScene:
-    """The job at the start of round 1, its head as `head_start` makes it of the listed texts,
-    without noise.
-    """
-    known = known_of(job, job.start)
+def first_round_setup(job: Job) -> LeakSetup:
+    """Return the job at the start of round 1; its head is the noise-free head start of the list."""
+    known = attacker_knowledge(job, job.start)
     z, owners = known.vectors, torch.from_numpy(known.listed.labels)
-    counts = counted(known.listed.labels, len(job.corpus.labels))
+    counts = count_labels(known.listed.labels, len(job.corpus.labels))
     sums = z.new_zeros(len(counts), z.shape[1]).index_add_(0, owners, z)
-    total = {"label_counts": counts, "feature_sums": sums, "feature_products": triangle(z)}
-    return LeakScene(
+    total = {"label_counts": counts, "feature_sums": sums, "feature_products": upper_triangle(z)}
+    return LeakSetup(
         job, replace(known, shared=job.start | make_head_start(job.config.head_start).solve(total))
     )
 
 
-def scene_of(first: LeakScene, tune: str, later: bool) -> LeakScene:
-    """The first stage, tuned so: at the start of round 1, where the encoder is the same, or after
-    some training.
+def setup_for_defence(first: LeakSetup, tune: str, later: bool) -> LeakSetup:
+    """Return `first` with the tuning method `tune`.
+
+    later: after one visit of WARMUP_CLIENTS clients; otherwise at the start of round 1, where the
+    encoder is the same.
     """
     job, known = first.job, first.known
     if tune != job.config.tune:
@@ -114,30 +113,30 @@ def scene_of(first: LeakScene, tune: str, later: bool) -> LeakScene:
         )
     shared = job.model.params() | {n: t for n, t in known.shared.items() if n.startswith("head.")}
     if not later:
-        return LeakScene(job, replace(known, model=job.model, shared=shared))
-    shares = counted(known.listed.labels, len(job.corpus.labels)) / len(known.listed)
+        return LeakSetup(job, replace(known, model=job.model, shared=shared))
+    shares = count_labels(known.listed.labels, len(job.corpus.labels)) / len(known.listed)
     deltas = [
-        train(job.model, shared, c, job.config, 1, shares).delta for c in job.clients[:TEACHERS]
+        train(job.model, shared, c, job.config, 1, shares).delta
+        for c in job.clients[:WARMUP_CLIENTS]
     ]
-    return LeakScene(
+    return LeakSetup(
         job,
-        known_of(job, {n: t + sum(d[n] for d in deltas) / len(deltas) for n, t in shared.items()}),
+        attacker_knowledge(
+            job, {n: t + sum(d[n] for d in deltas) / len(deltas) for n, t in shared.items()}
+        ),
     )
 
 
-def known_of(job: Job, shared: Params) -> Known:
-    """What the attacker has: a public list of texts, drawn from the same source as the
-    sites' own.
-    """
+def attacker_knowledge(job: Job, shared: Params) -> AttackerKnowledge:
+    """Return what the attacker knows, with a list drawn from the clients' own training texts."""
     pool = concatenate([c.train for c in job.clients])
-    if len(pool) > LISTED:
-        pool = pool.take(
-            np.sort(np.random.default_rng(job.config.seed).choice(len(pool), LISTED, replace=False))
-        )
+    if len(pool) > MAX_LISTED_TEXTS:
+        rng = np.random.default_rng(job.config.seed)
+        pool = pool.take(np.sort(rng.choice(len(pool), MAX_LISTED_TEXTS, replace=False)))
     job.model.load_params(shared)
-    counts = counted(pool.labels, len(job.corpus.labels))
-    adjust = adjustment(job.config.loss, counts, counts / counts.sum())
-    return Known(
+    counts = count_labels(pool.labels, len(job.corpus.labels))
+    adjust = logit_adjustment(job.config.loss, counts, counts / counts.sum())
+    return AttackerKnowledge(
         job.model,
         shared,
         pool,
@@ -147,52 +146,63 @@ def known_of(job: Job, shared: Params) -> Known:
     )
 
 
-def against_one(
-    name: str, defence: Defence, stage: LeakScene, attacks: dict[str, Leak], batches: int, seed: int
+def attack_defence(
+    name: str,
+    defence: Defence,
+    setup: LeakSetup,
+    attacks: dict[str, LeakAttack],
+    batches: int,
+    seed: int,
 ) -> list[dict]:
-    """One row for each attack against one defence."""
+    """Return one `leak_row` for each attack against one defence."""
     trials: dict[str, list] = {attack: [] for attack in attacks}
     for number in range(batches):
         rng = np.random.default_rng([seed, number])
-        batch, seen = one_batch(defence, stage, rng)
+        batch, seen = observe_batch(defence, setup, rng)
         for attack, entry in attacks.items():
             began = time.perf_counter()
             guess = entry.run(seen)
             seconds = time.perf_counter() - began
             trials[attack].append(
-                (batch, guess, attack_score(guess, batch, stage.known.special), seconds)
+                (batch, guess, attack_score(guess, batch, setup.known.special), seconds)
             )
-    return [row(attack, name, defence, stage, done) for attack, done in trials.items()]
+    return [leak_row(attack, name, defence, setup, done) for attack, done in trials.items()]
 
 
-def one_batch(
-    defence: Defence, stage: LeakScene, rng: np.random.Generator
-) -> tuple[Examples, Seen]:
-    """(the first site's texts, what the server sees): other sites are in it only where it sees a
-    sum.
+def observe_batch(
+    defence: Defence, setup: LeakSetup, rng: np.random.Generator
+) -> tuple[Examples, ObservedUpdate]:
+    """Return (texts of the first client, what the server observes).
+
+    Other clients contribute only where the server sees a sum.
     """
-    job, known = stage.job, stage.known
-    size = min(defence.texts, len(known.listed) // defence.sites)
-    drawn = rng.permutation(len(known.listed))[: size * defence.sites].reshape(defence.sites, size)
-    sites = [known.listed.take(rows) for rows in drawn]
-    gradient = observed(
-        defence, job.model, known.shared, sites, job.config, known.adjust, rng, len(job.clients)
+    job, known = setup.job, setup.known
+    size = min(defence.texts, len(known.listed) // defence.clients)
+    drawn = rng.permutation(len(known.listed))[: size * defence.clients]
+    drawn = drawn.reshape(defence.clients, size)
+    clients = [known.listed.take(rows) for rows in drawn]
+    gradient = observed_gradient(
+        defence, job.model, known.shared, clients, job.config, known.adjust, rng, len(job.clients)
     )
-    return sites[0], Seen(gradient, drawn.size, known, tuple(drawn.ravel().tolist()))
+    return clients[0], ObservedUpdate(gradient, drawn.size, known, tuple(drawn.ravel().tolist()))
 
 
-def row(attack: str, name: str, defence: Defence, stage: LeakScene, trials: list) -> dict[str, Any]:
-    """attack, defence, about, tokens_recall, tokens_precision, sentences, labels (shares from 0 to
-    1; None: not claimed), example_original, example_recovered (texts of the first batch), why
-    (what stood in the way), seconds (mean).
+def leak_row(
+    attack: str, name: str, defence: Defence, setup: LeakSetup, trials: list
+) -> dict[str, Any]:
+    """Return the result of one attack against one defence as a dict.
+
+    Keys: attack, defence, about, batches, texts, seconds (mean); tokens_recall, tokens_precision,
+    sentences, labels (shares from 0 to 1; None: not claimed); example_original,
+    example_recovered (texts of the first batch); why (what stood in the way).
     """
     scores = [s for _, _, s, _ in trials]
-    before, after = example(*trials[0][:2], stage)
+    before, after = example_texts(*trials[0][:2], setup)
     return {
         "attack": attack,
         "defence": name,
         "about": defence.about,
-        **{figure: _mean(scores, figure) for figure in FIGURES},
+        **{figure: _mean_metric(scores, figure) for figure in LEAK_METRICS},
         "example_original": before,
         "example_recovered": after,
         "why": next((g.why for _, g, _, _ in trials if g.why), ""),
@@ -202,9 +212,10 @@ def row(attack: str, name: str, defence: Defence, stage: LeakScene, trials: list
     }
 
 
-def _mean(scores: list[AttackScore], figure: str) -> float | None:
-    """A batch for which nothing was claimed counts as nothing found; precision is over what was
-    claimed.
+def _mean_metric(scores: list[AttackScore], figure: str) -> float | None:
+    """Return the mean of one metric; None if it was never claimed.
+
+    A batch without a claim counts as 0, except in precision, which averages over claims.
     """
     values = [v for s in scores if (v := getattr(s, figure.removeprefix("tokens_"))) is not None]
     return (
@@ -214,16 +225,14 @@ def _mean(scores: list[AttackScore], figure: str) -> float | None:
     )
 
 
-def example(batch: Examples, guess: AttackGuess, stage: LeakScene) -> tuple[str, str]:
-    """(a text of the batch, what was written down for it): the nearest of the texts, else words,
-    else labels.
-    """
-    special, names = stage.known.special, stage.job.corpus.labels
-    decode = stage.job.model.tokenizer.decode
+def example_texts(batch: Examples, guess: AttackGuess, setup: LeakSetup) -> tuple[str, str]:
+    """Return (a text of the batch, its recovery): the nearest guess, else words, else labels."""
+    special, names = setup.known.special, setup.job.corpus.labels
+    decode = setup.job.model.tokenizer.decode
     if guess.texts:
-        wanted = set(content(batch.tokens[0], special))
+        wanted = set(strip_special(batch.tokens[0], special))
         best = max(guess.texts, key=lambda t: len(wanted & set(t)) / max(1, len(wanted | set(t))))
-        return batch.texts[0], decode(content(best, special))
+        return batch.texts[0], decode(strip_special(best, special))
     if guess.tokens:
         return batch.texts[0], " · ".join(sorted(decode([t]) for t in guess.tokens - special))[:300]
     if guess.labels is not None:
@@ -233,24 +242,38 @@ def example(batch: Examples, guess: AttackGuess, stage: LeakScene) -> tuple[str,
     return batch.texts[0], ""
 
 
-LEAKS: dict[str, Leak] = {
-    "words": Leak(
-        words, "which words were in the batch, from the rows of the word embedding that changed"
+def _select(kind: str, registry: dict[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
+    for name in names or ():
+        if name not in registry:
+            raise FedkitError(f"{kind} {name!r} is not known; choose from: {', '.join(registry)}")
+    return dict(registry) if names is None else {n: registry[n] for n in names}
+
+
+LEAKS: dict[str, LeakAttack] = {
+    "words": LeakAttack(
+        words_attack,
+        "which words were in the batch, from the rows of the word embedding that changed",
     ),
-    "labels": Leak(labels, "which labels, and how often, from the gradient of the head's bias"),
-    "spans": Leak(spans, "whole texts, from the row space of the first layer's gradient"),
-    "pursuit": Leak(
-        pursuit,
+    "labels": LeakAttack(
+        labels_attack, "which labels, and how often, from the gradient of the head's bias"
+    ),
+    "spans": LeakAttack(
+        span_attack, "whole texts, from the row space of the first layer's gradient"
+    ),
+    "pursuit": LeakAttack(
+        pursuit_attack,
         "one whole text, also from LoRA: the few vectors that explain the first layer's gradient",
     ),
-    "lookup": Leak(
-        lookup, "texts of a list that holds the site's own, from the gradient of the head"
+    "lookup": LeakAttack(
+        lookup_attack, "texts of a list that holds the site's own, from the gradient of the head"
     ),
-    "topic": Leak(topic, "the most alike texts of a list that does not hold the site's"),
-    "matching": Leak(
-        matching,
+    "topic": LeakAttack(
+        topic_attack, "the most alike texts of a list that does not hold the site's"
+    ),
+    "matching": LeakAttack(
+        matching_attack,
         "words that give the sentence vector in the head's gradient, by a search",
         slow=True,
     ),
 }
-QUICK = tuple(name for name, leak in LEAKS.items() if not leak.slow)
+QUICK_ATTACKS = tuple(name for name, leak in LEAKS.items() if not leak.slow)

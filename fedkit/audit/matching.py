@@ -1,6 +1,4 @@
-"""Words that would give the sentence vector seen: a search, where nothing of the first layer can be
-read.
-"""
+"""Matching attack: search for a text that has the sentence vector in the head's gradient."""
 
 from __future__ import annotations
 
@@ -9,22 +7,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedkit.audit.atoms import base_of
-from fedkit.audit.lookup import topic
-from fedkit.audit.threat_model import AttackGuess, Seen
+from fedkit.audit.atoms import base_encoder
+from fedkit.audit.lookup import topic_attack
+from fedkit.audit.threat_model import AttackGuess, ObservedUpdate
+from fedkit.models.classifier import Model
 
-# steps of the search, texts tried in each, tokens thought of at each place
-STEPS, TRIED, NEAREST = 100, 48, 64
+SEARCH_STEPS = 100
+TRIES_PER_STEP = 48
+CANDIDATE_TOKENS = 64  # at each position
 
 
-def matching(seen: Seen) -> AttackGuess:
-    """One text whose vector is nearest to the one in the head's gradient, by swapping tokens
-    (Ebrahimi et al., 2018).
+def matching_attack(seen: ObservedUpdate) -> AttackGuess:
+    """Swap tokens until a text's vector is close to the one observed (Ebrahimi et al., 2018).
 
-    With one text dL/dW = (p - onehot(y)) z' has rank one and holds z. The search begins at the most
-    alike text of the public list; in each step the slope of cos(z(text), z) says which tokens to
-    try (greedy coordinate gradient: Zou et al., 2023), and the best of some is kept. The attacker
-    is not told how long the text is.
+    For one text dL/dW = (p - onehot(y)) z' has rank one and reveals z. The search starts at the
+    most similar text of the public list. In each step the gradient of cos(z(text), z) proposes
+    tokens, and the best of some tries is kept (greedy coordinate gradient: Zou et al., 2023). The
+    attacker does not know the length of the text.
     """
     weight = seen.tensor("head.weight")
     if weight is None or seen.texts > 1:
@@ -34,8 +33,8 @@ def matching(seen: Seen) -> AttackGuess:
     row = int(weight.norm(dim=1).argmax())
     bias = seen.tensor("head.bias")
     wanted = normalize(weight[row] * (1.0 if bias is None else bias[row].sign()), dim=0).float()
-    start = topic(seen)
-    text, near = search(seen, list(start.texts[0]), wanted)
+    start = topic_attack(seen)
+    text, near = search_text(seen, list(start.texts[0]), wanted)
     return AttackGuess(
         frozenset(text),
         (tuple(text),),
@@ -44,42 +43,45 @@ def matching(seen: Seen) -> AttackGuess:
     )
 
 
-def search(
-    seen: Seen, text: list[int], wanted: Tensor, steps: int = STEPS
+def search_text(
+    seen: ObservedUpdate, text: list[int], wanted: Tensor, steps: int = SEARCH_STEPS
 ) -> tuple[list[int], float]:
-    """(the text after so many steps, its cosine with the vector wanted)."""
+    """Return (the text after `steps` steps, the cosine of its vector with `wanted` (d,))."""
     model, rng = seen.known.model, np.random.default_rng(0)
     model.load_params(seen.known.shared)
     wanted = wanted.to(model.device)
-    table = base_of(model).embeddings.word_embeddings.weight.detach()
+    table = base_encoder(model).embeddings.word_embeddings.weight.detach()
     banned = torch.tensor(sorted(seen.known.special))
     with torch.no_grad():
-        near = float(model.module.features(*model.grid([text]))[0].float() @ wanted)
+        near = float(model.module.features(*model.pad_batch([text]))[0].float() @ wanted)
     for _ in range(steps):
-        slope = toward(model, text, wanted) @ table.T.float()  # (tokens, V)
+        slope = cosine_gradient(model, text, wanted) @ table.T.float()  # (tokens, V)
         slope[:, banned] = -torch.inf
-        best = slope.topk(NEAREST, dim=1).indices
-        places = rng.integers(1, len(text) - 1, TRIED)
-        tries = [[*text[:p], int(best[p, rng.integers(NEAREST)]), *text[p + 1 :]] for p in places]
+        best = slope.topk(CANDIDATE_TOKENS, dim=1).indices
+        places = rng.integers(1, len(text) - 1, TRIES_PER_STEP)
+        tries = [
+            [*text[:p], int(best[p, rng.integers(CANDIDATE_TOKENS)]), *text[p + 1 :]]
+            for p in places
+        ]
         with torch.no_grad():
-            cosines = model.module.features(*model.grid(tries)).float() @ wanted
+            cosines = model.module.features(*model.pad_batch(tries)).float() @ wanted
         if float(cosines.max()) > near:
             text, near = tries[int(cosines.argmax())], float(cosines.max())
     return text, near
 
 
-def toward(model, text: list[int], wanted: Tensor) -> Tensor:
-    """The slope of the cosine in each token's embedding, (tokens, d)."""
-    kept = []
+def cosine_gradient(model: Model, text: list[int], wanted: Tensor) -> Tensor:
+    """Return the gradient (tokens, d) of the cosine with respect to each token's embedding."""
+    kept: list[Tensor] = []
 
     def hook(module, args, out):
         kept.append(out.detach().requires_grad_())
         return kept[0]
 
-    handle = base_of(model).embeddings.word_embeddings.register_forward_hook(hook)
+    handle = base_encoder(model).embeddings.word_embeddings.register_forward_hook(hook)
     try:
         with torch.enable_grad():
-            cosine = model.module.features(*model.grid([text]))[0].float() @ wanted
+            cosine = model.module.features(*model.pad_batch([text]))[0].float() @ wanted
             return torch.autograd.grad(cosine, kept[0])[0][0].float()
     finally:
         handle.remove()

@@ -1,10 +1,8 @@
-"""Who was in the training data? Attacks that ask a trained model, by its loss or beside models
-trained without them.
+"""Membership inference: attacks by the loss, and by likelihood ratios with shadow models.
 
 An attack works on sentence vectors (n, d) with labels (n,) and on `train(vectors, labels, seed) ->
-logits function`, so that the very training in question can be plugged in. An attack that fails
-proves nothing; what differential privacy promises holds for every attack: TPR <= e^epsilon FPR +
-delta.
+logits function`, so that any training can be attacked. An attack that fails proves nothing; the
+bound of differential privacy holds for every attack: TPR <= e^epsilon FPR + delta.
 """
 
 from __future__ import annotations
@@ -18,23 +16,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedkit.audit.roc import Roc, roc
+from fedkit.audit.roc import Roc, roc_of_scores
 from fedkit.core.errors import FedkitError
 
-Logits = Callable[[np.ndarray], np.ndarray]  # vectors (n, d) -> logits (n, labels)
-Promise = Callable[
-    [float], float
-]  # false-positive rate -> largest true-positive rate, such as partial(allowed, 8, 1e-5)
-Train = Callable[[np.ndarray, np.ndarray, int], Logits]
-LEVELS = (0.01, 0.001)  # false-positive rates at which an attack is judged (Carlini et al., 2022)
+LogitsFunction = Callable[[np.ndarray], np.ndarray]  # vectors (n, d) -> logits (n, labels)
+TrainFunction = Callable[[np.ndarray, np.ndarray, int], LogitsFunction]
+# false-positive rate -> largest true-positive rate, such as partial(tpr_limit, 8, 1e-5)
+TprLimit = Callable[[float], float]
+FPR_LEVELS = (0.01, 0.001)  # at which an attack is evaluated (Carlini et al., 2022)
 
 
 @dataclass(frozen=True)
-class Membership:
-    """What one attack found. allowed: {false-positive rate: the largest true-positive rate that the
-    promise allows}.
+class MembershipResult:
+    """Result of one attack.
 
-    members, others: how many were asked about. shadows: models the attacker trained; 0 without.
+    members, others: number of attacked examples. shadows: number of shadow models. allowed:
+    {false-positive rate: largest true-positive rate under the promise}; None without a promise.
     """
 
     attack: str
@@ -45,7 +42,7 @@ class Membership:
     allowed: dict[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON and plots; rates with the 95 % interval of Clopper and Pearson."""
+        """Return the result for JSON and plots; rates have 95 % Clopper-Pearson intervals."""
         at = {
             f"{level:g}": {
                 "tpr": r.value,
@@ -67,62 +64,57 @@ class Membership:
         }
 
 
-def allowed(epsilon: float, delta: float, fpr: float) -> float:
-    """The largest true-positive rate of any test at this false-positive rate under (epsilon,
-    delta).
+def tpr_limit(epsilon: float, delta: float, fpr: float) -> float:
+    """Return the largest true-positive rate at `fpr` of any test under (epsilon, delta)-DP.
 
-    The lesser of e^eps fpr + delta and, from the same promise for the opposite test, 1 - e^-eps (1
-    - fpr - delta).
+    The smaller of e^eps fpr + delta and, from the opposite test, 1 - e^-eps (1 - fpr - delta).
     """
     return min(
         1.0, math.exp(min(epsilon, 700)) * fpr + delta, 1 - math.exp(-epsilon) * (1 - fpr - delta)
     )
 
 
-def by_loss(
-    confidences: np.ndarray, member: np.ndarray, promise: Promise | None = None
-) -> Membership:
-    """One threshold on the loss for all examples (Yeom et al., 2018).
+def loss_attack(
+    confidences: np.ndarray, member: np.ndarray, promise: TprLimit | None = None
+) -> MembershipResult:
+    """Attack with one threshold on the loss for all examples (Yeom et al., 2018).
 
-    confidences: (n,) from `confidence`, which falls as the loss grows. member: bool (n,).
+    confidences: (n,) from `logit_confidence`, which falls as the loss grows. member: bool (n,).
     """
     return _result("loss threshold", confidences, member, promise)
 
 
-def by_likelihood(
+def likelihood_ratio_attack(
     confidences: np.ndarray,
     shadows: np.ndarray,
     chosen: np.ndarray,
     member: np.ndarray,
-    promise: Promise | None = None,
+    promise: TprLimit | None = None,
     online: bool = True,
-) -> Membership:
-    """The likelihood-ratio attack (LiRA; Carlini et al., 2022): each example beside itself in
-    models with and without it.
+) -> MembershipResult:
+    """Attack with likelihood ratios from shadow models (LiRA; Carlini et al., 2022).
 
-    shadows: (S, n) confidences of shadow models. chosen: bool (S, n), which trained on which.
-    online: a Gaussian for each side and their likelihood ratio; offline: only how unlikely the
-    confidence is for a model without the example. Both fit a mean for each example and share one
-    spread, as few shadows demand. Raises FedkitError unless each example was in a shadow and out of
-    one.
+    shadows: (S, n) confidences of shadow models. chosen: bool (S, n), which model was trained on
+    which example. online: likelihood ratio of two Gaussians, of models with and without the
+    example; offline: only how unlikely the confidence is without it. Means are fitted per example,
+    the spread is shared, since there are few shadows. Raises FedkitError unless each example is in
+    at least one shadow model and out of one.
     """
     if not (chosen.any(0).all() and (~chosen).any(0).all()):
         raise FedkitError(
             f"{len(chosen)} shadow models given, and some example is in none or in all of them; use"
             " 16 or more"
         )
-    (mean_in, spread_in), (mean_out, spread_out) = (
-        _fitted(shadows, chosen),
-        _fitted(shadows, ~chosen),
-    )
+    mean_in, spread_in = _fit_gaussians(shadows, chosen)
+    mean_out, spread_out = _fit_gaussians(shadows, ~chosen)
     out = (confidences - mean_out) / spread_out
     scores = (out**2 - ((confidences - mean_in) / spread_in) ** 2) / 2 if online else out
     name = f"likelihood ratio, {'online' if online else 'offline'}"
     return _result(name, scores, member, promise, len(shadows))
 
 
-def _fitted(values: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, float]:
-    """(each example's mean (n,), one spread) of values (S, n) where `which`."""
+def _fit_gaussians(values: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return (mean of each example (n,), shared spread) of values (S, n) where `which`."""
     counts = which.sum(0)
     means = np.where(which, values, 0).sum(0) / counts
     squares = np.where(which, (values - means) ** 2, 0).sum()
@@ -130,16 +122,17 @@ def _fitted(values: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _result(
-    attack: str, scores: np.ndarray, member: np.ndarray, promise: Promise | None, shadows: int = 0
-) -> Membership:
-    most = None if promise is None else {level: promise(level) for level in LEVELS}
-    found = roc(scores[member], scores[~member], LEVELS)
-    return Membership(attack, found, int(member.sum()), int((~member).sum()), shadows, most)
+    attack: str, scores: np.ndarray, member: np.ndarray, promise: TprLimit | None, shadows: int = 0
+) -> MembershipResult:
+    most = None if promise is None else {level: promise(level) for level in FPR_LEVELS}
+    found = roc_of_scores(scores[member], scores[~member], FPR_LEVELS)
+    return MembershipResult(attack, found, int(member.sum()), int((~member).sum()), shadows, most)
 
 
-def confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """log(p / (1 - p)) of the true label's probability, (..., n) of logits (..., n, labels): close
-    to Gaussian.
+def logit_confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return log(p / (1 - p)) of the true label, which is close to Gaussian.
+
+    logits: (..., n, labels). labels: (n,). Returns (..., n).
     """
     logits = np.asarray(logits, np.float64)
     index = np.broadcast_to(labels, logits.shape[:-1])[..., None]
@@ -150,9 +143,10 @@ def confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return own - top - np.log(np.exp(rest - top[..., None]).sum(-1))
 
 
-def halves(n: int, shadows: int, seed: int) -> np.ndarray:
-    """bool (shadows, n): random halves, in pairs of a half and its rest, so that every example is
-    in half of them.
+def random_halves(n: int, shadows: int, seed: int) -> np.ndarray:
+    """Return bool (shadows, n): pairs of a random half and its complement.
+
+    Every example is in half of the rows.
     """
     rng = np.random.default_rng([seed, 1])
     out = np.zeros((shadows, n), bool)
@@ -164,42 +158,42 @@ def halves(n: int, shadows: int, seed: int) -> np.ndarray:
 
 
 def shadow_confidences(
-    train: Train,
+    train: TrainFunction,
     vectors: np.ndarray,
     labels: np.ndarray,
     chosen: np.ndarray,
     seed: int = 0,
     tick: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """(S, n): one model by `train` on each row of `chosen` (S, n), asked about all examples."""
+    """Train one model on each row of `chosen` (S, n); return their confidences (S, n)."""
     out = np.zeros(chosen.shape)
     for i, rows in enumerate(chosen):
         tick()
-        out[i] = confidence(train(vectors[rows], labels[rows], seed + i)(vectors), labels)
+        out[i] = logit_confidence(train(vectors[rows], labels[rows], seed + i)(vectors), labels)
     return out
 
 
 def attack_training(
-    train: Train,
+    train: TrainFunction,
     vectors: np.ndarray,
     labels: np.ndarray,
     member: np.ndarray,
     shadows: int = 32,
     seed: int = 0,
-    promise: Promise | None = None,
-    many: Callable[..., np.ndarray] | None = None,
-) -> list[Membership]:
-    """Train once on the members, then attack: by loss, by likelihood ratio online and offline.
+    promise: TprLimit | None = None,
+    train_many: Callable[..., np.ndarray] | None = None,
+) -> list[MembershipResult]:
+    """Train once on the members, then run all three attacks (see `attack_model`).
 
-    many: (vectors, labels, chosen) -> logits (S, n, labels), the same training for all shadows at
-    once (`softmax_heads`).
+    train_many: (vectors, labels, chosen) -> logits (S, n, labels), the same training for all shadow
+    models at once (`softmax_heads`).
     """
-    target = confidence(train(vectors[member], labels[member], seed)(vectors), labels)
-    chosen = halves(len(labels), shadows, seed)
-    if many is None:
+    target = logit_confidence(train(vectors[member], labels[member], seed)(vectors), labels)
+    chosen = random_halves(len(labels), shadows, seed)
+    if train_many is None:
         beside = shadow_confidences(train, vectors, labels, chosen, seed + 1)
     else:
-        beside = confidence(many(vectors, labels, chosen), labels)
+        beside = logit_confidence(train_many(vectors, labels, chosen), labels)
     return attack_model(target, beside, chosen, member, promise)
 
 
@@ -208,25 +202,25 @@ def attack_model(
     shadows: np.ndarray,
     chosen: np.ndarray,
     member: np.ndarray,
-    promise: Promise | None = None,
-) -> list[Membership]:
-    """All three attacks on a model of which the confidences (n,) are known."""
+    promise: TprLimit | None = None,
+) -> list[MembershipResult]:
+    """Run the loss attack and both likelihood-ratio attacks on a model's confidences (n,)."""
     return [
-        by_loss(confidences, member, promise),
-        by_likelihood(confidences, shadows, chosen, member, promise),
-        by_likelihood(confidences, shadows, chosen, member, promise, online=False),
+        loss_attack(confidences, member, promise),
+        likelihood_ratio_attack(confidences, shadows, chosen, member, promise),
+        likelihood_ratio_attack(confidences, shadows, chosen, member, promise, online=False),
     ]
 
 
-def strong_head(
+def overfit_head(
     vectors: np.ndarray, labels: np.ndarray, seed: int = 0, num_labels: int = 0, steps: int = 200
-) -> Logits:
-    """A `Train` without privacy that learns by heart: many full-batch steps of Adam on a softmax
-    head from zero.
+) -> LogitsFunction:
+    """Train a softmax head without privacy until it overfits: full-batch Adam from zero.
+
+    A `TrainFunction`; the seed is not used.
     """
-    weights = _descend(vectors, labels, np.ones((1, len(labels)), bool), num_labels, steps)[
-        0
-    ].numpy()
+    everything = np.ones((1, len(labels)), bool)
+    weights = _train_heads(vectors, labels, everything, num_labels, steps)[0].numpy()
     return lambda asked: _with_ones(asked).numpy() @ weights.T
 
 
@@ -237,20 +231,18 @@ def softmax_heads(
     num_labels: int = 0,
     steps: int = 200,
 ) -> np.ndarray:
-    """Logits (S, n, labels) of heads each trained as by `strong_head` on its own rows of `chosen`
-    (S, n), all at once.
-    """
+    """Return logits (S, n, labels) of heads trained as by `overfit_head` on rows of `chosen` (S, n)."""
     parts = [
-        _descend(vectors, labels, rows, num_labels, steps)
+        _train_heads(vectors, labels, rows, num_labels, steps)
         for rows in np.array_split(chosen, -(-len(chosen) // 8))
     ]
     return torch.einsum("nd,skd->snk", _with_ones(vectors), torch.cat(parts)).numpy()
 
 
-def _descend(
+def _train_heads(
     vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray, num_labels: int, steps: int
 ) -> Tensor:
-    """Weights (S, labels, d + 1), the bias last."""
+    """Return weights (S, labels, d + 1), the bias last."""
     x, width = _with_ones(vectors), max(num_labels, int(labels.max()) + 1)
     # (S, n)
     kept = torch.from_numpy(chosen).float() / torch.from_numpy(chosen).float().sum(1, keepdim=True)

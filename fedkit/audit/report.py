@@ -1,11 +1,11 @@
-"""What the attacks found, in words and a table for the console."""
+"""Results of the leakage attacks as text and tables for the console."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-KNEW = (
+THREAT_MODEL = (
     (
         "The attacker is the server, honest but curious: it keeps to the protocol and reckons with"
         " what it receives."
@@ -24,30 +24,36 @@ KNEW = (
         " the statistics that are sent before round 1 for the head's start."
     ),
 )
-FAILED = (
+FAILURE_NOTE = (
     "An attack's failure is not a proof: a better attack may succeed where these did not. Only"
     " accounting promises."
 )
-HEADS = ("attack", "tokens found", "tokens right", "texts exact", "labels", "what stood in the way")
+COLUMN_TITLES = (
+    "attack",
+    "tokens found",
+    "tokens right",
+    "texts exact",
+    "labels",
+    "what stood in the way",
+)
 
 
-def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What the attacker knew; for each defence a table; one text before and after; and what failure
-    means.
-    """
-    out = [*KNEW, ""]
+def report_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the report: threat model, a table per defence, an example, and a note on failures."""
+    out = [*THREAT_MODEL, ""]
     for name in dict.fromkeys(r["defence"] for r in rows):
         own = [r for r in rows if r["defence"] == name]
-        out += [f"{name}: {own[0]['about']} ({own[0]['batches']} batches)", *table(own), ""]
-    return [*out, *example_lines(rows), "", FAILED]
+        out += [f"{name}: {own[0]['about']} ({own[0]['batches']} batches)", *table_lines(own), ""]
+    return [*out, *example_lines(rows), "", FAILURE_NOTE]
 
 
-def table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """One line for each attack. Shares in per cent; a dash where nothing of the kind was
-    claimed.
-    """
+def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return one line for each attack: shares in per cent, a dash where nothing was claimed."""
     figures = ("tokens_recall", "tokens_precision", "sentences", "labels")
-    cells = [HEADS, *((r["attack"], *(_share(r[f]) for f in figures), r["why"]) for r in rows)]
+    cells = [
+        COLUMN_TITLES,
+        *((r["attack"], *(_percent(r[f]) for f in figures), r["why"]) for r in rows),
+    ]
     widths = [max(len(row[i]) for row in cells) for i in range(5)]
     return [
         "  "
@@ -56,12 +62,12 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _share(value: float | None) -> str:
+def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.0%}"
 
 
 def example_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """One text as it was, and what the attacks wrote down for it under each defence."""
+    """Return the original text and what the attacks recovered of it under each defence."""
     shown = [r for r in rows if r["attack"] in ("spans", "pursuit") and r["example_recovered"]]
     out = [f"A text as the site holds it: {rows[0]['example_original']}"] if rows else []
     return out + [f"  {r['defence']}, {r['attack']}: {r['example_recovered']}" for r in shown]

@@ -1,6 +1,4 @@
-"""How well a score tells two groups apart: the ROC curve, its area, and what it reaches at a small
-false-positive rate.
-"""
+"""ROC curve of a score, its area, and true-positive rates at small false-positive rates."""
 
 from __future__ import annotations
 
@@ -9,19 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedkit.audit.bounds import Rate, rate
+from fedkit.audit.bounds import Rate, estimate_rate
 from fedkit.core.errors import FedkitError
 
-POINTS = 200  # of a curve, at most: enough for any screen
+MAX_POINTS = 200  # of a curve
 
 
 @dataclass(frozen=True)
 class Roc:
-    """fpr, tpr: (points,) rising from 0 to 1, at most `POINTS` of them. auc: area under the whole
-    curve; 0.5 is chance.
+    """A ROC curve.
 
-    advantage: the largest tpr - fpr, measured on the very scores that chose the threshold, so a
-    little too high. at: {false-positive rate: the true-positive rate there with its 95 % interval}.
+    fpr, tpr: (points,), rising from 0 to 1, at most MAX_POINTS. auc: area under the full curve.
+    advantage: largest tpr - fpr, slightly too high, since it is measured on the scores that chose
+    the threshold. at: {false-positive rate: true-positive rate with its 95 % interval}.
     """
 
     fpr: np.ndarray
@@ -31,11 +29,13 @@ class Roc:
     at: dict[float, Rate]
 
 
-def roc(members: np.ndarray, others: np.ndarray, levels: Sequence[float] = (0.01, 0.001)) -> Roc:
-    """The curve of 'score above a threshold' for scores of members (n,) and of others (m,).
+def roc_of_scores(
+    members: np.ndarray, others: np.ndarray, levels: Sequence[float] = (0.01, 0.001)
+) -> Roc:
+    """Return the ROC curve for scores of members (n,) and of others (m,).
 
-    Equal scores move together, so the area counts a tie as one half (Mann-Whitney). Raises
-    FedkitError for no scores or scores that are not numbers.
+    Ties count one half in the area (Mann-Whitney). Raises FedkitError if there are no scores or
+    some are not finite.
     """
     members, others = np.asarray(members, float), np.asarray(others, float)
     if not (
@@ -45,17 +45,17 @@ def roc(members: np.ndarray, others: np.ndarray, levels: Sequence[float] = (0.01
             f"scores of {len(members)} members and {len(others)} others given; both need some, all"
             " finite numbers"
         )
-    fpr, tpr = curve(members, others)
+    fpr, tpr = roc_points(members, others)
     at = {
-        level: rate(round(float(tpr[fpr <= level][-1]) * len(members)), len(members))
+        level: estimate_rate(round(float(tpr[fpr <= level][-1]) * len(members)), len(members))
         for level in levels
     }
     area, keep = float(np.trapezoid(tpr, fpr)), _thin(fpr, tpr)
     return Roc(fpr[keep], tpr[keep], area, float((tpr - fpr).max()), at)
 
 
-def curve(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(fpr, tpr) at every threshold, from (0, 0) to (1, 1); one point for each different score."""
+def roc_points(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (fpr, tpr) from (0, 0) to (1, 1), one point for each distinct score."""
     scores = np.concatenate([members, others])
     order = np.argsort(-scores, kind="stable")
     mine = (order < len(members)).astype(float)
@@ -65,12 +65,10 @@ def curve(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _thin(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
-    """Rows of at most `POINTS` points, both ends among them, evenly spread along the curve's
-    length.
-    """
-    if len(fpr) <= POINTS:
+    """Return indices of at most MAX_POINTS points, both ends included, evenly along the curve."""
+    if len(fpr) <= MAX_POINTS:
         return np.arange(len(fpr))
     along = fpr + tpr + np.sqrt(fpr)  # the root gives small rates, which matter most, more points
     return np.unique(
-        np.searchsorted(along, np.linspace(along[0], along[-1], POINTS)).clip(0, len(fpr) - 1)
+        np.searchsorted(along, np.linspace(along[0], along[-1], MAX_POINTS)).clip(0, len(fpr) - 1)
     )

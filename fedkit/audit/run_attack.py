@@ -1,4 +1,4 @@
-"""The same attacks on a run: on what its sites would have sent under its own settings."""
+"""Run the leakage attacks on the updates that the clients of a recorded run would have sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fedkit.audit.defences import Defence
-from fedkit.audit.leak import LEAKS, QUICK, LeakScene, against_one, first_scene, known_of
+from fedkit.audit.leak import (
+    LEAKS,
+    QUICK_ATTACKS,
+    LeakSetup,
+    attack_defence,
+    attacker_knowledge,
+    first_round_setup,
+)
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
@@ -17,11 +24,11 @@ from fedkit.models.adapter_io import load_adapter
 
 
 def attack_run(folder: Path, batches: int = 3, seed: int = 0) -> tuple[Job, list[dict[str, Any]]]:
-    """(the job made again, rows as of `leak_table`) of a recorded run. Nothing in the folder is
-    executed or changed.
+    """Return (the job, rebuilt; rows as in `leak_table`) for a recorded run.
 
-    The attacks see updates made from the start of round 1, and from the parameters the run ended
-    with where the folder holds them. Raises FedkitError for a record or data that do not fit.
+    The attacks see updates made from the start of round 1 and, if the folder holds them, from the
+    final parameters. Nothing in the folder is executed or changed. Raises FedkitError if the record
+    or the data do not fit.
     """
     run = Run.load(folder)
     job = prepare(RunConfig.from_dict(run.config))
@@ -30,31 +37,31 @@ def attack_run(folder: Path, batches: int = 3, seed: int = 0) -> tuple[Job, list
             f"data {job.config.data!r} is not what {folder} was run on; attack the run where its"
             " data are"
         )
-    first, rows = first_scene(job), []
-    stages = {"round 1": first}
+    first, rows = first_round_setup(job), []
+    setups = {"round 1": first}
     if folder.is_dir() and (folder / "head.safetensors").is_file():
-        stages["at the end"] = LeakScene(
-            job, known_of(job, job.start | load_adapter(folder, job.model))
+        setups["at the end"] = LeakSetup(
+            job, attacker_knowledge(job, job.start | load_adapter(folder, job.model))
         )
-    for time, stage in stages.items():
-        for name, defence in defences_of(job).items():
-            rows += against_one(
-                f"{name}, {time}", defence, stage, {n: LEAKS[n] for n in QUICK}, batches, seed
-            )
+    attacks = {n: LEAKS[n] for n in QUICK_ATTACKS}
+    for time, setup in setups.items():
+        for name, defence in run_defences(job).items():
+            rows += attack_defence(f"{name}, {time}", defence, setup, attacks, batches, seed)
     return job, rows
 
 
-def defences_of(job: Job) -> dict[str, Defence]:
-    """What is attacked of a run: one step on one batch, the worst case; and a site's whole visit,
-    unless that is noise.
+def run_defences(job: Job) -> dict[str, Defence]:
+    """Return the updates to attack: one step on one batch (the worst case), and a whole visit.
+
+    With example-level privacy the visit is left out: it is mostly noise.
     """
     config = job.config
     local = sorted(len(c.train) for c in job.clients)[len(job.clients) // 2]
-    sites = 1 if config.secure == "none" else _cohort(config, len(job.clients))
+    clients = 1 if config.secure == "none" else _cohort_size(config, len(job.clients))
     seen = (
         f"tune {config.tune}, wire {config.wire}, privacy {config.privacy}, secure {config.secure}"
     )
-    seen += f" (the sum over {sites} sites)" if sites > 1 else ""
+    seen += f" (the sum over {clients} sites)" if clients > 1 else ""
     budget = job.budget
     drawn = budget.rate * local if budget and budget.unit == "example" else config.batch_size
     texts = max(1, min(round(drawn), local))
@@ -62,16 +69,13 @@ def defences_of(job: Job) -> dict[str, Defence]:
         f"one plain SGD step on {texts} texts; {seen}",
         config.tune,
         texts,
-        wire=_plain(config.wire),
+        wire=_without_feedback(config.wire),
         privacy=config.privacy,
-        sites=sites,
+        clients=clients,
     )
     if config.privacy.startswith("example"):
-        return {
-            "one step": replace(
-                one, about=one.about.replace("plain SGD step", "noisy step of DP-SGD")
-            )
-        }
+        about = one.about.replace("plain SGD step", "noisy step of DP-SGD")
+        return {"one step": replace(one, about=about)}
     steps = config.local_epochs * ceil(local / config.batch_size)
     about = f"a visit of {steps} {config.optimizer} steps on {local} texts; {seen}"
     return {
@@ -80,11 +84,11 @@ def defences_of(job: Job) -> dict[str, Defence]:
     }
 
 
-def _plain(wire: str) -> str:
-    """The wire of a first upload: error feedback has nothing to remember yet."""
+def _without_feedback(wire: str) -> str:
+    """Return the wire of a first upload, where error feedback has no memory yet."""
     return "+".join(w for w in wire.split("+") if w not in ("ef", "ef21")) or "none"
 
 
-def _cohort(config: RunConfig, clients: int) -> int:
+def _cohort_size(config: RunConfig, clients: int) -> int:
     share = config.clients_per_round
     return clients if share is None else max(1, round(share if share >= 1 else share * clients))

@@ -1,6 +1,4 @@
-"""A recorded run audited: the canary game on its mechanism, and membership inference on its own
-model.
-"""
+"""Audit a recorded run: the canary game on its mechanism, membership inference on its model."""
 
 from __future__ import annotations
 
@@ -13,26 +11,25 @@ from typing import Any
 import numpy as np
 
 from fedkit.audit import membership
-from fedkit.audit.bounds import Blocks, allowed_tpr
+from fedkit.audit.bounds import ReleaseBlocks, allowed_tpr
 from fedkit.audit.canary import AuditResult, Mechanism, audit_mechanism
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 
-# of training that a game plays at most, over all trials of both worlds: about half a minute
-STEPS = 100_000
-# members asked about, and as many others; models beside; their steps at most
-ROWS, SHADOWS, EPOCHS = 800, 16, 100
-Tell = Callable[[str], None]
+MAX_GAME_STEPS = 100_000  # over all trials of both worlds: about half a minute
+MEMBERSHIP_ROWS = 800  # members that are attacked at most, and as many others
+SHADOW_MODELS = 16
+MAX_SHADOW_STEPS = 100
+ProgressText = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class AuditedPromise:
-    """What a record says of its privacy. setting: what the game can play of it, None for what it
-    cannot; why says which.
+    """The privacy guarantee in a record.
 
-    epsilon, delta, unit: as recorded, of the whole run. blocks: (noise, rate, steps) of all its
-    releases.
+    epsilon, delta, unit: as recorded, of the whole run. setting: the part that the game can play,
+    None if there is none. why: what is not played. blocks: (noise, rate, steps) of all releases.
     """
 
     epsilon: float
@@ -40,19 +37,18 @@ class AuditedPromise:
     unit: str
     setting: Mechanism | None
     why: str = ""
-    blocks: Blocks = ()
+    blocks: ReleaseBlocks = ()
 
     def allowed(self, fpr: float) -> float:
-        """The largest true-positive rate of any attack on the run's releases."""
-        simple = membership.allowed(self.epsilon, self.delta, fpr)
+        """Return the largest true-positive rate of any attack on the run's releases."""
+        simple = membership.tpr_limit(self.epsilon, self.delta, fpr)
         return min(simple, allowed_tpr(self.blocks, fpr)) if self.blocks else simple
 
 
-def promise_of(record: Run, trials: int) -> AuditedPromise | None:
-    """The run's promise with as many of its steps as `trials` trials have time for; None for a run
-    without privacy.
+def recorded_promise(record: Run, trials: int) -> AuditedPromise | None:
+    """Return the run's guarantee with as many steps as `trials` allow; None without privacy.
 
-    Raises FedkitError for a run that has not finished, or whose record does not hold together.
+    Raises FedkitError for an unfinished run or an inconsistent record.
     """
     if not record.finished:
         raise FedkitError(
@@ -72,7 +68,7 @@ def promise_of(record: Run, trials: int) -> AuditedPromise | None:
             )
         blocks = tuple((float(z), float(q), int(t)) for z, q, t in said["blocks"])
         steps = int(said["steps"]) * int(said["visits"])
-        played = max(1, min(steps, STEPS // (2 * trials)))
+        played = max(1, min(steps, MAX_GAME_STEPS // (2 * trials)))
         setting = Mechanism(
             float(said["noise"]),
             float(said["rate"]),
@@ -91,19 +87,18 @@ def promise_of(record: Run, trials: int) -> AuditedPromise | None:
     return AuditedPromise(*whole, setting, "; ".join(left_out), blocks)
 
 
-def membership_of(
+def attack_recorded_model(
     record: Run,
     folder: Path,
     promise: AuditedPromise | None,
-    tell: Tell = lambda _: None,
+    tell: ProgressText = lambda _: None,
     seed: int = 0,
-) -> list[membership.Membership]:
-    """Attacks on the model in a run's folder. Members: the clients' training rows; others: the test
-    rows.
+) -> list[membership.MembershipResult]:
+    """Attack the model in a run's folder. Members: clients' training rows; others: the test rows.
 
-    The attacker knows the trained model, other texts of both kinds, and trains shadow heads on its
-    sentence vectors. Raises FedkitError where the data or the model cannot be had again as they
-    were.
+    The attacker knows the trained model and other texts of both kinds, and trains shadow heads on
+    the model's sentence vectors. Raises FedkitError if the data or the model cannot be loaded or
+    have changed.
     """
     from fedkit.experiments.job import prepare
     from fedkit.models.adapter_io import load_adapter
@@ -119,46 +114,46 @@ def membership_of(
     job.model.load_params(load_adapter(folder, job.model))
     rng = np.random.default_rng(seed)
     sides = [
-        s.take(np.sort(rng.permutation(len(s))[:ROWS])) for s in (job.pooled().train, job.test)
+        s.take(np.sort(rng.permutation(len(s))[:MEMBERSHIP_ROWS]))
+        for s in (job.pooled().train, job.test)
     ]
     tell("reading sentence vectors ...")
-    vectors, labels = (
-        np.concatenate([job.model.features(s) for s in sides]),
-        np.concatenate([s.labels for s in sides]),
-    )
+    vectors = np.concatenate([job.model.features(s) for s in sides])
+    labels = np.concatenate([s.labels for s in sides])
     head = {n: t.numpy() for n, t in job.model.params().items() if n.startswith("head.")}
-    own = membership.confidence(vectors @ head["head.weight"].T + head["head.bias"], labels)
-    chosen = membership.halves(len(labels), SHADOWS, seed)
-    tell(f"training {SHADOWS} shadow heads ...")
-    beside = membership.confidence(_shadows(job, vectors, labels, chosen), labels)
+    own = membership.logit_confidence(vectors @ head["head.weight"].T + head["head.bias"], labels)
+    chosen = membership.random_halves(len(labels), SHADOW_MODELS, seed)
+    tell(f"training {SHADOW_MODELS} shadow heads ...")
+    beside = membership.logit_confidence(_shadow_logits(job, vectors, labels, chosen), labels)
     member = np.arange(len(labels)) < len(sides[0])
     known = promise is not None and promise.unit == "example"
     return membership.attack_model(own, beside, chosen, member, promise.allowed if known else None)
 
 
-def _shadows(job: Any, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Logits (S, n, labels) of heads on the rows chosen, trained privately if the run was."""
-    from fedkit.audit.toy_model import plan_for, private_head
+def _shadow_logits(
+    job: Any, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray
+) -> np.ndarray:
+    """Return logits (S, n, labels) of heads on the chosen rows, private if the run was."""
+    from fedkit.audit.toy_model import private_head, training_plan
 
     width, budget = len(job.corpus.labels), job.budget
     if budget is None or budget.unit != "example":
-        return membership.softmax_heads(vectors, labels, chosen, width, EPOCHS)
-    plan = plan_for(
-        budget.noise, budget.rate, min(EPOCHS, budget.steps * job.config.rounds), budget.clip
-    )
+        return membership.softmax_heads(vectors, labels, chosen, width, MAX_SHADOW_STEPS)
+    steps = min(MAX_SHADOW_STEPS, budget.steps * job.config.rounds)
+    plan = training_plan(budget.noise, budget.rate, steps, budget.clip)
     rows = len(labels) // 2
     plan = replace(plan, head_lr=budget.head_lr * budget.scale * rows)
     train = partial(private_head, plan=plan, num_labels=width)
     return np.stack([train(vectors[own], labels[own], i)(vectors) for i, own in enumerate(chosen)])
 
 
-SHOWN: dict[str, tuple[Mechanism, int]] = {  # what is promised, and usual trials
+DEMO_MECHANISMS: dict[str, tuple[Mechanism, int]] = {  # (the promise, trials by default)
     "eps 1: one step, all rows": (Mechanism(3.7307), 3000),
     "eps 3: 10 steps, rate 0.2": (Mechanism(1.3444, 0.2, 10), 500),
     "eps 8: 8 steps, rate 0.5": (Mechanism(1.1110, 0.5, 8), 500),
     "eps 3: 5 rounds, half of the sites": (Mechanism(1.9033, 0.5, 5, unit="client"), 500),
 }
-BUILT_IN = {  # faults to be caught
+DEMO_FAULTS = {  # that the game must detect
     "eps 1: one step, all rows": "noise/4",
     "eps 8: 8 steps, rate 0.5": "noise/4",
     "eps 3: 10 steps, rate 0.2": "clip of the mean",
@@ -166,19 +161,17 @@ BUILT_IN = {  # faults to be caught
 }
 
 
-def demonstrate(
+def audit_demo_mechanisms(
     trials: int | None = None,
     seed: int = 0,
-    tell: Tell = lambda _: None,
-    broken: dict[str, str] = BUILT_IN,
+    tell: ProgressText = lambda _: None,
+    broken: dict[str, str] = DEMO_FAULTS,
 ) -> dict[str, AuditResult]:
-    """The game on the settings of `SHOWN`, and again on those of `broken` with a fault of FAULTS
-    built in.
-    """
+    """Audit each of DEMO_MECHANISMS, and those of `broken` once more with its fault of FAULTS."""
     out = {}
-    for name, fault in [*((n, None) for n in SHOWN), *broken.items()]:
+    for name, fault in [*((n, None) for n in DEMO_MECHANISMS), *broken.items()]:
         label = name if fault is None else f"{name}; {fault}"
         tell(f"{label} ...")
-        setting, usual = SHOWN[name]
+        setting, usual = DEMO_MECHANISMS[name]
         out[label] = audit_mechanism(setting, trials or usual, seed, fault)
     return out

@@ -1,9 +1,8 @@
-"""What an honest-but-curious server has before it when one update arrives, and what it then writes
-down.
+"""Threat model of the leakage attacks: what the server knows, observes and guesses.
 
-It follows the protocol, keeps what it sees and reckons with it. It knows the base model, the shared
-parameters, how many texts stand behind the update, and has texts of its own; it never sees the
-site's.
+The server is honest but curious: it follows the protocol and analyses what it receives. It knows
+the base model, the shared parameters and the number of texts behind an update, and has texts of its
+own; it never sees the client's.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -19,14 +19,17 @@ from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
 from fedkit.models.classifier import Model
 
+if TYPE_CHECKING:
+    from fedkit.audit.atoms import FirstLayerInputs
+
 
 @dataclass(frozen=True)
-class Known:
-    """What the attacker has besides the update. Texts of its own: with labels and token ids.
+class AttackerKnowledge:
+    """What the attacker has besides the update.
 
-    listed: a list of texts among which the site's may be; public: the same without the site's own
-    batch. vectors: sentence vectors (n, d) of `listed` under the shared parameters. adjust: added
-    to the logits in the site's loss, (labels,), None for nothing or unknown.
+    listed: its own texts, with labels and token ids; the client's may be among them. vectors:
+    sentence vectors (n, d) of `listed` under the shared parameters. adjust: added to the logits in
+    the client's loss, (labels,); None if nothing is added or it is unknown. max_tokens: of a text.
     """
 
     model: Model
@@ -34,48 +37,43 @@ class Known:
     listed: Examples
     vectors: Tensor
     adjust: Tensor | None = None
-    longest: int = 64  # tokens of a text at most
+    max_tokens: int = 64
 
     @cached_property
-    def atoms(self):
-        """Every input that the first layer can have: see atoms.py."""
-        from fedkit.audit.atoms import Atoms
+    def first_layer_inputs(self) -> FirstLayerInputs:
+        """Every input that the first layer can have."""
+        from fedkit.audit.atoms import FirstLayerInputs
 
-        return Atoms.of(self.model, self.shared, self.longest)
+        return FirstLayerInputs.from_model(self.model, self.shared, self.max_tokens)
 
     @cached_property
     def special(self) -> frozenset[int]:
-        """Tokens that are in every text and tell nothing."""
+        """Ids of the special tokens, which are in every text and carry no information."""
         return frozenset(self.model.tokenizer.all_special_ids)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One update as the attacker reads it. gradient: the update over minus the learning rate, as
-    far as it can be told.
+class ObservedUpdate:
+    """One update as the attacker reads it.
 
-    texts: how many stand behind it. hidden: rows of `known.listed` that are the batch's own, left
-    out of what is public.
+    gradient: the update divided by minus the learning rate. texts: how many it was computed from.
+    batch_rows: rows of `known.listed` that are the batch itself, so not public.
     """
 
     gradient: Params
     texts: int
-    known: Known
-    hidden: tuple[int, ...] = ()
+    known: AttackerKnowledge
+    batch_rows: tuple[int, ...] = ()
 
     def tensor(self, *endings: str) -> Tensor | None:
-        """The gradient of the tensor whose name ends so, float64; None if no such was sent or
-        nothing is in it.
-        """
+        """Return the float64 gradient of the tensor whose name ends so; None if absent or zero."""
         found = next((t for n, t in self.gradient.items() if n.endswith(endings)), None)
         return None if found is None or not bool(found.any()) else found.double()
 
 
 @dataclass(frozen=True)
 class AttackGuess:
-    """What the attacker wrote down. tokens, labels: None where it claims nothing of the kind. why:
-    it could not.
-    """
+    """What the attacker recovered. tokens, labels: None if not claimed. why: the obstacle."""
 
     tokens: frozenset[int] | None = None
     texts: tuple[tuple[int, ...], ...] = ()
@@ -85,8 +83,9 @@ class AttackGuess:
 
 @dataclass(frozen=True)
 class AttackScore:
-    """How much of one batch was recovered, each from 0 to 1; None: not claimed. sentences: exact,
-    token by token.
+    """Share of one batch that was recovered, from 0 to 1; None: not claimed.
+
+    recall, precision: of tokens. sentences: texts recovered token by token.
     """
 
     recall: float | None = None
@@ -96,11 +95,9 @@ class AttackScore:
 
 
 def attack_score(guess: AttackGuess, batch: Examples, special: frozenset[int]) -> AttackScore:
-    """The guess beside the truth: distinct tokens without special ones, texts and labels as
-    multisets.
-    """
-    truth = [content(text, special) for text in batch.tokens]
-    read = [content(text, special) for text in guess.texts]
+    """Score a guess: distinct tokens without special ones, texts and labels as multisets."""
+    truth = [strip_special(text, special) for text in batch.tokens]
+    read = [strip_special(text, special) for text in guess.texts]
     tokens = (
         guess.tokens
         if guess.tokens is not None
@@ -113,18 +110,20 @@ def attack_score(guess: AttackGuess, batch: Examples, special: frozenset[int]) -
         wanted, tokens = frozenset().union(*truth), tokens - special
         right = len(wanted & tokens)
         recall, precision = right / max(len(wanted), 1), right / len(tokens) if tokens else None
-    sentences = shared(read, truth) / len(truth) if guess.texts else None
+    sentences = multiset_overlap(read, truth) / len(truth) if guess.texts else None
     labels = (
-        None if guess.labels is None else shared(guess.labels, batch.labels.tolist()) / len(batch)
+        None
+        if guess.labels is None
+        else multiset_overlap(guess.labels, batch.labels.tolist()) / len(batch)
     )
     return AttackScore(recall, precision, sentences, labels)
 
 
-def shared(one: Sequence, other: Sequence) -> int:
-    """How many entries two multisets have in common."""
+def multiset_overlap(one: Sequence, other: Sequence) -> int:
+    """Return how many entries two multisets have in common."""
     return sum((Counter(one) & Counter(other)).values())
 
 
-def content(text: Sequence[int], special: frozenset[int]) -> tuple[int, ...]:
-    """A text's token ids without the special ones."""
+def strip_special(text: Sequence[int], special: frozenset[int]) -> tuple[int, ...]:
+    """Return a text's token ids without the special ones."""
     return tuple(t for t in text if t not in special)

@@ -1,6 +1,4 @@
-"""`fedkit attack`: what an update tells a curious server, with nothing done about it and with each
-defence.
-"""
+"""`fedkit attack`: what a curious server learns from an update, without and with each defence."""
 
 from __future__ import annotations
 
@@ -10,18 +8,18 @@ from typing import Annotated
 import typer
 
 from fedkit.cli import console, flags
-from fedkit.cli.flags import D
+from fedkit.cli.flags import DEFAULTS
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 
-ATTACK = """\b
+EPILOG = """\b
 Examples:
   fedkit attack --demo                 every attack, the main defences
   fedkit attack --demo --data banking77 --batches 20
   fedkit attack runs/mine              what the sites of this run would have told
 An attack's failure is not a proof.
 """
-SHOWN = (
+DEMO_DEFENCES = (
     "none",
     "4 texts",
     "adamw",
@@ -34,10 +32,10 @@ SHOWN = (
     "sum of 10",
     "masked",
 )
-TEXTS = 60  # of each site in the demo
+TEXTS = 60  # texts of each client in the demo
 
 
-def attack(
+def attack_command(
     run: Annotated[
         Path | None, typer.Argument(metavar="[RUN]", help="A run's folder, or its run.json.")
     ] = None,
@@ -49,7 +47,7 @@ def attack(
         typer.Option(
             "--batches",
             metavar="N",
-            parser=flags.whole,
+            parser=flags.parse_whole,
             help="Batches to average over. Not given: 2, and 3 of a run.",
         ),
     ] = None,
@@ -62,7 +60,7 @@ def attack(
             rich_help_panel=flags.DATA,
         ),
     ] = None,
-    seed: flags.Seed = D.seed,
+    seed: flags.Seed = DEFAULTS.seed,
     as_json: flags.Json = False,
 ) -> None:
     """Attack what a site sends: which words, which labels, which whole texts can a curious server
@@ -72,30 +70,35 @@ def attack(
         raise FedkitError("give either a run's folder, as in `fedkit attack runs/mine`, or --demo")
     if run is not None and data is not None:
         raise FedkitError(
-            f"--data {data} given with a run; a run is attacked on its own data, so leave"
-            " --data out"
+            f"--data {data} given with a run;"
+            " a run is attacked on its own data, so leave --data out"
         )
     if batches is not None and not 1 <= batches <= 1000:
         raise FedkitError(f"--batches {batches} given; write a whole number from 1 to 1000")
-    from fedkit.audit.report import FAILED, KNEW, lines
+    from fedkit.audit.report import FAILURE_NOTE, THREAT_MODEL, report_lines
 
-    with console.Line() as line:
-        line.wait("reading the data and the model ...")
+    with console.ProgressLine() as line:
+        line.update("reading the data and the model ...")
         rows = _demo(data, batches or 2, seed, line) if demo else _run(run, batches or 3, seed)
     if as_json:
-        console.show_json({"knew": KNEW, "note": FAILED, "rows": rows})
+        console.print_json({"knew": THREAT_MODEL, "note": FAILURE_NOTE, "rows": rows})
     else:
-        console.show(lines(rows))
+        console.print_lines(report_lines(rows))
 
 
-def _demo(data: str | None, batches: int, seed: int, line: console.Line) -> list[dict]:
+def _demo(data: str | None, batches: int, seed: int, line: console.ProgressLine) -> list[dict]:
     from fedkit.audit.leak import leak_table
     from fedkit.experiments.job import prepare
 
     config = RunConfig(
-        data=data or D.data, examples_per_client=None if data else TEXTS, dtype="float32", seed=seed
+        data=data or DEFAULTS.data,
+        examples_per_client=None if data else TEXTS,
+        dtype="float32",
+        seed=seed,
     )
-    return leak_table(prepare(config), defences=SHOWN, batches=batches, seed=seed, tell=line.wait)
+    return leak_table(
+        prepare(config), defences=DEMO_DEFENCES, batches=batches, seed=seed, tell=line.update
+    )
 
 
 def _run(folder: Path, batches: int, seed: int) -> list[dict]:

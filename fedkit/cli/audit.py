@@ -1,6 +1,4 @@
-"""`fedkit audit`: what attacks on a run's mechanism and on its model find, beside what it
-promised.
-"""
+"""`fedkit audit`: attacks on a run's mechanism and model, compared with what it promised."""
 
 from __future__ import annotations
 
@@ -14,11 +12,12 @@ from fedkit.core.errors import FedkitError
 
 if TYPE_CHECKING:
     from fedkit.audit.canary import AuditResult
-    from fedkit.audit.membership import Membership
+    from fedkit.audit.membership import MembershipResult
     from fedkit.audit.run_audit import AuditedPromise
 
-LEAST, MOST, USUAL = 40, 100_000, 500
-AUDIT = """\b
+MIN_TRIALS, MAX_TRIALS = 40, 100_000
+DEFAULT_TRIALS = 500
+EPILOG = """\b
 Examples:
   fedkit audit runs/mine               the run's mechanism and its model
   fedkit audit runs/mine --trials 2000 --json
@@ -31,7 +30,7 @@ NOT_A_PROOF = (
 )
 
 
-def audit(
+def audit_command(
     run: Annotated[
         Path | None, typer.Argument(metavar="[RUN]", help="A finished run's folder.")
     ] = None,
@@ -43,10 +42,10 @@ def audit(
         typer.Option(
             "--trials",
             metavar="N",
-            parser=flags.whole,
+            parser=flags.parse_whole,
             help=(
-                f"Trainings with the canary, and as many without, {LEAST} or more. Not given:"
-                f" {USUAL}."
+                "Trainings with the canary, and as many without,"
+                f" {MIN_TRIALS} or more. Not given: {DEFAULT_TRIALS}."
             ),
         ),
     ] = None,
@@ -58,45 +57,47 @@ def audit(
     Prints the epsilon that the game proves beside the largest it could have shown and the promised
     one.
     """
-    if trials is not None and not LEAST <= trials <= MOST:
-        raise FedkitError(f"--trials {trials} given; write a whole number from {LEAST} to {MOST}")
+    if trials is not None and not MIN_TRIALS <= trials <= MAX_TRIALS:
+        raise FedkitError(
+            f"--trials {trials} given; write a whole number from {MIN_TRIALS} to {MAX_TRIALS}"
+        )
     if (run is None) != demo:
         raise FedkitError("give either the folder of a run, or --demo")
-    lines, values, bad = demonstrated(trials) if demo else audited(run, trials or USUAL)
-    console.show_json(values) if as_json else console.show(lines)
+    lines, values, bad = audit_demo(trials) if demo else audit_record(run, trials or DEFAULT_TRIALS)
+    console.print_json(values) if as_json else console.print_lines(lines)
     raise typer.Exit(1 if bad else 0)
 
 
-def demonstrated(trials: int | None) -> tuple[list[str], dict[str, Any], bool]:
-    """(lines, JSON, whether something is not as it should be) of the demonstration."""
-    with console.Line() as line:
-        from fedkit.audit.run_audit import demonstrate
+def audit_demo(trials: int | None) -> tuple[list[str], dict[str, Any], bool]:
+    """Return (lines, values for JSON, whether a result is not as expected) of the demonstration."""
+    with console.ProgressLine() as line:
+        from fedkit.audit.run_audit import audit_demo_mechanisms
 
-        results = demonstrate(trials, tell=line.wait)
+        results = audit_demo_mechanisms(trials, tell=line.update)
     bad = any(r.caught == (r.broken is None) for r in results.values())
     values = {name: result_json(r) for name, r in results.items()}
     return (
-        [*table(results), "", *EXPLAINED, NOT_A_PROOF],
+        [*game_table(results), "", *EXPLANATION, NOT_A_PROOF],
         {"settings": values, "as_expected": not bad},
         bad,
     )
 
 
-def audited(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], bool]:
-    """(lines, JSON, whether the promise is broken) of one run."""
-    with console.Line() as line:
+def audit_record(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], bool]:
+    """Return (lines, values for JSON, whether the promise is broken) of one run."""
+    with console.ProgressLine() as line:
         from fedkit.audit.canary import audit_mechanism
-        from fedkit.audit.run_audit import membership_of, promise_of
+        from fedkit.audit.run_audit import attack_recorded_model, recorded_promise
         from fedkit.core.record import Run
 
         record = Run.load(folder)
-        promise, result, attacks, reason = promise_of(record, trials), None, [], ""
+        promise, result, attacks, reason = recorded_promise(record, trials), None, [], ""
         if promise and promise.setting:
-            line.wait(f"training {2 * trials} times, with and without a canary ...")
+            line.update(f"training {2 * trials} times, with and without a canary ...")
             result = audit_mechanism(promise.setting, trials)
         try:
-            attacks = membership_of(
-                record, folder if folder.is_dir() else folder.parent, promise, line.wait
+            attacks = attack_recorded_model(
+                record, folder if folder.is_dir() else folder.parent, promise, line.update
             )
         except FedkitError as error:
             if promise is None:
@@ -121,22 +122,22 @@ def audited(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], bool]
     return lines, values, bool(result and result.caught)
 
 
-EXPLAINED = (
+EXPLANATION = (
     (
-        "proven: epsilon that the attack's error rates prove of any mechanism, at 95 %; the largest"
-        " it could have shown with"
+        "proven: epsilon that the attack's error rates prove of any mechanism, at 95 %;"
+        " the largest it could have shown with"
     ),
     (
-        "so many trials is in brackets. if Gaussian: what they prove of one that adds Gaussian"
-        " noise and samples as promised."
+        "so many trials is in brackets."
+        " if Gaussian: what they prove of one that adds Gaussian noise and samples as promised."
     ),
     (
-        "BROKEN if either is above the promise; weak test: so few trials could not have shown a"
-        " fault. The game looks at each"
+        "BROKEN if either is above the promise;"
+        " weak test: so few trials could not have shown a fault. The game looks at each"
     ),
     (
-        "step's sum: noise that repeats or that somebody else can draw again (from a seed that is"
-        " known) is not what it finds."
+        "step's sum: noise that repeats or that somebody else can draw again"
+        " (from a seed that is known) is not what it finds."
     ),
 )
 
@@ -145,19 +146,19 @@ def promise_lines(promise: AuditedPromise | None, result: AuditResult | None) ->
     if promise is None:
         return ["The run was made without privacy: there is no promise to check."]
     lines = [
-        f"promised: epsilon {promise.epsilon:.3g} at delta {promise.delta:g}, for one"
-        f" {promise.unit} added or removed"
+        f"promised: epsilon {promise.epsilon:.3g} at delta {promise.delta:g},"
+        f" for one {promise.unit} added or removed"
     ]
     if result is None:
         return [*lines, f"The game was not played: {promise.why}."]
     part = (
         [f"({promise.why}: 'promised' below is meant for what is played.)"] if promise.why else []
     )
-    return [*lines, *part, *table({"this run's mechanism": result}), "", *EXPLAINED]
+    return [*lines, *part, *game_table({"this run's mechanism": result}), "", *EXPLANATION]
 
 
-def table(results: dict[str, AuditResult]) -> list[str]:
-    """One line for each game."""
+def game_table(results: dict[str, AuditResult]) -> list[str]:
+    """Return a head and one line for each game."""
     width = max(map(len, results))
     head = (
         f"{'mechanism':{width}}  proven (at most)  if Gaussian  promised   TPR    FPR  trials "
@@ -173,22 +174,22 @@ def table(results: dict[str, AuditResult]) -> list[str]:
     ]
 
 
-def membership_lines(attacks: list[Membership], reason: str) -> list[str]:
+def membership_lines(attacks: list[MembershipResult], reason: str) -> list[str]:
     if not attacks:
         return [f"Membership inference was left out: {reason}"]
     first = attacks[0]
     lines = [
         (
-            f"Who was in the training data? {first.members} training rows of the sites against"
-            f" {first.others} test rows."
+            "Who was in the training data?"
+            f" {first.members} training rows of the sites against {first.others} test rows."
         ),
         (
-            "(Where the two differ in more than membership, such as their source, that shows here"
-            " too. The shadow models are"
+            "(Where the two differ in more than membership,"
+            " such as their source, that shows here too. The shadow models are"
         ),
         (
-            "heads on the finished encoder's vectors; the run's own rounds are not repeated, so a"
-            " better attack may exist.)"
+            "heads on the finished encoder's vectors;"
+            " the run's own rounds are not repeated, so a better attack may exist.)"
         ),
         "attack                         AUC    advantage  TPR at 1 % FPR         TPR at 0.1 % FPR",
     ]

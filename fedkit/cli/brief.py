@@ -17,7 +17,7 @@ Examples:
   fedkit brief runs/first runs/base --assumptions runs/brief/assumptions.toml
 """
 PLAIN = str.maketrans({"\u00a0": " ", "\u2212": "-"})
-ENOUGH = 10_000  # records; more are a mistake in the folder
+MAX_RECORDS = 10_000  # more are a mistake in the folder
 
 
 def brief_command(
@@ -38,8 +38,8 @@ def brief_command(
             "--assumptions",
             metavar="FILE",
             help=(
-                "TOML or JSON with your own numbers; the brief writes assumptions.toml to edit and"
-                " give back."
+                "TOML or JSON with your own numbers;"
+                " the brief writes assumptions.toml to edit and give back."
             ),
         ),
     ] = None,
@@ -58,46 +58,48 @@ def brief_command(
     editable charts, JSON, the assumptions about money as a file to edit, and a governance pack to
     start from with lawyers.
     """
-    from fedkit.core.record import collect
+    from fedkit.core.record import load_runs
     from fedkit.reports.brief.decide import decide
     from fedkit.reports.brief.returns import Assumptions
     from fedkit.reports.write_brief import to_dict, write_briefs
 
-    langs = languages(lang)
+    langs = parse_languages(lang)
     assumed = Assumptions.load(assumptions) if assumptions else Assumptions()
-    records = collect(runs)
-    if len(records) > ENOUGH:
+    records = load_runs(runs)
+    if len(records) > MAX_RECORDS:
         raise FedkitError(
-            f"{len(records):,} records given, and at most {ENOUGH:,} are read; name fewer folders"
+            f"{len(records):,} records given, and at most {MAX_RECORDS:,} are read;"
+            " name fewer folders"
         )
     briefs = [decide(records, name, assumed) for name in langs]
     written = write_briefs(briefs, records, out, assumed)
     if as_json:
-        console.show_json(
+        console.print_json(
             {
                 "files": [str(path) for path in written],
                 "briefs": [to_dict(brief) for brief in briefs],
             }
         )
     else:
-        console.show(
+        console.print_lines(
             [
-                *(line for brief in briefs for line in lines(brief)),
+                *(line for brief in briefs for line in brief_lines(brief)),
                 *(f"written: {path}" for path in written),
             ]
         )
 
 
-def languages(text: str) -> list[str]:
-    """The languages that 'en', 'ja' or 'en,ja' names. Raises FedkitError for any other."""
+def parse_languages(text: str) -> list[str]:
+    """Return the languages that 'en', 'ja' or 'en,ja' names; FedkitError for any other."""
     from fedkit.reports.text.brief import language
 
     return list(dict.fromkeys(language(name.strip()) for name in text.split(",")))
 
 
-def lines(brief) -> list[str]:
-    """For a terminal: the verdict, why, and each rule with what it found; in signs that old code
-    pages have too.
+def brief_lines(brief) -> list[str]:
+    """Return the verdict, its reason and each rule with its result, as lines for a terminal.
+
+    Only signs that old code pages have are used.
     """
     met = {True: brief.ui["met"], False: brief.ui["not_met"]}
     said = [

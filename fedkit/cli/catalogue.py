@@ -1,6 +1,4 @@
-"""Every method there is to choose from, read from the registries themselves: for `fedkit methods`
-and programs.
-"""
+"""List every method that can be chosen, from the registries, for `fedkit methods`."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
-from fedkit.core.spec import describe, summary
+from fedkit.core.spec import describe_entries, first_paragraph
 
 REGISTRIES = {  # setting: (what it decides, module, registry)
     "tune": ("what is trained and sent", "fedkit.models.tuners.registry", "TUNERS"),
@@ -64,7 +62,7 @@ REGISTRIES = {  # setting: (what it decides, module, registry)
     ),
     "engine": ("how sites are computed on this machine", "fedkit.experiments.job", "ENGINES"),
 }
-WORDS = {  # of entries that are names only
+WORDS = {  # descriptions of entries that are names only
     "calibrated": "Logits are evened out by the label mix of all sites, which they exchange once.",
     "balanced": "Cross-entropy as if all labels were as common.",
     "plain": "Cross-entropy.",
@@ -74,14 +72,14 @@ ENGINE_WORDS = {
     "fast": "Several sites in one batch.",
     "plain": "One site after another; equal to fast but for rounding.",
 }
-BASELINE_WORDS = {  # where the function's own words need the one before it
+BASELINE_WORDS = {  # where the function's docstring builds on that of the entry before
     "frozen-local": (
-        "Logistic regression on the frozen encoder's sentence vectors, every site on its own data"
-        " alone."
+        "Logistic regression on the frozen encoder's sentence vectors,"
+        " every site on its own data alone."
     ),
     "full": (
-        "Full tuning on all data in one place, with the federated run's total number of gradient"
-        " steps."
+        "Full tuning on all data in one place,"
+        " with the federated run's total number of gradient steps."
     ),
 }
 ARGUMENTS = {  # of partitions, written after a colon
@@ -91,15 +89,15 @@ ARGUMENTS = {  # of partitions, written after a colon
 }
 
 
-def methods() -> dict[str, list[dict[str, Any]]]:
-    """{setting: [{name, about, parameters, needs}]}. parameters: {name: default}."""
+def list_methods() -> dict[str, list[dict[str, Any]]]:
+    """Return {setting: [{name, about, parameters, needs}]}, with parameters {name: default}."""
     return {setting: _entries(setting, *place) for setting, (_, *place) in REGISTRIES.items()}
 
 
 def method_lines(width: int = 100) -> list[str]:
-    """The same for people: a group for each setting, at most `width` columns."""
+    """Return the methods as text: a group for each setting, at most `width` columns."""
     out = []
-    for setting, entries in methods().items():
+    for setting, entries in list_methods().items():
         out += ["", f"{setting.replace('_', '-')}: {REGISTRIES[setting][0]}"]
         for entry in entries:
             words = [entry["about"]]
@@ -115,7 +113,7 @@ def _entries(setting: str, module: str, name: str) -> list[dict[str, Any]]:
     if isinstance(registry, Mapping) and all(
         isinstance(e, type) and is_dataclass(e) for e in registry.values()
     ):
-        return describe(dict(registry))
+        return describe_entries(dict(registry))
     values = registry if isinstance(registry, Mapping) else dict.fromkeys(registry)
     return [
         {
@@ -141,7 +139,7 @@ def _about(setting: str, name: str, value: Any) -> str:
         room = "" if value.memory is None else f", {value.memory / 1e9:g} GB to train in"
         return f"{value.slowdown:g} times the training seconds{room}: {value.basis}."
     if inspect.isfunction(value):
-        return summary(value)
+        return first_paragraph(value)
     return (ENGINE_WORDS if setting == "engine" else WORDS).get(name, "")
 
 

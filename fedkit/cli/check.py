@@ -1,6 +1,4 @@
-"""`fedkit check`: can this file be used? Findings with rows, why they matter and how to mend them;
-a cleaned copy.
-"""
+"""`fedkit check`: findings about a data file, how to fix them, and a cleaned copy."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fedkit.cli import console, flags
-from fedkit.cli.flags import OUTPUT, D
+from fedkit.cli.flags import DEFAULTS, OUTPUT
 
 EPILOG = """\b
 Examples:
@@ -23,7 +21,7 @@ first), 2 the file cannot be read as it is.
 """
 
 
-def check(
+def check_command(
     file: Annotated[
         str,
         typer.Argument(metavar="FILE", help="A file or folder of your own, or a known data set."),
@@ -44,12 +42,12 @@ def check(
         typer.Option(
             "--header-row",
             metavar="N",
-            parser=flags.whole,
+            parser=flags.parse_whole,
             help="Row that names the columns. Not given: found, and said.",
         ),
     ] = None,
     encoding: flags.Encoding = None,
-    model: flags.ModelName = D.model,
+    model: flags.ModelName = DEFAULTS.model,
     mask: Annotated[
         bool,
         typer.Option(
@@ -66,8 +64,8 @@ def check(
             "--out",
             metavar="DIR",
             help=(
-                "Folder for check.html, check.json and a cleaned copy. Not given: nothing is"
-                " written."
+                "Folder for check.html, check.json and a cleaned copy."
+                " Not given: nothing is written."
             ),
             rich_help_panel=OUTPUT,
         ),
@@ -79,8 +77,8 @@ def check(
     The file itself is never changed. With --out, a cleaned copy, a list of rows to look at and a
     report are written.
     """
-    with console.Line() as line:
-        line.wait(f"reading {file} ...")
+    with console.ProgressLine() as line:
+        line.update(f"reading {file} ...")
         from fedkit.core.errors import FedkitError
         from fedkit.data.read_rows import read_rows
         from fedkit.quality.finding import CheckOptions
@@ -92,13 +90,13 @@ def check(
                 "--mask given without --out; name the folder for the masked copy: --out DIR"
             )
         table = read_rows(file, text, label, client, encoding, sheet, header_row)
-        quality = assess(table, CheckOptions(model=model, tell=line.wait))
+        quality = assess(table, CheckOptions(model=model, tell=line.update))
         written = write_checked(table, quality, out, mask) if out else None
     if as_json:
         values: dict[str, Any] = to_dict(quality)
-        console.show_json(
+        console.print_json(
             values | {"written": [str(path) for path in written.paths]} if written else values
         )
     else:
-        console.show(lines(quality, written))
+        console.print_lines(lines(quality, written))
     raise typer.Exit(EXIT[quality.verdict])

@@ -1,4 +1,4 @@
-"""How the command line speaks: a progress line, one-line errors, exit codes."""
+"""Output of the command line: progress line, one-line errors, exit codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.progress import Progress
 
 USER_ERROR, STOPPED = 2, 130
-# control characters, those that turn the direction of writing, and halves of characters
+# control characters, those that turn the direction of writing, and unpaired surrogates
 STEERING = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -28,8 +28,8 @@ SETTING = (
 LONGEST = 1_000  # characters of an error: a damaged file may quote itself at length
 
 
-def call(command: Callable[[], Any]) -> int:
-    """Run a command; turn what a user can cause into one line on stderr and an exit code."""
+def run_command(command: Callable[[], Any]) -> int:
+    """Run a command and return its exit code; errors that users can cause are one line on stderr."""
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:
@@ -38,28 +38,26 @@ def call(command: Callable[[], Any]) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except FedkitError as error:
-        return fail(str(error))
+        return print_error(str(error))
     except (Cancelled, KeyboardInterrupt) as error:
-        fail(str(error) or "stopped")
+        print_error(str(error) or "stopped")
         return STOPPED
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return fail(
-            f"{error.filename or 'file'}: {error.strerror or error}; check the path, the"
-            " permissions, the free space"
+        return print_error(
+            f"{error.filename or 'file'}: {error.strerror or error};"
+            " check the path, the permissions, the free space"
         )
     except Exception as error:
-        if said := _parser_says(error) or _no_memory(error):
-            return fail(said)
+        if said := _parser_message(error) or _memory_message(error):
+            return print_error(said)
         raise
 
 
-def _parser_says(error: Exception) -> str:
-    """The option parser's own errors in this kit's words, with the --help to read; '' for any other
-    error.
-    """
+def _parser_message(error: Exception) -> str:
+    """Return an error of the option parser in this kit's words, '' for any other error."""
     if not (hasattr(error, "exit_code") and hasattr(error, "format_message")):
         return ""
     said = re.sub(r"^Invalid value for '(.+?)':", r"\1", error.format_message()).rstrip(".")
@@ -70,10 +68,8 @@ def _parser_says(error: Exception) -> str:
     return f"{said[:1].lower()}{said[1:]}; see: {path} --help"
 
 
-def _no_memory(error: Exception) -> str:
-    """What to do when memory ran out, which torch tells as a RuntimeError; '' for any
-    other error.
-    """
+def _memory_message(error: Exception) -> str:
+    """Return what to do when memory ran out (a RuntimeError in torch), '' for any other error."""
     short = isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and re.search("out of memory|allocate memory|not enough memory", str(error))
@@ -85,49 +81,48 @@ def _no_memory(error: Exception) -> str:
     )
 
 
-def fail(message: str) -> int:
-    """One line on stderr; the exit code for a user's mistake."""
-    line = plain(re.sub(SETTING, _flag, " ".join(message.split())))
+def print_error(message: str) -> int:
+    """Print one line on stderr and return the exit code for a user's mistake."""
+    line = without_control(re.sub(SETTING, _flag, " ".join(message.split())))
     print("fedkit:", line if len(line) <= LONGEST else line[: LONGEST - 1] + "…", file=sys.stderr)
     return USER_ERROR
 
 
 def _flag(found: re.Match[str]) -> str:
-    """A setting at the head of a message, as the flag it is on the command line."""
+    """Return a setting at the head of a message as its command-line flag."""
     return f"{found[1]}--{found[2].replace(' ', '-')} "
 
 
-def plain(text: str) -> str:
-    """`text` without what could steer a terminal: labels and names come from files that strangers
-    wrote.
-    """
+def without_control(text: str) -> str:
+    """Return `text` without characters that steer a terminal; names come from unknown files."""
     return STEERING.sub("\ufffd", text)
 
 
-def say(*words: object) -> None:
-    """A line for people, on stderr, so that --json leaves stdout to programs."""
+def print_note(*words: object) -> None:
+    """Print a line on stderr, so that --json leaves stdout to programs."""
     print(*words, file=sys.stderr, flush=True)
 
 
-def show(lines: Iterable[str]) -> None:
-    """Lines for people on stdout; what the terminal cannot print is replaced."""
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines on stdout; what the terminal cannot print is replaced."""
     encoding = sys.stdout.encoding or "utf-8"
     for line in "\n".join(lines).split("\n"):
-        print(plain(line).encode(encoding, "replace").decode(encoding))
+        print(without_control(line).encode(encoding, "replace").decode(encoding))
 
 
-def show_json(values: Any) -> None:
-    """Values for programs on stdout; escaped where stdout is not Unicode."""
-    from fedkit.core.files import finite
+def print_json(values: Any) -> None:
+    """Print values as JSON on stdout, escaped where stdout is not Unicode."""
+    from fedkit.core.files import nan_to_none
 
     unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    print(json.dumps(finite(values), ensure_ascii=not unicode, indent=1, allow_nan=False))
+    print(json.dumps(nan_to_none(values), ensure_ascii=not unicode, indent=1, allow_nan=False))
 
 
 @contextmanager
 def on_stop(words: Callable[[], str]) -> Iterator[None]:
-    """When the block is stopped (Ctrl-C), say what `words` returns: what is kept, and how
-    to go on.
+    """Raise Cancelled with the message of `words()` when the block is stopped by Ctrl-C.
+
+    words: returns what is kept and how to continue.
     """
     try:
         yield
@@ -135,9 +130,8 @@ def on_stop(words: Callable[[], str]) -> Iterator[None]:
         raise Cancelled(words()) from None
 
 
-class Line:
-    """A progress listener that rewrites one line on a terminal, and elsewhere prints a line for
-    each new round.
+class ProgressLine:
+    """A progress listener that rewrites one line on a terminal, else prints a line a round.
 
     Use it as a context manager: at its end, also by an error, the terminal's line is cleared.
     """
@@ -146,7 +140,7 @@ class Line:
         self.last = (None, None)
         self.live = sys.stderr.isatty()
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> ProgressLine:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -154,21 +148,21 @@ class Line:
 
     def __call__(self, now: Progress) -> None:
         if self.live:
-            self.wait(str(now))
+            self.update(str(now))
         elif (now.stage, now.round) != self.last:
-            say(plain(str(now)))
+            print_note(without_control(str(now)))
         self.last = (now.stage, now.round)
 
-    def wait(self, text: str) -> None:
-        """A passing remark, on a terminal only."""
+    def update(self, text: str) -> None:
+        """Replace the line, on a terminal only."""
         if self.live:
             width = _columns() - 1
-            print(f"\r\033[K{plain(text)[:width]}", end="", file=sys.stderr, flush=True)
+            print(f"\r\033[K{without_control(text)[:width]}", end="", file=sys.stderr, flush=True)
 
-    def say(self, text: str) -> None:
-        """A line that stays."""
+    def print(self, text: str) -> None:
+        """Print a line that stays."""
         self.clear()
-        say(plain(text))
+        print_note(without_control(text))
 
     def clear(self) -> None:
         if self.live:

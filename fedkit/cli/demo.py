@@ -1,6 +1,4 @@
-"""The demo: centralized, every site alone, federated, on the same data; and the page that shows
-them.
-"""
+"""The demo: train centralized, every client alone and federated on one data set; write a page."""
 
 from __future__ import annotations
 
@@ -18,9 +16,9 @@ from fedkit.core.record import Run
 from fedkit.experiments.baselines import baseline
 from fedkit.experiments.job import Job, prepare
 from fedkit.experiments.runner import run
-from fedkit.experiments.store import Store, check_place
+from fedkit.experiments.store import Store, check_writable
 
-STEPS = {  # records in the order in which they are made, and what is said before each group
+STEPS = {  # what is printed before each group: records in the order in which they are made
     "Centralized: all text in one place, which the sites may not do.": ("pooled",),
     "Local only: every site alone with its own text.": ("local",),
     "Federated: the text stays at its site, what was learned travels.": ("federated",),
@@ -31,9 +29,9 @@ STEPS = {  # records in the order in which they are made, and what is said befor
     ),
 }
 NAMES = [name for names in STEPS.values() for name in names]
-# the mark says that a demo wrote this folder, and may write it anew
-PAGE, MARK = "index.html", "demo.json"
-MINE = (
+PAGE = "index.html"
+MARK = "demo.json"  # marks a folder that a demo wrote and may replace
+RECORD_FILES = (
     "run.json",
     "adapter_config.json",
     "adapter_model.safetensors",
@@ -46,18 +44,17 @@ MINE = (
 )
 
 
-def demo(
+def run_demo(
     out: Path,
     config: RunConfig,
     progress: Listener | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> tuple[Path, list[str], dict[str, Any]]:
-    """Run everything into `out`: (the page, lines to print, the same as values). tell: hears what
-    comes next.
+    """Run everything into `out` and return (the page, lines to print, the same as values).
 
-    An earlier demo in `out` is replaced: the files a demo writes, and no other. Records are written
-    as they are finished, so an interrupted demo leaves those. Raises FedkitError if `out` holds
-    anything that no demo wrote.
+    tell: called with each next step. An earlier demo in `out` is replaced: the files a demo writes,
+    and no other. Records are written as they are finished, so an interrupted demo leaves those.
+    Raises FedkitError if `out` holds anything that no demo wrote.
     """
     from fedkit.reports.report import write_report
     from fedkit.results.findings import verdict
@@ -66,12 +63,12 @@ def demo(
     began = time.perf_counter()
     check_folder(out)
     job = prepare(config)
-    clear(out)
+    clear_folder(out)
     runs = []
     for number, (words, names) in enumerate(STEPS.items(), start=1):
         tell(f"{number} of {len(STEPS)}  {words}")
-        runs += (done := [_step(name, job, out, progress) for name in names])
-        tell(f"        right on the test texts: {', '.join(map(_share, done))}")
+        runs += (done := [_make_record(name, job, out, progress) for name in names])
+        tell(f"        right on the test texts: {', '.join(map(_accuracy_text, done))}")
     title = f"Would these {len(job.clients)} companies gain from learning together?"
     page = write_report(runs, out / PAGE, title)
     seconds = time.perf_counter() - began
@@ -86,31 +83,32 @@ def demo(
     return page, lines, values
 
 
-def _step(name: str, job: Job, out: Path, progress: Listener | None) -> Run:
+def _make_record(name: str, job: Job, out: Path, progress: Listener | None) -> Run:
     if name == "federated":
         return run(job.config, out / name, progress=progress, job=job)
     record = baseline(name, job, progress)
-    Store(out / name).keep(record)
+    Store(out / name).write_record(record)
     return record
 
 
-def _share(record: Run) -> str:
+def _accuracy_text(record: Run) -> str:
     return f"{100 * record.result['accuracy']:.1f} % ({record.method})"
 
 
 def check_folder(out: Path) -> None:
-    """Raise FedkitError unless `out` is new, empty or an earlier demo's, and can be written. Leaves
-    nothing behind.
+    """Raise FedkitError unless `out` can be written and is new, empty or an earlier demo's.
+
+    Leaves nothing behind.
     """
-    check_place(out)
-    if out.is_dir() and any(out.iterdir()) and not _marked(out):
+    check_writable(out)
+    if out.is_dir() and any(out.iterdir()) and not _is_marked(out):
         raise FedkitError(
-            f"{out} holds files that no demo wrote; give a new or an empty folder: fedkit demo"
-            " --out DIR"
+            f"{out} holds files that no demo wrote;"
+            " give a new or an empty folder: fedkit demo --out DIR"
         )
 
 
-def _marked(out: Path) -> bool:
+def _is_marked(out: Path) -> bool:
     try:
         return (
             json.loads((out / MARK).read_text(encoding="utf-8")).get("schema")
@@ -120,13 +118,14 @@ def _marked(out: Path) -> bool:
         return False
 
 
-def clear(out: Path) -> None:
-    """Remove what an earlier demo wrote, by name, and mark the folder as a demo's. Other files stay
-    where they are.
+def clear_folder(out: Path) -> None:
+    """Remove what an earlier demo wrote, by name, and mark the folder as a demo's.
+
+    Other files stay where they are.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for path in _written(out):
+        for path in _demo_files(out):
             path.unlink()
         for name in NAMES:
             _drop_if_empty(out / name / "state")
@@ -138,11 +137,9 @@ def clear(out: Path) -> None:
         ) from None
 
 
-def _written(out: Path) -> list[Path]:
-    """The files in `out` that bear the name of one that a demo writes; nothing behind a link that
-    leads elsewhere.
-    """
-    patterns = [PAGE, *(f"{name}/{mine}" for name in NAMES for mine in MINE)]
+def _demo_files(out: Path) -> list[Path]:
+    """Return the files in `out` with names that a demo writes, none behind a link elsewhere."""
+    patterns = [PAGE, *(f"{name}/{mine}" for name in NAMES for mine in RECORD_FILES)]
     found = [
         p for pattern in patterns for ending in ("", ".tmp") for p in out.glob(pattern + ending)
     ]

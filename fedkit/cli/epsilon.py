@@ -1,4 +1,4 @@
-"""`fedkit epsilon`: how much privacy a noise buys, and its inverse; nothing is trained."""
+"""`fedkit epsilon`: the epsilon of a noise, or the noise for an epsilon; nothing is trained."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fedkit.core.errors import FedkitError
 from fedkit.privacy.accounting import (
     ADJACENCY,
     Releases,
+    compare_accountants,
+    describe_sampling,
     epsilon,
-    explain,
-    noise_for,
-    sampling_of,
-    side_by_side,
+    explain_epsilon,
+    noise_for_epsilon,
 )
 
 EPILOG = """\b
@@ -27,18 +27,18 @@ Examples:
   fedkit epsilon --noise 4 --steps 1          everyone takes part, once
 """
 UNIT = (
-    "whatever was clipped to the sensitivity that the noise is measured in: an example, or a client"
-    " with all it has"
+    "whatever was clipped to the sensitivity that the noise is measured in:"
+    " an example, or a client with all it has"
 )
 NAMES = {"pld": "PLD", "rdp": "RDP", "prv": "PRV"}
 
 
 def _number(name: str, metavar: str, help: str) -> Any:
-    return typer.Option(name, metavar=metavar, parser=flags.number, help=help)
+    return typer.Option(name, metavar=metavar, parser=flags.parse_number, help=help)
 
 
 def _whole(name: str, metavar: str, help: str) -> Any:
-    return typer.Option(name, metavar=metavar, parser=flags.whole, help=help)
+    return typer.Option(name, metavar=metavar, parser=flags.parse_whole, help=help)
 
 
 def epsilon_command(
@@ -47,8 +47,8 @@ def epsilon_command(
         _number(
             "--rate",
             "Q",
-            "Chance of each unit to take part in a step (Poisson sampling). Not given: 1,"
-            " everyone.",
+            "Chance of each unit to take part in a step"
+            " (Poisson sampling). Not given: 1, everyone.",
         ),
     ] = None,
     noise: Annotated[
@@ -99,11 +99,11 @@ def epsilon_command(
     For noisy sums of clipped gradients or updates, published once a step. Nothing is trained or
     read.
     """
-    values = reckon(rate, noise, steps, delta, target, n, batch, epochs, accountant)
-    console.show_json(values) if as_json else console.show(_lines(values))
+    values = compute_epsilon(rate, noise, steps, delta, target, n, batch, epochs, accountant)
+    console.print_json(values) if as_json else console.print_lines(_lines(values))
 
 
-def reckon(
+def compute_epsilon(
     rate: float | None,
     noise: float | None,
     steps: int | None,
@@ -114,16 +114,17 @@ def reckon(
     epochs: float | None,
     accountant: str,
 ) -> dict[str, Any]:
-    """What the command prints as JSON. Raises FedkitError for flags that lack something or
-    contradict each other.
+    """Return what the command prints as JSON.
+
+    Raises FedkitError for flags that are incomplete or contradict each other.
     """
-    rate, rate_note = _rate(rate, n, batch)
-    steps, steps_note = _steps(steps, epochs, rate)
-    _one_of("--noise", noise, "--target", target)
+    rate, rate_note = _sampling_rate(rate, n, batch)
+    steps, steps_note = _num_steps(steps, epochs, rate)
+    _check_one_given("--noise", noise, "--target", target)
     if target is not None:
-        noise = noise_for(target, delta, lambda z: [Releases(z, rate, steps)], accountant)
+        noise = noise_for_epsilon(target, delta, lambda z: [Releases(z, rate, steps)], accountant)
     blocks = [Releases(noise, rate, steps)]
-    spent, beside = epsilon(blocks, delta, accountant), side_by_side(blocks, delta)
+    spent, beside = epsilon(blocks, delta, accountant), compare_accountants(blocks, delta)
     endless = "epsilon is without bound: no noise is added" if math.isinf(spent) else ""
     notes = [note for note in (rate_note, steps_note, endless) if note]
     return {
@@ -137,20 +138,23 @@ def reckon(
         "beside": beside["amplified"],
         "unamplified": beside["unamplified"],
         "adjacency": ADJACENCY,
-        "sampling": sampling_of(blocks),
-        "notes": [*notes, *explain(delta, blocks, unit=UNIT, num_units=n, accountant=accountant)],
+        "sampling": describe_sampling(blocks),
+        "notes": [
+            *notes,
+            *explain_epsilon(delta, blocks, unit=UNIT, num_units=n, accountant=accountant),
+        ],
     }
 
 
-def _one_of(one: str, first: object, other: str, second: object) -> None:
+def _check_one_given(one: str, first: object, other: str, second: object) -> None:
     if (first is None) == (second is None):
         raise FedkitError(
             f"{'neither' if first is None else 'both'} of {one} and {other} given; give one of them"
         )
 
 
-def _rate(rate: float | None, n: int | None, batch: float | None) -> tuple[float, str]:
-    """The sampling rate, and a note where it was derived."""
+def _sampling_rate(rate: float | None, n: int | None, batch: float | None) -> tuple[float, str]:
+    """Return the sampling rate, and a note where it was derived."""
     if n is not None and n < 1:
         raise FedkitError(f"--n {n} given; write how many units there are, 1 or more")
     if batch is None:
@@ -168,15 +172,15 @@ def _rate(rate: float | None, n: int | None, batch: float | None) -> tuple[float
     return (
         batch / n,
         (
-            f"rate {batch / n:.6g} = batch {batch:g} / n {n:,} (batches by Poisson sampling, so"
-            " their size varies)"
+            f"rate {batch / n:.6g} = batch {batch:g} / n {n:,}"
+            " (batches by Poisson sampling, so their size varies)"
         ),
     )
 
 
-def _steps(steps: int | None, epochs: float | None, rate: float) -> tuple[int, str]:
-    """The number of steps, and a note where it was derived."""
-    _one_of("--steps", steps, "--epochs", epochs)
+def _num_steps(steps: int | None, epochs: float | None, rate: float) -> tuple[int, str]:
+    """Return the number of steps, and a note where it was derived."""
+    _check_one_given("--steps", steps, "--epochs", epochs)
     if steps is not None:
         return steps, ""
     if not 0 < epochs < 1e6:
@@ -189,12 +193,10 @@ def _steps(steps: int | None, epochs: float | None, rate: float) -> tuple[int, s
 
 
 def _lines(values: dict[str, Any]) -> list[str]:
-    """The answer for people: the number, the other accountants, without amplification, and what it
-    means.
-    """
+    """Return lines: epsilon, by each accountant, without amplification, and what it means."""
     named = (
-        f"noise {values['noise']:.5g}, rate {values['rate']:.6g}, {values['steps']:,} steps, delta"
-        f" {values['delta']:g}"
+        f"noise {values['noise']:.5g},"
+        f" rate {values['rate']:.6g}, {values['steps']:,} steps, delta {values['delta']:g}"
     )
     wanted = values["target"]
     asked = (
@@ -203,18 +205,19 @@ def _lines(values: dict[str, Any]) -> list[str]:
         else f"noise {values['noise']:.5g} is the smallest for epsilon {wanted:g}\n"
     )
     return [
-        f"{asked}epsilon {_said(values['epsilon'])} ({NAMES[values['accountant']]}; {named})",
-        f"  by each accountant:    {_each(values['beside'])}",
-        f"  without amplification: {_each(values['unamplified'])}",
+        f"{asked}epsilon {_format_epsilon(values['epsilon'])}"
+        f" ({NAMES[values['accountant']]}; {named})",
+        f"  by each accountant:    {_by_accountant(values['beside'])}",
+        f"  without amplification: {_by_accountant(values['unamplified'])}",
         *values["notes"],
     ]
 
 
-def _each(by_name: dict[str, float | None]) -> str:
-    return ", ".join(f"{NAMES[name]} {_said(spent)}" for name, spent in by_name.items())
+def _by_accountant(by_name: dict[str, float | None]) -> str:
+    return ", ".join(f"{NAMES[name]} {_format_epsilon(spent)}" for name, spent in by_name.items())
 
 
-def _said(spent: float | None) -> str:
+def _format_epsilon(spent: float | None) -> str:
     if spent is None:
         return "cannot say"
     return (

@@ -1,8 +1,8 @@
-"""The command line's flags: each defined once, read into a value or one clear error, and grouped in
---help.
+"""The command line's flags, each defined once and grouped in --help.
 
-Nothing heavy is imported here, so that --help is quick; a test checks that every entry of the kit's
-tables of choices (TUNERS, PARTITIONS, LINKS, ...) is named in the help of its flag.
+A flag is read into a value or one clear error. Nothing heavy is imported here, so that --help is
+quick; a test checks that every entry of the kit's registries (TUNERS, PARTITIONS, LINKS, ...) is
+named in the help of its flag.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typer.core import TyperCommand
 from fedkit.core.config import RunConfig, parse_cohort
 from fedkit.core.errors import Cancelled, FedkitError
 
-D = RunConfig()
+DEFAULTS = RunConfig()
 GROUPS = (
     "Data",
     "Who has what",
@@ -36,7 +36,7 @@ DATA, DEALT, MODEL, TRAINING, PRIVATE, TROUBLE, WORLD, MACHINE, OUTPUT = GROUPS
 
 
 class Command(TyperCommand):
-    """A command whose --help shows its options in groups, and which a Ctrl-C ends in one line."""
+    """A command whose --help shows its options in groups, and which Ctrl-C ends in one line."""
 
     def format_options(self, ctx, formatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -85,16 +85,16 @@ def _row(param, ctx) -> tuple[str, str] | None:
     return record and (record[0], record[1].replace("\\[", "["))
 
 
-def whole(text: Any) -> int:
-    """A flag's value as a whole number."""
+def parse_whole(text: Any) -> int:
+    """Return a flag's value as a whole number."""
     try:
         return int(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} given; write a whole number") from None
 
 
-def number(text: Any) -> float:
-    """A flag's value as a number."""
+def parse_number(text: Any) -> float:
+    """Return a flag's value as a finite number."""
     try:
         value = float(text)
     except ValueError:
@@ -114,9 +114,9 @@ Data = Annotated[
         DATA,
         "--data",
         "NAME|PATH",
-        "A bundled set (service_desk), one from the hub (banking77, clinc150, ag_news,"
-        " 20newsgroups, hub:OWNER/NAME), a file (.csv .tsv .xlsx .parquet .jsonl), or a folder with"
-        " train.csv and test.csv.",
+        "A bundled set (service_desk),"
+        " one from the hub (banking77, clinc150, ag_news, 20newsgroups, hub:OWNER/NAME),"
+        " a file (.csv .tsv .xlsx .parquet .jsonl), or a folder with train.csv and test.csv.",
     ),
 ]
 Text = Annotated[
@@ -160,7 +160,7 @@ Clients = Annotated[
         "--clients",
         "N",
         "Number of sites. A partition by column takes its own number.",
-        parser=whole,
+        parser=parse_whole,
     ),
 ]
 PerClient = Annotated[
@@ -170,7 +170,7 @@ PerClient = Annotated[
         "--examples-per-client",
         "N",
         "Training examples per site, 8 or more. Not given: all there are.",
-        parser=whole,
+        parser=parse_whole,
     ),
 ]
 Partition = Annotated[
@@ -179,9 +179,9 @@ Partition = Annotated[
         DEALT,
         "--partition",
         "HOW",
-        "auto (by the client column if there is one, else iid), iid (all alike), dirichlet:A"
-        " (unlike label mixes, the smaller A the more), quantity:A (unlike sizes), column:COL (a"
-        " site for each of its values).",
+        "auto (by the client column if there is one, else iid),"
+        " iid (all alike), dirichlet:A (unlike label mixes, the smaller A the more),"
+        " quantity:A (unlike sizes), column:COL (a site for each of its values).",
     ),
 ]
 
@@ -200,10 +200,10 @@ Tune = Annotated[
         MODEL,
         "--tune",
         "WHAT",
-        "What is trained: lora[:r=8,alpha=16,layers=N] (small matrices beside the frozen model;"
-        " layers: in its last N layers only), rslora, dora, ia3, prefix, prompt, ptuning, adapter,"
-        " bitfit, layernorm, last (whole layers), head (the last layer only), full (everything)."
-        " See: fedkit methods.",
+        "What is trained: lora[:r=8,alpha=16,layers=N]"
+        " (small matrices beside the frozen model; layers: in its last N layers only),"
+        " rslora, dora, ia3, prefix, prompt, ptuning, adapter, bitfit, layernorm,"
+        " last (whole layers), head (the last layer only), full (everything). See: fedkit methods.",
     ),
 ]
 Tokens = Annotated[
@@ -213,12 +213,13 @@ Tokens = Annotated[
         "--max-tokens",
         "N",
         "Texts are cut after this many tokens (word pieces).",
-        parser=whole,
+        parser=parse_whole,
     ),
 ]
 
 Rounds = Annotated[
-    int, _option(TRAINING, "--rounds", "N", "How often the sites train and send.", parser=whole)
+    int,
+    _option(TRAINING, "--rounds", "N", "How often the sites train and send.", parser=parse_whole),
 ]
 Cohort = Annotated[
     str | None,
@@ -236,11 +237,11 @@ Epochs = Annotated[
         "--local-epochs",
         "N",
         "Passes of a site over its own examples in a round.",
-        parser=whole,
+        parser=parse_whole,
     ),
 ]
 Batch = Annotated[
-    int, _option(TRAINING, "--batch-size", "N", "Examples per gradient step.", parser=whole)
+    int, _option(TRAINING, "--batch-size", "N", "Examples per gradient step.", parser=parse_whole)
 ]
 Rate = Annotated[
     float | None,
@@ -248,14 +249,16 @@ Rate = Annotated[
         TRAINING,
         "--lr",
         "X",
-        "Learning rate of what is tuned. Not given: the method's own (0.003 for lora, 0.0001 for"
-        " full).",
-        parser=number,
+        "Learning rate of what is tuned."
+        " Not given: the method's own (0.003 for lora, 0.0001 for full).",
+        parser=parse_number,
     ),
 ]
 HeadRate = Annotated[
     float,
-    _option(TRAINING, "--head-lr", "X", "Learning rate of the last layer (head).", parser=number),
+    _option(
+        TRAINING, "--head-lr", "X", "Learning rate of the last layer (head).", parser=parse_number
+    ),
 ]
 HeadStart = Annotated[
     str,
@@ -263,9 +266,9 @@ HeadStart = Annotated[
         TRAINING,
         "--head-start",
         "HOW",
-        "class-means (the sites' mean vectors per label, exchanged once before round 1), analytic"
-        " (a ridge regression on everybody's sentence vectors, exact in one exchange), discriminant"
-        " (the same for a linear discriminant), or zero.",
+        "class-means (the sites' mean vectors per label, exchanged once before round 1),"
+        " analytic (a ridge regression on everybody's sentence vectors, exact in one exchange),"
+        " discriminant (the same for a linear discriminant), or zero.",
     ),
 ]
 Loss = Annotated[
@@ -274,8 +277,8 @@ Loss = Annotated[
         TRAINING,
         "--loss",
         "NAME",
-        "calibrated (evens out unlike label mixes), balanced (as if all labels were as common),"
-        " plain (cross-entropy).",
+        "calibrated (evens out unlike label mixes),"
+        " balanced (as if all labels were as common), plain (cross-entropy).",
     ),
 ]
 Strategy = Annotated[
@@ -284,9 +287,9 @@ Strategy = Annotated[
         TRAINING,
         "--strategy",
         "NAME",
-        "Against drift between sites, and what the server does with what they send: fedavg,"
-        " fedprox, fedavgm, fedadagrad, fedadam, fedyogi, scaffold, fednova, fedlc, qfedavg,"
-        " fedbuff (asynchronous). See: fedkit methods.",
+        "Against drift between sites, and what the server does with what they send:"
+        " fedavg, fedprox, fedavgm, fedadagrad, fedadam,"
+        " fedyogi, scaffold, fednova, fedlc, qfedavg, fedbuff (asynchronous). See: fedkit methods.",
     ),
 ]
 Weights = Annotated[
@@ -301,8 +304,8 @@ Robust = Annotated[
         TRAINING,
         "--robust",
         "NAME",
-        "Against updates that are not like the others: none, median, trimmed, clip, krum,"
-        " multikrum, geomedian.",
+        "Against updates that are not like the others:"
+        " none, median, trimmed, clip, krum, multikrum, geomedian.",
     ),
 ]
 Optimizer = Annotated[
@@ -317,8 +320,8 @@ Aggregate = Annotated[
         TRAINING,
         "--aggregate",
         "NAME",
-        "How the sites' LoRA pairs become one: mean, ffa, rolora, flora, fedex, flexlora, hetlora,"
-        " fedsa.",
+        "How the sites' LoRA pairs become one:"
+        " mean, ffa, rolora, flora, fedex, flexlora, hetlora, fedsa.",
     ),
 ]
 Share = Annotated[
@@ -327,8 +330,8 @@ Share = Annotated[
         TRAINING,
         "--share",
         "PATTERN",
-        "Which trained tensors travel: all, or parts of their names such as 'lora_A|head'; the"
-        " others stay at their site.",
+        "Which trained tensors travel:"
+        " all, or parts of their names such as 'lora_A|head'; the others stay at their site.",
     ),
 ]
 Wire = Annotated[
@@ -337,8 +340,8 @@ Wire = Annotated[
         TRAINING,
         "--wire",
         "STAGE+...",
-        "How what travels is made small: none, or stages such as ef21+topk:0.05+int4+ans. See:"
-        " fedkit methods.",
+        "How what travels is made small:"
+        " none, or stages such as ef21+topk:0.05+int4+ans. See: fedkit methods.",
     ),
 ]
 WireDown = Annotated[
@@ -356,9 +359,10 @@ Privacy = Annotated[
         PRIVATE,
         "--privacy",
         "UNIT:...",
-        "Differential privacy: none; example:eps=8,delta=1e-5[,clip=1] (how well anyone can tell"
-        " whether one text was there is bounded by eps); client (whether a site took part); ftrl"
-        " (the same where sampling cannot be trusted). See: fedkit methods.",
+        "Differential privacy: none; example:eps=8,delta=1e-5[,clip=1]"
+        " (how well anyone can tell whether one text was there is bounded by eps);"
+        " client (whether a site took part);"
+        " ftrl (the same where sampling cannot be trusted). See: fedkit methods.",
     ),
 ]
 Secure = Annotated[
@@ -367,12 +371,14 @@ Secure = Annotated[
         PRIVATE,
         "--secure",
         "NAME",
-        "So that the server reads the sum alone: none, masks (secure aggregation; not secure, for"
-        " teaching), ckks (homomorphic encryption, by TenSEAL).",
+        "So that the server reads the sum alone:"
+        " none, masks (secure aggregation; not secure, for teaching),"
+        " ckks (homomorphic encryption, by TenSEAL).",
     ),
 ]
 Seed = Annotated[
-    int, _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=whole)
+    int,
+    _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=parse_whole),
 ]
 
 Faults = Annotated[
@@ -381,9 +387,9 @@ Faults = Annotated[
         TROUBLE,
         "--faults",
         "KIND=RATE,...",
-        "How often, for every site and round alike: lost (upload), crash (in training), late"
-        " (upload), away (this round), leave (for good), join (comes only later), twice (upload"
-        " comes double). Such as lost=0.1,crash=0.05.",
+        "How often, for every site and round alike:"
+        " lost (upload), crash (in training), late (upload), away (this round), leave (for good),"
+        " join (comes only later), twice (upload comes double). Such as lost=0.1,crash=0.05.",
     ),
 ]
 Attack = Annotated[
@@ -392,8 +398,8 @@ Attack = Annotated[
         TROUBLE,
         "--attack",
         "NAME:N",
-        "N sites that send harm: sign-flip, scale, noise, label-flip, nan, inf, shape, name,"
-        " truncate, bit-flip.",
+        "N sites that send harm: sign-flip,"
+        " scale, noise, label-flip, nan, inf, shape, name, truncate, bit-flip.",
     ),
 ]
 Deadline = Annotated[
@@ -403,7 +409,7 @@ Deadline = Annotated[
         "--deadline",
         "SECONDS",
         "Simulated seconds that the server waits in a round. Not given: for the last site.",
-        parser=number,
+        parser=parse_number,
     ),
 ]
 Late = Annotated[
@@ -422,8 +428,8 @@ LinkSpec = Annotated[
         WORLD,
         "--link",
         "SPEED/DELAY",
-        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms; or field-64k, 1mbit, dsl,"
-        " office-10m, 4g, satellite, office-100m, lan-1g; or a mix such as dsl=0.5,4g=0.5.",
+        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms; or field-64k, 1mbit,"
+        " dsl, office-10m, 4g, satellite, office-100m, lan-1g; or a mix such as dsl=0.5,4g=0.5.",
     ),
 ]
 Devices = Annotated[
@@ -432,9 +438,9 @@ Devices = Annotated[
         WORLD,
         "--devices",
         "NAME|MIX",
-        "Each site's computer against this one: as-measured, half-speed, quarter-speed,"
-        " tenth-speed, old-pc, laptop, workstation, gpu-server, phone; or a mix such as"
-        " old-pc=0.7,gpu-server=0.3.",
+        "Each site's computer against this one:"
+        " as-measured, half-speed, quarter-speed, tenth-speed, old-pc,"
+        " laptop, workstation, gpu-server, phone; or a mix such as old-pc=0.7,gpu-server=0.3.",
     ),
 ]
 ServerLink = Annotated[
@@ -452,9 +458,9 @@ Pace = Annotated[
         WORLD,
         "--pace",
         "SECONDS",
-        "Training seconds per example where time decides (deadline, faults, fedbuff). Not given:"
-        " from the model's size.",
-        parser=number,
+        "Training seconds per example where time decides (deadline, faults, fedbuff)."
+        " Not given: from the model's size.",
+        parser=parse_number,
     ),
 ]
 
@@ -467,8 +473,8 @@ Engine = Annotated[
         MACHINE,
         "--engine",
         "NAME",
-        "How sites are computed: fast (several in one batch), plain (one after another; equal but"
-        " for rounding), auto (fast where it can be: not for full tuning).",
+        "How sites are computed: fast (several in one batch), plain (one after another;"
+        " equal but for rounding), auto (fast where it can be: not for full tuning).",
     ),
 ]
 
@@ -482,24 +488,25 @@ Which = Annotated[
         TRAINING,
         "--which",
         "A,B,...",
-        "Some of: majority, frozen-pooled, frozen-local, local, pooled, full. Not given: all but"
-        " full, the longest.",
+        "Some of: majority, frozen-pooled, frozen-local, local, pooled, full."
+        " Not given: all but full, the longest.",
     ),
 ]
 Json = Annotated[bool, _option(OUTPUT, "--json", None, "Print JSON for programs on stdout.")]
 
 
-def chosen(given: dict[str, Any]) -> RunConfig:
-    """The settings among a command's parameters. Raises FedkitError for what cannot be read."""
+def read_settings(given: dict[str, Any]) -> RunConfig:
+    """Return the settings among a command's parameters; FedkitError for what cannot be read."""
     values = {f.name: given[f.name] for f in fields(RunConfig) if f.name in given}
     if "clients_per_round" in values:
         values["clients_per_round"] = parse_cohort(values["clients_per_round"])
     return RunConfig(**values)
 
 
-def settings(function: Callable[..., None]) -> Callable[..., None]:
-    """The command with a flag for every setting in place of its parameter `config`, which gets the
-    settings read.
+def with_settings(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with a flag for every setting in place of its parameter `config`.
+
+    `config` gets the settings that were read.
     """
     own = {
         n: p
@@ -507,27 +514,27 @@ def settings(function: Callable[..., None]) -> Callable[..., None]:
         if n != "config"
     }
     many = "seeds" in own  # a command for many seeds has no --seed
-    asked = {n: kind for n, kind in FLAGS.items() if not (many and n == "seed")}
+    setting_flags = {n: kind for n, kind in FLAGS.items() if not (many and n == "seed")}
 
     def command(**given: Any) -> None:
-        chosen_now = chosen({name: given.pop(name) for name in asked})
+        chosen_now = read_settings({name: given.pop(name) for name in setting_flags})
         function(config=chosen_now, **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     flags = [
-        inspect.Parameter(n, keyword, default=getattr(D, n), annotation=kind)
-        for n, kind in asked.items()
+        inspect.Parameter(n, keyword, default=getattr(DEFAULTS, n), annotation=kind)
+        for n, kind in setting_flags.items()
     ]
     command.__signature__ = inspect.Signature(
         [*(p.replace(kind=keyword) for p in own.values()), *flags]
     )
-    command.__annotations__ = {n: p.annotation for n, p in own.items()} | asked
+    command.__annotations__ = {n: p.annotation for n, p in own.items()} | setting_flags
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     return command
 
 
-def typed(ctx: typer.Context) -> set[str]:
-    """Names of the parameters that were given on the command line, not left at their defaults."""
+def given_names(ctx: typer.Context) -> set[str]:
+    """Return the names of the parameters that were given on the command line."""
     return {
         name
         for name in ctx.params
@@ -535,10 +542,8 @@ def typed(ctx: typer.Context) -> set[str]:
     }
 
 
-def page(path: Path) -> Path:
-    """`path`, its folder made, if a page may go there. Raises FedkitError for a file of another
-    kind.
-    """
+def page_path(path: Path) -> Path:
+    """Return `path` with its folder made; FedkitError for a file that is not .html."""
     if path.suffix.lower() not in (".html", ".htm") and not path.is_dir():
         raise FedkitError(
             f"--html {str(path)!r} given; name a file that ends with .html, or a folder that exists"
@@ -550,7 +555,7 @@ def page(path: Path) -> Path:
     return path
 
 
-FLAGS: dict[str, Any] = {  # of every setting that the command line has, by its name in RunConfig
+FLAGS: dict[str, Any] = {  # name in RunConfig -> flag
     "data": Data,
     "text": Text,
     "label": Label,

@@ -1,6 +1,4 @@
-"""The commands. Each imports what it needs when it runs, so that --help is quick; their flags are
-in flags.py.
-"""
+"""The commands; each imports what it needs when it runs, so that --help is quick."""
 
 from __future__ import annotations
 
@@ -11,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from fedkit.cli import attack, audit, brief, check, console, epsilon, flags, next_steps, showcase
-from fedkit.cli.flags import OUTPUT, WORLD, Command, D
+from fedkit.cli.flags import DEFAULTS, OUTPUT, WORLD, Command
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import REPOSITORY
-from fedkit.core.record import collect
+from fedkit.core.record import load_runs
 
 ABOUT = """Learn, show and decide federated fine-tuning: several sites (clients) train one model
 together, and no text leaves a site.
@@ -126,7 +124,7 @@ def main_help(
 @app.command(
     cls=Command, epilog=RUN, short_help="Train one model over several sites, and record it."
 )
-@flags.settings
+@flags.with_settings
 def run(
     ctx: typer.Context,
     config: RunConfig,
@@ -143,26 +141,30 @@ def run(
     PEFT's format.
     """
     if resume:
-        config, out = _as_begun(config, out, flags.typed(ctx)), _needed(out)
-    out = out or _fresh("runs", config.data)
-    with console.Line() as line, console.on_stop(lambda: next_steps.after_stop(out)):
-        line.wait(f"reading {config.data} and the model {config.model} ...")
-        from fedkit.cli.summaries import summary
+        config, out = _resumed_config(config, out, flags.given_names(ctx)), _require_out(out)
+    out = out or _new_folder("runs", config.data)
+    with console.ProgressLine() as line, console.on_stop(lambda: next_steps.after_stop(out)):
+        line.update(f"reading {config.data} and the model {config.model} ...")
+        from fedkit.cli.summaries import run_summary
         from fedkit.experiments.runner import run as start
 
         record = start(config, out, resume=resume, progress=line)
     if as_json:
-        console.show_json({"out": str(out), **record.to_dict()})
+        console.print_json({"out": str(out), **record.to_dict()})
     else:
-        console.show(
-            [*summary(record), f"record: {out / 'run.json'}", *next_steps.after_run(config, out)]
+        console.print_lines(
+            [
+                *run_summary(record),
+                f"record: {out / 'run.json'}",
+                *next_steps.after_run(config, out),
+            ]
         )
 
 
 @app.command(
     cls=Command, epilog=BASELINES, short_help="What a federated run must beat, on the same data."
 )
-@flags.settings
+@flags.with_settings
 def baselines(
     config: RunConfig,
     which: flags.Which = None,
@@ -177,27 +179,29 @@ def baselines(
     every site alone (local); all text in one place (pooled, full). Each writes a record of the same
     form as `fedkit run`.
     """
-    out = out or _fresh("runs", f"{config.data}-baselines")
+    out = out or _new_folder("runs", f"{config.data}-baselines")
     names = (
         None if which is None else list(dict.fromkeys(name.strip() for name in which.split(",")))
     )
     with (
-        console.Line() as line,
+        console.ProgressLine() as line,
         console.on_stop(lambda: next_steps.after_stopped_baselines(out, names)),
     ):
-        line.wait(f"reading {config.data} and the model {config.model} ...")
+        line.update(f"reading {config.data} and the model {config.model} ...")
         from fedkit.experiments.baselines import run_baselines
         from fedkit.results.scoreboard import scoreboard, to_text
 
         records = run_baselines(config, out, names, progress=line)
     if as_json:
-        console.show_json({"out": str(out), "runs": {n: r.to_dict() for n, r in records.items()}})
+        console.print_json({"out": str(out), "runs": {n: r.to_dict() for n, r in records.items()}})
     else:
         notes = [f"note: {n}" for n in next(iter(records.values())).data["notes"]]
         if (config.privacy, config.secure) != ("none", "none"):
             notes.append("note: privacy and secure not used: baselines are without protection")
         table = to_text(scoreboard(records.values()))
-        console.show([*notes, table, f"records: {out}", *next_steps.after_baselines(config, out)])
+        console.print_lines(
+            [*notes, table, f"records: {out}", *next_steps.after_baselines(config, out)]
+        )
 
 
 @app.command(
@@ -219,21 +223,21 @@ def compare(
     Pareto front of accuracy against bytes.
     """
     from fedkit.reports.report import write_report
-    from fedkit.results.recommendation import board_of
+    from fedkit.results.recommendation import describe_runs
 
-    records = collect(runs)
-    table, words, values = board_of(records)
-    page = write_report(records, flags.page(html), "What the runs show")
+    records = load_runs(runs)
+    table, words, values = describe_runs(records)
+    page = write_report(records, flags.page_path(html), "What the runs show")
     if as_json:
-        console.show_json({"html": str(page), "verdict": words, **values})
+        console.print_json({"html": str(page), "verdict": words, **values})
     else:
-        console.show([table, *words, "", f"page: {page}"])
+        console.print_lines([table, *words, "", f"page: {page}"])
 
 
 @app.command(
     cls=Command, epilog=SWEEP, short_help="Many runs of one plan: methods x settings x seeds."
 )
-@flags.settings
+@flags.with_settings
 def sweep(
     ctx: typer.Context,
     config: RunConfig,
@@ -260,8 +264,8 @@ def sweep(
             "--baselines",
             metavar="A,B,...|none",
             help=(
-                "Made once for each seed and data. Not given: majority, frozen-pooled,"
-                " frozen-local, local, pooled."
+                "Made once for each seed and data."
+                " Not given: majority, frozen-pooled, frozen-local, local, pooled."
             ),
         ),
     ] = None,
@@ -278,45 +282,50 @@ def sweep(
     What is finished is never made twice: stop it when you like, and go on. A combination that is
     refused is said and left out. Writes sweep.json and a folder for each run.
     """
-    settings, given = vars(config), flags.typed(ctx)
-    with console.Line() as line, console.on_stop(lambda: next_steps.after_stopped_sweep(out)):
-        line.wait("reading the plan and the data ...")
-        from fedkit.experiments.estimate import estimate as time_it
-        from fedkit.experiments.sweep import choose, refused, waiting
+    settings, given = vars(config), flags.given_names(ctx)
+    with (
+        console.ProgressLine() as line,
+        console.on_stop(lambda: next_steps.after_stopped_sweep(out)),
+    ):
+        line.update("reading the plan and the data ...")
+        from fedkit.experiments.estimate import estimate_sweep
+        from fedkit.experiments.sweep import choose_plan, refused_runs, unfinished_entries
         from fedkit.experiments.sweep import sweep as start
 
-        chosen = choose(
+        chosen = choose_plan(
             plan,
             {k: v for k, v in settings.items() if k in given},
             vary or [],
             seeds if "seeds" in given else None,
             baselines,
-            _needed(out) if resume else None,
+            _require_out(out) if resume else None,
         )
-        out = out or _fresh("runs", chosen.name)
+        out = out or _new_folder("runs", chosen.name)
         said = (
-            (lambda folder, reason: line.say(f"would be refused: {folder}: {reason}"))
+            (lambda folder, reason: line.print(f"would be refused: {folder}: {reason}"))
             if estimate
             else None
         )
-        expected = time_it(waiting(chosen, out), line.wait, *([said] if said else []))
+        expected = estimate_sweep(
+            unfinished_entries(chosen, out), line.update, *([said] if said else [])
+        )
         if not (estimate and as_json):
-            line.say(str(expected))
+            line.print(str(expected))
         records = (
-            [] if estimate else start(chosen, out, line, tell=line.say, costs=expected.seconds)
+            [] if estimate else start(chosen, out, line, tell=line.print, costs=expected.seconds)
         )
     if estimate:
         if as_json:
-            console.show_json(expected.to_dict())
+            console.print_json(expected.to_dict())
         return
-    from fedkit.results.recommendation import board_of
+    from fedkit.results.recommendation import describe_runs
 
-    table, words, values = board_of(records)
-    reasons = refused(out)
+    table, words, values = describe_runs(records)
+    reasons = refused_runs(out)
     if as_json:
-        console.show_json({"out": str(out), "verdict": words, **values, "refused": reasons})
+        console.print_json({"out": str(out), "verdict": words, **values, "refused": reasons})
     else:
-        console.show([table, *words, "", f"records: {out}", *next_steps.after_sweep(out)])
+        console.print_lines([table, *words, "", f"records: {out}", *next_steps.after_sweep(out)])
     raise typer.Exit(1 if reasons else 0)
 
 
@@ -373,8 +382,10 @@ def replay(
     """
     from fedkit.reports.replay_report import replayed
 
-    lines, values = replayed(run, link, devices, deadline, server_link, html and flags.page(html))
-    console.show_json(values) if as_json else console.show(lines)
+    lines, values = replayed(
+        run, link, devices, deadline, server_link, html and flags.page_path(html)
+    )
+    console.print_json(values) if as_json else console.print_lines(lines)
 
 
 app.command(
@@ -384,17 +395,23 @@ app.command(
     short_help="How much privacy does noise buy?",
 )(epsilon.epsilon_command)
 app.command(
-    cls=Command, epilog=attack.ATTACK, short_help="What does an update tell whoever reads it?"
-)(attack.attack)
+    name="attack",
+    cls=Command,
+    epilog=attack.EPILOG,
+    short_help="What does an update tell whoever reads it?",
+)(attack.attack_command)
 app.command(
     name="brief",
     cls=Command,
     epilog=brief.EPILOG,
     short_help="The decision on one page, from run records.",
 )(brief.brief_command)
-app.command(cls=Command, epilog=audit.AUDIT, short_help="Does a run keep the privacy it promises?")(
-    audit.audit
-)
+app.command(
+    name="audit",
+    cls=Command,
+    epilog=audit.EPILOG,
+    short_help="Does a run keep the privacy it promises?",
+)(audit.audit_command)
 
 
 @app.command(cls=Command, short_help="Every method there is to choose from, with its parameters.")
@@ -402,10 +419,9 @@ def methods(as_json: flags.Json = False) -> None:
     """Every tuner, aggregation, wire stage and so on: what it does, its parameters, and what it
     needs.
     """
-    from fedkit.cli.catalogue import method_lines
-    from fedkit.cli.catalogue import methods as known
+    from fedkit.cli.catalogue import list_methods, method_lines
 
-    console.show_json(known()) if as_json else console.show(method_lines())
+    console.print_json(list_methods()) if as_json else console.print_lines(method_lines())
 
 
 @app.command(cls=Command, short_help="Start here: centralized, alone, federated, side by side.")
@@ -413,8 +429,8 @@ def demo(
     out: Annotated[
         Path, _out("Folder for the records and the page. An earlier demo there is replaced.")
     ] = Path("runs/demo"),
-    rounds: flags.Rounds = D.rounds,
-    seed: flags.Seed = D.seed,
+    rounds: flags.Rounds = DEFAULTS.rounds,
+    seed: flags.Seed = DEFAULTS.seed,
     as_json: flags.Json = False,
 ) -> None:
     """Train with all text in one place, then every company alone, then federated; on the bundled
@@ -423,17 +439,23 @@ def demo(
     Prints the scoreboard and what it says, and writes the records and index.html, a page to show to
     others.
     """
-    with console.Line() as line, console.on_stop(lambda: next_steps.after_stopped_demo(out)):
-        line.wait("reading the bundled data and the model ...")
-        from fedkit.cli.demo import demo as perform
+    with (
+        console.ProgressLine() as line,
+        console.on_stop(lambda: next_steps.after_stopped_demo(out)),
+    ):
+        line.update("reading the bundled data and the model ...")
+        from fedkit.cli.demo import run_demo
 
-        page, lines, values = perform(out, RunConfig(rounds=rounds, seed=seed), line, line.say)
-    console.show_json(values) if as_json else console.show([*lines, f"page: {page}"])
+        page, lines, values = run_demo(out, RunConfig(rounds=rounds, seed=seed), line, line.print)
+    console.print_json(values) if as_json else console.print_lines([*lines, f"page: {page}"])
 
 
 app.command(
-    cls=Command, epilog=check.EPILOG, short_help="Can this file be used? Findings, a cleaned copy."
-)(check.check)
+    name="check",
+    cls=Command,
+    epilog=check.EPILOG,
+    short_help="Can this file be used? Findings, a cleaned copy.",
+)(check.check_command)
 
 
 @app.command(cls=Command, epilog=DATA, short_help="The known data sets, and who would have what.")
@@ -449,10 +471,10 @@ def data(
     label: flags.Label = None,
     client: flags.Client = None,
     encoding: flags.Encoding = None,
-    clients: flags.Clients = D.clients,
+    clients: flags.Clients = DEFAULTS.clients,
     examples_per_client: flags.PerClient = None,
-    partition: flags.Partition = D.partition,
-    seed: flags.Seed = D.seed,
+    partition: flags.Partition = DEFAULTS.partition,
+    seed: flags.Seed = DEFAULTS.seed,
     html: Annotated[Path | None, Html] = None,
     as_json: flags.Json = False,
 ) -> None:
@@ -463,8 +485,10 @@ def data(
         facts, lines = known_data()
     else:
         given = {**locals(), "data": source}
-        facts, lines = who_has_what_lines(flags.chosen(given), html and flags.page(html))
-    console.show_json(facts) if as_json else console.show(lines)
+        facts, lines = who_has_what_lines(
+            flags.read_settings(given), html and flags.page_path(html)
+        )
+    console.print_json(facts) if as_json else console.print_lines(lines)
 
 
 @app.command(cls=Command, short_help="The known base models, and whether they are here.")
@@ -473,30 +497,29 @@ def models(as_json: flags.Json = False) -> None:
     from fedkit.cli.summaries import known_models
 
     facts, lines = known_models()
-    console.show_json(facts) if as_json else console.show(lines)
+    console.print_json(facts) if as_json else console.print_lines(lines)
 
 
 @app.command(cls=Command, short_help="Is this machine ready? Says how to mend what is not.")
 def doctor(
-    model: flags.ModelName = D.model,
+    model: flags.ModelName = DEFAULTS.model,
     out: Annotated[Path, _out("The folder that runs will be written to.")] = Path("runs"),
     as_json: flags.Json = False,
 ) -> None:
     """Check this machine: Python, packages, weights, memory, widgets. Exit code 1 if something must
     be mended.
     """
-    from fedkit.cli.doctor import check as look
-    from fedkit.cli.doctor import to_json, to_table
+    from fedkit.cli.doctor import run_checks, to_json, to_table
 
-    checks = look(model, out)
-    console.show([to_json(checks) if as_json else to_table(checks)])
+    checks = run_checks(model, out)
+    console.print_lines([to_json(checks) if as_json else to_table(checks)])
     raise typer.Exit(1 if any(c.ok is False for c in checks) else 0)
 
 
 @app.command(cls=Command, short_help="Open the lessons in JupyterLab.")
 def lab(
     port: Annotated[
-        int, typer.Option("--port", metavar="N", parser=flags.whole, help="1024 to 65535.")
+        int, typer.Option("--port", metavar="N", parser=flags.parse_whole, help="1024 to 65535.")
     ] = 8888,
 ) -> None:
     """Open JupyterLab on the first lesson. It listens on this machine only and asks for
@@ -510,8 +533,8 @@ def lab(
     first = NOTEBOOKS / "00_start_here.ipynb"
     if not first.is_file():
         raise FedkitError(
-            f"no lessons in {NOTEBOOKS}; run this from a clone of the project that `make install`"
-            " set up"
+            f"no lessons in {NOTEBOOKS};"
+            " run this from a clone of the project that `make install` set up"
         )
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", str(first)]
     raise typer.Exit(subprocess.call(command, cwd=NOTEBOOKS))
@@ -543,7 +566,7 @@ def advise(
         typer.Option(
             "--hours",
             metavar="N",
-            parser=flags.number,
+            parser=flags.parse_number,
             help="Hours that a site may compute and send each night.",
             rich_help_panel=WORLD,
         ),
@@ -553,7 +576,7 @@ def advise(
         typer.Option(
             "--examples",
             metavar="N",
-            parser=flags.whole,
+            parser=flags.parse_whole,
             help="Training examples at each site.",
             rich_help_panel=WORLD,
         ),
@@ -563,7 +586,7 @@ def advise(
         typer.Option(
             "--sites",
             metavar="N",
-            parser=flags.whole,
+            parser=flags.parse_whole,
             help="How many sites take part.",
             rich_help_panel=WORLD,
         ),
@@ -574,8 +597,8 @@ def advise(
             "--privacy",
             metavar="WISH",
             help=(
-                "none, text-stays, sums-only (for secure aggregation), differential (see the"
-                " answer)."
+                "none, text-stays, sums-only (for secure aggregation),"
+                " differential (see the answer)."
             ),
             rich_help_panel=WORLD,
         ),
@@ -585,13 +608,13 @@ def advise(
         typer.Option(
             "--labels",
             metavar="N",
-            parser=flags.whole,
+            parser=flags.parse_whole,
             help="Labels to tell apart. With --data: those it has.",
             rich_help_panel=WORLD,
         ),
     ] = 12,
-    rounds: flags.Rounds = D.rounds,
-    model: flags.ModelName = D.model,
+    rounds: flags.Rounds = DEFAULTS.rounds,
+    model: flags.ModelName = DEFAULTS.model,
     data: Annotated[
         str | None,
         typer.Option(
@@ -620,7 +643,7 @@ def advise(
     from fedkit.experiments import advise as adviser
 
     needs = adviser.Needs(
-        adviser.memory_bytes(memory),
+        adviser.parse_memory(memory),
         devices,
         link,
         hours,
@@ -631,16 +654,16 @@ def advise(
         rounds,
         model,
     )
-    adviser.check(needs)
-    with console.Line() as line:
-        line.wait("reckoning memory, traffic and time ...")
-        needs = needs if data is None else adviser.with_data(needs, data)
+    adviser.check_needs(needs)
+    with console.ProgressLine() as line:
+        line.update("reckoning memory, traffic and time ...")
+        needs = needs if data is None else adviser.read_needs(needs, data)
         advices = adviser.advise(
-            needs, adviser.measured_paces(needs, line.wait) if measure else None
+            needs, adviser.measure_paces(needs, line.update) if measure else None
         )
     if as_json:
         methods = [a.to_dict() for a in advices]
-        console.show_json(
+        console.print_json(
             {
                 "needs": vars(needs),
                 "note": adviser.PRIVACY[privacy],
@@ -650,11 +673,11 @@ def advise(
             }
         )
     else:
-        console.show(adviser.advice_lines(needs, advices))
+        console.print_lines(adviser.advice_lines(needs, advices))
     raise typer.Exit(0 if advices[0].fits else 1)
 
 
-def _needed(out: Path | None) -> Path:
+def _require_out(out: Path | None) -> Path:
     if out is None:
         raise FedkitError(
             "--resume given without --out; name the folder of the run to go on with: --out DIR"
@@ -662,18 +685,19 @@ def _needed(out: Path | None) -> Path:
     return out
 
 
-def _as_begun(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig:
-    """The settings the run in `out` began with, but those given now; the run itself refuses what
-    was changed.
+def _resumed_config(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig:
+    """Return the settings that the run in `out` began with, updated by those given now.
+
+    The run itself refuses settings that may not change.
     """
     from fedkit.core.record import Run
 
-    if not (_needed(out) / "run.json").exists():
+    if not (_require_out(out) / "run.json").exists():
         if given - {"resume", "out", "as_json"}:
             return config  # a whole command, whose run was stopped before its first record
         raise FedkitError(
-            f"--resume given, and {out} holds no run to go on with; name its folder, or leave"
-            " --resume out"
+            f"--resume given, and {out} holds no run to go on with;"
+            " name its folder, or leave --resume out"
         )
     begun = RunConfig.from_dict(Run.load(out).config)
     return replace(
@@ -681,8 +705,8 @@ def _as_begun(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig
     )
 
 
-def _fresh(root: str, name: str) -> Path:
-    """A new folder name below `root`, from the data's name and the time."""
+def _new_folder(root: str, name: str) -> Path:
+    """Return a new folder name below `root`, from the data's name and the time."""
     from datetime import datetime
 
     stem = "".join(c if c.isalnum() else "-" for c in Path(name).stem).strip("-")[:40] or "run"
@@ -690,9 +714,11 @@ def _fresh(root: str, name: str) -> Path:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The entry point: returns the exit code."""
+    """Run the command line and return the exit code."""
     command = typer.main.get_command(app)
-    return console.call(lambda: command.main(argv, prog_name="fedkit", standalone_mode=False))
+    return console.run_command(
+        lambda: command.main(argv, prog_name="fedkit", standalone_mode=False)
+    )
 
 
 def script() -> None:

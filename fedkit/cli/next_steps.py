@@ -1,111 +1,116 @@
-"""What to type next: exact command lines, ready to paste, after a run, after baselines, after a
-stop.
-"""
+"""The next command lines, ready to paste, after a run, after baselines or after a stop."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from fedkit.core.commands import command, shown
+from fedkit.core.commands import command_line, quote_command
 from fedkit.core.config import RunConfig
 from fedkit.core.record import Run
 
 
 def after_run(config: RunConfig, out: Path) -> list[str]:
-    """The baselines on the same data, unless they are there, and the comparison."""
+    """Return commands: baselines on the same data unless they are there, and the comparison."""
     beside = _with_ending(out, "-baselines")
     there = any(beside.glob("*/run.json"))
     steps = (
         []
         if there
-        else [command("baselines", replace(config, privacy="none", secure="none"), "--out", beside)]
+        else [
+            command_line(
+                "baselines", replace(config, privacy="none", secure="none"), "--out", beside
+            )
+        ]
     )
     open_run = _with_ending(out, "-open")
     if config.privacy != "none" and not (open_run / "run.json").exists():  # what the noise costs
         steps.append(
-            command("run", replace(config, privacy="none", secure="none"), "--out", open_run)
+            command_line("run", replace(config, privacy="none", secure="none"), "--out", open_run)
         )
     others = [open_run] if config.privacy != "none" else []
-    return _listed(*steps, *_judged(out, *others, beside))
+    return _numbered(*steps, *_compare_commands(out, *others, beside))
 
 
 def after_baselines(config: RunConfig, out: Path) -> list[str]:
-    """The federated run on the same data, unless it is there, and the comparison."""
+    """Return commands: the run on the same data unless it is there, and the comparison."""
     beside = (
         out.with_name(out.name.removesuffix("-baselines"))
         if out.name.endswith("-baselines")
         else out
     )
     beside = _with_ending(out, "-run") if beside.name in ("", out.name) else beside
-    steps = [] if (beside / "run.json").exists() else [command("run", config, "--out", beside)]
-    return _listed(*steps, *_judged(beside, out))
+    steps = [] if (beside / "run.json").exists() else [command_line("run", config, "--out", beside)]
+    return _numbered(*steps, *_compare_commands(beside, out))
 
 
-def _judged(*folders: Path) -> list[str]:
-    """The comparison of what is in these folders, and the decision."""
+def _compare_commands(*folders: Path) -> list[str]:
+    """Return the commands that compare these folders and write the brief."""
     return [
-        shown("fedkit", "compare", *folders),
-        shown("fedkit", "brief", *folders, "--out", _with_ending(folders[0], "-brief")),
+        quote_command("fedkit", "compare", *folders),
+        quote_command("fedkit", "brief", *folders, "--out", _with_ending(folders[0], "-brief")),
     ]
 
 
 def after_stop(out: Path) -> str:
-    """What a stopped run left in `out`, and how to go on with it."""
+    """Return what a stopped run left in `out`, and how to continue it."""
     if not (out / "run.json").exists():
         return "stopped before the first record was written; start again"
     record = Run.load(out)
     kept = f"{len(record.rounds)} of {record.config.get('rounds')} rounds are kept in {out}"
-    return f"stopped; {kept}; go on with: {shown('fedkit', 'run', '--resume', '--out', out)}"
+    return (
+        f"stopped; {kept}; go on with: {quote_command('fedkit', 'run', '--resume', '--out', out)}"
+    )
 
 
 def after_stopped_baselines(out: Path, names: list[str] | None) -> str:
-    """Which baselines a stop left whole."""
+    """Return which baselines were finished before a stop."""
     kept = [
         p.parent.name
         for p in sorted(out.glob("*/run.json"))
         if names is None or p.parent.name in names
     ]
     return (
-        f"stopped; finished and kept in {out}: {', '.join(kept) or 'none'}; choose the others with"
-        " --which"
+        f"stopped; finished and kept in {out}:"
+        f" {', '.join(kept) or 'none'}; choose the others with --which"
     )
 
 
 def after_sweep(out: Path) -> list[str]:
-    """The page that compares a sweep's runs."""
-    return _listed(shown("fedkit", "compare", out, "--html", out / "compare.html"))
+    """Return the command that writes the page that compares a sweep's runs."""
+    return _numbered(quote_command("fedkit", "compare", out, "--html", out / "compare.html"))
 
 
 def after_stopped_sweep(out: Path | None) -> str:
-    """What a stopped sweep left in `out`, and how to go on with it."""
+    """Return what a stopped sweep left in `out`, and how to continue it."""
     if out is None or not (out / "sweep.json").exists():
         return "stopped before the first run was begun; start again"
-    from fedkit.experiments.sweep import progress_of
+    from fedkit.experiments.sweep import count_finished
 
-    done, total = progress_of(out)
-    return f"stopped; {done} of {total} runs are finished and kept in {out}; go on with: " + shown(
-        "fedkit", "sweep", "--resume", "--out", out
+    done, total = count_finished(out)
+    return (
+        f"stopped; {done} of {total} runs are finished and kept in {out}; go on with: "
+        + quote_command("fedkit", "sweep", "--resume", "--out", out)
     )
 
 
 def after_stopped_demo(out: Path) -> str:
-    """What a stopped demo left in `out`."""
+    """Return what a stopped demo left in `out`."""
     kept = [p.parent.name for p in sorted(out.glob("*/run.json"))]
-    again = shown("fedkit", "demo", "--out", out)
-    look = f" (look: {shown('fedkit', 'compare', out)})" if kept else ""
+    again = quote_command("fedkit", "demo", "--out", out)
+    look = f" (look: {quote_command('fedkit', 'compare', out)})" if kept else ""
     return (
-        f"stopped; kept in {out}: {', '.join(kept) or 'nothing yet'}{look}; start anew with:"
-        f" {again}"
+        "stopped;"
+        f" kept in {out}: {', '.join(kept) or 'nothing yet'}{look}; start anew with: {again}"
     )
 
 
-def _listed(*commands: str) -> list[str]:
+def _numbered(*commands: str) -> list[str]:
     return [f"{'next' if i == 0 else 'then'}: {line}" for i, line in enumerate(commands)]
 
 
 def _with_ending(path: Path, ending: str) -> Path:
-    """A sibling of `path`; below it where it has no name, such as '.'."""
+    """Return a sibling of `path`; below it where it has no name, such as '.'."""
     return (
         path / ending.strip("-") if path.name in ("", "..") else path.with_name(path.name + ending)
     )

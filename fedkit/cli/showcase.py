@@ -1,6 +1,4 @@
-"""`fedkit showcase`: the executive demo in a browser, served on this machine only, behind
-a token.
-"""
+"""`fedkit showcase`: serve the executive demo on this machine only, with a token."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from fedkit.core.files import REPOSITORY
 
 NOTEBOOK = REPOSITORY / "notebooks" / "10_executive_demo.ipynb"
 HOST, LANGS = "127.0.0.1", ("en", "ja")
-WAIT = 60.0  # seconds in which the server has to answer
+WAIT = 60.0  # seconds
 EPILOG = """\b
 Examples:
   fedkit showcase
@@ -33,7 +31,7 @@ Examples:
 
 def showcase_command(
     port: Annotated[
-        int, typer.Option("--port", metavar="N", parser=flags.whole, help="1024 to 65535.")
+        int, typer.Option("--port", metavar="N", parser=flags.parse_whole, help="1024 to 65535.")
     ] = 8866,
     lang: Annotated[
         str,
@@ -54,20 +52,24 @@ def showcase_command(
 
 
 def serve(port: int, lang: str, browser: bool) -> int:
-    """Serve until Ctrl-C, or until the server ends; its exit code. Raises FedkitError for what
-    cannot be served.
+    """Serve until Ctrl-C or until the server ends, and return its exit code.
+
+    Raises FedkitError for arguments that cannot be served.
     """
-    check(port, lang)
-    # ended from outside: as by Ctrl-C, no server is left
+    check_arguments(port, lang)
+    # SIGTERM ends the server as Ctrl-C does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     token = secrets.token_urlsafe(24)
     process = subprocess.Popen(
-        line(port), cwd=NOTEBOOK.parent, env=environment(token, lang), start_new_session=True
+        server_command(port),
+        cwd=NOTEBOOK.parent,
+        env=server_environment(token, lang),
+        start_new_session=True,
     )
     try:
         address = f"http://{HOST}:{port}/?token={token}"
-        wait(port, process)
-        console.show(
+        wait_for_server(port, process)
+        console.print_lines(
             [
                 f"The showcase is at {address}",
                 "It runs on this machine only. Press Ctrl-C to end it.",
@@ -79,21 +81,19 @@ def serve(port: int, lang: str, browser: bool) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        end(process)
+        end_server(process)
 
 
-def check(port: int, lang: str) -> None:
-    """Raise FedkitError for a port or a language that cannot be, a port that is taken, or a demo
-    that is not there.
-    """
+def check_arguments(port: int, lang: str) -> None:
+    """Raise FedkitError for an invalid port or language, a taken port or a missing notebook."""
     if not 1024 <= port <= 65535:
         raise FedkitError(f"--port {port} given; write a whole number from 1024 to 65535")
     if lang not in LANGS:
         raise FedkitError(f"--lang {lang[:20]!r} given; write one of: {', '.join(LANGS)}")
     if not NOTEBOOK.is_file():
         raise FedkitError(
-            f"no {NOTEBOOK.name} in {NOTEBOOK.parent}; run this from a clone that `make install`"
-            " set up"
+            f"no {NOTEBOOK.name} in {NOTEBOOK.parent};"
+            " run this from a clone that `make install` set up"
         )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,14 +101,16 @@ def check(port: int, lang: str) -> None:
             probe.bind((HOST, port))
         except OSError:
             raise FedkitError(
-                f"port {port} is in use on this machine; choose another, such as --port"
-                f" {port + 1 if port < 65535 else 8866}"
+                f"port {port} is in use on this machine;"
+                f" choose another, such as --port {port + 1 if port < 65535 else 8866}"
             ) from None
 
 
-def line(port: int) -> list[str]:
-    """The server's command. Its headers come from notebooks/voila.json, its token from the
-    environment: no list of processes shows it.
+def server_command(port: int) -> list[str]:
+    """Return the server's command.
+
+    Its headers come from notebooks/voila.json, its token from the environment, so that no list of
+    processes shows it.
     """
     return [
         sys.executable,
@@ -124,17 +126,15 @@ def line(port: int) -> list[str]:
     ]
 
 
-def environment(token: str, lang: str) -> dict[str, str]:
-    """Of the server and its kernels: the token that they ask for, the language, and that nothing is
-    fetched.
-    """
+def server_environment(token: str, lang: str) -> dict[str, str]:
+    """Return the server's environment: the token, the language, and no download from a hub."""
     from fedkit.showcase.settings import LANG
 
     return {**os.environ, "JUPYTER_TOKEN": token, LANG: lang, "HF_HUB_OFFLINE": "1"}
 
 
-def wait(port: int, process: subprocess.Popen) -> None:
-    """Until the server answers. Raises FedkitError if it ends or does not within WAIT seconds."""
+def wait_for_server(port: int, process: subprocess.Popen) -> None:
+    """Wait for the server; FedkitError if it ends or does not answer within WAIT seconds."""
     ends = time.monotonic() + WAIT
     while time.monotonic() < ends and process.poll() is None:
         try:
@@ -143,13 +143,13 @@ def wait(port: int, process: subprocess.Popen) -> None:
         except OSError:
             time.sleep(0.2)
     raise FedkitError(
-        "the showcase's server did not start; see `fedkit doctor`, or open"
-        " notebooks/10_executive_demo.ipynb in JupyterLab"
+        "the showcase's server did not start;"
+        " see `fedkit doctor`, or open notebooks/10_executive_demo.ipynb in JupyterLab"
     )
 
 
-def end(process: subprocess.Popen) -> None:
-    """End the server and its kernels: its own process group, and no other."""
+def end_server(process: subprocess.Popen) -> None:
+    """End the server and its kernels, which are one process group."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)

@@ -1,6 +1,4 @@
-"""What the command line prints about a run, a data set, a model: values for programs, lines for
-people.
-"""
+"""Summaries of runs, data sets and models: values for JSON, and lines for the terminal."""
 
 from __future__ import annotations
 
@@ -11,78 +9,78 @@ from typing import Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count
+from fedkit.core.formatting import count_noun
 from fedkit.core.record import Run
 
-Facts = tuple[Any, list[str]]
+ValuesAndLines = tuple[Any, list[str]]
 
 
-def summary(run: Run) -> list[str]:
-    """A run in a few lines."""
+def run_summary(run: Run) -> list[str]:
+    """Return a run in a few lines."""
     from fedkit.core import formatting
     from fedkit.results import measures, privacy_promise
 
-    low, high, over = measures.interval(measures.checked(run))
+    low, high, over = measures.accuracy_interval(measures.check_record(run))
     train, test, trained = (
-        measures.number(v, "data")
+        measures.as_number(v, "data")
         for v in (run.data.get("train"), run.data.get("test"), run.model.get("trainable"))
     )
     up, down = (
         formatting.megabytes(measures.mb_per_client(run, way)) for way in ("uplink", "downlink")
     )
-    start = None if run.start is None else measures.number(run.start.accuracy, "accuracy")
+    start = None if run.start is None else measures.as_number(run.start.accuracy, "accuracy")
     before = "" if start is None else f"; before round 1: {formatting.percent(start)}"
-    modelled = formatting.seconds(measures.result(run, "simulated_seconds"))
+    modelled = formatting.seconds(measures.result_number(run, "simulated_seconds"))
     return [
         *(f"note: {n}" for n in run.data.get("notes") or []),
         (
-            f"{run.data.get('name')}: {count(len(measures.clients(run)), 'site')}, {train:,.0f}"
-            f" training and {test:,.0f} test examples,"
-            f" {count(len(run.data.get('labels', [])), 'label')}"
+            f"{run.data.get('name')}: {count_noun(len(measures.clients(run)), 'site')},"
+            f" {train:,.0f} training and {test:,.0f} test examples,"
+            f" {count_noun(len(run.data.get('labels', [])), 'label')}"
         ),
         (
-            f"accuracy {formatting.percent(measures.accuracy(run))} (95 % interval"
-            f" {formatting.between(low, high)}, over {over}){before}; worst client"
-            f" {formatting.percent(measures.worst(run))}"
+            f"accuracy {formatting.percent(measures.accuracy(run))}"
+            f" (95 % interval {formatting.percent_range(low, high)}, over {over}){before};"
+            f" worst client {formatting.percent(measures.worst_client_accuracy(run))}"
         ),
-        *_gained(run),
-        *_models(run),
+        *_gain_lines(run),
+        *_model_lines(run),
         (
-            f"traffic of a site: {up} sent, {down} received in {measures.rounds(run)}"
-            f" ({run.config.get('tune')}: {trained:,.0f} numbers), and once the base model,"
-            f" {formatting.megabytes(measures.base_mb(run))}"
+            f"traffic of a site: {up} sent, {down} received in {measures.describe_rounds(run)}"
+            f" ({run.config.get('tune')}: {trained:,.0f} numbers),"
+            f" and once the base model, {formatting.megabytes(measures.base_mb(run))}"
         ),
         (
-            f"time: {formatting.seconds(run.total('train_seconds'))} of training, measured"
-            f" here{_engine(run)}; {modelled} for the rounds over {run.config.get('link')},"
-            " modelled"
+            f"time: {formatting.seconds(run.total('train_seconds'))} of training,"
+            f" measured here{_engine_text(run)};"
+            f" {modelled} for the rounds over {run.config.get('link')}, modelled"
         ),
-        *_refused(run),
-        *privacy_promise.lines(run),
+        *_refused_lines(run),
+        *privacy_promise.promise_lines(run),
     ]
 
 
-def _models(run: Run) -> list[str]:
-    """Whose accuracy it is, where every site ends with a model of its own."""
+def _model_lines(run: Run) -> list[str]:
+    """Return a line on whose accuracy it is, where every client ends with its own model."""
     if run.config.get("share", "all") == "all" and not str(run.config.get("aggregate")).startswith(
         "fedsa"
     ):
         return []
     return [
-        "models: one per site, since a part of each stays there; the accuracy is the mean over the"
-        " sites' models"
+        "models: one per site, since a part of each stays there;"
+        " the accuracy is the mean over the sites' models"
     ]
 
 
-def _engine(run: Run) -> str:
+def _engine_text(run: Run) -> str:
     name = run.environment.get("engine")
     return f" ({name} engine)" if name in ("fast", "plain") else ""
 
 
-def _refused(run: Run) -> list[str]:
-    """Updates that did not count, and why."""
+def _refused_lines(run: Run) -> list[str]:
+    """Return warnings on updates that did not count, and why."""
     missed = [c for r in run.rounds for c in r.clients if c.status != "ok"]
-    # without the tensor's name
+    # the reason without the tensor's name
     why = Counter(f"{c.status}: {c.reason.rpartition(': ')[2]}" for c in missed)
     visits, out = sum(len(r.clients) for r in run.rounds), []
     if missed and len(missed) == visits:
@@ -91,29 +89,32 @@ def _refused(run: Run) -> list[str]:
         sites = {c.id for c in missed if f"{c.status}: {c.reason.rpartition(': ')[2]}" == reason}
         named = f", all by {sites.pop()}" if len(sites) == 1 else f", by {len(sites)} sites"
         out.append(
-            f"warning: {n:,} of {visits:,} times a site took its turn, its update did not count"
-            f" ({reason}){named}"
+            f"warning: {n:,} of {visits:,} times a site took its turn,"
+            f" its update did not count ({reason}){named}"
         )
     return out
 
 
-def _gained(run: Run) -> list[str]:
-    """What the rounds added to the start, as far as the test set can tell."""
+def _gain_lines(run: Run) -> list[str]:
+    """Return a line on the gain over the start, as far as the test set can show it."""
     from fedkit.core import formatting
     from fedkit.results import measures
 
     if run.start is None or not run.rounds:
         return []
-    gain, (low, high, _) = measures.accuracy(run) - run.start.accuracy, measures.interval(run)
+    gain, (low, high, _) = (
+        measures.accuracy(run) - run.start.accuracy,
+        measures.accuracy_interval(run),
+    )
     told = abs(gain) > (high - low) / 2
     words = "" if told else ", which is within what chance does on this test set"
     return [f"the rounds added {formatting.points(gain)} points to the start{words}"]
 
 
-def who_has_what_lines(config: RunConfig, html: Path | None = None) -> Facts:
-    """Clients and their commonest labels under a partition; with `html`, the picture too."""
+def who_has_what_lines(config: RunConfig, html: Path | None = None) -> ValuesAndLines:
+    """Return clients and their commonest labels under a partition; `html`: also write the page."""
     from fedkit.data.load import load_corpus
-    from fedkit.data.partition import client_column, deal, describe, left_out
+    from fedkit.data.partition import client_column, count_client_labels, deal, left_out_clients
 
     column = client_column(config.partition, config.client)
     corpus = load_corpus(
@@ -122,22 +123,20 @@ def who_has_what_lines(config: RunConfig, html: Path | None = None) -> Facts:
     clients = deal(
         corpus, config.partition, config.clients, config.examples_per_client, config.seed
     )
-    frame = describe(corpus, clients)
-    left = left_out(corpus, clients).items()
+    frame = count_client_labels(corpus, clients)
+    left = left_out_clients(corpus, clients).items()
     notes = [
         *corpus.notes,
         *(f"client {c!r} left out: too few training examples ({n})" for c, n in left),
     ]
-    lines = [*_per_site(frame), *(f"note: {n}" for n in notes)]
+    lines = [*_client_lines(frame), *(f"note: {n}" for n in notes)]
     if html is not None:
-        lines.append(f"picture: {picture(frame, html)}")
+        lines.append(f"picture: {write_picture(frame, html)}")
     return {"clients": frame.to_dict(orient="index"), "notes": notes}, lines
 
 
-def _per_site(frame, most: int = 50) -> list[str]:
-    """A line per site: its name, its examples, its commonest labels with their shares; wrapped at
-    100 columns.
-    """
+def _client_lines(frame, most: int = 50) -> list[str]:
+    """Return lines with each client's name, examples and commonest labels, wrapped at 100."""
     width = max(4, *(len(str(name)) for name in frame.index[:most]))
     lines = [f"{'site':{width}}  examples  labels  mostly"]
     for name, row in frame.iloc[:most].iterrows():
@@ -153,8 +152,8 @@ def _per_site(frame, most: int = 50) -> list[str]:
     return lines + ([f"... and {len(frame) - most} more sites"] if len(frame) > most else [])
 
 
-def picture(frame, html: Path) -> Path:
-    """Who has what as a self-contained page; in a folder, as who-has-what.html."""
+def write_picture(frame, html: Path) -> Path:
+    """Write who has what as a self-contained page; in a folder, as who-has-what.html."""
     from fedkit.plots import who_has_what
 
     html = html / "who-has-what.html" if html.is_dir() else html
@@ -166,8 +165,8 @@ def picture(frame, html: Path) -> Path:
     return html
 
 
-def known_data() -> Facts:
-    """The bundled sets and the hub shortcuts."""
+def known_data() -> ValuesAndLines:
+    """Return the bundled sets and the hub shortcuts."""
     from fedkit.data.load import BUNDLED
     from fedkit.data.readers.hub import HUB
 
@@ -177,15 +176,15 @@ def known_data() -> Facts:
     return facts, [
         *lines,
         (
-            "or give a .csv .tsv .xlsx .parquet .jsonl file, a folder with train.csv and test.csv,"
-            " or hub:OWNER/NAME"
+            "or give a .csv .tsv .xlsx .parquet .jsonl file,"
+            " a folder with train.csv and test.csv, or hub:OWNER/NAME"
         ),
         "a hub set needs a network, once, and the package datasets: pip install 'fedkit[hub]'",
     ]
 
 
-def known_models() -> Facts:
-    """The known base models, and whether they are here."""
+def known_models() -> ValuesAndLines:
+    """Return the known base models, and whether they are on this machine."""
     from fedkit.models.base import MODELS, find_model
 
     facts = []
@@ -199,25 +198,25 @@ def known_models() -> Facts:
     return facts, [
         *lines,
         (
-            "or give a folder with config.json, tokenizer.json and model.safetensors, or a hub id"
-            " such as OWNER/NAME"
+            "or give a folder with config.json,"
+            " tokenizer.json and model.safetensors, or a hub id such as OWNER/NAME"
         ),
     ]
 
 
 ABOUT = {
     "service_desk": (
-        "who should handle this report? six companies of different trades, 12 labels, synthetic,"
-        " English"
+        "who should handle this report?"
+        " six companies of different trades, 12 labels, synthetic, English"
     ),
     "demo": "another name of service_desk",
     "plant_alarms": (
-        "what stopped the line? alarm codes of four plants, 8 labels, synthetic; codes no base"
-        " model knows"
+        "what stopped the line? alarm codes of four plants,"
+        " 8 labels, synthetic; codes no base model knows"
     ),
     "service_desk_ja": (
-        "the same question in Japanese: six other companies, 12 labels, synthetic; needs a model"
-        " that reads Japanese"
+        "the same question in Japanese:"
+        " six other companies, 12 labels, synthetic; needs a model that reads Japanese"
     ),
     "banking77": "questions to a bank's help desk, 77 labels, English (Casanueva et al., 2020)",
     "clinc150": "requests to an assistant, 151 labels, English (Larson et al., 2019)",

@@ -1,6 +1,6 @@
-"""What everything shares, and nothing about federated learning itself.
+"""What all folders share; nothing here knows about federated learning.
 
-In: values. Out: the config, the run record, specs (`name:key=value`), errors, file writing, number
-words, intervals. `record.py` is `run.json`, the contract that everything above reads.
+In: values. Out: the config, the run record, specs (`name:key=value`), errors, file writing, numbers
+as text, intervals. `record.py` defines `run.json`, which everything above reads.
 May import: nothing of fedkit. What only one folder needs stays in that folder.
 """

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Command lines of fedkit as text, quoted for the shell of this system."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from fedkit.core.config import RunConfig
 WITHOUT_FLAG = ("dtype", "clip_norm")  # settings that the command line does not have
 
 
-def command(name: str, config: RunConfig, *rest: str | Path) -> str:
-    """The command line that runs `name` with these settings: those that are not the default, then
-    `rest`.
+def command_line(name: str, config: RunConfig, *rest: str | Path) -> str:
+    """Return the command that runs `fedkit NAME` with the settings of `config`.
+
+    Only settings that differ from the default are written; `rest` follows them.
     """
     words, default = ["fedkit", name], RunConfig()
     for key in (f.name for f in fields(RunConfig) if f.name not in WITHOUT_FLAG):
         if (value := getattr(config, key)) != getattr(default, key):
             whole = isinstance(value, float) and value == int(value)
             words += ["--" + key.replace("_", "-"), str(int(value) if whole else value)]
-    return shown(*words, *rest)
+    return quote_command(*words, *rest)
 
 
-def shown(*words: str | Path) -> str:
-    """Words as one command line, quoted for this system's shell."""
-    words = tuple(str(w) for w in words)
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+def quote_command(*words: str | Path) -> str:
+    """Return the words as one command line, quoted for the shell of this system."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if os.name == "nt" else shlex.join(texts)

@@ -1,10 +1,10 @@
-"""The one exception a user can cause."""
+"""The exceptions of fedkit. A FedkitError is the only one that a user can cause."""
 
 
 class FedkitError(ValueError):
-    """A mistake that the user can mend.
+    """A mistake that the user can fix.
 
-    The message is one line for people: what was given, what is allowed, how to mend it.
+    The message is one line for people: what was given, what is allowed, how to fix it.
     The command line prints it without a traceback and exits with code 2.
     """
 

@@ -1,4 +1,4 @@
-"""Files that the kit writes and files that it carries."""
+"""Writing JSON atomically, and reading text files that are part of the package."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-# of a clone; the lessons and the bundled data are there
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[2]  # of a clone, with notebooks/ and data/
 
 
 def write_json(path: Path, values: Any) -> Path:
-    """Write JSON beside its target, flush it to disk, then rename: never a half-written file."""
-    text = json.dumps(finite(values), indent=1, ensure_ascii=False, allow_nan=False)
+    """Write `values` as JSON to `path` atomically (temporary file, fsync, rename); return `path`.
+
+    NaN and infinity are written as null.
+    """
+    text = json.dumps(nan_to_none(values), indent=1, ensure_ascii=False, allow_nan=False)
     temporary = path.with_name(path.name + ".tmp")
-    # backslashreplace: a lone surrogate, as in a file name that is not UTF-8, becomes the escape
-    # that JSON has for it
+    # backslashreplace: a lone surrogate, from a file name that is not UTF-8, becomes a JSON escape
     with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text + "\n")
         file.flush()
@@ -27,17 +28,17 @@ def write_json(path: Path, values: Any) -> Path:
     return path
 
 
-def finite(value: Any) -> Any:
-    """JSON has no NaN or infinity: they become null."""
+def nan_to_none(value: Any) -> Any:
+    """Return `value` with NaN and infinity replaced by None, in nested dicts, lists and tuples."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
+        return {k: nan_to_none(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [finite(v) for v in value]
+        return [nan_to_none(v) for v in value]
     return value
 
 
-def packaged(package: str, name: str) -> str:
-    """Return the text of a file that lies in a package of the kit, such as a template (UTF-8)."""
+def read_packaged_text(package: str, name: str) -> str:
+    """Return the text of a UTF-8 file inside a package of fedkit, such as a template."""
     return importlib.resources.files(package).joinpath(name).read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
-"""Numbers in words, the same way in a terminal, a figure and a page. ASCII only, so that any
-console can print it.
+"""Text for people in English: numbers with their units, and values from users' data made safe.
+
+Numbers are written alike in a terminal, a figure and a page, in ASCII only for any console.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from collections.abc import Iterable
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """0.634 -> '63.4 %'."""
+    """Return a share in percent: 0.634 -> '63.4 %'."""
     return "not known" if math.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
-def between(low: float, high: float) -> str:
-    """(0.59, 0.675) -> '59.0 to 67.5 %'."""
+def percent_range(low: float, high: float) -> str:
+    """Return an interval of shares in percent: (0.59, 0.675) -> '59.0 to 67.5 %'."""
     return (
         "not known"
         if math.isnan(low) or math.isnan(high)
@@ -24,22 +25,22 @@ def between(low: float, high: float) -> str:
 
 
 def points(difference: float) -> str:
-    """0.153 -> '+15.3', in percentage points."""
+    """Return a difference of shares in percentage points: 0.153 -> '+15.3'."""
     return f"{100 * difference:+.1f}"
 
 
 def megabytes(mb: float) -> str:
-    """1.95 -> '1.95 MB', 0.0187 -> '18.7 kB', 2100 -> '2.10 GB'."""
+    """Return a size given in MB: 1.95 -> '1.95 MB', 0.0187 -> '18.7 kB', 2100 -> '2.10 GB'."""
     if math.isnan(mb):
         return "not counted"
     for size, unit in ((1e3, "GB"), (1, "MB"), (1e-3, "kB")):
         if mb >= size:
-            return f"{_three(mb / size)} {unit}"
+            return f"{_three_digits(mb / size)} {unit}"
     return f"{round(mb * 1e6)} bytes"
 
 
 def seconds(value: float) -> str:
-    """8.6 -> '8.6 s', 200 -> '3.3 min', 9000 -> '2.5 h'."""
+    """Return a time given in seconds: 8.6 -> '8.6 s', 200 -> '3.3 min', 9000 -> '2.5 h'."""
     if math.isnan(value):
         return "not known"
     size, unit = time_unit(value)
@@ -47,54 +48,50 @@ def seconds(value: float) -> str:
 
 
 def time_unit(longest: float) -> tuple[float, str]:
-    """(seconds in it, its sign): the unit in which times up to `longest` seconds read well."""
+    """Return the unit for times up to `longest` seconds, as (seconds per unit, symbol)."""
     return (1.0, "s") if longest < 180 else (60.0, "min") if longest < 2 * 3600 else (3600.0, "h")
 
 
-def _three(value: float) -> str:
-    """Three digits that count: 1.95, 19.5, 195, 1,950."""
-    return f"{value:,.{max(0, 2 - int(math.log10(max(value, 1))))}f}"
+def count_noun(number: int, noun: str) -> str:
+    """Return a number with its noun: '1 row', '2 rows', '12,000 rows'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def round_up_epsilon(epsilon: float) -> float:
+    """Round up to three significant digits: 7.9994 -> 8.0, 3.0012 -> 3.01."""
+    unit = 10.0 ** (math.floor(math.log10(epsilon)) - 2)
+    return float(f"{math.ceil(epsilon / unit - 1e-6) * unit:.6g}")
 
 
 def quote(value: object, limit: int = 120) -> str:
-    """`value` in quotes, on one line, cut after `limit` characters."""
+    """Return `value` in quotes, on one line, cut after `limit` characters."""
     text = str(value)
     return repr(text if len(text) <= limit else text[: limit - 1] + "…").replace("\\\\", "\\")
 
 
-def listing(values: Iterable[object], limit: int = 12) -> str:
-    """Up to `limit` quoted values with commas between them, then how many more there are."""
+def quoted_list(values: Iterable[object], limit: int = 12) -> str:
+    """Return up to `limit` quoted values separated by commas, then how many more there are."""
     values = list(values)
     more = f" and {len(values) - limit} more" if len(values) > limit else ""
     return ", ".join(quote(v, 40) for v in values[:limit]) + more
 
 
-def count(number: int, noun: str) -> str:
-    """'1 row', '2 rows', '12,000 rows'."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def one_line(error: BaseException) -> str:
-    """What a library said, on one line of at most 200 characters, without its full stop."""
+def one_line_error(error: BaseException) -> str:
+    """Return a library's error message on one line of at most 200 characters, without full stop."""
     return (" ".join(str(error).split()) or type(error).__name__)[:200].rstrip(". ")
 
 
-def rounded_up(epsilon: float) -> float:
-    """To three digits, never below: 7.9994 -> 8.0, 3.0012 -> 3.01."""
-    unit = 10.0 ** (math.floor(math.log10(epsilon)) - 2)
-    return float(f"{math.ceil(epsilon / unit - 1e-6) * unit:.6g}")
-
-
-def tidy(text: object, limit: int = 40) -> str:
-    """Text from data on one line, without characters that cannot be printed, cut after `limit`
-    characters.
-    """
+def printable_line(text: object, limit: int = 40) -> str:
+    """Return `text` on one line, without unprintable characters, cut after `limit` characters."""
     line = "".join(c for c in " ".join(str(text).split()) if c.isprintable())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def plain(text: object, limit: int = 40) -> str:
-    """Text from data for a figure: plotly reads tags such as <b> or <a href> in any text, so none
-    may pass.
-    """
-    return html.escape(tidy(text, limit), quote=False)
+def figure_text(text: object, limit: int = 40) -> str:
+    """Return `text` escaped for a figure: plotly would interpret tags such as <b> or <a href>."""
+    return html.escape(printable_line(text, limit), quote=False)
+
+
+def _three_digits(value: float) -> str:
+    """Return a number with three significant digits: 1.95, 19.5, 195, but 1,950."""
+    return f"{value:,.{max(0, 2 - int(math.log10(max(value, 1))))}f}"

@@ -1,4 +1,4 @@
-"""Numbers, dates, money, bytes and seconds as readers of English and of Japanese write them."""
+"""Numbers, dates, money, bytes and seconds as text, in English and in Japanese."""
 
 from __future__ import annotations
 
@@ -25,16 +25,14 @@ MONTHS = (
 SIGNS = {"JPY": "¥", "USD": "$", "EUR": "€", "GBP": "£"}
 NAMES_JA = {"JPY": "円", "USD": "米ドル", "EUR": "ユーロ", "GBP": "ポンド"}
 SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-# unit, from, names
+# seconds per unit, smallest value in it, names
 TIMES = ((3600.0, 7200.0, "h", "時間"), (60.0, 180.0, "min", "分"), (1.0, 0.0, "s", "秒"))
 MINUS = "\u2212"  # a line never breaks after it, as it may after a hyphen
 JOINED = "\u00a0"  # a space between a number and its unit, where no line may break
 
 
 def number(value: float, lang: str, digits: int = 0) -> str:
-    """1234.5 -> '1,234' (digits after the point: as asked). Both languages group thousands by
-    commas.
-    """
+    """Return a number with `digits` decimals, thousands grouped by commas: 1234.5 -> '1,234'."""
     return (
         UNKNOWN[lang]
         if _odd(value)
@@ -43,33 +41,33 @@ def number(value: float, lang: str, digits: int = 0) -> str:
 
 
 def percent(share: float, lang: str, digits: int = 1) -> str:
-    """0.853 -> '85.3%'."""
+    """Return a share in percent: 0.853 -> '85.3%'."""
     return UNKNOWN[lang] if _odd(share) else f"{number(100 * share, lang, digits)}%"
 
 
-def between(low: float, high: float, lang: str) -> str:
-    """(0.831, 0.846) -> '83.1% to 84.6%', '83.1%〜84.6%'."""
+def percent_range(low: float, high: float, lang: str) -> str:
+    """Return an interval of shares: (0.831, 0.846) -> '83.1% to 84.6%', '83.1%〜84.6%'."""
     if _odd(low) or _odd(high):
         return UNKNOWN[lang]
     return (" to " if lang == "en" else "〜").join((percent(low, lang), percent(high, lang)))
 
 
 def points(difference: float, lang: str) -> str:
-    """0.042 -> '+4.2 points', '+4.2ポイント' (percentage points)."""
+    """Return a difference in percentage points: 0.042 -> '+4.2 points', '+4.2ポイント'."""
     if _odd(difference):
         return UNKNOWN[lang]
     return f"{_signed(difference, lang)}{' points' if lang == 'en' else 'ポイント'}"
 
 
-def points_between(low: float, high: float, lang: str) -> str:
-    """(0.012, 0.071) -> '+1.2 to +7.1', '+1.2〜+7.1', in percentage points."""
+def points_range(low: float, high: float, lang: str) -> str:
+    """Return an interval in percentage points: (0.012, 0.071) -> '+1.2 to +7.1', '+1.2〜+7.1'."""
     if _odd(low) or _odd(high):
         return UNKNOWN[lang]
     return (" to " if lang == "en" else "〜").join((_signed(low, lang), _signed(high, lang)))
 
 
-def nbytes(size: float, lang: str) -> str:
-    """3_400_000 -> '3.4 MB' (10^6 bytes), 18 -> '18 bytes', '18バイト'."""
+def data_size(size: float, lang: str) -> str:
+    """Return a size in bytes: 3_400_000 -> '3.4 MB' (10^6 bytes), 18 -> '18 bytes', '18バイト'."""
     if _odd(size):
         return UNKNOWN[lang]
     for unit, name in SIZES:
@@ -79,7 +77,7 @@ def nbytes(size: float, lang: str) -> str:
 
 
 def seconds(value: float, lang: str) -> str:
-    """9000 -> '2.5 h', '2.5時間'; 45 -> '45 s', '45秒'; below one: '< 1 s', '1秒未満'."""
+    """Return a time: 9000 -> '2.5 h', '2.5時間'; 45 -> '45 s', '45秒'; 0.3 -> '< 1 s'."""
     if _odd(value):
         return UNKNOWN[lang]
     if 0 < value < 1:
@@ -90,25 +88,28 @@ def seconds(value: float, lang: str) -> str:
     )
 
 
-def about(value: float, lang: str) -> str:
-    """7200 -> 'about 2 h', '約2時間'; what is below a second, or not known, stands as it is."""
-    said = seconds(value, lang)
-    return said if _odd(value) or value < 1 else f"about {said}" if lang == "en" else f"約{said}"
+def about_seconds(value: float, lang: str) -> str:
+    """Return an approximate time: 7200 -> 'about 2 h', '約2時間'; below a second as `seconds`."""
+    time = seconds(value, lang)
+    if _odd(value) or value < 1:
+        return time
+    return f"about {time}" if lang == "en" else f"約{time}"
 
 
-def size_points(difference: float, lang: str) -> str:
-    """0.056 -> '5.6 points', '5.6ポイント': a size, without a sign."""
+def unsigned_points(difference: float, lang: str) -> str:
+    """Return the size of a difference, without its sign: 0.056 -> '5.6 points', '5.6ポイント'."""
     return points(abs(difference), lang).removeprefix("+")
 
 
 def money(value: float, currency: str, lang: str) -> str:
-    """(1_800_054, JPY) -> '¥1,800,000', '180万円': three digits that count from 100,000 on; unknown
-    currencies by their code.
+    """Return an amount of money: (1_800_054, JPY) -> '¥1,800,000', '180万円'.
+
+    From 100,000 on rounded to three significant digits; an unknown currency is named by its code.
     """
     if _odd(value):
         return UNKNOWN[lang]
     digits = 0 if abs(value) >= 100 or value == round(value) else 2
-    sign, size = MINUS * (_unsigned_zero(value, digits) < 0), _three(abs(value))
+    sign, size = MINUS * (_unsigned_zero(value, digits) < 0), _round_large(abs(value))
     if lang == "en":
         before = SIGNS.get(currency, f"{currency}{JOINED}")
         return f"{sign}{before}{number(size, lang, digits)}"
@@ -123,7 +124,7 @@ def money(value: float, currency: str, lang: str) -> str:
 
 
 def date(day: datetime.date, lang: str) -> str:
-    """'23 November 2026', '2026年11月23日'."""
+    """Return a date: '23 November 2026', '2026年11月23日'."""
     return (
         f"{day.day} {MONTHS[day.month - 1]} {day.year}"
         if lang == "en"
@@ -131,8 +132,8 @@ def date(day: datetime.date, lang: str) -> str:
     )
 
 
-def listing(names: Sequence[str], lang: str, limit: int = 4) -> str:
-    """'a, b and c', 'a、b、c'; beyond `limit` how many more there are."""
+def name_list(names: Sequence[str], lang: str, limit: int = 4) -> str:
+    """Return names as a list: 'a, b and c', 'a、b、c'; beyond `limit`, how many more there are."""
     shown, more = list(names[:limit]), len(names) - limit
     if lang == "ja":
         return "、".join(shown) + (f"、ほか{more:,}件" if more > 0 else "")
@@ -144,16 +145,14 @@ def _odd(value: float | None) -> bool:
     return value is None or not math.isfinite(value)
 
 
-def _three(size: float) -> float:
-    """From 100,000 on three digits that count: 618,878 -> 619,000. What is smaller stays
-    as it is.
-    """
+def _round_large(size: float) -> float:
+    """Round to three significant digits from 100,000 on: 618,878 -> 619,000."""
     step = 10 ** (math.floor(math.log10(size)) - 2) if size >= 1e5 else 0
     return round(size / step) * step if step else size
 
 
 def _short(value: float) -> str:
-    """One digit after the point below 10, none where it would be a zero: 3.4, 2, 195, 1,950."""
+    """Return a number with one decimal below 10 unless it is zero: 3.4, 2, 195, 1,950."""
     return f"{value:,.1f}".removesuffix(".0") if value < 9.95 else f"{value:,.0f}"
 
 

@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work, and how freed memory is kept."""
+"""Peak memory of this process, and whether freed memory is kept or returned to the system."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from pathlib import Path
 
 
 def reset_peak() -> None:
-    """Start a new peak measurement where the system allows it (Linux); elsewhere the process's peak
-    so far counts.
-    """
+    """Start a new peak measurement (Linux; elsewhere the peak since the process began counts)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_rss_bytes() -> int:
-    """Highest resident memory of this process since `reset_peak`, in bytes."""
+    """Return the highest resident memory of this process since `reset_peak`, in bytes."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -36,8 +34,7 @@ def peak_rss_bytes() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Let this process reuse memory that it freed, instead of having the system clear it anew at
-    every step.
+    """Let this process reuse memory that it freed instead of returning it to the system.
 
     A training step frees and takes the same megabytes again and again: keeping them is about 12 %
     faster. Only where the C library is glibc (Linux); nothing happens elsewhere.
@@ -45,16 +42,13 @@ def keep_freed_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError, AttributeError):
-        # names in malloc.h
-        mallopt, trim_threshold, mmap_threshold = ctypes.CDLL(None).mallopt, -1, -3
-        mallopt(mmap_threshold, 32 * 1024**2)
-        mallopt(trim_threshold, 512 * 1024**2)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 32 * 1024**2)  # M_MMAP_THRESHOLD in malloc.h
+        mallopt(-1, 512 * 1024**2)  # M_TRIM_THRESHOLD
 
 
-def give_memory_back() -> None:
-    """Hand what is free to the system again, so that the next piece of work has a peak of its own.
-    glibc only.
-    """
+def release_free_memory() -> None:
+    """Return free memory to the system, so that the next peak is measured afresh (glibc only)."""
     gc.collect()
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):

@@ -1,4 +1,4 @@
-"""What a progress bar shows, and how a run is stopped between two steps."""
+"""Progress of a run for a progress bar, and stopping a run between two steps."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ Listener = Callable[["Progress"], None]
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment of a run. accuracy and epsilon are of the last finished round (None before, and
-    without privacy); nbytes is traffic so far, both ways.
-    """
+    """The state of a run at one moment; `str(progress)` is one line for people."""
 
     stage: str
     round: int
     rounds: int
     client: str
-    accuracy: float | None
-    nbytes: int
+    accuracy: float | None  # of the last finished round; None before
+    nbytes: int  # traffic so far, both ways
     done: float  # share of all gradient steps, 0 to 1
     remaining_seconds: float | None
-    epsilon: float | None = None
+    epsilon: float | None = None  # of the last finished round; None before and without privacy
 
     def __str__(self) -> str:
         accuracy = "" if self.accuracy is None else f"  accuracy so far {self.accuracy:.1%}"
@@ -43,10 +41,8 @@ class Progress:
         )
 
 
-class Meter:
-    """Counts gradient steps, tells the listener a few times a second, and stops the run when asked
-    to.
-    """
+class ProgressMeter:
+    """Count gradient steps, notify a listener a few times a second, and stop the run if asked."""
 
     def __init__(
         self,
@@ -59,36 +55,37 @@ class Meter:
     ):
         self.stage, self.total, self.rounds = stage, max(total_steps, 1), rounds
         self.listener, self.cancel = listener, cancel
-        self.steps, self.skipped, self.started, self.told = done, done, time.monotonic(), 0.0
+        self.steps, self.skipped = done, done
+        self.started, self.notified = time.monotonic(), 0.0
         self.accuracy: float | None = None
         self.epsilon: float | None = None
         self.nbytes = 0
 
-    def note(self, record: Run) -> None:
-        """Take steps, accuracy and traffic so far from a record."""
+    def update(self, record: Run) -> None:
+        """Take steps, accuracy, epsilon and traffic so far from a record."""
         self.steps = int(record.total("steps"))
         self.accuracy = record.rounds[-1].accuracy if record.rounds else None
-        self.epsilon = (
-            (record.rounds[-1] if record.rounds else record.start).epsilon if record.start else None
-        )
+        self.epsilon = None
+        if record.start:
+            self.epsilon = (record.rounds[-1] if record.rounds else record.start).epsilon
         self.nbytes = int(record.total("uplink_bytes") + record.total("downlink_bytes"))
 
     def tick(self, round_number: int, client: str) -> None:
-        """Before each step. Raises Cancelled when the caller asked to stop."""
+        """Count a step; call it before each. Raises Cancelled when the caller asked to stop."""
         if self.cancel is not None and self.cancel.is_set():
             raise Cancelled(
                 f"{self.stage} stopped in round {round_number}; the rounds before it are kept"
             )
         self.steps += 1
-        if time.monotonic() - self.told > 0.2:
-            self.tell(round_number, client)
+        if time.monotonic() - self.notified > 0.2:
+            self.notify(round_number, client)
 
-    def tell(self, round_number: int, client: str = "") -> None:
-        """Tell the listener now."""
-        self.told = time.monotonic()
+    def notify(self, round_number: int, client: str = "") -> None:
+        """Send the progress to the listener now."""
+        self.notified = time.monotonic()
         if self.listener is None:
             return
-        worked, elapsed = self.steps - self.skipped, self.told - self.started
+        worked, elapsed = self.steps - self.skipped, self.notified - self.started
         left = elapsed / worked * (self.total - self.steps) if worked > 3 else None
         self.listener(
             Progress(

@@ -1,4 +1,4 @@
-"""The run record: what happened, written atomically after every round, read by everything else."""
+"""The run record `run.json`: written atomically after every round, read by everything else."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_json
 
 SCHEMA = "fedkit.run/1"
-NUMBER = (int, float, type(None))
-KINDS = {"str": str, "int": int, "float": NUMBER, "float | None": NUMBER, "dict[str, Any]": dict}
+NUMBER = (int, float, type(None))  # null stands for NaN
+FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": NUMBER,
+    "float | None": NUMBER,
+    "dict[str, Any]": dict,
+}
+Record = TypeVar("Record", "ClientRecord", "RoundRecord", "Run")
 
 
 @dataclass(frozen=True)
 class ClientRecord:
-    """One client in one round. status: ok | late | lost | rejected | away; if not ok, `reason` says
-    why.
+    """One client in one round.
 
-    work_seconds, delay, began: see network.py, where they become simulated time.
+    status: ok | late | lost | rejected | away; `reason` says why it is not ok. work_seconds, delay
+    and began become simulated time in `network.replay`.
     """
 
     id: str
@@ -32,8 +39,7 @@ class ClientRecord:
     train_seconds: float = 0.0  # measured on the machine that ran
     uplink_bytes: int = 0  # length of what was serialised
     downlink_bytes: int = 0
-    # training seconds by the clock's model, where time decides; None: train_seconds
-    work_seconds: float | None = None
+    work_seconds: float | None = None  # modelled training seconds; None: train_seconds
     delay: float = 0.0  # simulated seconds that the upload hung
     staleness: int = 0  # server steps since the parameters it trained from
     began: float | None = None  # simulated seconds since round 1 began; None: with the round
@@ -41,36 +47,31 @@ class ClientRecord:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """One round. Accuracies are on the held-out test set; validation_accuracy is what choices are
-    made on.
-    """
+    """One round. Accuracies are on the test set; choices are made on validation_accuracy."""
 
     round: int
     accuracy: float
     loss: float
     worst_client_accuracy: float
     validation_accuracy: float | None = None
-    epsilon: float | None = None  # spent up to here; None: no differential privacy, so no promise
+    epsilon: float | None = None  # spent up to here; None: no differential privacy
     simulated_seconds: float | None = None  # modelled from link and device, not measured
     seconds: float = 0.0  # measured wall time of the round, evaluation included
     clients: tuple[ClientRecord, ...] = ()
-    # what averaging got wrong, as a share; None where it is not measured
-    aggregation_error: float | None = None
-    # on test examples like each client's own
+    aggregation_error: float | None = None  # relative error of averaging; None: not measured
+    # on test examples with each client's label mix
     client_accuracy: dict[str, Any] = field(default_factory=dict)
-    noise: float | None = (
-        # noise multiplier of what the server released in this round; None: none, or at the sites
-        None
-    )
+    # noise multiplier of what the server released in this round; None: no noise, or at the clients
+    noise: float | None = None
 
 
 @dataclass(frozen=True)
 class Run:
-    """A whole run: `run.json`, the contract that plots, tables, sliders and briefs read.
+    """A whole run, as in `run.json`: what plots, tables, sliders and briefs read.
 
-    method: federated | pooled-lora | local-lora | ... (see baselines.BASELINES). start: the state
-    before round 1 as a RoundRecord with round 0 (head start and its traffic), or None. result is {}
-    until the run has finished.
+    method: federated | pooled-lora | local-lora | ... (see `experiments.baselines.BASELINES`).
+    start: the state before round 1 as a RoundRecord with round 0 (head start and its traffic), or
+    None. result: {} until the run has finished.
     """
 
     method: str
@@ -92,20 +93,19 @@ class Run:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Run:
-        """Rebuild a run from parsed JSON. Raises FedkitError when it is not one of ours."""
+        """Rebuild a run from parsed JSON. Raises FedkitError when it is not a fedkit run record."""
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
             given = values.get("schema") if isinstance(values, dict) else None
-            given = (
-                given[:40]
-                if isinstance(given, str)
-                else type(values if given is None else given).__name__
-            )
-            raise FedkitError(f"not a fedkit run record: schema is {given!r}, expected {SCHEMA!r}")
+            if isinstance(given, str):
+                found = given[:40]
+            else:
+                found = type(values if given is None else given).__name__
+            raise FedkitError(f"not a fedkit run record: schema is {found!r}, expected {SCHEMA!r}")
         try:
             values = dict(values)
-            values["start"] = _round(values["start"]) if values.get("start") else None
-            values["rounds"] = tuple(_round(r) for r in values["rounds"])
-            return _typed(cls(**values))
+            values["start"] = _parse_round(values["start"]) if values.get("start") else None
+            values["rounds"] = tuple(_parse_round(r) for r in values["rounds"])
+            return _check_types(cls(**values))
         except (TypeError, KeyError, AttributeError) as error:
             reason = " ".join(str(error).split())[:100]
             raise FedkitError(
@@ -118,7 +118,10 @@ class Run:
 
     @classmethod
     def load(cls, folder: str | Path) -> Run:
-        """Read `run.json` from a run folder, or the file itself. Nothing in it is executed."""
+        """Read a run from its folder or from the file itself. Nothing in it is executed.
+
+        Raises FedkitError when there is none, or when it cannot be read.
+        """
         path = Path(folder)
         path = path / "run.json" if path.is_dir() else path
         if path.exists() and not path.is_file():  # a pipe or a device would be waited for
@@ -137,15 +140,11 @@ class Run:
             ) from None
         except FedkitError:
             raise
-        except (
-            ValueError,
-            OSError,
-            RecursionError,
-        ) as error:  # not JSON, not UTF-8, nested too deep
+        except (ValueError, OSError, RecursionError) as error:  # not JSON, or nested too deep
             raise FedkitError(f"cannot read {path}: {error}".splitlines()[0]) from None
 
     def to_frame(self):
-        """One row per client and round as a pandas DataFrame."""
+        """Return one row per client and round as a pandas DataFrame."""
         import pandas as pd
 
         rows = []
@@ -158,37 +157,19 @@ class Run:
         return pd.DataFrame(rows)
 
     def total(self, name: str, rounds: Iterable[RoundRecord] | None = None) -> float:
-        """Sum of a ClientRecord field over all clients and rounds, the start included."""
-        every = (
-            rounds if rounds is not None else ((self.start,) if self.start else ()) + self.rounds
-        )
-        return sum(getattr(c, name) for r in every for c in r.clients)
+        """Return the sum of a ClientRecord field over all clients, of `rounds` or of the whole run
+        with its start.
+        """
+        if rounds is None:
+            rounds = ((self.start,) if self.start else ()) + self.rounds
+        return sum(getattr(c, name) for r in rounds for c in r.clients)
 
 
-def _round(values: dict[str, Any]) -> RoundRecord:
-    return _typed(
-        RoundRecord(
-            **{**values, "clients": tuple(_typed(ClientRecord(**c)) for c in values["clients"])}
-        )
-    )
+def load_runs(paths: list[Path]) -> list[Run]:
+    """Load the runs at `paths`, each once; a path is a run folder or a folder of run folders.
 
-
-def _typed(record):
-    """The record, its fields of the declared kinds; a null stands for a NaN. Raises TypeError
-    naming the field.
+    Raises FedkitError for a path without any.
     """
-    for f in fields(record):
-        value, kinds = getattr(record, f.name), KINDS.get(f.type)
-        if kinds and not (isinstance(value, kinds) and type(value) is not bool):
-            raise TypeError(f"{f.name} is {type(value).__name__}, expected {f.type}")
-    return record
-
-
-def collect(paths: list[Path]) -> list:
-    """The records at `paths`, run folders or folders holding some, each once. Raises FedkitError
-    when there is none.
-    """
-
     found: dict[Path, Run] = {}
     for path in paths:
         below = [path]
@@ -203,3 +184,17 @@ def collect(paths: list[Path]) -> list:
         for place in below:
             found.setdefault(place.resolve(), Run.load(place))
     return list(found.values())
+
+
+def _parse_round(values: dict[str, Any]) -> RoundRecord:
+    clients = tuple(_check_types(ClientRecord(**c)) for c in values["clients"])
+    return _check_types(RoundRecord(**{**values, "clients": clients}))
+
+
+def _check_types(record: Record) -> Record:
+    """Return `record` if its fields have the declared types. Raises TypeError naming the field."""
+    for f in fields(record):
+        value, types = getattr(record, f.name), FIELD_TYPES.get(str(f.type))
+        if types and not (isinstance(value, types) and type(value) is not bool):
+            raise TypeError(f"{f.name} is {type(value).__name__}, expected {f.type}")
+    return record

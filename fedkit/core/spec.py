@@ -1,9 +1,8 @@
-"""Named methods with parameters: one grammar and one way to say what is wrong, for every registry
-of the kit.
+"""Registries of methods with parameters: building and describing an entry from its text form.
 
-A registry is a literal dict {name: frozen dataclass}. Its fields are the parameters, the first line
-of its docstring says what it is, and `needs` (optional, a class attribute) says what it asks of the
-rest.
+A registry is a literal dict {name: frozen dataclass}. The fields of the dataclass are the
+parameters, the first paragraph of its docstring says what it is, and the optional class attribute
+`needs` says what it requires of the other settings.
 """
 
 from __future__ import annotations
@@ -15,17 +14,16 @@ from fedkit.core.config import parse_spec
 from fedkit.core.errors import FedkitError
 
 
-def build(kind: str, registry: dict[str, type], spec: str) -> Any:
-    """The entry that 'name', 'name:value' or 'name:key=value,...' describes; a bare value is the
-    first parameter.
+def build_entry(kind: str, registry: dict[str, type], spec: str) -> Any:
+    """Build an entry of `registry` from 'name', 'name:value' or 'name:key=value,...'.
 
-    Raises FedkitError, which names what is allowed, for an unknown name or parameter or a value of
-    another kind.
+    kind: what the entry is, for messages. A bare value is the first parameter. Raises FedkitError,
+    which names what is allowed, for an unknown name or parameter or a value of a wrong type.
     """
     name, options = parse_spec(spec)
     if name not in registry:
         raise FedkitError(f"{kind} {name!r} is not known; choose one of: {', '.join(registry)}")
-    entry, kinds = registry[name], parameters(registry[name])
+    entry, kinds = registry[name], parameter_types(registry[name])
     if (bare := options.pop("", None)) is not None:  # stands for the first parameter
         if not kinds or bare in kinds:
             raise FedkitError(
@@ -33,7 +31,7 @@ def build(kind: str, registry: dict[str, type], spec: str) -> Any:
                 f" {_example(name, kinds)}"
             )
         first = next(iter(kinds))
-        if not _reads(kinds[first], bare):
+        if not _can_convert(kinds[first], bare):
             raise FedkitError(
                 f"{kind} {spec!r}: {bare!r} is not a number; example: {_example(name, kinds)}"
             )
@@ -51,33 +49,17 @@ def build(kind: str, registry: dict[str, type], spec: str) -> Any:
     return entry(**values)
 
 
-def _example(name: str, kinds: dict[str, type]) -> str:
-    return (
-        "lora:r=8,alpha=16"
-        if not kinds or "r" in kinds
-        else f"{name}:{next(iter(kinds))}={1 if next(iter(kinds.values())) is int else 0.1}"
-    )
-
-
-def _reads(kind: type, value: str) -> bool:
-    try:
-        kind(value)
-    except ValueError:
-        return False
-    return True
-
-
-def parameters(entry: type) -> dict[str, type]:
-    """{parameter: its type}, in order."""
+def parameter_types(entry: type) -> dict[str, type]:
+    """Return the parameters of an entry with their types, in order."""
     return {f.name: type(f.default) for f in fields(entry) if f.init}
 
 
-def describe(registry: dict[str, type]) -> list[dict[str, Any]]:
-    """Every entry for people and programs: name, about, parameters with their defaults, needs."""
+def describe_entries(registry: dict[str, type]) -> list[dict[str, Any]]:
+    """Return a dict for each entry: name, about, parameters with their defaults, needs."""
     return [
         {
             "name": name,
-            "about": summary(entry),
+            "about": first_paragraph(entry),
             "parameters": {f.name: f.default for f in fields(entry) if f.init},
             "needs": getattr(entry, "needs", ""),
         }
@@ -85,6 +67,21 @@ def describe(registry: dict[str, type]) -> list[dict[str, Any]]:
     ]
 
 
-def summary(entry: Any) -> str:
+def first_paragraph(entry: Any) -> str:
     """Return the first paragraph of an entry's docstring on one line; "" without one."""
     return " ".join((entry.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def _example(name: str, kinds: dict[str, type]) -> str:
+    if not kinds or "r" in kinds:
+        return "lora:r=8,alpha=16"
+    first, kind = next(iter(kinds.items()))
+    return f"{name}:{first}={1 if kind is int else 0.1}"
+
+
+def _can_convert(kind: type, value: str) -> bool:
+    try:
+        kind(value)
+    except ValueError:
+        return False
+    return True

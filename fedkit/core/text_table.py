@@ -1,31 +1,31 @@
-"""TODO"""
+"""Tables of aligned columns as plain text, at most 100 columns wide."""
 
 from __future__ import annotations
 
 import textwrap
 from unicodedata import east_asian_width
 
-WIDTH, METHOD_WIDTH = 100, 26  # columns of a terminal, and the most of them for the method
+WIDTH = 100  # columns of a terminal
+MAX_FIRST_WIDTH = 26  # of them for the first column, at most
 
 
-def aligned(
+def format_table(
     heads: tuple[str, ...],
     rows: list[list[str]],
     key: tuple[str, ...],
     indent: int = 0,
     least: int = 16,
 ) -> str:
-    """Rows of cells below `heads` (lines apart by newlines), the first column wrapped and flush
-    left, then `key`.
+    """Return rows of cells as a table: the first column wrapped and flush left, others flush right.
 
-    indent: of the first column's further lines. least: columns that it should have before gaps are
-    made smaller.
+    heads: one per column, their lines separated by newlines. key: lines below the table. indent: of
+    the first column's continuation lines. least: width below which the gaps are made smaller.
     """
-    widths = [max(map(_width, column)) for column in zip(*(_widest(heads), *rows))]
+    widths = [max(map(_width, column)) for column in zip(*(_longest_lines(heads), *rows))]
     room, gap = WIDTH - sum(widths[1:]), 2
     if room - 2 * len(widths) < least:
         gap = 1
-    widths[0] = max(12, min(METHOD_WIDTH, widths[0], room - gap * (len(widths) - 1)))
+    widths[0] = max(12, min(MAX_FIRST_WIDTH, widths[0], room - gap * (len(widths) - 1)))
     rule = "-" * (sum(widths) + gap * (len(widths) - 1))
     blocks = [
         _lines(heads, widths, gap),
@@ -36,14 +36,14 @@ def aligned(
     return "\n".join(line for block in blocks for line in block) + "\n"
 
 
-def _widest(heads: tuple[str, ...]) -> list[str]:
+def _longest_lines(heads: tuple[str, ...]) -> list[str]:
     return [max(head.split("\n"), key=len) for head in heads]
 
 
 def _lines(
     row: list[str] | tuple[str, ...], widths: list[int], gap: int, indent: int = 0
 ) -> list[str]:
-    """A row as lines: the method is wrapped and flush left, numbers are flush right."""
+    """Return a row as lines of text."""
     name = textwrap.wrap(row[0], widths[0], subsequent_indent=" " * indent) or [""]
     columns = [name, *(cell.split("\n") for cell in row[1:])]
     height = max(map(len, columns))
@@ -61,5 +61,5 @@ def _pad(text: str, width: int, left: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns in a terminal: East Asian wide characters take two."""
+    """Return the columns that a text takes in a terminal: East Asian wide characters take two."""
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

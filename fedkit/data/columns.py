@@ -1,4 +1,4 @@
-"""Which column is the text, which the label, which the client: named, or guessed and said."""
+"""Choosing the text, label and client columns of a table: named by the user, or guessed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import listing, quote
+from fedkit.core.formatting import quote, quoted_list
 from fedkit.data.limits import clean_name
 
-# In the order in which they are looked for; compared without regard to case.
+# In the order in which they are looked for; compared without case.
 TEXT_NAMES = (
     "text",
     "sentence",
@@ -153,7 +153,7 @@ _BRACKETS = re.compile(r"[(\[【〔<].*?[)\]】〕>]")
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns in use; client is None when the data does not say whose a row is."""
+    """Names of the columns in use; client is None when the data has no client column."""
 
     text: str
     label: str
@@ -166,58 +166,42 @@ def choose_columns(
     label: str | None = None,
     client: str | None = None,
 ) -> tuple[Columns, list[str]]:
-    """The columns named by --text, --label and --client, the others guessed; and every guess in a
-    sentence.
+    """Return the columns named by `text`, `label` and `client`, others guessed, and the guesses.
 
-    A text is guessed by name, else by the longest mean length; a label by name, else by the fewest
-    different values (two or more); a client by name only, since no other sign is safe. Raises
-    FedkitError for a column that is not there, one column in two roles, and when nothing fits.
+    The guesses are sentences. A text is guessed by name, else by the longest mean length; a label
+    by name, else by the fewest different values (two or more); a client by name only, since no
+    other sign is safe. Raises FedkitError for a column that is not there, for one column in two
+    roles, and when nothing fits.
     """
     given = {
         role: _named(frame, name, role)
         for role, name in zip(("text", "label", "client"), (text, label, client))
     }
     taken = [name for name in given.values() if name]
-    chosen_label = given["label"] or _by_name(frame, LABEL_NAMES, taken)
-    chosen_text = given["text"] or _text(frame, [*taken, chosen_label])
-    chosen_label = chosen_label or _label(frame, [*taken, chosen_text])
-    chosen_client = given["client"] or _client(frame, [chosen_text, chosen_label])
-    chosen = Columns(*_filled(frame, chosen_text, chosen_label), chosen_client)
+    chosen_label = given["label"] or _find_by_name(frame, LABEL_NAMES, taken)
+    chosen_text = given["text"] or _guess_text(frame, [*taken, chosen_label])
+    chosen_label = chosen_label or _guess_label(frame, [*taken, chosen_text])
+    chosen_client = given["client"] or _guess_client(frame, [chosen_text, chosen_label])
+    chosen = Columns(
+        _require(frame, "text", chosen_text), _require(frame, "label", chosen_label), chosen_client
+    )
     if chosen.text in (chosen.label, chosen.client):
         raise FedkitError(
             f"column {quote(chosen.text)} cannot be the text and a label or client too;"
-            f" {_have(frame)}"
+            f" {_list_columns(frame)}"
         )
-    said = [
-        _guess(role, getattr(chosen, role))
+    guesses = [
+        f"{role} column: guessed {quote(getattr(chosen, role))} (name --{role} to choose)"
         for role, name in given.items()
         if not name and getattr(chosen, role)
     ]
-    return chosen, said
+    return chosen, guesses
 
 
-def _named(frame: pd.DataFrame, name: str | None, role: str) -> str | None:
-    if name is None or clean_name(name) in frame.columns:
-        return name and clean_name(name)
-    raise FedkitError(f"no column {quote(name)} for --{role}; {_have(frame)}")
+def heading_names(heading: str) -> list[str]:
+    """Return the names a heading may be known by, best first.
 
-
-def _by_name(frame: pd.DataFrame, names: Iterable[str], taken: Iterable[str | None]) -> str | None:
-    """The first column with one of `names`: a whole heading counts before the last or first part of
-    'Report / Text'.
-    """
-    free: dict[str, str] = {}
-    readings = [(role_names(c), c) for c in frame.columns if c not in taken]
-    for depth in range(max((len(read) for read, _ in readings), default=0)):
-        for read, column in readings:
-            if depth < len(read):
-                free.setdefault(read[depth], column)
-    return next((free[name] for name in names if name in free), None)
-
-
-def role_names(heading: str) -> list[str]:
-    """What a heading may be known by, best first: itself, without its brackets, its last part, its
-    first part.
+    The heading itself, without its brackets, its last part and its first part ('Report / Text').
     """
     plain = heading.casefold()
     bare = " ".join(_BRACKETS.sub(" ", plain).strip(" *:※").split())
@@ -225,15 +209,34 @@ def role_names(heading: str) -> list[str]:
     return list(dict.fromkeys(name for name in (plain, bare, parts[-1], parts[0]) if name))
 
 
-def _text(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
-    if found := _by_name(frame, TEXT_NAMES, taken):
+def _named(frame: pd.DataFrame, name: str | None, role: str) -> str | None:
+    if name is None or clean_name(name) in frame.columns:
+        return name and clean_name(name)
+    raise FedkitError(f"no column {quote(name)} for --{role}; {_list_columns(frame)}")
+
+
+def _find_by_name(
+    frame: pd.DataFrame, names: Iterable[str], taken: Iterable[str | None]
+) -> str | None:
+    """Return the first column with one of `names`; whole headings count before parts of them."""
+    free: dict[str, str] = {}
+    readings = [(heading_names(c), c) for c in frame.columns if c not in taken]
+    for depth in range(max((len(read) for read, _ in readings), default=0)):
+        for read, column in readings:
+            if depth < len(read):
+                free.setdefault(read[depth], column)
+    return next((free[name] for name in names if name in free), None)
+
+
+def _guess_text(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
+    if found := _find_by_name(frame, TEXT_NAMES, taken):
         return found
     avoid = {*LABEL_NAMES, *CLIENT_NAMES}
     head = frame.head(1_000)
     lengths = {
         c: head[c].map(_length).mean()
         for c in frame.columns
-        if c not in taken and not {*role_names(c)} & avoid
+        if c not in taken and not {*heading_names(c)} & avoid
     }
     best = max(lengths, key=lengths.__getitem__, default=None)
     return best if best is not None and lengths[best] > 0 else None
@@ -243,34 +246,29 @@ def _length(cell: object) -> int:
     return len(cell) if isinstance(cell, str) else 0
 
 
-def _label(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
-    """The column with the fewest different values, at least two and at most one for every
-    two rows.
-    """
-    free = [c for c in frame.columns if c not in taken and not {*role_names(c)} & {*CLIENT_NAMES}]
+def _guess_label(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
+    """Return the column with the fewest different values, from two to one per two rows."""
+    free = [
+        c for c in frame.columns if c not in taken and not {*heading_names(c)} & {*CLIENT_NAMES}
+    ]
     values = {c: len(set(map(str, frame[c]))) for c in free}
     fit = {c: n for c, n in values.items() if 2 <= n <= len(frame) / 2}
     return min(fit, key=fit.__getitem__, default=None)
 
 
-def _client(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
-    """A column with a client's name whose values repeat; one value only would make one client."""
-    found = _by_name(frame, CLIENT_NAMES, taken)
+def _guess_client(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
+    """Return a column named like a client column that has two values or more, which repeat."""
+    found = _find_by_name(frame, CLIENT_NAMES, taken)
     return found if found and 2 <= len(set(map(str, frame[found]))) <= len(frame) / 2 else None
 
 
-def _filled(frame: pd.DataFrame, text: str | None, label: str | None) -> tuple[str, str]:
-    for role, name in (("text", text), ("label", label)):
-        if name is None:
-            raise FedkitError(
-                f"no column looks like a {role}; name it with --{role}; {_have(frame)}"
-            )
-    return text, label
+def _require(frame: pd.DataFrame, role: str, name: str | None) -> str:
+    if name is None:
+        raise FedkitError(
+            f"no column looks like a {role}; name it with --{role}; {_list_columns(frame)}"
+        )
+    return name
 
 
-def _have(frame: pd.DataFrame) -> str:
-    return f"columns: {listing(frame.columns)}"
-
-
-def _guess(role: str, name: str) -> str:
-    return f"{role} column: guessed {quote(name)} (name --{role} to choose)"
+def _list_columns(frame: pd.DataFrame) -> str:
+    return f"columns: {quoted_list(frame.columns)}"

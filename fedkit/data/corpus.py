@@ -1,4 +1,4 @@
-"""What a data set is: texts with labels, split, and dealt out to clients."""
+"""Data sets in memory: labelled texts, their splits, and the examples of one client."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 class Examples:
     """n labelled texts.
 
-    texts: n strings. labels: int64 array of shape (n,), indices into `Corpus.labels`.
-    clients: n client names, or None. tokens: n lists of token ids once a model has read them.
+    texts: n strings. labels: int64 array of shape (n,), indices into `Corpus.labels`. clients: n
+    client names, or None. tokens: n lists of token ids; None before a model has read the texts.
     """
 
     texts: tuple[str, ...]
@@ -25,7 +25,7 @@ class Examples:
         return len(self.texts)
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Examples:
-        """The examples at `rows`, in that order."""
+        """Return the examples at `rows`, in that order."""
 
         def pick(values):
             return None if values is None else tuple(values[i] for i in rows)
@@ -38,7 +38,7 @@ class Examples:
 
 
 def concatenate(parts: Sequence[Examples]) -> Examples:
-    """All `parts` one after another (clients and tokens are kept only if every part has them)."""
+    """Join `parts` in order; clients and tokens are kept only if every part has them."""
 
     def join(values):
         return None if any(v is None for v in values) else tuple(x for v in values for x in v)
@@ -54,7 +54,7 @@ def concatenate(parts: Sequence[Examples]) -> Examples:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A data set: splits, label names, where it came from, and what was said while reading it.
+    """A data set: splits, label names, source, and notes from reading it.
 
     validation is None when the source has none; `partition.deal` then keeps part of each client's
     examples for validation. The test split is shared, held out, and never tuned on.
@@ -73,7 +73,7 @@ class Corpus:
 
 @dataclass(frozen=True)
 class ClientData:
-    """One site's own examples."""
+    """The examples of one client."""
 
     client_id: str
     train: Examples

@@ -1,6 +1,4 @@
-"""From a name, a file or a folder to a corpus, with everything that was guessed, cut or dropped
-said.
-"""
+"""Loading a corpus from a name, a file or a folder; its notes say what was guessed or dropped."""
 
 from __future__ import annotations
 
@@ -12,20 +10,26 @@ import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import REPOSITORY
-from fedkit.core.formatting import one_line, quote
-from fedkit.data.cleaning import Notes, drop_useless, refuse_few, refuse_free_text, tidy
+from fedkit.core.formatting import one_line_error, quote
+from fedkit.data.cleaning import (
+    Notes,
+    drop_unusable_rows,
+    normalise_columns,
+    refuse_free_text,
+    refuse_too_few_rows,
+)
 from fedkit.data.columns import Columns, choose_columns
 from fedkit.data.corpus import Corpus
 from fedkit.data.readers.files import USES_ENCODING, find_tables, read_bytes, read_table
-from fedkit.data.readers.hub import HUB, hub_set, read_hub
+from fedkit.data.readers.hub import HUB, parse_hub_source, read_hub
 from fedkit.data.splits import (
-    as_examples,
     check_seed,
-    keep_apart,
-    known_labels,
+    drop_leaked_rows,
+    drop_unknown_labels,
     label_names,
-    say_doubts,
+    note_doubtful_labels,
     split_off_test,
+    to_examples,
 )
 
 BUNDLED_FOLDER = REPOSITORY / "data"
@@ -38,17 +42,14 @@ BUNDLED = {
 
 
 @dataclass(frozen=True)
-class Raw:
-    """What was read, before cleaning. sha256 is None when it has to be taken from the
-    cleaned rows.
-    """
+class RawSplits:
+    """A data set as read, before cleaning."""
 
     name: str
     source: str
     splits: dict[str, pd.DataFrame]
-    sha256: str | None
-    # known text, label, client
-    columns: tuple[str | None, str | None, str | None] = (None, None, None)
+    sha256: str | None  # None: to be computed from the cleaned rows
+    columns: tuple[str | None, str | None, str | None] = (None, None, None)  # text, label, client
 
 
 def load_corpus(
@@ -60,7 +61,7 @@ def load_corpus(
     sheet: str | None = None,
     seed: int = 0,
 ) -> Corpus:
-    """Read a data set, clean it, and say in `notes` what was guessed, changed and dropped.
+    """Read and clean a data set; its `notes` say what was guessed, changed and dropped.
 
     source: a bundled set (service_desk, alias demo; plant_alarms; service_desk_ja); a hub set
     (banking77, clinc150, ag_news, 20newsgroups, hub:owner/name[:config]); a .csv .tsv .xlsx
@@ -73,19 +74,19 @@ def load_corpus(
     """
     notes: Notes = []
     check_seed(seed)
-    raw = _read(str(source), encoding, sheet, notes)
+    raw = read_raw(str(source), encoding, sheet, notes)
     known = [
         own if given is None else given for given, own in zip((text, label, client), raw.columns)
     ]
     columns, guesses = choose_columns(raw.splits["train"], *known)
     tables = {
-        split: tidy(frame, _present(columns, frame, split), split, notes)
+        split: normalise_columns(frame, present_columns(columns, frame, split), split, notes)
         for split, frame in raw.splits.items()
     }
     sha256 = raw.sha256 or sha256_of_rows(tables)
     splits = _clean(tables, columns, seed, notes)
     labels = label_names(splits["train"])
-    examples = {split: as_examples(frame, labels) for split, frame in splits.items()}
+    examples = {split: to_examples(frame, labels) for split, frame in splits.items()}
     return Corpus(
         raw.name,
         labels,
@@ -98,76 +99,101 @@ def load_corpus(
     )
 
 
-def _present(columns: Columns, frame: pd.DataFrame, split: str) -> Columns:
-    """The columns to read from a split: held-out rows need no client."""
-    return (
-        replace(columns, client=None)
-        if split != "train" and columns.client not in frame.columns
-        else columns
-    )
+def read_raw(
+    source: str,
+    encoding: str | None,
+    sheet: str | None,
+    notes: Notes,
+    header_row: int | None = None,
+) -> RawSplits:
+    """Read the tables behind `source` without cleaning them, and add what was guessed to `notes`.
 
-
-def _clean(
-    tables: dict[str, pd.DataFrame], columns: Columns, seed: int, notes: Notes
-) -> dict[str, pd.DataFrame]:
-    splits = {split: drop_useless(frame, split, notes) for split, frame in tables.items()}
-    refuse_few(splits["train"], columns, notes)
-    refuse_free_text(splits["train"], columns)
-    if "test" not in splits:
-        splits |= split_off_test(splits["train"], seed, notes)
-    splits = keep_apart(splits, notes)
-    refuse_few(splits["train"], columns, notes)
-    splits = known_labels(splits, notes)
-    say_doubts(splits["train"], notes)
-    return splits
-
-
-def _read(source: str, encoding: str | None, sheet: str | None, notes: Notes) -> Raw:
-    wanted = hub_set(source)
+    Arguments as in `load_corpus`. header_row: line of the header; if given, `source` is a path.
+    """
+    if header_row is not None:
+        return _read_files(_parse_path(source), encoding, sheet, notes, header_row)
+    wanted = parse_hub_source(source)
     if source in BUNDLED or wanted:
         _refuse_unused(source, set(), encoding, sheet)
     if source in BUNDLED:
         return _read_bundled(*BUNDLED[source], notes)
     if wanted:
         name = source if source in HUB else wanted.path
-        return Raw(
+        return RawSplits(
             name, wanted.name, read_hub(wanted, source), None, (wanted.text, wanted.label, None)
         )
-    path = _path(source)
+    path = _parse_path(source)
     if not source.strip() or (not path.exists() and not path.suffix and len(path.parts) < 2):
         raise FedkitError(
             f"unknown data set {quote(source)}; bundled: {', '.join(BUNDLED)}; on the hub:"
             f" {', '.join(HUB)}, hub:owner/name; or give a file, or a folder with train.csv and"
             " test.csv"
         )
-    return _read_path(path, encoding, sheet, notes)
+    return _read_files(path, encoding, sheet, notes)
 
 
-def _path(source: str) -> Path:
+def present_columns(columns: Columns, frame: pd.DataFrame, split: str) -> Columns:
+    """Return the columns to read from a split: validation and test rows need no client."""
+    if split != "train" and columns.client not in frame.columns:
+        return replace(columns, client=None)
+    return columns
+
+
+def sha256_of_rows(tables: dict[str, pd.DataFrame]) -> str:
+    """Return the sha256 of normalised rows in UTF-8.
+
+    Cells end with U+001F, rows with U+001E, splits with U+001D.
+    """
+    digest = hashlib.sha256()
+    for split in sorted(tables):
+        for row in tables[split].itertuples(index=False):
+            digest.update(("\x1f".join(row) + "\x1f\x1e").encode())
+        digest.update(b"\x1d")
+    return digest.hexdigest()
+
+
+def _clean(
+    tables: dict[str, pd.DataFrame], columns: Columns, seed: int, notes: Notes
+) -> dict[str, pd.DataFrame]:
+    splits = {split: drop_unusable_rows(frame, split, notes) for split, frame in tables.items()}
+    refuse_too_few_rows(splits["train"], columns, notes)
+    refuse_free_text(splits["train"], columns)
+    if "test" not in splits:
+        splits |= split_off_test(splits["train"], seed, notes)
+    splits = drop_leaked_rows(splits, notes)
+    refuse_too_few_rows(splits["train"], columns, notes)
+    splits = drop_unknown_labels(splits, notes)
+    note_doubtful_labels(splits["train"], notes)
+    return splits
+
+
+def _parse_path(source: str) -> Path:
     try:
         path = Path(source).expanduser()
         path.exists()
         return path
     except (OSError, RuntimeError, ValueError) as error:  # too long, or no such home
         raise FedkitError(
-            f"no data set, file or folder {quote(source)} ({one_line(error)[:60]})"
+            f"no data set, file or folder {quote(source)} ({one_line_error(error)[:60]})"
         ) from None
 
 
-def _read_bundled(name: str, columns: Columns, notes: Notes) -> Raw:
+def _read_bundled(name: str, columns: Columns, notes: Notes) -> RawSplits:
     folder = BUNDLED_FOLDER / name
     if not folder.is_dir():
         raise FedkitError(
             f"the bundled set {quote(name)} is not in {quote(folder.parent)}; run from a full clone"
             " of fedkit"
         )
-    raw = _read_path(folder, None, None, notes)
-    return Raw(name, name, raw.splits, raw.sha256, (columns.text, columns.label, columns.client))
+    raw = _read_files(folder, None, None, notes)
+    return RawSplits(
+        name, name, raw.splits, raw.sha256, (columns.text, columns.label, columns.client)
+    )
 
 
-def _read_path(
+def _read_files(
     path: Path, encoding: str | None, sheet: str | None, notes: Notes, header_row: int | None = None
-) -> Raw:
+) -> RawSplits:
     files = find_tables(path)
     _refuse_unused(str(path), {file.suffix.lower() for file in files.values()}, encoding, sheet)
     digest, splits = hashlib.sha256(), {}
@@ -177,13 +203,13 @@ def _read_path(
         splits[split], said = read_table(data, file, encoding, sheet, header_row)
         notes += said
     name = path.stem if path.is_file() else path.resolve().name
-    return Raw(name, str(path), splits, digest.hexdigest())
+    return RawSplits(name, str(path), splits, digest.hexdigest())
 
 
 def _refuse_unused(
     source: str, suffixes: set[str], encoding: str | None, sheet: str | None
 ) -> None:
-    """Raise FedkitError for an encoding or a sheet that nothing would be read with."""
+    """Raise FedkitError for an encoding or a sheet that no file would use."""
     if encoding is not None and not suffixes & USES_ENCODING:
         raise FedkitError(
             f"--encoding {quote(encoding)} is for text files, and {quote(source)} has none; leave"
@@ -193,15 +219,3 @@ def _refuse_unused(
         raise FedkitError(
             f"sheet {quote(sheet)} is for .xlsx files, and {quote(source)} has none; leave it out"
         )
-
-
-def sha256_of_rows(tables: dict[str, pd.DataFrame]) -> str:
-    """sha256 over the normalised rows: cells end with U+001F, rows with U+001E, splits with U+001D,
-    in UTF-8.
-    """
-    digest = hashlib.sha256()
-    for split in sorted(tables):
-        for row in tables[split].itertuples(index=False):
-            digest.update(("\x1f".join(row) + "\x1f\x1e").encode())
-        digest.update(b"\x1d")
-    return digest.hexdigest()

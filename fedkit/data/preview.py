@@ -17,25 +17,25 @@ from typing import Any
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import one_line, quote
+from fedkit.core.formatting import one_line_error, quote
 from fedkit.data.cleaning import as_text
 from fedkit.data.columns import choose_columns
-from fedkit.data.limits import MAX_BYTES, header, table
-from fedkit.data.readers.delimited import broken, delimiter_of, read_jsonl, rows_of
-from fedkit.data.readers.encoding import UTF_16, decode
-from fedkit.data.readers.files import READERS, USES_ENCODING, read_bytes, reader_of
-from fedkit.data.readers.header_detection import HEAD, Row, find_heading
+from fedkit.data.limits import MAX_BYTES, header_names, make_table
+from fedkit.data.readers.delimited import detect_delimiter, iter_rows, malformed_error, read_jsonl
+from fedkit.data.readers.encoding import UTF_16, decode_text
+from fedkit.data.readers.files import READERS, USES_ENCODING, read_bytes, supported_suffix
+from fedkit.data.readers.header_detection import HEAD_ROWS, NumberedRow, find_header
 from fedkit.data.readers.workbook import (
     choose_sheet,
-    merged_cells,
-    open_book,
+    iter_sheet_rows,
+    open_workbook,
+    read_merged_ranges,
     read_parquet,
-    sheet_rows,
 )
 
 ENCODINGS = ("utf-8-sig", "cp932", "euc-jp", "utf-16", "latin-1")
-LONGEST = 100  # characters of an uploaded file's name
-WIDTH = 120  # characters of a cell that is shown
+MAX_NAME_LENGTH = 100  # characters of an uploaded file's name
+CELL_WIDTH = 120  # characters of a cell that is shown
 _RESERVED = {
     "con",
     "prn",
@@ -43,11 +43,11 @@ _RESERVED = {
     "nul",
     *(f"{port}{i}" for port in ("com", "lpt") for i in range(10)),
 }
-Source = Path | str | tuple[str, bytes]
+FileSource = Path | str | tuple[str, bytes]
 
 
 @dataclass(frozen=True)
-class Encoding:
+class EncodingOption:
     """name: for `encoding`. fits: whether all bytes can be read with it. sample: a line that shows
     it. chosen: used here.
     """
@@ -59,7 +59,7 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class SheetOption:
     """state: visible | hidden | veryHidden. rows, columns: the size that the file claims; None
     where it says nothing.
     """
@@ -83,8 +83,8 @@ class Preview:
     name: str
     nbytes: int
     format: str
-    encodings: tuple[Encoding, ...] = ()
-    sheets: tuple[Sheet, ...] = ()
+    encodings: tuple[EncodingOption, ...] = ()
+    sheets: tuple[SheetOption, ...] = ()
     header_row: int | None = None
     columns: tuple[str, ...] = ()
     cells: tuple[tuple[str, ...], ...] = ()
@@ -94,8 +94,8 @@ class Preview:
     problem: str = ""
 
 
-def preview(
-    source: Source,
+def preview_file(
+    source: FileSource,
     encoding: str | None = None,
     sheet: str | None = None,
     header_row: int | None = None,
@@ -108,8 +108,8 @@ def preview(
     `problem` and still shows its encodings and sheets. Raises FedkitError for no such file, an
     unknown format and a file that is too large.
     """
-    name, data = take(source)
-    suffix = reader_of(Path(name))
+    name, data = read_source(source)
+    suffix = supported_suffix(Path(name))
     known: dict[str, Any] = {"encodings": (), "sheets": ()}
     try:
         if suffix in USES_ENCODING:
@@ -135,7 +135,7 @@ def preview(
     )
 
 
-def take(source: Source) -> tuple[str, bytes]:
+def read_source(source: FileSource) -> tuple[str, bytes]:
     """Name and bytes of a path or an upload; an upload's name is made safe. Raises FedkitError if
     it is too large.
     """
@@ -165,7 +165,7 @@ def safe_name(name: object) -> str:
     stem, suffix = PurePosixPath(kept).stem, PurePosixPath(kept).suffix[:12]
     if stem.split(".")[0].strip().casefold() in _RESERVED:
         stem = f"_{stem}"
-    stem = stem[: LONGEST - len(suffix)]
+    stem = stem[: MAX_NAME_LENGTH - len(suffix)]
     while len((stem + suffix).encode()) > 200:
         stem = stem[:-1]
     return (stem.rstrip(" .") or "upload") + suffix
@@ -176,7 +176,7 @@ def _shown(cell: Any) -> str:
         text = as_text(cell)
     except FedkitError:
         text = str(cell)
-    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+    return text if len(text) <= CELL_WIDTH else text[: CELL_WIDTH - 1] + "…"
 
 
 def _roles(frame: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
@@ -187,7 +187,7 @@ def _roles(frame: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
     return {role: name for role, name in vars(chosen).items() if name}, said
 
 
-def _encodings(data: bytes, given: str | None) -> tuple[Encoding, ...]:
+def _encodings(data: bytes, given: str | None) -> tuple[EncodingOption, ...]:
     """Each candidate with a line that shows what it makes of the bytes; the one that would be used
     is marked.
     """
@@ -200,10 +200,10 @@ def _encodings(data: bytes, given: str | None) -> tuple[Encoding, ...]:
             if name == "utf-16" and (not marked and b"\0" not in data[:200]):
                 continue  # nearly any bytes can be read so: no use as a candidate
         except (LookupError, ValueError):
-            found.append(Encoding(name, False))
+            found.append(EncodingOption(name, False))
             continue
         used = used or (name if name in ENCODINGS[:2] else None)
-        found.append(Encoding(name, True, _sample(text), name == used))
+        found.append(EncodingOption(name, True, _sample(text), name == used))
     return tuple(found)
 
 
@@ -211,7 +211,7 @@ def _sample(text: str) -> str:
     lines = [line.strip() for line in text[:200_000].splitlines()]
     return next(
         (line for line in lines if line and not line.isascii()), next((x for x in lines if x), "")
-    )[:WIDTH]
+    )[:CELL_WIDTH]
 
 
 # --- the first rows of each format: (data, name, encoding, sheet, header_row, known) -> header's
@@ -219,55 +219,59 @@ def _sample(text: str) -> str:
 
 
 def _delimited(data, name, encoding, sheet, header_row, known):
-    text, notes = decode(data, name, encoding)
-    delimiter, said = delimiter_of(text, name)
+    text, notes = decode_text(data, name, encoding)
+    delimiter, said = detect_delimiter(text, name)
     try:
-        head = list(itertools.islice(rows_of(text, delimiter), 1_000))
+        head = list(itertools.islice(iter_rows(text, delimiter), 1_000))
     except csv.Error as error:
-        raise broken(name, error) from None
+        raise malformed_error(name, error) from None
     line, frame, more = _cut(head, name, header_row, ())
     return line, frame, [*notes, *said, *more]
 
 
 def _excel(data, name, encoding, sheet, header_row, known):
-    book = open_book(data, name)
+    book = open_workbook(data, name)
     try:
         known["sheets"] = tuple(_sheet(s, False) for s in book.worksheets)
         chosen, notes = choose_sheet(book, name, sheet)
         known["sheets"] = tuple(_sheet(s, s is chosen) for s in book.worksheets)
-        head = list(itertools.islice(sheet_rows(chosen, name), 1_000))
+        head = list(itertools.islice(iter_sheet_rows(chosen, name), 1_000))
         line, frame, more = _cut(
-            head, f"{name}, sheet {chosen.title}", header_row, merged_cells(data, chosen)
+            head, f"{name}, sheet {chosen.title}", header_row, read_merged_ranges(data, chosen)
         )
     except FedkitError:
         raise
     except Exception as error:  # openpyxl lets whatever broke inside it pass
         raise FedkitError(
-            f"{quote(name)} is not a readable Excel file ({one_line(error)}); save it again"
+            f"{quote(name)} is not a readable Excel file ({one_line_error(error)}); save it again"
         ) from None
     return line, frame, [*notes, *more]
 
 
-def _sheet(sheet: Any, chosen: bool) -> Sheet:
-    return Sheet(sheet.title, sheet.sheet_state, sheet.max_row, sheet.max_column, chosen)
+def _sheet(sheet: Any, chosen: bool) -> SheetOption:
+    return SheetOption(sheet.title, sheet.sheet_state, sheet.max_row, sheet.max_column, chosen)
 
 
 def _cut(
-    head: list[Row], name: str, header_row: int | None, merges: Any
+    head: list[NumberedRow], name: str, header_row: int | None, merges: Any
 ) -> tuple[int, pd.DataFrame, list[str]]:
     """The table in the first rows; cells beyond the header and rows of another width are shown as
     far as they go.
     """
-    heading = find_heading(head[:HEAD], name, header_row, merges)
+    heading = find_header(head[:HEAD_ROWS], name, header_row, merges)
     wide = max((i for i, cell in enumerate(heading.cells, 1) if cell not in (None, "")), default=0)
-    names = header(heading.cells[:wide], name)
+    names = header_names(heading.cells[:wide], name)
     body = head[heading.body :]
     rows = [[*cells[:wide], *[None] * (wide - len(cells))] for _, cells in body]
-    return heading.line, table(rows, names, name, [line for line, _ in body]), list(heading.notes)
+    return (
+        heading.line,
+        make_table(rows, names, name, [line for line, _ in body]),
+        list(heading.notes),
+    )
 
 
 def _jsonl(data, name, encoding, sheet, header_row, known):
-    text, notes = decode(data, name, encoding)
+    text, notes = decode_text(data, name, encoding)
     cut = "\n".join(text.split("\n", 1_000)[:1_000]).encode("utf-8", "surrogatepass")
     frame, more = read_jsonl(cut, name, "utf-8")
     return None, frame, [*notes, *more]

@@ -1,6 +1,4 @@
-"""From clean tables to the splits of a corpus: nothing in test that was trained on, no label
-unknown.
-"""
+"""From clean tables to the splits of a corpus, without leakage or labels unknown to train."""
 
 from __future__ import annotations
 
@@ -8,15 +6,15 @@ import numpy as np
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count, listing, quote
-from fedkit.data.cleaning import Notes, drop
+from fedkit.core.formatting import count_noun, quote, quoted_list
+from fedkit.data.cleaning import Notes, drop_rows
 from fedkit.data.corpus import Examples
 
 TEST_SHARE = 0.2
 
 
 def check_seed(seed: int) -> int:
-    """`seed` if it is a whole number from 0 to 2**32 - 1. Raises FedkitError otherwise."""
+    """Return `seed` if it is a whole number from 0 to 2**32 - 1. Raises FedkitError otherwise."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise FedkitError(
             f"seed {quote(seed)} is not allowed; give a whole number from 0 to {2**32 - 1}"
@@ -25,8 +23,7 @@ def check_seed(seed: int) -> int:
 
 
 def split_off_test(frame: pd.DataFrame, seed: int, notes: Notes) -> dict[str, pd.DataFrame]:
-    """80 % of the rows for train and 20 % for test, drawn by `seed`, with equal label shares where
-    possible.
+    """Split off 20 % of the rows for test, drawn by `seed`, with equal label shares if possible.
 
     A label with one example stays in train.
     """
@@ -44,29 +41,29 @@ def split_off_test(frame: pd.DataFrame, seed: int, notes: Notes) -> dict[str, pd
         train, test = train_test_split(rest, test_size=TEST_SHARE, random_state=seed)
     train = pd.concat([train, frame[lonely]]).sort_index()  # back in the order of the file
     notes.append(
-        f"one table only: split into {count(len(train), 'row')} for train and {len(test):,} for"
-        f" test (80/20, seed {seed}), {how}"
+        f"one table only: split into {count_noun(len(train), 'row')} for train and {len(test):,}"
+        f" for test (80/20, seed {seed}), {how}"
     )
     return {"train": train, "test": test.sort_index()}
 
 
-def keep_apart(splits: dict[str, pd.DataFrame], notes: Notes) -> dict[str, pd.DataFrame]:
-    """The same splits without leakage; what was dropped is counted.
+def drop_leaked_rows(splits: dict[str, pd.DataFrame], notes: Notes) -> dict[str, pd.DataFrame]:
+    """Drop texts that are in two splits, so that nothing leaks; how many is added to `notes`.
 
-    A text in two splits stays where it is measured: in test, then in validation.
+    Such a text stays where it is measured: in test, else in validation.
     """
     kept = dict(splits)
     for split, held_out in (("train", "test"), ("train", "validation"), ("validation", "test")):
         if split in kept and held_out in kept:
             leaked = kept[split]["text"].isin(kept[held_out]["text"])
-            kept[split] = drop(
+            kept[split] = drop_rows(
                 kept[split], leaked, split, f"the same text is in {held_out} (leakage)", notes
             )
     return kept
 
 
-def known_labels(splits: dict[str, pd.DataFrame], notes: Notes) -> dict[str, pd.DataFrame]:
-    """The same splits, held-out rows dropped where their label never occurs in train.
+def drop_unknown_labels(splits: dict[str, pd.DataFrame], notes: Notes) -> dict[str, pd.DataFrame]:
+    """Drop validation and test rows whose label never occurs in train.
 
     Raises FedkitError when test is left with no rows.
     """
@@ -75,9 +72,9 @@ def known_labels(splits: dict[str, pd.DataFrame], notes: Notes) -> dict[str, pd.
         strange = ~kept[split]["label"].isin(kept["train"]["label"])
         why = (
             "label never occurs in train"
-            f" ({listing(sorted(kept[split]['label'][strange].unique()), 3)})"
+            f" ({quoted_list(sorted(kept[split]['label'][strange].unique()), 3)})"
         )
-        kept[split] = drop(kept[split], strange, split, why, notes)
+        kept[split] = drop_rows(kept[split], strange, split, why, notes)
     if not len(kept["test"]):
         raise FedkitError(
             "no usable rows are left in test; its labels must be those of train, and its cells not"
@@ -86,32 +83,31 @@ def known_labels(splits: dict[str, pd.DataFrame], notes: Notes) -> dict[str, pd.
     return kept
 
 
-def say_doubts(train: pd.DataFrame, notes: Notes) -> None:
-    """Count what is kept but deserves a look: a text with several labels, a label with one
-    example.
-    """
+def note_doubtful_labels(train: pd.DataFrame, notes: Notes) -> None:
+    """Count texts with several labels and labels with one example; they are kept."""
     labels_per_text = train.groupby("text")["label"].nunique()
     if torn := int((labels_per_text > 1).sum()):
         notes.append(
-            f"train: {count(torn, 'text')} with different labels on different rows, kept; look at"
-            " them"
+            f"train: {count_noun(torn, 'text')} with different labels on different rows, kept;"
+            " look at them"
         )
     sizes = train["label"].value_counts()
     if lonely := sorted(sizes.index[sizes == 1]):
         notes.append(
-            f"train: {count(len(lonely), 'label')} with one example only ({listing(lonely, 3)})"
+            f"train: {count_noun(len(lonely), 'label')} with one example only"
+            f" ({quoted_list(lonely, 3)})"
         )
 
 
 def label_names(train: pd.DataFrame) -> tuple[str, ...]:
-    """The labels of train: sorted as numbers if all are whole numbers, else as text."""
+    """Return the labels of train, sorted as numbers if all are whole numbers, else as text."""
     names = train["label"].unique()
     numbers = all(name.removeprefix("-").isdecimal() and name.isascii() for name in names)
     return tuple(sorted(names, key=(lambda name: (int(name), name)) if numbers else None))
 
 
-def as_examples(frame: pd.DataFrame, labels: tuple[str, ...]) -> Examples:
-    """The rows of a clean table as Examples; labels become indices into `labels`."""
+def to_examples(frame: pd.DataFrame, labels: tuple[str, ...]) -> Examples:
+    """Return the rows of a clean table as Examples; labels become indices into `labels`."""
     index = {name: i for i, name in enumerate(labels)}
     clients = tuple(frame["client"]) if "client" in frame else None
     return Examples(tuple(frame["text"]), frame["label"].map(index).to_numpy(np.int64), clients)

@@ -1,10 +1,9 @@
-"""Which methods can these sites bear? Predicted memory, traffic and time of each, and why the
-others do not fit.
+"""Rank methods by what the clients can bear: predicted memory, traffic and time of each.
 
-Nothing is trained. Bytes are those of a random update that was really encoded; memory is
-`model.footprint`'s; seconds come from the model's size and a stated rate, or from a short
-measurement. Accuracy is evidence from measured boards, not a prediction for your data. Without
---measure, no weights are read.
+Nothing is trained. Bytes are those of an encoded random update; memory is predicted by
+`memory_model`; seconds come from the model's size and a stated rate, or from a short measurement.
+Accuracies were measured on other data; they are not predictions for yours. Without --measure, no
+weights are read.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ import numpy as np
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.federated.cost_model import seconds_per_example
-from fedkit.federated.memory_model import Texts, known, lacking, site_footprint
+from fedkit.federated.memory_model import Texts, client_footprint, describe_model, memory_shortage
 from fedkit.network import World, parse_devices, parse_links
 from fedkit.network.profiles import parse_device
 
-NAME = "client-001"  # a site's, as long as most are: it travels with every upload
-WITHIN = 1.0  # points of accuracy up to which the boards tell nothing apart
+NAME = "client-001"  # a client name of usual length: it travels with every upload
+WITHIN = 1.0  # points of accuracy: smaller differences on the board are not told apart
 BOARD = "banking77, 10 sites x 200 texts, three seeds"
 # accuracy in % on BOARD without a wire; None: not measured, counted as LoRA r=8
 TUNES: dict[str, float | None] = {
@@ -69,7 +68,7 @@ PRIVACY = {
         " trains the fewest numbers. What masks add is not counted"
     ),
 }
-FLAGS: dict[str, dict[str, str]] = {  # what a wish adds to a run
+FLAGS: dict[str, dict[str, str]] = {  # settings that an entry of PRIVACY adds to a run
     "sums-only": {"secure": "masks"},
     "differential": {
         "privacy": "example:eps=8,trust=sum",
@@ -77,18 +76,17 @@ FLAGS: dict[str, dict[str, str]] = {  # what a wish adds to a run
         "head_start": "class-means",
     },
 }
-# of a run whose sites share the noise: they make one gradient a round, and fewer steps are too
-# large
-NOISY_ROUNDS = 40
+NOISY_ROUNDS = 40  # least rounds when clients share the noise and make one gradient a round
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What the sites can bear and have. memory: bytes free at a site, None: what the device profile
-    has.
+    """What the clients (called sites in the flags and in JSON) have and can bear.
 
-    devices, link: profiles or mixes, as for a run. hours: that a site may work each night.
-    examples: at each site. privacy: an entry of PRIVACY. texts: tokens of the texts at a site.
+    memory: free bytes at a client; None: what the device profile has. devices, link: profiles or
+    mixes, as for a run. hours: that a client may work each night. examples: at each client.
+    privacy: an entry of PRIVACY. tokens: of the mean and of the longest text; the default is for
+    the bundled data.
     """
 
     memory: int | None = None
@@ -102,7 +100,6 @@ class Needs:
     rounds: int = 5
     model: str = "minilm"
     data: str = RunConfig.data
-    # in the mean and in the longest text; those of the bundled data
     tokens: tuple[float, int] = (23.0, 49)
 
     def texts(self) -> Texts:
@@ -111,11 +108,11 @@ class Needs:
 
 @dataclass(frozen=True)
 class Advice:
-    """One method, what it takes, and the reasons why it does not fit, if any.
+    """One method, its costs, and the reasons why it does not fit, if any.
 
-    accuracy: % measured elsewhere (see BOARD). known: False where that is another method's. Seconds
-    are those of the slowest site; bytes are of one site, up and down. night_bytes,
-    night_train_seconds: a full night's worth.
+    accuracy: % measured on BOARD. known: False where it is that of another method. Seconds are
+    those of the slowest client; bytes are of one client, up and down. night_bytes,
+    night_train_seconds: of a full night.
     """
 
     tune: str
@@ -159,14 +156,14 @@ class Advice:
 
 
 def advise(needs: Needs, paces: Mapping[str, float] | None = None) -> list[Advice]:
-    """Every method of TUNES x WIRES: those that fit first, best first, then the others.
+    """Return every method of TUNES x WIRES: those that fit first, best first, then the others.
 
-    Ranked by accuracy on the measured board in steps of WITHIN points below the best that fits,
-    then by traffic, then by time. paces: measured seconds per example by tune; a tune not in it is
-    computed. Raises FedkitError.
+    Ranked by measured accuracy in steps of WITHIN points below the best that fits, then by traffic,
+    then by time. paces: measured seconds per example by tune, the others are computed. Raises
+    FedkitError.
     """
-    check(needs)
-    needs = as_wished(needs)
+    check_needs(needs)
+    needs = adjust_rounds(needs)
     found = [_advice(needs, tune, wire, paces or {}) for tune in TUNES for wire in WIRES]
     best = max((a.accuracy for a in found if a.fits), default=0.0)
 
@@ -177,8 +174,8 @@ def advise(needs: Needs, paces: Mapping[str, float] | None = None) -> list[Advic
     return sorted(found, key=order)
 
 
-def as_wished(needs: Needs) -> Needs:
-    """`needs` with the rounds that its wish for privacy takes."""
+def adjust_rounds(needs: Needs) -> Needs:
+    """Return `needs` with at least the rounds that its kind of privacy takes."""
     return (
         replace(needs, rounds=max(needs.rounds, NOISY_ROUNDS))
         if needs.privacy == "differential"
@@ -187,14 +184,12 @@ def as_wished(needs: Needs) -> Needs:
 
 
 def steps_below(best: float, accuracy: float) -> int:
-    """0 for what is at most WITHIN points below the best, in tenths of a point; 1 for at most twice
-    that; and so on.
-    """
+    """Return 0 for up to WITHIN points below the best, 1 for up to twice that, and so on."""
     return max(0, math.ceil(round((best - accuracy) / WITHIN, 1)) - 1)
 
 
-def check(needs: Needs) -> None:
-    """Refuse what makes no sense. Raises FedkitError."""
+def check_needs(needs: Needs) -> None:
+    """Raise FedkitError for needs out of range."""
     for name, least, most in (
         ("hours", 0.01, 24),
         ("examples", 8, 10**7),
@@ -214,10 +209,8 @@ def check(needs: Needs) -> None:
     parse_devices(needs.devices), parse_links(needs.link)
 
 
-def config_of(needs: Needs, tune: str, wire: str) -> RunConfig:
-    """The run that is meant: the settings under which the boards were measured, and what the sites
-    have.
-    """
+def config_for(needs: Needs, tune: str, wire: str) -> RunConfig:
+    """Return the run config of a method: the board's settings with the needs of the clients."""
     return RunConfig(
         data=needs.data,
         model=needs.model,
@@ -237,34 +230,34 @@ def config_of(needs: Needs, tune: str, wire: str) -> RunConfig:
 
 
 def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> Advice:
-    config, base = config_of(needs, tune, wire), TUNES[tune]
-    up, down, first, start = traffic(wire, tune, needs.model, needs.labels, needs.rounds)
+    config, base = config_for(needs, tune, wire), TUNES[tune]
+    up, down, first, start = message_bytes(wire, tune, needs.model, needs.labels, needs.rounds)
     pace = (
         paces[tune] if tune in paces else seconds_per_example(config, needs.texts(), needs.labels)
     )
     ended = _slowest(needs, down, pace * needs.examples * config.local_epochs, up)
     night = 3600 * needs.hours
     rounds = min(needs.rounds, int(night / max(ended[2], 1e-9)))
-    memory = site_footprint(config, needs.texts(), needs.labels)
+    memory = client_footprint(config, needs.texts(), needs.labels)
     accuracy = (TUNES["lora:r=8"] if base is None else base) + min(0.0, WIRES[wire])
     out = Advice(
-        tune,
-        wire,
-        accuracy,
-        base is not None,
-        ended[0],
-        ended[1] - ended[0],
-        ended[2] - ended[1],
-        up,
-        down,
-        start + first + needs.rounds * up + (needs.rounds - 1) * down,
-        memory.total,
-        rounds,
-        math.ceil(needs.rounds / rounds) if rounds else 0,
+        tune=tune,
+        wire=wire,
+        accuracy=accuracy,
+        known=base is not None,
+        download_seconds=ended[0],
+        train_seconds=ended[1] - ended[0],
+        upload_seconds=ended[2] - ended[1],
+        up_bytes=up,
+        down_bytes=down,
+        total_bytes=start + first + needs.rounds * up + (needs.rounds - 1) * down,
+        memory_bytes=memory.total,
+        rounds_per_night=rounds,
+        nights=math.ceil(needs.rounds / rounds) if rounds else 0,
     )
     limit, who = free_memory(needs)
     reasons = (
-        lacking(memory, limit, who),
+        memory_shortage(memory, limit, who),
         _too_long(out, needs),
         _not_summable(wire, needs.privacy),
     )
@@ -272,7 +265,7 @@ def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> A
 
 
 def free_memory(needs: Needs) -> tuple[int | None, str]:
-    """(bytes free at the site that has least, who that is); None: no limit is known."""
+    """Return (free bytes of the client that has least, its name); None where no limit is known."""
     rooms = [
         (parse_device(part.name).memory, f"a site ({part.name})")
         for part in parse_devices(needs.devices)
@@ -308,7 +301,7 @@ def _not_summable(wire: str, privacy: str) -> str:
 
 
 def _slowest(needs: Needs, down: int, work: float, up: int) -> tuple[float, float, float]:
-    """Seconds since a round began at which the slowest site's download, training and upload end."""
+    """Return when the slowest client's download, training and upload end, in s from the start."""
     names, places = _names(needs.sites), range(needs.sites)
     world = World.of({"link": needs.link, "devices": needs.devices, "seed": 0}, names)
     ends = world.ends(1, places, [down] * needs.sites, [work] * needs.sites, [up] * needs.sites)
@@ -316,26 +309,25 @@ def _slowest(needs: Needs, down: int, work: float, up: int) -> tuple[float, floa
 
 
 @lru_cache(maxsize=8)
-def _names(sites: int) -> tuple[str, ...]:
-    return tuple(f"site-{i}" for i in range(sites))
+def _names(clients: int) -> tuple[str, ...]:
+    return tuple(f"site-{i}" for i in range(clients))
 
 
 @lru_cache(maxsize=1024)
-def traffic(
+def message_bytes(
     wire: str, tune: str, model: str, labels: int, rounds: int
 ) -> tuple[int, int, int, int]:
-    """Bytes of one site: (an upload, a download, the first download, what is sent before round 1).
+    """Return the bytes of a client: (upload, download, first download, upload before round 1).
 
-    Lengths of messages really encoded: a random change of the trained tensors, each scaled by its
-    learning rate.
+    Lengths of encoded messages: a random change of the trained tensors times their learning rate.
     """
     from fedkit.federated.aggregation.aggregators import make_aggregator
-    from fedkit.federated.rounds.exchange import wires
-    from fedkit.wire.payload import encode
+    from fedkit.federated.rounds.exchange import make_wires
+    from fedkit.wire.payload import encode_tensors
     from fedkit.wire.pipeline import Context
 
-    config = config_of(Needs(model=model, rounds=rounds), tune, wire)
-    delta, (up, down) = _change(model, tune, labels), wires(config, make_aggregator("mean"))
+    config = config_for(Needs(model=model, rounds=rounds), tune, wire)
+    delta, (up, down) = _change(model, tune, labels), make_wires(config, make_aggregator("mean"))
     head = {n: t for n, t in delta.items() if n.startswith("head.")}
     context = Context(NAME, 1, 0, {})
     sent, _ = up.encode(delta, context, {"client": NAME, "examples": 200})
@@ -345,7 +337,7 @@ def traffic(
         sent.nbytes,
         received.nbytes,
         first.nbytes,
-        encode(_statistics(model, tune, labels)).nbytes,
+        encode_tensors(_statistics(model, tune, labels)).nbytes,
     )
 
 
@@ -354,7 +346,7 @@ def _change(model: str, tune: str, labels: int) -> dict[str, Any]:
     import torch
 
     config = RunConfig(model=model, tune=tune, head_lr=0.001)
-    _, trained = known(model, tune, labels)
+    _, trained = describe_model(model, tune, labels)
     random, body = torch.Generator().manual_seed(0), trained.tuner.default_lr
     rate = {True: config.head_lr, False: body}
     return {
@@ -364,24 +356,26 @@ def _change(model: str, tune: str, labels: int) -> dict[str, Any]:
 
 
 def _statistics(model: str, tune: str, labels: int) -> dict[str, Any]:
-    """What the discriminant head start sends, as zeros; `blank_statistics` asks a model for two
-    sizes only.
+    """Return what the discriminant head start sends, as zeros.
+
+    `blank_statistics` reads only two sizes of a model.
     """
     from fedkit.federated.rounds.head_start import blank_statistics
     from fedkit.models.head_starts import make_head_start
 
-    width = known(model, tune, labels)[0].width
+    width = describe_model(model, tune, labels)[0].width
     sizes = SimpleNamespace(
         labels=range(labels), module=SimpleNamespace(head=SimpleNamespace(in_features=width))
     )
     return blank_statistics(sizes, make_head_start("discriminant").sums)
 
 
-def measured_paces(
+def measure_paces(
     needs: Needs, tell: Callable[[str], None] = lambda text: None
 ) -> dict[str, float]:
-    """Seconds per training example on this machine, by tune: a few steps of each, on the data that
-    `needs` names.
+    """Return the measured seconds per training example on this machine, by tune.
+
+    A few steps of each, on the data that `needs` names.
     """
     from fedkit.experiments.estimate import measure_speed
     from fedkit.experiments.job import prepare
@@ -389,7 +383,7 @@ def measured_paces(
     out = {}
     for tune in TUNES:
         tell(f"timing {tune} ...")
-        config = replace(config_of(needs, tune, "none"), clients=min(needs.sites, 4))
+        config = replace(config_for(needs, tune, "none"), clients=min(needs.sites, 4))
         out[tune] = measure_speed(prepare(config)).step / config.batch_size
     return out
 
@@ -397,8 +391,8 @@ def measured_paces(
 # ---- in words
 
 
-def memory_bytes(text: str | None) -> int | None:
-    """'4GB', '800MB', '0.5 GiB' -> bytes. Raises FedkitError for what is no size."""
+def parse_memory(text: str | None) -> int | None:
+    """Return a size in bytes: '4GB', '800MB', '0.5 GiB'. Raises FedkitError for other text."""
     if text is None:
         return None
     units = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -415,9 +409,10 @@ def memory_bytes(text: str | None) -> int | None:
     return int(value)
 
 
-def with_data(needs: Needs, data: str, **columns: Any) -> Needs:
-    """`needs` with the labels and token counts of the data at `data`. Raises FedkitError if it
-    cannot be read.
+def read_needs(needs: Needs, data: str, **columns: Any) -> Needs:
+    """Return `needs` with the labels and token counts of the data at `data`.
+
+    Raises FedkitError if the data cannot be read.
     """
     from transformers import AutoTokenizer
 
@@ -432,18 +427,16 @@ def with_data(needs: Needs, data: str, **columns: Any) -> Needs:
     return replace(needs, data=data, labels=len(corpus.labels), tokens=(texts.mean, texts.longest))
 
 
-def why(advice: Advice) -> str:
-    """The evidence behind the accuracy, in a few words."""
+def describe_evidence(advice: Advice) -> str:
+    """Return the evidence for the accuracy in a few words."""
     base = f"{advice.accuracy:.1f} %" if advice.known else "as LoRA r=8"
     return (
         base if advice.wire == "none" or not advice.known else f"{base}, wire's loss from LoRA r=8"
     )
 
 
-def refusals(advices: Sequence[Advice]) -> list[str]:
-    """Why methods do not fit, a line for each reason: the methods that share it, then both
-    numbers.
-    """
+def refusal_lines(advices: Sequence[Advice]) -> list[str]:
+    """Return why methods do not fit, a line for each reason, with the methods that share it."""
     wires: dict[tuple[str, str], list[str]] = {}
     for a in sorted(advices, key=lambda a: (list(TUNES).index(a.tune), list(WIRES).index(a.wire))):
         for reason in a.reasons:
@@ -453,31 +446,35 @@ def refusals(advices: Sequence[Advice]) -> list[str]:
         tunes.setdefault(
             ("any wire" if len(over) == len(WIRES) else " or ".join(over), reason), []
         ).append(tune)
-    return [f"{_all(members)} with {over}: {reason}" for (over, reason), members in tunes.items()]
+    return [
+        f"{_tune_words(members)} with {over}: {reason}" for (over, reason), members in tunes.items()
+    ]
 
 
-def _all(tunes: list[str]) -> str:
+def _tune_words(tunes: list[str]) -> str:
     return "every method" if len(tunes) == len(TUNES) else ", ".join(tunes)
 
 
 def best_command(needs: Needs, advices: Sequence[Advice]) -> str | None:
-    """The `fedkit run` that tries the best method that fits; None if none does."""
-    from fedkit.core.commands import command
+    """Return the `fedkit run` command of the best method that fits; None if none does."""
+    from fedkit.core.commands import command_line
 
     best = next((a for a in advices if a.fits), None)
     if best is None:
         return None
-    return command(
+    return command_line(
         "run",
-        replace(config_of(as_wished(needs), best.tune, best.wire), **FLAGS.get(needs.privacy, {})),
+        replace(
+            config_for(adjust_rounds(needs), best.tune, best.wire), **FLAGS.get(needs.privacy, {})
+        ),
     )
 
 
 def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> list[str]:
-    """The ranked table, what does not fit and why, and the command that tries the best."""
-    from fedkit.core.text_table import aligned
+    """Return the ranked table, the reasons of what does not fit, and the command of the best."""
+    from fedkit.core.text_table import format_table
 
-    good, needs = [a for a in advices if a.fits], as_wished(needs)
+    good, needs = [a for a in advices if a.fits], adjust_rounds(needs)
     lines = textwrap.wrap(PRIVACY[needs.privacy], 98)
     if good:
         heads = (
@@ -490,14 +487,14 @@ def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> lis
             "accuracy\nelsewhere",
         )
         lines.append(
-            aligned(heads, [_row(i, a) for i, a in enumerate(good[:most], 1)], _key(needs)).rstrip(
-                "\n"
-            )
+            format_table(
+                heads, [_row(i, a) for i, a in enumerate(good[:most], 1)], _key(needs)
+            ).rstrip("\n")
         )
-        lines += _once(needs, good[0]).splitlines()
+        lines += _first_traffic(needs, good[0]).splitlines()
     if len(good) > most:
         lines.append(f"{len(good) - most} more fit; --json lists them all")
-    if refused := refusals(advices):
+    if refused := refusal_lines(advices):
         lines += ["", "do not fit:", *(f"  {line}" for line in refused)]
     lines.append("")
     if good and needs.data == RunConfig.data:
@@ -509,11 +506,11 @@ def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> lis
     return lines
 
 
-def _once(needs: Needs, a: Advice) -> str:
-    """What travels once, before any round: the base model, and what the head starts from."""
+def _first_traffic(needs: Needs, a: Advice) -> str:
+    """Return the line about traffic before any round: base model and head start."""
     from fedkit.core.formatting import megabytes, seconds
 
-    model = 4 * known(needs.model, a.tune, needs.labels)[0].values
+    model = 4 * describe_model(needs.model, a.tune, needs.labels)[0].values
     start = a.total_bytes - needs.rounds * (a.up_bytes + a.down_bytes)
     took = _slowest(needs, model, 0.0, max(start, 0))[2]
     sent = megabytes(max(start, 0) / 1e6)

@@ -1,4 +1,4 @@
-"""What a federated run must beat, each written as a record of the same form."""
+"""Baselines that a federated run must beat, each as a record of the same form."""
 
 from __future__ import annotations
 
@@ -16,20 +16,26 @@ import numpy as np
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.memory import peak_rss_bytes, reset_peak
-from fedkit.core.progress import Listener, Meter
+from fedkit.core.progress import Listener, ProgressMeter
 from fedkit.core.record import ClientRecord, RoundRecord, Run
-from fedkit.core.stats import mean_interval, wilson
+from fedkit.core.stats import mean_accuracy_interval, wilson_interval
 from fedkit.data.corpus import ClientData, Corpus, Examples
 from fedkit.experiments.job import Job, describe_data, describe_environment, describe_model, prepare
 from fedkit.experiments.runner import total_steps
 from fedkit.experiments.store import Store
 from fedkit.federated.local.cohort import fit_all
-from fedkit.federated.local.train import Task, adjustment, client_rng, counted, epoch
-from fedkit.federated.rounds.head_start import statistics
+from fedkit.federated.local.train import (
+    Task,
+    client_rng,
+    count_labels,
+    epoch_batches,
+    logit_adjustment,
+)
+from fedkit.federated.rounds.head_start import client_statistics
 from fedkit.models.head_starts import make_head_start
-from fedkit.models.metrics import Score, score
+from fedkit.models.metrics import Score, score_logits
 
-Part = tuple[str, Score, ClientRecord]  # who, how good on the shared test set, what it took
+Part = tuple[str, Score, ClientRecord]  # name, score on the shared test set, cost
 
 
 def run_baselines(
@@ -40,11 +46,11 @@ def run_baselines(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
 ) -> dict[str, Run]:
-    """Run the named baselines (default: all but 'full') on the data and settings of `config`;
-    {name: record}.
+    """Run the named baselines (default: all but 'full') with `config`; return {name: record}.
 
     Each is written to out/NAME/run.json. 'pooled' and 'full' train as many gradient steps as the
-    federated run does over all its clients; 'local' as many as each client does on its own.
+    federated run does over all its clients; 'local' as many as each client does in that run. Raises
+    FedkitError for an unknown name or a folder that already holds a record.
     """
     names = [n for n in BASELINES if n != "full"] if which is None else which
     if unknown := [n for n in names if n not in BASELINES]:
@@ -58,25 +64,25 @@ def run_baselines(
                 f"{store.folder} already holds a record; choose another --out, or others with"
                 " --which"
             )
-        store.begin(_config(config, name), resume=False)
+        store.previous_record(_config(config, name), resume=False)
     runs: dict[str, Run] = {}
-    job = prepare(open_config(config), corpus)
+    job = prepare(without_privacy(config), corpus)
     for name in names:
         runs[name] = baseline(name, job, progress, cancel)
-        stores[name].keep(runs[name])
+        stores[name].write_record(runs[name])
     return runs
 
 
 def baseline(
     name: str, job: Job, progress: Listener | None = None, cancel: threading.Event | None = None
 ) -> Run:
-    """One baseline as a finished record."""
+    """Return one baseline as a finished record."""
     reset_peak()
-    job = replace(job, config=open_config(job.config))
+    job = replace(job, config=without_privacy(job.config))
     began, settings = time.perf_counter(), _config(job.config, name)
     if settings.tune != job.config.tune:
         job = prepare(settings, job.corpus)
-    meter = Meter(name, steps_of(name, job), 1, progress, cancel)
+    meter = ProgressMeter(name, baseline_steps(name, job), 1, progress, cancel)
     parts = list(BASELINES[name](job, meter))
     latest = _round([s for _, s, _ in parts], tuple(r for *_, r in parts), began)
     return Run(
@@ -91,37 +97,37 @@ def baseline(
     )
 
 
-def majority(job: Job, meter: Meter) -> Iterator[Part]:
+def majority(job: Job, meter: ProgressMeter) -> Iterator[Part]:
     """Always the commonest label of the training data."""
     counts = np.bincount(job.pooled().train.labels, minlength=len(job.corpus.labels))
     logits = np.tile((counts == counts.max()) * 1.0, (len(job.test), 1))
     yield (
         "pooled",
-        score(logits, job.test, job.clients),
+        score_logits(logits, job.test, job.clients),
         ClientRecord("pooled", examples=int(counts.sum())),
     )
 
 
-def frozen_pooled(job: Job, meter: Meter) -> Iterator[Part]:
+def frozen_pooled(job: Job, meter: ProgressMeter) -> Iterator[Part]:
     """Logistic regression on the frozen encoder's sentence vectors, all data in one place."""
     yield _frozen(job, job.pooled(), _untuned_features(job, job.test))
 
 
-def frozen_local(job: Job, meter: Meter) -> Iterator[Part]:
+def frozen_local(job: Job, meter: ProgressMeter) -> Iterator[Part]:
     """The same, every client on its own data alone."""
     features = _untuned_features(job, job.test)
     for client in job.clients:
         yield _frozen(job, client, features)
 
 
-def pooled(job: Job, meter: Meter) -> Iterator[Part]:
+def pooled(job: Job, meter: ProgressMeter) -> Iterator[Part]:
     """The tuner of the run on all data in one place, with the federated run's total number of
     gradient steps.
     """
     yield from _tuned(job, [job.pooled()], [total_steps(job)], meter)
 
 
-def local(job: Job, meter: Meter) -> Iterator[Part]:
+def local(job: Job, meter: ProgressMeter) -> Iterator[Part]:
     """Every client tunes alone by the same recipe, as many epochs as the federated run gives it.
 
     accuracy is the mean over clients on the shared test set; own_mix_accuracy on test examples like
@@ -130,12 +136,16 @@ def local(job: Job, meter: Meter) -> Iterator[Part]:
     yield from _tuned(job, job.clients, [_own_steps(job, c) for c in job.clients], meter)
 
 
-def _tuned(job: Job, clients: list[ClientData], steps: list[int], meter: Meter) -> Iterator[Part]:
+def _tuned(
+    job: Job, clients: list[ClientData], steps: list[int], meter: ProgressMeter
+) -> Iterator[Part]:
     tasks = [_task(job, client, count) for client, count in zip(clients, steps)]
-    members = {c.client_id: c for c in clients}
+    by_name = {c.client_id: c for c in clients}
     for task, done in fit_all(job.model, tasks, job.config, partial(meter.tick, 1)):
         job.model.load_params(done.params)
-        result = score(job.model.predict(job.test), job.test, _judged(job, members[task.name]))
+        result = score_logits(
+            job.model.predict(job.test), job.test, _judged_clients(job, by_name[task.name])
+        )
         yield (
             task.name,
             result,
@@ -144,33 +154,35 @@ def _tuned(job: Job, clients: list[ClientData], steps: list[int], meter: Meter) 
 
 
 def _task(job: Job, client: ClientData, steps: int) -> Task:
-    """A client that trains alone for `steps` steps, with a head start from its own data if the run
-    has one.
+    """Return the task of a client that trains alone for `steps` steps.
+
+    It has a head start from its own data if the run has one.
     """
     start = job.start
     if (head := make_head_start(job.config.head_start)).sums:
         job.model.load_params(start)
-        start = start | head.solve(statistics(job.model, client, head.sums))
+        start = start | head.solve(client_statistics(job.model, client, head.sums))
     rng = client_rng(job.config.seed, 0, client.client_id)
     batches = (
-        rows for _ in range(steps) for rows in epoch(client.train, job.config.batch_size, rng)
+        rows
+        for _ in range(steps)
+        for rows in epoch_batches(client.train, job.config.batch_size, rng)
     )
-    counts = counted(client.train.labels, len(job.corpus.labels))
-    adjust = adjustment(job.config.loss, counts, counts / counts.sum())
+    counts = count_labels(client.train.labels, len(job.corpus.labels))
+    adjust = logit_adjustment(job.config.loss, counts, counts / counts.sum())
     return Task(client.client_id, start, client.train, islice(batches, steps), adjust)
 
 
-def _judged(job: Job, client: ClientData) -> list[ClientData]:
-    """Whose own test examples a model answers for: its client's, or everyone's when it was trained
-    on pooled data.
+def _judged_clients(job: Job, client: ClientData) -> list[ClientData]:
+    """Return the clients whose own test examples a model is tested on.
+
+    Its own client, or all clients when it was trained on pooled data.
     """
     return job.clients if client.client_id == "pooled" else [client]
 
 
 def _untuned_features(job: Job, examples: Examples) -> np.ndarray:
-    """Sentence vectors (n, d) of the encoder as it came, whatever was trained in the model
-    before.
-    """
+    """Return sentence vectors (n, d) of the untuned encoder, whatever was trained before."""
     job.model.load_params(job.start)
     return job.model.features(examples)
 
@@ -185,13 +197,13 @@ def _frozen(job: Job, client: ClientData, test_features: np.ndarray) -> Part:
     )
     seconds = time.perf_counter() - began
     record = ClientRecord(client.client_id, examples=len(client.train), train_seconds=seconds)
-    return client.client_id, score(logits, job.test, _judged(job, client)), record
+    return client.client_id, score_logits(logits, job.test, _judged_clients(job, client)), record
 
 
 def frozen_logits(
     train: np.ndarray, labels: np.ndarray, test: np.ndarray, num_labels: int, strength: float = 10.0
 ) -> np.ndarray:
-    """Log-probabilities (n_test, labels) of a logistic regression on sentence vectors (n, d).
+    """Return log-probabilities (n_test, labels) of a logistic regression on vectors (n, d).
 
     strength: inverse regularisation; 10 suits unit-length vectors (chosen on validation data, not
     on a test set).
@@ -219,9 +231,9 @@ def _round(scores: list[Score], clients: tuple[ClientRecord, ...], began: float)
 def _result(last: RoundRecord, scores: list[Score], n: int) -> dict[str, Any]:
     alone = len(scores) == 1
     interval = (
-        wilson(int(scores[0].correct.sum()), n)
+        wilson_interval(int(scores[0].correct.sum()), n)
         if alone
-        else mean_interval([s.accuracy for s in scores])
+        else mean_accuracy_interval([s.accuracy for s in scores])
     )
     return {
         "accuracy": last.accuracy,
@@ -246,33 +258,31 @@ def _result(last: RoundRecord, scores: list[Score], n: int) -> dict[str, Any]:
     }
 
 
-def open_config(config: RunConfig) -> RunConfig:
-    """The same without privacy: what a protected run is held against is what could be had without
-    protection.
-    """
+def without_privacy(config: RunConfig) -> RunConfig:
+    """Return the config without privacy: baselines show what is possible without protection."""
     return replace(config, privacy="none", secure="none")
 
 
 def _config(config: RunConfig, name: str) -> RunConfig:
-    config = open_config(config)
+    config = without_privacy(config)
     return replace(config, tune="full", lr=None) if name == "full" else config
 
 
 def _own_steps(job: Job, client: ClientData) -> int:
-    """Steps of one client over the whole run, were it chosen in every round."""
+    """Return the steps of one client over the whole run if it takes part in every round."""
     return (
         job.config.rounds * job.config.local_epochs * -(-len(client.train) // job.config.batch_size)
     )
 
 
-def steps_of(name: str, job: Job) -> int:
-    """Gradient steps of a baseline over all clients; 1 for one that takes none."""
+def baseline_steps(name: str, job: Job) -> int:
+    """Return the gradient steps of a baseline over all clients; 1 for one that takes none."""
     if name in ("pooled", "full"):
         return total_steps(job)
     return sum(_own_steps(job, c) for c in job.clients) if name == "local" else 1
 
 
-BASELINES: dict[str, Callable[[Job, Meter], Iterator[Part]]] = {
+BASELINES: dict[str, Callable[[Job, ProgressMeter], Iterator[Part]]] = {
     "majority": majority,
     "frozen-pooled": frozen_pooled,
     "frozen-local": frozen_local,

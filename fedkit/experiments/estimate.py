@@ -1,6 +1,4 @@
-"""How long will a sweep take? A few gradient steps and a small evaluation of every kind of tuning,
-on the real data.
-"""
+"""Estimate the time of a sweep from a few measured gradient steps of every kind of tuning."""
 
 from __future__ import annotations
 
@@ -9,25 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fedkit.core.config import DATA, RunConfig
+from fedkit.core.config import DATA_SETTINGS, RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count
+from fedkit.core.formatting import count_noun
 from fedkit.data.corpus import ClientData
 from fedkit.data.partition import deal
-from fedkit.experiments.baselines import steps_of
+from fedkit.experiments.baselines import baseline_steps
 from fedkit.experiments.job import Job
 from fedkit.experiments.plan import Entry
 from fedkit.experiments.runner import run, total_steps
-from fedkit.experiments.sweep import Bench
+from fedkit.experiments.sweep import JobCache
 
-# of the small run: clients at most, batches of each, test examples
-SITES, BATCHES, EXAMPLES = 8, 2, 128
+# size of the timed run: most clients, batches of each, test examples
+CLIENTS, BATCHES, EXAMPLES = 8, 2, 128
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds per gradient step, per example that is only read, and per round besides; the peak
-    memory in bytes.
+    """Seconds per gradient step, per example that is only read, and of the rest of a round.
+
+    peak: memory in bytes.
     """
 
     step: float
@@ -38,8 +37,9 @@ class Speed:
 
 @dataclass(frozen=True)
 class Estimate:
-    """seconds: expected, by run folder. peak: bytes of memory, the most of any kind that was timed;
-    a whole run takes some more.
+    """seconds: expected, by run folder. peak: the most memory of a timed kind, in bytes.
+
+    A whole run takes a little more memory than that.
     """
 
     runs: int
@@ -60,28 +60,28 @@ class Estimate:
     def __str__(self) -> str:
         from fedkit.core.formatting import megabytes, seconds
 
-        what = [count(self.runs, "run")] + (
-            [count(self.baselines, "baseline")] if self.baselines else []
+        what = [count_noun(self.runs, "run")] + (
+            [count_noun(self.baselines, "baseline")] if self.baselines else []
         )
         if not self.seconds:
             return f"{' and '.join(what)} to make, no estimate"
         return (
             f"{' and '.join(what)} to make, about {seconds(sum(self.seconds.values()))} and"
             f" {megabytes(self.peak / 1e6)} of memory at the peak (an estimate from"
-            f" {count(self.kinds, 'short test')})"
+            f" {count_noun(self.kinds, 'short test')})"
         )
 
 
-def estimate(
+def estimate_sweep(
     entries: list[Entry],
     tell: Callable[[str], None] = lambda text: None,
     refuse: Callable[[str, str], None] = lambda folder, reason: None,
 ) -> Estimate:
-    """Time each distinct model and tuning once, then reckon the steps of every run.
+    """Time each distinct model and tuning once, then compute the seconds of every run.
 
-    What is refused is left out; refuse: hears its folder and the reason.
+    Refused runs are left out; refuse: called with the folder and the reason of each.
     """
-    bench, paces, dealt = Bench(), {}, {}
+    jobs, paces, dealt = JobCache(), {}, {}
     seconds: dict[str, float] = {}
     for entry in entries:
         config = (
@@ -90,30 +90,31 @@ def estimate(
             else entry.config
         )
         kind = (config.model, config.tune, config.max_tokens, config.batch_size)
-        share = tuple(getattr(config, k) for k in DATA)
+        share = tuple(getattr(config, k) for k in DATA_SETTINGS)
         try:
             if kind not in paces:
                 tell(f"timing {config.tune} on {config.model} ...")
-                paces[kind] = measure_speed(bench.job(config))
+                paces[kind] = measure_speed(jobs.job(config))
             if share not in dealt:
-                dealt[share] = _dealt(config, bench)
+                dealt[share] = _dealt_job(config, jobs)
             seconds[entry.folder] = _seconds(
                 entry.baseline, replace(dealt[share], config=config), paces[kind]
             )
         except FedkitError as reason:
             refuse(entry.folder, str(reason))
             continue
-    bench.drop()
+    jobs.drop_job()
     made = sum(bool(e.baseline) for e in entries)
     peak = max((p.peak for p in paces.values()), default=0)
     return Estimate(len(entries) - made, made, len(paces), seconds, peak)
 
 
 def measure_speed(job: Job) -> Speed:
-    """How fast this machine is at this job: two rounds of a small part of it; the first warms up,
-    the second counts.
+    """Measure the speed of this machine: two rounds of a small part of the job.
+
+    The first round warms up, the second counts.
     """
-    part = [_part(c, BATCHES * job.config.batch_size) for c in job.clients[:SITES]]
+    part = [_part(c, BATCHES * job.config.batch_size) for c in job.clients[:CLIENTS]]
     config = replace(job.config, rounds=2, local_epochs=1, clients_per_round=None)
     small = replace(
         job, config=config, clients=part, test=job.test.take(range(min(EXAMPLES, len(job.test))))
@@ -135,9 +136,9 @@ def _part(client: ClientData, most: int) -> ClientData:
     return ClientData(client.client_id, client.train.take(rows), client.validation.take(held))
 
 
-def _dealt(config: RunConfig, bench: Bench) -> Job:
-    """Who has what under `config`, as a job without a model."""
-    corpus = bench.corpus(config)
+def _dealt_job(config: RunConfig, jobs: JobCache) -> Job:
+    """Return the clients' data under `config` as a job without a model."""
+    corpus = jobs.corpus(config)
     clients = deal(
         corpus, config.partition, config.clients, config.examples_per_client, config.seed
     )
@@ -146,13 +147,13 @@ def _dealt(config: RunConfig, bench: Bench) -> Job:
 
 def _seconds(baseline: str, job: Job, pace: Speed) -> float:
     config, train, test = job.config, sum(len(c.train) for c in job.clients), len(job.test)
-    held, sites = sum(len(c.validation) for c in job.clients), len(job.clients)
+    held, clients = sum(len(c.validation) for c in job.clients), len(job.clients)
     if baseline == "majority":
         return 0.0
     if baseline.startswith("frozen"):
         return pace.example * (train + test)
     if baseline == "local":
-        return steps_of("local", job) * pace.step + pace.example * sites * test
+        return baseline_steps("local", job) * pace.step + pace.example * clients * test
     read = test if baseline else train + (config.rounds + 1) * (test + held)
     return (
         total_steps(job) * pace.step

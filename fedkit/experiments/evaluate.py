@@ -1,6 +1,4 @@
-"""How good what a round left is: one shared model, or a model per client where some tensors stay at
-home.
-"""
+"""Evaluate a round: one shared model, or a model per client where tensors stay at the clients."""
 
 from __future__ import annotations
 
@@ -11,22 +9,22 @@ import numpy as np
 from fedkit.data.corpus import Examples, concatenate
 from fedkit.experiments.job import Job
 from fedkit.federated.algorithm import Round
-from fedkit.models.metrics import Score, own_accuracies, score
+from fedkit.models.metrics import Score, own_accuracies, score_logits
 
-MOST = 20  # clients whose own models are all judged on the whole test set, after the last round
+MOST = 20  # most clients whose models are all tested on the whole test set at the end
 
 
 def evaluate_round(job: Job, done: Round) -> Score:
-    """The test score. With a model per client every test example is answered by one of them, in
-    turn.
+    """Return the test score of a round.
 
-    So `correct` still has an entry per example and its mean is that of the clients' accuracies.
-    After the last round of at most MOST clients each model answers all examples, which tells better
-    how each does on its own mix.
+    With a model per client the clients answer the test examples in turn, one each, so that
+    `correct` still has an entry per example and its mean is that of the clients' accuracies. After
+    the last round of at most MOST clients each model answers all examples, which measures its
+    accuracy on its own label mix more precisely.
     """
     if not done.home:
         job.model.load_params(done.shared)
-        return score(job.model.predict(job.test), job.test, job.clients)
+        return score_logits(job.model.predict(job.test), job.test, job.clients)
     turn = np.arange(len(job.test)) % len(job.clients)
     whole = done.number == job.config.rounds and len(job.clients) <= MOST
     logits, own = np.zeros((len(job.test), len(job.corpus.labels)), np.float32), {}
@@ -36,13 +34,14 @@ def evaluate_round(job: Job, done: Round) -> Score:
         logits[mine] = answered[mine] if whole else answered
         if whole:
             own |= own_accuracies(answered.argmax(1) == job.test.labels, job.test, [client])
-    result = score(logits, job.test, job.clients)
+    result = score_logits(logits, job.test, job.clients)
     return replace(result, own=own) if own else result
 
 
 def validation_accuracy(job: Job, done: Round) -> float | None:
-    """On the clients' validation data, each answered by its own client's model; None where there is
-    none.
+    """Return the accuracy on the clients' validation data, each answered by its own model.
+
+    None without validation data.
     """
     if not done.home:
         held = concatenate([c.validation for c in job.clients])
@@ -59,6 +58,6 @@ def validation_accuracy(job: Job, done: Round) -> float | None:
 
 
 def _answers(job: Job, done: Round, client: int, examples: Examples) -> np.ndarray:
-    """Logits (n, labels) of one client's model."""
+    """Return logits (n, labels) of one client's model."""
     job.model.load_params(done.shared | done.home.get(client, {}))
     return job.model.predict(examples)

@@ -1,6 +1,4 @@
-"""Everything a run and its baselines share: the data dealt out, the model in memory, the checks
-made before either.
-"""
+"""Prepare what a run and its baselines share: checks, dealt data, the model in memory."""
 
 from __future__ import annotations
 
@@ -13,16 +11,16 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Corpus, Examples, concatenate
 from fedkit.data.load import load_corpus
-from fedkit.data.partition import client_column, deal, left_out
+from fedkit.data.partition import client_column, deal, left_out_clients
 from fedkit.federated.aggregation.aggregators import make_aggregator
-from fedkit.federated.rounds.exchange import check_exchange, exchange_notes, wires
-from fedkit.federated.rounds.head_start import budget_of, check_start, start_note
+from fedkit.federated.rounds.exchange import check_exchange, exchange_notes, make_wires
+from fedkit.federated.rounds.head_start import check_head_start, head_start_note, privacy_budget
 from fedkit.federated.validation import (
     check_budget,
+    check_clients,
     check_memory,
     check_privacy,
     check_server,
-    check_sites,
     privacy_notes,
     server_notes,
 )
@@ -43,8 +41,9 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Job:
-    """A config made real. clients and test hold token ids; start is the model's trainable part
-    before any training.
+    """A config with its data and model.
+
+    clients and test hold token ids; start is the trainable part of the model before any training.
     """
 
     config: RunConfig
@@ -57,11 +56,11 @@ class Job:
 
     @property
     def budget(self) -> Budget | None:
-        """What of privacy may be spent; None without."""
-        return budget_of(self.config, len(self.clients))
+        """Return the privacy budget; None without privacy."""
+        return privacy_budget(self.config, len(self.clients))
 
     def pooled(self) -> ClientData:
-        """All clients' examples in one place: what federation is compared with."""
+        """Return all clients' examples in one place, for comparison with federation."""
         return ClientData(
             "pooled",
             concatenate([c.train for c in self.clients]),
@@ -70,7 +69,7 @@ class Job:
 
 
 def check_config(config: RunConfig) -> None:
-    """Refuse what can be refused before any data is read. Raises FedkitError."""
+    """Raise FedkitError for what can be refused before any data is read."""
     from fedkit.models.tuners.registry import make_tuner
 
     for name, (least, most) in LIMITS.items():
@@ -90,27 +89,24 @@ def check_config(config: RunConfig) -> None:
         raise FedkitError(
             f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}"
         )
-    (
-        make_tuner(config.tune),
-        check_server(config),
-        check_privacy(config),
-        World.of(config, ["a client"]),
-    )
-    wires(config, make_aggregator(config.aggregate))
-    check_start(config)
+    make_tuner(config.tune)
+    check_server(config)
+    check_privacy(config)
+    World.of(config, ["a client"])
+    make_wires(config, make_aggregator(config.aggregate))
+    check_head_start(config)
 
 
 def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
-    """Check the config, read and deal the data, load the model. Raises FedkitError; nothing is
-    written.
-    """
+    """Check the config, deal the data, load the model; write nothing. Raises FedkitError."""
     check_config(config)
     column = client_column(config.partition, config.client)
     corpus = corpus or load_corpus(
         config.data, config.text, config.label, column, config.encoding, seed=config.seed
     )
     dealt = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
-    check_sites(config, len(dealt)), check_budget(config, dealt)
+    check_clients(config, len(dealt))
+    check_budget(config, dealt)
     from fedkit.models.loading import load_model
 
     model = load_model(config, corpus.labels)
@@ -129,14 +125,15 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
         *corpus.notes,
         *(
             f"client {name!r} left out: too few training examples ({n})"
-            for name, n in left_out(corpus, dealt).items()
+            for name, n in left_out_clients(corpus, dealt).items()
         ),
         *unused_clients(config, len(dealt)),
         *exchange_notes(config, model),
         *server_notes(config, [c.client_id for c in clients]),
         *privacy_notes(config, clients),
         *filter(
-            None, [script_note(config.model, corpus.train.texts), start_note(config, len(dealt))]
+            None,
+            [script_note(config.model, corpus.train.texts), head_start_note(config, len(dealt))],
         ),
     )
     return Job(
@@ -145,7 +142,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
 
 
 def unused_clients(config: RunConfig, dealt: int) -> list[str]:
-    """A note when a number of clients was asked for, and the client column made another."""
+    """Return a note when the client column makes another number of clients than was set."""
     if config.clients in (dealt, RunConfig.clients):
         return []
     return [
@@ -159,7 +156,7 @@ def _read(model: Model, examples: Examples, config: RunConfig) -> Examples:
 
 
 def describe_data(job: Job) -> dict[str, Any]:
-    """The record's `data` block."""
+    """Return the record's `data` block."""
     names = job.corpus.labels
     clients = [
         {
@@ -189,14 +186,13 @@ def _counts(client: ClientData):
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """The record's `model` block. parameters: of the base model as it came, without what a tuner
-    added and the head.
+    """Return the record's `model` block.
 
-    base_bytes is what each site downloads once, not counted in the traffic of a run.
-    trainable_bytes is one float32 copy of what is trained: what a site would send in a round if
-    nothing were compressed.
+    parameters: of the base model, without what a tuner added and without the head. base_bytes: what
+    each client downloads once, not counted in the traffic of a run. trainable_bytes: one float32
+    copy of the trained part, which a client would send in a round without compression.
     """
-    own = model.tuner.in_place  # else all that is trained was added
+    own = model.tuner.in_place  # otherwise everything that is trained was added
     base = sum(p.numel() for p in model.module.encoder.parameters() if own or not p.requires_grad)
     trainable = model.num_trainable()
     return {
@@ -212,14 +208,14 @@ def describe_model(model: Model) -> dict[str, Any]:
 
 
 def describe_environment(model: Model) -> dict[str, Any]:
-    """The record's `environment` block."""
+    """Return the record's `environment` block."""
     import platform
     from importlib.metadata import version
 
     import torch
 
     import fedkit
-    from fedkit.models.autotune import processor
+    from fedkit.models.autotune import processor_name
 
     names = ("torch", "transformers", "peft", "safetensors", "numpy", "opacus", "dp-accounting")
     return {
@@ -231,6 +227,6 @@ def describe_environment(model: Model) -> dict[str, Any]:
         "attention": model.attention,
         "engine": model.engine,
         "threads": torch.get_num_threads(),
-        "processor": processor(),
+        "processor": processor_name(),
         "system": platform.system(),
     }

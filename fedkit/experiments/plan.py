@@ -1,6 +1,4 @@
-"""What a sweep is to run: settings for all, lists to vary, further combinations, seeds; from a
-file, flags or Python.
-"""
+"""The runs of a sweep: settings for all, lists to vary, further combinations, seeds, baselines."""
 
 from __future__ import annotations
 
@@ -13,22 +11,21 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fedkit.core.config import DATA, MACHINE, RunConfig, parse_cohort
+from fedkit.core.config import DATA_SETTINGS, MACHINE_SETTINGS, RunConfig, parse_cohort
 from fedkit.core.errors import FedkitError
 
-# unless others are asked for
+# baselines by default
 BASELINES = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")
 TYPES = {f.name: f.type for f in fields(RunConfig)}
 LONGEST = 48  # characters of a folder name, before the seed
-MOST = 10_000  # runs of a plan: more is a slip of the pen
+MOST = 10_000  # most runs of a plan: more are a mistake
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One run of a sweep: its folder below the sweep's, its own settings, all settings, and its
-    name as a baseline.
+    """One run of a sweep: its folder below the sweep's folder, and its settings.
 
-    baseline: '' for a federated run.
+    given: the settings that make this combination. baseline: its name; '' for a federated run.
     """
 
     folder: str
@@ -38,25 +35,29 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """What makes it this run: the same on any machine; a baseline is one for its data
-        and seed.
+        """Return what identifies the run on any machine.
+
+        There is one baseline of each kind for each data and seed.
         """
         values = self.config.to_dict()
-        kept = (*DATA, "seed") if self.baseline else [k for k in values if k not in MACHINE]
+        kept = (
+            (*DATA_SETTINGS, "seed")
+            if self.baseline
+            else [k for k in values if k not in MACHINE_SETTINGS]
+        )
         return repr((self.baseline, [(k, values[k]) for k in kept]))
 
     def __str__(self) -> str:
-        named = self.baseline or ", ".join(map(_said, self.given, self.given.values()))
+        named = self.baseline or ", ".join(map(_setting_words, self.given, self.given.values()))
         return ", ".join(filter(None, [named, f"seed {self.config.seed}"]))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """settings: for all. vary: {setting: values}, every combination is run. also: further single
-    combinations.
+    """settings: for all runs. vary: {setting: values}, every combination is run.
 
-    Each combination is run for every seed; baselines are made once for each seed and data. Raises
-    FedkitError for what cannot be read as a setting.
+    also: further single combinations. Each combination is run for every seed; baselines are made
+    once for each seed and data. Raises FedkitError for what cannot be read as a setting.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class Plan:
                 "seed given as one setting; list the seeds: [vary] seed = [0, 1, 2], or --seeds"
                 " 0,1,2"
             )
-        size = len(self.seeds) * _size(self.vary) + len(self.also)
+        size = len(self.seeds) * _combination_count(self.vary) + len(self.also)
         if size > MOST:
             raise FedkitError(
                 f"this plan has {size:,} runs; at most {MOST:,} are made in one sweep"
@@ -91,7 +92,7 @@ class Plan:
         self.entries()
 
     def combinations(self) -> list[dict[str, Any]]:
-        """The settings that make each method, in order, each once."""
+        """Return the settings that make each method, in order, each once."""
         every = (
             [dict(zip(self.vary, values)) for values in product(*self.vary.values())]
             if self.vary
@@ -104,37 +105,42 @@ class Plan:
         return list(found.values())
 
     def entries(self, kept: dict[str, str] | None = None) -> list[Entry]:
-        """Every run, seed after seed, the baselines of a seed first. kept: {key: folder} of an
-        earlier plan.
+        """Return every run, seed after seed, the baselines of a seed first.
+
+        kept: {key: folder} of an earlier plan.
         """
         kept, taken, out = kept or {}, set((kept or {}).values()), []
         for seed in self.seeds:
             runs = [Entry("", given, self.config(given, seed)) for given in self.combinations()]
             for entry in [*self._baselines(runs), *runs]:
-                folder = kept.get(entry.key) or _free(entry, taken)
+                folder = kept.get(entry.key) or _free_folder(entry, taken)
                 taken.add(folder)
                 out.append(Entry(folder, entry.given, entry.config, entry.baseline))
         return out
 
     def config(self, given: dict[str, Any], seed: int) -> RunConfig:
-        """The settings of one run. Raises FedkitError."""
+        """Return the settings of one run. Raises FedkitError."""
         values = {**self.settings, **given}
         if (cohort := values.get("clients_per_round")) is not None:
             values["clients_per_round"] = parse_cohort(str(cohort))
         return RunConfig.from_dict({**values, "seed": seed})
 
     def _baselines(self, runs: list[Entry]) -> Iterable[Entry]:
-        """For each kind of data, by the settings of the first combination that can be right."""
+        """Yield the baselines of each kind of data, with the first combination that is valid."""
         groups: dict[str, list[Entry]] = {}
         for run in runs:
-            groups.setdefault(repr([getattr(run.config, k) for k in DATA]), []).append(run)
+            groups.setdefault(repr([getattr(run.config, k) for k in DATA_SETTINGS]), []).append(run)
         for group in groups.values():
             first = (
-                next((run for run in group if _fits(run.config)), group[0])
+                next((run for run in group if _is_valid(run.config)), group[0])
                 if self.baselines
                 else group[0]
             )
-            own = {k: v for k, v in first.given.items() if k in DATA} if len(groups) > 1 else {}
+            own = (
+                {k: v for k, v in first.given.items() if k in DATA_SETTINGS}
+                if len(groups) > 1
+                else {}
+            )
             yield from (Entry("", own, first.config, name) for name in self.baselines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,7 +148,7 @@ class Plan:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Plan:
-        """The plan in parsed TOML or JSON; seeds may stand in [vary], as any other list."""
+        """Return the plan in parsed TOML or JSON; [vary] may hold seeds. Raises FedkitError."""
         known = {f.name: f.type for f in fields(cls)}
         if unknown := [k for k in values if k not in known]:
             raise FedkitError(f"a plan has no part {unknown[0]!r}; its parts: {', '.join(known)}")
@@ -176,7 +182,7 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan in a TOML file. Raises FedkitError in one line."""
+    """Return the plan in a TOML file. Raises FedkitError with a message of one line."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -186,8 +192,9 @@ def read_plan(path: Path) -> Plan:
 
 
 def parse_vary(texts: Iterable[str]) -> dict[str, list]:
-    """['tune=head', 'tune=full', 'rounds=5'] -> {'tune': ['head', 'full'], 'rounds': [5]}; values
-    of the field's type.
+    """Return {setting: values}, in the type of the field.
+
+    ['tune=head', 'tune=full', 'rounds=5'] -> {'tune': ['head', 'full'], 'rounds': [5]}.
     """
     out: dict[str, list] = {}
     for text in texts:
@@ -208,7 +215,7 @@ def parse_vary(texts: Iterable[str]) -> dict[str, list]:
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """'0,1,2' -> (0, 1, 2)."""
+    """Return '0,1,2' as (0, 1, 2). Raises FedkitError."""
     try:
         return tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
@@ -217,15 +224,15 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         ) from None
 
 
-def changed(old: Plan, new: Plan) -> str:
-    """What `new` no longer has of `old`, in a few words; '' when it only adds."""
+def describe_change(old: Plan, new: Plan) -> str:
+    """Return in a few words what `new` lacks of `old`; '' when it only adds."""
     there = {entry.key for entry in new.entries()}
     gone = [entry for entry in old.entries() if entry.key not in there]
     if not gone:
         return ""
     for name in {**old.settings, **new.settings}:
         was, now = (plan.settings.get(name, getattr(RunConfig(), name)) for plan in (old, new))
-        if was != now and name not in MACHINE:
+        if was != now and name not in MACHINE_SETTINGS:
             return f"{name} was {was!r} and is now {now!r}"
     return f"it no longer has {gone[0]}"
 
@@ -240,7 +247,7 @@ def _value(name: str, text: str) -> Any:
         raise FedkitError(f"vary {name}={text!r} given; {TYPES[name]} is expected") from None
 
 
-def _fits(config: RunConfig) -> bool:
+def _is_valid(config: RunConfig) -> bool:
     from fedkit.experiments.job import check_config
 
     try:
@@ -250,21 +257,21 @@ def _fits(config: RunConfig) -> bool:
     return True
 
 
-def _size(vary: dict[str, list]) -> int:
+def _combination_count(vary: dict[str, list]) -> int:
     size = 1
     for values in vary.values():
         size *= len(values)
     return size
 
 
-def _said(name: str, value: Any) -> str:
-    """Words such as 'none' do not speak for themselves."""
+def _setting_words(name: str, value: Any) -> str:
+    """Return words for a setting; with its name where a value such as 'none' needs it."""
     alone = isinstance(value, str) and value not in ("none", "mean", "all", "auto", "zero", "plain")
     return value if alone else f"{name.replace('_', ' ')} {'as usual' if value is None else value}"
 
 
-def _free(entry: Entry, taken: set[str]) -> str:
-    """A folder name made from what is varied, safe on any file system and not yet taken."""
+def _free_folder(entry: Entry, taken: set[str]) -> str:
+    """Return a folder name from the varied settings, safe on any file system and not taken."""
     words = [
         v if isinstance(v, str) else f"{k.replace('_', '-')}={v}" for k, v in entry.given.items()
     ]

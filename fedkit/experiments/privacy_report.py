@@ -1,28 +1,26 @@
-"""What of a privacy budget a record has spent, and how it is told: the number never without what it
-means.
-"""
+"""The privacy block of a record: the spent budget, always with what it means."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fedkit.core.record import Run
-from fedkit.privacy.accounting import explain
-from fedkit.privacy.mechanisms import FEW, Budget, visits_of
+from fedkit.privacy.accounting import explain_epsilon
+from fedkit.privacy.mechanisms import FEW_CLIENTS, Budget, visit_noises
 
 TEACHING = ", which here are not secure, for teaching"
 
 
-def is_spent(record: Run, budget: Budget | None) -> bool:
-    """Whether one more round would go beyond the epsilon that was given."""
-    return budget is not None and not budget.allows(visits_of(record.rounds, budget))
+def is_budget_spent(record: Run, budget: Budget | None) -> bool:
+    """Return whether one more round would exceed the epsilon of the budget."""
+    return budget is not None and not budget.allows(visit_noises(record.rounds, budget))
 
 
-def told(record: Run, budget: Budget | None) -> dict[str, Any]:
-    """The record's epsilon, delta and privacy_unit, and under `privacy` all that they rest on."""
+def privacy_result(record: Run, budget: Budget | None) -> dict[str, Any]:
+    """Return the record's epsilon, delta and privacy_unit, and their evidence under `privacy`."""
     if budget is None:
         return {"epsilon": None, "delta": None, "privacy_unit": None}
-    visits = visits_of(record.rounds, budget)
+    visits = visit_noises(record.rounds, budget)
     beside = {name: _or_none(budget, visits, name) for name in ("rdp", "prv")}
     wanted = record.config["rounds"]
     stopped = (
@@ -42,13 +40,13 @@ def told(record: Run, budget: Budget | None) -> dict[str, Any]:
             "start": budget.start,
             "visits": len(visits),
             "turns": budget.turns,
-            "trust": trust(record.config, budget),
+            "trust": describe_trust(record.config, budget),
             "blocks": [[b.noise, b.rate, b.steps] for b in budget.blocks(visits)],
             "accountant": "pld",
             "beside": beside,
             "unamplified": budget.unamplified(visits),
             "stopped": stopped,
-            "notes": notes(record, budget),
+            "notes": privacy_statements(record, budget),
         },
     }
 
@@ -62,8 +60,8 @@ def _or_none(budget: Budget, visits: list[float], accountant: str) -> float | No
         return None
 
 
-def trust(config: dict[str, Any], budget: Budget) -> str:
-    """Who must be trusted for the promise to hold, in a sentence."""
+def describe_trust(config: dict[str, Any], budget: Budget) -> str:
+    """Return who must be trusted for the promise to hold, in a sentence."""
     sealed = config.get("secure", "none")
     if budget.unit == "example" and not budget.trust_sum:
         return "nobody: every site adds all the noise itself, before anything leaves it"
@@ -77,16 +75,16 @@ def trust(config: dict[str, Any], budget: Budget) -> str:
     return "the server, which sees every update and adds the noise"
 
 
-def notes(record: Run, budget: Budget) -> list[str]:
-    """What the number says and does not say, in sentences."""
+def privacy_statements(record: Run, budget: Budget) -> list[str]:
+    """Return what the epsilon covers and does not cover, in sentences."""
     example = budget.unit == "example"
-    visits = visits_of(record.rounds, budget)
+    visits = visit_noises(record.rounds, budget)
     turns = (
         f"none: clients come in turn, every {budget.turns} rounds, and may know it"
         if budget.turns
         else None
     )
-    lines = explain(
+    lines = explain_epsilon(
         budget.delta,
         budget.blocks(visits),
         unit=budget.unit,
@@ -95,7 +93,7 @@ def notes(record: Run, budget: Budget) -> list[str]:
     )
     if budget.privacy.noise_from == "system":
         lines = [line.split(", and whoever can draw")[0] for line in lines]
-    lines.append(f"trusted: {trust(record.config, budget)}")
+    lines.append(f"trusted: {describe_trust(record.config, budget)}")
     if budget.privacy.noise_from == "seed":
         lines.append(
             "for study: this run's noise follows its seed, which stands in its record;"
@@ -107,7 +105,7 @@ def notes(record: Run, budget: Budget) -> list[str]:
             "not covered: people, where one has several texts, and texts that stand there more than"
             " once: k of them together have about k times the epsilon"
         )
-    elif budget.clients < FEW:
+    elif budget.clients < FEW_CLIENTS:
         lines.append(
             f"{budget.clients} clients: whoever knows that a company is a member knows its unit;"
             " such a promise means much where members are many and not known"

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Measure a privacy curve: a sweep over epsilon and seeds, with the runs to compare it with."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fedkit.core.config import RunConfig, parse_spec
 from fedkit.core.errors import FedkitError
 from fedkit.core.progress import Listener
 from fedkit.experiments.plan import Plan
-from fedkit.results.privacy_curve import NEITHER, Curve
+from fedkit.results.privacy_curve import POINT_OPTIONS, Curve
 
 EPS, SEEDS = (1.0, 3.0, 8.0), (0, 1, 2)
 
 
-def privacy_curve(
+def measure_privacy_curve(
     config: RunConfig,
     eps: Sequence[float] = EPS,
     seeds: Sequence[int] = SEEDS,
@@ -25,18 +25,18 @@ def privacy_curve(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
 ) -> Curve:
-    """Run `config` at every epsilon and seed, once per seed without privacy, and each site alone.
+    """Run `config` at every epsilon and seed; per seed also without privacy and each client alone.
 
     config.privacy: an example, client or ftrl spec whose eps is replaced; 'none' stands for
-    'example'. out: a folder for all runs and curve.json, and to go on with; None keeps nothing.
-    progress, cancel: as for a sweep. Raises FedkitError for what cannot be kept, Cancelled when
-    stopped.
+    'example'. out: a folder for all runs and curve.json, and to resume from; None keeps nothing.
+    progress, cancel: as for a sweep. Raises FedkitError for a promise that cannot be kept,
+    Cancelled when stopped.
     """
     from fedkit.experiments.sweep import sweep
 
     refused: list[str] = []
     with _folder(out) as folder:
-        runs = sweep(plan_of(config, eps, seeds), folder, progress, cancel, tell=refused.append)
+        runs = sweep(curve_plan(config, eps, seeds), folder, progress, cancel, tell=refused.append)
         if refused and not any(run.result.get("epsilon") for run in runs):
             raise FedkitError(refused[0].removeprefix("refused: "))
         curve = Curve.from_runs(runs, refused)
@@ -45,8 +45,11 @@ def privacy_curve(
     return curve
 
 
-def plan_of(config: RunConfig, eps: Sequence[float] = EPS, seeds: Sequence[int] = SEEDS) -> Plan:
-    """The sweep that measures the curve: first without privacy, by which the baseline is made."""
+def curve_plan(config: RunConfig, eps: Sequence[float] = EPS, seeds: Sequence[int] = SEEDS) -> Plan:
+    """Return the sweep that measures the curve.
+
+    The runs without privacy come first, so that the baselines take their settings.
+    """
     usual = RunConfig().to_dict()
     kept = {
         k: v for k, v in config.to_dict().items() if k not in ("seed", "privacy") and v != usual[k]
@@ -64,8 +67,9 @@ def plan_of(config: RunConfig, eps: Sequence[float] = EPS, seeds: Sequence[int] 
 
 
 def with_epsilon(spec: str, epsilon: float) -> str:
-    """'example:eps=8,clip=1', 3 -> 'example:eps=3,clip=1'; 'none' becomes 'example'. Raises
-    FedkitError.
+    """Return the spec with another epsilon; 'none' becomes 'example'.
+
+    'example:eps=8,clip=1', 3 -> 'example:eps=3,clip=1'. Raises FedkitError.
     """
     from fedkit.privacy.mechanisms import make_privacy
 
@@ -76,7 +80,7 @@ def with_epsilon(spec: str, epsilon: float) -> str:
         )
     if not epsilon > 0:
         raise FedkitError(f"eps {epsilon:g} given; write numbers above 0, such as 1, 3, 8")
-    options = {"eps": f"{epsilon:g}"} | {k: v for k, v in options.items() if k not in NEITHER}
+    options = {"eps": f"{epsilon:g}"} | {k: v for k, v in options.items() if k not in POINT_OPTIONS}
     return f"{name}:" + ",".join(f"{k}={v}" for k, v in options.items())
 
 

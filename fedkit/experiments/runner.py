@@ -1,6 +1,4 @@
-"""A whole run from config to record: start, rounds, evaluation, a safe file after every round,
-resume.
-"""
+"""Make a whole run from config to record, with a safe file after every round, and resume it."""
 
 from __future__ import annotations
 
@@ -17,23 +15,23 @@ import torch
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.memory import peak_rss_bytes, reset_peak
-from fedkit.core.progress import Listener, Meter
+from fedkit.core.progress import Listener, ProgressMeter
 from fedkit.core.record import RoundRecord, Run
-from fedkit.core.stats import wilson
+from fedkit.core.stats import wilson_interval
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Corpus
 from fedkit.experiments.evaluate import evaluate_round, validation_accuracy
 from fedkit.experiments.job import Job, describe_data, describe_environment, describe_model, prepare
-from fedkit.experiments.privacy_report import is_spent, told
+from fedkit.experiments.privacy_report import is_budget_spent, privacy_result
 from fedkit.experiments.store import Store
 from fedkit.federated.algorithm import Round, federate
-from fedkit.federated.rounds.exchange import before_round_1
-from fedkit.federated.rounds.head_start import start
-from fedkit.federated.rounds.sampling import chosen, cohort_size
+from fedkit.federated.rounds.exchange import aggregation_params
+from fedkit.federated.rounds.head_start import compute_head_start
+from fedkit.federated.rounds.sampling import choose_clients, cohort_size
 from fedkit.federated.strategies import make_strategy
 from fedkit.models.metrics import Score
 from fedkit.network import replay
-from fedkit.privacy.mechanisms import Budget, fresh_secret, visits_of
+from fedkit.privacy.mechanisms import Budget, fresh_secret, visit_noises
 
 
 def run(
@@ -47,16 +45,16 @@ def run(
 ) -> Run:
     """Run `config` to its end and return its record.
 
-    out: folder for run.json and the adapter; None keeps everything in memory. resume: go on where
-    `out` stopped. progress: called a few times a second. cancel: set it to stop between two steps;
-    finished rounds are kept. Raises FedkitError for anything the user can mend, Cancelled when
-    stopped.
+    out: folder for run.json and the adapter; None keeps everything in memory. resume: continue
+    where `out` stopped. progress: called a few times a second. cancel: set it to stop between two
+    steps; finished rounds are kept. Raises FedkitError for anything the user can fix, Cancelled
+    when stopped.
     """
-    *_, record = rounds(config, out, resume, corpus, progress, cancel, job)
+    *_, record = run_rounds(config, out, resume, corpus, progress, cancel, job)
     return record
 
 
-def rounds(
+def run_rounds(
     config: RunConfig,
     out: str | Path | None = None,
     resume: bool = False,
@@ -65,26 +63,29 @@ def rounds(
     cancel: threading.Event | None = None,
     job: Job | None = None,
 ) -> Iterator[Run]:
-    """Like `run`, yielding the record after the start and after each round; the last one is
-    finished.
+    """Yield the record of `run` after the start and after each round; the last one is finished.
+
+    Arguments and errors as for `run`.
     """
     store = Store(out)
-    before = store.begin(config, resume)
+    before = store.previous_record(config, resume)
     if before is not None and before.finished:
         yield before
         return
     reset_peak()
     job = job or prepare(_as_recorded(config, before), corpus)
-    meter = Meter("federated", total_steps(job), config.rounds, progress, cancel)
+    meter = ProgressMeter("federated", total_steps(job), config.rounds, progress, cancel)
     if before is None:
         secret = fresh_secret(config)
-        shared, prior, record = begin(job, secret)
+        shared, prior, record = begin_run(job, secret)
         state = None
-        store.make()
-        store.save(record, job.model, shared, {"prior": prior, "secret": kept(secret)})
+        store.create_folder()
+        store.save_round(
+            record, job.model, shared, {"prior": prior, "secret": secret_tensor(secret)}
+        )
     else:
-        template = job.start | before_round_1(job.model, job.config)
-        record, (shared, state, prior, secret) = before, store.read(before, template)
+        template = job.start | aggregation_params(job.model, job.config)
+        record, (shared, state, prior, secret) = before, store.read_state(before, template)
         for what, now in (("data", job.corpus), ("model", job.model.source)):
             if getattr(record, what)["sha256"] != now.sha256:
                 raise FedkitError(
@@ -92,7 +93,7 @@ def rounds(
                     " another --out"
                 )
         job.model.use_attention(record.environment["attention"])
-    meter.note(record)
+    meter.update(record)
     meter.skipped = meter.steps
     yield record
     began = time.perf_counter()
@@ -107,11 +108,15 @@ def rounds(
         meter.tick,
         secret,
     ):
-        record = extend(record, job, done, time.perf_counter() - began)
-        meter.note(record)
-        meter.tell(done.number)
-        store.save(
-            record, job.model, done.shared, {"prior": prior, "secret": kept(secret)}, done.state
+        record = add_round(record, job, done, time.perf_counter() - began)
+        meter.update(record)
+        meter.notify(done.number)
+        store.save_round(
+            record,
+            job.model,
+            done.shared,
+            {"prior": prior, "secret": secret_tensor(secret)},
+            done.state,
         )
         began = time.perf_counter()
         yield record
@@ -120,25 +125,27 @@ def rounds(
 
 
 def resume(folder: str | Path, progress: Listener | None = None) -> Run:
-    """Go on with the run in `folder` to its end."""
+    """Continue the run in `folder` to its end and return its record."""
     return run(RunConfig.from_dict(Run.load(folder).config), folder, resume=True, progress=progress)
 
 
-def kept(secret: int) -> torch.Tensor | None:
-    """For the state that an unfinished run is resumed from, and that goes when it ends; never for
-    the record.
+def secret_tensor(secret: int) -> torch.Tensor | None:
+    """Return the secret of the noise for the state that an unfinished run is resumed from.
+
+    The state is deleted when the run ends; the secret is never in the record.
     """
     return torch.tensor(secret) if secret else None
 
 
-def begin(job: Job, secret: int = 0) -> tuple[Params, Any, Run]:
-    """Head start and first record: (shared parameters, label shares or None, record with no
-    rounds).
+def begin_run(job: Job, secret: int = 0) -> tuple[Params, Any, Run]:
+    """Make the head start and the first record.
+
+    Returns (shared parameters, label shares or None, record with no rounds).
     """
     began = time.perf_counter()
     job.model.load_params(job.start)
-    shared, prior, exchanged = start(job.model, job.clients, job.config, secret)
-    shared = before_round_1(job.model, job.config) | shared
+    shared, prior, exchanged = compute_head_start(job.model, job.clients, job.config, secret)
+    shared = aggregation_params(job.model, job.config) | shared
     record = Run(
         "federated",
         job.config.to_dict(),
@@ -146,27 +153,25 @@ def begin(job: Job, secret: int = 0) -> tuple[Params, Any, Run]:
         describe_data(job),
         describe_model(job.model),
     )
-    first, _ = measure(record, job, Round(0, shared, {}, exchanged), began)
+    first, _ = measure_round(record, job, Round(0, shared, {}, exchanged), began)
     return shared, prior, replace(record, start=first)
 
 
-def extend(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
-    """The record with one more round, and with its result if that was the last."""
+def add_round(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
+    """Return the record with one more round, and with its result if that was the last."""
     began = time.perf_counter() - train_seconds
-    latest, final = measure(record, job, done, began)
+    latest, final = measure_round(record, job, done, began)
     record = replace(record, rounds=(*record.rounds, latest))
-    over = is_spent(record, job.budget)
+    over = is_budget_spent(record, job.budget)
     return (
-        replace(record, result=conclude(record, final, job.budget))
+        replace(record, result=result_block(record, final, job.budget))
         if done.number == job.config.rounds or over
         else record
     )
 
 
-def measure(record: Run, job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:
-    """Evaluate what a round left on the test set and on the clients' validation data: (its record,
-    the test score).
-    """
+def measure_round(record: Run, job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:
+    """Evaluate a round on the test set and the validation data; return (its record, test score)."""
     result = evaluate_round(job, done)
     seen = validation_accuracy(job, done)
     latest = RoundRecord(
@@ -182,14 +187,14 @@ def measure(record: Run, job: Job, done: Round, began: float) -> tuple[RoundReco
     )
     if job.budget:
         latest = replace(
-            latest, epsilon=job.budget.epsilon(visits_of((*record.rounds, latest), job.budget))
+            latest, epsilon=job.budget.epsilon(visit_noises((*record.rounds, latest), job.budget))
         )
     took = simulated_seconds(record, latest)
     return replace(latest, simulated_seconds=took, seconds=time.perf_counter() - began), result
 
 
 def simulated_seconds(record: Run, latest: RoundRecord) -> float:
-    """What a round took by the event clock. record: the run before it."""
+    """Return the seconds of a round by the event clock. record: the run before it."""
     alone = replace(record, start=None, rounds=())
     if not latest.round:
         return replay(replace(alone, start=latest)).seconds
@@ -200,14 +205,15 @@ def simulated_seconds(record: Run, latest: RoundRecord) -> float:
     return max(replay(replace(alone, rounds=(latest,))).seconds - began, 0.0)
 
 
-def conclude(record: Run, final: Score, budget: Budget | None = None) -> dict[str, Any]:
-    """The record's `result` block, from the last round's test score; nothing is picked by looking
-    at the test set.
+def result_block(record: Run, final: Score, budget: Budget | None = None) -> dict[str, Any]:
+    """Return the record's `result` block, from the last round's test score.
+
+    Nothing is selected by looking at the test set.
     """
     last = record.rounds[-1]
     return {
         "accuracy": last.accuracy,
-        "accuracy_ci95": list(wilson(int(final.correct.sum()), len(final.correct))),
+        "accuracy_ci95": list(wilson_interval(int(final.correct.sum()), len(final.correct))),
         "accuracy_ci95_over": "test examples",
         "macro_f1": final.macro_f1,
         "worst_client_accuracy": last.worst_client_accuracy,
@@ -217,14 +223,14 @@ def conclude(record: Run, final: Score, budget: Budget | None = None) -> dict[st
         "train_seconds": record.total("train_seconds"),
         "steps": int(record.total("steps")),
         "peak_rss_bytes": peak_rss_bytes(),
-        **told(record, budget),
+        **privacy_result(record, budget),
         "simulated_seconds": sum(r.simulated_seconds or 0 for r in (record.start, *record.rounds)),
         "correct": "".join("1" if c else "0" for c in final.correct),
     }
 
 
 def total_steps(job: Job) -> int:
-    """Gradient steps of the whole run, all clients together, if nothing goes wrong."""
+    """Return the gradient steps of the whole run over all clients, if no client fails."""
     config, strategy, budget = job.config, make_strategy(job.config.strategy), job.budget
     if budget and budget.unit == "example":
         return (
@@ -239,14 +245,12 @@ def total_steps(job: Job) -> int:
     return sum(
         config.local_epochs * int(np.ceil(len(c.train) / config.batch_size))
         for number in range(1, config.rounds + 1)
-        for c in chosen(job.clients, config, budget, number)
+        for c in choose_clients(job.clients, config, budget, number)
     )
 
 
 def _as_recorded(config: RunConfig, before: Run | None) -> RunConfig:
-    """On resume, compute as the run began, in its number format and by its engine, whatever is
-    fastest today.
-    """
+    """On resume, return the config with the number format and engine of the record."""
     if before is None:
         return config
     then = before.environment

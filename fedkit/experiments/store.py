@@ -1,6 +1,4 @@
-"""A run's folder: run.json, the adapter in PEFT's format, and the state needed to go on. No
-half-written file, ever.
-"""
+"""The folder of a run: run.json, the adapter in PEFT format, and the state to resume from."""
 
 from __future__ import annotations
 
@@ -18,15 +16,15 @@ from fedkit.core.record import Run
 from fedkit.core.tensors import Params
 from fedkit.models.adapter_io import save_adapter, write_tensors
 from fedkit.models.classifier import Model
-from fedkit.wire.payload import check
+from fedkit.wire.payload import check_tensors
 
-# settings that may differ when a run is resumed: they change no meaning
-FREE = {"device", "engine", "dtype"}
-NEEDED = {
+# settings that may differ when a run is resumed
+CHANGEABLE = {"device", "engine", "dtype"}
+REQUIRED = {  # fields of a record that a run can be resumed from
     "environment": ("dtype", "attention"),
     "data": ("sha256", "labels"),
     "model": ("sha256",),
-}  # to go on with a run
+}
 ADAPTER_FILES = (
     "adapter_config.json",
     "adapter_model.safetensors",
@@ -36,27 +34,28 @@ ADAPTER_FILES = (
     "home.safetensors",
     "labels.json",
 )
-# in the state: tensors that stay with a client, by its place among the clients
+# prefix in the state of tensors that stay with a client, before its index
 HOME = "exchange/home/"
 
 
 class Store:
     """Where a run is kept; with folder None, nowhere.
 
-    State is written first and under the round's own name, run.json last: whichever file a kill
-    leaves behind, run.json names a state that is whole.
+    No file is ever half-written. State is written first and under the name of its round, run.json
+    last: after a crash run.json always names a state that is complete.
     """
 
     def __init__(self, folder: str | Path | None):
         self.folder = None if folder is None else Path(folder)
 
-    def begin(self, config: RunConfig, resume: bool) -> Run | None:
-        """The record to go on from, or None to begin anew. Refuses to overwrite a run. Writes
-        nothing.
+    def previous_record(self, config: RunConfig, resume: bool) -> Run | None:
+        """Return the record to resume, or None for a new run. Writes nothing.
+
+        Raises FedkitError instead of overwriting a run, or when the settings have changed.
         """
         if self.folder is None:
             return None
-        check_place(self.folder)
+        check_writable(self.folder)
         there = (self.folder / "run.json").exists()
         if there and not resume:
             raise FedkitError(
@@ -72,7 +71,7 @@ class Store:
         before = Run.load(self.folder)
         if lacking := [
             key
-            for block, keys in NEEDED.items()
+            for block, keys in REQUIRED.items()
             for key in keys
             if key not in getattr(before, block)
         ]:
@@ -80,9 +79,9 @@ class Store:
                 f"cannot resume {self.folder}: its run.json lacks {lacking[0]!r}; choose another"
                 " --out"
             )
-        # a setting newer than the record
+        # the record may lack newer settings: they had their defaults
         given, kept = config.to_dict(), RunConfig().to_dict() | before.config
-        if changed := sorted(k for k in given if k not in FREE and given[k] != kept.get(k)):
+        if changed := sorted(k for k in given if k not in CHANGEABLE and given[k] != kept.get(k)):
             name = changed[0]
             raise FedkitError(
                 f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now"
@@ -90,8 +89,8 @@ class Store:
             )
         return before
 
-    def make(self) -> None:
-        """Create the folder. Raises FedkitError if the system says no."""
+    def create_folder(self) -> None:
+        """Create the folder. Raises FedkitError if that fails."""
         if self.folder is not None:
             try:
                 (self.folder / "state").mkdir(parents=True, exist_ok=True)
@@ -100,7 +99,7 @@ class Store:
                     f"cannot create {self.folder}: {error.strerror}; choose another --out"
                 ) from None
 
-    def save(
+    def save_round(
         self,
         record: Run,
         model: Model,
@@ -108,8 +107,9 @@ class Store:
         extra: dict[str, Any],
         state: Params | None = None,
     ) -> None:
-        """Keep a round: its state, then run.json; a finished run leaves its adapter and no
-        state.
+        """Write the state of a round, then run.json.
+
+        A finished run keeps its adapter and no state. Raises FedkitError if that fails.
         """
         if self.folder is None:
             return
@@ -121,8 +121,8 @@ class Store:
                 " before are whole: make room and use --resume"
             ) from None
 
-    def keep(self, record: Run) -> None:
-        """Write a record that has no state, such as a baseline's."""
+    def write_record(self, record: Run) -> None:
+        """Write a record without state, such as a baseline's. Raises FedkitError if that fails."""
         if self.folder is not None:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -154,11 +154,12 @@ class Store:
         if record.finished and not any(path.parent.iterdir()):
             path.parent.rmdir()
 
-    def read(
+    def read_state(
         self, record: Run, template: Params
     ) -> tuple[Params, Params, torch.Tensor | None, int]:
-        """(shared parameters, strategy state, label shares, secret of the noise) after the record's
-        last round.
+        """Return (shared parameters, strategy state, label shares, secret of the noise).
+
+        As they were after the last round of the record. Raises FedkitError for a damaged state.
         """
         path = self._path(len(record.rounds))
         try:
@@ -175,8 +176,8 @@ class Store:
         secret = parts["extra"].pop("secret", torch.tensor(0))
         prior = {"prior": torch.zeros(len(record.data["labels"]))}
         try:
-            check(parts["shared"], template)
-            check(
+            check_tensors(parts["shared"], template)
+            check_tensors(
                 parts["extra"],
                 prior if parts["extra"] or record.config["loss"] == "calibrated" else {},
             )
@@ -192,15 +193,16 @@ class Store:
         return self.folder / "state" / f"round-{number:04d}.safetensors"
 
 
-def check_place(folder: Path) -> None:
-    """Raise FedkitError unless `folder` is, or can be made, a folder to write in. Leaves nothing
-    behind.
+def check_writable(folder: Path) -> None:
+    """Raise FedkitError unless `folder` is, or can be made, a folder to write in.
+
+    Leaves nothing behind.
     """
     try:
         place = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
         if not place.is_dir():
             raise FedkitError(f"--out {folder}: {place} is a file; give a folder")
-        # asking for permission is not enough: /proc, network drives
+        # write a file: permissions say too little about /proc and network drives
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:

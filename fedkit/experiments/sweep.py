@@ -1,6 +1,4 @@
-"""Many runs of one plan, one after another: methods, settings and seeds; what is finished is never
-made twice.
-"""
+"""Make the runs of a plan one after another; finished runs are never made twice."""
 
 from __future__ import annotations
 
@@ -12,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fedkit.core.config import MACHINE, RunConfig
+from fedkit.core.config import MACHINE_SETTINGS, RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.files import write_json
-from fedkit.core.memory import give_memory_back
+from fedkit.core.memory import release_free_memory
 from fedkit.core.progress import Listener, Progress
 from fedkit.core.record import Run
 from fedkit.data.corpus import Corpus
@@ -23,17 +21,16 @@ from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column
 from fedkit.experiments.baselines import BASELINES, baseline
 from fedkit.experiments.job import Job, check_config, prepare
-from fedkit.experiments.plan import Entry, Plan, changed, parse_seeds, parse_vary, read_plan
+from fedkit.experiments.plan import Entry, Plan, describe_change, parse_seeds, parse_vary, read_plan
 from fedkit.experiments.runner import run
-from fedkit.experiments.store import Store, check_place
+from fedkit.experiments.store import Store, check_writable
 from fedkit.federated.validation import check_budget, privacy_notes
 
 __all__ = ["Plan", "sweep"]
 
 SCHEMA, NAME = "fedkit.experiments.sweep/1", "sweep.json"
-# settings that change neither the data nor the model in memory: runs that differ in these only
-# share a job
-IN_PASSING = (
+# runs that differ in these settings only share a job: data and model are the same
+SHARED_JOB_SETTINGS = (
     "rounds",
     "local_epochs",
     "batch_size",
@@ -44,8 +41,8 @@ IN_PASSING = (
     "link",
     "devices",
 )
-
-PROMISES = ("privacy", "secure")  # they change neither, only what is checked and noted
+# settings that change only the checks and notes of a job
+PROMISES = ("privacy", "secure")
 
 
 def sweep(
@@ -58,28 +55,28 @@ def sweep(
 ) -> list[Run]:
     """Make every run of `plan` below `out` and return the finished records, in the plan's order.
 
-    Finished runs in `out` are kept, a half-finished one goes on where it stopped. A combination
-    that is refused is kept in out/sweep.json with its reason, told to `tell`, and the sweep goes
-    on. progress: hears which run of how many, with the remaining time over all of them. costs:
-    expected seconds by folder, see `estimate`. Raises FedkitError when `out` holds another plan, or
-    when every run was refused; Cancelled when stopped.
+    Finished runs in `out` are kept, an unfinished one is resumed. A combination that is refused is
+    written to out/sweep.json with its reason and passed to `tell`, and the sweep continues.
+    progress: called with the number of the run and the remaining time of the sweep. costs: expected
+    seconds by folder, see `estimate`. Raises FedkitError when `out` holds another plan, or when
+    every run was refused; Cancelled when stopped.
     """
     out = Path(out)
     ledger = Ledger(plan, out)
-    bench, clock = Bench(), RemainingTime(ledger.entries, ledger.waiting(), costs or {})
+    jobs, clock = JobCache(), RemainingTime(ledger.entries, ledger.unfinished(), costs or {})
     records = []
     for place, entry in enumerate(ledger.entries, start=1):
         if cancel is not None and cancel.is_set():
             raise Cancelled(f"stopped before run {place} of {len(ledger.entries)}")
-        clock.next(place, entry)
-        ledger.note(entry, "running")
+        clock.start_run(place, entry)
+        ledger.set_status(entry, "running")
         try:
             records.append(
-                _make(entry, out / entry.folder, bench, clock.listener(progress), cancel)
+                _make_run(entry, out / entry.folder, jobs, clock.listener(progress), cancel)
             )
-            ledger.note(entry, "finished")
+            ledger.set_status(entry, "finished")
         except FedkitError as error:
-            ledger.note(entry, "refused", str(error))
+            ledger.set_status(entry, "refused", str(error))
             tell(f"refused: {entry}: {error}")
     if not any(r.method == "federated" for r in records):
         raise FedkitError(
@@ -89,8 +86,8 @@ def sweep(
     return records
 
 
-def read(out: Path) -> Plan:
-    """The plan that the sweep in `out` began with. Raises FedkitError."""
+def read_sweep_plan(out: Path) -> Plan:
+    """Return the plan of the sweep in `out`. Raises FedkitError."""
     return Plan.from_dict(_ledger(out)["plan"])
 
 
@@ -113,14 +110,15 @@ def _ledger(out: Path) -> dict[str, Any]:
         raise FedkitError(f"cannot read {path}: {error}".splitlines()[0]) from None
 
 
-def waiting(plan: Plan, out: Path) -> list[Entry]:
-    """The runs of `plan` that are not finished in `out`. Raises FedkitError if another plan is
-    there. Writes nothing.
+def unfinished_entries(plan: Plan, out: Path) -> list[Entry]:
+    """Return the runs of `plan` that are not finished in `out`. Writes nothing.
+
+    Raises FedkitError if `out` holds another plan.
     """
     return [e for e in _entries(plan, out) if not _finished(out / e.folder)]
 
 
-def choose(
+def choose_plan(
     path: Path | None,
     settings: dict[str, Any],
     vary: list[str],
@@ -128,18 +126,17 @@ def choose(
     baselines: str | None,
     resumed: Path | None,
 ) -> Plan:
-    """The plan that a command line means: a file's, or that of the sweep in `resumed`, with what
-    was given beside it.
+    """Return the plan of a command line: a file, or the plan of the sweep in `resumed`, and flags.
 
     seeds, baselines: with commas, 'none' for no baselines; None when not given. Raises FedkitError.
     """
     if resumed is not None:
-        if path or settings.keys() - set(MACHINE) or vary or seeds or baselines:
+        if path or settings.keys() - set(MACHINE_SETTINGS) or vary or seeds or baselines:
             raise FedkitError(
                 "--resume given with a plan or settings; --resume goes on with the plan that --out"
                 " holds"
             )
-        return replace_settings(read(resumed), settings)
+        return replace_settings(read_sweep_plan(resumed), settings)
     plan = Plan() if path is None else read_plan(path)
     return Plan(
         settings=plan.settings | settings,
@@ -152,24 +149,25 @@ def choose(
 
 
 def replace_settings(plan: Plan, settings: dict[str, Any]) -> Plan:
-    """The plan with other settings of the machine."""
+    """Return the plan with other settings of the machine."""
     return replace(plan, settings=plan.settings | settings)
 
 
-def refused(out: Path) -> list[dict[str, Any]]:
-    """The runs in out/sweep.json that were refused, each with its reason."""
+def refused_runs(out: Path) -> list[dict[str, Any]]:
+    """Return the runs in out/sweep.json that were refused, each with its reason."""
     return [run for run in _ledger(out)["runs"] if run["status"] == "refused"]
 
 
-def progress_of(out: Path) -> tuple[int, int]:
-    """(runs that are finished, all runs) of the sweep in `out`, baselines included."""
+def count_finished(out: Path) -> tuple[int, int]:
+    """Return (finished runs, all runs) of the sweep in `out`, baselines included."""
     runs = _ledger(out)["runs"]
     return sum(run["status"] == "finished" for run in runs), len(runs)
 
 
 class Ledger:
-    """out/sweep.json: the plan, and of every run its folder, settings, status and, when refused,
-    the reason.
+    """The file out/sweep.json: the plan, and the state of every run.
+
+    Of each run: folder, settings, status and, when refused, the reason.
     """
 
     def __init__(self, plan: Plan, out: Path):
@@ -179,7 +177,7 @@ class Ledger:
             e.folder: ("finished" if _finished(out / e.folder) else "waiting", "")
             for e in self.entries
         }
-        check_place(out)
+        check_writable(out)
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -188,11 +186,11 @@ class Ledger:
             ) from None
         self.save()
 
-    def note(self, entry: Entry, status: str, reason: str = "") -> None:
+    def set_status(self, entry: Entry, status: str, reason: str = "") -> None:
         self.status[entry.folder] = (status, reason)
         self.save()
 
-    def waiting(self) -> list[Entry]:
+    def unfinished(self) -> list[Entry]:
         return [e for e in self.entries if self.status[e.folder][0] != "finished"]
 
     def reasons(self) -> list[str]:
@@ -213,9 +211,10 @@ class Ledger:
         write_json(self.out / NAME, {"schema": SCHEMA, "plan": self.plan.to_dict(), "runs": runs})
 
 
-class Bench:
-    """The corpus and the job last used: what the next run shares with them is not read or loaded
-    again.
+class JobCache:
+    """The corpus and the job that were used last.
+
+    The next run does not read or load again what it shares with them.
     """
 
     def __init__(self) -> None:
@@ -231,15 +230,17 @@ class Bench:
         return self._corpus[1]
 
     def job(self, config: RunConfig) -> Job:
-        """A job for `config`; runs that differ in their promise only share one, with the sentence
-        vectors that it keeps.
+        """Return a job for `config`.
 
-        Raises FedkitError if it is refused.
+        Runs that differ in their privacy only share a job, with its cached sentence vectors. Raises
+        FedkitError if the config is refused.
         """
         check_config(config)
-        key = {k: v for k, v in config.to_dict().items() if k not in (*IN_PASSING, *PROMISES)}
+        key = {
+            k: v for k, v in config.to_dict().items() if k not in (*SHARED_JOB_SETTINGS, *PROMISES)
+        }
         if self._job[0] != key:
-            self.drop()
+            self.drop_job()
             self._job = (
                 key,
                 prepare(replace(config, **dict.fromkeys(PROMISES, "none")), self.corpus(config)),
@@ -250,18 +251,17 @@ class Bench:
             plain, config=config, notes=(*plain.notes, *privacy_notes(config, plain.clients))
         )
 
-    def drop(self) -> None:
-        """Forget the job and hand its memory back, so that the next run's peak memory is
-        its own.
-        """
+    def drop_job(self) -> None:
+        """Free the job and its memory, so that the peak memory of the next run is its own."""
         self._job = (None, None)
-        give_memory_back()
+        release_free_memory()
 
 
 @dataclass(frozen=True)
 class SweepProgress(Progress):
-    """A moment of a sweep: as a run's, with `stage` the run of how many, and `left` the seconds
-    over all of them.
+    """The progress of a run within a sweep.
+
+    stage: which run of how many. left: the seconds left for all of them.
     """
 
     left: float | None = None
@@ -283,16 +283,12 @@ class RemainingTime:
     def __init__(self, entries: list[Entry], waiting: list[Entry], costs: dict[str, float]):
         usual = sum(costs.values()) / len(costs) if costs else 1.0
         self.costs = {e.folder: costs.get(e.folder, usual) for e in waiting}
-        self.work, self.left, self.now, self.started = (
-            0.0,
-            sum(self.costs.values()),
-            0.0,
-            time.monotonic(),
-        )
+        self.work, self.left, self.now = 0.0, sum(self.costs.values()), 0.0
+        self.started = time.monotonic()
         self.total, self.stage = len(entries), ""
 
-    def next(self, place: int, entry: Entry) -> None:
-        """The run `entry` begins; the one before has ended."""
+    def start_run(self, place: int, entry: Entry) -> None:
+        """Start counting the run `entry`; the one before has ended."""
         self.work, self.now = self.work + self.now, self.costs.get(entry.folder, 0.0)
         self.left -= self.now
         self.stage = f"run {place}/{self.total} {entry}"
@@ -308,38 +304,40 @@ class RemainingTime:
         return hear if progress else None
 
 
-def _make(
+def _make_run(
     entry: Entry,
     folder: Path,
-    bench: Bench,
+    jobs: JobCache,
     progress: Listener | None,
     cancel: threading.Event | None,
 ) -> Run:
-    """The run's record: read if it is finished, else gone on with, else made. Raises FedkitError,
-    Cancelled.
+    """Return the record of a run: read if it is finished, else resumed, else made.
+
+    Raises FedkitError, Cancelled.
     """
     there = (folder / "run.json").exists()
     if entry.baseline:
         if there:
             return Run.load(folder)
         store = Store(folder)
-        store.begin(entry.config, resume=False)
-        record = baseline(entry.baseline, bench.job(entry.config), progress, cancel)
-        store.keep(record)
+        store.previous_record(entry.config, resume=False)
+        record = baseline(entry.baseline, jobs.job(entry.config), progress, cancel)
+        store.write_record(record)
         return record
     if not there:
         return run(
-            entry.config, folder, progress=progress, cancel=cancel, job=bench.job(entry.config)
+            entry.config, folder, progress=progress, cancel=cancel, job=jobs.job(entry.config)
         )
-    corpus = None if _finished(folder) else bench.corpus(entry.config)
+    corpus = None if _finished(folder) else jobs.corpus(entry.config)
     if corpus is not None:
-        bench.drop()
+        jobs.drop_job()
     return run(entry.config, folder, resume=True, corpus=corpus, progress=progress, cancel=cancel)
 
 
 def _entries(plan: Plan, out: Path) -> list[Entry]:
-    """The runs of `plan`, in the folders they have in `out`. Raises FedkitError if another plan is
-    there.
+    """Return the runs of `plan`, in the folders that they have in `out`.
+
+    Raises FedkitError if `out` holds another plan.
     """
     if unknown := [name for name in plan.baselines if name not in BASELINES]:
         raise FedkitError(
@@ -347,8 +345,8 @@ def _entries(plan: Plan, out: Path) -> list[Entry]:
         )
     if not (out / NAME).exists():
         return plan.entries()
-    before = read(out)
-    if difference := changed(before, plan):
+    before = read_sweep_plan(out)
+    if difference := describe_change(before, plan):
         raise FedkitError(
             f"{out} holds another plan: {difference}; only additions go on in it, choose another"
             " --out"
@@ -362,7 +360,7 @@ def _finished(folder: Path) -> bool:
     try:
         return Run.load(folder).finished
     except FedkitError:
-        return False  # the run itself says what is wrong with it
+        return False  # the run will report what is wrong with it
 
 
 def _baselines(text: str) -> tuple[str, ...]:

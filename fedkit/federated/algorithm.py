@@ -1,6 +1,4 @@
-"""The federated run, one round at a time: everything else in the package is a detail of these
-lines.
-"""
+"""Federated averaging, one round at a time; the other modules are its details."""
 
 from __future__ import annotations
 
@@ -14,24 +12,24 @@ from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData
 from fedkit.federated.aggregation.robust import make_robust
-from fedkit.federated.aggregation.weighting import gather, make_weights
+from fedkit.federated.aggregation.weighting import make_weights, screen_and_weight
 from fedkit.federated.local.train import Tick
-from fedkit.federated.rounds.asynchronous import Flying
+from fedkit.federated.rounds.asynchronous import AsynchronousRounds
 from fedkit.federated.rounds.exchange import Exchange
-from fedkit.federated.rounds.participant import Participants
-from fedkit.federated.rounds.synchronous import Waiting
-from fedkit.federated.strategies import Arrived, State, make_strategy
+from fedkit.federated.rounds.participant import SimulatedClients
+from fedkit.federated.rounds.synchronous import SynchronousRounds
+from fedkit.federated.strategies import State, UpdateSummary, make_strategy
 from fedkit.models.classifier import Model
+
+STATE_PARTS = ("strategy", "exchange", "world")  # prefixes of the names in a saved state
 
 
 @dataclass(frozen=True)
 class Round:
-    """What a round leaves behind: the new shared tensors, all that the next round needs, and what
-    each client did.
+    """Result of one round: the new shared tensors, the state for the next round, client records.
 
     home: the tensors that stay with a client, by its place. aggregation_error: see
-    `aggregate.Combined`. noise: the multiplier of what was released of the sum, None if no noise
-    was owed to it.
+    `aggregators.Combined`. noise: noise multiplier of the released sum; None without noise.
     """
 
     number: int
@@ -54,51 +52,51 @@ def federate(
     tick: Tick = lambda *_: None,
     secret: int = 0,
 ) -> Iterator[Round]:
-    """Federated averaging (McMahan et al., 2017), yielding every round from `first` to
-    `config.rounds`.
+    """Yield the rounds `first` to `config.rounds` of federated averaging (McMahan et al., 2017).
 
     shared: parameters to start from. prior: label shares over all clients, for the calibrated loss.
-    secret: added to the seed of the noise that protects.
+    state: of the round before `first`. secret: added to the seed of the noise that protects.
     """
-    strategy, weights, robust = (
-        make_strategy(config.strategy),
-        make_weights(config.weights),
-        make_robust(config.robust),
-    )
-    kept, travelled, befell = apart(state or {})
-    kept = strategy.init(shared, len(clients)) if state is None else kept
-    exchange = Exchange(
-        model, clients, shared | strategy.broadcast(kept), config, travelled, secret
-    )
-    sites = Participants(
-        model, clients, config, strategy, (*strategy.reports, *weights.reports), prior, tick
-    )
-    world = (Flying if strategy.asynchronous else Waiting)(sites, befell)
+    strategy, weights = make_strategy(config.strategy), make_weights(config.weights)
+    robust = make_robust(config.robust)
+    server_state, exchange_state, rounds_state = split_state(state or {})
+    if state is None:
+        server_state = strategy.init(shared, len(clients))
+    sent = shared | strategy.broadcast(server_state)
+    exchange = Exchange(model, clients, sent, config, exchange_state, secret)
+    reports = (*strategy.reports, *weights.reports)
+    simulated = SimulatedClients(model, clients, config, strategy, reports, prior, tick)
+    rounds = make_rounds(simulated, rounds_state)
     for number in range(first, config.rounds + 1):
-        exchange.publish(shared | strategy.broadcast(kept), number)
+        exchange.publish(shared | strategy.broadcast(server_state), number)
         records: list[ClientRecord] = []
-        arrived: list[Arrived] = []
-        updates = world.visit(exchange, number, records)
-        done = exchange.combine(gather(updates, robust, weights, strategy, records, arrived))
-        shared, kept = strategy.step(shared, kept, done.delta, arrived)
-        shared |= {n: shared[n] + change for n, change in done.merged.items()}
-        state = together(kept, exchange.state(), world.state())
-        yield Round(
-            number, shared, state, tuple(records), done.error, dict(exchange.home), exchange.noise
-        )
+        counted: list[UpdateSummary] = []
+        updates = rounds.collect_updates(exchange, number, records)
+        updates = screen_and_weight(updates, robust, weights, strategy, records, counted)
+        mean = exchange.combine(updates)
+        shared, server_state = strategy.step(shared, server_state, mean.delta, counted)
+        shared |= {name: shared[name] + change for name, change in mean.merged.items()}
+        state = join_state(server_state, exchange.state(), rounds.state())
+        home, noise = dict(exchange.home), exchange.noise
+        yield Round(number, shared, state, tuple(records), mean.error, home, noise)
 
 
-PARTS = ("strategy", "exchange", "world")
+def make_rounds(clients: SimulatedClients, state: State) -> SynchronousRounds | AsynchronousRounds:
+    """Return the rounds as the clients' strategy needs them. state: {} before round 1."""
+    if clients.strategy.asynchronous:
+        return AsynchronousRounds(clients, state)
+    return SynchronousRounds(clients, state)
 
 
-def together(*parts: State) -> State:
-    """The state of all as one."""
-    return {f"{part}/{n}": t for part, state in zip(PARTS, parts) for n, t in state.items()}
+def join_state(*parts: State) -> State:
+    """Return the states of strategy, exchange and rounds as one."""
+    named = zip(STATE_PARTS, parts)
+    return {f"{part}/{name}": t for part, state in named for name, t in state.items()}
 
 
-def apart(state: State) -> tuple[State, ...]:
-    """The inverse of `together`."""
-    parts: dict[str, State] = {part: {} for part in PARTS}
+def split_state(state: State) -> tuple[State, ...]:
+    """Return the states that `join_state` joined."""
+    parts: dict[str, State] = {part: {} for part in STATE_PARTS}
     for name, tensor in state.items():
         part, _, rest = name.partition("/")
         parts[part][rest] = tensor

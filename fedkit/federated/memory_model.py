@@ -20,12 +20,11 @@ import numpy as np
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.federated.local.cohort import TEXTS, VALUES
-from fedkit.federated.local.cohort import TOKENS as TRAINED_TOKENS
+from fedkit.federated.local.cohort import HEAD_TEXTS, SEAT_VALUES, TRAINED_TOKENS
 from fedkit.models.base import find_model
-from fedkit.models.classifier import TOKENS as READ_TOKENS
-from fedkit.models.fast.cache import BUDGET
-from fedkit.models.fast.packing import NARROWEST
+from fedkit.models.classifier import TOKENS_PER_BATCH as READ_TOKENS
+from fedkit.models.fast.cache import CACHE_BYTES
+from fedkit.models.fast.packing import MIN_WINDOW
 from fedkit.models.tuners.registry import Tuner, make_tuner
 
 # measured: interpreter, torch (CPU wheel), transformers, PEFT, scikit-learn, pandas, a tokenizer
@@ -137,8 +136,8 @@ def process_footprint(
     attention: eager or sdpa, where the plain engine computes. Raises FedkitError for an unknown
     model or tuner.
     """
-    shape, trained = known(config.model, config.tune, labels)
-    size, fast = _bytes(config), is_fast(config, trained)
+    shape, trained = describe_model(config.model, config.tune, labels)
+    size, fast = _bytes(config), uses_fast_engine(config, trained)
     together = _seats(config, texts, shape, trained) if fast else 1
     share = 4 * trained.values
     step = _step(config, texts, shape, trained, together, fast, attention)
@@ -160,11 +159,11 @@ def process_footprint(
     )
 
 
-def site_footprint(
+def client_footprint(
     config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa"
 ) -> Footprint:
     """The peak of one site that trains alone, by the plain engine. texts: its own."""
-    shape, trained = known(config.model, config.tune, labels)
+    shape, trained = describe_model(config.model, config.tune, labels)
     size, share = _bytes(config), 4 * trained.values
     # and where it started
     step = SLACK * _step(config, texts, shape, trained, 1, False, attention) + 4 * share
@@ -181,7 +180,9 @@ def site_footprint(
     )
 
 
-def fits(config: RunConfig, device: str, texts: Texts | None = None, labels: int = 12) -> str:
+def memory_problem(
+    config: RunConfig, device: str, texts: Texts | None = None, labels: int = 12
+) -> str:
     """'' if one site can train `config` on `device`, an entry of DEVICES, else the reason with both
     numbers.
 
@@ -191,12 +192,12 @@ def fits(config: RunConfig, device: str, texts: Texts | None = None, labels: int
 
     most = config.max_tokens
     texts = texts or Texts(config.examples_per_client or 200, float(most), most)
-    return lacking(
-        site_footprint(config, texts, labels), parse_device(device).memory, f"a site ({device})"
+    return memory_shortage(
+        client_footprint(config, texts, labels), parse_device(device).memory, f"a site ({device})"
     )
 
 
-def lacking(needed: Footprint, memory: int | None, who: str = "this device") -> str:
+def memory_shortage(needed: Footprint, memory: int | None, who: str = "this device") -> str:
     """'' if there is enough, else the reason with both numbers. memory: bytes free to train in;
     None: no limit is known.
     """
@@ -213,7 +214,7 @@ def lacking(needed: Footprint, memory: int | None, who: str = "this device") -> 
 # ---- what is trained
 
 
-def known(model: str, tune: str, labels: int) -> tuple[Geometry, Trained]:
+def describe_model(model: str, tune: str, labels: int) -> tuple[Geometry, Trained]:
     """The base model's geometry and what `tune` trains in it, head included. No weights
     are read.
     """
@@ -234,7 +235,7 @@ def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, i
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
-    from fedkit.models.classifier import TextClassifier, _public
+    from fedkit.models.classifier import TextClassifier, _peft_name
 
     tuner, plan = (
         make_tuner(tune),
@@ -254,7 +255,7 @@ def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, i
         sizes = [(n, p.numel()) for n, p in encoder.named_parameters()]
         module = TextClassifier(tuner.attach(encoder), plan.hidden_size, labels)
     shapes = tuple(
-        (_public(n), tuple(p.shape)) for n, p in module.named_parameters() if p.requires_grad
+        (_peft_name(n), tuple(p.shape)) for n, p in module.named_parameters() if p.requires_grad
     )
     inner = getattr(plan, "intermediate_size", None) or 4 * plan.hidden_size
     inside = sum(n for name, n in sizes if _layer(name) is not None)
@@ -277,7 +278,7 @@ def _layer(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def is_fast(config: RunConfig, trained: Trained) -> bool:
+def uses_fast_engine(config: RunConfig, trained: Trained) -> bool:
     """Whether the fast engine is expected to compute this: only LoRA pairs and the head are
     trained.
     """
@@ -342,23 +343,25 @@ def _store(texts: Texts, shape: Geometry, trained: Trained, size: int) -> int:
     if trained.lowest == 0:
         return 0
     rows, width = (1, 4) if trained.lowest == shape.layers else (texts.mean, size)
-    return int(min(1.5 * texts.number * rows * shape.width * width, BUDGET))
+    return int(min(1.5 * texts.number * rows * shape.width * width, CACHE_BYTES))
 
 
 def _seats(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained) -> int:
     """Sites trained at once, as `client.cohort.seats` has it."""
-    room = TEXTS // config.batch_size
+    room = HEAD_TEXTS // config.batch_size
     if trained.lowest < shape.layers:
         room = round(TRAINED_TOKENS / (config.batch_size * texts.mean))
     rank = max([1, *(s[0] for n, s in trained.shapes.items() if "lora_A" in n)])
-    return max(1, min(room, shape.width // 6 // rank, VALUES // trained.values, config.clients))
+    return max(
+        1, min(room, shape.width // 6 // rank, SEAT_VALUES // trained.values, config.clients)
+    )
 
 
 def _rows(number: int, texts: Texts, fast: bool) -> tuple[int, int]:
     """(rows of tokens that `number` texts fill, tokens that each attends to), padding included."""
     if not fast:
         return number * texts.longest, texts.longest
-    width = max(NARROWEST, 2 ** math.ceil(math.log2(texts.mean)))
+    width = max(MIN_WINDOW, 2 ** math.ceil(math.log2(texts.mean)))
     return width * math.ceil(number / max(1, int(width / texts.mean))), width
 
 

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.spec import build
-from fedkit.core.tensors import CONTROL, Params
+from fedkit.core.spec import build_entry
+from fedkit.core.tensors import CONTROL_SUFFIX, Params
 from fedkit.federated.local.train import ClientUpdate
 
 State = Params  # tensors the server carries from round to round; {} when it carries none
 
 
 @dataclass(frozen=True)
-class Arrived:
+class UpdateSummary:
     """What the server knows of an update that counted, besides its tensors.
 
     base: its weight by WEIGHTS. weight: what the mean weighs it by. square: ||delta||^2. steps and
@@ -77,10 +77,14 @@ class Strategy:
         """How much an update counts in the mean. base: its weight by WEIGHTS; one carried over
         counts less.
         """
-        return base * stale(update)
+        return base * staleness_discount(update)
 
     def step(
-        self, shared: Params, state: State, delta: Params | None, arrived: Sequence[Arrived] = ()
+        self,
+        shared: Params,
+        state: State,
+        delta: Params | None,
+        arrived: Sequence[UpdateSummary] = (),
     ) -> tuple[Params, State]:
         """(new shared parameters, new state). delta: the mean change of some tensors; None when no
         update counted.
@@ -91,7 +95,7 @@ class Strategy:
         change, state = self.change({n: scale * t for n, t in delta.items()}, state)
         return shared | {n: shared[n] + t for n, t in change.items() if n in shared}, state
 
-    def scale(self, arrived: Sequence[Arrived]) -> float:
+    def scale(self, arrived: Sequence[UpdateSummary]) -> float:
         """By how much the mean is stretched before the step."""
         return 1.0
 
@@ -227,22 +231,26 @@ class Scaffold(Strategy):
     needs: ClassVar[str] = "twice the traffic; --aggregate mean, --share all"
 
     def init(self, shared: Params, clients: int) -> State:
-        return {n + CONTROL: torch.zeros_like(t) for n, t in shared.items()} | {
+        return {n + CONTROL_SUFFIX: torch.zeros_like(t) for n, t in shared.items()} | {
             "clients": torch.tensor(float(clients))
         }
 
     def broadcast(self, state: State) -> Params:
-        return {n: t for n, t in state.items() if n.endswith(CONTROL)}
+        return {n: t for n, t in state.items() if n.endswith(CONTROL_SUFFIX)}
 
     def step(
-        self, shared: Params, state: State, delta: Params | None, arrived: Sequence[Arrived] = ()
+        self,
+        shared: Params,
+        state: State,
+        delta: Params | None,
+        arrived: Sequence[UpdateSummary] = (),
     ) -> tuple[Params, State]:
         """c moves by |arrived| / clients times the mean change of the clients' c_i."""
         if delta is None:
             return shared, state
         share = len(arrived) / float(state["clients"])
-        moved = {n: state[n] + share * t for n, t in delta.items() if n.endswith(CONTROL)}
-        change = {n: self.lr * t for n, t in delta.items() if not n.endswith(CONTROL)}
+        moved = {n: state[n] + share * t for n, t in delta.items() if n.endswith(CONTROL_SUFFIX)}
+        change = {n: self.lr * t for n, t in delta.items() if not n.endswith(CONTROL_SUFFIX)}
         return shared | {n: shared[n] + t for n, t in change.items()}, state | moved
 
 
@@ -256,9 +264,9 @@ class FedNova(Strategy):
     reports = ("steps",)
 
     def weigh(self, update: ClientUpdate, base: float) -> float:
-        return base * stale(update) / max(update.metrics["steps"], 1.0)
+        return base * staleness_discount(update) / max(update.metrics["steps"], 1.0)
 
-    def scale(self, arrived: Sequence[Arrived]) -> float:
+    def scale(self, arrived: Sequence[UpdateSummary]) -> float:
         """tau_eff sum_i p_i / tau_i with p_i = base_i / sum base: turns the weighted mean into
         tau_eff sum_i p_i delta_i / tau_i.
         """
@@ -285,7 +293,7 @@ class QFedAvg(Strategy):
     def weigh(self, update: ClientUpdate, base: float) -> float:
         return (update.metrics["loss"] + 1e-10) ** self.q
 
-    def scale(self, arrived: Sequence[Arrived]) -> float:
+    def scale(self, arrived: Sequence[UpdateSummary]) -> float:
         steepness = 1 / self.lr
         norms = sum(
             self.q * (a.loss + 1e-10) ** (self.q - 1) * steepness**2 * a.square
@@ -311,9 +319,9 @@ class FedBuff(Strategy):
     needs: ClassVar[str] = "devices and link decide the order; --aggregate mean, no --deadline"
 
     def weigh(self, update: ClientUpdate, base: float) -> float:
-        return base * stale(update, self.power)
+        return base * staleness_discount(update, self.power)
 
-    def scale(self, arrived: Sequence[Arrived]) -> float:
+    def scale(self, arrived: Sequence[UpdateSummary]) -> float:
         """Divide by the weights without staleness: old updates make a smaller step, not only a
         smaller share.
         """
@@ -324,7 +332,7 @@ class FedBuff(Strategy):
         return min(self.buffer or math.ceil(clients / 2), clients)
 
 
-def stale(update: ClientUpdate, power: float = 0.5) -> float:
+def staleness_discount(update: ClientUpdate, power: float = 0.5) -> float:
     """What an update that trained from older parameters still counts: (1 + staleness)^-power (Xie
     et al., 2019).
     """
@@ -335,7 +343,7 @@ def make_strategy(spec: str) -> Strategy:
     """The strategy that 'name:key=value,...' describes. Raises FedkitError naming what is
     allowed.
     """
-    strategy = build("strategy", STRATEGIES, spec)
+    strategy = build_entry("strategy", STRATEGIES, spec)
     for name, (least, most) in RANGES.items():
         value = getattr(strategy, name, least)
         if not least <= value <= most:

@@ -16,14 +16,14 @@ from fedkit.federated.aggregation.weighting import make_weights
 from fedkit.federated.local.train import sgd_momentum
 from fedkit.federated.rounds.attacks import make_attack
 from fedkit.federated.rounds.faults import parse_faults
-from fedkit.federated.rounds.head_start import budget_of
+from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.federated.strategies import make_strategy
 from fedkit.models.head_starts import make_head_start
 from fedkit.privacy.mechanisms import make_privacy
 from fedkit.wire.pipeline import make_wire
 from fedkit.wire.secure_aggregation.registry import make_lock
 
-WEAK = 10.0  # an epsilon above which the promise is one in name only
+WEAK_EPSILON = 10.0  # an epsilon above which the promise is one in name only
 
 
 def check_privacy(config: RunConfig) -> None:
@@ -252,7 +252,7 @@ def check_budget(config: RunConfig, clients: Sequence[ClientData]) -> None:
     """Refuse a budget that not even one round keeps, and a number of clients that cannot be. Raises
     FedkitError.
     """
-    budget = budget_of(config, len(clients))
+    budget = privacy_budget(config, len(clients))
     units = (
         sum(len(c.train) for c in clients) if budget and budget.unit == "example" else len(clients)
     )
@@ -270,7 +270,7 @@ def check_budget(config: RunConfig, clients: Sequence[ClientData]) -> None:
 
 def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]:
     """What the promise means here, in a sentence each."""
-    budget, out = budget_of(config, len(clients)), []
+    budget, out = privacy_budget(config, len(clients)), []
     if config.secure.startswith("masks"):
         out.append(
             "secure: masks here are not secure, for teaching: all secrets come from one seed, in"
@@ -280,7 +280,7 @@ def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]
         return out
     if not (budget.privacy.eps or budget.privacy.noise):
         out.append(f"privacy: no eps given, {budget.eps:g} is used")
-    if budget.eps > WEAK:
+    if budget.eps > WEAK_EPSILON:
         sure = 1 / (1 + math.exp(-min(budget.eps, 700)))
         out.append(
             f"privacy: epsilon {budget.eps:g} promises next to nothing: by itself it lets an"
@@ -404,11 +404,11 @@ def _asks(config: RunConfig, strategy: bool) -> str:
     return f"strategy {config.strategy!r}" if strategy else f"weights {config.weights!r}"
 
 
-def check_sites(config: RunConfig, clients: int) -> None:
+def check_clients(config: RunConfig, clients: int) -> None:
     """Refuse what cannot work with so many clients. Raises FedkitError."""
     from fedkit.federated.rounds.sampling import cohort_size
 
-    make_attack(config.attack).who(clients, config.seed)
+    make_attack(config.attack).draw_attackers(clients, config.seed)
     make_robust(config.robust).check(cohort_size(clients, config.clients_per_round))
 
 
@@ -416,7 +416,7 @@ def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) 
     """Refuse what a site's device has no memory for, site by site of each device the largest.
     Raises FedkitError.
     """
-    from fedkit.federated.memory_model import Texts, lacking, site_footprint
+    from fedkit.federated.memory_model import Texts, client_footprint, memory_shortage
     from fedkit.network import World, parse_device
 
     names = World.of(config, [c.client_id for c in clients]).devices
@@ -430,7 +430,9 @@ def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) 
             if device == name
         ]
         texts = Texts.of(len(t) for t in max(held, key=len))
-        if reason := lacking(site_footprint(config, texts, labels), memory, f"a site ({name})"):
+        if reason := memory_shortage(
+            client_footprint(config, texts, labels), memory, f"a site ({name})"
+        ):
             raise FedkitError(
                 f"tune {config.tune!r} {reason}; use a smaller --tune, --batch-size or"
                 " --max-tokens, or other --devices"
@@ -439,7 +441,11 @@ def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) 
 
 def server_notes(config: RunConfig, clients: Sequence[str] = ()) -> list[str]:
     """What happens otherwise than the settings say, or is drawn by the seed, in a sentence each."""
-    attackers = sorted(make_attack(config.attack).who(len(clients), config.seed)) if clients else []
+    attackers = (
+        sorted(make_attack(config.attack).draw_attackers(len(clients), config.seed))
+        if clients
+        else []
+    )
     notes = (
         [
             f"attack {config.attack}: by {', '.join(clients[i] for i in attackers)}, drawn by the"

@@ -8,7 +8,7 @@ import torch
 
 from fedkit.core.tensors import Params
 from fedkit.federated.aggregation.aggregators import Combined
-from fedkit.federated.aggregation.lora_pairs import pairs
+from fedkit.federated.aggregation.lora_pairs import lora_pairs
 from fedkit.federated.local.train import ClientUpdate
 
 
@@ -52,7 +52,7 @@ def assert_exact_mean(
     """
     weight = sum(u.num_examples for u in updates)
     apart = whole = 0.0
-    for pair in pairs(begin):
+    for pair in lora_pairs(begin):
         exact = sum(
             u.num_examples
             / weight

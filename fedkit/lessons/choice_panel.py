@@ -11,12 +11,12 @@ from html import escape
 from typing import Any
 
 from fedkit.core import formatting
-from fedkit.core.commands import command
+from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.lessons.compare import WIDTH, Way, promised, ways
 from fedkit.results.difference import Difference
 from fedkit.results.measures import Runs
-from fedkit.results.methods import against, baselines
+from fedkit.results.methods import difference_to_baseline, group_baselines
 from fedkit.results.privacy_promise import Promise
 from fedkit.results.recommendation import NEARLY
 
@@ -115,13 +115,13 @@ def _picked(runs: Runs, made: Choice) -> str:
         gap = 100 * (top.accuracy.value - way.accuracy.value)
         more = f"{gap:.1f} points more" if gap >= 0.05 else "just as"
         why = [f"{top.name} is {more} accurate, and sends {top.kb / way.kb:.1f} times as much."]
-    others = baselines(runs)
+    others = group_baselines(runs)
     why += [
-        _beside(against(way.method, others, kind), name)
+        _beside(difference_to_baseline(way.method, others, kind), name)
         for kind, name in (("local", "each alone"), ("pooled", "all in one place"))
     ]
     told = escape(" ".join(filter(None, why)))
-    run = escape(command("run", RunConfig.from_dict(way.method.runs[0].config)))
+    run = escape(command_line("run", RunConfig.from_dict(way.method.runs[0].config)))
     return (
         f"<p style='font-size:20px;margin:6px 0'><b style='color:#0072b2'>{escape(way.name)}</b>:"
         f" {formatting.percent(way.accuracy.value)} right, {kilobytes(way.kb)} a round</p><p"

@@ -15,27 +15,27 @@ import plotly.graph_objects as go
 
 from fedkit.core import formatting
 from fedkit.core.config import RunConfig
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.data.load import BUNDLED, BUNDLED_FOLDER
-from fedkit.federated.memory_model import Texts, site_footprint
+from fedkit.federated.memory_model import Texts, client_footprint
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.side_labels import LabelPoint, name_points
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
 from fedkit.results import measures
 from fedkit.results.difference import Difference
 from fedkit.results.measures import Runs
-from fedkit.results.method_board import KB, front
-from fedkit.results.method_style import look
+from fedkit.results.method_board import KB, pareto_front
+from fedkit.results.method_style import method_style
 from fedkit.results.methods import (
     MeanOverSeeds,
     Method,
-    baselines,
-    complete,
-    family,
-    methods,
-    over_seeds,
+    difference_over_seeds,
+    fully_seeded,
+    group_baselines,
+    group_methods,
+    spec_name,
 )
-from fedkit.results.privacy_promise import Promise, number
+from fedkit.results.privacy_promise import Promise, format_epsilon
 from fedkit.results.recommendation import NEARLY
 
 BLUE, ORANGE, GREY, SKY = "#0072b2", "#d55e00", "#8c8c8c", "#56b4e9"
@@ -69,7 +69,7 @@ def ways(runs: Runs) -> list[Way]:
     """The methods with all seeds, under names that fit a picture; a name that two would share is
     given to neither.
     """
-    found = complete(methods(runs))
+    found = fully_seeded(group_methods(runs))
     names = [short_name(m) for m in found]
     return [
         Way(
@@ -91,14 +91,15 @@ def short_name(method: Method) -> str:
     parts = {"lora": "Wide LoRA" if "dense" in tune else "LoRA", "head": "Head", "full": "Full"}
     return ", ".join(
         filter(
-            None, [parts.get(family(tune), tune), WIRES.get(wire, wire), promised(method.promise)]
+            None,
+            [parts.get(spec_name(tune), tune), WIRES.get(wire, wire), promised(method.promise)],
         )
     )
 
 
 def promised(promise: Promise) -> str:
     """'', 'sums only', 'ε 8, sums only', 'ε 8, each alone': who has to be trusted, with it."""
-    epsilon = f"ε {number(promise.epsilon)}" if promise.given else ""
+    epsilon = f"ε {format_epsilon(promise.epsilon)}" if promise.given else ""
     trust = "sums only" if promise.sealed else "each alone" if promise.alone else ""
     return ", ".join(filter(None, [epsilon, trust]))
 
@@ -115,7 +116,7 @@ def site_memory(method: Method) -> float:
         {k: v for k, v in run.config.items() if k in RunConfig().to_dict()}
     )
     try:
-        memory = site_footprint(config, Texts(max(sizes), *TOKENS), len(run.data["labels"])).total
+        memory = client_footprint(config, Texts(max(sizes), *TOKENS), len(run.data["labels"])).total
         return 10.0 * round(memory / measures.MB / 10)
     except (ValueError, KeyError):
         return math.nan
@@ -159,7 +160,7 @@ AXES = (
 
 def fronted(found: Sequence[Way], axis: Axis) -> list[bool]:
     """Which are on the front of accuracy, this cost and privacy; fedkit's."""
-    return front([(axis.of(w), w.accuracy.value) for w in found], [w.promise for w in found])
+    return pareto_front([(axis.of(w), w.accuracy.value) for w in found], [w.promise for w in found])
 
 
 def finding(found: Sequence[Way], axis: Axis) -> str:
@@ -256,7 +257,7 @@ def _by_promise(found: list[Way], near: list[tuple[str, float]]) -> go.Figure:
     fig = go.Figure()
     kinds = sorted({w.promise for w in found}, key=lambda p: (p.epsilon, not p.alone, not p.sealed))
     at = [float(kinds.index(w.promise)) for w in found]
-    on = front([(0.0, w.accuracy.value) for w in found], [w.promise for w in found])
+    on = pareto_front([(0.0, w.accuracy.value) for w in found], [w.promise for w in found])
     best = {k: max(w.accuracy.value for w in found if w.promise == k) for k in kinds}
     price = 100 * (best[kinds[-1]] - best[kinds[0]])
     sentence = (
@@ -317,7 +318,7 @@ def _point(fig: go.Figure, way: Way, x: float, member: bool) -> None:
         x=[x],
         y=[y],
         mode="markers",
-        name=plain(way.name),
+        name=figure_text(way.name),
         marker={
             "size": 15,
             "color": colour if member else "#ffffff",
@@ -325,9 +326,10 @@ def _point(fig: go.Figure, way: Way, x: float, member: bool) -> None:
             "symbol": "diamond" if way.promise.alone else "circle",
         },
         hovertemplate=(
-            f"{plain(way.name)}<br>%{{y:.1f}} % right,"
-            f" {formatting.between(way.accuracy.low, way.accuracy.high)} over"
-            f" {plain(way.accuracy.over)}<br>{way.kb:,.1f} kB sent, {way.seconds:.2g} s of training"
+            f"{figure_text(way.name)}<br>%{{y:.1f}} % right,"
+            f" {formatting.percent_range(way.accuracy.low, way.accuracy.high)} over"
+            f" {figure_text(way.accuracy.over)}<br>{way.kb:,.1f} kB sent,"
+            f" {way.seconds:.2g} s of training"
             f" in a round<br>{'on' if member else 'not on'} the front<extra></extra>"
         ),
     )
@@ -342,7 +344,7 @@ def colour_of(promise: Promise) -> str:
 
 def _kind(promise: Promise) -> str:
     return (
-        f"ε {number(promise.epsilon)}"
+        f"ε {format_epsilon(promise.epsilon)}"
         if promise.given
         else "sums only"
         if promise.sealed
@@ -351,15 +353,15 @@ def _kind(promise: Promise) -> str:
 
 
 def _folded(words: str) -> str:
-    return plain(words or "no promise").replace(", ", "<br>")
+    return figure_text(words or "no promise").replace(", ", "<br>")
 
 
 def _levels(runs: Runs) -> list[tuple[str, float]]:
     """(name, %) of the baselines that were run, the majority class left out: it is far
     below all.
     """
-    others = [b for b in baselines(runs) if b.kind not in ("majority", "frozen-local")]
-    return [(look(b.kind).short, 100 * b.accuracy().value) for b in others]
+    others = [b for b in group_baselines(runs) if b.kind not in ("majority", "frozen-local")]
+    return [(method_style(b.kind).short, 100 * b.accuracy().value) for b in others]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
@@ -381,9 +383,13 @@ def gaps_to(runs: Runs, first: str) -> dict[str, Difference]:
     over seeds, lowest first.
     """
     found = {w.name: w.method.runs for w in ways(runs)}
-    others = [b for b in baselines(runs) if b.kind in ("pooled", "frozen-pooled", "local")]
-    rows = found | {look(b.kind).short: b.runs for b in others}
-    gaps = {name: over_seeds(own, found[first]) for name, own in rows.items() if name != first}
+    others = [b for b in group_baselines(runs) if b.kind in ("pooled", "frozen-pooled", "local")]
+    rows = found | {method_style(b.kind).short: b.runs for b in others}
+    gaps = {
+        name: difference_over_seeds(own, found[first])
+        for name, own in rows.items()
+        if name != first
+    }
     return dict(sorted(((n, g) for n, g in gaps.items() if g), key=lambda pair: pair[1].value))
 
 
@@ -403,11 +409,11 @@ def differences(runs: Runs, first: str) -> go.Figure:
         f"{clear} of {len(gaps)} are told apart from {first}; grey lines cross zero: that may be"
         " luck."
     )
-    title = f"Points of accuracy against {plain(first)}, 95 % interval over seeds"
+    title = f"Points of accuracy against {figure_text(first)}, 95 % interval over seeds"
     layout(fig, sentence, "", title, None, 100 + 34 * len(gaps), top=44, right=70)
     fig.update_yaxes(
         tickvals=list(range(len(gaps))),
-        ticktext=[plain(n) for n in gaps],
+        ticktext=[figure_text(n) for n in gaps],
         range=[-0.6, len(gaps) - 0.4],
         tickfont={"size": SIZE, "color": INK},
     )
@@ -429,7 +435,7 @@ def _gap(fig: go.Figure, row: int, gap: Difference, ends: tuple[float, float]) -
         y=[row],
         mode="markers",
         marker={"color": colour, "size": 13},
-        hovertemplate=f"%{{x:+.1f}} points, {plain(gap.interval(), 90)}<extra></extra>",
+        hovertemplate=f"%{{x:+.1f}} points, {figure_text(gap.interval_text(), 90)}<extra></extra>",
     )
     fig.add_annotation(
         x=1,

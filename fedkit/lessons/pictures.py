@@ -12,15 +12,15 @@ from pandas import DataFrame
 from plotly.subplots import make_subplots
 
 from fedkit.core import formatting
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.core.record import Run
 from fedkit.models.classifier import Model
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import DOWNLOAD, INK, SIZE, UPLOAD, above_bar, layout
-from fedkit.results.method_style import look
+from fedkit.results.method_style import method_style
 
 BASE = "#d9dee4"  # what stays as it came
-TUNED = look("federated").colour
+TUNED = method_style("federated").colour
 
 
 def parameter_share(model: Model) -> go.Figure:
@@ -100,7 +100,7 @@ def round_diagram(run: Run) -> go.Figure:
     for place, client in enumerate(clients):
         steps = f"{client.steps} step{'s' * (client.steps != 1)}"
         work = f"{client.examples} texts stay<br>{steps}, {client.train_seconds:.1f} s"
-        words = f"<b>{plain(client.id, 14)}</b><br>{work}"
+        words = f"<b>{figure_text(client.id, 14)}</b><br>{work}"
         _node(fig, place, 0.0, words, 0.46, 0.17, BASE)
         top = middle + (place - middle) * 0.36
         _arrow(fig, (top - 0.06, 0.78), (place - 0.06, 0.19), DOWNLOAD)
@@ -174,7 +174,7 @@ def bars(
         )
     )
     for (name, value), row in zip(values.items(), rows):
-        above_bar(fig, row, f"{plain(name, 80)}  <b>{words(value)}</b>")
+        above_bar(fig, row, f"{figure_text(name, 80)}  <b>{words(value)}</b>")
     layout(fig, sentence, "", title, None, 80 + 66 * len(values))
     fig.update_yaxes(visible=False, range=[-0.5, len(values) - 0.2])
     fig.update_xaxes(rangemode="tozero")
@@ -211,7 +211,7 @@ def side_by_side(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.
     fig.update_yaxes(
         showgrid=False,
         tickvals=rows,
-        ticktext=[plain(i) for i in table.index],
+        ticktext=[figure_text(i) for i in table.index],
         range=[-0.6, n - 0.4],
         tickfont={"size": SIZE, "color": INK},
     )
@@ -227,7 +227,7 @@ def side_by_side(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.
             yshift=8,
             showarrow=False,
             align="left",
-            text=f"<b>{plain(name)}</b>",
+            text=f"<b>{figure_text(name)}</b>",
             font={"size": SIZE - 1, "color": INK},
         )
     return fig
@@ -248,8 +248,9 @@ def accuracy_by_size(table: DataFrame, sentence: str, colours: Sequence[str]) ->
             line={"color": colour, "width": 3},
             marker={"size": 8},
             cliponaxis=False,
-            name=plain(name),
-            hovertemplate=plain(name) + "<br>%{x:,} examples<br>accuracy %{y:.1f} %<extra></extra>",
+            name=figure_text(name),
+            hovertemplate=figure_text(name)
+            + "<br>%{x:,} examples<br>accuracy %{y:.1f} %<extra></extra>",
         )
         labels.append(
             Label(y=values[-1], number=f"{values[-1]:.1f} %", name=str(name), colour=colour)

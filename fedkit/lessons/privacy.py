@@ -17,18 +17,18 @@ from torch import Tensor
 from fedkit.core import formatting
 from fedkit.core.config import parse_spec
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.core.progress import Listener
 from fedkit.core.record import Run
 from fedkit.data.corpus import ClientData, Corpus
 from fedkit.data.partition import deal
 from fedkit.experiments.job import Job, check_config
 from fedkit.experiments.runner import run
-from fedkit.federated.rounds.head_start import start
+from fedkit.federated.rounds.head_start import compute_head_start
 from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.live_figure import sync
+from fedkit.plots.live_figure import sync_figure
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
-from fedkit.privacy.accounting import Releases, noise_for
+from fedkit.privacy.accounting import Releases, noise_for_epsilon
 from fedkit.widgets.bench.scene import WIDTH
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#aab4c0"
@@ -82,8 +82,8 @@ def at_the_start(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     Of all training examples, and without any privacy: to look at, not to send.
     """
     train = job.pooled().train
-    shared, *_ = start(job.model, job.clients, job.config)
-    vectors = job.model.stack.features(list(train.tokens), {}).float().cpu()
+    shared, *_ = compute_head_start(job.model, job.clients, job.config)
+    vectors = job.model.fast_encoder.features(list(train.tokens), {}).float().cpu()
     return vectors, torch.from_numpy(train.labels), shared["head.weight"], shared["head.bias"]
 
 
@@ -116,7 +116,7 @@ def told_apart(epsilon: float, delta: float) -> float:
 
     Of N(0, z^2) against N(1, z^2), both as likely: Phi(1 / 2z). The attacker knows everything else.
     """
-    return NormalDist().cdf(0.5 / noise_for(epsilon, delta, lambda z: [Releases(z)]))
+    return NormalDist().cdf(0.5 / noise_for_epsilon(epsilon, delta, lambda z: [Releases(z)]))
 
 
 def refused(job: Job, **changes) -> str:
@@ -211,7 +211,7 @@ def two_worlds(epsilons: Sequence[float], delta: float, sentence: str) -> go.Fig
     """
     fig = make_subplots(1, len(epsilons), shared_yaxes=False, horizontal_spacing=0.06)
     for k, epsilon in enumerate(epsilons, 1):
-        z = noise_for(epsilon, delta, lambda z: [Releases(z)])
+        z = noise_for_epsilon(epsilon, delta, lambda z: [Releases(z)])
         x = np.linspace(-3.2 * z, 1 + 3.2 * z, 200)
         for at, colour, who in ((0, GREY, "without it"), (1, BLUE, "with it")):
             y = np.exp(-(((x - at) / z) ** 2) / 2)
@@ -292,7 +292,7 @@ def live(sentence: str) -> Callable[[Run], None]:
         fig = spent(record, sentence).update_layout(width=WIDTH)
         try:
             if shown:
-                sync(shown[0], fig)
+                sync_figure(shown[0], fig)
             else:
                 shown.append(go.FigureWidget(fig))
                 display(shown[0])
@@ -329,7 +329,7 @@ def lines(
             cliponaxis=False,
             marker={"size": 9},
             line=line,
-            hovertemplate=plain(name) + "<br>%{x:,.3~g}: %{y:,.3~g}<extra></extra>",
+            hovertemplate=figure_text(name) + "<br>%{x:,.3~g}: %{y:,.3~g}<extra></extra>",
         )
         labels.append(Label(values[-1], words.format(values[-1]), name, colour))
     if level is not None:
@@ -369,7 +369,7 @@ def arrangements(
     layout(fig, sentence, "", ON_TEST, None, 120 + 70 * len(rows), top=44)
     fig.update_yaxes(
         tickvals=rows,
-        ticktext=[plain(n, 60).replace(" | ", "<br>") for n in table],
+        ticktext=[figure_text(n, 60).replace(" | ", "<br>") for n in table],
         range=[-0.5, len(rows) - 0.3],
         tickfont={"size": SIZE, "color": INK},
     )

@@ -16,19 +16,19 @@ import torch
 
 from fedkit.audit import membership
 from fedkit.audit.bounds import allowed_tpr
-from fedkit.audit.defences import DEFENCES, Defence, observed
-from fedkit.audit.leak import LEAKS, LeakScene, against_one, scene_of
-from fedkit.audit.threat_model import AttackGuess, Seen, attack_score, content
-from fedkit.audit.toy_model import plan_for, private_head
+from fedkit.audit.defences import DEFENCES, Defence, observed_gradient
+from fedkit.audit.leak import LEAKS, LeakSetup, attack_defence, setup_for_defence
+from fedkit.audit.threat_model import AttackGuess, ObservedUpdate, attack_score, strip_special
+from fedkit.audit.toy_model import private_head, training_plan
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 from fedkit.data.corpus import Examples
 from fedkit.experiments.job import Job
-from fedkit.federated.local.dp_sgd import apart
+from fedkit.federated.local.dp_sgd import unflatten_params
 from fedkit.federated.local.train import train
-from fedkit.federated.rounds.head_start import start
+from fedkit.federated.rounds.head_start import compute_head_start
 from fedkit.lessons.privacy import learn, right
-from fedkit.privacy.accounting import Releases, noise_for
+from fedkit.privacy.accounting import Releases, noise_for_epsilon
 from fedkit.wire.secure_aggregation.registry import Ckks, Masks, make_lock
 
 OPEN: dict[str, Defence] = {
@@ -41,7 +41,7 @@ OPEN: dict[str, Defence] = {
     "head only": DEFENCES["head"],
 }
 SUMS: dict[str, Defence] = {
-    "sum of 2 sites": replace(DEFENCES["sum of 10"], sites=2),
+    "sum of 2 sites": replace(DEFENCES["sum of 10"], clients=2),
     "sum of 10 sites": DEFENCES["sum of 10"],
 }
 NOISE: dict[str, Defence] = {
@@ -55,12 +55,12 @@ WORDS, TEXTS, LISTED = "words read", "whole texts read", "picked from a list"
 
 
 def seen_of(
-    stage: LeakScene, batch: Examples, defence: Defence = OPEN["full tuning, 1 text"], seed: int = 0
-) -> Seen:
+    stage: LeakSetup, batch: Examples, defence: Defence = OPEN["full tuning, 1 text"], seed: int = 0
+) -> ObservedUpdate:
     """One update of one site as the server receives it."""
     rng = np.random.default_rng(seed)
     clients = len(stage.job.clients)
-    gradient = observed(
+    gradient = observed_gradient(
         defence,
         stage.job.model,
         stage.known.shared,
@@ -70,17 +70,17 @@ def seen_of(
         rng,
         clients,
     )
-    return Seen(gradient, len(batch), stage.known)
+    return ObservedUpdate(gradient, len(batch), stage.known)
 
 
-def decoded(guess: AttackGuess, stage: LeakScene) -> str:
+def decoded(guess: AttackGuess, stage: LeakSetup) -> str:
     """The first text that was written down; '' for none."""
-    texts = [content(text, stage.known.special) for text in guess.texts]
+    texts = [strip_special(text, stage.known.special) for text in guess.texts]
     return stage.job.model.tokenizer.decode(texts[0]) if texts else ""
 
 
 def attacked(
-    stages: dict[tuple[str, bool], LeakScene],
+    stages: dict[tuple[str, bool], LeakSetup],
     defences: Mapping[str, Defence],
     batches: int,
     seed: int = 0,
@@ -94,10 +94,10 @@ def attacked(
     for name, defence in defences.items():
         key = (defence.tune, defence.later)
         if key not in stages:
-            stages[key] = scene_of(stages["full", False], *key)
+            stages[key] = setup_for_defence(stages["full", False], *key)
         named = ("words", "spans", "lookup") if defence.tune == "full" else ("pursuit", "lookup")
         out[name] = summed(
-            against_one(name, defence, stages[key], {n: LEAKS[n] for n in named}, batches, seed)
+            attack_defence(name, defence, stages[key], {n: LEAKS[n] for n in named}, batches, seed)
         )
     return out
 
@@ -115,7 +115,7 @@ def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def masked_upload(stage: LeakScene, batches: int, seed: int = 0) -> dict[str, float]:
+def masked_upload(stage: LeakSetup, batches: int, seed: int = 0) -> dict[str, float]:
     """The same attacks on what one site of three uploads under real masks, at the stage of ("full",
     False).
     """
@@ -129,7 +129,7 @@ def masked_upload(stage: LeakScene, batches: int, seed: int = 0) -> dict[str, fl
         session = Masks().open(names, len(vector), seed, number)
         session.add(names[0], session.seal(names[0], vector.clip(-1000, 1000)))
         hidden = replace(
-            seen, gradient=apart(torch.from_numpy(session.view()).float(), seen.gradient)
+            seen, gradient=unflatten_params(torch.from_numpy(session.view()).float(), seen.gradient)
         )
         for name in ("words", "spans", "lookup"):
             made = attack_score(LEAKS[name].run(hidden), batch, stage.known.special)
@@ -157,7 +157,7 @@ def masked_upload(stage: LeakScene, batches: int, seed: int = 0) -> dict[str, fl
 def updates(job: Job) -> dict[str, np.ndarray]:
     """{site: its update of round 1 as one vector, float64}."""
     job.model.load_params(job.start)
-    shared, prior, _ = start(job.model, job.clients, job.config)
+    shared, prior, _ = compute_head_start(job.model, job.clients, job.config)
     deltas = {
         c.client_id: train(job.model, shared, c, job.config, 1, prior).delta for c in job.clients
     }
@@ -249,7 +249,7 @@ class Learned:
     """
 
     accuracy: float
-    attack: membership.Membership
+    attack: membership.MembershipResult
     bound: Any = None
     epsilon: float = math.inf
 
@@ -267,11 +267,11 @@ def learned(
     """
     parts = job.pooled().train
     vectors, labels, width = job.model.features(parts), parts.labels, len(job.corpus.labels)
-    member = membership.halves(len(labels), 2, seed)[0]
+    member = membership.random_halves(len(labels), 2, seed)[0]
     many, bound = partial(membership.softmax_heads, num_labels=width), None
-    fit = partial(membership.strong_head, num_labels=width)
+    fit = partial(membership.overfit_head, num_labels=width)
     if privacy:
-        noise = noise_for(privacy, delta, lambda z: [Releases(z, 1.0, steps)])
+        noise = noise_for_epsilon(privacy, delta, lambda z: [Releases(z, 1.0, steps)])
         fit, many = (
             partial(private_head, plan=_plan(noise, steps, int(member.sum())), num_labels=width),
             None,
@@ -289,7 +289,7 @@ def _plan(noise: float, steps: int, rows: int, clip: float = 0.2, reach: float =
     """Steps so long that all of them together leave noise of `reach` on every weight, as
     in a run.
     """
-    plan = plan_for(noise, 1.0, steps, clip)
+    plan = training_plan(noise, 1.0, steps, clip)
     return replace(plan, head_lr=reach / steps**0.5 / (clip * noise) * rows)
 
 

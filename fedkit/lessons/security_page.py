@@ -18,8 +18,8 @@ from markupsafe import Markup
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import packaged
-from fedkit.core.formatting import tidy
+from fedkit.core.files import read_packaged_text
+from fedkit.core.formatting import printable_line
 from fedkit.lessons.security import LISTED, TEXTS, WAYS, WORDS, Cost, Learned, Sealed
 from fedkit.lessons.security_pictures import LEAK, SAFE, read_words
 from fedkit.plots.theme import FONT
@@ -151,17 +151,21 @@ def page(found: Findings, language: str = "en") -> str:
         raise FedkitError(f"language {language!r} given; choose one of: {', '.join(STRINGS)}")
     s = STRINGS[language]
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return engine.from_string(packaged("fedkit.lessons", "templates/security.html.j2")).render(
+    return engine.from_string(
+        read_packaged_text("fedkit.lessons", "templates/security.html.j2")
+    ).render(
         language=language,
         s=s,
-        css=Markup(packaged("fedkit.lessons", "templates/security.css").replace("__FONT__", FONT)),
-        asked=s["asked"].format(data=tidy(found.data)),
+        css=Markup(
+            read_packaged_text("fedkit.lessons", "templates/security.css").replace("__FONT__", FONT)
+        ),
+        asked=s["asked"].format(data=printable_line(found.data)),
         tiles=tiles(found, s),
-        words=read_words(tidy(found.original, 200), found.recovered),
+        words=read_words(printable_line(found.original, 200), found.recovered),
         hit=f"background: {LEAK}; color: #fff",
         miss="background: #e4e4e4; color: #595959",
         columns=(WORDS, TEXTS, LISTED),
-        heat=[(tidy(n), cells(v)) for n, v in found.leaks.items()],
+        heat=[(printable_line(n), cells(v)) for n, v in found.leaks.items()],
         cost=cost(found, s),
         heads=s["heads"].split("|"),
         rows=[(row(c), c.way == found.best) for c in found.costs],

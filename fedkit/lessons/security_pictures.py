@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from fedkit.audit.canary import AuditResult
 from fedkit.core import formatting
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.lessons.security import LISTED, TEXTS, WAYS, WORDS, Cost, Learned, Sealed
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import FONT, GRID, INK, MUTED, SIZE, key_above, layout
@@ -93,7 +93,7 @@ def heatmap(
             fig.add_annotation(
                 x=-0.5,
                 y=y,
-                text=f"<b>{plain(heading, 60)}</b>",
+                text=f"<b>{figure_text(heading, 60)}</b>",
                 showarrow=False,
                 xanchor="left",
                 font={"size": SIZE, "color": MUTED},
@@ -116,7 +116,7 @@ def heatmap(
                 y0=y,
                 xgap=3,
                 ygap=3,
-                hovertemplate=plain(way) + ": %{z:.0f} %<extra></extra>",
+                hovertemplate=figure_text(way) + ": %{z:.0f} %<extra></extra>",
             )
             for x, (value, text) in enumerate(zip(values, words)):
                 fig.add_annotation(
@@ -126,7 +126,7 @@ def heatmap(
                     showarrow=False,
                     font={"size": SIZE, "color": "#ffffff" if value > 60 else INK},
                 )
-            ticks[y] = plain(way)
+            ticks[y] = figure_text(way)
             y -= 1
     layout(fig, sentence, "", None, None, 60 + int(34 * -y), top=36)
     fig.update_xaxes(
@@ -195,7 +195,7 @@ def strips(
     fig.update_xaxes(showticklabels=False)
     fig.update_yaxes(
         tickvals=rows,
-        ticktext=[plain(n) for n in views],
+        ticktext=[figure_text(n) for n in views],
         showgrid=False,
         tickfont={"size": SIZE, "color": INK},
     )
@@ -227,9 +227,9 @@ def bytes_bars(found: Sequence[Sealed], sentence: str) -> go.Figure:
                 cliponaxis=False,
                 textfont={"size": SIZE, "color": INK},
                 marker={"color": colour, "pattern": {"shape": hatch}},
-                hovertemplate=f"{plain(one.name)}, {what}<extra></extra>",
+                hovertemplate=f"{figure_text(one.name)}, {what}<extra></extra>",
             )
-        names.append((y + 0.5, f"<b>{plain(one.name)}</b><br>{one.numbers:,} numbers"))
+        names.append((y + 0.5, f"<b>{figure_text(one.name)}</b><br>{one.numbers:,} numbers"))
     layout(
         fig,
         sentence,
@@ -282,7 +282,8 @@ def roc_curves(found: Mapping[str, Learned], sentence: str) -> go.Figure:
             y=tpr,
             mode="lines",
             line={"color": colour, "width": 3},
-            hovertemplate=plain(name) + ": %{y:.1%} found at %{x:.2%} false alarms<extra></extra>",
+            hovertemplate=figure_text(name)
+            + ": %{y:.1%} found at %{x:.2%} false alarms<extra></extra>",
         )
         at = roc.at[0.01]
         fig.add_scatter(
@@ -407,7 +408,7 @@ def audits(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
     )
     fig.update_yaxes(
         tickvals=rows,
-        ticktext=[plain(n, 60).replace(" | ", "<br>") for n in found],
+        ticktext=[figure_text(n, 60).replace(" | ", "<br>") for n in found],
         showgrid=False,
         range=[-0.5, len(rows) - 0.3],
         tickfont={"size": SIZE, "color": INK},

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from pandas import DataFrame
 
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.core.record import RoundRecord, Run
 from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
@@ -77,7 +77,9 @@ def drift(found: Mapping[str, Apart], sentence: str) -> go.Figure:
             )
     layout(fig, sentence, "", ON_TEST, None, 120 + 60 * len(rows), top=44)
     fig.update_yaxes(
-        tickvals=rows, ticktext=[f"<b>{plain(n)}</b>" for n in found], range=[-0.6, len(rows) - 0.4]
+        tickvals=rows,
+        ticktext=[f"<b>{figure_text(n)}</b>" for n in found],
+        range=[-0.6, len(rows) - 0.4],
     )
     fig.update_xaxes(range=[0, 100], dtick=20)
     return key_above(
@@ -114,7 +116,7 @@ def curves(
             cliponaxis=False,
             marker={"size": 8},
             line={"color": colour, "width": 3},
-            hovertemplate=plain(name) + "<br>%{x:,.1f}: %{y:.1f} %<extra></extra>",
+            hovertemplate=figure_text(name) + "<br>%{x:,.1f}: %{y:.1f} %<extra></extra>",
         )
         labels.append(Label(values[-1], f"{values[-1]:.1f} %", name, colour))
     every = [100 * share for _, shares in lines.values() for share in shares]
@@ -149,7 +151,7 @@ def states(run: Run) -> list[RoundRecord]:
 
 def half_interval(run: Run) -> float:
     """Half of the 95 % interval of the run's accuracy over its test examples, as a share."""
-    low, high, _ = measures.interval(run)
+    low, high, _ = measures.accuracy_interval(run)
     return (high - low) / 2
 
 
@@ -206,7 +208,7 @@ def left_behind(
             customdata=names,
             hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
         )
-    words = [f"{plain(c, 18)}{' (always late)' if c in late else ''}" for c in order]
+    words = [f"{figure_text(c, 18)}{' (always late)' if c in late else ''}" for c in order]
     layout(
         fig,
         sentence,

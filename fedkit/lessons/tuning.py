@@ -14,8 +14,8 @@ import torch
 from pandas import DataFrame
 from plotly.subplots import make_subplots
 
-from fedkit.core.formatting import plain
-from fedkit.core.stats import wilson
+from fedkit.core.formatting import figure_text
+from fedkit.core.stats import wilson_interval
 from fedkit.data.corpus import Corpus, Examples
 from fedkit.models.classifier import Model
 from fedkit.plots.labels import Label, label_lines
@@ -83,7 +83,7 @@ def accuracy_by_numbers(
     """
     names = sorted(trained, key=lambda name: trained[name])
     shares = {n: right[n].count("1") / len(right[n]) for n in names}
-    spans = {n: wilson(right[n].count("1"), len(right[n])) for n in names}
+    spans = {n: wilson_interval(right[n].count("1"), len(right[n])) for n in names}
     low = 100 * min(start, *(s[0] for s in spans.values())) - 1.5
     high = 100 * max(s[1] for s in spans.values()) + 3
     ends = math.log10(min(trained.values()) / 2.2), math.log10(max(trained.values()) * 2.2)
@@ -106,7 +106,7 @@ def accuracy_by_numbers(
             mode="markers",
             marker={"size": 13, "color": colour},
             error_y=span,
-            hovertemplate=f"{plain(name)}<br>%{{x:,}} numbers<br>%{{y:.1f}} %<extra></extra>",
+            hovertemplate=f"{figure_text(name)}<br>%{{x:,}} numbers<br>%{{y:.1f}} %<extra></extra>",
         )
     fig.add_hline(y=100 * start, line={"color": MUTED, "width": 1.5, "dash": "dash"})
     layout(
@@ -185,7 +185,7 @@ def cost(
     fig.update_yaxes(
         showgrid=False,
         tickvals=rows,
-        ticktext=[plain(n) for n in names],
+        ticktext=[figure_text(n) for n in names],
         range=[-0.6, len(names) - 0.4],
         tickfont={"size": SIZE, "color": INK},
     )
@@ -250,9 +250,9 @@ def accuracy_bars(
             width=0.4,
             marker={"color": colour},
             error_x=span,
-            hovertemplate=plain(name, 60) + "<br>%{x:.1f} %<extra></extra>",
+            hovertemplate=figure_text(name, 60) + "<br>%{x:.1f} %<extra></extra>",
         )
-        words = f"{plain(name, 60)}, {count:,} numbers  <b>{100 * share:.1f} %</b>"
+        words = f"{figure_text(name, 60)}, {count:,} numbers  <b>{100 * share:.1f} %</b>"
         fig.add_annotation(
             x=0,
             y=row,
@@ -302,7 +302,7 @@ def _lines(
                 "dash": "dash" if level else "solid",
             },
             marker={"size": 9},
-            hovertemplate=f"{plain(name)}<br>%{{y:.1f}} %<extra></extra>",
+            hovertemplate=f"{figure_text(name)}<br>%{{y:.1f}} %<extra></extra>",
         )
         labels.append(Label(values[-1], f"{values[-1]:.1f} %", name, colour))
     every = [v for values in lines.values() for v in values]

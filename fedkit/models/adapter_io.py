@@ -1,6 +1,4 @@
-"""A trained model on disk: the adapter in PEFT's own format where it has one, the head beside it,
-readable without fedkit.
-"""
+"""Save and load trained models: the adapter in PEFT's format where it has one, and the head."""
 
 from __future__ import annotations
 
@@ -16,26 +14,26 @@ from torch import Tensor
 
 from fedkit.core.config import parse_spec
 from fedkit.core.errors import FedkitError
-from fedkit.core.tensors import CENTRE, Params
+from fedkit.core.tensors import CENTRE_NAME, Params
 from fedkit.models.classifier import Model
 from fedkit.models.merging import MERGED
 
-TUNE = "tune"  # the note in head.safetensors that names the method
-# of PEFT: with another, the same tensors mean another
-SETTINGS = ("peft_type", "lora_alpha", "use_rslora", "use_dora")
+TUNE_KEY = "tune"  # metadata of head.safetensors: the tuning method
+# of PEFT, which change the meaning of the tensors
+PEFT_SETTINGS = ("peft_type", "lora_alpha", "use_rslora", "use_dora")
 
 
 def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[str]) -> None:
-    """Write what was tuned into `folder`.
+    """Write the tuned parameters into `folder`, readable without fedkit.
 
-    Methods of PEFT: adapter_config.json and adapter_model.safetensors, as
-    `PeftModel.from_pretrained(encoder, folder)` reads them. Of virtual tokens PEFT keeps the
-    vectors that come out (prompt_embeddings); what was trained for them is beside it, in
-    trained.safetensors. Other methods: encoder.safetensors, the trained tensors alone, under the
-    encoder's own names; of bottlenecks down and up, see parts.py. Always: head.safetensors (weight
-    (labels, d), bias (labels,)) and labels.json. Sentence vector = normalised mean of the last
-    hidden states over real tokens, which come after the virtual ones. What an aggregation added to
-    frozen matrices is written as LoRA of the rank it takes.
+    PEFT methods: adapter_config.json and adapter_model.safetensors, as
+    `PeftModel.from_pretrained(encoder, folder)` reads them. For virtual tokens PEFT stores the
+    resulting vectors (prompt_embeddings); the trained tensors are in trained.safetensors. Other
+    methods: encoder.safetensors, only the trained tensors, under the encoder's own names; of
+    bottlenecks down and up, see tuners/in_place.py. Always: head.safetensors (weight (labels, d),
+    bias (labels,)) and labels.json. Sentence vector = normalised mean of the last hidden states
+    over real tokens, which come after the virtual ones. What an aggregation added to frozen
+    matrices is written as LoRA of the rank it needs.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,20 +41,20 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     body = {
         n: t.contiguous()
         for n, t in params.items()
-        if not n.startswith("head.") and not n.endswith(MERGED) and n != CENTRE
+        if not n.startswith("head.") and not n.endswith(MERGED) and n != CENTRE_NAME
     }
-    body, rank = folded(model, params, body)
-    write_tensors(folder / "head.safetensors", head, {TUNE: _method(model)})
+    body, rank = fold_merged(model, params, body)
+    write_tensors(folder / "head.safetensors", head, {TUNE_KEY: _method(model)})
     (folder / "labels.json").write_text(
         json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
     )
     if (config := _peft_config(model)) is not None:
-        config = copy.copy(config)  # the model trains on with its own
+        config = copy.copy(config)  # the model keeps its own
         config.base_model_name_or_path, config.inference_mode = model.source.name, True
         if rank:
             config.r = config.lora_alpha = rank
         for name, value in vars(config).items():
-            if isinstance(value, set):  # would be written in another order each time
+            if isinstance(value, set):  # sets have no fixed order
                 setattr(config, name, sorted(value))
         config.save_pretrained(str(folder))
         if config.is_prompt_learning:
@@ -69,18 +67,16 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
 
 
 def load_adapter(folder: str | Path, model: Model) -> Params:
-    """The parameters in `folder`, checked against `model`. Raises FedkitError when they do
-    not fit.
-    """
-    from fedkit.wire.payload import check
+    """Return the parameters in `folder`. Raises FedkitError if they do not fit `model`."""
+    from fedkit.wire.payload import check_tensors
 
     folder = Path(folder)
     try:
-        _check_meaning(folder, model)
+        _check_method(folder, model)
         params = {f"head.{n}": t for n, t in load_file(folder / "head.safetensors").items()}
         if (folder / (body := _body_file(model))).is_file():
             params |= load_file(folder / body)
-        check(params, model.params())
+        check_tensors(params, model.params())
     except (OSError, SafetensorError, ValueError) as error:
         raise FedkitError(
             f"no adapter for this model in {folder} ({str(error)[:100]}); give a finished run's"
@@ -89,9 +85,10 @@ def load_adapter(folder: str | Path, model: Model) -> Params:
     return params
 
 
-def folded(model: Model, params: Params, body: Params) -> tuple[Params, int]:
-    """(LoRA pairs of scale 1 that also do what was added to the frozen matrices, their rank);
-    without such, (body, 0).
+def fold_merged(model: Model, params: Params, body: Params) -> tuple[Params, int]:
+    """Return (LoRA pairs of scale 1 that include what was added to frozen matrices, their rank).
+
+    Returns (body, 0) if nothing was added.
     """
     added = {n.removesuffix(MERGED): t for n, t in params.items() if n.endswith(MERGED)}
     if not added:
@@ -110,13 +107,11 @@ def folded(model: Model, params: Params, body: Params) -> tuple[Params, int]:
     return out, rank
 
 
-def _check_meaning(folder: Path, model: Model) -> None:
-    """Raise ValueError where tensors of the right shape would mean something else: other labels,
-    another method.
-    """
+def _check_method(folder: Path, model: Model) -> None:
+    """Raise ValueError if the folder was saved for other labels or another tuning method."""
     with safe_open(folder / "head.safetensors", "pt") as file:
-        # files of before 0.2 have no such note
-        kept = (file.metadata() or {}).get(TUNE, _method(model))
+        # files from before 0.2 have no such metadata
+        kept = (file.metadata() or {}).get(TUNE_KEY, _method(model))
     if kept != _method(model):
         raise ValueError(
             f"it was trained with tune {kept!r}, and this model has {_method(model)!r}"
@@ -127,7 +122,7 @@ def _check_meaning(folder: Path, model: Model) -> None:
         settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         if not isinstance(settings, dict):
             raise ValueError("adapter_config.json is no object")
-        for name in SETTINGS:
+        for name in PEFT_SETTINGS:
             if settings.get(name) != getattr(config, name, None):
                 raise ValueError(
                     f"its {name} is {str(settings.get(name))[:20]}, not"
@@ -144,7 +139,7 @@ def _peft_config(model: Model):
 
 
 def _body_file(model: Model) -> str:
-    """Where the trained tensors of the encoder are."""
+    """Return the name of the file with the encoder's trained tensors."""
     config = _peft_config(model)
     if config is None:
         return "encoder.safetensors"
@@ -152,9 +147,7 @@ def _body_file(model: Model) -> str:
 
 
 def _virtual_tokens(model: Model, body: Params) -> Tensor:
-    """What the encoder reads when its prompt encoder holds `body`: (tokens, width), for prefixes
-    all layers in a row.
-    """
+    """Return the virtual tokens (tokens, width) that `body` computes; of prefixes for all layers."""
     maker, tokens = model.module.encoder.prompt_encoder["default"], model.tuner.tokens
     own = {n.removeprefix("prompt_encoder."): t for n, t in body.items()}
     with torch.no_grad():
@@ -162,18 +155,19 @@ def _virtual_tokens(model: Model, body: Params) -> Tensor:
 
 
 def write_tensors(path: Path, tensors: Params, notes: dict[str, str] | None = None) -> None:
-    """Write safetensors beside the target, then rename. (save_file would leave nameless files
-    behind a kill.)
+    """Write safetensors atomically: a temporary file, then a rename.
+
+    `save_file` would leave temporary files behind if the process is killed.
     """
     temporary = path.with_name(path.name + ".tmp")
     kept, places = {}, set()
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
-        # the format holds no tensor twice
+        # the format does not allow shared memory
         kept[name] = tensor.clone() if tensor.data_ptr() in places else tensor
         places.add(tensor.data_ptr())
-    # one note: several come in any order
+    # a single entry of metadata: several have no fixed order
     temporary.write_bytes(save(kept, metadata=notes or {"format": "pt"}))
     with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())  # on the disk before its name is
+        os.fsync(file.fileno())  # before the rename
     os.replace(temporary, path)

@@ -1,6 +1,4 @@
-"""Which number format and which attention are fastest here: measured once, cached, and said in the
-record.
-"""
+"""Choose the fastest number format and attention on this machine: measured once, then cached."""
 
 from __future__ import annotations
 
@@ -17,31 +15,39 @@ from torch import nn
 
 from fedkit.core.errors import FedkitError
 
-ATTENTION = ("eager", "sdpa")
-CHOICES = ("auto", "float32", "bfloat16")
+ATTENTION_KINDS = ("eager", "sdpa")
+DTYPE_CHOICES = ("auto", "float32", "bfloat16")
 
 
-def choose(encoder: nn.Module, device: torch.device, dtype: str = "auto") -> tuple[str, str]:
-    """(dtype name, attention name) for training `encoder` on `device`.
+def choose_precision(
+    encoder: nn.Module, device: torch.device, dtype: str = "auto"
+) -> tuple[str, str]:
+    """Return (dtype name, attention name) for training `encoder` on `device`.
 
-    dtype 'auto' takes bfloat16 only where a forward and backward pass through the first layers is
-    at least 10 % faster with it than in float32. The measurement is cached per processor, torch
-    version, thread count and width.
+    dtype 'auto' chooses bfloat16 on a CPU only if a forward and backward pass is at least 10 %
+    faster than in float32. The measurement is cached per processor, torch version, thread count and
+    width. Raises FedkitError for an unknown dtype.
     """
-    if dtype not in CHOICES:
-        raise FedkitError(f"dtype {dtype!r} is not known; choose one of: {', '.join(CHOICES)}")
+    if dtype not in DTYPE_CHOICES:
+        raise FedkitError(
+            f"dtype {dtype!r} is not known; choose one of: {', '.join(DTYPE_CHOICES)}"
+        )
     if device.type != "cpu":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return ("bfloat16" if fast else "float32") if dtype == "auto" else dtype, "sdpa"
-    seconds = _cached(encoder)
+    seconds = _cached_seconds(encoder)
     names = ("float32", "bfloat16") if dtype == "auto" else (dtype,)
-    best = {name: min(ATTENTION, key=lambda a, name=name: seconds[f"{name}/{a}"]) for name in names}
+    best = {
+        name: min(ATTENTION_KINDS, key=lambda a, name=name: seconds[f"{name}/{a}"])
+        for name in names
+    }
     cost = {name: seconds[f"{name}/{best[name]}"] for name in names}
     name = "bfloat16" if len(names) == 2 and cost["bfloat16"] < 0.9 * cost["float32"] else names[0]
     return name, best[name]
 
 
 def cache_file() -> Path:
+    """Return the file that keeps the measurements."""
     root = (
         os.environ.get("FEDKIT_CACHE")
         or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fedkit"
@@ -49,22 +55,22 @@ def cache_file() -> Path:
     return Path(root) / "probe.json"
 
 
-def _cached(encoder: nn.Module) -> dict[str, float]:
+def _cached_seconds(encoder: nn.Module) -> dict[str, float]:
     key = (
-        f"{processor()}|torch {torch.__version__}|{torch.get_num_threads()} threads|width"
+        f"{processor_name()}|torch {torch.__version__}|{torch.get_num_threads()} threads|width"
         f" {encoder.config.hidden_size}"
     )
-    if _usable(entry := _known().get(key)):
+    if _usable(entry := _read_cache().get(key)):
         return entry
-    # read after measuring: another process may have been quicker
-    measured, known = measure(encoder), _known()
+    # read again after measuring: another process may have been faster
+    measured, known = measure_seconds(encoder), _read_cache()
     if not _usable(known.get(key)):
         known |= {key: measured}
-        _keep(known)
+        _write_cache(known)
     return known[key]
 
 
-def _known() -> dict[str, Any]:
+def _read_cache() -> dict[str, Any]:
     try:
         known = json.loads(cache_file().read_text())
     except (OSError, ValueError, RecursionError):
@@ -73,11 +79,11 @@ def _known() -> dict[str, Any]:
 
 
 def _usable(entry: Any) -> bool:
-    names = {f"{d}/{a}" for d in CHOICES[1:] for a in ATTENTION}
+    names = {f"{d}/{a}" for d in DTYPE_CHOICES[1:] for a in ATTENTION_KINDS}
     return isinstance(entry, dict) and all(isinstance(entry.get(n), float) for n in names)
 
 
-def _keep(known: dict[str, Any]) -> None:
+def _write_cache(known: dict[str, Any]) -> None:
     path = cache_file()
     temporary = path.with_name(f"probe.{os.getpid()}.tmp")
     try:
@@ -85,20 +91,20 @@ def _keep(known: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(known, indent=1))
         os.replace(temporary, path)
     except OSError:
-        pass  # a read-only home: measured again next time
+        pass  # a read-only home: measure again next time
 
 
-def measure(
+def measure_seconds(
     encoder: nn.Module, batch: int = 16, tokens: int = 20, repeats: int = 5
 ) -> dict[str, float]:
-    """Best seconds of a forward and backward pass on random tokens, for each 'dtype/attention'."""
+    """Return {'dtype/attention': best seconds of a forward and backward pass on random tokens}."""
     ids = torch.randint(100, 1000, (batch, tokens), generator=torch.Generator().manual_seed(0))
     mask = torch.ones_like(ids)
     out = {}
     for dtype in (torch.float32, torch.bfloat16):
         trial = copy.deepcopy(encoder).to(dtype).requires_grad_(False)
         trial.get_input_embeddings().weight.requires_grad_(True)
-        for attention in ATTENTION:
+        for attention in ATTENTION_KINDS:
             trial.set_attn_implementation(attention)
             times = []
             for _ in range(repeats):
@@ -109,8 +115,8 @@ def measure(
     return out
 
 
-def processor() -> str:
-    """The processor's name as the system gives it."""
+def processor_name() -> str:
+    """Return the processor's name as the system reports it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

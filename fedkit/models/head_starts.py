@@ -1,9 +1,8 @@
-"""Where the shared head starts: from nothing, from label means, or solved in closed form from sums
-over all clients.
+"""Starting values of the shared head: zero, label means, or solved in closed form.
 
-The sums of clients add up to those of pooled data, so each of these heads is that of pooled data
-whatever the split. To add one: a small frozen dataclass with `sums` and `solve`, and a line in
-`HEAD_STARTS`.
+They are computed from sums over all clients, which equal those of pooled data, so the head does not
+depend on how the data are split. To add a method: a small frozen dataclass with `sums` and `solve`,
+and a line in `HEAD_STARTS`.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import torch
 from torch import Tensor
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.spec import build
+from fedkit.core.spec import build_entry
 from fedkit.core.tensors import Params
 
-SCALE = 16.0  # length of a class-mean row of the head: logits are then 16 x cosine similarity
+SCALE = 16.0  # length of a class-mean row of the head: logits are 16 x cosine similarity
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,7 @@ class Zero:
     needs = ""
 
     def solve(self, total: Params) -> Params:
-        """The head {head.weight (labels, d), head.bias (labels,)} from the clients' sums; {} to
-        leave it as it is.
-        """
+        """Return {head.weight (labels, d), head.bias (labels,)} from the clients' sums; {}: keep."""
         return {}
 
 
@@ -61,13 +58,14 @@ class Analytic:
     needs = "sends d (d + 1) / 2 more numbers once, never compressed"
 
     def __post_init__(self) -> None:
-        _need_positive("analytic", "strength", self.strength)
+        _check_positive("analytic", "strength", self.strength)
 
     def solve(self, total: Params) -> Params:
-        """argmin_W sum_i ||W z_i - onehot(y_i)||^2 + strength ||W||^2, times SCALE so that it
-        serves as logits.
-        """
-        sums, products = total["feature_sums"].double(), square(total["feature_products"]).double()
+        """Return argmin_W sum_i ||W z_i - onehot(y_i)||^2 + strength ||W||^2, times SCALE."""
+        sums, products = (
+            total["feature_sums"].double(),
+            symmetric_matrix(total["feature_products"]).double(),
+        )
         penalty = self.strength * torch.eye(len(products), dtype=torch.float64)
         rows = SCALE * torch.linalg.solve(products + penalty, sums.T).T
         return {"head.weight": rows.float(), "head.bias": torch.zeros(len(rows))}
@@ -86,13 +84,16 @@ class Discriminant:
     needs = "sends d (d + 1) / 2 more numbers once, never compressed"
 
     def __post_init__(self) -> None:
-        _need_positive("discriminant", "shrink", self.shrink)
+        _check_positive("discriminant", "shrink", self.shrink)
 
     def solve(self, total: Params) -> Params:
-        """Rows (S + shrink tr(S)/d I)^-1 mean_y, biases -1/2 row.mean_y, as lengths that suit a
-        softmax.
+        """Return rows (S + shrink tr(S)/d I)^-1 mean_y and biases -1/2 row.mean_y, scaled for a
+        softmax. S: covariance within labels.
         """
-        sums, products = total["feature_sums"].double(), square(total["feature_products"]).double()
+        sums, products = (
+            total["feature_sums"].double(),
+            symmetric_matrix(total["feature_products"]).double(),
+        )
         counts = total["label_counts"].double()
         means, there = sums / counts.clamp_min(1)[:, None], counts > 0
         spread = (products - (counts[:, None] * means).T @ means) / counts.sum()
@@ -108,7 +109,7 @@ class Discriminant:
         return {"head.weight": rows.float(), "head.bias": bias.float()}
 
 
-def _need_positive(name: str, key: str, value: float) -> None:
+def _check_positive(name: str, key: str, value: float) -> None:
     if not 1e-6 <= value <= 1e6:
         raise FedkitError(
             f"head-start '{name}:{key}={value:g}' given; {key} must be from 1e-6 to 1e6,"
@@ -117,21 +118,19 @@ def _need_positive(name: str, key: str, value: float) -> None:
 
 
 def class_mean_head(feature_sums: Tensor) -> Params:
-    """Head rows that point to each label's mean sentence vector (nearest class mean); labels nobody
-    has stay at zero.
-    """
+    """Return a head whose rows point to each label's mean vector; labels without texts stay zero."""
     rows = SCALE * torch.nn.functional.normalize(feature_sums, dim=-1)
     return {"head.weight": rows, "head.bias": torch.zeros(len(rows))}
 
 
-def triangle(vectors: Tensor) -> Tensor:
-    """sum_i z_i z_i' of vectors (n, d), its upper triangle row by row, float32 (d (d + 1) / 2,)."""
+def upper_triangle(vectors: Tensor) -> Tensor:
+    """Return the upper triangle, row by row, (d (d + 1) / 2,), of sum_i z_i z_i' of (n, d)."""
     d = vectors.shape[1]
     return (vectors.T @ vectors)[tuple(torch.triu_indices(d, d))]
 
 
-def square(upper: Tensor) -> Tensor:
-    """The symmetric matrix (d, d) of which `triangle` kept a half."""
+def symmetric_matrix(upper: Tensor) -> Tensor:
+    """Return the symmetric matrix (d, d) of an `upper_triangle`."""
     d = round(((8 * len(upper) + 1) ** 0.5 - 1) / 2)
     out = upper.new_zeros(d, d)
     out[tuple(torch.triu_indices(d, d))] = upper
@@ -139,8 +138,11 @@ def square(upper: Tensor) -> Tensor:
 
 
 def make_head_start(spec: str) -> Zero | ClassMeans | Analytic | Discriminant:
-    """The head start that 'name:key=value' describes. Raises FedkitError naming what is allowed."""
-    return build("head-start", HEAD_STARTS, spec)
+    """Return the head start that 'name:key=value' describes.
+
+    Raises FedkitError, with the allowed names, for anything else.
+    """
+    return build_entry("head-start", HEAD_STARTS, spec)
 
 
 HEAD_STARTS: dict[str, type] = {

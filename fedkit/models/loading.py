@@ -1,10 +1,9 @@
-"""Put a base model, a tuner and a head together on a device."""
+"""Load a base model with a tuner and a head on a device."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,32 +11,26 @@ import torch
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.memory import keep_freed_memory
-from fedkit.models.autotune import choose
+from fedkit.models.autotune import choose_precision
 from fedkit.models.base import find_model
 from fedkit.models.classifier import Model, TextClassifier
-from fedkit.models.fast.encoder import Stack, Unsupported
+from fedkit.models.fast.encoder import FastEncoder, Unsupported
 from fedkit.models.tuners.registry import make_tuner
-
-if TYPE_CHECKING:
-    from fedkit.models.classifier import Model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
-    """The base model that `config` names, with its tuner attached and a zero head.
+    """Return the base model of `config` with its tuner attached and a zero head.
 
-    Same config and seed, same starting weights. Raises FedkitError if the model, tuner or device
-    cannot be had.
+    Same config and seed, same starting weights. Raises FedkitError if the model, tuner or device is
+    not available.
     """
-    tuner, source, device = (
-        make_tuner(config.tune),
-        find_model(config.model),
-        pick_device(config.device),
-    )
-    encoder, tokenizer = _read(source.location, choose_attention := "eager")
-    dtype, attention = choose(encoder, device, config.dtype)
-    if attention != choose_attention:
+    tuner, source = make_tuner(config.tune), find_model(config.model)
+    device = pick_device(config.device)
+    encoder, tokenizer = _read_pretrained(source.location, "eager")
+    dtype, attention = choose_precision(encoder, device, config.dtype)
+    if attention != "eager":
         encoder.set_attn_implementation(attention)
     encoder.to(DTYPES[dtype] if tuner.frozen_base else torch.float32)
     with torch.random.fork_rng(devices=[]):
@@ -49,7 +42,7 @@ def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
         module = TextClassifier(encoder, encoder.config.hidden_size, len(labels))
     torch.nn.init.zeros_(module.head.weight)
     torch.nn.init.zeros_(module.head.bias)
-    # no dropout: with few local steps it costs time and changes nothing that can be measured
+    # no dropout: with few local steps it takes time and has no measurable effect
     module.eval()
     model = Model(
         module, tokenizer, tuner, labels, source, device, DTYPES[dtype], attention, config.tune
@@ -59,13 +52,14 @@ def load_model(config: RunConfig, labels: tuple[str, ...]) -> Model:
 
 
 def attach_engine(model: Model, engine: str) -> None:
-    """Let the fast engine compute where it can; 'fast' insists on it. Raises FedkitError if it then
-    cannot.
+    """Attach the fast engine where it supports the model; 'plain': never.
+
+    Raises FedkitError if engine is 'fast' and the model is not supported.
     """
     if engine == "plain":
         return
     try:
-        model.stack = read_stack(model)
+        model.fast_encoder = make_fast_encoder(model)
     except Unsupported as reason:
         if engine == "fast":
             raise FedkitError(
@@ -77,7 +71,7 @@ def attach_engine(model: Model, engine: str) -> None:
         keep_freed_memory()
 
 
-def _read(location: str, attention: str):
+def _read_pretrained(location: str, attention: str):
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging as hf_logging
 
@@ -85,10 +79,8 @@ def _read(location: str, attention: str):
     hf_logging.disable_progress_bar()
     logging.getLogger("peft").setLevel(logging.ERROR)
     try:
-        only = {
-            "local_files_only": True,
-            "trust_remote_code": False,
-        }  # without the latter transformers may ask to run code
+        # trust_remote_code: otherwise transformers may prompt to run code
+        only = {"local_files_only": True, "trust_remote_code": False}
         encoder = AutoModel.from_pretrained(
             location,
             attn_implementation=attention,
@@ -98,7 +90,7 @@ def _read(location: str, attention: str):
         )
         tokenizer = AutoTokenizer.from_pretrained(location, **only)
         words, rows = len(tokenizer), encoder.get_input_embeddings().num_embeddings
-        # without its files transformers makes an empty tokenizer and says nothing
+        # if files are missing, transformers silently makes an empty tokenizer
         if not 100 <= words <= rows:
             raise ValueError(f"its tokenizer knows {words:,} tokens and its embedding {rows:,}")
     except Exception as error:
@@ -114,7 +106,10 @@ def _read(location: str, attention: str):
 
 
 def pick_device(name: str) -> torch.device:
-    """The torch device for auto | cpu | cuda | mps. Raises FedkitError if it is not there."""
+    """Return the torch device for auto | cpu | cuda | mps.
+
+    Raises FedkitError if it is not available.
+    """
     there = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -131,22 +126,23 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def read_stack(model: Model) -> Stack:
-    """The model's encoder as a Stack, once it has been seen to give the same vectors. Raises
-    Unsupported.
+def make_fast_encoder(model: Model) -> FastEncoder:
+    """Return the model's encoder as a FastEncoder, after checking that it gives the same vectors.
+
+    Raises Unsupported if it cannot be computed or the vectors differ.
     """
     if not model.tuner.frozen_base:
         raise Unsupported("the whole model is trained")
-    stack = Stack(model.module, model.trainable, model.pad, model.device)
-    words = stack.embeddings.word_embeddings.num_embeddings
+    encoder = FastEncoder(model.module, model.trainable, model.pad_id, model.device)
+    words = encoder.embeddings.word_embeddings.num_embeddings
     texts = [
         tuple(np.random.default_rng(0).integers(words // 2, words, n).tolist()) for n in (3, 5, 9)
     ]
-    ids, mask = model.grid(texts)
+    ids, mask = model.pad_batch(texts)
     with torch.no_grad():
         expected = model.module.features(ids, mask)
-        found = stack.features(texts, {n: p[None] for n, p in model.trainable.items()})
+        found = encoder.features(texts, {n: p[None] for n, p in model.trainable.items()})
     if not (expected - found).abs().max() < (1e-3 if model.dtype == torch.float32 else 0.05):
         raise Unsupported("its layers look like BERT's and compute something else")
-    stack.store.clear()
-    return stack
+    encoder.cache.clear()
+    return encoder

@@ -1,6 +1,4 @@
-"""How good a model is on held-out text: mean, worst client, macro F1, and the interval
-around them.
-"""
+"""Quality of a model on held-out text: accuracy, loss, macro F1 and the worst client."""
 
 from __future__ import annotations
 
@@ -14,9 +12,10 @@ from fedkit.data.corpus import ClientData, Examples
 
 @dataclass(frozen=True)
 class Score:
-    """correct: bool (n,), one entry per test example, for paired comparisons.
+    """Quality on the test set.
 
-    own: accuracy of each client, by its id, on test examples like its own.
+    own: accuracy of each client, by its id, on test examples like its own. correct: bool (n,), one
+    entry per test example, for paired comparisons.
     """
 
     accuracy: float
@@ -31,11 +30,11 @@ class Score:
 
     @property
     def own_mix_accuracy(self) -> float:
-        """Mean over clients of the accuracy on test examples like their own."""
+        """The mean over clients of the accuracy on test examples like their own."""
         return float(np.mean(list(self.own.values())))
 
 
-def score(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> Score:
+def score_logits(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> Score:
     """Score logits (n, labels) against the test labels."""
     predicted = logits.argmax(1)
     correct = predicted == test.labels
@@ -44,7 +43,7 @@ def score(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> 
 
 
 def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean cross-entropy of logits (n, labels)."""
+    """Return the mean cross-entropy of logits (n, labels)."""
     shifted = logits - logits.max(1, keepdims=True)
     log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(1))
     return float(-log_likelihood.mean())
@@ -53,11 +52,10 @@ def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:
 def own_accuracies(
     correct: np.ndarray, test: Examples, clients: Sequence[ClientData]
 ) -> dict[str, float]:
-    """Each client's accuracy on test examples like its own; clients that the test set says nothing
-    about are left out.
+    """Return each client's accuracy on test examples like its own.
 
-    If the test set names clients: on the client's own rows. Else the accuracy per label, weighted
-    by the client's label shares.
+    If the test set names clients: on the client's own rows. Otherwise the accuracy per label,
+    weighted by the client's label shares. Clients without such test examples are left out.
     """
     rows: dict[str, list[bool]] = {}
     for name, right in zip(test.clients or (), correct):
@@ -66,8 +64,10 @@ def own_accuracies(
     return named or _by_label_shares(correct, test.labels, clients)
 
 
-def worst_client(correct: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> float:
-    """The lowest of `own_accuracies`."""
+def worst_client_accuracy(
+    correct: np.ndarray, test: Examples, clients: Sequence[ClientData]
+) -> float:
+    """Return the lowest of `own_accuracies`."""
     return min(own_accuracies(correct, test, clients).values())
 
 
@@ -86,7 +86,7 @@ def _by_label_shares(
 
 
 def macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """F1 averaged over labels, each label alike."""
+    """Return F1 averaged over labels with equal weights."""
     from sklearn.metrics import f1_score
 
     return float(f1_score(labels, predicted, average="macro", zero_division=0))

@@ -15,13 +15,14 @@ import numpy as np
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import percent
 
-UNITS = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9}
+SPEED_UNITS = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9}
 MSS = 1460  # bytes of payload in a TCP segment over Ethernet: 1500 less two headers of 20
-LONGEST = 600.0  # seconds of latency or jitter that are believed
-MOST_LOSS = 0.5
-SPEED = r"(?P<down>[\d.]+)(?P<du>[kmg]bps)(?::(?P<up>[\d.]+)(?P<uu>[kmg]bps))?"
-FORM = re.compile(
-    SPEED + r"(?:/(?P<ms>[\d.]+)ms)?(?:/jitter=(?P<jitter>[\d.]+)ms)?(?:/loss=(?P<loss>[\d.]+))?",
+MAX_LATENCY = 600.0  # seconds of latency or jitter that are believed
+MAX_LOSS = 0.5
+SPEED_PATTERN = r"(?P<down>[\d.]+)(?P<du>[kmg]bps)(?::(?P<up>[\d.]+)(?P<uu>[kmg]bps))?"
+LINK_PATTERN = re.compile(
+    SPEED_PATTERN
+    + r"(?:/(?P<ms>[\d.]+)ms)?(?:/jitter=(?P<jitter>[\d.]+)ms)?(?:/loss=(?P<loss>[\d.]+))?",
     re.ASCII,
 )
 
@@ -63,7 +64,7 @@ def parse_link(spec: str) -> Link:
     """
     if spec in LINKS:
         return LINKS[spec]
-    match = FORM.fullmatch(spec.strip().lower())
+    match = LINK_PATTERN.fullmatch(spec.strip().lower())
     try:
         down, up = _speeds(match)
         latency, jitter, loss = (
@@ -71,12 +72,12 @@ def parse_link(spec: str) -> Link:
             float(match["jitter"] or 0) / 1e3,
             match["loss"] or 0,
         )
-        if not (latency < LONGEST and jitter < LONGEST and float(loss) <= MOST_LOSS):
+        if not (latency < MAX_LATENCY and jitter < MAX_LATENCY and float(loss) <= MAX_LOSS):
             raise ValueError
     except (TypeError, ValueError):
         raise FedkitError(
             f"link {spec!r} is not understood; write DOWN[:UP]/LATENCY such as 10mbps/40ms, with"
-            f" /jitter=5ms and /loss=0.01 (up to {MOST_LOSS}) after it where they matter, or one"
+            f" /jitter=5ms and /loss=0.01 (up to {MAX_LOSS}) after it where they matter, or one"
             f" of: {', '.join(LINKS)}"
         ) from None
     return Link(down, up, latency, jitter, float(loss))
@@ -89,7 +90,7 @@ def parse_server_link(spec: str | None) -> tuple[float, float] | None:
     if spec is None:
         return None
     try:
-        return _speeds(re.fullmatch(SPEED, spec.strip().lower(), re.ASCII))
+        return _speeds(re.fullmatch(SPEED_PATTERN, spec.strip().lower(), re.ASCII))
     except (TypeError, ValueError):
         raise FedkitError(
             f"server-link {spec!r} is not understood; write a speed such as 100mbps, or"
@@ -99,8 +100,8 @@ def parse_server_link(spec: str | None) -> tuple[float, float] | None:
 
 def _speeds(match: re.Match[str] | None) -> tuple[float, float]:
     """Bits per second down and up. Raises TypeError or ValueError for what is no speed."""
-    down = float(match["down"]) * UNITS[match["du"]]
-    up = float(match["up"]) * UNITS[match["uu"]] if match["up"] else down
+    down = float(match["down"]) * SPEED_UNITS[match["du"]]
+    up = float(match["up"]) * SPEED_UNITS[match["uu"]] if match["up"] else down
     if not (0 < down < math.inf and 0 < up < math.inf):
         raise ValueError
     return down, up
@@ -192,7 +193,7 @@ DEVICES: dict[str, Device] = {
 
 
 @dataclass(frozen=True)
-class Part:
+class MixPart:
     """One part of a mix: its name as written, what that stands for, and its share of the clients, 0
     to 1.
     """
@@ -202,17 +203,17 @@ class Part:
     share: float
 
 
-def parse_links(spec: str) -> tuple[Part, ...]:
+def parse_links(spec: str) -> tuple[MixPart, ...]:
     """A link, or a mix of links NAME=SHARE,... Raises FedkitError for what cannot be read."""
     return _parse("link", spec, parse_link, "dsl=0.5,4g=0.5")
 
 
-def parse_devices(spec: str) -> tuple[Part, ...]:
+def parse_devices(spec: str) -> tuple[MixPart, ...]:
     """A device, or a mix of devices NAME=SHARE,... Raises FedkitError for what cannot be read."""
     return _parse("devices", spec, parse_device, "old-pc=0.7,gpu-server=0.3")
 
 
-def deal(parts: Sequence[Part], clients: int, seed: int, salt: int = 0) -> np.ndarray:
+def assign_parts(parts: Sequence[MixPart], clients: int, seed: int, salt: int = 0) -> np.ndarray:
     """The place in `parts` of what each client has, (clients,): the largest remainder decides how
     many, the seed who.
     """
@@ -225,12 +226,12 @@ def deal(parts: Sequence[Part], clients: int, seed: int, salt: int = 0) -> np.nd
     )
 
 
-def _parse(kind: str, spec: str, parse: Callable[[str], Any], example: str) -> tuple[Part, ...]:
+def _parse(kind: str, spec: str, parse: Callable[[str], Any], example: str) -> tuple[MixPart, ...]:
     items = [item.strip() for item in spec.split(",")]
     if len(items) == 1:
         name, _, share = items[0].rpartition("=")
         try:
-            return (Part(spec.strip(), parse(spec), 1.0),)
+            return (MixPart(spec.strip(), parse(spec), 1.0),)
         except FedkitError:
             if not (_is_share(share) and _reads(parse, name)):
                 raise
@@ -240,7 +241,7 @@ def _parse(kind: str, spec: str, parse: Callable[[str], Any], example: str) -> t
             f"{kind} {spec!r}: {wrong[0]!r} has no share above 0; write a mix such as {example}"
         )
     total = math.fsum(float(share) for *_, share in named)
-    return tuple(Part(name, parse(name), float(share) / total) for name, _, share in named)
+    return tuple(MixPart(name, parse(name), float(share) / total) for name, _, share in named)
 
 
 def _is_share(text: str) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import RoundRecord, Run
-from fedkit.network.timeline import RoundTime, Timeline, crashed
+from fedkit.network.timeline import RoundTime, Timeline, has_crashed
 from fedkit.network.world import World, round_ends
 
 RECORDED = "recorded"  # a deadline or server line: the run's own
@@ -38,7 +38,7 @@ def replay(
     hung does so for as many of its client's round times as it did. Raises FedkitError for a spec
     that is not understood.
     """
-    ids = clients_of(run)
+    ids = client_ids(run)
     asked = {"link": link, "devices": devices}
     changed = {name: spec for name, spec in asked.items() if spec is not None}
     changed |= {} if server_link == RECORDED else {"server_link": server_link}
@@ -74,7 +74,7 @@ def _seconds(deadline: Any) -> float | None:
     raise FedkitError(f"deadline {deadline!r} given; write seconds above 0, such as 60")
 
 
-def clients_of(run: Run) -> list[str]:
+def client_ids(run: Run) -> list[str]:
     """The ids of the run's clients, by place; those that only its rounds name come last."""
     rounds = (*((run.start,) if run.start else ()), *run.rounds)
     named = [str(c["id"]) for c in run.data.get("clients", ())]
@@ -171,7 +171,7 @@ class RecordArrays:
             now, then = (w.many(*one_by_one)[:, 0, 2].reshape(hung.shape) for w in (world, own))
             hung = hung * now / np.where(then > 0, then, 1.0)
         self.spans[..., 2] += hung
-        broke = self.column([crashed(c) for c in self.flat], bool)
+        broke = self.column([has_crashed(c) for c in self.flat], bool)
         self.spans[..., 2] = np.where(broke, self.spans[..., 1], self.spans[..., 2])
         self.names = np.array(world.devices, dtype=object)
 

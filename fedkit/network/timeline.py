@@ -63,7 +63,7 @@ class RoundTime:
         return max(waited, key=lambda bar: bar.uploaded, default=None)
 
     def _status(self, client: ClientRecord, uploaded: float) -> str:
-        if crashed(client):
+        if has_crashed(client):
             return "crashed"
         if client.status not in ("ok", "late") or client.began is not None:
             return client.status
@@ -112,6 +112,6 @@ class Timeline:
         }
 
 
-def crashed(client: ClientRecord) -> bool:
+def has_crashed(client: ClientRecord) -> bool:
     """Whether it broke off in training, so that there was no upload."""
     return client.status == "lost" and client.reason.startswith("crash")

@@ -19,7 +19,7 @@ from fedkit.core.config import RunConfig
 from fedkit.network.profiles import (
     Device,
     Link,
-    deal,
+    assign_parts,
     parse_device,
     parse_devices,
     parse_links,
@@ -56,8 +56,8 @@ class World:
         lines, boxes, many = parse_links(str(link)), parse_devices(str(devices)), len(clients)
         seed = seed if isinstance(seed, int) else 0  # a record may come from anywhere
         return cls(
-            tuple(lines[i].what for i in deal(lines, many, seed, 1)),
-            tuple(boxes[i].name for i in deal(boxes, many, seed, 2)),
+            tuple(lines[i].what for i in assign_parts(lines, many, seed, 1)),
+            tuple(boxes[i].name for i in assign_parts(boxes, many, seed, 2)),
             parse_server_link(server and str(server)),
             seed,
         )
@@ -105,7 +105,9 @@ class World:
         rates, latency, jitter, slowdown = (column[..., places] for column in self._columns)
         numbers = numbers.reshape(len(places), -1)
         waits = [
-            latency + jitter * draws(self.seed, numbers, places, way) if jitter.any() else latency
+            latency + jitter * uniform_draws(self.seed, numbers, places, way)
+            if jitter.any()
+            else latency
             for way in (DOWN, UP)
         ]
         nought = np.zeros(places.shape)
@@ -128,7 +130,7 @@ class World:
         tight = np.sum(rates, axis=1, where=there) > capacity
         if tight.any():
             from_then = np.where(there, starts, np.inf)
-            ends[tight] = share(from_then[tight], bits[tight], rates[tight], capacity)
+            ends[tight] = fair_share_ends(from_then[tight], bits[tight], rates[tight], capacity)
         return ends
 
     @cached_property
@@ -165,7 +167,7 @@ def round_ends(
     return np.where(missing, deadline, last)
 
 
-def draws(seed: int, *keys: Any) -> np.ndarray:
+def uniform_draws(seed: int, *keys: Any) -> np.ndarray:
     """Uniform numbers in [0, 1) that depend on the keys alone (arrays of whole numbers, broadcast):
     splitmix64.
 
@@ -184,10 +186,12 @@ def _mixed(z: np.ndarray) -> np.ndarray:
     return z ^ (z >> np.uint64(31))
 
 
-NO_ONE = 1e-9  # transfers, where there is none: a division gives a rate that no cap reaches
+NO_TRANSFER = 1e-9  # transfers, where there is none: a division gives a rate that no cap reaches
 
 
-def share(starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: float) -> np.ndarray:
+def fair_share_ends(
+    starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: float
+) -> np.ndarray:
     """When each transfer ends, (rounds, n) seconds, where those of a round share `capacity` bits
     per second.
 
@@ -211,7 +215,7 @@ def share(starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: floa
     there = at_once.sum(axis=2).T.astype(float)  # (rounds, kinds): under way
     begun, now, served = there.sum(axis=1).astype(int), np.zeros(len(starts)), np.zeros(there.shape)
     while True:
-        rate = np.minimum(speeds, level(there, speeds, capacity)[:, None])
+        rate = np.minimum(speeds, fair_rate(there, speeds, capacity)[:, None])
         first = due.argmin(axis=2)  # (kinds, rounds)
         # inf where none is under way
         wait = np.maximum(due[kinds[:, None], rows, first].T - served, 0.0) / rate
@@ -232,7 +236,7 @@ def share(starts: np.ndarray, bits: np.ndarray, caps: np.ndarray, capacity: floa
         begun += starting & some
 
 
-def level(there: np.ndarray, speeds: np.ndarray, capacity: float) -> np.ndarray:
+def fair_rate(there: np.ndarray, speeds: np.ndarray, capacity: float) -> np.ndarray:
     """The fair rate of those that can take it, (rounds,); who cannot has its own cap.
 
     there: transfers by cap, (rounds, kinds); speeds: the caps, ascending. Were the caps below the
@@ -241,7 +245,7 @@ def level(there: np.ndarray, speeds: np.ndarray, capacity: float) -> np.ndarray:
     """
     before = np.triu(np.ones((len(speeds),) * 2), 1)
     below, others = there @ (speeds[:, None] * before), there @ (1.0 - before)
-    return ((capacity - below) / np.maximum(others, NO_ONE)).max(axis=1)
+    return ((capacity - below) / np.maximum(others, NO_TRANSFER)).max(axis=1)
 
 
 def _with_nobody(table: np.ndarray, value: float) -> np.ndarray:

@@ -1,31 +1,30 @@
-"""All figures of the kit: pure functions from records to plotly figures.
+"""All figures of the kit: pure functions from run records to plotly figures.
 
-In: run records. Out: a figure with its finding as title; `layout.meta` holds the finding and one
-sentence on how to read it. Nothing is trained, nothing is random.
-May import: core, network, results.
+In: run records. Out: a figure whose title is its finding; `layout.meta` holds the finding and how
+to read the figure. Nothing is trained, nothing is random. May import: core, network, results.
 """
 
-from fedkit.plots.accuracy import accuracy_by_round, accuracy_by_time, scoreboard_bars, world
+from fedkit.plots.accuracy import accuracy_by_round, accuracy_by_time, replay_world, scoreboard_bars
 from fedkit.plots.cost import round_seconds, traffic, traffic_by_client
 from fedkit.plots.data import who_has_what
-from fedkit.plots.pareto import aggregation_error, has_errors, load, pareto
-from fedkit.plots.privacy import cost_of, privacy_cost
+from fedkit.plots.pareto import aggregation_error, has_aggregation_errors, pareto, training_load
+from fedkit.plots.privacy import privacy_cost, privacy_cost_figures
 from fedkit.plots.timeline import draw_round
 
 __all__ = [
     "accuracy_by_round",
     "accuracy_by_time",
     "aggregation_error",
-    "cost_of",
     "draw_round",
-    "has_errors",
-    "load",
+    "has_aggregation_errors",
     "pareto",
     "privacy_cost",
+    "privacy_cost_figures",
+    "replay_world",
     "round_seconds",
     "scoreboard_bars",
     "traffic",
     "traffic_by_client",
+    "training_load",
     "who_has_what",
-    "world",
 ]

@@ -1,4 +1,4 @@
-"""How good: accuracy by round, by simulated time, and of every method side by side."""
+"""Figures of accuracy: by round, by simulated time, and of every method side by side."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import profiles, replay
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import INK, above_bar, key_above, layout
 from fedkit.results import measures
 from fedkit.results.measures import Runs
-from fedkit.results.method_style import look
+from fedkit.results.method_style import method_style
 
 RANGE = [0, 100]  # %: the same in every figure, so that two of them can be compared by eye
 HEIGHT, AXIS_ROOM = 440, 70  # px of a line figure; of them for the x axis and its title
@@ -26,28 +26,19 @@ FROZEN = "Frozen: logistic regression on the frozen encoder"
 
 
 def accuracy_by_round(runs: Runs) -> go.Figure:
-    """Test accuracy after every round, with the baselines as horizontal lines.
+    """Draw the test accuracy after every round, with the baselines as horizontal lines.
 
-    Round 0 is the state before training (the head start). The band is the 95 % interval over test
-    examples.
+    Round 0 is the state before training (the head start). The band is a 95 % interval over the test
+    set.
     """
-    runs = measures.ordered(runs)
-    fig, main = go.Figure(), measures.federated(runs)
+    runs = measures.sort_runs(runs)
+    fig, main = go.Figure(), measures.federated_runs(runs)
     longest = max((len(run.rounds) for run in main), default=1) or 1
-    labels = _levels(fig, runs, longest)
-    for place, (run, name) in enumerate(zip(main, measures.names(main, short=True))):
-        shown = _states(run)
-        labels.append(
-            _curve(
-                fig,
-                run,
-                [r.round for r in shown],
-                shown,
-                name,
-                longest,
-                DASHES[place % len(DASHES)],
-            )
-        )
+    labels = _baseline_lines(fig, runs, longest)
+    for place, (run, name) in enumerate(zip(main, measures.display_names(main, short=True))):
+        shown = _round_records(run)
+        at, dash = [r.round for r in shown], DASHES[place % len(DASHES)]
+        labels.append(_curve(fig, run, at, shown, name, longest, dash))
     caption = (
         "Round 0 is the shared start before training, the band is the 95 % interval over test"
         f" examples, and a dashed line is the final accuracy of a baseline. {FROZEN}."
@@ -66,21 +57,22 @@ def accuracy_by_time(
     against: Runs = (),
     longest: float | None = None,
 ) -> go.Figure:
-    """Test accuracy over simulated time: the recorded bytes and training seconds over any link,
-    nothing is trained.
+    """Draw the test accuracy over simulated time: recorded bytes and training seconds, any link.
 
-    link, devices: as in `network.replay`; the run's own by default. against: baselines drawn as
-    horizontal lines. longest: seconds that the axis reaches to; keep it fixed while a slider moves,
-    so that the curve is seen to move.
+    Nothing is trained. link, devices: as in `network.replay`; the run's own by default. against:
+    baselines drawn as horizontal lines. longest: end of the axis in seconds; keep it fixed while a
+    slider moves, so that the curve visibly moves.
     """
-    link, devices = world(run, link, devices)
+    link, devices = replay_world(run, link, devices)
     clock = replay(run, link, devices).ends
     longest = longest or max(clock[-1], 1e-3)
     size, unit = formatting.time_unit(longest)
-    fig, shown = go.Figure(), _states(run)
-    labels = _levels(fig, measures.ordered(against), longest / size)
+    fig, shown = go.Figure(), _round_records(run)
+    labels = _baseline_lines(fig, measures.sort_runs(against), longest / size)
     at = [clock[r.round] / size for r in shown]
-    labels.append(_curve(fig, run, at, shown, measures.names([run], short=True)[0], longest / size))
+    labels.append(
+        _curve(fig, run, at, shown, measures.display_names([run], short=True)[0], longest / size)
+    )
     sentence = (
         f"The run takes {formatting.seconds(clock[-1])} of simulated time over"
         f" {profiles.describe_link(link)}"
@@ -97,13 +89,13 @@ def accuracy_by_time(
 
 
 def scoreboard_bars(runs: Runs) -> go.Figure:
-    """Accuracy of every method with its 95 % interval, and its worst client as a second mark."""
-    runs = measures.ordered(runs)
+    """Draw the accuracy of every method with its 95 % interval and its worst client's accuracy."""
+    runs = measures.sort_runs(runs)
     rows, values = list(range(len(runs)))[::-1], [100 * measures.accuracy(run) for run in runs]
-    names = [plain(name, 36) for name in measures.names(runs, short=True)]
+    names = [figure_text(name, 36) for name in measures.display_names(runs, short=True)]
     fig = go.Figure(_bars(runs, rows, values, names))
     fig.add_scatter(
-        x=[100 * measures.worst(run) for run in runs],
+        x=[100 * measures.worst_client_accuracy(run) for run in runs],
         y=rows,
         mode="markers",
         name="worst client",
@@ -119,23 +111,20 @@ def scoreboard_bars(runs: Runs) -> go.Figure:
     for run, name, row in zip(runs, names, rows):
         above_bar(fig, row, f"{name}  <b>{formatting.percent(measures.accuracy(run))}</b>")
     caption = f"The whisker is the 95 % interval, the diamond the worst client. {FROZEN}."
-    layout(fig, _rank(runs), caption, ON_TEST, None, 90 + 56 * len(runs), top=44)
+    layout(fig, _rank_finding(runs), caption, ON_TEST, None, 90 + 56 * len(runs), top=44)
     fig.update_yaxes(visible=False, range=[-0.6, len(runs) - 0.25])
     fig.update_xaxes(range=RANGE, dtick=20)
     return key_above(fig, {"worst client": ("\u25c7", INK)})
 
 
-def world(run: Run, link: str | None = None, devices: str | None = None) -> tuple[str, str]:
-    """The link and devices to replay over: those given, else those of the run, else those of a new
-    one.
-    """
-    return str(link or run.config.get("link", "10mbps/40ms")), str(
-        devices or run.config.get("devices", "as-measured")
-    )
+def replay_world(run: Run, link: str | None = None, devices: str | None = None) -> tuple[str, str]:
+    """Return the link and devices to replay over: the given ones, else the run's, else defaults."""
+    link = link or run.config.get("link", "10mbps/40ms")
+    return str(link), str(devices or run.config.get("devices", "as-measured"))
 
 
 def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str]) -> go.Bar:
-    bounds = [measures.interval(run) for run in runs]
+    bounds = [measures.accuracy_interval(run) for run in runs]
     whisker = {
         "type": "data",
         "symmetric": False,
@@ -150,7 +139,7 @@ def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str
         y=rows,
         orientation="h",
         width=0.4,
-        marker={"color": [look(r.method).colour for r in runs]},
+        marker={"color": [method_style(r.method).colour for r in runs]},
         error_x=whisker,
         customdata=[(n, _interval(run)) for n, run in zip(names, runs)],
         hovertemplate="%{customdata[0]}<br>accuracy %{x:.1f} %<br>%{customdata[1]}<extra></extra>",
@@ -159,20 +148,24 @@ def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str
 
 
 def _interval(run: Run) -> str:
-    low, high, over = measures.interval(run)
-    return f"95 % interval {formatting.between(low, high)}, over {plain(over)}"
+    low, high, over = measures.accuracy_interval(run)
+    return f"95 % interval {formatting.percent_range(low, high)}, over {figure_text(over)}"
 
 
-def _states(run: Run) -> list[RoundRecord]:
+def _round_records(run: Run) -> list[RoundRecord]:
     return ([run.start] if run.start else []) + list(run.rounds)
 
 
-def _levels(fig: go.Figure, runs: Sequence[Run], longest: float) -> list[Label]:
-    """A horizontal line per baseline."""
+def _baseline_lines(fig: go.Figure, runs: Sequence[Run], longest: float) -> list[Label]:
+    """Draw a horizontal line per baseline."""
     others = [run for run in runs if run.method != "federated"]
     labels = []
-    for run, name in zip(others, measures.names(others, short=True)):
-        style, level, text = look(run.method), 100 * measures.accuracy(run), plain(name)
+    for run, name in zip(others, measures.display_names(others, short=True)):
+        style, level, text = (
+            method_style(run.method),
+            100 * measures.accuracy(run),
+            figure_text(name),
+        )
         fig.add_scatter(
             x=[0, longest],
             y=[level, level],
@@ -197,15 +190,13 @@ def _curve(
     longest: float,
     dash: str = "solid",
 ) -> Label:
-    """The federated curve over `at`, with its interval as a band, and a thin line from its end to
-    its label.
+    """Draw the federated curve over `at` with its interval as a band; return its label.
+
+    A thin line joins the end of the curve to the label.
     """
-    colour, text, values = (
-        look(run.method).colour,
-        plain(name),
-        [100 * measures.number(r.accuracy, "accuracy") for r in shown],
-    )
-    bounds = [measures.of_examples(v / 100, measures.test_size(run)) for v in values]
+    colour, text = method_style(run.method).colour, figure_text(name)
+    values = [100 * measures.as_number(r.accuracy, "accuracy") for r in shown]
+    bounds = [measures.share_interval(v / 100, measures.test_size(run)) for v in values]
     edge = [100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1]
     fig.add_scatter(
         x=at + at[::-1],
@@ -229,8 +220,8 @@ def _curve(
         (
             text,
             r.round,
-            formatting.between(*b),
-            formatting.percent(measures.number(r.worst_client_accuracy, "worst client")),
+            formatting.percent_range(*b),
+            formatting.percent(measures.as_number(r.worst_client_accuracy, "worst client")),
         )
         for r, b in zip(shown, bounds)
     ]
@@ -258,7 +249,7 @@ def _finish(fig: go.Figure, labels: list[Label]) -> go.Figure:
 
 
 def _finding(runs: list[Run]) -> str:
-    """The three numbers that matter, in a sentence."""
+    """Return the accuracies of federated, local only and pooled in a sentence."""
     first = {run.method: run for run in reversed(runs)}
     pairs = [("local", "local only"), ("pooled", "pooled")]
     said = [
@@ -270,26 +261,26 @@ def _finding(runs: list[Run]) -> str:
         return f"To be beaten: {', '.join(said) or 'these methods'}."
     main = first["federated"]
     start = (
-        f"After {measures.rounds(main)} {_called(runs)} reaches"
+        f"After {measures.describe_rounds(main)} {_first_name(runs)} reaches"
         f" {formatting.percent(measures.accuracy(main))}"
     )
     return start + ("; " + ", ".join(said) if said else "") + "."
 
 
-def _rank(runs: list[Run]) -> str:
-    """Where federated stands."""
-    main = measures.federated(runs)
+def _rank_finding(runs: list[Run]) -> str:
+    """Return the place of federated among the methods in a sentence."""
+    main = measures.federated_runs(runs)
     best = max(
         runs, key=lambda run: -1.0 if math.isnan(measures.accuracy(run)) else measures.accuracy(run)
     )
     if not main:
         return (
-            f"{look(best.method).name} is the most accurate, with"
+            f"{method_style(best.method).name} is the most accurate, with"
             f" {formatting.percent(measures.accuracy(best))}."
         )
     place = 1 + sum(measures.accuracy(run) > measures.accuracy(main[0]) for run in runs)
-    worst = formatting.percent(measures.worst(main[0]))
-    name = measures.names(main)[0]
+    worst = formatting.percent(measures.worst_client_accuracy(main[0]))
+    name = measures.display_names(main)[0]
     if len(runs) == 1:
         return (
             f"{name} is right on {formatting.percent(measures.accuracy(best))}, and on {worst} at"
@@ -298,9 +289,10 @@ def _rank(runs: list[Run]) -> str:
     return f"{name} is number {place} of {len(runs)} by accuracy, and its worst client has {worst}."
 
 
-def _called(runs: list[Run]) -> str:
-    """The first federated run's name in a sentence: what tells it apart matters only when there are
-    several.
+def _first_name(runs: list[Run]) -> str:
+    """Return the first federated run's name in a sentence.
+
+    It includes the settings that differ only when there are several runs.
     """
-    name = measures.names(measures.federated(runs))[0]
+    name = measures.display_names(measures.federated_runs(runs))[0]
     return name[0].lower() + name[1:]

@@ -1,4 +1,4 @@
-"""What it costs: megabytes per client and direction, and where the seconds of a round go."""
+"""Figures of cost: megabytes per client and direction, and the seconds of a round."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import plotly.graph_objects as go
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import VisitSpan, profiles, replay
-from fedkit.plots.accuracy import world
+from fedkit.plots.accuracy import replay_world
 from fedkit.plots.theme import DOWNLOAD, INK, TRAIN, UPLOAD, above_bar, key_above, layout
 from fedkit.results import measures
 from fedkit.results.measures import MB, Runs
 
-MOST = 20  # clients drawn one by one
+MOST = 20  # largest number of clients that are drawn
 PHASES = {"download": DOWNLOAD, "training": TRAIN, "upload": UPLOAD}
 
 
 @dataclass(frozen=True)
 class Load:
-    """Megabytes to and from a client over a whole run; calculated ones are hatched, lest they be
-    taken as measured.
+    """Megabytes to and from a client over a whole run.
+
+    Calculated ones are hatched, so that they are not taken for measured ones.
     """
 
     name: str
@@ -39,24 +40,23 @@ class Load:
         said = "   ".join(
             square.format(colour, formatting.megabytes(mb), way) for colour, mb, way in parts
         )
-        return f"<b>{plain(self.name, 38)}</b><br>{said}"
+        return f"<b>{figure_text(self.name, 38)}</b><br>{said}"
 
 
 def traffic(runs: Runs) -> go.Figure:
-    """Megabytes per client and direction over the whole run: measured, beside what full tuning
-    would have taken.
+    """Draw the measured megabytes per client and direction, next to calculated full tuning.
 
-    That is calculated: the base model's bytes, each way, as often as the mean client took part. A
+    Full tuning sends the base model's bytes, each way, as often as the mean client took part. A
     record without `model.base_bytes` is drawn without it.
     """
-    runs = measures.federated(runs)
+    runs = measures.federated_runs(runs)
     loads = [
         Load(
             f"Measured: {name}",
             measures.mb_per_client(run, "downlink"),
             measures.mb_per_client(run, "uplink"),
         )
-        for run, name in zip(runs, measures.names(runs))
+        for run, name in zip(runs, measures.display_names(runs))
     ]
     base = measures.base_mb(runs[0]) if runs else math.nan
     full = [] if math.isnan(base) else [_full_tuning(base * _visits(runs[0]))]
@@ -96,7 +96,7 @@ def _direction(rows: list[Load], name: str, colour: str, values: list[float]) ->
             "pattern": {"shape": shapes},
         },
         customdata=[
-            (plain(row.name, 60), formatting.megabytes(mb)) for row, mb in zip(rows, values)
+            (figure_text(row.name, 60), formatting.megabytes(mb)) for row, mb in zip(rows, values)
         ],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} " + name + "<extra></extra>",
     )
@@ -107,7 +107,7 @@ def _full_tuning(each_way: float) -> Load:
 
 
 def _visits(run: Run) -> float:
-    """How often the mean client took part."""
+    """Return how often the mean client took part."""
     return sum(len(r.clients) for r in run.rounds) / max(len(measures.clients(run)), 1)
 
 
@@ -123,9 +123,7 @@ def _traffic_finding(loads: list[Load], full: list[Load]) -> str:
 
 
 def traffic_by_client(run: Run) -> go.Figure:
-    """Measured megabytes of every client and direction over the whole run; of many clients, those
-    with the most.
-    """
+    """Draw the measured megabytes of every client over the whole run; of many, the largest."""
     totals = {str(c["id"]): [0.0, 0.0] for c in measures.clients(run)}
     for c in (c for r in (*([run.start] if run.start else []), *run.rounds) for c in r.clients):
         one = totals.setdefault(c.id, [0.0, 0.0])
@@ -141,7 +139,9 @@ def traffic_by_client(run: Run) -> go.Figure:
         if even
         else f"between {formatting.megabytes(min(sums))} and {formatting.megabytes(max(sums))}"
     )
-    caption = "Measured: the length of what was serialised, both directions." + _cut(len(totals))
+    caption = "Measured: the length of what was serialised, both directions." + _cut_note(
+        len(totals)
+    )
     return _by_client(
         fig,
         shown,
@@ -154,15 +154,14 @@ def traffic_by_client(run: Run) -> go.Figure:
 def round_seconds(
     run: Run, link: str | None = None, devices: str | None = None, number: int | None = None
 ) -> go.Figure:
-    """Where the time of one round goes at every client: download, training, upload.
+    """Draw the simulated seconds of every client in a round: download, training, upload.
 
-    number: of the round, the last one by default. Raises FedkitError when the run has no such
-    round.
+    number: of the round, by default the last. Raises FedkitError when the run has no such round.
     """
-    link, devices = world(run, link, devices)
+    link, devices = replay_world(run, link, devices)
     record = _round(run, number)
     when = next(r for r in replay(run, link, devices).rounds if r.number == record.round)
-    split = {bar: phases(bar) for bar in when.bars}
+    split = {bar: phase_seconds(bar) for bar in when.bars}
     slow = sorted(split, key=lambda bar: sum(split[bar]), reverse=True)
     size, unit = formatting.time_unit(sum(split[slow[0]]) if slow else 0.0)
     ids = [
@@ -175,7 +174,7 @@ def round_seconds(
     caption = (
         f"Simulated, not measured, over {profiles.describe_link(link)}: latency and recorded bytes;"
         f" training is the measured time on devices {profiles.describe_device(devices)}."
-        + _cut(len(slow))
+        + _cut_note(len(slow))
     )
     found = (
         _round_finding(slow[0].client, split[slow[0]], record.round)
@@ -185,15 +184,17 @@ def round_seconds(
     return _by_client(fig, ids, found, caption, f"Simulated time ({unit})")
 
 
-def phases(bar: VisitSpan) -> tuple[float, float, float]:
-    """Simulated seconds of a client's download, training and upload."""
+def phase_seconds(bar: VisitSpan) -> tuple[float, float, float]:
+    """Return the simulated seconds of a client's download, training and upload."""
     return bar.downloaded - bar.began, bar.trained - bar.downloaded, bar.uploaded - bar.trained
 
 
 def _round(run: Run, number: int | None) -> RoundRecord:
     there = {r.round: r for r in run.rounds}
     if not there or (number is not None and number not in there):
-        raise FedkitError(f"round {number or 1} is not in this run; it has {measures.rounds(run)}")
+        raise FedkitError(
+            f"round {number or 1} is not in this run; it has {measures.describe_rounds(run)}"
+        )
     return there[max(there) if number is None else number]
 
 
@@ -206,12 +207,12 @@ def _round_finding(slowest: str, split: Sequence[float], number: int) -> str:
     )
 
 
-def _cut(there: int) -> str:
+def _cut_note(there: int) -> str:
     return f" The {MOST} largest of {there:,} clients are shown." if there > MOST else ""
 
 
 def _part(ids: list[str], values: list[float], name: str, colour: str, unit: str) -> go.Bar:
-    """One segment of every client's bar."""
+    """Draw one segment of every client's bar."""
     return go.Bar(
         x=values,
         y=list(range(len(ids)))[::-1],
@@ -219,20 +220,18 @@ def _part(ids: list[str], values: list[float], name: str, colour: str, unit: str
         width=0.6,
         name=name,
         marker={"color": colour, "line": {"color": INK, "width": 1}},
-        customdata=[plain(i) for i in ids],
+        customdata=[figure_text(i) for i in ids],
         hovertemplate="%{customdata}<br>" + name + " %{x:,.2f} " + unit + "<extra></extra>",
     )
 
 
 def _by_client(fig: go.Figure, ids: list[str], sentence: str, caption: str, x: str) -> go.Figure:
-    """Stacked bars, a client a row, named at the left; the parts are named above, in their
-    order.
-    """
+    """Lay out stacked bars, a client per row; the parts are named above, in their order."""
     layout(fig, sentence, caption, x, "Client", 110 + 34 * len(ids), top=44)
     fig.update_layout(barmode="stack")
     fig.update_yaxes(
         tickvals=list(range(len(ids)))[::-1],
-        ticktext=[plain(i, 18) for i in ids],
+        ticktext=[figure_text(i, 18) for i in ids],
         range=[-0.6, len(ids) - 0.4],
     )
     fig.update_xaxes(rangemode="tozero", nticks=8)

@@ -1,4 +1,4 @@
-"""Who has what: how many examples of each label every client holds."""
+"""The figure of how many examples of each label every client holds."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import plotly.graph_objects as go
 from pandas import DataFrame
 
 from fedkit.core import formatting
-from fedkit.core.formatting import plain, tidy
+from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import Run
 from fedkit.plots.theme import COUNTS, INK, SIZE, layout
 from fedkit.results import measures
 
-FEW = 30  # up to so many labels every one is named
-NUMBERED = 12  # up to so many clients every one is named, and every cell shows its number
-ALIKE = 0.15  # clients whose shares of every label differ by less are called alike
+FEW = 30  # most labels that are all named
+NUMBERED = 12  # most clients that are all named and whose cells show numbers
+ALIKE = 0.15  # clients have a similar mix when no share of a label differs by more
 
 
 def who_has_what(frame: DataFrame | Run) -> go.Figure:
-    """Clients x labels as a heat map of training examples: a client a column, so that it fits a
-    narrow page.
+    """Draw clients x labels as a heat map of training examples, a client per column.
 
-    frame: as `data.partition.describe` gives it (a row per client, a column per label), or a
-    record.
+    frame: from `data.partition.describe` (a row per client, a column per label), or a record.
     """
     frame = measures.client_labels(frame) if isinstance(frame, Run) else frame
     (n, m), numbered = frame.shape, len(frame) <= NUMBERED and frame.shape[1] <= FEW
     most = int(frame.to_numpy().max(initial=0))
-    hover = [[f"{plain(c)}<br>{plain(label)}" for c in frame.index] for label in frame.columns]
+    hover = [
+        [f"{figure_text(c)}<br>{figure_text(label)}" for c in frame.index]
+        for label in frame.columns
+    ]
     fig = go.Figure(
         go.Heatmap(
             z=frame.to_numpy().T.tolist(),
@@ -48,7 +49,9 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
         "A cell is the number of training examples of a label at a client, from none (white) to"
         f" {most:,} (darkest); in brackets stands the number of all examples of the client."
     )
-    sized = [f"{tidy(c, 16)} ({size:,})" for c, size in zip(frame.index, frame.sum(axis=1))]
+    sized = [
+        f"{printable_line(c, 16)} ({size:,})" for c, size in zip(frame.index, frame.sum(axis=1))
+    ]
     height = 180 + m * max(10, min(30, 760 // max(m, 1)))
     layout(fig, _finding(frame), caption, "Client (examples)", "Label", height)
     fig.update_xaxes(
@@ -58,25 +61,27 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
         **_ticks(sized, NUMBERED),
     )
     fig.update_yaxes(
-        showgrid=False, autorange="reversed", **_ticks([tidy(c, 22) for c in frame.columns], FEW)
+        showgrid=False,
+        autorange="reversed",
+        **_ticks([printable_line(c, 22) for c in frame.columns], FEW),
     )
     return fig
 
 
 def _ticks(names: list[str], few: int) -> dict:
-    """All names when there are few, else evenly spaced ones."""
+    """Return all names when there are few, else evenly spaced ones."""
     at = list(range(0, len(names), max(1, -(-len(names) // few))))
-    return {"tickmode": "array", "tickvals": at, "ticktext": [plain(names[i]) for i in at]}
+    return {"tickmode": "array", "tickvals": at, "ticktext": [figure_text(names[i]) for i in at]}
 
 
 def _finding(frame: DataFrame) -> str:
-    """The label that is spread most unevenly."""
+    """Return the label that is spread most unevenly, in a sentence."""
     if not len(frame) or not frame.shape[1]:
         return "No client holds any example."
     if len(frame) == 1:
         return (
             f"All {int(frame.to_numpy().sum()):,} examples are at one client,"
-            f" {tidy(frame.index[0])}."
+            f" {printable_line(frame.index[0])}."
         )
     counts = frame.to_numpy(dtype=float)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)  # (clients, labels)
@@ -85,8 +90,9 @@ def _finding(frame: DataFrame) -> str:
         most = f"no label's share differs by more than {100 * spread.max():.0f} points"
         return f"The {len(frame)} clients have a similar mix of labels: {most}."
     label, share = frame.columns[spread.argmax()], shares[:, spread.argmax()]
-    most, least = tidy(frame.index[share.argmax()]), tidy(frame.index[share.argmin()])
+    most, least = (printable_line(frame.index[i]) for i in (share.argmax(), share.argmin()))
+    high, low = formatting.percent(share.max(), 0), formatting.percent(share.min(), 0)
     return (
-        f"The clients see unlike text: {tidy(label)} is {formatting.percent(share.max(), 0)} of the"
-        f" examples at {most} and {formatting.percent(share.min(), 0)} at {least}."
+        f"The clients see unlike text: {printable_line(label)} is {high} of the examples at {most}"
+        f" and {low} at {least}."
     )

@@ -1,4 +1,4 @@
-"""Direct labels at the right end of lines, moved apart where lines lie close together."""
+"""Labels at the right end of lines, moved apart where the lines lie close together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from fedkit.core.formatting import plain, tidy
+from fedkit.core.formatting import figure_text, printable_line
 from fedkit.plots.theme import INK, MUTED, SIZE
 
 LINE_PX, LINE_CHARS = 18, 14  # height of a line of a label, and the most characters in it
@@ -17,9 +17,7 @@ LINE_PX, LINE_CHARS = 18, 14  # height of a line of a label, and the most charac
 
 @dataclass(frozen=True)
 class Label:
-    """A number and a name (not escaped) at height `y` (in the axis' unit). colour: of the line it
-    belongs to.
-    """
+    """A number and a name (not escaped) at height `y` of the axis. colour: of its line."""
 
     y: float
     number: str
@@ -29,21 +27,24 @@ class Label:
 
     @property
     def lines(self) -> list[str]:
-        """The number, then the name on three lines at most."""
-        name = textwrap.wrap(tidy(self.name, 60), LINE_CHARS, max_lines=3, placeholder="…")
-        return [self.number, *(plain(line) for line in name)]
+        """Return the number, then the name on at most three lines."""
+        name = textwrap.wrap(
+            printable_line(self.name, 60), LINE_CHARS, max_lines=3, placeholder="…"
+        )
+        return [self.number, *(figure_text(line) for line in name)]
 
     def __str__(self) -> str:
         text = "<br>".join(self.lines)
         return f"<b>{text}</b>" if self.strong else text
 
 
-def spread(values: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
-    """The positions nearest to `values` (least squares) that keep their order and leave room for
-    `sizes`, in low..high.
+def spread_labels(
+    values: Sequence[float], sizes: Sequence[float], low: float, high: float
+) -> list[float]:
+    """Return the positions nearest to `values` (least squares) that leave room for `sizes`.
 
-    Pooling of adjacent violators; labels that do not all fit between low and high come closer than
-    their sizes.
+    They keep their order and lie in low..high. Pooling of adjacent violators; labels that do not
+    all fit between low and high come closer than their sizes.
     """
     order = sorted(range(len(values)), key=lambda i: values[i])
     steps = [(sizes[a] + sizes[b]) / 2 for a, b in pairwise(order)]
@@ -66,13 +67,11 @@ def _mean(values: Sequence[float]) -> float:
 def label_lines(
     fig: go.Figure, labels: Sequence[Label], plot_height: int, low: float, high: float
 ) -> None:
-    """Write `labels` right of the plot, each joined to its line by a thin stroke. plot_height: px
-    from low to high.
-    """
+    """Write `labels` right of a plot of plot_height px, joined to their lines by thin strokes."""
     labels = [label for label in labels if label.y == label.y]
     unit = (high - low) / plot_height  # of a pixel
     sizes = [unit * (LINE_PX * len(label.lines) + 2) for label in labels]
-    for label, y in zip(labels, spread([label.y for label in labels], sizes, low, high)):
+    for label, y in zip(labels, spread_labels([label.y for label in labels], sizes, low, high)):
         font = {"size": SIZE - 1, "color": INK if label.strong else MUTED}
         fig.add_annotation(
             x=1,

@@ -1,9 +1,4 @@
-"""The bench panel's picture: who has what at the left; at the right one view of the results. Drawn
-anew at every change.
-
-Measured values are drawn solid, modelled ones open, broken or hatched, and each figure says which
-is which.
-"""
+"""Update a live figure widget by sending only the values that changed."""
 
 from __future__ import annotations
 
@@ -13,18 +8,21 @@ from typing import Any
 import plotly.graph_objects as go
 
 
-def sync(widget: go.FigureWidget, fresh: go.Figure | dict[str, Any]) -> None:
-    """Make the live `widget` show `fresh`, which has the same traces: the only way in which a panel
-    changes it.
+def sync_figure(widget: go.FigureWidget, fresh: go.Figure | dict[str, Any]) -> None:
+    """Make the live `widget` show `fresh`, which has the same traces.
 
-    Only what differs is sent. The state that a browser reads when it (re)opens the page is what the
-    widget held when it was made, so it is written anew too; else a reload brings back the first
-    picture.
+    Only what differs is sent. The state that a browser reads when it (re)opens the page is the one
+    that the widget held when it was made, so it is rewritten too; else a reload would bring back
+    the first figure.
     """
     fresh = fresh if isinstance(fresh, dict) else fresh.to_plotly_json()
-    data = [whole(changes(old, new), new) for old, new in zip(widget._data, fresh["data"])]
-    moved = changes(widget._layout, {"template": widget._layout.get("template"), **fresh["layout"]})
-    # one value, whatever it holds
+    data = [
+        whole_tables(changed_values(old, new), new) for old, new in zip(widget._data, fresh["data"])
+    ]
+    moved = changed_values(
+        widget._layout, {"template": widget._layout.get("template"), **fresh["layout"]}
+    )
+    # meta is one value, whatever it holds
     moved |= {"meta": fresh["layout"]["meta"]} if "meta" in moved else {}
     notes = moved.pop("annotations", None)
     with widget.batch_update():
@@ -42,26 +40,25 @@ def sync(widget: go.FigureWidget, fresh: go.Figure | dict[str, Any]) -> None:
     kept["_widget_layout"] = deepcopy(widget._layout_obj._props)
 
 
-def changes(old: dict, new: dict) -> dict:
-    """What turns `old` into `new`: changed values, None for what is gone; tables inside tables
-    likewise.
-    """
+def changed_values(old: dict, new: dict) -> dict:
+    """Return what turns `old` into `new`: changed values, None for removed ones; recursive."""
     out: dict[str, Any] = {}
     for key in old.keys() | new.keys():
         was, now = old.get(key), new.get(key)
         if key == "uid" or (was is None and now is None):
             continue
         if isinstance(was, dict) and isinstance(now, dict):
-            if inner := changes(was, now):
+            if inner := changed_values(was, now):
                 out[key] = inner
         elif not _same(was, now):
             out[key] = now
     return out
 
 
-def whole(change: dict, new: dict) -> dict:
-    """A trace's changes with tables as wholes: in one message plotly.js takes a table or its parts,
-    for all traces alike.
+def whole_tables(change: dict, new: dict) -> dict:
+    """Return the changes of a trace with whole dicts in place of their parts.
+
+    In one message plotly.js takes a dict or its parts, but the same kind for all traces.
     """
     return {key: new.get(key) for key in change}
 
@@ -74,7 +71,8 @@ def _same(was: Any, now: Any) -> bool:
     )
 
 
-def _filled(kind: str, traces: list[dict], count: int) -> list[dict]:
+def pad_traces(kind: str, traces: list[dict], count: int) -> list[dict]:
+    """Return the traces of the right subplot, padded to `count` with invisible ones."""
     rest = [{"visible": False, "x": [], "y": []}] * (count - len(traces))
     return [
         {"type": kind, "xaxis": "x2", "yaxis": "y2", "visible": True, **trace}

@@ -1,6 +1,4 @@
-"""What accuracy costs: methods by bytes sent, by training seconds, and what averaging of adapters
-gets wrong.
-"""
+"""Figures of accuracy against cost: bytes sent, training seconds, and the aggregation error."""
 
 from __future__ import annotations
 
@@ -12,42 +10,41 @@ import plotly.graph_objects as go
 
 from fedkit.core import formatting
 from fedkit.core.config import RunConfig
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.side_labels import LabelPoint, name_points
 from fedkit.plots.theme import MUTED, key_above, layout
 from fedkit.results import measures
 from fedkit.results.measures import Runs
 from fedkit.results.method_board import KB, on_front
-from fedkit.results.method_style import look
-from fedkit.results.methods import MeanOverSeeds, Method, baselines, family, methods
-from fedkit.results.privacy_promise import Promise, number, short
-from fedkit.results.recommendation import finding
+from fedkit.results.method_style import method_style
+from fedkit.results.methods import MeanOverSeeds, Method, group_baselines, group_methods, spec_name
+from fedkit.results.privacy_promise import Promise, format_epsilon, short_promise
+from fedkit.results.recommendation import method_headline
 
 # Okabe and Ito
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-# what gives the colour: the first in which methods differ
+# settings that may give the colour: the first in which methods differ
 BY = ("privacy", "tune", "aggregate", "wire", "head_start")
 ON_TEST = "Accuracy on the test set (%)"
 RIGHT, TOP = 132, 44  # px for the names of baselines, and for the key
-# px of the plot's inside, about, in the page: wide and narrow figures
+# px of the plot area in the page, width and height of a wide and of a narrow figure
 WIDE, TALL, SMALL, LOW = 850, 560, 330, 330
-NAMED = 25  # methods up to which a figure names those on the front
-NEAR_BY = 0.08  # accuracy: baselines farther from all methods are said, not drawn
-LEAST, MOST = 9, 30  # px, the size of a marker for the least and the most memory
+NAMED = 25  # most methods in a figure that names those on the front
+NEAR_BY = 0.08  # accuracy: baselines farther from all methods are named, not drawn
+LEAST, MOST = 9, 30  # px, the size of a marker for no memory and for the most memory
 
 
 def pareto(runs: Runs) -> go.Figure:
-    """Accuracy of every method, with its interval, against kB sent per client and round; the front
-    as a step line.
+    """Draw the accuracy of every method against kB sent per client and round, with the front.
 
-    A method with an unfinished run is hollow. Full tuning that nobody ran is a vertical line from
-    the model's size.
+    A method with an unfinished run is hollow. Full tuning that was not run is a vertical line
+    computed from the model's size.
     """
-    runs = measures.sound(runs)
-    found, means = _shown(methods(runs), "uplink_bytes")
+    runs = measures.check_runs(runs)
+    found, means = _drawable(group_methods(runs), "uplink_bytes")
     at = [m.per_visit("uplink_bytes") / KB for m in found]
-    fig, others = go.Figure(), _near(baselines(runs), means)
+    fig, others = go.Figure(), _split_baselines(group_baselines(runs), means)
     full = _full_kb(found)
     ends = _ends([*at, *([full] if full else [])])
     low, high = _range(means, [m for _, m in others[0]])
@@ -61,11 +58,12 @@ def pareto(runs: Runs) -> go.Figure:
     caption = (
         "Up and left is better. The whisker is the 95 % interval over seeds (over test examples"
         " with one seed), the grey steps join the methods that none beats in both, a dashed line"
-        f" is a baseline. The axes do not begin at 0{_apart(found)}{_said(others[1])}."
+        f" is a baseline. The axes do not begin at 0{_promise_note(found)}"
+        f"{_outside_note(others[1])}."
     )
     layout(
         fig,
-        finding(found),
+        method_headline(found),
         caption,
         "Sent by a client in a round (kB, log scale)",
         ON_TEST,
@@ -80,25 +78,21 @@ def pareto(runs: Runs) -> go.Figure:
         ticktext=_ticktext(*ends),
     )
     fig.update_yaxes(range=[low, high])
-    _name(fig, found, at, means, members, ends, (low, high), (WIDE, TALL), log=True)
-    label_lines(
-        fig,
-        [
-            Label(100 * mean.value, formatting.percent(mean.value), name, MUTED)
-            for name, mean in others[0]
-        ],
-        TALL,
-        low,
-        high,
-    )
+    _name_front(fig, found, at, means, members, ends, (low, high), (WIDE, TALL), log=True)
+    labels = [
+        Label(100 * mean.value, formatting.percent(mean.value), name, MUTED)
+        for name, mean in others[0]
+    ]
+    label_lines(fig, labels, TALL, low, high)
     return key_above(fig, keys) if len(keys) > 1 else fig
 
 
-def load(runs: Runs) -> go.Figure:
-    """Accuracy against training seconds per client and round; the size of a marker is the peak
-    memory.
+def training_load(runs: Runs) -> go.Figure:
+    """Draw accuracy against training seconds per client and round.
+
+    The size of a marker is the peak memory.
     """
-    found, means = _shown(methods(measures.sound(runs)), "train_seconds")
+    found, means = _drawable(group_methods(measures.check_runs(runs)), "train_seconds")
     at = [m.per_visit("train_seconds") for m in found]
     peaks = [m.peak_mb() for m in found]
     colours, keys = _colours(found)
@@ -137,20 +131,23 @@ def load(runs: Runs) -> go.Figure:
     )
     fig.update_xaxes(range=[0, end], nticks=6)
     fig.update_yaxes(range=[low, high])
-    _name(fig, found, at, means, members, (0.0, end), (low, high), (SMALL, LOW), numbers=False)
+    _name_front(
+        fig, found, at, means, members, (0.0, end), (low, high), (SMALL, LOW), numbers=False
+    )
     return key_above(fig, keys) if len(keys) > 1 else fig
 
 
 def aggregation_error(runs: Runs) -> go.Figure:
-    """What the server's rule gets wrong about the product of LoRA pairs, by round: ||exact -
-    achieved|| / ||exact||.
+    """Draw the error of the aggregated product of LoRA pairs by round.
+
+    ||exact - achieved|| / ||exact||.
     """
-    lines = _errors(measures.sound(runs))
+    lines = _errors(measures.check_runs(runs))
     fig, labels = go.Figure(), []
     longest = max((len(values) for values in lines.values()), default=1)
     most = max((v for values in lines.values() for v in values if v == v), default=0.0) or 1.0
     for place, (name, values) in enumerate(lines.items()):
-        colour, text = COLOURS[place % len(COLOURS)], plain(name)
+        colour, text = COLOURS[place % len(COLOURS)], figure_text(name)
         fig.add_scatter(
             x=list(range(1, len(values) + 1)),
             y=[None if v != v else 100 * v for v in values],
@@ -184,27 +181,27 @@ def aggregation_error(runs: Runs) -> go.Figure:
     return fig
 
 
-def has_errors(runs: Runs) -> bool:
-    """Whether any run has recorded its aggregation error."""
-    return bool(_errors(measures.ordered(runs)))
+def has_aggregation_errors(runs: Runs) -> bool:
+    """Return whether any run has recorded its aggregation error."""
+    return bool(_errors(measures.sort_runs(runs)))
 
 
-def _shown(found: list[Method], cost: str) -> tuple[list[Method], list[MeanOverSeeds]]:
-    """Methods that can be drawn: with an accuracy and a cost above zero."""
+def _drawable(found: list[Method], cost: str) -> tuple[list[Method], list[MeanOverSeeds]]:
+    """Return the methods with an accuracy and a cost above zero, and their accuracies."""
     able = [m for m in found if m.per_visit(cost) > 0 and not math.isnan(m.accuracy().value)]
     return able, [m.accuracy() for m in able]
 
 
 def _colours(found: Sequence[Method]) -> tuple[list[str], dict[str, tuple[str, str]]]:
-    """A colour per method by what differs among them, and the key to it."""
+    """Return a colour per method by the first setting that differs, and the key to the colours."""
     default = RunConfig().to_dict()
 
     def kinds(setting: str) -> list[str]:
         if setting == "privacy":
-            return _told([m.promise for m in found])
+            return _promise_labels([m.promise for m in found])
         whole = setting == "wire"
         return [
-            str(v) if whole else family(v)
+            str(v) if whole else spec_name(v)
             for v in (m.settings.get(setting, default[setting]) for m in found)
         ]
 
@@ -212,17 +209,20 @@ def _colours(found: Sequence[Method]) -> tuple[list[str], dict[str, tuple[str, s
     ordered = list(dict.fromkeys(kinds(setting)))
     colour = {kind: COLOURS[min(place, len(COLOURS) - 1)] for place, kind in enumerate(ordered)}
     key = {
-        plain(kind, 32 if setting == "privacy" else 16): ("\u25cf", colour[kind])
+        figure_text(kind, 32 if setting == "privacy" else 16): ("\u25cf", colour[kind])
         for kind in ordered[: len(COLOURS)]
     }
     words = {"wire": {"none": "not compressed"}, "privacy": {"none": "no \u03b5"}}.get(setting, {})
     return [colour[k] for k in kinds(setting)], {words.get(k, k): v for k, v in key.items()}
 
 
-def _told(promises: list[Promise]) -> list[str]:
-    """Each in a word or two: the epsilon alone where unit and delta are the same for all."""
+def _promise_labels(promises: list[Promise]) -> list[str]:
+    """Label each promise; the epsilon alone where unit and delta are the same for all."""
     alike = len({(p.unit, p.delta) for p in promises if p.given}) == 1
-    return [f"\u03b5 {number(p.epsilon)}" if alike and p.given else short(p) for p in promises]
+    return [
+        f"\u03b5 {format_epsilon(p.epsilon)}" if alike and p.given else short_promise(p)
+        for p in promises
+    ]
 
 
 def _dots(
@@ -239,22 +239,19 @@ def _dots(
     for i, (method, x, mean, colour) in enumerate(zip(found, at, means, colours)):
         size = sizes[i] if isinstance(sizes, list) else sizes
         y, known = 100 * mean.value, bars and not math.isnan(mean.low)
-        whisker = (
-            {
-                "type": "data",
-                "symmetric": False,
-                "array": [100 * mean.high - y],
-                "width": 4,
-                "thickness": 1.5,
-                "arrayminus": [y - 100 * mean.low],
-                "color": colour,
-            }
-            if known
-            else None
-        )
+        whisker = {
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * mean.high - y],
+            "width": 4,
+            "thickness": 1.5,
+            "arrayminus": [y - 100 * mean.low],
+            "color": colour,
+        }
         note = [
-            plain(method.name, 60),
-            f"95 % interval {formatting.between(mean.low, mean.high)}, over {plain(mean.over)}",
+            figure_text(method.name, 60),
+            f"95 % interval {formatting.percent_range(mean.low, mean.high)},"
+            f" over {figure_text(mean.over)}",
             _memory(method),
             "on the front" if members[i] else "not on the front",
         ]
@@ -262,8 +259,8 @@ def _dots(
             x=[x],
             y=[y],
             mode="markers",
-            name=plain(method.name, 60),
-            error_y=whisker,
+            name=figure_text(method.name, 60),
+            error_y=whisker if known else None,
             customdata=[note],
             marker={
                 "size": size,
@@ -292,9 +289,7 @@ def _steps(
     members: Sequence[bool],
     end: float,
 ) -> None:
-    """The most accuracy that can be had for as many bytes: a step line for each task and
-    promise.
-    """
+    """Draw the best accuracy for as many bytes: a step line for each task and promise."""
     groups = [(m.conditions, m.promise) for m in found]
     for group in dict.fromkeys(groups):
         line = sorted(
@@ -319,7 +314,7 @@ def _levels(
     fig: go.Figure, near: list[tuple[str, MeanOverSeeds]], ends: tuple[float, float]
 ) -> None:
     for name, mean in near:
-        text = plain(name)
+        text = figure_text(name)
         fig.add_scatter(
             x=list(ends),
             y=[100 * mean.value] * 2,
@@ -330,59 +325,50 @@ def _levels(
         )
 
 
-def _near(
+def _split_baselines(
     others: list[Method], means: list[MeanOverSeeds]
 ) -> tuple[list[tuple[str, MeanOverSeeds]], list[tuple[str, MeanOverSeeds]]]:
-    """Baselines close enough to the methods to share a picture with them, and those that
-    are not.
-    """
+    """Split the baselines into those close enough to the methods to be drawn, and the others."""
     values = [m.value for m in means] or [0.0]
-    named = [(_short(other), other.accuracy()) for other in others]
+    named = [(_short_name(other), other.accuracy()) for other in others]
     named = [(name, mean) for name, mean in named if not math.isnan(mean.value)]
     drawn = [n for n in named if min(values) - NEAR_BY <= n[1].value <= max(values) + NEAR_BY]
     return drawn, [n for n in named if n not in drawn]
 
 
-def _apart(found: Sequence[Method]) -> str:
-    """Steps end where another promise begins."""
+def _promise_note(found: Sequence[Method]) -> str:
+    """Return a note when promises differ: the steps end where another promise begins."""
     alike = len({m.promise for m in found}) < 2
+    if alike:
+        return ""
     return (
-        ""
-        if alike
-        else (
-            ". Colours tell promises apart: a method that promises less does not beat one that"
-            " promises more"
-        )
+        ". Colours tell promises apart:"
+        " a method that promises less does not beat one that promises more"
     )
 
 
-def _short(other: Method) -> str:
-    style = look(other.kind)
+def _short_name(other: Method) -> str:
+    style = method_style(other.kind)
     return style.short + other.name.removeprefix(style.name)
 
 
-def _said(far: list[tuple[str, MeanOverSeeds]]) -> str:
+def _outside_note(far: list[tuple[str, MeanOverSeeds]]) -> str:
     listed = ", ".join(f"{name} {formatting.percent(mean.value)}" for name, mean in far)
     return f". Outside the picture: {listed}" if far else ""
 
 
 def _range(means: list[MeanOverSeeds], others: list[MeanOverSeeds]) -> tuple[float, float]:
-    """% from a little below the lowest to a little above the highest, at least 4 points.
+    """Return the y range in %: a little below the lowest to above the highest, at least 4 points.
 
-    Very long whiskers (few seeds) may leave the picture: they would press all points into one line.
+    Very long whiskers (few seeds) may exceed it: they would press all points into one line.
     """
-    lows = [m.low if not math.isnan(m.low) else m.value for m in means] + [
-        m.value for m in others
-    ] or [0.0]
-    highs = [m.high if not math.isnan(m.high) else m.value for m in means] + [
-        m.value for m in others
-    ] or [1.0]
+    lows = [m.value if math.isnan(m.low) else m.low for m in means]
+    highs = [m.value if math.isnan(m.high) else m.high for m in means]
+    lows, highs = [*lows, *(m.value for m in others)], [*highs, *(m.value for m in others)]
     values = [100 * m.value for m in (*means, *others)] or [0.0, 100.0]
     reach = max(5.0, max(values) - min(values))
-    low, high = (
-        max(100 * min(lows), min(values) - reach),
-        min(100 * max(highs), max(values) + reach),
-    )
+    low = max(100 * min(lows, default=0.0), min(values) - reach)
+    high = min(100 * max(highs, default=1.0), max(values) + reach)
     room = max(0.12 * (high - low), 2.0)
     return max(0.0, low - room), high + room + 0.1 * (high - low)
 
@@ -402,10 +388,8 @@ def _ticktext(low: float, high: float) -> list[str]:
 
 
 def _full_kb(found: Sequence[Method]) -> float | None:
-    """kB of all weights in fp32, when no method here tunes them all and sends them as they are;
-    None otherwise.
-    """
-    if any(family(m.settings.get("tune")) == "full" for m in found):
+    """Return the kB of all weights in fp32, or None when a method here tunes and sends them all."""
+    if any(spec_name(m.settings.get("tune")) == "full" for m in found):
         return None
     sizes = {measures.base_mb(run) for m in found for run in m.runs}
     size = max((s for s in sizes if not math.isnan(s)), default=0.0)
@@ -429,7 +413,7 @@ def _full_line(fig: go.Figure, kb: float) -> None:
     )
 
 
-def _name(
+def _name_front(
     fig: go.Figure,
     found: Sequence[Method],
     at: Sequence[float],
@@ -441,19 +425,19 @@ def _name(
     log: bool = False,
     numbers: bool = True,
 ) -> None:
-    """Names beside the points on the front, when there are few enough points to have names."""
+    """Write names next to the points on the front, when there are few enough points."""
     first, last = map(math.log10, xs) if log else xs
     spots = [(math.log10(x) if log else x, 100 * mean.value) for x, mean in zip(at, means)]
     points = []
     for method, mean, on, (x, y) in zip(found, means, members, spots):
-        lines = (method.name, f"{y:.1f} %, {_kb(method)} kB") if numbers else (method.name,)
+        lines = (method.name, f"{y:.1f} %, {_format_kb(method)} kB") if numbers else (method.name,)
         points.append(
             LabelPoint(
                 size[0] * (x - first) / (last - first),
-                _up(y, ys, size[1]),
+                _pixels_up(y, ys, size[1]),
                 lines if on and len(found) <= NAMED else (),
                 *(
-                    [_up(100 * b, ys, size[1]) for b in (mean.low, mean.high)]
+                    [_pixels_up(100 * b, ys, size[1]) for b in (mean.low, mean.high)]
                     if numbers and mean.low == mean.low
                     else ()
                 ),
@@ -462,12 +446,12 @@ def _name(
     name_points(fig, points, spots, *size)
 
 
-def _kb(method: Method) -> str:
+def _format_kb(method: Method) -> str:
     kb = method.per_visit("uplink_bytes") / KB
     return f"{kb:,.1f}" if kb < 100 else f"{kb:,.0f}"
 
 
-def _up(y: float, ys: tuple[float, float], height: int) -> float:
+def _pixels_up(y: float, ys: tuple[float, float], height: int) -> float:
     return height * (y - ys[0]) / (ys[1] - ys[0])
 
 
@@ -488,11 +472,11 @@ def _seconds(value: float) -> str:
 
 
 def _errors(runs: list) -> dict[str, list[float]]:
-    """{aggregation: mean error by round, NaN where no run has it}."""
+    """Return {aggregation: mean error by round, NaN where no run has it}."""
     found: dict[str, list[list[float]]] = {}
-    for run in measures.federated(runs):
+    for run in measures.federated_runs(runs):
         values = [
-            measures.number(getattr(r, "aggregation_error", None), "aggregation_error")
+            measures.as_number(getattr(r, "aggregation_error", None), "aggregation_error")
             for r in run.rounds
         ]
         if any(v == v for v in values):

@@ -1,6 +1,4 @@
-"""What privacy costs, in one picture: accuracy against epsilon, between no privacy and each site
-alone.
-"""
+"""The figure of accuracy against epsilon, next to no privacy and to each client alone."""
 
 from __future__ import annotations
 
@@ -12,43 +10,42 @@ import plotly.graph_objects as go
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count, plain
+from fedkit.core.formatting import count_noun, figure_text
 from fedkit.core.record import Run
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import INK, MUTED, SIZE, layout
-from fedkit.results.method_style import look
-from fedkit.results.privacy_curve import Curve, Level, level
-from fedkit.results.privacy_promise import number, tiny
+from fedkit.results.method_style import method_style
+from fedkit.results.privacy_curve import Curve, Level, mean_level
+from fedkit.results.privacy_promise import format_delta, format_epsilon
 
-# no privacy: the best there can be
-PRIVATE, CLEAR, ALONE = look("federated").colour, "#009e73", look("local").colour
+PRIVATE, CLEAR, ALONE = method_style("federated").colour, "#009e73", method_style("local").colour
 ON_TEST = "Accuracy on the test set (%)"
 TALL, RIGHT, TOP = 380, 150, 34  # px: of the plot, for names at the right, for the words over it
-DIRECTION = "\u25c0 stronger promise"
+STRONGER = "\u25c0 stronger promise"
 WEAKER = "weaker \u25b6"
 CLEAR_NAME, ALONE_NAME = "together, no privacy", "each site alone, no privacy"
-BESIDE = 0.972  # of epsilon: the dots of the seeds stand left of their mean
+SEED_SHIFT = 0.972  # factor of epsilon that places the dots of the seeds left of their mean
 
 
 def privacy_cost(curve: Curve) -> go.Figure:
-    """Accuracy by epsilon (log axis): means over seeds with their 95 % interval, every seed a dot,
-    two lines beside.
+    """Draw accuracy by epsilon (log axis): means over seeds with 95 % intervals, a dot per seed.
 
-    Between the measured points the line is dashed: it is interpolated.
+    Two horizontal lines show no privacy and each client alone. Between the measured points the line
+    is dashed: it is interpolated.
     """
     levels, fig = curve.levels(), go.Figure()
-    low, high = span(curve)
-    lines = beside(curve)
+    low, high = accuracy_range(curve)
+    lines = reference_levels(curve)
     if ALONE_NAME in lines:
         _band(fig, lines[ALONE_NAME][0].mean, low)
     for name, (where, colour) in lines.items():
         fig.add_hline(
             y=100 * where.mean, line={"color": colour, "width": 2, "dash": "dot"}, name=name
         )
-    _joined(fig, levels)
+    _interpolation(fig, levels)
     _seeds(fig, levels)
     _means(fig, levels, curve)
-    dressed(fig, curve, finding(curve), low, high)
+    style_curve(fig, curve, curve_finding(curve), low, high)
     labels = [
         Label(100 * one.mean, formatting.percent(one.mean), name, colour)
         for name, (one, colour) in lines.items()
@@ -57,10 +54,8 @@ def privacy_cost(curve: Curve) -> go.Figure:
     return fig
 
 
-def cost_of(runs: Iterable[Run]) -> list[go.Figure]:
-    """The figure for runs that make a curve: one way of training at two epsilons or more; else
-    none.
-    """
+def privacy_cost_figures(runs: Iterable[Run]) -> list[go.Figure]:
+    """Return the figure for runs that make a curve of two or more epsilons; else an empty list."""
     try:
         curve = Curve.from_runs(runs)
     except FedkitError:
@@ -68,11 +63,12 @@ def cost_of(runs: Iterable[Run]) -> list[go.Figure]:
     return [privacy_cost(curve)] if len(curve.levels()) > 1 else []
 
 
-def dressed(fig: go.Figure, curve: Curve, sentence: str, low: float, high: float) -> go.Figure:
-    """Titles, axes and the two words that say which way is stronger."""
+def style_curve(fig: go.Figure, curve: Curve, sentence: str, low: float, high: float) -> go.Figure:
+    """Add titles, axes and the two words that say which way is stronger."""
     levels = curve.levels()
     seeds = len({p.seed for p in curve.points})
-    what = f"the mean over {count(seeds, 'seed')} with its 95 % interval; small dots are the seeds"
+    dots = "small dots are the seeds"
+    what = f"the mean over {count_noun(seeds, 'seed')} with its 95 % interval; {dots}"
     caption = (
         "Large dots are measured:"
         f" {what if seeds > 1 else 'one seed, with its interval over test examples'}. The dashed"
@@ -80,19 +76,19 @@ def dressed(fig: go.Figure, curve: Curve, sentence: str, low: float, high: float
         " a bound for the worst case, and holds for its unit and delta only."
     )
     title = (
-        f"\u03b5 per {plain(curve.unit, 12)}, \u03b4 = {tiny(curve.delta)}: smaller is stronger"
-        " (log scale)"
+        f"\u03b5 per {figure_text(curve.unit, 12)}, \u03b4 = {format_delta(curve.delta)}:"
+        " smaller is stronger (log scale)"
     )
     layout(fig, sentence, caption, title, ON_TEST, TALL + 70 + TOP, top=TOP, right=RIGHT)
-    ends = reach(levels)
+    ends = epsilon_range(levels)
     fig.update_xaxes(
         type="log",
         range=list(map(math.log10, ends)),
         tickvals=[x.epsilon for x in levels],
-        ticktext=[number(x.epsilon) for x in levels],
+        ticktext=[format_epsilon(x.epsilon) for x in levels],
     )
     fig.update_yaxes(range=[low, high])
-    for x, anchor, words in ((0, "left", DIRECTION), (1, "right", WEAKER)):
+    for x, anchor, words in ((0, "left", STRONGER), (1, "right", WEAKER)):
         fig.add_annotation(
             x=x,
             y=1,
@@ -108,31 +104,32 @@ def dressed(fig: go.Figure, curve: Curve, sentence: str, low: float, high: float
     return fig
 
 
-def beside(curve: Curve) -> dict[str, tuple[Level, str]]:
-    """The lines to compare with: {name: (level, colour)}."""
+def reference_levels(curve: Curve) -> dict[str, tuple[Level, str]]:
+    """Return the lines to compare with: {name: (level, colour)}."""
     both = ((CLEAR_NAME, curve.none, CLEAR), (ALONE_NAME, curve.local, ALONE))
-    return {name: (level(points), colour) for name, points, colour in both if points}
+    return {name: (mean_level(points), colour) for name, points, colour in both if points}
 
 
-def span(curve: Curve) -> tuple[float, float]:
-    """% from below the lowest to above the highest thing that is drawn; long whiskers of few seeds
-    may leave it.
+def accuracy_range(curve: Curve) -> tuple[float, float]:
+    """Return the y range in %, from below the lowest to above the highest mark.
+
+    Long whiskers of few seeds may exceed it.
     """
     drawn = [
         100 * v for one in curve.levels() for v in (one.mean, *(p.accuracy for p in one.points))
     ]
-    drawn += [100 * one.mean for one, _ in beside(curve).values()]
+    drawn += [100 * one.mean for one, _ in reference_levels(curve).values()]
     room = max(3.0, 0.14 * (max(drawn) - min(drawn)))
     return max(0.0, min(drawn) - room), min(102.0, max(drawn) + room)
 
 
-def reach(levels: Sequence[Level]) -> tuple[float, float]:
-    """The ends of the epsilon axis."""
+def epsilon_range(levels: Sequence[Level]) -> tuple[float, float]:
+    """Return the ends of the epsilon axis."""
     return levels[0].epsilon / 1.35, levels[-1].epsilon * 1.35
 
 
 def _band(fig: go.Figure, alone: float, low: float) -> None:
-    """Where nobody should be: below what a site reaches by itself."""
+    """Shade the accuracies below what a client reaches alone."""
     fig.add_hrect(
         y0=low, y1=100 * alone, fillcolor=ALONE, opacity=0.07, line_width=0, layer="below"
     )
@@ -150,7 +147,7 @@ def _band(fig: go.Figure, alone: float, low: float) -> None:
     )
 
 
-def _joined(fig: go.Figure, levels: Sequence[Level]) -> None:
+def _interpolation(fig: go.Figure, levels: Sequence[Level]) -> None:
     fig.add_scatter(
         x=[x.epsilon for x in levels],
         y=[100 * x.mean for x in levels],
@@ -177,7 +174,7 @@ def _joined(fig: go.Figure, levels: Sequence[Level]) -> None:
 def _seeds(fig: go.Figure, levels: Sequence[Level]) -> None:
     every = [p for x in levels if len(x.points) > 1 for p in x.points]
     fig.add_scatter(
-        x=[BESIDE * p.epsilon for p in every],
+        x=[SEED_SHIFT * p.epsilon for p in every],
         y=[100 * p.accuracy for p in every],
         mode="markers",
         name="seeds",
@@ -194,8 +191,8 @@ def _means(fig: go.Figure, levels: Sequence[Level], curve: Curve) -> None:
         "width": 6,
         "thickness": 1.5,
         "color": PRIVATE,
-        "array": [_part(x.high - x.mean) for x in levels],
-        "arrayminus": [_part(x.mean - x.low) for x in levels],
+        "array": [_percent_or_zero(x.high - x.mean) for x in levels],
+        "arrayminus": [_percent_or_zero(x.mean - x.low) for x in levels],
     }
     fig.add_scatter(
         x=[x.epsilon for x in levels],
@@ -204,10 +201,10 @@ def _means(fig: go.Figure, levels: Sequence[Level], curve: Curve) -> None:
         name="measured",
         error_y=whisker,
         marker={"size": 15, "color": PRIVATE},
-        customdata=[[formatting.between(x.low, x.high), x.over] for x in levels],
+        customdata=[[formatting.percent_range(x.low, x.high), x.over] for x in levels],
         hovertemplate=(
-            f"\u03b5 %{{x:.3~g}} per {plain(curve.unit, 12)}<br>%{{y:.1f}} % (measured)<br>95 %"
-            " interval %{customdata[0]}, over %{customdata[1]}<extra></extra>"
+            f"\u03b5 %{{x:.3~g}} per {figure_text(curve.unit, 12)}<br>%{{y:.1f}} % (measured)<br>95"
+            " % interval %{customdata[0]}, over %{customdata[1]}<extra></extra>"
         ),
     )
     for x in levels:
@@ -224,36 +221,40 @@ def _means(fig: go.Figure, levels: Sequence[Level], curve: Curve) -> None:
         )
 
 
-def _part(share: float) -> float:
+def _percent_or_zero(share: float) -> float:
     return 100 * share if share == share else 0.0
 
 
-def finding(curve: Curve) -> str:
-    """What the picture says, in a sentence."""
-    levels, lines = curve.levels(), beside(curve)
+def curve_finding(curve: Curve) -> str:
+    """Return the finding of the figure in a sentence."""
+    levels, lines = curve.levels(), reference_levels(curve)
     picked = [levels[-1], *levels[:1]] if len(levels) > 1 else levels
     if CLEAR_NAME in lines:
         top = lines[CLEAR_NAME][0].mean
-        costs = [_costs(top - one.mean, place) for place, one in enumerate(picked)]
+        costs = [_cost_words(top - one.mean, place) for place, one in enumerate(picked)]
         said = ", ".join(
-            f"\u03b5\u00a0{number(one.epsilon)} {words}" for one, words in zip(picked, costs)
+            f"\u03b5\u00a0{format_epsilon(one.epsilon)} {words}"
+            for one, words in zip(picked, costs)
         )
         start = f"Per {curve.unit}, {said}"
     else:
         start = "; ".join(
-            f"\u03b5 {number(one.epsilon)}: {formatting.percent(one.mean)} right" for one in picked
+            f"\u03b5 {format_epsilon(one.epsilon)}: {formatting.percent(one.mean)} right"
+            for one in picked
         )
-    return f"{start}{_together(levels, lines[ALONE_NAME][0].mean) if ALONE_NAME in lines else ''}."
+    return (
+        f"{start}{_local_words(levels, lines[ALONE_NAME][0].mean) if ALONE_NAME in lines else ''}."
+    )
 
 
-def _costs(gap: float, place: int) -> str:
+def _cost_words(gap: float, place: int) -> str:
     if gap <= 0:
         return "costs no accuracy"
     return f"costs {100 * gap:.1f}{' points of accuracy' if place == 0 else ''}"
 
 
-def _together(levels: Sequence[Level], alone: float) -> str:
-    worse = [number(one.epsilon) for one in levels if one.mean < alone]
+def _local_words(levels: Sequence[Level], alone: float) -> str:
+    worse = [format_epsilon(one.epsilon) for one in levels if one.mean < alone]
     if not worse:
         return "; even so it beats each site alone"
     if len(worse) == len(levels):

@@ -1,4 +1,4 @@
-"""Names beside points, placed so that they cover neither each other nor a point."""
+"""Names next to points, placed so that they cover neither each other nor a point."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.plots.theme import INK, MUTED, SIZE
 
-CHAR, LINE = 7.6, 17.0  # px, of a letter and of a line, on average
-NAME = "beside"  # of these annotations: the page leaves them out where it is narrow
+CHAR, LINE = 7.6, 17.0  # mean width of a letter and height of a line, in px
+NAME = "beside"  # name of these annotations, which a narrow page leaves out
 NEAR = 9.0  # px kept free around a point
-# of a name's near lower corner against its point, in px: right is +, up is +; the first that is
-# free
+# candidate offsets (right, up) of a name's near lower corner from its point, in px
 PLACES = (
     (-8, 12),
     (10, 12),
@@ -32,26 +31,28 @@ PLACES = (
 
 @dataclass(frozen=True)
 class LabelPoint:
-    """A point in px from the lower left corner of the plot, and the lines of its name (not
-    escaped); () for none.
+    """A point in px from the lower left corner of the plot, and the lines of its name.
+
+    lines: not escaped; () for a point without a name. low, high: ends of its error bar, in px.
     """
 
     x: float
     y: float
     lines: tuple[str, ...] = ()
-    low: float | None = None  # px: the ends of its error bar
+    low: float | None = None
     high: float | None = None
 
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
-def places(points: Sequence[LabelPoint], width: float, height: float) -> list[tuple[float, float]]:
-    """For each named point the (x, y) of its name's lower left corner against the point, in px; (0,
-    0) for the others.
+def place_names(
+    points: Sequence[LabelPoint], width: float, height: float
+) -> list[tuple[float, float]]:
+    """Return the (x, y) of each name's lower left corner relative to its point, in px.
 
-    Names are placed from left to right, each at the first of PLACES that is free, else where least
-    is covered.
+    (0, 0) for points without a name. Names are placed from left to right, each at the first of
+    PLACES that is free, else where least is covered.
     """
     taken = [(p.x - NEAR, p.y - NEAR, p.x + NEAR, p.y + NEAR) for p in points]
     taken += [
@@ -73,8 +74,8 @@ def places(points: Sequence[LabelPoint], width: float, height: float) -> list[tu
             box = (left, bottom, left + across, bottom + tall)
             outside = max(0.0, box[3] - height) + max(0.0, -box[1])
             stroke = _stroke(point, box)
-            covered = sum(_shared(box, other) for other in taken) + sum(
-                _shared(s, n) for s in stroke for n in names
+            covered = sum(_overlap(box, other) for other in taken) + sum(
+                _overlap(s, n) for s in stroke for n in names
             )
             choices.append((covered + 50 * outside, len(choices), box, stroke))
         *_, best, stroke = min(choices)
@@ -91,13 +92,14 @@ def name_points(
     width: float,
     height: float,
 ) -> None:
-    """Write the names into `fig`. at: the points in the axes' own numbers (on a log axis the
-    logarithm).
+    """Write the names into `fig`.
+
+    at: the points in the units of the axes (on a log axis the logarithm).
     """
-    for point, (x, y), (dx, dy) in zip(points, at, places(points, width, height)):
+    for point, (x, y), (dx, dy) in zip(points, at, place_names(points, width, height)):
         if not point.lines:
             continue
-        first, *rest = (plain(line, 60) for line in point.lines)
+        first, *rest = (figure_text(line, 60) for line in point.lines)
         across = CHAR * max(map(len, point.lines)) / 2
         text = "<br>".join([f"<b>{first}</b>", *rest])
         fig.add_annotation(
@@ -120,19 +122,17 @@ def name_points(
 
 
 def _stroke(point: LabelPoint, box: Box) -> list[Box]:
-    """The line from a point to the middle of its name, as small boxes: what lies outside of the
-    name itself.
-    """
+    """Return the line from a point to the middle of its name as small boxes outside of the name."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     spots = [
         (point.x + k / 10 * (x - point.x), point.y + k / 10 * (y - point.y)) for k in range(2, 10)
     ]
     small = [(u - 4, v - 4, u + 4, v + 4) for u, v in spots]
-    return [s for s in small if not _shared(s, box)]
+    return [s for s in small if not _overlap(s, box)]
 
 
-def _shared(one: Box, other: Box) -> float:
-    """Square px that two boxes share."""
+def _overlap(one: Box, other: Box) -> float:
+    """Return the area that two boxes share, in square px."""
     across = min(one[2], other[2]) - max(one[0], other[0])
     tall = min(one[3], other[3]) - max(one[1], other[1])
     return across * tall if across > 0 and tall > 0 else 0.0

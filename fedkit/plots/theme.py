@@ -1,8 +1,7 @@
-"""One look for every figure: the same colour for the same thing, axis titles with units, a sentence
-as the title.
+"""The common style of all figures: colours, axis titles with units, a sentence as the title.
 
-Colours are those of Okabe and Ito (2008), which people with any common form of colour blindness can
-tell apart.
+The colours are those of Okabe and Ito (2008), which stay distinguishable with any common form of
+colour blindness.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ def layout(
     top: int = 16,
     right: int = 24,
 ) -> go.Figure:
-    """Dress `fig` and return it. sentence states the finding; caption says how to read the picture.
+    """Style `fig` and return it. sentence: the finding; caption: how to read the figure.
 
     x, y: axis titles with their unit. height without the title, top, right: px. Both texts are kept
-    in layout.meta as they are (not escaped) for a page that sets them itself; see `untitled`.
+    in layout.meta as they are (not escaped) for a page that sets them itself; see `without_title`.
     """
     unbroken = sentence.replace(" %", "\u00a0%")
     lines = [html.escape(line, quote=False) for line in textwrap.wrap(unbroken, TITLE_CHARS)]
@@ -67,13 +66,13 @@ def layout(
         hoverlabel={"font": {"family": FONT, "size": SIZE}, "align": "left"},
         meta={"sentence": sentence, "caption": caption, "top": top},
     )
-    fig.update_xaxes(**axis(x))
-    fig.update_yaxes(**axis(y))
+    fig.update_xaxes(**axis_style(x))
+    fig.update_yaxes(**axis_style(y))
     return fig
 
 
-def axis(title: str | None) -> dict[str, Any]:
-    """A quiet axis: light grid, no frame, no zoom (so that a finger scrolls the page)."""
+def axis_style(title: str | None) -> dict[str, Any]:
+    """Return the style of an axis: light grid, no frame, no zoom (a finger scrolls the page)."""
     words = {"text": title, "standoff": 12, "font": {"size": SIZE, "color": MUTED}}
     return {
         "title": words,
@@ -86,8 +85,8 @@ def axis(title: str | None) -> dict[str, Any]:
     }
 
 
-def untitled(fig: go.Figure) -> go.Figure:
-    """A copy without its title, for a page that writes layout.meta['sentence'] above it."""
+def without_title(fig: go.Figure) -> go.Figure:
+    """Return a copy without its title, for a page that writes layout.meta['sentence'] above it."""
     fig = go.Figure(fig)
     top = fig.layout.meta["top"]
     fig.update_layout(
@@ -97,8 +96,7 @@ def untitled(fig: go.Figure) -> go.Figure:
 
 
 def above_bar(fig: go.Figure, row: float, text: str) -> None:
-    """A direct label over a horizontal bar at `row`, flush left: it needs no margin, whatever the
-    width.
+    """Write a label above a horizontal bar at `row`, flush left, so that it needs no margin.
 
     text: already escaped.
     """
@@ -117,10 +115,9 @@ def above_bar(fig: go.Figure, row: float, text: str) -> None:
 
 
 def key_above(fig: go.Figure, marks: dict[str, tuple[str, str]]) -> go.Figure:
-    """A one-line key over the plot: {name: (sign, colour)}. Needs top=44 in `layout`.
+    """Write a one-line key above the plot: {name: (sign, colour)}. Needs top=44 in `layout`.
 
-    Written from the right edge leftwards, so that it fits a narrow page whatever the room the names
-    at the left take.
+    It starts at the right edge, so that it fits a narrow page with long names at the left.
     """
     words = "   ".join(
         f"<span style='color:{colour}'>{sign}</span> {name}"

@@ -1,4 +1,4 @@
-"""One round by client: who downloads, trains, uploads and waits, and who never arrives."""
+"""One round as a Gantt chart: when each client downloads, trains, uploads and waits."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import plotly.graph_objects as go
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count, plain
-from fedkit.network import VisitSpan, RoundTime, Timeline
+from fedkit.core.formatting import count_noun, figure_text
+from fedkit.network import RoundTime, Timeline, VisitSpan
 from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD, key_above, layout
 
-SLOWEST, QUICKEST = 20, 20  # clients drawn of many
+SLOWEST, QUICKEST = 20, 20  # number of clients drawn when there are many
 WAIT, GONE = "#ffffff", "#d55e00"
 PHASES = {"download": DOWNLOAD, "training": TRAIN, "upload": UPLOAD, "waiting": WAIT}
 ENDED = {"late": "too late", "lost": "upload lost", "crashed": "crashed", "rejected": "rejected"}
 
 
-def gantt(timeline: Timeline, round: int | None = None) -> go.Figure:
-    """What every client did in a round (None: the last), the one who arrived last on top.
+def draw_round(timeline: Timeline, number: int | None = None, devices: bool = True) -> go.Figure:
+    """Draw what every client did in a round (None: the last), the last to arrive on top.
 
-    Time counts from the round's beginning. Of many clients the slowest and the quickest are drawn.
-    Raises FedkitError when there is no such round.
+    Time counts from the start of the round. Of many clients the slowest and the quickest are drawn.
+    devices: write each client's device below its name. Raises FedkitError for an unknown round.
     """
-    when = _round(timeline, round)
+    when = _round(timeline, number)
     slow = sorted(when.bars, key=lambda bar: bar.uploaded, reverse=True)
     many = len(slow) > SLOWEST + QUICKEST
     shown = slow[:SLOWEST] + slow[-QUICKEST:] if many else slow
@@ -50,7 +50,7 @@ def gantt(timeline: Timeline, round: int | None = None) -> go.Figure:
         )
     ends = "deadline: the round ends" if _at_deadline(when) else "the round ends"
     _line(fig, (when.ended - origin) / size, ends, INK, "dot")
-    # further off: not drawn
+    # a deadline far beyond the end of the round is not drawn
     early = when.deadline is not None and when.ended < when.deadline <= origin + 2 * longest
     if early:
         _line(fig, (when.deadline - origin) / size, "deadline", GONE, "dash")
@@ -63,13 +63,18 @@ def gantt(timeline: Timeline, round: int | None = None) -> go.Figure:
     )
     reach = max([longest, *([when.deadline - origin] if early else [])])
     fig.update_xaxes(rangemode="tozero", range=[0, 1.02 * reach / size], nticks=8)
-    return key_above(
-        fig,
-        {
-            name: ("\u25a1" if colour == WAIT else "\u25a0", INK if colour == WAIT else colour)
-            for name, colour in PHASES.items()
-        },
-    )
+    marks = {name: ("\u25a0", colour) for name, colour in PHASES.items()}
+    key_above(fig, marks | {"waiting": ("\u25a1", INK)})
+    return _name_devices(fig) if devices else fig
+
+
+def _name_devices(fig: go.Figure) -> go.Figure:
+    names = [
+        f"{client}<br><span style='color:{MUTED};font-size:11px'>{device}</span>"
+        for client, device in fig.data[0].customdata
+    ]
+    fig.update_yaxes(ticktext=names, title=None)
+    return fig.update_layout(height=fig.layout.height + 10 * len(names))
 
 
 def _round(timeline: Timeline, number: int | None) -> RoundTime:
@@ -80,8 +85,9 @@ def _round(timeline: Timeline, number: int | None) -> RoundTime:
 
 
 def _spans(bar: VisitSpan, when: RoundTime) -> dict[str, float]:
-    """Seconds of each phase; who has arrived waits for the round's end, where all began
-    together.
+    """Return the seconds of each phase.
+
+    A client that has arrived waits for the end of the round, if all clients began together.
     """
     waits = (
         when.ended - bar.uploaded
@@ -105,7 +111,7 @@ def _part(
     size: float,
     unit: str,
 ) -> go.Bar:
-    """One phase of every client's bar, where it lies."""
+    """Draw one phase of every client's bar."""
     spans = [_spans(bar, when) for bar in shown]
     before = list(PHASES)[: list(PHASES).index(name)]
     base = [(bar.began - origin + sum(s[p] for p in before)) / size for bar, s in zip(shown, spans)]
@@ -119,7 +125,7 @@ def _part(
         width=0.72,
         name=name,
         marker={"color": PHASES[name], "line": line},
-        customdata=[(plain(b.client), plain(b.device)) for b in shown],
+        customdata=[(figure_text(b.client), figure_text(b.device)) for b in shown],
         hovertemplate="%{customdata[0]} (%{customdata[1]})<br>"
         + name
         + " %{x:,.2f} "
@@ -158,11 +164,11 @@ def _line(fig: go.Figure, at: float, words: str, colour: str, dash: str) -> None
 
 
 def _name(bar: VisitSpan) -> str:
-    return plain(bar.client, 18)
+    return figure_text(bar.client, 18)
 
 
 def _finding(when: RoundTime, slow: list[VisitSpan]) -> str:
-    """Who keeps whom waiting, in a sentence."""
+    """Return who waits for whom, in a sentence."""
     title = f"Round {when.number}" if when.number else "The exchange before round 1"
     came = sorted(
         (bar for bar in slow if bar.status in ("ok", "rejected")), key=lambda bar: bar.uploaded
@@ -171,11 +177,12 @@ def _finding(when: RoundTime, slow: list[VisitSpan]) -> str:
     if not slow:
         return f"{title}: nobody took part."
     if gone and _at_deadline(when):
-        return f"{title}: {gone} of {count(len(slow), 'client')} missed the deadline of {took}."
-    if not came:
         return (
-            f"{title}: none of {count(len(slow), 'client')} arrived; the server knew after {took}."
+            f"{title}: {gone} of {count_noun(len(slow), 'client')} missed the deadline of {took}."
         )
+    if not came:
+        clients = count_noun(len(slow), "client")
+        return f"{title}: none of {clients} arrived; the server knew after {took}."
     *others, last = came
     if any(bar.began != when.began for bar in slow):
         return (
@@ -213,14 +220,3 @@ def _caption(timeline: Timeline, when: RoundTime, there: int, many: bool) -> str
         "Simulated, not measured: latency, recorded bytes over each line, training seconds times"
         f" each computer's ratio.{anew}{cut}"
     )
-
-
-def draw_round(timeline: Timeline, number: int | None = None) -> go.Figure:
-    """The picture of a round (None: the last) with each client's computer beside its name."""
-    fig = gantt(timeline, number)
-    names = [
-        f"{client}<br><span style='color:{MUTED};font-size:11px'>{device}</span>"
-        for client, device in fig.data[0].customdata
-    ]
-    fig.update_yaxes(ticktext=names, title=None)
-    return fig.update_layout(height=fig.layout.height + 10 * len(names))

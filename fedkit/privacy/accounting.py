@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.spec import summary
+from fedkit.core.spec import first_paragraph
 
 # step of the grid of privacy losses, in nats; finer or coarser where GRID does not fit: see _grid
 GRID = 1e-4
 # of the grid for all steps together: about 0.2 seconds; and at the very most
-POINTS, MOST_POINTS = 100_000, 4_000_000
-LEAST_NOISE, MOST_NOISE = 0.02, 1e6  # between which noise_for looks
+POINTS, MAX_POINTS = 100_000, 4_000_000
+MIN_NOISE, MAX_NOISE = 0.02, 1e6  # between which noise_for looks
 
 
 ADJACENCY = "add or remove one"
@@ -84,15 +84,15 @@ class Pld:
         """
         if all(b.rate == 1 for b in blocks):
             return _gaussian_epsilon(blocks, delta)
-        grid = _grid(blocks)
+        grid = _grid_step(blocks)
         # their reach is hard to guess
         rare = [b for b in blocks if b.rate < 1e-4 or b.steps > 50_000]
-        while any(_length(b, grid) > MOST_POINTS for b in rare):
+        while any(_grid_points(b, grid) > MAX_POINTS for b in rare):
             grid *= 4
-        first, *rest = [_composed(b, grid) for b in blocks]
+        first, *rest = [_compose_steps(b, grid) for b in blocks]
         for other in rest:
             first = first.compose(other)
-        rounded = 2 * max(_negative(pmf) for pmf in (first._pmf_remove, first._pmf_add))
+        rounded = 2 * max(_negative_mass(pmf) for pmf in (first._pmf_remove, first._pmf_add))
         if rounded > delta / 2:
             raise ArithmeticError(
                 f"its Fourier transform rounds by {rounded:.1g}, too much for this delta"
@@ -155,13 +155,13 @@ def epsilon(blocks: Sequence[Releases], delta: float, accountant: str = "pld") -
         raise FedkitError(
             f"accountant {accountant!r} is not known; choose one of: {', '.join(ACCOUNTANTS)}"
         )
-    merged = _merged(blocks)
+    merged = _merge_blocks(blocks)
     if any(b.noise == 0 for b in merged):
         return math.inf
-    return _epsilon(merged, float(delta), accountant) if merged else 0.0
+    return _cached_epsilon(merged, float(delta), accountant) if merged else 0.0
 
 
-def noise_for(
+def noise_for_epsilon(
     target: float,
     delta: float,
     blocks: Callable[[float], Sequence[Releases]],
@@ -182,7 +182,7 @@ def noise_for(
         spent = epsilon(blocks(math.exp(log_noise)), delta, accountant)
         return math.log(min(max(spent, 1e-9), 1e9) / target)
 
-    low, high = _bracket(over, target)
+    low, high = _bracket_noise(over, target)
     if low == high:
         return math.exp(high)
     found = brentq(over, low, high, xtol=3e-5, rtol=1e-12)
@@ -191,14 +191,14 @@ def noise_for(
     return math.exp(found)
 
 
-def _bracket(over: Callable[[float], float], target: float) -> tuple[float, float]:
+def _bracket_noise(over: Callable[[float], float], target: float) -> tuple[float, float]:
     """Logarithms of a noise that is too small and of one that is enough; twice the smallest if that
     is enough.
     """
     low = high = 0.0
     while over(high) > 0:
         low, high = high, high + math.log(2)
-        if high > math.log(MOST_NOISE):
+        if high > math.log(MAX_NOISE):
             raise FedkitError(
                 f"target epsilon {target:g} cannot be reached by any noise in the training: what is"
                 " released beside it, or the accountant's own error (prv: 0.01), is more; allow"
@@ -206,12 +206,14 @@ def _bracket(over: Callable[[float], float], target: float) -> tuple[float, floa
             )
     while low == high or over(low) <= 0:
         low, high = low - math.log(2), low
-        if low < math.log(LEAST_NOISE):
+        if low < math.log(MIN_NOISE):
             return high, high
     return low, high
 
 
-def side_by_side(blocks: Sequence[Releases], delta: float) -> dict[str, dict[str, float | None]]:
+def compare_accountants(
+    blocks: Sequence[Releases], delta: float
+) -> dict[str, dict[str, float | None]]:
     """{"amplified": {accountant: epsilon}, "unamplified": {...}}: with sampling, and as if everyone
     took part in each step.
 
@@ -220,12 +222,12 @@ def side_by_side(blocks: Sequence[Releases], delta: float) -> dict[str, dict[str
     everyone = [replace(b, rate=1.0) for b in blocks]
 
     def all_three(of: Sequence[Releases]) -> dict[str, float | None]:
-        return {name: _or_none(of, delta, name) for name in ACCOUNTANTS}
+        return {name: _epsilon_or_none(of, delta, name) for name in ACCOUNTANTS}
 
     return {"amplified": all_three(blocks), "unamplified": all_three(everyone)}
 
 
-def _or_none(blocks: Sequence[Releases], delta: float, accountant: str) -> float | None:
+def _epsilon_or_none(blocks: Sequence[Releases], delta: float, accountant: str) -> float | None:
     try:
         return epsilon(blocks, delta, accountant)
     except FedkitError:
@@ -247,7 +249,7 @@ def discrete_sum_noise(sigma_each: float, parties: int, dim: int, sensitivity: f
     prv, and of amplification by sampling, it is that of the continuous Gaussian which the sum is
     within tau of.
     """
-    from fedkit.privacy.discrete_noise import gap
+    from fedkit.privacy.discrete_noise import discrete_sum_gap
 
     if not sigma_each >= 0.5 or parties < 1 or dim < 1 or not sensitivity > 0:
         raise FedkitError(
@@ -255,12 +257,12 @@ def discrete_sum_noise(sigma_each: float, parties: int, dim: int, sensitivity: f
             f" {sensitivity}, given; noise is 0.5 or more (scale the numbers up), parties and"
             " numbers are 1 or more, the sensitivity is above 0"
         )
-    tau = gap(sigma_each, parties)
+    tau = discrete_sum_gap(sigma_each, parties)
     central = sensitivity / (math.sqrt(parties) * sigma_each)
     return 1 / min(math.sqrt(central**2 + tau * dim / 2), central + tau * math.sqrt(dim))
 
 
-def explain(
+def explain_epsilon(
     delta: float,
     blocks: Sequence[Releases] = (),
     *,
@@ -276,17 +278,17 @@ def explain(
     together; `sampling` replaces what the blocks' rates say, where units are not drawn by Poisson
     sampling.
     """
-    about = summary(ACCOUNTANTS[accountant])
+    about = first_paragraph(ACCOUNTANTS[accountant])
     return [
         f"unit: {UNITS.get(unit, unit)}; adjacency: {ADJACENCY}",
-        f"sampling: {sampling or sampling_of(blocks)}",
-        delta_against(delta, num_units),
+        f"sampling: {sampling or describe_sampling(blocks)}",
+        describe_delta(delta, num_units),
         f"accountant: {accountant}. {about}",
         *NOT_COVERED,
     ]
 
 
-def sampling_of(blocks: Sequence[Releases]) -> str:
+def describe_sampling(blocks: Sequence[Releases]) -> str:
     """What the blocks' rates assume of who takes part in a step."""
     rates = sorted({b.rate for b in blocks if b.steps and b.rate < 1})
     if not rates:
@@ -301,7 +303,7 @@ def sampling_of(blocks: Sequence[Releases]) -> str:
     )
 
 
-def delta_against(delta: float, num_units: int | None = None) -> str:
+def describe_delta(delta: float, num_units: int | None = None) -> str:
     """Delta beside the number of units n of all sites: below 1/n it must be, and at most 1 / (10 n)
     it should be.
 
@@ -328,7 +330,7 @@ def delta_against(delta: float, num_units: int | None = None) -> str:
     )
 
 
-def _merged(blocks: Sequence[Releases]) -> tuple[Releases, ...]:
+def _merge_blocks(blocks: Sequence[Releases]) -> tuple[Releases, ...]:
     """The same releases in a form fit for a cache: alike blocks joined, those without sampling as
     one Gaussian.
     """
@@ -346,18 +348,20 @@ def _merged(blocks: Sequence[Releases]) -> tuple[Releases, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _epsilon(blocks: tuple[Releases, ...], delta: float, accountant: str) -> float:
+def _cached_epsilon(blocks: tuple[Releases, ...], delta: float, accountant: str) -> float:
     try:
-        with _quiet():
+        with _without_warnings():
             spent = ACCOUNTANTS[accountant]().epsilon(blocks, delta)
     except (ArithmeticError, ValueError, RuntimeError, IndexError, MemoryError) as error:
-        raise FedkitError(_cannot(accountant, f"{type(error).__name__}: {error}")) from None
+        raise FedkitError(
+            _failure_message(accountant, f"{type(error).__name__}: {error}")
+        ) from None
     if math.isnan(spent):
-        raise FedkitError(_cannot(accountant, "no number"))
+        raise FedkitError(_failure_message(accountant, "no number"))
     return spent
 
 
-def _cannot(accountant: str, why: str) -> str:
+def _failure_message(accountant: str, why: str) -> str:
     others = " or ".join(name for name in ACCOUNTANTS if name != accountant)
     return (
         f"accountant {accountant} cannot say epsilon for this noise, rate, number of steps and"
@@ -366,7 +370,7 @@ def _cannot(accountant: str, why: str) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _without_warnings() -> Iterator[None]:
     """The accounting libraries' remarks to programmers (orders, overflows) are not for our
     users.
     """
@@ -386,7 +390,7 @@ def _gaussian_epsilon(blocks: Sequence[Releases], delta: float) -> float:
     )
 
 
-def _grid(blocks: Sequence[Releases]) -> float:
+def _grid_step(blocks: Sequence[Releases]) -> float:
     """A step of the grid for these blocks: GRID times a power of two, so that more steps find the
     same cached losses.
 
@@ -394,18 +398,18 @@ def _grid(blocks: Sequence[Releases]) -> float:
     where the grid would not fit in POINTS. Any grid gives an upper bound.
     """
     sampled = [b for b in blocks if b.rate < 1]
-    width = sum(_reach(b) + 16 * math.sqrt(b.steps) * _spread(b) for b in blocks)
-    wanted = max(min(GRID, *(_spread(b) / 10 for b in sampled), 1.0), width / POINTS)
+    width = sum(_loss_reach(b) + 16 * math.sqrt(b.steps) * _loss_spread(b) for b in blocks)
+    wanted = max(min(GRID, *(_loss_spread(b) / 10 for b in sampled), 1.0), width / POINTS)
     return GRID * 2.0 ** math.floor(math.log2(wanted / GRID) + 1e-9)
 
 
-def _spread(block: Releases) -> float:
+def _loss_spread(block: Releases) -> float:
     """About the standard deviation of one step's privacy loss."""
     z = block.noise
     return min(block.rate * math.sqrt(math.expm1(min(700.0, 1 / z**2))), 1 / z + 1 / (2 * z**2))
 
 
-def _reach(block: Releases) -> float:
+def _loss_reach(block: Releases) -> float:
     """About the largest privacy loss of one step that is not negligible: noise of ten standard
     deviations.
     """
@@ -423,14 +427,14 @@ def _one_step(noise: float, rate: float, grid: float):
     )
 
 
-def _negative(pmf) -> float:
+def _negative_mass(pmf) -> float:
     """Probability below zero: what the Fourier transform rounded."""
     chances = pmf.to_dense_pmf()._probs
     return -float(chances[chances < 0].sum())
 
 
 @lru_cache(maxsize=64)
-def _length(block: Releases, grid: float) -> int:
+def _grid_points(block: Releases, grid: float) -> int:
     """Points of the grid that all steps of a block take."""
     from dp_accounting.pld.common import compute_self_convolve_bounds as bounds
 
@@ -442,6 +446,6 @@ def _length(block: Releases, grid: float) -> int:
     return max(high - low for low, high in ends)
 
 
-def _composed(block: Releases, grid: float):
+def _compose_steps(block: Releases, grid: float):
     one = _one_step(block.noise, block.rate, grid)
     return one.self_compose(block.steps) if block.steps > 1 else one

@@ -14,7 +14,7 @@ import numpy as np
 
 from fedkit.core.errors import FedkitError
 
-LARGEST = 2.0**40  # of a std: the arithmetic stays within 64 bits
+MAX_STD = 2.0**40  # of a std: the arithmetic stays within 64 bits
 
 
 def discrete_gaussian(std: float, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -26,9 +26,9 @@ def discrete_gaussian(std: float, size: int, rng: np.random.Generator) -> np.nda
     delta. The variance is at most std^2, and all but equal to it from std = 1 on. rng follows a
     seed, which is for teaching. Raises FedkitError.
     """
-    if not 0 <= std <= LARGEST:
+    if not 0 <= std <= MAX_STD:
         raise FedkitError(
-            f"a standard deviation of {std:g} given; it must be from 0 to {LARGEST:g}"
+            f"a standard deviation of {std:g} given; it must be from 0 to {MAX_STD:g}"
         )
     if std == 0:
         return np.zeros(size, np.int64)
@@ -88,7 +88,7 @@ def effective_noise(noise: float, parties: int, missing: int) -> float:
     return noise * math.sqrt((parties - missing) / parties) if parties else 0.0
 
 
-def sensitivity(clip: float, size: int, fraction: int) -> float:
+def rounded_sensitivity(clip: float, size: int, fraction: int) -> float:
     """The largest L2 norm of a vector of norm `clip` after rounding at random to steps of
     2^-fraction.
 
@@ -98,7 +98,7 @@ def sensitivity(clip: float, size: int, fraction: int) -> float:
     return clip + math.sqrt(size) * 2.0**-fraction
 
 
-def gap(std: float, parties: int) -> float:
+def discrete_sum_gap(std: float, parties: int) -> float:
     """How far a sum of `parties` discrete Gaussians is from one, per value: tau of Kairouz, Liu &
     Steinke (2021).
 

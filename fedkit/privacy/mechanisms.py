@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fedkit.core.config import parse_spec
 from fedkit.core.errors import FedkitError
-from fedkit.core.spec import build
-from fedkit.privacy.accounting import Releases, epsilon, noise_for
+from fedkit.core.spec import build_entry
+from fedkit.privacy.accounting import Releases, epsilon, noise_for_epsilon
 
 if TYPE_CHECKING:
     from fedkit.core.config import RunConfig
     from fedkit.core.record import RoundRecord
 
-USUAL_EPS = 8.0  # where neither eps nor noise is given
-LEAST = 20  # gradient steps of a run: with fewer, each has to be too large
-LARGEST_STEP = 1000.0  # of a learning rate times a mean gradient that is clipped to 1
-BITS_SHARE = (
+DEFAULT_EPS = 8.0  # where neither eps nor noise is given
+MIN_STEPS = 20  # gradient steps of a run: with fewer, each has to be too large
+MAX_STEP = 1000.0  # of a learning rate times a mean gradient that is clipped to 1
+COUNT_NOISE_SHARE = (
     # adaptive clipping: the noise on the count of clients within the clip is the cohort / 20
     # (Andrew et al.)
     20
@@ -104,7 +104,7 @@ class Example(Privacy):
 
 
 @dataclass(frozen=True)
-class OfClients(Privacy):
+class ClientLevel(Privacy):
     """What promises to whole clients share. clip: of a client's whole update. start: share of eps
     for the head start.
     """
@@ -119,7 +119,7 @@ class OfClients(Privacy):
 
 
 @dataclass(frozen=True)
-class Client(OfClients):
+class Client(ClientLevel):
     """DP-FedAvg: whether a whole site took part cannot be told (McMahan et al., 2018).
 
     quantile: above 0, the clip moves to this quantile of the update norms (Andrew et al., 2021),
@@ -140,7 +140,7 @@ class Client(OfClients):
 
 
 @dataclass(frozen=True)
-class Ftrl(OfClients):
+class Ftrl(ClientLevel):
     """DP-FedAvg without trust in sampling: noise that later rounds take back, clients in turn
     (Kairouz et al., 2021).
 
@@ -245,20 +245,20 @@ class Budget:
 
 
 @lru_cache(maxsize=64)
-def _budget(
+def budget_of(
     privacy: Privacy, rounds: int, epochs: int, clients: int, per_round: float | None, starts: bool
 ) -> Budget:
     rate, steps, turns = 1.0, 1, 0
     share = 1.0 if per_round is None else per_round if per_round < 1 else per_round / clients
     if isinstance(privacy, Example):
         rate = privacy.rate
-        steps = privacy.steps or max(round(epochs / rate), math.ceil(LEAST / rounds), 1)
+        steps = privacy.steps or max(round(epochs / rate), math.ceil(MIN_STEPS / rounds), 1)
         steps = 1 if privacy.trust == "sum" else steps
     elif isinstance(privacy, Ftrl):
         turns = max(1, round(1 / share))
     else:
         rate = min(share, 1.0)
-    wish = privacy.eps or (0.0 if privacy.noise else USUAL_EPS)
+    wish = privacy.eps or (0.0 if privacy.noise else DEFAULT_EPS)
     blank = Budget(
         privacy,
         0.0,
@@ -275,18 +275,20 @@ def _budget(
         noise = privacy.noise
         whole = epsilon(replace(blank, noise=noise).planned(rounds), privacy.delta)
         first = (
-            _alone(privacy.start * (wish or whole / (1 - privacy.start)), privacy.delta)
+            _noise_of_one_release(
+                privacy.start * (wish or whole / (1 - privacy.start)), privacy.delta
+            )
             if starts
             else 0.0
         )
     else:
-        first = _alone(privacy.start * wish, privacy.delta) if starts else 0.0
-        noise = noise_for(
+        first = _noise_of_one_release(privacy.start * wish, privacy.delta) if starts else 0.0
+        noise = noise_for_epsilon(
             wish, privacy.delta, lambda z: replace(blank, noise=z, start=first).planned(rounds)
         )
     budget = replace(blank, noise=noise, start=first)
     if getattr(privacy, "quantile", 0.0):
-        budget = replace(budget, bits=max(budget.cohort / BITS_SHARE, noise))
+        budget = replace(budget, bits=max(budget.cohort / COUNT_NOISE_SHARE, noise))
     if not budget.allows([]):
         raise FedkitError(
             f"privacy noise={noise:g} with eps={wish:g} given: not even one round is within that; a"
@@ -296,8 +298,8 @@ def _budget(
     return budget
 
 
-def _alone(target: float, delta: float) -> float:
-    return noise_for(target, delta, lambda z: [Releases(z)])
+def _noise_of_one_release(target: float, delta: float) -> float:
+    return noise_for_epsilon(target, delta, lambda z: [Releases(z)])
 
 
 def fresh_secret(config: RunConfig) -> int:
@@ -308,7 +310,7 @@ def fresh_secret(config: RunConfig) -> int:
     return secrets.randbits(62) if drawn else 0
 
 
-def visits_of(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:
+def visit_noises(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:
     """The noise multipliers of what was released so far, for the client that released the most.
 
     Read from the record alone, so that a run that goes on neither forgets nor pays twice. An upload
@@ -333,7 +335,7 @@ def make_privacy(spec: str) -> Privacy:
             f"privacy {spec!r} is not known; choose one of: {', '.join(PRIVACY)}; such as"
             f" example:eps={number[0]}"
         )
-    privacy = build("privacy", PRIVACY, spec)
+    privacy = build_entry("privacy", PRIVACY, spec)
     problem = privacy.problem()
     if "eps" in options and privacy.eps == 0:
         problem = (
@@ -367,4 +369,4 @@ PRIVACY: dict[str, type[Privacy]] = {
 }
 
 
-FEW = 100  # clients: below it a promise to whole clients means little
+FEW_CLIENTS = 100  # clients: below it a promise to whole clients means little

@@ -1,6 +1,4 @@
-"""What a check of data says, and what it looks at: one table whatever file it came from, and
-findings about it.
-"""
+"""The options and the result of a data check: `CheckOptions` and `Finding`."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# nothing to do | usable, but look | cannot be used before it is mended
+# nothing to do | usable, but look | cannot be used before it is fixed
 LEVELS = ("note", "care", "stop")
 MOST_ROWS = 1_000  # row numbers that a finding keeps
 MOST_EXAMPLES = 5
@@ -17,11 +15,11 @@ WIDTH = 80  # characters of an example
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What the checks need to know beside the rows. model: the base model the data is meant for.
-    max_tokens: its limit in a run.
+    """What the checks need to know besides the rows.
 
-    slow: also what needs a model and takes minutes (suspicious labels). tell: called with a
-    sentence now and then.
+    model: the base model that the data is meant for. max_tokens: its limit in a run. slow: also run
+    the checks that need a model and take minutes (suspicious labels). tell: called with progress
+    sentences, or None.
     """
 
     model: str = "minilm"
@@ -33,13 +31,13 @@ class CheckOptions:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found. kind: its check in `quality.CHECKS`. level: one of LEVELS.
+    """One problem or fact that a check found.
 
-    count: rows concerned, of `of` rows looked at (fewer than all where a sample was enough: then
-    `sampled` is True). rows: their line numbers, at most MOST_ROWS of them. what, why, mend: a
-    sentence each: what was found, why it matters, how to mend it. examples: at most MOST_EXAMPLES,
-    cut to WIDTH characters, personal data masked. numbers: figures for programs and pictures.
-    mended: True where the cleaned copy no longer has it.
+    kind: its check in `report.CHECKS`. level: one of LEVELS. count: rows concerned, of `of` rows
+    looked at (`sampled` is True where a sample was looked at). rows: their line numbers, at most
+    MOST_ROWS. what, why, mend: a sentence each on what was found, why it matters and how to fix it.
+    examples: at most MOST_EXAMPLES, cut to WIDTH characters, personal data masked. numbers: values
+    for programs and plots. mended: True where the cleaned copy no longer has it.
     """
 
     kind: str

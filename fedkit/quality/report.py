@@ -1,9 +1,8 @@
-"""Is this data fit for federated fine-tuning? Every check over one table, and a verdict in a
-traffic light.
+"""Run every check over one table and say whether it is fit for federated fine-tuning.
 
-Ready: nothing in the way. Care: it can be used, and someone should look at the reasons. Not yet:
-something has to be mended first. Facts about the data that need no action are findings of level
-"note" and leave the light green.
+Verdicts: ready: nothing in the way. care: it can be used, and someone should look at the reasons.
+not yet: something has to be fixed first. Facts that need no action are findings of level "note" and
+leave the verdict at ready.
 """
 
 from __future__ import annotations
@@ -50,15 +49,15 @@ from fedkit.quality.checks.missing import (
     check_missing_text,
     check_placeholder_labels,
 )
-from fedkit.quality.checks.power import check_few_examples, points
+from fedkit.quality.checks.power import check_few_examples, smallest_points
 from fedkit.quality.checks.spellings import check_client_spellings, check_label_spellings
 from fedkit.quality.finding import LEVELS, CheckOptions, Finding
 from fedkit.quality.personal import check_personal
-from fedkit.quality.table_view import cut, facts
+from fedkit.quality.table_view import excerpt, view_of
 
-Check = Callable[[RawTable, CheckOptions], Iterable[Finding]]
+CheckFunction = Callable[[RawTable, CheckOptions], Iterable[Finding]]
 MOST_REASONS = 8
-# left out with Setting(slow=False): it trains models on the rows
+# left out with CheckOptions(slow=False): trains models on the rows
 SLOW = frozenset(["suspicious-labels"])
 # what `fedkit check` exits with; 2 is for input that cannot be read
 EXIT = {"ready": 0, "care": 1, "not yet": 3}
@@ -66,11 +65,12 @@ EXIT = {"ready": 0, "care": 1, "not yet": 3}
 
 @dataclass(frozen=True)
 class Quality:
-    """What was found in a data set. findings: the worst first. verdict: ready | care | not yet.
+    """The result of all checks on a data set.
 
-    labels, clients: usable training rows of each. reasons: sentences behind the verdict. seconds:
-    what the checks took. smallest_difference: the smallest difference in accuracy, in points, that
-    the test set can show; None: none at all.
+    findings: the worst first. verdict: ready | care | not yet. labels, clients: usable training
+    rows of each. reasons: sentences behind the verdict. seconds: duration of the checks.
+    smallest_difference: the smallest difference in accuracy, in points, that the test set can show;
+    None: none at all.
     """
 
     name: str
@@ -88,22 +88,22 @@ class Quality:
     smallest_difference: float | None
 
 
-def assess(table: RawTable, setting: CheckOptions | None = None) -> Quality:
-    """Run every check of CHECKS over `table` and come to a verdict. setting: None: `Setting()`."""
-    setting = setting or CheckOptions()
+def assess(table: RawTable, options: CheckOptions | None = None) -> Quality:
+    """Run every check of CHECKS over `table` and return the result with its verdict."""
+    options = options or CheckOptions()
     began = time.perf_counter()
     findings: list[Finding] = []
     for kind, check in CHECKS.items():
-        if kind in SLOW and not setting.slow:
+        if kind in SLOW and not options.slow:
             continue
-        if setting.tell:
-            setting.tell(f"checking: {kind.replace('-', ' ')}")
-        findings += map(_shown, check(table, setting))
+        if options.tell:
+            options.tell(f"checking: {kind.replace('-', ' ')}")
+        findings += map(_shown, check(table, options))
     ordered = tuple(
         sorted(findings, key=lambda f: (-LEVELS.index(f.level), -f.count / max(f.of, 1)))
     )
     verdict, reasons = verdict_of(ordered)
-    usable = table.frame[facts(table).usable & facts(table).train]
+    usable = table.frame[view_of(table).usable & view_of(table).train]
     sizes = [
         {str(k): int(n) for k, n in usable[role].value_counts().items() if k}
         for role in ("label", "client")
@@ -120,13 +120,14 @@ def assess(table: RawTable, setting: CheckOptions | None = None) -> Quality:
         reasons,
         tuple(table.notes),
         time.perf_counter() - began,
-        points(table),
+        smallest_points(table),
     )
 
 
 def verdict_of(findings: tuple[Finding, ...]) -> tuple[str, tuple[str, ...]]:
-    """The verdict and its reasons: any stop means not yet, any care means care; findings come worst
-    first.
+    """Return the verdict and its reasons: any stop means not yet, any care means care.
+
+    findings: the worst first.
     """
     worst = max((LEVELS.index(f.level) for f in findings), default=0)
     verdict = ("ready", "care", "not yet")[worst]
@@ -141,9 +142,11 @@ def verdict_of(findings: tuple[Finding, ...]) -> tuple[str, tuple[str, ...]]:
 
 
 def _shown(finding: Finding) -> Finding:
-    """The finding in whole sentences, its examples on one line with personal data masked."""
-    said = {name: _sentence(getattr(finding, name)) for name in ("what", "why", "mend")}
-    return replace(finding, **said, examples=tuple(cut(example) for example in finding.examples))
+    """Return the finding in whole sentences, its examples on one line, personal data masked."""
+    words = {name: as_sentence(getattr(finding, name)) for name in ("what", "why", "mend")}
+    return replace(
+        finding, **words, examples=tuple(excerpt(example) for example in finding.examples)
+    )
 
 
 _VERBS = {
@@ -159,14 +162,14 @@ _SINGLE = re.compile(
 )
 
 
-def _sentence(words: str) -> str:
-    """`words` with a capital letter and a full stop, and the verb of a single thing."""
+def as_sentence(words: str) -> str:
+    """Return `words` with a capital letter, a full stop, and a singular verb where it is one."""
     words = _SINGLE.sub(lambda found: found[1] + _VERBS[found[2]], words)
     return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?", "。")) else ".")
 
 
 def to_dict(quality: Quality) -> dict:
-    """The same as plain Python values for JSON, with the exit code."""
+    """Return the result as plain Python values for JSON, with the exit code."""
     return {
         **asdict(quality),
         "findings": [_plain(f) for f in quality.findings],
@@ -183,7 +186,7 @@ def _plain(finding: Finding) -> dict:
     }
 
 
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, CheckFunction] = {
     "missing-text": check_missing_text,
     "missing-label": check_missing_label,
     "missing-client": check_missing_client,

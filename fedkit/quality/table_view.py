@@ -1,6 +1,4 @@
-"""What several checks need to know of a table, worked out once; and the words of a finding put
-together.
-"""
+"""Arrays over a table that several checks share, computed once, and the making of findings."""
 
 from __future__ import annotations
 
@@ -15,24 +13,22 @@ import pandas as pd
 from fedkit.data.read_rows import RawTable
 from fedkit.data.splits import TEST_SHARE
 from fedkit.quality.finding import MOST_EXAMPLES, MOST_ROWS, WIDTH, Finding
-from fedkit.quality.personal import mask
+from fedkit.quality.personal import mask_personal_data
 
 _END = " .,;:!?。、．，！？…"
 
 
-def key_of(text: str) -> str:
-    """A text without what people do not read: width, case, runs of white space, punctuation at its
-    end.
-    """
+def comparison_key(text: str) -> str:
+    """Return a text without differences in width, case, white space and final punctuation."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(_END)
 
 
-class Facts:
-    """Arrays over a table's rows, shape (rows,) each, made when first asked for.
+class TableView:
+    """Arrays over a table's rows, shape (rows,) each, computed when first used.
 
-    texts, labels, clients, splits: int64 codes of equal values (in order of first appearance); -1
-    where the cell is empty. keys: strings, `key_of` every text. usable: bool, a row with a text and
-    a label (and a client, if the table has one).
+    texts, labels, clients: int64 codes of equal values (in order of first appearance), -1 where the
+    cell is empty. splits: names. keys: `comparison_key` of every text. usable: bool, a row with a
+    text and a label (and a client, if the table has one).
     """
 
     def __init__(self, table: RawTable) -> None:
@@ -41,38 +37,38 @@ class Facts:
 
     @cached_property
     def texts(self) -> np.ndarray:
-        return codes(self.frame["text"])[0]
+        return factorize_cells(self.frame["text"])[0]
 
     @cached_property
     def first_rows(self) -> np.ndarray:
-        """The position of the first row of each text, shape (different texts,)."""
+        """Positions of the first row of each text, shape (different texts,)."""
         rows = np.flatnonzero((self.texts >= 0) & ~pd.Series(self.texts).duplicated().to_numpy())
         return rows  # codes are in order of appearance
 
     @cached_property
     def keys(self) -> np.ndarray:
-        return np.array([key_of(text) for text in self.frame["text"]], dtype=object)
+        return np.array([comparison_key(text) for text in self.frame["text"]], dtype=object)
 
     @cached_property
     def same(self) -> tuple[np.ndarray, np.ndarray]:
-        """Codes of the keys, and the different keys."""
-        return codes(self.keys)
+        """Codes of the keys, int64, shape (rows,), and the different keys."""
+        return factorize_cells(self.keys)
 
     @cached_property
     def labels(self) -> np.ndarray:
-        return codes(self.frame["label"])[0]
+        return factorize_cells(self.frame["label"])[0]
 
     @cached_property
     def label_names(self) -> np.ndarray:
-        return codes(self.frame["label"])[1]
+        return factorize_cells(self.frame["label"])[1]
 
     @cached_property
     def clients(self) -> np.ndarray:
-        return codes(self.frame["client"])[0]
+        return factorize_cells(self.frame["client"])[0]
 
     @cached_property
     def client_names(self) -> np.ndarray:
-        return codes(self.frame["client"])[1]
+        return factorize_cells(self.frame["client"])[1]
 
     @cached_property
     def splits(self) -> np.ndarray:
@@ -89,7 +85,7 @@ class Facts:
 
     @cached_property
     def num_test(self) -> int:
-        """Test rows: those of the split, or those that the kit will split off a single file."""
+        """Number of test rows: in the split, or to be split off a single file."""
         if not self.single:
             return int((self.usable & (self.splits == "test")).sum())
         once = self.usable & ~pd.Series(self.texts).duplicated().to_numpy()
@@ -97,53 +93,49 @@ class Facts:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Characters of each text."""
+        """Characters of each text, int64."""
         return np.fromiter(map(len, self.frame["text"]), np.int64, len(self.frame))
 
     @cached_property
     def near(self) -> dict[int, Any]:
-        """A place for what `similar` found, by seed, so that three checks ask once."""
+        """Cache of `duplicates.near_duplicates` by seed, which three checks use."""
         return {}
 
 
-def codes(cells: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of equal cells, int64, and the different cells in order of appearance; an empty cell
-    has code -1.
-    """
+def factorize_cells(cells: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return int64 codes of equal cells (-1: empty), and the different cells in order."""
     values = np.array(cells, dtype=object)
     values[values == ""] = None
     found, names = pd.factorize(values)
     return found.astype(np.int64), np.asarray(names, dtype=object)
 
 
-def facts(table: RawTable) -> Facts:
-    """The table's Facts, kept with it."""
-    return table.__dict__.setdefault("_facts", Facts(table))
+def view_of(table: RawTable) -> TableView:
+    """Return the view of `table`, which is kept with the table."""
+    return table.__dict__.setdefault("_view", TableView(table))
 
 
-def cut(text: str) -> str:
-    """`text` on one line, personal data masked, at most WIDTH characters."""
-    line = mask(" ".join(text[: 4 * WIDTH].split()))
+def excerpt(text: str) -> str:
+    """Return `text` on one line of at most WIDTH characters, with personal data masked."""
+    line = mask_personal_data(" ".join(text[: 4 * WIDTH].split()))
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 
 
-def share(number: float, of: float) -> str:
-    """'3 %', '0.4 %', 'less than 0.1 %'."""
+def format_share(number: float, of: float) -> str:
+    """Return a share in percent: '3 %', '0.4 %', 'less than 0.1 %'."""
     percent = 100 * number / max(of, 1)
     if 0 < percent < 0.1:
         return "less than 0.1 %"
     return f"{percent:.0f} %" if percent >= 10 or percent == round(percent) else f"{percent:.1f} %"
 
 
-def grade(number: float, of: float, care: float, stop: float = 2.0) -> str:
-    """The level of `number` rows out of `of`: 'care' from a share `care` on, 'stop' from a share
-    `stop` on.
-    """
+def level_of(number: float, of: float, care: float, stop: float = 2.0) -> str:
+    """Return the level of `number` of `of` rows: from which share on it is 'care' or 'stop'."""
     part = number / max(of, 1)
     return "stop" if part >= stop else "care" if part >= care else "note"
 
 
-def finding(
+def make_finding(
     table: RawTable,
     kind: str,
     level: str,
@@ -158,16 +150,16 @@ def finding(
     sampled: bool = False,
     count: int | None = None,
 ) -> Finding:
-    """A Finding about the rows `bad`: bool, shape (rows,), or their positions, the first MOST_ROWS
-    of which are kept.
+    """Return a Finding about the rows `bad`.
 
-    examples: None: their texts. numbers gets `by_split` (rows per split, where there are several)
-    and `index` (positions in `table.frame` of the rows kept).
+    bad: bool, shape (rows,), or positions of rows; the first MOST_ROWS are kept. examples: None
+    takes the texts of these rows. numbers: gets `by_split` (rows per split, where there are
+    several) and `index` (positions in `table.frame` of the rows kept) added.
     """
     at = np.flatnonzero(bad) if bad.dtype == bool else np.asarray(bad, dtype=np.int64)
     kept = at[:MOST_ROWS]
     shown = list(table.frame["text_raw"].iloc[kept[:50]]) if examples is None else list(examples)
-    shown = [line for line in dict.fromkeys(map(cut, shown)) if line][:MOST_EXAMPLES]
+    shown = [line for line in dict.fromkeys(map(excerpt, shown)) if line][:MOST_EXAMPLES]
     extra = dict(numbers or {}) | {"index": kept.tolist()}
     if not table.single:
         extra["by_split"] = {

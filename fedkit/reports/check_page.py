@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from fedkit.core.files import packaged
-from fedkit.core.formatting import count, tidy
+from fedkit.core.files import read_packaged_text
+from fedkit.core.formatting import count_noun, printable_line
 from fedkit.plots.theme import FONT
 from fedkit.quality.finding import Finding
-from fedkit.quality.personal import mask
+from fedkit.quality.personal import mask_personal_data
 
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
@@ -54,11 +54,17 @@ def render(quality: Quality, did: Sequence[str] = (), clean: str = "", review: s
     roles = {"Text": columns.text, "label": columns.label, "site": columns.client}
     labels, labels_more = _bars(quality.labels)
     sites, sites_more = _bars(quality.clients)
-    return engine.from_string(packaged("fedkit.reports", "templates/check.html.j2")).render(
-        css=Markup(packaged("fedkit.reports", "templates/check.css").replace("__FONT__", FONT)),
-        name=tidy(quality.name, 80),
-        size=count(quality.rows, "row"),
-        roles=", ".join(f"{role}: column {tidy(name)}" for role, name in roles.items() if name),
+    return engine.from_string(
+        read_packaged_text("fedkit.reports", "templates/check.html.j2")
+    ).render(
+        css=Markup(
+            read_packaged_text("fedkit.reports", "templates/check.css").replace("__FONT__", FONT)
+        ),
+        name=printable_line(quality.name, 80),
+        size=count_noun(quality.rows, "row"),
+        roles=", ".join(
+            f"{role}: column {printable_line(name)}" for role, name in roles.items() if name
+        ),
         light=light,
         lamps=[
             light[0] if word == quality.verdict else "" for word in ("not yet", "care", "ready")
@@ -71,9 +77,9 @@ def render(quality: Quality, did: Sequence[str] = (), clean: str = "", review: s
         labels_more=labels_more,
         sites=sites,
         sites_more=sites_more,
-        labels_title=count(len(quality.labels), "label"),
+        labels_title=count_noun(len(quality.labels), "label"),
         sites_title=(
-            count(len(quality.clients), "site")
+            count_noun(len(quality.clients), "site")
             if quality.clients
             else "No column says whose a row is"
         ),
@@ -90,9 +96,9 @@ def _bars(counts: Mapping[str, int]) -> tuple[list[tuple[str, str, float]], int]
     """(name, number, width in per cent) of the most frequent, and how many are not shown."""
     top = max(counts.values(), default=1) or 1
     shown = list(counts.items())[:BARS]
-    return [(tidy(name, 32), f"{n:,}", round(100 * n / top, 1)) for name, n in shown], len(
-        counts
-    ) - len(shown)
+    return [
+        (printable_line(name, 32), f"{n:,}", round(100 * n / top, 1)) for name, n in shown
+    ], len(counts) - len(shown)
 
 
 def _smallest(quality: Quality) -> str:
@@ -130,5 +136,5 @@ def _shown(f: Finding) -> dict[str, Any]:
         "why": f.why,
         "mend": f.mend,
         "rows": rows if f.rows else "",
-        "examples": [mask(example) for example in f.examples],
+        "examples": [mask_personal_data(example) for example in f.examples],
     }

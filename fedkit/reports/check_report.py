@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedkit.core.commands import shown
+from fedkit.core.commands import quote_command
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_json
-from fedkit.core.formatting import count, quote
+from fedkit.core.formatting import count_noun, quote
 from fedkit.data.columns import Columns
 from fedkit.data.read_rows import RawTable
-from fedkit.quality.clean import Mended, guarded, mend, said_of_writing, write_clean
+from fedkit.quality.clean import (
+    CleanedTable,
+    clean_table,
+    describe_guarded_cells,
+    guard_cell,
+    write_clean,
+)
 from fedkit.quality.finding import Finding
 
 if TYPE_CHECKING:
@@ -46,8 +52,8 @@ def write_checked(table: RawTable, quality: Quality, out: Path, mask: bool = Fal
     from fedkit.quality.report import to_dict
     from fedkit.reports.check_page import render
 
-    mended: Mended = mend(table, quality, mask)
-    said = [*mended.said, *filter(None, [said_of_writing(mended)])]
+    mended: CleanedTable = clean_table(table, quality, mask)
+    said = [*mended.changes, *filter(None, [describe_guarded_cells(mended)])]
     page, values = out / "check.html", out / "check.json"
     if Path(table.source).expanduser().resolve() in (page.resolve(), values.resolve()):
         raise FedkitError(
@@ -77,7 +83,10 @@ def write_checked(table: RawTable, quality: Quality, out: Path, mask: bool = Fal
 def in_copy(columns: Columns) -> Columns:
     """The columns under the names they have in the cleaned copy."""
     return Columns(
-        *(guarded(name) if name else None for name in (columns.text, columns.label, columns.client))
+        *(
+            guard_cell(name) if name else None
+            for name in (columns.text, columns.label, columns.client)
+        )
     )
 
 
@@ -92,7 +101,7 @@ def lines(quality: Quality, written: Written | None = None) -> list[str]:
     }
     used = ", ".join(f"{role} {quote(name, 40)}" for role, name in roles.items() if name)
     return [
-        f"{quality.name}: {count(quality.rows, 'row')}; {used}",
+        f"{quality.name}: {count_noun(quality.rows, 'row')}; {used}",
         _named("label", quality.labels),
         (
             _named("site", quality.clients)
@@ -111,7 +120,7 @@ def _because(quality: Quality) -> str:
     level = {"care": "care", "not yet": "stop"}.get(quality.verdict)
     number = sum(1 for finding in quality.findings if finding.level == level)
     return (
-        f", because of {count(number, 'finding')} marked `{level}` above"
+        f", because of {count_noun(number, 'finding')} marked `{level}` above"
         if level
         else ", nothing was found that stands in the way"
     )
@@ -133,7 +142,7 @@ def told(finding: Finding) -> list[str]:
 def _named(what: str, counts: Mapping[str, int]) -> str:
     listed = ", ".join(f"{quote(name, 40)} {n:,}" for name, n in list(counts.items())[:NAMES])
     more = f" and {len(counts) - NAMES} more" if len(counts) > NAMES else ""
-    return f"{count(len(counts), what)}: {listed}{more}"
+    return f"{count_noun(len(counts), what)}: {listed}{more}"
 
 
 def after(quality: Quality, written: Written | None) -> list[str]:
@@ -141,7 +150,7 @@ def after(quality: Quality, written: Written | None) -> list[str]:
     if written is None:
         return [
             "next, for a report and a cleaned copy:",
-            f"  {shown('fedkit', 'check', quality.source, '--out', 'checked')}",
+            f"  {quote_command('fedkit', 'check', quality.source, '--out', 'checked')}",
         ]
     columns = in_copy(quality.columns)
     flags = ["--text", columns.text, "--label", columns.label]
@@ -169,5 +178,6 @@ def after(quality: Quality, written: Written | None) -> list[str]:
         wrote,
         *warned,
         first,
-        f"  {shown('fedkit', 'run', '--data', written.clean, *flags, '--out', 'runs/mine')}",
+        " "
+        f" {quote_command('fedkit', 'run', '--data', written.clean, *flags, '--out', 'runs/mine')}",
     ]

@@ -10,11 +10,11 @@ from typing import Any
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count
+from fedkit.core.formatting import count_noun
 from fedkit.core.record import Run
 from fedkit.network import RECORDED, RoundTime, Timeline, profiles
 from fedkit.network import replay as redraw
-from fedkit.plots.accuracy import world
+from fedkit.plots.accuracy import replay_world
 from fedkit.results import measures
 
 MODELLED = (
@@ -36,7 +36,7 @@ def replayed(
     deadline, server_link: as typed; 'recorded': the run's own, 'none': without. Raises FedkitError
     for bad input.
     """
-    (run,) = measures.sound([Run.load(folder)])
+    (run,) = measures.check_runs([Run.load(folder)])
     if not run.rounds and run.start is None:
         raise FedkitError(f"the record in {folder} holds no round yet; run it first")
     line = None if server_link == "none" else server_link
@@ -78,7 +78,7 @@ def _deadline(text: str) -> float | str | None:
 def _world(
     run: Run, link: str | None, devices: str | None, deadline: str, server_link: str
 ) -> list[str]:
-    link, devices = world(run, link, devices)
+    link, devices = replay_world(run, link, devices)
     waits = run.config.get("deadline") if deadline == RECORDED else deadline
     shared = run.config.get("server_link") if server_link == RECORDED else server_link
     out = [
@@ -136,7 +136,7 @@ def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
     """
     import html as escape
 
-    from fedkit.plots.timeline import gantt
+    from fedkit.plots.timeline import draw_round
 
     path = path / "replay.html" if path.is_dir() else path
     rounds = [r for r in timeline.rounds if r.bars]
@@ -145,14 +145,14 @@ def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
         if rounds
         else {}
     )
-    figures = [gantt(timeline, number) for number in drawn]
+    figures = [draw_round(timeline, number, devices=False) for number in drawn]
     parts = [
         fig.to_html(full_html=False, include_plotlyjs=i == 0, config={"displayModeBar": False})
         + f"<p>{escape.escape(fig.layout.meta['caption'])}</p>"
         for i, fig in enumerate(figures)
     ]
     said = escape.escape("\n".join(lines))
-    title = f"{count(len(run.rounds), 'round')} replayed"
+    title = f"{count_noun(len(run.rounds), 'round')} replayed"
     path.write_text(
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
         "<style>body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0"

@@ -20,22 +20,22 @@ from plotly.offline import get_plotlyjs
 from fedkit import plots
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import packaged
-from fedkit.core.formatting import count, tidy
+from fedkit.core.files import read_packaged_text
+from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
-from fedkit.plots.theme import FONT, untitled
+from fedkit.plots.theme import FONT, without_title
 from fedkit.reports import sweep_tiles
 from fedkit.reports.report_page import NO_PRIVACY, NOTES, SEEDS_NOTES
 from fedkit.reports.run_tiles import answer, asked, tiles
 from fedkit.results import measures, recommendation
-from fedkit.results.difference import partner
+from fedkit.results.difference import find_comparable
 from fedkit.results.findings import verdict
 from fedkit.results.measures import Runs
 from fedkit.results.method_board import PAGE_HEADS
-from fedkit.results.method_style import look
-from fedkit.results.methods import several
-from fedkit.results.privacy_promise import paragraph
-from fedkit.results.scoreboard import COLUMNS, INTERVAL, formatted, scoreboard
+from fedkit.results.method_style import method_style
+from fedkit.results.methods import has_several_methods
+from fedkit.results.privacy_promise import promise_paragraph
+from fedkit.results.scoreboard import COLUMNS, INTERVAL, format_cells, scoreboard
 
 TALL = 620  # px: a figure from this height on gets the whole width
 MANY = 20  # labels that are named
@@ -50,13 +50,15 @@ def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path
     accurate method and the one that sends least for nearly as much. Raises FedkitError without a
     run or room to write.
     """
-    runs = measures.ordered(runs)
+    runs = measures.sort_runs(runs)
     if not runs:
         raise FedkitError("no run to report on; give at least one run folder")
     path = Path(path)
     path = path / "report.html" if path.is_dir() else path
     html = render(
-        runs, title or f"Federated fine-tuning on {tidy(_main(runs).data.get('name', 'your data'))}"
+        runs,
+        title
+        or f"Federated fine-tuning on {printable_line(_main(runs).data.get('name', 'your data'))}",
     )
     temporary = path.with_name(path.name + ".tmp")
     try:
@@ -74,22 +76,24 @@ def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path
 
 def render(runs: Runs, title: str) -> str:
     """The page as text. The same records give the same text."""
-    runs = measures.sound(runs)
-    main, many = _main(runs), several(runs)
-    said = recommendation.words(runs) if many else verdict(runs)
+    runs = measures.check_runs(runs)
+    main, many = _main(runs), has_several_methods(runs)
+    said = recommendation.method_findings(runs) if many else verdict(runs)
     every = {"heads": HEADS, "board": _board(runs, scoreboard(runs))}
     shown = {"heads": PAGE_HEADS, "board": sweep_tiles.rows(runs)} if many else every
     scripts = {
         "plotly": Markup(get_plotlyjs()),
-        "draw": Markup(packaged("fedkit.reports", "templates/report.js")),
+        "draw": Markup(read_packaged_text("fedkit.reports", "templates/report.js")),
     }
     engine = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken
     )
-    page = engine.from_string(packaged("fedkit.reports", "templates/report.html.j2"))
+    page = engine.from_string(read_packaged_text("fedkit.reports", "templates/report.html.j2"))
     return page.render(
         title=title,
-        css=Markup(packaged("fedkit.reports", "templates/report.css").replace("__FONT__", FONT)),
+        css=Markup(
+            read_packaged_text("fedkit.reports", "templates/report.css").replace("__FONT__", FONT)
+        ),
         policy=_policy(scripts.values()),
         **scripts,
         asked=sweep_tiles.asked(runs) if many else asked(main),
@@ -107,20 +111,20 @@ def render(runs: Runs, title: str) -> str:
 
 def figures(runs: Runs) -> list[go.Figure]:
     """The pictures of the page, in its order; without a federated run, those that need none."""
-    runs = measures.ordered(runs)
-    if several(runs):
+    runs = measures.sort_runs(runs)
+    if has_several_methods(runs):
         return sweep_tiles.figures(runs)
     main = _main(runs)
     if main.method != "federated":
         return [plots.scoreboard_bars(runs), plots.who_has_what(main)]
-    against = [run for run in (partner(main, runs, m) for m in ("local", "pooled")) if run]
+    against = [run for run in (find_comparable(main, runs, m) for m in ("local", "pooled")) if run]
     out = [plots.scoreboard_bars(runs), plots.accuracy_by_round(runs), plots.traffic(runs)]
     out += [plots.round_seconds(main)] if main.rounds else []
     return [*out, plots.accuracy_by_time(main, against=against), plots.who_has_what(main)]
 
 
 def _main(runs: list[Run]) -> Run:
-    return (measures.federated(runs) or runs)[0]
+    return (measures.federated_runs(runs) or runs)[0]
 
 
 def _policy(scripts) -> str:
@@ -139,7 +143,7 @@ def _figure(fig: go.Figure) -> dict[str, Any]:
     """A figure for the template: its texts are set by the page, its JSON holds no character that
     HTML could read.
     """
-    bare = untitled(fig)
+    bare = without_title(fig)
     meta = bare.layout.meta
     bare.layout.meta = None
     text = inert(bare.to_json(engine="json"))
@@ -164,13 +168,17 @@ def inert(json: str) -> str:
 def _board(runs: list[Run], frame: DataFrame) -> list[dict[str, Any]]:
     """Rows of cells, each a list of lines; the interval's three columns become one."""
     rows = []
-    for run, row in zip(runs, formatted(frame)):
+    for run, row in zip(runs, format_cells(frame)):
         low, high, over = (row.pop(name) for name in INTERVAL)
         method, accuracy, *rest = ([cell] for cell in row.values())
         span = [f"{low.removesuffix(' %')} to {high}", f"over {over}"]
         cells = [method, accuracy, span, *rest]
         rows.append(
-            {"cells": cells, "colour": look(run.method).colour, "main": run.method == "federated"}
+            {
+                "cells": cells,
+                "colour": method_style(run.method).colour,
+                "main": run.method == "federated",
+            }
         )
     return rows
 
@@ -185,14 +193,14 @@ def _unbroken(value: Any) -> Any:
 
 
 def _data(main: Run) -> dict[str, Any]:
-    data, labels = main.data, [tidy(label) for label in main.data.get("labels", [])]
+    data, labels = main.data, [printable_line(label) for label in main.data.get("labels", [])]
     uses = {
         "train": "to train on",
         "validation": "to choose settings on",
         "test": "held out to test on",
     }
     split = ", ".join(
-        f"{measures.number(data.get(k), k):,.0f} {words}" for k, words in uses.items()
+        f"{measures.as_number(data.get(k), k):,.0f} {words}" for k, words in uses.items()
     )
     named = ", ".join(labels[:MANY]) + (
         f" and {len(labels) - MANY} more" if len(labels) > MANY else ""
@@ -201,8 +209,8 @@ def _data(main: Run) -> dict[str, Any]:
     return {
         "sentence": (
             f"{data.get('name', 'The data')}: {split};"
-            f" {count(len(measures.clients(main)), 'client')}; {count(len(labels), 'label')}:"
-            f" {named}."
+            f" {count_noun(len(measures.clients(main)), 'client')};"
+            f" {count_noun(len(labels), 'label')}: {named}."
         ),
         "origin": f"Source: {data.get('source', '?')}. {dealt} sha256 {data.get('sha256', '?')}",
         "notes": [str(note) for note in data.get("notes") or []],
@@ -213,7 +221,7 @@ def _method_notes(main: Run) -> list[str]:
     """What the numbers mean and do not mean, for this run."""
     base = measures.base_mb(main)
     once = "" if math.isnan(base) else f" of {formatting.megabytes(base)} per client"
-    return [*(note.format(once=once) for note in NOTES), *(paragraph(main) or [NO_PRIVACY])]
+    return [*(note.format(once=once) for note in NOTES), *(promise_paragraph(main) or [NO_PRIVACY])]
 
 
 def _environment(main: Run) -> list[tuple[str, str]]:

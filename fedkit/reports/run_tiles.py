@@ -7,24 +7,25 @@ from collections.abc import Iterator
 
 from fedkit import plots
 from fedkit.core import formatting
-from fedkit.core.formatting import count, tidy
+from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
 from fedkit.network import profiles, replay
 from fedkit.plots.theme import INK
 from fedkit.results import measures
-from fedkit.results.difference import partner
+from fedkit.results.difference import find_comparable
 from fedkit.results.method_style import METHODS
-from fedkit.results.privacy_promise import number, promise, tiny
+from fedkit.results.privacy_promise import format_delta, format_epsilon, weakest_promise
 
 
 def asked(main: Run) -> str:
     """The question, for somebody who has never heard of federated learning."""
     sites, labels = len(measures.clients(main)), main.data.get("labels", [])
-    examples = measures.number(main.data.get("train"), "data.train")
+    examples = measures.as_number(main.data.get("train"), "data.train")
     return (
-        f"Can {count(sites, 'site')} (called clients below) that keep their text to themselves"
+        f"Can {count_noun(sites, 'site')} (called clients below) that keep their text to themselves"
         " train one model together, and is it better than what each can do alone? The task: sort"
-        f" text into {count(len(labels), 'label')}, with {examples:,.0f} training examples in all."
+        f" text into {count_noun(len(labels), 'label')},"
+        f" with {examples:,.0f} training examples in all."
     )
 
 
@@ -40,7 +41,7 @@ def answer(sentence: str) -> tuple[str, str, str]:
 def tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
     """The numbers to read in ten seconds."""
     for method in ("federated", "local", "pooled"):
-        run = main if method == main.method else partner(main, runs, method)
+        run = main if method == main.method else find_comparable(main, runs, method)
         if run is not None:
             yield _tile(method, formatting.percent(measures.accuracy(run)), _accuracy_note(run))
         elif method != "federated":
@@ -51,39 +52,43 @@ def tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
 
 
 def _accuracy_note(run: Run) -> str:
-    sites = count(len(measures.clients(run)), "client")
+    sites = count_noun(len(measures.clients(run)), "client")
     what = {"local": f"mean of {sites} alone", "pooled": "were all text in one place"}.get(
         run.method, "test accuracy"
     )
-    low, high, over = measures.interval(run)
-    return f"{what}; 95 % interval {formatting.between(low, high)}, over {over}"
+    low, high, over = measures.accuracy_interval(run)
+    return f"{what}; 95 % interval {formatting.percent_range(low, high)}, over {over}"
 
 
 def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
     down, up = measures.mb_per_client(main, "downlink"), measures.mb_per_client(main, "uplink")
     moved = (
-        f"measured, {measures.rounds(main)}: {formatting.megabytes(down)} in,"
+        f"measured, {measures.describe_rounds(main)}: {formatting.megabytes(down)} in,"
         f" {formatting.megabytes(up)} out"
     )
     yield _tile("Traffic per client", formatting.megabytes(down + up), moved)
-    link, devices = plots.world(main)
+    link, devices = plots.replay_world(main)
     assumed = f"modelled: {profiles.describe_link(link)}; devices {devices}"
     yield _tile("Simulated time", formatting.seconds(replay(main, link, devices).seconds), assumed)
 
 
 def promised(main: Run) -> dict[str, str]:
     """The privacy tile: what is promised, and who must be trusted for it."""
-    p = promise([main])
+    p = weakest_promise([main])
     if not p.given:
         return _tile(
             "Privacy", "none", "only sums are read" if p.sealed else "no epsilon is promised"
         )
     told = main.result.get("privacy")
-    who = tidy(told.get("trust", "not recorded"), 200) if isinstance(told, dict) else "not recorded"
+    who = (
+        printable_line(told.get("trust", "not recorded"), 200)
+        if isinstance(told, dict)
+        else "not recorded"
+    )
     return _tile(
         "Privacy",
-        f"\u03b5 {number(p.epsilon)}",
-        f"per {p.unit}, \u03b4 {tiny(p.delta)}; trusted: {who}",
+        f"\u03b5 {format_epsilon(p.epsilon)}",
+        f"per {p.unit}, \u03b4 {format_delta(p.delta)}; trusted: {who}",
     )
 
 

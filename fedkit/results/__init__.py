@@ -1,6 +1,6 @@
-"""What finished runs say: plain numbers, differences with intervals, sentences.
+"""Plain numbers, differences with intervals and sentences about finished runs.
 
-In: run records only. Out: measures, the scoreboard, findings, the promise of privacy in words.
-Every page, figure, brief and table reads a run through this folder, so all of them agree.
-May import: core, network. Never data, models or anything that trains.
+In: run records only. Out: measures, the two scoreboards, findings, the privacy promise in words.
+Every page, figure, brief and table reads runs through this folder, so that all of them agree. May
+import: core, network. Never data, models or anything that trains.
 """

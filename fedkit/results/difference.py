@@ -1,4 +1,4 @@
-"""Is one run better than another? The difference of two accuracies with a 95 % interval."""
+"""The difference of the accuracies of two runs, with a 95 % interval."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from fedkit.core import formatting
 from fedkit.core.record import Run
-from fedkit.results.measures import accuracy, interval, test_size
+from fedkit.results.measures import accuracy, accuracy_interval, test_size
 
 Z = 1.959964  # 95 % of a normal distribution, both sides
 
 
 @dataclass(frozen=True)
 class Difference:
-    """first minus second, as shares (0.05 is five points), its 95 % interval, and what the interval
-    is over.
+    """The difference `first - second` of two shares (0.05: five points) with its 95 % interval.
+
+    over: what the interval is over, for example '1,000 test examples'.
     """
 
     value: float
@@ -31,8 +32,8 @@ class Difference:
     def below(self) -> bool:
         return self.high < 0
 
-    def interval(self) -> str:
-        """'95 % interval -1.4 to -0.2, paired over 3 seeds', in points."""
+    def interval_text(self) -> str:
+        """Return '95 % interval -1.4 to -0.2, paired over 3 seeds', in points."""
         if math.isnan(self.low) or math.isnan(self.high):
             return "95 % interval not known"
         return (
@@ -41,23 +42,23 @@ class Difference:
         )
 
 
-def difference(first: Run, second: Run) -> Difference:
-    """Paired over test examples when both records say which they got right, else from the two
-    intervals.
+def accuracy_difference(first: Run, second: Run) -> Difference:
+    """Return the difference of accuracies of two runs, which have to be `comparable`.
 
-    The runs have to be `comparable`.
+    Paired over test examples when the seeds agree and both records hold `correct`, else computed
+    from the two intervals.
     """
     ours, theirs = _correct(first), _correct(second)
     if ours and theirs and first.config.get("seed") == second.config.get("seed"):
-        return paired(ours, theirs)
-    return unpaired(first, second)
+        return paired_difference(ours, theirs)
+    return unpaired_difference(first, second)
 
 
-def paired(first: str, second: str) -> Difference:
-    """From two strings of 0 and 1 about the same n test examples.
+def paired_difference(first: str, second: str) -> Difference:
+    """Return the difference of two strings of 0 and 1 about the same n test examples.
 
     Wald interval for paired proportions with Laplace adjustment (Bonett and Price, 2012): close to
-    95 % also for small n, and it has a width when no example differs.
+    95 % also for small n, and its width is above zero when no example differs.
     """
     n = len(first)
     gained = sum(a > b for a, b in zip(first, second, strict=True))
@@ -69,13 +70,13 @@ def paired(first: str, second: str) -> Difference:
     )
 
 
-def unpaired(first: Run, second: Run) -> Difference:
-    """From the runs' own intervals, as if independent (MOVER: Zou and Donner, 2008); wider than a
-    paired one.
+def unpaired_difference(first: Run, second: Run) -> Difference:
+    """Return the difference from the intervals of the runs, as if these were independent.
 
-    NaN bounds when an interval is not known: such a difference is neither above nor below.
+    MOVER (Zou and Donner, 2008); wider than a paired interval. The bounds are NaN when an interval
+    is not known: such a difference is neither above nor below zero.
     """
-    (low1, high1, over1), (low2, high2, over2) = interval(first), interval(second)
+    (low1, high1, over1), (low2, high2, over2) = accuracy_interval(first), accuracy_interval(second)
     one, two = accuracy(first), accuracy(second)
     over = over1 if over1 == over2 else f"{over1} and {over2}"
     return Difference(
@@ -87,22 +88,24 @@ def unpaired(first: Run, second: Run) -> Difference:
 
 
 def comparable(first: Run, second: Run) -> bool:
-    """Same data, dealt to the same clients, judged on as many test examples with the same
-    labels.
-    """
+    """Return whether two runs have the same data, clients, labels and number of test examples."""
     keys = ("sha256", "labels", "test", "clients")
     return all(first.data.get(k) == second.data.get(k) for k in keys)
 
 
-def partner(run: Run, others: list[Run], method: str) -> Run | None:
-    """The run of `method` to compare `run` with: comparable, and with its seed if there is one."""
+def find_comparable(run: Run, others: list[Run], method: str) -> Run | None:
+    """Return the run of `method` to compare `run` with, or None.
+
+    It is comparable, and has the same seed where there is such a run.
+    """
     fit = [other for other in others if other.method == method and comparable(run, other)]
     same_seed = [other for other in fit if other.config.get("seed") == run.config.get("seed")]
-    return (same_seed or fit or [None])[0]
+    return next(iter(same_seed or fit), None)
 
 
 def _correct(run: Run) -> str:
-    """A 0 or 1 per test example; empty when the record has none that fits."""
+    """Return a 0 or 1 per test example; empty when the record has none of the right form."""
     given = run.result.get("correct")
-    whole = isinstance(given, str) and len(given) == test_size(run) and not set(given) - {"0", "1"}
-    return given if whole else ""
+    if not isinstance(given, str) or len(given) != test_size(run) or set(given) - {"0", "1"}:
+        return ""
+    return given

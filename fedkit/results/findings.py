@@ -1,50 +1,50 @@
-"""What the numbers say, in plain sentences. Every sentence is computed from records; none is true
-by habit.
-"""
+"""Findings about single runs as plain sentences, each computed from the records."""
 
 from __future__ import annotations
 
 from fedkit.core import formatting
 from fedkit.core.record import Run
 from fedkit.results import measures
-from fedkit.results.difference import Difference, difference, partner
+from fedkit.results.difference import Difference, accuracy_difference, find_comparable
 from fedkit.results.measures import Runs
 from fedkit.results.method_style import METHODS
 
 UNKNOWN = "Whether federation helped is not known: there is no local only run to compare with."
-NEEDED = ("majority", "frozen-pooled", "local", "pooled")  # without these a comparison is not whole
+NEEDED = ("majority", "frozen-pooled", "local", "pooled")  # for a complete comparison
 
 
 def verdict(runs: Runs) -> list[str]:
-    """The findings, most important first: federated against local only, pooled, the frozen encoder;
-    then warnings.
+    """Return the findings, most important first, then warnings.
 
-    A difference counts when its 95 % interval leaves out zero: paired over test examples when both
-    records hold `correct`, else from the intervals of the two runs.
+    The federated runs are compared with local only, pooled and the frozen encoder. A difference
+    counts when its 95 % interval excludes zero: paired over test examples when both records hold
+    `correct`, else from the intervals of the two runs.
     """
-    runs = measures.sound(runs)
-    main = measures.federated(runs)
+    runs = measures.check_runs(runs)
+    main = measures.federated_runs(runs)
     if not main:
         return [
-            "There is no federated run here, so nothing is said about federation; start one with"
-            " `fedkit run`."
+            "There is no federated run here, so nothing is said about federation;"
+            " start one with `fedkit run`."
         ]
-    labels = [f"{name}: " if len(main) > 1 else "" for name in measures.names(main)]
+    labels = [f"{name}: " if len(main) > 1 else "" for name in measures.display_names(main)]
     said = [label + sentence for run, label in zip(main, labels) for sentence in _about(run, runs)]
     return [*said, *_missing(main, runs), *_caution(main)]
 
 
-def against_local(run: Run, runs: Runs) -> Difference | None:
-    """Federated minus local only, or None when there is no such record to compare with."""
-    other = partner(run, measures.ordered(runs), "local")
-    return difference(run, other) if other else None
+def difference_to_local(run: Run, runs: Runs) -> Difference | None:
+    """Return federated minus local only, or None when there is no comparable record."""
+    other = find_comparable(run, measures.sort_runs(runs), "local")
+    return accuracy_difference(run, other) if other else None
 
 
 def _about(run: Run, runs: list[Run]) -> list[str]:
-    pairs = [(tell, other) for tell, method in COMPARED if (other := partner(run, runs, method))]
-    said = [tell(difference(run, other)) for tell, other in pairs]
-    said[1:1] = [_own_mix(run, runs)]  # beside the headline: it is the everyday of a client
-    said = said if partner(run, runs, "local") else [UNKNOWN, *said]
+    pairs = [
+        (tell, other) for tell, method in COMPARED if (other := find_comparable(run, runs, method))
+    ]
+    said = [tell(accuracy_difference(run, other)) for tell, other in pairs]
+    said[1:1] = [_own_mix(run, runs)]  # right after the headline
+    said = said if find_comparable(run, runs, "local") else [UNKNOWN, *said]
     return [
         sentence
         for sentence in (*said, _noise(run, runs), _level(run), _start(run), _steps(run, runs))
@@ -53,12 +53,13 @@ def _about(run: Run, runs: list[Run]) -> list[str]:
 
 
 def _noise(run: Run, runs: list[Run]) -> str:
-    """Said of a protected run that stands among unprotected ones: what of a difference is
-    federation's is not told apart.
+    """Warn when a protected run is compared with unprotected runs only.
+
+    The effect of federation and the effect of the noise cannot be separated there.
     """
     protected = str(run.config.get("privacy", "none")) != "none"
     without = [
-        r for r in measures.federated(runs) if str(r.config.get("privacy", "none")) == "none"
+        r for r in measures.federated_runs(runs) if str(r.config.get("privacy", "none")) == "none"
     ]
     if not protected or without or len(runs) < 2:
         return ""
@@ -72,23 +73,23 @@ def _local(d: Difference) -> str:
     if d.above:
         return (
             f"Federation helped here: {formatting.points(d.value)} points over local only"
-            f" ({d.interval()})."
+            f" ({d.interval_text()})."
         )
     if d.value > 0:
         return (
             f"It is not shown that federation helped here: {formatting.points(d.value)} points over"
-            f" local only ({d.interval()}), which may be chance; more test examples, clients or"
-            " seeds would tell."
+            f" local only ({d.interval_text()}), which may be chance;"
+            " more test examples, clients or seeds would tell."
         )
     why = "so clients do better alone" if d.below else "so it is not above local only beyond chance"
     return (
         f"Federation did not help here: {formatting.points(d.value)} points against local only"
-        f" ({d.interval()}), {why}."
+        f" ({d.interval_text()}), {why}."
     )
 
 
 def _pooled(d: Difference) -> str:
-    found = f"{formatting.points(d.value)} points against pooled ({d.interval()})."
+    found = f"{formatting.points(d.value)} points against pooled ({d.interval_text()})."
     if d.below:
         return f"Keeping text at the clients costs accuracy: {found}"
     return (
@@ -102,43 +103,44 @@ def _frozen(d: Difference) -> str:
     verb = "beats" if d.above else "loses to" if d.below else "does not beat"
     return (
         f"Federated tuning {verb} the cheap way of a frozen encoder with logistic regression on"
-        f" pooled text: {formatting.points(d.value)} points ({d.interval()})."
+        f" pooled text: {formatting.points(d.value)} points ({d.interval_text()})."
     )
 
 
 def _frozen_local(d: Difference) -> str:
-    """Said only when it is bad news: a client alone has this cheap way as well."""
+    """Return a sentence only for bad news: a client alone can fit this cheap baseline as well."""
     if d.above:
         return ""
     verb = "loses to" if d.below else "is not above, beyond the interval,"
     return (
         f"Federated {verb} clients that fit a frozen encoder with logistic regression alone: "
-        f"{formatting.points(d.value)} points ({d.interval()})."
+        f"{formatting.points(d.value)} points ({d.interval_text()})."
     )
 
 
 def _majority(d: Difference) -> str:
-    found = f"{formatting.points(d.value)} points against the majority class ({d.interval()})"
+    found = f"{formatting.points(d.value)} points against the majority class ({d.interval_text()})"
     return "" if d.above else f"Nothing was learned: {found}."
 
 
 def _level(run: Run) -> str:
-    low, high, over = measures.interval(run)
-    state = "" if run.finished else f", unfinished after {measures.rounds(run)}"
+    low, high, over = measures.accuracy_interval(run)
+    state = "" if run.finished else f", unfinished after {measures.describe_rounds(run)}"
     return (
         f"Federated is right on {formatting.percent(measures.accuracy(run))} of"
         f" {measures.test_size(run):,} test examples (95 % interval"
-        f" {formatting.between(low, high)}, over {over}){state}."
+        f" {formatting.percent_range(low, high)}, over {over}){state}."
     )
 
 
 def _own_mix(run: Run, runs: list[Run]) -> str:
-    """A client alone is asked, on the shared test set, about labels it rarely meets: here is its
-    everyday.
+    """Compare both models on test examples with the label mix of each client.
+
+    On the shared test set a client alone is tested on labels that it rarely meets.
     """
-    other = partner(run, runs, "local")
+    other = find_comparable(run, runs, "local")
     together, alone = (
-        measures.result(r, "own_mix_accuracy") if r else float("nan") for r in (run, other)
+        measures.result_number(r, "own_mix_accuracy") if r else float("nan") for r in (run, other)
     )
     if together != together or alone != alone:
         return ""
@@ -150,34 +152,37 @@ def _own_mix(run: Run, runs: list[Run]) -> str:
 
 
 def _start(run: Run) -> str:
-    """How much came from the head start, and how much from the rounds."""
+    """Return how much of the accuracy came from the head start and how much from the rounds."""
     if run.start is None or not run.rounds:
         return ""
-    before = measures.number(run.start.accuracy, "accuracy")
+    before = measures.as_number(run.start.accuracy, "accuracy")
     change = formatting.points(measures.accuracy(run) - before)
     return (
-        f"Before training it stood at {formatting.percent(before)}; {measures.rounds(run)} changed"
-        f" that by {change} points."
+        f"Before training it stood at {formatting.percent(before)};"
+        f" {measures.describe_rounds(run)} changed that by {change} points."
     )
 
 
 def _steps(run: Run, runs: list[Run]) -> str:
-    """A comparison with pooled is fair at the same number of gradient steps."""
-    other = partner(run, runs, "pooled")
-    if other is None or abs(measures.steps(other) - measures.steps(run)) <= 0.02 * measures.steps(
-        run
-    ):
+    """Warn when pooled took another number of gradient steps, which makes the comparison unfair."""
+    other = find_comparable(run, runs, "pooled")
+    if other is None:
+        return ""
+    theirs, ours = measures.gradient_steps(other), measures.gradient_steps(run)
+    if abs(theirs - ours) <= 0.02 * ours:
         return ""
     return (
-        f"Pooled took {measures.steps(other):,} gradient steps and federated"
-        f" {measures.steps(run):,}: that comparison is not like with like."
+        f"Pooled took {theirs:,} gradient steps and federated {ours:,}:"
+        " that comparison is not like with like."
     )
 
 
 def _missing(main: list[Run], runs: list[Run]) -> list[str]:
     absent = [m for m in NEEDED if not any(run.method == m for run in runs)]
     unlike = [
-        m for m in NEEDED if m not in absent and any(partner(run, runs, m) is None for run in main)
+        m
+        for m in NEEDED
+        if m not in absent and any(find_comparable(run, runs, m) is None for run in main)
     ]
     said = []
     if absent:
@@ -195,7 +200,7 @@ def _list(methods: list[str]) -> str:
 
 
 def _caution(main: list[Run]) -> list[str]:
-    """What the interval does not cover."""
+    """Return what the interval does not cover."""
     seeds = {str(run.config.get("seed")) for run in main}
     if len(seeds) > 1:
         return []

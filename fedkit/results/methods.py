@@ -1,6 +1,4 @@
-"""Runs that differ only in their seed are one method: its name, its mean over seeds, its difference
-to another.
-"""
+"""Group runs that differ only in their seed into methods, and compare methods."""
 
 from __future__ import annotations
 
@@ -10,19 +8,20 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from fedkit.core.config import RunConfig
-from fedkit.core.formatting import count, tidy
+from fedkit.core.config import MACHINE_SETTINGS, RunConfig
+from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
 from fedkit.core.stats import t_interval
 from fedkit.results import measures
-from fedkit.results.difference import Difference, comparable, difference
-from fedkit.results.measures import NOT_A_DIFFERENCE, Runs
-from fedkit.results.method_style import look
-from fedkit.results.privacy_promise import Promise, promise
+from fedkit.results.difference import Difference, accuracy_difference, comparable
+from fedkit.results.measures import Runs
+from fedkit.results.method_style import method_style
+from fedkit.results.privacy_promise import Promise, weakest_promise
 
-# of the luck and of the world, not of the method
-NOT_A_METHOD = (*NOT_A_DIFFERENCE, "seed", "link", "devices")
-TASK = (
+# settings that do not make another method: the seed, the network and the machine
+IGNORED_SETTINGS = (*MACHINE_SETTINGS, "seed", "link", "devices")
+# settings of the data and their partition
+TASK_SETTINGS = (
     "data",
     "text",
     "label",
@@ -32,13 +31,10 @@ TASK = (
     "examples_per_client",
     "partition",
 )
-TROUBLE = {
-    "faults": "none",
-    "attack": "none",
-    "deadline": None,
-    "late": "drop",
-}  # what befalls a run, not a choice of method
-SPEAK = (
+# settings that disturb a run and are not a choice of method, with their defaults
+TROUBLE_DEFAULTS = {"faults": "none", "attack": "none", "deadline": None, "late": "drop"}
+# settings whose values are understood without the name of the setting, in this order
+SELF_EXPLAINING = (
     "tune",
     "wire",
     "aggregate",
@@ -49,8 +45,8 @@ SPEAK = (
     "model",
     "partition",
     "data",
-)  # for themselves
-USUAL = {
+)
+USUAL_SETTINGS = {
     "wire": "none",
     "wire_down": None,
     "aggregate": "mean",
@@ -63,15 +59,22 @@ USUAL = {
     "server_link": None,
     "privacy": "none",
     "secure": "none",
-    **TROUBLE,
+    **TROUBLE_DEFAULTS,
 }
-NAME = 44  # characters
+USUAL_WORDS = {  # names of usual values, where other methods differ in the setting
+    "aggregate": "mean",
+    "wire": "not compressed",
+    "privacy": "no privacy",
+    "secure": "updates seen",
+}
+NAME_CHARS = 44  # longest name of a method
 
 
 @dataclass(frozen=True)
 class MeanOverSeeds:
-    """A mean with its 95 % interval, and what the interval is over: '3 seeds', or with one seed
-    'test examples'.
+    """A mean with its 95 % interval.
+
+    over: what the interval is over: '3 seeds', or with one seed 'test examples'.
     """
 
     value: float
@@ -82,7 +85,7 @@ class MeanOverSeeds:
 
 @dataclass(frozen=True)
 class Method:
-    """One method: its name among the others, its settings, and a run for each seed."""
+    """One method: its display name, its settings, and the runs of all seeds."""
 
     name: str
     settings: dict[str, Any]
@@ -90,7 +93,7 @@ class Method:
 
     @property
     def kind(self) -> str:
-        """federated, or a baseline's name."""
+        """Return 'federated' or the name of a baseline."""
         return self.runs[0].method
 
     @property
@@ -99,54 +102,53 @@ class Method:
 
     @property
     def task(self) -> tuple:
-        """The data and how they are dealt: accuracies are compared within one task only."""
+        """Return the data and their partition: accuracies are compared within one task only."""
         data = self.runs[0].data
         return (
-            *(str(self.settings.get(k)) for k in TASK),
+            *(str(self.settings.get(k)) for k in TASK_SETTINGS),
             data.get("test"),
             len(data.get("labels", [])),
         )
 
     @property
     def trouble(self) -> str:
-        """What befell it, in words: faults, attacks, a deadline; '' if nothing."""
-        met = {k: self.settings.get(k, usual) for k, usual in TROUBLE.items()}
-        return ", ".join(f"{k} {v}" for k, v in met.items() if v != TROUBLE[k])
+        """Return the faults, attacks and deadline of its runs in words; '' without any."""
+        met = {k: self.settings.get(k, usual) for k, usual in TROUBLE_DEFAULTS.items()}
+        return ", ".join(f"{k} {v}" for k, v in met.items() if v != TROUBLE_DEFAULTS[k])
 
     @property
     def conditions(self) -> tuple:
-        """The task and what befell it: which method is better is asked within one of these only."""
+        """Return the task and the trouble: methods are ranked within equal conditions only."""
         return (*self.task, self.trouble)
 
     @property
     def promise(self) -> Promise:
-        """What all of its runs promise about privacy."""
-        return promise(self.runs)
+        """Return the privacy that all of its runs promise."""
+        return weakest_promise(self.runs)
 
     @property
     def finished(self) -> bool:
         return all(run.finished for run in self.runs)
 
     def accuracy(self) -> MeanOverSeeds:
-        """Mean accuracy over seeds with a t interval; with one seed the run's own interval."""
+        """Return the mean accuracy with a t interval over seeds; for one seed the run's own."""
         if len(self.seeds) == 1:
-            return MeanOverSeeds(measures.accuracy(self.runs[0]), *measures.interval(self.runs[0]))
+            run = self.runs[0]
+            return MeanOverSeeds(measures.accuracy(run), *measures.accuracy_interval(run))
         values = self.by_seed(measures.accuracy)
         low, high = t_interval(values)
         return MeanOverSeeds(
-            fmean(values), max(low, 0.0), min(high, 1.0), count(len(values), "seed")
+            fmean(values), max(low, 0.0), min(high, 1.0), count_noun(len(values), "seed")
         )
 
     def by_seed(self, of: Callable[[Run], float]) -> list[float]:
-        """A number per seed, in the order of `seeds`; runs of the same seed are averaged."""
+        """Return a number per seed, in the order of `seeds`; runs of the same seed are averaged."""
         return [
             fmean(of(r) for r in self.runs if r.config.get("seed") == seed) for seed in self.seeds
         ]
 
     def per_visit(self, name: str) -> float:
-        """Mean of a ClientRecord field over all visits of a client in rounds 1, 2, ...; NaN without
-        one.
-        """
+        """Return the mean of a ClientRecord field over all client visits from round 1, or NaN."""
         values = [
             getattr(c, name)
             for run in self.runs
@@ -157,36 +159,36 @@ class Method:
         return fmean(values) if values else math.nan
 
     def peak_mb(self) -> float:
-        """Highest memory of any of its runs in MB; NaN where no record says."""
-        known = [
-            v for run in self.runs if not math.isnan(v := measures.result(run, "peak_rss_bytes"))
-        ]
+        """Return the peak memory of all its runs in MB; NaN when no record has it."""
+        peaks = [measures.result_number(run, "peak_rss_bytes") for run in self.runs]
+        known = [peak for peak in peaks if not math.isnan(peak)]
         return max(known) / measures.MB if known else math.nan
 
 
-def methods(runs: Runs) -> list[Method]:
-    """The federated runs by method, in the order given; names say in what the methods differ."""
-    return _grouped(measures.federated(runs))
+def group_methods(runs: Runs) -> list[Method]:
+    """Return the federated runs by method, in the given order, named by what differs."""
+    return _group_by_settings(measures.federated_runs(runs))
 
 
-def baselines(runs: Runs) -> list[Method]:
-    """The other runs by baseline and task, in the order in which they are to be beaten."""
-    others = [run for run in measures.ordered(runs) if run.method != "federated"]
+def group_baselines(runs: Runs) -> list[Method]:
+    """Return the other runs by baseline and task, in the order of METHODS."""
+    others = [run for run in measures.sort_runs(runs) if run.method != "federated"]
     found: dict[str, list[Run]] = {}
     for run in others:
         found.setdefault(run.method, []).append(run)
     out = []
     for kind, same in found.items():
-        groups = _grouped(same, TASK)
+        groups = _group_by_settings(same, TASK_SETTINGS)
         for group in groups:
             more = f" ({group.name})" if len(groups) > 1 else ""
-            out.append(Method(look(kind).name + more, group.settings, group.runs))
+            out.append(Method(method_style(kind).name + more, group.settings, group.runs))
     return out
 
 
-def complete(found: Sequence[Method]) -> list[Method]:
-    """The finished methods with every seed that any finished one of their task has: splits are
-    unlike, so means over other seeds say nothing.
+def fully_seeded(found: Sequence[Method]) -> list[Method]:
+    """Return the finished methods with every seed that a finished one of their conditions has.
+
+    Splits differ between seeds, so means over different seeds are not comparable.
     """
     done = [m for m in found if m.finished]
     most = {
@@ -196,59 +198,52 @@ def complete(found: Sequence[Method]) -> list[Method]:
     return [m for m in done if set(m.seeds) == most[m.conditions]]
 
 
-def several(runs: Runs) -> bool:
-    """Whether there is more to compare than one federated run with its baselines: methods
-    or seeds.
-    """
-    found = methods(runs)
+def has_several_methods(runs: Runs) -> bool:
+    """Return whether there are several federated methods, or several seeds of one."""
+    found = group_methods(runs)
     return len(found) > 1 or any(len(m.seeds) > 1 for m in found)
 
 
-def against(method: Method, others: Sequence[Method], kind: str) -> Difference | None:
-    """`method` minus the baseline `kind` on the same data, dealt alike."""
+def difference_to_baseline(
+    method: Method, others: Sequence[Method], kind: str
+) -> Difference | None:
+    """Return `method` minus the baseline `kind` on the same data and partition."""
     runs = [run for other in others if other.kind == kind for run in other.runs]
-    return over_seeds(method.runs, runs)
+    return difference_over_seeds(method.runs, runs)
 
 
-def over_seeds(first: Sequence[Run], second: Sequence[Run]) -> Difference | None:
-    """first minus second, paired over the seeds that both have: a t interval over the differences.
+def difference_over_seeds(first: Sequence[Run], second: Sequence[Run]) -> Difference | None:
+    """Return first minus second with a t interval, paired over the seeds that both have.
 
-    With one seed in common the two runs are compared over test examples; None without any pair to
-    compare.
+    With one common seed the two runs are compared over test examples; None without comparable runs.
     """
-    pairs = {}
+    pairs: dict[Any, tuple[Run, Run]] = {}
     for run in first:
         for other in second:
             if run.config.get("seed") == other.config.get("seed") and comparable(run, other):
                 pairs.setdefault(run.config.get("seed"), (run, other))
     if len(pairs) < 2:
-        return difference(*next(iter(pairs.values()))) if pairs else None
+        return accuracy_difference(*next(iter(pairs.values()))) if pairs else None
     values = [measures.accuracy(a) - measures.accuracy(b) for a, b in pairs.values()]
     return Difference(
-        fmean(values), *t_interval(values), f"paired over {count(len(values), 'seed')}"
+        fmean(values), *t_interval(values), f"paired over {count_noun(len(values), 'seed')}"
     )
 
 
-PLAIN = {
-    "aggregate": "mean",
-    "wire": "not compressed",
-    "privacy": "no privacy",
-    "secure": "updates seen",
-}  # how the usual is called beside others
-
-
-def family(spec: object) -> str:
-    """'lora:r=8,alpha=16' -> 'lora'."""
+def spec_name(spec: object) -> str:
+    """Return the name of a spec: 'lora:r=8,alpha=16' -> 'lora'."""
     return str(spec).partition(":")[0]
 
 
-def _grouped(runs: list[Run], keys: Sequence[str] | None = None) -> list[Method]:
+def _group_by_settings(runs: list[Run], keys: Sequence[str] | None = None) -> list[Method]:
     default = RunConfig().to_dict()
     found: dict[str, tuple[dict[str, Any], list[Run]]] = {}
     for run in runs:
         full = default | run.config
         settings = {
-            k: v for k, v in full.items() if k not in NOT_A_METHOD and (keys is None or k in keys)
+            k: v
+            for k, v in full.items()
+            if k not in IGNORED_SETTINGS and (keys is None or k in keys)
         }
         found.setdefault(repr(sorted(settings.items())), (settings, []))[1].append(run)
     every = [settings for settings, _ in found.values()]
@@ -256,27 +251,28 @@ def _grouped(runs: list[Run], keys: Sequence[str] | None = None) -> list[Method]
 
 
 def _names(every: list[dict[str, Any]]) -> list[str]:
-    """What tells each from the others, in a few words; with nothing to tell apart, what is
-    tuned.
-    """
+    """Return a few words per method: the settings that differ, else what is tuned."""
     differ = [k for k in every[0] if len({repr(s.get(k)) for s in every}) > 1] if every else []
-    differ = sorted(differ, key=lambda k: SPEAK.index(k) if k in SPEAK else len(SPEAK))
-    short = [
-        _name(s, [k for k in differ if k not in USUAL or s.get(k) != USUAL[k]], differ)
+    order = {setting: place for place, setting in enumerate(SELF_EXPLAINING)}
+    differ = sorted(differ, key=lambda k: order.get(k, len(order)))
+    unusual = [
+        [k for k in differ if k not in USUAL_SETTINGS or s.get(k) != USUAL_SETTINGS[k]]
         for s in every
     ]
+    short = [_name(s, keys, differ) for s, keys in zip(every, unusual)]
     full = [_name(s, differ) for s in every]
     names = [a if short.count(a) == 1 else b for a, b in zip(short, full)]
     return [n if names.count(n) == 1 else f"{n} (no. {i + 1})" for i, n in enumerate(names)]
 
 
 def _name(settings: dict[str, Any], keys: list[str], differ: Sequence[str] = ()) -> str:
-    """differ: what the methods differ in; the one that has the usual in all of it is called by
-    that.
+    """Name a method by the settings `keys`.
+
+    differ: the settings in which methods differ; they give the name when all of them are usual.
     """
     said = [
-        str(settings.get(k)) if k in SPEAK else f"{k.replace('_', ' ')} {settings.get(k)}"
+        str(settings.get(k)) if k in SELF_EXPLAINING else f"{k.replace('_', ' ')} {settings.get(k)}"
         for k in keys
     ]
-    said = said or [PLAIN[k] for k in differ if k in PLAIN]
-    return tidy(", ".join(said) or settings.get("tune", "federated"), NAME)
+    said = said or [USUAL_WORDS[k] for k in differ if k in USUAL_WORDS]
+    return printable_line(", ".join(said) or settings.get("tune", "federated"), NAME_CHARS)

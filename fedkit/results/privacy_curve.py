@@ -1,5 +1,4 @@
-"""What a promise costs: accuracy by epsilon, with what the same run reaches without privacy and
-each site alone.
+"""Accuracy by epsilon, next to the same run without privacy and to each client alone.
 
 Every point is a real run of the same settings with another eps in --privacy. `Curve.from_runs`
 reads any sweep that varied nothing else: `fedkit sweep --vary privacy=none --vary
@@ -17,16 +16,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from fedkit.core.config import MACHINE, RunConfig, parse_spec
+from fedkit.core.config import MACHINE_SETTINGS, RunConfig, parse_spec
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_json
-from fedkit.core.formatting import rounded_up
+from fedkit.core.formatting import round_up_epsilon
 from fedkit.core.record import Run
 from fedkit.core.stats import t_interval
 
 SCHEMA, NAME = "fedkit.privacy-curve/1", "curve.json"
-NOT_OF_THE_METHOD = (*MACHINE, "seed", "link", "devices", "privacy", "secure")
-NEITHER = ("eps", "noise")  # of a privacy's parameters: those that make a point of the curve
+NOT_COMPARED = (*MACHINE_SETTINGS, "seed", "link", "devices", "privacy", "secure")
+POINT_OPTIONS = ("eps", "noise")  # options of --privacy that differ along the curve
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Level:
-    """The mean of some points over their seeds, its 95 % interval, and what the interval
-    is over.
+    """The mean of the points of one epsilon over their seeds, with its 95 % interval.
+
+    epsilon: infinite without a promise. over: what the interval is over.
     """
 
-    epsilon: float | None
+    epsilon: float
     mean: float
     low: float
     high: float
@@ -61,11 +61,11 @@ class Level:
 
 @dataclass(frozen=True)
 class Curve:
-    """points: with privacy. none: the same without. local: each site alone, the mean over sites;
-    all one per seed.
+    """Measured points with privacy, and the runs to compare them with.
 
-    unit, delta: of every epsilon here. trust: who must be trusted, in a sentence. settings: that
-    all points share, but for the seed. notes: what must be said beside the curve.
+    none: the same without privacy. local: each client alone, the mean over clients. Both one per
+    seed. unit, delta: of every epsilon. trust: who must be trusted, in a sentence. settings: those
+    that all points share, without the seed. notes: caveats of the curve.
     """
 
     points: tuple[Point, ...]
@@ -78,15 +78,15 @@ class Curve:
     notes: tuple[str, ...] = ()
 
     def levels(self) -> list[Level]:
-        """The measured points by epsilon, the strongest promise first."""
-        found = sorted({p.epsilon for p in self.points})
-        return [level([p for p in self.points if p.epsilon == e]) for e in found]
+        """Return the measured points by epsilon, the strongest promise first."""
+        found = sorted({p.epsilon for p in self.points if p.epsilon is not None})
+        return [mean_level([p for p in self.points if p.epsilon == e]) for e in found]
 
     def at(self, epsilon: float) -> tuple[float, bool]:
-        """(mean accuracy, whether it was measured) at an epsilon; in between, a line in log epsilon
-        joins the means.
+        """Return (mean accuracy, whether it was measured) at an epsilon.
 
-        Raises FedkitError outside of what was measured: there nothing is known.
+        Between measured points the means are interpolated linearly in log epsilon. Raises
+        FedkitError outside of what was measured.
         """
         levels = self.levels()
         for one in levels:
@@ -112,15 +112,18 @@ class Curve:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Curve:
-        """A curve from parsed JSON. Raises FedkitError when it is none."""
+        """Return the curve in parsed JSON. Raises FedkitError when it is not one."""
         try:
             if values["schema"] != SCHEMA:
                 raise ValueError(
                     f"its schema is {str(values['schema'])[:40]!r}, expected {SCHEMA!r}"
                 )
-            parts = {k: tuple(_read(p) for p in values[k]) for k in ("points", "none", "local")}
-            rest = {k: values[k] for k in ("unit", "delta", "trust", "settings")}
-            curve = cls(**parts, **rest, notes=tuple(str(n) for n in values["notes"]))
+            points, none, local = (
+                tuple(map(_read_point, values[name])) for name in ("points", "none", "local")
+            )
+            unit, delta, trust = values["unit"], values["delta"], values["trust"]
+            settings, notes = values["settings"], tuple(str(n) for n in values["notes"])
+            curve = cls(points, none, local, unit, delta, trust, settings, notes)
             if not curve.points or any(
                 p.epsilon is None or not p.epsilon > 0 for p in curve.points
             ):
@@ -137,12 +140,13 @@ class Curve:
 
     @classmethod
     def load(cls, folder: str | Path) -> Curve:
-        """The curve in folder/curve.json; without that file, from the run folders below, as a sweep
-        leaves them.
+        """Return the curve in folder/curve.json, else of the run folders of a sweep below it.
+
+        Raises FedkitError when there is neither.
         """
         path = Path(folder) / NAME
         if not path.exists():
-            return cls.from_runs(_below(Path(folder)))
+            return cls.from_runs(_load_runs(Path(folder)))
         try:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError, FedkitError) as error:
@@ -150,11 +154,10 @@ class Curve:
 
     @classmethod
     def from_runs(cls, runs: Iterable[Run], notes: Sequence[str] = ()) -> Curve:
-        """The curve of finished runs that differ in their epsilon and seed alone, and those without
-        privacy or alone.
+        """Return the curve of finished runs that differ in epsilon and seed alone.
 
-        Raises FedkitError when they promise different things (unit, delta, who is trusted) or
-        differ otherwise.
+        Runs of the same data without privacy and with local only are added. Raises FedkitError when
+        the runs promise different things (unit, delta, who is trusted) or differ otherwise.
         """
         done = [run for run in runs if run.finished]
         private = [
@@ -167,54 +170,54 @@ class Curve:
                 "no finished run with privacy here; a curve needs one, such as --privacy"
                 " example:eps=8"
             )
-        _alike(private)
+        _check_alike(private)
         first, task = private[0], {_task(run) for run in private}
         groups: dict[str, list[Run]] = {}
         for run in private:
             groups.setdefault(str(run.config["privacy"]), []).append(run)
-        points = [_point(run, _spent(group)) for group in groups.values() for run in _once(group)]
+        points = [
+            _point(run, _largest_epsilon(group))
+            for group in groups.values()
+            for run in _one_per_seed(group)
+        ]
         same = [run for run in done if _task(run) in task]
         none = [
             r
             for r in same
-            if r.method == "federated" and r.result.get("epsilon") is None and not _differ(first, r)
+            if r.method == "federated"
+            and r.result.get("epsilon") is None
+            and not _differing_setting(first, r)
         ]
         local = [r for r in same if r.method == "local" and len(r.data.get("clients", [])) > 1]
         return cls(
             _sorted(points),
-            *(_sorted(_point(run, None) for run in _once(rest)) for rest in (none, local)),
+            _sorted(_point(run, None) for run in _one_per_seed(none)),
+            _sorted(_point(run, None) for run in _one_per_seed(local)),
             unit=str(first.result["privacy_unit"]),
             delta=float(first.result["delta"]),
             trust=_trust(first),
             settings=_settings(first),
-            notes=(*notes, *_stopped(private)),
+            notes=(*notes, *_stop_notes(private)),
         )
 
 
-def level(points: Sequence[Point]) -> Level:
-    """Their mean, with a t interval over seeds; with one seed the run's own interval."""
-    values = [p.accuracy for p in points]
+def mean_level(points: Sequence[Point]) -> Level:
+    """Return the mean of points with a t interval over seeds; for one seed its own interval."""
+    values, first = [p.accuracy for p in points], points[0]
+    epsilon = math.inf if first.epsilon is None else first.epsilon
     if len(values) == 1:
-        one = points[0]
-        return Level(
-            one.epsilon, one.accuracy, one.low, one.high, "test examples, one seed", tuple(points)
-        )
+        bounds, over = (first.low, first.high), "test examples, one seed"
+        return Level(epsilon, first.accuracy, *bounds, over, tuple(points))
     low, high = t_interval(values)
-    return Level(
-        points[0].epsilon,
-        fmean(values),
-        max(low, 0.0),
-        min(high, 1.0),
-        f"{len(values)} seeds",
-        tuple(points),
-    )
+    bounds = max(low, 0.0), min(high, 1.0)
+    return Level(epsilon, fmean(values), *bounds, f"{len(values)} seeds", tuple(points))
 
 
 # ---- what the runs have in common
 
 
-def _alike(runs: Sequence[Run]) -> None:
-    """Raises FedkitError unless all promise the same kind of thing and share all other settings."""
+def _check_alike(runs: Sequence[Run]) -> None:
+    """Raise FedkitError unless all promise the same kind of thing and share all other settings."""
     first = runs[0]
     for run in runs[1:]:
         for what in ("privacy_unit", "delta"):
@@ -224,7 +227,9 @@ def _alike(runs: Sequence[Run]) -> None:
                     " such epsilons are never compared: give runs of one kind"
                 )
         kinds = [_privacy_kind(r) for r in (first, run)]
-        differ = _differ(first, run) or ("privacy or secure" if kinds[0] != kinds[1] else "")
+        differ = _differing_setting(first, run) or (
+            "privacy or secure" if kinds[0] != kinds[1] else ""
+        )
         if differ:
             raise FedkitError(
                 f"these runs differ in {differ} too; a curve is of one method: vary privacy's eps"
@@ -232,53 +237,51 @@ def _alike(runs: Sequence[Run]) -> None:
             )
 
 
-def _differ(first: Run, other: Run) -> str:
+def _differing_setting(first: Run, other: Run) -> str:
     a, b = _settings(first), _settings(other)
     return next((k for k in a if a[k] != b[k]), "")
 
 
 def _settings(run: Run) -> dict[str, Any]:
     full = RunConfig().to_dict()
-    return {k: run.config.get(k, v) for k, v in full.items() if k not in NOT_OF_THE_METHOD}
+    return {k: run.config.get(k, v) for k, v in full.items() if k not in NOT_COMPARED}
 
 
 def _privacy_kind(run: Run) -> tuple:
     name, options = parse_spec(str(run.config["privacy"]))
     return (
         name,
-        sorted((k, v) for k, v in options.items() if k not in NEITHER),
+        sorted((k, v) for k, v in options.items() if k not in POINT_OPTIONS),
         run.config.get("secure", "none"),
     )
 
 
 def _task(run: Run) -> str:
-    return repr(
-        [
-            run.config.get("seed"),
-            *(run.data.get(k) for k in ("sha256", "labels", "test", "clients")),
-        ]
-    )
+    blocks = (run.data.get(k) for k in ("sha256", "labels", "test", "clients"))
+    return repr([run.config.get("seed"), *blocks])
 
 
 def _trust(run: Run) -> str:
-    told = run.result.get("privacy")
-    return str(told.get("trust", "")) if isinstance(told, dict) else ""
+    block = run.result.get("privacy")
+    return str(block.get("trust", "")) if isinstance(block, dict) else ""
 
 
-def _stopped(runs: Sequence[Run]) -> Iterator[str]:
+def _stop_notes(runs: Sequence[Run]) -> Iterator[str]:
     for run in runs:
-        told = run.result.get("privacy")
-        if isinstance(told, dict) and told.get("stopped"):
-            yield f"{run.config['privacy']}, seed {run.config.get('seed')}: {told['stopped']}"
+        block = run.result.get("privacy")
+        if isinstance(block, dict) and block.get("stopped"):
+            yield f"{run.config['privacy']}, seed {run.config.get('seed')}: {block['stopped']}"
 
 
-def _spent(group: Sequence[Run]) -> float:
-    """The epsilon that holds for all seeds of one setting: the largest, to three digits."""
-    return rounded_up(max(_number(run.result["epsilon"], "epsilon", 0, math.inf) for run in group))
+def _largest_epsilon(group: Sequence[Run]) -> float:
+    """Return the epsilon that holds for all seeds of one setting, rounded up to three digits."""
+    return round_up_epsilon(
+        max(_check_number(run.result["epsilon"], "epsilon", 0, math.inf) for run in group)
+    )
 
 
-def _once(runs: Sequence[Run]) -> list[Run]:
-    """The first run of each seed."""
+def _one_per_seed(runs: Sequence[Run]) -> list[Run]:
+    """Return the first run of each seed."""
     found: dict[Any, Run] = {}
     for run in runs:
         found.setdefault(run.config.get("seed"), run)
@@ -290,21 +293,17 @@ def _sorted(points: Iterable[Point]) -> tuple[Point, ...]:
 
 
 def _point(run: Run, epsilon: float | None) -> Point:
-    shares = [_number(run.result.get(k), k) for k in ("accuracy", "worst_client_accuracy")]
+    accuracy, worst = (
+        _check_number(run.result.get(k), k) for k in ("accuracy", "worst_client_accuracy")
+    )
     span = run.result.get("accuracy_ci95")
-    low, high = (
-        span if isinstance(span, (list, tuple)) and len(span) == 2 else (shares[0], shares[0])
-    )
-    return Point(
-        epsilon,
-        int(run.config.get("seed", 0)),
-        *shares,
-        _number(low, "interval"),
-        _number(high, "interval"),
-    )
+    if not isinstance(span, (list, tuple)) or len(span) != 2:
+        span = (accuracy, accuracy)
+    low, high = (_check_number(bound, "interval") for bound in span)
+    return Point(epsilon, int(run.config.get("seed", 0)), accuracy, worst, low, high)
 
 
-def _number(value: Any, what: str, least: float = 0.0, most: float = 1.0) -> float:
+def _check_number(value: Any, what: str, least: float = 0.0, most: float = 1.0) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
         raise FedkitError(
             f"damaged run record: {what} is {str(value)[:40]!r}, expected {least:g} to {most:g}"
@@ -312,16 +311,16 @@ def _number(value: Any, what: str, least: float = 0.0, most: float = 1.0) -> flo
     return float(value)
 
 
-def _read(values: dict[str, Any]) -> Point:
+def _read_point(values: dict[str, Any]) -> Point:
     given = {f.name: values[f.name] for f in fields(Point)}
     for name in ("accuracy", "worst", "low", "high"):
-        _number(given[name], name)
+        _check_number(given[name], name)
     if given["epsilon"] is not None:
-        _number(given["epsilon"], "epsilon", 0, math.inf)
+        _check_number(given["epsilon"], "epsilon", 0, math.inf)
     return Point(**{**given, "seed": int(given["seed"])})
 
 
-def _below(folder: Path) -> list[Run]:
+def _load_runs(folder: Path) -> list[Run]:
     places = sorted(folder.glob("*/run.json")) + sorted(folder.glob("baselines-*/*/run.json"))
     if not places:
         raise FedkitError(

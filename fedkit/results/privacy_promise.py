@@ -1,7 +1,6 @@
-"""What a run promises about privacy, in plain words: the number, its unit, who is trusted, what it
-allows at worst.
+"""What a run promises about privacy, in plain words: the number, its unit, who is trusted.
 
-ASCII where it goes to a terminal; epsilon and delta as letters where it goes to a page or a figure.
+ASCII for the terminal; epsilon and delta as Greek letters for pages and figures.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fedkit.core import formatting
-from fedkit.core.formatting import rounded_up, tidy
+from fedkit.core.formatting import printable_line, round_up_epsilon
 from fedkit.core.record import Run
 from fedkit.results import measures
 
@@ -25,14 +24,15 @@ WEAK = (
     "That is a weak bound for the worst case: by itself it rules out next to nothing. Attacks made"
     " in practice get far less, but no attack's failure is a proof."
 )
-# chance of guessing right up to which a promise is called strong, and fair
-STRONG, FAIR = 0.75, 0.96
+STRONG, FAIR = 0.75, 0.96  # largest guess_bound of a promise that is called strong, and fair
 
 
 @dataclass(frozen=True)
 class Promise:
-    """epsilon: infinite where nothing is promised. alone: every site adds all the noise itself, so
-    nobody else is trusted. sealed: the server reads sums only.
+    """What is promised about privacy.
+
+    epsilon: infinite where nothing is promised. alone: every client adds all the noise itself, so
+    that nobody else is trusted. sealed: the server reads sums only.
     """
 
     epsilon: float = math.inf
@@ -46,8 +46,9 @@ class Promise:
         return self.epsilon < math.inf
 
     def covers(self, other: Promise) -> bool:
-        """Whether this promises at least what `other` does. Of two units neither covers
-        the other.
+        """Return whether this promises at least what `other` does.
+
+        Of two units neither covers the other.
         """
         if self.sealed < other.sealed:
             return False
@@ -57,11 +58,9 @@ class Promise:
         return not other.given or (self.given and alike and self.alone >= other.alone)
 
 
-def promise(runs: Iterable[Run]) -> Promise:
-    """What all of these runs keep, so the weakest: nothing as soon as one of them promises
-    nothing.
-    """
-    every = [_of(run) for run in runs]
+def weakest_promise(runs: Iterable[Run]) -> Promise:
+    """Return what all of these runs promise: nothing as soon as one of them promises nothing."""
+    every = [_run_promise(run) for run in runs]
     if not every:
         return Promise()
     sealed, alone = all(p.sealed for p in every), all(p.alone for p in every)
@@ -72,128 +71,117 @@ def promise(runs: Iterable[Run]) -> Promise:
     )
 
 
-def _of(run: Run) -> Promise:
+def _run_promise(run: Run) -> Promise:
     sealed = run.method == "federated" and str(run.config.get("secure", "none")) != "none"
-    epsilon, delta = measures.result(run, "epsilon"), measures.result(run, "delta")
+    epsilon, delta = measures.result_number(run, "epsilon"), measures.result_number(run, "delta")
     if not epsilon < math.inf:  # NaN too
         return Promise(sealed=sealed)
-    unit = tidy(run.result.get("privacy_unit") or "?", 10)
+    unit = printable_line(run.result.get("privacy_unit") or "?", 10)
     alone = unit == "example" and "trust=sum" not in str(run.config.get("privacy"))
     return Promise(epsilon, 0.0 if math.isnan(delta) else delta, unit, alone, sealed)
 
 
-def short(p: Promise) -> str:
-    """Of a table's cell: an epsilon with its unit and delta, or 'none'."""
+def short_promise(p: Promise) -> str:
+    """Return the cell of a table: an epsilon with its unit and delta, or 'none'."""
     if not p.given:
         return "none; sums only" if p.sealed else "none"
-    return f"\u03b5 {number(p.epsilon)} per {p.unit}" + (
-        f", \u03b4 {tiny(p.delta)}" if p.delta else ""
+    return f"\u03b5 {format_epsilon(p.epsilon)} per {p.unit}" + (
+        f", \u03b4 {format_delta(p.delta)}" if p.delta else ""
     )
 
 
-def plainly(p: Promise) -> str:
-    """As `short`, in ASCII: 'epsilon 8 per example, delta 1e-5'."""
-    return short(p).replace("\u03b5", "epsilon").replace("\u03b4", "delta")
+def ascii_promise(p: Promise) -> str:
+    """Return `short_promise` in ASCII: 'epsilon 8 per example, delta 1e-5'."""
+    return short_promise(p).replace("\u03b5", "epsilon").replace("\u03b4", "delta")
 
 
-def number(epsilon: float) -> str:
-    """7.9994 -> '8', 0.9931 -> '0.994': three digits, never rounded down."""
-    return f"{rounded_up(epsilon):,g}" if 0 < epsilon < math.inf else f"{epsilon:g}"
+def format_epsilon(epsilon: float) -> str:
+    """Return epsilon with three digits, never rounded down: 7.9994 -> '8', 0.9931 -> '0.994'."""
+    return f"{round_up_epsilon(epsilon):,g}" if 0 < epsilon < math.inf else f"{epsilon:g}"
 
 
-def tiny(delta: float) -> str:
-    """1e-05 -> '1e-5'."""
+def format_delta(delta: float) -> str:
+    """Return delta with two digits: 1e-05 -> '1e-5'."""
     return f"{delta:.2g}".replace("e-0", "e-")
 
 
-def right(epsilon: float, delta: float = 0.0) -> float:
-    """How often somebody who guesses at even odds whether a unit was there can be right at most:
-    (e^eps + delta) / (1 + e^eps).
+def guess_bound(epsilon: float, delta: float = 0.0) -> float:
+    """Return the largest share of right guesses on whether a unit was there.
 
-    Without delta this is also the largest posterior from a prior of one half (Kairouz et al.,
-    2015).
+    (e^eps + delta) / (1 + e^eps), from even odds. Without delta this is also the largest posterior
+    from a prior of one half (Kairouz et al., 2015).
     """
     odds = math.exp(-epsilon) if epsilon < 700 else 0.0
     return min(1.0, (1 + delta * odds) / (1 + odds))
 
 
-def chance(share: float) -> str:
-    """0.731 -> '73.1 %', 0.99966 -> '99.97 %', 1 - 1e-9 -> 'more than 99.99 %'."""
-    return (
-        "more than 99.99 %"
-        if share >= 0.99995
-        else formatting.percent(share, 2 if share > 0.99 else 1)
-    )
+def format_chance(share: float) -> str:
+    """Return a chance in words: 0.731 -> '73.1 %', 1 - 1e-9 -> 'more than 99.99 %'."""
+    if share >= 0.99995:
+        return "more than 99.99 %"
+    return formatting.percent(share, 2 if share > 0.99 else 1)
 
 
-def attacker(epsilon: float, unit: str, delta: float = 0.0) -> str:
-    """What this epsilon lets an attacker tell at most, and how much that is worth."""
-    most, what = (
-        right(epsilon, delta),
-        {"example": "a certain text was trained on", "client": "a certain site took part"},
-    )
+def describe_attacker(epsilon: float, unit: str, delta: float = 0.0) -> str:
+    """Return what this epsilon lets an attacker guess at most, and how strong that bound is."""
+    most = guess_bound(epsilon, delta)
+    what = {"example": "a certain text was trained on", "client": "a certain site took part"}
     start = (
         "Somebody who sees all that is sent, knows everything else and begins by tossing a coin on"
         f" whether {what.get(unit, 'a certain ' + unit + ' was there')}, can be right at most"
-        f" {chance(most)} of the time."
+        f" {format_chance(most)} of the time."
     )
-    worth = (
-        "That is a strong promise."
-        if most <= STRONG
-        else "That leaves real doubt."
-        if most <= FAIR
-        else WEAK
-    )
-    return f"{start} {worth}"
+    if most <= STRONG:
+        return f"{start} That is a strong promise."
+    return f"{start} {'That leaves real doubt.' if most <= FAIR else WEAK}"
 
 
-def lines(run: Run) -> list[str]:
-    """For the end of a run in a terminal: what is promised, to whom, and all that must stand beside
-    the number.
-    """
-    p = _of(run)
+def promise_lines(run: Run) -> list[str]:
+    """Return the lines for the end of a run in a terminal: the promise with its caveats."""
+    p = _run_promise(run)
     if not p.given:
         return [f"privacy: {SUMS if p.sealed else NOTHING}"]
-    told = run.result.get("privacy")
-    told = told if isinstance(told, dict) else {}
+    block = run.result.get("privacy")
+    block = block if isinstance(block, dict) else {}
     out = [
-        f"privacy: {plainly(p)}, spent in {measures.rounds(run)}; trusted:"
-        f" {tidy(told.get('trust', 'not recorded'), 300)}"
+        f"privacy: {ascii_promise(p)}, spent in {measures.describe_rounds(run)}; trusted:"
+        f" {printable_line(block.get('trust', 'not recorded'), 300)}"
     ]
-    out += [f"  stopped: {tidy(told['stopped'], 200)}"] if told.get("stopped") else []
-    return out + [f"  {note}" for note in notes(run)]
+    out += [f"  stopped: {printable_line(block['stopped'], 200)}"] if block.get("stopped") else []
+    return out + [f"  {note}" for note in promise_notes(run)]
 
 
-def notes(run: Run) -> list[str]:
-    """The record's sentences that must stand beside its epsilon."""
-    told = run.result.get("privacy")
-    given = told.get("notes") if isinstance(told, dict) else None
-    kept = [tidy(note, 400) for note in given] if isinstance(given, list) else []
+def promise_notes(run: Run) -> list[str]:
+    """Return the record's sentences that must stand next to its epsilon."""
+    block = run.result.get("privacy")
+    given = block.get("notes") if isinstance(block, dict) else None
+    kept = [printable_line(note, 400) for note in given] if isinstance(given, list) else []
     return [note for note in kept if not note.startswith("trusted:")]
 
 
-def paragraph(run: Run) -> list[str]:
-    """For a page: the promise in a sentence with its bound, then the notes; without a promise,
-    none.
+def promise_paragraph(run: Run) -> list[str]:
+    """Return the sentences for a page: the promise with its bound, then the notes.
+
+    Empty without a promise.
     """
-    p = _of(run)
+    p = _run_promise(run)
     if not p.given:
         return []
-    told = run.result.get("privacy")
+    block = run.result.get("privacy")
     who = (
-        f" Trusted: {tidy(told.get('trust', 'not recorded'), 300)}."
-        if isinstance(told, dict)
+        f" Trusted: {printable_line(block.get('trust', 'not recorded'), 300)}."
+        if isinstance(block, dict)
         else ""
     )
     first = (
-        f"Differential privacy: epsilon {number(p.epsilon)}, unit {p.unit}, delta"
-        f" {tiny(p.delta)}.{who}"
+        f"Differential privacy: epsilon {format_epsilon(p.epsilon)}, unit {p.unit}, delta"
+        f" {format_delta(p.delta)}.{who}"
     )
-    return [f"{first} {attacker(p.epsilon, p.unit, p.delta)}", *notes(run)]
+    return [f"{first} {describe_attacker(p.epsilon, p.unit, p.delta)}", *promise_notes(run)]
 
 
-def differing(promises: Sequence[Promise]) -> list[str]:
-    """What has to be said where methods with unlike promises stand side by side."""
+def unlike_promise_notes(promises: Sequence[Promise]) -> list[str]:
+    """Return what has to be said where methods with unlike promises are compared."""
     given = {p for p in promises if p.given}
     out = [INCOMPARABLE] if len({p.unit for p in given}) > 1 else []
     if given and len(given) < len(set(promises)):

@@ -1,6 +1,4 @@
-"""What a board of methods says, in sentences: the most accurate, the one that sends far less for
-nearly as much.
-"""
+"""Findings about methods as plain sentences: the most accurate one, and a much cheaper one."""
 
 from __future__ import annotations
 
@@ -8,25 +6,24 @@ import math
 from typing import Any
 
 from fedkit.core import formatting
-from fedkit.core.formatting import count
+from fedkit.core.formatting import count_noun
 from fedkit.core.record import Run
-from fedkit.results import measures, method_board
-from fedkit.results import scoreboard as scoreboard_module
+from fedkit.results import measures
 from fedkit.results.findings import verdict
 from fedkit.results.measures import Runs
-from fedkit.results.method_board import on_front
+from fedkit.results.method_board import build_method_board, method_board_text, on_front
 from fedkit.results.method_style import METHODS
 from fedkit.results.methods import (
     Method,
-    against,
-    baselines,
-    complete,
-    methods,
-    over_seeds,
-    several,
+    difference_over_seeds,
+    difference_to_baseline,
+    fully_seeded,
+    group_baselines,
+    group_methods,
+    has_several_methods,
 )
-from fedkit.results.privacy_promise import differing, plainly, promise
-from fedkit.results.scoreboard import scoreboard
+from fedkit.results.privacy_promise import ascii_promise, unlike_promise_notes, weakest_promise
+from fedkit.results.scoreboard import scoreboard, to_text
 
 NEARLY = 0.01  # accuracy: one point
 EPSILON = ("epsilon", "delta", "privacy_unit")
@@ -37,72 +34,69 @@ COMPARED = (
 )
 
 
-def best(found: list[Method]) -> Method | None:
-    """The most accurate finished method with all seeds, of those that nothing befell if there are
-    any; None without one.
+def best_method(found: list[Method]) -> Method | None:
+    """Return the most accurate finished method with all seeds; None without one.
+
+    Methods without faults, attacks and deadlines come first, if there are any.
     """
-    done = [m for m in complete(found) if not math.isnan(m.accuracy().value)]
+    done = [m for m in fully_seeded(found) if not math.isnan(m.accuracy().value)]
     done = [m for m in done if not m.trouble] or done
     return max(done, key=lambda m: m.accuracy().value) if done else None
 
 
-def leanest(found: list[Method], top: Method) -> Method | None:
-    """The method that sends least per visit, and less than `top`, within one point of its accuracy;
-    of the same conditions, and promising as much.
+def leanest_method(found: list[Method], top: Method) -> Method | None:
+    """Return the method that sends least per visit, and less than `top`; None without one.
+
+    It is within one point of the accuracy of `top`, has the same conditions and promises as much.
     """
-    level, alike = (
-        top.accuracy().value - NEARLY,
-        [m for m in complete(found) if m.conditions == top.conditions],
-    )
+    level = top.accuracy().value - NEARLY
+    alike = [m for m in fully_seeded(found) if m.conditions == top.conditions]
     fit = [m for m in alike if m.accuracy().value >= level and m.promise.covers(top.promise)]
     fit = [m for m in fit if m.per_visit("uplink_bytes") < top.per_visit("uplink_bytes")]
     return min(fit, key=lambda m: m.per_visit("uplink_bytes")) if fit else None
 
 
-def words(runs: Runs) -> list[str]:
-    """The findings, most important first, then warnings. Every sentence is computed."""
-    runs = measures.sound(runs)
-    found, others = methods(runs), baselines(runs)
-    top = best(found)
+def method_findings(runs: Runs) -> list[str]:
+    """Return the findings, most important first, then warnings, each computed from the records."""
+    runs = measures.check_runs(runs)
+    found, others = group_methods(runs), group_baselines(runs)
+    top = best_method(found)
     if top is None:
         return ["No method here has finished yet, so nothing is said about which is best."]
-    lean = leanest(found, top)
+    lean = leanest_method(found, top)
     said = [_headline(found, top, lean)]
     for method in filter(None, (top, lean)):
         said += [_against(method, others, kind, name) for kind, name in COMPARED]
     after = (
-        *_promised(found, others, top),
-        *_troubled(found, top),
+        *_promise_sentences(found, others, top),
+        *_trouble_sentences(found, top),
         _front(found, top),
         *_missing(others),
     )
     return [s for s in (*said, *after, *_caution(found)) if s]
 
 
-def board_of(runs: Runs) -> tuple[str, list[str], dict[str, Any]]:
-    """(table in plain characters, sentences, the same board as values for JSON).
+def describe_runs(runs: Runs) -> tuple[str, list[str], dict[str, Any]]:
+    """Return (plain text table, sentences, the same tables as values for JSON).
 
-    Of methods where there are several, or several seeds; else of the runs themselves.
+    The table is of methods where there are several methods or seeds, else of the runs themselves.
     """
-    frame, listed = scoreboard(runs), measures.sound(runs)
+    frame, listed = scoreboard(runs), measures.check_runs(runs)
     values = {
         "scoreboard": [
-            row | _numbers(run) for row, run in zip(frame.to_dict(orient="records"), listed)
+            row | _promise_values(run) for row, run in zip(frame.to_dict(orient="records"), listed)
         ]
     }
-    if not several(runs):
-        return scoreboard_module.to_text(frame), [*verdict(runs), *_without(listed)], values
-    methods_board = method_board.board(runs)
-    return (
-        method_board.to_text(methods_board),
-        words(runs),
-        {**values, "methods": methods_board.to_dict(orient="records")},
-    )
+    if not has_several_methods(runs):
+        return to_text(frame), [*verdict(runs), *_unprotected_note(listed)], values
+    board = build_method_board(runs)
+    values["methods"] = board.to_dict(orient="records")
+    return method_board_text(board), method_findings(runs), values
 
 
-def _numbers(run: Run) -> dict[str, Any]:
-    """A run's promise for JSON; None where nothing is promised."""
-    p = promise([run])
+def _promise_values(run: Run) -> dict[str, Any]:
+    """Return a run's promise for JSON; None where nothing is promised."""
+    p = weakest_promise([run])
     return (
         {"epsilon": p.epsilon, "delta": p.delta, "privacy_unit": p.unit}
         if p.given
@@ -110,28 +104,30 @@ def _numbers(run: Run) -> dict[str, Any]:
     )
 
 
-def _without(runs: list[Run]) -> list[str]:
-    """Said where a run with privacy stands beside baselines, which never have any."""
-    given = [p for p in (promise([run]) for run in measures.federated(runs)) if p.given]
-    if not given or len(measures.federated(runs)) == len(runs):
+def _unprotected_note(runs: list[Run]) -> list[str]:
+    """Warn when a run with privacy is compared with baselines, which never have any."""
+    given = [
+        p for p in (weakest_promise([run]) for run in measures.federated_runs(runs)) if p.given
+    ]
+    if not given or len(measures.federated_runs(runs)) == len(runs):
         return []
     return [
-        f"The federated run promises {plainly(given[0])}; what it is compared with promises"
+        f"The federated run promises {ascii_promise(given[0])}; what it is compared with promises"
         " nothing."
     ]
 
 
-def finding(found: list[Method]) -> str:
-    """The headline in a sentence short enough for a figure."""
-    top = best(found)
+def method_headline(found: list[Method]) -> str:
+    """Return the headline in a sentence short enough for a figure."""
+    top = best_method(found)
     if top is None:
         return "No method has finished yet."
-    sent = sent_by(top)
+    sent = describe_upload(top)
     start = (
         f"{top.name} is the most accurate ({formatting.percent(top.accuracy().value)}) and sends"
         f" {sent} a round"
     )
-    lean = leanest(found, top)
+    lean = leanest_method(found, top)
     if lean is None:
         return start + "."
     gap = lean.accuracy().value - top.accuracy().value
@@ -143,7 +139,7 @@ def _gap(difference: float) -> str:
 
 
 def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
-    mean, sent = top.accuracy(), sent_by(top)
+    mean, sent = top.accuracy(), describe_upload(top)
     start = (
         f"{top.name} is the most accurate of {_competing(found, top)}{_unlike(found, top)}:"
         f" {formatting.percent(mean.value)}, sending {sent} per client and round"
@@ -151,14 +147,14 @@ def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
     if lean is None:
         if len([m for m in found if m.conditions == top.conditions]) < 2:
             return (
-                f"{start} (95 % interval {formatting.between(mean.low, mean.high)}, over"
+                f"{start} (95 % interval {formatting.percent_range(mean.low, mean.high)}, over"
                 f" {mean.over})."
             )
         return f"{start}; nothing that sends less comes within one point of it."
-    gap = over_seeds(lean.runs, top.runs)
-    less = sent_by(lean)
+    gap = difference_over_seeds(lean.runs, top.runs)
+    less = describe_upload(lean)
     value = lean.accuracy().value - mean.value if gap is None else gap.value
-    inside = f" ({gap.interval()})" if gap else ""
+    inside = f" ({gap.interval_text()})" if gap else ""
     return (
         f"{start}. {lean.name} sends {less}, {_times(top, lean)} less, at"
         f" {formatting.points(value)} points{inside}."
@@ -166,25 +162,23 @@ def _headline(found: list[Method], top: Method, lean: Method | None) -> str:
 
 
 def _unlike(found: list[Method], top: Method) -> str:
-    """Said at once where methods differ in their promise: accuracy alone does not rank them."""
+    """Return words for methods with unlike promises, which accuracy alone does not rank."""
     unlike = len({m.promise for m in found if m.conditions == top.conditions}) > 1
     return " with unlike promises of privacy" if unlike else ""
 
 
 def _competing(found: list[Method], top: Method) -> str:
-    """'12 methods', or '3 methods with 2 seeds (14 more have fewer)'; of the same conditions."""
+    """Return '12 methods', or '3 methods with 2 seeds (14 more have fewer seeds)'."""
     found = [m for m in found if m.conditions == top.conditions]
-    able, fewer = complete(found), sum(m.finished for m in found) - len(complete(found))
+    able, fewer = fully_seeded(found), sum(m.finished for m in found) - len(fully_seeded(found))
     if not fewer:
-        return count(len(found), "method")
-    return (
-        f"{count(len(able), 'method')} with {count(len(able[0].seeds), 'seed')} ({fewer} more have"
-        " fewer seeds)"
-    )
+        return count_noun(len(found), "method")
+    seeds = count_noun(len(able[0].seeds), "seed")
+    return f"{count_noun(len(able), 'method')} with {seeds} ({fewer} more have fewer seeds)"
 
 
-def sent_by(method: Method) -> str:
-    """What a client sends in a round, in words."""
+def describe_upload(method: Method) -> str:
+    """Return what a client sends in a round, in words."""
     return formatting.megabytes(method.per_visit("uplink_bytes") / measures.MB)
 
 
@@ -194,47 +188,50 @@ def _times(top: Method, lean: Method) -> str:
 
 
 def _against(method: Method, others: list[Method], kind: str, name: str) -> str:
-    gap = against(method, others, kind)
+    gap = difference_to_baseline(method, others, kind)
     if gap is None:
         return ""
     verb = "is above" if gap.above else "is below" if gap.below else "is not shown to differ from"
-    return f"{method.name} {verb} {name}: {formatting.points(gap.value)} points ({gap.interval()})."
+    points = formatting.points(gap.value)
+    return f"{method.name} {verb} {name}: {points} points ({gap.interval_text()})."
 
 
-def _promised(found: list[Method], others: list[Method], top: Method) -> list[str]:
-    """Who does best under each promise that differs from that of `top`: a method is not better for
-    promising less.
+def _promise_sentences(found: list[Method], others: list[Method], top: Method) -> list[str]:
+    """Name the best method under each promise that differs from that of `top`.
+
+    A method is not better for promising less.
     """
     alike = [m for m in found if m.conditions == top.conditions]
     kinds = list(dict.fromkeys(m.promise for m in alike))
-    first = plainly(top.promise).replace("none", "nothing")
+    first = ascii_promise(top.promise).replace("none", "nothing")
     out = [
         f"{top.name} promises {first}, the methods that it is compared with above promise nothing."
     ] * (top.promise.given and bool(others))
     for kind in sorted((k for k in kinds if k != top.promise), key=lambda k: (-k.epsilon, k.unit)):
-        if (winner := best([m for m in alike if m.promise == kind])) is None:
+        if (winner := best_method([m for m in alike if m.promise == kind])) is None:
             continue
-        gap = over_seeds(winner.runs, top.runs)
+        gap = difference_over_seeds(winner.runs, top.runs)
         value = winner.accuracy().value - top.accuracy().value if gap is None else gap.value
-        inside = f"; {gap.interval()}" if gap else ""
+        inside = f"; {gap.interval_text()}" if gap else ""
         which = " does best" if sum(m.promise == kind for m in alike) > 1 else ""
         out.append(
-            f"With {plainly(kind).replace('none', 'nothing promised')}: {winner.name}{which},"
+            f"With {ascii_promise(kind).replace('none', 'nothing promised')}: {winner.name}{which},"
             f" {formatting.percent(winner.accuracy().value)} ({formatting.points(value)} points"
             f" against {top.name}, which promises {first}{inside})."
         )
-    return [*out, *differing(kinds)]
+    return [*out, *unlike_promise_notes(kinds)]
 
 
-def _troubled(found: list[Method], top: Method) -> list[str]:
-    """Under what else runs were made, and who does best there: no method is better for having met
-    less.
+def _trouble_sentences(found: list[Method], top: Method) -> list[str]:
+    """Name the best method under each other set of faults, attacks and deadlines.
+
+    A method is not better for having had fewer of them.
     """
     out = []
     for group in dict.fromkeys(
         m.conditions for m in found if m.task == top.task and m.conditions != top.conditions
     ):
-        if (first := best([m for m in found if m.conditions == group])) is not None:
+        if (first := best_method([m for m in found if m.conditions == group])) is not None:
             change = formatting.points(first.accuracy().value - top.accuracy().value)
             out.append(
                 f"With {first.trouble or 'nothing of the kind'}: {first.name} does best,"
@@ -252,7 +249,8 @@ def _front(found: list[Method], top: Method) -> str:
     ]
     members.sort(key=lambda m: m.per_visit("uplink_bytes"))
     named = "; ".join(
-        f"{m.name} ({formatting.percent(m.accuracy().value)}, {sent_by(m)})" for m in members
+        f"{m.name} ({formatting.percent(m.accuracy().value)}, {describe_upload(m)})"
+        for m in members
     )
     axes = (
         ", bytes sent and privacy"
@@ -277,7 +275,7 @@ def _caution(found: list[Method]) -> list[str]:
         )
     if waiting := [m.name for m in found if not m.finished]:
         said.append(f"Not finished, so not on the front: {'; '.join(waiting)}.")
-    able = {id(m) for m in complete(found)}
+    able = {id(m) for m in fully_seeded(found)}
     if fewer := [m.name for m in found if m.finished and id(m) not in able]:
         said.append(f"Fewer seeds than the others, so not compared with them: {'; '.join(fewer)}.")
     fewest = min(len(m.seeds) for m in found)
@@ -293,7 +291,7 @@ def _caution(found: list[Method]) -> list[str]:
         )
     elif fewest < 5:
         said.append(
-            f"{count(fewest, 'seed')} make wide intervals; five or more would tell small"
+            f"{count_noun(fewest, 'seed')} make wide intervals; five or more would tell small"
             " differences."
         )
     if len(found) > 2:

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as w
 import plotly.graph_objects as go
 
-from fedkit.plots.live_figure import sync
+from fedkit.plots.live_figure import sync_figure
 from fedkit.showcase import numbers, pictures, settings
 from fedkit.showcase.style import TOGETHER, stylesheet
 
@@ -63,7 +63,7 @@ class Layout:
         """
         self.pictures[step] = picture
         if self.frames[step].children:
-            sync(self.frames[step].children[0], picture)
+            sync_figure(self.frames[step].children[0], picture)
 
     @staticmethod
     def mark(button: w.Button, now: bool) -> None:

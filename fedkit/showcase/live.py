@@ -23,11 +23,11 @@ def train(tell: Tell, keep: Keep, cancel: threading.Event) -> None:
     from fedkit.core.errors import Cancelled
 
     _quiet()
-    from fedkit.experiments.runner import rounds
+    from fedkit.experiments.runner import run_rounds
 
     if cancel.is_set():
         raise Cancelled("stopped before the first round")
-    for record in rounds(live_config(), progress=tell, cancel=cancel):
+    for record in run_rounds(live_config(), progress=tell, cancel=cancel):
         keep(record)
         if cancel.is_set() and not record.finished:
             raise Cancelled(f"stopped after round {len(record.rounds)}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedkit.core.config import RunConfig
-from fedkit.core.files import finite
+from fedkit.core.files import nan_to_none
 from fedkit.core.record import ClientRecord, Run
 from fedkit.showcase.settings import (
     BASELINES,
@@ -98,7 +98,7 @@ def make(folder: Path = FOLDER) -> list[Path]:
 def write(path: Path, record: Run) -> Path:
     """A record as JSON without spaces: `Run.load` reads it."""
     text = json.dumps(
-        finite(lean(record)), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        nan_to_none(lean(record)), ensure_ascii=False, allow_nan=False, separators=(",", ":")
     )
     path.write_text(text + "\n", encoding="utf-8")
     result = record.result

@@ -12,7 +12,7 @@ from statistics import fmean
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import parse_link, replay
 from fedkit.results import measures
-from fedkit.results.validate_record import number
+from fedkit.results.validate_record import as_number
 from fedkit.showcase import settings
 from fedkit.showcase.records import Shelf
 
@@ -117,14 +117,14 @@ def shown(run: Run, alone: Sequence[Run], beside: Sequence[Run], speed: int) -> 
         seconds=seconds(run, speed),
         base=base,
         base_seconds=base_seconds(base, speed),
-        epsilon=measures.result(run, "epsilon"),
-        delta=measures.result(run, "delta"),
+        epsilon=measures.result_number(run, "epsilon"),
+        delta=measures.result_number(run, "delta"),
     )
 
 
 def own(run: Run) -> float:
     """Accuracy on test reports like each company's own, mean over the companies that take part."""
-    return measures.result(run, "own_mix_accuracy") if run.finished else by_round(run)[-1][1]
+    return measures.result_number(run, "own_mix_accuracy") if run.finished else by_round(run)[-1][1]
 
 
 def by_round(run: Run) -> list[tuple[int, float]]:
@@ -143,7 +143,10 @@ def gain(ours: float, theirs: float, n: int) -> Gain:
     """The difference of two shares of n reports with its 95 % interval, as if unpaired (MOVER,
     Newcombe 1998).
     """
-    (low1, high1), (low2, high2) = measures.of_examples(ours, n), measures.of_examples(theirs, n)
+    (low1, high1), (low2, high2) = (
+        measures.share_interval(ours, n),
+        measures.share_interval(theirs, n),
+    )
     low, high = math.hypot(ours - low1, high2 - theirs), math.hypot(high1 - ours, theirs - low2)
     return Gain(ours - theirs, ours - theirs - low, ours - theirs + high)
 
@@ -165,5 +168,5 @@ def base_seconds(nbytes: float, speed: int) -> float:
 
 
 def _own(state: RoundRecord) -> float:
-    values = [number(v, "client_accuracy") for v in state.client_accuracy.values()]
-    return fmean(values) if values else number(state.accuracy, "accuracy")
+    values = [as_number(v, "client_accuracy") for v in state.client_accuracy.values()]
+    return fmean(values) if values else as_number(state.accuracy, "accuracy")

@@ -12,8 +12,8 @@ from typing import Any
 from fedkit.core import locale
 from fedkit.core.record import Run
 from fedkit.results import measures
-from fedkit.results.privacy_promise import number as epsilon_number
-from fedkit.results.privacy_promise import tiny
+from fedkit.results.privacy_promise import format_delta
+from fedkit.results.privacy_promise import format_epsilon as epsilon_number
 from fedkit.showcase import settings
 from fedkit.showcase.numbers import Gain, Shown, SliderValues
 from fedkit.showcase.style import PIECES, templates
@@ -126,7 +126,9 @@ def run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
                 "",
                 "together",
             ),
-            Tile(dash if nbytes is None else locale.nbytes(nbytes, lang), text("run.sent", lang)),
+            Tile(
+                dash if nbytes is None else locale.data_size(nbytes, lang), text("run.sent", lang)
+            ),
             Tile("0", text("run.texts", lang)),
         ],
         lang,
@@ -154,14 +156,14 @@ def what_words(shown: Shown, setting: SliderValues, lang: str) -> str:
             "alone",
         ),
         Tile(_signed(shown.gain.value), text("what.difference", lang), _range(shown.gain, lang)),
-        Tile(locale.nbytes(shown.traffic, lang), text("what.traffic", lang)),
+        Tile(locale.data_size(shown.traffic, lang), text("what.traffic", lang)),
         Tile(
             locale.seconds(shown.seconds, lang),
             text("what.time", lang),
             text(
                 "what.base",
                 lang,
-                size=locale.nbytes(shown.base, lang),
+                size=locale.data_size(shown.base, lang),
                 seconds=locale.seconds(shown.base_seconds, lang),
             ),
         ),
@@ -182,7 +184,7 @@ def what_caveat(shown: Shown, lang: str) -> str:
             "what.caveat_private",
             lang,
             epsilon=epsilon_number(shown.epsilon),
-            delta=tiny(shown.delta),
+            delta=format_delta(shown.delta),
         )
     else:
         first = text("what.caveat_none", lang)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fedkit.core import locale
-from fedkit.core.background import Queue
+from fedkit.core.background import BackgroundQueue
 from fedkit.core.errors import Cancelled
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 from fedkit.showcase import files, numbers, pages, pictures, settings
 from fedkit.showcase.layout import Layout
@@ -47,8 +47,8 @@ class Showcase:
         self._brief: tuple[str, dict[str, Any]] | None = None
         self._links: tuple[Path, list[files.File]] | None = None
         self._lock = threading.RLock()
-        self.queue: Queue[str] = Queue(self._train, self._buttons, self._ended)
-        self.writing: Queue[tuple[str, tuple[Run, ...]]] = Queue(
+        self.queue: BackgroundQueue[str] = BackgroundQueue(self._train, self._buttons, self._ended)
+        self.writing: BackgroundQueue[tuple[str, tuple[Run, ...]]] = BackgroundQueue(
             self._write, self._buttons, self._written
         )
         alone = numbers.of_live(shelf).alone
@@ -94,7 +94,7 @@ class Showcase:
 
     def run(self, wait: bool = False) -> None:
         """Train in a thread. wait: until it has ended, and raise what it raised."""
-        self.queue.ask("live")
+        self.queue.submit("live")
         if wait:
             self.queue.wait()
 
@@ -116,7 +116,7 @@ class Showcase:
         """
         self._brief, self._links = ("brief.making", {}), None
         self._tell_brief()
-        self.writing.ask((self.lang, self.chosen))
+        self.writing.submit((self.lang, self.chosen))
         if wait:
             self.writing.wait()
 
@@ -295,7 +295,7 @@ class Showcase:
         folder, made = self._links
         named_ = [
             (
-                text(f"brief.{f.kind}", self.lang, size=locale.nbytes(f.nbytes, self.lang)),
+                text(f"brief.{f.kind}", self.lang, size=locale.data_size(f.nbytes, self.lang)),
                 f.name,
                 f.uri,
             )
@@ -322,4 +322,4 @@ def _in_words(key: str, values: dict[str, Any], lang: str) -> str:
 
 def _reason(error: Exception) -> str:
     """The first line of an error, without anything that could not be printed."""
-    return tidy((str(error).strip() or type(error).__name__).splitlines()[0], 200)
+    return printable_line((str(error).strip() or type(error).__name__).splitlines()[0], 200)

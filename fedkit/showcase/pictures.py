@@ -12,12 +12,12 @@ import plotly.graph_objects as go
 from fedkit.core import locale
 from fedkit.core.record import Run
 from fedkit.plots.theme import FONT, GRID, INK, MUTED, PAPER
-from fedkit.results.method_style import look
+from fedkit.results.method_style import method_style
 from fedkit.showcase import numbers, settings
 from fedkit.showcase.records import Shelf
 from fedkit.showcase.text import text
 
-TOGETHER, ALONE = look("federated").colour, look("local").colour
+TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
 RUN_SIZE, WHAT_SIZE = (700, 370), (830, 322)  # px
 LEFT, RIGHT = [0.07, 0.47], [0.60, 1.0]  # of the width: accuracy by companies, time by line
 LETTERS = 16  # px

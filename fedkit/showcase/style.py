@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fedkit.core.files import packaged
+from fedkit.core.files import read_packaged_text
 from fedkit.plots.theme import FONT, INK, MUTED
-from fedkit.results.method_style import look
+from fedkit.results.method_style import method_style
 
-TOGETHER, ALONE = look("federated").colour, look("local").colour
+TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
 WIDTH = 1250  # px, of a step
 PIECES = (
     "macro",
@@ -25,7 +25,7 @@ PIECES = (
 
 def stylesheet() -> str:
     """The style sheet as a `<style>` element, with the colours that the figures have."""
-    text = packaged("fedkit.showcase", "templates/showcase.css")
+    text = read_packaged_text("fedkit.showcase", "templates/showcase.css")
     values = {
         "FONT": FONT,
         "INK": INK,
@@ -41,4 +41,6 @@ def stylesheet() -> str:
 
 def templates() -> dict[str, str]:
     """{name of a piece of a page: its jinja template}."""
-    return {name: packaged("fedkit.showcase", f"templates/{name}.html.j2") for name in PIECES}
+    return {
+        name: read_packaged_text("fedkit.showcase", f"templates/{name}.html.j2") for name in PIECES
+    }

@@ -4,7 +4,7 @@ language.
 
 from __future__ import annotations
 
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.showcase.text_en import EN
 from fedkit.showcase.text_ja import JA
 
@@ -23,4 +23,4 @@ def named(kind: str, name: object, lang: str) -> str:
     """The display name of a company or a label of the data; one that we do not know stands as it
     is, on one line.
     """
-    return STRINGS[lang].get(f"{kind}.{name}") or tidy(name, 40)
+    return STRINGS[lang].get(f"{kind}.{name}") or printable_line(name, 40)

@@ -20,7 +20,7 @@ from fedkit.experiments.advise import (
     Needs,
     advise,
     best_command,
-    refusals,
+    refusal_lines,
 )
 from fedkit.network import DEVICES, LINKS, parse_device
 
@@ -189,7 +189,7 @@ def table(needs: Needs, advices: Sequence[Advice]) -> str:
         else "<p><b>Nothing fits.</b></p>"
     )
     wish = f"<p>{escape(PRIVACY[needs.privacy])}</p>" if PRIVACY[needs.privacy] else ""
-    refused = "".join(f"<li>{escape(line)}</li>" for line in refusals(advices))
+    refused = "".join(f"<li>{escape(line)}</li>" for line in refusal_lines(advices))
     others = (
         f"<details open><summary>Do not fit</summary><ul>{refused}</ul></details>"
         if refused

@@ -15,15 +15,15 @@ import plotly.graph_objects as go
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
 from fedkit.federated.local.train import train
-from fedkit.federated.rounds.head_start import start
+from fedkit.federated.rounds.head_start import compute_head_start
 from fedkit.network import parse_link
-from fedkit.plots.live_figure import sync
-from fedkit.plots.theme import INK, SIZE, UPLOAD, above_bar, axis, layout
-from fedkit.results.method_style import look
+from fedkit.plots.live_figure import sync_figure
+from fedkit.plots.theme import INK, SIZE, UPLOAD, above_bar, axis_style, layout
+from fedkit.results.method_style import method_style
 from fedkit.wire.pipeline import Context, make_wire
 
 LINES = {"10 Mbit/s": "10mbps/40ms", "1 Mbit/s": "1mbps/40ms"}
@@ -68,7 +68,7 @@ def updates_of(job: Job, rounds: int = 6, client: int = 0) -> list[Params]:
     ended: real updates.
     """
     job.model.load_params(job.start)
-    shared, prior, _ = start(job.model, job.clients, job.config)
+    shared, prior, _ = compute_head_start(job.model, job.clients, job.config)
     out = []
     for number in range(1, rounds + 1):
         out.append(train(job.model, shared, job.clients[client], job.config, number, prior).delta)
@@ -117,7 +117,9 @@ def lengths(sent: Sequence[Sent], sentence: str) -> go.Figure:
     for row, s in zip(rows, sent):
         waits = ", ".join(f"{_wait(s.seconds(line))} over {name}" for name, line in LINES.items())
         above_bar(
-            fig, row, f"<b>{plain(s.spec, 60)}</b>  {formatting.megabytes(s.nbytes / 1e6)}: {waits}"
+            fig,
+            row,
+            f"<b>{figure_text(s.spec, 60)}</b>  {formatting.megabytes(s.nbytes / 1e6)}: {waits}",
         )
     layout(
         fig,
@@ -144,7 +146,7 @@ def draw(now: Sent, plain_one: Sent) -> go.Figure:
     """The bench's picture: lengths at the left (as it is, and as chosen), what is missing at the
     right.
     """
-    fig, colour = go.Figure(), look("federated").colour
+    fig, colour = go.Figure(), method_style("federated").colour
     fig.add_bar(
         x=[plain_one.nbytes / 1e3, now.nbytes / 1e3],
         y=[1, 0],
@@ -178,7 +180,7 @@ def draw(now: Sent, plain_one: Sent) -> go.Figure:
             *notes,
         ],
         xaxis={
-            **axis("kB (log scale)"),
+            **axis_style("kB (log scale)"),
             "domain": LEFT,
             "type": "log",
             "autorange": False,
@@ -188,14 +190,14 @@ def draw(now: Sent, plain_one: Sent) -> go.Figure:
         },
         yaxis={"visible": False, "range": [-0.6, 1.8], "fixedrange": True},
         xaxis2={
-            **axis("Round"),
+            **axis_style("Round"),
             "domain": RIGHT,
             "anchor": "y2",
             "range": [1, max(2, len(rounds))],
             "dtick": 1,
         },
         yaxis2={
-            **axis("Not received (% of all given)"),
+            **axis_style("Not received (% of all given)"),
             "anchor": "x2",
             "range": [0, 105],
             "autorange": False,
@@ -227,7 +229,9 @@ def wire_bench(updates: Sequence[Params]) -> WireBench | go.Figure:
     except ImportError as error:
         fig = draw(send(updates, "ef+topk:0.1+int4+ans"), send(updates, "none"))
         return fig.update_layout(
-            title_text=plain(f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160)
+            title_text=figure_text(
+                f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160
+            )
         )
 
 
@@ -292,12 +296,12 @@ class WireBench:
         try:
             self.now = send(self.updates, self.spec)
         except FedkitError as error:
-            self.words.value = f"<span style='color:#a40000'>{plain(str(error), 300)}</span>"
+            self.words.value = f"<span style='color:#a40000'>{figure_text(str(error), 300)}</span>"
             return
         self.words.value = _small(
-            f"The same from a terminal: <code>fedkit run --wire {plain(self.spec, 80)}</code>"
+            f"The same from a terminal: <code>fedkit run --wire {figure_text(self.spec, 80)}</code>"
         )
-        sync(self.figure, draw(self.now, self.plain))
+        sync_figure(self.figure, draw(self.now, self.plain))
 
 
 def _wait(seconds: float) -> str:
@@ -306,7 +310,7 @@ def _wait(seconds: float) -> str:
 
 
 def _chosen(now: Sent) -> str:
-    return f"{plain(now.spec, 40)}: <b>{formatting.megabytes(now.nbytes / 1e6)}</b>"
+    return f"{figure_text(now.spec, 40)}: <b>{formatting.megabytes(now.nbytes / 1e6)}</b>"
 
 
 def _note(x: float, text: str, row: int) -> dict:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from fedkit.core.formatting import count, tidy
+from fedkit.core.formatting import count_noun, printable_line
 from fedkit.data.preview import Preview
 from fedkit.plots.theme import FONT, INK, MUTED
 from fedkit.quality.finding import Finding
@@ -53,7 +53,8 @@ def said(seen: Preview) -> list[str]:
     if seen.problem:
         return [seen.problem]
     return [
-        f"{tidy(seen.name, 80)}, {seen.nbytes:,} bytes, {count(len(seen.columns), 'column')}",
+        f"{printable_line(seen.name, 80)}, {seen.nbytes:,} bytes,"
+        f" {count_noun(len(seen.columns), 'column')}",
         *(FLAG.sub("", note) for note in seen.notes),
     ]
 
@@ -65,12 +66,14 @@ def table(seen: Preview, roles: Mapping[str, str]) -> str:
     at = {name: seen.columns.index(name) for name in visible(seen, roles)}
     heads = "".join(
         f"<th style='{cell};background:{COLOURS[by.get(c, '')]}'>"
-        f"{escape(tidy(c))}<br>{NAMED[by.get(c, '')]}</th>"
+        f"{escape(printable_line(c))}<br>{NAMED[by.get(c, '')]}</th>"
         for c in at
     )
     rows = "".join(
         "<tr>"
-        + "".join(f"<td style='{cell}'>{escape(tidy(row[i], 90))}</td>" for i in at.values())
+        + "".join(
+            f"<td style='{cell}'>{escape(printable_line(row[i], 90))}</td>" for i in at.values()
+        )
         + "</tr>"
         for row in seen.cells[:SHOWN]
     )
@@ -88,7 +91,8 @@ def column(cells: Sequence[str]) -> str:
     )
     rows = "".join(
         f"<div style='{style}'"
-        f" title='{escape(tidy(cell, 300))}'>{escape(tidy(cell, 120)) or '&nbsp;'}</div>"
+        f" title='{escape(printable_line(cell, 300))}'>"
+        f"{escape(printable_line(cell, 120)) or '&nbsp;'}</div>"
         for cell in cells[:SHOWN]
     )
     return f"<div style='font:13px/1.5 {FAMILY}'>{rows}</div>"
@@ -109,7 +113,7 @@ def report(quality: Quality, written: Written | None) -> str:
         f"<div style='border-left:10px solid {colour};padding:6px"
         " 14px;background:#f6f7f8;margin:6px 0'>"
         f"<b style='font-size:22px;color:{colour}'>{word}</b><br>{ANSWERS[quality.verdict]}"
-        f" ({count(quality.rows, 'row')})</div>"
+        f" ({count_noun(quality.rows, 'row')})</div>"
         "<table style='font-size:14px;border-collapse:collapse'>"
         f"{''.join(map(_row, shown))}</table></div>{lines(last)}"
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.widgets import data_html as view
 from fedkit.widgets.data_session import Desk
 
@@ -123,10 +123,13 @@ class DataPanel(Desk):
         it.
         """
         fits = [e for e in (self.seen.encodings if self.seen else ()) if e.fits]
-        named = [(f"{e.name}: {tidy(e.sample, 40)}" + " (used)" * e.chosen, e.name) for e in fits]
+        named = [
+            (f"{e.name}: {printable_line(e.sample, 40)}" + " (used)" * e.chosen, e.name)
+            for e in fits
+        ]
         sheets = self.seen.sheets if self.seen else ()
         found = [
-            (tidy(s.name) + (f" ({s.state})" if s.state != "visible" else ""), s.name)
+            (printable_line(s.name) + (f" ({s.state})" if s.state != "visible" else ""), s.name)
             for s in sheets
         ]
         self._still = True
@@ -149,8 +152,8 @@ class DataPanel(Desk):
         for name in columns:
             at, role = seen.columns.index(name), by.get(name, "")
             button = w.Button(
-                description=f"{tidy(name, 28)}: {view.NAMED[role]}",
-                tooltip=tidy(name, 200),
+                description=f"{printable_line(name, 28)}: {view.NAMED[role]}",
+                tooltip=printable_line(name, 200),
                 layout=w.Layout(width="98%"),
                 style={"button_color": view.COLOURS[role], "font_weight": "bold"},
             )

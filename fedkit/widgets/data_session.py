@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import listing, quote
-from fedkit.data.preview import Preview, preview, take
+from fedkit.core.formatting import quote, quoted_list
+from fedkit.data.preview import Preview, preview_file, read_source
 from fedkit.data.read_rows import RawTable
-from fedkit.data.readers.files import reader_of
+from fedkit.data.readers.files import supported_suffix
 from fedkit.quality.finding import CheckOptions
 from fedkit.widgets.data_html import page
 
@@ -66,7 +66,7 @@ class Desk:
     def read(self, source: str | Path) -> Preview:
         """Look into another file. A path may stand in quotes, as file managers copy it."""
         path = Path(str(source).strip().strip("\"'")).expanduser()
-        found = preview(path)
+        found = preview_file(path)
         self.source, self.encoding, self.sheet, self.header_row = path, None, None, None
         return self._see(found)
 
@@ -74,8 +74,8 @@ class Desk:
         """Keep an upload below `out`, under a safe name that nothing bears yet, and look
         into it.
         """
-        safe, folder = Path(take((name, content))[0]), self.out / UPLOADS
-        reader_of(safe)
+        safe, folder = Path(read_source((name, content))[0]), self.out / UPLOADS
+        supported_suffix(safe)
         free = (
             folder / f"{safe.stem}{'' if i == 1 else f'-{i}'}{safe.suffix}"
             for i in range(1, 10_000)
@@ -95,7 +95,7 @@ class Desk:
         self, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None
     ) -> Preview:
         """The same file with another encoding, sheet or row of the header; None: guessed."""
-        found = preview(self._source(), encoding, sheet, header_row)
+        found = preview_file(self._source(), encoding, sheet, header_row)
         self.encoding, self.sheet, self.header_row = encoding, sheet, header_row
         return self._see(found)
 
@@ -111,7 +111,7 @@ class Desk:
         columns = self.seen.columns if self.seen else ()
         for name in filter(None, given.values()):
             if name not in columns:
-                raise FedkitError(f"no column {quote(name)}; columns: {listing(columns)}")
+                raise FedkitError(f"no column {quote(name)}; columns: {quoted_list(columns)}")
         others = {
             role: c
             for role, c in self.roles.items()

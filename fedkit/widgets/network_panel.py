@@ -9,12 +9,12 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.core.record import Run
 from fedkit.network import Timeline, replay
-from fedkit.plots.live_figure import sync
+from fedkit.plots.live_figure import sync_figure
 from fedkit.plots.timeline import draw_round
-from fedkit.results.method_style import look
+from fedkit.results.method_style import method_style
 from fedkit.widgets.bench.scene import WIDTH
 
 RECORDED = "as recorded"
@@ -63,7 +63,9 @@ def time_bench(run: Run) -> TimeBench | go.Figure:
     except ImportError as error:
         fig = draw_round(replay(run))
         return fig.update_layout(
-            title_text=plain(f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160)
+            title_text=figure_text(
+                f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160
+            )
         )
 
 
@@ -109,7 +111,7 @@ class TimeBench:
         )
         self.now = replay(self.run, link, devices, deadline)
         self.words.value = verdict(self.now)
-        sync(self.figure, bench_figure(self.now))
+        sync_figure(self.figure, bench_figure(self.now))
 
 
 def verdict(timeline: Timeline) -> str:
@@ -118,9 +120,11 @@ def verdict(timeline: Timeline) -> str:
     exact = "Exact: only time has changed, what was learned is the same."
     anew = (
         "<b>Needs a new run to know the accuracy:</b>"
-        f" {plain('; '.join(timeline.needs_new_run), 200)}."
+        f" {figure_text('; '.join(timeline.needs_new_run), 200)}."
     )
-    colour, words = ("#a34700", anew) if timeline.needs_new_run else (look("pooled").colour, exact)
+    colour, words = (
+        ("#a34700", anew) if timeline.needs_new_run else (method_style("pooled").colour, exact)
+    )
     return (
         f"<div style='font-size:14px;line-height:1.6'>{whole} <span"
         f" style='color:{colour}'>{words}</span></div>"

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.core.stats import t_interval
-from fedkit.plots.live_figure import sync
-from fedkit.plots.privacy import PRIVATE, privacy_cost, reach, span
+from fedkit.plots.live_figure import sync_figure
+from fedkit.plots.privacy import PRIVATE, accuracy_range, epsilon_range, privacy_cost
 from fedkit.plots.theme import INK, MUTED, SIZE
-from fedkit.results.privacy_curve import Curve, Level, level
-from fedkit.results.privacy_promise import attacker, number, tiny
+from fedkit.results.privacy_curve import Curve, Level, mean_level
+from fedkit.results.privacy_promise import describe_attacker, format_delta, format_epsilon
 from fedkit.widgets.bench.scene import WIDTH
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class PrivacyPanel:
         self.curve = curve
         measured = {one.epsilon for one in curve.levels()}
         options = [
-            (number(e) + (" measured" if e in measured else " between"), e) for e in stops(curve)
+            (format_epsilon(e) + (" measured" if e in measured else " between"), e)
+            for e in stops(curve)
         ]
         self.slider = w.SelectionSlider(
             options=options,
@@ -93,7 +94,7 @@ class PrivacyPanel:
     def draw(self) -> None:
         """Words and figure for where the slider stands."""
         self.words.value = page(self.curve, self.epsilon)
-        sync(self.figure, pointed(self.curve, self.epsilon))
+        sync_figure(self.figure, pointed(self.curve, self.epsilon))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = self.view._repr_mimebundle_(**kwargs)
@@ -121,7 +122,11 @@ def pointed(curve: Curve, epsilon: float) -> go.Figure:
     where it was not.
     """
     value, measured = curve.at(epsilon)
-    fig, (low, high), ends = privacy_cost(curve), span(curve), reach(curve.levels())
+    fig, (low, high), ends = (
+        privacy_cost(curve),
+        accuracy_range(curve),
+        epsilon_range(curve.levels()),
+    )
     colour = PRIVATE if measured else GUESS
     fig.add_scatter(
         x=[epsilon, epsilon],
@@ -148,7 +153,7 @@ def pointed(curve: Curve, epsilon: float) -> go.Figure:
     fig.add_annotation(
         x=math.log10(epsilon),
         y=high,
-        text=f"<b>\u03b5 {number(epsilon)}</b> {how}",
+        text=f"<b>\u03b5 {format_epsilon(epsilon)}</b> {how}",
         showarrow=False,
         xanchor="right" if late else "left",
         yanchor="top",
@@ -172,8 +177,8 @@ def page(curve: Curve, epsilon: float) -> str:
     head = (
         f"<b style='font-size:20px;color:{colour}'>"
         f"{'' if measured else 'about '}{_rounded(value, measured)}</b>"
-        f" right at <b>\u03b5 {number(epsilon)}</b> per {escape(curve.unit)}, \u03b4"
-        f" {tiny(curve.delta)} <span style='color:{colour};border:1px solid"
+        f" right at <b>\u03b5 {format_epsilon(epsilon)}</b> per {escape(curve.unit)}, \u03b4"
+        f" {format_delta(curve.delta)} <span style='color:{colour};border:1px solid"
         f" {colour};border-radius:3px;padding:0 5px'>{how}</span>"
     )
     rows = "".join(
@@ -195,18 +200,18 @@ def told(curve: Curve, epsilon: float) -> dict[str, list[str]]:
         "Accuracy": [_accuracy(curve, epsilon)],
         "Price": [],
         "Against alone": [],
-        "Promise": [attacker(epsilon, curve.unit, curve.delta)],
-        "Trust": [tidy(curve.trust or "not recorded", 300) + "."],
-        "Beside it": [tidy(n, 200) + "." for n in curve.notes],
+        "Promise": [describe_attacker(epsilon, curve.unit, curve.delta)],
+        "Trust": [printable_line(curve.trust or "not recorded", 300) + "."],
+        "Beside it": [printable_line(n, 200) + "." for n in curve.notes],
     }
     value, here = curve.at(epsilon)[0], level_at(curve, epsilon)
     if curve.none:
-        out["Price"].append(_gap(value, here, level(curve.none), "without privacy"))
+        out["Price"].append(_gap(value, here, mean_level(curve.none), "without privacy"))
     if curve.local:
         out["Against alone"].append(
-            _gap(value, here, level(curve.local), "each site alone without privacy")
+            _gap(value, here, mean_level(curve.local), "each site alone without privacy")
         )
-        out["Against alone"] += [TOGETHER] * (value < level(curve.local).mean)
+        out["Against alone"] += [TOGETHER] * (value < mean_level(curve.local).mean)
     return {name: said for name, said in out.items() if said}
 
 
@@ -224,15 +229,15 @@ def _accuracy(curve: Curve, epsilon: float) -> str:
         )
         return (
             f"Nobody ran this epsilon. It lies between {formatting.percent(low.mean)} measured at"
-            f" {number(low.epsilon)} and {formatting.percent(high.mean)} measured at"
-            f" {number(high.epsilon)}; the value is read off a line in log epsilon."
+            f" {format_epsilon(low.epsilon)} and {formatting.percent(high.mean)} measured at"
+            f" {format_epsilon(high.epsilon)}; the value is read off a line in log epsilon."
         )
     each = (
         f"; by seed {', '.join(formatting.percent(p.accuracy) for p in here.points)}"
         if len(here.points) > 1
         else ""
     )
-    return f"95 % interval {formatting.between(here.low, here.high)}, over {here.over}{each}."
+    return f"95 % interval {formatting.percent_range(here.low, here.high)}, over {here.over}{each}."
 
 
 def _gap(value: float, here: Level | None, other: Level, than: str) -> str:

@@ -1,5 +1,6 @@
-"""Numbers in a fixed number of bits, and parts after their lengths. What cannot be read raises
-PayloadError.
+"""Packing of fixed-width numbers, varints and length-prefixed parts.
+
+Reading bytes that do not fit raises PayloadError.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ import numpy as np
 
 from fedkit.core.errors import PayloadError
 
-WIDEST = 5  # bytes of the longest number that `number` reads: anything below 2**35
+MAX_VARINT_BYTES = 5  # of a varint, so it is below 2**35
 
 
-def bits(values: np.ndarray, width: int) -> bytes:
-    """Whole numbers below 2**width, width from 1 to 32, one after another without a gap."""
+def pack_bits(values: np.ndarray, width: int) -> bytes:
+    """Pack whole numbers below 2**width, width from 1 to 32, without gaps between them."""
     size = 1 if width <= 8 else 2 if width <= 16 else 4
     octets = values.astype(f">u{size}").view(np.uint8).reshape(-1, size)
     return np.packbits(np.unpackbits(octets, axis=1)[:, 8 * size - width :]).tobytes()
 
 
-def unbits(data: bytes, width: int, count: int) -> np.ndarray:
-    """`count` numbers that `bits` packed. Raises PayloadError for a wrong size."""
+def unpack_bits(data: bytes, width: int, count: int) -> np.ndarray:
+    """Return the `count` numbers that `pack_bits` packed. Raises PayloadError for a wrong size."""
     if len(data) != -(-count * width // 8):
         raise PayloadError(f"{len(data)} bytes for {count} symbols of {width} bits")
     size = 1 if width <= 8 else 2 if width <= 16 else 4
@@ -32,8 +33,8 @@ def unbits(data: bytes, width: int, count: int) -> np.ndarray:
     return np.packbits(wide, axis=1).view(f">u{size}").reshape(count)
 
 
-def varint(value: int) -> bytes:
-    """A number from 0 on in groups of 7 bits, the smallest first."""
+def encode_varint(value: int) -> bytes:
+    """Encode a whole number >= 0 in groups of 7 bits, the lowest first (LEB128)."""
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)
@@ -41,26 +42,26 @@ def varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def number(data: bytes, start: int) -> tuple[int, int]:
-    """The varint at `start` and the place after it. Raises PayloadError where there is none."""
+def decode_varint(data: bytes, start: int) -> tuple[int, int]:
+    """Return the varint at `start` and the position after it. Raises PayloadError otherwise."""
     value = 0
-    for i, octet in enumerate(data[start : start + WIDEST]):
+    for i, octet in enumerate(data[start : start + MAX_VARINT_BYTES]):
         value |= (octet & 127) << 7 * i
         if octet < 128:
             return value, start + i + 1
     raise PayloadError("a length that cannot be read")
 
 
-def joined(parts: Sequence[bytes]) -> bytes:
-    """Each part after its length."""
-    return b"".join(varint(len(part)) + part for part in parts)
+def join_parts(parts: Sequence[bytes]) -> bytes:
+    """Return the parts in one piece, each after its length."""
+    return b"".join(encode_varint(len(part)) + part for part in parts)
 
 
-def cut(data: bytes, count: int) -> list[bytes]:
-    """Exactly `count` parts that `joined` joined. Raises PayloadError otherwise."""
+def split_parts(data: bytes, count: int) -> list[bytes]:
+    """Split what `join_parts` joined. Raises PayloadError unless it is exactly `count` parts."""
     parts, start = [], 0
     for _ in range(count):
-        length, start = number(data, start)
+        length, start = decode_varint(data, start)
         if length > len(data) - start:
             raise PayloadError(f"a part of {length} bytes where {len(data) - start} are left")
         parts.append(data[start : (start := start + length)])

@@ -1,9 +1,9 @@
-"""The envelope of a compressed message: a few bytes around notes and arrays.
+"""The envelope of a compressed message: a header around JSON notes and arrays.
 
 Layout: magic 'FEDW' | version u16 | crc32 of the rest u32 | state u8 | length of the notes | notes,
-JSON | arrays. The checksum begins with what both ends must agree on (stages, names, shapes), so
-that a message made by other stages or for another model is refused like a damaged one, at no byte's
-cost.
+JSON | arrays. The checksum starts from a checksum of what both ends must agree on (stages, names,
+shapes): a message of other stages or another model is refused like a damaged one, without extra
+bytes.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ import zlib
 from typing import Any
 
 from fedkit.core.errors import PayloadError
-from fedkit.wire.bits import number, varint
+from fedkit.wire.bits import decode_varint, encode_varint
 from fedkit.wire.payload import HEADER, Payload
 
 MAGIC, VERSION = b"FEDW", 1
-FINE, NOT_FINITE = 0, 1  # NOT_FINITE: the sender's values were NaN or infinity, and none are sent
+FINITE, NOT_FINITE = 0, 1  # NOT_FINITE: the sender had NaN or infinity, so no values are sent
 
 
-def seal(state: int, notes: dict[str, Any] | None, arrays: bytes, agreed: int) -> Payload:
-    """The bytes that travel."""
+def seal_message(state: int, notes: dict[str, Any] | None, arrays: bytes, agreed: int) -> Payload:
+    """Return the message of a state (FINITE or NOT_FINITE), notes and packed arrays."""
     said = json.dumps(notes or {}, separators=(",", ":")).encode()
-    return signed(bytes([state]) + varint(len(said)) + said + arrays, agreed)
+    return add_header(bytes([state]) + encode_varint(len(said)) + said + arrays, agreed)
 
 
-def signed(body: bytes, agreed: int) -> Payload:
-    """A body under its header."""
+def add_header(body: bytes, agreed: int) -> Payload:
+    """Return the body after its header, whose checksum starts from `agreed`."""
     return Payload(HEADER.pack(MAGIC, VERSION, zlib.crc32(body, agreed)) + body)
 
 
-def opened(data: bytes, agreed: int) -> tuple[dict[str, Any], bytes]:
-    """Notes, and the bytes of the arrays. Raises PayloadError, or what json raises
-    (payload.UNREADABLE).
+def open_message(data: bytes, agreed: int) -> tuple[dict[str, Any], bytes]:
+    """Return the notes and the bytes of the arrays of a message.
+
+    Raises PayloadError with the reason, or what json raises (payload.UNREADABLE).
     """
     if len(data) <= HEADER.size:
         raise PayloadError(f"only {len(data)} bytes long")
@@ -47,8 +48,8 @@ def opened(data: bytes, agreed: int) -> tuple[dict[str, Any], bytes]:
         )
     if body[0] == NOT_FINITE:
         raise PayloadError("holds NaN or infinity")
-    length, start = number(body, 1)
-    if body[0] != FINE or length > len(body) - start:
+    length, start = decode_varint(body, 1)
+    if body[0] != FINITE or length > len(body) - start:
         raise PayloadError("notes that cannot be read")
     notes = json.loads(body[start : start + length])
     if not isinstance(notes, dict):

@@ -1,8 +1,7 @@
-"""What a message is made of: the flat vector of an update, arrays whose sizes both ends know, and
-tight packing.
+"""How tensors lie in a message: an update as a flat vector, and arrays packed without gaps.
 
-Both ends know the names and shapes, so nothing but the values travels, and every array must have
-the size foreseen.
+Both ends know the names and shapes, so only the values are sent, and every array must have the
+expected size.
 """
 
 from __future__ import annotations
@@ -17,51 +16,52 @@ import torch
 
 from fedkit.core.errors import PayloadError
 from fedkit.core.tensors import Params
-from fedkit.wire.bits import bits, number, unbits, varint
+from fedkit.wire.bits import decode_varint, encode_varint, pack_bits, unpack_bits
 
 
 @dataclass(frozen=True)
-class Form:
-    """Names and shapes in alphabetical order, so that both ends have the same one whatever the
-    order of their dicts.
-    """
+class TensorLayout:
+    """Names and shapes of tensors, sorted by name, so that both ends use the same order."""
 
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
 
     @classmethod
-    def of(cls, params: Params) -> Form:
+    def from_params(cls, params: Params) -> TensorLayout:
         return cls(tuple((name, tuple(params[name].shape)) for name in sorted(params)))
 
     @property
     def size(self) -> int:
+        """Number of values of all tensors."""
         return sum(prod(shape) for _, shape in self.shapes)
 
-    def flat(self, params: Params) -> np.ndarray:
-        """All values in one float32 vector, shape (size,); a copy."""
+    def flatten(self, params: Params) -> np.ndarray:
+        """Return a copy of all values in one float32 vector, shape (size,)."""
         rows = [
             params[name].detach().to("cpu", torch.float32).numpy().ravel()
             for name, _ in self.shapes
         ]
         return np.concatenate([np.zeros(0, np.float32), *rows])
 
-    def arrays(self, flat: np.ndarray) -> Iterator[np.ndarray]:
-        """The vector cut into arrays of the shapes."""
+    def split_arrays(self, flat: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the parts of a vector, shape (size,), as arrays of the tensors' shapes."""
         start = 0
         for _, shape in self.shapes:
             yield flat[start : (start := start + prod(shape))].reshape(shape)
 
-    def params(self, flat: np.ndarray) -> Params:
-        """The vector as named tensors that own their memory."""
+    def unflatten(self, flat: np.ndarray) -> Params:
+        """Return a vector, shape (size,), as named tensors that own their memory."""
         return {
-            name: torch.from_numpy(a.copy()) for (name, _), a in zip(self.shapes, self.arrays(flat))
+            name: torch.from_numpy(a.copy())
+            for (name, _), a in zip(self.shapes, self.split_arrays(flat))
         }
 
 
 @dataclass(frozen=True)
 class StageInfo:
-    """What a stage may know beside the values. feedback: what is lost is kept for later, so noise
-    and scaling are not needed to be right on average, and a contraction is better: ||x - C(x)||
-    < ||x||.
+    """What a stage knows besides the values.
+
+    feedback: the error is kept for later messages; a stage C then need not be unbiased and should
+    be a contraction, ||x - C(x)|| < ||x||.
     """
 
     seed: int
@@ -70,7 +70,7 @@ class StageInfo:
     feedback: bool
 
     def rng(self, stage: str) -> np.random.Generator:
-        """A generator of this message and stage only."""
+        """Return a random generator that belongs to this message and stage only."""
         return np.random.default_rng(
             [self.seed, self.round, zlib.crc32(self.sender.encode()), zlib.crc32(stage.encode())]
         )
@@ -78,9 +78,7 @@ class StageInfo:
 
 @dataclass(frozen=True)
 class Slot:
-    """One array of a message: `count` items of `dtype`, or, where alphabet > 0, `count` uint8
-    symbols below it.
-    """
+    """One array of a message: `count` items of `dtype`; if alphabet > 0, uint8 symbols below it."""
 
     count: int
     dtype: str = "<f4"
@@ -88,12 +86,12 @@ class Slot:
 
     @property
     def width(self) -> int:
-        """Bits of a symbol."""
+        """Bits per symbol."""
         return (self.alphabet - 1).bit_length()
 
     @property
-    def most(self) -> int:
-        """Bytes that `packed` makes at most."""
+    def max_bytes(self) -> int:
+        """Largest number of bytes that `pack_array` returns."""
         return (
             (1 + -(-self.count * self.width // 8))
             if self.alphabet
@@ -101,46 +99,45 @@ class Slot:
         )
 
 
-def packed(array: np.ndarray, slot: Slot) -> bytes:
-    """An array in as few bytes as a fixed width allows. A mask travels as gaps between its ones
-    where that is shorter.
+def pack_array(array: np.ndarray, slot: Slot) -> bytes:
+    """Pack an array at a fixed width; a 0/1 mask as the gaps between its ones if that is shorter.
 
     Symbols: width of a gap u8 (0: no gaps), then the bits; gaps: their number, then the gaps.
     """
     if not slot.alphabet:
         return array.astype(slot.dtype, copy=False).tobytes()
-    plain = b"\0" + bits(array, slot.width)
+    plain = b"\0" + pack_bits(array, slot.width)
     if slot.alphabet != 2 or not array.any():
         return plain
     gaps = np.diff(np.flatnonzero(array), prepend=-1) - 1
     width = max(1, int(gaps.max()).bit_length())
     if len(gaps) * width >= slot.count:
         return plain
-    short = bytes([width]) + varint(len(gaps)) + bits(gaps, width)
+    short = bytes([width]) + encode_varint(len(gaps)) + pack_bits(gaps, width)
     return min(plain, short, key=len)
 
 
-def unpacked(data: bytes, slot: Slot) -> np.ndarray:
-    """What `packed` packed. Raises PayloadError for a wrong size or a symbol out of range."""
+def unpack_array(data: bytes, slot: Slot) -> np.ndarray:
+    """Return what `pack_array` packed. Raises PayloadError for a wrong size or symbol."""
     if not slot.alphabet:
-        if len(data) != slot.most:
-            raise PayloadError(f"a part of {len(data)} bytes, expected {slot.most}")
+        if len(data) != slot.max_bytes:
+            raise PayloadError(f"a part of {len(data)} bytes, expected {slot.max_bytes}")
         return np.frombuffer(data, slot.dtype)
     if not data or data[0] > 32:
         raise PayloadError("symbols that cannot be read")
     if (width := data[0]) and slot.alphabet == 2:
-        return _mask(data, width, slot.count)
-    symbols = unbits(data[1:], slot.width, slot.count).astype(np.uint8)
+        return _unpack_mask(data, width, slot.count)
+    symbols = unpack_bits(data[1:], slot.width, slot.count).astype(np.uint8)
     if width or (symbols >= slot.alphabet).any():
         raise PayloadError(f"a symbol out of range: they are below {slot.alphabet}")
     return symbols
 
 
-def _mask(data: bytes, width: int, count: int) -> np.ndarray:
-    ones, start = number(data, 1)
+def _unpack_mask(data: bytes, width: int, count: int) -> np.ndarray:
+    ones, start = decode_varint(data, 1)
     if ones > count:
         raise PayloadError(f"{ones} positions among {count}")
-    places = np.cumsum(unbits(data[start:], width, ones).astype(np.int64) + 1) - 1
+    places = np.cumsum(unpack_bits(data[start:], width, ones).astype(np.int64) + 1) - 1
     if ones and places[-1] >= count:
         raise PayloadError("a position out of range")
     mask = np.zeros(count, np.uint8)

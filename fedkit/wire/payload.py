@@ -1,7 +1,7 @@
-"""What crosses the network: tensors as real bytes, checked on arrival.
+"""Uncompressed messages: tensors as bytes, checked on arrival.
 
-Layout: magic 'FEDK' | version u16 | crc32 of the rest u32 | safetensors (notes travel in its
-metadata). Nothing in a payload is executed; a payload that is not exactly what was expected is
+Layout: magic 'FEDK' | version u16 | crc32 of the rest u32 | safetensors, with the notes in its
+metadata. Nothing in a payload is executed; a payload that is not exactly what was expected is
 refused with the reason.
 """
 
@@ -37,7 +37,7 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Payload:
-    """The bytes that travel. nbytes is their length, never a formula."""
+    """The bytes of one message; nbytes is their measured length."""
 
     body: bytes
 
@@ -46,36 +46,37 @@ class Payload:
         return len(self.body)
 
 
-def encode(tensors: Params, notes: dict[str, Any] | None = None) -> Payload:
-    """Serialise tensors (names, shapes and dtypes kept exactly) and small JSON notes."""
+def encode_tensors(tensors: Params, notes: dict[str, Any] | None = None) -> Payload:
+    """Serialise tensors, with their exact names, shapes and dtypes, and small JSON notes."""
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     body = save(contiguous, metadata={"notes": json.dumps(notes or {})})
     return Payload(HEADER.pack(MAGIC, VERSION, zlib.crc32(body)) + body)
 
 
-def decode(payload: Payload, expected: Params) -> tuple[Params, dict[str, Any]]:
-    """Read a payload that must hold exactly the names, shapes and dtypes of `expected`, all finite.
+def decode_tensors(payload: Payload, expected: Params) -> tuple[Params, dict[str, Any]]:
+    """Return the tensors and notes of a payload.
 
-    Raises PayloadError with the reason otherwise.
+    Raises PayloadError with the reason unless it has exactly the names, shapes and dtypes of
+    `expected`, and only finite values.
     """
-    body = _open(payload.body)
+    body = _checked_body(payload.body)
     try:
         tensors = load(body)
-        notes = _notes(body)
+        notes = _read_notes(body)
     except UNREADABLE as error:
-        raise PayloadError(f"not readable as safetensors ({told(error)})") from None
-    check(tensors, expected)
-    # safetensors gives them in an order of its own
+        raise PayloadError(f"not readable as safetensors ({printable_error(error)})") from None
+    check_tensors(tensors, expected)
+    # safetensors does not keep the order
     return {name: tensors[name] for name in expected}, notes
 
 
-def told(error: Exception) -> str:
-    """An error's words on one printable line: they may quote what a hostile sender wrote."""
+def printable_error(error: Exception) -> str:
+    """Return an error's text on one printable line: it may quote what a hostile sender wrote."""
     return "".join(c if c.isprintable() else "?" for c in str(error)[:80])
 
 
-def check(tensors: Params, expected: Params) -> None:
-    """Raise PayloadError unless names, shapes, dtypes agree and every value is finite."""
+def check_tensors(tensors: Params, expected: Params) -> None:
+    """Raise PayloadError unless names, shapes and dtypes agree and every value is finite."""
     if wrong := set(tensors) ^ set(expected):
         raise PayloadError(f"wrong tensor names, for example {sorted(wrong)[0][:80]!r}")
     for name, tensor in tensors.items():
@@ -89,7 +90,7 @@ def check(tensors: Params, expected: Params) -> None:
             raise PayloadError(f"{name}: holds NaN or infinity")
 
 
-def _open(data: bytes) -> bytes:
+def _checked_body(data: bytes) -> bytes:
     if len(data) < HEADER.size:
         raise PayloadError(f"only {len(data)} bytes long")
     magic, version, crc = HEADER.unpack_from(data)
@@ -101,7 +102,7 @@ def _open(data: bytes) -> bytes:
     return body
 
 
-def _notes(body: bytes) -> dict[str, Any]:
+def _read_notes(body: bytes) -> dict[str, Any]:
     (length,) = struct.unpack_from("<Q", body)
     notes = json.loads(json.loads(body[8 : 8 + length])["__metadata__"]["notes"])
     if not isinstance(notes, dict):

@@ -1,5 +1,4 @@
-"""What is done to an update before it travels: 'ef21+topk:0.05+int4+ans' remembers, selects,
-quantises, codes.
+"""Chains of stages that make an update smaller: 'ef21+topk:0.05+int4+ans'.
 
 The sizes of all arrays in a message follow from the stages and the template, which both ends know.
 """
@@ -15,12 +14,18 @@ import torch
 from torch import Tensor
 
 from fedkit.core.errors import FedkitError, PayloadError
-from fedkit.core.spec import build
+from fedkit.core.spec import build_entry
 from fedkit.core.tensors import Params
-from fedkit.wire import payload as plain
-from fedkit.wire.envelope import FINE, NOT_FINITE, opened, seal
-from fedkit.wire.layout import Form, Slot, StageInfo
-from fedkit.wire.payload import UNREADABLE, Payload, check, told
+from fedkit.wire.envelope import FINITE, NOT_FINITE, open_message, seal_message
+from fedkit.wire.layout import Slot, StageInfo, TensorLayout
+from fedkit.wire.payload import (
+    UNREADABLE,
+    Payload,
+    check_tensors,
+    decode_tensors,
+    encode_tensors,
+    printable_error,
+)
 from fedkit.wire.stages.cast import BFloat16, Float16
 from fedkit.wire.stages.entropy import Ans, Plain, Zstd
 from fedkit.wire.stages.feedback import ErrorFeedback, ErrorFeedback21
@@ -35,19 +40,20 @@ ROLES = {
     "quantise": "bf16, fp16, int8, int4, int2, nf4 or sign",
     "code": "zstd or ans",
 }
-ORDER = (
+ORDER_RULE = (
     "the order is "
     + ", then ".join(f"{role} ({names})" for role, names in ROLES.items())
     + "; at most one of each"
 )
-# role, linear, unbiased, lossless, symbols, needs and problem(), and the methods of its role
+# has role, linear, unbiased, lossless, symbols, needs, problem() and the methods of its role
 Stage = Any
 
 
 @dataclass(frozen=True)
 class Context:
-    """Who sends, when, and what the sender remembers: 'server' or a client's id; {} before the
-    first message.
+    """The sender of a message ('server' or a client's id), its round, the run's seed, its memory.
+
+    memory: what the sender keeps between messages; {} before the first one.
     """
 
     sender: str
@@ -58,8 +64,9 @@ class Context:
 
 @dataclass(frozen=True)
 class Wire:
-    """Stages in the order of ROLES. feedback: what is lost is not lost for good, here or in the
-    sender's own memory.
+    """Stages in the order of ROLES.
+
+    feedback: errors are corrected in later messages, by a memory stage or by the sender itself.
     """
 
     stages: tuple[Stage, ...] = ()
@@ -68,17 +75,16 @@ class Wire:
 
     @property
     def lossless(self) -> bool:
+        """Whether every message is received exactly as it was given."""
         return all(stage.lossless for stage in self.stages)
 
     @property
     def linear(self) -> bool:
-        """Whether what `project` gives can be summed and the sum be read: what secure aggregation
-        needs.
-        """
+        """Whether sums of `project`'s vectors can be restored, as secure aggregation needs."""
         return all(stage.linear for stage in self.stages)
 
     def dense(self, bits: int = 0) -> Wire:
-        """Only its quantising and coding stages, for messages in which every value matters.
+        """Return its quantising and coding stages only, for messages in which every value matters.
 
         bits: 0, or 4 or 8: a quantising stage that is coarser becomes int4 or int8.
         """
@@ -93,129 +99,127 @@ class Wire:
         return Wire(wire.stages, wire.spec)
 
     def without_memory(self) -> Wire:
-        """For a sender that keeps its own error memory: as if feedback were there."""
+        """Return the wire for a sender that keeps its own error memory: feedback, but no stage."""
         wire = self._without("memory")
         return Wire(wire.stages, wire.spec, feedback=True)
 
     def encode(
         self, delta: Params, context: Context, notes: dict[str, Any] | None = None
     ) -> tuple[Payload, Params]:
-        """The message and the sender's new memory, {} without feedback. The memory given is never
-        changed.
+        """Return the message and the sender's new memory, {} without feedback.
 
-        Values that are not finite travel as a message that `decode` refuses, and leave the memory
-        as it was.
+        The given memory is not modified. Values that are not finite give a message that `decode`
+        refuses, and leave the memory as it was.
         """
         if not self.stages:
-            return plain.encode(delta, notes), {}
-        form = Form.of(delta)
+            return encode_tensors(delta, notes), {}
+        layout = TensorLayout.from_params(delta)
+        agreed = self._agreement_checksum(layout)
         try:
-            arrays, memory = self._split(delta, form, context)
+            arrays, memory = self._compress(delta, layout, context)
         except PayloadError:
-            return seal(NOT_FINITE, notes, b"", self._agreed(form)), dict(context.memory)
-        return (
-            seal(FINE, notes, self._coder().pack(arrays, self._slots(form)), self._agreed(form)),
-            memory,
-        )
+            return seal_message(NOT_FINITE, notes, b"", agreed), dict(context.memory)
+        packed = self._coder().pack(arrays, self._slots(layout))
+        return seal_message(FINITE, notes, packed, agreed), memory
 
     def decode(
         self, payload: Payload, template: Params, context: Context
     ) -> tuple[Params, dict[str, Any]]:
-        """The update as received, with the template's names, shapes and dtypes, all finite; and the
-        notes.
+        """Return the received update, with the template's names, shapes and dtypes, and the notes.
 
         context.memory: the sender's memory before this message, which ef21 adds. Raises
-        PayloadError with the reason.
+        PayloadError with the reason if the message cannot be read or is not finite.
         """
         if not self.stages:
-            return plain.decode(payload, template)
-        form = Form.of(template)
+            return decode_tensors(payload, template)
+        layout = TensorLayout.from_params(template)
         try:
-            notes, rest = opened(payload.body, self._agreed(form))
-            flat = self._join(self._coder().unpack(rest, self._slots(form)), form, context)
+            notes, rest = open_message(payload.body, self._agreement_checksum(layout))
+            arrays = self._coder().unpack(rest, self._slots(layout))
+            flat = self._decompress(arrays, layout, context)
         except PayloadError:
             raise
         except UNREADABLE as error:
-            raise PayloadError(f"not readable ({told(error)})") from None
-        return _checked(flat, form, template), notes
+            raise PayloadError(f"not readable ({printable_error(error)})") from None
+        return _checked_params(flat, layout, template), notes
 
     def project(self, delta: Params, context: Context) -> tuple[Tensor, Params]:
-        """What a linear wire sends, as one float32 vector that can be summed over senders; and the
-        new memory.
+        """Return what a linear wire sends, a float32 vector to be summed over senders; new memory.
 
         Raises FedkitError for a wire that is not linear, PayloadError for values that are not
         finite.
         """
-        self._need_linear()
-        arrays, memory = self._split(delta, Form.of(delta), context)
+        self._require_linear()
+        arrays, memory = self._compress(delta, TensorLayout.from_params(delta), context)
         return torch.from_numpy(arrays[0].copy()), memory
 
     def restore(self, vector: Tensor, template: Params, context: Context) -> Params:
-        """What a vector of `project`, or a sum of such, stands for. Raises PayloadError for a wrong
-        size or value.
+        """Return the update that a vector of `project`, or a sum of such vectors, stands for.
+
+        Raises FedkitError for a wire that is not linear, PayloadError for a wrong size or value.
         """
-        self._need_linear()
-        form = Form.of(template)
+        self._require_linear()
+        layout = TensorLayout.from_params(template)
         values = vector.detach().to("cpu", torch.float32).numpy()
-        if values.shape != (self._slots(form)[0].count,):
-            raise PayloadError(
-                f"a vector of shape {values.shape}, expected ({self._slots(form)[0].count},)"
-            )
-        return _checked(self._join([values], form, context), form, template)
+        if values.shape != ((size := self._slots(layout)[0].count),):
+            raise PayloadError(f"a vector of shape {values.shape}, expected ({size},)")
+        return _checked_params(self._decompress([values], layout, context), layout, template)
 
-    def _need_linear(self) -> None:
+    def _require_linear(self) -> None:
         if bad := [stage for stage in self.stages if not stage.linear]:
-            raise FedkitError(f"wire {self.spec!r} is not linear; {_name(bad[0])}: {bad[0].needs}")
+            raise FedkitError(
+                f"wire {self.spec!r} is not linear; {_stage_name(bad[0])}: {bad[0].needs}"
+            )
 
-    def _split(
-        self, delta: Params, form: Form, context: Context
+    def _compress(
+        self, delta: Params, layout: TensorLayout, context: Context
     ) -> tuple[list[np.ndarray], Params]:
-        """The arrays of a message and the new memory. Raises PayloadError for values that are not
-        finite.
+        """Return the arrays of a message and the new memory.
+
+        Raises PayloadError for values that are not finite.
         """
         memory, select, quantise = (self._stage(role) for role in ("memory", "select", "quantise"))
-        setting = self._setting(context)
+        info = self._stage_info(context)
         with np.errstate(all="ignore"):
-            aim, old = (
-                form.flat(delta),
-                form.flat(context.memory) if memory and context.memory else None,
-            )
+            aim = layout.flatten(delta)
             if memory:
-                old = np.zeros_like(aim) if old is None else old
-                aim = memory.aim(aim, old)
-            _need_finite(aim)
-            arrays = select.split(aim, form, setting) if select else [aim]
-            _need_finite(arrays[0])
+                old = layout.flatten(context.memory) if context.memory else np.zeros_like(aim)
+                aim = memory.vector_to_send(aim, old)
+            _require_finite(aim)
+            arrays = select.compress(aim, layout, info) if select else [aim]
+            _require_finite(arrays[0])
             if quantise:
-                arrays = [*quantise.split(arrays[0], setting), *arrays[1:]]
+                arrays = [*quantise.compress(arrays[0], info), *arrays[1:]]
             if not memory:
                 return arrays, {}
-            kept = memory.keep(aim, old, self._message(arrays, form, setting))
-        _need_finite(kept)
-        return arrays, form.params(kept)
+            kept = memory.next_memory(aim, old, self._read_message(arrays, layout, info))
+        _require_finite(kept)
+        return arrays, layout.unflatten(kept)
 
-    def _join(self, arrays: list[np.ndarray], form: Form, context: Context) -> np.ndarray:
-        """The update that the arrays stand for, shape (n,)."""
+    def _decompress(
+        self, arrays: list[np.ndarray], layout: TensorLayout, context: Context
+    ) -> np.ndarray:
+        """Return the update that the arrays stand for, shape (n,)."""
         with np.errstate(all="ignore"):
-            flat, memory = (
-                self._message(arrays, form, self._setting(context)),
-                self._stage("memory"),
-            )
+            flat = self._read_message(arrays, layout, self._stage_info(context))
+            memory = self._stage("memory")
             if memory and context.memory:
-                flat = memory.result(form.flat(context.memory), flat)
+                flat = memory.received_update(layout.flatten(context.memory), flat)
         return flat
 
-    def _message(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
+    def _read_message(
+        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
+    ) -> np.ndarray:
         select, quantise = self._stage("select"), self._stage("quantise")
         if quantise:
-            size = select.slots(form)[0].count if select else form.size
+            size = select.slots(layout)[0].count if select else layout.size
             own = len(quantise.slots(size))
-            arrays = [quantise.join(arrays[:own], size), *arrays[own:]]
-        return select.join(arrays, form, setting) if select else arrays[0]
+            arrays = [quantise.decompress(arrays[:own], size), *arrays[own:]]
+        return select.decompress(arrays, layout, info) if select else arrays[0]
 
-    def _slots(self, form: Form) -> list[Slot]:
+    def _slots(self, layout: TensorLayout) -> list[Slot]:
         select, quantise = self._stage("select"), self._stage("quantise")
-        slots = select.slots(form) if select else [Slot(form.size)]
+        slots = select.slots(layout) if select else [Slot(layout.size)]
         return [*quantise.slots(slots[0].count), *slots[1:]] if quantise else slots
 
     def _stage(self, role: str) -> Stage | None:
@@ -224,7 +228,7 @@ class Wire:
     def _coder(self) -> Plain:
         return self._stage("code") or Plain()
 
-    def _setting(self, context: Context) -> StageInfo:
+    def _stage_info(self, context: Context) -> StageInfo:
         return StageInfo(context.seed, context.round, context.sender, self.feedback)
 
     def _without(self, *roles: str) -> Wire:
@@ -235,16 +239,16 @@ class Wire:
             tuple(s for s, _ in left), "+".join(word for _, word in left) or "none", self.feedback
         )
 
-    def _agreed(self, form: Form) -> int:
-        """What both ends must have alike: stages, names and shapes."""
-        return zlib.crc32(repr((self.stages, self.feedback, form.shapes)).encode())
+    def _agreement_checksum(self, layout: TensorLayout) -> int:
+        """Return the CRC-32 of what both ends must agree on: stages, names and shapes."""
+        return zlib.crc32(repr((self.stages, self.feedback, layout.shapes)).encode())
 
 
 def make_wire(spec: str) -> Wire:
-    """The wire that 'none' or stages joined by '+' describe.
+    """Return the wire that 'none' or stages joined by '+' describe.
 
-    Raises FedkitError for an unknown stage or a bad value, and for an order that cannot work, with
-    the reason.
+    Raises FedkitError with the reason for an unknown stage, a bad value or an order that cannot
+    work.
     """
     words = [word.strip() for word in spec.split("+")]
     if words in ([""], ["none"]):
@@ -254,7 +258,7 @@ def make_wire(spec: str) -> Wire:
             f"wire {spec!r}: stages are joined by '+'; write"
             f" {spec.replace(',', '+').replace(' ', '')}"
         )
-    stages = tuple(build("wire", STAGES, word) for word in words)
+    stages = tuple(build_entry("wire", STAGES, word) for word in words)
     for word, stage in zip(words, stages):
         if problem := stage.problem():
             raise FedkitError(f"wire {word!r}: {problem}")
@@ -262,10 +266,12 @@ def make_wire(spec: str) -> Wire:
     for before, after, a, b in zip(words, words[1:], ranks, ranks[1:]):
         if a == b:
             raise FedkitError(
-                f"wire {spec!r}: {before!r} and {after!r} are two of one kind; {ORDER}"
+                f"wire {spec!r}: {before!r} and {after!r} are two of one kind; {ORDER_RULE}"
             )
         if a > b:
-            raise FedkitError(f"wire {spec!r}: {after!r} cannot come after {before!r}; {ORDER}")
+            raise FedkitError(
+                f"wire {spec!r}: {after!r} cannot come after {before!r}; {ORDER_RULE}"
+            )
     feedback = stages[0].role == "memory"
     if feedback and all(stage.lossless for stage in stages):
         raise FedkitError(
@@ -284,19 +290,21 @@ def _codable(stages: tuple[Stage, ...]) -> bool:
     return not any(isinstance(s, Ans) for s in stages) or any(s.symbols for s in stages)
 
 
-def _name(stage: Stage) -> str:
+def _stage_name(stage: Stage) -> str:
     return next(name for name, entry in STAGES.items() if entry is type(stage))
 
 
-def _need_finite(values: np.ndarray) -> None:
+def _require_finite(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise PayloadError("holds NaN or infinity")
 
 
-def _checked(flat: np.ndarray, form: Form, template: Params) -> Params:
-    """The vector as the template's tensors. Raises PayloadError unless every value is finite."""
-    received = {name: tensor.to(template[name].dtype) for name, tensor in form.params(flat).items()}
-    check(received, template)
+def _checked_params(flat: np.ndarray, layout: TensorLayout, template: Params) -> Params:
+    """Return a vector as the template's tensors. Raises PayloadError if a value is not finite."""
+    received = {
+        name: tensor.to(template[name].dtype) for name, tensor in layout.unflatten(flat).items()
+    }
+    check_tensors(received, template)
     return {name: received[name] for name in template}
 
 

@@ -15,10 +15,10 @@ from fedkit.audit.bounds import (
     allowed_tpr,
     clopper_pearson,
     epsilon_lower,
-    noise_left,
-    perfect,
-    profile,
-    rate,
+    estimate_rate,
+    implied_noise,
+    perfect_rates,
+    privacy_profile,
     refutes,
 )
 from fedkit.audit.canary import (
@@ -27,11 +27,18 @@ from fedkit.audit.canary import (
     WEAK,
     Mechanism,
     audit_mechanism,
+    choose_thresholds,
     judge_scores,
-    ratio,
-    thresholds,
+    log_likelihood_ratio,
 )
-from fedkit.audit.toy_model import FAULTS, ToyData, along, plan_for, play, private_head
+from fedkit.audit.toy_model import (
+    FAULTS,
+    ToyData,
+    canary_projections,
+    play_training,
+    private_head,
+    training_plan,
+)
 from fedkit.core.errors import FedkitError
 from fedkit.federated.local import dp_sgd
 
@@ -55,7 +62,7 @@ def test_clopper_pearson_covers_what_it_estimates():
 
 
 def test_epsilon_lower_by_hand_in_both_directions():
-    sure = lambda value: replace(rate(0, 1), low=value, high=value)  # noqa: E731
+    sure = lambda value: replace(estimate_rate(0, 1), low=value, high=value)  # noqa: E731
     up, down = Rates(sure(0.1), sure(0.5)), Rates(sure(0.5), sure(0.9))
     assert epsilon_lower([up], 0.0) == pytest.approx(math.log(5))
     assert epsilon_lower([down], 0.0) == pytest.approx(math.log(5))
@@ -67,7 +74,7 @@ def test_profile_of_a_gaussian_is_that_of_the_accountant():
     from fedkit.privacy.accounting import Releases, epsilon
 
     for delta_at in (1.0, 3.0):
-        delta = float(profile(((1.0, 1.0, 2),))[int(10 * delta_at)])
+        delta = float(privacy_profile(((1.0, 1.0, 2),))[int(10 * delta_at)])
         assert epsilon([Releases(1.0, 1.0, 2)], delta) == pytest.approx(delta_at, rel=1e-3)
 
 
@@ -75,7 +82,7 @@ def test_profile_of_a_gaussian_is_that_of_the_accountant():
 def test_profile_of_sampled_noise_is_that_of_the_accountant():
     from fedkit.privacy.accounting import Releases, epsilon
 
-    delta = float(profile(((1.3444, 0.2, 10),))[20])
+    delta = float(privacy_profile(((1.3444, 0.2, 10),))[20])
     assert epsilon([Releases(1.3444, 0.2, 10)], delta) == pytest.approx(2.0, rel=0.01)
 
 
@@ -92,48 +99,55 @@ def test_rates_that_noise_allows_do_not_refute_it_and_better_ones_do():
     from scipy.stats import norm
 
     tpr = norm.cdf(norm.ppf(0.1) + 0.5)
-    fits = Rates(rate(1000, 10_000), rate(int(tpr * 10_000), 10_000))
+    fits = Rates(estimate_rate(1000, 10_000), estimate_rate(int(tpr * 10_000), 10_000))
     assert not refutes([fits], 2.0, 1.0, 1)
     assert refutes([fits], 4.0, 1.0, 1)
-    assert 2.0 <= noise_left([fits], 2.0, 1.0, 1) < 2.5
+    assert 2.0 <= implied_noise([fits], 2.0, 1.0, 1) < 2.5
 
 
 def test_what_no_sampling_could_show_leaves_no_noise_at_all():
-    assert noise_left([perfect(1000, 0.01)], 1.0, 0.1, 1) == 0.0
-    assert noise_left([Rates(rate(50, 100), rate(50, 100))], 1.0, 1.0, 1) == math.inf
+    assert implied_noise([perfect_rates(1000, 0.01)], 1.0, 0.1, 1) == 0.0
+    assert (
+        implied_noise([Rates(estimate_rate(50, 100), estimate_rate(50, 100))], 1.0, 1.0, 1)
+        == math.inf
+    )
 
 
 def test_the_table_shows_exactly_what_the_step_added():
-    rows = ToyData.of(there=True)
-    path, sums = play(rows, replace(plan_for(1e-9, 1.0, 3, 0.5), stream=(0,)))
+    rows = ToyData.create(there=True)
+    path, sums = play_training(rows, replace(training_plan(1e-9, 1.0, 3, 0.5), stream=(0,)))
     # the bias has the rest
-    assert along(rows.canary, path, sums, 0.5) == pytest.approx(np.ones(3), abs=2e-3)
-    path, sums = play(ToyData.of(there=False), replace(plan_for(1e-9, 1.0, 3, 0.5), stream=(0,)))
-    assert along(rows.canary, path, sums, 0.5) == pytest.approx(np.zeros(3), abs=1e-3)
+    assert canary_projections(rows.canary, path, sums, 0.5) == pytest.approx(np.ones(3), abs=2e-3)
+    path, sums = play_training(
+        ToyData.create(there=False), replace(training_plan(1e-9, 1.0, 3, 0.5), stream=(0,))
+    )
+    assert canary_projections(rows.canary, path, sums, 0.5) == pytest.approx(np.zeros(3), abs=1e-3)
 
 
 @pytest.mark.slow
 def test_noise_and_draws_are_those_promised():
-    rows = ToyData.of(there=False)
-    path, sums = play(rows, replace(plan_for(2.0, 0.3, 1000, 0.5), stream=(0,)))
-    assert along(rows.canary, path, sums, 0.5).std() == pytest.approx(2.0, rel=0.07)
-    rows = ToyData.of(there=True)
-    path, sums = play(rows, replace(plan_for(1e-6, 0.3, 500, 0.5), stream=(0,)))
-    assert (along(rows.canary, path, sums, 0.5) > 0.5).mean() == pytest.approx(0.3, abs=0.06)
+    rows = ToyData.create(there=False)
+    path, sums = play_training(rows, replace(training_plan(2.0, 0.3, 1000, 0.5), stream=(0,)))
+    assert canary_projections(rows.canary, path, sums, 0.5).std() == pytest.approx(2.0, rel=0.07)
+    rows = ToyData.create(there=True)
+    path, sums = play_training(rows, replace(training_plan(1e-6, 0.3, 500, 0.5), stream=(0,)))
+    assert (canary_projections(rows.canary, path, sums, 0.5) > 0.5).mean() == pytest.approx(
+        0.3, abs=0.06
+    )
 
 
 @pytest.mark.slow
 def test_sites_are_clipped_drawn_and_noised_as_promised():
     members = client_canary.canary_clients(True, 2.0)
-    seen = client_canary.play(
-        members, replace(client_canary.budget_for(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, 0
+    seen = client_canary.play_rounds(
+        members, replace(client_canary.canary_budget(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, 0
     )
     assert ((abs(seen) < 0.01) | (abs(seen - 1) < 0.01)).all() and seen.mean() == pytest.approx(
         0.5, abs=0.1
     )
-    away = client_canary.play(
+    away = client_canary.play_rounds(
         client_canary.canary_clients(False, 2.0),
-        client_canary.budget_for(3.0, 0.5, 2.0, 1e-5, 400),
+        client_canary.canary_budget(3.0, 0.5, 2.0, 1e-5, 400),
         400,
         0,
     )
@@ -142,13 +156,13 @@ def test_sites_are_clipped_drawn_and_noised_as_promised():
 
 def test_ratio_by_hand():
     seen = np.array([1.0, 0.0])
-    assert ratio(seen, Mechanism(1.0, 1.0, 2)) == pytest.approx(0.0)
+    assert log_likelihood_ratio(seen, Mechanism(1.0, 1.0, 2)) == pytest.approx(0.0)
     half = math.log(0.5 + 0.5 * math.exp(0.5)) + math.log(0.5 + 0.5 * math.exp(-0.5))
-    assert ratio(seen, Mechanism(1.0, 0.5, 2)) == pytest.approx(half)
+    assert log_likelihood_ratio(seen, Mechanism(1.0, 0.5, 2)) == pytest.approx(half)
 
 
 def test_thresholds_part_what_is_parted():
-    best = thresholds(np.arange(100.0) + 100, np.arange(100.0), 1e-5, 0.01)[2]
+    best = choose_thresholds(np.arange(100.0) + 100, np.arange(100.0), 1e-5, 0.01)[2]
     assert 99 < best <= 101
 
 
@@ -215,15 +229,15 @@ def test_same_seed_same_result():
 
 
 def test_a_fault_is_gone_after_the_game():
-    kept = dp_sgd.head_sum
-    with FAULTS["clip of the mean"](plan_for(1.0, 1.0, 1, 1.0)):
-        assert dp_sgd.head_sum is not kept
-    assert dp_sgd.head_sum is kept
+    kept = dp_sgd.clipped_head_sum
+    with FAULTS["clip of the mean"](training_plan(1.0, 1.0, 1, 1.0)):
+        assert dp_sgd.clipped_head_sum is not kept
+    assert dp_sgd.clipped_head_sum is kept
 
 
 def test_private_head_learns_with_little_noise():
     vectors, labels = np.repeat(np.eye(3), 20, 0), np.repeat(np.arange(3), 20)
-    plan = replace(plan_for(1e-3, 0.5, 50, 1.0), head_lr=5.0)
+    plan = replace(training_plan(1e-3, 0.5, 50, 1.0), head_lr=5.0)
     logits = private_head(vectors, labels, 0, plan=plan)(vectors)
     assert (logits.argmax(1) == labels).all()
     again = private_head(vectors, labels, 0, plan=plan)(vectors)

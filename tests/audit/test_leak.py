@@ -8,26 +8,33 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.audit.assemble import Clues, alike, read, variants
-from fedkit.audit.atoms import Atoms, row_space
-from fedkit.audit.defences import DEFENCES, Defence, gradient
-from fedkit.audit.label_leak import fit_shares, onto_simplex, rounded
+from fedkit.audit.assemble import TokenEvidence, cluster_similarity, initial_text, text_variants
+from fedkit.audit.atoms import FirstLayerInputs, row_space
+from fedkit.audit.defences import DEFENCES, Defence, mean_gradient
+from fedkit.audit.label_leak import fit_shares, project_onto_simplex, round_to_total
 from fedkit.audit.leak import (
-    FIGURES,
+    LEAK_METRICS,
     LEAKS,
-    QUICK,
-    _mean,
-    first_scene,
+    QUICK_ATTACKS,
+    _mean_metric,
+    first_round_setup,
     leak_table,
-    one_batch,
-    scene_of,
+    observe_batch,
+    setup_for_defence,
 )
-from fedkit.audit.lookup import pursue
-from fedkit.audit.matching import search
-from fedkit.audit.report import FAILED, lines
-from fedkit.audit.spans import inside, spans
-from fedkit.audit.threat_model import AttackGuess, AttackScore, Seen, attack_score, content, shared
-from fedkit.audit.token_leak import words
+from fedkit.audit.lookup import matching_pursuit
+from fedkit.audit.matching import search_text
+from fedkit.audit.report import FAILURE_NOTE, report_lines
+from fedkit.audit.spans import pairs_in_span, span_attack
+from fedkit.audit.threat_model import (
+    AttackGuess,
+    AttackScore,
+    ObservedUpdate,
+    attack_score,
+    multiset_overlap,
+    strip_special,
+)
+from fedkit.audit.token_leak import words_attack
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import Examples
@@ -50,27 +57,19 @@ KEYS = {
 
 
 @pytest.fixture(scope="module")
-def config(tiny_model, tiny_data):
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        tune="full",
-        clients=3,
-        partition="iid",
-        dtype="float32",
-        engine="plain",
-        max_tokens=24,
-        loss="plain",
+def config(tiny_config):
+    return tiny_config(
+        tune="full", clients=3, partition="iid", engine="plain", max_tokens=24, loss="plain"
     )
 
 
 @pytest.fixture(scope="module")
 def first(job):
-    return first_scene(job)
+    return first_round_setup(job)
 
 
-def seen_of(first, defence: Defence, number: int = 0) -> tuple[Examples, Seen]:
-    return one_batch(defence, first, np.random.default_rng(number))
+def seen_of(first, defence: Defence, number: int = 0) -> tuple[Examples, ObservedUpdate]:
+    return observe_batch(defence, first, np.random.default_rng(number))
 
 
 # --- scores, by hand
@@ -93,7 +92,9 @@ def test_scores_count_distinct_words_whole_texts_and_labels():
         None,
         None,
     )
-    assert shared([1, 1, 2], [1, 2, 2]) == 2 and content((101, 7, 102), {101, 102}) == (7,)
+    assert multiset_overlap([1, 1, 2], [1, 2, 2]) == 2 and strip_special(
+        (101, 7, 102), {101, 102}
+    ) == (7,)
 
 
 def test_an_empty_claim_is_no_recall_and_no_precision():
@@ -104,7 +105,7 @@ def test_an_empty_claim_is_no_recall_and_no_precision():
 
 def test_a_batch_without_a_claim_lowers_every_mean_but_precision():
     scores = [AttackScore(1.0, 0.5, 1.0), AttackScore(0.0, None, None)]
-    assert [_mean(scores, f) for f in FIGURES] == [0.5, 0.5, 0.5, None]
+    assert [_mean_metric(scores, f) for f in LEAK_METRICS] == [0.5, 0.5, 0.5, None]
 
 
 # --- the parts
@@ -116,33 +117,35 @@ def test_atoms_are_the_inputs_of_the_first_layer(first):
         norm + n: torch.randn(32, generator=torch.Generator().manual_seed(i))
         for i, n in enumerate(("weight", "bias"))
     }
-    atoms = Atoms.of(model, first.known.shared | draw, 24)
+    atoms = FirstLayerInputs.from_model(model, first.known.shared | draw, 24)
     ids = torch.tensor([[101, 2054, 7592, 102]])
     with torch.no_grad():
         wanted = model.module.encoder.embeddings(input_ids=ids)[0]
-    assert torch.allclose(atoms.at(ids[0], torch.arange(4)), wanted, atol=1e-5)
-    assert torch.allclose(atoms.squares[ids[0], torch.arange(4)], wanted.square().sum(1), rtol=1e-4)
-    whole = atoms.energy(torch.eye(32))
-    assert torch.allclose(whole, atoms.squares, rtol=1e-3)
+    assert torch.allclose(atoms.vectors(ids[0], torch.arange(4)), wanted, atol=1e-5)
+    assert torch.allclose(
+        atoms.squared_norms[ids[0], torch.arange(4)], wanted.square().sum(1), rtol=1e-4
+    )
+    whole = atoms.projection_energy(torch.eye(32))
+    assert torch.allclose(whole, atoms.squared_norms, rtol=1e-3)
 
 
 def test_inside_finds_the_vectors_of_a_span_and_no_others(first):
-    atoms: Atoms = first.known.atoms
+    atoms: FirstLayerInputs = first.known.first_layer_inputs
     pairs = torch.tensor([[101, 0], [2054, 1], [7592, 2]])
     mixed = torch.randn(9, 3, generator=torch.Generator().manual_seed(1)).double()
-    basis = row_space(mixed @ atoms.at(*pairs.T).double())
+    basis = row_space(mixed @ atoms.vectors(*pairs.T).double())
     assert basis.shape == (32, 3)
-    assert inside(atoms, basis).tolist() == pairs.tolist()
+    assert pairs_in_span(atoms, basis).tolist() == pairs.tolist()
 
 
 def test_counts_fit_on_the_simplex():
-    assert onto_simplex(torch.tensor([2.0, 0.0])).tolist() == [1, 0]
-    assert onto_simplex(torch.tensor([0.6, 0.6])).tolist() == pytest.approx([0.5, 0.5])
+    assert project_onto_simplex(torch.tensor([2.0, 0.0])).tolist() == [1, 0]
+    assert project_onto_simplex(torch.tensor([0.6, 0.6])).tolist() == pytest.approx([0.5, 0.5])
     design = torch.full((3, 3), 1 / 3).double() - torch.eye(3).double()
     shares = torch.tensor([0.25, 0.75, 0.0]).double()
     assert torch.allclose(fit_shares(design, shares @ design), shares, atol=1e-6)
-    assert rounded(np.array([0.9, 2.4, 0.7]), 4).tolist() == [1, 2, 1]
-    assert rounded(np.array([1.0, 2.0]), 3).tolist() == [1, 2]
+    assert round_to_total(np.array([0.9, 2.4, 0.7]), 4).tolist() == [1, 2, 1]
+    assert round_to_total(np.array([1.0, 2.0]), 3).tolist() == [1, 2]
 
 
 def test_texts_are_read_from_clues_of_who_belongs_together():
@@ -153,15 +156,18 @@ def test_texts_are_read_from_clues_of_who_belongs_together():
     there = torch.full((6, 4), nowhere)
     for token, place in ((0, 0), (1, 3), (2, 1), (3, 2), (4, 1), (5, 2)):
         there[token, place] = 0.1
-    clues = Clues(tokens, near, there, begin=101, end=102)
-    assert [read(clues, k) for k in (0, 1)] == [(101, 5, 6, 102), (101, 7, 8, 102)]
-    assert sorted(variants(clues, 0, (101, 5, 6, 102))) == [(101, 5, 8, 102), (101, 7, 6, 102)]
+    evidence = TokenEvidence(tokens, near, there, cls_id=101, sep_id=102)
+    assert [initial_text(evidence, k) for k in (0, 1)] == [(101, 5, 6, 102), (101, 7, 8, 102)]
+    assert sorted(text_variants(evidence, 0, (101, 5, 6, 102))) == [
+        (101, 5, 8, 102),
+        (101, 7, 6, 102),
+    ]
 
 
 def test_tokens_with_like_gradients_are_of_one_text():
     rng = torch.Generator().manual_seed(0)
     centre = torch.eye(16)[:2].double().repeat_interleave(5, 0)  # five tokens of each of two texts
-    found = alike(
+    found = cluster_similarity(
         centre + 0.1 * torch.randn(10, 16, generator=rng).double(),
         torch.ones(10, dtype=torch.bool),
         2,
@@ -176,11 +182,13 @@ def test_tokens_with_like_gradients_are_of_one_text():
 def test_two_mixed_texts_are_mended_by_the_second_layer():
     from fedkit.experiments.job import prepare
 
-    stage = first_scene(prepare(RunConfig(tune="full", examples_per_client=10, dtype="float32")))
+    stage = first_round_setup(
+        prepare(RunConfig(tune="full", examples_per_client=10, dtype="float32"))
+    )
     right = []
     for number in range(2):
         batch, seen = seen_of(stage, Defence(texts=2), number)
-        right.append(attack_score(spans(seen), batch, stage.known.special).sentences)
+        right.append(attack_score(span_attack(seen), batch, stage.known.special).sentences)
     assert sum(right) >= 1.5
 
 
@@ -188,7 +196,7 @@ def test_pursue_takes_the_matrices_that_add_up():
     rng = torch.Generator().manual_seed(0)
     a, z = torch.randn(40, 3, generator=rng).double(), torch.randn(40, 8, generator=rng).double()
     total = sum(torch.outer(a[i], z[i]) for i in (3, 17, 29))
-    assert sorted(pursue(a, z, total, 3)) == [3, 17, 29]
+    assert sorted(matching_pursuit(a, z, total, 3)) == [3, 17, 29]
 
 
 # --- the attacks, exact where nothing is done about them
@@ -197,7 +205,7 @@ def test_pursue_takes_the_matrices_that_add_up():
 @pytest.mark.parametrize("texts", [1, 6])
 def test_words_are_exactly_those_of_the_batch(first, texts):
     batch, seen = seen_of(first, Defence(texts=texts))
-    assert words(seen).tokens == set().union(*batch.tokens)
+    assert words_attack(seen).tokens == set().union(*batch.tokens)
 
 
 def test_words_stand_out_of_weak_noise_and_drown_in_strong(first):
@@ -211,7 +219,7 @@ def test_words_stand_out_of_weak_noise_and_drown_in_strong(first):
         noisy = seen.gradient[name] + noise * torch.randn(
             seen.gradient[name].shape, generator=torch.Generator().manual_seed(0)
         )
-        found = words(Seen({name: noisy}, 1, seen.known)).tokens
+        found = words_attack(ObservedUpdate({name: noisy}, 1, seen.known)).tokens
         assert found == wanted
 
 
@@ -231,10 +239,10 @@ def test_the_head_alone_finds_listed_texts(first):
 def test_a_search_brings_a_text_nearer_to_the_vector_seen(first):
     _, seen = seen_of(first, Defence())
     start = list(LEAKS["topic"].run(seen).texts[0])
-    wanted = first.known.vectors[seen.hidden[0]]
-    text, near = search(seen, start, wanted, steps=8)
+    wanted = first.known.vectors[seen.batch_rows[0]]
+    text, near = search_text(seen, start, wanted, steps=8)
     assert (
-        near > search(seen, start, wanted, steps=0)[1]
+        near > search_text(seen, start, wanted, steps=0)[1]
         and text[0] == start[0]
         and text[-1] == start[-1]
     )
@@ -245,7 +253,7 @@ def test_the_search_is_told_the_vector_by_the_head(first):
     batch, seen = seen_of(first, Defence())
     row = seen.tensor("head.weight")[batch.labels[0]]  # (p_y - 1) z
     assert torch.allclose(
-        -row / row.norm(), first.known.vectors[seen.hidden[0]].double(), atol=1e-4
+        -row / row.norm(), first.known.vectors[seen.batch_rows[0]].double(), atol=1e-4
     )
     assert (
         LEAKS["matching"]
@@ -256,34 +264,34 @@ def test_the_search_is_told_the_vector_by_the_head(first):
 
 def test_spans_read_one_text_word_for_word(first):
     batch, seen = seen_of(first, Defence())
-    assert spans(seen).texts == batch.tokens
+    assert span_attack(seen).texts == batch.tokens
 
 
 def test_spans_fail_under_noise_and_say_why(first):
     batch, seen = seen_of(first, Defence(privacy="example:noise=1"))
-    guess = spans(seen)
+    guess = span_attack(seen)
     assert not guess.texts and not guess.tokens and "full rank" in guess.why
     assert attack_score(guess, batch, first.known.special).recall == 0
 
 
 def test_a_sum_still_names_every_word_but_not_whose(first):
-    batch, seen = seen_of(first, Defence(sites=4))
-    found = words(seen).tokens
+    batch, seen = seen_of(first, Defence(clients=4))
+    found = words_attack(seen).tokens
     assert set(batch.tokens[0]) < found and seen.texts == 4
-    assert found == set().union(*(first.known.listed.tokens[i] for i in seen.hidden))
+    assert found == set().union(*(first.known.listed.tokens[i] for i in seen.batch_rows))
 
 
 def test_masked_uploads_tell_nothing_whatever_they_hide(first):
     one, other = (seen_of(first, Defence(masked=True), 5)[1].gradient for _ in range(2))
     assert all(torch.equal(one[n], other[n]) for n in one)
     _, seen = seen_of(first, Defence(masked=True))
-    assert not words(seen).tokens and not spans(seen).texts
+    assert not words_attack(seen).tokens and not span_attack(seen).texts
 
 
 def test_the_gradient_is_the_mean_over_texts(first):
     known, model = first.known, first.job.model
-    whole = gradient(model, known.shared, known.listed.take([0, 1]), None)
-    parts = [gradient(model, known.shared, known.listed.take([i]), None) for i in (0, 1)]
+    whole = mean_gradient(model, known.shared, known.listed.take([0, 1]), None)
+    parts = [mean_gradient(model, known.shared, known.listed.take([i]), None) for i in (0, 1)]
     assert torch.allclose(
         whole["head.weight"], (parts[0]["head.weight"] + parts[1]["head.weight"]) / 2, atol=1e-6
     )
@@ -292,23 +300,25 @@ def test_the_gradient_is_the_mean_over_texts(first):
 def test_clipping_hides_no_word_and_one_step_of_adamw_none_either(first):
     for defence in (Defence(privacy="example:noise=1e-9"), Defence(optimizer="adamw")):
         batch, seen = seen_of(first, defence)
-        assert words(seen).tokens == set(batch.tokens[0])
+        assert words_attack(seen).tokens == set(batch.tokens[0])
 
 
 @pytest.mark.parametrize(
-    "defence", [Defence(privacy="client:noise=1"), Defence(privacy="client:noise=1", sites=3)]
+    "defence", [Defence(privacy="client:noise=1"), Defence(privacy="client:noise=1", clients=3)]
 )
 def test_client_level_noise_is_in_the_sum_and_not_in_one_upload_in_the_clear(first, defence):
     batch, seen = seen_of(first, defence)
-    assert (set(batch.tokens[0]) == words(seen).tokens) == (defence.sites == 1)
+    assert (set(batch.tokens[0]) == words_attack(seen).tokens) == (defence.clients == 1)
 
 
 @pytest.mark.slow
 def test_lora_reads_a_text_longer_than_its_rank(job, first):
-    early, later = (scene_of(first, "lora:r=4,alpha=16", later=later) for later in (False, True))
+    early, later = (
+        setup_for_defence(first, "lora:r=4,alpha=16", later=later) for later in (False, True)
+    )
     assert "A in round 1" in LEAKS["pursuit"].run(seen_of(early, Defence(tune="lora"))[1]).why
     batch, seen = seen_of(later, Defence(tune="lora"))
-    assert len(batch.tokens[0]) > 2 * 4 and not spans(seen).texts
+    assert len(batch.tokens[0]) > 2 * 4 and not span_attack(seen).texts
     assert LEAKS["pursuit"].run(seen).texts == batch.tokens
 
 
@@ -325,14 +335,16 @@ def test_unknown_names_are_told(job):
 @pytest.mark.slow
 def test_every_attack_meets_every_defence(job):
     rows = leak_table(job, batches=1)
-    assert [(r["defence"], r["attack"]) for r in rows] == [(d, a) for d in DEFENCES for a in QUICK]
+    assert [(r["defence"], r["attack"]) for r in rows] == [
+        (d, a) for d in DEFENCES for a in QUICK_ATTACKS
+    ]
     for row in rows:
         assert set(row) == KEYS and row["batches"] == 1
         figures = [row[f] for f in ("tokens_recall", "tokens_precision", "sentences", "labels")]
         assert all(f is None or 0 <= f <= 1 for f in figures) and row["example_original"]
         assert row["why"] or any(f is not None for f in figures)
-    said = "\n".join(lines(rows))
-    assert FAILED in said and rows[0]["example_original"] in said
+    said = "\n".join(report_lines(rows))
+    assert FAILURE_NOTE in said and rows[0]["example_original"] in said
 
 
 def test_the_same_seed_gives_the_same_table(job):
@@ -350,7 +362,7 @@ def test_a_model_of_another_build_is_refused_in_a_sentence(first):
         source=SimpleNamespace(name="odd"),
     )
     with pytest.raises(FedkitError, match="odd is not built like BERT"):
-        Atoms.of(model, {}, 8)
+        FirstLayerInputs.from_model(model, {}, 8)
 
 
 @pytest.mark.slow

@@ -47,13 +47,13 @@ def kit(name: str, data: str, judge: bool) -> dict:
     from fedkit.core.memory import peak_rss_bytes
     from fedkit.experiments.job import prepare
     from fedkit.federated.algorithm import federate
-    from fedkit.federated.rounds.head_start import start
-    from fedkit.models.metrics import score
+    from fedkit.federated.rounds.head_start import compute_head_start
+    from fedkit.models.metrics import score_logits
 
     job = prepare(config_of(name, data))
     began = time.perf_counter()
     job.model.load_params(job.start)
-    shared, prior, _ = start(job.model, job.clients, job.config)
+    shared, prior, _ = compute_head_start(job.model, job.clients, job.config)
     started = time.perf_counter() - began
     records = []
     for done in federate(job.model, job.clients, shared, job.config, prior):
@@ -62,7 +62,9 @@ def kit(name: str, data: str, judge: bool) -> dict:
     seconds, peak = time.perf_counter() - began, peak_rss_bytes()
     began = time.perf_counter()
     job.model.load_params(shared)
-    accuracy = score(job.model.predict(job.test), job.test, job.clients).accuracy if judge else None
+    accuracy = (
+        score_logits(job.model.predict(job.test), job.test, job.clients).accuracy if judge else None
+    )
     judged = time.perf_counter() - began
     tokens = (
         sum(len(t) for c in job.clients for t in c.train.tokens)

@@ -158,13 +158,13 @@ def measured(settings: dict) -> dict:
 def predicted(case: Case, data: str, attention: str) -> tuple[int, int]:
     """(peak of the run, peak of one site that trains alone), in bytes."""
     from fedkit.core.config import RunConfig
-    from fedkit.federated.memory_model import Texts, process_footprint, site_footprint
+    from fedkit.federated.memory_model import Texts, client_footprint, process_footprint
 
     config = RunConfig(**case.settings(data))
     lengths, number = token_counts(data, case.max_tokens), SITES * EXAMPLES * 5 // 4 + 200
     return (
         process_footprint(config, Texts.of(lengths, number), 12, attention).total,
-        site_footprint(config, Texts.of(lengths, EXAMPLES * 5 // 4), 12, attention).total,
+        client_footprint(config, Texts.of(lengths, EXAMPLES * 5 // 4), 12, attention).total,
     )
 
 

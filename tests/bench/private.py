@@ -17,7 +17,7 @@ import torch
 from fedkit.core.config import RunConfig
 from fedkit.experiments.job import prepare
 from fedkit.federated.local.dp_sgd import private_fit
-from fedkit.federated.local.train import Steps, fit, task_of
+from fedkit.federated.local.train import PrivatePlan, fit, make_task
 
 WAYS = [
     ("head", "fast"),
@@ -41,11 +41,11 @@ def measured(tune: str, engine: str, rows: int, data: str, repeats: int) -> tupl
         data=data, tune=tune, engine=engine, clients=1, partition="iid", examples_per_client=rows
     )
     job = prepare(config)
-    task = task_of(job.clients[0], job.start, config, 1, None, len(job.model.labels))
-    private = replace(task, private=Steps(0.2, 0.4, 1.0, 1, 1.0, 0.1, (0, 1, 2)))
+    task = make_task(job.clients[0], job.start, config, 1, None, len(job.model.labels))
+    private = replace(task, private=PrivatePlan(0.2, 0.4, 1.0, 1, 1.0, 0.1, (0, 1, 2)))
     pairs = []
     for _ in range(repeats + 1):  # the first fills the store of what no training changes
-        usual = task_of(job.clients[0], job.start, config, 1, None, len(job.model.labels))
+        usual = make_task(job.clients[0], job.start, config, 1, None, len(job.model.labels))
         pairs.append(
             (
                 seconds(private_fit, job.model, private, config),

@@ -22,7 +22,7 @@ def scale(clients: int, data: str) -> dict:
     from fedkit.data.corpus import ClientData
     from fedkit.experiments.job import prepare
     from fedkit.federated.algorithm import federate
-    from fedkit.federated.rounds.head_start import start
+    from fedkit.federated.rounds.head_start import compute_head_start
 
     each = max(EACH, TRAINED // clients)
     config = replace(YARDSTICK, data=data, clients=8, rounds=ROUNDS)
@@ -41,7 +41,7 @@ def scale(clients: int, data: str) -> dict:
 
     began = time.perf_counter()
     job.model.load_params(job.start)
-    shared, prior, _ = start(job.model, job.clients, config)
+    shared, prior, _ = compute_head_start(job.model, job.clients, config)
     started = time.perf_counter() - began
     times, trained = [], 0
     began = time.perf_counter()

@@ -18,18 +18,23 @@ from statistics import median
 
 import numpy as np
 
-from fedkit.wire.secure_aggregation.fixed_point import Fixed, disclosed, enclosed
+from fedkit.wire.secure_aggregation.fixed_point import FixedPoint, pack_upload, unpack_upload
 from fedkit.wire.secure_aggregation.masking_client import (
     MaskingClient,
-    add_pair,
-    agree,
-    box,
-    rows,
+    add_pair_mask,
+    encrypt_share,
+    pack_rows,
     self_mask,
+    shared_key,
 )
-from fedkit.wire.secure_aggregation.neighbours import enough, graph, needed, risk
+from fedkit.wire.secure_aggregation.neighbours import (
+    failure_bounds,
+    neighbour_graph,
+    safe_neighbours,
+    shares_needed,
+)
 from fedkit.wire.secure_aggregation.registry import Ckks, Masks
-from fedkit.wire.secure_aggregation.shamir import NBYTES, PRIME, _weights, join
+from fedkit.wire.secure_aggregation.shamir import NBYTES, PRIME, join_shares, lagrange_weights
 
 SIZE, DROP, HOSTILE = 103_373, 0.3, 0.05
 WHOLE = 100  # up to so many clients a whole round is run
@@ -46,7 +51,7 @@ def cases() -> list[tuple[int, int, float]]:
         if n > 10:
             out += [
                 (n, 2 * math.ceil(math.log2(n)), 0.5),
-                (n, enough(n, DROP, HOSTILE, 0.33), 0.33),
+                (n, safe_neighbours(n, DROP, HOSTILE, 0.33), 0.33),
             ]
     return out
 
@@ -62,46 +67,47 @@ def seconds(what: Callable[[], object], repeats: int) -> float:
 
 def masks(n: int, k: int, threshold: float, repeats: int) -> dict:
     """One row: one client's work and messages, the server's work by parts."""
-    fixed, circles = Fixed(32, 16), graph(n, k, 0, 1)
+    fixed, circles = FixedPoint(32, 16), neighbour_graph(n, k, 0, 1)
     members = [
-        MaskingClient(i, f"site-{i + 1}", 0, 1, circle, needed(len(circle), threshold))
+        MaskingClient(i, f"site-{i + 1}", 0, 1, circle, shares_needed(len(circle), threshold))
         for i, circle in enumerate(circles)
     ]
     me = members[0]
-    others = [p for p in me.circle if p != 0]
-    book = rows({p: members[p].advertise() for p in others})
+    others = [p for p in me.neighbourhood if p != 0]
+    book = pack_rows({p: members[p].advertise_keys() for p in others})
     vector = np.random.default_rng(0).laplace(0, 1e-3, SIZE)
     uploaded = np.packbits(
-        np.arange(len(me.circle)) < math.ceil((1 - DROP) * len(me.circle)), bitorder="little"
+        np.arange(len(me.neighbourhood)) < math.ceil((1 - DROP) * len(me.neighbourhood)),
+        bitorder="little",
     )
 
     def setup() -> tuple[int, int]:
-        me.agreed.clear()
-        keys, dealt = me.advertise(), me.deal(book)
+        me.share_keys.clear()
+        keys, dealt = me.advertise_keys(), me.share_secrets(book)
         # as the others would send them
-        boxes = rows({p: box(me._box_key(p), p, bytes(2 * NBYTES)) for p in others})
-        me.keep(boxes)
+        boxes = pack_rows({p: encrypt_share(me.share_key(p), p, bytes(2 * NBYTES)) for p in others})
+        me.receive_shares(boxes)
         return len(keys) + len(dealt), len(book) + len(boxes)
 
     def seal() -> bytes:
-        values = fixed.wrapped(fixed.rounded(vector, n, np.random.default_rng(0))) + me.mask(
-            fixed, SIZE
-        )
-        return enclosed(me.name, 1, SIZE, 0, fixed.pack(values))
+        values = fixed.to_unsigned(
+            fixed.round_values(vector, n, np.random.default_rng(0))
+        ) + me.total_mask(fixed, SIZE)
+        return pack_upload(me.name, 1, SIZE, 0, fixed.pack(values))
 
     sent, received = setup()
-    body, answer = seal(), me.reveal(uploaded.tobytes())
+    body, answer = seal(), me.reveal_shares(uploaded.tobytes())
     row = {
         "clients": n,
         "neighbours": len(others),
         "threshold": threshold,
         "setup_seconds": seconds(setup, repeats),
         "seal_seconds": seconds(seal, repeats),
-        "reveal_seconds": seconds(lambda: me.reveal(uploaded.tobytes()), repeats),
+        "reveal_seconds": seconds(lambda: me.reveal_shares(uploaded.tobytes()), repeats),
         "setup_bytes": [sent, received],
         "body_bytes": len(body),
         "reveal_bytes": [len(answer), len(uploaded)],
-        "risk": risk(n, len(others), DROP, HOSTILE, threshold),
+        "risk": failure_bounds(n, len(others), DROP, HOSTILE, threshold),
         "failed": failed(n, k, threshold),
     }
     return row | {"server_seconds": server(n, len(others), threshold, body, repeats)}
@@ -112,42 +118,43 @@ def failed(n: int, k: int, threshold: float, tries: int = 4_000) -> float:
     cannot be opened.
     """
     near = np.zeros((n, n), np.float32)
-    for i, circle in enumerate(graph(n, k, 0, 1)):
+    for i, circle in enumerate(neighbour_graph(n, k, 0, 1)):
         near[i, circle] = 1
     there = np.random.default_rng(1).random((tries, n)) < 1 - DROP
     # answers in each circle; where nobody is left there is nothing to open
     held = there.astype(np.float32) @ near
-    short = (held < needed(int(near[0].sum()), threshold)) & (held > 0)
-    return float((short.any(1) | (there.sum(1) < needed(n, threshold))).mean())
+    short = (held < shares_needed(int(near[0].sum()), threshold)) & (held > 0)
+    return float((short.any(1) | (there.sum(1) < shares_needed(n, threshold))).mean())
 
 
 def server(n: int, k: int, threshold: float, body: bytes, repeats: int) -> dict[str, float]:
     """Seconds of each part of the server's work, from one upload, one secret and one mask."""
-    fixed, lost = Fixed(32, 16), round(DROP * n)
+    fixed, lost = FixedPoint(32, 16), round(DROP * n)
     came, total, key = n - lost, np.zeros(SIZE, np.uint32), b"k" * 32
-    shares = {i + 1: PRIME // (i + 2) for i in range(needed(k + 1, threshold))}
+    shares = {i + 1: PRIME // (i + 2) for i in range(shares_needed(k + 1, threshold))}
     other = (9).to_bytes(32, "little")
 
     def add() -> None:
-        np.add(total, fixed.unpack(disclosed(body, "site-1", 1, SIZE, 0), SIZE), out=total)
+        np.add(total, fixed.unpack(unpack_upload(body, "site-1", 1, SIZE, 0), SIZE), out=total)
 
     def one_self() -> None:
         np.subtract(total, self_mask(5, fixed, SIZE), out=total)
 
     def one_pair() -> None:
-        agree(PRIME - 5, other, 0, 1)
-        add_pair(total, key, 0, 1)
+        shared_key(PRIME - 5, other, 0, 1)
+        add_pair_mask(total, key, 0, 1)
 
     def weights() -> None:
-        _weights.cache_clear()
-        _weights(tuple(shares))
+        lagrange_weights.cache_clear()
+        lagrange_weights(tuple(shares))
 
     weights()
     own_weights = n if k < n - 1 else 1  # in one circle of all, the same clients hold every secret
     return {
         "add": came * seconds(add, 3 * repeats),
         "secrets": (
-            own_weights * seconds(weights, repeats) + n * seconds(lambda: join(shares), 3 * repeats)
+            own_weights * seconds(weights, repeats)
+            + n * seconds(lambda: join_shares(shares), 3 * repeats)
         ),
         "self masks": came * seconds(one_self, 3 * repeats),
         "drop-outs": lost * k * (1 - DROP) * seconds(one_pair, 3 * repeats),
@@ -174,7 +181,7 @@ def whole_round(n: int, k: int, threshold: float) -> dict[str, float]:
     total, _ = session.result(there)
     marks.append(time.perf_counter())
     assert np.array_equal(
-        np.ldexp(total, 16).astype(np.int64), sum(session.rounded(c, vector) for c in uploaded)
+        np.ldexp(total, 16).astype(np.int64), sum(session.round_vector(c, vector) for c in uploaded)
     )
     return dict(zip(("setup", "seal", "server"), np.diff(marks).tolist()))
 

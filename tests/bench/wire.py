@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from fedkit.core.tensors import Params
-from fedkit.wire.layout import Form
+from fedkit.wire.layout import TensorLayout
 from fedkit.wire.pipeline import STAGES, Context, Wire, make_wire
 
 SHAPES = [(8, 384), (384, 8)] * 12 + [(77, 384), (77,)]
@@ -66,8 +66,8 @@ def ideal_bytes(wire: Wire, delta: Params, context: Context) -> float:
     """Entropy of the symbols, each array by its own frequencies, and the bytes of the numbers that
     are no symbols.
     """
-    form, total = Form.of(delta), 0.0
-    for array, slot in zip(wire._split(delta, form, context)[0], wire._slots(form)):
+    form, total = TensorLayout.from_params(delta), 0.0
+    for array, slot in zip(wire._compress(delta, form, context)[0], wire._slots(form)):
         p = np.bincount(array) / len(array) if slot.alphabet else None
         total += (
             array.nbytes if p is None else -(p[p > 0] * np.log2(p[p > 0])).sum() * len(array) / 8
@@ -84,7 +84,7 @@ def measure(spec: str, repeats: int) -> dict:
     return {
         "spec": spec,
         "bytes": payload.nbytes,
-        "bits": 8 * payload.nbytes / Form.of(delta).size,
+        "bits": 8 * payload.nbytes / TensorLayout.from_params(delta).size,
         "encode_ms": milliseconds(lambda: wire.encode(delta, context), repeats),
         "decode_ms": milliseconds(lambda: wire.decode(payload, delta, context), repeats),
         "entropy_ratio": payload.nbytes / ideal_bytes(wire, delta, context) if coder else None,

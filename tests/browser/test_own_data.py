@@ -9,11 +9,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import served, write_notebook
-from driver import Bench
-from tiny import write_tiny_data, write_tiny_model
+from browser.driver import Bench
+from browser.servers import ROOT, served, write_notebook
+from factories.tiny import write_tiny_data, write_tiny_model
 
-ROOT = Path(__file__).resolve().parents[2]
 LESSON = ROOT / "notebooks" / "09_your_own_data.ipynb"
 UPTO = 5  # cells: title, names, imports, "look", panel
 

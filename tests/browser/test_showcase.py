@@ -15,8 +15,8 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT
-from driver import Bench
+from browser.driver import Bench
+from browser.servers import ROOT
 
 FIRST, LONGEST = 15.0, 60.0  # seconds from opening to the first picture; of the run
 WORDS = {

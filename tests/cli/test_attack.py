@@ -5,39 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-import typer
 
 from fedkit.audit import run_attack
 from fedkit.cli import console
-from fedkit.cli.attack import attack
-from fedkit.cli.flags import Command
-from fedkit.core.config import RunConfig
 from fedkit.core.record import Run
 
 
 @pytest.fixture(scope="module")
-def config(tiny_model, tiny_data):
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        tune="full",
-        clients=3,
-        partition="iid",
-        dtype="float32",
-        rounds=1,
-        max_tokens=24,
-        batch_size=2,
-    )
-
-
-def call(*words: str) -> int:
-    app = typer.Typer()
-    app.command(cls=Command)(attack)
-    command = typer.main.get_command(app)
-    return console.call(
-        lambda: command.main(
-            list(map(str, words)), prog_name="fedkit attack", standalone_mode=False
-        )
+def config(tiny_config):
+    return tiny_config(
+        tune="full", clients=3, partition="iid", rounds=1, max_tokens=24, batch_size=2
     )
 
 
@@ -52,17 +29,18 @@ def call(*words: str) -> int:
         (("--demo", "--data", "nosuch"), "unknown data set"),
     ],
 )
-def test_bad_input_is_one_line_and_code_2(capsys, words, said):
-    assert call(*words) == console.USER_ERROR
-    out = capsys.readouterr()
-    assert said in out.err and out.err.count("\n") == 1 and not out.out
+def test_bad_input_is_one_line_and_code_2(fed, words, said):
+    code, out, err = fed("attack", *words)
+    assert code == console.USER_ERROR
+    assert said in err and err.count("\n") == 1 and not out
 
 
 @pytest.mark.slow
-def test_a_run_is_attacked_as_it_was_set(whole, capsys):
+def test_a_run_is_attacked_as_it_was_set(whole, fed):
     before = sorted(p.name for p in whole.rglob("*"))
-    assert call(whole, "--batches", "1", "--json") == 0
-    values = json.loads(capsys.readouterr().out)
+    code, out, _ = fed("attack", whole, "--batches", "1", "--json")
+    assert code == 0
+    values = json.loads(out)
     names = list(dict.fromkeys(r["defence"] for r in values["rows"]))
     assert names == [
         "one step, round 1",
@@ -79,9 +57,9 @@ def test_a_run_is_attacked_as_it_was_set(whole, capsys):
 
 
 @pytest.mark.slow
-def test_people_read_what_was_known_and_one_text(whole, capsys):
-    assert call(whole, "--batches", "1") == 0
-    said = capsys.readouterr().out
+def test_people_read_what_was_known_and_one_text(whole, fed):
+    code, said, _ = fed("attack", whole, "--batches", "1")
+    assert code == 0
     for words in (
         "It knew: the base model",
         "It did not know",
@@ -92,12 +70,12 @@ def test_people_read_what_was_known_and_one_text(whole, capsys):
 
 
 @pytest.mark.slow
-def test_a_run_on_other_data_is_refused(whole, tmp_path, capsys):
+def test_a_run_on_other_data_is_refused(whole, tmp_path, fed):
     run = Run.load(whole)
     run.data["sha256"] = "0" * 64
     run.save(tmp_path)
-    assert call(tmp_path) == console.USER_ERROR
-    assert "is not what" in capsys.readouterr().err
+    code, _, err = fed("attack", tmp_path)
+    assert code == console.USER_ERROR and "is not what" in err
 
 
 @pytest.mark.parametrize(
@@ -121,10 +99,10 @@ def test_a_run_on_other_data_is_refused(whole, tmp_path, capsys):
 def test_settings_become_what_is_attacked(job, changes, wanted):
     from dataclasses import replace
 
-    found = run_attack.defences_of(replace(job, config=replace(job.config, **changes)))
+    found = run_attack.run_defences(replace(job, config=replace(job.config, **changes)))
     local = sorted(len(c.train) for c in job.clients)[1]
     wanted = {
         n: (t if n == "one step" and t else local, s if n == "one step" else -(-local // 2), k, w)
         for n, (t, s, k, w) in wanted.items()
     }
-    assert {n: (d.texts, d.steps, d.sites, d.wire) for n, d in found.items()} == wanted
+    assert {n: (d.texts, d.steps, d.clients, d.wire) for n, d in found.items()} == wanted

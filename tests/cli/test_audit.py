@@ -8,13 +8,10 @@ import json
 from dataclasses import replace
 
 import pytest
-import typer
 
 from fedkit.audit import run_audit
 from fedkit.audit.canary import Mechanism, audit_mechanism
-from fedkit.audit.run_audit import AuditedPromise, promise_of
-from fedkit.cli import audit, console
-from fedkit.cli.flags import Command
+from fedkit.audit.run_audit import AuditedPromise, recorded_promise
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
@@ -29,16 +26,6 @@ SAID = {
     "turns": 0,
     "blocks": [[3.7307, 1.0, 1]],
 }
-
-
-def command(*argv: str) -> int:
-    """The exit code of `fedkit audit ARGV`."""
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(cls=Command)(audit.audit)
-    parser = typer.main.get_command(app)
-    return console.call(
-        lambda: parser.main([*argv], prog_name="fedkit audit", standalone_mode=False)
-    )
 
 
 def record(said: dict | None = SAID, **result) -> Run:
@@ -67,7 +54,7 @@ def folder(tmp_path):
 
 
 def test_the_promise_is_read_from_the_record():
-    promise = promise_of(record(), 100)
+    promise = recorded_promise(record(), 100)
     assert promise == AuditedPromise(
         1.0, 1e-5, "example", Mechanism(3.7307, 1.0, 1, 0.5), "", ((3.7307, 1.0, 1),)
     )
@@ -79,17 +66,17 @@ def test_the_promise_is_read_from_the_record():
 
 
 def test_a_long_run_is_played_in_part_and_that_is_said():
-    promise = promise_of(record(SAID | {"steps": 10, "visits": 100, "start": 1.0}), 500)
+    promise = recorded_promise(record(SAID | {"steps": 10, "visits": 100, "start": 1.0}), 500)
     assert promise.setting.steps == 100
     assert promise.why == "100 of its 1000 steps are played; the head start's share is not played"
 
 
 def test_a_run_without_privacy_promises_nothing():
-    assert promise_of(record(None), 100) is None
+    assert recorded_promise(record(None), 100) is None
 
 
 def test_noise_over_rounds_is_said_not_to_be_played():
-    promise = promise_of(record(SAID | {"turns": 4}), 100)
+    promise = recorded_promise(record(SAID | {"turns": 4}), 100)
     assert promise.setting is None and "ftrl" in promise.why
 
 
@@ -106,26 +93,25 @@ def test_noise_over_rounds_is_said_not_to_be_played():
         record(privacy_unit="town"),
     ],
 )
-def test_records_that_do_not_hold_together_are_one_line(bad, folder, capsys):
+def test_records_that_do_not_hold_together_are_one_line(bad, folder, fed):
     with pytest.raises(FedkitError):
-        promise_of(bad, 100)
-    assert command(folder(bad), "--trials", "40") == 2
-    out, err = capsys.readouterr()
-    assert not out and err.startswith("fedkit: ") and err.count("\n") == 1
+        recorded_promise(bad, 100)
+    code, out, err = fed("audit", folder(bad), "--trials", "40")
+    assert code == 2 and not out and err.startswith("fedkit: ") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     "argv",
     [(), ("--demo", "x"), ("--demo", "--trials", "3"), ("/nowhere",), ("x", "--trials", "a")],
 )
-def test_bad_input_is_one_line(argv, capsys):
-    assert command(*argv) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+def test_bad_input_is_one_line(argv, fed):
+    code, _, err = fed("audit", *argv)
+    assert code == 2 and err.count("\n") == 1
 
 
-def test_a_run_whose_data_is_gone_still_plays_the_game(folder, capsys):
-    assert command(folder(record()), "--trials", "80") == 0
-    out, _ = capsys.readouterr()
+def test_a_run_whose_data_is_gone_still_plays_the_game(folder, fed):
+    code, out, _ = fed("audit", folder(record()), "--trials", "80")
+    assert code == 0
     assert (
         "promised: epsilon 1 " in out
         and "consistent" in out
@@ -134,68 +120,70 @@ def test_a_run_whose_data_is_gone_still_plays_the_game(folder, capsys):
     )
 
 
-def test_json_holds_the_game(folder, capsys):
-    assert command(folder(record()), "--trials", "80", "--json") == 0
-    values = json.loads(capsys.readouterr().out)
+def test_json_holds_the_game(folder, fed):
+    code, out, _ = fed("audit", folder(record()), "--trials", "80", "--json")
+    values = json.loads(out)
+    assert code == 0
     assert (
         values["game"]["upper"] == pytest.approx(1.0, rel=1e-3) and values["game"]["trials"] == 80
     )
     assert values["promise"]["unit"] == "example" and values["membership"] == []
 
 
-def test_a_broken_mechanism_is_exit_code_1(folder, capsys, monkeypatch):
+def test_a_broken_mechanism_is_exit_code_1(folder, fed, monkeypatch):
     broken = audit_mechanism(Mechanism(3.7307), 100, broken="no clipping")
     monkeypatch.setattr("fedkit.audit.canary.audit_mechanism", lambda *_: broken)
-    assert command(folder(record()), "--trials", "80") == 1
-    assert "BROKEN" in capsys.readouterr().out
+    code, out, _ = fed("audit", folder(record()), "--trials", "80")
+    assert code == 1 and "BROKEN" in out
 
 
-def test_nothing_to_do_is_an_error(folder, capsys):
-    assert command(folder(record(None))) == 2
-    assert "/nowhere" in capsys.readouterr().err
+def test_nothing_to_do_is_an_error(folder, fed):
+    code, _, err = fed("audit", folder(record(None)))
+    assert code == 2 and "/nowhere" in err
 
 
-def test_the_demo_shows_promises_kept_and_faults_caught(monkeypatch, capsys):
+def test_the_demo_shows_promises_kept_and_faults_caught(monkeypatch, fed):
     name = "eps 1: one step, all rows"
-    monkeypatch.setattr(run_audit, "SHOWN", {name: (Mechanism(3.7307), 100)})
+    monkeypatch.setattr(run_audit, "DEMO_MECHANISMS", {name: (Mechanism(3.7307), 100)})
     monkeypatch.setattr(
-        run_audit.demonstrate, "__defaults__", (None, 0, lambda _: None, {name: "no clipping"})
+        run_audit.audit_demo_mechanisms,
+        "__defaults__",
+        (None, 0, lambda _: None, {name: "no clipping"}),
     )
-    assert command("--demo") == 0
-    out, _ = capsys.readouterr()
+    code, out, _ = fed("audit", "--demo")
+    assert code == 0
     assert out.count("consistent") == 1 and out.count("BROKEN:") == 1
 
 
-def test_a_fault_that_is_not_caught_is_exit_code_1(monkeypatch, capsys):
-    monkeypatch.setattr(run_audit, "SHOWN", {"hardly any noise": (Mechanism(0.1), 40)})
+def test_a_fault_that_is_not_caught_is_exit_code_1(monkeypatch, fed):
+    monkeypatch.setattr(run_audit, "DEMO_MECHANISMS", {"hardly any noise": (Mechanism(0.1), 40)})
     monkeypatch.setattr(
-        run_audit.demonstrate,
+        run_audit.audit_demo_mechanisms,
         "__defaults__",
         (None, 0, lambda _: None, {"hardly any noise": "noise/4"}),
     )
-    assert command("--demo") == 1
-    assert "weak test" in capsys.readouterr().out
+    code, out, _ = fed("audit", "--demo")
+    assert code == 1 and "weak test" in out
 
 
 @pytest.mark.slow
-def test_the_whole_demo(capsys):
-    assert command("--demo", "--json", "--trials", "400") == 0
-    values = json.loads(capsys.readouterr().out)
+def test_the_whole_demo(fed):
+    code, out, _ = fed("audit", "--demo", "--json", "--trials", "400")
+    values = json.loads(out)
+    assert code == 0
     assert values["as_expected"] and len(values["settings"]) == 8
 
 
 @pytest.mark.slow
-def test_a_run_and_its_own_model(tiny_model, tiny_data, tmp_path, capsys):
+def test_a_run_and_its_own_model(tiny_config, tmp_path, fed):
     from fedkit.experiments.runner import run
 
-    config = RunConfig(
-        data=tiny_data, model=tiny_model, rounds=1, tune="head", privacy="example:eps=3"
-    )
+    config = tiny_config(rounds=1, tune="head", privacy="example:eps=3", partition="auto")
     run(config, tmp_path / "run")
-    assert command(str(tmp_path / "run"), "--trials", "60") == 0
-    out, _ = capsys.readouterr()
+    code, out, _ = fed("audit", str(tmp_path / "run"), "--trials", "60")
+    assert code == 0
     assert "training rows of the sites against 40 test rows" in out and "likelihood ratio" in out
     other = Run.load(tmp_path / "run")
     replace(other, data=other.data | {"sha256": "0"}).save(tmp_path / "run")
-    assert command(str(tmp_path / "run"), "--trials", "60") == 0
-    assert "has changed since the run" in capsys.readouterr().out
+    code, out, _ = fed("audit", str(tmp_path / "run"), "--trials", "60")
+    assert code == 0 and "has changed since the run" in out

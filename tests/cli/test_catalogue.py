@@ -7,14 +7,14 @@ from __future__ import annotations
 import json
 
 from fedkit.cli import main
-from fedkit.cli.catalogue import REGISTRIES, methods
+from fedkit.cli.catalogue import REGISTRIES, list_methods
 
 
 def test_every_registry_is_there_with_what_it_says_of_itself():
     from fedkit.models.tuners.registry import TUNERS
     from fedkit.network import LINKS
 
-    known = methods()
+    known = list_methods()
     assert list(known) == list(REGISTRIES)
     assert [e["name"] for e in known["tune"]] == list(TUNERS) and [
         e["name"] for e in known["link"]
@@ -45,4 +45,4 @@ def test_as_text_and_json(capsys):
     assert max(map(len, lines)) <= 100 and "tune: what is trained and sent" in lines
     assert any(line.startswith("  dirichlet ") for line in lines)
     assert main.main(["methods", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(methods()))
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(list_methods()))

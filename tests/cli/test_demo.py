@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fedkit.cli import console
-from fedkit.cli.demo import NAMES, demo
+from fedkit.cli.demo import NAMES, run_demo
 from fedkit.cli.main import main
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
@@ -21,17 +21,15 @@ from fedkit.core.record import Run
 
 
 @pytest.fixture(scope="module")
-def config(tiny_model, tiny_data) -> RunConfig:
-    return RunConfig(
-        data=tiny_data, client="site", model=tiny_model, rounds=1, tune="lora:r=2", lr=0.05
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(client="site", rounds=1, tune="lora:r=2", lr=0.05, partition="auto")
 
 
 @pytest.fixture(scope="module")
 def finished(config, tmp_path_factory):
     """A demo's folder, what it said, and what it returned. Do not write to it."""
     out, said = tmp_path_factory.mktemp("demo") / "demo", []
-    return out, said, demo(out, config, tell=said.append)
+    return out, said, run_demo(out, config, tell=said.append)
 
 
 def tree(folder: Path) -> set[str]:
@@ -105,7 +103,7 @@ def test_a_second_demo_replaces_the_first_and_nothing_else(finished, config, tmp
         (out / name).write_text("keep me")
     (out / "federated" / "state" / "round-0003.safetensors").write_bytes(b"left by a stop")
     (out / "local" / "run.json").write_text("damaged")
-    demo(out, config)
+    run_demo(out, config)
     assert tree(out) == first | mine
     assert all((out / name).read_text() == "keep me" for name in mine)
     assert Run.load(out / "local").finished
@@ -117,9 +115,9 @@ def test_a_link_that_leads_elsewhere_is_not_followed(finished, config, tmp_path)
     shutil.move(out / "pooled", elsewhere)
     os.symlink(elsewhere, out / "pooled")
     before = tree(elsewhere)
-    from fedkit.cli.demo import clear
+    from fedkit.cli.demo import clear_folder
 
-    clear(out)
+    clear_folder(out)
     assert tree(elsewhere) == before and not (out / "local").exists()
 
 
@@ -132,7 +130,7 @@ def test_a_folder_that_no_demo_wrote_is_left_alone(config, tmp_path, mark):
         (out / "demo.json").write_text(mark)
     before = tree(out)
     with pytest.raises(FedkitError, match="holds files that no demo wrote"):
-        demo(out, config)
+        run_demo(out, config)
     assert tree(out) == before and (out / "federated" / "run.json").read_text() == "a run of weeks"
 
 
@@ -143,7 +141,7 @@ def test_bad_settings_cost_an_earlier_demo_nothing(finished, config, tmp_path):
     shutil.copytree(finished[0], out)
     before = {name: (out / name).read_bytes() for name in tree(out)}
     with pytest.raises(FedkitError, match="rounds 0"):
-        demo(out, replace(config, rounds=0))
+        run_demo(out, replace(config, rounds=0))
     assert {name: (out / name).read_bytes() for name in tree(out)} == before
 
 
@@ -161,17 +159,17 @@ def test_stopped_in_the_middle_keeps_what_was_finished_and_starts_anew(
     out = tmp_path / "demo"
     shutil.copytree(finished[0], out)
     with pytest.raises(KeyboardInterrupt):
-        demo(out, config, tell=stop)
+        run_demo(out, config, tell=stop)
     assert {p.parent.name for p in out.glob("*/run.json")} == kept  # none of the earlier demo's
     assert all(Run.load(out / name).finished for name in kept) and not (out / "index.html").exists()
-    demo(out, config)
+    run_demo(out, config)
     assert tree(out) == tree(finished[0])
 
 
 def test_ctrl_c_is_one_line_that_says_what_is_kept(tmp_path, monkeypatch, capfd):
     """Through the command, before it has begun to train."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(console.Line, "wait", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(console.ProgressLine, "update", lambda *_: signal.raise_signal(signal.SIGINT))
     assert main(["demo"]) == 130
     out, err = capfd.readouterr()
     assert (out, err) == (

@@ -7,36 +7,13 @@ from __future__ import annotations
 import json
 
 import pytest
-import typer
 
-from fedkit.cli import console
-from fedkit.cli import epsilon as epsilon_module
-from fedkit.cli.flags import Command
 from fedkit.privacy.accounting import Releases, epsilon
-
-
-@pytest.fixture
-def fed(capfd):
-    """Run the command: (exit code, stdout, stderr)."""
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.callback()(lambda: None)
-    app.command(name="epsilon", cls=Command, epilog=epsilon_module.EPILOG)(
-        epsilon_module.epsilon_command
-    )
-    command = typer.main.get_command(app)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = console.call(
-            lambda: command.main(["epsilon", *words], prog_name="fedkit", standalone_mode=False)
-        )
-        return code, *capfd.readouterr()
-
-    return call
 
 
 def test_the_number_as_json(fed):
     code, out, err = fed(
+        "epsilon",
         "--rate",
         "0.1",
         "--noise",
@@ -72,7 +49,15 @@ def test_the_number_as_json(fed):
 
 def test_the_number_for_people(fed):
     code, out, _ = fed(
-        "--noise", "4.530877117", "--steps", "1", "--delta", "1e-6", "--accountant", "rdp"
+        "epsilon",
+        "--noise",
+        "4.530877117",
+        "--steps",
+        "1",
+        "--delta",
+        "1e-6",
+        "--accountant",
+        "rdp",
     )
     assert code == 0
     assert out.startswith("epsilon 1.0000 (RDP; noise 4.5309, rate 1, 1 steps, delta 1e-06)\n")
@@ -89,13 +74,24 @@ def test_the_number_for_people(fed):
 
 def test_noise_for_a_target(fed):
     code, out, _ = fed(
-        "--target", "1", "--steps", "4", "--delta", "1e-6", "--accountant", "rdp", "--json"
+        "epsilon",
+        "--target",
+        "1",
+        "--steps",
+        "4",
+        "--delta",
+        "1e-6",
+        "--accountant",
+        "rdp",
+        "--json",
     )
     values = json.loads(out)
     assert code == 0 and values["target"] == 1
     assert values["noise"] == pytest.approx(2 * 4.530877117, rel=2e-4)
     assert 0.999 < values["epsilon"] <= 1
-    _, out, _ = fed("--target", "1", "--steps", "4", "--delta", "1e-6", "--accountant", "rdp")
+    _, out, _ = fed(
+        "epsilon", "--target", "1", "--steps", "4", "--delta", "1e-6", "--accountant", "rdp"
+    )
     assert (
         out.startswith("noise 9.06")
         and "is the smallest for epsilon 1\nepsilon 1.0000 (RDP;" in out
@@ -103,7 +99,9 @@ def test_noise_for_a_target(fed):
 
 
 def test_rate_and_steps_from_batches_and_epochs(fed):
-    _, out, _ = fed("--n", "1000", "--batch", "200", "--epochs", "4", "--noise", "6", "--json")
+    _, out, _ = fed(
+        "epsilon", "--n", "1000", "--batch", "200", "--epochs", "4", "--noise", "6", "--json"
+    )
     values = json.loads(out)
     assert (values["rate"], values["steps"]) == (0.2, 20)
     assert values["notes"][0].startswith("rate 0.2 = batch 200 / n 1,000")
@@ -112,15 +110,15 @@ def test_rate_and_steps_from_batches_and_epochs(fed):
 
 
 def test_no_noise_and_no_steps(fed):
-    code, out, _ = fed("--noise", "0", "--steps", "3")
+    code, out, _ = fed("epsilon", "--noise", "0", "--steps", "3")
     assert code == 0 and out.startswith("epsilon without bound (no noise)")
-    _, out, _ = fed("--noise", "0", "--steps", "3", "--json")
+    _, out, _ = fed("epsilon", "--noise", "0", "--steps", "3", "--json")
     values = json.loads(out)
     assert (
         values["epsilon"] is None
         and "epsilon is without bound: no noise is added" in values["notes"]
     )
-    _, out, _ = fed("--noise", "1", "--steps", "0", "--json")
+    _, out, _ = fed("epsilon", "--noise", "1", "--steps", "0", "--json")
     assert json.loads(out)["epsilon"] == 0
 
 
@@ -148,12 +146,12 @@ def test_no_noise_and_no_steps(fed):
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(fed, words, reason):
-    code, out, err = fed(*words.split())
+    code, out, err = fed("epsilon", *words.split())
     assert (code, out) == (2, "")
     assert err.startswith("fedkit: ") and err.count("\n") == 1 and reason in err, err
 
 
 def test_help_has_examples(fed):
-    _, out, _ = fed("--help")
+    _, out, _ = fed("epsilon", "--help")
     assert "fedkit epsilon --n 10003 --batch 256 --epochs 20 --target 8" in out
     assert "--accountant" in out and "pld (close to exact), rdp or prv" in out

@@ -56,19 +56,6 @@ def run_folder(settings, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def fed(capfd, tmp_path, monkeypatch):
-    """Run a command in a folder of its own: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = main.main([str(word) for word in words])
-        return code, *capfd.readouterr()
-
-    return call
-
-
 def command(text: str, start: str) -> list[str]:
     """The words of the command line that `text` tells the user to type next."""
     line = next(line for line in text.splitlines() if line.startswith(start))
@@ -135,13 +122,13 @@ def test_resume_needs_no_settings_and_a_finished_run_stays_as_it_is(fed, run_fol
 def test_ctrl_c_in_a_run_is_one_line_and_the_run_goes_on(
     fed, settings, run_folder, tmp_path, monkeypatch
 ):
-    class Stopping(console.Line):
+    class Stopping(console.ProgressLine):
         def __call__(self, now):
             if now.round == 2:
                 signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(console, "Line", Stopping)
+        patch.setattr(console, "ProgressLine", Stopping)
         code, out, err = fed("run", *settings, "--out", "r")
     assert (code, out, err.count("\n")) == (130, "", 1)
     assert err.startswith("fedkit: stopped; 1 of 2 rounds are kept in r; go on with: ")
@@ -154,7 +141,7 @@ def test_ctrl_c_in_a_run_is_one_line_and_the_run_goes_on(
 
 
 def test_ctrl_c_before_anything_is_kept(fed, settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(console.Line, "wait", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(console.ProgressLine, "update", lambda *_: signal.raise_signal(signal.SIGINT))
     assert fed("run", *settings, "--out", "r") == (
         130,
         "",
@@ -505,14 +492,14 @@ def test_what_the_system_refuses_is_one_line_too(capfd, error, said):
     def fails():
         raise error
 
-    assert console.call(fails) == 2
+    assert console.run_command(fails) == 2
     line = capfd.readouterr().err
     assert line.startswith("fedkit: " + said) and line.count("\n") == 1 and len(line) < 1_100
 
 
 def test_a_defect_of_ours_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
-        console.call(lambda: 1 / 0)
+        console.run_command(lambda: 1 / 0)
 
 
 @pytest.mark.slow
@@ -531,8 +518,8 @@ def test_a_terminal_that_knows_no_unicode(monkeypatch):
     """Labels may be Japanese, and a Windows console may not."""
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", narrow)
-    console.show(["総務 12"])
-    console.show_json({"label": "総務"})
+    console.print_lines(["総務 12"])
+    console.print_json({"label": "総務"})
     narrow.flush()
     first, *rest = narrow.buffer.getvalue().decode("ascii").split("\n")
     assert first == "?? 12" and json.loads("\n".join(rest)) == {"label": "総務"}
@@ -544,9 +531,9 @@ def test_the_progress_line_of_a_terminal_is_cleared_also_by_an_error(monkeypatch
     screen = io.StringIO()
     screen.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", screen)
-    with pytest.raises(ValueError), console.Line() as line:
+    with pytest.raises(ValueError), console.ProgressLine() as line:
         line(Progress("federated", 1, 5, "s\x1b[2J" + "x" * 500, 0.5, 10**6, 0.1, 9.0))
-        line.say("step 2")
+        line.print("step 2")
         raise ValueError
     assert screen.getvalue().startswith(
         "\r\x1b[Kfederated: round 1/5"
@@ -562,7 +549,7 @@ def test_commands_to_paste_hold_what_is_not_default_and_are_quoted():
     config = RunConfig(
         data="my file.csv", clients_per_round=3.0, lr=1.5e-05, tune="head", clip_norm=2.0
     )
-    line = commands_module.command("baselines", config, "--out", Path("a b"))
+    line = commands_module.command_line("baselines", config, "--out", Path("a b"))
     want = [
         "--data",
         "my file.csv",

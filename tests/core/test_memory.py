@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from fedkit.core.config import RunConfig
-from fedkit.core.memory import give_memory_back, peak_rss_bytes, reset_peak
+from fedkit.core.memory import peak_rss_bytes, release_free_memory, reset_peak
 from fedkit.experiments.job import prepare
 from fedkit.federated.algorithm import federate
 
@@ -36,7 +36,7 @@ LIMIT = 1.2  # how much more memory 1,000 clients may take than 10 with as many 
 
 @pytest.mark.slow
 def test_the_peak_is_of_this_process_and_in_bytes():
-    give_memory_back()  # or the block may lie in what earlier tests have freed
+    release_free_memory()  # or the block may lie in what earlier tests have freed
     reset_peak()
     before = peak_rss_bytes()
     block = np.ones(12_500_000)  # 100 MB
@@ -53,12 +53,12 @@ def test_the_peak_is_of_this_process_and_in_bytes():
     not Path("/proc/self/clear_refs").exists(), reason="the peak can be reset on Linux only"
 )
 def test_a_new_measurement_forgets_the_old_peak():
-    give_memory_back()
+    release_free_memory()
     block = np.ones(12_500_000)
     high = peak_rss_bytes()
     del block
     # a block that lies among what was freed earlier is not handed back by itself
-    give_memory_back()
+    release_free_memory()
     reset_peak()
     assert peak_rss_bytes() < high - 90e6
 
@@ -97,20 +97,9 @@ def held_while_training(config: RunConfig, clients: int) -> tuple[int, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tune", ["lora:r=4,alpha=8", "full"])
-def test_there_is_one_copy_of_the_base_model_whatever_the_number_of_clients(
-    tiny_data, tiny_model, tune
-):
-    config = RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="iid",
-        rounds=1,
-        examples_per_client=8,
-        batch_size=8,
-        max_tokens=32,
-        dtype="float32",
-        tune=tune,
-        loss="plain",
+def test_there_is_one_copy_of_the_base_model_whatever_the_number_of_clients(tiny_config, tune):
+    config = tiny_config(
+        partition="iid", rounds=1, examples_per_client=8, batch_size=8, tune=tune, loss="plain"
     )
     two, eight = held_while_training(config, 2), held_while_training(config, 8)
     assert two[0] == two[1] == eight[0] == eight[1], "a client brought parameters of its own"

@@ -12,7 +12,7 @@ import pytest
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import finite, write_json
+from fedkit.core.files import nan_to_none, write_json
 from fedkit.core.record import SCHEMA, ClientRecord, RoundRecord, Run
 from fedkit.experiments.runner import run
 
@@ -101,16 +101,9 @@ def small(**changes) -> Run:
 
 
 @pytest.fixture(scope="module")
-def real(tiny_data, tiny_model, tmp_path_factory) -> dict:
+def real(tiny_config, tmp_path_factory) -> dict:
     """run.json of a real, tiny run, as any program would read it."""
-    config = RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        rounds=2,
-        max_tokens=32,
-        dtype="float32",
-    )
+    config = tiny_config(rounds=2)
     out = tmp_path_factory.mktemp("runs") / "real"
     run(config, out)
     return json.loads((out / "run.json").read_text(encoding="utf-8"))
@@ -211,7 +204,7 @@ def test_nan_and_infinity_become_null(tmp_path):
         "f": 10**30,
         "g": True,
     }
-    assert finite(values) == {
+    assert nan_to_none(values) == {
         "a": None,
         "b": [None, 1.5, None],
         "c": {"d": [None, 2]},

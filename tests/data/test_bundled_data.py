@@ -7,9 +7,9 @@ import itertools
 import re
 from pathlib import Path
 
-import messy_files
 import numpy as np
 import pytest
+from factories import messy_files
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 FOLDER, PLANTS, JAPANESE = DATA / "service_desk", DATA / "plant_alarms", DATA / "service_desk_ja"

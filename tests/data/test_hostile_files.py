@@ -16,24 +16,22 @@ import time
 import zipfile
 from pathlib import Path
 
-import openpyxl
 import pandas as pd
 import pytest
+from factories.files import ROWS
+from factories.files import excel as workbook
 
 from fedkit.core.errors import FedkitError
 from fedkit.data import limits
 from fedkit.data.load import load_corpus
-from fedkit.data.preview import preview, safe_name
+from fedkit.data.preview import preview_file, safe_name
 from fedkit.data.read_rows import read_rows
 from fedkit.data.readers import files
-from fedkit.quality.clean import mend, write_clean
+from fedkit.quality.clean import clean_table, write_clean
 from fedkit.quality.finding import CheckOptions
 from fedkit.quality.report import assess
 
 HARMLESS = "harmless"
-ROWS = [(f"the screen of desk {i} is black", "hardware") for i in range(12)] + [
-    (f"please reset my password for app {i}", "access") for i in range(12)
-]
 # exists only if something was executed
 MARK = Path(os.environ.get("TMPDIR", "/tmp")) / f"fedkit-hostile-{os.getpid()}"
 
@@ -50,12 +48,7 @@ def text_of(rows=(), header=("text", "label")) -> bytes:
 
 
 def excel(rows=(), header=("text", "label"), title="s") -> bytes:
-    book, out = openpyxl.Workbook(), io.BytesIO()
-    book.active.title = title
-    for row in [header, *ROWS, *rows]:
-        book.active.append(row)
-    book.save(out)
-    return out.getvalue()
+    return workbook([*ROWS, *rows], header, title)
 
 
 def changed(change: dict, add: dict | None = None, times: int = 1) -> bytes:
@@ -256,7 +249,7 @@ def taken(path: Path, out: Path) -> str:
         corpus = load_corpus(str(path))
         table = read_rows(str(path))
         quality = assess(table, CheckOptions(slow=False))
-        copy = write_clean(mend(table, quality), table, out)
+        copy = write_clean(clean_table(table, quality), table, out)
     except FedkitError as error:
         return str(error)
     assert "root:" not in "".join(corpus.train.texts), "a file outside was read"
@@ -292,7 +285,7 @@ def test_a_hostile_file_is_refused_or_harmless(tmp_path, name, capsys):
 def test_a_preview_of_a_hostile_upload_is_refused_or_harmless(name):
     file, data, _ = CASES[name]
     try:
-        look = preview((f"../../{file}", data))
+        look = preview_file((f"../../{file}", data))
     except FedkitError as error:
         assert "\n" not in str(error)
     else:
@@ -326,7 +319,7 @@ def test_paths_that_are_no_files_do_not_hang(tmp_path):
     for path in (tmp_path / "a.csv", Path("/dev/zero"), Path("/dev/stdin"), tmp_path):
         for act in (
             lambda p=path: load_corpus(str(p)),
-            lambda p=path: preview(p),
+            lambda p=path: preview_file(p),
             lambda p=path: read_rows(str(p)),
         ):
             assert quickly(act) != HARMLESS

@@ -13,16 +13,13 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from factories.files import ROWS, excel, saved
 
 from fedkit.core.errors import FedkitError
 from fedkit.data import limits
 from fedkit.data.load import BUNDLED_FOLDER, load_corpus
 from fedkit.data.readers import files as files_module
 from fedkit.data.readers import hub
-
-ROWS = [(f"the screen of desk {i} is black", "hardware") for i in range(12)] + [
-    (f"please reset my password for app {i}", "access") for i in range(12)
-]
 
 
 def table_of(rows, header=("text", "label"), delimiter=",") -> str:
@@ -43,20 +40,6 @@ def write(folder: Path, files: dict[str, str | bytes]) -> None:
 def load(folder: Path, source: str, files: dict[str, str | bytes], **options):
     write(folder, files)
     return load_corpus(str(folder / source), **options)
-
-
-def excel(rows, header=("text", "label"), title="Sheet1") -> bytes:
-    book = openpyxl.Workbook()
-    book.active.title = title
-    for row in [header, *rows]:
-        book.active.append(row)
-    return saved(book)
-
-
-def saved(book: openpyxl.Workbook) -> bytes:
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
 
 
 def parquet(rows, header=("text", "label")) -> bytes:

@@ -14,9 +14,15 @@ from hypothesis import strategies as st
 
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import Corpus, Examples
-from fedkit.data.partition import PARTITIONS, client_column, deal, describe, left_out
-from fedkit.data.sampling import draw_by_label, power_law
-from fedkit.data.validation import kept_back, smallest_share, validation_sizes
+from fedkit.data.partition import (
+    PARTITIONS,
+    client_column,
+    count_client_labels,
+    deal,
+    left_out_clients,
+)
+from fedkit.data.sampling import draw_by_label, power_law_sizes
+from fedkit.data.validation import holdout_size, smallest_share, validation_sizes
 
 SPECS = {  # one way to write each entry of PARTITIONS
     "auto": "auto",
@@ -142,14 +148,14 @@ def test_quantity_is_a_power_law_over_all_there_is():
 
 
 def test_power_law_by_hand():
-    assert power_law(20, 3, 1.0, 3).tolist() == [9, 6, 5]  # spare 11 as 6, 3, 2
-    assert power_law(9, 3, 5.0, 3).tolist() == [3, 3, 3]
-    assert power_law(1_000, 3, 400.0, 1).tolist() == [998, 1, 1]
+    assert power_law_sizes(20, 3, 1.0, 3).tolist() == [9, 6, 5]  # spare 11 as 6, 3, 2
+    assert power_law_sizes(9, 3, 5.0, 3).tolist() == [3, 3, 3]
+    assert power_law_sizes(1_000, 3, 400.0, 1).tolist() == [998, 1, 1]
 
 
 def test_sizes_of_what_is_kept_back_by_hand():
-    assert [kept_back(n, None) for n in (1, 9, 10, 20, 100)] == [1, 1, 2, 3, 15]
-    assert [kept_back(n, 20) for n in (24, 23, 25)] == [4, 3, 4]
+    assert [holdout_size(n, None) for n in (1, 9, 10, 20, 100)] == [1, 1, 2, 3, 15]
+    assert [holdout_size(n, 20) for n in (24, 23, 25)] == [4, 3, 4]
     assert [smallest_share(n) for n in (1, 8, 17)] == [2, 9, 20]
     assert validation_sizes(np.array([100, 50, 10]), 100).tolist() == [20, 10, 4]
     # 4 each, 11 spare as 16 to 6
@@ -173,7 +179,7 @@ def test_client_names_sort_as_numbers():
 def spread(spec: str) -> float:
     """Mean number of labels per client, out of 10."""
     corpus = corpus_of(examples(2_000, 10), num_labels=10)
-    return float((describe(corpus, deal(corpus, spec, 10, 50)) > 0).sum(axis=1).mean())
+    return float((count_client_labels(corpus, deal(corpus, spec, 10, 50)) > 0).sum(axis=1).mean())
 
 
 def test_the_smaller_a_the_more_unlike_the_clients():
@@ -191,7 +197,9 @@ def test_label_shares_follow_the_dirichlet_draw_and_validation_follows_the_clien
     # Dir(0.5) over 4 labels: the mean of a share is 1/4, its variance (1/4)(3/4)/(4 * 0.5 + 1) =
     # 1/16
     counts = (
-        describe(corpus, deal(corpus_of(examples(80_000)), "dirichlet:0.5", 400, 100)).to_numpy()
+        count_client_labels(
+            corpus, deal(corpus_of(examples(80_000)), "dirichlet:0.5", 400, 100)
+        ).to_numpy()
         / 100
     )
     assert counts.mean() == pytest.approx(0.25)
@@ -229,8 +237,8 @@ def test_a_column_makes_one_client_of_each_value_and_says_who_is_left_out():
     assert [c.client_id for c in dealt] == ["Akita", "Naha"]
     assert sizes(dealt) == [(17, 3), (34, 6)]
     # Kobe's 8 leave 7 after one is kept back
-    assert left_out(corpus, dealt) == {"Kobe": 8, "Otaru": 3}
-    assert left_out(corpus, deal(corpus, "iid", 3)) == {}
+    assert left_out_clients(corpus, dealt) == {"Kobe": 8, "Otaru": 3}
+    assert left_out_clients(corpus, deal(corpus, "iid", 3)) == {}
 
 
 def test_each_site_gets_its_own_validation_rows_and_keeps_back_its_own_if_it_has_none():
@@ -238,7 +246,7 @@ def test_each_site_gets_its_own_validation_rows_and_keeps_back_its_own_if_it_has
         by_site({"a": 40, "b": 20, "c": 8}), by_site({"a": 5, "c": 2, "strange": 9}, prefix="v")
     )
     dealt = deal(corpus)
-    assert sizes(dealt) == [(40, 5), (17, 3), (8, 2)] and left_out(corpus, dealt) == {}
+    assert sizes(dealt) == [(40, 5), (17, 3), (8, 2)] and left_out_clients(corpus, dealt) == {}
     assert set(dealt[1].validation.texts) <= set(corpus.train.texts)
 
 
@@ -278,10 +286,10 @@ def test_the_column_in_the_partition_is_the_one_to_read():
 
 def test_describe_counts_training_examples():
     corpus = corpus_of(by_site({"a": 20, "b": 40}))
-    table = describe(corpus, deal(corpus))
+    table = count_client_labels(corpus, deal(corpus))
     assert table.index.tolist() == ["a", "b"] and table.columns.tolist() == list(corpus.labels)
     assert table.sum(axis=1).tolist() == [17, 34] and (table.to_numpy() >= 0).all()
-    assert describe(corpus, []).shape == (0, 4)
+    assert count_client_labels(corpus, []).shape == (0, 4)
 
 
 # --- what is refused

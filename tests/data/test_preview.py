@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import openpyxl
 import pytest
+from factories.files import saved
 
 from fedkit.core.errors import FedkitError
 from fedkit.data.load import load_corpus
-from fedkit.data.preview import preview, safe_name
+from fedkit.data.preview import preview_file, safe_name
 from fedkit.data.readers.files import read_table
 
 BODY = [(f"画面が映りません {i} 番", "機器", "大阪") for i in range(8)] + [
@@ -18,7 +17,6 @@ BODY = [(f"画面が映りません {i} 番", "機器", "大阪") for i in range
 
 
 def book(sheets: dict[str, list], merges=(), hidden=()) -> bytes:
-    out = io.BytesIO()
     made = openpyxl.Workbook()
     made.remove(made.active)
     for title, rows in sheets.items():
@@ -28,8 +26,7 @@ def book(sheets: dict[str, list], merges=(), hidden=()) -> bytes:
         sheet.sheet_state = "hidden" if title in hidden else "visible"
         for area in merges if title not in hidden else ():
             sheet.merge_cells(area)
-    made.save(out)
-    return out.getvalue()
+    return saved(made)
 
 
 def csv_of(rows) -> bytes:
@@ -101,7 +98,7 @@ def test_groups_over_every_column():
     ]
     frame, _ = read("a.xlsx", book({"s": rows}, ["A1:B1", "C1:D1"]))
     assert list(frame.columns) == ["報告書 / 件名", "報告書 / 本文", "属性 / 分類", "属性 / 支店"]
-    look = preview(("a.xlsx", book({"s": rows}, ["A1:B1", "C1:D1"])))
+    look = preview_file(("a.xlsx", book({"s": rows}, ["A1:B1", "C1:D1"])))
     assert look.roles == {"text": "報告書 / 本文", "label": "属性 / 分類", "client": "属性 / 支店"}
 
 
@@ -157,7 +154,7 @@ def test_the_loader_takes_such_a_file_without_flags(tmp_path):
 
 
 def test_preview_shows_encodings_sheets_columns_cells_and_roles():
-    look = preview(("a.csv", csv_of(TITLED).decode().encode("cp932")), rows=2)
+    look = preview_file(("a.csv", csv_of(TITLED).decode().encode("cp932")), rows=2)
     by_name = {e.name: e for e in look.encodings}
     assert by_name["cp932"].chosen and by_name["cp932"].sample.startswith("社内問い合わせ一覧")
     assert not by_name["utf-8-sig"].fits and not by_name["euc-jp"].chosen
@@ -165,7 +162,9 @@ def test_preview_shows_encodings_sheets_columns_cells_and_roles():
     assert look.cells == tuple(BODY[:2])
     assert look.roles == {"text": "本文", "label": "分類", "client": "支店"}
 
-    sheets = preview(("b.xlsx", book({"控え": [("x",)], "4月": TITLED}, hidden=["控え"]))).sheets
+    sheets = preview_file(
+        ("b.xlsx", book({"控え": [("x",)], "4月": TITLED}, hidden=["控え"]))
+    ).sheets
     assert [(s.name, s.state, s.chosen) for s in sheets] == [
         ("控え", "hidden", False),
         ("4月", "visible", True),
@@ -174,16 +173,16 @@ def test_preview_shows_encodings_sheets_columns_cells_and_roles():
 
 
 def test_a_preview_that_cannot_be_read_says_why_and_still_offers_choices(tmp_path):
-    look = preview(("a.csv", csv_of(TITLED)), encoding="ascii")
+    look = preview_file(("a.csv", csv_of(TITLED)), encoding="ascii")
     assert "is not 'ascii'" in look.problem and any(
         e.name == "utf-8-sig" and e.fits for e in look.encodings
     )
-    look = preview(("a.xlsx", book({"May": TITLED})), sheet="June")
+    look = preview_file(("a.xlsx", book({"May": TITLED})), sheet="June")
     assert "no sheet 'June'" in look.problem and look.sheets[0].name == "May"
     with pytest.raises(FedkitError, match="no file"):
-        preview(tmp_path / "none.csv")
+        preview_file(tmp_path / "none.csv")
     with pytest.raises(FedkitError, match="suffix"):
-        preview(("a.exe", b"MZ"))
+        preview_file(("a.exe", b"MZ"))
 
 
 @pytest.mark.parametrize(

@@ -22,15 +22,15 @@ from fedkit.experiments.advise import (
     advice_lines,
     advise,
     best_command,
-    check,
-    config_of,
-    measured_paces,
-    memory_bytes,
-    refusals,
+    check_needs,
+    config_for,
+    measure_paces,
+    message_bytes,
+    parse_memory,
+    read_needs,
+    refusal_lines,
     seconds_per_example,
     steps_below,
-    traffic,
-    with_data,
 )
 from fedkit.experiments.runner import run
 from fedkit.federated.memory_model import Texts
@@ -59,7 +59,7 @@ def by(advices, tune: str, wire: str = "none"):
 
 def real(needs: Needs, tune: str, wire: str):
     """(bytes up, bytes down, record) of one site over a whole run, the start included."""
-    record = run(replace(config_of(needs, tune, wire), partition="iid"))
+    record = run(replace(config_for(needs, tune, wire), partition="iid"))
     return (
         *(record.total(f"{way}link_bytes") / len(record.data["clients"]) for way in ("up", "down")),
         record,
@@ -83,7 +83,7 @@ SOME = [("lora:r=4", "int8+ans"), ("head", "none"), ("last", "ef+sign+ans")]
 def test_bytes_are_those_of_a_real_run(tiny_model, tune, wire):
     needs = Needs(model=tiny_model, examples=100, sites=2, rounds=2)
     up, down, record = real(needs, tune, wire)
-    sent, received, first, start = traffic(wire, tune, tiny_model, 12, 2)
+    sent, received, first, start = message_bytes(wire, tune, tiny_model, 12, 2)
     begun = record.start.clients[0].uplink_bytes
     assert start == pytest.approx(begun, rel=0.05)
     assert begun + 2 * sent == pytest.approx(up, rel=0.05)
@@ -174,7 +174,7 @@ def test_what_a_wish_adds_is_accepted_with_every_tuning(needs, wish):
     from fedkit.experiments.job import check_config
 
     for tune in TUNES:
-        check_config(replace(config_of(needs, tune, "none"), **FLAGS[wish]))
+        check_config(replace(config_for(needs, tune, "none"), **FLAGS[wish]))
 
 
 # --- time and order
@@ -185,7 +185,7 @@ def test_seconds_are_download_training_and_upload_of_the_slowest_site(needs):
         advise(replace(needs, link="10mbps:1mbps/40ms", devices="old-pc=0.5,gpu-server=0.5")),
         "lora:r=4",
     )
-    pace = seconds_per_example(config_of(needs, "lora:r=4", "none"), needs.texts(), 3)
+    pace = seconds_per_example(config_for(needs, "lora:r=4", "none"), needs.texts(), 3)
     assert a.download_seconds == pytest.approx(0.04 + 8 * a.down_bytes / 10e6)
     assert a.upload_seconds == pytest.approx(0.04 + 8 * a.up_bytes / 1e6)
     assert a.train_seconds == pytest.approx(DEVICES["old-pc"].slowdown * 16 * pace)
@@ -200,7 +200,7 @@ def test_the_modelled_pace_by_hand():
         6 * (4 * (384**2 + 384) + 2 * 384 * 1536 + 1536 + 384 + 4 * 384),
     )
     lora, full, head = (
-        seconds_per_example(config_of(Needs(), t, "none"), texts, 12)
+        seconds_per_example(config_for(Needs(), t, "none"), texts, 12)
         for t in ("lora:r=8", "full", "head")
     )
     assert lora == pytest.approx(2 * layers * 23 * 2 / 220e9, rel=0.01)
@@ -216,7 +216,7 @@ def test_a_measured_pace_takes_the_place_of_the_modelled_one(needs):
 def test_the_measurement_times_every_tune(needs, monkeypatch):
     monkeypatch.setattr("fedkit.experiments.advise.TUNES", {"head": 84.91, "lora:r=4": None})
     told = []
-    paces = measured_paces(needs, told.append)
+    paces = measure_paces(needs, told.append)
     assert (
         list(paces) == ["head", "lora:r=4"]
         and all(0 < p < 1 for p in paces.values())
@@ -248,7 +248,7 @@ def test_among_equals_least_traffic_comes_first(needs):
 
 
 def test_refusals_share_a_line(needs):
-    lines = refusals(advise(replace(needs, privacy="sums-only")))
+    lines = refusal_lines(advise(replace(needs, privacy="sums-only")))
     assert lines == [
         "every method with bf16 or int8+ans or ef+sign+ans or topk:0.03+int4+ans: what it sends"
         " cannot be summed unread (not linear), and sums only are asked for; wire none can"
@@ -279,11 +279,11 @@ def test_the_lines_fit_a_terminal_and_end_with_a_command_that_is_understood(need
 
 
 def test_sizes_of_memory():
-    assert memory_bytes(None) is None
-    assert [memory_bytes(t) for t in ("4GB", "0.5 gib", "800mb")] == [4 * 10**9, 2**29, 8 * 10**8]
+    assert parse_memory(None) is None
+    assert [parse_memory(t) for t in ("4GB", "0.5 gib", "800mb")] == [4 * 10**9, 2**29, 8 * 10**8]
     for bad in ("4", "5000000", "much", "-1GB", "nanGB", "1kb", "GB"):
         with pytest.raises(FedkitError, match="such as 4GB"):
-            memory_bytes(bad)
+            parse_memory(bad)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_sizes_of_memory():
 )
 def test_what_makes_no_sense_is_refused(bad):
     with pytest.raises(FedkitError):
-        check(Needs(**bad))
+        check_needs(Needs(**bad))
 
 
 def test_data_of_ones_own_sets_labels_and_lengths(tmp_path, needs):
@@ -315,7 +315,7 @@ def test_data_of_ones_own_sets_labels_and_lengths(tmp_path, needs):
             out.writerows(
                 (f"{split} word {i} " + "pipe " * (i % 30), "abcd"[i % 4]) for i in range(rows)
             )
-    mine = with_data(needs, str(tmp_path / "mine"))
+    mine = read_needs(needs, str(tmp_path / "mine"))
     assert mine.labels == 4 and 10 < mine.tokens[0] < 40 and 30 <= mine.tokens[1] <= 64
 
 

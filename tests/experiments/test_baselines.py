@@ -14,7 +14,7 @@ import pytest
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
-from fedkit.core.stats import mean_interval, wilson
+from fedkit.core.stats import mean_accuracy_interval, wilson_interval
 from fedkit.experiments.baselines import BASELINES, baseline, frozen_logits, run_baselines
 from fedkit.experiments.job import prepare
 from fedkit.experiments.runner import run, total_steps
@@ -22,19 +22,9 @@ from fedkit.models.metrics import own_accuracies
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
+def config(tiny_config) -> RunConfig:
     """Strong rates, so that training leaves a mark on the model that all baselines share."""
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        rounds=2,
-        batch_size=8,
-        max_tokens=32,
-        dtype="float32",
-        lr=0.05,
-        head_lr=0.05,
-    )
+    return tiny_config(rounds=2, batch_size=8, lr=0.05, head_lr=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +85,9 @@ def test_frozen_local_is_an_accuracy_per_client(job, records):
     assert result["accuracy"] == pytest.approx(np.mean(list(wanted.values())))
     assert result["worst_client_accuracy"] == min(own)
     assert result["own_mix_accuracy"] == pytest.approx(np.mean(own))
-    assert result["accuracy_ci95"] == pytest.approx(list(mean_interval(list(wanted.values()))))
+    assert result["accuracy_ci95"] == pytest.approx(
+        list(mean_accuracy_interval(list(wanted.values())))
+    )
     assert result["accuracy_ci95_over"] == "clients"
 
 
@@ -131,7 +123,7 @@ def test_every_baseline_is_a_finished_record(job, records, name, tmp_path):
     if name not in ("local", "frozen-local"):
         right = result["correct"].count("1")
         assert right / 40 == pytest.approx(result["accuracy"])
-        assert result["accuracy_ci95"] == pytest.approx(list(wilson(right, 40)))
+        assert result["accuracy_ci95"] == pytest.approx(list(wilson_interval(right, 40)))
 
 
 def test_full_tunes_everything_and_the_others_do_not(job, records):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -22,13 +21,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_resume import assert_same_end, flags
+from factories.interruptions import assert_same_end, flags, run_until_half_written
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import Job
-from fedkit.experiments.runner import resume, rounds, run
+from fedkit.experiments.runner import resume, run, run_rounds
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="needs signals and limits that Windows does not have"
@@ -37,14 +36,9 @@ ROUNDS = 2
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
+def config(tiny_config) -> RunConfig:
     """With a memory of errors at each client, which has to survive too."""
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        max_tokens=32,
-        dtype="float32",
+    return tiny_config(
         rounds=ROUNDS,
         batch_size=8,
         clients_per_round=2,
@@ -208,7 +202,7 @@ def test_a_real_disk_that_is_too_small(config, job, whole, disk):
 def test_a_real_disk_that_turns_read_only(config, job, whole, disk):
     folder, remount = disk
     remount("size=4m")
-    out, going = folder / "run", rounds(config, folder / "run", job=job)
+    out, going = folder / "run", run_rounds(config, folder / "run", job=job)
     next(going), next(going)
     before = (out / "run.json").read_bytes()
     remount("ro")
@@ -236,7 +230,7 @@ def nobody() -> Iterator[Path]:
 
 def test_a_folder_that_turns_read_only(config, job, whole):
     with nobody() as folder:
-        out, going = folder / "run", rounds(config, folder / "run", job=job)
+        out, going = folder / "run", run_rounds(config, folder / "run", job=job)
         next(going), next(going)
         for place in (out, out / "state"):
             place.chmod(0o555)
@@ -270,7 +264,7 @@ def test_interrupted_in_the_progress_bar(config, job, whole, tmp_path, stop):
 @pytest.mark.parametrize("finished", range(ROUNDS))
 def test_interrupted_in_the_cell_that_loops(config, job, whole, tmp_path, finished):
     """The generator is never closed: it hangs in the traceback that the notebook keeps."""
-    going = rounds(config, tmp_path / "run", job=job)
+    going = run_rounds(config, tmp_path / "run", job=job)
     with pytest.raises(KeyboardInterrupt) as kept:
         for record in going:
             if len(record.rounds) == finished:
@@ -350,55 +344,14 @@ def test_interrupted_anywhere_again_and_again(config, job, whole, tmp_path):
 # --- killed while the errors of clients are remembered
 
 
-def command(argv: list[str], half: tuple[str, int] | None, cache: str) -> None:
-    """`fedkit` in a process that, given (name, n), kills itself when the n-th file of that name is
-    half written.
-    """
-    os.environ["FEDKIT_CACHE"] = cache
-    import torch
-
-    from fedkit.cli.main import main
-
-    torch.set_num_threads(1)
-    left, write = half[1] if half else 0, Path.write_bytes
-
-    def write_bytes(path, data):
-        nonlocal left
-        if half and path.name == half[0]:
-            left -= 1
-            if left == 0:
-                write(path, data[: len(data) // 2])
-                os.kill(os.getpid(), signal.SIGKILL)
-        return write(path, data)
-
-    Path.write_bytes = write_bytes
-    raise SystemExit(main(argv))
-
-
 @pytest.fixture(scope="module")
-def fedkit(tmp_path_factory):
-    """Run the command in a process of its own; kill it half through a file, or after some seconds.
-    Its exit code.
+def fedkit(forked):
+    """Run the command in a process; kill it half through a file, or after some seconds. Its exit
+    code.
     """
-    cache = str(tmp_path_factory.mktemp("cache"))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [
-            "fedkit.cli.main",
-            "fedkit.experiments.runner",
-            "fedkit.models.loading",
-            "peft",
-            "transformers.models.bert.modeling_bert",
-        ]
-    )
 
     def call(*argv: str, half: tuple[str, int] | None = None, seconds: float = 120) -> int:
-        process = context.Process(target=command, args=(list(argv), half, cache))
-        process.start()
-        process.join(seconds)
-        process.kill()
-        process.join(10)
-        return process.exitcode
+        return forked(run_until_half_written, list(argv), half, seconds=seconds)
 
     return call
 
@@ -450,7 +403,7 @@ def test_killed_at_random_until_it_is_done(fedkit, config, tmp_path):
 
 
 def test_resume_by_the_folder_alone(config, job, whole, tmp_path):
-    going = rounds(config, tmp_path / "run", job=job)
+    going = run_rounds(config, tmp_path / "run", job=job)
     next(going), next(going)
     assert resume(tmp_path / "run").finished
     assert_same_end(tmp_path / "run", whole)

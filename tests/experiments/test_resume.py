@@ -5,7 +5,6 @@ killed.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -16,56 +15,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from factories.interruptions import assert_same_end, flags, run_until_killed
+from factories.tiny import write_tiny_data
 from safetensors.torch import load_file, save_file
-from tiny import write_tiny_data
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import prepare
-from fedkit.experiments.runner import resume, rounds, run
+from fedkit.experiments.runner import resume, run, run_rounds
 from fedkit.models import autotune
 
-# by the clock, never twice the same
-MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}
 ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
+def config(tiny_config) -> RunConfig:
     """Half the clients in each round, so that sampling must go on where it stopped."""
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        max_tokens=32,
-        dtype="float32",
-        rounds=ROUNDS,
-        batch_size=8,
-        clients_per_round=2,
-        loss="calibrated",
-        tune="lora:r=2,alpha=4",
+    return tiny_config(
+        rounds=ROUNDS, batch_size=8, clients_per_round=2, loss="calibrated", tune="lora:r=2,alpha=4"
     )
-
-
-def unmeasured(value):
-    """A record without what the clock and the memory meter said."""
-    if isinstance(value, dict):
-        return {k: unmeasured(v) for k, v in value.items() if k not in MEASURED}
-    return [unmeasured(v) for v in value] if isinstance(value, list) else value
-
-
-def read(folder: Path) -> dict:
-    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
-
-
-def assert_same_end(folder: Path, whole: Path) -> None:
-    """Every number and every adapter byte as in the undisturbed run, and no leftovers."""
-    assert unmeasured(read(folder)) == unmeasured(read(whole))
-    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*")}
-    assert names == {p.relative_to(whole).as_posix() for p in whole.rglob("*")} and len(names) == 5
-    for name in names - {"run.json"}:
-        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 # --- stopped politely
@@ -74,7 +43,7 @@ def assert_same_end(folder: Path, whole: Path) -> None:
 @pytest.mark.parametrize("finished", range(ROUNDS))
 @pytest.mark.slow
 def test_left_between_two_rounds(config, job, whole, tmp_path, finished):
-    going = rounds(config, tmp_path / "run", job=job)
+    going = run_rounds(config, tmp_path / "run", job=job)
     for _ in range(finished + 1):
         next(going)
     going.close()
@@ -179,7 +148,7 @@ def test_stopped_at_every_single_file_that_is_put_into_place(
 
 
 def test_resume_needs_no_settings(config, job, whole, tmp_path):
-    going = rounds(config, tmp_path / "run", job=job)
+    going = run_rounds(config, tmp_path / "run", job=job)
     next(going), next(going), going.close()
     told = []
     resume(tmp_path / "run", told.append)
@@ -202,7 +171,7 @@ def test_a_finished_run_is_read_and_nothing_is_done(config, whole):
 
 
 def test_what_says_how_to_compute_may_change_and_the_numbers_do_not(config, job, whole, tmp_path):
-    going = rounds(config, tmp_path / "run", job=job)
+    going = run_rounds(config, tmp_path / "run", job=job)
     next(going), next(going), going.close()
     run(
         replace(config, dtype="bfloat16", device="cpu", engine="plain"),
@@ -227,7 +196,7 @@ def test_the_attention_of_the_record_is_used_whatever_the_probe_says_today(
 
     fastest("sdpa")
     assert run(config, tmp_path / "whole").environment["attention"] == "sdpa"
-    going = rounds(config, tmp_path / "run")
+    going = run_rounds(config, tmp_path / "run")
     next(going), next(going), going.close()
     fastest("eager")
     run(config, tmp_path / "run", resume=True)
@@ -236,7 +205,7 @@ def test_the_attention_of_the_record_is_used_whatever_the_probe_says_today(
 
 def test_changed_data_is_refused(config, tmp_path):
     config = replace(config, data=str(write_tiny_data(tmp_path / "data")))
-    going = rounds(config, tmp_path / "run")
+    going = run_rounds(config, tmp_path / "run")
     next(going), next(going), going.close()
     before = (tmp_path / "run" / "run.json").read_bytes()
     with open(tmp_path / "data" / "train.csv", "a") as file:
@@ -248,7 +217,7 @@ def test_changed_data_is_refused(config, tmp_path):
 
 def test_a_changed_model_is_refused(config, tiny_model, tmp_path):
     config = replace(config, model=str(shutil.copytree(tiny_model, tmp_path / "model")))
-    going = rounds(config, tmp_path / "run")
+    going = run_rounds(config, tmp_path / "run")
     next(going), next(going), going.close()
     weights = load_file(tmp_path / "model" / "model.safetensors")
     save_file(
@@ -263,94 +232,14 @@ def test_a_changed_model_is_refused(config, tiny_model, tmp_path):
 # --- killed: SIGKILL, nothing is cleaned up
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def command(argv: list[str], kill: tuple[str, str, int] | None, cache: str) -> None:
-    """`fedkit` with these arguments, in a process that kills itself 'before' or 'after' the n-th of
-    some moment.
-
-    A moment is a file's name (when it is put into place) or 'step' (one gradient step of both
-    clients).
-    """
-    os.environ["FEDKIT_CACHE"] = cache
-    import torch
-
-    from fedkit.cli.main import main
-    from fedkit.federated.local.cohort import ClientStates
-
-    torch.set_num_threads(1)
-    when, moment, left = kill or ("", "", 0)
-
-    def watched(function, name):
-        def call(*args, **kwargs):
-            nonlocal left
-            hit = name(args) == moment
-            left -= hit
-            if hit and left == 0 and when == "before":
-                die()
-            out = function(*args, **kwargs)
-            if hit and left == 0:
-                die()
-            return out
-
-        return call
-
-    if kill:
-        os.replace = watched(os.replace, lambda args: Path(args[1]).name)
-        ClientStates.step = watched(ClientStates.step, lambda args: "step")
-    raise SystemExit(main(argv))
-
-
 @pytest.fixture(scope="module")
-def fedkit(tmp_path_factory):
-    """Run the command in a process of its own, forked from one that has everything imported; its
-    exit code.
-    """
-    cache = str(tmp_path_factory.mktemp("cache"))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [
-            "fedkit.cli.main",
-            "fedkit.experiments.runner",
-            "fedkit.models.loading",
-            "peft",
-            "transformers.models.bert.modeling_bert",
-        ]
-    )
+def fedkit(forked):
+    """Run the command in a process, and kill it (see run_until_killed); its exit code."""
 
     def call(*argv: str, kill: tuple[str, str, int] | None = None) -> int:
-        process = context.Process(target=command, args=(list(argv), kill, cache))
-        process.start()
-        process.join(120)
-        return process.exitcode
+        return forked(run_until_killed, list(argv), kill)
 
     return call
-
-
-def flags(config: RunConfig, out: Path) -> list[str]:
-    return [
-        "run",
-        "--data",
-        config.data,
-        "--model",
-        config.model,
-        "--partition",
-        "column:site",
-        "--rounds",
-        str(ROUNDS),
-        "--batch-size",
-        "8",
-        "--max-tokens",
-        "32",
-        "--clients-per-round",
-        "2",
-        "--tune",
-        "lora:r=2,alpha=4",
-        "--out",
-        str(out),
-    ]
 
 
 MOMENTS = {

@@ -14,32 +14,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from factories.refusals import refusal
 from safetensors.torch import load_file, save_file
 
 from fedkit.core.config import RunConfig
-from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import Job
-from fedkit.experiments.runner import resume, rounds, run
-from fedkit.experiments.store import FREE, Store, write_tensors
+from fedkit.experiments.runner import resume, run, run_rounds
+from fedkit.experiments.store import CHANGEABLE, Store, write_tensors
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        max_tokens=32,
-        dtype="float32",
-        rounds=3,
-        loss="calibrated",
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(rounds=3, loss="calibrated")
 
 
 def interrupted(config: RunConfig, job: Job, out: Path, after: int = 1) -> Path:
     """A run stopped after the start and `after` rounds, and never heard of again."""
-    going = rounds(config, out, job=job)
+    going = run_rounds(config, out, job=job)
     for _ in range(after + 1):
         next(going)
     going.close()
@@ -50,19 +42,11 @@ def files(folder: Path) -> set[str]:
     return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
 
 
-def refusal(action, *args, **options) -> str:
-    """The one line with which it is refused."""
-    with pytest.raises(FedkitError) as error:
-        action(*args, **options)
-    assert str(error.value) and "\n" not in str(error.value)
-    return str(error.value)
-
-
 # --- what lies where
 
 
 def test_after_every_round_there_is_one_record_and_one_state(config, job, tmp_path):
-    seen = [files(tmp_path / "run") for _ in rounds(config, tmp_path / "run", job=job)]
+    seen = [files(tmp_path / "run") for _ in run_rounds(config, tmp_path / "run", job=job)]
     assert seen[:3] == [{"run.json", f"state/round-000{n}.safetensors"} for n in (0, 1, 2)]
     assert seen[3] == {
         "run.json",
@@ -83,7 +67,7 @@ def test_a_run_without_a_folder_writes_nothing(config, job, tmp_path, monkeypatc
 def test_the_state_holds_what_the_record_says(config, job, tmp_path):
     out = interrupted(config, job, tmp_path / "run", 2)
     record = Run.load(out)
-    shared, state, prior, _ = Store(out).read(record, job.start)
+    shared, state, prior, _ = Store(out).read_state(record, job.start)
     assert len(record.rounds) == 2 and not record.finished
     assert (
         shared.keys() == job.start.keys()
@@ -133,15 +117,15 @@ def test_a_run_is_never_overwritten(config, job, tmp_path):
 def test_out_may_exist_and_be_empty_and_may_be_deep(config, tmp_path):
     (tmp_path / "empty").mkdir()
     for out in (tmp_path / "empty", tmp_path / "a" / "b" / "c"):
-        assert Store(out).begin(config, False) is None and Store(out).begin(config, True) is None
+        assert Store(out).previous_record(config, False) is None and Store(out).previous_record(config, True) is None
     assert files(tmp_path) == set() and not (tmp_path / "a").exists(), "looking makes nothing"
 
 
 def test_out_that_is_a_file_is_refused(config, tmp_path):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        for resume in (False, True):
-            assert "is a file" in refusal(run, config, out, resume=resume)
+        for resumed in (False, True):
+            assert "is a file" in refusal(run, config, out, resume=resumed)
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -180,7 +164,7 @@ def test_out_where_nobody_can_write_is_refused(config):
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(config, job, tmp_path):
     import resource
 
-    out, going = tmp_path / "run", rounds(config, tmp_path / "run", job=job)
+    out, going = tmp_path / "run", run_rounds(config, tmp_path / "run", job=job)
     next(going), next(going)
     before = Run.load(out)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -196,8 +180,8 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(config, 
 
 def test_a_baseline_is_kept_without_state(tmp_path):
     record = Run("majority", {}, {}, {}, {}, None, (), {"accuracy": 0.5})
-    Store(tmp_path / "a" / "b").keep(record)
-    Store(None).keep(record)
+    Store(tmp_path / "a" / "b").write_record(record)
+    Store(None).write_record(record)
     assert files(tmp_path) == {"a/b/run.json"}
     (tmp_path / "file").write_text("")
     assert "cannot write" in refusal(Store(tmp_path / "file" / "x").keep, record)
@@ -264,10 +248,10 @@ def test_a_run_goes_on_with_the_settings_it_began_with(config, tmp_path, name):
     Run(
         "federated", config.to_dict(), environment, {"sha256": "0", "labels": []}, {"sha256": "0"}
     ).save(tmp_path)
-    assert Store(tmp_path).begin(config, True) == Run.load(tmp_path)
+    assert Store(tmp_path).previous_record(config, True) == Run.load(tmp_path)
     changed = replace(config, **{name: CHANGES[name]})
-    if name in FREE:
-        assert Store(tmp_path).begin(changed, True) == Run.load(tmp_path)
+    if name in CHANGEABLE:
+        assert Store(tmp_path).previous_record(changed, True) == Run.load(tmp_path)
     else:
         assert name in refusal(Store(tmp_path).begin, changed, True)
 

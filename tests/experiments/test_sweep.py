@@ -12,13 +12,13 @@ import threading
 
 import pytest
 
-from fedkit.cli import console, main
+from fedkit.cli import console
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.progress import Progress
 from fedkit.core.record import Run
 from fedkit.experiments.estimate import Estimate
-from fedkit.experiments.plan import Plan, changed, parse_vary, read_plan
+from fedkit.experiments.plan import Plan, describe_change, parse_vary, read_plan
 from fedkit.experiments.sweep import RemainingTime, SweepProgress, sweep
 
 
@@ -31,19 +31,6 @@ def settings(tiny_model, tiny_data) -> dict:
         "rounds": 2,
         "local_epochs": 1,
     }
-
-
-@pytest.fixture
-def fed(capfd, tmp_path, monkeypatch):
-    """Run a command in a folder of its own: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = main.main([str(word) for word in words])
-        return code, *capfd.readouterr()
-
-    return call
 
 
 def numbers(run: Run) -> list:
@@ -183,7 +170,7 @@ def test_what_is_wrong_with_the_flags_is_one_line(fed, words, said):
 def test_only_additions_go_on():
     old = Plan({"rounds": 2}, {"tune": ["head", "full"]})
     assert (
-        changed(
+        describe_change(
             old,
             Plan(
                 {"rounds": 2},
@@ -194,12 +181,19 @@ def test_only_additions_go_on():
         )
         == ""
     )
-    assert changed(old, Plan({"rounds": 2, "engine": "plain"}, {"tune": ["head", "full"]})) == ""
     assert (
-        changed(old, Plan({"rounds": 3}, {"tune": ["head", "full"]})) == "rounds was 2 and is now 3"
+        describe_change(old, Plan({"rounds": 2, "engine": "plain"}, {"tune": ["head", "full"]}))
+        == ""
     )
-    assert changed(old, Plan({"rounds": 2}, {"tune": ["head"]})) == "it no longer has full, seed 0"
-    assert "no longer has majority" in changed(
+    assert (
+        describe_change(old, Plan({"rounds": 3}, {"tune": ["head", "full"]}))
+        == "rounds was 2 and is now 3"
+    )
+    assert (
+        describe_change(old, Plan({"rounds": 2}, {"tune": ["head"]}))
+        == "it no longer has full, seed 0"
+    )
+    assert "no longer has majority" in describe_change(
         old, Plan({"rounds": 2}, old.vary, baselines=("local",))
     )
 
@@ -307,14 +301,14 @@ def test_the_estimate_writes_nothing(fed, settings, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_in_a_sweep_says_how_to_go_on(fed, settings, tmp_path, monkeypatch):
-    class Stopping(console.Line):
+    class Stopping(console.ProgressLine):
         def __call__(self, now):
             if now.stage.startswith("run 2/2"):
                 signal.raise_signal(signal.SIGINT)
 
     words = [w for k, v in settings.items() for w in (f"--{k.replace('_', '-')}", str(v))]
     with monkeypatch.context() as patch:
-        patch.setattr(console, "Line", Stopping)
+        patch.setattr(console, "ProgressLine", Stopping)
         code, out, err = fed(
             "sweep", *words, "--tune", "head", "--seeds", "0,1", "--baselines", "none", "--out", "s"
         )
@@ -330,7 +324,7 @@ def test_the_remaining_time_is_over_all_runs():
     entries = Plan({}, {"tune": ["head", "full"]}, baselines=()).entries()
     clock, heard = RemainingTime(entries, entries, {"head-s0": 10.0, "full-s0": 30.0}), []
     clock.started -= 5.0  # five seconds ago
-    clock.next(1, entries[0])
+    clock.start_run(1, entries[0])
     clock.listener(heard.append)(Progress("federated", 1, 2, "", None, 0, 0.5, 9.0))
     assert heard[0].left == pytest.approx(35.0, rel=0.01)  # half of 10 took 5 s; 5 + 30 are left
     assert (
@@ -346,11 +340,11 @@ def test_an_unreadable_sweep_json_is_an_error_for_people(tmp_path):
 
 
 @pytest.mark.slow
-def test_runs_that_differ_in_their_promise_share_model_and_vectors(tiny_model, tiny_data):
+def test_runs_that_differ_in_their_promise_share_model_and_vectors(tiny_config):
     from fedkit.core.config import RunConfig
-    from fedkit.experiments.sweep import Bench
+    from fedkit.experiments.sweep import JobCache
 
-    bench, config = Bench(), RunConfig(data=str(tiny_data), model=tiny_model, tune="head", rounds=2)
+    bench, config = (JobCache(), tiny_config(tune="head", rounds=2, partition="auto"))
     plain, private = (
         bench.job(config),
         bench.job(RunConfig(**{**vars(config), "privacy": "example:eps=8"})),

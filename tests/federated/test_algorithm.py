@@ -11,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from factories.records import unmeasured
+from factories.tensors import distance
 
 import fedkit.federated.algorithm
 from fedkit.core.config import RunConfig
@@ -19,26 +21,22 @@ from fedkit.data.corpus import ClientData, Examples
 from fedkit.experiments.job import Job, check_config, prepare
 from fedkit.experiments.runner import run, total_steps
 from fedkit.federated.algorithm import federate
-from fedkit.federated.local.train import Task, adjustment, client_rng, counted, epoch, fit, train
+from fedkit.federated.local.train import (
+    Task,
+    client_rng,
+    count_labels,
+    epoch_batches,
+    fit,
+    logit_adjustment,
+    train,
+)
 
 PRIOR = torch.tensor([0.2, 0.3, 0.5])
-# by the clock, never twice the same
-MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        max_tokens=32,
-        dtype="float32",
-        rounds=2,
-        batch_size=8,
-        loss="calibrated",
-        engine="plain",
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(rounds=2, batch_size=8, loss="calibrated", engine="plain")
 
 
 def last(rounds) -> dict[str, torch.Tensor]:
@@ -48,17 +46,6 @@ def last(rounds) -> dict[str, torch.Tensor]:
 
 def same(a, b) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
-
-
-def distance(a, b) -> float:
-    return max((a[n] - b[n]).abs().max().item() for n in a)
-
-
-def unmeasured(value):
-    """A record without what the clock and the memory meter said."""
-    if isinstance(value, dict):
-        return {k: unmeasured(v) for k, v in value.items() if k not in MEASURED}
-    return [unmeasured(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 # --- exactness
@@ -76,8 +63,8 @@ def test_one_client_with_fedavg_is_local_training(config, tune):
     local = job.start
     for number in (1, 2, 3):
         rng = client_rng(0, number, client.client_id)
-        batches = [rows for _ in range(2) for rows in epoch(client.train, 8, rng)]
-        adjust = adjustment("calibrated", counted(client.train.labels, 3), PRIOR)
+        batches = [rows for _ in range(2) for rows in epoch_batches(client.train, 8, rng)]
+        adjust = logit_adjustment("calibrated", count_labels(client.train.labels, 3), PRIOR)
         local = fit(
             job.model, Task("alone", local, client.train, iter(batches), adjust), job.config
         ).params

@@ -8,48 +8,32 @@ from dataclasses import replace
 
 import pytest
 import torch
+from factories.tensors import distance
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.experiments.job import prepare
 from fedkit.federated.algorithm import federate
 from fedkit.federated.local.cohort import fit_all
-from fedkit.federated.local.train import fit, sgd_momentum, task_of
+from fedkit.federated.local.train import fit, make_task, sgd_momentum
 
 LR = 0.05
 
 
 @pytest.fixture(scope="module")
-def job(tiny_data, tiny_model):
-    return prepare(
-        RunConfig(
-            data=tiny_data,
-            model=tiny_model,
-            partition="column:site",
-            max_tokens=32,
-            dtype="float32",
-            rounds=2,
-            batch_size=8,
-            optimizer="sgd",
-            lr=LR,
-            head_lr=LR,
-            clip_norm=100.0,
-        )
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(rounds=2, batch_size=8, optimizer="sgd", lr=LR, head_lr=LR, clip_norm=100.0)
 
 
 def trained(job, engine, config=None, **changes):
     """Two clients' results from the same start."""
     config = config or job.config
-    tasks = [replace(task_of(c, job.start, config, 1, None, 3), **changes) for c in job.clients[:2]]
+    tasks = [
+        replace(make_task(c, job.start, config, 1, None, 3), **changes) for c in job.clients[:2]
+    ]
     if engine == "plain":
         return [fit(job.model, task, config) for task in tasks]
     done = {task.name: result for task, result in fit_all(job.model, tasks, config)}
     return [done[c.client_id] for c in job.clients[:2]]
-
-
-def gap(a, b):
-    return max((a[n] - b[n]).abs().max().item() for n in a)
 
 
 @pytest.mark.parametrize("engine", ["fast", "plain"])
@@ -60,8 +44,11 @@ def test_a_sgd_step_by_hand(job, engine):
     config = replace(job.config, batch_size=1000)
     nothing = {n: torch.zeros_like(t) for n, t in job.start.items()}
     for done in trained(job, engine, config, shift=nothing):
-        assert done.steps == 1 and gap(done.params, job.start) > 0
-        assert gap(done.params, {n: job.start[n] - LR * g for n, g in done.gradient.items()}) < 1e-6
+        assert done.steps == 1 and distance(done.params, job.start) > 0
+        assert (
+            distance(done.params, {n: job.start[n] - LR * g for n, g in done.gradient.items()})
+            < 1e-6
+        )
 
 
 @pytest.mark.parametrize("engine", ["fast", "plain"])
@@ -76,7 +63,7 @@ def test_control_variates_are_the_papers_option_two_under_sgd(job, engine):
         paper = {
             n: -shift[n] + (job.start[n] - t) / (done.steps * LR) for n, t in done.params.items()
         }
-        assert gap(done.gradient, paper) < 1e-4
+        assert distance(done.gradient, paper) < 1e-4
 
 
 @pytest.mark.parametrize("engine", ["fast", "plain"])
@@ -92,7 +79,7 @@ def test_the_proximal_term_pulls_by_mu_times_the_distance(job, engine):
     )
     for first, free, held in zip(*cases):
         wanted = {n: t + LR**2 * 3.0 * first.gradient[n] for n, t in free.params.items()}
-        assert gap(held.params, wanted) < 1e-6 < gap(held.params, free.params)
+        assert distance(held.params, wanted) < 1e-6 < distance(held.params, free.params)
 
 
 @pytest.mark.parametrize("changes", [{}, {"pull": 0.5}, {"shift": "ones"}])
@@ -105,7 +92,7 @@ def test_both_engines_compute_the_same(job, optimizer, changes):
     for fast, plain in zip(
         trained(job, "fast", config, **changes), trained(job, "plain", config, **changes)
     ):
-        assert gap(fast.params, plain.params) < (2e-3 if optimizer == "adamw" else 1e-5)
+        assert distance(fast.params, plain.params) < (2e-3 if optimizer == "adamw" else 1e-5)
         assert fast.steps == plain.steps and (fast.gradient is None) == (plain.gradient is None)
 
 

@@ -20,11 +20,11 @@ from fedkit.federated import memory_model
 from fedkit.federated.memory_model import (
     Footprint,
     Texts,
-    fits,
-    known,
-    lacking,
+    client_footprint,
+    describe_model,
+    memory_problem,
+    memory_shortage,
     process_footprint,
-    site_footprint,
 )
 from fedkit.models.loading import load_model
 
@@ -57,14 +57,14 @@ def config(model: str, tune: str = "lora:r=4", **more) -> RunConfig:
 @pytest.mark.slow
 def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
     model = load_model(config(tiny_model, tune), LABELS)
-    geometry, trained = known(tiny_model, tune, len(LABELS))
+    geometry, trained = describe_model(tiny_model, tune, len(LABELS))
     assert trained.shapes == {n: tuple(p.shape) for n, p in model.trainable.items()}
     assert trained.values == model.num_trainable()
     assert (geometry.layers, geometry.width, geometry.inner, geometry.heads) == (2, 32, 64, 2)
-    if model.stack is not None:
+    if model.fast_encoder is not None:
         assert (
-            memory_model.is_fast(config(tiny_model, tune), trained)
-            and trained.lowest == model.stack.lowest
+            memory_model.uses_fast_engine(config(tiny_model, tune), trained)
+            and trained.lowest == model.fast_encoder.lowest_trained
         )
 
 
@@ -73,11 +73,13 @@ def test_the_fast_engine_is_expected_where_it_runs(tiny_model):
     for tune in ("lora:r=4", "head", "ia3", "full", "dora:r=4", "adapter:r=4", "prompt"):
         expected = load_model(config(tiny_model, tune), LABELS).engine == "fast"
         assert (
-            memory_model.is_fast(config(tiny_model, tune), known(tiny_model, tune, 3)[1])
+            memory_model.uses_fast_engine(
+                config(tiny_model, tune), describe_model(tiny_model, tune, 3)[1]
+            )
             == expected
         ), tune
-        assert not memory_model.is_fast(
-            config(tiny_model, tune, engine="plain"), known(tiny_model, tune, 3)[1]
+        assert not memory_model.uses_fast_engine(
+            config(tiny_model, tune, engine="plain"), describe_model(tiny_model, tune, 3)[1]
         )
 
 
@@ -97,10 +99,10 @@ def kept_by_autograd(model, texts: int, tokens: int) -> int:
 
     rows = [tuple(range(1000 + i, 1000 + i + tokens)) for i in range(texts)]
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        if model.stack is not None:
-            model.stack.features(rows, {n: p[None] for n, p in model.trainable.items()})
+        if model.fast_encoder is not None:
+            model.fast_encoder.features(rows, {n: p[None] for n, p in model.trainable.items()})
         else:
-            model.forward(*model.grid(rows))
+            model.forward(*model.pad_batch(rows))
     return sum(sizes.values())
 
 
@@ -118,8 +120,8 @@ def kept_by_autograd(model, texts: int, tokens: int) -> int:
 @pytest.mark.slow
 def test_activations_are_those_that_autograd_keeps(tiny_model, tune, engine):
     model, texts, tokens = load_model(config(tiny_model, tune, engine=engine), LABELS), 16, 64
-    geometry, trained = known(tiny_model, tune, 3)
-    fast = model.stack is not None
+    geometry, trained = describe_model(tiny_model, tune, 3)
+    fast = model.fast_encoder is not None
     each = memory_model._kept(
         config(tiny_model, tune), geometry, trained, fast, tokens, model.attention
     )
@@ -142,7 +144,7 @@ def test_more_of_anything_takes_no_less():
         texts=Texts(200, 90.0, 128), batch_size=128
     )
     assert total("last", batch_size=64) < total("full", batch_size=64), "frozen layers keep nothing"
-    site = site_footprint(config("minilm", "full"), SHORT, 3)
+    site = client_footprint(config("minilm", "full"), SHORT, 3)
     assert site.total < process_footprint(config("minilm", "full"), SHORT, 3).total
     assert site.base == memory_model.BASE
 
@@ -180,9 +182,9 @@ def test_bfloat16_keeps_something_for_every_length_of_a_batch(tiny_model):
 
 def test_a_refusal_has_both_numbers():
     needed = Footprint(1_000_000_000, 0, 0, 0, 0, 200_000_000, 0)
-    assert lacking(needed, None) == lacking(needed, 1_200_000_000) == ""
+    assert memory_shortage(needed, None) == memory_shortage(needed, 1_200_000_000) == ""
     assert (
-        lacking(needed, 800_000_000, "a phone")
+        memory_shortage(needed, 800_000_000, "a phone")
         == "needs 1.20 GB of memory, a phone has 800 MB free to train in"
     )
 
@@ -192,13 +194,13 @@ def test_a_method_that_is_too_large_for_a_device_is_refused_for_it():
         RunConfig(tune="lora:r=8"),
         RunConfig(tune="full", batch_size=256, max_tokens=256),
     )
-    assert fits(small, "phone") == fits(large, "as-measured") == ""
+    assert memory_problem(small, "phone") == memory_problem(large, "as-measured") == ""
     assert re.fullmatch(
         r"needs [\d.]+ GB of memory, a site \(phone\) has 3.00 GB free to train in",
-        fits(large, "phone"),
+        memory_problem(large, "phone"),
     )
     with pytest.raises(FedkitError, match="toaster"):
-        fits(small, "toaster")
+        memory_problem(small, "toaster")
 
 
 def test_texts_are_summed_up_from_their_lengths():
@@ -211,9 +213,9 @@ def test_texts_are_summed_up_from_their_lengths():
 
 def test_an_unknown_model_or_method_is_refused(tiny_model):
     with pytest.raises(FedkitError, match="no model 'nope'"):
-        site_footprint(RunConfig(model="nope"), SHORT, 3)
+        client_footprint(RunConfig(model="nope"), SHORT, 3)
     with pytest.raises(FedkitError, match="'lorra' is not known"):
-        site_footprint(config(tiny_model, "lorra"), SHORT, 3)
+        client_footprint(config(tiny_model, "lorra"), SHORT, 3)
 
 
 @pytest.mark.slow

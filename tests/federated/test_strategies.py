@@ -12,13 +12,13 @@ import torch
 
 from fedkit.core.errors import FedkitError
 from fedkit.federated.aggregation.robust import make_robust
-from fedkit.federated.aggregation.weighting import WEIGHTS, gather, make_weights
+from fedkit.federated.aggregation.weighting import WEIGHTS, make_weights, screen_and_weight
 from fedkit.federated.local.train import ClientUpdate
-from fedkit.federated.strategies import STRATEGIES, Arrived, FedAvg, make_strategy
+from fedkit.federated.strategies import STRATEGIES, FedAvg, UpdateSummary, make_strategy
 
 SHARED = {"w": torch.tensor([1.0, 2.0, 3.0]), "head.bias": torch.tensor([0.0])}
 DELTA = {"w": torch.tensor([1.0, 0.0, -3.0]), "head.bias": torch.tensor([2.0])}
-ONE = [Arrived(1.0, 1.0, 1.0, 0, 1.0, 1.0)]
+ONE = [UpdateSummary(1.0, 1.0, 1.0, 0, 1.0, 1.0)]
 A = ClientUpdate(
     "a", {"w": torch.tensor([1.0, -2.0])}, 30, {"steps": 2.0, "loss": 4.0, "validation": 0.5}
 )
@@ -30,9 +30,11 @@ START = {"w": torch.tensor([10.0, 20.0])}
 
 def mean_of(updates, strategy, weights="examples"):
     """(the mean as the server makes it, what it knows of each update)."""
-    arrived: list[Arrived] = []
+    arrived: list[UpdateSummary] = []
     weighed = list(
-        gather(updates, make_robust("none"), make_weights(weights), strategy, [], arrived)
+        screen_and_weight(
+            updates, make_robust("none"), make_weights(weights), strategy, [], arrived
+        )
     )
     whole = sum(u.counts for u in weighed)
     return {

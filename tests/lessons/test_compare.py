@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from test_pareto import one, pooled
+from factories.figures import notes_of
+from factories.records import one, pooled
 
 from fedkit.lessons import choice_panel as choice
 from fedkit.lessons import compare as pictures
@@ -45,10 +46,6 @@ def private(run):
     return replace(
         run, result=run.result | {"epsilon": 8.0, "delta": 1e-5, "privacy_unit": "example"}
     )
-
-
-def words(fig) -> str:
-    return " ".join(a.text for a in fig.layout.annotations)
 
 
 def test_ways_have_names_that_fit_and_what_each_costs():
@@ -96,7 +93,7 @@ def test_each_button_shows_its_own_traces_only():
     shown = [b.args[0]["visible"] for b in buttons]
     assert all(sum(column) == 1 for column in zip(*shown)) and len(shown[0]) == len(fig.data)
     assert [t.visible is not False for t in fig.data] == list(shown[0])  # as it opens
-    assert "Pooled" in words(fig) and "LoRA, 4 bits" in words(fig)
+    assert "Pooled" in notes_of(fig) and "LoRA, 4 bits" in notes_of(fig)
 
 
 def test_without_promises_there_is_no_button_for_them():
@@ -121,7 +118,7 @@ def test_differences_are_paired_so_that_the_luck_of_a_split_falls_out():
 
 def test_markup_in_a_name_stays_text():
     fig = pictures.switch([one(0.8, 9.0, tune="<b>x</b>"), one(0.7, 5.0, tune="head")])
-    assert "<b>x" not in words(fig) and "&lt;b&gt;x" in words(fig)
+    assert "<b>x" not in notes_of(fig) and "&lt;b&gt;x" in notes_of(fig)
 
 
 def test_thinned_keeps_every_nth_row_and_the_columns():

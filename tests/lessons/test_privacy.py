@@ -7,30 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from factories.figures import words_of
 
-from fedkit.core.config import RunConfig
 from fedkit.core.record import RoundRecord, Run
 from fedkit.lessons import privacy as lesson
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model):
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        clients=2,
-        partition="iid",
-        tune="head",
-        loss="plain",
-        rounds=2,
-        max_tokens=32,
-        dtype="float32",
-    )
-
-
-def words(fig) -> str:
-    text = " ".join(a.text for a in fig.layout.annotations) + fig.layout.title.text
-    return text.replace("<br>", " ").replace("\u00a0", " ")
+def config(tiny_config):
+    return tiny_config(clients=2, partition="iid", tune="head", loss="plain", rounds=2)
 
 
 def test_dealt_anew_is_what_a_fresh_job_would_deal_on_the_same_model(job):
@@ -96,7 +81,7 @@ def test_arrows_are_drawn_before_and_after():
     fig = lesson.arrows(before, after, 1.0, "A finding.")
     ends = [(a.x, a.y) for a in fig.layout.annotations if a.axref == "x"]
     assert ends == [(3, 4), (0.5, 0), (pytest.approx(0.6), pytest.approx(0.8)), (0.5, 0)]
-    assert fig.layout.shapes[0].x1 == 1.0 and "A finding." in words(fig)
+    assert fig.layout.shapes[0].x1 == 1.0 and "A finding." in words_of(fig)
 
 
 def test_the_histogram_parts_what_is_kept_from_what_is_shortened():
@@ -110,7 +95,7 @@ def test_two_worlds_has_two_bells_one_apart_a_panel():
     fig = lesson.two_worlds((8, 1), 1e-5, "A finding.")
     tops = [t.x[int(np.argmax(t.y))] for t in fig.data]
     assert len(fig.data) == 4 and tops == pytest.approx([0, 1, 0, 1], abs=0.2)
-    assert "ε = 8" in words(fig) and "80 %" in words(fig)
+    assert "ε = 8" in words_of(fig) and "80 %" in words_of(fig)
 
 
 def record_of(rounds: int) -> Run:
@@ -125,7 +110,9 @@ def record_of(rounds: int) -> Run:
 def test_the_budget_is_drawn_round_by_round():
     fig = lesson.spent(record_of(2), "A finding.")
     assert list(fig.data[0].y) == [0.9, 2.5, 3.0] and list(fig.data[0].x) == [0, 1, 2]
-    assert fig.layout.shapes[0].y0 == 3 and "ε = 3" in words(fig) and fig.layout.xaxis.range[1] > 4
+    assert (
+        fig.layout.shapes[0].y0 == 3 and "ε = 3" in words_of(fig) and fig.layout.xaxis.range[1] > 4
+    )
 
 
 def test_lines_name_every_line_and_their_level():
@@ -138,9 +125,9 @@ def test_lines_name_every_line_and_their_level():
         level=80.0,
     )
     assert fig.data[0].line.color == lesson.COLOURS["ε = 8"] and fig.layout.xaxis.type == "log"
-    assert all(part in words(fig) for part in ("ε = 8", "70 %", "80 %", "without privacy"))
+    assert all(part in words_of(fig) for part in ("ε = 8", "70 %", "80 %", "without privacy"))
     assert fig.layout.yaxis.range[1] > 80, "the level is seen"
-    assert "<i>" not in words(fig) and fig.layout.shapes[0].y0 == 80.0
+    assert "<i>" not in words_of(fig) and fig.layout.shapes[0].y0 == 80.0
 
 
 def test_arrangements_put_a_dot_for_each_epsilon():

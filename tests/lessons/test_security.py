@@ -9,11 +9,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+from factories.figures import words_of
 
 from fedkit.audit.bounds import allowed_tpr
 from fedkit.audit.canary import BROKEN, CONSISTENT, AuditResult, Mechanism
-from fedkit.audit.leak import first_scene
-from fedkit.audit.membership import by_loss
+from fedkit.audit.leak import first_round_setup
+from fedkit.audit.membership import loss_attack
 from fedkit.audit.threat_model import AttackGuess
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
@@ -30,25 +31,8 @@ EVIL = "<script>alert('x')</script> & <b>HR</b>"
 
 
 @pytest.fixture(scope="module")
-def job(tiny_data, tiny_model):
-    return prepare(
-        RunConfig(
-            data=tiny_data,
-            model=tiny_model,
-            clients=4,
-            partition="iid",
-            tune="head",
-            loss="plain",
-            rounds=2,
-            max_tokens=32,
-            dtype="float32",
-        )
-    )
-
-
-def words(fig) -> str:
-    text = " ".join(a.text for a in fig.layout.annotations) + fig.layout.title.text
-    return text.replace("<br>", " ").replace("\u00a0", " ")
+def config(tiny_config) -> RunConfig:
+    return tiny_config(clients=4, partition="iid", tune="head", loss="plain", rounds=2)
 
 
 def attack(name, recall=None, precision=None, sentences=None):
@@ -122,7 +106,7 @@ def test_updates_are_those_of_all_sites(job):
 @pytest.mark.slow
 def test_full_tuning_is_read_and_a_masked_upload_is_not(job):
     whole = prepare(replace(job.config, tune="full"), job.corpus)
-    stages = {("full", False): first_scene(whole)}
+    stages = {("full", False): first_round_setup(whole)}
     found = lesson.attacked(
         stages, {n: lesson.OPEN[n] for n in ("full tuning, 1 text", "head only")}, 2
     )
@@ -180,7 +164,11 @@ def test_the_heatmap_says_every_share_and_whose_words_is_asked_where_they_are_mi
         {"open": ALL, "<b>sum": SUM}, "A finding.", {"no lock": ["open"], "sums": ["<b>sum"]}
     )
     assert [list(t.z[0]) for t in fig.data] == [[100, 100, 100], [100, 0, 50]]
-    assert "100 %, but whose?" in words(fig) and "no lock" in words(fig) and "50 %" in words(fig)
+    assert (
+        "100 %, but whose?" in words_of(fig)
+        and "no lock" in words_of(fig)
+        and "50 %" in words_of(fig)
+    )
     assert "&lt;b&gt;sum" in fig.layout.yaxis.ticktext
 
 
@@ -191,7 +179,7 @@ def test_strips_are_ordered_by_the_truth():
     )
     noise, last = fig.data[0].z
     assert list(last) == [0, 1, 2, 3] and list(noise) == [0, 3, 2, 1]
-    assert "100 % like the true sum" in words(fig) and "90,000" in words(fig)
+    assert "100 % like the true sum" in words_of(fig) and "90,000" in words_of(fig)
 
 
 def test_bars_of_bytes_mark_what_was_not_measured():
@@ -213,7 +201,9 @@ def test_bars_of_bytes_mark_what_was_not_measured():
 def attacked_model(epsilon=0.0) -> lesson.Learned:
     scores = np.r_[np.linspace(1, 2, 100), np.linspace(0, 1.5, 100)]
     bound = partial(allowed_tpr, ((1.0, 1.0, 1),)) if epsilon else None
-    return lesson.Learned(0.8, by_loss(scores, np.arange(200) < 100), bound, epsilon or math.inf)
+    return lesson.Learned(
+        0.8, loss_attack(scores, np.arange(200) < 100), bound, epsilon or math.inf
+    )
 
 
 def test_the_roc_has_the_bound_and_the_interval_in_one_picture():
@@ -225,7 +215,7 @@ def test_the_roc_has_the_bound_and_the_interval_in_one_picture():
     at = list(dashed[0].x).index(next(x for x in dashed[0].x if x >= 0.0099))
     # Phi(Phi^-1(0.01) + 1), of noise multiplier 1
     assert dashed[0].y[at] == pytest.approx(0.0924, abs=0.01)
-    assert "any attack" in words(fig) and "guessing" in words(fig)
+    assert "any attack" in words_of(fig) and "guessing" in words_of(fig)
 
 
 def audit(lower, most, upper, verdict):
@@ -254,8 +244,8 @@ def test_an_audit_shows_proven_promised_and_the_most_it_could_have_shown():
         "A finding.",
     )
     assert [t.x[0] for t in fig.data if t.type == "bar"] == [0.1, 1.7]
-    assert "nothing against it</b>: promised 1.00, proven 0.10 of at most 4.00" in words(fig)
-    assert "broken</b>: promised 1.00, proven 1.70" in words(fig)
+    assert "nothing against it</b>: promised 1.00, proven 0.10 of at most 4.00" in words_of(fig)
+    assert "broken</b>: promised 1.00, proven 1.70" in words_of(fig)
 
 
 def price() -> list[lesson.Cost]:

@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
+from factories.figures import notes_of
 
-from fedkit.core.config import RunConfig
 from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.experiments.job import prepare
 from fedkit.lessons import sites as pictures
@@ -53,14 +53,8 @@ def record(late: str = "", rounds: int = 3, **config) -> Run:
     return Run("federated", CONFIG | config, {}, data, {}, RoundRecord(0, 0.5, 1.0, 0.4), every)
 
 
-def words(fig) -> str:
-    return " ".join(a.text for a in fig.layout.annotations)
-
-
-def test_apart_judges_each_site_and_their_mean(tiny_data, tiny_model):
-    config = RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32"
-    )
+def test_apart_judges_each_site_and_their_mean(tiny_config):
+    config = tiny_config()
     job = prepare(config)
     bias = {"head.bias": torch.tensor([2e6, 0.0, 0.0])}
     shared = {n: torch.zeros_like(t) if n.startswith("head") else t for n, t in job.start.items()}
@@ -95,8 +89,8 @@ def test_curves_by_round_and_by_time_label_every_line():
     assert (
         list(by_time.data[1].x) == replay(runs["waiting"]).ends and by_round.layout.xaxis.dtick == 1
     )
-    assert all(name in words(fig) for name in runs for fig in (by_round, by_time))
-    assert "80.0 %" in words(by_round) and "70.0 %" in words(by_round)
+    assert all(name in notes_of(fig) for name in runs for fig in (by_round, by_time))
+    assert "80.0 %" in notes_of(by_round) and "70.0 %" in notes_of(by_round)
 
 
 def test_who_is_always_late_and_how_wide_chance_is():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 import torch
+from factories.figures import notes_of
 
-from fedkit.core.config import RunConfig
 from fedkit.data.load import load_corpus
 from fedkit.experiments.job import prepare
 from fedkit.lessons import tuning as pictures
@@ -18,16 +18,14 @@ MEMORY = {
 }
 
 
-def words(fig) -> str:
-    return " ".join(a.text for a in fig.layout.annotations)
-
-
 def test_accuracy_by_numbers_names_every_way_and_marks_the_chosen():
     trained = {"head": 4_620, "<b>full</b>": 22_000_000}
     fig = pictures.accuracy_by_numbers(trained, RIGHT, 0.55, "head", "A finding.")
     assert [t.marker.color for t in fig.data] == [pictures.ORANGE, pictures.BLUE]
     assert [t.y[0] for t in fig.data] == [60.0, 80.0]
-    assert "head" in words(fig) and "&lt;b&gt;full" in words(fig) and "55.0 %" in words(fig)
+    assert (
+        "head" in notes_of(fig) and "&lt;b&gt;full" in notes_of(fig) and "55.0 %" in notes_of(fig)
+    )
     assert "A finding." in fig.layout.title.text
     low, high = fig.layout.yaxis.range
     assert low < 55 and high > 80
@@ -39,14 +37,14 @@ def test_cost_stacks_what_a_step_holds():
     stacked = [t.x[1] for t in fig.data if t.type == "bar" and t.xaxis == "x2"]
     assert stacked == [90.0, 270.0, 60.0]
     assert " 420" in [t for d in fig.data if d.type == "scatter" for t in d.text]
-    assert all(part in words(fig) for part in MEMORY["head"])
+    assert all(part in notes_of(fig) for part in MEMORY["head"])
 
 
 @pytest.mark.parametrize("sizes", [[96, 576], [12, 24]])
 def test_few_and_many_labels_every_line(sizes):
     table = pd.DataFrame({"head": [0.7, 0.75], "full": [0.6, 0.8]}, index=sizes)
     fig = pictures.few_and_many(table, "A finding.", ["#000000", "#111111"])
-    assert list(fig.data[0].x) == sizes and "75.0 %" in words(fig) and "full" in words(fig)
+    assert list(fig.data[0].x) == sizes and "75.0 %" in notes_of(fig) and "full" in notes_of(fig)
 
 
 def test_rounds_against_one_draws_exchanges_as_level_lines():
@@ -60,23 +58,14 @@ def test_rounds_against_one_draws_exchanges_as_level_lines():
 
 def test_accuracy_bars_say_numbers_and_share():
     fig = pictures.accuracy_bars({"full": (22_000, 0.9, (0.87, 0.93))}, "A finding.", ["#000000"])
-    assert "full, 22,000 numbers" in words(fig) and "90.0 %" in words(fig)
+    assert "full, 22,000 numbers" in notes_of(fig) and "90.0 %" in notes_of(fig)
 
 
 @pytest.fixture(scope="module")
-def memory(tiny_model, tiny_data) -> dict[str, dict[str, float]]:
+def memory(tiny_config) -> dict[str, dict[str, float]]:
     out = {}
     for tune in ("head", "bitfit", "full"):
-        job = prepare(
-            RunConfig(
-                data=tiny_data,
-                model=tiny_model,
-                tune=tune,
-                engine="plain",
-                dtype="float32",
-                device="cpu",
-            )
-        )
+        job = prepare(tiny_config(tune=tune, engine="plain", device="cpu", partition="auto"))
         before = job.model.params()
         out[tune] = pictures.step_memory(job.model, job.clients[0].train, 4)
         assert all(torch.equal(before[n], t) for n, t in job.model.params().items())

@@ -25,18 +25,9 @@ TEXTS = ["the printer in room 3 is out of toner", "who pays this invoice?", "a l
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
+def config(tiny_config) -> RunConfig:
     """Rates so strong that an adapter left out would be noticed."""
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        max_tokens=32,
-        dtype="float32",
-        rounds=2,
-        lr=0.02,
-        head_lr=0.1,
-    )
+    return tiny_config(rounds=2, lr=0.02, head_lr=0.1)
 
 
 def trained(config: RunConfig, tune: str, out: Path) -> Job:

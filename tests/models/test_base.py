@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from factories.refusals import refusal
 
 from fedkit.core.config import RunConfig
-from fedkit.core.errors import FedkitError
 from fedkit.experiments.job import prepare
 from fedkit.experiments.runner import run
 from fedkit.models import autotune, base
 from fedkit.models.base import MODELS, find_model
-from fedkit.models.classifier import by_length
+from fedkit.models.classifier import batches_by_length
 from fedkit.models.loading import load_model, pick_device
 from fedkit.models.tuners.registry import TUNERS, make_tuner
 
@@ -29,23 +29,8 @@ LABELS = ("a", "b", "c")
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        rounds=1,
-        max_tokens=32,
-        dtype="float32",
-    )
-
-
-def refusal(action, *args) -> str:
-    """The one line with which it is refused."""
-    with pytest.raises(FedkitError) as error:
-        action(*args)
-    assert str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 600
-    return str(error.value)
+def config(tiny_config) -> RunConfig:
+    return tiny_config(rounds=1)
 
 
 # --- what is tuned
@@ -219,12 +204,13 @@ def load_zero(model):
 def test_texts_are_cut_and_batched_by_length(model):
     examples = tokens_of(model, ["word " * 100, "short", "word " * 10])
     assert [len(t) for t in examples.tokens] == [32, 3, 12]
-    assert [rows.tolist() for rows in by_length(examples, 2, 1000)] == [[1, 2], [0]]
+    assert [rows.tolist() for rows in batches_by_length(examples, 2, 1000)] == [[1, 2], [0]]
     longest = len(examples.tokens[0])
-    assert [rows.tolist() for rows in by_length(examples, 9, 2 * longest)] == [[1, 2], [0]], (
-        "padding counts"
-    )
-    assert [rows.tolist() for rows in by_length(examples, 9, 1)] == [[1], [2], [0]], (
+    assert [rows.tolist() for rows in batches_by_length(examples, 9, 2 * longest)] == [
+        [1, 2],
+        [0],
+    ], "padding counts"
+    assert [rows.tolist() for rows in batches_by_length(examples, 9, 1)] == [[1], [2], [0]], (
         "one text at least"
     )
     ids, mask = model.batch(examples, np.array([1, 2]))
@@ -247,7 +233,7 @@ def test_attention_can_be_chosen_among_the_two_that_agree(model):
     examples = tokens_of(model, ["hello there", "a longer text about an invoice"])
     was = model.attention
     made = {}
-    for name in autotune.ATTENTION:
+    for name in autotune.ATTENTION_KINDS:
         model.use_attention(name)
         made[name] = model.features(examples)
         assert model.attention == name
@@ -378,7 +364,7 @@ def encoder(model):
 
 
 def choose(encoder, dtype="auto"):
-    return autotune.choose(encoder, torch.device("cpu"), dtype)
+    return autotune.choose_precision(encoder, torch.device("cpu"), dtype)
 
 
 def seconds_of(f32_eager, f32_sdpa, bf16_eager, bf16_sdpa) -> dict:
@@ -436,7 +422,7 @@ def test_a_damaged_cache_is_measured_anew(config, tmp_path, monkeypatch, text):
 def test_a_cache_that_cannot_be_written_is_done_without(config, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "file" / "below"))
-    assert load_model(config, LABELS).attention in autotune.ATTENTION
+    assert load_model(config, LABELS).attention in autotune.ATTENTION_KINDS
     assert (tmp_path / "file").read_text() == ""
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkit.models.fast.cache import FeatureCache
-from fedkit.models.fast.packing import NARROWEST, pack, ranges
+from fedkit.models.fast.packing import MIN_WINDOW, concatenated_ranges, pack_texts
 
 CPU = torch.device("cpu")
 TEXTS = st.lists(st.integers(1, 300).map(lambda n: tuple(range(n))), min_size=1, max_size=40)
@@ -18,37 +18,37 @@ TEXTS = st.lists(st.integers(1, 300).map(lambda n: tuple(range(n))), min_size=1,
 @given(texts=TEXTS, alone=st.booleans())
 @pytest.mark.slow
 def test_every_token_has_a_row_of_its_own_and_meets_only_its_text(texts, alone):
-    packed = pack(texts, CPU, alone)
+    packed = pack_texts(texts, CPU, alone)
     assert packed.lengths.tolist() == [len(t) for t in texts]
-    assert len(set(packed.real.tolist())) == sum(map(len, texts)), "no two tokens share a row"
+    assert len(set(packed.token_rows.tolist())) == sum(map(len, texts)), "no two tokens share a row"
     for i, (start, length) in enumerate(zip(packed.starts, packed.lengths)):
-        assert (packed.text[start : start + length] == i).all()
+        assert (packed.text_of_row[start : start + length] == i).all()
         (block,) = [b for b in packed.blocks if b.rows.start <= start < b.rows.stop]
         window, first = divmod(start - block.start, block.width)
         assert first + length <= block.width, "a text lies in one window"
-        apart = block.apart[window]
+        blocked = block.blocked[window]
         inside = torch.zeros(block.width, dtype=torch.bool)
         inside[first : first + length] = True
-        assert not apart[inside][:, inside].any() and apart[inside][:, ~inside].all()
+        assert not blocked[inside][:, inside].any() and blocked[inside][:, ~inside].all()
         assert (
             not alone
             or inside.sum()
-            == (packed.text[block.rows].view(-1, block.width)[window] < len(texts)).sum()
+            == (packed.text_of_row[block.rows].view(-1, block.width)[window] < len(texts)).sum()
         )
-    assert (packed.text == len(texts)).sum() == packed.size - sum(map(len, texts))
+    assert (packed.text_of_row == len(texts)).sum() == packed.size - sum(map(len, texts))
 
 
 def test_short_texts_share_windows_and_long_ones_have_wider():
-    packed = pack([tuple(range(n)) for n in (16, 16, 16, 16, 64, 65)], CPU)
-    assert [(b.windows, b.width) for b in packed.blocks] == [(2, NARROWEST), (1, 2 * NARROWEST)]
-    assert packed.size == 4 * NARROWEST
+    packed = pack_texts([tuple(range(n)) for n in (16, 16, 16, 16, 64, 65)], CPU)
+    assert [(b.windows, b.width) for b in packed.blocks] == [(2, MIN_WINDOW), (1, 2 * MIN_WINDOW)]
+    assert packed.size == 4 * MIN_WINDOW
 
 
 def test_values_of_tokens_go_to_their_rows():
-    packed = pack([(5, 6), (7,)], CPU)
-    rows = packed.rows_of(np.array([5, 6, 7]), -1)
-    assert rows[packed.real].tolist() == [5, 6, 7] and (rows == -1).sum() == packed.size - 3
-    assert ranges(np.array([4, 9]), np.array([2, 3])).tolist() == [4, 5, 9, 10, 11]
+    packed = pack_texts([(5, 6), (7,)], CPU)
+    rows = packed.spread_to_rows(np.array([5, 6, 7]), -1)
+    assert rows[packed.token_rows].tolist() == [5, 6, 7] and (rows == -1).sum() == packed.size - 3
+    assert concatenated_ranges(np.array([4, 9]), np.array([2, 3])).tolist() == [4, 5, 9, 10, 11]
 
 
 # --- the store

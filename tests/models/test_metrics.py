@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from fedkit.core.stats import mean_interval, wilson
+from fedkit.core.stats import mean_accuracy_interval, wilson_interval
 from fedkit.data.corpus import ClientData, Examples
-from fedkit.models.metrics import macro_f1, own_accuracies, score, worst_client
+from fedkit.models.metrics import macro_f1, own_accuracies, score_logits, worst_client_accuracy
 
 
 def examples(labels, clients=None) -> Examples:
@@ -34,23 +34,32 @@ def client(name: str, labels) -> ClientData:
     ],
 )
 def test_wilson_at_known_values(right, n, low, high):
-    assert wilson(right, n) == pytest.approx((low, high), abs=1e-4)
+    assert wilson_interval(right, n) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_wilson_stays_within_0_and_1_and_narrows():
     for n in (1, 7, 40, 10_000):
         for right in (0, n // 3, n):
-            low, high = wilson(right, n)
+            low, high = wilson_interval(right, n)
             assert 0 <= low <= right / n <= high <= 1
-    assert np.diff(wilson(800, 1000)) < np.diff(wilson(80, 100)) < np.diff(wilson(8, 10))
+    assert (
+        np.diff(wilson_interval(800, 1000))
+        < np.diff(wilson_interval(80, 100))
+        < np.diff(wilson_interval(8, 10))
+    )
 
 
 def test_the_interval_of_a_mean_by_hand():
     """0.4, 0.5, 0.6: mean 0.5, standard deviation 0.1, t = 4.3027 with 2 degrees of freedom."""
     half = 4.302653 * 0.1 / math.sqrt(3)
-    assert mean_interval([0.4, 0.5, 0.6]) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
-    assert mean_interval([0.0, 1.0]) == (0.0, 1.0), "cut to what an accuracy can be"
-    assert mean_interval([0.3]) == (0.3, 0.3) and mean_interval([0.5, 0.5]) == (0.5, 0.5)
+    assert mean_accuracy_interval([0.4, 0.5, 0.6]) == pytest.approx(
+        (0.5 - half, 0.5 + half), abs=1e-6
+    )
+    assert mean_accuracy_interval([0.0, 1.0]) == (0.0, 1.0), "cut to what an accuracy can be"
+    assert mean_accuracy_interval([0.3]) == (0.3, 0.3) and mean_accuracy_interval([0.5, 0.5]) == (
+        0.5,
+        0.5,
+    )
 
 
 # --- scores
@@ -58,7 +67,7 @@ def test_the_interval_of_a_mean_by_hand():
 
 def test_accuracy_and_loss_by_hand():
     logits = np.log(np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.6, 0.2, 0.2]], np.float32))
-    result = score(logits, examples([0, 1, 2]), [client("a", [0, 1, 2])])
+    result = score_logits(logits, examples([0, 1, 2]), [client("a", [0, 1, 2])])
     assert result.correct.tolist() == [True, True, False]
     assert result.accuracy == pytest.approx(2 / 3)
     assert result.loss == pytest.approx(
@@ -67,7 +76,7 @@ def test_accuracy_and_loss_by_hand():
 
 
 def test_the_loss_of_huge_logits_is_finite():
-    result = score(
+    result = score_logits(
         np.array([[1e30, -1e30], [1e30, 0.0]], np.float32), examples([0, 0]), [client("a", [0])]
     )
     assert result.loss == 0.0 and result.accuracy == 1.0
@@ -77,9 +86,9 @@ def test_the_worst_client_on_its_own_test_rows():
     correct = np.array([True, True, True, False, False, True])
     test = examples([0, 0, 0, 1, 1, 1], ("a", "a", "a", "b", "b", "b"))
     clients = [client("a", [1]), client("b", [0])]  # whose label shares are not asked
-    assert worst_client(correct, test, clients) == pytest.approx(1 / 3)
-    assert worst_client(correct, test, [client("a", [1])]) == 1.0
-    assert worst_client(
+    assert worst_client_accuracy(correct, test, clients) == pytest.approx(1 / 3)
+    assert worst_client_accuracy(correct, test, [client("a", [1])]) == 1.0
+    assert worst_client_accuracy(
         correct, test, [*clients, client("not in the test set", [0])]
     ) == pytest.approx(1 / 3)
 
@@ -90,18 +99,21 @@ def test_the_worst_client_by_its_label_mix():
     """
     correct, test = np.array([True, True, True, False, True, False]), examples([0, 0, 0, 0, 1, 1])
     a, b = client("a", [0, 0, 0, 1]), client("b", [1, 1])
-    assert worst_client(correct, test, [a]) == pytest.approx(0.75 * 0.75 + 0.25 * 0.5)
-    assert worst_client(correct, test, [a, b]) == pytest.approx(0.5)
+    assert worst_client_accuracy(correct, test, [a]) == pytest.approx(0.75 * 0.75 + 0.25 * 0.5)
+    assert worst_client_accuracy(correct, test, [a, b]) == pytest.approx(0.5)
 
 
 def test_test_rows_that_name_nobody_here_count_by_label_mix():
     test = examples([0, 1], ("x", "y"))
-    assert worst_client(np.array([True, False]), test, [client("a", [0]), client("b", [1])]) == 0.0
+    assert (
+        worst_client_accuracy(np.array([True, False]), test, [client("a", [0]), client("b", [1])])
+        == 0.0
+    )
 
 
 def test_a_label_without_test_rows_is_left_out_of_the_mix():
     correct, test = np.array([True, False]), examples([0, 0])
-    assert worst_client(correct, test, [client("a", [0, 2, 2, 2])]) == pytest.approx(0.5)
+    assert worst_client_accuracy(correct, test, [client("a", [0, 2, 2, 2])]) == pytest.approx(0.5)
 
 
 def test_a_client_that_the_test_set_says_nothing_about_is_left_out():
@@ -116,12 +128,14 @@ def test_a_client_that_the_test_set_says_nothing_about_is_left_out():
 def test_the_mean_over_clients_beside_the_worst():
     logits = np.eye(2)[[0, 0, 0, 1]]  # right, right, right, wrong
     test = examples([0, 0, 0, 0], ("a", "a", "b", "b"))
-    result = score(logits, test, [client("a", [0]), client("b", [0])])
+    result = score_logits(logits, test, [client("a", [0]), client("b", [0])])
     assert result.own == {"a": 1.0, "b": 0.5} and (
         result.own_mix_accuracy,
         result.worst_client_accuracy,
     ) == (0.75, 0.5)
-    by_mix = score(logits, examples([0, 0, 1, 0]), [client("a", [0]), client("b", [1, 1, 0, 0])])
+    by_mix = score_logits(
+        logits, examples([0, 0, 1, 0]), [client("a", [0]), client("b", [1, 1, 0, 0])]
+    )
     # label 0: two of three right; label 1: none
     assert list(by_mix.own.values()) == pytest.approx([2 / 3, 1 / 3])
 

@@ -10,17 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from factories.refusals import refusal
 from safetensors.torch import load_file
 from torch import nn
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.spec import first_paragraph
 from fedkit.experiments.job import Job, describe_model, prepare
 from fedkit.experiments.runner import run
 from fedkit.models.adapter_io import load_adapter, save_adapter
 from fedkit.models.tuners.in_place import Adapter, BitFit, Last, LayerNorm
 from fedkit.models.tuners.lora import Ia3
-from fedkit.models.tuners.prompts import Prefix, Prompt, PTuning, positions
+from fedkit.models.tuners.prompts import Prefix, Prompt, PTuning, max_positions
 from fedkit.models.tuners.registry import TUNERS, make_tuner
 
 PEFT = {"lora", "rslora", "dora", "ia3", "prefix", "prompt", "ptuning", "layernorm"}
@@ -48,18 +50,14 @@ COUNTS = {  # by hand, for the default parameters, without the head
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
+def config(tiny_config) -> RunConfig:
     """Two clients of 40 texts each."""
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
+    return tiny_config(
         partition="iid",
         clients=2,
         examples_per_client=40,
         rounds=2,
         local_epochs=4,
-        max_tokens=32,
-        dtype="float32",
         loss="plain",
         head_start="zero",
     )
@@ -88,14 +86,6 @@ def untouched(config):
     return prepare(replace(config, tune="head")).model
 
 
-def refusal(action, *args) -> str:
-    """The one line with which it is refused."""
-    with pytest.raises(FedkitError) as error:
-        action(*args)
-    assert str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 300
-    return str(error.value)
-
-
 # --- the contract
 
 
@@ -106,7 +96,7 @@ def test_every_tuner_is_in_the_contract():
 @pytest.mark.parametrize("name", TUNERS)
 def test_it_says_what_it_is(name):
     tuner = make_tuner(name)
-    about = TUNERS[name].__doc__.split("\n")[0]
+    about = first_paragraph(TUNERS[name])
     assert about.endswith((".", ":")) or ":" in about
     assert tuner.needs and "\n" not in tuner.needs and 0 <= tuner.default_lr <= 0.1
     assert all(
@@ -465,7 +455,7 @@ def test_virtual_tokens_and_text_must_fit_together(config, name):
 )
 def test_positions_are_those_a_text_can_take(kind, places):
     encoder = stranger(kind)
-    assert positions(encoder) == places
+    assert max_positions(encoder) == places
     ids = torch.full((1, places), 7)
     assert encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.shape == (
         1,

@@ -16,11 +16,10 @@ from dataclasses import replace
 import pytest
 
 from fedkit.cli import main
-from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.network import DEVICES, World, replay
-from fedkit.network.replay import clients_of
+from fedkit.network.replay import client_ids
 
 FAST = ClientRecord("a", train_seconds=1.0, uplink_bytes=500_000, downlink_bytes=1_000_000)
 SLOW = ClientRecord("b", train_seconds=3.0, uplink_bytes=1_000_000, downlink_bytes=1_000_000)
@@ -205,21 +204,11 @@ def test_asynchronous_bars_lie_where_they_were_and_move_in_the_recorded_order():
         },
     ],
 )
-def test_a_real_runs_replay_is_its_record(tiny_data, tiny_model, settings):
+def test_a_real_runs_replay_is_its_record(tiny_config, settings):
     """Round by round, whatever went wrong: a redraw in the recorded world is what was recorded."""
     from fedkit.experiments.runner import run
 
-    config = RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        rounds=4,
-        tune="head",
-        max_tokens=16,
-        device="cpu",
-        dtype="float32",
-        **settings,
-    )
+    config = tiny_config(rounds=4, tune="head", max_tokens=16, device="cpu", **settings)
     record = run(config)
     timeline = replay(record)
     took = [r.ended - r.began for r in timeline.rounds]
@@ -352,7 +341,7 @@ def sleepy_run(**config) -> Run:
 def slept_and_replayed(
     run: Run, scale: float, shared: float | None = None
 ) -> tuple[list[float], list[float]]:
-    ids = clients_of(run)
+    ids = client_ids(run)
     world = World.of(run.config, ids)
     lines = {
         c: (world.link(i).down, world.link(i).up, world.link(i).latency) for i, c in enumerate(ids)
@@ -395,19 +384,12 @@ def test_replay_agrees_with_threads_that_really_slept(config, shared):
 
 
 @pytest.mark.slow
-def test_a_real_runs_replay_agrees_with_sleeping(tiny_data, tiny_model):
+def test_a_real_runs_replay_agrees_with_sleeping(tiny_config):
     from fedkit.experiments.runner import run
 
     record = run(
-        RunConfig(
-            data=tiny_data,
-            model=tiny_model,
-            partition="column:site",
-            rounds=3,
-            tune="head",
-            max_tokens=16,
-            link="256kbps/40ms",
-            devices="old-pc=1,laptop=1",
+        tiny_config(
+            rounds=3, tune="head", max_tokens=16, link="256kbps/40ms", devices="old-pc=1,laptop=1"
         )
     )
     check_against_sleep(replace(record, start=None), "a real run", 2.0)

@@ -15,7 +15,7 @@ from fedkit.network import (
     Device,
     Link,
     World,
-    deal,
+    assign_parts,
     parse_device,
     parse_devices,
     parse_link,
@@ -23,7 +23,7 @@ from fedkit.network import (
     parse_server_link,
     round_ends,
 )
-from fedkit.network.world import draws, share
+from fedkit.network.world import fair_share_ends, uniform_draws
 
 MB = 1_000_000
 INF = np.inf
@@ -167,15 +167,15 @@ def test_jitter_is_drawn_anew_for_each_transfer_and_never_else():
 
 
 def test_draws_are_uniform_and_the_same_for_ever():
-    many = draws(0, np.arange(1, 101)[:, None], np.arange(100), 1)
+    many = uniform_draws(0, np.arange(1, 101)[:, None], np.arange(100), 1)
     assert (
         many.shape == (100, 100)
         and many.mean() == pytest.approx(0.5, abs=0.01)
         and many.std() == pytest.approx(12**-0.5, abs=0.01)
     )
     assert (
-        draws(7, 1, 2, 0)[0] == pytest.approx(0.7112131501315474)
-        and draws(-1, 1)[0] == draws(-1, 1)[0]
+        uniform_draws(7, 1, 2, 0)[0] == pytest.approx(0.7112131501315474)
+        and uniform_draws(-1, 1)[0] == uniform_draws(-1, 1)[0]
     )
 
 
@@ -189,12 +189,16 @@ def test_a_mix_is_dealt_by_the_largest_remainder_and_shuffled_by_the_seed():
         ("gpu-server", pytest.approx(0.3)),
     ]
     for clients, counts in ((10, [7, 3]), (5, [4, 1]), (1, [1, 0]), (3, [2, 1]), (0, [])):
-        assert np.bincount(deal(parts, clients, 0)).tolist() == [n for n in counts if n]
+        assert np.bincount(assign_parts(parts, clients, 0)).tolist() == [n for n in counts if n]
     assert parse_devices("old-pc=7,gpu-server=3") == parts, "shares are made to add up"
-    dealt = [tuple(deal(parts, 10, seed)) for seed in range(20)]
-    assert dealt[0] == tuple(deal(parts, 10, 0)) and len(set(dealt)) > 10
+    dealt = [tuple(assign_parts(parts, 10, seed)) for seed in range(20)]
+    assert dealt[0] == tuple(assign_parts(parts, 10, 0)) and len(set(dealt)) > 10
     assert 0.15 < np.mean([d[0] for d in dealt]) < 0.5, "the place says nothing"
-    assert np.bincount(deal(parse_devices("old-pc=1,laptop=1,phone=1"), 4, 0)).tolist() == [2, 1, 1]
+    assert np.bincount(assign_parts(parse_devices("old-pc=1,laptop=1,phone=1"), 4, 0)).tolist() == [
+        2,
+        1,
+        1,
+    ]
 
 
 def test_a_mix_of_links_may_hold_written_ones():
@@ -238,15 +242,19 @@ def test_a_shared_line_by_hand():
     """Capacity 3; A may take 1, B and C 10. Until A ends B and C have 1 each; then what A had is
     theirs.
     """
-    ends = share(np.zeros((1, 3)), np.array([[2.0, 2.0, 5.0]]), np.array([[1.0, 10.0, 10.0]]), 3.0)
+    ends = fair_share_ends(
+        np.zeros((1, 3)), np.array([[2.0, 2.0, 5.0]]), np.array([[1.0, 10.0, 10.0]]), 3.0
+    )
     assert ends[0] == pytest.approx([2.0, 2.0, 3.0])
-    later = share(
+    later = fair_share_ends(
         np.array([[0.0, 1.0, INF]]), np.array([[4.0, 2.0, 9.0]]), np.full((1, 3), 10.0), 2.0
     )
     assert later[0] == pytest.approx([3.0, 3.0, INF]), (
         "alone for 1 s, then half each for 2 s; nobody comes as third"
     )
-    capped = share(np.zeros((1, 3)), np.array([[1.0, 9.0, 9.0]]), np.array([[1.0, 9.0, 9.0]]), 10.0)
+    capped = fair_share_ends(
+        np.zeros((1, 3)), np.array([[1.0, 9.0, 9.0]]), np.array([[1.0, 9.0, 9.0]]), 10.0
+    )
     assert capped[0] == pytest.approx([1.0, 1.9, 1.9]), (
         "who cannot take its share leaves the rest to the others"
     )
@@ -256,17 +264,22 @@ def test_a_shared_line_gives_all_that_it_has_and_no_more():
     rng = np.random.default_rng(0)
     starts, bits = rng.uniform(0, 3, (20, 12)), rng.uniform(0, 50, (20, 12))
     caps = rng.choice([1.0, 3.0, 10.0], (20, 12))
-    ends = share(starts, bits, caps, 5.0)
+    ends = fair_share_ends(starts, bits, caps, 5.0)
     assert (ends >= starts + bits / caps - 1e-9).all(), "nobody is faster than on its own line"
-    assert np.allclose(share(starts, bits, caps, 1e6), starts + bits / caps), "wide enough"
-    assert (share(starts, bits, caps, 6.0) <= ends + 1e-9).all(), "more is never slower"
-    same = share(np.zeros((20, 12)), bits, np.full((20, 12), 10.0), 5.0)
+    assert np.allclose(fair_share_ends(starts, bits, caps, 1e6), starts + bits / caps), (
+        "wide enough"
+    )
+    assert (fair_share_ends(starts, bits, caps, 6.0) <= ends + 1e-9).all(), "more is never slower"
+    same = fair_share_ends(np.zeros((20, 12)), bits, np.full((20, 12), 10.0), 5.0)
     assert np.allclose(same.max(1), bits.sum(1) / 5.0), "no bit per second is left idle"
-    rows = [share(starts[i : i + 1], bits[i : i + 1], caps[i : i + 1], 5.0)[0] for i in range(20)]
+    rows = [
+        fair_share_ends(starts[i : i + 1], bits[i : i + 1], caps[i : i + 1], 5.0)[0]
+        for i in range(20)
+    ]
     assert np.allclose(rows, ends), "rounds do not touch each other"
     few = starts.copy()
     few[:10, 3:] = INF
-    left = share(few, bits, caps, 5.0)
+    left = fair_share_ends(few, bits, caps, 5.0)
     assert np.isinf(left[:10, 3:]).all() and np.allclose(left[10:], ends[10:]), (
         "some rounds are over sooner"
     )

@@ -9,97 +9,29 @@ import math
 from dataclasses import fields, replace
 
 import pytest
-from test_studio import CONFIG, DATA, baseline, block, everything, federated
-from test_studio_report import EVIL, Page
+from factories.pages import EVIL, Page
+from factories.records import DATA, everything, federated, many, one, pooled
 
 from fedkit import plots
-from fedkit.core.record import ClientRecord, RoundRecord, Run
+from fedkit.core.record import RoundRecord
 from fedkit.core.stats import t_interval
-from fedkit.plots.side_labels import LabelPoint, places
+from fedkit.plots.side_labels import LabelPoint, place_names
 from fedkit.reports.report import render
-from fedkit.results.method_board import PAGE_HEADS, board, front, to_text
-from fedkit.results.methods import baselines, methods, over_seeds, several
-from fedkit.results.recommendation import board_of, finding, words
+from fedkit.results.method_board import (
+    PAGE_HEADS,
+    build_method_board,
+    method_board_text,
+    pareto_front,
+)
+from fedkit.results.methods import (
+    difference_over_seeds,
+    group_baselines,
+    group_methods,
+    has_several_methods,
+)
+from fedkit.results.recommendation import describe_runs, method_findings, method_headline
 
 T2 = 4.302653  # t quantile, 97.5 %, 2 degrees of freedom
-
-
-def one(
-    accuracy: float,
-    kb: float,
-    seconds: float = 1.0,
-    peak: int = 500,
-    seed: int = 0,
-    error=None,
-    **config,
-) -> Run:
-    """A finished run of two rounds, two visits each; and one exchange of 500 kB per client before
-    round 1.
-    """
-    sent = tuple(
-        ClientRecord(i, "ok", "", 10, 5, seconds, int(1e3 * kb), int(2e3 * kb))
-        for i in ("east", "west")
-    )
-    more = (
-        {"aggregation_error": error}
-        if "aggregation_error" in {f.name for f in fields(RoundRecord)}
-        else {}
-    )
-    rounds = tuple(RoundRecord(r, accuracy, 1.0, 0.5, clients=sent, **more) for r in (1, 2))
-    start = RoundRecord(
-        0,
-        0.5,
-        1.0,
-        0.4,
-        clients=tuple(ClientRecord(i, uplink_bytes=500_000) for i in ("east", "west")),
-    )
-    totals = {
-        "uplink_bytes": int(4e3 * kb) + 1_000_000,
-        "downlink_bytes": int(8e3 * kb),
-        "simulated_seconds": 8.0,
-    }
-    result = block(accuracy, half=0.03, **totals) | {"peak_rss_bytes": peak * 10**6}
-    model = {"name": "m", "base_bytes": 90_000_000}
-    return Run(
-        "federated",
-        CONFIG | {"seed": seed} | config,
-        {"python": "3"},
-        DATA,
-        model,
-        start,
-        rounds,
-        result,
-    )
-
-
-def pooled(accuracy: float, seed: int) -> Run:
-    run = baseline("pooled", accuracy)
-    return replace(run, config=run.config | {"seed": seed})
-
-
-def many(count: int = 12) -> list[Run]:
-    """`count` methods x 3 seeds with three baselines: the more bytes, the more accurate, but for
-    every third.
-    """
-    runs = []
-    for seed in range(3):
-        for i in range(count):
-            accuracy = 0.6 + 0.02 * i - 0.05 * (i % 3 == 2) + 0.002 * seed
-            runs.append(
-                one(
-                    accuracy,
-                    3.0 * 1.8**i,
-                    0.1 * i + 0.1,
-                    500 + 50 * i,
-                    seed,
-                    error=0.1 / (i + 1),
-                    tune=f"lora:r={i + 1}",
-                )
-            )
-        runs += [pooled(0.84 + 0.001 * seed, seed)]
-        for name, accuracy in (("local", 0.5), ("majority", 0.1)):
-            runs.append(replace(baseline(name, accuracy), config=CONFIG | {"seed": seed}))
-    return runs
 
 
 # ---- grouping and intervals
@@ -111,7 +43,7 @@ def test_runs_that_differ_in_their_seed_or_machine_are_one_method():
         one(0.7, 10, seed=0, tune="head", engine="plain"),
         one(0.8, 10, seed=0, tune="head", wire="int4"),
     ]
-    found = methods(runs)
+    found = group_methods(runs)
     assert [(m.name, m.seeds, len(m.runs)) for m in found] == [
         ("head", [0, 1, 2], 4),
         ("full", [0, 1, 2], 3),
@@ -122,22 +54,25 @@ def test_runs_that_differ_in_their_seed_or_machine_are_one_method():
 
 
 def test_names_tell_methods_apart():
-    named = [m.name for m in methods([one(0.8, 10, rounds=2), one(0.8, 10, rounds=3)])]
+    named = [m.name for m in group_methods([one(0.8, 10, rounds=2), one(0.8, 10, rounds=3)])]
     assert named == ["rounds 2", "rounds 3"]
     assert [
-        m.name for m in methods([one(0.8, 10, tune="head"), one(0.8, 10, tune="head", seed=1)])
+        m.name
+        for m in group_methods([one(0.8, 10, tune="head"), one(0.8, 10, tune="head", seed=1)])
     ] == ["head"]
 
 
 def test_the_t_interval_by_hand():
-    mean = methods([one(a, 10, seed=s) for s, a in enumerate((0.80, 0.82, 0.87))])[0].accuracy()
+    mean = group_methods([one(a, 10, seed=s) for s, a in enumerate((0.80, 0.82, 0.87))])[
+        0
+    ].accuracy()
     half = T2 * 0.036055513 / math.sqrt(3)
     assert mean.value == pytest.approx(0.83) and mean.over == "3 seeds"
     assert (mean.low, mean.high) == (
         pytest.approx(0.83 - half, abs=1e-6),
         pytest.approx(0.83 + half, abs=1e-6),
     )
-    alone = methods([one(0.8, 10)])[0].accuracy()
+    alone = group_methods([one(0.8, 10)])[0].accuracy()
     assert (alone.low, alone.high, alone.over) == (
         pytest.approx(0.77),
         pytest.approx(0.83),
@@ -149,20 +84,25 @@ def test_the_t_interval_by_hand():
 def test_the_difference_is_paired_over_seeds():
     mine = [one(a, 10, seed=s) for s, a in enumerate((0.80, 0.82, 0.84))]
     theirs = [pooled(a, s) for s, a in enumerate((0.81, 0.83, 0.88))] + [pooled(0.1, 7)]
-    gap = over_seeds(mine, theirs)  # -1, -1, -4 points
+    gap = difference_over_seeds(mine, theirs)  # -1, -1, -4 points
     assert gap.value == pytest.approx(-0.02) and gap.over == "paired over 3 seeds"
     assert gap.high == pytest.approx(-0.02 + T2 * 0.01732051 / math.sqrt(3), abs=1e-6)
-    assert "test" in over_seeds(mine[:1], theirs).over
-    assert over_seeds(mine, [pooled(0.8, 9)]) is None
-    assert over_seeds(mine, [replace(pooled(0.8, 0), data=DATA | {"sha256": "other"})]) is None
+    assert "test" in difference_over_seeds(mine[:1], theirs).over
+    assert difference_over_seeds(mine, [pooled(0.8, 9)]) is None
+    assert (
+        difference_over_seeds(mine, [replace(pooled(0.8, 0), data=DATA | {"sha256": "other"})])
+        is None
+    )
 
 
 def test_one_federated_run_with_baselines_is_the_small_case():
-    assert not several(everything()) and not several([one(0.8, 10), one(0.8, 10, engine="plain")])
-    assert several([one(0.8, 10), one(0.8, 10, seed=1)]) and several(
+    assert not has_several_methods(everything()) and not has_several_methods(
+        [one(0.8, 10), one(0.8, 10, engine="plain")]
+    )
+    assert has_several_methods([one(0.8, 10), one(0.8, 10, seed=1)]) and has_several_methods(
         [one(0.8, 10), one(0.8, 10, tune="head")]
     )
-    table, said, values = board_of(everything())
+    table, said, values = describe_runs(everything())
     assert "macro" in table and "methods" not in values and "Federation helped" in said[0]
 
 
@@ -180,14 +120,14 @@ def test_the_front_by_hand():
         (math.nan, 1.0),
         (0.5, math.nan),
     ]
-    assert front(points) == [True, False, True, False, True, True, False, False]
-    assert front([]) == []
+    assert pareto_front(points) == [True, False, True, False, True, True, False, False]
+    assert pareto_front([]) == []
 
 
 def test_unfinished_methods_and_other_tasks_do_not_compete():
     begun = replace(one(0.99, 1, tune="full"), result={})
     other = one(0.95, 1, tune="head", partition="iid")
-    frame = board([one(0.8, 10, tune="head"), begun, other]).set_index("method")
+    frame = build_method_board([one(0.8, 10, tune="head"), begun, other]).set_index("method")
     assert dict(zip(frame.index, frame["front"])) == {
         "full, column:site (1 of 1 unfinished)": "",
         "head, iid": "*",
@@ -199,7 +139,7 @@ def test_the_board_by_hand():
     runs = [one(a, 10, 1.5, 400 + s, s) for s, a in enumerate((0.80, 0.82, 0.87))] + [
         pooled(0.9, s) for s in range(3)
     ]
-    row, last = board(runs).to_dict("records")
+    row, last = build_method_board(runs).to_dict("records")
     assert row["accuracy"] == pytest.approx(0.83) and row["seeds"] == 3 and row["front"] == "*"
     assert row["against pooled"] == pytest.approx(-0.07) and row["privacy"] == "none"
     assert (row["kB up per client-round"], row["kB down per client-round"]) == (10.0, 20.0)
@@ -210,7 +150,7 @@ def test_the_board_by_hand():
 
 
 def test_the_board_fits_a_terminal_and_is_ascii():
-    text = to_text(board(many()))
+    text = method_board_text(build_method_board(many()))
     assert max(map(len, text.splitlines())) <= 100 and text.isascii()
     assert "* lora:r=12" not in text and "* lora:r=11" in text  # every third is beaten
     long = [
@@ -225,7 +165,7 @@ def test_the_board_fits_a_terminal_and_is_ascii():
         )
         for s in (0, 1)
     ]
-    text = to_text(board([*long, one(0.9, 1e6)]))
+    text = method_board_text(build_method_board([*long, one(0.9, 1e6)]))
     assert max(map(len, text.splitlines())) <= 100
 
 
@@ -236,7 +176,7 @@ def test_the_headline_names_the_best_and_the_lean():
     runs = [one(0.900, 500, seed=s, tune="full") for s in range(3)] + [
         one(0.895, 10, seed=s, tune="head") for s in range(3)
     ]
-    said = words(runs + [pooled(0.91, s) for s in range(3)])
+    said = method_findings(runs + [pooled(0.91, s) for s in range(3)])
     assert said[0].startswith(
         "full is the most accurate of 2 methods: 90.0 %, sending 500 kB per client and round. head "
         "sends 10.0 kB, 50 times less, at -0.5 points"
@@ -245,9 +185,9 @@ def test_the_headline_names_the_best_and_the_lean():
         said
     ) and "Missing here: local only" in " ".join(said)
     worse = [one(0.9, 500, tune="full"), one(0.8, 10, tune="head")]
-    assert "nothing that sends less comes within one point" in words(worse)[0] and finding(
-        methods(worse)
-    ).endswith("round.")
+    assert "nothing that sends less comes within one point" in method_findings(worse)[
+        0
+    ] and method_headline(group_methods(worse)).endswith("round.")
 
 
 def test_the_figure_shows_every_method_and_names_the_front():
@@ -277,13 +217,13 @@ def test_names_keep_apart():
     points = [
         LabelPoint(100 + 5 * i, 200 + 2 * i, ("a method", "90.0 %, 1.0 kB")) for i in range(5)
     ]
-    boxes = [(p.x + dx, p.y + dy) for p, (dx, dy) in zip(points, places(points, 800, 500))]
+    boxes = [(p.x + dx, p.y + dy) for p, (dx, dy) in zip(points, place_names(points, 800, 500))]
     for i, (x, y) in enumerate(boxes):
         assert all(abs(x - u) >= 98 or abs(y - v) >= 34 for u, v in boxes[:i])
 
 
 def test_the_load_figure_and_the_aggregation_error():
-    fig = plots.load(many())
+    fig = plots.training_load(many())
     assert (
         "0.1 s a round with lora:r=1" in fig.layout.meta["sentence"]
         or "0.1" in fig.layout.meta["sentence"]
@@ -295,7 +235,7 @@ def test_the_load_figure_and_the_aggregation_error():
         fig = plots.aggregation_error(runs)
         assert {t.name: list(t.y) for t in fig.data} == {"mean": [30.0, 30.0], "ffa": [0.0, 0.0]}
         assert fig.layout.meta["sentence"].startswith("In the last round mean misses 30.0 %")
-    assert not plots.has_errors([federated()])
+    assert not plots.has_aggregation_errors([federated()])
 
 
 # ---- the page
@@ -347,7 +287,7 @@ def test_a_page_of_few_methods_without_baselines_bytes_or_accuracy():
 
 
 def test_baselines_are_grouped_too():
-    assert [(m.name, m.seeds) for m in baselines(many())] == [
+    assert [(m.name, m.seeds) for m in group_baselines(many())] == [
         ("Majority class", [0, 1, 2]),
         ("Local only", [0, 1, 2]),
         ("Pooled (centralized)", [0, 1, 2]),
@@ -358,13 +298,15 @@ def test_a_method_with_fewer_seeds_does_not_compete():
     """Seed 0 is an easy split here: a method that has only it would win by luck."""
     easy = [one(0.90, 5.0, seed=0, tune="head")]
     whole = [one(a, 50.0, seed=s, tune="lora:r=8") for s, a in enumerate((0.91, 0.80))]
-    said = words([*easy, *whole])
+    said = method_findings([*easy, *whole])
     assert "Fewer seeds than the others, so not compared with them: head." in said
     assert [
-        row["method"] for row in board([*easy, *whole]).to_dict("records") if "*" in row.values()
+        row["method"]
+        for row in build_method_board([*easy, *whole]).to_dict("records")
+        if "*" in row.values()
     ] == ["lora:r=8"]
     assert "lora" in said[0] and "head" not in said[0]
-    assert board([*easy, *whole])["method"].tolist() == ["lora:r=8", "head"], (
+    assert build_method_board([*easy, *whole])["method"].tolist() == ["lora:r=8", "head"], (
         "below those that it is not compared with"
     )
 
@@ -377,4 +319,4 @@ def test_long_whiskers_do_not_flatten_the_figure():
     ]
     low, high = plots.pareto(runs).layout.yaxis.range
     assert high - low < 20
-    assert {m.name for m in methods(runs)} == {"not compressed", "int4"}
+    assert {m.name for m in group_methods(runs)} == {"not compressed", "int4"}

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from test_studio import DATA, everything, federated
+from factories.records import DATA, everything, federated
 
 from fedkit import plots
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import plain, tidy
+from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import ClientRecord
 from fedkit.network import replay
-from fedkit.plots.cost import phases
-from fedkit.plots.labels import spread
-from fedkit.plots.theme import untitled
+from fedkit.plots.cost import phase_seconds
+from fedkit.plots.labels import spread_labels
+from fedkit.plots.theme import without_title
 from fedkit.results.method_style import METHODS
 
 RUN = federated()
@@ -52,7 +52,8 @@ def test_titles_are_sentences_and_nothing_is_random(name):
     assert sentence[0].isupper() and sentence.endswith(".") and caption.endswith(".")
     assert fig.layout.title.text.replace("<br>", " ").replace("\u00a0", " ") == f"<b>{sentence}</b>"
     assert (
-        untitled(fig).layout.title.text is None and untitled(fig).layout.height < fig.layout.height
+        without_title(fig).layout.title.text is None
+        and without_title(fig).layout.height < fig.layout.height
     )
     assert fig.to_json() == FIGURES[name]().to_json()
 
@@ -130,7 +131,7 @@ def test_traffic_by_client_adds_up_rounds():
 
 def test_round_seconds_adds_up_to_the_networks_own_number():
     bar = replay(RUN, "20mbps:2mbps/60ms", "half-speed").rounds[1].bars[0]
-    assert sum(phases(bar)) == pytest.approx(bar.uploaded - bar.began)
+    assert sum(phase_seconds(bar)) == pytest.approx(bar.uploaded - bar.began)
     fig = plots.round_seconds(RUN, "8mbps/0ms")
     assert [part.x[0] for part in fig.data] == pytest.approx([2.0, 1.0, 1.0])
     with pytest.raises(FedkitError, match="round 3 is not in this run; it has 2 rounds"):
@@ -186,17 +187,17 @@ def test_who_has_what_calls_alike_what_is_alike():
 
 
 def test_labels_keep_their_order_and_their_room():
-    assert spread([50, 51, 10], [5, 5, 5], 0, 100) == [48, 53, 10]
-    assert spread([1, 0, 2], [5, 5, 5], 0, 100) == [5, 0, 10]
-    assert spread([99, 100], [4, 6], 0, 100) == [95, 100]
+    assert spread_labels([50, 51, 10], [5, 5, 5], 0, 100) == [48, 53, 10]
+    assert spread_labels([1, 0, 2], [5, 5, 5], 0, 100) == [5, 0, 10]
+    assert spread_labels([99, 100], [4, 6], 0, 100) == [95, 100]
     # too many: closer than asked, still in order
-    assert spread([5, 5, 5], [90] * 3, 0, 100) == [0, 50, 100]
-    assert spread([], [], 0, 100) == []
+    assert spread_labels([5, 5, 5], [90] * 3, 0, 100) == [0, 50, 100]
+    assert spread_labels([], [], 0, 100) == []
 
 
 def test_text_from_data_cannot_become_markup():
-    assert plain("<script>alert(1)</script>") == "&lt;script&gt;alert(1)&lt;/script&gt;"
-    assert tidy("a\nb\u202e\x00c") == "a bc" and len(tidy("x" * 99, 10)) == 10
+    assert figure_text("<script>alert(1)</script>") == "&lt;script&gt;alert(1)&lt;/script&gt;"
+    assert printable_line("a\nb\u202e\x00c") == "a bc" and len(printable_line("x" * 99, 10)) == 10
     evil = "<a href='javascript:1'>%{x}</a>"
     clients = [{"id": evil, "train": 4, "labels": {evil: 4}}]
     run = replace(RUN, data=DATA | {"clients": clients, "labels": [evil]}, method="federated")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from factories.figures import notes_of
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.network import replay
-from fedkit.plots.timeline import gantt
+from fedkit.plots.timeline import draw_round
 
 LINE = "8mbps:4mbps/100ms"
 A = ClientRecord("a", train_seconds=1.0, uplink_bytes=500_000, downlink_bytes=1_000_000)  # 3.2 s
@@ -26,15 +27,11 @@ def picture(*clients: ClientRecord, number: int | None = None, **world):
         None,
         (RoundRecord(1, 0.5, 1.0, 0.5, clients=clients),),
     )
-    return gantt(replay(run, **world), number)
+    return draw_round(replay(run, **world), number, devices=False)
 
 
 def rows(fig) -> list[str]:
     return list(fig.layout.yaxis.ticktext)
-
-
-def words(fig) -> str:
-    return " ".join(note.text for note in fig.layout.annotations)
 
 
 def test_phases_lie_one_after_another_and_the_last_is_on_top():
@@ -61,18 +58,18 @@ def test_those_who_do_not_arrive_are_marked_in_words_not_only_by_colour():
         replace(A, id="r", status="rejected", reason="NaN"),
     )
     assert all(
-        said in words(fig) for said in ("crashed", "upload lost", "rejected")
-    ) and "too late" not in words(fig)
+        said in notes_of(fig) for said in ("crashed", "upload lost", "rejected")
+    ) and "too late" not in notes_of(fig)
     assert fig.data[2].x[rows(fig).index("c")] == 0, "no upload"
 
 
 def test_a_deadline_is_said_and_drawn_and_what_it_changes():
     fig = picture(A, B, deadline=5.0)
     assert fig.layout.meta["sentence"] == "Round 1: 1 of 2 clients missed the deadline of 5.0 s."
-    assert "deadline: the round ends" in words(fig) and "too late" in words(fig)
+    assert "deadline: the round ends" in notes_of(fig) and "too late" in notes_of(fig)
     assert "Needs a new run: 1 upload that counted" in fig.layout.meta["caption"]
     wide = picture(A, B, deadline=8.0)
-    assert "deadline" in words(wide) and "Needs" not in wide.layout.meta["caption"]
+    assert "deadline" in notes_of(wide) and "Needs" not in wide.layout.meta["caption"]
     assert wide.layout.xaxis.range[1] > 8
 
 
@@ -117,7 +114,6 @@ def test_names_from_data_cannot_become_tags_and_an_unknown_round_is_refused():
 def test_all_at_once_keep_nobody_waiting():
     from fedkit.core.record import ClientRecord, RoundRecord, Run
     from fedkit.network import replay
-    from fedkit.plots.timeline import gantt
 
     same = tuple(
         ClientRecord(f"c{i}", train_seconds=0.1, uplink_bytes=1_000, downlink_bytes=1_000)
@@ -128,4 +124,4 @@ def test_all_at_once_keep_nobody_waiting():
     assert all(bar.began == when.began for when in timeline.rounds for bar in when.bars), (
         "to the bit"
     )
-    assert "almost the same time" in gantt(timeline, 3).layout.title.text
+    assert "almost the same time" in draw_round(timeline, 3, devices=False).layout.title.text

@@ -18,11 +18,11 @@ from fedkit.privacy import accounting
 from fedkit.privacy.accounting import (
     ACCOUNTANTS,
     Releases,
+    compare_accountants,
     discrete_sum_noise,
     epsilon,
-    explain,
-    noise_for,
-    side_by_side,
+    explain_epsilon,
+    noise_for_epsilon,
 )
 
 PUBLISHED = [  # rate, noise, steps, delta, epsilon, by which accountant; in whose tests
@@ -46,7 +46,7 @@ def libraries():
 @pytest.fixture
 def fresh():
     """No answer from an earlier test."""
-    for cached in (accounting._epsilon, accounting._one_step, accounting._length):
+    for cached in (accounting._cached_epsilon, accounting._one_step, accounting._grid_points):
         cached.cache_clear()
 
 
@@ -203,11 +203,11 @@ def test_what_cannot_be_said_is_said_so():
 
 
 def test_side_by_side():
-    both = side_by_side(train(noise=6.0, rate=0.1, steps=20), 1e-5)
+    both = compare_accountants(train(noise=6.0, rate=0.1, steps=20), 1e-5)
     assert set(both) == {"amplified", "unamplified"}
     assert both["unamplified"]["pld"] == pytest.approx(epsilon([Releases(6.0, steps=20)], 1e-5))
     assert all(both["unamplified"][name] > 5 * both["amplified"][name] for name in ACCOUNTANTS)
-    assert side_by_side([Releases(0.01)], 1e-5)["amplified"]["prv"] is None
+    assert compare_accountants([Releases(0.01)], 1e-5)["amplified"]["prv"] is None
 
 
 # ---- the inverse
@@ -218,7 +218,7 @@ def test_calibrated_noise_spends_the_target_and_no_more(target):
     def blocks(noise: float) -> list[Releases]:
         return [Releases(12.0), Releases(noise, steps=20)]
 
-    noise = noise_for(target, 1e-5, blocks, "rdp")
+    noise = noise_for_epsilon(target, 1e-5, blocks, "rdp")
     assert 0.999 * target < epsilon(blocks(noise), 1e-5, "rdp") <= target
 
 
@@ -226,24 +226,24 @@ def test_calibrated_noise_spends_the_target_and_no_more(target):
 @pytest.mark.parametrize("accountant", ACCOUNTANTS)
 def test_calibrated_noise_by_every_accountant(accountant):
     for target in (0.3, 1.0, 8.0):
-        noise = noise_for(target, 1e-5, lambda z: train(z, 0.02, 300), accountant)
+        noise = noise_for_epsilon(target, 1e-5, lambda z: train(z, 0.02, 300), accountant)
         assert 0.999 * target < epsilon(train(noise, 0.02, 300), 1e-5, accountant) <= target
         assert epsilon(train(noise / 1.0005, 0.02, 300), 1e-5, accountant) > target
 
 
 def test_one_gaussian_calibrated():
-    assert noise_for(1.0, 1e-6, lambda z: [Releases(z)], "rdp") == pytest.approx(
+    assert noise_for_epsilon(1.0, 1e-6, lambda z: [Releases(z)], "rdp") == pytest.approx(
         4.530877117, rel=2e-4
     )
-    assert noise_for(1.0, 1e-6, lambda z: [Releases(z)]) == pytest.approx(4.22468, rel=2e-4)
+    assert noise_for_epsilon(1.0, 1e-6, lambda z: [Releases(z)]) == pytest.approx(4.22468, rel=2e-4)
 
 
 def test_a_target_out_of_reach_is_refused_and_a_generous_one_costs_little():
     with pytest.raises(FedkitError, match=r"target epsilon 0\.1 cannot be reached"):
-        noise_for(0.1, 1e-5, lambda z: [Releases(5.0), Releases(z)])
+        noise_for_epsilon(0.1, 1e-5, lambda z: [Releases(5.0), Releases(z)])
     with pytest.raises(FedkitError, match="target epsilon 0 "):
-        noise_for(0, 1e-5, lambda z: [Releases(z)])
-    assert noise_for(1e6, 1e-5, lambda z: [Releases(z)]) < 0.05
+        noise_for_epsilon(0, 1e-5, lambda z: [Releases(z)])
+    assert noise_for_epsilon(1e6, 1e-5, lambda z: [Releases(z)]) < 0.05
 
 
 # ---- discrete noise
@@ -337,7 +337,7 @@ def test_epsilon_after_each_round_is_quick():
 
 
 def test_what_belongs_beside_an_epsilon():
-    lines = explain(
+    lines = explain_epsilon(
         1e-5,
         [Releases(5.0), Releases(1.0, 0.01, 10)],
         unit="client",
@@ -363,12 +363,12 @@ def test_what_belongs_beside_an_epsilon():
         and "label names" in said
     )
     assert all("\n" not in line and line == line.strip() for line in lines)
-    assert "nothing is amplified" in "\n".join(explain(1e-5, [Releases(1.0)]))
-    assert "cyclic" in "\n".join(explain(1e-5, sampling="cyclic: every tenth round"))
+    assert "nothing is amplified" in "\n".join(explain_epsilon(1e-5, [Releases(1.0)]))
+    assert "cyclic" in "\n".join(explain_epsilon(1e-5, sampling="cyclic: every tenth round"))
 
 
 def test_delta_is_held_against_the_number_of_units():
-    assert "as it should be" in accounting.delta_against(1e-5, 10_003)
-    assert "rather large" in accounting.delta_against(2e-5, 10_003)
-    assert "TOO LARGE" in accounting.delta_against(1e-4, 10_000)
-    assert "n was not given" in accounting.delta_against(1e-5)
+    assert "as it should be" in accounting.describe_delta(1e-5, 10_003)
+    assert "rather large" in accounting.describe_delta(2e-5, 10_003)
+    assert "TOO LARGE" in accounting.describe_delta(1e-4, 10_000)
+    assert "n was not given" in accounting.describe_delta(1e-5)

@@ -12,10 +12,10 @@ from fedkit.core.errors import FedkitError
 from fedkit.privacy.discrete_noise import (
     discrete_gaussian,
     discrete_laplace,
+    discrete_sum_gap,
     effective_noise,
-    gap,
     noise_share,
-    sensitivity,
+    rounded_sensitivity,
 )
 
 TRIES = 100_000
@@ -93,9 +93,14 @@ def test_missing_shares_leave_less_noise():
 
 
 def test_a_sum_of_discrete_gaussians_is_nearly_one_where_each_is_wide_enough():
-    assert gap(1.0, 1) == 0.0, "one is one"
-    assert gap(1.0, 2) == pytest.approx(10 * np.exp(-(np.pi**2)))  # k = 1: exp(-2 pi^2 / 2)
-    assert gap(1.4, 1000) < 1e-7 < gap(1.0, 1000) and gap(0, 5) == np.inf
+    assert discrete_sum_gap(1.0, 1) == 0.0, "one is one"
+    assert discrete_sum_gap(1.0, 2) == pytest.approx(
+        10 * np.exp(-(np.pi**2))
+    )  # k = 1: exp(-2 pi^2 / 2)
+    assert (
+        discrete_sum_gap(1.4, 1000) < 1e-7 < discrete_sum_gap(1.0, 1000)
+        and discrete_sum_gap(0, 5) == np.inf
+    )
 
 
 def test_rounding_lengthens_a_vector_by_less_than_its_bound():
@@ -104,4 +109,9 @@ def test_rounding_lengthens_a_vector_by_less_than_its_bound():
     vector /= np.linalg.norm(vector)
     scaled = vector * 2.0**6
     rounded = np.floor(scaled) + (rng.random(1000) < scaled - np.floor(scaled))
-    assert 1 < np.linalg.norm(rounded) / 2.0**6 < sensitivity(1.0, 1000, 6) == 1 + 1000**0.5 / 64
+    assert (
+        1
+        < np.linalg.norm(rounded) / 2.0**6
+        < rounded_sensitivity(1.0, 1000, 6)
+        == 1 + 1000**0.5 / 64
+    )

@@ -9,28 +9,29 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import check_config, prepare
-from fedkit.experiments.runner import rounds, run
-from fedkit.federated.rounds.head_start import budget_of, statistics
-from fedkit.federated.rounds.private_statistics import WEIGHTS, bounded, known_counts, sensitivity
-from fedkit.federated.rounds.sampling import chosen
+from fedkit.experiments.runner import run, run_rounds
+from fedkit.federated.rounds.head_start import client_statistics, privacy_budget
+from fedkit.federated.rounds.private_statistics import (
+    STATISTIC_WEIGHTS,
+    bound_statistics,
+    released_label_counts,
+    statistics_sensitivity,
+)
+from fedkit.federated.rounds.sampling import choose_clients
 from fedkit.privacy.accounting import epsilon
-from fedkit.privacy.mechanisms import PRIVACY, Budget, Example, make_privacy, visits_of
+from fedkit.privacy.mechanisms import PRIVACY, Budget, Example, make_privacy, visit_noises
 from fedkit.wire.pipeline import STAGES, Context, make_wire
 
 
 @pytest.fixture(scope="module")
-def config(tiny_model, tiny_data):
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
+def config(tiny_config):
+    return tiny_config(
         clients=4,
         partition="iid",
         tune="head",
-        dtype="float32",
         rounds=3,
         device="cpu",
         batch_size=8,
@@ -112,7 +113,7 @@ def test_a_budget_by_hand():
 
 def test_clients_in_turn_are_accounted_by_their_turns(config):
     """Every second round, three rounds: two turns, so the noise counts as that over sqrt(2)."""
-    budget = budget_of(replace(config, **SPECS["ftrl"]), 4)
+    budget = privacy_budget(replace(config, **SPECS["ftrl"]), 4)
     _, block = budget.blocks([budget.noise] * 3)
     assert (budget.turns, block.noise) == (2, pytest.approx(budget.noise / 2**0.5))
 
@@ -127,7 +128,7 @@ def test_noise_alone_gives_an_epsilon_and_noise_with_eps_a_limit(config, job):
     stopped = run(limited, job=replace(job, config=limited))
     assert 0 < len(stopped.rounds) < 30 and stopped.result["epsilon"] <= 2.0
     assert f"after round {len(stopped.rounds)} of 30" in stopped.result["privacy"]["stopped"]
-    budget = budget_of(limited, 4)
+    budget = privacy_budget(limited, 4)
     assert budget.epsilon([budget.noise] * (len(stopped.rounds) + 1)) > 2.0, "it stopped too early"
 
 
@@ -138,7 +139,7 @@ def test_not_even_one_round_is_refused(config):
 
 def test_a_resumed_run_neither_forgets_nor_pays_twice(config, job, tmp_path):
     whole = run(config, job=job)
-    steps = rounds(config, tmp_path / "run", job=job)
+    steps = run_rounds(config, tmp_path / "run", job=job)
     next(steps), next(steps)
     steps.close()
     resumed = run(config, tmp_path / "run", resume=True, job=job)
@@ -160,16 +161,16 @@ def test_noise_of_the_system_cannot_be_drawn_again(config, job, tmp_path):
     assert (
         not (tmp_path / "one" / "state").exists() and one.result["epsilon"] == two.result["epsilon"]
     )
-    steps = rounds(secret, tmp_path / "three", job=mine)
+    steps = run_rounds(secret, tmp_path / "three", job=mine)
     next(steps), next(steps)
     steps.close()
     from fedkit.experiments.store import Store
-    from fedkit.federated.rounds.exchange import before_round_1
+    from fedkit.federated.rounds.exchange import aggregation_params
 
     record = Run.load(tmp_path / "three")
-    kept = Store(tmp_path / "three").read(record, mine.start | before_round_1(mine.model, secret))[
-        -1
-    ]
+    kept = Store(tmp_path / "three").read_state(
+        record, mine.start | aggregation_params(mine.model, secret)
+    )[-1]
     assert kept > 2**32 and str(kept) not in (tmp_path / "three" / "run.json").read_text()
     again = run(secret, tmp_path / "three", resume=True, job=mine)
     assert again.rounds[0] == record.rounds[0] and again.finished
@@ -184,7 +185,9 @@ def test_a_lost_upload_is_paid_for(config, job):
     assert run(away, job=replace(job, config=away)).result["epsilon"] == pytest.approx(
         lost.start.epsilon
     )
-    assert visits_of(lost.rounds, budget_of(config, 4)) != visits_of((), budget_of(config, 4))
+    assert visit_noises(lost.rounds, privacy_budget(config, 4)) != visit_noises(
+        (), privacy_budget(config, 4)
+    )
 
 
 # --- the start
@@ -193,15 +196,15 @@ def test_a_lost_upload_is_paid_for(config, job):
 def test_no_example_moves_the_start_by_more_than_is_said(job):
     budget = job.budget
     client = job.clients[0]
-    more = statistics(job.model, client, ("feature_sums",))
+    more = client_statistics(job.model, client, ("feature_sums",))
     for i in range(5):
         rest = replace(
             client, train=client.train.take([j for j in range(len(client.train)) if j != i])
         )
-        less = statistics(job.model, rest, ("feature_sums",))
-        a, b = bounded(more, budget), bounded(less, budget)
+        less = client_statistics(job.model, rest, ("feature_sums",))
+        a, b = bound_statistics(more, budget), bound_statistics(less, budget)
         move = sum((a[n] - b[n]).square().sum() for n in a).sqrt().item()
-        assert move == pytest.approx(sensitivity(a, budget), rel=1e-3), (
+        assert move == pytest.approx(statistics_sensitivity(a, budget), rel=1e-3), (
             "the bound is not the one that is met"
         )
 
@@ -209,15 +212,17 @@ def test_no_example_moves_the_start_by_more_than_is_said(job):
 def test_a_sites_loss_knows_only_what_the_site_has_released(config, job):
     """The counts in its loss are the noisy ones, and the same whenever they are asked for."""
     client, budget = job.clients[0], job.budget
-    one, two = (known_counts(client.train.labels, 3, config, budget, "site-1", 0) for _ in range(2))
+    one, two = (
+        released_label_counts(client.train.labels, 3, config, budget, "site-1", 0) for _ in range(2)
+    )
     true = torch.bincount(torch.from_numpy(client.train.labels), minlength=3).float()
     assert torch.equal(one, two) and (one - true).abs().min() > 0
-    fewer = known_counts(client.train.labels[1:], 3, config, budget, "site-1", 0)
+    fewer = released_label_counts(client.train.labels[1:], 3, config, budget, "site-1", 0)
     assert (one - fewer).abs().sum() == pytest.approx(1.0, abs=1e-4) or (one == 0).any()
-    assert WEIGHTS["label_counts"] < 1
+    assert STATISTIC_WEIGHTS["label_counts"] < 1
     silent = replace(config, head_start="zero", loss="balanced")
-    assert known_counts(
-        client.train.labels, 3, silent, budget_of(silent, 4), "site-1", 0
+    assert released_label_counts(
+        client.train.labels, 3, silent, privacy_budget(silent, 4), "site-1", 0
     ).tolist() == [1, 1, 1]
 
 
@@ -228,16 +233,19 @@ def test_a_sites_loss_knows_only_what_the_site_has_released(config, job):
 def test_clients_are_drawn_by_chance_where_the_accounting_says_so(config, job):
     """Each with probability 1/2, so that a round may have any number of them."""
     half = replace(config, **CLIENT, clients_per_round=0.5)
-    sizes = [len(chosen(job.clients, half, budget_of(half, 4), n)) for n in range(200)]
+    sizes = [len(choose_clients(job.clients, half, privacy_budget(half, 4), n)) for n in range(200)]
     assert set(sizes) >= {0, 1, 2, 3, 4} and sum(sizes) / 200 == pytest.approx(2, abs=0.3)
     exact = replace(config, clients_per_round=0.5)
-    assert {len(chosen(job.clients, exact, budget_of(exact, 4), n)) for n in range(20)} == {2}
+    assert {
+        len(choose_clients(job.clients, exact, privacy_budget(exact, 4), n)) for n in range(20)
+    } == {2}
 
 
 def test_clients_in_turn_wait_as_long_as_the_bands_are_wide(config, job):
     turn = replace(config, **SPECS["ftrl"])
     who = [
-        [c.client_id for c in chosen(job.clients, turn, budget_of(turn, 4), n)] for n in range(1, 5)
+        [c.client_id for c in choose_clients(job.clients, turn, privacy_budget(turn, 4), n)]
+        for n in range(1, 5)
     ]
     assert who[0] == who[2] and who[1] == who[3] and not set(who[0]) & set(who[1])
 
@@ -290,7 +298,7 @@ def test_a_hostile_body_is_rejected_and_the_round_goes_on(config, job):
 def test_a_sum_of_gradients_carries_the_noise_that_is_owed(config, job):
     kind = replace(config, **SUM)
     record = run(kind, job=replace(job, config=kind))
-    budget = budget_of(kind, 4)
+    budget = privacy_budget(kind, 4)
     assert [r.noise for r in record.rounds] == pytest.approx([budget.noise] * 3, rel=1e-3)
     assert record.result["epsilon"] <= 8 and "shares" in record.result["privacy"]["trust"]
 
@@ -298,7 +306,7 @@ def test_a_sum_of_gradients_carries_the_noise_that_is_owed(config, job):
 def test_noise_that_was_lost_is_paid_for(config, job):
     kind = replace(config, **SUM, faults="lost=0.3")
     record = run(kind, job=replace(job, config=kind))
-    budget, released = budget_of(kind, 4), [r.noise for r in record.rounds if r.noise]
+    budget, released = privacy_budget(kind, 4), [r.noise for r in record.rounds if r.noise]
     assert min(released) < 0.99 * budget.noise
     assert record.result["epsilon"] > budget.epsilon([budget.noise] * len(released))
 

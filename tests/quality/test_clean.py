@@ -11,7 +11,7 @@ import pytest
 from fedkit.core.errors import FedkitError
 from fedkit.data.load import load_corpus
 from fedkit.data.read_rows import read_rows
-from fedkit.quality.clean import guarded, mend, said_of_writing, write_clean
+from fedkit.quality.clean import clean_table, describe_guarded_cells, guard_cell, write_clean
 
 GOOD = [(f"the screen of desk {i} is black", "hardware", "ab"[i % 2], i) for i in range(12)] + [
     (f"please reset my password for app {i}", "access", "ab"[i % 2], i) for i in range(12)
@@ -36,8 +36,8 @@ def test_everything_that_is_done_is_said_with_its_count(tmp_path):
         ("another", "Hardware", "b", 7),
     ]
     table = read_rows(str(written(tmp_path, GOOD + bad)))
-    done = mend(table)
-    said = "\n".join(done.said)
+    done = clean_table(table)
+    said = "\n".join(done.changes)
     for part in (
         "1 row left out: no text (line 26)",
         "1 row left out: a text with nothing to read (line 27)",
@@ -61,7 +61,9 @@ def test_the_copy_loads_without_flags_and_is_clean(tmp_path):
         tmp_path, [*GOOD, ("", "access", "a", 1), GOOD[3]], header=("本文", "分類", "支店", "番号")
     )
     before = source.read_bytes()
-    path = write_clean(mend(read_rows(str(source))), read_rows(str(source)), tmp_path / "out")
+    path = write_clean(
+        clean_table(read_rows(str(source))), read_rows(str(source)), tmp_path / "out"
+    )
     assert path == tmp_path / "out" / "a.clean.csv" and path.read_bytes().startswith(
         b"\xef\xbb\xbf"
     )
@@ -81,9 +83,9 @@ def test_splits_stay_splits(tmp_path):
         "test.csv",
     )
     table = read_rows(str(folder))
-    done = mend(table)
-    assert "1 row left out: the same text is in test (leakage) (line 26)" in done.said
-    assert any("its label never occurs in train" in line for line in done.said)
+    done = clean_table(table)
+    assert "1 row left out: the same text is in test (leakage) (line 26)" in done.changes
+    assert any("its label never occurs in train" in line for line in done.changes)
     corpus = load_corpus(str(write_clean(done, table, tmp_path)))
     assert (len(corpus.train), len(corpus.test)) == (24, 2) and (
         tmp_path / "set.clean" / "train.csv"
@@ -99,17 +101,17 @@ def test_masking_reaches_the_other_columns_and_the_review(tmp_path):
         ("a@example.com twice", "access", "a", 0),
         ("a@example.com twice", "hardware", "a", 0),
     ]
-    done = mend(read_rows(str(written(tmp_path, rows))), mask=True)
+    done = clean_table(read_rows(str(written(tmp_path, rows))), mask=True)
     assert "call Mr [name] on [phone]" in set(done.frame["text"]) and "[email]" in set(
         done.frame["id"]
     )
-    assert "3 texts with personal data masked" in done.said
+    assert "3 texts with personal data masked" in done.changes
     assert set(done.review["why"]) == {"conflicting-labels"} and set(done.review["text"]) == {
         "same text, two labels",
         "[email] twice",
     }
     assert "call Mr Smith on 03-1234-5678" in set(
-        mend(read_rows(str(tmp_path / "a.csv"))).frame["text"]
+        clean_table(read_rows(str(tmp_path / "a.csv"))).frame["text"]
     )
 
 
@@ -131,15 +133,15 @@ def test_masking_reaches_the_other_columns_and_the_review(tmp_path):
     ],
 )
 def test_no_cell_can_start_a_formula(cell, safe):
-    assert guarded(cell) == safe and guarded(safe) == safe
+    assert guard_cell(cell) == safe and guard_cell(safe) == safe
 
 
 def test_formulas_are_said_and_columns_too_are_guarded(tmp_path):
     rows = [(f"=HYPERLINK({i})", label, *rest) for i, (_, label, *rest) in enumerate(GOOD)]
     table = read_rows(str(written(tmp_path, rows, header=("text", "label", "branch", "=1+1"))))
-    done = mend(table)
+    done = clean_table(table)
     assert (
-        said_of_writing(done)
+        describe_guarded_cells(done)
         == "24 cells would start a formula: written with an apostrophe in front"
     )
     path = write_clean(done, table, tmp_path / "out")
@@ -157,10 +159,10 @@ def test_never_over_the_original(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.clean.csv").hardlink_to(source)
     with pytest.raises(FedkitError, match="over the original"):
-        write_clean(mend(table), table, tmp_path / "out")
+        write_clean(clean_table(table), table, tmp_path / "out")
     target = tmp_path / "elsewhere.txt"
     target.write_text("precious")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "a.clean.csv").symlink_to(target)
-    write_clean(mend(table), table, tmp_path / "b")
+    write_clean(clean_table(table), table, tmp_path / "b")
     assert target.read_text() == "precious" and not (tmp_path / "b" / "a.clean.csv").is_symlink()

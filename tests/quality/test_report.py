@@ -16,9 +16,9 @@ from fedkit.core.errors import FedkitError
 from fedkit.data.cleaning import clean_label, clean_text
 from fedkit.data.columns import Columns
 from fedkit.data.read_rows import RawTable, read_rows
-from fedkit.quality.checks.spellings import fold, typos
+from fedkit.quality.checks.spellings import find_typos, fold_spelling
 from fedkit.quality.finding import LEVELS, CheckOptions
-from fedkit.quality.report import CHECKS, EXIT, _sentence, assess, to_dict
+from fedkit.quality.report import CHECKS, EXIT, as_sentence, assess, to_dict
 
 QUICK = CheckOptions(slow=False)
 THINGS = (
@@ -262,10 +262,15 @@ def test_verdicts():
 
 def test_folding_names():
     assert (
-        fold("Ｈardware ") == fold("hard-ware") == fold("HARD ware") == fold("hаrdware")
+        fold_spelling("Ｈardware ")
+        == fold_spelling("hard-ware")
+        == fold_spelling("HARD ware")
+        == fold_spelling("hаrdware")
     )  # the last with a Cyrillic а
-    assert fold("カメラ") == fold("力メラ")  # the last with the character for power
-    assert len({fold(name) for name in ("C", "C++", "C#", "1.5", "15", "A", "B")}) == 7
+    assert fold_spelling("カメラ") == fold_spelling(
+        "力メラ"
+    )  # the last with the character for power
+    assert len({fold_spelling(name) for name in ("C", "C++", "C#", "1.5", "15", "A", "B")}) == 7
 
 
 def test_typos_are_rare_and_one_letter_away():
@@ -278,7 +283,7 @@ def test_typos_are_rare_and_one_letter_away():
         "cat": 90,
         "cap": 1,
     }
-    assert typos(list(sizes), sizes) == {"hardwrae": "hardware"}
+    assert find_typos(list(sizes), sizes) == {"hardwrae": "hardware"}
 
 
 @pytest.mark.slow
@@ -293,8 +298,8 @@ def test_bundled_sets_come_out_sensible(name):
 def test_nothing_heavy_is_loaded():
     code = (
         "import sys; from fedkit.quality.report import assess; from fedkit.data.read_rows import"
-        " read_rows; from fedkit.quality.finding import Setting; assess(read_rows('service_desk'),"
-        " Setting(slow=False)); sys.exit(sum(name in sys.modules for name in ('torch',"
+        " read_rows; from fedkit.quality.finding import CheckOptions; assess(read_rows('service_desk'),"
+        " CheckOptions(slow=False)); sys.exit(sum(name in sys.modules for name in ('torch',"
         " 'transformers', 'cleanlab')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -357,4 +362,4 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
     ],
 )
 def test_one_thing_has_the_verb_of_one_thing(given, said):
-    assert _sentence(given) == said
+    assert as_sentence(given) == said

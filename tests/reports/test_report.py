@@ -4,40 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
-from test_studio import DATA, baseline, everything, federated
+from factories.pages import EVIL, Page
+from factories.records import DATA, baseline, everything, federated
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import ClientRecord
 from fedkit.reports.report import inert, render, write_report
 from fedkit.reports.run_tiles import answer, tiles
-
-EVIL = "</script><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>"
-
-
-class Page(HTMLParser):
-    """Tags with their attributes, and the text outside of scripts and styles."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.tags, self.text, self.scripts, self._in = [], [], [], ""
-        self.feed(html)
-        self.text = " ".join(" ".join(self.text).split())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self._in = tag
-
-    def handle_endtag(self, tag):
-        self._in = ""
-
-    def handle_data(self, data):
-        if self._in not in ("script", "style"):
-            self.text.append(data)
-        elif self._in == "script":
-            self.scripts.append(data)
 
 
 def hostile():

@@ -9,51 +9,19 @@ import math
 from dataclasses import replace
 
 import pytest
-from test_studio import DATA, baseline, federated
+from factories.records import ACCURACY, DATA, federated, private, private_runs
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import rounded_up
-from fedkit.core.record import Run
+from fedkit.core.formatting import round_up_epsilon
 from fedkit.core.stats import t_interval
-from fedkit.experiments.privacy_sweep import plan_of, privacy_curve, with_epsilon
-from fedkit.results.privacy_curve import Curve, Point, level
-
-# by epsilon, by seed
-ACCURACY = {1.0: (0.50, 0.52, 0.54), 4.0: (0.70, 0.74, 0.72), 16.0: (0.80, 0.84, 0.82)}
-
-
-def private(epsilon: float, accuracy: float, seed: int = 0, unit: str = "example", **config) -> Run:
-    """A finished run that promises `epsilon`."""
-    run = federated(
-        accuracy, seed=seed, **{"privacy": f"{unit}:eps={epsilon:g},delta=1e-5", **config}
-    )
-    spent = {
-        "epsilon": 0.9996 * epsilon,
-        "delta": 1e-5,
-        "privacy_unit": unit,
-        "privacy": {
-            "trust": "nobody",
-            "stopped": "",
-            "notes": ["unit: one text", "trusted: nobody"],
-        },
-    }
-    return replace(run, result=run.result | spent)
-
-
-def everything(**more) -> list[Run]:
-    """Three epsilons x three seeds, the same without privacy (0.90), and each site alone (0.60)."""
-    runs = [
-        private(e, a, s, **more) for e, by_seed in ACCURACY.items() for s, a in enumerate(by_seed)
-    ]
-    runs += [federated(0.90 + 0.01 * s, seed=s) for s in range(3)]
-    alone = [baseline("local", 0.60 + 0.01 * s, over="clients") for s in range(3)]
-    return runs + [replace(run, config=run.config | {"seed": s}) for s, run in enumerate(alone)]
+from fedkit.experiments.privacy_sweep import curve_plan, measure_privacy_curve, with_epsilon
+from fedkit.results.privacy_curve import Curve, Point, mean_level
 
 
 @pytest.fixture
 def curve() -> Curve:
-    return Curve.from_runs(everything())
+    return Curve.from_runs(private_runs())
 
 
 def test_levels_by_hand(curve):
@@ -71,7 +39,7 @@ def test_levels_by_hand(curve):
     assert [p.accuracy for p in first.points] == [0.50, 0.52, 0.54] and [
         p.seed for p in first.points
     ] == [0, 1, 2]
-    assert level(curve.none).mean == pytest.approx(0.91) and level(
+    assert mean_level(curve.none).mean == pytest.approx(0.91) and mean_level(
         curve.local
     ).mean == pytest.approx(0.61)
     assert (curve.unit, curve.delta, curve.trust) == ("example", 1e-5, "nobody")
@@ -92,7 +60,7 @@ def test_a_single_seed_has_the_interval_of_its_run():
 
 
 def test_an_epsilon_is_never_rounded_down():
-    assert [rounded_up(e) for e in (7.9994, 3.0, 3.0012, 0.9931, 123.4, 1e-3)] == [
+    assert [round_up_epsilon(e) for e in (7.9994, 3.0, 3.0012, 0.9931, 123.4, 1e-3)] == [
         8.0,
         3.0,
         3.01,
@@ -130,7 +98,7 @@ def test_other_data_other_settings_and_unfinished_runs_are_left_out():
         replace(private(4, 0.99, 5), result={}),
         private(4, 0.99, 0),
     ]
-    assert Curve.from_runs(everything() + extra) == Curve.from_runs(everything())
+    assert Curve.from_runs(private_runs() + extra) == Curve.from_runs(private_runs())
 
 
 def test_a_budget_that_ran_out_is_said():
@@ -144,7 +112,7 @@ def test_a_budget_that_ran_out_is_said():
 
 def test_saved_and_read_again(curve, tmp_path):
     assert Curve.load(curve.save(tmp_path).parent) == curve
-    for place, run in enumerate(everything()):
+    for place, run in enumerate(private_runs()):
         (folder := tmp_path / "sweep" / f"run-{place:02d}").mkdir(parents=True)
         run.save(folder)
     assert Curve.load(tmp_path / "sweep") == curve
@@ -190,7 +158,7 @@ def test_only_epsilon_is_replaced():
 
 
 def test_the_plan_is_a_sweep_that_begins_without_privacy():
-    plan = plan_of(RunConfig(tune="head", rounds=3, seed=9), (8, 1), (0, 4))
+    plan = curve_plan(RunConfig(tune="head", rounds=3, seed=9), (8, 1), (0, 4))
     assert plan.vary == {"privacy": ["none", "example:eps=8", "example:eps=1"]} and plan.seeds == (
         0,
         4,
@@ -198,15 +166,15 @@ def test_the_plan_is_a_sweep_that_begins_without_privacy():
     assert plan.settings == {"tune": "head", "rounds": 3} and plan.baselines == ("local",)
     assert next(e for e in plan.entries() if e.baseline).config.privacy == "none"
     with pytest.raises(FedkitError, match="no eps"):
-        plan_of(RunConfig(), ())
+        curve_plan(RunConfig(), ())
 
 
 @pytest.mark.slow
-def test_real_runs_are_kept_and_gone_on_with(tiny_model, tiny_data, tmp_path):
-    config = RunConfig(data=str(tiny_data), model=tiny_model, tune="head", rounds=2)
-    first = privacy_curve(config, (8,), (0,), tmp_path)
+def test_real_runs_are_kept_and_gone_on_with(tiny_config, tmp_path):
+    config = tiny_config(tune="head", rounds=2, partition="auto")
+    first = measure_privacy_curve(config, (8,), (0,), tmp_path)
     made = (tmp_path / "none-s0" / "run.json").stat().st_mtime_ns
-    both = privacy_curve(config, (8, 1), (0,), tmp_path)
+    both = measure_privacy_curve(config, (8, 1), (0,), tmp_path)
     assert (
         [x.epsilon for x in both.levels()] == [1.0, 8.0]
         and both.none == first.none
@@ -219,12 +187,10 @@ def test_real_runs_are_kept_and_gone_on_with(tiny_model, tiny_data, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_refused_is_said_with_its_reason(tiny_model, tiny_data):
-    config = RunConfig(
-        data=str(tiny_data), model=tiny_model, tune="head", rounds=2, privacy="client"
-    )
+def test_what_is_refused_is_said_with_its_reason(tiny_config):
+    config = tiny_config(tune="head", rounds=2, privacy="client", partition="auto")
     with pytest.raises(FedkitError, match="use --weights uniform"):
-        privacy_curve(config, (8,), (0,))
+        measure_privacy_curve(config, (8,), (0,))
 
 
 def test_points_hold_shares():
@@ -234,6 +200,6 @@ def test_points_hold_shares():
 
 
 def test_a_large_epsilon_keeps_its_thousands_in_the_terminal():
-    from fedkit.results.scoreboard import narrow
+    from fedkit.results.scoreboard import narrow_privacy
 
-    assert narrow("\u03b5 1,000 per example, \u03b4 1e-5") == "1,000 per\nexample"
+    assert narrow_privacy("\u03b5 1,000 per example, \u03b4 1e-5") == "1,000 per\nexample"

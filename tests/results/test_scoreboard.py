@@ -6,123 +6,20 @@ import math
 from dataclasses import replace
 
 import pytest
+from factories.records import CONFIG, DATA, baseline, block, everything, federated
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.record import ClientRecord, RoundRecord, Run
+from fedkit.core.record import ClientRecord
 from fedkit.network import profiles
-from fedkit.results.difference import difference, paired, partner, unpaired
-from fedkit.results.measures import client_labels, interval, names, ordered
+from fedkit.results.difference import (
+    accuracy_difference,
+    find_comparable,
+    paired_difference,
+    unpaired_difference,
+)
+from fedkit.results.measures import accuracy_interval, client_labels, display_names, sort_runs
 from fedkit.results.scoreboard import COLUMNS, scoreboard, to_text, verdict
-
-DATA = {
-    "name": "tiny",
-    "source": "by hand",
-    "sha256": "ab",
-    "labels": ["yes", "no"],
-    "notes": [],
-    "train": 30,
-    "validation": 8,
-    "test": 100,
-    "clients": [
-        {"id": "east", "train": 10, "labels": {"yes": 10}},
-        {"id": "west", "train": 20, "labels": {"yes": 5, "no": 15}},
-    ],
-}
-CONFIG = {
-    "rounds": 2,
-    "link": "8mbps/0ms",
-    "devices": "as-measured",
-    "seed": 0,
-    "partition": "column:site",
-}
-
-
-def block(
-    accuracy: float,
-    correct: str | None = None,
-    over: str = "test examples",
-    half: float = 0.1,
-    **more,
-) -> dict:
-    """The result block of a record."""
-    bounds = [accuracy - half, accuracy + half]
-    return {
-        "accuracy": accuracy,
-        "accuracy_ci95": bounds,
-        "accuracy_ci95_over": over,
-        "macro_f1": accuracy,
-        "worst_client_accuracy": accuracy - 0.2,
-        "uplink_bytes": 0,
-        "downlink_bytes": 0,
-        "peak_rss_bytes": 5_000_000,
-        "epsilon": None,
-        "simulated_seconds": None,
-        "correct": correct,
-        **more,
-    }
-
-
-def baseline(
-    method: str,
-    accuracy: float,
-    correct: str | None = None,
-    over: str = "test examples",
-    half: float = 0.1,
-) -> Run:
-    """A finished baseline of one round, ten steps and three seconds."""
-    last = RoundRecord(
-        1,
-        accuracy,
-        1.0,
-        max(0.0, accuracy - 0.2),
-        clients=(ClientRecord("east", steps=10, train_seconds=3.0),),
-    )
-    return Run(
-        method,
-        CONFIG,
-        {"python": "3"},
-        DATA,
-        {"name": "m"},
-        None,
-        (last,),
-        block(accuracy, correct, over, half),
-    )
-
-
-def federated(
-    accuracy: float = 0.8, correct: str | None = None, half: float = 0.05, **config
-) -> Run:
-    """A finished run of two rounds: each client moves 1 MB up and 2 MB down a round, and trains one
-    second.
-    """
-    sent = tuple(
-        ClientRecord(i, "ok", "", 10, 5, 1.0, 1_000_000, 2_000_000) for i in ("east", "west")
-    )
-    rounds = (
-        RoundRecord(1, accuracy - 0.1, 1.0, 0.5, clients=sent),
-        RoundRecord(2, accuracy, 1.0, 0.6, clients=sent),
-    )
-    totals = {"uplink_bytes": 4_000_000, "downlink_bytes": 8_000_000, "simulated_seconds": 8.0}
-    model = {"name": "m", "base_bytes": 50_000_000}
-    start = RoundRecord(0, 0.5, 1.0, 0.4)
-    result = block(accuracy, correct, half=half, **totals)
-    return Run("federated", CONFIG | config, {"python": "3"}, DATA, model, start, rounds, result)
-
-
-def everything(local: float = 0.5) -> list[Run]:
-    """Federated first and baselines upside down: the order in which nobody should see them."""
-    others = [
-        ("pooled", 0.82),
-        ("local", local),
-        ("frozen-local", 0.3),
-        ("frozen-pooled", 0.7),
-        ("majority", 0.2),
-    ]
-    return [
-        federated(),
-        *(baseline(m, a, over="clients" if "local" in m else "test examples") for m, a in others),
-    ]
 
 
 def test_scoreboard_has_the_baselines_in_their_order_and_federated_last():
@@ -182,25 +79,25 @@ def test_an_unfinished_run_is_shown_as_such_with_an_interval_from_its_test_size(
     run = replace(federated(), result={})
     row = scoreboard([run]).iloc[0]
     assert row["method"] == "Federated (unfinished: 2 of 2 rounds)" and row["accuracy"] == 0.8
-    low, high, over = interval(run)
+    low, high, over = accuracy_interval(run)
     assert low < 0.8 < high and over == "test examples" and math.isnan(row["macro F1"])
 
 
 def test_runs_of_one_method_are_told_apart_by_their_settings():
     runs = [federated(seed=0), federated(seed=1), federated(seed=1), baseline("local", 0.5)]
-    assert names(ordered(runs)) == [
+    assert display_names(sort_runs(runs)) == [
         "Local only",
         "Federated (seed 0)",
         "Federated (seed 1)",
         "Federated (seed 1)",
     ]
-    assert names([federated(), federated()]) == ["Federated (no. 1)", "Federated (no. 2)"]
+    assert display_names([federated(), federated()]) == ["Federated (no. 1)", "Federated (no. 2)"]
     engines = [federated(engine="fast"), federated(engine="plain")]
-    assert names(engines) == ["Federated (engine fast)", "Federated (engine plain)"], (
+    assert display_names(engines) == ["Federated (engine fast)", "Federated (engine plain)"], (
         "the machine's, where nothing else"
     )
     three = [*engines, federated(seed=1, engine="fast")]
-    assert names(three)[2] == "Federated (seed 1)"
+    assert display_names(three)[2] == "Federated (seed 1)"
 
 
 @pytest.mark.parametrize("config", [{}, {"partition": "\u90e8\u7f72" * 40}])
@@ -223,18 +120,20 @@ def test_text_columns_are_aligned():
 
 
 def test_paired_difference_by_hand():
-    d = paired("1110" * 25, "1000" * 25)  # 50 gained, none lost, of 100
+    d = paired_difference("1110" * 25, "1000" * 25)  # 50 gained, none lost, of 100
     assert d.value == 0.5
     up, down = 51 / 102, 1 / 102
     half = 1.959964 * math.sqrt((up + down - (up - down) ** 2) / 102)
     assert (d.low, d.high) == (pytest.approx(up - down - half), pytest.approx(up - down + half))
     assert d.above and "paired over 100 test examples" in d.over
-    same = paired("10" * 50, "10" * 50)
+    same = paired_difference("10" * 50, "10" * 50)
     assert same.value == 0 and same.low < 0 < same.high and not same.above and not same.below
 
 
 def test_unpaired_difference_by_hand():
-    d = unpaired(federated(0.8, half=0.03), baseline("local", 0.6, over="clients", half=0.04))
+    d = unpaired_difference(
+        federated(0.8, half=0.03), baseline("local", 0.6, over="clients", half=0.04)
+    )
     # 3-4-5
     assert d.value == pytest.approx(0.2) and (d.low, d.high) == (
         pytest.approx(0.15),
@@ -248,13 +147,13 @@ def test_pairing_needs_the_same_seed_and_one_mark_per_test_example():
         federated(correct="1" * 80 + "0" * 20),
         baseline("pooled", 0.8, "0" * 20 + "1" * 80),
     )
-    assert difference(ours, theirs).over.startswith("paired")
+    assert accuracy_difference(ours, theirs).over.startswith("paired")
     for other in (
         replace(theirs, config=CONFIG | {"seed": 7}),
         baseline("pooled", 0.8, "01"),
         baseline("pooled", 0.8, "2" * 100),
     ):
-        assert difference(ours, other).over.startswith("unpaired")
+        assert accuracy_difference(ours, other).over.startswith("unpaired")
 
 
 def test_verdict_when_federation_helped():
@@ -327,8 +226,8 @@ def test_the_partner_is_the_one_with_the_same_seed():
         replace(baseline("local", a), config=CONFIG | {"seed": s}) for s, a in ((1, 0.1), (0, 0.2))
     ]
     assert (
-        partner(federated(), runs, "local") is runs[1]
-        and partner(federated(seed=9), runs, "local") is runs[0]
+        find_comparable(federated(), runs, "local") is runs[1]
+        and find_comparable(federated(seed=9), runs, "local") is runs[0]
     )
 
 

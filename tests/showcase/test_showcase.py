@@ -304,14 +304,14 @@ def test_a_real_run_ends_with_its_record(demo):
 
 
 def test_the_token_is_in_no_list_of_processes_and_the_server_on_loopback():
-    line = showcase.line(8866)
+    line = showcase.server_command(8866)
     assert (
         "--Voila.ip=127.0.0.1" in line
         and "--Voila.auto_token=True" in line
         and "--Voila.port_retries=0" in line
     )
     assert not [part for part in line if "secret" in part]
-    env = showcase.environment("secret", "ja")
+    env = showcase.server_environment("secret", "ja")
     assert env["JUPYTER_TOKEN"] == "secret" and env[settings.LANG] == "ja"
 
 
@@ -323,11 +323,11 @@ def test_a_busy_port_and_an_unknown_language_are_one_line():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(FedkitError, match="in use"):
-            showcase.check(port, "en")
+            showcase.check_arguments(port, "en")
     with pytest.raises(FedkitError, match="en, ja"):
-        showcase.check(8866, "fr")
+        showcase.check_arguments(8866, "fr")
     with pytest.raises(FedkitError, match="1024"):
-        showcase.check(80, "en")
+        showcase.check_arguments(80, "en")
 
 
 def test_records_hold_no_text_of_the_data():

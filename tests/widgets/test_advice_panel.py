@@ -4,7 +4,6 @@ shown without widgets.
 
 from __future__ import annotations
 
-import builtins
 import time
 from statistics import median
 
@@ -86,15 +85,8 @@ def test_a_mistake_is_said_in_the_panel(needs):
     assert "labels 0 given" in panel.table.value
 
 
-def test_without_widgets_there_is_a_table_and_the_reason(needs, monkeypatch):
-    real = builtins.__import__
-
-    def refuse(name, *more):
-        if name == "ipywidgets":
-            raise ImportError("No module named 'ipywidgets'.")
-        return real(name, *more)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+def test_without_widgets_there_is_a_table_and_the_reason(needs, hide_module):
+    hide_module("ipywidgets")
     shown = adviser_panel(needs)
     assert isinstance(shown, StillTable)
     assert "No sliders here" in shown._repr_html_() and "<table" in shown._repr_html_()

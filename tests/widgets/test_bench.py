@@ -4,7 +4,6 @@ tested through its state.
 
 from __future__ import annotations
 
-import builtins
 import io
 import threading
 from dataclasses import replace
@@ -19,15 +18,8 @@ from fedkit.widgets.bench.views import VIEWS, picture
 
 
 @pytest.fixture
-def config(tiny_model, tiny_data) -> RunConfig:
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        clients=3,
-        examples_per_client=16,
-        partition="iid",
-        rounds=2,
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(clients=3, examples_per_client=16, partition="iid", rounds=2)
 
 
 class Counted:
@@ -40,7 +32,7 @@ class Counted:
 
     def __call__(self, config, **more):
         self.asked.append(config)
-        for record in runner.rounds(config, **more):
+        for record in runner.run_rounds(config, **more):
             yield record
             self.inside.set()
             if self.gate is not None:
@@ -649,15 +641,8 @@ def test_page_without_widgets_says_so(config):
     )
 
 
-def test_without_ipywidgets_there_is_a_static_figure_with_the_reason(config, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *rest, **more):
-        if name == "fedkit.widgets.bench.controls":
-            raise ImportError("No module named 'ipywidgets'")
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_without_ipywidgets_there_is_a_static_figure_with_the_reason(config, hide_module):
+    hide_module("fedkit.widgets.bench.controls")
     figure = bench_panel(config)
     lines = [t for t in figure.data if t.type == "scatter" and t.x]
     assert "ipywidgets" in figure.layout.title.text and len(lines[-1].x) == 3

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fedkit.core.config import RunConfig
 from fedkit.experiments.job import prepare
-from fedkit.federated.aggregation.aggregators import combine, make_aggregator
+from fedkit.federated.aggregation.aggregators import combine_updates, make_aggregator
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.lessons.assertions import assert_exact_mean, assert_nothing_lost
 from fedkit.widgets.compression_panel import WireBench, chain, lengths, send, updates_of
@@ -15,10 +14,8 @@ from fedkit.wire.pipeline import make_wire
 
 
 @pytest.fixture(scope="module")
-def updates(tiny_data, tiny_model):
-    config = RunConfig(
-        data=tiny_data, model=tiny_model, partition="column:site", max_tokens=32, dtype="float32"
-    )
+def updates(tiny_config):
+    config = tiny_config()
     return updates_of(prepare(config), rounds=4)
 
 
@@ -60,7 +57,7 @@ def test_the_mean_of_products_is_asserted(name, kept):
         )
         for i in range(3)
     ]
-    done = combine(rule, begin, sent, 2.0)
+    done = combine_updates(rule, begin, sent, 2.0)
     if name == "flora":  # forgets the pair, so the assertion is about the new shared tensors
         assert done.error < 1e-5
     elif kept:

@@ -4,35 +4,32 @@ hand.
 
 from __future__ import annotations
 
-import builtins
 import math
 from dataclasses import replace
 
 import pytest
-from test_pareto import one
-from test_privacy_curve import everything, private
-from test_studio import federated
+from factories.records import federated, one, private, private_runs
 
 from fedkit import plots
-from fedkit.cli.summaries import summary
+from fedkit.cli.summaries import run_summary
 from fedkit.core.record import Run
-from fedkit.plots.privacy import cost_of, finding, privacy_cost, span
-from fedkit.results.method_board import board, front
-from fedkit.results.methods import methods
+from fedkit.plots.privacy import accuracy_range, curve_finding, privacy_cost, privacy_cost_figures
+from fedkit.results.method_board import build_method_board, pareto_front
+from fedkit.results.methods import group_methods
 from fedkit.results.privacy_curve import Curve
 from fedkit.results.privacy_promise import (
     INCOMPARABLE,
     Promise,
-    attacker,
-    chance,
-    lines,
-    number,
-    promise,
-    right,
-    short,
-    tiny,
+    describe_attacker,
+    format_chance,
+    format_delta,
+    format_epsilon,
+    guess_bound,
+    promise_lines,
+    short_promise,
+    weakest_promise,
 )
-from fedkit.results.recommendation import board_of, leanest, words
+from fedkit.results.recommendation import describe_runs, leanest_method, method_findings
 from fedkit.widgets.privacy_panel import (
     BETWEEN,
     PrivacyPanel,
@@ -47,7 +44,7 @@ EXAMPLE, CLIENT = Promise(8, 1e-5, "example", alone=True), Promise(8, 1e-5, "cli
 
 @pytest.fixture(scope="module")
 def curve() -> Curve:
-    return Curve.from_runs(everything())
+    return Curve.from_runs(private_runs())
 
 
 def kept(run: Run, epsilon: float, unit: str = "example") -> Run:
@@ -75,50 +72,59 @@ def test_what_covers_what():
 
 
 def test_a_method_promises_what_its_weakest_run_does():
-    assert promise([private(8, 0.8), private(3, 0.8)]).epsilon == pytest.approx(0.9996 * 8)
-    assert promise([private(8, 0.8), federated()]) == promise([]) == Promise()
-    assert promise([private(8, 0.8)]).alone
-    assert not promise([private(8, 0.8, privacy="example:eps=8,trust=sum", secure="masks")]).alone
-    assert promise([federated(secure="masks")]) == Promise(sealed=True)
+    assert weakest_promise([private(8, 0.8), private(3, 0.8)]).epsilon == pytest.approx(0.9996 * 8)
+    assert weakest_promise([private(8, 0.8), federated()]) == weakest_promise([]) == Promise()
+    assert weakest_promise([private(8, 0.8)]).alone
+    assert not weakest_promise(
+        [private(8, 0.8, privacy="example:eps=8,trust=sum", secure="masks")]
+    ).alone
+    assert weakest_promise([federated(secure="masks")]) == Promise(sealed=True)
 
 
 def test_the_worst_case_by_hand():
-    assert right(math.log(3)) == pytest.approx(0.75) and right(0) == 0.5
-    assert right(math.log(3), 0.1) == pytest.approx((3 + 0.1) / 4) and right(1e9) == 1.0
+    assert guess_bound(math.log(3)) == pytest.approx(0.75) and guess_bound(0) == 0.5
+    assert guess_bound(math.log(3), 0.1) == pytest.approx((3 + 0.1) / 4) and guess_bound(1e9) == 1.0
     assert (
-        chance(right(8)) == "99.97 %"
-        and chance(right(1)) == "73.1 %"
-        and chance(right(40)) == "more than 99.99 %"
+        format_chance(guess_bound(8)) == "99.97 %"
+        and format_chance(guess_bound(1)) == "73.1 %"
+        and format_chance(guess_bound(40)) == "more than 99.99 %"
     )
-    assert "99.97 %" in attacker(8, "example") and "weak bound" in attacker(8, "example", 1e-5)
-    assert "strong promise" in attacker(1, "client") and "a certain site took part" in attacker(
+    assert "99.97 %" in describe_attacker(8, "example") and "weak bound" in describe_attacker(
+        8, "example", 1e-5
+    )
+    assert "strong promise" in describe_attacker(
         1, "client"
+    ) and "a certain site took part" in describe_attacker(1, "client")
+    assert "leaves real doubt" in describe_attacker(3, "example") and "95.3 %" in describe_attacker(
+        3, "example"
     )
-    assert "leaves real doubt" in attacker(3, "example") and "95.3 %" in attacker(3, "example")
 
 
 def test_numbers_are_written_as_people_do():
-    assert (number(7.9996), number(0.9931), number(3.0012), tiny(1e-5), tiny(1e-10)) == (
-        "8",
-        "0.994",
-        "3.01",
-        "1e-5",
-        "1e-10",
+    assert (
+        format_epsilon(7.9996),
+        format_epsilon(0.9931),
+        format_epsilon(3.0012),
+        format_delta(1e-5),
+        format_delta(1e-10),
+    ) == ("8", "0.994", "3.01", "1e-5", "1e-10")
+    assert (
+        short_promise(EXAMPLE) == "\u03b5 8 per example, \u03b4 1e-5"
+        and short_promise(Promise()) == "none"
     )
-    assert short(EXAMPLE) == "\u03b5 8 per example, \u03b4 1e-5" and short(Promise()) == "none"
 
 
 def test_the_end_of_a_run_says_what_is_promised_and_all_that_belongs_beside_it():
-    said = summary(private(8, 0.8))
+    said = run_summary(private(8, 0.8))
     assert said[-2:] == [
         "privacy: epsilon 8 per example, delta 1e-5, spent in 2 rounds; trusted: nobody",
         "  unit: one text",
     ]
     assert (
-        lines(federated())[0].startswith("privacy: nothing is promised")
-        and len(lines(federated())) == 1
+        promise_lines(federated())[0].startswith("privacy: nothing is promised")
+        and len(promise_lines(federated())) == 1
     )
-    assert "sums only" in lines(federated(secure="masks"))[0]
+    assert "sums only" in promise_lines(federated(secure="masks"))[0]
     assert all(line.isascii() for line in said)
 
 
@@ -128,15 +134,15 @@ def test_the_end_of_a_run_says_what_is_promised_and_all_that_belongs_beside_it()
 def test_a_method_without_privacy_does_not_beat_one_with():
     points = [(1.0, 0.9), (1.0, 0.8), (2.0, 0.7), (2.0, 0.7), (3.0, 0.6)]
     none = Promise()
-    assert front(points) == [True, False, False, False, False]
-    assert front(points, [none, EXAMPLE, EXAMPLE, CLIENT, replace(EXAMPLE, epsilon=1)]) == [
+    assert pareto_front(points) == [True, False, False, False, False]
+    assert pareto_front(points, [none, EXAMPLE, EXAMPLE, CLIENT, replace(EXAMPLE, epsilon=1)]) == [
         True,
         True,
         False,
         True,
         True,
     ]
-    assert front([(1.0, 0.9), (1.0, 0.9)], [none, EXAMPLE]) == [False, True], (
+    assert pareto_front([(1.0, 0.9), (1.0, 0.9)], [none, EXAMPLE]) == [False, True], (
         "as good, and a promise"
     )
 
@@ -148,7 +154,7 @@ def test_the_board_has_the_number_its_unit_and_delta():
         kept(one(0.7, 10), 3),
         kept(one(0.6, 10), 8, "client"),
     ]
-    frame = board(runs).set_index("method")
+    frame = build_method_board(runs).set_index("method")
     assert frame["privacy"].to_dict() == {
         "no privacy": "none",
         "example:eps=8": "\u03b5 8 per example, \u03b4 1e-5",
@@ -156,7 +162,7 @@ def test_the_board_has_the_number_its_unit_and_delta():
         "client:eps=8": "\u03b5 8 per client, \u03b4 1e-5",
     }
     assert list(frame["front"]) == ["*"] * 4
-    text, said, values = board_of(runs)
+    text, said, values = describe_runs(runs)
     assert text.isascii() and max(map(len, text.splitlines())) <= 100 and "8 per\n" in text
     rows = {row["method"]: row for row in values["methods"]}
     assert (rows["client:eps=8"]["epsilon"], rows["client:eps=8"]["privacy unit"]) == (8, "client")
@@ -174,33 +180,40 @@ def test_the_board_has_the_number_its_unit_and_delta():
 
 
 def test_secure_aggregation_is_part_of_the_name():
-    assert [m.name for m in methods([one(0.8, 10), one(0.8, 10, secure="masks")])] == [
+    assert [m.name for m in group_methods([one(0.8, 10), one(0.8, 10, secure="masks")])] == [
         "updates seen",
         "masks",
     ]
-    assert [m.name for m in methods([one(0.8, 10, tune="head"), one(0.8, 10, tune="full")])] == [
-        "head",
-        "full",
-    ]
+    assert [
+        m.name for m in group_methods([one(0.8, 10, tune="head"), one(0.8, 10, tune="full")])
+    ] == ["head", "full"]
 
 
 def test_sending_less_does_not_make_up_for_promising_less():
     top, lean = kept(one(0.9, 100), 8), one(0.895, 10)
-    found = methods([top, lean])
-    assert leanest(found, found[0]) is None and "nothing that sends less" in words([top, lean])[0]
+    found = group_methods([top, lean])
     assert (
-        leanest(found := methods([top, kept(one(0.895, 10, wire="int4"), 8)]), found[0]) is not None
+        leanest_method(found, found[0]) is None
+        and "nothing that sends less" in method_findings([top, lean])[0]
+    )
+    assert (
+        leanest_method(
+            found := group_methods([top, kept(one(0.895, 10, wire="int4"), 8)]), found[0]
+        )
+        is not None
     )
 
 
 def test_a_private_run_beside_baselines_says_that_they_promise_nothing():
-    _, said, _ = board_of([private(8, 0.8), *[r for r in everything() if r.method == "local"][:1]])
+    _, said, _ = describe_runs(
+        [private(8, 0.8), *[r for r in private_runs() if r.method == "local"][:1]]
+    )
     assert (
         said[-1]
         == "The federated run promises epsilon 8 per example, delta 1e-5; what it is compared with"
         " promises nothing."
     )
-    assert "promises" not in " ".join(board_of([federated()])[1])
+    assert "promises" not in " ".join(describe_runs([federated()])[1])
 
 
 def test_the_front_figure_tells_promises_apart():
@@ -243,29 +256,29 @@ def test_the_figure_has_every_number(curve):
     ):
         assert words_ in said, words_
     assert (
-        finding(curve)
+        curve_finding(curve)
         == "Per example, \u03b5\u00a016 costs 9.0 points of accuracy, \u03b5\u00a01 costs 39.0; at"
         " \u03b5\u00a01 each site does better alone."
     )
 
 
 def test_runs_that_make_no_curve_have_no_figure():
-    assert len(cost_of(everything())) == 1
+    assert len(privacy_cost_figures(private_runs())) == 1
     assert (
-        cost_of([federated()])
-        == cost_of([private(8, 0.8)])
-        == cost_of([private(8, 0.8), private(8, 0.7, unit="client")])
+        privacy_cost_figures([federated()])
+        == privacy_cost_figures([private(8, 0.8)])
+        == privacy_cost_figures([private(8, 0.8), private(8, 0.7, unit="client")])
         == []
     )
 
 
 def test_a_curve_with_nothing_to_compare_with_still_draws():
     bare = Curve.from_runs([private(8, 0.8), private(1, 0.5)])
-    low, high = span(bare)
+    low, high = accuracy_range(bare)
     assert (
         low < 50
         and high > 80
-        and finding(bare) == "\u03b5 8: 80.0 % right; \u03b5 1: 50.0 % right."
+        and curve_finding(bare) == "\u03b5 8: 80.0 % right; \u03b5 1: 50.0 % right."
     )
     assert len(privacy_cost(Curve.from_runs([private(8, 0.8)])).data) == 3
 
@@ -298,7 +311,7 @@ def test_moving_the_slider_shows_numbers_and_marks_what_nobody_measured(curve):
     assert (
         "11.0 points more than each site alone" in said and "by seed 70.0 %, 74.0 %, 72.0 %" in said
     )
-    assert chance(right(4)) in said and "nobody" in said
+    assert format_chance(guess_bound(4)) in said and "nobody" in said
     assert panel.figure.data[-1].marker.symbol == "circle-open" and panel.figure.data[
         -1
     ].y == pytest.approx((72.0,))
@@ -347,15 +360,8 @@ def test_words_from_a_file_become_no_tags(curve):
     assert told(evil, 4.0)["Beside it"] == ["<img src=x>."]
 
 
-def test_without_widgets_there_is_a_figure_and_the_reason(curve, monkeypatch):
-    real = builtins.__import__
-
-    def refuse(name, *more):
-        if name == "ipywidgets":
-            raise ImportError("No module named 'ipywidgets'.")
-        return real(name, *more)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+def test_without_widgets_there_is_a_figure_and_the_reason(curve, hide_module):
+    hide_module("ipywidgets")
     shown = privacy_panel(curve)
     assert isinstance(shown, StillPanel)
     html = shown._repr_html_()

@@ -13,7 +13,6 @@ import resource
 import struct
 import time
 import tracemalloc
-import zlib
 from collections import Counter
 from functools import lru_cache
 
@@ -21,12 +20,13 @@ import numpy as np
 import pytest
 import torch
 import zstandard
+from factories.payloads import signed as signed_body
 
-from fedkit.federated.aggregation.aggregators import combine, make_aggregator
-from fedkit.federated.rounds.exchange import receive
+from fedkit.federated.aggregation.aggregators import combine_updates, make_aggregator
+from fedkit.federated.rounds.exchange import decode_update
 from fedkit.wire import envelope, payload
-from fedkit.wire.bits import number, varint
-from fedkit.wire.layout import Form
+from fedkit.wire.bits import decode_varint, encode_varint
+from fedkit.wire.layout import TensorLayout
 from fedkit.wire.payload import Payload
 from fedkit.wire.pipeline import Context, Wire, make_wire
 
@@ -183,22 +183,22 @@ def renoted(body, other, draw):
         header, data = opened_plain(body)
         header["__metadata__"] = {"notes": said.decode("latin1")}
         return plain_body(header, data)
-    length, start = number(body, 1)
-    return body[:1] + varint(len(said)) + said + body[start + length :]
+    length, start = decode_varint(body, 1)
+    return body[:1] + encode_varint(len(said)) + said + body[start + length :]
 
 
 def recounted(body, other, draw):
     """A length of the parts, or an entry of the tensor's list, says something else."""
     if is_plain(body):
         return relisted(body, draw)
-    length, start = number(body, 1)
+    length, start = decode_varint(body, 1)
     at, value = (
         start + length,
         draw.choice((0, 1, 7, 128, 2**14, 2**28, 2**35 - 1, draw.randrange(400))),
     )
     if draw.random() < 0.3:
-        return body[:1] + varint(value) + body[start:]
-    return body[:at] + varint(value) + body[at + draw.choice((0, 1, 2)) :]
+        return body[:1] + encode_varint(value) + body[start:]
+    return body[:at] + encode_varint(value) + body[at + draw.choice((0, 1, 2)) :]
 
 
 def relisted(body, draw):
@@ -269,7 +269,7 @@ def values_at(body: bytes) -> int:
     """Where the arrays begin, after the notes."""
     if is_plain(body):
         return 8 + int.from_bytes(body[:8], "little")
-    length, start = number(body, 1)
+    length, start = decode_varint(body, 1)
     return start + length
 
 
@@ -283,8 +283,10 @@ CHANGES = [*ANYWHERE, renoted, recounted]
 def signed(wire: Wire, body: bytes) -> Payload:
     """A body under a header that fits it, as a hostile client can make."""
     if wire.stages:
-        return envelope.signed(body, wire._agreed(Form.of(TEMPLATE)))
-    return Payload(payload.HEADER.pack(payload.MAGIC, payload.VERSION, zlib.crc32(body)) + body)
+        return envelope.add_header(
+            body, wire._agreement_checksum(TensorLayout.from_params(TEMPLATE))
+        )
+    return signed_body(body)
 
 
 def context(number: int = 1) -> Context:
@@ -304,7 +306,7 @@ def checked(wire: Wire, upload: Payload):
     line.
     """
     memory = {} if "ef21" not in wire.spec else TEMPLATE
-    update, reason = receive(wire, upload, TEMPLATE, Context(NAME, 1, 0, memory))
+    update, reason = decode_update(wire, upload, TEMPLATE, Context(NAME, 1, 0, memory))
     if update is None:
         assert reason and reason.isprintable() and len(reason) < 300, reason
         return None
@@ -345,7 +347,7 @@ def fuzz(spec: str, count: int, seed: int) -> Counter:
         seen[change.__name__, update is not None and upload.body != sent.body] += 1
         accepted += [update] if update else []
         if i % ROUND == ROUND - 1:
-            done = combine(rule, TEMPLATE, [*accepted, checked(wire, honest(wire, draw))])
+            done = combine_updates(rule, TEMPLATE, [*accepted, checked(wire, honest(wire, draw))])
             assert done.delta.keys() == SHAPES.keys() and all(
                 torch.isfinite(t).all() for t in done.delta.values()
             )
@@ -437,8 +439,8 @@ def test_notes_of_every_wrong_kind(spec, said):
         header, data = opened_plain(body)
         changed = plain_body(header | {"__metadata__": {"notes": said}}, data)
     else:
-        length, start = number(body, 1)
-        changed = body[:1] + varint(len(said)) + said.encode() + body[start + length :]
+        length, start = decode_varint(body, 1)
+        changed = body[:1] + encode_varint(len(said)) + said.encode() + body[start + length :]
     assert checked(wire, signed(wire, changed)) is None
 
 
@@ -446,7 +448,7 @@ def test_notes_of_every_wrong_kind(spec, said):
 def exploding() -> dict[str, tuple[str, bytes]]:
     """{what: (wire, body)}: short bodies that claim to be very long."""
     header, data = opened_plain(body_of(make_wire("none"), TEMPLATE))
-    note = bytes([envelope.FINE]) + varint(len(GOOD_NOTES)) + GOOD_NOTES.encode()
+    note = bytes([envelope.FINITE]) + encode_varint(len(GOOD_NOTES)) + GOOD_NOTES.encode()
     name, out = "head.weight", {}
     for shape in ([2**40], [2**20, 2**20], [2**62, 8], [2**63, 2]):
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
@@ -475,11 +477,11 @@ def exploding() -> dict[str, tuple[str, bytes]]:
     )
     for spec in ("int8+ans", "topk:0.3", "int4", "ef+sign+ans"):
         for claim in (2**35 - 1, 2**34, 2**31):
-            out[f"{spec}: a part of {claim}"] = spec, note + varint(claim) + bytes(40)
+            out[f"{spec}: a part of {claim}"] = spec, note + encode_varint(claim) + bytes(40)
         out[f"{spec}: a length without end"] = spec, note + b"\xff" * 1000
         out[f"{spec}: notes of 2**35 - 1"] = (
             spec,
-            bytes([envelope.FINE]) + varint(2**35 - 1) + bytes(40),
+            bytes([envelope.FINITE]) + encode_varint(2**35 - 1) + bytes(40),
         )
     return out
 
@@ -519,4 +521,6 @@ def test_a_reason_never_carries_what_a_terminal_would_obey():
 
 def test_tensors_come_in_the_order_asked_for():
     for _ in range(20):
-        assert list(payload.decode(payload.encode(TEMPLATE), TEMPLATE)[0]) == list(TEMPLATE)
+        assert list(payload.decode_tensors(payload.encode_tensors(TEMPLATE), TEMPLATE)[0]) == list(
+            TEMPLATE
+        )

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 import json
 import struct
-import zlib
 
 import numpy as np
 import pytest
 import torch
+from factories.payloads import signed
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fedkit.core.errors import PayloadError
-from fedkit.federated.rounds.exchange import receive as received_over
-from fedkit.wire.payload import HEADER, MAGIC, VERSION, Payload, decode, encode
+from fedkit.federated.rounds.exchange import decode_update as received_over
+from fedkit.wire.payload import HEADER, Payload, decode_tensors, encode_tensors
 from fedkit.wire.pipeline import Context, make_wire
 
 TENSORS = {"head.weight": torch.tensor([[1.0, -2.0, 0.5]]), "head.bias": torch.tensor([0.25, -0.0])}
@@ -39,11 +39,6 @@ def bits(tensors) -> dict[str, tuple]:
     return {name: (tuple(t.shape), t.dtype, t.numpy().tobytes()) for name, t in tensors.items()}
 
 
-def signed(body: bytes) -> Payload:
-    """A body under a correct header and checksum, as a hostile client would send it."""
-    return Payload(HEADER.pack(MAGIC, VERSION, zlib.crc32(body)) + body)
-
-
 def crafted(header: dict, data: bytes) -> Payload:
     """A safetensors body written by hand."""
     text = json.dumps(header).encode()
@@ -54,7 +49,7 @@ def crafted(header: dict, data: bytes) -> Payload:
 def reason(payload: Payload, expected=TENSORS) -> str:
     """The reason with which `payload` is refused: one short line."""
     with pytest.raises(PayloadError) as error:
-        decode(payload, expected)
+        decode_tensors(payload, expected)
     assert 0 < len(str(error.value)) < 300 and "\n" not in str(error.value)
     return str(error.value)
 
@@ -77,29 +72,29 @@ def test_a_lossless_wire_is_the_identity(tensors, note):
         if name != "__metadata__"
     }
     notes = {"client": note, "examples": 7}
-    received, said = decode(encode(tensors, notes), tensors)
+    received, said = decode_tensors(encode_tensors(tensors, notes), tensors)
     assert bits(received) == bits(tensors) and said == notes
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64])
 def test_dtypes_are_kept(dtype):
     tensors = {"a": torch.tensor([[1, 2], [-3, 0]], dtype=dtype)}
-    received, _ = decode(encode(tensors), tensors)
+    received, _ = decode_tensors(encode_tensors(tensors), tensors)
     assert received["a"].dtype == dtype and torch.equal(received["a"], tensors["a"])
 
 
 def test_a_view_travels_as_its_values():
     whole = torch.arange(6.0).reshape(2, 3)
     view = {"a": whole.T, "b": whole[:, 1], "c": torch.zeros(2, requires_grad=True)}
-    received, _ = decode(encode(view), view)
+    received, _ = decode_tensors(encode_tensors(view), view)
     assert torch.equal(received["a"], whole.T) and received["b"].tolist() == [1.0, 4.0]
 
 
 def test_nbytes_is_the_length_of_what_is_sent():
-    payload = encode(TENSORS, NOTES)
+    payload = encode_tensors(TENSORS, NOTES)
     assert payload.nbytes == len(payload.body)
     assert payload.body[:4] == b"FEDK"
-    more = encode({**TENSORS, "x": torch.zeros(1000)}, NOTES)
+    more = encode_tensors({**TENSORS, "x": torch.zeros(1000)}, NOTES)
     assert more.nbytes - payload.nbytes >= 4000, "a thousand float32 are 4,000 bytes and a name"
 
 
@@ -107,7 +102,7 @@ def test_nbytes_is_the_length_of_what_is_sent():
 
 
 def test_every_refusal_gives_its_reason():
-    good = encode(TENSORS, NOTES).body
+    good = encode_tensors(TENSORS, NOTES).body
     magic, version, crc = HEADER.unpack_from(good)
     rest = good[HEADER.size :]
     assert "unknown format" in reason(Payload(b"FEDX" + good[4:]))
@@ -115,18 +110,18 @@ def test_every_refusal_gives_its_reason():
     assert "checksum" in reason(Payload(HEADER.pack(magic, version, crc ^ 1) + rest))
     assert "checksum" in reason(Payload(good[:-1])) and "checksum" in reason(Payload(good + b"\0"))
     assert "0 bytes long" in reason(Payload(b"")) and "9 bytes long" in reason(Payload(good[:9]))
-    assert "'extra'" in reason(encode({**TENSORS, "extra": torch.zeros(1)}))
-    assert "'head.bias'" in reason(encode({"head.weight": TENSORS["head.weight"]}))
-    assert "(3, 1)" in reason(encode({**TENSORS, "head.weight": torch.zeros(3, 1)}))
+    assert "'extra'" in reason(encode_tensors({**TENSORS, "extra": torch.zeros(1)}))
+    assert "'head.bias'" in reason(encode_tensors({"head.weight": TENSORS["head.weight"]}))
+    assert "(3, 1)" in reason(encode_tensors({**TENSORS, "head.weight": torch.zeros(3, 1)}))
     assert "float64" in reason(
-        encode({**TENSORS, "head.bias": torch.zeros(2, dtype=torch.float64)})
+        encode_tensors({**TENSORS, "head.bias": torch.zeros(2, dtype=torch.float64)})
     )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_single_value_that_is_not_finite_is_refused(value):
     tensors = {**TENSORS, "head.bias": torch.tensor([0.0, value])}
-    assert reason(encode(tensors)) == "head.bias: holds NaN or infinity"
+    assert reason(encode_tensors(tensors)) == "head.bias: holds NaN or infinity"
 
 
 def header(shape: list, dtype: str = "F32", end: int = 4, **metadata) -> dict:
@@ -181,7 +176,7 @@ def mutated(data: bytes, rng: np.random.Generator, first: int) -> bytes:
 
 
 def test_random_damage_is_always_noticed():
-    rng, good = np.random.default_rng(1), encode(TENSORS, NOTES)
+    rng, good = np.random.default_rng(1), encode_tensors(TENSORS, NOTES)
     refused = 0
     for _ in range(2_000):
         damaged = Payload(mutated(good.body, rng, 0))
@@ -193,12 +188,12 @@ def test_random_damage_is_always_noticed():
 
 
 def test_random_lies_under_a_correct_checksum_are_refused_or_have_the_right_form():
-    rng, body = np.random.default_rng(2), encode(TENSORS, NOTES).body[HEADER.size :]
+    rng, body = np.random.default_rng(2), encode_tensors(TENSORS, NOTES).body[HEADER.size :]
     refused = 0
     for _ in range(2_000):
         payload = signed(mutated(body, rng, 8))
         try:
-            received, notes = decode(payload, TENSORS)
+            received, notes = decode_tensors(payload, TENSORS)
         except PayloadError:
             refused += 1
             continue
@@ -214,7 +209,7 @@ def test_random_lies_under_a_correct_checksum_are_refused_or_have_the_right_form
 
 
 def test_receive_gives_the_update_and_no_reason():
-    update, why = receive(encode(TENSORS, NOTES), TENSORS)
+    update, why = receive(encode_tensors(TENSORS, NOTES), TENSORS)
     assert (update.client_id, update.num_examples, why) == ("site-1", 3, "")
     assert bits(update.delta) == bits(TENSORS)
 
@@ -234,7 +229,7 @@ def test_receive_gives_the_update_and_no_reason():
     ],
 )
 def test_receive_rejects_impossible_notes(notes):
-    update, why = receive(encode(TENSORS, notes), TENSORS)
+    update, why = receive(encode_tensors(TENSORS, notes), TENSORS)
     assert update is None and "impossible notes" in why and len(why) < 200
 
 
@@ -242,9 +237,9 @@ def test_receive_rejects_impossible_notes(notes):
     ("payload", "why"),
     [
         (Payload(b"hello"), "5 bytes long"),
-        (encode({"a": torch.zeros(1)}, NOTES), "tensor names"),
-        (encode({**TENSORS, "head.bias": torch.zeros(9)}, NOTES), "(9,)"),
-        (encode({**TENSORS, "head.bias": torch.tensor([float("nan"), 0])}, NOTES), "NaN"),
+        (encode_tensors({"a": torch.zeros(1)}, NOTES), "tensor names"),
+        (encode_tensors({**TENSORS, "head.bias": torch.zeros(9)}, NOTES), "(9,)"),
+        (encode_tensors({**TENSORS, "head.bias": torch.tensor([float("nan"), 0])}, NOTES), "NaN"),
     ],
 )
 def test_receive_turns_a_bad_payload_into_its_reason(payload, why):

@@ -16,15 +16,22 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fedkit.core.errors import FedkitError, PayloadError
-from fedkit.core.spec import describe
+from fedkit.core.spec import describe_entries
 from fedkit.wire import payload as plain
-from fedkit.wire.bits import bits, cut, joined, number, unbits, varint
-from fedkit.wire.envelope import signed
-from fedkit.wire.layout import Form, Slot, packed, unpacked
+from fedkit.wire.bits import (
+    decode_varint,
+    encode_varint,
+    join_parts,
+    pack_bits,
+    split_parts,
+    unpack_bits,
+)
+from fedkit.wire.envelope import add_header
+from fedkit.wire.layout import Slot, TensorLayout, pack_array, unpack_array
 from fedkit.wire.payload import HEADER, Payload
 from fedkit.wire.pipeline import ROLES, STAGES, Context, Wire, make_wire
-from fedkit.wire.stages.entropy import Ans, Plain, coded, decoded
-from fedkit.wire.stages.quantise import NORMAL
+from fedkit.wire.stages.entropy import Ans, Plain, decode_symbols, encode_symbols
+from fedkit.wire.stages.quantise import NF4_LEVELS
 
 NOTES = {"client": "site-1", "examples": 3}
 # what a stage that cannot be alone goes with
@@ -159,7 +166,9 @@ def test_every_stage_says_what_it_is(entry):
 
 
 def test_the_registry_describes_itself():
-    assert all(row["about"].endswith((".", ":")) or row["about"] for row in describe(STAGES))
+    assert all(
+        row["about"].endswith((".", ":")) or row["about"] for row in describe_entries(STAGES)
+    )
     assert make_wire("none").lossless and make_wire("none").linear and make_wire("zstd").lossless
     assert [spec for spec in ALONE if make_wire(spec).linear] == ["randk", "sketch"] and make_wire(
         "ef+randk"
@@ -178,8 +187,10 @@ def test_memory_and_update_are_never_changed(spec):
 
 
 def test_no_stages_are_the_bytes_of_before():
-    assert make_wire("none").encode(update(), context(), NOTES)[0] == plain.encode(update(), NOTES)
-    assert make_wire("none").encode(update(), context())[0] == plain.encode(update())
+    assert make_wire("none").encode(update(), context(), NOTES)[0] == plain.encode_tensors(
+        update(), NOTES
+    )
+    assert make_wire("none").encode(update(), context())[0] == plain.encode_tensors(update())
 
 
 FLOATS = arrays.arrays(
@@ -226,7 +237,7 @@ def test_errors_keep_to_their_bounds(values):
         assert (
             (sent(near, {"a": x}, context())[0]["a"] - x).abs() <= slack / steps / 2 + 1e-37
         ).all()
-    widest = float(np.diff(NORMAL).max()) / 2
+    widest = float(np.diff(NF4_LEVELS).max()) / 2
     ceiling = (
         torch.cat([block.abs().max().expand(len(block)) for block in x.split(64)]).double() * 1.008
         + 1e-37
@@ -279,7 +290,7 @@ def test_normal_levels_are_those_of_the_paper():
         0.7229568,
         1.0,
     ]
-    assert np.allclose(NORMAL, printed, atol=1e-6)
+    assert np.allclose(NF4_LEVELS, printed, atol=1e-6)
 
 
 def test_fp16_clamps_and_never_overflows():
@@ -409,9 +420,9 @@ def entropy_bytes(symbols: np.ndarray) -> float:
 def test_ans_comes_near_the_entropy(spec):
     wire, delta = make_wire(spec + "+ans"), {"a": laplace(100_000)}
     payload, _ = wire.encode(delta, context())
-    found, _ = wire._split(delta, Form.of(delta), context())
+    found, _ = wire._compress(delta, TensorLayout.from_params(delta), context())
     ideal = side = 0.0
-    for array, slot in zip(found, wire._slots(Form.of(delta))):
+    for array, slot in zip(found, wire._slots(TensorLayout.from_params(delta))):
         ideal += entropy_bytes(array) if slot.alphabet else array.nbytes
         side += 4 + slot.alphabet + 8 if slot.alphabet else 0
     assert ideal * 0.99 <= payload.nbytes <= ideal * 1.02 + side + 40
@@ -439,24 +450,26 @@ def test_symbols_survive_packing_and_coding(data, alphabet, coder):
     symbols = data.draw(arrays.arrays(np.uint8, st.integers(0, 300), elements=st.integers(0, top)))
     slot = Slot(len(symbols), alphabet=alphabet)
     assert np.array_equal(coder.unpack(coder.pack([symbols], [slot]), [slot])[0], symbols)
-    assert len(packed(symbols, slot)) <= slot.most
+    assert len(pack_array(symbols, slot)) <= slot.max_bytes
 
 
 @settings(max_examples=60, deadline=None)
 @given(values=st.lists(st.integers(0, 2**35 - 1), max_size=20), width=st.integers(1, 32))
 def test_numbers_survive_bits_and_lengths(values, width):
-    assert all(number(varint(v), 0) == (v, len(varint(v))) for v in values)
+    assert all(decode_varint(encode_varint(v), 0) == (v, len(encode_varint(v))) for v in values)
     small = np.array([v % 2**width for v in values], np.int64)
-    assert np.array_equal(unbits(bits(small, width), width, len(small)), small)
+    assert np.array_equal(unpack_bits(pack_bits(small, width), width, len(small)), small)
     parts = [bytes(v % 7) for v in values]
-    assert cut(joined(parts), len(parts)) == parts
+    assert split_parts(join_parts(parts), len(parts)) == parts
 
 
 def test_a_sparse_mask_travels_as_gaps():
     mask = np.zeros(10_000, np.uint8)
     mask[[5, 600, 9_999]] = 1
     slot = Slot(10_000, alphabet=2)
-    assert len(packed(mask, slot)) < 12 and np.array_equal(unpacked(packed(mask, slot), slot), mask)
+    assert len(pack_array(mask, slot)) < 12 and np.array_equal(
+        unpack_array(pack_array(mask, slot), slot), mask
+    )
 
 
 # --- what is refused
@@ -502,8 +515,8 @@ def refusal(wire: Wire, payload: Payload, template) -> str:
 def test_every_refusal_gives_its_reason():
     wire, delta = make_wire("topk+int4"), update()
     good = wire.encode(delta, context(), NOTES)[0].body
-    agreed = wire._agreed(Form.of(delta))
-    assert "unknown format" in refusal(wire, plain.encode(delta), delta)
+    agreed = wire._agreement_checksum(TensorLayout.from_params(delta))
+    assert "unknown format" in refusal(wire, plain.encode_tensors(delta), delta)
     assert "unknown format" in refusal(make_wire("none"), Payload(good), delta)
     assert "0 bytes long" in refusal(wire, Payload(b""), delta) and "9 bytes" in refusal(
         wire, Payload(good[:9]), delta
@@ -524,25 +537,29 @@ def test_every_refusal_gives_its_reason():
         b"\0\4null",
         b"\0\2{}",
     ):
-        refusal(wire, signed(body, agreed), delta)
+        refusal(wire, add_header(body, agreed), delta)
     deep = b"[" * 100_000
-    refusal(wire, signed(b"\0" + varint(len(deep)) + deep, agreed), delta)
+    refusal(wire, add_header(b"\0" + encode_varint(len(deep)) + deep, agreed), delta)
     rest = good[HEADER.size :]
-    length, start = number(rest, 1)
-    head, parts = rest[: start + length], cut(rest[start + length :], 4 - 1)
+    length, start = decode_varint(rest, 1)
+    head, parts = rest[: start + length], split_parts(rest[start + length :], 4 - 1)
     for order in itertools.permutations(range(3)):
         if order != (0, 1, 2):
-            refusal(wire, signed(head + joined([parts[i] for i in order]), agreed), delta)
-    few = [parts[0], parts[1], packed(np.zeros(Form.of(delta).size, np.uint8), Slot(0, alphabet=2))]
-    assert "0 positions for" in refusal(wire, signed(head + joined(few), agreed), delta)
+            refusal(wire, add_header(head + join_parts([parts[i] for i in order]), agreed), delta)
+    few = [
+        parts[0],
+        parts[1],
+        pack_array(np.zeros(TensorLayout.from_params(delta).size, np.uint8), Slot(0, alphabet=2)),
+    ]
+    assert "0 positions for" in refusal(wire, add_header(head + join_parts(few), agreed), delta)
     assert "out of range" in refusal(
         wire,
-        signed(head + joined([b"\0" + b"\xff" * (len(parts[0]) - 1), *parts[1:]]), agreed),
+        add_header(head + join_parts([b"\0" + b"\xff" * (len(parts[0]) - 1), *parts[1:]]), agreed),
         delta,
     )
     endless = np.full(len(parts[1]) // 2, 0x7F80, "<u2").tobytes()
     assert "NaN or infinity" in refusal(
-        wire, signed(head + joined([parts[0], endless, parts[2]]), agreed), delta
+        wire, add_header(head + join_parts([parts[0], endless, parts[2]]), agreed), delta
     )
 
 
@@ -552,7 +569,9 @@ def test_a_decompression_bomb_is_not_unpacked():
         zstandard.ZstdCompressor().compress(bytes(50_000_000)),
         zstandard.ZstdCompressor(write_content_size=False).compress(bytes(50_000_000)),
     ):
-        body = signed(b"\0\2{}" + bomb, wire._agreed(Form.of(delta)))
+        body = add_header(
+            b"\0\2{}" + bomb, wire._agreement_checksum(TensorLayout.from_params(delta))
+        )
         assert "unpacks to" in refusal(wire, body, delta)
 
 
@@ -562,9 +581,11 @@ def test_lies_under_a_correct_checksum_are_refused_or_have_the_right_form(spec):
     wire, delta, rng = make_wire(spec), update(), np.random.default_rng(4)
     body, agreed = (
         wire.encode(delta, context(), NOTES)[0].body[HEADER.size :],
-        wire._agreed(Form.of(delta)),
+        wire._agreement_checksum(TensorLayout.from_params(delta)),
     )
-    start = sum(reversed(number(body, 1))) - 4  # the last bytes of the notes and all behind them
+    start = (
+        sum(reversed(decode_varint(body, 1))) - 4
+    )  # the last bytes of the notes and all behind them
     for i in range(150):
         lie = bytearray(body)
         for place in [
@@ -576,7 +597,7 @@ def test_lies_under_a_correct_checksum_are_refused_or_have_the_right_form(spec):
             max(0, i % 5 - 2)
         ]
         try:
-            received, notes = wire.decode(signed(lie, agreed), delta, context())
+            received, notes = wire.decode(add_header(lie, agreed), delta, context())
         except PayloadError as error:
             assert len(str(error)) < 300
             continue
@@ -586,7 +607,7 @@ def test_lies_under_a_correct_checksum_are_refused_or_have_the_right_form(spec):
 
 LONG = Slot(2_000, alphabet=15)
 # 1 | first 0 | 5 - 1 | five counts | words
-WELL = coded((np.arange(2_000) % 7 % 5).astype(np.uint8), LONG)
+WELL = encode_symbols((np.arange(2_000) % 7 % 5).astype(np.uint8), LONG)
 
 
 @pytest.mark.parametrize(
@@ -610,17 +631,17 @@ WELL = coded((np.arange(2_000) % 7 % 5).astype(np.uint8), LONG)
 )
 def test_coded_symbols_that_cannot_be_are_refused(data, why):
     if why is None:
-        assert decoded(data, LONG).tolist() == [0] * 2_000
+        assert decode_symbols(data, LONG).tolist() == [0] * 2_000
         return
     with pytest.raises(PayloadError, match=why):
-        decoded(data, LONG)
+        decode_symbols(data, LONG)
 
 
 def test_parts_must_fill_their_bytes_exactly():
-    whole = joined([b"ab", b"c"])
+    whole = join_parts([b"ab", b"c"])
     for bad in (whole[:-1], whole + b"x", b"\3ab\1c", b"\2ab", b"", b"\xff" * 9):
         with pytest.raises(PayloadError):
-            cut(bad, 2)
+            split_parts(bad, 2)
 
 
 @pytest.mark.slow
@@ -631,5 +652,10 @@ def test_garbage_of_any_length_is_refused():
         for length in [*range(1, 40), 1_000, 100_000]:
             refusal(wire, Payload(rng.bytes(length)), delta)
             refusal(
-                wire, signed(b"\0\2{}" + rng.bytes(length), wire._agreed(Form.of(delta))), delta
+                wire,
+                add_header(
+                    b"\0\2{}" + rng.bytes(length),
+                    wire._agreement_checksum(TensorLayout.from_params(delta)),
+                ),
+                delta,
             )

@@ -1,5 +1,5 @@
-"""One module for each kind of file: bytes in, rows of text out, limits kept on the way.
+"""Readers, one module for each kind of file: from bytes to rows of cells, within size limits.
 
-In: a path (untrusted). Out: a table of strings with notes on what was guessed.
-May import: core, data.limits. Nothing is executed, and every size is bounded.
+In: a path (untrusted). Out: a table of cells, with notes on what was guessed.
+May import: core, data.limits, data.columns. Nothing is executed, and every size is bounded.
 """

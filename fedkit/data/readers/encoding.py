@@ -1,11 +1,11 @@
-"""From bytes to Unicode, without guessing in silence."""
+"""Decoding the bytes of text files; every guess is noted."""
 
 from __future__ import annotations
 
 import re
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count, one_line, quote
+from fedkit.core.formatting import count_noun, one_line_error, quote
 
 _CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1b-\x1f]")  # characters that no text file holds
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
@@ -18,34 +18,32 @@ _MAGIC = {
 }
 
 
-def decode(data: bytes, name: str, encoding: str | None = None) -> tuple[str, list[str]]:
-    """The text in the bytes of file `name`, and what there is to say about it.
+def decode_text(data: bytes, name: str, encoding: str | None = None) -> tuple[str, list[str]]:
+    """Return the text in the bytes of file `name`, and notes on how it was decoded.
 
     Tried in this order, each strictly: utf-8-sig, then cp932, which is what Excel writes in Japan.
-    No detector is asked: they take cp932 for its neighbours and change characters without a word.
+    No detector is used: they confuse cp932 with similar encodings and change characters silently.
     A given `encoding` is used strictly and alone. Raises FedkitError for an empty file, bytes that
-    do not fit, an unknown encoding, UTF-16 that was not announced, and binary data.
+    do not fit, an unknown encoding, UTF-16 without `encoding`, and binary data.
     """
     _refuse_other_formats(data, name, encoding)
-    text, notes = _text(data, name, encoding)
+    text, notes = _decode(data, name, encoding)
     if not text.strip("\ufeff\x1a \t\r\n"):
         raise FedkitError(
             f"{quote(name)} is empty; the first row must name the columns, one example per row"
             " below"
         )
-    return _without_control(text.removeprefix("\ufeff").rstrip("\x1a"), name, notes), notes
+    return _blank_control(text.removeprefix("\ufeff").rstrip("\x1a"), name, notes), notes
 
 
-def _without_control(text: str, name: str, notes: list[str]) -> str:
-    """`text` with a few stray control characters blanked; many of them, or a NUL, mean that it is
-    no text.
-    """
+def _blank_control(text: str, name: str, notes: list[str]) -> str:
+    """Replace stray control characters by blanks. Raises FedkitError for many of them, or a NUL."""
     found = _CONTROL.findall(text)
     if not found:
         return text
     if "\0" in found or len(found) > len(text) / 1000:
-        raise _no_text(name, len(found), "control character")
-    notes.append(f"{quote(name)}: {count(len(found), 'control character')} replaced by blanks")
+        raise _not_text_error(name, len(found), "control character")
+    notes.append(f"{quote(name)}: {count_noun(len(found), 'control character')} replaced by blanks")
     return _CONTROL.sub(" ", text)
 
 
@@ -57,7 +55,7 @@ def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
                 " as CSV"
             )
     if encoding is None and b"\0" in data and data[:2] not in UTF_16:
-        raise _no_text(name, data.count(0), "zero byte")
+        raise _not_text_error(name, data.count(0), "zero byte")
     if encoding is None and data[:2] in UTF_16:
         wide = "utf-32" if data[:4] == b"\xff\xfe\x00\x00" else "utf-16"
         raise FedkitError(
@@ -65,14 +63,14 @@ def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
         )
 
 
-def _no_text(name: str, number: int, what: str) -> FedkitError:
+def _not_text_error(name: str, number: int, what: str) -> FedkitError:
     return FedkitError(
-        f"{quote(name)} is not a text file: it holds {count(number, what)}; "
+        f"{quote(name)} is not a text file: it holds {count_noun(number, what)}; "
         "save it as CSV in UTF-8 (if it is UTF-16, add --encoding utf-16)"
     )
 
 
-def _text(data: bytes, name: str, encoding: str | None) -> tuple[str, list[str]]:
+def _decode(data: bytes, name: str, encoding: str | None) -> tuple[str, list[str]]:
     if encoding is not None:
         return _decode_as(data, name, encoding), []
     try:
@@ -86,8 +84,8 @@ def _decode_as(data: bytes, name: str, encoding: str) -> str:
         return data.decode(encoding)
     except UnicodeError as error:
         raise FedkitError(
-            f"{quote(name)} is not {quote(encoding)} ({one_line(error)}); leave --encoding out to"
-            " try utf-8 and cp932"
+            f"{quote(name)} is not {quote(encoding)} ({one_line_error(error)});"
+            " leave --encoding out to try utf-8 and cp932"
         ) from None
     except (LookupError, ValueError):
         raise FedkitError(
@@ -105,8 +103,8 @@ def _decode_cp932(data: bytes, name: str) -> tuple[str, list[str]]:
             "for example --encoding euc-jp or --encoding latin-1"
         ) from None
     sample = next((line for line in text.splitlines() if not line.isascii()), "")
-    said = (
-        f"{quote(name)} is not UTF-8 and was read as cp932: {quote(sample, 40)} (name --encoding if"
-        " that looks wrong)"
+    note = (
+        f"{quote(name)} is not UTF-8 and was read as cp932: {quote(sample, 40)}"
+        " (name --encoding if that looks wrong)"
     )
-    return text, [said]
+    return text, [note]

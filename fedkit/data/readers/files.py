@@ -1,6 +1,4 @@
-"""From a path to tables: which files are read, how many bytes at most, and which reader each suffix
-has.
-"""
+"""From a path to tables: finding the files of a data set, and the reader of each suffix."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import listing, one_line, quote
+from fedkit.core.formatting import one_line_error, quote, quoted_list
 from fedkit.data.limits import MAX_BYTES
 from fedkit.data.readers.delimited import read_delimited, read_jsonl
 from fedkit.data.readers.workbook import read_excel, read_parquet
@@ -19,46 +17,46 @@ STEMS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "tes
 
 
 def find_tables(path: Path) -> dict[str, Path]:
-    """The files to read, by split. A single file is all there is of "train".
+    """Return the files to read, by split; a single file is "train".
 
     A folder holds train.* and test.*, and may hold validation.*, valid.* or dev.*, in any format of
     READERS. Raises FedkitError when nothing is there, a split is missing or double, or the format
     is unknown.
     """
     if path.is_file():
-        reader_of(path)
+        supported_suffix(path)
         return {"train": path}
     if not path.is_dir():
         raise FedkitError(
             f"no file or folder {quote(path)}; give {_formats()}, or a folder with train.csv and"
             " test.csv"
         )
-    found = {split: _one(path, split) for split in STEMS}
+    found = {split: _find_file(path, split) for split in STEMS}
     for split in ("train", "test"):
         if found[split] is None:
             raise FedkitError(
                 f"folder {quote(path)} has no {split} file; it needs train.csv and test.csv"
                 f" ({_formats()}), or give one file alone; it holds:"
-                f" {listing(sorted(os.listdir(path))) or 'nothing'}"
+                f" {quoted_list(sorted(os.listdir(path))) or 'nothing'}"
             )
     return {split: file for split, file in found.items() if file is not None}
 
 
-def _one(folder: Path, split: str) -> Path | None:
+def _find_file(folder: Path, split: str) -> Path | None:
     inside = sorted(p for p in folder.iterdir() if p.stem.lower() in STEMS[split] and p.is_file())
     known = [p for p in inside if p.suffix.lower() in READERS]
     if len(known) > 1:
         raise FedkitError(
-            f"folder {quote(folder)} has several {split} files: {listing(p.name for p in known)};"
-            " keep one"
+            f"folder {quote(folder)} has several {split} files:"
+            f" {quoted_list(p.name for p in known)}; keep one"
         )
     if inside and not known:
-        reader_of(inside[0])
+        supported_suffix(inside[0])
     return known[0] if known else None
 
 
-def reader_of(path: Path) -> str:
-    """The suffix of `path`, if READERS has it. Raises FedkitError otherwise."""
+def supported_suffix(path: Path) -> str:
+    """Return the suffix of `path` if READERS has it. Raises FedkitError otherwise."""
     if (suffix := path.suffix.lower()) not in READERS:
         raise FedkitError(
             f"cannot read {quote(path)}: suffix {quote(path.suffix)} is none of {_formats()}; save"
@@ -72,7 +70,7 @@ def _formats() -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """All bytes of a file. Raises FedkitError when it is too large or may not be read."""
+    """Return all bytes of a file. Raises FedkitError if it is too large or cannot be read."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise FedkitError(
@@ -81,7 +79,7 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise FedkitError(
-            f"cannot read {quote(path)}: {error.strerror or one_line(error)}"
+            f"cannot read {quote(path)}: {error.strerror or one_line_error(error)}"
         ) from None
 
 
@@ -92,13 +90,13 @@ def read_table(
     sheet: str | None = None,
     header_row: int | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The table in a file's bytes, and what there is to say about reading it.
+    """Return the table in a file's bytes, and notes on how it was read.
 
-    Cells are as the file has them: strings in text files, Python values elsewhere, None where
-    nothing is. The index holds each row's line in the file (Excel: row in the sheet). header_row:
-    that of .csv, .tsv, .xlsx; None: guessed.
+    Cells are as the file has them: strings in text files, Python values elsewhere, None for empty
+    ones. The index holds each row's line in the file (Excel: row in the sheet). header_row: that of
+    .csv, .tsv, .xlsx; None: guessed.
     """
-    return READERS[reader_of(path)](data, path.name, encoding, sheet, header_row)
+    return READERS[supported_suffix(path)](data, path.name, encoding, sheet, header_row)
 
 
 READERS = {

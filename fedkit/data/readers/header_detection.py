@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count, listing, quote
-from fedkit.data.columns import CLIENT_NAMES, LABEL_NAMES, TEXT_NAMES, role_names
+from fedkit.core.formatting import count_noun, quote, quoted_list
+from fedkit.data.columns import CLIENT_NAMES, LABEL_NAMES, TEXT_NAMES, heading_names
 from fedkit.data.limits import clean_name
 
-HEAD = 200  # filled rows that a guess looks at
-DEEPEST = 25  # rows among which the header is looked for
-TAIL = 10  # rows at the end among which totals and notes are looked for
+HEAD_ROWS = 200  # filled rows that a guess looks at
+MAX_HEADER_DEPTH = 25  # rows among which the header is looked for
+TAIL_ROWS = 10  # rows at the end among which totals and notes are looked for
 LONGEST_NAME = 40  # characters
 _KNOWN = {*TEXT_NAMES, *LABEL_NAMES, *CLIENT_NAMES}
 _NUMBER = re.compile(r"[-+¥$€(]*\d[\d,.:/年月日 %)-]*")
@@ -29,8 +29,8 @@ _TOTAL = re.compile(
 )
 _NOTE = re.compile(r"(※|\*|注[\d:) ]|注記|備考:|出典|以上$|notes?:|source:|end of)", re.IGNORECASE)
 
-Row = tuple[int, Sequence[Any]]  # line as a person counts, from 1, and its cells
-Merge = tuple[int, int, int, int]  # first row, first column, last row, last column, from 1
+NumberedRow = tuple[int, Sequence[Any]]  # line as a person counts, from 1, and its cells
+MergedRange = tuple[int, int, int, int]  # first row, first column, last row, last column, from 1
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,11 @@ class FoundHeader:
     notes: tuple[str, ...] = ()
 
 
-def find_heading(
-    head: list[Row], name: str, header_row: int | None = None, merges: Sequence[Merge] = ()
+def find_header(
+    head: list[NumberedRow],
+    name: str,
+    header_row: int | None = None,
+    merges: Sequence[MergedRange] = (),
 ) -> FoundHeader:
     """The header among the first rows of a table. header_row: its line; None: guessed, which notes
     say if it is not the first.
@@ -64,8 +67,9 @@ def find_heading(
     notes = []
     if at and header_row is None:
         notes = [
-            f"{quote(name)}: the header was guessed to be row {line}; {count(at, 'row')} above it"
-            f" not read ({listing((_first(c) for _, c in head[:at] if _filled(c)), 3)}); name"
+            f"{quote(name)}: the header was guessed to be row {line};"
+            f" {count_noun(at, 'row')} above it"
+            f" not read ({quoted_list((_first(c) for _, c in head[:at] if _filled(c)), 3)}); name"
             " header_row to choose"
         ]
     if not _two_rows(head, at, merges):
@@ -73,17 +77,17 @@ def find_heading(
     joined = _join(cells, head[at + 1][1], merges, line)
     notes.append(
         f"{quote(name)}: rows {line} and {head[at + 1][0]} were read as one header:"
-        f" {listing(joined, 6)}"
+        f" {quoted_list(joined, 6)}"
     )
     return FoundHeader(joined, line, at + 2, tuple(notes))
 
 
-def _given(head: list[Row], name: str, header_row: int) -> int:
+def _given(head: list[NumberedRow], name: str, header_row: int) -> int:
     lines = [line for line, cells in head if _filled(cells)]
     if header_row not in lines:
         raise FedkitError(
             f"{quote(name)} has no header in row {header_row}; rows that hold something:"
-            f" {listing(lines, 8)}"
+            f" {quoted_list(lines, 8)}"
         )
     return next(i for i, (line, _) in enumerate(head) if line == header_row)
 
@@ -100,7 +104,7 @@ def _first(cells: Sequence[Any]) -> str:
     return next((clean_name(cell) for cell in cells if not _blank(cell)), "")
 
 
-def _guess(head: list[Row]) -> int:
+def _guess(head: list[NumberedRow]) -> int:
     """Index of the header: the first row, unless that fills few columns and a later one has every
     sign of a header.
     """
@@ -109,7 +113,7 @@ def _guess(head: list[Row]) -> int:
     typical = fills[len(fills) // 2] if fills else 0
     if not fills or _filled(head[first][1]) >= max(2, 0.6 * typical) or _known(head[first][1]) > 1:
         return 0 if not fills or first == 0 else _sure(head, first)
-    for at in range(first + 1, min(DEEPEST, len(head) - 1)):
+    for at in range(first + 1, min(MAX_HEADER_DEPTH, len(head) - 1)):
         if _filled(head[at][1]) >= max(2, 0.5 * typical) and _is_header(head, at):
             return at
         if _filled(head[at][1]) >= typical:
@@ -117,7 +121,7 @@ def _guess(head: list[Row]) -> int:
     return 0
 
 
-def _upper(head: list[Row], at: int, merges: Sequence[Merge]) -> int:
+def _upper(head: list[NumberedRow], at: int, merges: Sequence[MergedRange]) -> int:
     """The row above a guessed header if the two are one header of two rows."""
     if (
         at
@@ -129,7 +133,7 @@ def _upper(head: list[Row], at: int, merges: Sequence[Merge]) -> int:
     return at
 
 
-def _sure(head: list[Row], at: int) -> int:
+def _sure(head: list[NumberedRow], at: int) -> int:
     return at if _is_header(head, at) else 0
 
 
@@ -138,11 +142,11 @@ def _known(cells: Sequence[Any]) -> int:
     return sum(
         1
         for cell in cells
-        if isinstance(cell, str) and any(n in _KNOWN for n in role_names(clean_name(cell)))
+        if isinstance(cell, str) and any(n in _KNOWN for n in heading_names(clean_name(cell)))
     )
 
 
-def _is_header(head: list[Row], at: int) -> bool:
+def _is_header(head: list[NumberedRow], at: int) -> bool:
     """Short, different names that are no numbers; none of them recurs in its column below."""
     cells = head[at][1]
     names = [clean_name(cell) for cell in cells if not _blank(cell)]
@@ -155,14 +159,14 @@ def _is_header(head: list[Row], at: int) -> bool:
     return at + 1 < len(head) and not any(_recurs(head, at, column) for column in range(len(cells)))
 
 
-def _recurs(head: list[Row], at: int, column: int) -> bool:
+def _recurs(head: list[NumberedRow], at: int, column: int) -> bool:
     name = head[at][1][column]
     return not _blank(name) and any(
         len(cells) > column and cells[column] == name for _, cells in head[at + 1 :]
     )
 
 
-def _two_rows(head: list[Row], at: int, merges: Sequence[Merge]) -> bool:
+def _two_rows(head: list[NumberedRow], at: int, merges: Sequence[MergedRange]) -> bool:
     """Whether the row below goes on with the header: merged cells say so, or it fills just what the
     first leaves blank.
     """
@@ -182,7 +186,7 @@ def _two_rows(head: list[Row], at: int, merges: Sequence[Merge]) -> bool:
 
 
 def _join(
-    upper: Sequence[Any], lower: Sequence[Any], merges: Sequence[Merge], line: int
+    upper: Sequence[Any], lower: Sequence[Any], merges: Sequence[MergedRange], line: int
 ) -> list[Any]:
     """'Report / Text' where a group's name stands above a name; a group reaches as far as it is
     merged, else to the next.
@@ -207,23 +211,25 @@ def _join(
     return joined
 
 
-def without_tail(rows: list[Row], width: int, name: str) -> tuple[list[Row], list[str]]:
+def drop_tail(
+    rows: list[NumberedRow], width: int, name: str
+) -> tuple[list[NumberedRow], list[str]]:
     """The rows without totals and remarks at the end of a sheet, and what went: nothing is left out
     unsaid.
     """
     end = len(rows)
-    while end > 1 and len(rows) - end < TAIL and _is_tail(rows[end - 1], rows[end - 2], width):
+    while end > 1 and len(rows) - end < TAIL_ROWS and _is_tail(rows[end - 1], rows[end - 2], width):
         end -= 1
     gone = [(line, cells) for line, cells in rows[end:] if _filled(cells)]
     if not gone:
         return rows, []
     return rows[:end], [
-        f"{quote(name)}: {count(len(gone), 'row')} at the end not read, totals or remarks "
-        f"(from row {gone[0][0]}: {listing((_first(c) for _, c in gone), 3)})"
+        f"{quote(name)}: {count_noun(len(gone), 'row')} at the end not read, totals or remarks "
+        f"(from row {gone[0][0]}: {quoted_list((_first(c) for _, c in gone), 3)})"
     ]
 
 
-def _is_tail(row: Row, before: Row, width: int) -> bool:
+def _is_tail(row: NumberedRow, before: NumberedRow, width: int) -> bool:
     line, cells = row
     filled = [clean_name(cell) for cell in cells if not _blank(cell)]
     if width < 2 or (len(cells) > width and _filled(cells[width:])):

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import listing, one_line, quote
-from fedkit.data.limits import header, refuse_rows, refuse_unpacked, table
+from fedkit.core.formatting import one_line_error, quote, quoted_list
+from fedkit.data.limits import header_names, make_table, refuse_too_large, refuse_too_many_rows
 
-SPLITS = {
+SPLIT_NAMES = {
     "train": "train",
     "validation": "validation",
     "valid": "validation",
@@ -42,7 +42,7 @@ class HubSet:
         return f"hub:{self.path}" + (f":{self.config}" if self.config else "")
 
 
-def hub_set(source: str) -> HubSet | None:
+def parse_hub_source(source: str) -> HubSet | None:
     """The set behind a shortcut or 'hub:owner/name[:config]', or None. Raises FedkitError for a
     malformed hub name.
     """
@@ -70,9 +70,9 @@ def read_hub(wanted: HubSet, given: str) -> dict[str, pd.DataFrame]:
     """
     name = wanted.name if given == wanted.name else f"{given}, {wanted.name}"
     loaded = _load(wanted, name)
-    found = {SPLITS[split]: rows for split, rows in loaded.items() if split in SPLITS}
+    found = {SPLIT_NAMES[split]: rows for split, rows in loaded.items() if split in SPLIT_NAMES}
     if "train" not in found:
-        raise FedkitError(f"{quote(name)} has no train split; it has: {listing(loaded)}")
+        raise FedkitError(f"{quote(name)} has no train split; it has: {quoted_list(loaded)}")
     return {split: _table(rows, f"{name}, {split}") for split, rows in found.items()}
 
 
@@ -87,12 +87,14 @@ def _load(wanted: HubSet, name: str) -> Any:
         if not datasets.config.HF_HUB_OFFLINE and not Path(wanted.path).is_dir():
             _knock(wanted.path)
         size = datasets.load_dataset_builder(wanted.path, wanted.config).info.dataset_size
-        refuse_unpacked(size or 0, name)
+        refuse_too_large(size or 0, name)
         return datasets.load_dataset(wanted.path, wanted.config)
     except FedkitError:
         raise
     except Exception as error:  # network, hub, file format: each has its own family of exceptions
-        raise FedkitError(f"cannot read {quote(name)} ({one_line(error)}); {_OFFLINE}") from None
+        raise FedkitError(
+            f"cannot read {quote(name)} ({one_line_error(error)}); {_OFFLINE}"
+        ) from None
 
 
 def _knock(path: str) -> None:
@@ -106,7 +108,7 @@ def _knock(path: str) -> None:
 
 def _table(rows: Any, name: str) -> pd.DataFrame:
     """One split as a table of its plain columns (no images, no lists)."""
-    refuse_rows(len(rows), name)
+    refuse_too_many_rows(len(rows), name)
     plain = [
         column
         for column, feature in rows.features.items()
@@ -114,7 +116,7 @@ def _table(rows: Any, name: str) -> pd.DataFrame:
     ]
     cells = rows.with_format("arrow")[:]
     columns = [_named(cells[column].to_pylist(), rows.features[column]) for column in plain]
-    return table(list(zip(*columns)), header(plain, name), name)
+    return make_table(list(zip(*columns)), header_names(plain, name), name)
 
 
 def _named(values: list[Any], feature: Any) -> list[Any]:

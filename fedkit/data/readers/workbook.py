@@ -14,9 +14,22 @@ from typing import Any
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count, listing, one_line, quote
-from fedkit.data.limits import MAX_COLUMNS, clean_name, header, refuse_rows, refuse_unpacked, table
-from fedkit.data.readers.header_detection import HEAD, Merge, Row, find_heading, without_tail
+from fedkit.core.formatting import count_noun, one_line_error, quote, quoted_list
+from fedkit.data.limits import (
+    MAX_COLUMNS,
+    clean_name,
+    header_names,
+    make_table,
+    refuse_too_large,
+    refuse_too_many_rows,
+)
+from fedkit.data.readers.header_detection import (
+    HEAD_ROWS,
+    MergedRange,
+    NumberedRow,
+    drop_tail,
+    find_header,
+)
 
 _MERGE = re.compile(
     rb'<(?:\w{1,9}:)?mergeCell [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
@@ -35,20 +48,20 @@ def read_excel(
     Formulas are not evaluated: a cell holds the value that Excel stored last, or nothing.
     Raises FedkitError for a password, a damaged file, a zip bomb, and an unknown sheet.
     """
-    book = open_book(data, name)
+    book = open_workbook(data, name)
     try:
         chosen, notes = choose_sheet(book, name, sheet)
         frame, said = _sheet_table(
-            chosen, f"{name}, sheet {chosen.title}", header_row, merged_cells(data, chosen)
+            chosen, f"{name}, sheet {chosen.title}", header_row, read_merged_ranges(data, chosen)
         )
         return frame, [*notes, *said]
     except FedkitError:
         raise
     except Exception as error:  # openpyxl lets whatever broke inside it pass
-        raise damaged(name, "Excel", error) from None
+        raise damaged_file_error(name, "Excel", error) from None
 
 
-def open_book(data: bytes, name: str) -> Any:
+def open_workbook(data: bytes, name: str) -> Any:
     """The workbook in `data`, to be read row by row; links to other files are not followed, macros
     not kept.
     """
@@ -60,14 +73,14 @@ def open_book(data: bytes, name: str) -> Any:
             io.BytesIO(data), read_only=True, data_only=True, keep_links=False
         )
     except Exception as error:  # openpyxl lets whatever broke inside it pass
-        raise damaged(name, "Excel", error) from None
+        raise damaged_file_error(name, "Excel", error) from None
 
 
-def merged_cells(data: bytes, sheet: Any) -> list[Merge]:
+def read_merged_ranges(data: bytes, sheet: Any) -> list[MergedRange]:
     """The merged ranges of a sheet, at most 10,000; read as text, since reading row by row leaves
     them out.
     """
-    found: list[Merge] = []
+    found: list[MergedRange] = []
     with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(sheet._worksheet_path) as file:
         rest = b""
         while (chunk := file.read(1 << 20)) and len(found) < 10_000:
@@ -76,7 +89,7 @@ def merged_cells(data: bytes, sheet: Any) -> list[Merge]:
     return found
 
 
-def _range(left: bytes, top: bytes, right: bytes, bottom: bytes) -> Merge:
+def _range(left: bytes, top: bytes, right: bytes, bottom: bytes) -> MergedRange:
     from openpyxl.utils import column_index_from_string
 
     return (
@@ -99,15 +112,15 @@ def _weigh_zip(data: bytes, name: str) -> None:
         )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            refuse_unpacked(sum(item.file_size for item in archive.infolist()), name)
+            refuse_too_large(sum(item.file_size for item in archive.infolist()), name)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         if isinstance(error, FedkitError):
             raise
-        raise damaged(name, "Excel", error) from None
+        raise damaged_file_error(name, "Excel", error) from None
 
 
-def damaged(name: str, what: str, error: Exception) -> FedkitError:
-    said = one_line(error)
+def damaged_file_error(name: str, what: str, error: Exception) -> FedkitError:
+    said = one_line_error(error)
     return FedkitError(
         f"{quote(name)} is not a readable {what} file ({said}); open and save it again, or give CSV"
     )
@@ -119,11 +132,12 @@ def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str
         if chosen := [s for s in book.worksheets if s.title == sheet]:
             return chosen[0], []
         raise FedkitError(
-            f"no sheet {quote(sheet)} in {quote(name)}; it has: {listing(s.title for s in visible)}"
+            f"no sheet {quote(sheet)} in {quote(name)}; it has:"
+            f" {quoted_list(s.title for s in visible)}"
         )
     if not visible:
         raise FedkitError(
-            f"{quote(name)} has no visible sheet; name one of: {listing(book.sheetnames)}"
+            f"{quote(name)} has no visible sheet; name one of: {quoted_list(book.sheetnames)}"
         )
     several = [
         f"{quote(name)}: first visible sheet {quote(visible[0].title)} of {len(book.sheetnames)}"
@@ -133,19 +147,25 @@ def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str
 
 
 def _sheet_table(
-    sheet: Any, name: str, header_row: int | None, merges: list[Merge]
+    sheet: Any, name: str, header_row: int | None, merges: list[MergedRange]
 ) -> tuple[pd.DataFrame, list[str]]:
-    rows = sheet_rows(sheet, name)
-    head = list(itertools.islice(rows, HEAD))
-    heading = find_heading(head, name, header_row, merges)
-    names = header(_without_blank_end(heading.cells), name)
+    rows = iter_sheet_rows(sheet, name)
+    head = list(itertools.islice(rows, HEAD_ROWS))
+    heading = find_header(head, name, header_row, merges)
+    names = header_names(_without_blank_end(heading.cells), name)
     body, filled = _fill_down([*head[heading.body :], *rows], merges, name)
-    kept, said = without_tail(body, len(names), name)
+    kept, said = drop_tail(body, len(names), name)
     cells = [_as_wide(row, names, name, line) for line, row in kept]
-    return table(cells, names, name, [line for line, _ in kept]), [*heading.notes, *filled, *said]
+    return make_table(cells, names, name, [line for line, _ in kept]), [
+        *heading.notes,
+        *filled,
+        *said,
+    ]
 
 
-def _fill_down(rows: list[Row], merges: list[Merge], name: str) -> tuple[list[Row], list[str]]:
+def _fill_down(
+    rows: list[NumberedRow], merges: list[MergedRange], name: str
+) -> tuple[list[NumberedRow], list[str]]:
     """A value whose cell is merged over several rows stands in each of them; how many cells that
     filled is said.
     """
@@ -168,21 +188,21 @@ def _fill_down(rows: list[Row], merges: list[Merge], name: str) -> tuple[list[Ro
             if column < len(cells)
         }
     return rows, (
-        [f"{quote(name)}: {count(number, 'cell')} filled from the merged cell above"]
+        [f"{quote(name)}: {count_noun(number, 'cell')} filled from the merged cell above"]
         if number
         else []
     )
 
 
-def sheet_rows(sheet: Any, name: str) -> Iterator[Row]:
+def iter_sheet_rows(sheet: Any, name: str) -> Iterator[NumberedRow]:
     sheet.reset_dimensions()  # what the file says of its own size is not to be trusted
     return _filled(sheet.iter_rows(values_only=True), name)
 
 
-def _filled(rows: Iterable[Sequence[Any]], name: str) -> Iterator[Row]:
+def _filled(rows: Iterable[Sequence[Any]], name: str) -> Iterator[NumberedRow]:
     """The rows that hold something, numbered from 1, until the sheet is too long or too wide."""
     for line, row in enumerate(rows, start=1):
-        refuse_rows(line, name)
+        refuse_too_many_rows(line, name)
         if len(row) > MAX_COLUMNS:
             raise FedkitError(
                 f"{quote(name)}, row {line} reaches column {len(row):,}; at most {MAX_COLUMNS:,}"
@@ -216,14 +236,14 @@ def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
 
     try:
         file = pq.ParquetFile(io.BytesIO(data))
-        refuse_rows(file.metadata.num_rows, name)
-        names = header(file.schema_arrow.names, name)
+        refuse_too_many_rows(file.metadata.num_rows, name)
+        names = header_names(file.schema_arrow.names, name)
         rows = list(zip(*_unpack(file, name)))
-        return table(rows, names, name, range(1, len(rows) + 1)), []
+        return make_table(rows, names, name, range(1, len(rows) + 1)), []
     except FedkitError:
         raise
     except Exception as error:  # Arrow errors, but also dates that Python cannot hold
-        raise damaged(name, "Parquet", error) from None
+        raise damaged_file_error(name, "Parquet", error) from None
 
 
 def _unpack(file: Any, name: str) -> list[list[Any]]:
@@ -236,6 +256,6 @@ def _unpack(file: Any, name: str) -> list[list[Any]]:
         for values, cells in zip(columns, batch.columns):
             plain = cells.dictionary_decode() if hasattr(cells, "dictionary_decode") else cells
             nbytes += plain.nbytes
-            refuse_unpacked(nbytes, name)
+            refuse_too_large(nbytes, name)
             values.extend(plain.to_pylist())
     return columns

@@ -18,12 +18,19 @@ import torch
 from torch import Tensor
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.spec import build
+from fedkit.core.spec import build_entry
 from fedkit.core.tensors import Params
-from fedkit.federated.aggregation.lora_pairs import MOST, A, B, Pair, Products, pairs
+from fedkit.federated.aggregation.lora_pairs import (
+    LORA_A,
+    LORA_B,
+    MAX_PRODUCT_VALUES,
+    Pair,
+    PairProducts,
+    lora_pairs,
+)
 from fedkit.federated.local.train import ClientUpdate
 
-EVERY = "LoRA pairs (--tune lora or rslora)"
+NEEDS_LORA = "LoRA pairs (--tune lora or rslora)"
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Combined:
     error: float | None
 
 
-class Sums:
+class RoundSums:
     """What the updates of a round add up to, taken as they arrive so that memory does not grow with
     clients.
 
@@ -60,9 +67,9 @@ class Sums:
             0.0,
         )
         self.products = {}
-        if sum(len(begin[p.b]) * begin[p.a].shape[1] for p in found) <= MOST:
+        if sum(len(begin[p.b]) * begin[p.a].shape[1] for p in found) <= MAX_PRODUCT_VALUES:
             self.products = {
-                p: Products(torch.zeros(len(begin[p.b]), begin[p.a].shape[1])) for p in found
+                p: PairProducts(torch.zeros(len(begin[p.b]), begin[p.a].shape[1])) for p in found
             }
 
     def add(self, update: ClientUpdate, start: Params, pair_weight: float) -> None:
@@ -136,7 +143,7 @@ class Aggregator:
         """The weight of a client's pairs."""
         return update.counts
 
-    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+    def finish(self, begin: Params, sums: RoundSums, scale: float) -> tuple[Params, Params, Params]:
         """(delta, merged, message) of a round; see `Combined`. scale: of the adapters,
         alpha / r.
         """
@@ -156,11 +163,11 @@ class Ffa(Aggregator):
     2024).
     """
 
-    needs = EVERY
+    needs = NEEDS_LORA
     pairs_only = True
 
     def frozen(self, names: Iterable[str], number: int) -> frozenset[str]:
-        return frozenset(n for n in names if n.endswith(A))
+        return frozenset(n for n in names if n.endswith(LORA_A))
 
 
 @dataclass(frozen=True)
@@ -169,11 +176,11 @@ class Rolora(Aggregator):
     al., 2024).
     """
 
-    needs = EVERY
+    needs = NEEDS_LORA
     pairs_only = True
 
     def frozen(self, names: Iterable[str], number: int) -> frozenset[str]:
-        return frozenset(n for n in names if n.endswith(A if number % 2 else B))
+        return frozenset(n for n in names if n.endswith(LORA_A if number % 2 else LORA_B))
 
 
 @dataclass(frozen=True)
@@ -182,7 +189,7 @@ class Flora(Aggregator):
     (FLoRA: Wang et al., 2024).
     """
 
-    needs = EVERY + "; the download carries every client's pair, and is not compressed"
+    needs = NEEDS_LORA + "; the download carries every client's pair, and is not compressed"
     pairs_only = both = merges = True
 
     def begin(self, shared: Params, number: int, seed: int) -> Params:
@@ -191,13 +198,13 @@ class Flora(Aggregator):
         """
         draw = torch.Generator().manual_seed(seed * 100_003 + number)
         fresh = dict(shared)
-        for pair in pairs(shared):
+        for pair in lora_pairs(shared):
             bound = shared[pair.a].shape[1] ** -0.5
             fresh[pair.a] = torch.empty_like(shared[pair.a]).uniform_(-bound, bound, generator=draw)
             fresh[pair.b] = torch.zeros_like(shared[pair.b])
         return fresh
 
-    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+    def finish(self, begin: Params, sums: RoundSums, scale: float) -> tuple[Params, Params, Params]:
         of_pairs = {n for p in sums.pairs for n in (p.a, p.b)}
         delta = {n: t for n, t in sums.mean_delta().items() if n not in of_pairs}
         merged = {p.merged: scale * sums.exact(p) for p in sums.pairs}
@@ -210,10 +217,10 @@ class Fedex(Aggregator):
     Singhal et al., 2025).
     """
 
-    needs = EVERY + "; the download carries the correction, and is not compressed"
+    needs = NEEDS_LORA + "; the download carries the correction, and is not compressed"
     pairs_only = both = merges = True
 
-    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+    def finish(self, begin: Params, sums: RoundSums, scale: float) -> tuple[Params, Params, Params]:
         delta = sums.mean_delta()
         mean = {n: begin[n] + delta[n] for p in sums.pairs for n in (p.a, p.b)}
         merged = {p.merged: scale * (sums.exact(p) - mean[p.b] @ mean[p.a]) for p in sums.pairs}
@@ -226,7 +233,7 @@ class UnlikeRanks(Aggregator):
     """What the rules for clients of unlike rank share."""
 
     ranks: str = "2|4|8"
-    needs = EVERY + "; the download is not compressed"
+    needs = NEEDS_LORA + "; the download is not compressed"
     pairs_only = both = True
 
     def listed(self) -> list[int]:
@@ -254,7 +261,7 @@ class Flexlora(UnlikeRanks):
     ranks: of the clients in turn, joined by '|'; those above the tuner's r count as r.
     """
 
-    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+    def finish(self, begin: Params, sums: RoundSums, scale: float) -> tuple[Params, Params, Params]:
         delta = sums.mean_delta()
         for pair in sums.pairs:
             u, s, v = torch.linalg.svd(sums.exact(pair), full_matrices=False)
@@ -284,7 +291,7 @@ class Hetlora(UnlikeRanks):
             squares += ((b.T @ b) * (a @ a.T)).sum().item()  # ||BA||^2 without forming BA
         return math.sqrt(max(squares, 0.0)) + 1e-12
 
-    def finish(self, begin: Params, sums: Sums, scale: float) -> tuple[Params, Params, Params]:
+    def finish(self, begin: Params, sums: RoundSums, scale: float) -> tuple[Params, Params, Params]:
         delta = sums.mean_delta()
         delta |= {n: sums.mean_value(n) - begin[n] for p in sums.pairs for n in (p.a, p.b)}
         return delta, {}, {}
@@ -296,14 +303,14 @@ class Fedsa(Aggregator):
     2025).
     """
 
-    needs = EVERY + "; scored per client"
+    needs = NEEDS_LORA + "; scored per client"
     pairs_only = True
 
     def home(self, names: Iterable[str]) -> frozenset[str]:
-        return frozenset(n for n in names if n.endswith(B))
+        return frozenset(n for n in names if n.endswith(LORA_B))
 
 
-def combine(
+def combine_updates(
     rule: Aggregator,
     begin: Params,
     updates: Iterable[ClientUpdate],
@@ -319,8 +326,8 @@ def combine(
     product that the server could know. products: whether the updates are the clients' own, from
     what they began with, so that their products mean something.
     """
-    found = [p for p in pairs(begin) if products and not {p.a, p.b} & home]
-    sums = Sums(found, begin, rule.own_means)
+    found = [p for p in lora_pairs(begin) if products and not {p.a, p.b} & home]
+    sums = RoundSums(found, begin, rule.own_means)
     for update in updates:
         own = begin if start is None or not products else start(update.client_id)
         sums.add(update, own, rule.weigh(update, own, found))
@@ -330,7 +337,9 @@ def combine(
     return Combined(delta, merged, message, _error(begin, sums, delta, merged, scale))
 
 
-def _error(begin: Params, sums: Sums, delta: Params, merged: Params, scale: float) -> float | None:
+def _error(
+    begin: Params, sums: RoundSums, delta: Params, merged: Params, scale: float
+) -> float | None:
     """How far what the round achieved is from the mean of what the clients' pairs do, as a share of
     the latter.
     """
@@ -348,7 +357,9 @@ def _error(begin: Params, sums: Sums, delta: Params, merged: Params, scale: floa
 
 
 def _message(
-    merged: Params, sums: Sums, factors: Callable[[Pair, Tensor, Tensor], tuple[Tensor, Tensor]]
+    merged: Params,
+    sums: RoundSums,
+    factors: Callable[[Pair, Tensor, Tensor], tuple[Tensor, Tensor]],
 ) -> Params:
     """The change of the frozen matrices as it travels: the clients' factors stacked, or whole where
     that is shorter.
@@ -372,7 +383,7 @@ def _grow(total: Params, name: str, tensor: Tensor, weight: float) -> None:
 
 def make_aggregator(spec: str) -> Aggregator:
     """The rule that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
-    rule = build("aggregate", AGGREGATORS, spec)
+    rule = build_entry("aggregate", AGGREGATORS, spec)
     rule.listed()  # ranks that cannot be read are refused here
     return rule
 

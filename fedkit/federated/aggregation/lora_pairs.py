@@ -17,9 +17,11 @@ from torch import Tensor
 from fedkit.core.tensors import Params
 from fedkit.models.merging import MERGED
 
-A, B = ".lora_A.weight", ".lora_B.weight"
-CHUNK = 256  # ranks stacked before they are multiplied
-MOST = 50_000_000  # values of all products together; of larger models no products are formed
+LORA_A, LORA_B = ".lora_A.weight", ".lora_B.weight"
+STACKED_RANKS = 256  # ranks stacked before they are multiplied
+MAX_PRODUCT_VALUES = (
+    50_000_000  # values of all products together; of larger models no products are formed
+)
 
 
 @dataclass(frozen=True)
@@ -32,38 +34,38 @@ class Pair:
 
     @property
     def a(self) -> str:
-        return self.layer + A
+        return self.layer + LORA_A
 
     @property
     def b(self) -> str:
-        return self.layer + B
+        return self.layer + LORA_B
 
     @property
     def merged(self) -> str:
         return self.layer + MERGED
 
 
-def pairs(names: Iterable[str]) -> list[Pair]:
+def lora_pairs(names: Iterable[str]) -> list[Pair]:
     """The LoRA pairs among tensor names, in order. A pair with a magnitude of its own (DoRA) is
     none.
     """
     there = set(names)
-    layers = [n.removesuffix(A) for n in names if n.endswith(A)]
+    layers = [n.removesuffix(LORA_A) for n in names if n.endswith(LORA_A)]
     scaled = {
         n.partition(".lora_magnitude_vector")[0] for n in there if ".lora_magnitude_vector" in n
     }
-    return [Pair(n) for n in layers if n + B in there and n not in scaled]
+    return [Pair(n) for n in layers if n + LORA_B in there and n not in scaled]
 
 
-def cut(params: Params, rank: int) -> Params:
+def cut_rank(params: Params, rank: int) -> Params:
     """The first `rank` rows of every A and columns of every B; the other tensors as they are."""
     return {
-        n: t[:rank] if n.endswith(A) else t[:, :rank] if n.endswith(B) else t
+        n: t[:rank] if n.endswith(LORA_A) else t[:, :rank] if n.endswith(LORA_B) else t
         for n, t in params.items()
     }
 
 
-def padded(params: Params, like: Mapping[str, Tensor]) -> Params:
+def pad_rank(params: Params, like: Mapping[str, Tensor]) -> Params:
     """The inverse of `cut`: zeros where a tensor of `like` is larger."""
     out = {}
     for name, tensor in params.items():
@@ -76,7 +78,7 @@ def padded(params: Params, like: Mapping[str, Tensor]) -> Params:
 
 
 @dataclass
-class Products:
+class PairProducts:
     """sum_i w_i B_i A_i of one pair, taken as the clients arrive; and the factors, as long as they
     are the shorter way.
 
@@ -94,7 +96,7 @@ class Products:
             self.kept.append((weight, b, a))
             if sum(x.numel() + y.numel() for _, x, y in self.kept) >= self.total.numel():
                 self.kept = None
-        if sum(len(y) for _, _, y in self.waiting) >= CHUNK:
+        if sum(len(y) for _, _, y in self.waiting) >= STACKED_RANKS:
             self.sum()
 
     def sum(self) -> Tensor:

@@ -19,15 +19,15 @@ import torch
 from torch import Tensor
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.spec import build
-from fedkit.core.tensors import norm_of
+from fedkit.core.spec import build_entry
+from fedkit.core.tensors import l2_norm
 from fedkit.federated.local.train import ClientUpdate
 
-CELLS = 2**22  # float64 values of all clients together that are held at a time: 32 MiB
+BLOCK_VALUES = 2**22  # float64 values of all clients together that are held at a time: 32 MiB
 Screened = tuple[list[ClientUpdate], dict[str, str]]
 
 
-class Robust:
+class RobustRule:
     """What all rules share: every update goes on as it is."""
 
     needs: ClassVar[str] = ""
@@ -47,14 +47,14 @@ class Robust:
 
 
 @dataclass(frozen=True)
-class Nothing(Robust):
+class NoRobustRule(RobustRule):
     """Every update goes into the mean as it is: one hostile client can move it anywhere."""
 
     individual = False
 
 
 @dataclass(frozen=True)
-class Median(Robust):
+class Median(RobustRule):
     """The median of each value over the clients, for fewer than half hostile (Yin et al., 2018)."""
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
@@ -64,7 +64,7 @@ class Median(Robust):
 
 
 @dataclass(frozen=True)
-class Trimmed(Robust):
+class Trimmed(RobustRule):
     """The mean of each value over the clients without the largest and the smallest (trimmed mean:
     Yin et al., 2018).
 
@@ -87,7 +87,7 @@ class Trimmed(Robust):
 
 
 @dataclass(frozen=True)
-class Clip(Robust):
+class Clip(RobustRule):
     """Updates longer than a limit are shortened to it: bounds what one client can do (Sun et al.,
     2019).
 
@@ -105,7 +105,7 @@ class Clip(Robust):
             )
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
-        norms = [norm_of(u.delta) for u in updates]
+        norms = [l2_norm(u.delta) for u in updates]
         limit = self.norm or sorted(norms or [0.0])[max(0, len(norms) - 1) // 2]
         return [
             u if norm <= limit else _shortened(u, limit / norm) for u, norm in zip(updates, norms)
@@ -113,7 +113,7 @@ class Clip(Robust):
 
 
 @dataclass(frozen=True)
-class Krum(Robust):
+class Krum(RobustRule):
     """The one update that is nearest to its neighbours, for at most f hostile clients (Blanchard et
     al., 2017).
 
@@ -144,9 +144,15 @@ class Krum(Robust):
     def screen(self, updates: list[ClientUpdate]) -> Screened:
         n = len(updates)
         f = min(self.f, max(0, (n - 3) // 2))
-        products = gram(updates)
+        products = gram_matrix(updates)
         # [:, 0]: to itself
-        near = distances(products).square().sort(1).values[:, 1 : 1 + max(1, n - f - 2)].sum(1)
+        near = (
+            pairwise_distances(products)
+            .square()
+            .sort(1)
+            .values[:, 1 : 1 + max(1, n - f - 2)]
+            .sum(1)
+        )
         order = sorted(range(n), key=lambda i: (near[i].item(), products[i, i].item(), i))
         chosen = set(order[: self.keeps(n, f)])
         out = {
@@ -168,7 +174,7 @@ class MultiKrum(Krum):
 
 
 @dataclass(frozen=True)
-class GeometricMedian(Robust):
+class GeometricMedian(RobustRule):
     """The point nearest to all updates, for less than half hostile: all go on, far ones weigh
     little (RFA: Pillutla et al., 2022).
 
@@ -176,35 +182,35 @@ class GeometricMedian(Robust):
     """
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
-        weights = nearest_to_all(gram(updates)).tolist()
+        weights = geometric_median_weights(gram_matrix(updates)).tolist()
         return [replace(u, weight=w) for u, w in zip(updates, weights)], {}
 
 
-def blocks(updates: Sequence[ClientUpdate], name: str) -> Iterator[Tensor]:
+def value_blocks(updates: Sequence[ClientUpdate], name: str) -> Iterator[Tensor]:
     """One tensor of every client, as float64 pieces of shape (clients, values)."""
     rows = [u.delta[name].detach().reshape(-1) for u in updates]
-    size = max(1, CELLS // len(rows))
+    size = max(1, BLOCK_VALUES // len(rows))
     for start in range(0, len(rows[0]), size):
         yield torch.stack([row[start : start + size].double() for row in rows])
 
 
-def gram(updates: Sequence[ClientUpdate]) -> Tensor:
+def gram_matrix(updates: Sequence[ClientUpdate]) -> Tensor:
     """Inner products of every two updates, float64 (clients, clients)."""
     total = torch.zeros(len(updates), len(updates), dtype=torch.float64)
     for name in updates[0].delta if updates else ():
-        for values in blocks(updates, name):
+        for values in value_blocks(updates, name):
             total += (values @ values.T).cpu()
     return total
 
 
-def distances(products: Tensor) -> Tensor:
+def pairwise_distances(products: Tensor) -> Tensor:
     """Euclidean distances of every two updates, from their inner products; zero to itself."""
     own = products.diagonal()
     apart = (own[:, None] + own[None] - 2 * products).clamp_min(0).sqrt()
     return apart.fill_diagonal_(0)
 
 
-def nearest_to_all(products: Tensor, most: int = 1000) -> Tensor:
+def geometric_median_weights(products: Tensor, most: int = 1000) -> Tensor:
     """Weights, sum 1, whose mean is the geometric median of the points with these inner products.
 
     ||sum_j w_j x_j - x_i||^2 = w'Gw - 2 (Gw)_i + G_ii, so the points themselves are not needed.
@@ -212,7 +218,9 @@ def nearest_to_all(products: Tensor, most: int = 1000) -> Tensor:
     n = len(products)
     if n < 3:  # of two, every point between them is as near
         return torch.full((n,), 1 / max(n, 1), dtype=torch.float64)
-    middle = distances(products).sort(1).values[:, n // 2]  # how far half of the others are
+    middle = (
+        pairwise_distances(products).sort(1).values[:, n // 2]
+    )  # how far half of the others are
     least = 1e-6 * middle.median().clamp_min(1e-30)  # smoothing: no point weighs without limit
     weights = _shares(middle, least)  # a start that far ones do not pull
     for _ in range(most):
@@ -235,7 +243,7 @@ def _centre(updates: list[ClientUpdate], middle: Callable[[Tensor], Tensor]) -> 
         return [], {}
     delta = {}
     for name, like in updates[0].delta.items():
-        pieces = [middle(values) for values in blocks(updates, name)]
+        pieces = [middle(values) for values in value_blocks(updates, name)]
         delta[name] = torch.cat([like.new_zeros(0), *(p.to(like.dtype) for p in pieces)]).reshape(
             like.shape
         )
@@ -248,17 +256,17 @@ def _shortened(update: ClientUpdate, share: float) -> ClientUpdate:
     )
 
 
-def _name(rule: Robust) -> str:
+def _name(rule: RobustRule) -> str:
     return next(name for name, entry in ROBUST.items() if entry is type(rule))
 
 
-def make_robust(spec: str) -> Robust:
+def make_robust(spec: str) -> RobustRule:
     """The rule that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
-    return build("robust", ROBUST, spec)
+    return build_entry("robust", ROBUST, spec)
 
 
-ROBUST: dict[str, type[Robust]] = {
-    "none": Nothing,
+ROBUST: dict[str, type[RobustRule]] = {
+    "none": NoRobustRule,
     "median": Median,
     "trimmed": Trimmed,
     "clip": Clip,

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fedkit.core.record import ClientRecord
-from fedkit.core.spec import build
-from fedkit.core.tensors import square_of
-from fedkit.federated.aggregation.robust import Robust
+from fedkit.core.spec import build_entry
+from fedkit.core.tensors import squared_norm
+from fedkit.federated.aggregation.robust import RobustRule
 from fedkit.federated.local.train import ClientUpdate
-from fedkit.federated.strategies import Arrived, Strategy
+from fedkit.federated.strategies import Strategy, UpdateSummary
 
 
 class Weights:
@@ -60,7 +60,7 @@ def make_weights(spec: str) -> Weights:
     """The weights that 'name:key=value,...' describes. Raises FedkitError naming what is
     allowed.
     """
-    return build("weights", WEIGHTS, spec)
+    return build_entry("weights", WEIGHTS, spec)
 
 
 WEIGHTS: dict[str, type[Weights]] = {
@@ -70,13 +70,13 @@ WEIGHTS: dict[str, type[Weights]] = {
 }
 
 
-def gather(
+def screen_and_weight(
     updates: Iterable[ClientUpdate],
-    robust: Robust,
+    robust: RobustRule,
     weights: Weights,
     strategy: Strategy,
     records: list[ClientRecord],
-    arrived: list[Arrived],
+    arrived: list[UpdateSummary],
 ) -> Iterator[ClientUpdate]:
     """The updates that go into the mean, with their weights; `arrived` hears of each, `records` of
     those left out.
@@ -92,7 +92,7 @@ def gather(
     for update in updates:
         base = weights.of(update) if update.weight is None else update.weight
         weight = strategy.weigh(update, base)
-        square = square_of(update.delta) if strategy.norms else 0.0
+        square = squared_norm(update.delta) if strategy.norms else 0.0
         said = {name: update.metrics.get(name, 0.0) for name in ("steps", "loss")}
-        arrived.append(Arrived(base, weight, square, update.staleness, **said))
+        arrived.append(UpdateSummary(base, weight, square, update.staleness, **said))
         yield replace(update, weight=weight)

@@ -23,14 +23,14 @@ from torch.optim.adamw import adamw
 from fedkit.core.config import RunConfig
 from fedkit.core.tensors import Params
 from fedkit.federated.local.dp_sgd import private_fit
-from fedkit.federated.local.train import Fit, Task, fit, learning_rates, sgd_momentum
+from fedkit.federated.local.train import FitResult, Task, fit, learning_rates, sgd_momentum
 from fedkit.models.classifier import Model
-from fedkit.models.merging import merge
+from fedkit.models.merging import apply_merged
 
 # in one batch, all clients together, when layers are trained; more gains nothing and costs memory
-TOKENS = 3_000
-TEXTS = 1024  # in one batch when only the head is trained
-VALUES = 4_000_000  # trained values of all clients on the seats, at most
+TRAINED_TOKENS = 3_000
+HEAD_TEXTS = 1024  # in one batch when only the head is trained
+SEAT_VALUES = 4_000_000  # trained values of all clients on the seats, at most
 
 
 def fit_all(
@@ -38,7 +38,7 @@ def fit_all(
     tasks: Sequence[Task],
     config: RunConfig,
     tick: Callable[[str], None] = lambda _: None,
-) -> Iterator[tuple[Task, Fit]]:
+) -> Iterator[tuple[Task, FitResult]]:
     """Every task with its result, as each is done: together where the model has a stack, else one
     after another.
 
@@ -47,27 +47,27 @@ def fit_all(
     if tasks and tasks[0].private:
         for task in tasks:
             yield task, private_fit(model, task, config, lambda task=task: tick(task.name))
-    elif model.stack is None or not tasks:
+    elif model.fast_encoder is None or not tasks:
         for task in tasks:
             yield task, fit(model, task, config, lambda task=task: tick(task.name))
     else:
         yield from _together(model, tasks, config, tick)
 
 
-def seats(model: Model, tasks: Sequence[Task], batch_size: int) -> int:
+def num_seats(model: Model, tasks: Sequence[Task], batch_size: int) -> int:
     """How many clients to train at once: enough to keep the processor busy, few enough for its
     memory.
     """
     usual = max(1, min(batch_size, int(np.median([len(t.examples) for t in tasks]))))
-    room = TEXTS // usual
-    if model.stack.lowest < len(model.stack.layers):
+    room = HEAD_TEXTS // usual
+    if model.fast_encoder.lowest_trained < len(model.fast_encoder.layers):
         lengths = [len(tokens) for t in tasks[:100] for tokens in t.examples.tokens[:100]]
-        room = round(TOKENS / (usual * np.mean(lengths)))
+        room = round(TRAINED_TOKENS / (usual * np.mean(lengths)))
     rank = max([1, *(p.shape[0] for n, p in model.trainable.items() if "lora_A" in n)])
     most = min(
         room,
         model.module.head.in_features // 6 // rank,
-        VALUES // model.num_trainable(),
+        SEAT_VALUES // model.num_trainable(),
         len(tasks),
     )
     return max(1, most)
@@ -88,19 +88,21 @@ class Seat:
         self.steps, self.seen = self.steps + 1, self.seen + texts
         self.loss, self.seconds = self.loss + loss * texts, self.seconds + seconds_per_text * texts
 
-    def fit(self, params: Params, gradients: Params | None) -> Fit:
+    def fit(self, params: Params, gradients: Params | None) -> FitResult:
         """The result, when the batches are used up. gradients: the sum over its steps."""
         mean = gradients and {n: t / max(self.steps, 1) for n, t in gradients.items()}
-        return Fit(params, self.steps, self.seen, self.loss / max(self.seen, 1), self.seconds, mean)
+        return FitResult(
+            params, self.steps, self.seen, self.loss / max(self.seen, 1), self.seconds, mean
+        )
 
 
 def _together(
     model: Model, tasks: Sequence[Task], config: RunConfig, tick: Callable[[str], None]
-) -> Iterator[tuple[Task, Fit]]:
+) -> Iterator[tuple[Task, FitResult]]:
     waiting = iter(tasks)
     for task in tasks[:1]:
-        merge(model, task.start)  # the same for all tasks
-    table = ClientStates(model, seats(model, tasks, config.batch_size), config)
+        apply_merged(model, task.start)  # the same for all tasks
+    table = ClientStates(model, num_seats(model, tasks, config.batch_size), config)
     taken: dict[int, Seat] = {}
     while True:
         batch = {}
@@ -237,7 +239,7 @@ class ClientStates:
         sizes = np.array([len(rows) for _, rows in work])
         texts = [task.examples.tokens[r] for task, rows in work for r in rows]
         owner = None if len(work) == 1 else np.repeat(np.arange(len(work)), sizes)
-        vectors = self.model.stack.features(texts, params, owner)
+        vectors = self.model.fast_encoder.features(texts, params, owner)
         labels = torch.from_numpy(
             np.concatenate([task.examples.labels[rows] for task, rows in work])
         ).to(vectors.device)

@@ -20,21 +20,27 @@ from torch import Tensor, nn
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.tensors import CENTRE, Params, torch_rng
-from fedkit.federated.local.train import Bend, Fit, Task, learning_rates, sgd_momentum
+from fedkit.core.tensors import CENTRE_NAME, Params, torch_rng
+from fedkit.federated.local.train import (
+    FitResult,
+    GradientCorrection,
+    Task,
+    learning_rates,
+    sgd_momentum,
+)
 from fedkit.models.classifier import Model, without_peft
-from fedkit.privacy.mechanisms import LARGEST_STEP, Budget
+from fedkit.privacy.mechanisms import MAX_STEP, Budget
 
-TEXTS = 64  # whose gradients are held apart at once, at most
-VALUES = 16_000_000  # of gradients held apart at once
+GRADIENT_TEXTS = 64  # whose gradients are held apart at once, at most
+GRADIENT_VALUES = 16_000_000  # of gradients held apart at once
 HEAD_SHARE = 0.8  # of the squared clip, where more than the head is trained
-APART = "gradients of examples together differ from those alone"
-NOISE = 7  # marks the generator of the noise among those of a visit
+MIXED_GRADIENTS = "gradients of examples together differ from those alone"
+NOISE_STREAM = 7  # marks the generator of the noise among those of a visit
 
 
 def private_fit(
     model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = lambda: None
-) -> Fit:
+) -> FitResult:
     """Train the model in place, from the task's start, by DP-SGD (Abadi et al., 2016) as
     `task.private` says.
 
@@ -45,14 +51,14 @@ def private_fit(
     sizes = step_sizes(learning_rates(model, config), plan.head_lr, plan.scale, plan.clip)
     model.load_params(task.start)
     centre, bend, momentum = (
-        task.start.get(CENTRE),
-        Bend(model.trainable, task),
+        task.start.get(CENTRE_NAME),
+        GradientCorrection(model.trainable, task),
         sgd_momentum(config) or 0.0,
     )
-    noise = torch_rng(np.random.default_rng([*plan.stream, NOISE]))
+    noise = torch_rng(np.random.default_rng([*plan.stream, NOISE_STREAM]))
     expected, seen, total, speed = plan.rate * len(task.examples), 0, 0.0, 0.0
-    with per_example(model) as gradients:
-        for rows in poisson(
+    with per_example_gradients(model) as gradients:
+        for rows in poisson_batches(
             len(task.examples), plan.rate, plan.steps, np.random.default_rng(plan.stream)
         ):
             tick()
@@ -64,16 +70,16 @@ def private_fit(
             seen, total, mean = seen + len(rows), total + loss, clipped / expected
             if plan.only_gradient:
                 continue
-            for name, part in balanced(apart(mean, model.trainable), centre).items():
+            for name, part in balance_bias(unflatten_params(mean, model.trainable), centre).items():
                 model.trainable[name].grad = None if name in task.frozen else part
             bend(model.trainable)
             speed = _descend(model, sizes, momentum, speed)
     given = (
-        {n: -t.float().cpu() for n, t in apart(mean, model.trainable).items()}
+        {n: -t.float().cpu() for n, t in unflatten_params(mean, model.trainable).items()}
         if plan.only_gradient
         else None
     )
-    return Fit(
+    return FitResult(
         model.params(),
         plan.steps,
         seen,
@@ -89,7 +95,7 @@ def step_sizes(
     """By what each tensor's mean clipped gradient is multiplied in a step. rates: of the run;
     head_lr: in the place of the head's.
     """
-    most = LARGEST_STEP / clip
+    most = MAX_STEP / clip
     return {
         n: min(scale * (head_lr if n.startswith("head.") else rate), most)
         for n, rate in rates.items()
@@ -112,7 +118,7 @@ def _descend(
     return new
 
 
-def balanced(gradient: Params, centre: Tensor | None) -> Params:
+def balance_bias(gradient: Params, centre: Tensor | None) -> Params:
     """The gradient with that of the bias which keeps the logits of the mean text as they are:
     nothing new of the data.
 
@@ -124,17 +130,19 @@ def balanced(gradient: Params, centre: Tensor | None) -> Params:
     return gradient | {"head.bias": -gradient["head.weight"] @ centre.to(gradient["head.weight"])}
 
 
-def stepped(
+def server_step(
     mean: Params, centre: Tensor | None, budget: Budget, rates: dict[str, float], examples: float
 ) -> Params:
     """The server's step where sites only gave noisy gradients. mean: minus their mean per
     example.
     """
     sizes = step_sizes(rates, budget.head_lr, budget.scale * examples, budget.clip)
-    return {n: sizes[n] * t for n, t in balanced(mean, centre).items()}
+    return {n: sizes[n] * t for n, t in balance_bias(mean, centre).items()}
 
 
-def poisson(n: int, rate: float, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def poisson_batches(
+    n: int, rate: float, steps: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
     """Row numbers of each step: every row with probability `rate`, independently; a batch may be
     empty.
     """
@@ -144,10 +152,10 @@ def poisson(n: int, rate: float, steps: int, rng: np.random.Generator) -> Iterat
 
 def clipped_sum(gradients: Tensor, clip: float) -> Tensor:
     """sum_i g_i min(1, clip / ||g_i||) of gradients (n, P); shape (P,)."""
-    return (gradients * scales(gradients.norm(dim=1), clip)[:, None]).sum(0)
+    return (gradients * clip_factors(gradients.norm(dim=1), clip)[:, None]).sum(0)
 
 
-def by_groups(gradients: Tensor, head: Tensor, clip: float) -> Tensor:
+def clipped_sum_by_groups(gradients: Tensor, head: Tensor, clip: float) -> Tensor:
     """Like `clipped_sum`, head and body clipped apart, each to its share of `clip`, so that neither
     crowds out the other.
 
@@ -162,7 +170,7 @@ def by_groups(gradients: Tensor, head: Tensor, clip: float) -> Tensor:
     return out
 
 
-def scales(norms: Tensor, clip: float) -> Tensor:
+def clip_factors(norms: Tensor, clip: float) -> Tensor:
     """By what each gradient is multiplied; 0 for one that is not finite, which must not reach the
     sum.
     """
@@ -171,7 +179,7 @@ def scales(norms: Tensor, clip: float) -> Tensor:
     )
 
 
-def head_sum(
+def clipped_head_sum(
     vectors: Tensor,
     labels: Tensor,
     weight: Tensor,
@@ -194,11 +202,11 @@ def head_sum(
     wrong[torch.arange(len(labels)), labels] -= 1.0
     about = vectors if centre is None else vectors - centre.to(vectors)
     norms = wrong.norm(dim=1) * (about.square().sum(1) + (centre is None)).sqrt()
-    wrong = wrong.nan_to_num(0.0, 0.0, 0.0) * scales(norms, clip)[:, None]
+    wrong = wrong.nan_to_num(0.0, 0.0, 0.0) * clip_factors(norms, clip)[:, None]
     return wrong.T @ about.nan_to_num(0.0, 0.0, 0.0), wrong.sum(0) * (centre is None), loss
 
 
-def apart(flat: Tensor, like: Params) -> Params:
+def unflatten_params(flat: Tensor, like: Params) -> Params:
     """A vector (P,) as tensors of the names and shapes of `like`, in its order."""
     parts = flat.split([t.numel() for t in like.values()])
     return {
@@ -221,13 +229,15 @@ def _clipped(
 
 
 @contextmanager
-def per_example(model: Model) -> Iterator[Gradients]:
+def per_example_gradients(model: Model) -> Iterator[Gradients]:
     """(texts, labels (n,), adjust, clip, frozen tensors, centre) -> (sum of clipped gradients (P,),
     sum of losses).
     """
-    if model.stack is not None and model.stack.lowest == len(model.stack.layers):
+    if model.fast_encoder is not None and model.fast_encoder.lowest_trained == len(
+        model.fast_encoder.layers
+    ):
         yield lambda *given: _head(model, *given)
-    elif model.stack is not None:
+    elif model.fast_encoder is not None:
         yield lambda *given: _in_parts(model, _stacked, *given)
     else:
         with opacus_hooks(model) as wrapped:
@@ -248,10 +258,12 @@ def _head(
     zero = torch.zeros(model.num_trainable(), device=model.device)
     if not texts:
         return zero, 0.0
-    vectors = model.stack.features(texts, {}).float()
+    vectors = model.fast_encoder.features(texts, {}).float()
     weight, bias = (model.trainable[n].detach() for n in ("head.weight", "head.bias"))
     adjust = None if adjust is None else adjust.to(model.device)
-    *sums, losses = head_sum(vectors, labels.to(model.device), weight, bias, clip, adjust, centre)
+    *sums, losses = clipped_head_sum(
+        vectors, labels.to(model.device), weight, bias, clip, adjust, centre
+    )
     parts = dict(zip(("head.weight", "head.bias"), sums))
     return torch.cat([parts[n].flatten() for n in model.trainable]), float(losses.sum())
 
@@ -270,7 +282,7 @@ def _in_parts(
     and summed.
     """
     total, loss = torch.zeros(model.num_trainable(), device=model.device), 0.0
-    size = max(1, min(TEXTS, VALUES // model.num_trainable()))
+    size = max(1, min(GRADIENT_TEXTS, GRADIENT_VALUES // model.num_trainable()))
     order = np.argsort([len(t) for t in texts], kind="stable")
     still = torch.cat([torch.full((p.numel(),), n in frozen) for n, p in model.trainable.items()])
     head = torch.cat(
@@ -285,7 +297,10 @@ def _in_parts(
             gradient = gradient.masked_fill(still.to(gradient.device), 0.0)
         if centre is not None:
             gradient = _about(gradient, model, centre)
-        total, loss = total + by_groups(gradient, head, clip), loss + float(losses.sum())
+        total, loss = (
+            total + clipped_sum_by_groups(gradient, head, clip),
+            loss + float(losses.sum()),
+        )
     return total, loss
 
 
@@ -311,7 +326,7 @@ def _stacked(
         params = {
             n: part.unflatten(1, p.shape) for (n, p), part in zip(model.trainable.items(), parts)
         }
-        vectors = model.stack.features(texts, params, np.arange(len(texts)))
+        vectors = model.fast_encoder.features(texts, params, np.arange(len(texts)))
         logits = torch.einsum("nd,nkd->nk", vectors, params["head.weight"]) + params["head.bias"]
         losses = _losses(logits, labels, adjust)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
@@ -326,7 +341,7 @@ def _hooked(
     """
     with torch.enable_grad():
         with model._precision():
-            logits = wrapped(*model.grid(texts)).float()
+            logits = wrapped(*model.pad_batch(texts)).float()
         losses = _losses(logits, labels, adjust)
         losses.sum().backward()
     rows = []
@@ -400,10 +415,12 @@ def _check(model: Model, wrapped: nn.Module) -> None:
     try:
         together, _ = _hooked(model, wrapped, texts, labels, None)
     except RuntimeError:  # of tensors that do not fit: a parameter has one gradient for all
-        raise _impossible(model, APART) from None
+        raise _impossible(model, MIXED_GRADIENTS) from None
     for i in range(2):
         with torch.enable_grad(), model._precision():
-            loss = _losses(model.module(*model.grid([texts[i]])).float(), labels[[i]], None).sum()
+            loss = _losses(
+                model.module(*model.pad_batch([texts[i]])).float(), labels[[i]], None
+            ).sum()
         found = torch.autograd.grad(loss, list(model.trainable.values()), allow_unused=True)
         alone = torch.cat(
             [
@@ -415,7 +432,7 @@ def _check(model: Model, wrapped: nn.Module) -> None:
             1e-3 if model.dtype == torch.float32 else 0.1
         ) * alone.norm()
         if not close:
-            raise _impossible(model, APART)
+            raise _impossible(model, MIXED_GRADIENTS)
     for parameter in model.module.parameters():
         parameter.grad_sample = parameter.grad = None
     model.hooks_checked = True

@@ -65,11 +65,11 @@ class Task:
     frozen: frozenset[str] = frozenset()
     pull: float = 0.0
     shift: Params | None = None
-    private: Steps | None = None
+    private: PrivatePlan | None = None
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitResult:
     """What training gave. loss: mean over the examples seen, each before the step it was used in.
 
     gradient: the mean of the steps' gradients of the loss, where the task has a shift; else None.
@@ -92,7 +92,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Steps:
+class PrivatePlan:
     """How a private visit is made (see private.py). sigma: standard deviation of the noise on the
     sum of clipped gradients.
 
@@ -127,11 +127,13 @@ def train(
     prior: label shares over all clients, shape (labels,); needed by the calibrated loss, else
     ignored. Deterministic: the order of examples depends on seed, round and client id only.
     """
-    task = task_of(client, shared, config, round_number, prior, len(model.labels))
-    return update_of(task, fit(model, task, config, partial(tick, round_number, client.client_id)))
+    task = make_task(client, shared, config, round_number, prior, len(model.labels))
+    return make_update(
+        task, fit(model, task, config, partial(tick, round_number, client.client_id))
+    )
 
 
-def task_of(
+def make_task(
     client: ClientData,
     shared: Params,
     config: RunConfig,
@@ -145,13 +147,13 @@ def task_of(
     batches = (
         rows
         for _ in range(config.local_epochs)
-        for rows in epoch(client.train, config.batch_size, rng)
+        for rows in epoch_batches(client.train, config.batch_size, rng)
     )
-    adjust = adjustment(config.loss, counted(client.train.labels, num_labels), prior)
+    adjust = logit_adjustment(config.loss, count_labels(client.train.labels, num_labels), prior)
     return Task(client.client_id, shared, client.train, batches, adjust, frozen)
 
 
-def update_of(task: Task, done: Fit) -> ClientUpdate:
+def make_update(task: Task, done: FitResult) -> ClientUpdate:
     """What a client sends after its work."""
     delta = done.change(task.start)
     metrics = {
@@ -165,12 +167,12 @@ def update_of(task: Task, done: Fit) -> ClientUpdate:
 
 def fit(
     model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = lambda: None
-) -> Fit:
+) -> FitResult:
     """Train the model in place, from the task's start, on each of its batches."""
     began = time.perf_counter()
     model.load_params(task.start)
     optimizer, still = make_optimizer(model, config), [model.trainable[n] for n in task.frozen]
-    bend = Bend(model.trainable, task)
+    bend = GradientCorrection(model.trainable, task)
     adjust = None if task.adjust is None else task.adjust.to(model.device)
     labels = torch.from_numpy(task.examples.labels).to(model.device)
     steps = seen = 0
@@ -192,10 +194,10 @@ def fit(
         optimizer.step()
         steps, seen, total = steps + 1, seen + len(rows), total + loss.detach() * len(rows)
     loss, seconds = total.item() / max(seen, 1), time.perf_counter() - began
-    return Fit(model.params(), steps, seen, loss, seconds, bend.mean(steps))
+    return FitResult(model.params(), steps, seen, loss, seconds, bend.mean(steps))
 
 
-class Bend:
+class GradientCorrection:
     """What a task does to its gradients: the pull of the proximal term, and the shift of
     SCAFFOLD.
     """
@@ -265,7 +267,7 @@ def learning_rates(model: Model, config: RunConfig) -> dict[str, float]:
     return {n: config.head_lr if n.startswith("head.") else body for n in model.trainable}
 
 
-def epoch(
+def epoch_batches(
     examples: Examples, size: int, rng: np.random.Generator, bucket: int = 8
 ) -> Iterator[np.ndarray]:
     """Every row once, in batches of `size` texts of similar length.
@@ -284,7 +286,7 @@ def epoch(
         yield batches[i]
 
 
-def adjustment(loss: str, counts: Tensor, prior: Tensor | None) -> Tensor | None:
+def logit_adjustment(loss: str, counts: Tensor, prior: Tensor | None) -> Tensor | None:
     """What the loss adds to the logits of a client with these examples per label: shape (labels,),
     or None for 'plain'.
 
@@ -309,7 +311,7 @@ def log_adjustment(counts: Tensor, prior: Tensor, smoothing: float = 0.5) -> Ten
     return torch.log(local / prior.clamp_min(1e-6)).clamp_min(-12.0)
 
 
-def counted(labels: np.ndarray, num_labels: int) -> Tensor:
+def count_labels(labels: np.ndarray, num_labels: int) -> Tensor:
     """Examples per label, float32 (num_labels,)."""
     return torch.bincount(torch.from_numpy(labels), minlength=num_labels).float()
 

@@ -1,9 +1,8 @@
-"""Members who do harm, on purpose or because something is broken: what they train on, send, or what
-becomes of it.
+"""Attacks and defects of clients: changed labels, changed updates, damaged uploads.
 
-Some can be seen in one upload and are refused on arrival (NaN, wrong shapes, damaged bytes); the
-others look right one by one, and only the robust rules of the server (`server/robust.py`) can tell.
-To add one: a small frozen dataclass that overrides what it does, and a line in `ATTACKS`.
+Some are refused on arrival (NaN, wrong shapes, damaged bytes); the others look right one by one, and
+only the robust rules (`aggregation/robust.py`) can detect them. To add one: a small frozen dataclass
+that overrides a method of `Attack`, and a line in `ATTACKS`.
 """
 
 from __future__ import annotations
@@ -18,22 +17,20 @@ import torch
 from torch import Tensor
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.spec import build
-from fedkit.core.tensors import Params, square_of
+from fedkit.core.spec import build_entry
+from fedkit.core.tensors import Params, squared_norm
 
 
 class Attack:
-    """What all attacks share: nobody attacks, nothing is changed; the others override
-    parts of it.
-    """
+    """Base of all attacks: nobody attacks and nothing is changed."""
 
     needs: ClassVar[str] = ""
 
-    def who(self, clients: int, seed: int) -> frozenset[int]:
-        """Places of the attackers among all clients, drawn by the seed; fewer attackers are some of
-        more attackers.
+    def draw_attackers(self, clients: int, seed: int) -> frozenset[int]:
+        """Return the places of the attackers among all clients, drawn by the seed.
 
-        Raises FedkitError if there are more attackers than clients.
+        Fewer attackers are a subset of more. Raises FedkitError if there are more attackers than
+        clients.
         """
         n = getattr(self, "n", 0)
         if n > clients:
@@ -43,28 +40,28 @@ class Attack:
         order = np.random.default_rng([seed, zlib.crc32(b"attack")]).permutation(clients)
         return frozenset(order[:n].tolist())
 
-    def labels(self, labels: np.ndarray, num_labels: int, rng: np.random.Generator) -> np.ndarray:
-        """The labels, shape (n,), that an attacker trains on."""
+    def poison_labels(
+        self, labels: np.ndarray, num_labels: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the labels, shape (n,), that an attacker trains on."""
         return labels
 
-    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
-        """What an attacker sends instead of its update, before it is encoded; the update given is
-        not changed.
-        """
+    def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
+        """Return what an attacker sends instead of its update, which is not changed in place."""
         return delta
 
-    def body(self, body: bytes, rng: np.random.Generator) -> bytes:
-        """What becomes of an attacker's encoded upload."""
+    def corrupt_body(self, body: bytes, rng: np.random.Generator) -> bytes:
+        """Return the bytes that arrive of an attacker's encoded upload."""
         return body
 
 
 @dataclass(frozen=True)
-class Nobody(Attack):
+class NoAttack(Attack):
     """Every client is honest and every upload arrives as it was sent."""
 
 
 @dataclass(frozen=True)
-class Several(Attack):
+class ClientAttack(Attack):
     """n clients attack, in every round they take part in."""
 
     n: int = 1
@@ -80,108 +77,111 @@ class Several(Attack):
 
 
 @dataclass(frozen=True)
-class SignFlip(Several):
+class SignFlip(ClientAttack):
     """Sends its update backwards, `by` times as large (Blanchard et al., 2017; Karimireddy et al.,
     2021).
     """
 
     by: float = 1.0
 
-    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+    def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
         return {name: _times(tensor, -self.by) for name, tensor in delta.items()}
 
 
 @dataclass(frozen=True)
-class Scale(Several):
+class Scale(ClientAttack):
     """Sends its update `by` times as large, to drown the others (model replacement: Bagdasaryan et
     al., 2020).
     """
 
     by: float = 100.0
 
-    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+    def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
         return {name: _times(tensor, self.by) for name, tensor in delta.items()}
 
 
 @dataclass(frozen=True)
-class Noise(Several):
+class Noise(ClientAttack):
     """Sends normal noise instead, `by` times as large as its update (Gaussian attack: Blanchard et
     al., 2017).
     """
 
     by: float = 10.0
 
-    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+    def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
         count = sum(t.numel() for t in delta.values())
-        size = math.sqrt(square_of(delta) / max(count, 1))
+        size = math.sqrt(squared_norm(delta) / max(count, 1))
         return {
             name: _times(_normal(tensor, rng), self.by * size) for name, tensor in delta.items()
         }
 
 
 @dataclass(frozen=True)
-class LabelFlip(Several):
+class LabelFlip(ClientAttack):
     """Trains honestly on wrong labels: label y becomes labels - 1 - y (Tolpegin et al., 2020)."""
 
-    def labels(self, labels: np.ndarray, num_labels: int, rng: np.random.Generator) -> np.ndarray:
+    def poison_labels(
+        self, labels: np.ndarray, num_labels: int, rng: np.random.Generator
+    ) -> np.ndarray:
         return (num_labels - 1 - labels).astype(labels.dtype)
 
 
 @dataclass(frozen=True)
-class NotANumber(Several):
+class NotANumber(ClientAttack):
     """One value of its update is NaN, as after a division by zero."""
 
-    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+    def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
         return _with_one(delta, math.nan, rng)
 
 
 @dataclass(frozen=True)
-class Infinite(Several):
+class Infinite(ClientAttack):
     """One value of its update is infinite, as after an overflow."""
 
-    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+    def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
         return _with_one(delta, math.inf, rng)
 
 
 @dataclass(frozen=True)
-class WrongShape(Several):
+class WrongShape(ClientAttack):
     """One of its tensors has a row too many, as after training another model."""
 
-    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+    def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
         name = _pick(delta, rng)
         rows = delta[name] if delta[name].dim() else delta[name][None]
         return {**delta, name: torch.cat([rows, torch.zeros_like(rows[:1])])}
 
 
 @dataclass(frozen=True)
-class WrongName(Several):
+class WrongName(ClientAttack):
     """One of its tensors has another name, as from another version of the kit."""
 
-    def delta(self, delta: Params, rng: np.random.Generator) -> Params:
+    def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
         wrong = _pick(delta, rng)
         return {name + ".old" if name == wrong else name: tensor for name, tensor in delta.items()}
 
 
 @dataclass(frozen=True)
-class Truncate(Several):
+class Truncate(ClientAttack):
     """Its upload breaks off somewhere."""
 
-    def body(self, body: bytes, rng: np.random.Generator) -> bytes:
+    def corrupt_body(self, body: bytes, rng: np.random.Generator) -> bytes:
         return body[: int(rng.integers(len(body)))] if body else body
 
 
 @dataclass(frozen=True)
-class BitFlip(Several):
+class BitFlip(ClientAttack):
     """One bit of its upload is turned over on the way."""
 
-    def body(self, body: bytes, rng: np.random.Generator) -> bytes:
+    def corrupt_body(self, body: bytes, rng: np.random.Generator) -> bytes:
         place, bit = int(rng.integers(max(len(body), 1))), 1 << int(rng.integers(8))
         return body[:place] + bytes([body[place] ^ bit]) + body[place + 1 :] if body else body
 
 
 def _times(tensor: Tensor, by: float) -> Tensor:
-    """Reckoned in float64 and kept finite: a huge value is for the robust rules, infinity for the
-    check on arrival.
+    """Multiply in float64 and keep the result finite.
+
+    A huge value is for the robust rules, infinity for the check on arrival.
     """
     most = torch.finfo(tensor.dtype).max
     return (tensor.double() * by).clamp(-most, most).to(tensor.dtype)
@@ -199,20 +199,21 @@ def _with_one(delta: Params, value: float, rng: np.random.Generator) -> Params:
 
 
 def _pick(delta: Params, rng: np.random.Generator) -> str:
-    """The name of a tensor that holds something."""
+    """Return the name of a tensor that is not empty."""
     full = sorted(name for name, tensor in delta.items() if tensor.numel())
     return full[int(rng.integers(len(full)))]
 
 
 def make_attack(spec: str) -> Attack:
-    """The attack that 'none', 'sign-flip:2' or 'scale:n=2,by=100' describes. Raises FedkitError
-    naming what is allowed.
+    """Return the attack that 'none', 'sign-flip:2' or 'scale:n=2,by=100' describes.
+
+    Raises FedkitError naming what is allowed.
     """
-    return build("attack", ATTACKS, spec)
+    return build_entry("attack", ATTACKS, spec)
 
 
 ATTACKS: dict[str, type[Attack]] = {
-    "none": Nobody,
+    "none": NoAttack,
     "sign-flip": SignFlip,
     "scale": Scale,
     "noise": Noise,

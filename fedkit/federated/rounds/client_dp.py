@@ -1,9 +1,8 @@
-"""The promise to whole clients: every update clipped, noise on their sum, a denominator that
-nobody's absence changes.
+"""Client-level differential privacy: clipped updates, noise on their sum, a fixed denominator.
 
-DP-FedAvg (McMahan et al., 2018), its clip moved to a quantile of the norms (Andrew et al., 2021),
-and noise that later rounds take back (DP-FTRL: Kairouz et al., 2021; banded factorization:
-Choquette-Choo et al., 2023).
+DP-FedAvg (McMahan et al., 2018), with a clip that moves to a quantile of the norms (Andrew et al.,
+2021), and with noise that later rounds take back (DP-FTRL: Kairouz et al., 2021; banded
+factorization: Choquette-Choo et al., 2023).
 """
 
 from __future__ import annotations
@@ -14,86 +13,93 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from fedkit.core.tensors import Params, norm_of, torch_rng, under
+from fedkit.core.tensors import Params, l2_norm, select_prefix, torch_rng
 from fedkit.privacy.mechanisms import Budget
 
-SLACK = 1e-4  # relative: an update is measured after it was serialised
-PACE = 0.2  # of the clip towards its quantile, on the log scale
-NOISE, COUNT = 11, 12  # mark the server's generators
+CLIP_TOLERANCE = 1e-4  # relative; an update is measured after it was serialised
+CLIP_RATE = 0.2  # of the clip towards its quantile, on the log scale
+NOISE_STREAM, COUNT_STREAM = 11, 12  # mark the server's generators
 
 
-class Guard:
-    """Clip, noise and denominator of a client-level budget. state(): all that the next round needs,
-    as tensors.
+class ClientDP:
+    """Clip, noise and denominator of a client-level budget.
+
+    state: what `state()` returned after the last round, {} before round 1.
     """
 
     def __init__(self, budget: Budget, seed: int, state: Params):
         self.budget, self.seed = budget, seed
         self.clip = float(state.get("clip", torch.tensor(budget.clip, dtype=torch.float64)))
         self.past = [
-            past for i in range(max(budget.turns - 1, 0)) if (past := under(state, f"past/{i}/"))
+            past
+            for i in range(max(budget.turns - 1, 0))
+            if (past := select_prefix(state, f"past/{i}/"))
         ]
 
     # ---- at a client
 
-    def clipped(self, delta: Params) -> tuple[Params, float]:
-        """(the update scaled to the clip, 1.0 if it was within it and else 0.0)."""
-        norm = norm_of(delta)
+    def clip_update(self, delta: Params) -> tuple[Params, float]:
+        """Return (the update scaled to the clip, 1.0 if it was within the clip, else 0.0)."""
+        norm = l2_norm(delta)
         if norm <= self.clip:
             return delta, 1.0
         return {n: t * (self.clip / norm) for n, t in delta.items()}, 0.0
 
     # ---- at the server
 
-    def wrong(self, delta: Params) -> str:
-        """Why an update that arrived cannot count: it would outweigh the noise. '' if it can."""
-        norm = norm_of(delta)
+    def rejection_reason(self, delta: Params) -> str:
+        """Return why an update is too long for the noise to hide, or ''."""
+        norm = l2_norm(delta)
         return (
             ""
-            if norm <= self.clip * (1 + SLACK)
+            if norm <= self.clip * (1 + CLIP_TOLERANCE)
             else f"longer ({norm:.4g}) than the clip ({self.clip:.4g})"
         )
 
-    def finish(self, mean: Params, count: float, number: int, noised: bool = False) -> Params:
-        """The mean over the cohort, with noise. mean: over `count` updates. noised: the updates
-        carried the noise.
+    def finish_mean(self, mean: Params, count: float, number: int, noised: bool = False) -> Params:
+        """Return the mean over the expected cohort, with noise.
+
+        mean: over `count` updates. noised: whether the updates carried the noise already.
         """
         scale = count / self.budget.cohort
         total = {n: scale * t for n, t in mean.items()}
         if noised:
             return total
-        fresh = self._fresh(total, number)
+        fresh = self._noise(total, number)
         spread = self.clip / self.budget.cohort
         return {n: t + spread * fresh[n] for n, t in total.items()}
 
-    def moved(self, within: Sequence[float], number: int) -> None:
-        """Move the clip to its quantile. within: of each update, whether it was within the clip."""
+    def move_clip(self, within: Sequence[float], number: int) -> None:
+        """Move the clip towards its quantile. within: 1.0 per update within the clip, else 0.0."""
         if not self.budget.bits:
             return
-        rng = np.random.default_rng([self.seed, number, COUNT])
+        rng = np.random.default_rng([self.seed, number, COUNT_STREAM])
         share = (sum(within) + self.budget.bits * rng.standard_normal()) / self.budget.cohort
-        self.clip *= math.exp(-PACE * (min(max(share, 0.0), 1.0) - self.budget.privacy.quantile))
+        quantile = getattr(self.budget.privacy, "quantile", 0.0)
+        self.clip *= math.exp(-CLIP_RATE * (min(max(share, 0.0), 1.0) - quantile))
 
     @property
     def multiplier(self) -> float:
-        """Noise multiplier of the sum alone: with adaptive clipping the count has its share of the
-        budget.
+        """Noise multiplier of the sum alone.
+
+        With adaptive clipping, the count of updates within the clip takes a share of the budget.
         """
         z, bits = self.budget.noise, self.budget.bits
         return (z**-2 - (2 * bits) ** -2) ** -0.5 if bits and z else z
 
-    def _fresh(self, like: Params, number: int) -> Params:
-        """Noise for a clip of 1, correlated over rounds where clients come in turn: the solution y
-        of C y = z.
+    def _noise(self, like: Params, number: int) -> Params:
+        """Return noise for a clip of 1, correlated over rounds where clients take turns.
+
+        It is the solution y of C y = z.
         """
-        generator = torch_rng(np.random.default_rng([self.seed, number, NOISE]))
+        generator = torch_rng(np.random.default_rng([self.seed, number, NOISE_STREAM]))
         fresh = {
             n: self.multiplier * torch.randn(t.shape, generator=generator)
             for n, t in sorted(like.items())
         }
         if self.budget.turns < 2:
             return fresh
-        first, *later = bands(self.budget.turns)
+        first, *later = banded_column(self.budget.turns)
         for c, old in zip(later, self.past):
             fresh = {n: t - c * old[n] if n in old else t for n, t in fresh.items()}
         fresh = {n: t / first for n, t in fresh.items()}
@@ -101,14 +107,15 @@ class Guard:
         return fresh
 
     def state(self) -> Params:
+        """Return what the next round needs, as tensors."""
         kept = {f"past/{i}/{n}": t for i, old in enumerate(self.past) for n, t in old.items()}
         return kept | {"clip": torch.tensor(self.clip, dtype=torch.float64)}
 
 
-def bands(width: int) -> list[float]:
-    """First column of the banded Toeplitz matrix C, length 1: the square root of the prefix sum,
-    cut off.
+def banded_column(width: int) -> list[float]:
+    """Return the first column of the banded Toeplitz matrix C, scaled to length 1.
 
+    C is the square root of the prefix sum, cut off at `width` bands:
     c_j = binom(2j, j) / 4^j (Fichtenberger et al., 2023). Columns that are `width` rounds apart do
     not overlap, so a client that takes part every `width` rounds, k times in all, moves C x by at
     most sqrt(k) times the clip.

@@ -1,12 +1,11 @@
-"""Both directions of a run: what each client is sent and starts from, what it sends back, every
-byte counted.
+"""Download and upload of every round, with all bytes counted.
 
-Nothing travels that both sides can draw from the seed, and nothing that has not changed. What is
-compressed is always a change. On the way up a client compresses its delta, and a stage with error
-feedback keeps what was lost at the client. On the way down the server compresses the difference
-between its own tensors and those the clients hold, so what one round loses the next one sends
-(EF21-P: Gruntkowska et al., 2023). A client that missed rounds is sent their messages too, or
-everything once where that is shorter.
+Only tensors that changed are sent, and nothing that both sides can draw from the seed. Only changes
+are compressed. On the way up a client compresses its delta, and a stage with error feedback keeps
+the lost part at the client. On the way down the server compresses the difference between its own
+tensors and those the clients hold, so what one round loses the next one sends (EF21-P: Gruntkowska
+et al., 2023). A client that missed rounds is sent their messages too, or all tensors once where
+that is shorter.
 """
 
 from __future__ import annotations
@@ -23,31 +22,40 @@ from torch import Tensor
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.record import ClientRecord
-from fedkit.core.tensors import CENTRE, CONTROL, Params, under
+from fedkit.core.tensors import CENTRE_NAME, CONTROL_SUFFIX, Params, select_prefix
 from fedkit.data.corpus import ClientData
-from fedkit.federated.aggregation.aggregators import Aggregator, Combined, combine, make_aggregator
-from fedkit.federated.aggregation.lora_pairs import MOST, cut, padded, pairs
-from fedkit.federated.local.train import ClientUpdate, Fit, learning_rates
-from fedkit.federated.rounds.client_dp import Guard
-from fedkit.federated.rounds.head_start import budget_of
-from fedkit.federated.rounds.private_statistics import centred
-from fedkit.federated.rounds.secure_sum import Sealing
-from fedkit.federated.strategies import make_strategy
+from fedkit.federated.aggregation.aggregators import (
+    Aggregator,
+    Combined,
+    combine_updates,
+    make_aggregator,
+)
+from fedkit.federated.aggregation.lora_pairs import (
+    MAX_PRODUCT_VALUES,
+    cut_rank,
+    lora_pairs,
+    pad_rank,
+)
+from fedkit.federated.local.train import ClientUpdate, FitResult, learning_rates
+from fedkit.federated.rounds.client_dp import ClientDP
+from fedkit.federated.rounds.head_start import privacy_budget
+from fedkit.federated.rounds.private_statistics import trains_about_centre
+from fedkit.federated.rounds.secure_sum import SealedUploads
+from fedkit.federated.strategies import State, make_strategy
 from fedkit.models.classifier import Model
-from fedkit.models.merging import MERGED, blank
-from fedkit.wire.payload import Payload, encode
+from fedkit.models.merging import MERGED, zero_merged
+from fedkit.wire.payload import Payload, encode_tensors
 from fedkit.wire.pipeline import Context, Wire, make_wire
 
-State = Params  # tensors only, so that it can be kept in a file
-LARGEST = 1e9  # of an uploaded value: products of larger ones overflow on the server
+LARGEST_VALUE = 1e9  # of an uploaded value: products of larger ones overflow on the server
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What came of one client's work: nothing is remembered of it until `Exchange.accept`.
+    """One client's upload as the server received it; `Exchange.accept` stores its memory.
 
-    update: as the server received it; None: sealed, or rejected for the reason. slot, memory: error
-    feedback; home, control: the tensors that stay with the client.
+    update: decoded; None: sealed, or rejected for `reason`. slot, memory: error feedback. home,
+    control: the tensors that stay with the client.
     """
 
     place: int
@@ -62,11 +70,10 @@ class Upload:
 
 
 class Exchange:
-    """The server's and the clients' memory of what has travelled. `state()` is all of it; `state`
-    brings it back.
+    """What server and clients remember of the tensors sent so far.
 
-    model: only read. shared: the tensors before round 1, or after the last round that `state` knows
-    of.
+    model: only read. shared: the tensors before round 1, or after the last round in `state`. state:
+    what `state()` returned then, {} before round 1.
     """
 
     def __init__(
@@ -78,24 +85,25 @@ class Exchange:
         state: State,
         secret: int = 0,
     ):
-        self.config, self.rule, self.scale = (
-            config,
-            make_aggregator(config.aggregate),
-            model.adapter_scale,
-        )
-        self.up, self.down = wires(config, self.rule)
+        self.config, self.rule = config, make_aggregator(config.aggregate)
+        self.scale = model.adapter_scale
+        self.up, self.down = make_wires(config, self.rule)
         alone = config.robust == "none" and config.late != "carry" and config.secure == "none"
         mixed = not alone or make_strategy(config.strategy).asynchronous
-        # every update goes into the mean as it was made, from what the round began with
+        # whether all updates of a round start from its parameters and are summed as they were made
         self.one_start = not mixed
-        # a file gives them back in another order
+        # sorted, as a state file gives them back in another order
         self.names = sorted(n for n in shared if not n.endswith(MERGED))
-        self.home_names = at_home(self.rule, config.share, [n for n in self.names if n != CENTRE])
+        self.home_names = local_names(
+            self.rule, config.share, [n for n in self.names if n != CENTRE_NAME]
+        )
         self.place = {c.client_id: i for i, c in enumerate(clients)}
-        self.most = most_rank(shared)
+        self.most = max_rank(shared)
         self.ranks = {c: self.rule.rank(i, self.most) for c, i in self.place.items()}
-        self.held, self.number, self.sizes, self.frozen = dict(shared), 0, {}, frozenset()
-        # per round, bytes: the message, that for the matrices
+        self.held, self.number = dict(shared), 0
+        self.sizes: dict[tuple[int, int], int] = {}  # bytes of a download, by (last round, rank)
+        self.frozen: frozenset[str] = frozenset()
+        # (rounds, 2) bytes: the message, and that for the frozen matrices
         self.sent = torch.zeros(0, 2, dtype=torch.int64)
         # the last round whose message each client has
         self.seen = torch.zeros(len(clients), dtype=torch.int64)
@@ -104,16 +112,17 @@ class Exchange:
         self.memory: dict[str, Params] = {}  # error feedback, by client and by what it sent
         self.home: dict[int, Params] = {}  # the tensors that stay with a client, by its place
         self.control: dict[int, Params] = {}  # each client's own control variates, by its place
-        self.budget = budget_of(config, len(clients))
+        self.budget = privacy_budget(config, len(clients))
         self.entropy = config.seed + secret  # of all that protects, and of nothing else
-        self.guard = self.noise = None  # noise: the multiplier of what this round released
+        self.noise: float | None = None  # noise multiplier of what this round released
+        self.guard: ClientDP | None = None
         if self.budget and self.budget.unit == "client":
-            self.guard = Guard(self.budget, self.entropy, under(state or {}, "guard/"))
+            self.guard = ClientDP(self.budget, self.entropy, select_prefix(state or {}, "guard/"))
         heaviest = (
             float(max(len(c.train) for c in clients)) if config.weights == "examples" else 1.0
         )
         rates = learning_rates(model, config)
-        self.sealing = Sealing(
+        self.sealing = SealedUploads(
             config, self.up, self.budget, self.guard, heaviest, rates, self.entropy
         )
         self._restore(state)
@@ -121,7 +130,7 @@ class Exchange:
     # ---- a round, in its order
 
     def publish(self, shared: Params, number: int) -> None:
-        """Make the message of round `number` from what the clients lack."""
+        """Make the message of round `number` from the tensors that the clients lack."""
         self.number, self.frozen = number, self.rule.frozen(self.names, number)
         travelling = [n for n in self.names if n not in self.home_names]
         lacking = {n: shared[n] for n in travelling if not torch.equal(shared[n], self.held[n])}
@@ -141,96 +150,97 @@ class Exchange:
         self.begin = self.rule.begin(self.held, number, self.config.seed)
 
     def download(self, client: str) -> tuple[Params, int]:
-        """(what the client starts from, the bytes it was sent)."""
+        """Return (the parameters that the client starts from, the bytes it was sent)."""
         last = int(self.seen[self.place[client]])
         self.seen[self.place[client]] = self.number
-        return self.start(client), self._catching_up(last, self.ranks[client])
+        return self.starting_params(client), self._download_bytes(last, self.ranks[client])
 
-    def start(self, client: str) -> Params:
-        """What the client starts from: shared tensors at its rank (filled up with zeros), and its
-        own.
-        """
+    def starting_params(self, client: str) -> Params:
+        """Return the shared tensors at the client's rank (padded with zeros), and its own."""
         shared = self.begin
         if self.ranks[client] < self.most:
-            shared = padded(cut(shared, self.ranks[client]), shared)
+            shared = pad_rank(cut_rank(shared, self.ranks[client]), shared)
         return shared | self.home.get(self.place[client], {})
 
-    def shift(self, client: str) -> Params | None:
-        """What SCAFFOLD adds to a client's gradients, c - c_i by the tensors' own names; None
-        without control variates.
+    def gradient_shift(self, client: str) -> Params | None:
+        """Return c - c_i, which SCAFFOLD adds to a client's gradients, by the tensors' names.
+
+        None without control variates.
         """
         own = self.control.get(self.place[client], {})
-        common = {n: t for n, t in self.begin.items() if n.endswith(CONTROL)}
-        return {n.removesuffix(CONTROL): t - own.get(n, 0.0) for n, t in common.items()} or None
+        common = {n: t for n, t in self.begin.items() if n.endswith(CONTROL_SUFFIX)}
+        return {
+            n.removesuffix(CONTROL_SUFFIX): t - own.get(n, 0.0) for n, t in common.items()
+        } or None
 
-    def seal(self, chosen: Sequence[str]) -> None:
-        """Before the uploads of a round: where they are to be sealed, those who take part agree on
-        how.
-        """
-        self.sealing.open(chosen, {n: self.held[n] for n in self._sending()}, self.number)
+    def open_sealing(self, chosen: Sequence[str]) -> None:
+        """Let the clients of a round agree on keys, where uploads are sealed. chosen: their ids."""
+        self.sealing.open_round(chosen, {n: self.held[n] for n in self._sending()}, self.number)
 
     def _sending(self) -> list[str]:
         return [
             n
             for n in self.names
-            if n not in self.home_names and n not in self.frozen and n != CENTRE
+            if n not in self.home_names and n not in self.frozen and n != CENTRE_NAME
         ]
 
     def upload(
         self,
         client: str,
         start: Params,
-        done: Fit,
+        done: FitResult,
         examples: int,
         figures: Mapping[str, float] | None = None,
-        harm: Harm | None = None,
+        tampering: Tampering | None = None,
     ) -> Upload:
-        """What the server receives of a client's work. figures: sent along. harm: what a hostile
-        client does to it.
+        """Return what the server receives of a client's result.
+
+        figures: numbers sent along. tampering: of a hostile client.
         """
         place = self.place[client]
         sending = self._sending()
         own, moved = self.control.get(place, {}), done.change(start)
-        mine = {n + CONTROL: t for n, t in (done.gradient or {}).items()}
+        mine = {n + CONTROL_SUFFIX: t for n, t in (done.gradient or {}).items()}
         change = {
-            n: mine[n] - own.get(n, 0.0) if n.endswith(CONTROL) else moved[n] for n in sending
+            n: mine[n] - own.get(n, 0.0) if n.endswith(CONTROL_SUFFIX) else moved[n]
+            for n in sending
         }
         delta = self._at_rank(change, self.ranks[client])
         if self.guard:
-            delta, within = self.guard.clipped(delta)
-            figures = {"within": within} if self.budget.bits else figures
+            delta, within = self.guard.clip_update(delta)
+            figures = {"within": within} if self.guard.budget.bits else figures
         slot = f"{place}.{zlib.crc32('|'.join(sending).encode()):08x}"
         context = Context(client, self.number, self.config.seed, self.memory.get(slot, {}))
         notes = {"client": client, "examples": examples, **(figures or {})}
-        sent = delta if harm is None else harm.delta(delta)
+        sent = delta if tampering is None else tampering.delta(delta)
         home = {n: done.params[n] for n in self.names if n in self.home_names}
         try:
             if self.sealing.on:
-                body, memory = self.sealing.seal(sent, context, examples)
-                body = body if harm is None else harm.body(body)
+                body, memory = self.sealing.seal_update(sent, context, examples)
+                body = body if tampering is None else tampering.body(body)
                 return Upload(place, len(body), None, "", slot, memory, home, sealed=body)
             payload, memory = self.up.encode(sent, context, notes)
-        # only what a hostile client sends
-        except (PayloadError, RuntimeError, ValueError) as error:
-            if harm is None and not self.sealing.on:
+        except (PayloadError, RuntimeError, ValueError) as error:  # of a hostile client only
+            if tampering is None and not self.sealing.on:
                 raise
             return Upload(place, 0, None, f"could not be encoded: {error}".splitlines()[0])
-        payload = payload if harm is None else Payload(harm.body(payload.body))
-        update, reason = receive(self.up, payload, delta, context, tuple(figures or ()))
+        payload = payload if tampering is None else Payload(tampering.body(payload.body))
+        update, reason = decode_update(self.up, payload, delta, context, tuple(figures or ()))
         if update is None:
             return Upload(place, payload.nbytes, None, reason)
-        if self.guard and (reason := self.guard.wrong(update.delta)):
+        if self.guard and (reason := self.guard.rejection_reason(update.delta)):
             return Upload(place, payload.nbytes, None, reason)
         update = ClientUpdate(
-            update.client_id, padded(update.delta, self.begin), update.num_examples, update.metrics
+            update.client_id,
+            pad_rank(update.delta, self.begin),
+            update.num_examples,
+            update.metrics,
         )
         return Upload(place, payload.nbytes, update, "", slot, memory, home, mine)
 
     def accept(self, upload: Upload, client: str = "") -> str:
-        """The upload counts: what its sender keeps of it is remembered. Why a sealed one cannot be;
-        '' if it can.
-        """
-        if upload.sealed and (reason := self.sealing.take(client, upload.sealed)):
+        """Store what the sender of an upload keeps; return why a sealed one is refused, or ''."""
+        if upload.sealed and (reason := self.sealing.accept(client, upload.sealed)):
             return reason
         if upload.memory:
             self.memory[upload.slot] = upload.memory
@@ -240,41 +250,49 @@ class Exchange:
             self.control[upload.place] = upload.control
         return ""
 
-    def opened(self, records: list[ClientRecord]) -> Iterator[ClientUpdate]:
-        """Where uploads were sealed, their mean as one update, once all are there."""
-        yield from self.sealing.opened(records, self.begin, self._sending(), self.number)
+    def open_sealed(self, records: list[ClientRecord]) -> Iterator[ClientUpdate]:
+        """Yield the mean of a round's sealed uploads as one update, once all have arrived."""
+        yield from self.sealing.open_mean(records, self.begin, self._sending(), self.number)
         self.noise = self.sealing.noise
 
     def combine(self, updates: Iterable[ClientUpdate]) -> Combined:
-        """What the round comes to; the message for the matrices travels with the next round's
-        download.
+        """Return the round's updates combined into one change.
+
+        Its message for the frozen matrices travels with the next round's download.
         """
-        heard: list[ClientUpdate] = []
+        counted: list[ClientUpdate] = []
         if self.guard:
-            updates = _overheard(updates, heard)
-        done = combine(
-            self.rule, self.begin, updates, self.scale, self.start, self.home_names, self.one_start
+            updates = _note_counted(updates, counted)
+        done = combine_updates(
+            self.rule,
+            self.begin,
+            updates,
+            self.scale,
+            self.starting_params,
+            self.home_names,
+            self.one_start,
         )
         if self.guard:
-            done = replace(done, delta=self._guarded(done.delta, heard))
+            done = replace(done, delta=self._protect_mean(self.guard, done.delta, counted))
         if done.message:
-            self._note_sent(self.number + 1, 1, encode(done.message).nbytes)
+            self._note_sent(self.number + 1, 1, encode_tensors(done.message).nbytes)
         return done
 
-    def _guarded(self, mean: Params | None, heard: list[ClientUpdate]) -> Params | None:
-        """The mean over the cohort with the noise that is owed; of a round in which nobody came,
-        noise alone.
-        """
+    def _protect_mean(
+        self, guard: ClientDP, mean: Params | None, counted: list[ClientUpdate]
+    ) -> Params | None:
+        """Return the mean over the cohort with its noise; noise alone if nobody took part."""
         sealed = self.sealing.on
         if mean is None and sealed:
             return None
         if not sealed:
-            self.noise = self.budget.noise
+            self.noise = guard.budget.noise
         mean = mean or {n: torch.zeros_like(self.begin[n]) for n in self._sending()}
-        done = self.guard.finish(mean, sum(u.counts for u in heard), self.number, noised=sealed)
-        self.guard.moved(
-            [u.metrics["within"] for u in heard] if self.budget.bits else [], self.number
+        done = guard.finish_mean(
+            mean, sum(u.mean_weight for u in counted), self.number, noised=sealed
         )
+        within = [u.metrics["within"] for u in counted] if guard.budget.bits else []
+        guard.move_clip(within, self.number)
         return done
 
     def _note_sent(self, number: int, column: int, nbytes: int) -> None:
@@ -284,12 +302,12 @@ class Exchange:
         self.sent[number, column] = nbytes
 
     def _at_rank(self, tensors: Params, rank: int) -> Params:
-        return cut(tensors, rank) if rank < self.most else tensors
+        return cut_rank(tensors, rank) if rank < self.most else tensors
 
-    # ---- what it remembers
+    # ---- saved state
 
     def state(self) -> State:
-        """Everything that the next round needs, as tensors."""
+        """Return everything that the next round needs, as tensors."""
         out = {"sent": self.sent, "seen": self.seen, "changed": self.changed}
         out |= {f"held/{n}": self.held[n] for n in self.names}
         out |= {
@@ -306,7 +324,7 @@ class Exchange:
             self.held |= {
                 n: torch.zeros_like(t)
                 for n, t in self.held.items()
-                if n.startswith("head.") or n == CENTRE
+                if n.startswith("head.") or n == CENTRE_NAME
             }
             return
         self.sent, self.seen, self.changed = (state[n].clone() for n in ("sent", "seen", "changed"))
@@ -323,8 +341,9 @@ class Exchange:
     # ---- the way down
 
     def _broadcast(self, wire: Wire, tensors: Params, number: int) -> tuple[bytes, Params]:
-        """(the message, what a client reads in it). Raises FedkitError when training has driven it
-        out of range.
+        """Return (the message, the tensors that a client decodes from it).
+
+        Raises FedkitError when training has driven the parameters out of range.
         """
         context = Context("server", number, self.config.seed, {})
         payload, _ = wire.encode(tensors, context)
@@ -336,8 +355,8 @@ class Exchange:
                 " again"
             ) from None
 
-    def _catching_up(self, last: int, rank: int) -> int:
-        """Bytes of the download of a client that has what was sent up to round `last`."""
+    def _download_bytes(self, last: int, rank: int) -> int:
+        """Return the bytes of the download of a client that was last sent round `last`."""
         if (last, rank) not in self.sizes:
             message, matrices = self.sent[last + 1 : self.number + 1].sum(0).tolist()
             missed_some = last + 1 < self.number
@@ -347,36 +366,39 @@ class Exchange:
                     for n, when in zip(self.names, self.changed.tolist())
                     if when > last
                 }
-                whole = encode(self._at_rank(fresh, rank)).nbytes if fresh else 0
+                whole = encode_tensors(self._at_rank(fresh, rank)).nbytes if fresh else 0
                 message = min(message, whole) if self.down.stages else whole
             if missed_some and matrices:
-                whole = encode({n: t for n, t in self.held.items() if n.endswith(MERGED)}).nbytes
+                whole = encode_tensors(
+                    {n: t for n, t in self.held.items() if n.endswith(MERGED)}
+                ).nbytes
                 matrices = min(matrices, whole)
             self.sizes[last, rank] = message + matrices
         return self.sizes[last, rank]
 
 
-def _overheard(
-    updates: Iterable[ClientUpdate], heard: list[ClientUpdate]
+def _note_counted(
+    updates: Iterable[ClientUpdate], counted: list[ClientUpdate]
 ) -> Iterator[ClientUpdate]:
     for update in updates:
-        heard.append(replace(update, delta={}))
+        counted.append(replace(update, delta={}))
         yield update
 
 
 @dataclass(frozen=True)
-class Harm:
-    """What a hostile client does to what it sends, before and after it is encoded."""
+class Tampering:
+    """Changes that a hostile client makes to its update, before and after it is encoded."""
 
     delta: Callable[[Params], Params]
     body: Callable[[bytes], bytes]
 
 
-def receive(
+def decode_update(
     wire: Wire, upload: Payload, template: Params, context: Context, figures: Sequence[str] = ()
 ) -> tuple[ClientUpdate | None, str]:
-    """The update in an upload, or None and the reason it was rejected. figures: names of numbers
-    that must be in its notes.
+    """Return (the update in an upload or None, the reason of its rejection or '').
+
+    figures: names of numbers that must be in its notes.
     """
     try:
         delta, notes = wire.decode(upload, template, context)
@@ -388,9 +410,9 @@ def receive(
             )
         if name != context.sender:
             raise PayloadError("says it comes from another client")
-        if big := [n for n, t in delta.items() if t.numel() and t.abs().max() > LARGEST]:
+        if big := [n for n, t in delta.items() if t.numel() and t.abs().max() > LARGEST_VALUE]:
             raise PayloadError(
-                f"{big[0]}: holds a value beyond {LARGEST:g}, which no training gives"
+                f"{big[0]}: holds a value beyond {LARGEST_VALUE:g}, which no training gives"
             )
         if bad := [f for f in figures if not _is_figure(notes.get(f))]:
             raise PayloadError(f"impossible notes: {bad[0]} must be a number from 0 to a billion")
@@ -403,9 +425,10 @@ def _is_figure(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1e9
 
 
-def wires(config: RunConfig, rule: Aggregator) -> tuple[Wire, Wire]:
-    """(the way up, the way down). Raises FedkitError for a download that the rule cannot have
-    compressed.
+def make_wires(config: RunConfig, rule: Aggregator) -> tuple[Wire, Wire]:
+    """Return the wires of (upload, download).
+
+    Raises FedkitError if the aggregation needs a download that is not compressed.
     """
     up = make_wire(config.wire)
     if config.wire_down is None:
@@ -420,9 +443,10 @@ def wires(config: RunConfig, rule: Aggregator) -> tuple[Wire, Wire]:
     return up, down.without_memory()
 
 
-def at_home(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset[str]:
-    """The trained tensors that never travel. Raises FedkitError for a pattern that fits nothing or
-    breaks the rule.
+def local_names(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset[str]:
+    """Return the names of the trained tensors that are never sent.
+
+    Raises FedkitError for a pattern of --share that fits nothing or breaks the aggregation.
     """
     if share == "all":
         return rule.home(names)
@@ -435,7 +459,7 @@ def at_home(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset[str
             f" {', '.join(known)}"
         )
     home = frozenset(n for n in names if n not in travel) | rule.home(names)
-    if rule.both and any(p.a in home or p.b in home for p in pairs(names)):
+    if rule.both and any(p.a in home or p.b in home for p in lora_pairs(names)):
         raise FedkitError(
             f"share {share!r} given, and the aggregation needs both matrices of every pair; use"
             " --share all"
@@ -446,27 +470,28 @@ def at_home(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset[str
 
 
 def check_exchange(config: RunConfig, model: Model) -> None:
-    """Refuse an aggregation, a pattern or wires that cannot work with what this model trains.
-    Raises FedkitError.
-    """
+    """Check that aggregation, --share and wires fit what this model trains. Raises FedkitError."""
     rule, params = make_aggregator(config.aggregate), model.trainable
-    found = pairs(params)
+    found = lora_pairs(params)
     if rule.pairs_only and not found:
         raise FedkitError(
             f"aggregate {config.aggregate!r} works on LoRA pairs, and tune {config.tune!r} has"
             " none; use --tune lora:r=8 or --aggregate mean"
         )
-    if rule.both and sum(len(params[p.b]) * params[p.a].shape[1] for p in found) > MOST:
+    if (
+        rule.both
+        and sum(len(params[p.b]) * params[p.a].shape[1] for p in found) > MAX_PRODUCT_VALUES
+    ):
         raise FedkitError(
             f"aggregate {config.aggregate!r} multiplies matrices, too large in this model; use"
             " --aggregate ffa"
         )
-    at_home(rule, config.share, list(params)), wires(config, rule)
+    local_names(rule, config.share, list(params)), make_wires(config, rule)
 
 
 def exchange_notes(config: RunConfig, model: Model) -> list[str]:
-    """What happens otherwise than the settings say, in a sentence each."""
-    rule, most, notes = make_aggregator(config.aggregate), most_rank(model.trainable), []
+    """Return a sentence for each setting that does not act as written."""
+    rule, most, notes = make_aggregator(config.aggregate), max_rank(model.trainable), []
     if above := [str(rank) for rank in rule.listed() if rank > most]:
         notes.append(
             f"aggregate {config.aggregate}: ranks above the tuner's r={most} count as {most}"
@@ -479,16 +504,21 @@ def exchange_notes(config: RunConfig, model: Model) -> list[str]:
     return notes
 
 
-def before_round_1(model: Model, config: RunConfig) -> Params:
-    """What the aggregation adds to the shared tensors: zeros that will be added to the frozen
-    matrices, or nothing.
+def aggregation_params(model: Model, config: RunConfig) -> Params:
+    """Return what is added to the shared tensors before round 1, all zeros.
+
+    A centre for private training of the head, and changes of the frozen matrices.
     """
-    centre = {CENTRE: torch.zeros(model.module.head.in_features)} if centred(config) else {}
+    centre = (
+        {CENTRE_NAME: torch.zeros(model.module.head.in_features)}
+        if trains_about_centre(config)
+        else {}
+    )
     if not make_aggregator(config.aggregate).merges:
         return centre
-    return centre | blank(model, [p.layer for p in pairs(model.trainable)])
+    return centre | zero_merged(model, [p.layer for p in lora_pairs(model.trainable)])
 
 
-def most_rank(params: Mapping[str, Tensor]) -> int:
-    """The rank of the LoRA pairs; 0 where there are none."""
-    return max((len(params[p.a]) for p in pairs(params)), default=0)
+def max_rank(params: Mapping[str, Tensor]) -> int:
+    """Return the rank of the LoRA pairs; 0 where there are none."""
+    return max((len(params[p.a]) for p in lora_pairs(params)), default=0)

@@ -1,9 +1,7 @@
-"""Members who vanish: who is away, arrives later, leaves, crashes, is late, whose upload is lost or
-comes twice.
+"""Faults of clients: away, late to join, leaving, crashing, late, upload lost or sent twice.
 
-A client's fate in a round depends on the seed, the round and its own id only: neither on who else
-takes part nor on what was computed before, so a resumed run and another strategy meet the same
-faults.
+A client's fate in a round depends only on the seed, the round and its id, so a resumed run and
+another strategy meet the same faults.
 """
 
 from __future__ import annotations
@@ -27,13 +25,14 @@ FAULTS = {
     "join": "The share of sites that are not there at the start, and arrive in rounds 2 to 5.",
     "twice": "The upload arrives two times, and counts once.",
 }
-OF_A_ROUND = ("away", "crash", "lost", "late", "twice")  # in the order in which they would happen
+ROUND_FAULTS = ("away", "crash", "lost", "late", "twice")  # in the order in which they would happen
 
 
 @dataclass(frozen=True)
 class Faults:
-    """Rates from 0 to 1, per client and round; each of those to whom it can still happen (who
-    crashed loses no upload).
+    """Rates from 0 to 1, per client and round.
+
+    Each is a share of the clients to whom it can still happen (one that crashed loses no upload).
     """
 
     lost: float = 0.0  # trained and sent, and the upload never arrives
@@ -47,10 +46,10 @@ class Faults:
 
 @dataclass(frozen=True)
 class Fate:
-    """What happens to a client in a round: '', 'away', 'not yet here', 'left', 'crash', 'lost',
-    'late' or 'twice'.
+    """What happens to a client in a round.
 
-    part: the share of its training that a crashing client did, from 0 to 1.
+    kind: '', 'away', 'not yet here', 'left', 'crash', 'lost', 'late' or 'twice'. part: the share of
+    its training that a crashing client did, from 0 to 1.
     """
 
     kind: str = ""
@@ -58,8 +57,9 @@ class Fate:
 
 
 def parse_faults(spec: str) -> Faults:
-    """The rates that 'none' or 'lost=0.1,crash=0.05' describe. Raises FedkitError for anything
-    else.
+    """Return the rates that 'none' or 'lost=0.1,crash=0.05' describes.
+
+    Raises FedkitError for anything else.
     """
     known, rates = [f.name for f in fields(Faults)], {}
     if spec.strip() == "none":
@@ -88,9 +88,10 @@ def _rate(spec: str, key: str, value: str) -> float:
     return rate
 
 
-def fate(faults: Faults, seed: int, round_number: int, client_id: str) -> Fate:
-    """What happens to the client in a round, from 1 on. A higher rate hits whoever a lower one
-    would have hit too.
+def draw_fate(faults: Faults, seed: int, round_number: int, client_id: str) -> Fate:
+    """Return what happens to the client in a round, from 1 on.
+
+    A higher rate also hits every client that a lower rate would hit.
     """
     if not any(vars(faults).values()):
         return Fate()
@@ -99,15 +100,15 @@ def fate(faults: Faults, seed: int, round_number: int, client_id: str) -> Fate:
         return Fate("not yet here", 0.0)
     if round_number - arrival >= stay:
         return Fate("left", 0.0)
-    *draws, part = _draws(seed, round_number, client_id, len(OF_A_ROUND) + 1)
-    for kind, draw in zip(OF_A_ROUND, draws):
+    *draws, part = _draws(seed, round_number, client_id, len(ROUND_FAULTS) + 1)
+    for kind, draw in zip(ROUND_FAULTS, draws):
         if draw < getattr(faults, kind):
             return Fate(kind, part if kind == "crash" else 0.0 if kind == "away" else 1.0)
     return Fate()
 
 
 def _life(faults: Faults, seed: int, client_id: str) -> tuple[int, float]:
-    """(the round in which the client arrives, the number of rounds that it stays)."""
+    """Return (the round in which the client arrives, the number of rounds that it stays)."""
     joins, when, leaves = _draws(seed, 0, client_id, 3)
     first, last = ARRIVALS
     arrival = first + int(when * (last - first + 1)) if joins < faults.join else 1
@@ -118,6 +119,6 @@ def _life(faults: Faults, seed: int, client_id: str) -> tuple[int, float]:
 
 
 def _draws(seed: int, round_number: int, client_id: str, count: int) -> list[float]:
-    """Uniform from 0 to 1, of this client and round only."""
+    """Return uniform draws from 0 to 1 for this client and round."""
     words = [seed, round_number, zlib.crc32(client_id.encode()), zlib.crc32(b"faults")]
     return np.random.default_rng(words).random(count).tolist()

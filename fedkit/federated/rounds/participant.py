@@ -1,6 +1,4 @@
-"""One client's part of a round: its work, what befalls it, and what the server receives.
-Deterministic in the config.
-"""
+"""One client's part of a round: its task, its faults, and its upload; the config decides all."""
 
 from __future__ import annotations
 
@@ -17,16 +15,24 @@ from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.federated.cost_model import modelled_seconds_per_example
-from fedkit.federated.local.train import Fit, Steps, Task, Tick, adjustment, client_rng, task_of
+from fedkit.federated.local.train import (
+    FitResult,
+    PrivatePlan,
+    Task,
+    Tick,
+    client_rng,
+    logit_adjustment,
+    make_task,
+)
 from fedkit.federated.rounds.attacks import make_attack
-from fedkit.federated.rounds.exchange import Exchange, Harm, Upload
-from fedkit.federated.rounds.faults import LATE_FACTOR, Fate, fate, parse_faults
-from fedkit.federated.rounds.private_statistics import known_counts
+from fedkit.federated.rounds.exchange import Exchange, Tampering, Upload
+from fedkit.federated.rounds.faults import LATE_FACTOR, Fate, draw_fate, parse_faults
+from fedkit.federated.rounds.private_statistics import released_label_counts
 from fedkit.federated.strategies import Strategy
 from fedkit.models.classifier import Model
 from fedkit.models.metrics import mean_loss
 from fedkit.network import World
-from fedkit.network.timeline import crashed
+from fedkit.network.timeline import has_crashed
 
 ABSENT = {
     "away": "away this round",
@@ -37,15 +43,16 @@ ABSENT = {
 
 @dataclass(frozen=True)
 class Visit:
-    """One client in one round: what the record says, and what it sent if anything came of it."""
+    """One client in one round: its record, and its upload if it sent one."""
 
     record: ClientRecord
     upload: Upload | None = None
 
 
-class Participants:
-    """All clients, with their computers and lines. figures: what the server asks them to say of
-    themselves.
+class SimulatedClients:
+    """All clients of a run with their simulated devices and links.
+
+    figures: names of the numbers that a client reports: steps, loss, validation.
     """
 
     def __init__(
@@ -62,40 +69,37 @@ class Participants:
         self.figures, self.prior, self.tick = figures, prior, tick
         self.place = {c.client_id: i for i, c in enumerate(clients)}
         self.faults, self.attack = parse_faults(config.faults), make_attack(config.attack)
-        self.attackers = self.attack.who(len(clients), config.seed)
-        self.world, self.pace = (
-            World.of(config, list(self.place)),
-            modelled_seconds_per_example(model, clients, config),
-        )
+        self.attackers = self.attack.draw_attackers(len(clients), config.seed)
+        self.world = World.of(config, list(self.place))
+        self.pace = modelled_seconds_per_example(model, clients, config)
 
     def fate(self, number: int, client: str) -> Fate:
-        """What happens to the client in a round."""
-        return fate(self.faults, self.config.seed, number, client)
+        """Return what happens to the client in round `number`."""
+        return draw_fate(self.faults, self.config.seed, number, client)
 
-    def task(self, exchange: Exchange, client: ClientData, number: int) -> tuple[Task, int]:
-        """(a client's work, the bytes of its download). number: of the round, or of its visits."""
+    def prepare_task(self, exchange: Exchange, client: ClientData, number: int) -> tuple[Task, int]:
+        """Return (a client's task, the bytes of its download). number: of the round or visit."""
         start, nbytes = exchange.download(client.client_id)
         labels = len(self.model.labels)
         if self.place[client.client_id] in self.attackers:
-            harmed = self.attack.labels(
-                client.train.labels, labels, self._rng(client.client_id, number)
-            )
-            client = replace(client, train=replace(client.train, labels=harmed))
-        task = task_of(client, start, self.config, number, self.prior, labels, exchange.frozen)
-        margin = self.strategy.margin(np.bincount(client.train.labels, minlength=labels))
-        shift = exchange.shift(client.client_id) if self.strategy.controls else None
+            rng = self._rng(client.client_id, number)
+            poisoned = self.attack.poison_labels(client.train.labels, labels, rng)
+            client = replace(client, train=replace(client.train, labels=poisoned))
+        task = make_task(client, start, self.config, number, self.prior, labels, exchange.frozen)
+        margin = self.strategy.logit_margin(np.bincount(client.train.labels, minlength=labels))
+        shift = exchange.gradient_shift(client.client_id) if self.strategy.uses_controls else None
         adjust = task.adjust if margin is None else margin
         task = replace(task, adjust=adjust, pull=self.strategy.pull, shift=shift)
         return self._private(task, exchange, number), nbytes
 
     def _private(self, task: Task, exchange: Exchange, number: int) -> Task:
-        """The task as DP-SGD does it, where each example is protected."""
+        """Return the task with its DP-SGD plan, where each example is protected."""
         budget = exchange.budget
         if budget is None or budget.unit != "example":
             return task
         stream = (exchange.entropy, number, zlib.crc32(task.name.encode()))
         sigma = 0.0 if budget.trust_sum else budget.noise * budget.clip
-        steps = Steps(
+        plan = PrivatePlan(
             budget.clip,
             sigma,
             budget.rate,
@@ -105,7 +109,7 @@ class Participants:
             stream,
             budget.trust_sum,
         )
-        counts = known_counts(
+        counts = released_label_counts(
             task.examples.labels,
             len(self.model.labels),
             self.config,
@@ -113,15 +117,22 @@ class Participants:
             task.name,
             exchange.entropy,
         )
-        return replace(task, private=steps, adjust=adjustment(self.config.loss, counts, self.prior))
+        adjust = logit_adjustment(self.config.loss, counts, self.prior)
+        return replace(task, private=plan, adjust=adjust)
 
-    def sent(
-        self, exchange: Exchange, task: Task, done: Fit, number: int, downlink: int, fate: Fate
+    def upload_result(
+        self,
+        exchange: Exchange,
+        task: Task,
+        done: FitResult,
+        number: int,
+        downlink: int,
+        fate: Fate,
     ) -> Visit:
-        """What comes of a client's work."""
-        figures = self._say(task, done)
+        """Send a client's result; return its visit with what the server received."""
+        figures, tampering = self._figures(task, done), self._tampering(task.name, number)
         upload = exchange.upload(
-            task.name, task.start, done, len(task.examples), figures, self._harm(task.name, number)
+            task.name, task.start, done, len(task.examples), figures, tampering
         )
         status, reason = ("rejected", upload.reason) if upload.reason else ("ok", "")
         if fate.kind == "lost":
@@ -142,11 +153,12 @@ class Participants:
             work,
         )
         if fate.kind == "late":
-            record = replace(record, delay=LATE_FACTOR * self.ends([record], number)[0])
+            record = replace(record, delay=LATE_FACTOR * self.end_seconds([record], number)[0])
         return Visit(record, upload)
 
-    def crashed(self, client: ClientData, downlink: int, fate: Fate) -> ClientRecord:
-        """A client that stops in its training after a part of it; nothing is computed for it."""
+    def crash_record(self, client: ClientData, downlink: int, fate: Fate) -> ClientRecord:
+        """Return the record of a client that stops in training; nothing is computed for it."""
+        assert self.pace is not None  # with faults, the clock's model is used
         work = fate.part * self.config.local_epochs * len(client.train) * self.pace
         return ClientRecord(
             client.client_id,
@@ -156,37 +168,40 @@ class Participants:
             work_seconds=work,
         )
 
-    def ends(self, records: Sequence[ClientRecord], number: int) -> list[float]:
-        """Simulated seconds after the round began at which the upload of each is there, or its
-        training broke off.
+    def end_seconds(self, records: Sequence[ClientRecord], number: int) -> list[float]:
+        """Return when each upload arrives or its training breaks off.
+
+        In simulated seconds since the round began.
         """
         if not records:
             return []
         places = [self.place[r.id] for r in records]
         down, work, up = zip(*((r.downlink_bytes, r.work_seconds, r.uplink_bytes) for r in records))
         ends = self.world.ends(number, places, list(down), list(work), list(up))
-        return [float(end[1 if crashed(r) else 2]) + r.delay for end, r in zip(ends, records)]
+        return [float(end[1 if has_crashed(r) else 2]) + r.delay for end, r in zip(ends, records)]
 
-    def _harm(self, client: str, number: int) -> Harm | None:
+    def _tampering(self, client: str, number: int) -> Tampering | None:
         if self.place[client] not in self.attackers:
             return None
         rng = self._rng(client, number)
-        return Harm(partial(self.attack.delta, rng=rng), partial(self.attack.body, rng=rng))
+        return Tampering(
+            partial(self.attack.poison_delta, rng=rng), partial(self.attack.corrupt_body, rng=rng)
+        )
 
     def _rng(self, client: str, number: int) -> np.random.Generator:
         return client_rng(self.config.seed + 1_000_003, number, client)
 
-    def _say(self, task: Task, done: Fit) -> dict[str, float]:
+    def _figures(self, task: Task, done: FitResult) -> dict[str, float]:
         held = self.clients[self.place[task.name]].validation
-        say = {
+        figures = {
             "steps": lambda: float(done.steps),
             "loss": lambda: self._loss(task.start, task.examples),
             "validation": lambda: self._loss(done.params, held if len(held) else task.examples),
         }
-        return {name: say[name]() for name in self.figures}
+        return {name: figures[name]() for name in self.figures}
 
     def _loss(self, params: Params, examples: Examples) -> float:
-        """Mean cross-entropy at these parameters; a billion where it is not a number."""
+        """Return the mean cross-entropy at these parameters; a billion where it is not a number."""
         self.model.load_params(params)
         loss = mean_loss(self.model.predict(examples), examples.labels)
         return loss if np.isfinite(loss) else 1e9

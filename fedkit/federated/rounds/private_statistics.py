@@ -1,6 +1,4 @@
-"""The statistics of the head start as a private release: each unit's part bounded, noise of the
-budget on the sum.
-"""
+"""The head start's statistics as a private release: bounded contributions, noise on their sum."""
 
 from __future__ import annotations
 
@@ -12,96 +10,102 @@ import torch
 from torch import Tensor
 
 from fedkit.core.config import RunConfig
-from fedkit.core.tensors import CENTRE, Params, norm_of, torch_rng
-from fedkit.federated.local.train import counted
-from fedkit.federated.rounds.secure_sum import Owed
+from fedkit.core.tensors import CENTRE_NAME, Params, l2_norm, torch_rng
+from fedkit.federated.local.train import count_labels
+from fedkit.federated.rounds.secure_sum import RequiredNoise
 from fedkit.privacy.mechanisms import Budget, make_privacy
 
-# of what is released together: an example adds one to a count, and a vector of length 1 to each of
-# the sums
-WEIGHTS = {"label_counts": 0.3, "feature_total": 0.4, "feature_sums": 1.0}
-STREAM = 17  # marks the generator of the start's noise
+# of the statistics released together: an example adds one to a count, and a vector of length 1 to
+# each of the sums
+STATISTIC_WEIGHTS = {"label_counts": 0.3, "feature_total": 0.4, "feature_sums": 1.0}
+STREAM = 17  # marks the generator of the head start's noise
 
 
-def bounded(sent: Params, budget: Budget | None) -> Params:
-    """A site's statistics in units in which an example, or the whole site, moves them by at most
-    `sensitivity`.
+def bound_statistics(sent: Params, budget: Budget | None) -> Params:
+    """Return a client's statistics, weighted, and clipped where whole clients are protected.
+
+    An example, or the whole client, then moves them by at most `statistics_sensitivity`.
     """
     if budget is None:
         return sent
-    weighed = {n: WEIGHTS[n] * t for n, t in with_total(sent).items()}
+    weighed = {n: STATISTIC_WEIGHTS[n] * t for n, t in add_feature_total(sent).items()}
     if budget.unit == "example":
         return weighed
-    norm = norm_of(weighed)
+    norm = l2_norm(weighed)
     return {n: t / max(norm, 1.0) for n, t in weighed.items()}
 
 
-def with_total(sent: Params) -> Params:
-    """With the sum of all vectors (d,), which is known better than from noisy sums per label."""
+def add_feature_total(sent: Params) -> Params:
+    """Add the sum of all vectors (d,), which is less noisy than the sum of noisy sums per label."""
     return sent | {"feature_total": sent["feature_sums"].sum(0)} if "feature_sums" in sent else sent
 
 
-def centred(config: RunConfig) -> bool:
-    """Whether private training of the head is about the mean sentence vector, which the start
-    releases.
-    """
+def trains_about_centre(config: RunConfig) -> bool:
+    """Return whether private training of the head uses vectors about the released mean vector."""
     return make_privacy(config.privacy).unit == "example" and "feature_sums" in _released(config)
 
 
-def centre_of(total: Params) -> Params:
-    """{CENTRE: the mean sentence vector (d,)} of released statistics, of length 1 at most."""
+def released_centre(total: Params) -> Params:
+    """Return {CENTRE_NAME: mean sentence vector (d,) of released statistics, at most length 1}."""
     mean = total["feature_total"] / total["label_counts"].sum().clamp_min(1.0)
-    return {CENTRE: mean / mean.norm().clamp_min(1.0)}
+    return {CENTRE_NAME: mean / mean.norm().clamp_min(1.0)}
 
 
-def about_centre(total: Params, centre: Tensor) -> Params:
-    """The statistics of vectors about a centre; only the sums per label."""
+def shift_to_centre(total: Params, centre: Tensor) -> Params:
+    """Return the statistics with the sums per label taken of vectors about a centre."""
     return total | {"feature_sums": total["feature_sums"] - total["label_counts"][:, None] * centre}
 
 
-def sensitivity(names: Params, budget: Budget) -> float:
-    """L2: by how much one unit moves all bounded statistics together. Sentence vectors have length
-    1.
+def statistics_sensitivity(names: Params, budget: Budget) -> float:
+    """Return the L2 sensitivity of all bounded statistics to one unit.
+
+    Sentence vectors have length 1.
     """
-    return math.sqrt(sum(WEIGHTS[n] ** 2 for n in names)) if budget.unit == "example" else 1.0
+    return (
+        math.sqrt(sum(STATISTIC_WEIGHTS[n] ** 2 for n in names))
+        if budget.unit == "example"
+        else 1.0
+    )
 
 
-def unbounded(total: Params, budget: Budget | None) -> Params:
-    """The inverse of the units of `bounded`; counts are at least 0."""
+def unbound_statistics(total: Params, budget: Budget | None) -> Params:
+    """Undo the weights of `bound_statistics`; counts are at least 0."""
     if budget is None:
         return total
-    total = {n: t / WEIGHTS[n] for n, t in total.items()}
+    total = {n: t / STATISTIC_WEIGHTS[n] for n, t in total.items()}
     return total | {"label_counts": total["label_counts"].clamp_min(0.0)}
 
 
-def owed(names: Params, budget: Budget | None, most: int) -> Owed | None:
-    """The noise that a sealed sum of statistics must carry; None where the sites have added it, or
-    nobody owes any.
+def required_noise(names: Params, budget: Budget | None, most: int) -> RequiredNoise | None:
+    """Return the noise that a sealed sum of statistics must carry.
 
-    most: examples of the largest site.
+    None where the clients have added it themselves, or none is required. most: examples of the
+    largest client.
     """
     if budget is None or not (budget.unit == "client" or budget.trust_sum):
         return None
-    return Owed(sensitivity(names, budget), budget.start, most if budget.unit == "example" else 1)
+    return RequiredNoise(
+        statistics_sensitivity(names, budget), budget.start, most if budget.unit == "example" else 1
+    )
 
 
-def at_site(sent: Params, budget: Budget | None, client: str, entropy: int) -> Params:
-    """Bounded statistics with the site's own noise, where nobody else is trusted."""
+def add_client_noise(sent: Params, budget: Budget | None, client: str, entropy: int) -> Params:
+    """Add a client's own noise to its bounded statistics, where nobody else is trusted."""
     if budget is None or budget.unit == "client" or budget.trust_sum:
         return sent
     return _noisy(sent, budget, (entropy, 0, zlib.crc32(client.encode()), STREAM))
 
 
-def at_server(total: Params, config: RunConfig, budget: Budget | None, entropy: int) -> Params:
-    """The sum of bounded statistics with the server's noise, where whole sites are protected and
-    the server is trusted.
-    """
+def add_server_noise(
+    total: Params, config: RunConfig, budget: Budget | None, entropy: int
+) -> Params:
+    """Add the server's noise to the sum, where whole clients are protected and it is trusted."""
     if budget is None or budget.unit != "client" or config.secure != "none":
         return total
     return _noisy(total, budget, (entropy, 0, STREAM))
 
 
-def known_counts(
+def released_label_counts(
     labels: np.ndarray,
     num_labels: int,
     config: RunConfig,
@@ -109,20 +113,22 @@ def known_counts(
     client: str,
     entropy: int,
 ) -> Tensor:
-    """What a site may know in its training of its own label counts (labels,): what it released of
-    them before round 1.
+    """Return the label counts (labels,) that a client released before round 1, for its own loss.
 
-    Its loss must not use the true ones, on which every example's gradient would depend. All ones
-    where nothing was released, or only a share of the noise was its own.
+    Its loss must not use the true counts, on which every example's gradient would depend. All ones
+    where nothing was released, or where the client added only a share of the noise.
     """
     if not budget.start or budget.trust_sum:
         return torch.ones(num_labels)
-    bare = {"label_counts": WEIGHTS["label_counts"] * counted(labels, num_labels)}
+    bare = {"label_counts": STATISTIC_WEIGHTS["label_counts"] * count_labels(labels, num_labels)}
     names = dict.fromkeys(_released(config), torch.zeros(0))
     noisy = _noisy(
-        bare, budget, (entropy, 0, zlib.crc32(client.encode()), STREAM), sensitivity(names, budget)
+        bare,
+        budget,
+        (entropy, 0, zlib.crc32(client.encode()), STREAM),
+        statistics_sensitivity(names, budget),
     )
-    return unbounded(noisy, budget)["label_counts"]
+    return unbound_statistics(noisy, budget)["label_counts"]
 
 
 def _released(config: RunConfig) -> tuple[str, ...]:
@@ -135,7 +141,7 @@ def _released(config: RunConfig) -> tuple[str, ...]:
 def _noisy(
     params: Params, budget: Budget, stream: tuple[int, ...], bound: float | None = None
 ) -> Params:
-    bound = sensitivity(params, budget) if bound is None else bound
+    bound = statistics_sensitivity(params, budget) if bound is None else bound
     out = {}
     # a generator for each, so that one can be drawn again without the others
     for name, tensor in params.items():

@@ -1,4 +1,4 @@
-"""Who takes part in a round."""
+"""Which clients take part in a round."""
 
 from __future__ import annotations
 
@@ -12,36 +12,33 @@ from fedkit.data.corpus import ClientData
 from fedkit.privacy.mechanisms import Budget
 
 
-def chosen(
+def choose_clients(
     clients: Sequence[ClientData],
     config: RunConfig,
     budget: Budget | None,
     number: int,
     entropy: int | None = None,
 ) -> list[ClientData]:
-    """The clients of a round: as the budget's accounting asks for, where it speaks of whole
-    clients.
+    """Return the clients of round `number`.
 
-    entropy: seeds that draw, where it must stay secret; None: the run's seed.
+    A client-level budget decides how they are drawn, as its accounting assumes: in turn, or each
+    with probability `budget.rate`. Else `clients_per_round` does. entropy: seed of the draw, where
+    it must stay secret; None: the run's seed.
     """
     if budget is None or budget.unit != "client":
         return sample_clients(clients, config.clients_per_round, config.seed, number)
     if budget.turns:
         return [c for i, c in enumerate(clients) if i % budget.turns == number % budget.turns]
-    there = (
-        np.random.default_rng([config.seed if entropy is None else entropy, number, 1]).random(
-            len(clients)
-        )
-        < budget.rate
-    )
-    return [c for c, drawn in zip(clients, there) if drawn]
+    rng = np.random.default_rng([config.seed if entropy is None else entropy, number, 1])
+    return [c for c, draw in zip(clients, rng.random(len(clients))) if draw < budget.rate]
 
 
 def sample_clients(
     clients: Sequence[ClientData], wanted: float | None, seed: int, round_number: int
 ) -> list[ClientData]:
-    """`wanted` clients without replacement, in their own order: None for all, below 1 a fraction,
-    else a count.
+    """Return clients drawn without replacement, in their own order.
+
+    wanted: None for all, below 1 a fraction, else a count.
     """
     n = cohort_size(len(clients), wanted)
     rows = np.random.default_rng([seed, round_number, 1]).choice(len(clients), n, replace=False)
@@ -49,8 +46,9 @@ def sample_clients(
 
 
 def cohort_size(total: int, wanted: float | None) -> int:
-    """How many of `total` clients a round takes; at least one. Raises FedkitError on an impossible
-    wish.
+    """Return how many of `total` clients a round takes, at least one.
+
+    Raises FedkitError for an impossible number.
     """
     if wanted is None:
         return total

@@ -1,6 +1,4 @@
-"""A round in which the server waits: for the last client, or until the deadline; what cannot be
-right is rejected.
-"""
+"""Rounds in which the server waits for the last client, or until the deadline."""
 
 from __future__ import annotations
 
@@ -17,48 +15,51 @@ from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.exchange import Exchange
 from fedkit.federated.rounds.faults import Fate
-from fedkit.federated.rounds.participant import ABSENT, Participants, Visit
-from fedkit.federated.rounds.sampling import chosen
+from fedkit.federated.rounds.participant import ABSENT, SimulatedClients, Visit
+from fedkit.federated.rounds.sampling import choose_clients
 from fedkit.federated.rounds.state import pack_update, unpack_update
 
 
-class Waiting:
-    """The clients as a server sees them that waits in every round.
+class SynchronousRounds:
+    """Rounds of a server that waits for all clients of a round, or until the deadline.
 
     pending: updates that came after the deadline, and count in the next round.
     """
 
-    def __init__(self, sites: Participants, state: Params):
-        self.sites, self.config = sites, sites.config
+    def __init__(self, clients: SimulatedClients, state: Params):
+        self.clients, self.config = clients, clients.config
         self.pending = [unpack_update(state, f"late/{i}") for i in range(int(state.get("late", 0)))]
 
-    def visit(
+    def collect_updates(
         self, exchange: Exchange, number: int, records: list[ClientRecord]
     ) -> Iterator[ClientUpdate]:
-        """Yield each update that counts, as soon as it is there; append a record for each
-        client.
-        """
+        """Yield each update that counts as it arrives; append a record for each client."""
         carried, self.pending = self.pending, []
         yield from carried
-        clients = chosen(self.sites.clients, self.config, exchange.budget, number, exchange.entropy)
-        fates = {c.client_id: self.sites.fate(number, c.client_id) for c in clients}
-        exchange.seal([name for name, fate in fates.items() if fate.kind not in ABSENT])
+        clients = choose_clients(
+            self.clients.clients, self.config, exchange.budget, number, exchange.entropy
+        )
+        fates = {c.client_id: self.clients.fate(number, c.client_id) for c in clients}
+        exchange.open_sealing([name for name, fate in fates.items() if fate.kind not in ABSENT])
         visits = self._visits(exchange, clients, fates, number)
-        for one in (
-            self._in_time(list(visits), number) if self.config.deadline is not None else visits
-        ):
-            reason = exchange.accept(one.upload, one.record.id) if one.record.status == "ok" else ""
-            records.append(
-                replace(one.record, status="rejected", reason=reason) if reason else one.record
-            )
-            if one.record.status == "ok" and one.upload.update:
-                yield one.upload.update
-        yield from exchange.opened(records)
+        if self.config.deadline is not None:
+            visits = self._apply_deadline(list(visits), number, self.config.deadline)
+        for visit in visits:
+            record, upload = visit.record, visit.upload
+            if record.status != "ok":
+                records.append(record)
+                continue
+            assert upload is not None
+            reason = exchange.accept(upload, record.id)
+            records.append(replace(record, status="rejected", reason=reason) if reason else record)
+            if upload.update:
+                yield upload.update
+        yield from exchange.open_sealed(records)
         order = {client.client_id: i for i, client in enumerate(clients)}
         records.sort(key=lambda record: order[record.id])
 
     def state(self) -> Params:
-        """What the next round needs, as tensors."""
+        """Return what the next round needs, as tensors."""
         out = {"late": torch.tensor(len(self.pending))} if self.pending else {}
         for i, update in enumerate(self.pending):
             out |= pack_update(update, f"late/{i}")
@@ -71,31 +72,33 @@ class Waiting:
         fates: Mapping[str, Fate],
         number: int,
     ) -> Iterator[Visit]:
-        tasks, sent = [], {}
+        tasks, downlinks = [], {}
         for client in clients:
             name = client.client_id
-            if fates[name].kind in ABSENT:
-                yield Visit(ClientRecord(name, "away", ABSENT[fates[name].kind]))
+            fate = fates[name]
+            if fate.kind in ABSENT:
+                yield Visit(ClientRecord(name, "away", ABSENT[fate.kind]))
                 continue
-            task, sent[name] = self.sites.task(exchange, client, number)
-            if fates[name].kind == "crash":
-                yield Visit(self.sites.crashed(client, sent[name], fates[name]))
+            task, downlinks[name] = self.clients.prepare_task(exchange, client, number)
+            if fate.kind == "crash":
+                yield Visit(self.clients.crash_record(client, downlinks[name], fate))
             else:
                 tasks.append(task)
-        for task, done in fit_all(
-            self.sites.model, tasks, self.config, partial(self.sites.tick, number)
-        ):
-            yield self.sites.sent(exchange, task, done, number, sent[task.name], fates[task.name])
+        tick = partial(self.clients.tick, number)
+        for task, done in fit_all(self.clients.model, tasks, self.config, tick):
+            downlink, fate = downlinks[task.name], fates[task.name]
+            yield self.clients.upload_result(exchange, task, done, number, downlink, fate)
 
-    def _in_time(self, visits: list[Visit], number: int) -> Iterator[Visit]:
-        """The visits, with what the deadline makes of those that came too late."""
+    def _apply_deadline(self, visits: list[Visit], number: int, deadline: float) -> Iterator[Visit]:
+        """Yield the visits; those that end after `deadline` (seconds) are late."""
         there = [v.record for v in visits if v.record.status != "away"]
-        end = dict(zip((r.id for r in there), self.sites.ends(there, number)))
-        for one in visits:
-            if one.record.status == "ok" and end[one.record.id] > self.config.deadline:
-                carry = self.config.late == "carry"
+        end = dict(zip((r.id for r in there), self.clients.end_seconds(there, number)))
+        carry = self.config.late == "carry"
+        for visit in visits:
+            if visit.record.status == "ok" and end[visit.record.id] > deadline:
                 reason = "came after the deadline" + ("; counts in the next round" if carry else "")
                 if carry:
-                    self.pending.append(replace(one.upload.update, staleness=1))
-                one = Visit(replace(one.record, status="late", reason=reason), one.upload)
-            yield one
+                    assert visit.upload is not None and visit.upload.update is not None
+                    self.pending.append(replace(visit.upload.update, staleness=1))
+                visit = Visit(replace(visit.record, status="late", reason=reason), visit.upload)
+            yield visit

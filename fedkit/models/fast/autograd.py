@@ -10,7 +10,7 @@ from torch import Tensor
 from fedkit.models.fast.packing import WindowBlock
 
 
-class Frozen:
+class FrozenLinear:
     """A frozen matrix and its bias, laid out for speed: `forward` is x W' + b, `backward` dy W.
 
     weight: (out, in). bias: (out,). In bfloat16 on a CPU the matrix is kept in oneDNN's own order,
@@ -40,7 +40,7 @@ class Frozen:
         return torch.ops.mkldnn._linear_pointwise(dy, self.packed[1], None, "none", [], "")
 
 
-class Adapted(torch.autograd.Function):
+class AdaptedLinear(torch.autograd.Function):
     """y = x W' + b, and in rows_j of the output + mask(x A_j') B_j': a frozen matrix with the
     adapters of G clients.
 
@@ -53,7 +53,7 @@ class Adapted(torch.autograd.Function):
     def forward(ctx, x, frozen, own, rows, a, *b):
         y, low = frozen.forward(x), None
         if b:
-            low = _masked(x @ a.t(), own, len(b))
+            low = _mask_other_clients(x @ a.t(), own, len(b))
             for part, where, up in zip(low.chunk(len(b), 1), rows, b):
                 y[:, where].addmm_(part, up.t())
         ctx.save_for_backward(x if b else None, own, low, a, *b)
@@ -67,19 +67,21 @@ class Adapted(torch.autograd.Function):
         if not b:
             return dx, None, None, None, None
         parts = [dy[:, where] for where in ctx.rows]
-        dlow = _masked(torch.cat([part @ up for part, up in zip(parts, b)], 1), own, len(b))
+        dlow = _mask_other_clients(
+            torch.cat([part @ up for part, up in zip(parts, b)], 1), own, len(b)
+        )
         db = [part.t() @ left for part, left in zip(parts, low.chunk(len(b), 1))]
         return dx if dx is None else dx.addmm_(dlow, a), None, None, None, dlow.t() @ x, *db
 
 
-def _masked(low: Tensor, own: Tensor | None, adapted: int) -> Tensor:
+def _mask_other_clients(low: Tensor, own: Tensor | None, adapted: int) -> Tensor:
     """Zero what belongs to another client than the token's own. low: (T, J * G * r)."""
     if own is not None:
         low.unflatten(1, (adapted, -1)).mul_(own[:, None])
     return low
 
 
-class Attention(torch.autograd.Function):
+class WindowAttention(torch.autograd.Function):
     """softmax(q k' / sqrt(d) + bias) v within each window. qkv: (T, 3 * heads * d) -> (T, heads *
     d).
 

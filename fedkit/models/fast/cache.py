@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedkit.models.fast.packing import Tokens, ranges
+from fedkit.models.fast.packing import Tokens, concatenated_ranges
 
-BUDGET = 512 * 1024**2  # bytes kept; texts beyond it are computed again whenever they are needed
+CACHE_BYTES = (
+    512 * 1024**2
+)  # bytes kept; texts beyond it are computed again whenever they are needed
 
 
 class FeatureCache:
@@ -28,26 +30,26 @@ class FeatureCache:
         compute: Callable[[list[Tokens]], Tensor],
         count: Callable[[int], int],
         device: torch.device,
-        budget: int = BUDGET,
+        budget: int = CACHE_BYTES,
     ):
         self.compute, self.count, self.device, self.budget = compute, count, device, budget
-        self.begin: dict[Tokens, int]
+        self.starts: dict[Tokens, int]
         self.rows: Tensor | None
         self.used: int
         self.clear()
 
     def clear(self) -> None:
-        self.begin, self.rows, self.used = {}, None, 0
+        self.starts, self.rows, self.used = {}, None, 0
 
     def get(self, texts: Sequence[Tokens]) -> Tensor:
         """The rows of `texts`, one after another: (sum of counts, d)."""
         fresh, begin = None, {}
-        if missing := [t for t in dict.fromkeys(texts) if t not in self.begin]:
+        if missing := [t for t in dict.fromkeys(texts) if t not in self.starts]:
             fresh = self.compute(missing)
             begin = self._keep(missing, fresh)
         counts = np.array([self.count(len(t)) for t in texts])
-        kept = np.array([t in self.begin for t in texts])
-        starts = np.array([self.begin[t] if k else begin[t] for t, k in zip(texts, kept)])
+        kept = np.array([t in self.starts for t in texts])
+        starts = np.array([self.starts[t] if k else begin[t] for t, k in zip(texts, kept)])
         if kept.all():
             return self.rows[self._index(starts, counts)]
         out, places = fresh.new_empty(counts.sum(), fresh.shape[1]), np.cumsum(counts) - counts
@@ -73,7 +75,7 @@ class FeatureCache:
             rows = int(ends[fit - 1])
             self._reserve(self.used + rows, fresh)
             self.rows[self.used : self.used + rows] = fresh[:rows]
-            self.begin.update(zip(texts[:fit], (self.used + starts[:fit]).tolist()))
+            self.starts.update(zip(texts[:fit], (self.used + starts[:fit]).tolist()))
             self.used += rows
         return dict(zip(texts, starts.tolist()))
 
@@ -88,4 +90,4 @@ class FeatureCache:
             self.rows = grown
 
     def _index(self, starts: np.ndarray, counts: np.ndarray) -> Tensor:
-        return torch.from_numpy(ranges(starts, counts)).to(self.device)
+        return torch.from_numpy(concatenated_ranges(starts, counts)).to(self.device)

@@ -17,20 +17,20 @@ import torch
 from torch import Tensor
 
 Tokens = tuple[int, ...]
-NARROWEST = 64  # tokens in a window; longer texts take windows of the next power of two
+MIN_WINDOW = 64  # tokens in a window; longer texts take windows of the next power of two
 
 
 @dataclass(frozen=True)
 class WindowBlock:
     """`windows` windows of `width` tokens, in the token matrix from row `start`.
 
-    apart: bool (windows, width, width), True where two tokens belong to different texts.
+    blocked: bool (windows, width, width), True where two tokens belong to different texts.
     """
 
     start: int
     windows: int
     width: int
-    apart: Tensor
+    blocked: Tensor
 
     @property
     def rows(self) -> slice:
@@ -40,14 +40,14 @@ class WindowBlock:
         """What is added to attention scores: (windows * heads, width, width), 0 or so negative that
         nothing passes.
         """
-        bias = torch.zeros(self.apart.shape, dtype=dtype, device=self.apart.device).masked_fill_(
-            self.apart, -1e4
-        )
+        bias = torch.zeros(
+            self.blocked.shape, dtype=dtype, device=self.blocked.device
+        ).masked_fill_(self.blocked, -1e4)
         return bias.repeat_interleave(heads, 0)
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedTexts:
     """The layout of n texts in T rows of tokens.
 
     starts: (n,) the row of each text's first token. lengths: (n,) tokens of each text. blocks:
@@ -65,35 +65,35 @@ class Packed:
         return self.blocks[-1].rows.stop
 
     @cached_property
-    def _taken(self) -> np.ndarray:
-        return ranges(self.starts, self.lengths)
+    def _token_indices(self) -> np.ndarray:
+        return concatenated_ranges(self.starts, self.lengths)
 
     @cached_property
-    def real(self) -> Tensor:
+    def token_rows(self) -> Tensor:
         """The rows that hold tokens, text after text: (sum of lengths,)."""
-        return torch.from_numpy(self._taken).to(self.device)
+        return torch.from_numpy(self._token_indices).to(self.device)
 
     @cached_property
-    def text(self) -> Tensor:
+    def text_of_row(self) -> Tensor:
         """The text that each row belongs to: (T,); n for padding."""
         text = np.full(self.size, len(self.starts))
-        text[self._taken] = np.repeat(np.arange(len(self.starts)), self.lengths)
+        text[self._token_indices] = np.repeat(np.arange(len(self.starts)), self.lengths)
         return torch.from_numpy(text).to(self.device)
 
-    def rows_of(self, values: np.ndarray, padding: int) -> Tensor:
+    def spread_to_rows(self, values: np.ndarray, padding: int) -> Tensor:
         """Values per token, text after text -> one per row (T,)."""
         rows = np.full(self.size, padding)
-        rows[self._taken] = values
+        rows[self._token_indices] = values
         return torch.from_numpy(rows).to(self.device)
 
 
-def pack(texts: Sequence[Tokens], device: torch.device, alone: bool = False) -> Packed:
+def pack_texts(texts: Sequence[Tokens], device: torch.device, alone: bool = False) -> PackedTexts:
     """Lay out `texts`, none of them empty: longest first, each in the first window that has room.
 
     alone: give every text a window of its own.
     """
     lengths = np.array([len(t) for t in texts])
-    widths = np.maximum(NARROWEST, 2 ** np.ceil(np.log2(lengths)).astype(int))
+    widths = np.maximum(MIN_WINDOW, 2 ** np.ceil(np.log2(lengths)).astype(int))
     starts, blocks, start = np.zeros(len(texts), int), [], 0
     for width in np.unique(widths).tolist():
         members = np.flatnonzero(widths == width)
@@ -108,15 +108,15 @@ def pack(texts: Sequence[Tokens], device: torch.device, alone: bool = False) -> 
             starts[i] = start + window * width + used[window]
             used[window] += int(lengths[i])
         owner = np.full(len(used) * width, -1)
-        owner[ranges(starts[members] - start, lengths[members])] = np.repeat(
+        owner[concatenated_ranges(starts[members] - start, lengths[members])] = np.repeat(
             members, lengths[members]
         )
         grid = torch.from_numpy(owner.reshape(len(used), width)).to(device)
         blocks.append(WindowBlock(start, len(used), width, grid.unsqueeze(1) != grid.unsqueeze(2)))
         start = blocks[-1].rows.stop
-    return Packed(starts, lengths, tuple(blocks), device)
+    return PackedTexts(starts, lengths, tuple(blocks), device)
 
 
-def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def concatenated_ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """counts[0] numbers from starts[0], then counts[1] numbers from starts[1], and so on."""
     return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())

@@ -1,4 +1,6 @@
-"""Thirteen ways to tune a base model, by PEFT where PEFT has them; `registry.TUNERS` lists them.
+"""Thirteen ways to tune a base model, by PEFT where PEFT has them.
 
-In: a transformers encoder. Out: the same encoder with a trainable part. May import: core.
+In: a transformers encoder and a spec such as `lora:r=8`. Out: the same encoder with a trainable part.
+A new way is a frozen dataclass here and one line in `registry.TUNERS`.
+May import: core.
 """

@@ -58,7 +58,7 @@ class Adapter:
         if not 1 <= self.r <= width:
             raise FedkitError(f"tune 'adapter:r={self.r}' given; r must be from 1 to {width}")
         top = last_layers("adapter", self.layers, encoder)
-        layers, encoder = layers_of("adapter", encoder), encoder.requires_grad_(False)
+        layers, encoder = encoder_layers("adapter", encoder), encoder.requires_grad_(False)
         for layer in [layers[i] for i in top] or layers:
             inside = dict(layer.named_modules())
             place = next((p for p in FEED_FORWARD if isinstance(inside.get(p), nn.Linear)), None)
@@ -143,13 +143,13 @@ class Last:
                 f"tune 'last:k={self.k}' given; k must be from 1 to {depth}, the layers of this"
                 " model"
             )
-        layers, encoder = layers_of("last", encoder), encoder.requires_grad_(False)
+        layers, encoder = encoder_layers("last", encoder), encoder.requires_grad_(False)
         for layer in layers[-self.k :]:
             layer.requires_grad_(True)
         return encoder
 
 
-def layers_of(name: str, encoder: nn.Module) -> nn.ModuleList:
+def encoder_layers(name: str, encoder: nn.Module) -> nn.ModuleList:
     """The encoder's layers, first to last. Raises FedkitError in the name of a tuner if there is no
     such list.
     """

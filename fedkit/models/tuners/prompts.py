@@ -14,7 +14,7 @@ from torch import nn
 
 from fedkit.core.errors import FedkitError
 
-LEAST_TEXT = 4  # tokens of text that must still fit, as --max-tokens says
+MIN_TEXT_TOKENS = 4  # tokens of text that must still fit, as --max-tokens says
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Prefix:
         )
 
 
-def positions(encoder: nn.Module) -> int | None:
+def max_positions(encoder: nn.Module) -> int | None:
     """How many tokens the encoder can read, virtual ones included; None: it does not say.
 
     RoBERTa's table holds more rows than that: it counts places from after its padding id.
@@ -117,7 +117,7 @@ def _with_virtual_tokens(
     """
     from peft import TaskType, get_peft_model
 
-    most = max(1, min(positions(encoder) or 10_000, 10_000) - LEAST_TEXT)
+    most = max(1, min(max_positions(encoder) or 10_000, 10_000) - MIN_TEXT_TOKENS)
     if not 1 <= tokens <= most:
         raise FedkitError(f"tune '{name}:tokens={tokens}' given; tokens must be from 1 to {most}")
     sizes = {
@@ -125,7 +125,7 @@ def _with_virtual_tokens(
         "num_attention_heads": encoder.config.num_attention_heads,
         "token_dim": encoder.get_input_embeddings().embedding_dim,
     }
-    before = _states(encoder)
+    before = _hidden_states(encoder)
     try:
         wrapped = get_peft_model(
             encoder,
@@ -135,7 +135,7 @@ def _with_virtual_tokens(
                 **(sizes | settings),
             ),
         )
-        after = _states(wrapped)
+        after = _hidden_states(wrapped)
         heard = not torch.allclose(after[:, -before.shape[1] :], before)
     except (ValueError, TypeError, RuntimeError, AttributeError, IndexError, KeyError):
         heard = False
@@ -149,7 +149,7 @@ def _with_virtual_tokens(
 
 
 @torch.no_grad()
-def _states(encoder: nn.Module) -> torch.Tensor:
+def _hidden_states(encoder: nn.Module) -> torch.Tensor:
     """Hidden states (1, tokens, d) of a text of two tokens."""
     ids = torch.tensor([[1, 2]], device=next(encoder.parameters()).device)
     return encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from torch import nn
 
-from fedkit.core.spec import build
+from fedkit.core.spec import build_entry
 from fedkit.models.tuners.in_place import Adapter, BitFit, Last, LayerNorm
 from fedkit.models.tuners.lora import Dora, Ia3, Lora, RsLora
 from fedkit.models.tuners.prompts import Prefix, Prompt, PTuning
@@ -63,7 +63,7 @@ class Full:
 
 def make_tuner(spec: str) -> Tuner:
     """The tuner that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
-    return build("tune", TUNERS, spec)
+    return build_entry("tune", TUNERS, spec)
 
 
 TUNERS: dict[str, type] = {

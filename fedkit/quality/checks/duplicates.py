@@ -1,6 +1,4 @@
-"""Texts that occur more than once: word for word or nearly, at one client, across clients, across
-train and test.
-"""
+"""Checks of repeated texts: exact or nearly the same, within and across clients and splits."""
 
 from __future__ import annotations
 
@@ -10,37 +8,44 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fedkit.core.formatting import count
+from fedkit.core.formatting import count_noun
 from fedkit.data.read_rows import RawTable
-from fedkit.quality.checks.minhash import ALIKE, near_pairs
+from fedkit.quality.checks.minhash import ALIKE, find_similar_pairs
 from fedkit.quality.finding import CheckOptions, Finding
-from fedkit.quality.table_view import codes, cut, facts, finding, grade, share
+from fedkit.quality.table_view import (
+    excerpt,
+    factorize_cells,
+    format_share,
+    level_of,
+    make_finding,
+    view_of,
+)
 
 SAME = "(case, width, spaces, a few letters aside)"
 
 
-def check_exact_duplicates(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Rows that repeat an earlier row of the same split: text, label and client."""
+def check_exact_duplicates(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find rows that repeat text, label and client of an earlier row of the same split."""
     known = table.frame["text"].to_numpy(dtype=object) != ""
     bad = known & table.frame.duplicated(["split", "text", "label", "client"]).to_numpy()
     if number := int(bad.sum()):
-        yield finding(
+        yield make_finding(
             table,
             "exact-duplicates",
-            grade(number, len(table.frame), 0.01),
+            level_of(number, len(table.frame), 0.01),
             bad,
-            f"{count(number, 'row')} ({share(number, len(table.frame))}) repeat an earlier row word"
-            " for word",
-            "a text that is there several times counts several times, in training and in every"
-            " measured number",
+            f"{count_noun(number, 'row')} ({format_share(number, len(table.frame))})"
+            " repeat an earlier row word for word",
+            "a text that is there several times counts several times,"
+            " in training and in every measured number",
             "the cleaned copy keeps the first of each; see whether an export was pasted twice",
             mended=True,
         )
 
 
-def check_duplicates_across_clients(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """The same text at two clients or more, in one split."""
-    f = facts(table)
+def check_duplicates_across_clients(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find texts that two clients or more have in one split."""
+    f = view_of(table)
     known = (f.texts >= 0) & (f.clients >= 0)
     if len(f.client_names) < 2:
         return
@@ -52,49 +57,51 @@ def check_duplicates_across_clients(table: RawTable, setting: CheckOptions) -> I
     if len(bad):
         bad = bad[np.argsort(f.texts[bad], kind="stable")]
         texts = len(np.unique(f.texts[bad]))
-        yield finding(
+        yield make_finding(
             table,
             "duplicates-across-clients",
-            grade(len(bad), len(table.frame), 0.01),
+            level_of(len(bad), len(table.frame), 0.01),
             bad,
-            f"{count(texts, 'text')} in {len(bad):,} rows stand word for word at two clients or"
-            " more",
-            "then sites are not as separate as they look: a site's own result owes something to the"
-            " others' reports, and privacy per client covers each copy apart",
-            "see whether one export holds several sites' rows or a shared template; keep each text"
-            " where it arose",
+            f"{count_noun(texts, 'text')} in {len(bad):,} rows stand word"
+            " for word at two clients or more",
+            "then sites are not as separate as they look: a site's own result owes something"
+            " to the others' reports, and privacy per client covers each copy apart",
+            "see whether one export holds several sites' rows or a shared template;"
+            " keep each text where it arose",
             numbers={"texts": texts},
         )
 
 
-def check_leakage(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Held-out texts that stand in train too."""
-    f = facts(table)
+def check_leakage(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find held-out texts that are in train too."""
+    f = view_of(table)
     if table.single:
         return
     bad = (f.texts >= 0) & ~f.train & np.isin(f.texts, np.unique(f.texts[f.train]))
     held_out = int((~f.train).sum())
     if number := int(bad.sum()):
-        yield finding(
+        yield make_finding(
             table,
             "leakage",
-            grade(number, held_out, 0.005, 0.3),
+            level_of(number, held_out, 0.005, 0.3),
             bad,
-            f"{count(number, 'held-out row')} ({share(number, held_out)} of test and validation)"
-            " stand word for word in train",
-            "what was learned by heart is then measured as if it were understood: accuracy looks"
-            " better than it is",
-            "the cleaned copy and the kit keep such a text where it is measured and take it out of"
-            " train",
+            f"{count_noun(number, 'held-out row')} ({format_share(number, held_out)} of test"
+            " and validation) stand word for word in train",
+            "what was learned by heart is then measured as if it were understood:"
+            " accuracy looks better than it is",
+            "the cleaned copy and the kit keep such a text"
+            " where it is measured and take it out of train",
             of=held_out,
             mended=True,
         )
 
 
 @dataclass(frozen=True)
-class Near:
-    """Pairs of different texts that are nearly the same: codes of `Facts.texts`, int64, shape
-    (pairs,); similarity.
+class NearDuplicates:
+    """Pairs of different texts that are nearly the same.
+
+    left, right: codes of `TableView.texts`, int64, shape (pairs,). similarity: 0 to 1, shape
+    (pairs,). looked: texts compared. sampled: not all texts or candidates were looked at.
     """
 
     left: np.ndarray
@@ -104,59 +111,61 @@ class Near:
     sampled: bool
 
 
-def near(table: RawTable, setting: CheckOptions) -> Near:
-    """The near pairs of a table, found once: texts with one key (similarity 1), and pairs of keys
-    at least ALIKE.
+def near_duplicates(table: RawTable, options: CheckOptions) -> NearDuplicates:
+    """Return the near pairs of a table, computed once.
+
+    These are texts with one `comparison_key` (similarity 1) and pairs of keys of at least ALIKE.
     """
-    kept = facts(table).near
-    if setting.seed not in kept:
-        kept[setting.seed] = _near(table, setting.seed)
-    return kept[setting.seed]
+    kept = view_of(table).near
+    if options.seed not in kept:
+        kept[options.seed] = _near(table, options.seed)
+    return kept[options.seed]
 
 
-def _near(table: RawTable, seed: int) -> Near:
-    f = facts(table)
+def _near(table: RawTable, seed: int) -> NearDuplicates:
+    f = view_of(table)
     known = np.flatnonzero((f.texts >= 0) & (f.same[0] >= 0))
     _, first = np.unique(f.texts[known], return_index=True)
     rows = known[np.sort(first)]  # the first row of each text
-    key, names = codes(f.same[1][f.same[0][rows]])
+    key, names = factorize_cells(f.same[1][f.same[0][rows]])
     _, heads = np.unique(key, return_index=True)  # of each key, the first of `rows`
     later = np.setdiff1d(np.arange(len(rows)), heads)
-    found = near_pairs(names, seed, _first(table, rows[heads]))
+    found = find_similar_pairs(names, seed, _first(table, rows[heads]))
     left = np.concatenate([rows[heads[key[later]]], rows[heads[found.left]]])
     right = np.concatenate([rows[later], rows[heads[found.right]]])
     similarity = np.concatenate([np.ones(len(later)), found.similarity])
-    return Near(f.texts[left], f.texts[right], similarity, len(rows), found.sampled)
+    return NearDuplicates(f.texts[left], f.texts[right], similarity, len(rows), found.sampled)
 
 
 def _first(table: RawTable, rows: np.ndarray) -> np.ndarray:
-    """Train before held-out rows, then by client: so that neighbours in a group often differ in
-    these.
+    """Return numbers that sort train before held-out rows, then by client.
+
+    Neighbours in a group of similar texts then often differ in split or client.
     """
-    f = facts(table)
+    f = view_of(table)
     return (~f.train[rows]).astype(np.int64) * (len(f.client_names) + 1) + f.clients[rows]
 
 
-def check_near_duplicates(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Texts nearly the same as an earlier one of the same split."""
-    f, pairs = facts(table), near(table, setting)
+def check_near_duplicates(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find training texts that are nearly the same as an earlier one."""
+    f, pairs = view_of(table), near_duplicates(table, options)
     here = _in_train(table, pairs.left) & _in_train(table, pairs.right)
     bad = f.train & np.isin(f.texts, np.maximum(pairs.left, pairs.right)[here]) & ~_seen(table)
     of = int(f.train.sum())
     if number := int(bad.sum()):
         leak = ", and the kit's own split puts some of them into test" if table.single else ""
-        yield finding(
+        yield make_finding(
             table,
             "near-duplicates",
-            grade(number, of, 0.05),
+            level_of(number, of, 0.05),
             bad,
-            f"{count(number, 'text')} ({share(number, of)}) are nearly the same as another one"
-            f" {SAME}",
+            f"{count_noun(number, 'text')}"
+            f" ({format_share(number, of)}) are nearly the same as another one {SAME}",
             "templates and copied reports count several times"
             + leak
             + ": accuracy looks better than it is on new reports",
-            "look at the pairs; keep one of each, or see to it that they are all in train or all in"
-            " test",
+            "look at the pairs; keep one of each,"
+            " or see to it that they are all in train or all in test",
             of=of,
             examples=_shown(table, pairs, here),
             numbers=_numbers(table, pairs, here),
@@ -164,9 +173,9 @@ def check_near_duplicates(table: RawTable, setting: CheckOptions) -> Iterator[Fi
         )
 
 
-def check_near_across_clients(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Texts nearly the same at two clients."""
-    f, pairs = facts(table), near(table, setting)
+def check_near_across_clients(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find texts that are nearly the same at two clients."""
+    f, pairs = view_of(table), near_duplicates(table, options)
     if len(f.client_names) < 2:
         return
     low, high = _client_range(table)
@@ -180,15 +189,15 @@ def check_near_across_clients(table: RawTable, setting: CheckOptions) -> Iterato
         f.clients >= 0
     )
     if number := int(bad.sum()):
-        yield finding(
+        yield make_finding(
             table,
             "near-duplicates-across-clients",
-            grade(number, len(table.frame), 0.05),
+            level_of(number, len(table.frame), 0.05),
             bad,
-            f"{count(number, 'row')} ({share(number, len(table.frame))}) have nearly the same text"
-            f" at another client {SAME}",
-            "sites that share templates or copied reports are less separate than they look, in"
-            " results and in privacy",
+            f"{count_noun(number, 'row')} ({format_share(number, len(table.frame))})"
+            f" have nearly the same text at another client {SAME}",
+            "sites that share templates or copied reports are less separate than they look,"
+            " in results and in privacy",
             "see whether one export holds several sites' rows; keep each report where it arose",
             examples=_shown(table, pairs, across),
             numbers=_numbers(table, pairs, across),
@@ -196,9 +205,9 @@ def check_near_across_clients(table: RawTable, setting: CheckOptions) -> Iterato
         )
 
 
-def check_near_leakage(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Held-out texts nearly the same as one in train."""
-    f, pairs = facts(table), near(table, setting)
+def check_near_leakage(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find held-out texts that are nearly the same as one in train."""
+    f, pairs = view_of(table), near_duplicates(table, options)
     if table.single:
         return
     train = np.unique(f.texts[f.train & (f.texts >= 0)])
@@ -208,17 +217,17 @@ def check_near_leakage(table: RawTable, setting: CheckOptions) -> Iterator[Findi
     held_out = int((~f.train).sum())
     if number := int(bad.sum()):
         which = (right & ~left) | (left & ~right)
-        yield finding(
+        yield make_finding(
             table,
             "near-leakage",
-            grade(number, held_out, 0.02, 0.5),
+            level_of(number, held_out, 0.02, 0.5),
             bad,
-            f"{count(number, 'held-out text')} ({share(number, held_out)} of test and validation)"
-            f" are nearly in train {SAME}",
-            "the test then partly asks what was learned by heart: accuracy looks better than it is"
-            " on new reports",
-            "take these texts out of train, or collect test reports from a later time than those in"
-            " train",
+            f"{count_noun(number, 'held-out text')} ({format_share(number, held_out)} of test"
+            f" and validation) are nearly in train {SAME}",
+            "the test then partly asks what was learned by heart:"
+            " accuracy looks better than it is on new reports",
+            "take these texts out of train,"
+            " or collect test reports from a later time than those in train",
             of=held_out,
             examples=_shown(table, pairs, which),
             numbers=_numbers(table, pairs, which),
@@ -227,20 +236,21 @@ def check_near_leakage(table: RawTable, setting: CheckOptions) -> Iterator[Findi
 
 
 def _in_train(table: RawTable, texts: np.ndarray) -> np.ndarray:
-    f = facts(table)
+    f = view_of(table)
     return np.isin(texts, f.texts[f.train & (f.texts >= 0)])
 
 
 def _seen(table: RawTable) -> np.ndarray:
-    """Rows whose exact text stands in an earlier row."""
-    return pd.Series(facts(table).texts).duplicated().to_numpy()
+    """Return rows whose exact text is in an earlier row: bool, shape (rows,)."""
+    return pd.Series(view_of(table).texts).duplicated().to_numpy()
 
 
 def _client_range(table: RawTable) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest code of the clients that have each text; above all and -1 where
-    nobody has it.
+    """Return the lowest and the highest client code of each text.
+
+    Where no client has the text: the number of clients, and -1.
     """
-    f = facts(table)
+    f = view_of(table)
     known = (f.texts >= 0) & (f.clients >= 0)
     low = np.full(f.texts.max(initial=-1) + 1, len(f.client_names))
     high = np.full(len(low), -1)
@@ -249,19 +259,19 @@ def _client_range(table: RawTable) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _shown(table: RawTable, pairs: Near, which: np.ndarray) -> list[str]:
+def _shown(table: RawTable, pairs: NearDuplicates, which: np.ndarray) -> list[str]:
     at = np.flatnonzero(which)[:5]
     raw = table.frame["text_raw"]
-    first = facts(table).first_rows
+    first = view_of(table).first_rows
     ends = first[pairs.left[at]], first[pairs.right[at]]
-    return [f"{cut(raw.iloc[a])[:38]} ≈ {cut(raw.iloc[b])[:38]}" for a, b in zip(*ends)]
+    return [f"{excerpt(raw.iloc[a])[:38]} ≈ {excerpt(raw.iloc[b])[:38]}" for a, b in zip(*ends)]
 
 
-def _numbers(table: RawTable, pairs: Near, which: np.ndarray) -> dict:
-    """The pairs by line, at most 100, and how many there are."""
+def _numbers(table: RawTable, pairs: NearDuplicates, which: np.ndarray) -> dict:
+    """Return the number of pairs, and at most 100 of them by line."""
     at = np.flatnonzero(which)[:100]
     lines = table.frame["line"].to_numpy()
-    first = facts(table).first_rows
+    first = view_of(table).first_rows
     ends = zip(first[pairs.left[at]], first[pairs.right[at]], pairs.similarity[at])
     return {
         "pairs": int(which.sum()),

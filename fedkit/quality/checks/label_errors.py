@@ -1,5 +1,4 @@
-"""Labels that are likely wrong: predictions for each text by a model that did not train on it,
-judged by confident learning.
+"""Find labels that are likely wrong, by confident learning on out-of-fold predictions.
 
 Source: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels",
 2021 (package cleanlab).
@@ -14,51 +13,52 @@ from typing import Any
 import numpy as np
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count, quote
+from fedkit.core.formatting import count_noun, quote
 from fedkit.data.read_rows import RawTable
 from fedkit.quality.checks.languages import script_of
 from fedkit.quality.finding import MOST_EXAMPLES, CheckOptions, Finding
-from fedkit.quality.table_view import cut, facts, finding, share
+from fedkit.quality.table_view import excerpt, format_share, make_finding, view_of
 
 MOST = 20_000  # rows looked at
 MOST_VECTORS = 4_000  # rows for which sentence vectors are computed: about two minutes on two cores
-LEAST_EACH = 5  # rows of a label below which nothing is said of it
+LEAST_EACH = 5  # rows of a label below which it is not checked
 LEAST = 40  # rows in all
 LETTERS = "letter sequences"
-# How likely the other label is at least, and the given one at most: letters alone are sure too
-# often, so they must be surer.
+# (least probability of the other label, most probability of the given one) of a suspicious row;
+# a model of letters alone is overconfident, so its limits are stricter
 SURE = {"vectors": (0.75, 0.05), "letters": (0.9, 0.02)}
 
 
-def check_suspicious_labels(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Rows whose label a model trained on the other rows would not give, by far; for a person to
-    look at, never changed here.
+def check_suspicious_labels(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find rows whose label a model trained on the other rows finds very unlikely.
+
+    They are for a person to look at and never changed here.
     """
-    rows, labels, sampled = _rows(table, setting.seed)
+    rows, labels, sampled = _rows(table, options.seed)
     if len(rows) < LEAST or len(set(labels.tolist())) < 2:
         return
     texts = [table.frame["text"].iat[i] for i in rows]
-    features, by = _features(texts, setting)
-    probabilities = out_of_fold(features, labels, setting.seed)
-    bad = suspicious(labels, probabilities, *SURE["letters" if by == LETTERS else "vectors"])
+    features, by = _features(texts, options)
+    probabilities = out_of_fold_probabilities(features, labels, options.seed)
+    bad = find_suspicious(labels, probabilities, *SURE["letters" if by == LETTERS else "vectors"])
     if not len(bad):
         return
     names = np.unique(table.frame["label"].to_numpy(dtype=object)[rows].astype(str))
     better = names[probabilities[bad].argmax(axis=1)]
     examples = [
-        f"{cut(texts[i])[:48]} | {names[labels[i]][:12]} → {other[:12]}"
+        f"{excerpt(texts[i])[:48]} | {names[labels[i]][:12]} → {other[:12]}"
         for i, other in zip(bad[:MOST_EXAMPLES], better)
     ]
-    yield finding(
+    yield make_finding(
         table,
         "suspicious-labels",
         "care" if len(bad) > 0.01 * len(rows) else "note",
         rows[bad],
-        f"{count(len(bad), 'label')} ({share(len(bad), len(rows))}) look wrong to a model that"
-        f" learned from the other rows ({by})",
+        f"{count_noun(len(bad), 'label')} ({format_share(len(bad), len(rows))})"
+        f" look wrong to a model that learned from the other rows ({by})",
         "wrong labels teach wrong answers and make every score look worse or better than it is",
-        "look at these rows in the review file, most suspicious first; they are never changed by"
-        " the kit",
+        "look at these rows in the review file, most suspicious first;"
+        " they are never changed by the kit",
         of=len(rows),
         examples=examples,
         sampled=sampled,
@@ -67,10 +67,11 @@ def check_suspicious_labels(table: RawTable, setting: CheckOptions) -> Iterator[
 
 
 def _rows(table: RawTable, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Positions of rows to look at (one per text, labels with enough rows), their labels' codes,
-    and whether they are a sample.
+    """Return positions of rows to check, their labels' codes, and whether they are a sample.
+
+    One row per text is taken, of labels with enough rows.
     """
-    known = facts(table)
+    known = view_of(table)
     once = np.zeros(len(table.frame), dtype=bool)
     once[known.first_rows] = True
     at = np.flatnonzero(known.usable & once)
@@ -82,16 +83,18 @@ def _rows(table: RawTable, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
     return at[enough], np.unique(names[enough], return_inverse=True)[1], sampled
 
 
-def _features(texts: list[str], setting: CheckOptions) -> tuple[Any, str]:
-    """Sentence vectors where the base model is at hand and reads the texts, else character n-grams;
-    and which.
+def _features(texts: list[str], options: CheckOptions) -> tuple[Any, str]:
+    """Return features of the texts, and their name.
+
+    Sentence vectors where the base model is on this machine and reads the texts, else character
+    n-grams.
     """
-    if setting.slow and len(texts) <= MOST_VECTORS and _reads(texts, setting.model):
+    if options.slow and len(texts) <= MOST_VECTORS and _reads(texts, options.model):
         try:
-            return _vectors(texts, setting), f"sentence vectors of {setting.model}"
+            return _vectors(texts, options), f"sentence vectors of {options.model}"
         except FedkitError:
             pass  # not at hand
-    return _ngrams(texts, setting.seed), LETTERS
+    return _ngrams(texts, options.seed), LETTERS
 
 
 def _reads(texts: list[str], model: str) -> bool:
@@ -102,23 +105,24 @@ def _reads(texts: list[str], model: str) -> bool:
     return script != "LATIN" or strange <= 0.05 * min(len(texts), 2_000)
 
 
-def _vectors(texts: list[str], setting: CheckOptions) -> np.ndarray:
+def _vectors(texts: list[str], options: CheckOptions) -> np.ndarray:
     from fedkit.core.config import RunConfig
     from fedkit.data.corpus import Examples
     from fedkit.models.loading import load_model
 
-    if setting.tell:
-        setting.tell(f"reading {count(len(texts), 'text')} with {quote(setting.model)}")
-    model = load_model(RunConfig(model=setting.model, tune="head"), ("a", "b"))
+    if options.tell:
+        options.tell(f"reading {count_noun(len(texts), 'text')} with {quote(options.model)}")
+    model = load_model(RunConfig(model=options.model, tune="head"), ("a", "b"))
     read = model.tokenize(
-        Examples(tuple(texts), np.zeros(len(texts), np.int64)), setting.max_tokens
+        Examples(tuple(texts), np.zeros(len(texts), np.int64)), options.max_tokens
     )
     return np.asarray(model.features(read), dtype=np.float32)
 
 
 def _ngrams(texts: list[str], seed: int) -> np.ndarray:
-    """Weights of sequences of one to four letters, brought down to at most 150 directions: float32,
-    (texts, directions).
+    """Return weights of 1- to 4-grams of letters, reduced by SVD to at most 150 directions.
+
+    float32, shape (texts, directions).
     """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -140,10 +144,8 @@ def _ngrams(texts: list[str], seed: int) -> np.ndarray:
     )
 
 
-def out_of_fold(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Probabilities of each label for each row, from a logistic regression that was fitted without
-    it: (rows, labels).
-    """
+def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+    """Return label probabilities by logistic regressions fitted without the row: (rows, labels)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -159,11 +161,13 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarr
         )
 
 
-def suspicious(
+def find_suspicious(
     labels: np.ndarray, probabilities: np.ndarray, sure: float = 0.75, unsure: float = 0.05
 ) -> np.ndarray:
-    """Positions of rows whose label confident learning doubts and whose other label is far more
-    likely; worst first.
+    """Return positions of rows with a doubtful label and a far more likely one, worst first.
+
+    labels: codes, shape (rows,). probabilities: shape (rows, labels). sure: least probability of
+    the other label. unsure: most probability of the given one.
     """
     from cleanlab.filter import find_label_issues
 

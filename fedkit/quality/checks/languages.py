@@ -1,6 +1,7 @@
-"""Scripts and likely languages of the texts, against what the chosen base model reads. By letters
-and frequent words alone: good enough to say that a model does not read a file, not to label a
-single short text.
+"""Compare the scripts and likely languages of texts with what the chosen base model reads.
+
+Languages are told by letters and frequent words alone: good enough to say that a model does not
+read a file, not to label a single short text.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import numpy as np
 from fedkit.core.formatting import quote
 from fedkit.data.read_rows import RawTable
 from fedkit.quality.finding import CheckOptions, Finding
-from fedkit.quality.table_view import finding, grade, share
+from fedkit.quality.table_view import format_share, level_of, make_finding
 
-MOST = 20_000  # different rows looked at
-FEW = 0.05  # share of texts below which another script is no matter
+MOST = 20_000  # rows looked at
+FEW = 0.05  # share of texts below which another language does not matter
 _SCRIPTS = {
     "kana": re.compile("[ぁ-ゖァ-ヺｦ-ﾝ]"),
     "han": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々]"),
@@ -44,12 +45,12 @@ _BY_SCRIPT = {
 }
 _WORDS = {
     "English": (
-        "the is and to of my in not on it for has with does we please are this i cannot was that"
-        " from at a no how can"
+        "the is and to of my in not on it"
+        " for has with does we please are this i cannot was that from at a no how can"
     ),
     "German": (
-        "der die das und ist nicht ich ein eine mit auf von zu den im für dem kann wir wird sich"
-        " auch nach bei es"
+        "der die das und ist nicht ich"
+        " ein eine mit auf von zu den im für dem kann wir wird sich auch nach bei es"
     ),
     "French": (
         "le la les des est une dans pas pour je ne sur qui avec nous au du il ce que mon ma et plus"
@@ -72,8 +73,9 @@ _TOKEN = re.compile(r"[^\W\d_]+")
 
 
 def script_of(text: str) -> str:
-    """The script of most letters of a text (its first 300 characters); "kana" wins over "han", ""
-    for no letters.
+    """Return the script of most letters among a text's first 300 characters, "" without letters.
+
+    "kana" wins over "han".
     """
     head = text[:300]
     if head.isascii():
@@ -85,7 +87,7 @@ def script_of(text: str) -> str:
 
 
 def language_of(text: str) -> str:
-    """A likely language, or "" where nothing speaks for one."""
+    """Return a likely language, or "" where no language is likelier than the others."""
     script = script_of(text)
     if script != "latin":
         return _BY_SCRIPT.get(script, "")
@@ -95,17 +97,15 @@ def language_of(text: str) -> str:
     return best if votes[best] > votes[second] else ""
 
 
-def check_language(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Says plainly when the base model does not read the texts; else, as a note, when there is more
-    than one language.
-    """
+def check_language(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find that the base model does not read the texts, or, as a note, several languages."""
     from fedkit.models.base import MODELS
 
     texts = table.frame["text"].to_numpy(dtype=object)
     at = np.flatnonzero(texts != "")
     sampled = len(at) > MOST
     at = (
-        np.sort(np.random.default_rng(setting.seed).choice(at, MOST, replace=False))
+        np.sort(np.random.default_rng(options.seed).choice(at, MOST, replace=False))
         if sampled
         else at
     )
@@ -114,36 +114,36 @@ def check_language(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
     total, numbers = len(at), {"languages": dict(known.most_common())}
     if not total or not known:
         return
-    said = ", ".join(f"{name} {share(n, total)}" for name, n in known.most_common(4))
-    model = MODELS.get(setting.model)
+    said = ", ".join(f"{name} {format_share(n, total)}" for name, n in known.most_common(4))
+    model = MODELS.get(options.model)
     unread = np.array([bool(name) and not _reads(model, name) for name in languages])
     if model and model.script and unread.any():
         names = " and ".join(list(Counter(languages[unread].tolist()))[:2])
-        level = grade(int(unread.sum()), total, FEW, 0.5)
-        yield finding(
+        level = level_of(int(unread.sum()), total, FEW, 0.5)
+        yield make_finding(
             table,
             "language",
             level,
             at[unread],
-            f"the base model {quote(setting.model)} does not read {share(unread.sum(), total)} of"
-            f" the texts ({names}; all: {said})",
-            "it sees letters that it has hardly learned, so that most words tell it nothing: expect"
-            " poor accuracy",
-            "name a base model that reads the language (--model: a folder or hub id of a"
-            " multilingual or Japanese encoder)",
+            f"the base model {quote(options.model)} does"
+            f" not read {format_share(unread.sum(), total)} of the texts ({names}; all: {said})",
+            "it sees letters that it has hardly learned,"
+            " so that most words tell it nothing: expect poor accuracy",
+            "name a base model that reads the language"
+            " (--model: a folder or hub id of a multilingual or Japanese encoder)",
             of=total,
             numbers=numbers,
             sampled=sampled,
         )
     foreign = np.array([name in _LISTS and name != "English" for name in languages])
     if model and "English" in model.about and foreign.sum() > 0.2 * total:
-        yield finding(
+        yield make_finding(
             table,
             "language",
             "care",
             at[foreign],
-            f"{share(foreign.sum(), total)} of the texts are likely not in English ({said});"
-            f" {quote(setting.model)} was trained on English",
+            f"{format_share(foreign.sum(), total)} of the texts are likely not in English ({said});"
+            f" {quote(options.model)} was trained on English",
             "words that it seldom saw are cut into pieces, and accuracy falls",
             "compare with a multilingual base model (--model) before you conclude anything",
             of=total,
@@ -151,7 +151,7 @@ def check_language(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
             sampled=sampled,
         )
     elif len(large := [n for n in known.values() if n > FEW * total]) > 1 and not unread.any():
-        yield finding(
+        yield make_finding(
             table,
             "language",
             "note",
@@ -166,7 +166,5 @@ def check_language(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
 
 
 def _reads(model: object, language: str) -> bool:
-    """Whether a model of Latin script reads a language: one whose letters are Latin. Other models:
-    nothing is known.
-    """
+    """Return False where the model reads Latin letters only and the language has others."""
     return getattr(model, "script", "") != "LATIN" or language in _LISTS

@@ -1,11 +1,10 @@
-"""Texts that are nearly the same: MinHash signatures find candidates, and each is then compared
-exactly.
+"""Find texts that are nearly the same: MinHash gives candidates, which are compared exactly.
 
 A text is the set of its character 3-grams, which needs no spaces between words and serves every
 script. Signatures and bands: Broder (1997), "On the resemblance and containment of documents";
 Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3. With BANDS x ROWS a pair of
 similarity 0.8 becomes a candidate with probability 0.998, one of 0.9 practically always; every pair
-that is returned has been counted out, gram by gram.
+that is returned has been compared gram by gram.
 """
 
 from __future__ import annotations
@@ -21,22 +20,22 @@ GRAM = 3  # characters
 # similarity (common grams over all grams) from which two texts count as nearly the same
 ALIKE = 0.8
 BANDS, ROWS = 16, 5
-# of the signature that must agree before a pair is counted out: 0.8 less four standard errors
+# share of the signature that must agree before grams are compared: 0.8 less four standard errors
 ROUGH = 0.62
 SHORTEST = 12  # characters: two shorter texts are alike too easily
 LONGEST = 2_000  # characters of a text that are compared
 BUDGET = 200_000_000  # characters compared in all; of more, a sample of texts is drawn
 CHUNK = 2_000_000  # characters at a time, for memory
-MOST_PAIRS = 2_000_000  # candidates counted out; of more, a sample
+MOST_PAIRS = 2_000_000  # candidates compared gram by gram; of more, a sample
 WORKERS = 2  # threads; NumPy works outside the interpreter's lock
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs of texts at least ALIKE: positions left < right and their similarity, shape (pairs,),
-    ordered.
+class SimilarPairs:
+    """Pairs of texts of similarity ALIKE or more, in order.
 
-    looked: texts compared. sampled: not all texts, or not all candidates, were looked at.
+    left, right: positions, left < right, int64, shape (pairs,). similarity: shape (pairs,). looked:
+    texts compared. sampled: not all texts, or not all candidates, were looked at.
     """
 
     left: np.ndarray
@@ -46,12 +45,14 @@ class Pairs:
     sampled: bool
 
 
-def near_pairs(texts: Sequence[str], seed: int = 0, first: np.ndarray | None = None) -> Pairs:
-    """Pairs among different `texts` (at most two per text and band, not all in a large group of
-    look-alikes).
+def find_similar_pairs(
+    texts: Sequence[str], seed: int = 0, first: np.ndarray | None = None
+) -> SimilarPairs:
+    """Return similar pairs among different `texts`, at most two per text and band.
 
-    first: numbers, shape (texts,): of a group of look-alikes each is compared with the one that is
-    lowest here. The same texts, seed and `first` give the same pairs.
+    In a large group of similar texts not all pairs are returned. first: numbers, shape (texts,): in
+    a group each text is compared with the one that is lowest here. The same texts, seed and `first`
+    give the same pairs.
     """
     lengths = np.fromiter(map(len, texts), np.int64, len(texts)).clip(max=LONGEST)
     looked = np.flatnonzero(lengths >= SHORTEST)
@@ -60,27 +61,27 @@ def near_pairs(texts: Sequence[str], seed: int = 0, first: np.ndarray | None = N
         looked = np.random.default_rng(seed).permutation(looked)
         looked = np.sort(looked[np.cumsum(lengths[looked]) <= BUDGET])
     if len(looked) < 2:
-        return Pairs(*np.zeros((2, 0), np.int64), np.zeros(0), len(looked), False)
+        return SimilarPairs(*np.zeros((2, 0), np.int64), np.zeros(0), len(looked), False)
     if first is not None:
         looked = looked[np.argsort(first[looked], kind="stable")]
     chosen = [texts[i][:LONGEST] for i in looked]
-    signatures, keys = sign(chosen, lengths[looked], seed)
-    left, right = candidates(signatures, keys)
+    signatures, keys = minhash_signatures(chosen, lengths[looked], seed)
+    left, right = candidate_pairs(signatures, keys)
     sampled = len(looked) < whole or len(left) > MOST_PAIRS
     if len(left) > MOST_PAIRS:
         kept = np.sort(np.random.default_rng(seed).choice(len(left), MOST_PAIRS, replace=False))
         left, right = left[kept], right[kept]
-    similarity = jaccard(chosen, left, right)
+    similarity = jaccard_similarities(chosen, left, right)
     alike = similarity >= ALIKE
     ends = np.sort(np.stack([looked[left[alike]], looked[right[alike]]]), axis=0)
     order = np.lexsort(ends[::-1])
-    return Pairs(ends[0][order], ends[1][order], similarity[alike][order], len(looked), sampled)
+    return SimilarPairs(
+        ends[0][order], ends[1][order], similarity[alike][order], len(looked), sampled
+    )
 
 
-def grams(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes of the character GRAM-grams of `texts`, one text after another, uint32; and how many
-    each has, int64.
-    """
+def hash_grams(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return hashes of the character GRAM-grams of `texts` in order, uint32, and counts, int64."""
     signs = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32).astype(
         np.uint64
     )
@@ -99,9 +100,13 @@ def grams(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return (mixed >> np.uint64(32)).astype(np.uint32)[keep], np.maximum(0, lengths - GRAM + 1)
 
 
-def sign(texts: list[str], lengths: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """MinHash signatures, uint8 (texts, BANDS * ROWS), the low bits of each minimum; band keys,
-    uint64 (BANDS, texts).
+def minhash_signatures(
+    texts: list[str], lengths: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return MinHash signatures and band keys.
+
+    Signatures: the low bits of each minimum, uint8, shape (texts, BANDS * ROWS). Keys: uint64,
+    shape (BANDS, texts).
     """
     rng = np.random.default_rng(seed)
     factors = rng.integers(1, 2**32, BANDS * ROWS, np.uint32) | np.uint32(1)
@@ -113,7 +118,7 @@ def sign(texts: list[str], lengths: np.ndarray, seed: int) -> tuple[np.ndarray, 
 
     def work(edge: tuple[int, int]) -> None:
         low, high = edge
-        hashes, sizes = grams(texts[low:high])
+        hashes, sizes = hash_grams(texts[low:high])
         starts = np.cumsum(sizes) - sizes
         room = np.empty_like(hashes)
         for k, (factor, shift) in enumerate(zip(factors, shifts)):
@@ -133,9 +138,10 @@ def sign(texts: list[str], lengths: np.ndarray, seed: int) -> tuple[np.ndarray, 
     return signatures, keys
 
 
-def candidates(signatures: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs that share a band and most of their signature: each text with the first of its group
-    and the one before.
+def candidate_pairs(signatures: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs that share a band and most of their signature.
+
+    In a band, each text is paired with the first of its group and the one before it.
     """
     number = keys.shape[1]
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -145,7 +151,7 @@ def candidates(signatures: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _band(keys: np.ndarray, signatures: np.ndarray) -> np.ndarray:
-    """Candidates of one band as left * texts + right."""
+    """Return candidates of one band as left * texts + right."""
     order = np.argsort(keys, kind="stable")
     same = keys[order][1:] == keys[order][:-1]
     at = np.flatnonzero(same) + 1
@@ -164,12 +170,10 @@ def _agree(signatures: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.nd
     return (signatures[left] == signatures[right]).mean(axis=1)
 
 
-def jaccard(
+def jaccard_similarities(
     texts: Sequence[str], left: np.ndarray, right: np.ndarray, at_once: int = 20_000
 ) -> np.ndarray:
-    """Common grams over all grams of the pairs (left, right) of positions in `texts`; float, shape
-    (pairs,).
-    """
+    """Return the Jaccard similarity of grams of the pairs of positions in `texts`: (pairs,)."""
     edges = [(i, i + at_once) for i in range(0, len(left), at_once)]
     with ThreadPoolExecutor(WORKERS) as pool:
         found = list(pool.map(lambda e: _jaccard(texts, left[slice(*e)], right[slice(*e)]), edges))
@@ -178,7 +182,7 @@ def jaccard(
 
 def _jaccard(texts: Sequence[str], left: np.ndarray, right: np.ndarray) -> np.ndarray:
     used, at = np.unique(np.concatenate([left, right]), return_inverse=True)
-    hashes, sizes = grams([texts[i] for i in used])
+    hashes, sizes = hash_grams([texts[i] for i in used])
     starts = np.cumsum(sizes) - sizes
     rows = np.concatenate(
         [
@@ -198,7 +202,7 @@ def _jaccard(texts: Sequence[str], left: np.ndarray, right: np.ndarray) -> np.nd
 def _tagged(
     hashes: np.ndarray, starts: np.ndarray, sizes: np.ndarray, at: np.ndarray, side: int
 ) -> np.ndarray:
-    """uint64: number of the pair, hash of the gram, side, in this order of bits."""
+    """Return uint64 with, in order of bits: number of the pair, hash of the gram, side."""
     sizes_at = sizes[at]
     pair = np.repeat(np.arange(len(at), dtype=np.uint64), sizes_at)
     inside = np.arange(sizes_at.sum()) - np.repeat(np.cumsum(sizes_at) - sizes_at, sizes_at)

@@ -1,4 +1,4 @@
-"""Cells that hold nothing, or nothing to learn from."""
+"""Checks of cells that are empty or hold nothing to learn from."""
 
 from __future__ import annotations
 
@@ -8,69 +8,37 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from fedkit.core.formatting import count, listing, quote
+from fedkit.core.formatting import count_noun, quote, quoted_list
 from fedkit.data.read_rows import RawTable
 from fedkit.quality.finding import CheckOptions, Finding
-from fedkit.quality.table_view import facts, finding, grade, share
+from fedkit.quality.table_view import format_share, level_of, make_finding, view_of
 
-# What people and programs write where they have nothing to say; compared in NFKC and small letters.
-PLACEHOLDERS = frozenset(
-    (
-        "na",
-        "n/a",
-        "#n/a",
-        "nan",
-        "null",
-        "none",
-        "nil",
-        "-",
-        "--",
-        "---",
-        "?",
-        "??",
-        "???",
-        "tbd",
-        "todo",
-        "unknown",
-        "undefined",
-        "blank",
-        "empty",
-        "#ref!",
-        "#value!",
-        "#name?",
-        "#div/0!",
-        "なし",
-        "無し",
-        "不明",
-        "未定",
-        "未分類",
-        "未設定",
-        "未入力",
-        "該当なし",
-        "空白",
-        "ー",
-    )
+# written by people and programs in place of a value; compared in NFKC and lower case
+_NOTHING = (
+    "na n/a #n/a nan null none nil - -- --- ? ?? ??? tbd todo unknown undefined blank empty"
+    " #ref! #value! #name? #div/0! なし 無し 不明 未定 未分類 未設定 未入力 該当なし 空白 ー"
 )
+PLACEHOLDERS = frozenset(_NOTHING.split())
 _LETTER = re.compile(r"[^\W_]")
 _ALPHA = re.compile(r"[^\W\d_]")
 
 
-def check_missing_text(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Rows without a text."""
+def check_missing_text(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find rows without a text."""
     empty = table.frame["text"].to_numpy(dtype=object) == ""
     empty &= ~_spaces(table)
     yield from _missing(table, "text", empty)
 
 
-def check_missing_label(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Rows without a label."""
-    yield from _missing(table, "label", facts(table).labels < 0)
+def check_missing_label(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find rows without a label."""
+    yield from _missing(table, "label", view_of(table).labels < 0)
 
 
-def check_missing_client(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Training rows that do not say whose they are, in a table that has a column for it."""
+def check_missing_client(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find training rows without a client, in a table that has a client column."""
     if table.columns.client is not None:
-        yield from _missing(table, "client", (facts(table).clients < 0) & facts(table).train)
+        yield from _missing(table, "client", (view_of(table).clients < 0) & view_of(table).train)
 
 
 def _missing(table: RawTable, role: str, bad: np.ndarray) -> Iterator[Finding]:
@@ -80,21 +48,21 @@ def _missing(table: RawTable, role: str, bad: np.ndarray) -> Iterator[Finding]:
     why = {
         "text": "a row without a text teaches nothing, and the kit leaves it out",
         "label": (
-            "without its answer a row can neither be learned from nor measured on, and the kit"
-            " leaves it out"
+            "without its answer a row can neither be learned from nor measured on,"
+            " and the kit leaves it out"
         ),
         "client": (
-            "a row that belongs to nobody cannot be trained on at a client, and the kit leaves"
-            " it out"
+            "a row that belongs to nobody cannot be trained on at a client,"
+            " and the kit leaves it out"
         ),
     }[role]
-    yield finding(
+    yield make_finding(
         table,
         f"missing-{role}",
-        grade(number, len(table.frame), 0.01, 0.5),
+        level_of(number, len(table.frame), 0.01, 0.5),
         bad,
-        f"{count(number, 'row')} ({share(number, len(table.frame))}) have no {role} in column"
-        f" {column}",
+        f"{count_noun(number, 'row')} ({format_share(number, len(table.frame))})"
+        f" have no {role} in column {column}",
         why,
         f"fill in the {role} where you know it; the cleaned copy leaves the other rows out",
         mended=True,
@@ -103,67 +71,65 @@ def _missing(table: RawTable, role: str, bad: np.ndarray) -> Iterator[Finding]:
 
 
 def _spaces(table: RawTable) -> np.ndarray:
-    """Rows whose text cell holds something, but nothing that one can see once it is cleaned."""
-    raw, clean = (
-        table.frame["text_raw"].to_numpy(dtype=object),
-        table.frame["text"].to_numpy(dtype=object),
-    )
+    """Return rows whose text cell is not empty, but is once it is cleaned: bool, shape (rows,)."""
+    raw = table.frame["text_raw"].to_numpy(dtype=object)
+    clean = table.frame["text"].to_numpy(dtype=object)
     return (clean == "") & (raw != "")
 
 
-def check_blank_text(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Texts of spaces, invisible characters or punctuation only, and words that mean "nothing"."""
-    values = pd.Series(facts(table).same[1], dtype=object)
+def check_blank_text(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find texts of spaces, invisible signs or punctuation only, and words such as "none"."""
+    values = pd.Series(view_of(table).same[1], dtype=object)
     empty = np.array(
         [value in PLACEHOLDERS or not _LETTER.search(value) for value in values], dtype=bool
     )
     bad = _spaces(table)
-    at = facts(table).same[0]
+    at = view_of(table).same[0]
     known = at >= 0
     bad[known] |= empty[at[known]]
     bad |= (at < 0) & (table.frame["text"].to_numpy(dtype=object) != "")
     if number := int(bad.sum()):
         seen = table.frame["text_raw"].iloc[np.flatnonzero(bad)[:50]]
-        yield finding(
+        yield make_finding(
             table,
             "blank-text",
-            grade(number, len(table.frame), 0.01, 0.5),
+            level_of(number, len(table.frame), 0.01, 0.5),
             bad,
-            f"{count(number, 'text')} ({share(number, len(table.frame))}) hold nothing to read:"
-            " spaces, invisible characters, punctuation, or a word such as N/A",
-            "such a text says nothing about its label, so a model can only guess, and it lowers"
-            " every measured accuracy",
-            "look at what these reports said originally and fill it in; the cleaned copy leaves"
-            " them out",
+            f"{count_noun(number, 'text')} ({format_share(number, len(table.frame))}) hold nothing"
+            " to read: spaces, invisible characters, punctuation, or a word such as N/A",
+            "such a text says nothing about its label,"
+            " so a model can only guess, and it lowers every measured accuracy",
+            "look at what these reports said originally and fill it in;"
+            " the cleaned copy leaves them out",
             examples=[ascii(text)[1:-1] if not text.strip() else text for text in seen],
             mended=True,
         )
 
 
-def check_placeholder_labels(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Labels such as N/A or 未分類, which may mean that nobody chose one."""
-    names = [name for name in facts(table).label_names if name.casefold() in PLACEHOLDERS]
+def check_placeholder_labels(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find labels such as N/A or 未分類, which may mean that nobody chose one."""
+    names = [name for name in view_of(table).label_names if name.casefold() in PLACEHOLDERS]
     if not names:
         return
     bad = table.frame["label"].isin(names).to_numpy()
-    yield finding(
+    yield make_finding(
         table,
         "placeholder-labels",
-        grade(int(bad.sum()), len(table.frame), 0.01, 0.5),
+        level_of(int(bad.sum()), len(table.frame), 0.01, 0.5),
         bad,
-        f"{count(int(bad.sum()), 'row')} have a label that usually means that none was chosen:"
-        f" {listing(names, 5)}",
-        "taken as a label of its own it teaches the model to answer 'nothing', and those texts"
-        " belong elsewhere",
-        "give these rows their right label, or empty the cell; keep them if the name really is one"
-        " of your labels",
+        f"{count_noun(int(bad.sum()), 'row')} have a label"
+        f" that usually means that none was chosen: {quoted_list(names, 5)}",
+        "taken as a label of its own it teaches the model to answer 'nothing',"
+        " and those texts belong elsewhere",
+        "give these rows their right label, or empty the cell;"
+        " keep them if the name really is one of your labels",
         examples=names,
     )
 
 
-def check_constant_text(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Texts of a number only or of one word only, and one text that recurs through the file."""
-    values = facts(table).same[1]
+def check_constant_text(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find texts of a number or one word only, and one text that recurs through the file."""
+    values = view_of(table).same[1]
     number = np.array(
         [_LETTER.search(v) is not None and not _ALPHA.search(v) for v in values], dtype=bool
     )
@@ -174,9 +140,7 @@ def check_constant_text(table: RawTable, setting: CheckOptions) -> Iterator[Find
 
 
 def _one_word(value: str) -> bool:
-    """One word in letters that are written with spaces between words, or one or two signs of any
-    script.
-    """
+    """Return whether `value` is one word in ASCII letters, or one or two signs of any script."""
     return (
         value not in PLACEHOLDERS
         and (len(value) <= 2 or (" " not in value and value.isascii()))
@@ -185,46 +149,44 @@ def _one_word(value: str) -> bool:
 
 
 def _poor(table: RawTable, values: np.ndarray, words: str, which: str) -> Iterator[Finding]:
-    at = facts(table).same[0]
+    at = view_of(table).same[0]
     bad = (at >= 0) & np.append(values, False)[at]
     if found := int(bad.sum()):
-        yield finding(
+        yield make_finding(
             table,
             "constant-text",
-            grade(found, len(table.frame), 0.05, 0.8),
+            level_of(found, len(table.frame), 0.05, 0.8),
             bad,
-            f"{count(found, 'text')} ({share(found, len(table.frame))}) are {words}",
+            f"{count_noun(found, 'text')} ({format_share(found, len(table.frame))}) are {words}",
             "there is little in it that tells one label from another",
-            "see whether the text column is the right one (--text), or join it with the column that"
-            " holds the words",
+            "see whether the text column is the right one (--text),"
+            " or join it with the column that holds the words",
             numbers={"which": which},
         )
 
 
 def _refrain(table: RawTable) -> Iterator[Finding]:
-    """One text on 1 % of the rows and 10 rows or more, with several labels: a form's default, not a
-    report.
-    """
-    at = facts(table).same[0]
+    """Find a text on 1 % of the rows (10 or more) with several labels, such as a form's default."""
+    at = view_of(table).same[0]
     sizes = np.bincount(at[at >= 0], minlength=1)
     for value in np.argsort(-sizes, kind="stable")[:5]:
         bad = at == value
         labels = (
-            len(np.unique(facts(table).labels[bad & (facts(table).labels >= 0)]))
+            len(np.unique(view_of(table).labels[bad & (view_of(table).labels >= 0)]))
             if sizes[value]
             else 0
         )
         if sizes[value] < max(10, 0.01 * len(table.frame)) or labels < 3:
             continue
-        yield finding(
+        yield make_finding(
             table,
             "constant-text",
-            grade(int(sizes[value]), len(table.frame), 0.02, 0.8),
+            level_of(int(sizes[value]), len(table.frame), 0.02, 0.8),
             bad,
-            f"one and the same text stands in {count(int(sizes[value]), 'row')} with {labels}"
-            " different labels",
-            "a text that stands for everything, such as a form's default, teaches nothing and hides"
-            " what was reported",
+            "one and the same text stands"
+            f" in {count_noun(int(sizes[value]), 'row')} with {labels} different labels",
+            "a text that stands for everything,"
+            " such as a form's default, teaches nothing and hides what was reported",
             "leave these rows out, or replace them by what was reported",
             numbers={"which": "refrain", "labels": labels},
         )

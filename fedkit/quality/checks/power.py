@@ -1,4 +1,4 @@
-"""How small a difference in accuracy a test set can show.
+"""Check whether a test set is large enough to show a difference in accuracy.
 
 Two models are compared on the same n test examples. With psi the share of examples on which just
 one of them is right and d the difference of their accuracies, McNemar's test (1947) at level alpha,
@@ -14,26 +14,30 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fedkit.core.formatting import count
+from fedkit.core.formatting import count_noun
 from fedkit.core.stats import ALPHA, DISCORDANCE, POWER, examples_needed, smallest_difference
 from fedkit.data.cleaning import MIN_TRAIN
 from fedkit.data.read_rows import RawTable
 from fedkit.quality.finding import CheckOptions, Finding
-from fedkit.quality.table_view import facts, finding
+from fedkit.quality.table_view import make_finding, view_of
 
-WANTED = 0.05  # the difference, in accuracy, that one would like to see
+WANTED = 0.05  # difference in accuracy that a test set should show
 
 
-def points(table: RawTable) -> float | None:
-    """`smallest_difference` of the table's test set in percentage points, rounded up to a tenth."""
-    found = smallest_difference(facts(table).num_test)
+def smallest_points(table: RawTable) -> float | None:
+    """Return the smallest difference that the test set can show, in points, rounded up to 0.1."""
+    found = smallest_difference(view_of(table).num_test)
     return None if found is None else math.ceil(1000 * found - 1e-3) / 10
 
 
-def check_few_examples(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
-    """Too few usable rows to train on, or too few test rows to show a difference of 5 points."""
+def check_few_examples(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+    """Find too few usable rows to train on, or too few test rows for a difference of 5 points."""
     yield from _too_few_to_train(table)
-    num_test, needed, smallest = facts(table).num_test, examples_needed(WANTED), points(table)
+    num_test, needed, smallest = (
+        view_of(table).num_test,
+        examples_needed(WANTED),
+        smallest_points(table),
+    )
     if num_test >= needed:
         return
     shows = (
@@ -47,15 +51,15 @@ def check_few_examples(table: RawTable, setting: CheckOptions) -> Iterator[Findi
         if table.single
         else ""
     )
-    yield finding(
+    yield make_finding(
         table,
         "few-examples",
         "care" if smallest else "stop",
         np.zeros(0, np.int64),
-        f"{count(num_test, 'test example')} {shows} between two models, and smaller ones stay"
-        " hidden in chance",
-        "a comparison of local with federated training would then end in 'cannot tell', however"
-        " good the training is",
+        f"{count_noun(num_test, 'test example')} {shows} between two models,"
+        " and smaller ones stay hidden in chance",
+        "a comparison of local with federated training would then end in 'cannot tell',"
+        " however good the training is",
         f"{more:,} more test examples would show a difference of 5 points{besides}",
         examples=(),
         count=num_test,
@@ -73,15 +77,15 @@ def check_few_examples(table: RawTable, setting: CheckOptions) -> Iterator[Findi
 
 
 def _too_few_to_train(table: RawTable) -> Iterator[Finding]:
-    usable = facts(table).usable & facts(table).train
-    once = len(np.unique(facts(table).texts[usable]))
+    usable = view_of(table).usable & view_of(table).train
+    once = len(np.unique(view_of(table).texts[usable]))
     if once < MIN_TRAIN:
-        yield finding(
+        yield make_finding(
             table,
             "few-examples",
             "stop",
             usable,
-            f"{count(once, 'different training text')} with a label can be used",
+            f"{count_noun(once, 'different training text')} with a label can be used",
             f"below {MIN_TRAIN} nothing can be learned, and the kit refuses to start",
             "add examples, or see whether the right columns were chosen (--text, --label)",
             count=once,

@@ -1,4 +1,4 @@
-"""Names of labels and clients that differ only in how they are written."""
+"""Checks of names of labels and clients that differ only in spelling."""
 
 from __future__ import annotations
 
@@ -9,83 +9,57 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fedkit.core.formatting import count, listing, quote
+from fedkit.core.formatting import count_noun, quote, quoted_list
 from fedkit.data.read_rows import RawTable
 from fedkit.quality.finding import CheckOptions, Finding
-from fedkit.quality.table_view import codes, finding
+from fedkit.quality.table_view import factorize_cells, make_finding
 
 # Signs that look alike, drawn together: Cyrillic and Greek with Latin, kana with kanji, dashes
 # (Unicode TS 39, "confusables").
 _ALIKE = (
-    "aаα",
-    "eе",
-    "oоο0",
-    "pрρ",
-    "cс",
-    "yу",
-    "xхχ",
-    "iіι",
-    "l1|",
-    "kκк",
-    "hһ",
-    "tτ",
-    "jј",
-    "sѕ",
-    "dԁ",
-    "bв",
-    "mм",
-    "カ力",
-    "ロ口",
-    "ニ二",
-    "エ工",
-    "ト卜",
-    "タ夕",
-    "ハ八",
-    "ー一―—–‐−",
-    "へヘ",
-    "べベ",
-    "ぺペ",
+    "aаα eе oоο0 pрρ cс yу xхχ iіι l1| kκк hһ tτ jј sѕ dԁ bв mм カ力 ロ口 ニ二 エ工 ト卜 タ夕"
+    " ハ八 ー一―—–‐− へヘ べベ ぺペ"
 )
-_LOOKS = str.maketrans({sign: group[0] for group in _ALIKE for sign in group[1:]})
+_LOOKS = str.maketrans({sign: group[0] for group in _ALIKE.split() for sign in group[1:]})
 _BETWEEN = re.compile(r"(?<=\w)[\s_\-‐‑–—/.,:&']+(?=\w)|_")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
-MOST_NAMES = 2_000  # names among which slips of the pen are looked for
-SLIP = 0.1  # a slip has at most this share of the rows of the right spelling
+MOST_NAMES = 2_000  # names among which typos are searched
+SLIP = 0.1  # a typo has at most this share of the rows of the right spelling
 
 
-def fold(name: str) -> str:
-    """What is left of a name without width, case, separators, invisible signs and look-alikes."""
+def fold_spelling(name: str) -> str:
+    """Return a name without width, case, separators, invisible signs and look-alikes."""
     plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", name)).casefold().strip(" .,:;")
     return _BETWEEN.sub(lambda found: _gap(plain, found), plain).translate(_LOOKS)
 
 
 def _gap(name: str, found: re.Match) -> str:
-    """Nothing, but one blank between two digits: 1.5 and 15 are different."""
+    """Return a blank between two digits (1.5 is not 15), else nothing."""
     inside = found.start() > 0 and found.end() < len(name)
     return (
         " " if inside and name[found.start() - 1].isdigit() and name[found.end()].isdigit() else ""
     )
 
 
-def check_label_spellings(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
+def check_label_spellings(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
     yield from _spellings(
         table, "label", "splits one answer into two, and each half counts as wrong for the other"
     )
 
 
-def check_client_spellings(table: RawTable, setting: CheckOptions) -> Iterator[Finding]:
+def check_client_spellings(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
     yield from _spellings(
         table, "client", "splits one site into two clients, each with a part of its own data"
     )
 
 
 def _spellings(table: RawTable, role: str, harm: str) -> Iterator[Finding]:
-    at, names = codes(table.frame[role])
+    at, names = factorize_cells(table.frame[role])
     if not len(names):
         return
     sizes = np.bincount(at[at >= 0], minlength=len(names))
     yield from _merged(table, role)
-    same = variants(names, sizes)
+    same = find_variants(names, sizes)
     if same:
         yield _found(
             table,
@@ -98,7 +72,9 @@ def _spellings(table: RawTable, role: str, harm: str) -> Iterator[Finding]:
             harm,
             True,
         )
-    slips = typos([n for n in names if n not in same], {n: int(s) for n, s in zip(names, sizes)})
+    slips = find_typos(
+        [n for n in names if n not in same], {n: int(s) for n, s in zip(names, sizes)}
+    )
     if slips:
         yield _found(
             table,
@@ -113,13 +89,11 @@ def _spellings(table: RawTable, role: str, harm: str) -> Iterator[Finding]:
         )
 
 
-def variants(names: np.ndarray, sizes: np.ndarray) -> dict[str, str]:
-    """Each name that folds to the same as a more frequent one, with that one; of equals the first
-    seen is kept.
-    """
+def find_variants(names: np.ndarray, sizes: np.ndarray) -> dict[str, str]:
+    """Return {name: more frequent name that folds to the same}; of equals the first is kept."""
     groups: dict[str, list[int]] = defaultdict(list)
     for i, name in enumerate(names):
-        groups[fold(name) or name].append(i)
+        groups[fold_spelling(name) or name].append(i)
     best = {key: max(members, key=lambda i: (sizes[i], -i)) for key, members in groups.items()}
     return {
         names[i]: names[best[key]]
@@ -129,15 +103,15 @@ def variants(names: np.ndarray, sizes: np.ndarray) -> dict[str, str]:
     }
 
 
-def typos(names: list[str], sizes: dict[str, int]) -> dict[str, str]:
-    """Rare names one edit (a letter more, less, other, or two swapped) from a name at least ten
-    times as frequent.
+def find_typos(names: list[str], sizes: dict[str, int]) -> dict[str, str]:
+    """Return {rare name: name one edit away that is at least ten times as frequent}.
 
-    Names of fewer than six letters and names that differ in a digit are left alone.
+    An edit is a letter more, less or other, or two neighbours swapped. Names of fewer than six
+    letters and names that differ in a digit are left alone.
     """
     if len(names) > MOST_NAMES:
         return {}
-    folded = {name: fold(name) for name in names}
+    folded = {name: fold_spelling(name) for name in names}
     holes: dict[str, set[str]] = defaultdict(set)
     for name in names:
         for hole in _holes(folded[name]):
@@ -157,16 +131,14 @@ def typos(names: list[str], sizes: dict[str, int]) -> dict[str, str]:
 
 
 def _holes(name: str) -> set[str]:
-    """The name itself and with one letter left out, digits kept: names within one edit share one of
-    these.
-    """
+    """Return the name and its forms with one non-digit left out; names one edit apart share one."""
     if len(name) < 6:
         return set()
     return {name} | {name[:i] + name[i + 1 :] for i in range(len(name)) if not name[i].isdigit()}
 
 
 def _slip(one: str, other: str) -> bool:
-    """Whether one edit or one swap of neighbours leads from one to the other."""
+    """Return whether one edit or one swap of neighbours leads from one to the other."""
     if abs(len(one) - len(other)) > 1 or sorted(filter(str.isdigit, one)) != sorted(
         filter(str.isdigit, other)
     ):
@@ -183,19 +155,19 @@ def _slip(one: str, other: str) -> bool:
 
 
 def _merged(table: RawTable, role: str) -> Iterator[Finding]:
-    """Spellings that are one already after reading (NFKC, spaces at the ends)."""
+    """Find spellings that reading makes equal (NFKC, spaces at the ends)."""
     raw, clean = table.frame[f"{role}_raw"], table.frame[role]
     pairs = {(r, c) for r, c in zip(raw, clean) if r != c and c}
     shared = {c for r, c in pairs} & set(raw)
     different = sorted(r for r, c in pairs if c in shared)
     if different:
-        yield finding(
+        yield make_finding(
             table,
             f"{role}-spellings",
             "note",
             raw.isin(different).to_numpy(),
-            f"{count(len(different), f'{role} spelling')} differ from another only in full-width"
-            " letters or outer spaces",
+            f"{count_noun(len(different), f'{role} spelling')} differ"
+            " from another only in full-width letters or outer spaces",
             "the kit reads them as one already; other programs would not",
             "nothing to do here; the cleaned copy writes them alike",
             examples=[ascii(name)[1:-1] if name.isascii() else name for name in different],
@@ -218,19 +190,19 @@ def _found(
     pairs = [f"{quote(odd, 30)} → {quote(usual, 30)}" for odd, usual in same.items()]
     bad = np.isin(at, [i for i, name in enumerate(names) if name in same])
     what = (
-        f"{count(len(same), f'{role} name')} {'is' if len(same) == 1 else 'are'} {how}:"
+        f"{count_noun(len(same), f'{role} name')} {'is' if len(same) == 1 else 'are'} {how}:"
         f" {', '.join(pairs[:3])}"
     )
-    odd = listing(same, 3)
+    odd = quoted_list(same, 3)
     mend = (
         f"the cleaned copy writes the more frequent spelling instead of {odd}"
         if mended
         else (
-            f"write the right name instead of {odd}, if it is a slip; keep it if both names are"
-            " meant"
+            f"write the right name instead of {odd}, if it is a slip;"
+            " keep it if both names are meant"
         )
     )
-    return finding(
+    return make_finding(
         table,
         f"{role}-spellings",
         "care",

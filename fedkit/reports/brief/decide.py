@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fedkit.core import locale
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 from fedkit.reports.brief import sentences
 from fedkit.reports.brief.brief import Brief
@@ -109,7 +109,7 @@ def numbers(case: RuleInputs) -> dict[str, Any]:
             else {"epsilon": None, "sums_only": p.sealed}
         ),
         "sha256": {
-            k: tidy(part.get("sha256") or "?", 64)
+            k: printable_line(part.get("sha256") or "?", 64)
             for k, part in (("data", e.run.data), ("model", e.run.model))
         },
         "missing": list(e.missing),

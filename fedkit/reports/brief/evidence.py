@@ -11,16 +11,16 @@ from statistics import fmean
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 from fedkit.core.stats import t_interval
 from fedkit.network import replay
 from fedkit.reports.brief.promise import meets
 from fedkit.results import measures
-from fedkit.results.difference import Difference, comparable, difference
-from fedkit.results.methods import MeanOverSeeds, Method, methods, over_seeds
+from fedkit.results.difference import Difference, accuracy_difference, comparable
+from fedkit.results.methods import MeanOverSeeds, Method, difference_over_seeds, group_methods
 from fedkit.results.privacy_promise import Promise
-from fedkit.results.recommendation import best
+from fedkit.results.recommendation import best_method
 
 # without these a comparison is not whole
 WANTED = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")
@@ -97,7 +97,7 @@ class Evidence:
 
     @property
     def train(self) -> int:
-        return measures.whole(measures.number(self.run.data.get("train"), "data.train"))
+        return measures.as_count(measures.as_number(self.run.data.get("train"), "data.train"))
 
     @property
     def labels(self) -> int:
@@ -115,16 +115,16 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
 
     Raises FedkitError without a finished federated run, or for a damaged record.
     """
-    runs = measures.sound(records)
+    runs = measures.check_runs(records)
     for run in runs:
         _check(run)
-    found = methods(runs)
+    found = group_methods(runs)
     if not found:
         raise FedkitError(
             "no federated run among the records; start one with `fedkit run`, and give its"
             " folder too"
         )
-    top = best([m for m in found if meets(m.promise, needed)] or found) or best(found)
+    top = best_method([m for m in found if meets(m.promise, needed)] or found) or best_method(found)
     if top is None:
         raise FedkitError(
             "no federated run has finished; go on with `fedkit run --resume --out DIR`, then ask"
@@ -154,7 +154,7 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
         up=_mean(top.runs, "uplink"),
         down=_mean(top.runs, "downlink"),
         base=measures.base_mb(top.runs[0]) * measures.MB,
-        train_seconds=fmean(measures.result(r, "train_seconds") for r in top.runs),
+        train_seconds=fmean(measures.result_number(r, "train_seconds") for r in top.runs),
         promise=top.promise,
         missing=tuple(k for k in WANTED if k not in others),
         unlike=tuple(k for k, same in others.items() if any(_unlike(top.runs[0], r) for r in same)),
@@ -169,7 +169,7 @@ def _check(run: Run) -> None:
     RunConfig.from_dict(run.config)
     measures.test_size(run)
     for name, most in (("accuracy", 1.0), ("own_mix_accuracy", 1.0), ("train_seconds", math.inf)):
-        value = measures.result(run, name)
+        value = measures.result_number(run, name)
         if value < 0 or value > most:
             raise FedkitError(
                 f"damaged run record: {name} is {value:g}, expected"
@@ -213,7 +213,7 @@ def _mean(runs: Sequence[Run], direction: str) -> float:
 
 
 def _daily(runs: Sequence[Run]) -> float:
-    return fmean(measures.result(run, "own_mix_accuracy") for run in runs)
+    return fmean(measures.result_number(run, "own_mix_accuracy") for run in runs)
 
 
 def _way(method: Method) -> MeanOverSeeds:
@@ -221,14 +221,14 @@ def _way(method: Method) -> MeanOverSeeds:
     mean = method.accuracy()
     if len(method.seeds) < 2:
         return mean
-    singles = [(measures.accuracy(r), *measures.interval(r)[:2]) for r in method.runs]
+    singles = [(measures.accuracy(r), *measures.accuracy_interval(r)[:2]) for r in method.runs]
     low, high = widened(mean.value, mean.low, mean.high, singles)
     return MeanOverSeeds(mean.value, max(low, 0.0), min(high, 1.0), mean.over)
 
 
 def _apart(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference | None:
     """ours - theirs; over several seeds with the luck of the test examples too (see widened)."""
-    d = over_seeds(ours, theirs)
+    d = difference_over_seeds(ours, theirs)
     pairs = [
         (a, b)
         for a in ours
@@ -237,7 +237,7 @@ def _apart(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference | None:
     ]
     if d is None or len(pairs) < 2:
         return d
-    single = [difference(a, b) for a, b in pairs]
+    single = [accuracy_difference(a, b) for a, b in pairs]
     return Difference(
         d.value,
         *widened(d.value, d.low, d.high, [(s.value, s.low, s.high) for s in single]),
@@ -254,7 +254,7 @@ def _gain(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference:
         _daily([r]) - by_seed[r.config.get("seed")] for r in ours if r.config.get("seed") in by_seed
     ]
     one, two, n = _daily(ours), _daily(theirs), measures.test_size(ours[0])
-    (low1, high1), (low2, high2) = measures.of_examples(one, n), measures.of_examples(two, n)
+    (low1, high1), (low2, high2) = measures.share_interval(one, n), measures.share_interval(two, n)
     low, high = math.hypot(one - low1, high2 - two), math.hypot(high1 - one, two - low2)
     found = Difference(one - two, one - two - low, one - two + high, f"{n} test examples")
     if len(shared) < 2:
@@ -284,7 +284,7 @@ def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Com
     counts = measures.client_labels(run)
     holders = counts > 0
     sizes = [
-        measures.whole(measures.number(c.get("train"), "data.clients.train"))
+        measures.as_count(measures.as_number(c.get("train"), "data.clients.train"))
         for c in measures.clients(run)
     ]
     out = []
@@ -292,12 +292,16 @@ def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Com
         ways = [_of_company(same, name) for same in alone]
         known = [way for way in ways if not math.isnan(way)]
         only = tuple(
-            tidy(k) for k in holders.columns if counts[k].iloc[i] >= HELD and holders[k].sum() == 1
+            printable_line(k)
+            for k in holders.columns
+            if counts[k].iloc[i] >= HELD and holders[k].sum() == 1
         )
-        own = measures.number(measures.last(run).client_accuracy.get(name), "client_accuracy")
+        own = measures.as_number(
+            measures.last_round(run).client_accuracy.get(name), "client_accuracy"
+        )
         out.append(
             Company(
-                tidy(name),
+                printable_line(name),
                 sizes[i],
                 sizes[i] / max(sum(sizes), 1),
                 only,
@@ -315,6 +319,6 @@ def _of_company(runs: Sequence[Run], name: str) -> float:
     """
     given = [run.result.get("client_accuracies") for run in runs]
     values = [
-        measures.number(g.get(name), "client_accuracies") for g in given if isinstance(g, dict)
+        measures.as_number(g.get(name), "client_accuracies") for g in given if isinstance(g, dict)
     ]
     return fmean(values) if values else math.nan

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from fedkit.core.files import packaged
+from fedkit.core.files import read_packaged_text
 from fedkit.plots.theme import FONT
 from fedkit.reports.brief import pictures, text_metrics
 from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO, Brief, Fact, Rule
@@ -75,12 +75,12 @@ def render(brief: Brief) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     css = (
-        packaged("fedkit.reports", "templates/brief.css")
+        read_packaged_text("fedkit.reports", "templates/brief.css")
         .replace("__FONT__", FONT)
         .replace("__TILES__", str(max(1, min(len(brief.tiles), 5))))
     )
     return (
-        engine.from_string(packaged("fedkit.reports", "templates/brief.html.j2"))
+        engine.from_string(read_packaged_text("fedkit.reports", "templates/brief.html.j2"))
         .render(
             brief=brief,
             level=level,

@@ -16,7 +16,7 @@ from fedkit.core import locale
 from fedkit.plots.theme import GRID, INK, MUTED
 from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO, Bar, Brief, Returns, Swing
 from fedkit.reports.brief.text_metrics import clean, cut, extent, first, more
-from fedkit.results.method_style import look
+from fedkit.results.method_style import method_style
 
 LAMPS = {NO_GO: "#d55e00", CONDITIONS: "#f0b400", GO: "#00a878"}  # top to bottom, as on a street
 DARK = {
@@ -179,7 +179,7 @@ def _bar(bar: Bar, y: float, x0: float, x1: float, lang: str) -> str:
     if math.isfinite(bar.value):
         parts.append(
             f'<rect x="{x0}" y="{middle - 7:g}" width="{at(bar.value) - x0:.1f}" height="14" '
-            f'fill="{look(bar.method).colour}"/>'
+            f'fill="{method_style(bar.method).colour}"/>'
         )
     spread = interval(bar)
     if spread:
@@ -190,7 +190,9 @@ def _bar(bar: Bar, y: float, x0: float, x1: float, lang: str) -> str:
             f'<path d="{path}" stroke="#fff" stroke-width="4"/>',
             f'<path d="{path}" stroke="{INK}" stroke-width="1.6"/>',
         ]
-        parts.append(_text(WIDE, middle + 11, locale.between(*spread, lang), 9.5, MUTED, "end"))
+        parts.append(
+            _text(WIDE, middle + 11, locale.percent_range(*spread, lang), 9.5, MUTED, "end")
+        )
     parts.append(
         _text(
             WIDE,

@@ -11,21 +11,21 @@ import math
 
 from fedkit.core import locale
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
-from fedkit.privacy.mechanisms import FEW
+from fedkit.privacy.mechanisms import FEW_CLIENTS
 from fedkit.reports.text.brief import text
 from fedkit.results import measures
-from fedkit.results.methods import family
+from fedkit.results.methods import spec_name
 from fedkit.results.privacy_promise import (
     FAIR,
     STRONG,
     Promise,
-    chance,
-    number,
-    promise,
-    right,
-    tiny,
+    format_chance,
+    format_delta,
+    format_epsilon,
+    guess_bound,
+    weakest_promise,
 )
 
 ADAPTERS = (
@@ -45,7 +45,7 @@ def privacy_lines(run: Run, lang: str) -> tuple[str, ...]:
     """What is promised and what is not: the number with unit, adjacency, delta, accountant and whom
     to trust; then caveats.
     """
-    given = promise([run]).given
+    given = weakest_promise([run]).given
     said = [*_promised(run, lang)] if given else [text("privacy.none", lang)]
     said += [_sealed(run, lang)] if _lock(run) != "none" else [text("privacy.server_sees", lang)]
     said += [] if given and _alone(run) else [text("privacy.lora", lang)]
@@ -62,7 +62,7 @@ def left_lines(run: Run, lang: str) -> tuple[str, ...]:
             what=_what(run, lang),
             numbers=locale.number(_trainable(run), lang),
             rounds=locale.number(len(run.rounds), lang),
-            size=locale.nbytes(sent, lang),
+            size=locale.data_size(sent, lang),
         )
     ]
     said += [_start(run, lang)] if _sends_statistics(run) else []
@@ -76,10 +76,10 @@ def stayed_lines(run: Run, lang: str) -> tuple[str, ...]:
         text(
             "stayed.text",
             lang,
-            examples=locale.number(measures.number(run.data.get("train"), "data.train"), lang),
+            examples=locale.number(measures.as_number(run.data.get("train"), "data.train"), lang),
         )
     ]
-    tune = family(run.config.get("tune"))
+    tune = spec_name(run.config.get("tune"))
     said += [
         text(
             (
@@ -93,12 +93,12 @@ def stayed_lines(run: Run, lang: str) -> tuple[str, ...]:
         )
     ]
     shared = run.config.get("share") or "all"
-    said += [text("stayed.parts", lang, parts=tidy(shared))] if shared != "all" else []
+    said += [text("stayed.parts", lang, parts=printable_line(shared))] if shared != "all" else []
     return (*said, text("stayed.inferred", lang))
 
 
 def _promised(run: Run, lang: str) -> list[str]:
-    p, told = promise([run]), run.result.get("privacy")
+    p, told = weakest_promise([run]), run.result.get("privacy")
     told = told if isinstance(told, dict) else {}
     known = {"example": "unit.example", "client": "unit.client"}
     unit = text(known[p.unit], lang) if p.unit in known else p.unit
@@ -107,16 +107,16 @@ def _promised(run: Run, lang: str) -> list[str]:
         text(
             "privacy.promise",
             lang,
-            epsilon=number(p.epsilon),
+            epsilon=format_epsilon(p.epsilon),
             unit=unit,
-            delta=tiny(p.delta),
-            accountant=tidy(name, 12).upper() if name else locale.UNKNOWN[lang],
+            delta=format_delta(p.delta),
+            accountant=printable_line(name, 12).upper() if name else locale.UNKNOWN[lang],
         ),
         _at_worst(p.epsilon, p.delta, lang),
         text("privacy.trust", lang, who=_trusted(run, lang)),
         text("privacy.example_not" if p.unit == "example" else "privacy.client_not", lang),
     ]
-    few = p.unit == "client" and len(measures.clients(run)) < FEW
+    few = p.unit == "client" and len(measures.clients(run)) < FEW_CLIENTS
     said += (
         [text("privacy.few", lang, sites=locale.number(len(measures.clients(run)), lang))]
         if few
@@ -131,22 +131,22 @@ def _promised(run: Run, lang: str) -> list[str]:
 
 def _at_worst(epsilon: float, delta: float, lang: str) -> str:
     """The bound on guessing, and its worth by the same thresholds as everywhere in the kit."""
-    most = right(epsilon, delta)
+    most = guess_bound(epsilon, delta)
     worth = "strong" if most <= STRONG else "fair" if most <= FAIR else "weak"
-    share = chance(most).replace("more than ", "").replace(" %", "%")
-    key = "privacy.worst_certain" if "more than" in chance(most) else "privacy.worst"
+    share = format_chance(most).replace("more than ", "").replace(" %", "%")
+    key = "privacy.worst_certain" if "more than" in format_chance(most) else "privacy.worst"
     return text(key, lang, share=share, worth=text(f"worth.{worth}", lang))
 
 
 def _trusted(run: Run, lang: str) -> str:
-    if promise([run]).unit == "example" and _alone(run):
+    if weakest_promise([run]).unit == "example" and _alone(run):
         return text("trust.nobody", lang)
     return text("trust.sums" if _lock(run) != "none" else "trust.server", lang)
 
 
 def _alone(run: Run) -> bool:
     """Every site adds all the noise itself."""
-    p = promise([run])
+    p = weakest_promise([run])
     return p.given and p.alone
 
 
@@ -155,17 +155,17 @@ def _sealed(run: Run, lang: str) -> str:
 
 
 def _lock(run: Run) -> str:
-    return family(run.config.get("secure") or "none")
+    return spec_name(run.config.get("secure") or "none")
 
 
 def _trainable(run: Run) -> float:
-    return measures.number(run.model.get("trainable"), "model.trainable")
+    return measures.as_number(run.model.get("trainable"), "model.trainable")
 
 
 def _what(run: Run, lang: str) -> str:
-    tune = family(run.config.get("tune"))
+    tune = spec_name(run.config.get("tune"))
     kind = "adapter" if tune in ADAPTERS else tune if tune in ("head", "full") else "part"
-    return text(f"left.what_{kind}", lang, tune=tidy(tune, 20))
+    return text(f"left.what_{kind}", lang, tune=printable_line(tune, 20))
 
 
 def _sends_statistics(run: Run) -> bool:
@@ -175,15 +175,15 @@ def _sends_statistics(run: Run) -> bool:
 def _start(run: Run, lang: str) -> str:
     sizes = [c.uplink_bytes for c in run.start.clients if c.uplink_bytes]
     size = math.fsum(sizes) / len(sizes)
-    return text("left.statistics", lang, size=locale.nbytes(size, lang))
+    return text("left.statistics", lang, size=locale.data_size(size, lang))
 
 
 def _treated(run: Run, lang: str) -> list[str]:
     """What was done to updates before they went."""
-    wire = tidy(run.config.get("wire") or "none", 40)
+    wire = printable_line(run.config.get("wire") or "none", 40)
     out = [text("left.wire", lang, wire=wire)] if wire != "none" else []
     out += [text("left.sealed", lang)] if _lock(run) != "none" else []
-    return out + ([text("left.noise", lang)] if promise([run]).given else [])
+    return out + ([text("left.noise", lang)] if weakest_promise([run]).given else [])
 
 
 def need(spec: str) -> tuple[str, float]:
@@ -204,7 +204,8 @@ def need(spec: str) -> tuple[str, float]:
         or not epsilon > 0
     ):
         raise FedkitError(
-            f"privacy_needed {tidy(spec)!r} is not understood; write none, sums (the server reads"
+            f"privacy_needed {printable_line(spec)!r} is not understood; write none,"
+            " sums (the server reads"
             ' sums only), example:EPS or client:EPS, such as "example:8"'
         )
     return kind, epsilon

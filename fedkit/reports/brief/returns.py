@@ -18,7 +18,7 @@ from typing import Any
 
 from fedkit.core import locale
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.network import parse_device, parse_link
 from fedkit.reports.brief.brief import Fact, Returns, Swing
 from fedkit.reports.brief.evidence import Evidence
@@ -43,7 +43,7 @@ class Assumed:
 
     def told(self, lang: str) -> str:
         """Where it is from; a number that nobody stands behind is called what it is."""
-        return tidy(self.source, 120) or text(
+        return printable_line(self.source, 120) or text(
             "source.given" if self.given else "source.assumption", lang
         )
 
@@ -118,7 +118,9 @@ class Assumptions:
             )
         known = {f.name: getattr(cls(), f.name) for f in fields(cls)}
         if unknown := [k for k in values if k not in known]:
-            raise FedkitError(f"unknown assumption {tidy(unknown[0])!r}; known: {', '.join(known)}")
+            raise FedkitError(
+                f"unknown assumption {printable_line(unknown[0])!r}; known: {', '.join(known)}"
+            )
         read = cls(**{name: _read(name, value, known[name]) for name, value in values.items()})
         usual = cls()
         same = [name for name in MONEY if getattr(read, name).value == getattr(usual, name).value]
@@ -267,7 +269,7 @@ def _still(a: Assumptions, swings: tuple[Swing, ...], lang: str) -> tuple[str, .
     """The assumptions that hardly move the yearly net, in a sentence."""
     names = [text(f"assume.{name}", lang) for name in a.numbers]
     left = [name for name in names if name not in {swing.name for swing in swings}]
-    return (text("returns.still", lang, names=locale.listing(left, lang)),) if left else ()
+    return (text("returns.still", lang, names=locale.name_list(left, lang)),) if left else ()
 
 
 def _break_even(evidence: Evidence, a: Assumptions, lang: str) -> tuple[str, ...]:
@@ -295,7 +297,7 @@ def _break_even(evidence: Evidence, a: Assumptions, lang: str) -> tuple[str, ...
             "returns.even",
             lang,
             name=text("assume.gain", lang),
-            at=locale.size_points(needed, lang),
+            at=locale.unsigned_points(needed, lang),
         ),
     )
 
@@ -356,7 +358,7 @@ def _assumed(name: str, given: Any) -> Assumed:
         return Assumed(value, value / 2, value * 2, given=True)
     if unknown := [k for k in given if k not in ("value", "low", "high", "source")]:
         raise FedkitError(
-            f"assumption {name} has {tidy(unknown[0])!r}; known: value, low, high, source"
+            f"assumption {name} has {printable_line(unknown[0])!r}; known: value, low, high, source"
         )
     if "value" not in given:
         raise FedkitError(f"assumption {name} has no value; write value = NUMBER below [{name}]")
@@ -375,13 +377,13 @@ def _assumed(name: str, given: Any) -> Assumed:
         raise FedkitError(
             f"assumption {name}: source is no text; say in a few words where the number is from"
         )
-    return Assumed(value, low, high, tidy(source, 200))
+    return Assumed(value, low, high, printable_line(source, 200))
 
 
 def _number(name: str, given: Any) -> float:
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= MOST:
         raise FedkitError(
-            f"assumption {name} is {tidy(repr(given))}; write a number from 0 to {MOST:g}"
+            f"assumption {name} is {printable_line(repr(given))}; write a number from 0 to {MOST:g}"
         )
     return float(given)
 
@@ -394,7 +396,8 @@ def _profiles(name: str, given: Any) -> tuple[str, ...]:
     )
     if not fit:
         raise FedkitError(
-            f"assumption {name} is {tidy(repr(given))}; write a list of one to four profiles"
+            f"assumption {name} is {printable_line(repr(given))};"
+            " write a list of one to four profiles"
         )
     for spec in given:
         (parse_link if name == "links" else parse_device)(spec)
@@ -405,7 +408,7 @@ def _word(name: str, given: Any) -> str:
     if not isinstance(given, str) or (
         name == "currency" and not (len(given) == 3 and given.isascii() and given.isalpha())
     ):
-        raise FedkitError(f"assumption {name} is {tidy(repr(given))}; {COMMENTS[name]}")
+        raise FedkitError(f"assumption {name} is {printable_line(repr(given))}; {COMMENTS[name]}")
     if name == "currency":
         return given.upper()
     need(given)

@@ -20,7 +20,7 @@ from fedkit.reports.brief.promise import meets, need
 from fedkit.reports.brief.returns import Assumptions
 from fedkit.reports.text.brief import text
 from fedkit.results.difference import Difference, Z
-from fedkit.results.privacy_promise import number, tiny
+from fedkit.results.privacy_promise import format_delta, format_epsilon
 
 SEEDS = 3  # fewer say nothing about luck
 POWER = 0.841621  # of a normal distribution: chance of 80 % to see a difference that is there
@@ -120,7 +120,7 @@ def _nobody(case: RuleInputs) -> Found:
             NO_GO if len(losers) == len(known) else CONDITIONS,
             case.says(
                 "found.losers",
-                names=locale.listing([c.id for c in losers], case.lang, 3),
+                names=locale.name_list([c.id for c in losers], case.lang, 3),
                 least=locale.points(least.gain, case.lang),
             ),
         )
@@ -138,7 +138,11 @@ def _time(case: RuleInputs) -> Found:
         base if math.isfinite(base) else 0.0
     )
     fits = longest <= 3600 * a.nights * a.night_hours
-    return fits, CONDITIONS, case.says("found.longest", time=locale.about(longest, case.lang))
+    return (
+        fits,
+        CONDITIONS,
+        case.says("found.longest", time=locale.about_seconds(longest, case.lang)),
+    )
 
 
 def _privacy(case: RuleInputs) -> Found:
@@ -146,7 +150,7 @@ def _privacy(case: RuleInputs) -> Found:
     if fit is None:
         return False, CONDITIONS, case.says("found.privacy_unsaid", promised=given)
     kind, epsilon = need(case.assumptions.privacy_needed)
-    asked = case.says(f"need.{kind}", epsilon=number(epsilon))
+    asked = case.says(f"need.{kind}", epsilon=format_epsilon(epsilon))
     return fit, CONDITIONS, case.says("found.privacy", asked=asked, promised=given)
 
 
@@ -155,7 +159,9 @@ def promised(case: RuleInputs) -> str:
     if not p.given:
         return case.says("promise.sums" if p.sealed else "promise.none")
     unit = case.says(f"promise.{p.unit}") if p.unit in ("example", "client") else p.unit
-    return case.says("promise.epsilon", epsilon=number(p.epsilon), unit=unit, delta=tiny(p.delta))
+    return case.says(
+        "promise.epsilon", epsilon=format_epsilon(p.epsilon), unit=unit, delta=format_delta(p.delta)
+    )
 
 
 def _tests(case: RuleInputs) -> Found:
@@ -169,7 +175,7 @@ def _tests(case: RuleInputs) -> Found:
     said = case.says(
         "found.tests",
         n=locale.number(e.test, case.lang),
-        smallest=locale.size_points(smallest, case.lang),
+        smallest=locale.unsigned_points(smallest, case.lang),
     )
     return abs(d.value) >= smallest, CONDITIONS, said
 
@@ -215,13 +221,13 @@ def gap(d: Difference, lang: str, key: str = "found.gap") -> str:
         key,
         lang,
         value=locale.points(d.value, lang),
-        interval=locale.points_between(d.low, d.high, lang),
+        interval=locale.points_range(d.low, d.high, lang),
     )
 
 
 def named(kinds: Sequence[str], lang: str) -> str:
     """Methods by their names, as they stand within a sentence."""
-    return locale.listing(
+    return locale.name_list(
         [text(f"method.{k}", lang) if k in METHOD_WORDS else k for k in kinds], lang, 5
     )
 

@@ -8,13 +8,13 @@ import math
 from collections.abc import Sequence
 
 from fedkit.core import locale
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.reports.brief.brief import CONDITIONS, NO_GO, Bar, Fact, Rule
 from fedkit.reports.brief.rules import SEEDS, RuleInputs, enough, gap, named, promised
 from fedkit.reports.text.brief import STRINGS
 from fedkit.results.method_style import METHODS
 from fedkit.results.methods import MeanOverSeeds
-from fedkit.results.privacy_promise import number, tiny
+from fedkit.results.privacy_promise import format_delta, format_epsilon
 
 MOST_CONDITIONS, MOST_STEPS = 5, 4
 MOST_TESTS = 100_000  # test examples that anybody could be asked for
@@ -55,13 +55,15 @@ def tiles(case: RuleInputs) -> tuple[Fact, ...]:
     """Five numbers to read in ten seconds."""
     e, r, lang = case.evidence, case.returns, case.lang
     mean, gain = e.ways["federated"], e.gain
-    between = locale.points_between(gain.low, gain.high, lang) if gain else ""
+    between = locale.points_range(gain.low, gain.high, lang) if gain else ""
     beside = case.says("tile.gain_note", interval=between) if gain else case.says("found.no_record")
     return (
         Fact(
             case.says("tile.accuracy"),
             _right(case, mean),
-            case.says("tile.accuracy_note", interval=locale.between(mean.low, mean.high, lang)),
+            case.says(
+                "tile.accuracy_note", interval=locale.percent_range(mean.low, mean.high, lang)
+            ),
             _path(case, "result.accuracy"),
         ),
         Fact(
@@ -72,8 +74,8 @@ def tiles(case: RuleInputs) -> tuple[Fact, ...]:
         ),
         Fact(
             case.says("tile.traffic"),
-            locale.nbytes(e.up + e.down, lang),
-            case.says("tile.traffic_note", base=locale.nbytes(e.base, lang)),
+            locale.data_size(e.up + e.down, lang),
+            case.says("tile.traffic_note", base=locale.data_size(e.base, lang)),
             _path(case, "result.uplink_bytes + result.downlink_bytes"),
         ),
         _privacy_tile(case),
@@ -89,11 +91,11 @@ def tiles(case: RuleInputs) -> tuple[Fact, ...]:
 def tried(case: RuleInputs) -> tuple[str, ...]:
     """What was tried, on what, against what."""
     e, config, lang = case.evidence, case.evidence.run.config, case.lang
-    wire = tidy(config.get("wire") or "none")
+    wire = printable_line(config.get("wire") or "none")
     said = [
         case.says(
             "tried.data",
-            name=tidy(e.run.data.get("name", "?"), 60),
+            name=printable_line(e.run.data.get("name", "?"), 60),
             sites=_n(case, e.sites),
             train=_n(case, e.train),
             test=_n(case, e.test),
@@ -102,7 +104,7 @@ def tried(case: RuleInputs) -> tuple[str, ...]:
         case.says(
             "tried.method",
             tune=_tuned(case),
-            model=tidy(e.run.model.get("name", "?")),
+            model=printable_line(e.run.model.get("name", "?")),
             rounds=_n(case, len(e.run.rounds)),
             seeds=_n(case, e.seeds),
             wire=case.says("tried.none") if wire == "none" else wire,
@@ -149,20 +151,20 @@ def costs(case: RuleInputs) -> tuple[Fact, ...]:
     return (
         Fact(
             case.says("cost.up"),
-            locale.nbytes(e.up, lang),
+            locale.data_size(e.up, lang),
             note,
             _path(case, "result.uplink_bytes"),
         ),
         Fact(
             case.says("cost.down"),
-            locale.nbytes(e.down, lang),
+            locale.data_size(e.down, lang),
             note,
             _path(case, "result.downlink_bytes"),
         ),
-        Fact(case.says("cost.total"), locale.nbytes(e.traffic, lang), note, both),
+        Fact(case.says("cost.total"), locale.data_size(e.traffic, lang), note, both),
         Fact(
             case.says("cost.base"),
-            locale.nbytes(e.base, lang),
+            locale.data_size(e.base, lang),
             case.says("cost.once"),
             _path(case, "model.base_bytes"),
         ),
@@ -206,7 +208,7 @@ def leaving(case: RuleInputs) -> tuple[str, ...]:
         said.append(
             case.says(
                 "leaving.largest",
-                id=tidy(most.id),
+                id=printable_line(most.id),
                 n=_n(case, most.train),
                 train=_n(case, e.train),
                 share=locale.percent(most.share, lang, 0),
@@ -214,10 +216,11 @@ def leaving(case: RuleInputs) -> tuple[str, ...]:
         )
         holders = sorted((c for c in e.companies if c.only), key=lambda c: -len(c.only))[:2]
         said += [
-            case.says("leaving.only", id=tidy(c.id), labels=_names(c.only, lang)) for c in holders
+            case.says("leaving.only", id=printable_line(c.id), labels=_names(c.only, lang))
+            for c in holders
         ]
         said += [] if holders else [case.says("leaving.none_only")]
-    said.append(case.says("leaving.model", traffic=locale.nbytes(e.traffic, lang)))
+    said.append(case.says("leaving.model", traffic=locale.data_size(e.traffic, lang)))
     return (*said, case.says("leaving.open"))
 
 
@@ -266,7 +269,7 @@ def phrases(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> tuple[str,
     kept = e.promise.given
     return (
         case.says(shown, n=_n(case, e.test), **values),
-        case.says("phrase.left", size=locale.nbytes(e.up, lang)),
+        case.says("phrase.left", size=locale.data_size(e.up, lang)),
         (
             case.says("phrase.privacy", promised=promised(case))
             if kept
@@ -291,7 +294,7 @@ def caveats(case: RuleInputs) -> tuple[str, ...]:
     said += [case.says("caveat.picked", left=_n(case, e.left_out))] if e.left_out else []
     return (
         *said,
-        case.says("caveat.modelled", base=locale.nbytes(e.base, lang)),
+        case.says("caveat.modelled", base=locale.data_size(e.base, lang)),
         case.says("caveat.money"),
     )
 
@@ -299,8 +302,10 @@ def caveats(case: RuleInputs) -> tuple[str, ...]:
 def sources(case: RuleInputs) -> tuple[str, ...]:
     """Where every number is from: paths in run.json, hashes of what was used."""
     run = case.evidence.run
-    data, model = (tidy(part.get("sha256") or "?", 64)[:16] for part in (run.data, run.model))
-    name = tidy(run.model.get("name", "?"))
+    data, model = (
+        printable_line(part.get("sha256") or "?", 64)[:16] for part in (run.data, run.model)
+    )
+    name = printable_line(run.model.get("name", "?"))
     kinds = ("results", "bytes", "promise", "money")
     return (
         case.says("source.data", sha=data),
@@ -316,13 +321,15 @@ def _privacy_tile(case: RuleInputs) -> Fact:
         note = case.says("tile.privacy_sums" if p.sealed else "tile.privacy_open")
         return Fact(name, case.says("tile.privacy_none"), note, path)
     unit = case.says(f"promise.{p.unit}") if p.unit in ("example", "client") else p.unit
-    note = case.says("tile.privacy_note", unit=unit, delta=tiny(p.delta))
-    return Fact(name, case.says("tile.privacy_value", epsilon=number(p.epsilon)), note, path)
+    note = case.says("tile.privacy_note", unit=unit, delta=format_delta(p.delta))
+    return Fact(
+        name, case.says("tile.privacy_value", epsilon=format_epsilon(p.epsilon)), note, path
+    )
 
 
 def _tuned(case: RuleInputs) -> str:
     """What is tuned: by its specification, but for what has a plain name."""
-    tune = tidy(case.evidence.run.config.get("tune", "?"))
+    tune = printable_line(case.evidence.run.config.get("tune", "?"))
     return case.says(f"tune.{tune}") if tune in ("head", "full") else tune
 
 
@@ -335,11 +342,11 @@ def _over(case: RuleInputs, mean: MeanOverSeeds) -> str:
 
 def _profile(case: RuleInputs, kind: str, spec: str) -> str:
     known = f"{kind}.{spec}"
-    return case.says(known) if known in STRINGS[case.lang] else tidy(spec)
+    return case.says(known) if known in STRINGS[case.lang] else printable_line(spec)
 
 
 def _names(names: Sequence[str], lang: str) -> str:
-    return locale.listing([tidy(name) for name in names], lang, 3)
+    return locale.name_list([printable_line(name) for name in names], lang, 3)
 
 
 def _right(case: RuleInputs, mean: MeanOverSeeds | None) -> str:

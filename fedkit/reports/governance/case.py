@@ -14,12 +14,12 @@ from typing import Any
 from fedkit.core import locale
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import tidy
+from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 from fedkit.reports.brief.evidence import Evidence, gather
 from fedkit.reports.governance.document import BLANK
 from fedkit.results import measures
-from fedkit.results.methods import family
+from fedkit.results.methods import spec_name
 
 ROWS = 200  # of a table of members or labels; the record has them all
 SAID = {  # settings that have a word in the language
@@ -77,7 +77,7 @@ class Case:
 
     @property
     def lock(self) -> str:
-        return family(self.run.config.get("secure") or "none")
+        return spec_name(self.run.config.get("secure") or "none")
 
     def say(self, sentence: str, **more: str) -> str:
         """A sentence of ours with this run's facts in it. What comes from a record is never read as
@@ -89,7 +89,7 @@ class Case:
         return locale.number(value, self.lang)
 
     def nbytes(self, value: float) -> str:
-        return locale.nbytes(value, self.lang)
+        return locale.data_size(value, self.lang)
 
     def percent(self, value: float) -> str:
         return locale.percent(value, self.lang)
@@ -99,7 +99,7 @@ class Case:
 
     def names(self, items: Sequence[str], limit: int = 6) -> str:
         """A list of names; a dash for none."""
-        return locale.listing(items, self.lang, limit) or "\u2013"
+        return locale.name_list(items, self.lang, limit) or "\u2013"
 
 
 def case(records: Sequence[Run], lang: str, date: datetime.date | None = None) -> Case:
@@ -110,9 +110,11 @@ def case(records: Sequence[Run], lang: str, date: datetime.date | None = None) -
     damaged record.
     """
     if lang not in BLANK:
-        raise FedkitError(f"lang {tidy(lang)!r} is not known; choose one of: {', '.join(BLANK)}")
-    runs = tuple(measures.sound(records))
-    federated = measures.federated(runs)
+        raise FedkitError(
+            f"lang {printable_line(lang)!r} is not known; choose one of: {', '.join(BLANK)}"
+        )
+    runs = tuple(measures.check_runs(records))
+    federated = measures.federated_runs(runs)
     if not federated:
         raise FedkitError(
             "no federated run among the records; start one with `fedkit run`, and give its"
@@ -124,7 +126,7 @@ def case(records: Sequence[Run], lang: str, date: datetime.date | None = None) -
 
 def name_of(text: object, lang: str) -> str:
     """A name from a record, on one line and not too long."""
-    return tidy(text, 60) or NAMELESS[lang]
+    return printable_line(text, 60) or NAMELESS[lang]
 
 
 def held(run: Run) -> dict[str, tuple[int, int]]:
@@ -155,7 +157,9 @@ def _members(run: Run) -> list[ClientShare]:
         out.append(
             ClientShare(
                 name=str(client["id"]),
-                train=measures.whole(measures.number(client.get("train"), "data.clients.train")),
+                train=measures.as_count(
+                    measures.as_number(client.get("train"), "data.clients.train")
+                ),
                 labels=has,
                 only=tuple(label for label in has if counts[label][1] == 1),
                 rounds=sum(
@@ -164,7 +168,7 @@ def _members(run: Run) -> list[ClientShare]:
                 up=_sum(mine, "uplink_bytes"),
                 down=_sum(mine, "downlink_bytes"),
                 seconds=_sum(mine, "train_seconds"),
-                own=measures.number(own, "client_accuracy"),
+                own=measures.as_number(own, "client_accuracy"),
             )
         )
     return out
@@ -174,7 +178,7 @@ def _counts(client: Mapping[str, Any]) -> dict[str, int]:
     """A client's training examples by label."""
     given = client.get("labels", {})
     return {
-        str(label): measures.whole(measures.number(count, "data.clients.labels"))
+        str(label): measures.as_count(measures.as_number(count, "data.clients.labels"))
         for label, count in given.items()
     }
 
@@ -187,11 +191,11 @@ def _values(case: Case) -> dict[str, str]:
     run, lang = case.run, case.lang
     config = RunConfig().to_dict() | run.config  # a setting newer than the record had its default
     sizes = {
-        name: measures.number(run.data.get(name), f"data.{name}")
+        name: measures.as_number(run.data.get(name), f"data.{name}")
         for name in ("train", "validation", "test")
     }
     model = {
-        name: measures.number(run.model.get(name), f"model.{name}")
+        name: measures.as_number(run.model.get(name), f"model.{name}")
         for name in ("parameters", "trainable")
     }
     texts = {
@@ -217,11 +221,11 @@ def _values(case: Case) -> dict[str, str]:
         "blank": BLANK[lang],
         "members": case.number(len(case.members)),
         "rounds": case.number(len(run.rounds)),
-        "wanted": case.number(measures.number(config.get("rounds"), "config.rounds")),
+        "wanted": case.number(measures.as_number(config.get("rounds"), "config.rounds")),
         "labels": case.number(len(run.data.get("labels", []))),
         **{key: case.number(value) for key, value in (sizes | model).items()},
         **{key: _setting(text, lang) for key, text in texts.items()},
-        "base": case.nbytes(measures.number(run.model.get("base_bytes"), "model.base_bytes")),
+        "base": case.nbytes(measures.as_number(run.model.get("base_bytes"), "model.base_bytes")),
         "up_site": case.nbytes(up),
         "down_site": case.nbytes(down),
         "up_all": case.nbytes(run.total("uplink_bytes")),
@@ -237,7 +241,7 @@ def _setting(value: Any, lang: str) -> str:
     """
     if value is None:
         return locale.UNKNOWN[lang]
-    return SAID[lang].get(str(value)) or tidy(value, 80) or NAMELESS[lang]
+    return SAID[lang].get(str(value)) or printable_line(value, 80) or NAMELESS[lang]
 
 
 def _quality(case: Case) -> dict[str, str]:
@@ -245,13 +249,13 @@ def _quality(case: Case) -> dict[str, str]:
     if state(case.run) is None:
         nothing = locale.UNKNOWN[case.lang]
         return dict.fromkeys(("accuracy", "between", "worst", "worst_name", "f1"), nothing)
-    low, high, _ = measures.interval(case.run)
+    low, high, _ = measures.accuracy_interval(case.run)
     known = [m for m in case.members if not math.isnan(m.own)]
     worst = min(known, key=lambda m: m.own).name if known else ""
     return {
         "accuracy": case.percent(measures.accuracy(case.run)),
-        "between": locale.between(low, high, case.lang),
-        "worst": case.percent(measures.worst(case.run)),
+        "between": locale.percent_range(low, high, case.lang),
+        "worst": case.percent(measures.worst_client_accuracy(case.run)),
         "worst_name": name_of(worst, case.lang) if worst else "\u2013",
-        "f1": case.percent(measures.result(case.run, "macro_f1")),
+        "f1": case.percent(measures.result_number(case.run, "macro_f1")),
     }

@@ -10,7 +10,7 @@ from fedkit.reports.governance import sections as sections_module
 from fedkit.reports.governance.case import ROWS, Case, ClientShare, name_of
 from fedkit.reports.governance.document import Document, Paragraph
 from fedkit.reports.text.leaving import WORDS
-from fedkit.results.privacy_promise import promise
+from fedkit.results.privacy_promise import weakest_promise
 
 LOCKS = {"none": "keys_none", "masks": "keys_masks"}  # any other: keys of an encryption
 
@@ -21,7 +21,7 @@ def leaving(case: Case) -> Document:
     def part(key: str, *more):
         return sections_module.section(case, WORDS, key, *more)
 
-    bound = promise([case.run])
+    bound = weakest_promise([case.run])
     said = (
         f"promise_{bound.unit}"
         if bound.given and bound.unit in ("example", "client")

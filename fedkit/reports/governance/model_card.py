@@ -5,7 +5,7 @@ Reporting.
 from __future__ import annotations
 
 from fedkit.core import locale
-from fedkit.core.commands import command
+from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
@@ -93,8 +93,8 @@ def _tuned(case: Case, run: Run) -> str:
 def _told(case: Case, run: Run) -> tuple[str, str]:
     if not run.rounds and run.start is None and not run.finished:
         return (locale.UNKNOWN[case.lang],) * 2
-    low, high, _ = measures.interval(run)
-    return case.percent(measures.accuracy(run)), locale.between(low, high, case.lang)
+    low, high, _ = measures.accuracy_interval(run)
+    return case.percent(measures.accuracy(run)), locale.percent_range(low, high, case.lang)
 
 
 def _notes(case: Case) -> list[Block]:
@@ -118,7 +118,7 @@ def _again(case: Case) -> list[Block]:
 
 def _command(case: Case) -> list[Block]:
     try:
-        return [Code(command("run", RunConfig.from_dict(case.run.config)))]
+        return [Code(command_line("run", RunConfig.from_dict(case.run.config)))]
     except FedkitError:  # settings of another version
         return [Paragraph(case.say(WORDS[case.lang]["no_command"][0]))]
 

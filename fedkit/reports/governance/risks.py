@@ -12,7 +12,7 @@ from fedkit.reports.governance.case import Case, held, name_of
 from fedkit.reports.governance.document import Document
 from fedkit.reports.text.risks import WORDS
 from fedkit.results import measures
-from fedkit.results.privacy_promise import promise
+from fedkit.results.privacy_promise import weakest_promise
 
 WIDE = 0.05  # width of the 95 % interval from which on the test set is called small
 TWICE = 2  # how many times the examples of the smallest member the largest may have
@@ -87,12 +87,17 @@ def _unproved(case: Case) -> bool:
 
 
 def _small_test(case: Case) -> bool:
-    low, high, _ = measures.interval(case.run) if case.run.rounds else (math.nan, math.nan, "")
+    low, high, _ = (
+        measures.accuracy_interval(case.run) if case.run.rounds else (math.nan, math.nan, "")
+    )
     return not high - low <= WIDE
 
 
 def _uneven(case: Case) -> bool:
-    return bool(case.run.rounds) and measures.accuracy(case.run) - measures.worst(case.run) > UNEVEN
+    return (
+        bool(case.run.rounds)
+        and measures.accuracy(case.run) - measures.worst_client_accuracy(case.run) > UNEVEN
+    )
 
 
 def _statistics(case: Case) -> bool:
@@ -100,7 +105,7 @@ def _statistics(case: Case) -> bool:
 
 
 def _given(case: Case) -> bool:
-    return promise([case.run]).given
+    return weakest_promise([case.run]).given
 
 
 RULES: dict[str, Callable[[Case], bool]] = {

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
-from fedkit.core.background import Queue
-from fedkit.core.commands import command
-from fedkit.core.config import DATA, RunConfig
+from fedkit.core.background import BackgroundQueue
+from fedkit.core.commands import command_line
+from fedkit.core.config import DATA_SETTINGS, RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.core.progress import Progress
 from fedkit.core.record import Run
 from fedkit.data.load import load_corpus
-from fedkit.data.partition import client_column, deal, describe
+from fedkit.data.partition import client_column, count_client_labels, deal
 from fedkit.experiments import runner
 from fedkit.experiments.job import prepare
-from fedkit.plots.live_figure import sync
+from fedkit.plots.live_figure import sync_figure
 from fedkit.widgets.bench.clock import WorldControls
 from fedkit.widgets.bench.estimate import estimate_run
 from fedkit.widgets.bench.scene import Scene
@@ -61,8 +61,8 @@ def static(config: RunConfig, reason: str) -> go.Figure:
     job = prepare(config)
     shown = (("", runner.run(config, job=job)),)
     world = WorldControls(config.link, config.devices, config.deadline)
-    fig = draw(Scene(describe(job.corpus, job.clients), shown, world))
-    return fig.update_layout(title_text=plain(reason, 160))
+    fig = draw(Scene(count_client_labels(job.corpus, job.clients), shown, world))
+    return fig.update_layout(title_text=figure_text(reason, 160))
 
 
 @dataclass
@@ -80,7 +80,7 @@ class BenchPanel:
     `runner.rounds`.
     """
 
-    def __init__(self, config: RunConfig | None = None, rounds: Rounds = runner.rounds):
+    def __init__(self, config: RunConfig | None = None, rounds: Rounds = runner.run_rounds):
         from fedkit.widgets.bench.controls import (
             Controls,  # ImportError where there is no ipywidgets
         )
@@ -89,7 +89,9 @@ class BenchPanel:
         self.corpus, self._rounds, self.results = _corpus(config), rounds, []
         self._lock = threading.RLock()
         self.controls = Controls(config)
-        self.queue: Queue[RunConfig] = Queue(self._work, self._tell_queue, self._ended)
+        self.queue: BackgroundQueue[RunConfig] = BackgroundQueue(
+            self._work, self._tell_queue, self._ended
+        )
         self.frame = self._dealt()
         # wrapped last: what it holds now is what a browser opens with
         self.figure = go.FigureWidget(draw(self.scene))
@@ -114,7 +116,7 @@ class BenchPanel:
     @property
     def command(self) -> str:
         """The command that trains with these settings outside of the notebook."""
-        return command("run", self.settings)
+        return command_line("run", self.settings)
 
     @property
     def record(self) -> Run | None:
@@ -146,7 +148,7 @@ class BenchPanel:
 
         wait: until nothing trains or waits, and raise what training raised.
         """
-        answer = self.queue.ask(self.settings)
+        answer = self.queue.submit(self.settings)
         if answer == "same":
             self.controls.say("These very settings train already.")
         if wait:
@@ -183,7 +185,7 @@ class BenchPanel:
     def _ended(self, error: Exception | None) -> None:
         """However a run ends, the panel can be used again."""
         if isinstance(error, Cancelled):
-            self.controls.say(f"Cancelled: {plain(error, 160)}.")
+            self.controls.say(f"Cancelled: {figure_text(error, 160)}.")
         elif error is not None:
             self.controls.fail(error)
         elif not self.running:
@@ -205,7 +207,7 @@ class BenchPanel:
             else f" &nbsp; <b>{now.remaining_seconds:.0f} s left</b>"
         )
         good = "" if now.accuracy is None else f", {formatting.percent(now.accuracy)} right"
-        client = f", {plain(now.client)}" if now.client else ""
+        client = f", {figure_text(now.client)}" if now.client else ""
         where = (
             f"Round {now.round} of {now.rounds}{client}{good},"
             f" {formatting.megabytes(now.nbytes / 1e6)} sent"
@@ -213,7 +215,7 @@ class BenchPanel:
         self.controls.say(where + left, now.done)
 
     def _tell_queue(self) -> None:
-        now, waits = self.queue.now, self.queue.next
+        now, waits = self.queue.current, self.queue.waiting
         self.controls.busy(
             now is not None,
             _difference(now, waits) if waits is not None and now is not None else "",
@@ -268,7 +270,7 @@ class BenchPanel:
             self.controls.rounds(
                 [r.round for r in states_of(latest) if r.clients] if latest else []
             )
-            sync(self.figure, picture(self.scene))
+            sync_figure(self.figure, picture(self.scene))
             self.controls.refresh(self.settings, self.command)
 
     @property
@@ -281,7 +283,9 @@ class BenchPanel:
             for r, name in zip(done, names)
         ]
         now = self.settings
-        ahead = bool(done) and any(getattr(done[-1].config, k) != getattr(now, k) for k in DATA)
+        ahead = bool(done) and any(
+            getattr(done[-1].config, k) != getattr(now, k) for k in DATA_SETTINGS
+        )
         return Scene(
             self.frame,
             tuple(zip(names, (r.record for r in done))),
@@ -292,7 +296,7 @@ class BenchPanel:
         )
 
     def _trains(self, result: Result) -> bool:
-        return self.running and result is self.results[-1] and result.config == self.queue.now
+        return self.running and result is self.results[-1] and result.config == self.queue.current
 
     def _guess(self) -> None:
         """The estimate of what Run would take."""
@@ -307,7 +311,7 @@ class BenchPanel:
     def _dealt(self):
         """Clients x labels, as they would be dealt now."""
         c = self.settings
-        return describe(
+        return count_client_labels(
             self.corpus, deal(self.corpus, c.partition, c.clients, c.examples_per_client, c.seed)
         )
 

@@ -11,15 +11,15 @@ import ipywidgets as w
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import plain
+from fedkit.core.formatting import figure_text
 from fedkit.plots.theme import MUTED
-from fedkit.results.method_style import look
+from fedkit.results.method_style import method_style
 from fedkit.widgets.bench.scene import WIDTH
 from fedkit.widgets.bench.settings import Offer, applied, fixed, offers, ranked, standing
 from fedkit.widgets.bench.text import download, export
 from fedkit.widgets.bench.views import VIEWS
 
-BLUE, RED = look("federated").colour, "#a40000"
+BLUE, RED = method_style("federated").colour, "#a40000"
 RUN, NEXT = "Run", "Run next"
 
 
@@ -120,7 +120,7 @@ class Controls:
         """
         self.stop.disabled, self.go.description = not running, NEXT if running else RUN
         words = (
-            f"<b>Next:</b> {plain(waits, 120)} <span style='color:{MUTED}'>(Cancel forgets"
+            f"<b>Next:</b> {figure_text(waits, 120)} <span style='color:{MUTED}'>(Cancel forgets"
             " it)</span>"
             if waits
             else ""
@@ -129,7 +129,7 @@ class Controls:
 
     def guess(self, words: str) -> None:
         """The estimate before Run, in italics as everything that is not measured."""
-        self.estimate.value = _small(f"▨ <i>Run would take {plain(words, 160)}</i>")
+        self.estimate.value = _small(f"▨ <i>Run would take {figure_text(words, 160)}</i>")
 
     def refresh(self, config: RunConfig, line: str) -> None:
         """The settings as text and as a command, and why they would be refused if they would."""
@@ -141,7 +141,7 @@ class Controls:
         )
         self.command.value = _small(
             "The same from a terminal:<br><code"
-            f" style='overflow-wrap:anywhere'>{plain(line, 600)}</code>"
+            f" style='overflow-wrap:anywhere'>{figure_text(line, 600)}</code>"
         )
         self.text.value = export(config)
         self.link.value = download(self.text.value)
@@ -257,7 +257,7 @@ def one_line(error: Exception) -> str:
     own.
     """
     kind = "" if type(error).__name__ == "FedkitError" else f"{type(error).__name__}: "
-    return plain(kind + (str(error).strip() or "no reason given").splitlines()[0], 300)
+    return figure_text(kind + (str(error).strip() or "no reason given").splitlines()[0], 300)
 
 
 def _input(offer: Offer, value: Any) -> w.Widget:

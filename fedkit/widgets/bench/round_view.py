@@ -7,15 +7,15 @@ from __future__ import annotations
 import math
 
 from fedkit.core import formatting
-from fedkit.core.formatting import plain, tidy
-from fedkit.network import VisitSpan, RoundTime
+from fedkit.core.formatting import figure_text, printable_line
+from fedkit.network import RoundTime, VisitSpan
 from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD
 from fedkit.plots.timeline import ENDED
-from fedkit.results.method_style import look
+from fedkit.results.method_style import method_style
 from fedkit.widgets.bench.clock import RoundEnds, ends_of_rounds
 from fedkit.widgets.bench.scene import RIGHT, TICKS, Scene, View, badge, rows
 
-WAIT, LOST = "#ececec", look("local").colour
+WAIT, LOST = "#ececec", method_style("local").colour
 HATCH = {"shape": "/", "size": 7, "solidity": 0.28, "fgcolor": "#ffffff", "fillmode": "overlay"}
 WORDS = ENDED | {"away": "away"}
 PLAIN = "Press Run: then this shows who downloads, trains, uploads and waits in a round."
@@ -83,7 +83,11 @@ def _phases(bars: tuple[VisitSpan, ...], now: RoundTime) -> list[dict]:
 
 
 def _trace(
-    name: str, colour: str, spans: list[tuple[float, float]], bars: tuple[VisitSpan, ...], began: float
+    name: str,
+    colour: str,
+    spans: list[tuple[float, float]],
+    bars: tuple[VisitSpan, ...],
+    began: float,
 ) -> dict:
     many = len(bars) > 2 * TICKS
     marker = {"color": colour, "line": {"width": 0}}
@@ -97,7 +101,7 @@ def _trace(
         "orientation": "h",
         "width": 0.3 if name == "waiting" else 0.72,
         "marker": marker,
-        "customdata": [f"{plain(b.client)} ({plain(b.device)})" for b in bars],
+        "customdata": [f"{figure_text(b.client)} ({figure_text(b.device)})" for b in bars],
         "hovertemplate": hover,
     }
 
@@ -107,7 +111,7 @@ def _outcomes(bars: tuple[VisitSpan, ...], now: RoundTime, reach: float) -> dict
     odd = [(i, b) for i, b in enumerate(bars) if b.status != "ok"]
     at = [min(max(b.uploaded - now.began, b.trained - now.began), 0.99 * reach) for _, b in odd]
     side = ["middle left" if x > 0.8 * reach else "middle right" for x in at]
-    words = [f"<b> {WORDS.get(b.status, tidy(b.status, 12))} </b>" for _, b in odd]
+    words = [f"<b> {WORDS.get(b.status, printable_line(b.status, 12))} </b>" for _, b in odd]
     return {
         "x": at,
         "y": [i for i, _ in odd],
@@ -183,8 +187,8 @@ def _finding(now: RoundTime, took: float) -> str:
         )
     lost = f" {len(out)} of {len(now.bars)} uploads do not count." if out else ""
     words = (
-        f"{what} takes {_short(took)}: all wait for {tidy(last.client, 24)}, {share:.0f} % of it"
-        f" {busy}."
+        f"{what} takes {_short(took)}: all wait for {printable_line(last.client, 24)},"
+        f" {share:.0f} % of it {busy}."
     )
     return words + lost
 

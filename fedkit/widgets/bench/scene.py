@@ -10,9 +10,9 @@ from typing import Any
 import plotly.graph_objects as go
 from pandas import DataFrame
 
-from fedkit.core.formatting import plain, tidy
+from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import Run
-from fedkit.plots.theme import COUNTS, INK, SIZE, TITLE_LINE, axis, layout
+from fedkit.plots.theme import COUNTS, INK, SIZE, TITLE_LINE, axis_style, layout
 from fedkit.widgets.bench.clock import WorldControls
 
 # of the width: who has what, and the view; the rest is for labels
@@ -83,7 +83,9 @@ def full_axis(given: dict) -> dict:
     own = {k: v for k, v in given.items() if k != "title"}
     # said, as it is kept
     own["tickmode"] = "array" if "tickvals" in own else "linear" if "dtick" in own else "auto"
-    return {k: v for k, v in (rest | axis(given.get("title", "")) | own).items() if v is not None}
+    return {
+        k: v for k, v in (rest | axis_style(given.get("title", "")) | own).items() if v is not None
+    }
 
 
 def rows(names: list[str]) -> dict:
@@ -93,7 +95,7 @@ def rows(names: list[str]) -> dict:
     return {
         "showgrid": False,
         "tickvals": at,
-        "ticktext": [plain(names[i], 14) for i in at],
+        "ticktext": [figure_text(names[i], 14) for i in at],
         "range": [n - 0.5, -0.5],
     }
 
@@ -119,9 +121,13 @@ def badge(why: tuple[str, ...], then: str) -> dict:
     """A box over the foot of the plot that cannot be overlooked: why only a new run can tell. then:
     what is drawn.
     """
-    lines = textwrap.wrap(tidy("; ".join(why), 110), 46)
+    lines = textwrap.wrap(printable_line("; ".join(why), 110), 46)
     text = "<br>".join(
-        ["<b>Would need a new run:</b>", *(plain(line, 60) for line in lines), f"<i>{then}</i>"]
+        [
+            "<b>Would need a new run:</b>",
+            *(figure_text(line, 60) for line in lines),
+            f"<i>{then}</i>",
+        ]
     )
     return {
         "text": text,
@@ -154,7 +160,7 @@ def frame_layout(sentence: str, caption: str) -> dict[str, Any]:
 
 
 def bar_labels(frame: DataFrame) -> dict:
-    names, labels = ([plain(n, 200) for n in ids] for ids in (frame.index, frame.columns))
+    names, labels = ([figure_text(n, 200) for n in ids] for ids in (frame.index, frame.columns))
     return {
         "type": "heatmap",
         "z": frame.to_numpy().tolist(),

@@ -13,7 +13,7 @@ from typing import Any
 from fedkit.core import formatting
 from fedkit.core.config import RunConfig, parse_spec
 from fedkit.core.errors import FedkitError
-from fedkit.core.spec import parameters
+from fedkit.core.spec import parameter_types
 from fedkit.federated.strategies import STRATEGIES
 from fedkit.models.tuners.registry import TUNERS
 from fedkit.network import DEVICES, parse_link, profiles
@@ -213,7 +213,7 @@ def fixed(bandwidth: str) -> bool:
 def ranked(tune: str) -> bool:
     """Has this way of tuning a rank?"""
     name = parse_spec(tune)[0]
-    return name in TUNERS and "r" in parameters(TUNERS[name])
+    return name in TUNERS and "r" in parameter_types(TUNERS[name])
 
 
 def rank(tune: str) -> int:

@@ -16,15 +16,15 @@ from typing import Any
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
-from fedkit.core.formatting import plain, tidy
+from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import DEVICES, profiles
-from fedkit.plots.labels import spread
-from fedkit.plots.live_figure import _filled
+from fedkit.plots.labels import spread_labels
+from fedkit.plots.live_figure import pad_traces
 from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, UPLOAD
 from fedkit.results import measures
-from fedkit.results.method_style import look
-from fedkit.results.privacy_promise import number
+from fedkit.results.method_style import method_style
+from fedkit.results.privacy_promise import format_epsilon
 from fedkit.widgets.bench.clock import WorldControls, ends_of_rounds
 from fedkit.widgets.bench.round_view import view_of_round
 from fedkit.widgets.bench.scene import (
@@ -57,8 +57,11 @@ SECONDS = {
     360000: "100 h",
 }
 # the latest last
-COLOURS, SIGNS = ("#b0b0b0", "#7a7a7a", look("federated").colour), ("diamond", "square", "circle")
-WORST = look("local").colour
+COLOURS, SIGNS = (
+    ("#b0b0b0", "#7a7a7a", method_style("federated").colour),
+    ("diamond", "square", "circle"),
+)
+WORST = method_style("local").colour
 SHARE = {
     "range": [0, 100],
     "autorange": False,
@@ -200,7 +203,7 @@ def by_bytes(scene: Scene) -> View:
             "showarrow": False,
             "font": {"size": SIZE, "color": INK},
             "text": (
-                f"<b>{formatting.megabytes(d + u)}</b>  {plain(name, 60)}:"
+                f"<b>{formatting.megabytes(d + u)}</b>  {figure_text(name, 60)}:"
                 f" {formatting.percent(states_of(run)[-1].accuracy)} right"
             ),
         }
@@ -250,8 +253,10 @@ def _good(scene: Scene, stop: bool = True) -> str:
             " round 1."
         )
     spent = run.rounds[-1].epsilon
-    words = f"{formatting.percent(run.rounds[-1].accuracy)} right after {measures.rounds(run)}"
-    words += f", \u03b5 {number(spent)} spent" if spent else ""
+    words = (
+        f"{formatting.percent(run.rounds[-1].accuracy)} right after {measures.describe_rounds(run)}"
+    )
+    words += f", \u03b5 {format_epsilon(spent)} spent" if spent else ""
     return words + ("." + _against(scene) if stop else "")
 
 
@@ -263,7 +268,7 @@ def _against(scene: Scene) -> str:
         return ""
     (name, before), (_, now) = scene.runs[-2:]
     gap = now.rounds[-1].accuracy - before.rounds[-1].accuracy
-    return f" {formatting.points(gap)} points against {tidy(name, 40)}."
+    return f" {formatting.points(gap)} points against {printable_line(name, 40)}."
 
 
 def _behind(states: list[RoundRecord]) -> str:
@@ -286,7 +291,7 @@ def _travelled(scene: Scene) -> str:
         max(len(run.data.get("clients", [])), 1),
     )
     return (
-        f"{formatting.megabytes(total / 1e6)} travelled in {measures.rounds(run)}:"
+        f"{formatting.megabytes(total / 1e6)} travelled in {measures.describe_rounds(run)}:"
         f" {formatting.megabytes(total / 1e6 / sites)} for each client."
     )
 
@@ -296,14 +301,14 @@ def speed(link: str) -> str:
     try:
         return profiles.describe_link(link).replace(" each way", "").replace(" latency", "")
     except ValueError:
-        return tidy(link, 40)
+        return printable_line(link, 40)
 
 
 def computers(devices: str) -> str:
     """'half-speed' -> 'PCs: half speed'; a mix as the panel calls it."""
     return {mix: words for words, mix in MIXES.items()}.get(
         devices
-    ) or f"PCs: {tidy(devices, 40).replace('-', ' ')}"
+    ) or f"PCs: {printable_line(devices, 40).replace('-', ' ')}"
 
 
 # ---- parts
@@ -382,9 +387,12 @@ def _labels(ends: list[tuple[float, str, str]]) -> list[dict]:
     """(accuracy, name, colour) -> labels beside the plot, moved apart where they lie close
     together.
     """
-    lines = [textwrap.wrap(tidy(name, 60), 17, max_lines=3, placeholder="…") for _, name, _ in ends]
+    lines = [
+        textwrap.wrap(printable_line(name, 60), 17, max_lines=3, placeholder="…")
+        for _, name, _ in ends
+    ]
     unit = 100 / (HEIGHT - 100)
-    placed = spread(
+    placed = spread_labels(
         [y for y, _, _ in ends], [unit * (18 * (1 + len(words)) + 4) for words in lines], 4, 96
     )
     return [
@@ -400,7 +408,7 @@ def _labels(ends: list[tuple[float, str, str]]) -> list[dict]:
             "font": {"size": SIZE - 1, "color": INK if c == COLOURS[-1] else MUTED},
             "text": (
                 f"<span style='color:{c}'>■</span> <b>{end:.1f} %</b><br>"
-                + "<br>".join(plain(w) for w in words)
+                + "<br>".join(figure_text(w) for w in words)
             ),
         }
         for (end, _, c), y, words in zip(ends, placed, lines)
@@ -427,7 +435,7 @@ def _each(own: dict[str, float], state: RoundRecord, head: str) -> View:
         }
     ]
     sentence = (
-        f"{tidy(names[worst], 30)} is served worst: {shares[worst]:.1f} % right, "
+        f"{printable_line(names[worst], 30)} is served worst: {shares[worst]:.1f} % right, "
         f"where all test examples together have {formatting.percent(state.accuracy)}."
     )
     x = {
@@ -476,8 +484,8 @@ def picture(scene: Scene) -> dict[str, Any]:
     view = VIEWS[scene.view].draw(scene)
     data = [
         bar_labels(scene.frame),
-        *_filled("scatter", view.scatters, SCATTERS),
-        *_filled("bar", view.bars, BARS),
+        *pad_traces("scatter", view.scatters, SCATTERS),
+        *pad_traces("bar", view.bars, BARS),
     ]
     frame = deepcopy(frame_layout(view.sentence, view.caption))
     who = "<b>Who has what</b>" + " in the next run" * scene.ahead

@@ -1,6 +1,6 @@
-"""Sums that the server can read without reading any single upload.
+"""Secure aggregation: sums that the server can read without reading any single upload.
 
 `masks` and `masking_client` are Bonawitz et al. (2017) with `neighbours` and `shamir`, for teaching
-and not secure; `ckks` is homomorphic encryption by TenSEAL; `registry.LOCKS` lists them.
+and not secure; `ckks` is homomorphic encryption by TenSEAL; `registry.LOCKS` lists both.
 May import: core, wire.bits, privacy-free arithmetic only.
 """

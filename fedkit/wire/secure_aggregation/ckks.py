@@ -1,11 +1,10 @@
-"""A sum of encrypted vectors: the server adds what it cannot read (CKKS: Cheon et al., 2017;
-library: TenSEAL).
+"""Sums of encrypted vectors (CKKS: Cheon et al., 2017; library: TenSEAL).
 
-All clients hold one secret key, and the server none. Every client decrypts the sum, which is right
-to about 1e-9; nothing has to be agreed with others, and nobody who drops out has to be mended.
+All clients hold one secret key, and the server none. Every client decrypts the sum, which is exact
+to about 1e-9. Clients agree on nothing else, and drop-outs need no recovery.
 
-FOR TEACHING. The scheme is real; but one client that tells the server its key opens the uploads of
-all, decrypted sums that reach the server say something of the key (Li & Micciancio, 2021), and the
+FOR TEACHING. The scheme is real; but one client that gives the server its key opens the uploads of
+all, decrypted sums that reach the server leak something of the key (Li & Micciancio, 2021), and the
 kit gives the key to all in one process. Secure aggregation is not differential privacy.
 """
 
@@ -19,43 +18,39 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fedkit.core.errors import FedkitError, PayloadError
-from fedkit.wire.bits import cut, joined
-from fedkit.wire.payload import told
-from fedkit.wire.secure_aggregation.fixed_point import Fixed, disclosed, enclosed
+from fedkit.wire.bits import join_parts, split_parts
+from fedkit.wire.payload import printable_error
+from fedkit.wire.secure_aggregation.fixed_point import FixedPoint, pack_upload, unpack_upload
 from fedkit.wire.secure_aggregation.masking_client import TooFew, digest, philox
-from fedkit.wire.secure_aggregation.masks import Bytes
+from fedkit.wire.secure_aggregation.masks import BytesByClient
 
-# of all primes together, for 128 bits (homomorphicencryption.org, 2018)
-MOST_BITS = {4096: 109, 8192: 218, 16384: 438}
-FRACTION = 16  # of the grid on which whole-number noise lies
+# of all primes together, for 128 bits of security, by degree (homomorphicencryption.org, 2018)
+MAX_MODULUS_BITS = {4096: 109, 8192: 218, 16384: 438}
+NOISE_FRACTION = 16  # bits after the point of the grid on which whole-number noise lies
 
 
-class Encrypted:
-    """A round's sum under encryption. What is encrypted never comes out the same twice: the library
-    draws its own noise.
+class EncryptedSum:
+    """A round's sum under encryption.
+
+    Ciphertexts of equal values differ: the library draws its own noise, not from the seed.
     """
 
     def __init__(self, lock: Ckks, clients: Sequence[str], size: int, seed: int, round: int):
-        self.lock, self.clients, self.size, self.seed, self.round = (
-            lock,
-            tuple(clients),
-            size,
-            seed,
-            round,
-        )
+        self.lock, self.clients = lock, tuple(clients)
+        self.size, self.seed, self.round = size, seed, round
         self.agreed = zlib.crc32(repr((lock, self.clients, seed)).encode())
         self.chunks = -(-size // lock.slots)
         key = lock.fresh_key()
-        self.client, self.server = opened(key, True), opened(key, False)
-        self.setup: Bytes = dict.fromkeys(self.clients, (0, len(key)))
+        self.client, self.server = load_context(key, True), load_context(key, False)
+        self.setup: BytesByClient = dict.fromkeys(self.clients, (0, len(key)))
         self.added: list[str] = []
         self.total: list[Any] = []  # ciphertexts, as the server holds them
 
     def seal(self, client: str, vector: np.ndarray, noise: np.ndarray | None = None) -> bytes:
-        """The client's upload. noise: whole numbers in steps of 2^-16; the vector is rounded to
-        these steps at random.
+        """Return the client's upload.
 
-        Raises PayloadError with the reason.
+        noise: whole numbers in steps of 2^-16; the vector is rounded to these steps at random.
+        Raises PayloadError with the reason if the vector cannot be sent.
         """
         self._known(client)
         if np.shape(vector) != (self.size,):
@@ -73,19 +68,19 @@ class Encrypted:
             )
         slots = self.lock.slots
         parts = [self._encrypted(values[i : i + slots]) for i in range(0, self.size, slots)]
-        return enclosed(client, self.round, self.size, self.agreed, joined(parts))
+        return pack_upload(client, self.round, self.size, self.agreed, join_parts(parts))
 
     def add(self, client: str, body: bytes) -> None:
-        """Take an upload into the sum. Raises PayloadError with the reason, and leaves the sum as
-        it was.
-        """
+        """Add an upload to the sum. On PayloadError, with the reason, the sum stays as it was."""
         self._known(client)
-        parts = cut(disclosed(body, client, self.round, self.size, self.agreed), self.chunks)
+        parts = split_parts(
+            unpack_upload(body, client, self.round, self.size, self.agreed), self.chunks
+        )
         if client in self.added:
             raise PayloadError("has been added already")
         try:
             chunks = [self._read(self.server, part) for part in parts]
-            if [_form(chunk) for chunk in chunks] != self._forms():
+            if [_ciphertext_form(chunk) for chunk in chunks] != self._forms():
                 raise PayloadError("ciphertexts of other sizes or another scale than expected")
             self.total = (
                 [mine + chunk for mine, chunk in zip(self.total, chunks)] if self.added else chunks
@@ -93,29 +88,29 @@ class Encrypted:
         except PayloadError:
             raise
         except (ValueError, RuntimeError) as error:
-            raise PayloadError(f"not readable as ciphertexts ({told(error)})") from None
+            raise PayloadError(f"not readable as ciphertexts ({printable_error(error)})") from None
         self.added.append(client)
 
     def view(self) -> np.ndarray:
-        """What the server sees of the sum at this moment: the bytes of its ciphertexts, uint8."""
+        """Return what the server sees of the sum at this moment: its ciphertexts' bytes, uint8."""
         return np.frombuffer(b"".join(chunk.serialize() for chunk in self.total), np.uint8)
 
-    def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, Bytes]:
-        """(the sum of what was added, float64, as a client decrypts it; bytes that each client
-        downloads for it).
+    def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, BytesByClient]:
+        """Return the sum, float64, as a client decrypts it, and the bytes each client downloads.
 
-        answering: of those added, who is still there (None: all). Raises TooFew where that is
-        nobody.
+        answering: which of the added clients still answer (None: all). Raises TooFew if none does.
         """
         there = [c for c in self.added if answering is None or c in answering]
         if not there:
             raise TooFew(f"0 of {len(self.clients)} clients are left, and 1 is needed to decrypt")
-        message = joined([chunk.serialize() for chunk in self.total])
-        plain = [self._read(self.client, part).decrypt() for part in cut(message, self.chunks)]
+        message = join_parts([chunk.serialize() for chunk in self.total])
+        plain = [
+            self._read(self.client, part).decrypt() for part in split_parts(message, self.chunks)
+        ]
         return np.concatenate([np.zeros(0), *plain]), {c: (0, len(message)) for c in there}
 
     def _forms(self) -> list[tuple]:
-        """What `_form` finds in each ciphertext of a right upload."""
+        """Return what `_ciphertext_form` returns for each ciphertext of a valid upload."""
         slots = self.lock.slots
         return [
             (min(slots, self.size - i), [(2.0**self.lock.scale, 2)])
@@ -124,8 +119,8 @@ class Encrypted:
 
     def _noised(self, client: str, vector: np.ndarray, noise: np.ndarray) -> np.ndarray:
         rng = np.random.Generator(philox(digest("rounding", self.seed, self.round, client)))
-        grid = Fixed(62, FRACTION)
-        return grid.real(grid.rounded(vector, len(self.clients), rng) + noise)
+        grid = FixedPoint(62, NOISE_FRACTION)
+        return grid.to_float(grid.round_values(vector, len(self.clients), rng) + noise)
 
     def _encrypted(self, values: np.ndarray) -> bytes:
         import tenseal
@@ -142,13 +137,13 @@ class Encrypted:
             raise PayloadError("is not one of the round's clients")
 
 
-def _form(chunk: Any) -> tuple[int, list[tuple[float, int]]]:
-    """(values, of each ciphertext the scale and the number of polynomials)."""
+def _ciphertext_form(chunk: Any) -> tuple[int, list[tuple[float, int]]]:
+    """Return the number of values, and each ciphertext's scale and number of polynomials."""
     return chunk.size(), [(part.scale, part.size()) for part in chunk.ciphertext()]
 
 
-def opened(key: bytes, secret: bool) -> Any:
-    """The clients' context in the bytes of a key, or the server's: its parameters alone."""
+def load_context(key: bytes, secret: bool) -> Any:
+    """Return the clients' context from the bytes of a key, or the server's, which has no key."""
     import tenseal
 
     context = tenseal.context_from(key, n_threads=1)
@@ -177,10 +172,10 @@ class Ckks:
     )
 
     def __post_init__(self) -> None:
-        if self.degree not in MOST_BITS:
-            allowed = ", ".join(map(str, MOST_BITS))
+        if self.degree not in MAX_MODULUS_BITS:
+            allowed = ", ".join(map(str, MAX_MODULUS_BITS))
             raise FedkitError(f"secure 'ckks:degree={self.degree}' given; choose one of: {allowed}")
-        most = min(60, MOST_BITS[self.degree] // 2)
+        most = min(60, MAX_MODULUS_BITS[self.degree] // 2)
         if not 30 <= self.bits <= most:
             raise FedkitError(
                 f"secure 'ckks:bits={self.bits}' given; for 128 bits of security at"
@@ -194,16 +189,16 @@ class Ckks:
 
     @property
     def slots(self) -> int:
-        """Values in a ciphertext."""
+        """Number of values in a ciphertext."""
         return self.degree // 2
 
     @property
     def limit(self) -> float:
-        """The largest magnitude of a sum."""
+        """Largest magnitude of a sum."""
         return 2.0 ** (self.bits - self.scale - 2)
 
     def fresh_key(self) -> bytes:
-        """A secret key and the parameters, as every client downloads them from one of their own."""
+        """Return a secret key and the parameters, as one client sends them to all others."""
         try:
             import tenseal
         except ImportError:
@@ -226,8 +221,9 @@ class Ckks:
             save_relin_keys=False,
         )
 
-    def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> Encrypted:
-        """A round's sum of vectors of `size` values, under a fresh key. Raises FedkitError without
-        tenseal.
+    def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> EncryptedSum:
+        """Return the session of a round that sums vectors of `size` values, under a fresh key.
+
+        Raises FedkitError without tenseal.
         """
-        return Encrypted(self, clients, size, seed, round)
+        return EncryptedSum(self, clients, size, seed, round)

@@ -1,8 +1,7 @@
-"""Numbers that can be added without loss: fixed point modulo 2^bits, and the envelope in which they
-travel.
+"""Fixed-point numbers modulo 2^bits, which add up without loss, and the envelope of an upload.
 
 Envelope: magic 'FEDS' | version u16 | crc32 of the rest u32 | round u32 | size u32 | length of the
-id u8 | id | values. The checksum begins with what everyone in the round must have alike.
+id u8 | id | values. The checksum starts from a checksum of what all clients of the round share.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedkit.core.errors import FedkitError, PayloadError
-from fedkit.wire.payload import HEADER, told
+from fedkit.wire.payload import HEADER, printable_error
 
 MAGIC, VERSION = b"FEDS", 1
 REST = struct.Struct("<IIB")
@@ -22,25 +21,23 @@ BLOCK = 2**16  # values packed at a time
 
 
 @dataclass(frozen=True)
-class Fixed:
-    """Whole numbers of 2^-fraction, modulo 2^bits; half of them stand for negative ones."""
+class FixedPoint:
+    """Whole numbers in steps of 2^-fraction, modulo 2^bits; the upper half are negative."""
 
     bits: int
     fraction: int
 
     @property
-    def kind(self) -> type:
+    def dtype(self) -> type:
+        """The unsigned type that holds `bits` bits."""
         return np.uint32 if self.bits <= 32 else np.uint64
 
     def limit(self, terms: int) -> int:
-        """The largest magnitude that `terms` numbers may each have, so that their sum cannot wrap
-        around.
-        """
+        """Return the largest magnitude of each of `terms` numbers whose sum cannot wrap around."""
         return (2 ** (self.bits - 1) - 1) // max(terms, 1)
 
-    def rounded(self, values: np.ndarray, terms: int, rng: np.random.Generator) -> np.ndarray:
-        """int64: each value up or down at random, so that it is right on average (unbiased
-        stochastic rounding).
+    def round_values(self, values: np.ndarray, terms: int, rng: np.random.Generator) -> np.ndarray:
+        """Return values in steps of 2^-fraction, int64, by unbiased stochastic rounding.
 
         Raises PayloadError for values that are not finite, or that could make a sum of `terms` wrap
         around.
@@ -48,20 +45,21 @@ class Fixed:
         scaled = np.ldexp(np.asarray(values, np.float64), self.fraction)
         if not np.isfinite(scaled).all():
             raise PayloadError("holds NaN or infinity")
-        # compared with a whole number, which Python does exactly
+        # Python compares a float and an int exactly
         most = float(np.abs(scaled).max(initial=0.0))
         if most > self.limit(terms):
-            raise self.too_large(most, terms)
+            raise self.overflow_error(most, terms)
         down = np.floor(scaled)
         return down.astype(np.int64) + (rng.random(scaled.shape) < scaled - down)
 
-    def checked(self, whole: np.ndarray, terms: int) -> np.ndarray:
-        """The same numbers. Raises PayloadError where a sum of `terms` such could wrap around."""
+    def check_range(self, whole: np.ndarray, terms: int) -> np.ndarray:
+        """Return the numbers. Raises PayloadError if a sum of `terms` such could wrap around."""
         if (most := int(np.abs(whole).max(initial=0))) > self.limit(terms):
-            raise self.too_large(most, terms)
+            raise self.overflow_error(most, terms)
         return whole
 
-    def too_large(self, most: float, terms: int) -> PayloadError:
+    def overflow_error(self, most: float, terms: int) -> PayloadError:
+        """Return the error for a magnitude of `most` steps, too large for a sum of `terms`."""
         largest = self.limit(terms) / 2**self.fraction
         return PayloadError(
             f"holds {most / 2**self.fraction:.4g}, and {self.bits} bits with"
@@ -69,23 +67,21 @@ class Fixed:
             " clip it, or use more bits or a smaller fraction"
         )
 
-    def wrapped(self, whole: np.ndarray) -> np.ndarray:
-        """Whole numbers modulo 2^32 or 2^64; the bits above `bits` count for nothing, and none of
-        them travels.
-        """
-        return whole.astype(np.int64).view(np.uint64).astype(self.kind)
+    def to_unsigned(self, whole: np.ndarray) -> np.ndarray:
+        """Return whole numbers modulo 2^32 or 2^64; bits above `bits` are ignored and not sent."""
+        return whole.astype(np.int64).view(np.uint64).astype(self.dtype)
 
-    def signed(self, values: np.ndarray) -> np.ndarray:
-        """int64 from -2^(bits-1) to 2^(bits-1) - 1 for numbers modulo 2^bits."""
+    def to_signed(self, values: np.ndarray) -> np.ndarray:
+        """Return numbers modulo 2^bits as int64 from -2^(bits-1) to 2^(bits-1) - 1."""
         unused = np.int64(64 - self.bits)
         return (values.astype(np.uint64) << np.uint64(unused)).view(np.int64) >> unused
 
-    def real(self, whole: np.ndarray) -> np.ndarray:
-        """float64."""
+    def to_float(self, whole: np.ndarray) -> np.ndarray:
+        """Return whole numbers in steps of 2^-fraction as float64."""
         return np.ldexp(whole.astype(np.float64), -self.fraction)
 
     def pack(self, values: np.ndarray) -> bytes:
-        """bits / 8 bytes a value, the lowest bit first, without a gap."""
+        """Pack values into bits / 8 bytes each, the lowest bit first, without gaps."""
         octets = values.astype("<u8").view(np.uint8).reshape(-1, 8)
         if self.bits % 8 == 0:
             return octets[:, : self.bits // 8].tobytes()
@@ -98,7 +94,7 @@ class Fixed:
         )
 
     def unpack(self, data: bytes, size: int) -> np.ndarray:
-        """`size` numbers that `pack` packed. Raises PayloadError for a wrong length."""
+        """Return the `size` numbers that `pack` packed. Raises PayloadError for a wrong length."""
         if len(data) != -(-size * self.bits // 8):
             raise PayloadError(f"{len(data)} bytes for {size} values of {self.bits} bits")
         octets = np.zeros((size, 8), np.uint8)
@@ -114,10 +110,10 @@ class Fixed:
                 wide = np.zeros((count, 64), np.uint8)
                 wide[:, : self.bits] = flags.reshape(count, self.bits)
                 octets[start : start + count] = np.packbits(wide, axis=1, bitorder="little")
-        return octets.view("<u8").reshape(size).astype(self.kind)
+        return octets.view("<u8").reshape(size).astype(self.dtype)
 
 
-def check_fixed(name: str, bits: int, fraction: int) -> None:
+def check_fixed_point(name: str, bits: int, fraction: int) -> None:
     """Raise FedkitError unless there is room for whole numbers and their fractions."""
     if not 4 <= bits <= 62:
         raise FedkitError(
@@ -130,8 +126,8 @@ def check_fixed(name: str, bits: int, fraction: int) -> None:
         )
 
 
-def enclosed(client: str, round: int, size: int, agreed: int, values: bytes) -> bytes:
-    """The bytes that travel. Raises PayloadError for an id of more than 255 bytes."""
+def pack_upload(client: str, round: int, size: int, agreed: int, values: bytes) -> bytes:
+    """Return an upload in its envelope. Raises PayloadError for an id of more than 255 bytes."""
     name = client.encode()
     if len(name) > 255:
         raise PayloadError("a client's id is longer than 255 bytes")
@@ -139,9 +135,10 @@ def enclosed(client: str, round: int, size: int, agreed: int, values: bytes) -> 
     return HEADER.pack(MAGIC, VERSION, zlib.crc32(rest, agreed)) + rest
 
 
-def disclosed(body: bytes, client: str, round: int, size: int, agreed: int) -> bytes:
-    """The values in a body that must be from this client, round and size. Raises PayloadError with
-    the reason.
+def unpack_upload(body: bytes, client: str, round: int, size: int, agreed: int) -> bytes:
+    """Return the values in an upload.
+
+    Raises PayloadError with the reason unless it is of this client, round and size.
     """
     if len(body) < HEADER.size + REST.size:
         raise PayloadError(f"only {len(body)} bytes long")
@@ -157,7 +154,7 @@ def disclosed(body: bytes, client: str, round: int, size: int, agreed: int) -> b
     try:
         sender = body[start - length : start].decode()
     except UnicodeDecodeError as error:
-        raise PayloadError(f"not readable ({told(error)})") from None
+        raise PayloadError(f"not readable ({printable_error(error)})") from None
     if sender != client:
         raise PayloadError("says it comes from another client")
     if number != round:

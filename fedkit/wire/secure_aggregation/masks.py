@@ -1,13 +1,12 @@
-"""Secure aggregation by masks that cancel: the server learns the sum and sees nothing else
-(Bonawitz et al., 2017).
+"""Secure aggregation by masks that cancel in the sum (Bonawitz et al., 2017).
 
 Two masks hide a vector. The pairwise one, agreed with each neighbour, cancels in the sum. The self
 mask hides the vector of a client whose upload comes late, after its pairwise masks were uncovered.
-Shares of both secrets lie with the neighbours: after the uploads those left reveal, of each client,
+The neighbours hold shares of both secrets: after the uploads those left reveal, for each client,
 the self mask if its vector arrived, else its mask key.
 
-NOT SECURE, FOR TEACHING (see member.py). It hides who sent what, and nothing of the sum: secure
-aggregation is not differential privacy. No one can check what a client put into its vector.
+NOT SECURE, FOR TEACHING (see masking_client.py). It hides who sent what, and nothing of the sum:
+secure aggregation is not differential privacy. Nobody can check what a client put into its vector.
 """
 
 from __future__ import annotations
@@ -20,81 +19,87 @@ from typing import ClassVar
 import numpy as np
 
 from fedkit.core.errors import FedkitError, PayloadError
-from fedkit.wire.secure_aggregation.fixed_point import Fixed, check_fixed, disclosed, enclosed
+from fedkit.wire.secure_aggregation.fixed_point import (
+    FixedPoint,
+    check_fixed_point,
+    pack_upload,
+    unpack_upload,
+)
 from fedkit.wire.secure_aggregation.masking_client import (
     KEY,
     TAG,
+    BytesByPlace,
     MaskingClient,
-    Rows,
     TooFew,
-    add_pair,
-    agree,
+    add_pair_mask,
     digest,
-    from_rows,
+    pack_rows,
     philox,
-    public,
-    rows,
+    public_key,
     self_mask,
+    shared_key,
+    unpack_rows,
 )
-from fedkit.wire.secure_aggregation.neighbours import graph, needed
-from fedkit.wire.secure_aggregation.shamir import NBYTES, join
+from fedkit.wire.secure_aggregation.neighbours import neighbour_graph, shares_needed
+from fedkit.wire.secure_aggregation.shamir import NBYTES, join_shares
 
-Bytes = dict[str, tuple[int, int]]  # client: (bytes sent, bytes received)
+BytesByClient = dict[str, tuple[int, int]]  # client: (bytes sent, bytes received)
 
 
-class Sum:
-    """A sum of whole numbers in the clear: the same bytes and rounding as under masks, and nothing
-    hidden.
-    """
+class FixedPointSum:
+    """A sum in fixed point without masks: the same bytes and rounding as with them."""
 
     def __init__(
-        self, lock: object, fixed: Fixed, clients: Sequence[str], size: int, seed: int, round: int
+        self,
+        lock: object,
+        fixed: FixedPoint,
+        clients: Sequence[str],
+        size: int,
+        seed: int,
+        round: int,
     ):
-        self.fixed, self.clients, self.size, self.seed, self.round = (
-            fixed,
-            tuple(clients),
-            size,
-            seed,
-            round,
-        )
+        self.fixed, self.clients = fixed, tuple(clients)
+        self.size, self.seed, self.round = size, seed, round
         self.place = {client: i for i, client in enumerate(self.clients)}
         self.agreed = zlib.crc32(repr((lock, self.clients, seed)).encode())
-        self.setup: Bytes = dict.fromkeys(self.clients, (0, 0))
+        self.setup: BytesByClient = dict.fromkeys(self.clients, (0, 0))
         self.added: list[str] = []
         self.sealed: set[int] = set()  # by place
-        self.total = np.zeros(size, fixed.kind)
+        self.total: np.ndarray = np.zeros(size, fixed.dtype)
 
-    def rounded(
+    def round_vector(
         self, client: str, vector: np.ndarray, noise: np.ndarray | None = None
     ) -> np.ndarray:
-        """int64, in steps of 2^-fraction: what the client puts into the sum. Raises PayloadError if
-        it does not fit.
+        """Return what the client adds to the sum, int64, in steps of 2^-fraction.
+
+        Raises PayloadError if it does not fit.
         """
         rng = np.random.Generator(philox(digest("rounding", self.seed, self.round, client)))
         if np.shape(vector) != (self.size,):
             raise PayloadError(f"a vector of shape {np.shape(vector)}, expected ({self.size},)")
-        whole = self.fixed.rounded(vector, len(self.clients), rng)
-        return whole if noise is None else self.fixed.checked(whole + noise, len(self.clients))
+        whole = self.fixed.round_values(vector, len(self.clients), rng)
+        return whole if noise is None else self.fixed.check_range(whole + noise, len(self.clients))
 
     def seal(self, client: str, vector: np.ndarray, noise: np.ndarray | None = None) -> bytes:
-        """The client's upload. noise: whole numbers, in steps of 2^-fraction. Raises PayloadError
-        with the reason.
+        """Return the client's upload. noise: whole numbers, in steps of 2^-fraction.
+
+        Raises PayloadError with the reason if the vector cannot be sent.
         """
         if self._place(client) in self.sealed:
             raise PayloadError(
                 "sealed already: a mask used twice gives the difference of two vectors away"
             )
-        values = self.fixed.wrapped(self.rounded(client, vector, noise)) + self._mask(client)
+        values = self.fixed.to_unsigned(self.round_vector(client, vector, noise)) + self._mask(
+            client
+        )
         self.sealed.add(self.place[client])
-        return enclosed(client, self.round, self.size, self.agreed, self.fixed.pack(values))
+        return pack_upload(client, self.round, self.size, self.agreed, self.fixed.pack(values))
 
     def add(self, client: str, body: bytes) -> None:
-        """Take an upload into the sum. Raises PayloadError with the reason, and leaves the sum as
-        it was.
-        """
+        """Add an upload to the sum. On PayloadError, with the reason, the sum stays as it was."""
         self._place(client)
         values = self.fixed.unpack(
-            disclosed(body, client, self.round, self.size, self.agreed), self.size
+            unpack_upload(body, client, self.round, self.size, self.agreed), self.size
         )
         if client in self.added:
             raise PayloadError("has been added already")
@@ -102,17 +107,15 @@ class Sum:
         self.added.append(client)
 
     def view(self) -> np.ndarray:
-        """What the server sees of the sum at this moment, float64."""
-        return self.fixed.real(self.fixed.signed(self.total))
+        """Return what the server sees of the sum at this moment, shape (size,), float64."""
+        return self.fixed.to_float(self.fixed.to_signed(self.total))
 
-    def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, Bytes]:
-        """(the sum of what was added, float64; bytes of the recovery for each client that took
-        part).
-        """
+    def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, BytesByClient]:
+        """Return the sum of what was added, float64, and the bytes of the recovery per client."""
         return self.view(), {}
 
     def _mask(self, client: str) -> np.ndarray:
-        return np.zeros(self.size, self.fixed.kind)
+        return np.zeros(self.size, self.fixed.dtype)
 
     def _place(self, client: str) -> int:
         if client not in self.place:
@@ -120,103 +123,107 @@ class Sum:
         return self.place[client]
 
 
-class Masked(Sum):
-    """A sum under masks: noise until enough clients have answered."""
+class MaskedSum(FixedPointSum):
+    """A sum under masks, which is noise until enough clients have answered."""
 
     def __init__(self, lock: Masks, clients: Sequence[str], size: int, seed: int, round: int):
-        super().__init__(lock, Fixed(lock.bits, lock.fraction), clients, size, seed, round)
-        self.lock, self.done = lock, None
+        super().__init__(lock, FixedPoint(lock.bits, lock.fraction), clients, size, seed, round)
+        self.lock = lock
+        self.recovery_bytes: BytesByClient | None = None
         self.needed = max(2, lock.needed(len(clients)))  # a sum of one is its vector
-        circles = graph(len(clients), lock.neighbours, seed, round)
-        self.members = [
-            MaskingClient(i, name, seed, round, circle, lock.needed(len(circle)))
-            for i, (name, circle) in enumerate(zip(self.clients, circles))
+        neighbourhoods = neighbour_graph(len(clients), lock.neighbours, seed, round)
+        self.masking_clients = [
+            MaskingClient(i, name, seed, round, neighbourhood, lock.needed(len(neighbourhood)))
+            for i, (name, neighbourhood) in enumerate(zip(self.clients, neighbourhoods))
         ]
         self._exchange_keys()
 
     def _exchange_keys(self) -> None:
-        """The messages before the first upload, all through the server, which keeps only the mask
-        keys' public half.
-        """
-        sent = [m.advertise() for m in self.members]
-        books = [rows({p: sent[p] for p in m.circle if p != m.place}) for m in self.members]
-        dealt = [from_rows(m.deal(book), 2 * NBYTES + TAG) for m, book in zip(self.members, books)]
-        for m, book in zip(self.members, books):
-            boxes = rows({p: dealt[p][m.place] for p in m.circle if p != m.place})
-            m.keep(boxes)
+        """Exchange keys and shares through the server, which keeps only the public mask keys."""
+        sent = [m.advertise_keys() for m in self.masking_clients]
+        books = [
+            pack_rows({p: sent[p] for p in m.neighbourhood if p != m.place})
+            for m in self.masking_clients
+        ]
+        dealt = [
+            unpack_rows(m.share_secrets(book), 2 * NBYTES + TAG)
+            for m, book in zip(self.masking_clients, books)
+        ]
+        for m, book in zip(self.masking_clients, books):
+            received = pack_rows({p: dealt[p][m.place] for p in m.neighbourhood if p != m.place})
+            m.receive_shares(received)
             self.setup[m.name] = (
-                len(sent[m.place]) + len(rows(dealt[m.place])),
-                len(book) + len(boxes),
+                len(sent[m.place]) + len(pack_rows(dealt[m.place])),
+                len(book) + len(received),
             )
         self.public = [keys[KEY:] for keys in sent]
 
     def add(self, client: str, body: bytes) -> None:
-        """As for every sum; and nothing more once the masks are gone."""
-        if self.done is not None:
+        """Add an upload to the sum. Raises PayloadError too once the masks were removed."""
+        if self.recovery_bytes is not None:
             raise PayloadError("comes after the masks were removed")
         super().add(client, body)
 
-    def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, Bytes]:
-        """(the sum of what was added, float64; bytes of the recovery messages for each client that
-        answered).
+    def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, BytesByClient]:
+        """Return the sum of what was added, float64, and the bytes of the recovery per client.
 
-        answering: of those added, who is still there (None: all). Raises TooFew, and the sum stays
-        noise.
+        answering: which of the added clients still answer (None: all). Raises TooFew if they are
+        too few; the sum then stays noise.
         """
-        if self.done is None:
+        if self.recovery_bytes is None:
             there = [c for c in self.added if answering is None or c in answering]
             if len(there) < self.needed:
                 raise TooFew(
                     f"{len(there)} of {len(self.clients)} clients are left, and {self.needed} are"
                     " needed"
                 )
-            shares, nbytes = self._ask(there)
-            self.total, self.done = self._unmasked(shares), nbytes
-        return self.view(), self.done
+            shares, nbytes = self._collect_shares(there)
+            self.total, self.recovery_bytes = self._unmasked(shares), nbytes
+        return self.view(), self.recovery_bytes
 
-    def _ask(self, there: list[str]) -> tuple[dict[int, Rows], Bytes]:
-        """({whose: {who holds it: share}}, bytes): who uploaded goes out, one share of each comes
-        back.
-        """
-        shares: dict[int, Rows] = {}
+    def _collect_shares(self, there: list[str]) -> tuple[dict[int, BytesByPlace], BytesByClient]:
+        """Send the list of uploads; return the shares, {owner: {holder: share}}, and the bytes."""
+        shares: dict[int, BytesByPlace] = {}
         nbytes, came = {}, {self.place[c] for c in self.added}
         for client in there:
-            member = self.members[self.place[client]]
-            flags = np.packbits([p in came for p in member.circle], bitorder="little").tobytes()
-            answer = member.reveal(flags)
+            one = self.masking_clients[self.place[client]]
+            uploaded = [p in came for p in one.neighbourhood]
+            flags = np.packbits(uploaded, bitorder="little").tobytes()
+            answer = one.reveal_shares(flags)
             nbytes[client] = (len(answer), len(flags))
-            for owner, share in from_rows(answer, NBYTES).items():
-                shares.setdefault(owner, {})[member.place] = share
+            for owner, share in unpack_rows(answer, NBYTES).items():
+                shares.setdefault(owner, {})[one.place] = share
         return shares, nbytes
 
-    def _unmasked(self, shares: dict[int, Rows]) -> np.ndarray:
-        """The sum without the self masks of those who uploaded and the pairwise masks of those who
-        did not.
-        """
+    def _unmasked(self, shares: dict[int, BytesByPlace]) -> np.ndarray:
+        """Return the sum without self masks of uploaders and pairwise masks of the others."""
         total, came = self.total.copy(), {self.place[c] for c in self.added}
-        for place in range(len(self.members)):
-            beside = [p for p in self.members[place].circle if p in came]  # the graph is public
+        for place in range(len(self.masking_clients)):
+            # the graph is public
+            masked = [p for p in self.masking_clients[place].neighbourhood if p in came]
             if place in came:
                 total -= self_mask(self._secret(place, shares), self.fixed, self.size)
-            elif beside:
+            elif masked:
                 key = self._secret(place, shares)
-                if public(key) != self.public[place]:
+                if public_key(key) != self.public[place]:
                     raise PayloadError(f"wrong shares of the mask key of {self.clients[place]}")
-                for p in beside:
-                    add_pair(total, agree(key, self.public[p], place, p), place, p)
+                for p in masked:
+                    add_pair_mask(total, shared_key(key, self.public[p], place, p), place, p)
         return total
 
-    def _secret(self, owner: int, shares: dict[int, Rows]) -> int:
-        found, needed = shares.get(owner, {}), self.members[owner].needed
+    def _secret(self, owner: int, shares: dict[int, BytesByPlace]) -> int:
+        found, needed = shares.get(owner, {}), self.masking_clients[owner].needed
         if len(found) < needed:
             raise TooFew(
-                f"{len(found)} of the {len(self.members[owner].circle)} shares for"
+                f"{len(found)} of the {len(self.masking_clients[owner].neighbourhood)} shares for"
                 f" {self.clients[owner]} came, and {needed} are needed"
             )
-        return join({p + 1: int.from_bytes(found[p], "little") for p in sorted(found)[:needed]})
+        return join_shares(
+            {p + 1: int.from_bytes(found[p], "little") for p in sorted(found)[:needed]}
+        )
 
     def _mask(self, client: str) -> np.ndarray:
-        return self.members[self.place[client]].mask(self.fixed, self.size)
+        return self.masking_clients[self.place[client]].total_mask(self.fixed, self.size)
 
 
 @dataclass(frozen=True)
@@ -238,7 +245,7 @@ class Masks:
     needs: ClassVar[str] = "a rule and a wire that work on the sum alone; not secure, for teaching"
 
     def __post_init__(self) -> None:
-        check_fixed("masks", self.bits, self.fraction)
+        check_fixed_point("masks", self.bits, self.fraction)
         if not 0 < self.threshold < 1:
             raise FedkitError(
                 f"secure 'masks:threshold={self.threshold:g}' given; it must be above 0 and below"
@@ -251,16 +258,17 @@ class Masks:
             )
 
     def needed(self, holders: int) -> int:
-        """How many of the holders of a secret must answer."""
-        return needed(holders, self.threshold)
+        """Return how many of the holders of a secret must answer."""
+        return shares_needed(holders, self.threshold)
 
-    def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> Masked:
-        """A round's sum of vectors of `size` values, its keys exchanged. Raises FedkitError for
-        fewer than two clients.
+    def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> MaskedSum:
+        """Return the session of a round that sums vectors of `size` values, its keys exchanged.
+
+        Raises FedkitError for fewer than two clients.
         """
         if len(clients) < 2:
             raise FedkitError(
                 f"secure 'masks' given and {len(clients)} client(s) in the round; a sum that hides"
                 " needs two"
             )
-        return Masked(self, clients, size, seed, round)
+        return MaskedSum(self, clients, size, seed, round)

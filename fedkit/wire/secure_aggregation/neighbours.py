@@ -1,8 +1,8 @@
-"""Who is masked with whom: everyone with everyone, or a few neighbours each (Bell et al., 2020).
+"""Which clients share pairwise masks: all of them, or k neighbours each (Bell et al., 2020).
 
-With k neighbours a client's work grows with k in the place of n. But a secret is then held by k + 1
-clients only, and small circles are unlucky more often than large ones: `risk` says how often,
-`enough` finds the k that is safe.
+With k neighbours a client's work grows with k instead of n. But only k + 1 clients then hold shares
+of a secret, and a small neighbourhood fails more often than a large one: `failure_bounds` bounds
+the chance, `safe_neighbours` finds a sufficient k.
 """
 
 from __future__ import annotations
@@ -14,69 +14,70 @@ import numpy as np
 from fedkit.wire.secure_aggregation.masking_client import digest, philox
 
 
-def needed(holders: int, threshold: float) -> int:
-    """How many of the holders of a secret must answer: more than the share `threshold` of them."""
+def shares_needed(holders: int, threshold: float) -> int:
+    """Return how many holders of a secret must answer: more than the share `threshold` of them."""
     return min(holders, int(threshold * holders + 1e-9) + 1)
 
 
-def graph(count: int, neighbours: int, seed: int, round: int) -> list[list[int]]:
-    """Each client's circle, itself included, sorted: all, or a ring in random order with k/2
-    neighbours on each side.
+def neighbour_graph(count: int, neighbours: int, seed: int, round: int) -> list[list[int]]:
+    """Return each client's neighbourhood: its neighbours and itself, by place, sorted.
 
-    neighbours: k, rounded up to an even number; 0: everyone.
+    neighbours: k, rounded up to an even number: a ring in random order with k/2 neighbours on each
+    side; 0: everyone.
     """
     half = -(-neighbours // 2)
     if not neighbours or 2 * half >= count - 1:
         return [list(range(count))] * count
     order = np.random.Generator(philox(digest("graph", seed, round))).permutation(count).tolist()
-    circles = [
+    neighbourhoods = [
         sorted(order[(i + step) % count] for step in range(-half, half + 1)) for i in range(count)
     ]
-    return [circle for _, circle in sorted(zip(order, circles))]
+    return [found for _, found in sorted(zip(order, neighbourhoods))]
 
 
-def risk(
+def failure_bounds(
     count: int, neighbours: int, drop: float, hostile: float = 0.0, threshold: float = 0.5
 ) -> dict[str, float]:
-    """Upper bounds on what can go wrong in a round, with `drop` and `hostile` the chances of each
-    client, independent.
+    """Return upper bounds on the chances of three failures of a round.
 
+    drop, hostile: chance that a client drops out or is hostile, independently of the others.
     fails: some secret lacks shares, and the sum stays noise. opened: hostile clients hold enough
-    shares of someone's secrets to uncover its vector together with the server. parted: the ring
+    shares of a client's secrets to uncover its vector together with the server. parted: the ring
     falls apart, and the server sees the sums of its pieces. Union bounds over the clients, after
     sections 3 and 4 of the paper.
     """
     k = min(neighbours or count - 1, count - 1)
-    least = needed(k + 1, threshold)
-    if k == count - 1:  # one circle for all
+    least = shares_needed(k + 1, threshold)
+    if k == count - 1:  # one neighbourhood for all
         fails, opened, parted = (
-            _between(0, least - 1, count, 1 - drop),
-            _between(least, k, k, hostile),
+            _binomial_probability(0, least - 1, count, 1 - drop),
+            _binomial_probability(least, k, k, hostile),
             0.0,
         )
     else:
-        fails = count * _between(0, least - 1, k, 1 - drop)
+        fails = count * _binomial_probability(0, least - 1, k, 1 - drop)
         opened, parted = (
-            count * _between(least, k, k, hostile),
+            count * _binomial_probability(least, k, k, hostile),
             count * (drop + hostile) ** (k // 2),
         )
     return {"fails": min(1.0, fails), "opened": min(1.0, opened), "parted": min(1.0, parted)}
 
 
-def enough(
+def safe_neighbours(
     count: int, drop: float, hostile: float = 0.0, threshold: float = 0.5, chance: float = 1e-6
 ) -> int:
-    """The smallest even number of neighbours at which every `risk` is at most `chance`; 0
-    (everyone) where none is.
+    """Return the smallest even number of neighbours with all failure bounds at most `chance`.
+
+    0 (everyone) if there is no such number.
     """
     for k in range(2, count - 1, 2):
-        if max(risk(count, k, drop, hostile, threshold).values()) <= chance:
+        if max(failure_bounds(count, k, drop, hostile, threshold).values()) <= chance:
             return k
     return 0
 
 
-def _between(least: int, most: int, count: int, p: float) -> float:
-    """The chance of `least` to `most` successes in `count` tries (binomial)."""
+def _binomial_probability(least: int, most: int, count: int, p: float) -> float:
+    """Return the chance of `least` to `most` successes in `count` tries."""
     if p in (0.0, 1.0):
         return float(least <= p * count <= most)
     logs = (

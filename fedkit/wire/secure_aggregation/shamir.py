@@ -1,9 +1,8 @@
-"""Shamir's secret sharing: any t of n shares give the secret, t - 1 say nothing about it (Shamir,
-1979).
+"""Shamir's secret sharing: t of n shares give the secret, t - 1 give nothing (Shamir, 1979).
 
 The secret is the value at 0 of a random polynomial of degree t - 1 over the field of 2^127 - 1
 elements; a share is its value elsewhere. Not secure, for teaching: the kit draws the coefficients
-from a seed, and Python's whole numbers do not take the same time for every value.
+from a seed, and the running time of Python's integers depends on their values.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 
-PRIME = 2**127 - 1  # of Mersenne: secrets and shares fit in 16 bytes
+PRIME = 2**127 - 1  # a Mersenne prime: secrets and shares fit in 16 bytes
 NBYTES = 16
 
 
-def split(
+def split_secret(
     secret: int, places: Sequence[int], needed: int, draw: Callable[[int], int]
 ) -> dict[int, int]:
-    """{place: share} of a secret below PRIME, of which any `needed` give it back.
+    """Return {place: share} of a secret below PRIME; any `needed` of the shares recover it.
 
-    places: different whole numbers from 1 on. draw(limit): a random whole number below limit.
+    places: different whole numbers >= 1. draw(limit): returns a random whole number below limit.
     """
     assert (
         0 <= secret < PRIME
@@ -30,17 +29,17 @@ def split(
         and min(places) > 0
     )
     powers = [draw(PRIME) for _ in range(needed - 1)]  # the highest first
-    return {x: _value(powers, secret, x) for x in places}
+    return {x: _polynomial_value(powers, secret, x) for x in places}
 
 
-def join(shares: Mapping[int, int]) -> int:
-    """The secret of {place: share}; any other number where there are fewer than were needed."""
+def join_shares(shares: Mapping[int, int]) -> int:
+    """Return the secret of {place: share}, or another number if there are too few shares."""
     places = tuple(sorted(shares))
-    return sum(weight * shares[x] for weight, x in zip(_weights(places), places)) % PRIME
+    return sum(weight * shares[x] for weight, x in zip(lagrange_weights(places), places)) % PRIME
 
 
-def _value(powers: list[int], secret: int, x: int) -> int:
-    """Horner's rule."""
+def _polynomial_value(powers: list[int], secret: int, x: int) -> int:
+    """Return the polynomial's value at x, by Horner's rule."""
     total = 0
     for power in powers:
         total = (total + power) * x % PRIME
@@ -48,11 +47,9 @@ def _value(powers: list[int], secret: int, x: int) -> int:
 
 
 @lru_cache(maxsize=8)
-def _weights(places: tuple[int, ...]) -> tuple[int, ...]:
-    """Lagrange's weights of the value at 0: they are the same for every secret that the same
-    clients hold.
-    """
-    above = prod(places)  # times (-1)^(n-1), which the differences below take in
+def lagrange_weights(places: tuple[int, ...]) -> tuple[int, ...]:
+    """Return Lagrange's weights of the value at 0, the same for all secrets at these places."""
+    above = prod(places)  # times (-1)^(n-1), which the signs of the differences below contain
     weights = []
     for x in places:
         below = x

@@ -1,5 +1,5 @@
-"""The steps that make an update smaller, one module for each idea; `pipeline.STAGES` lists them.
+"""The stages that make an update smaller, one module per method; `pipeline.STAGES` lists them.
 
-In: an array and a context (client, round, seed, memory). Out: a smaller form, and its inverse.
+A stage turns a vector into smaller arrays (`compress`, `pack`) and back (`decompress`, `unpack`).
 May import: core, wire.bits, wire.layout.
 """

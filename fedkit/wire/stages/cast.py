@@ -1,5 +1,6 @@
-"""Stages that send each number as a shorter float. split: values, shape (n,) -> [16 bits each];
-join: back.
+"""Stages that send each number as a 16-bit float.
+
+compress: values, shape (n,) -> [int16 bit patterns, shape (n,)]; decompress: the inverse.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fedkit.wire.layout import Slot, StageInfo
 
 
 class Cast:
-    """What bf16 and fp16 share: clamp to the largest finite number, then cast to nearest."""
+    """Base of bf16 and fp16: clamp to the largest finite number, then round to nearest."""
 
     kind: ClassVar[torch.dtype]
     role: ClassVar[str] = "quantise"
@@ -30,11 +31,11 @@ class Cast:
     def slots(self, size: int) -> list[Slot]:
         return [Slot(size, "<i2")]
 
-    def split(self, values: np.ndarray, setting: StageInfo) -> list[np.ndarray]:
+    def compress(self, values: np.ndarray, info: StageInfo) -> list[np.ndarray]:
         most = torch.finfo(self.kind).max
         return [torch.from_numpy(values).clamp(-most, most).to(self.kind).view(torch.int16).numpy()]
 
-    def join(self, arrays: list[np.ndarray], size: int) -> np.ndarray:
+    def decompress(self, arrays: list[np.ndarray], size: int) -> np.ndarray:
         return torch.from_numpy(arrays[0].astype(np.int16)).view(self.kind).float().numpy()
 
 

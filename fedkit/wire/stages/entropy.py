@@ -1,8 +1,7 @@
-"""Stages that lose nothing: the arrays of a message as bytes, and back. Sizes are known beforehand,
-so none can explode.
+"""Lossless stages: the arrays of a message as bytes. Sizes are known beforehand, so no message can
+unpack to more.
 
-pack: arrays and their slots -> bytes; unpack: back, PayloadError for whatever does not fit the
-slots.
+pack: arrays and their slots -> bytes; unpack: the inverse, PayloadError if bytes do not fit.
 """
 
 from __future__ import annotations
@@ -16,25 +15,27 @@ import zstandard
 from constriction import stream
 
 from fedkit.core.errors import PayloadError
-from fedkit.wire.bits import cut, joined
-from fedkit.wire.layout import Slot, packed, unpacked
+from fedkit.wire.bits import join_parts, split_parts
+from fedkit.wire.layout import Slot, pack_array, unpack_array
 
 
 class Plain:
-    """Fixed widths and no coder: what a wire does that names none."""
+    """Fixed widths without entropy coding: the default of a wire that names no coder."""
 
     role: ClassVar[str] = "code"
     linear: ClassVar[bool] = False
     unbiased: ClassVar[bool] = True
-    expands: ClassVar[bool] = False  # what is read is never longer than what was given
+    expands: ClassVar[bool] = False  # ||C(x)|| <= ||x||
     lossless: ClassVar[bool] = True
     symbols: ClassVar[bool] = False
 
     def pack(self, arrays: Sequence[np.ndarray], slots: Sequence[Slot]) -> bytes:
-        return joined([packed(array, slot) for array, slot in zip(arrays, slots)])
+        return join_parts([pack_array(array, slot) for array, slot in zip(arrays, slots)])
 
     def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
-        return [unpacked(part, slot) for part, slot in zip(cut(data, len(slots)), slots)]
+        return [
+            unpack_array(part, slot) for part, slot in zip(split_parts(data, len(slots)), slots)
+        ]
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Zstd(Plain):
         return zstandard.ZstdCompressor(level=self.level).compress(super().pack(arrays, slots))
 
     def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
-        most = sum(slot.most + 5 for slot in slots)
-        # a frame to be skipped says nothing of its size here
+        most = sum(slot.max_bytes + 5 for slot in slots)
+        # a skippable frame does not state its size here
         if not data.startswith(zstandard.FRAME_HEADER):
             raise PayloadError("not readable as zstd (no frame)")
         try:
@@ -68,11 +69,11 @@ class Zstd(Plain):
             raise PayloadError(f"not readable as zstd ({str(error)[:80]})") from None
 
 
-# A count travels as one byte: 0 for none, else 1 + the nearest eighth of its logarithm to base 2.
-# Read back as whole
-# numbers, so that every machine has the same model to the last bit: EIGHTHS[i] is 128 * 2**(i / 8).
-EIGHTHS = np.array([128, 140, 152, 166, 181, 197, 215, 235], np.int64)
-MOST = 8 * 32
+# A count is sent as one byte: 0 for none, else 1 + the nearest eighth of its logarithm to base 2.
+# It is read back as a whole number, so that every machine has the same model to the last bit:
+# EIGHTH_POWERS[i] is 128 * 2**(i / 8).
+EIGHTH_POWERS = np.array([128, 140, 152, 166, 181, 197, 215, 235], np.int64)
+MAX_COUNT_CODE = 8 * 32
 PACKED, CODED = b"\0", b"\1"
 
 
@@ -95,23 +96,27 @@ class Ans(Plain):
         return ""
 
     def pack(self, arrays: Sequence[np.ndarray], slots: Sequence[Slot]) -> bytes:
-        return joined(
-            [coded(a, slot) if slot.alphabet else packed(a, slot) for a, slot in zip(arrays, slots)]
+        return join_parts(
+            [
+                encode_symbols(a, slot) if slot.alphabet else pack_array(a, slot)
+                for a, slot in zip(arrays, slots)
+            ]
         )
 
     def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
-        parts = cut(data, len(slots))
+        parts = split_parts(data, len(slots))
         return [
-            decoded(part, slot) if slot.alphabet else unpacked(part, slot)
+            decode_symbols(part, slot) if slot.alphabet else unpack_array(part, slot)
             for part, slot in zip(parts, slots)
         ]
 
 
-def coded(symbols: np.ndarray, slot: Slot) -> bytes:
-    """CODED | first symbol u8 | table's length - 1 u8 | table | words u32; or PACKED and fixed
-    widths if shorter.
+def encode_symbols(symbols: np.ndarray, slot: Slot) -> bytes:
+    """Return symbols as bytes: entropy-coded, or at fixed width if that is shorter.
+
+    Layout: CODED | first symbol u8 | table's length - 1 u8 | table | words u32; or PACKED | bits.
     """
-    fixed = PACKED + packed(symbols, slot)
+    fixed = PACKED + pack_array(symbols, slot)
     if not len(symbols):
         return fixed
     counts = np.bincount(symbols)
@@ -123,7 +128,7 @@ def coded(symbols: np.ndarray, slot: Slot) -> bytes:
     if used.sum() > 1:
         coder = stream.stack.AnsCoder()
         places = (np.cumsum(used) - 1).astype(np.int32)  # among the symbols in use
-        coder.encode_reverse(places[symbols - first], model(table))
+        coder.encode_reverse(places[symbols - first], symbol_model(table))
         words = coder.get_compressed()
     return min(
         fixed,
@@ -132,10 +137,10 @@ def coded(symbols: np.ndarray, slot: Slot) -> bytes:
     )
 
 
-def decoded(data: bytes, slot: Slot) -> np.ndarray:
-    """What `coded` coded. Raises PayloadError for anything else."""
+def decode_symbols(data: bytes, slot: Slot) -> np.ndarray:
+    """Return what `encode_symbols` encoded. Raises PayloadError for anything else."""
     if data[:1] == PACKED:
-        return unpacked(data[1:], slot)
+        return unpack_array(data[1:], slot)
     if (
         data[:1] != CODED
         or len(data) < 4
@@ -143,12 +148,10 @@ def decoded(data: bytes, slot: Slot) -> np.ndarray:
         or (len(data) - start) % 4
     ):
         raise PayloadError("coded symbols of an impossible length")
-    table, words = (
-        np.frombuffer(data[3:start], np.uint8),
-        np.frombuffer(data[start:], "<u4").astype(np.uint32),
-    )
+    table = np.frombuffer(data[3:start], np.uint8)
+    words = np.frombuffer(data[start:], "<u4").astype(np.uint32)
     alive = np.flatnonzero(table)
-    if not len(alive) or data[1] + alive[-1] >= slot.alphabet or table.max() > MOST:
+    if not len(alive) or data[1] + alive[-1] >= slot.alphabet or table.max() > MAX_COUNT_CODE:
         raise PayloadError("a table of counts that cannot be")
     if len(alive) == 1:
         if len(words):
@@ -156,7 +159,7 @@ def decoded(data: bytes, slot: Slot) -> np.ndarray:
         return np.full(slot.count, data[1] + alive[0], np.uint8)
     try:
         coder = stream.stack.AnsCoder(words)
-        places = coder.decode(model(table), slot.count)
+        places = coder.decode(symbol_model(table), slot.count)
     except ValueError as error:
         raise PayloadError(f"not readable as ANS ({str(error)[:80]})") from None
     if not coder.is_empty():
@@ -164,9 +167,9 @@ def decoded(data: bytes, slot: Slot) -> np.ndarray:
     return (data[1] + alive[places]).astype(np.uint8)
 
 
-def model(table: np.ndarray) -> stream.model.Categorical:
-    """The probabilities that a table of at least two used symbols stands for."""
+def symbol_model(table: np.ndarray) -> stream.model.Categorical:
+    """Return the probabilities that a table of counts with at least two used symbols stands for."""
     logs = table[table > 0].astype(np.int64) - 1
     return stream.model.Categorical(
-        (EIGHTHS[logs % 8] << (logs // 8)).astype(np.float32), perfect=False
+        (EIGHTH_POWERS[logs % 8] << (logs // 8)).astype(np.float32), perfect=False
     )

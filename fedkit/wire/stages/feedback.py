@@ -1,7 +1,7 @@
-"""Stages that remember what a message lost, so that it is not lost for good. Vectors have shape
-(n,).
+"""Error feedback: stages that keep the error of a message and correct it in later ones.
 
-aim: what is to be sent; keep: the memory after it; result: what the receiver takes for the update.
+vector_to_send: what the later stages compress; next_memory: the memory after the message;
+received_update: the update that the receiver computes. All vectors have shape (n,).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class ErrorFeedback:
     def problem(self) -> str:
         return ""
 
-    def aim(self, x: np.ndarray, memory: np.ndarray) -> np.ndarray:
+    def vector_to_send(self, x: np.ndarray, memory: np.ndarray) -> np.ndarray:
         return x + memory
 
-    def keep(self, aim: np.ndarray, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
+    def next_memory(self, aim: np.ndarray, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
         return aim - message
 
-    def result(self, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
+    def received_update(self, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
         return message
 
 
@@ -63,11 +63,11 @@ class ErrorFeedback21:
     def problem(self) -> str:
         return ""
 
-    def aim(self, x: np.ndarray, memory: np.ndarray) -> np.ndarray:
+    def vector_to_send(self, x: np.ndarray, memory: np.ndarray) -> np.ndarray:
         return x - memory
 
-    def keep(self, aim: np.ndarray, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
+    def next_memory(self, aim: np.ndarray, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
         return memory + message
 
-    def result(self, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
+    def received_update(self, memory: np.ndarray, message: np.ndarray) -> np.ndarray:
         return memory + message

@@ -1,4 +1,4 @@
-"""The stage that sends each matrix as two thin ones. split, join and slots: as in select.py."""
+"""The stage that sends each matrix as two thin ones. Methods: as in select.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fedkit.wire.layout import Form, Slot, StageInfo
+from fedkit.wire.layout import Slot, StageInfo, TensorLayout
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class LowRank:
     role: ClassVar[str] = "select"
     linear: ClassVar[bool] = False
     unbiased: ClassVar[bool] = False
-    expands: ClassVar[bool] = False  # what is read is never longer than what was given
+    expands: ClassVar[bool] = False  # ||C(x)|| <= ||x||
     lossless: ClassVar[bool] = False
     symbols: ClassVar[bool] = False
     needs: ClassVar[str] = (
@@ -34,53 +34,52 @@ class LowRank:
     def problem(self) -> str:
         return "" if self.r >= 1 else f"r is {self.r}; it must be at least 1"
 
-    def _thin(self, shape: tuple[int, ...]) -> bool:
+    def _is_factored(self, shape: tuple[int, ...]) -> bool:
         return len(shape) == 2 and self.r * (shape[0] + shape[1]) < shape[0] * shape[1]
 
-    def _factors(self, form: Form) -> Form:
-        """The shapes that travel: left factors, right factors, the rest; alike together, so that
-        they share scales.
+    def _factor_layout(self, layout: TensorLayout) -> TensorLayout:
+        """Return the shapes that are sent: left factors, right factors, the rest.
+
+        Tensors of one kind are sent together, so that they share the scales of quantisation.
         """
-        thin = [shape for _, shape in form.shapes if self._thin(shape)]
-        rest = [shape for _, shape in form.shapes if not self._thin(shape)]
-        return Form(
-            tuple(
-                ("", s)
-                for s in [*((m, self.r) for m, _ in thin), *((self.r, n) for _, n in thin), *rest]
-            )
-        )
+        thin = [shape for _, shape in layout.shapes if self._is_factored(shape)]
+        rest = [shape for _, shape in layout.shapes if not self._is_factored(shape)]
+        sent = [*((m, self.r) for m, _ in thin), *((self.r, n) for _, n in thin), *rest]
+        return TensorLayout(tuple(("", shape) for shape in sent))
 
-    def slots(self, form: Form) -> list[Slot]:
-        return [Slot(self._factors(form).size)]
+    def slots(self, layout: TensorLayout) -> list[Slot]:
+        return [Slot(self._factor_layout(layout).size)]
 
-    def split(self, flat: np.ndarray, form: Form, setting: StageInfo) -> list[np.ndarray]:
+    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> list[np.ndarray]:
         left, right, rest = [], [], []
-        for matrix in form.arrays(flat):
-            if self._thin(matrix.shape):
-                a, b = truncated(matrix, self.r)
+        for matrix in layout.split_arrays(flat):
+            if self._is_factored(matrix.shape):
+                a, b = low_rank_factors(matrix, self.r)
                 left.append(a.ravel())
                 right.append(b.ravel())
             else:
                 rest.append(matrix.ravel())
         return [np.concatenate([np.zeros(0, np.float32), *left, *right, *rest])]
 
-    def join(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
-        pieces = list(self._factors(form).arrays(arrays[0]))
-        count = sum(self._thin(shape) for _, shape in form.shapes)
-        products, rest = (
-            iter([a @ b for a, b in zip(pieces[:count], pieces[count:])]),
-            iter(pieces[2 * count :]),
-        )
-        rows = [next(products if self._thin(shape) else rest).ravel() for _, shape in form.shapes]
+    def decompress(
+        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
+    ) -> np.ndarray:
+        pieces = list(self._factor_layout(layout).split_arrays(arrays[0]))
+        count = sum(self._is_factored(shape) for _, shape in layout.shapes)
+        products = iter([a @ b for a, b in zip(pieces[:count], pieces[count:])])
+        rest = iter(pieces[2 * count :])
+        kinds = [products if self._is_factored(shape) else rest for _, shape in layout.shapes]
+        rows = [next(kind).ravel() for kind in kinds]
         return np.concatenate([np.zeros(0, np.float32), *rows])
 
 
-def truncated(matrix: np.ndarray, r: int) -> tuple[np.ndarray, np.ndarray]:
-    """Factors (m, r) and (r, n) whose product is the best approximation of rank r, by the
-    eigenvectors of the short side.
+def low_rank_factors(matrix: np.ndarray, r: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return factors (m, r) and (r, n) whose product is the best approximation of rank r.
+
+    By the eigenvectors of A A^T or, where it is smaller, A^T A.
     """
     if len(matrix) > matrix.shape[1]:
-        right, left = truncated(matrix.T, r)
+        right, left = low_rank_factors(matrix.T, r)
         return left.T, right.T
     wide = matrix.astype(np.float64)
     basis = np.linalg.eigh(wide @ wide.T)[1][:, : -r - 1 : -1]

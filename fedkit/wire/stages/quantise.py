@@ -1,7 +1,7 @@
 """Stages that send each number as one of a few symbols: uniform levels, quantiles, signs.
 
-split: values, shape (n,) -> arrays of symbols and scales; join: back. A scale is 16 bits
-(bfloat16), rounded up, per block.
+compress: values, shape (n,) -> [symbols, scales]; decompress: the inverse. A block of values has
+one scale of 16 bits (bfloat16), rounded up.
 """
 
 from __future__ import annotations
@@ -14,29 +14,31 @@ import numpy as np
 
 from fedkit.wire.layout import Slot, StageInfo
 
-LARGEST = 0x7F7F  # the largest finite bfloat16
+LARGEST_BFLOAT16 = 0x7F7F  # the largest finite bfloat16
 
 
-def scales_up(values: np.ndarray) -> np.ndarray:
-    """Values from 0 on as bfloat16 bits, uint16, never below the value; NaN stays NaN."""
+def encode_scales(values: np.ndarray) -> np.ndarray:
+    """Return values >= 0 as bfloat16 bits, uint16, rounded up; NaN stays NaN."""
     raised = (values.astype(np.float32).view(np.uint32).astype(np.uint64) + 0xFFFF) >> 16
-    return np.where(np.isfinite(values), np.minimum(raised, LARGEST), 0x7FC0).astype(np.uint16)
+    return np.where(np.isfinite(values), np.minimum(raised, LARGEST_BFLOAT16), 0x7FC0).astype(
+        np.uint16
+    )
 
 
-def scales_of(stored: np.ndarray) -> np.ndarray:
-    """bfloat16 bits as float32."""
+def decode_scales(stored: np.ndarray) -> np.ndarray:
+    """Return bfloat16 bits, uint16, as float32."""
     return (stored.astype(np.uint32) << 16).view(np.float32)
 
 
-def blocks_of(values: np.ndarray, block: int) -> np.ndarray:
-    """Shape (n,) -> (blocks, block), the last filled up with zeros."""
+def split_blocks(values: np.ndarray, block: int) -> np.ndarray:
+    """Return values, shape (n,), as (blocks, block), the last block padded with zeros."""
     count = -(-len(values) // block)
     padded = np.zeros(count * block, np.float32)
     padded[: len(values)] = values
     return padded.reshape(count, block)
 
 
-def block_problem(block: int) -> str:
+def block_size_problem(block: int) -> str:
     return (
         ""
         if 8 <= block <= 65_536
@@ -45,9 +47,7 @@ def block_problem(block: int) -> str:
 
 
 class Blockwise:
-    """What the stages with one scale per block share. A subclass says how a block becomes symbols
-    and back.
-    """
+    """Base of the stages with one scale per block."""
 
     alphabet: ClassVar[int]
     role: ClassVar[str] = "quantise"
@@ -57,47 +57,54 @@ class Blockwise:
     block: int
 
     def problem(self) -> str:
-        return block_problem(self.block)
+        return block_size_problem(self.block)
 
     def slots(self, size: int) -> list[Slot]:
         return [Slot(size, alphabet=self.alphabet), Slot(-(-size // self.block), "<u2")]
 
-    def split(self, values: np.ndarray, setting: StageInfo) -> list[np.ndarray]:
-        blocks = blocks_of(values, self.block)
-        stored = scales_up(self.scale(blocks, len(values)))
-        scales = scales_of(stored)[:, None]
-        # from -1 to 1, for a maximum
+    def compress(self, values: np.ndarray, info: StageInfo) -> list[np.ndarray]:
+        blocks = split_blocks(values, self.block)
+        stored = encode_scales(self.block_scales(blocks, len(values)))
+        scales = decode_scales(stored)[:, None]
+        # within -1 .. 1 where the scale is the largest magnitude
         share = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0)
-        return [self.code(share, setting).astype(np.uint8).ravel()[: len(values)], stored]
+        return [self.quantise(share, info).astype(np.uint8).ravel()[: len(values)], stored]
 
-    def join(self, arrays: list[np.ndarray], size: int) -> np.ndarray:
+    def decompress(self, arrays: list[np.ndarray], size: int) -> np.ndarray:
         symbols, stored = arrays
-        return (blocks_of(self.levels()[symbols], self.block) * scales_of(stored)[:, None]).ravel()[
-            :size
-        ]
+        return (
+            split_blocks(self.levels()[symbols], self.block) * decode_scales(stored)[:, None]
+        ).ravel()[:size]
 
-    def scale(self, blocks: np.ndarray, size: int) -> np.ndarray:
-        """The largest magnitude of each block."""
+    def block_scales(self, blocks: np.ndarray, size: int) -> np.ndarray:
+        """Return the scale of each block, here its largest magnitude. size: values in all."""
         return np.abs(blocks).max(axis=1, initial=0)
+
+    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+        """Return the symbols of values divided by their scales."""
+        raise NotImplementedError
+
+    def levels(self) -> np.ndarray:
+        """Return the value of each symbol, in units of the scale."""
+        raise NotImplementedError
 
 
 class Uniform(Blockwise):
-    """Levels at equal distances from -scale to scale, the next one up or down by chance, so right
-    on average.
+    """Equidistant levels from -scale to scale with stochastic rounding, which is unbiased.
 
     QSGD (Alistarh et al., 2017) with the block's maximum as its scale: error below scale / steps.
-    Under error feedback the nearest level: half that error, and a contraction, which chance with
-    few levels is not.
+    Under error feedback the nearest level: half that error, and a contraction, which stochastic
+    rounding to few levels is not.
     """
 
     steps: ClassVar[int]
     unbiased: ClassVar[bool] = True
     needs: ClassVar[str] = "scales of its own per message: cannot go under secure aggregation"
 
-    def code(self, share: np.ndarray, setting: StageInfo) -> np.ndarray:
-        chance = np.float32(0.5)
-        if not setting.feedback:
-            chance = setting.rng(type(self).__name__).random(share.shape, np.float32)
+    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+        chance: np.ndarray | np.float32 = np.float32(0.5)
+        if not info.feedback:
+            chance = info.rng(type(self).__name__).random(share.shape, np.float32)
         return (
             np.clip(np.floor(share * np.float32(self.steps) + chance), -self.steps, self.steps)
             + self.steps
@@ -135,16 +142,14 @@ class Int2(Uniform):
 
 
 def normal_quantiles(offset: float = 0.9677083) -> np.ndarray:
-    """The 16 levels of NormalFloat: quantiles of a normal distribution, scaled to -1 .. 1, one of
-    them exactly 0.
-    """
+    """Return the 16 levels of NormalFloat: normal quantiles scaled to -1 .. 1, one exactly 0."""
     inverse = NormalDist().inv_cdf
     above = [inverse(p) for p in np.linspace(offset, 0.5, 9)[:-1].tolist()]
     below = [-inverse(p) for p in np.linspace(offset, 0.5, 8)[:-1].tolist()]
     return (np.array(sorted([*below, 0.0, *above])) / max(above)).astype(np.float32)
 
 
-NORMAL = normal_quantiles()
+NF4_LEVELS = normal_quantiles()
 
 
 @dataclass(frozen=True)
@@ -158,11 +163,11 @@ class NF4(Blockwise):
     unbiased: ClassVar[bool] = False
     needs: ClassVar[str] = "scales of its own per message: cannot go under secure aggregation"
 
-    def code(self, share: np.ndarray, setting: StageInfo) -> np.ndarray:
-        return np.searchsorted((NORMAL[1:] + NORMAL[:-1]) / 2, share)
+    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+        return np.searchsorted((NF4_LEVELS[1:] + NF4_LEVELS[:-1]) / 2, share)
 
     def levels(self) -> np.ndarray:
-        return NORMAL
+        return NF4_LEVELS
 
 
 @dataclass(frozen=True)
@@ -180,11 +185,11 @@ class Sign(Blockwise):
         "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
     )
 
-    def scale(self, blocks: np.ndarray, size: int) -> np.ndarray:
+    def block_scales(self, blocks: np.ndarray, size: int) -> np.ndarray:
         filled = np.minimum(self.block, size - self.block * np.arange(len(blocks)))
         return np.abs(blocks).sum(axis=1, dtype=np.float64) / filled
 
-    def code(self, share: np.ndarray, setting: StageInfo) -> np.ndarray:
+    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
         return ~np.signbit(share)
 
     def levels(self) -> np.ndarray:

@@ -1,7 +1,6 @@
-"""Stages that send fewer numbers as they are: the largest, or a random choice.
+"""Stages that send fewer numbers: the largest, or a random choice.
 
-split: vector, shape (n,) -> [values, ...]; join: what arrived -> vector. slots: the sizes, which
-the shapes decide.
+compress: vector, shape (n,) -> [values, ...]; decompress: the inverse; slots: the arrays' sizes.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from typing import ClassVar
 import numpy as np
 
 from fedkit.core.errors import PayloadError
-from fedkit.wire.layout import Form, Slot, StageInfo
+from fedkit.wire.layout import Slot, StageInfo, TensorLayout
 
 
-def kept(share: float, size: int) -> int:
-    """How many of `size` values a share is: at least one where there is one."""
+def count_kept(share: float, size: int) -> int:
+    """Return how many of `size` values are sent: their share, at least one if there are any."""
     return min(size, max(1, round(share * size)))
 
 
@@ -40,7 +39,7 @@ class TopK:
     role: ClassVar[str] = "select"
     linear: ClassVar[bool] = False
     unbiased: ClassVar[bool] = False
-    expands: ClassVar[bool] = False  # what is read is never longer than what was given
+    expands: ClassVar[bool] = False  # ||C(x)|| <= ||x||
     lossless: ClassVar[bool] = False
     symbols: ClassVar[bool] = True
     needs: ClassVar[str] = (
@@ -50,21 +49,23 @@ class TopK:
     def problem(self) -> str:
         return share_problem(self.share)
 
-    def slots(self, form: Form) -> list[Slot]:
-        return [Slot(kept(self.share, form.size)), Slot(form.size, alphabet=2)]
+    def slots(self, layout: TensorLayout) -> list[Slot]:
+        return [Slot(count_kept(self.share, layout.size)), Slot(layout.size, alphabet=2)]
 
-    def split(self, flat: np.ndarray, form: Form, setting: StageInfo) -> list[np.ndarray]:
-        k = kept(self.share, len(flat))
+    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> list[np.ndarray]:
+        k = count_kept(self.share, len(flat))
         mask = np.zeros(len(flat), np.uint8)
         if k:
             mask[np.argpartition(np.abs(flat), len(flat) - k)[-k:]] = 1
         return [flat[mask.view(bool)], mask]
 
-    def join(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
+    def decompress(
+        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
+    ) -> np.ndarray:
         values, mask = arrays
         if int(mask.sum()) != len(values):
             raise PayloadError(f"{int(mask.sum())} positions for {len(values)} values")
-        flat = np.zeros(form.size, np.float32)
+        flat = np.zeros(layout.size, np.float32)
         flat[mask.view(bool)] = values
         return flat
 
@@ -91,28 +92,30 @@ class RandK:
     def problem(self) -> str:
         return share_problem(self.share)
 
-    def slots(self, form: Form) -> list[Slot]:
-        return [Slot(kept(self.share, form.size))]
+    def slots(self, layout: TensorLayout) -> list[Slot]:
+        return [Slot(count_kept(self.share, layout.size))]
 
-    def _places(self, size: int, setting: StageInfo) -> np.ndarray:
-        rng = np.random.default_rng([setting.seed, setting.round])
+    def _positions(self, size: int, info: StageInfo) -> np.ndarray:
+        rng = np.random.default_rng([info.seed, info.round])
         return (
-            rng.choice(size, kept(self.share, size), replace=False, shuffle=False)
+            rng.choice(size, count_kept(self.share, size), replace=False, shuffle=False)
             if size
             else np.zeros(0, np.int64)
         )
 
-    def split(self, flat: np.ndarray, form: Form, setting: StageInfo) -> list[np.ndarray]:
-        values = flat[self._places(len(flat), setting)]
+    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> list[np.ndarray]:
+        values = flat[self._positions(len(flat), info)]
         return [
             (
                 values
-                if setting.feedback or not len(flat)
+                if info.feedback or not len(flat)
                 else values * np.float32(len(flat) / len(values))
             )
         ]
 
-    def join(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
-        flat = np.zeros(form.size, np.float32)
-        flat[self._places(form.size, setting)] = arrays[0]
+    def decompress(
+        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
+    ) -> np.ndarray:
+        flat = np.zeros(layout.size, np.float32)
+        flat[self._positions(len(flat), info)] = arrays[0]
         return flat

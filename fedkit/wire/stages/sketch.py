@@ -1,5 +1,6 @@
-"""The stage that sends sums of many values, from which the large ones can be read. split, join and
-slots: as in select.py.
+"""The stage that sends sums of many values, from which the large ones can be estimated.
+
+Methods: as in select.py.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fedkit.wire.layout import Form, Slot, StageInfo
-from fedkit.wire.stages.select import kept, share_problem
+from fedkit.wire.layout import Slot, StageInfo, TensorLayout
+from fedkit.wire.stages.select import count_kept, share_problem
 
 
 @dataclass(frozen=True)
@@ -42,44 +43,42 @@ class Sketch:
         return share_problem(self.share)
 
     def _width(self, size: int) -> int:
-        return kept(self.share / self.rows, size)
+        return count_kept(self.share / self.rows, size)
 
-    def _cells(self, size: int, setting: StageInfo) -> tuple[np.ndarray, np.ndarray]:
-        seeds = (setting.seed, setting.round) if setting.feedback else (setting.seed,)
-        return cells(seeds, self.rows, self._width(size), size)
+    def _cells(self, size: int, info: StageInfo) -> tuple[np.ndarray, np.ndarray]:
+        seeds = (info.seed, info.round) if info.feedback else (info.seed,)
+        return sketch_cells(seeds, self.rows, self._width(size), size)
 
-    def slots(self, form: Form) -> list[Slot]:
-        return [Slot(self.rows * self._width(form.size))]
+    def slots(self, layout: TensorLayout) -> list[Slot]:
+        return [Slot(self.rows * self._width(layout.size))]
 
-    def split(self, flat: np.ndarray, form: Form, setting: StageInfo) -> list[np.ndarray]:
-        places, signs = self._cells(len(flat), setting)
+    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> list[np.ndarray]:
+        places, signs = self._cells(len(flat), info)
         weights, cells_in_all = (signs * flat).ravel(), self.rows * self._width(len(flat))
         return [np.bincount(places.ravel(), weights, cells_in_all).astype(np.float32)]
 
-    def join(self, arrays: list[np.ndarray], form: Form, setting: StageInfo) -> np.ndarray:
-        places, signs = self._cells(form.size, setting)
-        flat = middle(arrays[0][places] * signs)
+    def decompress(
+        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
+    ) -> np.ndarray:
+        places, signs = self._cells(layout.size, info)
+        flat = column_medians(arrays[0][places] * signs)
         cells_in_all = max(1, len(arrays[0]))
         return (
-            flat / np.float32(1 + np.pi / 2 * form.size / cells_in_all)
-            if setting.feedback
-            else flat
+            flat / np.float32(1 + np.pi / 2 * layout.size / cells_in_all) if info.feedback else flat
         )
 
 
 @lru_cache(maxsize=1)
-def cells(
+def sketch_cells(
     seeds: tuple[int, ...], rows: int, width: int, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each row and value its cell among all rows' and its sign (+1 or -1): both of shape (rows,
-    size).
-    """
+    """Return each value's cell in each row's table and its sign (+1 or -1), shapes (rows, size)."""
     rng = np.random.default_rng(seeds)
     places = rng.integers(max(1, width), size=(rows, size)) + np.arange(rows)[:, None] * width
     return places, (2 * rng.integers(2, size=(rows, size), dtype=np.int8) - 1).astype(np.float32)
 
 
-def middle(estimates: np.ndarray) -> np.ndarray:
-    """The median of each column: shape (rows, n) -> (n,)."""
+def column_medians(estimates: np.ndarray) -> np.ndarray:
+    """Return the median of each column: shape (rows, n) -> (n,)."""
     ordered, half = np.sort(estimates, axis=0), len(estimates) // 2
     return ordered[half] if len(estimates) % 2 else (ordered[half - 1] + ordered[half]) / 2

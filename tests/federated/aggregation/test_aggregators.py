@@ -11,13 +11,18 @@ import pytest
 import torch
 
 from fedkit.core.errors import FedkitError
-from fedkit.federated.aggregation.aggregators import AGGREGATORS, Mean, combine, make_aggregator
-from fedkit.federated.aggregation.lora_pairs import Products, cut, padded, pairs
+from fedkit.federated.aggregation.aggregators import (
+    AGGREGATORS,
+    Mean,
+    combine_updates,
+    make_aggregator,
+)
+from fedkit.federated.aggregation.lora_pairs import PairProducts, cut_rank, lora_pairs, pad_rank
 from fedkit.federated.local.train import ClientUpdate
 
 
 def weighted_mean(updates) -> dict[str, torch.Tensor] | None:
-    return combine(Mean(), {}, updates).delta
+    return combine_updates(Mean(), {}, updates).delta
 
 
 def update(values: list[float], num_examples: int) -> ClientUpdate:
@@ -116,7 +121,7 @@ def achieved(begin, done, scale: float = 1.0) -> torch.Tensor:
 
 
 def test_averaging_the_two_apart_is_off_by_what_the_formula_says():
-    done = combine(Mean(), BEGIN, TWO)
+    done = combine_updates(Mean(), BEGIN, TWO)
     assert torch.allclose(BEGIN[A] + done.delta[A], MEAN_A) and torch.allclose(
         done.delta[B], MEAN_B
     )
@@ -141,7 +146,7 @@ def test_flora_and_fedex_are_exact_and_their_message_says_all(name, scale):
         client(u[0], u[1], u[2], u[3], begin)
         for u in (([1.0, 2.0], [1.0, 0.0], 1, 4.0), ([1.0, -1.0], [0.0, 4.0], 3, 8.0))
     ]
-    done = combine(rule, begin, updates, scale)
+    done = combine_updates(rule, begin, updates, scale)
     now = BEGIN if name == "flora" else begin  # FLoRA forgets the pair of the round
     assert torch.allclose(achieved(now, done, scale), EXACT, atol=1e-6) and done.error < 1e-6
     assert done.delta["head.bias"].item() == pytest.approx(7.0)
@@ -174,7 +179,8 @@ def test_the_download_of_exact_rules_grows_with_the_clients_until_the_whole_matr
             for i in range(clients)
         ]
         return sum(
-            t.numel() for t in combine(make_aggregator(name), begin, updates).message.values()
+            t.numel()
+            for t in combine_updates(make_aggregator(name), begin, updates).message.values()
         )
 
     assert [size(n) for n in (1, 2, 9)] == [160, 320, 1440] and size(11) == size(50) == 1600
@@ -189,7 +195,7 @@ def test_with_one_matrix_frozen_averaging_is_exact(name, still):
         ClientUpdate(u.client_id, {n: t for n, t in u.delta.items() if n != still}, u.num_examples)
         for u in TWO
     ]
-    done = combine(rule, BEGIN, updates)
+    done = combine_updates(rule, BEGIN, updates)
     exact = (0.25 * TWO[0].delta[B] + 0.75 * TWO[1].delta[B]) @ BEGIN[A]
     assert torch.allclose(achieved(BEGIN, done), exact) and done.error == pytest.approx(
         0.0, abs=1e-6
@@ -206,14 +212,14 @@ def test_flexlora_keeps_the_mean_product_when_the_rank_is_enough():
     begin = {A: torch.zeros(2, 2), B: torch.zeros(2, 2), "head.bias": torch.zeros(1)}
     updates = [
         ClientUpdate(
-            u.client_id, padded({A: u.delta[A] + BEGIN[A], B: u.delta[B]}, begin), u.num_examples
+            u.client_id, pad_rank({A: u.delta[A] + BEGIN[A], B: u.delta[B]}, begin), u.num_examples
         )
         for u in TWO
     ]
-    done = combine(make_aggregator("flexlora"), begin, updates)
+    done = combine_updates(make_aggregator("flexlora"), begin, updates)
     assert torch.allclose(done.delta[B] @ done.delta[A], EXACT, atol=1e-5) and done.error < 1e-5
     one = {n: t[:1] if n == A else t[:, :1] if n == B else t for n, t in begin.items()}
-    best = combine(
+    best = combine_updates(
         make_aggregator("flexlora"),
         one,
         [
@@ -231,12 +237,12 @@ def test_flexlora_ranks_its_columns_so_that_a_smaller_client_gets_the_best_part(
     begin = {A: torch.zeros(2, 2), B: torch.zeros(2, 2)}
     updates = [
         ClientUpdate(
-            u.client_id, padded({A: u.delta[A] + BEGIN[A], B: u.delta[B]}, begin), u.num_examples
+            u.client_id, pad_rank({A: u.delta[A] + BEGIN[A], B: u.delta[B]}, begin), u.num_examples
         )
         for u in TWO
     ]
-    delta = combine(make_aggregator("flexlora"), begin, updates).delta
-    small = cut(delta, 1)
+    delta = combine_updates(make_aggregator("flexlora"), begin, updates).delta
+    small = cut_rank(delta, 1)
     assert (EXACT - small[B] @ small[A]).norm() == pytest.approx(
         torch.linalg.svdvals(EXACT)[1].item(), rel=1e-4
     )
@@ -246,11 +252,11 @@ def test_hetlora_weighs_by_the_size_of_the_change_and_fills_up_with_zeros():
     begin = {A: torch.zeros(2, 2), B: torch.zeros(2, 2)}
     small = ClientUpdate(
         "small",
-        padded({A: torch.tensor([[3.0, 0.0]]), B: torch.tensor([[1.0], [0.0]])}, begin),
+        pad_rank({A: torch.tensor([[3.0, 0.0]]), B: torch.tensor([[1.0], [0.0]])}, begin),
         100,
     )
     large = ClientUpdate("large", {A: torch.eye(2), B: torch.diag(torch.tensor([0.0, 1.0]))}, 1)
-    done = combine(make_aggregator("hetlora"), begin, [small, large])
+    done = combine_updates(make_aggregator("hetlora"), begin, [small, large])
     # norms of the products: 3 and 1, so weights 3/4 and 1/4, whatever the number of examples
     assert torch.allclose(
         done.delta[A], 0.75 * torch.tensor([[3.0, 0.0], [0.0, 0.0]]) + 0.25 * torch.eye(2)
@@ -275,15 +281,15 @@ def test_fedsa_keeps_b_at_home_and_measures_no_error_for_a_model_that_is_not_the
         )
         for u in TWO
     ]
-    done = combine(rule, BEGIN, updates, home=frozenset({B}))
+    done = combine_updates(rule, BEGIN, updates, home=frozenset({B}))
     assert done.error is None and done.delta.keys() == {A, "head.bias"}
 
 
 def test_cut_and_padded_are_inverse_for_a_rank():
     whole = {A: torch.randn(4, 6), B: torch.randn(5, 4), "head.bias": torch.randn(3)}
-    small = cut(whole, 3)
+    small = cut_rank(whole, 3)
     assert small[A].shape == (3, 6) and small[B].shape == (5, 3)
-    back = padded(small, whole)
+    back = pad_rank(small, whole)
     assert (
         torch.equal(back[A][:3], whole[A][:3])
         and not back[A][3:].any()
@@ -293,8 +299,11 @@ def test_cut_and_padded_are_inverse_for_a_rank():
 
 
 def test_a_pair_with_a_magnitude_is_none():
-    assert [p.layer for p in pairs([A, B])] == ["q"]
-    assert pairs([A, B, "q.lora_magnitude_vector.weight"]) == [] and pairs([A, "other"]) == []
+    assert [p.layer for p in lora_pairs([A, B])] == ["q"]
+    assert (
+        lora_pairs([A, B, "q.lora_magnitude_vector.weight"]) == []
+        and lora_pairs([A, "other"]) == []
+    )
 
 
 def test_products_are_the_same_in_one_go_and_in_chunks():
@@ -303,7 +312,7 @@ def test_products_are_the_same_in_one_go_and_in_chunks():
         (float(i), torch.randn(7, 100, generator=rng), torch.randn(100, 9, generator=rng))
         for i in range(1, 8)
     ]
-    products = Products(torch.zeros(7, 9))
+    products = PairProducts(torch.zeros(7, 9))
     for factor in factors:
         products.add(*factor)
         assert sum(len(a) for *_, a in products.waiting) < 256 and products.kept is None
@@ -314,7 +323,7 @@ def test_products_are_the_same_in_one_go_and_in_chunks():
 
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_every_rule_takes_a_round_without_updates(name):
-    done = combine(make_aggregator(name), BEGIN, [])
+    done = combine_updates(make_aggregator(name), BEGIN, [])
     assert (done.delta, done.merged, done.message, done.error) == (None, {}, {}, None)
 
 
@@ -326,7 +335,7 @@ def test_every_rule_leaves_one_client_alone_as_it_is(name):
     frozen, home = rule.frozen(list(begin), 1), rule.home(list(begin))
     mine = client([1.0, 2.0], [3.0, 1.0], 5, 2.0, begin)
     kept = {n: t for n, t in mine.delta.items() if n not in frozen | home}
-    done = combine(rule, begin, [ClientUpdate("one", kept, 5)], 2.0, home=home)
+    done = combine_updates(rule, begin, [ClientUpdate("one", kept, 5)], 2.0, home=home)
     now = BEGIN if name == "flora" else begin
     a, b = ((begin[n] + kept[n] if n in kept else begin[n]) for n in (A, B))
     assert torch.allclose(achieved(now, done, 2.0), b @ a, atol=1e-5)

@@ -10,7 +10,7 @@ import torch
 
 from fedkit.core.errors import FedkitError
 from fedkit.federated.aggregation import robust as module
-from fedkit.federated.aggregation.robust import ROBUST, distances, gram, make_robust
+from fedkit.federated.aggregation.robust import ROBUST, gram_matrix, make_robust, pairwise_distances
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.attacks import make_attack
 
@@ -192,7 +192,7 @@ def test_krum_and_multikrum_by_brute_force(seed):
     assert [u.client_id for u in make_robust("krum:2").screen(updates)[0]] == [f"c{order[0]}"]
     kept = {u.client_id for u in make_robust("multikrum:2").screen(updates)[0]}
     assert kept == {f"c{i}" for i in order[:7]}
-    assert torch.allclose(distances(gram(updates)), square.sqrt(), atol=1e-6)
+    assert torch.allclose(pairwise_distances(gram_matrix(updates)), square.sqrt(), atol=1e-6)
 
 
 # --- under attack
@@ -209,11 +209,11 @@ def test_two_hostile_of_ten_do_not_move_the_rules_far_and_move_the_mean(spec, at
     does not undo.
     """
     updates, hostile = crowd(seed=seed), make_attack(attack)
-    who = hostile.who(10, seed)
+    who = hostile.draw_attackers(10, seed)
     honest = centre([u for i, u in enumerate(updates) if i not in who])
     rng = np.random.default_rng(seed)
     mixed = [
-        ClientUpdate(u.client_id, hostile.delta(u.delta, rng), 10**6) if i in who else u
+        ClientUpdate(u.client_id, hostile.poison_delta(u.delta, rng), 10**6) if i in who else u
         for i, u in enumerate(updates)
     ]
     equal = [ClientUpdate(u.client_id, u.delta, 1) for u in mixed]
@@ -226,10 +226,10 @@ def test_two_hostile_of_ten_do_not_move_the_rules_far_and_move_the_mean(spec, at
 @pytest.mark.parametrize("seed", range(10))
 def test_krum_picks_an_honest_one(seed):
     updates, hostile = crowd(seed=seed), make_attack("sign-flip:2")
-    who = hostile.who(10, seed)
+    who = hostile.draw_attackers(10, seed)
     mixed = [
         (
-            ClientUpdate(u.client_id, hostile.delta(u.delta, np.random.default_rng(0)), 1)
+            ClientUpdate(u.client_id, hostile.poison_delta(u.delta, np.random.default_rng(0)), 1)
             if i in who
             else u
         )
@@ -281,7 +281,7 @@ def test_few_alike_and_huge_updates_give_something_finite(spec, n):
 def test_pieces_change_nothing(spec, monkeypatch):
     updates = crowd(7)
     before = robust(spec, updates)
-    monkeypatch.setattr(module, "CELLS", 21)  # three values of seven clients at a time
+    monkeypatch.setattr(module, "BLOCK_VALUES", 21)  # three values of seven clients at a time
     assert apart(robust(spec, updates), before) < 1e-9
 
 

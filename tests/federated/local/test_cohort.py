@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from factories.tensors import distance
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
@@ -17,11 +18,11 @@ from fedkit.experiments.job import Job, prepare
 from fedkit.experiments.runner import run
 from fedkit.federated.algorithm import federate
 from fedkit.federated.local import cohort
-from fedkit.federated.local.cohort import fit_all, seats
-from fedkit.federated.local.train import fit, task_of
-from fedkit.federated.rounds.head_start import start
-from fedkit.models.fast.autograd import Adapted, Attention, Frozen
-from fedkit.models.fast.packing import pack
+from fedkit.federated.local.cohort import fit_all, num_seats
+from fedkit.federated.local.train import fit, make_task
+from fedkit.federated.rounds.head_start import compute_head_start
+from fedkit.models.fast.autograd import AdaptedLinear, FrozenLinear, WindowAttention
+from fedkit.models.fast.packing import pack_texts
 
 PRIOR = torch.tensor([0.2, 0.3, 0.5])
 TUNES = [
@@ -39,19 +40,8 @@ DEVICES = [
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        max_tokens=32,
-        dtype="float32",
-        batch_size=8,
-        local_epochs=2,
-        loss="calibrated",
-        engine="fast",
-        lr=1e-2,
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(batch_size=8, local_epochs=2, loss="calibrated", engine="fast", lr=0.01)
 
 
 def unequal(job: Job) -> list[ClientData]:
@@ -68,13 +58,9 @@ def unequal(job: Job) -> list[ClientData]:
 
 def tasks(job: Job, clients, start_at=None):
     return [
-        task_of(c, job.start if start_at is None else start_at, job.config, 1, PRIOR, 3)
+        make_task(c, job.start if start_at is None else start_at, job.config, 1, PRIOR, 3)
         for c in clients
     ]
-
-
-def furthest(a, b) -> float:
-    return max((a[n] - b[n]).abs().max().item() for n in a)
 
 
 def both(job: Job, clients, start_at=None):
@@ -93,7 +79,7 @@ def both(job: Job, clients, start_at=None):
 @pytest.mark.parametrize("tune", TUNES)
 def test_together_is_alone(config, monkeypatch, tune, device):
     """Every client's parameters, steps, examples and loss, from parameters that are not zero."""
-    monkeypatch.setattr(cohort, "seats", lambda *_: 3)
+    monkeypatch.setattr(cohort, "num_seats", lambda *_: 3)
     job = prepare(replace(config, tune=tune, device=device))
     draw = torch.Generator().manual_seed(1)
     begun = {n: t + 0.05 * torch.randn(t.shape, generator=draw) for n, t in job.start.items()}
@@ -101,19 +87,19 @@ def test_together_is_alone(config, monkeypatch, tune, device):
     assert together.keys() == alone.keys() == {"c0", "c1", "c2", "c3", "c4"}
     for name, one in alone.items():
         found = together[name]
-        assert furthest(found.params, one.params) < 2e-5, name
+        assert distance(found.params, one.params) < 2e-5, name
         assert (found.steps, found.examples) == (one.steps, one.examples)
         assert found.loss == pytest.approx(one.loss, abs=1e-5) and found.seconds > 0
-    assert furthest(begun, alone["c2"].params) > 1e-2, "nothing was learned"
+    assert distance(begun, alone["c2"].params) > 1e-2, "nothing was learned"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_the_number_of_seats_changes_nothing(job, monkeypatch, at_once):
     wanted, _ = both(job, unequal(job))
-    monkeypatch.setattr(cohort, "seats", lambda *_: at_once)
+    monkeypatch.setattr(cohort, "num_seats", lambda *_: at_once)
     found, _ = both(job, unequal(job))
-    assert max(furthest(found[n].params, wanted[n].params) for n in wanted) < 2e-5
+    assert max(distance(found[n].params, wanted[n].params) for n in wanted) < 2e-5
 
 
 @pytest.mark.parametrize("loss", ["plain", "balanced", "calibrated"])
@@ -121,13 +107,13 @@ def test_the_number_of_seats_changes_nothing(job, monkeypatch, at_once):
 def test_every_loss(config, loss):
     job = prepare(replace(config, loss=loss))
     together, alone = both(job, job.clients)
-    assert max(furthest(together[n].params, alone[n].params) for n in alone) < 2e-5
+    assert max(distance(together[n].params, alone[n].params) for n in alone) < 2e-5
 
 
 def test_a_small_bound_of_the_gradient_norm(config):
     job = prepare(replace(config, clip_norm=0.01))
     together, alone = both(job, job.clients)
-    assert max(furthest(together[n].params, alone[n].params) for n in alone) < 2e-5
+    assert max(distance(together[n].params, alone[n].params) for n in alone) < 2e-5
 
 
 @pytest.mark.slow
@@ -177,18 +163,18 @@ def test_bfloat16_follows_float32(config):
 def test_kept_activations_are_exact(config, tune):
     job = prepare(replace(config, tune=tune))
     kept, _ = both(job, unequal(job))
-    job.model.stack.store.clear()
-    job.model.stack.store.budget = 0
+    job.model.fast_encoder.cache.clear()
+    job.model.fast_encoder.cache.budget = 0
     computed, _ = both(job, unequal(job))
-    assert job.model.stack.store.used == 0
-    assert max(furthest(kept[n].params, computed[n].params) for n in kept) < 1e-6
+    assert job.model.fast_encoder.cache.used == 0
+    assert max(distance(kept[n].params, computed[n].params) for n in kept) < 1e-6
 
 
 def test_what_is_below_is_computed_once_for_training_and_evaluation(config, monkeypatch):
     job = prepare(replace(config, tune="head", rounds=2))
-    texts, compute = [], job.model.stack.store.compute
+    texts, compute = [], job.model.fast_encoder.cache.compute
     monkeypatch.setattr(
-        job.model.stack.store, "compute", lambda t: (texts.extend(t), compute(t))[1]
+        job.model.fast_encoder.cache, "compute", lambda t: (texts.extend(t), compute(t))[1]
     )
     run(job.config, job=job)
     everything = {t for c in job.clients for e in (c.train, c.validation) for t in e.tokens} | set(
@@ -205,7 +191,7 @@ def test_what_overflows_in_one_client_stays_with_it(config, monkeypatch):
     """A damaged word, which only c1 uses: its numbers become NaN, as they do alone, and nobody
     else's change.
     """
-    monkeypatch.setattr(cohort, "seats", lambda *_: 5)
+    monkeypatch.setattr(cohort, "num_seats", lambda *_: 5)
     job = prepare(config)
     clients = unequal(job)
     sound, _ = both(job, clients)
@@ -217,7 +203,7 @@ def test_what_overflows_in_one_client_stays_with_it(config, monkeypatch):
     assert not torch.cat([t.flatten() for t in together["c1"].params.values()]).isfinite().all()
     assert not torch.cat([t.flatten() for t in alone["c1"].params.values()]).isfinite().all()
     for name in ("c0", "c2", "c3", "c4"):
-        assert furthest(together[name].params, sound[name].params) < 2e-5
+        assert distance(together[name].params, sound[name].params) < 2e-5
 
 
 def test_a_damaged_text_leaves_the_others_their_answers(config):
@@ -286,7 +272,7 @@ def test_other_architectures(config, tiny_model, tmp_path, kind, engine):
     assert job.model.engine == engine
     if engine == "fast":
         together, alone = both(job, unequal(job))
-        assert max(furthest(together[n].params, alone[n].params) for n in alone) < 2e-5
+        assert max(distance(together[n].params, alone[n].params) for n in alone) < 2e-5
     else:
         with pytest.raises(FedkitError, match="not built like BERT"):
             prepare(replace(config, engine="fast"))
@@ -298,7 +284,7 @@ def test_a_look_alike_is_found_out(config, monkeypatch):
     """
     from fedkit.models.fast import encoder
 
-    monkeypatch.setattr(encoder.Layer, "__init__", spoiled(encoder.Layer.__init__))
+    monkeypatch.setattr(encoder.EncoderLayer, "__init__", spoiled(encoder.EncoderLayer.__init__))
     assert prepare(replace(config, engine="auto")).model.engine == "plain"
 
 
@@ -312,24 +298,24 @@ def spoiled(init):
 
 def test_seats_are_bounded_by_texts_rank_and_memory(job, monkeypatch):
     some = tasks(job, [job.clients[0]] * 400)
-    assert seats(job.model, some, 8) == 1, (
+    assert num_seats(job.model, some, 8) == 1, (
         "r=8 adapters of a model 32 wide: one client's are a quarter of a matrix"
     )
     head = prepare(replace(job.config, tune="head"))
-    assert seats(head.model, some, 8) == 32 // 6
-    monkeypatch.setattr(cohort, "VALUES", 3 * head.model.num_trainable())
-    assert seats(head.model, some, 8) == 3 and seats(head.model, some[:2], 8) == 2
+    assert num_seats(head.model, some, 8) == 32 // 6
+    monkeypatch.setattr(cohort, "SEAT_VALUES", 3 * head.model.num_trainable())
+    assert num_seats(head.model, some, 8) == 3 and num_seats(head.model, some[:2], 8) == 2
 
 
 @pytest.mark.slow
 def test_only_some_of_very_many_clients_are_asked_before_round_one(config, monkeypatch):
     from fedkit.federated.rounds import head_start as module
 
-    monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(module, "MAX_ASKED", 3)
     job = prepare(config)
-    _, prior, records = start(job.model, job.clients, job.config)
+    _, prior, records = compute_head_start(job.model, job.clients, job.config)
     assert len(records) == 3 and prior.sum() == pytest.approx(1)
-    again = start(job.model, job.clients, job.config)[2]
+    again = compute_head_start(job.model, job.clients, job.config)[2]
     assert [r.id for r in records] == [r.id for r in again], "drawn by the seed"
     assert (
         len(list(federate(job.model, job.clients, job.start, job.config, prior)))
@@ -349,7 +335,7 @@ def test_the_derivatives_of_the_adapted_matrix(clients, rows):
     def random(*shape):
         return torch.randn(*shape, generator=draw, dtype=torch.float64).requires_grad_()
 
-    frozen = Frozen(random(12, width).detach(), random(12).detach())
+    frozen = FrozenLinear(random(12, width).detach(), random(12).detach())
     own = None
     if clients > 1:
         own = torch.eye(clients, dtype=torch.float64)[
@@ -359,23 +345,24 @@ def test_the_derivatives_of_the_adapted_matrix(clients, rows):
     b = [random(4, clients * rank) for _ in rows]
     x = random(tokens, width)
     assert torch.autograd.gradcheck(
-        lambda x, a, *b: Adapted.apply(x, frozen, own, rows, a, *b), (x, a, *b)
+        lambda x, a, *b: AdaptedLinear.apply(x, frozen, own, rows, a, *b), (x, a, *b)
     )
 
 
 def test_the_derivatives_of_attention():
-    packed = pack([tuple(range(n)) for n in (3, 5, 2)], torch.device("cpu"))
+    packed = pack_texts([tuple(range(n)) for n in (3, 5, 2)], torch.device("cpu"))
     biases = [b.bias(2, torch.float64) for b in packed.blocks]
     qkv = torch.randn(
         packed.size, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     ).requires_grad_()
 
     def attended(qkv):
-        return Attention.apply(qkv, packed.blocks, 2, *biases)[packed.real]
+        return WindowAttention.apply(qkv, packed.blocks, 2, *biases)[packed.token_rows]
 
     assert torch.autograd.gradcheck(attended, (qkv,))
     q, k, v = (
-        qkv[packed.real[3:8]].detach().view(5, 3, 2, 2)[:, i].transpose(0, 1) for i in range(3)
+        qkv[packed.token_rows[3:8]].detach().view(5, 3, 2, 2)[:, i].transpose(0, 1)
+        for i in range(3)
     )
     by_hand = torch.softmax(q @ k.transpose(1, 2) / 2**0.5, -1) @ v
     assert torch.allclose(attended(qkv)[3:8], by_hand.transpose(0, 1).flatten(1))
@@ -385,6 +372,6 @@ def test_a_packed_matrix_multiplies_like_a_plain_one():
     draw = torch.Generator().manual_seed(0)
     weight, x = torch.randn(24, 16, generator=draw), torch.randn(7, 16, generator=draw)
     bias, dy = torch.randn(24, generator=draw), torch.randn(7, 24, generator=draw)
-    frozen = Frozen(*(t.to(torch.bfloat16) for t in (weight, bias)))
+    frozen = FrozenLinear(*(t.to(torch.bfloat16) for t in (weight, bias)))
     assert torch.allclose(frozen.forward(x.bfloat16()).float(), x @ weight.T + bias, atol=0.2)
     assert torch.allclose(frozen.backward(dy.bfloat16()).float(), dy @ weight, atol=0.2)

@@ -9,35 +9,25 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.tensors import CENTRE
+from fedkit.core.tensors import CENTRE_NAME
 from fedkit.experiments.job import prepare
 from fedkit.federated.local.dp_sgd import (
-    apart,
-    balanced,
-    by_groups,
+    balance_bias,
+    clipped_head_sum,
     clipped_sum,
-    head_sum,
-    per_example,
-    poisson,
+    clipped_sum_by_groups,
+    per_example_gradients,
+    poisson_batches,
     private_fit,
+    unflatten_params,
 )
-from fedkit.federated.local.train import Steps, Task
+from fedkit.federated.local.train import PrivatePlan, Task
 
 
 @pytest.fixture(scope="module")
-def config(tiny_model, tiny_data):
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        clients=4,
-        partition="iid",
-        tune="lora:r=4",
-        dtype="float32",
-        rounds=2,
-        device="cpu",
-    )
+def config(tiny_config):
+    return tiny_config(clients=4, partition="iid", tune="lora:r=4", rounds=2, device="cpu")
 
 
 def one_by_one(model, task, rows, adjust=None) -> torch.Tensor:
@@ -87,8 +77,8 @@ def test_the_sum_is_that_of_one_by_one_autograd(config, tune, engine, clip):
     head = torch.cat(
         [torch.full((p.numel(),), n.startswith("head.")) for n, p in model.trainable.items()]
     )
-    wanted = by_groups(gradients, head, clip)
-    with per_example(model) as summed:
+    wanted = clipped_sum_by_groups(gradients, head, clip)
+    with per_example_gradients(model) as summed:
         texts, labels = (
             [client.train.tokens[i] for i in rows],
             torch.from_numpy(client.train.labels[rows]),
@@ -103,7 +93,7 @@ def test_opacus_leaves_the_model_as_it_was(config):
     job = prepare(replace(config, engine="plain"))
     model, rows = job.model, np.arange(3)
     before = model.forward(*model.batch(job.test, rows)).detach()
-    with per_example(model) as summed:
+    with per_example_gradients(model) as summed:
         summed([job.test.tokens[0]], torch.tensor([0]), None, 1.0, frozenset(), None)
     assert torch.equal(model.forward(*model.batch(job.test, rows)), before)
     assert not model.module.training and all(p.grad is None for p in model.module.parameters())
@@ -116,7 +106,7 @@ def test_where_gradients_cannot_be_told_apart_it_is_refused(config, monkeypatch)
     monkeypatch.setattr(dp_sgd, "_own_places", lambda encoder, args, kwargs: (args, kwargs))
     with (
         pytest.raises(FedkitError, match=r"together differ from those alone.*use --tune lora"),
-        per_example(job.model),
+        per_example_gradients(job.model),
     ):
         pass
 
@@ -126,7 +116,7 @@ def test_the_head_in_closed_form_by_hand():
     sqrt(1/2) sqrt(2) = 1.
     """
     z, label = torch.tensor([[0.6, 0.8]]), torch.tensor([0])
-    weight, bias, loss = head_sum(z, label, torch.zeros(2, 2), torch.zeros(2), clip=0.5)
+    weight, bias, loss = clipped_head_sum(z, label, torch.zeros(2, 2), torch.zeros(2), clip=0.5)
     assert weight.flatten().tolist() == pytest.approx([-0.15, -0.2, 0.15, 0.2])
     assert bias.tolist() == pytest.approx([-0.25, 0.25]) and loss.item() == pytest.approx(
         math.log(2)
@@ -135,12 +125,14 @@ def test_the_head_in_closed_form_by_hand():
 
 def test_about_a_centre_the_bias_has_no_gradient_of_its_own():
     z, label, centre = torch.tensor([[0.6, 0.8]]), torch.tensor([0]), torch.tensor([0.6, 0.0])
-    weight, bias, _ = head_sum(z, label, torch.zeros(2, 2), torch.zeros(2), 1e9, None, centre)
+    weight, bias, _ = clipped_head_sum(
+        z, label, torch.zeros(2, 2), torch.zeros(2), 1e9, None, centre
+    )
     assert weight.flatten().tolist() == pytest.approx([0.0, -0.4, 0.0, 0.4]) and bias.tolist() == [
         0.0,
         0.0,
     ]
-    step = balanced({"head.weight": weight, "head.bias": bias}, centre)
+    step = balance_bias({"head.weight": weight, "head.bias": bias}, centre)
     at_centre = step["head.weight"] @ centre + step["head.bias"]
     assert at_centre.tolist() == pytest.approx([0.0, 0.0])
 
@@ -156,10 +148,12 @@ def test_a_centre_means_the_same_to_every_engine(config, engine):
         torch.from_numpy(model.features(client.train)),
         torch.from_numpy(client.train.labels),
     )
-    wanted = head_sum(vectors, labels, start["head.weight"], start["head.bias"], 0.3, None, centre)
-    with per_example(model) as summed:
+    wanted = clipped_head_sum(
+        vectors, labels, start["head.weight"], start["head.bias"], 0.3, None, centre
+    )
+    with per_example_gradients(model) as summed:
         found, _ = summed(list(client.train.tokens), labels, None, 0.3, frozenset(), centre)
-    parts = apart(found, model.trainable)
+    parts = unflatten_params(found, model.trainable)
     assert (
         torch.allclose(parts["head.weight"], wanted[0], atol=1e-4)
         and parts["head.bias"].abs().max() == 0
@@ -182,7 +176,7 @@ def test_no_example_moves_the_sum_by_more_than_the_clip():
         50, 9, generator=generator
     )
     head = torch.arange(9) < 4
-    for total in (lambda g: clipped_sum(g, 0.7), lambda g: by_groups(g, head, 0.7)):
+    for total in (lambda g: clipped_sum(g, 0.7), lambda g: clipped_sum_by_groups(g, head, 0.7)):
         whole = total(gradients)
         moves = [
             (whole - total(torch.cat([gradients[:i], gradients[i + 1 :]]))).norm().item()
@@ -194,7 +188,7 @@ def test_no_example_moves_the_sum_by_more_than_the_clip():
 def test_a_gradient_that_is_not_finite_does_not_reach_the_sum():
     gradients = torch.tensor([[math.nan, 1.0], [math.inf, 0.0], [0.3, 0.4]])
     assert clipped_sum(gradients.nan_to_num(0, 0, 0), 1.0).isfinite().all()
-    weight, bias, _ = head_sum(
+    weight, bias, _ = clipped_head_sum(
         torch.tensor([[math.nan, 0.0], [0.6, 0.8]]),
         torch.tensor([0, 0]),
         torch.zeros(2, 2),
@@ -209,7 +203,7 @@ def test_a_gradient_that_is_not_finite_does_not_reach_the_sum():
 
 def test_poisson_batches_draw_each_row_alone():
     """Sizes vary as n q (1 - q), and two rows are drawn together as often as independence says."""
-    draws = list(poisson(40, 0.3, 4000, np.random.default_rng(0)))
+    draws = list(poisson_batches(40, 0.3, 4000, np.random.default_rng(0)))
     there = np.zeros((4000, 40))
     for i, rows in enumerate(draws):
         there[i, rows] = 1
@@ -219,12 +213,12 @@ def test_poisson_batches_draw_each_row_alone():
     )
     assert np.allclose(there.mean(0), 0.3, atol=0.035)
     assert (there[:, 0] * there[:, 1]).mean() == pytest.approx(0.09, abs=0.02)
-    assert any(len(rows) == 0 for rows in poisson(3, 0.1, 50, np.random.default_rng(0)))
-    assert all(len(rows) == 40 for rows in poisson(40, 1.0, 5, np.random.default_rng(0)))
+    assert any(len(rows) == 0 for rows in poisson_batches(3, 0.1, 50, np.random.default_rng(0)))
+    assert all(len(rows) == 40 for rows in poisson_batches(40, 1.0, 5, np.random.default_rng(0)))
 
 
 def private_task(job, **changes) -> Task:
-    plan = Steps(
+    plan = PrivatePlan(
         clip=0.5,
         sigma=0.5,
         rate=1.0,
@@ -279,7 +273,7 @@ def test_a_centre_is_kept(head_job):
     centre = torch.from_numpy(head_job.model.features(head_job.clients[0].train).mean(0))
     task = private_task(head_job, only_gradient=False, steps=3)
     done = private_fit(
-        head_job.model, replace(task, start=task.start | {CENTRE: centre}), head_job.config
+        head_job.model, replace(task, start=task.start | {CENTRE_NAME: centre}), head_job.config
     )
     moved_logits = [p["head.weight"] @ centre + p["head.bias"] for p in (task.start, done.params)]
     assert torch.allclose(*moved_logits, atol=1e-4)

@@ -13,32 +13,21 @@ import torch
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled
 from fedkit.data.corpus import Examples
-from fedkit.experiments.job import Job, prepare
 from fedkit.federated.local.train import (
     Task,
-    adjustment,
     client_rng,
-    epoch,
+    epoch_batches,
     fit,
     log_adjustment,
+    logit_adjustment,
     make_optimizer,
     train,
 )
 
 
 @pytest.fixture(scope="module")
-def job(tiny_data, tiny_model) -> Job:
-    return prepare(
-        RunConfig(
-            data=tiny_data,
-            model=tiny_model,
-            partition="column:site",
-            batch_size=8,
-            max_tokens=32,
-            dtype="float32",
-            loss="calibrated",
-        )
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(batch_size=8, loss="calibrated")
 
 
 PRIOR = torch.full((3,), 1 / 3)
@@ -57,7 +46,7 @@ def texts_of(lengths) -> Examples:
 )
 def test_an_epoch_covers_every_row_once_in_batches_of_the_size(n, size):
     lengths = np.random.default_rng(0).integers(3, 30, n)
-    batches = list(epoch(texts_of(lengths), size, np.random.default_rng(1)))
+    batches = list(epoch_batches(texts_of(lengths), size, np.random.default_rng(1)))
     assert sorted(np.concatenate(batches).tolist()) == list(range(n))
     assert len(batches) == math.ceil(n / size), "the number of steps that total_steps counts on"
     assert Counter(map(len, batches)) == Counter(
@@ -69,7 +58,9 @@ def test_an_epoch_is_decided_by_its_generator():
     examples = texts_of(np.random.default_rng(0).integers(3, 30, 60))
 
     def order(seed, site="a", round_number=1):
-        return [b.tolist() for b in epoch(examples, 8, client_rng(seed, round_number, site))]
+        return [
+            b.tolist() for b in epoch_batches(examples, 8, client_rng(seed, round_number, site))
+        ]
 
     assert order(0) == order(0)
     assert (
@@ -80,7 +71,8 @@ def test_an_epoch_is_decided_by_its_generator():
 def test_a_batch_holds_texts_of_like_length():
     lengths = np.random.default_rng(0).integers(3, 60, 64)
     spread = [
-        np.ptp(lengths[rows]) for rows in epoch(texts_of(lengths), 8, np.random.default_rng(0))
+        np.ptp(lengths[rows])
+        for rows in epoch_batches(texts_of(lengths), 8, np.random.default_rng(0))
     ]
     assert np.mean(spread) < 15, "of 57 there are, an eighth is about 7"
 
@@ -110,9 +102,9 @@ def test_a_label_that_nobody_has_is_finite():
 
 def test_each_loss_has_its_adjustment():
     counts, prior = torch.tensor([2.0, 0.0]), torch.tensor([0.9, 0.1])
-    assert adjustment("plain", counts, prior) is None
-    assert torch.equal(adjustment("calibrated", counts, prior), log_adjustment(counts, prior))
-    assert adjustment("balanced", counts, None).tolist() == pytest.approx(
+    assert logit_adjustment("plain", counts, prior) is None
+    assert torch.equal(logit_adjustment("calibrated", counts, prior), log_adjustment(counts, prior))
+    assert logit_adjustment("balanced", counts, None).tolist() == pytest.approx(
         [math.log(5 / 3), math.log(1 / 3)]
     )
 
@@ -174,7 +166,7 @@ def test_training_lowers_the_loss(job):
     client, config = job.clients[0], replace(job.config, local_epochs=20, head_lr=0.1)
     train(job.model, job.start, client, config, 1, PRIOR)
     tuned, still = job.model.params(), replace(config, head_lr=1e-30, lr=1e-30)
-    again = Task("a", tuned, client.train, epoch(client.train, 8, np.random.default_rng(0)))
+    again = Task("a", tuned, client.train, epoch_batches(client.train, 8, np.random.default_rng(0)))
     assert fit(job.model, again, still).loss < 0.9
 
 

@@ -11,44 +11,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from factories.records import unmeasured
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import Job, prepare
-from fedkit.experiments.runner import rounds, run
+from fedkit.experiments.runner import run, run_rounds
 from fedkit.federated.aggregation.aggregators import AGGREGATORS
 from fedkit.federated.algorithm import federate
-from fedkit.federated.local.train import Fit
-from fedkit.federated.rounds.exchange import Exchange, at_home, check_exchange, receive
-from fedkit.federated.rounds.head_start import start
-from fedkit.wire.payload import Payload, encode
+from fedkit.federated.local.train import FitResult
+from fedkit.federated.rounds.exchange import Exchange, check_exchange, decode_update, local_names
+from fedkit.federated.rounds.head_start import compute_head_start
+from fedkit.wire.payload import Payload, encode_tensors
 from fedkit.wire.pipeline import Context, make_wire
 
-# by the clock, never twice the same
-MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}
 LOSSY = "ef21+topk:0.2+int8+ans"
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        max_tokens=32,
-        dtype="float32",
-        rounds=3,
-        batch_size=8,
-        tune="lora:r=4,alpha=8",
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(rounds=3, batch_size=8, tune="lora:r=4,alpha=8")
 
 
 def begun(job: Job, **changes) -> tuple[Exchange, dict, RunConfig]:
     """An exchange after the start, what is shared, and the settings."""
     config = replace(job.config, **changes)
     job.model.load_params(job.start)
-    shared, *_ = start(job.model, job.clients, config)
+    shared, *_ = compute_head_start(job.model, job.clients, config)
     return Exchange(job.model, job.clients, shared, config, {}), shared, config
 
 
@@ -59,12 +49,7 @@ def traffic(record: Run, way: str) -> list[list[int]]:
 def same_end(a: Run, b: Run) -> bool:
     """Equal in everything that is not measured by a clock."""
 
-    def told(value):
-        if isinstance(value, dict):
-            return {k: told(v) for k, v in value.items() if k not in MEASURED}
-        return [told(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-    return told(a.to_dict()) == told(b.to_dict())
+    return unmeasured(a.to_dict()) == unmeasured(b.to_dict())
 
 
 # --- what travels
@@ -74,12 +59,12 @@ def test_what_the_seed_draws_is_not_sent_and_what_does_not_change_is_not_sent_ag
     exchange, shared, _ = begun(job)
     exchange.publish(shared, 1)
     _, first = exchange.download("site-0")
-    assert first == encode({"head.weight": shared["head.weight"]}).nbytes, (
+    assert first == encode_tensors({"head.weight": shared["head.weight"]}).nbytes, (
         "the adapter is drawn, the bias is zero"
     )
     moved = {n: t + 1 for n, t in shared.items()}
     exchange.publish(moved, 2)
-    assert exchange.download("site-0")[1] == encode(moved).nbytes
+    assert exchange.download("site-0")[1] == encode_tensors(moved).nbytes
     exchange.publish(moved, 3)
     assert exchange.download("site-0")[1] == 0, "nothing has changed"
 
@@ -90,7 +75,7 @@ def test_a_client_that_missed_rounds_catches_up(job):
     exchange.publish(shared, 1), exchange.publish(head, 2)
     assert (
         exchange.download("site-1")[1]
-        == encode({n: t for n, t in head.items() if n.startswith("head.")}).nbytes
+        == encode_tensors({n: t for n, t in head.items() if n.startswith("head.")}).nbytes
     )
 
 
@@ -102,7 +87,7 @@ def test_catching_up_over_a_lossy_wire_takes_all_missed_messages_or_everything_o
         exchange.publish(shared, number)
         sizes = exchange.sent[: number + 1, 0].tolist()
         assert exchange._catching_up(number - 1, 4) == sizes[number]
-        whole = encode({n: exchange.held[n] for n in shared}).nbytes
+        whole = encode_tensors({n: exchange.held[n] for n in shared}).nbytes
         assert exchange._catching_up(0, 4) == min(sum(sizes), whole)
     assert sum(sizes) > whole, "after so many rounds everything once is shorter"
 
@@ -145,7 +130,7 @@ def test_error_feedback_is_kept_per_client_and_forgotten_by_nobody(job):
             mine, _ = exchange.download(name)
             rng = torch.Generator().manual_seed(10 * number + int(name[-1]))
             moved = {n: t + torch.randn(t.shape, generator=rng) for n, t in mine.items()}
-            upload = exchange.upload(name, mine, Fit(moved, 1, 8, 0.0, 0.0), 8)
+            upload = exchange.upload(name, mine, FitResult(moved, 1, 8, 0.0, 0.0), 8)
             assert not upload.reason
             exchange.accept(upload)
             for total, delta in (
@@ -166,7 +151,7 @@ def test_a_rejected_upload_changes_nothing_that_is_remembered(job):
     exchange.publish(shared, 1)
     mine, _ = exchange.download("site-0")
     broken = {n: torch.full_like(t, torch.nan) for n, t in mine.items()}
-    upload = exchange.upload("site-0", mine, Fit(broken, 1, 8, 0.0, 0.0), 8)
+    upload = exchange.upload("site-0", mine, FitResult(broken, 1, 8, 0.0, 0.0), 8)
     assert upload.update is None and "NaN" in upload.reason and upload.nbytes > 0
     exchange.accept(upload)
     assert not exchange.memory and not exchange.home
@@ -177,7 +162,7 @@ def test_an_upload_that_is_not_accepted_leaves_its_sender_as_it_was(job):
     exchange.publish(shared, 1)
     mine, _ = exchange.download("site-0")
     moved = {n: t + 1.0 for n, t in mine.items()}
-    upload = exchange.upload("site-0", mine, Fit(moved, 1, 8, 0.0, 0.0), 8)
+    upload = exchange.upload("site-0", mine, FitResult(moved, 1, 8, 0.0, 0.0), 8)
     assert upload.update is not None and not exchange.memory and not exchange.home, (
         "lost on the way"
     )
@@ -193,12 +178,14 @@ def test_an_upload_with_impossible_notes_is_rejected():
         {"client": "x", "examples": 0},
         {"client": "x", "examples": True},
     ):
-        update, reason = receive(wire, encode(template, notes), template, Context("x", 1, 0, {}))
+        update, reason = decode_update(
+            wire, encode_tensors(template, notes), template, Context("x", 1, 0, {})
+        )
         assert update is None and "notes" in reason
     for loss in (None, "1", True, -1.0, 1e10):
-        update, reason = receive(
+        update, reason = decode_update(
             wire,
-            encode(template, {"client": "x", "examples": 1, "loss": loss}),
+            encode_tensors(template, {"client": "x", "examples": 1, "loss": loss}),
             template,
             Context("x", 1, 0, {}),
             ("loss",),
@@ -206,16 +193,19 @@ def test_an_upload_with_impossible_notes_is_rejected():
         assert update is None and "loss" in reason
     own = {"client": "x", "examples": 1}
     assert (
-        receive(
-            wire, encode({"a": torch.tensor([1e8, 0.0])}, own), template, Context("x", 1, 0, {})
+        decode_update(
+            wire,
+            encode_tensors({"a": torch.tensor([1e8, 0.0])}, own),
+            template,
+            Context("x", 1, 0, {}),
         )[0]
         is not None
     )
     for sender, value, said in (("y", 0.0, "another client"), ("x", 1e10, "beyond")):
-        payload = encode({"a": torch.tensor([value, 0.0])}, own)
-        update, reason = receive(wire, payload, template, Context(sender, 1, 0, {}))
+        payload = encode_tensors({"a": torch.tensor([value, 0.0])}, own)
+        update, reason = decode_update(wire, payload, template, Context(sender, 1, 0, {}))
         assert update is None and said in reason
-    assert receive(wire, Payload(b"nonsense"), template, Context("x", 1, 0, {}))[0] is None
+    assert decode_update(wire, Payload(b"nonsense"), template, Context("x", 1, 0, {}))[0] is None
 
 
 # --- partial sharing
@@ -263,8 +253,8 @@ def test_fedsa_is_sharing_a_alone(job):
     names = list(job.start)
     from fedkit.federated.aggregation.aggregators import make_aggregator
 
-    shared = at_home(make_aggregator("mean"), "lora_A|head", names)
-    assert shared == at_home(make_aggregator("fedsa"), "all", names)
+    shared = local_names(make_aggregator("mean"), "lora_A|head", names)
+    assert shared == local_names(make_aggregator("fedsa"), "all", names)
 
 
 # --- every rule
@@ -346,14 +336,14 @@ def test_one_client_with_flora_is_that_client(job):
     """What is merged is what the client had learned: the same vectors."""
     config = replace(job.config, aggregate="flora", rounds=1)
     exchange = Exchange(job.model, job.clients[:1], job.start, config, {})
-    from fedkit.federated.local.train import fit, task_of
-    from fedkit.federated.rounds.exchange import before_round_1
+    from fedkit.federated.local.train import fit, make_task
+    from fedkit.federated.rounds.exchange import aggregation_params
 
-    shared = job.start | before_round_1(job.model, config)
+    shared = job.start | aggregation_params(job.model, config)
     exchange = Exchange(job.model, job.clients[:1], shared, config, {})
     exchange.publish(shared, 1)
     mine, _ = exchange.download("site-0")
-    learned = fit(job.model, task_of(job.clients[0], mine, config, 1, None, 3), config).params
+    learned = fit(job.model, make_task(job.clients[0], mine, config, 1, None, 3), config).params
     job.model.load_params(learned)
     alone = job.model.features(job.test)
     (done,) = federate(job.model, job.clients[:1], shared, config)
@@ -377,7 +367,7 @@ def test_the_adapter_of_an_exact_rule_is_read_by_peft_and_is_the_model_that_was_
     wanted = job.model.features(job.test)
     encoder = PeftModel.from_pretrained(AutoModel.from_pretrained(config.model), tmp_path / "run")
     encoder.base_model.model.pooler = None
-    ids, mask = job.model.grid(job.test.tokens)
+    ids, mask = job.model.pad_batch(job.test.tokens)
     found = TextClassifier(encoder.eval(), 32, 3).features(ids, mask).detach().numpy()
     assert np.allclose(found, wanted, atol=1e-4)
 
@@ -423,7 +413,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_numbers(config, job, changes,
     mine = replace(config, **changes)
     job = replace(job, config=mine)
     whole = run(mine, tmp_path / "whole", job=job)
-    going = rounds(mine, tmp_path / "stopped", job=job)
+    going = run_rounds(mine, tmp_path / "stopped", job=job)
     for _ in range(2):
         next(going)
     going.close()

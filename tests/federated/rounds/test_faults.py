@@ -9,7 +9,7 @@ import math
 import pytest
 
 from fedkit.core.errors import FedkitError
-from fedkit.federated.rounds.faults import ARRIVALS, Fate, Faults, fate, parse_faults
+from fedkit.federated.rounds.faults import ARRIVALS, Fate, Faults, draw_fate, parse_faults
 
 CLIENTS = [f"site-{i}" for i in range(400)]
 
@@ -17,7 +17,9 @@ CLIENTS = [f"site-{i}" for i in range(400)]
 def share(faults: Faults, kind: str, rounds: range = range(1, 26), seed: int = 0) -> float:
     """How much of all clients and rounds has this fate: of 10,000 draws."""
     hits = [
-        fate(faults, seed, number, client).kind == kind for number in rounds for client in CLIENTS
+        draw_fate(faults, seed, number, client).kind == kind
+        for number in rounds
+        for client in CLIENTS
     ]
     return sum(hits) / len(hits)
 
@@ -80,11 +82,11 @@ def test_what_happens_first_hides_what_would_come_after():
 
 def test_the_same_again_and_otherwise_with_another_seed_round_or_client():
     faults = Faults(lost=0.5, crash=0.2)
-    assert all(fate(faults, 1, 2, c) == fate(faults, 1, 2, c) for c in CLIENTS)
-    first = [fate(faults, 1, 2, c) for c in CLIENTS]
+    assert all(draw_fate(faults, 1, 2, c) == draw_fate(faults, 1, 2, c) for c in CLIENTS)
+    first = [draw_fate(faults, 1, 2, c) for c in CLIENTS]
     for other in (
-        [fate(faults, 2, 2, c) for c in CLIENTS],
-        [fate(faults, 1, 3, c) for c in CLIENTS],
+        [draw_fate(faults, 2, 2, c) for c in CLIENTS],
+        [draw_fate(faults, 1, 3, c) for c in CLIENTS],
     ):
         alike = sum(a.kind == b.kind for a, b in zip(first, other)) / len(CLIENTS)
         assert 0.2 < alike < 0.6  # 0.2^2 + 0.4^2 + 0.4^2 = 0.36 by chance
@@ -93,43 +95,45 @@ def test_the_same_again_and_otherwise_with_another_seed_round_or_client():
 
 def test_a_higher_rate_hits_all_that_a_lower_one_hits():
     for client in CLIENTS:
-        if fate(Faults(lost=0.3), 0, 1, client).kind:
-            assert fate(Faults(lost=0.5), 0, 1, client).kind == "lost"
+        if draw_fate(Faults(lost=0.3), 0, 1, client).kind:
+            assert draw_fate(Faults(lost=0.5), 0, 1, client).kind == "lost"
 
 
 def test_one_rate_does_not_move_another():
     for client in CLIENTS:
         alone, with_more = (
-            fate(Faults(lost=0.3), 0, 1, client).kind,
-            fate(Faults(lost=0.3, late=0.3), 0, 1, client).kind,
+            draw_fate(Faults(lost=0.3), 0, 1, client).kind,
+            draw_fate(Faults(lost=0.3, late=0.3), 0, 1, client).kind,
         )
         assert (alone == "lost") == (with_more == "lost")
 
 
 def test_a_crash_comes_somewhere_in_the_training():
-    parts = [f.part for c in CLIENTS if (f := fate(Faults(crash=0.9), 0, 1, c)).kind == "crash"]
+    parts = [
+        f.part for c in CLIENTS if (f := draw_fate(Faults(crash=0.9), 0, 1, c)).kind == "crash"
+    ]
     assert len(parts) > 300 and 0 <= min(parts) < 0.05 and 0.95 < max(parts) <= 1
     assert sum(parts) / len(parts) == pytest.approx(0.5, abs=0.06)
-    assert all(fate(Faults(lost=0.5), 0, 1, c).part == 1 for c in CLIENTS)
+    assert all(draw_fate(Faults(lost=0.5), 0, 1, c).part == 1 for c in CLIENTS)
 
 
 def test_leaving_is_for_good_and_at_its_rate():
     faults, stayed = Faults(leave=0.1, lost=0.2), []
     for client in CLIENTS:
-        left = [fate(faults, 0, number, client).kind == "left" for number in range(1, 41)]
+        left = [draw_fate(faults, 0, number, client).kind == "left" for number in range(1, 41)]
         assert left == sorted(left), "who has left does not come back"
         stayed.append(left.index(True) if any(left) else 40)
     assert sum(s == 0 for s in stayed) / 400 == pytest.approx(0.1, abs=0.06)
     assert sum(s >= 7 for s in stayed) / 400 == pytest.approx(0.9**7, abs=0.1)
     assert sum(s >= 30 for s in stayed) < 40
-    assert fate(Faults(leave=1.0), 0, 1, "a") == Fate("left", 0.0)
+    assert draw_fate(Faults(leave=1.0), 0, 1, "a") == Fate("left", 0.0)
 
 
 def test_who_joins_later_arrives_and_stays():
     faults, arrivals = Faults(join=0.5), []
     for client in CLIENTS:
         missing = [
-            fate(faults, 3, number, client).kind == "not yet here" for number in range(1, 10)
+            draw_fate(faults, 3, number, client).kind == "not yet here" for number in range(1, 10)
         ]
         assert missing == sorted(missing, reverse=True)
         arrivals.append(1 + sum(missing))
@@ -141,7 +145,9 @@ def test_who_joins_later_arrives_and_stays():
 def test_who_is_not_there_yet_cannot_leave():
     both = Faults(join=1.0, leave=0.5)
     for client in CLIENTS:
-        kinds = [fate(both, 0, number, client).kind for number in range(1, 30)]
+        kinds = [draw_fate(both, 0, number, client).kind for number in range(1, 30)]
         assert kinds[0] == "not yet here" and kinds[-1] == "left"
         assert kinds == sorted(kinds, key=["not yet here", "", "left"].index)
-    assert len({k for c in CLIENTS for n in range(2, 8) for k in [fate(both, 0, n, c).kind]}) == 3
+    assert (
+        len({k for c in CLIENTS for n in range(2, 8) for k in [draw_fate(both, 0, n, c).kind]}) == 3
+    )

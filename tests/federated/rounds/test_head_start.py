@@ -12,25 +12,27 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.experiments.job import Job, prepare
-from fedkit.federated.rounds.head_start import blank_statistics, check_start, start, statistics
-from fedkit.models.head_starts import SCALE, Analytic, class_mean_head, square, triangle
-from fedkit.wire.payload import encode
+from fedkit.federated.rounds.head_start import (
+    blank_statistics,
+    check_head_start,
+    client_statistics,
+    compute_head_start,
+)
+from fedkit.models.head_starts import (
+    SCALE,
+    Analytic,
+    class_mean_head,
+    symmetric_matrix,
+    upper_triangle,
+)
+from fedkit.wire.payload import encode_tensors
 
 MEANS = ("feature_sums",)
 
 
 @pytest.fixture(scope="module")
-def job(tiny_data, tiny_model) -> Job:
-    return prepare(
-        RunConfig(
-            data=tiny_data,
-            model=tiny_model,
-            partition="column:site",
-            max_tokens=32,
-            dtype="float32",
-            loss="calibrated",
-        )
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(loss="calibrated")
 
 
 def split(job: Job, sizes: list[int]) -> list[ClientData]:
@@ -53,12 +55,12 @@ def test_a_class_mean_head_by_hand():
 
 def test_the_statistics_of_a_client_by_hand(job):
     client = job.clients[0]
-    sent, features = statistics(job.model, client, MEANS), job.model.features(client.train)
+    sent, features = client_statistics(job.model, client, MEANS), job.model.features(client.train)
     for label in range(3):
         rows = client.train.labels == label
         assert sent["label_counts"][label] == rows.sum()
         assert np.allclose(sent["feature_sums"][label], features[rows].sum(0), atol=1e-5)
-    assert statistics(job.model, client, ()).keys() == {"label_counts"}
+    assert client_statistics(job.model, client, ()).keys() == {"label_counts"}
     assert {n: t.shape for n, t in sent.items()} == {
         n: t.shape for n, t in blank_statistics(job.model, MEANS).items()
     }
@@ -70,7 +72,7 @@ def test_the_head_is_that_of_pooled_data_whatever_the_split(job, sizes):
     features = job.model.features(pooled)
     means = np.stack([features[pooled.labels == k].mean(0) for k in range(3)])
     wanted = SCALE * means / np.linalg.norm(means, axis=1, keepdims=True)
-    shared, prior, _ = start(job.model, split(job, sizes), job.config)
+    shared, prior, _ = compute_head_start(job.model, split(job, sizes), job.config)
     assert np.allclose(shared["head.weight"], wanted, atol=1e-4)
     assert torch.equal(prior, torch.bincount(torch.from_numpy(pooled.labels)).float() / len(pooled))
     assert shared.keys() == job.start.keys()
@@ -85,7 +87,7 @@ def test_the_analytic_head_is_the_ridge_regression_of_pooled_data_whatever_the_s
     from sklearn.linear_model import Ridge
 
     assert np.allclose(ridge, Ridge(alpha=0.1, fit_intercept=False).fit(z, wanted).coef_, atol=1e-6)
-    shared, _, records = start(
+    shared, _, records = compute_head_start(
         job.model, split(job, sizes), replace(job.config, head_start="analytic")
     )
     assert np.allclose(shared["head.weight"] / SCALE, ridge, atol=2e-3 * np.abs(ridge).max())
@@ -113,7 +115,9 @@ def test_the_discriminant_is_that_of_pooled_data_whatever_the_split(job, sizes):
     # scikit-learn estimates per class and averages by the priors; here the classes are alike in
     # size
     wanted = lda.fit(z, pooled.labels).predict(job.model.features(job.test))
-    shared, *_ = start(job.model, split(job, sizes), replace(job.config, head_start="discriminant"))
+    shared, *_ = compute_head_start(
+        job.model, split(job, sizes), replace(job.config, head_start="discriminant")
+    )
     logits = (
         job.model.features(job.test) @ shared["head.weight"].numpy().T + shared["head.bias"].numpy()
     )
@@ -127,7 +131,7 @@ def test_a_coarse_wire_does_not_spoil_a_head_that_is_solved_from_few_examples(jo
     """
     few = [ClientData(c.client_id, c.train.take(range(8)), c.validation) for c in job.clients[:3]]
     heads = [
-        start(job.model, few, replace(job.config, head_start=name, wire=w))[0]
+        compute_head_start(job.model, few, replace(job.config, head_start=name, wire=w))[0]
         for w in ("none", "ef+int2+ans")
     ]
     z = job.model.features(job.test)
@@ -140,13 +144,13 @@ def test_a_coarse_wire_does_not_spoil_a_head_that_is_solved_from_few_examples(jo
 )
 def test_a_ridge_out_of_range_is_refused(spec):
     with pytest.raises(FedkitError, match=r"must be from 1e-6"):
-        check_start(replace(RunConfig(), head_start=spec))
+        check_head_start(replace(RunConfig(), head_start=spec))
 
 
 def test_a_symmetric_matrix_travels_as_its_upper_half():
     vectors = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
-    assert triangle(vectors).shape == (15,) and torch.allclose(
-        square(triangle(vectors)), vectors.T @ vectors
+    assert upper_triangle(vectors).shape == (15,) and torch.allclose(
+        symmetric_matrix(upper_triangle(vectors)), vectors.T @ vectors
     )
 
 
@@ -158,8 +162,8 @@ def test_a_ridge_by_hand():
 
 
 def test_a_lossy_wire_makes_the_start_smaller_and_keeps_the_counts(job):
-    _, whole, plain = start(job.model, job.clients, job.config)
-    shared, prior, small = start(
+    _, whole, plain = compute_head_start(job.model, job.clients, job.config)
+    shared, prior, small = compute_head_start(
         job.model, job.clients, replace(job.config, wire="ef+topk:0.05+int4+ans")
     )
     assert torch.equal(prior, whole)
@@ -170,20 +174,22 @@ def test_a_lossy_wire_makes_the_start_smaller_and_keeps_the_counts(job):
 
 
 def test_every_byte_of_the_exchange_is_recorded(job):
-    _, prior, records = start(job.model, job.clients, job.config)
+    _, prior, records = compute_head_start(job.model, job.clients, job.config)
     for client, record in zip(job.clients, records):
         assert record.id == client.client_id and record.status == "ok"
         assert (
             record.uplink_bytes
-            == encode(statistics(job.model, client, MEANS)).nbytes
+            == encode_tensors(client_statistics(job.model, client, MEANS)).nbytes
             > 4 * (3 + 3 * 32)
         )
-        assert record.downlink_bytes == encode({"label_shares": prior}).nbytes > 4 * 3
+        assert record.downlink_bytes == encode_tensors({"label_shares": prior}).nbytes > 4 * 3
 
 
 def test_only_what_is_needed_is_exchanged(job):
     def exchange(**changes):
-        shared, prior, records = start(job.model, job.clients, replace(job.config, **changes))
+        shared, prior, records = compute_head_start(
+            job.model, job.clients, replace(job.config, **changes)
+        )
         return (
             shared["head.weight"].abs().sum().item() > 0,
             prior is not None,
@@ -199,8 +205,8 @@ def test_only_what_is_needed_is_exchanged(job):
 
 
 def test_label_shares_alone_are_a_small_message(job):
-    *_, small = start(job.model, job.clients, replace(job.config, head_start="zero"))
-    *_, large = start(job.model, job.clients, job.config)
+    *_, small = compute_head_start(job.model, job.clients, replace(job.config, head_start="zero"))
+    *_, large = compute_head_start(job.model, job.clients, job.config)
     assert small[0].uplink_bytes < large[0].uplink_bytes - 4 * 3 * 32
 
 
@@ -226,18 +232,18 @@ def test_statistics_that_are_not_finite_are_rejected_and_the_others_count(
     tiny_data, tiny_model, job
 ):
     own = prepare(job.config)
-    shared, prior, records = start(own.model, poisoned(own, {"site-2"}), job.config)
+    shared, prior, records = compute_head_start(own.model, poisoned(own, {"site-2"}), job.config)
     assert [r.status for r in records] == ["ok", "ok", "rejected", "ok"]
     assert "NaN" in records[2].reason and records[2].uplink_bytes == records[0].uplink_bytes
     rest = [c for c in job.clients if c.client_id != "site-2"]
-    wanted, shares, _ = start(job.model, rest, job.config)
+    wanted, shares, _ = compute_head_start(job.model, rest, job.config)
     assert torch.equal(shared["head.weight"], wanted["head.weight"]) and torch.equal(prior, shares)
 
 
 def test_no_usable_statistics_at_all_is_an_error_for_people(job):
     own = prepare(job.config)
     with pytest.raises(FedkitError, match=r"statistics.*NaN.*damaged"):
-        start(own.model, poisoned(own, {c.client_id for c in own.clients}), job.config)
+        compute_head_start(own.model, poisoned(own, {c.client_id for c in own.clients}), job.config)
 
 
 @pytest.mark.parametrize(
@@ -246,4 +252,4 @@ def test_no_usable_statistics_at_all_is_an_error_for_people(job):
 )
 def test_an_unknown_start_or_loss_is_refused(field, value, said):
     with pytest.raises(FedkitError, match=said):
-        check_start(replace(RunConfig(), **{field: value}))
+        check_head_start(replace(RunConfig(), **{field: value}))

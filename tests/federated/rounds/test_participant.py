@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from factories.records import unmeasured
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
@@ -20,23 +21,12 @@ from fedkit.federated.cost_model import modelled_seconds_per_example, time_decid
 from fedkit.federated.validation import server_notes
 from fedkit.network import replay
 
-MEASURED = {"seconds", "train_seconds", "peak_rss_bytes"}
 SLOW_AND_QUICK = "tenth-speed=0.5,as-measured=0.5"
 
 
 @pytest.fixture(scope="module")
-def config(tiny_data, tiny_model) -> RunConfig:
-    return RunConfig(
-        data=tiny_data,
-        model=tiny_model,
-        partition="column:site",
-        max_tokens=32,
-        dtype="float32",
-        rounds=3,
-        batch_size=8,
-        tune="lora:r=2,alpha=4",
-        link="10mbps",
-    )
+def config(tiny_config) -> RunConfig:
+    return tiny_config(rounds=3, batch_size=8, tune="lora:r=2,alpha=4", link="10mbps")
 
 
 def made(job, **changes) -> Run:
@@ -51,12 +41,6 @@ def visits(record: Run) -> list:
 
 def statuses(record: Run) -> Counter:
     return Counter(c.status for c in visits(record))
-
-
-def unmeasured(value):
-    if isinstance(value, dict):
-        return {k: unmeasured(v) for k, v in value.items() if k not in MEASURED}
-    return [unmeasured(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 # --- members

@@ -9,17 +9,17 @@ import math
 import numpy as np
 import pytest
 
-from fedkit.federated.rounds.secure_sum import Owed, Vault
+from fedkit.federated.rounds.secure_sum import RequiredNoise, SecureSum
 from fedkit.wire.secure_aggregation.registry import TooFew, make_lock
 
 NAMES = ["a", "b", "c", "d"]
 
 
-def vault(size=3, owed=None, lock="masks", most=10.0, names=NAMES) -> Vault:
-    return Vault(make_lock(lock), names, size, 0, 1, most, owed)
+def vault(size=3, owed=None, lock="masks", most=10.0, names=NAMES) -> SecureSum:
+    return SecureSum(make_lock(lock), names, size, 0, 1, most, owed)
 
 
-def fill(box: Vault, vectors, weights, without=()) -> None:
+def fill(box: SecureSum, vectors, weights, without=()) -> None:
     for name, vector, weight in zip(NAMES, vectors, weights):
         body = box.seal(name, np.asarray(vector, np.float32), weight)
         if name not in without:
@@ -46,7 +46,9 @@ def test_the_sum_under_masks_is_exactly_that_of_the_rounded_terms():
     box = vault(50)
     fill(box, vectors, weights, without=("c",))
     whole = sum(
-        box.session.rounded(n, np.append(np.float32(v).astype(np.float64) * (w / 10), w * box.unit))
+        box.session.round_vector(
+            n, np.append(np.float32(v).astype(np.float64) * (w / 10), w * box.unit)
+        )
         for n, v, w in zip(NAMES, vectors, weights)
         if n != "c"
     )
@@ -58,7 +60,7 @@ def test_the_sum_under_masks_is_exactly_that_of_the_rounded_terms():
 
 
 def test_noise_of_all_shares_is_that_of_the_central_model():
-    owed = Owed(sensitivity=0.01, multiplier=2.0)
+    owed = RequiredNoise(sensitivity=0.01, multiplier=2.0)
     box = vault(4000, owed, most=1.0)
     fill(box, np.zeros((4, 4000)), [1, 1, 1, 1])
     done = box.result()
@@ -68,7 +70,7 @@ def test_noise_of_all_shares_is_that_of_the_central_model():
 
 def test_who_does_not_arrive_takes_its_share_of_the_noise_along():
     """3 of 4 shares: sqrt(3 / 4) of the multiplier, and of the spread."""
-    box = vault(4000, Owed(0.01, 2.0), most=1.0)
+    box = vault(4000, RequiredNoise(0.01, 2.0), most=1.0)
     fill(box, np.zeros((4, 4000)), [1, 1, 1, 1], without=("b",))
     done = box.result()
     assert done.noise == pytest.approx(2.0 * math.sqrt(3 / 4), rel=1e-3)
@@ -79,7 +81,7 @@ def test_rounding_is_small_beside_what_a_unit_can_move():
     """A gradient of a large site is tiny; scaled up as far as fits, a step of the grid is far below
     it.
     """
-    box = vault(100_000, Owed(sensitivity=1e-5, multiplier=5.0), most=1000.0)
+    box = vault(100_000, RequiredNoise(sensitivity=1e-5, multiplier=5.0), most=1000.0)
     assert box._bound() < 1.001 * 1e-5 * box.factor
 
 

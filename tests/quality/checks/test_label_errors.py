@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from test_languages import table
+from factories.tables import table
 
-from fedkit.quality.checks.label_errors import check_suspicious_labels, suspicious
+from fedkit.quality.checks.label_errors import check_suspicious_labels, find_suspicious
 from fedkit.quality.finding import CheckOptions
 
 TOPICS = {
@@ -33,6 +33,6 @@ def test_planted_labels_are_found_and_clean_ones_left_alone():
 def test_only_what_is_far_off_is_suspicious():
     labels = np.array([0, 1] * 20)
     sure = np.where(labels[:, None] == [0, 1], 0.97, 0.03)
-    assert len(suspicious(labels, sure)) == 0
+    assert len(find_suspicious(labels, sure)) == 0
     sure[7] = [0.99, 0.01]
-    assert suspicious(labels, sure).tolist() == [7]
+    assert find_suspicious(labels, sure).tolist() == [7]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
+from factories.tables import table
 
-from fedkit.data.columns import Columns
-from fedkit.data.read_rows import RawTable
 from fedkit.quality.checks import encoding_damage
 from fedkit.quality.checks.languages import check_language, language_of
 from fedkit.quality.finding import CheckOptions
@@ -22,20 +20,6 @@ GERMAN = [
     "Ich kann mich nicht an dem Rechner anmelden",
     "Wir warten auf die Rechnung von dem Lieferanten",
 ]
-
-
-def table(texts: list[str], labels: list[str] | None = None) -> RawTable:
-    labels = labels or ["a"] * len(texts)
-    cells = {
-        "text": texts,
-        "text_raw": texts,
-        "label": labels,
-        "label_raw": labels,
-        "client": "",
-        "client_raw": "",
-    }
-    frame = pd.DataFrame({"split": "train", "line": range(2, len(texts) + 2), **cells})
-    return RawTable("t", "t", "", frame, Columns("text", "label"))
 
 
 @pytest.mark.parametrize(

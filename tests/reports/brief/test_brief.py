@@ -11,10 +11,9 @@ from dataclasses import asdict, fields, is_dataclass, replace
 
 import pytest
 
-from fedkit.cli import console
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import ClientRecord, RoundRecord, Run
-from fedkit.core.stats import wilson
+from fedkit.core.stats import wilson_interval
 from fedkit.reports.brief import evidence as looked
 from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO
 from fedkit.reports.brief.decide import decide
@@ -225,7 +224,7 @@ def test_the_gain_over_seeds_adds_the_luck_of_the_test_examples():
     gain = looked.gather(records).gain
     assert gain.value == pytest.approx(0.12)
     half = 4.302653 * 0.02 / math.sqrt(3)  # t(2) s / sqrt(3)
-    (low1, high1), (low2, high2) = wilson(920, 1000), wilson(800, 1000)
+    (low1, high1), (low2, high2) = wilson_interval(920, 1000), wilson_interval(800, 1000)
     below, above = math.hypot(0.92 - low1, high2 - 0.80), math.hypot(high1 - 0.92, 0.80 - low2)
     assert (gain.low, gain.high) == (
         pytest.approx(0.12 - math.hypot(half, below)),
@@ -585,19 +584,11 @@ def folder(tmp_path):
     return tmp_path / "runs"
 
 
-def command(*words, capsys):
-    """(exit code, stdout, stderr) of `fedkit brief`."""
-    from fedkit.cli.main import app
-
-    code = console.call(lambda: app(["brief", *map(str, words)], standalone_mode=False))
-    return code, *capsys.readouterr()
-
-
 @needs_slides
 @pytest.mark.slow
-def test_the_command_writes_both_languages_and_keeps_edited_assumptions(folder, tmp_path, capsys):
+def test_the_command_writes_both_languages_and_keeps_edited_assumptions(folder, tmp_path, fed):
     out = tmp_path / "out"
-    code, said, _ = command(folder, "--lang", "en,ja", "--out", out, capsys=capsys)
+    code, said, _ = fed("brief", folder, "--lang", "en,ja", "--out", out)
     assert code == 0
     assert "Go with conditions: " in said and "条件付きで推奨: " in said and "[not met]" in said
     for lang in ("en", "ja"):
@@ -617,8 +608,8 @@ def test_the_command_writes_both_languages_and_keeps_edited_assumptions(folder, 
         .replace("value = 20000", "value = 30000")
     )
     (out / "assumptions.toml").write_text(edited, encoding="utf-8")
-    code, said, _ = command(
-        folder, "--assumptions", out / "assumptions.toml", "--out", out, "--json", capsys=capsys
+    code, said, _ = fed(
+        "brief", folder, "--assumptions", out / "assumptions.toml", "--out", out, "--json"
     )
     assert code == 0
     assert (
@@ -642,13 +633,13 @@ def test_the_command_writes_both_languages_and_keeps_edited_assumptions(folder, 
         (["{runs}", "--assumptions", "{bad}/none.toml"], "name a TOML or JSON file"),
     ],
 )
-def test_bad_input_ends_in_one_line_and_code_2(folder, tmp_path, capsys, words, says):
+def test_bad_input_ends_in_one_line_and_code_2(folder, tmp_path, fed, words, says):
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "run.json").write_text('{"schema": "fedkit.run/1", "rounds": 3}')
     (bad / "a.toml").write_text("wages = 3\n")
     words = [word.format(runs=folder, bad=bad) for word in words]
-    code, said, told = command(*words, "--out", tmp_path / "out", capsys=capsys)
+    code, said, told = fed("brief", *words, "--out", tmp_path / "out")
     assert (code, said) == (2, "")
     assert says in told and told.count("\n") == 1
     assert not (tmp_path / "out").exists()

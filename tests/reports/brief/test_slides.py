@@ -11,7 +11,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from brief_samples import EVIL, SAMPLES, english
+from factories.brief_samples import EVIL, SAMPLES, english
 from pptx import Presentation
 from pptx.opc.constants import RELATIONSHIP_TYPE
 from pptx.oxml.ns import qn

@@ -100,20 +100,20 @@ def test_every_link_and_device_profile_has_its_name():
         (lambda lang: locale.number(-0.04, lang, 1), "0.0", "0.0"),
         (lambda lang: locale.percent(0.853, lang), "85.3%", "85.3%"),
         (lambda lang: locale.percent(math.nan, lang), "not known", "不明"),
-        (lambda lang: locale.between(0.831, 0.846, lang), "83.1% to 84.6%", "83.1%〜84.6%"),
+        (lambda lang: locale.percent_range(0.831, 0.846, lang), "83.1% to 84.6%", "83.1%〜84.6%"),
         (lambda lang: locale.points(0.042, lang), "+4.2 points", "+4.2ポイント"),
         (lambda lang: locale.points(-0.042, lang), "−4.2 points", "−4.2ポイント"),
         (lambda lang: locale.points(-0.0001, lang), "0.0 points", "0.0ポイント"),
-        (lambda lang: locale.size_points(-0.042, lang), "4.2 points", "4.2ポイント"),
-        (lambda lang: locale.points_between(-0.01, 0.071, lang), "−1.0 to +7.1", "−1.0〜+7.1"),
-        (lambda lang: locale.nbytes(3_400_000, lang), "3.4 MB", "3.4 MB"),
-        (lambda lang: locale.nbytes(90_261_504, lang), "90 MB", "90 MB"),
-        (lambda lang: locale.nbytes(18, lang), "18 bytes", "18バイト"),
+        (lambda lang: locale.unsigned_points(-0.042, lang), "4.2 points", "4.2ポイント"),
+        (lambda lang: locale.points_range(-0.01, 0.071, lang), "−1.0 to +7.1", "−1.0〜+7.1"),
+        (lambda lang: locale.data_size(3_400_000, lang), "3.4 MB", "3.4 MB"),
+        (lambda lang: locale.data_size(90_261_504, lang), "90 MB", "90 MB"),
+        (lambda lang: locale.data_size(18, lang), "18 bytes", "18バイト"),
         (lambda lang: locale.seconds(9000, lang), "2.5 h", "2.5時間"),
         (lambda lang: locale.seconds(300, lang), "5 min", "5分"),
         (lambda lang: locale.seconds(45, lang), "45 s", "45秒"),
         (lambda lang: locale.seconds(0.3, lang), "< 1 s", "1秒未満"),
-        (lambda lang: locale.about(7200, lang), "about 2 h", "約2時間"),
+        (lambda lang: locale.about_seconds(7200, lang), "about 2 h", "約2時間"),
         (lambda lang: locale.money(3500, "JPY", lang), "¥3,500", "3,500円"),
         (lambda lang: locale.money(60_000, "JPY", lang), "¥60,000", "6万円"),
         (lambda lang: locale.money(12_345, "JPY", lang), "¥12,345", "12,345円"),
@@ -126,13 +126,13 @@ def test_every_link_and_device_profile_has_its_name():
             "23 November 2026",
             "2026年11月23日",
         ),
-        (lambda lang: locale.listing(["a", "b", "c"], lang), "a, b and c", "a、b、c"),
+        (lambda lang: locale.name_list(["a", "b", "c"], lang), "a, b and c", "a、b、c"),
         (
-            lambda lang: locale.listing(list("abcdef"), lang),
+            lambda lang: locale.name_list(list("abcdef"), lang),
             "a, b, c, d and 2 more",
             "a、b、c、d、ほか2件",
         ),
-        (lambda lang: locale.listing([], lang), "", ""),
+        (lambda lang: locale.name_list([], lang), "", ""),
     ],
 )
 def test_numbers_as_each_language_writes_them(call, en, ja):
@@ -140,7 +140,7 @@ def test_numbers_as_each_language_writes_them(call, en, ja):
 
 
 def test_a_number_and_its_unit_stay_on_one_line():
-    assert locale.nbytes(3_400_000, "ja") == "3.4\u00a0MB"
+    assert locale.data_size(3_400_000, "ja") == "3.4\u00a0MB"
     assert locale.seconds(45, "en") == "45\u00a0s"
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fedkit.core.errors import FedkitError, PayloadError
-from fedkit.wire.bits import joined
-from fedkit.wire.secure_aggregation.fixed_point import enclosed
+from fedkit.wire.bits import join_parts
+from fedkit.wire.secure_aggregation.fixed_point import pack_upload
 from fedkit.wire.secure_aggregation.masking_client import TooFew
 from fedkit.wire.secure_aggregation.registry import Ckks, make_lock
 
@@ -75,15 +75,16 @@ def test_what_is_not_right_is_refused_with_its_reason(tenseal):
     session, values = make_lock("ckks").open(NAMES, 5000, 0, 1), vectors(5000)
     body = session.seal("site-1", values["site-1"])
     other_round = make_lock("ckks").open(NAMES, 5000, 0, 2).seal("site-1", values["site-1"])
-    no_cipher = enclosed("site-1", 1, 5000, session.agreed, b"\2ab\2cd")
-    one_chunk = enclosed("site-1", 1, 5000, session.agreed, b"\2ab")
+    no_cipher = pack_upload("site-1", 1, 5000, session.agreed, b"\2ab\2cd")
+    one_chunk = pack_upload("site-1", 1, 5000, session.agreed, b"\2ab")
     short, small = (
         session._encrypted(np.ones(10)),
         tenseal.ckks_vector(session.client, np.ones(904), 2**20).serialize(),
     )
     first = session._encrypted(np.ones(4096))
     other_sizes, other_scale = (
-        enclosed("site-1", 1, 5000, session.agreed, joined([first, c])) for c in (short, small)
+        pack_upload("site-1", 1, 5000, session.agreed, join_parts([first, c]))
+        for c in (short, small)
     )
     for bad, reason in [
         (body[:-1] + b"\0", "checksum"),
@@ -119,7 +120,9 @@ def test_damaged_ciphertexts_under_a_right_checksum_are_refused_or_added_and_nev
     for place in rng.integers(0, 150 if seed % 2 else len(chunk), 3):
         chunk[place] = rng.integers(256)
     try:
-        session.add("site-1", enclosed("site-1", 1, 50, session.agreed, joined([bytes(chunk)])))
+        session.add(
+            "site-1", pack_upload("site-1", 1, 50, session.agreed, join_parts([bytes(chunk)]))
+        )
     except PayloadError as error:
         assert "\n" not in str(error) and len(str(error)) < 200 and not session.added
     session.add("site-2", session.seal("site-2", np.ones(50)))

@@ -17,20 +17,25 @@ from scipy import stats
 
 from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.wire.payload import HEADER
-from fedkit.wire.secure_aggregation.fixed_point import Fixed, disclosed, enclosed
+from fedkit.wire.secure_aggregation.fixed_point import FixedPoint, pack_upload, unpack_upload
 from fedkit.wire.secure_aggregation.masking_client import (
     TooFew,
-    add_pair,
-    agree,
-    box,
-    rows,
+    add_pair_mask,
+    decrypt_share,
+    encrypt_share,
+    pack_rows,
     self_mask,
-    unbox,
+    shared_key,
 )
-from fedkit.wire.secure_aggregation.masks import Masked
-from fedkit.wire.secure_aggregation.neighbours import enough, graph, needed, risk
+from fedkit.wire.secure_aggregation.masks import MaskedSum
+from fedkit.wire.secure_aggregation.neighbours import (
+    failure_bounds,
+    neighbour_graph,
+    safe_neighbours,
+    shares_needed,
+)
 from fedkit.wire.secure_aggregation.registry import LOCKS, Masks, make_lock
-from fedkit.wire.secure_aggregation.shamir import PRIME, join, split
+from fedkit.wire.secure_aggregation.shamir import PRIME, join_shares, split_secret
 
 SIZE = 50
 
@@ -46,20 +51,22 @@ def vectors(count: int, size: int = SIZE, seed: int = 0) -> dict[str, np.ndarray
 
 def opened(
     lock: Masks | str, count: int, size: int = SIZE, seed: int = 0, round: int = 1
-) -> Masked:
+) -> MaskedSum:
     return (make_lock(lock) if isinstance(lock, str) else lock).open(
         names(count), size, seed, round
     )
 
 
-def run(session: Masked, values: dict[str, np.ndarray], uploaded: list[str]) -> np.ndarray:
+def run(session: MaskedSum, values: dict[str, np.ndarray], uploaded: list[str]) -> np.ndarray:
     """int64: what the plain sum of the rounded numbers is."""
     for client in uploaded:
         session.add(client, session.seal(client, values[client]))
-    return sum((session.rounded(c, values[c]) for c in uploaded), np.zeros(session.size, np.int64))
+    return sum(
+        (session.round_vector(c, values[c]) for c in uploaded), np.zeros(session.size, np.int64)
+    )
 
 
-def whole(session: Masked, total: np.ndarray) -> np.ndarray:
+def whole(session: MaskedSum, total: np.ndarray) -> np.ndarray:
     return np.ldexp(total, session.fixed.fraction).astype(np.int64)
 
 
@@ -126,9 +133,9 @@ def test_whoever_uploads_and_answers_the_sum_is_exact_or_refused(
     came, answers = ([i for i in range(count) if here[i] >= least] for least in (1, 2))
     values = {c: 50 * v for c, v in vectors(count, size, seed).items()}
     want = run(session, values, [names(count)[i] for i in came])
-    circles = [m.circle for m in session.members]
-    possible = len(answers) >= max(2, needed(count, threshold)) and all(
-        len(set(circle) & set(answers)) >= needed(len(circle), threshold)
+    circles = [m.neighbourhood for m in session.masking_clients]
+    possible = len(answers) >= max(2, shares_needed(count, threshold)) and all(
+        len(set(circle) & set(answers)) >= shares_needed(len(circle), threshold)
         for i, circle in enumerate(circles)
         if i in came or set(circle) & set(came)
     )
@@ -146,7 +153,7 @@ def test_noise_of_whole_numbers_goes_into_the_sum_as_it_is():
     noise = {c: np.arange(SIZE) - i for i, c in enumerate(names(3))}
     for c in names(3):
         session.add(c, session.seal(c, values[c], noise[c]))
-    plain = sum(session.rounded(c, values[c]) for c in names(3))
+    plain = sum(session.round_vector(c, values[c]) for c in names(3))
     assert np.array_equal(whole(session, session.result()[0]), plain + 3 * np.arange(SIZE) - 3)
 
 
@@ -154,12 +161,12 @@ def test_noise_of_whole_numbers_goes_into_the_sum_as_it_is():
 
 
 def test_rounding_is_right_on_average_and_off_by_less_than_one_step():
-    fixed, rng, tries = Fixed(32, 2), np.random.default_rng(0), 40_000
+    fixed, rng, tries = FixedPoint(32, 2), np.random.default_rng(0), 40_000
     for value in (0.3, -0.3, 1.0625, -2.0):
-        got = fixed.rounded(np.full(tries, value), 1, rng) / 4
+        got = fixed.round_values(np.full(tries, value), 1, rng) / 4
         assert np.abs(got - value).max() < 0.25
         assert abs(got.mean() - value) < 4 * 0.125 / tries**0.5
-    assert fixed.rounded(np.array([-2.0, 0.25]), 1, rng).tolist() == [-8, 1], (
+    assert fixed.round_values(np.array([-2.0, 0.25]), 1, rng).tolist() == [-8, 1], (
         "what is on a step stays there"
     )
 
@@ -167,7 +174,7 @@ def test_rounding_is_right_on_average_and_off_by_less_than_one_step():
 def test_what_does_not_fit_is_refused_and_never_wraps():
     session = opened(Masks(bits=8, fraction=2), 3, size=1)  # 127 // 3 = 42 steps each: 10.5
     for value in (10.5, -10.5):
-        session.rounded("site-1", np.array([value]))
+        session.round_vector("site-1", np.array([value]))
     for value in (10.6, -10.6, 1e300, np.inf, np.nan):
         with pytest.raises(
             PayloadError, match=r"at most 10\.5 from each of 3 clients|NaN or infinity"
@@ -184,14 +191,14 @@ def test_what_does_not_fit_is_refused_and_never_wraps():
 
 @pytest.mark.parametrize("bits", [4, 7, 8, 20, 31, 32, 33, 48, 61, 62])
 def test_packed_values_take_their_bits_and_come_back(bits):
-    fixed = Fixed(bits, 0)
+    fixed = FixedPoint(bits, 0)
     edge = 2 ** (bits - 1)
     values = np.array([0, 1, -1, edge - 1, -edge, 5], np.int64)
-    data = fixed.pack(fixed.wrapped(values))
+    data = fixed.pack(fixed.to_unsigned(values))
     assert len(data) == -(-6 * bits // 8)
-    assert fixed.signed(fixed.unpack(data, 6)).tolist() == values.tolist()
-    over = fixed.wrapped(np.array([edge - 1])) + fixed.wrapped(np.array([1]))
-    assert fixed.signed(over).tolist() == [-edge], (
+    assert fixed.to_signed(fixed.unpack(data, 6)).tolist() == values.tolist()
+    over = fixed.to_unsigned(np.array([edge - 1])) + fixed.to_unsigned(np.array([1]))
+    assert fixed.to_signed(over).tolist() == [-edge], (
         "half of the numbers are negative: the next one wraps around"
     )
     with pytest.raises(PayloadError, match="6 values"):
@@ -200,7 +207,7 @@ def test_packed_values_take_their_bits_and_come_back(bits):
 
 def test_long_vectors_are_packed_in_blocks():
     fixed, values = (
-        Fixed(29, 0),
+        FixedPoint(29, 0),
         np.random.default_rng(0).integers(0, 2**29, 200_003).astype(np.uint32),
     )
     data = fixed.pack(values)
@@ -233,7 +240,7 @@ def test_every_single_upload_is_noise_and_another_round_has_other_masks():
         session = opened("masks", 3, size, round=round)
         body = session.seal("site-1", np.zeros(size))
         bodies.append(
-            session.fixed.unpack(disclosed(body, "site-1", round, size, session.agreed), size)
+            session.fixed.unpack(unpack_upload(body, "site-1", round, size, session.agreed), size)
         )
     for values in (*bodies, bodies[1] - bodies[0]):
         assert stats.chisquare(np.bincount(values >> np.uint32(24), minlength=256)).pvalue > 1e-4
@@ -245,15 +252,15 @@ def test_an_upload_that_comes_late_stays_hidden_by_its_self_mask():
     run(session, values, names(4)[:3])
     late = session.seal("site-4", values["site-4"])
     # the server takes site-4 for lost and uncovers its pairwise masks
-    shares, _ = session._ask(names(4)[:3])
+    shares, _ = session._collect_shares(names(4)[:3])
     key, seen = session._secret(3, shares), session.fixed.unpack(late[-4 * size :], size)
     for p in range(3):
         # plus and minus the other way round
-        add_pair(seen, agree(key, session.public[p], 3, p), p, 3)
+        add_pair_mask(seen, shared_key(key, session.public[p], 3, p), p, 3)
     assert stats.chisquare(np.bincount(seen >> np.uint32(24), minlength=256)).pvalue > 1e-4
-    own = self_mask(session.members[3]._secret("self mask"), session.fixed, size)
+    own = self_mask(session.masking_clients[3]._secret("self mask"), session.fixed, size)
     assert np.array_equal(
-        session.fixed.signed(seen - own), session.rounded("site-4", values["site-4"])
+        session.fixed.to_signed(seen - own), session.round_vector("site-4", values["site-4"])
     )
 
 
@@ -278,8 +285,8 @@ def test_an_upload_is_refused_with_its_reason_and_leaves_the_sum_as_it_was():
     body = session.seal("site-1", values["site-1"])
     foreign = session.seal("site-2", values["site-2"])
     replayed = opened("masks", 4, round=2).seal("site-1", values["site-1"])
-    long = enclosed("site-1", 1, SIZE + 1, session.agreed, bytes(4 * SIZE + 4))
-    cut = enclosed("site-1", 1, SIZE, session.agreed, bytes(4 * SIZE - 1))
+    long = pack_upload("site-1", 1, SIZE + 1, session.agreed, bytes(4 * SIZE + 4))
+    cut = pack_upload("site-1", 1, SIZE, session.agreed, bytes(4 * SIZE - 1))
     rest = bytearray(body[HEADER.size :])
     rest[9] = 255  # the first letter of the id: not text
     rest = bytes(rest)
@@ -334,7 +341,7 @@ def test_a_sum_of_one_is_never_opened():
 
 def test_a_small_circle_can_fail_where_all_together_are_enough():
     session, values = opened(Masks(neighbours=2), 12), vectors(12)
-    alone = session.members[0].circle
+    alone = session.masking_clients[0].neighbourhood
     lost = [p for p in alone if p != 0]
     run(session, values, [c for i, c in enumerate(names(12)) if i not in lost])
     with pytest.raises(TooFew, match="1 of 3"):
@@ -369,7 +376,7 @@ def test_one_client_is_no_crowd():
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_lock_is_described_and_built_by_its_name(name):
-    about = (LOCKS[name].__doc__ or "").strip().split("\n")[0]
+    about = " ".join((LOCKS[name].__doc__ or "").split("\n\n")[0].split())
     assert about.endswith((".", ")")) and len(about) <= 140
     assert make_lock(name) == LOCKS[name](), [f.name for f in fields(LOCKS[name])]
 
@@ -380,16 +387,16 @@ def test_every_lock_is_described_and_built_by_its_name(name):
 def test_any_t_shares_give_the_secret_and_one_less_says_nothing():
     rng = np.random.default_rng(0)
     draw = lambda limit: int.from_bytes(rng.bytes(24), "little") % limit  # noqa: E731
-    shares = split(123456789, range(1, 7), 4, draw)
+    shares = split_secret(123456789, range(1, 7), 4, draw)
     for some in itertools.combinations(shares, 4):
-        assert join({x: shares[x] for x in some}) == 123456789
-    assert join(shares) == 123456789
+        assert join_shares({x: shares[x] for x in some}) == 123456789
+    assert join_shares(shares) == 123456789
     for some in itertools.combinations(shares, 3):
-        assert join({x: shares[x] for x in some}) != 123456789
+        assert join_shares({x: shares[x] for x in some}) != 123456789
     # to every other secret there is a fourth share that fits
     three = {x: shares[x] for x in (1, 2, 3)}
     for secret in (0, 5, PRIME - 1):
-        fourth = next(y for y in [_fits(three, secret)] if join(three | {4: y}) == secret)
+        fourth = next(y for y in [_fits(three, secret)] if join_shares(three | {4: y}) == secret)
         assert 0 <= fourth < PRIME
 
 
@@ -397,14 +404,14 @@ def _fits(shares: dict[int, int], secret: int) -> int:
     """The share at 4 of the polynomial through `shares` and the secret at 0, with Lagrange's
     weights by hand.
     """
-    base = join(shares | {4: 0})
-    return (secret - base) * pow(join({1: 0, 2: 0, 3: 0, 4: 1}), -1, PRIME) % PRIME
+    base = join_shares(shares | {4: 0})
+    return (secret - base) * pow(join_shares({1: 0, 2: 0, 3: 0, 4: 1}), -1, PRIME) % PRIME
 
 
 def test_shares_alone_look_uniform():
     rng = np.random.default_rng(1)
     draw = lambda limit: int.from_bytes(rng.bytes(24), "little") % limit  # noqa: E731
-    top = Counter(split(7, [1, 2, 3], 2, draw)[2] >> 123 for _ in range(3200))
+    top = Counter(split_secret(7, [1, 2, 3], 2, draw)[2] >> 123 for _ in range(3200))
     assert stats.chisquare([top[i] for i in range(16)]).pvalue > 1e-4
 
 
@@ -412,20 +419,22 @@ def test_of_no_client_are_both_secrets_revealed():
     session, values = opened("masks", 8), vectors(8)
     run(session, values, names(8)[:6])
     revealed: dict[int, set[bool]] = {}
-    real = session._ask
+    real = session._collect_shares
 
     def watched(there):
         shares, nbytes = real(there)
         for owner, held in shares.items():
             for holder, share in held.items():
-                both = session.members[holder].boxes[owner]
+                both = session.masking_clients[holder].encrypted_shares[owner]
                 if owner != holder:
-                    both = unbox(session.members[holder]._box_key(owner), owner, both)
+                    both = decrypt_share(
+                        session.masking_clients[holder].share_key(owner), owner, both
+                    )
                 assert share in (both[:16], both[16:])
                 revealed.setdefault(owner, set()).add(share == both[:16])
         return shares, nbytes
 
-    session._ask = watched
+    session._collect_shares = watched
     session.result()
     assert revealed == {i: {i < 6} for i in range(8)}, (
         "self masks of those who uploaded, mask keys of the others"
@@ -437,38 +446,40 @@ def test_a_client_that_is_asked_with_two_lists_answers_once():
     all_came, one_less = (
         np.packbits(flags, bitorder="little").tobytes() for flags in ([1] * 5, [1, 1, 1, 1, 0])
     )
-    answer = session.members[0].reveal(all_came)
-    assert session.members[0].reveal(all_came) == answer
+    answer = session.masking_clients[0].reveal_shares(all_came)
+    assert session.masking_clients[0].reveal_shares(all_came) == answer
     with pytest.raises(PayloadError, match="different lists"):
-        session.members[0].reveal(one_less)
+        session.masking_clients[0].reveal_shares(one_less)
     with pytest.raises(TooFew, match="2 of 5 uploaded"):
-        session.members[1].reveal(np.packbits([1, 1, 0, 0, 0], bitorder="little").tobytes())
+        session.masking_clients[1].reveal_shares(
+            np.packbits([1, 1, 0, 0, 0], bitorder="little").tobytes()
+        )
 
 
 def test_a_changed_share_is_noticed():
     key, data = b"k" * 32, bytes(range(32))
-    sent = box(key, 3, data)
-    assert unbox(key, 3, sent) == data and data not in sent
+    sent = encrypt_share(key, 3, data)
+    assert decrypt_share(key, 3, sent) == data and data not in sent
     for bad in (bytes([sent[0] ^ 1]) + sent[1:], sent[:-1] + bytes([sent[-1] ^ 1])):
         with pytest.raises(PayloadError, match="changed"):
-            unbox(key, 3, bad)
+            decrypt_share(key, 3, bad)
     with pytest.raises(PayloadError):
-        unbox(key, 4, sent)
+        decrypt_share(key, 4, sent)
     with pytest.raises(PayloadError):
-        unbox(b"x" * 32, 3, sent)
+        decrypt_share(b"x" * 32, 3, sent)
 
 
 def test_wrong_shares_of_a_mask_key_are_noticed():
     session, values = opened("masks", 5), vectors(5)
     run(session, values, names(5)[:4])
-    real = session._ask
+    real = session._collect_shares
 
     def lying(there):
         shares, nbytes = real(there)
         shares[4][0] = bytes(16)
         return shares, nbytes
 
-    session._ask = lying
+    session._collect_shares = lying
     with pytest.raises(PayloadError, match="wrong shares of the mask key of site-5"):
         session.result()
 
@@ -484,12 +495,12 @@ def test_bytes_are_those_of_the_messages():
     assert session.result()[1] == dict.fromkeys(names(5), (5 * (4 + 16), 1))
     fresh = opened("masks", 5)
     assert len(fresh.seal("site-1", np.zeros(SIZE))) == HEADER.size + 9 + len("site-1") + 4 * SIZE
-    assert len(rows({1: b"ab", 2: b"cd"})) == 12
+    assert len(pack_rows({1: b"ab", 2: b"cd"})) == 12
 
 
 @pytest.mark.parametrize(("count", "k"), [(12, 4), (11, 6), (30, 5)])
 def test_the_graph_is_regular_mutual_and_in_one_piece(count, k):
-    circles = graph(count, k, 0, 1)
+    circles = neighbour_graph(count, k, 0, 1)
     assert {len(circle) for circle in circles} == {k + k % 2 + 1}
     assert all(
         i in circle and all(i in circles[j] for j in circle) for i, circle in enumerate(circles)
@@ -500,46 +511,51 @@ def test_the_graph_is_regular_mutual_and_in_one_piece(count, k):
         seen |= new
         todo += new
     assert len(seen) == count
-    assert circles != graph(count, k, 0, 2) and circles == graph(count, k, 0, 1)
+    assert circles != neighbour_graph(count, k, 0, 2) and circles == neighbour_graph(count, k, 0, 1)
 
 
 def test_too_many_neighbours_are_everyone():
-    assert graph(5, 4, 0, 1) == graph(5, 9, 0, 1) == graph(5, 0, 0, 1) == [list(range(5))] * 5
+    assert (
+        neighbour_graph(5, 4, 0, 1)
+        == neighbour_graph(5, 9, 0, 1)
+        == neighbour_graph(5, 0, 0, 1)
+        == [list(range(5))] * 5
+    )
 
 
 def test_more_than_the_share_must_answer():
-    assert [needed(n, 0.5) for n in (2, 3, 4, 5, 10)] == [2, 2, 3, 3, 6]
-    assert needed(10, 0.3) == 4 and needed(3, 0.9) == 3
+    assert [shares_needed(n, 0.5) for n in (2, 3, 4, 5, 10)] == [2, 2, 3, 3, 6]
+    assert shares_needed(10, 0.3) == 4 and shares_needed(3, 0.9) == 3
 
 
 def test_the_risks_are_those_of_a_coin_where_one_can_do_it_by_hand():
-    whole = risk(3, 0, 0.5)
+    whole = failure_bounds(3, 0, 0.5)
     # 0 or 1 of 3 left
     assert whole["fails"] == pytest.approx(0.5) and whole["opened"] == whole["parted"] == 0
-    small = risk(100, 2, 0.1, 0.2)
+    small = failure_bounds(100, 2, 0.1, 0.2)
     assert small["fails"] == 1.0 and small["opened"] == 1.0 and small["parted"] == 1.0
-    assert risk(10, 2, 0.001)["fails"] == pytest.approx(10 * (1 - 0.999**2))
-    assert risk(100, 0, 0.0)["fails"] == 0 and risk(100, 0, 1.0)["fails"] == 1
-    assert risk(3, 0, 0.0, 0.5)["opened"] == pytest.approx(0.25), (
+    assert failure_bounds(10, 2, 0.001)["fails"] == pytest.approx(10 * (1 - 0.999**2))
+    assert failure_bounds(100, 0, 0.0)["fails"] == 0 and failure_bounds(100, 0, 1.0)["fails"] == 1
+    assert failure_bounds(3, 0, 0.0, 0.5)["opened"] == pytest.approx(0.25), (
         "both others, who are two of three"
     )
-    assert risk(100, 2, 0.0, 1e-3)["opened"] == pytest.approx(100 * 1e-6)
-    assert risk(100, 4, 0.01, 0.01)["parted"] == pytest.approx(100 * 0.02**2), (
+    assert failure_bounds(100, 2, 0.0, 1e-3)["opened"] == pytest.approx(100 * 1e-6)
+    assert failure_bounds(100, 4, 0.01, 0.01)["parted"] == pytest.approx(100 * 0.02**2), (
         "two in a row are gone"
     )
     rng = np.random.default_rng(0)
-    fails = np.mean(rng.binomial(40, 0.7, 200_000) < needed(41, 0.5))
+    fails = np.mean(rng.binomial(40, 0.7, 200_000) < shares_needed(41, 0.5))
     assert (
-        risk(1000, 40, 0.3)["fails"] == pytest.approx(min(1, 1000 * fails), rel=0.05)
+        failure_bounds(1000, 40, 0.3)["fails"] == pytest.approx(min(1, 1000 * fails), rel=0.05)
         or fails > 1e-3
     )
 
 
 def test_enough_neighbours_are_the_fewest_that_keep_every_risk_small():
-    k = enough(1000, 0.3, 0.05, 0.33)
+    k = safe_neighbours(1000, 0.3, 0.05, 0.33)
     assert (
-        max(risk(1000, k, 0.3, 0.05, 0.33).values())
+        max(failure_bounds(1000, k, 0.3, 0.05, 0.33).values())
         <= 1e-6
-        < max(risk(1000, k - 2, 0.3, 0.05, 0.33).values())
+        < max(failure_bounds(1000, k - 2, 0.3, 0.05, 0.33).values())
     )
-    assert enough(10, 0.3) == 0, "among ten, only everyone"
+    assert safe_neighbours(10, 0.3) == 0, "among ten, only everyone"

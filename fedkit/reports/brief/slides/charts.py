@@ -24,7 +24,7 @@ from fedkit.reports.brief.pictures import (
 from fedkit.reports.brief.slides import chart_xml as parts
 from fedkit.reports.brief.slides.chart_xml import typefaces  # noqa: F401  # slides set theirs by the same
 from fedkit.reports.brief.text_metrics import clean, cut, extent
-from fedkit.results.method_style import look
+from fedkit.results.method_style import method_style
 
 RISKY = re.compile(
     r"^\s*(?:[=+\-@\t\r]|(?:https?|ftp|file|mailto|internal|external|javascript):)", re.IGNORECASE
@@ -56,7 +56,7 @@ def accuracies(slide, brief: Brief, box: Sequence[int]) -> None:
     chart.plots[0].gap_width, chart.plots[0].overlap = 40, 100
     bars, ends = chart.plots[0].series
     for bar, point, end in zip(shown, _points(bars, len(shown)), _points(ends, len(shown))):
-        parts.paint(point.format.fill, look(bar.method).colour)
+        parts.paint(point.format.fill, method_style(bar.method).colour)
         parts.label(end, parts.SPACE + said(bar, brief.lang), XL_LABEL_POSITION.OUTSIDE_END, size)
     ends.format.fill.background()
     parts.error_bars(bars, spreads)
@@ -215,7 +215,7 @@ def said(bar: Bar, lang: str) -> str:
     """A bar's value with its interval, in words."""
     spread = interval(bar)
     return locale.percent(bar.value, lang) + (
-        f" ({locale.between(*spread, lang)})" if spread else ""
+        f" ({locale.percent_range(*spread, lang)})" if spread else ""
     )
 
 

@@ -1,7 +1,7 @@
 """Published and measured figures to check against: frozen encoder + logistic regression, k examples
 per label, 10 draws.
 
-usage: python tests/yardsticks.py DATA [--per-label 8] [--draws 10]
+usage: python tests/bench/yardsticks.py DATA [--per-label 8] [--draws 10]
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """How the two messy files in data/messy were made: rows of our own bundled sets, with faults
 planted on purpose.
 
-    python tests/messy_files.py [FOLDER]     writes branch_reports.xlsx and shiten_houkoku.csv
+    python tests/factories/messy_files.py [FOLDER]
+
+writes branch_reports.xlsx and shiten_houkoku.csv.
 
 The same seed gives the same cells. Everything that looks like personal data is made up: reserved
 telephone numbers and domains, the test number of a card network, the sample number in the
@@ -17,7 +19,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 BRANCHES = {
     "bakery": "Mill Lane",
     "clinic": "Riverside",
