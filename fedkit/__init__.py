@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 
-# Nothing phones home.
+# No telemetry from the libraries.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

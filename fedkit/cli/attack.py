@@ -79,14 +79,20 @@ def attack_command(
 
     with console.ProgressLine() as line:
         line.update("reading the data and the model ...")
-        rows = _demo(data, batches or 2, seed, line) if demo else _run(run, batches or 3, seed)
+        rows = (
+            _attack_demo(data, batches or 2, seed, line)
+            if demo
+            else _attack_recorded(run, batches or 3, seed)
+        )
     if as_json:
         console.print_json({"knew": THREAT_MODEL, "note": FAILURE_NOTE, "rows": rows})
     else:
         console.print_lines(report_lines(rows))
 
 
-def _demo(data: str | None, batches: int, seed: int, line: console.ProgressLine) -> list[dict]:
+def _attack_demo(
+    data: str | None, batches: int, seed: int, line: console.ProgressLine
+) -> list[dict]:
     from fedkit.audit.leak import leak_table
     from fedkit.experiments.job import prepare
 
@@ -101,7 +107,7 @@ def _demo(data: str | None, batches: int, seed: int, line: console.ProgressLine)
     )
 
 
-def _run(folder: Path, batches: int, seed: int) -> list[dict]:
+def _attack_recorded(folder: Path, batches: int, seed: int) -> list[dict]:
     from fedkit.audit.run_attack import attack_run
 
     return attack_run(folder, batches, seed)[1]

@@ -61,7 +61,7 @@ def brief_command(
     from fedkit.core.record import load_runs
     from fedkit.reports.brief.decide import decide
     from fedkit.reports.brief.returns import Assumptions
-    from fedkit.reports.write_brief import to_dict, write_briefs
+    from fedkit.reports.write_brief import brief_to_dict, write_briefs
 
     langs = parse_languages(lang)
     assumed = Assumptions.load(assumptions) if assumptions else Assumptions()
@@ -77,7 +77,7 @@ def brief_command(
         console.print_json(
             {
                 "files": [str(path) for path in written],
-                "briefs": [to_dict(brief) for brief in briefs],
+                "briefs": [brief_to_dict(brief) for brief in briefs],
             }
         )
     else:
@@ -91,9 +91,9 @@ def brief_command(
 
 def parse_languages(text: str) -> list[str]:
     """Return the languages that 'en', 'ja' or 'en,ja' names; FedkitError for any other."""
-    from fedkit.reports.text.brief import language
+    from fedkit.reports.text.brief import check_language
 
-    return list(dict.fromkeys(language(name.strip()) for name in text.split(",")))
+    return list(dict.fromkeys(check_language(name.strip()) for name in text.split(",")))
 
 
 def brief_lines(brief) -> list[str]:

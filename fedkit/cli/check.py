@@ -83,7 +83,7 @@ def check_command(
         from fedkit.data.read_rows import read_rows
         from fedkit.quality.finding import CheckOptions
         from fedkit.quality.report import EXIT, assess, to_dict
-        from fedkit.reports.check_report import lines, write_checked
+        from fedkit.reports.check_report import check_lines, write_checked
 
         if mask and out is None:
             raise FedkitError(
@@ -98,5 +98,5 @@ def check_command(
             values | {"written": [str(path) for path in written.paths]} if written else values
         )
     else:
-        console.print_lines(lines(quality, written))
+        console.print_lines(check_lines(quality, written))
     raise typer.Exit(EXIT[quality.verdict])

@@ -29,7 +29,7 @@ LONGEST = 1_000  # characters of an error: a damaged file may quote itself at le
 
 
 def run_command(command: Callable[[], Any]) -> int:
-    """Run a command and return its exit code; errors that users can cause are one line on stderr."""
+    """Run a command and return its exit code; users' errors are printed as one line on stderr."""
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:

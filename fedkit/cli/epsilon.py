@@ -33,14 +33,6 @@ UNIT = (
 NAMES = {"pld": "PLD", "rdp": "RDP", "prv": "PRV"}
 
 
-def _number(name: str, metavar: str, help: str) -> Any:
-    return typer.Option(name, metavar=metavar, parser=flags.parse_number, help=help)
-
-
-def _whole(name: str, metavar: str, help: str) -> Any:
-    return typer.Option(name, metavar=metavar, parser=flags.parse_whole, help=help)
-
-
 def epsilon_command(
     rate: Annotated[
         float | None,
@@ -144,6 +136,14 @@ def compute_epsilon(
             *explain_epsilon(delta, blocks, unit=UNIT, num_units=n, accountant=accountant),
         ],
     }
+
+
+def _number(name: str, metavar: str, help: str) -> Any:
+    return typer.Option(name, metavar=metavar, parser=flags.parse_number, help=help)
+
+
+def _whole(name: str, metavar: str, help: str) -> Any:
+    return typer.Option(name, metavar=metavar, parser=flags.parse_whole, help=help)
 
 
 def _check_one_given(one: str, first: object, other: str, second: object) -> None:

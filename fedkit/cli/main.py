@@ -380,9 +380,9 @@ def replay(
 
     Prints when each round ends, who was last, and the total beside the recorded one.
     """
-    from fedkit.reports.replay_report import replayed
+    from fedkit.reports.replay_report import replay_lines
 
-    lines, values = replayed(
+    lines, values = replay_lines(
         run, link, devices, deadline, server_link, html and flags.page_path(html)
     )
     console.print_json(values) if as_json else console.print_lines(lines)

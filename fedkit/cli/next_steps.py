@@ -12,14 +12,14 @@ from fedkit.core.record import Run
 
 def after_run(config: RunConfig, out: Path) -> list[str]:
     """Return commands: baselines on the same data unless they are there, and the comparison."""
-    beside = _with_ending(out, "-baselines")
-    there = any(beside.glob("*/run.json"))
+    sibling = _with_ending(out, "-baselines")
+    there = any(sibling.glob("*/run.json"))
     steps = (
         []
         if there
         else [
             command_line(
-                "baselines", replace(config, privacy="none", secure="none"), "--out", beside
+                "baselines", replace(config, privacy="none", secure="none"), "--out", sibling
             )
         ]
     )
@@ -29,19 +29,21 @@ def after_run(config: RunConfig, out: Path) -> list[str]:
             command_line("run", replace(config, privacy="none", secure="none"), "--out", open_run)
         )
     others = [open_run] if config.privacy != "none" else []
-    return _numbered(*steps, *_compare_commands(out, *others, beside))
+    return _numbered(*steps, *_compare_commands(out, *others, sibling))
 
 
 def after_baselines(config: RunConfig, out: Path) -> list[str]:
     """Return commands: the run on the same data unless it is there, and the comparison."""
-    beside = (
+    sibling = (
         out.with_name(out.name.removesuffix("-baselines"))
         if out.name.endswith("-baselines")
         else out
     )
-    beside = _with_ending(out, "-run") if beside.name in ("", out.name) else beside
-    steps = [] if (beside / "run.json").exists() else [command_line("run", config, "--out", beside)]
-    return _numbered(*steps, *_compare_commands(beside, out))
+    sibling = _with_ending(out, "-run") if sibling.name in ("", out.name) else sibling
+    steps = (
+        [] if (sibling / "run.json").exists() else [command_line("run", config, "--out", sibling)]
+    )
+    return _numbered(*steps, *_compare_commands(sibling, out))
 
 
 def _compare_commands(*folders: Path) -> list[str]:

@@ -106,8 +106,8 @@ def _gain_lines(run: Run) -> list[str]:
         measures.accuracy(run) - run.start.accuracy,
         measures.accuracy_interval(run),
     )
-    told = abs(gain) > (high - low) / 2
-    words = "" if told else ", which is within what chance does on this test set"
+    significant = abs(gain) > (high - low) / 2
+    words = "" if significant else ", which is within what chance does on this test set"
     return [f"the rounds added {formatting.points(gain)} points to the start{words}"]
 
 

@@ -1,7 +1,6 @@
-"""A first look at a file before anything is decided: encodings, sheets, where the header is, which
-column is what.
+"""Previewing a file: its first rows, header and columns, and the encodings and sheets to choose.
 
-Takes a path or an upload as (name, bytes). Reads little, changes nothing, and evaluates nothing.
+A file is a path or an upload as (name, bytes). Little of it is read, and nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from fedkit.data.columns import choose_columns
 from fedkit.data.limits import MAX_BYTES, header_names, make_table
 from fedkit.data.readers.delimited import detect_delimiter, iter_rows, malformed_error, read_jsonl
 from fedkit.data.readers.encoding import UTF_16, decode_text
-from fedkit.data.readers.files import READERS, USES_ENCODING, read_bytes, supported_suffix
+from fedkit.data.readers.files import SUFFIXES, USES_ENCODING, read_bytes, supported_suffix
 from fedkit.data.readers.header_detection import HEAD_ROWS, NumberedRow, find_header
 from fedkit.data.readers.workbook import (
     choose_sheet,
@@ -48,36 +47,32 @@ FileSource = Path | str | tuple[str, bytes]
 
 @dataclass(frozen=True)
 class EncodingOption:
-    """name: for `encoding`. fits: whether all bytes can be read with it. sample: a line that shows
-    it. chosen: used here.
-    """
+    """An encoding that could be chosen."""
 
     name: str
-    fits: bool
-    sample: str = ""
+    fits: bool  # whether all bytes can be decoded
+    sample: str = ""  # a decoded line, with other characters than ASCII if there is one
     chosen: bool = False
 
 
 @dataclass(frozen=True)
 class SheetOption:
-    """state: visible | hidden | veryHidden. rows, columns: the size that the file claims; None
-    where it says nothing.
-    """
+    """A sheet that could be chosen."""
 
     name: str
-    state: str
-    rows: int | None
+    state: str  # visible | hidden | veryHidden
+    rows: int | None  # size that the file claims; None if it does not say
     columns: int | None
     chosen: bool = False
 
 
 @dataclass(frozen=True)
 class Preview:
-    """header_row: line of the header as a person counts. cells: strings, one tuple per row, as wide
-    as `columns`.
+    """The first rows of a file, and the choices for reading it.
 
-    lines: the line of each row of `cells`. roles: text, label, client -> guessed column (those that
-    were found). problem: why the table could not be read with these choices, "" where it could.
+    header_row: line of the header, counted from 1. cells: strings, one tuple per row, as wide as
+    `columns`. lines: the line of each row of `cells`. roles: text, label, client -> guessed column
+    (those that were found). problem: why the table could not be read with these choices, or "".
     """
 
     name: str
@@ -101,26 +96,25 @@ def preview_file(
     header_row: int | None = None,
     rows: int = 12,
 ) -> Preview:
-    """The first `rows` rows of a file as they would be read with these choices, and what else could
-    be chosen.
+    """Return the first `rows` rows of a file as read with these choices, and what could be chosen.
 
-    source: a path, or an upload as (name, bytes). A file that cannot be read as it stands has a
-    `problem` and still shows its encodings and sheets. Raises FedkitError for no such file, an
+    source: a path, or an upload as (name, bytes). A file that cannot be read with these choices has
+    a `problem`, and still shows its encodings and sheets. Raises FedkitError for no such file, an
     unknown format and a file that is too large.
     """
     name, data = read_source(source)
     suffix = supported_suffix(Path(name))
-    known: dict[str, Any] = {"encodings": (), "sheets": ()}
+    options: dict[str, Any] = {"encodings": (), "sheets": ()}
     try:
         if suffix in USES_ENCODING:
-            known["encodings"] = _encodings(data, encoding)
-        found = _HEADS[suffix](data, name, encoding, sheet, header_row, known)
+            options["encodings"] = _encoding_options(data, encoding)
+        found = _READ_HEAD[suffix](data, name, encoding, sheet, header_row, options)
     except FedkitError as error:
-        return Preview(name, len(data), suffix, problem=str(error), **known)
+        return Preview(name, len(data), suffix, problem=str(error), **options)
     line, frame, notes = found
     shown = frame.head(rows)
-    cells = tuple(tuple(_shown(cell) for cell in row) for row in shown.itertuples(index=False))
-    roles, said = _roles(frame)
+    cells = tuple(tuple(_cell_text(cell) for cell in row) for row in shown.itertuples(index=False))
+    roles, role_notes = _guess_roles(frame)
     return Preview(
         name,
         len(data),
@@ -130,19 +124,20 @@ def preview_file(
         cells=cells,
         lines=tuple(shown.index),
         roles=roles,
-        notes=(*notes, *said),
-        **known,
+        notes=(*notes, *role_notes),
+        **options,
     )
 
 
 def read_source(source: FileSource) -> tuple[str, bytes]:
-    """Name and bytes of a path or an upload; an upload's name is made safe. Raises FedkitError if
-    it is too large.
+    """Return name and bytes of a path or an upload; an upload's name is made safe.
+
+    Raises FedkitError if it is too large, or no file.
     """
     if not isinstance(source, tuple):
         path = Path(source)
         if not path.is_file():
-            raise FedkitError(f"no file {quote(path)}; give one of {' '.join(READERS)}")
+            raise FedkitError(f"no file {quote(path)}; give one of {' '.join(SUFFIXES)}")
         return path.name, read_bytes(path)
     name, data = safe_name(source[0]), bytes(source[1])
     if len(data) > MAX_BYTES:
@@ -153,8 +148,7 @@ def read_source(source: FileSource) -> tuple[str, bytes]:
 
 
 def safe_name(name: object) -> str:
-    """A file name that stays in the folder it is put in: no folders, no control or bidi characters,
-    nothing reserved.
+    """Return a file name without folders, control or bidi characters, and reserved names.
 
     The suffix stays. Never empty, at most 100 characters and 200 bytes, never starts with a dot or
     a dash.
@@ -171,7 +165,7 @@ def safe_name(name: object) -> str:
     return (stem.rstrip(" .") or "upload") + suffix
 
 
-def _shown(cell: Any) -> str:
+def _cell_text(cell: Any) -> str:
     try:
         text = as_text(cell)
     except FedkitError:
@@ -179,18 +173,16 @@ def _shown(cell: Any) -> str:
     return text if len(text) <= CELL_WIDTH else text[: CELL_WIDTH - 1] + "…"
 
 
-def _roles(frame: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
+def _guess_roles(frame: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
     try:
-        chosen, said = choose_columns(frame)
+        chosen, notes = choose_columns(frame)
     except FedkitError as error:
         return {}, [str(error)]
-    return {role: name for role, name in vars(chosen).items() if name}, said
+    return {role: name for role, name in vars(chosen).items() if name}, notes
 
 
-def _encodings(data: bytes, given: str | None) -> tuple[EncodingOption, ...]:
-    """Each candidate with a line that shows what it makes of the bytes; the one that would be used
-    is marked.
-    """
+def _encoding_options(data: bytes, given: str | None) -> tuple[EncodingOption, ...]:
+    """Return each candidate with a decoded sample line; the one that would be used is marked."""
     names = list(dict.fromkeys([*([given] if given else []), *ENCODINGS]))
     marked = data[:2] in UTF_16
     found, used = [], given
@@ -198,7 +190,7 @@ def _encodings(data: bytes, given: str | None) -> tuple[EncodingOption, ...]:
         try:
             text = data.decode(name)
             if name == "utf-16" and (not marked and b"\0" not in data[:200]):
-                continue  # nearly any bytes can be read so: no use as a candidate
+                continue  # nearly any bytes can be decoded as UTF-16: no use as a candidate
         except (LookupError, ValueError):
             found.append(EncodingOption(name, False))
             continue
@@ -214,31 +206,29 @@ def _sample(text: str) -> str:
     )[:CELL_WIDTH]
 
 
-# --- the first rows of each format: (data, name, encoding, sheet, header_row, known) -> header's
-# line, frame, notes ---
+# --- the first rows of each format, as (line of the header, table, notes) ---
 
 
-def _delimited(data, name, encoding, sheet, header_row, known):
+def _read_delimited(data, name, encoding, sheet, header_row, options):
     text, notes = decode_text(data, name, encoding)
-    delimiter, said = detect_delimiter(text, name)
+    delimiter, delimiter_notes = detect_delimiter(text, name)
     try:
         head = list(itertools.islice(iter_rows(text, delimiter), 1_000))
     except csv.Error as error:
         raise malformed_error(name, error) from None
-    line, frame, more = _cut(head, name, header_row, ())
-    return line, frame, [*notes, *said, *more]
+    line, frame, more = _make_head(head, name, header_row, ())
+    return line, frame, [*notes, *delimiter_notes, *more]
 
 
-def _excel(data, name, encoding, sheet, header_row, known):
+def _read_excel(data, name, encoding, sheet, header_row, options):
     book = open_workbook(data, name)
     try:
-        known["sheets"] = tuple(_sheet(s, False) for s in book.worksheets)
+        options["sheets"] = tuple(_sheet_option(s, False) for s in book.worksheets)
         chosen, notes = choose_sheet(book, name, sheet)
-        known["sheets"] = tuple(_sheet(s, s is chosen) for s in book.worksheets)
+        options["sheets"] = tuple(_sheet_option(s, s is chosen) for s in book.worksheets)
         head = list(itertools.islice(iter_sheet_rows(chosen, name), 1_000))
-        line, frame, more = _cut(
-            head, f"{name}, sheet {chosen.title}", header_row, read_merged_ranges(data, chosen)
-        )
+        merges = read_merged_ranges(data, chosen)
+        line, frame, more = _make_head(head, f"{name}, sheet {chosen.title}", header_row, merges)
     except FedkitError:
         raise
     except Exception as error:  # openpyxl lets whatever broke inside it pass
@@ -248,45 +238,39 @@ def _excel(data, name, encoding, sheet, header_row, known):
     return line, frame, [*notes, *more]
 
 
-def _sheet(sheet: Any, chosen: bool) -> SheetOption:
+def _sheet_option(sheet: Any, chosen: bool) -> SheetOption:
     return SheetOption(sheet.title, sheet.sheet_state, sheet.max_row, sheet.max_column, chosen)
 
 
-def _cut(
+def _make_head(
     head: list[NumberedRow], name: str, header_row: int | None, merges: Any
 ) -> tuple[int, pd.DataFrame, list[str]]:
-    """The table in the first rows; cells beyond the header and rows of another width are shown as
-    far as they go.
-    """
-    heading = find_header(head[:HEAD_ROWS], name, header_row, merges)
-    wide = max((i for i, cell in enumerate(heading.cells, 1) if cell not in (None, "")), default=0)
-    names = header_names(heading.cells[:wide], name)
-    body = head[heading.body :]
+    """Return the table in the first rows, every row cut or filled to the width of the header."""
+    found = find_header(head[:HEAD_ROWS], name, header_row, merges)
+    wide = max((i for i, cell in enumerate(found.cells, 1) if cell not in (None, "")), default=0)
+    names = header_names(found.cells[:wide], name)
+    body = head[found.body :]
     rows = [[*cells[:wide], *[None] * (wide - len(cells))] for _, cells in body]
-    return (
-        heading.line,
-        make_table(rows, names, name, [line for line, _ in body]),
-        list(heading.notes),
-    )
+    return found.line, make_table(rows, names, name, [line for line, _ in body]), list(found.notes)
 
 
-def _jsonl(data, name, encoding, sheet, header_row, known):
+def _read_jsonl(data, name, encoding, sheet, header_row, options):
     text, notes = decode_text(data, name, encoding)
     cut = "\n".join(text.split("\n", 1_000)[:1_000]).encode("utf-8", "surrogatepass")
     frame, more = read_jsonl(cut, name, "utf-8")
     return None, frame, [*notes, *more]
 
 
-def _parquet(data, name, encoding, sheet, header_row, known):
+def _read_parquet(data, name, encoding, sheet, header_row, options):
     frame, notes = read_parquet(data, name)
     return None, frame, notes
 
 
-_HEADS = {
-    ".csv": _delimited,
-    ".tsv": _delimited,
-    ".xlsx": _excel,
-    ".parquet": _parquet,
-    ".jsonl": _jsonl,
-    ".json": _jsonl,
+_READ_HEAD = {
+    ".csv": _read_delimited,
+    ".tsv": _read_delimited,
+    ".xlsx": _read_excel,
+    ".parquet": _read_parquet,
+    ".jsonl": _read_jsonl,
+    ".json": _read_jsonl,
 }

@@ -159,8 +159,8 @@ def advise(needs: Needs, paces: Mapping[str, float] | None = None) -> list[Advic
     """Return every method of TUNES x WIRES: those that fit first, best first, then the others.
 
     Ranked by measured accuracy in steps of WITHIN points below the best that fits, then by traffic,
-    then by time. paces: measured seconds per example by tune, the others are computed. Raises
-    FedkitError.
+    then by time. paces: measured seconds per example by tune; others are computed. Raises
+    FedkitError for needs out of range.
     """
     check_needs(needs)
     needs = adjust_rounds(needs)
@@ -303,8 +303,10 @@ def _not_summable(wire: str, privacy: str) -> str:
 def _slowest(needs: Needs, down: int, work: float, up: int) -> tuple[float, float, float]:
     """Return when the slowest client's download, training and upload end, in s from the start."""
     names, places = _names(needs.sites), range(needs.sites)
-    world = World.of({"link": needs.link, "devices": needs.devices, "seed": 0}, names)
-    ends = world.ends(1, places, [down] * needs.sites, [work] * needs.sites, [up] * needs.sites)
+    world = World.from_config({"link": needs.link, "devices": needs.devices, "seed": 0}, names)
+    ends = world.visit_ends(
+        1, places, [down] * needs.sites, [work] * needs.sites, [up] * needs.sites
+    )
     return tuple(float(v) for v in ends[np.argmax(ends[:, 2])])
 
 

@@ -154,10 +154,7 @@ def _tuned(
 
 
 def _task(job: Job, client: ClientData, steps: int) -> Task:
-    """Return the task of a client that trains alone for `steps` steps.
-
-    It has a head start from its own data if the run has one.
-    """
+    """Return the task of a client that trains alone, with a head start from its own data if set."""
     start = job.start
     if (head := make_head_start(job.config.head_start)).sums:
         job.model.load_params(start)
@@ -174,10 +171,7 @@ def _task(job: Job, client: ClientData, steps: int) -> Task:
 
 
 def _judged_clients(job: Job, client: ClientData) -> list[ClientData]:
-    """Return the clients whose own test examples a model is tested on.
-
-    Its own client, or all clients when it was trained on pooled data.
-    """
+    """Return the clients whose test examples a model is tested on: its own, or all if pooled."""
     return job.clients if client.client_id == "pooled" else [client]
 
 

@@ -92,7 +92,7 @@ def check_config(config: RunConfig) -> None:
     make_tuner(config.tune)
     check_server(config)
     check_privacy(config)
-    World.of(config, ["a client"])
+    World.from_config(config, ["a client"])
     make_wires(config, make_aggregator(config.aggregate))
     check_head_start(config)
 

@@ -46,10 +46,7 @@ def measure_privacy_curve(
 
 
 def curve_plan(config: RunConfig, eps: Sequence[float] = EPS, seeds: Sequence[int] = SEEDS) -> Plan:
-    """Return the sweep that measures the curve.
-
-    The runs without privacy come first, so that the baselines take their settings.
-    """
+    """Return the sweep of the curve; the runs without privacy are first, for the baselines."""
     usual = RunConfig().to_dict()
     kept = {
         k: v for k, v in config.to_dict().items() if k not in ("seed", "privacy") and v != usual[k]
@@ -67,9 +64,9 @@ def curve_plan(config: RunConfig, eps: Sequence[float] = EPS, seeds: Sequence[in
 
 
 def with_epsilon(spec: str, epsilon: float) -> str:
-    """Return the spec with another epsilon; 'none' becomes 'example'.
+    """Return a privacy spec with another epsilon; 'none' becomes 'example'. Raises FedkitError.
 
-    'example:eps=8,clip=1', 3 -> 'example:eps=3,clip=1'. Raises FedkitError.
+    'example:eps=8,clip=1', 3 -> 'example:eps=3,clip=1'.
     """
     from fedkit.privacy.mechanisms import make_privacy
 

@@ -241,7 +241,7 @@ def total_steps(job: Job) -> int:
             np.mean([np.ceil(len(c.train) / config.batch_size) for c in job.clients])
             * config.local_epochs
         )
-        return round(config.rounds * strategy.size(len(job.clients)) * each)
+        return round(config.rounds * strategy.buffer_size(len(job.clients)) * each)
     return sum(
         config.local_epochs * int(np.ceil(len(c.train) / config.batch_size))
         for number in range(1, config.rounds + 1)

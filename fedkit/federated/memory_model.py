@@ -1,10 +1,9 @@
-"""How much memory training takes, from what is allocated: for a run on this machine, and for one
-site alone.
+"""Model of the memory that training takes: for a run on this machine, and for one client alone.
 
 Counted, in bytes: weights in their number format, gradients and AdamW's moments, activations that
 the backward pass needs (none below the lowest trained layer), attention weights, the store of
 frozen states, tokens, copies of updates. Three constants were fitted to measured peaks
-(`tests/bench/memory.py` prints both): they are marked so below.
+(`tests/bench/memory.py` prints both); they are marked below.
 """
 
 from __future__ import annotations
@@ -30,28 +29,27 @@ from fedkit.models.tuners.registry import Tuner, make_tuner
 # measured: interpreter, torch (CPU wheel), transformers, PEFT, scikit-learn, pandas, a tokenizer
 BASE = 550e6
 WORKSPACE = 90e6  # fitted: what the matrix library prepares and keeps
-# measured: bytes that bfloat16 products keep for each new length of a batch (oneDNN's cache off and
-# on)
+# measured with oneDNN's cache off and on: bytes that bfloat16 products keep for each new length of
+# a batch
 SHAPE = 7e6
-MOST_SHAPES = 73  # of them: the cache holds 1,024 products, about 14 for each length
+MAX_SHAPES = 73  # lengths in the cache, which holds 1,024 products, about 14 for each length
 SLACK = 1.6  # fitted: memory that the allocator holds for each byte that a step takes and frees
-# fitted: copies of the trained part alive while an update is packed, checked and summed; 13 by
-# counting
+# fitted (13 by counting): copies of the trained part alive while an update is packed, checked and
+# summed
 COPIES = 17.0
-# of them there while a site trains: before round 1, shared now, and as the sites hold it
+# of them alive while a client trains: before round 1, shared now, and as the clients hold it
 SERVER_COPIES = 3
-# of them at a site: where it started, the result, the change, the message out and the message in
-SITE_COPIES = 5
+# of them at a client: its start, the result, the change, the message out and the message in
+CLIENT_COPIES = 5
 READ_TEXTS = 128  # in one batch that is only read
 TOKEN, TEXT = 36, 250  # bytes of a token id in a tuple, and of a text with its entry
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What is known of the texts: how many there are, and tokens in the mean and in the longest,
-    both after cutting.
+    """Number of texts, and tokens in the mean and in the longest, both after truncation.
 
-    spread: how many lengths all but the shortest and the longest hundredth have; None: not known.
+    spread: number of different lengths without the shortest and longest 1 %; None: not known.
     """
 
     number: int
@@ -61,19 +59,21 @@ class Texts:
 
     @classmethod
     def of(cls, lengths: Iterable[int], number: int | None = None) -> Texts:
-        """From token counts of some texts; number: of all texts, if these are a sample."""
-        lengths = np.asarray(list(lengths))
-        if not len(lengths):
+        """Return the figures from token counts. number: of all texts, if these are a sample."""
+        tokens = np.asarray(list(lengths))
+        if not len(tokens):
             raise FedkitError("no texts given; at least one is needed to predict memory")
-        low, high = np.percentile(lengths, (1, 99))
-        many = len(lengths) if number is None else number
-        return cls(many, float(lengths.mean()), int(lengths.max()), int(high - low) + 1)
+        low, high = np.percentile(tokens, (1, 99))
+        count = len(tokens) if number is None else number
+        return cls(count, float(tokens.mean()), int(tokens.max()), int(high - low) + 1)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """A base model: layers, width, width inside the feed-forward part, heads, weights in the layers
-    and in all.
+    """Sizes of a base model.
+
+    layers: their number. width: of the hidden states. inner: width inside the feed-forward part.
+    heads: of the attention. layer_values, values: weights in the layers, and in all.
     """
 
     layers: int
@@ -86,8 +86,9 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a tuner trains: shapes by name, the head included; the lowest layer that a gradient must
-    reach.
+    """What a tuner trains.
+
+    shapes: by name, the head included. lowest: the lowest layer that a gradient must reach.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -101,10 +102,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes by part. `work` and `exchange` do not coincide, so the larger one counts.
+    """Bytes by part. `work` and `exchange` are not alive together, so the larger one counts.
 
-    work: gradients, moments and activations of a step, or what reading takes. exchange: copies of
-    an update.
+    work: gradients, moments and activations of a step, or of texts that are only read. exchange:
+    copies of an update.
     """
 
     base: int
@@ -130,24 +131,22 @@ class Footprint:
 def process_footprint(
     config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa"
 ) -> Footprint:
-    """The peak of `fedkit run` on this machine, server and all sites in one process.
+    """Return the peak of `fedkit run` on this machine, server and all clients in one process.
 
-    texts: of all sites and the test set. config.dtype 'auto' counts as float32, which takes more.
+    texts: of all clients and the test set. config.dtype 'auto' counts as float32, which takes more.
     attention: eager or sdpa, where the plain engine computes. Raises FedkitError for an unknown
     model or tuner.
     """
     shape, trained = describe_model(config.model, config.tune, labels)
     size, fast = _bytes(config), uses_fast_engine(config, trained)
-    together = _seats(config, texts, shape, trained) if fast else 1
+    seats = _seats(config, texts, shape, trained) if fast else 1
     share = 4 * trained.values
-    step = _step(config, texts, shape, trained, together, fast, attention)
+    step = _step(config, texts, shape, trained, seats, fast, attention)
     # fast: values, two moments, gradient and two copies, of each seat
-    moments = share * (6 * together if fast else 3)
+    moments = share * (6 * seats if fast else 3)
     read = _read(texts, shape, size, fast, attention)
     work = max(SLACK * step + moments + SERVER_COPIES * share, SLACK * read)
-    kept = _workspace(
-        config, texts, shape, trained, together, fast, math.ceil(config.clients / together)
-    )
+    kept = _workspace(config, texts, shape, trained, seats, fast, math.ceil(config.clients / seats))
     return Footprint(
         int(BASE),
         _weights(shape, trained, size, fast),
@@ -162,10 +161,10 @@ def process_footprint(
 def client_footprint(
     config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa"
 ) -> Footprint:
-    """The peak of one site that trains alone, by the plain engine. texts: its own."""
+    """Return the peak of one client that trains alone, by the plain engine. texts: its own."""
     shape, trained = describe_model(config.model, config.tune, labels)
     size, share = _bytes(config), 4 * trained.values
-    # and where it started
+    # 4 * share: the parameters that it started from
     step = SLACK * _step(config, texts, shape, trained, 1, False, attention) + 4 * share
     work = max(step, SLACK * _read(texts, shape, size, False, attention))
     kept = _workspace(config, texts, shape, trained, 1, False, 1)
@@ -176,17 +175,17 @@ def client_footprint(
         kept,
         0,
         int(work),
-        SITE_COPIES * share,
+        CLIENT_COPIES * share,
     )
 
 
 def memory_problem(
     config: RunConfig, device: str, texts: Texts | None = None, labels: int = 12
 ) -> str:
-    """'' if one site can train `config` on `device`, an entry of DEVICES, else the reason with both
-    numbers.
+    """Return why one client cannot train `config` on `device`, or ''.
 
-    texts: the site's own; None: as many as the config says, else 200, each as long as it may be.
+    device: an entry of DEVICES. texts: the client's own; None: as many as the config says, else
+    200, each of the largest length.
     """
     from fedkit.network import parse_device
 
@@ -198,8 +197,9 @@ def memory_problem(
 
 
 def memory_shortage(needed: Footprint, memory: int | None, who: str = "this device") -> str:
-    """'' if there is enough, else the reason with both numbers. memory: bytes free to train in;
-    None: no limit is known.
+    """Return why the memory does not suffice, with both numbers, or ''.
+
+    memory: bytes free to train in; None: no limit is known.
     """
     from fedkit.core.formatting import megabytes
 
@@ -215,34 +215,31 @@ def memory_shortage(needed: Footprint, memory: int | None, who: str = "this devi
 
 
 def describe_model(model: str, tune: str, labels: int) -> tuple[Geometry, Trained]:
-    """The base model's geometry and what `tune` trains in it, head included. No weights
-    are read.
-    """
+    """Return the base model's sizes and what `tune` trains in it; no weights are read."""
     base, shapes, lowest = _skeleton(find_location(model), tune, labels)
     return base, Trained(dict(shapes), lowest, make_tuner(tune))
 
 
 @lru_cache(maxsize=64)
 def find_location(model: str) -> str:
-    """Where the base model is. Raises FedkitError if it is not here."""
+    """Return the folder of the base model. Raises FedkitError if it is not on this machine."""
     return find_model(model).location
 
 
 @lru_cache(maxsize=256)
 def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, int]:
-    """(geometry, ((name, shape), ...), lowest trained layer) of a model without its weights."""
+    """Return (geometry, ((name, shape), ...), lowest trained layer), without reading weights."""
     import torch
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
-    from fedkit.models.classifier import TextClassifier, _peft_name
+    from fedkit.models.classifier import TextClassifier, peft_name
 
-    tuner, plan = (
-        make_tuner(tune),
-        AutoConfig.from_pretrained(location, local_files_only=True, trust_remote_code=False),
-    )
+    tuner = make_tuner(tune)
+    plan = AutoConfig.from_pretrained(location, local_files_only=True, trust_remote_code=False)
     logging.set_verbosity_error()
-    empty = not hasattr(tuner, "tokens")  # virtual tokens are tried out, which needs numbers
+    # a tuner with virtual tokens runs the model once, which needs values
+    empty = not hasattr(tuner, "tokens")
     with (
         torch.device("meta" if empty else "cpu"),
         torch.random.fork_rng(devices=[]),
@@ -255,7 +252,7 @@ def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, i
         sizes = [(n, p.numel()) for n, p in encoder.named_parameters()]
         module = TextClassifier(tuner.attach(encoder), plan.hidden_size, labels)
     shapes = tuple(
-        (_peft_name(n), tuple(p.shape)) for n, p in module.named_parameters() if p.requires_grad
+        (peft_name(n), tuple(p.shape)) for n, p in module.named_parameters() if p.requires_grad
     )
     inner = getattr(plan, "intermediate_size", None) or 4 * plan.hidden_size
     inside = sum(n for name, n in sizes if _layer(name) is not None)
@@ -273,15 +270,13 @@ def _skeleton(location: str, tune: str, labels: int) -> tuple[Geometry, tuple, i
 
 
 def _layer(name: str) -> int | None:
-    """The number of the layer that a parameter is in, from its name; None outside the layers."""
+    """Return the layer number in a parameter's name; None outside the layers."""
     found = re.search(r"\.?(?:layers?|blocks?|h)\.(\d+)\.", name)
     return int(found[1]) if found else None
 
 
 def uses_fast_engine(config: RunConfig, trained: Trained) -> bool:
-    """Whether the fast engine is expected to compute this: only LoRA pairs and the head are
-    trained.
-    """
+    """Return whether the fast engine computes this: only LoRA pairs and the head are trained."""
     names = [n for n in trained.shapes if not n.startswith("head.")]
     plain = not trained.tuner.frozen_base or getattr(trained.tuner, "use_dora", False)
     return config.engine != "plain" and not plain and all(".lora_" in n for n in names)
@@ -299,32 +294,32 @@ def _workspace(
     texts: Texts,
     shape: Geometry,
     trained: Trained,
-    together: int,
+    seats: int,
     fast: bool,
     visits: int,
 ) -> int:
-    """What the matrix library keeps: in bfloat16 for every new length of a trained batch, up to
-    what its cache holds.
+    """Return what the matrix library keeps, in bfloat16 for every new length of a trained batch.
 
-    Lengths of a run: the distinct ones among all batches, drawn evenly from those there are.
-    visits: a round's, one after another. The fast engine's batches vary in the number of windows,
-    by about a third.
+    At most what its cache holds. The lengths of a run are the distinct ones among all batches,
+    drawn evenly from the possible ones. visits: groups of clients trained one after another in a
+    round. The fast engine's batches vary in the number of windows, by about a third.
     """
     if _bytes(config) == 4 or (trained.lowest == shape.layers):
         return int(WORKSPACE)
     there = max(1.0, texts.spread or 2 * (texts.longest - texts.mean))
     if fast:
-        rows, width = _rows(config.batch_size * together, texts, fast)
+        rows, width = _rows(config.batch_size * seats, texts, fast)
         there = max(1.0, rows / width / 3)
     examples = config.examples_per_client or texts.number / config.clients
     batches = config.rounds * config.local_epochs * visits * math.ceil(examples / config.batch_size)
-    lengths = min(there * -math.expm1(-batches / there), MOST_SHAPES)
+    lengths = min(there * -math.expm1(-batches / there), MAX_SHAPES)
     return int(WORKSPACE + SHAPE * lengths)
 
 
 def _weights(shape: Geometry, trained: Trained, size: int, fast: bool) -> int:
-    """Base weights as held: the fast engine keeps query, key and value once more, and bf16 matrices
-    in two orders.
+    """Return the bytes of the base weights.
+
+    The fast engine holds query, key and value twice, and bfloat16 matrices in two orders.
     """
     held = shape.values * (size if trained.tuner.frozen_base else 4)
     added = 0 if trained.tuner.in_place else 4 * trained.values
@@ -339,7 +334,7 @@ def _data(texts: Texts) -> int:
 
 
 def _store(texts: Texts, shape: Geometry, trained: Trained, size: int) -> int:
-    """States below the lowest trained layer, or sentence vectors; it grows by doubling."""
+    """Return the bytes of stored states below the lowest trained layer, or of sentence vectors."""
     if trained.lowest == 0:
         return 0
     rows, width = (1, 4) if trained.lowest == shape.layers else (texts.mean, size)
@@ -347,7 +342,7 @@ def _store(texts: Texts, shape: Geometry, trained: Trained, size: int) -> int:
 
 
 def _seats(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained) -> int:
-    """Sites trained at once, as `client.cohort.seats` has it."""
+    """Return how many clients are trained at once, as in `cohort.num_seats`."""
     room = HEAD_TEXTS // config.batch_size
     if trained.lowest < shape.layers:
         room = round(TRAINED_TOKENS / (config.batch_size * texts.mean))
@@ -358,7 +353,7 @@ def _seats(config: RunConfig, texts: Texts, shape: Geometry, trained: Trained) -
 
 
 def _rows(number: int, texts: Texts, fast: bool) -> tuple[int, int]:
-    """(rows of tokens that `number` texts fill, tokens that each attends to), padding included."""
+    """Return (rows of tokens of `number` texts, tokens that each attends to), with padding."""
     if not fast:
         return number * texts.longest, texts.longest
     width = max(MIN_WINDOW, 2 ** math.ceil(math.log2(texts.mean)))
@@ -370,27 +365,30 @@ def _step(
     texts: Texts,
     shape: Geometry,
     trained: Trained,
-    together: int,
+    seats: int,
     fast: bool,
     attention: str,
 ) -> int:
-    """Activations of one gradient step: kept by every layer that a gradient passes, and one layer's
-    own work.
+    """Return the bytes of one gradient step's activations.
+
+    Those kept by every layer that a gradient passes, and those of one layer's computation.
     """
     virtual = getattr(trained.tuner, "tokens", 0)
     longer = Texts(texts.number, texts.mean + virtual, texts.longest + virtual)
     if trained.lowest == shape.layers and fast:
         return 0
-    rows, window = _rows(config.batch_size * together, longer, fast)
+    rows, window = _rows(config.batch_size * seats, longer, fast)
     size = _bytes(config)
-    kept = (shape.layers - trained.lowest) * _kept(config, shape, trained, fast, window, attention)
+    kept = (shape.layers - trained.lowest) * layer_activation_bytes(
+        config, shape, trained, fast, window, attention
+    )
     return rows * (kept + _passing(shape, size, window, fast, attention))
 
 
-def _kept(
+def layer_activation_bytes(
     config: RunConfig, shape: Geometry, trained: Trained, fast: bool, window: int, attention: str
 ) -> int:
-    """Bytes for each token that a layer keeps for the backward pass."""
+    """Return the bytes per token that a layer keeps for the backward pass."""
     size, d, f = _bytes(config), shape.width, shape.inner
     # under autocast the residual stream stays in float32
     stream = size if trained.tuner.frozen_base else 4
@@ -401,7 +399,7 @@ def _kept(
 
 
 def _extra(tune: str, size: int, stream: int, d: int, f: int, fast: bool) -> int:
-    """What a layer keeps besides because something in it is trained, bytes for each token."""
+    """Return the additional bytes per token of a layer with trained parts."""
     return {
         "full": (3 * d + f) * size + (stream - size) * d,  # autocast keeps what it cast
         "last": (3 * d + f) * size + (stream - size) * d,
@@ -414,15 +412,13 @@ def _extra(tune: str, size: int, stream: int, d: int, f: int, fast: bool) -> int
 
 
 def _passing(shape: Geometry, size: int, window: int, fast: bool, attention: str) -> int:
-    """Bytes for each token while one layer is computed, in either direction: feed-forward part or
-    attention.
-    """
+    """Return the bytes per token while one layer, feed-forward part or attention, is computed."""
     d, scores = shape.width, 3 * shape.heads * window if fast or attention == "eager" else 0
     return size * max(2 * shape.inner + 2 * d, (7 if fast else 5) * d + scores)
 
 
 def _read(texts: Texts, shape: Geometry, size: int, fast: bool, attention: str) -> int:
-    """One batch of texts that are only read: for the start and for the scores."""
+    """Return the bytes of one batch of texts that are only read, for the start and the scores."""
     number = max(1, min(READ_TEXTS, READ_TOKENS // texts.longest, texts.number))
     rows, window = _rows(number, texts, fast)
     return rows * _passing(shape, size, window, fast, attention)

@@ -1,9 +1,8 @@
-"""What is done about clients that differ: during their training, in how much each counts, and in
-the server's step.
+"""Strategies against client drift: in local training, in the weights, and in the server's step.
 
-The mean of a round's updates is made in aggregate.py; a strategy shapes what goes into it and what
-becomes of it. To add one: a small frozen dataclass that overrides what it does differently from
-`Strategy`, and a line in `STRATEGIES`.
+The mean of a round's updates is made in `aggregation.aggregators`; a strategy decides what goes
+into it and how the server applies it. To add one: a small frozen dataclass that overrides methods
+of `Strategy`, and a line in `STRATEGIES`.
 """
 
 from __future__ import annotations
@@ -22,16 +21,15 @@ from fedkit.core.spec import build_entry
 from fedkit.core.tensors import CONTROL_SUFFIX, Params
 from fedkit.federated.local.train import ClientUpdate
 
-State = Params  # tensors the server carries from round to round; {} when it carries none
+State = Params  # tensors kept from round to round, which fit in a file; {} when there are none
 
 
 @dataclass(frozen=True)
 class UpdateSummary:
-    """What the server knows of an update that counted, besides its tensors.
+    """What the server knows of an update that counted, without its tensors.
 
-    base: its weight by WEIGHTS. weight: what the mean weighs it by. square: ||delta||^2. steps and
-    loss are what the client says of itself. Square, steps and loss are only there if the strategy
-    asks for them.
+    base: weight by WEIGHTS. weight: weight in the mean. square: ||delta||^2. steps and loss: as
+    the client reports them. Square, steps and loss are set only if the strategy needs them.
     """
 
     base: float
@@ -43,39 +41,43 @@ class UpdateSummary:
 
 
 class Strategy:
-    """What all share, and what FedAvg does; the others override parts of it."""
+    """Base of all strategies; acts as FedAvg."""
 
     needs: ClassVar[str] = ""
-    reports: ClassVar[tuple[str, ...]] = ()  # figures that clients must send along: steps, loss
-    # works on the mean of the deltas, so refuses aggregations that make another
+    reports: ClassVar[tuple[str, ...]] = ()  # numbers that clients must report: steps, loss
+    # works on the plain mean of the deltas, so other aggregations are refused
     plain_mean: ClassVar[bool] = False
-    norms: ClassVar[bool] = False  # asks for ||delta||^2 of every update
-    controls: ClassVar[bool] = False  # clients keep and send a control variate for every tensor
-    # the server steps when enough updates are there, whoever sent them
+    needs_norms: ClassVar[bool] = False  # needs ||delta||^2 of every update
+    uses_controls: ClassVar[bool] = (
+        False  # clients keep and send a control variate for every tensor
+    )
+    # the server steps when enough updates have arrived, from any clients
     asynchronous: ClassVar[bool] = False
 
     @property
     def pull(self) -> float:
-        """Strength of the proximal term that holds clients near what they started from."""
+        """Strength mu of the proximal term that holds clients near their starting parameters."""
         return 0.0
 
-    def margin(self, counts: np.ndarray) -> Tensor | None:
-        """What the client's loss adds to the logits, given its examples per label; None: as --loss
-        says.
+    def logit_margin(self, counts: np.ndarray) -> Tensor | None:
+        """Return what the client's loss adds to the logits, shape (labels,).
+
+        counts: its examples per label. None: as --loss says.
         """
         return None
 
     def init(self, shared: Params, clients: int) -> State:
-        """The state before round 1 of a run with so many clients."""
+        """Return the state before round 1 of a run with so many clients."""
         return {}
 
     def broadcast(self, state: State) -> Params:
-        """Tensors that clients need besides the shared ones."""
+        """Return tensors that clients need in addition to the shared ones."""
         return {}
 
-    def weigh(self, update: ClientUpdate, base: float) -> float:
-        """How much an update counts in the mean. base: its weight by WEIGHTS; one carried over
-        counts less.
+    def update_weight(self, update: ClientUpdate, base: float) -> float:
+        """Return the weight of an update in the mean; a stale update counts less.
+
+        base: its weight by WEIGHTS.
         """
         return base * staleness_discount(update)
 
@@ -86,22 +88,27 @@ class Strategy:
         delta: Params | None,
         arrived: Sequence[UpdateSummary] = (),
     ) -> tuple[Params, State]:
-        """(new shared parameters, new state). delta: the mean change of some tensors; None when no
-        update counted.
+        """Return (new shared parameters, new state).
+
+        delta: the mean change of some tensors; None when no update counted.
         """
         if delta is None:
             return shared, state
-        scale = self.scale(arrived)
-        change, state = self.change({n: scale * t for n, t in delta.items()}, state)
+        scale = self.mean_scale(arrived)
+        change, state = self.server_change({n: scale * t for n, t in delta.items()}, state)
         return shared | {n: shared[n] + t for n, t in change.items() if n in shared}, state
 
-    def scale(self, arrived: Sequence[UpdateSummary]) -> float:
-        """By how much the mean is stretched before the step."""
+    def mean_scale(self, arrived: Sequence[UpdateSummary]) -> float:
+        """Return the factor by which the mean is multiplied before the step."""
         return 1.0
 
-    def change(self, delta: Params, state: State) -> tuple[Params, State]:
-        """(what the shared tensors change by, new state)."""
+    def server_change(self, delta: Params, state: State) -> tuple[Params, State]:
+        """Return (the change of the shared tensors, new state)."""
         return delta, state
+
+    def buffer_size(self, clients: int) -> int:
+        """Return the number of updates that an asynchronous server waits for."""
+        return clients
 
 
 @dataclass(frozen=True)
@@ -131,9 +138,10 @@ class FedLC(Strategy):
     tau: float = 1.0
     needs: ClassVar[str] = "its own loss; --loss is not used"
 
-    def margin(self, counts: np.ndarray) -> Tensor:
-        """-tau n^(-1/4), shape (labels,); a label that a client lacks (n = 0) is left out of its
-        loss, as n -> 0 says.
+    def logit_margin(self, counts: np.ndarray) -> Tensor:
+        """Return -tau n^(-1/4), shape (labels,).
+
+        A label without examples (n = 0) is left out of the client's loss, the limit of n -> 0.
         """
         there = torch.from_numpy(counts).double()
         return torch.where(
@@ -151,7 +159,7 @@ class FedAvgM(Strategy):
     lr: float = 1.0
     plain_mean = True
 
-    def change(self, delta: Params, state: State) -> tuple[Params, State]:
+    def server_change(self, delta: Params, state: State) -> tuple[Params, State]:
         velocity = {n: self.momentum * state.get(n, 0.0) + t for n, t in delta.items()}
         return {n: self.lr * t for n, t in velocity.items()}, state | velocity
 
@@ -170,19 +178,19 @@ class Adaptive(Strategy):
     tau: float = 0.001
     plain_mean = True
 
-    def change(self, delta: Params, state: State) -> tuple[Params, State]:
+    def server_change(self, delta: Params, state: State) -> tuple[Params, State]:
         change, new = {}, dict(state)
         for n, t in delta.items():
             v = state.get(f"v/{n}", torch.full_like(t, self.tau**2))
             new[f"m/{n}"] = (
                 self.beta1 * state.get(f"m/{n}", torch.zeros_like(t)) + (1 - self.beta1) * t
             )
-            new[f"v/{n}"] = self.second(v, t.square())
+            new[f"v/{n}"] = self.second_moment(v, t.square())
             change[n] = self.lr * new[f"m/{n}"] / (new[f"v/{n}"].sqrt() + self.tau)
         return change, new
 
-    def second(self, v: Tensor, square: Tensor) -> Tensor:
-        """The new second moment from the one before and delta^2."""
+    def second_moment(self, v: Tensor, square: Tensor) -> Tensor:
+        """Return the new second moment from the one before and delta^2."""
         raise NotImplementedError
 
 
@@ -192,7 +200,7 @@ class FedAdagrad(Adaptive):
 
     beta1: float = 0.0
 
-    def second(self, v: Tensor, square: Tensor) -> Tensor:
+    def second_moment(self, v: Tensor, square: Tensor) -> Tensor:
         return v + square
 
 
@@ -202,7 +210,7 @@ class FedAdam(Adaptive):
     2021).
     """
 
-    def second(self, v: Tensor, square: Tensor) -> Tensor:
+    def second_moment(self, v: Tensor, square: Tensor) -> Tensor:
         return self.beta2 * v + (1 - self.beta2) * square
 
 
@@ -212,7 +220,7 @@ class FedYogi(Adaptive):
     (Reddi et al., 2021).
     """
 
-    def second(self, v: Tensor, square: Tensor) -> Tensor:
+    def second_moment(self, v: Tensor, square: Tensor) -> Tensor:
         return v - (1 - self.beta2) * square * torch.sign(v - square)
 
 
@@ -227,7 +235,7 @@ class Scaffold(Strategy):
     """
 
     lr: float = 1.0
-    plain_mean = controls = True
+    plain_mean = uses_controls = True
     needs: ClassVar[str] = "twice the traffic; --aggregate mean, --share all"
 
     def init(self, shared: Params, clients: int) -> State:
@@ -245,7 +253,7 @@ class Scaffold(Strategy):
         delta: Params | None,
         arrived: Sequence[UpdateSummary] = (),
     ) -> tuple[Params, State]:
-        """c moves by |arrived| / clients times the mean change of the clients' c_i."""
+        """Step; c moves by |arrived| / clients times the mean change of the clients' c_i."""
         if delta is None:
             return shared, state
         share = len(arrived) / float(state["clients"])
@@ -263,12 +271,13 @@ class FedNova(Strategy):
     plain_mean = True
     reports = ("steps",)
 
-    def weigh(self, update: ClientUpdate, base: float) -> float:
+    def update_weight(self, update: ClientUpdate, base: float) -> float:
         return base * staleness_discount(update) / max(update.metrics["steps"], 1.0)
 
-    def scale(self, arrived: Sequence[UpdateSummary]) -> float:
-        """tau_eff sum_i p_i / tau_i with p_i = base_i / sum base: turns the weighted mean into
-        tau_eff sum_i p_i delta_i / tau_i.
+    def mean_scale(self, arrived: Sequence[UpdateSummary]) -> float:
+        """Return tau_eff sum_i p_i / tau_i with p_i = base_i / sum base.
+
+        It turns the weighted mean into tau_eff sum_i p_i delta_i / tau_i.
         """
         whole = sum(a.base for a in arrived)
         effective = sum(a.base * max(a.steps, 1.0) for a in arrived) / whole
@@ -286,14 +295,14 @@ class QFedAvg(Strategy):
 
     q: float = 0.2
     lr: float = 1.0
-    plain_mean = norms = True
+    plain_mean = needs_norms = True
     reports = ("loss",)
     needs: ClassVar[str] = "every client counts alike but for its loss; --weights is not used"
 
-    def weigh(self, update: ClientUpdate, base: float) -> float:
+    def update_weight(self, update: ClientUpdate, base: float) -> float:
         return (update.metrics["loss"] + 1e-10) ** self.q
 
-    def scale(self, arrived: Sequence[UpdateSummary]) -> float:
+    def mean_scale(self, arrived: Sequence[UpdateSummary]) -> float:
         steepness = 1 / self.lr
         norms = sum(
             self.q * (a.loss + 1e-10) ** (self.q - 1) * steepness**2 * a.square
@@ -318,30 +327,29 @@ class FedBuff(Strategy):
     plain_mean = asynchronous = True
     needs: ClassVar[str] = "devices and link decide the order; --aggregate mean, no --deadline"
 
-    def weigh(self, update: ClientUpdate, base: float) -> float:
+    def update_weight(self, update: ClientUpdate, base: float) -> float:
         return base * staleness_discount(update, self.power)
 
-    def scale(self, arrived: Sequence[UpdateSummary]) -> float:
-        """Divide by the weights without staleness: old updates make a smaller step, not only a
-        smaller share.
+    def mean_scale(self, arrived: Sequence[UpdateSummary]) -> float:
+        """Return the factor that divides by the weights without staleness.
+
+        Old updates then make a smaller step, not only a smaller share.
         """
         return self.lr * sum(a.weight for a in arrived) / sum(a.base for a in arrived)
 
-    def size(self, clients: int) -> int:
-        """Updates that make a step."""
+    def buffer_size(self, clients: int) -> int:
         return min(self.buffer or math.ceil(clients / 2), clients)
 
 
 def staleness_discount(update: ClientUpdate, power: float = 0.5) -> float:
-    """What an update that trained from older parameters still counts: (1 + staleness)^-power (Xie
-    et al., 2019).
-    """
+    """Return the discount of a stale update, (1 + staleness)^-power (Xie et al., 2019)."""
     return (1 + update.staleness) ** -power
 
 
 def make_strategy(spec: str) -> Strategy:
-    """The strategy that 'name:key=value,...' describes. Raises FedkitError naming what is
-    allowed.
+    """Return the strategy that 'name:key=value,...' describes.
+
+    Raises FedkitError naming what is allowed.
     """
     strategy = build_entry("strategy", STRATEGIES, spec)
     for name, (least, most) in RANGES.items():
@@ -353,7 +361,7 @@ def make_strategy(spec: str) -> Strategy:
     return strategy
 
 
-RANGES = {  # of parameters, whoever has them
+RANGES = {  # allowed values of a parameter, for every strategy that has it
     "mu": (0, 1000),
     "tau": (1e-12, 100),
     "momentum": (0, 0.9999),

@@ -1,9 +1,13 @@
-"""What a promise of privacy does not go with: refused before any data is read, with the reason."""
+"""Checks of settings that contradict each other, and notes on settings that do not act as written.
+
+`check_server` and `check_privacy` need only the config and run before any data is read; the others
+need the clients.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -17,34 +21,264 @@ from fedkit.federated.local.train import sgd_momentum
 from fedkit.federated.rounds.attacks import make_attack
 from fedkit.federated.rounds.faults import parse_faults
 from fedkit.federated.rounds.head_start import privacy_budget
-from fedkit.federated.strategies import make_strategy
+from fedkit.federated.rounds.sampling import cohort_size
+from fedkit.federated.strategies import Strategy, make_strategy
 from fedkit.models.head_starts import make_head_start
-from fedkit.privacy.mechanisms import make_privacy
+from fedkit.privacy.mechanisms import Privacy, make_privacy
 from fedkit.wire.pipeline import make_wire
 from fedkit.wire.secure_aggregation.registry import make_lock
 
-WEAK_EPSILON = 10.0  # an epsilon above which the promise is one in name only
+LATE = ("drop", "carry")
+WEAK_EPSILON = 10.0  # above it, the promise is one in name only
+Conflicts = Iterator[tuple[bool, str]]  # (whether the settings contradict, the reason)
+
+
+def check_server(config: RunConfig) -> None:
+    """Refuse a strategy, robust rule, faults or deadline that cannot work, alone or together.
+
+    Raises FedkitError.
+    """
+    conflicts = list(_server_conflicts(config))
+    make_attack(config.attack), parse_faults(config.faults), sgd_momentum(config)
+    for name in ("deadline", "pace"):
+        value = getattr(config, name)
+        if value is not None and not (0 < value <= 1e9 and math.isfinite(value)):
+            raise FedkitError(f"{name} {value:g} given; write seconds above 0, for example 0.5")
+    if config.late not in LATE:
+        raise FedkitError(f"late {config.late!r} is not known; choose one of: {', '.join(LATE)}")
+    _refuse(conflicts)
 
 
 def check_privacy(config: RunConfig) -> None:
-    """Refuse combinations that break the promise of --privacy or cannot be summed under --secure.
+    """Refuse settings that break the promise of --privacy or cannot be summed under --secure.
+
     Raises FedkitError.
     """
     privacy, strategy = make_privacy(config.privacy), make_strategy(config.strategy)
     make_lock(config.secure)
-    for wrong, why in (
-        *_any(config, privacy, strategy),
-        *_client(config, privacy),
-        *_sealed(config, privacy, strategy),
+    _refuse(
+        [
+            *_privacy_conflicts(config, privacy, strategy),
+            *_client_privacy_conflicts(config, privacy),
+            *_secure_conflicts(config, privacy, strategy),
+        ]
+    )
+
+
+def check_budget(config: RunConfig, clients: Sequence[ClientData]) -> None:
+    """Refuse a budget that not even one round keeps, and too few clients to sum.
+
+    Raises FedkitError.
+    """
+    budget = privacy_budget(config, len(clients))
+    units = (
+        sum(len(c.train) for c in clients) if budget and budget.unit == "example" else len(clients)
+    )
+    if budget and budget.delta * units >= 1:
+        raise FedkitError(
+            f"privacy delta={budget.delta:g} given, and there are {units:,} {budget.unit}s:"
+            " publishing one of them whole would count as private; use at most 1 / (10 n), here"
+            f" delta={1 / (10 * units):.1g}"
+        )
+    if config.secure != "none" and len(clients) < 2:
+        raise FedkitError(
+            f"secure {config.secure!r} given with one client; a sum of one hides nothing"
+        )
+
+
+def check_clients(config: RunConfig, clients: int) -> None:
+    """Refuse attacks and robust rules that need more clients. Raises FedkitError."""
+    make_attack(config.attack).draw_attackers(clients, config.seed)
+    make_robust(config.robust).check(cohort_size(clients, config.clients_per_round))
+
+
+def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) -> None:
+    """Refuse training that does not fit the memory of a client's device.
+
+    Of each kind of device, the client with the most texts counts. Raises FedkitError.
+    """
+    from fedkit.federated.memory_model import Texts, client_footprint, memory_shortage
+    from fedkit.network import World, parse_device
+
+    names = World.from_config(config, [c.client_id for c in clients]).devices
+    for name in dict.fromkeys(names):
+        memory = parse_device(name).memory
+        if memory is None:
+            continue
+        held = [
+            (c.train.tokens or ()) + (c.validation.tokens or ())
+            for c, device in zip(clients, names)
+            if device == name
+        ]
+        texts = Texts.of(len(t) for t in max(held, key=len))
+        if reason := memory_shortage(
+            client_footprint(config, texts, labels), memory, f"a site ({name})"
+        ):
+            raise FedkitError(
+                f"tune {config.tune!r} {reason}; use a smaller --tune, --batch-size or"
+                " --max-tokens, or other --devices"
+            )
+
+
+def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]:
+    """Return sentences on what the promise means for these clients."""
+    budget, out = privacy_budget(config, len(clients)), []
+    if config.secure.startswith("masks"):
+        out.append(
+            "secure: masks here are not secure, for teaching: all secrets come from one seed, in"
+            " one process"
+        )
+    if budget is None:
+        return out
+    if not (budget.privacy.eps or budget.privacy.noise):
+        out.append(f"privacy: no eps given, {budget.eps:g} is used")
+    if budget.eps > WEAK_EPSILON:
+        sure = 1 / (1 + math.exp(-min(budget.eps, 700)))
+        out.append(
+            f"privacy: epsilon {budget.eps:g} promises next to nothing: by itself it lets an"
+            f" attacker be right {sure:.4%} of the time"
+        )
+    if budget.unit == "example":
+        drawn = (
+            "takes all its rows"
+            if budget.rate == 1
+            else f"draws each row with probability {budget.rate:g}"
+        )
+        out.append(
+            f"privacy: batch-size {config.batch_size} not used; each of the"
+            f" {budget.total_steps} steps of a site {drawn}"
+        )
+    if budget.unit == "client" and len(clients) < 100:
+        out.append(
+            f"privacy: for {len(clients)} clients a promise to whole clients costs noise of"
+            f" {budget.noise / budget.cohort:.2f} times the clip on every mean: little can be"
+            " learned"
+        )
+    return out
+
+
+def server_notes(config: RunConfig, clients: Sequence[str] = ()) -> list[str]:
+    """Return sentences on settings that do not act as written, and on what the seed draws."""
+    attackers = (
+        sorted(make_attack(config.attack).draw_attackers(len(clients), config.seed))
+        if clients
+        else []
+    )
+    notes = (
+        [
+            f"attack {config.attack}: by {', '.join(clients[i] for i in attackers)}, drawn by the"
+            " seed"
+        ]
+        if attackers
+        else []
+    )
+    if attackers and config.robust != "none" and 2 * len(attackers) >= len(clients):
+        notes.append(
+            f"{len(attackers)} of {len(clients)} sites attack: no robust rule bears half or more"
+        )
+    if (
+        make_strategy(config.strategy).logit_margin(np.zeros(1)) is not None
+        and config.loss != RunConfig.loss
     ):
+        notes.append(
+            f"loss {config.loss} not used: strategy {config.strategy} has a loss of its own"
+        )
+    if config.pace is not None:
+        from fedkit.federated.cost_model import time_decides
+
+        if not time_decides(config):
+            notes.append("pace: the clock uses it in place of the measured training seconds")
+    return notes
+
+
+def _refuse(conflicts: Iterable[tuple[bool, str]]) -> None:
+    """Raise FedkitError with the reason of the first conflict that is there."""
+    for wrong, why in conflicts:
         if wrong:
             raise FedkitError(why)
 
 
-def _any(config: RunConfig, privacy, strategy):
-    given = f"privacy {config.privacy!r}"
+def _server_conflicts(config: RunConfig) -> Conflicts:
+    strategy, rule = make_strategy(config.strategy), make_aggregator(config.aggregate)
+    robust, weights = make_robust(config.robust), make_weights(config.weights)
+    one_by_one = rule.needs_both or rule.own_means
+    reporting = (
+        f"strategy {config.strategy!r}" if strategy.reports else f"weights {config.weights!r}"
+    )
+    yield (
+        strategy.plain_mean and one_by_one,
+        (
+            f"strategy {config.strategy!r} works on the plain mean, and aggregate"
+            f" {config.aggregate!r} makes another; use --aggregate mean or ffa"
+        ),
+    )
+    yield (
+        strategy.uses_controls and (config.aggregate != "mean" or config.share != "all"),
+        (
+            f"strategy {config.strategy!r} needs every tensor of every client; use --aggregate"
+            " mean and --share all"
+        ),
+    )
+    yield (
+        strategy.asynchronous and config.deadline is not None,
+        (
+            f"deadline {config.deadline} given with strategy {config.strategy!r}, which does"
+            " not wait; leave --deadline out"
+        ),
+    )
+    yield (
+        strategy.asynchronous and config.clients_per_round is not None,
+        (
+            f"clients-per-round {config.clients_per_round} given with strategy"
+            f" {config.strategy!r}, whose clients all work all the time; leave it out"
+        ),
+    )
+    yield (
+        strategy.asynchronous and (config.aggregate != "mean" or config.share != "all"),
+        (
+            f"strategy {config.strategy!r} mixes parameters of several ages; use --aggregate"
+            " mean and --share all"
+        ),
+    )
+    yield (
+        robust.individual and one_by_one,
+        (
+            f"robust {config.robust!r} changes the updates, and aggregate {config.aggregate!r}"
+            " needs them as they are; use --aggregate mean or ffa"
+        ),
+    )
+    yield (
+        robust.individual and strategy.asynchronous,
+        (
+            f"robust {config.robust!r} compares a whole round's updates, and strategy"
+            f" {config.strategy!r} has no rounds; use another --strategy"
+        ),
+    )
+    yield (
+        robust.individual and bool(strategy.reports or weights.reports),
+        (
+            f"robust {config.robust!r} takes nobody's word, and"
+            f" {reporting} asks sites for figures of their own; use"
+            " one of the two"
+        ),
+    )
+    yield (
+        config.late == "carry" and config.deadline is None,
+        "late 'carry' given without --deadline; give both",
+    )
+    yield (
+        config.late == "carry" and (one_by_one or config.share != "all"),
+        (
+            f"late 'carry' mixes parameters of two rounds, and aggregate {config.aggregate!r}"
+            f" or --share {config.share!r} does not allow it; use --late drop"
+        ),
+    )
+
+
+def _privacy_conflicts(config: RunConfig, privacy: Privacy, strategy: Strategy) -> Conflicts:
     if not privacy.unit:
         return
+    given = f"privacy {config.privacy!r}"
     asks = sorted(
         {"loss", "validation"} & {*strategy.reports, *make_weights(config.weights).reports}
     )
@@ -56,7 +290,7 @@ def _any(config: RunConfig, privacy, strategy):
         ),
     )
     yield (
-        strategy.controls,
+        strategy.uses_controls,
         (
             f"{given} with strategy {config.strategy!r}: its control variates are gradients that"
             " nothing protects; use another --strategy"
@@ -70,7 +304,7 @@ def _any(config: RunConfig, privacy, strategy):
         ),
     )
     yield (
-        privacy.unit == "example" and strategy.margin(np.zeros(1)) is not None,
+        privacy.unit == "example" and strategy.logit_margin(np.zeros(1)) is not None,
         (
             f"{given} with strategy {config.strategy!r}: its loss depends on the counts of a site's"
             " labels, so every example's gradient would; use another --strategy"
@@ -114,14 +348,11 @@ def _any(config: RunConfig, privacy, strategy):
     )
 
 
-def _client(config: RunConfig, privacy):
+def _client_privacy_conflicts(config: RunConfig, privacy: Privacy) -> Conflicts:
     if privacy.unit != "client":
         return
-    given, rule, wire = (
-        f"privacy {config.privacy!r}",
-        make_aggregator(config.aggregate),
-        make_wire(config.wire),
-    )
+    given = f"privacy {config.privacy!r}"
+    rule, wire = make_aggregator(config.aggregate), make_wire(config.wire)
     yield (
         config.weights != "uniform",
         (
@@ -134,7 +365,7 @@ def _client(config: RunConfig, privacy):
         f"{given} with late 'carry': a client could count twice in one round; use --late drop",
     )
     yield (
-        rule.both or rule.own_means,
+        rule.needs_both or rule.own_means,
         (
             f"{given} with aggregate {config.aggregate!r}, which uses each client's tensors"
             " otherwise than in a mean; use --aggregate mean or ffa"
@@ -174,14 +405,11 @@ def _client(config: RunConfig, privacy):
     )
 
 
-def _sealed(config: RunConfig, privacy, strategy):
+def _secure_conflicts(config: RunConfig, privacy: Privacy, strategy: Strategy) -> Conflicts:
     if config.secure == "none":
         return
-    given, rule, wire = (
-        f"secure {config.secure!r}",
-        make_aggregator(config.aggregate),
-        make_wire(config.wire),
-    )
+    given = f"secure {config.secure!r}"
+    rule, wire = make_aggregator(config.aggregate), make_wire(config.wire)
     bad = next(
         (s for s, stage in zip(config.wire.split("+"), wire.stages) if not stage.linear), None
     )
@@ -193,14 +421,19 @@ def _sealed(config: RunConfig, privacy, strategy):
         ),
     )
     yield (
-        rule.both or rule.own_means or bool(rule.listed()),
+        rule.needs_both or rule.own_means or bool(rule.listed_ranks()),
         (
             f"{given} with aggregate {config.aggregate!r}, which needs every client's matrices; use"
             " --aggregate mean or ffa"
         ),
     )
     yield (
-        bool(strategy.asynchronous or strategy.controls or strategy.reports or strategy.norms),
+        bool(
+            strategy.asynchronous
+            or strategy.uses_controls
+            or strategy.reports
+            or strategy.needs_norms
+        ),
         (
             f"{given} with strategy {config.strategy!r}, which needs more of each client than a"
             " sum; use fedavg, fedprox, fedavgm, fedadagrad, fedadam or fedyogi"
@@ -246,228 +479,3 @@ def _sealed(config: RunConfig, privacy, strategy):
             " privacy client"
         ),
     )
-
-
-def check_budget(config: RunConfig, clients: Sequence[ClientData]) -> None:
-    """Refuse a budget that not even one round keeps, and a number of clients that cannot be. Raises
-    FedkitError.
-    """
-    budget = privacy_budget(config, len(clients))
-    units = (
-        sum(len(c.train) for c in clients) if budget and budget.unit == "example" else len(clients)
-    )
-    if budget and budget.delta * units >= 1:
-        raise FedkitError(
-            f"privacy delta={budget.delta:g} given, and there are {units:,} {budget.unit}s:"
-            " publishing one of them whole would count as private; use at most 1 / (10 n), here"
-            f" delta={1 / (10 * units):.1g}"
-        )
-    if config.secure != "none" and len(clients) < 2:
-        raise FedkitError(
-            f"secure {config.secure!r} given with one client; a sum of one hides nothing"
-        )
-
-
-def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]:
-    """What the promise means here, in a sentence each."""
-    budget, out = privacy_budget(config, len(clients)), []
-    if config.secure.startswith("masks"):
-        out.append(
-            "secure: masks here are not secure, for teaching: all secrets come from one seed, in"
-            " one process"
-        )
-    if budget is None:
-        return out
-    if not (budget.privacy.eps or budget.privacy.noise):
-        out.append(f"privacy: no eps given, {budget.eps:g} is used")
-    if budget.eps > WEAK_EPSILON:
-        sure = 1 / (1 + math.exp(-min(budget.eps, 700)))
-        out.append(
-            f"privacy: epsilon {budget.eps:g} promises next to nothing: by itself it lets an"
-            f" attacker be right {sure:.4%} of the time"
-        )
-    if budget.unit == "example":
-        drawn = (
-            "takes all its rows"
-            if budget.rate == 1
-            else f"draws each row with probability {budget.rate:g}"
-        )
-        out.append(
-            f"privacy: batch-size {config.batch_size} not used; each of the {budget.whole} steps of"
-            f" a site {drawn}"
-        )
-    if budget.unit == "client" and len(clients) < 100:
-        out.append(
-            f"privacy: for {len(clients)} clients a promise to whole clients costs noise of"
-            f" {budget.noise / budget.cohort:.2f} times the clip on every mean: little can be"
-            " learned"
-        )
-    return out
-
-
-LATE = ("drop", "carry")
-
-
-def check_server(config: RunConfig) -> None:
-    """Refuse a strategy, a robust rule, faults or a deadline that cannot work, alone or together.
-    Raises FedkitError.
-    """
-    strategy, rule, robust = (
-        make_strategy(config.strategy),
-        make_aggregator(config.aggregate),
-        make_robust(config.robust),
-    )
-    weights = make_weights(config.weights)
-    make_attack(config.attack), parse_faults(config.faults), sgd_momentum(config)
-    for name in ("deadline", "pace"):
-        value = getattr(config, name)
-        if value is not None and not (0 < value <= 1e9 and math.isfinite(value)):
-            raise FedkitError(f"{name} {value:g} given; write seconds above 0, for example 0.5")
-    if config.late not in LATE:
-        raise FedkitError(f"late {config.late!r} is not known; choose one of: {', '.join(LATE)}")
-    one_by_one = rule.both or rule.own_means
-    for wrong, why in (
-        (
-            strategy.plain_mean and one_by_one,
-            (
-                f"strategy {config.strategy!r} works on the plain mean, and aggregate"
-                f" {config.aggregate!r} makes another; use --aggregate mean or ffa"
-            ),
-        ),
-        (
-            strategy.controls and (config.aggregate != "mean" or config.share != "all"),
-            (
-                f"strategy {config.strategy!r} needs every tensor of every client; use --aggregate"
-                " mean and --share all"
-            ),
-        ),
-        (
-            strategy.asynchronous and config.deadline is not None,
-            (
-                f"deadline {config.deadline} given with strategy {config.strategy!r}, which does"
-                " not wait; leave --deadline out"
-            ),
-        ),
-        (
-            strategy.asynchronous and config.clients_per_round is not None,
-            (
-                f"clients-per-round {config.clients_per_round} given with strategy"
-                f" {config.strategy!r}, whose clients all work all the time; leave it out"
-            ),
-        ),
-        (
-            strategy.asynchronous and (config.aggregate != "mean" or config.share != "all"),
-            (
-                f"strategy {config.strategy!r} mixes parameters of several ages; use --aggregate"
-                " mean and --share all"
-            ),
-        ),
-        (
-            robust.individual and one_by_one,
-            (
-                f"robust {config.robust!r} changes the updates, and aggregate {config.aggregate!r}"
-                " needs them as they are; use --aggregate mean or ffa"
-            ),
-        ),
-        (
-            robust.individual and strategy.asynchronous,
-            (
-                f"robust {config.robust!r} compares a whole round's updates, and strategy"
-                f" {config.strategy!r} has no rounds; use another --strategy"
-            ),
-        ),
-        (
-            robust.individual and (strategy.reports or weights.reports),
-            (
-                f"robust {config.robust!r} takes nobody's word, and"
-                f" {_asks(config, bool(strategy.reports))} asks sites for figures of their own; use"
-                " one of the two"
-            ),
-        ),
-        (
-            config.late == "carry" and config.deadline is None,
-            "late 'carry' given without --deadline; give both",
-        ),
-        (
-            config.late == "carry" and (one_by_one or config.share != "all"),
-            (
-                f"late 'carry' mixes parameters of two rounds, and aggregate {config.aggregate!r}"
-                f" or --share {config.share!r} does not allow it; use --late drop"
-            ),
-        ),
-    ):
-        if wrong:
-            raise FedkitError(why)
-
-
-def _asks(config: RunConfig, strategy: bool) -> str:
-    return f"strategy {config.strategy!r}" if strategy else f"weights {config.weights!r}"
-
-
-def check_clients(config: RunConfig, clients: int) -> None:
-    """Refuse what cannot work with so many clients. Raises FedkitError."""
-    from fedkit.federated.rounds.sampling import cohort_size
-
-    make_attack(config.attack).draw_attackers(clients, config.seed)
-    make_robust(config.robust).check(cohort_size(clients, config.clients_per_round))
-
-
-def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) -> None:
-    """Refuse what a site's device has no memory for, site by site of each device the largest.
-    Raises FedkitError.
-    """
-    from fedkit.federated.memory_model import Texts, client_footprint, memory_shortage
-    from fedkit.network import World, parse_device
-
-    names = World.of(config, [c.client_id for c in clients]).devices
-    for name in dict.fromkeys(names):
-        memory = parse_device(name).memory
-        if memory is None:
-            continue
-        held = [
-            c.train.tokens + c.validation.tokens
-            for c, device in zip(clients, names)
-            if device == name
-        ]
-        texts = Texts.of(len(t) for t in max(held, key=len))
-        if reason := memory_shortage(
-            client_footprint(config, texts, labels), memory, f"a site ({name})"
-        ):
-            raise FedkitError(
-                f"tune {config.tune!r} {reason}; use a smaller --tune, --batch-size or"
-                " --max-tokens, or other --devices"
-            )
-
-
-def server_notes(config: RunConfig, clients: Sequence[str] = ()) -> list[str]:
-    """What happens otherwise than the settings say, or is drawn by the seed, in a sentence each."""
-    attackers = (
-        sorted(make_attack(config.attack).draw_attackers(len(clients), config.seed))
-        if clients
-        else []
-    )
-    notes = (
-        [
-            f"attack {config.attack}: by {', '.join(clients[i] for i in attackers)}, drawn by the"
-            " seed"
-        ]
-        if attackers
-        else []
-    )
-    if attackers and config.robust != "none" and 2 * len(attackers) >= len(clients):
-        notes.append(
-            f"{len(attackers)} of {len(clients)} sites attack: no robust rule bears half or more"
-        )
-    if (
-        make_strategy(config.strategy).margin(np.zeros(1)) is not None
-        and config.loss != RunConfig.loss
-    ):
-        notes.append(
-            f"loss {config.loss} not used: strategy {config.strategy} has a loss of its own"
-        )
-    if config.pace is not None:
-        from fedkit.federated.cost_model import time_decides
-
-        if not time_decides(config):
-            notes.append("pace: the clock uses it in place of the measured training seconds")
-    return notes

@@ -161,7 +161,7 @@ def who_gave(run: Run) -> DataFrame:
     """
     visits = [c for r in run.rounds for c in r.clients if c.status == "ok"]
     clients, rows = [str(c["id"]) for c in run.data["clients"]], {}
-    computers = dict(zip(clients, World.of(run.config, clients).devices))
+    computers = dict(zip(clients, World.from_config(run.config, clients).devices))
     for client, own in run.rounds[-1].client_accuracy.items():
         stale = [c.staleness for c in visits if c.id == client]
         mean = f"{sum(stale) / len(stale):.1f}" if stale else "-"

@@ -147,7 +147,7 @@ def _body_file(model: Model) -> str:
 
 
 def _virtual_tokens(model: Model, body: Params) -> Tensor:
-    """Return the virtual tokens (tokens, width) that `body` computes; of prefixes for all layers."""
+    """Return the virtual tokens (tokens, width) computed from `body`; prefixes for all layers."""
     maker, tokens = model.module.encoder.prompt_encoder["default"], model.tuner.tokens
     own = {n.removeprefix("prompt_encoder."): t for n, t in body.items()}
     with torch.no_grad():

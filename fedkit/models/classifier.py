@@ -74,7 +74,7 @@ class Model:
         self.module, self.tokenizer, self.tuner = module.to(device), tokenizer, tuner
         self.labels, self.source, self.tune = labels, source, tune
         self.device, self.dtype, self.attention = device, dtype, attention
-        self.trainable = {_peft_name(n): p for n, p in module.named_parameters() if p.requires_grad}
+        self.trainable = {peft_name(n): p for n, p in module.named_parameters() if p.requires_grad}
         self.pad_id = tokenizer.pad_token_id or 0
         self.fast_encoder: FastEncoder | None = None  # None: computed by the plain engine
         self.merged: Params = {}  # added to frozen matrices now, see merging.py
@@ -85,7 +85,7 @@ class Model:
         return {n: p.detach().float().cpu().clone() for n, p in self.trainable.items()}
 
     def load_params(self, params: Params) -> None:
-        """Overwrite the trainable tensors in place; frozen matrices get what `params` adds to them."""
+        """Overwrite the trainable tensors in place, and merge `params` into the frozen matrices."""
         apply_merged(self, params)
         with torch.no_grad():
             for name, parameter in self.trainable.items():
@@ -158,13 +158,13 @@ class Model:
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return logits (batch, labels), float32."""
-        with self._precision():
+        with self.precision():
             return self.module(ids, mask).float()
 
     def features(self, examples: Examples) -> np.ndarray:
         """Return sentence vectors (n, d), float32, unit length."""
         out = np.zeros((len(examples), self.module.head.in_features), np.float32)
-        with torch.no_grad(), self._precision():
+        with torch.no_grad(), self.precision():
             for rows in batches_by_length(examples, 128, TOKENS_PER_BATCH):
                 out[rows] = self._vectors(examples, rows).float().cpu().numpy()
         return out
@@ -185,7 +185,7 @@ class Model:
             + head.bias.detach().cpu().numpy()
         )
 
-    def _precision(self):
+    def precision(self):
         mixed = self.dtype == torch.bfloat16 and not self.tuner.frozen_base
         return torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
 
@@ -204,7 +204,7 @@ def batches_by_length(examples: Examples, texts: int, tokens: int) -> Iterator[n
         start += max(1, fit)
 
 
-def _peft_name(name: str) -> str:
+def peft_name(name: str) -> str:
     """Return a parameter's name in PEFT's files, such as 'base_model...lora_A.weight'."""
     name = name.removeprefix("encoder.").replace(".default.", ".").removesuffix(".default")
     return name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")

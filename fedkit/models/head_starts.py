@@ -28,7 +28,7 @@ class Zero:
     needs = ""
 
     def solve(self, total: Params) -> Params:
-        """Return {head.weight (labels, d), head.bias (labels,)} from the clients' sums; {}: keep."""
+        """Return {head.weight (labels, d), head.bias (labels,)} from the sums; {}: keep it."""
         return {}
 
 
@@ -118,7 +118,7 @@ def _check_positive(name: str, key: str, value: float) -> None:
 
 
 def class_mean_head(feature_sums: Tensor) -> Params:
-    """Return a head whose rows point to each label's mean vector; labels without texts stay zero."""
+    """Return a head whose rows point to each label's mean vector; without texts they are zero."""
     rows = SCALE * torch.nn.functional.normalize(feature_sums, dim=-1)
     return {"head.weight": rows, "head.bias": torch.zeros(len(rows))}
 

@@ -1,8 +1,8 @@
 """From recorded bytes and training seconds to simulated time.
 
 In: a finished run, a link and a device for every client. Out: when each round and visit ends.
-`profiles` has the links and devices, `world` the event clock, `timeline` the result, `replay` a
-finished run over other lines and computers. Nothing is trained here.
+`profiles` has the links and devices, `world` computes the seconds of a round, `replay` those of a
+finished run with another network, and `timeline` holds the result. Nothing is trained here.
 May import: core.
 """
 
@@ -31,12 +31,12 @@ __all__ = [
     "RECORDED",
     "Device",
     "Link",
-    "Part",
+    "MixPart",
     "RoundTime",
     "Timeline",
     "VisitSpan",
     "World",
-    "deal",
+    "assign_parts",
     "describe_device",
     "describe_link",
     "parse_device",

@@ -1,5 +1,7 @@
-"""A site's connection: speed each way, latency, jitter and loss; profiles by name, or
-written out.
+"""The network link and the device of each client: profiles by name, text forms, and mixes.
+
+A link is a profile name or DOWN[:UP][/LATENCY][/jitter=J][/loss=P]; a device is a profile name. A
+mix NAME=SHARE,... gives shares of the clients different ones.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -17,7 +19,8 @@ from fedkit.core.formatting import percent
 
 SPEED_UNITS = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9}
 MSS = 1460  # bytes of payload in a TCP segment over Ethernet: 1500 less two headers of 20
-MAX_LATENCY = 600.0  # seconds of latency or jitter that are believed
+GB = 10**9
+MAX_LATENCY = 600.0  # seconds of latency or jitter that are accepted
 MAX_LOSS = 0.5
 SPEED_PATTERN = r"(?P<down>[\d.]+)(?P<du>[kmg]bps)(?::(?P<up>[\d.]+)(?P<uu>[kmg]bps))?"
 LINK_PATTERN = re.compile(
@@ -29,7 +32,7 @@ LINK_PATTERN = re.compile(
 
 @dataclass(frozen=True)
 class Link:
-    """A site's connection: bits per second each way, and seconds of one-way latency.
+    """The link of a client: bits per second each way, and seconds of one-way latency.
 
     jitter: each transfer waits up to so many seconds more, drawn anew. loss: share of packets that
     get lost.
@@ -43,68 +46,26 @@ class Link:
     about: str = field(default="", compare=False)
 
     def rate(self, speed: float) -> float:
-        """Bits per second of one TCP connection at a line speed of `speed`.
+        """Return the bits per second of one TCP connection at a line speed of `speed`.
 
         Lost packets are sent again, and TCP slows down at each: rate <= MSS/RTT * sqrt(3/2) /
         sqrt(loss) (Mathis, Semke, Mahdavi, Ott 1997, for periodic loss and an acknowledgement per
         packet). RTT: two latencies and the mean jitter of both.
         """
         round_trip = 2 * self.latency + self.jitter
-        most = (
-            8 * MSS / round_trip * math.sqrt(1.5 / self.loss)
-            if self.loss and round_trip
-            else math.inf
-        )
-        return min(speed * (1 - self.loss), most)
+        limit = math.inf
+        if self.loss and round_trip:
+            limit = 8 * MSS / round_trip * math.sqrt(1.5 / self.loss)
+        return min(speed * (1 - self.loss), limit)
 
 
-def parse_link(spec: str) -> Link:
-    """A profile name, or DOWN[:UP][/LATENCY][/jitter=J][/loss=P], such as
-    20mbps:2mbps/60ms/jitter=5ms/loss=0.01.
-    """
-    if spec in LINKS:
-        return LINKS[spec]
-    match = LINK_PATTERN.fullmatch(spec.strip().lower())
-    try:
-        down, up = _speeds(match)
-        latency, jitter, loss = (
-            float(match["ms"] or 0) / 1e3,
-            float(match["jitter"] or 0) / 1e3,
-            match["loss"] or 0,
-        )
-        if not (latency < MAX_LATENCY and jitter < MAX_LATENCY and float(loss) <= MAX_LOSS):
-            raise ValueError
-    except (TypeError, ValueError):
-        raise FedkitError(
-            f"link {spec!r} is not understood; write DOWN[:UP]/LATENCY such as 10mbps/40ms, with"
-            f" /jitter=5ms and /loss=0.01 (up to {MAX_LOSS}) after it where they matter, or one"
-            f" of: {', '.join(LINKS)}"
-        ) from None
-    return Link(down, up, latency, jitter, float(loss))
+@dataclass(frozen=True)
+class Device:
+    """The computer of a client, compared with the machine that ran the training."""
 
-
-def parse_server_link(spec: str | None) -> tuple[float, float] | None:
-    """The line that all sites share at the server, SPEED or TO-SITES:FROM-SITES, in bits per
-    second; None: no limit.
-    """
-    if spec is None:
-        return None
-    try:
-        return _speeds(re.fullmatch(SPEED_PATTERN, spec.strip().lower(), re.ASCII))
-    except (TypeError, ValueError):
-        raise FedkitError(
-            f"server-link {spec!r} is not understood; write a speed such as 100mbps, or"
-            " TO-SITES:FROM-SITES such as 1gbps:100mbps"
-        ) from None
-
-
-def _speeds(match: re.Match[str] | None) -> tuple[float, float]:
-    """Bits per second down and up. Raises TypeError or ValueError for what is no speed."""
-    down = float(match["down"]) * SPEED_UNITS[match["du"]]
-    up = float(match["up"]) * SPEED_UNITS[match["uu"]] if match["up"] else down
-    if not (0 < down < math.inf and 0 < up < math.inf):
-        raise ValueError
-    return down, up
+    slowdown: float  # seconds here for each second of the machine that ran
+    memory: int | None  # bytes free to train in; None: no limit
+    basis: str  # where the numbers come from
 
 
 LINKS: dict[str, Link] = {
@@ -131,28 +92,6 @@ LINKS: dict[str, Link] = {
     "office-100m": Link(100e6, 100e6, 0.01, about="an office on fibre"),
     "lan-1g": Link(1e9, 1e9, 0.001, about="the same building, Gigabit Ethernet"),
 }
-
-
-GB = 10**9
-
-
-@dataclass(frozen=True)
-class Device:
-    """slowdown: seconds here for each second of the machine that ran. memory: bytes free to train
-    in; None: no limit.
-    """
-
-    slowdown: float
-    memory: int | None
-    basis: str
-
-
-def parse_device(name: str) -> Device:
-    """A device profile by name."""
-    if name not in DEVICES:
-        raise FedkitError(f"devices {name!r} is not known; choose one of: {', '.join(DEVICES)}")
-    return DEVICES[name]
-
 
 DEVICES: dict[str, Device] = {
     "as-measured": Device(1.0, None, "the machine that ran the training"),
@@ -191,31 +130,83 @@ DEVICES: dict[str, Device] = {
     ),
 }
 
+Profile = TypeVar("Profile", Link, Device)
+
 
 @dataclass(frozen=True)
-class MixPart:
-    """One part of a mix: its name as written, what that stands for, and its share of the clients, 0
-    to 1.
-    """
+class MixPart(Generic[Profile]):
+    """One part of a mix: its name as written, its link or device, and its share of the clients."""
 
     name: str
-    what: Link | Device
-    share: float
+    profile: Profile
+    share: float  # 0 to 1
 
 
-def parse_links(spec: str) -> tuple[MixPart, ...]:
-    """A link, or a mix of links NAME=SHARE,... Raises FedkitError for what cannot be read."""
-    return _parse("link", spec, parse_link, "dsl=0.5,4g=0.5")
+def parse_link(spec: str) -> Link:
+    """Parse a profile name, or DOWN[:UP][/LATENCY][/jitter=J][/loss=P].
+
+    Example: 20mbps:2mbps/60ms/jitter=5ms/loss=0.01. Raises FedkitError for anything else.
+    """
+    if spec in LINKS:
+        return LINKS[spec]
+    try:
+        match = LINK_PATTERN.fullmatch(spec.strip().lower())
+        if match is None:
+            raise ValueError
+        down, up = _parse_speeds(match)
+        latency, jitter = float(match["ms"] or 0) / 1e3, float(match["jitter"] or 0) / 1e3
+        loss = float(match["loss"] or 0)
+        if not (latency < MAX_LATENCY and jitter < MAX_LATENCY and loss <= MAX_LOSS):
+            raise ValueError
+    except ValueError:
+        raise FedkitError(
+            f"link {spec!r} is not understood; write DOWN[:UP]/LATENCY such as 10mbps/40ms, with"
+            f" /jitter=5ms and /loss=0.01 (up to {MAX_LOSS}) after it where they matter, or one"
+            f" of: {', '.join(LINKS)}"
+        ) from None
+    return Link(down, up, latency, jitter, loss)
 
 
-def parse_devices(spec: str) -> tuple[MixPart, ...]:
-    """A device, or a mix of devices NAME=SHARE,... Raises FedkitError for what cannot be read."""
-    return _parse("devices", spec, parse_device, "old-pc=0.7,gpu-server=0.3")
+def parse_device(name: str) -> Device:
+    """Return a device profile by name. Raises FedkitError for an unknown name."""
+    if name not in DEVICES:
+        raise FedkitError(f"devices {name!r} is not known; choose one of: {', '.join(DEVICES)}")
+    return DEVICES[name]
+
+
+def parse_server_link(spec: str | None) -> tuple[float, float] | None:
+    """Parse the server's line, which all clients share: SPEED or TO-CLIENTS:FROM-CLIENTS.
+
+    Returns bits per second to and from the clients; None for None: no limit.
+    """
+    if spec is None:
+        return None
+    try:
+        match = re.fullmatch(SPEED_PATTERN, spec.strip().lower(), re.ASCII)
+        if match is None:
+            raise ValueError
+        return _parse_speeds(match)
+    except ValueError:
+        raise FedkitError(
+            f"server-link {spec!r} is not understood; write a speed such as 100mbps, or"
+            " TO-SITES:FROM-SITES such as 1gbps:100mbps"
+        ) from None
+
+
+def parse_links(spec: str) -> tuple[MixPart[Link], ...]:
+    """Parse a link, or a mix of links NAME=SHARE,... Raises FedkitError for anything else."""
+    return _parse_mix("link", spec, parse_link, "dsl=0.5,4g=0.5")
+
+
+def parse_devices(spec: str) -> tuple[MixPart[Device], ...]:
+    """Parse a device, or a mix of devices NAME=SHARE,... Raises FedkitError for anything else."""
+    return _parse_mix("devices", spec, parse_device, "old-pc=0.7,gpu-server=0.3")
 
 
 def assign_parts(parts: Sequence[MixPart], clients: int, seed: int, salt: int = 0) -> np.ndarray:
-    """The place in `parts` of what each client has, (clients,): the largest remainder decides how
-    many, the seed who.
+    """Return the index in `parts` of what each client has, int, shape (clients,).
+
+    The largest remainder method gives the number of clients of a part, the seed which ones.
     """
     exact = np.array([part.share for part in parts]) * clients
     counts = np.floor(exact + 1e-9).astype(int)
@@ -226,14 +217,55 @@ def assign_parts(parts: Sequence[MixPart], clients: int, seed: int, salt: int = 
     )
 
 
-def _parse(kind: str, spec: str, parse: Callable[[str], Any], example: str) -> tuple[MixPart, ...]:
+def describe_link(spec: str) -> str:
+    """Describe a link for people: '10mbps/40ms' -> '10 Mbit/s each way, 40 ms latency'.
+
+    The name of a profile is put before it; a mix is described part by part.
+    """
+    parts = parse_links(spec)
+    if len(parts) > 1:
+        return " and ".join(
+            f"{percent(part.share, 0)} over {describe_link(part.name)}" for part in parts
+        )
+    link, name = parts[0].profile, parts[0].name
+    speed = f"{_format_bits(link.down)} each way"
+    if link.down != link.up:
+        speed = f"{_format_bits(link.down)} down and {_format_bits(link.up)} up"
+    words = [f"{name}: {speed}" if name in LINKS else speed, f"{1e3 * link.latency:g} ms latency"]
+    words += [f"up to {1e3 * link.jitter:g} ms jitter"] if link.jitter else []
+    words += [f"{100 * link.loss:g} % loss"] if link.loss else []
+    return ", ".join(words)
+
+
+def describe_device(spec: str) -> str:
+    """Describe a device or a mix: 'half-speed' -> 'half-speed (an assumption: ...)'."""
+    parts = parse_devices(spec)
+    if len(parts) > 1:
+        return " and ".join(
+            f"{percent(part.share, 0)} {describe_device(part.name)}" for part in parts
+        )
+    return f"{parts[0].name} ({parts[0].profile.basis})"
+
+
+def _parse_speeds(match: re.Match[str]) -> tuple[float, float]:
+    """Return bits per second down and up. Raises ValueError for a number that is no speed."""
+    down = float(match["down"]) * SPEED_UNITS[match["du"]]
+    up = float(match["up"]) * SPEED_UNITS[match["uu"]] if match["up"] else down
+    if not (0 < down < math.inf and 0 < up < math.inf):
+        raise ValueError
+    return down, up
+
+
+def _parse_mix(
+    kind: str, spec: str, parse: Callable[[str], Profile], example: str
+) -> tuple[MixPart[Profile], ...]:
     items = [item.strip() for item in spec.split(",")]
     if len(items) == 1:
         name, _, share = items[0].rpartition("=")
         try:
             return (MixPart(spec.strip(), parse(spec), 1.0),)
         except FedkitError:
-            if not (_is_share(share) and _reads(parse, name)):
+            if not (_is_share(share) and _can_parse(parse, name)):
                 raise
     named = [item.rpartition("=") for item in items]
     if wrong := [item for item, (_, _, share) in zip(items, named) if not _is_share(share)]:
@@ -251,7 +283,7 @@ def _is_share(text: str) -> bool:
         return False
 
 
-def _reads(parse: Callable[[str], Any], name: str) -> bool:
+def _can_parse(parse: Callable[[str], object], name: str) -> bool:
     try:
         parse(name)
     except FedkitError:
@@ -259,44 +291,7 @@ def _reads(parse: Callable[[str], Any], name: str) -> bool:
     return True
 
 
-def describe_link(spec: str) -> str:
-    """'10mbps/40ms' -> '10 Mbit/s each way, 40 ms latency'; a profile's name is put before it, and
-    mixes are told part by part.
-    """
-    parts = parse_links(spec)
-    if len(parts) > 1:
-        return " and ".join(
-            f"{percent(part.share, 0)} over {describe_link(part.name)}" for part in parts
-        )
-    way, spec = parts[0].what, parts[0].name
-    speed = (
-        f"{_bits(way.down)} each way"
-        if way.down == way.up
-        else f"{_bits(way.down)} down and {_bits(way.up)} up"
-    )
-    more = [f"up to {1e3 * way.jitter:g} ms jitter"] * bool(way.jitter) + [
-        f"{100 * way.loss:g} % loss"
-    ] * bool(way.loss)
-    return ", ".join(
-        [
-            f"{spec + ': ' if spec in LINKS else ''}{speed}",
-            f"{1e3 * way.latency:g} ms latency",
-            *more,
-        ]
-    )
-
-
-def describe_device(name: str) -> str:
-    """'half-speed' -> 'half-speed (an assumption: ...)'."""
-    parts = parse_devices(name)
-    if len(parts) > 1:
-        return " and ".join(
-            f"{percent(part.share, 0)} {describe_device(part.name)}" for part in parts
-        )
-    return f"{parts[0].name} ({parts[0].what.basis})"
-
-
-def _bits(per_second: float) -> str:
+def _format_bits(per_second: float) -> str:
     for size, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s")):
         if per_second >= size:
             return f"{per_second / size:g} {unit}"

@@ -1,5 +1,6 @@
-"""When everything happened in a run, in simulated seconds: rounds, and what every client did in
-each.
+"""The result of a replay: when each round and each client's visit began and ended.
+
+Times are simulated seconds since the run began.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fedkit.core.record import ClientRecord
 
 @dataclass(frozen=True)
 class VisitSpan:
-    """One client in one round; times in simulated seconds since the run began.
+    """One client in one round.
 
     status: ok | late | lost | crashed | rejected, under the deadline of the timeline. A lost upload
     takes its whole time; a crashed client has none (uploaded == trained).
@@ -33,10 +34,9 @@ class VisitSpan:
 
 @dataclass(frozen=True)
 class RoundTime:
-    """One round: when it began and ended, in simulated seconds since the run began, and what each
-    client did in it.
+    """One round: when it began and ended, and the visits of its clients.
 
-    deadline: seconds since the run began after which the server did not wait; None: for the last.
+    deadline: when the server stopped waiting; None: it waited for the last upload.
     """
 
     number: int
@@ -49,18 +49,21 @@ class RoundTime:
     times: np.ndarray = field(repr=False, compare=False)
 
     @cached_property
-    def bars(self) -> tuple[VisitSpan, ...]:
-        """A bar for each client that took part, in the record's order; made when asked for."""
+    def visits(self) -> tuple[VisitSpan, ...]:
+        """The visit of each client that took part, in the order of the record; computed once."""
         rows = zip(self.clients, self.devices, self.times.tolist())
         return tuple(
-            VisitSpan(c.id, device, self._status(c, t[3]), *t, c.staleness) for c, device, t in rows
+            VisitSpan(
+                c.id, device, self._status(c, end), begin, downloaded, trained, end, c.staleness
+            )
+            for c, device, (begin, downloaded, trained, end) in rows
         )
 
     @property
-    def last(self) -> VisitSpan | None:
-        """The last of those for whom the server waited; None without any."""
-        waited = [bar for bar in self.bars if bar.uploaded <= self.ended + 1e-9] or self.bars
-        return max(waited, key=lambda bar: bar.uploaded, default=None)
+    def last_visit(self) -> VisitSpan | None:
+        """The last of the visits that the server waited for; None without any visit."""
+        waited = [v for v in self.visits if v.uploaded <= self.ended + 1e-9] or self.visits
+        return max(waited, key=lambda visit: visit.uploaded, default=None)
 
     def _status(self, client: ClientRecord, uploaded: float) -> str:
         if has_crashed(client):
@@ -72,10 +75,10 @@ class RoundTime:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Every round's time. rounds[0] is the exchange before round 1 (no clients and no time if there
-    was none).
+    """The times of every round of a run.
 
-    needs_new_run: why learning would have been otherwise; (): the redraw is exact.
+    rounds[0] is the exchange before round 1 (no clients and no time if there was none).
+    needs_new_run: why learning would have been different; (): the replay is exact.
     """
 
     rounds: tuple[RoundTime, ...]
@@ -83,9 +86,7 @@ class Timeline:
 
     @property
     def ends(self) -> list[float]:
-        """Simulated seconds since the run began at which the start exchange and each round
-        ended.
-        """
+        """When the start exchange and each round ended."""
         return [r.ended for r in self.rounds]
 
     @property
@@ -94,14 +95,14 @@ class Timeline:
         return self.rounds[-1].ended
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: rounds with their bars, and what needs a new run."""
+        """Return a dict for JSON: the rounds with their visits ("bars"), and `needs_new_run`."""
         rounds = [
             {
                 "round": r.number,
                 "began": r.began,
                 "ended": r.ended,
-                "last": r.last and r.last.client,
-                "bars": [asdict(bar) for bar in r.bars],
+                "last": r.last_visit and r.last_visit.client,
+                "bars": [asdict(visit) for visit in r.visits],
             }
             for r in self.rounds
         ]
@@ -113,5 +114,5 @@ class Timeline:
 
 
 def has_crashed(client: ClientRecord) -> bool:
-    """Whether it broke off in training, so that there was no upload."""
+    """Return whether a client stopped during training, so that there was no upload."""
     return client.status == "lost" and client.reason.startswith("crash")

@@ -28,8 +28,8 @@ FROZEN = "Frozen: logistic regression on the frozen encoder"
 def accuracy_by_round(runs: Runs) -> go.Figure:
     """Draw the test accuracy after every round, with the baselines as horizontal lines.
 
-    Round 0 is the state before training (the head start). The band is a 95 % interval over the test
-    set.
+    Round 0 is the state before training (the head start). The band: 95 % interval over test
+    examples.
     """
     runs = measures.sort_runs(runs)
     fig, main = go.Figure(), measures.federated_runs(runs)

@@ -161,7 +161,7 @@ def round_seconds(
     link, devices = replay_world(run, link, devices)
     record = _round(run, number)
     when = next(r for r in replay(run, link, devices).rounds if r.number == record.round)
-    split = {bar: phase_seconds(bar) for bar in when.bars}
+    split = {bar: phase_seconds(bar) for bar in when.visits}
     slow = sorted(split, key=lambda bar: sum(split[bar]), reverse=True)
     size, unit = formatting.time_unit(sum(split[slow[0]]) if slow else 0.0)
     ids = [

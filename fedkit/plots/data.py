@@ -49,9 +49,7 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
         "A cell is the number of training examples of a label at a client, from none (white) to"
         f" {most:,} (darkest); in brackets stands the number of all examples of the client."
     )
-    sized = [
-        f"{printable_line(c, 16)} ({size:,})" for c, size in zip(frame.index, frame.sum(axis=1))
-    ]
+    sized = [f"{printable_line(c, 16)} ({k:,})" for c, k in zip(frame.index, frame.sum(axis=1))]
     height = 180 + m * max(10, min(30, 760 // max(m, 1)))
     layout(fig, _finding(frame), caption, "Client (examples)", "Label", height)
     fig.update_xaxes(
@@ -60,11 +58,8 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
         autotickangles=[0, -35, -90],
         **_ticks(sized, NUMBERED),
     )
-    fig.update_yaxes(
-        showgrid=False,
-        autorange="reversed",
-        **_ticks([printable_line(c, 22) for c in frame.columns], FEW),
-    )
+    labels = [printable_line(c, 22) for c in frame.columns]
+    fig.update_yaxes(showgrid=False, autorange="reversed", **_ticks(labels, FEW))
     return fig
 
 

@@ -23,7 +23,7 @@ def draw_round(timeline: Timeline, number: int | None = None, devices: bool = Tr
     devices: write each client's device below its name. Raises FedkitError for an unknown round.
     """
     when = _round(timeline, number)
-    slow = sorted(when.bars, key=lambda bar: bar.uploaded, reverse=True)
+    slow = sorted(when.visits, key=lambda bar: bar.uploaded, reverse=True)
     many = len(slow) > SLOWEST + QUICKEST
     shown = slow[:SLOWEST] + slow[-QUICKEST:] if many else slow
     origin = min([when.began, *(bar.began for bar in shown)])

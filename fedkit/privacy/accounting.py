@@ -1,9 +1,7 @@
-"""How much privacy is spent: epsilon of repeated, sampled Gaussian noise, by three accountants; and
-how much noise to add.
+"""Privacy accounting: epsilon of repeated, sampled Gaussian noise by three accountants, and back.
 
-Everything here is for add-or-remove-one adjacency: the two data sets that must look alike differ in
-one unit (an example or a client, whatever was clipped to the sensitivity), which is there in one
-and not in the other.
+Adjacency is add-or-remove-one everywhere: neighbouring data sets differ in one unit (an example or
+a client, whatever was clipped to the sensitivity), which only one of them contains.
 """
 
 from __future__ import annotations
@@ -18,15 +16,15 @@ from functools import lru_cache
 from fedkit.core.errors import FedkitError
 from fedkit.core.spec import first_paragraph
 
-# step of the grid of privacy losses, in nats; finer or coarser where GRID does not fit: see _grid
-GRID = 1e-4
-# of the grid for all steps together: about 0.2 seconds; and at the very most
-POINTS, MAX_POINTS = 100_000, 4_000_000
-MIN_NOISE, MAX_NOISE = 0.02, 1e6  # between which noise_for looks
+# step of the grid of privacy losses, in nats; `_grid_step` makes it finer or coarser where needed
+GRID_STEP = 1e-4
+# points of the grid for all steps together: as wished, about 0.2 seconds; and at most
+GRID_POINTS, MAX_GRID_POINTS = 100_000, 4_000_000
+MIN_NOISE, MAX_NOISE = 0.02, 1e6  # between which noise_for_epsilon searches
 
 
 ADJACENCY = "add or remove one"
-UNITS = {
+UNIT_WORDS = {
     "example": "one training example (a text and its label)",
     "client": "one client with all that it holds",
 }
@@ -64,9 +62,7 @@ class Releases:
             raise FedkitError(
                 f"rate {self.rate} given; the sampling rate is above 0 and at most 1 (everyone)"
             )
-        if (
-            isinstance(self.steps, float) and not self.steps.is_integer()
-        ) or not 0 <= self.steps < 1e9:
+        if self.steps % 1 or not 0 <= self.steps < 1e9:
             raise FedkitError(
                 f"steps {self.steps} given; write a whole number from 0 upwards, below a billion"
             )
@@ -79,15 +75,16 @@ class Pld:
     """
 
     def epsilon(self, blocks: Sequence[Releases], delta: float) -> float:
-        """Connect-the-dots discretisation, pessimistic (Doroshenko et al. 2022); without sampling,
-        the exact formula.
+        """Return epsilon by pessimistic connect-the-dots discretisation (Doroshenko et al. 2022).
+
+        Without sampling, by the exact formula.
         """
         if all(b.rate == 1 for b in blocks):
             return _gaussian_epsilon(blocks, delta)
         grid = _grid_step(blocks)
-        # their reach is hard to guess
+        # the reach of their losses is hard to estimate
         rare = [b for b in blocks if b.rate < 1e-4 or b.steps > 50_000]
-        while any(_grid_points(b, grid) > MAX_POINTS for b in rare):
+        while any(_grid_points(b, grid) > MAX_GRID_POINTS for b in rare):
             grid *= 4
         first, *rest = [_compose_steps(b, grid) for b in blocks]
         for other in rest:
@@ -107,7 +104,7 @@ class Rdp:
     """
 
     def epsilon(self, blocks: Sequence[Releases], delta: float) -> float:
-        """Mironov, Talwar and Zhang (2019), with the conversion of Balle et al. (2020)."""
+        """Return epsilon after Mironov, Talwar and Zhang (2019) and Balle et al. (2020)."""
         from opacus.accountants import RDPAccountant
 
         accountant = RDPAccountant()
@@ -124,12 +121,12 @@ class Prv:
     """
 
     def epsilon(self, blocks: Sequence[Releases], delta: float) -> float:
-        """Gopi, Lee and Wutschitz (2021)."""
+        """Return epsilon after Gopi, Lee and Wutschitz (2021)."""
         from opacus.accountants import PRVAccountant
 
         steps, reach = sum(b.steps for b in blocks), 3 + Rdp().epsilon(blocks, delta / 4000)
         points = 2 * reach / 0.01 * math.sqrt(steps * math.log(12_000 / delta) / 2)
-        # its e^loss overflows at 710, and it would say too little
+        # its e^loss overflows at 710, and epsilon would come out too small
         if delta < 1e-10 or reach > 700 or points > 1e7:
             raise ArithmeticError(
                 f"losses up to {reach:.3g} on {points:.1g} grid points are too many for it"
@@ -139,15 +136,14 @@ class Prv:
         return max(0.0, float(accountant.get_epsilon(delta)))
 
 
-ACCOUNTANTS = {"pld": Pld, "rdp": Rdp, "prv": Prv}
+ACCOUNTANTS: dict[str, type[Pld] | type[Rdp] | type[Prv]] = {"pld": Pld, "rdp": Rdp, "prv": Prv}
 
 
 def epsilon(blocks: Sequence[Releases], delta: float, accountant: str = "pld") -> float:
-    """Epsilon of all blocks together at this delta; inf where a block has no noise, 0 where nothing
-    is released.
+    """Return epsilon of all blocks together at this delta.
 
-    Raises FedkitError for a delta outside (0, 1), an unknown accountant, or where the accountant
-    cannot say.
+    inf if a block has no noise, 0 if nothing is released. Raises FedkitError for a delta outside
+    (0, 1), an unknown accountant, or if the accountant cannot compute it.
     """
     if not 0 < delta < 1:
         raise FedkitError(f"delta {delta} given; it is above 0 and below 1, such as 1e-5")
@@ -167,11 +163,10 @@ def noise_for_epsilon(
     blocks: Callable[[float], Sequence[Releases]],
     accountant: str = "pld",
 ) -> float:
-    """The smallest noise multiplier z (relative 1e-4) with epsilon(blocks(z)) <= target; never
-    above the target.
+    """Return the smallest noise multiplier z (relative 1e-4) with epsilon(blocks(z)) <= target.
 
-    `blocks` says what a run with noise z releases; blocks that do not depend on z (a head start)
-    are charged too. Raises FedkitError where no noise is enough.
+    blocks: returns what a run with noise z releases; blocks that do not depend on z (a head start)
+    count too. Raises FedkitError if no noise is enough.
     """
     from scipy.optimize import brentq
 
@@ -192,8 +187,9 @@ def noise_for_epsilon(
 
 
 def _bracket_noise(over: Callable[[float], float], target: float) -> tuple[float, float]:
-    """Logarithms of a noise that is too small and of one that is enough; twice the smallest if that
-    is enough.
+    """Return the logarithms of a noise that is too small and of one that is enough.
+
+    Both are the latter if even the smallest noise is enough.
     """
     low = high = 0.0
     while over(high) > 0:
@@ -214,10 +210,9 @@ def _bracket_noise(over: Callable[[float], float], target: float) -> tuple[float
 def compare_accountants(
     blocks: Sequence[Releases], delta: float
 ) -> dict[str, dict[str, float | None]]:
-    """{"amplified": {accountant: epsilon}, "unamplified": {...}}: with sampling, and as if everyone
-    took part in each step.
+    """Return {"amplified": {accountant: epsilon}, "unamplified": {...}}.
 
-    None where an accountant cannot say.
+    Unamplified: as if everyone took part in each step. None where an accountant cannot compute it.
     """
     everyone = [replace(b, rate=1.0) for b in blocks]
 
@@ -235,19 +230,17 @@ def _epsilon_or_none(blocks: Sequence[Releases], delta: float, accountant: str) 
 
 
 def discrete_sum_noise(sigma_each: float, parties: int, dim: int, sensitivity: float) -> float:
-    """The noise multiplier of the Gaussian mechanism with the same zCDP bound as a sum of discrete
-    Gaussians.
+    """Return the noise multiplier of the Gaussian mechanism with the zCDP bound of a discrete sum.
 
     Each of `parties` adds integer noise of standard deviation about `sigma_each` to each of `dim`
     numbers; one unit moves the sum by `sensitivity` in L2 (both in integer units, rounding
     included). Kairouz, Liu and Steinke, "The distributed discrete Gaussian mechanism" (2021): the
     sum is eps^2/2-zCDP with
         eps = min(sqrt(D^2 / (n s^2) + tau d / 2), D / (sqrt(n) s) + tau sqrt(d)),
-        tau = `wire.discrete.gap`(s, n),
+        tau = `discrete_sum_gap`(s, n),
     and a Gaussian of noise z is 1/(2 z^2)-zCDP, so z = 1 / eps. The theorem needs s >= 1/2. Without
-    sampling, epsilon of the accountant rdp at z is a proven bound for the discrete sum. Of pld and
-    prv, and of amplification by sampling, it is that of the continuous Gaussian which the sum is
-    within tau of.
+    sampling, epsilon of the accountant rdp at z is a proven bound for the discrete sum. With pld or
+    prv, or with sampling, it is that of the continuous Gaussian which the sum is within tau of.
     """
     from fedkit.privacy.discrete_noise import discrete_sum_gap
 
@@ -271,16 +264,16 @@ def explain_epsilon(
     accountant: str = "pld",
     sampling: str | None = None,
 ) -> list[str]:
-    """What belongs beside any epsilon, a sentence a line: unit, adjacency, sampling, delta against
-    n, accountant, gaps.
+    """Return what must be stated with an epsilon, one sentence per line.
 
-    `unit` is one of UNITS or words for another; `num_units` is how many there are at all sites
-    together; `sampling` replaces what the blocks' rates say, where units are not drawn by Poisson
+    Unit, adjacency, sampling, delta against n, accountant, and what is not covered.
+    unit: one of UNITS or words for another. num_units: number of units of all clients together.
+    sampling: words that replace those from the blocks' rates, if units are not drawn by Poisson
     sampling.
     """
     about = first_paragraph(ACCOUNTANTS[accountant])
     return [
-        f"unit: {UNITS.get(unit, unit)}; adjacency: {ADJACENCY}",
+        f"unit: {UNIT_WORDS.get(unit, unit)}; adjacency: {ADJACENCY}",
         f"sampling: {sampling or describe_sampling(blocks)}",
         describe_delta(delta, num_units),
         f"accountant: {accountant}. {about}",
@@ -289,7 +282,7 @@ def explain_epsilon(
 
 
 def describe_sampling(blocks: Sequence[Releases]) -> str:
-    """What the blocks' rates assume of who takes part in a step."""
+    """Return what the blocks' rates assume about who takes part in a step."""
     rates = sorted({b.rate for b in blocks if b.steps and b.rate < 1})
     if not rates:
         return "none: everyone takes part in every step, so nothing is amplified"
@@ -304,12 +297,11 @@ def describe_sampling(blocks: Sequence[Releases]) -> str:
 
 
 def describe_delta(delta: float, num_units: int | None = None) -> str:
-    """Delta beside the number of units n of all sites: below 1/n it must be, and at most 1 / (10 n)
-    it should be.
+    """Return how delta compares with 1 / (10 n), n the number of units of all clients.
 
-    Publishing each unit whole with chance delta is (0, delta)-private, and exposes n delta units on
-    average: delta = 1/n would allow a victim in every run. A tenth of that keeps the chance of any
-    victim below 10 %.
+    Delta must be below 1/n and should be at most 1 / (10 n): publishing each unit whole with chance
+    delta is (0, delta)-private, and exposes n delta units on average. delta = 1/n would allow a
+    victim in every run; a tenth of that keeps the chance of any victim below 10 %.
     """
     if not num_units:
         return (
@@ -331,9 +323,7 @@ def describe_delta(delta: float, num_units: int | None = None) -> str:
 
 
 def _merge_blocks(blocks: Sequence[Releases]) -> tuple[Releases, ...]:
-    """The same releases in a form fit for a cache: alike blocks joined, those without sampling as
-    one Gaussian.
-    """
+    """Return the same releases, hashable: equal blocks joined, those without sampling as one."""
     steps: dict[tuple[float, float], int] = {}
     precision = 0.0
     for b in blocks:
@@ -371,9 +361,7 @@ def _failure_message(accountant: str, why: str) -> str:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """The accounting libraries' remarks to programmers (orders, overflows) are not for our
-    users.
-    """
+    """Silence the accounting libraries' warnings to programmers (orders, overflows)."""
     import numpy as np
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -382,7 +370,7 @@ def _without_warnings() -> Iterator[None]:
 
 
 def _gaussian_epsilon(blocks: Sequence[Releases], delta: float) -> float:
-    """Balle and Wang (2018): exact for Gaussians without sampling, which compose to one."""
+    """Return epsilon after Balle and Wang (2018): exact without sampling, as Gaussians compose."""
     from dp_accounting import get_epsilon_gaussian
 
     return float(
@@ -391,28 +379,25 @@ def _gaussian_epsilon(blocks: Sequence[Releases], delta: float) -> float:
 
 
 def _grid_step(blocks: Sequence[Releases]) -> float:
-    """A step of the grid for these blocks: GRID times a power of two, so that more steps find the
-    same cached losses.
+    """Return the step of the grid: GRID times a power of two, so that cached losses are reused.
 
-    Finer than a tenth of a step's own spread, or rounding up would count more than noise; coarser
-    where the grid would not fit in POINTS. Any grid gives an upper bound.
+    At most a tenth of the spread of a step's loss, or rounding up would count more than noise;
+    coarser where the grid would not fit in POINTS. Any grid gives an upper bound.
     """
     sampled = [b for b in blocks if b.rate < 1]
     width = sum(_loss_reach(b) + 16 * math.sqrt(b.steps) * _loss_spread(b) for b in blocks)
-    wanted = max(min(GRID, *(_loss_spread(b) / 10 for b in sampled), 1.0), width / POINTS)
-    return GRID * 2.0 ** math.floor(math.log2(wanted / GRID) + 1e-9)
+    wanted = max(min(GRID_STEP, *(_loss_spread(b) / 10 for b in sampled), 1.0), width / GRID_POINTS)
+    return GRID_STEP * 2.0 ** math.floor(math.log2(wanted / GRID_STEP) + 1e-9)
 
 
 def _loss_spread(block: Releases) -> float:
-    """About the standard deviation of one step's privacy loss."""
+    """Return about the standard deviation of one step's privacy loss."""
     z = block.noise
     return min(block.rate * math.sqrt(math.expm1(min(700.0, 1 / z**2))), 1 / z + 1 / (2 * z**2))
 
 
 def _loss_reach(block: Releases) -> float:
-    """About the largest privacy loss of one step that is not negligible: noise of ten standard
-    deviations.
-    """
+    """Return about the largest privacy loss of one step, at noise of ten standard deviations."""
     z = block.noise
     tail = 10 / z + 1 / (2 * z**2) + math.log(block.rate)
     return tail if tail > 30 else math.log1p(math.exp(tail))
@@ -428,14 +413,14 @@ def _one_step(noise: float, rate: float, grid: float):
 
 
 def _negative_mass(pmf) -> float:
-    """Probability below zero: what the Fourier transform rounded."""
+    """Return the total of negative probabilities, which come from the Fourier transform."""
     chances = pmf.to_dense_pmf()._probs
     return -float(chances[chances < 0].sum())
 
 
 @lru_cache(maxsize=64)
 def _grid_points(block: Releases, grid: float) -> int:
-    """Points of the grid that all steps of a block take."""
+    """Return the number of grid points that all steps of a block take."""
     from dp_accounting.pld.common import compute_self_convolve_bounds as bounds
 
     one = _one_step(block.noise, block.rate, grid)

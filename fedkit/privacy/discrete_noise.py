@@ -1,5 +1,4 @@
-"""Gaussian noise on whole numbers, so that it can be added under masks (Canonne, Kamath & Steinke,
-2020).
+"""Discrete Gaussian noise for sums under masks (Canonne, Kamath & Steinke, 2020).
 
 The discrete Gaussian has probability proportional to exp(-x^2 / (2 std^2)) at every whole number x.
 Rounded noise from the real line would be another distribution, and its bits can give the hidden
@@ -18,13 +17,12 @@ MAX_STD = 2.0**40  # of a std: the arithmetic stays within 64 bits
 
 
 def discrete_gaussian(std: float, size: int, rng: np.random.Generator) -> np.ndarray:
-    """int64, shape (size,): whole numbers with the discrete Gaussian distribution, mean 0; std in
-    whole numbers.
+    """Return discrete Gaussian numbers of mean 0 and parameter `std`, int64, shape (size,).
 
-    Rejection from the discrete Laplace distribution, algorithm 3 of the paper, whose probabilities
-    float64 rounds by about 2^-53; so the paper's distribution up to that per value, far below any
-    delta. The variance is at most std^2, and all but equal to it from std = 1 on. rng follows a
-    seed, which is for teaching. Raises FedkitError.
+    Rejection from the discrete Laplace distribution, algorithm 3 of the paper. float64 rounds its
+    probabilities by about 2^-53, so each value has the paper's distribution up to that, far below
+    any delta. The variance is at most std^2, and almost equal to it from std = 1 on. rng follows a
+    seed, which is for teaching. Raises FedkitError for a std outside 0 to MAX_STD.
     """
     if not 0 <= std <= MAX_STD:
         raise FedkitError(
@@ -43,11 +41,10 @@ def discrete_gaussian(std: float, size: int, rng: np.random.Generator) -> np.nda
 
 
 def discrete_laplace(scale: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """int64: whole numbers x with probability proportional to exp(-|x| / scale), algorithm 2 of the
-    paper.
+    """Return numbers x with probability proportional to exp(-|x| / scale), int64, shape (size,).
 
-    |x| = low + scale * high, where low < scale is kept with probability exp(-low / scale) and high
-    is geometric.
+    Algorithm 2 of the paper: |x| = low + scale * high, where low < scale is kept with probability
+    exp(-low / scale) and high is geometric.
     """
     kept, count = [], 0
     while count < size:
@@ -63,11 +60,10 @@ def discrete_laplace(scale: int, size: int, rng: np.random.Generator) -> np.ndar
 
 
 def noise_share(total_std: float, parties: int, missing: int = 0) -> float:
-    """The std of each party's noise, so that the sum has total_std even if `missing` of them do not
-    arrive.
+    """Return each party's std, so that the sum has total_std although `missing` do not arrive.
 
-    The sum of discrete Gaussians is not quite one: see `gap`. Raises FedkitError where nobody is
-    left.
+    A sum of discrete Gaussians is not quite a discrete Gaussian: see `discrete_sum_gap`. Raises
+    FedkitError if no party is left.
     """
     if not 0 <= missing < parties:
         raise FedkitError(
@@ -77,11 +73,10 @@ def noise_share(total_std: float, parties: int, missing: int = 0) -> float:
 
 
 def effective_noise(noise: float, parties: int, missing: int) -> float:
-    """The noise multiplier that is left of `noise` when `missing` of `parties` equal shares did not
-    arrive.
+    """Return the noise multiplier left of `noise` if `missing` of `parties` shares did not arrive.
 
-    Variances add up, so the std falls by sqrt((K - k) / K). Masks lose nothing when clients drop
-    out; this noise does.
+    Variances add up, so the std falls by sqrt((K - k) / K). Drop-outs do not weaken masks, but they
+    weaken this noise. Raises FedkitError if more shares are missing than there are.
     """
     if not 0 <= missing <= parties:
         raise FedkitError(f"{missing} of {parties} shares of noise are missing; that cannot be")
@@ -89,22 +84,20 @@ def effective_noise(noise: float, parties: int, missing: int) -> float:
 
 
 def rounded_sensitivity(clip: float, size: int, fraction: int) -> float:
-    """The largest L2 norm of a vector of norm `clip` after rounding at random to steps of
-    2^-fraction.
+    """Return the largest L2 norm of a vector of norm `clip` and `size` values after rounding.
 
-    Every value moves by less than a step. The noise multiplier is the sum's std over this, not over
-    `clip`.
+    Stochastic rounding to steps of 2^-fraction moves each value by less than a step. The noise
+    multiplier is the sum's std divided by this norm, not by `clip`.
     """
     return clip + math.sqrt(size) * 2.0**-fraction
 
 
 def discrete_sum_gap(std: float, parties: int) -> float:
-    """How far a sum of `parties` discrete Gaussians is from one, per value: tau of Kairouz, Liu &
-    Steinke (2021).
+    """Return how far a sum of `parties` discrete Gaussians is from a discrete Gaussian, per value.
 
-    The sum with sensitivity s in d values satisfies (1/2) e^2-concentrated privacy with e = s /
-    sqrt(n std^2) + tau sqrt(d), at worst. Below 1e-7 from std = 1.4 (in whole numbers, each
-    party's) on.
+    tau of Kairouz, Liu & Steinke (2021): the sum with sensitivity s in d values satisfies (1/2)
+    e^2-concentrated privacy with e = s / sqrt(n std^2) + tau sqrt(d), at worst. tau is below 1e-7
+    from std = 1.4 on (each party's, in whole numbers).
     """
     if std <= 0:
         return math.inf

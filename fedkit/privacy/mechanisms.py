@@ -1,10 +1,9 @@
-"""What `--privacy` promises, to whom, and what it costs: the noise for a wished epsilon, the
-epsilon of what was done.
+"""The privacy mechanisms of `--privacy`, and their budgets: noise for epsilon, epsilon of a run.
 
-example: whether one text was there cannot be told (DP-SGD at every site). client: whether a whole
-site took part cannot be told (DP-FedAvg, or DP-FTRL where sampling cannot be trusted). To add one:
-a small frozen dataclass that overrides `blocks`, and a line in `PRIVACY`. The accounting itself is
-in `accounting.py`.
+example: hides whether one text was in the data (DP-SGD at every client). client: hides whether a
+client took part (DP-FedAvg, or DP-FTRL where sampling cannot be trusted). To add one: a small
+frozen dataclass, a line in `PRIVACY`, and a branch in `budget_of` and `Budget.blocks`. The
+accounting itself is in `accounting.py`.
 """
 
 from __future__ import annotations
@@ -29,27 +28,30 @@ if TYPE_CHECKING:
 DEFAULT_EPS = 8.0  # where neither eps nor noise is given
 MIN_STEPS = 20  # gradient steps of a run: with fewer, each has to be too large
 MAX_STEP = 1000.0  # of a learning rate times a mean gradient that is clipped to 1
-COUNT_NOISE_SHARE = (
-    # adaptive clipping: the noise on the count of clients within the clip is the cohort / 20
-    # (Andrew et al.)
-    20
-)
+# noise on the count of clients within an adaptive clip: cohort / 20 (Andrew et al., 2021)
+COUNT_NOISE_SHARE = 20
+FEW_CLIENTS = 100  # below it a promise to whole clients means little
 
 
 class Privacy:
-    """What all share: eps is the wish, or the budget where `noise` is given too; 0 stands for not
-    given.
+    """Base of all mechanisms.
 
-    noise_from: seed, so that a run can be repeated, by anybody who has its record; or system, which
-    nobody can repeat.
+    eps: the wished epsilon, or the limit if `noise` is given too; 0: not given. delta: as in
+    (eps, delta)-differential privacy. clip: L2 bound. noise: noise multiplier, 0: not given.
+    noise_from: seed: anybody who has the record can repeat the run; system: nobody can.
     """
 
-    # what may be added or removed without anybody telling: example | client
+    # whose presence is hidden: example | client
     unit: ClassVar[str] = ""
     needs: ClassVar[str] = ""
+    eps: float
+    delta: float
+    clip: float
+    noise: float
+    start: float
 
     def problem(self) -> str:
-        """Why its parameters cannot be; '' if they can."""
+        """Return why the parameters are invalid; '' if they are valid."""
         return ""
 
 
@@ -63,12 +65,12 @@ class Example(Privacy):
     """DP-SGD at every site: whether one text was in a site's data cannot be told (Abadi et al.,
     2016).
 
-    rate: Poisson sampling rate of a site's own rows; 1: all of them in every step. steps: of a
-    visit; 0: --local-epochs passes, and more where the run would have fewer than 20 in all. start:
-    share of eps for the head start. step: standard deviation of the noise that all steps together
-    leave on each weight of the head, which sets its learning rate whatever the data, clip and eps.
-    trust: site, nobody else is trusted; sum, each site adds a share of the noise to one gradient a
-    round and only the sum is seen (--secure).
+    rate: Poisson sampling rate of a client's rows; 1: all of them in every step. steps: of a visit;
+    0: --local-epochs passes, and more if the run would have fewer than 20 in all. start: share of
+    eps for the head start. step: standard deviation of the noise that all steps together leave on
+    each weight of the head; it sets the head's learning rate for any data, clip and eps. trust:
+    site: nobody else is trusted; sum: each client adds a share of the noise to one gradient per
+    round, and only the sum is seen (--secure).
     """
 
     eps: float = 0.0
@@ -105,8 +107,9 @@ class Example(Privacy):
 
 @dataclass(frozen=True)
 class ClientLevel(Privacy):
-    """What promises to whole clients share. clip: of a client's whole update. start: share of eps
-    for the head start.
+    """Base of client-level mechanisms.
+
+    clip: L2 norm of a client's whole update. start: share of eps for the head start.
     """
 
     eps: float = 0.0
@@ -122,8 +125,7 @@ class ClientLevel(Privacy):
 class Client(ClientLevel):
     """DP-FedAvg: whether a whole site took part cannot be told (McMahan et al., 2018).
 
-    quantile: above 0, the clip moves to this quantile of the update norms (Andrew et al., 2021),
-    itself private.
+    quantile: above 0, the clip privately follows this quantile of the norms (Andrew et al., 2021).
     """
 
     quantile: float = 0.0
@@ -144,8 +146,8 @@ class Ftrl(ClientLevel):
     """DP-FedAvg without trust in sampling: noise that later rounds take back, clients in turn
     (Kairouz et al., 2021).
 
-    Banded matrix factorization (Choquette-Choo et al., 2023) of as many bands as a client waits
-    rounds for its turn.
+    Banded matrix factorization (Choquette-Choo et al., 2023); its number of bands is the number of
+    rounds from one turn of a client to the next.
     """
 
     needs: ClassVar[str] = "--weights uniform, --clients-per-round; many clients"
@@ -153,14 +155,14 @@ class Ftrl(ClientLevel):
 
 @dataclass(frozen=True)
 class Budget:
-    """A promise made concrete for one run: all that accounting needs.
+    """A mechanism with the numbers of one run: all that accounting needs.
 
     noise: noise multiplier z of a step (example) or a round (client). rate: of the Poisson
     sampling. steps: of a visit. start: noise multiplier of the head start, 0 if nothing is sent.
     eps: the wish or the limit; 0: none was given. turns: rounds between two turns of a client
-    (ftrl), else 0. clients: in the run. bits: noise of the count that adaptive clipping reads, else
-    0. whole: gradient steps of a site in the whole run. together: sites whose models are averaged
-    in a round.
+    (ftrl), else 0. clients: in the run. count_noise: std of the noise on the count that adaptive
+    clipping uses, else 0. total_steps: gradient steps of a client in the whole run.
+    averaged_clients: clients whose models are averaged in a round.
     """
 
     privacy: Privacy
@@ -171,26 +173,28 @@ class Budget:
     eps: float
     clients: int
     turns: int = 0
-    bits: float = 0.0
-    whole: int = 1
-    together: float = 1.0
+    count_noise: float = 0.0
+    total_steps: int = 1
+    averaged_clients: float = 1.0
 
     @property
     def scale(self) -> float:
-        """What a learning rate is multiplied by to be of a mean clipped gradient: a step then
-        leaves noise of one learning rate on every weight, whatever data, clip and epsilon.
+        """The factor of a learning rate for a mean clipped gradient.
+
+        With it a step leaves noise of one learning rate on every weight, for any data, clip, eps.
         """
         return self.rate / (self.clip * self.noise) if self.noise else 1.0
 
     @property
     def head_lr(self) -> float:
-        """Of the head: all steps together leave noise of `step` on every weight of the mean over
-        sites.
+        """The learning rate of the head.
 
-        What a step may be at most is seen to where it is taken: `client.private.step_sizes`.
+        All steps together then leave noise of `step` on every weight of the mean over clients.
+        `federated.local.dp_sgd.step_sizes` limits single steps.
         """
-        alike = 1.0 if self.trust_sum else math.sqrt(self.together)
-        return self.privacy.step * alike / math.sqrt(self.whole)
+        assert isinstance(self.privacy, Example)  # only DP-SGD sets the head's rate
+        alike = 1.0 if self.trust_sum else math.sqrt(self.averaged_clients)
+        return self.privacy.step * alike / math.sqrt(self.total_steps)
 
     @property
     def unit(self) -> str:
@@ -206,17 +210,18 @@ class Budget:
 
     @property
     def trust_sum(self) -> bool:
-        """Whether sites only add shares of the noise, so that the sum alone is protected."""
+        """Whether clients only add shares of the noise, so that the sum alone is protected."""
         return getattr(self.privacy, "trust", "") == "sum"
 
     @property
     def cohort(self) -> float:
-        """Clients of a round on average, the fixed denominator of a client-level mean."""
+        """Average number of clients of a round, the fixed denominator of a client-level mean."""
         return self.rate * self.clients if not self.turns else self.clients / self.turns
 
     def blocks(self, visits: Sequence[float]) -> list[Releases]:
-        """What was released. visits: the noise multiplier of each visit (example) or round (client)
-        so far.
+        """Return what was released.
+
+        visits: the noise multiplier of each visit (example) or round (client) so far.
         """
         out = [Releases(self.start)] if self.start else []
         if self.turns:
@@ -229,18 +234,19 @@ class Budget:
         return out
 
     def planned(self, visits: int) -> list[Releases]:
-        """What `visits` visits release if all goes as planned."""
+        """Return what `visits` visits release if all goes as planned."""
         return self.blocks([self.noise] * visits)
 
     def epsilon(self, visits: Sequence[float], accountant: str = "pld") -> float:
+        """Return the epsilon that the visits so far have spent."""
         return epsilon(self.blocks(visits), self.delta, accountant)
 
     def unamplified(self, visits: Sequence[float]) -> float:
-        """The same if the draw of the samples were known to the attacker."""
+        """Return the spent epsilon if the attacker knew which samples were drawn."""
         return epsilon([replace(b, rate=1.0) for b in self.blocks(visits)], self.delta)
 
     def allows(self, visits: Sequence[float]) -> bool:
-        """Whether one more visit keeps within eps; always where none was given."""
+        """Return whether one more visit stays within eps; True if none was given."""
         return not self.eps or self.epsilon([*visits, self.noise]) <= self.eps * (1 + 1e-9)
 
 
@@ -248,6 +254,10 @@ class Budget:
 def budget_of(
     privacy: Privacy, rounds: int, epochs: int, clients: int, per_round: float | None, starts: bool
 ) -> Budget:
+    """Return the budget of a run. per_round: clients of a round, or below 1 their share.
+
+    starts: whether a private head start is sent. Raises FedkitError if not one round is allowed.
+    """
     rate, steps, turns = 1.0, 1, 0
     share = 1.0 if per_round is None else per_round if per_round < 1 else per_round / clients
     if isinstance(privacy, Example):
@@ -268,8 +278,8 @@ def budget_of(
         wish,
         clients,
         turns,
-        whole=rounds * steps,
-        together=max(1.0, share * clients),
+        total_steps=rounds * steps,
+        averaged_clients=max(1.0, share * clients),
     )
     if privacy.noise:
         noise = privacy.noise
@@ -288,7 +298,7 @@ def budget_of(
         )
     budget = replace(blank, noise=noise, start=first)
     if getattr(privacy, "quantile", 0.0):
-        budget = replace(budget, bits=max(budget.cohort / COUNT_NOISE_SHARE, noise))
+        budget = replace(budget, count_noise=max(budget.cohort / COUNT_NOISE_SHARE, noise))
     if not budget.allows([]):
         raise FedkitError(
             f"privacy noise={noise:g} with eps={wish:g} given: not even one round is within that; a"
@@ -303,17 +313,15 @@ def _noise_of_one_release(target: float, delta: float) -> float:
 
 
 def fresh_secret(config: RunConfig) -> int:
-    """What is added to the seed of all private randomness: 0, or a number of the operating system's
-    that no record holds.
-    """
+    """Return what is added to the seed of all private randomness: 0, or an unrecorded number."""
     drawn = getattr(make_privacy(config.privacy), "noise_from", "seed") == "system"
     return secrets.randbits(62) if drawn else 0
 
 
 def visit_noises(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:
-    """The noise multipliers of what was released so far, for the client that released the most.
+    """Return the noise multipliers of the releases so far, for the client that released the most.
 
-    Read from the record alone, so that a run that goes on neither forgets nor pays twice. An upload
+    Read from the record alone, so that a resumed run neither forgets nor counts twice. An upload
     that was lost or refused counts: somebody may have seen it.
     """
     if budget.unit == "client" or budget.trust_sum:
@@ -326,8 +334,9 @@ def visit_noises(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:
 
 
 def make_privacy(spec: str) -> Privacy:
-    """The privacy that 'name:key=value,...' describes. Raises FedkitError naming what is
-    allowed.
+    """Return the mechanism that 'name:key=value,...' describes.
+
+    Raises FedkitError, which names what is allowed.
     """
     name, options = parse_spec(spec)
     if name not in PRIVACY and (number := re.search(r"\d+(\.\d+)?", spec)):
@@ -341,7 +350,7 @@ def make_privacy(spec: str) -> Privacy:
         problem = (
             "eps=0: no noise is enough for that; write a number above 0, such as eps=8, 3 or 1"
         )
-    for name, (least, most) in RANGES.items():
+    for name, (least, most) in PARAMETER_RANGES.items():
         value = getattr(privacy, name, least)
         if not least <= value <= most:
             problem = problem or f"{name}={value:g}: it must be from {least:g} to {most:g}"
@@ -352,7 +361,7 @@ def make_privacy(spec: str) -> Privacy:
     return privacy
 
 
-RANGES = {
+PARAMETER_RANGES = {
     "eps": (0, 1000),
     "delta": (1e-10, 0.1),
     "clip": (1e-6, 1e6),
@@ -367,6 +376,3 @@ PRIVACY: dict[str, type[Privacy]] = {
     "client": Client,
     "ftrl": Ftrl,
 }
-
-
-FEW_CLIENTS = 100  # clients: below it a promise to whole clients means little

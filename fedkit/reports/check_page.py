@@ -1,5 +1,5 @@
-"""The check of a data set as one HTML page: a traffic light with its reasons, then every finding,
-the gravest first.
+"""The check of a data set as one HTML page: a traffic light with reasons, then every finding by
+level.
 
 No script, no network; personal data in examples is masked.
 """
@@ -41,19 +41,22 @@ ANSWERS = {
     "care": "This file can be used; read the reasons below before you trust what comes of it.",
     "not yet": "This file cannot carry the question yet; what has to be mended stands below.",
 }
-ROWS, BARS = 12, 30  # row numbers of a finding, labels or sites in a picture
+ROWS, BARS = 12, 30  # row numbers of a finding, labels or clients in a picture
 
 
-def render(quality: Quality, did: Sequence[str] = (), clean: str = "", review: str = "") -> str:
-    """The page as text. did: what the cleaned copy changed, in sentences. clean, review: names of
-    the files beside it.
+def render_check(
+    quality: Quality, did: Sequence[str] = (), clean: str = "", review: str = ""
+) -> str:
+    """Return the page as text.
+
+    did: changes of the cleaned copy, in sentences. clean, review: names of the files in its folder.
     """
     engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     light = LIGHTS[quality.verdict]
     columns = quality.columns
     roles = {"Text": columns.text, "label": columns.label, "site": columns.client}
     labels, labels_more = _bars(quality.labels)
-    sites, sites_more = _bars(quality.clients)
+    clients, clients_more = _bars(quality.clients)
     return engine.from_string(
         read_packaged_text("fedkit.reports", "templates/check.html.j2")
     ).render(
@@ -72,11 +75,11 @@ def render(quality: Quality, did: Sequence[str] = (), clean: str = "", review: s
         answer=ANSWERS[quality.verdict],
         reasons=quality.reasons,
         smallest=_smallest(quality),
-        groups=_groups(quality.findings),
+        groups=_grouped_findings(quality.findings),
         labels=labels,
         labels_more=labels_more,
-        sites=sites,
-        sites_more=sites_more,
+        sites=clients,
+        sites_more=clients_more,
         labels_title=count_noun(len(quality.labels), "label"),
         sites_title=(
             count_noun(len(quality.clients), "site")
@@ -93,42 +96,38 @@ def render(quality: Quality, did: Sequence[str] = (), clean: str = "", review: s
 
 
 def _bars(counts: Mapping[str, int]) -> tuple[list[tuple[str, str, float]], int]:
-    """(name, number, width in per cent) of the most frequent, and how many are not shown."""
+    """Return (name, number, width in per cent) of the most frequent, and how many are not shown."""
     top = max(counts.values(), default=1) or 1
     shown = list(counts.items())[:BARS]
-    return [
-        (printable_line(name, 32), f"{n:,}", round(100 * n / top, 1)) for name, n in shown
-    ], len(counts) - len(shown)
+    bars = [(printable_line(name, 32), f"{n:,}", round(100 * n / top, 1)) for name, n in shown]
+    return bars, len(counts) - len(shown)
 
 
 def _smallest(quality: Quality) -> str:
-    points, said = (
-        quality.smallest_difference,
-        any(f.kind == "few-examples" for f in quality.findings),
-    )
-    if points is None or said or not points < 100:
+    points = quality.smallest_difference
+    is_finding = any(f.kind == "few-examples" for f in quality.findings)
+    if points is None or is_finding or not points < 100:
         return ""
     return (
-        f"differences in accuracy of about {points:.1f} points or more; smaller ones it cannot tell"
-        " from chance."
+        f"differences in accuracy of about {points:.1f} points or more;"
+        " smaller ones it cannot tell from chance."
     )
 
 
-def _groups(findings: Sequence[Finding]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """(heading, findings) by level; what the cleaned copy does not mend comes first."""
+def _grouped_findings(findings: Sequence[Finding]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return (heading, findings) by level; those that the cleaned copy does not fix come first."""
     split = {title: [f for f in findings if f.level == level] for level, title in GROUPS.items()}
     return [
-        (title, [_shown(f) for f in sorted(found, key=lambda f: f.mended)])
+        (title, [_finding_values(f) for f in sorted(found, key=lambda f: f.mended)])
         for title, found in split.items()
         if found
     ]
 
 
-def _shown(f: Finding) -> dict[str, Any]:
+def _finding_values(f: Finding) -> dict[str, Any]:
     colour, _ = LEVELS[f.level]
-    rows = ", ".join(f"{row:,}" for row in f.rows[:ROWS]) + (
-        f" and {f.count - ROWS:,} more" if f.count > ROWS else ""
-    )
+    rows = ", ".join(f"{row:,}" for row in f.rows[:ROWS])
+    rows += f" and {f.count - ROWS:,} more" if f.count > ROWS else ""
     return {
         "colour": colour,
         "mended": f.mended,

@@ -1,6 +1,4 @@
-"""What a check of data leaves behind: lines for a terminal, a report, a cleaned copy, and what to
-type next.
-"""
+"""The results of a check of data: lines for a terminal, files, and the next command."""
 
 from __future__ import annotations
 
@@ -15,45 +13,40 @@ from fedkit.core.files import write_json
 from fedkit.core.formatting import count_noun, quote
 from fedkit.data.columns import Columns
 from fedkit.data.read_rows import RawTable
-from fedkit.quality.clean import (
-    CleanedTable,
-    clean_table,
-    describe_guarded_cells,
-    guard_cell,
-    write_clean,
-)
+from fedkit.quality.clean import clean_table, describe_guarded_cells, guard_cell, write_clean
 from fedkit.quality.finding import Finding
 
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
 
 WORDS = {"ready": "ready", "care": "usable with care", "not yet": "not yet"}
-ROWS, NAMES = 6, 12  # row numbers, labels or sites that are named on a line
+ROWS, NAMES = 6, 12  # row numbers, labels or clients that are named on a line
 
 
 @dataclass(frozen=True)
-class Written:
-    """paths: the cleaned copy, the rows to look at (where there are any), check.json and
-    check.html. said: what was mended.
+class CheckFiles:
+    """paths: the cleaned copy, rows to review (if any), check.json, check.html. changes: in
+    sentences.
     """
 
     paths: tuple[Path, ...]
-    said: tuple[str, ...]
+    changes: tuple[str, ...]
 
     @property
     def clean(self) -> Path:
         return self.paths[0]
 
 
-def write_checked(table: RawTable, quality: Quality, out: Path, mask: bool = False) -> Written:
-    """Write the cleaned copy, check.json and check.html into `out`. Raises FedkitError without room
-    to write.
+def write_checked(table: RawTable, quality: Quality, out: Path, mask: bool = False) -> CheckFiles:
+    """Write the cleaned copy, check.json and check.html into `out`.
+
+    Raises FedkitError if they cannot be written or would overwrite the data.
     """
     from fedkit.quality.report import to_dict
-    from fedkit.reports.check_page import render
+    from fedkit.reports.check_page import render_check
 
-    mended: CleanedTable = clean_table(table, quality, mask)
-    said = [*mended.changes, *filter(None, [describe_guarded_cells(mended)])]
+    cleaned = clean_table(table, quality, mask)
+    changes = [*cleaned.changes, *filter(None, [describe_guarded_cells(cleaned)])]
     page, values = out / "check.html", out / "check.json"
     if Path(table.source).expanduser().resolve() in (page.resolve(), values.resolve()):
         raise FedkitError(
@@ -61,15 +54,12 @@ def write_checked(table: RawTable, quality: Quality, out: Path, mask: bool = Fal
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
-        clean = write_clean(mended, table, out)
-        review = [
-            path
-            for path in [clean.with_name(clean.name.replace(".clean.csv", ".review.csv"))]
-            if path.exists()
-        ]
-        write_json(values, to_dict(quality) | {"mended": said, "clean": clean.name})
+        clean = write_clean(cleaned, table, out)
+        to_review = clean.with_name(clean.name.replace(".clean.csv", ".review.csv"))
+        review = [to_review] if to_review.exists() else []
+        write_json(values, to_dict(quality) | {"mended": changes, "clean": clean.name})
         page.write_text(
-            render(quality, said, clean.name, "".join(path.name for path in review)),
+            render_check(quality, changes, clean.name, "".join(path.name for path in review)),
             encoding="utf-8",
             errors="replace",
         )
@@ -77,11 +67,11 @@ def write_checked(table: RawTable, quality: Quality, out: Path, mask: bool = Fal
         raise FedkitError(
             f"cannot write to {out}: {error.strerror or error}; choose another --out"
         ) from None
-    return Written((clean, *review, values, page), tuple(said))
+    return CheckFiles((clean, *review, values, page), tuple(changes))
 
 
-def in_copy(columns: Columns) -> Columns:
-    """The columns under the names they have in the cleaned copy."""
+def columns_in_copy(columns: Columns) -> Columns:
+    """Return the columns under their names in the cleaned copy."""
     return Columns(
         *(
             guard_cell(name) if name else None
@@ -90,9 +80,9 @@ def in_copy(columns: Columns) -> Columns:
     )
 
 
-def lines(quality: Quality, written: Written | None = None) -> list[str]:
-    """The check in a terminal: what was read, the findings, the verdict with its reasons, what was
-    written, what next.
+def check_lines(quality: Quality, written: CheckFiles | None = None) -> list[str]:
+    """Return the check for a terminal: the data, findings, verdict with reasons, files, next
+    command.
     """
     roles = {
         "text": quality.columns.text,
@@ -109,14 +99,14 @@ def lines(quality: Quality, written: Written | None = None) -> list[str]:
             else "no client column: name one with --client, or let --partition deal"
         ),
         *(f"note: {note}" for note in quality.notes),
-        *(line for finding in quality.findings for line in told(finding)),
+        *(line for finding in quality.findings for line in finding_lines(finding)),
         f"verdict: {WORDS[quality.verdict]}{_because(quality)}",
-        *after(quality, written),
+        *next_step_lines(quality, written),
     ]
 
 
 def _because(quality: Quality) -> str:
-    """What the verdict rests on: the findings above, which say it in full."""
+    """Return what the verdict rests on: the number of findings above, which say it in full."""
     level = {"care": "care", "not yet": "stop"}.get(quality.verdict)
     number = sum(1 for finding in quality.findings if finding.level == level)
     return (
@@ -126,11 +116,10 @@ def _because(quality: Quality) -> str:
     )
 
 
-def told(finding: Finding) -> list[str]:
-    """A finding in lines; what is only a note takes one."""
-    rows = ", ".join(f"{row:,}" for row in finding.rows[:ROWS]) + (
-        ", ..." if finding.count > ROWS else ""
-    )
+def finding_lines(finding: Finding) -> list[str]:
+    """Return a finding in lines; a note takes only one."""
+    rows = ", ".join(f"{row:,}" for row in finding.rows[:ROWS])
+    rows += ", ..." if finding.count > ROWS else ""
     first = f"{finding.level}: {finding.what}" + (f" (row {rows})" if finding.rows else "")
     return (
         [first]
@@ -145,25 +134,25 @@ def _named(what: str, counts: Mapping[str, int]) -> str:
     return f"{count_noun(len(counts), what)}: {listed}{more}"
 
 
-def after(quality: Quality, written: Written | None) -> list[str]:
-    """What was done, and the next command."""
+def next_step_lines(quality: Quality, written: CheckFiles | None) -> list[str]:
+    """Return what was written, and the next command."""
     if written is None:
         return [
             "next, for a report and a cleaned copy:",
             f"  {quote_command('fedkit', 'check', quality.source, '--out', 'checked')}",
         ]
-    columns = in_copy(quality.columns)
+    columns = columns_in_copy(quality.columns)
     flags = ["--text", columns.text, "--label", columns.label]
     flags += ["--client", columns.client, "--partition", "column"] if columns.client else []
-    said = [f"cleaned copy: {line}" for line in written.said]
+    changes = [f"cleaned copy: {line}" for line in written.changes]
     wrote = f"written: {', '.join(str(path) for path in written.paths)}"
     named = any(f.kind == "personal-data" for f in quality.findings) and not any(
-        "masked" in line for line in written.said
+        "masked" in line for line in written.changes
     )
     warned = (
         [
-            "personal data is still in the cleaned copy; add --mask to put [email], [phone] and so"
-            " on in its place"
+            "personal data is still in the cleaned copy;"
+            " add --mask to put [email], [phone] and so on in its place"
         ]
         if named
         else []
@@ -173,11 +162,5 @@ def after(quality: Quality, written: Written | None) -> list[str]:
         if quality.verdict != "not yet"
         else "next, once what is marked `stop` above is mended:"
     )
-    return [
-        *said,
-        wrote,
-        *warned,
-        first,
-        " "
-        f" {quote_command('fedkit', 'run', '--data', written.clean, *flags, '--out', 'runs/mine')}",
-    ]
+    command = quote_command("fedkit", "run", "--data", written.clean, *flags, "--out", "runs/mine")
+    return [*changes, wrote, *warned, first, f"  {command}"]

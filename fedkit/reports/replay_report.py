@@ -1,6 +1,4 @@
-"""What `fedkit replay` prints: a recorded run's time axis over another world, beside the recorded
-one.
-"""
+"""The output of `fedkit replay`: the time axis of a run over other networks and devices."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ MODELLED = (
 )
 
 
-def replayed(
+def replay_lines(
     folder: Path,
     link: str | None,
     devices: str | None,
@@ -30,11 +28,11 @@ def replayed(
     server_link: str,
     html: Path | None,
 ) -> tuple[list[str], dict[str, Any]]:
-    """(lines for people, values for programs) of the run in `folder`; a page at `html` if that is
-    given.
+    """Return (lines for people, values for programs) of the run in `folder`, and write a page to
+    `html`.
 
-    deadline, server_link: as typed; 'recorded': the run's own, 'none': without. Raises FedkitError
-    for bad input.
+    deadline, server_link: as typed; 'recorded': the run's own, 'none': without. html: None: no
+    page. Raises FedkitError for bad input.
     """
     (run,) = measures.check_runs([Run.load(folder)])
     if not run.rounds and run.start is None:
@@ -58,7 +56,7 @@ def replayed(
 
 
 def recorded_seconds(run: Run) -> float | None:
-    """Simulated seconds that the record itself holds; None where a round has none."""
+    """Return the simulated seconds that the record itself holds; None where a round has none."""
     every = [r.simulated_seconds for r in (*((run.start,) if run.start else ()), *run.rounds)]
     return None if None in every else math.fsum(every)
 
@@ -100,27 +98,29 @@ def _table(run: Run, timeline: Timeline) -> list[str]:
     own = redraw(run)
     size, unit = formatting.time_unit(max(timeline.seconds, own.seconds))
     head = (
-        f"{'round':>6}  {'took':>10}  {'ends at':>10}  {'as recorded':>11}  last ({unit},"
-        " simulated)"
+        f"{'round':>6}  {'took':>10}  {'ends at':>10}  {'as recorded':>11}"
+        f"  last ({unit}, simulated)"
     )
     return [
         head,
         *(
             _row(new, old, size)
             for new, old in zip(timeline.rounds, own.rounds)
-            if new.bars or new.number
+            if new.visits or new.number
         ),
     ]
 
 
 def _row(new: RoundTime, old: RoundTime, size: float) -> str:
-    last = f"{new.last.client} ({new.last.device})" if new.last else "nobody took part"
+    visit = new.last_visit
+    last = f"{visit.client} ({visit.device})" if visit else "nobody took part"
     for status in ("late", "lost", "crashed"):
-        missing = sum(bar.status == status for bar in new.bars)
-        last += f"; {missing} of {len(new.bars)} {status}" if missing else ""
+        missing = sum(bar.status == status for bar in new.visits)
+        last += f"; {missing} of {len(new.visits)} {status}" if missing else ""
     numbers = (
-        f"{(new.ended - new.began) / size:10,.2f}  {new.ended / size:10,.2f} "
-        f" {old.ended / size:11,.2f}"
+        f"{(new.ended - new.began) / size:10,.2f}"
+        f"  {new.ended / size:10,.2f}"
+        f"  {old.ended / size:11,.2f}"
     )
     return f"{new.number or 'start':>6}  {numbers}  {last}"
 
@@ -131,15 +131,15 @@ def _total(timeline: Timeline, recorded: float | None) -> str:
 
 
 def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
-    """A page of its own with a picture of the last round and of the longest; it asks nothing of any
-    network.
+    """Write a self-contained page with figures of the longest and of the last round; return its
+    path.
     """
     import html as escape
 
     from fedkit.plots.timeline import draw_round
 
     path = path / "replay.html" if path.is_dir() else path
-    rounds = [r for r in timeline.rounds if r.bars]
+    rounds = [r for r in timeline.rounds if r.visits]
     drawn = (
         {max(rounds, key=lambda r: r.ended - r.began).number: "", rounds[-1].number: ""}
         if rounds
@@ -151,13 +151,21 @@ def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
         + f"<p>{escape.escape(fig.layout.meta['caption'])}</p>"
         for i, fig in enumerate(figures)
     ]
-    said = escape.escape("\n".join(lines))
+    words = escape.escape("\n".join(lines))
     title = f"{count_noun(len(run.rounds), 'round')} replayed"
     path.write_text(
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
-        "<style>body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0"
-        " 1rem;color:#222}"
-        f"p{{color:#595959}}pre{{white-space:pre-wrap}}</style><h1>{title}</h1><p>{MODELLED}</p><pre>{said}</pre>"
+        "<!doctype html><html lang='en'>"
+        "<meta charset='utf-8'>"
+        f"<title>{title}</title>"
+        "<style>"
+        "body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
+        "padding:0 1rem;color:#222}"
+        "p{color:#595959}"
+        "pre{white-space:pre-wrap}"
+        "</style>"
+        f"<h1>{title}</h1>"
+        f"<p>{MODELLED}</p>"
+        f"<pre>{words}</pre>"
         f"{''.join(parts)}</html>\n",
         encoding="utf-8",
     )

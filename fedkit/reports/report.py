@@ -1,6 +1,4 @@
-"""One self-contained HTML page from records: the answer, the numbers, the pictures, and what they
-mean.
-"""
+"""Write one self-contained HTML page about runs: answer, numbers, figures and notes."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ from fedkit.core.record import Run
 from fedkit.plots.theme import FONT, without_title
 from fedkit.reports import sweep_tiles
 from fedkit.reports.report_page import NO_PRIVACY, NOTES, SEEDS_NOTES
-from fedkit.reports.run_tiles import answer, asked, tiles
+from fedkit.reports.run_tiles import run_question, run_tiles, split_answer
 from fedkit.results import measures, recommendation
 from fedkit.results.difference import find_comparable
 from fedkit.results.findings import verdict
@@ -43,19 +41,19 @@ HEADS = ("method", "accuracy", "95 % interval", *list(COLUMNS)[5:])
 
 
 def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path:
-    """Write the page about `runs` to `path` (a file, or a folder for its report.html) atomically;
-    return its path.
+    """Write the page about `runs` to `path` (a file, or a folder for its report.html); return its
+    path.
 
-    The headline is about the first federated run; with several methods or seeds, about the most
-    accurate method and the one that sends least for nearly as much. Raises FedkitError without a
-    run or room to write.
+    The file is written atomically. The headline is about the first federated run; with several
+    methods or seeds, about the most accurate method and the one that sends least for nearly as
+    much. Raises FedkitError without a run, or if the page cannot be written.
     """
     runs = measures.sort_runs(runs)
     if not runs:
         raise FedkitError("no run to report on; give at least one run folder")
     path = Path(path)
     path = path / "report.html" if path.is_dir() else path
-    html = render(
+    html = render_report(
         runs,
         title
         or f"Federated fine-tuning on {printable_line(_main(runs).data.get('name', 'your data'))}",
@@ -74,13 +72,13 @@ def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path
     return path
 
 
-def render(runs: Runs, title: str) -> str:
-    """The page as text. The same records give the same text."""
+def render_report(runs: Runs, title: str) -> str:
+    """Return the page as text. The same records give the same text."""
     runs = measures.check_runs(runs)
     main, many = _main(runs), has_several_methods(runs)
     said = recommendation.method_findings(runs) if many else verdict(runs)
     every = {"heads": HEADS, "board": _board(runs, scoreboard(runs))}
-    shown = {"heads": PAGE_HEADS, "board": sweep_tiles.rows(runs)} if many else every
+    shown = {"heads": PAGE_HEADS, "board": sweep_tiles.board_rows(runs)} if many else every
     scripts = {
         "plotly": Markup(get_plotlyjs()),
         "draw": Markup(read_packaged_text("fedkit.reports", "templates/report.js")),
@@ -96,11 +94,11 @@ def render(runs: Runs, title: str) -> str:
         ),
         policy=_policy(scripts.values()),
         **scripts,
-        asked=sweep_tiles.asked(runs) if many else asked(main),
-        answer=answer(said[0]),
+        asked=sweep_tiles.sweep_question(runs) if many else run_question(main),
+        answer=split_answer(said[0]),
         verdict=said[1:],
-        tiles=list(sweep_tiles.tiles(runs) if many else tiles(main, runs)),
-        figures=[_figure(fig) for fig in figures(runs)],
+        tiles=list(sweep_tiles.sweep_tiles(runs) if many else run_tiles(main, runs)),
+        figures=[_figure(fig) for fig in report_figures(runs)],
         **shown,
         every=every if many else None,
         data=_data(main),
@@ -109,11 +107,11 @@ def render(runs: Runs, title: str) -> str:
     )
 
 
-def figures(runs: Runs) -> list[go.Figure]:
-    """The pictures of the page, in its order; without a federated run, those that need none."""
+def report_figures(runs: Runs) -> list[go.Figure]:
+    """Return the figures of the page in order; without a federated run, those that need none."""
     runs = measures.sort_runs(runs)
     if has_several_methods(runs):
-        return sweep_tiles.figures(runs)
+        return sweep_tiles.sweep_figures(runs)
     main = _main(runs)
     if main.method != "federated":
         return [plots.scoreboard_bars(runs), plots.who_has_what(main)]
@@ -128,9 +126,7 @@ def _main(runs: list[Run]) -> Run:
 
 
 def _policy(scripts) -> str:
-    """A content security policy under which these scripts run, nothing else does, and nothing is
-    fetched.
-    """
+    """Return a content security policy: only these scripts run, and nothing is fetched."""
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
     return (
@@ -140,13 +136,11 @@ def _policy(scripts) -> str:
 
 
 def _figure(fig: go.Figure) -> dict[str, Any]:
-    """A figure for the template: its texts are set by the page, its JSON holds no character that
-    HTML could read.
-    """
+    """Return a figure's values for the template; its texts are set by the page."""
     bare = without_title(fig)
     meta = bare.layout.meta
     bare.layout.meta = None
-    text = inert(bare.to_json(engine="json"))
+    text = escape_json(bare.to_json(engine="json"))
     return {
         "sentence": meta["sentence"],
         "caption": meta["caption"],
@@ -156,17 +150,15 @@ def _figure(fig: go.Figure) -> dict[str, Any]:
     }
 
 
-def inert(json: str) -> str:
-    """JSON with no character that HTML could read: it cannot end the script that holds it, whoever
-    wrote it.
-    """
+def escape_json(json: str) -> str:
+    """Escape what HTML could read in JSON, so that it cannot end its script element."""
     for char in "<>&\u2028\u2029":
         json = json.replace(char, f"\\u{ord(char):04x}")
     return json
 
 
 def _board(runs: list[Run], frame: DataFrame) -> list[dict[str, Any]]:
-    """Rows of cells, each a list of lines; the interval's three columns become one."""
+    """Return rows of cells, each a list of lines; the interval's three columns become one."""
     rows = []
     for run, row in zip(runs, format_cells(frame)):
         low, high, over = (row.pop(name) for name in INTERVAL)
@@ -218,7 +210,7 @@ def _data(main: Run) -> dict[str, Any]:
 
 
 def _method_notes(main: Run) -> list[str]:
-    """What the numbers mean and do not mean, for this run."""
+    """Return the notes on what the numbers mean for this run."""
     base = measures.base_mb(main)
     once = "" if math.isnan(base) else f" of {formatting.megabytes(base)} per client"
     return [*(note.format(once=once) for note in NOTES), *(promise_paragraph(main) or [NO_PRIVACY])]

@@ -1,4 +1,4 @@
-"""The top of the report: what was asked, the answer, and the numbers to read in ten seconds."""
+"""The top of the report on one run: the question, the answer and the most important numbers."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ from fedkit.results.method_style import METHODS
 from fedkit.results.privacy_promise import format_delta, format_epsilon, weakest_promise
 
 
-def asked(main: Run) -> str:
-    """The question, for somebody who has never heard of federated learning."""
-    sites, labels = len(measures.clients(main)), main.data.get("labels", [])
+def run_question(main: Run) -> str:
+    """Return the question, for readers who have never heard of federated learning."""
+    clients, labels = len(measures.clients(main)), len(main.data.get("labels", []))
     examples = measures.as_number(main.data.get("train"), "data.train")
     return (
-        f"Can {count_noun(sites, 'site')} (called clients below) that keep their text to themselves"
-        " train one model together, and is it better than what each can do alone? The task: sort"
-        f" text into {count_noun(len(labels), 'label')},"
+        f"Can {count_noun(clients, 'site')} (called clients below)"
+        " that keep their text to themselves train one model together,"
+        " and is it better than what each can do alone?"
+        f" The task: sort text into {count_noun(labels, 'label')},"
         f" with {examples:,.0f} training examples in all."
     )
 
 
-def answer(sentence: str) -> tuple[str, str, str]:
-    """A verdict's words before, in and after its last brackets, which hold the interval."""
+def split_answer(sentence: str) -> tuple[str, str, str]:
+    """Split a verdict into the words before, in and after its last brackets, which hold the
+    interval.
+    """
     match = re.fullmatch(r"(.*)( \([^()]*\))([^()]*)", sentence)
     if match is None:
         return sentence, "", ""
@@ -38,8 +41,8 @@ def answer(sentence: str) -> tuple[str, str, str]:
     return (before, inside + after, "") if after == "." else (before, inside, after)
 
 
-def tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
-    """The numbers to read in ten seconds."""
+def run_tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
+    """Yield the most important numbers, as values of the page's tiles."""
     for method in ("federated", "local", "pooled"):
         run = main if method == main.method else find_comparable(main, runs, method)
         if run is not None:
@@ -48,12 +51,12 @@ def tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
             yield _tile(method, "not run", "fedkit baselines makes it")
     if main.method == "federated":
         yield from _cost_tiles(main)
-        yield promised(main)
+        yield privacy_tile(main)
 
 
 def _accuracy_note(run: Run) -> str:
-    sites = count_noun(len(measures.clients(run)), "client")
-    what = {"local": f"mean of {sites} alone", "pooled": "were all text in one place"}.get(
+    clients = count_noun(len(measures.clients(run)), "client")
+    what = {"local": f"mean of {clients} alone", "pooled": "were all text in one place"}.get(
         run.method, "test accuracy"
     )
     low, high, over = measures.accuracy_interval(run)
@@ -72,19 +75,16 @@ def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
     yield _tile("Simulated time", formatting.seconds(replay(main, link, devices).seconds), assumed)
 
 
-def promised(main: Run) -> dict[str, str]:
-    """The privacy tile: what is promised, and who must be trusted for it."""
+def privacy_tile(main: Run) -> dict[str, str]:
+    """Return the privacy tile: what is promised, and who must be trusted for it."""
     p = weakest_promise([main])
     if not p.given:
         return _tile(
             "Privacy", "none", "only sums are read" if p.sealed else "no epsilon is promised"
         )
-    told = main.result.get("privacy")
-    who = (
-        printable_line(told.get("trust", "not recorded"), 200)
-        if isinstance(told, dict)
-        else "not recorded"
-    )
+    block = main.result.get("privacy")
+    trust = block.get("trust", "not recorded") if isinstance(block, dict) else "not recorded"
+    who = printable_line(trust, 200)
     return _tile(
         "Privacy",
         f"\u03b5 {format_epsilon(p.epsilon)}",

@@ -1,6 +1,4 @@
-"""The page about several methods: what was asked, the numbers to read in ten seconds, the pictures,
-the board.
-"""
+"""The top of the report on several methods: question, numbers, figures and board."""
 
 from __future__ import annotations
 
@@ -23,23 +21,23 @@ from fedkit.results.recommendation import best_method, describe_upload, leanest_
 FEDERATED = method_style("federated").colour
 
 
-def asked(runs: Runs) -> str:
-    """The question, for somebody who has never heard of federated learning."""
+def sweep_question(runs: Runs) -> str:
+    """Return the question, for readers who have never heard of federated learning."""
     found = group_methods(runs)
     main = found[0].runs[0]
-    sites, labels = len(measures.clients(main)), len(main.data.get("labels", []))
+    clients, labels = len(measures.clients(main)), len(main.data.get("labels", []))
     made = sum(len(m.runs) for m in found)
     return (
-        f"{count_noun(sites, 'site')} (called clients below) keep their text to themselves and"
-        " train one"
-        " model together. Which way of doing so is the most accurate, and what does each send?"
+        f"{count_noun(clients, 'site')} (called clients below) keep their text to themselves"
+        " and train one model together."
+        " Which way of doing so is the most accurate, and what does each send?"
         f" Compared here: {count_noun(len(found), 'method')} in {count_noun(made, 'run')}."
         f" The task: sort text into {count_noun(labels, 'label')}."
     )
 
 
-def tiles(runs: Runs) -> Iterator[dict[str, str]]:
-    """The numbers to read in ten seconds."""
+def sweep_tiles(runs: Runs) -> Iterator[dict[str, str]]:
+    """Yield the most important numbers, as values of the page's tiles."""
     found, others = group_methods(runs), group_baselines(runs)
     top = best_method(found)
     if top is not None:
@@ -47,24 +45,21 @@ def tiles(runs: Runs) -> Iterator[dict[str, str]]:
         lean = leanest_method(found, top)
         if lean is not None:
             yield _tile("Fewest bytes within 1 point", lean, FEDERATED)
+        most = f"; {describe_upload(top)} by the most accurate" if lean else ""
         yield {
             "what": "Sent by a client in a round",
             "colour": INK,
             "value": describe_upload(lean or top),
-            "note": (
-                f"by {(lean or top).name}"
-                + (f"; {describe_upload(top)} by the most accurate" if lean else "")
-            ),
+            "note": f"by {(lean or top).name}{most}",
         }
     for kind in ("pooled", "local"):
-        for other in [m for m in others if m.kind == kind and (top is None or m.task == top.task)][
-            :1
-        ]:
+        same = [m for m in others if m.kind == kind and (top is None or m.task == top.task)]
+        for other in same[:1]:
             yield _tile(method_style(kind).short, other, method_style(kind).colour, named=False)
 
 
-def figures(runs: Runs) -> list[go.Figure]:
-    """The pictures, the most important first."""
+def sweep_figures(runs: Runs) -> list[go.Figure]:
+    """Return the figures, the most important first."""
     found = group_methods(runs)
     out = [plots.pareto(runs), plots.training_load(runs)]
     out += [plots.aggregation_error(runs)] if plots.has_aggregation_errors(runs) else []
@@ -72,15 +67,11 @@ def figures(runs: Runs) -> list[go.Figure]:
     return [*out, plots.who_has_what((best_method(found) or found[0]).runs[0])]
 
 
-def rows(runs: Runs) -> list[dict[str, Any]]:
-    """The board's rows for the template, those on the front marked."""
-    frame, colours = (
-        build_method_board(runs),
-        {
-            m.name: method_style(m.kind).colour
-            for m in (*group_methods(runs), *group_baselines(runs))
-        },
-    )
+def board_rows(runs: Runs) -> list[dict[str, Any]]:
+    """Return the board's rows for the template, those on the Pareto front marked."""
+    frame = build_method_board(runs)
+    every = (*group_methods(runs), *group_baselines(runs))
+    colours = {m.name: method_style(m.kind).colour for m in every}
     return [
         {
             "cells": page_cells(row),

@@ -1,5 +1,5 @@
-"""The brief in a folder: a page, slides and JSON for each language, the assumptions to edit, and
-the governance pack.
+"""Write the brief: page, slides and JSON for each language, assumptions to edit, the governance
+pack.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ def write_brief(
     assumptions: Assumptions | None = None,
 ) -> list[Path]:
     """Write brief.LANG.html, .pptx and .json for each language, assumptions.toml and the governance
-    pack; their paths.
+    pack.
 
-    All languages are decided before the first file is written. Raises FedkitError as `decide` does.
+    Returns their paths. All languages are decided before the first file is written. Raises
+    FedkitError as `decide` does, or if a file cannot be written.
     """
     out, assumed = Path(out), assumptions or Assumptions()
     briefs = [decide(records, lang, assumed) for lang in dict.fromkeys(langs)]
@@ -37,13 +38,13 @@ def write_brief(
 def write_briefs(
     briefs: Sequence[Brief], records: Sequence[Run], out: Path, assumptions: Assumptions
 ) -> list[Path]:
-    """As `write_brief`, for briefs that have been decided."""
+    """Write the files of `write_brief` for briefs that have been decided; return their paths."""
     from fedkit.reports.governance.pack import write_pack
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        written = [path for brief in briefs for path in _one(brief, out)]
-        written.append(_assumptions(out / "assumptions.toml", assumptions))
+        written = [path for brief in briefs for path in _write_one(brief, out)]
+        written.append(_write_assumptions(out / "assumptions.toml", assumptions))
         return [
             *written,
             *(path for brief in briefs for path in write_pack(records, out, brief.lang)),
@@ -54,24 +55,24 @@ def write_briefs(
         ) from None
 
 
-def to_dict(brief: Brief) -> dict:
-    """The brief as JSON: every string and number of its page."""
+def brief_to_dict(brief: Brief) -> dict:
+    """Return the brief as JSON values: every string and number of its page."""
     return {"schema": SCHEMA, **asdict(brief)}
 
 
-def _one(brief: Brief, out: Path) -> list[Path]:
-    from fedkit.reports.brief.page import render
+def _write_one(brief: Brief, out: Path) -> list[Path]:
+    from fedkit.reports.brief.page import render_brief
     from fedkit.reports.brief.slides.deck import write_slides
 
     page, slides, values = (out / f"brief.{brief.lang}.{end}" for end in ("html", "pptx", "json"))
-    page.write_text(render(brief), encoding="utf-8", errors="replace")
+    page.write_text(render_brief(brief), encoding="utf-8", errors="replace")
     write_slides(brief, slides)
-    return [page, slides, write_json(values, to_dict(brief))]
+    return [page, slides, write_json(values, brief_to_dict(brief))]
 
 
-def _assumptions(path: Path, assumptions: Assumptions) -> Path:
-    """The assumptions as a file to edit; one with other content is kept, and the new one stands
-    beside it.
+def _write_assumptions(path: Path, assumptions: Assumptions) -> Path:
+    """Write the assumptions as a file to edit; if one with other content exists, under another
+    name.
     """
     words = assumptions.to_toml()
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") != words:

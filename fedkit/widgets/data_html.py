@@ -17,7 +17,7 @@ from fedkit.reports.check_page import ANSWERS, LEVELS, LIGHTS
 
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
-    from fedkit.reports.check_report import Written
+    from fedkit.reports.check_report import CheckFiles
 
 NAMED = {"": "not used", "text": "TEXT", "label": "LABEL", "client": "SITE"}
 COLOURS = {"": "#eef0f2", "text": "#9fd3f2", "label": "#f5c26b", "client": "#8fd3bf"}
@@ -31,7 +31,7 @@ def page(
     seen: Preview | None,
     roles: Mapping[str, str],
     quality: Quality | None,
-    written: Written | None,
+    written: CheckFiles | None,
     reason: str,
 ) -> str:
     """All of it without a button. reason: why there is none."""
@@ -98,14 +98,14 @@ def column(cells: Sequence[str]) -> str:
     return f"<div style='font:13px/1.5 {FAMILY}'>{rows}</div>"
 
 
-def report(quality: Quality, written: Written | None) -> str:
+def report(quality: Quality, written: CheckFiles | None) -> str:
     """The traffic light, the findings, the worst first, and what was written."""
     colour, word = LIGHTS[quality.verdict]
     shown = quality.findings[:MOST]
     more = len(quality.findings) - len(shown)
     last = [f"and {more} more, in the report"] if more > 0 else []
     if written:
-        last += [f"Cleaned copy: {line}" for line in written.said] + [
+        last += [f"Cleaned copy: {line}" for line in written.changes] + [
             f"Written: {path}" for path in written.paths
         ]
     return (

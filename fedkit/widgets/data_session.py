@@ -22,7 +22,7 @@ from fedkit.widgets.data_html import page
 
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
-    from fedkit.reports.check_report import Written
+    from fedkit.reports.check_report import CheckFiles
 
 ROLES = ("", "text", "label", "client")  # what a click on a heading goes through
 UPLOADS = "uploads"  # folder below `out`
@@ -53,7 +53,7 @@ class Desk:
         self.roles: dict[str, str] = {}
         self.table: RawTable | None = None
         self.quality: Quality | None = None
-        self.written: Written | None = None
+        self.written: CheckFiles | None = None
         if source is not None:
             self.read(source)
 
@@ -145,7 +145,7 @@ class Desk:
         self.changed()
         return self.quality
 
-    def clean(self, mask: bool = False) -> Written:
+    def clean(self, mask: bool = False) -> CheckFiles:
         """Write the cleaned copy and the report; the original stays as it is. Checks first where
         nobody did.
         """
@@ -159,11 +159,11 @@ class Desk:
     @property
     def config(self) -> RunConfig:
         """The settings with which to run on the cleaned copy."""
-        from fedkit.reports.check_report import in_copy
+        from fedkit.reports.check_report import columns_in_copy
 
         if self.written is None:
             raise FedkitError("no cleaned copy yet; press `Write a cleaned copy`, or call .clean()")
-        columns = in_copy(self.table.columns)
+        columns = columns_in_copy(self.table.columns)
         whose = (
             {"client": columns.client, "partition": "column"}
             if columns.client

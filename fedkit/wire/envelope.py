@@ -2,8 +2,7 @@
 
 Layout: magic 'FEDW' | version u16 | crc32 of the rest u32 | state u8 | length of the notes | notes,
 JSON | arrays. The checksum starts from a checksum of what both ends must agree on (stages, names,
-shapes): a message of other stages or another model is refused like a damaged one, without extra
-bytes.
+shapes), so a message of other stages or another model is refused like a damaged one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """How tensors lie in a message: an update as a flat vector, and arrays packed without gaps.
 
-Both ends know the names and shapes, so only the values are sent, and every array must have the
-expected size.
+Both ends know names and shapes: only the values are sent, and arrays must have the expected size.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from fedkit.wire.stages.quantise import NF4, Int2, Int4, Int8, Sign
 from fedkit.wire.stages.select import RandK, TopK
 from fedkit.wire.stages.sketch import Sketch
 
-ROLES = {
+STAGE_ROLES = {
     "memory": "ef or ef21",
     "select": "topk, randk, lowrank or sketch",
     "quantise": "bf16, fp16, int8, int4, int2, nf4 or sign",
@@ -42,7 +42,7 @@ ROLES = {
 }
 ORDER_RULE = (
     "the order is "
-    + ", then ".join(f"{role} ({names})" for role, names in ROLES.items())
+    + ", then ".join(f"{role} ({names})" for role, names in STAGE_ROLES.items())
     + "; at most one of each"
 )
 # has role, linear, unbiased, lossless, symbols, needs, problem() and the methods of its role
@@ -114,12 +114,12 @@ class Wire:
         if not self.stages:
             return encode_tensors(delta, notes), {}
         layout = TensorLayout.from_params(delta)
-        agreed = self._agreement_checksum(layout)
+        agreed = self.agreement_checksum(layout)
         try:
-            arrays, memory = self._compress(delta, layout, context)
+            arrays, memory = self.compress(delta, layout, context)
         except PayloadError:
             return seal_message(NOT_FINITE, notes, b"", agreed), dict(context.memory)
-        packed = self._coder().pack(arrays, self._slots(layout))
+        packed = self._coder().pack(arrays, self.slots(layout))
         return seal_message(FINITE, notes, packed, agreed), memory
 
     def decode(
@@ -134,8 +134,8 @@ class Wire:
             return decode_tensors(payload, template)
         layout = TensorLayout.from_params(template)
         try:
-            notes, rest = open_message(payload.body, self._agreement_checksum(layout))
-            arrays = self._coder().unpack(rest, self._slots(layout))
+            notes, rest = open_message(payload.body, self.agreement_checksum(layout))
+            arrays = self._coder().unpack(rest, self.slots(layout))
             flat = self._decompress(arrays, layout, context)
         except PayloadError:
             raise
@@ -144,13 +144,12 @@ class Wire:
         return _checked_params(flat, layout, template), notes
 
     def project(self, delta: Params, context: Context) -> tuple[Tensor, Params]:
-        """Return what a linear wire sends, a float32 vector to be summed over senders; new memory.
+        """Return what a linear wire sends, a float32 vector that can be summed, and the new memory.
 
-        Raises FedkitError for a wire that is not linear, PayloadError for values that are not
-        finite.
+        Raises FedkitError if the wire is not linear, PayloadError if values are not finite.
         """
         self._require_linear()
-        arrays, memory = self._compress(delta, TensorLayout.from_params(delta), context)
+        arrays, memory = self.compress(delta, TensorLayout.from_params(delta), context)
         return torch.from_numpy(arrays[0].copy()), memory
 
     def restore(self, vector: Tensor, template: Params, context: Context) -> Params:
@@ -161,7 +160,7 @@ class Wire:
         self._require_linear()
         layout = TensorLayout.from_params(template)
         values = vector.detach().to("cpu", torch.float32).numpy()
-        if values.shape != ((size := self._slots(layout)[0].count),):
+        if values.shape != ((size := self.slots(layout)[0].count),):
             raise PayloadError(f"a vector of shape {values.shape}, expected ({size},)")
         return _checked_params(self._decompress([values], layout, context), layout, template)
 
@@ -171,7 +170,7 @@ class Wire:
                 f"wire {self.spec!r} is not linear; {_stage_name(bad[0])}: {bad[0].needs}"
             )
 
-    def _compress(
+    def compress(
         self, delta: Params, layout: TensorLayout, context: Context
     ) -> tuple[list[np.ndarray], Params]:
         """Return the arrays of a message and the new memory.
@@ -217,7 +216,7 @@ class Wire:
             arrays = [quantise.decompress(arrays[:own], size), *arrays[own:]]
         return select.decompress(arrays, layout, info) if select else arrays[0]
 
-    def _slots(self, layout: TensorLayout) -> list[Slot]:
+    def slots(self, layout: TensorLayout) -> list[Slot]:
         select, quantise = self._stage("select"), self._stage("quantise")
         slots = select.slots(layout) if select else [Slot(layout.size)]
         return [*quantise.slots(slots[0].count), *slots[1:]] if quantise else slots
@@ -239,7 +238,7 @@ class Wire:
             tuple(s for s, _ in left), "+".join(word for _, word in left) or "none", self.feedback
         )
 
-    def _agreement_checksum(self, layout: TensorLayout) -> int:
+    def agreement_checksum(self, layout: TensorLayout) -> int:
         """Return the CRC-32 of what both ends must agree on: stages, names and shapes."""
         return zlib.crc32(repr((self.stages, self.feedback, layout.shapes)).encode())
 
@@ -247,8 +246,7 @@ class Wire:
 def make_wire(spec: str) -> Wire:
     """Return the wire that 'none' or stages joined by '+' describe.
 
-    Raises FedkitError with the reason for an unknown stage, a bad value or an order that cannot
-    work.
+    Raises FedkitError with the reason for an unknown stage, a bad value or an invalid order.
     """
     words = [word.strip() for word in spec.split("+")]
     if words in ([""], ["none"]):
@@ -262,7 +260,7 @@ def make_wire(spec: str) -> Wire:
     for word, stage in zip(words, stages):
         if problem := stage.problem():
             raise FedkitError(f"wire {word!r}: {problem}")
-    ranks = [list(ROLES).index(stage.role) for stage in stages]
+    ranks = [list(STAGE_ROLES).index(stage.role) for stage in stages]
     for before, after, a, b in zip(words, words[1:], ranks, ranks[1:]):
         if a == b:
             raise FedkitError(
@@ -276,7 +274,7 @@ def make_wire(spec: str) -> Wire:
     if feedback and all(stage.lossless for stage in stages):
         raise FedkitError(
             f"wire {spec!r}: nothing is lost, so {words[0]!r} has nothing to remember; "
-            f"add one of {ROLES['select']}, or of {ROLES['quantise']}"
+            f"add one of {STAGE_ROLES['select']}, or of {STAGE_ROLES['quantise']}"
         )
     if not _codable(stages):
         raise FedkitError(

@@ -60,7 +60,7 @@ def replay(repeats: int, data: str) -> dict:
     run = synthetic()
     last = redraw(run).rounds[-1]
     work = {name: partial(redraw, run, **world) for name, world in CASES.items()}
-    work["one round's bars"] = lambda: type(last).bars.func(last)  # past its cache
+    work["one round's bars"] = lambda: type(last).visits.func(last)  # past its cache
     return {
         "rounds": ROUNDS,
         "clients": CLIENTS,

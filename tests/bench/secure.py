@@ -43,7 +43,7 @@ VECTORS = {"head": 29_645, "LoRA r=8 + head": SIZE, "full tuning": 22_600_000}
 
 def cases() -> list[tuple[int, int, float]]:
     """(clients, neighbours, threshold): all, k = 2 log2 n as it is often said, and the k that
-    `enough` finds.
+    `safe_neighbours` finds.
     """
     out = []
     for n in (10, 100, 1_000):
@@ -67,10 +67,12 @@ def seconds(what: Callable[[], object], repeats: int) -> float:
 
 def masks(n: int, k: int, threshold: float, repeats: int) -> dict:
     """One row: one client's work and messages, the server's work by parts."""
-    fixed, circles = FixedPoint(32, 16), neighbour_graph(n, k, 0, 1)
+    fixed, neighbourhoods = FixedPoint(32, 16), neighbour_graph(n, k, 0, 1)
     members = [
-        MaskingClient(i, f"site-{i + 1}", 0, 1, circle, shares_needed(len(circle), threshold))
-        for i, circle in enumerate(circles)
+        MaskingClient(
+            i, f"site-{i + 1}", 0, 1, neighbourhood, shares_needed(len(neighbourhood), threshold)
+        )
+        for i, neighbourhood in enumerate(neighbourhoods)
     ]
     me = members[0]
     others = [p for p in me.neighbourhood if p != 0]
@@ -118,10 +120,10 @@ def failed(n: int, k: int, threshold: float, tries: int = 4_000) -> float:
     cannot be opened.
     """
     near = np.zeros((n, n), np.float32)
-    for i, circle in enumerate(neighbour_graph(n, k, 0, 1)):
-        near[i, circle] = 1
+    for i, neighbourhood in enumerate(neighbour_graph(n, k, 0, 1)):
+        near[i, neighbourhood] = 1
     there = np.random.default_rng(1).random((tries, n)) < 1 - DROP
-    # answers in each circle; where nobody is left there is nothing to open
+    # answers in each neighbourhood; where nobody is left there is nothing to open
     held = there.astype(np.float32) @ near
     short = (held < shares_needed(int(near[0].sum()), threshold)) & (held > 0)
     return float((short.any(1) | (there.sum(1) < shares_needed(n, threshold))).mean())
@@ -149,7 +151,9 @@ def server(n: int, k: int, threshold: float, body: bytes, repeats: int) -> dict[
         lagrange_weights(tuple(shares))
 
     weights()
-    own_weights = n if k < n - 1 else 1  # in one circle of all, the same clients hold every secret
+    own_weights = (
+        n if k < n - 1 else 1
+    )  # in one neighbourhood of all, the same clients hold every secret
     return {
         "add": came * seconds(add, 3 * repeats),
         "secrets": (

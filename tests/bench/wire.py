@@ -67,7 +67,7 @@ def ideal_bytes(wire: Wire, delta: Params, context: Context) -> float:
     are no symbols.
     """
     form, total = TensorLayout.from_params(delta), 0.0
-    for array, slot in zip(wire._compress(delta, form, context)[0], wire._slots(form)):
+    for array, slot in zip(wire.compress(delta, form, context)[0], wire.slots(form)):
         p = np.bincount(array) / len(array) if slot.alphabet else None
         total += (
             array.nbytes if p is None else -(p[p > 0] * np.log2(p[p > 0])).sum() * len(array) / 8

@@ -1,4 +1,4 @@
-"""The attack command: a demo, a recorded run, and one line for what cannot be."""
+"""Test `fedkit attack`: a demo, a recorded run, and one line for bad input."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""`fedkit audit`: what it says of runs with and without privacy, of broken mechanisms and of bad
-input.
-"""
+"""Test `fedkit audit`: runs with and without privacy, broken mechanisms and bad input."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a user can get wrong: each is one line on stderr that says what to do, exit code 2, and
-nothing written.
+"""Test that a user's mistakes give one line on stderr, exit code 2 and no files.
 
 Every case runs in a folder that must be the same before and after. Most run in this process; a few
 as a real command.
@@ -15,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from factories.refusals import assert_one_line
 
 from fedkit.cli.main import main
 
@@ -446,19 +446,10 @@ def snapshot(root: Path) -> dict[str, bytes | None]:
     return {str(p): p.read_bytes() if p.is_file() else None for p in sorted(root.rglob("*"))}
 
 
-def assert_one_line(line: str, words: str) -> None:
-    """One line for people: it names every one of `words`, in any order, and shows no Python."""
-    assert line.startswith("fedkit: ") and line.count("\n") == 1 and line.endswith("\n"), line
-    missing = [word for word in words.split(" ") if word.casefold() not in line.casefold()]
-    assert not missing, f"{missing} not in: {line}"
-    assert len(line) < 500 and not any(
-        word in line for word in ("Traceback", "Error:", "object at", "Errno")
-    ), line
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_mistake_is_one_line_exit_code_2_and_leaves_nothing(place, monkeypatch, capfd, name):
-    command, words = CASES[name]
+@pytest.mark.parametrize(("command", "words"), CASES.values(), ids=CASES)
+def test_a_mistake_is_one_line_exit_code_2_and_leaves_nothing(
+    place, monkeypatch, capfd, command, words
+):
     monkeypatch.chdir(place)
     before = snapshot(place)
     assert main(command.split(" ")) == 2

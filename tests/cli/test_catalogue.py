@@ -1,6 +1,4 @@
-"""`fedkit methods`: whatever a registry holds is listed, with its parameters, and fits a
-terminal.
-"""
+"""Test `fedkit methods`: every entry of a registry is listed with its parameters."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The demo: what it makes and in which order, what it leaves when stopped, and what it never
-touches.
-"""
+"""Test the demo: what it writes, what it leaves when stopped, and what it never touches."""
 
 from __future__ import annotations
 
@@ -75,9 +73,7 @@ def test_the_records_the_page_and_the_scoreboard(finished):
 
 @pytest.mark.slow
 def test_what_is_frozen_is_frozen_although_it_comes_last(finished, config, tmp_path):
-    """The yardsticks come after training in the same model: they must be those of an
-    untouched one.
-    """
+    """The yardsticks come after training in the same model, and must be those of a fresh one."""
     from fedkit.experiments.baselines import run_baselines
 
     fresh = run_baselines(config, which=["frozen-pooled", "frozen-local"])
@@ -169,7 +165,9 @@ def test_stopped_in_the_middle_keeps_what_was_finished_and_starts_anew(
 def test_ctrl_c_is_one_line_that_says_what_is_kept(tmp_path, monkeypatch, capfd):
     """Through the command, before it has begun to train."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(console.ProgressLine, "update", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(
+        console.ProgressLine, "update", lambda *_: signal.raise_signal(signal.SIGINT)
+    )
     assert main(["demo"]) == 130
     out, err = capfd.readouterr()
     assert (out, err) == (
@@ -184,9 +182,7 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(tmp_path, monkeypatch, capfd)
 
 @pytest.mark.slow
 def test_the_real_demo_in_small(tmp_path, monkeypatch, capfd):
-    """The command as `make demo` calls it, on the real model and the bundled data, with
-    one round.
-    """
+    """The command as `make demo` calls it, on real model and bundled data, with one round."""
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--rounds", "1"]) == 0
     out, err = capfd.readouterr()

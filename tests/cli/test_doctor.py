@@ -4,18 +4,18 @@ import json
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 
 from fedkit.cli import doctor
 from fedkit.cli.doctor import Check
+from fedkit.core.files import REPOSITORY
 
 GIB = 2**30
 
 
 def assert_mendable(check: Check) -> None:
-    """What is not fine says how to mend it, in one line."""
+    """A check that is not fine says in one line how to fix it."""
     assert check.ok is not True
     assert check.mend and "\n" not in check.mend + check.found
 
@@ -217,8 +217,7 @@ def test_importing_the_doctor_is_cheap():
         "import sys, fedkit.cli.doctor; print(*{'torch', 'transformers', 'numpy', 'psutil'} &"
         " set(sys.modules))"
     )
-    root = Path(doctor.__file__).parent.parent
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == ""

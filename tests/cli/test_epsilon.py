@@ -1,12 +1,11 @@
-"""`fedkit epsilon`: the number, what stands beside it, its inverse, and what it refuses in one
-line.
-"""
+"""Test `fedkit epsilon`: the number, its inverse, and one line for bad input."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from factories.refusals import assert_one_line
 
 from fedkit.privacy.accounting import Releases, epsilon
 
@@ -148,7 +147,8 @@ def test_no_noise_and_no_steps(fed):
 def test_what_is_wrong_is_said_in_one_line(fed, words, reason):
     code, out, err = fed("epsilon", *words.split())
     assert (code, out) == (2, "")
-    assert err.startswith("fedkit: ") and err.count("\n") == 1 and reason in err, err
+    assert reason in err, err
+    assert_one_line(err)
 
 
 def test_help_has_examples(fed):

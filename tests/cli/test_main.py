@@ -1,6 +1,4 @@
-"""The commands on a tiny model and tiny data: what they print, write and return; and that --help is
-worth reading.
-"""
+"""Test the commands on a tiny model and tiny data: output, files, exit codes and --help."""
 
 from __future__ import annotations
 
@@ -141,7 +139,9 @@ def test_ctrl_c_in_a_run_is_one_line_and_the_run_goes_on(
 
 
 def test_ctrl_c_before_anything_is_kept(fed, settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(console.ProgressLine, "update", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(
+        console.ProgressLine, "update", lambda *_: signal.raise_signal(signal.SIGINT)
+    )
     assert fed("run", *settings, "--out", "r") == (
         130,
         "",
@@ -404,7 +404,7 @@ def test_help_names_every_choice_there_is():
     from fedkit.cli.summaries import ABOUT
     from fedkit.data.load import BUNDLED
     from fedkit.data.partition import PARTITIONS
-    from fedkit.data.readers.files import READERS
+    from fedkit.data.readers.files import SUFFIXES
     from fedkit.data.readers.hub import HUB
     from fedkit.experiments.baselines import BASELINES
     from fedkit.experiments.job import ENGINES
@@ -438,7 +438,7 @@ def test_help_names_every_choice_there_is():
         "late": LATE,
         "faults": list(vars(Faults())),
         "optimizer": ["adamw", "sgd"],
-        "data": [*HUB, "service_desk", *(s for s in READERS if s != ".json")],
+        "data": [*HUB, "service_desk", *(s for s in SUFFIXES if s != ".json")],
         "device": ["auto", "cpu", "cuda", "mps"],
     }
     commands = typer.main.get_command(main.app).commands

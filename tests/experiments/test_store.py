@@ -117,7 +117,10 @@ def test_a_run_is_never_overwritten(config, job, tmp_path):
 def test_out_may_exist_and_be_empty_and_may_be_deep(config, tmp_path):
     (tmp_path / "empty").mkdir()
     for out in (tmp_path / "empty", tmp_path / "a" / "b" / "c"):
-        assert Store(out).previous_record(config, False) is None and Store(out).previous_record(config, True) is None
+        assert (
+            Store(out).previous_record(config, False) is None
+            and Store(out).previous_record(config, True) is None
+        )
     assert files(tmp_path) == set() and not (tmp_path / "a").exists(), "looking makes nothing"
 
 
@@ -147,7 +150,7 @@ def locked():
 @pytest.mark.skipif(sys.platform == "win32", reason="folders on Windows have other permissions")
 def test_out_without_permission_is_refused_before_any_work(config, locked):
     for out in (locked, locked / "run", locked / "a" / "b"):
-        assert str(out) in refusal(Store(out).begin, config, False)
+        assert str(out) in refusal(Store(out).previous_record, config, False)
         assert str(out) in refusal(run, replace(config, data="no/such/data.csv"), out), (
             "the folder is looked at first"
         )
@@ -184,7 +187,7 @@ def test_a_baseline_is_kept_without_state(tmp_path):
     Store(None).write_record(record)
     assert files(tmp_path) == {"a/b/run.json"}
     (tmp_path / "file").write_text("")
-    assert "cannot write" in refusal(Store(tmp_path / "file" / "x").keep, record)
+    assert "cannot write" in refusal(Store(tmp_path / "file" / "x").write_record, record)
 
 
 # --- where a run may go on
@@ -253,7 +256,7 @@ def test_a_run_goes_on_with_the_settings_it_began_with(config, tmp_path, name):
     if name in CHANGEABLE:
         assert Store(tmp_path).previous_record(changed, True) == Run.load(tmp_path)
     else:
-        assert name in refusal(Store(tmp_path).begin, changed, True)
+        assert name in refusal(Store(tmp_path).previous_record, changed, True)
 
 
 def tampered_state(out: Path, change) -> None:

@@ -122,7 +122,7 @@ def test_activations_are_those_that_autograd_keeps(tiny_model, tune, engine):
     model, texts, tokens = load_model(config(tiny_model, tune, engine=engine), LABELS), 16, 64
     geometry, trained = describe_model(tiny_model, tune, 3)
     fast = model.fast_encoder is not None
-    each = memory_model._kept(
+    each = memory_model.layer_activation_bytes(
         config(tiny_model, tune), geometry, trained, fast, tokens, model.attention
     )
     counted = texts * tokens * (geometry.layers - trained.lowest) * each
@@ -171,7 +171,7 @@ def test_bfloat16_keeps_something_for_every_length_of_a_batch(tiny_model):
     assert workspace(number=8, rounds=1) == pytest.approx(memory_model.SHAPE, rel=0.03), (
         "one batch has one length"
     )
-    assert workspace(spread=500, number=10**6) == memory_model.MOST_SHAPES * memory_model.SHAPE, (
+    assert workspace(spread=500, number=10**6) == memory_model.MAX_SHAPES * memory_model.SHAPE, (
         "the cache is full"
     )
     assert workspace("head") == 0

@@ -36,9 +36,9 @@ def mean_of(updates, strategy, weights="examples"):
             updates, make_robust("none"), make_weights(weights), strategy, [], arrived
         )
     )
-    whole = sum(u.counts for u in weighed)
+    whole = sum(u.mean_weight for u in weighed)
     return {
-        n: sum(u.counts * u.delta[n] for u in weighed) / whole for n in weighed[0].delta
+        n: sum(u.mean_weight * u.delta[n] for u in weighed) / whole for n in weighed[0].delta
     }, arrived
 
 
@@ -142,7 +142,7 @@ def test_fedbuff_by_hand():
     assert one_step("fedbuff:power=0,lr=2", [A, old])[0]["w"].tolist() == pytest.approx(
         [14.0, 18.0]
     )
-    assert [make_strategy(f"fedbuff:buffer={n}").size(7) for n in (0, 3, 50)] == [4, 3, 7]
+    assert [make_strategy(f"fedbuff:buffer={n}").buffer_size(7) for n in (0, 3, 50)] == [4, 3, 7]
 
 
 def test_an_update_carried_over_counts_less():
@@ -155,9 +155,9 @@ def test_an_update_carried_over_counts_less():
 
 def test_fedlc_by_hand():
     """16 examples: -16^(-1/4) = -1/2; one: -1; none: out of the loss."""
-    margin = make_strategy("fedlc:tau=2").margin(np.array([16, 1, 0]))
+    margin = make_strategy("fedlc:tau=2").logit_margin(np.array([16, 1, 0]))
     assert margin.tolist() == pytest.approx([-1.0, -2.0, -30.0])
-    assert make_strategy("fedavg").margin(np.array([1])) is None
+    assert make_strategy("fedavg").logit_margin(np.array([1])) is None
 
 
 # --- against Flower
@@ -294,7 +294,9 @@ def test_one_client_goes_where_it_went_under_rules_that_only_weigh(name):
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_weights_are_above_nought_and_say_what_they_need(name):
     weights = make_weights(name)
-    assert weights.of(A) > 0 and weights.of(B) > 0 and set(weights.reports) <= {"validation"}
+    assert (
+        weights.weight(A) > 0 and weights.weight(B) > 0 and set(weights.reports) <= {"validation"}
+    )
 
 
 @pytest.mark.parametrize(

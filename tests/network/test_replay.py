@@ -48,8 +48,8 @@ def test_replay_by_hand():
     )
     assert timeline.seconds == timeline.ends[-1]
     one = timeline.rounds[1]
-    assert (one.number, one.began, one.last.client) == (1, pytest.approx(0.202), "b")
-    bar = one.bars[0]
+    assert (one.number, one.began, one.last_visit.client) == (1, pytest.approx(0.202), "b")
+    bar = one.visits[0]
     assert (bar.client, bar.device, bar.status) == ("a", "half-speed", "ok")
     at = [bar.began, bar.downloaded, bar.trained, bar.uploaded]
     assert at == pytest.approx([0.202, 1.302, 3.302, 4.402])
@@ -70,11 +70,11 @@ def test_a_hung_upload_hangs_for_as_many_round_times_elsewhere():
 def test_who_is_away_takes_no_time_and_who_crashes_sends_nothing():
     run = run_of((FAST, CRASHED, ClientRecord("d", "away", "away this round")))
     timeline = replay(run)
-    assert [bar.client for bar in timeline.rounds[1].bars] == [
+    assert [bar.client for bar in timeline.rounds[1].visits] == [
         "a",
         "c",
     ] and timeline.seconds == pytest.approx(3.2)
-    crash = timeline.rounds[1].bars[1]
+    crash = timeline.rounds[1].visits[1]
     assert crash.status == "crashed" and crash.uploaded == crash.trained == pytest.approx(3.1)
     assert replay(replace(run, config={**run.config, "deadline": 9.0})).seconds == 9.0, (
         "it cannot know"
@@ -110,10 +110,11 @@ def test_a_deadline_that_drops_somebody_needs_a_new_run():
     timeline = replay(run, deadline=5.0)
     assert timeline.needs_new_run == ("2 uploads that counted would come after the deadline",)
     assert timeline.ends == pytest.approx([0, 5, 10]) and [
-        b.status for b in timeline.rounds[2].bars
+        b.status for b in timeline.rounds[2].visits
     ] == ["ok", "late"]
     assert (
-        timeline.rounds[2].deadline == pytest.approx(10) and timeline.rounds[2].last.client == "a"
+        timeline.rounds[2].deadline == pytest.approx(10)
+        and timeline.rounds[2].last_visit.client == "a"
     )
     wide = replay(run, deadline=7.0)
     assert wide.needs_new_run == () and wide.ends == replay(run).ends, (
@@ -144,7 +145,7 @@ def test_the_exchange_before_round_1_knows_no_deadline():
         replay(run, deadline=5.0).ends == pytest.approx([6.2, 9.4])
         and replay(run, deadline=5.0).needs_new_run == ()
     )
-    assert replay(run_of((FAST,), start=start, deadline=5.0)).rounds[0].bars[0].status == "ok"
+    assert replay(run_of((FAST,), start=start, deadline=5.0)).rounds[0].visits[0].status == "ok"
 
 
 def test_in_the_recorded_world_the_record_is_believed():
@@ -168,13 +169,17 @@ def test_asynchronous_bars_lie_where_they_were_and_move_in_the_recorded_order():
     run = run_of(*((visit,) for visit in visits), start=start)
     timeline = replay(run)
     assert timeline.ends == pytest.approx([0.2, 3.4, 6.4, 6.6]) and timeline.needs_new_run == ()
-    assert [b.began for r in timeline.rounds[1:] for b in r.bars] == pytest.approx([0.2, 0.2, 3.4])
+    assert [b.began for r in timeline.rounds[1:] for b in r.visits] == pytest.approx(
+        [0.2, 0.2, 3.4]
+    )
     moved = replay(run, devices="half-speed")  # 4.2 and 9.2 s
     assert (
         moved.ends == pytest.approx([0.2, 4.4, 9.4, 9.4])
         and "asynchronous" in moved.needs_new_run[0]
     )
-    assert moved.rounds[3].bars[0].uploaded == pytest.approx(8.6), "the order of the steps is kept"
+    assert moved.rounds[3].visits[0].uploaded == pytest.approx(8.6), (
+        "the order of the steps is kept"
+    )
     shared = replay(run, server_link="4mbps:4mbps")
     assert shared.ends == pytest.approx([0.2, 4.4, 7.4, 8.6]), "each visit has the line to itself"
     together = run_of((replace(FAST, began=0.0), replace(SLOW, began=1.0)), server_link="8mbps")
@@ -227,7 +232,7 @@ def test_a_real_runs_replay_is_its_record(tiny_config, settings):
         }
         for r, drawn in zip(record.rounds, timeline.rounds[1:]):
             there = [c for c in r.clients if c.status != "away"]
-            assert all(bar.status in said[c.status] for c, bar in zip(there, drawn.bars))
+            assert all(bar.status in said[c.status] for c, bar in zip(there, drawn.visits))
 
 
 # ---- against real sleeping
@@ -342,7 +347,7 @@ def slept_and_replayed(
     run: Run, scale: float, shared: float | None = None
 ) -> tuple[list[float], list[float]]:
     ids = client_ids(run)
-    world = World.of(run.config, ids)
+    world = World.from_config(run.config, ids)
     lines = {
         c: (world.link(i).down, world.link(i).up, world.link(i).latency) for i, c in enumerate(ids)
     }

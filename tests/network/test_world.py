@@ -30,21 +30,21 @@ INF = np.inf
 
 
 def world(link: str, clients: int = 2, **settings) -> World:
-    return World.of({"link": link, **settings}, [f"c{i}" for i in range(clients)])
+    return World.from_config({"link": link, **settings}, [f"c{i}" for i in range(clients)])
 
 
 def test_two_clients_by_hand():
     """Over 8 and 4 Mbit/s a megabyte takes 1 s down and 2 s up; the latency is 0.1 s; computers
     take twice as long.
     """
-    ends = world("8mbps:4mbps/100ms", devices="half-speed").ends(
+    ends = world("8mbps:4mbps/100ms", devices="half-speed").visit_ends(
         1, [0, 1], [MB, MB], [1.0, 3.0], [MB // 2, MB]
     )
     assert ends == pytest.approx(np.array([[1.1, 3.1, 4.2], [1.1, 7.1, 9.2]]))
     assert round_ends(ends[:, 2], np.array([True, True])) == pytest.approx(9.2), (
         "the server waits for the last"
     )
-    assert world("dsl").ends(1, [], [], [], []).shape == (0, 3)
+    assert world("dsl").visit_ends(1, [], [], [], []).shape == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -143,14 +143,14 @@ def test_loss_slows_a_line_by_the_formula_of_mathis():
         "no delay, so nothing to slow it"
     )
     assert parse_link("10mbps/40ms").rate(10e6) == 10e6
-    (ends,) = world("10mbps/40ms/loss=0.01", 1).ends(1, [0], [0], [0.0], [MB])
+    (ends,) = world("10mbps/40ms/loss=0.01", 1).visit_ends(1, [0], [0], [0.0], [MB])
     assert ends[2] == pytest.approx(0.08 + 8e6 / link.rate(10e6))
 
 
 def test_jitter_is_drawn_anew_for_each_transfer_and_never_else():
     calm, rough = world("10mbps/40ms", 50), world("10mbps/40ms/jitter=20ms", 50)
     nothing = [0] * 50
-    late = rough.ends(3, range(50), nothing, nothing, nothing) - calm.ends(
+    late = rough.visit_ends(3, range(50), nothing, nothing, nothing) - calm.visit_ends(
         3, range(50), nothing, nothing, nothing
     )
     down, up = late[:, 0], late[:, 2] - late[:, 1]
@@ -158,12 +158,16 @@ def test_jitter_is_drawn_anew_for_each_transfer_and_never_else():
         assert 0 <= one.min() < 0.004 and 0.016 < one.max() <= 0.02 and len(set(one)) == 50
     assert abs(np.corrcoef(down, up)[0, 1]) < 0.4
     assert (
-        rough.ends(3, [7], [0], [0], [0])[0]
-        == rough.ends(3, range(50), nothing, nothing, nothing)[7]
+        rough.visit_ends(3, [7], [0], [0], [0])[0]
+        == rough.visit_ends(3, range(50), nothing, nothing, nothing)[7]
     ).all(), "alone"
-    assert not np.allclose(rough.ends(4, range(50), nothing, nothing, nothing)[:, 0], down + 0.04)
+    assert not np.allclose(
+        rough.visit_ends(4, range(50), nothing, nothing, nothing)[:, 0], down + 0.04
+    )
     other = world("10mbps/40ms/jitter=20ms", 50, seed=1)
-    assert not np.allclose(other.ends(3, range(50), nothing, nothing, nothing)[:, 0], down + 0.04)
+    assert not np.allclose(
+        other.visit_ends(3, range(50), nothing, nothing, nothing)[:, 0], down + 0.04
+    )
 
 
 def test_draws_are_uniform_and_the_same_for_ever():
@@ -203,11 +207,11 @@ def test_a_mix_is_dealt_by_the_largest_remainder_and_shuffled_by_the_seed():
 
 def test_a_mix_of_links_may_hold_written_ones():
     parts = parse_links("10mbps/40ms/loss=0.01=1,dsl=3")
-    assert [(p.what, p.share) for p in parts] == [
+    assert [(p.profile, p.share) for p in parts] == [
         (Link(10e6, 10e6, 0.04, 0.0, 0.01), 0.25),
         (LINKS["dsl"], 0.75),
     ]
-    assert parse_links("10mbps/40ms/loss=0.01")[0].what.loss == 0.01, "not a share of 1 %"
+    assert parse_links("10mbps/40ms/loss=0.01")[0].profile.loss == 0.01, "not a share of 1 %"
     assert parse_links("dsl=2") == parse_links("dsl")
     mixed = world("dsl=0.5,4g=0.5", 100, devices="old-pc=0.5,phone=0.5")
     both = {(mixed.link(i), mixed.devices[i]) for i in range(100)}
@@ -289,13 +293,13 @@ def test_the_servers_line_in_a_round():
     """Four sites of 8 Mbit/s on 16 Mbit/s to them and 8 Mbit/s from them; a megabyte is 8 Mbit."""
     tight = world("8mbps/0ms", 4, server_link="16mbps:8mbps")
     args = 1, range(4), [MB] * 4, [0.0, 0.0, 0.0, 100.0], [MB] * 4
-    ends = tight.ends(*args)
+    ends = tight.visit_ends(*args)
     assert ends[:, 0] == pytest.approx([2.0] * 4) and ends[:, 2] == pytest.approx(
         [5.0, 5.0, 5.0, 103.0]
     )
-    wide = world("8mbps/0ms", 4, server_link="32mbps").ends(*args)
-    assert (wide == world("8mbps/0ms", 4).ends(*args)).all()
-    slow = world("8mbps/0ms", 1, server_link="1mbps").ends(1, [0], [MB], [0.0], [0])
+    wide = world("8mbps/0ms", 4, server_link="32mbps").visit_ends(*args)
+    assert (wide == world("8mbps/0ms", 4).visit_ends(*args)).all()
+    slow = world("8mbps/0ms", 1, server_link="1mbps").visit_ends(1, [0], [MB], [0.0], [0])
     assert slow[0, 0] == pytest.approx(8.0)
 
 
@@ -331,8 +335,8 @@ def test_a_round_ends_with_the_last_or_at_the_deadline(arrivals, heard, deadline
 def test_a_world_is_made_of_settings_or_a_record_of_them():
     config = RunConfig(link="dsl", devices="old-pc=1,phone=1", server_link="1gbps", seed=3)
     ids = ["a", "b", "c"]
-    assert World.of(config, ids) == World.of(config.to_dict(), ids)
-    assert World.of({}, ids) == World.of(RunConfig(), ids)
-    assert isinstance(World.of(config, ids).device(0), Device)
+    assert World.from_config(config, ids) == World.from_config(config.to_dict(), ids)
+    assert World.from_config({}, ids) == World.from_config(RunConfig(), ids)
+    assert isinstance(World.from_config(config, ids).device(0), Device)
     with pytest.raises(FedkitError, match="server-link"):
-        World.of({"server_link": "x"}, ids)
+        World.from_config({"server_link": "x"}, ids)

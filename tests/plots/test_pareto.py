@@ -16,7 +16,7 @@ from fedkit import plots
 from fedkit.core.record import RoundRecord
 from fedkit.core.stats import t_interval
 from fedkit.plots.side_labels import LabelPoint, place_names
-from fedkit.reports.report import render
+from fedkit.reports.report import render_report
 from fedkit.results.method_board import (
     PAGE_HEADS,
     build_method_board,
@@ -243,7 +243,7 @@ def test_the_load_figure_and_the_aggregation_error():
 
 @pytest.mark.slow
 def test_the_page_about_methods_is_whole_and_self_contained():
-    html = render(many(), "A title")
+    html = render_report(many(), "A title")
     page = Page(html)
     assert "NaN" not in page.text and " nan" not in page.text.lower()
     for held in page.scripts[:-2]:
@@ -263,7 +263,7 @@ def test_the_page_about_methods_is_whole_and_self_contained():
         *PAGE_HEADS,
     ):
         assert said in page.text, said
-    assert render(many(), "A title") == html
+    assert render_report(many(), "A title") == html
 
 
 def test_hostile_names_stay_text_here_too():
@@ -271,7 +271,7 @@ def test_hostile_names_stay_text_here_too():
         replace(r, config=r.config | {"tune": EVIL + r.config.get("tune", ""), "aggregate": EVIL})
         for r in many(3)
     ]
-    html = render(runs, EVIL)
+    html = render_report(runs, EVIL)
     assert "<script>alert" not in html and "onerror=alert(1)>" not in html
 
 
@@ -282,7 +282,7 @@ def test_a_page_of_few_methods_without_baselines_bytes_or_accuracy():
         [replace(r, result={}) for r in many(2) if r.method == "federated"],
         [one(float("nan"), 3), one(0.5, 3, tune="head")],
     ):
-        text = Page(render(runs, "t")).text
+        text = Page(render_report(runs, "t")).text
         assert "NaN" not in text and " nan" not in text.lower()
 
 

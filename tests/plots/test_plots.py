@@ -130,7 +130,7 @@ def test_traffic_by_client_adds_up_rounds():
 
 
 def test_round_seconds_adds_up_to_the_networks_own_number():
-    bar = replay(RUN, "20mbps:2mbps/60ms", "half-speed").rounds[1].bars[0]
+    bar = replay(RUN, "20mbps:2mbps/60ms", "half-speed").rounds[1].visits[0]
     assert sum(phase_seconds(bar)) == pytest.approx(bar.uploaded - bar.began)
     fig = plots.round_seconds(RUN, "8mbps/0ms")
     assert [part.x[0] for part in fig.data] == pytest.approx([2.0, 1.0, 1.0])

@@ -121,7 +121,7 @@ def test_all_at_once_keep_nobody_waiting():
     )
     rounds = tuple(RoundRecord(n, 0.5, 1.0, 0.5, clients=same) for n in (1, 2, 3))
     timeline = replay(Run("federated", {"link": "64kbps/40ms"}, {}, {}, {}, None, rounds))
-    assert all(bar.began == when.began for when in timeline.rounds for bar in when.bars), (
+    assert all(bar.began == when.began for when in timeline.rounds for bar in when.visits), (
         "to the bit"
     )
     assert "almost the same time" in draw_round(timeline, 3, devices=False).layout.title.text

@@ -46,8 +46,9 @@ def libraries():
 @pytest.fixture
 def fresh():
     """No answer from an earlier test."""
-    for cached in (accounting._cached_epsilon, accounting._one_step, accounting._grid_points):
-        cached.cache_clear()
+    for value in vars(accounting).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
 
 
 def train(noise: float = 1.0, rate: float = 0.01, steps: int = 100) -> list[Releases]:

@@ -1,6 +1,4 @@
-"""The cleaned copy: what goes, what becomes one, what is masked; never over the original, and no
-formula can start.
-"""
+"""Test the cleaned copy: rows left out, unified spellings, masks, no formulas, safe writing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Personal data: what is found and what is left alone, measured on a labelled list; masks change
-nothing else.
-"""
+"""Test the search for personal data on a labelled list, and that masks change nothing else."""
 
 from __future__ import annotations
 

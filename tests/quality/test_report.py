@@ -1,6 +1,4 @@
-"""Readiness: rows as read with their lines, every finding on a table of a few rows, and the
-verdict.
-"""
+"""Test every finding on a table of a few rows, the lines of rows, and the verdict."""
 
 from __future__ import annotations
 
@@ -199,9 +197,7 @@ SMALL = {
 @pytest.mark.parametrize("client", [True, False])
 @pytest.mark.parametrize("name", SMALL)
 def test_every_check_keeps_the_contract_on_little(name, client):
-    """No check falls over; sentences say something; rows are lines of the table; all of it
-    is JSON.
-    """
+    """No check raises; findings have sentences and lines of the table, and all of it is JSON."""
     looked = table(*SMALL[name], client=client)
     lines = set(looked.frame["line"])
     quality = assess(looked, QUICK)
@@ -297,10 +293,11 @@ def test_bundled_sets_come_out_sensible(name):
 @pytest.mark.slow
 def test_nothing_heavy_is_loaded():
     code = (
-        "import sys; from fedkit.quality.report import assess; from fedkit.data.read_rows import"
-        " read_rows; from fedkit.quality.finding import CheckOptions; assess(read_rows('service_desk'),"
-        " CheckOptions(slow=False)); sys.exit(sum(name in sys.modules for name in ('torch',"
-        " 'transformers', 'cleanlab')))"
+        "import sys; from fedkit.quality.report import assess;"
+        " from fedkit.data.read_rows import read_rows;"
+        " from fedkit.quality.finding import CheckOptions;"
+        " assess(read_rows('service_desk'), CheckOptions(slow=False));"
+        " sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'cleanlab')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

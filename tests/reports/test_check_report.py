@@ -13,8 +13,8 @@ from fedkit.core.errors import FedkitError
 from fedkit.data.read_rows import read_rows
 from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.report import assess
-from fedkit.reports.check_page import render
-from fedkit.reports.check_report import in_copy, lines, told, write_checked
+from fedkit.reports.check_page import render_check
+from fedkit.reports.check_report import check_lines, columns_in_copy, finding_lines, write_checked
 
 EVIL = "<script>alert('x')</script>"
 
@@ -86,33 +86,38 @@ def test_a_folder_that_cannot_be_made_is_one_line(table, quality, tmp_path):
 
 
 def test_lines_name_columns_findings_verdict_and_the_next_command(table, quality, tmp_path):
-    said = lines(quality)
+    said = check_lines(quality)
     assert said[0] == "my: 42 rows; text 'text', label 'label', site 'site'"
     assert any(line.startswith("verdict: ") for line in said) and "fedkit check" in said[-1]
     written = write_checked(table, quality, tmp_path / "out")
-    command = lines(quality, written)[-1]
+    command = check_lines(quality, written)[-1]
     assert "--client site --partition column" in command and "my.clean.csv" in command
     named = replace(
         quality,
         findings=(replace(finding("care", "names"), kind="personal-data"),),
         verdict="not yet",
     )
-    said = lines(named, replace(written, said=("1 row left out",)))
+    said = check_lines(named, replace(written, said=("1 row left out",)))
     assert (
         "add --mask" in said[-3] and said[-2] == "next, once what is marked `stop` above is mended:"
     )
     assert not any(
         "add --mask" in line
-        for line in lines(named, replace(written, said=("2 texts with personal data masked",)))
+        for line in check_lines(
+            named, replace(written, said=("2 texts with personal data masked",))
+        )
     )
 
 
 def test_a_note_takes_one_line_and_others_say_why():
-    assert len(told(finding("note", "a"))) == 1 and len(told(finding("care", "a"))) == 3
+    assert (
+        len(finding_lines(finding("note", "a"))) == 1
+        and len(finding_lines(finding("care", "a"))) == 3
+    )
 
 
 def test_columns_of_the_copy_cannot_be_formulas(quality):
-    assert in_copy(replace(quality.columns, text="=a", client=None)).text == "'=a"
+    assert columns_in_copy(replace(quality.columns, text="=a", client=None)).text == "'=a"
 
 
 def test_what_must_be_mended_comes_first_and_what_the_copy_mends_last(quality):
@@ -122,7 +127,7 @@ def test_what_must_be_mended_comes_first_and_what_the_copy_mends_last(quality):
         finding("care", "C"),
         finding("note", "N"),
     )
-    page = render(replace(quality, findings=found, verdict="not yet", reasons=()))
+    page = render_check(replace(quality, findings=found, verdict="not yet", reasons=()))
     places = [
         page.index(word)
         for word in ("What must be mended first", "S-open", "S-mended", "C<", "Good to know", "N<")
@@ -132,7 +137,7 @@ def test_what_must_be_mended_comes_first_and_what_the_copy_mends_last(quality):
 
 def test_rows_are_named_and_the_rest_counted(quality):
     found = finding("care", "C", count=30, rows=tuple(range(2, 32)))
-    page = render(replace(quality, findings=(found,)))
+    page = render_check(replace(quality, findings=(found,)))
     assert "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 18 more" in page
 
 
@@ -147,12 +152,12 @@ def test_nothing_from_the_data_is_html_and_personal_data_is_masked(quality):
         labels={EVIL: 3},
         clients={EVIL: 2},
     )
-    page = render(made, [EVIL], "x.clean.csv", "x.review.csv")
+    page = render_check(made, [EVIL], "x.clean.csv", "x.review.csv")
     assert "<script" not in page and page.count("&lt;script") >= 7
     assert "anna.kern" not in page and "[email]" in page and "x.review.csv" in page
     assert "default-src 'none'" in page and "http" not in page.split("</style>")[1]
 
 
 def test_many_labels_are_counted_not_all_drawn(quality):
-    page = render(replace(quality, labels={f"label {i}": 100 - i for i in range(77)}))
+    page = render_check(replace(quality, labels={f"label {i}": 100 - i for i in range(77)}))
     assert "77 labels" in page and "and 47 more" in page and "label 40" not in page

@@ -11,8 +11,8 @@ from factories.records import DATA, baseline, everything, federated
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import ClientRecord
-from fedkit.reports.report import inert, render, write_report
-from fedkit.reports.run_tiles import answer, tiles
+from fedkit.reports.report import escape_json, render_report, write_report
+from fedkit.reports.run_tiles import run_tiles, split_answer
 
 
 def hostile():
@@ -39,11 +39,11 @@ def hostile():
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    return Page(render(everything(), "A title"))
+    return Page(render_report(everything(), "A title"))
 
 
 def test_the_page_loads_nothing(page):
-    html = render(hostile(), EVIL)
+    html = render_report(hostile(), EVIL)
     for tag, attrs in Page(html).tags + page.tags:
         assert tag not in ("link", "img", "iframe", "object", "embed", "base", "form", "a"), tag
         assert not {"src", "href", "srcset", "action", "data", "background"} & attrs.keys()
@@ -56,8 +56,8 @@ def test_the_page_loads_nothing(page):
 
 @pytest.mark.slow
 def test_hostile_names_stay_text():
-    html = render(hostile(), EVIL)
-    page, clean = Page(html), Page(render(everything(), "A title"))
+    html = render_report(hostile(), EVIL)
+    page, clean = Page(html), Page(render_report(everything(), "A title"))
     kinds = [(t, a.get("type")) for t, a in page.tags if t == "script"]
     assert kinds.count(("script", None)) == 2 and set(kinds) == {
         ("script", None),
@@ -73,13 +73,13 @@ def test_hostile_names_stay_text():
 
 
 def test_figures_in_the_page_are_whole_and_cannot_end_their_script(page):
-    for held in Page(render(hostile(), EVIL)).scripts[:-2] + page.scripts[:-2]:
+    for held in Page(render_report(hostile(), EVIL)).scripts[:-2] + page.scripts[:-2]:
         assert "<" not in held and {"data", "layout"} <= json.loads(held).keys()
     assert len(page.scripts) == 2 + 6
 
 
 def test_json_in_the_page_is_inert():
-    text = inert(json.dumps([EVIL, "&lt;"]))
+    text = escape_json(json.dumps([EVIL, "&lt;"]))
     assert not set(text) & set("<>&") and json.loads(text) == [EVIL, "&lt;"]
 
 
@@ -119,7 +119,7 @@ def test_the_page_says_what_an_executive_and_an_engineer_ask(page):
 
 
 def test_tiles_by_hand():
-    shown = {tile["what"]: tile["value"] for tile in tiles(federated(), everything())}
+    shown = {tile["what"]: tile["value"] for tile in run_tiles(federated(), everything())}
     assert shown == {
         "Federated": "80.0 %",
         "Local only": "50.0 %",
@@ -135,14 +135,14 @@ def test_tiles_by_hand():
         "privacy_unit": "example",
         "privacy": {"trust": "nobody: all noise at home"},
     }
-    tile = {t["what"]: t for t in tiles(replace(run, result=run.result | told), everything())}[
+    tile = {t["what"]: t for t in run_tiles(replace(run, result=run.result | told), everything())}[
         "Privacy"
     ]
     assert (tile["value"], tile["note"]) == (
         "\u03b5 8",
         "per example, \u03b4 1e-5; trusted: nobody: all noise at home",
     )
-    assert answer("Yes: +1.0 points (95 % interval 0 to 2), so.") == (
+    assert split_answer("Yes: +1.0 points (95 % interval 0 to 2), so.") == (
         "Yes: +1.0 points",
         " (95 % interval 0 to 2)",
         ", so.",
@@ -151,8 +151,8 @@ def test_tiles_by_hand():
 
 @pytest.mark.slow
 def test_the_page_says_no_when_the_answer_is_no_and_counts_what_is_missing():
-    assert "Federation did not help here" in Page(render(everything(local=0.85), "t")).text
-    alone = Page(render([federated()], "t")).text
+    assert "Federation did not help here" in Page(render_report(everything(local=0.85), "t")).text
+    alone = Page(render_report([federated()], "t")).text
     assert (
         "Whether federation helped is not known" in alone
         and "not run" in alone
@@ -165,7 +165,7 @@ def test_epsilon_replaces_the_warning():
     run = replace(
         run, result=run.result | {"epsilon": 3.0, "delta": 1e-5, "privacy_unit": "example"}
     )
-    text = Page(render([run], "t")).text
+    text = Page(render_report([run], "t")).text
     assert (
         "epsilon 3, unit example, delta 1e-5" in text
         and "95.3" in text
@@ -174,9 +174,9 @@ def test_epsilon_replaces_the_warning():
 
 
 def test_baselines_alone_and_a_run_cut_off_before_round_one_have_a_page():
-    assert "no federated run" in Page(render([baseline("local", 0.5)], "t")).text
+    assert "no federated run" in Page(render_report([baseline("local", 0.5)], "t")).text
     begun = replace(federated(), rounds=(), result={})
-    assert "unfinished after 0 rounds" in Page(render([begun], "t")).text
+    assert "unfinished after 0 rounds" in Page(render_report([begun], "t")).text
 
 
 @pytest.mark.slow

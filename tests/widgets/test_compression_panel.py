@@ -50,7 +50,7 @@ def test_the_mean_of_products_is_asserted(name, kept):
         "q.lora_B.weight": torch.zeros(4, 2),
         "head.bias": torch.zeros(3),
     }
-    begin = rule.begin(shared, 1, 0)
+    begin = rule.round_start(shared, 1, 0)
     sent = [
         ClientUpdate(
             str(i), {n: torch.randn(t.shape, generator=rng) for n, t in begin.items()}, 1 + i

@@ -284,7 +284,7 @@ def signed(wire: Wire, body: bytes) -> Payload:
     """A body under a header that fits it, as a hostile client can make."""
     if wire.stages:
         return envelope.add_header(
-            body, wire._agreement_checksum(TensorLayout.from_params(TEMPLATE))
+            body, wire.agreement_checksum(TensorLayout.from_params(TEMPLATE))
         )
     return signed_body(body)
 

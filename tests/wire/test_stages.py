@@ -29,7 +29,7 @@ from fedkit.wire.bits import (
 from fedkit.wire.envelope import add_header
 from fedkit.wire.layout import Slot, TensorLayout, pack_array, unpack_array
 from fedkit.wire.payload import HEADER, Payload
-from fedkit.wire.pipeline import ROLES, STAGES, Context, Wire, make_wire
+from fedkit.wire.pipeline import STAGE_ROLES, STAGES, Context, Wire, make_wire
 from fedkit.wire.stages.entropy import Ans, Plain, decode_symbols, encode_symbols
 from fedkit.wire.stages.quantise import NF4_LEVELS
 
@@ -159,7 +159,7 @@ def test_a_value_that_is_not_finite_is_refused_on_arrival_and_leaves_the_memory(
 
 @pytest.mark.parametrize("entry", STAGES.values(), ids=STAGES)
 def test_every_stage_says_what_it_is(entry):
-    assert entry.role in ROLES and {
+    assert entry.role in STAGE_ROLES and {
         type(getattr(entry, w)) for w in ("linear", "unbiased", "lossless")
     } == {bool}
     assert entry.needs and entry().problem() == ""
@@ -420,9 +420,9 @@ def entropy_bytes(symbols: np.ndarray) -> float:
 def test_ans_comes_near_the_entropy(spec):
     wire, delta = make_wire(spec + "+ans"), {"a": laplace(100_000)}
     payload, _ = wire.encode(delta, context())
-    found, _ = wire._compress(delta, TensorLayout.from_params(delta), context())
+    found, _ = wire.compress(delta, TensorLayout.from_params(delta), context())
     ideal = side = 0.0
-    for array, slot in zip(found, wire._slots(TensorLayout.from_params(delta))):
+    for array, slot in zip(found, wire.slots(TensorLayout.from_params(delta))):
         ideal += entropy_bytes(array) if slot.alphabet else array.nbytes
         side += 4 + slot.alphabet + 8 if slot.alphabet else 0
     assert ideal * 0.99 <= payload.nbytes <= ideal * 1.02 + side + 40
@@ -515,7 +515,7 @@ def refusal(wire: Wire, payload: Payload, template) -> str:
 def test_every_refusal_gives_its_reason():
     wire, delta = make_wire("topk+int4"), update()
     good = wire.encode(delta, context(), NOTES)[0].body
-    agreed = wire._agreement_checksum(TensorLayout.from_params(delta))
+    agreed = wire.agreement_checksum(TensorLayout.from_params(delta))
     assert "unknown format" in refusal(wire, plain.encode_tensors(delta), delta)
     assert "unknown format" in refusal(make_wire("none"), Payload(good), delta)
     assert "0 bytes long" in refusal(wire, Payload(b""), delta) and "9 bytes" in refusal(
@@ -570,7 +570,7 @@ def test_a_decompression_bomb_is_not_unpacked():
         zstandard.ZstdCompressor(write_content_size=False).compress(bytes(50_000_000)),
     ):
         body = add_header(
-            b"\0\2{}" + bomb, wire._agreement_checksum(TensorLayout.from_params(delta))
+            b"\0\2{}" + bomb, wire.agreement_checksum(TensorLayout.from_params(delta))
         )
         assert "unpacks to" in refusal(wire, body, delta)
 
@@ -581,7 +581,7 @@ def test_lies_under_a_correct_checksum_are_refused_or_have_the_right_form(spec):
     wire, delta, rng = make_wire(spec), update(), np.random.default_rng(4)
     body, agreed = (
         wire.encode(delta, context(), NOTES)[0].body[HEADER.size :],
-        wire._agreement_checksum(TensorLayout.from_params(delta)),
+        wire.agreement_checksum(TensorLayout.from_params(delta)),
     )
     start = (
         sum(reversed(decode_varint(body, 1))) - 4
@@ -655,7 +655,7 @@ def test_garbage_of_any_length_is_refused():
                 wire,
                 add_header(
                     b"\0\2{}" + rng.bytes(length),
-                    wire._agreement_checksum(TensorLayout.from_params(delta)),
+                    wire.agreement_checksum(TensorLayout.from_params(delta)),
                 ),
                 delta,
             )

@@ -37,7 +37,7 @@ def read_delimited(
 
 
 def read_jsonl(data: bytes, name: str, encoding: str | None) -> tuple[pd.DataFrame, list[str]]:
-    """Return JSON Lines (one object per line) as a table; a key that a line lacks is a missing cell.
+    """Return JSON Lines (one object per line) as a table; a key that a line lacks is None.
 
     Raises FedkitError that names the line which is not a JSON object.
     """

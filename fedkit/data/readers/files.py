@@ -13,6 +13,8 @@ from fedkit.data.limits import MAX_BYTES
 from fedkit.data.readers.delimited import read_delimited, read_jsonl
 from fedkit.data.readers.workbook import read_excel, read_parquet
 
+SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".json")
+USES_ENCODING = {".csv", ".tsv", ".jsonl", ".json"}
 STEMS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
 
 
@@ -20,7 +22,7 @@ def find_tables(path: Path) -> dict[str, Path]:
     """Return the files to read, by split; a single file is "train".
 
     A folder holds train.* and test.*, and may hold validation.*, valid.* or dev.*, in any format of
-    READERS. Raises FedkitError when nothing is there, a split is missing or double, or the format
+    SUFFIXES. Raises FedkitError when nothing is there, a split is missing or double, or the format
     is unknown.
     """
     if path.is_file():
@@ -42,31 +44,14 @@ def find_tables(path: Path) -> dict[str, Path]:
     return {split: file for split, file in found.items() if file is not None}
 
 
-def _find_file(folder: Path, split: str) -> Path | None:
-    inside = sorted(p for p in folder.iterdir() if p.stem.lower() in STEMS[split] and p.is_file())
-    known = [p for p in inside if p.suffix.lower() in READERS]
-    if len(known) > 1:
-        raise FedkitError(
-            f"folder {quote(folder)} has several {split} files:"
-            f" {quoted_list(p.name for p in known)}; keep one"
-        )
-    if inside and not known:
-        supported_suffix(inside[0])
-    return known[0] if known else None
-
-
 def supported_suffix(path: Path) -> str:
-    """Return the suffix of `path` if READERS has it. Raises FedkitError otherwise."""
-    if (suffix := path.suffix.lower()) not in READERS:
+    """Return the suffix of `path` if it can be read. Raises FedkitError otherwise."""
+    if (suffix := path.suffix.lower()) not in SUFFIXES:
         raise FedkitError(
             f"cannot read {quote(path)}: suffix {quote(path.suffix)} is none of {_formats()}; save"
             " it as CSV"
         )
     return suffix
-
-
-def _formats() -> str:
-    return " ".join(READERS)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -96,21 +81,28 @@ def read_table(
     ones. The index holds each row's line in the file (Excel: row in the sheet). header_row: that of
     .csv, .tsv, .xlsx; None: guessed.
     """
-    return READERS[supported_suffix(path)](data, path.name, encoding, sheet, header_row)
+    suffix = supported_suffix(path)
+    if suffix == ".xlsx":
+        return read_excel(data, path.name, sheet, header_row)
+    if suffix == ".parquet":
+        return read_parquet(data, path.name)
+    if suffix in (".jsonl", ".json"):
+        return read_jsonl(data, path.name, encoding)
+    return read_delimited(data, path.name, encoding, header_row)
 
 
-READERS = {
-    ".csv": lambda data, name, encoding, sheet, header_row: read_delimited(
-        data, name, encoding, header_row
-    ),
-    ".tsv": lambda data, name, encoding, sheet, header_row: read_delimited(
-        data, name, encoding, header_row
-    ),
-    ".xlsx": lambda data, name, encoding, sheet, header_row: read_excel(
-        data, name, sheet, header_row
-    ),
-    ".parquet": lambda data, name, encoding, sheet, header_row: read_parquet(data, name),
-    ".jsonl": lambda data, name, encoding, sheet, header_row: read_jsonl(data, name, encoding),
-    ".json": lambda data, name, encoding, sheet, header_row: read_jsonl(data, name, encoding),
-}
-USES_ENCODING = {".csv", ".tsv", ".jsonl", ".json"}
+def _find_file(folder: Path, split: str) -> Path | None:
+    inside = sorted(p for p in folder.iterdir() if p.stem.lower() in STEMS[split] and p.is_file())
+    known = [p for p in inside if p.suffix.lower() in SUFFIXES]
+    if len(known) > 1:
+        raise FedkitError(
+            f"folder {quote(folder)} has several {split} files:"
+            f" {quoted_list(p.name for p in known)}; keep one"
+        )
+    if inside and not known:
+        supported_suffix(inside[0])
+    return known[0] if known else None
+
+
+def _formats() -> str:
+    return " ".join(SUFFIXES)

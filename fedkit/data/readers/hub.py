@@ -1,6 +1,4 @@
-"""Data sets from the Hugging Face hub, through its own library (optional: pip install
-'fedkit[hub]').
-"""
+"""Data sets from the Hugging Face hub, read with `datasets` (pip install 'fedkit[hub]')."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ _OFFLINE = (
 
 @dataclass(frozen=True)
 class HubSet:
-    """Where a data set is on the hub, and which of its columns count (None: guessed and said)."""
+    """A data set on the hub, and its text and label columns (None: guessed, and noted)."""
 
     path: str
     config: str | None = None
@@ -42,9 +40,20 @@ class HubSet:
         return f"hub:{self.path}" + (f":{self.config}" if self.config else "")
 
 
+HUB = {
+    # Casanueva et al., 2020
+    "banking77": HubSet("mteb/banking77", text="text", label="label_text"),
+    # Larson et al., 2019
+    "clinc150": HubSet("clinc/clinc_oos", "plus", text="text", label="intent"),
+    "ag_news": HubSet("fancyzhx/ag_news", text="text", label="label"),  # Zhang et al., 2015
+    "20newsgroups": HubSet("SetFit/20_newsgroups", text="text", label="label_text"),  # Lang, 1995
+}
+
+
 def parse_hub_source(source: str) -> HubSet | None:
-    """The set behind a shortcut or 'hub:owner/name[:config]', or None. Raises FedkitError for a
-    malformed hub name.
+    """Return the set behind a shortcut or 'hub:owner/name[:config]'; None for any other source.
+
+    Raises FedkitError for a malformed hub name, and if a folder of that name is here.
     """
     if source in HUB:
         return HUB[source]
@@ -62,11 +71,11 @@ def parse_hub_source(source: str) -> HubSet | None:
 
 
 def read_hub(wanted: HubSet, given: str) -> dict[str, pd.DataFrame]:
-    """The splits of a hub data set as tables, class numbers replaced by their names.
+    """Return the splits of a hub data set as tables, class numbers replaced by their names.
 
     wanted.path may be a local folder in the hub's format. given: what the user called it, for
-    messages. With HF_HUB_OFFLINE=1 only the local cache is asked. Raises FedkitError when
-    `datasets` is not installed, the hub is out of reach, or there is no train split.
+    messages. With HF_HUB_OFFLINE=1 only the local cache is used. Raises FedkitError if `datasets`
+    is not installed, the hub is out of reach, or there is no train split.
     """
     name = wanted.name if given == wanted.name else f"{given}, {wanted.name}"
     loaded = _load(wanted, name)
@@ -85,7 +94,7 @@ def _load(wanted: HubSet, name: str) -> Any:
         ) from None
     try:
         if not datasets.config.HF_HUB_OFFLINE and not Path(wanted.path).is_dir():
-            _knock(wanted.path)
+            _check_reachable(wanted.path)
         size = datasets.load_dataset_builder(wanted.path, wanted.config).info.dataset_size
         refuse_too_large(size or 0, name)
         return datasets.load_dataset(wanted.path, wanted.config)
@@ -97,17 +106,15 @@ def _load(wanted: HubSet, name: str) -> Any:
         ) from None
 
 
-def _knock(path: str) -> None:
-    """One short request, so that a closed network is noticed in seconds and not after five
-    retries.
-    """
+def _check_reachable(path: str) -> None:
+    """Send one short request, so that a closed network fails in seconds, not after five retries."""
     from huggingface_hub import HfApi
 
     HfApi().dataset_info(path, timeout=10)
 
 
 def _table(rows: Any, name: str) -> pd.DataFrame:
-    """One split as a table of its plain columns (no images, no lists)."""
+    """Return one split as a table of its plain columns (no images, no lists)."""
     refuse_too_many_rows(len(rows), name)
     plain = [
         column
@@ -115,23 +122,13 @@ def _table(rows: Any, name: str) -> pd.DataFrame:
         if type(feature).__name__ in ("Value", "ClassLabel")
     ]
     cells = rows.with_format("arrow")[:]
-    columns = [_named(cells[column].to_pylist(), rows.features[column]) for column in plain]
+    columns = [_name_classes(cells[column].to_pylist(), rows.features[column]) for column in plain]
     return make_table(list(zip(*columns)), header_names(plain, name), name)
 
 
-def _named(values: list[Any], feature: Any) -> list[Any]:
-    """Class numbers as class names (-1 means no label); other values as they are."""
+def _name_classes(values: list[Any], feature: Any) -> list[Any]:
+    """Replace class numbers by class names (-1 means no label); keep other values."""
     names = getattr(feature, "names", None)
     if names is None:
         return values
     return [names[v] if v is not None and v >= 0 else None for v in values]
-
-
-HUB = {
-    # Casanueva et al., 2020
-    "banking77": HubSet("mteb/banking77", text="text", label="label_text"),
-    # Larson et al., 2019
-    "clinc150": HubSet("clinc/clinc_oos", "plus", text="text", label="intent"),
-    "ag_news": HubSet("fancyzhx/ag_news", text="text", label="label"),  # Zhang et al., 2015
-    "20newsgroups": HubSet("SetFit/20_newsgroups", text="text", label="label_text"),  # Lang, 1995
-}

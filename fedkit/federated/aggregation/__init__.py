@@ -1,4 +1,4 @@
-"""How updates become one: the mean of LoRA pairs, weights, rules against harm.
+"""How updates are combined: the mean of LoRA pairs, weights, robust rules.
 
 In: updates of one round. Out: one change of the shared parameters.
 May import: core, models. Never the network or the wire.

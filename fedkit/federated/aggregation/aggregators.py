@@ -1,9 +1,8 @@
-"""How updates become one: what is trained in a round, what stays at home, and what the server makes
-of the rest.
+"""Aggregation rules: which tensors are trained and sent, and how the server combines them.
 
-Averaging the two matrices of a LoRA pair apart is not averaging what they do (see `pairs.py`); the
-rules here answer that in different ways, and the error of each round is measured. To add one: a
-small frozen dataclass that overrides what it does differently from `Rule`, and a line in
+Averaging the two matrices of a LoRA pair separately is not averaging their product (see
+`lora_pairs`). The rules handle that in different ways, and the error of each round is measured. To
+add one: a small frozen dataclass that overrides methods of `Aggregator`, and a line in
 `AGGREGATORS`.
 """
 
@@ -35,12 +34,12 @@ NEEDS_LORA = "LoRA pairs (--tune lora or rslora)"
 
 @dataclass(frozen=True)
 class Combined:
-    """What a round comes to.
+    """The combined updates of a round.
 
-    delta: the change of the trained tensors, for the server's optimizer; None when no update
-    arrived. merged: the change of the frozen matrices. message: tensors that every client is sent
-    to make the same change of its own frozen matrices. error: ||exact - achieved|| / ||exact|| over
-    all pairs, exact = sum_i p_i B_i A_i; None without pairs.
+    delta: change of the trained tensors, for the server's optimizer; None when no update arrived.
+    merged: change of the frozen matrices. message: tensors sent to every client, so that it changes
+    its own frozen matrices alike. error: ||exact - achieved|| / ||exact|| over all pairs, exact =
+    sum_i p_i B_i A_i; None without pairs.
     """
 
     delta: Params | None
@@ -50,33 +49,28 @@ class Combined:
 
 
 class RoundSums:
-    """What the updates of a round add up to, taken as they arrive so that memory does not grow with
-    clients.
+    """Running sums over a round's updates; memory does not grow with the number of clients.
 
-    Accumulated in float64 (products in float32), so the order of arrival changes nothing that
-    float32 could see.
+    Accumulated in float64 (products in float32), so the order of arrival changes nothing within
+    float32.
     """
 
     def __init__(self, found: list[Pair], begin: Params, own_means: bool = False):
-        self.own_means = own_means
-        self.pairs, self.deltas, self.values, self.weight, self.pair_weight = (
-            found,
-            {},
-            {},
-            0.0,
-            0.0,
-        )
-        self.products = {}
+        self.own_means, self.pairs = own_means, found
+        self.weight = self.pair_weight = 0.0
+        self.deltas: Params = {}  # sum of weight * delta
+        self.values: Params = {}  # sum of pair weight * tensor, of the pairs
+        self.products: dict[Pair, PairProducts] = {}
         if sum(len(begin[p.b]) * begin[p.a].shape[1] for p in found) <= MAX_PRODUCT_VALUES:
             self.products = {
                 p: PairProducts(torch.zeros(len(begin[p.b]), begin[p.a].shape[1])) for p in found
             }
 
     def add(self, update: ClientUpdate, start: Params, pair_weight: float) -> None:
-        """start: what the client began with, of full rank."""
+        """Add an update. start: what the client began with, of full rank."""
         for name, tensor in update.delta.items():
-            _grow(self.deltas, name, tensor, update.counts)
-        self.weight += update.counts
+            _grow(self.deltas, name, tensor, update.mean_weight)
+        self.weight += update.mean_weight
         self.pair_weight += pair_weight
         for pair in self.pairs:
             a, b = (
@@ -89,64 +83,58 @@ class RoundSums:
             if self.products:
                 self.products[pair].add(pair_weight, b, a)
 
-    def mean_delta(self) -> Params | None:
-        """sum_i w_i delta_i / sum_i w_i; None when no update arrived."""
-        return (
-            {n: (t / self.weight).to(torch.float32) for n, t in self.deltas.items()}
-            if self.weight
-            else None
-        )
+    def mean_delta(self) -> Params:
+        """Return sum_i w_i delta_i / sum_i w_i."""
+        return {n: (t / self.weight).to(torch.float32) for n, t in self.deltas.items()}
 
     def mean_value(self, name: str) -> Tensor:
-        """The mean of a pair's tensor itself by the rule's own weights."""
+        """Return the mean of a pair's tensor by the rule's own weights."""
         return (self.values[name] / self.pair_weight).to(torch.float32)
 
     def exact(self, pair: Pair) -> Tensor:
-        """sum_i p_i B_i A_i, float32 (out, in)."""
+        """Return sum_i p_i B_i A_i, float32 (out, in)."""
         return self.products[pair].sum() / self.pair_weight
 
 
 class Aggregator:
-    """What all rules share, and what plain averaging does; the others override parts of it."""
+    """Base of all aggregation rules; averages every tensor separately."""
 
     needs: ClassVar[str] = ""
     pairs_only: ClassVar[bool] = False  # works on LoRA pairs, refuses other tuners
-    both: ClassVar[bool] = False  # needs A and B of every client
+    needs_both: ClassVar[bool] = False  # needs A and B of every client
     merges: ClassVar[bool] = False  # adds to the frozen matrices
-    own_means: ClassVar[bool] = (
-        False  # averages pairs by weights of its own, so that their mean is not that of the deltas
-    )
+    # averages pairs by its own weights, so that their mean is not that of the deltas
+    own_means: ClassVar[bool] = False
 
-    def frozen(self, names: Iterable[str], number: int) -> frozenset[str]:
-        """Tensors that are neither trained nor sent in round `number`."""
+    def frozen_names(self, names: Iterable[str], number: int) -> frozenset[str]:
+        """Return the names of tensors that are neither trained nor sent in round `number`."""
         return frozenset()
 
-    def home(self, names: Iterable[str]) -> frozenset[str]:
-        """Tensors that are trained and never sent."""
+    def local_names(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the names of tensors that are trained and never sent."""
         return frozenset()
 
-    def listed(self) -> list[int]:
-        """The ranks it deals out, [] for one rank for all. Raises FedkitError if they cannot be
-        read.
+    def listed_ranks(self) -> list[int]:
+        """Return the ranks given to clients in turn, [] for one rank for all.
+
+        Raises FedkitError if they cannot be read.
         """
         return []
 
-    def rank(self, client: int, most: int) -> int:
-        """The rank of a client's pairs, by its place among all clients."""
+    def client_rank(self, client: int, most: int) -> int:
+        """Return the rank of a client's pairs. client: its place among all clients."""
         return most
 
-    def begin(self, shared: Params, number: int, seed: int) -> Params:
-        """What clients start a round from, given what they hold; nothing more travels for it."""
+    def round_start(self, shared: Params, number: int, seed: int) -> Params:
+        """Return what clients start a round from, computed from what they hold."""
         return shared
 
-    def weigh(self, update: ClientUpdate, start: Params, found: list[Pair]) -> float:
-        """The weight of a client's pairs."""
-        return update.counts
+    def pair_weight(self, update: ClientUpdate, start: Params, found: list[Pair]) -> float:
+        """Return the weight of a client's pairs."""
+        return update.mean_weight
 
     def finish(self, begin: Params, sums: RoundSums, scale: float) -> tuple[Params, Params, Params]:
-        """(delta, merged, message) of a round; see `Combined`. scale: of the adapters,
-        alpha / r.
-        """
+        """Return (delta, merged, message), see `Combined`. scale: of the adapters, alpha / r."""
         return sums.mean_delta(), {}, {}
 
 
@@ -166,7 +154,7 @@ class Ffa(Aggregator):
     needs = NEEDS_LORA
     pairs_only = True
 
-    def frozen(self, names: Iterable[str], number: int) -> frozenset[str]:
+    def frozen_names(self, names: Iterable[str], number: int) -> frozenset[str]:
         return frozenset(n for n in names if n.endswith(LORA_A))
 
 
@@ -179,7 +167,7 @@ class Rolora(Aggregator):
     needs = NEEDS_LORA
     pairs_only = True
 
-    def frozen(self, names: Iterable[str], number: int) -> frozenset[str]:
+    def frozen_names(self, names: Iterable[str], number: int) -> frozenset[str]:
         return frozenset(n for n in names if n.endswith(LORA_A if number % 2 else LORA_B))
 
 
@@ -190,12 +178,10 @@ class Flora(Aggregator):
     """
 
     needs = NEEDS_LORA + "; the download carries every client's pair, and is not compressed"
-    pairs_only = both = merges = True
+    pairs_only = needs_both = merges = True
 
-    def begin(self, shared: Params, number: int, seed: int) -> Params:
-        """A drawn anew as PEFT draws it (uniform, +-1/sqrt(in)) from seed and round, which everyone
-        knows; B zero.
-        """
+    def round_start(self, shared: Params, number: int, seed: int) -> Params:
+        """Return B zero, and A drawn as by PEFT (uniform, +-1/sqrt(in)) from seed and round."""
         draw = torch.Generator().manual_seed(seed * 100_003 + number)
         fresh = dict(shared)
         for pair in lora_pairs(shared):
@@ -218,7 +204,7 @@ class Fedex(Aggregator):
     """
 
     needs = NEEDS_LORA + "; the download carries the correction, and is not compressed"
-    pairs_only = both = merges = True
+    pairs_only = needs_both = merges = True
 
     def finish(self, begin: Params, sums: RoundSums, scale: float) -> tuple[Params, Params, Params]:
         delta = sums.mean_delta()
@@ -230,13 +216,13 @@ class Fedex(Aggregator):
 
 @dataclass(frozen=True)
 class UnlikeRanks(Aggregator):
-    """What the rules for clients of unlike rank share."""
+    """Base of the rules for clients of different ranks."""
 
     ranks: str = "2|4|8"
     needs = NEEDS_LORA + "; the download is not compressed"
-    pairs_only = both = True
+    pairs_only = needs_both = True
 
-    def listed(self) -> list[int]:
+    def listed_ranks(self) -> list[int]:
         try:
             ranks = [int(part) for part in self.ranks.split("|")]
         except ValueError:
@@ -248,8 +234,8 @@ class UnlikeRanks(Aggregator):
             )
         return ranks
 
-    def rank(self, client: int, most: int) -> int:
-        ranks = self.listed()
+    def client_rank(self, client: int, most: int) -> int:
+        ranks = self.listed_ranks()
         return min(ranks[client % len(ranks)], most)
 
 
@@ -284,7 +270,7 @@ class Hetlora(UnlikeRanks):
 
     own_means = True
 
-    def weigh(self, update: ClientUpdate, start: Params, found: list[Pair]) -> float:
+    def pair_weight(self, update: ClientUpdate, start: Params, found: list[Pair]) -> float:
         squares = 0.0
         for pair in found:
             a, b = (start[n] + update.delta[n] for n in (pair.a, pair.b))
@@ -306,7 +292,7 @@ class Fedsa(Aggregator):
     needs = NEEDS_LORA + "; scored per client"
     pairs_only = True
 
-    def home(self, names: Iterable[str]) -> frozenset[str]:
+    def local_names(self, names: Iterable[str]) -> frozenset[str]:
         return frozenset(n for n in names if n.endswith(LORA_B))
 
 
@@ -319,18 +305,18 @@ def combine_updates(
     home: frozenset[str] = frozenset(),
     products: bool = True,
 ) -> Combined:
-    """Take a round's updates as they arrive, and let `rule` make one of them.
+    """Return a round's updates, read one by one, combined by `rule`.
 
-    begin: what `rule.begin` gave. start: what a client began with, by its id, of full rank; `begin`
-    for all if None. home: tensors that stay with the clients; a pair with one of them has no
-    product that the server could know. products: whether the updates are the clients' own, from
-    what they began with, so that their products mean something.
+    begin: from `rule.round_start`. start: what a client began with, by its id, of full rank;
+    `begin` for all if None. home: names of tensors that stay with the clients; the server cannot
+    know the product of a pair with one of them. products: whether the updates are as the clients
+    made them in this round, so that their products are meaningful.
     """
     found = [p for p in lora_pairs(begin) if products and not {p.a, p.b} & home]
     sums = RoundSums(found, begin, rule.own_means)
     for update in updates:
         own = begin if start is None or not products else start(update.client_id)
-        sums.add(update, own, rule.weigh(update, own, found))
+        sums.add(update, own, rule.pair_weight(update, own, found))
     if not sums.weight:
         return Combined(None, {}, {}, None)
     delta, merged, message = rule.finish(begin, sums, scale)
@@ -340,20 +326,16 @@ def combine_updates(
 def _error(
     begin: Params, sums: RoundSums, delta: Params, merged: Params, scale: float
 ) -> float | None:
-    """How far what the round achieved is from the mean of what the clients' pairs do, as a share of
-    the latter.
-    """
-    apart = whole = 0.0
+    """Return the relative distance of the round's products from the clients' mean product."""
+    missed = whole = 0.0
     for pair in sums.products:
         a, b = (begin[n] + delta[n] if n in delta else begin[n] for n in (pair.a, pair.b))
         exact, achieved = sums.exact(pair), b @ a
         if pair.merged in merged:
             achieved = achieved + merged[pair.merged] / scale
-        apart, whole = (
-            apart + (exact - achieved).square().sum().item(),
-            whole + exact.square().sum().item(),
-        )
-    return math.sqrt(apart / whole) if whole > 0 else None
+        missed += (exact - achieved).square().sum().item()
+        whole += exact.square().sum().item()
+    return math.sqrt(missed / whole) if whole > 0 else None
 
 
 def _message(
@@ -361,9 +343,7 @@ def _message(
     sums: RoundSums,
     factors: Callable[[Pair, Tensor, Tensor], tuple[Tensor, Tensor]],
 ) -> Params:
-    """The change of the frozen matrices as it travels: the clients' factors stacked, or whole where
-    that is shorter.
-    """
+    """Return the change of the frozen matrices as sent: stacked factors, or whole if shorter."""
     out = {}
     for pair in sums.pairs:
         kept = sums.products[pair].kept
@@ -382,9 +362,12 @@ def _grow(total: Params, name: str, tensor: Tensor, weight: float) -> None:
 
 
 def make_aggregator(spec: str) -> Aggregator:
-    """The rule that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
+    """Return the rule that 'name:key=value,...' describes.
+
+    Raises FedkitError naming what is allowed.
+    """
     rule = build_entry("aggregate", AGGREGATORS, spec)
-    rule.listed()  # ranks that cannot be read are refused here
+    rule.listed_ranks()  # ranks that cannot be read are refused here
     return rule
 
 

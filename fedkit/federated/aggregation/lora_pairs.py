@@ -1,5 +1,4 @@
-"""LoRA pairs on the server: which tensors belong together, their products summed over clients,
-their slices by rank.
+"""LoRA pairs on the server: their names, products summed over clients, and slices by rank.
 
 A pair is A (r, in) and B (out, r); what the model computes with is scale * B A, so the mean of the
 products and the product of the means are two things: sum_i p_i B_i A_i - B' A' = sum_i p_i (B_i -
@@ -26,9 +25,7 @@ MAX_PRODUCT_VALUES = (
 
 @dataclass(frozen=True)
 class Pair:
-    """One adapted layer. a, b: names of its two tensors. merged: the name of what is added to its
-    frozen matrix.
-    """
+    """Tensor names of one adapted layer: A, B, and the change of its frozen matrix (`merged`)."""
 
     layer: str
 
@@ -46,9 +43,7 @@ class Pair:
 
 
 def lora_pairs(names: Iterable[str]) -> list[Pair]:
-    """The LoRA pairs among tensor names, in order. A pair with a magnitude of its own (DoRA) is
-    none.
-    """
+    """Return the LoRA pairs among tensor names, in order; pairs of DoRA do not count."""
     there = set(names)
     layers = [n.removesuffix(LORA_A) for n in names if n.endswith(LORA_A)]
     scaled = {
@@ -58,7 +53,7 @@ def lora_pairs(names: Iterable[str]) -> list[Pair]:
 
 
 def cut_rank(params: Params, rank: int) -> Params:
-    """The first `rank` rows of every A and columns of every B; the other tensors as they are."""
+    """Return the first `rank` rows of every A and columns of every B, other tensors unchanged."""
     return {
         n: t[:rank] if n.endswith(LORA_A) else t[:, :rank] if n.endswith(LORA_B) else t
         for n, t in params.items()
@@ -66,7 +61,7 @@ def cut_rank(params: Params, rank: int) -> Params:
 
 
 def pad_rank(params: Params, like: Mapping[str, Tensor]) -> Params:
-    """The inverse of `cut`: zeros where a tensor of `like` is larger."""
+    """Undo `cut_rank`: pad with zeros to the shapes of `like`."""
     out = {}
     for name, tensor in params.items():
         if tensor.shape == like[name].shape:
@@ -79,10 +74,9 @@ def pad_rank(params: Params, like: Mapping[str, Tensor]) -> Params:
 
 @dataclass
 class PairProducts:
-    """sum_i w_i B_i A_i of one pair, taken as the clients arrive; and the factors, as long as they
-    are the shorter way.
+    """Running sum_i w_i B_i A_i of one pair, and its factors while they are shorter to send.
 
-    total: (out, in), float32. kept: a list of (w_i, B_i, A_i), or None once all of them are longer
+    total: (out, in), float32. kept: a list of (w_i, B_i, A_i), or None once they have more values
     than one (out, in).
     """
 
@@ -100,7 +94,7 @@ class PairProducts:
             self.sum()
 
     def sum(self) -> Tensor:
-        """The sum so far."""
+        """Return the sum so far."""
         if self.waiting:
             b = torch.cat([w * b for w, b, _ in self.waiting], 1)
             self.total.addmm_(b, torch.cat([a for *_, a in self.waiting]))

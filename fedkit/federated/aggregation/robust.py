@@ -1,11 +1,10 @@
-"""What becomes of updates that look right one by one and do not look like the others: medians,
-trimming, clipping, Krum.
+"""Robust rules against updates that do not look like the others: medians, trimming, clipping, Krum.
 
-A rule stands before the mean: it hands on one centre, some of the updates, or all of them with
-other weights. Except under `clip`, every client counts the same: the number of examples is the
-sender's own claim, and an attacker would claim many. All is reckoned in float64, and over at most
-`CELLS` values at a time, so that memory does not grow with clients. To add one: a small frozen
-dataclass that overrides `screen`, and a line in `ROBUST`.
+A rule acts before the mean: it passes on one centre, some of the updates, or all of them with other
+weights. Except under `clip`, every client counts the same: the number of examples is the sender's
+own claim, and an attacker would claim many. Everything is computed in float64, over at most
+`BLOCK_VALUES` values at a time, so that memory does not grow with clients. To add one: a small
+frozen dataclass that overrides `screen`, and a line in `ROBUST`.
 """
 
 from __future__ import annotations
@@ -28,20 +27,19 @@ Screened = tuple[list[ClientUpdate], dict[str, str]]
 
 
 class RobustRule:
-    """What all rules share: every update goes on as it is."""
+    """Base of all robust rules; passes on every update unchanged."""
 
     needs: ClassVar[str] = ""
     # looks at updates one by one, so cannot stand behind secure aggregation
     individual: ClassVar[bool] = True
 
     def check(self, clients: int) -> None:
-        """Raise FedkitError if the rule cannot work with the updates of so many clients in
-        a round.
-        """
+        """Raise FedkitError if the rule cannot work with so many clients in a round."""
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
-        """(what goes on to the mean, {client_id: reason} of those left out) of a round's updates,
-        all of one form.
+        """Return (the updates for the mean, {client_id: reason} of those left out).
+
+        updates: all of a round, with the same names and shapes.
         """
         return updates, {}
 
@@ -138,7 +136,7 @@ class Krum(RobustRule):
             )
 
     def keeps(self, n: int, f: int) -> int:
-        """How many of n updates go on."""
+        """Return how many of n updates are passed on."""
         return min(n, 1)
 
     def screen(self, updates: list[ClientUpdate]) -> Screened:
@@ -187,7 +185,7 @@ class GeometricMedian(RobustRule):
 
 
 def value_blocks(updates: Sequence[ClientUpdate], name: str) -> Iterator[Tensor]:
-    """One tensor of every client, as float64 pieces of shape (clients, values)."""
+    """Yield one tensor of every client, as float64 pieces of shape (clients, values)."""
     rows = [u.delta[name].detach().reshape(-1) for u in updates]
     size = max(1, BLOCK_VALUES // len(rows))
     for start in range(0, len(rows[0]), size):
@@ -195,7 +193,7 @@ def value_blocks(updates: Sequence[ClientUpdate], name: str) -> Iterator[Tensor]
 
 
 def gram_matrix(updates: Sequence[ClientUpdate]) -> Tensor:
-    """Inner products of every two updates, float64 (clients, clients)."""
+    """Return the inner products of every two updates, float64 (clients, clients)."""
     total = torch.zeros(len(updates), len(updates), dtype=torch.float64)
     for name in updates[0].delta if updates else ():
         for values in value_blocks(updates, name):
@@ -204,14 +202,14 @@ def gram_matrix(updates: Sequence[ClientUpdate]) -> Tensor:
 
 
 def pairwise_distances(products: Tensor) -> Tensor:
-    """Euclidean distances of every two updates, from their inner products; zero to itself."""
+    """Return the Euclidean distances of every two updates, from their inner products."""
     own = products.diagonal()
-    apart = (own[:, None] + own[None] - 2 * products).clamp_min(0).sqrt()
-    return apart.fill_diagonal_(0)
+    distances = (own[:, None] + own[None] - 2 * products).clamp_min(0).sqrt()
+    return distances.fill_diagonal_(0)
 
 
 def geometric_median_weights(products: Tensor, most: int = 1000) -> Tensor:
-    """Weights, sum 1, whose mean is the geometric median of the points with these inner products.
+    """Return weights, sum 1, whose mean is the geometric median of points with these products.
 
     ||sum_j w_j x_j - x_i||^2 = w'Gw - 2 (Gw)_i + G_ii, so the points themselves are not needed.
     """
@@ -225,20 +223,20 @@ def geometric_median_weights(products: Tensor, most: int = 1000) -> Tensor:
     weights = _shares(middle, least)  # a start that far ones do not pull
     for _ in range(most):
         mixed = products @ weights
-        apart = (weights @ mixed - 2 * mixed + products.diagonal()).clamp_min(0).sqrt()
-        before, weights = weights, _shares(apart, least)
+        squares = (weights @ mixed - 2 * mixed + products.diagonal()).clamp_min(0)
+        before, weights = weights, _shares(squares.sqrt(), least)
         if (weights - before).abs().max() < 1e-12:
             break
     return weights
 
 
-def _shares(apart: Tensor, least: Tensor) -> Tensor:
-    near = 1 / apart.clamp_min(least)
+def _shares(distances: Tensor, least: Tensor) -> Tensor:
+    near = 1 / distances.clamp_min(least)
     return near / near.sum()
 
 
 def _centre(updates: list[ClientUpdate], middle: Callable[[Tensor], Tensor]) -> Screened:
-    """One update for all: `middle` of each tensor, shape (clients, values) -> (values,)."""
+    """Return one update for all: `middle` of each tensor, (clients, values) -> (values,)."""
     if not updates:
         return [], {}
     delta = {}
@@ -261,7 +259,10 @@ def _name(rule: RobustRule) -> str:
 
 
 def make_robust(spec: str) -> RobustRule:
-    """The rule that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
+    """Return the rule that 'name:key=value,...' describes.
+
+    Raises FedkitError naming what is allowed.
+    """
     return build_entry("robust", ROBUST, spec)
 
 

@@ -1,6 +1,6 @@
-"""How much each client counts in the mean.
+"""Screening of a round's updates and their weights in the mean.
 
-To add one: a small frozen dataclass with `of`, and a line in `WEIGHTS`.
+To add a weighting: a small frozen dataclass with `weight`, and a line in `WEIGHTS`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,40 @@ from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.strategies import Strategy, UpdateSummary
 
 
+def screen_and_weight(
+    updates: Iterable[ClientUpdate],
+    robust: RobustRule,
+    weights: Weights,
+    strategy: Strategy,
+    records: list[ClientRecord],
+    arrived: list[UpdateSummary],
+) -> Iterator[ClientUpdate]:
+    """Yield the updates that go into the mean, with their weights.
+
+    A summary of each is appended to `arrived`; those left out are marked in `records`. A robust
+    rule needs all of a round's updates before it passes on any, so they are all held in memory.
+    """
+    if robust.individual:
+        updates, left_out = robust.screen(list(updates))
+        for i, record in enumerate(records):
+            if record.status == "ok" and record.id in left_out:
+                records[i] = replace(record, status="rejected", reason=left_out[record.id])
+    for update in updates:
+        base = weights.weight(update) if update.weight is None else update.weight
+        weight = strategy.update_weight(update, base)
+        square = squared_norm(update.delta) if strategy.needs_norms else 0.0
+        reported = {name: update.metrics.get(name, 0.0) for name in ("steps", "loss")}
+        arrived.append(UpdateSummary(base, weight, square, update.staleness, **reported))
+        yield replace(update, weight=weight)
+
+
 class Weights:
-    """reports: figures that clients must send along for it."""
+    """Base of all weightings."""
 
-    reports: ClassVar[tuple[str, ...]] = ()
+    reports: ClassVar[tuple[str, ...]] = ()  # numbers that clients must report
 
-    def of(self, update: ClientUpdate) -> float:
-        """The weight of an update, above 0; only ratios matter."""
+    def weight(self, update: ClientUpdate) -> float:
+        """Return the weight of an update, above 0; only ratios matter."""
         raise NotImplementedError
 
 
@@ -31,7 +58,7 @@ class Weights:
 class ByExamples(Weights):
     """Each client by its number of examples (McMahan et al., 2017)."""
 
-    def of(self, update: ClientUpdate) -> float:
+    def weight(self, update: ClientUpdate) -> float:
         return float(update.num_examples)
 
 
@@ -39,7 +66,7 @@ class ByExamples(Weights):
 class Uniform(Weights):
     """Every client alike, whatever it has."""
 
-    def of(self, update: ClientUpdate) -> float:
+    def weight(self, update: ClientUpdate) -> float:
         return 1.0
 
 
@@ -52,13 +79,14 @@ class ByValidation(Weights):
     power: float = 1.0
     reports = ("validation",)
 
-    def of(self, update: ClientUpdate) -> float:
+    def weight(self, update: ClientUpdate) -> float:
         return update.num_examples / max(update.metrics["validation"], 1e-3) ** self.power
 
 
 def make_weights(spec: str) -> Weights:
-    """The weights that 'name:key=value,...' describes. Raises FedkitError naming what is
-    allowed.
+    """Return the weighting that 'name:key=value,...' describes.
+
+    Raises FedkitError naming what is allowed.
     """
     return build_entry("weights", WEIGHTS, spec)
 
@@ -68,31 +96,3 @@ WEIGHTS: dict[str, type[Weights]] = {
     "uniform": Uniform,
     "validation": ByValidation,
 }
-
-
-def screen_and_weight(
-    updates: Iterable[ClientUpdate],
-    robust: RobustRule,
-    weights: Weights,
-    strategy: Strategy,
-    records: list[ClientRecord],
-    arrived: list[UpdateSummary],
-) -> Iterator[ClientUpdate]:
-    """The updates that go into the mean, with their weights; `arrived` hears of each, `records` of
-    those left out.
-
-    A robust rule has to see all of a round's updates before it hands on any, so they are all held
-    in memory.
-    """
-    if robust.individual:
-        updates, left_out = robust.screen(list(updates))
-        for i, record in enumerate(records):
-            if record.status == "ok" and record.id in left_out:
-                records[i] = replace(record, status="rejected", reason=left_out[record.id])
-    for update in updates:
-        base = weights.of(update) if update.weight is None else update.weight
-        weight = strategy.weigh(update, base)
-        square = squared_norm(update.delta) if strategy.norms else 0.0
-        said = {name: update.metrics.get(name, 0.0) for name in ("steps", "loss")}
-        arrived.append(UpdateSummary(base, weight, square, update.staleness, **said))
-        yield replace(update, weight=weight)

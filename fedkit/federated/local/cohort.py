@@ -1,10 +1,9 @@
-"""Several clients trained at once: one batch through the frozen base, every client with its own
-adapters and head.
+"""Several clients trained at once: one batch through the frozen base, own adapters and heads.
 
-The steps of the clients are taken in lock-step. A client sits on one of a few seats; when its
-batches are used up, its parameters are handed out and the next client takes the seat, so unequal
-clients cost nothing and nobody is padded. What each client computes is what `train.fit` computes
-for it alone, also when another's numbers overflow.
+All clients take their steps together. Each occupies one of a few seats; when its batches are used
+up, its parameters are returned and the next client takes the seat, so clients of unequal size need
+no padding. Each client computes what `train.fit` computes for it alone, also when another's numbers
+overflow.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -23,7 +23,14 @@ from torch.optim.adamw import adamw
 from fedkit.core.config import RunConfig
 from fedkit.core.tensors import Params
 from fedkit.federated.local.dp_sgd import private_fit
-from fedkit.federated.local.train import FitResult, Task, fit, learning_rates, sgd_momentum
+from fedkit.federated.local.train import (
+    FitResult,
+    Task,
+    fit,
+    learning_rates,
+    select_tokens,
+    sgd_momentum,
+)
 from fedkit.models.classifier import Model
 from fedkit.models.merging import apply_merged
 
@@ -39,29 +46,28 @@ def fit_all(
     config: RunConfig,
     tick: Callable[[str], None] = lambda _: None,
 ) -> Iterator[tuple[Task, FitResult]]:
-    """Every task with its result, as each is done: together where the model has a stack, else one
-    after another.
+    """Yield every task with its result, as each is done.
 
-    tick: called before each step of each client with its name.
+    Tasks are trained together where the model has a stack, else one after another. tick: called
+    before each step of each client with its name.
     """
     if tasks and tasks[0].private:
         for task in tasks:
-            yield task, private_fit(model, task, config, lambda task=task: tick(task.name))
+            yield task, private_fit(model, task, config, partial(tick, task.name))
     elif model.fast_encoder is None or not tasks:
         for task in tasks:
-            yield task, fit(model, task, config, lambda task=task: tick(task.name))
+            yield task, fit(model, task, config, partial(tick, task.name))
     else:
-        yield from _together(model, tasks, config, tick)
+        yield from _fit_together(model, tasks, config, tick)
 
 
 def num_seats(model: Model, tasks: Sequence[Task], batch_size: int) -> int:
-    """How many clients to train at once: enough to keep the processor busy, few enough for its
-    memory.
-    """
+    """Return how many clients to train at once: a full processor, within its memory."""
+    assert model.fast_encoder is not None
     usual = max(1, min(batch_size, int(np.median([len(t.examples) for t in tasks]))))
     room = HEAD_TEXTS // usual
     if model.fast_encoder.lowest_trained < len(model.fast_encoder.layers):
-        lengths = [len(tokens) for t in tasks[:100] for tokens in t.examples.tokens[:100]]
+        lengths = [len(tokens) for t in tasks[:100] for tokens in (t.examples.tokens or ())[:100]]
         room = round(TRAINED_TOKENS / (usual * np.mean(lengths)))
     rank = max([1, *(p.shape[0] for n, p in model.trainable.items() if "lora_A" in n)])
     most = min(
@@ -81,22 +87,22 @@ class Seat:
     steps: int = 0
     seen: int = 0
     loss: float = 0.0
-    seconds: float = 0.0  # its share of the time of the steps that it took part in, by texts
+    seconds: float = 0.0  # its share of the time of its steps, by texts
 
-    def count(self, texts: int, loss: float, seconds_per_text: float) -> None:
-        """One step more."""
+    def count_step(self, texts: int, loss: float, seconds_per_text: float) -> None:
+        """Count one step."""
         self.steps, self.seen = self.steps + 1, self.seen + texts
         self.loss, self.seconds = self.loss + loss * texts, self.seconds + seconds_per_text * texts
 
-    def fit(self, params: Params, gradients: Params | None) -> FitResult:
-        """The result, when the batches are used up. gradients: the sum over its steps."""
+    def result(self, params: Params, gradients: Params | None) -> FitResult:
+        """Return the result of all steps. gradients: their sum."""
         mean = gradients and {n: t / max(self.steps, 1) for n, t in gradients.items()}
         return FitResult(
             params, self.steps, self.seen, self.loss / max(self.seen, 1), self.seconds, mean
         )
 
 
-def _together(
+def _fit_together(
     model: Model, tasks: Sequence[Task], config: RunConfig, tick: Callable[[str], None]
 ) -> Iterator[tuple[Task, FitResult]]:
     waiting = iter(tasks)
@@ -109,15 +115,15 @@ def _together(
         for i in range(table.size):
             while i not in batch:
                 if i not in taken:  # a free seat goes to the next client
-                    if (task := next(waiting, None)) is None:
+                    if (following := next(waiting, None)) is None:
                         break
-                    taken[i] = Seat(task)
-                    table.place(i, task)
+                    taken[i] = Seat(following)
+                    table.seat_task(i, following)
                 if (rows := next(taken[i].task.batches, None)) is not None:
                     batch[i] = rows
                 else:
                     done = taken.pop(i)
-                    yield done.task, done.fit(table.params(i), table.gradients(i))
+                    yield done.task, done.result(table.params(i), table.gradients(i))
         if not batch:
             return
         for i in batch:
@@ -126,39 +132,37 @@ def _together(
         losses = table.step({i: (taken[i].task, rows) for i, rows in batch.items()})
         seconds = (time.perf_counter() - began) / sum(map(len, batch.values()))
         for i, rows in batch.items():
-            taken[i].count(len(rows), losses[i], seconds)
+            taken[i].count_step(len(rows), losses[i], seconds)
 
 
 class ClientStates:
-    """The parameters and AdamW states of the clients on the seats: one row each, one column per
-    trained value.
-    """
+    """Parameters and optimizer states of the seated clients, shape (seats, trained values)."""
 
     def __init__(self, model: Model, size: int, config: RunConfig):
         self.model, self.size, self.clip_norm = model, size, config.clip_norm
         self.momentum = sgd_momentum(config)
         self.shapes = {n: p.shape for n, p in model.trainable.items()}
-        like = {"device": model.device, "dtype": torch.float32}
-        self.values, self.mean, self.square = (
-            torch.zeros(size, model.num_trainable(), **like) for _ in range(3)
-        )
-        self.adjust = torch.zeros(size, 1, len(model.labels), **like)
-        self.columns, self.rates = [], []  # runs of tensors that share a learning rate
+        zeros = partial(torch.zeros, device=model.device, dtype=torch.float32)
+        count = model.num_trainable()
+        self.values, self.mean, self.square = (zeros(size, count) for _ in range(3))
+        self.adjust = zeros(size, 1, len(model.labels))
+        # runs of tensors that share a learning rate
+        self.columns: list[slice] = []
+        self.rates: list[float] = []
         end = 0
         for rate, run in groupby(learning_rates(model, config).items(), key=itemgetter(1)):
             start, end = end, end + sum(self.shapes[name].numel() for name, _ in run)
             self.columns.append(slice(start, end))
             self.rates.append(rate)
-        self.steps = torch.zeros(len(self.rates), size, **like)
-        # (size, P) once a task has frozen tensors
-        self.still = torch.zeros(size, 1, dtype=torch.bool)
-        # (size, P) once a task is held near its start
-        self.pull, self.begun = torch.zeros(size, 1, **like), None
-        # (size, P) once a task shifts its gradients; what they add up to
-        self.shift = self.total = None
+        self.steps = zeros(len(self.rates), size)
+        self.still = torch.zeros(size, 1, dtype=torch.bool)  # (size, P) with frozen tensors
+        self.pull = zeros(size, 1)
+        self.begun: Tensor | None = None  # (size, P) with a proximal term: the starting values
+        self.shift: Tensor | None = None  # (size, P) with shifted gradients
+        self.total: Tensor | None = None  # (size, P) sum of the gradients before the shift
 
-    def place(self, i: int, task: Task) -> None:
-        """Seat `i` starts anew with the task's parameters and a fresh optimizer."""
+    def seat_task(self, i: int, task: Task) -> None:
+        """Start seat `i` with the task's parameters and a fresh optimizer."""
         self.values[i] = torch.cat([task.start[n].flatten() for n in self.shapes]).to(self.values)
         self.mean[i], self.square[i], self.steps[:, i] = 0.0, 0.0, 0.0
         self.adjust[i] = 0.0 if task.adjust is None else task.adjust
@@ -166,15 +170,11 @@ class ClientStates:
             self.begun = torch.zeros_like(self.values) if self.begun is None else self.begun
             self.pull[i], self.begun[i] = task.pull, self.values[i]
         if task.shift is not None:
-            if self.shift is None:
-                self.shift, self.total = (
-                    torch.zeros_like(self.values),
-                    torch.zeros_like(self.values),
-                )
-            self.shift[i], self.total[i] = (
-                torch.cat([task.shift[n].flatten() for n in self.shapes]),
-                0.0,
-            )
+            if self.shift is None or self.total is None:
+                self.shift = torch.zeros_like(self.values)
+                self.total = torch.zeros_like(self.values)
+            self.shift[i] = torch.cat([task.shift[n].flatten() for n in self.shapes])
+            self.total[i] = 0.0
         if task.frozen or self.still.shape[1] > 1:
             still = [torch.full((s.numel(),), n in task.frozen) for n, s in self.shapes.items()]
             self.still = (
@@ -183,30 +183,29 @@ class ClientStates:
             self.still[i] = torch.cat(still)
 
     def params(self, i: int) -> Params:
-        """A copy of a seat's parameters, float32 on the CPU."""
-        return self._apart(self.values[i])
+        """Return a copy of a seat's parameters, float32 on the CPU."""
+        return self._unflatten(self.values[i])
 
     def gradients(self, i: int) -> Params | None:
-        """The sum of a seat's gradients; None where its task has no shift."""
-        return None if self.total is None else self._apart(self.total[i])
+        """Return the sum of a seat's gradients; None where its task has no shift."""
+        return None if self.total is None else self._unflatten(self.total[i])
 
-    def _apart(self, row: Tensor) -> Params:
+    def _unflatten(self, row: Tensor) -> Params:
         parts = row.cpu().clone().split([s.numel() for s in self.shapes.values()])
         return {n: part.view(shape) for (n, shape), part in zip(self.shapes.items(), parts)}
 
     def step(self, batch: dict[int, tuple[Task, np.ndarray]]) -> dict[int, float]:
-        """One step of every client in `batch`, seat -> (task, rows); the mean loss of each."""
+        """Step every client in `batch`, seat -> (task, rows); return the mean loss of each."""
         who, work = list(batch), list(batch.values())
-        everyone = len(who) == self.size
-        values, adjust = (
-            (self.values, self.adjust) if everyone else (self.values[who], self.adjust[who])
-        )
+        values, adjust = self.values, self.adjust
+        if len(who) < self.size:
+            values, adjust = values[who], adjust[who]
         losses, gradient = self._gradient(values, adjust, work)
         # what overflowed in one must not reach the others
         if len(work) > 1 and not gradient.isfinite().all():
             parts = [self._gradient(values[[i]], adjust[[i]], [one]) for i, one in enumerate(work)]
             losses, gradient = (torch.cat(p) for p in zip(*parts))
-        if self.shift is not None:
+        if self.shift is not None and self.total is not None:
             self.total[who] += gradient
             gradient += self.shift[who]
         if self.begun is not None:
@@ -220,8 +219,9 @@ class ClientStates:
     def _gradient(
         self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]
     ) -> tuple[Tensor, Tensor]:
-        """(mean cross-entropy of each client's rows (k,), its gradient (k, P)) at `values` (k, P)
-        of k clients.
+        """Return (mean cross-entropy of each client's rows (k,), its gradient (k, P)).
+
+        values: parameters of k clients, (k, P).
         """
         leaf = values.detach().requires_grad_()
         with torch.enable_grad():  # whatever an interrupt left off, see train.fit
@@ -237,7 +237,8 @@ class ClientStates:
             n: part.unflatten(1, shape) for (n, shape), part in zip(self.shapes.items(), parts)
         }
         sizes = np.array([len(rows) for _, rows in work])
-        texts = [task.examples.tokens[r] for task, rows in work for r in rows]
+        texts = [tokens for task, rows in work for tokens in select_tokens(task.examples, rows)]
+        assert self.model.fast_encoder is not None
         owner = None if len(work) == 1 else np.repeat(np.arange(len(work)), sizes)
         vectors = self.model.fast_encoder.features(texts, params, owner)
         labels = torch.from_numpy(
@@ -283,7 +284,8 @@ class ClientStates:
             )
 
     def _sgd(self, gradient: Tensor, who: list[int]) -> None:
-        """Stochastic gradient descent with momentum, as torch.optim.SGD has it."""
+        """Stochastic gradient descent with momentum, as in torch.optim.SGD."""
+        assert self.momentum is not None
         self.mean[who] = self.momentum * self.mean[who] + gradient
         for columns, rate in zip(self.columns, self.rates):
             self.values[who, columns] -= rate * self.mean[who, columns]

@@ -1,9 +1,8 @@
-"""DP-SGD at a site: Poisson batches, per-example gradients clipped one by one, Gaussian noise on
-their sum.
+"""DP-SGD at a client: Poisson batches, clipped per-example gradients, Gaussian noise on their sum.
 
-Three ways to the same sum, tested against each other and against one-by-one autograd: in closed
-form for the head alone, through the fast engine (every text as if it were a client with adapters of
-its own), and by Opacus' hooks for everything else.
+The sum is computed in three ways, tested against each other and against one-by-one autograd: in
+closed form for the head alone, through the fast engine (every text as if it were a client with its
+own adapters), and by Opacus' hooks for everything else.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,74 +26,67 @@ from fedkit.federated.local.train import (
     GradientCorrection,
     Task,
     learning_rates,
+    select_tokens,
     sgd_momentum,
 )
 from fedkit.models.classifier import Model, without_peft
 from fedkit.privacy.mechanisms import MAX_STEP, Budget
 
-GRADIENT_TEXTS = 64  # whose gradients are held apart at once, at most
-GRADIENT_VALUES = 16_000_000  # of gradients held apart at once
+GRADIENT_TEXTS = 64  # texts whose separate gradients are held at once, at most
+GRADIENT_VALUES = 16_000_000  # values of separate gradients held at once, at most
 HEAD_SHARE = 0.8  # of the squared clip, where more than the head is trained
 MIXED_GRADIENTS = "gradients of examples together differ from those alone"
-NOISE_STREAM = 7  # marks the generator of the noise among those of a visit
+NOISE_STREAM = 7  # marks the generator of the noise among those of a task
 
 
 def private_fit(
     model: Model, task: Task, config: RunConfig, tick: Callable[[], None] = lambda: None
 ) -> FitResult:
-    """Train the model in place, from the task's start, by DP-SGD (Abadi et al., 2016) as
-    `task.private` says.
+    """Train the model in place, from the task's start, by DP-SGD (Abadi et al., 2016).
 
-    Plain gradient descent, and with --optimizer sgd:momentum=M momentum: under noise nothing else
-    was better.
+    The plan is `task.private`. Plain gradient descent, with momentum under --optimizer
+    sgd:momentum=M: under noise nothing else was better.
     """
     began, plan = time.perf_counter(), task.private
+    assert plan is not None
     sizes = step_sizes(learning_rates(model, config), plan.head_lr, plan.scale, plan.clip)
     model.load_params(task.start)
-    centre, bend, momentum = (
-        task.start.get(CENTRE_NAME),
-        GradientCorrection(model.trainable, task),
-        sgd_momentum(config) or 0.0,
-    )
+    centre, correction = task.start.get(CENTRE_NAME), GradientCorrection(model.trainable, task)
+    momentum = sgd_momentum(config) or 0.0
     noise = torch_rng(np.random.default_rng([*plan.stream, NOISE_STREAM]))
-    expected, seen, total, speed = plan.rate * len(task.examples), 0, 0.0, 0.0
+    sampling = np.random.default_rng(plan.stream)
+    expected, seen, total = plan.rate * len(task.examples), 0, 0.0
+    velocity: Params = {}
     with per_example_gradients(model) as gradients:
-        for rows in poisson_batches(
-            len(task.examples), plan.rate, plan.steps, np.random.default_rng(plan.stream)
-        ):
+        for rows in poisson_batches(len(task.examples), plan.rate, plan.steps, sampling):
             tick()
             clipped, loss = _clipped(gradients, task, rows, plan.clip, centre)
             if plan.sigma:
-                clipped = clipped + plan.sigma * torch.randn(clipped.shape, generator=noise).to(
-                    clipped
-                )
+                draw = torch.randn(clipped.shape, generator=noise).to(clipped)
+                clipped = clipped + plan.sigma * draw
             seen, total, mean = seen + len(rows), total + loss, clipped / expected
             if plan.only_gradient:
                 continue
-            for name, part in balance_bias(unflatten_params(mean, model.trainable), centre).items():
+            parts = balance_bias(unflatten_params(mean, model.trainable), centre)
+            for name, part in parts.items():
                 model.trainable[name].grad = None if name in task.frozen else part
-            bend(model.trainable)
-            speed = _descend(model, sizes, momentum, speed)
-    given = (
-        {n: -t.float().cpu() for n, t in unflatten_params(mean, model.trainable).items()}
-        if plan.only_gradient
-        else None
-    )
-    return FitResult(
-        model.params(),
-        plan.steps,
-        seen,
-        total / max(seen, 1),
-        time.perf_counter() - began,
-        given=given,
-    )
+            correction.apply(model.trainable)
+            velocity = _descend(model, sizes, momentum, velocity)
+    given = None
+    if plan.only_gradient:
+        parts = unflatten_params(mean, model.trainable)
+        given = {n: -t.float().cpu() for n, t in parts.items()}
+    seconds = time.perf_counter() - began
+    loss = total / max(seen, 1)
+    return FitResult(model.params(), plan.steps, seen, loss, seconds, given=given)
 
 
 def step_sizes(
     rates: dict[str, float], head_lr: float, scale: float, clip: float
 ) -> dict[str, float]:
-    """By what each tensor's mean clipped gradient is multiplied in a step. rates: of the run;
-    head_lr: in the place of the head's.
+    """Return the factor of each tensor's mean clipped gradient in a step.
+
+    rates: learning rates of the run. head_lr: replaces that of the head.
     """
     most = MAX_STEP / clip
     return {
@@ -102,28 +95,23 @@ def step_sizes(
     }
 
 
-def _descend(
-    model: Model, sizes: dict[str, float], momentum: float, speed: Params | float
-) -> Params:
-    """A step against the gradients; the new velocity."""
+def _descend(model: Model, sizes: dict[str, float], momentum: float, velocity: Params) -> Params:
+    """Step against the gradients; return the new velocity."""
+    new: Params = {}
     with torch.no_grad():
-        new = {}
         for name, parameter in model.trainable.items():
             if parameter.grad is not None:
-                new[name] = (
-                    momentum * (speed[name] if speed and name in speed else 0.0) + parameter.grad
-                )
-                parameter -= sizes[name] * new[name]
+                new[name] = momentum * velocity.get(name, 0.0) + parameter.grad
+                parameter.sub_(sizes[name] * new[name])
             parameter.grad = None
     return new
 
 
 def balance_bias(gradient: Params, centre: Tensor | None) -> Params:
-    """The gradient with that of the bias which keeps the logits of the mean text as they are:
-    nothing new of the data.
+    """Set the bias gradient so that the logits of the mean text do not change.
 
-    A head trained on vectors about their mean, W (z - centre), is one on the vectors as they are
-    with a bias - W centre.
+    Reveals nothing new of the data. A head trained on vectors about their mean, W (z - centre),
+    equals one on the vectors themselves with a bias of -W centre.
     """
     if centre is None:
         return gradient
@@ -133,8 +121,9 @@ def balance_bias(gradient: Params, centre: Tensor | None) -> Params:
 def server_step(
     mean: Params, centre: Tensor | None, budget: Budget, rates: dict[str, float], examples: float
 ) -> Params:
-    """The server's step where sites only gave noisy gradients. mean: minus their mean per
-    example.
+    """Return the server's step where clients only gave noisy gradients.
+
+    mean: minus their mean per example.
     """
     sizes = step_sizes(rates, budget.head_lr, budget.scale * examples, budget.clip)
     return {n: sizes[n] * t for n, t in balance_bias(mean, centre).items()}
@@ -143,24 +132,24 @@ def server_step(
 def poisson_batches(
     n: int, rate: float, steps: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Row numbers of each step: every row with probability `rate`, independently; a batch may be
-    empty.
+    """Yield the row numbers of each step.
+
+    Every row is drawn with probability `rate`, independently; a batch may be empty.
     """
     for _ in range(steps):
         yield np.flatnonzero(rng.random(n) < rate)
 
 
 def clipped_sum(gradients: Tensor, clip: float) -> Tensor:
-    """sum_i g_i min(1, clip / ||g_i||) of gradients (n, P); shape (P,)."""
+    """Return sum_i g_i min(1, clip / ||g_i||), shape (P,), of gradients (n, P)."""
     return (gradients * clip_factors(gradients.norm(dim=1), clip)[:, None]).sum(0)
 
 
 def clipped_sum_by_groups(gradients: Tensor, head: Tensor, clip: float) -> Tensor:
-    """Like `clipped_sum`, head and body clipped apart, each to its share of `clip`, so that neither
-    crowds out the other.
+    """Return the sum of gradients with head and body clipped separately, to shares of `clip`.
 
-    A text's gradient is then still no longer than `clip` (McMahan et al., 2018, "A general approach
-    to adding differential privacy"). head: bool (P,).
+    Neither then crowds out the other, and a text's gradient is still no longer than `clip` (McMahan
+    et al., 2018, "A general approach to adding differential privacy"). head: bool (P,).
     """
     if head.all() or not head.any():
         return clipped_sum(gradients, clip)
@@ -171,9 +160,7 @@ def clipped_sum_by_groups(gradients: Tensor, head: Tensor, clip: float) -> Tenso
 
 
 def clip_factors(norms: Tensor, clip: float) -> Tensor:
-    """By what each gradient is multiplied; 0 for one that is not finite, which must not reach the
-    sum.
-    """
+    """Return the factor that clips each gradient, shape (n,); 0 for one that is not finite."""
     return torch.where(
         norms.isfinite(), (clip / norms.clamp_min(1e-12)).clamp(max=1.0), torch.zeros_like(norms)
     )
@@ -188,12 +175,11 @@ def clipped_head_sum(
     adjust: Tensor | None = None,
     centre: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(sum of clipped gradients of the weight (labels, d), of the bias (labels,), each example's
-    loss (n,)).
+    """Return sums of clipped gradients of weight (labels, d) and bias (labels,), and losses (n,).
 
     The gradient of one example is (p - y) [z, 1]', so its norm is ||p - y|| sqrt(||z||^2 + 1), and
-    nothing has to be held apart (Goodfellow, 2015). About a centre it is (p - y) (z - centre)' and
-    nothing for the bias. vectors: (n, d).
+    no separate gradients are held (Goodfellow, 2015). About a centre it is (p - y) (z - centre)',
+    and 0 for the bias. vectors: (n, d).
     """
     logits = vectors @ weight.T + bias
     logits = logits if adjust is None else logits + adjust
@@ -206,8 +192,8 @@ def clipped_head_sum(
     return wrong.T @ about.nan_to_num(0.0, 0.0, 0.0), wrong.sum(0) * (centre is None), loss
 
 
-def unflatten_params(flat: Tensor, like: Params) -> Params:
-    """A vector (P,) as tensors of the names and shapes of `like`, in its order."""
+def unflatten_params(flat: Tensor, like: Mapping[str, Tensor]) -> Params:
+    """Return a vector (P,) as tensors with the names and shapes of `like`, in its order."""
     parts = flat.split([t.numel() for t in like.values()])
     return {
         n: part.view(t.shape).to(t.device, t.dtype) for (n, t), part in zip(like.items(), parts)
@@ -222,16 +208,17 @@ Gradients = Callable[
 def _clipped(
     gradients: Gradients, task: Task, rows: np.ndarray, clip: float, centre: Tensor | None
 ) -> tuple[Tensor, float]:
-    """(sum of the rows' clipped gradients (P,), sum of their losses)."""
-    texts = [task.examples.tokens[i] for i in rows]
+    """Return (sum of the rows' clipped gradients (P,), sum of their losses)."""
+    texts = select_tokens(task.examples, rows)
     labels = torch.from_numpy(task.examples.labels[rows])
     return gradients(texts, labels, task.adjust, clip, task.frozen, centre)
 
 
 @contextmanager
 def per_example_gradients(model: Model) -> Iterator[Gradients]:
-    """(texts, labels (n,), adjust, clip, frozen tensors, centre) -> (sum of clipped gradients (P,),
-    sum of losses).
+    """Yield a function that returns (sum of clipped gradients (P,), sum of losses).
+
+    Its arguments: texts, labels (n,), adjust, clip, names of frozen tensors, centre.
     """
     if model.fast_encoder is not None and model.fast_encoder.lowest_trained == len(
         model.fast_encoder.layers
@@ -258,6 +245,7 @@ def _head(
     zero = torch.zeros(model.num_trainable(), device=model.device)
     if not texts:
         return zero, 0.0
+    assert model.fast_encoder is not None
     vectors = model.fast_encoder.features(texts, {}).float()
     weight, bias = (model.trainable[n].detach() for n in ("head.weight", "head.bias"))
     adjust = None if adjust is None else adjust.to(model.device)
@@ -278,9 +266,7 @@ def _in_parts(
     frozen: frozenset[str],
     centre: Tensor | None,
 ) -> tuple[Tensor, float]:
-    """Gradients apart for a few texts at a time, texts of like length together; clipped
-    and summed.
-    """
+    """Return the sum of clipped gradients, computed for a few texts of similar length at a time."""
     total, loss = torch.zeros(model.num_trainable(), device=model.device), 0.0
     size = max(1, min(GRADIENT_TEXTS, GRADIENT_VALUES // model.num_trainable()))
     order = np.argsort([len(t) for t in texts], kind="stable")
@@ -297,15 +283,13 @@ def _in_parts(
             gradient = gradient.masked_fill(still.to(gradient.device), 0.0)
         if centre is not None:
             gradient = _about(gradient, model, centre)
-        total, loss = (
-            total + clipped_sum_by_groups(gradient, head, clip),
-            loss + float(losses.sum()),
-        )
+        total = total + clipped_sum_by_groups(gradient, head, clip)
+        loss += float(losses.sum())
     return total, loss
 
 
 def _about(gradient: Tensor, model: Model, centre: Tensor) -> Tensor:
-    """Gradients (n, P) of a head on vectors about a centre: weight - bias centre', bias 0."""
+    """Return gradients (n, P) of a head on vectors about a centre: (weight - bias centre', 0)."""
     parts = dict(
         zip(model.trainable, gradient.split([p.numel() for p in model.trainable.values()], 1))
     )
@@ -318,7 +302,8 @@ def _about(gradient: Tensor, model: Model, centre: Tensor) -> Tensor:
 def _stacked(
     model: Model, texts: list, labels: Tensor, adjust: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """(gradients (n, P), losses (n,)): every text as a client of its own in the fast engine."""
+    """Return (gradients (n, P), losses (n,)) by the fast engine, each text as one client."""
+    assert model.fast_encoder is not None
     values = torch.cat([p.detach().flatten() for p in model.trainable.values()])
     leaf = values.expand(len(texts), -1).clone().requires_grad_()
     with torch.enable_grad():
@@ -336,23 +321,21 @@ def _stacked(
 def _hooked(
     model: Model, wrapped: nn.Module, texts: list, labels: Tensor, adjust: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """(gradients (n, P), losses (n,)) by Opacus' hooks, which leave each example's gradient beside
-    a parameter.
-    """
+    """Return (gradients (n, P), losses (n,)) by Opacus' hooks, which set `grad_sample`."""
     with torch.enable_grad():
-        with model._precision():
+        with model.precision():
             logits = wrapped(*model.pad_batch(texts)).float()
         losses = _losses(logits, labels, adjust)
         losses.sum().backward()
     rows = []
     for parameter in model.trainable.values():
-        sample = getattr(parameter, "grad_sample", None)
+        sample: Any = getattr(parameter, "grad_sample", None)
         sample = sum(sample) if isinstance(sample, list) else sample
         missing = sample is None  # not part of what was computed, such as a frozen tensor
         rows.append(
             parameter.new_zeros(len(texts), parameter.numel()) if missing else sample.flatten(1)
         )
-        parameter.grad_sample = parameter.grad = None
+        _clear_gradients(parameter)
     return torch.cat(rows, 1).float(), losses.detach()
 
 
@@ -363,8 +346,9 @@ def _losses(logits: Tensor, labels: Tensor, adjust: Tensor | None) -> Tensor:
 
 @contextmanager
 def opacus_hooks(model: Model) -> Iterator[nn.Module]:
-    """The model's module with Opacus' hooks on it, and without them afterwards. Raises FedkitError
-    where they are wrong.
+    """Yield the model's module with Opacus' hooks, and remove them afterwards.
+
+    Raises FedkitError where they give wrong gradients.
     """
     from opacus.grad_sample import GradSampleModule
 
@@ -378,7 +362,7 @@ def opacus_hooks(model: Model) -> Iterator[nn.Module]:
     # Opacus looks at modules in training only; nothing may be dropped at random
     for module in wrapped.modules():
         module.training = any(p.requires_grad for p in module.parameters(recurse=False))
-    places = model.module.encoder.register_forward_pre_hook(_own_places, with_kwargs=True)
+    places = model.module.encoder.register_forward_pre_hook(separate_positions, with_kwargs=True)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
@@ -389,13 +373,11 @@ def opacus_hooks(model: Model) -> Iterator[nn.Module]:
         wrapped.remove_hooks()
         model.module.train(was)
         for parameter in model.module.parameters():
-            parameter.grad_sample = None
+            parameter.grad_sample = None  # type: ignore[attr-defined]  # set by Opacus
 
 
-def _own_places(encoder: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-    """Every text with positions and types of its own: one row for all would mix the texts'
-    gradients.
-    """
+def separate_positions(encoder: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """Give every text its own positions and types; one row for all would mix their gradients."""
     base = without_peft(encoder)
     embeddings, ids = getattr(base, "embeddings", None), kwargs["input_ids"]
     if getattr(embeddings, "token_type_embeddings", None) is not None:
@@ -408,7 +390,7 @@ def _own_places(encoder: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, d
 
 
 def _check(model: Model, wrapped: nn.Module) -> None:
-    """Two texts together must have the gradients that each has alone; once for each model."""
+    """Check, once for each model, that texts have the same gradients in a batch as alone."""
     if getattr(model, "hooks_checked", False):
         return
     texts, labels = [(5, 6, 7, 8), (9, 10, 11)], torch.tensor([0, 1]).to(model.device)
@@ -417,7 +399,7 @@ def _check(model: Model, wrapped: nn.Module) -> None:
     except RuntimeError:  # of tensors that do not fit: a parameter has one gradient for all
         raise _impossible(model, MIXED_GRADIENTS) from None
     for i in range(2):
-        with torch.enable_grad(), model._precision():
+        with torch.enable_grad(), model.precision():
             loss = _losses(
                 model.module(*model.pad_batch([texts[i]])).float(), labels[[i]], None
             ).sum()
@@ -434,8 +416,12 @@ def _check(model: Model, wrapped: nn.Module) -> None:
         if not close:
             raise _impossible(model, MIXED_GRADIENTS)
     for parameter in model.module.parameters():
-        parameter.grad_sample = parameter.grad = None
-    model.hooks_checked = True
+        _clear_gradients(parameter)
+    model.hooks_checked = True  # type: ignore[attr-defined]  # a note for this module only
+
+
+def _clear_gradients(parameter: nn.Parameter) -> None:
+    parameter.grad_sample = parameter.grad = None  # type: ignore[attr-defined]  # set by Opacus
 
 
 def _impossible(model: Model, why: str) -> FedkitError:

@@ -1,14 +1,13 @@
-"""What a site does in a round: a few AdamW steps on its own text, starting from the shared
-parameters.
-"""
+"""A client's training in a round: gradient steps on its own texts from the shared parameters."""
 
 from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,11 +25,11 @@ Tick = Callable[[int, str], None]
 
 @dataclass(frozen=True)
 class ClientUpdate:
-    """What a client sends: delta = local - shared, and how many examples stand behind it.
+    """What a client sends: delta = local - shared, and its number of training examples.
 
-    weight: how much it counts in a mean, set by the server; its examples if None. staleness: server
-    steps since the parameters it trained from. metrics: figures that the client sends along, where
-    the strategy asks for them.
+    weight: weight in a mean, set by the server; the number of examples if None. staleness: server
+    steps since the parameters it trained from. metrics: numbers that the client reports where the
+    strategy needs them.
     """
 
     client_id: str
@@ -41,20 +40,19 @@ class ClientUpdate:
     staleness: int = 0
 
     @property
-    def counts(self) -> float:
-        """Its weight in a mean."""
+    def mean_weight(self) -> float:
+        """Weight in a mean."""
         return self.num_examples if self.weight is None else self.weight
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one client trains on, and from where. batches: row numbers of `examples`, step by step;
-    read once.
+    """One client's training task. batches: row numbers of `examples` for each step; read once.
 
-    adjust: added to the logits in the loss, shape (labels,); None for the plain loss. frozen:
-    tensors left as they are. pull: mu of the proximal term mu / 2 ||w - start||^2 in the loss.
-    shift: added to every gradient (c - c_i of SCAFFOLD). private: trained by DP-SGD, which draws
-    batches of its own.
+    adjust: added to the logits in the loss, shape (labels,); None for the plain loss. frozen: names
+    of tensors that are not trained. pull: mu of the proximal term mu / 2 ||w - start||^2 in the
+    loss. shift: added to every gradient (c - c_i of SCAFFOLD). private: the plan of DP-SGD, which
+    draws its own batches.
     """
 
     name: str
@@ -70,10 +68,10 @@ class Task:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training gave. loss: mean over the examples seen, each before the step it was used in.
+    """Result of training. loss: mean over the examples seen, each before the step that used it.
 
-    gradient: the mean of the steps' gradients of the loss, where the task has a shift; else None.
-    given: what is sent in place of the difference to the start; None: that difference.
+    gradient: mean of the steps' gradients of the loss, where the task has a shift; else None.
+    given: sent in place of the difference to the start; None: that difference is sent.
     """
 
     params: Params
@@ -85,7 +83,7 @@ class FitResult:
     given: Params | None = None
 
     def change(self, start: Params) -> Params:
-        """What the client sends: the difference to its start, or what it gives in place of it."""
+        """Return what the client sends: the difference to its start, or `given`."""
         return (
             {n: t - start[n] for n, t in self.params.items()} if self.given is None else self.given
         )
@@ -93,12 +91,12 @@ class FitResult:
 
 @dataclass(frozen=True)
 class PrivatePlan:
-    """How a private visit is made (see private.py). sigma: standard deviation of the noise on the
-    sum of clipped gradients.
+    """Settings of one client's DP-SGD in a round (see `dp_sgd`).
 
-    rate: Poisson sampling rate. steps: gradient steps. scale: what a learning rate is multiplied by
-    (see `stepped`). head_lr: in the place of the run's. stream: seeds of the visit's randomness.
-    only_gradient: the one step is not taken; the site gives its negative noisy gradient, for the
+    clip: of each example's gradient. sigma: standard deviation of the noise on the sum of clipped
+    gradients. rate: Poisson sampling rate. steps: gradient steps. scale: factor of the learning
+    rates (see `dp_sgd.step_sizes`). head_lr: replaces the run's. stream: seeds of the randomness.
+    only_gradient: the one step is not taken; the client gives its negative noisy gradient, for the
     server to step with.
     """
 
@@ -121,8 +119,7 @@ def train(
     prior: Tensor | None = None,
     tick: Tick = lambda *_: None,
 ) -> ClientUpdate:
-    """`local_epochs` passes over the client's examples; the update, with steps, examples and
-    seconds as metrics.
+    """Train for `local_epochs` passes; return the update with steps, examples, loss and seconds.
 
     prior: label shares over all clients, shape (labels,); needed by the calibrated loss, else
     ignored. Deterministic: the order of examples depends on seed, round and client id only.
@@ -142,7 +139,7 @@ def make_task(
     num_labels: int,
     frozen: frozenset[str] = frozenset(),
 ) -> Task:
-    """A client's work in one round."""
+    """Return a client's task for one round."""
     rng = client_rng(config.seed, round_number, client.client_id)
     batches = (
         rows
@@ -154,7 +151,7 @@ def make_task(
 
 
 def make_update(task: Task, done: FitResult) -> ClientUpdate:
-    """What a client sends after its work."""
+    """Return what a client sends after its task."""
     delta = done.change(task.start)
     metrics = {
         "steps": done.steps,
@@ -172,7 +169,7 @@ def fit(
     began = time.perf_counter()
     model.load_params(task.start)
     optimizer, still = make_optimizer(model, config), [model.trainable[n] for n in task.frozen]
-    bend = GradientCorrection(model.trainable, task)
+    correction = GradientCorrection(model.trainable, task)
     adjust = None if task.adjust is None else task.adjust.to(model.device)
     labels = torch.from_numpy(task.examples.labels).to(model.device)
     steps = seen = 0
@@ -187,32 +184,30 @@ def fit(
             )
         optimizer.zero_grad()
         loss.backward()
-        bend(model.trainable)
+        correction.apply(model.trainable)
         for parameter in still:
             parameter.grad = None
         torch.nn.utils.clip_grad_norm_(model.trainable.values(), config.clip_norm)
         optimizer.step()
         steps, seen, total = steps + 1, seen + len(rows), total + loss.detach() * len(rows)
-    loss, seconds = total.item() / max(seen, 1), time.perf_counter() - began
-    return FitResult(model.params(), steps, seen, loss, seconds, bend.mean(steps))
+    mean_loss, seconds = total.item() / max(seen, 1), time.perf_counter() - began
+    return FitResult(model.params(), steps, seen, mean_loss, seconds, correction.mean(steps))
 
 
 class GradientCorrection:
-    """What a task does to its gradients: the pull of the proximal term, and the shift of
-    SCAFFOLD.
-    """
+    """A task's corrections of its gradients: the proximal term's, and the shift of SCAFFOLD."""
 
-    def __init__(self, trainable: Params, task: Task):
-        to = {n: {"device": p.device, "dtype": p.dtype} for n, p in trainable.items()}
+    def __init__(self, trainable: Mapping[str, Tensor], task: Task):
         self.pull = task.pull
-        self.start = {n: task.start[n].to(**to[n]) for n in to} if task.pull else {}
-        self.shift = None if task.shift is None else {n: task.shift[n].to(**to[n]) for n in to}
-        self.total = (
-            None if task.shift is None else {n: torch.zeros_like(p) for n, p in trainable.items()}
-        )
+        self.start = {n: task.start[n].to(p) for n, p in trainable.items()} if task.pull else {}
+        self.shift: Params | None = None
+        self.total: Params = {}  # sum of the loss's own gradients, where there is a shift
+        if task.shift is not None:
+            self.shift = {n: task.shift[n].to(p) for n, p in trainable.items()}
+            self.total = {n: torch.zeros_like(p) for n, p in trainable.items()}
 
-    def __call__(self, trainable: Params) -> None:
-        """Change the gradients in place, after the loss's own have been added up."""
+    def apply(self, trainable: Mapping[str, Tensor]) -> None:
+        """Change the gradients in place; sum the loss's own gradients first."""
         for name, parameter in trainable.items():
             if parameter.grad is None:
                 continue
@@ -223,15 +218,16 @@ class GradientCorrection:
                 parameter.grad += self.pull * (parameter.detach() - self.start[name])
 
     def mean(self, steps: int) -> Params | None:
-        """The mean of the loss's own gradients, float32 on the CPU."""
-        if self.total is None:
+        """Return the mean of the loss's own gradients, float32 on the CPU; None without a shift."""
+        if self.shift is None:
             return None
         return {n: (t / max(steps, 1)).detach().float().cpu() for n, t in self.total.items()}
 
 
 def sgd_momentum(config: RunConfig) -> float | None:
-    """The momentum of the clients' SGD; None where they use AdamW. Raises FedkitError for another
-    optimizer.
+    """Return the momentum of the clients' SGD; None where they use AdamW.
+
+    Raises FedkitError for another optimizer.
     """
     name, options = parse_spec(config.optimizer)
     if name == "adamw" and not options:
@@ -248,21 +244,22 @@ def sgd_momentum(config: RunConfig) -> float | None:
 
 
 def make_optimizer(model: Model, config: RunConfig) -> torch.optim.Optimizer:
-    """One rate for the head and one for everything else; a fresh optimizer each round, so clients
-    keep no state.
+    """Return a fresh optimizer with one rate for the head and one for everything else.
+
+    Made anew each round, so clients keep no state.
     """
-    rates, groups = learning_rates(model, config), {}
+    rates = learning_rates(model, config)
+    groups: dict[bool, dict[str, Any]] = {}
     for name, parameter in model.trainable.items():
-        groups.setdefault(name.startswith("head."), {"params": [], "lr": rates[name]})[
-            "params"
-        ].append(parameter)
+        group = groups.setdefault(name.startswith("head."), {"params": [], "lr": rates[name]})
+        group["params"].append(parameter)
     if (momentum := sgd_momentum(config)) is not None:
         return torch.optim.SGD(list(groups.values()), momentum=momentum)
     return torch.optim.AdamW(list(groups.values()), weight_decay=0.0)
 
 
 def learning_rates(model: Model, config: RunConfig) -> dict[str, float]:
-    """The optimizer's rate of every trained tensor."""
+    """Return the learning rate of every trained tensor."""
     body = model.tuner.default_lr if config.lr is None else config.lr
     return {n: config.head_lr if n.startswith("head.") else body for n in model.trainable}
 
@@ -270,11 +267,12 @@ def learning_rates(model: Model, config: RunConfig) -> dict[str, float]:
 def epoch_batches(
     examples: Examples, size: int, rng: np.random.Generator, bucket: int = 8
 ) -> Iterator[np.ndarray]:
-    """Every row once, in batches of `size` texts of similar length.
+    """Yield the rows of one epoch in batches of `size` texts of similar length.
 
     Rows are shuffled, sorted by length within buckets of `bucket` batches, and the batches shuffled
     again: random enough to learn from, and little padding.
     """
+    assert examples.tokens is not None
     order = rng.permutation(len(examples))
     lengths = np.array([len(t) for t in examples.tokens])
     batches = []
@@ -286,22 +284,28 @@ def epoch_batches(
         yield batches[i]
 
 
-def logit_adjustment(loss: str, counts: Tensor, prior: Tensor | None) -> Tensor | None:
-    """What the loss adds to the logits of a client with these examples per label: shape (labels,),
-    or None for 'plain'.
+def select_tokens(examples: Examples, rows: np.ndarray) -> list[tuple[int, ...]]:
+    """Return the token ids of the examples at `rows`."""
+    assert examples.tokens is not None
+    return [examples.tokens[row] for row in rows]
 
-    'calibrated' aims at the label shares of all clients together, 'balanced' at every label alike.
+
+def logit_adjustment(loss: str, counts: Tensor, prior: Tensor | None) -> Tensor | None:
+    """Return what the loss adds to a client's logits, shape (labels,); None for 'plain'.
+
+    counts: the client's examples per label. prior: label shares over all clients. 'calibrated' aims
+    at these shares, 'balanced' at equal ones.
     """
     if loss == "plain":
         return None
-    return log_adjustment(
-        counts, torch.full((len(counts),), 1 / len(counts)) if loss == "balanced" else prior
-    )
+    if loss == "balanced":
+        prior = torch.full((len(counts),), 1 / len(counts))
+    assert prior is not None
+    return log_adjustment(counts, prior)
 
 
 def log_adjustment(counts: Tensor, prior: Tensor, smoothing: float = 0.5) -> Tensor:
-    """log(p_client(y) / prior(y)), shape (labels,): added to the logits while training, left out
-    when predicting.
+    """Return log(p_client(y) / prior(y)), shape (labels,), added to the logits in training only.
 
     The client's model then need not push down labels it happens not to have (logit adjustment:
     Menon et al., 2021; label-skewed federated learning: Zhang et al., 2022). smoothing: examples
@@ -312,10 +316,10 @@ def log_adjustment(counts: Tensor, prior: Tensor, smoothing: float = 0.5) -> Ten
 
 
 def count_labels(labels: np.ndarray, num_labels: int) -> Tensor:
-    """Examples per label, float32 (num_labels,)."""
+    """Return the number of examples per label, float32 (num_labels,)."""
     return torch.bincount(torch.from_numpy(labels), minlength=num_labels).float()
 
 
 def client_rng(seed: int, round_number: int, client_id: str) -> np.random.Generator:
-    """A generator of the client's own, the same however many others take part."""
+    """Return a random generator that depends on seed, round and client id only."""
     return np.random.default_rng([seed, round_number, zlib.crc32(client_id.encode())])

@@ -1,4 +1,4 @@
-"""One round from download to sum: who takes part, what is sent, what goes wrong.
+"""One round from download to sum: the choice of clients, the exchange, faults and attacks.
 
 In: clients, the exchange of bytes, faults and attacks drawn from seeds. Out: updates that arrived
 and a record for every client. `head_start` is the exchange before round 1.

@@ -1,8 +1,8 @@
 """Attacks and defects of clients: changed labels, changed updates, damaged uploads.
 
-Some are refused on arrival (NaN, wrong shapes, damaged bytes); the others look right one by one, and
-only the robust rules (`aggregation/robust.py`) can detect them. To add one: a small frozen dataclass
-that overrides a method of `Attack`, and a line in `ATTACKS`.
+Some are refused on arrival (NaN, wrong shapes, damaged bytes). The others look right one by one, so
+only the robust rules (`aggregation/robust.py`) can detect them. To add one: a small frozen
+dataclass that overrides a method of `Attack`, and a line in `ATTACKS`.
 """
 
 from __future__ import annotations

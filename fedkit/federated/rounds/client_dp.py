@@ -71,10 +71,10 @@ class ClientDP:
 
     def move_clip(self, within: Sequence[float], number: int) -> None:
         """Move the clip towards its quantile. within: 1.0 per update within the clip, else 0.0."""
-        if not self.budget.bits:
+        if not self.budget.count_noise:
             return
         rng = np.random.default_rng([self.seed, number, COUNT_STREAM])
-        share = (sum(within) + self.budget.bits * rng.standard_normal()) / self.budget.cohort
+        share = (sum(within) + self.budget.count_noise * rng.standard_normal()) / self.budget.cohort
         quantile = getattr(self.budget.privacy, "quantile", 0.0)
         self.clip *= math.exp(-CLIP_RATE * (min(max(share, 0.0), 1.0) - quantile))
 
@@ -84,7 +84,7 @@ class ClientDP:
 
         With adaptive clipping, the count of updates within the clip takes a share of the budget.
         """
-        z, bits = self.budget.noise, self.budget.bits
+        z, bits = self.budget.noise, self.budget.count_noise
         return (z**-2 - (2 * bits) ** -2) ** -0.5 if bits and z else z
 
     def _noise(self, like: Params, number: int) -> Params:

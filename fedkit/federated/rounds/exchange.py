@@ -99,7 +99,7 @@ class Exchange:
         )
         self.place = {c.client_id: i for i, c in enumerate(clients)}
         self.most = max_rank(shared)
-        self.ranks = {c: self.rule.rank(i, self.most) for c, i in self.place.items()}
+        self.ranks = {c: self.rule.client_rank(i, self.most) for c, i in self.place.items()}
         self.held, self.number = dict(shared), 0
         self.sizes: dict[tuple[int, int], int] = {}  # bytes of a download, by (last round, rank)
         self.frozen: frozenset[str] = frozenset()
@@ -131,7 +131,7 @@ class Exchange:
 
     def publish(self, shared: Params, number: int) -> None:
         """Make the message of round `number` from the tensors that the clients lack."""
-        self.number, self.frozen = number, self.rule.frozen(self.names, number)
+        self.number, self.frozen = number, self.rule.frozen_names(self.names, number)
         travelling = [n for n in self.names if n not in self.home_names]
         lacking = {n: shared[n] for n in travelling if not torch.equal(shared[n], self.held[n])}
         body = b""
@@ -147,13 +147,13 @@ class Exchange:
         self._note_sent(number, 0, len(body))
         self.changed[[i for i, n in enumerate(self.names) if n in lacking]] = number
         self.sizes, self.noise = {}, None
-        self.begin = self.rule.begin(self.held, number, self.config.seed)
+        self.begin = self.rule.round_start(self.held, number, self.config.seed)
 
     def download(self, client: str) -> tuple[Params, int]:
         """Return (the parameters that the client starts from, the bytes it was sent)."""
         last = int(self.seen[self.place[client]])
         self.seen[self.place[client]] = self.number
-        return self.starting_params(client), self._download_bytes(last, self.ranks[client])
+        return self.starting_params(client), self.download_bytes(last, self.ranks[client])
 
     def starting_params(self, client: str) -> Params:
         """Return the shared tensors at the client's rank (padded with zeros), and its own."""
@@ -208,7 +208,7 @@ class Exchange:
         delta = self._at_rank(change, self.ranks[client])
         if self.guard:
             delta, within = self.guard.clip_update(delta)
-            figures = {"within": within} if self.guard.budget.bits else figures
+            figures = {"within": within} if self.guard.budget.count_noise else figures
         slot = f"{place}.{zlib.crc32('|'.join(sending).encode()):08x}"
         context = Context(client, self.number, self.config.seed, self.memory.get(slot, {}))
         notes = {"client": client, "examples": examples, **(figures or {})}
@@ -291,7 +291,7 @@ class Exchange:
         done = guard.finish_mean(
             mean, sum(u.mean_weight for u in counted), self.number, noised=sealed
         )
-        within = [u.metrics["within"] for u in counted] if guard.budget.bits else []
+        within = [u.metrics["within"] for u in counted] if guard.budget.count_noise else []
         guard.move_clip(within, self.number)
         return done
 
@@ -355,7 +355,7 @@ class Exchange:
                 " again"
             ) from None
 
-    def _download_bytes(self, last: int, rank: int) -> int:
+    def download_bytes(self, last: int, rank: int) -> int:
         """Return the bytes of the download of a client that was last sent round `last`."""
         if (last, rank) not in self.sizes:
             message, matrices = self.sent[last + 1 : self.number + 1].sum(0).tolist()
@@ -432,9 +432,9 @@ def make_wires(config: RunConfig, rule: Aggregator) -> tuple[Wire, Wire]:
     """
     up = make_wire(config.wire)
     if config.wire_down is None:
-        return up, make_wire("none") if rule.both else up.without_memory()
+        return up, make_wire("none") if rule.needs_both else up.without_memory()
     down = make_wire(config.wire_down)
-    if down.stages and rule.both:
+    if down.stages and rule.needs_both:
         raise FedkitError(
             f"wire-down {config.wire_down!r} given with aggregate {config.aggregate!r}, whose"
             " download cannot be compressed without breaking what it promises; use --wire-down"
@@ -449,7 +449,7 @@ def local_names(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset
     Raises FedkitError for a pattern of --share that fits nothing or breaks the aggregation.
     """
     if share == "all":
-        return rule.home(names)
+        return rule.local_names(names)
     parts = [part for part in share.split("|") if part]
     travel = {n for n in names if any(part in n for part in parts)}
     if missing := [part for part in parts if not any(part in n for n in names)]:
@@ -458,8 +458,8 @@ def local_names(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset
             f"share {share!r} given; no trained tensor has {missing[0]!r} in its name, such as:"
             f" {', '.join(known)}"
         )
-    home = frozenset(n for n in names if n not in travel) | rule.home(names)
-    if rule.both and any(p.a in home or p.b in home for p in lora_pairs(names)):
+    home = frozenset(n for n in names if n not in travel) | rule.local_names(names)
+    if rule.needs_both and any(p.a in home or p.b in home for p in lora_pairs(names)):
         raise FedkitError(
             f"share {share!r} given, and the aggregation needs both matrices of every pair; use"
             " --share all"
@@ -479,7 +479,7 @@ def check_exchange(config: RunConfig, model: Model) -> None:
             " none; use --tune lora:r=8 or --aggregate mean"
         )
     if (
-        rule.both
+        rule.needs_both
         and sum(len(params[p.b]) * params[p.a].shape[1] for p in found) > MAX_PRODUCT_VALUES
     ):
         raise FedkitError(
@@ -492,12 +492,12 @@ def check_exchange(config: RunConfig, model: Model) -> None:
 def exchange_notes(config: RunConfig, model: Model) -> list[str]:
     """Return a sentence for each setting that does not act as written."""
     rule, most, notes = make_aggregator(config.aggregate), max_rank(model.trainable), []
-    if above := [str(rank) for rank in rule.listed() if rank > most]:
+    if above := [str(rank) for rank in rule.listed_ranks() if rank > most]:
         notes.append(
             f"aggregate {config.aggregate}: ranks above the tuner's r={most} count as {most}"
             f" ({', '.join(above)})"
         )
-    if rule.both and make_wire(config.wire).stages and config.wire_down is None:
+    if rule.needs_both and make_wire(config.wire).stages and config.wire_down is None:
         notes.append(
             f"the download is not compressed: aggregate {config.aggregate} needs it as it is"
         )

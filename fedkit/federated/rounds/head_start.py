@@ -59,23 +59,21 @@ def compute_head_start(
     budget = privacy_budget(config, len(clients))
     blank = blank_statistics(model, head.sums)
     blank = add_feature_total(blank) if budget else blank
-    asked = (
-        clients if len(clients) <= MAX_ASKED else sample_clients(clients, MAX_ASKED, config.seed, 0)
-    )
-    secure_sum = _make_sum(config, blank, asked, budget, config.seed + secret)
+    asked, entropy = clients, config.seed + secret
+    if len(clients) > MAX_ASKED:
+        asked = sample_clients(clients, MAX_ASKED, config.seed, 0)
+    secure_sum = _make_sum(config, blank, asked, budget, entropy)
     total, wires, records = blank, statistics_wires(config, blank), []
     for client, sent in each_client_statistics(model, asked, head.sums):
         name = client.client_id
-        sent = add_client_noise(bound_statistics(sent, budget), budget, name, config.seed + secret)
-        received, nbytes, reason = (
-            _send_sealed(secure_sum, sent, name)
-            if secure_sum
-            else _send(wires, sent, blank, config, name)
-        )
+        sent = add_client_noise(bound_statistics(sent, budget), budget, name, entropy)
+        if secure_sum:
+            received, nbytes, reason = _send_sealed(secure_sum, sent, name)
+        else:
+            received, nbytes, reason = _send(wires, sent, blank, config, name)
         total = {n: total[n] + received.get(n, 0.0) for n in total}
-        records.append(
-            ClientRecord(name, "rejected" if reason else "ok", reason, uplink_bytes=nbytes)
-        )
+        status = "rejected" if reason else "ok"
+        records.append(ClientRecord(name, status, reason, uplink_bytes=nbytes))
     if secure_sum:
         total = _open_sum(secure_sum, blank, records)
     counts = total["label_counts"].double()
@@ -84,18 +82,13 @@ def compute_head_start(
             f"the statistics of every client were rejected ({reason}); is the base model"
             f" {config.model!r} damaged?"
         )
-    total = unbound_statistics(
-        add_server_noise(total, config, budget, config.seed + secret), budget
-    )
+    total = unbound_statistics(add_server_noise(total, config, budget, entropy), budget)
     counts = total["label_counts"].double().clamp_min(1e-9)
     prior = (counts / counts.sum()).float()
     shared = shared | _solve_head(head, total, config)
     download = encode_tensors({"label_shares": prior}).nbytes if config.loss == "calibrated" else 0
-    return (
-        shared,
-        prior,
-        tuple(replace(r, downlink_bytes=r.downlink_bytes + download) for r in records),
-    )
+    records = [replace(r, downlink_bytes=r.downlink_bytes + download) for r in records]
+    return shared, prior, tuple(records)
 
 
 def statistics_wires(config: RunConfig, blank: Params) -> list[tuple[Wire, list[str]]]:
@@ -237,7 +230,7 @@ def _make_sum(
 
 def _send_sealed(secure_sum: SecureSum, sent: Params, client: str) -> tuple[Params, int, str]:
     try:
-        body = secure_sum.seal(client, TensorLayout.from_params(sent).flat(sent), 1.0)
+        body = secure_sum.seal(client, TensorLayout.from_params(sent).flatten(sent), 1.0)
         secure_sum.add(client, body)
     except PayloadError as error:
         return {}, 0, str(error)
@@ -254,4 +247,4 @@ def _open_sum(secure_sum: SecureSum, blank: Params, records: list[ClientRecord])
             f"the statistics before round 1 could not be summed ({why}); use --head-start zero"
         ) from None
     add_lock_bytes(records, secure_sum.setup, done.costs)
-    return TensorLayout.from_params(blank).params((done.mean * done.weight).astype(np.float32))
+    return TensorLayout.from_params(blank).unflatten((done.mean * done.weight).astype(np.float32))

@@ -70,7 +70,7 @@ class SimulatedClients:
         self.place = {c.client_id: i for i, c in enumerate(clients)}
         self.faults, self.attack = parse_faults(config.faults), make_attack(config.attack)
         self.attackers = self.attack.draw_attackers(len(clients), config.seed)
-        self.world = World.of(config, list(self.place))
+        self.world = World.from_config(config, list(self.place))
         self.pace = modelled_seconds_per_example(model, clients, config)
 
     def fate(self, number: int, client: str) -> Fate:
@@ -177,7 +177,7 @@ class SimulatedClients:
             return []
         places = [self.place[r.id] for r in records]
         down, work, up = zip(*((r.downlink_bytes, r.work_seconds, r.uplink_bytes) for r in records))
-        ends = self.world.ends(number, places, list(down), list(work), list(up))
+        ends = self.world.visit_ends(number, places, list(down), list(work), list(up))
         return [float(end[1 if has_crashed(r) else 2]) + r.delay for end, r in zip(ends, records)]
 
     def _tampering(self, client: str, number: int) -> Tampering | None:

@@ -191,10 +191,10 @@ class SecureSum:
         self.size, self.most, self.noise, self.stream = size, most, noise, (seed, number)
         self.parties, self.added = len(clients), 0
         self.fixed = getattr(self.session, "fixed", None)  # fixed-point format; None: floats
-        self.step: float | None = 2.0**-self.fixed.fraction if self.fixed else None
+        self.step = 2.0**-self.fixed.fraction if self.fixed else None
         self.factor = 1.0
         # as large as fits: the rounding must be small compared to what a unit can move
-        if self.step is not None and noise:
+        if self.fixed and noise:
             room = NOISE_ROOM * noise.multiplier / math.sqrt(self.parties)
             largest = noise.sensitivity * (noise.units + room)
             self.factor = 0.9 * self.fixed.limit(self.parties) * self.step / largest
@@ -232,9 +232,9 @@ class SecureSum:
 
     def _noise_share(self, noise: RequiredNoise) -> float:
         """Return the standard deviation of a client's share, in scaled units."""
-        return noise_share(self._scaled_sensitivity(noise) * noise.multiplier, self.parties)
+        return noise_share(self.scaled_sensitivity(noise) * noise.multiplier, self.parties)
 
-    def _scaled_sensitivity(self, noise: RequiredNoise) -> float:
+    def scaled_sensitivity(self, noise: RequiredNoise) -> float:
         """Return the most that one unit moves the scaled sum.
 
         Rounding, which moves each value by less than a step, is included.
@@ -252,5 +252,5 @@ class SecureSum:
             missing = self.parties - self.added
             return effective_noise(self.noise.multiplier, self.parties, missing)
         each = self._noise_share(self.noise) / self.step
-        unit = self._scaled_sensitivity(self.noise) / self.step
+        unit = self.scaled_sensitivity(self.noise) / self.step
         return discrete_sum_noise(each, self.added, self.size, unit)

@@ -1,4 +1,4 @@
-"""Two differentiable operations of the fast engine, with their derivatives written out."""
+"""Two differentiable operations of the fast engine, with explicit derivatives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fedkit.models.fast.packing import WindowBlock
 
 
 class FrozenLinear:
-    """A frozen matrix and its bias, laid out for speed: `forward` is x W' + b, `backward` dy W.
+    """A frozen matrix and bias in a fast layout: `forward` is x W' + b, `backward` is dy W.
 
     weight: (out, in). bias: (out,). In bfloat16 on a CPU the matrix is kept in oneDNN's own order,
     once for each direction, which is 10 to 20 % faster than torch's products with a plain matrix.
@@ -41,51 +41,49 @@ class FrozenLinear:
 
 
 class AdaptedLinear(torch.autograd.Function):
-    """y = x W' + b, and in rows_j of the output + mask(x A_j') B_j': a frozen matrix with the
-    adapters of G clients.
+    """A frozen matrix with LoRA pairs of G clients: y = x W' + b, plus mask(x A_j') B_j' in rows_j.
 
-    x: (T, in). frozen: W (out, in) and b. own: (T, G * r) of 0 and 1, or None for one client. rows:
-    output rows of each of the J adapted layers. a: (J * G * r, in). b: J matrices (rows_j, G * r).
-    J may be 0, then a is None.
+    x: (T, in). frozen: W (out, in) and b. owner_mask: (T, G * r) of 0 and 1, or None for one
+    client. rows: output rows of each of the J adapted layers. a: (J * G * r, in), None if J is 0.
+    b: J matrices (rows_j, G * r).
     """
 
     @staticmethod
-    def forward(ctx, x, frozen, own, rows, a, *b):
+    def forward(ctx, x, frozen, owner_mask, rows, a, *b):
         y, low = frozen.forward(x), None
         if b:
-            low = _mask_other_clients(x @ a.t(), own, len(b))
+            low = _mask_other_clients(x @ a.t(), owner_mask, len(b))
             for part, where, up in zip(low.chunk(len(b), 1), rows, b):
                 y[:, where].addmm_(part, up.t())
-        ctx.save_for_backward(x if b else None, own, low, a, *b)
+        ctx.save_for_backward(x if b else None, owner_mask, low, a, *b)
         ctx.frozen, ctx.rows = frozen, rows
         return y
 
     @staticmethod
     def backward(ctx, dy):
-        x, own, low, a, *b = ctx.saved_tensors
+        x, owner_mask, low, a, *b = ctx.saved_tensors
         dx = ctx.frozen.backward(dy) if ctx.needs_input_grad[0] else None
         if not b:
             return dx, None, None, None, None
         parts = [dy[:, where] for where in ctx.rows]
         dlow = _mask_other_clients(
-            torch.cat([part @ up for part, up in zip(parts, b)], 1), own, len(b)
+            torch.cat([part @ up for part, up in zip(parts, b)], 1), owner_mask, len(b)
         )
         db = [part.t() @ left for part, left in zip(parts, low.chunk(len(b), 1))]
         return dx if dx is None else dx.addmm_(dlow, a), None, None, None, dlow.t() @ x, *db
 
 
-def _mask_other_clients(low: Tensor, own: Tensor | None, adapted: int) -> Tensor:
-    """Zero what belongs to another client than the token's own. low: (T, J * G * r)."""
-    if own is not None:
-        low.unflatten(1, (adapted, -1)).mul_(own[:, None])
+def _mask_other_clients(low: Tensor, owner_mask: Tensor | None, adapted: int) -> Tensor:
+    """Set the entries of clients other than the token's to zero, in place. low: (T, J * G * r)."""
+    if owner_mask is not None:
+        low.unflatten(1, (adapted, -1)).mul_(owner_mask[:, None])
     return low
 
 
 class WindowAttention(torch.autograd.Function):
-    """softmax(q k' / sqrt(d) + bias) v within each window. qkv: (T, 3 * heads * d) -> (T, heads *
-    d).
+    """softmax(q k' / sqrt(d) + bias) v within each window: (T, 3 * heads * d) -> (T, heads * d).
 
-    biases: one per block, see `Block.bias`.
+    biases: one per block, see `WindowBlock.bias`.
     """
 
     @staticmethod
@@ -94,9 +92,8 @@ class WindowAttention(torch.autograd.Function):
         for block, bias in zip(blocks, biases):
             split = _by_head(qkv, block, 3, heads).contiguous()
             q, k, v = split.flatten(1, 2)  # (windows * heads, width, d) each
-            weights = torch.baddbmm(bias, q.mul_(q.shape[-1] ** -0.5), k.transpose(1, 2)).softmax(
-                -1
-            )
+            scores = torch.baddbmm(bias, q.mul_(q.shape[-1] ** -0.5), k.transpose(1, 2))
+            weights = scores.softmax(-1)
             mixed = torch.bmm(weights, v).unflatten(0, (block.windows, heads))
             _by_head(out, block, 1, heads).copy_(mixed.unsqueeze(0))
             saved += [split, weights]
@@ -122,5 +119,5 @@ class WindowAttention(torch.autograd.Function):
 
 
 def _by_head(x: Tensor, block: WindowBlock, parts: int, heads: int) -> Tensor:
-    """A view of a block's tokens (T, parts * heads * d) as (parts, windows, heads, width, d)."""
+    """View a block's tokens (T, parts * heads * d) as (parts, windows, heads, width, d)."""
     return x[block.rows].view(block.windows, block.width, parts, heads, -1).permute(2, 0, 3, 1, 4)

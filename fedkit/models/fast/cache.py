@@ -1,6 +1,4 @@
-"""What no training changes is computed once: the hidden states below the lowest trained layer, kept
-per text.
-"""
+"""Cache of hidden states below the lowest trained layer, which training does not change."""
 
 from __future__ import annotations
 
@@ -12,17 +10,14 @@ from torch import Tensor
 
 from fedkit.models.fast.packing import Tokens, concatenated_ranges
 
-CACHE_BYTES = (
-    512 * 1024**2
-)  # bytes kept; texts beyond it are computed again whenever they are needed
+CACHE_BYTES = 512 * 1024**2  # texts beyond it are computed again when needed
 
 
 class FeatureCache:
-    """Rows of a matrix, found by text: token ids -> its rows of width d. Holds at most `budget`
-    bytes, first come first kept.
+    """Cache of rows of width d by text (token ids). Keeps the first texts, up to `budget` bytes.
 
     compute: texts -> rows of all of them, text after text.
-    count: how many rows a text has, from its number of tokens.
+    count: number of a text's tokens -> number of its rows.
     """
 
     def __init__(
@@ -42,7 +37,7 @@ class FeatureCache:
         self.starts, self.rows, self.used = {}, None, 0
 
     def get(self, texts: Sequence[Tokens]) -> Tensor:
-        """The rows of `texts`, one after another: (sum of counts, d)."""
+        """Return the rows of `texts`, one text after another: (sum of counts, d)."""
         fresh, begin = None, {}
         if missing := [t for t in dict.fromkeys(texts) if t not in self.starts]:
             fresh = self.compute(missing)
@@ -61,7 +56,7 @@ class FeatureCache:
         return out
 
     def _keep(self, texts: list[Tokens], fresh: Tensor) -> dict[Tokens, int]:
-        """Keep as many of the new texts as fit; where each of them begins in `fresh`."""
+        """Keep as many new texts as fit; return {text: its first row in `fresh`}."""
         ends = np.cumsum([self.count(len(t)) for t in texts])
         starts = np.concatenate([[0], ends[:-1]])
         fit = int(
@@ -80,7 +75,7 @@ class FeatureCache:
         return dict(zip(texts, starts.tolist()))
 
     def _reserve(self, end: int, like: Tensor) -> None:
-        """Room for `end` rows, doubling when more is needed so that growing costs little."""
+        """Make room for `end` rows, at least doubling, so that growing is cheap."""
         room = 0 if self.rows is None else len(self.rows)
         if end > room:
             most = self.budget // (like.element_size() * like.shape[1])

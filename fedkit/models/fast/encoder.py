@@ -1,17 +1,15 @@
-"""The encoder once more, for speed: many clients' texts in one batch, every client with its own
-adapters.
+"""The fast engine's encoder: texts of many clients in one batch, each with its client's adapters.
 
-A BERT-like encoder is read into a list of layers that work on packed tokens (`packed.py`). The
-frozen matrices are shared; the low-rank adapters of G clients stand side by side in one matrix, and
-a mask leaves each token those of the client that owns it. The plain path (`classifier.py`) defines
-the result; this one is tested to equal it.
+A BERT-like encoder is read into a list of layers that work on packed tokens (`packing.py`). The
+frozen matrices are shared. The low-rank adapters of G clients are concatenated into one matrix, and
+a mask selects for each token those of its client. The plain model (`classifier.py`) is the
+reference, and tests compare the results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,22 +25,17 @@ from fedkit.models.fast.packing import (
     pack_texts,
 )
 
-if TYPE_CHECKING:
-    pass
-
-# trainable tensors with a leading dimension: one copy per client, (G, *shape)
+# trainable tensors of G clients, (G, *shape) each
 GroupedParams = dict[str, Tensor]
 
 
 class Unsupported(Exception):
-    """This model or tuner cannot be computed by the fast engine; the message says why."""
+    """The fast engine does not support this model or tuner; the message says why."""
 
 
 @dataclass(frozen=True)
 class LowRankPair:
-    """Where a low-rank pair acts: names of A and B among the trainable tensors, its scale, its rows
-    of the output.
-    """
+    """One LoRA pair. a, b: names of A and B among the trainable tensors. rows: of the output."""
 
     a: str
     b: str
@@ -51,8 +44,9 @@ class LowRankPair:
 
 
 class GroupedLinear:
-    """Frozen linear layers that read the same input, as one matrix, with the adapters that hang on
-    them.
+    """Frozen linear layers with the same input, as one matrix, and their LoRA pairs.
+
+    names: {layer wrapped by PEFT: its name}. Raises Unsupported for a wrapper other than LoRA.
     """
 
     def __init__(self, layers: list[nn.Module], names: dict[nn.Module, str]):
@@ -61,53 +55,43 @@ class GroupedLinear:
             torch.cat([b.weight.detach() for b in bases]),
             torch.cat([b.bias.detach() for b in bases]),
         )
-        self.adapters, start = [], 0
+        self.pairs: list[LowRankPair] = []
+        start = 0
         for layer, base in zip(layers, bases):
             rows = slice(start, start + base.out_features)
             start = rows.stop
             if layer is not base:
                 if (name := names.get(layer)) is None:
                     raise Unsupported("a layer is wrapped in something other than LoRA")
-                self.adapters.append(
-                    LowRankPair(
-                        f"{name}.lora_A.weight",
-                        f"{name}.lora_B.weight",
-                        layer.scaling["default"],
-                        rows,
-                    )
-                )
+                a, b, scale = f"{name}.lora_A.weight", f"{name}.lora_B.weight", layer.scaling
+                self.pairs.append(LowRankPair(a, b, scale["default"], rows))
 
-    def __call__(self, x: Tensor, params: GroupedParams, own: Tensor | None) -> Tensor:
-        """x: (T, in) -> (T, out). own: (T, G * r), 1 in the columns of the client that owns the
-        token; None when there is one client.
+    def __call__(self, x: Tensor, params: GroupedParams, owner_mask: Tensor | None) -> Tensor:
+        """Return (T, out) for x (T, in).
+
+        owner_mask: (T, G * r), 1 in the columns of each token's client; None if there is only one.
         """
-        if not self.adapters:
+        if not self.pairs:
             return AdaptedLinear.apply(x, self.frozen, None, [], None)
         # (adapters * G * r, in)
-        a = torch.cat([params[p.a].flatten(0, 1) for p in self.adapters]).to(x.dtype)
+        a = torch.cat([params[p.a].flatten(0, 1) for p in self.pairs]).to(x.dtype)
         # (out, G * r) each
-        b = [(p.scale * params[p.b]).transpose(0, 1).flatten(1).to(x.dtype) for p in self.adapters]
-        return AdaptedLinear.apply(x, self.frozen, own, [p.rows for p in self.adapters], a, *b)
+        b = [(p.scale * params[p.b]).transpose(0, 1).flatten(1).to(x.dtype) for p in self.pairs]
+        return AdaptedLinear.apply(x, self.frozen, owner_mask, [p.rows for p in self.pairs], a, *b)
 
 
 class EncoderLayer:
-    """One transformer layer: attention, then a feed-forward network, each with a residual and a
-    LayerNorm after it.
-    """
+    """A transformer layer: attention, then a feed-forward network, each with residual and norm."""
 
     def __init__(self, layer: nn.Module, names: dict[nn.Module, str]):
         inner, after = layer.attention.self, layer.attention.output
         self.heads = inner.num_attention_heads
         self.qkv = GroupedLinear([inner.query, inner.key, inner.value], names)
         self.out, self.norm_out = GroupedLinear([after.dense], names), after.LayerNorm
-        self.up, self.act = (
-            GroupedLinear([layer.intermediate.dense], names),
-            layer.intermediate.intermediate_act_fn,
-        )
-        self.down, self.norm_down = (
-            GroupedLinear([layer.output.dense], names),
-            layer.output.LayerNorm,
-        )
+        self.up = GroupedLinear([layer.intermediate.dense], names)
+        self.act = layer.intermediate.intermediate_act_fn
+        self.down = GroupedLinear([layer.output.dense], names)
+        self.norm_down = layer.output.LayerNorm
 
     def __call__(
         self,
@@ -115,41 +99,43 @@ class EncoderLayer:
         blocks: Sequence[WindowBlock],
         biases: list[Tensor],
         params: GroupedParams,
-        own: Tensor | None,
+        owner_mask: Tensor | None,
     ) -> Tensor:
-        mixed = WindowAttention.apply(self.qkv(x, params, own), blocks, self.heads, *biases)
-        x = self.norm_out(self.out(mixed, params, own) + x)
-        return self.norm_down(self.down(self.act(self.up(x, params, own)), params, own) + x)
+        mixed = WindowAttention.apply(self.qkv(x, params, owner_mask), blocks, self.heads, *biases)
+        x = self.norm_out(self.out(mixed, params, owner_mask) + x)
+        inner = self.act(self.up(x, params, owner_mask))
+        return self.norm_down(self.down(inner, params, owner_mask) + x)
 
-    def adapters(self) -> list[LowRankPair]:
-        return [a for linear in (self.qkv, self.out, self.up, self.down) for a in linear.adapters]
+    def low_rank_pairs(self) -> list[LowRankPair]:
+        return [a for linear in (self.qkv, self.out, self.up, self.down) for a in linear.pairs]
 
 
 class FastEncoder:
-    """A frozen encoder with low-rank adapters. Raises Unsupported, with the reason, for what it
-    cannot compute.
+    """A frozen encoder with low-rank adapters. Raises Unsupported, with the reason, if it cannot.
 
-    module: a TextClassifier. trainable: the names of its trained tensors. pad: the id of the
-    padding token.
+    module: a TextClassifier. trainable: names of its trained tensors. pad_id: of the padding token.
     """
 
-    def __init__(self, module: nn.Module, trainable: Iterable[str], pad: int, device: torch.device):
+    def __init__(
+        self, module: nn.Module, trainable: Iterable[str], pad_id: int, device: torch.device
+    ):
         adapted = {m: n for n, m in module.encoder.named_modules() if hasattr(m, "lora_A")}
         base = module.encoder.get_base_model() if adapted else module.encoder
         try:
             self.embeddings, self.source = base.embeddings, (base.encoder.layer, adapted)
             self.read_layers()
-            reserved = (
-                self.embeddings.position_embeddings.padding_idx
-            )  # RoBERTa counts places from after its padding id
+            # RoBERTa counts positions from after its padding id
+            reserved = self.embeddings.position_embeddings.padding_idx
         except AttributeError as error:
             raise Unsupported(f"it is not built like BERT ({error})") from None
-        self.pad_id, self.device, self.dtype = pad, device, self.layers[0].qkv.frozen.weight.dtype
-        self.first_place = 0 if reserved is None else reserved + 1
-        trained = [i for i, layer in enumerate(self.layers) if layer.adapters()]
-        # everything below this layer is frozen
+        self.pad_id, self.device = pad_id, device
+        self.dtype = self.layers[0].qkv.frozen.weight.dtype
+        self.first_position = 0 if reserved is None else reserved + 1
+        trained = [i for i, layer in enumerate(self.layers) if layer.low_rank_pairs()]
+        # all layers below this one are frozen
         self.lowest_trained = min(trained, default=len(self.layers))
-        known = {name for layer in self.layers for a in layer.adapters() for name in (a.a, a.b)}
+        pairs = [pair for layer in self.layers for pair in layer.low_rank_pairs()]
+        known = {name for pair in pairs for name in (pair.a, pair.b)}
         if other := sorted(n for n in trainable if n not in known and not n.startswith("head.")):
             raise Unsupported(
                 f"it trains {other[0]}, and only low-rank adapters and the head are computed"
@@ -163,65 +149,53 @@ class FastEncoder:
         )
 
     def read_layers(self) -> None:
-        """Take the frozen matrices as they are now; only those of adapted layers may have
-        changed.
-        """
+        """Read the frozen matrices again; only those of adapted layers may have changed."""
         modules, adapted = self.source
         self.layers = [EncoderLayer(module, adapted) for module in modules]
 
     def features(
         self, texts: Sequence[Tokens], params: GroupedParams, owner: np.ndarray | None = None
     ) -> Tensor:
-        """Unit-length sentence vectors (n, d), float32, of n texts.
+        """Return unit-length sentence vectors (n, d), float32, of n texts.
 
-        owner: (n,), whose adapters each text passes through: a row of `params`; None when there is
-        only one.
+        owner: (n,), the client of each text: an index into `params`; None if there is only one.
         """
         if self.lowest_trained == len(self.layers):
             return self.cache.get(texts)
         if torch.is_grad_enabled():
-            return self._mean_of_layers(pack_texts(texts, self.device), texts, params, owner)
+            return self._vectors_of(pack_texts(texts, self.device), texts, params, owner)
         return self._retry_alone(
-            texts, lambda packed: self._mean_of_layers(packed, texts, params, owner)
+            texts, lambda packed: self._vectors_of(packed, texts, params, owner)
         )
 
-    def _mean_of_layers(
+    def _vectors_of(
         self,
         packed: PackedTexts,
         texts: Sequence[Tokens],
         params: GroupedParams,
         owner: np.ndarray | None,
     ) -> Tensor:
-        own = None
+        owner_mask = None
         if owner is not None:
             owners = packed.spread_to_rows(np.repeat(owner, packed.lengths), 0)
-            groups, rank, _ = params[self.layers[self.lowest_trained].adapters()[0].a].shape
-            own = torch.eye(groups, dtype=self.dtype, device=self.device).repeat_interleave(
-                rank, 1
-            )[owners]
-        return _mean_vectors(
-            self._run_layers(
-                slice(self.lowest_trained, None),
-                self._trained_input(texts, packed),
-                packed,
-                params,
-                own,
-            ),
-            packed,
-        )
+            groups, rank, _ = params[self.layers[self.lowest_trained].low_rank_pairs()[0].a].shape
+            one_hot = torch.eye(groups, dtype=self.dtype, device=self.device)
+            owner_mask = one_hot.repeat_interleave(rank, 1)[owners]
+        trained = slice(self.lowest_trained, None)
+        states = self._trained_input(texts, packed)
+        return _mean_vectors(self._run_layers(trained, states, packed, params, owner_mask), packed)
 
     def _retry_alone(
         self, texts: Sequence[Tokens], compute: Callable[[PackedTexts], Tensor]
     ) -> Tensor:
-        """`compute` a layout; if something in it is not finite, once more with every text alone in
-        its window.
+        """Compute on a layout; if the result is not finite, again with one text in each window.
 
-        A text whose values overflow would otherwise make those of its neighbours NaN too.
+        Otherwise a text whose values overflow would make those in the same window NaN.
         """
         found = compute(pack_texts(texts, self.device))
-        return (
-            found if found.isfinite().all() else compute(pack_texts(texts, self.device, alone=True))
-        )
+        if found.isfinite().all():
+            return found
+        return compute(pack_texts(texts, self.device, alone=True))
 
     def _run_layers(
         self,
@@ -229,16 +203,16 @@ class FastEncoder:
         x: Tensor,
         packed: PackedTexts,
         params: GroupedParams,
-        own: Tensor | None,
+        owner_mask: Tensor | None,
     ) -> Tensor:
         heads = self.layers[0].heads
         biases = [block.bias(heads, x.dtype) for block in packed.blocks]
         for layer in self.layers[which]:
-            x = layer(x, packed.blocks, biases, params, own)
+            x = layer(x, packed.blocks, biases, params, owner_mask)
         return x
 
     def _trained_input(self, texts: Sequence[Tokens], packed: PackedTexts) -> Tensor:
-        """Hidden states (T, d) below the lowest trained layer."""
+        """Return hidden states (T, d) below the lowest trained layer."""
         if self.lowest_trained == 0:
             return self._embed(texts, packed)
         states = self.cache.get(texts)
@@ -249,35 +223,31 @@ class FastEncoder:
     @torch.no_grad()
     def _embed(self, texts: Sequence[Tokens], packed: PackedTexts) -> Tensor:
         ids = packed.spread_to_rows(np.concatenate(texts), self.pad_id)
-        places = packed.spread_to_rows(
-            self.first_place + concatenated_ranges(np.zeros_like(packed.lengths), packed.lengths), 0
-        )
-        return self.embeddings(input_ids=ids[None], position_ids=places[None])[0]
+        counts = concatenated_ranges(np.zeros_like(packed.lengths), packed.lengths)
+        positions = packed.spread_to_rows(self.first_position + counts, 0)
+        return self.embeddings(input_ids=ids[None], position_ids=positions[None])[0]
 
     @torch.no_grad()
     def _frozen_states(self, texts: Sequence[Tokens], packed: PackedTexts) -> Tensor:
-        return self._run_layers(
-            slice(0, self.lowest_trained), self._embed(texts, packed), packed, {}, None
-        )
+        frozen = slice(0, self.lowest_trained)
+        return self._run_layers(frozen, self._embed(texts, packed), packed, {}, None)
 
     def _cached_states(self, texts: Sequence[Tokens]) -> Tensor:
-        """Rows for the store: the hidden state of every token, text after text."""
+        """Return rows for the cache: the hidden state of every token, text after text."""
         return self._retry_alone(
             texts, lambda packed: self._frozen_states(texts, packed)[packed.token_rows]
         )
 
     def _cached_vectors(self, texts: Sequence[Tokens]) -> Tensor:
-        """Rows for the store when no layer is trained: the sentence vectors themselves."""
+        """Return rows for the cache if no layer is trained: the sentence vectors."""
         return self._retry_alone(
             texts, lambda packed: _mean_vectors(self._frozen_states(texts, packed), packed)
         )
 
 
 def _mean_vectors(x: Tensor, packed: PackedTexts) -> Tensor:
-    """Mean over each text's tokens, unit length, float32: (T, d) -> (n, d)."""
-    sums = x.new_zeros(len(packed.lengths) + 1, x.shape[1], dtype=torch.float32).index_add(
-        0, packed.text_of_row, x.float()
-    )
-    return nn.functional.normalize(
-        sums[:-1] / torch.from_numpy(packed.lengths).to(x.device).unsqueeze(1), dim=-1
-    )
+    """Return the mean over each text's tokens, unit length, float32: (T, d) -> (n, d)."""
+    sums = x.new_zeros(len(packed.lengths) + 1, x.shape[1], dtype=torch.float32)
+    sums = sums.index_add(0, packed.text_of_row, x.float())
+    lengths = torch.from_numpy(packed.lengths).to(x.device).unsqueeze(1)
+    return nn.functional.normalize(sums[:-1] / lengths, dim=-1)

@@ -1,9 +1,8 @@
-"""Many short texts as one matrix of tokens: texts share windows of fixed width, so that hardly
-anything is padding.
+"""Pack short texts into windows of fixed width, with almost no padding.
 
-Attention stays within a text by a mask over its window. Windows all of one width make every matrix
-product of a run one of a few shapes; a matrix library prepares each new shape, which for small
-matrices costs more than the arithmetic.
+A mask over each window keeps attention within a text. Equal widths limit the matrix products of a
+run to a few shapes; matrix libraries prepare each new shape, which for small matrices takes longer
+than the arithmetic.
 """
 
 from __future__ import annotations
@@ -37,9 +36,7 @@ class WindowBlock:
         return slice(self.start, self.start + self.windows * self.width)
 
     def bias(self, heads: int, dtype: torch.dtype) -> Tensor:
-        """What is added to attention scores: (windows * heads, width, width), 0 or so negative that
-        nothing passes.
-        """
+        """Return what is added to attention scores, (windows * heads, width, width): 0 or -1e4."""
         bias = torch.zeros(
             self.blocked.shape, dtype=dtype, device=self.blocked.device
         ).masked_fill_(self.blocked, -1e4)
@@ -50,8 +47,8 @@ class WindowBlock:
 class PackedTexts:
     """The layout of n texts in T rows of tokens.
 
-    starts: (n,) the row of each text's first token. lengths: (n,) tokens of each text. blocks:
-    windows by width.
+    starts: (n,), row of each text's first token. lengths: (n,), tokens of each text. blocks: of
+    windows of equal width.
     """
 
     starts: np.ndarray
@@ -61,7 +58,7 @@ class PackedTexts:
 
     @property
     def size(self) -> int:
-        """T, padding included."""
+        """The number of rows T, padding included."""
         return self.blocks[-1].rows.stop
 
     @cached_property
@@ -70,18 +67,18 @@ class PackedTexts:
 
     @cached_property
     def token_rows(self) -> Tensor:
-        """The rows that hold tokens, text after text: (sum of lengths,)."""
+        """The rows of all tokens, text after text: (sum of lengths,)."""
         return torch.from_numpy(self._token_indices).to(self.device)
 
     @cached_property
     def text_of_row(self) -> Tensor:
-        """The text that each row belongs to: (T,); n for padding."""
+        """The number of each row's text: (T,); n for padding."""
         text = np.full(self.size, len(self.starts))
         text[self._token_indices] = np.repeat(np.arange(len(self.starts)), self.lengths)
         return torch.from_numpy(text).to(self.device)
 
     def spread_to_rows(self, values: np.ndarray, padding: int) -> Tensor:
-        """Values per token, text after text -> one per row (T,)."""
+        """Return one value per row (T,) from values per token, text after text."""
         rows = np.full(self.size, padding)
         rows[self._token_indices] = values
         return torch.from_numpy(rows).to(self.device)
@@ -90,16 +87,16 @@ class PackedTexts:
 def pack_texts(texts: Sequence[Tokens], device: torch.device, alone: bool = False) -> PackedTexts:
     """Lay out `texts`, none of them empty: longest first, each in the first window that has room.
 
-    alone: give every text a window of its own.
+    alone: one text in each window.
     """
     lengths = np.array([len(t) for t in texts])
     widths = np.maximum(MIN_WINDOW, 2 ** np.ceil(np.log2(lengths)).astype(int))
     starts, blocks, start = np.zeros(len(texts), int), [], 0
     for width in np.unique(widths).tolist():
-        members = np.flatnonzero(widths == width)
-        members = members[np.argsort(-lengths[members], kind="stable")]
+        fitting = np.flatnonzero(widths == width)
+        fitting = fitting[np.argsort(-lengths[fitting], kind="stable")]
         used: list[int] = []  # tokens in each window
-        for i in members:
+        for i in fitting:
             window = len(used)
             if not alone:
                 window = next((w for w, n in enumerate(used) if n + lengths[i] <= width), window)
@@ -108,8 +105,8 @@ def pack_texts(texts: Sequence[Tokens], device: torch.device, alone: bool = Fals
             starts[i] = start + window * width + used[window]
             used[window] += int(lengths[i])
         owner = np.full(len(used) * width, -1)
-        owner[concatenated_ranges(starts[members] - start, lengths[members])] = np.repeat(
-            members, lengths[members]
+        owner[concatenated_ranges(starts[fitting] - start, lengths[fitting])] = np.repeat(
+            fitting, lengths[fitting]
         )
         grid = torch.from_numpy(owner.reshape(len(used), width)).to(device)
         blocks.append(WindowBlock(start, len(used), width, grid.unsqueeze(1) != grid.unsqueeze(2)))
@@ -118,5 +115,5 @@ def pack_texts(texts: Sequence[Tokens], device: torch.device, alone: bool = Fals
 
 
 def concatenated_ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """counts[0] numbers from starts[0], then counts[1] numbers from starts[1], and so on."""
+    """Return counts[0] numbers from starts[0], then counts[1] numbers from starts[1], and so on."""
     return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())

@@ -1,6 +1,4 @@
-"""Parts of the base model: bottlenecks set into its layers, and its own biases, LayerNorms or last
-layers.
-"""
+"""Tuners inside the base model: bottleneck adapters, biases, LayerNorms or last layers."""
 
 from __future__ import annotations
 
@@ -12,13 +10,12 @@ from torch import Tensor, nn
 from fedkit.core.errors import FedkitError
 from fedkit.models.tuners.lora import last_layers
 
-# its last matrix in a layer of BERT, DistilBERT, ModernBERT
+# last matrix of the feed-forward part in BERT, DistilBERT, ModernBERT
 FEED_FORWARD = ("output.dense", "ffn.lin2", "mlp.Wo")
 
 
 class Bottleneck(nn.Module):
-    """y + up(relu(down(y))) with y = base_layer(x); x (..., in), y (..., d). Computed and kept in
-    float32.
+    """y + up(relu(down(y))) with y = base_layer(x); x (..., in), y (..., d), in float32.
 
     `up` starts at zero: a no-op at first.
     """
@@ -26,10 +23,8 @@ class Bottleneck(nn.Module):
     def __init__(self, base_layer: nn.Linear, r: int):
         super().__init__()
         self.base_layer = base_layer
-        self.down, self.up = (
-            nn.Linear(base_layer.out_features, r),
-            nn.Linear(r, base_layer.out_features),
-        )
+        width = base_layer.out_features
+        self.down, self.up = nn.Linear(width, r), nn.Linear(r, width)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
@@ -102,7 +97,7 @@ class LayerNorm:
     PEFT trains copies, which start as the originals: a no-op at first.
     """
 
-    # a LayerNorm in float32 over bf16 states does not run on every device
+    # not every device can apply a float32 LayerNorm to bf16 states
     frozen_base, in_place = False, False
     default_lr = 3e-3
     needs = "a base model with LayerNorm or RMSNorm layers that have weights"
@@ -117,7 +112,7 @@ class LayerNorm:
                 " with weights; choose bitfit or lora"
             )
         with warnings.catch_warnings():
-            # PEFT does not know a LayerNorm's width, and does not need it
+            # PEFT warns that it does not know a LayerNorm's width, which it does not need
             warnings.simplefilter("ignore", UserWarning)
             return get_peft_model(
                 encoder, LNTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, target_modules=norms)
@@ -150,8 +145,9 @@ class Last:
 
 
 def encoder_layers(name: str, encoder: nn.Module) -> nn.ModuleList:
-    """The encoder's layers, first to last. Raises FedkitError in the name of a tuner if there is no
-    such list.
+    """Return the encoder's layers, first to last.
+
+    name: of the tuner, for the message. Raises FedkitError if the encoder has no such list.
     """
     depth = encoder.config.num_hidden_layers
     for module in encoder.modules():

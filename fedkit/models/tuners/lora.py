@@ -1,4 +1,4 @@
-"""Small tensors beside frozen matrices: LoRA and its two variants, and (IA)^3. All through PEFT."""
+"""Tuners that add small tensors to frozen matrices: LoRA, two variants, and (IA)^3, all by PEFT."""
 
 from __future__ import annotations
 
@@ -50,13 +50,8 @@ class Lora:
         try:
             return get_peft_model(encoder, config)
         except ValueError as error:
-            kinds = sorted(
-                {
-                    n.rsplit(".", 1)[-1]
-                    for n, m in encoder.named_modules()
-                    if isinstance(m, nn.Linear)
-                }
-            )
+            linear = [n for n, m in encoder.named_modules() if isinstance(m, nn.Linear)]
+            kinds = sorted({n.rsplit(".", 1)[-1] for n in linear})
             raise FedkitError(
                 f"{self.name}: targets={self.targets!r} does not fit this model"
                 f" ({str(error).splitlines()[0][:80]}); its linear layers are named:"
@@ -124,8 +119,9 @@ class Ia3:
 
 
 def last_layers(name: str, layers: int, encoder: nn.Module) -> list[int]:
-    """Numbers of the last `layers` layers; none for 0. Raises FedkitError for more layers than
-    there are.
+    """Return the indices of the last `layers` layers; none for 0.
+
+    name: of the tuner, for the message. Raises FedkitError if the encoder has fewer layers.
     """
     depth = encoder.config.num_hidden_layers
     if not 0 <= layers <= depth:

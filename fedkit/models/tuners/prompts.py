@@ -1,8 +1,8 @@
-"""Virtual tokens: trained vectors that a frozen encoder reads besides the text. All through PEFT.
+"""Tuners with virtual tokens: trained vectors that a frozen encoder reads with the text, by PEFT.
 
-None of them starts as a no-op: even untrained virtual tokens draw attention. They take positions
-from the text, which `positions` counts and `Model.tokenize` checks. Prompts stand before the text,
-so hidden states are of virtual and real tokens; the sentence vector is the mean over the real ones.
+None of them starts as a no-op: even untrained virtual tokens get attention. They take positions
+from the text (see `max_positions`), which `Model.tokenize` checks. Prompts come before the text, so
+hidden states are of virtual and real tokens; the sentence vector is the mean over the real ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import nn
 
 from fedkit.core.errors import FedkitError
 
-MIN_TEXT_TOKENS = 4  # tokens of text that must still fit, as --max-tokens says
+MIN_TEXT_TOKENS = 4  # that must still fit, the smallest value of --max-tokens
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ class Prefix:
 
 
 def max_positions(encoder: nn.Module) -> int | None:
-    """How many tokens the encoder can read, virtual ones included; None: it does not say.
+    """Return how many tokens the encoder can read, virtual ones included; None if unknown.
 
-    RoBERTa's table holds more rows than that: it counts places from after its padding id.
+    RoBERTa's table has more rows than that: its positions start after its padding id.
     """
     for name, module in encoder.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
@@ -112,8 +112,9 @@ def max_positions(encoder: nn.Module) -> int | None:
 def _with_virtual_tokens(
     name: str, encoder: nn.Module, tokens: int, kind: type, **settings
 ) -> nn.Module:
-    """The encoder wrapped by PEFT with a config of this kind, seen to work. Raises FedkitError if
-    it does not.
+    """Return the encoder wrapped by PEFT with a config of this kind.
+
+    Raises FedkitError if the architecture does not read virtual tokens.
     """
     from peft import TaskType, get_peft_model
 
@@ -136,10 +137,10 @@ def _with_virtual_tokens(
             ),
         )
         after = _hidden_states(wrapped)
-        heard = not torch.allclose(after[:, -before.shape[1] :], before)
+        works = not torch.allclose(after[:, -before.shape[1] :], before)
     except (ValueError, TypeError, RuntimeError, AttributeError, IndexError, KeyError):
-        heard = False
-    if not heard:  # some architectures fail, others do not listen
+        works = False
+    if not works:  # some architectures fail, others ignore virtual tokens
         raise FedkitError(
             f"tune {name!r} given; a {encoder.config.model_type} model does not read"
             f" {'past keys and values' if name == 'prefix' else 'virtual tokens'}; choose lora,"
@@ -150,6 +151,6 @@ def _with_virtual_tokens(
 
 @torch.no_grad()
 def _hidden_states(encoder: nn.Module) -> torch.Tensor:
-    """Hidden states (1, tokens, d) of a text of two tokens."""
+    """Return the hidden states (1, tokens, d) of a text of two tokens."""
     ids = torch.tensor([[1, 2]], device=next(encoder.parameters()).device)
     return encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state

@@ -1,9 +1,8 @@
-"""What is tuned: each tuner marks the trainable part of the model, through PEFT wherever PEFT has
-it.
+"""Registry of tuners: each marks the trainable part of the model, by PEFT where PEFT has it.
 
-To add one: a small frozen dataclass of parameters with one verb `attach`, and a line in `TUNERS`.
-The methods are in `lowrank.py` (beside frozen matrices), `prompts.py` (virtual tokens) and
-`parts.py` (parts of the base model).
+To add one: a small frozen dataclass of parameters with a method `attach`, and a line in `TUNERS`.
+The methods are in `lora.py` (added to frozen matrices), `prompts.py` (virtual tokens) and
+`in_place.py` (inside the base model).
 """
 
 from __future__ import annotations
@@ -20,19 +19,30 @@ from fedkit.models.tuners.prompts import Prefix, Prompt, PTuning
 
 
 class Tuner(Protocol):
-    """Marks what is trained. The head is always trained."""
+    """A tuning method. The head is always trained.
 
-    frozen_base: bool  # True: base weights never change, so they may be stored in bf16
-    # True: weights of the base model itself are trained; False: all that is trained was added to it
-    in_place: bool
-    default_lr: float  # AdamW rate that suits it, unless the config names one
-    needs: str  # what it asks of the base model, in a few words
+    frozen_base: base weights never change, so they may be stored in bf16. in_place: weights of the
+    base model are trained; otherwise only added ones. default_lr: for AdamW, unless the config has
+    one. needs: requirements on the base model, in a few words.
+    """
+
+    @property
+    def frozen_base(self) -> bool: ...
+
+    @property
+    def in_place(self) -> bool: ...
+
+    @property
+    def default_lr(self) -> float: ...
+
+    @property
+    def needs(self) -> str: ...
 
     def attach(self, encoder: nn.Module) -> nn.Module:
-        """The encoder with only its tuned part requiring gradients. Raises FedkitError if this
-        model has no such part.
+        """Return the encoder with gradients required only for the tuned part.
 
-        May change `encoder`; draws its starting weights from torch's generator.
+        May change `encoder`; draws starting weights from torch's generator. Raises FedkitError if
+        the model has no such part.
         """
         ...
 
@@ -62,7 +72,10 @@ class Full:
 
 
 def make_tuner(spec: str) -> Tuner:
-    """The tuner that 'name:key=value,...' describes. Raises FedkitError naming what is allowed."""
+    """Return the tuner that 'name:key=value,...' describes.
+
+    Raises FedkitError, with the allowed names, for anything else.
+    """
     return build_entry("tune", TUNERS, spec)
 
 

@@ -1,7 +1,7 @@
 """Compare the scripts and likely languages of texts with what the chosen base model reads.
 
-Languages are told by letters and frequent words alone: good enough to say that a model does not
-read a file, not to label a single short text.
+Languages are recognised by letters and frequent words alone: good enough to say that a model does
+not read a file, not to label a single short text.
 """
 
 from __future__ import annotations

@@ -94,11 +94,11 @@ def find_variants(names: np.ndarray, sizes: np.ndarray) -> dict[str, str]:
     groups: dict[str, list[int]] = defaultdict(list)
     for i, name in enumerate(names):
         groups[fold_spelling(name) or name].append(i)
-    best = {key: max(members, key=lambda i: (sizes[i], -i)) for key, members in groups.items()}
+    best = {key: max(indices, key=lambda i: (sizes[i], -i)) for key, indices in groups.items()}
     return {
         names[i]: names[best[key]]
-        for key, members in groups.items()
-        for i in members
+        for key, indices in groups.items()
+        for i in indices
         if i != best[key]
     }
 

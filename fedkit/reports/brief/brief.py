@@ -1,7 +1,6 @@
-"""The brief as data: everything that its page, slides and JSON show, in the language it was made
-for.
+"""The brief as data: all that its page, slides and JSON show, in one language.
 
-What draws a brief computes nothing and reads no record: every number here came from a record or
+Code that draws a brief computes nothing and reads no record: every number comes from a record or
 from a stated assumption.
 """
 
@@ -16,10 +15,10 @@ GO, CONDITIONS, NO_GO = "go", "conditions", "no-go"
 
 @dataclass(frozen=True)
 class Bar:
-    """One way of learning in the picture of accuracies. Shares from 0 to 1; low, high: 95 %
-    interval (may be NaN).
+    """One method in the chart of accuracies. Shares from 0 to 1; low, high: 95 % interval (may be
+    NaN).
 
-    method: a key of `theme.METHODS` (its colour). name, note: as shown.
+    method: a key of `method_style.METHODS` (its colour). name, note: as shown.
     """
 
     method: str
@@ -32,9 +31,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Fact:
-    """A number as shown, with its name, a short explanation, and where it comes from (a path in
-    run.json, or an assumption).
-    """
+    """A number as shown, its name, a note and its source (a path in run.json or an assumption)."""
 
     name: str
     value: str
@@ -44,8 +41,9 @@ class Fact:
 
 @dataclass(frozen=True)
 class Rule:
-    """A printed rule of the recommendation, and what it found. effect: go | conditions | no-go,
-    what it asks for when not met.
+    """A rule of the recommendation and what it found.
+
+    effect: go | conditions | no-go, the verdict it calls for when it is not met.
     """
 
     key: str
@@ -57,9 +55,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Swing:
-    """One bar of the tornado: the yearly net value when one assumption takes its low and its high
-    value, others as given.
-    """
+    """One bar of the tornado: the yearly net at the low and high value of one assumption."""
 
     name: str
     low_label: str
@@ -70,12 +66,12 @@ class Swing:
 
 @dataclass(frozen=True)
 class Returns:
-    """Return on investment of all companies together, per year, in `currency`. months: until set-up
-    is paid back; None: never.
+    """Return on investment of all companies together, per year, in `currency`.
 
-    curve: (month, cumulative net value) for the break-even picture. net is the value the tornado
-    swings around. assumptions: name, value, unit and source of each, as shown. break_even:
-    sentences: at which value of an assumption the yearly net is zero.
+    months: until set-up is paid back; None: never. curve: (month, cumulative net value) for the
+    break-even chart. net is the value the tornado swings around. assumptions: name, value, unit and
+    source of each, as shown. break_even: sentences on the value of an assumption at which the
+    yearly net is zero.
     """
 
     currency: str
@@ -93,14 +89,13 @@ class Returns:
 
 @dataclass(frozen=True)
 class Brief:
-    """A decision on one page. All strings are in `lang` ("en" or "ja") and plain text: nothing is
-    HTML.
+    """A decision on one page. All strings are in `lang` ("en" or "ja") and plain text, not HTML.
 
     verdict: GO, CONDITIONS or NO_GO; verdict_name: as shown. headline: the recommendation in a
     sentence. tiles: four or five big numbers. bars: accuracies. hours: (rows: devices, columns:
-    links) table of strings for the whole run. left, stayed: what left each site and what did not.
-    leaving: what happens if a company leaves. ui: headings and labels of the page, by key (see
-    `words`). numbers: for JSON and for native charts.
+    links) table of strings for the whole run. left, stayed: what left each client and what did not.
+    leaving: what happens if a client leaves. ui: headings and labels of the page, by key (see
+    `page.ui_words`). numbers: for JSON and for native charts.
     """
 
     lang: str

@@ -1,6 +1,4 @@
-"""What the records say, as plain numbers: the brief's rules, pictures and sentences read this and
-no record beside it.
-"""
+"""Numbers from the records, which are all that the brief's rules, pictures and sentences read."""
 
 from __future__ import annotations
 
@@ -15,30 +13,29 @@ from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 from fedkit.core.stats import t_interval
 from fedkit.network import replay
-from fedkit.reports.brief.promise import meets
+from fedkit.reports.brief.promise import meets_need
 from fedkit.results import measures
 from fedkit.results.difference import Difference, accuracy_difference, comparable
 from fedkit.results.methods import MeanOverSeeds, Method, difference_over_seeds, group_methods
 from fedkit.results.privacy_promise import Promise
 from fedkit.results.recommendation import best_method
 
-# without these a comparison is not whole
+# the baselines of a complete comparison
 WANTED = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")
 ALONE = ("local", "frozen-local")  # what a company can do by itself
-# what makes a comparison fair
+# settings that have to be equal for a fair comparison
 ALIKE = ("model", "tune", "rounds", "local_epochs", "examples_per_client", "max_tokens")
-UNTUNED = ("tune", "rounds", "local_epochs")  # does not matter to what trains no encoder
-
-HELD = 8  # training examples of a label that make a site its holder
+UNTUNED = ("tune", "rounds", "local_epochs")  # not used where no encoder is trained
+HELD = 8  # training examples of a label that make a client its holder
 
 
 @dataclass(frozen=True)
-class Company:
-    """One site: what it holds, and how it stands alone and together.
+class ClientEvidence:
+    """One client: its data, and its accuracy alone and together.
 
-    alone: its best way alone, on the test set that all share (NaN: not recorded). own: the
-    federated model on test examples like its own. only: labels of which nobody else has an example,
-    and it has HELD or more: fewer may be a typo.
+    alone: its best method alone, on the shared test set (NaN: not recorded). own: the federated
+    model on test examples like its own. only: labels of which only this client has examples, and at
+    least HELD: fewer may be a typo.
     """
 
     id: str
@@ -56,36 +53,35 @@ class Company:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Numbers of one federated method and of what it is compared with, over the seeds that there
-    are.
+    """Numbers of one federated method and of its comparisons, over the seeds that there are.
 
-    ways: accuracy by method. differences: federated minus each other. daily: accuracy on test
-    examples like each company's own, averaged over companies. gain: federated minus the best way
-    alone (`alone`) in daily work; None without a record of one. up, down, base: bytes of a site,
+    accuracies: by method. differences: federated minus each other method. daily: accuracy on test
+    examples like each client's own, averaged over clients. gain: federated minus the best method
+    alone (`alone`) in daily work; None without a record of one. up, down, base: bytes of a client
     over a whole training; base: the base model, once.
     """
 
     run: Run
     runs: tuple[Run, ...]
     name: str
-    ways: dict[str, MeanOverSeeds]
+    accuracies: dict[str, MeanOverSeeds]
     differences: dict[str, Difference]
     daily: dict[str, float]
     alone: str
     gain: Difference | None
-    companies: tuple[Company, ...]
+    clients: tuple[ClientEvidence, ...]
     up: float
     down: float
     base: float
     train_seconds: float
     promise: Promise
     missing: tuple[str, ...]
-    unlike: tuple[str, ...]
+    other_settings: tuple[str, ...]
     left_out: int
 
     @property
-    def sites(self) -> int:
-        return max(len(self.companies), 1)
+    def n_clients(self) -> int:
+        return max(len(self.clients), 1)
 
     @property
     def seeds(self) -> int:
@@ -105,34 +101,38 @@ class Evidence:
 
     @property
     def traffic(self) -> float:
-        """Bytes of all sites in both directions, without the base model."""
-        return self.sites * (self.up + self.down)
+        """Bytes of all clients in both directions, without the base model."""
+        return self.n_clients * (self.up + self.down)
 
 
-def gather(records: Sequence[Run], needed: str = "") -> Evidence:
-    """The evidence about the best federated method; of those that keep `needed` (see promise.need)
-    if there are any.
+def gather_evidence(records: Sequence[Run], needed: str = "") -> Evidence:
+    """Return the evidence on the best federated method, if possible of those that meet `needed`.
 
-    Raises FedkitError without a finished federated run, or for a damaged record.
+    needed: see `promise.parse_privacy_need`. Raises FedkitError without a finished federated run,
+    or for a damaged record.
     """
     runs = measures.check_runs(records)
     for run in runs:
-        _check(run)
+        _check_run(run)
     found = group_methods(runs)
     if not found:
         raise FedkitError(
-            "no federated run among the records; start one with `fedkit run`, and give its"
-            " folder too"
+            "no federated run among the records;"
+            " start one with `fedkit run`, and give its folder too"
         )
-    top = best_method([m for m in found if meets(m.promise, needed)] or found) or best_method(found)
+    top = best_method([m for m in found if meets_need(m.promise, needed)] or found) or best_method(
+        found
+    )
     if top is None:
         raise FedkitError(
-            "no federated run has finished; go on with `fedkit run --resume --out DIR`, then ask"
-            " again"
+            "no federated run has finished;"
+            " go on with `fedkit run --resume --out DIR`, then ask again"
         )
     others = {kind: _partners(top, runs, kind) for kind in WANTED}
     others = {kind: same for kind, same in others.items() if same}
-    daily = {kind: _daily(same) for kind, same in {"federated": top.runs, **others}.items()}
+    daily = {
+        kind: _daily_accuracy(same) for kind, same in {"federated": top.runs, **others}.items()
+    }
     known = [k for k in ALONE if not math.isnan(daily["federated"] - daily.get(k, math.nan))]
     alone = max(known, key=lambda k: daily[k], default="")
     used = {id(r) for r in (*top.runs, *(r for same in others.values() for r in same))}
@@ -142,29 +142,33 @@ def gather(records: Sequence[Run], needed: str = "") -> Evidence:
         name=top.name,
         daily=daily,
         alone=alone,
-        ways={
-            k: _way(Method(k, {}, tuple(same)))
+        accuracies={
+            k: _accuracy(Method(k, {}, tuple(same)))
             for k, same in {"federated": top.runs, **others}.items()
         },
         differences={
-            k: d for k, same in others.items() if (d := _apart(top.runs, same)) is not None
+            k: d for k, same in others.items() if (d := _difference(top.runs, same)) is not None
         },
-        gain=_gain(top.runs, others[alone]) if alone else None,
-        companies=_companies(top.runs, [others[k] for k in ALONE if k in others]),
-        up=_mean(top.runs, "uplink"),
-        down=_mean(top.runs, "downlink"),
+        gain=_daily_gain(top.runs, others[alone]) if alone else None,
+        clients=_client_evidence(top.runs, [others[k] for k in ALONE if k in others]),
+        up=_mean_bytes(top.runs, "uplink"),
+        down=_mean_bytes(top.runs, "downlink"),
         base=measures.base_mb(top.runs[0]) * measures.MB,
         train_seconds=fmean(measures.result_number(r, "train_seconds") for r in top.runs),
         promise=top.promise,
         missing=tuple(k for k in WANTED if k not in others),
-        unlike=tuple(k for k, same in others.items() if any(_unlike(top.runs[0], r) for r in same)),
+        other_settings=tuple(
+            k
+            for k, same in others.items()
+            if any(_has_other_settings(top.runs[0], r) for r in same)
+        ),
         left_out=sum(id(run) not in used for run in runs),
     )
 
 
-def _check(run: Run) -> None:
-    """What the brief reads beyond `facts.sound`. Raises FedkitError that names the field
-    at fault.
+def _check_run(run: Run) -> None:
+    """Check what the brief reads beyond `measures.check_runs`. Raises FedkitError that names the
+    field.
     """
     RunConfig.from_dict(run.config)
     measures.test_size(run)
@@ -177,9 +181,10 @@ def _check(run: Run) -> None:
             )
 
 
-def hours(run: Run, links: Sequence[str], devices: Sequence[str]) -> list[list[float]]:
-    """Modelled seconds of the whole run, a row per device and a column per link; without the base
-    model's download.
+def modelled_seconds(run: Run, links: Sequence[str], devices: Sequence[str]) -> list[list[float]]:
+    """Return modelled seconds of the whole run, a row per device and a column per link.
+
+    The download of the base model is not included.
     """
     try:
         return [[replay(run, link, device).seconds for link in links] for device in devices]
@@ -190,8 +195,9 @@ def hours(run: Run, links: Sequence[str], devices: Sequence[str]) -> list[list[f
 
 
 def _partners(top: Method, runs: list[Run], kind: str) -> list[Run]:
-    """The runs of `kind` on the same data, dealt alike: one a seed, of the method's own seeds and
-    settings if there are.
+    """Return the runs of `kind` on the same data and partition, one per seed.
+
+    Runs with the method's own seeds and settings are preferred.
     """
     fit = [
         r
@@ -199,35 +205,35 @@ def _partners(top: Method, runs: list[Run], kind: str) -> list[Run]:
         if r.method == kind and r.finished and any(comparable(own, r) for own in top.runs)
     ]
     fit = [r for r in fit if r.config.get("seed") in top.seeds] or fit
-    fit = [r for r in fit if not _unlike(top.runs[0], r)] or fit
+    fit = [r for r in fit if not _has_other_settings(top.runs[0], r)] or fit
     return list({r.config.get("seed"): r for r in reversed(fit)}.values())
 
 
-def _unlike(run: Run, other: Run) -> bool:
+def _has_other_settings(run: Run, other: Run) -> bool:
     keys = [k for k in ALIKE if other.method in ("local", "pooled") or k not in UNTUNED]
     return any(run.config.get(k) != other.config.get(k) for k in keys)
 
 
-def _mean(runs: Sequence[Run], direction: str) -> float:
+def _mean_bytes(runs: Sequence[Run], direction: str) -> float:
     return fmean(measures.mb_per_client(run, direction) for run in runs) * measures.MB
 
 
-def _daily(runs: Sequence[Run]) -> float:
+def _daily_accuracy(runs: Sequence[Run]) -> float:
     return fmean(measures.result_number(run, "own_mix_accuracy") for run in runs)
 
 
-def _way(method: Method) -> MeanOverSeeds:
-    """Its accuracy; over several seeds with the luck of the test examples too (see widened)."""
+def _accuracy(method: Method) -> MeanOverSeeds:
+    """Return the mean accuracy; over several seeds the interval covers the test examples too."""
     mean = method.accuracy()
     if len(method.seeds) < 2:
         return mean
     singles = [(measures.accuracy(r), *measures.accuracy_interval(r)[:2]) for r in method.runs]
-    low, high = widened(mean.value, mean.low, mean.high, singles)
+    low, high = widen_interval(mean.value, mean.low, mean.high, singles)
     return MeanOverSeeds(mean.value, max(low, 0.0), min(high, 1.0), mean.over)
 
 
-def _apart(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference | None:
-    """ours - theirs; over several seeds with the luck of the test examples too (see widened)."""
+def _difference(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference | None:
+    """Return ours - theirs; over several seeds the interval covers the test examples too."""
     d = difference_over_seeds(ours, theirs)
     pairs = [
         (a, b)
@@ -240,45 +246,49 @@ def _apart(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference | None:
     single = [accuracy_difference(a, b) for a, b in pairs]
     return Difference(
         d.value,
-        *widened(d.value, d.low, d.high, [(s.value, s.low, s.high) for s in single]),
+        *widen_interval(d.value, d.low, d.high, [(s.value, s.low, s.high) for s in single]),
         d.over,
     )
 
 
-def _gain(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference:
-    """In daily work: over the seeds that both have, and over test examples, as if unpaired (MOVER,
-    see difference).
+def _daily_gain(ours: Sequence[Run], theirs: Sequence[Run]) -> Difference:
+    """Return the gain in daily work: over shared seeds, and over test examples as if unpaired
+    (MOVER).
     """
-    by_seed = {r.config.get("seed"): _daily([r]) for r in theirs}
+    by_seed = {r.config.get("seed"): _daily_accuracy([r]) for r in theirs}
     shared = [
-        _daily([r]) - by_seed[r.config.get("seed")] for r in ours if r.config.get("seed") in by_seed
+        _daily_accuracy([r]) - by_seed[r.config.get("seed")]
+        for r in ours
+        if r.config.get("seed") in by_seed
     ]
-    one, two, n = _daily(ours), _daily(theirs), measures.test_size(ours[0])
+    one, two, n = _daily_accuracy(ours), _daily_accuracy(theirs), measures.test_size(ours[0])
     (low1, high1), (low2, high2) = measures.share_interval(one, n), measures.share_interval(two, n)
     low, high = math.hypot(one - low1, high2 - two), math.hypot(high1 - one, two - low2)
     found = Difference(one - two, one - two - low, one - two + high, f"{n} test examples")
     if len(shared) < 2:
         return found
     mean = fmean(shared)
-    bounds = widened(mean, *t_interval(shared), [(found.value, found.low, found.high)])
+    bounds = widen_interval(mean, *t_interval(shared), [(found.value, found.low, found.high)])
     return Difference(mean, *bounds, f"{len(shared)} seeds")
 
 
-def widened(
+def widen_interval(
     value: float, low: float, high: float, singles: Sequence[tuple[float, float, float]]
 ) -> tuple[float, float]:
-    """An interval over seeds, and that of single runs over their test examples, as one: their
-    halves add as squares.
+    """Return an interval over seeds widened by those of single runs over their test examples.
 
-    Seeds that share a test set say nothing about its luck, and a test set says nothing about that
-    of seeds; taken as independent. singles: (value, low, high) of each run or pair.
+    Half-widths add as squares, as if independent: seeds that share a test set say nothing about its
+    sampling error, and a test set nothing about that of seeds. singles: (value, low, high) of each
+    run or pair.
     """
     below = math.hypot(value - low, fmean(v - under for v, under, _ in singles))
     above = math.hypot(high - value, fmean(over - v for v, _, over in singles))
     return value - below, value + above
 
 
-def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Company, ...]:
+def _client_evidence(
+    ours: Sequence[Run], alone: Sequence[Sequence[Run]]
+) -> tuple[ClientEvidence, ...]:
     run = ours[0]
     together = fmean(measures.accuracy(r) for r in ours)
     counts = measures.client_labels(run)
@@ -289,7 +299,7 @@ def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Com
     ]
     out = []
     for i, name in enumerate(holders.index):
-        ways = [_of_company(same, name) for same in alone]
+        ways = [_accuracy_alone(same, name) for same in alone]
         known = [way for way in ways if not math.isnan(way)]
         only = tuple(
             printable_line(k)
@@ -300,7 +310,7 @@ def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Com
             measures.last_round(run).client_accuracy.get(name), "client_accuracy"
         )
         out.append(
-            Company(
+            ClientEvidence(
                 printable_line(name),
                 sizes[i],
                 sizes[i] / max(sum(sizes), 1),
@@ -313,10 +323,8 @@ def _companies(ours: Sequence[Run], alone: Sequence[Sequence[Run]]) -> tuple[Com
     return tuple(out)
 
 
-def _of_company(runs: Sequence[Run], name: str) -> float:
-    """Accuracy of a company alone on the shared test set, mean over seeds; NaN where no record
-    says.
-    """
+def _accuracy_alone(runs: Sequence[Run], name: str) -> float:
+    """Return a client's accuracy alone on the shared test set, mean over seeds; NaN if unknown."""
     given = [run.result.get("client_accuracies") for run in runs]
     values = [
         measures.as_number(g.get(name), "client_accuracies") for g in given if isinstance(g, dict)

@@ -1,8 +1,6 @@
-"""What a run promises, what left its sites and what did not: sentences from its record alone, in
-two languages.
+"""What a run promises, what left its clients and what did not: sentences from its record.
 
-The record's own notes are English sentences; here the same is said from the record's fields, so
-that Japanese is whole.
+The record's own notes are in English; these are made from its fields, in each language.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 from fedkit.privacy.mechanisms import FEW_CLIENTS
-from fedkit.reports.text.brief import text
+from fedkit.reports.text.brief import brief_text
 from fedkit.results import measures
 from fedkit.results.methods import spec_name
 from fedkit.results.privacy_promise import (
@@ -28,35 +26,32 @@ from fedkit.results.privacy_promise import (
     weakest_promise,
 )
 
-ADAPTERS = (
-    "lora",
-    "rslora",
-    "dora",
-    "ia3",
-    "prefix",
-    "prompt",
-    "ptuning",
-    "adapter",
-)  # what is added to the base model
-IN_PLACE = ("bitfit", "layernorm", "last")  # what is trained is a part of the base model itself
+# adapters are added to the base model; the others train a part of the base model itself
+ADAPTERS = ("lora", "rslora", "dora", "ia3", "prefix", "prompt", "ptuning", "adapter")
+IN_PLACE = ("bitfit", "layernorm", "last")
 
 
 def privacy_lines(run: Run, lang: str) -> tuple[str, ...]:
-    """What is promised and what is not: the number with unit, adjacency, delta, accountant and whom
-    to trust; then caveats.
+    """Return what is promised and what is not, then caveats.
+
+    The promise is the number with unit, adjacency, delta, accountant and whom to trust.
     """
     given = weakest_promise([run]).given
-    said = [*_promised(run, lang)] if given else [text("privacy.none", lang)]
-    said += [_sealed(run, lang)] if _lock(run) != "none" else [text("privacy.server_sees", lang)]
-    said += [] if given and _alone(run) else [text("privacy.lora", lang)]
-    return tuple(said)
+    lines = [*_promise_lines(run, lang)] if given else [brief_text("privacy.none", lang)]
+    lines += (
+        [_sealed_line(run, lang)]
+        if _lock(run) != "none"
+        else [brief_text("privacy.server_sees", lang)]
+    )
+    lines += [] if given and _adds_noise_alone(run) else [brief_text("privacy.lora", lang)]
+    return tuple(lines)
 
 
 def left_lines(run: Run, lang: str) -> tuple[str, ...]:
-    """What each site sent, with its bytes, most important first."""
+    """Return what each client sent, with its bytes, the most important first."""
     sent = measures.mb_per_client(run, "uplink") * measures.MB
-    said = [
-        text(
+    lines = [
+        brief_text(
             "left.updates",
             lang,
             what=_what(run, lang),
@@ -65,23 +60,23 @@ def left_lines(run: Run, lang: str) -> tuple[str, ...]:
             size=locale.data_size(sent, lang),
         )
     ]
-    said += [_start(run, lang)] if _sends_statistics(run) else []
-    said += [text("left.counts", lang), *_treated(run, lang)]
-    return (*said, text("left.simulated", lang))
+    lines += [_statistics_line(run, lang)] if _sends_statistics(run) else []
+    lines += [brief_text("left.counts", lang), *_treatment_lines(run, lang)]
+    return (*lines, brief_text("left.simulated", lang))
 
 
 def stayed_lines(run: Run, lang: str) -> tuple[str, ...]:
-    """What did not leave a site."""
-    said = [
-        text(
+    """Return what did not leave a client."""
+    lines = [
+        brief_text(
             "stayed.text",
             lang,
             examples=locale.number(measures.as_number(run.data.get("train"), "data.train"), lang),
         )
     ]
     tune = spec_name(run.config.get("tune"))
-    said += [
-        text(
+    lines += [
+        brief_text(
             (
                 "stayed.full"
                 if tune == "full"
@@ -93,18 +88,20 @@ def stayed_lines(run: Run, lang: str) -> tuple[str, ...]:
         )
     ]
     shared = run.config.get("share") or "all"
-    said += [text("stayed.parts", lang, parts=printable_line(shared))] if shared != "all" else []
-    return (*said, text("stayed.inferred", lang))
+    lines += (
+        [brief_text("stayed.parts", lang, parts=printable_line(shared))] if shared != "all" else []
+    )
+    return (*lines, brief_text("stayed.inferred", lang))
 
 
-def _promised(run: Run, lang: str) -> list[str]:
+def _promise_lines(run: Run, lang: str) -> list[str]:
     p, told = weakest_promise([run]), run.result.get("privacy")
     told = told if isinstance(told, dict) else {}
     known = {"example": "unit.example", "client": "unit.client"}
-    unit = text(known[p.unit], lang) if p.unit in known else p.unit
+    unit = brief_text(known[p.unit], lang) if p.unit in known else p.unit
     name = told.get("accountant")
-    said = [
-        text(
+    lines = [
+        brief_text(
             "privacy.promise",
             lang,
             epsilon=format_epsilon(p.epsilon),
@@ -113,45 +110,45 @@ def _promised(run: Run, lang: str) -> list[str]:
             accountant=printable_line(name, 12).upper() if name else locale.UNKNOWN[lang],
         ),
         _at_worst(p.epsilon, p.delta, lang),
-        text("privacy.trust", lang, who=_trusted(run, lang)),
-        text("privacy.example_not" if p.unit == "example" else "privacy.client_not", lang),
+        brief_text("privacy.trust", lang, who=_trusted(run, lang)),
+        brief_text("privacy.example_not" if p.unit == "example" else "privacy.client_not", lang),
     ]
     few = p.unit == "client" and len(measures.clients(run)) < FEW_CLIENTS
-    said += (
-        [text("privacy.few", lang, sites=locale.number(len(measures.clients(run)), lang))]
+    lines += (
+        [brief_text("privacy.few", lang, sites=locale.number(len(measures.clients(run)), lang))]
         if few
         else []
     )
-    return said + (
+    return lines + (
         []
         if "noise_from=system" in str(run.config.get("privacy"))
-        else [text("privacy.seed", lang)]
+        else [brief_text("privacy.seed", lang)]
     )
 
 
 def _at_worst(epsilon: float, delta: float, lang: str) -> str:
-    """The bound on guessing, and its worth by the same thresholds as everywhere in the kit."""
+    """Return the bound on guessing and how good it is, by the thresholds used everywhere."""
     most = guess_bound(epsilon, delta)
     worth = "strong" if most <= STRONG else "fair" if most <= FAIR else "weak"
     share = format_chance(most).replace("more than ", "").replace(" %", "%")
     key = "privacy.worst_certain" if "more than" in format_chance(most) else "privacy.worst"
-    return text(key, lang, share=share, worth=text(f"worth.{worth}", lang))
+    return brief_text(key, lang, share=share, worth=brief_text(f"worth.{worth}", lang))
 
 
 def _trusted(run: Run, lang: str) -> str:
-    if weakest_promise([run]).unit == "example" and _alone(run):
-        return text("trust.nobody", lang)
-    return text("trust.sums" if _lock(run) != "none" else "trust.server", lang)
+    if weakest_promise([run]).unit == "example" and _adds_noise_alone(run):
+        return brief_text("trust.nobody", lang)
+    return brief_text("trust.sums" if _lock(run) != "none" else "trust.server", lang)
 
 
-def _alone(run: Run) -> bool:
-    """Every site adds all the noise itself."""
+def _adds_noise_alone(run: Run) -> bool:
+    """Return whether every client adds all the noise itself."""
     p = weakest_promise([run])
     return p.given and p.alone
 
 
-def _sealed(run: Run, lang: str) -> str:
-    return text("privacy.masks" if _lock(run) == "masks" else "privacy.ckks", lang)
+def _sealed_line(run: Run, lang: str) -> str:
+    return brief_text("privacy.masks" if _lock(run) == "masks" else "privacy.ckks", lang)
 
 
 def _lock(run: Run) -> str:
@@ -165,30 +162,30 @@ def _trainable(run: Run) -> float:
 def _what(run: Run, lang: str) -> str:
     tune = spec_name(run.config.get("tune"))
     kind = "adapter" if tune in ADAPTERS else tune if tune in ("head", "full") else "part"
-    return text(f"left.what_{kind}", lang, tune=printable_line(tune, 20))
+    return brief_text(f"left.what_{kind}", lang, tune=printable_line(tune, 20))
 
 
 def _sends_statistics(run: Run) -> bool:
     return run.start is not None and any(c.uplink_bytes for c in run.start.clients)
 
 
-def _start(run: Run, lang: str) -> str:
+def _statistics_line(run: Run, lang: str) -> str:
     sizes = [c.uplink_bytes for c in run.start.clients if c.uplink_bytes]
     size = math.fsum(sizes) / len(sizes)
-    return text("left.statistics", lang, size=locale.data_size(size, lang))
+    return brief_text("left.statistics", lang, size=locale.data_size(size, lang))
 
 
-def _treated(run: Run, lang: str) -> list[str]:
-    """What was done to updates before they went."""
+def _treatment_lines(run: Run, lang: str) -> list[str]:
+    """Return what was done to updates before they were sent."""
     wire = printable_line(run.config.get("wire") or "none", 40)
-    out = [text("left.wire", lang, wire=wire)] if wire != "none" else []
-    out += [text("left.sealed", lang)] if _lock(run) != "none" else []
-    return out + ([text("left.noise", lang)] if weakest_promise([run]).given else [])
+    out = [brief_text("left.wire", lang, wire=wire)] if wire != "none" else []
+    out += [brief_text("left.sealed", lang)] if _lock(run) != "none" else []
+    return out + ([brief_text("left.noise", lang)] if weakest_promise([run]).given else [])
 
 
-def need(spec: str) -> tuple[str, float]:
-    """(kind, epsilon at most) of 'none', 'sums', 'example:EPS' or 'client:EPS'; ('', inf) for '',
-    which says nothing.
+def parse_privacy_need(spec: str) -> tuple[str, float]:
+    """Return (kind, largest epsilon) of 'none', 'sums', 'example:EPS' or 'client:EPS'; ('', inf) of
+    ''.
 
     Raises FedkitError for anything else.
     """
@@ -211,9 +208,9 @@ def need(spec: str) -> tuple[str, float]:
     return kind, epsilon
 
 
-def meets(promised: Promise, spec: str) -> bool | None:
-    """Whether what is promised is what was asked for; None where nobody has said what is needed."""
-    kind, epsilon = need(spec)
+def meets_need(promised: Promise, spec: str) -> bool | None:
+    """Return whether the promise meets the need `spec`; None where no need is stated."""
+    kind, epsilon = parse_privacy_need(spec)
     if not kind:
         return None
     if kind in ("none", "sums"):

@@ -1,9 +1,9 @@
-"""What it is worth: a small open model in which every number is measured in the run or a stated
-assumption.
+"""The return on investment: a small open model of measured numbers and stated assumptions.
 
 A year's value = companies x reports a company x right answers more (a share, measured in daily work
-beyond the best way alone) x minutes saved by one / 60 x cost of an hour. A year's cost = companies
-x running + traffic of all trainings. Once: companies x set-up + the base model's first download.
+beyond the best method alone) x minutes saved by one / 60 x cost of an hour. A year's cost =
+companies x running + traffic of all trainings. Once: companies x set-up + the base model's first
+download.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from fedkit.core.formatting import printable_line
 from fedkit.network import parse_device, parse_link
 from fedkit.reports.brief.brief import Fact, Returns, Swing
 from fedkit.reports.brief.evidence import Evidence
-from fedkit.reports.brief.promise import need
-from fedkit.reports.text.brief import text
+from fedkit.reports.brief.promise import parse_privacy_need
+from fedkit.reports.text.brief import brief_text
 
 MOST_BYTES, MOST = 100_000, 1e12  # of a file; of any number in it
 GB, YEARS = 1e9, 5  # bytes; years of the break-even curve
@@ -32,29 +32,29 @@ SMALL = 0.01  # of the widest bar of the tornado
 
 @dataclass(frozen=True)
 class Assumed:
-    """A number that nobody measured here, how low and how high it may be, and who says so."""
+    """A number that was not measured, its range, and its source."""
 
     value: float
     low: float
     high: float
     source: str = ""
-    # a bare number in a file, so somebody's, without a word on where it is from
-    given: bool = False
+    given: bool = False  # a bare number in a file: the user's, without a source
 
-    def told(self, lang: str) -> str:
-        """Where it is from; a number that nobody stands behind is called what it is."""
-        return printable_line(self.source, 120) or text(
+    def describe_source(self, lang: str) -> str:
+        """Return where the number is from; one without a source is called an assumption."""
+        return printable_line(self.source, 120) or brief_text(
             "source.given" if self.given else "source.assumption", lang
         )
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """All that the brief assumes. The numbers here stand in for a company's own: none is measured.
+    """All that the brief assumes. The defaults stand in for a company's own numbers: none is
+    measured.
 
     links, devices: profiles of the table of hours. nights x night_hours: how long a training may
-    take. privacy_needed: see promise.need; "": nobody has said. payback_months: set-up has to be
-    back within.
+    take. privacy_needed: see `promise.parse_privacy_need`; "": not stated. payback_months: the
+    longest time to pay back set-up.
     """
 
     reports_per_company: Assumed = Assumed(20_000, 10_000, 40_000)  # texts to sort, a year
@@ -79,8 +79,8 @@ class Assumptions:
 
     @classmethod
     def load(cls, path: str | Path) -> Assumptions:
-        """From a TOML or JSON file. Raises FedkitError, in one line, for what cannot be read or is
-        not known.
+        """Read a TOML or JSON file. Raises FedkitError, in one line, if it cannot be read or is not
+        known.
         """
         path = Path(path)
         try:
@@ -88,8 +88,8 @@ class Assumptions:
                 content = file.read(MOST_BYTES + 1)
             if len(content) > MOST_BYTES:
                 raise FedkitError(
-                    f"assumptions {path}: more than {MOST_BYTES:,} bytes; give the file with"
-                    " assumptions"
+                    f"assumptions {path}: more than {MOST_BYTES:,} bytes;"
+                    " give the file with assumptions"
                 )
             words = content.decode("utf-8-sig")
             values = json.loads(words) if path.suffix.lower() == ".json" else tomllib.loads(words)
@@ -97,8 +97,8 @@ class Assumptions:
             raise
         except OSError as error:
             raise FedkitError(
-                f"assumptions {path}: {error.strerror or 'cannot be read'}; name a TOML or JSON"
-                " file"
+                f"assumptions {path}: {error.strerror or 'cannot be read'};"
+                " name a TOML or JSON file"
             ) from None
         except (ValueError, RecursionError) as error:
             why = " ".join(str(error).split())[:120]
@@ -109,8 +109,9 @@ class Assumptions:
 
     @classmethod
     def from_dict(cls, values: Any) -> Assumptions:
-        """From {name: number, or {value, low, high, source}, or a setting}. Raises FedkitError for
-        what is not known.
+        """Return assumptions from {name: number, or {value, low, high, source}, or a setting}.
+
+        Raises FedkitError for an unknown name or value.
         """
         if not isinstance(values, Mapping):
             raise FedkitError(
@@ -121,18 +122,21 @@ class Assumptions:
             raise FedkitError(
                 f"unknown assumption {printable_line(unknown[0])!r}; known: {', '.join(known)}"
             )
-        read = cls(**{name: _read(name, value, known[name]) for name, value in values.items()})
+        read = cls(
+            **{name: _read_value(name, value, known[name]) for name, value in values.items()}
+        )
         usual = cls()
         same = [name for name in MONEY if getattr(read, name).value == getattr(usual, name).value]
         if read.currency != usual.currency and same:
             raise FedkitError(
-                f"currency {read.currency} given, and {', '.join(same)} still as in"
-                f" {usual.currency}; write them in {read.currency} too"
+                f"currency {read.currency} given,"
+                f" and {', '.join(same)} still as in {usual.currency};"
+                f" write them in {read.currency} too"
             )
         return read
 
     def to_toml(self) -> str:
-        """As a file to edit and give back, with a comment on each."""
+        """Return the assumptions as a file to edit, with a comment on each."""
         out = [f"# {line}" for line in COMMENTS["head"]]
         for f in fields(self):
             value = getattr(self, f.name)
@@ -140,7 +144,7 @@ class Assumptions:
                 out += ["", f"# {COMMENTS[f.name]}", f"{f.name} = {_toml(value)}"]
         for name, a in self.numbers.items():
             lines = [f"{key} = {_toml(getattr(a, key))}" for key in ("value", "low", "high")]
-            lines += [f"source = {_toml(a.source or text('source.given', 'en') * a.given)}"]
+            lines += [f"source = {_toml(a.source or brief_text('source.given', 'en') * a.given)}"]
             out += ["", f"# {COMMENTS[name]}", f"[{name}]", *lines]
         return "\n".join(out) + "\n"
 
@@ -150,8 +154,8 @@ MONEY = ("hourly_cost", "setup_per_site", "running_per_site")
 COMMENTS: dict[str, Any] = {
     "head": (
         (
-            "Assumptions of the brief: not measured. Put your own numbers here, say where they are"
-            " from under source,"
+            "Assumptions of the brief: not measured. Put your own numbers here,"
+            " say where they are from under source,"
         ),
         "and give this file back: fedkit brief RUN... --assumptions FILE",
         "low and high: how far off a number may be; they make the picture of what matters most.",
@@ -165,8 +169,8 @@ COMMENTS: dict[str, Any] = {
     "trainings_per_year": "how often the model is trained anew",
     "currency": "ISO code: JPY, USD, EUR, ...",
     "links": (
-        "profiles of the table of hours: field-64k 1mbit dsl office-10m 4g satellite office-100m"
-        " lan-1g"
+        "profiles of the table of hours:"
+        " field-64k 1mbit dsl office-10m 4g satellite office-100m lan-1g"
     ),
     "devices": (
         "profiles of the table of hours: as-measured old-pc laptop workstation gpu-server phone ..."
@@ -178,11 +182,9 @@ COMMENTS: dict[str, Any] = {
 }
 
 
-def returns(evidence: Evidence, assumptions: Assumptions, lang: str) -> Returns:
-    """The return of all companies together, a year; its swings, its break-even, and each assumption
-    with its source.
-    """
-    net, once = yearly(evidence, assumptions), _setup(evidence, assumptions)
+def compute_returns(evidence: Evidence, assumptions: Assumptions, lang: str) -> Returns:
+    """Return the yearly return of all companies, its swings, break-even and assumptions."""
+    net, once = yearly_net(evidence, assumptions), _setup(evidence, assumptions)
     months = _months(net, once)
     gain, running = _value(evidence, assumptions, _share(evidence)), _running(evidence, assumptions)
     swings = _swings(evidence, assumptions, lang)
@@ -195,40 +197,41 @@ def returns(evidence: Evidence, assumptions: Assumptions, lang: str) -> Returns:
         months,
         swings=swings,
         curve=tuple((m, net * m / 12 - once) for m in range(0, 12 * YEARS + 1, 6)),
-        assumptions=_told(assumptions, lang),
-        break_even=(*_break_even(evidence, assumptions, lang), *_still(assumptions, swings, lang)),
+        assumptions=_assumption_facts(assumptions, lang),
+        break_even=(
+            *_break_even(evidence, assumptions, lang),
+            *_negligible(assumptions, swings, lang),
+        ),
     )
     return replace(done, sentence=_sentence(evidence, done, lang))
 
 
-def yearly(evidence: Evidence, assumptions: Assumptions, share: float | None = None) -> float:
-    """Net value of a year; share: right answers more, in place of the measured one."""
+def yearly_net(evidence: Evidence, assumptions: Assumptions, share: float | None = None) -> float:
+    """Return the net value of a year. share: gain in right answers; None: the measured one."""
     share = _share(evidence) if share is None else share
     return _value(evidence, assumptions, share) - _running(evidence, assumptions)
 
 
 def _share(evidence: Evidence) -> float:
-    """Right answers more in daily work, as a share of all reports; 0 where no record tells what a
-    company has alone.
-    """
+    """Return the gain in right answers in daily work, as a share of all reports; 0 if unknown."""
     return evidence.gain.value if evidence.gain else 0.0
 
 
 def _value(evidence: Evidence, a: Assumptions, share: float) -> float:
     hours = a.minutes_per_right_answer.value / 60
-    return evidence.sites * a.reports_per_company.value * share * hours * a.hourly_cost.value
+    return evidence.n_clients * a.reports_per_company.value * share * hours * a.hourly_cost.value
 
 
 def _running(evidence: Evidence, a: Assumptions) -> float:
     traffic = (
         _known(evidence.traffic) / GB * a.trainings_per_year.value * a.traffic_price_per_gb.value
     )
-    return evidence.sites * a.running_per_site.value + traffic
+    return evidence.n_clients * a.running_per_site.value + traffic
 
 
 def _setup(evidence: Evidence, a: Assumptions) -> float:
     download = _known(evidence.base) / GB * a.traffic_price_per_gb.value
-    return evidence.sites * (a.setup_per_site.value + download)
+    return evidence.n_clients * (a.setup_per_site.value + download)
 
 
 def _known(size: float) -> float:
@@ -236,27 +239,28 @@ def _known(size: float) -> float:
 
 
 def _months(net: float, once: float) -> float | None:
-    """Months until set-up is back; None: never."""
+    """Return the months until set-up is paid back; None: never."""
     return 0.0 if once <= 0 else 12 * once / net if net > 0 else None
 
 
 def _swings(evidence: Evidence, a: Assumptions, lang: str) -> tuple[Swing, ...]:
-    """The yearly net at the low and the high value of each, widest first; without what moves it by
-    less than SMALL of the widest.
+    """Return the yearly net at the low and high value of each assumption, the widest first.
+
+    Swings below SMALL of the widest are left out.
     """
     out = []
     for name, assumed in a.numbers.items():
         low, high = (
-            yearly(evidence, replace(a, **{name: replace(assumed, value=v)}))
+            yearly_net(evidence, replace(a, **{name: replace(assumed, value=v)}))
             for v in (assumed.low, assumed.high)
         )
-        labels = [_shown(name, v, a.currency, lang) for v in (assumed.low, assumed.high)]
-        out.append(Swing(text(f"assume.{name}", lang), *labels, low, high))
+        labels = [_amount(name, v, a.currency, lang) for v in (assumed.low, assumed.high)]
+        out.append(Swing(brief_text(f"assume.{name}", lang), *labels, low, high))
     gain = evidence.gain
     if gain and math.isfinite(gain.low) and math.isfinite(gain.high):
         ends = [locale.points(v, lang) for v in (gain.low, gain.high)]
-        at = [yearly(evidence, a, v) for v in (gain.low, gain.high)]
-        out.append(Swing(text("assume.gain", lang), *ends, *at))
+        at = [yearly_net(evidence, a, v) for v in (gain.low, gain.high)]
+        out.append(Swing(brief_text("assume.gain", lang), *ends, *at))
     out.sort(key=_width, reverse=True)
     return tuple(swing for swing in out if _width(swing) > SMALL * _width(out[0]))
 
@@ -265,77 +269,77 @@ def _width(swing: Swing) -> float:
     return abs(swing.at_high - swing.at_low)
 
 
-def _still(a: Assumptions, swings: tuple[Swing, ...], lang: str) -> tuple[str, ...]:
-    """The assumptions that hardly move the yearly net, in a sentence."""
-    names = [text(f"assume.{name}", lang) for name in a.numbers]
+def _negligible(a: Assumptions, swings: tuple[Swing, ...], lang: str) -> tuple[str, ...]:
+    """Return a sentence with the assumptions that hardly change the yearly net."""
+    names = [brief_text(f"assume.{name}", lang) for name in a.numbers]
     left = [name for name in names if name not in {swing.name for swing in swings}]
-    return (text("returns.still", lang, names=locale.name_list(left, lang)),) if left else ()
+    return (brief_text("returns.still", lang, names=locale.name_list(left, lang)),) if left else ()
 
 
 def _break_even(evidence: Evidence, a: Assumptions, lang: str) -> tuple[str, ...]:
-    """At which value, all else as given, a year neither gains nor loses: value and cost are
-    straight lines in each.
+    """Return at which values, all else as given, a year's net is zero; both sides are linear in
+    each.
     """
     gain, running = _value(evidence, a, _share(evidence)), _running(evidence, a)
     if gain <= 0:
-        return (text("returns.no_even", lang),)
+        return (brief_text("returns.no_even", lang),)
     out = []
     for name in ("reports_per_company", "minutes_per_right_answer"):
         at = a.numbers[name].value * running / gain
         out.append(
-            text(
+            brief_text(
                 "returns.even",
                 lang,
-                name=text(f"assume.{name}", lang),
-                at=_shown(name, at, a.currency, lang),
+                name=brief_text(f"assume.{name}", lang),
+                at=_amount(name, at, a.currency, lang),
             )
         )
     needed = _share(evidence) * running / gain
     return (
         *out,
-        text(
+        brief_text(
             "returns.even",
             lang,
-            name=text("assume.gain", lang),
+            name=brief_text("assume.gain", lang),
             at=locale.unsigned_points(needed, lang),
         ),
     )
 
 
-def _told(a: Assumptions, lang: str) -> tuple[Fact, ...]:
-    """Each assumption with its range and who says so."""
+def _assumption_facts(a: Assumptions, lang: str) -> tuple[Fact, ...]:
+    """Return each assumption with its range and source."""
     out = []
     for name, n in a.numbers.items():
-        low, high = (_shown(name, v, a.currency, lang) for v in (n.low, n.high))
-        spread, value = (
-            text("assume.range", lang, low=low, high=high),
-            _shown(name, n.value, a.currency, lang),
-        )
-        out.append(Fact(text(f"assume.{name}", lang), value, spread, n.told(lang)))
+        low, high = (_amount(name, v, a.currency, lang) for v in (n.low, n.high))
+        spread = brief_text("assume.range", lang, low=low, high=high)
+        value = _amount(name, n.value, a.currency, lang)
+        out.append(Fact(brief_text(f"assume.{name}", lang), value, spread, n.describe_source(lang)))
     return tuple(out)
 
 
-def _shown(name: str, value: float, currency: str, lang: str) -> str:
+def _amount(name: str, value: float, currency: str, lang: str) -> str:
     if name in ("hourly_cost", "setup_per_site", "running_per_site", "traffic_price_per_gb"):
         return locale.money(value, currency, lang)
     digits = 0 if value == round(value) or value >= 100 else 1
-    return text(f"unit.{name}", lang, value=locale.number(value, lang, digits))
+    return brief_text(f"unit.{name}", lang, value=locale.number(value, lang, digits))
 
 
 def _sentence(evidence: Evidence, r: Returns, lang: str) -> str:
     if evidence.gain is None:
-        return text("returns.unknown", lang)
+        return brief_text("returns.unknown", lang)
     amounts = {
         k: locale.money(getattr(r, k), r.currency, lang)
         for k in ("gain", "running", "net", "setup")
     }
     if r.months is None:
-        return text("returns.never", lang, **amounts)
-    return text("returns.paid", lang, months=locale.number(math.ceil(r.months), lang), **amounts)
+        return brief_text("returns.never", lang, **amounts)
+    return brief_text(
+        "returns.paid", lang, months=locale.number(math.ceil(r.months), lang), **amounts
+    )
 
 
-def _read(name: str, given: Any, usual: Any) -> Any:
-    """One assumption as written. Raises FedkitError that names it and says what is allowed."""
+def _read_value(name: str, given: Any, usual: Any) -> Any:
+    """Return one assumption as written. Raises FedkitError that says what is allowed."""
     if isinstance(usual, Assumed):
         return _assumed(name, given)
     if isinstance(usual, tuple):
@@ -363,14 +367,12 @@ def _assumed(name: str, given: Any) -> Assumed:
     if "value" not in given:
         raise FedkitError(f"assumption {name} has no value; write value = NUMBER below [{name}]")
     value = _number(name, given["value"])
-    low, high = (
-        _number(name, given.get("low", value / 2)),
-        _number(name, given.get("high", value * 2)),
-    )
+    low = _number(name, given.get("low", value / 2))
+    high = _number(name, given.get("high", value * 2))
     if not low <= value <= high:
         raise FedkitError(
-            f"assumption {name}: low {low:g}, value {value:g}, high {high:g}; they have to be in"
-            " this order: change low and high with it"
+            f"assumption {name}: low {low:g}, value {value:g}, high {high:g};"
+            " they have to be in this order: change low and high with it"
         )
     source = given.get("source", "")
     if not isinstance(source, str):
@@ -411,7 +413,7 @@ def _word(name: str, given: Any) -> str:
         raise FedkitError(f"assumption {name} is {printable_line(repr(given))}; {COMMENTS[name]}")
     if name == "currency":
         return given.upper()
-    need(given)
+    parse_privacy_need(given)
     return given.strip()
 
 

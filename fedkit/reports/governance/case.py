@@ -1,6 +1,4 @@
-"""What the documents are prefilled with: facts of one run as text in one language, each read from
-its record.
-"""
+"""The facts of one run as text in one language, with which the documents are prefilled."""
 
 from __future__ import annotations
 
@@ -16,13 +14,13 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
-from fedkit.reports.brief.evidence import Evidence, gather
+from fedkit.reports.brief.evidence import Evidence, gather_evidence
 from fedkit.reports.governance.document import BLANK
 from fedkit.results import measures
 from fedkit.results.methods import spec_name
 
-ROWS = 200  # of a table of members or labels; the record has them all
-SAID = {  # settings that have a word in the language
+ROWS = 200  # of a table of clients or labels; the record has them all
+SETTING_WORDS = {  # settings that have a word in the language
     "en": {"package": "Python package", "folder": "local folder", "hub": "model hub"},
     "ja": {
         "none": "なし",
@@ -36,11 +34,10 @@ NAMELESS = {"en": "(no name)", "ja": "（名称なし）"}
 
 @dataclass(frozen=True)
 class ClientShare:
-    """One client of the run: what it held, and what its rounds took. Bytes and measured seconds
-    over the whole run.
+    """One client of the run: its data and its traffic. Bytes and measured seconds of the whole run.
 
-    only: labels of which no other client has an example. rounds: in which its update was counted.
-    own: accuracy of the last shared model on test examples like its own; NaN: not recorded.
+    only: labels that no other client has. rounds: in which its update was counted. own: accuracy of
+    the last shared model on test examples like its own; NaN: not recorded.
     """
 
     name: str
@@ -56,8 +53,8 @@ class ClientShare:
 
 @dataclass(frozen=True)
 class Case:
-    """A run, told in `lang`. evidence: how it compares with the other records; None while it has
-    not finished.
+    """A run in words of `lang`. evidence: the comparison with the other records; None if
+    unfinished.
     """
 
     run: Run
@@ -67,21 +64,21 @@ class Case:
     date: datetime.date | None = None
 
     @cached_property
-    def members(self) -> tuple[ClientShare, ...]:
-        return tuple(_members(self.run))
+    def clients(self) -> tuple[ClientShare, ...]:
+        return tuple(_client_shares(self.run))
 
     @cached_property
     def values(self) -> Mapping[str, str]:
-        """What a sentence may hold, by the name in its braces."""
+        """Values of the places in sentences, by the name in braces."""
         return _values(self)
 
     @property
     def lock(self) -> str:
         return spec_name(self.run.config.get("secure") or "none")
 
-    def say(self, sentence: str, **more: str) -> str:
-        """A sentence of ours with this run's facts in it. What comes from a record is never read as
-        a form.
+    def fill(self, sentence: str, **more: str) -> str:
+        """Return a sentence with the run's facts filled in. Text from a record is never read as a
+        template.
         """
         return sentence.format_map({**self.values, **more})
 
@@ -98,16 +95,15 @@ class Case:
         return locale.seconds(value, self.lang)
 
     def names(self, items: Sequence[str], limit: int = 6) -> str:
-        """A list of names; a dash for none."""
+        """Return a list of names in words; a dash for none."""
         return locale.name_list(items, self.lang, limit) or "\u2013"
 
 
-def case(records: Sequence[Run], lang: str, date: datetime.date | None = None) -> Case:
-    """The facts of the run that a brief on the same records is about; of the first federated one if
-    none has finished.
+def make_case(records: Sequence[Run], lang: str, date: datetime.date | None = None) -> Case:
+    """Return the facts of the run that a brief on the same records is about.
 
-    Raises FedkitError for a language that is not written here, without a federated run, or for a
-    damaged record.
+    If no federated run has finished, it is the first one. Raises FedkitError for an unknown
+    language, without a federated run, or for a damaged record.
     """
     if lang not in BLANK:
         raise FedkitError(
@@ -117,33 +113,33 @@ def case(records: Sequence[Run], lang: str, date: datetime.date | None = None) -
     federated = measures.federated_runs(runs)
     if not federated:
         raise FedkitError(
-            "no federated run among the records; start one with `fedkit run`, and give its"
-            " folder too"
+            "no federated run among the records;"
+            " start one with `fedkit run`, and give its folder too"
         )
-    evidence = gather(runs) if any(run.finished for run in federated) else None
+    evidence = gather_evidence(runs) if any(run.finished for run in federated) else None
     return Case(evidence.run if evidence else federated[0], runs, lang, evidence, date)
 
 
-def name_of(text: object, lang: str) -> str:
-    """A name from a record, on one line and not too long."""
+def display_name(text: object, lang: str) -> str:
+    """Return a name from a record on one line of at most 60 characters."""
     return printable_line(text, 60) or NAMELESS[lang]
 
 
-def held(run: Run) -> dict[str, tuple[int, int]]:
-    """Of each label: (training examples, clients that have any)."""
+def label_counts(run: Run) -> dict[str, tuple[int, int]]:
+    """Return for each label (training examples, number of clients that have any)."""
     every = [_counts(client) for client in measures.clients(run)]
     labels = dict.fromkeys(str(label) for label in run.data.get("labels", []))
     counts = {label: [c.get(label, 0) for c in every] for label in labels}
     return {label: (sum(each), sum(n > 0 for n in each)) for label, each in counts.items()}
 
 
-def state(run: Run) -> Any:
-    """The last round, or the state before the first; None for an empty record."""
+def last_state(run: Run) -> Any:
+    """Return the last round, or the state before the first; None for an empty record."""
     return run.rounds[-1] if run.rounds else run.start
 
 
-def _members(run: Run) -> list[ClientShare]:
-    counts, last = held(run), state(run)
+def _client_shares(run: Run) -> list[ClientShare]:
+    counts, last = label_counts(run), last_state(run)
     out = []
     for client in measures.clients(run):
         mine = [
@@ -175,7 +171,7 @@ def _members(run: Run) -> list[ClientShare]:
 
 
 def _counts(client: Mapping[str, Any]) -> dict[str, int]:
-    """A client's training examples by label."""
+    """Return a client's training examples by label."""
     given = client.get("labels", {})
     return {
         str(label): measures.as_count(measures.as_number(count, "data.clients.labels"))
@@ -219,7 +215,7 @@ def _values(case: Case) -> dict[str, str]:
     up, down = (measures.mb_per_client(run, way) * measures.MB for way in ("uplink", "downlink"))
     return {
         "blank": BLANK[lang],
-        "members": case.number(len(case.members)),
+        "members": case.number(len(case.clients)),
         "rounds": case.number(len(run.rounds)),
         "wanted": case.number(measures.as_number(config.get("rounds"), "config.rounds")),
         "labels": case.number(len(run.data.get("labels", []))),
@@ -231,31 +227,31 @@ def _values(case: Case) -> dict[str, str]:
         "up_all": case.nbytes(run.total("uplink_bytes")),
         "down_all": case.nbytes(run.total("downlink_bytes")),
         "seconds": case.seconds(run.total("train_seconds")),
-        **_quality(case),
+        **_accuracies(case),
     }
 
 
 def _setting(value: Any, lang: str) -> str:
-    """A setting or name as recorded; 'none' and what fedkit calls the places of a model in the
+    """Return a setting or name as recorded; 'none' and kinds of model sources in words of the
     language.
     """
     if value is None:
         return locale.UNKNOWN[lang]
-    return SAID[lang].get(str(value)) or printable_line(value, 80) or NAMELESS[lang]
+    return SETTING_WORDS[lang].get(str(value)) or printable_line(value, 80) or NAMELESS[lang]
 
 
-def _quality(case: Case) -> dict[str, str]:
-    """Accuracies as shown; those of a record without any round are not known."""
-    if state(case.run) is None:
+def _accuracies(case: Case) -> dict[str, str]:
+    """Return the accuracies as shown; "not known" for a record without any round."""
+    if last_state(case.run) is None:
         nothing = locale.UNKNOWN[case.lang]
         return dict.fromkeys(("accuracy", "between", "worst", "worst_name", "f1"), nothing)
     low, high, _ = measures.accuracy_interval(case.run)
-    known = [m for m in case.members if not math.isnan(m.own)]
-    worst = min(known, key=lambda m: m.own).name if known else ""
+    known = [client for client in case.clients if not math.isnan(client.own)]
+    worst = min(known, key=lambda client: client.own).name if known else ""
     return {
         "accuracy": case.percent(measures.accuracy(case.run)),
         "between": locale.percent_range(low, high, case.lang),
         "worst": case.percent(measures.worst_client_accuracy(case.run)),
-        "worst_name": name_of(worst, case.lang) if worst else "\u2013",
+        "worst_name": display_name(worst, case.lang) if worst else "\u2013",
         "f1": case.percent(measures.result_number(case.run, "macro_f1")),
     }

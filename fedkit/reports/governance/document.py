@@ -1,6 +1,4 @@
-"""A document as a tiny tree of plain text: what writes Markdown or DOCX draws this and decides
-nothing.
-"""
+"""A document as a small tree of plain text, which writers for Markdown and DOCX only draw."""
 
 from __future__ import annotations
 
@@ -15,14 +13,14 @@ BLANKS = re.compile("|".join(re.escape(blank) for blank in BLANK.values()))
 
 @dataclass(frozen=True)
 class Title:
-    """The document's name; one, and first."""
+    """The document's name; exactly one, and first."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Heading:
-    """level: 1 or 2, below the title."""
+    """A heading; level 1 or 2, below the title."""
 
     text: str
     level: int = 1
@@ -37,14 +35,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list without an order."""
+    """An unordered list."""
 
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Every row has as many cells as the head."""
+    """A table; every row has as many cells as the head."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -52,14 +50,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence set apart, so that nobody misses it."""
+    """A highlighted sentence."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Code:
-    """One line to be copied as it stands."""
+    """One line to be copied as it is."""
 
     text: str
 
@@ -69,7 +67,7 @@ Block = Title | Heading | Paragraph | Bullets | Table | Note | Code
 
 @dataclass(frozen=True)
 class Document:
-    """name: file name without ending. lang: "en" or "ja". date: None: none is written anywhere."""
+    """name: file name without ending. lang: "en" or "ja". date: None: no date is shown."""
 
     name: str
     lang: str
@@ -81,8 +79,8 @@ class Document:
         return next(block.text for block in self.blocks if isinstance(block, Title))
 
 
-def numbered(blocks: Iterable[Block], form: str = "{n}. {title}") -> tuple[Block, ...]:
-    """Headings of level 1 with their number, as `form` says: '3. Purpose', '第3条（目的）'."""
+def number_headings(blocks: Iterable[Block], form: str = "{n}. {title}") -> tuple[Block, ...]:
+    """Number the headings of level 1 as `form` says: '3. Purpose', '第3条（目的）'."""
     out: list[Block] = []
     for block in blocks:
         if isinstance(block, Heading) and block.level == 1:
@@ -92,28 +90,26 @@ def numbered(blocks: Iterable[Block], form: str = "{n}. {title}") -> tuple[Block
     return tuple(out)
 
 
-def clean(text: str) -> str:
-    """`text` on one line, with nothing in it that is not seen: no control, bidi or invisible
-    characters, no half characters. What is left is valid in XML. The ideographic space stays,
-    which Japanese is written with, and the space at which no line breaks.
+def visible_text(text: str) -> str:
+    """Return `text` on one line without control, bidi or invisible characters.
+
+    The result is valid XML, without lone surrogates. The ideographic and no-break spaces stay.
     """
     line = re.sub(r"[^\S\u3000\u00a0]+", " ", str(text))
     return "".join(c for c in line if c.isprintable() or c in "\u3000\u00a0").strip(" ")
 
 
-def pieces(text: str) -> list[tuple[str, bool]]:
-    """The text in order, split where somebody has to fill something in: (piece, whether it is such
-    a blank).
-    """
-    line, out, at = clean(text), [], 0
+def split_blanks(text: str) -> list[tuple[str, bool]]:
+    """Split text at the blanks to fill in: (piece, whether it is a blank), in order."""
+    line, out, at = visible_text(text), [], 0
     for found in BLANKS.finditer(line):
         out += [(line[at : found.start()], False), (found.group(), True)]
         at = found.end()
     return [(piece, blank) for piece, blank in [*out, (line[at:], False)] if piece]
 
 
-def words(document: Document) -> list[str]:
-    """Every text of a document, in order: for tests and for searching."""
+def document_texts(document: Document) -> list[str]:
+    """Return every text of a document in order, for tests and for searching."""
     out: list[str] = []
     for block in document.blocks:
         if isinstance(block, Bullets):

@@ -1,7 +1,7 @@
-"""A document as DOCX: real styles, tables whose head repeats, page numbers, fonts for Japanese,
-blanks that are marked.
+"""A document as DOCX: real styles, repeated table heads, page numbers, Japanese fonts, marked
+blanks.
 
-The same document gives the same bytes: no clock of this machine is written into it.
+The same document gives the same bytes: no time of writing is stored in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import zipfile
 from datetime import datetime
 from typing import Any
 
-from fedkit.reports.brief.text_metrics import extent
+from fedkit.reports.brief.text_metrics import text_width
 from fedkit.reports.governance.document import (
     Block,
     Bullets,
@@ -22,13 +22,13 @@ from fedkit.reports.governance.document import (
     Paragraph,
     Table,
     Title,
-    clean,
-    pieces,
+    split_blanks,
+    visible_text,
 )
 
 LATIN, MONO = "Calibri", "Consolas"
 EAST_ASIAN = {"en": "Yu Gothic", "ja": "游ゴシック"}
-TONGUE = {"en": "en-GB", "ja": "ja-JP"}
+LANGUAGE = {"en": "en-GB", "ja": "ja-JP"}
 SOFT, NOTED = "EDEFF2", "FFF4CE"  # background of a table's head, of a note
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of files in the archive: the earliest that a zip can say
 WIDE = 16.6  # cm between the margins of a page
@@ -36,7 +36,7 @@ STYLES = ("Normal", "Title", "Heading 1", "Heading 2", "List Bullet", "Table Gri
 
 
 def to_docx(document: Document) -> bytes:
-    """The document as the bytes of a .docx file."""
+    """Return the document as the bytes of a .docx file."""
     from docx import Document as new
     from docx.shared import Cm
 
@@ -44,84 +44,84 @@ def to_docx(document: Document) -> bytes:
     page = word.sections[0]
     page.page_width, page.page_height = Cm(21.0), Cm(29.7)  # A4
     page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Cm(2.2)
-    _dress(word, document.lang)
+    _set_styles(word, document.lang)
     _properties(word, document)
     _page_numbers(page)
     for block in document.blocks:
-        _add(word, block)
-    return _still(word)
+        _add_block(word, block)
+    return _without_times(word)
 
 
-def _add(word: Any, block: Block) -> None:
+def _add_block(word: Any, block: Block) -> None:
     match block:
         case Title(text):
-            _fill(word.add_paragraph(style="Title"), text)
+            _add_runs(word.add_paragraph(style="Title"), text)
         case Heading(text, level):
-            _fill(word.add_paragraph(style=f"Heading {level}"), text)
+            _add_runs(word.add_paragraph(style=f"Heading {level}"), text)
         case Paragraph(text):
-            _fill(word.add_paragraph(), text)
+            _add_runs(word.add_paragraph(), text)
         case Note(text):
-            _shade(_fill(word.add_paragraph(), text, bold=True)._p.get_or_add_pPr(), NOTED)
+            _set_background(
+                _add_runs(word.add_paragraph(), text, bold=True)._p.get_or_add_pPr(), NOTED
+            )
         case Code(text):
-            word.add_paragraph().add_run(clean(text)).font.name = MONO
+            word.add_paragraph().add_run(visible_text(text)).font.name = MONO
         case Bullets(items):
             for item in items:
-                _fill(word.add_paragraph(style="List Bullet"), item)
+                _add_runs(word.add_paragraph(style="List Bullet"), item)
         case Table():
-            _table(word, block)
+            _add_table(word, block)
 
 
-def _table(word: Any, table: Table) -> None:
+def _add_table(word: Any, table: Table) -> None:
     from docx.shared import Cm
 
     grid = word.add_table(rows=1, cols=len(table.head), style="Table Grid")
     head, widths = grid.rows[0], column_widths(table)
-    _roomy(grid)
+    _set_cell_margins(grid)
     head._tr.get_or_add_trPr().append(_element("w:cantSplit", val="true"))
     head._tr.get_or_add_trPr().append(_element("w:tblHeader", val="true"))
     for cell, text in zip(head.cells, table.head):
-        _shade(cell._tc.get_or_add_tcPr(), SOFT)
-        _small(_fill(cell.paragraphs[0], text, bold=True))
+        _set_background(cell._tc.get_or_add_tcPr(), SOFT)
+        _set_small(_add_runs(cell.paragraphs[0], text, bold=True))
         # no head alone at the foot of a page
         cell.paragraphs[0].paragraph_format.keep_with_next = True
     for row in table.rows:
         added = grid.add_row()
         added._tr.get_or_add_trPr().append(_element("w:cantSplit", val="true"))
         for cell, text in zip(added.cells, row):
-            _small(_fill(cell.paragraphs[0], text))
+            _set_small(_add_runs(cell.paragraphs[0], text))
     for column, width in zip(grid.columns, widths):
         column.width = Cm(width)
         for cell in column.cells:
             cell.width = Cm(width)
-    _small(word.add_paragraph())  # room below: two tables in a row would become one
+    _set_small(word.add_paragraph())  # room below: two tables in a row would become one
 
 
 def column_widths(table: Table) -> list[float]:
-    """Centimetres for each column, WIDE together: room for its longest word, the rest by how much
-    text it has to hold.
+    """Return the width of each column in cm, WIDE in total: its longest word, then by amount of
+    text.
     """
     em, padding = 9 / 72 * 2.54, 0.4
-    columns = [[clean(cell) for cell in column] for column in zip(table.head, *table.rows)]
+    columns = [[visible_text(cell) for cell in column] for column in zip(table.head, *table.rows)]
     words = [
-        max(extent(word, em, True) for cell in column for word in cell.split(" "))
+        max(text_width(word, em, True) for cell in column for word in cell.split(" "))
         for column in columns
     ]
     floors = [
-        (6 if any(blank for cell in column for _, blank in pieces(cell)) else 2.5) * em
+        (6 if any(blank for cell in column for _, blank in split_blanks(cell)) else 2.5) * em
         for column in columns
     ]
     least = [min(max(1.1 * word, floor), 12 * em) + padding for word, floor in zip(words, floors)]
-    held = [min(max(extent(cell, em) for cell in column), 60 * em) for column in columns]
+    held = [min(max(text_width(cell, em) for cell in column), 60 * em) for column in columns]
     spare = WIDE - sum(least)
     if spare <= 0:
         return [WIDE * one / sum(least) for one in least]
     return [one + spare * text / sum(held) for one, text in zip(least, held)]
 
 
-def _roomy(grid: Any) -> None:
-    """Columns as wide as they are told to be, and room above and below the text of a cell
-    (twentieths of a point).
-    """
+def _set_cell_margins(grid: Any) -> None:
+    """Fix the column widths; add space above and below text in cells (twentieths of a point)."""
     grid.autofit = False
     margins = _element("w:tblCellMar")
     for side in ("top", "bottom"):
@@ -130,11 +130,11 @@ def _roomy(grid: Any) -> None:
     look.addprevious(margins) if look is not None else grid._tbl.tblPr.append(margins)
 
 
-def _fill(paragraph: Any, text: str, bold: bool = False) -> Any:
-    """Runs of the text; what people have to fill in is marked yellow."""
+def _add_runs(paragraph: Any, text: str, bold: bool = False) -> Any:
+    """Add the text as runs; blanks to fill in are marked yellow."""
     from docx.enum.text import WD_COLOR_INDEX
 
-    for piece, blank in pieces(text):
+    for piece, blank in split_blanks(text):
         run = paragraph.add_run(piece)
         run.bold = True if bold else None
         if blank:
@@ -142,7 +142,7 @@ def _fill(paragraph: Any, text: str, bold: bool = False) -> Any:
     return paragraph
 
 
-def _small(paragraph: Any) -> None:
+def _set_small(paragraph: Any) -> None:
     from docx.shared import Pt
 
     paragraph.paragraph_format.space_after = Pt(0)
@@ -151,10 +151,8 @@ def _small(paragraph: Any) -> None:
         run.font.size = Pt(9)
 
 
-def _dress(word: Any, lang: str) -> None:
-    """Fonts of every style, for Latin and East Asian letters, and the language that spelling is
-    checked in.
-    """
+def _set_styles(word: Any, lang: str) -> None:
+    """Set the fonts of every style, Latin and East Asian, and the spelling checker's language."""
     from docx.oxml.ns import qn
     from docx.shared import Pt, RGBColor
 
@@ -170,17 +168,14 @@ def _dress(word: Any, lang: str) -> None:
         word.styles[name].font.size = Pt(size)
         word.styles[name].font.color.rgb = RGBColor(0x22, 0x22, 0x22)
     for tongue in word.styles.element.iter(qn("w:lang")):
-        tongue.set(qn("w:val"), TONGUE["en"] if lang == "en" else "en-US")
+        tongue.set(qn("w:val"), LANGUAGE["en"] if lang == "en" else "en-US")
         tongue.set(qn("w:eastAsia"), "ja-JP")
 
 
 def _properties(word: Any, document: Document) -> None:
     core = word.core_properties
-    core.title, core.author, core.language = (
-        clean(document.title)[:255],
-        "fedkit",
-        TONGUE[document.lang],
-    )
+    core.title = visible_text(document.title)[:255]
+    core.author, core.language = "fedkit", LANGUAGE[document.lang]
     core.comments = core.last_modified_by = core.keywords = core.subject = ""
     stamps = [e for e in core._element if e.tag.endswith(("}created", "}modified"))]
     for stamp in stamps:
@@ -192,7 +187,7 @@ def _properties(word: Any, document: Document) -> None:
 
 
 def _page_numbers(page: Any) -> None:
-    """'3 / 12' at the foot, as fields that the word processor fills."""
+    """Add '3 / 12' to the footer, as fields that the word processor fills."""
     from docx.enum.text import WD_ALIGN_PARAGRAPH
 
     foot = page.footer.paragraphs[0]
@@ -200,13 +195,11 @@ def _page_numbers(page: Any) -> None:
     for text, field in (("", "PAGE"), (" / ", "NUMPAGES")):
         foot.add_run(text)
         for kind in ("begin", field, "separate", "1", "end"):
-            foot.add_run()._r.append(_part(kind))
+            foot.add_run()._r.append(_field_part(kind))
 
 
-def _part(kind: str) -> Any:
-    """A part of a field: its marks, its instruction, or the number that stands there until it is
-    filled.
-    """
+def _field_part(kind: str) -> Any:
+    """Return a part of a field: a mark, its instruction, or the number shown until it is filled."""
     if kind in ("begin", "separate", "end"):
         return _element("w:fldChar", fldCharType=kind)
     element = _element("w:t" if kind == "1" else "w:instrText")
@@ -220,7 +213,7 @@ def _qn(tag: str) -> str:
     return qn(tag)
 
 
-def _shade(properties: Any, colour: str) -> None:
+def _set_background(properties: Any, colour: str) -> None:
     properties.append(_element("w:shd", val="clear", color="auto", fill=colour))
 
 
@@ -234,8 +227,8 @@ def _element(tag: str, **values: str) -> Any:
     return element
 
 
-def _still(word: Any) -> bytes:
-    """The archive with every time in it set to the same one."""
+def _without_times(word: Any) -> bytes:
+    """Return the archive with every time in it set to the same one."""
     first, out = io.BytesIO(), io.BytesIO()
     word.save(first)
     with zipfile.ZipFile(first) as given, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as kept:

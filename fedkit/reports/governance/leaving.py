@@ -1,13 +1,13 @@
-"""Document 4: what a member that leaves takes along, what stays behind in the model, and what
-training anew costs.
+"""Document 4: what happens when a client leaves: its data, its part of the model, the cost of
+retraining.
 """
 
 from __future__ import annotations
 
 import math
 
-from fedkit.reports.governance import sections as sections_module
-from fedkit.reports.governance.case import ROWS, Case, ClientShare, name_of
+from fedkit.reports.governance import sections
+from fedkit.reports.governance.case import ROWS, Case, ClientShare, display_name
 from fedkit.reports.governance.document import Document, Paragraph
 from fedkit.reports.text.leaving import WORDS
 from fedkit.results.privacy_promise import weakest_promise
@@ -15,43 +15,43 @@ from fedkit.results.privacy_promise import weakest_promise
 LOCKS = {"none": "keys_none", "masks": "keys_masks"}  # any other: keys of an encryption
 
 
-def leaving(case: Case) -> Document:
-    """Responsibilities when a member leaves."""
+def leaving_document(case: Case) -> Document:
+    """Return the document on responsibilities when a client leaves."""
 
     def part(key: str, *more):
-        return sections_module.section(case, WORDS, key, *more)
+        return sections.make_section(case, WORDS, key, *more)
 
     bound = weakest_promise([case.run])
-    said = (
+    promise_key = (
         f"promise_{bound.unit}"
         if bound.given and bound.unit in ("example", "client")
         else "promise_none"
     )
-    cost = sections_module.table(
-        case, WORDS, "retrain_table", [_without(case, m) for m in case.members[:ROWS]]
+    cost = sections.make_table(
+        case, WORDS, "retrain_table", [_row_without(case, client) for client in case.clients[:ROWS]]
     )
-    sections = [
+    parts = [
         part("remains"),
-        part("limits", Paragraph(case.say(WORDS[case.lang][said][0]))),
-        part("retrain", cost, *sections_module._more(case, len(case.members))),
-        part("steps", sections_module.table(case, WORDS, "steps_table")),
+        part("limits", Paragraph(case.fill(WORDS[case.lang][promise_key][0]))),
+        part("retrain", cost, *sections.more_rows(case, len(case.clients))),
+        part("steps", sections.make_table(case, WORDS, "steps_table")),
         part(LOCKS.get(case.lock, "keys_encrypted")),
-        part("certificate", sections_module.table(case, WORDS, "certificate_table")),
+        part("certificate", sections.make_table(case, WORDS, "certificate_table")),
         part("choices"),
     ]
-    return sections_module.document(case, "04_leaving", WORDS, sections)
+    return sections.make_document(case, "04_leaving", WORDS, parts)
 
 
-def _without(case: Case, gone: ClientShare) -> tuple[str, ...]:
-    """The same training without one member: what is lost, and what the others' part took in the
-    trial.
+def _row_without(case: Case, gone: ClientShare) -> tuple[str, ...]:
+    """Return the table row for training without one client: what is lost, and the others' share of
+    the cost.
     """
-    others = [m for m in case.members if m is not gone]
-    seconds = math.fsum(m.seconds for m in others)
-    moved = math.fsum(m.up + m.down for m in others)
-    only = case.names([name_of(label, case.lang) for label in gone.only])
+    others = [client for client in case.clients if client is not gone]
+    seconds = math.fsum(client.seconds for client in others)
+    moved = math.fsum(client.up + client.down for client in others)
+    only = case.names([display_name(label, case.lang) for label in gone.only])
     return (
-        name_of(gone.name, case.lang),
+        display_name(gone.name, case.lang),
         case.number(gone.train),
         only,
         case.seconds(seconds),

@@ -1,5 +1,6 @@
-"""A document as Markdown (CommonMark with tables), in which no text can become a link, HTML, a
-heading or a new cell.
+"""A document as Markdown (CommonMark with tables).
+
+No text can become a link, HTML, a heading or a new cell.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from fedkit.reports.governance.document import (
     Paragraph,
     Table,
     Title,
-    clean,
-    pieces,
+    split_blanks,
+    visible_text,
 )
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$^])")
@@ -31,17 +32,15 @@ LINKS = re.compile(
 JOINER = "\u2060"
 
 
-def render(document: Document) -> str:
-    """The document as text, ending with a newline."""
+def render_markdown(document: Document) -> str:
+    """Return the document as Markdown, ending with a newline."""
     return "\n\n".join(_block(block) for block in document.blocks) + "\n"
 
 
-def escaped(text: str, begins: bool = True) -> str:
-    """Plain text as Markdown that shows exactly it; blanks stay readable as they are. begins: it
-    begins a line.
-    """
+def escape_markdown(text: str, begins: bool = True) -> str:
+    """Escape plain text for Markdown; blanks stay readable. begins: whether it begins a line."""
     out, after = "", False
-    for piece, blank in pieces(text):
+    for piece, blank in split_blanks(text):
         out += piece if blank else _plain(piece, first=after or (begins and not out))
         after = blank
     return out
@@ -55,23 +54,25 @@ def _plain(piece: str, first: bool) -> str:
 def _block(block: Block) -> str:
     match block:
         case Title(text):
-            return f"# {escaped(text, begins=False)}"
+            return f"# {escape_markdown(text, begins=False)}"
         case Heading(text, level):
-            return f"{'#' * (level + 1)} {escaped(text, begins=False)}"
+            return f"{'#' * (level + 1)} {escape_markdown(text, begins=False)}"
         case Paragraph(text):
-            return escaped(text)
+            return escape_markdown(text)
         case Note(text):
-            return f"> **{escaped(text)}**"
+            return f"> **{escape_markdown(text)}**"
         case Bullets(items):
-            return "\n".join(f"- {escaped(item)}" for item in items)
+            return "\n".join(f"- {escape_markdown(item)}" for item in items)
         case Table(head, rows):
             return "\n".join([_row(head), _row(("---",) * len(head), raw=True), *map(_row, rows)])
         case Code(text):
-            return _code(clean(text))
+            return _code(visible_text(text))
 
 
 def _row(cells: tuple[str, ...], raw: bool = False) -> str:
-    return f"| {' | '.join(cell if raw else escaped(cell, begins=False) for cell in cells)} |"
+    return (
+        f"| {' | '.join(cell if raw else escape_markdown(cell, begins=False) for cell in cells)} |"
+    )
 
 
 def _code(line: str) -> str:

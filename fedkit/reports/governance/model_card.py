@@ -1,6 +1,4 @@
-"""Document 7: the model card, under the headings of Mitchell et al. (2019), Model Cards for Model
-Reporting.
-"""
+"""Document 7: the model card, with the headings of Mitchell et al. (2019)."""
 
 from __future__ import annotations
 
@@ -9,8 +7,8 @@ from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
-from fedkit.reports.governance import sections as sections_module
-from fedkit.reports.governance.case import ROWS, Case, name_of
+from fedkit.reports.governance import sections
+from fedkit.reports.governance.case import ROWS, Case, display_name
 from fedkit.reports.governance.document import (
     Block,
     Bullets,
@@ -20,77 +18,78 @@ from fedkit.reports.governance.document import (
     Paragraph,
     Table,
 )
-from fedkit.reports.governance.risks import risks_shown
+from fedkit.reports.governance.risks import risk_lines
 from fedkit.reports.text.model_card import WORDS
 from fedkit.results import measures
 
 UNTUNED = ("majority", "frozen-pooled", "frozen-local")  # train nothing of the base model
 
 
-def card(case: Case) -> Document:
-    """Model card of the shared adapter and head."""
+def model_card(case: Case) -> Document:
+    """Return the model card of the shared adapter and head."""
 
     def part(key: str, *more: Block) -> list[Block]:
-        return sections_module.section(case, WORDS, key, *more)
+        return sections.make_section(case, WORDS, key, *more)
 
-    sections = [
-        part("details", *sections_module.hashes(case)),
+    parts = [
+        part("details", *sections.hashes_table(case)),
         part("use"),
         part("factors"),
-        part("metrics", sections_module.table(case, WORDS, "metrics_table")),
+        part("metrics", sections.make_table(case, WORDS, "metrics_table")),
         part("evaluation"),
-        part("training", *sections_module.labels(case), *_notes(case)),
-        part("analyses", *_per_member(case), *_beside(case)),
-        part("ethics", *sections_module.lines(case, "privacy")),
-        part("caveats", Bullets(tuple(risks_shown(case)))),
+        part("training", *sections.labels_table(case), *_notes(case)),
+        part("analyses", *_per_client(case), *_other_records(case)),
+        part("ethics", *sections.brief_lines(case, "privacy")),
+        part("caveats", Bullets(tuple(risk_lines(case)))),
         part("again", *_again(case)),
     ]
-    return sections_module.document(case, "07_model_card", WORDS, sections, "{title}")
+    return sections.make_document(case, "07_model_card", WORDS, parts, "{title}")
 
 
-def _per_member(case: Case) -> list[Block]:
-    """Accuracy of the shared model on test examples like each member's own."""
+def _per_client(case: Case) -> list[Block]:
+    """Return the table of the shared model's accuracy on test examples like each client's own."""
     rows = [
         (
-            name_of(m.name, case.lang),
-            case.number(m.train),
-            case.number(len(m.labels)),
-            case.percent(m.own),
+            display_name(client.name, case.lang),
+            case.number(client.train),
+            case.number(len(client.labels)),
+            case.percent(client.own),
         )
-        for m in case.members[:ROWS]
+        for client in case.clients[:ROWS]
     ]
     return [
-        _headed(case, "per_member"),
-        sections_module.table(case, WORDS, "members_table", rows),
-        *sections_module._more(case, len(case.members)),
+        _heading(case, "per_member"),
+        sections.make_table(case, WORDS, "members_table", rows),
+        *sections.more_rows(case, len(case.clients)),
     ]
 
 
-def _beside(case: Case) -> list[Block]:
-    """What else was run: every record given, in the same order as everywhere."""
-    said = WORDS[case.lang]
+def _other_records(case: Case) -> list[Block]:
+    """Return the table of every record given, in the usual order."""
+    words = WORDS[case.lang]
     rows = [
-        (_method(case, run), _tuned(case, run), *_told(case, run)) for run in case.records[:ROWS]
+        (_method(case, run), _tuned(case, run), *_accuracy_cells(case, run))
+        for run in case.records[:ROWS]
     ]
-    alone = [] if len({run.method for run in case.records}) > 1 else [Paragraph(said["alone"][0])]
+    alone = [] if len({run.method for run in case.records}) > 1 else [Paragraph(words["alone"][0])]
     return [
-        _headed(case, "beside"),
-        sections_module.table(case, WORDS, "beside_table", rows),
+        _heading(case, "beside"),
+        sections.make_table(case, WORDS, "beside_table", rows),
         *alone,
     ]
 
 
 def _method(case: Case, run: Run) -> str:
     known = dict(WORDS[case.lang]["methods"])
-    return known.get(run.method) or name_of(run.method, case.lang)
+    return known.get(run.method) or display_name(run.method, case.lang)
 
 
 def _tuned(case: Case, run: Run) -> str:
-    """What is trained of the base model; a dash where nothing is, whatever stands in the config."""
-    return "\u2013" if run.method in UNTUNED else name_of(run.config.get("tune"), case.lang)
+    """Return what is trained of the base model; a dash where nothing is, despite the config."""
+    return "\u2013" if run.method in UNTUNED else display_name(run.config.get("tune"), case.lang)
 
 
-def _told(case: Case, run: Run) -> tuple[str, str]:
+def _accuracy_cells(case: Case, run: Run) -> tuple[str, str]:
     if not run.rounds and run.start is None and not run.finished:
         return (locale.UNKNOWN[case.lang],) * 2
     low, high, _ = measures.accuracy_interval(run)
@@ -98,16 +97,16 @@ def _told(case: Case, run: Run) -> tuple[str, str]:
 
 
 def _notes(case: Case) -> list[Block]:
-    """The record's own notes on the data: English sentences, shown as they are."""
+    """Return the record's notes on the data: English sentences, shown as they are."""
     notes = tuple(
-        name_of(note, case.lang) if len(str(note)) <= 60 else measures.tidy(note, 300)
+        display_name(note, case.lang) if len(str(note)) <= 60 else measures.tidy(note, 300)
         for note in (case.run.data.get("notes") or [])[:ROWS]
     )
-    return [_headed(case, "notes"), Bullets(notes)] if notes else []
+    return [_heading(case, "notes"), Bullets(notes)] if notes else []
 
 
 def _again(case: Case) -> list[Block]:
-    """The command line that makes the run again, and the environment that it was made in."""
+    """Return the command line that repeats the run, and the environment that it ran in."""
     env = case.run.environment
     rows = [
         (measures.tidy(key), measures.tidy(value, 60))
@@ -120,8 +119,8 @@ def _command(case: Case) -> list[Block]:
     try:
         return [Code(command_line("run", RunConfig.from_dict(case.run.config)))]
     except FedkitError:  # settings of another version
-        return [Paragraph(case.say(WORDS[case.lang]["no_command"][0]))]
+        return [Paragraph(case.fill(WORDS[case.lang]["no_command"][0]))]
 
 
-def _headed(case: Case, key: str) -> Heading:
+def _heading(case: Case, key: str) -> Heading:
     return Heading(WORDS[case.lang][key][0], 2)

@@ -1,17 +1,15 @@
-"""Document 3: who has which rights in what a training makes: updates, the shared adapter and head,
-models made from them.
-"""
+"""Document 3: rights in updates, in the shared adapter and head, and in models made from them."""
 
 from __future__ import annotations
 
-from fedkit.reports.governance import sections as sections_module
+from fedkit.reports.governance import sections
 from fedkit.reports.governance.case import Case
 from fedkit.reports.governance.document import Document
 from fedkit.reports.text.ownership import WORDS
 
 
-def ownership(case: Case) -> Document:
-    """Rights in adapters and heads."""
+def ownership_document(case: Case) -> Document:
+    """Return the document on rights in adapters and heads."""
     kept = case.run.config.get("share") not in (None, "all")
     keys = (
         "updates",
@@ -22,14 +20,14 @@ def ownership(case: Case) -> Document:
         "outside",
         "disputes",
     )
-    sections = [
-        sections_module.section(
+    parts = [
+        sections.make_section(
             case,
             WORDS,
             "objects",
-            sections_module.table(case, WORDS, "objects_table"),
-            *sections_module.hashes(case),
+            sections.make_table(case, WORDS, "objects_table"),
+            *sections.hashes_table(case),
         ),
-        *(sections_module.section(case, WORDS, key) for key in keys),
+        *(sections.make_section(case, WORDS, key) for key in keys),
     ]
-    return sections_module.document(case, "03_adapters", WORDS, sections)
+    return sections.make_document(case, "03_adapters", WORDS, parts)

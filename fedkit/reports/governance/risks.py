@@ -1,14 +1,11 @@
-"""Document 5: the risk register. Which risks stand in it follows from the record, by the rules at
-the foot.
-"""
+"""Document 5: the risk register. Which risks it lists follows from the record by RULES."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from fedkit.reports.governance import sections as sections_module
-from fedkit.reports.governance.case import Case, held, name_of
+from fedkit.reports.governance import sections
+from fedkit.reports.governance.case import Case, display_name, label_counts
 from fedkit.reports.governance.document import Document
 from fedkit.reports.text.risks import WORDS
 from fedkit.results import measures
@@ -19,54 +16,54 @@ TWICE = 2  # how many times the examples of the smallest member the largest may 
 UNEVEN = 0.05  # how far the worst member lies below the mean where it is a risk of its own
 
 
-def risks(case: Case) -> Document:
-    """Risk register: rated by people, prefilled with what the run shows."""
-    blank, said = case.values["blank"], WORDS[case.lang]
+def risk_register(case: Case) -> Document:
+    """Return the risk register, prefilled with what the run shows; people rate it."""
+    blank, words = case.values["blank"], WORDS[case.lang]
     rows = []
-    for place, key in enumerate(found(case), 1):
-        name, shows, measure = (case.say(text, **_more(case)) for text in said[f"risk_{key}"])
+    for place, key in enumerate(applicable_risks(case), 1):
+        name, shows, measure = (case.fill(text, **_facts(case)) for text in words[f"risk_{key}"])
         rows.append((str(place), name, blank, blank, shows, measure, blank))
-    sections = [
-        sections_module.section(case, WORDS, "how"),
-        sections_module.section(
-            case, WORDS, "register", sections_module.table(case, WORDS, "register_table", rows)
+    parts = [
+        sections.make_section(case, WORDS, "how"),
+        sections.make_section(
+            case, WORDS, "register", sections.make_table(case, WORDS, "register_table", rows)
         ),
-        sections_module.section(
-            case, WORDS, "own", sections_module.table(case, WORDS, "own_table", [(blank,) * 6] * 3)
+        sections.make_section(
+            case, WORDS, "own", sections.make_table(case, WORDS, "own_table", [(blank,) * 6] * 3)
         ),
-        sections_module.section(case, WORDS, "review"),
+        sections.make_section(case, WORDS, "review"),
     ]
-    return sections_module.document(case, "05_risks", WORDS, sections)
+    return sections.make_document(case, "05_risks", WORDS, parts)
 
 
-def found(case: Case) -> list[str]:
-    """The risks that this record gives reason to name, in the order of RULES."""
+def applicable_risks(case: Case) -> list[str]:
+    """Return the keys of the risks that the record shows, in the order of RULES."""
     return [key for key, applies in RULES.items() if applies(case)]
 
 
-def risks_shown(case: Case) -> list[str]:
-    """Each risk with what the run shows of it, in a line: 'Risk: what the run shows'."""
-    said, colon = WORDS[case.lang], ": " if case.lang == "en" else "："
-    told = [said[f"risk_{key}"] for key in found(case)]
-    return [case.say(f"{name}{colon}{shows}", **_more(case)) for name, shows, _ in told]
+def risk_lines(case: Case) -> list[str]:
+    """Return each risk in one line: 'Risk: what the run shows'."""
+    words, colon = WORDS[case.lang], ": " if case.lang == "en" else "："
+    rows = [words[f"risk_{key}"] for key in applicable_risks(case)]
+    return [case.fill(f"{name}{colon}{shows}", **_facts(case)) for name, shows, _ in rows]
 
 
-def single(case: Case) -> list[str]:
-    """Labels of which only one member has any example."""
-    return [label for label, (_, sites) in held(case.run).items() if sites == 1]
+def single_client_labels(case: Case) -> list[str]:
+    """Return the labels of which only one client has any example."""
+    return [label for label, (_, holders) in label_counts(case.run).items() if holders == 1]
 
 
-def _more(case: Case) -> dict[str, str]:
-    """Facts that only this document tells."""
-    sizes = [(m.train, m.name) for m in case.members] or [(0, "")]
+def _facts(case: Case) -> dict[str, str]:
+    """Return the values that only this document's sentences need."""
+    sizes = [(client.train, client.name) for client in case.clients] or [(0, "")]
     (least, small), (most, large) = min(sizes), max(sizes)
-    labels = [name_of(label, case.lang) for label in single(case)]
+    labels = [display_name(label, case.lang) for label in single_client_labels(case)]
     return {
         "single": case.names(labels),
         "least": case.number(least),
-        "small": name_of(small, case.lang),
+        "small": display_name(small, case.lang),
         "most": case.number(most),
-        "large": name_of(large, case.lang),
+        "large": display_name(large, case.lang),
         "failed": case.number(len(_failed(case))),
         "notes": case.number(len(case.run.data.get("notes") or [])),
     }
@@ -76,20 +73,20 @@ def _failed(case: Case) -> list[str]:
     return [c.status for r in case.run.rounds for c in r.clients if c.status not in ("ok", "away")]
 
 
-def _set(case: Case, name: str) -> bool:
+def _is_set(case: Case, name: str) -> bool:
     return case.run.config.get(name) not in (None, "none")
 
 
 def _unproved(case: Case) -> bool:
-    """Whether no record here shows that training together is better than training alone."""
+    """Return whether no record shows that training together is better than training alone."""
     gain = case.evidence.gain if case.evidence else None
     return gain is None or not gain.low > 0
 
 
 def _small_test(case: Case) -> bool:
-    low, high, _ = (
-        measures.accuracy_interval(case.run) if case.run.rounds else (math.nan, math.nan, "")
-    )
+    if not case.run.rounds:
+        return True
+    low, high, _ = measures.accuracy_interval(case.run)
     return not high - low <= WIDE
 
 
@@ -100,39 +97,41 @@ def _uneven(case: Case) -> bool:
     )
 
 
-def _statistics(case: Case) -> bool:
+def _sends_statistics(case: Case) -> bool:
     return case.run.start is not None and any(c.uplink_bytes for c in case.run.start.clients)
 
 
-def _given(case: Case) -> bool:
+def _has_promise(case: Case) -> bool:
     return weakest_promise([case.run]).given
 
 
 RULES: dict[str, Callable[[Case], bool]] = {
     "unfinished": lambda case: not case.run.finished,
-    "no_noise": lambda case: not _given(case),
-    "noise_limits": _given,
+    "no_noise": lambda case: not _has_promise(case),
+    "noise_limits": _has_promise,
     "seeded_noise": lambda case: (
-        _given(case) and "noise_from=system" not in str(case.run.config.get("privacy"))
+        _has_promise(case) and "noise_from=system" not in str(case.run.config.get("privacy"))
     ),
     "open_updates": lambda case: case.lock == "none",
     "masks": lambda case: case.lock == "masks",
     "key_holder": lambda case: case.lock not in ("none", "masks"),
-    "statistics": lambda case: _statistics(case) and not _given(case),  # a promise covers them too
+    "statistics": lambda case: (
+        _sends_statistics(case) and not _has_promise(case)
+    ),  # a promise covers them too
     "counts": lambda case: True,
     "personal": lambda case: True,
     "unproved": _unproved,
     "worst": _uneven,
     "small_test": _small_test,
     "one_seed": lambda case: case.evidence is None or case.evidence.seeds < 2,
-    "single_label": lambda case: bool(single(case)),
+    "single_label": lambda case: bool(single_client_labels(case)),
     "uneven_sizes": lambda case: (
-        max((m.train for m in case.members), default=0)
-        > TWICE * min((m.train for m in case.members), default=0)
+        max((client.train for client in case.clients), default=0)
+        > TWICE * min((client.train for client in case.clients), default=0)
     ),
     "failed": lambda case: bool(_failed(case)),
-    "harmful": lambda case: not _set(case, "robust"),
-    "attacked": lambda case: _set(case, "attack"),
+    "harmful": lambda case: not _is_set(case, "robust"),
+    "attacked": lambda case: _is_set(case, "attack"),
     "no_hash": lambda case: not isinstance(case.run.model.get("sha256"), str),
     "licence": lambda case: True,
     "simulated": lambda case: True,

@@ -1,6 +1,4 @@
-"""Parts that several documents share: a section from its words, the mark at the top, tables of who
-has what.
-"""
+"""Parts that several documents share: sections, the opening, tables of clients and labels."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fedkit.core import locale
 from fedkit.reports.brief.promise import left_lines, privacy_lines, stayed_lines
-from fedkit.reports.governance.case import ROWS, Case, held, name_of
+from fedkit.reports.governance.case import ROWS, Case, display_name, label_counts
 from fedkit.reports.governance.document import (
     Block,
     Bullets,
@@ -18,7 +16,7 @@ from fedkit.reports.governance.document import (
     Paragraph,
     Table,
     Title,
-    numbered,
+    number_headings,
 )
 from fedkit.reports.text.governance import COMMON
 
@@ -26,99 +24,101 @@ from fedkit.reports.text.governance import COMMON
 Words = Mapping[str, Mapping[str, tuple]]
 
 
-def document(
+def make_document(
     case: Case,
     name: str,
     words: Words,
     sections: Iterable[Sequence[Block]],
     form: str = "{n}. {title}",
 ) -> Document:
-    """A whole document: its title, the mark that it is no legal advice, what it rests on, then the
-    sections.
-    """
+    """Return a document: title, the note that it is no legal advice, its basis, the sections."""
     title, about = words[case.lang]["title"]
     common = COMMON[case.lang]
     opening: list[Block] = [
         Title(title),
         Note(common["mark"]),
-        Paragraph(case.say(about)),
-        Paragraph(case.say(common["basis"])),
+        Paragraph(case.fill(about)),
+        Paragraph(case.fill(common["basis"])),
     ]
-    opening += [] if case.run.finished else [Note(case.say(common["unfinished"]))]
+    opening += [] if case.run.finished else [Note(case.fill(common["unfinished"]))]
     day = locale.date(case.date, case.lang) if case.date else case.values["blank"]
-    opening.append(Paragraph(case.say(common["version"], day=day)))
-    body = numbered((block for section in sections for block in section), form)
+    opening.append(Paragraph(case.fill(common["version"], day=day)))
+    body = number_headings((block for section in sections for block in section), form)
     return Document(name, case.lang, (*opening, *body), case.date)
 
 
-def section(case: Case, words: Words, key: str, *more: Block) -> list[Block]:
-    """The heading and lines under `key`, this run's facts in them, then what is given."""
+def make_section(case: Case, words: Words, key: str, *more: Block) -> list[Block]:
+    """Return the heading and the filled lines under `key`, followed by `more`."""
     heading, *lines = words[case.lang][key]
-    said = tuple(case.say(line) for line in lines)
-    told = [Paragraph(said[0])] if len(said) == 1 else [Bullets(said)] if said else []
-    return [Heading(heading), *told, *more]
+    filled = tuple(case.fill(line) for line in lines)
+    body = [Paragraph(filled[0])] if len(filled) == 1 else [Bullets(filled)] if filled else []
+    return [Heading(heading), *body, *more]
 
 
-def table(case: Case, words: Words, key: str, rows: Iterable[Sequence[str]] | None = None) -> Table:
-    """The table whose head is the first of the rows under `key`; its other rows are those of the
-    words, or those given.
-    """
+def make_table(
+    case: Case, words: Words, key: str, rows: Iterable[Sequence[str]] | None = None
+) -> Table:
+    """Return the table under `key`: the head is its first row; the others are its own or `rows`."""
     head, *own = words[case.lang][key]
-    filled = [[case.say(cell) for cell in row] for row in own] if rows is None else list(rows)
-    return Table(tuple(case.say(cell) for cell in head), tuple(tuple(row) for row in filled))
+    filled = [[case.fill(cell) for cell in row] for row in own] if rows is None else list(rows)
+    return Table(tuple(case.fill(cell) for cell in head), tuple(tuple(row) for row in filled))
 
 
-def lines(case: Case, what: str) -> list[Block]:
-    """The brief's sentences on what left the sites, what stayed, or what is promised, under their
-    heading.
-    """
-    tell = {"left": left_lines, "stayed": stayed_lines, "privacy": privacy_lines}[what]
-    return [Heading(COMMON[case.lang][what], 2), Bullets(tell(case.run, case.lang))]
+def brief_lines(case: Case, what: str) -> list[Block]:
+    """Return the brief's sentences on what left the clients, what stayed or what is promised."""
+    write = {"left": left_lines, "stayed": stayed_lines, "privacy": privacy_lines}[what]
+    return [Heading(COMMON[case.lang][what], 2), Bullets(write(case.run, case.lang))]
 
 
-def members(case: Case) -> list[Block]:
-    """Who took part: the name in the record, beside the blanks for who that is in law."""
+def clients_table(case: Case) -> list[Block]:
+    """Return the table of clients: names as recorded, with blanks for their legal identity."""
     blank = case.values["blank"]
     rows = [
-        (name_of(m.name, case.lang), blank, blank, case.number(m.train), case.number(len(m.labels)))
-        for m in case.members[:ROWS]
+        (
+            display_name(client.name, case.lang),
+            blank,
+            blank,
+            case.number(client.train),
+            case.number(len(client.labels)),
+        )
+        for client in case.clients[:ROWS]
     ]
-    return [table(case, COMMON, "members", rows), *_more(case, len(case.members))]
+    return [make_table(case, COMMON, "members", rows), *more_rows(case, len(case.clients))]
 
 
-def labels(case: Case) -> list[Block]:
-    """The labels, how many training examples each has and how many members hold any."""
-    counts = held(case.run)
+def labels_table(case: Case) -> list[Block]:
+    """Return the table of labels: training examples and the number of clients that hold any."""
+    counts = label_counts(case.run)
     rows = [
-        (name_of(label, case.lang), case.number(n), case.number(sites))
-        for label, (n, sites) in counts.items()
+        (display_name(label, case.lang), case.number(n), case.number(holders))
+        for label, (n, holders) in counts.items()
     ]
-    return [table(case, COMMON, "labels", rows[:ROWS]), *_more(case, len(rows))]
+    return [make_table(case, COMMON, "labels", rows[:ROWS]), *more_rows(case, len(rows))]
 
 
-def traffic(case: Case) -> list[Block]:
-    """What each member sent and received, and how long it computed."""
+def traffic_table(case: Case) -> list[Block]:
+    """Return the table of what each client sent and received, and how long it computed."""
     rows = [
         (
-            name_of(m.name, case.lang),
-            case.number(m.rounds),
-            case.nbytes(m.up),
-            case.nbytes(m.down),
-            case.seconds(m.seconds),
+            display_name(client.name, case.lang),
+            case.number(client.rounds),
+            case.nbytes(client.up),
+            case.nbytes(client.down),
+            case.seconds(client.seconds),
         )
-        for m in case.members[:ROWS]
+        for client in case.clients[:ROWS]
     ]
-    return [table(case, COMMON, "traffic", rows), *_more(case, len(case.members))]
+    return [make_table(case, COMMON, "traffic", rows), *more_rows(case, len(case.clients))]
 
 
-def hashes(case: Case) -> list[Block]:
-    """What the run can be recognised by."""
-    return [table(case, COMMON, "hashes")]
+def hashes_table(case: Case) -> list[Block]:
+    """Return the table of the hashes that identify the run."""
+    return [make_table(case, COMMON, "hashes")]
 
 
-def _more(case: Case, count: int) -> list[Block]:
+def more_rows(case: Case, count: int) -> list[Block]:
     return (
-        [Paragraph(case.say(COMMON[case.lang]["more"], count=case.number(count)))]
+        [Paragraph(case.fill(COMMON[case.lang]["more"], count=case.number(count)))]
         if count > ROWS
         else []
     )

@@ -1,8 +1,8 @@
-"""Document 1: what companies that train together may agree on, as an outline of terms."""
+"""Document 1: an outline of terms for companies that train together."""
 
 from __future__ import annotations
 
-from fedkit.reports.governance import sections as sections_module
+from fedkit.reports.governance import sections
 from fedkit.reports.governance.case import Case
 from fedkit.reports.governance.document import Document
 from fedkit.reports.text.terms import WORDS
@@ -11,24 +11,24 @@ FORM = {"en": "{n}. {title}", "ja": "第{n}条（{title}）"}
 SEES = {"none": "sees_open"}  # any lock: only sums
 
 
-def terms(case: Case) -> Document:
-    """Data use and cooperation, clause by clause."""
+def terms_document(case: Case) -> Document:
+    """Return the document on data use and cooperation, clause by clause."""
 
     def part(key: str, *more):
-        return sections_module.section(case, WORDS, key, *more)
+        return sections.make_section(case, WORDS, key, *more)
 
-    sections = [
+    parts = [
         part("purpose"),
-        part("parties", *sections_module.members(case)),
-        part("data", *sections_module.labels(case)),
+        part("parties", *sections.clients_table(case)),
+        part("data", *sections.labels_table(case)),
         part(
             "leaves",
-            *sections_module.lines(case, "left"),
-            *sections_module.lines(case, "stayed"),
-            *sections_module.traffic(case),
+            *sections.brief_lines(case, "left"),
+            *sections.brief_lines(case, "stayed"),
+            *sections.traffic_table(case),
         ),
-        part("privacy", *sections_module.lines(case, "privacy")),
-        part("sees", sections_module.table(case, WORDS, SEES.get(case.lock, "sees_sums"))),
+        part("privacy", *sections.brief_lines(case, "privacy")),
+        part("sees", sections.make_table(case, WORDS, SEES.get(case.lock, "sees_sums"))),
         *(
             part(key)
             for key in (
@@ -44,8 +44,7 @@ def terms(case: Case) -> Document:
             )
         ),
         part(
-            "sign",
-            sections_module.table(case, WORDS, "signatures", [[case.values["blank"]] * 4] * 2),
+            "sign", sections.make_table(case, WORDS, "signatures", [[case.values["blank"]] * 4] * 2)
         ),
     ]
-    return sections_module.document(case, "01_terms", WORDS, sections, FORM[case.lang])
+    return sections.make_document(case, "01_terms", WORDS, parts, FORM[case.lang])

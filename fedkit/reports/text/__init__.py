@@ -1,5 +1,5 @@
 """The words of brief and governance pack, one module for each document and language.
 
-In: nothing. Out: dictionaries of strings with named places; a test holds the languages equal.
-May import: core.
+In: nothing. Out: dictionaries of strings with named places; a test holds the languages equal. May
+import: core.
 """

@@ -1,6 +1,4 @@
-"""Every sentence of the brief, by key and language. Nothing else in the brief or its governance
-pack writes words.
-"""
+"""Every sentence of the brief, by key and language. No other module of the brief holds words."""
 
 from __future__ import annotations
 
@@ -44,22 +42,20 @@ UI = (
 )
 
 
-def language(lang: str) -> str:
-    """`lang` itself. Raises FedkitError for a language that there are no words in."""
+def check_language(lang: str) -> str:
+    """Return `lang`. Raises FedkitError for a language without words."""
     if lang not in STRINGS:
         raise FedkitError(f"lang {lang!r} is not known; choose one of: {', '.join(STRINGS)}")
     return lang
 
 
-def text(key: str, lang: str, **values: object) -> str:
-    """The string of `key` with `values` in its places. Values are text from data as it is: they are
-    not read as forms.
-    """
+def brief_text(key: str, lang: str, **values: object) -> str:
+    """Return the string of `key` with `values` filled in; values are never read as templates."""
     return STRINGS[lang][key].format_map(values)
 
 
-def ui(lang: str) -> dict[str, str]:
-    """Headings and labels of the page."""
+def ui_texts(lang: str) -> dict[str, str]:
+    """Return headings and labels of the page."""
     return {key: STRINGS[lang][f"ui.{key}"] for key in UI}
 
 

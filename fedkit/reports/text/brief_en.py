@@ -1,4 +1,4 @@
-"""The brief in English. Keys and places are those of `words_ja`; a test holds them to that."""
+"""The brief in English. A test checks that `brief_ja` has the same keys and places."""
 
 from __future__ import annotations
 

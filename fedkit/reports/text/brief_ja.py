@@ -1,4 +1,4 @@
-"""The brief in Japanese. Keys and places are those of `words_en`; a test holds them to that."""
+"""The brief in Japanese. A test checks that `brief_en` has the same keys and places."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Words that every document of the pack shares, by language and key. Tables: the head first, then
-the rows.
-"""
+"""Words shared by every document of the pack, by language and key. Tables: the head first."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Words of document 2, the base-model policy: (heading, line, ...) by key, or the rows of a table
-with its head first.
-"""
+"""Words of document 2, the base-model policy: (heading, line, ...) by key, or rows of a table."""
 
 from __future__ import annotations
 

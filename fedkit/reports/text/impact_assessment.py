@@ -1,6 +1,4 @@
-"""Words of document 6, the data-protection assessment: (heading, line, ...) by key, or the rows of
-a table.
-"""
+"""Words of document 6, the data-protection assessment: (heading, line, ...) or rows by key."""
 
 from __future__ import annotations
 

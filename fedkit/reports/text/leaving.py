@@ -1,6 +1,4 @@
-"""Words of document 4, leaving: (heading, line, ...) by key, or the rows of a table with its head
-first.
-"""
+"""Words of document 4, leaving: (heading, line, ...) by key, or rows of a table, head first."""
 
 from __future__ import annotations
 

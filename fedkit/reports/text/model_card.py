@@ -1,6 +1,4 @@
-"""Words of document 7, the model card: (heading, line, ...) by key, or the rows of a table with its
-head first.
-"""
+"""Words of document 7, the model card: (heading, line, ...) by key, or table rows, head first."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Words of document 1, the outline of terms: (heading, line, ...) by key, or the rows of a table
-with its head first.
-"""
+"""Words of document 1, the outline of terms: (heading, line, ...) by key, or table rows."""
 
 from __future__ import annotations
 

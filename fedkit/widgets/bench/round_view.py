@@ -39,7 +39,7 @@ def view_of_round(scene: Scene) -> View:
 
 
 def _drawn(now: RoundTime, times: RoundEnds) -> View:
-    bars, took = now.bars, max(now.ended - now.began, 1e-9)
+    bars, took = now.visits, max(now.ended - now.began, 1e-9)
     names = [bar.client for bar in bars]
     n, reach = len(names), nice(1.02 * max([took, *(bar.uploaded - now.began for bar in bars)]))
     foot = n - 0.4 + (0.55 * n if times.why else 0.0)  # room below the last client, for the badge
@@ -164,11 +164,11 @@ def _key(bars: tuple[VisitSpan, ...]) -> str:
 def _finding(now: RoundTime, took: float) -> str:
     """How long, for whom everybody waits, and what that one does most of that time."""
     what = f"Round {now.number}" if now.number else "The exchange before round 1"
-    last, out = now.last, [bar for bar in now.bars if bar.status != "ok"]
+    last, out = now.last_visit, [bar for bar in now.visits if bar.status != "ok"]
     if last is None:
         return f"{what}: nobody took part."
     if alone(now):
-        behind = max(bar.staleness for bar in now.bars)
+        behind = max(bar.staleness for bar in now.visits)
         return (
             f"{what} ends {_short(took)} after the one before: nobody waits; the oldest update was"
             f" trained {behind} round{'s' * (behind != 1)} ago."
@@ -182,10 +182,10 @@ def _finding(now: RoundTime, took: float) -> str:
     share = 100 * spans[busy] / max(last.uploaded - last.began, 1e-9)
     if now.deadline is not None and any(bar.status == "late" for bar in out):
         return (
-            f"{what} ends at its deadline, after {_short(took)}: {len(out)} of {len(now.bars)}"
+            f"{what} ends at its deadline, after {_short(took)}: {len(out)} of {len(now.visits)}"
             " uploads do not count."
         )
-    lost = f" {len(out)} of {len(now.bars)} uploads do not count." if out else ""
+    lost = f" {len(out)} of {len(now.visits)} uploads do not count." if out else ""
     words = (
         f"{what} takes {_short(took)}: all wait for {printable_line(last.client, 24)},"
         f" {share:.0f} % of it {busy}."

@@ -67,7 +67,7 @@ class EncryptedSum:
                 " clients; clip it"
             )
         slots = self.lock.slots
-        parts = [self._encrypted(values[i : i + slots]) for i in range(0, self.size, slots)]
+        parts = [self.encrypt(values[i : i + slots]) for i in range(0, self.size, slots)]
         return pack_upload(client, self.round, self.size, self.agreed, join_parts(parts))
 
     def add(self, client: str, body: bytes) -> None:
@@ -122,7 +122,7 @@ class EncryptedSum:
         grid = FixedPoint(62, NOISE_FRACTION)
         return grid.to_float(grid.round_values(vector, len(self.clients), rng) + noise)
 
-    def _encrypted(self, values: np.ndarray) -> bytes:
+    def encrypt(self, values: np.ndarray) -> bytes:
         import tenseal
 
         return tenseal.ckks_vector(self.client, values).serialize()
@@ -157,10 +157,10 @@ class Ckks:
     """Every upload encrypted; the server adds what it cannot read, and clients decrypt the sum
     (CKKS: Cheon et al., 2017).
 
-    degree: of the polynomials; half as many values lie in one ciphertext. bits: of each of the two
-    primes, one of which carries values. 2 x 60 = 120 bits lie far below the 218 at which degree
-    8192 still gives 128 bits of security. scale: bits after the point; bits - scale - 1 are left
-    for the sum's whole part.
+    degree: of the polynomials; a ciphertext holds degree / 2 values. bits: of each of the two
+    primes, one of which carries values. 2 x 60 = 120 bits are far below the 218 up to which degree
+    8192 gives 128 bits of security. scale: bits after the point; bits - scale - 1 are left for the
+    whole part of the sum.
     """
 
     degree: int = 8192

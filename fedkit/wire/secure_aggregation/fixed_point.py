@@ -39,8 +39,7 @@ class FixedPoint:
     def round_values(self, values: np.ndarray, terms: int, rng: np.random.Generator) -> np.ndarray:
         """Return values in steps of 2^-fraction, int64, by unbiased stochastic rounding.
 
-        Raises PayloadError for values that are not finite, or that could make a sum of `terms` wrap
-        around.
+        Raises PayloadError if values are not finite or a sum of `terms` such could wrap around.
         """
         scaled = np.ldexp(np.asarray(values, np.float64), self.fraction)
         if not np.isfinite(scaled).all():

@@ -22,7 +22,7 @@ from fedkit.wire.secure_aggregation.shamir import NBYTES, PRIME, split_secret
 
 # toy Diffie-Hellman: whole numbers modulo the prime of Curve25519, not the curve
 FIELD_PRIME, GENERATOR = 2**255 - 19, 2
-KEY, TAG = 32, 16  # bytes
+KEY_BYTES, TAG_BYTES = 32, 16  # bytes
 ROW = struct.Struct("<I")
 BytesByPlace = dict[int, bytes]
 
@@ -54,14 +54,14 @@ class MaskingClient:
 
     def advertise_keys(self) -> bytes:
         """Return its public keys: for the encryption of shares, and for the pairwise masks."""
-        return public_key(self._secret("box key")) + public_key(self._secret("mask key"))
+        return public_key(self.secret("box key")) + public_key(self.secret("mask key"))
 
     def share_secrets(self, book: bytes) -> bytes:
         """Return each neighbour's two shares, encrypted for it. book: the neighbours' keys."""
-        self.keys.update(unpack_rows(book, 2 * KEY))
+        self.keys.update(unpack_rows(book, 2 * KEY_BYTES))
         places = [place + 1 for place in self.neighbourhood]
         both = [
-            split_secret(self._secret(w), places, self.needed, self._draws(w))
+            split_secret(self.secret(w), places, self.needed, self._draws(w))
             for w in ("self mask", "mask key")
         ]
         plain = {
@@ -79,15 +79,15 @@ class MaskingClient:
 
     def receive_shares(self, rows: bytes) -> None:
         """Store the encrypted shares that the neighbours sent to this client."""
-        self.encrypted_shares.update(unpack_rows(rows, 2 * NBYTES + TAG))
+        self.encrypted_shares.update(unpack_rows(rows, 2 * NBYTES + TAG_BYTES))
 
     def total_mask(self, fixed: FixedPoint, size: int) -> np.ndarray:
         """Return its self mask plus its pairwise masks, shape (size,), unsigned."""
-        total = self_mask(self._secret("self mask"), fixed, size)
+        total = self_mask(self.secret("self mask"), fixed, size)
         for other in self.neighbourhood:
             if other != self.place:
                 key = shared_key(
-                    self._secret("mask key"), self.keys[other][KEY:], self.place, other
+                    self.secret("mask key"), self.keys[other][KEY_BYTES:], self.place, other
                 )
                 add_pair_mask(total, key, self.place, other)
         return total
@@ -127,11 +127,13 @@ class MaskingClient:
 
     def share_key(self, other: int) -> bytes:
         if other not in self.share_keys:
-            key = shared_key(self._secret("box key"), self.keys[other][:KEY], self.place, other)
+            key = shared_key(
+                self.secret("box key"), self.keys[other][:KEY_BYTES], self.place, other
+            )
             self.share_keys[other] = key
         return self.share_keys[other]
 
-    def _secret(self, what: str) -> int:
+    def secret(self, what: str) -> int:
         """Return a secret below PRIME; a real client would ask its operating system for it."""
         return int.from_bytes(digest(what, self.seed, self.round, self.name), "little") % PRIME
 
@@ -148,7 +150,7 @@ def digest(*words: object) -> bytes:
 
 
 def public_key(secret: int) -> bytes:
-    return pow(GENERATOR, secret, FIELD_PRIME).to_bytes(KEY, "little")
+    return pow(GENERATOR, secret, FIELD_PRIME).to_bytes(KEY_BYTES, "little")
 
 
 def shared_key(secret: int, other: bytes, *places: int) -> bytes:
@@ -181,12 +183,12 @@ def encrypt_share(key: bytes, sender: int, data: bytes) -> bytes:
     """Encrypt up to 32 bytes, by a one-time pad from SHA-256, and append an HMAC tag."""
     pad = digest("pad", key, sender)
     hidden = bytes(a ^ b for a, b in zip(data, pad))
-    return hidden + hmac.digest(key, b"%d|" % sender + hidden, "sha256")[:TAG]
+    return hidden + hmac.digest(key, b"%d|" % sender + hidden, "sha256")[:TAG_BYTES]
 
 
 def decrypt_share(key: bytes, sender: int, data: bytes) -> bytes:
     """Decrypt what `encrypt_share` returned. Raises PayloadError for another sender or key."""
-    hidden = data[:-TAG]
+    hidden = data[:-TAG_BYTES]
     if not hmac.compare_digest(
         encrypt_share(
             key, sender, bytes(a ^ b for a, b in zip(hidden, digest("pad", key, sender)))

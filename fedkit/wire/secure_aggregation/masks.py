@@ -26,8 +26,8 @@ from fedkit.wire.secure_aggregation.fixed_point import (
     unpack_upload,
 )
 from fedkit.wire.secure_aggregation.masking_client import (
-    KEY,
-    TAG,
+    KEY_BYTES,
+    TAG_BYTES,
     BytesByPlace,
     MaskingClient,
     TooFew,
@@ -89,9 +89,8 @@ class FixedPointSum:
             raise PayloadError(
                 "sealed already: a mask used twice gives the difference of two vectors away"
             )
-        values = self.fixed.to_unsigned(self.round_vector(client, vector, noise)) + self._mask(
-            client
-        )
+        whole = self.round_vector(client, vector, noise)
+        values = self.fixed.to_unsigned(whole) + self._mask(client)
         self.sealed.add(self.place[client])
         return pack_upload(client, self.round, self.size, self.agreed, self.fixed.pack(values))
 
@@ -146,7 +145,7 @@ class MaskedSum(FixedPointSum):
             for m in self.masking_clients
         ]
         dealt = [
-            unpack_rows(m.share_secrets(book), 2 * NBYTES + TAG)
+            unpack_rows(m.share_secrets(book), 2 * NBYTES + TAG_BYTES)
             for m, book in zip(self.masking_clients, books)
         ]
         for m, book in zip(self.masking_clients, books):
@@ -156,7 +155,7 @@ class MaskedSum(FixedPointSum):
                 len(sent[m.place]) + len(pack_rows(dealt[m.place])),
                 len(book) + len(received),
             )
-        self.public = [keys[KEY:] for keys in sent]
+        self.public = [keys[KEY_BYTES:] for keys in sent]
 
     def add(self, client: str, body: bytes) -> None:
         """Add an upload to the sum. Raises PayloadError too once the masks were removed."""
@@ -177,11 +176,11 @@ class MaskedSum(FixedPointSum):
                     f"{len(there)} of {len(self.clients)} clients are left, and {self.needed} are"
                     " needed"
                 )
-            shares, nbytes = self._collect_shares(there)
+            shares, nbytes = self.collect_shares(there)
             self.total, self.recovery_bytes = self._unmasked(shares), nbytes
         return self.view(), self.recovery_bytes
 
-    def _collect_shares(self, there: list[str]) -> tuple[dict[int, BytesByPlace], BytesByClient]:
+    def collect_shares(self, there: list[str]) -> tuple[dict[int, BytesByPlace], BytesByClient]:
         """Send the list of uploads; return the shares, {owner: {holder: share}}, and the bytes."""
         shares: dict[int, BytesByPlace] = {}
         nbytes, came = {}, {self.place[c] for c in self.added}
@@ -202,16 +201,16 @@ class MaskedSum(FixedPointSum):
             # the graph is public
             masked = [p for p in self.masking_clients[place].neighbourhood if p in came]
             if place in came:
-                total -= self_mask(self._secret(place, shares), self.fixed, self.size)
+                total -= self_mask(self.join_secret(place, shares), self.fixed, self.size)
             elif masked:
-                key = self._secret(place, shares)
+                key = self.join_secret(place, shares)
                 if public_key(key) != self.public[place]:
                     raise PayloadError(f"wrong shares of the mask key of {self.clients[place]}")
                 for p in masked:
                     add_pair_mask(total, shared_key(key, self.public[p], place, p), place, p)
         return total
 
-    def _secret(self, owner: int, shares: dict[int, BytesByPlace]) -> int:
+    def join_secret(self, owner: int, shares: dict[int, BytesByPlace]) -> int:
         found, needed = shares.get(owner, {}), self.masking_clients[owner].needed
         if len(found) < needed:
             raise TooFew(
@@ -231,10 +230,10 @@ class Masks:
     """Masks that cancel in the sum; drop-outs are mended by shares. Not secure, for teaching
     (Bonawitz et al., 2017).
 
-    bits: of a value that travels. fraction: of them after the point. threshold: a secret needs more
-    than this share of those who hold it; below 0.5 a server that tells clients different stories
-    can uncover both secrets of a client. neighbours: of each client, rounded up to an even number;
-    0: everyone with everyone. neighbours.py says how many.
+    bits: of a value that is sent. fraction: how many of them are after the point. threshold: a
+    secret needs more than this share of its holders; below 0.5 a server that sends clients
+    different lists can uncover both secrets of a client. neighbours: of each client, rounded up to
+    an even number, 0 for all clients; neighbours.py says how many are enough.
     """
 
     bits: int = 32

@@ -1,7 +1,7 @@
-"""Lossless stages: the arrays of a message as bytes. Sizes are known beforehand, so no message can
-unpack to more.
+"""Lossless stages: the arrays of a message as bytes.
 
-pack: arrays and their slots -> bytes; unpack: the inverse, PayloadError if bytes do not fit.
+pack: arrays and their slots -> bytes; unpack: the inverse, PayloadError if bytes do not fit. Sizes
+are known beforehand, so no message can unpack to more.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class Ans(Plain):
     """Asymmetric numeral systems: symbols at their entropy, by the message's own table of counts
     (Duda, 2013).
 
-    Coded by constriction (Bamler, 2022). Numbers that are not symbols, such as scales, go as they
-    are. Side information per array of symbols: at most 4 bytes and one for each symbol from the
+    Coded by constriction (Bamler, 2022). Numbers that are not symbols, such as scales, are not
+    coded. Side information per array of symbols: at most 4 bytes and one for each symbol from the
     first to the last in use.
     """
 

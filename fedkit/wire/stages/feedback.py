@@ -16,8 +16,8 @@ import numpy as np
 class ErrorFeedback:
     """What was lost is added to the next update: send C(x + e), keep e' = x + e - C(x + e).
 
-    Seide et al., 2014; Karimireddy et al., 2019. All that was received and the memory add up to all
-    that was given.
+    Seide et al., 2014; Karimireddy et al., 2019. The sum of all received updates and the memory is
+    the sum of all given updates.
     """
 
     role: ClassVar[str] = "memory"

@@ -16,7 +16,7 @@ class LowRank:
     as they are.
 
     Matrix (m, n) -> (m, r) and (r, n), where these have fewer values. PowerSGD (Vogels et al.,
-    2019) approaches the same by iteration. The left factor holds the eigenvectors of A A^T, so left
+    2019) approximates the same by iteration. The left factor holds the eigenvectors of A A^T, so left
     @ right is a projection of A.
     """
 

@@ -20,9 +20,8 @@ LARGEST_BFLOAT16 = 0x7F7F  # the largest finite bfloat16
 def encode_scales(values: np.ndarray) -> np.ndarray:
     """Return values >= 0 as bfloat16 bits, uint16, rounded up; NaN stays NaN."""
     raised = (values.astype(np.float32).view(np.uint32).astype(np.uint64) + 0xFFFF) >> 16
-    return np.where(np.isfinite(values), np.minimum(raised, LARGEST_BFLOAT16), 0x7FC0).astype(
-        np.uint16
-    )
+    stored = np.where(np.isfinite(values), np.minimum(raised, LARGEST_BFLOAT16), 0x7FC0)
+    return stored.astype(np.uint16)
 
 
 def decode_scales(stored: np.ndarray) -> np.ndarray:
@@ -72,9 +71,8 @@ class Blockwise:
 
     def decompress(self, arrays: list[np.ndarray], size: int) -> np.ndarray:
         symbols, stored = arrays
-        return (
-            split_blocks(self.levels()[symbols], self.block) * decode_scales(stored)[:, None]
-        ).ravel()[:size]
+        blocks = split_blocks(self.levels()[symbols], self.block)
+        return (blocks * decode_scales(stored)[:, None]).ravel()[:size]
 
     def block_scales(self, blocks: np.ndarray, size: int) -> np.ndarray:
         """Return the scale of each block, here its largest magnitude. size: values in all."""
@@ -89,7 +87,7 @@ class Blockwise:
         raise NotImplementedError
 
 
-class Uniform(Blockwise):
+class UniformLevels(Blockwise):
     """Equidistant levels from -scale to scale with stochastic rounding, which is unbiased.
 
     QSGD (Alistarh et al., 2017) with the block's maximum as its scale: error below scale / steps.
@@ -115,7 +113,7 @@ class Uniform(Blockwise):
 
 
 @dataclass(frozen=True)
-class Int8(Uniform):
+class Int8(UniformLevels):
     """255 levels per block, right on average (QSGD)."""
 
     block: int = 256
@@ -124,7 +122,7 @@ class Int8(Uniform):
 
 
 @dataclass(frozen=True)
-class Int4(Uniform):
+class Int4(UniformLevels):
     """15 levels per block, right on average (QSGD)."""
 
     block: int = 256
@@ -133,7 +131,7 @@ class Int4(Uniform):
 
 
 @dataclass(frozen=True)
-class Int2(Uniform):
+class Int2(UniformLevels):
     """3 levels per block, -1, 0 and 1, right on average (TernGrad, Wen et al., 2017)."""
 
     block: int = 256

@@ -31,8 +31,7 @@ def share_problem(share: float) -> str:
 class TopK:
     """The largest values by magnitude, and a 0/1 mask of where they are (Aji & Heafield, 2017).
 
-    A contraction: ||x - C(x)||^2 <= (1 - k/n) ||x||^2. The largest are taken over all tensors
-    together.
+    Over all tensors together. A contraction: ||x - C(x)||^2 <= (1 - k/n) ||x||^2.
     """
 
     share: float = 0.05
@@ -75,8 +74,7 @@ class RandK:
     """A random choice of values, the same for every sender of a round, so that no positions travel
     (Konecny et al., 2016).
 
-    Scaled by n/k and so right on average; under error feedback not scaled, which makes it a
-    contraction.
+    Scaled by n/k, which makes it unbiased; under error feedback not, which makes it a contraction.
     """
 
     share: float = 0.05

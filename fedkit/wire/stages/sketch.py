@@ -22,8 +22,8 @@ class Sketch:
 
     Charikar et al., 2002; for federated learning FetchSGD (Rothchild et al., 2020). The sum of
     sketches is the sketch of the sum. share: cells of all rows / values. Under error feedback the
-    cells change each round, so that no value stays hidden, and the estimate is shrunk by 1 + (pi/2)
-    n / cells, which makes it a contraction on average.
+    cells change each round, so that no value stays hidden, and the estimate is divided by 1 +
+    (pi/2) n / cells, which makes it a contraction on average.
     """
 
     share: float = 0.2

@@ -141,7 +141,7 @@ def test_averaging_the_two_apart_is_off_by_what_the_formula_says():
 @pytest.mark.parametrize("name", ["flora", "fedex"])
 def test_flora_and_fedex_are_exact_and_their_message_says_all(name, scale):
     rule = make_aggregator(name)
-    begin = rule.begin(BEGIN, 1, 0)
+    begin = rule.round_start(BEGIN, 1, 0)
     updates = [
         client(u[0], u[1], u[2], u[3], begin)
         for u in (([1.0, 2.0], [1.0, 0.0], 1, 4.0), ([1.0, -1.0], [0.0, 4.0], 3, 8.0))
@@ -162,7 +162,11 @@ def test_flora_and_fedex_are_exact_and_their_message_says_all(name, scale):
 
 def test_flora_draws_a_new_a_that_everyone_can_draw_and_starts_b_at_zero():
     rule = make_aggregator("flora")
-    one, again, two = rule.begin(BEGIN, 1, 0), rule.begin(BEGIN, 1, 0), rule.begin(BEGIN, 2, 0)
+    one, again, two = (
+        rule.round_start(BEGIN, 1, 0),
+        rule.round_start(BEGIN, 1, 0),
+        rule.round_start(BEGIN, 2, 0),
+    )
     assert torch.equal(one[A], again[A]) and not torch.equal(one[A], two[A]) and not one[B].any()
     assert one[A].abs().max() <= 2**-0.5
 
@@ -190,7 +194,7 @@ def test_the_download_of_exact_rules_grows_with_the_clients_until_the_whole_matr
 @pytest.mark.parametrize(("name", "still"), [("ffa", A), ("rolora", A)])
 def test_with_one_matrix_frozen_averaging_is_exact(name, still):
     rule = make_aggregator(name)
-    assert rule.frozen([A, B, "head.bias"], 1) == {still}
+    assert rule.frozen_names([A, B, "head.bias"], 1) == {still}
     updates = [
         ClientUpdate(u.client_id, {n: t for n, t in u.delta.items() if n != still}, u.num_examples)
         for u in TWO
@@ -205,7 +209,11 @@ def test_with_one_matrix_frozen_averaging_is_exact(name, still):
 
 def test_rolora_takes_turns():
     rule = make_aggregator("rolora")
-    assert [rule.frozen([A, B, "head.bias"], number) for number in (1, 2, 3)] == [{A}, {B}, {A}]
+    assert [rule.frozen_names([A, B, "head.bias"], number) for number in (1, 2, 3)] == [
+        {A},
+        {B},
+        {A},
+    ]
 
 
 def test_flexlora_keeps_the_mean_product_when_the_rank_is_enough():
@@ -267,14 +275,14 @@ def test_hetlora_weighs_by_the_size_of_the_change_and_fills_up_with_zeros():
 @pytest.mark.parametrize("name", ["flexlora", "hetlora"])
 def test_ranks_are_dealt_out_in_turn_and_never_above_the_tuners(name):
     rule = make_aggregator(f"{name}:ranks=2|4|8")
-    assert [rule.rank(i, 4) for i in range(5)] == [2, 4, 4, 2, 4]
+    assert [rule.client_rank(i, 4) for i in range(5)] == [2, 4, 4, 2, 4]
     with pytest.raises(FedkitError, match=r"'ranks=2\|x'.*joined by"):
         make_aggregator(f"{name}:ranks=2|x")
 
 
 def test_fedsa_keeps_b_at_home_and_measures_no_error_for_a_model_that_is_not_there():
     rule = make_aggregator("fedsa")
-    assert rule.home([A, B, "head.bias"]) == {B}
+    assert rule.local_names([A, B, "head.bias"]) == {B}
     updates = [
         ClientUpdate(
             u.client_id, {A: u.delta[A], "head.bias": u.delta["head.bias"]}, u.num_examples
@@ -331,8 +339,8 @@ def test_every_rule_takes_a_round_without_updates(name):
 def test_every_rule_leaves_one_client_alone_as_it_is(name):
     """With one client there is nothing to average: the model is the client's own."""
     rule = make_aggregator(name)
-    begin = rule.begin(BEGIN, 1, 0)
-    frozen, home = rule.frozen(list(begin), 1), rule.home(list(begin))
+    begin = rule.round_start(BEGIN, 1, 0)
+    frozen, home = rule.frozen_names(list(begin), 1), rule.local_names(list(begin))
     mine = client([1.0, 2.0], [3.0, 1.0], 5, 2.0, begin)
     kept = {n: t for n, t in mine.delta.items() if n not in frozen | home}
     done = combine_updates(rule, begin, [ClientUpdate("one", kept, 5)], 2.0, home=home)

@@ -103,7 +103,7 @@ def test_where_gradients_cannot_be_told_apart_it_is_refused(config, monkeypatch)
     from fedkit.federated.local import dp_sgd
 
     job = prepare(replace(config, tune="full", engine="plain"))
-    monkeypatch.setattr(dp_sgd, "_own_places", lambda encoder, args, kwargs: (args, kwargs))
+    monkeypatch.setattr(dp_sgd, "separate_positions", lambda encoder, args, kwargs: (args, kwargs))
     with (
         pytest.raises(FedkitError, match=r"together differ from those alone.*use --tune lora"),
         per_example_gradients(job.model),

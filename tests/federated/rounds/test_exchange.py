@@ -86,9 +86,9 @@ def test_catching_up_over_a_lossy_wire_takes_all_missed_messages_or_everything_o
         shared = {n: t + 0.1 * torch.randn(t.shape, generator=rng) for n, t in shared.items()}
         exchange.publish(shared, number)
         sizes = exchange.sent[: number + 1, 0].tolist()
-        assert exchange._catching_up(number - 1, 4) == sizes[number]
+        assert exchange.download_bytes(number - 1, 4) == sizes[number]
         whole = encode_tensors({n: exchange.held[n] for n in shared}).nbytes
-        assert exchange._catching_up(0, 4) == min(sum(sizes), whole)
+        assert exchange.download_bytes(0, 4) == min(sum(sizes), whole)
     assert sum(sizes) > whole, "after so many rounds everything once is shorter"
 
 

@@ -81,8 +81,9 @@ def test_rounding_is_small_beside_what_a_unit_can_move():
     """A gradient of a large site is tiny; scaled up as far as fits, a step of the grid is far below
     it.
     """
-    box = vault(100_000, RequiredNoise(sensitivity=1e-5, multiplier=5.0), most=1000.0)
-    assert box._bound() < 1.001 * 1e-5 * box.factor
+    noise = RequiredNoise(sensitivity=1e-5, multiplier=5.0)
+    box = vault(100_000, noise, most=1000.0)
+    assert box.scaled_sensitivity(noise) < 1.001 * 1e-5 * box.factor
 
 
 def test_too_few_leave_noise():

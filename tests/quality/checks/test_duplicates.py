@@ -1,6 +1,4 @@
-"""Near duplicates: similarities counted by hand, pairs found whatever the script, and the same
-pairs again.
-"""
+"""Test near duplicates: exact similarities, pairs in every script, same pairs for a seed."""
 
 from __future__ import annotations
 
@@ -67,9 +65,7 @@ def test_exactly_the_same_pairs_for_a_seed():
 
 
 def test_every_pair_of_a_small_set_that_counting_all_finds():
-    """Against all pairs counted out: nothing returned that is not alike, and nearly all
-    that are.
-    """
+    """Compared with all pairs: nothing returned that is not alike, and nearly all that are."""
     rng = np.random.default_rng(1)
     base = ["".join(rng.choice(list("abcdefghij"), 40)) for _ in range(60)]
     texts = base + [text[:i] + "z" + text[i + 1 :] for i, text in enumerate(base[:30])]

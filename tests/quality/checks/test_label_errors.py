@@ -1,4 +1,4 @@
-"""Suspicious labels: planted ones are found, clean ones left alone."""
+"""Test suspicious labels: planted ones are found, clean ones left alone."""
 
 from __future__ import annotations
 

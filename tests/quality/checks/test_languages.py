@@ -1,4 +1,4 @@
-"""Languages against the base model, and texts that something went wrong with."""
+"""Test languages against the base model, and damaged texts."""
 
 from __future__ import annotations
 

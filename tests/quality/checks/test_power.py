@@ -1,6 +1,4 @@
-"""How small a difference a test set can show: against the formula worked by hand, and against
-simulated pairs.
-"""
+"""Test the smallest difference that a test set can show, by hand and by simulated pairs."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ def test_smallest_difference_is_the_inverse():
 
 @pytest.mark.parametrize("number", [200, 1_000])
 def test_mcnemar_finds_it_four_times_in_five(number):
-    """Exact two-sided tests on drawn pairs; the exact test is a little shy of the normal
-    approximation.
-    """
+    """Exact two-sided tests on drawn pairs have slightly less power than the approximation."""
     d, rng = smallest_difference(number), np.random.default_rng(0)
     draws = rng.multinomial(number, [(0.2 + d) / 2, (0.2 - d) / 2, 0.8], 400)
     found = np.mean([binomtest(int(b), int(b + c)).pvalue < 0.05 for b, c, _ in draws])

@@ -24,7 +24,7 @@ CHROMIUM = (
 @pytest.fixture(scope="module", params=SAMPLES)
 def rendered(request):
     brief = SAMPLES[request.param]()
-    return brief, page.render(brief)
+    return brief, page.render_brief(brief)
 
 
 def test_nothing_runs_loads_or_links(rendered):
@@ -61,7 +61,7 @@ def test_no_bidi_or_control_character_is_left(rendered):
 @pytest.mark.slow
 def test_every_sentence_stands_on_the_page():
     for brief in (english(), japanese()):
-        words = " ".join(Page(page.render(brief)).words)
+        words = " ".join(Page(page.render_brief(brief)).words)
         said = (
             *brief.privacy,
             *brief.left,
@@ -83,7 +83,7 @@ def test_every_sentence_stands_on_the_page():
 
 def test_a_sample_of_usual_length_is_printed_uncut():
     for brief in (english(), japanese()):
-        level = page.chosen(brief)
+        level = page.choose_density(brief)
         assert level.clamp == level.items == 99 and level.size >= 8.8
 
 
@@ -95,7 +95,7 @@ def test_pictures_are_sound_xml_with_a_name(rendered):
 
 def test_bars_show_values_and_intervals_by_hand():
     brief = replace(english(), bars=(Bar("federated", "Federated", 0.5, 0.4, 0.6),))
-    svg = pictures.bars(brief)
+    svg = pictures.accuracy_bars(brief)
     assert (
         'width="91.0"' in svg and "50.0%" in svg and "40.0% to 60.0%" in svg and "#0072b2" in svg
     )  # 332 - 150 px are 100 %
@@ -104,7 +104,9 @@ def test_bars_show_values_and_intervals_by_hand():
 
 def test_a_bar_without_an_interval_or_value_is_drawn():
     nan = float("nan")
-    assert "–" in pictures.bars(replace(english(), bars=(Bar("local", "Local", nan, nan, nan),)))
+    assert "–" in pictures.accuracy_bars(
+        replace(english(), bars=(Bar("local", "Local", nan, nan, nan),))
+    )
 
 
 def test_the_widest_swing_stands_on_top():
@@ -113,14 +115,14 @@ def test_the_widest_swing_stands_on_top():
         Swing("b", "1", "2", 9, 1),
         Swing("c", "1", "2", float("nan"), 1),
     )
-    assert pictures.ordered([small, wide, odd]) == [wide, small]
+    assert pictures.widest_first([small, wide, odd]) == [wide, small]
 
 
 def test_labels_of_the_tornado_stay_within_it():
     for brief in (make() for make in SAMPLES.values()):
         root = ElementTree.fromstring(pictures.tornado(brief))
         for text in root.iter("{http://www.w3.org/2000/svg}text"):
-            long = text_metrics.extent(
+            long = text_metrics.text_width(
                 text.text or "", float(text.get("font-size")), bool(text.get("font-weight"))
             )
             x = (
@@ -131,7 +133,7 @@ def test_labels_of_the_tornado_stay_within_it():
 
 
 def test_sign_and_word_stand_beside_colour():
-    html = page.render(english())
+    html = page.render_brief(english())
     assert html.count('aria-label="met"') == 4 and html.count('aria-label="not met"') == 2
     assert "✗" in html and "✓" in html and "Go, with conditions" in html
 
@@ -155,16 +157,16 @@ def luminance(colour: str) -> float:
 
 
 def test_lists_are_cut_and_say_so():
-    assert text_metrics.first("abcdef", 3) == (("a", "b", "c"), 3)
+    assert text_metrics.first_items("abcdef", 3) == (("a", "b", "c"), 3)
     # to say "one more" would take as much room
-    assert text_metrics.first("abcd", 3) == (("a", "b", "c", "d"), 0)
+    assert text_metrics.first_items("abcd", 3) == (("a", "b", "c", "d"), 0)
     assert (
-        text_metrics.cut("one two three", 4, 1.0) == ["one two…"]
-        or len(text_metrics.cut("one two three", 4, 1.0)) == 1
+        text_metrics.cut_lines("one two three", 4, 1.0) == ["one two…"]
+        or len(text_metrics.cut_lines("one two three", 4, 1.0)) == 1
     )
-    assert text_metrics.wrap("あいうえお", 2, 1.0) == ["あい", "うえ", "お"]
+    assert text_metrics.wrap_lines("あいうえお", 2, 1.0) == ["あい", "うえ", "お"]
     # no line begins with a closing sign
-    assert text_metrics.wrap("あい）う", 2, 1.0) == ["あ", "い）", "う"]
+    assert text_metrics.wrap_lines("あい）う", 2, 1.0) == ["あ", "い）", "う"]
 
 
 def test_an_empty_brief_is_drawn():
@@ -180,7 +182,7 @@ def test_an_empty_brief_is_drawn():
         sources=(),
     )
     bare = replace(nothing.returns, swings=(), curve=(), assumptions=(), break_even=(), sentence="")
-    assert "<h2>" in page.render(replace(nothing, returns=bare))
+    assert "<h2>" in page.render_brief(replace(nothing, returns=bare))
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +201,7 @@ def browser():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 def test_one_sheet_of_a4_with_nothing_beyond_its_edge(browser, tmp_path, name):
-    (tmp_path / "a.html").write_text(page.render(SAMPLES[name]()), encoding="utf-8")
+    (tmp_path / "a.html").write_text(page.render_brief(SAMPLES[name]()), encoding="utf-8")
     tab = browser.new_page(viewport={"width": 794, "height": 1123})
     tab.goto((tmp_path / "a.html").as_uri())
     tab.emulate_media(media="print")
@@ -214,7 +216,7 @@ def test_one_sheet_of_a4_with_nothing_beyond_its_edge(browser, tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 def test_no_sideways_scrolling_on_screens(browser, tmp_path, name):
-    (tmp_path / "a.html").write_text(page.render(SAMPLES[name]()), encoding="utf-8")
+    (tmp_path / "a.html").write_text(page.render_brief(SAMPLES[name]()), encoding="utf-8")
     for width in (390, 900):
         tab = browser.new_page(viewport={"width": width, "height": 900})
         tab.goto((tmp_path / "a.html").as_uri())

@@ -10,7 +10,7 @@ import pytest
 
 from fedkit.core.errors import FedkitError
 from fedkit.reports.brief.evidence import Evidence
-from fedkit.reports.brief.returns import Assumed, Assumptions, returns, yearly
+from fedkit.reports.brief.returns import Assumed, Assumptions, compute_returns, yearly_net
 from fedkit.results.difference import Difference
 from fedkit.results.privacy_promise import Promise
 
@@ -57,7 +57,7 @@ def assumptions(**changed):
 
 
 def test_value_cost_and_months_by_hand():
-    r = returns(evidence(), assumptions(), "en")
+    r = compute_returns(evidence(), assumptions(), "en")
     assert r.gain == pytest.approx(2 * 1000 * 0.10 * 10)  # 2,000
     assert r.running == pytest.approx(2 * 30 + 1 * 4 * 10)  # both sites' GB, four trainings: 100
     assert r.setup == pytest.approx(2 * (290 + 1 * 10))  # with the base model's download: 600
@@ -67,14 +67,14 @@ def test_value_cost_and_months_by_hand():
 
 
 def test_curve_begins_at_the_setup_and_crosses_zero_after_it_is_paid_back():
-    r = returns(evidence(), assumptions(), "en")
+    r = compute_returns(evidence(), assumptions(), "en")
     assert r.curve[0] == (0, pytest.approx(-600))
     assert dict(r.curve)[12] == pytest.approx(1300)
     assert [net > 0 for month, net in r.curve] == [month > r.months for month, net in r.curve]
 
 
 def test_tornado_by_hand_widest_first():
-    r = returns(evidence(), assumptions(), "en")
+    r = compute_returns(evidence(), assumptions(), "en")
     by_name = {s.name: s for s in r.swings}
     reports = by_name["Reports per company and year"]
     assert (reports.low_label, reports.high_label) == ("500", "2,000")
@@ -91,43 +91,43 @@ def test_tornado_by_hand_widest_first():
 
 def test_break_even_values_make_the_year_zero():
     base = assumptions()
-    r = returns(evidence(), base, "en")
+    r = compute_returns(evidence(), base, "en")
     assert r.break_even[0].endswith("Reports per company and year 50.")
     assert r.break_even[1].endswith("Minutes saved per right answer 0.3 min.")
     assert "0.5 points" in r.break_even[2]
     even = replace(base, reports_per_company=Assumed(50, 50, 50))
-    assert yearly(evidence(), even) == pytest.approx(0)
-    assert yearly(evidence(), base, 0.005) == pytest.approx(0)
+    assert yearly_net(evidence(), even) == pytest.approx(0)
+    assert yearly_net(evidence(), base, 0.005) == pytest.approx(0)
 
 
 def test_never_paid_back_where_running_costs_more():
-    r = returns(evidence(), assumptions(reports_per_company=10), "en")
+    r = compute_returns(evidence(), assumptions(reports_per_company=10), "en")
     assert r.net < 0 and r.months is None
     assert "does not pay back" in r.sentence
 
 
 def test_no_gain_no_break_even():
-    r = returns(evidence(-0.02, -0.05, 0.01), assumptions(), "en")
+    r = compute_returns(evidence(-0.02, -0.05, 0.01), assumptions(), "en")
     assert r.gain == pytest.approx(-400) and r.months is None
     assert "No assumption makes it break even" in r.break_even[0]
 
 
 def test_without_a_record_of_what_companies_have_alone_no_return_is_claimed():
-    r = returns(evidence(None), assumptions(), "en")
+    r = compute_returns(evidence(None), assumptions(), "en")
     assert r.gain == 0 and r.months is None
     assert r.sentence.startswith("Not reckoned")
 
 
 def test_traffic_that_was_not_counted_costs_nothing_rather_than_nan():
     e = replace(evidence(), up=math.nan, base=math.nan)
-    assert returns(e, assumptions(), "en").running == pytest.approx(60)
+    assert compute_returns(e, assumptions(), "en").running == pytest.approx(60)
 
 
 def test_every_assumption_says_that_it_is_not_measured():
-    told = returns(evidence(), Assumptions(), "en").assumptions
+    told = compute_returns(evidence(), Assumptions(), "en").assumptions
     assert len(told) == len(Assumptions().numbers)
     assert {fact.source for fact in told} == {"assumption, not measured"}
-    assert {f.source for f in returns(evidence(), Assumptions(), "ja").assumptions} == {
+    assert {f.source for f in compute_returns(evidence(), Assumptions(), "ja").assumptions} == {
         "仮定（未計測）"
     }
 
@@ -155,7 +155,7 @@ def test_numbers_and_tables_from_json(tmp_path):
     a = Assumptions.load(tmp_path / "a.json")
     assert a.reports_per_company == Assumed(30000, 15000, 60000, given=True)
     assert a.hourly_cost == Assumed(4000, 3000, 8000, "payroll")
-    told = {f.name: f.source for f in returns(evidence(), a, "en").assumptions}
+    told = {f.name: f.source for f in compute_returns(evidence(), a, "en").assumptions}
     assert told["Reports per company and year"] == "given by you"
     assert told["Cost of an hour of work"] == "payroll"
     assert a.nights == 2

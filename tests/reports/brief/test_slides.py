@@ -22,7 +22,7 @@ from fedkit.reports.brief import text_metrics
 from fedkit.reports.brief.brief import Swing
 from fedkit.reports.brief.slides import boxes, charts
 from fedkit.reports.brief.slides import chart_xml as parts
-from fedkit.reports.brief.slides.boxes import INSET, LEAD, fitted
+from fedkit.reports.brief.slides.boxes import INSET, LEAD, fit_text
 from fedkit.reports.brief.slides.deck import write_slides
 
 
@@ -110,8 +110,12 @@ def test_axes_of_money_count_in_what_the_language_counts_in(tmp_path):
     assert (
         swing.plots[0].series[0].values[-1] == -485 and curve.plots[0].series[0].values[0] == -420
     )
-    assert parts.money([9e6], 5e5, "JPY", "en") == (1.0, "#,##0.0,,;\u2212#,##0.0,,;0", "¥ million")
-    assert parts.money([900], 200, "EUR", "en") == (1.0, "#,##0;\u2212#,##0;0", "€")
+    assert parts.money_format([9e6], 5e5, "JPY", "en") == (
+        1.0,
+        "#,##0.0,,;\u2212#,##0.0,,;0",
+        "¥ million",
+    )
+    assert parts.money_format([900], 200, "EUR", "en") == (1.0, "#,##0;\u2212#,##0;0", "€")
 
 
 def test_zero_net_and_the_month_of_pay_back_are_marked(tmp_path):
@@ -127,12 +131,12 @@ def test_zero_net_and_the_month_of_pay_back_are_marked(tmp_path):
 
 
 def test_a_scale_has_whole_steps_and_zero():
-    assert parts.scale(1.0, 9.0) == (0.0, 10.0, 2.0) and parts.scale(-120.0, 40.0, 8) == (
+    assert parts.axis_scale(1.0, 9.0) == (0.0, 10.0, 2.0) and parts.axis_scale(-120.0, 40.0, 8) == (
         -120.0,
         40.0,
         20.0,
     )
-    low, high, _ = charts.roomy([Swing("a", "12,000", "48,000", 0.1, 3.0)], 2.0, 280)
+    low, high, _ = charts.tornado_axis_scale([Swing("a", "12,000", "48,000", 0.1, 3.0)], 2.0, 280)
     assert low < 0 and high > 3.0
 
 
@@ -155,11 +159,11 @@ def test_the_type_is_large_enough_to_read(deck):
 
 
 def test_a_value_in_a_table_stays_on_one_line():
-    size, rows, _ = boxes._table_fit([["Set-up", "¥1,150,000", "offer"]], [2.0, 1.4, 2.0], 3.0)
+    size, rows, _ = boxes.fit_table([["Set-up", "¥1,150,000", "offer"]], [2.0, 1.4, 2.0], 3.0)
     assert (
         size < 18
         and rows[0][1] == "¥1,150,000"
-        and len(text_metrics.wrap("¥1,150,000", 72 * (1.4 - 2 * INSET), size, True)) == 1
+        and len(text_metrics.wrap_lines("¥1,150,000", 72 * (1.4 - 2 * INSET), size, True)) == 1
     )
 
 
@@ -220,11 +224,12 @@ def lines(text: str, wide: float, size: float, bold: bool) -> int:
         f"/usr/share/fonts/truetype/liberation/LiberationSans-{'Bold' if bold else 'Regular'}.ttf"
     )
     if not path.exists():
-        return len(text_metrics.wrap(text, wide, size, bold))
+        return len(text_metrics.wrap_lines(text, wide, size, bold))
     font, count, used = ImageFont.truetype(str(path), 100), 1, 0.0
-    for part in text_metrics._parts(text):
+    for part in text_metrics.breakable_parts(text):
         length = sum(
-            size if text_metrics.advance(c) == 1.0 else font.getlength(c) * size / 100 for c in part
+            size if text_metrics.char_width(c) == 1.0 else font.getlength(c) * size / 100
+            for c in part
         )
         if used and used + length > wide:
             count, used = count + 1, 0.0
@@ -280,17 +285,20 @@ def test_text_has_typefaces_for_both_scripts(deck):
 
 def test_what_a_cell_may_begin_with():
     assert [
-        charts.cell(t)[0]
+        charts.workbook_cell(t)[0]
         for t in ("=1+1", "+1", "-1", "@x", "http://a", "JavaScript:x", "mailto:a")
     ] == ["'"] * 7
-    assert charts.cell("Federated") == "Federated" and charts.cell("a\x00\x08b\ufffe") == "ab"
-    assert not any(charts.RISKY.match(charts.cell(evil)) for evil in EVIL)
+    assert (
+        charts.workbook_cell("Federated") == "Federated"
+        and charts.workbook_cell("a\x00\x08b\ufffe") == "ab"
+    )
+    assert not any(charts.RISKY.match(charts.workbook_cell(evil)) for evil in EVIL)
 
 
 def test_text_is_shrunk_then_cut_and_says_so():
-    assert fitted(["word"], 5, 1, (20, 8)) == (20, ["word"])
-    assert fitted(["word " * 60], 5, 1, (20, 8))[0] < 20
-    size, shown = fitted(["word"] * 60, 5, 1, (20, 8))
+    assert fit_text(["word"], 5, 1, (20, 8)) == (20, ["word"])
+    assert fit_text(["word " * 60], 5, 1, (20, 8))[0] < 20
+    size, shown = fit_text(["word"] * 60, 5, 1, (20, 8))
     assert size == 8 and shown[-1] == f"… +{60 - len(shown) + 1}"
 
 

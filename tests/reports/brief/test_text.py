@@ -11,7 +11,7 @@ from fedkit.core import locale
 from fedkit.core.errors import FedkitError
 from fedkit.network import DEVICES, LINKS
 from fedkit.reports.text import brief
-from fedkit.reports.text.brief import STRINGS, UI, language, text, ui
+from fedkit.reports.text.brief import STRINGS, UI, brief_text, check_language, ui_texts
 
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 # a sign between numbers: no word in them
@@ -59,16 +59,16 @@ def test_no_english_sentence_is_left_in_the_japanese():
 
 def test_the_pages_labels_are_those_agreed_on():
     assert tuple(SPEC_UI.split()) == UI
-    assert set(ui("en")) == set(ui("ja")) == set(UI)
+    assert set(ui_texts("en")) == set(ui_texts("ja")) == set(UI)
 
 
 def test_a_text_from_data_is_not_read_as_a_form():
-    assert "{id} <b>" in text("found.winners", "en", id="{id} <b>", least="+1")
+    assert "{id} <b>" in brief_text("found.winners", "en", id="{id} <b>", least="+1")
 
 
 def test_an_unknown_language_is_refused():
     with pytest.raises(FedkitError, match=r"'fr' is not known; choose one of: en, ja"):
-        language("fr")
+        check_language("fr")
 
 
 def test_every_string_is_used():

@@ -16,7 +16,7 @@ import pytest
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import ClientRecord, RoundRecord, Run
-from fedkit.reports.governance.case import case
+from fedkit.reports.governance.case import make_case
 from fedkit.reports.governance.document import (
     BLANK,
     Bullets,
@@ -26,13 +26,13 @@ from fedkit.reports.governance.document import (
     Paragraph,
     Table,
     Title,
-    clean,
+    visible_text,
 )
-from fedkit.reports.governance.document import words as texts
+from fedkit.reports.governance.document import document_texts as texts
 from fedkit.reports.governance.docx import WIDE, column_widths, to_docx
-from fedkit.reports.governance.markdown import render
-from fedkit.reports.governance.pack import DOCUMENTS, documents, write_pack
-from fedkit.reports.governance.risks import RULES, found
+from fedkit.reports.governance.markdown import render_markdown
+from fedkit.reports.governance.pack import DOCUMENTS, make_documents, write_pack
+from fedkit.reports.governance.risks import RULES, applicable_risks
 from fedkit.reports.text import governance, hosting, impact_assessment, model_card, ownership, terms
 from fedkit.reports.text import leaving as leaving_module
 from fedkit.reports.text import risks as risks_module
@@ -150,7 +150,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_document_opens_with_the_mark_and_is_whole(kind, lang):
     mark = {"en": "not legal advice", "ja": "法的助言ではありません"}[lang]
-    made_ones = documents([KINDS[kind]], lang)
+    made_ones = make_documents([KINDS[kind]], lang)
     assert len(made_ones) == len(DOCUMENTS) == 7
     for document in made_ones:
         first, second = document.blocks[:2]
@@ -186,7 +186,7 @@ def test_both_languages_have_the_same_keys_lines_and_places():
 
 def test_japanese_is_japanese():
     names = ("adapter_model.safetensors", "MIT", "Model Cards")
-    for document in documents([KINDS["private"]], "ja"):
+    for document in make_documents([KINDS["private"]], "ja"):
         ours = [t for t in texts(document) if len(t) > 25 and not re.fullmatch(r"[\x00-\x7f]+", t)]
         plain = [t for t in texts(document) if len(t) > 25 and t not in ours]
         assert all(
@@ -244,7 +244,7 @@ def test_every_number_comes_from_the_record():
     # of laws, papers, intervals, documents and clauses
     ours = {"35", "2019", "95", "1", "2", "3", "4", "5", "6", "7"}
     for lang in LANGS:
-        for document in documents([KINDS["open"]], lang):
+        for document in make_documents([KINDS["open"]], lang):
             heads = {b.text for b in document.blocks if isinstance(b, Heading)}
             # numbers of risks
             rows = {row[0] for b in document.blocks if isinstance(b, Table) for row in b.rows}
@@ -257,7 +257,7 @@ def test_every_number_comes_from_the_record():
 
 
 def test_who_leaves_takes_its_label_and_the_others_pay():
-    leaving = documents([KINDS["open"]], "en")[3]
+    leaving = make_documents([KINDS["open"]], "en")[3]
     rows = next(b.rows for b in leaving.blocks if isinstance(b, Table) and b.rows[0][0] == "bakery")
     # 2 * (41 + 42) s; 2 * (10 + 15 + 2 * 7) kB
     assert rows[0] == ("bakery", "103", "Roof", "166\u00a0s", "78\u00a0kB")
@@ -265,7 +265,7 @@ def test_who_leaves_takes_its_label_and_the_others_pay():
 
 
 def test_risks_follow_the_record():
-    risks = {name: set(found(case([run], "en"))) for name, run in KINDS.items()}
+    risks = {name: set(applicable_risks(make_case([run], "en"))) for name, run in KINDS.items()}
     assert {
         "no_noise",
         "open_updates",
@@ -281,11 +281,15 @@ def test_risks_follow_the_record():
     ] and "no_noise" not in risks["private"]
     assert "key_holder" in risks["client"] and "masks" not in risks["client"]
     assert "unfinished" in risks["unfinished"] and "unfinished" not in risks["open"]
-    assert "no_hash" in found(case([replace(made(), model=made().model | {"sha256": None})], "ja"))
+    assert "no_hash" in applicable_risks(
+        make_case([replace(made(), model=made().model | {"sha256": None})], "ja")
+    )
     lost = replace(
         made().rounds[1], clients=(ClientRecord("bakery", status="lost", reason="line"),)
     )
-    assert "failed" in found(case([replace(made(), rounds=(made().rounds[0], lost))], "en"))
+    assert "failed" in applicable_risks(
+        make_case([replace(made(), rounds=(made().rounds[0], lost))], "en")
+    )
     assert {f"risk_{key}" for key in RULES} == {
         key for key in risks_module.WORDS["en"] if key.startswith("risk_")
     }
@@ -311,9 +315,9 @@ def test_hostile_names_stay_names(lang):
             model=run.model | {"name": sites[2], "source": sites[1]},
             config=run.config | {"tune": sites[0]},
         )
-        for hostile, plain in zip(documents([run], lang), documents([made()], lang)):
+        for hostile, plain in zip(make_documents([run], lang), make_documents([made()], lang)):
             tokens = [
-                *(tokens := parser.parse(render(hostile))),
+                *(tokens := parser.parse(render_markdown(hostile))),
                 *(c for t in tokens for c in t.children or []),
             ]
             kinds = {t.type for t in tokens}
@@ -327,7 +331,7 @@ def test_hostile_names_stay_names(lang):
                 "hr",
             }, hostile.name
             counted = [
-                sum(t.type == "heading_open" for t in parser.parse(render(d)))
+                sum(t.type == "heading_open" for t in parser.parse(render_markdown(d)))
                 for d in (hostile, plain)
             ]
             # the notes have a heading
@@ -339,7 +343,7 @@ def test_hostile_names_stay_names(lang):
                 len(b.head) * (1 + len(b.rows)) for b in hostile.blocks if isinstance(b, Table)
             )
             # code is shown as it is
-            told = re.sub(r"^fedkit run .*$", "", render(hostile), flags=re.M)
+            told = re.sub(r"^fedkit run .*$", "", render_markdown(hostile), flags=re.M)
             assert (
                 not re.search(r"[\u202a-\u202e\u2066-\u2069\x00-\x08]", told)
                 and "://evil" not in told
@@ -363,18 +367,18 @@ def test_markdown_shows_exactly_the_text():
         "0.6.0",
         "a_b_c",
     ):
-        shown = render(Document("x", "en", (Paragraph(text),)))
+        shown = render_markdown(Document("x", "en", (Paragraph(text),)))
         inline = [t for t in parser.parse(shown) if t.type == "inline"]
         assert "".join(c.content for t in inline for c in t.children).replace(
             "\u2060", ""
-        ) == clean(text)
+        ) == visible_text(text)
         assert [t.type for t in parser.parse(shown)] == [
             "paragraph_open",
             "inline",
             "paragraph_close",
         ], text
     assert (
-        render(Document("x", "en", (Paragraph("0.6.0 of adapter_model.safetensors"),)))
+        render_markdown(Document("x", "en", (Paragraph("0.6.0 of adapter_model.safetensors"),)))
         == "0.6.0 of adapter\\_model.safetensors\n"
     )
 
@@ -386,7 +390,7 @@ def test_word_files_open_with_headings_numbers_and_marked_blanks(lang):
     from docx.oxml.ns import qn
 
     day = datetime.date(2026, 4, 1)
-    for document in documents([KINDS["open"]], lang, day):
+    for document in make_documents([KINDS["open"]], lang, day):
         body = to_docx(document)
         assert body == to_docx(document)
         word = opened(io.BytesIO(body))
@@ -413,7 +417,7 @@ def test_word_files_open_with_headings_numbers_and_marked_blanks(lang):
             next(r.iter(qn("w:highlight"))).get(qn("w:val")) == "yellow" for r in runs
         )
         written = sum(text.count(BLANK[lang]) for text in texts(document))
-        assert written == len(runs) == render(document).count(BLANK[lang])
+        assert written == len(runs) == render_markdown(document).count(BLANK[lang])
 
 
 def test_columns_are_as_wide_as_their_text_asks_and_fill_the_page():
@@ -427,7 +431,7 @@ def test_columns_are_as_wide_as_their_text_asks_and_fill_the_page():
 
 
 def test_without_a_date_no_time_is_written():
-    body = to_docx(documents([KINDS["open"]], "en")[0])
+    body = to_docx(make_documents([KINDS["open"]], "en")[0])
     core = zipfile.ZipFile(io.BytesIO(body)).read("docProps/core.xml").decode()
     assert "created" not in core and "modified" not in core
 
@@ -438,13 +442,14 @@ def test_baselines_stand_beside_the_run_in_the_model_card():
     )
     rows = [
         row
-        for b in documents([made(), local], "ja")[6].blocks
+        for b in make_documents([made(), local], "ja")[6].blocks
         if isinstance(b, Table)
         for row in b.rows
     ]
     assert ("単独学習", "head", "51.2%", "44.7%〜57.7%") in rows
     assert any(
-        "ベースラインの記録が与えられていない" in t for t in texts(documents([made()], "ja")[6])
+        "ベースラインの記録が与えられていない" in t
+        for t in texts(make_documents([made()], "ja")[6])
     )
 
 
@@ -485,19 +490,19 @@ def test_the_pack_follows_no_link_and_spares_foreign_files(tmp_path):
 def test_what_cannot_be_told_is_refused_in_one_line():
     for records, lang in (([made()], "fr"), ([replace(made(), method="local")], "en"), ([], "en")):
         with pytest.raises(FedkitError) as error:
-            documents(records, lang)
+            make_documents(records, lang)
         assert "\n" not in str(error.value)
 
 
 def test_settings_of_another_version_give_no_command():
     run = replace(made(finished=False), config=made().config | {"from_tomorrow": 1})
-    assert any("no command line" in t for t in texts(documents([run], "en")[6]))
+    assert any("no command line" in t for t in texts(make_documents([run], "en")[6]))
 
 
 def test_many_members_are_cut_and_said():
     run = made()
     sites = [{"id": f"s{i}", "train": 5, "labels": {"Money": 5}} for i in range(230)]
-    told = documents([replace(run, data=run.data | {"clients": sites})], "en")[0]
+    told = make_documents([replace(run, data=run.data | {"clients": sites})], "en")[0]
     assert any("230 in all" in t for t in texts(told))
     assert max(len(b.rows) for b in told.blocks if isinstance(b, Table)) == 200
 
@@ -506,7 +511,7 @@ def test_lists_in_words_are_short_enough_to_read():
     for lang in LANGS:
         items = [
             i
-            for d in documents([KINDS["open"]], lang)
+            for d in make_documents([KINDS["open"]], lang)
             for b in d.blocks
             if isinstance(b, Bullets)
             for i in b.items

@@ -78,10 +78,10 @@ def test_what_is_not_right_is_refused_with_its_reason(tenseal):
     no_cipher = pack_upload("site-1", 1, 5000, session.agreed, b"\2ab\2cd")
     one_chunk = pack_upload("site-1", 1, 5000, session.agreed, b"\2ab")
     short, small = (
-        session._encrypted(np.ones(10)),
+        session.encrypt(np.ones(10)),
         tenseal.ckks_vector(session.client, np.ones(904), 2**20).serialize(),
     )
-    first = session._encrypted(np.ones(4096))
+    first = session.encrypt(np.ones(4096))
     other_sizes, other_scale = (
         pack_upload("site-1", 1, 5000, session.agreed, join_parts([first, c]))
         for c in (short, small)
@@ -116,7 +116,7 @@ def test_damaged_ciphertexts_under_a_right_checksum_are_refused_or_added_and_nev
     tenseal, seed
 ):
     session, rng = make_lock("ckks").open(NAMES, 50, 0, 1), np.random.default_rng(seed)
-    chunk = bytearray(session._encrypted(np.ones(50)))
+    chunk = bytearray(session.encrypt(np.ones(50)))
     for place in rng.integers(0, 150 if seed % 2 else len(chunk), 3):
         chunk[place] = rng.integers(256)
     try:

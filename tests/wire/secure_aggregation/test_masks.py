@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fedkit.core.errors import FedkitError, PayloadError
+from fedkit.core.spec import first_paragraph
 from fedkit.wire.payload import HEADER
 from fedkit.wire.secure_aggregation.fixed_point import FixedPoint, pack_upload, unpack_upload
 from fedkit.wire.secure_aggregation.masking_client import (
@@ -252,13 +253,13 @@ def test_an_upload_that_comes_late_stays_hidden_by_its_self_mask():
     run(session, values, names(4)[:3])
     late = session.seal("site-4", values["site-4"])
     # the server takes site-4 for lost and uncovers its pairwise masks
-    shares, _ = session._collect_shares(names(4)[:3])
-    key, seen = session._secret(3, shares), session.fixed.unpack(late[-4 * size :], size)
+    shares, _ = session.collect_shares(names(4)[:3])
+    key, seen = session.join_secret(3, shares), session.fixed.unpack(late[-4 * size :], size)
     for p in range(3):
         # plus and minus the other way round
         add_pair_mask(seen, shared_key(key, session.public[p], 3, p), p, 3)
     assert stats.chisquare(np.bincount(seen >> np.uint32(24), minlength=256)).pvalue > 1e-4
-    own = self_mask(session.masking_clients[3]._secret("self mask"), session.fixed, size)
+    own = self_mask(session.masking_clients[3].secret("self mask"), session.fixed, size)
     assert np.array_equal(
         session.fixed.to_signed(seen - own), session.round_vector("site-4", values["site-4"])
     )
@@ -376,7 +377,7 @@ def test_one_client_is_no_crowd():
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_lock_is_described_and_built_by_its_name(name):
-    about = " ".join((LOCKS[name].__doc__ or "").split("\n\n")[0].split())
+    about = first_paragraph(LOCKS[name])
     assert about.endswith((".", ")")) and len(about) <= 140
     assert make_lock(name) == LOCKS[name](), [f.name for f in fields(LOCKS[name])]
 
@@ -419,7 +420,7 @@ def test_of_no_client_are_both_secrets_revealed():
     session, values = opened("masks", 8), vectors(8)
     run(session, values, names(8)[:6])
     revealed: dict[int, set[bool]] = {}
-    real = session._collect_shares
+    real = session.collect_shares
 
     def watched(there):
         shares, nbytes = real(there)
@@ -434,7 +435,7 @@ def test_of_no_client_are_both_secrets_revealed():
                 revealed.setdefault(owner, set()).add(share == both[:16])
         return shares, nbytes
 
-    session._collect_shares = watched
+    session.collect_shares = watched
     session.result()
     assert revealed == {i: {i < 6} for i in range(8)}, (
         "self masks of those who uploaded, mask keys of the others"
@@ -472,14 +473,14 @@ def test_a_changed_share_is_noticed():
 def test_wrong_shares_of_a_mask_key_are_noticed():
     session, values = opened("masks", 5), vectors(5)
     run(session, values, names(5)[:4])
-    real = session._collect_shares
+    real = session.collect_shares
 
     def lying(there):
         shares, nbytes = real(there)
         shares[4][0] = bytes(16)
         return shares, nbytes
 
-    session._collect_shares = lying
+    session.collect_shares = lying
     with pytest.raises(PayloadError, match="wrong shares of the mask key of site-5"):
         session.result()
 

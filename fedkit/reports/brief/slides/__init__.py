@@ -1,6 +1,4 @@
-"""The brief as PowerPoint, with native charts that can be edited.
+"""The brief as PowerPoint with native, editable charts.
 
-In: a `Brief`. Out: one .pptx file; `deck` has a function for each slide, `boxes` the text,
-`charts` and `chart_xml` the pictures.
-May import: core, plots.theme, reports.brief.
+In: a `Brief`. Out: one .pptx. May import: core, plots.theme, reports.brief.
 """

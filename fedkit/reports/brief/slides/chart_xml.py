@@ -1,7 +1,6 @@
-"""What native charts of a slide are put together from: plot areas of a known place, labels, error
-bars, marks, scales of money.
+"""Parts of native charts: plot areas, labels, error bars, marks, scales of money.
 
-The plot area has a fixed place in its chart, so that what labels need beside it can be reckoned;
+The plot area has a fixed place in its chart, so that the room for labels can be computed;
 everything stays editable.
 """
 
@@ -11,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from fedkit.core import locale
-from fedkit.reports.brief.text_metrics import clean, extent
+from fedkit.reports.brief.text_metrics import clean_text, text_width
 
 LATIN, EAST = "Arial", "Yu Gothic"  # on Windows and with Office for Mac
 SOFT, FIRM = "#d9d9d9", "#222222"  # lines of a grid; axes and marks
@@ -21,9 +20,10 @@ UNITS = {"en": (1e6, 1e6, " million"), "ja": (1e5, 1e4, "万")}
 DRAWN = "application/vnd.openxmlformats-officedocument.drawingml.chartshapes+xml"
 
 
-def chart(slide, kind, data, box: Sequence[int], plot: Sequence[float], size: int = 12):
-    """A chart in a box (EMU) without legend and title; plot: left, top, width, height of its plot
-    area as shares of the box.
+def add_chart(slide, kind, data, box: Sequence[int], plot: Sequence[float], size: int = 12):
+    """Add a chart in a box (EMU) without legend and title.
+
+    plot: left, top, width, height of its plot area as shares of the box.
     """
     from pptx.oxml import parse_xml
     from pptx.oxml.ns import nsdecls, qn
@@ -32,7 +32,7 @@ def chart(slide, kind, data, box: Sequence[int], plot: Sequence[float], size: in
     made = slide.shapes.add_chart(kind, *box, data).chart
     made.has_legend = made.has_title = False
     made.font.size = Pt(size)
-    typefaces(made.font._rPr)
+    set_typefaces(made.font._rPr)
     area = made._chartSpace.chart.plotArea
     for old in area.findall(qn("c:layout")):
         area.remove(old)
@@ -40,14 +40,20 @@ def chart(slide, kind, data, box: Sequence[int], plot: Sequence[float], size: in
     area.insert(
         0,
         parse_xml(
-            f'<c:layout {nsdecls("c")}><c:manualLayout><c:layoutTarget val="inner"/><c:xMode'
-            f' val="edge"/><c:yMode val="edge"/>{sides}</c:manualLayout></c:layout>'
+            f"<c:layout {nsdecls('c')}>"
+            "<c:manualLayout>"
+            '<c:layoutTarget val="inner"/>'
+            '<c:xMode val="edge"/>'
+            '<c:yMode val="edge"/>'
+            f"{sides}"
+            "</c:manualLayout>"
+            "</c:layout>"
         ),
     )
     return made
 
 
-def typefaces(properties) -> None:
+def set_typefaces(properties) -> None:
     """Set the Latin and the East Asian typeface of a run's or a chart's text properties."""
     from pptx.oxml.ns import qn
 
@@ -57,78 +63,75 @@ def typefaces(properties) -> None:
         properties.append(properties.makeelement(qn(tag), {"typeface": name}))
 
 
-def paint(fill, colour: str) -> None:
+def fill_colour(fill, colour: str) -> None:
     from pptx.dml.color import RGBColor
 
     fill.solid()
     fill.fore_color.rgb = RGBColor.from_string(colour.lstrip("#").upper())
 
 
-def rule(line, colour: str, points: float) -> None:
+def style_line(line, colour: str, points: float) -> None:
     from pptx.util import Pt
 
-    paint(line.fill, colour)
+    fill_colour(line.fill, colour)
     line.width = Pt(points)
 
 
-def label(point, text: str, position, size: int = 12, bold: bool = False) -> None:
-    """A direct label of a point on one line; it stays editable text and, as no cell holds it, needs
-    no guard.
-    """
+def add_label(point, text: str, position, size: int = 12, bold: bool = False) -> None:
+    """Add a direct label of a point on one line; it is editable text, not a cell's value."""
     from pptx.util import Pt
 
     held = point.data_label
     held.text_frame.word_wrap = False
     run = held.text_frame.paragraphs[0].add_run()
     run.text, run.font.size, run.font.bold = text, Pt(size), bold
-    typefaces(run._r.get_or_add_rPr())
+    set_typefaces(run._r.get_or_add_rPr())
     held.position = position
 
 
-def beside(text: str, right: bool) -> str:
-    """Text that, centred on a point, stands to the right or to the left of it: as much space as it
-    is wide.
-    """
-    room = SPACE * (8 + math.ceil(extent(text) / extent(SPACE)))
+def pad_beside(text: str, right: bool) -> str:
+    """Pad text that is centred on a point with spaces, so that it stands to its right or left."""
+    room = SPACE * (8 + math.ceil(text_width(text) / text_width(SPACE)))
     return room + text if right else text + room
 
 
-def axis(
+def format_axis(
     one,
     text: str = "",
     low: float | None = None,
     high: float | None = None,
     step: float | None = None,
 ) -> None:
-    """Ends, step and title of an axis, with a pale grid."""
+    """Set ends, step and title of an axis, with a pale grid."""
     from pptx.util import Pt
 
     one.minimum_scale, one.maximum_scale, one.major_unit = low, high, step
     if one.has_major_gridlines:
-        rule(one.major_gridlines.format.line, SOFT, 0.75)
+        style_line(one.major_gridlines.format.line, SOFT, 0.75)
     one.format.line.fill.background()
     if text:
         one.has_title = True
         run = one.axis_title.text_frame.paragraphs[0].add_run()
-        run.text, run.font.size, run.font.bold = clean(text, 60), Pt(12), False
-        typefaces(run._r.get_or_add_rPr())
+        run.text, run.font.size, run.font.bold = clean_text(text, 60), Pt(12), False
+        set_typefaces(run._r.get_or_add_rPr())
 
 
-def every_name(one, points: float) -> None:
-    """The axis of categories: a firm line without ticks, and no name left out."""
+def show_every_category(one, points: float) -> None:
+    """Format the axis of categories: a firm line without ticks, and no name left out."""
     from pptx.enum.chart import XL_TICK_MARK
     from pptx.oxml import parse_xml
     from pptx.oxml.ns import nsdecls, qn
 
     one.major_tick_mark = XL_TICK_MARK.NONE
-    rule(one.format.line, FIRM, points)
+    style_line(one.format.line, FIRM, points)
     skip = parse_xml(f'<c:tickLblSkip {nsdecls("c")} val="1"/>')
     one._element.find(qn("c:noMultiLvlLbl")).addprevious(skip)
 
 
-def scale(low: float, high: float, most: int = 5) -> tuple[float, float, float]:
-    """(low, high, step): ends moved outwards to whole steps of 1, 2 or 5 times a power of ten, zero
-    among them; `most` steps or one more.
+def axis_scale(low: float, high: float, most: int = 5) -> tuple[float, float, float]:
+    """Return (low, high, step): whole steps of 1, 2 or 5 times a power of ten, including zero.
+
+    There are `most` steps or one more.
     """
     low, high = min(low, 0.0), max(high, 0.0)
     least = ((high - low) or 1.0) / most
@@ -137,9 +140,10 @@ def scale(low: float, high: float, most: int = 5) -> tuple[float, float, float]:
     return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, step
 
 
-def money(values: Sequence[float], step: float, currency: str, lang: str) -> tuple[float, str, str]:
-    """(what to divide the data by, number format of the axis, name of the unit) so that few digits
-    stand at an axis.
+def money_format(
+    values: Sequence[float], step: float, currency: str, lang: str
+) -> tuple[float, str, str]:
+    """Return (divisor of the data, number format, unit name) for few digits at an axis.
 
     English: '¥ million', by the number format. Japanese: '万円', by the data, as no number format
     counts in ten thousands.
@@ -158,13 +162,13 @@ def money(values: Sequence[float], step: float, currency: str, lang: str) -> tup
         if lang == "en"
         else locale.NAMES_JA.get(currency, currency)
     )
-    said = clean(said, 12)
+    said = clean_text(said, 12)
     named = (said + name * big) if lang == "en" else name * big + said
     return by, f"{digits};\u2212{digits};0", named
 
 
-def error_bars(series, spreads: Sequence[tuple[float, float]]) -> None:
-    """Native error bars with given ends (ECMA-376 21.2.2.55): plus and minus from each value."""
+def add_error_bars(series, spreads: Sequence[tuple[float, float]]) -> None:
+    """Add native error bars with given ends (ECMA-376 21.2.2.55): plus and minus of values."""
     from pptx.oxml import parse_xml
     from pptx.oxml.ns import nsdecls, qn
 
@@ -174,20 +178,25 @@ def error_bars(series, spreads: Sequence[tuple[float, float]]) -> None:
     ]
     plus, minus = (_literal(name, values) for name, values in zip(("plus", "minus"), sides))
     bars = parse_xml(
-        f'<c:errBars {nsdecls("c", "a")}><c:errBarType val="both"/><c:errValType'
-        f' val="cust"/><c:noEndCap val="0"/>{plus}{minus}<c:spPr><a:ln'
-        ' w="15875"><a:solidFill><a:srgbClr'
-        ' val="222222"/></a:solidFill></a:ln></c:spPr></c:errBars>'
+        f"<c:errBars {nsdecls('c', 'a')}>"
+        '<c:errBarType val="both"/>'
+        '<c:errValType val="cust"/>'
+        '<c:noEndCap val="0"/>'
+        f"{plus}{minus}"
+        "<c:spPr>"
+        '<a:ln w="15875"><a:solidFill><a:srgbClr val="222222"/></a:solidFill></a:ln>'
+        "</c:spPr>"
+        "</c:errBars>"
     )
     series._element.find(qn("c:cat")).addprevious(bars)
 
 
-def marks(
+def add_marks(
     made,
     lines: Sequence[tuple[float, float, float]],
     words: Sequence[tuple[float, float, float, float, str]],
 ) -> None:
-    """Upright lines and words on a chart that move with it (ECMA-376 21.3), in shares of it.
+    """Add vertical lines and words that move with a chart (ECMA-376 21.3), in shares of it.
 
     lines: (x, top, bottom); words: (x, y, width, height, text), centred.
     """
@@ -213,11 +222,17 @@ def _line(number: int, x: float, top: float, bottom: float) -> str:
         top,
         x,
         bottom,
-        f'<cdr:cxnSp macro=""><cdr:nvCxnSpPr><cdr:cNvPr id="{number}" name="Line'
-        f' {number}"/><cdr:cNvCxnSpPr/></cdr:nvCxnSpPr><cdr:spPr><a:xfrm><a:off x="0" y="0"/><a:ext'
-        ' cx="0" cy="0"/></a:xfrm><a:prstGeom prst="line"><a:avLst/></a:prstGeom><a:ln'
-        ' w="15875"><a:solidFill><a:srgbClr'
-        ' val="595959"/></a:solidFill></a:ln></cdr:spPr></cdr:cxnSp>',
+        '<cdr:cxnSp macro="">'
+        "<cdr:nvCxnSpPr>"
+        f'<cdr:cNvPr id="{number}" name="Line {number}"/>'
+        "<cdr:cNvCxnSpPr/>"
+        "</cdr:nvCxnSpPr>"
+        "<cdr:spPr>"
+        '<a:xfrm><a:off x="0" y="0"/><a:ext cx="0" cy="0"/></a:xfrm>'
+        '<a:prstGeom prst="line"><a:avLst/></a:prstGeom>'
+        '<a:ln w="15875"><a:solidFill><a:srgbClr val="595959"/></a:solidFill></a:ln>'
+        "</cdr:spPr>"
+        "</cdr:cxnSp>",
     )
 
 
@@ -229,15 +244,26 @@ def _word(number: int, x: float, y: float, wide: float, tall: float, text: str) 
         y,
         x + wide,
         y + tall,
-        f'<cdr:sp macro="" textlink=""><cdr:nvSpPr><cdr:cNvPr id="{number}" name="Words'
-        f' {number}"/><cdr:cNvSpPr txBox="1"/>'
-        '</cdr:nvSpPr><cdr:spPr><a:xfrm><a:off x="0" y="0"/><a:ext cx="0"'
-        ' cy="0"/></a:xfrm><a:prstGeom prst="rect"><a:avLst/></a:prstGeom></cdr:spPr>'
-        '<cdr:txBody><a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0"'
-        ' anchor="ctr"/><a:p><a:pPr algn="ctr"/><a:r><a:rPr sz="1200" b="1">'
-        f'<a:latin typeface="{LATIN}"/><a:ea'
-        f' typeface="{EAST}"/></a:rPr><a:t>{escape(clean(text, 60))}</a:t></a:r></a:p>'
-        "</cdr:txBody></cdr:sp>",
+        '<cdr:sp macro="" textlink="">'
+        "<cdr:nvSpPr>"
+        f'<cdr:cNvPr id="{number}" name="Words {number}"/>'
+        '<cdr:cNvSpPr txBox="1"/>'
+        "</cdr:nvSpPr>"
+        "<cdr:spPr>"
+        '<a:xfrm><a:off x="0" y="0"/><a:ext cx="0" cy="0"/></a:xfrm>'
+        '<a:prstGeom prst="rect"><a:avLst/></a:prstGeom>'
+        "</cdr:spPr>"
+        "<cdr:txBody>"
+        '<a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0" anchor="ctr"/>'
+        "<a:p>"
+        '<a:pPr algn="ctr"/>'
+        "<a:r>"
+        f'<a:rPr sz="1200" b="1"><a:latin typeface="{LATIN}"/><a:ea typeface="{EAST}"/></a:rPr>'
+        f"<a:t>{escape(clean_text(text, 60))}</a:t>"
+        "</a:r>"
+        "</a:p>"
+        "</cdr:txBody>"
+        "</cdr:sp>",
     )
 
 
@@ -254,6 +280,11 @@ def _literal(name: str, values: Sequence[float]) -> str:
         f'<c:pt idx="{i}"><c:v>{max(v, 0.0):.6g}</c:v></c:pt>' for i, v in enumerate(values)
     )
     return (
-        f"<c:{name}><c:numLit><c:formatCode>General</c:formatCode><c:ptCount"
-        f' val="{len(values)}"/>{inside}</c:numLit></c:{name}>'
+        f"<c:{name}>"
+        "<c:numLit>"
+        "<c:formatCode>General</c:formatCode>"
+        f'<c:ptCount val="{len(values)}"/>'
+        f"{inside}"
+        "</c:numLit>"
+        f"</c:{name}>"
     )
