@@ -231,7 +231,7 @@ def softmax_heads(
     num_labels: int = 0,
     steps: int = 200,
 ) -> np.ndarray:
-    """Return logits (S, n, labels) of heads trained as by `overfit_head` on rows of `chosen` (S, n)."""
+    """Return logits (S, n, labels) of one `overfit_head` for each row of `chosen` (S, n)."""
     parts = [
         _train_heads(vectors, labels, rows, num_labels, steps)
         for rows in np.array_split(chosen, -(-len(chosen) // 8))

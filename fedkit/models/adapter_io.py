@@ -148,7 +148,8 @@ def _body_file(model: Model) -> str:
 
 def _virtual_tokens(model: Model, body: Params) -> Tensor:
     """Return the virtual tokens (tokens, width) computed from `body`; prefixes for all layers."""
-    maker, tokens = model.module.encoder.prompt_encoder["default"], model.tuner.tokens
+    maker = model.module.encoder.prompt_encoder["default"]
+    tokens: int = getattr(model.tuner, "tokens", 0)
     own = {n.removeprefix("prompt_encoder."): t for n, t in body.items()}
     with torch.no_grad():
         return torch.func.functional_call(maker, own, (torch.arange(tokens),))

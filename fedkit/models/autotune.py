@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from fedkit.core.errors import FedkitError
 
@@ -19,9 +18,7 @@ ATTENTION_KINDS = ("eager", "sdpa")
 DTYPE_CHOICES = ("auto", "float32", "bfloat16")
 
 
-def choose_precision(
-    encoder: nn.Module, device: torch.device, dtype: str = "auto"
-) -> tuple[str, str]:
+def choose_precision(encoder: Any, device: torch.device, dtype: str = "auto") -> tuple[str, str]:
     """Return (dtype name, attention name) for training `encoder` on `device`.
 
     dtype 'auto' chooses bfloat16 on a CPU only if a forward and backward pass is at least 10 %
@@ -37,10 +34,7 @@ def choose_precision(
         return ("bfloat16" if fast else "float32") if dtype == "auto" else dtype, "sdpa"
     seconds = _cached_seconds(encoder)
     names = ("float32", "bfloat16") if dtype == "auto" else (dtype,)
-    best = {
-        name: min(ATTENTION_KINDS, key=lambda a, name=name: seconds[f"{name}/{a}"])
-        for name in names
-    }
+    best = {name: _fastest_attention(seconds, name) for name in names}
     cost = {name: seconds[f"{name}/{best[name]}"] for name in names}
     name = "bfloat16" if len(names) == 2 and cost["bfloat16"] < 0.9 * cost["float32"] else names[0]
     return name, best[name]
@@ -55,12 +49,17 @@ def cache_file() -> Path:
     return Path(root) / "probe.json"
 
 
-def _cached_seconds(encoder: nn.Module) -> dict[str, float]:
+def _fastest_attention(seconds: dict[str, float], dtype: str) -> str:
+    return min(ATTENTION_KINDS, key=lambda kind: seconds[f"{dtype}/{kind}"])
+
+
+def _cached_seconds(encoder: Any) -> dict[str, float]:
     key = (
         f"{processor_name()}|torch {torch.__version__}|{torch.get_num_threads()} threads|width"
         f" {encoder.config.hidden_size}"
     )
-    if _usable(entry := _read_cache().get(key)):
+    entry = _read_cache().get(key)
+    if entry is not None and _usable(entry):
         return entry
     # read again after measuring: another process may have been faster
     measured, known = measure_seconds(encoder), _read_cache()
@@ -95,7 +94,7 @@ def _write_cache(known: dict[str, Any]) -> None:
 
 
 def measure_seconds(
-    encoder: nn.Module, batch: int = 16, tokens: int = 20, repeats: int = 5
+    encoder: Any, batch: int = 16, tokens: int = 20, repeats: int = 5
 ) -> dict[str, float]:
     """Return {'dtype/attention': best seconds of a forward and backward pass on random tokens}."""
     ids = torch.randint(100, 1000, (batch, tokens), generator=torch.Generator().manual_seed(0))

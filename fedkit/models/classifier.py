@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class TextClassifier(nn.Module):
 
     def __init__(self, encoder: nn.Module, hidden: int, num_labels: int):
         super().__init__()
-        self.encoder = encoder
+        self.encoder: Any = encoder  # torch does not type its attributes
         self.head = nn.Linear(hidden, num_labels)
 
     def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class TextClassifier(nn.Module):
         return self.head(self.features(input_ids, attention_mask))  # (batch, labels)
 
 
-def without_peft(encoder: nn.Module) -> nn.Module:
+def without_peft(encoder: Any) -> nn.Module:
     """Return the encoder without its PEFT wrapper."""
     return encoder.get_base_model() if hasattr(encoder, "get_base_model") else encoder
 
@@ -147,7 +147,8 @@ class Model:
 
     def batch(self, examples: Examples, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return (input_ids, attention_mask) of rows, int64, each (len(rows), longest text)."""
-        return self.pad_batch([examples.tokens[i] for i in rows])
+        tokens = _token_ids(examples)
+        return self.pad_batch([tokens[i] for i in rows])
 
     def pad_batch(self, texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         """Return (input_ids, attention_mask) of texts given as token ids, padded to the longest."""
@@ -172,7 +173,8 @@ class Model:
     def _vectors(self, examples: Examples, rows: np.ndarray) -> Tensor:
         if self.fast_encoder is None:
             return self.module.features(*self.batch(examples, rows))
-        texts = [examples.tokens[i] for i in rows]
+        tokens = _token_ids(examples)
+        texts = [tokens[i] for i in rows]
         return self.fast_encoder.features(
             texts, {n: p.detach()[None] for n, p in self.trainable.items()}
         )
@@ -195,7 +197,7 @@ def batches_by_length(examples: Examples, texts: int, tokens: int) -> Iterator[n
 
     Shortest texts first, so that there is little padding. A batch has at least one text.
     """
-    lengths = np.array([len(t) for t in examples.tokens], int)
+    lengths = np.array([len(t) for t in _token_ids(examples)], dtype=int)
     order, start = np.argsort(lengths, kind="stable"), 0
     while start < len(order):
         longest = lengths[order[start : start + texts]]
@@ -208,3 +210,8 @@ def peft_name(name: str) -> str:
     """Return a parameter's name in PEFT's files, such as 'base_model...lora_A.weight'."""
     name = name.removeprefix("encoder.").replace(".default.", ".").removesuffix(".default")
     return name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
+
+
+def _token_ids(examples: Examples) -> tuple[Tokens, ...]:
+    assert examples.tokens is not None, "tokenize the examples first"
+    return examples.tokens

@@ -19,7 +19,7 @@ ALIKE = 0.15  # clients have a similar mix when no share of a label differs by m
 def who_has_what(frame: DataFrame | Run) -> go.Figure:
     """Draw clients x labels as a heat map of training examples, a client per column.
 
-    frame: from `data.partition.describe` (a row per client, a column per label), or a record.
+    frame: from `count_client_labels` (a row per client, a column per label), or a record.
     """
     frame = measures.client_labels(frame) if isinstance(frame, Run) else frame
     (n, m), numbered = frame.shape, len(frame) <= NUMBERED and frame.shape[1] <= FEW

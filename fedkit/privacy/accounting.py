@@ -266,10 +266,9 @@ def explain_epsilon(
 ) -> list[str]:
     """Return what must be stated with an epsilon, one sentence per line.
 
-    Unit, adjacency, sampling, delta against n, accountant, and what is not covered.
-    unit: one of UNITS or words for another. num_units: number of units of all clients together.
-    sampling: words that replace those from the blocks' rates, if units are not drawn by Poisson
-    sampling.
+    Unit, adjacency, sampling, delta against n, accountant, and what is not covered. unit: one of
+    UNIT_WORDS or words for another. num_units: number of units of all clients together. sampling:
+    words that replace those from the blocks' rates, for other than Poisson sampling.
     """
     about = first_paragraph(ACCOUNTANTS[accountant])
     return [

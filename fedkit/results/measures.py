@@ -128,7 +128,7 @@ def clients(run: Run) -> list[dict[str, Any]]:
 
 
 def client_labels(run: Run) -> pd.DataFrame:
-    """Return the examples per client (rows) and label (columns), as `partition.describe` does."""
+    """Return the examples per client (rows) and label (columns), as `count_client_labels`."""
     labels = [str(label) for label in run.data.get("labels", [])]
     there = [
         {str(k): as_number(n, "data.clients.labels") for k, n in c.get("labels", {}).items()}

@@ -45,11 +45,12 @@ class FeatureCache:
         counts = np.array([self.count(len(t)) for t in texts])
         kept = np.array([t in self.starts for t in texts])
         starts = np.array([self.starts[t] if k else begin[t] for t, k in zip(texts, kept)])
-        if kept.all():
+        if self.rows is not None and kept.all():
             return self.rows[self._index(starts, counts)]
+        assert fresh is not None
         out, places = fresh.new_empty(counts.sum(), fresh.shape[1]), np.cumsum(counts) - counts
         for which, source in ((kept, self.rows), (~kept, fresh)):
-            if which.any():
+            if source is not None and which.any():
                 out[self._index(places[which], counts[which])] = source[
                     self._index(starts[which], counts[which])
                 ]
@@ -68,21 +69,23 @@ class FeatureCache:
         )
         if fit:
             rows = int(ends[fit - 1])
-            self._reserve(self.used + rows, fresh)
-            self.rows[self.used : self.used + rows] = fresh[:rows]
+            held = self._reserve(self.used + rows, fresh)
+            held[self.used : self.used + rows] = fresh[:rows]
             self.starts.update(zip(texts[:fit], (self.used + starts[:fit]).tolist()))
             self.used += rows
         return dict(zip(texts, starts.tolist()))
 
-    def _reserve(self, end: int, like: Tensor) -> None:
-        """Make room for `end` rows, at least doubling, so that growing is cheap."""
+    def _reserve(self, end: int, like: Tensor) -> Tensor:
+        """Return the rows with room for `end`, at least doubling, so that growing is cheap."""
+        if self.rows is not None and end <= len(self.rows):
+            return self.rows
         room = 0 if self.rows is None else len(self.rows)
-        if end > room:
-            most = self.budget // (like.element_size() * like.shape[1])
-            grown = like.new_empty(max(end, min(2 * room, most)), like.shape[1])
-            if self.used:
-                grown[: self.used] = self.rows[: self.used]
-            self.rows = grown
+        most = self.budget // (like.element_size() * like.shape[1])
+        grown = like.new_empty(max(end, min(2 * room, most)), like.shape[1])
+        if self.rows is not None and self.used:
+            grown[: self.used] = self.rows[: self.used]
+        self.rows = grown
+        return grown
 
     def _index(self, starts: np.ndarray, counts: np.ndarray) -> Tensor:
         return torch.from_numpy(concatenated_ranges(starts, counts)).to(self.device)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ class GroupedLinear:
     names: {layer wrapped by PEFT: its name}. Raises Unsupported for a wrapper other than LoRA.
     """
 
-    def __init__(self, layers: list[nn.Module], names: dict[nn.Module, str]):
+    def __init__(self, layers: list[Any], names: dict[nn.Module, str]):
         bases = [getattr(layer, "base_layer", layer) for layer in layers]
         self.frozen = FrozenLinear(
             torch.cat([b.weight.detach() for b in bases]),
@@ -83,7 +84,7 @@ class GroupedLinear:
 class EncoderLayer:
     """A transformer layer: attention, then a feed-forward network, each with residual and norm."""
 
-    def __init__(self, layer: nn.Module, names: dict[nn.Module, str]):
+    def __init__(self, layer: Any, names: dict[nn.Module, str]):
         inner, after = layer.attention.self, layer.attention.output
         self.heads = inner.num_attention_heads
         self.qkv = GroupedLinear([inner.query, inner.key, inner.value], names)
@@ -116,9 +117,7 @@ class FastEncoder:
     module: a TextClassifier. trainable: names of its trained tensors. pad_id: of the padding token.
     """
 
-    def __init__(
-        self, module: nn.Module, trainable: Iterable[str], pad_id: int, device: torch.device
-    ):
+    def __init__(self, module: Any, trainable: Iterable[str], pad_id: int, device: torch.device):
         adapted = {m: n for n, m in module.encoder.named_modules() if hasattr(m, "lora_A")}
         base = module.encoder.get_base_model() if adapted else module.encoder
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from fedkit.core.errors import FedkitError
-from fedkit.models.tuners.lora import last_layers
+from fedkit.models.tuners.lora import Encoder, last_layers
 
 # last matrix of the feed-forward part in BERT, DistilBERT, ModernBERT
 FEED_FORWARD = ("output.dense", "ffn.lin2", "mlp.Wo")
@@ -48,7 +48,7 @@ class Adapter:
     default_lr = 3e-3
     needs = "layers whose feed-forward part ends as in BERT, DistilBERT or ModernBERT"
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         width = encoder.config.hidden_size
         if not 1 <= self.r <= width:
             raise FedkitError(f"tune 'adapter:r={self.r}' given; r must be from 1 to {width}")
@@ -76,7 +76,7 @@ class BitFit:
     default_lr = 3e-3
     needs = "a base model with biases"
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         encoder.requires_grad_(False)
         biases = [p for name, p in encoder.named_parameters() if name.rsplit(".", 1)[-1] == "bias"]
         if not biases:
@@ -102,7 +102,7 @@ class LayerNorm:
     default_lr = 3e-3
     needs = "a base model with LayerNorm or RMSNorm layers that have weights"
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         from peft import LNTuningConfig, TaskType, get_peft_model
 
         norms = [name for name, module in encoder.named_modules() if _is_norm(module)]
@@ -131,7 +131,7 @@ class Last:
     default_lr = 1e-3
     needs = "a base model with a list of layers of its own each (ALBERT shares one)"
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         depth = encoder.config.num_hidden_layers
         if not 1 <= self.k <= depth:
             raise FedkitError(
@@ -144,7 +144,7 @@ class Last:
         return encoder
 
 
-def encoder_layers(name: str, encoder: nn.Module) -> nn.ModuleList:
+def encoder_layers(name: str, encoder: Encoder) -> nn.ModuleList:
     """Return the encoder's layers, first to last.
 
     name: of the tuner, for the message. Raises FedkitError if the encoder has no such list.

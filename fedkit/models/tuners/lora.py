@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from fedkit.core.errors import FedkitError
+
+Encoder = Any  # a transformers encoder, an nn.Module; torch does not type its attributes
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Lora:
     default_lr = 3e-3
     needs = "linear layers that PEFT knows for this architecture, or that targets names"
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         from peft import LoraConfig, TaskType, get_peft_model
 
         width = encoder.config.hidden_size
@@ -41,7 +44,7 @@ class Lora:
         config = LoraConfig(
             task_type=TaskType.FEATURE_EXTRACTION,
             r=self.r,
-            lora_alpha=self.alpha,
+            lora_alpha=self.alpha,  # type: ignore[arg-type]  # PEFT divides by it
             target_modules=targets,
             layers_to_transform=top or None,
             use_rslora=self.use_rslora,
@@ -97,11 +100,11 @@ class Ia3:
         " (IA)^3"
     )
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         from peft import IA3Config, TaskType, get_peft_model
 
         bert = any(name.endswith("attention.self.key") for name, _ in encoder.named_modules())
-        places = {
+        places: dict[str, Any] = {
             "target_modules": ["key", "value", "output.dense"],
             "feedforward_modules": ["output.dense"],
         }
@@ -118,7 +121,7 @@ class Ia3:
             ) from None
 
 
-def last_layers(name: str, layers: int, encoder: nn.Module) -> list[int]:
+def last_layers(name: str, layers: int, encoder: Encoder) -> list[int]:
     """Return the indices of the last `layers` layers; none for 0.
 
     name: of the tuner, for the message. Raises FedkitError if the encoder has fewer layers.

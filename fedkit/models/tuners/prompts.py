@@ -8,11 +8,13 @@ hidden states are of virtual and real tokens; the sentence vector is the mean ov
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from fedkit.core.errors import FedkitError
+from fedkit.models.tuners.lora import Encoder
 
 MIN_TEXT_TOKENS = 4  # that must still fit, the smallest value of --max-tokens
 
@@ -32,7 +34,7 @@ class Prompt:
         " tokens"
     )
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         from peft import PromptTuningConfig, PromptTuningInit
 
         start = PromptTuningInit.SAMPLE_VOCAB
@@ -54,7 +56,7 @@ class PTuning:
     default_lr = 1e-3
     needs = Prompt.needs
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         from peft import PromptEncoderConfig
 
         if not 1 <= self.hidden <= 4096:
@@ -82,7 +84,7 @@ class Prefix:
         " the prefix"
     )
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         from peft import PrefixTuningConfig
 
         heads, width = encoder.config.num_attention_heads, encoder.config.hidden_size
@@ -96,7 +98,7 @@ class Prefix:
         )
 
 
-def max_positions(encoder: nn.Module) -> int | None:
+def max_positions(encoder: Encoder) -> int | None:
     """Return how many tokens the encoder can read, virtual ones included; None if unknown.
 
     RoBERTa's table has more rows than that: its positions start after its padding id.
@@ -110,8 +112,8 @@ def max_positions(encoder: nn.Module) -> int | None:
 
 
 def _with_virtual_tokens(
-    name: str, encoder: nn.Module, tokens: int, kind: type, **settings
-) -> nn.Module:
+    name: str, encoder: Encoder, tokens: int, kind: type, **settings: Any
+) -> Encoder:
     """Return the encoder wrapped by PEFT with a config of this kind.
 
     Raises FedkitError if the architecture does not read virtual tokens.
@@ -150,7 +152,7 @@ def _with_virtual_tokens(
 
 
 @torch.no_grad()
-def _hidden_states(encoder: nn.Module) -> torch.Tensor:
+def _hidden_states(encoder: Encoder) -> torch.Tensor:
     """Return the hidden states (1, tokens, d) of a text of two tokens."""
     ids = torch.tensor([[1, 2]], device=next(encoder.parameters()).device)
     return encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state

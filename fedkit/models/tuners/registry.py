@@ -10,11 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import nn
-
 from fedkit.core.spec import build_entry
 from fedkit.models.tuners.in_place import Adapter, BitFit, Last, LayerNorm
-from fedkit.models.tuners.lora import Dora, Ia3, Lora, RsLora
+from fedkit.models.tuners.lora import Dora, Encoder, Ia3, Lora, RsLora
 from fedkit.models.tuners.prompts import Prefix, Prompt, PTuning
 
 
@@ -38,7 +36,7 @@ class Tuner(Protocol):
     @property
     def needs(self) -> str: ...
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         """Return the encoder with gradients required only for the tuned part.
 
         May change `encoder`; draws starting weights from torch's generator. Raises FedkitError if
@@ -55,7 +53,7 @@ class Head:
     default_lr = 0.0
     needs = "nothing"
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         return encoder.requires_grad_(False)
 
 
@@ -67,7 +65,7 @@ class Full:
     default_lr = 1e-4
     needs = "memory for four copies of the base model, and a network that carries it every round"
 
-    def attach(self, encoder: nn.Module) -> nn.Module:
+    def attach(self, encoder: Encoder) -> Encoder:
         return encoder.requires_grad_(True)
 
 

@@ -180,7 +180,7 @@ def _tests(case: RuleInputs) -> Found:
     return abs(d.value) >= smallest, CONDITIONS, said
 
 
-def examples_needed(share: float, value: float) -> float:
+def examples_to_show_gain(share: float, value: float) -> float:
     """Return the test examples needed to show a difference of `value` with power 0.8 at level 0.05.
 
     share: one of the two accuracies. Computed as if unpaired (Fleiss, Levin, Paik 2003, equal

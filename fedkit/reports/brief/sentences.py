@@ -13,7 +13,7 @@ from fedkit.reports.brief.rules import (
     RuleInputs,
     describe_gap,
     describe_promise,
-    examples_needed,
+    examples_to_show_gain,
     method_names,
 )
 from fedkit.reports.text.brief import STRINGS
@@ -239,9 +239,9 @@ def condition_lines(case: RuleInputs, found: Sequence[Rule]) -> tuple[str, ...]:
     """Return what each rule that is not met calls for, the most severe first."""
     e = case.evidence
     d = e.differences.get("local")
-    wanted = examples_needed(e.accuracies["federated"].value, d.value) if d else math.inf
+    wanted = examples_to_show_gain(e.accuracies["federated"].value, d.value) if d else math.inf
     more = (
-        examples_needed(e.daily["federated"], e.gain.value)
+        examples_to_show_gain(e.daily["federated"], e.gain.value)
         if e.gain and e.gain.value > 0
         else math.inf
     )

@@ -6,6 +6,7 @@ from fedkit.core import locale
 from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 from fedkit.reports.governance import sections
 from fedkit.reports.governance.case import ROWS, Case, display_name
@@ -99,7 +100,7 @@ def _accuracy_cells(case: Case, run: Run) -> tuple[str, str]:
 def _notes(case: Case) -> list[Block]:
     """Return the record's notes on the data: English sentences, shown as they are."""
     notes = tuple(
-        display_name(note, case.lang) if len(str(note)) <= 60 else measures.tidy(note, 300)
+        display_name(note, case.lang) if len(str(note)) <= 60 else printable_line(note, 300)
         for note in (case.run.data.get("notes") or [])[:ROWS]
     )
     return [_heading(case, "notes"), Bullets(notes)] if notes else []
@@ -109,7 +110,7 @@ def _again(case: Case) -> list[Block]:
     """Return the command line that repeats the run, and the environment that it ran in."""
     env = case.run.environment
     rows = [
-        (measures.tidy(key), measures.tidy(value, 60))
+        (printable_line(key), printable_line(value, 60))
         for key, value in sorted(env.items(), key=str)[:ROWS]
     ]
     return [*_command(case), Table(tuple(WORDS[case.lang]["environment_table"][0]), tuple(rows))]

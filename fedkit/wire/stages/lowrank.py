@@ -16,8 +16,8 @@ class LowRank:
     as they are.
 
     Matrix (m, n) -> (m, r) and (r, n), where these have fewer values. PowerSGD (Vogels et al.,
-    2019) approximates the same by iteration. The left factor holds the eigenvectors of A A^T, so left
-    @ right is a projection of A.
+    2019) approximates the same iteratively. The left factor holds the eigenvectors of A A^T, so
+    left @ right is a projection of A.
     """
 
     r: int = 4

@@ -20,7 +20,7 @@ from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO
 from fedkit.reports.brief.decide import decide
 from fedkit.reports.brief.promise import left_lines, meets_need, privacy_lines, stayed_lines
 from fedkit.reports.brief.returns import Assumed, Assumptions
-from fedkit.reports.brief.rules import RULES, examples_needed
+from fedkit.reports.brief.rules import RULES, examples_to_show_gain
 from fedkit.reports.text.brief import brief_text
 from fedkit.results.privacy_promise import Promise
 
@@ -314,7 +314,7 @@ def test_the_method_is_chosen_among_those_that_keep_what_is_needed():
 
 
 def test_enough_test_examples():
-    assert examples_needed(0.5, 0.05) == math.ceil(0.5 * (2.801585 / 0.05) ** 2)
+    assert examples_to_show_gain(0.5, 0.05) == math.ceil(0.5 * (2.801585 / 0.05) ** 2)
     few = [
         replace(r, data=r.data | {"test": 40}, result=r.result | {"correct": None})
         for r in [run(right=720), *baselines()]
