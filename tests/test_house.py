@@ -181,3 +181,10 @@ def test_types_are_checked_where_they_were():
     assert not unchecked & set(TYPED), (
         "the list of folders without type checks may only get shorter"
     )
+
+
+def test_files_that_are_written_keep_the_names_of_their_schemas():
+    """Whoever holds an older run, sweep, demo, brief or curve can still read it: not module names."""
+    text = "".join(path.read_text(encoding="utf-8") for path in FILES.values())
+    kinds = {"run", "sweep", "demo", "brief", "privacy-curve"}
+    assert set(re.findall(r'"fedkit\.([\w.-]+)/1"', text)) == kinds

@@ -112,7 +112,7 @@ def _is_marked(out: Path) -> bool:
     try:
         return (
             json.loads((out / MARK).read_text(encoding="utf-8")).get("schema")
-            == "fedkit.cli.demo/1"
+            == "fedkit.demo/1"
         )
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
@@ -130,7 +130,7 @@ def clear_folder(out: Path) -> None:
         for name in NAMES:
             _drop_if_empty(out / name / "state")
             _drop_if_empty(out / name)
-        write_json(out / MARK, {"schema": "fedkit.cli.demo/1", "records": NAMES, "page": PAGE})
+        write_json(out / MARK, {"schema": "fedkit.demo/1", "records": NAMES, "page": PAGE})
     except OSError as error:
         raise FedkitError(
             f"cannot write to {out}: {error.strerror or error}; choose another --out"

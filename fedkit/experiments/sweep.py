@@ -28,7 +28,7 @@ from fedkit.federated.validation import check_budget, privacy_notes
 
 __all__ = ["Plan", "sweep"]
 
-SCHEMA, NAME = "fedkit.experiments.sweep/1", "sweep.json"
+SCHEMA, NAME = "fedkit.sweep/1", "sweep.json"
 # runs that differ in these settings only share a job: data and model are the same
 SHARED_JOB_SETTINGS = (
     "rounds",

@@ -13,7 +13,7 @@ from typing import Any
 from fedkit.core import formatting
 from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
-from fedkit.lessons.compare import WIDTH, Way, promised, ways
+from fedkit.lessons.compare import WIDTH, MeasuredMethod, measured_methods, promise_label
 from fedkit.results.difference import Difference
 from fedkit.results.measures import Runs
 from fedkit.results.methods import difference_to_baseline, group_baselines
@@ -53,14 +53,14 @@ class Choice:
     why}.
     """
 
-    way: Way | None
-    top: Way | None
+    way: MeasuredMethod | None
+    top: MeasuredMethod | None
     refused: dict[str, str]
 
 
-def choose(found: Sequence[Way], needs: Limits) -> Choice:
+def choose(found: Sequence[MeasuredMethod], needs: Limits) -> Choice:
     """By RULE, among the ways that meet all three needs."""
-    refused = {w.name: why for w in found if (why := lacks(w, needs))}
+    refused = {w.name: why for w in found if (why := unmet_need(w, needs))}
     fit = [w for w in found if w.name not in refused]
     if not fit:
         return Choice(None, None, refused)
@@ -69,14 +69,14 @@ def choose(found: Sequence[Way], needs: Limits) -> Choice:
     return Choice(min(near, key=lambda w: w.kb), top, refused)
 
 
-def lacks(way: Way, needs: Limits) -> str:
+def unmet_need(way: MeasuredMethod, needs: Limits) -> str:
     """Why it does not fit, in a few words; '' if it does. What is not known does not fit a
     limit.
     """
     if not way.promise.covers(needs.promise):
-        return f"promises {promised(way.promise) or 'nothing'}"
+        return f"promises {promise_label(way.promise) or 'nothing'}"
     if not way.kb <= needs.kb:
-        return f"sends {kilobytes(way.kb)}"
+        return f"sends {format_kilobytes(way.kb)}"
     return (
         ""
         if way.memory <= needs.memory or needs.memory == math.inf
@@ -84,19 +84,19 @@ def lacks(way: Way, needs: Limits) -> str:
     )
 
 
-def kilobytes(kb: float) -> str:
+def format_kilobytes(kb: float) -> str:
     return formatting.megabytes(kb / 1e3)
 
 
-def page(runs: Runs, found: Sequence[Way], needs: Limits) -> str:
+def choice_html(runs: Runs, found: Sequence[MeasuredMethod], needs: Limits) -> str:
     """The choice as HTML: what is picked, why, the command, and all ways with what each lacks."""
     made = choose(found, needs)
     head = (
-        _picked(runs, made)
+        _picked_html(runs, made)
         if made.way
         else "<p style='font-size:20px;margin:6px 0'><b>Nothing that was measured fits.</b></p>"
     )
-    rows = "".join(_row(w, made) for w in sorted(found, key=lambda w: -w.accuracy.value))
+    rows = "".join(_row_html(w, made) for w in sorted(found, key=lambda w: -w.accuracy.value))
     names = ("", "Way", "Right", "Sent in a round", "Memory of a site", "")
     heads = "".join(f"<th style='text-align:left;padding:2px 14px 2px 0'>{h}</th>" for h in names)
     return (
@@ -108,7 +108,7 @@ def page(runs: Runs, found: Sequence[Way], needs: Limits) -> str:
     )
 
 
-def _picked(runs: Runs, made: Choice) -> str:
+def _picked_html(runs: Runs, made: Choice) -> str:
     way, top = made.way, made.top
     why = ["It is the most accurate that fits."]
     if way is not top:
@@ -117,38 +117,45 @@ def _picked(runs: Runs, made: Choice) -> str:
         why = [f"{top.name} is {more} accurate, and sends {top.kb / way.kb:.1f} times as much."]
     others = group_baselines(runs)
     why += [
-        _beside(difference_to_baseline(way.method, others, kind), name)
+        _baseline_sentence(difference_to_baseline(way.method, others, kind), name)
         for kind, name in (("local", "each alone"), ("pooled", "all in one place"))
     ]
     told = escape(" ".join(filter(None, why)))
     run = escape(command_line("run", RunConfig.from_dict(way.method.runs[0].config)))
     return (
         f"<p style='font-size:20px;margin:6px 0'><b style='color:#0072b2'>{escape(way.name)}</b>:"
-        f" {formatting.percent(way.accuracy.value)} right, {kilobytes(way.kb)} a round</p><p"
+        f" {formatting.percent(way.accuracy.value)} right, {format_kilobytes(way.kb)} a round</p><p"
         f" style='margin:4px 0'>{told}</p><p style='margin:4px 0'>To run it: <code>{run}</code></p>"
     )
 
 
-def _beside(gap: Difference | None, name: str) -> str:
+def _baseline_sentence(gap: Difference | None, name: str) -> str:
     if gap is None:
         return ""
     sure = "" if gap.above or gap.below else " (not told apart)"
     return f"Against {name}: {formatting.points(gap.value)} points{sure}."
 
 
-def _row(way: Way, made: Choice) -> str:
+def _row_html(way: MeasuredMethod, made: Choice) -> str:
     why, chosen = made.refused.get(way.name, ""), way is made.way
     sign = "➤" if chosen else "✗" if why else "✓"
     style = "background:#eaf2fa;font-weight:bold" if chosen else "color:#8a8a8a" if why else ""
     memory = "not known" if math.isnan(way.memory) else f"{way.memory:,.0f} MB"
-    cells = (sign, way.name, formatting.percent(way.accuracy.value), kilobytes(way.kb), memory, why)
+    cells = (
+        sign,
+        way.name,
+        formatting.percent(way.accuracy.value),
+        format_kilobytes(way.kb),
+        memory,
+        why,
+    )
     inside = "".join(
         f"<td style='padding:2px 14px 2px 4px;text-align:left'>{escape(c)}</td>" for c in cells
     )
     return f"<tr style='{style}'>{inside}</tr>"
 
 
-def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | StillChoice:
+def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | StaticChoice:
     """The panel; where widgets cannot run, the choice for `needs` and the reason."""
     try:
         return ChoicePanel(runs, needs)
@@ -157,11 +164,11 @@ def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | Still
             f"No drop-downs here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit"
             " doctor`."
         )
-        return StillChoice(runs, needs or Limits(), reason)
+        return StaticChoice(runs, needs or Limits(), reason)
 
 
 @dataclass(frozen=True)
-class StillChoice:
+class StaticChoice:
     """What a notebook shows in place of the panel."""
 
     runs: Sequence
@@ -169,8 +176,8 @@ class StillChoice:
     reason: str
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{escape(self.reason[:300])}</b></p>" + page(
-            self.runs, ways(self.runs), self.needs
+        return f"<p><b>{escape(self.reason[:300])}</b></p>" + choice_html(
+            self.runs, measured_methods(self.runs), self.needs
         )
 
 
@@ -181,7 +188,7 @@ class ChoicePanel:
         import ipywidgets as w
 
         start = needs or Limits()
-        self.runs, self.found = runs, ways(runs)
+        self.runs, self.found = runs, measured_methods(runs)
         made = (
             ("Most bytes", TRAFFIC, start.kb),
             ("Privacy", PROMISES, start.promise),
@@ -211,10 +218,10 @@ class ChoicePanel:
         return Limits(*(control.value for control in self.controls))
 
     def draw(self) -> None:
-        self.words.value = page(self.runs, self.found, self.needs)
+        self.words.value = choice_html(self.runs, self.found, self.needs)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        still = StillChoice(
+        still = StaticChoice(
             self.runs, self.needs, "No drop-downs here: this page has no widget support."
         )
         return {**self.view._repr_mimebundle_(**kwargs), "text/html": still._repr_html_()}

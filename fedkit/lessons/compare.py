@@ -48,7 +48,7 @@ WIRES = {"none": "", "int4+ans": "4 bits", "topk:0.03+int4+ans": "top 3 %, 4 bit
 
 
 @dataclass(frozen=True)
-class Way:
+class MeasuredMethod:
     """A method on the board, in few words. kb: sent per client and round. seconds: of training,
     likewise; measured.
 
@@ -65,19 +65,19 @@ class Way:
     method: Method
 
 
-def ways(runs: Runs) -> list[Way]:
+def measured_methods(runs: Runs) -> list[MeasuredMethod]:
     """The methods with all seeds, under names that fit a picture; a name that two would share is
     given to neither.
     """
     found = fully_seeded(group_methods(runs))
     names = [short_name(m) for m in found]
     return [
-        Way(
+        MeasuredMethod(
             name if names.count(name) == 1 else m.name,
             m.accuracy(),
             m.per_visit("uplink_bytes") / KB,
             m.per_visit("train_seconds"),
-            site_memory(m),
+            client_memory(m),
             m.promise,
             m,
         )
@@ -92,19 +92,23 @@ def short_name(method: Method) -> str:
     return ", ".join(
         filter(
             None,
-            [parts.get(spec_name(tune), tune), WIRES.get(wire, wire), promised(method.promise)],
+            [
+                parts.get(spec_name(tune), tune),
+                WIRES.get(wire, wire),
+                promise_label(method.promise),
+            ],
         )
     )
 
 
-def promised(promise: Promise) -> str:
+def promise_label(promise: Promise) -> str:
     """'', 'sums only', 'ε 8, sums only', 'ε 8, each alone': who has to be trusted, with it."""
     epsilon = f"ε {format_epsilon(promise.epsilon)}" if promise.given else ""
     trust = "sums only" if promise.sealed else "each alone" if promise.alone else ""
     return ", ".join(filter(None, [epsilon, trust]))
 
 
-def site_memory(method: Method) -> float:
+def client_memory(method: Method) -> float:
     """MB at the site with the most texts, counted as if it trained there alone, to the nearest ten
     (finer is not known).
 
@@ -122,7 +126,7 @@ def site_memory(method: Method) -> float:
         return math.nan
 
 
-def thinned(name: str, step: int) -> str:
+def thin_dataset(name: str, step: int) -> str:
     """A folder with every `step`-th row of each file of a bundled set: as many companies, fewer
     texts, for quick tests.
     """
@@ -143,7 +147,7 @@ class Axis:
 
     button: str
     title: str
-    of: Callable[[Way], float]
+    of: Callable[[MeasuredMethod], float]
     log: bool = True
 
 
@@ -158,12 +162,12 @@ AXES = (
 )
 
 
-def fronted(found: Sequence[Way], axis: Axis) -> list[bool]:
+def on_front(found: Sequence[MeasuredMethod], axis: Axis) -> list[bool]:
     """Which are on the front of accuracy, this cost and privacy; fedkit's."""
     return pareto_front([(axis.of(w), w.accuracy.value) for w in found], [w.promise for w in found])
 
 
-def finding(found: Sequence[Way], axis: Axis) -> str:
+def axis_finding(found: Sequence[MeasuredMethod], axis: Axis) -> str:
     """The most accurate, and what comes within a point of it for less, in one sentence."""
     top = max(found, key=lambda w: w.accuracy.value)
     near = [
@@ -180,18 +184,18 @@ def finding(found: Sequence[Way], axis: Axis) -> str:
     return f"{start}; {lean.name} is {lower} and takes {times:.1f} times less."
 
 
-def switch(runs: Runs) -> go.Figure:
+def accuracy_against_costs(runs: Runs) -> go.Figure:
     """Accuracy against traffic, training time, memory, and privacy where promises differ: a button
     for each.
 
     The buttons are the figure's own: they work without a kernel, also in a page that was saved.
     """
-    found = ways(runs)
-    near = _levels(runs)
-    pictures = [_against(found, near, axis) for axis in AXES]
+    found = measured_methods(runs)
+    near = _baseline_levels(runs)
+    pictures = [_cost_figure(found, near, axis) for axis in AXES]
     names = [axis.button for axis in AXES]
     if len({w.promise for w in found}) > 1:
-        pictures.append(_by_promise(found, near))
+        pictures.append(_promise_figure(found, near))
         names.append("Privacy")
     fig, buttons, at = go.Figure(pictures[0]), [], 0
     total = sum(len(p.data) for p in pictures)
@@ -226,8 +230,10 @@ def switch(runs: Runs) -> go.Figure:
     return fig.update_layout(updatemenus=[menu], width=WIDTH)
 
 
-def _against(found: list[Way], near: list[tuple[str, float]], axis: Axis) -> go.Figure:
-    fig, on = go.Figure(), fronted(found, axis)
+def _cost_figure(
+    found: list[MeasuredMethod], near: list[tuple[str, float]], axis: Axis
+) -> go.Figure:
+    fig, on = go.Figure(), on_front(found, axis)
     at = [axis.of(w) for w in found]
     first, last = (
         (min(at) / 2, max(at) * 2.5)
@@ -237,7 +243,7 @@ def _against(found: list[Way], near: list[tuple[str, float]], axis: Axis) -> go.
     steps = sorted(
         (x, 100 * w.accuracy.value)
         for w, x, member in zip(found, at, on)
-        if member and not promised(w.promise)
+        if member and not promise_label(w.promise)
     )
     steps = [*steps, (last, steps[-1][1])] if steps else []
     fig.add_scatter(
@@ -247,13 +253,13 @@ def _against(found: list[Way], near: list[tuple[str, float]], axis: Axis) -> go.
         hoverinfo="skip",
         line={"color": GREY, "width": 2, "shape": "hv"},
     )
-    sentence = finding(found, axis)
+    sentence = axis_finding(found, axis)
     ends = (math.log10(first), math.log10(last)) if axis.log else (first, last)
     ticks = _ticks(first, last) if axis.log else {}
-    return _dressed(fig, found, at, on, near, sentence, axis.title, ends, axis.log, ticks)
+    return _draw_methods(fig, found, at, on, near, sentence, axis.title, ends, axis.log, ticks)
 
 
-def _by_promise(found: list[Way], near: list[tuple[str, float]]) -> go.Figure:
+def _promise_figure(found: list[MeasuredMethod], near: list[tuple[str, float]]) -> go.Figure:
     fig = go.Figure()
     kinds = sorted({w.promise for w in found}, key=lambda p: (p.epsilon, not p.alone, not p.sealed))
     at = [float(kinds.index(w.promise)) for w in found]
@@ -261,20 +267,23 @@ def _by_promise(found: list[Way], near: list[tuple[str, float]]) -> go.Figure:
     best = {k: max(w.accuracy.value for w in found if w.promise == k) for k in kinds}
     price = 100 * (best[kinds[-1]] - best[kinds[0]])
     sentence = (
-        f"{promised(kinds[0])} costs {price:.1f} points against"
-        f" {promised(kinds[-1]) or 'no promise'}, best against best."
+        f"{promise_label(kinds[0])} costs {price:.1f} points against"
+        f" {promise_label(kinds[-1]) or 'no promise'}, best against best."
     )
     fig.add_scatter(x=[], y=[])
-    ticks = {"tickvals": list(range(len(kinds))), "ticktext": [_folded(promised(k)) for k in kinds]}
+    ticks = {
+        "tickvals": list(range(len(kinds))),
+        "ticktext": [_break_commas(promise_label(k)) for k in kinds],
+    }
     title = "What is promised: the strongest at the left"
-    return _dressed(
+    return _draw_methods(
         fig, found, at, on, near, sentence, title, (-0.6, len(kinds) - 0.3), False, ticks
     )
 
 
-def _dressed(
+def _draw_methods(
     fig: go.Figure,
-    found: list[Way],
+    found: list[MeasuredMethod],
     at: list[float],
     on: list[bool],
     near: list[tuple[str, float]],
@@ -288,7 +297,7 @@ def _dressed(
     low, high = _range([*(100 * w.accuracy.value for w in found), *(y for _, y in near)])
     # those on the front lie on top
     for member, way, x in sorted(zip(on, found, at), key=lambda one: one[0]):
-        _point(fig, way, x, member)
+        _draw_point(fig, way, x, member)
     layout(fig, sentence, "", title, ON_TEST, TALL + 120, top=64, right=RIGHT)
     for _, y in near:
         fig.add_hline(y=y, line={"color": MUTED, "width": 1.5, "dash": "dash"})
@@ -306,14 +315,14 @@ def _dressed(
     fig.update_xaxes(type="log" if log else "linear", range=list(ends), **ticks)
     fig.update_yaxes(range=[low, high])
     marks = {
-        _kind(w.promise): ("●", colour_of(w.promise))
+        _promise_kind(w.promise): ("●", promise_colour(w.promise))
         for w in sorted(found, key=lambda w: -w.promise.epsilon)
     }
     return key_above(fig, marks) if len(marks) > 1 else fig
 
 
-def _point(fig: go.Figure, way: Way, x: float, member: bool) -> None:
-    y, colour = 100 * way.accuracy.value, colour_of(way.promise)
+def _draw_point(fig: go.Figure, way: MeasuredMethod, x: float, member: bool) -> None:
+    y, colour = 100 * way.accuracy.value, promise_colour(way.promise)
     fig.add_scatter(
         x=[x],
         y=[y],
@@ -335,14 +344,14 @@ def _point(fig: go.Figure, way: Way, x: float, member: bool) -> None:
     )
 
 
-def colour_of(promise: Promise) -> str:
+def promise_colour(promise: Promise) -> str:
     """The same for the same promise in every picture."""
     if not promise.given:
         return SKY if promise.sealed else NONE
     return PINK if promise.epsilon <= 1 else BLUE
 
 
-def _kind(promise: Promise) -> str:
+def _promise_kind(promise: Promise) -> str:
     return (
         f"ε {format_epsilon(promise.epsilon)}"
         if promise.given
@@ -352,11 +361,11 @@ def _kind(promise: Promise) -> str:
     )
 
 
-def _folded(words: str) -> str:
+def _break_commas(words: str) -> str:
     return figure_text(words or "no promise").replace(", ", "<br>")
 
 
-def _levels(runs: Runs) -> list[tuple[str, float]]:
+def _baseline_levels(runs: Runs) -> list[tuple[str, float]]:
     """(name, %) of the baselines that were run, the majority class left out: it is far
     below all.
     """
@@ -378,11 +387,11 @@ def _ticks(first: float, last: float) -> dict:
 # ---- which differences are luck
 
 
-def gaps_to(runs: Runs, first: str) -> dict[str, Difference]:
+def differences_to(runs: Runs, first: str) -> dict[str, Difference]:
     """{name: it minus the way called `first`} of every other way and of three baselines, paired
     over seeds, lowest first.
     """
-    found = {w.name: w.method.runs for w in ways(runs)}
+    found = {w.name: w.method.runs for w in measured_methods(runs)}
     others = [b for b in group_baselines(runs) if b.kind in ("pooled", "frozen-pooled", "local")]
     rows = found | {method_style(b.kind).short: b.runs for b in others}
     gaps = {
@@ -393,16 +402,16 @@ def gaps_to(runs: Runs, first: str) -> dict[str, Difference]:
     return dict(sorted(((n, g) for n, g in gaps.items() if g), key=lambda pair: pair[1].value))
 
 
-def differences(runs: Runs, first: str) -> go.Figure:
+def difference_intervals(runs: Runs, first: str) -> go.Figure:
     """`gaps_to` as a picture, with 95 % intervals: grey where zero is inside. Very long intervals
     leave the picture.
     """
-    gaps, fig = gaps_to(runs, first), go.Figure()
+    gaps, fig = differences_to(runs, first), go.Figure()
     values = [0.0, *(100 * g.value for g in gaps.values())]
     room = max(4.0, 0.35 * (max(values) - min(values)))
     ends = (min(values) - room, max(values) + room)
     for row, gap in enumerate(gaps.values()):
-        _gap(fig, row, gap, ends)
+        _draw_difference(fig, row, gap, ends)
     fig.add_vline(x=0, line={"color": INK, "width": 2})
     clear = sum(g.above or g.below for g in gaps.values())
     sentence = (
@@ -424,7 +433,7 @@ def differences(runs: Runs, first: str) -> go.Figure:
     )
 
 
-def _gap(fig: go.Figure, row: int, gap: Difference, ends: tuple[float, float]) -> None:
+def _draw_difference(fig: go.Figure, row: int, gap: Difference, ends: tuple[float, float]) -> None:
     colour = BLUE if gap.above else ORANGE if gap.below else GREY
     reach = [max(100 * gap.low, ends[0]), min(100 * gap.high, ends[1])]
     fig.add_scatter(

@@ -60,7 +60,7 @@ class TimeBudget:
         )
 
 
-def sites(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]:
+def choose_partition(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]:
     """The config with a deal that this file allows, and a sentence on it.
 
     The client column where there are two sites with enough examples, else up to six made-up sites
@@ -91,7 +91,7 @@ def sites(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]:
 
 
 @dataclass(frozen=True)
-class Way:
+class TuningOption:
     """A way of tuning at the largest size that fits: examples per site (None: all), expected
     seconds with all baselines.
     """
@@ -108,7 +108,7 @@ class Way:
         )
 
 
-def limited(corpus: Corpus, train: int, test: int) -> tuple[Corpus, str]:
+def limit_examples(corpus: Corpus, train: int, test: int) -> tuple[Corpus, str]:
     """At most so many training and test examples, drawn by chance, and a sentence where that left
     some out.
     """
@@ -124,7 +124,7 @@ def limited(corpus: Corpus, train: int, test: int) -> tuple[Corpus, str]:
     )
 
 
-def ways(config: RunConfig, corpus: Corpus, seconds: float) -> list[Way]:
+def tuning_options(config: RunConfig, corpus: Corpus, seconds: float) -> list[TuningOption]:
     """For each of TUNES the largest of SIZES whose run and baselines fit into `seconds`; the
     smallest where none does.
 
@@ -133,17 +133,18 @@ def ways(config: RunConfig, corpus: Corpus, seconds: float) -> list[Way]:
     out = []
     for tune in TUNES:
         job = prepare(replace(config, tune=tune, examples_per_client=None, privacy="none"), corpus)
-        reading, speed = _reading(job), measure_speed(job)
+        reading, speed = _seconds_per_reading(job), measure_speed(job)
         cost = {
-            size: _seconds(job, size, speed, reading if tune == "head" else 0.0) for size in SIZES
+            size: _estimate_seconds(job, size, speed, reading if tune == "head" else 0.0)
+            for size in SIZES
         }
         fits = [size for size in SIZES if cost[size] <= seconds] or [SIZES[0]]
         size = None if None in fits else fits[-1]
-        out.append(Way(tune, size, cost[size]))
+        out.append(TuningOption(tune, size, cost[size]))
     return out
 
 
-def _reading(job: Job, texts: int = 48) -> float:
+def _seconds_per_reading(job: Job, texts: int = 48) -> float:
     """Seconds for a text that the model reads for the first time."""
     some = job.pooled().validation
     half = max(1, min(texts, len(some) // 2))
@@ -153,7 +154,7 @@ def _reading(job: Job, texts: int = 48) -> float:
     return (time.perf_counter() - began) / half
 
 
-def _seconds(job: Job, size: int | None, speed: Speed, reading: float) -> float:
+def _estimate_seconds(job: Job, size: int | None, speed: Speed, reading: float) -> float:
     """Of the federated run and its five baselines, with at most `size` examples of each site."""
     sizes = [min(len(c.train), size or len(c.train)) for c in job.clients]
     train, test, rounds = sum(sizes), len(job.test), job.config.rounds
@@ -170,7 +171,7 @@ def _seconds(job: Job, size: int | None, speed: Speed, reading: float) -> float:
     )
 
 
-def compared(job: Job, out: Path, progress: Listener | None = None) -> dict[str, Run]:
+def save_baselines(job: Job, out: Path, progress: Listener | None = None) -> dict[str, Run]:
     """The run's baselines on the same job, each kept in out/NAME; {name: record}."""
     runs = {}
     for name in BASELINES:
@@ -180,7 +181,9 @@ def compared(job: Job, out: Path, progress: Listener | None = None) -> dict[str,
     return runs
 
 
-def pick(found: Sequence[Way], wish: str, num_train: int, seconds: float) -> tuple[Way, str]:
+def choose_tuning(
+    found: Sequence[TuningOption], wish: str, num_train: int, seconds: float
+) -> tuple[TuningOption, str]:
     """The way that `wish` names (its first letters), or for "auto" the one that a rule of thumb
     picks; and why.
     """
@@ -199,7 +202,7 @@ def pick(found: Sequence[Way], wish: str, num_train: int, seconds: float) -> tup
     return adapter, "there are enough examples and enough time for an adapter"
 
 
-def fresh(out: str | Path) -> Path:
+def new_run_folder(out: str | Path) -> Path:
     """A folder below `out` that nothing has written to yet: run-1, run-2, ..."""
     number = 1
     while (Path(out) / f"run-{number}").exists():
@@ -207,7 +210,7 @@ def fresh(out: str | Path) -> Path:
     return Path(out) / f"run-{number}"
 
 
-def honest(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
+def explain_difference(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
     """Sentences on what the difference between together and alone is worth on this many test
     examples.
     """
@@ -235,7 +238,7 @@ def honest(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
     ]
 
 
-class Page:
+class FramedPage:
     """A page that was written, shown in the notebook in a frame that runs nothing. height: px."""
 
     def __init__(self, path: str | Path, height: int = 620):

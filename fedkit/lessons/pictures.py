@@ -181,7 +181,7 @@ def bars(
     return fig
 
 
-def side_by_side(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
+def bars_by_column(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
     """A column of bars per column of `table`, a row per way of tuning; every column has its own
     scale.
     """

@@ -40,7 +40,7 @@ ON_TEST = "Accuracy on the test set (%)"
 TALL, WIDE = 340, 640  # px of a plot, about
 
 
-def dealt(job: Job, **changes) -> Job:
+def redeal(job: Job, **changes) -> Job:
     """The job with other settings and the data dealt anew, on the same model: its sentence vectors
     are kept.
     """
@@ -59,13 +59,13 @@ def dealt(job: Job, **changes) -> Job:
     return replace(job, config=config, clients=read)
 
 
-def learn(job: Job, progress: Listener | None = None, **changes) -> Run:
+def rerun(job: Job, progress: Listener | None = None, **changes) -> Run:
     """A run of `dealt(job, **changes)`."""
-    other = dealt(job, **changes)
+    other = redeal(job, **changes)
     return run(other.config, job=other, progress=progress)
 
 
-def fewer(corpus: Corpus, rows: int | None) -> Corpus:
+def thin_training(corpus: Corpus, rows: int | None) -> Corpus:
     """The corpus with about `rows` training examples, evenly spaced; None: as it is."""
     if rows is None:
         return corpus
@@ -75,7 +75,7 @@ def fewer(corpus: Corpus, rows: int | None) -> Corpus:
     )
 
 
-def at_the_start(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def start_vectors(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(sentence vectors (n, d), labels (n,), weight (labels, d) and bias (labels,) of the head that
     training starts from).
 
@@ -87,7 +87,7 @@ def at_the_start(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return vectors, torch.from_numpy(train.labels), shared["head.weight"], shared["head.bias"]
 
 
-def crowd(job: Job, clients: int, rows: int, **changes) -> Job:
+def simulate_clients(job: Job, clients: int, rows: int, **changes) -> Job:
     """Simulated sites with `rows` reports each, drawn from all of the job's: no site has one twice,
     two sites may share one.
     """
@@ -105,12 +105,12 @@ def crowd(job: Job, clients: int, rows: int, **changes) -> Job:
     return replace(job, config=config, clients=sites)
 
 
-def right(one: Run) -> float:
+def final_accuracy(one: Run) -> float:
     """Accuracy after the last round, a share."""
     return one.rounds[-1].accuracy
 
 
-def told_apart(epsilon: float, delta: float) -> float:
+def best_guess_accuracy(epsilon: float, delta: float) -> float:
     """How often the best guess 'was this one there?' is right (0.5: a coin) after Gaussian noise of
     that epsilon in all.
 
@@ -119,16 +119,16 @@ def told_apart(epsilon: float, delta: float) -> float:
     return NormalDist().cdf(0.5 / noise_for_epsilon(epsilon, delta, lambda z: [Releases(z)]))
 
 
-def refused(job: Job, **changes) -> str:
+def refusal_reason(job: Job, **changes) -> str:
     """The reason why a run with these settings is refused; '' if it is not."""
     try:
-        dealt(job, **changes)
+        redeal(job, **changes)
     except FedkitError as error:
         return str(error)
     return ""
 
 
-def arrows(before: Tensor, after: Tensor, clip: float, sentence: str) -> go.Figure:
+def clipped_vectors(before: Tensor, after: Tensor, clip: float, sentence: str) -> go.Figure:
     """Vectors (n, 2) from the origin before (grey) and after (blue) clipping, and the circle they
     are clipped to.
     """
@@ -184,7 +184,7 @@ def arrows(before: Tensor, after: Tensor, clip: float, sentence: str) -> go.Figu
     )
 
 
-def lengths(norms: Tensor, clip: float, sentence: str) -> go.Figure:
+def norm_histogram(norms: Tensor, clip: float, sentence: str) -> go.Figure:
     """Histogram of gradient lengths (n,): those that the clip shortens stand out."""
     norms = norms.tolist()
     top = max(norms)
@@ -205,7 +205,7 @@ def lengths(norms: Tensor, clip: float, sentence: str) -> go.Figure:
     return key_above(fig, {"kept": ("■", BLUE), "shortened": ("■", ORANGE), "the clip": ("┃", INK)})
 
 
-def two_worlds(epsilons: Sequence[float], delta: float, sentence: str) -> go.Figure:
+def output_densities(epsilons: Sequence[float], delta: float, sentence: str) -> go.Figure:
     """A panel per epsilon: what may be seen if one report was there, and if it was not; how often a
     guess is right.
     """
@@ -228,7 +228,7 @@ def two_worlds(epsilons: Sequence[float], delta: float, sentence: str) -> go.Fig
             )
         words = (
             f"<b>ε = {epsilon:g}</b><br>best guess right:"
-            f" {formatting.percent(told_apart(epsilon, delta), 0)}"
+            f" {formatting.percent(best_guess_accuracy(epsilon, delta), 0)}"
         )
         fig.add_annotation(
             x=0.5,
@@ -247,7 +247,7 @@ def two_worlds(epsilons: Sequence[float], delta: float, sentence: str) -> go.Fig
     return fig
 
 
-def spent(record: Run, sentence: str) -> go.Figure:
+def budget_by_round(record: Run, sentence: str) -> go.Figure:
     """Epsilon spent before round 1 and after each round, and the budget."""
     states, budget = (
         [record.start, *record.rounds],
@@ -279,7 +279,7 @@ def spent(record: Run, sentence: str) -> go.Figure:
     return fig
 
 
-def live(sentence: str) -> Callable[[Run], None]:
+def live_budget(sentence: str) -> Callable[[Run], None]:
     """A function that shows what a record has spent: one picture that moves on with each call.
 
     Where widgets cannot run, only the picture of the finished run is shown.
@@ -289,7 +289,7 @@ def live(sentence: str) -> Callable[[Run], None]:
     shown: list[go.FigureWidget] = []
 
     def show(record: Run) -> None:
-        fig = spent(record, sentence).update_layout(width=WIDTH)
+        fig = budget_by_round(record, sentence).update_layout(width=WIDTH)
         try:
             if shown:
                 sync_figure(shown[0], fig)
@@ -303,7 +303,7 @@ def live(sentence: str) -> Callable[[Run], None]:
     return show
 
 
-def lines(
+def line_chart(
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     sentence: str,
     x: str,
@@ -345,7 +345,7 @@ def lines(
     return fig
 
 
-def arrangements(
+def accuracy_by_trust(
     table: Mapping[str, Mapping[float, float]], without: float, sentence: str
 ) -> go.Figure:
     """A row per way of working together: a dot per epsilon, its accuracy (%); a line without

@@ -27,11 +27,11 @@ from fedkit.experiments.job import Job
 from fedkit.federated.local.dp_sgd import unflatten_params
 from fedkit.federated.local.train import train
 from fedkit.federated.rounds.head_start import compute_head_start
-from fedkit.lessons.privacy import learn, right
+from fedkit.lessons.privacy import final_accuracy, rerun
 from fedkit.privacy.accounting import Releases, noise_for_epsilon
 from fedkit.wire.secure_aggregation.registry import Ckks, Masks, make_lock
 
-OPEN: dict[str, Defence] = {
+UNPROTECTED: dict[str, Defence] = {
     "full tuning, 1 text": DEFENCES["none"],
     "full tuning, 4 texts": DEFENCES["4 texts"],
     "full tuning, 16 texts": DEFENCES["16 texts"],
@@ -54,8 +54,11 @@ NOISE: dict[str, Defence] = {
 WORDS, TEXTS, LISTED = "words read", "whole texts read", "picked from a list"
 
 
-def seen_of(
-    stage: LeakSetup, batch: Examples, defence: Defence = OPEN["full tuning, 1 text"], seed: int = 0
+def observe_update(
+    stage: LeakSetup,
+    batch: Examples,
+    defence: Defence = UNPROTECTED["full tuning, 1 text"],
+    seed: int = 0,
 ) -> ObservedUpdate:
     """One update of one site as the server receives it."""
     rng = np.random.default_rng(seed)
@@ -73,13 +76,13 @@ def seen_of(
     return ObservedUpdate(gradient, len(batch), stage.known)
 
 
-def decoded(guess: AttackGuess, stage: LeakSetup) -> str:
+def decode_guess(guess: AttackGuess, stage: LeakSetup) -> str:
     """The first text that was written down; '' for none."""
     texts = [strip_special(text, stage.known.special) for text in guess.texts]
     return stage.job.model.tokenizer.decode(texts[0]) if texts else ""
 
 
-def attacked(
+def attack_defences(
     stages: dict[tuple[str, bool], LeakSetup],
     defences: Mapping[str, Defence],
     batches: int,
@@ -96,13 +99,13 @@ def attacked(
         if key not in stages:
             stages[key] = setup_for_defence(stages["full", False], *key)
         named = ("words", "spans", "lookup") if defence.tune == "full" else ("pursuit", "lookup")
-        out[name] = summed(
+        out[name] = best_scores(
             attack_defence(name, defence, stages[key], {n: LEAKS[n] for n in named}, batches, seed)
         )
     return out
 
 
-def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def best_scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The best that any attack reached, from rows of `leak_table`."""
     own = [r for r in rows if r["attack"] != "lookup"]
     best = max(own, key=lambda r: (r["tokens_recall"] or 0, r["tokens_precision"] or 0))
@@ -115,7 +118,7 @@ def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def masked_upload(stage: LeakSetup, batches: int, seed: int = 0) -> dict[str, float]:
+def attack_masked_upload(stage: LeakSetup, batches: int, seed: int = 0) -> dict[str, float]:
     """The same attacks on what one site of three uploads under real masks, at the stage of ("full",
     False).
     """
@@ -124,7 +127,7 @@ def masked_upload(stage: LeakSetup, batches: int, seed: int = 0) -> dict[str, fl
         batch = stage.known.listed.take(
             [int(np.random.default_rng([seed, number]).integers(len(stage.known.listed)))]
         )
-        seen = seen_of(stage, batch)
+        seen = observe_update(stage, batch)
         vector = torch.cat([t.flatten() for t in seen.gradient.values()]).double().numpy()
         session = Masks().open(names, len(vector), seed, number)
         session.add(names[0], session.seal(names[0], vector.clip(-1000, 1000)))
@@ -151,10 +154,10 @@ def masked_upload(stage: LeakSetup, batches: int, seed: int = 0) -> dict[str, fl
         }
         for name in ("words", "spans", "lookup")
     ]
-    return summed(rows)
+    return best_scores(rows)
 
 
-def updates(job: Job) -> dict[str, np.ndarray]:
+def first_updates(job: Job) -> dict[str, np.ndarray]:
     """{site: its update of round 1 as one vector, float64}."""
     job.model.load_params(job.start)
     shared, prior, _ = compute_head_start(job.model, job.clients, job.config)
@@ -166,7 +169,7 @@ def updates(job: Job) -> dict[str, np.ndarray]:
     }
 
 
-def watched(
+def watch_aggregation(
     lock: Any, deltas: Mapping[str, np.ndarray], absent: Sequence[str] = ()
 ) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
     """({moment: the sum as the server holds it}, the plain sum in the same fixed point, extra bytes
@@ -194,7 +197,7 @@ def watched(
 
 
 @dataclass(frozen=True)
-class Sealed:
+class EncryptedUpdate:
     """An update under encryption, beside plain float32. seconds: to encrypt, add and decrypt it.
     error: largest of the sum of two. measured: else reckoned from the seconds and bytes of a
     smaller one, number by number.
@@ -212,19 +215,19 @@ class Sealed:
         return 4 * self.numbers
 
 
-def encrypted(sizes: Mapping[str, int], most: int = 400_000) -> list[Sealed]:
+def encrypt_sizes(sizes: Mapping[str, int], most: int = 400_000) -> list[EncryptedUpdate]:
     """Each size encrypted for real up to `most` numbers; larger ones reckoned. Raises FedkitError
     without tenseal.
     """
-    out: list[Sealed] = []
+    out: list[EncryptedUpdate] = []
     for name, size in sorted(sizes.items(), key=lambda item: item[1]):
         out.append(
-            _sealed(name, size) if size <= most or not out else _reckoned(name, size, out[-1])
+            _encrypt(name, size) if size <= most or not out else _extrapolate(name, size, out[-1])
         )
     return out
 
 
-def _sealed(name: str, size: int) -> Sealed:
+def _encrypt(name: str, size: int) -> EncryptedUpdate:
     rng = np.random.default_rng(0)
     vectors = {site: 0.01 * rng.standard_normal(size) for site in ("one", "two")}
     session, began = Ckks().open(list(vectors), size, 0, 1), time.perf_counter()
@@ -233,17 +236,19 @@ def _sealed(name: str, size: int) -> Sealed:
         session.add(site, body)
     total = session.result()[0]
     error = float(np.abs(total - sum(vectors.values())).max())
-    return Sealed(name, size, len(body), (time.perf_counter() - began) / 2, error)
+    return EncryptedUpdate(name, size, len(body), (time.perf_counter() - began) / 2, error)
 
 
-def _reckoned(name: str, size: int, like: Sealed) -> Sealed:
+def _extrapolate(name: str, size: int, like: EncryptedUpdate) -> EncryptedUpdate:
     slots = Ckks().slots
     times = -(-size // slots) / -(-like.numbers // slots)
-    return Sealed(name, size, round(like.nbytes * times), like.seconds * times, like.error, False)
+    return EncryptedUpdate(
+        name, size, round(like.nbytes * times), like.seconds * times, like.error, False
+    )
 
 
 @dataclass(frozen=True)
-class Learned:
+class AttackedHead:
     """A head trained on half of the reports and attacked. accuracy: on the test set, a share.
     bound: the largest true-positive rate that the noise allows any attack, None without noise.
     """
@@ -254,14 +259,14 @@ class Learned:
     epsilon: float = math.inf
 
 
-def learned(
+def train_and_attack(
     job: Job,
     shadows: int,
     privacy: float = 0.0,
     delta: float = 1e-5,
     steps: int = 20,
     seed: int = 0,
-) -> Learned:
+) -> AttackedHead:
     """Train on half of the reports, by heart or with DP-SGD of epsilon `privacy`; keep the attack
     with the highest TPR.
     """
@@ -273,19 +278,21 @@ def learned(
     if privacy:
         noise = noise_for_epsilon(privacy, delta, lambda z: [Releases(z, 1.0, steps)])
         fit, many = (
-            partial(private_head, plan=_plan(noise, steps, int(member.sum())), num_labels=width),
+            partial(
+                private_head, plan=_head_plan(noise, steps, int(member.sum())), num_labels=width
+            ),
             None,
         )
         bound = partial(allowed_tpr, ((noise, 1.0, steps),))
     attacks = membership.attack_training(fit, vectors, labels, member, shadows, seed, bound, many)
     logits = fit(vectors[member], labels[member], seed)(job.model.features(job.test))
     best = max(attacks, key=lambda a: (a.roc.at[0.01].value, a.roc.auc))
-    return Learned(
+    return AttackedHead(
         float((logits.argmax(1) == job.test.labels).mean()), best, bound, privacy or math.inf
     )
 
 
-def _plan(noise: float, steps: int, rows: int, clip: float = 0.2, reach: float = 1.2):
+def _head_plan(noise: float, steps: int, rows: int, clip: float = 0.2, reach: float = 1.2):
     """Steps so long that all of them together leave noise of `reach` on every weight, as
     in a run.
     """
@@ -294,7 +301,7 @@ def _plan(noise: float, steps: int, rows: int, clip: float = 0.2, reach: float =
 
 
 @dataclass(frozen=True)
-class Way:
+class ProtectionScheme:
     """A way of working together: its settings, and three answers in plain words."""
 
     settings: dict[str, Any]
@@ -303,33 +310,35 @@ class Way:
     told: str
 
 
-WAYS: dict[str, Way] = {
-    "no lock": Way({}, "the server, and all who get the model", "every update", "anything"),
-    "masks": Way(
+SCHEMES: dict[str, ProtectionScheme] = {
+    "no lock": ProtectionScheme(
+        {}, "the server, and all who get the model", "every update", "anything"
+    ),
+    "masks": ProtectionScheme(
         {"secure": "masks"},
         "that most sites do not side with the server",
         "the sum only",
         "anything",
     ),
-    "encryption": Way(
+    "encryption": ProtectionScheme(
         {"secure": "ckks"},
         "that no site gives the key away",
         "nothing it can read; sites see the sum",
         "anything",
     ),
-    "noise at each site": Way(
+    "noise at each site": ProtectionScheme(
         {"privacy": "example:eps=8,trust=site"},
         "nobody",
         "every update, with noise",
         "ε = 8 for one text",
     ),
-    "masks + shared noise": Way(
+    "masks + shared noise": ProtectionScheme(
         {"privacy": "example:eps=8,trust=sum", "secure": "masks"},
         "that the others add their share, and most do not side with the server",
         "the sum only, with noise",
         "ε = 8 for one text",
     ),
-    "all in one place + noise": Way(
+    "all in one place + noise": ProtectionScheme(
         {"privacy": "example:eps=8", "clients": 1},
         "the holder of all texts",
         "every text",
@@ -339,7 +348,7 @@ WAYS: dict[str, Way] = {
 
 
 @dataclass(frozen=True)
-class Cost:
+class SchemeCost:
     """What a way cost here. accuracy: a share. sent: bytes of a site in the whole run of `rounds`.
     seconds: of it all, on this machine.
     """
@@ -352,15 +361,15 @@ class Cost:
     run: Run | None = None
 
 
-def costs(job: Job, more: Mapping[str, Mapping[str, Any]] | None = None) -> list[Cost]:
+def run_schemes(job: Job, more: Mapping[str, Mapping[str, Any]] | None = None) -> list[SchemeCost]:
     """Every way run on the job; those that cannot run here (no tenseal) are left out and said.
     more: {way: settings}.
     """
     out = []
-    for name, way in WAYS.items():
+    for name, way in SCHEMES.items():
         began = time.perf_counter()
         try:
-            one = learn(job, **(way.settings | dict((more or {}).get(name, {}))))
+            one = rerun(job, **(way.settings | dict((more or {}).get(name, {}))))
         except FedkitError as error:
             if way.settings.get("secure") != "ckks":
                 raise
@@ -370,5 +379,5 @@ def costs(job: Job, more: Mapping[str, Mapping[str, Any]] | None = None) -> list
         sent = sum(c.uplink_bytes for r in one.rounds for c in r.clients) / len(
             one.rounds[0].clients
         )
-        out.append(Cost(name, right(one), sent, seconds, len(one.rounds), one))
+        out.append(SchemeCost(name, final_accuracy(one), sent, seconds, len(one.rounds), one))
     return out

@@ -20,8 +20,16 @@ from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_text
 from fedkit.core.formatting import printable_line
-from fedkit.lessons.security import LISTED, TEXTS, WAYS, WORDS, Cost, Learned, Sealed
-from fedkit.lessons.security_pictures import LEAK, SAFE, read_words
+from fedkit.lessons.security import (
+    LISTED,
+    SCHEMES,
+    TEXTS,
+    WORDS,
+    AttackedHead,
+    EncryptedUpdate,
+    SchemeCost,
+)
+from fedkit.lessons.security_pictures import LEAK, SAFE, match_words
 from fedkit.plots.theme import FONT
 
 
@@ -39,13 +47,13 @@ class Findings:
     original: str
     recovered: str
     leaks: Mapping[str, Mapping[str, float]]
-    costs: Sequence[Cost]
-    open: Learned
-    private: Learned
+    costs: Sequence[SchemeCost]
+    open: AttackedHead
+    private: AttackedHead
     noise: tuple[float, float]
     audit: tuple[float, float]
     chance: float
-    sealed: Sequence[Sealed] = field(default_factory=tuple)
+    sealed: Sequence[EncryptedUpdate] = field(default_factory=tuple)
     base: str = "no lock"
     best: str = "masks + shared noise"
     worst: str = "full tuning, 1 text"
@@ -131,7 +139,7 @@ def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
     """
     path = Path(path)
     path = path / "what_leaks.html" if path.is_dir() else path
-    text, temporary = page(found, language), path.with_name(path.name + ".tmp")
+    text, temporary = render_page(found, language), path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
@@ -143,7 +151,7 @@ def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
     return path
 
 
-def page(found: Findings, language: str = "en") -> str:
+def render_page(found: Findings, language: str = "en") -> str:
     """The page as text. The same findings give the same text. Raises FedkitError for an unknown
     language.
     """
@@ -160,23 +168,23 @@ def page(found: Findings, language: str = "en") -> str:
             read_packaged_text("fedkit.lessons", "templates/security.css").replace("__FONT__", FONT)
         ),
         asked=s["asked"].format(data=printable_line(found.data)),
-        tiles=tiles(found, s),
-        words=read_words(printable_line(found.original, 200), found.recovered),
+        tiles=headline_tiles(found, s),
+        words=match_words(printable_line(found.original, 200), found.recovered),
         hit=f"background: {LEAK}; color: #fff",
         miss="background: #e4e4e4; color: #595959",
         columns=(WORDS, TEXTS, LISTED),
-        heat=[(printable_line(n), cells(v)) for n, v in found.leaks.items()],
-        cost=cost(found, s),
+        heat=[(printable_line(n), leak_cells(v)) for n, v in found.leaks.items()],
+        cost=encryption_sentences(found, s),
         heads=s["heads"].split("|"),
-        rows=[(row(c), c.way == found.best) for c in found.costs],
-        remains=remains(found, s),
+        rows=[(scheme_cells(c), c.way == found.best) for c in found.costs],
+        remains=remaining_risks(found, s),
         caveats=[s[f"caveat_{i}"] for i in range(1, 5)],
     )
 
 
-def tiles(found: Findings, s: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def headline_tiles(found: Findings, s: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """(number, what it is, colour) of the four that stand on top."""
-    base, best = _way(found, found.base), _way(found, found.best)
+    base, best = _scheme_cost(found, found.base), _scheme_cost(found, found.best)
     lost = 100 * (best.accuracy - base.accuracy)
     words = {
         "right": formatting.percent(best.accuracy),
@@ -187,11 +195,11 @@ def tiles(found: Findings, s: Mapping[str, str]) -> list[tuple[str, str, str]]:
         (formatting.percent(found.leaks[found.worst][WORDS], 0), s["tile_open"], LEAK),
         (formatting.percent(found.leaks[found.locked][WORDS], 0), s["tile_locked"], SAFE),
         (f"{lost:+.1f}" if abs(lost) >= 0.05 else "0.0", s["tile_cost"].format(**words), "#222222"),
-        (_at(found.private), s["tile_found"].format(open=_at(found.open)), SAFE),
+        (_tpr_text(found.private), s["tile_found"].format(open=_tpr_text(found.open)), SAFE),
     ]
 
 
-def cells(values: Mapping[str, float]) -> list[tuple[float, str]]:
+def leak_cells(values: Mapping[str, float]) -> list[tuple[float, str]]:
     """(share, text) of a row of the table of leaks."""
     words = [formatting.percent(values[column], 0) for column in (WORDS, TEXTS, LISTED)]
     if values[WORDS] > 0.5 and values.get("whose", 1.0) < 0.75:
@@ -199,34 +207,36 @@ def cells(values: Mapping[str, float]) -> list[tuple[float, str]]:
     return [(round(values[column], 3), text) for column, text in zip((WORDS, TEXTS, LISTED), words)]
 
 
-def cost(found: Findings, s: Mapping[str, str]) -> list[str]:
+def encryption_sentences(found: Findings, s: Mapping[str, str]) -> list[str]:
     """What encryption does to the bytes; nothing where it was not tried."""
     out = []
     if found.sealed:
         small, large = found.sealed[0], found.sealed[-1]
         out.append(
             s["cost_bytes"].format(
-                name=small.name, plain=_mb(small.plain_bytes), nbytes=_mb(small.nbytes)
+                name=small.name,
+                plain=_megabytes(small.plain_bytes),
+                nbytes=_megabytes(small.nbytes),
             )
         )
         if not large.measured:
-            out[-1] += " " + s["cost_big"].format(name=large.name, nbytes=_mb(large.nbytes))
+            out[-1] += " " + s["cost_big"].format(name=large.name, nbytes=_megabytes(large.nbytes))
     return out
 
 
-def row(one: Cost) -> list[str]:
+def scheme_cells(one: SchemeCost) -> list[str]:
     """The cells of a way: its name, who is trusted, what the server sees, accuracy, bytes."""
-    way = WAYS[one.way]
+    way = SCHEMES[one.way]
     return [
         one.way,
         way.trusted,
         way.seen,
         formatting.percent(one.accuracy),
-        "-" if way.settings.get("clients") else f"{_mb(one.sent)} in {one.rounds} rounds",
+        "-" if way.settings.get("clients") else f"{_megabytes(one.sent)} in {one.rounds} rounds",
     ]
 
 
-def remains(found: Findings, s: Mapping[str, str]) -> list[str]:
+def remaining_risks(found: Findings, s: Mapping[str, str]) -> list[str]:
     sums = {n: v for n, v in found.leaks.items() if n.startswith("sum of")}
     out = []
     for name, values in list(sums.items())[-1:]:
@@ -238,7 +248,7 @@ def remains(found: Findings, s: Mapping[str, str]) -> list[str]:
     most = formatting.percent(found.private.bound(0.01)) if found.private.bound else "-"
     out.append(
         s["remain_model"].format(
-            open=_at(found.open),
+            open=_tpr_text(found.open),
             most=most,
             right=formatting.percent(found.open.accuracy, 0),
             noisy=formatting.percent(found.private.accuracy, 0),
@@ -254,7 +264,7 @@ def remains(found: Findings, s: Mapping[str, str]) -> list[str]:
     return out
 
 
-def framed(path: str | Path, height: int = 1300) -> str:
+def page_frame(path: str | Path, height: int = 1300) -> str:
     """The page inside a notebook's cell: a frame that may run nothing. Raises OSError if it cannot
     be read.
     """
@@ -265,13 +275,13 @@ def framed(path: str | Path, height: int = 1300) -> str:
     )
 
 
-def _way(found: Findings, name: str) -> Cost:
+def _scheme_cost(found: Findings, name: str) -> SchemeCost:
     return next(c for c in found.costs if c.way == name)
 
 
-def _at(one: Learned) -> str:
+def _tpr_text(one: AttackedHead) -> str:
     return formatting.percent(one.attack.roc.at[0.01].value)
 
 
-def _mb(nbytes: float) -> str:
+def _megabytes(nbytes: float) -> str:
     return formatting.megabytes(nbytes / 1e6)

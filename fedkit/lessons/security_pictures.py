@@ -15,7 +15,15 @@ import plotly.graph_objects as go
 from fedkit.audit.canary import AuditResult
 from fedkit.core import formatting
 from fedkit.core.formatting import figure_text
-from fedkit.lessons.security import LISTED, TEXTS, WAYS, WORDS, Cost, Learned, Sealed
+from fedkit.lessons.security import (
+    LISTED,
+    SCHEMES,
+    TEXTS,
+    WORDS,
+    AttackedHead,
+    EncryptedUpdate,
+    SchemeCost,
+)
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import FONT, GRID, INK, MUTED, SIZE, key_above, layout
 
@@ -23,27 +31,27 @@ LEAK, SAFE, GREY = "#d55e00", "#0072b2", "#aab4c0"
 SHADES = [[0.0, "#ffffff"], [1.0, LEAK]]  # nothing read to everything read
 
 
-def cut(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Words and signs, one by one."""
     return re.findall(r"\w+|[^\w\s]", text)
 
 
-def read_words(original: str, recovered: str) -> list[tuple[str, bool]]:
+def match_words(original: str, recovered: str) -> list[tuple[str, bool]]:
     """(word of the original, whether it was recovered), upper case or not."""
-    left, out = Counter(cut(recovered.lower())), []
-    for word in cut(original):
+    left, out = Counter(split_words(recovered.lower())), []
+    for word in split_words(original):
         out.append((word, left[word.lower()] > 0))
         left[word.lower()] -= 1
     return out
 
 
-def reading(original: str, recovered: Mapping[str, str]) -> str:
+def recovered_text(original: str, recovered: Mapping[str, str]) -> str:
     """HTML: the site's own words, and below them, for each way, what the server wrote down, word
     under word.
     """
-    rows = [_row("What the site holds", "".join(_word(w, None) for w in cut(original)), "")]
+    rows = [_row("What the site holds", "".join(_word(w, None) for w in split_words(original)), "")]
     for name, text in recovered.items():
-        marked = read_words(original, text)
+        marked = match_words(original, text)
         share = sum(found for _, found in marked) / max(1, len(marked))
         words = "".join(_word(w if found else "·" * len(w), found) for w, found in marked)
         rows.append(_row(name, words, formatting.percent(share, 0)))
@@ -77,7 +85,7 @@ def _row(name: str, words: str, share: str) -> str:
     )
 
 
-def heatmap(
+def leak_heatmap(
     found: Mapping[str, Mapping[str, float]],
     sentence: str,
     parts: Mapping[str, Sequence[str]] | None = None,
@@ -147,7 +155,7 @@ def heatmap(
     return fig
 
 
-def strips(
+def sum_strips(
     views: Mapping[str, np.ndarray], truth: np.ndarray, sentence: str, shown: int = 90
 ) -> go.Figure:
     """A strip per moment: numbers of the sum as the server holds it, ordered by the true sum, so
@@ -176,7 +184,7 @@ def strips(
             x=1,
             xref="paper",
             y=row,
-            text=f"{words}<br>largest {_size(view)}",
+            text=f"{words}<br>largest {_largest_number(view)}",
             showarrow=False,
             xanchor="left",
             align="left",
@@ -202,7 +210,7 @@ def strips(
     return fig
 
 
-def bytes_bars(found: Sequence[Sealed], sentence: str) -> go.Figure:
+def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.Figure:
     """Plain and encrypted bytes of an update on a log axis, a pair of bars for each; reckoned ones
     are hatched.
     """
@@ -215,7 +223,7 @@ def bytes_bars(found: Sequence[Sealed], sentence: str) -> go.Figure:
         ):
             hatch = "" if one.measured or colour != SAFE else "/"
             text = formatting.megabytes(nbytes / 1e6) + (
-                f", {_work(one.seconds)} of work" if colour == SAFE else ""
+                f", {_seconds_text(one.seconds)} of work" if colour == SAFE else ""
             )
             fig.add_bar(
                 x=[nbytes],
@@ -258,7 +266,7 @@ def bytes_bars(found: Sequence[Sealed], sentence: str) -> go.Figure:
     )
 
 
-def roc_curves(found: Mapping[str, Learned], sentence: str) -> go.Figure:
+def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
     """True-positive against false-positive rate, log scales: far above the dotted line, members are
     found.
     """
@@ -354,7 +362,7 @@ def roc_curves(found: Mapping[str, Learned], sentence: str) -> go.Figure:
     return fig
 
 
-def audits(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
+def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
     """A row per game: a bar to the epsilon that it proved, a line to the most it could have shown,
     a mark at the promise.
     """
@@ -422,7 +430,7 @@ def audits(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
     return key_above(fig, marks)
 
 
-def promises(found: Sequence[Cost]) -> str:
+def scheme_table(found: Sequence[SchemeCost]) -> str:
     """HTML: a row per way: who is trusted, what the server sees, what the model may tell, and what
     it cost here.
     """
@@ -447,7 +455,7 @@ def promises(found: Sequence[Cost]) -> str:
     lines = ["<tr>" + "".join(f"<th style='{cell}'>{h}</th>" for h in heads) + "</tr>"]
     for one in found:
         way, sent = (
-            WAYS[one.way],
+            SCHEMES[one.way],
             (
                 "-"
                 if one.way.startswith("all in")
@@ -476,10 +484,10 @@ def promises(found: Sequence[Cost]) -> str:
     )
 
 
-def _size(view: np.ndarray) -> str:
+def _largest_number(view: np.ndarray) -> str:
     most = float(np.abs(view).max())
     return f"{most:,.0f}" if most >= 100 else f"{most:.2g}"
 
 
-def _work(seconds: float) -> str:
+def _seconds_text(seconds: float) -> str:
     return f"{1e3 * seconds:.0f} ms" if seconds < 1 else formatting.seconds(seconds)

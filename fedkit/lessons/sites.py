@@ -26,7 +26,7 @@ TALL = 360  # px of a plot, about
 
 
 @dataclass(frozen=True)
-class Apart:
+class DriftAccuracy:
     """Accuracies (shares) on the same test examples: of the start, of each site's own model, of the
     mean of them.
     """
@@ -36,7 +36,9 @@ class Apart:
     together: float
 
 
-def apart(job: Job, shared: Params, deltas: Sequence[Params], most: int = 200) -> Apart:
+def measure_drift(
+    job: Job, shared: Params, deltas: Sequence[Params], most: int = 200
+) -> DriftAccuracy:
     """Judge the start, each start + delta and their plain mean on about `most` test examples."""
     test = job.test.take(np.unique(np.linspace(0, len(job.test) - 1, most).astype(int)))
 
@@ -45,10 +47,10 @@ def apart(job: Job, shared: Params, deltas: Sequence[Params], most: int = 200) -
         return float((job.model.predict(test).argmax(1) == test.labels).mean())
 
     mean = {n: sum(delta[n] for delta in deltas) / len(deltas) for n in deltas[0]}
-    return Apart(right({}), tuple(right(delta) for delta in deltas), right(mean))
+    return DriftAccuracy(right({}), tuple(right(delta) for delta in deltas), right(mean))
 
 
-def drift(found: Mapping[str, Apart], sentence: str) -> go.Figure:
+def drift_by_partition(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figure:
     """A row per deal: a circle for each site's own model after a round, a diamond for their mean, a
     bar for the start.
     """
@@ -92,7 +94,7 @@ def drift(found: Mapping[str, Apart], sentence: str) -> go.Figure:
     )
 
 
-def curves(
+def accuracy_curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentence: str, x: str
 ) -> go.Figure:
     """Accuracy over anything. lines: {name: (values of x, accuracies as shares)}; x: the axis'
@@ -129,33 +131,35 @@ def curves(
     return fig
 
 
-def by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
+def curves_by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
     """Accuracy after every round; round 0 is the start before any training."""
     lines = {
-        n: ([r.round for r in states(run)], [r.accuracy for r in states(run)])
+        n: ([r.round for r in round_states(run)], [r.accuracy for r in round_states(run)])
         for n, run in runs.items()
     }
-    return curves(lines, sentence, "Round (0: before any training)").update_xaxes(dtick=1)
+    return accuracy_curves(lines, sentence, "Round (0: before any training)").update_xaxes(dtick=1)
 
 
-def by_time(runs: Mapping[str, Run], sentence: str) -> go.Figure:
+def curves_by_time(runs: Mapping[str, Run], sentence: str) -> go.Figure:
     """Accuracy over simulated seconds, each run in its own world."""
-    lines = {n: (replay(run).ends, [r.accuracy for r in states(run)]) for n, run in runs.items()}
-    return curves(lines, sentence, "Simulated time (s)")
+    lines = {
+        n: (replay(run).ends, [r.accuracy for r in round_states(run)]) for n, run in runs.items()
+    }
+    return accuracy_curves(lines, sentence, "Simulated time (s)")
 
 
-def states(run: Run) -> list[RoundRecord]:
+def round_states(run: Run) -> list[RoundRecord]:
     """The state before round 1 and after each round."""
     return [run.start, *run.rounds]
 
 
-def half_interval(run: Run) -> float:
+def interval_half_width(run: Run) -> float:
     """Half of the 95 % interval of the run's accuracy over its test examples, as a share."""
     low, high, _ = measures.accuracy_interval(run)
     return (high - low) / 2
 
 
-def who_gave(run: Run) -> DataFrame:
+def contribution_table(run: Run) -> DataFrame:
     """A row per client of an asynchronous run, the most generous first: updates that counted,
     staleness, accuracy.
     """
@@ -178,7 +182,7 @@ def always_late(run: Run) -> set[str]:
     return set.intersection(*rounds) if rounds else set()
 
 
-def left_behind(
+def accuracy_changes(
     before: Mapping[str, float],
     after: Mapping[str, float],
     late: set[str],

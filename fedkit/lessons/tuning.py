@@ -28,7 +28,7 @@ WIDE, TALL = 800, 380  # px of a plot, about
 MB = 1e6
 
 
-def shortened(corpus: Corpus, most: int | None) -> Corpus:
+def thin_evaluation(corpus: Corpus, most: int | None) -> Corpus:
     """The corpus with about `most` examples to choose by and as many to test on, evenly spaced;
     None: as it is.
     """
@@ -73,7 +73,7 @@ def step_memory(model: Model, examples: Examples, batch_size: int = 16) -> dict[
     }
 
 
-def accuracy_by_numbers(
+def accuracy_by_parameters(
     trained: Mapping[str, int], right: Mapping[str, str], start: float, chosen: str, sentence: str
 ) -> go.Figure:
     """Accuracy of every way against how many numbers it trains (log axis), with 95 % intervals;
@@ -149,7 +149,7 @@ def accuracy_by_numbers(
     return fig
 
 
-def cost(
+def cost_bars(
     seconds: Mapping[str, float], memory: Mapping[str, Mapping[str, float]], sentence: str
 ) -> go.Figure:
     """Training seconds (left) and MB of one step by what they hold (right), a row per way."""
@@ -158,12 +158,12 @@ def cost(
     fig = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.08, column_widths=[0.4, 0.6])
     times = [seconds[n] for n in names]
     _row_bars(fig, 1, times, rows, BLUE, "%{x:.1f} s")
-    _ends(fig, 1, times, rows, [f"{t:.1f}" for t in times])
+    _bar_labels(fig, 1, times, rows, [f"{t:.1f}" for t in times])
     parts = {"the model": BASE, "gradients and optimizer": ORANGE, "kept for the way back": KEPT}
     for part, colour in parts.items():
         _row_bars(fig, 2, [memory[n][part] for n in names], rows, colour, part + "<br>%{x:.0f} MB")
     totals = [sum(memory[n].values()) for n in names]
-    _ends(fig, 2, totals, rows, [f"{t:,.0f}" for t in totals])
+    _bar_labels(fig, 2, totals, rows, [f"{t:,.0f}" for t in totals])
     layout(fig, sentence, "", None, None, 110 + 36 * len(names), top=66)
     for k, (title, most) in enumerate(
         (("Training (s)", max(times)), ("One training step (MB)", max(totals))), 1
@@ -194,18 +194,18 @@ def cost(
     return fig
 
 
-def few_and_many(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
+def accuracy_by_examples(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
     """Accuracy (shares) over the number of examples: a row per size, a column per way, direct
     labels at the right.
     """
     sizes = [int(n) for n in table.index]
     lines = {str(name): [100 * float(v) for v in table[name]] for name in table.columns}
     fig = _lines(lines, sizes, colours, sentence, "Training examples, all companies together")
-    fig.update_xaxes(tickvals=sizes, ticktext=[f"{n:,}" for n in sizes], range=_wide(sizes))
+    fig.update_xaxes(tickvals=sizes, ticktext=[f"{n:,}" for n in sizes], range=_x_range(sizes))
     return fig
 
 
-def rounds_against_one(
+def rounds_and_exchanges(
     lines: Mapping[str, Sequence[float]], levels: Mapping[str, float], sentence: str
 ) -> go.Figure:
     """Accuracy (shares) by round of training, and as level dashed lines what one exchange gives
@@ -219,7 +219,7 @@ def rounds_against_one(
     fig = _lines(
         drawn, rounds, colours, sentence, "Round of training (0: before any)", dashed=set(levels)
     )
-    fig.update_xaxes(dtick=1, tick0=0, range=_wide(rounds))
+    fig.update_xaxes(dtick=1, tick0=0, range=_x_range(rounds))
     return fig
 
 
@@ -314,7 +314,7 @@ def _lines(
     return fig
 
 
-def _wide(xs: Sequence[int]) -> list[float]:
+def _x_range(xs: Sequence[int]) -> list[float]:
     reach = 0.06 * ((xs[-1] - xs[0]) or 1)
     return [xs[0] - reach, xs[-1]]
 
@@ -334,7 +334,7 @@ def _row_bars(
     )
 
 
-def _ends(
+def _bar_labels(
     fig: go.Figure, col: int, xs: Sequence[float], rows: Sequence[int], words: Sequence[str]
 ) -> None:
     """A number at the right end of every bar."""

@@ -21,7 +21,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class File:
+class BriefFile:
     """kind: html | pptx. name: as it is saved, chosen by us. uri: its content as a data: URI."""
 
     kind: str
@@ -30,7 +30,9 @@ class File:
     uri: str
 
 
-def brief_files(records: Sequence[Run], lang: str, runs: Path = RUNS) -> tuple[Path, list[File]]:
+def brief_files(
+    records: Sequence[Run], lang: str, runs: Path = RUNS
+) -> tuple[Path, list[BriefFile]]:
     """Write the brief of `records` into a fresh folder below `runs`: (the folder, its page and
     slides as links).
 
@@ -41,10 +43,10 @@ def brief_files(records: Sequence[Run], lang: str, runs: Path = RUNS) -> tuple[P
     runs.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="showcase-", dir=runs))
     write_brief(records, folder, langs=(lang,))
-    return folder, [_file(folder / f"brief.{lang}.{kind}", kind) for kind in KINDS]
+    return folder, [_as_link(folder / f"brief.{lang}.{kind}", kind) for kind in KINDS]
 
 
-def _file(path: Path, kind: str) -> File:
+def _as_link(path: Path, kind: str) -> BriefFile:
     content = path.read_bytes()
     uri = f"data:{KINDS[kind]};base64,{base64.b64encode(content).decode()}"
-    return File(kind, f"fedkit-{path.name}", len(content), uri)
+    return BriefFile(kind, f"fedkit-{path.name}", len(content), uri)

@@ -54,7 +54,7 @@ class Layout:
         for place in (step, step + 1):  # 5 MB each: made one step ahead, after the words are there
             if step > 1 and place in self.frames and not self.frames[place].children:
                 self.frames[place].children = [
-                    go.FigureWidget(pictures.figure(self.pictures[place]))
+                    go.FigureWidget(pictures.to_figure(self.pictures[place]))
                 ]
 
     def draw(self, step: int, picture: dict[str, Any]) -> None:

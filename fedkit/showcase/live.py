@@ -10,11 +10,11 @@ from collections.abc import Callable
 from fedkit.core.record import Run
 from fedkit.showcase.make_records import live_config
 
-Tell = Callable[[object], None]  # of a fedkit.progress.Progress
-Keep = Callable[[Run], None]
+OnProgress = Callable[[object], None]  # of a fedkit.progress.Progress
+OnRecord = Callable[[Run], None]
 
 
-def train(tell: Tell, keep: Keep, cancel: threading.Event) -> None:
+def train_live(tell: OnProgress, keep: OnRecord, cancel: threading.Event) -> None:
     """Train with the live settings. tell: a few times a second; keep: after the start and after
     every round.
 
@@ -22,7 +22,7 @@ def train(tell: Tell, keep: Keep, cancel: threading.Event) -> None:
     """
     from fedkit.core.errors import Cancelled
 
-    _quiet()
+    _silence_warnings()
     from fedkit.experiments.runner import run_rounds
 
     if cancel.is_set():
@@ -33,7 +33,7 @@ def train(tell: Tell, keep: Keep, cancel: threading.Event) -> None:
             raise Cancelled(f"stopped after round {len(record.rounds)}")
 
 
-def _quiet() -> None:
+def _silence_warnings() -> None:
     """No warning of a library may be printed from the thread: there is no cell that it would belong
     to.
     """

@@ -26,9 +26,9 @@ from fedkit.showcase.settings import (
     LIVE_ROUNDS,
     LIVE_TUNE,
     ROUNDS,
-    baseline,
-    live,
-    shared,
+    baseline_file,
+    federated_file,
+    live_file,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def live_config() -> RunConfig:
     return RunConfig(tune=LIVE_TUNE, rounds=LIVE_ROUNDS, link=LINK)
 
 
-def first(corpus: Corpus, companies: int) -> Corpus:
+def keep_first_clients(corpus: Corpus, companies: int) -> Corpus:
     """`corpus` with the training and validation rows of its first so many clients by name; the
     whole test set stays.
 
@@ -63,11 +63,14 @@ def first(corpus: Corpus, companies: int) -> Corpus:
         f" {len(names)})"
     )
     return replace(
-        corpus, name=told, train=_of(corpus.train, kept), validation=_of(corpus.validation, kept)
+        corpus,
+        name=told,
+        train=_rows_of(corpus.train, kept),
+        validation=_rows_of(corpus.validation, kept),
     )
 
 
-def make(folder: Path = FOLDER) -> list[Path]:
+def make_records(folder: Path = FOLDER) -> list[Path]:
     """Run everything and write the records. Returns their paths. Raises RuntimeError if they are
     too large to ship.
     """
@@ -78,27 +81,34 @@ def make(folder: Path = FOLDER) -> list[Path]:
     corpus, paths = load_corpus("service_desk"), []
     folder.mkdir(parents=True, exist_ok=True)
     for companies in COMPANIES:
-        some = first(corpus, companies)
+        some = keep_first_clients(corpus, companies)
         for level in LEVELS:
             paths.append(
-                write(folder / shared(companies, level), run(sliders_config(level), corpus=some))
+                write_record(
+                    folder / federated_file(companies, level),
+                    run(sliders_config(level), corpus=some),
+                )
             )
         beside = run_baselines(sliders_config(), corpus=some, which=list(BASELINES))
         paths += [
-            write(folder / baseline(companies, name), record) for name, record in beside.items()
+            write_record(folder / baseline_file(companies, name), record)
+            for name, record in beside.items()
         ]
-    paths.append(write(folder / live("federated"), run(live_config(), corpus=corpus)))
+    paths.append(write_record(folder / live_file("federated"), run(live_config(), corpus=corpus)))
     beside = run_baselines(live_config(), corpus=corpus, which=list(LIVE_BASELINES))
-    paths += [write(folder / live(name), record) for name, record in beside.items()]
+    paths += [write_record(folder / live_file(name), record) for name, record in beside.items()]
     if (size := sum(path.stat().st_size for path in paths)) > LARGEST:
         raise RuntimeError(f"the records take {size:,} bytes, and at most {LARGEST:,} are shipped")
     return paths
 
 
-def write(path: Path, record: Run) -> Path:
+def write_record(path: Path, record: Run) -> Path:
     """A record as JSON without spaces: `Run.load` reads it."""
     text = json.dumps(
-        nan_to_none(lean(record)), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        nan_to_none(compact_record(record)),
+        ensure_ascii=False,
+        allow_nan=False,
+        separators=(",", ":"),
     )
     path.write_text(text + "\n", encoding="utf-8")
     result = record.result
@@ -109,7 +119,7 @@ def write(path: Path, record: Run) -> Path:
     return path
 
 
-def lean(record: Run) -> dict[str, Any]:
+def compact_record(record: Run) -> dict[str, Any]:
     """`Run.to_dict` without what a client's line would hold anyway: reading fills it in again."""
     usual = asdict(ClientRecord(""))
     values = record.to_dict()
@@ -118,9 +128,9 @@ def lean(record: Run) -> dict[str, Any]:
     return values
 
 
-def _of(examples: Examples, kept: set[str]) -> Examples:
+def _rows_of(examples: Examples, kept: set[str]) -> Examples:
     return examples.take([row for row, name in enumerate(examples.clients) if name in kept])
 
 
 if __name__ == "__main__":
-    make()
+    make_records()

@@ -14,7 +14,7 @@ from fedkit.network import parse_link, replay
 from fedkit.results import measures
 from fedkit.results.validate_record import as_number
 from fedkit.showcase import settings
-from fedkit.showcase.records import Shelf
+from fedkit.showcase.records import ShowcaseRecords
 
 SPEEDS = (
     64,
@@ -46,7 +46,7 @@ class SliderValues:
 
     @property
     def link(self) -> str:
-        return link(self.speed)
+        return slider_link(self.speed)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ComparedRun:
     """together, alone: share of right answers on reports like each company's own, mean over
     companies; with `_all` on test reports of all six companies; gain and any_gain are their
     differences. pooled: with all texts in one place. traffic: bytes of a company, both ways,
@@ -87,59 +87,71 @@ class Shown:
     delta: float
 
 
-def at(shelf: Shelf, setting: SliderValues) -> Shown:
+def numbers_at(shelf: ShowcaseRecords, setting: SliderValues) -> ComparedRun:
     """What the sliders stand for."""
     n = setting.companies
-    return shown(shelf.shared(n, setting.level), shelf.alone(n), shelf.beside(n), setting.speed)
+    return compare_run(
+        shelf.shared(n, setting.level), shelf.alone(n), shelf.beside(n), setting.speed
+    )
 
 
-def of_live(shelf: Shelf, run: Run | None = None, speed: int = 10_000) -> Shown:
+def live_numbers(
+    shelf: ShowcaseRecords, run: Run | None = None, speed: int = 10_000
+) -> ComparedRun:
     """The run of a visitor, or the shipped record of it, against its shipped baselines."""
-    return shown(run or shelf.live, shelf.alone_live(), shelf.beside_live(), speed)
+    return compare_run(run or shelf.live, shelf.alone_live(), shelf.beside_live(), speed)
 
 
-def shown(run: Run, alone: Sequence[Run], beside: Sequence[Run], speed: int) -> Shown:
+def compare_run(run: Run, alone: Sequence[Run], beside: Sequence[Run], speed: int) -> ComparedRun:
     """All numbers of a federated run beside its baselines."""
-    best = max(alone, key=own)
+    best = max(alone, key=own_accuracy)
     pooled = next((measures.accuracy(r) for r in beside if r.method == "pooled"), math.nan)
     base = measures.base_mb(run) * measures.MB
-    return Shown(
+    return ComparedRun(
         run=run,
-        together=own(run),
-        alone=own(best),
+        together=own_accuracy(run),
+        alone=own_accuracy(best),
         together_all=measures.accuracy(run),
         alone_all=measures.accuracy(best),
         pooled=pooled,
-        gain=gain(own(run), own(best), tested(run)),
-        any_gain=gain(measures.accuracy(run), measures.accuracy(best), measures.test_size(run)),
+        gain=accuracy_gain(own_accuracy(run), own_accuracy(best), num_tested(run)),
+        any_gain=accuracy_gain(
+            measures.accuracy(run), measures.accuracy(best), measures.test_size(run)
+        ),
         traffic=sum(measures.mb_per_client(run, way) for way in ("uplink", "downlink"))
         * measures.MB,
-        seconds=seconds(run, speed),
+        seconds=training_seconds(run, speed),
         base=base,
-        base_seconds=base_seconds(base, speed),
+        base_seconds=download_seconds(base, speed),
         epsilon=measures.result_number(run, "epsilon"),
         delta=measures.result_number(run, "delta"),
     )
 
 
-def own(run: Run) -> float:
+def own_accuracy(run: Run) -> float:
     """Accuracy on test reports like each company's own, mean over the companies that take part."""
-    return measures.result_number(run, "own_mix_accuracy") if run.finished else by_round(run)[-1][1]
+    return (
+        measures.result_number(run, "own_mix_accuracy")
+        if run.finished
+        else own_accuracy_by_round(run)[-1][1]
+    )
 
 
-def by_round(run: Run) -> list[tuple[int, float]]:
+def own_accuracy_by_round(run: Run) -> list[tuple[int, float]]:
     """[(round, accuracy on reports like each company's own)], the start included."""
-    return [(r.round, _own(r)) for r in ((run.start,) if run.start else ()) + run.rounds]
+    return [
+        (r.round, _state_own_accuracy(r)) for r in ((run.start,) if run.start else ()) + run.rounds
+    ]
 
 
-def tested(run: Run) -> int:
+def num_tested(run: Run) -> int:
     """About how many of the test reports are of the companies that take part: they are about as
     many of each.
     """
     return round(measures.test_size(run) * len(measures.clients(run)) / settings.COMPANIES[-1])
 
 
-def gain(ours: float, theirs: float, n: int) -> Gain:
+def accuracy_gain(ours: float, theirs: float, n: int) -> Gain:
     """The difference of two shares of n reports with its 95 % interval, as if unpaired (MOVER,
     Newcombe 1998).
     """
@@ -151,22 +163,22 @@ def gain(ours: float, theirs: float, n: int) -> Gain:
     return Gain(ours - theirs, ours - theirs - low, ours - theirs + high)
 
 
-def link(speed: int) -> str:
+def slider_link(speed: int) -> str:
     """The link of the slider at `speed` kbit/s, as `network.parse_link` reads it."""
     return f"{speed}kbps/{LATENCY}ms"
 
 
-def seconds(run: Run, speed: int) -> float:
+def training_seconds(run: Run, speed: int) -> float:
     """Simulated seconds of the whole training over this link, the base model not counted."""
-    return replay(run, link(speed)).seconds
+    return replay(run, slider_link(speed)).seconds
 
 
-def base_seconds(nbytes: float, speed: int) -> float:
+def download_seconds(nbytes: float, speed: int) -> float:
     """Simulated seconds in which a company downloads the base model, once."""
-    line = parse_link(link(speed))
+    line = parse_link(slider_link(speed))
     return line.latency + 8 * nbytes / line.down
 
 
-def _own(state: RoundRecord) -> float:
+def _state_own_accuracy(state: RoundRecord) -> float:
     values = [as_number(v, "client_accuracy") for v in state.client_accuracy.values()]
     return fmean(values) if values else as_number(state.accuracy, "accuracy")

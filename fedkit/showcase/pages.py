@@ -15,9 +15,9 @@ from fedkit.results import measures
 from fedkit.results.privacy_promise import format_delta
 from fedkit.results.privacy_promise import format_epsilon as epsilon_number
 from fedkit.showcase import settings
-from fedkit.showcase.numbers import Gain, Shown, SliderValues
+from fedkit.showcase.numbers import ComparedRun, Gain, SliderValues
 from fedkit.showcase.style import PIECES, templates
-from fedkit.showcase.text import named, text
+from fedkit.showcase.text import display_name, text
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Tile:
     tone: str = "plain"
 
 
-def question(shown: Shown, lang: str) -> str:
+def question_page(shown: ComparedRun, lang: str) -> str:
     """Step 1: the question, two pairs of bars, what it comes to."""
     pairs = [
         (text("question.own", lang), shown.alone, shown.together),
@@ -68,7 +68,7 @@ def question(shown: Shown, lang: str) -> str:
     finding = text(
         f"question.{shown.gain.verdict}", lang, points=locale.points(shown.any_gain.value, lang)
     )
-    return _page(
+    return _render(
         "question",
         lang,
         groups=groups,
@@ -78,13 +78,13 @@ def question(shown: Shown, lang: str) -> str:
     )
 
 
-def who(run: Run, lang: str) -> str:
+def data_page(run: Run, lang: str) -> str:
     """Step 2: a table of counts shaded by size, companies by labels."""
     frame = measures.client_labels(run)
     most = int(frame.to_numpy().max(initial=1))
     rows = [
         {
-            "name": named("company", name, lang),
+            "name": display_name("company", name, lang),
             "total": locale.number(int(counts.sum()), lang),
             "cells": [
                 (locale.number(int(n), lang), round(0.05 + 0.95 * n / most, 3), n > 0.5 * most)
@@ -101,18 +101,18 @@ def who(run: Run, lang: str) -> str:
             locale.number(int(frame.to_numpy().min(initial=most)), lang), text("who.rarest", lang)
         ),
     ]
-    return _page(
+    return _render(
         "who",
         lang,
-        head=[named("label", name, lang) for name in frame.columns],
+        head=[display_name("label", name, lang) for name in frame.columns],
         rows=rows,
         tiles=tiles,
     )
 
 
-def run_words(lang: str) -> str:
+def run_heading(lang: str) -> str:
     """Step 3: its title and lead."""
-    return _page("head", lang, step="run", rounds=settings.LIVE_ROUNDS)
+    return _render("head", lang, step="run", rounds=settings.LIVE_ROUNDS)
 
 
 def run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
@@ -135,24 +135,24 @@ def run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
     )
 
 
-def status(words: str, bad: bool = False) -> str:
+def status_line(words: str, bad: bool = False) -> str:
     """One line that a screen reader says when it changes."""
-    return _page("status", "en", words=words, bad=bad)
+    return _render("status", "en", words=words, bad=bad)
 
 
-def what_words(shown: Shown, setting: SliderValues, lang: str) -> str:
+def what_if_page(shown: ComparedRun, setting: SliderValues, lang: str) -> str:
     """Step 4: its title, what the setting comes to, and five big numbers."""
     tiles = [
         Tile(
             locale.percent(shown.together, lang),
             text("what.together", lang),
-            _any(shown.together_all, lang),
+            _any_client_note(shown.together_all, lang),
             "together",
         ),
         Tile(
             locale.percent(shown.alone, lang),
             text("what.alone", lang),
-            _any(shown.alone_all, lang),
+            _any_client_note(shown.alone_all, lang),
             "alone",
         ),
         Tile(_signed(shown.gain.value), text("what.difference", lang), _range(shown.gain, lang)),
@@ -169,15 +169,17 @@ def what_words(shown: Shown, setting: SliderValues, lang: str) -> str:
         ),
     ]
     verdict = shown.gain.verdict
-    return _page("what", lang, tiles=tiles, finding=text(f"what.{verdict}", lang), verdict=verdict)
+    return _render(
+        "what", lang, tiles=tiles, finding=text(f"what.{verdict}", lang), verdict=verdict
+    )
 
 
-def slider_words(name: str, value: str, lang: str) -> str:
+def slider_label(name: str, value: str, lang: str) -> str:
     """What stands above a slider."""
-    return _page("slider", lang, name=text(f"what.{name}", lang), value=value)
+    return _render("slider", lang, name=text(f"what.{name}", lang), value=value)
 
 
-def what_caveat(shown: Shown, lang: str) -> str:
+def what_if_caveat(shown: ComparedRun, lang: str) -> str:
     """Step 4: what its privacy promises and whom it trusts; then what its numbers rest on."""
     if shown.epsilon == shown.epsilon:
         first = text(
@@ -188,27 +190,27 @@ def what_caveat(shown: Shown, lang: str) -> str:
         )
     else:
         first = text("what.caveat_none", lang)
-    return caveat(first + text("what.caveat", lang, rounds=settings.ROUNDS), lang)
+    return caveat_line(first + text("what.caveat", lang, rounds=settings.ROUNDS), lang)
 
 
-def brief_words(lang: str) -> str:
+def brief_heading(lang: str) -> str:
     """Step 5: its title and lead."""
-    return _page("head", lang, step="brief", rounds=0)
+    return _render("head", lang, step="brief", rounds=0)
 
 
-def lead(words: str, lang: str) -> str:
+def lead_line(words: str, lang: str) -> str:
     """A line that leads to what follows."""
-    return _page("lead", lang, words=words)
+    return _render("lead", lang, words=words)
 
 
-def links(files: Sequence[tuple[str, str, str]], folder: str, lang: str) -> str:
+def download_links(files: Sequence[tuple[str, str, str]], folder: str, lang: str) -> str:
     """Step 5: what can be saved. files: (words, file name, data URI)."""
-    return _page("links", lang, files=files, folder=text("brief.folder", lang, folder=folder))
+    return _render("links", lang, files=files, folder=text("brief.folder", lang, folder=folder))
 
 
-def caveat(words: str, lang: str) -> str:
+def caveat_line(words: str, lang: str) -> str:
     """The line at the foot of a step."""
-    return _page("caveat", lang, words=words)
+    return _render("caveat", lang, words=words)
 
 
 def level_name(level: str, lang: str) -> str:
@@ -216,10 +218,10 @@ def level_name(level: str, lang: str) -> str:
 
 
 def _tiles(tiles: Sequence[Tile], lang: str) -> str:
-    return _page("tiles", lang, tiles=tiles)
+    return _render("tiles", lang, tiles=tiles)
 
 
-def _any(share: float, lang: str) -> str:
+def _any_client_note(share: float, lang: str) -> str:
     return text("what.any", lang, share=locale.percent(share, lang))
 
 
@@ -232,7 +234,7 @@ def _signed(difference: float) -> str:
     return f"{100 * difference:+.1f}".replace("-", locale.MINUS)
 
 
-def _page(piece: str, lang: str, **values: Any) -> str:
+def _render(piece: str, lang: str, **values: Any) -> str:
     return _templates()[piece].render(
         t=lambda key, **places: text(key, lang, **places), lang=lang, **values
     )

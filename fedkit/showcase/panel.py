@@ -17,20 +17,20 @@ from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 from fedkit.showcase import files, numbers, pages, pictures, settings
 from fedkit.showcase.layout import Layout
-from fedkit.showcase.records import Shelf, load
-from fedkit.showcase.text import LANGS, named, text
+from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
+from fedkit.showcase.text import LANGS, display_name, text
 
 SOON = 0.15  # of the run, before which no time left is told
 
 
 def showcase(
-    lang: str | None = None, shelf: Shelf | None = None, runs: Path = files.RUNS
+    lang: str | None = None, shelf: ShowcaseRecords | None = None, runs: Path = files.RUNS
 ) -> Showcase:
     """The demo to show in a notebook. lang: "en" or "ja"; None: as the command asked, else
     English.
     """
     asked = lang or os.environ.get(settings.LANG, "en")
-    return Showcase(asked if asked in LANGS else "en", shelf or load(), runs)
+    return Showcase(asked if asked in LANGS else "en", shelf or load_showcase_records(), runs)
 
 
 class Showcase:
@@ -40,18 +40,18 @@ class Showcase:
     recorded: whether that run is the shipped one.
     """
 
-    def __init__(self, lang: str, shelf: Shelf, runs: Path):
+    def __init__(self, lang: str, shelf: ShowcaseRecords, runs: Path):
         self.lang, self.shelf, self.runs, self.step = lang, shelf, runs, 1
         self.record: Run | None = None
         self.recorded, self._status, self._bad = False, ("run.ready", {}), False
         self._brief: tuple[str, dict[str, Any]] | None = None
-        self._links: tuple[Path, list[files.File]] | None = None
+        self._links: tuple[Path, list[files.BriefFile]] | None = None
         self._lock = threading.RLock()
         self.queue: BackgroundQueue[str] = BackgroundQueue(self._train, self._buttons, self._ended)
         self.writing: BackgroundQueue[tuple[str, tuple[Run, ...]]] = BackgroundQueue(
             self._write, self._buttons, self._written
         )
-        alone = numbers.of_live(shelf).alone
+        alone = numbers.live_numbers(shelf).alone
         self.stage = Layout(
             pictures.run_picture([], settings.LIVE_ROUNDS, alone, lang),
             pictures.what_picture(shelf, self.setting, lang),
@@ -136,12 +136,12 @@ class Showcase:
     # ---- what the threads do
 
     def _train(self, item: str, cancel: threading.Event) -> None:
-        from fedkit.showcase.live import train
+        from fedkit.showcase.live import train_live
 
         self.record, self.recorded, self._began = None, False, time.monotonic()
         self._say("run.loading", done=0.0)
         self._tell_run()
-        train(self._progress, self._keep, cancel)
+        train_live(self._progress, self._keep, cancel)
 
     def _keep(self, record: Run) -> None:
         self.record = record
@@ -202,14 +202,14 @@ class Showcase:
     def _tell_all(self) -> None:
         lang, stage = self.lang, self.stage
         with self._lock:
-            stage.pages[1].value = pages.question(numbers.of_live(self.shelf), lang)
-            stage.pages[2].value = pages.who(self.shelf.live, lang)
+            stage.pages[1].value = pages.question_page(numbers.live_numbers(self.shelf), lang)
+            stage.pages[2].value = pages.data_page(self.shelf.live, lang)
             stage.pages[3].value, stage.pages[5].value = (
-                pages.run_words(lang),
-                pages.brief_words(lang),
+                pages.run_heading(lang),
+                pages.brief_heading(lang),
             )
-            stage.caveats[3].value = pages.caveat(text("run.caveat", lang), lang)
-            stage.caveats[5].value = pages.caveat(text("brief.caveat", lang), lang)
+            stage.caveats[3].value = pages.caveat_line(text("run.caveat", lang), lang)
+            stage.caveats[5].value = pages.caveat_line(text("brief.caveat", lang), lang)
         self._tell_buttons()
         self._buttons()
         self._say(*self._status[:1], bad=self._bad, **self._status[1])
@@ -250,32 +250,32 @@ class Showcase:
         """The line of step 3, kept so that it can be said again in the other language."""
         with self._lock:
             self._status, self._bad = (key, values), bad
-            self.stage.status.value = pages.status(_in_words(key, values, self.lang), bad)
+            self.stage.status.value = pages.status_line(_status_text(key, values, self.lang), bad)
             if done is not None:
                 self.stage.bar.value = done
 
     def _tell_run(self) -> None:
         run, lang = self.record, self.lang
-        states = numbers.by_round(run) if run else []
+        states = numbers.own_accuracy_by_round(run) if run else []
         sent = run.total("uplink_bytes") + run.total("downlink_bytes") if run else None
         with self._lock:
             self.stage.tiles.value = pages.run_tiles(states[-1][1] if states else None, sent, lang)
-            alone = numbers.of_live(self.shelf).alone
+            alone = numbers.live_numbers(self.shelf).alone
             self.stage.draw(3, pictures.run_picture(states, settings.LIVE_ROUNDS, alone, lang))
 
     def _tell_what(self) -> None:
         here, lang, stage = self.setting, self.lang, self.stage
-        shown, level = numbers.at(self.shelf, here), pages.level_name(here.level, lang)
+        shown, level = numbers.numbers_at(self.shelf, here), pages.level_name(here.level, lang)
         with self._lock:
-            stage.pages[4].value = pages.what_words(shown, here, lang)
-            stage.caveats[4].value = pages.what_caveat(shown, lang)
+            stage.pages[4].value = pages.what_if_page(shown, here, lang)
+            stage.caveats[4].value = pages.what_if_caveat(shown, lang)
             said = {
                 "companies": text("what.n", lang, n=here.companies),
                 "privacy": level,
                 "speed": pictures.speed_name(here.speed),
             }
             for name, value in said.items():
-                stage.labels[name].value = pages.slider_words(name, value, lang)
+                stage.labels[name].value = pages.slider_label(name, value, lang)
             stage.choose(
                 text("brief.of_run", lang),
                 text("brief.of_what", lang, n=here.companies, level=level),
@@ -285,9 +285,9 @@ class Showcase:
     def _tell_brief(self) -> None:
         key, values = self._brief or ("", {})
         lang, stage = self.lang, self.stage
-        stage.about_words.value = pages.lead(text("brief.about", lang), lang)
+        stage.about_words.value = pages.lead_line(text("brief.about", lang), lang)
         stage.said.value = (
-            pages.status(text(key, lang, **values), key == "brief.failed") if key else ""
+            pages.status_line(text(key, lang, **values), key == "brief.failed") if key else ""
         )
         stage.links.value = "" if self._links is None else self._linked()
 
@@ -301,14 +301,18 @@ class Showcase:
             )
             for f in made
         ]
-        return pages.links(named_, f"{folder.parent.name}/{folder.name}", self.lang)
+        return pages.download_links(named_, f"{folder.parent.name}/{folder.name}", self.lang)
 
 
-def _in_words(key: str, values: dict[str, Any], lang: str) -> str:
+def _status_text(key: str, values: dict[str, Any], lang: str) -> str:
     """A status with its values in local form."""
     left, took = values.get("left"), values.get("took")
     given = {k: v for k, v in values.items() if k not in ("left", "took")}
-    given |= {"company": named("company", values["company"], lang)} if values.get("company") else {}
+    given |= (
+        {"company": display_name("company", values["company"], lang)}
+        if values.get("company")
+        else {}
+    )
     given |= {} if took is None else {"seconds": locale.seconds(took, lang)}
     words = text(key, lang, **given)
     if left is None:

@@ -14,7 +14,7 @@ from fedkit.core.record import Run
 from fedkit.plots.theme import FONT, GRID, INK, MUTED, PAPER
 from fedkit.results.method_style import method_style
 from fedkit.showcase import numbers, settings
-from fedkit.showcase.records import Shelf
+from fedkit.showcase.records import ShowcaseRecords
 from fedkit.showcase.text import text
 
 TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
@@ -71,12 +71,14 @@ def run_picture(
     return {"data": data, "layout": frame}
 
 
-def what_picture(shelf: Shelf, setting: numbers.SliderValues, lang: str) -> dict[str, Any]:
+def what_picture(
+    shelf: ShowcaseRecords, setting: numbers.SliderValues, lang: str
+) -> dict[str, Any]:
     """{data, layout}: at the left accuracy by number of companies, at the right time by line; the
     sliders' place is marked.
     """
     every = [
-        numbers.at(shelf, numbers.SliderValues(n, setting.level, setting.speed))
+        numbers.numbers_at(shelf, numbers.SliderValues(n, setting.level, setting.speed))
         for n in settings.COMPANIES
     ]
     here = every[settings.COMPANIES.index(setting.companies)]
@@ -88,7 +90,7 @@ def what_picture(shelf: Shelf, setting: numbers.SliderValues, lang: str) -> dict
         {**_line(TOGETHER), "x": companies, "y": [100 * s.together for s in every]},
         {**_dot(ALONE), "x": [setting.companies], "y": [100 * here.alone]},
         {**_dot(TOGETHER), "x": [setting.companies], "y": [100 * here.together]},
-        *_time(here.run, here, setting),
+        *_time_traces(here.run, here, setting),
     ]
     frame = _frame(WHAT_SIZE, _what_notes(lang), left=8)
     frame["xaxis"] = _axis(text("what.axis_companies", lang)) | {
@@ -115,13 +117,18 @@ def what_picture(shelf: Shelf, setting: numbers.SliderValues, lang: str) -> dict
     return {"data": data, "layout": frame}
 
 
-def figure(picture: dict[str, Any]) -> go.Figure:
+def to_figure(picture: dict[str, Any]) -> go.Figure:
     """The picture as a figure; wrap it in a FigureWidget last."""
     return go.Figure(picture)
 
 
-def _time(run: Run, here: numbers.Shown, setting: numbers.SliderValues) -> list[dict[str, Any]]:
-    whole = [numbers.seconds(run, s) + numbers.base_seconds(here.base, s) for s in numbers.SPEEDS]
+def _time_traces(
+    run: Run, here: numbers.ComparedRun, setting: numbers.SliderValues
+) -> list[dict[str, Any]]:
+    whole = [
+        numbers.training_seconds(run, s) + numbers.download_seconds(here.base, s)
+        for s in numbers.SPEEDS
+    ]
     place = {"xaxis": "x2", "yaxis": "y2"}
     now = here.seconds + here.base_seconds
     return [

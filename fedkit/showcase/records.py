@@ -17,38 +17,40 @@ LARGEST = 2_000_000  # bytes of one file that are read
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ShowcaseRecords:
     """records: {file name: record}, every one finished and of the form of a record."""
 
     records: Mapping[str, Run]
 
     def shared(self, companies: int, level: str = "none") -> Run:
         """The federated run behind the sliders."""
-        return self.records[settings.shared(companies, level)]
+        return self.records[settings.federated_file(companies, level)]
 
     def alone(self, companies: int) -> tuple[Run, ...]:
         """The ways in which a company can do it by itself."""
-        return tuple(self.records[settings.baseline(companies, name)] for name in settings.ALONE)
+        return tuple(
+            self.records[settings.baseline_file(companies, name)] for name in settings.ALONE
+        )
 
     def beside(self, companies: int) -> tuple[Run, ...]:
         """All that a run behind the sliders is compared with."""
         return tuple(
-            self.records[settings.baseline(companies, name)] for name in settings.BASELINES
+            self.records[settings.baseline_file(companies, name)] for name in settings.BASELINES
         )
 
     @property
     def live(self) -> Run:
         """The record with the settings of the run that a visitor starts."""
-        return self.records[settings.live("federated")]
+        return self.records[settings.live_file("federated")]
 
     def beside_live(self) -> tuple[Run, ...]:
         """All that the live run is compared with: baselines that train by its settings, and those
         that train no encoder.
         """
-        own = {name: self.records[settings.live(name)] for name in settings.LIVE_BASELINES}
+        own = {name: self.records[settings.live_file(name)] for name in settings.LIVE_BASELINES}
         most = settings.COMPANIES[-1]
         return tuple(
-            own.get(name) or self.records[settings.baseline(most, name)]
+            own.get(name) or self.records[settings.baseline_file(most, name)]
             for name in settings.BASELINES
         )
 
@@ -57,11 +59,11 @@ class Shelf:
         return tuple(run for run in self.beside_live() if run.method in settings.ALONE)
 
 
-def load(folder: Path = settings.FOLDER) -> Shelf:
+def load_showcase_records(folder: Path = settings.FOLDER) -> ShowcaseRecords:
     """All records of the showcase. Raises FedkitError for one that is missing, too large, damaged
     or unfinished.
     """
-    return Shelf({name: _read(Path(folder) / name) for name in settings.every()})
+    return ShowcaseRecords({name: _read(Path(folder) / name) for name in settings.all_files()})
 
 
 def _read(path: Path) -> Run:

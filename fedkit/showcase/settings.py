@@ -25,23 +25,23 @@ LINK = "10mbps/40ms"
 LANG = "FEDKIT_SHOWCASE_LANG"  # environment: the language that the page opens in
 
 
-def shared(companies: int, level: str) -> str:
+def federated_file(companies: int, level: str) -> str:
     """The file of a federated run behind the sliders."""
     return f"n{companies}.federated.{level}.json"
 
 
-def baseline(companies: int, name: str) -> str:
+def baseline_file(companies: int, name: str) -> str:
     """The file of a baseline of so many companies."""
     return f"n{companies}.{name}.json"
 
 
-def live(name: str) -> str:
+def live_file(name: str) -> str:
     """The file of a record with the live run's settings."""
     return f"live.{name}.json"
 
 
-def every() -> list[str]:
+def all_files() -> list[str]:
     """All files that are shipped."""
-    sliders = [shared(n, level) for n in COMPANIES for level in LEVELS]
-    beside = [baseline(n, name) for n in COMPANIES for name in BASELINES]
-    return [*sliders, *beside, *(live(name) for name in ("federated", *LIVE_BASELINES))]
+    sliders = [federated_file(n, level) for n in COMPANIES for level in LEVELS]
+    beside = [baseline_file(n, name) for n in COMPANIES for name in BASELINES]
+    return [*sliders, *beside, *(live_file(name) for name in ("federated", *LIVE_BASELINES))]

@@ -1,5 +1,5 @@
-"""Interactive panels for notebooks; each also works, still, where widgets do not.
+"""Interactive panels for notebooks; each has a static form for pages without widget support.
 
-In: records, configs, a file. Out: ipywidgets. Work runs in a thread, one at a time.
+In: records, configs, a file. Out: ipywidgets. Training runs in a thread, one run at a time.
 May import: everything below except audit. Figures come from `plots`.
 """

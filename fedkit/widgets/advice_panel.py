@@ -33,13 +33,13 @@ GB = 10**9
 MEMORIES = {"as the device has": None, "0.5 GB": GB // 2} | {
     f"{n} GB": n * GB for n in (1, 2, 3, 4, 6, 8, 16, 32, 64)
 }
-WISHES = {
+PRIVACY_CHOICES = {
     "no wish": "none",
     "text stays": "text-stays",
     "sums only": "sums-only",
     "differential": "differential",
 }
-HEADS = (
+HEADINGS = (
     "",
     "Method",
     "Wire",
@@ -50,10 +50,10 @@ HEADS = (
     "Training s a night",
     "Accuracy elsewhere",
 )
-SHOWN = 10
+MAX_ROWS = 10
 
 
-def adviser_panel(needs: Needs | None = None) -> w.VBox | StillTable:
+def adviser_panel(needs: Needs | None = None) -> w.VBox | StaticTable:
     """The panel to show in a notebook; where widgets cannot run, the table for `needs` and the
     reason.
     """
@@ -64,11 +64,11 @@ def adviser_panel(needs: Needs | None = None) -> w.VBox | StillTable:
             f"No sliders here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit"
             " doctor`."
         )
-        return StillTable(needs or Needs(), reason)
+        return StaticTable(needs or Needs(), reason)
 
 
 @dataclass(frozen=True)
-class StillTable:
+class StaticTable:
     """What a notebook shows in place of the panel: the table for `needs`, and the reason why
     nothing can be moved.
     """
@@ -77,7 +77,9 @@ class StillTable:
     reason: str
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{escape(self.reason[:300])}</b></p>" + table(self.needs, advise(self.needs))
+        return f"<p><b>{escape(self.reason[:300])}</b></p>" + advice_table(
+            self.needs, advise(self.needs)
+        )
 
 
 class AdviserPanel:
@@ -90,21 +92,25 @@ class AdviserPanel:
 
         self.start = needs or Needs()
         start = self.start
-        self.memory = _choice(
+        self.memory = _dropdown(
             "Memory", MEMORIES, start.memory, formatting.megabytes((start.memory or 0) / 1e6)
         )
-        self.devices = _choice("Computer", {n.replace("-", " "): n for n in DEVICES}, start.devices)
-        self.link = _choice("Line", {n: n for n in LINKS}, start.link)
-        self.hours = w.FloatSlider(
-            start.hours, min=0.5, max=24, step=0.5, description="Hours a night", **_look(w)
+        self.devices = _dropdown(
+            "Computer", {n.replace("-", " "): n for n in DEVICES}, start.devices
         )
-        self.examples = _choice(
+        self.link = _dropdown("Line", {n: n for n in LINKS}, start.link)
+        self.hours = w.FloatSlider(
+            start.hours, min=0.5, max=24, step=0.5, description="Hours a night", **_control_style(w)
+        )
+        self.examples = _dropdown(
             "Examples",
             {f"{n:,}": n for n in (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)},
             start.examples,
         )
-        self.sites = w.IntSlider(start.sites, min=2, max=100, description="Sites", **_look(w))
-        self.privacy = _choice("Privacy", WISHES, start.privacy)
+        self.sites = w.IntSlider(
+            start.sites, min=2, max=100, description="Sites", **_control_style(w)
+        )
+        self.privacy = _dropdown("Privacy", PRIVACY_CHOICES, start.privacy)
         self.table = w.HTML()
         self.advices: list[Advice] = []
         for control in self.controls():
@@ -141,7 +147,7 @@ class AdviserPanel:
         try:
             needs = self.needs
             self.advices = advise(needs)
-            self.table.value = table(needs, self.advices)
+            self.table.value = advice_table(needs, self.advices)
         except FedkitError as reason:
             self.table.value = f"<p style='color:#a40000'>{escape(str(reason))}</p>"
 
@@ -150,7 +156,7 @@ class AdviserPanel:
         import ipywidgets as w
 
         rows = []
-        for control, words in zip(self.controls(), _help()):
+        for control, words in zip(self.controls(), _help_lines()):
             line = w.HTML(
                 "<div style='color:#595959;font-size:12px;line-height:1.3;margin:-4px 0 4px"
                 f" 94px'>{words}</div>"
@@ -166,13 +172,13 @@ class AdviserPanel:
         )
 
 
-def table(needs: Needs, advices: Sequence[Advice]) -> str:
+def advice_table(needs: Needs, advices: Sequence[Advice]) -> str:
     """Ranked methods, reasons of the others and the command for the best, as HTML. Modelled numbers
     are in italics.
     """
     good, best = [a for a in advices if a.fits], best_command(needs, advices)
     cell = "<td style='padding:2px 10px;text-align:{}'>{}</td>"
-    head = "".join(f"<th style='padding:2px 10px;text-align:left'>{h}</th>" for h in HEADS)
+    head = "".join(f"<th style='padding:2px 10px;text-align:left'>{h}</th>" for h in HEADINGS)
     body = "".join(
         f"<tr style='background:{'#eef4fb' if place == 1 else 'none'}'>"
         + "".join(
@@ -180,9 +186,9 @@ def table(needs: Needs, advices: Sequence[Advice]) -> str:
             for i, c in enumerate(_cells(place, a))
         )
         + "</tr>"
-        for place, a in enumerate(good[:SHOWN], 1)
+        for place, a in enumerate(good[:MAX_ROWS], 1)
     )
-    more = f"<p>{len(good) - SHOWN} more fit.</p>" if len(good) > SHOWN else ""
+    more = f"<p>{len(good) - MAX_ROWS} more fit.</p>" if len(good) > MAX_ROWS else ""
     top = (
         f"<table style='border-collapse:collapse'><tr>{head}</tr>{body}</table>{more}"
         if good
@@ -198,7 +204,7 @@ def table(needs: Needs, advices: Sequence[Advice]) -> str:
     command = f"<p>Try the best: <code>{escape(best)}</code></p>" if best else ""
     return (
         f"<div style='font-size:13px;max-width:{WIDTH}px'>"
-        f"{wish}{top}{_note(len(good))}{others}{command}</div>"
+        f"{wish}{top}{_footnote(len(good))}{others}{command}</div>"
     )
 
 
@@ -219,7 +225,7 @@ def _cells(place: int, a: Advice) -> tuple[str, ...]:
     )
 
 
-def _note(good: int) -> str:
+def _footnote(good: int) -> str:
     return (
         f"<p style='color:#595959;font-size:12px'>{good} of {len(TUNES) * len(WIRES)} methods fit."
         f" <i>Italic</i>: modelled, for the slowest site. Accuracy elsewhere: measured on {BOARD};"
@@ -228,7 +234,7 @@ def _note(good: int) -> str:
     )
 
 
-def _choice(name: str, options: dict[str, Any], wanted: Any, label: str = "") -> w.Dropdown:
+def _dropdown(name: str, options: dict[str, Any], wanted: Any, label: str = "") -> w.Dropdown:
     """A drop-down; a value that is not among its options becomes one."""
     import ipywidgets as w
 
@@ -237,14 +243,16 @@ def _choice(name: str, options: dict[str, Any], wanted: Any, label: str = "") ->
             **options,
             label or (f"{wanted:,}" if isinstance(wanted, int) else str(wanted)): wanted,
         }
-    return w.Dropdown(options=list(options.items()), value=wanted, description=name, **_look(w))
+    return w.Dropdown(
+        options=list(options.items()), value=wanted, description=name, **_control_style(w)
+    )
 
 
-def _look(w: Any) -> dict[str, Any]:
+def _control_style(w: Any) -> dict[str, Any]:
     return {"style": {"description_width": "90px"}, "layout": w.Layout(width="98%")}
 
 
-def _help() -> tuple[str, ...]:
+def _help_lines() -> tuple[str, ...]:
     """One line for each control, in their order."""
     old = parse_device("old-pc")
     room = f" (an old PC: {formatting.megabytes((old.memory or 0) / 1e6)})" if old.memory else ""

@@ -48,7 +48,7 @@ CAPTION = (
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentUpdates:
     """A wire on recorded updates. nbytes: of the last message. missing: after each round, share of
     the sum given.
     """
@@ -63,7 +63,7 @@ class Sent:
         return way.latency + 8 * self.nbytes / way.rate(way.up)
 
 
-def updates_of(job: Job, rounds: int = 6, client: int = 0) -> list[Params]:
+def record_updates(job: Job, rounds: int = 6, client: int = 0) -> list[Params]:
     """A client's deltas over some rounds of training on its own, each from where the one before
     ended: real updates.
     """
@@ -76,7 +76,7 @@ def updates_of(job: Job, rounds: int = 6, client: int = 0) -> list[Params]:
     return out
 
 
-def send(updates: Sequence[Params], spec: str, seed: int = 0) -> Sent:
+def send_updates(updates: Sequence[Params], spec: str, seed: int = 0) -> SentUpdates:
     """Every update over the wire, one after another, with its memory; what arrived is compared with
     what was given.
     """
@@ -91,15 +91,15 @@ def send(updates: Sequence[Params], spec: str, seed: int = 0) -> Sent:
             total[n] += t
             left[n] += t.double() - received[n].double()
         missing.append(_norm(left) / (_norm(total) or 1.0))
-    return Sent(spec, payload.nbytes, tuple(missing))
+    return SentUpdates(spec, payload.nbytes, tuple(missing))
 
 
-def chain(feedback: str, share: str, bits: str, coder: str) -> str:
+def wire_spec(feedback: str, share: str, bits: str, coder: str) -> str:
     """The wire that the choices stand for; 'none' when nothing is chosen."""
     return "+".join(filter(None, (feedback, share, bits, coder))) or "none"
 
 
-def lengths(sent: Sequence[Sent], sentence: str) -> go.Figure:
+def draw_message_lengths(sent: Sequence[SentUpdates], sentence: str) -> go.Figure:
     """One bar per wire, length of a message on a logarithmic axis, with its seconds over the two
     lines.
     """
@@ -115,7 +115,9 @@ def lengths(sent: Sequence[Sent], sentence: str) -> go.Figure:
         )
     )
     for row, s in zip(rows, sent):
-        waits = ", ".join(f"{_wait(s.seconds(line))} over {name}" for name, line in LINES.items())
+        waits = ", ".join(
+            f"{_format_wait(s.seconds(line))} over {name}" for name, line in LINES.items()
+        )
         above_bar(
             fig,
             row,
@@ -142,7 +144,7 @@ def lengths(sent: Sequence[Sent], sentence: str) -> go.Figure:
     return fig
 
 
-def draw(now: Sent, plain_one: Sent) -> go.Figure:
+def draw_wire_bench(now: SentUpdates, plain_one: SentUpdates) -> go.Figure:
     """The bench's picture: lengths at the left (as it is, and as chosen), what is missing at the
     right.
     """
@@ -167,10 +169,10 @@ def draw(now: Sent, plain_one: Sent) -> go.Figure:
         marker={"size": 8},
         hovertemplate="after round %{x}<br>%{y:.1f} % missing<extra></extra>",
     )
-    layout(fig, finding(now, plain_one), CAPTION, None, None, HEIGHT, top=44, right=40)
+    layout(fig, wire_finding(now, plain_one), CAPTION, None, None, HEIGHT, top=44, right=40)
     notes = [
         _note(0, f"as it is: <b>{formatting.megabytes(plain_one.nbytes / 1e6)}</b>", 1),
-        _note(0, _chosen(now), 0),
+        _note(0, _chosen_length(now), 0),
     ]
     fig.update_layout(
         width=WIDTH,
@@ -207,10 +209,10 @@ def draw(now: Sent, plain_one: Sent) -> go.Figure:
     return fig
 
 
-def finding(now: Sent, plain_one: Sent) -> str:
+def wire_finding(now: SentUpdates, plain_one: SentUpdates) -> str:
     """What the choice does, in a sentence."""
     times = plain_one.nbytes / now.nbytes
-    slow = _wait(now.seconds(LINES["1 Mbit/s"]))
+    slow = _format_wait(now.seconds(LINES["1 Mbit/s"]))
     if now.spec == "none":
         return f"As it is, an update takes {slow} over 1 Mbit/s, and everything arrives."
     return (
@@ -227,7 +229,9 @@ def wire_bench(updates: Sequence[Params]) -> WireBench | go.Figure:
     try:
         return WireBench(updates)
     except ImportError as error:
-        fig = draw(send(updates, "ef+topk:0.1+int4+ans"), send(updates, "none"))
+        fig = draw_wire_bench(
+            send_updates(updates, "ef+topk:0.1+int4+ans"), send_updates(updates, "none")
+        )
         return fig.update_layout(
             title_text=figure_text(
                 f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160
@@ -244,7 +248,7 @@ class WireBench:
     def __init__(self, updates: Sequence[Params]):
         import ipywidgets as w
 
-        self.updates, self.plain = updates, send(updates, "none")
+        self.updates, self.plain = updates, send_updates(updates, "none")
         style, row = {"description_width": "120px"}, w.Layout(width="98%", max_width="460px")
         made = {
             "Feedback": FEEDBACK,
@@ -270,8 +274,8 @@ class WireBench:
             for c, h in zip(self.controls, helps)
         ]
         box = w.HBox(cells, layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"))
-        self.now = self.plain
-        self.figure = go.FigureWidget(draw(self.now, self.plain))
+        self.result = self.plain
+        self.figure = go.FigureWidget(draw_wire_bench(self.result, self.plain))
         self.view = w.VBox([box, self.words, self.figure])
         for control in self.controls:
             control.observe(lambda _: self.redraw(), names="value")
@@ -287,29 +291,29 @@ class WireBench:
     @property
     def spec(self) -> str:
         """The wire as the controls stand, for `--wire`."""
-        return chain(*(control.value for control in self.controls))
+        return wire_spec(*(control.value for control in self.controls))
 
     def redraw(self) -> None:
         """Encode the updates by the chain and show it; a chain that cannot work is said, and the
         figure stays.
         """
         try:
-            self.now = send(self.updates, self.spec)
+            self.result = send_updates(self.updates, self.spec)
         except FedkitError as error:
             self.words.value = f"<span style='color:#a40000'>{figure_text(str(error), 300)}</span>"
             return
         self.words.value = _small(
             f"The same from a terminal: <code>fedkit run --wire {figure_text(self.spec, 80)}</code>"
         )
-        sync_figure(self.figure, draw(self.now, self.plain))
+        sync_figure(self.figure, draw_wire_bench(self.result, self.plain))
 
 
-def _wait(seconds: float) -> str:
+def _format_wait(seconds: float) -> str:
     """'80 ms', '2.6 s'."""
     return f"{1e3 * seconds:.0f} ms" if seconds < 1 else formatting.seconds(seconds)
 
 
-def _chosen(now: Sent) -> str:
+def _chosen_length(now: SentUpdates) -> str:
     return f"{figure_text(now.spec, 40)}: <b>{formatting.megabytes(now.nbytes / 1e6)}</b>"
 
 

@@ -16,7 +16,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
 from fedkit.widgets import data_html as view
-from fedkit.widgets.data_session import Desk
+from fedkit.widgets.data_session import DataSession
 
 HINT = "Click a heading to say what the column is: text, label, site, not used."
 LIMIT = "Above 8 MB a browser may not hand a file over: give its path instead."
@@ -24,7 +24,7 @@ LIMIT = "Above 8 MB a browser may not hand a file over: give its path instead."
 
 def data_panel(
     source: str | Path | None = None, out: str | Path = "runs/my_data", model: str = RunConfig.model
-) -> Desk:
+) -> DataSession:
     """The panel to show in a notebook; where widgets cannot run, a desk with the same methods and
     no buttons.
     """
@@ -32,12 +32,12 @@ def data_panel(
         return DataPanel(source, out, model)
     except ImportError as error:
         reason = str(error).strip().splitlines()[0]
-        return Desk(
+        return DataSession(
             source, out, model, f"No buttons here: {reason}. To mend it, see `fedkit doctor`."
         )
 
 
-class DataPanel(Desk):
+class DataPanel(DataSession):
     """The desk with its buttons; `view` is the widget."""
 
     def __init__(
@@ -48,7 +48,7 @@ class DataPanel(Desk):
     ):
         import ipywidgets as w  # ImportError where there is none
 
-        self._w, self._still = w, False
+        self._w, self._updating = w, False
         wide = {"layout": w.Layout(width="99%"), "style": {"description_width": "84px"}}
         self.upload = w.FileUpload(
             accept=".csv,.tsv,.xlsx,.jsonl,.json,.parquet",
@@ -82,7 +82,7 @@ class DataPanel(Desk):
         )
         super().__init__(None, out, model)
         self._listen()
-        self.changed()
+        self.redraw()
         if source is not None:
             self.read(source)
 
@@ -94,7 +94,9 @@ class DataPanel(Desk):
         return {**self.view._repr_mimebundle_(**kwargs), "text/html": missing + self._repr_html_()}
 
     def check(self, slow: bool = True, tell: Callable[[str], None] | None = None):
-        return super().check(slow, tell or (lambda words: self._show(view.lines([f"{words} ..."]))))
+        return super().check(
+            slow, tell or (lambda words: self._show(view.lines_html([f"{words} ..."])))
+        )
 
     def clean(self, mask: bool | None = None):
         """As the desk's. mask: None: as the box stands."""
@@ -102,37 +104,37 @@ class DataPanel(Desk):
 
     # ---- what is shown
 
-    def changed(self) -> None:
+    def redraw(self) -> None:
         """Draw everything anew from the desk's state."""
-        seen, ready = self.seen, self.seen is not None and not self.seen.problem
+        seen, ready = self.preview, self.preview is not None and not self.preview.problem
         words = (
-            view.lines(view.said(seen))
+            view.lines_html(view.preview_lines(seen))
             if seen is not None
-            else view.lines([f"No file yet. {LIMIT}"])
+            else view.lines_html([f"No file yet. {LIMIT}"])
         )
         self.said.value = (
-            view.trouble(seen.problem) if seen is not None and seen.problem else words
+            view.error_html(seen.problem) if seen is not None and seen.problem else words
         ) + (f"<b>{HINT}</b>" if ready else "")
-        self._controls()
-        self._headings()
+        self._fill_menus()
+        self._draw_headings()
         self.check_button.disabled, self.clean_button.disabled = not ready, self.quality is None
-        self._show(view.report(self.quality, self.written) if self.quality else "")
+        self._show(view.quality_html(self.quality, self.written) if self.quality else "")
 
-    def _controls(self) -> None:
+    def _fill_menus(self) -> None:
         """The menus offer what the file allows and stand where the desk does, without hearing of
         it.
         """
-        fits = [e for e in (self.seen.encodings if self.seen else ()) if e.fits]
+        fits = [e for e in (self.preview.encodings if self.preview else ()) if e.fits]
         named = [
             (f"{e.name}: {printable_line(e.sample, 40)}" + " (used)" * e.chosen, e.name)
             for e in fits
         ]
-        sheets = self.seen.sheets if self.seen else ()
+        sheets = self.preview.sheets if self.preview else ()
         found = [
             (printable_line(s.name) + (f" ({s.state})" if s.state != "visible" else ""), s.name)
             for s in sheets
         ]
-        self._still = True
+        self._updating = True
         try:
             self.path.value = str(self.source or "")
             self.encodings.options, self.encodings.value = (
@@ -142,23 +144,27 @@ class DataPanel(Desk):
             self.sheets.options, self.sheets.value = [("first visible", None), *found], self.sheet
             self.header.value = self.header_row or 0
         finally:
-            self._still = False
+            self._updating = False
         self.encodings.disabled, self.sheets.disabled = not fits, len(found) < 2
 
-    def _headings(self) -> None:
-        w, seen = self._w, self.seen
-        columns = view.visible(seen, self.roles) if seen is not None else []
+    def _draw_headings(self) -> None:
+        w, seen = self._w, self.preview
+        columns = view.shown_columns(seen, self.roles) if seen is not None else []
         by, boxes = {column: role for role, column in self.roles.items()}, []
         for name in columns:
             at, role = seen.columns.index(name), by.get(name, "")
             button = w.Button(
-                description=f"{printable_line(name, 28)}: {view.NAMED[role]}",
+                description=f"{printable_line(name, 28)}: {view.ROLE_WORDS[role]}",
                 tooltip=printable_line(name, 200),
                 layout=w.Layout(width="98%"),
-                style={"button_color": view.COLOURS[role], "font_weight": "bold"},
+                style={"button_color": view.ROLE_COLOURS[role], "font_weight": "bold"},
             )
-            button.on_click(lambda _, name=name: self._act(partial(self.turn, name)))
-            boxes.append(w.VBox([button, w.HTML(view.column([row[at] for row in seen.cells]))]))
+            button.on_click(
+                lambda _, name=name: self._run_action(partial(self.set_next_role, name))
+            )
+            boxes.append(
+                w.VBox([button, w.HTML(view.column_html([row[at] for row in seen.cells]))])
+            )
         widths = " ".join(
             "minmax(0, 3fr)" if by.get(name) == "text" else "minmax(130px, 1fr)" for name in columns
         )
@@ -175,35 +181,37 @@ class DataPanel(Desk):
     def _listen(self) -> None:
         def heard(control: Any, act: Callable[[Any], Any]) -> None:
             control.observe(
-                lambda change: None if self._still else self._act(partial(act, change["new"])),
+                lambda change: (
+                    None if self._updating else self._run_action(partial(act, change["new"]))
+                ),
                 "value",
             )
 
         heard(
             self.upload,
-            lambda files: files and self.keep(files[0]["name"], bytes(files[0]["content"])),
+            lambda files: files and self.keep_upload(files[0]["name"], bytes(files[0]["content"])),
         )
         heard(self.path, lambda text: text.strip() and self.read(text))
         for control in (self.encodings, self.sheets, self.header):
             heard(control, self._look_again)
-        self.check_button.on_click(lambda _: self._act(self.check))
-        self.clean_button.on_click(lambda _: self._act(self.clean))
+        self.check_button.on_click(lambda _: self._run_action(self.check))
+        self.clean_button.on_click(lambda _: self._run_action(self.clean))
 
     def _look_again(self, _: Any) -> None:
         if self.source is not None:
             self.look(self.encodings.value, self.sheets.value, self.header.value or None)
 
-    def _act(self, act: Callable[[], Any]) -> None:
+    def _run_action(self, act: Callable[[], Any]) -> None:
         """Do what a click asks for; what goes wrong is a line on the panel, and the panel can be
         used again.
         """
         try:
             act()
         except FedkitError as error:
-            self._show(view.trouble(str(error)))
+            self._show(view.error_html(str(error)))
         except Exception as error:  # a browser would show nothing at all
             self._show(
-                view.trouble(
+                view.error_html(
                     f"this failed, and should not have: {type(error).__name__}: {str(error)[:200]}"
                 )
             )

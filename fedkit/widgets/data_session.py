@@ -18,7 +18,7 @@ from fedkit.data.preview import Preview, preview_file, read_source
 from fedkit.data.read_rows import RawTable
 from fedkit.data.readers.files import supported_suffix
 from fedkit.quality.finding import CheckOptions
-from fedkit.widgets.data_html import page
+from fedkit.widgets.data_html import session_html
 
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
@@ -28,7 +28,7 @@ ROLES = ("", "text", "label", "client")  # what a click on a heading goes throug
 UPLOADS = "uploads"  # folder below `out`
 
 
-class Desk:
+class DataSession:
     """source: a path, or None until there is one. out: where copies are written. model: the base
     model to be tuned.
 
@@ -46,7 +46,7 @@ class Desk:
     ):
         self.out, self.model, self.reason = Path(out), model, reason
         self.source: Path | None = None
-        self.seen: Preview | None = None
+        self.preview: Preview | None = None
         self.encoding: str | None = None
         self.sheet: str | None = None
         self.header_row: int | None = None
@@ -58,9 +58,9 @@ class Desk:
             self.read(source)
 
     def _repr_html_(self) -> str:
-        return page(self.seen, self.roles, self.quality, self.written, self.reason)
+        return session_html(self.preview, self.roles, self.quality, self.written, self.reason)
 
-    def changed(self) -> None:
+    def redraw(self) -> None:
         """Called when something is to be shown anew."""
 
     def read(self, source: str | Path) -> Preview:
@@ -68,9 +68,9 @@ class Desk:
         path = Path(str(source).strip().strip("\"'")).expanduser()
         found = preview_file(path)
         self.source, self.encoding, self.sheet, self.header_row = path, None, None, None
-        return self._see(found)
+        return self._set_preview(found)
 
-    def keep(self, name: str, content: bytes) -> Preview:
+    def keep_upload(self, name: str, content: bytes) -> Preview:
         """Keep an upload below `out`, under a safe name that nothing bears yet, and look
         into it.
         """
@@ -95,9 +95,9 @@ class Desk:
         self, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None
     ) -> Preview:
         """The same file with another encoding, sheet or row of the header; None: guessed."""
-        found = preview_file(self._source(), encoding, sheet, header_row)
+        found = preview_file(self._require_source(), encoding, sheet, header_row)
         self.encoding, self.sheet, self.header_row = encoding, sheet, header_row
-        return self._see(found)
+        return self._set_preview(found)
 
     def choose(
         self, text: str | None = None, label: str | None = None, client: str | None = None
@@ -108,7 +108,7 @@ class Desk:
             for role, c in (("text", text), ("label", label), ("client", client))
             if c is not None
         }
-        columns = self.seen.columns if self.seen else ()
+        columns = self.preview.columns if self.preview else ()
         for name in filter(None, given.values()):
             if name not in columns:
                 raise FedkitError(f"no column {quote(name)}; columns: {quoted_list(columns)}")
@@ -117,14 +117,14 @@ class Desk:
             for role, c in self.roles.items()
             if role not in given and c not in given.values()
         }
-        self._roles(others | {role: c for role, c in given.items() if c})
+        self._set_roles(others | {role: c for role, c in given.items() if c})
 
-    def turn(self, name: str) -> None:
+    def set_next_role(self, name: str) -> None:
         """A click on a heading: the column's next role; whoever had that role has none."""
         now = next((role for role, column in self.roles.items() if column == name), "")
         role = ROLES[(ROLES.index(now) + 1) % len(ROLES)]
         others = {r: c for r, c in self.roles.items() if c != name and r != role}
-        self._roles(others | ({role: name} if role else {}))
+        self._set_roles(others | ({role: name} if role else {}))
 
     def check(self, slow: bool = True, tell: Callable[[str], None] | None = None) -> Quality:
         """All checks with the choices as they stand. slow: also what needs a model. tell: hears
@@ -133,16 +133,18 @@ class Desk:
         from fedkit.data.read_rows import read_rows
         from fedkit.quality.report import assess
 
-        if self.seen is not None and self.seen.problem:
-            raise FedkitError(self.seen.problem)
+        if self.preview is not None and self.preview.problem:
+            raise FedkitError(self.preview.problem)
         columns = [self.roles.get(role) for role in ("text", "label", "client")]
-        table = read_rows(self._source(), *columns, self.encoding, self.sheet, self.header_row)
+        table = read_rows(
+            self._require_source(), *columns, self.encoding, self.sheet, self.header_row
+        )
         # taken away: it must not be guessed again
         if "client" not in self.roles and table.columns.client:
             table = _without_client(table)
         self.table, self.written = table, None
         self.quality = assess(table, CheckOptions(model=self.model, slow=slow, tell=tell))
-        self.changed()
+        self.redraw()
         return self.quality
 
     def clean(self, mask: bool = False) -> CheckFiles:
@@ -153,7 +155,7 @@ class Desk:
 
         quality = self.quality or self.check()
         self.written = write_checked(self.table, quality, self.out, mask)
-        self.changed()
+        self.redraw()
         return self.written
 
     @property
@@ -178,20 +180,20 @@ class Desk:
             **whose,
         )
 
-    def _source(self) -> Path:
+    def _require_source(self) -> Path:
         if self.source is None:
             raise FedkitError("no file yet; upload one, or give its path")
         return self.source
 
-    def _see(self, found: Preview) -> Preview:
-        self.seen = found
-        self._roles(dict(found.roles))
+    def _set_preview(self, found: Preview) -> Preview:
+        self.preview = found
+        self._set_roles(dict(found.roles))
         return found
 
-    def _roles(self, roles: dict[str, str]) -> None:
+    def _set_roles(self, roles: dict[str, str]) -> None:
         """Other choices: what was found with the earlier ones no longer holds."""
         self.roles, self.table, self.quality, self.written = roles, None, None, None
-        self.changed()
+        self.redraw()
 
 
 def _without_client(table: RawTable) -> RawTable:

@@ -35,7 +35,7 @@ DEADLINES = {"none": None, "60 s": 60.0, "30 s": 30.0, "10 s": 10.0, "5 s": 5.0,
 CHOICES = {"Computers": COMPUTERS, "Lines": LINES, "Deadline": DEADLINES}
 
 
-def bench_figure(timeline: Timeline) -> go.Figure:
+def time_bench_figure(timeline: Timeline) -> go.Figure:
     """The last round as the bench shows it: always the same number of shapes, so that `sync` turns
     one into the next.
     """
@@ -77,7 +77,7 @@ class TimeBench:
     def __init__(self, run: Run):
         import ipywidgets as w
 
-        self.run, self.now = run, replay(run)
+        self.run, self.timeline = run, replay(run)
         style, row = {"description_width": "90px"}, w.Layout(width="98%", max_width="460px")
         self.controls = {
             name: w.SelectionSlider(
@@ -85,7 +85,7 @@ class TimeBench:
             )
             for name, options in CHOICES.items()
         }
-        self.words, self.figure = w.HTML(), go.FigureWidget(bench_figure(self.now))
+        self.words, self.figure = w.HTML(), go.FigureWidget(time_bench_figure(self.timeline))
         controls = w.HBox(
             list(self.controls.values()),
             layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"),
@@ -109,12 +109,12 @@ class TimeBench:
         devices, link, deadline = (
             CHOICES[name][control.value] for name, control in self.controls.items()
         )
-        self.now = replay(self.run, link, devices, deadline)
-        self.words.value = verdict(self.now)
-        sync_figure(self.figure, bench_figure(self.now))
+        self.timeline = replay(self.run, link, devices, deadline)
+        self.words.value = run_time_html(self.timeline)
+        sync_figure(self.figure, time_bench_figure(self.timeline))
 
 
-def verdict(timeline: Timeline) -> str:
+def run_time_html(timeline: Timeline) -> str:
     """HTML: how long the run takes, and whether that is exact or needs a new run."""
     whole = f"The whole run: <b>{formatting.seconds(timeline.seconds)}</b>, simulated."
     exact = "Exact: only time has changed, what was learned is the same."

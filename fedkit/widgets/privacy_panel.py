@@ -28,12 +28,12 @@ from fedkit.widgets.bench.scene import WIDTH
 if TYPE_CHECKING:
     pass
 
-BETWEEN = 6  # stops of the slider between two measured points
-GUESS = "#b26a00"  # of what is interpolated, as the panels mark what is no measurement
-TOGETHER = "At this epsilon training together does not pay: a site does better alone."
+STOPS_BETWEEN = 6  # stops of the slider between two measured points
+INTERPOLATED = "#b26a00"  # of what is interpolated, as the panels mark what is no measurement
+ALONE_IS_BETTER = "At this epsilon training together does not pay: a site does better alone."
 
 
-def privacy_panel(curve: Curve) -> PrivacyPanel | StillPanel:
+def privacy_panel(curve: Curve) -> PrivacyPanel | StaticPanel:
     """The panel to show in a notebook; where widgets cannot run, the figure and the words for the
     largest epsilon.
     """
@@ -43,11 +43,11 @@ def privacy_panel(curve: Curve) -> PrivacyPanel | StillPanel:
         reason = (
             f"No slider here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit doctor`."
         )
-        return StillPanel(curve, reason)
+        return StaticPanel(curve, reason)
 
 
 @dataclass(frozen=True)
-class StillPanel:
+class StaticPanel:
     """What a notebook shows in place of the panel, and the reason why nothing can be moved."""
 
     curve: Curve
@@ -55,7 +55,7 @@ class StillPanel:
 
     def _repr_html_(self) -> str:
         figure = privacy_cost(self.curve).to_html(full_html=False, include_plotlyjs="require")
-        words = "".join(page(self.curve, one.epsilon) for one in self.curve.levels())
+        words = "".join(promise_html(self.curve, one.epsilon) for one in self.curve.levels())
         return f"<p><b>{escape(self.reason[:300])}</b></p>{figure}{words}"
 
 
@@ -69,7 +69,7 @@ class PrivacyPanel:
         measured = {one.epsilon for one in curve.levels()}
         options = [
             (format_epsilon(e) + (" measured" if e in measured else " between"), e)
-            for e in stops(curve)
+            for e in slider_epsilons(curve)
         ]
         self.slider = w.SelectionSlider(
             options=options,
@@ -82,7 +82,7 @@ class PrivacyPanel:
         )
         self.words = w.HTML()
         # wrapped last: what a browser opens with
-        self.figure = go.FigureWidget(pointed(curve, self.epsilon))
+        self.figure = go.FigureWidget(privacy_cost_at(curve, self.epsilon))
         self.slider.observe(lambda _: self.draw(), names="value")
         self.draw()
         self.view = w.VBox([self.slider, self.words, self.figure])
@@ -93,8 +93,8 @@ class PrivacyPanel:
 
     def draw(self) -> None:
         """Words and figure for where the slider stands."""
-        self.words.value = page(self.curve, self.epsilon)
-        sync_figure(self.figure, pointed(self.curve, self.epsilon))
+        self.words.value = promise_html(self.curve, self.epsilon)
+        sync_figure(self.figure, privacy_cost_at(self.curve, self.epsilon))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = self.view._repr_mimebundle_(**kwargs)
@@ -105,19 +105,19 @@ class PrivacyPanel:
         return {**bundle, "text/html": missing}  # shown only where a widget cannot be
 
 
-def stops(curve: Curve) -> list[float]:
+def slider_epsilons(curve: Curve) -> list[float]:
     """Where the slider can stand: the measured epsilons, and BETWEEN rounded ones between each two,
     evenly in log.
     """
     measured = [one.epsilon for one in curve.levels()]
     out = set(measured)
     for a, b in pairwise(measured):
-        steps = (a * (b / a) ** (k / (BETWEEN + 1)) for k in range(1, BETWEEN + 1))
+        steps = (a * (b / a) ** (k / (STOPS_BETWEEN + 1)) for k in range(1, STOPS_BETWEEN + 1))
         out |= {v for s in steps if a < (v := float(f"{s:.2g}")) < b}
     return sorted(out)
 
 
-def pointed(curve: Curve, epsilon: float) -> go.Figure:
+def privacy_cost_at(curve: Curve, epsilon: float) -> go.Figure:
     """The figure with the slider's place in it: a filled mark where it was measured, an open one
     where it was not.
     """
@@ -127,7 +127,7 @@ def pointed(curve: Curve, epsilon: float) -> go.Figure:
         accuracy_range(curve),
         epsilon_range(curve.levels()),
     )
-    colour = PRIVATE if measured else GUESS
+    colour = PRIVATE if measured else INTERPOLATED
     fig.add_scatter(
         x=[epsilon, epsilon],
         y=[low, high],
@@ -168,15 +168,17 @@ def pointed(curve: Curve, epsilon: float) -> go.Figure:
 # ---- the words
 
 
-def page(curve: Curve, epsilon: float) -> str:
+def promise_html(curve: Curve, epsilon: float) -> str:
     """The sentences as HTML: accuracy, cost, promise, trust, and that it is interpolated where it
     is.
     """
     value, measured = curve.at(epsilon)
-    colour, how = (PRIVATE, "measured") if measured else (GUESS, "interpolated, not measured")
+    colour, how = (
+        (PRIVATE, "measured") if measured else (INTERPOLATED, "interpolated, not measured")
+    )
     head = (
         f"<b style='font-size:20px;color:{colour}'>"
-        f"{'' if measured else 'about '}{_rounded(value, measured)}</b>"
+        f"{'' if measured else 'about '}{_format_accuracy(value, measured)}</b>"
         f" right at <b>\u03b5 {format_epsilon(epsilon)}</b> per {escape(curve.unit)}, \u03b4"
         f" {format_delta(curve.delta)} <span style='color:{colour};border:1px solid"
         f" {colour};border-radius:3px;padding:0 5px'>{how}</span>"
@@ -185,7 +187,7 @@ def page(curve: Curve, epsilon: float) -> str:
         f"<tr><td style='color:{MUTED};padding:1px 14px 1px"
         f" 0;vertical-align:top;white-space:nowrap'>{name}</td><td style='padding:1px"
         f" 0'>{escape(' '.join(said))}</td></tr>"
-        for name, said in told(curve, epsilon).items()
+        for name, said in describe_promise(curve, epsilon).items()
     )
     return (
         f"<div role='status' style='max-width:{WIDTH}px;min-height:222px;line-height:1.45;"
@@ -194,10 +196,10 @@ def page(curve: Curve, epsilon: float) -> str:
     )
 
 
-def told(curve: Curve, epsilon: float) -> dict[str, list[str]]:
+def describe_promise(curve: Curve, epsilon: float) -> dict[str, list[str]]:
     """{what: sentences} at an epsilon."""
     out = {
-        "Accuracy": [_accuracy(curve, epsilon)],
+        "Accuracy": [_describe_accuracy(curve, epsilon)],
         "Price": [],
         "Against alone": [],
         "Promise": [describe_attacker(epsilon, curve.unit, curve.delta)],
@@ -206,12 +208,12 @@ def told(curve: Curve, epsilon: float) -> dict[str, list[str]]:
     }
     value, here = curve.at(epsilon)[0], level_at(curve, epsilon)
     if curve.none:
-        out["Price"].append(_gap(value, here, mean_level(curve.none), "without privacy"))
+        out["Price"].append(_describe_gap(value, here, mean_level(curve.none), "without privacy"))
     if curve.local:
         out["Against alone"].append(
-            _gap(value, here, mean_level(curve.local), "each site alone without privacy")
+            _describe_gap(value, here, mean_level(curve.local), "each site alone without privacy")
         )
-        out["Against alone"] += [TOGETHER] * (value < mean_level(curve.local).mean)
+        out["Against alone"] += [ALONE_IS_BETTER] * (value < mean_level(curve.local).mean)
     return {name: said for name, said in out.items() if said}
 
 
@@ -220,7 +222,7 @@ def level_at(curve: Curve, epsilon: float) -> Level | None:
     return next((x for x in curve.levels() if math.isclose(x.epsilon, epsilon, rel_tol=1e-6)), None)
 
 
-def _accuracy(curve: Curve, epsilon: float) -> str:
+def _describe_accuracy(curve: Curve, epsilon: float) -> str:
     here, levels = level_at(curve, epsilon), curve.levels()
     if here is None:
         low, high = (
@@ -240,7 +242,7 @@ def _accuracy(curve: Curve, epsilon: float) -> str:
     return f"95 % interval {formatting.percent_range(here.low, here.high)}, over {here.over}{each}."
 
 
-def _gap(value: float, here: Level | None, other: Level, than: str) -> str:
+def _describe_gap(value: float, here: Level | None, other: Level, than: str) -> str:
     gap = value - other.mean
     if here is None and abs(gap) < 0.005:
         return f"About as many as {than} ({formatting.percent(other.mean)})."
@@ -249,7 +251,7 @@ def _gap(value: float, here: Level | None, other: Level, than: str) -> str:
         f" {'more' if gap > 0 else 'less'} than {than}"
     )
     words = f"{words} ({formatting.percent(other.mean)})"
-    both = paired(here.points, other.points) if here else None
+    both = paired_interval(here.points, other.points) if here else None
     if both is None:
         return words[0].upper() + words[1:] + "."
     return (
@@ -258,7 +260,7 @@ def _gap(value: float, here: Level | None, other: Level, than: str) -> str:
     )
 
 
-def paired(ours: Sequence, theirs: Sequence) -> tuple[float, float, int] | None:
+def paired_interval(ours: Sequence, theirs: Sequence) -> tuple[float, float, int] | None:
     """95 % t interval of ours minus theirs over the seeds that both have, and how many; None with
     fewer than two.
     """
@@ -267,5 +269,5 @@ def paired(ours: Sequence, theirs: Sequence) -> tuple[float, float, int] | None:
     return (*t_interval(gaps), len(gaps)) if len(gaps) > 1 else None
 
 
-def _rounded(value: float, measured: bool) -> str:
+def _format_accuracy(value: float, measured: bool) -> str:
     return formatting.percent(value, 1 if measured else 0)

@@ -49,7 +49,7 @@ def private(run):
 
 
 def test_ways_have_names_that_fit_and_what_each_costs():
-    found = {w.name: w for w in pictures.ways(board())}
+    found = {w.name: w for w in pictures.measured_methods(board())}
     assert list(found) == ["LoRA", "LoRA, 4 bits", "Head", "Head, ε 8, sums only"]
     assert (found["LoRA"].kb, found["LoRA"].seconds) == (100.0, 2.0)
     assert found["LoRA"].accuracy.value == pytest.approx(0.81)
@@ -58,36 +58,38 @@ def test_ways_have_names_that_fit_and_what_each_costs():
 def test_two_ways_of_one_name_keep_their_own():
     names = [
         w.name
-        for w in pictures.ways([one(0.8, 9.0, tune="lora:r=8"), one(0.8, 5.0, tune="lora:r=4")])
+        for w in pictures.measured_methods(
+            [one(0.8, 9.0, tune="lora:r=8"), one(0.8, 5.0, tune="lora:r=4")]
+        )
     ]
     assert len(set(names)) == 2 and "LoRA" not in names
 
 
 def test_who_has_to_be_trusted_stands_with_the_promise():
-    assert pictures.promised(Promise()) == ""
-    assert pictures.promised(Promise(sealed=True)) == "sums only"
-    assert pictures.promised(Promise(8.0, 1e-5, "example", alone=True)) == "ε 8, each alone"
+    assert pictures.promise_label(Promise()) == ""
+    assert pictures.promise_label(Promise(sealed=True)) == "sums only"
+    assert pictures.promise_label(Promise(8.0, 1e-5, "example", alone=True)) == "ε 8, each alone"
 
 
 def test_the_front_is_of_this_cost_and_of_privacy():
-    found = pictures.ways(board())
+    found = pictures.measured_methods(board())
     traffic, seconds, _ = pictures.AXES
     # the head sends more than LoRA at 4 bits
-    assert pictures.fronted(found, traffic) == [True, True, False, True]
-    assert pictures.fronted(found, seconds) == [True, False, True, True]
+    assert pictures.on_front(found, traffic) == [True, True, False, True]
+    assert pictures.on_front(found, seconds) == [True, False, True, True]
 
 
 def test_the_finding_names_what_is_nearly_as_good_for_less():
-    said = pictures.finding(pictures.ways(board()), pictures.AXES[0])
+    said = pictures.axis_finding(pictures.measured_methods(board()), pictures.AXES[0])
     assert said.startswith("LoRA is the most accurate (81.0 %); LoRA, 4 bits is 0.5 points lower")
     assert said.endswith("takes 10.0 times less.")
-    assert "nothing that takes less" in pictures.finding(
-        pictures.ways(board()), pictures.AXES[1]
+    assert "nothing that takes less" in pictures.axis_finding(
+        pictures.measured_methods(board()), pictures.AXES[1]
     ).replace("LoRA, 4", "")
 
 
 def test_each_button_shows_its_own_traces_only():
-    fig = pictures.switch(board())
+    fig = pictures.accuracy_against_costs(board())
     buttons = fig.layout.updatemenus[0].buttons
     assert [b.label for b in buttons] == ["Traffic", "Training time", "Memory", "Privacy"]
     shown = [b.args[0]["visible"] for b in buttons]
@@ -97,7 +99,9 @@ def test_each_button_shows_its_own_traces_only():
 
 
 def test_without_promises_there_is_no_button_for_them():
-    fig = pictures.switch([one(0.8, 9.0, tune="lora:r=8"), one(0.7, 5.0, tune="head")])
+    fig = pictures.accuracy_against_costs(
+        [one(0.8, 9.0, tune="lora:r=8"), one(0.7, 5.0, tune="head")]
+    )
     assert [b.label for b in fig.layout.updatemenus[0].buttons] == [
         "Traffic",
         "Training time",
@@ -106,25 +110,27 @@ def test_without_promises_there_is_no_button_for_them():
 
 
 def test_differences_are_paired_so_that_the_luck_of_a_split_falls_out():
-    gaps = pictures.gaps_to(board(), "LoRA")
+    gaps = pictures.differences_to(board(), "LoRA")
     assert list(gaps) == ["Head, ε 8, sums only", "Head", "LoRA, 4 bits", "Pooled"]
     assert gaps["Pooled"].value == pytest.approx(0.02) and gaps["Pooled"].above
     assert gaps["Head"].below
     assert (
         "4 of 4 are told apart from LoRA"
-        in pictures.differences(board(), "LoRA").layout.meta["sentence"]
+        in pictures.difference_intervals(board(), "LoRA").layout.meta["sentence"]
     )
 
 
 def test_markup_in_a_name_stays_text():
-    fig = pictures.switch([one(0.8, 9.0, tune="<b>x</b>"), one(0.7, 5.0, tune="head")])
+    fig = pictures.accuracy_against_costs(
+        [one(0.8, 9.0, tune="<b>x</b>"), one(0.7, 5.0, tune="head")]
+    )
     assert "<b>x" not in notes_of(fig) and "&lt;b&gt;x" in notes_of(fig)
 
 
 def test_thinned_keeps_every_nth_row_and_the_columns():
     from pathlib import Path
 
-    folder = Path(pictures.thinned("service_desk", 100))
+    folder = Path(pictures.thin_dataset("service_desk", 100))
     whole, part = (
         pd.read_csv(f / "train.csv") for f in (pictures.BUNDLED_FOLDER / "service_desk", folder)
     )
@@ -145,29 +151,31 @@ def test_thinned_keeps_every_nth_row_and_the_columns():
     ],
 )
 def test_the_choice_meets_every_need_or_names_nothing(needs, picked):
-    made = choice.choose(pictures.ways(board()), needs)
+    made = choice.choose(pictures.measured_methods(board()), needs)
     assert (made.way and made.way.name) == picked
     assert picked is None or picked not in made.refused
 
 
 def test_what_does_not_fit_says_why():
-    refused = choice.choose(pictures.ways(board()), Limits(kb=15.0)).refused
+    refused = choice.choose(pictures.measured_methods(board()), Limits(kb=15.0)).refused
     assert refused["LoRA"] == "sends 100 kB" and "LoRA, 4 bits" not in refused
 
 
 def test_the_page_gives_the_reason_and_the_command():
     runs = board()
-    page = choice.page(runs, pictures.ways(runs), Limits())
+    page = choice.choice_html(runs, pictures.measured_methods(runs), Limits())
     assert "LoRA is 0.5 points more accurate, and sends 10.0 times as much." in page
     assert "Against all in one place:" in page and "fedkit run" in page and f"--wire {FOUR}" in page
-    assert "Nothing that was measured fits." in choice.page(
-        runs, pictures.ways(runs), Limits(kb=1.0)
+    assert "Nothing that was measured fits." in choice.choice_html(
+        runs, pictures.measured_methods(runs), Limits(kb=1.0)
     )
 
 
 def test_markup_in_a_way_is_escaped_on_the_page():
     runs = [one(0.8, 9.0, tune="<script>x"), one(0.7, 5.0, tune="head")]
-    assert not re.search("<script", choice.page(runs, pictures.ways(runs), Limits()))
+    assert not re.search(
+        "<script", choice.choice_html(runs, pictures.measured_methods(runs), Limits())
+    )
 
 
 def test_the_panel_follows_its_drop_downs():
@@ -185,5 +193,5 @@ def test_the_panel_follows_its_drop_downs():
 def test_without_widgets_the_choice_is_still_shown(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     still = choice.choice_panel(board(), Limits(kb=15.0))
-    assert isinstance(still, choice.StillChoice)
+    assert isinstance(still, choice.StaticChoice)
     assert "fedkit doctor" in still._repr_html_() and "LoRA, 4 bits" in still._repr_html_()

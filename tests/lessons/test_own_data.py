@@ -28,12 +28,12 @@ def corpus(train: int, clients: tuple[str, ...] | None = None, test: int = 12) -
 
 def test_a_column_with_two_large_sites_is_used():
     config = RunConfig(partition="column", client="Branch")
-    same, said = mine.sites(config, corpus(40, ("x", "y") * 20))
+    same, said = mine.choose_partition(config, corpus(40, ("x", "y") * 20))
     assert same == config and said == "2 sites, as column 'Branch' says"
 
 
 def test_where_no_column_helps_sites_are_made_up_and_it_is_said():
-    config, said = mine.sites(
+    config, said = mine.choose_partition(
         RunConfig(partition="column", client="Branch"), corpus(40, tuple(map(str, range(40))))
     )
     assert (
@@ -41,15 +41,15 @@ def test_where_no_column_helps_sites_are_made_up_and_it_is_said():
         and "made-up" in said
         and "0 clients of 40" in said
     )
-    assert mine.sites(RunConfig(partition="iid"), corpus(100))[0].clients == 6
+    assert mine.choose_partition(RunConfig(partition="iid"), corpus(100))[0].clients == 6
     with pytest.raises(FedkitError):
-        mine.sites(RunConfig(partition="iid"), corpus(12))
+        mine.choose_partition(RunConfig(partition="iid"), corpus(12))
 
 
 def test_what_is_left_out_for_the_time_is_said():
-    same, said = mine.limited(corpus(40), 40, 12)
+    same, said = mine.limit_examples(corpus(40), 40, 12)
     assert len(same.train) == 40 and said == "all rows are used"
-    less, said = mine.limited(corpus(40), 10, 5)
+    less, said = mine.limit_examples(corpus(40), 10, 5)
     assert (len(less.train), len(less.test)) == (
         10,
         5,
@@ -62,28 +62,29 @@ def test_seconds_are_steps_reads_and_rounds():
         clients=clients, test=range(10), config=replace(RunConfig(), rounds=1, batch_size=16)
     )
     # 2 sites x 1 step, three times
-    assert mine._seconds(job, None, Speed(1.0, 0.0, 0.0, 0), 0.0) == 6
+    assert mine._estimate_seconds(job, None, Speed(1.0, 0.0, 0.0, 0), 0.0) == 6
     # a round, every text read once
-    assert mine._seconds(job, 8, Speed(0.0, 0.0, 5.0, 0), 1.0) == 5 + 16 + 10
+    assert mine._estimate_seconds(job, 8, Speed(0.0, 0.0, 5.0, 0), 1.0) == 5 + 16 + 10
     assert (
-        mine._seconds(job, None, Speed(0.0, 1.0, 0.0, 0), 0.0) == 32 + 2 * 10 + 10 + 2 * 10 + 2 * 42
+        mine._estimate_seconds(job, None, Speed(0.0, 1.0, 0.0, 0), 0.0)
+        == 32 + 2 * 10 + 10 + 2 * 10 + 2 * 42
     )
 
 
 def test_the_rule_of_thumb_picks_and_a_wish_wins():
-    head, lora = mine.Way("head", None, 5.0), mine.Way("lora:r=8", 64, 50.0)
-    assert mine.pick([head, lora], "auto", 1000, 60)[0] is lora
-    assert mine.pick([head, lora], "auto", 1000, 40)[0] is head
-    assert mine.pick([head, lora], "auto", 299, 60)[0] is head
-    assert mine.pick([head, lora], "lora", 10, 1) == (lora, "you named it")
+    head, lora = mine.TuningOption("head", None, 5.0), mine.TuningOption("lora:r=8", 64, 50.0)
+    assert mine.choose_tuning([head, lora], "auto", 1000, 60)[0] is lora
+    assert mine.choose_tuning([head, lora], "auto", 1000, 40)[0] is head
+    assert mine.choose_tuning([head, lora], "auto", 299, 60)[0] is head
+    assert mine.choose_tuning([head, lora], "lora", 10, 1) == (lora, "you named it")
     with pytest.raises(FedkitError, match="write auto, head, lora"):
-        mine.pick([head, lora], "full", 10, 1)
+        mine.choose_tuning([head, lora], "full", 10, 1)
 
 
 def test_folders_are_never_reused(tmp_path):
-    assert mine.fresh(tmp_path).name == "run-1"
+    assert mine.new_run_folder(tmp_path).name == "run-1"
     (tmp_path / "run-1").mkdir()
-    assert mine.fresh(tmp_path).name == "run-2"
+    assert mine.new_run_folder(tmp_path).name == "run-2"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_a_difference_is_held_against_what_the_test_can_show(test, says):
         name: SimpleNamespace(result={"accuracy": a}, data={"test": test}, rounds=())
         for name, a in (("federated", 0.8), ("local", 0.75))
     }
-    said = mine.honest(SimpleNamespace(verdict="not yet"), runs)
+    said = mine.explain_difference(SimpleNamespace(verdict="not yet"), runs)
     assert "no result" in said[0] and "+5.0 points" in said[1] and says in said[2]
 
 
@@ -108,5 +109,5 @@ def test_the_clock_adds_up(capsys):
 
 def test_a_page_is_shown_in_a_frame_that_runs_nothing(tmp_path):
     (tmp_path / "a.html").write_text('<script>"x"</script>', encoding="utf-8")
-    html = mine.Page(tmp_path / "a.html")._repr_html_()
+    html = mine.FramedPage(tmp_path / "a.html")._repr_html_()
     assert 'sandbox=""' in html and "<script" not in html and "&lt;script&gt;&quot;" in html

@@ -53,18 +53,20 @@ def test_the_best_of_the_attacks_counts_and_the_list_counts_apart():
         attack("spans", 0.5, 1.0, 0.75),
         attack("lookup", 1.0, 1.0, 0.5),
     ]
-    assert lesson.summed(rows) == {
+    assert lesson.best_scores(rows) == {
         lesson.WORDS: 1.0,
         lesson.TEXTS: 0.75,
         lesson.LISTED: 0.5,
         "whose": 0.25,
     }
-    assert lesson.summed([attack("pursuit"), attack("lookup", 0.0)]) == NOTHING
+    assert lesson.best_scores([attack("pursuit"), attack("lookup", 0.0)]) == NOTHING
 
 
 def test_a_masked_sum_is_noise_until_the_masks_are_gone_and_then_exact():
     deltas = {f"site {i}": 0.01 * np.random.default_rng(i).standard_normal(400) for i in range(6)}
-    views, truth, extra = lesson.watched(make_lock("masks"), deltas, absent=["site 4", "site 5"])
+    views, truth, extra = lesson.watch_aggregation(
+        make_lock("masks"), deltas, absent=["site 4", "site 5"]
+    )
     *before, after = views.values()
     assert list(views) == [
         "1 of 6 uploads",
@@ -87,19 +89,19 @@ def test_a_masked_sum_is_noise_until_the_masks_are_gone_and_then_exact():
 def test_too_many_absent_give_no_sum_at_all():
     deltas = {f"site {i}": np.ones(8) for i in range(6)}
     with pytest.raises(TooFew):
-        lesson.watched(make_lock("masks"), deltas, absent=list(deltas)[2:])
+        lesson.watch_aggregation(make_lock("masks"), deltas, absent=list(deltas)[2:])
 
 
 def test_what_is_too_large_to_encrypt_here_is_reckoned_and_says_so():
     pytest.importorskip("tenseal")
-    small, large = lesson.encrypted({"all": 81_920, "head": 4_096}, most=10_000)
+    small, large = lesson.encrypt_sizes({"all": 81_920, "head": 4_096}, most=10_000)
     assert small.measured and not large.measured and small.error < 1e-6
     assert large.nbytes == 20 * small.nbytes and large.plain_bytes == 4 * 81_920
 
 
 @pytest.mark.slow
 def test_updates_are_those_of_all_sites(job):
-    deltas = lesson.updates(job)
+    deltas = lesson.first_updates(job)
     assert len(deltas) == 4 and {d.shape for d in deltas.values()} == {(3 * 33,)}
 
 
@@ -107,27 +109,29 @@ def test_updates_are_those_of_all_sites(job):
 def test_full_tuning_is_read_and_a_masked_upload_is_not(job):
     whole = prepare(replace(job.config, tune="full"), job.corpus)
     stages = {("full", False): first_round_setup(whole)}
-    found = lesson.attacked(
-        stages, {n: lesson.OPEN[n] for n in ("full tuning, 1 text", "head only")}, 2
+    found = lesson.attack_defences(
+        stages, {n: lesson.UNPROTECTED[n] for n in ("full tuning, 1 text", "head only")}, 2
     )
     assert found["full tuning, 1 text"][lesson.WORDS] == 1 and found["head only"][lesson.WORDS] == 0
     assert ("head", False) in stages
-    assert lesson.masked_upload(stages["full", False], 2)[lesson.WORDS] < 0.5
-    assert lesson.decoded(AttackGuess(), stages["full", False]) == ""
+    assert lesson.attack_masked_upload(stages["full", False], 2)[lesson.WORDS] < 0.5
+    assert lesson.decode_guess(AttackGuess(), stages["full", False]) == ""
 
 
 @pytest.mark.slow
 def test_a_model_that_learned_by_heart_is_told_from_one_with_noise(job):
-    heart, noisy = lesson.learned(job, 8), lesson.learned(job, 8, privacy=1.0)
+    heart, noisy = lesson.train_and_attack(job, 8), lesson.train_and_attack(job, 8, privacy=1.0)
     assert heart.attack.roc.auc > noisy.attack.roc.auc and heart.bound is None
     assert noisy.epsilon == 1 and noisy.bound(0.01) == pytest.approx(0.0198, abs=1e-3)
 
 
 @pytest.mark.slow
 def test_every_way_is_run_and_what_is_asked_for_one_way_goes_to_it_alone(job):
-    found = lesson.costs(job, {"masks + shared noise": {"rounds": 3}})
+    found = lesson.run_schemes(job, {"masks + shared noise": {"rounds": 3}})
     rounds = {c.way: len(c.run.rounds) for c in found}
-    assert set(rounds) >= set(lesson.WAYS) - {"encryption"} and rounds["masks + shared noise"] == 3
+    assert (
+        set(rounds) >= set(lesson.SCHEMES) - {"encryption"} and rounds["masks + shared noise"] == 3
+    )
     assert rounds["no lock"] == 2 and all(0 <= c.accuracy <= 1 for c in found)
     sent = {c.way: c.sent / c.rounds for c in found}
     assert sent["no lock"] < sent["masks"] == pytest.approx(sent["masks + shared noise"])
@@ -138,7 +142,7 @@ def test_every_way_is_run_and_what_is_asked_for_one_way_goes_to_it_alone(job):
 
 
 def test_words_are_found_whatever_their_case_and_each_only_as_often_as_it_was_read():
-    assert security_pictures.read_words("The pump, the PUMP.", "the pump .") == [
+    assert security_pictures.match_words("The pump, the PUMP.", "the pump .") == [
         ("The", True),
         ("pump", True),
         (",", False),
@@ -149,7 +153,7 @@ def test_words_are_found_whatever_their_case_and_each_only_as_often_as_it_was_re
 
 
 def test_a_reading_shows_what_was_read_and_escapes_it():
-    text = security_pictures.reading(EVIL, {"<i>full</i>": "script hr", "head": ""})
+    text = security_pictures.recovered_text(EVIL, {"<i>full</i>": "script hr", "head": ""})
     assert (
         "&lt;</span>" in text
         and "><<" not in text
@@ -160,7 +164,7 @@ def test_a_reading_shows_what_was_read_and_escapes_it():
 
 
 def test_the_heatmap_says_every_share_and_whose_words_is_asked_where_they_are_mixed():
-    fig = security_pictures.heatmap(
+    fig = security_pictures.leak_heatmap(
         {"open": ALL, "<b>sum": SUM}, "A finding.", {"no lock": ["open"], "sums": ["<b>sum"]}
     )
     assert [list(t.z[0]) for t in fig.data] == [[100, 100, 100], [100, 0, 50]]
@@ -174,7 +178,7 @@ def test_the_heatmap_says_every_share_and_whose_words_is_asked_where_they_are_mi
 
 def test_strips_are_ordered_by_the_truth():
     truth = np.array([3.0, 1.0, 2.0, 4.0])
-    fig = security_pictures.strips(
+    fig = security_pictures.sum_strips(
         {"noise": np.array([9e3, 1.0, 9e4, 5.0]), "sum": truth}, truth, "A finding."
     )
     noise, last = fig.data[0].z
@@ -184,10 +188,10 @@ def test_strips_are_ordered_by_the_truth():
 
 def test_bars_of_bytes_mark_what_was_not_measured():
     found = [
-        lesson.Sealed("head", 1_000, 80_000, 0.004, 1e-9),
-        lesson.Sealed("all", 10**7, 8 * 10**8, 40.0, 1e-9, False),
+        lesson.EncryptedUpdate("head", 1_000, 80_000, 0.004, 1e-9),
+        lesson.EncryptedUpdate("all", 10**7, 8 * 10**8, 40.0, 1e-9, False),
     ]
-    fig = security_pictures.bytes_bars(found, "A finding.")
+    fig = security_pictures.encrypted_size_bars(found, "A finding.")
     bars = {t.text: t.marker.pattern.shape for t in fig.data}
     assert bars == {
         "4.00 kB": "",
@@ -198,10 +202,10 @@ def test_bars_of_bytes_mark_what_was_not_measured():
     assert fig.layout.xaxis.type == "log"
 
 
-def attacked_model(epsilon=0.0) -> lesson.Learned:
+def attacked_model(epsilon=0.0) -> lesson.AttackedHead:
     scores = np.r_[np.linspace(1, 2, 100), np.linspace(0, 1.5, 100)]
     bound = partial(allowed_tpr, ((1.0, 1.0, 1),)) if epsilon else None
-    return lesson.Learned(
+    return lesson.AttackedHead(
         0.8, loss_attack(scores, np.arange(200) < 100), bound, epsilon or math.inf
     )
 
@@ -239,7 +243,7 @@ def audit(lower, most, upper, verdict):
 
 
 def test_an_audit_shows_proven_promised_and_the_most_it_could_have_shown():
-    fig = security_pictures.audits(
+    fig = security_pictures.audit_bars(
         {"right": audit(0.1, 4.0, 1.0, CONSISTENT), "wrong": audit(1.7, 4.0, 1.0, BROKEN)},
         "A finding.",
     )
@@ -248,13 +252,15 @@ def test_an_audit_shows_proven_promised_and_the_most_it_could_have_shown():
     assert "broken</b>: promised 1.00, proven 1.70" in words_of(fig)
 
 
-def price() -> list[lesson.Cost]:
-    return [lesson.Cost(way, 0.8, 187_000, 2.0, 10) for way in lesson.WAYS]
+def price() -> list[lesson.SchemeCost]:
+    return [lesson.SchemeCost(way, 0.8, 187_000, 2.0, 10) for way in lesson.SCHEMES]
 
 
 def test_the_table_of_promises_has_every_way_and_marks_what_is_open():
-    text = security_pictures.promises(price())
-    assert all(way in text for way in lesson.WAYS) and text.count("<tr>") == 1 + len(lesson.WAYS)
+    text = security_pictures.scheme_table(price())
+    assert all(way in text for way in lesson.SCHEMES) and text.count("<tr>") == 1 + len(
+        lesson.SCHEMES
+    )
     assert (
         text.count(">anything<") == 3
         and text.count("80.0 %") == 6
@@ -278,8 +284,8 @@ def found():
         replace(c, accuracy=0.775 if c.way == "masks + shared noise" else 0.8) for c in price()
     ]
     sealed = [
-        lesson.Sealed("head", 4_620, 262_000, 0.003, 1e-9),
-        lesson.Sealed("full tuning", 10**7, 10**9, 9, 1e-9, False),
+        lesson.EncryptedUpdate("head", 4_620, 262_000, 0.003, 1e-9),
+        lesson.EncryptedUpdate("full tuning", 10**7, 10**9, 9, 1e-9, False),
     ]
     return security_page.Findings(
         EVIL,
@@ -297,7 +303,7 @@ def found():
 
 
 def test_the_page_has_every_section_and_loads_nothing(found):
-    text = security_page.page(found)
+    text = security_page.render_page(found)
     for key in (
         "title",
         "read",
@@ -316,12 +322,12 @@ def test_the_page_has_every_section_and_loads_nothing(found):
 
 
 def test_the_page_escapes_all_that_came_from_data(found):
-    text = security_page.page(found)
+    text = security_page.render_page(found)
     assert "alert(&#39;x&#39;)" in text and "<b>HR" not in text and "&lt;b&gt;HR" in text
 
 
 def test_the_page_says_the_numbers_it_was_given(found):
-    text = security_page.page(found)
+    text = security_page.render_page(found)
     assert "<b>100 %</b>" in text and "<b>0 %</b>" in text and "<b>-2.5</b>" in text
     assert (
         "± 3.0 of chance" in text
@@ -338,7 +344,7 @@ def test_the_page_says_the_numbers_it_was_given(found):
 
 
 def test_the_page_does_without_encryption(found):
-    text = security_page.page(replace(found, sealed=()))
+    text = security_page.render_page(replace(found, sealed=()))
     assert "Encrypting" not in text and security_page.STRINGS["en"]["cost"] in text
 
 
@@ -349,15 +355,15 @@ def test_every_language_has_the_same_words():
 
 def test_a_language_that_is_not_there_names_those_that_are(found):
     with pytest.raises(FedkitError, match="'xx' given; choose one of: en"):
-        security_page.page(found, "xx")
+        security_page.render_page(found, "xx")
 
 
 def test_the_page_is_written_and_framed(found, tmp_path):
     path = security_page.write_page(found, tmp_path / "new" / "page.html")
-    assert path.read_text(encoding="utf-8") == security_page.page(found) and [
+    assert path.read_text(encoding="utf-8") == security_page.render_page(found) and [
         p.name for p in path.parent.iterdir()
     ] == ["page.html"]
-    framed = security_page.framed(path)
+    framed = security_page.page_frame(path)
     assert "sandbox" in framed and framed.count("<iframe") == 1 and "<h1>" not in framed
     assert security_page.write_page(found, tmp_path).name == "what_leaks.html"
     with pytest.raises(FedkitError, match="cannot write"):

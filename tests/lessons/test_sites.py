@@ -60,7 +60,7 @@ def test_apart_judges_each_site_and_their_mean(tiny_config):
     shared = {n: torch.zeros_like(t) if n.startswith("head") else t for n, t in job.start.items()}
     shared["head.bias"] = torch.tensor([0.0, 0.0, 1.8e6])
     other = {"head.bias": torch.tensor([0.0, 3e6, 0.0])}
-    found = pictures.apart(job, shared, [bias, other], most=10_000)
+    found = pictures.measure_drift(job, shared, [bias, other], most=10_000)
     share = np.bincount(job.test.labels, minlength=3) / len(job.test)
     assert found.alone == pytest.approx((share[0], share[1]))
     assert found.start == found.together == pytest.approx(share[2]), (
@@ -70,10 +70,10 @@ def test_apart_judges_each_site_and_their_mean(tiny_config):
 
 def test_drift_draws_every_site_the_mean_and_the_start():
     found = {
-        "alike": pictures.Apart(0.5, (0.6, 0.7), 0.8),
-        "<i>unlike": pictures.Apart(0.5, (0.1, 0.2), 0.4),
+        "alike": pictures.DriftAccuracy(0.5, (0.6, 0.7), 0.8),
+        "<i>unlike": pictures.DriftAccuracy(0.5, (0.1, 0.2), 0.4),
     }
-    fig = pictures.drift(found, "A finding.")
+    fig = pictures.drift_by_partition(found, "A finding.")
     assert list(fig.data[3].x) == pytest.approx([10, 20]) and list(fig.data[4].x) == pytest.approx(
         [40]
     )
@@ -82,7 +82,10 @@ def test_drift_draws_every_site_the_mean_and_the_start():
 
 def test_curves_by_round_and_by_time_label_every_line():
     runs = {"waiting": record(), "in a hurry": record(rounds=2)}
-    by_round, by_time = pictures.by_round(runs, "A finding."), pictures.by_time(runs, "A finding.")
+    by_round, by_time = (
+        pictures.curves_by_round(runs, "A finding."),
+        pictures.curves_by_time(runs, "A finding."),
+    )
     assert list(by_round.data[1].x) == [0, 1, 2, 3] and list(by_round.data[1].y) == pytest.approx(
         [50, 60, 70, 80]
     )
@@ -99,12 +102,14 @@ def test_who_is_always_late_and_how_wide_chance_is():
     )
     once = replace(record("b"), rounds=(*record("b").rounds, *record("bc").rounds[:1]))
     assert pictures.always_late(once) == {"b"}
-    assert pictures.half_interval(record()) == pytest.approx(0.078, abs=0.005)  # 80 of 100 right
+    assert pictures.interval_half_width(record()) == pytest.approx(
+        0.078, abs=0.005
+    )  # 80 of 100 right
 
 
 def test_who_gave_counts_what_counted_and_keeps_those_who_gave_nothing():
     run = record("b")
-    table = pictures.who_gave(run)
+    table = pictures.contribution_table(run)
     assert (
         dict(table["updates"]) == {"a": 3, "c": 3, "<b>d": 3, "b": 0}
         and list(table.index)[-1] == "b"
@@ -118,7 +123,7 @@ def test_who_gave_counts_what_counted_and_keeps_those_who_gave_nothing():
 
 def test_left_behind_puts_the_worst_at_the_bottom_and_marks_the_late():
     own = record().rounds[-1].client_accuracy
-    fig = pictures.left_behind(dict.fromkeys(CLIENTS, 0.8), own, {"b"}, "A finding.")
+    fig = pictures.accuracy_changes(dict.fromkeys(CLIENTS, 0.8), own, {"b"}, "A finding.")
     assert fig.layout.yaxis.ticktext[0] == "b (always late)" and list(
         fig.data[0].x
     ) == pytest.approx([80, 40])
@@ -147,10 +152,10 @@ def test_in_a_round_that_began_together_everyone_waits_for_the_last(link):
 
 def test_the_bench_redraws_at_once_and_says_what_needs_a_new_run(monkeypatch):
     bench = bench_of.time_bench(record())
-    before = bench.now.seconds
+    before = bench.timeline.seconds
     bench.controls["Computers"].value = "all GPU servers"
     assert (
-        bench.now.seconds < before
+        bench.timeline.seconds < before
         and "Exact" in bench.words.value
         and "new run" not in bench.words.value
     )
@@ -159,7 +164,7 @@ def test_the_bench_redraws_at_once_and_says_what_needs_a_new_run(monkeypatch):
     assert "deadline" in str(bench.figure.layout.title.text)
     bench.controls["Deadline"].value = "none"
     bench.controls["Computers"].value = bench_of.RECORDED
-    assert bench.now.seconds == before and "Exact" in bench.words.value
+    assert bench.timeline.seconds == before and "Exact" in bench.words.value
 
 
 @pytest.mark.slow
@@ -168,7 +173,7 @@ def test_the_live_figure_is_always_the_one_that_would_be_drawn_anew():
     for name, options in bench_of.CHOICES.items():
         for option in (*options, next(iter(options))):
             bench.controls[name].value = option
-            fresh = bench_of.bench_figure(bench.now)
+            fresh = bench_of.time_bench_figure(bench.timeline)
             shown = bench.figure.layout
             assert list(shown.yaxis.ticktext) == list(fresh.layout.yaxis.ticktext)
             assert [s.visible for s in shown.shapes] == [s.visible for s in fresh.layout.shapes]

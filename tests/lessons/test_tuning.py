@@ -20,7 +20,7 @@ MEMORY = {
 
 def test_accuracy_by_numbers_names_every_way_and_marks_the_chosen():
     trained = {"head": 4_620, "<b>full</b>": 22_000_000}
-    fig = pictures.accuracy_by_numbers(trained, RIGHT, 0.55, "head", "A finding.")
+    fig = pictures.accuracy_by_parameters(trained, RIGHT, 0.55, "head", "A finding.")
     assert [t.marker.color for t in fig.data] == [pictures.ORANGE, pictures.BLUE]
     assert [t.y[0] for t in fig.data] == [60.0, 80.0]
     assert (
@@ -32,7 +32,7 @@ def test_accuracy_by_numbers_names_every_way_and_marks_the_chosen():
 
 
 def test_cost_stacks_what_a_step_holds():
-    fig = pictures.cost({"head": 1.0, "full": 20.0}, MEMORY, "A finding.")
+    fig = pictures.cost_bars({"head": 1.0, "full": 20.0}, MEMORY, "A finding.")
     assert fig.layout.barmode == "stack"
     stacked = [t.x[1] for t in fig.data if t.type == "bar" and t.xaxis == "x2"]
     assert stacked == [90.0, 270.0, 60.0]
@@ -43,12 +43,12 @@ def test_cost_stacks_what_a_step_holds():
 @pytest.mark.parametrize("sizes", [[96, 576], [12, 24]])
 def test_few_and_many_labels_every_line(sizes):
     table = pd.DataFrame({"head": [0.7, 0.75], "full": [0.6, 0.8]}, index=sizes)
-    fig = pictures.few_and_many(table, "A finding.", ["#000000", "#111111"])
+    fig = pictures.accuracy_by_examples(table, "A finding.", ["#000000", "#111111"])
     assert list(fig.data[0].x) == sizes and "75.0 %" in notes_of(fig) and "full" in notes_of(fig)
 
 
 def test_rounds_against_one_draws_exchanges_as_level_lines():
-    fig = pictures.rounds_against_one(
+    fig = pictures.rounds_and_exchanges(
         {"from zero": [0.1, 0.5, 0.6]}, {"analytic": 0.65}, "A finding."
     )
     trained, solved = fig.data
@@ -82,6 +82,6 @@ def test_a_way_back_is_kept_for_what_lies_inside_the_model(memory):
 
 def test_shortened_thins_out_what_is_judged_on_and_keeps_the_rest(tiny_data):
     corpus = load_corpus(tiny_data)
-    short = pictures.shortened(corpus, 10)
+    short = pictures.thin_evaluation(corpus, 10)
     assert (len(short.test), short.train) == (10, corpus.train)
-    assert pictures.shortened(corpus, None) is corpus
+    assert pictures.thin_evaluation(corpus, None) is corpus

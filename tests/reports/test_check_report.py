@@ -70,7 +70,7 @@ def test_files_are_written_beside_and_say_what_was_done(table, quality, tmp_path
         and values["clean"] == "my.clean.csv"
         and len(values["mended"]) == 2
     )
-    assert values["mended"] == list(written.said)
+    assert values["mended"] == list(written.changes)
 
 
 def test_the_report_never_replaces_the_file(table, quality, tmp_path):
@@ -97,14 +97,14 @@ def test_lines_name_columns_findings_verdict_and_the_next_command(table, quality
         findings=(replace(finding("care", "names"), kind="personal-data"),),
         verdict="not yet",
     )
-    said = check_lines(named, replace(written, said=("1 row left out",)))
+    said = check_lines(named, replace(written, changes=("1 row left out",)))
     assert (
         "add --mask" in said[-3] and said[-2] == "next, once what is marked `stop` above is mended:"
     )
     assert not any(
         "add --mask" in line
         for line in check_lines(
-            named, replace(written, said=("2 texts with personal data masked",))
+            named, replace(written, changes=("2 texts with personal data masked",))
         )
     )
 

@@ -19,15 +19,15 @@ from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
 from fedkit.showcase import numbers, pages, settings
 from fedkit.showcase.panel import Showcase
-from fedkit.showcase.records import Shelf, load
-from fedkit.showcase.text import STRINGS, named, text
+from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
+from fedkit.showcase.text import STRINGS, display_name, text
 
 HEAVY = ("torch", "transformers", "sklearn", "peft", "pptx", "fedkit.experiments.runner")
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Shelf:
-    return load()
+def shelf() -> ShowcaseRecords:
+    return load_showcase_records()
 
 
 @pytest.fixture
@@ -59,7 +59,8 @@ def test_companies_and_labels_of_the_records_have_names_and_others_stand_as_they
     assert all(f"company.{c['id']}" in STRINGS["ja"] for c in run.data["clients"])
     assert all(f"label.{label}" in STRINGS["ja"] for label in run.data["labels"])
     assert (
-        named("company", "bakery", "ja") == "製パン会社" and named("company", "a\nb", "en") == "a b"
+        display_name("company", "bakery", "ja") == "製パン会社"
+        and display_name("company", "a\nb", "en") == "a b"
     )
 
 
@@ -68,7 +69,7 @@ def test_companies_and_labels_of_the_records_have_names_and_others_stand_as_they
 
 def test_the_shelf_holds_all_that_is_named_and_is_small():
     shipped = {path.name for path in settings.FOLDER.glob("*.json")}
-    assert shipped == set(settings.every())
+    assert shipped == set(settings.all_files())
     assert sum(path.stat().st_size for path in settings.FOLDER.glob("*")) < 1_200_000
 
 
@@ -103,14 +104,14 @@ def test_records_are_of_the_companies_and_settings_that_their_names_tell(shelf):
     ids=["missing", "no-json", "other-schema", "text-for-a-number", "unfinished", "too-large"],
 )
 def test_a_damaged_record_is_refused_in_one_line(tmp_path, damage):
-    for name in settings.every():
+    for name in settings.all_files():
         (tmp_path / name).symlink_to(settings.FOLDER / name)
-    first = tmp_path / settings.every()[0]
+    first = tmp_path / settings.all_files()[0]
     first.unlink()
     shutil.copy(settings.FOLDER / first.name, first)
     damage(first)
     with pytest.raises(FedkitError) as caught:
-        load(tmp_path)
+        load_showcase_records(tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -121,16 +122,16 @@ def test_words_in_a_record_cannot_become_tags(shelf):
         "clients": [{**c, "id": evil + c["id"]} for c in shelf.live.data["clients"]],
         "labels": [evil, *shelf.live.data["labels"][1:]],
     }
-    page = pages.who(replace(shelf.live, data=data), "en")
+    page = pages.data_page(replace(shelf.live, data=data), "en")
     assert "&lt;img" in page and "<img" not in page
-    assert "<b>x" not in pages.status(text("run.failed", "en", reason="<b>x"))
+    assert "<b>x" not in pages.status_line(text("run.failed", "en", reason="<b>x"))
 
 
 # ---- numbers
 
 
 def test_a_link_carries_traffic_and_nothing_else_changes(shelf):
-    slow, fast = (numbers.at(shelf, numbers.SliderValues(speed=s)) for s in (64, 1_000_000))
+    slow, fast = (numbers.numbers_at(shelf, numbers.SliderValues(speed=s)) for s in (64, 1_000_000))
     assert (
         slow.seconds > fast.seconds
         and slow.together == fast.together
@@ -141,15 +142,15 @@ def test_a_link_carries_traffic_and_nothing_else_changes(shelf):
 
 def test_the_gain_says_what_its_interval_allows():
     assert (
-        numbers.gain(0.9, 0.5, 100).verdict == "better"
-        and numbers.gain(0.5, 0.9, 100).verdict == "worse"
+        numbers.accuracy_gain(0.9, 0.5, 100).verdict == "better"
+        and numbers.accuracy_gain(0.5, 0.9, 100).verdict == "worse"
     )
-    close = numbers.gain(0.52, 0.50, 100)
+    close = numbers.accuracy_gain(0.52, 0.50, 100)
     assert close.verdict == "unclear" and close.low < 0.02 < close.high
 
 
 def test_alone_is_the_better_of_the_two_ways_in_daily_work(shelf):
-    shown = numbers.of_live(shelf)
+    shown = numbers.live_numbers(shelf)
     assert shown.alone == max(run.result["own_mix_accuracy"] for run in shelf.alone_live())
 
 
@@ -250,7 +251,7 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
     def failed(tell, keep, cancel):
         raise FedkitError("no <b>room</b>")
 
-    monkeypatch.setattr("fedkit.showcase.live.train", stopped)
+    monkeypatch.setattr("fedkit.showcase.live.train_live", stopped)
     demo.run()
     assert demo.stage.go.disabled and not demo.stage.stop.disabled
     demo.cancel()
@@ -260,7 +261,7 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
         and not demo.stage.go.disabled
         and demo.record is None
     )
-    monkeypatch.setattr("fedkit.showcase.live.train", failed)
+    monkeypatch.setattr("fedkit.showcase.live.train_live", failed)
     with pytest.raises(FedkitError):
         demo.run(wait=True)
     assert "no &lt;b&gt;room" in demo.stage.status.value and "fk-bad" in demo.stage.status.value
@@ -295,7 +296,7 @@ def test_a_real_run_ends_with_its_record(demo):
         "notes": demo.record.data["notes"],
     }
     assert (
-        abs(numbers.own(demo.record) - numbers.own(demo.shelf.live)) < 0.03
+        abs(numbers.own_accuracy(demo.record) - numbers.own_accuracy(demo.shelf.live)) < 0.03
         and "Finished" in demo.stage.status.value
     )
 
@@ -331,5 +332,7 @@ def test_a_busy_port_and_an_unknown_language_are_one_line():
 
 
 def test_records_hold_no_text_of_the_data():
-    assert all('"texts"' not in (settings.FOLDER / name).read_text() for name in settings.every())
+    assert all(
+        '"texts"' not in (settings.FOLDER / name).read_text() for name in settings.all_files()
+    )
     assert isinstance(Run.load(settings.FOLDER / "live.federated.json"), Run)

@@ -11,7 +11,7 @@ import pytest
 
 from fedkit.experiments.advise import Needs
 from fedkit.network import DEVICES, LINKS
-from fedkit.widgets.advice_panel import AdviserPanel, StillTable, adviser_panel, table
+from fedkit.widgets.advice_panel import AdviserPanel, StaticTable, advice_table, adviser_panel
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_table_is_redrawn_within_100_ms(needs):
 
 def test_words_from_outside_become_no_tags(needs):
     panel = AdviserPanel(needs)
-    page = table(Needs(**{**vars(needs), "data": "<script>x"}), panel.advices)
+    page = advice_table(Needs(**{**vars(needs), "data": "<script>x"}), panel.advices)
     assert "<script>" not in page and "&lt;script&gt;x" in page
 
 
@@ -88,5 +88,5 @@ def test_a_mistake_is_said_in_the_panel(needs):
 def test_without_widgets_there_is_a_table_and_the_reason(needs, hide_module):
     hide_module("ipywidgets")
     shown = adviser_panel(needs)
-    assert isinstance(shown, StillTable)
+    assert isinstance(shown, StaticTable)
     assert "No sliders here" in shown._repr_html_() and "<table" in shown._repr_html_()

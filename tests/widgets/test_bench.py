@@ -13,8 +13,8 @@ import pytest
 from fedkit import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.experiments import runner
-from fedkit.widgets.bench.bench import BenchPanel, bench_panel, static
-from fedkit.widgets.bench.views import VIEWS, picture
+from fedkit.widgets.bench.bench import BenchPanel, bench_panel, static_figure
+from fedkit.widgets.bench.views import VIEWS, scene_figure
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_a_slider_redraws_100_clients_in_less_than_a_tenth_of_a_second(config):
     from statistics import median
 
     from fedkit.core.record import ClientRecord, RoundRecord, Run
-    from fedkit.widgets.bench.bench import Result
+    from fedkit.widgets.bench.bench import BenchResult
 
     ids = [f"client-{i:03d}" for i in range(100)]
     sites = tuple(
@@ -304,7 +304,11 @@ def test_a_slider_redraws_100_clients_in_less_than_a_tenth_of_a_second(config):
         rounds,
     )
     panel = BenchPanel(config)
-    panel.results = [Result(many, run), Result(many, replace(run)), Result(many, replace(run))]
+    panel.results = [
+        BenchResult(many, run),
+        BenchResult(many, replace(run)),
+        BenchResult(many, replace(run)),
+    ]
     steps = [spec for _, spec in panel.controls.inputs["bandwidth"].options]
     for view in ("time", "gantt"):
         panel.controls.views.value, took = view, []
@@ -409,7 +413,7 @@ def test_client_view_of_a_record_without_clients_accuracies_shows_the_worst_roun
     old = replace(
         panel.record, rounds=tuple(replace(r, client_accuracy={}) for r in panel.record.rounds)
     )
-    drawn = picture(replace(panel.scene, runs=(("", old),), view="client"))
+    drawn = scene_figure(replace(panel.scene, runs=(("", old),), view="client"))
     worst = [100 * r.worst_client_accuracy for r in (old.start, *old.rounds)]
     assert worst in [t["y"] for t in drawn["data"] if t["type"] == "scatter"]
 
@@ -426,7 +430,7 @@ def test_every_view_draws_before_during_and_after_a_run(config, view):
     assert trains.inside.wait(60)
     gate.set()
     panel.wait()
-    fresh, shown = picture(panel.scene), panel.figure.to_plotly_json()
+    fresh, shown = scene_figure(panel.scene), panel.figure.to_plotly_json()
     assert [t.get("x") for t in fresh["data"]] == [t.get("x") for t in shown["data"]]
     assert fresh["layout"]["title"]["text"] == shown["layout"]["title"][
         "text"
@@ -561,7 +565,7 @@ def test_a_private_run_says_what_it_spent_and_is_named_by_it(config):
 
 def test_every_control_has_a_help_line_and_reads_with_its_unit(config):
     panel = BenchPanel(config)
-    for name, offer in panel.controls.offers.items():
+    for name, offer in panel.controls.specs.items():
         assert offer.help.endswith(".") and len(offer.help) < 60, name
     words = {
         name: control.options[control.index][0] for name, control in panel.controls.inputs.items()
@@ -649,7 +653,7 @@ def test_without_ipywidgets_there_is_a_static_figure_with_the_reason(config, hid
 
 
 def test_static_figure_has_the_same_curve_and_can_be_saved(config):
-    figure = static(config, "as a picture")
+    figure = static_figure(config, "as a picture")
     record = runner.run(config)
     line = [t for t in figure.data if t.type == "scatter" and t.x][-1]
     assert list(line.y) == [100 * r.accuracy for r in (record.start, *record.rounds)]

@@ -9,14 +9,20 @@ from fedkit.experiments.job import prepare
 from fedkit.federated.aggregation.aggregators import combine_updates, make_aggregator
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.lessons.assertions import assert_exact_mean, assert_nothing_lost
-from fedkit.widgets.compression_panel import WireBench, chain, lengths, send, updates_of
+from fedkit.widgets.compression_panel import (
+    WireBench,
+    draw_message_lengths,
+    record_updates,
+    send_updates,
+    wire_spec,
+)
 from fedkit.wire.pipeline import make_wire
 
 
 @pytest.fixture(scope="module")
 def updates(tiny_config):
     config = tiny_config()
-    return updates_of(prepare(config), rounds=4)
+    return record_updates(prepare(config), rounds=4)
 
 
 def test_the_updates_are_really_trained_each_from_where_the_one_before_ended(updates):
@@ -26,9 +32,12 @@ def test_the_updates_are_really_trained_each_from_where_the_one_before_ended(upd
 
 def test_what_is_missing_adds_up_without_a_memory_and_shrinks_with_one(updates):
     steady = [updates[0]] * 8
-    without, kept = send(steady, "topk:0.1").missing, send(steady, "ef+topk:0.1").missing
+    without, kept = (
+        send_updates(steady, "topk:0.1").missing,
+        send_updates(steady, "ef+topk:0.1").missing,
+    )
     assert without[0] == pytest.approx(without[-1]) and kept[-1] < 0.8 * kept[0]
-    assert kept[0] == pytest.approx(without[0]) and send(updates, "none").missing[-1] < 1e-6
+    assert kept[0] == pytest.approx(without[0]) and send_updates(updates, "none").missing[-1] < 1e-6
 
 
 def test_a_promise_kept_and_one_broken(updates):
@@ -75,7 +84,7 @@ def test_every_position_of_the_sliders_works_or_is_said(updates):
         for _, value in control.options:
             control.value = value
             refused += [bench.spec] if "a40000" in bench.words.value else []
-            assert bench.now.nbytes > 0 and bench.figure.layout.title.text
+            assert bench.result.nbytes > 0 and bench.figure.layout.title.text
     assert len(refused) < 6, refused
 
 
@@ -85,9 +94,9 @@ def test_the_bench_says_the_wire_that_the_command_line_takes(updates):
     bench.controls[0].value = "ef"
     assert (
         bench.spec
-        == bench.now.spec
+        == bench.result.spec
         == "ef+topk:0.1+int4+ans"
-        == chain("ef", "topk:0.1", "int4", "ans")
+        == wire_spec("ef", "topk:0.1", "int4", "ans")
     )
     assert "ef+topk" in str(bench.figure.layout.annotations)
 
@@ -95,13 +104,15 @@ def test_the_bench_says_the_wire_that_the_command_line_takes(updates):
 def test_a_chain_that_cannot_work_is_said_and_the_figure_stays(updates):
     bench = WireBench(updates)
     bench.controls[0].value = "ef"
-    before = bench.now
+    before = bench.result
     bench.controls[1].value, bench.controls[2].value, bench.controls[3].value = "", "", ""
-    assert "a40000" in bench.words.value and bench.now is not None and before.spec != ""
+    assert "a40000" in bench.words.value and bench.result is not None and before.spec != ""
 
 
 def test_lengths_names_every_wire_with_its_wait(updates):
-    fig = lengths([send(updates, spec) for spec in ("none", "int4+ans")], "A sentence.")
+    fig = draw_message_lengths(
+        [send_updates(updates, spec) for spec in ("none", "int4+ans")], "A sentence."
+    )
     text = str(fig.layout.annotations)
     assert "none" in text and "int4+ans" in text and "ms over 1 Mbit/s" in text
 
@@ -110,4 +121,4 @@ def test_a_moved_slider_is_drawn_without_training(updates, monkeypatch):
     bench = WireBench(updates)
     monkeypatch.setattr("fedkit.widgets.compression_panel.train", None)
     bench.controls[2].value = "int8"
-    assert bench.now.spec == "topk:0.1+int8+ans"
+    assert bench.result.spec == "topk:0.1+int8+ans"

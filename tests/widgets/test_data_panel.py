@@ -11,7 +11,7 @@ import pytest
 
 from fedkit.core.errors import FedkitError
 from fedkit.widgets.data_panel import DataPanel, data_panel
-from fedkit.widgets.data_session import Desk
+from fedkit.widgets.data_session import DataSession
 
 HEAD = "No,Report,Team,Branch\n"
 WORDS = (
@@ -112,7 +112,7 @@ def test_a_heading_that_looks_like_a_formula_is_found_in_the_copy(tmp_path):
 
     path = tmp_path / "f.csv"
     path.write_text((HEAD + rows()).replace("Report", "=Report", 1), encoding="utf-8")
-    desk = Desk(path, tmp_path / "out")
+    desk = DataSession(path, tmp_path / "out")
     desk.check(slow=False), desk.clean()
     assert load_corpus(desk.config.data, desk.config.text, desk.config.label).labels == (
         "House",
@@ -137,12 +137,12 @@ def test_japanese_in_cp932_looks_right_and_another_encoding_can_be_chosen(tmp_pa
     )
     panel = DataPanel(path, tmp_path / "out")
     assert (
-        panel.seen.columns == ("番号", "内容", "担当")
+        panel.preview.columns == ("番号", "内容", "担当")
         and "印刷機が動かない0" in panel.table_view.children[1].children[1].value
     )
     assert "cp932" in panel.said.value
     panel.encodings.value = "latin-1"
-    assert panel.encoding == "latin-1" and panel.seen.columns != ("番号", "内容", "担当")
+    assert panel.encoding == "latin-1" and panel.preview.columns != ("番号", "内容", "担当")
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_japanese_in_cp932_looks_right_and_another_encoding_can_be_chosen(tmp_pa
 )
 def test_an_upload_stays_in_its_folder(tmp_path, name):
     panel = DataPanel(None, tmp_path / "out")
-    panel.keep(name, (HEAD + rows()).encode())
-    panel.keep(name, (HEAD + rows()).encode())
+    panel.keep_upload(name, (HEAD + rows()).encode())
+    panel.keep_upload(name, (HEAD + rows()).encode())
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(kept) == 2 and {path.parent for path in kept} == {tmp_path / "out" / "uploads"}
 
@@ -196,7 +196,7 @@ def test_names_from_a_file_are_escaped(tmp_path):
     path.write_text(
         "<script>alert(1)</script>,Team\n<img src=x onerror=a()>,IT\nb <b>,IT\n", encoding="utf-8"
     )
-    desk = Desk(path, tmp_path / "out", reason="<i>")
+    desk = DataSession(path, tmp_path / "out", reason="<i>")
     assert (
         "<script" not in desk._repr_html_()
         and "<img" not in desk._repr_html_()
@@ -208,7 +208,7 @@ def test_without_widgets_there_is_a_desk_with_the_same_methods(file, tmp_path, m
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     desk = data_panel(file, tmp_path / "out")
     assert (
-        type(desk) is Desk
+        type(desk) is DataSession
         and "No buttons here" in desk._repr_html_()
         and "TEXT" in desk._repr_html_()
     )

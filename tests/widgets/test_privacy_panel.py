@@ -31,12 +31,12 @@ from fedkit.results.privacy_promise import (
 )
 from fedkit.results.recommendation import describe_runs, leanest_method, method_findings
 from fedkit.widgets.privacy_panel import (
-    BETWEEN,
+    STOPS_BETWEEN,
     PrivacyPanel,
-    StillPanel,
+    StaticPanel,
+    describe_promise,
     privacy_panel,
-    stops,
-    told,
+    slider_epsilons,
 )
 
 EXAMPLE, CLIENT = Promise(8, 1e-5, "example", alone=True), Promise(8, 1e-5, "client")
@@ -287,9 +287,11 @@ def test_a_curve_with_nothing_to_compare_with_still_draws():
 
 
 def test_the_slider_stops_at_what_was_measured_and_between(curve):
-    found = stops(curve)
+    found = slider_epsilons(curve)
     assert (
-        {1.0, 4.0, 16.0} <= set(found) and found == sorted(found) and len(found) == 3 + 2 * BETWEEN
+        {1.0, 4.0, 16.0} <= set(found)
+        and found == sorted(found)
+        and len(found) == 3 + 2 * STOPS_BETWEEN
     )
     panel = PrivacyPanel(curve)
     assert {words_ for words_, v in panel.slider.options if v in (1.0, 4.0, 16.0)} == {
@@ -315,7 +317,7 @@ def test_moving_the_slider_shows_numbers_and_marks_what_nobody_measured(curve):
     assert panel.figure.data[-1].marker.symbol == "circle-open" and panel.figure.data[
         -1
     ].y == pytest.approx((72.0,))
-    between = next(e for e in stops(curve) if 1.9 < e < 2.3)
+    between = next(e for e in slider_epsilons(curve) if 1.9 < e < 2.3)
     panel.slider.value = between
     value = 100 * curve.at(between)[0]
     said = panel.words.value
@@ -357,12 +359,12 @@ def test_words_from_a_file_become_no_tags(curve):
         *(t.hovertemplate or "" for t in fig.data),
     ]
     assert not any("<b>x" in text for text in shown) and any("&lt;b&gt;x" in text for text in shown)
-    assert told(evil, 4.0)["Beside it"] == ["<img src=x>."]
+    assert describe_promise(evil, 4.0)["Beside it"] == ["<img src=x>."]
 
 
 def test_without_widgets_there_is_a_figure_and_the_reason(curve, hide_module):
     hide_module("ipywidgets")
     shown = privacy_panel(curve)
-    assert isinstance(shown, StillPanel)
+    assert isinstance(shown, StaticPanel)
     html = shown._repr_html_()
     assert "No slider here" in html and "fedkit doctor" in html and "72.0 %" in html

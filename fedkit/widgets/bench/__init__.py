@@ -1,5 +1,5 @@
-"""The bench: client count, data, line and devices as sliders, results redrawn at once.
+"""The bench panel: clients, data, link and devices as sliders; results are redrawn at once.
 
-In: a config. Out: one panel with measured and modelled values told apart.
+In: a config. Out: one panel that marks which values are measured and which are modelled.
 May import: as `widgets`.
 """

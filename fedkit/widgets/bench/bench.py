@@ -29,12 +29,12 @@ from fedkit.plots.live_figure import sync_figure
 from fedkit.widgets.bench.clock import WorldControls
 from fedkit.widgets.bench.estimate import estimate_run
 from fedkit.widgets.bench.scene import Scene
-from fedkit.widgets.bench.settings import in_words, named
-from fedkit.widgets.bench.text import load
-from fedkit.widgets.bench.views import draw, picture, states_of
+from fedkit.widgets.bench.settings import describe_setting, name_configs
+from fedkit.widgets.bench.text import parse_settings
+from fedkit.widgets.bench.views import draw_scene, measured_states, scene_figure
 
-Rounds = Callable[..., Iterator[Run]]
-KEPT = 3  # results that are shown beside each other
+RunRounds = Callable[..., Iterator[Run]]
+MAX_RESULTS = 3  # results that are shown beside each other
 
 
 def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
@@ -49,24 +49,24 @@ def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
     # plotly's live figure needs anywidget, the controls need ipywidgets
     except ImportError as error:
         reason = str(error).strip().splitlines()[0]
-        return static(
+        return static_figure(
             config or RunConfig(), f"No sliders here: {reason} To mend it, see `fedkit doctor`."
         )
 
 
-def static(config: RunConfig, reason: str) -> go.Figure:
+def static_figure(config: RunConfig, reason: str) -> go.Figure:
     """One run with the settings as they are, as a figure that needs no widgets. reason:
     its title.
     """
     job = prepare(config)
     shown = (("", runner.run(config, job=job)),)
     world = WorldControls(config.link, config.devices, config.deadline)
-    fig = draw(Scene(count_client_labels(job.corpus, job.clients), shown, world))
+    fig = draw_scene(Scene(count_client_labels(job.corpus, job.clients), shown, world))
     return fig.update_layout(title_text=figure_text(reason, 160))
 
 
 @dataclass
-class Result:
+class BenchResult:
     """A run of the panel, with the settings it was asked for; its record grows while it trains."""
 
     config: RunConfig
@@ -80,22 +80,22 @@ class BenchPanel:
     `runner.rounds`.
     """
 
-    def __init__(self, config: RunConfig | None = None, rounds: Rounds = runner.run_rounds):
+    def __init__(self, config: RunConfig | None = None, rounds: RunRounds = runner.run_rounds):
         from fedkit.widgets.bench.controls import (
             Controls,  # ImportError where there is no ipywidgets
         )
 
         config = config or RunConfig()
-        self.corpus, self._rounds, self.results = _corpus(config), rounds, []
+        self.corpus, self._run_rounds, self.results = _load_corpus(config), rounds, []
         self._lock = threading.RLock()
         self.controls = Controls(config)
         self.queue: BackgroundQueue[RunConfig] = BackgroundQueue(
-            self._work, self._tell_queue, self._ended
+            self._train, self._show_queue, self._finish
         )
-        self.frame = self._dealt()
+        self.frame = self._count_labels()
         # wrapped last: what it holds now is what a browser opens with
-        self.figure = go.FigureWidget(draw(self.scene))
-        self.view = self.controls.around(self.figure)
+        self.figure = go.FigureWidget(draw_scene(self.scene))
+        self.view = self.controls.lay_out(self.figure)
         self._listen()
 
     def _repr_mimebundle_(self, **kwargs):
@@ -127,14 +127,18 @@ class BenchPanel:
         """Set every control to the settings in a TOML or JSON text. Raises FedkitError and changes
         nothing if it cannot.
         """
-        config = load(text)
-        corpus = self.corpus if _source(config) == _source(self.settings) else _corpus(config)
+        config = parse_settings(text)
+        corpus = (
+            self.corpus
+            if _corpus_settings(config) == _corpus_settings(self.settings)
+            else _load_corpus(config)
+        )
         with self._lock:
             self.corpus = corpus
-            self._still = True
+            self._updating = True
             self.controls.set(config)
-            self._still = False
-        self._deal_again()
+            self._updating = False
+        self._on_train_setting()
 
     # ---- training
 
@@ -150,7 +154,7 @@ class BenchPanel:
         """
         answer = self.queue.submit(self.settings)
         if answer == "same":
-            self.controls.say("These very settings train already.")
+            self.controls.show_status("These very settings train already.")
         if wait:
             self.wait()
 
@@ -162,32 +166,34 @@ class BenchPanel:
 
     def cancel(self) -> None:
         """Stop before the next training step and forget what waits; finished rounds stay."""
-        self.controls.say("Stopping before the next training step ...")
+        self.controls.show_status("Stopping before the next training step ...")
         self.queue.cancel()
 
-    def _work(self, config: RunConfig, cancel: threading.Event) -> None:
+    def _train(self, config: RunConfig, cancel: threading.Event) -> None:
         """What the thread does for one item of the queue."""
-        self.controls.say("Reading the base model ...", 0.0)
-        mine = Result(config)
-        same = _source(config) == _source(self.settings)
+        self.controls.show_status("Reading the base model ...", 0.0)
+        result = BenchResult(config)
+        same = _corpus_settings(config) == _corpus_settings(self.settings)
         job = prepare(config, self.corpus if same else None)
-        for record in self._rounds(config, progress=self._tell, cancel=cancel, job=job):
-            mine.record = record
+        for record in self._run_rounds(
+            config, progress=self._show_progress, cancel=cancel, job=job
+        ):
+            result.record = record
             with self._lock:
                 others = [
                     r
                     for r in self.results
-                    if r is not mine and r.record is not None and r.record.rounds
+                    if r is not result and r.record is not None and r.record.rounds
                 ]
-                self.results = [*others[1 - KEPT :], mine]
+                self.results = [*others[1 - MAX_RESULTS :], result]
             self._redraw()
 
-    def _ended(self, error: Exception | None) -> None:
+    def _finish(self, error: Exception | None) -> None:
         """However a run ends, the panel can be used again."""
         if isinstance(error, Cancelled):
-            self.controls.say(f"Cancelled: {figure_text(error, 160)}.")
+            self.controls.show_status(f"Cancelled: {figure_text(error, 160)}.")
         elif error is not None:
-            self.controls.fail(error)
+            self.controls.show_error(error)
         elif not self.running:
             right, took = (
                 formatting.percent(self.record.rounds[-1].accuracy),
@@ -197,10 +203,10 @@ class BenchPanel:
                 f"Finished: {right} of {self.record.data['test']:,} test examples are right;"
                 f" {formatting.seconds(took)} measured."
             )
-            self.controls.say(words, done=1.0)
-        self._guess()
+            self.controls.show_status(words, done=1.0)
+        self._show_estimate()
 
-    def _tell(self, now: Progress) -> None:
+    def _show_progress(self, now: Progress) -> None:
         left = (
             ""
             if now.remaining_seconds is None
@@ -212,74 +218,74 @@ class BenchPanel:
             f"Round {now.round} of {now.rounds}{client}{good},"
             f" {formatting.megabytes(now.nbytes / 1e6)} sent"
         )
-        self.controls.say(where + left, now.done)
+        self.controls.show_status(where + left, now.done)
 
-    def _tell_queue(self) -> None:
+    def _show_queue(self) -> None:
         now, waits = self.queue.current, self.queue.waiting
-        self.controls.busy(
+        self.controls.show_queue(
             now is not None,
-            _difference(now, waits) if waits is not None and now is not None else "",
+            _describe_difference(now, waits) if waits is not None and now is not None else "",
         )
 
     # ---- the picture
 
     def _listen(self) -> None:
-        self._still = False
-        self.controls.on(trains=True, call=self._deal_again)
-        self.controls.on(trains=False, call=self._redraw)
+        self._updating = False
+        self.controls.on_change(trains=True, call=self._on_train_setting)
+        self.controls.on_change(trains=False, call=self._redraw)
         self.controls.on_view(self._redraw)
-        self.controls.on_press(self.run, self.cancel, self._load_box)
-        self.controls.refresh(self.settings, self.command)
-        self._guess()
+        self.controls.on_press(self.run, self.cancel, self._on_load)
+        self.controls.show_settings(self.settings, self.command)
+        self._show_estimate()
 
-    def _load_box(self) -> None:
+    def _on_load(self) -> None:
         try:
             self.load(self.controls.box.value)
             self.controls.trouble.value = "<span>Loaded.</span>"
         except FedkitError as error:
-            from fedkit.widgets.bench.controls import RED, one_line
+            from fedkit.widgets.bench.controls import RED, error_line
 
             self.controls.trouble.value = (
-                f"<span style='color:{RED}'><b>Not loaded.</b> {one_line(error)}</span>"
+                f"<span style='color:{RED}'><b>Not loaded.</b> {error_line(error)}</span>"
             )
 
-    def _deal_again(self) -> None:
+    def _on_train_setting(self) -> None:
         """A control that needs training moved: the table is dealt anew at once; the curves wait for
         Run.
         """
-        if self._still:
+        if self._updating:
             return
         try:
-            self.frame = self._dealt()
+            self.frame = self._count_labels()
             if not self.running:
-                self.controls.say("Press <b>Run</b> to train with these settings.", 0.0)
+                self.controls.show_status("Press <b>Run</b> to train with these settings.", 0.0)
         except FedkitError as error:
             if not self.running:
-                self.controls.fail(error)
+                self.controls.show_error(error)
         self._redraw()
-        self._guess()
+        self._show_estimate()
 
     def _redraw(self) -> None:
         """From the records there are; nothing is trained. Called from the thread and from the
         sliders.
         """
-        if self._still:
+        if self._updating:
             return
         with self._lock:
             latest = self.record
-            self.controls.rounds(
-                [r.round for r in states_of(latest) if r.clients] if latest else []
+            self.controls.set_rounds(
+                [r.round for r in measured_states(latest) if r.clients] if latest else []
             )
-            sync_figure(self.figure, picture(self.scene))
-            self.controls.refresh(self.settings, self.command)
+            sync_figure(self.figure, scene_figure(self.scene))
+            self.controls.show_settings(self.settings, self.command)
 
     @property
     def scene(self) -> Scene:
         """What the picture shows now."""
         done = [r for r in self.results if r.record is not None]
-        names = named([r.config for r in done])
+        names = name_configs([r.config for r in done])
         names = [
-            name + ("" if r.record.finished or self._trains(r) else " (stopped)")
+            name + ("" if r.record.finished or self._is_training(r) else " (stopped)")
             for r, name in zip(done, names)
         ]
         now = self.settings
@@ -295,20 +301,20 @@ class BenchPanel:
             ahead,
         )
 
-    def _trains(self, result: Result) -> bool:
+    def _is_training(self, result: BenchResult) -> bool:
         return self.running and result is self.results[-1] and result.config == self.queue.current
 
-    def _guess(self) -> None:
+    def _show_estimate(self) -> None:
         """The estimate of what Run would take."""
         before = [r.record for r in self.results if r.record is not None]
         held = len(self.corpus.test)
         texts = self.corpus.test.texts[:200]
         words = sum(len(text.split()) for text in texts) / max(len(texts), 1)
-        self.controls.guess(
+        self.controls.show_estimate(
             str(estimate_run(self.settings, int(self.frame.to_numpy().sum()), held, words, before))
         )
 
-    def _dealt(self):
+    def _count_labels(self):
         """Clients x labels, as they would be dealt now."""
         c = self.settings
         return count_client_labels(
@@ -316,20 +322,21 @@ class BenchPanel:
         )
 
 
-def _source(config: RunConfig) -> tuple:
+def _corpus_settings(config: RunConfig) -> tuple:
     """What decides which corpus is read."""
     c = config
     return (c.data, c.text, c.label, client_column(c.partition, c.client), c.encoding, c.seed)
 
 
-def _corpus(config: RunConfig):
-    data, text, label, column, encoding, seed = _source(config)
+def _load_corpus(config: RunConfig):
+    data, text, label, column, encoding, seed = _corpus_settings(config)
     return load_corpus(data, text, label, column, encoding, seed=seed)
 
 
-def _difference(now: RunConfig, waits: RunConfig) -> str:
+def _describe_difference(now: RunConfig, waits: RunConfig) -> str:
     """What is other in the run that waits, in words."""
     then, next_ = now.to_dict(), waits.to_dict()
     return (
-        ", ".join(in_words(k, v) for k, v in next_.items() if then[k] != v) or "the same once more"
+        ", ".join(describe_setting(k, v) for k, v in next_.items() if then[k] != v)
+        or "the same once more"
     )

@@ -1,6 +1,4 @@
-"""The simulated clock of a record as the panel's sliders stand: when each round ended, and whether
-that can be known.
-"""
+"""Simulated end times of a record's rounds over the network that the panel's sliders describe."""
 
 from __future__ import annotations
 
@@ -12,28 +10,28 @@ from fedkit.network import Timeline, replay
 
 @dataclass(frozen=True)
 class WorldControls:
-    """The controls that redraw: link, devices, deadline (seconds; None: the server waits for the
-    last).
-    """
+    """Settings of the simulated network that the panel can change without training."""
 
     link: str
     devices: str
-    deadline: float | None = None
+    deadline: float | None = None  # seconds; None: the server waits for the last client
 
 
 @dataclass(frozen=True)
 class RoundEnds:
-    """ends: simulated seconds at the end of the start exchange and of each round. why: reasons for
-    which learning would have been otherwise, so that only a new run can tell; () when the
-    redrawn times are exact.
+    """When each round of a run ends over a network.
+
+    ends: simulated seconds at the end of the start exchange and of each round.
+    reasons: why training would have gone differently, so that only a new run can tell; () when the
+    times are exact.
     """
 
     ends: list[float]
-    why: tuple[str, ...]
+    reasons: tuple[str, ...]
     timeline: Timeline
 
 
 def ends_of_rounds(run: Run, world: WorldControls) -> RoundEnds:
-    """The clock of `run` over `world`; nothing is trained."""
-    told = replay(run, world.link, world.devices, world.deadline)
-    return RoundEnds(told.ends, told.needs_new_run, told)
+    """Return when each round of `run` ends over the network of `world`; nothing is trained."""
+    timeline = replay(run, world.link, world.devices, world.deadline)
+    return RoundEnds(timeline.ends, timeline.needs_new_run, timeline)

@@ -15,8 +15,15 @@ from fedkit.core.formatting import figure_text
 from fedkit.plots.theme import MUTED
 from fedkit.results.method_style import method_style
 from fedkit.widgets.bench.scene import WIDTH
-from fedkit.widgets.bench.settings import Offer, applied, fixed, offers, ranked, standing
-from fedkit.widgets.bench.text import download, export
+from fedkit.widgets.bench.settings import (
+    ControlSpec,
+    apply_values,
+    control_specs,
+    control_values,
+    has_fixed_latency,
+    has_rank,
+)
+from fedkit.widgets.bench.text import download_link, settings_toml
 from fedkit.widgets.bench.views import VIEWS
 
 BLUE, RED = method_style("federated").colour, "#a40000"
@@ -27,10 +34,10 @@ class Controls:
     """inputs: {name: widget}, see `widget_settings.offers`. Values are set from any thread."""
 
     def __init__(self, config: RunConfig):
-        self.config, self.offers = config, offers(config)
-        now = standing(config)
+        self.config, self.specs = config, control_specs(config)
+        now = control_values(config)
         self.inputs: dict[str, w.Widget] = {
-            name: _input(offer, now[name]) for name, offer in self.offers.items()
+            name: _input(spec, now[name]) for name, spec in self.specs.items()
         }
         self.go = w.Button(
             description=RUN,
@@ -82,8 +89,8 @@ class Controls:
             layout=w.Layout(width="90px"),
             tooltip="Set all controls to the pasted settings",
         )
-        self.say("Choose, then press <b>Run</b>.")
-        self._fit()
+        self.show_status("Choose, then press <b>Run</b>.")
+        self._enable_controls()
 
     def values(self) -> dict[str, Any]:
         """{name: value} of every control."""
@@ -91,30 +98,32 @@ class Controls:
 
     def settings(self) -> RunConfig:
         """The config as the controls stand."""
-        return applied(self.config, self.values())
+        return apply_values(self.config, self.values())
 
     def set(self, config: RunConfig) -> None:
         """Move every control to `config`; what they do not say is taken from it too."""
-        self.config, self.offers = config, offers(config)
-        now = standing(config)
-        for name, offer in self.offers.items():
+        self.config, self.specs = config, control_specs(config)
+        now = control_values(config)
+        for name, spec in self.specs.items():
             control = self.inputs[name]
-            if tuple(control.options) != (options := tuple(offer.options.items())):
+            if tuple(control.options) != (options := tuple(spec.options.items())):
                 control.options = options
             control.value = now[name]
 
     # ---- what they say
 
-    def say(self, words: str, done: float | None = None) -> None:
+    def show_status(self, words: str, done: float | None = None) -> None:
         """One line of HTML under the buttons. done: of the progress bar, 0 to 1."""
         self.status.value = f"<div role='status' style='line-height:1.4'>{words}</div>"
         self.bar.value = self.bar.value if done is None else done
 
-    def fail(self, error: Exception) -> None:
+    def show_error(self, error: Exception) -> None:
         """The error as one line; words from data cannot become tags."""
-        self.say(f"<span style='color:{RED}'><b>Did not run.</b> {one_line(error)}</span>", 0.0)
+        self.show_status(
+            f"<span style='color:{RED}'><b>Did not run.</b> {error_line(error)}</span>", 0.0
+        )
 
-    def busy(self, running: bool, waits: str) -> None:
+    def show_queue(self, running: bool, waits: str) -> None:
         """What the buttons do while a run trains. waits: the settings in the queue, in words; ''
         for none.
         """
@@ -127,13 +136,13 @@ class Controls:
         )
         self.waiting.value = f"<div style='line-height:1.4'>{words}</div>" if words else ""
 
-    def guess(self, words: str) -> None:
+    def show_estimate(self, words: str) -> None:
         """The estimate before Run, in italics as everything that is not measured."""
         self.estimate.value = _small(f"▨ <i>Run would take {figure_text(words, 160)}</i>")
 
-    def refresh(self, config: RunConfig, line: str) -> None:
+    def show_settings(self, config: RunConfig, line: str) -> None:
         """The settings as text and as a command, and why they would be refused if they would."""
-        reason = refusal(config)
+        reason = refusal_reason(config)
         self.refused.value = (
             f"<div style='color:{RED};line-height:1.4'><b>Would be refused:</b> {reason}</div>"
             if reason
@@ -143,31 +152,31 @@ class Controls:
             "The same from a terminal:<br><code"
             f" style='overflow-wrap:anywhere'>{figure_text(line, 600)}</code>"
         )
-        self.text.value = export(config)
-        self.link.value = download(self.text.value)
-        self._fit()
+        self.text.value = settings_toml(config)
+        self.link.value = download_link(self.text.value)
+        self._enable_controls()
 
-    def rounds(self, numbers: list[int]) -> None:
+    def set_rounds(self, numbers: list[int]) -> None:
         """The rounds that the Gantt picture can show."""
         options = (("last", -1), *((f"{n}" if n else "first exchange", n) for n in numbers))
         if tuple(self.round.options) != options:
             kept = self.round.value if self.round.value in {n for _, n in options} else -1
             self.round.options, self.round.value = options, kept
 
-    def _fit(self) -> None:
+    def _enable_controls(self) -> None:
         """Grey out what does not apply: a rank where nothing has one, a latency where the line
         brings its own.
         """
-        self.inputs["rank"].disabled = not ranked(self.inputs["tune"].value)
-        self.inputs["latency"].disabled = fixed(self.inputs["bandwidth"].value)
+        self.inputs["rank"].disabled = not has_rank(self.inputs["tune"].value)
+        self.inputs["latency"].disabled = has_fixed_latency(self.inputs["bandwidth"].value)
         self.round.layout.visibility = "visible" if self.views.value == "gantt" else "hidden"
 
     # ---- what they call
 
-    def on(self, trains: bool, call: Callable[[], None]) -> None:
+    def on_change(self, trains: bool, call: Callable[[], None]) -> None:
         """Call when a control moves: of those that need training, or of those that only redraw."""
         for name, control in self.inputs.items():
-            if self.offers[name].trains == trains:
+            if self.specs[name].trains == trains:
                 control.observe(lambda _: call(), names="value")
 
     def on_view(self, call: Callable[[], None]) -> None:
@@ -182,13 +191,13 @@ class Controls:
 
     # ---- how they stand
 
-    def around(self, figure: w.DOMWidget) -> w.VBox:
+    def lay_out(self, figure: w.DOMWidget) -> w.VBox:
         """What needs training on the left, what redraws on the right, then the views, the figure,
         the settings as text.
         """
         cells = {name: self._cell(name) for name in self.inputs}
-        train = [cell for name, cell in cells.items() if self.offers[name].trains]
-        world = [cell for name, cell in cells.items() if not self.offers[name].trains]
+        train = [cell for name, cell in cells.items() if self.specs[name].trains]
+        world = [cell for name, cell in cells.items() if not self.specs[name].trains]
         press = w.HBox(
             [self.go, self.stop, self.bar], layout=w.Layout(width="98%", align_items="center")
         )
@@ -212,12 +221,10 @@ class Controls:
 
     def _cell(self, name: str) -> w.VBox:
         half = (
-            {"width": "50%", "min_width": "262px"}
-            if self.offers[name].trains
-            else {"width": "100%"}
+            {"width": "50%", "min_width": "262px"} if self.specs[name].trains else {"width": "100%"}
         )
         return w.VBox(
-            [self.inputs[name], w.HTML(_small(self.offers[name].help, 92))], layout=w.Layout(**half)
+            [self.inputs[name], w.HTML(_small(self.specs[name].help, 92))], layout=w.Layout(**half)
         )
 
     def _texts(self) -> w.Accordion:
@@ -241,7 +248,7 @@ class Controls:
         )
 
 
-def refusal(config: RunConfig) -> str:
+def refusal_reason(config: RunConfig) -> str:
     """Why a run with these settings would be refused, as one line; '' if it would not."""
     from fedkit.experiments.job import check_config
 
@@ -249,10 +256,10 @@ def refusal(config: RunConfig) -> str:
         check_config(config)
         return ""
     except FedkitError as error:
-        return one_line(error)
+        return error_line(error)
 
 
-def one_line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """The first line of an error, safe in a page; its kind before it where that is not the kit's
     own.
     """
@@ -260,23 +267,23 @@ def one_line(error: Exception) -> str:
     return figure_text(kind + (str(error).strip() or "no reason given").splitlines()[0], 300)
 
 
-def _input(offer: Offer, value: Any) -> w.Widget:
+def _input(spec: ControlSpec, value: Any) -> w.Widget:
     """A slider over named steps, or a drop-down. Both take the arrow keys; a slider that redraws
     does so while it moves.
     """
     style, row = {"description_width": "88px"}, w.Layout(width="98%")
     shared = {
-        "options": list(offer.options.items()),
+        "options": list(spec.options.items()),
         "value": value,
-        "description": offer.title,
+        "description": spec.title,
         "style": style,
         "layout": row,
-        "tooltip": offer.help,
+        "tooltip": spec.help,
     }
     return (
         w.Dropdown(**shared)
-        if offer.menu
-        else w.SelectionSlider(**shared, continuous_update=not offer.trains)
+        if spec.menu
+        else w.SelectionSlider(**shared, continuous_update=not spec.trains)
     )
 
 

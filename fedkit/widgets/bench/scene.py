@@ -1,4 +1,4 @@
-"""TODO"""
+"""What the bench panel draws, and the axes, headings and layout that all its views share."""
 
 from __future__ import annotations
 
@@ -15,43 +15,35 @@ from fedkit.core.record import Run
 from fedkit.plots.theme import COUNTS, INK, SIZE, TITLE_LINE, axis_style, layout
 from fedkit.widgets.bench.clock import WorldControls
 
-# of the width: who has what, and the view; the rest is for labels
+# shares of the width for the label heatmap and for the view; names stand in the rest
 LEFT, RIGHT = [0.0, 0.22], [0.35, 0.84]
 
-
-# px, without the title; a live figure does not learn the width of the page by itself
+# px, without the title; fixed, as a live figure does not follow the width of the page
 WIDTH, HEIGHT = 960, 390
 
+# traces of each kind in every figure, so that `sync_figure` can turn one figure into the next
+N_SCATTERS, N_BARS = 5, 6
 
-# traces of each kind that there are always, so that `sync` turns one picture into the next
-SCATTERS, BARS = 5, 6
-
-
-TICKS = 14  # clients that are named beside an axis; of more only some
+MAX_TICKS = 14  # client names beside an axis; of more clients only some are named
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that a picture is drawn from. frame: clients x labels, as dealt now. runs: at most
-    three named records, the latest last. view: one of `widget_views.VIEWS`. round: of the Gantt
-    picture; -1: the last. ahead: the frame is of the run to come, not of the latest record.
-    """
+    """Everything that a figure of the panel is drawn from."""
 
-    frame: DataFrame
-    runs: tuple[tuple[str, Run], ...] = ()
+    frame: DataFrame  # clients x labels: training examples, as dealt now
+    runs: tuple[tuple[str, Run], ...] = ()  # at most three records with names, the latest last
     world: WorldControls = field(
         default_factory=lambda: WorldControls("10mbps/40ms", "as-measured")
     )
-    view: str = "time"
-    round: int = -1
-    ahead: bool = False
+    view: str = "time"  # a key of `views.VIEWS`
+    round: int = -1  # of the Gantt chart; -1: the last
+    ahead: bool = False  # the frame is of the next run, not of the latest record
 
 
 @dataclass(frozen=True)
 class View:
-    """What a view draws: its finding as a sentence, a heading, traces, axes (in full) and
-    annotations.
-    """
+    """What a view draws: its finding as a sentence, a heading, traces, axes and annotations."""
 
     sentence: str
     heading: str
@@ -64,9 +56,7 @@ class View:
 
 
 def full_axis(given: dict) -> dict:
-    """An axis with every property that some view sets, so that none is left over from the view
-    before.
-    """
+    """Return an axis with every property that any view sets, so that none is left over."""
     rest = {
         "type": "linear",
         "range": None,
@@ -81,16 +71,16 @@ def full_axis(given: dict) -> dict:
         "rangemode": None,
     }
     own = {k: v for k, v in given.items() if k != "title"}
-    # said, as it is kept
+    # always given, as plotly keeps the last value
     own["tickmode"] = "array" if "tickvals" in own else "linear" if "dtick" in own else "auto"
     return {
         k: v for k, v in (rest | axis_style(given.get("title", "")) | own).items() if v is not None
     }
 
 
-def rows(names: list[str]) -> dict:
-    """An axis with a row for each client, the first on top; of many clients only some are named."""
-    n, step = len(names), max(1, -(-len(names) // TICKS))
+def client_axis(names: list[str]) -> dict:
+    """Return an axis with a row for each client, the first on top; of many only some are named."""
+    n, step = len(names), max(1, -(-len(names) // MAX_TICKS))
     at = list(range(0, n, step))
     return {
         "showgrid": False,
@@ -100,8 +90,8 @@ def rows(names: list[str]) -> dict:
     }
 
 
-def heading(text: str, x: float) -> dict:
-    """A line over the plot."""
+def heading_note(text: str, x: float) -> dict:
+    """Return an annotation that stands over the plot at `x`, a share of the figure's width."""
     return {
         "text": text,
         "x": x,
@@ -117,9 +107,10 @@ def heading(text: str, x: float) -> dict:
     }
 
 
-def badge(why: tuple[str, ...], then: str) -> dict:
-    """A box over the foot of the plot that cannot be overlooked: why only a new run can tell. then:
-    what is drawn.
+def new_run_badge(why: tuple[str, ...], then: str) -> dict:
+    """Return a box at the foot of the plot that says why only a new run can tell.
+
+    why: the reasons; then: what the plot shows instead.
     """
     lines = textwrap.wrap(printable_line("; ".join(why), 110), 46)
     text = "<br>".join(
@@ -148,10 +139,8 @@ def badge(why: tuple[str, ...], then: str) -> dict:
 
 
 @lru_cache(maxsize=32)
-def frame_layout(sentence: str, caption: str) -> dict[str, Any]:
-    """The layout that all views share. A title of one line takes the room of two: the page does not
-    jump.
-    """
+def base_layout(sentence: str, caption: str) -> dict[str, Any]:
+    """Return the layout that all views share; a title of one line takes the room of two."""
     fig = layout(go.Figure(), sentence, caption, None, None, HEIGHT, top=44, right=12)
     if "<br>" not in fig.layout.title.text:
         height, room = fig.layout.height + TITLE_LINE, fig.layout.margin.t + TITLE_LINE
@@ -159,7 +148,8 @@ def frame_layout(sentence: str, caption: str) -> dict[str, Any]:
     return {k: v for k, v in fig.to_plotly_json()["layout"].items() if not k.endswith("axis")}
 
 
-def bar_labels(frame: DataFrame) -> dict:
+def label_heatmap(frame: DataFrame) -> dict:
+    """Return a heatmap of the clients' training examples by label."""
     names, labels = ([figure_text(n, 200) for n in ids] for ids in (frame.index, frame.columns))
     return {
         "type": "heatmap",
@@ -169,13 +159,14 @@ def bar_labels(frame: DataFrame) -> dict:
         "colorscale": COUNTS,
         "zmin": 0,
         "xgap": 1,
-        "ygap": 1 if len(frame) <= 3 * TICKS else 0,
+        "ygap": 1 if len(frame) <= 3 * MAX_TICKS else 0,
         "showscale": False,
         "hovertemplate": "%{y}<br>%{x}<br>%{z:,} training examples<extra></extra>",
     }
 
 
-def axis_labels(frame: DataFrame) -> dict:
+def label_axis(frame: DataFrame) -> dict:
+    """Return the label axis of the heatmap."""
     n = frame.shape[1]
     return full_axis(
         {

@@ -68,7 +68,7 @@ REDRAWN = ("link", "devices", "server_link", "pace", "device", "dtype", "engine"
 
 
 @dataclass(frozen=True)
-class Offer:
+class ControlSpec:
     """A control. title: with its unit where the steps do not say it. options: {words: value}. help:
     one line.
     """
@@ -80,88 +80,104 @@ class Offer:
     trains: bool = True  # False: the picture is redrawn, nothing is trained
 
 
-def offers(config: RunConfig) -> dict[str, Offer]:
+def control_specs(config: RunConfig) -> dict[str, ControlSpec]:
     """Every control by name; a value of `config` that is not among the steps becomes one
     of them.
     """
-    now = standing(config)
+    now = control_values(config)
     ways = {name: name for name in STRATEGIES}
     return {
-        "clients": Offer(
-            "Clients", _counted("clients", "client", now), "Companies that take part."
+        "clients": ControlSpec(
+            "Clients", _count_options("clients", "client", now), "Companies that take part."
         ),
-        "skew": Offer("Their text", _with(SKEWS, now["skew"]), "How unlike their label mixes are."),
-        "rounds": Offer(
-            "Rounds", _counted("rounds", "round", now), "How often they train and send."
+        "skew": ControlSpec(
+            "Their text", _add_option(SKEWS, now["skew"]), "How unlike their label mixes are."
         ),
-        "epochs": Offer(
-            "Local epochs", _counted("epochs", "pass", now), "Passes over their text in a round."
+        "rounds": ControlSpec(
+            "Rounds", _count_options("rounds", "round", now), "How often they train and send."
         ),
-        "tune": Offer(
+        "epochs": ControlSpec(
+            "Local epochs",
+            _count_options("epochs", "pass", now),
+            "Passes over their text in a round.",
+        ),
+        "tune": ControlSpec(
             "Tuning",
-            _with({n: n for n in TUNERS}, now["tune"]),
+            _add_option({n: n for n in TUNERS}, now["tune"]),
             "What is trained, and travels.",
             menu=True,
         ),
-        "rank": Offer("Rank", _counted("rank", "rank", now), "Width of the small matrices."),
-        "wire": Offer("Wire", _with(WIRES, now["wire"]), "How updates are made small.", menu=True),
-        "strategy": Offer(
-            "Strategy", _with(ways, now["strategy"]), "What the server does with them.", menu=True
+        "rank": ControlSpec(
+            "Rank", _count_options("rank", "rank", now), "Width of the small matrices."
         ),
-        "privacy": Offer(
+        "wire": ControlSpec(
+            "Wire", _add_option(WIRES, now["wire"]), "How updates are made small.", menu=True
+        ),
+        "strategy": ControlSpec(
+            "Strategy",
+            _add_option(ways, now["strategy"]),
+            "What the server does with them.",
+            menu=True,
+        ),
+        "privacy": ControlSpec(
             "Privacy",
-            _with(PRIVACIES, now["privacy"]),
+            _add_option(PRIVACIES, now["privacy"]),
             "Noise at each site, for a promise.",
             menu=True,
         ),
-        "secure": Offer(
-            "Secure sum", _with(SECURES, now["secure"]), "Not secure, for teaching.", menu=True
+        "secure": ControlSpec(
+            "Secure sum",
+            _add_option(SECURES, now["secure"]),
+            "Not secure, for teaching.",
+            menu=True,
         ),
-        "lost": Offer("Drop-outs", _with(DROPOUTS, now["lost"]), "Uploads lost, by chance."),
-        "bandwidth": Offer(
+        "lost": ControlSpec(
+            "Drop-outs", _add_option(DROPOUTS, now["lost"]), "Uploads lost, by chance."
+        ),
+        "bandwidth": ControlSpec(
             "Bandwidth",
-            _with(SPEEDS, now["bandwidth"]),
+            _add_option(SPEEDS, now["bandwidth"]),
             "Each client's line, each way.",
             trains=False,
         ),
-        "latency": Offer(
+        "latency": ControlSpec(
             "Latency",
-            _with(LATENCIES, now["latency"]),
+            _add_option(LATENCIES, now["latency"]),
             "Delay of a message, one way.",
             trains=False,
         ),
-        "devices": Offer(
+        "devices": ControlSpec(
             "Their PCs",
-            _with(_computers(), now["devices"]),
+            _add_option(_device_options(), now["devices"]),
             "Speed against this machine.",
             menu=True,
             trains=False,
         ),
-        "deadline": Offer(
+        "deadline": ControlSpec(
             "Deadline",
-            _with(DEADLINES, now["deadline"]),
+            _add_option(DEADLINES, now["deadline"]),
             "Then the server waits no longer.",
             trains=False,
         ),
     }
 
 
-def standing(config: RunConfig) -> dict[str, Any]:
+def control_values(config: RunConfig) -> dict[str, Any]:
     """{control: value} for `config`. `auto` of who has what stands at 'unlike': the panel always
     deals anew.
     """
     name, _ = parse_spec(config.tune)
-    speed, latency = _line(config.link)
+    speed, latency = _split_line(config.link)
     return {
         "clients": config.clients,
         "skew": "dirichlet:0.5" if config.partition == "auto" else config.partition,
         "rounds": config.rounds,
         "epochs": config.local_epochs,
         "tune": name,
-        "rank": rank(config.tune),
+        "rank": tuning_rank(config.tune),
         "wire": config.wire,
         "strategy": config.strategy,
-        "lost": float(_rates(config.faults).get("lost", 0.0)),
+        "lost": float(_parse_faults(config.faults).get("lost", 0.0)),
         "privacy": config.privacy,
         "secure": config.secure,
         # a slider knows no None
@@ -172,16 +188,16 @@ def standing(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def applied(config: RunConfig, values: dict[str, Any]) -> RunConfig:
+def apply_values(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     """`config` with the controls' values; what they do not say (other parameters, other faults)
     stays.
     """
     link = (
         values["bandwidth"]
-        if fixed(values["bandwidth"])
+        if has_fixed_latency(values["bandwidth"])
         else f"{values['bandwidth']}/{values['latency']}"
     )
-    rates = {k: v for k, v in _rates(config.faults).items() if k != "lost"}
+    rates = {k: v for k, v in _parse_faults(config.faults).items() if k != "lost"}
     rates |= {"lost": f"{values['lost']:g}"} if values["lost"] else {}
     return replace(
         config,
@@ -189,7 +205,7 @@ def applied(config: RunConfig, values: dict[str, Any]) -> RunConfig:
         partition=values["skew"],
         rounds=values["rounds"],
         local_epochs=values["epochs"],
-        tune=_tune(config.tune, values["tune"], values["rank"]),
+        tune=_tune_spec(config.tune, values["tune"], values["rank"]),
         wire=values["wire"],
         strategy=values["strategy"],
         faults=",".join(f"{k}={v}" for k, v in rates.items()) or "none",
@@ -201,7 +217,7 @@ def applied(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     )
 
 
-def fixed(bandwidth: str) -> bool:
+def has_fixed_latency(bandwidth: str) -> bool:
     """Is this a whole line (a profile or a mix), which has a latency of its own?"""
     try:
         parse_link(f"{bandwidth}/1ms")
@@ -210,48 +226,50 @@ def fixed(bandwidth: str) -> bool:
         return True
 
 
-def ranked(tune: str) -> bool:
+def has_rank(tune: str) -> bool:
     """Has this way of tuning a rank?"""
     name = parse_spec(tune)[0]
     return name in TUNERS and "r" in parameter_types(TUNERS[name])
 
 
-def rank(tune: str) -> int:
+def tuning_rank(tune: str) -> int:
     """The rank that a tuning asks for; that of its entry if it does not say; 8 if it has none."""
     name, options = parse_spec(tune)
     own = {f.name: f.default for f in fields(TUNERS[name])}.get("r", 8) if name in TUNERS else 8
-    first = options.get("r") or (options.get("") if ranked(tune) else None)
+    first = options.get("r") or (options.get("") if has_rank(tune) else None)
     return int(first) if first and first.isdigit() else own
 
 
-def _tune(given: str, name: str, r: int) -> str:
+def _tune_spec(given: str, name: str, r: int) -> str:
     """The tuning with this name and rank; other parameters of the given one stay when its name
     does.
     """
     was, options = parse_spec(given)
-    if (name, r) == (was, rank(given)):
+    if (name, r) == (was, tuning_rank(given)):
         return given
     kept = {k: v for k, v in options.items() if k and was == name} | (
-        {"r": r} if ranked(name) else {}
+        {"r": r} if has_rank(name) else {}
     )
     order = sorted(kept.items(), key=lambda item: item[0] != "r")
     return name + ":" * bool(order) + ",".join(f"{k}={v}" for k, v in order)
 
 
-def _line(link: str) -> tuple[str, str]:
+def _split_line(link: str) -> tuple[str, str]:
     """'10mbps/40ms' -> ('10mbps', '40ms'); a profile, a mix, or a line with jitter or loss stays
     whole.
     """
     speed, _, latency = link.partition("/")
-    return (link, "40ms") if fixed(speed) or "/" in latency else (speed, latency or "0ms")
+    return (
+        (link, "40ms") if has_fixed_latency(speed) or "/" in latency else (speed, latency or "0ms")
+    )
 
 
-def _rates(faults: str) -> dict[str, str]:
+def _parse_faults(faults: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in faults.split(",") if "=" in part)
     return {k.strip(): v.strip() for k, _, v in pairs}
 
 
-def _computers() -> dict[str, str]:
+def _device_options() -> dict[str, str]:
     alone = {name.replace("-", " "): name for name in DEVICES}
     return alone | {
         words: mix
@@ -260,7 +278,7 @@ def _computers() -> dict[str, str]:
     }
 
 
-def _counted(name: str, noun: str, now: dict[str, Any]) -> dict[str, int]:
+def _count_options(name: str, noun: str, now: dict[str, Any]) -> dict[str, int]:
     plural = {"pass": "passes"}.get(noun, f"{noun}s")
     steps = sorted({*COUNTS[name], now[name]})
     return {
@@ -268,17 +286,17 @@ def _counted(name: str, noun: str, now: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def _with(options: dict[str, Any], wanted: Any) -> dict[str, Any]:
+def _add_option(options: dict[str, Any], wanted: Any) -> dict[str, Any]:
     """The options, with `wanted` among them: numbers stay in order, words come last."""
     if wanted in options.values():
         return options
     if isinstance(wanted, float):
         words = f"{100 * wanted:g} % lost" if options is DROPOUTS else formatting.seconds(wanted)
         return dict(sorted({**options, words: wanted}.items(), key=lambda item: item[1]))
-    return {**options, _said(wanted): wanted}
+    return {**options, _describe_line(wanted): wanted}
 
 
-def _said(value: str) -> str:
+def _describe_line(value: str) -> str:
     """'20mbps:2mbps' -> '20 Mbit/s down and 2 Mbit/s up'; other words as they are."""
     try:
         return profiles.describe_link(value).split(" each way")[0].split(", 0 ms")[0]
@@ -286,7 +304,7 @@ def _said(value: str) -> str:
         return value
 
 
-def named(configs: Iterable[RunConfig]) -> list[str]:
+def name_configs(configs: Iterable[RunConfig]) -> list[str]:
     """A short name for each of a few configs: what differs between them; numbered where nothing
     does.
     """
@@ -298,14 +316,14 @@ def named(configs: Iterable[RunConfig]) -> list[str]:
         else []
     )
     shown = told or (["clients", "partition"] if len(every) == 1 else [])
-    names = [", ".join(in_words(k, v[k]) for k in shown) for v in every]
+    names = [", ".join(describe_setting(k, v[k]) for k in shown) for v in every]
     return [
         n if names.count(n) == 1 else ", ".join(filter(None, [n, f"run {i}"]))
         for i, n in enumerate(names, start=1)
     ]
 
 
-def in_words(setting: str, value: Any) -> str:
+def describe_setting(setting: str, value: Any) -> str:
     """A setting as a few words: ('clients', 6) -> '6 clients'."""
     words, private = (
         {spec: word for word, spec in SKEWS.items()},

@@ -1,4 +1,4 @@
-"""The panel's settings as text: what `fedkit sweep` and `RunConfig.from_dict` read, and back."""
+"""The panel's settings as the text that `fedkit sweep` and `RunConfig.from_dict` read, and back."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from fedkit.core.errors import FedkitError
 from fedkit.experiments.job import check_config
 from fedkit.experiments.plan import Plan
 
-LONGEST = 20_000  # characters of a text that is read: more is no settings
-NAME = "fedkit-settings.toml"
+MAX_LENGTH = 20_000  # characters; a longer text is refused
+FILE_NAME = "fedkit-settings.toml"
 
 
-def export(config: RunConfig) -> str:
-    """A plan of one run in TOML, for `fedkit sweep FILE`: all settings that are not the default,
-    and the seed.
-    """
+def settings_toml(config: RunConfig) -> str:
+    """Return a TOML plan of one run for `fedkit sweep FILE`: non-default settings and the seed."""
     lines = [
-        "# one run; make it with: fedkit sweep " + NAME,
+        "# one run; make it with: fedkit sweep " + FILE_NAME,
         f"seeds = [{config.seed}]",
         "baselines = []",
         "[settings]",
@@ -31,16 +29,17 @@ def export(config: RunConfig) -> str:
     for f in fields(config):
         value = getattr(config, f.name)
         if f.name != "seed" and value != getattr(default, f.name) and value is not None:
-            # JSON's values are TOML's
+            # JSON writes these values as TOML does
             lines.append(f"{f.name} = {json.dumps(_plain(value), ensure_ascii=False)}")
     return "\n".join(lines) + "\n"
 
 
-def load(text: str) -> RunConfig:
-    """The config in a TOML or JSON text: a plan of one run, or settings alone. Raises FedkitError,
-    in one line.
+def parse_settings(text: str) -> RunConfig:
+    """Return the config in a TOML or JSON text: a plan of one run, or settings alone.
+
+    Raises FedkitError, with a message of one line, if the text is something else.
     """
-    values = _parsed(text)
+    values = _parse_text(text)
     if not values.keys() & {"settings", "vary", "also", "seeds"}:  # settings alone
         seed = values.pop("seed", 0)
         values = {"settings": values, "seeds": [seed]}
@@ -55,21 +54,21 @@ def load(text: str) -> RunConfig:
     return runs[0].config
 
 
-def download(text: str) -> str:
-    """A link that saves `text` as a file, without any server."""
+def download_link(text: str) -> str:
+    """Return an HTML link that saves `text` as a file; the text is in the link itself."""
     body = base64.b64encode(text.encode()).decode()
     return (
-        f"<a download='{NAME}' style='text-decoration:underline;color:#0b5394'"
-        f" href='data:application/toml;base64,{body}'>Download {NAME}</a>"
+        f"<a download='{FILE_NAME}' style='text-decoration:underline;color:#0b5394'"
+        f" href='data:application/toml;base64,{body}'>Download {FILE_NAME}</a>"
     )
 
 
-def _parsed(text: str) -> dict[str, Any]:
-    if not text.strip() or len(text) > LONGEST:
+def _parse_text(text: str) -> dict[str, Any]:
+    if not text.strip() or len(text) > MAX_LENGTH:
         raise FedkitError(
             "nothing to load; paste settings as TOML or JSON"
             if not text.strip()
-            else f"{len(text):,} characters given; settings have at most {LONGEST:,}"
+            else f"{len(text):,} characters given; settings have at most {MAX_LENGTH:,}"
         )
     try:
         values = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)

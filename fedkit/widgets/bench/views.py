@@ -1,6 +1,6 @@
 """The panel's views of the results: accuracy by time and by round, one round, each client, bytes.
 
-To add one: a function from a Scene to a View, and a line in `VIEWS`.
+To add a view, write a function from a Scene to a View and add it to `VIEWS`.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from fedkit.results import measures
 from fedkit.results.method_style import method_style
 from fedkit.results.privacy_promise import format_epsilon
 from fedkit.widgets.bench.clock import WorldControls, ends_of_rounds
-from fedkit.widgets.bench.round_view import view_of_round
+from fedkit.widgets.bench.round_view import view_round
 from fedkit.widgets.bench.scene import (
-    BARS,
     HEIGHT,
     LEFT,
+    N_BARS,
+    N_SCATTERS,
     RIGHT,
-    SCATTERS,
     WIDTH,
     Scene,
     View,
-    axis_labels,
-    badge,
-    bar_labels,
-    frame_layout,
+    base_layout,
+    client_axis,
     full_axis,
-    heading,
-    rows,
+    heading_note,
+    label_axis,
+    label_heatmap,
+    new_run_badge,
 )
 from fedkit.widgets.bench.settings import LATENCIES, MIXES, SPEEDS
 
@@ -56,13 +56,11 @@ SECONDS = {
     36000: "10 h",
     360000: "100 h",
 }
-# the latest last
-COLOURS, SIGNS = (
-    ("#b0b0b0", "#7a7a7a", method_style("federated").colour),
-    ("diamond", "square", "circle"),
-)
-WORST = method_style("local").colour
-SHARE = {
+# of the results, the latest last
+COLOURS = ("#b0b0b0", "#7a7a7a", method_style("federated").colour)
+SIGNS = ("diamond", "square", "circle")
+WORST_COLOUR = method_style("local").colour
+ACCURACY_AXIS = {
     "range": [0, 100],
     "autorange": False,
     "dtick": 20,
@@ -72,36 +70,37 @@ EMPTY = "Press Run: the clients train together, and the curve grows."
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A view: its name on the button, one line of help, and what draws it."""
+class ViewKind:
+    """A view: its name on the button, one line of help, and the function that makes it."""
 
     title: str
     help: str
     draw: Callable[[Scene], View]
 
 
-def by_time(scene: Scene) -> View:
-    """Accuracy over simulated time. What the accuracy is was measured; when it is reached is
-    modelled.
-    """
+def view_by_time(scene: Scene) -> View:
+    """Return accuracy over simulated time: accuracies are measured, times are modelled."""
     clocks = [ends_of_rounds(run, scene.world) for _, run in scene.runs]
-    why = clocks[-1].why if clocks else ()
+    why = clocks[-1].reasons if clocks else ()
     curves = []
     for (_, run), times, colour, sign in zip(scene.runs, clocks, *_marks(scene)):
         at = [max(times.ends[i], min(SECONDS)) for i in range(len(times.ends))]
-        states = states_of(run)
+        states = measured_states(run)
         curve = _curve(
-            at[-len(states) :], states, colour, sign + "-open", "dot" if times.why else "dash"
+            at[-len(states) :], states, colour, sign + "-open", "dot" if times.reasons else "dash"
         )
         hover = (
             "round %{customdata}<br>accuracy %{y:.1f} % (measured)<br>after %{x:,.1f} s"
             " (modelled)<extra></extra>"
         )
-        curves.append({**curve, "hovertemplate": hover, "opacity": 0.45 if times.why else 1.0})
+        curves.append({**curve, "hovertemplate": hover, "opacity": 0.45 if times.reasons else 1.0})
     reach = max(
         [
             60.0,
-            *(slowest(run) * asked(scene, run) / max(len(run.rounds), 1) for _, run in scene.runs),
+            *(
+                slowest_seconds(run) * axis_rounds(scene, run) / max(len(run.rounds), 1)
+                for _, run in scene.runs
+            ),
         ]
     )
     end = next((s for s in SECONDS if s >= reach), max(SECONDS))
@@ -114,40 +113,43 @@ def by_time(scene: Scene) -> View:
         "domain": RIGHT,
         "title": "<i>Modelled</i> time (each line is about ten times longer)",
     }
-    notes = _names(scene) + ([badge(why, "press Run; this curve is no forecast")] if why else [])
+    notes = _curve_labels(scene) + (
+        [new_run_badge(why, "press Run; this curve is no forecast")] if why else []
+    )
     key = "<b>How good, how soon</b>   ○ - -  accuracy measured, <i>time modelled</i>"
-    return View(_soon(scene, clocks), key, curves, x=x, y=SHARE, notes=notes)
+    return View(_time_finding(scene, clocks), key, curves, x=x, y=ACCURACY_AXIS, notes=notes)
 
 
-def by_round(scene: Scene) -> View:
-    """Accuracy over rounds: measured, whatever the network."""
+def view_by_round(scene: Scene) -> View:
+    """Return accuracy over rounds, measured; it does not depend on the network."""
     curves = [
-        _curve([r.round for r in states_of(run)], states_of(run), colour, sign, "solid")
+        _curve([r.round for r in measured_states(run)], measured_states(run), colour, sign, "solid")
         for (_, run), colour, sign in zip(scene.runs, *_marks(scene))
     ]
     hover = "round %{customdata}<br>accuracy %{y:.1f} % (measured)<extra></extra>"
-    x = {"title": "Round", "domain": RIGHT, "autorange": False, **_rounds(scene)}
+    x = {"title": "Round", "domain": RIGHT, "autorange": False, **_round_axis(scene)}
     return View(
-        _good(scene),
+        _accuracy_finding(scene),
         "<b>How good, round by round</b>   ●──  measured",
         [{**c, "hovertemplate": hover} for c in curves],
         x=x,
-        y=SHARE,
-        notes=_names(scene),
+        y=ACCURACY_AXIS,
+        notes=_curve_labels(scene),
     )
 
 
-def by_client(scene: Scene) -> View:
-    """Who is left behind: each client's accuracy on test examples like its own; else the worst
-    client round by round.
+def view_by_client(scene: Scene) -> View:
+    """Return each client's accuracy on test examples like its own.
+
+    A record without these shows the accuracy of the worst client by round.
     """
     run = scene.runs[-1][1] if scene.runs else None
-    states = states_of(run) if run else []
+    states = measured_states(run) if run else []
     own = getattr(states[-1], "client_accuracy", None) if states else None
     head = "<b>Who is left behind</b>   ●──  measured"
     if own:
-        return _each(own, states[-1], head)
-    x = {"title": "Round", "domain": RIGHT, "autorange": False, **_rounds(scene)}
+        return _view_each_client(own, states[-1], head)
+    x = {"title": "Round", "domain": RIGHT, "autorange": False, **_round_axis(scene)}
     worst = [100 * r.worst_client_accuracy for r in states]
     curves = (
         [_curve([r.round for r in states], states, COLOURS[-1], "circle", "solid")]
@@ -155,7 +157,12 @@ def by_client(scene: Scene) -> View:
         else []
     )
     curves += (
-        [{**_curve([r.round for r in states], states, WORST, "triangle-down", "solid"), "y": worst}]
+        [
+            {
+                **_curve([r.round for r in states], states, WORST_COLOUR, "triangle-down", "solid"),
+                "y": worst,
+            }
+        ]
         if states
         else []
     )
@@ -163,25 +170,23 @@ def by_client(scene: Scene) -> View:
     ends = (
         [
             (100 * states[-1].accuracy, "all test examples", COLOURS[-1]),
-            (worst[-1], "worst client", WORST),
+            (worst[-1], "worst client", WORST_COLOUR),
         ]
         if states
         else []
     )
     return View(
-        _behind(states),
+        _client_finding(states),
         head,
         [{**c, "hovertemplate": hover} for c in curves],
         x=x,
-        y=SHARE,
-        notes=_labels(ends),
+        y=ACCURACY_AXIS,
+        notes=_end_labels(ends),
     )
 
 
-def by_bytes(scene: Scene) -> View:
-    """What crossed the network in each result, both ways: measured, the length of what was
-    serialised.
-    """
+def view_by_bytes(scene: Scene) -> View:
+    """Return the bytes that crossed the network in each result, both ways, as serialised."""
     down, up = (
         [run.total(f"{way}link_bytes") / 1e6 for _, run in scene.runs] for way in ("down", "up")
     )
@@ -204,7 +209,7 @@ def by_bytes(scene: Scene) -> View:
             "font": {"size": SIZE, "color": INK},
             "text": (
                 f"<b>{formatting.megabytes(d + u)}</b>  {figure_text(name, 60)}:"
-                f" {formatting.percent(states_of(run)[-1].accuracy)} right"
+                f" {formatting.percent(measured_states(run)[-1].accuracy)} right"
             ),
         }
         for (name, run), d, u, row in zip(scene.runs, down, up, at)
@@ -214,7 +219,7 @@ def by_bytes(scene: Scene) -> View:
         f"<span style='color:{UPLOAD}'>■</span> to the server   measured"
     )
     return View(
-        _travelled(scene),
+        _bytes_finding(scene),
         key,
         bars=bars if at else [],
         notes=notes,
@@ -230,39 +235,41 @@ def by_bytes(scene: Scene) -> View:
 # ---- the findings, in a sentence
 
 
-def _soon(scene: Scene, clocks: list) -> str:
+def _time_finding(scene: Scene, clocks: list) -> str:
     if not scene.runs or not scene.runs[-1][1].rounds:
-        return _good(scene)
+        return _accuracy_finding(scene)
     times = clocks[-1]
-    if times.why:
-        return f"Only a new run can tell: over this network {'; '.join(times.why)}."
-    slower = "" if scene.world.devices == "as-measured" else f", {computers(scene.world.devices)}"
+    if times.reasons:
+        return f"Only a new run can tell: over this network {'; '.join(times.reasons)}."
+    slower = (
+        "" if scene.world.devices == "as-measured" else f", {short_devices(scene.world.devices)}"
+    )
     return (
-        f"{_good(scene, False)}; {formatting.seconds(times.ends[-1])} over"
-        f" {speed(scene.world.link)}{slower}.{_against(scene)}"
+        f"{_accuracy_finding(scene, False)}; {formatting.seconds(times.ends[-1])} over"
+        f" {short_link(scene.world.link)}{slower}.{_compare_with_previous(scene)}"
     )
 
 
-def _good(scene: Scene, stop: bool = True) -> str:
+def _accuracy_finding(scene: Scene, stop: bool = True) -> str:
     if not scene.runs:
         return EMPTY
     run = scene.runs[-1][1]
     if not run.rounds:
         return (
-            f"Before training {formatting.percent(states_of(run)[-1].accuracy)} are right; now"
-            " round 1."
+            f"Before training {formatting.percent(measured_states(run)[-1].accuracy)} are right;"
+            " now round 1."
         )
     spent = run.rounds[-1].epsilon
     words = (
         f"{formatting.percent(run.rounds[-1].accuracy)} right after {measures.describe_rounds(run)}"
     )
     words += f", \u03b5 {format_epsilon(spent)} spent" if spent else ""
-    return words + ("." + _against(scene) if stop else "")
+    return words + ("." + _compare_with_previous(scene) if stop else "")
 
 
-def _against(scene: Scene) -> str:
-    """Against the result before, where both have ended; one seed each, so no more than that is
-    said.
+def _compare_with_previous(scene: Scene) -> str:
+    """Return the gap to the result before where both have finished; without an interval, as each
+    has one seed.
     """
     if len(scene.runs) < 2 or not all(run.finished for _, run in scene.runs[-2:]):
         return ""
@@ -271,7 +278,7 @@ def _against(scene: Scene) -> str:
     return f" {formatting.points(gap)} points against {printable_line(name, 40)}."
 
 
-def _behind(states: list[RoundRecord]) -> str:
+def _client_finding(states: list[RoundRecord]) -> str:
     if not states:
         return EMPTY
     gap = states[-1].accuracy - states[-1].worst_client_accuracy
@@ -282,7 +289,7 @@ def _behind(states: list[RoundRecord]) -> str:
     )
 
 
-def _travelled(scene: Scene) -> str:
+def _bytes_finding(scene: Scene) -> str:
     if not scene.runs:
         return EMPTY
     run = scene.runs[-1][1]
@@ -296,16 +303,16 @@ def _travelled(scene: Scene) -> str:
     )
 
 
-def speed(link: str) -> str:
-    """'10mbps/40ms' -> '10 Mbit/s, 40 ms'; a profile or a mix as it is called."""
+def short_link(link: str) -> str:
+    """Return a link in few words: '10mbps/40ms' -> '10 Mbit/s, 40 ms'; a profile by its name."""
     try:
         return profiles.describe_link(link).replace(" each way", "").replace(" latency", "")
     except ValueError:
         return printable_line(link, 40)
 
 
-def computers(devices: str) -> str:
-    """'half-speed' -> 'PCs: half speed'; a mix as the panel calls it."""
+def short_devices(devices: str) -> str:
+    """Return devices in few words: 'half-speed' -> 'PCs: half speed'; a mix by its name here."""
     return {mix: words for words, mix in MIXES.items()}.get(
         devices
     ) or f"PCs: {printable_line(devices, 40).replace('-', ' ')}"
@@ -314,44 +321,43 @@ def computers(devices: str) -> str:
 # ---- parts
 
 
-def states_of(run: Run) -> list[RoundRecord]:
-    """The state before round 1, if it was measured, and after each round."""
+def measured_states(run: Run) -> list[RoundRecord]:
+    """Return the states before round 1, if it was measured, and after each round."""
     return [*([run.start] if run.start else []), *run.rounds]
 
 
-def slowest(run: Run) -> float:
-    """Seconds of what a run has done over the slowest line and PCs that the panel offers: no slider
-    moves the axis.
-    """
-    return _slowest(id(run), len(run.rounds), _Held(run))
+def slowest_seconds(run: Run) -> float:
+    """Return a run's seconds over the slowest line and PCs on offer: no slider changes them."""
+    return _slowest(id(run), len(run.rounds), _RunKey(run))
 
 
-def asked(scene: Scene, run: Run) -> int:
-    """Rounds that an axis has to hold: those that the latest run was asked for, those that an
-    earlier one has made.
-    """
+def axis_rounds(scene: Scene, run: Run) -> int:
+    """Return the rounds that an axis holds: all of the latest run, those done of an earlier one."""
     return run.config["rounds"] if run is scene.runs[-1][1] else max(len(run.rounds), 1)
 
 
-class _Held:
-    """A record as a key of a cache: all are equal, the numbers beside it tell which one it is."""
+class _RunKey:
+    """A run as a key of a cache, compared by identity, as a Run cannot be hashed."""
 
     def __init__(self, run: Run):
         self.run = run
 
-    __eq__ = lambda self, other: isinstance(other, _Held) and self.run is other.run  # noqa: E731
-    __hash__ = lambda self: 0  # noqa: E731
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _RunKey) and self.run is other.run
+
+    def __hash__(self) -> int:
+        return 0
 
 
 @lru_cache(maxsize=16)
-def _slowest(name: int, rounds: int, held: _Held) -> float:
+def _slowest(name: int, rounds: int, key: _RunKey) -> float:
     line = f"{next(iter(SPEEDS.values()))}/{list(LATENCIES.values())[-1]}"
     pc = max(DEVICES, key=lambda n: DEVICES[n].slowdown)
-    return ends_of_rounds(held.run, WorldControls(line, pc)).ends[-1]
+    return ends_of_rounds(key.run, WorldControls(line, pc)).ends[-1]
 
 
 def _marks(scene: Scene) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Colours and signs of the results: the latest is always blue and round."""
+    """Return colours and marks of the results; the latest is always blue and round."""
     n = len(scene.runs)
     return COLOURS[-n:] if n else (), SIGNS[-n:] if n else ()
 
@@ -374,19 +380,17 @@ def _curve(at: list[float], states: list[RoundRecord], colour: str, sign: str, d
     }
 
 
-def _names(scene: Scene) -> list[dict]:
+def _curve_labels(scene: Scene) -> list[dict]:
     ends = [
-        (100 * states_of(run)[-1].accuracy, name, colour)
+        (100 * measured_states(run)[-1].accuracy, name, colour)
         for (name, run), colour in zip(scene.runs, _marks(scene)[0])
-        if states_of(run)
+        if measured_states(run)
     ]
-    return _labels(ends)
+    return _end_labels(ends)
 
 
-def _labels(ends: list[tuple[float, str, str]]) -> list[dict]:
-    """(accuracy, name, colour) -> labels beside the plot, moved apart where they lie close
-    together.
-    """
+def _end_labels(ends: list[tuple[float, str, str]]) -> list[dict]:
+    """Return labels beside the plot for (accuracy, name, colour), spread so that none overlap."""
     lines = [
         textwrap.wrap(printable_line(name, 60), 17, max_lines=3, placeholder="…")
         for _, name, _ in ends
@@ -415,16 +419,16 @@ def _labels(ends: list[tuple[float, str, str]]) -> list[dict]:
     ]
 
 
-def _rounds(scene: Scene) -> dict:
-    most = max((asked(scene, run) for _, run in scene.runs), default=5)
+def _round_axis(scene: Scene) -> dict:
+    most = max((axis_rounds(scene, run) for _, run in scene.runs), default=5)
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 10_000) if most / s <= 10)
     return {"range": [-0.03 * most, most * 1.03], "dtick": step}
 
 
-def _each(own: dict[str, float], state: RoundRecord, head: str) -> View:
+def _view_each_client(own: dict[str, float], state: RoundRecord, head: str) -> View:
     names, shares = list(own), [100 * v for v in own.values()]
     worst = min(range(len(names)), key=shares.__getitem__)
-    colours = [WORST if i == worst else COLOURS[-1] for i in range(len(names))]
+    colours = [WORST_COLOUR if i == worst else COLOURS[-1] for i in range(len(names))]
     bars = [
         {
             **_bar(shares, list(range(len(names))), [0.0] * len(names), COLOURS[-1], "accuracy"),
@@ -444,7 +448,7 @@ def _each(own: dict[str, float], state: RoundRecord, head: str) -> View:
         "domain": [RIGHT[0], 1.0],
         "dtick": 20,
     }
-    return View(sentence, head.replace("●──", "■"), bars=bars, x=x, y=rows(names))
+    return View(sentence, head.replace("●──", "■"), bars=bars, x=x, y=client_axis(names))
 
 
 def _bar(values: list[float], at: list[int], base: list[float], colour: str, name: str) -> dict:
@@ -460,42 +464,43 @@ def _bar(values: list[float], at: list[int], base: list[float], colour: str, nam
     }
 
 
-VIEWS: dict[str, Kind] = {
-    "time": Kind("Accuracy by time", "How soon it is how good, over this network.", by_time),
-    "round": Kind(
-        "Accuracy by round", "How good after each round, whatever the network.", by_round
+VIEWS: dict[str, ViewKind] = {
+    "time": ViewKind(
+        "Accuracy by time", "How soon it is how good, over this network.", view_by_time
     ),
-    "gantt": Kind(
-        "One round", "Who downloads, trains, uploads and waits, and when.", view_of_round
+    "round": ViewKind(
+        "Accuracy by round", "How good after each round, whatever the network.", view_by_round
     ),
-    "client": Kind("Each client", "Who is left behind.", by_client),
-    "bytes": Kind("Bytes", "What travelled, in each result.", by_bytes),
+    "gantt": ViewKind(
+        "One round", "Who downloads, trains, uploads and waits, and when.", view_round
+    ),
+    "client": ViewKind("Each client", "Who is left behind.", view_by_client),
+    "bytes": ViewKind("Bytes", "What travelled, in each result.", view_by_bytes),
 }
 
 
-def draw(scene: Scene) -> go.Figure:
-    """The picture as a figure of its own."""
-    return go.Figure(picture(scene))
+def draw_scene(scene: Scene) -> go.Figure:
+    """Return the figure of a scene."""
+    return go.Figure(scene_figure(scene))
 
 
-def picture(scene: Scene) -> dict[str, Any]:
-    """{data, layout} as plain JSON: always the same traces in the same places."""
-
+def scene_figure(scene: Scene) -> dict[str, Any]:
+    """Return {data, layout} as plain JSON, always with the same traces in the same places."""
     view = VIEWS[scene.view].draw(scene)
     data = [
-        bar_labels(scene.frame),
-        *pad_traces("scatter", view.scatters, SCATTERS),
-        *pad_traces("bar", view.bars, BARS),
+        label_heatmap(scene.frame),
+        *pad_traces("scatter", view.scatters, N_SCATTERS),
+        *pad_traces("bar", view.bars, N_BARS),
     ]
-    frame = deepcopy(frame_layout(view.sentence, view.caption))
+    frame = deepcopy(base_layout(view.sentence, view.caption))
     who = "<b>Who has what</b>" + " in the next run" * scene.ahead
-    notes = [heading(who, LEFT[0]), heading(view.heading, RIGHT[0]), *view.notes]
-    clients = rows([str(c) for c in scene.frame.index]) | {"type": "category"}
+    notes = [heading_note(who, LEFT[0]), heading_note(view.heading, RIGHT[0]), *view.notes]
+    clients = client_axis([str(c) for c in scene.frame.index]) | {"type": "category"}
     frame |= {
         "width": WIDTH,
         "barmode": "overlay",
         "annotations": notes,
-        "xaxis": axis_labels(scene.frame),
+        "xaxis": label_axis(scene.frame),
         "yaxis": full_axis(clients) | {"anchor": "x"},
         "xaxis2": full_axis(view.x) | {"anchor": "y2"},
         "yaxis2": full_axis(view.y) | {"anchor": "x2"},
