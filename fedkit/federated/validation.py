@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
 
 import numpy as np
+from packaging.version import Version
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
@@ -56,12 +58,29 @@ def check_privacy(config: RunConfig) -> None:
     """
     privacy, strategy = make_privacy(config.privacy), make_strategy(config.strategy)
     make_lock(config.secure)
+    if privacy.unit == "example" and (problem := opacus_problem()):
+        raise FedkitError(f"privacy {config.privacy!r} refused: {problem}")
     _refuse(
         [
             *_privacy_conflicts(config, privacy, strategy),
             *_client_privacy_conflicts(config, privacy),
             *_secure_conflicts(config, privacy, strategy),
         ]
+    )
+
+
+def opacus_problem() -> str:
+    """Return why the installed opacus and peft must not train privately together; "" if they may.
+
+    Before opacus 1.6, the hooks on LoRA layers of peft 0.14 and newer give wrong gradients without
+    any error (meta-pytorch/opacus, issue 820).
+    """
+    opacus, peft = (Version(version(name)) for name in ("opacus", "peft"))
+    if opacus >= Version("1.6") or peft < Version("0.14"):
+        return ""
+    return (
+        f"opacus {opacus} with peft {peft} trains LoRA wrong without an error (opacus issue 820);"
+        " install opacus 1.6 or newer: pip install -c constraints.txt opacus"
     )
 
 

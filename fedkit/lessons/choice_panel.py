@@ -53,7 +53,7 @@ class Choice:
     why}.
     """
 
-    way: MeasuredMethod | None
+    picked: MeasuredMethod | None
     top: MeasuredMethod | None
     refused: dict[str, str]
 
@@ -93,7 +93,7 @@ def choice_html(runs: Runs, found: Sequence[MeasuredMethod], needs: Limits) -> s
     made = choose(found, needs)
     head = (
         _picked_html(runs, made)
-        if made.way
+        if made.picked
         else "<p style='font-size:20px;margin:6px 0'><b>Nothing that was measured fits.</b></p>"
     )
     rows = "".join(_row_html(w, made) for w in sorted(found, key=lambda w: -w.accuracy.value))
@@ -109,7 +109,7 @@ def choice_html(runs: Runs, found: Sequence[MeasuredMethod], needs: Limits) -> s
 
 
 def _picked_html(runs: Runs, made: Choice) -> str:
-    way, top = made.way, made.top
+    way, top = made.picked, made.top
     why = ["It is the most accurate that fits."]
     if way is not top:
         gap = 100 * (top.accuracy.value - way.accuracy.value)
@@ -137,7 +137,7 @@ def _baseline_sentence(gap: Difference | None, name: str) -> str:
 
 
 def _row_html(way: MeasuredMethod, made: Choice) -> str:
-    why, chosen = made.refused.get(way.name, ""), way is made.way
+    why, chosen = made.refused.get(way.name, ""), way is made.picked
     sign = "➤" if chosen else "✗" if why else "✓"
     style = "background:#eaf2fa;font-weight:bold" if chosen else "color:#8a8a8a" if why else ""
     memory = "not known" if math.isnan(way.memory) else f"{way.memory:,.0f} MB"

@@ -162,7 +162,7 @@ AXES = (
 )
 
 
-def on_front(found: Sequence[MeasuredMethod], axis: Axis) -> list[bool]:
+def pareto_members(found: Sequence[MeasuredMethod], axis: Axis) -> list[bool]:
     """Which are on the front of accuracy, this cost and privacy; fedkit's."""
     return pareto_front([(axis.of(w), w.accuracy.value) for w in found], [w.promise for w in found])
 
@@ -233,7 +233,7 @@ def accuracy_against_costs(runs: Runs) -> go.Figure:
 def _cost_figure(
     found: list[MeasuredMethod], near: list[tuple[str, float]], axis: Axis
 ) -> go.Figure:
-    fig, on = go.Figure(), on_front(found, axis)
+    fig, on = go.Figure(), pareto_members(found, axis)
     at = [axis.of(w) for w in found]
     first, last = (
         (min(at) / 2, max(at) * 2.5)

@@ -49,7 +49,7 @@ class TimeBudget:
         """Seconds left of the whole."""
         return sum(self.budget.values()) - (time.monotonic() - self.began)
 
-    def tell(self, step: str) -> None:
+    def print_step(self, step: str) -> None:
         now = time.monotonic()
         self.took[step] += now - self.last
         self.last = now

@@ -119,7 +119,7 @@ def best_guess_accuracy(epsilon: float, delta: float) -> float:
     return NormalDist().cdf(0.5 / noise_for_epsilon(epsilon, delta, lambda z: [Releases(z)]))
 
 
-def refusal_reason(job: Job, **changes) -> str:
+def refusal_of_changes(job: Job, **changes) -> str:
     """The reason why a run with these settings is refused; '' if it is not."""
     try:
         redeal(job, **changes)

@@ -31,7 +31,7 @@ from fedkit.lessons.privacy import final_accuracy, rerun
 from fedkit.privacy.accounting import Releases, noise_for_epsilon
 from fedkit.wire.secure_aggregation.registry import Ckks, Masks, make_lock
 
-UNPROTECTED: dict[str, Defence] = {
+NO_LOCK: dict[str, Defence] = {
     "full tuning, 1 text": DEFENCES["none"],
     "full tuning, 4 texts": DEFENCES["4 texts"],
     "full tuning, 16 texts": DEFENCES["16 texts"],
@@ -57,7 +57,7 @@ WORDS, TEXTS, LISTED = "words read", "whole texts read", "picked from a list"
 def observe_update(
     stage: LeakSetup,
     batch: Examples,
-    defence: Defence = UNPROTECTED["full tuning, 1 text"],
+    defence: Defence = NO_LOCK["full tuning, 1 text"],
     seed: int = 0,
 ) -> ObservedUpdate:
     """One update of one site as the server receives it."""
@@ -306,8 +306,8 @@ class ProtectionScheme:
 
     settings: dict[str, Any]
     trusted: str
-    seen: str
-    told: str
+    server_sees: str
+    model_reveals: str
 
 
 SCHEMES: dict[str, ProtectionScheme] = {
@@ -353,7 +353,7 @@ class SchemeCost:
     seconds: of it all, on this machine.
     """
 
-    way: str
+    scheme: str
     accuracy: float
     sent: float
     seconds: float
@@ -366,12 +366,12 @@ def run_schemes(job: Job, more: Mapping[str, Mapping[str, Any]] | None = None) -
     more: {way: settings}.
     """
     out = []
-    for name, way in SCHEMES.items():
+    for name, scheme in SCHEMES.items():
         began = time.perf_counter()
         try:
-            one = rerun(job, **(way.settings | dict((more or {}).get(name, {}))))
+            one = rerun(job, **(scheme.settings | dict((more or {}).get(name, {}))))
         except FedkitError as error:
-            if way.settings.get("secure") != "ckks":
+            if scheme.settings.get("secure") != "ckks":
                 raise
             print(f"{name} is left out: {error}")
             continue

@@ -176,7 +176,7 @@ def render_page(found: Findings, language: str = "en") -> str:
         heat=[(printable_line(n), leak_cells(v)) for n, v in found.leaks.items()],
         cost=encryption_sentences(found, s),
         heads=s["heads"].split("|"),
-        rows=[(scheme_cells(c), c.way == found.best) for c in found.costs],
+        rows=[(scheme_cells(c), c.scheme == found.best) for c in found.costs],
         remains=remaining_risks(found, s),
         caveats=[s[f"caveat_{i}"] for i in range(1, 5)],
     )
@@ -226,13 +226,13 @@ def encryption_sentences(found: Findings, s: Mapping[str, str]) -> list[str]:
 
 def scheme_cells(one: SchemeCost) -> list[str]:
     """The cells of a way: its name, who is trusted, what the server sees, accuracy, bytes."""
-    way = SCHEMES[one.way]
+    scheme = SCHEMES[one.scheme]
     return [
-        one.way,
-        way.trusted,
-        way.seen,
+        one.scheme,
+        scheme.trusted,
+        scheme.server_sees,
         formatting.percent(one.accuracy),
-        "-" if way.settings.get("clients") else f"{_megabytes(one.sent)} in {one.rounds} rounds",
+        "-" if scheme.settings.get("clients") else f"{_megabytes(one.sent)} in {one.rounds} rounds",
     ]
 
 
@@ -276,7 +276,7 @@ def page_frame(path: str | Path, height: int = 1300) -> str:
 
 
 def _scheme_cost(found: Findings, name: str) -> SchemeCost:
-    return next(c for c in found.costs if c.way == name)
+    return next(c for c in found.costs if c.scheme == name)
 
 
 def _tpr_text(one: AttackedHead) -> str:

@@ -455,18 +455,18 @@ def scheme_table(found: Sequence[SchemeCost]) -> str:
     lines = ["<tr>" + "".join(f"<th style='{cell}'>{h}</th>" for h in heads) + "</tr>"]
     for one in found:
         way, sent = (
-            SCHEMES[one.way],
+            SCHEMES[one.scheme],
             (
                 "-"
-                if one.way.startswith("all in")
+                if one.scheme.startswith("all in")
                 else f"{formatting.megabytes(one.sent / 1e6)} in {one.rounds} rounds"
             ),
         )
         values = (
-            one.way,
-            way.trusted,
-            way.seen,
-            way.told,
+            one.scheme,
+            scheme.trusted,
+            scheme.server_sees,
+            scheme.model_reveals,
             formatting.percent(one.accuracy),
             sent,
             formatting.seconds(one.seconds),

@@ -50,7 +50,7 @@ def measure_drift(
     return DriftAccuracy(right({}), tuple(right(delta) for delta in deltas), right(mean))
 
 
-def drift_by_partition(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figure:
+def accuracy_drift(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figure:
     """A row per deal: a circle for each site's own model after a round, a diamond for their mean, a
     bar for the start.
     """

@@ -43,9 +43,9 @@ class Layout:
         self.pictures = {3: run_picture, 4: what_picture}
         self.boxes = {step: w.VBox(children) for step, children in self._children().items()}
         self.view = self._view()
-        self.show(1)
+        self.show_step(1)
 
-    def show(self, step: int) -> None:
+    def show_step(self, step: int) -> None:
         """One step is seen; the others stand there without height, so that their figures know their
         letters' sizes.
         """
@@ -57,7 +57,7 @@ class Layout:
                     go.FigureWidget(pictures.to_figure(self.pictures[place]))
                 ]
 
-    def draw(self, step: int, picture: dict[str, Any]) -> None:
+    def draw_figure(self, step: int, picture: dict[str, Any]) -> None:
         """Show `picture` in the live figure of a step; one that nobody has looked at yet is only
         kept.
         """
@@ -66,11 +66,11 @@ class Layout:
             sync_figure(self.frames[step].children[0], picture)
 
     @staticmethod
-    def mark(button: w.Button, now: bool) -> None:
+    def mark_current(button: w.Button, now: bool) -> None:
         """The button of what is shown now."""
         button.add_class(NOW) if now else button.remove_class(NOW)
 
-    def choose(self, run: str, what: str) -> None:
+    def set_brief_options(self, run: str, what: str) -> None:
         """The words of the choice in step 5; what is chosen stays."""
         options = ((what, "what"), (run, "run"))
         if tuple(self.about.options) != options:
@@ -92,7 +92,7 @@ class Layout:
     def _make_what(self) -> None:
         first = numbers.SliderValues()
         self.companies = _slider(
-            settings.COMPANIES[0], settings.COMPANIES[-1], first.companies, "companies"
+            settings.CLIENT_COUNTS[0], settings.CLIENT_COUNTS[-1], first.clients, "companies"
         )
         self.speed = _slider(0, len(numbers.SPEEDS) - 1, numbers.SPEEDS.index(first.speed), "speed")
         self.privacy = _slider(
@@ -104,7 +104,7 @@ class Layout:
         self.about = w.RadioButtons(options=(("", "what"), ("", "run")), value="what")
         self.make = w.Button(layout=w.Layout(width="auto", min_width="220px"))
         self.make.add_class("fk-do")
-        self.about_words, self.said, self.links = w.HTML(), w.HTML(), w.HTML()
+        self.about_words, self.brief_status, self.links = w.HTML(), w.HTML(), w.HTML()
 
     def _children(self) -> dict[int, list[w.Widget]]:
         press = w.HBox([self.go, self.stop, self.recorded])
@@ -123,7 +123,7 @@ class Layout:
                 self.about_words,
                 self.about,
                 w.HBox([self.make]),
-                self.said,
+                self.brief_status,
                 self.links,
                 self.caveats[5],
             ],

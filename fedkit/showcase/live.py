@@ -14,7 +14,7 @@ OnProgress = Callable[[object], None]  # of a fedkit.progress.Progress
 OnRecord = Callable[[Run], None]
 
 
-def train_live(tell: OnProgress, keep: OnRecord, cancel: threading.Event) -> None:
+def train_live(on_progress: OnProgress, on_record: OnRecord, cancel: threading.Event) -> None:
     """Train with the live settings. tell: a few times a second; keep: after the start and after
     every round.
 
@@ -27,8 +27,8 @@ def train_live(tell: OnProgress, keep: OnRecord, cancel: threading.Event) -> Non
 
     if cancel.is_set():
         raise Cancelled("stopped before the first round")
-    for record in run_rounds(live_config(), progress=tell, cancel=cancel):
-        keep(record)
+    for record in run_rounds(live_config(), progress=on_progress, cancel=cancel):
+        on_record(record)
         if cancel.is_set() and not record.finished:
             raise Cancelled(f"stopped after round {len(record.rounds)}")
 

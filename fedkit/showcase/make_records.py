@@ -18,7 +18,7 @@ from fedkit.core.files import nan_to_none
 from fedkit.core.record import ClientRecord, Run
 from fedkit.showcase.settings import (
     BASELINES,
-    COMPANIES,
+    CLIENT_COUNTS,
     FOLDER,
     LEVELS,
     LINK,
@@ -48,18 +48,18 @@ def live_config() -> RunConfig:
     return RunConfig(tune=LIVE_TUNE, rounds=LIVE_ROUNDS, link=LINK)
 
 
-def keep_first_clients(corpus: Corpus, companies: int) -> Corpus:
+def keep_first_clients(corpus: Corpus, clients: int) -> Corpus:
     """`corpus` with the training and validation rows of its first so many clients by name; the
     whole test set stays.
 
     All of them: the corpus itself. Its name tells who is left.
     """
     names = sorted(set(corpus.train.clients))
-    if companies == len(names):
+    if clients == len(names):
         return corpus
-    kept = set(names[:companies])
+    kept = set(names[:clients])
     told = (
-        f"{corpus.name} (the first {companies} of {len(names)} companies; test reports of all"
+        f"{corpus.name} (the first {clients} of {len(names)} companies; test reports of all"
         f" {len(names)})"
     )
     return replace(
@@ -80,23 +80,22 @@ def make_records(folder: Path = FOLDER) -> list[Path]:
 
     corpus, paths = load_corpus("service_desk"), []
     folder.mkdir(parents=True, exist_ok=True)
-    for companies in COMPANIES:
-        some = keep_first_clients(corpus, companies)
+    for clients in CLIENT_COUNTS:
+        some = keep_first_clients(corpus, clients)
         for level in LEVELS:
             paths.append(
                 write_record(
-                    folder / federated_file(companies, level),
-                    run(sliders_config(level), corpus=some),
+                    folder / federated_file(clients, level), run(sliders_config(level), corpus=some)
                 )
             )
-        beside = run_baselines(sliders_config(), corpus=some, which=list(BASELINES))
+        baselines = run_baselines(sliders_config(), corpus=some, which=list(BASELINES))
         paths += [
-            write_record(folder / baseline_file(companies, name), record)
-            for name, record in beside.items()
+            write_record(folder / baseline_file(clients, name), record)
+            for name, record in baselines.items()
         ]
     paths.append(write_record(folder / live_file("federated"), run(live_config(), corpus=corpus)))
-    beside = run_baselines(live_config(), corpus=corpus, which=list(LIVE_BASELINES))
-    paths += [write_record(folder / live_file(name), record) for name, record in beside.items()]
+    baselines = run_baselines(live_config(), corpus=corpus, which=list(LIVE_BASELINES))
+    paths += [write_record(folder / live_file(name), record) for name, record in baselines.items()]
     if (size := sum(path.stat().st_size for path in paths)) > LARGEST:
         raise RuntimeError(f"the records take {size:,} bytes, and at most {LARGEST:,} are shipped")
     return paths

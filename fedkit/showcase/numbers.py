@@ -40,7 +40,7 @@ BETTER, UNCLEAR, WORSE = "better", "unclear", "worse"
 class SliderValues:
     """Where the sliders stand. speed: kbit/s each way at every company."""
 
-    companies: int = settings.COMPANIES[-1]
+    clients: int = settings.CLIENT_COUNTS[-1]
     level: str = "none"
     speed: int = 10_000
 
@@ -87,19 +87,24 @@ class ComparedRun:
     delta: float
 
 
-def numbers_at(shelf: ShowcaseRecords, setting: SliderValues) -> ComparedRun:
+def numbers_at(records: ShowcaseRecords, setting: SliderValues) -> ComparedRun:
     """What the sliders stand for."""
-    n = setting.companies
+    n = setting.clients
     return compare_run(
-        shelf.shared(n, setting.level), shelf.alone(n), shelf.beside(n), setting.speed
+        records.federated(n, setting.level),
+        records.local_baselines(n),
+        records.baselines(n),
+        setting.speed,
     )
 
 
 def live_numbers(
-    shelf: ShowcaseRecords, run: Run | None = None, speed: int = 10_000
+    records: ShowcaseRecords, run: Run | None = None, speed: int = 10_000
 ) -> ComparedRun:
     """The run of a visitor, or the shipped record of it, against its shipped baselines."""
-    return compare_run(run or shelf.live, shelf.alone_live(), shelf.beside_live(), speed)
+    return compare_run(
+        run or records.live, records.live_local_baselines(), records.live_baselines(), speed
+    )
 
 
 def compare_run(run: Run, alone: Sequence[Run], beside: Sequence[Run], speed: int) -> ComparedRun:
@@ -148,7 +153,7 @@ def num_tested(run: Run) -> int:
     """About how many of the test reports are of the companies that take part: they are about as
     many of each.
     """
-    return round(measures.test_size(run) * len(measures.clients(run)) / settings.COMPANIES[-1])
+    return round(measures.test_size(run) * len(measures.clients(run)) / settings.CLIENT_COUNTS[-1])
 
 
 def accuracy_gain(ours: float, theirs: float, n: int) -> Gain:

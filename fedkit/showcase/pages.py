@@ -17,7 +17,7 @@ from fedkit.results.privacy_promise import format_epsilon as epsilon_number
 from fedkit.showcase import settings
 from fedkit.showcase.numbers import ComparedRun, Gain, SliderValues
 from fedkit.showcase.style import PIECES, templates
-from fedkit.showcase.text import display_name, text
+from fedkit.showcase.text import name_in_language, text
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def data_page(run: Run, lang: str) -> str:
     most = int(frame.to_numpy().max(initial=1))
     rows = [
         {
-            "name": display_name("company", name, lang),
+            "name": name_in_language("company", name, lang),
             "total": locale.number(int(counts.sum()), lang),
             "cells": [
                 (locale.number(int(n), lang), round(0.05 + 0.95 * n / most, 3), n > 0.5 * most)
@@ -104,7 +104,7 @@ def data_page(run: Run, lang: str) -> str:
     return _render(
         "who",
         lang,
-        head=[display_name("label", name, lang) for name in frame.columns],
+        head=[name_in_language("label", name, lang) for name in frame.columns],
         rows=rows,
         tiles=tiles,
     )

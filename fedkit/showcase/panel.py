@@ -18,19 +18,19 @@ from fedkit.core.record import Run
 from fedkit.showcase import files, numbers, pages, pictures, settings
 from fedkit.showcase.layout import Layout
 from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
-from fedkit.showcase.text import LANGS, display_name, text
+from fedkit.showcase.text import LANGS, name_in_language, text
 
 SOON = 0.15  # of the run, before which no time left is told
 
 
 def showcase(
-    lang: str | None = None, shelf: ShowcaseRecords | None = None, runs: Path = files.RUNS
+    lang: str | None = None, records: ShowcaseRecords | None = None, runs: Path = files.RUNS
 ) -> Showcase:
     """The demo to show in a notebook. lang: "en" or "ja"; None: as the command asked, else
     English.
     """
     asked = lang or os.environ.get(settings.LANG, "en")
-    return Showcase(asked if asked in LANGS else "en", shelf or load_showcase_records(), runs)
+    return Showcase(asked if asked in LANGS else "en", records or load_showcase_records(), runs)
 
 
 class Showcase:
@@ -40,24 +40,26 @@ class Showcase:
     recorded: whether that run is the shipped one.
     """
 
-    def __init__(self, lang: str, shelf: ShowcaseRecords, runs: Path):
-        self.lang, self.shelf, self.runs, self.step = lang, shelf, runs, 1
+    def __init__(self, lang: str, records: ShowcaseRecords, runs: Path):
+        self.lang, self.records, self.runs, self.step = lang, records, runs, 1
         self.record: Run | None = None
         self.recorded, self._status, self._bad = False, ("run.ready", {}), False
         self._brief: tuple[str, dict[str, Any]] | None = None
         self._links: tuple[Path, list[files.BriefFile]] | None = None
         self._lock = threading.RLock()
-        self.queue: BackgroundQueue[str] = BackgroundQueue(self._train, self._buttons, self._ended)
-        self.writing: BackgroundQueue[tuple[str, tuple[Run, ...]]] = BackgroundQueue(
-            self._write, self._buttons, self._written
+        self.queue: BackgroundQueue[str] = BackgroundQueue(
+            self._train, self._enable_buttons, self._on_run_ended
         )
-        alone = numbers.live_numbers(shelf).alone
+        self.writing: BackgroundQueue[tuple[str, tuple[Run, ...]]] = BackgroundQueue(
+            self._write, self._enable_buttons, self._on_brief_written
+        )
+        alone = numbers.live_numbers(records).alone
         self.stage = Layout(
             pictures.run_picture([], settings.LIVE_ROUNDS, alone, lang),
-            pictures.what_picture(shelf, self.setting, lang),
+            pictures.what_picture(records, self.setting, lang),
         )
-        self._listen()
-        self._tell_all()
+        self._connect()
+        self._update_all()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = self.stage.view._repr_mimebundle_(**kwargs)
@@ -81,16 +83,16 @@ class Showcase:
             numbers.SPEEDS[stage.speed.value],
         )
 
-    def go(self, step: int) -> None:
+    def show_step(self, step: int) -> None:
         """Show a step, 1 to 5."""
         self.step = min(max(step, 1), 5)
-        self.stage.show(self.step)
-        self._tell_buttons()
+        self.stage.show_step(self.step)
+        self._update_buttons()
 
-    def speak(self, lang: str) -> None:
+    def set_language(self, lang: str) -> None:
         """All words in `lang`, now; a brief that was made stays in the language it was made in."""
         self.lang = lang
-        self._tell_all()
+        self._update_all()
 
     def run(self, wait: bool = False) -> None:
         """Train in a thread. wait: until it has ended, and raise what it raised."""
@@ -101,37 +103,42 @@ class Showcase:
     def cancel(self) -> None:
         """Stop before the next training step."""
         if self.queue.running:
-            self._say("run.cancelling")
+            self._set_status("run.cancelling")
             self.queue.cancel()
 
-    def replay(self) -> None:
+    def show_recorded(self) -> None:
         """Show the shipped record of the very run, at once."""
-        self.record, self.recorded = self.shelf.live, True
-        self._say("run.recorded", done=1.0)
-        self._tell_run()
+        self.record, self.recorded = self.records.live, True
+        self._set_status("run.recorded", done=1.0)
+        self._update_run()
 
-    def brief(self, wait: bool = False) -> None:
+    def make_brief(self, wait: bool = False) -> None:
         """Write the brief about what is chosen, in a thread. wait: until it is written, and raise
         what went wrong.
         """
         self._brief, self._links = ("brief.making", {}), None
-        self._tell_brief()
-        self.writing.submit((self.lang, self.chosen))
+        self._update_brief()
+        self.writing.submit((self.lang, self.brief_runs))
         if wait:
             self.writing.wait()
 
     @property
-    def chosen(self) -> tuple[Run, ...]:
+    def brief_runs(self) -> tuple[Run, ...]:
         """The records that the brief would be about: a federated run, and what it is
         compared with.
         """
         if self.stage.about.value == "run":
             run = (
-                self.record if self.record is not None and self.record.finished else self.shelf.live
+                self.record
+                if self.record is not None and self.record.finished
+                else self.records.live
             )
-            return (run, *self.shelf.beside_live())
+            return (run, *self.records.live_baselines())
         here = self.setting
-        return (self.shelf.shared(here.companies, here.level), *self.shelf.beside(here.companies))
+        return (
+            self.records.federated(here.clients, here.level),
+            *self.records.baselines(here.clients),
+        )
 
     # ---- what the threads do
 
@@ -139,91 +146,91 @@ class Showcase:
         from fedkit.showcase.live import train_live
 
         self.record, self.recorded, self._began = None, False, time.monotonic()
-        self._say("run.loading", done=0.0)
-        self._tell_run()
-        train_live(self._progress, self._keep, cancel)
+        self._set_status("run.loading", done=0.0)
+        self._update_run()
+        train_live(self._on_progress, self._on_record, cancel)
 
-    def _keep(self, record: Run) -> None:
+    def _on_record(self, record: Run) -> None:
         self.record = record
         if not record.rounds:
-            self._say("run.start")
-        self._tell_run()
+            self._set_status("run.start")
+        self._update_run()
 
-    def _progress(self, now: Any) -> None:
+    def _on_progress(self, now: Any) -> None:
         # the first steps tell little of the rest
         left = now.remaining_seconds if now.done > SOON else None
         key = "run.progress" if now.client else "run.judging"
         values = {"round": now.round, "rounds": now.rounds, "company": now.client, "left": left}
-        self._say(key, done=now.done, **values)
+        self._set_status(key, done=now.done, **values)
 
-    def _ended(self, error: Exception | None) -> None:
+    def _on_run_ended(self, error: Exception | None) -> None:
         if isinstance(error, Cancelled):
             self.record = None
-            self._say("run.cancelled", done=0.0)
-            self._tell_run()
+            self._set_status("run.cancelled", done=0.0)
+            self._update_run()
         elif error is not None:
             self.record = None
-            self._say("run.failed", done=0.0, bad=True, reason=_reason(error))
-            self._tell_run()
+            self._set_status("run.failed", done=0.0, bad=True, reason=_reason(error))
+            self._update_run()
         else:
-            self._say("run.finished", done=1.0, took=time.monotonic() - self._began)
+            self._set_status("run.finished", done=1.0, took=time.monotonic() - self._began)
 
     def _write(self, item: tuple[str, tuple[Run, ...]], cancel: threading.Event) -> None:
         lang, records = item
         self._links = files.brief_files(records, lang, self.runs)
         self._made = lang
 
-    def _written(self, error: Exception | None) -> None:
+    def _on_brief_written(self, error: Exception | None) -> None:
         self._brief = (
             ("brief.ready", {}) if error is None else ("brief.failed", {"reason": _reason(error)})
         )
-        self._tell_brief()
+        self._update_brief()
 
     # ---- the words
 
-    def _listen(self) -> None:
+    def _connect(self) -> None:
         stage = self.stage
         for place, button in enumerate(stage.steps, 1):
-            button.on_click(lambda _, place=place: self.go(place))
+            button.on_click(lambda _, place=place: self.show_step(place))
         for lang, button in stage.langs.items():
-            button.on_click(lambda _, lang=lang: self.speak(lang))
-        stage.next.on_click(lambda _: self.go(self.step + 1))
-        stage.back.on_click(lambda _: self.go(self.step - 1))
+            button.on_click(lambda _, lang=lang: self.set_language(lang))
+        stage.next.on_click(lambda _: self.show_step(self.step + 1))
+        stage.back.on_click(lambda _: self.show_step(self.step - 1))
         for button, call in (
             (stage.go, self.run),
             (stage.stop, self.cancel),
-            (stage.recorded, self.replay),
-            (stage.make, self.brief),
+            (stage.recorded, self.show_recorded),
+            (stage.make, self.make_brief),
         ):
             button.on_click(lambda _, call=call: call())
         for slider in (stage.companies, stage.privacy, stage.speed):
-            slider.observe(lambda _: self._tell_what(), names="value")
+            slider.observe(lambda _: self._update_what(), names="value")
 
-    def _tell_all(self) -> None:
+    def _update_all(self) -> None:
         lang, stage = self.lang, self.stage
         with self._lock:
-            stage.pages[1].value = pages.question_page(numbers.live_numbers(self.shelf), lang)
-            stage.pages[2].value = pages.data_page(self.shelf.live, lang)
+            stage.pages[1].value = pages.question_page(numbers.live_numbers(self.records), lang)
+            stage.pages[2].value = pages.data_page(self.records.live, lang)
             stage.pages[3].value, stage.pages[5].value = (
                 pages.run_heading(lang),
                 pages.brief_heading(lang),
             )
             stage.caveats[3].value = pages.caveat_line(text("run.caveat", lang), lang)
             stage.caveats[5].value = pages.caveat_line(text("brief.caveat", lang), lang)
-        self._tell_buttons()
-        self._buttons()
-        self._say(*self._status[:1], bad=self._bad, **self._status[1])
-        self._tell_run()
-        self._tell_what()
-        self._tell_brief()
+        self._update_buttons()
+        self._enable_buttons()
+        self._set_status(*self._status[:1], bad=self._bad, **self._status[1])
+        self._update_run()
+        self._update_what()
+        self._update_brief()
 
-    def _tell_buttons(self) -> None:
+    def _update_buttons(self) -> None:
         lang, stage = self.lang, self.stage
         for place, button in enumerate(stage.steps, 1):
             button.description = text(f"step{place}", lang)
-            stage.mark(button, place == self.step)
+            stage.mark_current(button, place == self.step)
         for name, button in stage.langs.items():
-            stage.mark(button, name == lang)
+            stage.mark_current(button, name == lang)
         stage.go.description, stage.stop.description = (
             text("run.go", lang),
             text("run.cancel", lang),
@@ -240,13 +247,15 @@ class Showcase:
         stage.next.layout.visibility = "visible" if self.step < 5 else "hidden"
         stage.back.layout.visibility = "visible" if self.step > 1 else "hidden"
 
-    def _buttons(self) -> None:
+    def _enable_buttons(self) -> None:
         """What can be pressed now."""
         stage, runs = self.stage, self.queue.running
         stage.go.disabled = stage.recorded.disabled = runs
         stage.stop.disabled, stage.make.disabled = not runs, self.writing.running
 
-    def _say(self, key: str, done: float | None = None, bad: bool = False, **values: Any) -> None:
+    def _set_status(
+        self, key: str, done: float | None = None, bad: bool = False, **values: Any
+    ) -> None:
         """The line of step 3, kept so that it can be said again in the other language."""
         with self._lock:
             self._status, self._bad = (key, values), bad
@@ -254,44 +263,45 @@ class Showcase:
             if done is not None:
                 self.stage.bar.value = done
 
-    def _tell_run(self) -> None:
+    def _update_run(self) -> None:
         run, lang = self.record, self.lang
         states = numbers.own_accuracy_by_round(run) if run else []
         sent = run.total("uplink_bytes") + run.total("downlink_bytes") if run else None
         with self._lock:
             self.stage.tiles.value = pages.run_tiles(states[-1][1] if states else None, sent, lang)
-            alone = numbers.live_numbers(self.shelf).alone
-            self.stage.draw(3, pictures.run_picture(states, settings.LIVE_ROUNDS, alone, lang))
+            alone = numbers.live_numbers(self.records).alone
+            self.stage.draw_figure(
+                3, pictures.run_picture(states, settings.LIVE_ROUNDS, alone, lang)
+            )
 
-    def _tell_what(self) -> None:
+    def _update_what(self) -> None:
         here, lang, stage = self.setting, self.lang, self.stage
-        shown, level = numbers.numbers_at(self.shelf, here), pages.level_name(here.level, lang)
+        shown, level = numbers.numbers_at(self.records, here), pages.level_name(here.level, lang)
         with self._lock:
             stage.pages[4].value = pages.what_if_page(shown, here, lang)
             stage.caveats[4].value = pages.what_if_caveat(shown, lang)
             said = {
-                "companies": text("what.n", lang, n=here.companies),
+                "companies": text("what.n", lang, n=here.clients),
                 "privacy": level,
                 "speed": pictures.speed_name(here.speed),
             }
             for name, value in said.items():
                 stage.labels[name].value = pages.slider_label(name, value, lang)
-            stage.choose(
-                text("brief.of_run", lang),
-                text("brief.of_what", lang, n=here.companies, level=level),
+            stage.set_brief_options(
+                text("brief.of_run", lang), text("brief.of_what", lang, n=here.clients, level=level)
             )
-            stage.draw(4, pictures.what_picture(self.shelf, here, lang))
+            stage.draw_figure(4, pictures.what_picture(self.records, here, lang))
 
-    def _tell_brief(self) -> None:
+    def _update_brief(self) -> None:
         key, values = self._brief or ("", {})
         lang, stage = self.lang, self.stage
         stage.about_words.value = pages.lead_line(text("brief.about", lang), lang)
-        stage.said.value = (
+        stage.brief_status.value = (
             pages.status_line(text(key, lang, **values), key == "brief.failed") if key else ""
         )
-        stage.links.value = "" if self._links is None else self._linked()
+        stage.links.value = "" if self._links is None else self._links_html()
 
-    def _linked(self) -> str:
+    def _links_html(self) -> str:
         folder, made = self._links
         named_ = [
             (
@@ -309,7 +319,7 @@ def _status_text(key: str, values: dict[str, Any], lang: str) -> str:
     left, took = values.get("left"), values.get("took")
     given = {k: v for k, v in values.items() if k not in ("left", "took")}
     given |= (
-        {"company": display_name("company", values["company"], lang)}
+        {"company": name_in_language("company", values["company"], lang)}
         if values.get("company")
         else {}
     )

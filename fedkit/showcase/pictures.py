@@ -72,24 +72,24 @@ def run_picture(
 
 
 def what_picture(
-    shelf: ShowcaseRecords, setting: numbers.SliderValues, lang: str
+    records: ShowcaseRecords, setting: numbers.SliderValues, lang: str
 ) -> dict[str, Any]:
     """{data, layout}: at the left accuracy by number of companies, at the right time by line; the
     sliders' place is marked.
     """
     every = [
-        numbers.numbers_at(shelf, numbers.SliderValues(n, setting.level, setting.speed))
-        for n in settings.COMPANIES
+        numbers.numbers_at(records, numbers.SliderValues(n, setting.level, setting.speed))
+        for n in settings.CLIENT_COUNTS
     ]
-    here = every[settings.COMPANIES.index(setting.companies)]
-    companies = list(settings.COMPANIES)
+    here = every[settings.CLIENT_COUNTS.index(setting.clients)]
+    clients = list(settings.CLIENT_COUNTS)
     data = [
-        {**_line(ALONE, "dot", 2.5), "x": companies, "y": [100 * s.alone_all for s in every]},
-        {**_line(TOGETHER, "dot", 2.5), "x": companies, "y": [100 * s.together_all for s in every]},
-        {**_line(ALONE), "x": companies, "y": [100 * s.alone for s in every]},
-        {**_line(TOGETHER), "x": companies, "y": [100 * s.together for s in every]},
-        {**_dot(ALONE), "x": [setting.companies], "y": [100 * here.alone]},
-        {**_dot(TOGETHER), "x": [setting.companies], "y": [100 * here.together]},
+        {**_line(ALONE, "dot", 2.5), "x": clients, "y": [100 * s.alone_all for s in every]},
+        {**_line(TOGETHER, "dot", 2.5), "x": clients, "y": [100 * s.together_all for s in every]},
+        {**_line(ALONE), "x": clients, "y": [100 * s.alone for s in every]},
+        {**_line(TOGETHER), "x": clients, "y": [100 * s.together for s in every]},
+        {**_dot(ALONE), "x": [setting.clients], "y": [100 * here.alone]},
+        {**_dot(TOGETHER), "x": [setting.clients], "y": [100 * here.together]},
         *_time_traces(here.run, here, setting),
     ]
     frame = _frame(WHAT_SIZE, _what_notes(lang), left=8)

@@ -22,20 +22,18 @@ class ShowcaseRecords:
 
     records: Mapping[str, Run]
 
-    def shared(self, companies: int, level: str = "none") -> Run:
+    def federated(self, clients: int, level: str = "none") -> Run:
         """The federated run behind the sliders."""
-        return self.records[settings.federated_file(companies, level)]
+        return self.records[settings.federated_file(clients, level)]
 
-    def alone(self, companies: int) -> tuple[Run, ...]:
+    def local_baselines(self, clients: int) -> tuple[Run, ...]:
         """The ways in which a company can do it by itself."""
-        return tuple(
-            self.records[settings.baseline_file(companies, name)] for name in settings.ALONE
-        )
+        return tuple(self.records[settings.baseline_file(clients, name)] for name in settings.ALONE)
 
-    def beside(self, companies: int) -> tuple[Run, ...]:
+    def baselines(self, clients: int) -> tuple[Run, ...]:
         """All that a run behind the sliders is compared with."""
         return tuple(
-            self.records[settings.baseline_file(companies, name)] for name in settings.BASELINES
+            self.records[settings.baseline_file(clients, name)] for name in settings.BASELINES
         )
 
     @property
@@ -43,20 +41,20 @@ class ShowcaseRecords:
         """The record with the settings of the run that a visitor starts."""
         return self.records[settings.live_file("federated")]
 
-    def beside_live(self) -> tuple[Run, ...]:
+    def live_baselines(self) -> tuple[Run, ...]:
         """All that the live run is compared with: baselines that train by its settings, and those
         that train no encoder.
         """
         own = {name: self.records[settings.live_file(name)] for name in settings.LIVE_BASELINES}
-        most = settings.COMPANIES[-1]
+        most = settings.CLIENT_COUNTS[-1]
         return tuple(
             own.get(name) or self.records[settings.baseline_file(most, name)]
             for name in settings.BASELINES
         )
 
-    def alone_live(self) -> tuple[Run, ...]:
+    def live_local_baselines(self) -> tuple[Run, ...]:
         """The ways of a company by itself, with the settings of the live run."""
-        return tuple(run for run in self.beside_live() if run.method in settings.ALONE)
+        return tuple(run for run in self.live_baselines() if run.method in settings.ALONE)
 
 
 def load_showcase_records(folder: Path = settings.FOLDER) -> ShowcaseRecords:

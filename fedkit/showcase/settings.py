@@ -6,7 +6,7 @@ from fedkit.core.files import REPOSITORY
 
 FOLDER = REPOSITORY / "data" / "showcase"
 # the first so many of the bundled companies in the order of the alphabet
-COMPANIES = (2, 3, 4, 5, 6)
+CLIENT_COUNTS = (2, 3, 4, 5, 6)
 LEVELS = {
     "none": "none",
     "eps8": "example:eps=8,trust=sum",
@@ -25,14 +25,14 @@ LINK = "10mbps/40ms"
 LANG = "FEDKIT_SHOWCASE_LANG"  # environment: the language that the page opens in
 
 
-def federated_file(companies: int, level: str) -> str:
+def federated_file(clients: int, level: str) -> str:
     """The file of a federated run behind the sliders."""
-    return f"n{companies}.federated.{level}.json"
+    return f"n{clients}.federated.{level}.json"
 
 
-def baseline_file(companies: int, name: str) -> str:
+def baseline_file(clients: int, name: str) -> str:
     """The file of a baseline of so many companies."""
-    return f"n{companies}.{name}.json"
+    return f"n{clients}.{name}.json"
 
 
 def live_file(name: str) -> str:
@@ -42,6 +42,6 @@ def live_file(name: str) -> str:
 
 def all_files() -> list[str]:
     """All files that are shipped."""
-    sliders = [federated_file(n, level) for n in COMPANIES for level in LEVELS]
-    beside = [baseline_file(n, name) for n in COMPANIES for name in BASELINES]
-    return [*sliders, *beside, *(live_file(name) for name in ("federated", *LIVE_BASELINES))]
+    sliders = [federated_file(n, level) for n in CLIENT_COUNTS for level in LEVELS]
+    baselines = [baseline_file(n, name) for n in CLIENT_COUNTS for name in BASELINES]
+    return [*sliders, *baselines, *(live_file(name) for name in ("federated", *LIVE_BASELINES))]

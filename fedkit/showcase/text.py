@@ -19,7 +19,7 @@ def text(key: str, lang: str, **values: object) -> str:
     return STRINGS[lang][key].format(**values)
 
 
-def display_name(kind: str, name: object, lang: str) -> str:
+def name_in_language(kind: str, name: object, lang: str) -> str:
     """The display name of a company or a label of the data; one that we do not know stands as it
     is, on one line.
     """

@@ -1,6 +1,4 @@
-"""The adviser as a panel: what sites can bear, and at once which methods fit them; nothing is
-trained.
-"""
+"""The adviser as a panel: which methods fit the limits of the clients; nothing is trained."""
 
 from __future__ import annotations
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     import ipywidgets as w
 
 WIDTH = 960  # px
-
 GB = 10**9
 MEMORIES = {"as the device has": None, "0.5 GB": GB // 2} | {
     f"{n} GB": n * GB for n in (1, 2, 3, 4, 6, 8, 16, 32, 64)
@@ -54,24 +51,18 @@ MAX_ROWS = 10
 
 
 def adviser_panel(needs: Needs | None = None) -> w.VBox | StaticTable:
-    """The panel to show in a notebook; where widgets cannot run, the table for `needs` and the
-    reason.
-    """
+    """Return the panel for a notebook, or without widgets the table for `needs` and the reason."""
     try:
         return AdviserPanel(needs).view()
     except ImportError as error:  # no ipywidgets
-        reason = (
-            f"No sliders here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit"
-            " doctor`."
-        )
+        first = str(error).strip().splitlines()[0]
+        reason = f"No sliders here: {first} To mend it, see `fedkit doctor`."
         return StaticTable(needs or Needs(), reason)
 
 
 @dataclass(frozen=True)
 class StaticTable:
-    """What a notebook shows in place of the panel: the table for `needs`, and the reason why
-    nothing can be moved.
-    """
+    """The table for `needs` without widgets, and the reason why there are none."""
 
     needs: Needs
     reason: str
@@ -83,9 +74,7 @@ class StaticTable:
 
 
 class AdviserPanel:
-    """Controls and a table that follows them. `needs` is what they say, `advices` what
-    came of it.
-    """
+    """Controls and a table that follows them. advices: the methods for the current `needs`."""
 
     def __init__(self, needs: Needs | None = None):
         import ipywidgets as w
@@ -107,7 +96,7 @@ class AdviserPanel:
             {f"{n:,}": n for n in (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)},
             start.examples,
         )
-        self.sites = w.IntSlider(
+        self.clients = w.IntSlider(
             start.sites, min=2, max=100, description="Sites", **_control_style(w)
         )
         self.privacy = _dropdown("Privacy", PRIVACY_CHOICES, start.privacy)
@@ -118,19 +107,20 @@ class AdviserPanel:
         self.draw()
 
     def controls(self) -> tuple[w.Widget, ...]:
+        """Return the controls in the order of the page."""
         return (
             self.memory,
             self.devices,
             self.link,
             self.hours,
             self.examples,
-            self.sites,
+            self.clients,
             self.privacy,
         )
 
     @property
     def needs(self) -> Needs:
-        """What the controls say now."""
+        """The needs that the controls describe now."""
         return replace(
             self.start,
             memory=self.memory.value,
@@ -138,12 +128,12 @@ class AdviserPanel:
             link=self.link.value,
             hours=self.hours.value,
             examples=self.examples.value,
-            sites=self.sites.value,
+            sites=self.clients.value,
             privacy=self.privacy.value,
         )
 
     def draw(self) -> None:
-        """The table for what the controls say; under 100 ms, as messages are encoded only once."""
+        """Update the table; it takes under 100 ms, as messages are encoded only once."""
         try:
             needs = self.needs
             self.advices = advise(needs)
@@ -152,15 +142,13 @@ class AdviserPanel:
             self.table.value = f"<p style='color:#a40000'>{escape(str(reason))}</p>"
 
     def view(self) -> w.VBox:
-        """Controls with a line of help each, and the table below."""
+        """Return the controls, each with a line of help, and the table below."""
         import ipywidgets as w
 
         rows = []
         for control, words in zip(self.controls(), _help_lines()):
-            line = w.HTML(
-                "<div style='color:#595959;font-size:12px;line-height:1.3;margin:-4px 0 4px"
-                f" 94px'>{words}</div>"
-            )
+            style = "color:#595959;font-size:12px;line-height:1.3;margin:-4px 0 4px 94px"
+            line = w.HTML(f"<div style='{style}'>{words}</div>")
             rows.append(
                 w.VBox([control, line], layout=w.Layout(flex="1 1 400px", padding="0 12px"))
             )
@@ -173,8 +161,9 @@ class AdviserPanel:
 
 
 def advice_table(needs: Needs, advices: Sequence[Advice]) -> str:
-    """Ranked methods, reasons of the others and the command for the best, as HTML. Modelled numbers
-    are in italics.
+    """Return HTML: ranked methods, why others do not fit, and the command for the best.
+
+    Modelled numbers are in italics.
     """
     good, best = [a for a in advices if a.fits], best_command(needs, advices)
     cell = "<td style='padding:2px 10px;text-align:{}'>{}</td>"
@@ -196,11 +185,8 @@ def advice_table(needs: Needs, advices: Sequence[Advice]) -> str:
     )
     wish = f"<p>{escape(PRIVACY[needs.privacy])}</p>" if PRIVACY[needs.privacy] else ""
     refused = "".join(f"<li>{escape(line)}</li>" for line in refusal_lines(advices))
-    others = (
-        f"<details open><summary>Do not fit</summary><ul>{refused}</ul></details>"
-        if refused
-        else ""
-    )
+    others = f"<details open><summary>Do not fit</summary><ul>{refused}</ul></details>"
+    others = others if refused else ""
     command = f"<p>Try the best: <code>{escape(best)}</code></p>" if best else ""
     return (
         f"<div style='font-size:13px;max-width:{WIDTH}px'>"
@@ -235,7 +221,7 @@ def _footnote(good: int) -> str:
 
 
 def _dropdown(name: str, options: dict[str, Any], wanted: Any, label: str = "") -> w.Dropdown:
-    """A drop-down; a value that is not among its options becomes one."""
+    """Return a drop-down; a value that is not among its options becomes one."""
     import ipywidgets as w
 
     if wanted not in options.values():
@@ -253,7 +239,7 @@ def _control_style(w: Any) -> dict[str, Any]:
 
 
 def _help_lines() -> tuple[str, ...]:
-    """One line for each control, in their order."""
+    """Return one line of help for each control, in their order."""
     old = parse_device("old-pc")
     room = f" (an old PC: {formatting.megabytes((old.memory or 0) / 1e6)})" if old.memory else ""
     return (

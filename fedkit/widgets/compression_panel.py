@@ -1,8 +1,6 @@
-"""The wire bench: choose bits, share, feedback and coder, and see at once what is sent, how long it
-takes, what is lost.
+"""The wire bench: choose bits, share, feedback and coder, and see size, time and loss of an update.
 
-Nothing is trained: the updates that a client really sent in a recorded stretch of training are
-encoded anew.
+Nothing is trained: the updates of a client in some recorded rounds are encoded anew.
 """
 
 from __future__ import annotations
@@ -49,24 +47,20 @@ CAPTION = (
 
 @dataclass(frozen=True)
 class SentUpdates:
-    """A wire on recorded updates. nbytes: of the last message. missing: after each round, share of
-    the sum given.
-    """
+    """What a wire does to recorded updates."""
 
     spec: str
-    nbytes: int
-    missing: tuple[float, ...]
+    nbytes: int  # of the last message
+    missing: tuple[float, ...]  # after each round, norm of what is missing over that of all given
 
     def seconds(self, line: str) -> float:
-        """Simulated seconds to send the last message over `line`, latency included."""
+        """Return the simulated seconds of the last message over `line`, latency included."""
         way = parse_link(line)
         return way.latency + 8 * self.nbytes / way.rate(way.up)
 
 
 def record_updates(job: Job, rounds: int = 6, client: int = 0) -> list[Params]:
-    """A client's deltas over some rounds of training on its own, each from where the one before
-    ended: real updates.
-    """
+    """Train one client alone, each round from the end of the last, and return every update."""
     job.model.load_params(job.start)
     shared, prior, _ = compute_head_start(job.model, job.clients, job.config)
     out = []
@@ -77,9 +71,7 @@ def record_updates(job: Job, rounds: int = 6, client: int = 0) -> list[Params]:
 
 
 def send_updates(updates: Sequence[Params], spec: str, seed: int = 0) -> SentUpdates:
-    """Every update over the wire, one after another, with its memory; what arrived is compared with
-    what was given.
-    """
+    """Send the updates in order over a wire with its memory, and measure what does not arrive."""
     wire, memory, missing = make_wire(spec), {}, []
     left = {n: t.double() * 0 for n, t in updates[0].items()}
     total = {n: t.double() * 0 for n, t in updates[0].items()}
@@ -95,14 +87,12 @@ def send_updates(updates: Sequence[Params], spec: str, seed: int = 0) -> SentUpd
 
 
 def wire_spec(feedback: str, share: str, bits: str, coder: str) -> str:
-    """The wire that the choices stand for; 'none' when nothing is chosen."""
+    """Return the wire spec of the choices; 'none' when nothing is chosen."""
     return "+".join(filter(None, (feedback, share, bits, coder))) or "none"
 
 
 def draw_message_lengths(sent: Sequence[SentUpdates], sentence: str) -> go.Figure:
-    """One bar per wire, length of a message on a logarithmic axis, with its seconds over the two
-    lines.
-    """
+    """Return a log-scale bar of the message length of each wire, with its seconds over LINES."""
     rows = list(range(len(sent)))[::-1]
     fig = go.Figure(
         go.Bar(
@@ -144,23 +134,21 @@ def draw_message_lengths(sent: Sequence[SentUpdates], sentence: str) -> go.Figur
     return fig
 
 
-def draw_wire_bench(now: SentUpdates, plain_one: SentUpdates) -> go.Figure:
-    """The bench's picture: lengths at the left (as it is, and as chosen), what is missing at the
-    right.
-    """
+def draw_wire_bench(chosen: SentUpdates, plain: SentUpdates) -> go.Figure:
+    """Return the bench's figure: message lengths without and with the wire, and what is missing."""
     fig, colour = go.Figure(), method_style("federated").colour
     fig.add_bar(
-        x=[plain_one.nbytes / 1e3, now.nbytes / 1e3],
+        x=[plain.nbytes / 1e3, chosen.nbytes / 1e3],
         y=[1, 0],
         orientation="h",
         width=0.34,
         marker={"color": ["#a9b8c9", colour]},
         hovertemplate="%{x:,.2f} kB<extra></extra>",
     )
-    rounds = list(range(1, len(now.missing) + 1))
+    rounds = list(range(1, len(chosen.missing) + 1))
     fig.add_scatter(
         x=rounds,
-        y=[100 * m for m in now.missing],
+        y=[100 * m for m in chosen.missing],
         xaxis="x2",
         yaxis="y2",
         mode="lines+markers",
@@ -169,10 +157,10 @@ def draw_wire_bench(now: SentUpdates, plain_one: SentUpdates) -> go.Figure:
         marker={"size": 8},
         hovertemplate="after round %{x}<br>%{y:.1f} % missing<extra></extra>",
     )
-    layout(fig, wire_finding(now, plain_one), CAPTION, None, None, HEIGHT, top=44, right=40)
+    layout(fig, wire_finding(chosen, plain), CAPTION, None, None, HEIGHT, top=44, right=40)
     notes = [
-        _note(0, f"as it is: <b>{formatting.megabytes(plain_one.nbytes / 1e6)}</b>", 1),
-        _note(0, _chosen_length(now), 0),
+        _note(0, f"as it is: <b>{formatting.megabytes(plain.nbytes / 1e6)}</b>", 1),
+        _note(0, _chosen_length(chosen), 0),
     ]
     fig.update_layout(
         width=WIDTH,
@@ -186,7 +174,7 @@ def draw_wire_bench(now: SentUpdates, plain_one: SentUpdates) -> go.Figure:
             "domain": LEFT,
             "type": "log",
             "autorange": False,
-            "range": [math.log10(0.1), math.log10(2e3 * max(1.0, plain_one.nbytes / 1e6))],
+            "range": [math.log10(0.1), math.log10(2e3 * max(1.0, plain.nbytes / 1e6))],
             "tickvals": [0.1, 1, 10, 100, 1000],
             "ticktext": ["0.1", "1", "10", "100", "1,000"],
         },
@@ -209,40 +197,34 @@ def draw_wire_bench(now: SentUpdates, plain_one: SentUpdates) -> go.Figure:
     return fig
 
 
-def wire_finding(now: SentUpdates, plain_one: SentUpdates) -> str:
-    """What the choice does, in a sentence."""
-    times = plain_one.nbytes / now.nbytes
-    slow = _format_wait(now.seconds(LINES["1 Mbit/s"]))
-    if now.spec == "none":
+def wire_finding(chosen: SentUpdates, plain: SentUpdates) -> str:
+    """Return a sentence on what the chosen wire does."""
+    times = plain.nbytes / chosen.nbytes
+    slow = _format_wait(chosen.seconds(LINES["1 Mbit/s"]))
+    if chosen.spec == "none":
         return f"As it is, an update takes {slow} over 1 Mbit/s, and everything arrives."
     return (
-        f"{times:,.{0 if times >= 10 else 1}f} times shorter, {slow} over 1 Mbit/s; after"
-        f" {len(now.missing)} rounds {formatting.percent(now.missing[-1], 0)} of what the client"
-        " learned has not arrived."
+        f"{times:,.{0 if times >= 10 else 1}f} times shorter, {slow} over 1 Mbit/s;"
+        f" after {len(chosen.missing)} rounds {formatting.percent(chosen.missing[-1], 0)}"
+        " of what the client learned has not arrived."
     )
 
 
 def wire_bench(updates: Sequence[Params]) -> WireBench | go.Figure:
-    """The bench; where widgets cannot run, a static figure of one chain, with the reason as its
-    title.
-    """
+    """Return the bench, or without widgets a static figure of one wire, titled with the reason."""
     try:
         return WireBench(updates)
     except ImportError as error:
-        fig = draw_wire_bench(
-            send_updates(updates, "ef+topk:0.1+int4+ans"), send_updates(updates, "none")
-        )
-        return fig.update_layout(
-            title_text=figure_text(
-                f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160
-            )
-        )
+        chosen = send_updates(updates, "ef+topk:0.1+int4+ans")
+        fig = draw_wire_bench(chosen, send_updates(updates, "none"))
+        reason = f"No sliders here: {error}. To mend it, see `fedkit doctor`."
+        return fig.update_layout(title_text=figure_text(reason, 160))
 
 
 class WireBench:
-    """Four controls and one live figure. now: the chain as it stands, on the recorded updates.
+    """Four controls and one live figure. result: the chosen wire on the recorded updates.
 
-    It opens on a chain that loses something, so that the first move shows what a memory is for.
+    It opens on a lossy wire without a memory, so that adding one shows its effect.
     """
 
     def __init__(self, updates: Sequence[Params]):
@@ -290,13 +272,11 @@ class WireBench:
 
     @property
     def spec(self) -> str:
-        """The wire as the controls stand, for `--wire`."""
+        """The wire spec of the controls, for `--wire`."""
         return wire_spec(*(control.value for control in self.controls))
 
     def redraw(self) -> None:
-        """Encode the updates by the chain and show it; a chain that cannot work is said, and the
-        figure stays.
-        """
+        """Encode the updates over the chosen wire and show it; show the error of one that fails."""
         try:
             self.result = send_updates(self.updates, self.spec)
         except FedkitError as error:
@@ -309,12 +289,12 @@ class WireBench:
 
 
 def _format_wait(seconds: float) -> str:
-    """'80 ms', '2.6 s'."""
+    """Return seconds as words: '80 ms', '2.6 s'."""
     return f"{1e3 * seconds:.0f} ms" if seconds < 1 else formatting.seconds(seconds)
 
 
-def _chosen_length(now: SentUpdates) -> str:
-    return f"{figure_text(now.spec, 40)}: <b>{formatting.megabytes(now.nbytes / 1e6)}</b>"
+def _chosen_length(sent: SentUpdates) -> str:
+    return f"{figure_text(sent.spec, 40)}: <b>{formatting.megabytes(sent.nbytes / 1e6)}</b>"
 
 
 def _note(x: float, text: str, row: int) -> dict:
@@ -348,10 +328,8 @@ def _heading(text: str, x: float) -> dict:
 
 
 def _small(words: str) -> str:
-    return (
-        "<div style='color:#595959;font-size:12px;line-height:1.4;margin:-4px 0 4px"
-        f" 0'>{words}</div>"
-    )
+    style = "color:#595959;font-size:12px;line-height:1.4;margin:-4px 0 4px 0"
+    return f"<div style='{style}'>{words}</div>"
 
 
 def _norm(tensors: Params) -> float:

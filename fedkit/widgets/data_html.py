@@ -1,6 +1,4 @@
-"""The desk's pictures in HTML: what is in the file, which column is what, the traffic light with
-what was found.
-"""
+"""The data panel in HTML: preview of a file, roles of its columns, and findings of the check."""
 
 from __future__ import annotations
 
@@ -21,54 +19,49 @@ if TYPE_CHECKING:
 
 ROLE_WORDS = {"": "not used", "text": "TEXT", "label": "LABEL", "client": "SITE"}
 ROLE_COLOURS = {"": "#eef0f2", "text": "#9fd3f2", "label": "#f5c26b", "client": "#8fd3bf"}
-FLAG_HINT = re.compile(
-    r"( \(|; )name (--)?\w+ to choose\)?"
-)  # where there are menus, nobody needs it
-MAX_ROWS = 6  # rows of the preview
-MAX_ITEMS = 10  # findings and columns that are shown
+# advice on flags, left out of notes as the panel has menus
+FLAG_HINT = re.compile(r"( \(|; )name (--)?\w+ to choose\)?")
+MAX_ROWS = 6  # of the preview
+MAX_ITEMS = 10  # findings, and columns without a role, that are shown
 FONT_FAMILY = escape(FONT.replace('"', "'"))
 
 
 def session_html(
-    seen: Preview | None,
+    preview: Preview | None,
     roles: Mapping[str, str],
     quality: Quality | None,
     written: CheckFiles | None,
     reason: str,
 ) -> str:
-    """All of it without a button. reason: why there is none."""
+    """Return preview, roles and findings without buttons. reason: why there are none."""
     why = f"<p><b>{escape(reason[:300])}</b></p>" if reason else ""
-    if seen is None:
+    if preview is None:
         return f"{why}<p>No file yet.</p>"
-    return (
-        why
-        + lines_html(preview_lines(seen))
-        + preview_table(seen, roles)
-        + (quality_html(quality, written) if quality else "")
-    )
+    found = quality_html(quality, written) if quality else ""
+    return why + lines_html(preview_lines(preview)) + preview_table(preview, roles) + found
 
 
-def shown_columns(seen: Preview, roles: Mapping[str, str]) -> list[str]:
-    """The first columns, and those beyond them that have a role."""
-    return [c for at, c in enumerate(seen.columns) if at < MAX_ITEMS or c in roles.values()]
+def shown_columns(preview: Preview, roles: Mapping[str, str]) -> list[str]:
+    """Return the first MAX_ITEMS columns, and those beyond them that have a role."""
+    return [c for at, c in enumerate(preview.columns) if at < MAX_ITEMS or c in roles.values()]
 
 
-def preview_lines(seen: Preview) -> list[str]:
-    """What reading the file guessed, in lines."""
-    if seen.problem:
-        return [seen.problem]
+def preview_lines(preview: Preview) -> list[str]:
+    """Return lines on the file and on what reading it guessed."""
+    if preview.problem:
+        return [preview.problem]
     return [
-        f"{printable_line(seen.name, 80)}, {seen.nbytes:,} bytes,"
-        f" {count_noun(len(seen.columns), 'column')}",
-        *(FLAG_HINT.sub("", note) for note in seen.notes),
+        f"{printable_line(preview.name, 80)}, {preview.nbytes:,} bytes,"
+        f" {count_noun(len(preview.columns), 'column')}",
+        *(FLAG_HINT.sub("", note) for note in preview.notes),
     ]
 
 
-def preview_table(seen: Preview, roles: Mapping[str, str]) -> str:
-    """The first rows, the role of each column above it."""
+def preview_table(preview: Preview, roles: Mapping[str, str]) -> str:
+    """Return an HTML table of the first rows, with each column's role in its heading."""
     by = {column: role for role, column in roles.items()}
     cell = "border:1px solid #e0e0e0;padding:3px 7px;text-align:left;vertical-align:top"
-    at = {name: seen.columns.index(name) for name in shown_columns(seen, roles)}
+    at = {name: preview.columns.index(name) for name in shown_columns(preview, roles)}
     heads = "".join(
         f"<th style='{cell};background:{ROLE_COLOURS[by.get(c, '')]}'>"
         f"{escape(printable_line(c))}<br>{ROLE_WORDS[by.get(c, '')]}</th>"
@@ -80,23 +73,20 @@ def preview_table(seen: Preview, roles: Mapping[str, str]) -> str:
             f"<td style='{cell}'>{escape(printable_line(row[i], 90))}</td>" for i in at.values()
         )
         + "</tr>"
-        for row in seen.cells[:MAX_ROWS]
+        for row in preview.cells[:MAX_ROWS]
     )
-    return (
-        "<table style='font:13px/1.45"
-        f" {FONT_FAMILY};border-collapse:collapse'><tr>{heads}</tr>{rows}</table>"
-    )
+    style = f"font:13px/1.45 {FONT_FAMILY};border-collapse:collapse"
+    return f"<table style='{style}'><tr>{heads}</tr>{rows}</table>"
 
 
 def column_html(cells: Sequence[str]) -> str:
-    """The first cells of a column, each on a line of its own."""
+    """Return the first cells of a column as HTML, one per line."""
     style = (
-        "white-space:nowrap;overflow:hidden;text-overflow:ellipsis;border-bottom:1px solid"
-        " #e4e4e4;padding:2px 6px"
+        "white-space:nowrap;overflow:hidden;text-overflow:ellipsis;"
+        "border-bottom:1px solid #e4e4e4;padding:2px 6px"
     )
     rows = "".join(
-        f"<div style='{style}'"
-        f" title='{escape(printable_line(cell, 300))}'>"
+        f"<div style='{style}' title='{escape(printable_line(cell, 300))}'>"
         f"{escape(printable_line(cell, 120)) or '&nbsp;'}</div>"
         for cell in cells[:MAX_ROWS]
     )
@@ -104,19 +94,18 @@ def column_html(cells: Sequence[str]) -> str:
 
 
 def quality_html(quality: Quality, written: CheckFiles | None) -> str:
-    """The traffic light, the findings, the worst first, and what was written."""
+    """Return the verdict, the findings, the worst first, and the written files as HTML."""
     colour, word = LIGHTS[quality.verdict]
     shown = quality.findings[:MAX_ITEMS]
     more = len(quality.findings) - len(shown)
     last = [f"and {more} more, in the report"] if more > 0 else []
     if written:
-        last += [f"Cleaned copy: {line}" for line in written.changes] + [
-            f"Written: {path}" for path in written.paths
-        ]
+        last += [f"Cleaned copy: {line}" for line in written.changes]
+        last += [f"Written: {path}" for path in written.paths]
     return (
         f"<div style='font:15px/1.45 {FONT_FAMILY};color:{INK};max-width:1000px'>"
-        f"<div style='border-left:10px solid {colour};padding:6px"
-        " 14px;background:#f6f7f8;margin:6px 0'>"
+        f"<div style='border-left:10px solid {colour};"
+        "padding:6px 14px;background:#f6f7f8;margin:6px 0'>"
         f"<b style='font-size:22px;color:{colour}'>{word}</b><br>{ANSWERS[quality.verdict]}"
         f" ({count_noun(quality.rows, 'row')})</div>"
         "<table style='font-size:14px;border-collapse:collapse'>"
@@ -125,27 +114,23 @@ def quality_html(quality: Quality, written: CheckFiles | None) -> str:
 
 
 def lines_html(texts: Sequence[str]) -> str:
-    """Sentences, one below the other, escaped."""
-    return (
-        "<div style='font:13px/1.5"
-        f" {FONT_FAMILY};color:#444'>{'<br>'.join(escape(text) for text in texts if text)}</div>"
-    )
+    """Return escaped HTML with one text per line."""
+    body = "<br>".join(escape(text) for text in texts if text)
+    return f"<div style='font:13px/1.5 {FONT_FAMILY};color:#444'>{body}</div>"
 
 
 def error_html(text: str) -> str:
-    """A line on what went wrong."""
+    """Return an error as one escaped HTML line."""
     style = f"color:#a33c00;font:14px/1.4 {FONT_FAMILY}"
     return f"<p role='alert' style='{style}'><b>{escape(text)}</b></p>"
 
 
 def _finding_row(f: Finding) -> str:
     colour, word = LEVELS[f.level]
-    cell, done = (
-        "padding:3px 10px 5px 0;vertical-align:top;text-align:left",
-        " (the cleaned copy mends it)" * f.mended,
-    )
+    cell = "padding:3px 10px 5px 0;vertical-align:top;text-align:left"
+    done = " (the cleaned copy mends it)" * f.mended
     return (
-        f"<tr><td style='{cell};color:{colour};white-space:nowrap'><b>{word}</b></td><td"
-        f" style='{cell}'>{escape(f.what)}<br><span"
-        f" style='color:{MUTED}'>{escape(f.mend)}{done}</span></td></tr>"
+        f"<tr><td style='{cell};color:{colour};white-space:nowrap'><b>{word}</b></td>"
+        f"<td style='{cell}'>{escape(f.what)}<br>"
+        f"<span style='color:{MUTED}'>{escape(f.mend)}{done}</span></td></tr>"
     )

@@ -1,8 +1,6 @@
-"""A file of one's own, clicked into shape: upload or path, encoding and sheet, which column is
-what, check, cleaned copy.
+"""A panel for one's own data file: upload or path, encoding, sheet, roles, check, cleaned copy.
 
-Everything that a click does is also a method of the desk, so that a lesson runs to its end without
-anybody clicking.
+Every click has a method of `DataSession`, so that a lesson also runs without any clicks.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from typing import Any
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
-from fedkit.widgets import data_html as view
+from fedkit.widgets import data_html
 from fedkit.widgets.data_session import DataSession
 
 HINT = "Click a heading to say what the column is: text, label, site, not used."
@@ -25,9 +23,7 @@ LIMIT = "Above 8 MB a browser may not hand a file over: give its path instead."
 def data_panel(
     source: str | Path | None = None, out: str | Path = "runs/my_data", model: str = RunConfig.model
 ) -> DataSession:
-    """The panel to show in a notebook; where widgets cannot run, a desk with the same methods and
-    no buttons.
-    """
+    """Return the panel for a notebook, or without widgets a session with the same methods."""
     try:
         return DataPanel(source, out, model)
     except ImportError as error:
@@ -38,7 +34,7 @@ def data_panel(
 
 
 class DataPanel(DataSession):
-    """The desk with its buttons; `view` is the widget."""
+    """A data session with buttons; `view` is the widget."""
 
     def __init__(
         self,
@@ -69,12 +65,12 @@ class DataPanel(DataSession):
         self.clean_button = w.Button(
             description="Write a cleaned copy", layout=w.Layout(width="190px")
         )
-        self.said, self.table_view, self.result = w.HTML(), w.GridBox(), w.HTML()
+        self.notes, self.table_view, self.result = w.HTML(), w.GridBox(), w.HTML()
         self.view = w.VBox(
             [
                 w.HBox([self.upload, self.path]),
                 w.HBox([self.encodings, self.sheets, self.header]),
-                self.said,
+                self.notes,
                 self.table_view,
                 w.HBox([self.check_button, self.masked, self.clean_button]),
                 self.result,
@@ -95,35 +91,33 @@ class DataPanel(DataSession):
 
     def check(self, slow: bool = True, tell: Callable[[str], None] | None = None):
         return super().check(
-            slow, tell or (lambda words: self._show(view.lines_html([f"{words} ..."])))
+            slow, tell or (lambda words: self._show(data_html.lines_html([f"{words} ..."])))
         )
 
     def clean(self, mask: bool | None = None):
-        """As the desk's. mask: None: as the box stands."""
+        """As `DataSession.clean`. mask: None for the value of the check box."""
         return super().clean(self.masked.value if mask is None else mask)
 
-    # ---- what is shown
+    # ---- display
 
     def redraw(self) -> None:
-        """Draw everything anew from the desk's state."""
+        """Redraw everything from the state of the session."""
         seen, ready = self.preview, self.preview is not None and not self.preview.problem
         words = (
-            view.lines_html(view.preview_lines(seen))
+            data_html.lines_html(data_html.preview_lines(seen))
             if seen is not None
-            else view.lines_html([f"No file yet. {LIMIT}"])
+            else data_html.lines_html([f"No file yet. {LIMIT}"])
         )
-        self.said.value = (
-            view.error_html(seen.problem) if seen is not None and seen.problem else words
+        self.notes.value = (
+            data_html.error_html(seen.problem) if seen is not None and seen.problem else words
         ) + (f"<b>{HINT}</b>" if ready else "")
         self._fill_menus()
         self._draw_headings()
         self.check_button.disabled, self.clean_button.disabled = not ready, self.quality is None
-        self._show(view.quality_html(self.quality, self.written) if self.quality else "")
+        self._show(data_html.quality_html(self.quality, self.written) if self.quality else "")
 
     def _fill_menus(self) -> None:
-        """The menus offer what the file allows and stand where the desk does, without hearing of
-        it.
-        """
+        """Set options and values of the menus from the session, without triggering their events."""
         fits = [e for e in (self.preview.encodings if self.preview else ()) if e.fits]
         named = [
             (f"{e.name}: {printable_line(e.sample, 40)}" + " (used)" * e.chosen, e.name)
@@ -149,21 +143,21 @@ class DataPanel(DataSession):
 
     def _draw_headings(self) -> None:
         w, seen = self._w, self.preview
-        columns = view.shown_columns(seen, self.roles) if seen is not None else []
+        columns = data_html.shown_columns(seen, self.roles) if seen is not None else []
         by, boxes = {column: role for role, column in self.roles.items()}, []
         for name in columns:
             at, role = seen.columns.index(name), by.get(name, "")
             button = w.Button(
-                description=f"{printable_line(name, 28)}: {view.ROLE_WORDS[role]}",
+                description=f"{printable_line(name, 28)}: {data_html.ROLE_WORDS[role]}",
                 tooltip=printable_line(name, 200),
                 layout=w.Layout(width="98%"),
-                style={"button_color": view.ROLE_COLOURS[role], "font_weight": "bold"},
+                style={"button_color": data_html.ROLE_COLOURS[role], "font_weight": "bold"},
             )
             button.on_click(
                 lambda _, name=name: self._run_action(partial(self.set_next_role, name))
             )
             boxes.append(
-                w.VBox([button, w.HTML(view.column_html([row[at] for row in seen.cells]))])
+                w.VBox([button, w.HTML(data_html.column_html([row[at] for row in seen.cells]))])
             )
         widths = " ".join(
             "minmax(0, 3fr)" if by.get(name) == "text" else "minmax(130px, 1fr)" for name in columns
@@ -202,16 +196,14 @@ class DataPanel(DataSession):
             self.look(self.encodings.value, self.sheets.value, self.header.value or None)
 
     def _run_action(self, act: Callable[[], Any]) -> None:
-        """Do what a click asks for; what goes wrong is a line on the panel, and the panel can be
-        used again.
-        """
+        """Run the action of a click and show an error as a line, so that the panel stays usable."""
         try:
             act()
         except FedkitError as error:
-            self._show(view.error_html(str(error)))
+            self._show(data_html.error_html(str(error)))
         except Exception as error:  # a browser would show nothing at all
             self._show(
-                view.error_html(
+                data_html.error_html(
                     f"this failed, and should not have: {type(error).__name__}: {str(error)[:200]}"
                 )
             )

@@ -1,7 +1,6 @@
-"""A file of one's own, step by step: look, choose, check, clean. Needs no widgets; `data_panel`
-adds the clicks.
+"""One's own data file step by step: read, choose columns, check, clean; `data_panel` adds buttons.
 
-The original is only read. What is written goes to one folder.
+The original is only read; everything written goes to one folder.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ if TYPE_CHECKING:
     from fedkit.quality.report import Quality
     from fedkit.reports.check_report import CheckFiles
 
-ROLES = ("", "text", "label", "client")  # what a click on a heading goes through
-UPLOADS = "uploads"  # folder below `out`
+ROLES = ("", "text", "label", "client")  # of a column, in the order of clicks on its heading
+UPLOADS = "uploads"  # folder in `out`
 
 
 class DataSession:
-    """source: a path, or None until there is one. out: where copies are written. model: the base
-    model to be tuned.
+    """A data file with the choices made for it. Methods raise FedkitError.
 
-    seen: the preview. roles: {text | label | client: column}. encoding, sheet, header_row: None:
-    guessed. quality: after `check`. written: after `clean`; then `config` is a run on the copy.
-    Methods raise FedkitError.
+    source: a path, or None until there is one. out: folder of copies. model: the base model to
+    tune. reason: why there are no buttons. preview: of the file. roles: {text | label | client:
+    column}. encoding, sheet, header_row: None if guessed. quality: after `check`. written: after
+    `clean`; then `config` is a run on the copy.
     """
 
     def __init__(
@@ -61,19 +60,17 @@ class DataSession:
         return session_html(self.preview, self.roles, self.quality, self.written, self.reason)
 
     def redraw(self) -> None:
-        """Called when something is to be shown anew."""
+        """Called after every change; does nothing here."""
 
     def read(self, source: str | Path) -> Preview:
-        """Look into another file. A path may stand in quotes, as file managers copy it."""
+        """Read another file; the path may be in quotes, as file managers copy it."""
         path = Path(str(source).strip().strip("\"'")).expanduser()
         found = preview_file(path)
         self.source, self.encoding, self.sheet, self.header_row = path, None, None, None
         return self._set_preview(found)
 
     def keep_upload(self, name: str, content: bytes) -> Preview:
-        """Keep an upload below `out`, under a safe name that nothing bears yet, and look
-        into it.
-        """
+        """Write an upload into `out` under a safe name that is not taken, and read it."""
         safe, folder = Path(read_source((name, content))[0]), self.out / UPLOADS
         supported_suffix(safe)
         free = (
@@ -94,7 +91,7 @@ class DataSession:
     def look(
         self, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None
     ) -> Preview:
-        """The same file with another encoding, sheet or row of the header; None: guessed."""
+        """Read the same file with another encoding, sheet or header row; None to guess."""
         found = preview_file(self._require_source(), encoding, sheet, header_row)
         self.encoding, self.sheet, self.header_row = encoding, sheet, header_row
         return self._set_preview(found)
@@ -102,12 +99,9 @@ class DataSession:
     def choose(
         self, text: str | None = None, label: str | None = None, client: str | None = None
     ) -> None:
-        """Say which column is what; None leaves a role as it is, "" takes it away."""
-        given = {
-            role: c
-            for role, c in (("text", text), ("label", label), ("client", client))
-            if c is not None
-        }
+        """Set which column has which role; None leaves a role as it is, "" removes it."""
+        asked = {"text": text, "label": label, "client": client}
+        given = {role: c for role, c in asked.items() if c is not None}
         columns = self.preview.columns if self.preview else ()
         for name in filter(None, given.values()):
             if name not in columns:
@@ -120,15 +114,16 @@ class DataSession:
         self._set_roles(others | {role: c for role, c in given.items() if c})
 
     def set_next_role(self, name: str) -> None:
-        """A click on a heading: the column's next role; whoever had that role has none."""
+        """Give a column the next role, as a click does; the column that had this role loses it."""
         now = next((role for role, column in self.roles.items() if column == name), "")
         role = ROLES[(ROLES.index(now) + 1) % len(ROLES)]
         others = {r: c for r, c in self.roles.items() if c != name and r != role}
         self._set_roles(others | ({role: name} if role else {}))
 
     def check(self, slow: bool = True, tell: Callable[[str], None] | None = None) -> Quality:
-        """All checks with the choices as they stand. slow: also what needs a model. tell: hears
-        what is being done.
+        """Run all checks with the current choices.
+
+        slow: also those that need a model; tell: called with a line on each step.
         """
         from fedkit.data.read_rows import read_rows
         from fedkit.quality.report import assess
@@ -139,7 +134,7 @@ class DataSession:
         table = read_rows(
             self._require_source(), *columns, self.encoding, self.sheet, self.header_row
         )
-        # taken away: it must not be guessed again
+        # a removed role must not be guessed again
         if "client" not in self.roles and table.columns.client:
             table = _without_client(table)
         self.table, self.written = table, None
@@ -148,9 +143,7 @@ class DataSession:
         return self.quality
 
     def clean(self, mask: bool = False) -> CheckFiles:
-        """Write the cleaned copy and the report; the original stays as it is. Checks first where
-        nobody did.
-        """
+        """Write the cleaned copy and the report, after a check if there was none."""
         from fedkit.reports.check_report import write_checked
 
         quality = self.quality or self.check()
@@ -160,24 +153,22 @@ class DataSession:
 
     @property
     def config(self) -> RunConfig:
-        """The settings with which to run on the cleaned copy."""
+        """The config of a run on the cleaned copy. Raises FedkitError before `clean`."""
         from fedkit.reports.check_report import columns_in_copy
 
         if self.written is None:
             raise FedkitError("no cleaned copy yet; press `Write a cleaned copy`, or call .clean()")
         columns = columns_in_copy(self.table.columns)
-        whose = (
-            {"client": columns.client, "partition": "column"}
-            if columns.client
-            else {"partition": "iid"}
-        )
+        split = {"partition": "iid"}
+        if columns.client:
+            split = {"client": columns.client, "partition": "column"}
         return replace(
             RunConfig(),
             data=str(self.written.clean),
             text=columns.text,
             label=columns.label,
             model=self.model,
-            **whose,
+            **split,
         )
 
     def _require_source(self) -> Path:
@@ -191,13 +182,13 @@ class DataSession:
         return found
 
     def _set_roles(self, roles: dict[str, str]) -> None:
-        """Other choices: what was found with the earlier ones no longer holds."""
+        """Set the roles and drop the check and the copy of the earlier ones."""
         self.roles, self.table, self.quality, self.written = roles, None, None, None
         self.redraw()
 
 
 def _without_client(table: RawTable) -> RawTable:
-    """The table as if nobody had a client column; the column stays among the others."""
+    """Return the table without a client column; the column stays among the others."""
     import pandas as pd
 
     name, frame = table.columns.client, table.frame

@@ -1,7 +1,7 @@
-"""The time bench: choose computers, lines and a deadline, and see one round of a recorded run anew.
+"""The time bench: one round of a recorded run over other computers, lines and deadlines.
 
-Nothing is trained: what only changes time is exact, and where learning would have been otherwise
-the bench says so.
+Nothing is trained: what only changes time is exact, and the bench says where training would have
+gone differently.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ CHOICES = {"Computers": COMPUTERS, "Lines": LINES, "Deadline": DEADLINES}
 
 
 def time_bench_figure(timeline: Timeline) -> go.Figure:
-    """The last round as the bench shows it: always the same number of shapes, so that `sync` turns
-    one into the next.
-    """
+    """Return the figure of the last round, with always as many shapes, as `sync_figure` needs."""
     fig = draw_round(timeline)
     drawn = [s.update(visible=True).to_plotly_json() for s in fig.layout.shapes]
     hidden = {
@@ -55,23 +53,18 @@ def time_bench_figure(timeline: Timeline) -> go.Figure:
 
 
 def time_bench(run: Run) -> TimeBench | go.Figure:
-    """The bench; where widgets cannot run, a static figure of the recorded round, with the reason
-    as its title.
-    """
+    """Return the bench, or without widgets a static figure of the round, titled with the reason."""
     try:
         return TimeBench(run)
     except ImportError as error:
-        fig = draw_round(replay(run))
-        return fig.update_layout(
-            title_text=figure_text(
-                f"No sliders here: {error}. To mend it, see `fedkit doctor`.", 160
-            )
-        )
+        reason = f"No sliders here: {error}. To mend it, see `fedkit doctor`."
+        return draw_round(replay(run)).update_layout(title_text=figure_text(reason, 160))
 
 
 class TimeBench:
-    """Three controls and one live figure of the run's last round. now: its timeline as the controls
-    stand.
+    """Three controls and one live figure of the run's last round.
+
+    timeline: that of the run with the controls' current values.
     """
 
     def __init__(self, run: Run):
@@ -103,9 +96,7 @@ class TimeBench:
         return {**self.view._repr_mimebundle_(**kwargs), "text/html": missing}
 
     def redraw(self) -> None:
-        """Reckon the run's time anew and show its last round; say whether learning would have been
-        otherwise.
-        """
+        """Replay the run and show its last round, and whether training would have differed."""
         devices, link, deadline = (
             CHOICES[name][control.value] for name, control in self.controls.items()
         )
@@ -115,17 +106,17 @@ class TimeBench:
 
 
 def run_time_html(timeline: Timeline) -> str:
-    """HTML: how long the run takes, and whether that is exact or needs a new run."""
+    """Return HTML on how long the run takes, and whether that is exact or needs a new run."""
     whole = f"The whole run: <b>{formatting.seconds(timeline.seconds)}</b>, simulated."
     exact = "Exact: only time has changed, what was learned is the same."
     anew = (
         "<b>Needs a new run to know the accuracy:</b>"
         f" {figure_text('; '.join(timeline.needs_new_run), 200)}."
     )
-    colour, words = (
-        ("#a34700", anew) if timeline.needs_new_run else (method_style("pooled").colour, exact)
-    )
+    colour, words = method_style("pooled").colour, exact
+    if timeline.needs_new_run:
+        colour, words = "#a34700", anew
     return (
-        f"<div style='font-size:14px;line-height:1.6'>{whole} <span"
-        f" style='color:{colour}'>{words}</span></div>"
+        f"<div style='font-size:14px;line-height:1.6'>{whole}"
+        f" <span style='color:{colour}'>{words}</span></div>"
     )

@@ -1,7 +1,6 @@
-"""Choose an epsilon and see at once what it promises, what it costs and who must be trusted;
-nothing is trained.
+"""A panel on epsilon: what it promises, what it costs, and who must be trusted; nothing is trained.
 
-At a measured epsilon the panel shows what was measured; between two it interpolates, and says so.
+At a measured epsilon the panel shows measurements; between two it interpolates, and says so.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -25,18 +24,13 @@ from fedkit.results.privacy_curve import Curve, Level, mean_level
 from fedkit.results.privacy_promise import describe_attacker, format_delta, format_epsilon
 from fedkit.widgets.bench.scene import WIDTH
 
-if TYPE_CHECKING:
-    pass
-
-STOPS_BETWEEN = 6  # stops of the slider between two measured points
-INTERPOLATED = "#b26a00"  # of what is interpolated, as the panels mark what is no measurement
+STOPS_BETWEEN = 6  # of the slider, between two measured points
+INTERPOLATED = "#b26a00"  # the colour of all that is not measured
 ALONE_IS_BETTER = "At this epsilon training together does not pay: a site does better alone."
 
 
 def privacy_panel(curve: Curve) -> PrivacyPanel | StaticPanel:
-    """The panel to show in a notebook; where widgets cannot run, the figure and the words for the
-    largest epsilon.
-    """
+    """Return the panel for a notebook, or without widgets figure and words on each epsilon."""
     try:
         return PrivacyPanel(curve)
     except ImportError as error:  # no ipywidgets, or no anywidget for plotly's live figure
@@ -48,7 +42,7 @@ def privacy_panel(curve: Curve) -> PrivacyPanel | StaticPanel:
 
 @dataclass(frozen=True)
 class StaticPanel:
-    """What a notebook shows in place of the panel, and the reason why nothing can be moved."""
+    """The figure and the words without widgets, and the reason why there are none."""
 
     curve: Curve
     reason: str
@@ -60,7 +54,7 @@ class StaticPanel:
 
 
 class PrivacyPanel:
-    """A slider, one live figure, and sentences that follow. epsilon: where the slider stands."""
+    """A slider over epsilon, with one live figure and sentences that follow it."""
 
     def __init__(self, curve: Curve):
         import ipywidgets as w
@@ -81,7 +75,7 @@ class PrivacyPanel:
             style={"description_width": "70px"},
         )
         self.words = w.HTML()
-        # wrapped last: what a browser opens with
+        # made last: a browser opens with what the figure holds now
         self.figure = go.FigureWidget(privacy_cost_at(curve, self.epsilon))
         self.slider.observe(lambda _: self.draw(), names="value")
         self.draw()
@@ -92,7 +86,7 @@ class PrivacyPanel:
         return self.slider.value
 
     def draw(self) -> None:
-        """Words and figure for where the slider stands."""
+        """Update words and figure to the slider's epsilon."""
         self.words.value = promise_html(self.curve, self.epsilon)
         sync_figure(self.figure, privacy_cost_at(self.curve, self.epsilon))
 
@@ -106,9 +100,7 @@ class PrivacyPanel:
 
 
 def slider_epsilons(curve: Curve) -> list[float]:
-    """Where the slider can stand: the measured epsilons, and BETWEEN rounded ones between each two,
-    evenly in log.
-    """
+    """Return measured epsilons, and STOPS_BETWEEN rounded ones between each two, evenly in log."""
     measured = [one.epsilon for one in curve.levels()]
     out = set(measured)
     for a, b in pairwise(measured):
@@ -118,15 +110,10 @@ def slider_epsilons(curve: Curve) -> list[float]:
 
 
 def privacy_cost_at(curve: Curve, epsilon: float) -> go.Figure:
-    """The figure with the slider's place in it: a filled mark where it was measured, an open one
-    where it was not.
-    """
+    """Return the figure with a mark at epsilon: a circle if measured, a diamond if interpolated."""
     value, measured = curve.at(epsilon)
-    fig, (low, high), ends = (
-        privacy_cost(curve),
-        accuracy_range(curve),
-        epsilon_range(curve.levels()),
-    )
+    fig, (low, high) = privacy_cost(curve), accuracy_range(curve)
+    ends = epsilon_range(curve.levels())
     colour = PRIVATE if measured else INTERPOLATED
     fig.add_scatter(
         x=[epsilon, epsilon],
@@ -148,7 +135,7 @@ def privacy_cost_at(curve: Curve, epsilon: float) -> go.Figure:
         },
     )
     how = "measured" if measured else "interpolated,<br>not measured"
-    # there its words go to the left
+    # near the right end the words stand at the left of the line
     late = math.log(epsilon / ends[0]) > 0.75 * math.log(ends[1] / ends[0])
     fig.add_annotation(
         x=math.log10(epsilon),
@@ -165,13 +152,11 @@ def privacy_cost_at(curve: Curve, epsilon: float) -> go.Figure:
     return fig.update_layout(width=WIDTH)
 
 
-# ---- the words
+# ---- words
 
 
 def promise_html(curve: Curve, epsilon: float) -> str:
-    """The sentences as HTML: accuracy, cost, promise, trust, and that it is interpolated where it
-    is.
-    """
+    """Return HTML on accuracy, cost, promise and trust, marked as measured or interpolated."""
     value, measured = curve.at(epsilon)
     colour, how = (
         (PRIVATE, "measured") if measured else (INTERPOLATED, "interpolated, not measured")
@@ -179,15 +164,15 @@ def promise_html(curve: Curve, epsilon: float) -> str:
     head = (
         f"<b style='font-size:20px;color:{colour}'>"
         f"{'' if measured else 'about '}{_format_accuracy(value, measured)}</b>"
-        f" right at <b>\u03b5 {format_epsilon(epsilon)}</b> per {escape(curve.unit)}, \u03b4"
-        f" {format_delta(curve.delta)} <span style='color:{colour};border:1px solid"
-        f" {colour};border-radius:3px;padding:0 5px'>{how}</span>"
+        f" right at <b>\u03b5 {format_epsilon(epsilon)}</b> per {escape(curve.unit)},"
+        f" \u03b4 {format_delta(curve.delta)} <span style='color:{colour};"
+        f"border:1px solid {colour};border-radius:3px;padding:0 5px'>{how}</span>"
     )
+    first = f"color:{MUTED};padding:1px 14px 1px 0;vertical-align:top;white-space:nowrap"
     rows = "".join(
-        f"<tr><td style='color:{MUTED};padding:1px 14px 1px"
-        f" 0;vertical-align:top;white-space:nowrap'>{name}</td><td style='padding:1px"
-        f" 0'>{escape(' '.join(said))}</td></tr>"
-        for name, said in describe_promise(curve, epsilon).items()
+        f"<tr><td style='{first}'>{name}</td>"
+        f"<td style='padding:1px 0'>{escape(' '.join(sentences))}</td></tr>"
+        for name, sentences in describe_promise(curve, epsilon).items()
     )
     return (
         f"<div role='status' style='max-width:{WIDTH}px;min-height:222px;line-height:1.45;"
@@ -197,7 +182,7 @@ def promise_html(curve: Curve, epsilon: float) -> str:
 
 
 def describe_promise(curve: Curve, epsilon: float) -> dict[str, list[str]]:
-    """{what: sentences} at an epsilon."""
+    """Return {subject: sentences} on the promise at an epsilon."""
     out = {
         "Accuracy": [_describe_accuracy(curve, epsilon)],
         "Price": [],
@@ -214,31 +199,26 @@ def describe_promise(curve: Curve, epsilon: float) -> dict[str, list[str]]:
             _describe_gap(value, here, mean_level(curve.local), "each site alone without privacy")
         )
         out["Against alone"] += [ALONE_IS_BETTER] * (value < mean_level(curve.local).mean)
-    return {name: said for name, said in out.items() if said}
+    return {name: sentences for name, sentences in out.items() if sentences}
 
 
 def level_at(curve: Curve, epsilon: float) -> Level | None:
-    """The measured level at this epsilon; None between two."""
+    """Return the measured level at this epsilon; None between two."""
     return next((x for x in curve.levels() if math.isclose(x.epsilon, epsilon, rel_tol=1e-6)), None)
 
 
 def _describe_accuracy(curve: Curve, epsilon: float) -> str:
     here, levels = level_at(curve, epsilon), curve.levels()
     if here is None:
-        low, high = (
-            [x for x in levels if x.epsilon < epsilon][-1],
-            next(x for x in levels if x.epsilon > epsilon),
-        )
+        low = [x for x in levels if x.epsilon < epsilon][-1]
+        high = next(x for x in levels if x.epsilon > epsilon)
         return (
             f"Nobody ran this epsilon. It lies between {formatting.percent(low.mean)} measured at"
             f" {format_epsilon(low.epsilon)} and {formatting.percent(high.mean)} measured at"
             f" {format_epsilon(high.epsilon)}; the value is read off a line in log epsilon."
         )
-    each = (
-        f"; by seed {', '.join(formatting.percent(p.accuracy) for p in here.points)}"
-        if len(here.points) > 1
-        else ""
-    )
+    shares = [formatting.percent(p.accuracy) for p in here.points]
+    each = f"; by seed {', '.join(shares)}" if len(shares) > 1 else ""
     return f"95 % interval {formatting.percent_range(here.low, here.high)}, over {here.over}{each}."
 
 
@@ -261,8 +241,9 @@ def _describe_gap(value: float, here: Level | None, other: Level, than: str) -> 
 
 
 def paired_interval(ours: Sequence, theirs: Sequence) -> tuple[float, float, int] | None:
-    """95 % t interval of ours minus theirs over the seeds that both have, and how many; None with
-    fewer than two.
+    """Return the 95 % t interval of ours minus theirs over common seeds, and the number of these.
+
+    None with fewer than two common seeds.
     """
     other = {p.seed: p.accuracy for p in theirs}
     gaps = [p.accuracy - other[p.seed] for p in ours if p.seed in other]

@@ -75,8 +75,8 @@ def test_the_front_is_of_this_cost_and_of_privacy():
     found = pictures.measured_methods(board())
     traffic, seconds, _ = pictures.AXES
     # the head sends more than LoRA at 4 bits
-    assert pictures.on_front(found, traffic) == [True, True, False, True]
-    assert pictures.on_front(found, seconds) == [True, False, True, True]
+    assert pictures.pareto_members(found, traffic) == [True, True, False, True]
+    assert pictures.pareto_members(found, seconds) == [True, False, True, True]
 
 
 def test_the_finding_names_what_is_nearly_as_good_for_less():
@@ -152,7 +152,7 @@ def test_thinned_keeps_every_nth_row_and_the_columns():
 )
 def test_the_choice_meets_every_need_or_names_nothing(needs, picked):
     made = choice.choose(pictures.measured_methods(board()), needs)
-    assert (made.way and made.way.name) == picked
+    assert (made.picked and made.picked.name) == picked
     assert picked is None or picked not in made.refused
 
 

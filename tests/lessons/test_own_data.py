@@ -101,7 +101,7 @@ def test_a_difference_is_held_against_what_the_test_can_show(test, says):
 
 def test_the_clock_adds_up(capsys):
     clock = mine.TimeBudget(look=10, check=20)
-    clock.tell("look")
+    clock.print_step("look")
     assert (
         "look: 0 s of 10 s; in all 0 s of 30 s" in capsys.readouterr().out and 29 < clock.left <= 30
     )

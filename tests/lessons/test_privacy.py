@@ -73,11 +73,11 @@ def test_how_often_a_guess_is_right_from_the_bells_themselves():
 
 
 def test_what_is_refused_says_why_and_what_is_allowed_says_nothing(job):
-    assert "--weights uniform" in lesson.refusal_reason(
+    assert "--weights uniform" in lesson.refusal_of_changes(
         job, privacy="client:eps=8", weights="examples"
     )
-    assert "Poisson" in lesson.refusal_reason(job, privacy="example:eps=8,sampling=shuffle")
-    assert lesson.refusal_reason(job, privacy="example:eps=8") == ""
+    assert "Poisson" in lesson.refusal_of_changes(job, privacy="example:eps=8,sampling=shuffle")
+    assert lesson.refusal_of_changes(job, privacy="example:eps=8") == ""
 
 
 def test_arrows_are_drawn_before_and_after():

@@ -110,7 +110,7 @@ def test_full_tuning_is_read_and_a_masked_upload_is_not(job):
     whole = prepare(replace(job.config, tune="full"), job.corpus)
     stages = {("full", False): first_round_setup(whole)}
     found = lesson.attack_defences(
-        stages, {n: lesson.UNPROTECTED[n] for n in ("full tuning, 1 text", "head only")}, 2
+        stages, {n: lesson.NO_LOCK[n] for n in ("full tuning, 1 text", "head only")}, 2
     )
     assert found["full tuning, 1 text"][lesson.WORDS] == 1 and found["head only"][lesson.WORDS] == 0
     assert ("head", False) in stages
@@ -128,14 +128,14 @@ def test_a_model_that_learned_by_heart_is_told_from_one_with_noise(job):
 @pytest.mark.slow
 def test_every_way_is_run_and_what_is_asked_for_one_way_goes_to_it_alone(job):
     found = lesson.run_schemes(job, {"masks + shared noise": {"rounds": 3}})
-    rounds = {c.way: len(c.run.rounds) for c in found}
+    rounds = {c.scheme: len(c.run.rounds) for c in found}
     assert (
         set(rounds) >= set(lesson.SCHEMES) - {"encryption"} and rounds["masks + shared noise"] == 3
     )
     assert rounds["no lock"] == 2 and all(0 <= c.accuracy <= 1 for c in found)
-    sent = {c.way: c.sent / c.rounds for c in found}
+    sent = {c.scheme: c.sent / c.rounds for c in found}
     assert sent["no lock"] < sent["masks"] == pytest.approx(sent["masks + shared noise"])
-    assert found[-2].way == "masks + shared noise" and found[-2].run.result["epsilon"] <= 8
+    assert found[-2].scheme == "masks + shared noise" and found[-2].run.result["epsilon"] <= 8
 
 
 # ---- what is drawn
@@ -281,7 +281,7 @@ def found():
         EVIL: NOTHING,
     }
     costs = [
-        replace(c, accuracy=0.775 if c.way == "masks + shared noise" else 0.8) for c in price()
+        replace(c, accuracy=0.775 if c.scheme == "masks + shared noise" else 0.8) for c in price()
     ]
     sealed = [
         lesson.EncryptedUpdate("head", 4_620, 262_000, 0.003, 1e-9),

@@ -73,7 +73,7 @@ def test_drift_draws_every_site_the_mean_and_the_start():
         "alike": pictures.DriftAccuracy(0.5, (0.6, 0.7), 0.8),
         "<i>unlike": pictures.DriftAccuracy(0.5, (0.1, 0.2), 0.4),
     }
-    fig = pictures.drift_by_partition(found, "A finding.")
+    fig = pictures.accuracy_drift(found, "A finding.")
     assert list(fig.data[3].x) == pytest.approx([10, 20]) and list(fig.data[4].x) == pytest.approx(
         [40]
     )

@@ -20,19 +20,19 @@ from fedkit.core.record import Run
 from fedkit.showcase import numbers, pages, settings
 from fedkit.showcase.panel import Showcase
 from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
-from fedkit.showcase.text import STRINGS, display_name, text
+from fedkit.showcase.text import STRINGS, name_in_language, text
 
 HEAVY = ("torch", "transformers", "sklearn", "peft", "pptx", "fedkit.experiments.runner")
 
 
 @pytest.fixture(scope="module")
-def shelf() -> ShowcaseRecords:
+def records() -> ShowcaseRecords:
     return load_showcase_records()
 
 
 @pytest.fixture
-def demo(shelf, tmp_path) -> Showcase:
-    return Showcase("en", shelf, tmp_path)
+def demo(records, tmp_path) -> Showcase:
+    return Showcase("en", records, tmp_path)
 
 
 def places(words: str) -> set[str]:
@@ -54,13 +54,13 @@ def test_every_japanese_text_is_japanese():
     ]
 
 
-def test_companies_and_labels_of_the_records_have_names_and_others_stand_as_they_are(shelf):
-    run = shelf.live
+def test_companies_and_labels_of_the_records_have_names_and_others_stand_as_they_are(records):
+    run = records.live
     assert all(f"company.{c['id']}" in STRINGS["ja"] for c in run.data["clients"])
     assert all(f"label.{label}" in STRINGS["ja"] for label in run.data["labels"])
     assert (
-        display_name("company", "bakery", "ja") == "製パン会社"
-        and display_name("company", "a\nb", "en") == "a b"
+        name_in_language("company", "bakery", "ja") == "製パン会社"
+        and name_in_language("company", "a\nb", "en") == "a b"
     )
 
 
@@ -73,19 +73,19 @@ def test_the_shelf_holds_all_that_is_named_and_is_small():
     assert sum(path.stat().st_size for path in settings.FOLDER.glob("*")) < 1_200_000
 
 
-def test_records_are_of_the_companies_and_settings_that_their_names_tell(shelf):
-    for n in settings.COMPANIES:
+def test_records_are_of_the_companies_and_settings_that_their_names_tell(records):
+    for n in settings.CLIENT_COUNTS:
         for level, spec in settings.LEVELS.items():
-            run = shelf.shared(n, level)
+            run = records.federated(n, level)
             assert len(run.data["clients"]) == n and run.data["test"] == 732
             assert run.config["privacy"] == spec and (run.result["epsilon"] is None) == (
                 level == "none"
             )
-        assert [run.method for run in shelf.beside(n)] == list(settings.BASELINES)
-    assert [c["id"] for c in shelf.shared(2).data["clients"]] == ["bakery", "clinic"]
+        assert [run.method for run in records.baselines(n)] == list(settings.BASELINES)
+    assert [c["id"] for c in records.federated(2).data["clients"]] == ["bakery", "clinic"]
     assert (
-        shelf.live.config["tune"] == settings.LIVE_TUNE
-        and len(shelf.live.rounds) == settings.LIVE_ROUNDS
+        records.live.config["tune"] == settings.LIVE_TUNE
+        and len(records.live.rounds) == settings.LIVE_ROUNDS
     )
 
 
@@ -115,14 +115,14 @@ def test_a_damaged_record_is_refused_in_one_line(tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
-def test_words_in_a_record_cannot_become_tags(shelf):
+def test_words_in_a_record_cannot_become_tags(records):
     evil = "<img src=x onerror=alert(1)>"
     data = {
-        **shelf.live.data,
-        "clients": [{**c, "id": evil + c["id"]} for c in shelf.live.data["clients"]],
-        "labels": [evil, *shelf.live.data["labels"][1:]],
+        **records.live.data,
+        "clients": [{**c, "id": evil + c["id"]} for c in records.live.data["clients"]],
+        "labels": [evil, *records.live.data["labels"][1:]],
     }
-    page = pages.data_page(replace(shelf.live, data=data), "en")
+    page = pages.data_page(replace(records.live, data=data), "en")
     assert "&lt;img" in page and "<img" not in page
     assert "<b>x" not in pages.status_line(text("run.failed", "en", reason="<b>x"))
 
@@ -130,8 +130,10 @@ def test_words_in_a_record_cannot_become_tags(shelf):
 # ---- numbers
 
 
-def test_a_link_carries_traffic_and_nothing_else_changes(shelf):
-    slow, fast = (numbers.numbers_at(shelf, numbers.SliderValues(speed=s)) for s in (64, 1_000_000))
+def test_a_link_carries_traffic_and_nothing_else_changes(records):
+    slow, fast = (
+        numbers.numbers_at(records, numbers.SliderValues(speed=s)) for s in (64, 1_000_000)
+    )
     assert (
         slow.seconds > fast.seconds
         and slow.together == fast.together
@@ -149,12 +151,14 @@ def test_the_gain_says_what_its_interval_allows():
     assert close.verdict == "unclear" and close.low < 0.02 < close.high
 
 
-def test_alone_is_the_better_of_the_two_ways_in_daily_work(shelf):
-    shown = numbers.live_numbers(shelf)
-    assert shown.alone == max(run.result["own_mix_accuracy"] for run in shelf.alone_live())
+def test_alone_is_the_better_of_the_two_ways_in_daily_work(records):
+    shown = numbers.live_numbers(records)
+    assert shown.alone == max(
+        run.result["own_mix_accuracy"] for run in records.live_local_baselines()
+    )
 
 
-def test_a_weak_result_stays_visible(shelf, demo):
+def test_a_weak_result_stays_visible(records, demo):
     demo.stage.companies.value, demo.stage.privacy.value = 2, 3
     assert "Does not pay" in demo.stage.pages[4].value and "\u2212" in demo.stage.pages[4].value
 
@@ -176,7 +180,7 @@ def test_opens_without_importing_what_trains():
 
 def test_shows_one_step_at_a_time(demo):
     for step in (2, 3, 4, 5, 9, 0):
-        demo.go(step)
+        demo.show_step(step)
         seen = [
             place for place, box in demo.stage.boxes.items() if "fk-off" not in box._dom_classes
         ]
@@ -186,9 +190,9 @@ def test_shows_one_step_at_a_time(demo):
 
 
 def test_all_words_change_with_the_language(demo):
-    demo.replay()
-    demo.go(4)
-    demo.speak("ja")
+    demo.show_recorded()
+    demo.show_step(4)
+    demo.set_language("ja")
     stage = demo.stage
     said = [
         *stage.pages.values(),
@@ -207,12 +211,12 @@ def test_all_words_change_with_the_language(demo):
         stage.go.description == "実行"
         and stage.frames[4].children[0].layout.annotations[0].text == "<b>正答率（%）</b>"
     )
-    demo.speak("en")
+    demo.set_language("en")
     assert "Recorded run" in stage.status.value
 
 
 def test_sliders_change_numbers_and_the_live_figure(demo):
-    demo.go(4)
+    demo.show_step(4)
     figure, stage = demo.stage.frames[4].children[0], demo.stage
     before, labels = stage.pages[4].value, stage.labels["speed"].value
     stage.companies.value = 3
@@ -238,8 +242,8 @@ def test_sliders_change_numbers_and_the_live_figure(demo):
 
 
 def test_replay_shows_the_shipped_run_at_once(demo):
-    demo.replay()
-    assert demo.recorded and demo.record == demo.shelf.live
+    demo.show_recorded()
+    assert demo.recorded and demo.record == demo.records.live
     assert "83.5%" in demo.stage.tiles.value and "nothing was computed" in demo.stage.status.value
 
 
@@ -269,20 +273,20 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
 
 def test_the_brief_is_about_what_was_chosen(demo):
     demo.stage.companies.value, demo.stage.privacy.value = 4, 1
-    here = demo.chosen
-    assert here[0] is demo.shelf.shared(4, "eps8") and {run.method for run in here} == {
+    here = demo.brief_runs
+    assert here[0] is demo.records.federated(4, "eps8") and {run.method for run in here} == {
         "federated",
         *settings.BASELINES,
     }
     demo.stage.about.value = "run"
-    assert demo.chosen[0] is demo.shelf.live
+    assert demo.brief_runs[0] is demo.records.live
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "ja"])
 def test_the_brief_is_written_and_handed_over_as_data(demo, lang, tmp_path):
-    demo.speak(lang)
-    demo.brief(wait=True)
+    demo.set_language(lang)
+    demo.make_brief(wait=True)
     links = re.findall(r'download="([^"]+)" href="(data:[^;]+)', demo.stage.links.value)
     assert [name for name, _ in links] == [f"fedkit-brief.{lang}.html", f"fedkit-brief.{lang}.pptx"]
     assert len(list(tmp_path.glob("showcase-*"))) == 1
@@ -292,11 +296,11 @@ def test_the_brief_is_written_and_handed_over_as_data(demo, lang, tmp_path):
 def test_a_real_run_ends_with_its_record(demo):
     demo.run(wait=True)
     assert demo.record.finished and demo.record.data == {
-        **demo.shelf.live.data,
+        **demo.records.live.data,
         "notes": demo.record.data["notes"],
     }
     assert (
-        abs(numbers.own_accuracy(demo.record) - numbers.own_accuracy(demo.shelf.live)) < 0.03
+        abs(numbers.own_accuracy(demo.record) - numbers.own_accuracy(demo.records.live)) < 0.03
         and "Finished" in demo.stage.status.value
     )
 

@@ -170,7 +170,10 @@ def _bar_name(bar: Bar) -> list[tuple[str, str]]:
 
 def _bar(bar: Bar, y: float, x0: float, x1: float, lang: str) -> str:
     middle, lines = y + _bar_pitch(bar) / 2, _bar_name(bar)
-    at = lambda share: x0 + min(max(share, 0.0), 1.0) * (x1 - x0)  # noqa: E731
+
+    def at(share: float) -> float:
+        return x0 + min(max(share, 0.0), 1.0) * (x1 - x0)
+
     start = middle - 5.5 * len(lines) + 9
     parts = [
         _text(0, start + 11 * i, line, 10.5 if c == INK else 9.5, c)

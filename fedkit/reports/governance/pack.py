@@ -116,7 +116,7 @@ def _recorded_hashes(path: Path) -> dict[str, str]:
 
 
 def _write_file(path: Path, body: bytes) -> None:
-    """Write atomically beside the target, and never through a link."""
+    """Write to a temporary file, then rename it: never half a file, never through a link."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.unlink(missing_ok=True)
     with open(temporary, "xb") as file:

@@ -1,8 +1,7 @@
-"""The bench panel: change who has what and train again, or change the network and see it at once.
+"""The bench panel: change the clients and train again, or change the network and see it at once.
 
-Training runs in a thread that sets widget values and nothing else: it never prints.
-`run(wait=True)` and `wait()` raise what the thread raised, so an executed notebook fails when its
-training fails.
+Training runs in a thread that sets widget values and never prints. `run(wait=True)` and `wait()`
+raise what the thread raised, so an executed notebook fails when its training fails.
 """
 
 from __future__ import annotations
@@ -34,15 +33,13 @@ from fedkit.widgets.bench.text import parse_settings
 from fedkit.widgets.bench.views import draw_scene, measured_states, scene_figure
 
 RunRounds = Callable[..., Iterator[Run]]
-MAX_RESULTS = 3  # results that are shown beside each other
+MAX_RESULTS = 3  # shown in one figure
 
 
 def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
-    """The panel; where widgets cannot run, a static figure of one run, with the reason as its
-    title.
+    """Return the panel, or without widgets a static figure of one run, titled with the reason.
 
-    config: the settings to begin with; those that the panel does not offer (data, model, seed, ...)
-    stay.
+    config: the first settings; those that the panel does not offer (data, model, seed, ...) stay.
     """
     try:
         return BenchPanel(config)
@@ -55,9 +52,7 @@ def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
 
 
 def static_figure(config: RunConfig, reason: str) -> go.Figure:
-    """One run with the settings as they are, as a figure that needs no widgets. reason:
-    its title.
-    """
+    """Train once with `config` and return a figure that needs no widgets, titled `reason`."""
     job = prepare(config)
     shown = (("", runner.run(config, job=job)),)
     world = WorldControls(config.link, config.devices, config.deadline)
@@ -67,23 +62,22 @@ def static_figure(config: RunConfig, reason: str) -> go.Figure:
 
 @dataclass
 class BenchResult:
-    """A run of the panel, with the settings it was asked for; its record grows while it trains."""
+    """A run of the panel and its settings; the record grows while it trains."""
 
     config: RunConfig
     record: Run | None = None
 
 
 class BenchPanel:
-    """Controls, a queue of one, and one live figure.
+    """Controls, a queue of one run, and one live figure.
 
-    results: the last three, the latest last. rounds: what trains, with the arguments of
-    `runner.rounds`.
+    results: the last three, the latest last. rounds: the function that trains, with the arguments
+    of `runner.run_rounds`.
     """
 
     def __init__(self, config: RunConfig | None = None, rounds: RunRounds = runner.run_rounds):
-        from fedkit.widgets.bench.controls import (
-            Controls,  # ImportError where there is no ipywidgets
-        )
+        # imported here: ImportError where there is no ipywidgets
+        from fedkit.widgets.bench.controls import Controls
 
         config = config or RunConfig()
         self.corpus, self._run_rounds, self.results = _load_corpus(config), rounds, []
@@ -93,7 +87,7 @@ class BenchPanel:
             self._train, self._show_queue, self._finish
         )
         self.frame = self._count_labels()
-        # wrapped last: what it holds now is what a browser opens with
+        # made last: a browser opens with what the figure holds now
         self.figure = go.FigureWidget(draw_scene(self.scene))
         self.view = self.controls.lay_out(self.figure)
         self._listen()
@@ -110,7 +104,7 @@ class BenchPanel:
 
     @property
     def settings(self) -> RunConfig:
-        """The settings as the controls stand, ready for `fedkit.run`."""
+        """The current settings of the controls, ready for `fedkit.run`."""
         return self.controls.settings()
 
     @property
@@ -124,15 +118,13 @@ class BenchPanel:
         return next((r.record for r in reversed(self.results) if r.record is not None), None)
 
     def load(self, text: str) -> None:
-        """Set every control to the settings in a TOML or JSON text. Raises FedkitError and changes
-        nothing if it cannot.
+        """Set every control to the settings in a TOML or JSON text.
+
+        Raises FedkitError, and changes nothing, if the text holds no valid settings.
         """
         config = parse_settings(text)
-        corpus = (
-            self.corpus
-            if _corpus_settings(config) == _corpus_settings(self.settings)
-            else _load_corpus(config)
-        )
+        same = _corpus_settings(config) == _corpus_settings(self.settings)
+        corpus = self.corpus if same else _load_corpus(config)
         with self._lock:
             self.corpus = corpus
             self._updating = True
@@ -147,10 +139,9 @@ class BenchPanel:
         return self.queue.running
 
     def run(self, wait: bool = False) -> None:
-        """Train in a thread with the settings as they stand; while a run trains, line them up as
-        the next one.
+        """Train in a thread with the current settings; while a run trains, queue them as the next.
 
-        wait: until nothing trains or waits, and raise what training raised.
+        wait: return only when nothing trains or waits, and raise what training raised.
         """
         answer = self.queue.submit(self.settings)
         if answer == "same":
@@ -159,18 +150,16 @@ class BenchPanel:
             self.wait()
 
     def wait(self) -> None:
-        """Until training has ended. Raises what the thread raised; that somebody pressed Cancel is
-        no error.
-        """
+        """Wait until training has ended; raise what the thread raised, except for Cancel."""
         self.queue.wait()
 
     def cancel(self) -> None:
-        """Stop before the next training step and forget what waits; finished rounds stay."""
+        """Stop before the next training step and empty the queue; finished rounds stay."""
         self.controls.show_status("Stopping before the next training step ...")
         self.queue.cancel()
 
     def _train(self, config: RunConfig, cancel: threading.Event) -> None:
-        """What the thread does for one item of the queue."""
+        """Train one run of the queue, in the thread."""
         self.controls.show_status("Reading the base model ...", 0.0)
         result = BenchResult(config)
         same = _corpus_settings(config) == _corpus_settings(self.settings)
@@ -189,16 +178,14 @@ class BenchPanel:
             self._redraw()
 
     def _finish(self, error: Exception | None) -> None:
-        """However a run ends, the panel can be used again."""
+        """Show how a run ended; the panel stays usable after an error."""
         if isinstance(error, Cancelled):
             self.controls.show_status(f"Cancelled: {figure_text(error, 160)}.")
         elif error is not None:
             self.controls.show_error(error)
         elif not self.running:
-            right, took = (
-                formatting.percent(self.record.rounds[-1].accuracy),
-                sum(r.seconds for r in self.record.rounds),
-            )
+            right = formatting.percent(self.record.rounds[-1].accuracy)
+            took = sum(r.seconds for r in self.record.rounds)
             words = (
                 f"Finished: {right} of {self.record.data['test']:,} test examples are right;"
                 f" {formatting.seconds(took)} measured."
@@ -207,11 +194,8 @@ class BenchPanel:
         self._show_estimate()
 
     def _show_progress(self, now: Progress) -> None:
-        left = (
-            ""
-            if now.remaining_seconds is None
-            else f" &nbsp; <b>{now.remaining_seconds:.0f} s left</b>"
-        )
+        seconds = now.remaining_seconds
+        left = "" if seconds is None else f" &nbsp; <b>{seconds:.0f} s left</b>"
         good = "" if now.accuracy is None else f", {formatting.percent(now.accuracy)} right"
         client = f", {figure_text(now.client)}" if now.client else ""
         where = (
@@ -222,10 +206,8 @@ class BenchPanel:
 
     def _show_queue(self) -> None:
         now, waits = self.queue.current, self.queue.waiting
-        self.controls.show_queue(
-            now is not None,
-            _describe_difference(now, waits) if waits is not None and now is not None else "",
-        )
+        both = waits is not None and now is not None
+        self.controls.show_queue(now is not None, _describe_difference(now, waits) if both else "")
 
     # ---- the picture
 
@@ -250,9 +232,7 @@ class BenchPanel:
             )
 
     def _on_train_setting(self) -> None:
-        """A control that needs training moved: the table is dealt anew at once; the curves wait for
-        Run.
-        """
+        """Deal the data anew after a setting of training changed; the curves wait for Run."""
         if self._updating:
             return
         try:
@@ -266,9 +246,7 @@ class BenchPanel:
         self._show_estimate()
 
     def _redraw(self) -> None:
-        """From the records there are; nothing is trained. Called from the thread and from the
-        sliders.
-        """
+        """Redraw the recorded results, without training; called by the thread and by sliders."""
         if self._updating:
             return
         with self._lock:
@@ -281,7 +259,7 @@ class BenchPanel:
 
     @property
     def scene(self) -> Scene:
-        """What the picture shows now."""
+        """What the figure shows now."""
         done = [r for r in self.results if r.record is not None]
         names = name_configs([r.config for r in done])
         names = [
@@ -305,7 +283,7 @@ class BenchPanel:
         return self.running and result is self.results[-1] and result.config == self.queue.current
 
     def _show_estimate(self) -> None:
-        """The estimate of what Run would take."""
+        """Show the time and memory that Run would take."""
         before = [r.record for r in self.results if r.record is not None]
         held = len(self.corpus.test)
         texts = self.corpus.test.texts[:200]
@@ -315,7 +293,7 @@ class BenchPanel:
         )
 
     def _count_labels(self):
-        """Clients x labels, as they would be dealt now."""
+        """Return a frame of clients x labels: training examples, as they would be dealt now."""
         c = self.settings
         return count_client_labels(
             self.corpus, deal(self.corpus, c.partition, c.clients, c.examples_per_client, c.seed)
@@ -323,7 +301,7 @@ class BenchPanel:
 
 
 def _corpus_settings(config: RunConfig) -> tuple:
-    """What decides which corpus is read."""
+    """Return the settings that decide which corpus is read."""
     c = config
     return (c.data, c.text, c.label, client_column(c.partition, c.client), c.encoding, c.seed)
 
@@ -334,7 +312,7 @@ def _load_corpus(config: RunConfig):
 
 
 def _describe_difference(now: RunConfig, waits: RunConfig) -> str:
-    """What is other in the run that waits, in words."""
+    """Return in words how the settings of the queued run differ from those of the current one."""
     then, next_ = now.to_dict(), waits.to_dict()
     return (
         ", ".join(describe_setting(k, v) for k, v in next_.items() if then[k] != v)

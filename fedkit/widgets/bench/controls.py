@@ -1,6 +1,4 @@
-"""The bench panel's controls: widgets, their words, and how they stand on the page. They know
-nothing of training.
-"""
+"""The widgets of the bench panel, their words and their layout; nothing here trains."""
 
 from __future__ import annotations
 
@@ -31,7 +29,10 @@ RUN, NEXT = "Run", "Run next"
 
 
 class Controls:
-    """inputs: {name: widget}, see `widget_settings.offers`. Values are set from any thread."""
+    """The widgets of the panel; their values may be set from any thread.
+
+    inputs: {name: widget} of every entry of `settings.control_specs`.
+    """
 
     def __init__(self, config: RunConfig):
         self.config, self.specs = config, control_specs(config)
@@ -60,13 +61,8 @@ class Controls:
             layout=w.Layout(flex="1 1 auto", width="auto"),
             style={"bar_color": BLUE},
         )
-        self.estimate, self.status, self.waiting, self.command = (
-            w.HTML(),
-            w.HTML(),
-            w.HTML(),
-            w.HTML(),
-        )
-        self.refused = w.HTML()
+        self.estimate, self.status, self.waiting = w.HTML(), w.HTML(), w.HTML()
+        self.command, self.refused = w.HTML(), w.HTML()
         self.views = w.ToggleButtons(
             options=[(kind.title, name) for name, kind in VIEWS.items()],
             tooltips=[kind.help for kind in VIEWS.values()],
@@ -78,10 +74,8 @@ class Controls:
             layout=w.Layout(width="300px"),
             style={"description_width": "50px"},
         )
-        self.text, self.box = (
-            _area("The settings as they stand, as a file for fedkit sweep"),
-            _area("Paste settings here"),
-        )
+        self.text = _area("The settings as they stand, as a file for fedkit sweep")
+        self.box = _area("Paste settings here")
         self.link, self.trouble = w.HTML(), w.HTML()
         self.load = w.Button(
             description="Load",
@@ -93,15 +87,15 @@ class Controls:
         self._enable_controls()
 
     def values(self) -> dict[str, Any]:
-        """{name: value} of every control."""
+        """Return {name: value} of every control."""
         return {name: control.value for name, control in self.inputs.items()}
 
     def settings(self) -> RunConfig:
-        """The config as the controls stand."""
+        """Return the config with the controls' current values."""
         return apply_values(self.config, self.values())
 
     def set(self, config: RunConfig) -> None:
-        """Move every control to `config`; what they do not say is taken from it too."""
+        """Set every control to its value in `config`, whose other settings are kept as well."""
         self.config, self.specs = config, control_specs(config)
         now = control_values(config)
         for name, spec in self.specs.items():
@@ -110,38 +104,34 @@ class Controls:
                 control.options = options
             control.value = now[name]
 
-    # ---- what they say
+    # ---- messages
 
     def show_status(self, words: str, done: float | None = None) -> None:
-        """One line of HTML under the buttons. done: of the progress bar, 0 to 1."""
+        """Show one line of HTML under the buttons. done: share of the progress bar, 0 to 1."""
         self.status.value = f"<div role='status' style='line-height:1.4'>{words}</div>"
         self.bar.value = self.bar.value if done is None else done
 
     def show_error(self, error: Exception) -> None:
-        """The error as one line; words from data cannot become tags."""
+        """Show an error as one escaped line."""
         self.show_status(
             f"<span style='color:{RED}'><b>Did not run.</b> {error_line(error)}</span>", 0.0
         )
 
     def show_queue(self, running: bool, waits: str) -> None:
-        """What the buttons do while a run trains. waits: the settings in the queue, in words; ''
-        for none.
-        """
+        """Set the buttons, and show the queued settings. waits: these in words; '' for none."""
         self.stop.disabled, self.go.description = not running, NEXT if running else RUN
         words = (
-            f"<b>Next:</b> {figure_text(waits, 120)} <span style='color:{MUTED}'>(Cancel forgets"
-            " it)</span>"
-            if waits
-            else ""
+            f"<b>Next:</b> {figure_text(waits, 120)}"
+            f" <span style='color:{MUTED}'>(Cancel forgets it)</span>"
         )
-        self.waiting.value = f"<div style='line-height:1.4'>{words}</div>" if words else ""
+        self.waiting.value = f"<div style='line-height:1.4'>{words}</div>" if waits else ""
 
     def show_estimate(self, words: str) -> None:
-        """The estimate before Run, in italics as everything that is not measured."""
+        """Show the estimate of a run, in italics as everything that is not measured."""
         self.estimate.value = _small(f"▨ <i>Run would take {figure_text(words, 160)}</i>")
 
     def show_settings(self, config: RunConfig, line: str) -> None:
-        """The settings as text and as a command, and why they would be refused if they would."""
+        """Show the settings as text and as a command, and why a run would refuse them, if so."""
         reason = refusal_reason(config)
         self.refused.value = (
             f"<div style='color:{RED};line-height:1.4'><b>Would be refused:</b> {reason}</div>"
@@ -149,32 +139,30 @@ class Controls:
             else ""
         )
         self.command.value = _small(
-            "The same from a terminal:<br><code"
-            f" style='overflow-wrap:anywhere'>{figure_text(line, 600)}</code>"
+            "The same from a terminal:<br>"
+            f"<code style='overflow-wrap:anywhere'>{figure_text(line, 600)}</code>"
         )
         self.text.value = settings_toml(config)
         self.link.value = download_link(self.text.value)
         self._enable_controls()
 
     def set_rounds(self, numbers: list[int]) -> None:
-        """The rounds that the Gantt picture can show."""
+        """Offer these rounds for the Gantt chart."""
         options = (("last", -1), *((f"{n}" if n else "first exchange", n) for n in numbers))
         if tuple(self.round.options) != options:
             kept = self.round.value if self.round.value in {n for _, n in options} else -1
             self.round.options, self.round.value = options, kept
 
     def _enable_controls(self) -> None:
-        """Grey out what does not apply: a rank where nothing has one, a latency where the line
-        brings its own.
-        """
+        """Disable the rank of a tuning without one, and the latency of a line that includes one."""
         self.inputs["rank"].disabled = not has_rank(self.inputs["tune"].value)
         self.inputs["latency"].disabled = has_fixed_latency(self.inputs["bandwidth"].value)
         self.round.layout.visibility = "visible" if self.views.value == "gantt" else "hidden"
 
-    # ---- what they call
+    # ---- events
 
     def on_change(self, trains: bool, call: Callable[[], None]) -> None:
-        """Call when a control moves: of those that need training, or of those that only redraw."""
+        """Call when a control changes: one that needs training, or one that only redraws."""
         for name, control in self.inputs.items():
             if self.specs[name].trains == trains:
                 control.observe(lambda _: call(), names="value")
@@ -189,12 +177,10 @@ class Controls:
         for button, call in ((self.go, run), (self.stop, cancel), (self.load, load)):
             button.on_click(lambda _, call=call: call())
 
-    # ---- how they stand
+    # ---- layout
 
     def lay_out(self, figure: w.DOMWidget) -> w.VBox:
-        """What needs training on the left, what redraws on the right, then the views, the figure,
-        the settings as text.
-        """
+        """Return the page: controls that train, controls that redraw, views, figure, settings."""
         cells = {name: self._cell(name) for name in self.inputs}
         train = [cell for name, cell in cells.items() if self.specs[name].trains]
         world = [cell for name, cell in cells.items() if not self.specs[name].trains]
@@ -220,12 +206,9 @@ class Controls:
         return w.VBox([top, views, figure, self._texts()])
 
     def _cell(self, name: str) -> w.VBox:
-        half = (
-            {"width": "50%", "min_width": "262px"} if self.specs[name].trains else {"width": "100%"}
-        )
-        return w.VBox(
-            [self.inputs[name], w.HTML(_small(self.specs[name].help, 92))], layout=w.Layout(**half)
-        )
+        spec = self.specs[name]
+        size = {"width": "50%", "min_width": "262px"} if spec.trains else {"width": "100%"}
+        return w.VBox([self.inputs[name], w.HTML(_small(spec.help, 92))], layout=w.Layout(**size))
 
     def _texts(self) -> w.Accordion:
         keep = w.VBox(
@@ -249,7 +232,7 @@ class Controls:
 
 
 def refusal_reason(config: RunConfig) -> str:
-    """Why a run with these settings would be refused, as one line; '' if it would not."""
+    """Return why a run with these settings would be refused, as one line; '' if it would not."""
     from fedkit.experiments.job import check_config
 
     try:
@@ -260,17 +243,13 @@ def refusal_reason(config: RunConfig) -> str:
 
 
 def error_line(error: Exception) -> str:
-    """The first line of an error, safe in a page; its kind before it where that is not the kit's
-    own.
-    """
+    """Return the first line of an error, escaped, after its class unless that is FedkitError."""
     kind = "" if type(error).__name__ == "FedkitError" else f"{type(error).__name__}: "
     return figure_text(kind + (str(error).strip() or "no reason given").splitlines()[0], 300)
 
 
 def _input(spec: ControlSpec, value: Any) -> w.Widget:
-    """A slider over named steps, or a drop-down. Both take the arrow keys; a slider that redraws
-    does so while it moves.
-    """
+    """Return a drop-down or a slider over named steps; one that redraws does so as it moves."""
     style, row = {"description_width": "88px"}, w.Layout(width="98%")
     shared = {
         "options": list(spec.options.items()),
@@ -306,7 +285,5 @@ def _area(words: str) -> w.Textarea:
 
 
 def _small(words: str, left: int = 0) -> str:
-    return (
-        f"<div style='color:{MUTED};font-size:12px;line-height:1.3;margin:-4px 0 3px"
-        f" {left}px'>{words}</div>"
-    )
+    style = f"color:{MUTED};font-size:12px;line-height:1.3;margin:-4px 0 3px {left}px"
+    return f"<div style='{style}'>{words}</div>"

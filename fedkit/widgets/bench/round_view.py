@@ -39,14 +39,11 @@ def view_round(scene: Scene) -> View:
 def _view_timed_round(now: RoundTime, times: RoundEnds) -> View:
     bars, took = now.visits, max(now.ended - now.began, 1e-9)
     names = [bar.client for bar in bars]
-    n, reach = (
-        len(names),
-        nice_limit(1.02 * max([took, *(bar.uploaded - now.began for bar in bars)])),
-    )
-    foot = (
-        n - 0.4 + (0.55 * n if times.reasons else 0.0)
-    )  # room below the last client, for the badge
-    # an asynchronous visit began earlier
+    n = len(names)
+    reach = nice_limit(1.02 * max([took, *(bar.uploaded - now.began for bar in bars)]))
+    # room below the last client, for the badge
+    foot = n - 0.4 + (0.55 * n if times.reasons else 0.0)
+    # an asynchronous visit may begin before the round
     first = min([0.0, *(bar.began - now.began for bar in bars)])
     x = {
         "title": "<i>Modelled</i> seconds since the round began",
@@ -56,11 +53,9 @@ def _view_timed_round(now: RoundTime, times: RoundEnds) -> View:
     # room above the first client for the word "deadline"
     head = -0.6 if now.deadline is None else -0.6 - 0.09 * n - 0.2
     y = client_axis(names) | {"range": [foot, head]}
-    notes = (
-        [new_run_badge(times.reasons, "this is what was recorded, at other times")]
-        if times.reasons
-        else []
-    )
+    notes = []
+    if times.reasons:
+        notes = [new_run_badge(times.reasons, "this is what was recorded, at other times")]
     marks = [_outcomes(bars, now, reach), *_deadline(now, n, reach, head)]
     return View(_finding(now, took), _legend(bars), marks, _phases(bars, now), x, y, notes)
 

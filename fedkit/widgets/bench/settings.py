@@ -1,7 +1,6 @@
-"""What the bench panel offers: every control's name, unit, steps and one-line help; and a config as
-their positions.
+"""The controls of the bench panel: title, steps and help of each, and their values for a config.
 
-To offer one more setting: an entry in `offers`, a line in `standing`, and a line in `applied`.
+To offer one more setting, extend `control_specs`, `control_values` and `apply_values`.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ DEADLINES = {"none": 0.0} | {
     formatting.seconds(s).replace(".0", ""): float(s) for s in (0.5, 1, 2, 5, 10, 20, 60)
 }
 DEADLINES |= {"5 min": 300.0, "15 min": 900.0, "1 h": 3600.0}
-MIXES = {  # those of which every name is in DEVICES are offered
+MIXES = {  # offered where every name is in DEVICES
     "old PCs 70 %, GPU servers 30 %": "old-pc=0.7,gpu-server=0.3",
     "laptops 50 %, old PCs 50 %": "laptop=0.5,old-pc=0.5",
     "phones 50 %, laptops 50 %": "phone=0.5,laptop=0.5",
@@ -63,36 +62,30 @@ COUNTS = {
     "rank": (1, 2, 4, 8, 16, 32),
     "rounds": (*range(1, 11), 12, 15, 20, 30, 50),
 }
-# no names: they are redrawn
+# settings left out of the names of results: they only change the redrawn figure
 REDRAWN = ("link", "devices", "server_link", "pace", "device", "dtype", "engine")
 
 
 @dataclass(frozen=True)
 class ControlSpec:
-    """A control. title: with its unit where the steps do not say it. options: {words: value}. help:
-    one line.
-    """
+    """A control of the panel."""
 
-    title: str
-    options: dict[str, Any]
-    help: str
+    title: str  # with its unit where the steps have none
+    options: dict[str, Any]  # {words: value}
+    help: str  # one line
     menu: bool = False  # a drop-down; else a slider over the steps
-    trains: bool = True  # False: the picture is redrawn, nothing is trained
+    trains: bool = True  # False: the figure is redrawn, nothing is trained
 
 
 def control_specs(config: RunConfig) -> dict[str, ControlSpec]:
-    """Every control by name; a value of `config` that is not among the steps becomes one
-    of them.
-    """
+    """Return every control by name; a value of `config` that is no step becomes one."""
     now = control_values(config)
-    ways = {name: name for name in STRATEGIES}
-    return {
+    strategies = {name: name for name in STRATEGIES}
+    specs = {
         "clients": ControlSpec(
             "Clients", _count_options("clients", "client", now), "Companies that take part."
         ),
-        "skew": ControlSpec(
-            "Their text", _add_option(SKEWS, now["skew"]), "How unlike their label mixes are."
-        ),
+        "skew": ControlSpec("Their text", SKEWS, "How unlike their label mixes are."),
         "rounds": ControlSpec(
             "Rounds", _count_options("rounds", "round", now), "How often they train and send."
         ),
@@ -102,70 +95,39 @@ def control_specs(config: RunConfig) -> dict[str, ControlSpec]:
             "Passes over their text in a round.",
         ),
         "tune": ControlSpec(
-            "Tuning",
-            _add_option({n: n for n in TUNERS}, now["tune"]),
-            "What is trained, and travels.",
-            menu=True,
+            "Tuning", {n: n for n in TUNERS}, "What is trained, and travels.", menu=True
         ),
         "rank": ControlSpec(
             "Rank", _count_options("rank", "rank", now), "Width of the small matrices."
         ),
-        "wire": ControlSpec(
-            "Wire", _add_option(WIRES, now["wire"]), "How updates are made small.", menu=True
-        ),
+        "wire": ControlSpec("Wire", WIRES, "How updates are made small.", menu=True),
         "strategy": ControlSpec(
-            "Strategy",
-            _add_option(ways, now["strategy"]),
-            "What the server does with them.",
-            menu=True,
+            "Strategy", strategies, "What the server does with them.", menu=True
         ),
         "privacy": ControlSpec(
-            "Privacy",
-            _add_option(PRIVACIES, now["privacy"]),
-            "Noise at each site, for a promise.",
-            menu=True,
+            "Privacy", PRIVACIES, "Noise at each site, for a promise.", menu=True
         ),
-        "secure": ControlSpec(
-            "Secure sum",
-            _add_option(SECURES, now["secure"]),
-            "Not secure, for teaching.",
-            menu=True,
-        ),
-        "lost": ControlSpec(
-            "Drop-outs", _add_option(DROPOUTS, now["lost"]), "Uploads lost, by chance."
-        ),
+        "secure": ControlSpec("Secure sum", SECURES, "Not secure, for teaching.", menu=True),
+        "lost": ControlSpec("Drop-outs", DROPOUTS, "Uploads lost, by chance."),
         "bandwidth": ControlSpec(
-            "Bandwidth",
-            _add_option(SPEEDS, now["bandwidth"]),
-            "Each client's line, each way.",
-            trains=False,
+            "Bandwidth", SPEEDS, "Each client's line, each way.", trains=False
         ),
-        "latency": ControlSpec(
-            "Latency",
-            _add_option(LATENCIES, now["latency"]),
-            "Delay of a message, one way.",
-            trains=False,
-        ),
+        "latency": ControlSpec("Latency", LATENCIES, "Delay of a message, one way.", trains=False),
         "devices": ControlSpec(
-            "Their PCs",
-            _add_option(_device_options(), now["devices"]),
-            "Speed against this machine.",
-            menu=True,
-            trains=False,
+            "Their PCs", _device_options(), "Speed against this machine.", menu=True, trains=False
         ),
         "deadline": ControlSpec(
-            "Deadline",
-            _add_option(DEADLINES, now["deadline"]),
-            "Then the server waits no longer.",
-            trains=False,
+            "Deadline", DEADLINES, "Then the server waits no longer.", trains=False
         ),
+    }
+    return {
+        name: replace(spec, options=_add_option(spec.options, now[name]))
+        for name, spec in specs.items()
     }
 
 
 def control_values(config: RunConfig) -> dict[str, Any]:
-    """{control: value} for `config`. `auto` of who has what stands at 'unlike': the panel always
-    deals anew.
-    """
+    """Return {control: value} for `config`; partition 'auto' becomes 'unlike'."""
     name, _ = parse_spec(config.tune)
     speed, latency = _split_line(config.link)
     return {
@@ -180,23 +142,17 @@ def control_values(config: RunConfig) -> dict[str, Any]:
         "lost": float(_parse_faults(config.faults).get("lost", 0.0)),
         "privacy": config.privacy,
         "secure": config.secure,
-        # a slider knows no None
         "bandwidth": speed,
         "latency": latency,
         "devices": config.devices,
-        "deadline": config.deadline or 0.0,
+        "deadline": config.deadline or 0.0,  # 0 for None, which a slider cannot hold
     }
 
 
 def apply_values(config: RunConfig, values: dict[str, Any]) -> RunConfig:
-    """`config` with the controls' values; what they do not say (other parameters, other faults)
-    stays.
-    """
-    link = (
-        values["bandwidth"]
-        if has_fixed_latency(values["bandwidth"])
-        else f"{values['bandwidth']}/{values['latency']}"
-    )
+    """Return `config` with the controls' values; other parameters and faults stay."""
+    link = values["bandwidth"]
+    link += "" if has_fixed_latency(link) else f"/{values['latency']}"
     rates = {k: v for k, v in _parse_faults(config.faults).items() if k != "lost"}
     rates |= {"lost": f"{values['lost']:g}"} if values["lost"] else {}
     return replace(
@@ -218,7 +174,7 @@ def apply_values(config: RunConfig, values: dict[str, Any]) -> RunConfig:
 
 
 def has_fixed_latency(bandwidth: str) -> bool:
-    """Is this a whole line (a profile or a mix), which has a latency of its own?"""
+    """Return whether this is a profile or a mix of links, which includes a latency."""
     try:
         parse_link(f"{bandwidth}/1ms")
         return False
@@ -227,13 +183,13 @@ def has_fixed_latency(bandwidth: str) -> bool:
 
 
 def has_rank(tune: str) -> bool:
-    """Has this way of tuning a rank?"""
+    """Return whether the tuning method has a rank."""
     name = parse_spec(tune)[0]
     return name in TUNERS and "r" in parameter_types(TUNERS[name])
 
 
 def tuning_rank(tune: str) -> int:
-    """The rank that a tuning asks for; that of its entry if it does not say; 8 if it has none."""
+    """Return the rank in a tuning spec, else the default of its method, else 8."""
     name, options = parse_spec(tune)
     own = {f.name: f.default for f in fields(TUNERS[name])}.get("r", 8) if name in TUNERS else 8
     first = options.get("r") or (options.get("") if has_rank(tune) else None)
@@ -241,27 +197,25 @@ def tuning_rank(tune: str) -> int:
 
 
 def _tune_spec(given: str, name: str, r: int) -> str:
-    """The tuning with this name and rank; other parameters of the given one stay when its name
-    does.
-    """
+    """Return the tuning with this name and rank; other parameters stay if the name does."""
     was, options = parse_spec(given)
     if (name, r) == (was, tuning_rank(given)):
         return given
-    kept = {k: v for k, v in options.items() if k and was == name} | (
-        {"r": r} if has_rank(name) else {}
-    )
+    kept = {k: v for k, v in options.items() if k and was == name}
+    kept |= {"r": r} if has_rank(name) else {}
     order = sorted(kept.items(), key=lambda item: item[0] != "r")
     return name + ":" * bool(order) + ",".join(f"{k}={v}" for k, v in order)
 
 
 def _split_line(link: str) -> tuple[str, str]:
-    """'10mbps/40ms' -> ('10mbps', '40ms'); a profile, a mix, or a line with jitter or loss stays
-    whole.
+    """Return bandwidth and latency of a link: '10mbps/40ms' -> ('10mbps', '40ms').
+
+    A profile, a mix, or a line with jitter or loss stays whole.
     """
     speed, _, latency = link.partition("/")
-    return (
-        (link, "40ms") if has_fixed_latency(speed) or "/" in latency else (speed, latency or "0ms")
-    )
+    if has_fixed_latency(speed) or "/" in latency:
+        return link, "40ms"
+    return speed, latency or "0ms"
 
 
 def _parse_faults(faults: str) -> dict[str, str]:
@@ -287,7 +241,7 @@ def _count_options(name: str, noun: str, now: dict[str, Any]) -> dict[str, int]:
 
 
 def _add_option(options: dict[str, Any], wanted: Any) -> dict[str, Any]:
-    """The options, with `wanted` among them: numbers stay in order, words come last."""
+    """Return the options with `wanted` among them: numbers stay in order, words come last."""
     if wanted in options.values():
         return options
     if isinstance(wanted, float):
@@ -297,7 +251,7 @@ def _add_option(options: dict[str, Any], wanted: Any) -> dict[str, Any]:
 
 
 def _describe_line(value: str) -> str:
-    """'20mbps:2mbps' -> '20 Mbit/s down and 2 Mbit/s up'; other words as they are."""
+    """Return a link in words: '20mbps:2mbps' -> '20 Mbit/s down and 2 Mbit/s up'."""
     try:
         return profiles.describe_link(value).split(" each way")[0].split(", 0 ms")[0]
     except FedkitError:
@@ -305,17 +259,12 @@ def _describe_line(value: str) -> str:
 
 
 def name_configs(configs: Iterable[RunConfig]) -> list[str]:
-    """A short name for each of a few configs: what differs between them; numbered where nothing
-    does.
-    """
+    """Return a short name for each config: what differs between them, else a number."""
     configs = list(configs)
     every = [c.to_dict() for c in configs]
-    told = (
-        [k for k in every[0] if k not in REDRAWN and len({str(v[k]) for v in every}) > 1]
-        if every
-        else []
-    )
-    shown = told or (["clients", "partition"] if len(every) == 1 else [])
+    keys = [k for k in every[0] if k not in REDRAWN] if every else []
+    differing = [k for k in keys if len({str(v[k]) for v in every}) > 1]
+    shown = differing or (["clients", "partition"] if len(every) == 1 else [])
     names = [", ".join(describe_setting(k, v[k]) for k in shown) for v in every]
     return [
         n if names.count(n) == 1 else ", ".join(filter(None, [n, f"run {i}"]))
@@ -324,14 +273,12 @@ def name_configs(configs: Iterable[RunConfig]) -> list[str]:
 
 
 def describe_setting(setting: str, value: Any) -> str:
-    """A setting as a few words: ('clients', 6) -> '6 clients'."""
-    words, private = (
-        {spec: word for word, spec in SKEWS.items()},
-        {spec: word for word, spec in PRIVACIES.items()},
-    )
-    said = {
+    """Return a setting as a few words: ('clients', 6) -> '6 clients'."""
+    skews = {spec: word for word, spec in SKEWS.items()}
+    private = {spec: word for word, spec in PRIVACIES.items()}
+    writers = {
         "clients": lambda v: f"{v} clients",
-        "partition": lambda v: words.get(v, v),
+        "partition": lambda v: skews.get(v, v),
         "rounds": lambda v: f"{v} rounds",
         "local_epochs": lambda v: f"{v} pass{'es' * (v != 1)}",
         "tune": lambda v: v.split(",")[0],
@@ -344,4 +291,6 @@ def describe_setting(setting: str, value: Any) -> str:
         "secure": lambda v: "updates read" if v == "none" else f"{v}: sums only",
         "deadline": lambda v: "no deadline" if v is None else f"deadline {formatting.seconds(v)}",
     }
-    return said[setting](value) if setting in said else f"{setting.replace('_', ' ')} {value}"
+    if setting in writers:
+        return writers[setting](value)
+    return f"{setting.replace('_', ' ')} {value}"

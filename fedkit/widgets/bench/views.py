@@ -94,15 +94,11 @@ def view_by_time(scene: Scene) -> View:
             " (modelled)<extra></extra>"
         )
         curves.append({**curve, "hovertemplate": hover, "opacity": 0.45 if times.reasons else 1.0})
-    reach = max(
-        [
-            60.0,
-            *(
-                slowest_seconds(run) * axis_rounds(scene, run) / max(len(run.rounds), 1)
-                for _, run in scene.runs
-            ),
-        ]
-    )
+    longest = [
+        slowest_seconds(run) * axis_rounds(scene, run) / max(len(run.rounds), 1)
+        for _, run in scene.runs
+    ]
+    reach = max([60.0, *longest])
     end = next((s for s in SECONDS if s >= reach), max(SECONDS))
     x = {
         "type": "log",
@@ -113,9 +109,8 @@ def view_by_time(scene: Scene) -> View:
         "domain": RIGHT,
         "title": "<i>Modelled</i> time (each line is about ten times longer)",
     }
-    notes = _curve_labels(scene) + (
-        [new_run_badge(why, "press Run; this curve is no forecast")] if why else []
-    )
+    notes = _curve_labels(scene)
+    notes += [new_run_badge(why, "press Run; this curve is no forecast")] if why else []
     key = "<b>How good, how soon</b>   ○ - -  accuracy measured, <i>time modelled</i>"
     return View(_time_finding(scene, clocks), key, curves, x=x, y=ACCURACY_AXIS, notes=notes)
 
@@ -151,30 +146,17 @@ def view_by_client(scene: Scene) -> View:
         return _view_each_client(own, states[-1], head)
     x = {"title": "Round", "domain": RIGHT, "autorange": False, **_round_axis(scene)}
     worst = [100 * r.worst_client_accuracy for r in states]
-    curves = (
-        [_curve([r.round for r in states], states, COLOURS[-1], "circle", "solid")]
-        if states
-        else []
-    )
-    curves += (
-        [
-            {
-                **_curve([r.round for r in states], states, WORST_COLOUR, "triangle-down", "solid"),
-                "y": worst,
-            }
-        ]
-        if states
-        else []
-    )
-    hover = "round %{customdata}<br>%{y:.1f} % (measured)<extra></extra>"
-    ends = (
-        [
+    curves, ends = [], []
+    if states:
+        numbers = [r.round for r in states]
+        every = _curve(numbers, states, COLOURS[-1], "circle", "solid")
+        lowest = _curve(numbers, states, WORST_COLOUR, "triangle-down", "solid") | {"y": worst}
+        curves = [every, lowest]
+        ends = [
             (100 * states[-1].accuracy, "all test examples", COLOURS[-1]),
             (worst[-1], "worst client", WORST_COLOUR),
         ]
-        if states
-        else []
-    )
+    hover = "round %{customdata}<br>%{y:.1f} % (measured)<extra></extra>"
     return View(
         _client_finding(states),
         head,
@@ -241,9 +223,8 @@ def _time_finding(scene: Scene, clocks: list) -> str:
     times = clocks[-1]
     if times.reasons:
         return f"Only a new run can tell: over this network {'; '.join(times.reasons)}."
-    slower = (
-        "" if scene.world.devices == "as-measured" else f", {short_devices(scene.world.devices)}"
-    )
+    devices = scene.world.devices
+    slower = "" if devices == "as-measured" else f", {short_devices(devices)}"
     return (
         f"{_accuracy_finding(scene, False)}; {formatting.seconds(times.ends[-1])} over"
         f" {short_link(scene.world.link)}{slower}.{_compare_with_previous(scene)}"
@@ -268,9 +249,7 @@ def _accuracy_finding(scene: Scene, stop: bool = True) -> str:
 
 
 def _compare_with_previous(scene: Scene) -> str:
-    """Return the gap to the result before where both have finished; without an interval, as each
-    has one seed.
-    """
+    """Return the gap to the result before if both have finished; one seed each, so no interval."""
     if len(scene.runs) < 2 or not all(run.finished for _, run in scene.runs[-2:]):
         return ""
     (name, before), (_, now) = scene.runs[-2:]
@@ -293,13 +272,11 @@ def _bytes_finding(scene: Scene) -> str:
     if not scene.runs:
         return EMPTY
     run = scene.runs[-1][1]
-    total, sites = (
-        run.total("downlink_bytes") + run.total("uplink_bytes"),
-        max(len(run.data.get("clients", [])), 1),
-    )
+    total = run.total("downlink_bytes") + run.total("uplink_bytes")
+    clients = max(len(run.data.get("clients", [])), 1)
     return (
         f"{formatting.megabytes(total / 1e6)} travelled in {measures.describe_rounds(run)}:"
-        f" {formatting.megabytes(total / 1e6 / sites)} for each client."
+        f" {formatting.megabytes(total / 1e6 / clients)} for each client."
     )
 
 
@@ -313,16 +290,15 @@ def short_link(link: str) -> str:
 
 def short_devices(devices: str) -> str:
     """Return devices in few words: 'half-speed' -> 'PCs: half speed'; a mix by its name here."""
-    return {mix: words for words, mix in MIXES.items()}.get(
-        devices
-    ) or f"PCs: {printable_line(devices, 40).replace('-', ' ')}"
+    words = {mix: words for words, mix in MIXES.items()}.get(devices)
+    return words or f"PCs: {printable_line(devices, 40).replace('-', ' ')}"
 
 
 # ---- parts
 
 
 def measured_states(run: Run) -> list[RoundRecord]:
-    """Return the states before round 1, if it was measured, and after each round."""
+    """Return the state before round 1, if it was measured, and the states after each round."""
     return [*([run.start] if run.start else []), *run.rounds]
 
 

@@ -21,7 +21,6 @@ from fedkit.reports.brief.pictures import (
     widest_first,
 )
 from fedkit.reports.brief.slides import chart_xml as parts
-from fedkit.reports.brief.slides.chart_xml import set_typefaces  # noqa: F401  # slides set theirs by the same
 from fedkit.reports.brief.text_metrics import clean_text, cut_lines, text_width
 from fedkit.results.method_style import method_style
 
@@ -101,7 +100,10 @@ def add_tornado_chart(slide, brief: Brief, box: Sequence[int]) -> None:
     parts.show_every_category(chart.category_axis, 2)
     parts.format_axis(chart.value_axis, f"{words} ({unit})", low / by, high / by, step / by)
     _tick_format(chart.value_axis, form)
-    at = lambda value: plot[0] + plot[2] * (value - low) / (high - low)  # noqa: E731
+
+    def at(value: float) -> float:
+        return plot[0] + plot[2] * (value - low) / (high - low)
+
     said = f"{words} {locale.money(net, back.currency, brief.lang)}"
     wide = min(text_width(said, 12, True) / 72 * INCH / box[2], 1.0)
     start = min(max(at(net) - wide / 2, 0.0), 1.0 - wide)
@@ -181,7 +183,10 @@ def tornado_axis_scale(
         sorted(((s.at_low, s.low_label), (s.at_high, s.high_label)), key=lambda e: e[0])
         for s in shown
     ]
-    room = lambda text: (text_width(end_label(text), 12) + 10) / wide  # noqa: E731
+
+    def room(text: str) -> float:
+        return (text_width(end_label(text), 12) + 10) / wide
+
     low, high = min(net, 0.0, *(e[0][0] for e in ends)), max(net, 0.0, *(e[1][0] for e in ends))
     for _ in range(12):
         over = high - low
