@@ -1,8 +1,8 @@
-"""What the notebooks need beside the kit itself: pictures, sizes for automatic tests.
+"""Helpers of the notebooks: figures, small experiments, sizes for automatic tests.
 
-One module for each lesson that has figures of its own; `assertions` states what a method promises.
-Importing it silences the notes that transformers and opacus print for developers.
-May import: everything below. Nothing imports it but notebooks and tests.
+One module per lesson that has figures of its own; `assertions` checks what a method guarantees.
+Importing the package silences notes of transformers and opacus for developers. May import:
+everything below. Only notebooks and tests import it.
 """
 
 from __future__ import annotations

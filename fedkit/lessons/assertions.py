@@ -1,4 +1,4 @@
-"""What a method promises, as an assertion that fails loudly where the promise is broken."""
+"""Assertions that fail with a sentence where a method breaks its guarantee."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def assert_nothing_lost(
     memory: Params | None = None,
     tolerance: float = 1e-3,
 ) -> None:
-    """What a client gave over all rounds has arrived, or is remembered at the client: sum given =
-    sum received + memory.
+    """Check that all that a client learned was received or is kept: sum given = sum received +
+    memory.
 
     given, received: a client's deltas, round by round. memory: its error feedback after the last
-    one. Raises AssertionError that says which share was lost.
+    round. tolerance: allowed share of the norm. Raises AssertionError that states the share that
+    was lost.
     """
     missing, whole = 0.0, 0.0
     for name in given[0]:
@@ -30,7 +31,8 @@ def assert_nothing_lost(
         left = total - sum(delta[name].double() for delta in received)
         if memory:
             left = left - memory[name].double()
-        missing, whole = missing + left.square().sum().item(), whole + total.square().sum().item()
+        missing += left.square().sum().item()
+        whole += total.square().sum().item()
     share = (missing / whole) ** 0.5 if whole else 0.0
     assert share <= tolerance, (
         f"{100 * share:.0f} % of what the client learned is neither sent nor remembered: it is lost"
@@ -44,14 +46,14 @@ def assert_exact_mean(
     scale: float = 1.0,
     tolerance: float = 1e-3,
 ) -> None:
-    """What the server made of LoRA pairs does what the clients' pairs do on average: B A + added =
-    sum_i p_i B_i A_i.
+    """Check that the aggregated LoRA pairs equal the mean product: B A + added = sum_i p_i B_i A_i.
 
-    begin: the shared tensors that all clients started from. p_i: by examples. Raises AssertionError
-    with the error.
+    begin: the shared tensors that all clients started from. done: the server's result. p_i: by
+    examples. scale: of the adapter. tolerance: allowed share of the norm. Raises AssertionError
+    that states the error.
     """
     weight = sum(u.num_examples for u in updates)
-    apart = whole = 0.0
+    error = whole = 0.0
     for pair in lora_pairs(begin):
         exact = sum(
             u.num_examples
@@ -62,11 +64,9 @@ def assert_exact_mean(
         )
         b, a = (begin[n] + done.delta.get(n, torch.zeros(())) for n in (pair.b, pair.a))
         found = b @ a + done.merged.get(pair.merged, torch.zeros(())) / scale
-        apart, whole = (
-            apart + (exact - found).square().sum().item(),
-            whole + exact.square().sum().item(),
-        )
-    share = (apart / whole) ** 0.5 if whole else 0.0
+        error += (exact - found).square().sum().item()
+        whole += exact.square().sum().item()
+    share = (error / whole) ** 0.5 if whole else 0.0
     assert share <= tolerance, (
         f"the averaged adapter is {100 * share:.0f} % off the average of the adapters"
     )

@@ -1,6 +1,4 @@
-"""A choice by stated needs from a measured board: the rule, and a panel with three drop-downs that
-shows what it picks.
-"""
+"""A choice among measured methods by stated needs: the rule, and a panel with three drop-downs."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from fedkit.results.methods import difference_to_baseline, group_baselines
 from fedkit.results.privacy_promise import Promise
 from fedkit.results.recommendation import NEARLY
 
-# a client and round
+# kB that a client sends in a round
 TRAFFIC = {"any": math.inf, "100 kB": 100.0, "20 kB": 20.0, "5 kB": 5.0, "1 kB": 1.0}
 PROMISES = {
     "nothing": Promise(),
@@ -29,18 +27,16 @@ PROMISES = {
     "ε 8, and nobody is trusted": Promise(8.0, 1e-5, "example", alone=True),
     "ε 1 for each text": Promise(1.0, 1e-5, "example"),
 }
-MEMORY = {"any": math.inf, "4 GB": 4000.0, "1 GB": 1000.0, "0.5 GB": 500.0}  # MB at a site
+MEMORY = {"any": math.inf, "4 GB": 4000.0, "1 GB": 1000.0, "0.5 GB": 500.0}  # MB at a client
 RULE = (
-    "Of those that fit, the most accurate; but the one that sends least, if it is within one point"
-    " of that."
+    "Of those that fit, the most accurate;"
+    " but the one that sends least, if it is within one point of that."
 )
 
 
 @dataclass(frozen=True)
 class Limits:
-    """kb: the most that a client may send in a round. promise: the least. memory: MB that a site
-    has.
-    """
+    """What is needed: kB sent per client and round, a promise, MB at a client."""
 
     kb: float = math.inf
     promise: Promise = PROMISES["nothing"]
@@ -49,8 +45,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Choice:
-    """way: what is picked; None if nothing fits. top: the most accurate that fits. refused: {name:
-    why}.
+    """The outcome of `choose`. picked: None if nothing fits. top: the most accurate that fits.
+
+    refused: {name: why it does not fit}.
     """
 
     picked: MeasuredMethod | None
@@ -59,7 +56,7 @@ class Choice:
 
 
 def choose(found: Sequence[MeasuredMethod], needs: Limits) -> Choice:
-    """By RULE, among the ways that meet all three needs."""
+    """Return the choice by RULE among the methods that meet all three needs."""
     refused = {w.name: why for w in found if (why := unmet_need(w, needs))}
     fit = [w for w in found if w.name not in refused]
     if not fit:
@@ -70,18 +67,17 @@ def choose(found: Sequence[MeasuredMethod], needs: Limits) -> Choice:
 
 
 def unmet_need(way: MeasuredMethod, needs: Limits) -> str:
-    """Why it does not fit, in a few words; '' if it does. What is not known does not fit a
-    limit.
+    """Return in a few words which need a method does not meet; '' if it meets all.
+
+    A value that is not known does not meet a limit.
     """
     if not way.promise.covers(needs.promise):
         return f"promises {promise_label(way.promise) or 'nothing'}"
     if not way.kb <= needs.kb:
         return f"sends {format_kilobytes(way.kb)}"
-    return (
-        ""
-        if way.memory <= needs.memory or needs.memory == math.inf
-        else f"needs {way.memory:,.0f} MB"
-    )
+    if way.memory <= needs.memory or needs.memory == math.inf:
+        return ""
+    return f"needs {way.memory:,.0f} MB"
 
 
 def format_kilobytes(kb: float) -> str:
@@ -89,7 +85,7 @@ def format_kilobytes(kb: float) -> str:
 
 
 def choice_html(runs: Runs, found: Sequence[MeasuredMethod], needs: Limits) -> str:
-    """The choice as HTML: what is picked, why, the command, and all ways with what each lacks."""
+    """Return the choice as HTML: the pick, why, its command, and what each method lacks."""
     made = choose(found, needs)
     head = (
         _picked_html(runs, made)
@@ -120,12 +116,13 @@ def _picked_html(runs: Runs, made: Choice) -> str:
         _baseline_sentence(difference_to_baseline(way.method, others, kind), name)
         for kind, name in (("local", "each alone"), ("pooled", "all in one place"))
     ]
-    told = escape(" ".join(filter(None, why)))
+    reasons = escape(" ".join(filter(None, why)))
     run = escape(command_line("run", RunConfig.from_dict(way.method.runs[0].config)))
     return (
         f"<p style='font-size:20px;margin:6px 0'><b style='color:#0072b2'>{escape(way.name)}</b>:"
         f" {formatting.percent(way.accuracy.value)} right, {format_kilobytes(way.kb)} a round</p><p"
-        f" style='margin:4px 0'>{told}</p><p style='margin:4px 0'>To run it: <code>{run}</code></p>"
+        f" style='margin:4px 0'>{reasons}</p>"
+        f"<p style='margin:4px 0'>To run it: <code>{run}</code></p>"
     )
 
 
@@ -156,20 +153,20 @@ def _row_html(way: MeasuredMethod, made: Choice) -> str:
 
 
 def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | StaticChoice:
-    """The panel; where widgets cannot run, the choice for `needs` and the reason."""
+    """Return the panel; where widgets cannot run, the static choice for `needs` with the reason."""
     try:
         return ChoicePanel(runs, needs)
     except ImportError as error:
         reason = (
-            f"No drop-downs here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit"
-            " doctor`."
+            f"No drop-downs here: {str(error).strip().splitlines()[0]}"
+            " To mend it, see `fedkit doctor`."
         )
         return StaticChoice(runs, needs or Limits(), reason)
 
 
 @dataclass(frozen=True)
 class StaticChoice:
-    """What a notebook shows in place of the panel."""
+    """The choice as HTML, which a notebook shows where the panel cannot run."""
 
     runs: Sequence
     needs: Limits
@@ -182,7 +179,7 @@ class StaticChoice:
 
 
 class ChoicePanel:
-    """Three drop-downs and the page that follows them. `needs` is what they say."""
+    """Three drop-downs and the page that follows them."""
 
     def __init__(self, runs: Runs, needs: Limits | None = None):
         import ipywidgets as w
@@ -214,7 +211,7 @@ class ChoicePanel:
 
     @property
     def needs(self) -> Limits:
-        """What the controls say now."""
+        """The needs that the drop-downs are set to."""
         return Limits(*(control.value for control in self.controls))
 
     def draw(self) -> None:

@@ -1,6 +1,4 @@
-"""What the lesson that compares everything draws: one board on several axes, which differences are
-luck, a choice.
-"""
+"""Figures of the lesson that compares everything: accuracy against costs, and differences."""
 
 from __future__ import annotations
 
@@ -39,21 +37,19 @@ from fedkit.results.privacy_promise import Promise, format_epsilon
 from fedkit.results.recommendation import NEARLY
 
 BLUE, ORANGE, GREY, SKY = "#0072b2", "#d55e00", "#8c8c8c", "#56b4e9"
-NONE, PINK = "#009e73", "#cc79a7"  # without privacy and epsilon 1, as in lesson 6
+NONE, PINK = "#009e73", "#cc79a7"  # without privacy and with epsilon 1, as in lesson 6
 ON_TEST = "Accuracy on the test set (%)"
-# px: the figure, the inside of its plot, room for names of lines
-WIDTH, WIDE, TALL, RIGHT = 960, 750, 430, 140
-TOKENS = (23.0, 64)  # of a text, in the mean and at most
+WIDTH, WIDE, TALL, RIGHT = 960, 750, 430, 140  # px: figure, plot area (w, h), right margin
+TOKENS = (23.0, 64)  # tokens of a text: mean, at most
 WIRES = {"none": "", "int4+ans": "4 bits", "topk:0.03+int4+ans": "top 3 %, 4 bits"}
 
 
 @dataclass(frozen=True)
 class MeasuredMethod:
-    """A method on the board, in few words. kb: sent per client and round. seconds: of training,
-    likewise; measured.
+    """A method as measured, under a short name. accuracy: mean over seeds, a share.
 
-    memory: MB at one site, counted (`model.footprint`), not measured. accuracy: mean over seeds,
-    shares.
+    kb: sent per client and round. seconds: of training per client and round, measured. memory: MB
+    at one client, estimated (`memory_model.client_footprint`), not measured.
     """
 
     name: str
@@ -66,8 +62,9 @@ class MeasuredMethod:
 
 
 def measured_methods(runs: Runs) -> list[MeasuredMethod]:
-    """The methods with all seeds, under names that fit a picture; a name that two would share is
-    given to neither.
+    """Return the methods that have all seeds, under names that fit a figure.
+
+    A name that two methods would share is given to neither.
     """
     found = fully_seeded(group_methods(runs))
     names = [short_name(m) for m in found]
@@ -86,33 +83,25 @@ def measured_methods(runs: Runs) -> list[MeasuredMethod]:
 
 
 def short_name(method: Method) -> str:
-    """'LoRA, 4 bits', 'Head, ε 8, sums only': what is tuned, the wire, the promise."""
+    """Return what is tuned, the wire and the promise: 'LoRA, 4 bits', 'Head, ε 8, sums only'."""
     tune, wire = str(method.settings.get("tune")), str(method.settings.get("wire", "none"))
     parts = {"lora": "Wide LoRA" if "dense" in tune else "LoRA", "head": "Head", "full": "Full"}
-    return ", ".join(
-        filter(
-            None,
-            [
-                parts.get(spec_name(tune), tune),
-                WIRES.get(wire, wire),
-                promise_label(method.promise),
-            ],
-        )
-    )
+    words = [parts.get(spec_name(tune), tune), WIRES.get(wire, wire), promise_label(method.promise)]
+    return ", ".join(filter(None, words))
 
 
 def promise_label(promise: Promise) -> str:
-    """'', 'sums only', 'ε 8, sums only', 'ε 8, each alone': who has to be trusted, with it."""
+    """Return epsilon and who is trusted: '', 'sums only', 'ε 8, sums only', 'ε 8, each alone'."""
     epsilon = f"ε {format_epsilon(promise.epsilon)}" if promise.given else ""
     trust = "sums only" if promise.sealed else "each alone" if promise.alone else ""
     return ", ".join(filter(None, [epsilon, trust]))
 
 
 def client_memory(method: Method) -> float:
-    """MB at the site with the most texts, counted as if it trained there alone, to the nearest ten
-    (finer is not known).
+    """Return the estimated MB at the client with the most texts, to the nearest ten; NaN if
+    unknown.
 
-    NaN where the record does not tell.
+    It is counted as if this client trained there alone; finer than ten MB is not known.
     """
     run = method.runs[0]
     sizes = [c.get("train", 0) for c in measures.clients(run)]
@@ -127,8 +116,10 @@ def client_memory(method: Method) -> float:
 
 
 def thin_dataset(name: str, step: int) -> str:
-    """A folder with every `step`-th row of each file of a bundled set: as many companies, fewer
-    texts, for quick tests.
+    """Write every `step`-th row of each file of a bundled data set into a new folder; return its
+    path.
+
+    As many clients, fewer texts: for quick tests.
     """
     folder = Path(tempfile.mkdtemp(prefix="thinned-"))
     for path in (BUNDLED_FOLDER / BUNDLED[name][0]).glob("*.csv"):
@@ -143,7 +134,7 @@ def thin_dataset(name: str, step: int) -> str:
 
 @dataclass(frozen=True)
 class Axis:
-    """A cost to hold against accuracy: its button, its title, and what it is of a way."""
+    """A cost to plot accuracy against: its button, its title, and the value of a method."""
 
     button: str
     title: str
@@ -163,12 +154,12 @@ AXES = (
 
 
 def pareto_members(found: Sequence[MeasuredMethod], axis: Axis) -> list[bool]:
-    """Which are on the front of accuracy, this cost and privacy; fedkit's."""
+    """Return which methods are on the Pareto front of accuracy, this cost and privacy."""
     return pareto_front([(axis.of(w), w.accuracy.value) for w in found], [w.promise for w in found])
 
 
 def axis_finding(found: Sequence[MeasuredMethod], axis: Axis) -> str:
-    """The most accurate, and what comes within a point of it for less, in one sentence."""
+    """Return a sentence: the most accurate method, and what comes within a point of it for less."""
     top = max(found, key=lambda w: w.accuracy.value)
     near = [
         w
@@ -185,10 +176,10 @@ def axis_finding(found: Sequence[MeasuredMethod], axis: Axis) -> str:
 
 
 def accuracy_against_costs(runs: Runs) -> go.Figure:
-    """Accuracy against traffic, training time, memory, and privacy where promises differ: a button
-    for each.
+    """Draw accuracy against traffic, training time, memory and (if promises differ) privacy, by
+    buttons.
 
-    The buttons are the figure's own: they work without a kernel, also in a page that was saved.
+    The buttons belong to the figure: they work without a kernel, also in a saved page.
     """
     found = measured_methods(runs)
     near = _baseline_levels(runs)
@@ -235,11 +226,10 @@ def _cost_figure(
 ) -> go.Figure:
     fig, on = go.Figure(), pareto_members(found, axis)
     at = [axis.of(w) for w in found]
-    first, last = (
-        (min(at) / 2, max(at) * 2.5)
-        if axis.log
-        else (min(at) - 0.25 * min(at), max(at) + 0.25 * max(at))
-    )
+    if axis.log:
+        first, last = min(at) / 2, max(at) * 2.5
+    else:
+        first, last = min(at) - 0.25 * min(at), max(at) + 0.25 * max(at)
     steps = sorted(
         (x, 100 * w.accuracy.value)
         for w, x, member in zip(found, at, on)
@@ -293,7 +283,7 @@ def _draw_methods(
     log: bool,
     ticks: dict,
 ) -> go.Figure:
-    """Points with their intervals, names of those on the front, baselines as dashed lines."""
+    """Draw points with intervals, names of those on the front, and baselines as dashed lines."""
     low, high = _range([*(100 * w.accuracy.value for w in found), *(y for _, y in near)])
     # those on the front lie on top
     for member, way, x in sorted(zip(on, found, at), key=lambda one: one[0]):
@@ -345,20 +335,16 @@ def _draw_point(fig: go.Figure, way: MeasuredMethod, x: float, member: bool) -> 
 
 
 def promise_colour(promise: Promise) -> str:
-    """The same for the same promise in every picture."""
+    """Return the colour of a promise, the same in every figure."""
     if not promise.given:
         return SKY if promise.sealed else NONE
     return PINK if promise.epsilon <= 1 else BLUE
 
 
 def _promise_kind(promise: Promise) -> str:
-    return (
-        f"ε {format_epsilon(promise.epsilon)}"
-        if promise.given
-        else "sums only"
-        if promise.sealed
-        else "no promise"
-    )
+    if promise.given:
+        return f"ε {format_epsilon(promise.epsilon)}"
+    return "sums only" if promise.sealed else "no promise"
 
 
 def _break_commas(words: str) -> str:
@@ -366,9 +352,7 @@ def _break_commas(words: str) -> str:
 
 
 def _baseline_levels(runs: Runs) -> list[tuple[str, float]]:
-    """(name, %) of the baselines that were run, the majority class left out: it is far
-    below all.
-    """
+    """Return (name, %) of the baselines except the majority class, far below the others."""
     others = [b for b in group_baselines(runs) if b.kind not in ("majority", "frozen-local")]
     return [(method_style(b.kind).short, 100 * b.accuracy().value) for b in others]
 
@@ -388,8 +372,10 @@ def _ticks(first: float, last: float) -> dict:
 
 
 def differences_to(runs: Runs, first: str) -> dict[str, Difference]:
-    """{name: it minus the way called `first`} of every other way and of three baselines, paired
-    over seeds, lowest first.
+    """Return {name: its accuracy minus that of `first`} of all other methods and of three
+    baselines.
+
+    Paired over seeds, lowest first.
     """
     found = {w.name: w.method.runs for w in measured_methods(runs)}
     others = [b for b in group_baselines(runs) if b.kind in ("pooled", "frozen-pooled", "local")]
@@ -403,8 +389,9 @@ def differences_to(runs: Runs, first: str) -> dict[str, Difference]:
 
 
 def difference_intervals(runs: Runs, first: str) -> go.Figure:
-    """`gaps_to` as a picture, with 95 % intervals: grey where zero is inside. Very long intervals
-    leave the picture.
+    """Draw `differences_to` with 95 % intervals: grey where zero is inside.
+
+    Intervals that are very long are cut at the edge.
     """
     gaps, fig = differences_to(runs, first), go.Figure()
     values = [0.0, *(100 * g.value for g in gaps.values())]
@@ -415,8 +402,8 @@ def difference_intervals(runs: Runs, first: str) -> go.Figure:
     fig.add_vline(x=0, line={"color": INK, "width": 2})
     clear = sum(g.above or g.below for g in gaps.values())
     sentence = (
-        f"{clear} of {len(gaps)} are told apart from {first}; grey lines cross zero: that may be"
-        " luck."
+        f"{clear} of {len(gaps)} are told apart from {first};"
+        " grey lines cross zero: that may be luck."
     )
     title = f"Points of accuracy against {figure_text(first)}, 95 % interval over seeds"
     layout(fig, sentence, "", title, None, 100 + 34 * len(gaps), top=44, right=70)

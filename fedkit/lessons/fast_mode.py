@@ -1,6 +1,4 @@
-"""What the lessons share: sizes that automatic tests may shrink, and one line of progress under a
-cell.
-"""
+"""Sizes that automatic tests may shrink, and a line of progress under a cell."""
 
 from __future__ import annotations
 
@@ -13,12 +11,10 @@ T = TypeVar("T")
 
 
 def by_mode(normal: T, fast: T) -> T:
-    """`normal`, or `fast` where FEDKIT_FAST=1 is set: fewer examples and rounds, everything still
-    computed.
-    """
+    """Return `normal`, or `fast` (less data, same computation) where FEDKIT_FAST=1 is set."""
     return fast if os.environ.get("FEDKIT_FAST") == "1" else normal
 
 
 def ticker(now: Progress) -> None:
-    """One line under a notebook cell, written over at every call; give it as `progress`."""
+    """Print progress on one line that the next call overwrites; pass it as `progress`."""
     print(f"\r{now!s:<110}", end="", flush=True)

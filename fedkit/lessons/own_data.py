@@ -1,5 +1,5 @@
-"""What the lesson on one's own data needs: a clock, sites for any file, a method that fits the
-time, pages to look at.
+"""Helpers of the lesson on one's own data: a clock, a partition for any file, a tuning that fits
+the time.
 """
 
 from __future__ import annotations
@@ -30,15 +30,13 @@ from fedkit.quality.report import Quality
 from fedkit.results import measures
 
 TUNES = ("head", RunConfig.tune)
-# examples of each site that are tried; None: all there are
+# examples per client that are tried; None: all
 SIZES = (16, 32, 64, 128, 256, 512, None)
 FEW = 300  # training examples below which an adapter has little to learn from
 
 
 class TimeBudget:
-    """Steps with a budget in seconds each; `tell` says what the step took, and what is gone of the
-    whole.
-    """
+    """Seconds allowed per step of the lesson; `print_step` prints the time that was taken."""
 
     def __init__(self, **budget: float):
         self.budget, self.began = budget, time.monotonic()
@@ -46,10 +44,11 @@ class TimeBudget:
 
     @property
     def left(self) -> float:
-        """Seconds left of the whole."""
+        """Seconds left of the whole budget."""
         return sum(self.budget.values()) - (time.monotonic() - self.began)
 
     def print_step(self, step: str) -> None:
+        """Print the seconds that `step` took since the last call, and the total so far."""
         now = time.monotonic()
         self.took[step] += now - self.last
         self.last = now
@@ -61,10 +60,10 @@ class TimeBudget:
 
 
 def choose_partition(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]:
-    """The config with a deal that this file allows, and a sentence on it.
+    """Return the config with a partition that the corpus allows, and a sentence on it.
 
-    The client column where there are two sites with enough examples, else up to six made-up sites
-    with an even mix. Raises FedkitError where not even two can be dealt.
+    The client column where two clients or more have enough examples, else up to six simulated
+    clients with an even mix. Raises FedkitError where not even two can be dealt.
     """
     why = "no column says whose a row is"
     if config.partition == "column":
@@ -80,20 +79,18 @@ def choose_partition(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, str]
         except FedkitError as error:
             last = error
             continue
-        return (
-            made_up,
-            (
-                f"{clients} made-up sites with an even mix each, since {why}: what they gain is not"
-                " what real ones would"
-            ),
+        return made_up, (
+            f"{clients} made-up sites with an even mix each, since {why}:"
+            " what they gain is not what real ones would"
         )
     raise last
 
 
 @dataclass(frozen=True)
 class TuningOption:
-    """A way of tuning at the largest size that fits: examples per site (None: all), expected
-    seconds with all baselines.
+    """A tuning with the largest size that fits the time.
+
+    examples: per client; None: all. seconds: expected, with all baselines.
     """
 
     tune: str
@@ -102,33 +99,31 @@ class TuningOption:
 
     def __str__(self) -> str:
         size = "all examples" if self.examples is None else f"{self.examples} examples of each site"
-        return (
-            f"{self.tune:<18} {size}, about {formatting.seconds(self.seconds)} with everything it"
-            " is compared with"
-        )
+        time_needed = formatting.seconds(self.seconds)
+        return f"{self.tune:<18} {size}, about {time_needed} with everything it is compared with"
 
 
 def limit_examples(corpus: Corpus, train: int, test: int) -> tuple[Corpus, str]:
-    """At most so many training and test examples, drawn by chance, and a sentence where that left
-    some out.
+    """Return the corpus with at most `train` and `test` examples, and a sentence if some are left
+    out.
+
+    They are drawn at random with seed 0.
     """
-    parts, said = {}, []
+    parts, notes = {}, []
     for name, most in (("train", train), ("test", test)):
         examples = getattr(corpus, name)
         if len(examples) > most:
             rows = np.sort(np.random.default_rng(0).permutation(len(examples))[:most])
             parts[name] = examples.take(rows)
-            said.append(f"{most:,} of {len(examples):,} {name} examples")
-    return replace(corpus, **parts), (
-        f"to keep to the time: {', '.join(said)}" if said else "all rows are used"
-    )
+            notes.append(f"{most:,} of {len(examples):,} {name} examples")
+    note = f"to keep to the time: {', '.join(notes)}" if notes else "all rows are used"
+    return replace(corpus, **parts), note
 
 
 def tuning_options(config: RunConfig, corpus: Corpus, seconds: float) -> list[TuningOption]:
-    """For each of TUNES the largest of SIZES whose run and baselines fit into `seconds`; the
-    smallest where none does.
+    """Return for each of TUNES the largest of SIZES that fits `seconds` with its baselines.
 
-    A few steps of each are timed on the file's own texts.
+    The smallest where none does. A few steps of each are timed on the texts of the corpus.
     """
     out = []
     for tune in TUNES:
@@ -145,7 +140,7 @@ def tuning_options(config: RunConfig, corpus: Corpus, seconds: float) -> list[Tu
 
 
 def _seconds_per_reading(job: Job, texts: int = 48) -> float:
-    """Seconds for a text that the model reads for the first time."""
+    """Return seconds per text that the model encodes for the first time."""
     some = job.pooled().validation
     half = max(1, min(texts, len(some) // 2))
     job.model.features(some.take(np.arange(half)))  # warms up
@@ -155,7 +150,7 @@ def _seconds_per_reading(job: Job, texts: int = 48) -> float:
 
 
 def _estimate_seconds(job: Job, size: int | None, speed: Speed, reading: float) -> float:
-    """Of the federated run and its five baselines, with at most `size` examples of each site."""
+    """Return seconds of the run and its five baselines with at most `size` examples per client."""
     sizes = [min(len(c.train), size or len(c.train)) for c in job.clients]
     train, test, rounds = sum(sizes), len(job.test), job.config.rounds
     held = min(sum(len(c.validation) for c in job.clients), train)
@@ -172,7 +167,7 @@ def _estimate_seconds(job: Job, size: int | None, speed: Speed, reading: float) 
 
 
 def save_baselines(job: Job, out: Path, progress: Listener | None = None) -> dict[str, Run]:
-    """The run's baselines on the same job, each kept in out/NAME; {name: record}."""
+    """Run the job's baselines and save each in out/NAME; return {name: record}."""
     runs = {}
     for name in BASELINES:
         runs[name] = baseline(name, job, progress)
@@ -184,8 +179,10 @@ def save_baselines(job: Job, out: Path, progress: Listener | None = None) -> dic
 def choose_tuning(
     found: Sequence[TuningOption], wish: str, num_train: int, seconds: float
 ) -> tuple[TuningOption, str]:
-    """The way that `wish` names (its first letters), or for "auto" the one that a rule of thumb
-    picks; and why.
+    """Return an option and why it was chosen.
+
+    wish: the first letters of a tuning, or "auto" for a rule of thumb. Raises FedkitError if no
+    option has that name.
     """
     if wish != "auto":
         named = [way for way in found if way.tune.startswith(wish)]
@@ -203,7 +200,7 @@ def choose_tuning(
 
 
 def new_run_folder(out: str | Path) -> Path:
-    """A folder below `out` that nothing has written to yet: run-1, run-2, ..."""
+    """Return the first of out/run-1, out/run-2, ... that does not exist."""
     number = 1
     while (Path(out) / f"run-{number}").exists():
         number += 1
@@ -211,35 +208,26 @@ def new_run_folder(out: str | Path) -> Path:
 
 
 def explain_difference(quality: Quality, runs: Mapping[str, Run]) -> list[str]:
-    """Sentences on what the difference between together and alone is worth on this many test
-    examples.
-    """
+    """Return sentences on whether this many test examples can show federated against local."""
     ours, alone = (runs[name].result["accuracy"] for name in ("federated", "local"))
     gap, smallest = 100 * (ours - alone), smallest_difference(measures.test_size(runs["federated"]))
-    said = ["The check says *not yet*: what follows shows the way, and is no result."] * (
-        quality.verdict == "not yet"
-    )
-    said += [
+    sentences = []
+    if quality.verdict == "not yet":
+        sentences.append("The check says *not yet*: what follows shows the way, and is no result.")
+    sentences.append(
         f"Together {formatting.percent(ours)}, alone {formatting.percent(alone)} on average:"
         f" {gap:+.1f} points."
-    ]
+    )
     if smallest is None:
-        return [
-            *said,
-            (
-                f"With {measures.test_size(runs['federated'])} test examples no difference can be"
-                " told from chance."
-            ),
-        ]
+        size = measures.test_size(runs["federated"])
+        return [*sentences, f"With {size} test examples no difference can be told from chance."]
     shows = "is more than" if abs(gap) >= 100 * smallest else "is less than"
-    return [
-        *said,
-        f"That {shows} the {100 * smallest:.1f} points that this many test examples can show.",
-    ]
+    points = f"{100 * smallest:.1f} points that this many test examples can show."
+    return [*sentences, f"That {shows} the {points}"]
 
 
 class FramedPage:
-    """A page that was written, shown in the notebook in a frame that runs nothing. height: px."""
+    """A written page, shown in a notebook in a frame that runs no script. height: px."""
 
     def __init__(self, path: str | Path, height: int = 620):
         self.path, self.height = Path(path), height

@@ -1,6 +1,4 @@
-"""Pictures that only the lessons draw: the small adapter, one round, bars of anything, few examples
-against many.
-"""
+"""Figures that several lessons draw: the adapter, one round, bars, accuracy by examples."""
 
 from __future__ import annotations
 
@@ -19,12 +17,12 @@ from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import DOWNLOAD, INK, SIZE, UPLOAD, above_bar, layout
 from fedkit.results.method_style import method_style
 
-BASE = "#d9dee4"  # what stays as it came
+BASE = "#d9dee4"  # the frozen base model
 TUNED = method_style("federated").colour
 
 
 def parameter_share(model: Model) -> go.Figure:
-    """The frozen base and what is tuned as two squares, true in area."""
+    """Draw the frozen base and what is trained as two squares, true in area."""
     tuned, total = model.num_trainable(), model.num_parameters()
     side = math.sqrt(tuned / total)
     fig = go.Figure()
@@ -40,10 +38,8 @@ def parameter_share(model: Model) -> go.Figure:
         )
     words = [
         (
-            (
-                f"<b>base model: {total - tuned:,} numbers</b><br>stay as they came; downloaded"
-                " once, never sent again"
-            ),
+            f"<b>base model: {total - tuned:,} numbers</b><br>"
+            "stay as they came; downloaded once, never sent again",
             0.75,
             BASE,
         ),
@@ -84,7 +80,7 @@ def parameter_share(model: Model) -> go.Figure:
 
 
 def round_diagram(run: Run) -> go.Figure:
-    """The last round of a record as a diagram: the server, the clients, what went which way."""
+    """Draw the last round of a run: the server, the clients, what is sent in each direction."""
     clients = run.rounds[-1].clients
     down, up = max(c.downlink_bytes for c in clients), max(c.uplink_bytes for c in clients)
     fig, middle = go.Figure(), (len(clients) - 1) / 2
@@ -117,8 +113,8 @@ def round_diagram(run: Run) -> go.Figure:
         align="left",
         **side,
         text=(
-            "<span style='color:#6f849b'>▼</span> <b>1. shared"
-            f" adapter</b><br>{formatting.megabytes(down / 1e6)} to each"
+            "<span style='color:#6f849b'>▼</span> <b>1. shared adapter</b>"
+            f"<br>{formatting.megabytes(down / 1e6)} to each"
         ),
     )
     fig.add_annotation(
@@ -127,8 +123,8 @@ def round_diagram(run: Run) -> go.Figure:
         align="right",
         **side,
         text=(
-            f"<span style='color:{UPLOAD}'>▲</span> <b>3."
-            f" update</b><br>{formatting.megabytes(up / 1e6)} from each"
+            f"<span style='color:{UPLOAD}'>▲</span> <b>3. update</b>"
+            f"<br>{formatting.megabytes(up / 1e6)} from each"
         ),
     )
     fig.add_annotation(
@@ -158,9 +154,7 @@ def bars(
     colours: Sequence[str] = (TUNED,),
     words=formatting.megabytes,
 ) -> go.Figure:
-    """One horizontal bar per name, labelled with `words(value)`. title: of the axis, with
-    its unit.
-    """
+    """Draw one bar per name, labelled with `words(value)`. title: of the axis, with its unit."""
     rows = list(range(len(values)))[::-1]
     colour = [colours[i % len(colours)] for i in range(len(values))]
     fig = go.Figure(
@@ -182,9 +176,7 @@ def bars(
 
 
 def bars_by_column(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
-    """A column of bars per column of `table`, a row per way of tuning; every column has its own
-    scale.
-    """
+    """Draw a column of bars, with a scale of its own, per column of `table`; a row per tuning."""
     n, m = table.shape
     rows = list(range(n))[::-1]
     fig = make_subplots(1, m, shared_yaxes=True, horizontal_spacing=0.05)
@@ -234,8 +226,9 @@ def bars_by_column(table: DataFrame, sentence: str, colours: Sequence[str]) -> g
 
 
 def accuracy_by_size(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
-    """Accuracy over number of training examples (log axis). table: a row per size, a column per
-    way, shares.
+    """Draw accuracy over the number of training examples (log axis).
+
+    table: accuracies as shares, a row per size, a column per tuning.
     """
     fig, labels = go.Figure(), []
     sizes = [int(n) for n in table.index]
@@ -277,7 +270,7 @@ def accuracy_by_size(table: DataFrame, sentence: str, colours: Sequence[str]) ->
 
 
 def _short(value: float) -> str:
-    """Three digits that count, and no more."""
+    """Return a number with at most three significant digits."""
     if value >= 1e6:
         return f"{value / 1e6:.1f} M"
     return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.1f}"

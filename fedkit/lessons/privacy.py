@@ -1,6 +1,4 @@
-"""What the lesson on differential privacy runs and draws: arrows that are clipped, two worlds,
-budgets, crowds of sites.
-"""
+"""Experiments and figures of the lesson on differential privacy."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ from fedkit.widgets.bench.scene import WIDTH
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#aab4c0"
 NONE = "#009e73"  # without privacy, as in `privacy_plots`
-# the same for the same epsilon
+# one colour per epsilon, the same in every figure
 COLOURS = {"without privacy": NONE, "ε = 8": BLUE, "ε = 1": "#cc79a7"}
 PALETTE = (MUTED, BLUE, ORANGE, "#009e73", "#cc79a7")
 ON_TEST = "Accuracy on the test set (%)"
@@ -41,8 +39,10 @@ TALL, WIDE = 340, 640  # px of a plot, about
 
 
 def redeal(job: Job, **changes) -> Job:
-    """The job with other settings and the data dealt anew, on the same model: its sentence vectors
-    are kept.
+    """Return the job with changed settings and newly dealt data, on the same model.
+
+    Sentence vectors that the model has cached are kept. Raises FedkitError for settings that are
+    refused.
     """
     config = replace(job.config, **changes)
     check_config(config)
@@ -60,13 +60,13 @@ def redeal(job: Job, **changes) -> Job:
 
 
 def rerun(job: Job, progress: Listener | None = None, **changes) -> Run:
-    """A run of `dealt(job, **changes)`."""
+    """Return the run of `redeal(job, **changes)`."""
     other = redeal(job, **changes)
     return run(other.config, job=other, progress=progress)
 
 
 def thin_training(corpus: Corpus, rows: int | None) -> Corpus:
-    """The corpus with about `rows` training examples, evenly spaced; None: as it is."""
+    """Return the corpus with about `rows` training examples, evenly spaced; None: unchanged."""
     if rows is None:
         return corpus
     return replace(
@@ -76,10 +76,11 @@ def thin_training(corpus: Corpus, rows: int | None) -> Corpus:
 
 
 def start_vectors(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(sentence vectors (n, d), labels (n,), weight (labels, d) and bias (labels,) of the head that
-    training starts from).
+    """Return sentence vectors (n, d), labels (n,), and weight (labels, d) and bias (labels,) of the
+    head.
 
-    Of all training examples, and without any privacy: to look at, not to send.
+    The head is the one that training starts from. Of all training examples and without privacy: to
+    look at, not to send.
     """
     train = job.pooled().train
     shared, *_ = compute_head_start(job.model, job.clients, job.config)
@@ -88,14 +89,14 @@ def start_vectors(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def simulate_clients(job: Job, clients: int, rows: int, **changes) -> Job:
-    """Simulated sites with `rows` reports each, drawn from all of the job's: no site has one twice,
-    two sites may share one.
+    """Return the job with simulated clients of `rows` reports each, drawn from all reports of the
+    job.
+
+    No client has a report twice; two clients may share one.
     """
     config, pool = replace(job.config, clients=clients, **changes), job.pooled()
-    rng, known = (
-        np.random.default_rng(config.seed),
-        pool.validation.take(range(min(4, len(pool.validation)))),
-    )
+    rng = np.random.default_rng(config.seed)
+    known = pool.validation.take(range(min(4, len(pool.validation))))
     sites = [
         ClientData(
             f"site {i}", pool.train.take(rng.choice(len(pool.train), rows, replace=False)), known
@@ -105,22 +106,23 @@ def simulate_clients(job: Job, clients: int, rows: int, **changes) -> Job:
     return replace(job, config=config, clients=sites)
 
 
-def final_accuracy(one: Run) -> float:
-    """Accuracy after the last round, a share."""
-    return one.rounds[-1].accuracy
+def final_accuracy(run: Run) -> float:
+    """Return the accuracy after the last round, a share."""
+    return run.rounds[-1].accuracy
 
 
 def best_guess_accuracy(epsilon: float, delta: float) -> float:
-    """How often the best guess 'was this one there?' is right (0.5: a coin) after Gaussian noise of
-    that epsilon in all.
+    """Return how often the best guess 'was this one there?' is right after Gaussian noise of
+    `epsilon`.
 
-    Of N(0, z^2) against N(1, z^2), both as likely: Phi(1 / 2z). The attacker knows everything else.
+    N(0, z^2) against N(1, z^2), equally likely: Phi(1 / 2z); 0.5 is a coin. The attacker knows
+    everything else.
     """
     return NormalDist().cdf(0.5 / noise_for_epsilon(epsilon, delta, lambda z: [Releases(z)]))
 
 
 def refusal_of_changes(job: Job, **changes) -> str:
-    """The reason why a run with these settings is refused; '' if it is not."""
+    """Return the reason why a run with these settings is refused; '' if it is not."""
     try:
         redeal(job, **changes)
     except FedkitError as error:
@@ -129,9 +131,7 @@ def refusal_of_changes(job: Job, **changes) -> str:
 
 
 def clipped_vectors(before: Tensor, after: Tensor, clip: float, sentence: str) -> go.Figure:
-    """Vectors (n, 2) from the origin before (grey) and after (blue) clipping, and the circle they
-    are clipped to.
-    """
+    """Draw vectors (n, 2) before (grey) and after (blue) clipping, and the circle of the clip."""
     fig = go.Figure()
     fig.add_shape(
         type="circle",
@@ -159,10 +159,8 @@ def clipped_vectors(before: Tensor, after: Tensor, clip: float, sentence: str) -
                 arrowwidth=width,
                 arrowcolor=colour,
             )
-    low, high = (
-        [min(-1.2 * clip, float(before[:, i].min())) for i in (0, 1)],
-        before.max(0).values.tolist(),
-    )
+    low = [min(-1.2 * clip, float(before[:, i].min())) for i in (0, 1)]
+    high = before.max(0).values.tolist()
     room = [1.2 * max(clip, h) - lo for lo, h in zip(low, high)]
     layout(
         fig,
@@ -185,7 +183,7 @@ def clipped_vectors(before: Tensor, after: Tensor, clip: float, sentence: str) -
 
 
 def norm_histogram(norms: Tensor, clip: float, sentence: str) -> go.Figure:
-    """Histogram of gradient lengths (n,): those that the clip shortens stand out."""
+    """Draw the histogram of gradient norms (n,); those above the clip stand out."""
     norms = norms.tolist()
     top = max(norms)
     width = clip / 4
@@ -206,8 +204,9 @@ def norm_histogram(norms: Tensor, clip: float, sentence: str) -> go.Figure:
 
 
 def output_densities(epsilons: Sequence[float], delta: float, sentence: str) -> go.Figure:
-    """A panel per epsilon: what may be seen if one report was there, and if it was not; how often a
-    guess is right.
+    """Draw for each epsilon the density of what is seen with and without one report.
+
+    Above each panel: how often the best guess is right.
     """
     fig = make_subplots(1, len(epsilons), shared_yaxes=False, horizontal_spacing=0.06)
     for k, epsilon in enumerate(epsilons, 1):
@@ -248,11 +247,9 @@ def output_densities(epsilons: Sequence[float], delta: float, sentence: str) -> 
 
 
 def budget_by_round(record: Run, sentence: str) -> go.Figure:
-    """Epsilon spent before round 1 and after each round, and the budget."""
-    states, budget = (
-        [record.start, *record.rounds],
-        float(parse_spec(record.config["privacy"])[1]["eps"]),
-    )
+    """Draw the epsilon spent before round 1 and after each round, and the budget."""
+    states = [record.start, *record.rounds]
+    budget = float(parse_spec(record.config["privacy"])[1]["eps"])
     fig = go.Figure()
     fig.add_bar(
         x=[s.round for s in states],
@@ -280,9 +277,9 @@ def budget_by_round(record: Run, sentence: str) -> go.Figure:
 
 
 def live_budget(sentence: str) -> Callable[[Run], None]:
-    """A function that shows what a record has spent: one picture that moves on with each call.
+    """Return a function that shows `budget_by_round` of a run in one figure, updated by each call.
 
-    Where widgets cannot run, only the picture of the finished run is shown.
+    Where widgets cannot run, only the figure of the finished run is shown.
     """
     from IPython.display import display
 
@@ -313,10 +310,10 @@ def line_chart(
     words: str = "{:.0f} %",
     level: float | None = None,
 ) -> go.Figure:
-    """Anything over anything, a named line each: {name: (values of x, of y)}. words: of the number
-    beside a line's end.
+    """Draw named lines: {name: (values of x, values of y)}.
 
-    level: where a horizontal line stands for the same without privacy.
+    words: format of the number at a line's end. level: value without privacy, drawn as a horizontal
+    line.
     """
     fig, labels, colours = go.Figure(), [], colours or {}
     for (name, (at, values)), colour in zip(series.items(), PALETTE):
@@ -348,8 +345,9 @@ def line_chart(
 def accuracy_by_trust(
     table: Mapping[str, Mapping[float, float]], without: float, sentence: str
 ) -> go.Figure:
-    """A row per way of working together: a dot per epsilon, its accuracy (%); a line without
-    privacy.
+    """Draw a row per trust model with a dot per epsilon at its accuracy (%).
+
+    table: {row: {epsilon: %}}. without: accuracy (%) without privacy, drawn as a vertical line.
     """
     rows, fig = list(range(len(table)))[::-1], go.Figure()
     for found, row in zip(table.values(), rows):

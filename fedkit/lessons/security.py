@@ -1,6 +1,4 @@
-"""What the lesson on leaks and locks runs: attacks on updates, sums under masks, what a model gives
-away, what locks cost.
-"""
+"""Experiments of the lesson on leaks and locks: attacks, secure aggregation, encryption, noise."""
 
 from __future__ import annotations
 
@@ -60,7 +58,7 @@ def observe_update(
     defence: Defence = NO_LOCK["full tuning, 1 text"],
     seed: int = 0,
 ) -> ObservedUpdate:
-    """One update of one site as the server receives it."""
+    """Return a client's update as the server receives it."""
     rng = np.random.default_rng(seed)
     clients = len(stage.job.clients)
     gradient = observed_gradient(
@@ -77,7 +75,7 @@ def observe_update(
 
 
 def decode_guess(guess: AttackGuess, stage: LeakSetup) -> str:
-    """The first text that was written down; '' for none."""
+    """Return the first text that an attack recovered; '' for none."""
     texts = [strip_special(text, stage.known.special) for text in guess.texts]
     return stage.job.model.tokenizer.decode(texts[0]) if texts else ""
 
@@ -88,10 +86,10 @@ def attack_defences(
     batches: int,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """{way: {WORDS, TEXTS, LISTED: share}} and 'whose': share of the words read that were this
-    site's.
+    """Return {defence: best scores of any attack}, see `best_scores`.
 
-    stages: by (tune, later); must hold ("full", False), takes in what else is needed.
+    stages: by (tune, later); must hold ("full", False); other stages that are needed are added to
+    it.
     """
     out = {}
     for name, defence in defences.items():
@@ -106,7 +104,10 @@ def attack_defences(
 
 
 def best_scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The best that any attack reached, from rows of `leak_table`."""
+    """Return {WORDS, TEXTS, LISTED: share} of the best attack, from rows of `leak_table`.
+
+    Also 'whose': the share of the words read that belong to this client.
+    """
     own = [r for r in rows if r["attack"] != "lookup"]
     best = max(own, key=lambda r: (r["tokens_recall"] or 0, r["tokens_precision"] or 0))
     lists = [r["sentences"] or 0.0 for r in rows if r["attack"] == "lookup"]
@@ -119,8 +120,9 @@ def best_scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def attack_masked_upload(stage: LeakSetup, batches: int, seed: int = 0) -> dict[str, float]:
-    """The same attacks on what one site of three uploads under real masks, at the stage of ("full",
-    False).
+    """Return the best scores of the same attacks on a masked upload of one of three clients.
+
+    stage: that of ("full", False).
     """
     found, names = [], ["this site", "another", "a third"]
     for number in range(batches):
@@ -158,7 +160,7 @@ def attack_masked_upload(stage: LeakSetup, batches: int, seed: int = 0) -> dict[
 
 
 def first_updates(job: Job) -> dict[str, np.ndarray]:
-    """{site: its update of round 1 as one vector, float64}."""
+    """Return {client: its update of round 1 as one float64 vector}."""
     job.model.load_params(job.start)
     shared, prior, _ = compute_head_start(job.model, job.clients, job.config)
     deltas = {
@@ -172,35 +174,33 @@ def first_updates(job: Job) -> dict[str, np.ndarray]:
 def watch_aggregation(
     lock: Any, deltas: Mapping[str, np.ndarray], absent: Sequence[str] = ()
 ) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
-    """({moment: the sum as the server holds it}, the plain sum in the same fixed point, extra bytes
-    of a site).
+    """Return views of the sum by the server, the plain sum, and the extra bytes per client.
 
-    Of the sites named `absent` nothing arrives after they dealt their shares. Raises TooFew where
-    too many are.
+    views: {moment: the sum as the server holds it}. The plain sum uses the same fixed point.
+    Clients in `absent` send nothing after they distributed their shares. Raises TooFew where too
+    many are absent.
     """
-    size, there, views = (
-        len(next(iter(deltas.values()))),
-        [c for c in deltas if c not in absent],
-        {},
-    )
+    size, views = len(next(iter(deltas.values()))), {}
+    there = [c for c in deltas if c not in absent]
     sealed, plain_sum = (
         one.open(list(deltas), size, seed=0, round=1) for one in (lock, make_lock("none"))
     )
-    for n, site in enumerate(there, 1):
+    for n, client in enumerate(there, 1):
         for session in (sealed, plain_sum):
-            session.add(site, session.seal(site, deltas[site]))
+            session.add(client, session.seal(client, deltas[client]))
         if n in (1, 2, len(there) // 2, len(there) - 1, len(there)):
             views[f"{n} of {len(deltas)} uploads"] = sealed.view()
     views["masks removed"], costs = sealed.result()
-    extra = [sum(sealed.setup[site]) + sum(costs[site]) for site in there]
+    extra = [sum(sealed.setup[client]) + sum(costs[client]) for client in there]
     return views, plain_sum.result()[0], sum(extra) / len(extra)
 
 
 @dataclass(frozen=True)
 class EncryptedUpdate:
-    """An update under encryption, beside plain float32. seconds: to encrypt, add and decrypt it.
-    error: largest of the sum of two. measured: else reckoned from the seconds and bytes of a
-    smaller one, number by number.
+    """An encrypted update. seconds: to encrypt, add and decrypt it.
+
+    error: largest absolute error of the sum of two. measured: False if scaled up from a smaller
+    update.
     """
 
     name: str
@@ -216,8 +216,9 @@ class EncryptedUpdate:
 
 
 def encrypt_sizes(sizes: Mapping[str, int], most: int = 400_000) -> list[EncryptedUpdate]:
-    """Each size encrypted for real up to `most` numbers; larger ones reckoned. Raises FedkitError
-    without tenseal.
+    """Encrypt an update of each size, up to `most` numbers; larger ones are scaled up.
+
+    The smallest is always encrypted. Raises FedkitError without tenseal.
     """
     out: list[EncryptedUpdate] = []
     for name, size in sorted(sizes.items(), key=lambda item: item[1]):
@@ -249,8 +250,10 @@ def _extrapolate(name: str, size: int, like: EncryptedUpdate) -> EncryptedUpdate
 
 @dataclass(frozen=True)
 class AttackedHead:
-    """A head trained on half of the reports and attacked. accuracy: on the test set, a share.
-    bound: the largest true-positive rate that the noise allows any attack, None without noise.
+    """A head trained on half of the reports, and the strongest membership attack on it.
+
+    accuracy: on the test set, a share. bound: {false-positive rate: largest true-positive rate that
+    the noise allows any attack} as a function; None without noise.
     """
 
     accuracy: float
@@ -267,8 +270,9 @@ def train_and_attack(
     steps: int = 20,
     seed: int = 0,
 ) -> AttackedHead:
-    """Train on half of the reports, by heart or with DP-SGD of epsilon `privacy`; keep the attack
-    with the highest TPR.
+    """Train a head on half of the reports and return it with the attack of the highest TPR.
+
+    privacy: epsilon of DP-SGD; 0: overfitted without noise. shadows: number of shadow models.
     """
     parts = job.pooled().train
     vectors, labels, width = job.model.features(parts), parts.labels, len(job.corpus.labels)
@@ -277,12 +281,8 @@ def train_and_attack(
     fit = partial(membership.overfit_head, num_labels=width)
     if privacy:
         noise = noise_for_epsilon(privacy, delta, lambda z: [Releases(z, 1.0, steps)])
-        fit, many = (
-            partial(
-                private_head, plan=_head_plan(noise, steps, int(member.sum())), num_labels=width
-            ),
-            None,
-        )
+        plan = _head_plan(noise, steps, int(member.sum()))
+        fit, many = partial(private_head, plan=plan, num_labels=width), None
         bound = partial(allowed_tpr, ((noise, 1.0, steps),))
     attacks = membership.attack_training(fit, vectors, labels, member, shadows, seed, bound, many)
     logits = fit(vectors[member], labels[member], seed)(job.model.features(job.test))
@@ -293,16 +293,14 @@ def train_and_attack(
 
 
 def _head_plan(noise: float, steps: int, rows: int, clip: float = 0.2, reach: float = 1.2):
-    """Steps so long that all of them together leave noise of `reach` on every weight, as
-    in a run.
-    """
+    """Return a plan whose steps together leave noise of `reach` on every weight, as in a run."""
     plan = training_plan(noise, 1.0, steps, clip)
     return replace(plan, head_lr=reach / steps**0.5 / (clip * noise) * rows)
 
 
 @dataclass(frozen=True)
 class ProtectionScheme:
-    """A way of working together: its settings, and three answers in plain words."""
+    """A way to protect updates: its settings, and three answers in plain words."""
 
     settings: dict[str, Any]
     trusted: str
@@ -349,8 +347,9 @@ SCHEMES: dict[str, ProtectionScheme] = {
 
 @dataclass(frozen=True)
 class SchemeCost:
-    """What a way cost here. accuracy: a share. sent: bytes of a site in the whole run of `rounds`.
-    seconds: of it all, on this machine.
+    """What a scheme cost here. accuracy: a share. sent: bytes per client in the whole run.
+
+    seconds: of the whole run, on this machine.
     """
 
     scheme: str
@@ -362,8 +361,9 @@ class SchemeCost:
 
 
 def run_schemes(job: Job, more: Mapping[str, Mapping[str, Any]] | None = None) -> list[SchemeCost]:
-    """Every way run on the job; those that cannot run here (no tenseal) are left out and said.
-    more: {way: settings}.
+    """Run every scheme on the job. more: {scheme: further settings}.
+
+    Encryption is left out with a printed line where tenseal is missing.
     """
     out = []
     for name, scheme in SCHEMES.items():

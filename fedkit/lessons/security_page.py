@@ -1,8 +1,7 @@
-"""One printable A4 page for an executive: what leaks, what locks it, what that costs, what remains.
+"""One printable A4 page for an executive: what leaks, what protects, at what cost, what remains.
 
-Everything comes from the lesson's own cells; nothing is loaded from anywhere and no script runs.
-Words are in `STRINGS`, so that another language is one more entry; every value goes through jinja's
-autoescape.
+The page loads nothing and runs no script. Its words are in `STRINGS`, one entry per language; every
+value is escaped by jinja.
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ from fedkit.plots.theme import FONT
 
 @dataclass(frozen=True)
 class Findings:
-    """What the page says, all measured. leaks: as of `locks_lesson.attacked`. shown: {name on the
-    page: way in leaks}.
+    """The measured values on the page. leaks: as returned by `security.attack_defences`.
 
-    base, best: ways in `costs` that are compared in the headline. open, private: a model trained by
-    heart and one with noise, attacked. noise: (epsilon, delta) of the protected run as accounted.
-    audit: (promised, proven with the fault). chance: points of accuracy, half of a 95 % interval.
+    base, best: schemes in `costs` that the headline compares. worst, locked: rows of `leaks` in the
+    headline. open, private: a head trained without and with noise, attacked. noise: accounted
+    (epsilon, delta) of the protected run. audit: (promised epsilon, epsilon proven with the fault).
+    chance: half of a 95 % interval, points of accuracy.
     """
 
     data: str
@@ -132,10 +131,10 @@ STRINGS: dict[str, dict[str, str]] = {
 
 
 def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
-    """Write the page to `path` (a file, or a folder for its what_leaks.html) atomically; return its
+    """Write the page to `path` (a file, or a folder for what_leaks.html) atomically; return its
     path.
 
-    Raises FedkitError for an unknown language or no room to write.
+    Raises FedkitError for an unknown language or if it cannot be written.
     """
     path = Path(path)
     path = path / "what_leaks.html" if path.is_dir() else path
@@ -152,8 +151,9 @@ def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
 
 
 def render_page(found: Findings, language: str = "en") -> str:
-    """The page as text. The same findings give the same text. Raises FedkitError for an unknown
-    language.
+    """Return the page as HTML; the same findings give the same text.
+
+    Raises FedkitError for an unknown language.
     """
     if language not in STRINGS:
         raise FedkitError(f"language {language!r} given; choose one of: {', '.join(STRINGS)}")
@@ -183,7 +183,7 @@ def render_page(found: Findings, language: str = "en") -> str:
 
 
 def headline_tiles(found: Findings, s: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """(number, what it is, colour) of the four that stand on top."""
+    """Return (number, caption, colour) of the four tiles at the top."""
     base, best = _scheme_cost(found, found.base), _scheme_cost(found, found.best)
     lost = 100 * (best.accuracy - base.accuracy)
     words = {
@@ -200,7 +200,7 @@ def headline_tiles(found: Findings, s: Mapping[str, str]) -> list[tuple[str, str
 
 
 def leak_cells(values: Mapping[str, float]) -> list[tuple[float, str]]:
-    """(share, text) of a row of the table of leaks."""
+    """Return (share, text) of each cell in a row of the table of leaks."""
     words = [formatting.percent(values[column], 0) for column in (WORDS, TEXTS, LISTED)]
     if values[WORDS] > 0.5 and values.get("whose", 1.0) < 0.75:
         words[0] += ", but whose?"
@@ -208,7 +208,7 @@ def leak_cells(values: Mapping[str, float]) -> list[tuple[float, str]]:
 
 
 def encryption_sentences(found: Findings, s: Mapping[str, str]) -> list[str]:
-    """What encryption does to the bytes; nothing where it was not tried."""
+    """Return sentences on the bytes of encryption; none where it was not tried."""
     out = []
     if found.sealed:
         small, large = found.sealed[0], found.sealed[-1]
@@ -225,7 +225,7 @@ def encryption_sentences(found: Findings, s: Mapping[str, str]) -> list[str]:
 
 
 def scheme_cells(one: SchemeCost) -> list[str]:
-    """The cells of a way: its name, who is trusted, what the server sees, accuracy, bytes."""
+    """Return the cells of a scheme: name, who is trusted, what the server sees, accuracy, bytes."""
     scheme = SCHEMES[one.scheme]
     return [
         one.scheme,
@@ -237,6 +237,7 @@ def scheme_cells(one: SchemeCost) -> list[str]:
 
 
 def remaining_risks(found: Findings, s: Mapping[str, str]) -> list[str]:
+    """Return sentences on what sums, the final model and the noise still reveal."""
     sums = {n: v for n, v in found.leaks.items() if n.startswith("sum of")}
     out = []
     for name, values in list(sums.items())[-1:]:
@@ -265,8 +266,8 @@ def remaining_risks(found: Findings, s: Mapping[str, str]) -> list[str]:
 
 
 def page_frame(path: str | Path, height: int = 1300) -> str:
-    """The page inside a notebook's cell: a frame that may run nothing. Raises OSError if it cannot
-    be read.
+    """Return the page as a sandboxed frame for a notebook cell. Raises OSError if it cannot be
+    read.
     """
     text = html.escape(Path(path).read_text(encoding="utf-8"))
     return (

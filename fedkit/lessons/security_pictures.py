@@ -1,6 +1,4 @@
-"""What the lesson on leaks and locks draws: words read, a table of leaks, a sum that emerges,
-bytes, who was found.
-"""
+"""Figures and tables of the lesson on leaks and locks."""
 
 from __future__ import annotations
 
@@ -32,12 +30,12 @@ SHADES = [[0.0, "#ffffff"], [1.0, LEAK]]  # nothing read to everything read
 
 
 def split_words(text: str) -> list[str]:
-    """Words and signs, one by one."""
+    """Return words and punctuation marks, one by one."""
     return re.findall(r"\w+|[^\w\s]", text)
 
 
 def match_words(original: str, recovered: str) -> list[tuple[str, bool]]:
-    """(word of the original, whether it was recovered), upper case or not."""
+    """Return (word of the original, whether it was recovered), without regard to case."""
     left, out = Counter(split_words(recovered.lower())), []
     for word in split_words(original):
         out.append((word, left[word.lower()] > 0))
@@ -46,9 +44,7 @@ def match_words(original: str, recovered: str) -> list[tuple[str, bool]]:
 
 
 def recovered_text(original: str, recovered: Mapping[str, str]) -> str:
-    """HTML: the site's own words, and below them, for each way, what the server wrote down, word
-    under word.
-    """
+    """Return HTML: the client's text, and below it, for each attack, which words were recovered."""
     rows = [_row("What the site holds", "".join(_word(w, None) for w in split_words(original)), "")]
     for name, text in recovered.items():
         marked = match_words(original, text)
@@ -90,9 +86,9 @@ def leak_heatmap(
     sentence: str,
     parts: Mapping[str, Sequence[str]] | None = None,
 ) -> go.Figure:
-    """A row per way of sending, a column per thing read; the fuller the colour, the more was read.
+    """Draw a row per defence and a column per thing read; darker means that more was read.
 
-    parts: {heading: ways}, to set groups of ways apart; None: one group.
+    parts: {heading: defences}, to draw them in groups; None: one group.
     """
     parts = parts or {"": list(found)}
     columns, fig, y, ticks = (WORDS, TEXTS, LISTED), go.Figure(), 0.0, {}
@@ -158,11 +154,10 @@ def leak_heatmap(
 def sum_strips(
     views: Mapping[str, np.ndarray], truth: np.ndarray, sentence: str, shown: int = 90
 ) -> go.Figure:
-    """A strip per moment: numbers of the sum as the server holds it, ordered by the true sum, so
-    order means 'readable'.
+    """Draw a strip per moment: the sum as the server holds it, ordered by the true sum.
 
-    Each strip has a colour scale of its own, from its lowest number to its highest by rank. Right:
-    the largest number.
+    Order means that it is readable. Each strip is coloured by rank, from its lowest to its highest
+    number; at the right the correlation and the largest number.
     """
     order = np.argsort(truth)[np.linspace(0, len(truth) - 1, min(shown, len(truth))).astype(int)]
     ranks = [np.argsort(np.argsort(view[order])) for view in views.values()]
@@ -211,8 +206,8 @@ def sum_strips(
 
 
 def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.Figure:
-    """Plain and encrypted bytes of an update on a log axis, a pair of bars for each; reckoned ones
-    are hatched.
+    """Draw plain and encrypted bytes of each update (log axis); values that were not measured are
+    hatched.
     """
     fig, names, low = go.Figure(), [], 1e3
     for i, one in enumerate(found):
@@ -267,8 +262,8 @@ def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.F
 
 
 def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
-    """True-positive against false-positive rate, log scales: far above the dotted line, members are
-    found.
+    """Draw true-positive against false-positive rate (log scales), with the bound that noise
+    implies.
     """
     grid = np.geomspace(1e-3, 1, 61)
     fig, labels = go.Figure(), []
@@ -363,8 +358,8 @@ def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
 
 
 def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
-    """A row per game: a bar to the epsilon that it proved, a line to the most it could have shown,
-    a mark at the promise.
+    """Draw for each audit the epsilon proven (bar), the most it could show (line), the promise
+    (diamond).
     """
     rows, fig = list(range(len(found)))[::-1], go.Figure()
     for row, one in zip(rows, found.values()):
@@ -431,8 +426,8 @@ def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
 
 
 def scheme_table(found: Sequence[SchemeCost]) -> str:
-    """HTML: a row per way: who is trusted, what the server sees, what the model may tell, and what
-    it cost here.
+    """Return HTML: a row per scheme with who is trusted, what is seen, what the model reveals, its
+    cost.
     """
     heads = (
         "",
@@ -447,21 +442,14 @@ def scheme_table(found: Sequence[SchemeCost]) -> str:
         f"text-align: left; padding: 7px 10px; border-bottom: 1px solid {GRID}; vertical-align:"
         " top; background: #fff; "
     )
-    shade = {
-        "anything": f"color: {LEAK}; font-weight: 600; ",
-        "every update": f"color: {LEAK}; font-weight: 600; ",
-        "every text": f"color: {LEAK}; font-weight: 600; ",
-    }
+    shade = dict.fromkeys(
+        ("anything", "every update", "every text"), f"color: {LEAK}; font-weight: 600; "
+    )
     lines = ["<tr>" + "".join(f"<th style='{cell}'>{h}</th>" for h in heads) + "</tr>"]
     for one in found:
-        way, sent = (
-            SCHEMES[one.scheme],
-            (
-                "-"
-                if one.scheme.startswith("all in")
-                else f"{formatting.megabytes(one.sent / 1e6)} in {one.rounds} rounds"
-            ),
-        )
+        scheme = SCHEMES[one.scheme]
+        sent = f"{formatting.megabytes(one.sent / 1e6)} in {one.rounds} rounds"
+        sent = "-" if one.scheme.startswith("all in") else sent
         values = (
             one.scheme,
             scheme.trusted,

@@ -1,6 +1,4 @@
-"""What the lesson on real sites counts and draws: drift, curves, one round with its computers, who
-is left behind.
-"""
+"""Experiments and figures of the lesson on real sites: drift, accuracy curves, late clients."""
 
 from __future__ import annotations
 
@@ -27,8 +25,8 @@ TALL = 360  # px of a plot, about
 
 @dataclass(frozen=True)
 class DriftAccuracy:
-    """Accuracies (shares) on the same test examples: of the start, of each site's own model, of the
-    mean of them.
+    """Accuracies (shares) on the same test examples: the start, each client's own model, their
+    mean.
     """
 
     start: float
@@ -39,7 +37,7 @@ class DriftAccuracy:
 def measure_drift(
     job: Job, shared: Params, deltas: Sequence[Params], most: int = 200
 ) -> DriftAccuracy:
-    """Judge the start, each start + delta and their plain mean on about `most` test examples."""
+    """Evaluate the start, each start + delta and their plain mean on about `most` test examples."""
     test = job.test.take(np.unique(np.linspace(0, len(job.test) - 1, most).astype(int)))
 
     def right(delta: Params) -> float:
@@ -51,8 +49,8 @@ def measure_drift(
 
 
 def accuracy_drift(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figure:
-    """A row per deal: a circle for each site's own model after a round, a diamond for their mean, a
-    bar for the start.
+    """Draw a row per partition: each client's own model (circle), their mean (diamond), the start
+    (bar).
     """
     rows, fig = list(range(len(found)))[::-1], go.Figure()
     marks = {
@@ -97,8 +95,9 @@ def accuracy_drift(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figu
 def accuracy_curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentence: str, x: str
 ) -> go.Figure:
-    """Accuracy over anything. lines: {name: (values of x, accuracies as shares)}; x: the axis'
-    title with its unit.
+    """Draw accuracy over any x. lines: {name: (values of x, accuracies as shares)}.
+
+    x: title of the axis, with its unit.
     """
     fig, labels = go.Figure(), []
     reach = max(max(at) for at, _ in lines.values()) or 1
@@ -132,7 +131,7 @@ def accuracy_curves(
 
 
 def curves_by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
-    """Accuracy after every round; round 0 is the start before any training."""
+    """Draw accuracy after every round; round 0 is the start before any training."""
     lines = {
         n: ([r.round for r in round_states(run)], [r.accuracy for r in round_states(run)])
         for n, run in runs.items()
@@ -141,7 +140,7 @@ def curves_by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
 
 
 def curves_by_time(runs: Mapping[str, Run], sentence: str) -> go.Figure:
-    """Accuracy over simulated seconds, each run in its own world."""
+    """Draw accuracy over simulated seconds, each run with its own devices and links."""
     lines = {
         n: (replay(run).ends, [r.accuracy for r in round_states(run)]) for n, run in runs.items()
     }
@@ -149,19 +148,20 @@ def curves_by_time(runs: Mapping[str, Run], sentence: str) -> go.Figure:
 
 
 def round_states(run: Run) -> list[RoundRecord]:
-    """The state before round 1 and after each round."""
+    """Return the state before round 1 and after each round."""
     return [run.start, *run.rounds]
 
 
 def interval_half_width(run: Run) -> float:
-    """Half of the 95 % interval of the run's accuracy over its test examples, as a share."""
+    """Return half of the 95 % interval of the run's accuracy over its test examples, a share."""
     low, high, _ = measures.accuracy_interval(run)
     return (high - low) / 2
 
 
 def contribution_table(run: Run) -> DataFrame:
-    """A row per client of an asynchronous run, the most generous first: updates that counted,
-    staleness, accuracy.
+    """Return a row per client of an asynchronous run: accepted updates, staleness, accuracy (%).
+
+    Most updates first.
     """
     visits = [c for r in run.rounds for c in r.clients if c.status == "ok"]
     clients, rows = [str(c["id"]) for c in run.data["clients"]], {}
@@ -177,7 +177,7 @@ def contribution_table(run: Run) -> DataFrame:
 
 
 def always_late(run: Run) -> set[str]:
-    """Clients whose update came after the deadline in every round."""
+    """Return the clients whose update came after the deadline in every round."""
     rounds = [{c.id for c in r.clients if c.status == "late"} for r in run.rounds]
     return set.intersection(*rounds) if rounds else set()
 
@@ -189,8 +189,8 @@ def accuracy_changes(
     sentence: str,
     names: tuple[str, str] = ("everyone waited for", "deadline"),
 ) -> go.Figure:
-    """A row per client: its accuracy (share) in two runs, joined; those of `late` stand out. Worst
-    at the bottom.
+    """Draw each client's accuracy (share) in two runs, joined, worst at the bottom; those in `late`
+    stand out.
     """
     order = sorted(after, key=lambda c: after[c])
     fig = go.Figure()

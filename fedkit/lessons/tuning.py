@@ -1,6 +1,4 @@
-"""What the lesson on parts of a model counts and draws: memory of one step, accuracy by size, cost,
-one exchange.
-"""
+"""Measurements and figures of the lesson on what to tune: memory, accuracy, cost, one exchange."""
 
 from __future__ import annotations
 
@@ -29,27 +27,24 @@ MB = 1e6
 
 
 def thin_evaluation(corpus: Corpus, most: int | None) -> Corpus:
-    """The corpus with about `most` examples to choose by and as many to test on, evenly spaced;
-    None: as it is.
+    """Return the corpus with about `most` validation and test examples, evenly spaced; None:
+    unchanged.
     """
 
     def thin(part: Examples | None) -> Examples | None:
         return part and part.take(np.unique(np.linspace(0, len(part) - 1, most).astype(int)))
 
-    return (
-        corpus
-        if most is None
-        else replace(corpus, validation=thin(corpus.validation), test=thin(corpus.test))
-    )
+    if most is None:
+        return corpus
+    return replace(corpus, validation=thin(corpus.validation), test=thin(corpus.test))
 
 
 def step_memory(model: Model, examples: Examples, batch_size: int = 16) -> dict[str, float]:
-    """MB that one training step has to hold, counted: the model, what the optimizer adds, what
-    backward needs.
+    """Return the MB that one training step holds: the model, optimizer state, saved tensors.
 
-    The optimizer adds a gradient and AdamW's two running means for every trained number. What
-    backward needs are the tensors that torch saves on the way forward over the first `batch_size`
-    examples, each counted once.
+    Counted, not measured. The optimizer adds a gradient and the two moments of AdamW for every
+    trained number. Backward needs the tensors that torch saves during forward over the first
+    `batch_size` examples, each counted once.
     """
     held = [*model.module.parameters(), *model.module.buffers()]
     own, saved = {t.untyped_storage().data_ptr() for t in held}, {}
@@ -76,10 +71,10 @@ def step_memory(model: Model, examples: Examples, batch_size: int = 16) -> dict[
 def accuracy_by_parameters(
     trained: Mapping[str, int], right: Mapping[str, str], start: float, chosen: str, sentence: str
 ) -> go.Figure:
-    """Accuracy of every way against how many numbers it trains (log axis), with 95 % intervals;
-    `chosen` stands out.
+    """Draw accuracy against the number of trained parameters (log axis), with 95 % intervals.
 
-    right: a 0 or 1 per validation example. start: accuracy before any training, as a share.
+    right: a 0 or 1 per validation example. start: accuracy before any training, a share. `chosen`
+    stands out.
     """
     names = sorted(trained, key=lambda name: trained[name])
     shares = {n: right[n].count("1") / len(right[n]) for n in names}
@@ -152,7 +147,7 @@ def accuracy_by_parameters(
 def cost_bars(
     seconds: Mapping[str, float], memory: Mapping[str, Mapping[str, float]], sentence: str
 ) -> go.Figure:
-    """Training seconds (left) and MB of one step by what they hold (right), a row per way."""
+    """Draw training seconds (left) and MB of one step by what they hold (right) per tuning."""
     names = list(seconds)
     rows = list(range(len(names)))[::-1]
     fig = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.08, column_widths=[0.4, 0.6])
@@ -195,9 +190,7 @@ def cost_bars(
 
 
 def accuracy_by_examples(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
-    """Accuracy (shares) over the number of examples: a row per size, a column per way, direct
-    labels at the right.
-    """
+    """Draw accuracy (shares) over the number of examples: a row per size, a column per tuning."""
     sizes = [int(n) for n in table.index]
     lines = {str(name): [100 * float(v) for v in table[name]] for name in table.columns}
     fig = _lines(lines, sizes, colours, sentence, "Training examples, all companies together")
@@ -208,9 +201,7 @@ def accuracy_by_examples(table: DataFrame, sentence: str, colours: Sequence[str]
 def rounds_and_exchanges(
     lines: Mapping[str, Sequence[float]], levels: Mapping[str, float], sentence: str
 ) -> go.Figure:
-    """Accuracy (shares) by round of training, and as level dashed lines what one exchange gives
-    without training.
-    """
+    """Draw accuracy (shares) by round of training; dashed lines: one exchange without training."""
     longest = max(len(values) for values in lines.values())
     rounds = list(range(longest))
     drawn = {n: [100 * v for v in values] for n, values in lines.items()}
@@ -228,8 +219,9 @@ def accuracy_bars(
     sentence: str,
     colours: Sequence[str],
 ) -> go.Figure:
-    """One horizontal bar per way on the test set. values: {name: (trained numbers, share, its 95 %
-    interval)}.
+    """Draw one horizontal bar per tuning on the test set.
+
+    values: {name: (trained numbers, share, its 95 % interval)}.
     """
     rows = list(range(len(values)))[::-1]
     fig = go.Figure()
@@ -285,9 +277,7 @@ def _lines(
     x: str,
     dashed: Sequence[str] | set[str] = (),
 ) -> go.Figure:
-    """Lines of percentages with their names at the right; the y axis ends a little outside
-    of them.
-    """
+    """Draw lines of percentages with names at the right; the y axis leaves a margin around them."""
     fig, labels = go.Figure(), []
     for (name, values), colour in zip(lines.items(), colours):
         level = name in dashed
@@ -337,7 +327,7 @@ def _row_bars(
 def _bar_labels(
     fig: go.Figure, col: int, xs: Sequence[float], rows: Sequence[int], words: Sequence[str]
 ) -> None:
-    """A number at the right end of every bar."""
+    """Write a number at the right end of every bar."""
     fig.add_scatter(
         row=1,
         col=col,

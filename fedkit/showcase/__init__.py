@@ -1,6 +1,5 @@
-"""The executive demo: five steps in a browser, no code in sight, English and Japanese.
+"""The executive demo: five steps in a browser without code, in English and Japanese.
 
-In: the records in `data/showcase`, and one live run. Out: widgets that Voila
-serves on this machine.
-May import: everything below except audit, widgets and lessons.
+It shows the records in `data/showcase` and one live run in widgets that Voila serves on this
+machine. May import: everything below except audit, widgets and lessons.
 """

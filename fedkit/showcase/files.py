@@ -1,6 +1,4 @@
-"""The brief as links that save it: written below runs/, handed to the page as data, so that no
-server serves any file.
-"""
+"""The brief as download links: written below runs/ and passed to the page as data URIs."""
 
 from __future__ import annotations
 
@@ -22,7 +20,9 @@ KINDS = {
 
 @dataclass(frozen=True)
 class BriefFile:
-    """kind: html | pptx. name: as it is saved, chosen by us. uri: its content as a data: URI."""
+    """A file of the brief. kind: html | pptx. name: as it is saved. uri: its content as a data:
+    URI.
+    """
 
     kind: str
     name: str
@@ -33,8 +33,7 @@ class BriefFile:
 def brief_files(
     records: Sequence[Run], lang: str, runs: Path = RUNS
 ) -> tuple[Path, list[BriefFile]]:
-    """Write the brief of `records` into a fresh folder below `runs`: (the folder, its page and
-    slides as links).
+    """Write the brief of `records` into a new folder below `runs`; return the folder and its files.
 
     Raises FedkitError as `write_brief` does.
     """

@@ -1,6 +1,4 @@
-"""The showcase's widgets and how they stand on the page. They know nothing of records or
-training.
-"""
+"""The widgets of the showcase and their layout; independent of records and training."""
 
 from __future__ import annotations
 
@@ -18,8 +16,9 @@ LANGUAGES = {"en": "English", "ja": "日本語"}
 
 
 class Layout:
-    """pages, caveats: {step: HTML}. view: what a notebook shows. frames: {step: box of its live
-    figure}.
+    """The widgets of all five steps. pages, caveats: {step: HTML}. view: what a notebook shows.
+
+    frames: {step: box of its live figure}.
     """
 
     def __init__(self, run_picture: dict[str, Any], what_picture: dict[str, Any]):
@@ -36,42 +35,38 @@ class Layout:
         self._make_run()
         self._make_what()
         self._make_brief()
-        self.frames = {
-            3: w.Box(layout=w.Layout(flex="none")),
-            4: w.Box(layout=w.Layout(flex="none")),
-        }
+        self.frames = {step: w.Box(layout=w.Layout(flex="none")) for step in (3, 4)}
         self.pictures = {3: run_picture, 4: what_picture}
         self.boxes = {step: w.VBox(children) for step, children in self._children().items()}
         self.view = self._view()
         self.show_step(1)
 
     def show_step(self, step: int) -> None:
-        """One step is seen; the others stand there without height, so that their figures know their
-        letters' sizes.
+        """Show one step and hide the others.
+
+        Hidden steps stay on the page without height, so that their figures can measure text.
         """
         for place, box in self.boxes.items():
             box.remove_class(OFF) if place == step else box.add_class(OFF)
-        for place in (step, step + 1):  # 5 MB each: made one step ahead, after the words are there
+        for place in (step, step + 1):  # 5 MB each: made one step ahead
             if step > 1 and place in self.frames and not self.frames[place].children:
                 self.frames[place].children = [
                     go.FigureWidget(pictures.to_figure(self.pictures[place]))
                 ]
 
     def draw_figure(self, step: int, picture: dict[str, Any]) -> None:
-        """Show `picture` in the live figure of a step; one that nobody has looked at yet is only
-        kept.
-        """
+        """Show `picture` in the live figure of a step, or keep it until that figure exists."""
         self.pictures[step] = picture
         if self.frames[step].children:
             sync_figure(self.frames[step].children[0], picture)
 
     @staticmethod
     def mark_current(button: w.Button, now: bool) -> None:
-        """The button of what is shown now."""
+        """Mark or unmark the button of what is shown now."""
         button.add_class(NOW) if now else button.remove_class(NOW)
 
     def set_brief_options(self, run: str, what: str) -> None:
-        """The words of the choice in step 5; what is chosen stays."""
+        """Set the words of the two options in step 5; the selection stays."""
         options = ((what, "what"), (run, "run"))
         if tuple(self.about.options) != options:
             kept = self.about.value

@@ -1,6 +1,4 @@
-"""The run that a visitor starts: in a thread, with what trains imported only there. It never
-prints.
-"""
+"""The run that a visitor starts: in a thread; imports what trains only there; prints nothing."""
 
 from __future__ import annotations
 
@@ -10,15 +8,15 @@ from collections.abc import Callable
 from fedkit.core.record import Run
 from fedkit.showcase.make_records import live_config
 
-OnProgress = Callable[[object], None]  # of a fedkit.progress.Progress
+OnProgress = Callable[[object], None]  # takes a fedkit.core.progress.Progress
 OnRecord = Callable[[Run], None]
 
 
 def train_live(on_progress: OnProgress, on_record: OnRecord, cancel: threading.Event) -> None:
-    """Train with the live settings. tell: a few times a second; keep: after the start and after
-    every round.
+    """Train with the live settings.
 
-    Raises Cancelled when `cancel` is set, FedkitError for what can be mended.
+    on_progress: called a few times a second. on_record: called after the start and after every
+    round. Raises Cancelled when `cancel` is set, FedkitError for errors that a user can fix.
     """
     from fedkit.core.errors import Cancelled
 
@@ -34,9 +32,7 @@ def train_live(on_progress: OnProgress, on_record: OnRecord, cancel: threading.E
 
 
 def _silence_warnings() -> None:
-    """No warning of a library may be printed from the thread: there is no cell that it would belong
-    to.
-    """
+    """Silence warnings of libraries: output of the thread belongs to no cell."""
     import logging
     import warnings
 

@@ -1,8 +1,8 @@
-"""Makes the records that the showcase ships: `python -m fedkit.showcase.make_records` (about 10
-minutes on two cores).
+"""Make the shipped records: `python -m fedkit.showcase.make_records` (about 10 minutes on two
+cores).
 
-The first n companies in the order of the alphabet train; the test set is always the same whole one.
-Nothing is chosen by looking at the test set: the number of rounds was chosen on validation data.
+The first n clients in alphabetical order train; the test set is always the whole one. Nothing is
+chosen on the test set: the number of rounds was chosen on validation data.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ LARGEST = 1_200_000  # bytes of all records together
 
 
 def sliders_config(level: str = "none") -> RunConfig:
-    """The settings of a federated run behind the sliders at a level of privacy."""
+    """Return the settings of a federated run behind the sliders at a privacy level."""
     locks = "none" if level == "none" else "masks"
     return RunConfig(tune="head", rounds=ROUNDS, link=LINK, privacy=LEVELS[level], secure=locks)
 
 
 def live_config() -> RunConfig:
-    """The settings of the run that a visitor starts."""
+    """Return the settings of the run that a visitor starts."""
     return RunConfig(tune=LIVE_TUNE, rounds=LIVE_ROUNDS, link=LINK)
 
 
 def keep_first_clients(corpus: Corpus, clients: int) -> Corpus:
-    """`corpus` with the training and validation rows of its first so many clients by name; the
-    whole test set stays.
+    """Return the corpus with training and validation rows of its first `clients` clients by name.
 
-    All of them: the corpus itself. Its name tells who is left.
+    The test set stays whole; the name of the corpus states who is left. With all clients: the
+    corpus itself.
     """
     names = sorted(set(corpus.train.clients))
     if clients == len(names):
@@ -71,8 +71,9 @@ def keep_first_clients(corpus: Corpus, clients: int) -> Corpus:
 
 
 def make_records(folder: Path = FOLDER) -> list[Path]:
-    """Run everything and write the records. Returns their paths. Raises RuntimeError if they are
-    too large to ship.
+    """Run everything, write the records and return their paths.
+
+    Raises RuntimeError if they are too large to ship.
     """
     from fedkit.data.load import load_corpus
     from fedkit.experiments.baselines import run_baselines
@@ -102,7 +103,7 @@ def make_records(folder: Path = FOLDER) -> list[Path]:
 
 
 def write_record(path: Path, record: Run) -> Path:
-    """A record as JSON without spaces: `Run.load` reads it."""
+    """Write a record as JSON without spaces, which `Run.load` reads; return its path."""
     text = json.dumps(
         nan_to_none(compact_record(record)),
         ensure_ascii=False,
@@ -119,7 +120,7 @@ def write_record(path: Path, record: Run) -> Path:
 
 
 def compact_record(record: Run) -> dict[str, Any]:
-    """`Run.to_dict` without what a client's line would hold anyway: reading fills it in again."""
+    """Return `Run.to_dict` without default values of clients, which reading fills in again."""
     usual = asdict(ClientRecord(""))
     values = record.to_dict()
     for state in filter(None, (values["start"], *values["rounds"])):

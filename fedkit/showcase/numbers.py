@@ -1,6 +1,4 @@
-"""What the showcase shows, as plain numbers: from shipped records and where its sliders stand.
-Nothing is trained.
-"""
+"""The numbers of the showcase, from shipped records and slider values; nothing is trained."""
 
 from __future__ import annotations
 
@@ -16,29 +14,15 @@ from fedkit.results.validate_record import as_number
 from fedkit.showcase import settings
 from fedkit.showcase.records import ShowcaseRecords
 
-SPEEDS = (
-    64,
-    128,
-    256,
-    512,
-    1_000,
-    2_000,
-    5_000,
-    10_000,
-    20_000,
-    50_000,
-    100_000,
-    200_000,
-    500_000,
-    1_000_000,
-)  # kbit/s
+# kbit/s
+SPEEDS = (64, 128, 256, 512, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000)
 LATENCY = 40  # ms, on every link of the slider
 BETTER, UNCLEAR, WORSE = "better", "unclear", "worse"
 
 
 @dataclass(frozen=True)
 class SliderValues:
-    """Where the sliders stand. speed: kbit/s each way at every company."""
+    """Values of the sliders. speed: kbit/s in each direction at every client."""
 
     clients: int = settings.CLIENT_COUNTS[-1]
     level: str = "none"
@@ -51,7 +35,7 @@ class SliderValues:
 
 @dataclass(frozen=True)
 class Gain:
-    """together minus alone as a share, and its 95 % interval over test reports."""
+    """Accuracy together minus alone, a share, with its 95 % interval over test reports."""
 
     value: float
     low: float
@@ -64,11 +48,13 @@ class Gain:
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """together, alone: share of right answers on reports like each company's own, mean over
-    companies; with `_all` on test reports of all six companies; gain and any_gain are their
-    differences. pooled: with all texts in one place. traffic: bytes of a company, both ways,
-    over the whole training. seconds: simulated, of training and sending. base, base_seconds: the
-    base model, downloaded once. epsilon, delta: NaN where nothing is promised.
+    """A federated run against its baselines.
+
+    together, alone: accuracy on reports like each client's own, mean over clients; with `_all` on
+    test reports of all six clients; gain and any_gain are their differences. pooled: with all texts
+    in one place. traffic: bytes of a client, both ways, over the whole training. seconds:
+    simulated, of training and sending. base, base_seconds: bytes and download of the base model,
+    once. epsilon, delta: NaN without a promise.
     """
 
     run: Run
@@ -88,7 +74,7 @@ class ComparedRun:
 
 
 def numbers_at(records: ShowcaseRecords, setting: SliderValues) -> ComparedRun:
-    """What the sliders stand for."""
+    """Return the numbers at these slider values."""
     n = setting.clients
     return compare_run(
         records.federated(n, setting.level),
@@ -101,16 +87,18 @@ def numbers_at(records: ShowcaseRecords, setting: SliderValues) -> ComparedRun:
 def live_numbers(
     records: ShowcaseRecords, run: Run | None = None, speed: int = 10_000
 ) -> ComparedRun:
-    """The run of a visitor, or the shipped record of it, against its shipped baselines."""
+    """Return a visitor's run, or the shipped record of it, against its shipped baselines."""
     return compare_run(
         run or records.live, records.live_local_baselines(), records.live_baselines(), speed
     )
 
 
-def compare_run(run: Run, alone: Sequence[Run], beside: Sequence[Run], speed: int) -> ComparedRun:
-    """All numbers of a federated run beside its baselines."""
+def compare_run(
+    run: Run, alone: Sequence[Run], baselines: Sequence[Run], speed: int
+) -> ComparedRun:
+    """Return all numbers of a federated run against its baselines."""
     best = max(alone, key=own_accuracy)
-    pooled = next((measures.accuracy(r) for r in beside if r.method == "pooled"), math.nan)
+    pooled = next((measures.accuracy(r) for r in baselines if r.method == "pooled"), math.nan)
     base = measures.base_mb(run) * measures.MB
     return ComparedRun(
         run=run,
@@ -134,52 +122,45 @@ def compare_run(run: Run, alone: Sequence[Run], beside: Sequence[Run], speed: in
 
 
 def own_accuracy(run: Run) -> float:
-    """Accuracy on test reports like each company's own, mean over the companies that take part."""
-    return (
-        measures.result_number(run, "own_mix_accuracy")
-        if run.finished
-        else own_accuracy_by_round(run)[-1][1]
-    )
+    """Return the accuracy on test reports like each client's own, mean over the run's clients."""
+    if run.finished:
+        return measures.result_number(run, "own_mix_accuracy")
+    return own_accuracy_by_round(run)[-1][1]
 
 
 def own_accuracy_by_round(run: Run) -> list[tuple[int, float]]:
-    """[(round, accuracy on reports like each company's own)], the start included."""
-    return [
-        (r.round, _state_own_accuracy(r)) for r in ((run.start,) if run.start else ()) + run.rounds
-    ]
+    """Return [(round, accuracy on reports like each client's own)], the start included."""
+    states = ((run.start,) if run.start else ()) + run.rounds
+    return [(state.round, _state_own_accuracy(state)) for state in states]
 
 
 def num_tested(run: Run) -> int:
-    """About how many of the test reports are of the companies that take part: they are about as
-    many of each.
-    """
+    """Estimate how many test reports are of the run's clients; all clients have about as many."""
     return round(measures.test_size(run) * len(measures.clients(run)) / settings.CLIENT_COUNTS[-1])
 
 
 def accuracy_gain(ours: float, theirs: float, n: int) -> Gain:
-    """The difference of two shares of n reports with its 95 % interval, as if unpaired (MOVER,
-    Newcombe 1998).
+    """Return the difference of two shares of n reports with its 95 % interval.
+
+    As if unpaired (MOVER, Newcombe 1998).
     """
-    (low1, high1), (low2, high2) = (
-        measures.share_interval(ours, n),
-        measures.share_interval(theirs, n),
-    )
+    (low1, high1), (low2, high2) = (measures.share_interval(x, n) for x in (ours, theirs))
     low, high = math.hypot(ours - low1, high2 - theirs), math.hypot(high1 - ours, theirs - low2)
     return Gain(ours - theirs, ours - theirs - low, ours - theirs + high)
 
 
 def slider_link(speed: int) -> str:
-    """The link of the slider at `speed` kbit/s, as `network.parse_link` reads it."""
+    """Return the link at `speed` kbit/s in the form that `network.parse_link` reads."""
     return f"{speed}kbps/{LATENCY}ms"
 
 
 def training_seconds(run: Run, speed: int) -> float:
-    """Simulated seconds of the whole training over this link, the base model not counted."""
+    """Return simulated seconds of the whole training over this link, without the base model."""
     return replay(run, slider_link(speed)).seconds
 
 
 def download_seconds(nbytes: float, speed: int) -> float:
-    """Simulated seconds in which a company downloads the base model, once."""
+    """Return simulated seconds in which a client downloads the base model, once."""
     line = parse_link(slider_link(speed))
     return line.latency + 8 * nbytes / line.down
 

@@ -1,6 +1,4 @@
-"""The words and still pictures of the five steps as HTML: everything from data or a record is
-escaped by the template engine.
-"""
+"""Words and still pictures of the five steps as HTML; the template engine escapes every value."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from fedkit.showcase.text import name_in_language, text
 
 @dataclass(frozen=True)
 class Tile:
-    """A big number, what it is, a smaller line below, and its tone: together | alone | plain."""
+    """A big number, its caption, a note below, and its tone: together | alone | plain."""
 
     value: str
     name: str
@@ -31,7 +29,7 @@ class Tile:
 
 
 def question_page(shown: ComparedRun, lang: str) -> str:
-    """Step 1: the question, two pairs of bars, what it comes to."""
+    """Return step 1: the question, two pairs of bars, the answer."""
     pairs = [
         (text("question.own", lang), shown.alone, shown.together),
         (text("question.any", lang), shown.alone_all, shown.together_all),
@@ -79,7 +77,7 @@ def question_page(shown: ComparedRun, lang: str) -> str:
 
 
 def data_page(run: Run, lang: str) -> str:
-    """Step 2: a table of counts shaded by size, companies by labels."""
+    """Return step 2: a table of counts by client and label, shaded by size."""
     frame = measures.client_labels(run)
     most = int(frame.to_numpy().max(initial=1))
     rows = [
@@ -111,12 +109,12 @@ def data_page(run: Run, lang: str) -> str:
 
 
 def run_heading(lang: str) -> str:
-    """Step 3: its title and lead."""
+    """Return the title and introduction of step 3."""
     return _render("head", lang, step="run", rounds=settings.LIVE_ROUNDS)
 
 
 def run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
-    """Step 3: the numbers while it runs. None: nothing yet."""
+    """Return the numbers of step 3 while it runs. None: not known yet."""
     dash = "\u2013"
     return _tiles(
         [
@@ -136,12 +134,12 @@ def run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
 
 
 def status_line(words: str, bad: bool = False) -> str:
-    """One line that a screen reader says when it changes."""
+    """Return a line that a screen reader announces when it changes."""
     return _render("status", "en", words=words, bad=bad)
 
 
 def what_if_page(shown: ComparedRun, setting: SliderValues, lang: str) -> str:
-    """Step 4: its title, what the setting comes to, and five big numbers."""
+    """Return step 4: its title, the finding, and five big numbers."""
     tiles = [
         Tile(
             locale.percent(shown.together, lang),
@@ -175,12 +173,14 @@ def what_if_page(shown: ComparedRun, setting: SliderValues, lang: str) -> str:
 
 
 def slider_label(name: str, value: str, lang: str) -> str:
-    """What stands above a slider."""
+    """Return the label above a slider."""
     return _render("slider", lang, name=text(f"what.{name}", lang), value=value)
 
 
 def what_if_caveat(shown: ComparedRun, lang: str) -> str:
-    """Step 4: what its privacy promises and whom it trusts; then what its numbers rest on."""
+    """Return the caveat of step 4: what its privacy promises, whom it trusts, what its numbers rest
+    on.
+    """
     if shown.epsilon == shown.epsilon:
         first = text(
             "what.caveat_private",
@@ -194,22 +194,22 @@ def what_if_caveat(shown: ComparedRun, lang: str) -> str:
 
 
 def brief_heading(lang: str) -> str:
-    """Step 5: its title and lead."""
+    """Return the title and introduction of step 5."""
     return _render("head", lang, step="brief", rounds=0)
 
 
 def lead_line(words: str, lang: str) -> str:
-    """A line that leads to what follows."""
+    """Return a line that introduces what follows."""
     return _render("lead", lang, words=words)
 
 
 def download_links(files: Sequence[tuple[str, str, str]], folder: str, lang: str) -> str:
-    """Step 5: what can be saved. files: (words, file name, data URI)."""
+    """Return the links of step 5. files: (words, file name, data URI)."""
     return _render("links", lang, files=files, folder=text("brief.folder", lang, folder=folder))
 
 
 def caveat_line(words: str, lang: str) -> str:
-    """The line at the foot of a step."""
+    """Return the line at the foot of a step."""
     return _render("caveat", lang, words=words)
 
 
@@ -230,7 +230,7 @@ def _range(gain: Gain, lang: str) -> str:
 
 
 def _signed(difference: float) -> str:
-    """-0.2141 -> '−21.4', in percentage points."""
+    """Format a share in percentage points with a sign: -0.2141 -> '−21.4'."""
     return f"{100 * difference:+.1f}".replace("-", locale.MINUS)
 
 

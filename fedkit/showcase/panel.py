@@ -1,6 +1,4 @@
-"""The showcase: five steps that a visitor walks through, in two languages. It sets widget values
-and nothing else.
-"""
+"""The showcase: five steps in two languages; it only sets values of widgets."""
 
 from __future__ import annotations
 
@@ -20,13 +18,13 @@ from fedkit.showcase.layout import Layout
 from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
 from fedkit.showcase.text import LANGS, name_in_language, text
 
-SOON = 0.15  # of the run, before which no time left is told
+SOON = 0.15  # share of the run before which no remaining time is shown
 
 
 def showcase(
     lang: str | None = None, records: ShowcaseRecords | None = None, runs: Path = files.RUNS
 ) -> Showcase:
-    """The demo to show in a notebook. lang: "en" or "ja"; None: as the command asked, else
+    """Return the demo to show in a notebook. lang: "en" or "ja"; None: as the command set it, else
     English.
     """
     asked = lang or os.environ.get(settings.LANG, "en")
@@ -34,8 +32,7 @@ def showcase(
 
 
 class Showcase:
-    """step: 1 to 5. lang: of all words. setting: where the sliders stand. record: the run of step
-    3, or None.
+    """The demo. step: 1 to 5. lang: of all words. record: the run of step 3, or None.
 
     recorded: whether that run is the shipped one.
     """
@@ -73,7 +70,7 @@ class Showcase:
 
     @property
     def setting(self) -> numbers.SliderValues:
-        """Where the sliders of step 4 stand."""
+        """The values of the sliders of step 4."""
         stage = getattr(self, "stage", None)
         if stage is None:
             return numbers.SliderValues()
@@ -90,12 +87,12 @@ class Showcase:
         self._update_buttons()
 
     def set_language(self, lang: str) -> None:
-        """All words in `lang`, now; a brief that was made stays in the language it was made in."""
+        """Show all words in `lang`; a finished brief stays in its language."""
         self.lang = lang
         self._update_all()
 
     def run(self, wait: bool = False) -> None:
-        """Train in a thread. wait: until it has ended, and raise what it raised."""
+        """Train in a thread. wait: until it has ended, and raise its error."""
         self.queue.submit("live")
         if wait:
             self.queue.wait()
@@ -107,14 +104,14 @@ class Showcase:
             self.queue.cancel()
 
     def show_recorded(self) -> None:
-        """Show the shipped record of the very run, at once."""
+        """Show the shipped record of the live run at once."""
         self.record, self.recorded = self.records.live, True
         self._set_status("run.recorded", done=1.0)
         self._update_run()
 
     def make_brief(self, wait: bool = False) -> None:
-        """Write the brief about what is chosen, in a thread. wait: until it is written, and raise
-        what went wrong.
+        """Write the brief of the selected runs in a thread. wait: until it is written; raise its
+        error.
         """
         self._brief, self._links = ("brief.making", {}), None
         self._update_brief()
@@ -124,9 +121,7 @@ class Showcase:
 
     @property
     def brief_runs(self) -> tuple[Run, ...]:
-        """The records that the brief would be about: a federated run, and what it is
-        compared with.
-        """
+        """The records of the brief: a federated run and its baselines."""
         if self.stage.about.value == "run":
             run = (
                 self.record
@@ -157,7 +152,7 @@ class Showcase:
         self._update_run()
 
     def _on_progress(self, now: Any) -> None:
-        # the first steps tell little of the rest
+        # the first steps say little about the rest
         left = now.remaining_seconds if now.done > SOON else None
         key = "run.progress" if now.client else "run.judging"
         values = {"round": now.round, "rounds": now.rounds, "company": now.client, "left": left}
@@ -211,10 +206,8 @@ class Showcase:
         with self._lock:
             stage.pages[1].value = pages.question_page(numbers.live_numbers(self.records), lang)
             stage.pages[2].value = pages.data_page(self.records.live, lang)
-            stage.pages[3].value, stage.pages[5].value = (
-                pages.run_heading(lang),
-                pages.brief_heading(lang),
-            )
+            stage.pages[3].value = pages.run_heading(lang)
+            stage.pages[5].value = pages.brief_heading(lang)
             stage.caveats[3].value = pages.caveat_line(text("run.caveat", lang), lang)
             stage.caveats[5].value = pages.caveat_line(text("brief.caveat", lang), lang)
         self._update_buttons()
@@ -231,24 +224,18 @@ class Showcase:
             stage.mark_current(button, place == self.step)
         for name, button in stage.langs.items():
             stage.mark_current(button, name == lang)
-        stage.go.description, stage.stop.description = (
-            text("run.go", lang),
-            text("run.cancel", lang),
-        )
-        stage.recorded.description, stage.make.description = (
-            text("run.replay", lang),
-            text("brief.make", lang),
-        )
+        stage.go.description = text("run.go", lang)
+        stage.stop.description = text("run.cancel", lang)
+        stage.recorded.description = text("run.replay", lang)
+        stage.make.description = text("brief.make", lang)
         following = text(f"step{min(self.step + 1, 5)}", lang)
-        stage.next.description, stage.back.description = (
-            text("next", lang, step=following[1:].strip()),
-            text("back", lang),
-        )
+        stage.next.description = text("next", lang, step=following[1:].strip())
+        stage.back.description = text("back", lang)
         stage.next.layout.visibility = "visible" if self.step < 5 else "hidden"
         stage.back.layout.visibility = "visible" if self.step > 1 else "hidden"
 
     def _enable_buttons(self) -> None:
-        """What can be pressed now."""
+        """Enable the buttons that can be pressed now."""
         stage, runs = self.stage, self.queue.running
         stage.go.disabled = stage.recorded.disabled = runs
         stage.stop.disabled, stage.make.disabled = not runs, self.writing.running
@@ -256,7 +243,7 @@ class Showcase:
     def _set_status(
         self, key: str, done: float | None = None, bad: bool = False, **values: Any
     ) -> None:
-        """The line of step 3, kept so that it can be said again in the other language."""
+        """Set the line of step 3 and keep it, to repeat it in the other language."""
         with self._lock:
             self._status, self._bad = (key, values), bad
             self.stage.status.value = pages.status_line(_status_text(key, values, self.lang), bad)
@@ -280,12 +267,12 @@ class Showcase:
         with self._lock:
             stage.pages[4].value = pages.what_if_page(shown, here, lang)
             stage.caveats[4].value = pages.what_if_caveat(shown, lang)
-            said = {
+            values = {
                 "companies": text("what.n", lang, n=here.clients),
                 "privacy": level,
                 "speed": pictures.speed_name(here.speed),
             }
-            for name, value in said.items():
+            for name, value in values.items():
                 stage.labels[name].value = pages.slider_label(name, value, lang)
             stage.set_brief_options(
                 text("brief.of_run", lang), text("brief.of_what", lang, n=here.clients, level=level)
@@ -315,7 +302,7 @@ class Showcase:
 
 
 def _status_text(key: str, values: dict[str, Any], lang: str) -> str:
-    """A status with its values in local form."""
+    """Return a status with its values in local form."""
     left, took = values.get("left"), values.get("took")
     given = {k: v for k, v in values.items() if k not in ("left", "took")}
     given |= (
@@ -335,5 +322,5 @@ def _status_text(key: str, values: dict[str, Any], lang: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error, without anything that could not be printed."""
+    """Return the first line of an error, made printable."""
     return printable_line((str(error).strip() or type(error).__name__).splitlines()[0], 200)

@@ -1,5 +1,6 @@
-"""The two live figures of the showcase: always the same traces with fixed axes, so that
-`widget_figure.sync` can change them.
+"""The two live figures of the showcase.
+
+They always have the same traces and fixed axes, so that `live_figure.sync_figure` can update them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fedkit.showcase.text import text
 
 TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
 RUN_SIZE, WHAT_SIZE = (700, 370), (830, 322)  # px
-LEFT, RIGHT = [0.07, 0.47], [0.60, 1.0]  # of the width: accuracy by companies, time by line
+LEFT, RIGHT = [0.07, 0.47], [0.60, 1.0]  # of the width: accuracy by clients, time by link
 LETTERS = 16  # px
 SHARES = {"range": [0, 100], "dtick": 20}
 TIMES = (1, 60, 3600, 36_000)  # seconds that the axis of time names
@@ -27,7 +28,7 @@ TICKS = (64, 1_000, 10_000, 100_000, 1_000_000)  # kbit/s that the axis of lines
 
 
 def speed_name(kbps: int) -> str:
-    """64 -> '64 kbit/s', 10_000 -> '10 Mbit/s': the same in both languages."""
+    """Format a speed, the same in both languages: 64 -> '64 kbit/s', 10_000 -> '10 Mbit/s'."""
     for size, unit in ((1_000_000, "Gbit/s"), (1_000, "Mbit/s")):
         if kbps >= size:
             return f"{kbps / size:g} {unit}"
@@ -37,7 +38,7 @@ def speed_name(kbps: int) -> str:
 def run_picture(
     states: Sequence[tuple[int, float]], rounds: int, alone: float, lang: str
 ) -> dict[str, Any]:
-    """{data, layout}: accuracy by round so far beside each company alone. states: (round,
+    """Return {data, layout} of accuracy by round so far against each client alone. states: (round,
     share).
     """
     x, y = [n for n, _ in states], [100 * share for _, share in states]
@@ -74,8 +75,9 @@ def run_picture(
 def what_picture(
     records: ShowcaseRecords, setting: numbers.SliderValues, lang: str
 ) -> dict[str, Any]:
-    """{data, layout}: at the left accuracy by number of companies, at the right time by line; the
-    sliders' place is marked.
+    """Return {data, layout} of step 4, with the slider values marked.
+
+    Left: accuracy by number of clients; right: time by speed of the link.
     """
     every = [
         numbers.numbers_at(records, numbers.SliderValues(n, setting.level, setting.speed))
@@ -118,7 +120,7 @@ def what_picture(
 
 
 def to_figure(picture: dict[str, Any]) -> go.Figure:
-    """The picture as a figure; wrap it in a FigureWidget last."""
+    """Return the picture as a figure, to be wrapped in a FigureWidget."""
     return go.Figure(picture)
 
 

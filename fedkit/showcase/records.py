@@ -1,5 +1,5 @@
-"""The shipped records, read as what a stranger may have written: nothing in them is executed, and a
-damaged one is refused.
+"""The shipped records, read as untrusted files: nothing in them is executed, a damaged one is
+refused.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ LARGEST = 2_000_000  # bytes of one file that are read
 
 @dataclass(frozen=True)
 class ShowcaseRecords:
-    """records: {file name: record}, every one finished and of the form of a record."""
+    """The shipped records. records: {file name: record}, each finished and valid."""
 
     records: Mapping[str, Run]
 
     def federated(self, clients: int, level: str = "none") -> Run:
-        """The federated run behind the sliders."""
+        """Return the federated run behind the sliders."""
         return self.records[settings.federated_file(clients, level)]
 
     def local_baselines(self, clients: int) -> tuple[Run, ...]:
-        """The ways in which a company can do it by itself."""
-        return tuple(self.records[settings.baseline_file(clients, name)] for name in settings.ALONE)
+        """Return the baselines of a client by itself."""
+        return tuple(
+            self.records[settings.baseline_file(clients, name)] for name in settings.LOCAL_BASELINES
+        )
 
     def baselines(self, clients: int) -> tuple[Run, ...]:
-        """All that a run behind the sliders is compared with."""
+        """Return all baselines of a run behind the sliders."""
         return tuple(
             self.records[settings.baseline_file(clients, name)] for name in settings.BASELINES
         )
@@ -42,8 +44,9 @@ class ShowcaseRecords:
         return self.records[settings.live_file("federated")]
 
     def live_baselines(self) -> tuple[Run, ...]:
-        """All that the live run is compared with: baselines that train by its settings, and those
-        that train no encoder.
+        """Return all baselines of the live run.
+
+        Those that train have its settings; those that train no encoder are shared with the sliders.
         """
         own = {name: self.records[settings.live_file(name)] for name in settings.LIVE_BASELINES}
         most = settings.CLIENT_COUNTS[-1]
@@ -53,13 +56,14 @@ class ShowcaseRecords:
         )
 
     def live_local_baselines(self) -> tuple[Run, ...]:
-        """The ways of a company by itself, with the settings of the live run."""
-        return tuple(run for run in self.live_baselines() if run.method in settings.ALONE)
+        """Return the baselines of a client by itself, with the settings of the live run."""
+        return tuple(run for run in self.live_baselines() if run.method in settings.LOCAL_BASELINES)
 
 
 def load_showcase_records(folder: Path = settings.FOLDER) -> ShowcaseRecords:
-    """All records of the showcase. Raises FedkitError for one that is missing, too large, damaged
-    or unfinished.
+    """Read all records of the showcase.
+
+    Raises FedkitError for one that is missing, too large, damaged or unfinished.
     """
     return ShowcaseRecords({name: _read(Path(folder) / name) for name in settings.all_files()})
 
@@ -67,13 +71,13 @@ def load_showcase_records(folder: Path = settings.FOLDER) -> ShowcaseRecords:
 def _read(path: Path) -> Run:
     if not path.is_file():
         raise FedkitError(
-            f"the showcase's record {path.name} is not in {path.parent}; run from a full clone of"
-            " fedkit"
+            f"the showcase's record {path.name} is not in {path.parent};"
+            " run from a full clone of fedkit"
         )
     if (size := path.stat().st_size) > LARGEST:
         raise FedkitError(
-            f"{path.name} has {size:,} bytes, and at most {LARGEST:,} are read; take it from a"
-            " fresh clone"
+            f"{path.name} has {size:,} bytes, and at most {LARGEST:,} are read;"
+            " take it from a fresh clone"
         )
     run = check_record(Run.load(path))
     if not run.finished or not run.rounds:

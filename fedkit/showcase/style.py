@@ -1,4 +1,4 @@
-"""How the showcase looks: one style sheet and the templates of its pages, from `templates/`."""
+"""The style sheet of the showcase and the templates of its pages, from `templates/`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIECES = (
 
 
 def stylesheet() -> str:
-    """The style sheet as a `<style>` element, with the colours that the figures have."""
+    """Return the style sheet as a `<style>` element, with the colours of the figures."""
     text = read_packaged_text("fedkit.showcase", "templates/showcase.css")
     values = {
         "FONT": FONT,
@@ -40,7 +40,7 @@ def stylesheet() -> str:
 
 
 def templates() -> dict[str, str]:
-    """{name of a piece of a page: its jinja template}."""
+    """Return {name: jinja template} of the pieces of a page."""
     return {
         name: read_packaged_text("fedkit.showcase", f"templates/{name}.html.j2") for name in PIECES
     }

@@ -1,6 +1,4 @@
-"""The showcase's words in two languages: all that a visitor reads, in one place for each
-language.
-"""
+"""The words of the showcase in two languages."""
 
 from __future__ import annotations
 
@@ -13,14 +11,10 @@ LANGS = tuple(STRINGS)
 
 
 def text(key: str, lang: str, **values: object) -> str:
-    """The words of `key`, plain text (not escaped). values: what stands in its places, already in
-    local form.
-    """
+    """Return the words of `key`, not escaped. values: for its placeholders, in local form."""
     return STRINGS[lang][key].format(**values)
 
 
 def name_in_language(kind: str, name: object, lang: str) -> str:
-    """The display name of a company or a label of the data; one that we do not know stands as it
-    is, on one line.
-    """
+    """Return the display name of a company or label; an unknown one stays as it is, on one line."""
     return STRINGS[lang].get(f"{kind}.{name}") or printable_line(name, 40)

@@ -1,4 +1,4 @@
-"""The showcase in English. Keys and places are those of `words_ja`; a test holds them to that."""
+"""The showcase in English. A test checks that keys and placeholders are those of `text_ja`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The showcase in Japanese. Keys and places are those of `words_en`; a test holds them to that."""
+"""The showcase in Japanese. A test checks that keys and placeholders are those of `text_en`."""
 
 from __future__ import annotations
 

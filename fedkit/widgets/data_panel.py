@@ -102,15 +102,15 @@ class DataPanel(DataSession):
 
     def redraw(self) -> None:
         """Redraw everything from the state of the session."""
-        seen, ready = self.preview, self.preview is not None and not self.preview.problem
-        words = (
-            data_html.lines_html(data_html.preview_lines(seen))
-            if seen is not None
-            else data_html.lines_html([f"No file yet. {LIMIT}"])
-        )
-        self.notes.value = (
-            data_html.error_html(seen.problem) if seen is not None and seen.problem else words
-        ) + (f"<b>{HINT}</b>" if ready else "")
+        preview = self.preview
+        ready = preview is not None and not preview.problem
+        if preview is None:
+            words = data_html.lines_html([f"No file yet. {LIMIT}"])
+        elif preview.problem:
+            words = data_html.error_html(preview.problem)
+        else:
+            words = data_html.lines_html(data_html.preview_lines(preview))
+        self.notes.value = words + (f"<b>{HINT}</b>" if ready else "")
         self._fill_menus()
         self._draw_headings()
         self.check_button.disabled, self.clean_button.disabled = not ready, self.quality is None
@@ -119,34 +119,32 @@ class DataPanel(DataSession):
     def _fill_menus(self) -> None:
         """Set options and values of the menus from the session, without triggering their events."""
         fits = [e for e in (self.preview.encodings if self.preview else ()) if e.fits]
-        named = [
+        encodings = [
             (f"{e.name}: {printable_line(e.sample, 40)}" + " (used)" * e.chosen, e.name)
             for e in fits
         ]
-        sheets = self.preview.sheets if self.preview else ()
-        found = [
+        sheets = [
             (printable_line(s.name) + (f" ({s.state})" if s.state != "visible" else ""), s.name)
-            for s in sheets
+            for s in (self.preview.sheets if self.preview else ())
         ]
         self._updating = True
         try:
             self.path.value = str(self.source or "")
-            self.encodings.options, self.encodings.value = (
-                [("guessed", None), *named],
-                self.encoding,
-            )
-            self.sheets.options, self.sheets.value = [("first visible", None), *found], self.sheet
+            self.encodings.options = [("guessed", None), *encodings]
+            self.encodings.value = self.encoding
+            self.sheets.options = [("first visible", None), *sheets]
+            self.sheets.value = self.sheet
             self.header.value = self.header_row or 0
         finally:
             self._updating = False
-        self.encodings.disabled, self.sheets.disabled = not fits, len(found) < 2
+        self.encodings.disabled, self.sheets.disabled = not fits, len(sheets) < 2
 
     def _draw_headings(self) -> None:
-        w, seen = self._w, self.preview
-        columns = data_html.shown_columns(seen, self.roles) if seen is not None else []
+        w, preview = self._w, self.preview
+        columns = data_html.shown_columns(preview, self.roles) if preview is not None else []
         by, boxes = {column: role for role, column in self.roles.items()}, []
         for name in columns:
-            at, role = seen.columns.index(name), by.get(name, "")
+            at, role = preview.columns.index(name), by.get(name, "")
             button = w.Button(
                 description=f"{printable_line(name, 28)}: {data_html.ROLE_WORDS[role]}",
                 tooltip=printable_line(name, 200),
@@ -156,9 +154,8 @@ class DataPanel(DataSession):
             button.on_click(
                 lambda _, name=name: self._run_action(partial(self.set_next_role, name))
             )
-            boxes.append(
-                w.VBox([button, w.HTML(data_html.column_html([row[at] for row in seen.cells]))])
-            )
+            cells = [row[at] for row in preview.cells]
+            boxes.append(w.VBox([button, w.HTML(data_html.column_html(cells))]))
         widths = " ".join(
             "minmax(0, 3fr)" if by.get(name) == "text" else "minmax(130px, 1fr)" for name in columns
         )
@@ -173,21 +170,20 @@ class DataPanel(DataSession):
     # ---- events
 
     def _listen(self) -> None:
-        def heard(control: Any, act: Callable[[Any], Any]) -> None:
-            control.observe(
-                lambda change: (
-                    None if self._updating else self._run_action(partial(act, change["new"]))
-                ),
-                "value",
-            )
+        def on_value(control: Any, act: Callable[[Any], Any]) -> None:
+            def changed(change: Any) -> None:
+                if not self._updating:
+                    self._run_action(partial(act, change["new"]))
 
-        heard(
+            control.observe(changed, "value")
+
+        on_value(
             self.upload,
             lambda files: files and self.keep_upload(files[0]["name"], bytes(files[0]["content"])),
         )
-        heard(self.path, lambda text: text.strip() and self.read(text))
+        on_value(self.path, lambda text: text.strip() and self.read(text))
         for control in (self.encodings, self.sheets, self.header):
-            heard(control, self._look_again)
+            on_value(control, self._look_again)
         self.check_button.on_click(lambda _: self._run_action(self.check))
         self.clean_button.on_click(lambda _: self._run_action(self.clean))
 

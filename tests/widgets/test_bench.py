@@ -83,7 +83,9 @@ def test_run_draws_the_record(config):
     assert accuracies == [100 * r.accuracy for r in (panel.record.start, *panel.record.rounds)]
     assert seconds == sorted(seconds) and len(seconds) == 3
     assert (
-        "Finished" in said(panel) and "measured" in said(panel) and panel.controls.bar.value == 1.0
+        "Finished" in said(panel)
+        and "measured" in said(panel)
+        and panel.controls.progress.value == 1.0
     )
 
 
@@ -100,14 +102,14 @@ def test_cancel_keeps_the_finished_rounds_and_the_panel(config):
     panel.run()
     assert (
         trains.inside.wait(60)
-        and panel.controls.go.description == "Run next"
-        and not panel.controls.stop.disabled
+        and panel.controls.run_button.description == "Run next"
+        and not panel.controls.cancel_button.disabled
     )
-    panel.controls.stop.click()
+    panel.controls.cancel_button.click()
     gate.set()
     panel.wait()  # raises nothing
     assert "Cancelled" in said(panel) and not panel.record.finished
-    assert panel.controls.go.description == "Run" and panel.controls.stop.disabled
+    assert panel.controls.run_button.description == "Run" and panel.controls.cancel_button.disabled
     panel.run(wait=True)
     assert panel.record.finished and len(trains.asked) == 2
 
@@ -131,10 +133,10 @@ def test_queue_of_one_keeps_the_last_wish(config):
     panel = BenchPanel(config, trains)
     panel.run()
     move(panel, clients=2)
-    panel.controls.go.click()
+    panel.controls.run_button.click()
     assert "2 clients" in panel.controls.waiting.value
     move(panel, clients=4)
-    panel.controls.go.click()
+    panel.controls.run_button.click()
     assert (
         "4 clients" in panel.controls.waiting.value
         and "2 clients" not in panel.controls.waiting.value
@@ -184,7 +186,7 @@ def test_failing_run_shows_one_line_and_raises_where_it_is_waited_for(config):
     with pytest.raises(RuntimeError, match="out of"):
         panel.wait()
     assert "RuntimeError: out of &lt;b&gt;paper" in said(panel) and "second line" not in said(panel)
-    assert panel.controls.go.description == "Run" and panel.controls.stop.disabled
+    assert panel.controls.run_button.description == "Run" and panel.controls.cancel_button.disabled
 
 
 @pytest.mark.slow
@@ -591,9 +593,9 @@ def test_settings_as_text_are_read_back_by_panel_sweep_and_config(config, tmp_pa
     (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
     assert [e.config for e in read_plan(tmp_path / "plan.toml").entries()] == [wanted]
     other = BenchPanel(config)
-    other.controls.box.value = text
-    other.controls.load.click()
-    assert other.settings == wanted and "Loaded" in other.controls.trouble.value
+    other.controls.pasted.value = text
+    other.controls.load_button.click()
+    assert other.settings == wanted and "Loaded" in other.controls.load_status.value
     assert len(other.figure.data[0].z) == 2
     import json
 
@@ -616,9 +618,9 @@ def test_settings_as_text_are_read_back_by_panel_sweep_and_config(config, tmp_pa
 @pytest.mark.slow
 def test_text_that_is_no_settings_is_one_line_and_changes_nothing(config, text, told):
     panel = BenchPanel(config)
-    panel.controls.box.value = text
-    panel.controls.load.click()
-    shown = panel.controls.trouble.value
+    panel.controls.pasted.value = text
+    panel.controls.load_button.click()
+    shown = panel.controls.load_status.value
     assert "Not loaded" in shown and told in shown and "\n" not in shown
     assert panel.settings == config
 

@@ -112,9 +112,9 @@ def test_a_heading_that_looks_like_a_formula_is_found_in_the_copy(tmp_path):
 
     path = tmp_path / "f.csv"
     path.write_text((HEAD + rows()).replace("Report", "=Report", 1), encoding="utf-8")
-    desk = DataSession(path, tmp_path / "out")
-    desk.check(slow=False), desk.clean()
-    assert load_corpus(desk.config.data, desk.config.text, desk.config.label).labels == (
+    session = DataSession(path, tmp_path / "out")
+    session.check(slow=False), session.clean()
+    assert load_corpus(session.config.data, session.config.text, session.config.label).labels == (
         "House",
         "IT",
         "Money",
@@ -140,7 +140,7 @@ def test_japanese_in_cp932_looks_right_and_another_encoding_can_be_chosen(tmp_pa
         panel.preview.columns == ("番号", "内容", "担当")
         and "印刷機が動かない0" in panel.table_view.children[1].children[1].value
     )
-    assert "cp932" in panel.said.value
+    assert "cp932" in panel.notes.value
     panel.encodings.value = "latin-1"
     assert panel.encoding == "latin-1" and panel.preview.columns != ("番号", "内容", "担当")
 
@@ -160,7 +160,7 @@ def test_an_upload_stays_in_its_folder(tmp_path, name):
 @pytest.mark.parametrize("name", [".csv", "my.exe", "my.csv.html", ""])
 def test_an_upload_that_nothing_reads_is_not_kept(tmp_path, name):
     with pytest.raises(FedkitError):
-        DataPanel(None, tmp_path / "out").keep(name, b"text,label\n")
+        DataPanel(None, tmp_path / "out").keep_upload(name, b"text,label\n")
     assert not list(tmp_path.rglob("*"))
 
 
@@ -196,21 +196,21 @@ def test_names_from_a_file_are_escaped(tmp_path):
     path.write_text(
         "<script>alert(1)</script>,Team\n<img src=x onerror=a()>,IT\nb <b>,IT\n", encoding="utf-8"
     )
-    desk = DataSession(path, tmp_path / "out", reason="<i>")
+    session = DataSession(path, tmp_path / "out", reason="<i>")
     assert (
-        "<script" not in desk._repr_html_()
-        and "<img" not in desk._repr_html_()
-        and "<i>" not in desk._repr_html_()
+        "<script" not in session._repr_html_()
+        and "<img" not in session._repr_html_()
+        and "<i>" not in session._repr_html_()
     )
 
 
-def test_without_widgets_there_is_a_desk_with_the_same_methods(file, tmp_path, monkeypatch):
+def test_without_widgets_there_is_a_session_with_the_same_methods(file, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    desk = data_panel(file, tmp_path / "out")
+    session = data_panel(file, tmp_path / "out")
     assert (
-        type(desk) is DataSession
-        and "No buttons here" in desk._repr_html_()
-        and "TEXT" in desk._repr_html_()
+        type(session) is DataSession
+        and "No buttons here" in session._repr_html_()
+        and "TEXT" in session._repr_html_()
     )
-    desk.check(slow=False)
-    assert desk.clean(mask=True).clean.is_file() and "Written" in desk._repr_html_()
+    session.check(slow=False)
+    assert session.clean(mask=True).clean.is_file() and "Written" in session._repr_html_()

@@ -222,12 +222,12 @@ class BenchPanel:
 
     def _on_load(self) -> None:
         try:
-            self.load(self.controls.box.value)
-            self.controls.trouble.value = "<span>Loaded.</span>"
+            self.load(self.controls.pasted.value)
+            self.controls.load_status.value = "<span>Loaded.</span>"
         except FedkitError as error:
             from fedkit.widgets.bench.controls import RED, error_line
 
-            self.controls.trouble.value = (
+            self.controls.load_status.value = (
                 f"<span style='color:{RED}'><b>Not loaded.</b> {error_line(error)}</span>"
             )
 

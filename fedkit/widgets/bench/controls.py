@@ -40,21 +40,21 @@ class Controls:
         self.inputs: dict[str, w.Widget] = {
             name: _input(spec, now[name]) for name, spec in self.specs.items()
         }
-        self.go = w.Button(
+        self.run_button = w.Button(
             description=RUN,
             button_style="primary",
             icon="play",
             layout=w.Layout(width="110px"),
             tooltip="Train with these settings; while a run trains: line them up as the next",
         )
-        self.stop = w.Button(
+        self.cancel_button = w.Button(
             description="Cancel",
             icon="stop",
             disabled=True,
             layout=w.Layout(width="90px"),
             tooltip="Stop before the next step and forget what waits; finished rounds stay",
         )
-        self.bar = w.FloatProgress(
+        self.progress = w.FloatProgress(
             value=0.0,
             min=0.0,
             max=1.0,
@@ -75,9 +75,9 @@ class Controls:
             style={"description_width": "50px"},
         )
         self.text = _area("The settings as they stand, as a file for fedkit sweep")
-        self.box = _area("Paste settings here")
-        self.link, self.trouble = w.HTML(), w.HTML()
-        self.load = w.Button(
+        self.pasted = _area("Paste settings here")
+        self.link, self.load_status = w.HTML(), w.HTML()
+        self.load_button = w.Button(
             description="Load",
             icon="upload",
             layout=w.Layout(width="90px"),
@@ -109,7 +109,7 @@ class Controls:
     def show_status(self, words: str, done: float | None = None) -> None:
         """Show one line of HTML under the buttons. done: share of the progress bar, 0 to 1."""
         self.status.value = f"<div role='status' style='line-height:1.4'>{words}</div>"
-        self.bar.value = self.bar.value if done is None else done
+        self.progress.value = self.progress.value if done is None else done
 
     def show_error(self, error: Exception) -> None:
         """Show an error as one escaped line."""
@@ -119,7 +119,10 @@ class Controls:
 
     def show_queue(self, running: bool, waits: str) -> None:
         """Set the buttons, and show the queued settings. waits: these in words; '' for none."""
-        self.stop.disabled, self.go.description = not running, NEXT if running else RUN
+        self.cancel_button.disabled, self.run_button.description = (
+            not running,
+            NEXT if running else RUN,
+        )
         words = (
             f"<b>Next:</b> {figure_text(waits, 120)}"
             f" <span style='color:{MUTED}'>(Cancel forgets it)</span>"
@@ -174,7 +177,11 @@ class Controls:
     def on_press(
         self, run: Callable[[], None], cancel: Callable[[], None], load: Callable[[], None]
     ) -> None:
-        for button, call in ((self.go, run), (self.stop, cancel), (self.load, load)):
+        for button, call in (
+            (self.run_button, run),
+            (self.cancel_button, cancel),
+            (self.load_button, load),
+        ):
             button.on_click(lambda _, call=call: call())
 
     # ---- layout
@@ -185,7 +192,8 @@ class Controls:
         train = [cell for name, cell in cells.items() if self.specs[name].trains]
         world = [cell for name, cell in cells.items() if not self.specs[name].trains]
         press = w.HBox(
-            [self.go, self.stop, self.bar], layout=w.Layout(width="98%", align_items="center")
+            [self.run_button, self.cancel_button, self.progress],
+            layout=w.Layout(width="98%", align_items="center"),
         )
         left = _box(
             "1. Needs training",
@@ -218,8 +226,8 @@ class Controls:
         take = w.VBox(
             [
                 w.HTML("<b>Load</b>: paste TOML or JSON, then press Load"),
-                self.box,
-                w.HBox([self.load, self.trouble]),
+                self.pasted,
+                w.HBox([self.load_button, self.load_status]),
             ],
             layout=w.Layout(flex="1 1 380px"),
         )
