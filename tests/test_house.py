@@ -181,7 +181,8 @@ def test_files_beside_the_code_are_declared_for_the_wheel():
 def test_the_formatter_decides():
     for path in [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"# fmt: (skip|off)|noqa: E501", text) or path == Path(__file__), path
+        exception = re.search(r"# fmt: (skip|off)|noqa: E501", text)
+        assert not exception or path == Path(__file__), f"{path}: {exception and exception[0]}"
 
 
 def test_types_are_checked_where_they_were():
@@ -193,7 +194,7 @@ def test_types_are_checked_where_they_were():
 
 
 def test_files_that_are_written_keep_the_names_of_their_schemas():
-    """Whoever holds an older run, sweep, demo, brief or curve can still read it: not module names."""
+    """Older runs, sweeps, demos, briefs and curves can still be read: these are no module names."""
     text = "".join(path.read_text(encoding="utf-8") for path in FILES.values())
     kinds = {"run", "sweep", "demo", "brief", "privacy-curve"}
     assert set(re.findall(r'"fedkit\.([\w.-]+)/1"', text)) == kinds

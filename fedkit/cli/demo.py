@@ -110,10 +110,7 @@ def check_folder(out: Path) -> None:
 
 def _is_marked(out: Path) -> bool:
     try:
-        return (
-            json.loads((out / MARK).read_text(encoding="utf-8")).get("schema")
-            == "fedkit.demo/1"
-        )
+        return json.loads((out / MARK).read_text(encoding="utf-8")).get("schema") == "fedkit.demo/1"
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
 

@@ -18,12 +18,10 @@ def assert_nothing_lost(
     memory: Params | None = None,
     tolerance: float = 1e-3,
 ) -> None:
-    """Check that all that a client learned was received or is kept: sum given = sum received +
-    memory.
+    """Check that a client's updates all arrive: sum given = sum received + memory.
 
     given, received: a client's deltas, round by round. memory: its error feedback after the last
-    round. tolerance: allowed share of the norm. Raises AssertionError that states the share that
-    was lost.
+    round. tolerance: allowed share of the norm. Raises AssertionError with the share that was lost.
     """
     missing, whole = 0.0, 0.0
     for name in given[0]:

@@ -98,10 +98,10 @@ def promise_label(promise: Promise) -> str:
 
 
 def client_memory(method: Method) -> float:
-    """Return the estimated MB at the client with the most texts, to the nearest ten; NaN if
-    unknown.
+    """Return the estimated MB at the client with the most texts, to the nearest ten.
 
-    It is counted as if this client trained there alone; finer than ten MB is not known.
+    It is counted as if this client trained there alone; finer than ten MB is not known. NaN where
+    the record lacks it.
     """
     run = method.runs[0]
     sizes = [c.get("train", 0) for c in measures.clients(run)]
@@ -116,8 +116,7 @@ def client_memory(method: Method) -> float:
 
 
 def thin_dataset(name: str, step: int) -> str:
-    """Write every `step`-th row of each file of a bundled data set into a new folder; return its
-    path.
+    """Write every `step`-th row of a bundled data set into a new folder; return its path.
 
     As many clients, fewer texts: for quick tests.
     """
@@ -176,10 +175,9 @@ def axis_finding(found: Sequence[MeasuredMethod], axis: Axis) -> str:
 
 
 def accuracy_against_costs(runs: Runs) -> go.Figure:
-    """Draw accuracy against traffic, training time, memory and (if promises differ) privacy, by
-    buttons.
+    """Draw accuracy against traffic, training time, memory and privacy, with a button each.
 
-    The buttons belong to the figure: they work without a kernel, also in a saved page.
+    Privacy only where promises differ. The buttons work without a kernel, also in a saved page.
     """
     found = measured_methods(runs)
     near = _baseline_levels(runs)
@@ -372,8 +370,7 @@ def _ticks(first: float, last: float) -> dict:
 
 
 def differences_to(runs: Runs, first: str) -> dict[str, Difference]:
-    """Return {name: its accuracy minus that of `first`} of all other methods and of three
-    baselines.
+    """Return {name: accuracy minus that of `first`} of other methods and three baselines.
 
     Paired over seeds, lowest first.
     """

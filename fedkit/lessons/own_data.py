@@ -1,6 +1,4 @@
-"""Helpers of the lesson on one's own data: a clock, a partition for any file, a tuning that fits
-the time.
-"""
+"""Helpers of the lesson on one's own data: a clock, a partition, a tuning that fits the time."""
 
 from __future__ import annotations
 
@@ -104,8 +102,7 @@ class TuningOption:
 
 
 def limit_examples(corpus: Corpus, train: int, test: int) -> tuple[Corpus, str]:
-    """Return the corpus with at most `train` and `test` examples, and a sentence if some are left
-    out.
+    """Return the corpus with at most `train` and `test` examples, and a sentence on it.
 
     They are drawn at random with seed 0.
     """

@@ -41,8 +41,7 @@ TALL, WIDE = 340, 640  # px of a plot, about
 def redeal(job: Job, **changes) -> Job:
     """Return the job with changed settings and newly dealt data, on the same model.
 
-    Sentence vectors that the model has cached are kept. Raises FedkitError for settings that are
-    refused.
+    Cached sentence vectors of the model are kept. Raises FedkitError for refused settings.
     """
     config = replace(job.config, **changes)
     check_config(config)
@@ -76,11 +75,10 @@ def thin_training(corpus: Corpus, rows: int | None) -> Corpus:
 
 
 def start_vectors(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return sentence vectors (n, d), labels (n,), and weight (labels, d) and bias (labels,) of the
-    head.
+    """Return sentence vectors (n, d), labels (n,), weight (labels, d) and bias (labels,).
 
-    The head is the one that training starts from. Of all training examples and without privacy: to
-    look at, not to send.
+    Weight and bias are of the head that training starts from. Of all training examples and without
+    privacy: to look at, not to send.
     """
     train = job.pooled().train
     shared, *_ = compute_head_start(job.model, job.clients, job.config)
@@ -89,8 +87,7 @@ def start_vectors(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def simulate_clients(job: Job, clients: int, rows: int, **changes) -> Job:
-    """Return the job with simulated clients of `rows` reports each, drawn from all reports of the
-    job.
+    """Return the job with simulated clients of `rows` reports each, drawn from all its reports.
 
     No client has a report twice; two clients may share one.
     """
@@ -112,11 +109,10 @@ def final_accuracy(run: Run) -> float:
 
 
 def best_guess_accuracy(epsilon: float, delta: float) -> float:
-    """Return how often the best guess 'was this one there?' is right after Gaussian noise of
-    `epsilon`.
+    """Return how often the best guess 'was this one there?' is right under Gaussian noise.
 
-    N(0, z^2) against N(1, z^2), equally likely: Phi(1 / 2z); 0.5 is a coin. The attacker knows
-    everything else.
+    N(0, z^2) against N(1, z^2) with the z of `epsilon`, equally likely: Phi(1 / 2z); 0.5 is a coin.
+    The attacker knows everything else.
     """
     return NormalDist().cdf(0.5 / noise_for_epsilon(epsilon, delta, lambda z: [Releases(z)]))
 
@@ -312,8 +308,7 @@ def line_chart(
 ) -> go.Figure:
     """Draw named lines: {name: (values of x, values of y)}.
 
-    words: format of the number at a line's end. level: value without privacy, drawn as a horizontal
-    line.
+    words: format of the number at a line's end. level: value without privacy, a horizontal line.
     """
     fig, labels, colours = go.Figure(), [], colours or {}
     for (name, (at, values)), colour in zip(series.items(), PALETTE):

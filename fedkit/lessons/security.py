@@ -88,8 +88,7 @@ def attack_defences(
 ) -> dict[str, dict[str, float]]:
     """Return {defence: best scores of any attack}, see `best_scores`.
 
-    stages: by (tune, later); must hold ("full", False); other stages that are needed are added to
-    it.
+    stages: by (tune, later); must hold ("full", False); missing stages are added to it.
     """
     out = {}
     for name, defence in defences.items():
@@ -199,7 +198,7 @@ def watch_aggregation(
 class EncryptedUpdate:
     """An encrypted update. seconds: to encrypt, add and decrypt it.
 
-    error: largest absolute error of the sum of two. measured: False if scaled up from a smaller
+    error: largest absolute error of the sum of two. measured: False if scaled from a smaller
     update.
     """
 

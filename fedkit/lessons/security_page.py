@@ -131,10 +131,10 @@ STRINGS: dict[str, dict[str, str]] = {
 
 
 def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
-    """Write the page to `path` (a file, or a folder for what_leaks.html) atomically; return its
-    path.
+    """Write the page to `path` atomically and return its path.
 
-    Raises FedkitError for an unknown language or if it cannot be written.
+    path: a file, or a folder for what_leaks.html. Raises FedkitError for an unknown language or if
+    it cannot be written.
     """
     path = Path(path)
     path = path / "what_leaks.html" if path.is_dir() else path
@@ -266,9 +266,7 @@ def remaining_risks(found: Findings, s: Mapping[str, str]) -> list[str]:
 
 
 def page_frame(path: str | Path, height: int = 1300) -> str:
-    """Return the page as a sandboxed frame for a notebook cell. Raises OSError if it cannot be
-    read.
-    """
+    """Return the page as a sandboxed frame for a notebook. Raises OSError if it cannot be read."""
     text = html.escape(Path(path).read_text(encoding="utf-8"))
     return (
         f'<div><iframe srcdoc="{text}" sandbox style="width: 100%; max-width: 830px; height:'

@@ -206,9 +206,7 @@ def sum_strips(
 
 
 def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.Figure:
-    """Draw plain and encrypted bytes of each update (log axis); values that were not measured are
-    hatched.
-    """
+    """Draw plain and encrypted bytes of each update (log axis); scaled values are hatched."""
     fig, names, low = go.Figure(), [], 1e3
     for i, one in enumerate(found):
         y = 3 * (len(found) - i)
@@ -262,9 +260,7 @@ def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.F
 
 
 def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
-    """Draw true-positive against false-positive rate (log scales), with the bound that noise
-    implies.
-    """
+    """Draw true-positive against false-positive rate (log), with the bound of the noise."""
     grid = np.geomspace(1e-3, 1, 61)
     fig, labels = go.Figure(), []
     fig.add_scatter(
@@ -358,9 +354,7 @@ def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
 
 
 def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
-    """Draw for each audit the epsilon proven (bar), the most it could show (line), the promise
-    (diamond).
-    """
+    """Draw per audit the epsilon proven (bar), the most provable (line), the promise (diamond)."""
     rows, fig = list(range(len(found)))[::-1], go.Figure()
     for row, one in zip(rows, found.values()):
         colour = LEAK if one.caught else SAFE
@@ -426,9 +420,7 @@ def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
 
 
 def scheme_table(found: Sequence[SchemeCost]) -> str:
-    """Return HTML: a row per scheme with who is trusted, what is seen, what the model reveals, its
-    cost.
-    """
+    """Return HTML: per scheme who is trusted, what is seen, what the model reveals, its cost."""
     heads = (
         "",
         "one must trust",

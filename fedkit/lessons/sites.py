@@ -25,9 +25,7 @@ TALL = 360  # px of a plot, about
 
 @dataclass(frozen=True)
 class DriftAccuracy:
-    """Accuracies (shares) on the same test examples: the start, each client's own model, their
-    mean.
-    """
+    """Accuracies (shares) on the same test examples: start, each client's model, their mean."""
 
     start: float
     alone: tuple[float, ...]
@@ -49,9 +47,7 @@ def measure_drift(
 
 
 def accuracy_drift(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figure:
-    """Draw a row per partition: each client's own model (circle), their mean (diamond), the start
-    (bar).
-    """
+    """Draw per partition each client's own model (circle), their mean (diamond), the start (bar)."""
     rows, fig = list(range(len(found)))[::-1], go.Figure()
     marks = {
         "a site alone": ("circle-open", PALETTE[2]),
@@ -189,8 +185,9 @@ def accuracy_changes(
     sentence: str,
     names: tuple[str, str] = ("everyone waited for", "deadline"),
 ) -> go.Figure:
-    """Draw each client's accuracy (share) in two runs, joined, worst at the bottom; those in `late`
-    stand out.
+    """Draw each client's accuracy (share) in two runs, joined, worst at the bottom.
+
+    Clients in `late` stand out.
     """
     order = sorted(after, key=lambda c: after[c])
     fig = go.Figure()

@@ -27,8 +27,9 @@ MB = 1e6
 
 
 def thin_evaluation(corpus: Corpus, most: int | None) -> Corpus:
-    """Return the corpus with about `most` validation and test examples, evenly spaced; None:
-    unchanged.
+    """Return the corpus with about `most` validation and test examples, evenly spaced.
+
+    None: unchanged.
     """
 
     def thin(part: Examples | None) -> Examples | None:
@@ -73,8 +74,8 @@ def accuracy_by_parameters(
 ) -> go.Figure:
     """Draw accuracy against the number of trained parameters (log axis), with 95 % intervals.
 
-    right: a 0 or 1 per validation example. start: accuracy before any training, a share. `chosen`
-    stands out.
+    right: a 0 or 1 per validation example. start: accuracy before training, a share. chosen: stands
+    out.
     """
     names = sorted(trained, key=lambda name: trained[name])
     shares = {n: right[n].count("1") / len(right[n]) for n in names}

@@ -20,9 +20,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class BriefFile:
-    """A file of the brief. kind: html | pptx. name: as it is saved. uri: its content as a data:
-    URI.
-    """
+    """A file of the brief. kind: html | pptx. name: to save it under. uri: a data: URI."""
 
     kind: str
     name: str

@@ -1,5 +1,4 @@
-"""Make the shipped records: `python -m fedkit.showcase.make_records` (about 10 minutes on two
-cores).
+"""Make the shipped records: `python -m fedkit.showcase.make_records` (10 minutes on two cores).
 
 The first n clients in alphabetical order train; the test set is always the whole one. Nothing is
 chosen on the test set: the number of rounds was chosen on validation data.
@@ -51,20 +50,20 @@ def live_config() -> RunConfig:
 def keep_first_clients(corpus: Corpus, clients: int) -> Corpus:
     """Return the corpus with training and validation rows of its first `clients` clients by name.
 
-    The test set stays whole; the name of the corpus states who is left. With all clients: the
-    corpus itself.
+    The test set stays whole; the name of the corpus states who is left. All clients: the corpus
+    itself.
     """
     names = sorted(set(corpus.train.clients))
     if clients == len(names):
         return corpus
     kept = set(names[:clients])
-    told = (
-        f"{corpus.name} (the first {clients} of {len(names)} companies; test reports of all"
-        f" {len(names)})"
+    name = (
+        f"{corpus.name} (the first {clients} of {len(names)} companies;"
+        f" test reports of all {len(names)})"
     )
     return replace(
         corpus,
-        name=told,
+        name=name,
         train=_rows_of(corpus.train, kept),
         validation=_rows_of(corpus.validation, kept),
     )

@@ -178,9 +178,7 @@ def slider_label(name: str, value: str, lang: str) -> str:
 
 
 def what_if_caveat(shown: ComparedRun, lang: str) -> str:
-    """Return the caveat of step 4: what its privacy promises, whom it trusts, what its numbers rest
-    on.
-    """
+    """Return the caveat of step 4: what privacy promises, whom it trusts, what was trained."""
     if shown.epsilon == shown.epsilon:
         first = text(
             "what.caveat_private",

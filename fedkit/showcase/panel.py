@@ -24,9 +24,7 @@ SOON = 0.15  # share of the run before which no remaining time is shown
 def showcase(
     lang: str | None = None, records: ShowcaseRecords | None = None, runs: Path = files.RUNS
 ) -> Showcase:
-    """Return the demo to show in a notebook. lang: "en" or "ja"; None: as the command set it, else
-    English.
-    """
+    """Return the demo for a notebook. lang: "en" or "ja"; None: as the command set it."""
     asked = lang or os.environ.get(settings.LANG, "en")
     return Showcase(asked if asked in LANGS else "en", records or load_showcase_records(), runs)
 
@@ -110,9 +108,7 @@ class Showcase:
         self._update_run()
 
     def make_brief(self, wait: bool = False) -> None:
-        """Write the brief of the selected runs in a thread. wait: until it is written; raise its
-        error.
-        """
+        """Write the brief in a thread. wait: until it is written, and raise its error."""
         self._brief, self._links = ("brief.making", {}), None
         self._update_brief()
         self.writing.submit((self.lang, self.brief_runs))

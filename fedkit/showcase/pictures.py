@@ -38,9 +38,7 @@ def speed_name(kbps: int) -> str:
 def run_picture(
     states: Sequence[tuple[int, float]], rounds: int, alone: float, lang: str
 ) -> dict[str, Any]:
-    """Return {data, layout} of accuracy by round so far against each client alone. states: (round,
-    share).
-    """
+    """Return {data, layout} of accuracy by round so far. states: (round, share)."""
     x, y = [n for n, _ in states], [100 * share for _, share in states]
     said = [""] * (len(y) - 1) + [f"<b>{locale.percent(states[-1][1], lang)}</b>"] if states else []
     data = [

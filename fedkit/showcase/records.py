@@ -1,6 +1,4 @@
-"""The shipped records, read as untrusted files: nothing in them is executed, a damaged one is
-refused.
-"""
+"""The shipped records, read as untrusted files: nothing is executed, a damaged one is refused."""
 
 from __future__ import annotations
 
