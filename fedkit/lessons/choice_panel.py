@@ -66,18 +66,18 @@ def choose(found: Sequence[MeasuredMethod], needs: Limits) -> Choice:
     return Choice(min(near, key=lambda w: w.kb), top, refused)
 
 
-def unmet_need(way: MeasuredMethod, needs: Limits) -> str:
+def unmet_need(measured: MeasuredMethod, needs: Limits) -> str:
     """Return in a few words which need a method does not meet; '' if it meets all.
 
     A value that is not known does not meet a limit.
     """
-    if not way.promise.covers(needs.promise):
-        return f"promises {promise_label(way.promise) or 'nothing'}"
-    if not way.kb <= needs.kb:
-        return f"sends {format_kilobytes(way.kb)}"
-    if way.memory <= needs.memory or needs.memory == math.inf:
+    if not measured.promise.covers(needs.promise):
+        return f"promises {promise_label(measured.promise) or 'nothing'}"
+    if not measured.kb <= needs.kb:
+        return f"sends {format_kilobytes(measured.kb)}"
+    if measured.memory <= needs.memory or needs.memory == math.inf:
         return ""
-    return f"needs {way.memory:,.0f} MB"
+    return f"needs {measured.memory:,.0f} MB"
 
 
 def format_kilobytes(kb: float) -> str:
@@ -97,31 +97,34 @@ def choice_html(runs: Runs, found: Sequence[MeasuredMethod], needs: Limits) -> s
     heads = "".join(f"<th style='text-align:left;padding:2px 14px 2px 0'>{h}</th>" for h in names)
     return (
         "<div role='status'"
-        f" style='max-width:{WIDTH}px;font-size:14px;line-height:1.45;color:#222'>{head}<table"
-        f" style='border-collapse:collapse;margin-top:8px'><tr>{heads}</tr>{rows}</table><p"
-        f" style='color:#595959;font-size:12px'>{RULE} Memory is counted, everything else"
-        " measured.</p></div>"
+        f" style='max-width:{WIDTH}px;font-size:14px;line-height:1.45;color:#222'>{head}"
+        f"<table style='border-collapse:collapse;margin-top:8px'><tr>{heads}</tr>{rows}</table>"
+        "<p style='color:#595959;font-size:12px'>"
+        f"{RULE} Memory is counted, everything else measured.</p></div>"
     )
 
 
 def _picked_html(runs: Runs, made: Choice) -> str:
-    way, top = made.picked, made.top
+    measured, top = made.picked, made.top
     why = ["It is the most accurate that fits."]
-    if way is not top:
-        gap = 100 * (top.accuracy.value - way.accuracy.value)
+    if measured is not top:
+        gap = 100 * (top.accuracy.value - measured.accuracy.value)
         more = f"{gap:.1f} points more" if gap >= 0.05 else "just as"
-        why = [f"{top.name} is {more} accurate, and sends {top.kb / way.kb:.1f} times as much."]
+        times = f"{top.kb / measured.kb:.1f} times"
+        why = [f"{top.name} is {more} accurate, and sends {times} as much."]
     others = group_baselines(runs)
     why += [
-        _baseline_sentence(difference_to_baseline(way.method, others, kind), name)
+        _baseline_sentence(difference_to_baseline(measured.method, others, kind), name)
         for kind, name in (("local", "each alone"), ("pooled", "all in one place"))
     ]
     reasons = escape(" ".join(filter(None, why)))
-    run = escape(command_line("run", RunConfig.from_dict(way.method.runs[0].config)))
+    run = escape(command_line("run", RunConfig.from_dict(measured.method.runs[0].config)))
     return (
-        f"<p style='font-size:20px;margin:6px 0'><b style='color:#0072b2'>{escape(way.name)}</b>:"
-        f" {formatting.percent(way.accuracy.value)} right, {format_kilobytes(way.kb)} a round</p><p"
-        f" style='margin:4px 0'>{reasons}</p>"
+        "<p style='font-size:20px;margin:6px 0'>"
+        f"<b style='color:#0072b2'>{escape(measured.name)}</b>:"
+        f" {formatting.percent(measured.accuracy.value)} right,"
+        f" {format_kilobytes(measured.kb)} a round</p>"
+        f"<p style='margin:4px 0'>{reasons}</p>"
         f"<p style='margin:4px 0'>To run it: <code>{run}</code></p>"
     )
 
@@ -133,16 +136,16 @@ def _baseline_sentence(gap: Difference | None, name: str) -> str:
     return f"Against {name}: {formatting.points(gap.value)} points{sure}."
 
 
-def _row_html(way: MeasuredMethod, made: Choice) -> str:
-    why, chosen = made.refused.get(way.name, ""), way is made.picked
+def _row_html(measured: MeasuredMethod, made: Choice) -> str:
+    why, chosen = made.refused.get(measured.name, ""), measured is made.picked
     sign = "➤" if chosen else "✗" if why else "✓"
     style = "background:#eaf2fa;font-weight:bold" if chosen else "color:#8a8a8a" if why else ""
-    memory = "not known" if math.isnan(way.memory) else f"{way.memory:,.0f} MB"
+    memory = "not known" if math.isnan(measured.memory) else f"{measured.memory:,.0f} MB"
     cells = (
         sign,
-        way.name,
-        formatting.percent(way.accuracy.value),
-        format_kilobytes(way.kb),
+        measured.name,
+        formatting.percent(measured.accuracy.value),
+        format_kilobytes(measured.kb),
         memory,
         why,
     )

@@ -230,8 +230,8 @@ def _cost_figure(
         first, last = min(at) - 0.25 * min(at), max(at) + 0.25 * max(at)
     steps = sorted(
         (x, 100 * w.accuracy.value)
-        for w, x, member in zip(found, at, on)
-        if member and not promise_label(w.promise)
+        for w, x, in_front in zip(found, at, on)
+        if in_front and not promise_label(w.promise)
     )
     steps = [*steps, (last, steps[-1][1])] if steps else []
     fig.add_scatter(
@@ -284,8 +284,8 @@ def _draw_methods(
     """Draw points with intervals, names of those on the front, and baselines as dashed lines."""
     low, high = _range([*(100 * w.accuracy.value for w in found), *(y for _, y in near)])
     # those on the front lie on top
-    for member, way, x in sorted(zip(on, found, at), key=lambda one: one[0]):
-        _draw_point(fig, way, x, member)
+    for in_front, measured, x in sorted(zip(on, found, at), key=lambda one: one[0]):
+        _draw_point(fig, measured, x, in_front)
     layout(fig, sentence, "", title, ON_TEST, TALL + 120, top=64, right=RIGHT)
     for _, y in near:
         fig.add_hline(y=y, line={"color": MUTED, "width": 1.5, "dash": "dash"})
@@ -294,9 +294,9 @@ def _draw_methods(
         LabelPoint(
             WIDE * (x - ends[0]) / (ends[1] - ends[0]),
             TALL * (y - low) / (high - low),
-            (w.name, f"{y:.1f} %") if member else (),
+            (w.name, f"{y:.1f} %") if in_front else (),
         )
-        for w, (x, y), member in zip(found, spots, on)
+        for w, (x, y), in_front in zip(found, spots, on)
     ]
     name_points(fig, points, spots, WIDE, TALL)
     label_lines(fig, [Label(y, f"{y:.1f} %", name, MUTED) for name, y in near], TALL, low, high)
@@ -309,25 +309,25 @@ def _draw_methods(
     return key_above(fig, marks) if len(marks) > 1 else fig
 
 
-def _draw_point(fig: go.Figure, way: MeasuredMethod, x: float, member: bool) -> None:
-    y, colour = 100 * way.accuracy.value, promise_colour(way.promise)
+def _draw_point(fig: go.Figure, measured: MeasuredMethod, x: float, in_front: bool) -> None:
+    y, colour = 100 * measured.accuracy.value, promise_colour(measured.promise)
     fig.add_scatter(
         x=[x],
         y=[y],
         mode="markers",
-        name=figure_text(way.name),
+        name=figure_text(measured.name),
         marker={
             "size": 15,
-            "color": colour if member else "#ffffff",
+            "color": colour if in_front else "#ffffff",
             "line": {"width": 2.5, "color": colour},
-            "symbol": "diamond" if way.promise.alone else "circle",
+            "symbol": "diamond" if measured.promise.alone else "circle",
         },
         hovertemplate=(
-            f"{figure_text(way.name)}<br>%{{y:.1f}} % right,"
-            f" {formatting.percent_range(way.accuracy.low, way.accuracy.high)} over"
-            f" {figure_text(way.accuracy.over)}<br>{way.kb:,.1f} kB sent,"
-            f" {way.seconds:.2g} s of training"
-            f" in a round<br>{'on' if member else 'not on'} the front<extra></extra>"
+            f"{figure_text(measured.name)}<br>%{{y:.1f}} % right,"
+            f" {formatting.percent_range(measured.accuracy.low, measured.accuracy.high)} over"
+            f" {figure_text(measured.accuracy.over)}<br>{measured.kb:,.1f} kB sent,"
+            f" {measured.seconds:.2g} s of training"
+            f" in a round<br>{'on' if in_front else 'not on'} the front<extra></extra>"
         ),
     )
 

@@ -182,10 +182,10 @@ def choose_tuning(
     option has that name.
     """
     if wish != "auto":
-        named = [way for way in found if way.tune.startswith(wish)]
+        named = [option for option in found if option.tune.startswith(wish)]
         if not named:
             raise FedkitError(
-                f"method {wish!r} given; write auto, {', '.join(way.tune for way in found)}"
+                f"method {wish!r} given; write auto, {', '.join(option.tune for option in found)}"
             )
         return named[0], "you named it"
     head, adapter = found

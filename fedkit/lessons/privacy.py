@@ -45,7 +45,7 @@ def redeal(job: Job, **changes) -> Job:
     """
     config = replace(job.config, **changes)
     check_config(config)
-    sites = deal(
+    dealt = deal(
         job.corpus, config.partition, config.clients, config.examples_per_client, config.seed
     )
     read = [
@@ -53,7 +53,7 @@ def redeal(job: Job, **changes) -> Job:
             s.client_id,
             *(job.model.tokenize(part, config.max_tokens) for part in (s.train, s.validation)),
         )
-        for s in sites
+        for s in dealt
     ]
     return replace(job, config=config, clients=read)
 
@@ -94,13 +94,13 @@ def simulate_clients(job: Job, clients: int, rows: int, **changes) -> Job:
     config, pool = replace(job.config, clients=clients, **changes), job.pooled()
     rng = np.random.default_rng(config.seed)
     known = pool.validation.take(range(min(4, len(pool.validation))))
-    sites = [
+    simulated = [
         ClientData(
             f"site {i}", pool.train.take(rng.choice(len(pool.train), rows, replace=False)), known
         )
         for i in range(clients)
     ]
-    return replace(job, config=config, clients=sites)
+    return replace(job, config=config, clients=simulated)
 
 
 def final_accuracy(run: Run) -> float:

@@ -229,11 +229,11 @@ def encrypt_sizes(sizes: Mapping[str, int], most: int = 400_000) -> list[Encrypt
 
 def _encrypt(name: str, size: int) -> EncryptedUpdate:
     rng = np.random.default_rng(0)
-    vectors = {site: 0.01 * rng.standard_normal(size) for site in ("one", "two")}
+    vectors = {client: 0.01 * rng.standard_normal(size) for client in ("one", "two")}
     session, began = Ckks().open(list(vectors), size, 0, 1), time.perf_counter()
-    for site, vector in vectors.items():
-        body = session.seal(site, vector)
-        session.add(site, body)
+    for client, vector in vectors.items():
+        body = session.seal(client, vector)
+        session.add(client, body)
     total = session.result()[0]
     error = float(np.abs(total - sum(vectors.values())).max())
     return EncryptedUpdate(name, size, len(body), (time.perf_counter() - began) / 2, error)

@@ -63,27 +63,27 @@ STRINGS: dict[str, dict[str, str]] = {
     "en": {
         "title": "What leaks, and what locks it",
         "asked": (
-            "Can anyone read our texts from what we send? What does protection cost? What remains? "
-            "Measured on {data}."
+            "Can anyone read our texts from what we send? What does protection cost? What remains?"
+            " Measured on {data}."
         ),
         "tile_open": "of the words read from one unprotected update",
         "tile_locked": "of the words read from one masked upload",
         "tile_cost": (
-            "points of accuracy for masks + shared noise: {right} right, {base} without (± {chance}"
-            " of chance)"
+            "points of accuracy for masks + shared noise:"
+            " {right} right, {base} without (± {chance} of chance)"
         ),
         "tile_found": (
-            "of its training texts found by asking a model with noise; {open} without (at 1 % false"
-            " alarms)"
+            "of its training texts found by asking a model with noise;"
+            " {open} without (at 1 % false alarms)"
         ),
         "read": "Can anyone read our data from what we send?",
         "read_yes": (
-            "Without a lock, yes. From one update of full tuning on one text, a curious server read"
-            " these words of it:"
+            "Without a lock, yes. From one update of full tuning on one text,"
+            " a curious server read these words of it:"
         ),
         "read_no": (
-            "Other updates, attacked in the same way (the list: possible texts that the server has,"
-            " the site's among them):"
+            "Other updates, attacked in the same way"
+            " (the list: possible texts that the server has, the site's among them):"
         ),
         "way": "What a site sends",
         "cost": "What does protection cost?",
@@ -92,14 +92,16 @@ STRINGS: dict[str, dict[str, str]] = {
         "heads": "Way|One must trust|Server sees|Right|A site sent",
         "remains": "What remains?",
         "remain_sum": (
-            "Masks and encryption hide who sent what, not the sum: from the sum of {sites} sites"
-            " {share} of one site's words were read, without a name to them."
+            "Masks and encryption hide who sent what, not the sum:"
+            " from the sum of {sites} sites {share} of one site's words were read,"
+            " without a name to them."
         ),
         "remain_model": (
-            "The final model can give texts away whatever the line is locked with: without noise"
-            " {open} of its training texts were found at 1 % false alarms. Only noise limits that:"
-            " for ε = {eps} no attack can find more than {most}. (Two models, of half the texts"
-            " each: {right} right without noise, {noisy} with it.)"
+            "The final model can give texts away whatever the line is locked with:"
+            " without noise {open} of its training texts were found at 1 % false alarms."
+            " Only noise limits that: for ε = {eps} no attack can find more than {most}."
+            " (Two models, of half the texts each:"
+            " {right} right without noise, {noisy} with it.)"
         ),
         "remain_noise": (
             "The promise here: ε = {eps} for one text, δ = {delta}. It holds if the noise is right:"
@@ -107,24 +109,24 @@ STRINGS: dict[str, dict[str, str]] = {
         ),
         "caveats": "Read this with care",
         "caveat_1": (
-            "An attack's failure is not a proof: a better one may succeed. Only accounting"
-            " promises."
+            "An attack's failure is not a proof: a better one may succeed."
+            " Only accounting promises."
         ),
         "caveat_2": (
-            "LoRA, large batches and compression are not privacy. Masks and encryption are not"
-            " differential privacy."
+            "LoRA, large batches and compression are not privacy."
+            " Masks and encryption are not differential privacy."
         ),
         "caveat_3": (
-            "The masks and the key handling here are for teaching and not secure; a real system"
-            " needs a reviewed one."
+            "The masks and the key handling here are for teaching and not secure;"
+            " a real system needs a reviewed one."
         ),
         "caveat_4": (
-            "One data set, one seed, texts of one site as the worst case. Choosing settings on the"
-            " data is not covered by ε."
+            "One data set, one seed, texts of one site as the worst case."
+            " Choosing settings on the data is not covered by ε."
         ),
         "foot": (
-            "Written by fedkit from the cells of lesson 7. This page loads nothing and asks nothing"
-            " of any network."
+            "Written by fedkit from the cells of lesson 7."
+            " This page loads nothing and asks nothing of any network."
         ),
     }
 }
@@ -269,8 +271,8 @@ def page_frame(path: str | Path, height: int = 1300) -> str:
     """Return the page as a sandboxed frame for a notebook. Raises OSError if it cannot be read."""
     text = html.escape(Path(path).read_text(encoding="utf-8"))
     return (
-        f'<div><iframe srcdoc="{text}" sandbox style="width: 100%; max-width: 830px; height:'
-        f' {height}px; border: 1px solid #d9d9d9"></iframe></div>'
+        f'<div><iframe srcdoc="{text}" sandbox style="width: 100%; max-width: 830px;'
+        f' height: {height}px; border: 1px solid #d9d9d9"></iframe></div>'
     )
 
 

@@ -27,6 +27,8 @@ from fedkit.plots.theme import FONT, GRID, INK, MUTED, SIZE, key_above, layout
 
 LEAK, SAFE, GREY = "#d55e00", "#0072b2", "#aab4c0"
 SHADES = [[0.0, "#ffffff"], [1.0, LEAK]]  # nothing read to everything read
+WORD = "display: inline-block; padding: 0 4px; margin: 1px; line-height: 1.7; border-radius: 3px; "
+HIT, MISS = f"background: {LEAK}; color: #fff", f"background: {GRID}; color: {MUTED}"
 
 
 def split_words(text: str) -> list[str]:
@@ -52,32 +54,12 @@ def recovered_text(original: str, recovered: Mapping[str, str]) -> str:
         words = "".join(_word(w if found else "·" * len(w), found) for w, found in marked)
         rows.append(_row(name, words, formatting.percent(share, 0)))
     key = (
-        f"<span style='{WORD}{HIT}'>read from the update</span> <span"
-        f" style='{WORD}{MISS}'>·····</span> not read"
+        f"<span style='{WORD}{HIT}'>read from the update</span> "
+        f"<span style='{WORD}{MISS}'>·····</span> not read"
     )
     return (
-        f"<div style='font: {SIZE}px/2 {html.escape(FONT)}; color:"
-        f" {INK}'><table>{''.join(rows)}</table>{key}</div>"
-    )
-
-
-WORD = "display: inline-block; padding: 0 4px; margin: 1px; line-height: 1.7; border-radius: 3px; "
-HIT, MISS = f"background: {LEAK}; color: #fff", f"background: {GRID}; color: {MUTED}"
-
-
-def _word(word: str, found: bool | None) -> str:
-    look = "background: #fff" if found is None else HIT if found else MISS
-    return f"<span style='{WORD}{look}'>{html.escape(word)}</span>"
-
-
-def _row(name: str, words: str, share: str) -> str:
-    edge = (
-        f"border-bottom: 1px solid {GRID}; vertical-align: top; text-align: left; background: #fff;"
-        " padding: 6px; "
-    )
-    return (
-        f"<tr><td style='{edge}white-space: nowrap'><b>{html.escape(name)}</b></td><td"
-        f" style='{edge}'>{words}</td><td style='{edge}font-weight: 600'>{share}</td></tr>"
+        f"<div style='font: {SIZE}px/2 {html.escape(FONT)}; color: {INK}'>"
+        f"<table>{''.join(rows)}</table>{key}</div>"
     )
 
 
@@ -92,7 +74,7 @@ def leak_heatmap(
     """
     parts = parts or {"": list(found)}
     columns, fig, y, ticks = (WORDS, TEXTS, LISTED), go.Figure(), 0.0, {}
-    for heading, ways in parts.items():
+    for heading, defences in parts.items():
         if heading:
             fig.add_annotation(
                 x=-0.5,
@@ -103,10 +85,10 @@ def leak_heatmap(
                 font={"size": SIZE, "color": MUTED},
             )
             y -= 0.9
-        for way in ways:
-            values = [100 * found[way][c] for c in columns]
+        for defence in defences:
+            values = [100 * found[defence][c] for c in columns]
             words = [f"{v:.0f} %" for v in values]
-            if values[0] > 50 and found[way]["whose"] < 0.75:
+            if values[0] > 50 and found[defence]["whose"] < 0.75:
                 words[0] += ", but whose?"
             fig.add_heatmap(
                 z=[values],
@@ -120,7 +102,7 @@ def leak_heatmap(
                 y0=y,
                 xgap=3,
                 ygap=3,
-                hovertemplate=figure_text(way) + ": %{z:.0f} %<extra></extra>",
+                hovertemplate=figure_text(defence) + ": %{z:.0f} %<extra></extra>",
             )
             for x, (value, text) in enumerate(zip(values, words)):
                 fig.add_annotation(
@@ -130,7 +112,7 @@ def leak_heatmap(
                     showarrow=False,
                     font={"size": SIZE, "color": "#ffffff" if value > 60 else INK},
                 )
-            ticks[y] = figure_text(way)
+            ticks[y] = figure_text(defence)
             y -= 1
     layout(fig, sentence, "", None, None, 60 + int(34 * -y), top=36)
     fig.update_xaxes(
@@ -431,8 +413,8 @@ def scheme_table(found: Sequence[SchemeCost]) -> str:
         "it took",
     )
     cell = (
-        f"text-align: left; padding: 7px 10px; border-bottom: 1px solid {GRID}; vertical-align:"
-        " top; background: #fff; "
+        f"text-align: left; padding: 7px 10px; border-bottom: 1px solid {GRID};"
+        " vertical-align: top; background: #fff; "
     )
     shade = dict.fromkeys(
         ("anything", "every update", "every text"), f"color: {LEAK}; font-weight: 600; "
@@ -459,8 +441,24 @@ def scheme_table(found: Sequence[SchemeCost]) -> str:
         )
         lines.append(f"<tr>{''.join(tds)}</tr>")
     return (
-        f"<table style='font: {SIZE}px/1.4 {html.escape(FONT)}; color:"
-        f" {INK}'>{''.join(lines)}</table>"
+        f"<table style='font: {SIZE}px/1.4 {html.escape(FONT)}; color: {INK}'>"
+        f"{''.join(lines)}</table>"
+    )
+
+
+def _word(word: str, found: bool | None) -> str:
+    look = "background: #fff" if found is None else HIT if found else MISS
+    return f"<span style='{WORD}{look}'>{html.escape(word)}</span>"
+
+
+def _row(name: str, words: str, share: str) -> str:
+    edge = (
+        f"border-bottom: 1px solid {GRID}; vertical-align: top; text-align: left;"
+        " background: #fff; padding: 6px; "
+    )
+    return (
+        f"<tr><td style='{edge}white-space: nowrap'><b>{html.escape(name)}</b></td>"
+        f"<td style='{edge}'>{words}</td><td style='{edge}font-weight: 600'>{share}</td></tr>"
     )
 
 

@@ -47,7 +47,7 @@ def measure_drift(
 
 
 def accuracy_drift(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figure:
-    """Draw per partition each client's own model (circle), their mean (diamond), the start (bar)."""
+    """Draw per partition each client's model (circle), their mean (diamond), the start (bar)."""
     rows, fig = list(range(len(found)))[::-1], go.Figure()
     marks = {
         "a site alone": ("circle-open", PALETTE[2]),

@@ -59,8 +59,8 @@ class Showcase:
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = self.stage.view._repr_mimebundle_(**kwargs)
         missing = (
-            "<p><b>No showcase here:</b> this page has no widget support. Run <code>fedkit"
-            " showcase</code>.</p>"
+            "<p><b>No showcase here:</b> this page has no widget support."
+            " Run <code>fedkit showcase</code>.</p>"
         )
         return {**bundle, "text/html": missing}  # shown only where a widget cannot be
 

@@ -40,7 +40,9 @@ def run_picture(
 ) -> dict[str, Any]:
     """Return {data, layout} of accuracy by round so far. states: (round, share)."""
     x, y = [n for n, _ in states], [100 * share for _, share in states]
-    said = [""] * (len(y) - 1) + [f"<b>{locale.percent(states[-1][1], lang)}</b>"] if states else []
+    texts = (
+        [""] * (len(y) - 1) + [f"<b>{locale.percent(states[-1][1], lang)}</b>"] if states else []
+    )
     data = [
         {**_line(ALONE, "dash"), "x": [0, rounds], "y": [100 * alone] * 2},
         {
@@ -49,7 +51,7 @@ def run_picture(
             "x": x,
             "y": y,
             "marker": {"size": 13, "color": TOGETHER},
-            "text": said,
+            "text": texts,
             "textposition": "top left" if x and x[-1] == rounds else "top right",
             "textfont": {"size": 24, "color": TOGETHER},
             "cliponaxis": False,
@@ -140,9 +142,9 @@ def _time_traces(
 def _what_notes(lang: str) -> list[dict[str, Any]]:
     own, other = text("what.key_own", lang), text("what.key_any", lang)
     key = (
-        f"<span style='color:{TOGETHER}'>\u25cf</span> {text('what.together', lang)}   <span"
-        f" style='color:{ALONE}'>\u25cf</span> {text('what.alone', lang)}<br>\u2501 {own}   \u2509"
-        f" {other}"
+        f"<span style='color:{TOGETHER}'>\u25cf</span> {text('what.together', lang)}   "
+        f"<span style='color:{ALONE}'>\u25cf</span> {text('what.alone', lang)}"
+        f"<br>\u2501 {own}   \u2509 {other}"
     )
     return [
         _heading(text("what.heading_accuracy", lang), 0.0),
