@@ -49,7 +49,7 @@ def assemble_texts(seen: ObservedUpdate, pairs: Tensor) -> AttackGuess:
     places = pairs[:, 1].bincount()
     if seen.texts == 1 and bool((places == 1).all()):
         return AttackGuess(tokens, (tuple(pairs[pairs[:, 1].argsort(), 0].tolist()),))
-    evidence = gather_evidence(seen, pairs)
+    evidence = token_evidence(seen, pairs)
     if evidence is None:
         return AttackGuess(
             tokens,
@@ -64,7 +64,7 @@ def assemble_texts(seen: ObservedUpdate, pairs: Tensor) -> AttackGuess:
     return AttackGuess(tokens, tuple(texts))
 
 
-def gather_evidence(seen: ObservedUpdate, pairs: Tensor) -> TokenEvidence | None:
+def token_evidence(seen: ObservedUpdate, pairs: Tensor) -> TokenEvidence | None:
     """Return the evidence for the pairs; None if no gradients of the embeddings were sent."""
     words, rows = seen.tensor("word_embeddings.weight"), seen.tensor("position_embeddings.weight")
     if words is None or rows is None:

@@ -103,7 +103,12 @@ def audit_record(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], 
             if promise is None:
                 raise
             reason = str(error)
-    lines = [*promise_lines(promise, result), "", *membership_lines(attacks, reason), NOT_A_PROOF]
+    lines = [
+        *audited_promise_lines(promise, result),
+        "",
+        *membership_lines(attacks, reason),
+        NOT_A_PROOF,
+    ]
     values = {
         "run": str(folder),
         "promise": (
@@ -142,7 +147,7 @@ EXPLANATION = (
 )
 
 
-def promise_lines(promise: AuditedPromise | None, result: AuditResult | None) -> list[str]:
+def audited_promise_lines(promise: AuditedPromise | None, result: AuditResult | None) -> list[str]:
     if promise is None:
         return ["The run was made without privacy: there is no promise to check."]
     lines = [

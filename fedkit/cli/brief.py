@@ -91,9 +91,9 @@ def brief_command(
 
 def parse_languages(text: str) -> list[str]:
     """Return the languages that 'en', 'ja' or 'en,ja' names; FedkitError for any other."""
-    from fedkit.reports.text.brief import check_language
+    from fedkit.reports.text.brief import require_language
 
-    return list(dict.fromkeys(check_language(name.strip()) for name in text.split(",")))
+    return list(dict.fromkeys(require_language(name.strip()) for name in text.split(",")))
 
 
 def brief_lines(brief) -> list[str]:

@@ -41,7 +41,7 @@ def run_summary(run: Run) -> list[str]:
         (
             f"accuracy {formatting.percent(measures.accuracy(run))}"
             f" (95 % interval {formatting.percent_range(low, high)}, over {over}){before};"
-            f" worst client {formatting.percent(measures.worst_client_accuracy(run))}"
+            f" worst client {formatting.percent(measures.lowest_client_accuracy(run))}"
         ),
         *_gain_lines(run),
         *_model_lines(run),

@@ -54,7 +54,7 @@ def header_names(cells: Sequence[Any], name: str) -> list[str]:
     return names
 
 
-def make_table(
+def cell_table(
     rows: Sequence[Sequence[Any]], names: list[str], name: str, lines: Sequence[int] | None = None
 ) -> pd.DataFrame:
     """Return rows of cells as a DataFrame of Python objects, cells untouched.

@@ -19,7 +19,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import one_line_error, quote
 from fedkit.data.cleaning import as_text
 from fedkit.data.columns import choose_columns
-from fedkit.data.limits import MAX_BYTES, header_names, make_table
+from fedkit.data.limits import MAX_BYTES, cell_table, header_names
 from fedkit.data.readers.delimited import detect_delimiter, iter_rows, malformed_error, read_jsonl
 from fedkit.data.readers.encoding import UTF_16, decode_text
 from fedkit.data.readers.files import SUFFIXES, USES_ENCODING, read_bytes, supported_suffix
@@ -251,7 +251,7 @@ def _make_head(
     names = header_names(found.cells[:wide], name)
     body = head[found.body :]
     rows = [[*cells[:wide], *[None] * (wide - len(cells))] for _, cells in body]
-    return found.line, make_table(rows, names, name, [line for line, _ in body]), list(found.notes)
+    return found.line, cell_table(rows, names, name, [line for line, _ in body]), list(found.notes)
 
 
 def _read_jsonl(data, name, encoding, sheet, header_row, options):

@@ -21,7 +21,7 @@ import numpy as np
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.federated.cost_model import seconds_per_example
-from fedkit.federated.memory_model import Texts, client_footprint, describe_model, memory_shortage
+from fedkit.federated.memory_model import Texts, client_footprint, memory_shortage, model_geometry
 from fedkit.network import World, parse_devices, parse_links
 from fedkit.network.profiles import parse_device
 
@@ -348,7 +348,7 @@ def _change(model: str, tune: str, labels: int) -> dict[str, Any]:
     import torch
 
     config = RunConfig(model=model, tune=tune, head_lr=0.001)
-    _, trained = describe_model(model, tune, labels)
+    _, trained = model_geometry(model, tune, labels)
     random, body = torch.Generator().manual_seed(0), trained.tuner.default_lr
     rate = {True: config.head_lr, False: body}
     return {
@@ -365,7 +365,7 @@ def _statistics(model: str, tune: str, labels: int) -> dict[str, Any]:
     from fedkit.federated.rounds.head_start import blank_statistics
     from fedkit.models.head_starts import make_head_start
 
-    width = describe_model(model, tune, labels)[0].width
+    width = model_geometry(model, tune, labels)[0].width
     sizes = SimpleNamespace(
         labels=range(labels), module=SimpleNamespace(head=SimpleNamespace(in_features=width))
     )
@@ -512,7 +512,7 @@ def _first_traffic(needs: Needs, a: Advice) -> str:
     """Return the line about traffic before any round: base model and head start."""
     from fedkit.core.formatting import megabytes, seconds
 
-    model = 4 * describe_model(needs.model, a.tune, needs.labels)[0].values
+    model = 4 * model_geometry(needs.model, a.tune, needs.labels)[0].values
     start = a.total_bytes - needs.rounds * (a.up_bytes + a.down_bytes)
     took = _slowest(needs, model, 0.0, max(start, 0))[2]
     sent = megabytes(max(start, 0) / 1e6)

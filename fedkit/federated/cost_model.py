@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from fedkit.core.config import RunConfig
 from fedkit.data.corpus import ClientData
-from fedkit.federated.memory_model import Texts, describe_model, uses_fast_engine
+from fedkit.federated.memory_model import Texts, model_geometry, uses_fast_engine
 from fedkit.models.classifier import Model
 
 # operations per second, by number format and engine, of the machine that the device profiles are
@@ -58,7 +58,7 @@ def seconds_per_example(config: RunConfig, texts: Texts, labels: int) -> float:
     two more where its weights are trained; frozen layers are computed once by the fast engine.
     AdamW moves MOVED bytes per value and step.
     """
-    shape, trained = describe_model(config.model, config.tune, labels)
+    shape, trained = model_geometry(config.model, config.tune, labels)
     fast, passed = uses_fast_engine(config, trained), (shape.layers - trained.lowest) / shape.layers
     whole = passed if config.tune.partition(":")[0] in ("full", "last") else 0.0
     forward = passed if fast else 1.0

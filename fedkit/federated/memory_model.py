@@ -137,7 +137,7 @@ def process_footprint(
     attention: eager or sdpa, where the plain engine computes. Raises FedkitError for an unknown
     model or tuner.
     """
-    shape, trained = describe_model(config.model, config.tune, labels)
+    shape, trained = model_geometry(config.model, config.tune, labels)
     size, fast = _bytes(config), uses_fast_engine(config, trained)
     seats = _seats(config, texts, shape, trained) if fast else 1
     share = 4 * trained.values
@@ -162,7 +162,7 @@ def client_footprint(
     config: RunConfig, texts: Texts, labels: int, attention: str = "sdpa"
 ) -> Footprint:
     """Return the peak of one client that trains alone, by the plain engine. texts: its own."""
-    shape, trained = describe_model(config.model, config.tune, labels)
+    shape, trained = model_geometry(config.model, config.tune, labels)
     size, share = _bytes(config), 4 * trained.values
     # 4 * share: the parameters that it started from
     step = SLACK * _step(config, texts, shape, trained, 1, False, attention) + 4 * share
@@ -214,7 +214,7 @@ def memory_shortage(needed: Footprint, memory: int | None, who: str = "this devi
 # ---- what is trained
 
 
-def describe_model(model: str, tune: str, labels: int) -> tuple[Geometry, Trained]:
+def model_geometry(model: str, tune: str, labels: int) -> tuple[Geometry, Trained]:
     """Return the base model's sizes and what `tune` trains in it; no weights are read."""
     base, shapes, lowest = _skeleton(find_location(model), tune, labels)
     return base, Trained(dict(shapes), lowest, make_tuner(tune))

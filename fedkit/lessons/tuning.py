@@ -215,7 +215,7 @@ def rounds_and_exchanges(
     return fig
 
 
-def accuracy_bars(
+def held_out_accuracy_bars(
     values: Mapping[str, tuple[int, float, tuple[float, float]]],
     sentence: str,
     colours: Sequence[str],

@@ -95,7 +95,7 @@ def scoreboard_bars(runs: Runs) -> go.Figure:
     names = [figure_text(name, 36) for name in measures.display_names(runs, short=True)]
     fig = go.Figure(_bars(runs, rows, values, names))
     fig.add_scatter(
-        x=[100 * measures.worst_client_accuracy(run) for run in runs],
+        x=[100 * measures.lowest_client_accuracy(run) for run in runs],
         y=rows,
         mode="markers",
         name="worst client",
@@ -279,7 +279,7 @@ def _rank_finding(runs: list[Run]) -> str:
             f" {formatting.percent(measures.accuracy(best))}."
         )
     place = 1 + sum(measures.accuracy(run) > measures.accuracy(main[0]) for run in runs)
-    worst = formatting.percent(measures.worst_client_accuracy(main[0]))
+    worst = formatting.percent(measures.lowest_client_accuracy(main[0]))
     name = measures.display_names(main)[0]
     if len(runs) == 1:
         return (

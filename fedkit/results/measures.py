@@ -91,7 +91,7 @@ def accuracy(run: Run) -> float:
     return as_number(last_round(run).accuracy, "accuracy")
 
 
-def worst_client_accuracy(run: Run) -> float:
+def lowest_client_accuracy(run: Run) -> float:
     """Return the worst client's accuracy, from the same round as `accuracy`."""
     if run.finished:
         return result_number(run, "worst_client_accuracy")

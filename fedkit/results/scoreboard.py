@@ -73,7 +73,7 @@ def _row(run: Run, name: str) -> list:
         name + unfinished,
         measures.accuracy(run),
         *measures.accuracy_interval(run),
-        measures.worst_client_accuracy(run),
+        measures.lowest_client_accuracy(run),
         measures.result_number(run, "macro_f1"),
         measures.mb_per_client(run, "uplink"),
         measures.mb_per_client(run, "downlink"),

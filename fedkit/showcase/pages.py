@@ -113,7 +113,7 @@ def run_heading(lang: str) -> str:
     return _render("head", lang, step="run", rounds=settings.LIVE_ROUNDS)
 
 
-def run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
+def live_run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
     """Return the numbers of step 3 while it runs. None: not known yet."""
     dash = "\u2013"
     return _tiles(

@@ -251,7 +251,9 @@ class Showcase:
         states = numbers.own_accuracy_by_round(run) if run else []
         sent = run.total("uplink_bytes") + run.total("downlink_bytes") if run else None
         with self._lock:
-            self.stage.tiles.value = pages.run_tiles(states[-1][1] if states else None, sent, lang)
+            self.stage.tiles.value = pages.live_run_tiles(
+                states[-1][1] if states else None, sent, lang
+            )
             alone = numbers.live_numbers(self.records).alone
             self.stage.draw_figure(
                 3, pictures.run_picture(states, settings.LIVE_ROUNDS, alone, lang)

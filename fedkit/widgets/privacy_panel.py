@@ -172,7 +172,7 @@ def promise_html(curve: Curve, epsilon: float) -> str:
     rows = "".join(
         f"<tr><td style='{first}'>{name}</td>"
         f"<td style='padding:1px 0'>{escape(' '.join(sentences))}</td></tr>"
-        for name, sentences in describe_promise(curve, epsilon).items()
+        for name, sentences in promise_sentences(curve, epsilon).items()
     )
     return (
         f"<div role='status' style='max-width:{WIDTH}px;min-height:222px;line-height:1.45;"
@@ -181,7 +181,7 @@ def promise_html(curve: Curve, epsilon: float) -> str:
     )
 
 
-def describe_promise(curve: Curve, epsilon: float) -> dict[str, list[str]]:
+def promise_sentences(curve: Curve, epsilon: float) -> dict[str, list[str]]:
     """Return {subject: sentences} on the promise at an epsilon."""
     out = {
         "Accuracy": [_describe_accuracy(curve, epsilon)],

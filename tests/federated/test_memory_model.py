@@ -21,9 +21,9 @@ from fedkit.federated.memory_model import (
     Footprint,
     Texts,
     client_footprint,
-    describe_model,
     memory_problem,
     memory_shortage,
+    model_geometry,
     process_footprint,
 )
 from fedkit.models.loading import load_model
@@ -57,7 +57,7 @@ def config(model: str, tune: str = "lora:r=4", **more) -> RunConfig:
 @pytest.mark.slow
 def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
     model = load_model(config(tiny_model, tune), LABELS)
-    geometry, trained = describe_model(tiny_model, tune, len(LABELS))
+    geometry, trained = model_geometry(tiny_model, tune, len(LABELS))
     assert trained.shapes == {n: tuple(p.shape) for n, p in model.trainable.items()}
     assert trained.values == model.num_trainable()
     assert (geometry.layers, geometry.width, geometry.inner, geometry.heads) == (2, 32, 64, 2)
@@ -74,12 +74,12 @@ def test_the_fast_engine_is_expected_where_it_runs(tiny_model):
         expected = load_model(config(tiny_model, tune), LABELS).engine == "fast"
         assert (
             memory_model.uses_fast_engine(
-                config(tiny_model, tune), describe_model(tiny_model, tune, 3)[1]
+                config(tiny_model, tune), model_geometry(tiny_model, tune, 3)[1]
             )
             == expected
         ), tune
         assert not memory_model.uses_fast_engine(
-            config(tiny_model, tune, engine="plain"), describe_model(tiny_model, tune, 3)[1]
+            config(tiny_model, tune, engine="plain"), model_geometry(tiny_model, tune, 3)[1]
         )
 
 
@@ -120,7 +120,7 @@ def kept_by_autograd(model, texts: int, tokens: int) -> int:
 @pytest.mark.slow
 def test_activations_are_those_that_autograd_keeps(tiny_model, tune, engine):
     model, texts, tokens = load_model(config(tiny_model, tune, engine=engine), LABELS), 16, 64
-    geometry, trained = describe_model(tiny_model, tune, 3)
+    geometry, trained = model_geometry(tiny_model, tune, 3)
     fast = model.fast_encoder is not None
     each = memory_model.layer_activation_bytes(
         config(tiny_model, tune), geometry, trained, fast, tokens, model.attention

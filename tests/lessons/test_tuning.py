@@ -57,7 +57,9 @@ def test_rounds_against_one_draws_exchanges_as_level_lines():
 
 
 def test_accuracy_bars_say_numbers_and_share():
-    fig = pictures.accuracy_bars({"full": (22_000, 0.9, (0.87, 0.93))}, "A finding.", ["#000000"])
+    fig = pictures.held_out_accuracy_bars(
+        {"full": (22_000, 0.9, (0.87, 0.93))}, "A finding.", ["#000000"]
+    )
     assert "full, 22,000 numbers" in notes_of(fig) and "90.0 %" in notes_of(fig)
 
 

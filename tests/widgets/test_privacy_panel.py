@@ -34,8 +34,8 @@ from fedkit.widgets.privacy_panel import (
     STOPS_BETWEEN,
     PrivacyPanel,
     StaticPanel,
-    describe_promise,
     privacy_panel,
+    promise_sentences,
     slider_epsilons,
 )
 
@@ -359,7 +359,7 @@ def test_words_from_a_file_become_no_tags(curve):
         *(t.hovertemplate or "" for t in fig.data),
     ]
     assert not any("<b>x" in text for text in shown) and any("&lt;b&gt;x" in text for text in shown)
-    assert describe_promise(evil, 4.0)["Beside it"] == ["<img src=x>."]
+    assert promise_sentences(evil, 4.0)["Beside it"] == ["<img src=x>."]
 
 
 def test_without_widgets_there_is_a_figure_and_the_reason(curve, hide_module):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, one_line_error, quote
-from fedkit.data.limits import MAX_ROWS, header_names, make_table, refuse_too_many_rows
+from fedkit.data.limits import MAX_ROWS, cell_table, header_names, refuse_too_many_rows
 from fedkit.data.readers.encoding import decode_text
 from fedkit.data.readers.header_detection import HEAD_ROWS, NumberedRow, drop_tail, find_header
 
@@ -50,7 +50,7 @@ def read_jsonl(data: bytes, name: str, encoding: str | None) -> tuple[pd.DataFra
     rows = {i: _parse_object(line, name, i) for i, line in itertools.islice(lines, MAX_ROWS + 1)}
     keys = list(dict.fromkeys(key for row in rows.values() for key in row))
     cells = [[row.get(key) for key in keys] for row in rows.values()]
-    return make_table(cells, header_names(keys, name), name, list(rows)), notes
+    return cell_table(cells, header_names(keys, name), name, list(rows)), notes
 
 
 def detect_delimiter(text: str, name: str) -> tuple[str, list[str]]:
@@ -123,7 +123,7 @@ def _parse_rows(
     refuse_too_many_rows(len(body), name)
     kept, tail_notes = drop_tail(body, len(names), name)
     cells = [_check_width(row, names, name, line) for line, row in kept]
-    return make_table(cells, names, name, [line for line, _ in kept]), [*found.notes, *tail_notes]
+    return cell_table(cells, names, name, [line for line, _ in kept]), [*found.notes, *tail_notes]
 
 
 def _check_width(row: Sequence[Any], names: list[str], name: str, line: int) -> Sequence[Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import one_line_error, quote, quoted_list
-from fedkit.data.limits import header_names, make_table, refuse_too_large, refuse_too_many_rows
+from fedkit.data.limits import cell_table, header_names, refuse_too_large, refuse_too_many_rows
 
 SPLIT_NAMES = {
     "train": "train",
@@ -123,7 +123,7 @@ def _table(rows: Any, name: str) -> pd.DataFrame:
     ]
     cells = rows.with_format("arrow")[:]
     columns = [_name_classes(cells[column].to_pylist(), rows.features[column]) for column in plain]
-    return make_table(list(zip(*columns)), header_names(plain, name), name)
+    return cell_table(list(zip(*columns)), header_names(plain, name), name)
 
 
 def _name_classes(values: list[Any], feature: Any) -> list[Any]:

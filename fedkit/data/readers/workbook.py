@@ -15,9 +15,9 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, one_line_error, quote, quoted_list
 from fedkit.data.limits import (
     MAX_COLUMNS,
+    cell_table,
     clean_name,
     header_names,
-    make_table,
     refuse_too_large,
     refuse_too_many_rows,
 )
@@ -68,7 +68,7 @@ def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
         refuse_too_many_rows(file.metadata.num_rows, name)
         names = header_names(file.schema_arrow.names, name)
         rows = list(zip(*_unpack(file, name)))
-        return make_table(rows, names, name, range(1, len(rows) + 1)), []
+        return cell_table(rows, names, name, range(1, len(rows) + 1)), []
     except FedkitError:
         raise
     except Exception as error:  # Arrow errors, but also dates that Python cannot hold
@@ -148,7 +148,7 @@ def _sheet_table(
     body, fill_notes = _fill_down([*head[found.body :], *rows], merges, name)
     kept, tail_notes = drop_tail(body, len(names), name)
     cells = [_fit_width(row, names, name, line) for line, row in kept]
-    frame = make_table(cells, names, name, [line for line, _ in kept])
+    frame = cell_table(cells, names, name, [line for line, _ in kept])
     return frame, [*found.notes, *fill_notes, *tail_notes]
 
 

@@ -17,7 +17,7 @@ from fedkit.reports.brief.evidence import Evidence, gather_evidence, modelled_se
 from fedkit.reports.brief.promise import left_lines, privacy_lines, stayed_lines
 from fedkit.reports.brief.returns import Assumptions, compute_returns
 from fedkit.reports.brief.rules import RuleInputs, apply_rules, combine_effects, federation_helped
-from fedkit.reports.text.brief import check_language, ui_texts
+from fedkit.reports.text.brief import require_language, ui_texts
 
 
 def decide(
@@ -31,7 +31,7 @@ def decide(
     Raises FedkitError without a finished federated run, for a damaged record, or for an unknown
     language.
     """
-    check_language(lang)
+    require_language(lang)
     assumed = assumptions or Assumptions()
     evidence = gather_evidence(records, assumed.privacy_needed)
     return assemble_brief(rule_inputs(evidence, assumed, lang), date or datetime.date.today())

@@ -18,7 +18,7 @@ from fedkit.core.files import read_packaged_text
 from fedkit.plots.theme import FONT
 from fedkit.reports.brief import pictures, text_metrics
 from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO, Brief, Fact, Rule
-from fedkit.reports.brief.text_metrics import clean_text
+from fedkit.reports.brief.text_metrics import slide_text
 from fedkit.reports.text.brief import UI
 
 SHEET, HEIGHT = 742, 1085  # px: width between the margins of A4 at 96 px per inch; height there
@@ -86,11 +86,11 @@ def render_brief(brief: Brief) -> str:
             brief=brief,
             level=level,
             css=Markup(css),
-            title=clean_text(brief.title, 120),
-            date=clean_text(brief.date, 40),
-            question=clean_text(brief.question),
-            verdict=clean_text(brief.verdict_name, 80),
-            headline=clean_text(brief.headline),
+            title=slide_text(brief.title, 120),
+            date=slide_text(brief.date, 40),
+            question=slide_text(brief.question),
+            verdict=slide_text(brief.verdict_name, 80),
+            headline=slide_text(brief.headline),
             light=Markup(pictures.traffic_light(brief.verdict)),
             dark=pictures.DARK.get(brief.verdict, "#222222"),
             pale=pictures.PALE.get(brief.verdict, "#f4f4f4"),
@@ -101,7 +101,7 @@ def render_brief(brief: Brief) -> str:
             ],
             ui=ui_words(brief),
             sources=[
-                clean_text(s) for s in text_metrics.first_items(brief.sources, level.items)[0]
+                slide_text(s) for s in text_metrics.first_items(brief.sources, level.items)[0]
             ],
             assumptions=[_fact_values(f) for f in brief.returns.assumptions],
         )
@@ -180,7 +180,7 @@ def rule_row(one: Rule, ui: Mapping[str, str]) -> tuple[str, str, str, str, str]
     """
     effect = "" if one.met else f" → {ui.get(EFFECTS.get(one.effect, ''), one.effect)}"
     sign = ("✓", "yes", ui["met"]) if one.met else ("✗", "no", ui["not_met"])
-    return (*sign, clean_text(one.text) + effect, clean_text(one.found))
+    return (*sign, slide_text(one.text) + effect, slide_text(one.found))
 
 
 def lay_out(brief: Brief, level: Density) -> list[Row]:
@@ -266,19 +266,19 @@ def _head_height(brief: Brief, level: Density) -> float:
     """Return the height of title, question, verdict and tiles."""
     size, clamp = level.size, level.clamp
     out = (
-        len(text_metrics.wrap_lines(clean_text(brief.title, 120), SHEET - 110, 1.5 * size, True))
+        len(text_metrics.wrap_lines(slide_text(brief.title, 120), SHEET - 110, 1.5 * size, True))
         * 1.5
         * size
         * 1.25
     )
-    out += text_metrics.text_height([clean_text(brief.question)], SHEET, size, LEADING, clamp) + 4
+    out += text_metrics.text_height([slide_text(brief.question)], SHEET, size, LEADING, clamp) + 4
     words = text_metrics.text_height(
-        [clean_text(brief.headline)], SHEET - 90, 1.2 * size, 1.28, clamp
+        [slide_text(brief.headline)], SHEET - 90, 1.2 * size, 1.28, clamp
     )
     name = (
         len(
             text_metrics.wrap_lines(
-                clean_text(brief.verdict_name, 80), SHEET - 90, 2.1 * size, True
+                slide_text(brief.verdict_name, 80), SHEET - 90, 2.1 * size, True
             )
         )
         * 2.1
@@ -380,11 +380,11 @@ def _picture_height(svg: str, width: float) -> float:
 
 def ui_words(brief: Brief) -> dict[str, str]:
     """Return headings and labels; one that is missing shows its key."""
-    return {key: clean_text(brief.ui.get(key, key), 120) for key in UI}
+    return {key: slide_text(brief.ui.get(key, key), 120) for key in UI}
 
 
 def _clean_lines(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(line for line in map(clean_text, texts) if line)
+    return tuple(line for line in map(slide_text, texts) if line)
 
 
 def _tiles(brief: Brief) -> list[dict[str, str]]:
@@ -411,10 +411,10 @@ def _tile_width(brief: Brief) -> float:
 
 def _fact_values(fact: Fact) -> dict[str, str]:
     return {
-        "name": clean_text(fact.name),
-        "value": clean_text(fact.value, 120),
-        "note": clean_text(fact.note),
-        "source": clean_text(fact.source),
+        "name": slide_text(fact.name),
+        "value": slide_text(fact.value, 120),
+        "note": slide_text(fact.note),
+        "source": slide_text(fact.source),
     }
 
 

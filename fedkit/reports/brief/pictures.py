@@ -15,10 +15,10 @@ from fedkit.core import locale
 from fedkit.plots.theme import GRID, INK, MUTED
 from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO, Bar, Brief, Returns, Swing
 from fedkit.reports.brief.text_metrics import (
-    clean_text,
     cut_lines,
     first_items,
     more_mark,
+    slide_text,
     text_width,
 )
 from fedkit.results.method_style import method_style
@@ -159,10 +159,10 @@ def _bar_pitch(bar: Bar) -> int:
 
 def _bar_name(bar: Bar) -> list[tuple[str, str]]:
     """Return lines of a bar's name, then of its note, with their colours; three lines at most."""
-    name = cut_lines(clean_text(bar.name), 146, 10.5, lines=2)
+    name = cut_lines(slide_text(bar.name), 146, 10.5, lines=2)
     note = (
-        cut_lines(clean_text(bar.note), 146, 9.5, lines=3 - len(name))
-        if clean_text(bar.note)
+        cut_lines(slide_text(bar.note), 146, 9.5, lines=3 - len(name))
+        if slide_text(bar.note)
         else []
     )
     return [*((line, INK) for line in name), *((line, MUTED) for line in note)]
@@ -212,7 +212,7 @@ def _bar(bar: Bar, y: float, x0: float, x1: float, lang: str) -> str:
 
 def _swing(swing: Swing, y: float, x0: float, at: Callable[[float], float], net: float) -> str:
     """Return one assumption: its name, the bars at its low and high value, and these values."""
-    name = cut_lines(clean_text(swing.name), x0 - 4, 10.5, lines=2)
+    name = cut_lines(slide_text(swing.name), x0 - 4, 10.5, lines=2)
     parts = [
         _text(0, y + 17 - 5.5 * (len(name) - 1) + 11 * i, line, 10.5) for i, line in enumerate(name)
     ]
@@ -231,7 +231,7 @@ def _swing(swing: Swing, y: float, x0: float, at: Callable[[float], float], net:
             _text(
                 end + (4 if right else -4),
                 y + 17,
-                cut_lines(clean_text(label), LABEL, 9.5)[0],
+                cut_lines(slide_text(label), LABEL, 9.5)[0],
                 9.5,
                 INK,
                 "start" if right else "end",
@@ -261,7 +261,7 @@ def _tornado_scale(
 
 def _label_width(text: str) -> float:
     """Return the px that the label at a bar's end takes, with its distance from it."""
-    return min(text_width(clean_text(text), 9.5), LABEL) + 6
+    return min(text_width(slide_text(text), 9.5), LABEL) + 6
 
 
 def _paid_back(
@@ -321,7 +321,7 @@ def _text_within(
     bold: bool = False,
 ) -> str:
     """Return text centred at x, moved inwards where it would leave low to high."""
-    half = text_width(clean_text(text), size, bold) / 2
+    half = text_width(slide_text(text), size, bold) / 2
     return _text(
         min(max(x, low + half), max(high - half, low + half)), y, text, size, colour, "middle", bold
     )
@@ -339,7 +339,7 @@ def _text(
     weight = ' font-weight="600"' if bold else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}"'
-        f' text-anchor="{anchor}"{weight} {HALO}>{html.escape(clean_text(text))}</text>'
+        f' text-anchor="{anchor}"{weight} {HALO}>{html.escape(slide_text(text))}</text>'
     )
 
 
@@ -349,7 +349,7 @@ def _svg(width: float, tall: float, inside: str, said: str, css: str = "plot") -
     said: the same in words, for readers who cannot see it; "" for a picture that only decorates.
     """
     role = (
-        f'role="img" aria-label="{html.escape(clean_text(said))}"' if said else 'aria-hidden="true"'
+        f'role="img" aria-label="{html.escape(slide_text(said))}"' if said else 'aria-hidden="true"'
     )
     return (
         f'<svg class="{css}" viewBox="0 0 {width:g} {tall:g}" {role}'

@@ -19,7 +19,7 @@ CLOSING = set("、。，．）］」』】〉》・：；！？ー〜％")
 SPACES = re.compile(r"[\t\n\r\f\v ]+")
 
 
-def clean_text(text: object, limit: int = LONGEST) -> str:
+def slide_text(text: object, limit: int = LONGEST) -> str:
     """Return text from data on one line of at most `limit` characters.
 
     Characters that XML forbids or that change the reading direction are left out. No-break spaces

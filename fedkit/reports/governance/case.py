@@ -251,7 +251,7 @@ def _accuracies(case: Case) -> dict[str, str]:
     return {
         "accuracy": case.percent(measures.accuracy(case.run)),
         "between": locale.percent_range(low, high, case.lang),
-        "worst": case.percent(measures.worst_client_accuracy(case.run)),
+        "worst": case.percent(measures.lowest_client_accuracy(case.run)),
         "worst_name": display_name(worst, case.lang) if worst else "\u2013",
         "f1": case.percent(measures.result_number(case.run, "macro_f1")),
     }

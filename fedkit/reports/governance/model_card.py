@@ -40,7 +40,7 @@ def model_card(case: Case) -> Document:
         part("evaluation"),
         part("training", *sections.labels_table(case), *_notes(case)),
         part("analyses", *_per_client(case), *_other_records(case)),
-        part("ethics", *sections.brief_lines(case, "privacy")),
+        part("ethics", *sections.section_lines(case, "privacy")),
         part("caveats", Bullets(tuple(risk_lines(case)))),
         part("again", *_again(case)),
     ]

@@ -93,7 +93,7 @@ def _small_test(case: Case) -> bool:
 def _uneven(case: Case) -> bool:
     return (
         bool(case.run.rounds)
-        and measures.accuracy(case.run) - measures.worst_client_accuracy(case.run) > UNEVEN
+        and measures.accuracy(case.run) - measures.lowest_client_accuracy(case.run) > UNEVEN
     )
 
 

@@ -64,7 +64,7 @@ def make_table(
     return Table(tuple(case.fill(cell) for cell in head), tuple(tuple(row) for row in filled))
 
 
-def brief_lines(case: Case, what: str) -> list[Block]:
+def section_lines(case: Case, what: str) -> list[Block]:
     """Return the brief's sentences on what left the clients, what stayed or what is promised."""
     write = {"left": left_lines, "stayed": stayed_lines, "privacy": privacy_lines}[what]
     return [Heading(COMMON[case.lang][what], 2), Bullets(write(case.run, case.lang))]

@@ -23,11 +23,11 @@ def terms_document(case: Case) -> Document:
         part("data", *sections.labels_table(case)),
         part(
             "leaves",
-            *sections.brief_lines(case, "left"),
-            *sections.brief_lines(case, "stayed"),
+            *sections.section_lines(case, "left"),
+            *sections.section_lines(case, "stayed"),
             *sections.traffic_table(case),
         ),
-        part("privacy", *sections.brief_lines(case, "privacy")),
+        part("privacy", *sections.section_lines(case, "privacy")),
         part("sees", sections.make_table(case, WORDS, SEES.get(case.lock, "sees_sums"))),
         *(
             part(key)

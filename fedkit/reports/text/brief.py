@@ -42,7 +42,7 @@ UI = (
 )
 
 
-def check_language(lang: str) -> str:
+def require_language(lang: str) -> str:
     """Return `lang`. Raises FedkitError for a language without words."""
     if lang not in STRINGS:
         raise FedkitError(f"lang {lang!r} is not known; choose one of: {', '.join(STRINGS)}")

@@ -11,7 +11,7 @@ from fedkit.core import locale
 from fedkit.core.errors import FedkitError
 from fedkit.network import DEVICES, LINKS
 from fedkit.reports.text import brief
-from fedkit.reports.text.brief import STRINGS, UI, brief_text, check_language, ui_texts
+from fedkit.reports.text.brief import STRINGS, UI, brief_text, require_language, ui_texts
 
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 # a sign between numbers: no word in them
@@ -68,7 +68,7 @@ def test_a_text_from_data_is_not_read_as_a_form():
 
 def test_an_unknown_language_is_refused():
     with pytest.raises(FedkitError, match=r"'fr' is not known; choose one of: en, ja"):
-        check_language("fr")
+        require_language("fr")
 
 
 def test_every_string_is_used():

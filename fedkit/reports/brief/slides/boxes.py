@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fedkit.reports.brief import text_metrics
 from fedkit.reports.brief.pictures import DARK
 from fedkit.reports.brief.slides.chart_xml import set_typefaces
-from fedkit.reports.brief.text_metrics import clean_text
+from fedkit.reports.brief.text_metrics import slide_text
 
 LEAD, INSET = 1.22, 0.06  # line height in sizes; inches between a box and its text
 INK, MUTED, BAND = "222222", "595959", "f4f4f4"
@@ -38,7 +38,7 @@ def add_text(
     from pptx.enum.text import MSO_AUTO_SIZE
     from pptx.util import Inches, Pt
 
-    lines = [line for line in map(clean_text, lines) if line]
+    lines = [line for line in map(slide_text, lines) if line]
     if not lines:
         return
     hang = (HANG + 0.45 * (marks == "1" and len(lines) > 9)) * bool(marks)
@@ -108,7 +108,7 @@ def common_sizes(
     """Return sizes for several boxes of one form: the largest that fits in all of them."""
     room = (wide - 2 * INSET, tall - 2 * INSET)
     found = [
-        fit_text([clean_text(line) for line in one], *room, sizes, bold, gap, hang)[0]
+        fit_text([slide_text(line) for line in one], *room, sizes, bold, gap, hang)[0]
         for one in groups
     ]
     return min(found, default=sizes[0]), sizes[1]
@@ -142,7 +142,7 @@ def add_table(
     from pptx.enum.text import MSO_ANCHOR, MSO_AUTO_SIZE
     from pptx.util import Inches, Pt
 
-    rows = [[clean_text(cell) for cell in row] for row in rows]
+    rows = [[slide_text(cell) for cell in row] for row in rows]
     if not rows:
         return 0.0
     size, rows, heights = fit_table(rows, [share * wide for share in shares], tall)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from fedkit.core import locale
-from fedkit.reports.brief.text_metrics import clean_text, text_width
+from fedkit.reports.brief.text_metrics import slide_text, text_width
 
 LATIN, EAST = "Arial", "Yu Gothic"  # on Windows and with Office for Mac
 SOFT, FIRM = "#d9d9d9", "#222222"  # lines of a grid; axes and marks
@@ -112,7 +112,7 @@ def format_axis(
     if text:
         one.has_title = True
         run = one.axis_title.text_frame.paragraphs[0].add_run()
-        run.text, run.font.size, run.font.bold = clean_text(text, 60), Pt(12), False
+        run.text, run.font.size, run.font.bold = slide_text(text, 60), Pt(12), False
         set_typefaces(run._r.get_or_add_rPr())
 
 
@@ -162,7 +162,7 @@ def money_format(
         if lang == "en"
         else locale.NAMES_JA.get(currency, currency)
     )
-    said = clean_text(said, 12)
+    said = slide_text(said, 12)
     named = (said + name * big) if lang == "en" else name * big + said
     return by, f"{digits};\u2212{digits};0", named
 
@@ -259,7 +259,7 @@ def _word(number: int, x: float, y: float, wide: float, tall: float, text: str) 
         '<a:pPr algn="ctr"/>'
         "<a:r>"
         f'<a:rPr sz="1200" b="1"><a:latin typeface="{LATIN}"/><a:ea typeface="{EAST}"/></a:rPr>'
-        f"<a:t>{escape(clean_text(text, 60))}</a:t>"
+        f"<a:t>{escape(slide_text(text, 60))}</a:t>"
         "</a:r>"
         "</a:p>"
         "</cdr:txBody>"

@@ -21,7 +21,7 @@ from fedkit.reports.brief.pictures import (
     widest_first,
 )
 from fedkit.reports.brief.slides import chart_xml as parts
-from fedkit.reports.brief.text_metrics import clean_text, cut_lines, text_width
+from fedkit.reports.brief.text_metrics import cut_lines, slide_text, text_width
 from fedkit.results.method_style import method_style
 
 RISKY = re.compile(
@@ -197,7 +197,7 @@ def tornado_axis_scale(
 
 def end_label(text: str) -> str:
     """Return the label at a bar's end, cut to END points."""
-    return cut_lines(clean_text(text), END, 12)[0]
+    return cut_lines(slide_text(text), END, 12)[0]
 
 
 def drawn_swings(brief: Brief) -> list[Swing]:
@@ -221,7 +221,7 @@ def value_with_interval(bar: Bar, lang: str) -> str:
 
 def workbook_cell(text: str, limit: int = 60) -> str:
     """Return text for a cell: what could be a formula or a link starts with an apostrophe."""
-    words = clean_text(text, limit)
+    words = slide_text(text, limit)
     return f"'{words}" if RISKY.match(words) else words
 
 

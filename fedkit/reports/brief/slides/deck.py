@@ -32,7 +32,7 @@ from fedkit.reports.brief.slides.boxes import (
     rgb,
     to_emu,
 )
-from fedkit.reports.brief.text_metrics import clean_text
+from fedkit.reports.brief.text_metrics import slide_text
 
 # inches: the slide, its margins, where contents begin
 WIDE, TALL, EDGE, TOP = 13.333, 7.5, 0.6, 1.25
@@ -48,7 +48,7 @@ def write_slides(brief: Brief, path: str | Path) -> Path:
 
     deck, path = Presentation(), Path(path)
     deck.slide_width, deck.slide_height = Inches(WIDE), Inches(TALL)
-    deck.core_properties.title, deck.core_properties.author = clean_text(brief.title, 120), "fedkit"
+    deck.core_properties.title, deck.core_properties.author = slide_text(brief.title, 120), "fedkit"
     for key, relation in list(deck.part.rels.items()):
         if relation.reltype.endswith("/printerSettings"):  # of the library's own template
             deck.part.rels.pop(key)
@@ -65,7 +65,7 @@ def write_slides(brief: Brief, path: str | Path) -> Path:
             (SMALL, SMALL),
             MUTED,
         )
-        slide.notes_slide.notes_text_frame.text = clean_text(said, 4000)
+        slide.notes_slide.notes_text_frame.text = slide_text(said, 4000)
     held, temporary = io.BytesIO(), path.with_name(path.name + ".tmp")
     deck.save(held)
     try:
