@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from factories.tiny import write_tiny_data, write_tiny_model
 
@@ -27,6 +28,8 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     FEDKIT_CACHE=os.path.join(tempfile.gettempdir(), "fedkit-tests-cache"),
 )
+hypothesis.settings.register_profile("untimed", deadline=None)  # machines are shared and noisy
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
