@@ -16,7 +16,7 @@ from fedkit.core.record import Run
 from fedkit.experiments.baselines import baseline
 from fedkit.experiments.job import Job, prepare
 from fedkit.experiments.runner import run
-from fedkit.experiments.store import Store, check_writable
+from fedkit.experiments.store import ADAPTER_FILES, Store, check_writable
 
 STEPS = {  # what is printed before each group: records in the order in which they are made
     "Centralized: all text in one place, which the sites may not do.": ("pooled",),
@@ -31,17 +31,7 @@ STEPS = {  # what is printed before each group: records in the order in which th
 NAMES = [name for names in STEPS.values() for name in names]
 PAGE = "index.html"
 MARK = "demo.json"  # marks a folder that a demo wrote and may replace
-RECORD_FILES = (
-    "run.json",
-    "adapter_config.json",
-    "adapter_model.safetensors",
-    "encoder.safetensors",
-    "head.safetensors",
-    "trained.safetensors",
-    "home.safetensors",
-    "labels.json",
-    "state/round-*.safetensors",
-)
+RECORD_FILES = ("run.json", *ADAPTER_FILES, "state/round-*.safetensors")
 
 
 def run_demo(

@@ -8,8 +8,8 @@ from typing import Any
 
 from fedkit.core.errors import FedkitError
 
-MACHINE_SETTINGS = ("device", "dtype", "engine")  # may differ when a sweep is continued
-DATA_SETTINGS = (  # settings that decide which tokens every client has
+MACHINE_SETTINGS = ("device", "dtype", "engine")  # may differ when a run or sweep goes on
+PARTITION_SETTINGS = (  # settings that decide which texts every client has
     "data",
     "text",
     "label",
@@ -18,9 +18,8 @@ DATA_SETTINGS = (  # settings that decide which tokens every client has
     "clients",
     "examples_per_client",
     "partition",
-    "model",
-    "max_tokens",
 )
+DATA_SETTINGS = (*PARTITION_SETTINGS, "model", "max_tokens")  # which tokens every client has
 SETTING_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float)}
 
 

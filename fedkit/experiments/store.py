@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from fedkit.core.config import RunConfig
+from fedkit.core.config import MACHINE_SETTINGS, RunConfig
 from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.record import Run
 from fedkit.core.tensors import Params
@@ -18,8 +18,6 @@ from fedkit.models.adapter_io import save_adapter, write_tensors
 from fedkit.models.classifier import Model
 from fedkit.wire.payload import check_tensors
 
-# settings that may differ when a run is resumed
-CHANGEABLE = {"device", "engine", "dtype"}
 REQUIRED = {  # fields of a record that a run can be resumed from
     "environment": ("dtype", "attention"),
     "data": ("sha256", "labels"),
@@ -81,7 +79,9 @@ class Store:
             )
         # the record may lack newer settings: they had their defaults
         given, kept = config.to_dict(), RunConfig().to_dict() | before.config
-        if changed := sorted(k for k in given if k not in CHANGEABLE and given[k] != kept.get(k)):
+        if changed := sorted(
+            k for k in given if k not in MACHINE_SETTINGS and given[k] != kept.get(k)
+        ):
             name = changed[0]
             raise FedkitError(
                 f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now"

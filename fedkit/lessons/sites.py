@@ -15,7 +15,7 @@ from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
 from fedkit.network import World, replay
 from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.theme import INK, SIZE, key_above, layout
+from fedkit.plots.theme import INK, SIZE, key_above, layout, words_above
 from fedkit.results import measures
 
 PALETTE = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
@@ -226,16 +226,4 @@ def accuracy_changes(
         tickfont={"size": SIZE, "color": INK},
     )
     key = f"○ {names[0]}   ● {names[1]}   <span style='color:{PALETTE[2]}'>━</span> always late"
-    fig.add_annotation(
-        x=1,
-        y=1,
-        xref="paper",
-        yref="paper",
-        text=key,
-        showarrow=False,
-        xanchor="right",
-        yanchor="bottom",
-        yshift=8,
-        font={"size": SIZE, "color": INK},
-    )
-    return fig
+    return words_above(fig, key)

@@ -123,6 +123,11 @@ def key_above(fig: go.Figure, marks: dict[str, tuple[str, str]]) -> go.Figure:
         f"<span style='color:{colour}'>{sign}</span> {name}"
         for name, (sign, colour) in marks.items()
     )
+    return words_above(fig, words)
+
+
+def words_above(fig: go.Figure, words: str) -> go.Figure:
+    """Write one line, already escaped, above the plot, at its right end. Needs layout top=44."""
     fig.add_annotation(
         x=1,
         y=1,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from fedkit.core.config import MACHINE_SETTINGS, RunConfig
+from fedkit.core.config import MACHINE_SETTINGS, PARTITION_SETTINGS, RunConfig
 from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
 from fedkit.core.stats import t_interval
@@ -20,17 +20,6 @@ from fedkit.results.privacy_promise import Promise, weakest_promise
 
 # settings that do not make another method: the seed, the network and the machine
 IGNORED_SETTINGS = (*MACHINE_SETTINGS, "seed", "link", "devices")
-# settings of the data and their partition
-TASK_SETTINGS = (
-    "data",
-    "text",
-    "label",
-    "client",
-    "encoding",
-    "clients",
-    "examples_per_client",
-    "partition",
-)
 # settings that disturb a run and are not a choice of method, with their defaults
 TROUBLE_DEFAULTS = {"faults": "none", "attack": "none", "deadline": None, "late": "drop"}
 # settings whose values are understood without the name of the setting, in this order
@@ -105,7 +94,7 @@ class Method:
         """Return the data and their partition: accuracies are compared within one task only."""
         data = self.runs[0].data
         return (
-            *(str(self.settings.get(k)) for k in TASK_SETTINGS),
+            *(str(self.settings.get(k)) for k in PARTITION_SETTINGS),
             data.get("test"),
             len(data.get("labels", [])),
         )
@@ -178,7 +167,7 @@ def group_baselines(runs: Runs) -> list[Method]:
         found.setdefault(run.method, []).append(run)
     out = []
     for kind, same in found.items():
-        groups = _group_by_settings(same, TASK_SETTINGS)
+        groups = _group_by_settings(same, PARTITION_SETTINGS)
         for group in groups:
             more = f" ({group.name})" if len(groups) > 1 else ""
             out.append(Method(method_style(kind).name + more, group.settings, group.runs))

@@ -17,11 +17,11 @@ import torch
 from factories.refusals import refusal
 from safetensors.torch import load_file, save_file
 
-from fedkit.core.config import RunConfig
+from fedkit.core.config import MACHINE_SETTINGS, RunConfig
 from fedkit.core.record import Run
 from fedkit.experiments.job import Job
 from fedkit.experiments.runner import resume, run, run_rounds
-from fedkit.experiments.store import CHANGEABLE, Store, write_tensors
+from fedkit.experiments.store import Store, write_tensors
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +253,7 @@ def test_a_run_goes_on_with_the_settings_it_began_with(config, tmp_path, name):
     ).save(tmp_path)
     assert Store(tmp_path).previous_record(config, True) == Run.load(tmp_path)
     changed = replace(config, **{name: CHANGES[name]})
-    if name in CHANGEABLE:
+    if name in MACHINE_SETTINGS:
         assert Store(tmp_path).previous_record(changed, True) == Run.load(tmp_path)
     else:
         assert name in refusal(Store(tmp_path).previous_record, changed, True)

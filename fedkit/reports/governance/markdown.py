@@ -25,7 +25,8 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$^])")
 # what makes a list, an underlined heading or a definition
 STARTS = re.compile(r"^(\d{1,9})([.)])(?=\s|$)|^([-+=:(])")
 LINKS = re.compile(
-    r"(?<=://)|(?<=www\.)|(?<=@)|(?<=mailto:)|(?<=[0-9A-Za-z]\.)(?=[A-Za-z]{2})(?!safetensors|docx|json)",
+    r"(?<=://)|(?<=www\.)|(?<=@)|(?<=mailto:)"
+    r"|(?<=[0-9A-Za-z]\.)(?=[A-Za-z]{2})(?!safetensors|docx|json)",
     re.IGNORECASE,
 )
 # has no width and stops what many viewers do: make links of what looks like an address
