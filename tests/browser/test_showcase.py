@@ -167,7 +167,7 @@ def test_the_recorded_run_is_shown_at_once(demo):
     assert time.monotonic() - began < FIRST
 
 
-def test_a_real_run_ends_within_a_minute_with_progress_and_the_language_may_change_meanwhile(demo):
+def test_a_real_run_ends_with_progress_and_the_language_may_change_meanwhile(demo):
     began, seen = time.monotonic(), set()
     demo.press(0)
     demo.until(lambda: re.search(WORDS["en"]["run"], demo.words()) is not None, LONGEST)

@@ -18,7 +18,7 @@ import pytest
 import typer
 
 from fedkit.cli import console, main, next_steps
-from fedkit.core import commands as commands_module
+from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.core.record import Run
 from fedkit.data.load import load_corpus
@@ -549,7 +549,7 @@ def test_commands_to_paste_hold_what_is_not_default_and_are_quoted():
     config = RunConfig(
         data="my file.csv", clients_per_round=3.0, lr=1.5e-05, tune="head", clip_norm=2.0
     )
-    line = commands_module.command_line("baselines", config, "--out", Path("a b"))
+    line = command_line("baselines", config, "--out", Path("a b"))
     want = [
         "--data",
         "my file.csv",

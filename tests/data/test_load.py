@@ -18,7 +18,7 @@ from factories.files import ROWS, excel, saved
 from fedkit.core.errors import FedkitError
 from fedkit.data import limits
 from fedkit.data.load import BUNDLED_FOLDER, load_corpus
-from fedkit.data.readers import files as files_module
+from fedkit.data.readers import files as file_readers
 from fedkit.data.readers import hub
 
 
@@ -701,7 +701,7 @@ def test_bad_input_is_refused_in_one_line_that_names_it(tmp_path, case):
 @pytest.mark.parametrize(
     ("module", "limit", "value", "name", "content", "expected"),
     [
-        (files_module, "MAX_BYTES", 500, "a.csv", GOOD, "larger than"),
+        (file_readers, "MAX_BYTES", 500, "a.csv", GOOD, "larger than"),
         (limits, "MAX_ROWS", 20, "a.csv", GOOD, "more than 20 rows"),
         (limits, "MAX_ROWS", 20, "a.jsonl", jsonl(ROWS), "more than 20 rows"),
         (limits, "MAX_ROWS", 20, "a.xlsx", excel(ROWS), "more than 20 rows"),
@@ -722,7 +722,7 @@ def test_absurd_sizes_are_refused(
 def test_a_file_that_may_not_be_read_is_refused(tmp_path):
     with pytest.raises(FedkitError, match="cannot read"):
         # a folder: open() fails as it does for a file without permission
-        files_module.read_bytes(tmp_path)
+        file_readers.read_bytes(tmp_path)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.experiments.job import prepare
 from fedkit.lessons import sites as pictures
 from fedkit.network import replay
-from fedkit.plots import timeline as timeline_module
+from fedkit.plots.timeline import draw_round
 from fedkit.widgets import network_panel as bench_of
 
 CLIENTS = ("a", "b", "c", "<b>d")
@@ -132,7 +132,7 @@ def test_left_behind_puts_the_worst_at_the_bottom_and_marks_the_late():
 
 
 def test_one_round_names_each_computer():
-    fig = timeline_module.draw_round(replay(record()))
+    fig = draw_round(replay(record()))
     assert sum("old-pc" in t for t in fig.layout.yaxis.ticktext) == 2
     assert sum("gpu-server" in t for t in fig.layout.yaxis.ticktext) == 2
 
@@ -142,11 +142,7 @@ def test_one_round_names_each_computer():
 def test_in_a_round_that_began_together_everyone_waits_for_the_last(link):
     """Also where adding up the seconds of the rounds before has rounded."""
     timeline = replay(record(rounds=20), link, "old-pc")
-    titles = [
-        timeline_module.draw_round(timeline, r.number).layout.title.text
-        for r in timeline.rounds
-        if r.visits
-    ]
+    titles = [draw_round(timeline, r.number).layout.title.text for r in timeline.rounds if r.visits]
     assert len(titles) == 20 and not [t for t in titles if "nobody waits" in t]
 
 

@@ -34,11 +34,11 @@ from fedkit.reports.governance.markdown import render_markdown
 from fedkit.reports.governance.pack import DOCUMENTS, make_documents, write_pack
 from fedkit.reports.governance.risks import RULES, applicable_risks
 from fedkit.reports.text import governance, hosting, impact_assessment, model_card, ownership, terms
-from fedkit.reports.text import leaving as leaving_module
-from fedkit.reports.text import risks as risks_module
+from fedkit.reports.text import leaving as leaving_words
+from fedkit.reports.text import risks as risks_words
 
 LANGS = ("en", "ja")
-MODULES = (terms, hosting, ownership, leaving_module, risks_module, impact_assessment, model_card)
+MODULES = (terms, hosting, ownership, leaving_words, risks_words, impact_assessment, model_card)
 HOSTILE = (
     "[click](http://evil.example/x)",
     "<script>alert(1)</script>",
@@ -291,7 +291,7 @@ def test_risks_follow_the_record():
         make_case([replace(made(), rounds=(made().rounds[0], lost))], "en")
     )
     assert {f"risk_{key}" for key in RULES} == {
-        key for key in risks_module.WORDS["en"] if key.startswith("risk_")
+        key for key in risks_words.WORDS["en"] if key.startswith("risk_")
     }
 
 
