@@ -2,5 +2,5 @@
 
 `masks` and `masking_client` are Bonawitz et al. (2017) with `neighbours` and `shamir`, for teaching
 and not secure; `ckks` is homomorphic encryption by TenSEAL; `registry.LOCKS` lists both.
-May import: core, wire.bits, privacy-free arithmetic only.
+May import: core, wire.bits, wire.payload.
 """

@@ -2,5 +2,5 @@
 
 In: a `Brief`. Out: one .pptx file; `deck` has a function for each slide, `boxes` draws the text,
 `charts` and `chart_xml` the pictures.
-May import: core, plots.theme, reports.brief.
+May import: core, results, reports.brief.
 """
