@@ -145,5 +145,11 @@ def test_difficulty_is_where_the_card_puts_it(tmp_path):
     assert 0.80 <= pooled <= 0.90
     assert local <= pooled - 0.15
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert f"| {100 * pooled:.1f} % |" in card
-    assert f"| {100 * local:.1f} % (" in card
+    shown = {
+        row.split("|")[1].split(":")[0].strip(): row.split("|")[2]
+        for row in card.splitlines()
+        if " % " in row
+    }
+    for name, measured in {"pooled": pooled, "local only": local}.items():
+        stated = float(shown[name].split()[0])
+        assert abs(stated - 100 * measured) < 0.5  # two machines differ by a test row
