@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -54,6 +56,23 @@ def run_command(command: Callable[[], Any]) -> int:
         if said := _parser_message(error) or _memory_message(error):
             return print_error(said)
         raise
+
+
+def prepare_streams() -> None:
+    """Make output and Ctrl-C safe for the rest of this process.
+
+    A closed stdout or stderr is replaced, so that a finished run does not fail by printing. The
+    first Ctrl-C stops the command; further ones do not disturb it while it puts things away.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w")))
+
+    def stop_once(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop_once)
 
 
 def _parser_message(error: Exception) -> str:

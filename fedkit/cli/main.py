@@ -722,6 +722,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def script() -> None:
+    console.prepare_streams()
     raise SystemExit(main())
 
 

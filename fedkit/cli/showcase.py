@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,8 +59,10 @@ def serve(port: int, lang: str, browser: bool) -> int:
     Raises FedkitError for arguments that cannot be served.
     """
     check_arguments(port, lang)
-    # SIGTERM ends the server as Ctrl-C does
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # ending this process, or closing its terminal, ends the server as Ctrl-C does
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     token = secrets.token_urlsafe(24)
     process = subprocess.Popen(
         server_command(port),
@@ -75,9 +79,10 @@ def serve(port: int, lang: str, browser: bool) -> int:
                 "It runs on this machine only. Press Ctrl-C to end it.",
             ]
         )
-        if browser:
-            webbrowser.open(address)
-        return process.wait()
+        with tempfile.TemporaryDirectory(prefix="fedkit-") as private:
+            if browser:
+                webbrowser.open(write_redirect(Path(private), address).as_uri())
+            return process.wait()
     except KeyboardInterrupt:
         return 0
     finally:
@@ -131,6 +136,17 @@ def server_environment(token: str, lang: str) -> dict[str, str]:
     from fedkit.showcase.settings import LANG
 
     return {**os.environ, "JUPYTER_TOKEN": token, LANG: lang, "HF_HUB_OFFLINE": "1"}
+
+
+def write_redirect(folder: Path, address: str) -> Path:
+    """Write a page into a private folder that leads to `address`; return its path.
+
+    A browser's command line, which other users of the machine can read, then holds no token.
+    """
+    page = folder / "showcase.html"
+    refresh = f'<meta http-equiv="refresh" content="0; url={address}">'
+    page.write_text(f"<!doctype html><title>fedkit</title>{refresh}\n", encoding="utf-8")
+    return page
 
 
 def wait_for_server(port: int, process: subprocess.Popen) -> None:

@@ -13,6 +13,7 @@ from fedkit.core.record import Run
 from fedkit.network import RECORDED, RoundTime, Timeline, profiles
 from fedkit.network import replay as redraw
 from fedkit.plots.accuracy import replay_world
+from fedkit.reports.content_policy import policy_of_parts
 from fedkit.results import measures
 
 MODELLED = (
@@ -156,6 +157,7 @@ def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
     path.write_text(
         "<!doctype html><html lang='en'>"
         "<meta charset='utf-8'>"
+        f"{policy_of_parts(parts)}"
         f"<title>{title}</title>"
         "<style>"
         "body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import os
 from pathlib import Path
@@ -23,6 +21,7 @@ from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
 from fedkit.plots.theme import FONT, without_title
 from fedkit.reports import sweep_tiles
+from fedkit.reports.content_policy import content_policy
 from fedkit.reports.report_page import NO_PRIVACY, NOTES, SEEDS_NOTES
 from fedkit.reports.run_tiles import run_question, run_tiles, split_answer
 from fedkit.results import measures, recommendation
@@ -92,7 +91,7 @@ def render_report(runs: Runs, title: str) -> str:
         css=Markup(
             read_packaged_text("fedkit.reports", "templates/report.css").replace("__FONT__", FONT)
         ),
-        policy=_policy(scripts.values()),
+        policy=content_policy(scripts.values()),
         **scripts,
         asked=sweep_tiles.sweep_question(runs) if many else run_question(main),
         answer=split_answer(said[0]),
@@ -123,16 +122,6 @@ def report_figures(runs: Runs) -> list[go.Figure]:
 
 def _main(runs: list[Run]) -> Run:
     return (measures.federated_runs(runs) or runs)[0]
-
-
-def _policy(scripts) -> str:
-    """Return a content security policy: only these scripts run, and nothing is fetched."""
-    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:;"
-        " base-uri 'none'; form-action 'none'"
-    )
 
 
 def _figure(fig: go.Figure) -> dict[str, Any]:
