@@ -19,6 +19,7 @@ from factories.tiny import write_tiny_data, write_tiny_model
 if TYPE_CHECKING:
     from fedkit.core.config import RunConfig
 
+accounts = tempfile.TemporaryDirectory(prefix="fedkit-tests-accounts-")  # goes when the tests end
 os.environ.update(
     HF_HUB_OFFLINE="1",
     HF_DATASETS_OFFLINE="1",
@@ -27,6 +28,7 @@ os.environ.update(
     DO_NOT_TRACK="1",
     TOKENIZERS_PARALLELISM="false",
     FEDKIT_CACHE=os.path.join(tempfile.gettempdir(), "fedkit-tests-cache"),
+    FEDKIT_ACCOUNTS=accounts.name,
 )
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines are shared and noisy
 hypothesis.settings.load_profile("untimed")

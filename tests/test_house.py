@@ -211,5 +211,5 @@ def test_types_are_checked_where_they_were():
 def test_files_that_are_written_keep_the_names_of_their_schemas():
     """Older runs, sweeps, demos, briefs and curves can still be read: these are no module names."""
     text = "".join(path.read_text(encoding="utf-8") for path in FILES.values())
-    kinds = {"run", "sweep", "demo", "brief", "privacy-curve"}
+    kinds = {"run", "sweep", "demo", "brief", "privacy-curve", "account"}
     assert set(re.findall(r'"fedkit\.([\w.-]+)/1"', text)) == kinds

@@ -32,14 +32,15 @@ from fedkit.audit.bounds import (
 from fedkit.audit.toy_model import FAULTS
 from fedkit.core.errors import FedkitError
 from fedkit.privacy.accounting import Releases, epsilon
+from fedkit.privacy.noise import NoiseKey
 
 CONSISTENT, WEAK = "consistent", "weak test"
 BROKEN = "BROKEN: the lower bound is above the promised epsilon"
 
 CONFIDENCE = 0.95
 NUM_THRESHOLDS = 3  # tested on the second half of the trials, see `choose_thresholds`
-# seeds -> the canary's share of each step's noisy sum, in clips
-Training = Callable[[tuple[int, ...]], np.ndarray]
+# key of noise and sampling -> the canary's share of each step's noisy sum, in clips
+Training = Callable[[NoiseKey], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,8 @@ def _play_trials(
         with GAMES[setting.unit](setting, there, broken) as training:
             for i in range(trials):
                 tick()
-                out[i] = log_likelihood_ratio(training((seed, i, int(there))), setting)
+                key = NoiseKey.from_seed((seed, i, int(there)))
+                out[i] = log_likelihood_ratio(training(key), setting)
     finally:
         torch.set_num_threads(threads)
     return out
@@ -238,10 +240,8 @@ def example_game(setting: Mechanism, there: bool, broken: str | None) -> Iterato
     rows = toy_model.ToyData.create(there)
     plan = toy_model.training_plan(setting.noise, setting.rate, setting.steps, setting.clip)
     with FAULTS.get(broken, toy_model.no_fault)(plan) as changed:
-        yield lambda stream: toy_model.canary_projections(
-            rows.canary,
-            *toy_model.play_training(rows, replace(changed, stream=stream)),
-            setting.clip,
+        yield lambda key: toy_model.canary_projections(
+            rows.canary, *toy_model.play_training(rows, replace(changed, key=key)), setting.clip
         )
 
 
@@ -254,9 +254,7 @@ def client_game(setting: Mechanism, there: bool, broken: str | None) -> Iterator
     budget = client_canary.canary_budget(
         setting.noise, setting.rate, setting.clip, setting.delta, setting.steps
     )
-    yield lambda stream: client_canary.play_rounds(
-        clients, budget, setting.steps, int(np.random.default_rng(stream).integers(2**62)), broken
-    )
+    yield lambda key: client_canary.play_rounds(clients, budget, setting.steps, key, broken)
 
 
 def log_likelihood_ratio(seen: np.ndarray, setting: Mechanism) -> float:

@@ -14,6 +14,7 @@ from fedkit.federated.rounds.client_dp import ClientDP
 from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.federated.rounds.sampling import choose_clients
 from fedkit.privacy.mechanisms import Budget
+from fedkit.privacy.noise import NoiseKey
 
 OTHERS = 20  # clients without the canary
 WIDTH = 4  # numbers in an update, without the canary's dimension
@@ -56,16 +57,20 @@ def canary_budget(noise: float, rate: float, clip: float, delta: float, steps: i
 
 
 def play_rounds(
-    clients: list[CanaryClient], budget: Budget, rounds: int, seed: int, broken: str | None = None
+    clients: list[CanaryClient],
+    budget: Budget,
+    rounds: int,
+    key: NoiseKey,
+    broken: str | None = None,
 ) -> np.ndarray:
     """Return the canary's dimension of each round's noisy sum, in clips, shape (rounds,)."""
-    dp, config = ClientDP(_faulty_budget(budget, broken), seed, {}), RunConfig(seed=seed)
+    dp, config = ClientDP(_faulty_budget(budget, broken), key, {}), RunConfig()
     clip, seen = dp.clip, np.zeros(rounds)
     dp.clip = NO_CLIP if broken in ("no clipping", "clip of the mean") else clip
     for number in range(1, rounds + 1):
         arrived = [
             dp.clip_update(c.update)[0]["head.weight"]
-            for c in choose_clients(clients, config, budget, number)
+            for c in choose_clients(clients, config, budget, number, key)
         ]
         assert not any(dp.rejection_reason({"head.weight": update}) for update in arrived)
         mean = torch.stack(arrived).mean(0) if arrived else torch.zeros(WIDTH + 1)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedkit.core.config import RunConfig
-from fedkit.core.tensors import Params, torch_rng
+from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
 from fedkit.federated.local.dp_sgd import clipped_sum, unflatten_params
 from fedkit.federated.local.train import Task, fit, learning_rates
@@ -148,7 +148,7 @@ def noisy_gradient(
 
 def _noise(like: Params, rng: np.random.Generator) -> Tensor:
     size = sum(t.numel() for t in like.values())
-    return torch.randn(size, generator=torch_rng(rng))
+    return torch.from_numpy(rng.standard_normal(size, np.float32))
 
 
 def _flatten(params: Params) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -19,19 +20,21 @@ from fedkit.audit.leak import (
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
-from fedkit.experiments.job import Job, prepare
+from fedkit.experiments.job import Job, prepare, recorded_config
 from fedkit.models.adapter_io import load_adapter
 
 
-def attack_run(folder: Path, batches: int = 3, seed: int = 0) -> tuple[Job, list[dict[str, Any]]]:
+def attack_run(
+    folder: Path, batches: int = 3, seed: int = 0, given: Mapping[str, Any] = {}
+) -> tuple[Job, list[dict[str, Any]]]:
     """Return (the job, rebuilt; rows as in `leak_table`) for a recorded run.
 
     The attacks see updates made from the start of round 1 and, if the folder holds them, from the
-    final parameters. Nothing in the folder is executed or changed. Raises FedkitError if the record
-    or the data do not fit.
+    final parameters. given: data and model as the user names them, see `recorded_config`. Nothing
+    in the folder is executed or changed. Raises FedkitError if the record or the data do not fit.
     """
     run = Run.load(folder)
-    job = prepare(RunConfig.from_dict(run.config))
+    job = prepare(recorded_config(run, given))
     if run.data.get("sha256") != job.corpus.sha256:
         raise FedkitError(
             f"data {job.config.data!r} is not what {folder} was run on; attack the run where its"

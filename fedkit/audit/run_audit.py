@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,8 @@ import numpy as np
 from fedkit.audit import membership
 from fedkit.audit.bounds import ReleaseBlocks, allowed_tpr
 from fedkit.audit.canary import AuditResult, Mechanism, audit_mechanism
-from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 
 MAX_GAME_STEPS = 100_000  # over all trials of both worlds: about half a minute
@@ -77,10 +77,10 @@ def recorded_promise(record: Run, trials: int) -> AuditedPromise | None:
             whole[1],
             whole[2],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise FedkitError(
-            f"the record's privacy block cannot be read ({type(error).__name__}:"
-            f" {str(error)[:80]}); run again"
+            "the record's result.privacy lacks a number of its promise, or one is impossible"
+            f" ({printable_line(error, 80)}); run again"
         ) from None
     left_out = [f"{played} of its {steps} steps are played"] if played < steps else []
     left_out += ["the head start's share is not played"] if said.get("start") else []
@@ -93,6 +93,7 @@ def attack_recorded_model(
     promise: AuditedPromise | None,
     tell: ProgressText = lambda _: None,
     seed: int = 0,
+    given: Mapping[str, Any] = {},
 ) -> list[membership.MembershipResult]:
     """Attack the model in a run's folder. Members: clients' training rows; others: the test rows.
 
@@ -100,11 +101,11 @@ def attack_recorded_model(
     the model's sentence vectors. Raises FedkitError if the data or the model cannot be loaded or
     have changed.
     """
-    from fedkit.experiments.job import prepare
+    from fedkit.experiments.job import prepare, recorded_config
     from fedkit.models.adapter_io import load_adapter
 
     tell("preparing the data and the model again ...")
-    job = prepare(RunConfig.from_dict(record.config))
+    job = prepare(recorded_config(record, given))
     for what, now in (("data", job.corpus), ("model", job.model.source)):
         if getattr(record, what).get("sha256") != now.sha256:
             raise FedkitError(

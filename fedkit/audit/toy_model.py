@@ -16,6 +16,7 @@ from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
 from fedkit.federated.local import dp_sgd
 from fedkit.federated.local.train import PrivatePlan, Task
+from fedkit.privacy.noise import NoiseKey
 
 OTHERS = 20  # examples without the canary
 WIDTH = 4  # their dimensions; the canary has one more for itself
@@ -83,7 +84,7 @@ def training_plan(noise: float, rate: float, steps: int, clip: float) -> Private
         steps=steps,
         scale=1.0,
         head_lr=LEARNING_RATE,
-        stream=(),
+        key=NoiseKey.from_seed(0),
     )
 
 
@@ -111,13 +112,13 @@ def private_head(
 ):
     """Train a softmax head from zero by fedkit's DP-SGD; a `membership.TrainFunction`.
 
-    plan: steps, noise and clip; `seed` comes first in its random stream.
+    plan: steps, noise and clip; noise and sampling differ with `seed`.
     """
     model = TableModel(
         torch.from_numpy(np.ascontiguousarray(vectors, np.float32)),
         max(num_labels, int(labels.max()) + 1),
     )
-    _fit(model, np.asarray(labels, np.int64), replace(plan, stream=(seed, *plan.stream)))
+    _fit(model, np.asarray(labels, np.int64), replace(plan, key=plan.key.child(seed)))
     weights = _head_matrix(model).numpy()
     return lambda asked: np.asarray(asked, np.float32) @ weights[:, :-1].T + weights[:, -1]
 

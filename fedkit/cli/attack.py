@@ -56,10 +56,11 @@ def attack_command(
         typer.Option(
             "--data",
             metavar="NAME|PATH",
-            help="Texts of the demo. Not given: the bundled reports.",
+            help="Texts of the demo, or the run's again, where only its record names them.",
             rich_help_panel=flags.DATA,
         ),
     ] = None,
+    model: flags.RecordedModel = None,
     seed: flags.Seed = DEFAULTS.seed,
     as_json: flags.Json = False,
 ) -> None:
@@ -68,21 +69,17 @@ def attack_command(
     """
     if (run is None) != demo:
         raise FedkitError("give either a run's folder, as in `fedkit attack runs/mine`, or --demo")
-    if run is not None and data is not None:
-        raise FedkitError(
-            f"--data {data} given with a run;"
-            " a run is attacked on its own data, so leave --data out"
-        )
     if batches is not None and not 1 <= batches <= 1000:
         raise FedkitError(f"--batches {batches} given; write a whole number from 1 to 1000")
     from fedkit.audit.report import FAILURE_NOTE, THREAT_MODEL, report_lines
+    from fedkit.audit.run_attack import attack_run
 
     with console.ProgressLine() as line:
         line.update("reading the data and the model ...")
         rows = (
             _attack_demo(data, batches or 2, seed, line)
             if demo
-            else _attack_recorded(run, batches or 3, seed)
+            else attack_run(run, batches or 3, seed, flags.named_sources(data, model))[1]
         )
     if as_json:
         console.print_json({"knew": THREAT_MODEL, "note": FAILURE_NOTE, "rows": rows})
@@ -105,9 +102,3 @@ def _attack_demo(
     return leak_table(
         prepare(config), defences=DEMO_DEFENCES, batches=batches, seed=seed, tell=line.update
     )
-
-
-def _attack_recorded(folder: Path, batches: int, seed: int) -> list[dict]:
-    from fedkit.audit.run_attack import attack_run
-
-    return attack_run(folder, batches, seed)[1]

@@ -49,6 +49,8 @@ def audit_command(
             ),
         ),
     ] = None,
+    data: flags.RecordedData = None,
+    model: flags.RecordedModel = None,
     as_json: flags.Json = False,
 ) -> None:
     """Play a distinguishing game against the run's privacy mechanism, and ask its model who was in
@@ -63,7 +65,10 @@ def audit_command(
         )
     if (run is None) != demo:
         raise FedkitError("give either the folder of a run, or --demo")
-    lines, values, bad = audit_demo(trials) if demo else audit_record(run, trials or DEFAULT_TRIALS)
+    given = flags.named_sources(data, model)
+    lines, values, bad = (
+        audit_demo(trials) if demo else audit_record(run, trials or DEFAULT_TRIALS, given)
+    )
     console.print_json(values) if as_json else console.print_lines(lines)
     raise typer.Exit(1 if bad else 0)
 
@@ -83,8 +88,13 @@ def audit_demo(trials: int | None) -> tuple[list[str], dict[str, Any], bool]:
     )
 
 
-def audit_record(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], bool]:
-    """Return (lines, values for JSON, whether the promise is broken) of one run."""
+def audit_record(
+    folder: Path, trials: int, given: dict[str, str]
+) -> tuple[list[str], dict[str, Any], bool]:
+    """Return (lines, values for JSON, whether the promise is broken) of one run.
+
+    given: data and model that the user repeated, see `recorded_config`.
+    """
     with console.ProgressLine() as line:
         from fedkit.audit.canary import audit_mechanism
         from fedkit.audit.run_audit import attack_recorded_model, recorded_promise
@@ -97,7 +107,11 @@ def audit_record(folder: Path, trials: int) -> tuple[list[str], dict[str, Any], 
             result = audit_mechanism(promise.setting, trials)
         try:
             attacks = attack_recorded_model(
-                record, folder if folder.is_dir() else folder.parent, promise, line.update
+                record,
+                folder if folder.is_dir() else folder.parent,
+                promise,
+                line.update,
+                given=given,
             )
         except FedkitError as error:
             if promise is None:

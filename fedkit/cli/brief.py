@@ -44,10 +44,7 @@ def brief_command(
         ),
     ] = None,
     out: Annotated[
-        Path,
-        typer.Option(
-            "--out", metavar="DIR", help="Folder for page, slides, JSON and governance pack."
-        ),
+        Path, flags.out_option("Folder for page, slides, JSON and governance pack.")
     ] = Path("runs/brief"),
     as_json: flags.Json = False,
 ) -> None:

@@ -60,14 +60,8 @@ def check_command(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help=(
-                "Folder for check.html, check.json and a cleaned copy."
-                " Not given: nothing is written."
-            ),
-            rich_help_panel=OUTPUT,
+        flags.out_option(
+            "Folder for check.html, check.json and a cleaned copy. Not given: nothing is written."
         ),
     ] = None,
     as_json: flags.Json = False,

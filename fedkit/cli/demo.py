@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import write_json
+from fedkit.core.files import LOCK, leftovers, read_json, refuse_links, write_json
 from fedkit.core.progress import Listener
 from fedkit.core.record import Run
-from fedkit.experiments.baselines import baseline
+from fedkit.experiments.baselines import baseline, find_baseline
 from fedkit.experiments.job import Job, prepare
 from fedkit.experiments.runner import run
-from fedkit.experiments.store import ADAPTER_FILES, Store, check_writable
+from fedkit.experiments.store import ADAPTER_FILES, Store, check_sources, check_writable
 
 STEPS = {  # what is printed before each group: records in the order in which they are made
     "Centralized: all text in one place, which the sites may not do.": ("pooled",),
@@ -39,12 +38,14 @@ def run_demo(
     config: RunConfig,
     progress: Listener | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    resume: bool = False,
 ) -> tuple[Path, list[str], dict[str, Any]]:
     """Run everything into `out` and return (the page, lines to print, the same as values).
 
     tell: called with each next step. An earlier demo in `out` is replaced: the files a demo writes,
-    and no other. Records are written as they are finished, so an interrupted demo leaves those.
-    Raises FedkitError if `out` holds anything that no demo wrote.
+    and no other. Records are written as they are finished; resume: keep those, and go on with the
+    federated run. Raises FedkitError if `out` holds anything that no demo wrote, or, to go on with,
+    records of other settings or data.
     """
     from fedkit.reports.report import write_report
     from fedkit.results.findings import verdict
@@ -52,15 +53,24 @@ def run_demo(
 
     began = time.perf_counter()
     check_folder(out)
-    job = prepare(config)
-    clear_folder(out)
     runs = []
-    for number, (words, names) in enumerate(STEPS.items(), start=1):
-        tell(f"{number} of {len(STEPS)}  {words}")
-        runs += (done := [_make_record(name, job, out, progress) for name in names])
-        tell(f"        right on the test texts: {', '.join(map(_accuracy_text, done))}")
-    title = f"Would these {len(job.clients)} companies gain from learning together?"
-    page = write_report(runs, out / PAGE, title)
+    with Store(out).lock():
+        for name in NAMES:
+            refuse_links(out / name, out)
+        names = [n for n in NAMES if resume and n != "federated"]
+        kept = {n: find_baseline(n, config, out, resume) for n in names}
+        job = prepare(config)
+        for record in filter(None, kept.values()):
+            check_sources(record, job)
+        if not (resume and _is_marked(out)):
+            clear_folder(out)
+        for number, (words, names) in enumerate(STEPS.items(), start=1):
+            tell(f"{number} of {len(STEPS)}  {words}")
+            done = [kept.get(name) or _make_record(name, job, out, progress) for name in names]
+            tell(f"        right on the test texts: {', '.join(map(_accuracy_text, done))}")
+            runs += done
+        title = f"Would these {len(job.clients)} companies gain from learning together?"
+        page = write_report(runs, out / PAGE, title)
     seconds = time.perf_counter() - began
     table, words = scoreboard(runs), verdict(runs)
     lines = [to_text(table), *words, "", f"the job took {seconds:.0f} seconds; records: {out}"]
@@ -75,7 +85,9 @@ def run_demo(
 
 def _make_record(name: str, job: Job, out: Path, progress: Listener | None) -> Run:
     if name == "federated":
-        return run(job.config, out / name, progress=progress, job=job)
+        # an unfinished run goes on in the number format that it began with: by a job of its own
+        begun = (out / name / "run.json").exists()
+        return run(job.config, out / name, begun, progress=progress, job=None if begun else job)
     record = baseline(name, job, progress)
     Store(out / name).write_record(record)
     return record
@@ -91,7 +103,7 @@ def check_folder(out: Path) -> None:
     Leaves nothing behind.
     """
     check_writable(out)
-    if out.is_dir() and any(out.iterdir()) and not _is_marked(out):
+    if out.is_dir() and {p.name for p in out.iterdir()} - {LOCK} and not _is_marked(out):
         raise FedkitError(
             f"{out} holds files that no demo wrote;"
             " give a new or an empty folder: fedkit demo --out DIR"
@@ -100,8 +112,8 @@ def check_folder(out: Path) -> None:
 
 def _is_marked(out: Path) -> bool:
     try:
-        return json.loads((out / MARK).read_text(encoding="utf-8")).get("schema") == "fedkit.demo/1"
-    except (OSError, ValueError, AttributeError, RecursionError):
+        return read_json(out / MARK).get("schema") == "fedkit.demo/1"
+    except (OSError, ValueError, AttributeError):
         return False
 
 
@@ -111,7 +123,6 @@ def clear_folder(out: Path) -> None:
     Other files stay where they are.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for path in _demo_files(out):
             path.unlink()
         for name in NAMES:
@@ -127,9 +138,7 @@ def clear_folder(out: Path) -> None:
 def _demo_files(out: Path) -> list[Path]:
     """Return the files in `out` with names that a demo writes, none behind a link elsewhere."""
     patterns = [PAGE, *(f"{name}/{mine}" for name in NAMES for mine in RECORD_FILES)]
-    found = [
-        p for pattern in patterns for ending in ("", ".tmp") for p in out.glob(pattern + ending)
-    ]
+    found = [p for pattern in patterns for p in (*out.glob(pattern), *leftovers(out / pattern))]
     return [
         p
         for p in found

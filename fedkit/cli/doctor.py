@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from fedkit.core.files import REPOSITORY
-from fedkit.models.base import MODELS, file_sha256
+from fedkit.core.files import REPOSITORY, file_sha256
+from fedkit.models.base import MODELS
 
 ROOT = REPOSITORY
 MIN_PYTHON = (3, 11, 5)

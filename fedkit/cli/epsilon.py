@@ -114,7 +114,10 @@ def compute_epsilon(
     steps, steps_note = _num_steps(steps, epochs, rate)
     _check_one_given("--noise", noise, "--target", target)
     if target is not None:
-        noise = noise_for_epsilon(target, delta, lambda z: [Releases(z, rate, steps)], accountant)
+        least = noise_for_epsilon(target, delta, lambda z: [Releases(z, rate, steps)], accountant)
+        noise = _round_up(least)
+        while epsilon([Releases(noise, rate, steps)], delta, accountant) > target:
+            noise = _round_up(noise * 1.000001)
     blocks = [Releases(noise, rate, steps)]
     spent, beside = epsilon(blocks, delta, accountant), compare_accountants(blocks, delta)
     endless = "epsilon is without bound: no noise is added" if math.isinf(spent) else ""
@@ -176,6 +179,12 @@ def _sampling_rate(rate: float | None, n: int | None, batch: float | None) -> tu
             " (batches by Poisson sampling, so their size varies)"
         ),
     )
+
+
+def _round_up(noise: float) -> float:
+    """Return noise rounded up to the five digits that are printed."""
+    unit = 10.0 ** (math.floor(math.log10(noise)) - 4)
+    return float(f"{math.ceil(noise / unit - 1e-9) * unit:.5g}")
 
 
 def _num_steps(steps: int | None, epochs: float | None, rate: float) -> tuple[int, str]:

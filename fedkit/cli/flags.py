@@ -19,6 +19,7 @@ from typer.core import TyperCommand
 
 from fedkit.core.config import RunConfig, parse_cohort
 from fedkit.core.errors import Cancelled, FedkitError
+from fedkit.core.files import make_folder
 
 DEFAULTS = RunConfig()
 GROUPS = (
@@ -185,6 +186,14 @@ Partition = Annotated[
     ),
 ]
 
+RecordedData = Annotated[
+    str | None,
+    _option(DATA, "--data", "NAME|PATH", "Repeats the run's, where only its record names it."),
+]
+RecordedModel = Annotated[
+    str | None,
+    _option(MODEL, "--model", "NAME|PATH", "Repeats the run's, where only its record names it."),
+]
 ModelName = Annotated[
     str,
     _option(
@@ -542,16 +551,27 @@ def given_names(ctx: typer.Context) -> set[str]:
     }
 
 
+def out_option(help: str) -> Any:
+    """Return the flag --out of a command."""
+    return typer.Option(
+        "--out", metavar="DIR", help=help, rich_help_panel=OUTPUT, parser=named_path
+    )
+
+
+def named_path(text: str) -> Path:
+    """Return the path that was given; an empty one, as of an unset variable, is refused."""
+    if not str(text).strip():
+        raise typer.BadParameter("is empty; name a folder or a file, or '.' for this folder")
+    return Path(text)
+
+
 def page_path(path: Path) -> Path:
     """Return `path` with its folder made; FedkitError for a file that is not .html."""
     if path.suffix.lower() not in (".html", ".htm") and not path.is_dir():
         raise FedkitError(
             f"--html {str(path)!r} given; name a file that ends with .html, or a folder that exists"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FedkitError(f"--html {str(path)!r}: {error.strerror}; choose another place") from None
+    make_folder(path.parent)
     return path
 
 
@@ -597,3 +617,8 @@ FLAGS: dict[str, Any] = {  # name in RunConfig -> flag
     "device": Device,
     "engine": Engine,
 }
+
+
+def named_sources(data: str | None, model: str | None) -> dict[str, str]:
+    """Return the data and the model that the user repeated, by setting."""
+    return {k: v for k, v in (("data", data), ("model", model)) if v is not None}

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from fedkit.cli import attack, audit, brief, check, console, epsilon, flags, next_steps, showcase
+from fedkit.cli import (
+    account,
+    attack,
+    audit,
+    brief,
+    check,
+    console,
+    epsilon,
+    flags,
+    next_steps,
+    showcase,
+)
 from fedkit.cli.flags import DEFAULTS, OUTPUT, WORLD, Command
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import REPOSITORY
-from fedkit.core.record import load_runs
 
 ABOUT = """Learn, show and decide federated fine-tuning: several sites (clients) train one model
 together, and no text leaves a site.
@@ -100,12 +109,12 @@ app = typer.Typer(
     context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]},
 )
 Html = typer.Option(
-    "--html", metavar="FILE", help="Where the page goes: a .html file.", rich_help_panel=OUTPUT
+    "--html",
+    metavar="FILE",
+    help="Where the page goes: a .html file.",
+    rich_help_panel=OUTPUT,
+    parser=flags.named_path,
 )
-
-
-def _out(help: str) -> Any:
-    return typer.Option("--out", metavar="DIR", help=help, rich_help_panel=OUTPUT)
 
 
 @app.callback(invoke_without_command=True, help=ABOUT)
@@ -129,7 +138,8 @@ def run(
     ctx: typer.Context,
     config: RunConfig,
     out: Annotated[
-        Path | None, _out("Folder for run.json and the adapter. Not given: runs/DATA-TIME.")
+        Path | None,
+        flags.out_option("Folder for run.json and the adapter. Not given: runs/DATA-TIME."),
     ] = None,
     resume: flags.Resume = False,
     as_json: flags.Json = False,
@@ -147,8 +157,9 @@ def run(
         line.update(f"reading {config.data} and the model {config.model} ...")
         from fedkit.cli.summaries import run_summary
         from fedkit.experiments.runner import run as start
+        from fedkit.results.privacy_promise import missed_wish
 
-        record = start(config, out, resume=resume, progress=line)
+        record = start(config, out, resume=resume, progress=line, tell=line.print)
     if as_json:
         console.print_json({"out": str(out), **record.to_dict()})
     else:
@@ -159,6 +170,7 @@ def run(
                 *next_steps.after_run(config, out),
             ]
         )
+    raise typer.Exit(1 if missed_wish(record) else 0)
 
 
 @app.command(
@@ -166,11 +178,13 @@ def run(
 )
 @flags.with_settings
 def baselines(
+    ctx: typer.Context,
     config: RunConfig,
     which: flags.Which = None,
     out: Annotated[
-        Path | None, _out("Folder for all. Not given: runs/DATA-baselines-TIME.")
+        Path | None, flags.out_option("Folder for all. Not given: runs/DATA-baselines-TIME.")
     ] = None,
+    resume: flags.Resume = False,
     as_json: flags.Json = False,
 ) -> None:
     """What a federated run must beat, on the same data and with the same number of training steps.
@@ -179,6 +193,8 @@ def baselines(
     every site alone (local); all text in one place (pooled, full). Each writes a record of the same
     form as `fedkit run`.
     """
+    if resume:
+        config = _resumed_config(config, out, flags.given_names(ctx), "*/run.json")
     out = out or _new_folder("runs", f"{config.data}-baselines")
     names = (
         None if which is None else list(dict.fromkeys(name.strip() for name in which.split(",")))
@@ -191,7 +207,7 @@ def baselines(
         from fedkit.experiments.baselines import run_baselines
         from fedkit.results.scoreboard import scoreboard, to_text
 
-        records = run_baselines(config, out, names, progress=line)
+        records = run_baselines(config, out, names, progress=line, resume=resume)
     if as_json:
         console.print_json({"out": str(out), "runs": {n: r.to_dict() for n, r in records.items()}})
     else:
@@ -222,6 +238,7 @@ def compare(
     shows accuracy, bytes per client and round, load and privacy of each, and which are on the
     Pareto front of accuracy against bytes.
     """
+    from fedkit.core.record import load_runs
     from fedkit.reports.report import write_report
     from fedkit.results.recommendation import describe_runs
 
@@ -272,7 +289,9 @@ def sweep(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how long it would take.")
     ] = False,
-    out: Annotated[Path | None, _out("Folder for all. Not given: runs/PLAN-TIME.")] = None,
+    out: Annotated[
+        Path | None, flags.out_option("Folder for all. Not given: runs/PLAN-TIME.")
+    ] = None,
     resume: flags.Resume = False,
     as_json: flags.Json = False,
 ) -> None:
@@ -395,6 +414,12 @@ app.command(
     short_help="How much privacy does noise buy?",
 )(epsilon.epsilon_command)
 app.command(
+    name="account",
+    cls=Command,
+    epilog=account.EPILOG,
+    short_help="What have all private runs on a data set spent together?",
+)(account.account_command)
+app.command(
     name="attack",
     cls=Command,
     epilog=attack.EPILOG,
@@ -426,11 +451,14 @@ def methods(as_json: flags.Json = False) -> None:
 
 @app.command(cls=Command, short_help="Start here: centralized, alone, federated, side by side.")
 def demo(
+    ctx: typer.Context,
     out: Annotated[
-        Path, _out("Folder for the records and the page. An earlier demo there is replaced.")
+        Path,
+        flags.out_option("Folder for the records and the page. An earlier demo there is replaced."),
     ] = Path("runs/demo"),
     rounds: flags.Rounds = DEFAULTS.rounds,
     seed: flags.Seed = DEFAULTS.seed,
+    resume: flags.Resume = False,
     as_json: flags.Json = False,
 ) -> None:
     """Train with all text in one place, then every company alone, then federated; on the bundled
@@ -439,6 +467,9 @@ def demo(
     Prints the scoreboard and what it says, and writes the records and index.html, a page to show to
     others.
     """
+    config = RunConfig(rounds=rounds, seed=seed)
+    if resume:
+        config = _resumed_config(config, out, flags.given_names(ctx), "*/run.json")
     with (
         console.ProgressLine() as line,
         console.on_stop(lambda: next_steps.after_stopped_demo(out)),
@@ -446,7 +477,7 @@ def demo(
         line.update("reading the bundled data and the model ...")
         from fedkit.cli.demo import run_demo
 
-        page, lines, values = run_demo(out, RunConfig(rounds=rounds, seed=seed), line, line.print)
+        page, lines, values = run_demo(out, config, line, line.print, resume)
     console.print_json(values) if as_json else console.print_lines([*lines, f"page: {page}"])
 
 
@@ -503,7 +534,9 @@ def models(as_json: flags.Json = False) -> None:
 @app.command(cls=Command, short_help="Is this machine ready? Says how to mend what is not.")
 def doctor(
     model: flags.ModelName = DEFAULTS.model,
-    out: Annotated[Path, _out("The folder that runs will be written to.")] = Path("runs"),
+    out: Annotated[Path, flags.out_option("The folder that runs will be written to.")] = Path(
+        "runs"
+    ),
     as_json: flags.Json = False,
 ) -> None:
     """Check this machine: Python, packages, weights, memory, widgets. Exit code 1 if something must
@@ -685,24 +718,27 @@ def _require_out(out: Path | None) -> Path:
     return out
 
 
-def _resumed_config(config: RunConfig, out: Path | None, given: set[str]) -> RunConfig:
-    """Return the settings that the run in `out` began with, updated by those given now.
+def _resumed_config(
+    config: RunConfig, out: Path | None, given: set[str], pattern: str = "run.json"
+) -> RunConfig:
+    """Return the settings that the runs in `out` began with, updated by those given now.
 
     The run itself refuses settings that may not change.
     """
     from fedkit.core.record import Run
+    from fedkit.experiments.job import recorded_config
 
-    if not (_require_out(out) / "run.json").exists():
-        if given - {"resume", "out", "as_json"}:
+    # "full" has a tuner of its own
+    there = [p for p in sorted(_require_out(out).glob(pattern)) if p.parent.name != "full"]
+    if not there:
+        if given - {"resume", "out", "as_json", "which"}:
             return config  # a whole command, whose run was stopped before its first record
         raise FedkitError(
             f"--resume given, and {out} holds no run to go on with;"
             " name its folder, or leave --resume out"
         )
-    begun = RunConfig.from_dict(Run.load(out).config)
-    return replace(
-        begun, **{name: getattr(config, name) for name in given if hasattr(config, name)}
-    )
+    named = {name: getattr(config, name) for name in given if hasattr(config, name)}
+    return recorded_config(Run.load(there[0]), named)
 
 
 def _new_folder(root: str, name: str) -> Path:

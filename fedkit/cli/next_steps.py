@@ -58,24 +58,32 @@ def after_stop(out: Path) -> str:
     """Return what a stopped run left in `out`, and how to continue it."""
     if not (out / "run.json").exists():
         return "stopped before the first record was written; start again"
+    from fedkit.data.load import BUNDLED, is_local_data
+    from fedkit.models.base import MODELS, is_local_model
+
     record = Run.load(out)
     kept = f"{len(record.rounds)} of {record.config.get('rounds')} rounds are kept in {out}"
-    return (
-        f"stopped; {kept}; go on with: {quote_command('fedkit', 'run', '--resume', '--out', out)}"
-    )
+    config, again = RunConfig.from_dict(record.config), []
+    if config.data not in BUNDLED and not is_local_data(config.data):  # has to be repeated
+        again += ["--data", config.data]
+    if config.model not in MODELS and not is_local_model(config.model):
+        again += ["--model", config.model]
+    command = quote_command("fedkit", "run", "--resume", *again, "--out", out)
+    return f"stopped; {kept}; go on with: {command}"
 
 
 def after_stopped_baselines(out: Path, names: list[str] | None) -> str:
-    """Return which baselines were finished before a stop."""
+    """Return which baselines were finished before a stop, and how to continue."""
     kept = [
         p.parent.name
         for p in sorted(out.glob("*/run.json"))
         if names is None or p.parent.name in names
     ]
-    return (
-        f"stopped; finished and kept in {out}:"
-        f" {', '.join(kept) or 'none'}; choose the others with --which"
-    )
+    if not kept:
+        return "stopped before the first baseline was finished; start again"
+    which = ["--which", ",".join(names)] if names else []
+    again = quote_command("fedkit", "baselines", "--resume", "--out", out, *which)
+    return f"stopped; finished and kept in {out}: {', '.join(kept)}; go on with: {again}"
 
 
 def after_sweep(out: Path) -> list[str]:
@@ -97,14 +105,13 @@ def after_stopped_sweep(out: Path | None) -> str:
 
 
 def after_stopped_demo(out: Path) -> str:
-    """Return what a stopped demo left in `out`."""
+    """Return what a stopped demo left in `out`, and how to continue it."""
     kept = [p.parent.name for p in sorted(out.glob("*/run.json"))]
-    again = quote_command("fedkit", "demo", "--out", out)
-    look = f" (look: {quote_command('fedkit', 'compare', out)})" if kept else ""
-    return (
-        "stopped;"
-        f" kept in {out}: {', '.join(kept) or 'nothing yet'}{look}; start anew with: {again}"
-    )
+    if not kept:
+        return "stopped before the first record was written; start again"
+    again = quote_command("fedkit", "demo", "--resume", "--out", out)
+    look = f" (look: {quote_command('fedkit', 'compare', out)})"
+    return f"stopped; kept in {out}: {', '.join(kept)}{look}; go on with: {again}"
 
 
 def _numbered(*commands: str) -> list[str]:

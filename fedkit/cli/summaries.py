@@ -9,6 +9,7 @@ from typing import Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import write_file
 from fedkit.core.formatting import count_noun
 from fedkit.core.record import Run
 
@@ -20,15 +21,15 @@ def run_summary(run: Run) -> list[str]:
     from fedkit.core import formatting
     from fedkit.results import measures, privacy_promise
 
-    low, high, over = measures.accuracy_interval(measures.check_record(run))
+    low, high, over = measures.accuracy_interval(run)
     train, test, trained = (
-        measures.as_number(v, "data")
+        measures.as_number(v)
         for v in (run.data.get("train"), run.data.get("test"), run.model.get("trainable"))
     )
     up, down = (
         formatting.megabytes(measures.mb_per_client(run, way)) for way in ("uplink", "downlink")
     )
-    start = None if run.start is None else measures.as_number(run.start.accuracy, "accuracy")
+    start = None if run.start is None else measures.as_number(run.start.accuracy)
     before = "" if start is None else f"; before round 1: {formatting.percent(start)}"
     modelled = formatting.seconds(measures.result_number(run, "simulated_seconds"))
     return [
@@ -160,11 +161,7 @@ def write_picture(frame, html: Path) -> Path:
     html = html / "who-has-what.html" if html.is_dir() else html
     text = who_has_what(frame).to_html(include_plotlyjs=True)
     text = text.replace("<head>", f"<head>{policy_of_parts([text])}", 1)
-    try:
-        html.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise FedkitError(f"cannot write {html}: {error.strerror}; choose another --html") from None
-    return html
+    return write_file(html, text)
 
 
 def known_data() -> ValuesAndLines:

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import printable_line
 
 MACHINE_SETTINGS = ("device", "dtype", "engine")  # may differ when a run or sweep goes on
 PARTITION_SETTINGS = (  # settings that decide which texts every client has
@@ -20,6 +21,7 @@ PARTITION_SETTINGS = (  # settings that decide which texts every client has
     "partition",
 )
 DATA_SETTINGS = (*PARTITION_SETTINGS, "model", "max_tokens")  # which tokens every client has
+LARGEST = 2**63  # beyond any setting
 SETTING_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float)}
 
 
@@ -95,14 +97,16 @@ class RunConfig:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise FedkitError(
-                f"unknown setting {unknown[0]!r}; known settings: {', '.join(sorted(known))}"
+                f"unknown setting {printable_line(unknown[0])!r}; known settings:"
+                f" {', '.join(sorted(known))}"
             )
         for f in fields(cls):
             value, declared = values.get(f.name, f.default), str(f.type)
             kind = declared.removesuffix(" | None")
             if value is None and kind != declared:
                 continue
-            if isinstance(value, bool) or not isinstance(value, SETTING_TYPES[kind]):
+            right = isinstance(value, SETTING_TYPES[kind]) and not isinstance(value, bool)
+            if not right or (kind != "str" and not abs(value) < LARGEST):  # NaN too
                 raise FedkitError(
                     f"setting {f.name} is {str(value)[:40]!r}, and {declared} is expected"
                 )

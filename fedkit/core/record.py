@@ -2,25 +2,129 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Required
 
+from annotated_types import Ge, Le
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BeforeValidator,
+    Field,
+    GetPydanticSchema,
+    InstanceOf,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+    with_config,
+)
+from typing_extensions import TypedDict
+
+from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import write_json
+from fedkit.core.files import file_sha256, nan_to_none, read_json, write_json
+from fedkit.core.formatting import one_line_error, printable_line
 
 SCHEMA = "fedkit.run/1"
-NUMBER = (int, float, type(None))  # null stands for NaN
-FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
-    "str": str,
-    "int": int,
-    "float": NUMBER,
-    "float | None": NUMBER,
-    "dict[str, Any]": dict,
-}
-Record = TypeVar("Record", "ClientRecord", "RoundRecord", "Run")
+LARGEST = 10**18  # bytes, seconds, examples: beyond this a record is wrong
+MAX_BYTES = 2**28  # of a run.json: about a million visits
+CHECKED: Any = {"extra": "forbid", "revalidate_instances": "always"}  # of the classes below
+
+# a file name that is not UTF-8 is a str with lone surrogates, which pydantic's own str refuses
+Text = InstanceOf[str]
+Count = Annotated[int, Strict(), Ge(0), Le(LARGEST)]
+# files write NaN as null, and `read_json` refuses it: it only comes from this process
+NAN = WrapValidator(lambda value, check: value if value != value else check(value))
+Number = Annotated[float, Strict(), AllowInfNan(False), NAN]
+Amount = Annotated[float, Strict(), Ge(0), Le(LARGEST), NAN]
+Share = Annotated[float, Strict(), Ge(0), Le(1), NAN]
+NULL = BeforeValidator(lambda value: math.nan if value is None else value)
+
+
+FileName = Annotated[str, Field(pattern=r"^(\w[\w.-]*/)*\w[\w.-]*$")]  # below the run's folder
+
+
+@with_config({"extra": "allow"})
+class ClientData(TypedDict, total=False):
+    """What readers use of an entry of `data.clients`."""
+
+    id: Required[Text]
+    train: Count | None
+    labels: dict[Text, Amount | None]
+
+
+@with_config({"extra": "allow"})
+class PrivacyBlock(TypedDict, total=False):
+    """What readers use of `result.privacy`."""
+
+    noise: Amount
+    rate: Share
+    steps: Count
+    visits: Count
+    turns: Count
+    clip: Amount
+    start: Amount | None
+    blocks: list[list[Amount]]
+    trust: Text
+    unamplified: Number | None
+    missed: Text
+    stopped: Text
+    notes: list[Text]
+
+
+@with_config({"extra": "allow"})
+class Block(TypedDict, total=False):
+    """What readers use of the blocks `environment`, `data`, `model` and `result`; all may lack."""
+
+    dtype: Text
+    attention: Text
+    engine: Text
+    name: Text | None
+    source: Text | None
+    sha256: Text | None
+    labels: list[Text]
+    notes: list[Text] | None
+    clients: list[ClientData]
+    train: Count | None
+    validation: Count | None
+    test: Count | None
+    parameters: Count | None
+    trainable: Count | None
+    base_bytes: Count | None
+    accuracy: Share | None
+    worst_client_accuracy: Share | None
+    own_mix_accuracy: Share | None
+    macro_f1: Share | None
+    accuracy_ci95: list[Number] | None
+    accuracy_ci95_over: Text
+    client_accuracies: dict[Text, Share | None] | None
+    correct: Text | None
+    uplink_bytes: Amount | None
+    downlink_bytes: Amount | None
+    peak_rss_bytes: Amount | None
+    train_seconds: Amount | None
+    simulated_seconds: Amount | None
+    epsilon: Annotated[Number, Ge(0)] | None
+    delta: Share | None
+    privacy_unit: Text | None
+    privacy: PrivacyBlock | None
+
+
+def _check_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a record's config; a setting that this version does not know is left as it is."""
+    RunConfig.from_dict({name: value for name, value in config.items() if name in SETTINGS})
+    return config
+
+
+SETTINGS = RunConfig.__dataclass_fields__
+CheckedBlock = Annotated[dict[str, Any], GetPydanticSchema(lambda _, make: make(Block))]
 
 
 @dataclass(frozen=True)
@@ -31,38 +135,40 @@ class ClientRecord:
     and began become simulated time in `network.replay`.
     """
 
-    id: str
-    status: str = "ok"
-    reason: str = ""
-    examples: int = 0  # examples trained on, over all local epochs
-    steps: int = 0  # gradient steps
-    train_seconds: float = 0.0  # measured on the machine that ran
-    uplink_bytes: int = 0  # length of what was serialised
-    downlink_bytes: int = 0
-    work_seconds: float | None = None  # modelled training seconds; None: train_seconds
-    delay: float = 0.0  # simulated seconds that the upload hung
-    staleness: int = 0  # server steps since the parameters it trained from
-    began: float | None = None  # simulated seconds since round 1 began; None: with the round
+    __pydantic_config__ = CHECKED
+    id: Text
+    status: Text = "ok"
+    reason: Text = ""
+    examples: Count = 0  # examples trained on, over all local epochs
+    steps: Count = 0  # gradient steps
+    train_seconds: Amount = 0.0  # measured on the machine that ran
+    uplink_bytes: Count = 0  # length of what was serialised
+    downlink_bytes: Count = 0
+    work_seconds: Amount | None = None  # modelled training seconds; None: train_seconds
+    delay: Amount = 0.0  # simulated seconds that the upload hung
+    staleness: Count = 0  # server steps since the parameters it trained from
+    began: Amount | None = None  # simulated seconds since round 1 began; None: with the round
 
 
 @dataclass(frozen=True)
 class RoundRecord:
     """One round. Accuracies are on the test set; choices are made on validation_accuracy."""
 
-    round: int
-    accuracy: float
-    loss: float
-    worst_client_accuracy: float
-    validation_accuracy: float | None = None
-    epsilon: float | None = None  # spent up to here; None: no differential privacy
-    simulated_seconds: float | None = None  # modelled from link and device, not measured
-    seconds: float = 0.0  # measured wall time of the round, evaluation included
+    __pydantic_config__ = CHECKED
+    round: Count
+    accuracy: Annotated[Share, NULL]
+    loss: Annotated[Number, NULL]
+    worst_client_accuracy: Annotated[Share, NULL]
+    validation_accuracy: Share | None = None
+    epsilon: Number | None = None  # spent up to here; None: no differential privacy
+    simulated_seconds: Amount | None = None  # modelled from link and device, not measured
+    seconds: Amount = 0.0  # measured wall time of the round, evaluation included
     clients: tuple[ClientRecord, ...] = ()
-    aggregation_error: float | None = None  # relative error of averaging; None: not measured
+    aggregation_error: Number | None = None  # relative error of averaging; None: not measured
     # on test examples with each client's label mix
-    client_accuracy: dict[str, Any] = field(default_factory=dict)
+    client_accuracy: dict[Text, Share | None] = field(default_factory=dict)
     # noise multiplier of what the server released in this round; None: no noise, or at the clients
-    noise: float | None = None
+    noise: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -71,18 +177,21 @@ class Run:
 
     method: federated | pooled-lora | local-lora | ... (see `experiments.baselines.BASELINES`).
     start: the state before round 1 as a RoundRecord with round 0 (head start and its traffic), or
-    None. result: {} until the run has finished.
+    None. result: {} until the run has finished. files: {name: sha256} of the state or, when
+    finished, of the adapter.
     """
 
-    method: str
-    config: dict[str, Any]
-    environment: dict[str, Any]
-    data: dict[str, Any]
-    model: dict[str, Any]
+    __pydantic_config__ = CHECKED
+    method: Text
+    config: Annotated[dict[str, Any], AfterValidator(_check_config)]
+    environment: CheckedBlock
+    data: CheckedBlock
+    model: CheckedBlock
     start: RoundRecord | None = None
     rounds: tuple[RoundRecord, ...] = ()
-    result: dict[str, Any] = field(default_factory=dict)
-    schema: str = SCHEMA
+    result: CheckedBlock = field(default_factory=dict)
+    schema: Text = SCHEMA
+    files: dict[FileName, Text] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -101,20 +210,28 @@ class Run:
             else:
                 found = type(values if given is None else given).__name__
             raise FedkitError(f"not a fedkit run record: schema is {found!r}, expected {SCHEMA!r}")
-        try:
-            values = dict(values)
-            values["start"] = _parse_round(values["start"]) if values.get("start") else None
-            values["rounds"] = tuple(_parse_round(r) for r in values["rounds"])
-            return _check_types(cls(**values))
-        except (TypeError, KeyError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:100]
+        values = dict(values)
+        if "digest" in values and values.pop("digest") != _digest(values):
             raise FedkitError(
-                f"damaged run record ({reason}); run again, or resume from a good copy"
-            ) from None
+                "damaged run record: it was changed since it was written; take a good copy, or"
+                " run again (after an edit on purpose: delete its 'digest')"
+            )
+        return check_run(values)
 
     def save(self, folder: str | Path) -> Path:
         """Write `run.json` into `folder` atomically and return its path."""
-        return write_json(Path(folder) / "run.json", self.to_dict())
+        values = self.to_dict()
+        return write_json(Path(folder) / "run.json", values | {"digest": _digest(values)})
+
+    def check_files(self, folder: str | Path) -> None:
+        """Raise FedkitError unless the run's files in `folder` are as they were written."""
+        for name, digest in self.files.items():
+            path = Path(folder) / name
+            if not (path.is_file() and file_sha256(path) == digest):
+                raise FedkitError(
+                    f"{path} is missing or damaged: not what the run wrote, by its sha256; take a"
+                    " good copy, or start again in another --out"
+                )
 
     @classmethod
     def load(cls, folder: str | Path) -> Run:
@@ -124,24 +241,18 @@ class Run:
         """
         path = Path(folder)
         path = path / "run.json" if path.is_dir() else path
-        if path.exists() and not path.is_file():  # a pipe or a device would be waited for
-            raise FedkitError(
-                f"cannot read {path}: not a file; give a folder that `fedkit run --out` wrote"
-            )
         try:
-            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        except UnicodeDecodeError:
-            raise FedkitError(
-                f"cannot read {path}: not a run record; give a folder that `fedkit run --out` wrote"
-            ) from None
+            values = read_json(path, MAX_BYTES)
         except FileNotFoundError:
             raise FedkitError(
                 f"no run record at {folder}; give a folder that `fedkit run --out` wrote"
             ) from None
-        except FedkitError:
-            raise
-        except (ValueError, OSError, RecursionError) as error:  # not JSON, or nested too deep
-            raise FedkitError(f"cannot read {path}: {error}".splitlines()[0]) from None
+        except (OSError, ValueError) as error:
+            raise FedkitError(
+                f"cannot read {path}: {one_line_error(error)}; give a folder that"
+                " `fedkit run --out` wrote"
+            ) from None
+        return cls.from_dict(values)
 
     def to_frame(self):
         """Return one row per client and round as a pandas DataFrame."""
@@ -186,15 +297,38 @@ def load_runs(paths: list[Path]) -> list[Run]:
     return list(found.values())
 
 
-def _parse_round(values: dict[str, Any]) -> RoundRecord:
-    clients = tuple(_check_types(ClientRecord(**c)) for c in values["clients"])
-    return _check_types(RoundRecord(**{**values, "clients": clients}))
+def _digest(values: dict[str, Any]) -> str:
+    """Return the sha256 of a record's values, however they are laid out as JSON."""
+    read = json.loads(json.dumps(nan_to_none(values)))
+    return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
 
-def _check_types(record: Record) -> Record:
-    """Return `record` if its fields have the declared types. Raises TypeError naming the field."""
-    for f in fields(record):
-        value, types = getattr(record, f.name), FIELD_TYPES.get(str(f.type))
-        if types and not (isinstance(value, types) and type(value) is not bool):
-            raise TypeError(f"{f.name} is {type(value).__name__}, expected {f.type}")
-    return record
+def check_run(values: dict[str, Any] | Run) -> Run:
+    """Return the run that `values` describe, with null as NaN, after checking all that readers use.
+
+    This is the one place where a record is checked. values: parsed JSON, or a run that was made
+    here. Raises FedkitError that names the field at fault.
+    """
+    try:
+        run = _run_type().validate_python(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(printable_line(part) for part in first["loc"]) or "all of it"
+        given = first["input"]
+        what = f" is {printable_line(repr(given))}" if not isinstance(given, (dict, list)) else ""
+        raise FedkitError(
+            f"damaged run record: {where}{what}: {first['msg'].removeprefix('Value error, ')};"
+            " run again, or resume from a good copy"
+        ) from None
+    numbers = [r.round for r in ((run.start,) if run.start else ()) + run.rounds]
+    if numbers != list(range(0 if run.start else 1, len(run.rounds) + 1)):
+        raise FedkitError(
+            "damaged run record: rounds: expected numbers 0 or 1, 2, ..., not"
+            f" {printable_line(numbers)}; run again, or resume from a good copy"
+        )
+    return run
+
+
+@cache
+def _run_type() -> TypeAdapter[Run]:
+    return TypeAdapter(Run)

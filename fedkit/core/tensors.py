@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import torch
 from torch import Tensor
 
 # trainable tensors only, under PEFT's names; the head is head.weight and head.bias
@@ -31,8 +29,3 @@ def l2_norm(params: Params) -> float:
 def select_prefix(state: Params, prefix: str) -> Params:
     """Return the tensors whose names begin with `prefix`, under their names without it."""
     return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-
-
-def torch_rng(rng: np.random.Generator) -> torch.Generator:
-    """Return a torch generator on the CPU, seeded with the next number of `rng`."""
-    return torch.Generator().manual_seed(int(rng.integers(2**62)))

@@ -203,7 +203,7 @@ def heading_names(heading: str) -> list[str]:
 
     The heading itself, without its brackets, its last part and its first part ('Report / Text').
     """
-    plain = heading.casefold()
+    plain = heading[:200].casefold()  # no longer one is known, and brackets cost its square
     bare = " ".join(_BRACKETS.sub(" ", plain).strip(" *:※").split())
     parts = [part.strip() for part in bare.split(" / ")]
     return list(dict.fromkeys(name for name in (plain, bare, parts[-1], parts[0]) if name))

@@ -132,6 +132,26 @@ def read_raw(
     return _read_files(path, encoding, sheet, notes)
 
 
+def is_local_data(source: str) -> bool:
+    """Return whether `source` is a file or folder here, not on the hub or a network's share."""
+    fetched = source in HUB or source.startswith(("hub:", "//", "\\\\"))
+    return not fetched and source not in BUNDLED and _parse_path(source).exists()
+
+
+def local_data_sha256(source: str) -> str | None:
+    """Return the sha256 of a data set in files here, read as bytes only; None for other sets."""
+    if not is_local_data(source):
+        return None
+    digest = hashlib.sha256()
+    for file in _by_name(find_tables(_parse_path(source))).values():
+        digest.update(read_bytes(file))
+    return digest.hexdigest()
+
+
+def _by_name(files: dict[str, Path]) -> dict[str, Path]:
+    return dict(sorted(files.items(), key=lambda item: item[1].name))
+
+
 def present_columns(columns: Columns, frame: pd.DataFrame, split: str) -> Columns:
     """Return the columns to read from a split: validation and test rows need no client."""
     if split != "train" and columns.client not in frame.columns:
@@ -197,7 +217,7 @@ def _read_files(
     files = find_tables(path)
     _refuse_unused(str(path), {file.suffix.lower() for file in files.values()}, encoding, sheet)
     digest, splits = hashlib.sha256(), {}
-    for split, file in sorted(files.items(), key=lambda item: item[1].name):
+    for split, file in _by_name(files).items():
         data = read_bytes(file)
         digest.update(data)
         splits[split], said = read_table(data, file, encoding, sheet, header_row)

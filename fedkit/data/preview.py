@@ -24,12 +24,12 @@ from fedkit.data.readers.delimited import detect_delimiter, iter_rows, malformed
 from fedkit.data.readers.encoding import UTF_16, decode_text
 from fedkit.data.readers.files import SUFFIXES, USES_ENCODING, read_bytes, supported_suffix
 from fedkit.data.readers.header_detection import HEAD_ROWS, NumberedRow, find_header
+from fedkit.data.readers.parquet import read_parquet
 from fedkit.data.readers.workbook import (
     choose_sheet,
     iter_sheet_rows,
     open_workbook,
     read_merged_ranges,
-    read_parquet,
 )
 
 ENCODINGS = ("utf-8-sig", "cp932", "euc-jp", "utf-16", "latin-1")
@@ -213,7 +213,7 @@ def _read_delimited(data, name, encoding, sheet, header_row, options):
     text, notes = decode_text(data, name, encoding)
     delimiter, delimiter_notes = detect_delimiter(text, name)
     try:
-        head = list(itertools.islice(iter_rows(text, delimiter), 1_000))
+        head = list(itertools.islice(iter_rows(text, delimiter, name), 1_000))
     except csv.Error as error:
         raise malformed_error(name, error) from None
     line, frame, more = _make_head(head, name, header_row, ())
@@ -223,9 +223,9 @@ def _read_delimited(data, name, encoding, sheet, header_row, options):
 def _read_excel(data, name, encoding, sheet, header_row, options):
     book = open_workbook(data, name)
     try:
-        options["sheets"] = tuple(_sheet_option(s, False) for s in book.worksheets)
+        options["sheets"] = tuple(_sheet_option(s, False) for s in book.sheets)
         chosen, notes = choose_sheet(book, name, sheet)
-        options["sheets"] = tuple(_sheet_option(s, s is chosen) for s in book.worksheets)
+        options["sheets"] = tuple(_sheet_option(s, s is chosen) for s in book.sheets)
         head = list(itertools.islice(iter_sheet_rows(chosen, name), 1_000))
         merges = read_merged_ranges(data, chosen)
         line, frame, more = _make_head(head, f"{name}, sheet {chosen.title}", header_row, merges)

@@ -429,14 +429,6 @@ def read_needs(needs: Needs, data: str, **columns: Any) -> Needs:
     return replace(needs, data=data, labels=len(corpus.labels), tokens=(texts.mean, texts.longest))
 
 
-def describe_evidence(advice: Advice) -> str:
-    """Return the evidence for the accuracy in a few words."""
-    base = f"{advice.accuracy:.1f} %" if advice.known else "as LoRA r=8"
-    return (
-        base if advice.wire == "none" or not advice.known else f"{base}, wire's loss from LoRA r=8"
-    )
-
-
 def refusal_lines(advices: Sequence[Advice]) -> list[str]:
     """Return why methods do not fit, a line for each reason, with the methods that share it."""
     wires: dict[tuple[str, str], list[str]] = {}

@@ -15,6 +15,7 @@ import numpy as np
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import refuse_links
 from fedkit.core.memory import peak_rss_bytes, reset_peak
 from fedkit.core.progress import Listener, ProgressMeter
 from fedkit.core.record import ClientRecord, RoundRecord, Run
@@ -22,7 +23,7 @@ from fedkit.core.stats import mean_accuracy_interval, wilson_interval
 from fedkit.data.corpus import ClientData, Corpus, Examples
 from fedkit.experiments.job import Job, describe_data, describe_environment, describe_model, prepare
 from fedkit.experiments.runner import total_steps
-from fedkit.experiments.store import Store
+from fedkit.experiments.store import Store, check_sources
 from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import (
     Task,
@@ -45,32 +46,43 @@ def run_baselines(
     corpus: Corpus | None = None,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
+    resume: bool = False,
 ) -> dict[str, Run]:
     """Run the named baselines (default: all but 'full') with `config`; return {name: record}.
 
     Each is written to out/NAME/run.json. 'pooled' and 'full' train as many gradient steps as the
-    federated run does over all its clients; 'local' as many as each client does in that run. Raises
-    FedkitError for an unknown name or a folder that already holds a record.
+    federated run does over all its clients; 'local' as many as each client does in that run.
+    resume: keep those that `out` holds. Raises FedkitError for an unknown name, a folder that
+    already holds a record, or other settings or data than those that are kept had.
     """
     names = [n for n in BASELINES if n != "full"] if which is None else which
     if unknown := [n for n in names if n not in BASELINES]:
         raise FedkitError(
             f"baseline {unknown[0]!r} is not known; choose from: {', '.join(BASELINES)}"
         )
-    stores = {n: Store(None if out is None else Path(out) / n) for n in names}
-    for name, store in stores.items():
-        if store.folder and (store.folder / "run.json").exists():
-            raise FedkitError(
-                f"{store.folder} already holds a record; choose another --out, or others with"
-                " --which"
-            )
-        store.previous_record(_config(config, name), resume=False)
-    runs: dict[str, Run] = {}
-    job = prepare(without_privacy(config), corpus)
-    for name in names:
-        runs[name] = baseline(name, job, progress, cancel)
-        stores[name].write_record(runs[name])
-    return runs
+    with Store(out).lock():
+        kept = {n: out and find_baseline(n, config, Path(out), resume) for n in names}
+        runs = {name: record for name, record in kept.items() if record}
+        job = None if len(runs) == len(kept) else prepare(without_privacy(config), corpus)
+        for record in runs.values():
+            check_sources(record, job)
+        for name in names:
+            if job is not None and name not in runs:
+                runs[name] = baseline(name, job, progress, cancel)
+                Store(out and Path(out) / name).write_record(runs[name])
+    return {name: runs[name] for name in names}
+
+
+def find_baseline(name: str, config: RunConfig, out: Path, resume: bool) -> Run | None:
+    """Return the record in out/NAME to keep, or None if there is none. Writes nothing.
+
+    Raises FedkitError when it is there without `resume`, or is not this baseline of `config`.
+    """
+    refuse_links(out / name, out)
+    record = Store(out / name).previous_record(_config(config, name), resume)
+    if record and (record.method != name or not record.finished):
+        raise FedkitError(f"{out / name} holds no finished baseline {name}; choose another --out")
+    return record
 
 
 def baseline(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import quote
+from fedkit.core.record import Run
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Corpus, Examples, concatenate
-from fedkit.data.load import load_corpus
+from fedkit.data.load import BUNDLED, is_local_data, load_corpus, local_data_sha256
 from fedkit.data.partition import client_column, deal, left_out_clients
+from fedkit.experiments.private_record import public_data
 from fedkit.federated.aggregation.aggregators import make_aggregator
 from fedkit.federated.rounds.exchange import check_exchange, exchange_notes, make_wires
 from fedkit.federated.rounds.head_start import check_head_start, head_start_note, privacy_budget
@@ -24,7 +28,7 @@ from fedkit.federated.validation import (
     privacy_notes,
     server_notes,
 )
-from fedkit.models.base import script_note
+from fedkit.models.base import MODELS, is_local_model, local_model_sha256, script_note
 from fedkit.models.classifier import Model
 from fedkit.network import World
 from fedkit.privacy.mechanisms import Budget
@@ -97,6 +101,43 @@ def check_config(config: RunConfig) -> None:
     check_head_start(config)
 
 
+def recorded_config(record: Run, given: Mapping[str, Any] = {}) -> RunConfig:
+    """Return the settings of a record, updated by those `given` by the user, to be loaded again.
+
+    Anybody may have written a record, so nothing that only it names is fetched: data and model
+    have to be bundled, or to lie here with the sha256 of the record, or to be given. Raises
+    FedkitError.
+    """
+    config = RunConfig.from_dict({**record.config, **given})
+    check_names(config, given)
+    for name, block, sha256 in (
+        ("data", record.data, local_data_sha256),
+        ("model", record.model, local_model_sha256),
+    ):
+        value = getattr(config, name)
+        if name not in given and sha256(value) not in (None, block.get("sha256")):
+            raise FedkitError(
+                f"{name} {quote(value)} is not what the record was made with (sha256 differs), or"
+                f" has changed since; if you mean it, add --{name} {quote(value)}"
+            )
+    return config
+
+
+def check_names(config: RunConfig, given: Container[str]) -> None:
+    """Raise FedkitError for data or a model that a file names and that would have to be fetched.
+
+    given: settings that the user named too.
+    """
+    known = {"data": (BUNDLED, is_local_data), "model": (MODELS, is_local_model)}
+    for name, (bundled, is_local) in known.items():
+        value = getattr(config, name)
+        if name not in given and value not in bundled and not is_local(value):
+            raise FedkitError(
+                f"the file names {name} {quote(value)}, and what only a file names is not read; if"
+                f" you trust it, repeat it: --{name} {quote(value)}"
+            )
+
+
 def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     """Check the config, deal the data, load the model; write nothing. Raises FedkitError."""
     check_config(config)
@@ -136,9 +177,11 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
             [script_note(config.model, corpus.train.texts), head_start_note(config, len(dealt))],
         ),
     )
-    return Job(
-        config, corpus, clients, _read(model, corpus.test, config), model, model.params(), notes
+    test = _read(model, corpus.test, config)
+    model.plan_features(
+        [*(c.train for c in clients), test, concatenate([c.validation for c in clients])]
     )
+    return Job(config, corpus, clients, test, model, model.params(), notes)
 
 
 def unused_clients(config: RunConfig, dealt: int) -> list[str]:
@@ -156,7 +199,7 @@ def _read(model: Model, examples: Examples, config: RunConfig) -> Examples:
 
 
 def describe_data(job: Job) -> dict[str, Any]:
-    """Return the record's `data` block."""
+    """Return the record's `data` block; under a promise, what of it is public."""
     names = job.corpus.labels
     clients = [
         {
@@ -166,7 +209,7 @@ def describe_data(job: Job) -> dict[str, Any]:
         }
         for c in job.clients
     ]
-    return {
+    data = {
         "name": job.corpus.name,
         "source": job.corpus.source,
         "sha256": job.corpus.sha256,
@@ -177,6 +220,8 @@ def describe_data(job: Job) -> dict[str, Any]:
         "clients": clients,
         "notes": list(job.notes),
     }
+    script = script_note(job.config.model, job.corpus.train.texts) or ""
+    return public_data(data, [*job.corpus.notes, script]) if job.budget else data
 
 
 def _counts(client: ClientData):

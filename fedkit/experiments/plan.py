@@ -13,11 +13,14 @@ from typing import Any
 
 from fedkit.core.config import DATA_SETTINGS, MACHINE_SETTINGS, RunConfig, parse_cohort
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import require_file
+from fedkit.core.formatting import one_line_error
 
 # baselines by default
 BASELINES = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")
 TYPES = {f.name: f.type for f in fields(RunConfig)}
 LONGEST = 48  # characters of a folder name, before the seed
+MOST_BYTES = 1_000_000  # of a plan's file
 MOST = 10_000  # most runs of a plan: more are a mistake
 
 
@@ -170,12 +173,14 @@ class Plan:
             )
         vary = dict(values.get("vary", {}))
         seeds = vary.pop("seed", values.get("seeds", [0]))
-        seeds = tuple(dict.fromkeys(seeds)) if isinstance(seeds, (list, tuple)) else (seeds,)
+        seeds = seeds if isinstance(seeds, (list, tuple)) else (seeds,)
+        if not all(isinstance(s, (int, str)) for s in (*seeds, *values.get("baselines", ()))):
+            raise FedkitError("seeds of a plan are whole numbers, and baselines are names")
         return cls(
             **{
                 **values,
                 "vary": vary,
-                "seeds": seeds,
+                "seeds": tuple(dict.fromkeys(seeds)),
                 "baselines": tuple(values.get("baselines", BASELINES)),
             }
         )
@@ -184,9 +189,9 @@ class Plan:
 def read_plan(path: Path) -> Plan:
     """Return the plan in a TOML file. Raises FedkitError with a message of one line."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        values = tomllib.loads(require_file(path, MOST_BYTES).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or one_line_error(error)
         raise FedkitError(f"cannot read the plan {path}: {why}") from None
     return Plan.from_dict({"name": path.stem, **values})
 

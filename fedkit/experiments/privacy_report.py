@@ -7,7 +7,23 @@ from typing import Any
 from fedkit.core.record import Run
 from fedkit.privacy.accounting import explain_epsilon
 from fedkit.privacy.mechanisms import FEW_CLIENTS, Budget, visit_noises
+from fedkit.results.privacy_promise import format_epsilon
 
+PUBLIC = (  # what `private_record` lets stand and keeps out
+    (
+        "taken as public: sites' names and when each took part, how many examples each has, names"
+        " of labels, a hash of the whole data (it confirms a complete guess), bytes, seconds and"
+        " memory as measured"
+    ),
+    (
+        "taken as public: the test examples, also where they are sites' own: accuracies on them are"
+        " exact"
+    ),
+    (
+        "not in the record, as nothing protects it: sites' labels, notes that count rows, how many"
+        " rows were drawn, accuracy on validation data"
+    ),
+)
 TEACHING = ", which here are not secure, for teaching"
 
 
@@ -21,6 +37,7 @@ def privacy_result(record: Run, budget: Budget | None) -> dict[str, Any]:
     if budget is None:
         return {"epsilon": None, "delta": None, "privacy_unit": None}
     visits = visit_noises(record.rounds, budget)
+    spent = budget.epsilon(visits)
     beside = {name: _or_none(budget, visits, name) for name in ("rdp", "prv")}
     wanted = record.config["rounds"]
     stopped = (
@@ -29,7 +46,7 @@ def privacy_result(record: Run, budget: Budget | None) -> dict[str, Any]:
         else ""
     )
     return {
-        "epsilon": budget.epsilon(visits),
+        "epsilon": spent,
         "delta": budget.delta,
         "privacy_unit": budget.unit,
         "privacy": {
@@ -46,6 +63,9 @@ def privacy_result(record: Run, budget: Budget | None) -> dict[str, Any]:
             "beside": beside,
             "unamplified": budget.unamplified(visits),
             "stopped": stopped,
+            "missed": ""
+            if budget.is_kept(visits)
+            else f"epsilon {format_epsilon(spent)} is more than the {budget.eps:g} asked for",
             "notes": privacy_statements(record, budget),
         },
     }
@@ -69,8 +89,8 @@ def describe_trust(config: dict[str, Any], budget: Budget) -> str:
         return (
             "that the server sees nothing but sums"
             f" ({sealed}{TEACHING if sealed.startswith('masks') else ''}), and that the sites add"
-            " their shares of the noise: those that do not arrive take theirs with them, and the"
-            " epsilon here counts what did arrive"
+            " their shares of the noise, enough with the fewest that may arrive: with fewer no sum"
+            " is opened, and the epsilon here counts what did arrive"
         )
     return "the server, which sees every update and adds the noise"
 
@@ -79,16 +99,16 @@ def privacy_statements(record: Run, budget: Budget) -> list[str]:
     """Return what the epsilon covers and does not cover, in sentences."""
     example = budget.unit == "example"
     visits = visit_noises(record.rounds, budget)
-    turns = (
-        f"none: clients come in turn, every {budget.turns} rounds, and may know it"
-        if budget.turns
-        else None
-    )
+    sampling = None
+    if budget.turns:
+        sampling = f"none: clients come in turn, every {budget.turns} rounds, and may know it"
+    elif not budget.amplified and budget.rate < 1:
+        sampling = "drawn, but the server knows who takes part: every round counts in full for all"
     lines = explain_epsilon(
         budget.delta,
         budget.blocks(visits),
         unit=budget.unit,
-        sampling=turns,
+        sampling=sampling,
         num_units=record.data["train"] if example else budget.clients,
     )
     if budget.privacy.noise_from == "system":
@@ -99,13 +119,23 @@ def privacy_statements(record: Run, budget: Budget) -> list[str]:
             "for study: this run's noise follows its seed, which stands in its record;"
             " noise_from=system for real use"
         )
+    lines += PUBLIC
+    if any(b.rate < 1 and b.steps for b in budget.blocks(visits)):
+        seen = f"has epsilon {format_epsilon(budget.unamplified(visits))}"
+        lines.append(
+            f"amplified by sampling: which rows a site drew is its secret; whoever knew it {seen}"
+            if example
+            else "amplified by sampling, against those who see the models alone: whoever knows who"
+            f" took part (the server, the network, readers of this record's rounds) {seen}"
+        )
     if example:
-        lines.append("taken as public: how many examples each site has, the names of the labels")
         lines.append(
             "not covered: people, where one has several texts, and texts that stand there more than"
             " once: k of them together have about k times the epsilon"
         )
-    elif budget.clients < FEW_CLIENTS:
+    elif not budget.amplified:
+        lines.append("not hidden from the server: which sites take part, only what they learned is")
+    if not example and budget.clients < FEW_CLIENTS:
         lines.append(
             f"{budget.clients} clients: whoever knows that a company is a member knows its unit;"
             " such a promise means much where members are many and not known"

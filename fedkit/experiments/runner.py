@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,25 @@ import numpy as np
 import torch
 
 from fedkit.core.config import RunConfig
-from fedkit.core.errors import FedkitError
 from fedkit.core.memory import peak_rss_bytes, reset_peak
 from fedkit.core.progress import Listener, ProgressMeter
 from fedkit.core.record import RoundRecord, Run
 from fedkit.core.stats import wilson_interval
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Corpus
+from fedkit.experiments.account import Charges
 from fedkit.experiments.evaluate import evaluate_round, validation_accuracy
-from fedkit.experiments.job import Job, describe_data, describe_environment, describe_model, prepare
+from fedkit.experiments.job import (
+    Job,
+    describe_data,
+    describe_environment,
+    describe_model,
+    prepare,
+    recorded_config,
+)
 from fedkit.experiments.privacy_report import is_budget_spent, privacy_result
-from fedkit.experiments.store import Store
+from fedkit.experiments.private_record import public_round, public_score
+from fedkit.experiments.store import Store, check_sources
 from fedkit.federated.algorithm import Round, federate
 from fedkit.federated.rounds.exchange import aggregation_params
 from fedkit.federated.rounds.head_start import compute_head_start
@@ -31,7 +39,8 @@ from fedkit.federated.rounds.sampling import choose_clients, cohort_size
 from fedkit.federated.strategies import make_strategy
 from fedkit.models.metrics import Score
 from fedkit.network import replay
-from fedkit.privacy.mechanisms import Budget, fresh_secret, visit_noises
+from fedkit.privacy.mechanisms import Budget, has_secret_noise, run_key, visit_noises
+from fedkit.privacy.noise import NoiseKey
 
 
 def run(
@@ -42,15 +51,17 @@ def run(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     job: Job | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Run:
     """Run `config` to its end and return its record.
 
     out: folder for run.json and the adapter; None keeps everything in memory. resume: continue
     where `out` stopped. progress: called a few times a second. cancel: set it to stop between two
-    steps; finished rounds are kept. Raises FedkitError for anything the user can fix, Cancelled
+    steps; finished rounds are kept. tell: called with what the privacy account says before round 1.
+    Raises FedkitError for anything the user can fix, Cancelled
     when stopped.
     """
-    *_, record = run_rounds(config, out, resume, corpus, progress, cancel, job)
+    *_, record = run_rounds(config, out, resume, corpus, progress, cancel, job, tell)
     return record
 
 
@@ -62,89 +73,94 @@ def run_rounds(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     job: Job | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Run]:
     """Yield the record of `run` after the start and after each round; the last one is finished.
 
     Arguments and errors as for `run`.
     """
     store = Store(out)
-    before = store.previous_record(config, resume)
-    if before is not None and before.finished:
-        yield before
-        return
-    reset_peak()
-    job = job or prepare(_as_recorded(config, before), corpus)
-    meter = ProgressMeter("federated", total_steps(job), config.rounds, progress, cancel)
-    if before is None:
-        secret = fresh_secret(config)
-        shared, prior, record = begin_run(job, secret)
-        state = None
-        store.create_folder()
-        store.save_round(
-            record, job.model, shared, {"prior": prior, "secret": secret_tensor(secret)}
-        )
-    else:
-        template = job.start | aggregation_params(job.model, job.config)
-        record, (shared, state, prior, secret) = before, store.read_state(before, template)
-        for what, now in (("data", job.corpus), ("model", job.model.source)):
-            if getattr(record, what)["sha256"] != now.sha256:
-                raise FedkitError(
-                    f"cannot resume {out}: the {what} has changed since (sha256 differs); choose"
-                    " another --out"
-                )
-        job.model.use_attention(record.environment["attention"])
-    meter.update(record)
-    meter.skipped = meter.steps
-    yield record
-    began = time.perf_counter()
-    for done in federate(
-        job.model,
-        job.clients,
-        shared,
-        config,
-        prior,
-        len(record.rounds) + 1,
-        state,
-        meter.tick,
-        secret,
-    ):
-        record = add_round(record, job, done, time.perf_counter() - began)
-        meter.update(record)
-        meter.notify(done.number)
-        store.save_round(
-            record,
-            job.model,
-            done.shared,
-            {"prior": prior, "secret": secret_tensor(secret)},
-            done.state,
-        )
-        began = time.perf_counter()
-        yield record
-        if record.finished:
+    with store.lock():
+        before = store.previous_record(config, resume)
+        if before is not None and before.finished:
+            yield before
             return
+        reset_peak()
+        job = job or prepare(_as_recorded(config, before), corpus)
+        meter = ProgressMeter("federated", total_steps(job), config.rounds, progress, cancel)
+        charges = Charges(job, out, before)
+        if before is None:
+            key = run_key(config)
+            charges.begin((), tell)
+            shared, prior, record = begin_run(job, key)
+            record, state = charges.mark(record), None
+            record = store.save_round(
+                record, job.model, shared, {"prior": prior, "secret": secret_tensor(key, config)}
+            )
+        else:
+            template = job.start | aggregation_params(job.model, job.config)
+            record, (shared, state, prior, key) = before, store.read_state(before, template)
+            check_sources(record, job)
+            job.model.use_attention(record.environment["attention"])
+            charges.begin(record.rounds, tell)
+            record = charges.mark(record)
+        meter.update(record)
+        meter.skipped = meter.steps
+        yield record
+        began = time.perf_counter()
+        for done in federate(
+            job.model,
+            job.clients,
+            shared,
+            config,
+            prior,
+            len(record.rounds) + 1,
+            state,
+            meter.tick,
+            key,
+        ):
+            record = add_round(record, job, done, time.perf_counter() - began)
+            meter.update(record)
+            meter.notify(done.number)
+            record = store.save_round(
+                record,
+                job.model,
+                done.shared,
+                {"prior": prior, "secret": secret_tensor(key, config)},
+                done.state,
+            )
+            charges.charge(record.rounds, record.finished)
+            began = time.perf_counter()
+            yield record
+            if record.finished:
+                return
 
 
-def resume(folder: str | Path, progress: Listener | None = None) -> Run:
-    """Continue the run in `folder` to its end and return its record."""
-    return run(RunConfig.from_dict(Run.load(folder).config), folder, resume=True, progress=progress)
+def resume(folder: str | Path, progress: Listener | None = None, **given: Any) -> Run:
+    """Continue the run in `folder` to its end and return its record.
 
-
-def secret_tensor(secret: int) -> torch.Tensor | None:
-    """Return the secret of the noise for the state that an unfinished run is resumed from.
-
-    The state is deleted when the run ends; the secret is never in the record.
+    given: settings repeated, as `recorded_config` may ask for.
     """
-    return torch.tensor(secret) if secret else None
+    config = recorded_config(Run.load(folder), given)
+    return run(config, folder, resume=True, progress=progress)
 
 
-def begin_run(job: Job, secret: int = 0) -> tuple[Params, Any, Run]:
+def secret_tensor(key: NoiseKey, config: RunConfig) -> torch.Tensor | None:
+    """Return the key of secret noise for the state that an unfinished run is resumed from.
+
+    The state is deleted when the run ends; the key is never in the record.
+    """
+    return torch.tensor(list(key.key), dtype=torch.uint8) if has_secret_noise(config) else None
+
+
+def begin_run(job: Job, key: NoiseKey | None = None) -> tuple[Params, Any, Run]:
     """Make the head start and the first record.
 
     Returns (shared parameters, label shares or None, record with no rounds).
     """
     began = time.perf_counter()
     job.model.load_params(job.start)
-    shared, prior, exchanged = compute_head_start(job.model, job.clients, job.config, secret)
+    shared, prior, exchanged = compute_head_start(job.model, job.clients, job.config, key)
     shared = aggregation_params(job.model, job.config) | shared
     record = Run(
         "federated",
@@ -171,9 +187,14 @@ def add_round(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
 
 
 def measure_round(record: Run, job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:
-    """Evaluate a round on the test set and the validation data; return (its record, test score)."""
+    """Evaluate a round on the test set and the validation data; return (its record, test score).
+
+    Under a promise, only what may be published.
+    """
     result = evaluate_round(job, done)
-    seen = validation_accuracy(job, done)
+    seen = None if job.budget else validation_accuracy(job, done)
+    if job.budget:
+        result = public_score(result, job.test)
     latest = RoundRecord(
         done.number,
         result.accuracy,
@@ -186,6 +207,7 @@ def measure_round(record: Run, job: Job, done: Round, began: float) -> tuple[Rou
         noise=done.noise,
     )
     if job.budget:
+        latest = public_round(latest, job.budget)
         latest = replace(
             latest, epsilon=job.budget.epsilon(visit_noises((*record.rounds, latest), job.budget))
         )

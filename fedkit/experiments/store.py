@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,22 @@ from safetensors.torch import load_file
 
 from fedkit.core.config import MACHINE_SETTINGS, RunConfig
 from fedkit.core.errors import FedkitError, PayloadError
+from fedkit.core.files import (
+    PRIVATE,
+    file_sha256,
+    leftovers,
+    lock_folder,
+    refuse_links,
+    require_file,
+    write_error,
+)
 from fedkit.core.record import Run
 from fedkit.core.tensors import Params
+from fedkit.experiments.job import Job
 from fedkit.models.adapter_io import save_adapter, write_tensors
 from fedkit.models.classifier import Model
+from fedkit.privacy.mechanisms import has_secret_noise, run_key
+from fedkit.privacy.noise import KEY_BYTES, NoiseKey
 from fedkit.wire.payload import check_tensors
 
 REQUIRED = {  # fields of a record that a run can be resumed from
@@ -32,6 +48,8 @@ ADAPTER_FILES = (
     "home.safetensors",
     "labels.json",
 )
+# names in state/ that are ours, with what a writer left that was killed
+STATE = re.compile(r"round-\d{4,}\.safetensors|\.round-\d{4,}\.safetensors\.\d+-[0-9a-f]{8}\.tmp")
 # prefix in the state of tensors that stay with a client, before its index
 HOME = "exchange/home/"
 
@@ -45,6 +63,16 @@ class Store:
 
     def __init__(self, folder: str | Path | None):
         self.folder = None if folder is None else Path(folder)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing to the folder; make it. Raises FedkitError."""
+        if self.folder is None:
+            yield
+            return
+        check_writable(self.folder)
+        with lock_folder(self.folder):
+            yield
 
     def previous_record(self, config: RunConfig, resume: bool) -> Run | None:
         """Return the record to resume, or None for a new run. Writes nothing.
@@ -67,6 +95,7 @@ class Store:
                 )
             return None
         before = Run.load(self.folder)
+        before.check_files(self.folder)
         if lacking := [
             key
             for block, keys in REQUIRED.items()
@@ -89,16 +118,6 @@ class Store:
             )
         return before
 
-    def create_folder(self) -> None:
-        """Create the folder. Raises FedkitError if that fails."""
-        if self.folder is not None:
-            try:
-                (self.folder / "state").mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise FedkitError(
-                    f"cannot create {self.folder}: {error.strerror}; choose another --out"
-                ) from None
-
     def save_round(
         self,
         record: Run,
@@ -106,64 +125,72 @@ class Store:
         shared: Params,
         extra: dict[str, Any],
         state: Params | None = None,
-    ) -> None:
-        """Write the state of a round, then run.json.
+    ) -> Run:
+        """Write the state of a round, then run.json; return the record with the files' digests.
 
         A finished run keeps its adapter and no state. Raises FedkitError if that fails.
         """
         if self.folder is None:
-            return
+            return record
         try:
-            self._save(record, model, shared, extra, state or {})
-        except OSError as error:
+            return self._save(self.folder, record, model, shared, extra, state or {})
+        except (FedkitError, OSError) as error:
+            said = write_error(self.folder, error) if isinstance(error, OSError) else error
             raise FedkitError(
-                f"cannot write to {self.folder}: {error.strerror or error}; the rounds written"
-                " before are whole: make room and use --resume"
+                f"{said}; the rounds written before are whole: go on with --resume"
             ) from None
 
     def write_record(self, record: Run) -> None:
         """Write a record without state, such as a baseline's. Raises FedkitError if that fails."""
         if self.folder is not None:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                record.save(self.folder)
-            except OSError as error:
-                raise FedkitError(
-                    f"cannot write to {self.folder}: {error.strerror or error}; make room or choose"
-                    " another --out"
-                ) from None
+            record.save(self.folder)
 
     def _save(
-        self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params
-    ) -> None:
+        self,
+        folder: Path,
+        record: Run,
+        model: Model,
+        shared: Params,
+        extra: dict[str, Any],
+        state: Params,
+    ) -> Run:
         tensors = {f"shared/{n}": t for n, t in shared.items()} | {
             f"state/{n}": t for n, t in state.items()
         }
         tensors |= {f"extra/{n}": t for n, t in extra.items() if t is not None}
         path = self._path(len(record.rounds))
-        write_tensors(path, tensors)
+        refuse_links(path.parent, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        written = [write_tensors(path, tensors, mode=PRIVATE)]  # it may hold the key of the noise
         if record.finished:
-            save_adapter(self.folder, model, shared, list(record.data["labels"]))
+            written = save_adapter(folder, model, shared, list(record.data["labels"]))
             if home := {n.removeprefix(HOME): t for n, t in state.items() if n.startswith(HOME)}:
                 # CLIENT/NAME: each client's own part
-                write_tensors(self.folder / "home.safetensors", home)
-        record.save(self.folder)
-        for old in path.parent.glob("round-*.safetensors*"):
-            if record.finished or old != path:
-                old.unlink()
+                written.append(write_tensors(folder / "home.safetensors", home))
+        digests = {p.relative_to(folder).as_posix(): file_sha256(p) for p in written}
+        record = replace(record, files=digests)
+        record.save(folder)
+        old = [p for p in path.parent.iterdir() if STATE.fullmatch(p.name)]
+        for name in ("run.json", *ADAPTER_FILES):
+            old += leftovers(folder / name)
+        for place in old:
+            if record.finished or place != path:
+                place.unlink()
         if record.finished and not any(path.parent.iterdir()):
             path.parent.rmdir()
+        return record
 
     def read_state(
         self, record: Run, template: Params
-    ) -> tuple[Params, Params, torch.Tensor | None, int]:
-        """Return (shared parameters, strategy state, label shares, secret of the noise).
+    ) -> tuple[Params, Params, torch.Tensor | None, NoiseKey]:
+        """Return (shared parameters, strategy state, label shares, key of the noise).
 
         As they were after the last round of the record. Raises FedkitError for a damaged state.
         """
         path = self._path(len(record.rounds))
         try:
-            tensors = load_file(path)
+            tensors = load_file(require_file(path))
         except (OSError, SafetensorError) as error:
             raise FedkitError(
                 f"cannot resume {self.folder}: {path.name} is missing or damaged"
@@ -173,7 +200,7 @@ class Store:
         for name, tensor in tensors.items():
             part, _, rest = name.partition("/")
             parts.setdefault(part, {})[rest] = tensor
-        secret = parts["extra"].pop("secret", torch.tensor(0))
+        config, secret = RunConfig.from_dict(record.config), parts["extra"].pop("secret", None)
         prior = {"prior": torch.zeros(len(record.data["labels"]))}
         try:
             check_tensors(parts["shared"], template)
@@ -183,14 +210,27 @@ class Store:
             )
         except PayloadError as error:
             raise FedkitError(f"cannot resume {self.folder}: {error}") from None
-        if secret.shape or secret.dtype != torch.int64 or secret < 0:
-            raise FedkitError(
-                f"cannot resume {self.folder}: the secret of its noise is damaged; start again"
-            )
-        return parts["shared"], parts["state"], parts["extra"].get("prior"), int(secret)
+        key = run_key(config)
+        if has_secret_noise(config):
+            if secret is None or secret.shape != (KEY_BYTES,) or secret.dtype != torch.uint8:
+                raise FedkitError(
+                    f"cannot resume {self.folder}: the secret of its noise is damaged; start again"
+                )
+            key = NoiseKey(bytes(secret.tolist()))
+        return parts["shared"], parts["state"], parts["extra"].get("prior"), key
 
     def _path(self, number: int) -> Path:
         return self.folder / "state" / f"round-{number:04d}.safetensors"
+
+
+def check_sources(record: Run, job: Job | None) -> None:
+    """Raise FedkitError if data or model of `job` are no longer those of the record."""
+    for what, now in (("data", job.corpus), ("model", job.model.source)) if job else ():
+        if getattr(record, what)["sha256"] != now.sha256:
+            raise FedkitError(
+                f"cannot resume: the {what} has changed since {record.method} was recorded (sha256"
+                " differs); choose another --out"
+            )
 
 
 def check_writable(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,8 @@ from typing import Any
 
 from fedkit.core.config import MACHINE_SETTINGS, RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
-from fedkit.core.files import write_json
+from fedkit.core.files import read_json, refuse_links, write_json
+from fedkit.core.formatting import one_line_error
 from fedkit.core.memory import release_free_memory
 from fedkit.core.progress import Listener, Progress
 from fedkit.core.record import Run
@@ -20,10 +20,10 @@ from fedkit.data.corpus import Corpus
 from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column
 from fedkit.experiments.baselines import BASELINES, baseline
-from fedkit.experiments.job import Job, check_config, prepare
+from fedkit.experiments.job import Job, check_config, check_names, prepare
 from fedkit.experiments.plan import Entry, Plan, describe_change, parse_seeds, parse_vary, read_plan
 from fedkit.experiments.runner import run
-from fedkit.experiments.store import Store, check_writable
+from fedkit.experiments.store import Store
 from fedkit.federated.validation import check_budget, privacy_notes
 
 __all__ = ["Plan", "sweep"]
@@ -62,28 +62,32 @@ def sweep(
     every run was refused; Cancelled when stopped.
     """
     out = Path(out)
-    ledger = Ledger(plan, out)
-    jobs, clock = JobCache(), RemainingTime(ledger.entries, ledger.unfinished(), costs or {})
-    records = []
-    for place, entry in enumerate(ledger.entries, start=1):
-        if cancel is not None and cancel.is_set():
-            raise Cancelled(f"stopped before run {place} of {len(ledger.entries)}")
-        clock.start_run(place, entry)
-        ledger.set_status(entry, "running")
-        try:
-            records.append(
-                _make_run(entry, out / entry.folder, jobs, clock.listener(progress), cancel)
+    with Store(out).lock():
+        ledger = Ledger(plan, out)
+        jobs, clock = JobCache(), RemainingTime(ledger.entries, ledger.unfinished(), costs or {})
+        records = []
+        for place, entry in enumerate(ledger.entries, start=1):
+            if cancel is not None and cancel.is_set():
+                raise Cancelled(f"stopped before run {place} of {len(ledger.entries)}")
+            clock.start_run(place, entry)
+            ledger.set_status(entry, "running")
+            try:
+                refuse_links(out / entry.folder, out)
+                records.append(
+                    _make_run(
+                        entry, out / entry.folder, jobs, clock.listener(progress), cancel, tell
+                    )
+                )
+                ledger.set_status(entry, "finished")
+            except FedkitError as error:
+                ledger.set_status(entry, "refused", str(error))
+                tell(f"refused: {entry}: {error}")
+        if not any(r.method == "federated" for r in records):
+            raise FedkitError(
+                "no run of this plan could be made; the first was refused because:"
+                f" {ledger.reasons()[0]}"
             )
-            ledger.set_status(entry, "finished")
-        except FedkitError as error:
-            ledger.set_status(entry, "refused", str(error))
-            tell(f"refused: {entry}: {error}")
-    if not any(r.method == "federated" for r in records):
-        raise FedkitError(
-            "no run of this plan could be made; the first was refused because:"
-            f" {ledger.reasons()[0]}"
-        )
-    return records
+        return records
 
 
 def read_sweep_plan(out: Path) -> Plan:
@@ -94,20 +98,17 @@ def read_sweep_plan(out: Path) -> Plan:
 def _ledger(out: Path) -> dict[str, Any]:
     path = out / NAME
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if (
-            values["schema"] != SCHEMA
-            or not isinstance(values["plan"], dict)
-            or not isinstance(values["runs"], list)
-        ):
+        values = read_json(path)
+        whole = [values["plan"], *values["runs"]]
+        if values["schema"] != SCHEMA or not all(isinstance(part, dict) for part in whole):
             raise ValueError("it has not the form of a sweep")
         return values
     except FileNotFoundError:
         raise FedkitError(
             f"no sweep in {out}; give the folder that `fedkit sweep --out` wrote"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FedkitError(f"cannot read {path}: {error}".splitlines()[0]) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FedkitError(f"cannot read {path}: {one_line_error(error)}") from None
 
 
 def unfinished_entries(plan: Plan, out: Path) -> list[Entry]:
@@ -131,12 +132,16 @@ def choose_plan(
     seeds, baselines: with commas, 'none' for no baselines; None when not given. Raises FedkitError.
     """
     if resumed is not None:
-        if path or settings.keys() - set(MACHINE_SETTINGS) or vary or seeds or baselines:
+        repeated = {"data", "model"}
+        if path or settings.keys() - {*MACHINE_SETTINGS, *repeated} or vary or seeds or baselines:
             raise FedkitError(
                 "--resume given with a plan or settings; --resume goes on with the plan that --out"
                 " holds"
             )
-        return replace_settings(read_sweep_plan(resumed), settings)
+        resumed_plan = replace_settings(read_sweep_plan(resumed), settings)
+        for entry in unfinished_entries(resumed_plan, resumed):
+            check_names(entry.config, settings)
+        return resumed_plan
     plan = Plan() if path is None else read_plan(path)
     return Plan(
         settings=plan.settings | settings,
@@ -155,13 +160,13 @@ def replace_settings(plan: Plan, settings: dict[str, Any]) -> Plan:
 
 def refused_runs(out: Path) -> list[dict[str, Any]]:
     """Return the runs in out/sweep.json that were refused, each with its reason."""
-    return [run for run in _ledger(out)["runs"] if run["status"] == "refused"]
+    return [run for run in _ledger(out)["runs"] if run.get("status") == "refused"]
 
 
 def count_finished(out: Path) -> tuple[int, int]:
     """Return (finished runs, all runs) of the sweep in `out`, baselines included."""
     runs = _ledger(out)["runs"]
-    return sum(run["status"] == "finished" for run in runs), len(runs)
+    return sum(run.get("status") == "finished" for run in runs), len(runs)
 
 
 class Ledger:
@@ -177,13 +182,6 @@ class Ledger:
             e.folder: ("finished" if _finished(out / e.folder) else "waiting", "")
             for e in self.entries
         }
-        check_writable(out)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FedkitError(
-                f"cannot create {out}: {error.strerror}; choose another --out"
-            ) from None
         self.save()
 
     def set_status(self, entry: Entry, status: str, reason: str = "") -> None:
@@ -310,6 +308,7 @@ def _make_run(
     jobs: JobCache,
     progress: Listener | None,
     cancel: threading.Event | None,
+    tell: Callable[[str], None],
 ) -> Run:
     """Return the record of a run: read if it is finished, else resumed, else made.
 
@@ -325,13 +324,12 @@ def _make_run(
         store.write_record(record)
         return record
     if not there:
-        return run(
-            entry.config, folder, progress=progress, cancel=cancel, job=jobs.job(entry.config)
-        )
+        job = jobs.job(entry.config)
+        return run(entry.config, folder, progress=progress, cancel=cancel, job=job, tell=tell)
     corpus = None if _finished(folder) else jobs.corpus(entry.config)
     if corpus is not None:
         jobs.drop_job()
-    return run(entry.config, folder, resume=True, corpus=corpus, progress=progress, cancel=cancel)
+    return run(entry.config, folder, True, corpus, progress, cancel, tell=tell)
 
 
 def _entries(plan: Plan, out: Path) -> list[Entry]:

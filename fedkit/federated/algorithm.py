@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from fedkit.core.config import RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.formatting import one_line_error
 from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData
@@ -20,6 +22,8 @@ from fedkit.federated.rounds.participant import SimulatedClients
 from fedkit.federated.rounds.synchronous import SynchronousRounds
 from fedkit.federated.strategies import State, UpdateSummary, make_strategy
 from fedkit.models.classifier import Model
+from fedkit.privacy.noise import NoiseKey
+from fedkit.wire.payload import check_tensors
 
 STATE_PARTS = ("strategy", "exchange", "world")  # prefixes of the names in a saved state
 
@@ -50,23 +54,33 @@ def federate(
     first: int = 1,
     state: State | None = None,
     tick: Tick = lambda *_: None,
-    secret: int = 0,
+    key: NoiseKey | None = None,
 ) -> Iterator[Round]:
     """Yield the rounds `first` to `config.rounds` of federated averaging (McMahan et al., 2017).
 
     shared: parameters to start from. prior: label shares over all clients, for the calibrated loss.
-    state: of the round before `first`. secret: added to the seed of the noise that protects.
+    state: of the round before `first`. key: of the noise that protects; None: as
+    `run_key` makes it.
     """
     strategy, weights = make_strategy(config.strategy), make_weights(config.weights)
     robust = make_robust(config.robust)
-    server_state, exchange_state, rounds_state = split_state(state or {})
-    if state is None:
-        server_state = strategy.init(shared, len(clients))
-    sent = shared | strategy.broadcast(server_state)
-    exchange = Exchange(model, clients, sent, config, exchange_state, secret)
     reports = (*strategy.reports, *weights.reports)
     simulated = SimulatedClients(model, clients, config, strategy, reports, prior, tick)
-    rounds = make_rounds(simulated, rounds_state)
+    fresh = strategy.init(shared, len(clients))
+    try:
+        server_state, exchange_state, rounds_state = split_state(state or {})
+        server_state = fresh if state is None else server_state
+        check_tensors({name: server_state[name] for name in fresh}, fresh)
+        sent = shared | strategy.broadcast(server_state)
+        exchange = Exchange(model, clients, sent, config, exchange_state, key)
+        rounds = make_rounds(simulated, rounds_state)
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        if state is None or isinstance(error, FedkitError):
+            raise
+        raise FedkitError(
+            f"the state of the run is damaged ({one_line_error(error)}); start again in another"
+            " --out"
+        ) from None
     for number in range(first, config.rounds + 1):
         exchange.publish(shared | strategy.broadcast(server_state), number)
         records: list[ClientRecord] = []

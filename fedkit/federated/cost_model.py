@@ -46,6 +46,8 @@ def modelled_seconds_per_example(
         return config.pace
     count, texts = SAMPLE
     lengths = [len(t) for c in clients[:count] for t in (c.train.tokens or ())[:texts]]
+    if config.privacy != "none":  # how long the texts are is theirs
+        lengths = [config.max_tokens]
     return seconds_per_example(
         replace(config, engine="auto", dtype="auto"), Texts.of(lengths), len(model.labels)
     )

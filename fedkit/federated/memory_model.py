@@ -179,23 +179,6 @@ def client_footprint(
     )
 
 
-def memory_problem(
-    config: RunConfig, device: str, texts: Texts | None = None, labels: int = 12
-) -> str:
-    """Return why one client cannot train `config` on `device`, or ''.
-
-    device: an entry of DEVICES. texts: the client's own; None: as many as the config says, else
-    200, each of the largest length.
-    """
-    from fedkit.network import parse_device
-
-    most = config.max_tokens
-    texts = texts or Texts(config.examples_per_client or 200, float(most), most)
-    return memory_shortage(
-        client_footprint(config, texts, labels), parse_device(device).memory, f"a site ({device})"
-    )
-
-
 def memory_shortage(needed: Footprint, memory: int | None, who: str = "this device") -> str:
     """Return why the memory does not suffice, with both numbers, or ''.
 

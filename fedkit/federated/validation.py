@@ -17,6 +17,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import ClientData
 from fedkit.federated.aggregation.aggregators import make_aggregator
+from fedkit.federated.aggregation.lora_pairs import LORA_B
 from fedkit.federated.aggregation.robust import make_robust
 from fedkit.federated.aggregation.weighting import make_weights
 from fedkit.federated.local.train import sgd_momentum
@@ -24,6 +25,7 @@ from fedkit.federated.rounds.attacks import make_attack
 from fedkit.federated.rounds.faults import parse_faults
 from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.federated.rounds.sampling import cohort_size
+from fedkit.federated.rounds.secure_sum import may_lose_uploads
 from fedkit.federated.strategies import Strategy, make_strategy
 from fedkit.models.head_starts import make_head_start
 from fedkit.privacy.mechanisms import Privacy, make_privacy
@@ -144,8 +146,8 @@ def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]
     budget, out = privacy_budget(config, len(clients)), []
     if config.secure.startswith("masks"):
         out.append(
-            "secure: masks here are not secure, for teaching: all secrets come from one seed, in"
-            " one process"
+            "secure: masks here are not secure, for teaching: all secrets lie in one process, and"
+            " their keys are agreed on by toy arithmetic"
         )
     if budget is None:
         return out
@@ -166,6 +168,16 @@ def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]
         out.append(
             f"privacy: batch-size {config.batch_size} not used; each of the"
             f" {budget.total_steps} steps of a site {drawn}"
+        )
+    if not budget.amplified and budget.rate < 1:
+        out.append(
+            "privacy: the server knows who takes part, so drawing sites buys no privacy: every"
+            " round counts in full"
+        )
+    if (not budget.amplified or budget.trust_sum) and may_lose_uploads(config):
+        out.append(
+            "privacy: uploads may be lost, so sites add noise that is enough with as few as"
+            f" --secure {config.secure} can do with"
         )
     if budget.unit == "client" and len(clients) < 100:
         out.append(
@@ -410,7 +422,22 @@ def _client_privacy_conflicts(config: RunConfig, privacy: Privacy) -> Conflicts:
         (
             f"{given} with wire {config.wire!r}: updates are clipped before they are compressed,"
             f" and {expands!r} can make them longer again, beyond what the noise was made for; use"
-            " topk, lowrank, sign, zstd, or none"
+            " topk, lowrank, sign, or none"
+        ),
+    )
+    yield (
+        any(stage.role == "code" for stage in wire.stages),
+        (
+            f"{given} with wire {config.wire!r}: how short an update becomes by coding tells of it,"
+            " and bytes are published; leave the coder out"
+        ),
+    )
+    yield (
+        config.share != "all" or bool(rule.local_names([LORA_B])),
+        (
+            f"{given} with share {config.share!r} and aggregate {config.aggregate!r}: what stays at"
+            " a site is trained without noise, and how well its model does is published; use"
+            " --share all and --aggregate mean or ffa"
         ),
     )
     yield (

@@ -23,6 +23,7 @@ from fedkit.experiments.baselines import baseline
 from fedkit.experiments.estimate import Speed, measure_speed
 from fedkit.experiments.job import Job, prepare
 from fedkit.experiments.plan import BASELINES
+from fedkit.experiments.store import Store
 from fedkit.plots.theme import FONT
 from fedkit.quality.report import Quality
 from fedkit.results import measures
@@ -139,6 +140,8 @@ def tuning_options(config: RunConfig, corpus: Corpus, seconds: float) -> list[Tu
 def _seconds_per_reading(job: Job, texts: int = 48) -> float:
     """Return seconds per text that the model encodes for the first time."""
     some = job.pooled().validation
+    # backwards, no text is one that is known or would be read with its neighbours
+    some = some.with_tokens([tokens[::-1] for tokens in some.tokens or ()])
     half = max(1, min(texts, len(some) // 2))
     job.model.features(some.take(np.arange(half)))  # warms up
     began = time.perf_counter()
@@ -168,8 +171,7 @@ def save_baselines(job: Job, out: Path, progress: Listener | None = None) -> dic
     runs = {}
     for name in BASELINES:
         runs[name] = baseline(name, job, progress)
-        (out / name).mkdir(parents=True, exist_ok=True)
-        runs[name].save(out / name)
+        Store(out / name).write_record(runs[name])
     return runs
 
 

@@ -7,7 +7,6 @@ value is escaped by jinja.
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from markupsafe import Markup
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text
+from fedkit.core.files import read_packaged_text, write_file
 from fedkit.core.formatting import printable_line
 from fedkit.lessons.security import (
     LISTED,
@@ -140,16 +139,7 @@ def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
     """
     path = Path(path)
     path = path / "what_leaks.html" if path.is_dir() else path
-    text, temporary = render_page(found, language), path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FedkitError(
-            f"cannot write {path}: {error.strerror or error}; choose another place"
-        ) from None
-    return path
+    return write_file(path, render_page(found, language))
 
 
 def render_page(found: Findings, language: str = "en") -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -14,6 +13,8 @@ from torch import Tensor
 
 from fedkit.core.config import parse_spec
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_json, require_file, write_file, write_json
+from fedkit.core.record import Run
 from fedkit.core.tensors import CENTRE_NAME, Params
 from fedkit.models.classifier import Model
 from fedkit.models.merging import MERGED
@@ -23,8 +24,8 @@ TUNE_KEY = "tune"  # metadata of head.safetensors: the tuning method
 PEFT_SETTINGS = ("peft_type", "lora_alpha", "use_rslora", "use_dora")
 
 
-def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[str]) -> None:
-    """Write the tuned parameters into `folder`, readable without fedkit.
+def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[str]) -> list[Path]:
+    """Write the tuned parameters into `folder`, readable without fedkit; return the files.
 
     PEFT methods: adapter_config.json and adapter_model.safetensors, as
     `PeftModel.from_pretrained(encoder, folder)` reads them. For virtual tokens PEFT stores the
@@ -36,7 +37,6 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     matrices is written as LoRA of the rank it needs.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     head = {n.removeprefix("head."): t for n, t in params.items() if n.startswith("head.")}
     body = {
         n: t.contiguous()
@@ -44,26 +44,24 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
         if not n.startswith("head.") and not n.endswith(MERGED) and n != CENTRE_NAME
     }
     body, rank = fold_merged(model, params, body)
-    write_tensors(folder / "head.safetensors", head, {TUNE_KEY: _method(model)})
-    (folder / "labels.json").write_text(
-        json.dumps(labels, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-    )
+    written = [
+        write_tensors(folder / "head.safetensors", head, {TUNE_KEY: _method(model)}),
+        write_json(folder / "labels.json", labels),
+    ]
     if (config := _peft_config(model)) is not None:
         config = copy.copy(config)  # the model keeps its own
         config.base_model_name_or_path, config.inference_mode = model.source.name, True
         if rank:
             config.r = config.lora_alpha = rank
-        for name, value in vars(config).items():
-            if isinstance(value, set):  # sets have no fixed order
-                setattr(config, name, sorted(value))
-        config.save_pretrained(str(folder))
+        values = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
+        text = json.dumps(values, indent=2, sort_keys=True)
+        written.append(write_file(folder / "adapter_config.json", text))
         if config.is_prompt_learning:
-            write_tensors(
-                folder / "adapter_model.safetensors",
-                {"prompt_embeddings": _virtual_tokens(model, body)},
-            )
+            tokens = {"prompt_embeddings": _virtual_tokens(model, body)}
+            written.append(write_tensors(folder / "adapter_model.safetensors", tokens))
     if body:
-        write_tensors(folder / _body_file(model), body)
+        written.append(write_tensors(folder / _body_file(model), body))
+    return written
 
 
 def load_adapter(folder: str | Path, model: Model) -> Params:
@@ -71,11 +69,13 @@ def load_adapter(folder: str | Path, model: Model) -> Params:
     from fedkit.wire.payload import check_tensors
 
     folder = Path(folder)
+    if (folder / "run.json").exists():
+        Run.load(folder).check_files(folder)
     try:
         _check_method(folder, model)
         params = {f"head.{n}": t for n, t in load_file(folder / "head.safetensors").items()}
-        if (folder / (body := _body_file(model))).is_file():
-            params |= load_file(folder / body)
+        if require_file(body := folder / _body_file(model)).exists():
+            params |= load_file(body)
         check_tensors(params, model.params())
     except (OSError, SafetensorError, ValueError) as error:
         raise FedkitError(
@@ -109,17 +109,17 @@ def fold_merged(model: Model, params: Params, body: Params) -> tuple[Params, int
 
 def _check_method(folder: Path, model: Model) -> None:
     """Raise ValueError if the folder was saved for other labels or another tuning method."""
-    with safe_open(folder / "head.safetensors", "pt") as file:
+    with safe_open(require_file(folder / "head.safetensors"), "pt") as file:
         # files from before 0.2 have no such metadata
         kept = (file.metadata() or {}).get(TUNE_KEY, _method(model))
     if kept != _method(model):
         raise ValueError(
             f"it was trained with tune {kept!r}, and this model has {_method(model)!r}"
         )
-    if json.loads((folder / "labels.json").read_text(encoding="utf-8")) != list(model.labels):
+    if read_json(folder / "labels.json") != list(model.labels):
         raise ValueError("it was trained for other labels")
     if (config := _peft_config(model)) is not None:
-        settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        settings = read_json(folder / "adapter_config.json")
         if not isinstance(settings, dict):
             raise ValueError("adapter_config.json is no object")
         for name in PEFT_SETTINGS:
@@ -155,12 +155,10 @@ def _virtual_tokens(model: Model, body: Params) -> Tensor:
         return torch.func.functional_call(maker, own, (torch.arange(tokens),))
 
 
-def write_tensors(path: Path, tensors: Params, notes: dict[str, str] | None = None) -> None:
-    """Write safetensors atomically: a temporary file, then a rename.
-
-    `save_file` would leave temporary files behind if the process is killed.
-    """
-    temporary = path.with_name(path.name + ".tmp")
+def write_tensors(
+    path: Path, tensors: Params, notes: dict[str, str] | None = None, mode: int = 0o666
+) -> Path:
+    """Write safetensors with `write_file`; return `path`."""
     kept, places = {}, set()
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
@@ -168,7 +166,4 @@ def write_tensors(path: Path, tensors: Params, notes: dict[str, str] | None = No
         kept[name] = tensor.clone() if tensor.data_ptr() in places else tensor
         places.add(tensor.data_ptr())
     # a single entry of metadata: several have no fixed order
-    temporary.write_bytes(save(kept, metadata=notes or {"format": "pt"}))
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())  # before the rename
-    os.replace(temporary, path)
+    return write_file(path, save(kept, metadata=notes or {"format": "pt"}), mode)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import platform
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_json, write_json
 
 ATTENTION_KINDS = ("eager", "sdpa")
 DTYPE_CHOICES = ("auto", "float32", "bfloat16")
@@ -71,8 +72,8 @@ def _cached_seconds(encoder: Any) -> dict[str, float]:
 
 def _read_cache() -> dict[str, Any]:
     try:
-        known = json.loads(cache_file().read_text())
-    except (OSError, ValueError, RecursionError):
+        known = read_json(cache_file())
+    except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
 
@@ -83,14 +84,8 @@ def _usable(entry: Any) -> bool:
 
 
 def _write_cache(known: dict[str, Any]) -> None:
-    path = cache_file()
-    temporary = path.with_name(f"probe.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(known, indent=1))
-        os.replace(temporary, path)
-    except OSError:
-        pass  # a read-only home: measure again next time
+    with suppress(FedkitError):  # a read-only home: measure again next time
+        write_json(cache_file(), known)
 
 
 def measure_seconds(

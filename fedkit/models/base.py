@@ -10,7 +10,6 @@ Only safetensors are read, and code that comes with a model is never run.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import itertools
 import os
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import file_sha256
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def find_model(name: str) -> ModelSource:
     """Locate the base model `name`. Raises FedkitError that says which files to copy where."""
     if name in MODELS:
         return _from_package(name, MODELS[name])
-    for folder in (Path(name), _models_folder() / name):
+    for folder in _folders(name):
         if folder.is_dir():
             return _from_folder(name, folder)
     if "/" in name and not name.startswith((".", "/", "~")) and name.count("/") == 1:
@@ -56,6 +56,20 @@ def find_model(name: str) -> ModelSource:
         f"no model {name!r}: known names are {', '.join(MODELS)}; or give a folder with"
         " config.json, tokenizer.json and model.safetensors, or a hub id such as owner/name"
     )
+
+
+def is_local_model(name: str) -> bool:
+    """Return whether `find_model` finds `name` in a folder, and not on a share of the network."""
+    return not name.startswith(("//", "\\\\")) and any(p.is_dir() for p in _folders(name))
+
+
+def local_model_sha256(name: str) -> str | None:
+    """Return the sha256 of the weights of a model in a folder here, None for other models."""
+    return find_model(name).sha256 if name not in MODELS and is_local_model(name) else None
+
+
+def _folders(name: str) -> tuple[Path, Path]:
+    return Path(name), _models_folder() / name
 
 
 def _from_package(name: str, known: PackagedModel) -> ModelSource:
@@ -130,17 +144,6 @@ def script_note(name: str, texts: Iterable[str]) -> str | None:
 def _mostly_other(text: str, script: str) -> bool:
     letters = [c for c in text[:200] if c.isalpha()]
     return sum(not unicodedata.name(c, "").startswith(script) for c in letters) > len(letters) / 2
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hex sha256 of a file. Raises FedkitError if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FedkitError(
-            f"cannot read {path}: {error.strerror}; reinstall or copy the model again"
-        ) from None
 
 
 MODELS: dict[str, PackagedModel] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fedkit.models.fast.encoder import FastEncoder
 
 TOKENS_PER_BATCH = 8_192  # of inference
+GROUP_TEXTS = 64  # planned to be computed together: more gains nothing, and not all may be needed
 
 
 class TextClassifier(nn.Module):
@@ -144,6 +145,18 @@ class Model:
                 "input_ids"
             ]
         )
+
+    def plan_features(self, parts: Iterable[Examples]) -> None:
+        """Plan which texts are encoded together, so that their vectors do not depend on the past.
+
+        See `FeatureCache.plan`. No group has texts of two parts.
+        """
+        if self.fast_encoder is not None and self.fast_encoder.lowest_trained:
+            self.fast_encoder.cache.plan(
+                tokens[i : i + GROUP_TEXTS]
+                for tokens in map(_token_ids, parts)
+                for i in range(0, len(tokens), GROUP_TEXTS)
+            )
 
     def batch(self, examples: Examples, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return (input_ids, attention_mask) of rows, int64, each (len(rows), longest text)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ from fedkit.data.corpus import ClientData, Examples
 class Score:
     """Quality on the test set.
 
-    own: accuracy of each client, by its id, on test examples like its own. correct: bool (n,), one
-    entry per test example, for paired comparisons.
+    own: accuracy of each client, by its id, on test examples like its own; may be empty. correct:
+    bool (n,), one entry per test example, for paired comparisons.
     """
 
     accuracy: float
@@ -26,12 +27,12 @@ class Score:
 
     @property
     def worst_client_accuracy(self) -> float:
-        return min(self.own.values())
+        return min(self.own.values(), default=math.nan)
 
     @property
     def own_mix_accuracy(self) -> float:
         """The mean over clients of the accuracy on test examples like their own."""
-        return float(np.mean(list(self.own.values())))
+        return float(np.mean(list(self.own.values()))) if self.own else math.nan
 
 
 def score_logits(logits: np.ndarray, test: Examples, clients: Sequence[ClientData]) -> Score:

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import percent
+from fedkit.core.formatting import percent, quote
 
 SPEED_UNITS = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9}
 MSS = 1460  # bytes of payload in a TCP segment over Ethernet: 1500 less two headers of 20
@@ -188,7 +188,7 @@ def parse_server_link(spec: str | None) -> tuple[float, float] | None:
         return _parse_speeds(match)
     except ValueError:
         raise FedkitError(
-            f"server-link {spec!r} is not understood; write a speed such as 100mbps, or"
+            f"server-link {quote(spec)} is not understood; write a speed such as 100mbps, or"
             " TO-SITES:FROM-SITES such as 1gbps:100mbps"
         ) from None
 

@@ -195,7 +195,7 @@ def _curve(
     A thin line joins the end of the curve to the label.
     """
     colour, text = method_style(run.method).colour, figure_text(name)
-    values = [100 * measures.as_number(r.accuracy, "accuracy") for r in shown]
+    values = [100 * measures.as_number(r.accuracy) for r in shown]
     bounds = [measures.share_interval(v / 100, measures.test_size(run)) for v in values]
     edge = [100 * low for low, _ in bounds] + [100 * high for _, high in bounds][::-1]
     fig.add_scatter(
@@ -221,7 +221,7 @@ def _curve(
             text,
             r.round,
             formatting.percent_range(*b),
-            formatting.percent(measures.as_number(r.worst_client_accuracy, "worst client")),
+            formatting.percent(measures.as_number(r.worst_client_accuracy)),
         )
         for r, b in zip(shown, bounds)
     ]
@@ -279,14 +279,12 @@ def _rank_finding(runs: list[Run]) -> str:
             f" {formatting.percent(measures.accuracy(best))}."
         )
     place = 1 + sum(measures.accuracy(run) > measures.accuracy(main[0]) for run in runs)
-    worst = formatting.percent(measures.lowest_client_accuracy(main[0]))
+    lowest = measures.lowest_client_accuracy(main[0])
+    worst = "" if math.isnan(lowest) else f", and its worst client has {formatting.percent(lowest)}"
     name = measures.display_names(main)[0]
     if len(runs) == 1:
-        return (
-            f"{name} is right on {formatting.percent(measures.accuracy(best))}, and on {worst} at"
-            " its worst client."
-        )
-    return f"{name} is number {place} of {len(runs)} by accuracy, and its worst client has {worst}."
+        return f"{name} is right on {formatting.percent(measures.accuracy(best))}{worst}."
+    return f"{name} is number {place} of {len(runs)} by accuracy{worst}."
 
 
 def _first_name(runs: list[Run]) -> str:

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from pandas import DataFrame
 
 from fedkit.core import formatting
+from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import Run
 from fedkit.plots.theme import COUNTS, INK, SIZE, layout
@@ -21,7 +22,13 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
 
     frame: from `count_client_labels` (a row per client, a column per label), or a record.
     """
-    frame = measures.client_labels(frame) if isinstance(frame, Run) else frame
+    if isinstance(frame, Run):
+        if not measures.tells_labels(frame):
+            raise FedkitError(
+                "the record tells no labels of clients, as its privacy promise covers them; draw"
+                " the data that you hold instead: who_has_what(count_client_labels(...))"
+            )
+        frame = measures.client_labels(frame)
     (n, m), numbered = frame.shape, len(frame) <= NUMBERED and frame.shape[1] <= FEW
     most = int(frame.to_numpy().max(initial=0))
     hover = [

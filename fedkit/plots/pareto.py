@@ -475,10 +475,7 @@ def _errors(runs: list) -> dict[str, list[float]]:
     """Return {aggregation: mean error by round, NaN where no run has it}."""
     found: dict[str, list[list[float]]] = {}
     for run in measures.federated_runs(runs):
-        values = [
-            measures.as_number(getattr(r, "aggregation_error", None), "aggregation_error")
-            for r in run.rounds
-        ]
+        values = [measures.as_number(getattr(r, "aggregation_error", None)) for r in run.rounds]
         if any(v == v for v in values):
             found.setdefault(str(run.config.get("aggregate", "mean")), []).append(values)
     return {name: [_mean(column) for column in _columns(rows)] for name, rows in found.items()}

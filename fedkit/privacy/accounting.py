@@ -30,16 +30,17 @@ UNIT_WORDS = {
 }
 NOT_COVERED = (
     (
-        "not covered: settings chosen by results on the same data (clip, rates, rounds, the better"
-        " of several runs) and any choice made on validation data drawn from it"
+        "not covered: settings chosen by results without privacy on the same data (clip, rates,"
+        " rounds), or on validation data drawn from it; other private runs on it, such as those of"
+        " which this is the best, add up in the data's account: fedkit account"
     ),
     (
         "not covered: what was public or published anyway: the base model, label names, sizes of"
         " sites, column names"
     ),
     (
-        "not covered: rounding in floating point (an attacker who sees every bit of a noisy"
-        " number), and whoever can draw the noise again: it follows the run's seed, so that"
+        "not covered: what floating point does to a sum before it is rounded to the grid of the"
+        " noise, and whoever can draw the noise again: it follows the run's seed, so that"
         " experiments can be repeated, unless noise_from=system"
     ),
 )
@@ -290,8 +291,8 @@ def describe_sampling(blocks: Sequence[Releases]) -> str:
     )
     return (
         f"Poisson: each unit takes part in a step with chance {named}, drawn anew and apart from"
-        " all others, and who was drawn stays secret; shuffled batches, or a fixed group, would"
-        " not earn this number"
+        " all others, for those who do not know who was drawn; shuffled batches, or a fixed"
+        " group, would not earn this number"
     )
 
 

@@ -1,8 +1,8 @@
-"""Discrete Gaussian noise for sums under masks (Canonne, Kamath & Steinke, 2020).
+"""Discrete Gaussian noise, which every private release adds (Canonne, Kamath & Steinke, 2020).
 
 The discrete Gaussian has probability proportional to exp(-x^2 / (2 std^2)) at every whole number x.
-Rounded noise from the real line would be another distribution, and its bits can give the hidden
-value away (Mironov, 2012).
+Noise in floating point would be another distribution, and its bits can give the hidden value away
+(Mironov, 2012): so values are rounded to a fine grid, and noise is added in whole steps of it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,44 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from fedkit.core.errors import FedkitError
+from fedkit.privacy.noise import CipherStream
 
 MAX_STD = 2.0**40  # of a std: the arithmetic stays within 64 bits
+GRID = 2.0**-20  # of the sensitivity: what rounding adds to it
+BLOCK = 2**14  # proposals at a time, at most: they stay in the processor's cache
 
 
-def discrete_gaussian(std: float, size: int, rng: np.random.Generator) -> np.ndarray:
+def add_discrete_noise(
+    values: Tensor, std: float, sensitivity: float, stream: CipherStream
+) -> Tensor:
+    """Return values plus noise of standard deviation `std`, both in whole steps of a grid.
+
+    sensitivity: the most that one unit moves `values` (L2). Rounding to the nearest step takes two
+    values apart by at most a step more, so it raises the sensitivity by sqrt(size) steps: the grid
+    keeps that near a share of 2^-20, and the std grows by it. The steps then go back to floats,
+    whose bits tell nothing more. Not covered: what float arithmetic did to `values` before.
+    """
+    size = max(values.numel(), 1)
+    step = min(std, sensitivity) * GRID / math.sqrt(size)
+    step = max(step, sensitivity * GRID**2, 2 * std / MAX_STD)  # the steps of values fit 64 bits
+    grown = std / step * (1 + step * math.sqrt(size) / sensitivity)
+    whole = np.rint(values.detach().cpu().double().numpy() / step)
+    whole = np.nan_to_num(whole).clip(-(2.0**62), 2.0**62).astype(np.int64)
+    whole = whole + discrete_gaussian(grown, values.numel(), stream).reshape(whole.shape)
+    return torch.as_tensor(whole * step).to(values)
+
+
+def discrete_gaussian(std: float, size: int, rng: CipherStream) -> np.ndarray:
     """Return discrete Gaussian numbers of mean 0 and parameter `std`, int64, shape (size,).
 
     Rejection from the discrete Laplace distribution, algorithm 3 of the paper. float64 rounds its
-    probabilities by about 2^-53, so each value has the paper's distribution up to that, far below
-    any delta. The variance is at most std^2, and almost equal to it from std = 1 on. rng follows a
-    seed, which is for teaching. Raises FedkitError for a std outside 0 to MAX_STD.
+    probabilities by about 2^-53, so each value has the paper's distribution up to that. The
+    variance is at most std^2, and almost equal to it from std = 1 on. Raises FedkitError for a std
+    outside 0 to MAX_STD.
     """
     if not 0 <= std <= MAX_STD:
         raise FedkitError(
@@ -32,7 +57,7 @@ def discrete_gaussian(std: float, size: int, rng: np.random.Generator) -> np.nda
         return np.zeros(size, np.int64)
     kept, count, width = [], 0, math.floor(std) + 1
     while count < size:
-        drawn = discrete_laplace(width, 2 * (size - count) + 16, rng)
+        drawn = discrete_laplace(width, min(3 * (size - count) // 2 + 16, BLOCK), rng)
         distance = (np.abs(drawn) - std**2 / width) / std
         good = drawn[rng.random(len(drawn)) < np.exp(-(distance**2) / 2)]
         kept.append(good)
@@ -40,7 +65,7 @@ def discrete_gaussian(std: float, size: int, rng: np.random.Generator) -> np.nda
     return np.concatenate([np.zeros(0, np.int64), *kept])[:size]
 
 
-def discrete_laplace(scale: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def discrete_laplace(scale: int, size: int, rng: CipherStream) -> np.ndarray:
     """Return numbers x with probability proportional to exp(-|x| / scale), int64, shape (size,).
 
     Algorithm 2 of the paper: |x| = low + scale * high, where low < scale is kept with probability
@@ -48,7 +73,7 @@ def discrete_laplace(scale: int, size: int, rng: np.random.Generator) -> np.ndar
     """
     kept, count = [], 0
     while count < size:
-        tries = 2 * (size - count) + 16
+        tries = 5 * (size - count) // 3 + 16
         low = rng.integers(0, scale, tries)
         low = low[rng.random(tries) < np.exp(-low / scale)]
         high = rng.geometric(-math.expm1(-1), len(low)) - 1
@@ -72,15 +97,18 @@ def noise_share(total_std: float, parties: int, missing: int = 0) -> float:
     return total_std / math.sqrt(parties - missing)
 
 
-def effective_noise(noise: float, parties: int, missing: int) -> float:
-    """Return the noise multiplier left of `noise` if `missing` of `parties` shares did not arrive.
+def planned_share(
+    multiplier: float, sensitivity: float, dim: int, fewest: int, parties: int
+) -> float:
+    """Return each party's std, so that `discrete_sum_noise` of `fewest` to `parties` shares is
+    `multiplier` or more.
 
-    Variances add up, so the std falls by sqrt((K - k) / K). Drop-outs do not weaken masks, but they
-    weaken this noise. Raises FedkitError if more shares are missing than there are.
+    Units are whole numbers: the sensitivity and the std count steps of the grid.
     """
-    if not 0 <= missing <= parties:
-        raise FedkitError(f"{missing} of {parties} shares of noise are missing; that cannot be")
-    return noise * math.sqrt((parties - missing) / parties) if parties else 0.0
+    share = max(multiplier * sensitivity / math.sqrt(fewest), 0.5)
+    while (gap := discrete_sum_gap(share, parties) * dim / 2 * multiplier**2) > 0.1:
+        share *= 1.05
+    return share / math.sqrt(1 - gap) * (1 + 1e-12)
 
 
 def rounded_sensitivity(clip: float, size: int, fraction: int) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,6 +19,7 @@ from fedkit.core.config import parse_spec
 from fedkit.core.errors import FedkitError
 from fedkit.core.spec import build_entry
 from fedkit.privacy.accounting import Releases, epsilon, noise_for_epsilon
+from fedkit.privacy.noise import NoiseKey
 
 if TYPE_CHECKING:
     from fedkit.core.config import RunConfig
@@ -31,6 +31,7 @@ MAX_STEP = 1000.0  # of a learning rate times a mean gradient that is clipped to
 # noise on the count of clients within an adaptive clip: cohort / 20 (Andrew et al., 2021)
 COUNT_NOISE_SHARE = 20
 FEW_CLIENTS = 100  # below it a promise to whole clients means little
+MIN_MULTIPLIER = 1e-9  # of a noise that is given; below it epsilon leaves the range of float64
 
 
 class Privacy:
@@ -158,10 +159,11 @@ class Budget:
     """A mechanism with the numbers of one run: all that accounting needs.
 
     noise: noise multiplier z of a step (example) or a round (client). rate: of the Poisson
-    sampling. steps: of a visit. start: noise multiplier of the head start, 0 if nothing is sent.
-    eps: the wish or the limit; 0: none was given. turns: rounds between two turns of a client
-    (ftrl), else 0. clients: in the run. count_noise: std of the noise on the count that adaptive
-    clipping uses, else 0. total_steps: gradient steps of a client in the whole run.
+    sampling. amplified: whether the draw is hidden from those the promise protects from, else every
+    round counts in full. steps: of a visit. start: noise multiplier of the head start, 0 if nothing
+    is sent. eps: the wish or the limit; 0: none was given. turns: rounds between two turns of a
+    client (ftrl), else 0. clients: in the run. count_noise: std of the noise on the count that
+    adaptive clipping uses, else 0. total_steps: gradient steps of a client in the whole run.
     averaged_clients: clients whose models are averaged in a round.
     """
 
@@ -176,6 +178,7 @@ class Budget:
     count_noise: float = 0.0
     total_steps: int = 1
     averaged_clients: float = 1.0
+    amplified: bool = True
 
     @property
     def scale(self) -> float:
@@ -227,10 +230,11 @@ class Budget:
         if self.turns:
             turns = math.ceil(len(visits) / self.turns)
             return [*out, Releases(min(visits) / math.sqrt(turns))] if visits else out
+        rate = self.rate if self.amplified else 1.0
+        if rate < 1 and visits:  # one block, as the grid of many is coarse: all at the least noise
+            visits = [min(visits)] * len(visits)
         for noise in dict.fromkeys(visits):
-            out.append(
-                Releases(noise, self.rate, self.steps * sum(1 for v in visits if v == noise))
-            )
+            out.append(Releases(noise, rate, self.steps * sum(1 for v in visits if v == noise)))
         return out
 
     def planned(self, visits: int) -> list[Releases]:
@@ -245,18 +249,29 @@ class Budget:
         """Return the spent epsilon if the attacker knew which samples were drawn."""
         return epsilon([replace(b, rate=1.0) for b in self.blocks(visits)], self.delta)
 
+    def is_kept(self, visits: Sequence[float]) -> bool:
+        """Return whether the visits so far are within eps; True if none was given."""
+        return not self.eps or self.epsilon(visits) <= self.eps * (1 + 1e-9)
+
     def allows(self, visits: Sequence[float]) -> bool:
         """Return whether one more visit stays within eps; True if none was given."""
-        return not self.eps or self.epsilon([*visits, self.noise]) <= self.eps * (1 + 1e-9)
+        return self.is_kept([*visits, self.noise])
 
 
 @lru_cache(maxsize=64)
 def budget_of(
-    privacy: Privacy, rounds: int, epochs: int, clients: int, per_round: float | None, starts: bool
+    privacy: Privacy,
+    rounds: int,
+    epochs: int,
+    clients: int,
+    per_round: float | None,
+    starts: bool,
+    sealed: bool = False,
 ) -> Budget:
     """Return the budget of a run. per_round: clients of a round, or below 1 their share.
 
-    starts: whether a private head start is sent. Raises FedkitError if not one round is allowed.
+    starts: whether a private head start is sent. sealed: whether the promise protects from the
+    server, which sees sums and who takes part. Raises FedkitError if not one round is allowed.
     """
     rate, steps, turns = 1.0, 1, 0
     share = 1.0 if per_round is None else per_round if per_round < 1 else per_round / clients
@@ -280,6 +295,7 @@ def budget_of(
         turns,
         total_steps=rounds * steps,
         averaged_clients=max(1.0, share * clients),
+        amplified=not sealed or privacy.unit == "example",
     )
     if privacy.noise:
         noise = privacy.noise
@@ -312,20 +328,25 @@ def _noise_of_one_release(target: float, delta: float) -> float:
     return noise_for_epsilon(target, delta, lambda z: [Releases(z)])
 
 
-def fresh_secret(config: RunConfig) -> int:
-    """Return what is added to the seed of all private randomness: 0, or an unrecorded number."""
-    drawn = getattr(make_privacy(config.privacy), "noise_from", "seed") == "system"
-    return secrets.randbits(62) if drawn else 0
+def has_secret_noise(config: RunConfig) -> bool:
+    """Return whether the run's noise comes from the operating system, and not from its seed."""
+    return getattr(make_privacy(config.privacy), "noise_from", "seed") == "system"
+
+
+def run_key(config: RunConfig) -> NoiseKey:
+    """Return the key of all private randomness of a new run: fresh, or that of its seed."""
+    return NoiseKey.fresh() if has_secret_noise(config) else NoiseKey.from_seed(config.seed)
 
 
 def visit_noises(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:
     """Return the noise multipliers of the releases so far, for the client that released the most.
 
     Read from the record alone, so that a resumed run neither forgets nor counts twice. An upload
-    that was lost or refused counts: somebody may have seen it.
+    that was lost or refused counts: somebody may have seen it. So does a round that released
+    nothing, at the planned noise: whether it did depends on who was there.
     """
     if budget.unit == "client" or budget.trust_sum:
-        return [r.noise for r in rounds if r.noise is not None]
+        return [budget.noise if r.noise is None else r.noise for r in rounds if r.round]
     visits: dict[str, int] = {}
     for r in rounds:
         for c in r.clients:
@@ -349,6 +370,11 @@ def make_privacy(spec: str) -> Privacy:
     if "eps" in options and privacy.eps == 0:
         problem = (
             "eps=0: no noise is enough for that; write a number above 0, such as eps=8, 3 or 1"
+        )
+    if "noise" in options and privacy.noise < MIN_MULTIPLIER:
+        problem = (
+            f"noise={privacy.noise:g}: so little promises nothing; write {MIN_MULTIPLIER:g} or"
+            " more, leave it out, or use --privacy none"
         )
     for name, (least, most) in PARAMETER_RANGES.items():
         value = getattr(privacy, name, least)

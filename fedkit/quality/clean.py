@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count_noun, one_line_error, quoted_list
+from fedkit.core.files import write_file
+from fedkit.core.formatting import count_noun, quoted_list
 from fedkit.data.cleaning import as_text, clean_label, clean_text
 from fedkit.data.preview import safe_name
 from fedkit.data.read_rows import RawTable
@@ -115,7 +116,7 @@ def _without_markup(text: str) -> str:
     """Return `text` with tags replaced by a blank and entities by letters."""
     if not MARKUP.search(text):
         return text
-    bare = re.sub(r"(?is)<(script|style)\b.{0,20000}?</\1\s*>", " ", text)
+    bare = re.sub(r"(?is)<(script|style)\b[^<]*(?:<(?!/?\1\b)[^<]*)*</\1\s*>", " ", text)
     bare = MARKUP.sub(lambda m: " " if m[0].startswith("<") else html.unescape(m[0]), bare)
     return re.sub(r"[ \xa0]{2,}", " ", bare).strip()
 
@@ -287,15 +288,5 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
     safe = pd.DataFrame(
         {guard_cell(name): frame[name].map(guard_cell) for name in frame.columns}, dtype=object
     )
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        with open(part, "x", encoding="utf-8-sig", errors="replace", newline="") as file:
-            safe.to_csv(file, index=False, lineterminator="\r\n")
-        os.replace(part, path)
-    except OSError as error:
-        raise FedkitError(
-            f"cannot write '{path}': {error.strerror or one_line_error(error)};"
-            " name another folder with --out"
-        ) from None
+    text = safe.to_csv(None, index=False, lineterminator="\r\n")
+    write_file(path, text.encode("utf-8-sig", "replace"))

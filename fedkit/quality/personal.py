@@ -39,10 +39,12 @@ def find_personal_data(text: str) -> list[Span]:
     if not _SIGN.search(folded):
         return []
     found: list[Span] = []
+    taken = bytearray(len(folded))  # 1 for each character of a find
     for kind, sign, search in FINDERS:
         if sign.search(folded):
             for start, end in search(folded):
-                if not any(s.start < end and start < s.end for s in found):
+                if not any(taken[start:end]):
+                    taken[start:end] = b"\1" * (end - start)
                     found.append(Span(kind, start, end))
     return sorted(found, key=lambda span: span.start)
 
@@ -55,8 +57,12 @@ def mask_personal_data(text: str, language: str | None = None) -> str:
     for _ in range(10):  # a find may show only after its neighbour is masked
         if not (spans := find_personal_data(text)):
             break
-        for span in reversed(spans):
-            text = f"{text[: span.start]}[{MASKS[span.kind][language == 'ja']}]{text[span.end :]}"
+        ends = [0, *(span.end for span in spans)]
+        parts = (
+            f"{text[end : span.start]}[{MASKS[span.kind][language == 'ja']}]"
+            for end, span in zip(ends, spans)
+        )
+        text = "".join(parts) + text[ends[-1] :]
     return text
 
 
@@ -335,7 +341,7 @@ _SPOKEN = re.compile(
         r"|\b[Tt]his is (N_(?: N_)?)(?=,? (?:from|in|at|speaking|calling|here)\b)"
         r"|(?:[Rr]egards|[Tt]hanks|[Cc]heers|[Ss]incerely|[Bb]est(?: wishes)?|[Tt]hank you)"
         r"[,.!]?\s+(N_(?: N_)?)\.?\s*$"
-        r"|(?:^|[,;.|\n]\s*"
+        r"|(?:^|[,;.|\n][^\S\n]*"  # with \s*, many line ends would cost their square
         r"|\b(?:[Ff]ull|[Ff]irst|[Ll]ast|[Cc]ustomer|[Ee]mployee|[Cc]ontact|[Cc]aller) )"
         r"[Nn]ame ?[:=] ?(N_(?: N_){0,2})"
         r"|\b(?:[Cc]ontact(?: person)?|[Rr]eported by|[Rr]equested by|[Ss]ubmitted by"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fedkit.core.commands import quote_command
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import write_json
+from fedkit.core.files import write_file, write_json
 from fedkit.core.formatting import count_noun, quote
 from fedkit.data.columns import Columns
 from fedkit.data.read_rows import RawTable
@@ -52,21 +52,12 @@ def write_checked(table: RawTable, quality: Quality, out: Path, mask: bool = Fal
         raise FedkitError(
             f"{quote(table.source)} would be written over by the report; choose another --out"
         )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        clean = write_clean(cleaned, table, out)
-        to_review = clean.with_name(clean.name.replace(".clean.csv", ".review.csv"))
-        review = [to_review] if to_review.exists() else []
-        write_json(values, to_dict(quality) | {"mended": changes, "clean": clean.name})
-        page.write_text(
-            render_check(quality, changes, clean.name, "".join(path.name for path in review)),
-            encoding="utf-8",
-            errors="replace",
-        )
-    except OSError as error:
-        raise FedkitError(
-            f"cannot write to {out}: {error.strerror or error}; choose another --out"
-        ) from None
+    clean = write_clean(cleaned, table, out)
+    to_review = clean.with_name(clean.name.replace(".clean.csv", ".review.csv"))
+    review = [to_review] if to_review.exists() else []
+    write_json(values, to_dict(quality) | {"mended": changes, "clean": clean.name})
+    names = "".join(path.name for path in review)
+    write_file(page, render_check(quality, changes, clean.name, names))
     return CheckFiles((clean, *review, values, page), tuple(changes))
 
 

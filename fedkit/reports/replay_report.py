@@ -8,6 +8,7 @@ from typing import Any
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import write_file
 from fedkit.core.formatting import count_noun
 from fedkit.core.record import Run
 from fedkit.network import RECORDED, RoundTime, Timeline, profiles
@@ -154,7 +155,8 @@ def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
     ]
     words = escape.escape("\n".join(lines))
     title = f"{count_noun(len(run.rounds), 'round')} replayed"
-    path.write_text(
+    return write_file(
+        path,
         "<!doctype html><html lang='en'>"
         "<meta charset='utf-8'>"
         f"{policy_of_parts(parts)}"
@@ -169,6 +171,4 @@ def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
         f"<p>{MODELLED}</p>"
         f"<pre>{words}</pre>"
         f"{''.join(parts)}</html>\n",
-        encoding="utf-8",
     )
-    return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from fedkit import plots
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text
+from fedkit.core.files import read_packaged_text, write_file
 from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
 from fedkit.plots.theme import FONT, without_title
@@ -57,18 +56,7 @@ def write_report(runs: Runs, path: str | Path, title: str | None = None) -> Path
         title
         or f"Federated fine-tuning on {printable_line(_main(runs).data.get('name', 'your data'))}",
     )
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(html)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FedkitError(
-            f"cannot write {path}: {error.strerror or error}; choose another place"
-        ) from None
-    return path
+    return write_file(path, html)
 
 
 def render_report(runs: Runs, title: str) -> str:
@@ -113,11 +101,11 @@ def report_figures(runs: Runs) -> list[go.Figure]:
         return sweep_tiles.sweep_figures(runs)
     main = _main(runs)
     if main.method != "federated":
-        return [plots.scoreboard_bars(runs), plots.who_has_what(main)]
+        return [plots.scoreboard_bars(runs), *sweep_tiles.label_figures(main)]
     against = [run for run in (find_comparable(main, runs, m) for m in ("local", "pooled")) if run]
     out = [plots.scoreboard_bars(runs), plots.accuracy_by_round(runs), plots.traffic(runs)]
     out += [plots.round_seconds(main)] if main.rounds else []
-    return [*out, plots.accuracy_by_time(main, against=against), plots.who_has_what(main)]
+    return [*out, plots.accuracy_by_time(main, against=against), *sweep_tiles.label_figures(main)]
 
 
 def _main(runs: list[Run]) -> Run:
@@ -181,7 +169,7 @@ def _data(main: Run) -> dict[str, Any]:
         "test": "held out to test on",
     }
     split = ", ".join(
-        f"{measures.as_number(data.get(k), k):,.0f} {words}" for k, words in uses.items()
+        f"{measures.as_number(data.get(k)):,.0f} {words}" for k, words in uses.items()
     )
     named = ", ".join(labels[:MANY]) + (
         f" and {len(labels) - MANY} more" if len(labels) > MANY else ""

@@ -20,7 +20,7 @@ from fedkit.results.privacy_promise import format_delta, format_epsilon, weakest
 def run_question(main: Run) -> str:
     """Return the question, for readers who have never heard of federated learning."""
     clients, labels = len(measures.clients(main)), len(main.data.get("labels", []))
-    examples = measures.as_number(main.data.get("train"), "data.train")
+    examples = measures.as_number(main.data.get("train"))
     return (
         f"Can {count_noun(clients, 'site')} (called clients below)"
         " that keep their text to themselves train one model together,"

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from fedkit import plots
 from fedkit.core import formatting
 from fedkit.core.formatting import count_noun, printable_line
+from fedkit.core.record import Run
 from fedkit.plots.theme import INK
 from fedkit.results import measures
 from fedkit.results.measures import Runs
@@ -64,7 +65,12 @@ def sweep_figures(runs: Runs) -> list[go.Figure]:
     out = [plots.pareto(runs), plots.training_load(runs)]
     out += [plots.aggregation_error(runs)] if plots.has_aggregation_errors(runs) else []
     out += plots.privacy_cost_figures(runs)
-    return [*out, plots.who_has_what((best_method(found) or found[0]).runs[0])]
+    return [*out, *label_figures((best_method(found) or found[0]).runs[0])]
+
+
+def label_figures(run: Run) -> list[go.Figure]:
+    """Return the figure of who has what; none where a promise covers it."""
+    return [plots.who_has_what(run)] if measures.tells_labels(run) else []
 
 
 def board_rows(runs: Runs) -> list[dict[str, Any]]:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from fedkit.core.errors import FedkitError
-from fedkit.core.files import write_json
+from fedkit.core.files import write_file, write_json
 from fedkit.core.record import Run
 from fedkit.reports.brief.brief import Brief
 from fedkit.reports.brief.decide import decide
@@ -41,18 +40,9 @@ def write_briefs(
     """Write the files of `write_brief` for briefs that have been decided; return their paths."""
     from fedkit.reports.governance.pack import write_pack
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        written = [path for brief in briefs for path in _write_one(brief, out)]
-        written.append(_write_assumptions(out / "assumptions.toml", assumptions))
-        return [
-            *written,
-            *(path for brief in briefs for path in write_pack(records, out, brief.lang)),
-        ]
-    except OSError as error:
-        raise FedkitError(
-            f"cannot write to {out}: {error.strerror or error}; name another folder with --out"
-        ) from None
+    written = [path for brief in briefs for path in _write_one(brief, out)]
+    written.append(_write_assumptions(out / "assumptions.toml", assumptions))
+    return [*written, *(path for brief in briefs for path in write_pack(records, out, brief.lang))]
 
 
 def brief_to_dict(brief: Brief) -> dict:
@@ -65,7 +55,7 @@ def _write_one(brief: Brief, out: Path) -> list[Path]:
     from fedkit.reports.brief.slides.deck import write_slides
 
     page, slides, values = (out / f"brief.{brief.lang}.{end}" for end in ("html", "pptx", "json"))
-    page.write_text(render_brief(brief), encoding="utf-8", errors="replace")
+    write_file(page, render_brief(brief))
     write_slides(brief, slides)
     return [page, slides, write_json(values, brief_to_dict(brief))]
 
@@ -77,5 +67,4 @@ def _write_assumptions(path: Path, assumptions: Assumptions) -> Path:
     words = assumptions.to_toml()
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") != words:
         path = path.with_name("assumptions.used.toml")
-    path.write_text(words, encoding="utf-8")
-    return path
+    return write_file(path, words)

@@ -155,7 +155,7 @@ def _start(run: Run) -> str:
     """Return how much of the accuracy came from the head start and how much from the rounds."""
     if run.start is None or not run.rounds:
         return ""
-    before = measures.as_number(run.start.accuracy, "accuracy")
+    before = measures.as_number(run.start.accuracy)
     change = formatting.points(measures.accuracy(run) - before)
     return (
         f"Before training it stood at {formatting.percent(before)};"

@@ -11,10 +11,9 @@ import pandas as pd
 from fedkit.core.config import MACHINE_SETTINGS, RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, printable_line
-from fedkit.core.record import RoundRecord, Run
+from fedkit.core.record import RoundRecord, Run, check_run
 from fedkit.core.stats import wilson_interval
 from fedkit.results.method_style import METHODS, method_style
-from fedkit.results.validate_record import as_count, as_number, check_record
 
 Runs = Iterable[Run] | Mapping[str, Run]
 NEEDS_TEXT_IN_ONE_PLACE = ("majority", "frozen-pooled", "pooled", "full")
@@ -33,8 +32,20 @@ def sort_runs(runs: Runs) -> list[Run]:
 
 def check_runs(runs: Runs) -> list[Run]:
     """Return the runs as `sort_runs` does. Raises FedkitError for a record of the wrong form."""
-    listed = runs.values() if isinstance(runs, Mapping) else runs
-    return sort_runs([check_record(run) for run in listed])
+    listed = list(runs.values() if isinstance(runs, Mapping) else runs)
+    for run in listed:
+        check_run(run)
+    return sort_runs(listed)
+
+
+def as_number(value: Any) -> float:
+    """Return a number of a record as a float; NaN where it has none."""
+    return math.nan if value is None else float(value)
+
+
+def as_count(value: float) -> int:
+    """Return a count as an int, at least 0; 0 for NaN."""
+    return max(int(value), 0) if value == value else 0
 
 
 def federated_runs(runs: Runs) -> list[Run]:
@@ -63,7 +74,7 @@ def _differing_settings(run: Run, alike: list[Run]) -> str:
     usual = RunConfig().to_dict()
     own = [key for key in keys if run.config[key] != usual.get(key)]
     said = [
-        f"{key.replace('_', ' ')} {printable_line(run.config[key], 24)}"
+        f"{printable_line(key.replace('_', ' '))} {printable_line(run.config[key], 24)}"
         for key in (own or keys)[: 3 if own else 2]
     ]
     return ", ".join(said) or f"no. {1 + next(i for i, other in enumerate(alike) if other is run)}"
@@ -71,7 +82,7 @@ def _differing_settings(run: Run, alike: list[Run]) -> str:
 
 def result_number(run: Run, name: str) -> float:
     """Return a number of the result block; NaN when the record does not have it."""
-    return as_number(run.result.get(name), name)
+    return as_number(run.result.get(name))
 
 
 def last_round(run: Run) -> RoundRecord:
@@ -88,19 +99,19 @@ def accuracy(run: Run) -> float:
     """Return the test accuracy of the finished run, or of the last round of an unfinished one."""
     if run.finished:
         return result_number(run, "accuracy")
-    return as_number(last_round(run).accuracy, "accuracy")
+    return as_number(last_round(run).accuracy)
 
 
 def lowest_client_accuracy(run: Run) -> float:
     """Return the worst client's accuracy, from the same round as `accuracy`."""
     if run.finished:
         return result_number(run, "worst_client_accuracy")
-    return as_number(last_round(run).worst_client_accuracy, "worst_client_accuracy")
+    return as_number(last_round(run).worst_client_accuracy)
 
 
 def test_size(run: Run) -> int:
     """Return the number of test examples; 0 when the record does not say."""
-    return as_count(as_number(run.data.get("test"), "data.test"))
+    return as_count(as_number(run.data.get("test")))
 
 
 def accuracy_interval(run: Run) -> tuple[float, float, str]:
@@ -111,7 +122,7 @@ def accuracy_interval(run: Run) -> tuple[float, float, str]:
     given = run.result.get("accuracy_ci95")
     if isinstance(given, (list, tuple)) and len(given) == 2:
         over = printable_line(run.result.get("accuracy_ci95_over", "test examples"))
-        return as_number(given[0], "accuracy_ci95"), as_number(given[1], "accuracy_ci95"), over
+        return as_number(given[0]), as_number(given[1]), over
     return *share_interval(accuracy(run), test_size(run)), "test examples"
 
 
@@ -127,13 +138,15 @@ def clients(run: Run) -> list[dict[str, Any]]:
     return run.data.get("clients", [])
 
 
+def tells_labels(run: Run) -> bool:
+    """Return whether the record counts each client's labels; not where privacy is promised."""
+    return any("labels" in client for client in clients(run))
+
+
 def client_labels(run: Run) -> pd.DataFrame:
     """Return the examples per client (rows) and label (columns), as `count_client_labels`."""
     labels = [str(label) for label in run.data.get("labels", [])]
-    there = [
-        {str(k): as_number(n, "data.clients.labels") for k, n in c.get("labels", {}).items()}
-        for c in clients(run)
-    ]
+    there = [{str(k): as_number(n) for k, n in c.get("labels", {}).items()} for c in clients(run)]
     rows = [[as_count(counts.get(label, 0)) for label in labels] for counts in there]
     index = pd.Index([str(c["id"]) for c in clients(run)], name="client", dtype=object)
     return pd.DataFrame(
@@ -156,7 +169,7 @@ def mb_per_client(run: Run, direction: str) -> float:
 
 def base_mb(run: Run) -> float:
     """Return the MB of the base model, which each client downloads once; NaN when unknown."""
-    return as_number(run.model.get("base_bytes"), "model.base_bytes") / MB
+    return as_number(run.model.get("base_bytes")) / MB
 
 
 def gradient_steps(run: Run) -> int:

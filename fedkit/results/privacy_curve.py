@@ -7,7 +7,6 @@ privacy=example:eps=8,delta=1e-5 ... --baselines local`.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,8 +17,8 @@ from typing import Any
 
 from fedkit.core.config import MACHINE_SETTINGS, RunConfig, parse_spec
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import write_json
-from fedkit.core.formatting import round_up_epsilon
+from fedkit.core.files import read_json, write_json
+from fedkit.core.formatting import one_line_error, round_up_epsilon
 from fedkit.core.record import Run
 from fedkit.core.stats import t_interval
 
@@ -32,14 +31,12 @@ POINT_OPTIONS = ("eps", "noise")  # options of --privacy that differ along the c
 class Point:
     """One run: the epsilon it spent (None: no promise), its seed, and shares of the test set.
 
-    worst: of the worst client, on examples like its own. low, high: 95 % interval over test
-    examples, or over clients.
+    low, high: 95 % interval over test examples, or over clients.
     """
 
     epsilon: float | None
     seed: int
     accuracy: float
-    worst: float
     low: float
     high: float
 
@@ -148,9 +145,9 @@ class Curve:
         if not path.exists():
             return cls.from_runs(_load_runs(Path(folder)))
         try:
-            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, RecursionError, FedkitError) as error:
-            raise FedkitError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+            return cls.from_dict(read_json(path))
+        except (OSError, ValueError) as error:
+            raise FedkitError(f"cannot read {path}: {one_line_error(error)}") from None
 
     @classmethod
     def from_runs(cls, runs: Iterable[Run], notes: Sequence[str] = ()) -> Curve:
@@ -174,7 +171,7 @@ class Curve:
         first, task = private[0], {_task(run) for run in private}
         groups: dict[str, list[Run]] = {}
         for run in private:
-            groups.setdefault(str(run.config["privacy"]), []).append(run)
+            groups.setdefault(run.config.get("privacy", "none"), []).append(run)
         points = [
             _point(run, _largest_epsilon(group))
             for group in groups.values()
@@ -248,7 +245,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _privacy_kind(run: Run) -> tuple:
-    name, options = parse_spec(str(run.config["privacy"]))
+    name, options = parse_spec(run.config.get("privacy", "none"))
     return (
         name,
         sorted((k, v) for k, v in options.items() if k not in POINT_OPTIONS),
@@ -270,7 +267,7 @@ def _stop_notes(runs: Sequence[Run]) -> Iterator[str]:
     for run in runs:
         block = run.result.get("privacy")
         if isinstance(block, dict) and block.get("stopped"):
-            yield f"{run.config['privacy']}, seed {run.config.get('seed')}: {block['stopped']}"
+            yield f"{run.config.get('privacy')}, seed {run.config.get('seed')}: {block['stopped']}"
 
 
 def _largest_epsilon(group: Sequence[Run]) -> float:
@@ -293,14 +290,12 @@ def _sorted(points: Iterable[Point]) -> tuple[Point, ...]:
 
 
 def _point(run: Run, epsilon: float | None) -> Point:
-    accuracy, worst = (
-        _check_number(run.result.get(k), k) for k in ("accuracy", "worst_client_accuracy")
-    )
+    accuracy = _check_number(run.result.get("accuracy"), "accuracy")
     span = run.result.get("accuracy_ci95")
     if not isinstance(span, (list, tuple)) or len(span) != 2:
         span = (accuracy, accuracy)
     low, high = (_check_number(bound, "interval") for bound in span)
-    return Point(epsilon, int(run.config.get("seed", 0)), accuracy, worst, low, high)
+    return Point(epsilon, int(run.config.get("seed", 0)), accuracy, low, high)
 
 
 def _check_number(value: Any, what: str, least: float = 0.0, most: float = 1.0) -> float:
@@ -313,7 +308,7 @@ def _check_number(value: Any, what: str, least: float = 0.0, most: float = 1.0) 
 
 def _read_point(values: dict[str, Any]) -> Point:
     given = {f.name: values[f.name] for f in fields(Point)}
-    for name in ("accuracy", "worst", "low", "high"):
+    for name in ("accuracy", "low", "high"):
         _check_number(given[name], name)
     if given["epsilon"] is not None:
         _check_number(given["epsilon"], "epsilon", 0, math.inf)

@@ -156,7 +156,14 @@ def promise_notes(run: Run) -> list[str]:
     block = run.result.get("privacy")
     given = block.get("notes") if isinstance(block, dict) else None
     kept = [printable_line(note, 400) for note in given] if isinstance(given, list) else []
-    return [note for note in kept if not note.startswith("trusted:")]
+    missed = [f"missed: {missed_wish(run)}"] if missed_wish(run) else []
+    return missed + [note for note in kept if not note.startswith("trusted:")]
+
+
+def missed_wish(run: Run) -> str:
+    """Return by how much epsilon is above what was asked for, in words; '' if it is not."""
+    block = run.result.get("privacy")
+    return printable_line(block.get("missed") or "", 200) if isinstance(block, dict) else ""
 
 
 def promise_paragraph(run: Run) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedkit.core.config import RunConfig
-from fedkit.core.files import nan_to_none
+from fedkit.core.files import nan_to_none, write_file
 from fedkit.core.record import ClientRecord, Run
 from fedkit.showcase.settings import (
     BASELINES,
@@ -109,7 +109,7 @@ def write_record(path: Path, record: Run) -> Path:
         allow_nan=False,
         separators=(",", ":"),
     )
-    path.write_text(text + "\n", encoding="utf-8")
+    write_file(path, text + "\n")
     result = record.result
     print(
         f"{path.name}: {result['accuracy']:.3f} right, own {result['own_mix_accuracy']:.3f}",

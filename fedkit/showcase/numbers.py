@@ -10,7 +10,7 @@ from statistics import fmean
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import parse_link, replay
 from fedkit.results import measures
-from fedkit.results.validate_record import as_number
+from fedkit.results.measures import as_number
 from fedkit.showcase import settings
 from fedkit.showcase.records import ShowcaseRecords
 
@@ -166,5 +166,5 @@ def download_seconds(nbytes: float, speed: int) -> float:
 
 
 def _state_own_accuracy(state: RoundRecord) -> float:
-    values = [as_number(v, "client_accuracy") for v in state.client_accuracy.values()]
-    return fmean(values) if values else as_number(state.accuracy, "accuracy")
+    values = [as_number(v) for v in state.client_accuracy.values()]
+    return fmean(values) if values else as_number(state.accuracy)

@@ -5,6 +5,7 @@ The original is only read; everything written goes to one folder.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import refuse_links, write_file
 from fedkit.core.formatting import quote, quoted_list
 from fedkit.data.preview import Preview, preview_file, read_source
 from fedkit.data.read_rows import RawTable
@@ -77,16 +79,9 @@ class DataSession:
             folder / f"{safe.stem}{'' if i == 1 else f'-{i}'}{safe.suffix}"
             for i in range(1, 10_000)
         )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            place = next(path for path in free if not path.exists())
-            with open(place, "xb") as file:
-                file.write(content)
-        except OSError as error:
-            raise FedkitError(
-                f"cannot keep {quote(name)} in {folder}: {error.strerror or error}"
-            ) from None
-        return self.read(place)
+        refuse_links(folder, self.out)
+        place = next(path for path in free if not os.path.lexists(path))
+        return self.read(write_file(place, content))
 
     def look(
         self, encoding: str | None = None, sheet: str | None = None, header_row: int | None = None

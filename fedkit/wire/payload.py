@@ -22,6 +22,8 @@ from fedkit.core.tensors import Params
 
 HEADER = struct.Struct("<4sHI")
 MAGIC, VERSION = b"FEDK", 1
+MAX_NOTES = 2**16  # bytes of a message besides its values
+NAME_BYTES = 200  # of a tensor's entry in safetensors, besides its name
 # what a hostile body can raise: impossible shapes (RuntimeError, OverflowError), notes nested too
 # deep (RecursionError)
 UNREADABLE = (
@@ -59,7 +61,8 @@ def decode_tensors(payload: Payload, expected: Params) -> tuple[Params, dict[str
     Raises PayloadError with the reason unless it has exactly the names, shapes and dtypes of
     `expected`, and only finite values.
     """
-    body = _checked_body(payload.body)
+    size = sum(t.nbytes + len(name) + NAME_BYTES for name, t in expected.items())
+    body = _checked_body(refuse_too_long(payload.body, size))
     try:
         tensors = load(body)
         notes = _read_notes(body)
@@ -68,6 +71,13 @@ def decode_tensors(payload: Payload, expected: Params) -> tuple[Params, dict[str
     check_tensors(tensors, expected)
     # safetensors does not keep the order
     return {name: tensors[name] for name in expected}, notes
+
+
+def refuse_too_long(body: bytes, size: int) -> bytes:
+    """Return `body`. Raises PayloadError if it is longer than `size` bytes of values and notes."""
+    if len(body) > (most := size + MAX_NOTES):
+        raise PayloadError(f"{len(body):,} bytes long, expected at most {most:,}")
+    return body
 
 
 def printable_error(error: Exception) -> str:

@@ -25,6 +25,7 @@ from fedkit.wire.payload import (
     decode_tensors,
     encode_tensors,
     printable_error,
+    refuse_too_long,
 )
 from fedkit.wire.stages.cast import BFloat16, Float16
 from fedkit.wire.stages.entropy import Ans, Plain, Zstd
@@ -134,8 +135,10 @@ class Wire:
             return decode_tensors(payload, template)
         layout = TensorLayout.from_params(template)
         try:
-            notes, rest = open_message(payload.body, self.agreement_checksum(layout))
-            arrays = self._coder().unpack(rest, self.slots(layout))
+            slots = self.slots(layout)
+            body = refuse_too_long(payload.body, sum(slot.max_bytes + 16 for slot in slots))
+            notes, rest = open_message(body, self.agreement_checksum(layout))
+            arrays = self._coder().unpack(rest, slots)
             flat = self._decompress(arrays, layout, context)
         except PayloadError:
             raise

@@ -41,6 +41,9 @@ from fedkit.audit.toy_model import (
 )
 from fedkit.core.errors import FedkitError
 from fedkit.federated.local import dp_sgd
+from fedkit.privacy.noise import NoiseKey
+
+KEY = NoiseKey.from_seed(0)
 
 ONE_STEP = Mechanism(noise=3.7307)  # epsilon 1 at delta 1e-5
 SAMPLED = Mechanism(noise=1.3444, rate=0.2, steps=10)  # epsilon 3
@@ -115,11 +118,11 @@ def test_what_no_sampling_could_show_leaves_no_noise_at_all():
 
 def test_the_table_shows_exactly_what_the_step_added():
     rows = ToyData.create(there=True)
-    path, sums = play_training(rows, replace(training_plan(1e-9, 1.0, 3, 0.5), stream=(0,)))
+    path, sums = play_training(rows, replace(training_plan(1e-9, 1.0, 3, 0.5), key=KEY))
     # the bias has the rest
     assert canary_projections(rows.canary, path, sums, 0.5) == pytest.approx(np.ones(3), abs=2e-3)
     path, sums = play_training(
-        ToyData.create(there=False), replace(training_plan(1e-9, 1.0, 3, 0.5), stream=(0,))
+        ToyData.create(there=False), replace(training_plan(1e-9, 1.0, 3, 0.5), key=KEY)
     )
     assert canary_projections(rows.canary, path, sums, 0.5) == pytest.approx(np.zeros(3), abs=1e-3)
 
@@ -127,10 +130,10 @@ def test_the_table_shows_exactly_what_the_step_added():
 @pytest.mark.slow
 def test_noise_and_draws_are_those_promised():
     rows = ToyData.create(there=False)
-    path, sums = play_training(rows, replace(training_plan(2.0, 0.3, 1000, 0.5), stream=(0,)))
+    path, sums = play_training(rows, replace(training_plan(2.0, 0.3, 1000, 0.5), key=KEY))
     assert canary_projections(rows.canary, path, sums, 0.5).std() == pytest.approx(2.0, rel=0.07)
     rows = ToyData.create(there=True)
-    path, sums = play_training(rows, replace(training_plan(1e-6, 0.3, 500, 0.5), stream=(0,)))
+    path, sums = play_training(rows, replace(training_plan(1e-6, 0.3, 500, 0.5), key=KEY))
     assert (canary_projections(rows.canary, path, sums, 0.5) > 0.5).mean() == pytest.approx(
         0.3, abs=0.06
     )

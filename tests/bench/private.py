@@ -18,6 +18,7 @@ from fedkit.core.config import RunConfig
 from fedkit.experiments.job import prepare
 from fedkit.federated.local.dp_sgd import private_fit
 from fedkit.federated.local.train import PrivatePlan, fit, make_task
+from fedkit.privacy.noise import NoiseKey
 
 WAYS = [
     ("head", "fast"),
@@ -42,7 +43,7 @@ def measured(tune: str, engine: str, rows: int, data: str, repeats: int) -> tupl
     )
     job = prepare(config)
     task = make_task(job.clients[0], job.start, config, 1, None, len(job.model.labels))
-    private = replace(task, private=PrivatePlan(0.2, 0.4, 1.0, 1, 1.0, 0.1, (0, 1, 2)))
+    private = replace(task, private=PrivatePlan(0.2, 0.4, 1.0, 1, 1.0, 0.1, NoiseKey.from_seed(0)))
     pairs = []
     for _ in range(repeats + 1):  # the first fills the store of what no training changes
         usual = make_task(job.clients[0], job.start, config, 1, None, len(job.model.labels))

@@ -3,6 +3,7 @@
 python tests/bench/quality.py --rows 1000000    a file made up on the spot, checked end to end: wall
 time, peak memory python tests/bench/quality.py --faults          every kind of fault planted at
 five sizes: found, missed, false alarms
+python tests/bench/quality.py --bombs           files that unpack to gigabytes: seconds, memory
     --sizes 100,300     other sizes        --only near-leakage     one fault        --slow     also
     suspicious labels
 
@@ -624,6 +625,49 @@ def write_large(number: int, folder: str, seed: int) -> None:
     write(rows, Path(folder), False)
 
 
+def bombs(only: str | None) -> None:
+    """Build each file of `factories.bombs` in full, and check it: exit code, seconds, peak.
+
+    Both are done by processes of their own. PYTHONPATH may name another tree of fedkit.
+    """
+    import os
+    import subprocess
+    import sys
+
+    tests = str(Path(__file__).parent.parent)
+    sys.path.insert(0, tests)
+    from factories.bombs import BOMBS
+
+    write_it = (
+        f"import sys; sys.path.insert(0, {tests!r}); from factories.bombs import BOMBS;"
+        " open(sys.argv[1], 'wb').write(BOMBS[sys.argv[2]][1](1))"
+    )
+    check_it = (  # 10 GB and three minutes: what is worse than that need not be known
+        "import resource as r; r.setrlimit(r.RLIMIT_AS, (10**10, 10**10));"
+        " r.setrlimit(r.RLIMIT_CPU, (180, 180)); from fedkit.cli.main import script; script()"
+    )
+    print("| bomb | bytes | exit | seconds of CPU | peak MiB | said |\n|---|---|---|---|---|---|")
+    for name, (file, _) in BOMBS.items():
+        if only not in (None, name):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, file)
+            subprocess.run([sys.executable, "-c", write_it, str(path), name], check=True)
+            said = Path(folder, "said")
+            with open(said, "wb") as out:
+                child = subprocess.Popen(
+                    [sys.executable, "-c", check_it, "check", str(path)], stdout=out, stderr=out
+                )
+                _, status, used = os.wait4(child.pid, 0)
+            last = (said.read_text("utf-8", "replace").strip().splitlines() or [""])[-1]
+            print(
+                f"| {name} | {path.stat().st_size:,} | {os.waitstatus_to_exitcode(status)} |"
+                f" {used.ru_utime + used.ru_stime:.1f} | {used.ru_maxrss / 1024:,.0f} |"
+                f" {last[:150]} |",
+                flush=True,
+            )
+
+
 def peak_mib() -> float:
     """The most memory this process has held so far (ru_maxrss is in KiB on Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -638,8 +682,11 @@ if __name__ == "__main__":
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--only")
     parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--bombs", action="store_true", help="files that unpack to gigabytes")
     given = parser.parse_args()
     if given.rows:
         million(given.rows)
-    if given.faults or not given.rows:
+    if given.bombs:
+        bombs(given.only)
+    if given.faults or not (given.rows or given.bombs):
         faults([int(n) for n in given.sizes.split(",")], given.only, given.slow)

@@ -70,7 +70,7 @@ def masks(n: int, k: int, threshold: float, repeats: int) -> dict:
     fixed, neighbourhoods = FixedPoint(32, 16), neighbour_graph(n, k, 0, 1)
     members = [
         MaskingClient(
-            i, f"site-{i + 1}", 0, 1, neighbourhood, shares_needed(len(neighbourhood), threshold)
+            i, f"site-{i + 1}", neighbourhood, shares_needed(len(neighbourhood), threshold)
         )
         for i, neighbourhood in enumerate(neighbourhoods)
     ]

@@ -24,7 +24,7 @@ def config(tiny_config):
         ((), "give either a run's folder"),
         (("somewhere", "--demo"), "give either a run's folder"),
         (("nowhere",), "no run record at nowhere"),
-        (("nowhere", "--data", "banking77"), "leave --data out"),
+        (("nowhere", "--data", "banking77"), "no run record at nowhere"),
         (("--demo", "--batches", "0"), "--batches 0 given; write a whole number from 1"),
         (("--demo", "--data", "nosuch"), "unknown data set"),
     ],

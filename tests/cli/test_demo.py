@@ -6,15 +6,16 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fedkit.cli import console
+from fedkit.cli import console, demo
 from fedkit.cli.demo import NAMES, run_demo
 from fedkit.cli.main import main
 from fedkit.core.config import RunConfig
-from fedkit.core.errors import FedkitError
+from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
 
 
@@ -131,8 +132,6 @@ def test_a_folder_that_no_demo_wrote_is_left_alone(config, tmp_path, mark):
 
 
 def test_bad_settings_cost_an_earlier_demo_nothing(finished, config, tmp_path):
-    from dataclasses import replace
-
     out = tmp_path / "demo"
     shutil.copytree(finished[0], out)
     before = {name: (out / name).read_bytes() for name in tree(out)}
@@ -162,6 +161,26 @@ def test_stopped_in_the_middle_keeps_what_was_finished_and_starts_anew(
     assert tree(out) == tree(finished[0])
 
 
+def test_a_demo_goes_on_where_it_stopped(config, tmp_path, monkeypatch):
+    out, made, original = tmp_path / "demo", [], demo.baseline
+
+    def make(name, *rest):
+        made.append(name)
+        if name == "majority" and made.count(name) == 1:
+            raise Cancelled
+        return original(name, *rest)
+
+    monkeypatch.setattr(demo, "baseline", make)
+    with pytest.raises(Cancelled):
+        run_demo(out, config)
+    kept = {name: (out / name / "run.json").read_bytes() for name in ("local", "federated")}
+    with pytest.raises(FedkitError, match="seed was 0"):
+        run_demo(out, replace(config, seed=1), resume=True)
+    page, *_ = run_demo(out, config, resume=True)
+    assert page.exists() and made.count("local") == 1 and made.count("majority") == 2
+    assert all((out / name / "run.json").read_bytes() == kept[name] for name in kept)
+
+
 def test_ctrl_c_is_one_line_that_says_what_is_kept(tmp_path, monkeypatch, capfd):
     """Through the command, before it has begun to train."""
     monkeypatch.chdir(tmp_path)
@@ -170,13 +189,7 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(tmp_path, monkeypatch, capfd)
     )
     assert main(["demo"]) == 130
     out, err = capfd.readouterr()
-    assert (out, err) == (
-        "",
-        (
-            "fedkit: stopped; kept in runs/demo: nothing yet; start anew with: fedkit demo --out"
-            " runs/demo\n"
-        ),
-    )
+    assert (out, err) == ("", "fedkit: stopped before the first record was written; start again\n")
     assert not (tmp_path / "runs").exists()
 
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,23 @@ def test_run_then_what_it_says_to_type_next(fed, settings, tmp_path):
     code, out, _ = fed(*command(out, "next: "))
     assert code == 0 and "Federated" in out and "Local only" in out
     assert (tmp_path / "runs" / "compare.html").stat().st_size > 1_000_000
+
+
+def test_a_missed_wish_is_said_and_is_exit_code_1(fed, settings, tmp_path, monkeypatch):
+    """All is written first. Nothing misses a wish, so some noise is taken off afterwards."""
+    from fedkit.experiments import runner
+
+    real = runner.privacy_result
+    words = ["--privacy", "example:eps=8,rate=1", "--tune", "head", "--out", tmp_path / "run"]
+    with monkeypatch.context() as changed:
+        changed.setattr(
+            runner, "privacy_result", lambda run, b: real(run, replace(b, noise=0.9 * b.noise))
+        )
+        code, out, _ = fed("run", *settings, *words)
+    assert code == 1 and "missed: epsilon" in out and "is more than the 8 asked for" in out
+    assert Run.load(tmp_path / "run").finished
+    code, out, _ = fed("run", *settings, *words[:-1], tmp_path / "kept")
+    assert code == 0 and "missed: epsilon" not in out
 
 
 def test_run_json_is_the_record_and_nothing_else(fed, settings, tmp_path):

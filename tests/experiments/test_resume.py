@@ -15,8 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories.interruptions import assert_same_end, flags, run_until_killed
-from factories.tiny import write_tiny_data
+from factories.interruptions import (
+    RESUMED,
+    assert_same_end,
+    differences,
+    flags,
+    run_until_killed,
+    run_until_stopped,
+)
+from factories.tiny import write_cut_model, write_small_desk, write_tiny_data, write_tiny_model
 from safetensors.torch import load_file, save_file
 
 from fedkit.core.config import RunConfig
@@ -25,6 +32,7 @@ from fedkit.core.record import Run
 from fedkit.experiments.job import prepare
 from fedkit.experiments.runner import resume, run, run_rounds
 from fedkit.models import autotune
+from fedkit.models.fast.cache import FeatureCache
 
 ROUNDS = 3
 
@@ -295,3 +303,45 @@ def test_killed_from_outside_and_resumed_with_the_plain_command(config, tmp_path
     fedkit_run[fedkit_run.index("--out") + 1] = str(tmp_path / "whole")
     subprocess.run(fedkit_run, capture_output=True, check=True)
     assert_same_end(tmp_path / "run", tmp_path / "whole")
+
+
+# --- where the last bits of a text's vector depend on the batch that it is computed in
+
+
+@pytest.fixture
+def told_by_batch(monkeypatch):
+    """On every machine, and more than on any: what is kept of a text tells its batch's size."""
+    plain = FeatureCache.__init__
+
+    def init(self, compute, *rest):
+        plain(self, lambda texts: compute(texts) * (1 + len(texts) / 256), *rest)
+
+    monkeypatch.setattr(FeatureCache, "__init__", init)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RESUMED)
+def test_resumed_to_the_same_bytes_in_bfloat16(tiny_config, tmp_path, told_by_batch, name):
+    model = str(write_tiny_model(tmp_path / "model", layers=3))
+    config = tiny_config(model=model, dtype="bfloat16", rounds=2, batch_size=8)
+    config = replace(config, **RESUMED[name])
+    run(config, tmp_path / "whole")
+    for stop in (0, 19):  # in round 1, and in round 2 of 16 steps each
+        with pytest.raises(Cancelled):
+            run(config, tmp_path / str(stop), cancel=After(stop))
+        resume(tmp_path / str(stop))
+        assert differences(tmp_path / str(stop), tmp_path / "whole") == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_and_resumed_to_the_same_bytes_in_a_new_process(tmp_path, forked):
+    data = write_small_desk(tmp_path / "data", held=40)
+    model = write_cut_model(tmp_path / "model", layers=2)
+    small = {"examples_per_client": 8, "batch_size": 8, "rounds": 2, "max_tokens": 24}
+    config = RunConfig(str(data), "text", "label", "company", model=str(model), tune="head")
+    config = replace(config, dtype="bfloat16", **small)
+    assert forked(run_until_stopped, config, tmp_path / "whole", None, "") == 0
+    assert forked(run_until_stopped, config, tmp_path / "run", 8, "kill") == -signal.SIGKILL
+    assert forked(run_until_stopped, config, tmp_path / "run", None, "") == 0
+    assert differences(tmp_path / "run", tmp_path / "whole") == []

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from factories.records import forget_digests
 from factories.refusals import refusal
 from safetensors.torch import load_file, save_file
 
 from fedkit.core.config import MACHINE_SETTINGS, RunConfig
+from fedkit.core.errors import FedkitError
+from fedkit.core.files import LOCK
 from fedkit.core.record import Run
 from fedkit.experiments.job import Job
 from fedkit.experiments.runner import resume, run, run_rounds
@@ -46,7 +49,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_after_every_round_there_is_one_record_and_one_state(config, job, tmp_path):
-    seen = [files(tmp_path / "run") for _ in run_rounds(config, tmp_path / "run", job=job)]
+    seen = [files(tmp_path / "run") - {LOCK} for _ in run_rounds(config, tmp_path / "run", job=job)]
     assert seen[:3] == [{"run.json", f"state/round-000{n}.safetensors"} for n in (0, 1, 2)]
     assert seen[3] == {
         "run.json",
@@ -81,13 +84,15 @@ def test_leftovers_of_a_kill_are_swept_up_and_other_files_are_not(config, job, t
     for leftover in (
         "round-0000.safetensors",
         "round-0002.safetensors",
-        "round-0002.safetensors.tmp",
+        ".round-0002.safetensors.7-0123abcd.tmp",
     ):
         (out / "state" / leftover).write_bytes(b"half")
-    (out / "run.json.tmp").write_text("{")
+    (out / ".run.json.7-0123abcd.tmp").write_text("{")
+    (out / "state" / "round-best.safetensors").write_text("mine")
     (out / "notes.txt").write_text("mine")
     assert run(config, out, resume=True, job=job).finished
-    assert not (out / "state").exists() and (out / "notes.txt").read_text() == "mine"
+    assert files(out / "state") == {"round-best.safetensors"}
+    assert (out / "notes.txt").read_text() == "mine"
     assert not any(name.endswith(".tmp") for name in files(out))
 
 
@@ -99,7 +104,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", no)
-    with pytest.raises(OSError):
+    with pytest.raises(FedkitError, match="make room"):
         write_tensors(path, {"a": torch.zeros(3)})
     assert load_file(path)["a"].tolist() == [1, 1, 1]
 
@@ -302,6 +307,8 @@ DAMAGE = {
 def test_a_damaged_state_is_refused_and_left_alone(config, job, tmp_path, case):
     out = interrupted(config, job, tmp_path / "run")
     DAMAGE[case](out)
+    assert "missing or damaged" in refusal(run, config, out, resume=True, job=job)
+    forget_digests(out)
     before = (out / "run.json").read_bytes()
     assert "cannot resume" in refusal(run, config, out, resume=True, job=job)
     assert (out / "run.json").read_bytes() == before
@@ -328,6 +335,7 @@ def test_a_damaged_record_is_refused_and_left_alone(config, job, tmp_path, text)
 )
 def test_a_record_that_lacks_what_is_needed_is_refused(config, job, tmp_path, block, key):
     out = interrupted(config, job, tmp_path / "run")
+    forget_digests(out)
     values = json.loads((out / "run.json").read_text())
     del values[block][key]
     (out / "run.json").write_text(json.dumps(values))

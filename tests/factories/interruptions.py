@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -97,16 +98,94 @@ def run_until_half_written(argv: list[str], half: tuple[str, int] | None, cache:
     from fedkit.cli.main import main
 
     torch.set_num_threads(1)
-    left, write = half[1] if half else 0, Path.write_bytes
+    left, fsync = half[1] if half else 0, os.fsync
 
-    def write_bytes(path, data):
+    def watched_fsync(handle):
         nonlocal left
-        if half and path.name == half[0]:
+        if half and file_of(handle) == half[0]:
             left -= 1
             if left == 0:
-                write(path, data[: len(data) // 2])
+                halve(handle)
                 os.kill(os.getpid(), signal.SIGKILL)
-        return write(path, data)
+        return fsync(handle)
 
-    Path.write_bytes = write_bytes
+    os.fsync = watched_fsync
     raise SystemExit(main(argv))
+
+
+def file_of(handle: int) -> str:
+    """The name of the file that is being written under a temporary name; needs /proc."""
+    return real_name(os.readlink(f"/proc/self/fd/{handle}"))
+
+
+def real_name(path: str) -> str:
+    """The name that a file with a temporary name will take."""
+    return re.sub(r"^\.(.+)\.\d+-[0-9a-f]{8}\.tmp$", r"\1", Path(path).name)
+
+
+def halve(handle: int) -> None:
+    os.ftruncate(handle, os.fstat(handle).st_size // 2)
+
+
+# the settings whose resumed runs are compared to the byte: the defaults, and what departs from them
+RESUMED = {
+    "head": {"tune": "head"},
+    "lora": {},
+    "lora:layers=2": {"tune": "lora:r=8,alpha=16,layers=2"},
+    "private": {"tune": "head", "privacy": "example:eps=8"},
+    "masks": {"secure": "masks"},
+}
+
+
+class StopAt:
+    """An event that counts how often it is asked, once before each step, and then says stop."""
+
+    def __init__(self, step: int | None, kill: bool = False):
+        self.step, self.kill, self.asked = step, kill, 0
+
+    def is_set(self) -> bool:
+        self.asked += 1
+        if self.asked - 1 != self.step:
+            return False
+        if self.kill:
+            die()
+        return True
+
+
+def run_until_stopped(config, out: Path, step: int | None, how: str, cache: str) -> None:
+    """Run or resume `config` in this process, and stop it before that step; None: at its end.
+
+    how: cancel, kill (SIGKILL), or between: left after the round of that step.
+    """
+    os.environ["FEDKIT_CACHE"] = os.environ["FEDKIT_ACCOUNTS"] = cache
+    import torch
+
+    from fedkit.core.errors import Cancelled
+    from fedkit.experiments.runner import run_rounds
+
+    torch.set_num_threads(1)
+    stop = StopAt(None if how == "between" else step, how == "kill")
+    try:
+        for _ in run_rounds(config, out, resume=True, cancel=stop):
+            if how == "between" and step is not None and stop.asked > step:
+                return
+    except Cancelled:
+        return
+
+
+def differences(folder: Path, whole: Path) -> list[str]:
+    """The files of two runs that differ, and the numbers of their records that do."""
+    names = {p.relative_to(f).as_posix() for f in (folder, whole) for p in f.rglob("*")}
+    found = [
+        name
+        for name in sorted(names - {"run.json"})
+        if not all((f / name).exists() for f in (folder, whole))
+        or ((folder / name).is_file() and not same_bytes(folder / name, whole / name))
+    ]
+    ours, theirs = unmeasured(read_record(folder)), unmeasured(read_record(whole))
+    keys = [key for key in ours if key != "digest"]  # a digest is of what was measured, too
+    return found + [f"run.json {key}" for key in keys if ours[key] != theirs[key]]
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()

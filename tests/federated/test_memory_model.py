@@ -4,7 +4,6 @@ own.
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,6 @@ from fedkit.federated.memory_model import (
     Footprint,
     Texts,
     client_footprint,
-    memory_problem,
     memory_shortage,
     model_geometry,
     process_footprint,
@@ -188,20 +186,6 @@ def test_a_refusal_has_both_numbers():
         memory_shortage(needed, 800_000_000, "a phone")
         == "needs 1.20 GB of memory, a phone has 800 MB free to train in"
     )
-
-
-def test_a_method_that_is_too_large_for_a_device_is_refused_for_it():
-    small, large = (
-        RunConfig(tune="lora:r=8"),
-        RunConfig(tune="full", batch_size=256, max_tokens=256),
-    )
-    assert memory_problem(small, "phone") == memory_problem(large, "as-measured") == ""
-    assert re.fullmatch(
-        r"needs [\d.]+ GB of memory, a site \(phone\) has 3.00 GB free to train in",
-        memory_problem(large, "phone"),
-    )
-    with pytest.raises(FedkitError, match="toaster"):
-        memory_problem(small, "toaster")
 
 
 def test_texts_are_summed_up_from_their_lengths():

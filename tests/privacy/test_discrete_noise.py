@@ -9,20 +9,22 @@ import pytest
 from scipy import stats
 
 from fedkit.core.errors import FedkitError
+from fedkit.privacy.accounting import discrete_sum_noise
 from fedkit.privacy.discrete_noise import (
     discrete_gaussian,
     discrete_laplace,
     discrete_sum_gap,
-    effective_noise,
     noise_share,
+    planned_share,
     rounded_sensitivity,
 )
+from fedkit.privacy.noise import NoiseKey
 
 TRIES = 100_000
 
 
 def draws(std: float, seed: int = 0, size: int = TRIES) -> np.ndarray:
-    return discrete_gaussian(std, size, np.random.default_rng(seed))
+    return discrete_gaussian(std, size, NoiseKey.from_seed(seed).stream("test"))
 
 
 def fits(drawn: np.ndarray, weight: np.ndarray, reach: int) -> float:
@@ -47,7 +49,7 @@ def test_frequencies_are_those_of_the_formula(std, reach):
 @pytest.mark.parametrize("scale", [1, 3, 10])
 def test_the_proposal_is_a_discrete_laplace(scale):
     x = np.arange(-400, 401)
-    drawn = discrete_laplace(scale, TRIES, np.random.default_rng(0))
+    drawn = discrete_laplace(scale, TRIES, NoiseKey.from_seed(0).stream("test"))
     assert fits(drawn, np.exp(-np.abs(x) / scale), 3 * scale) > 1e-4
 
 
@@ -80,16 +82,23 @@ def test_shares_of_noise_add_up_to_the_whole():
         noise_share(1.0, 3, 3)
 
 
-def test_missing_shares_leave_less_noise():
-    assert (
-        effective_noise(2.0, 4, 3) == 1.0
-        and effective_noise(2.0, 4, 0) == 2.0
-        and effective_noise(2.0, 4, 4) == 0
-    )
-    there = sum(draws(noise_share(20.0, 4), seed) for seed in range(3))
-    assert there.std() == pytest.approx(effective_noise(20.0, 4, 1), rel=0.02)
-    with pytest.raises(FedkitError, match="5 of 4"):
-        effective_noise(1.0, 4, 5)
+def test_missing_shares_leave_as_much_noise_as_they_were_planned_for():
+    there = sum(draws(noise_share(20.0, 4, missing=1), seed) for seed in range(3))
+    assert there.std() == pytest.approx(20.0, rel=0.02)
+
+
+@pytest.mark.parametrize("sensitivity", [0.05, 0.3, 1.0, 4.0, 1e4])
+@pytest.mark.parametrize("dim", [1, 1000, 10**6])
+def test_planned_shares_keep_the_multiplier_for_every_number_of_arrivals(dim, sensitivity):
+    """Also where steps of the grid are coarse beside the noise, and a sum of discrete Gaussians is
+    not one.
+    """
+    for multiplier in (0.3, 1.0, 7.0):
+        share = planned_share(multiplier, sensitivity, dim, 5, 9)
+        left = [discrete_sum_noise(share, n, dim, sensitivity) for n in range(5, 10)]
+        assert min(left) >= multiplier
+        if multiplier * sensitivity > 10:
+            assert left[0] == pytest.approx(multiplier, rel=1e-9), "more than is needed"
 
 
 def test_a_sum_of_discrete_gaussians_is_nearly_one_where_each_is_wide_enough():

@@ -12,6 +12,7 @@ import torch
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import check_config, prepare
+from fedkit.experiments.privacy_report import privacy_result
 from fedkit.experiments.runner import run, run_rounds
 from fedkit.federated.rounds.head_start import client_statistics, privacy_budget
 from fedkit.federated.rounds.private_statistics import (
@@ -23,7 +24,16 @@ from fedkit.federated.rounds.private_statistics import (
 from fedkit.federated.rounds.sampling import choose_clients
 from fedkit.privacy.accounting import epsilon
 from fedkit.privacy.mechanisms import PRIVACY, Budget, Example, make_privacy, visit_noises
+from fedkit.privacy.noise import NoiseKey
+from fedkit.results.privacy_promise import (
+    format_epsilon,
+    missed_wish,
+    promise_lines,
+    promise_paragraph,
+)
 from fedkit.wire.pipeline import STAGES, Context, make_wire
+
+KEY = NoiseKey.from_seed(0)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +147,74 @@ def test_not_even_one_round_is_refused(config):
         prepare(replace(config, privacy="example:noise=0.3,eps=1"))
 
 
+def test_no_sampling_counts_where_the_server_sees_who_takes_part(config):
+    """Sums of clients that are drawn: planned and paid as if all were in every round."""
+    drawn = replace(config, **CLIENT, clients_per_round=0.5)
+    trusted, masked = (privacy_budget(replace(drawn, secure=s), 40) for s in ("none", "masks"))
+    assert [b.rate for b in trusted.blocks([trusted.noise])] == [1.0, 0.5]
+    assert [b.rate for b in masked.blocks([masked.noise])] == [1.0, 1.0]
+    assert masked.noise > 1.3 * trusted.noise and masked.cohort == trusted.cohort == 20
+    whole = privacy_budget(replace(config, **CLIENT, secure="masks"), 40)
+    assert masked.noise == pytest.approx(whole.noise), "the draw is still worth something"
+    paid = masked.epsilon([masked.noise] * 3)
+    assert masked.unamplified([masked.noise] * 3) == pytest.approx(paid) and 7.9 < paid <= 8
+    # rows that a site draws are its secret, also under masks
+    rows = privacy_budget(replace(config, privacy="example:rate=0.5,trust=sum", secure="masks"), 4)
+    assert rows.blocks([rows.noise])[-1].rate == 0.5
+
+
+def test_a_round_that_released_nothing_is_charged(config, job):
+    """Whether two or more are drawn depends on who is there. The start is no round."""
+    kind = replace(config, **CLIENT, secure="masks", clients_per_round=0.25, rounds=6)
+    record = run(kind, job=replace(job, config=kind))
+    closed = [r for r in record.rounds if r.noise is None]
+    assert closed and len(closed) < 6, "this seed shows nothing"
+    budget = privacy_budget(kind, 4)
+    paid = visit_noises((record.start, *record.rounds), budget)
+    assert len(paid) == 6 and paid.count(budget.noise) >= len(closed)
+    assert record.result["epsilon"] == pytest.approx(8, rel=1e-3)
+
+
+def test_noise_that_arrives_beyond_the_plan_is_never_charged_more(config):
+    """With sampling all rounds count at the least noise; without, each at its own."""
+    for rate in (1, 0.5):
+        spec = f"example:eps=2,trust=sum,rate={rate}"
+        budget = privacy_budget(replace(config, privacy=spec, secure="masks"), 4)
+        z = budget.noise
+        planned, more, most = (budget.epsilon([z, z, k * z]) for k in (1, 1.2, 1.4))
+        assert planned >= more >= most and planned <= 2
+        assert budget.epsilon([1.4 * z] * 3) < 0.8 * planned
+
+
+def test_a_wish_that_is_missed_is_said(config, job):
+    record = run(config, job=job)
+    assert record.result["privacy"]["missed"] == missed_wish(record) == ""
+    less = replace(job.budget, noise=0.9 * job.budget.noise)
+    over = replace(record, result=privacy_result(record, less))
+    assert "is more than the 8 asked for" in missed_wish(over)
+    assert any("missed: epsilon" in line for line in promise_lines(over))
+    assert any("missed: epsilon" in line for line in promise_paragraph(over))
+
+
+@pytest.mark.slow
+def test_both_epsilons_are_told_where_they_differ(config, job):
+    """Whoever knows who took part, or which rows, has the one without amplification."""
+    for changes, who in (
+        (CLIENT | {"clients_per_round": 0.5}, "the server, the network, readers of this record"),
+        ({"privacy": "example:eps=3,rate=0.5"}, "which rows a site drew is its secret"),
+    ):
+        mine = replace(config, **changes)
+        record = run(mine, job=replace(job, config=mine))
+        seen = record.result["privacy"]["unamplified"]
+        assert seen > 1.2 * record.result["epsilon"]
+        for lines in (promise_lines(record), promise_paragraph(record)):
+            (told,) = [line for line in lines if "amplified by sampling" in line]
+            assert who in told and f"epsilon {format_epsilon(seen)}" in told
+    masked = replace(config, **CLIENT, clients_per_round=0.5, secure="masks")
+    said = " ".join(promise_lines(run(masked, job=replace(job, config=masked))))
+    assert "amplified by" not in said and "every round counts in full" in said
+
+
 def test_a_resumed_run_neither_forgets_nor_pays_twice(config, job, tmp_path):
     whole = run(config, job=job)
     steps = run_rounds(config, tmp_path / "run", job=job)
@@ -171,7 +249,11 @@ def test_noise_of_the_system_cannot_be_drawn_again(config, job, tmp_path):
     kept = Store(tmp_path / "three").read_state(
         record, mine.start | aggregation_params(mine.model, secret)
     )[-1]
-    assert kept > 2**32 and str(kept) not in (tmp_path / "three" / "run.json").read_text()
+    assert len(kept.key) == 32
+    assert kept.key.hex() not in (tmp_path / "three" / "run.json").read_text()
+    folder = tmp_path / "three" / "state"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {p.stat().st_mode & 0o777 for p in folder.iterdir()} == {0o600}
     again = run(secret, tmp_path / "three", resume=True, job=mine)
     assert again.rounds[0] == record.rounds[0] and again.finished
 
@@ -213,11 +295,16 @@ def test_a_sites_loss_knows_only_what_the_site_has_released(config, job):
     """The counts in its loss are the noisy ones, and the same whenever they are asked for."""
     client, budget = job.clients[0], job.budget
     one, two = (
-        released_label_counts(client.train.labels, 3, config, budget, "site-1", 0) for _ in range(2)
+        released_label_counts(
+            client.train.labels, 3, config, budget, "site-1", NoiseKey.from_seed(0)
+        )
+        for _ in range(2)
     )
     true = torch.bincount(torch.from_numpy(client.train.labels), minlength=3).float()
     assert torch.equal(one, two) and (one - true).abs().min() > 0
-    fewer = released_label_counts(client.train.labels[1:], 3, config, budget, "site-1", 0)
+    fewer = released_label_counts(
+        client.train.labels[1:], 3, config, budget, "site-1", NoiseKey.from_seed(0)
+    )
     assert (one - fewer).abs().sum() == pytest.approx(1.0, abs=1e-4) or (one == 0).any()
     assert STATISTIC_WEIGHTS["label_counts"] < 1
     silent = replace(config, head_start="zero", loss="balanced")
@@ -307,8 +394,11 @@ def test_noise_that_was_lost_is_paid_for(config, job):
     kind = replace(config, **SUM, faults="lost=0.3")
     record = run(kind, job=replace(job, config=kind))
     budget, released = privacy_budget(kind, 4), [r.noise for r in record.rounds if r.noise]
-    assert min(released) < 0.99 * budget.noise
-    assert record.result["epsilon"] > budget.epsilon([budget.noise] * len(released))
+    assert released and min(released) >= budget.noise, "less noise than the wish needs"
+    assert any(c.status == "lost" for r in record.rounds for c in r.clients)
+    assert record.result["epsilon"] <= 8 * (1 + 1e-9) and not record.result["privacy"]["missed"]
+    paid = visit_noises(record.rounds, budget)
+    assert len(paid) == 3 and set(paid) <= {*released, budget.noise}, "a round is not charged"
 
 
 # --- what breaks the promise
@@ -353,6 +443,12 @@ def test_noise_that_was_lost_is_paid_for(config, job):
         ({"privacy": "none", "secure": "locks"}, "secure 'locks' is not known"),
         ({"privacy": "example:eps=-1"}, "from 0 to 1000"),
         ({"privacy": "example:eps=0"}, "no noise is enough"),
+        (
+            {"privacy": "example:noise=0"},
+            "noise=0: so little promises nothing; write 1e-09 or more",
+        ),
+        ({"privacy": "client:eps=3,noise=0", "weights": "uniform"}, "promises nothing"),
+        ({"privacy": "ftrl:noise=1e-200", "weights": "uniform"}, "promises nothing"),
         ({"privacy": "eps=3"}, "such as example:eps=3"),
         ({"privacy": "example:rate=0"}, "above 0 and at most 1"),
         ({"privacy": "example:delta=0.5"}, "delta"),
@@ -406,6 +502,8 @@ def test_a_delta_that_would_let_a_text_be_published_is_refused(config):
         ({"privacy": "example:eps=1000"}, "promises next to nothing"),
         ({"privacy": "none", "secure": "masks"}, "not secure, for teaching"),
         ({"privacy": "example:eps=8,rate=0.1"}, "draws each row with probability 0.1"),
+        (CLIENT | {"secure": "masks", "clients_per_round": 0.5}, "drawing sites buys no privacy"),
+        (SUM | {"faults": "lost=0.1"}, "uploads may be lost, so sites add noise that is enough"),
     ],
 )
 def test_what_a_reader_could_take_for_more_is_said(config, job, changes, words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pandas as pd
@@ -10,8 +11,9 @@ from factories.personal_cases import HARMLESS, PERSONAL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedkit.data.columns import Columns
+from fedkit.data.columns import Columns, heading_names
 from fedkit.data.read_rows import RawTable
+from fedkit.quality.clean import clean_table
 from fedkit.quality.finding import CheckOptions
 from fedkit.quality.personal import (
     MASKS,
@@ -23,6 +25,7 @@ from fedkit.quality.personal import (
     mask_personal_data,
     passes_luhn,
 )
+from fedkit.quality.report import assess
 
 CASES = [*PERSONAL, *((text, ()) for text in HARMLESS)]
 
@@ -87,6 +90,31 @@ def test_a_mask_takes_what_is_personal_and_nothing_else(text, expected):
 def test_masking_twice_is_masking_once(parts):
     once = mask_personal_data("".join(parts))
     assert mask_personal_data(once) == once
+
+
+REPEATED = (
+    *("Mr. ", "Mr A. A. ", "Dear ", "Hi, ", "Thanks\n", "\n", ",", ", ", "name: ", "contact: Aa "),
+    *("1", "12 ", "1-", "03-", "(0", "+1 ", "1.", "a:", "4111 ", "GB82", "AAAA", "19", "Jan 1 "),
+    *("a@", "a@a.", "http://a", "?a=", "田中", "田市", "田中様", "東京都", "1丁目", "一", "ァ・"),
+    *("氏名:", "生年月日", "郵便番号 ", "A'", "Aa-", "<p ", "<script>", "</script", "(", "' "),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("piece", REPEATED)
+def test_no_search_costs_the_square_of_a_text(piece):
+    """A guard against minutes: each takes under a second, and a quadratic search minutes."""
+    text = (piece * 100_000)[:100_000]
+    frame = pd.DataFrame(
+        {"split": "train", "line": [2], "text_raw": text, "label_raw": "a", "client_raw": ""}
+        | {"text": text, "label": "a", "client": ""}
+    )
+    table = RawTable("t", "t", "", frame, Columns("text", "label"))
+    begun = time.perf_counter()
+    mask_personal_data(text)
+    clean_table(table, assess(table, CheckOptions(slow=False)))
+    heading_names(text)
+    assert time.perf_counter() - begun < 20
 
 
 def test_check_digits_by_hand():

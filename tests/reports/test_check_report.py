@@ -80,7 +80,7 @@ def test_the_report_never_replaces_the_file(table, quality, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_one_line(table, quality, tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(FedkitError, match="choose another --out") as error:
+    with pytest.raises(FedkitError, match="choose another place") as error:
         write_checked(table, quality, tmp_path / "taken" / "out")
     assert "\n" not in str(error.value)
 

@@ -192,5 +192,6 @@ def test_writing_is_atomic_and_gives_the_same_bytes(tmp_path):
 def test_no_run_and_no_place_are_errors_for_people(tmp_path):
     with pytest.raises(FedkitError, match="no run to report on"):
         write_report([], tmp_path / "r.html")
+    (tmp_path / "file").write_text("mine")
     with pytest.raises(FedkitError, match="cannot write"):
-        write_report([federated()], tmp_path / "nowhere" / "r.html")
+        write_report([federated()], tmp_path / "file" / "r.html")

@@ -11,11 +11,9 @@ from dataclasses import replace
 import pytest
 from factories.records import ACCURACY, DATA, federated, private, private_runs
 
-from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import round_up_epsilon
 from fedkit.core.stats import t_interval
-from fedkit.experiments.privacy_sweep import curve_plan, measure_privacy_curve, with_epsilon
 from fedkit.results.privacy_curve import Curve, Point, mean_level
 
 
@@ -141,62 +139,10 @@ def test_a_damaged_file_is_one_line(curve, tmp_path, damage):
     assert "\n" not in str(error.value)
 
 
-def test_only_epsilon_is_replaced():
-    assert with_epsilon("none", 3) == "example:eps=3"
-    assert (
-        with_epsilon("example:eps=8,clip=0.5,delta=1e-6", 1.5)
-        == "example:eps=1.5,clip=0.5,delta=1e-6"
-    )
-    assert with_epsilon("client", 2) == "client:eps=2"
-    for spec, eps, told in (
-        ("example:noise=1", 3, "leave noise out"),
-        ("example", 0, "above 0"),
-        ("much", 1, "much"),
-    ):
-        with pytest.raises(FedkitError, match=told):
-            with_epsilon(spec, eps)
-
-
-def test_the_plan_is_a_sweep_that_begins_without_privacy():
-    plan = curve_plan(RunConfig(tune="head", rounds=3, seed=9), (8, 1), (0, 4))
-    assert plan.vary == {"privacy": ["none", "example:eps=8", "example:eps=1"]} and plan.seeds == (
-        0,
-        4,
-    )
-    assert plan.settings == {"tune": "head", "rounds": 3} and plan.baselines == ("local",)
-    assert next(e for e in plan.entries() if e.baseline).config.privacy == "none"
-    with pytest.raises(FedkitError, match="no eps"):
-        curve_plan(RunConfig(), ())
-
-
-@pytest.mark.slow
-def test_real_runs_are_kept_and_gone_on_with(tiny_config, tmp_path):
-    config = tiny_config(tune="head", rounds=2, partition="auto")
-    first = measure_privacy_curve(config, (8,), (0,), tmp_path)
-    made = (tmp_path / "none-s0" / "run.json").stat().st_mtime_ns
-    both = measure_privacy_curve(config, (8, 1), (0,), tmp_path)
-    assert (
-        [x.epsilon for x in both.levels()] == [1.0, 8.0]
-        and both.none == first.none
-        and len(both.local) == 1
-    )
-    assert (tmp_path / "none-s0" / "run.json").stat().st_mtime_ns == made
-    assert Curve.load(tmp_path) == both
-    (tmp_path / "curve.json").unlink()
-    assert Curve.load(tmp_path) == both, "a sweep's folders are enough"
-
-
-@pytest.mark.slow
-def test_what_is_refused_is_said_with_its_reason(tiny_config):
-    config = tiny_config(tune="head", rounds=2, privacy="client", partition="auto")
-    with pytest.raises(FedkitError, match="use --weights uniform"):
-        measure_privacy_curve(config, (8,), (0,))
-
-
 def test_points_hold_shares():
     with pytest.raises(FedkitError, match="damaged run record: accuracy"):
         Curve.from_runs([replace(r := private(8, 0.8), result=r.result | {"accuracy": math.nan})])
-    assert Point(None, 0, 0.5, 0.4, 0.4, 0.6).epsilon is None
+    assert Point(None, 0, 0.5, 0.4, 0.6).epsilon is None
 
 
 def test_a_large_epsilon_keeps_its_thousands_in_the_terminal():

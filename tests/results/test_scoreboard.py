@@ -242,17 +242,17 @@ def test_labels_that_a_client_lacks_count_as_none():
 
 ROUND = federated().rounds[0]
 DAMAGED = {
-    "accuracy is": {"result": {"accuracy": "high"}},
-    "method: expected": {"method": ["federated"]},
-    "config: expected": {"config": [1]},
-    "data.clients: expected": {"data": DATA | {"clients": ["east"]}},
+    "result.accuracy is 'high'": {"result": {"accuracy": "high"}},
+    "method": {"method": ["federated"]},
+    "config": {"config": [1]},
+    "data.clients.0 is 'east'": {"data": DATA | {"clients": ["east"]}},
     "rounds: expected": {"rounds": (ROUND, ROUND)},
     "rounds: expected numbers": {"start": ROUND, "rounds": (replace(ROUND, round=2),)},
-    "round 1: expected accuracies": {"rounds": (replace(ROUND, accuracy=1.5),)},
-    "round 1: expected bytes": {
+    "rounds.0.accuracy is 1.5": {"rounds": (replace(ROUND, accuracy=1.5),)},
+    "rounds.0.clients.0.uplink_bytes is -1": {
         "rounds": (replace(ROUND, clients=(ClientRecord("east", uplink_bytes=-1),)),)
     },
-    "round 1: expected clients": {"rounds": (replace(ROUND, clients=(ClientRecord(["east"]),)),)},
+    "rounds.0.clients.0.id": {"rounds": (replace(ROUND, clients=(ClientRecord(["east"]),)),)},
 }
 
 
@@ -267,7 +267,7 @@ def test_a_damaged_record_is_refused_in_one_line_that_names_the_field(message):
 def test_numbers_that_are_not_there_are_said_to_be_unknown():
     run = replace(
         federated(),
-        result=block(0.8) | {"accuracy": None, "accuracy_ci95": None, "peak_rss_bytes": 1e300},
+        result=block(0.8) | {"accuracy": None, "accuracy_ci95": None, "peak_rss_bytes": None},
     )
     row = scoreboard([run]).iloc[0]
     assert (

@@ -208,6 +208,24 @@ def test_random_lies_under_a_correct_checksum_are_refused_or_have_the_right_form
 # --- the server's door
 
 
+@pytest.mark.parametrize(
+    "spec",
+    ["none", "zstd", "topk:0.1+int4+ans", "topk:1.0", "lowrank:2", "sketch", "ef21+sign+zstd"],
+)
+def test_a_message_is_as_long_as_its_values_and_few_notes(spec):
+    """15 MB of notes on an update of 16 kB are refused; no stage needs more than it may send."""
+    delta = {"layer.weight": torch.randn(64, 62), "head.bias": torch.zeros(3)}
+    wire, context = make_wire(spec), Context("east", 1, 0, {})
+    notes = {"client": "east" * 60, "examples": 3}
+    assert wire.decode(wire.encode(delta, context, notes)[0], delta, context)[1] == notes
+    long, _ = wire.encode(delta, context, notes | {"more": "x" * 15_000_000})
+    with pytest.raises(
+        PayloadError, match=r"^15,\d\d\d,\d\d\d bytes long, expected at most"
+    ) as error:
+        wire.decode(long, delta, context)
+    assert "\n" not in str(error.value)
+
+
 def test_receive_gives_the_update_and_no_reason():
     update, why = receive(encode_tensors(TENSORS, NOTES), TENSORS)
     assert (update.client_id, update.num_examples, why) == ("site-1", 3, "")

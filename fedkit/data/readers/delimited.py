@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,10 +14,20 @@ import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, one_line_error, quote
-from fedkit.data.limits import MAX_ROWS, cell_table, header_names, refuse_too_many_rows
+from fedkit.data import limits
+from fedkit.data.limits import (
+    MAX_COLUMNS,
+    MAX_ROWS,
+    cell_table,
+    header_names,
+    refuse_too_many_cells,
+    refuse_too_many_rows,
+)
 from fedkit.data.readers.encoding import decode_text
 from fedkit.data.readers.header_detection import HEAD_ROWS, NumberedRow, drop_tail, find_header
 
+_LINE_END = re.compile(r"\n|\r(?!\n)")
+_BLOCK = 1_000_000  # characters of a text that are cut into lines at a time
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -46,11 +57,34 @@ def read_jsonl(data: bytes, name: str, encoding: str | None) -> tuple[pd.DataFra
         raise FedkitError(
             f"{quote(name)} holds one JSON array; write one object per line instead (JSON Lines)"
         )
-    lines = ((i, line) for i, line in enumerate(text.split("\n"), start=1) if line.strip())
-    rows = {i: _parse_object(line, name, i) for i, line in itertools.islice(lines, MAX_ROWS + 1)}
-    keys = list(dict.fromkeys(key for row in rows.values() for key in row))
-    cells = [[row.get(key) for key in keys] for row in rows.values()]
-    return cell_table(cells, header_names(keys, name), name, list(rows)), notes
+    keys: list[str] = []
+    known: set[str] = set()
+    rows: list[list[Any]] = []
+    lines, nested = [], 0
+    for number, line in enumerate(split_lines(text), start=1):
+        if not line.strip():
+            continue
+        if len(line) > limits.MAX_PIECE:
+            limits.refuse_too_long(len(line), name, f"line {number}")
+        found = _parse_object(line, name, number)
+        if list(found) == keys:
+            row = list(found.values())
+        else:
+            keys += [key for key in found if key not in known]
+            known.update(keys)
+            row = [found.get(key) for key in keys]
+        if ("[" in line or line.count("{") > 1) and any(isinstance(v, (list, dict)) for v in row):
+            nested += 4 * sum(map(line.count, ",[{:"))  # an object takes as much as four cells
+        rows.append(row)
+        lines.append(number)
+        if len(keys) > MAX_COLUMNS:
+            break  # and `header_names` refuses them
+        refuse_too_many_rows(len(rows), name)
+        refuse_too_many_cells(len(rows) * len(keys) + nested, name)
+    names = header_names(keys, name)
+    for row in rows:
+        row += [None] * (len(names) - len(row))
+    return cell_table(rows, names, name, lines), notes
 
 
 def detect_delimiter(text: str, name: str) -> tuple[str, list[str]]:
@@ -85,16 +119,41 @@ def sniff_delimiter(text: str, expected: str) -> str:
     return max(DELIMITERS, key=fit)
 
 
-def iter_rows(text: str, delimiter: str) -> Iterator[NumberedRow]:
+def split_lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text with their ends, as the csv module wants them.
+
+    A block at a time: io.StringIO holds four bytes per character.
+    """
+    at = 0
+    while at < len(text):
+        found = _LINE_END.search(text, at + _BLOCK)
+        end = found.end() if found else len(text)
+        yield from io.StringIO(text[at:end], newline="")
+        at = end
+
+
+def iter_rows(text: str, delimiter: str, name: str) -> Iterator[NumberedRow]:
     """Yield the rows that are not empty, each with the line on which it begins.
 
-    Raises csv.Error that names the line.
+    Raises csv.Error that names the line, and FedkitError for too many cells or a row too long.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
+    line, cells, length = 1, 0, 0
+
+    def weighed_lines() -> Iterator[str]:
+        nonlocal length
+        for piece in split_lines(text):
+            length += len(piece)
+            if length > limits.MAX_PIECE:
+                limits.refuse_too_long(length, name, f"the row of line {line}")
+            yield piece
+
+    reader = csv.reader(weighed_lines(), delimiter=delimiter, strict=True)
     try:
         for row in reader:
+            length = 0
             if row:
+                cells += len(row)
+                refuse_too_many_cells(cells, name)
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
@@ -113,7 +172,7 @@ def _parse_rows(
     text: str, name: str, delimiter: str, header_row: int | None
 ) -> tuple[pd.DataFrame, list[str]]:
     try:
-        rows = iter_rows(text, delimiter)
+        rows = iter_rows(text, delimiter, name)
         head = list(itertools.islice(rows, HEAD_ROWS))
         found = find_header(head, name, header_row)
         names = header_names(found.cells, name)

@@ -6,8 +6,11 @@ import re
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, one_line_error, quote
+from fedkit.data import limits
 
-_CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1b-\x1f]")  # characters that no text file holds
+_CONTROLS = bytes({*range(0x20)} - {*b"\t\n\x0b\x0c\r\x1a"}).decode()  # no text file holds them
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_FILLED = re.compile("[^\ufeff\x1a \t\r\n]")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 _MAGIC = {
     b"PK\x03\x04": "a zip or .xlsx file",
@@ -27,8 +30,9 @@ def decode_text(data: bytes, name: str, encoding: str | None = None) -> tuple[st
     do not fit, an unknown encoding, UTF-16 without `encoding`, and binary data.
     """
     _refuse_other_formats(data, name, encoding)
+    _refuse_long_lines(data, name)
     text, notes = _decode(data, name, encoding)
-    if not text.strip("\ufeff\x1a \t\r\n"):
+    if not _FILLED.search(text):
         raise FedkitError(
             f"{quote(name)} is empty; the first row must name the columns, one example per row"
             " below"
@@ -38,12 +42,12 @@ def decode_text(data: bytes, name: str, encoding: str | None = None) -> tuple[st
 
 def _blank_control(text: str, name: str, notes: list[str]) -> str:
     """Replace stray control characters by blanks. Raises FedkitError for many of them, or a NUL."""
-    found = _CONTROL.findall(text)
-    if not found:
+    if not _CONTROL.search(text):
         return text
-    if "\0" in found or len(found) > len(text) / 1000:
-        raise _not_text_error(name, len(found), "control character")
-    notes.append(f"{quote(name)}: {count_noun(len(found), 'control character')} replaced by blanks")
+    number = sum(map(text.count, _CONTROLS))
+    if "\0" in text or number > len(text) / 1000:
+        raise _not_text_error(name, number, "control character")
+    notes.append(f"{quote(name)}: {count_noun(number, 'control character')} replaced by blanks")
     return _CONTROL.sub(" ", text)
 
 
@@ -61,6 +65,19 @@ def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
         raise FedkitError(
             f"{quote(name)} looks like {wide.upper()}; add --encoding {wide}, or save it as UTF-8"
         )
+
+
+def _refuse_long_lines(data: bytes, name: str) -> None:
+    """Raise FedkitError for too many lines, or one of twice the limit at least (no shorter one)."""
+    if data.count(b"\n") > limits.MAX_LINES:
+        raise FedkitError(
+            f"{quote(name)} has more than {limits.MAX_LINES:,} lines; take out the empty ones, or"
+            " give a sample of it"
+        )
+    step = limits.MAX_PIECE
+    for at in range(0, len(data) - step, step):
+        if data.find(b"\n", at, at + step) < 0 and data.find(b"\r", at, at + step) < 0:
+            limits.refuse_too_long(step + 1, name, "a line")
 
 
 def _not_text_error(name: str, number: int, what: str) -> FedkitError:

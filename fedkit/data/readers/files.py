@@ -11,7 +11,8 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import one_line_error, quote, quoted_list
 from fedkit.data.limits import MAX_BYTES
 from fedkit.data.readers.delimited import read_delimited, read_jsonl
-from fedkit.data.readers.workbook import read_excel, read_parquet
+from fedkit.data.readers.parquet import read_parquet
+from fedkit.data.readers.workbook import read_excel
 
 SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".json")
 USES_ENCODING = {".csv", ".tsv", ".jsonl", ".json"}

@@ -198,7 +198,10 @@ def _join_rows(
     top = [*upper, *[None] * (width - len(upper))]
     low = [*lower, *[None] * (width - len(lower))]
     reach = {
-        c: b for a_row, a, z_row, b in merges if a_row <= line <= z_row for c in range(a - 1, b)
+        c: b
+        for a_row, a, z_row, b in merges
+        if a_row <= line <= z_row
+        for c in range(a - 1, min(b, width))
     }
     joined, group, until = [], None, 0
     for i, (above, below) in enumerate(zip(top, low)):

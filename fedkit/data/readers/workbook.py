@@ -1,4 +1,4 @@
-"""Reading Excel and Parquet. Both are compressed: their unpacked size is checked first."""
+"""Reading Excel workbooks. They are compressed: all that is unpacked is weighed as it comes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import io
 import itertools
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, one_line_error, quote, quoted_list
+from fedkit.data import limits
 from fedkit.data.limits import (
     MAX_COLUMNS,
     cell_table,
     clean_name,
     header_names,
     refuse_too_large,
+    refuse_too_long,
+    refuse_too_many_cells,
     refuse_too_many_rows,
 )
 from fedkit.data.readers.header_detection import (
@@ -29,9 +32,11 @@ from fedkit.data.readers.header_detection import (
     find_header,
 )
 
-_MERGE = re.compile(
-    rb'<(?:\w{1,9}:)?mergeCell [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
-)
+_RANGE = rb' [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
+_MERGE = re.compile(rb"<(?:\w{1,9}:)?mergeCell" + _RANGE)
+_SIZE = re.compile(rb"<(?:\w{1,9}:)?dimension" + _RANGE)
+MAX_SHEETS = 1_000
+MAX_PARTS = 20_000
 
 
 def read_excel(
@@ -56,43 +61,33 @@ def read_excel(
         raise damaged_file_error(name, "Excel", error) from None
 
 
-def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return a Parquet file as a table of Python objects, and no notes.
-
-    Raises FedkitError for a damaged file, and for one too large as soon as that shows.
-    """
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(io.BytesIO(data))
-        refuse_too_many_rows(file.metadata.num_rows, name)
-        names = header_names(file.schema_arrow.names, name)
-        rows = list(zip(*_unpack(file, name)))
-        return cell_table(rows, names, name, range(1, len(rows) + 1)), []
-    except FedkitError:
-        raise
-    except Exception as error:  # Arrow errors, but also dates that Python cannot hold
-        raise damaged_file_error(name, "Parquet", error) from None
-
-
 def open_workbook(data: bytes, name: str) -> Any:
     """Open a workbook to be read row by row; links to other files are not followed."""
     _check_zip(data, name)
-    import openpyxl
+    from openpyxl.reader.excel import ExcelReader
+    from openpyxl.styles.stylesheet import apply_stylesheet
 
     try:
-        return openpyxl.load_workbook(
-            io.BytesIO(data), read_only=True, data_only=True, keep_links=False
-        )
+        reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+        reader.archive = WeighedZip(io.BytesIO(data))
+        reader.archive.title = name
+        reader.read_manifest()
+        _read_strings(reader)
+        reader.read_workbook()
+        apply_stylesheet(reader.archive, reader.wb)
+        _add_sheets(reader, name)
+        return reader.wb
+    except FedkitError:
+        raise
     except Exception as error:  # openpyxl lets whatever broke inside it pass
         raise damaged_file_error(name, "Excel", error) from None
 
 
 def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str]]:
     """Return the named or first visible sheet, and a note if it was chosen among several."""
-    visible = [s for s in book.worksheets if s.sheet_state == "visible"]
+    visible = [s for s in book.sheets if s.sheet_state == "visible"]
     if sheet is not None:
-        if chosen := [s for s in book.worksheets if s.title == sheet]:
+        if chosen := [s for s in book.sheets if s.title == sheet]:
             return chosen[0], []
         raise FedkitError(
             f"no sheet {quote(sheet)} in {quote(name)}; it has:"
@@ -100,13 +95,14 @@ def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str
         )
     if not visible:
         raise FedkitError(
-            f"{quote(name)} has no visible sheet; name one of: {quoted_list(book.sheetnames)}"
+            f"{quote(name)} has no visible sheet; name one of:"
+            f" {quoted_list(s.title for s in book.sheets)}"
         )
     several = [
-        f"{quote(name)}: first visible sheet {quote(visible[0].title)} of {len(book.sheetnames)}"
+        f"{quote(name)}: first visible sheet {quote(visible[0].title)} of {len(book.sheets)}"
         " (name sheet to choose)"
     ]
-    return visible[0], several if len(book.sheetnames) > 1 else []
+    return visible[0], several if len(book.sheets) > 1 else []
 
 
 def read_merged_ranges(data: bytes, sheet: Any) -> list[MergedRange]:
@@ -115,7 +111,7 @@ def read_merged_ranges(data: bytes, sheet: Any) -> list[MergedRange]:
     They are read from the XML, since openpyxl leaves them out when it reads row by row.
     """
     found: list[MergedRange] = []
-    with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(sheet._worksheet_path) as file:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(sheet.path) as file:
         rest = b""
         while (chunk := file.read(1 << 20)) and len(found) < 10_000:
             found += [_parse_range(*match) for match in _MERGE.findall(rest + chunk)]
@@ -124,9 +120,37 @@ def read_merged_ranges(data: bytes, sheet: Any) -> list[MergedRange]:
 
 
 def iter_sheet_rows(sheet: Any, name: str) -> Iterator[NumberedRow]:
-    """Yield the filled rows of a sheet. Raises FedkitError for too many rows or columns."""
-    sheet.reset_dimensions()  # what the file says of its own size is not to be trusted
-    return _iter_filled(sheet.iter_rows(values_only=True), name)
+    """Yield the filled rows of a sheet, numbered from 1, within the limits of `data.limits`.
+
+    openpyxl's own loop keeps the attributes of all rows, and makes up those between two numbers.
+    """
+    from openpyxl.worksheet._reader import WorkSheetParser
+
+    book, cells, length, last = sheet.parent, 0, 0, 0
+    with book._archive.open(sheet.path) as source:
+        parser = WorkSheetParser(
+            source, book.strings, True, book.epoch, book._date_formats, book._timedelta_formats
+        )
+        for number, (line, found) in enumerate(parser.parse(), start=1):
+            book._archive.renew()
+            parser.row_dimensions.clear()
+            refuse_too_many_rows(max(line, number), name)
+            width = max((cell["column"] for cell in found), default=0)
+            if width > MAX_COLUMNS:
+                raise FedkitError(
+                    f"{quote(name)}, row {line} reaches column {width:,}; at most"
+                    f" {MAX_COLUMNS:,} are read"
+                )
+            cells += max(width, len(found))
+            refuse_too_many_cells(cells, name, limits.MAX_SHEET_CELLS)
+            row: list[Any] = [None] * width
+            for cell in found:
+                row[cell["column"] - 1] = cell["value"]
+            length += sum(len(value) for value in row if isinstance(value, str))
+            refuse_too_large(length, name)
+            if line > last and any(value is not None for value in row):
+                yield line, row
+            last = max(last, line)
 
 
 def damaged_file_error(name: str, what: str, error: Exception) -> FedkitError:
@@ -138,6 +162,90 @@ def damaged_file_error(name: str, what: str, error: Exception) -> FedkitError:
     )
 
 
+class WeighedZip(zipfile.ZipFile):
+    """The archive of a workbook, which raises FedkitError once a piece of XML is too large.
+
+    A piece is a part that is read whole, or what comes up to the next `renew` (a row). title: of
+    the file. tags: how many tags and attributes a piece may have; its tree grows with them.
+    """
+
+    title = ""
+    tags = limits.MAX_TAGS
+    total = 0  # of the whole workbook; a cell has about seven
+
+    def renew(self) -> None:
+        self.left = self.tags
+        self.nbytes = 0
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        file: Any = super().open(*args, **kwargs)
+        read = file.read
+        self.renew()
+
+        def weighed(size: int | None = -1) -> bytes:
+            chunk = read(limits.MAX_PIECE + 1 if size is None or size < 0 else size)
+            self.nbytes += len(chunk)
+            count = chunk.count(b"<") + chunk.count(b"=")
+            self.left -= count
+            self.total += count
+            refuse_too_many_cells(self.total // 8, self.title, limits.MAX_SHEET_CELLS)
+            refuse_too_long(self.nbytes, self.title, "a row, or another part,")
+            if self.left < 0:
+                raise FedkitError(
+                    f"{quote(self.title)}: a row, or another part, has more than {self.tags:,} XML"
+                    " tags and attributes; save the sheet as CSV"
+                )
+            return chunk
+
+        file.read = weighed
+        return file
+
+
+class _Sheet:
+    """A sheet to be read row by row, and the size that it claims (None: it does not say)."""
+
+    def __init__(self, book: Any, title: str, state: str, path: str) -> None:
+        self.parent, self.title, self.sheet_state, self.path = book, title, state, path
+        with book._archive.open(path) as file:
+            found = _SIZE.search(file.read(1 << 16))
+        size = _parse_range(*found.groups()) if found else None
+        self.max_row = size[2] if size else None
+        self.max_column = size[3] if size else None
+
+
+def _read_strings(reader: Any) -> None:
+    """Read the shared strings as openpyxl does, but plain ones without an object for each."""
+    from openpyxl.cell.text import Text
+    from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
+    from openpyxl.xml.functions import iterparse
+
+    if (part := reader.package.find(SHARED_STRINGS)) is None:
+        return
+    reader.archive.tags, usual = 4 * limits.MAX_ROWS, reader.archive.tags
+    with reader.archive.open(part.PartName[1:]) as file:
+        for _, node in iterparse(file):
+            if node.tag == f"{{{SHEET_MAIN_NS}}}si":
+                plain = len(node) == 1 and node[0].tag == f"{{{SHEET_MAIN_NS}}}t"
+                text = (node[0].text or "") if plain else Text.from_tree(node).content
+                reader.shared_strings.append(text.replace("x005F_", ""))
+                node.clear()
+                reader.archive.nbytes = 0
+    reader.archive.tags = usual
+
+
+def _add_sheets(reader: Any, name: str) -> None:
+    if len(reader.parser.sheets) > MAX_SHEETS:
+        raise FedkitError(
+            f"{quote(name)} has more than {MAX_SHEETS:,} sheets; save the one you need as CSV"
+        )
+    reader.wb.strings = reader.shared_strings
+    reader.wb.sheets = [
+        _Sheet(reader.wb, sheet.name, sheet.state, rel.target)
+        for sheet, rel in reader.parser.find_sheets()
+        if rel.target in reader.valid_files and "chartsheet" not in rel.Type
+    ]
+
+
 def _sheet_table(
     sheet: Any, name: str, header_row: int | None, merges: list[MergedRange]
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -145,7 +253,9 @@ def _sheet_table(
     head = list(itertools.islice(rows, HEAD_ROWS))
     found = find_header(head, name, header_row, merges)
     names = header_names(_strip_blank_end(found.cells), name)
-    body, fill_notes = _fill_down([*head[found.body :], *rows], merges, name)
+    body = [*head[found.body :], *rows]
+    refuse_too_many_cells(len(body) * len(names), name)
+    body, fill_notes = _fill_down(body, [m for m in merges if m[1] <= len(names)], name)
     kept, tail_notes = drop_tail(body, len(names), name)
     cells = [_fit_width(row, names, name, line) for line, row in kept]
     frame = cell_table(cells, names, name, [line for line, _ in kept])
@@ -179,19 +289,6 @@ def _fill_down(
         }
     note = f"{quote(name)}: {count_noun(number, 'cell')} filled from the merged cell above"
     return rows, [note] if number else []
-
-
-def _iter_filled(rows: Iterable[Sequence[Any]], name: str) -> Iterator[NumberedRow]:
-    """Yield the rows that hold something, numbered from 1, within the limits of `data.limits`."""
-    for line, row in enumerate(rows, start=1):
-        refuse_too_many_rows(line, name)
-        if len(row) > MAX_COLUMNS:
-            raise FedkitError(
-                f"{quote(name)}, row {line} reaches column {len(row):,}; at most {MAX_COLUMNS:,}"
-                " are read"
-            )
-        if any(cell is not None for cell in row):
-            yield line, row
 
 
 def _strip_blank_end(cells: Sequence[Any]) -> Sequence[Any]:
@@ -230,22 +327,11 @@ def _check_zip(data: bytes, name: str) -> None:
             f"{quote(name)} is empty (0 bytes); give an .xlsx file with a header and rows"
         )
     try:
+        if data.count(b"PK\1\2") > MAX_PARTS:
+            raise ValueError(f"more than {MAX_PARTS:,} parts")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             refuse_too_large(sum(item.file_size for item in archive.infolist()), name)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         if isinstance(error, FedkitError):
             raise
         raise damaged_file_error(name, "Excel", error) from None
-
-
-def _unpack(file: Any, name: str) -> list[list[Any]]:
-    """Return the columns as lists, read 1,000 rows at a time so that the size limit holds."""
-    columns: list[list[Any]] = [[] for _ in file.schema_arrow.names]
-    nbytes = 0
-    for batch in file.iter_batches(batch_size=1_000):
-        for values, cells in zip(columns, batch.columns):
-            plain = cells.dictionary_decode() if hasattr(cells, "dictionary_decode") else cells
-            nbytes += plain.nbytes
-            refuse_too_large(nbytes, name)
-            values.extend(plain.to_pylist())
-    return columns

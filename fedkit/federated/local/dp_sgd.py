@@ -1,4 +1,4 @@
-"""DP-SGD at a client: Poisson batches, clipped per-example gradients, Gaussian noise on their sum.
+"""DP-SGD at a client: Poisson batches, clipped per-example gradients, noise on their sum.
 
 The sum is computed in three ways, tested against each other and against one-by-one autograd: in
 closed form for the head alone, through the fast engine (every text as if it were a client with its
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.tensors import CENTRE_NAME, Params, torch_rng
+from fedkit.core.tensors import CENTRE_NAME, Params
 from fedkit.federated.local.train import (
     FitResult,
     GradientCorrection,
@@ -30,13 +30,14 @@ from fedkit.federated.local.train import (
     sgd_momentum,
 )
 from fedkit.models.classifier import Model, without_peft
+from fedkit.privacy.discrete_noise import add_discrete_noise
 from fedkit.privacy.mechanisms import MAX_STEP, Budget
+from fedkit.privacy.noise import CipherStream
 
 GRADIENT_TEXTS = 64  # texts whose separate gradients are held at once, at most
 GRADIENT_VALUES = 16_000_000  # values of separate gradients held at once, at most
 HEAD_SHARE = 0.8  # of the squared clip, where more than the head is trained
 MIXED_GRADIENTS = "gradients of examples together differ from those alone"
-NOISE_STREAM = 7  # marks the generator of the noise among those of a task
 
 
 def private_fit(
@@ -53,8 +54,7 @@ def private_fit(
     model.load_params(task.start)
     centre, correction = task.start.get(CENTRE_NAME), GradientCorrection(model.trainable, task)
     momentum = sgd_momentum(config) or 0.0
-    noise = torch_rng(np.random.default_rng([*plan.stream, NOISE_STREAM]))
-    sampling = np.random.default_rng(plan.stream)
+    noise, sampling = plan.key.stream("noise"), plan.key.stream("rows")
     expected, seen, total = plan.rate * len(task.examples), 0, 0.0
     velocity: Params = {}
     with per_example_gradients(model) as gradients:
@@ -62,8 +62,7 @@ def private_fit(
             tick()
             clipped, loss = _clipped(gradients, task, rows, plan.clip, centre)
             if plan.sigma:
-                draw = torch.randn(clipped.shape, generator=noise).to(clipped)
-                clipped = clipped + plan.sigma * draw
+                clipped = add_discrete_noise(clipped, plan.sigma, plan.clip, noise)
             seen, total, mean = seen + len(rows), total + loss, clipped / expected
             if plan.only_gradient:
                 continue
@@ -78,7 +77,9 @@ def private_fit(
         given = {n: -t.float().cpu() for n, t in parts.items()}
     seconds = time.perf_counter() - began
     loss = total / max(seen, 1)
-    return FitResult(model.params(), plan.steps, seen, loss, seconds, given=given)
+    # how many rows were drawn must stay secret: that makes the sampling count
+    drawn = round(expected * plan.steps)
+    return FitResult(model.params(), plan.steps, drawn, loss, seconds, given=given)
 
 
 def step_sizes(
@@ -129,9 +130,7 @@ def server_step(
     return {n: sizes[n] * t for n, t in balance_bias(mean, centre).items()}
 
 
-def poisson_batches(
-    n: int, rate: float, steps: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+def poisson_batches(n: int, rate: float, steps: int, rng: CipherStream) -> Iterator[np.ndarray]:
     """Yield the row numbers of each step.
 
     Every row is drawn with probability `rate`, independently; a batch may be empty.

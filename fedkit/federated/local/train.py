@@ -18,6 +18,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.models.classifier import Model
+from fedkit.privacy.noise import NoiseKey
 
 # called before each step with round and client; raises errors.Cancelled to stop
 Tick = Callable[[int, str], None]
@@ -95,7 +96,7 @@ class PrivatePlan:
 
     clip: of each example's gradient. sigma: standard deviation of the noise on the sum of clipped
     gradients. rate: Poisson sampling rate. steps: gradient steps. scale: factor of the learning
-    rates (see `dp_sgd.step_sizes`). head_lr: replaces the run's. stream: seeds of the randomness.
+    rates (see `dp_sgd.step_sizes`). head_lr: replaces the run's. key: of noise and sampling.
     only_gradient: the one step is not taken; the client gives its negative noisy gradient, for the
     server to step with.
     """
@@ -106,7 +107,7 @@ class PrivatePlan:
     steps: int
     scale: float
     head_lr: float
-    stream: tuple[int, ...]
+    key: NoiseKey
     only_gradient: bool = False
 
 

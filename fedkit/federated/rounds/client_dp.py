@@ -10,25 +10,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
-from fedkit.core.tensors import Params, l2_norm, select_prefix, torch_rng
+from fedkit.core.tensors import Params, l2_norm, select_prefix
+from fedkit.federated.local.dp_sgd import unflatten_params
+from fedkit.privacy.discrete_noise import add_discrete_noise
 from fedkit.privacy.mechanisms import Budget
+from fedkit.privacy.noise import NoiseKey
 
 CLIP_TOLERANCE = 1e-4  # relative; an update is measured after it was serialised
 CLIP_RATE = 0.2  # of the clip towards its quantile, on the log scale
-NOISE_STREAM, COUNT_STREAM = 11, 12  # mark the server's generators
 
 
 class ClientDP:
     """Clip, noise and denominator of a client-level budget.
 
-    state: what `state()` returned after the last round, {} before round 1.
+    key: of the noise. state: what `state()` returned after the last round, {} before round 1.
     """
 
-    def __init__(self, budget: Budget, seed: int, state: Params):
-        self.budget, self.seed = budget, seed
+    def __init__(self, budget: Budget, key: NoiseKey, state: Params):
+        self.budget, self.key = budget, key
         self.clip = float(state.get("clip", torch.tensor(budget.clip, dtype=torch.float64)))
         self.past = [
             past
@@ -49,12 +50,9 @@ class ClientDP:
 
     def rejection_reason(self, delta: Params) -> str:
         """Return why an update is too long for the noise to hide, or ''."""
-        norm = l2_norm(delta)
-        return (
-            ""
-            if norm <= self.clip * (1 + CLIP_TOLERANCE)
-            else f"longer ({norm:.4g}) than the clip ({self.clip:.4g})"
-        )
+        if l2_norm(delta) <= self.clip * (1 + CLIP_TOLERANCE):
+            return ""
+        return f"longer than the clip ({self.clip:.4g})"  # by how much, nothing protects
 
     def finish_mean(self, mean: Params, count: float, number: int, noised: bool = False) -> Params:
         """Return the mean over the expected cohort, with noise.
@@ -62,19 +60,37 @@ class ClientDP:
         mean: over `count` updates. noised: whether the updates carried the noise already.
         """
         scale = count / self.budget.cohort
-        total = {n: scale * t for n, t in mean.items()}
+        total = {n: scale * t for n, t in sorted(mean.items())}
         if noised:
             return total
-        fresh = self._noise(total, number)
-        spread = self.clip / self.budget.cohort
-        return {n: t + spread * fresh[n] for n, t in total.items()}
+        spread, turns = self.clip / self.budget.cohort, max(self.budget.turns, 1)
+        first, *later = banded_column(turns)
+        # the release is C x + z, x the totals of all rounds. C^-1 of it, o, is no secret, so in its
+        # newest row (C x)_t can be taken less sum_j c_j o_(t-j): c_0 x_t - sum_j c_j (o - x)_(t-j)
+        rows = {n: first * t.double() for n, t in total.items()}
+        for c, old in zip(later, self.past):
+            rows = {n: t - c * old[n] if n in old else t for n, t in rows.items()}
+        noisy = add_discrete_noise(
+            torch.cat([t.flatten() for t in rows.values()]),
+            self.multiplier * spread,
+            spread / math.sqrt(turns),  # a unit is rounded in as many rows
+            self.key.stream("server noise", number),
+        )
+        out = {n: t / first for n, t in unflatten_params(noisy, rows).items()}
+        self.past = [{n: t - total[n] for n, t in out.items()}, *self.past][: turns - 1]
+        return {n: t.to(total[n]) for n, t in out.items()}
 
     def move_clip(self, within: Sequence[float], number: int) -> None:
-        """Move the clip towards its quantile. within: 1.0 per update within the clip, else 0.0."""
+        """Move the clip towards its quantile. within: 1.0 per update within the clip, else 0.0.
+
+        What is released is the noisy sum of (flag - 1/2), which one client moves by 1/2.
+        """
         if not self.budget.count_noise:
             return
-        rng = np.random.default_rng([self.seed, number, COUNT_STREAM])
-        share = (sum(within) + self.budget.count_noise * rng.standard_normal()) / self.budget.cohort
+        total = torch.tensor(sum(flag - 0.5 for flag in within), dtype=torch.float64)
+        stream = self.key.stream("count noise", number)
+        noisy = add_discrete_noise(total, self.budget.count_noise, 0.5, stream)
+        share = float(noisy) / self.budget.cohort + 0.5
         quantile = getattr(self.budget.privacy, "quantile", 0.0)
         self.clip *= math.exp(-CLIP_RATE * (min(max(share, 0.0), 1.0) - quantile))
 
@@ -86,25 +102,6 @@ class ClientDP:
         """
         z, bits = self.budget.noise, self.budget.count_noise
         return (z**-2 - (2 * bits) ** -2) ** -0.5 if bits and z else z
-
-    def _noise(self, like: Params, number: int) -> Params:
-        """Return noise for a clip of 1, correlated over rounds where clients take turns.
-
-        It is the solution y of C y = z.
-        """
-        generator = torch_rng(np.random.default_rng([self.seed, number, NOISE_STREAM]))
-        fresh = {
-            n: self.multiplier * torch.randn(t.shape, generator=generator)
-            for n, t in sorted(like.items())
-        }
-        if self.budget.turns < 2:
-            return fresh
-        first, *later = banded_column(self.budget.turns)
-        for c, old in zip(later, self.past):
-            fresh = {n: t - c * old[n] if n in old else t for n, t in fresh.items()}
-        fresh = {n: t / first for n, t in fresh.items()}
-        self.past = [fresh, *self.past][: self.budget.turns - 1]
-        return fresh
 
     def state(self) -> Params:
         """Return what the next round needs, as tensors."""

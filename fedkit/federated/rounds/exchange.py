@@ -44,6 +44,8 @@ from fedkit.federated.rounds.secure_sum import SealedUploads
 from fedkit.federated.strategies import State, make_strategy
 from fedkit.models.classifier import Model
 from fedkit.models.merging import MERGED, zero_merged
+from fedkit.privacy.mechanisms import run_key
+from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.payload import Payload, encode_tensors
 from fedkit.wire.pipeline import Context, Wire, make_wire
 
@@ -83,7 +85,7 @@ class Exchange:
         shared: Params,
         config: RunConfig,
         state: State,
-        secret: int = 0,
+        key: NoiseKey | None = None,
     ):
         self.config, self.rule = config, make_aggregator(config.aggregate)
         self.scale = model.adapter_scale
@@ -113,17 +115,17 @@ class Exchange:
         self.home: dict[int, Params] = {}  # the tensors that stay with a client, by its place
         self.control: dict[int, Params] = {}  # each client's own control variates, by its place
         self.budget = privacy_budget(config, len(clients))
-        self.entropy = config.seed + secret  # of all that protects, and of nothing else
+        self.key = key or run_key(config)  # of all that protects, and of nothing else
         self.noise: float | None = None  # noise multiplier of what this round released
         self.guard: ClientDP | None = None
         if self.budget and self.budget.unit == "client":
-            self.guard = ClientDP(self.budget, self.entropy, select_prefix(state or {}, "guard/"))
+            self.guard = ClientDP(self.budget, self.key, select_prefix(state or {}, "guard/"))
         heaviest = (
             float(max(len(c.train) for c in clients)) if config.weights == "examples" else 1.0
         )
         rates = learning_rates(model, config)
         self.sealing = SealedUploads(
-            config, self.up, self.budget, self.guard, heaviest, rates, self.entropy
+            config, self.up, self.budget, self.guard, heaviest, rates, self.key
         )
         self._restore(state)
 

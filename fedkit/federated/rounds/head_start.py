@@ -35,10 +35,11 @@ from fedkit.federated.rounds.private_statistics import (
     unbound_statistics,
 )
 from fedkit.federated.rounds.sampling import sample_clients
-from fedkit.federated.rounds.secure_sum import SecureSum, add_lock_bytes
+from fedkit.federated.rounds.secure_sum import SecureSum, add_lock_bytes, may_lose_uploads
 from fedkit.models.classifier import Model
 from fedkit.models.head_starts import make_head_start, upper_triangle
-from fedkit.privacy.mechanisms import Budget, budget_of, make_privacy
+from fedkit.privacy.mechanisms import Budget, budget_of, make_privacy, run_key
+from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.layout import TensorLayout
 from fedkit.wire.payload import encode_tensors
 from fedkit.wire.pipeline import Context, Wire, make_wire
@@ -49,9 +50,12 @@ MAX_ASKED = 200  # clients asked
 
 
 def compute_head_start(
-    model: Model, clients: Sequence[ClientData], config: RunConfig, secret: int = 0
+    model: Model, clients: Sequence[ClientData], config: RunConfig, key: NoiseKey | None = None
 ) -> tuple[Params, Tensor | None, tuple[ClientRecord, ...]]:
-    """Return (shared parameters, label shares or None, record of each client) before round 1."""
+    """Return (shared parameters, label shares or None, record of each client) before round 1.
+
+    key: of the noise; None: as `run_key` makes it.
+    """
     check_head_start(config)
     shared, head = model.params(), make_head_start(config.head_start)
     if not sends_statistics(config):
@@ -59,14 +63,14 @@ def compute_head_start(
     budget = privacy_budget(config, len(clients))
     blank = blank_statistics(model, head.sums)
     blank = add_feature_total(blank) if budget else blank
-    asked, entropy = clients, config.seed + secret
+    asked, key = clients, key or run_key(config)
     if len(clients) > MAX_ASKED:
         asked = sample_clients(clients, MAX_ASKED, config.seed, 0)
-    secure_sum = _make_sum(config, blank, asked, budget, entropy)
+    secure_sum = _make_sum(config, blank, asked, budget, key)
     total, wires, records = blank, statistics_wires(config, blank), []
     for client, sent in each_client_statistics(model, asked, head.sums):
         name = client.client_id
-        sent = add_client_noise(bound_statistics(sent, budget), budget, name, entropy)
+        sent = add_client_noise(bound_statistics(sent, budget), budget, name, key)
         if secure_sum:
             received, nbytes, reason = _send_sealed(secure_sum, sent, name)
         else:
@@ -82,7 +86,7 @@ def compute_head_start(
             f"the statistics of every client were rejected ({reason}); is the base model"
             f" {config.model!r} damaged?"
         )
-    total = unbound_statistics(add_server_noise(total, config, budget, entropy), budget)
+    total = unbound_statistics(add_server_noise(total, config, budget, key), budget)
     counts = total["label_counts"].double().clamp_min(1e-9)
     prior = (counts / counts.sum()).float()
     shared = shared | _solve_head(head, total, config)
@@ -176,6 +180,7 @@ def privacy_budget(config: RunConfig, clients: int) -> Budget | None:
         clients,
         config.clients_per_round,
         sends_statistics(config),
+        config.secure != "none",
     )
 
 
@@ -211,7 +216,7 @@ def _make_sum(
     blank: Params,
     asked: Sequence[ClientData],
     budget: Budget | None,
-    entropy: int,
+    key: NoiseKey,
 ) -> SecureSum | None:
     if config.secure == "none" or len(asked) < 2:
         return None
@@ -221,10 +226,11 @@ def _make_sum(
         make_lock(config.secure),
         names,
         form.size,
-        entropy,
+        key,
         0,
         1.0,
         required_noise(blank, budget, most),
+        may_lose_uploads(config),
     )
 
 

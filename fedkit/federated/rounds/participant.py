@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -97,7 +96,6 @@ class SimulatedClients:
         budget = exchange.budget
         if budget is None or budget.unit != "example":
             return task
-        stream = (exchange.entropy, number, zlib.crc32(task.name.encode()))
         sigma = 0.0 if budget.trust_sum else budget.noise * budget.clip
         plan = PrivatePlan(
             budget.clip,
@@ -106,7 +104,7 @@ class SimulatedClients:
             budget.steps,
             budget.scale * len(task.examples),
             budget.head_lr,
-            stream,
+            exchange.key.child("visit", number, task.name),
             budget.trust_sum,
         )
         counts = released_label_counts(
@@ -115,7 +113,7 @@ class SimulatedClients:
             self.config,
             budget,
             task.name,
-            exchange.entropy,
+            exchange.key,
         )
         adjust = logit_adjustment(self.config.loss, counts, self.prior)
         return replace(task, private=plan, adjust=adjust)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-import zlib
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fedkit.core.config import RunConfig
-from fedkit.core.tensors import CENTRE_NAME, Params, l2_norm, torch_rng
+from fedkit.core.tensors import CENTRE_NAME, Params, l2_norm
 from fedkit.federated.local.train import count_labels
 from fedkit.federated.rounds.secure_sum import RequiredNoise
+from fedkit.privacy.discrete_noise import add_discrete_noise
 from fedkit.privacy.mechanisms import Budget, make_privacy
+from fedkit.privacy.noise import NoiseKey
 
 # of the statistics released together: an example adds one to a count, and a vector of length 1 to
 # each of the sums
 STATISTIC_WEIGHTS = {"label_counts": 0.3, "feature_total": 0.4, "feature_sums": 1.0}
-STREAM = 17  # marks the generator of the head start's noise
 
 
 def bound_statistics(sent: Params, budget: Budget | None) -> Params:
@@ -89,20 +89,20 @@ def required_noise(names: Params, budget: Budget | None, most: int) -> RequiredN
     )
 
 
-def add_client_noise(sent: Params, budget: Budget | None, client: str, entropy: int) -> Params:
+def add_client_noise(sent: Params, budget: Budget | None, client: str, key: NoiseKey) -> Params:
     """Add a client's own noise to its bounded statistics, where nobody else is trusted."""
     if budget is None or budget.unit == "client" or budget.trust_sum:
         return sent
-    return _noisy(sent, budget, (entropy, 0, zlib.crc32(client.encode()), STREAM))
+    return _noisy(sent, sent, budget, key.child("statistics", client))
 
 
 def add_server_noise(
-    total: Params, config: RunConfig, budget: Budget | None, entropy: int
+    total: Params, config: RunConfig, budget: Budget | None, key: NoiseKey
 ) -> Params:
     """Add the server's noise to the sum, where whole clients are protected and it is trusted."""
     if budget is None or budget.unit != "client" or config.secure != "none":
         return total
-    return _noisy(total, budget, (entropy, 0, STREAM))
+    return _noisy(total, total, budget, key.child("statistics of all"))
 
 
 def released_label_counts(
@@ -111,7 +111,7 @@ def released_label_counts(
     config: RunConfig,
     budget: Budget,
     client: str,
-    entropy: int,
+    key: NoiseKey,
 ) -> Tensor:
     """Return the label counts (labels,) that a client released before round 1, for its own loss.
 
@@ -122,12 +122,7 @@ def released_label_counts(
         return torch.ones(num_labels)
     bare = {"label_counts": STATISTIC_WEIGHTS["label_counts"] * count_labels(labels, num_labels)}
     names = dict.fromkeys(_released(config), torch.zeros(0))
-    noisy = _noisy(
-        bare,
-        budget,
-        (entropy, 0, zlib.crc32(client.encode()), STREAM),
-        statistics_sensitivity(names, budget),
-    )
+    noisy = _noisy(bare, names, budget, key.child("statistics", client))
     return unbound_statistics(noisy, budget)["label_counts"]
 
 
@@ -138,13 +133,12 @@ def _released(config: RunConfig) -> tuple[str, ...]:
     return ("label_counts", *sums, *(["feature_total"] if "feature_sums" in sums else []))
 
 
-def _noisy(
-    params: Params, budget: Budget, stream: tuple[int, ...], bound: float | None = None
-) -> Params:
-    bound = statistics_sensitivity(params, budget) if bound is None else bound
-    out = {}
-    # a generator for each, so that one can be drawn again without the others
-    for name, tensor in params.items():
-        generator = torch_rng(np.random.default_rng([*stream, zlib.crc32(name.encode())]))
-        out[name] = tensor + budget.start * bound * torch.randn(tensor.shape, generator=generator)
-    return out
+def _noisy(params: Params, released: Params, budget: Budget, key: NoiseKey) -> Params:
+    """Add noise. released: all statistics that are released together, by name."""
+    bound = statistics_sensitivity(released, budget)
+    part = bound / math.sqrt(len(released))  # all of them are rounded
+    # a stream for each, so that one can be drawn again without the others
+    return {
+        name: add_discrete_noise(tensor, budget.start * bound, part, key.stream(name))
+        for name, tensor in params.items()
+    }

@@ -10,6 +10,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import ClientData
 from fedkit.privacy.mechanisms import Budget
+from fedkit.privacy.noise import NoiseKey
 
 
 def choose_clients(
@@ -17,20 +18,20 @@ def choose_clients(
     config: RunConfig,
     budget: Budget | None,
     number: int,
-    entropy: int | None = None,
+    key: NoiseKey | None = None,
 ) -> list[ClientData]:
     """Return the clients of round `number`.
 
     A client-level budget decides how they are drawn, as its accounting assumes: in turn, or each
-    with probability `budget.rate`. Else `clients_per_round` does. entropy: seed of the draw, where
-    it must stay secret; None: the run's seed.
+    with probability `budget.rate`. Else `clients_per_round` does. key: of the draw, where it
+    must stay secret; None: the key of the run's seed.
     """
     if budget is None or budget.unit != "client":
         return sample_clients(clients, config.clients_per_round, config.seed, number)
     if budget.turns:
         return [c for i, c in enumerate(clients) if i % budget.turns == number % budget.turns]
-    rng = np.random.default_rng([config.seed if entropy is None else entropy, number, 1])
-    return [c for c, draw in zip(clients, rng.random(len(clients))) if draw < budget.rate]
+    draws = (key or NoiseKey.from_seed(config.seed)).stream("clients", number).random(len(clients))
+    return [c for c, draw in zip(clients, draws) if draw < budget.rate]
 
 
 def sample_clients(

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,13 +22,16 @@ from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.client_dp import ClientDP
 from fedkit.privacy.accounting import discrete_sum_noise
 from fedkit.privacy.discrete_noise import (
+    add_discrete_noise,
     discrete_gaussian,
-    effective_noise,
     noise_share,
+    planned_share,
     rounded_sensitivity,
 )
 from fedkit.privacy.mechanisms import Budget
+from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.pipeline import Context, Wire
+from fedkit.wire.secure_aggregation.neighbours import shares_needed
 from fedkit.wire.secure_aggregation.registry import TooFew, make_lock
 
 SUM_SENDER = "the sum of all"  # sender of an update that nobody can tell apart
@@ -51,10 +53,10 @@ class SealedUploads:
         guard: ClientDP | None,
         heaviest: float,
         rates: dict[str, float],
-        entropy: int,
+        key: NoiseKey,
     ):
         self.config, self.wire, self.budget, self.guard = config, wire, budget, guard
-        self.heaviest, self.rates, self.entropy = heaviest, rates, entropy
+        self.heaviest, self.rates, self.key = heaviest, rates, key
         self.on = config.secure != "none"
         self.sum: SecureSum | None = None
         self.noise: float | None = None
@@ -65,7 +67,8 @@ class SealedUploads:
         if self.on and len(chosen) > 1:
             size = len(self.wire.project(template, self._context(number))[0])
             lock, noise = make_lock(self.config.secure), self._required_noise()
-            self.sum = SecureSum(lock, chosen, size, self.entropy, number, self.heaviest, noise)
+            lossy = may_lose_uploads(self.config)
+            self.sum = SecureSum(lock, chosen, size, self.key, number, self.heaviest, noise, lossy)
 
     def seal_update(self, delta: Params, context: Context, examples: int) -> tuple[bytes, Params]:
         """Return (a client's upload, its new memory for error feedback).
@@ -125,6 +128,11 @@ class SealedUploads:
         return Context("server", number, self.config.seed, {})
 
 
+def may_lose_uploads(config: RunConfig) -> bool:
+    """Return whether uploads may fail to arrive, so that the noise has to be planned for less."""
+    return (config.faults, config.attack, config.deadline) != ("none", "none", None)
+
+
 def mark_lost(records: list[ClientRecord], reason: str) -> None:
     """Record that no upload of the round counts."""
     for i, record in enumerate(records):
@@ -174,7 +182,9 @@ class OpenedSum:
 class SecureSum:
     """Sum of one round's sealed vectors of `size` values.
 
-    most: the largest weight of a client, known to all. noise: what the clients add in shares.
+    most: the largest weight of a client, known to all. noise: what the clients add in shares, large
+    enough for the fewest that may arrive: all; if `lossy`, as many as the lock needs (ckks: more
+    than half). A sum of fewer is never opened.
     """
 
     def __init__(
@@ -182,20 +192,25 @@ class SecureSum:
         lock: Any,
         clients: Sequence[str],
         size: int,
-        seed: int,
+        key: NoiseKey,
         number: int,
         most: float,
         noise: RequiredNoise | None = None,
+        lossy: bool = False,
     ):
-        self.session = lock.open(list(clients), size + 1, seed, number)
-        self.size, self.most, self.noise, self.stream = size, most, noise, (seed, number)
-        self.parties, self.added = len(clients), 0
+        self.key = key.child("sum", number)
+        self.session = lock.open(list(clients), size + 1, self.key.child("session").key, number)
+        self.size, self.most, self.noise = size, most, noise
+        self.parties, self.added, self.fewest = len(clients), 0, len(clients)
+        if lossy:
+            least = max(2, shares_needed(self.parties, 0.5))
+            self.fewest = getattr(self.session, "needed", least)
         self.fixed = getattr(self.session, "fixed", None)  # fixed-point format; None: floats
         self.step = 2.0**-self.fixed.fraction if self.fixed else None
         self.factor = 1.0
         # as large as fits: the rounding must be small compared to what a unit can move
         if self.fixed and noise:
-            room = NOISE_ROOM * noise.multiplier / math.sqrt(self.parties)
+            room = NOISE_ROOM * noise.multiplier / math.sqrt(self.fewest)
             largest = noise.sensitivity * (noise.units + room)
             self.factor = 0.9 * self.fixed.limit(self.parties) * self.step / largest
         self.unit = 1 / most if self.step is None else self.step
@@ -210,12 +225,12 @@ class SecureSum:
         scaled = vector.astype(np.float64) * (weight / self.most * self.factor)
         noise = None
         if self.noise:
-            rng = np.random.default_rng([*self.stream, zlib.crc32(client.encode()), 13])
-            share = self._noise_share(self.noise)
+            share, stream = self._noise_share(self.noise), self.key.stream("noise", client)
             if self.step is None:
-                scaled += share * rng.standard_normal(self.size)
+                moved = self.scaled_sensitivity(self.noise)
+                scaled = add_discrete_noise(torch.from_numpy(scaled), share, moved, stream).numpy()
             else:
-                noise = np.append(discrete_gaussian(share / self.step, self.size, rng), 0)
+                noise = np.append(discrete_gaussian(share / self.step, self.size, stream), 0)
         return self.session.seal(client, np.append(scaled, weight * self.unit), noise)
 
     def add(self, client: str, body: bytes) -> None:
@@ -224,7 +239,12 @@ class SecureSum:
         self.added += 1
 
     def result(self) -> OpenedSum:
-        """Open the sum. Raises TooFew where it cannot be read."""
+        """Open the sum. Raises TooFew where it cannot be read, or carries too little noise."""
+        if self.noise and self.added < self.fewest:
+            raise TooFew(
+                f"{self.added} of {self.parties} clients are left, and the noise is planned for"
+                f" {self.fewest}"
+            )
         total, costs = self.session.result()
         weight = round(float(total[-1]) / self.unit, 6)
         mean = total[:-1] * (self.most / self.factor / weight)
@@ -232,7 +252,12 @@ class SecureSum:
 
     def _noise_share(self, noise: RequiredNoise) -> float:
         """Return the standard deviation of a client's share, in scaled units."""
-        return noise_share(self.scaled_sensitivity(noise) * noise.multiplier, self.parties)
+        unit = self.scaled_sensitivity(noise)
+        if self.step is None:
+            return noise_share(unit * noise.multiplier, self.fewest)
+        unit /= self.step
+        planned = planned_share(noise.multiplier, unit, self.size, self.fewest, self.parties)
+        return planned * self.step
 
     def scaled_sensitivity(self, noise: RequiredNoise) -> float:
         """Return the most that one unit moves the scaled sum.
@@ -249,8 +274,7 @@ class SecureSum:
         if self.noise is None:
             return None
         if self.step is None:
-            missing = self.parties - self.added
-            return effective_noise(self.noise.multiplier, self.parties, missing)
+            return self.noise.multiplier * math.sqrt(self.added / self.fewest)
         each = self._noise_share(self.noise) / self.step
         unit = self.scaled_sensitivity(self.noise) / self.step
         return discrete_sum_noise(each, self.added, self.size, unit)

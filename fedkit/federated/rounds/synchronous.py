@@ -37,7 +37,7 @@ class SynchronousRounds:
         carried, self.pending = self.pending, []
         yield from carried
         clients = choose_clients(
-            self.clients.clients, self.config, exchange.budget, number, exchange.entropy
+            self.clients.clients, self.config, exchange.budget, number, exchange.key
         )
         fates = {c.client_id: self.clients.fate(number, c.client_id) for c in clients}
         exchange.open_sealing([name for name, fate in fates.items() if fate.kind not in ABSENT])

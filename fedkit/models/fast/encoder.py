@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from fedkit.models.fast.autograd import AdaptedLinear, FrozenLinear, WindowAttention
-from fedkit.models.fast.cache import FeatureCache
+from fedkit.models.fast.cache import CACHE_BYTES, FeatureCache
 from fedkit.models.fast.packing import (
     PackedTexts,
     Tokens,
@@ -141,10 +141,12 @@ class FastEncoder:
                 " together"
             )
         whole = self.lowest_trained == len(self.layers)
+        width = self.layers[0].up.frozen.weight.shape[1]
         self.cache = FeatureCache(
             self._cached_vectors if whole else self._cached_states,
             (lambda n: 1) if whole else (lambda n: n),
             device,
+            CACHE_BYTES // (width * (4 if whole else self.dtype.itemsize)),
         )
 
     def read_layers(self) -> None:

@@ -16,6 +16,7 @@ RARE = 10  # training examples below which a label can hardly be learned
 CROWDED = 5  # training examples per label, on average, below which there are too many labels
 NAMED = 0.9  # share of a label's texts that hold its name, above which the text tells the answer
 LOOKED = 2_000  # texts of a label, and of the others, that are searched for its name
+LONGEST = 100  # characters of a label whose name is searched
 
 
 def train_counts(table: RawTable) -> np.ndarray:
@@ -217,7 +218,7 @@ def _rows_naming_label(
     None: fewer than a share NAMED of its texts do, or more than a tenth of the other texts do.
     """
     name = " ".join(str(view_of(table).label_names[label]).casefold().replace("_", " ").split())
-    if len(name) < (3 if name.isascii() else 2) or name.isdigit():
+    if not (3 if name.isascii() else 2) <= len(name) <= LONGEST or name.isdigit():
         return None
     edge = r"(?<![^\W_]){}(?![^\W_])" if name.isascii() else "{}"
     pattern = re.compile(edge.format(r"[\s_]+".join(map(re.escape, name.split()))))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
@@ -93,7 +92,7 @@ class Evidence:
 
     @property
     def train(self) -> int:
-        return measures.as_count(measures.as_number(self.run.data.get("train"), "data.train"))
+        return measures.as_count(measures.as_number(self.run.data.get("train")))
 
     @property
     def labels(self) -> int:
@@ -112,8 +111,6 @@ def gather_evidence(records: Sequence[Run], needed: str = "") -> Evidence:
     or for a damaged record.
     """
     runs = measures.check_runs(records)
-    for run in runs:
-        _check_run(run)
     found = group_methods(runs)
     if not found:
         raise FedkitError(
@@ -164,21 +161,6 @@ def gather_evidence(records: Sequence[Run], needed: str = "") -> Evidence:
         ),
         left_out=sum(id(run) not in used for run in runs),
     )
-
-
-def _check_run(run: Run) -> None:
-    """Check what the brief reads beyond `measures.check_runs`. Raises FedkitError that names the
-    field.
-    """
-    RunConfig.from_dict(run.config)
-    measures.test_size(run)
-    for name, most in (("accuracy", 1.0), ("own_mix_accuracy", 1.0), ("train_seconds", math.inf)):
-        value = measures.result_number(run, name)
-        if value < 0 or value > most:
-            raise FedkitError(
-                f"damaged run record: {name} is {value:g}, expected"
-                f" {'0 to 1' if most == 1 else '0 or more'}"
-            )
 
 
 def modelled_seconds(run: Run, links: Sequence[str], devices: Sequence[str]) -> list[list[float]]:
@@ -293,10 +275,7 @@ def _client_evidence(
     together = fmean(measures.accuracy(r) for r in ours)
     counts = measures.client_labels(run)
     holders = counts > 0
-    sizes = [
-        measures.as_count(measures.as_number(c.get("train"), "data.clients.train"))
-        for c in measures.clients(run)
-    ]
+    sizes = [measures.as_count(measures.as_number(c.get("train"))) for c in measures.clients(run)]
     out = []
     for i, name in enumerate(holders.index):
         ways = [_accuracy_alone(same, name) for same in alone]
@@ -306,9 +285,7 @@ def _client_evidence(
             for k in holders.columns
             if counts[k].iloc[i] >= HELD and holders[k].sum() == 1
         )
-        own = measures.as_number(
-            measures.last_round(run).client_accuracy.get(name), "client_accuracy"
-        )
+        own = measures.as_number(measures.last_round(run).client_accuracy.get(name))
         out.append(
             ClientEvidence(
                 printable_line(name),
@@ -326,7 +303,5 @@ def _client_evidence(
 def _accuracy_alone(runs: Sequence[Run], name: str) -> float:
     """Return a client's accuracy alone on the shared test set, mean over seeds; NaN if unknown."""
     given = [run.result.get("client_accuracies") for run in runs]
-    values = [
-        measures.as_number(g.get(name), "client_accuracies") for g in given if isinstance(g, dict)
-    ]
+    values = [measures.as_number(g.get(name)) for g in given if isinstance(g, dict)]
     return fmean(values) if values else math.nan

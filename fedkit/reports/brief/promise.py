@@ -71,7 +71,7 @@ def stayed_lines(run: Run, lang: str) -> tuple[str, ...]:
         brief_text(
             "stayed.text",
             lang,
-            examples=locale.number(measures.as_number(run.data.get("train"), "data.train"), lang),
+            examples=locale.number(measures.as_number(run.data.get("train")), lang),
         )
     ]
     tune = spec_name(run.config.get("tune"))
@@ -113,6 +113,11 @@ def _promise_lines(run: Run, lang: str) -> list[str]:
         brief_text("privacy.trust", lang, who=_trusted(run, lang)),
         brief_text("privacy.example_not" if p.unit == "example" else "privacy.client_not", lang),
     ]
+    seen = measures.as_number(told.get("unamplified"))
+    if seen > p.epsilon * (1 + 1e-9) and p.unit in known:
+        who = brief_text(f"sampled.{p.unit}", lang)
+        worse = brief_text("privacy.sampled", lang, who=who, epsilon=format_epsilon(seen))
+        lines.insert(1, worse)
     few = p.unit == "client" and len(measures.clients(run)) < FEW_CLIENTS
     lines += (
         [brief_text("privacy.few", lang, sites=locale.number(len(measures.clients(run)), lang))]
@@ -156,7 +161,7 @@ def _lock(run: Run) -> str:
 
 
 def _trainable(run: Run) -> float:
-    return measures.as_number(run.model.get("trainable"), "model.trainable")
+    return measures.as_number(run.model.get("trainable"))
 
 
 def _what(run: Run, lang: str) -> str:

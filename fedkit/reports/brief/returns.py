@@ -18,7 +18,8 @@ from typing import Any
 
 from fedkit.core import locale
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import printable_line
+from fedkit.core.files import require_file
+from fedkit.core.formatting import one_line_error, printable_line
 from fedkit.network import parse_device, parse_link
 from fedkit.reports.brief.brief import Fact, Returns, Swing
 from fedkit.reports.brief.evidence import Evidence
@@ -84,26 +85,12 @@ class Assumptions:
         """
         path = Path(path)
         try:
-            with open(path, "rb") as file:
-                content = file.read(MOST_BYTES + 1)
-            if len(content) > MOST_BYTES:
-                raise FedkitError(
-                    f"assumptions {path}: more than {MOST_BYTES:,} bytes;"
-                    " give the file with assumptions"
-                )
-            words = content.decode("utf-8-sig")
+            words = require_file(path, MOST_BYTES).read_bytes().decode("utf-8-sig")
             values = json.loads(words) if path.suffix.lower() == ".json" else tomllib.loads(words)
-        except FedkitError:
-            raise
-        except OSError as error:
+        except (OSError, ValueError, RecursionError) as error:
+            why = getattr(error, "strerror", None) or one_line_error(error)[:120]
             raise FedkitError(
-                f"assumptions {path}: {error.strerror or 'cannot be read'};"
-                " name a TOML or JSON file"
-            ) from None
-        except (ValueError, RecursionError) as error:
-            why = " ".join(str(error).split())[:120]
-            raise FedkitError(
-                f"assumptions {path}: not TOML or JSON ({why}); the brief writes an example to edit"
+                f"assumptions {path}: {why}; name a TOML or JSON file, such as the brief writes"
             ) from None
         return cls.from_dict(values)
 

@@ -17,6 +17,7 @@ from fedkit.reports.brief.rules import (
     method_names,
 )
 from fedkit.reports.text.brief import STRINGS
+from fedkit.results import measures
 from fedkit.results.method_style import METHODS
 from fedkit.results.methods import MeanOverSeeds
 from fedkit.results.privacy_promise import format_delta, format_epsilon
@@ -230,7 +231,8 @@ def leaving_lines(case: RuleInputs) -> tuple[str, ...]:
             case.text("leaving.only", id=printable_line(c.id), labels=_name_list(c.only, lang))
             for c in holders
         ]
-        lines += [] if holders else [case.text("leaving.none_only")]
+        none = "none_only" if measures.tells_labels(e.run) else "not_told"
+        lines += [] if holders else [case.text(f"leaving.{none}")]
     lines.append(case.text("leaving.model", traffic=locale.data_size(e.traffic, lang)))
     return (*lines, case.text("leaving.open"))
 

@@ -29,6 +29,12 @@ SETTING_WORDS = {  # settings that have a word in the language
         "hub": "モデル公開サイト",
     },
 }
+NOT_TOLD = {"en": "not told", "ja": "非開示"}
+# what a record counts by client: with and without its labels
+COUNTS = {
+    "en": ("examples and label counts", "numbers of examples"),
+    "ja": ("学習データ件数およびラベル別件数", "学習データ件数"),
+}
 NAMELESS = {"en": "(no name)", "ja": "（名称なし）"}
 
 
@@ -94,6 +100,10 @@ class Case:
     def seconds(self, value: float) -> str:
         return locale.seconds(value, self.lang)
 
+    def about_labels(self, text: str) -> str:
+        """Return `text` on labels that a client holds; where a promise covers them, 'not told'."""
+        return text if measures.tells_labels(self.run) else NOT_TOLD[self.lang]
+
     def names(self, items: Sequence[str], limit: int = 6) -> str:
         """Return a list of names in words; a dash for none."""
         return locale.name_list(items, self.lang, limit) or "\u2013"
@@ -153,9 +163,7 @@ def _client_shares(run: Run) -> list[ClientShare]:
         out.append(
             ClientShare(
                 name=str(client["id"]),
-                train=measures.as_count(
-                    measures.as_number(client.get("train"), "data.clients.train")
-                ),
+                train=measures.as_count(measures.as_number(client.get("train"))),
                 labels=has,
                 only=tuple(label for label in has if counts[label][1] == 1),
                 rounds=sum(
@@ -164,7 +172,7 @@ def _client_shares(run: Run) -> list[ClientShare]:
                 up=_sum(mine, "uplink_bytes"),
                 down=_sum(mine, "downlink_bytes"),
                 seconds=_sum(mine, "train_seconds"),
-                own=measures.as_number(own, "client_accuracy"),
+                own=measures.as_number(own),
             )
         )
     return out
@@ -174,8 +182,7 @@ def _counts(client: Mapping[str, Any]) -> dict[str, int]:
     """Return a client's training examples by label."""
     given = client.get("labels", {})
     return {
-        str(label): measures.as_count(measures.as_number(count, "data.clients.labels"))
-        for label, count in given.items()
+        str(label): measures.as_count(measures.as_number(count)) for label, count in given.items()
     }
 
 
@@ -187,13 +194,9 @@ def _values(case: Case) -> dict[str, str]:
     run, lang = case.run, case.lang
     config = RunConfig().to_dict() | run.config  # a setting newer than the record had its default
     sizes = {
-        name: measures.as_number(run.data.get(name), f"data.{name}")
-        for name in ("train", "validation", "test")
+        name: measures.as_number(run.data.get(name)) for name in ("train", "validation", "test")
     }
-    model = {
-        name: measures.as_number(run.model.get(name), f"model.{name}")
-        for name in ("parameters", "trainable")
-    }
+    model = {name: measures.as_number(run.model.get(name)) for name in ("parameters", "trainable")}
     texts = {
         "data": run.data.get("name"),
         "data_sha": run.data.get("sha256"),
@@ -216,12 +219,13 @@ def _values(case: Case) -> dict[str, str]:
     return {
         "blank": BLANK[lang],
         "members": case.number(len(case.clients)),
+        "counts": COUNTS[lang][not measures.tells_labels(run)],
         "rounds": case.number(len(run.rounds)),
-        "wanted": case.number(measures.as_number(config.get("rounds"), "config.rounds")),
+        "wanted": case.number(measures.as_number(config.get("rounds"))),
         "labels": case.number(len(run.data.get("labels", []))),
         **{key: case.number(value) for key, value in (sizes | model).items()},
         **{key: _setting(text, lang) for key, text in texts.items()},
-        "base": case.nbytes(measures.as_number(run.model.get("base_bytes"), "model.base_bytes")),
+        "base": case.nbytes(measures.as_number(run.model.get("base_bytes"))),
         "up_site": case.nbytes(up),
         "down_site": case.nbytes(down),
         "up_all": case.nbytes(run.total("uplink_bytes")),

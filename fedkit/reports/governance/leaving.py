@@ -49,7 +49,7 @@ def _row_without(case: Case, gone: ClientShare) -> tuple[str, ...]:
     others = [client for client in case.clients if client is not gone]
     seconds = math.fsum(client.seconds for client in others)
     moved = math.fsum(client.up + client.down for client in others)
-    only = case.names([display_name(label, case.lang) for label in gone.only])
+    only = case.about_labels(case.names([display_name(label, case.lang) for label in gone.only]))
     return (
         display_name(gone.name, case.lang),
         case.number(gone.train),

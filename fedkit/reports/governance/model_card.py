@@ -53,7 +53,7 @@ def _per_client(case: Case) -> list[Block]:
         (
             display_name(client.name, case.lang),
             case.number(client.train),
-            case.number(len(client.labels)),
+            case.about_labels(case.number(len(client.labels))),
             case.percent(client.own),
         )
         for client in case.clients[:ROWS]

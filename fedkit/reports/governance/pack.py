@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import write_file
 from fedkit.core.record import Run
 from fedkit.reports.governance.case import Case, make_case
 from fedkit.reports.governance.document import Document, Note, Paragraph, Table, Title
@@ -52,8 +52,8 @@ def write_pack(
     try:
         _prepare_folder(folder, files)
         for name, body in files.items():
-            _write_file(folder / name, body)
-        _write_file(
+            write_file(folder / name, body)
+        write_file(
             folder / SUMS,
             "".join(f"{_sha(body)}  {name}\n" for name, body in files.items()).encode(),
         )
@@ -113,17 +113,6 @@ def _recorded_hashes(path: Path) -> dict[str, str]:
         return {}
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return {m[2]: m[1] for line in lines if (m := re.fullmatch(r"([0-9a-f]{64})  ([\w.]+)", line))}
-
-
-def _write_file(path: Path, body: bytes) -> None:
-    """Write to a temporary file, then rename it: never half a file, never through a link."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    with open(temporary, "xb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _sha(body: bytes) -> str:

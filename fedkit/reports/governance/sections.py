@@ -19,6 +19,7 @@ from fedkit.reports.governance.document import (
     number_headings,
 )
 from fedkit.reports.text.governance import COMMON
+from fedkit.results import measures
 
 # by language, then by key: (heading, line, line, ...), or rows of a table
 Words = Mapping[str, Mapping[str, tuple]]
@@ -79,7 +80,7 @@ def clients_table(case: Case) -> list[Block]:
             blank,
             blank,
             case.number(client.train),
-            case.number(len(client.labels)),
+            case.about_labels(case.number(len(client.labels))),
         )
         for client in case.clients[:ROWS]
     ]
@@ -87,7 +88,12 @@ def clients_table(case: Case) -> list[Block]:
 
 
 def labels_table(case: Case) -> list[Block]:
-    """Return the table of labels: training examples and the number of clients that hold any."""
+    """Return the table of labels: training examples and the number of clients that hold any.
+
+    Where a promise covers that, a sentence.
+    """
+    if not measures.tells_labels(case.run):
+        return [Paragraph(COMMON[case.lang]["labels_not_told"])]
     counts = label_counts(case.run)
     rows = [
         (display_name(label, case.lang), case.number(n), case.number(holders))

@@ -29,16 +29,20 @@ PROMISE = {
     "trust.sums": "that the server sees sums only, and that sites add their shares of the noise",
     "trust.server": "the server, which sees every update and adds the noise",
     "privacy.example_not": (
-        "Not covered: people with several texts, settings chosen by results, label names, sizes of"
-        " sites."
+        "Not covered: people with several texts, test texts, settings chosen by results, label"
+        " names, sizes of sites."
     ),
     "privacy.client_not": (
-        "Not covered: settings chosen by results, label names, who the members are."
+        "Not covered: test texts, settings chosen by results, label names, who the members are and"
+        " their sizes."
     ),
     "privacy.few": (
         "With {sites} companies a unit is easily known; such a promise means more where members are"
         " many."
     ),
+    "privacy.sampled": "That counts on the draw staying secret: for {who} epsilon is {epsilon}.",
+    "sampled.example": "anybody who knows which rows a site drew",
+    "sampled.client": "those who know who took part (server, network, readers of the record)",
     "privacy.seed": "Noise follows a recorded seed, for study; real use needs noise_from=system.",
     "privacy.masks": (
         "The server reads sums only (simulated: not secure, for teaching). Secure aggregation is"
@@ -122,7 +126,7 @@ RULES = {
     "found.missing": "missing: {names}",
     "found.unlike": "other settings: {names}",
     "found.whole": "all there",
-    "found.no_record": "not known: no record",
+    "found.no_record": "not known: not recorded",
     "found.gap": "{value}, 95% interval {interval}",
     "found.short": "{value} [{interval}]",
     "found.losers": "worse off: {names} (lowest {least})",
@@ -283,6 +287,7 @@ BRIEF = {
     ),
     "leaving.only": "Only {id} has examples of: {labels}. Nobody else could teach these.",
     "leaving.none_only": "No label is lost: each is held by at least two companies.",
+    "leaving.not_told": "Who holds which labels is not told: the promise covers it.",
     "leaving.model": (
         "Models handed out stay usable; what a leaver taught goes only by training again"
         " ({traffic})."

@@ -31,6 +31,10 @@ COMMON: dict[str, dict] = {
                 "Labels held",
             ),
         ),
+        "labels_not_told": (
+            "How many examples each label has, and who holds any, is not told: the promise about"
+            " privacy covers it."
+        ),
         "labels": (("Label", "Training examples of all members", "Members that hold any"),),
         "traffic": (("Member", "Rounds counted", "Sent", "Received", "Training time (measured)"),),
         "hashes": (
@@ -82,6 +86,9 @@ COMMON: dict[str, dict] = {
                 "学習データ件数",
                 "保有ラベル数",
             ),
+        ),
+        "labels_not_told": (
+            "ラベル別の件数および保有する会社は、プライバシーの保証の対象であるため記載しない。"
         ),
         "labels": (("ラベル", "学習データ件数（全社合計）", "保有する会社数"),),
         "traffic": (

@@ -118,7 +118,7 @@ WORDS: dict[str, dict] = {
             (
                 "Trial",
                 "readers of the record",
-                "Settings, results, examples and label counts by member",
+                "Settings, results, {counts} by member",
                 "not counted",
                 "{blank}",
                 "{blank}",
@@ -321,7 +321,7 @@ WORDS: dict[str, dict] = {
             (
                 "試行",
                 "記録の閲覧者",
-                "設定、結果、会社別の件数およびラベル別件数",
+                "設定、結果、会社別の{counts}",
                 "計測対象外",
                 "{blank}",
                 "{blank}",

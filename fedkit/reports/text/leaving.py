@@ -28,7 +28,7 @@ WORDS: dict[str, dict] = {
                 " change when the member leaves. List of copies: {blank}"
             ),
             (
-                "Statistics and label counts in records and reports, this one included, stay until"
+                "Statistics and counts in records and reports, this one included, stay until"
                 " they are deleted: {blank}"
             ),
         ),
@@ -228,7 +228,7 @@ WORDS: dict[str, dict] = {
                 "複製の一覧：{blank}"
             ),
             (
-                "記録および報告書（本書を含む）にある統計およびラベル別件数は、削除するまで残る。"
+                "記録および報告書（本書を含む）にある統計および件数は、削除するまで残る。"
                 "その扱い：{blank}"
             ),
         ),

@@ -68,8 +68,8 @@ WORDS: dict[str, dict] = {
         "evaluation": (
             "Evaluation data",
             (
-                "Data set {data}: {test} test examples that nothing was tuned on. Choices were made"
-                " on {validation} validation examples."
+                "Data set {data}: {test} test examples that nothing was tuned on. For choices,"
+                " {validation} validation examples were set apart."
             ),
             "How test examples were chosen, and how like operation they are: {blank}",
         ),
@@ -201,7 +201,7 @@ WORDS: dict[str, dict] = {
             "評価用データ",
             (
                 "データセット：{data}。評価用は{test}件で、調整には一切用いていない。"
-                "設定の選択には検証用{validation}件を用いた。"
+                "設定の選択用に、検証用{validation}件を分けた。"
             ),
             "評価用データの選び方、および実運用のデータとの近さ：{blank}",
         ),

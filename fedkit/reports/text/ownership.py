@@ -68,7 +68,7 @@ WORDS: dict[str, dict] = {
             ),
             (
                 "Record and reports",
-                "Settings, bytes, results, label counts per member.",
+                "Settings, bytes, results, {counts} per member.",
                 "{rounds} rounds",
                 "{blank}",
                 "{blank}",
@@ -225,7 +225,7 @@ WORDS: dict[str, dict] = {
             ),
             (
                 "記録および報告書",
-                "設定、通信量、結果、参加会社別のラベル別件数。",
+                "設定、通信量、結果、参加会社別の{counts}。",
                 "{rounds}ラウンド分",
                 "{blank}",
                 "{blank}",

@@ -90,8 +90,8 @@ WORDS: dict[str, dict] = {
         "risk_counts": (
             "Sizes and label counts reveal business secrets",
             (
-                "The record lists {train} training examples by member and label; members learn each"
-                " other's counts from it."
+                "The record tells {counts} by member ({train} training examples in all); members"
+                " learn each other's from it."
             ),
             "Restrict who reads the record; share totals only.",
         ),
@@ -264,7 +264,7 @@ WORDS: dict[str, dict] = {
         ),
         "risk_counts": (
             "件数およびラベル別件数から営業上の秘密が推測される",
-            "記録には学習データ{train}件の内訳が会社別・ラベル別に記載され、参加会社は互いの件数を知り得る。",
+            "記録には会社別の{counts}（全社合計{train}件）が記載され、参加会社は互いの件数を知り得る。",
             "記録の閲覧者を限定し、共有は合計値に限る。",
         ),
         "risk_personal": (

@@ -9,7 +9,7 @@ _EN_SEES = (
 _EN_SEEN = (
     ("Shared adapter and head after each round", "yes", "yes", "yes", "only as agreed: {blank}"),
     (
-        "Accuracy per member; examples and label counts per member (they stand in the record)",
+        "Accuracy per member; {counts} per member (they stand in the record)",
         "yes",
         "yes",
         "whoever reads the record or this document: {blank}",
@@ -23,7 +23,7 @@ _JA_SEES = (
 _JA_SEEN = (
     ("各ラウンド後の共有アダプターおよびヘッド", "可", "可", "可", "合意した範囲のみ：{blank}"),
     (
-        "参加会社別の正解率、学習データ件数およびラベル別件数（試行記録に記載される）",
+        "参加会社別の正解率、{counts}（試行記録に記載される）",
         "可",
         "可",
         "試行記録または本書の閲覧者：{blank}",

@@ -145,9 +145,9 @@ def view_by_client(scene: Scene) -> View:
     if own:
         return _view_each_client(own, states[-1], head)
     x = {"title": "Round", "domain": RIGHT, "autorange": False, **_round_axis(scene)}
-    worst = [100 * r.worst_client_accuracy for r in states]
+    worst = [100 * _worst(r) for r in states]
     curves, ends = [], []
-    if states:
+    if states and worst[-1] == worst[-1]:
         numbers = [r.round for r in states]
         every = _curve(numbers, states, COLOURS[-1], "circle", "solid")
         lowest = _curve(numbers, states, WORST_COLOUR, "triangle-down", "solid") | {"y": worst}
@@ -260,12 +260,19 @@ def _compare_with_previous(scene: Scene) -> str:
 def _client_finding(states: list[RoundRecord]) -> str:
     if not states:
         return EMPTY
-    gap = states[-1].accuracy - states[-1].worst_client_accuracy
+    worst = _worst(states[-1])
+    if math.isnan(worst):
+        return "Not told under a privacy promise: the test set names no rows of the clients' own."
+    gap = states[-1].accuracy - worst
     return (
-        f"The worst-served client gets {formatting.percent(states[-1].worst_client_accuracy)}"
+        f"The worst-served client gets {formatting.percent(worst)}"
         f" right, {100 * abs(gap):.1f} points {'less' if gap >= 0 else 'more'} than all test"
         " examples."
     )
+
+
+def _worst(state: RoundRecord) -> float:
+    return measures.as_number(state.worst_client_accuracy)
 
 
 def _bytes_finding(scene: Scene) -> str:

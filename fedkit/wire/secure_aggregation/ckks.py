@@ -19,14 +19,13 @@ import numpy as np
 
 from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.wire.bits import join_parts, split_parts
-from fedkit.wire.payload import printable_error
-from fedkit.wire.secure_aggregation.fixed_point import FixedPoint, pack_upload, unpack_upload
-from fedkit.wire.secure_aggregation.masking_client import TooFew, digest, philox
+from fedkit.wire.payload import printable_error, refuse_too_long
+from fedkit.wire.secure_aggregation.fixed_point import pack_upload, unpack_upload
+from fedkit.wire.secure_aggregation.masking_client import Seed, TooFew, digest
 from fedkit.wire.secure_aggregation.masks import BytesByClient
 
 # of all primes together, for 128 bits of security, by degree (homomorphicencryption.org, 2018)
 MAX_MODULUS_BITS = {4096: 109, 8192: 218, 16384: 438}
-NOISE_FRACTION = 16  # bits after the point of the grid on which whole-number noise lies
 
 
 class EncryptedSum:
@@ -35,10 +34,10 @@ class EncryptedSum:
     Ciphertexts of equal values differ: the library draws its own noise, not from the seed.
     """
 
-    def __init__(self, lock: Ckks, clients: Sequence[str], size: int, seed: int, round: int):
+    def __init__(self, lock: Ckks, clients: Sequence[str], size: int, seed: Seed, round: int):
         self.lock, self.clients = lock, tuple(clients)
-        self.size, self.seed, self.round = size, seed, round
-        self.agreed = zlib.crc32(repr((lock, self.clients, seed)).encode())
+        self.size, self.round = size, round
+        self.agreed = zlib.crc32(digest("agreed", lock, self.clients, seed))
         self.chunks = -(-size // lock.slots)
         key = lock.fresh_key()
         self.client, self.server = load_context(key, True), load_context(key, False)
@@ -46,18 +45,16 @@ class EncryptedSum:
         self.added: list[str] = []
         self.total: list[Any] = []  # ciphertexts, as the server holds them
 
-    def seal(self, client: str, vector: np.ndarray, noise: np.ndarray | None = None) -> bytes:
+    def seal(self, client: str, vector: np.ndarray, noise: None = None) -> bytes:
         """Return the client's upload.
 
-        noise: whole numbers in steps of 2^-16; the vector is rounded to these steps at random.
-        Raises PayloadError with the reason if the vector cannot be sent.
+        noise: must be in the vector already; ciphertexts are no whole numbers. Raises PayloadError
+        with the reason if the vector cannot be sent.
         """
         self._known(client)
         if np.shape(vector) != (self.size,):
             raise PayloadError(f"a vector of shape {np.shape(vector)}, expected ({self.size},)")
-        values = (
-            np.asarray(vector, np.float64) if noise is None else self._noised(client, vector, noise)
-        )
+        values = np.asarray(vector, np.float64)
         limit = self.lock.limit / max(1, len(self.clients))
         if not np.isfinite(values).all():
             raise PayloadError("holds NaN or infinity")
@@ -78,6 +75,8 @@ class EncryptedSum:
         )
         if client in self.added:
             raise PayloadError("has been added already")
+        # two polynomials of two primes each, in 64 bits
+        refuse_too_long(body, self.chunks * 4 * 8 * self.lock.degree)
         try:
             chunks = [self._read(self.server, part) for part in parts]
             if [_ciphertext_form(chunk) for chunk in chunks] != self._forms():
@@ -116,11 +115,6 @@ class EncryptedSum:
             (min(slots, self.size - i), [(2.0**self.lock.scale, 2)])
             for i in range(0, self.size, slots)
         ]
-
-    def _noised(self, client: str, vector: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        rng = np.random.Generator(philox(digest("rounding", self.seed, self.round, client)))
-        grid = FixedPoint(62, NOISE_FRACTION)
-        return grid.to_float(grid.round_values(vector, len(self.clients), rng) + noise)
 
     def encrypt(self, values: np.ndarray) -> bytes:
         import tenseal
@@ -221,7 +215,7 @@ class Ckks:
             save_relin_keys=False,
         )
 
-    def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> EncryptedSum:
+    def open(self, clients: Sequence[str], size: int, seed: Seed, round: int) -> EncryptedSum:
         """Return the session of a round that sums vectors of `size` values, under a fresh key.
 
         Raises FedkitError without tenseal.

@@ -1,15 +1,17 @@
 """One client's side of a masked sum: its keys, shares, masks and answers.
 
 NOT SECURE, FOR TEACHING. The messages and the order of their exchange are those of Bonawitz et al.
-(2017); but all secrets come from one seed, Diffie-Hellman runs in a field where logarithms can be
-computed, and the masks come from Philox, which is no cipher. Sizes are as in the protocol: keys of
-32 bytes, seeds and shares of 16.
+(2017); but Diffie-Hellman runs in a field where logarithms can be computed, and the masks come from
+Philox, which is no cipher. The secrets are the operating system's, new in every round of every run:
+masks that repeat would give the difference of two vectors away. Sizes are as in the protocol: keys
+of 32 bytes, seeds and shares of 16.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ FIELD_PRIME, GENERATOR = 2**255 - 19, 2
 KEY_BYTES, TAG_BYTES = 32, 16  # bytes
 ROW = struct.Struct("<I")
 BytesByPlace = dict[int, bytes]
+Seed = int | bytes  # of rounding and of the choice of neighbours; no key or mask follows it
 
 
 class TooFew(PayloadError):
@@ -42,10 +45,10 @@ class MaskingClient:
 
     place: int
     name: str
-    seed: int
-    round: int
     neighbourhood: Sequence[int]
     needed: int  # shares that give a secret back
+    # what all its secrets of the round are derived from
+    own: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
     keys: BytesByPlace = field(default_factory=dict)  # public keys of the neighbourhood
     # of each neighbour, for this client; its own in the clear
     encrypted_shares: BytesByPlace = field(default_factory=dict)
@@ -134,13 +137,11 @@ class MaskingClient:
         return self.share_keys[other]
 
     def secret(self, what: str) -> int:
-        """Return a secret below PRIME; a real client would ask its operating system for it."""
-        return int.from_bytes(digest(what, self.seed, self.round, self.name), "little") % PRIME
+        """Return a secret below PRIME."""
+        return int.from_bytes(digest(what, self.own), "little") % PRIME
 
     def _draws(self, what: str):
-        numbers = np.random.Generator(
-            philox(digest("shares", what, self.seed, self.round, self.name))
-        )
+        numbers = np.random.Generator(philox(digest("shares", what, self.own)))
         return lambda limit: int.from_bytes(numbers.bytes(NBYTES + 8), "little") % limit
 
 

@@ -30,6 +30,7 @@ from fedkit.wire.secure_aggregation.masking_client import (
     TAG_BYTES,
     BytesByPlace,
     MaskingClient,
+    Seed,
     TooFew,
     add_pair_mask,
     digest,
@@ -55,13 +56,13 @@ class FixedPointSum:
         fixed: FixedPoint,
         clients: Sequence[str],
         size: int,
-        seed: int,
+        seed: Seed,
         round: int,
     ):
         self.fixed, self.clients = fixed, tuple(clients)
         self.size, self.seed, self.round = size, seed, round
         self.place = {client: i for i, client in enumerate(self.clients)}
-        self.agreed = zlib.crc32(repr((lock, self.clients, seed)).encode())
+        self.agreed = zlib.crc32(digest("agreed", lock, self.clients, seed))
         self.setup: BytesByClient = dict.fromkeys(self.clients, (0, 0))
         self.added: list[str] = []
         self.sealed: set[int] = set()  # by place
@@ -125,14 +126,14 @@ class FixedPointSum:
 class MaskedSum(FixedPointSum):
     """A sum under masks, which is noise until enough clients have answered."""
 
-    def __init__(self, lock: Masks, clients: Sequence[str], size: int, seed: int, round: int):
+    def __init__(self, lock: Masks, clients: Sequence[str], size: int, seed: Seed, round: int):
         super().__init__(lock, FixedPoint(lock.bits, lock.fraction), clients, size, seed, round)
         self.lock = lock
         self.recovery_bytes: BytesByClient | None = None
         self.needed = max(2, lock.needed(len(clients)))  # a sum of one is its vector
         neighbourhoods = neighbour_graph(len(clients), lock.neighbours, seed, round)
         self.masking_clients = [
-            MaskingClient(i, name, seed, round, neighbourhood, lock.needed(len(neighbourhood)))
+            MaskingClient(i, name, neighbourhood, lock.needed(len(neighbourhood)))
             for i, (name, neighbourhood) in enumerate(zip(self.clients, neighbourhoods))
         ]
         self._exchange_keys()
@@ -260,7 +261,7 @@ class Masks:
         """Return how many of the holders of a secret must answer."""
         return shares_needed(holders, self.threshold)
 
-    def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> MaskedSum:
+    def open(self, clients: Sequence[str], size: int, seed: Seed, round: int) -> MaskedSum:
         """Return the session of a round that sums vectors of `size` values, its keys exchanged.
 
         Raises FedkitError for fewer than two clients.

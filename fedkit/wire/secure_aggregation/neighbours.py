@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from fedkit.wire.secure_aggregation.masking_client import digest, philox
+from fedkit.wire.secure_aggregation.masking_client import Seed, digest, philox
 
 
 def shares_needed(holders: int, threshold: float) -> int:
@@ -19,7 +19,7 @@ def shares_needed(holders: int, threshold: float) -> int:
     return min(holders, int(threshold * holders + 1e-9) + 1)
 
 
-def neighbour_graph(count: int, neighbours: int, seed: int, round: int) -> list[list[int]]:
+def neighbour_graph(count: int, neighbours: int, seed: Seed, round: int) -> list[list[int]]:
     """Return each client's neighbourhood: its neighbours and itself, by place, sorted.
 
     neighbours: k, rounded up to an even number: a ring in random order with k/2 neighbours on each

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fedkit.core.spec import build_entry
 from fedkit.wire.secure_aggregation.ckks import Ckks
 from fedkit.wire.secure_aggregation.fixed_point import FixedPoint
-from fedkit.wire.secure_aggregation.masking_client import TooFew
+from fedkit.wire.secure_aggregation.masking_client import Seed, TooFew
 from fedkit.wire.secure_aggregation.masks import FixedPointSum, Masks
 
 __all__ = ["LOCKS", "Ckks", "Clear", "FixedPointSum", "Masks", "TooFew", "make_lock"]
@@ -27,7 +27,7 @@ __all__ = ["LOCKS", "Ckks", "Clear", "FixedPointSum", "Masks", "TooFew", "make_l
 class Clear:
     """Every upload is seen by the server."""
 
-    def open(self, clients: Sequence[str], size: int, seed: int, round: int) -> FixedPointSum:
+    def open(self, clients: Sequence[str], size: int, seed: Seed, round: int) -> FixedPointSum:
         """Return the session of a round that sums vectors of `size` values."""
         return FixedPointSum(
             self, FixedPoint(Masks.bits, Masks.fraction), clients, size, seed, round

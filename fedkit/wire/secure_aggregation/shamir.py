@@ -1,8 +1,8 @@
 """Shamir's secret sharing: t of n shares give the secret, t - 1 give nothing (Shamir, 1979).
 
 The secret is the value at 0 of a random polynomial of degree t - 1 over the field of 2^127 - 1
-elements; a share is its value elsewhere. Not secure, for teaching: the kit draws the coefficients
-from a seed, and the running time of Python's integers depends on their values.
+elements; a share is its value elsewhere. Not secure, for teaching: the running time of Python's
+integers depends on their values.
 """
 
 from __future__ import annotations

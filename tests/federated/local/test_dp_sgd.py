@@ -23,6 +23,7 @@ from fedkit.federated.local.dp_sgd import (
     unflatten_params,
 )
 from fedkit.federated.local.train import PrivatePlan, Task
+from fedkit.privacy.noise import NoiseKey
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +201,12 @@ def test_a_gradient_that_is_not_finite_does_not_reach_the_sum():
 
 # --- the draw, the noise
 
+CHANCE = NoiseKey.from_seed(0).stream("rows")
+
 
 def test_poisson_batches_draw_each_row_alone():
     """Sizes vary as n q (1 - q), and two rows are drawn together as often as independence says."""
-    draws = list(poisson_batches(40, 0.3, 4000, np.random.default_rng(0)))
+    draws = list(poisson_batches(40, 0.3, 4000, CHANCE))
     there = np.zeros((4000, 40))
     for i, rows in enumerate(draws):
         there[i, rows] = 1
@@ -213,8 +216,8 @@ def test_poisson_batches_draw_each_row_alone():
     )
     assert np.allclose(there.mean(0), 0.3, atol=0.035)
     assert (there[:, 0] * there[:, 1]).mean() == pytest.approx(0.09, abs=0.02)
-    assert any(len(rows) == 0 for rows in poisson_batches(3, 0.1, 50, np.random.default_rng(0)))
-    assert all(len(rows) == 40 for rows in poisson_batches(40, 1.0, 5, np.random.default_rng(0)))
+    assert any(len(rows) == 0 for rows in poisson_batches(3, 0.1, 50, CHANCE))
+    assert all(len(rows) == 40 for rows in poisson_batches(40, 1.0, 5, CHANCE))
 
 
 def private_task(job, **changes) -> Task:
@@ -225,7 +228,7 @@ def private_task(job, **changes) -> Task:
         steps=1,
         scale=1.0,
         head_lr=1.0,
-        stream=(0, 1, 2),
+        key=NoiseKey.from_seed(0),
         only_gradient=True,
     )
     client = job.clients[0]
@@ -244,7 +247,7 @@ def test_the_noise_is_that_of_the_plan(head_job):
     noise = []
     for visit in range(20):
         given = private_fit(
-            head_job.model, private_task(head_job, stream=(0, visit, 2)), head_job.config
+            head_job.model, private_task(head_job, key=NoiseKey.from_seed(visit)), head_job.config
         ).given
         noise.append(torch.cat([(given[k] - plain[k]).flatten() for k in plain]) * n)
     values = torch.cat(noise)

@@ -9,14 +9,17 @@ import math
 import numpy as np
 import pytest
 
+from fedkit.core.errors import PayloadError
 from fedkit.federated.rounds.secure_sum import RequiredNoise, SecureSum
+from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.secure_aggregation.registry import TooFew, make_lock
 
+KEY = NoiseKey.from_seed(0)
 NAMES = ["a", "b", "c", "d"]
 
 
-def vault(size=3, owed=None, lock="masks", most=10.0, names=NAMES) -> SecureSum:
-    return SecureSum(make_lock(lock), names, size, 0, 1, most, owed)
+def vault(size=3, owed=None, lock="masks", most=10.0, names=NAMES, lossy=False) -> SecureSum:
+    return SecureSum(make_lock(lock), names, size, KEY, 1, most, owed, lossy)
 
 
 def fill(box: SecureSum, vectors, weights, without=()) -> None:
@@ -68,13 +71,44 @@ def test_noise_of_all_shares_is_that_of_the_central_model():
     assert done.noise >= 2.0 and done.noise == pytest.approx(2.0, rel=1e-3)
 
 
-def test_who_does_not_arrive_takes_its_share_of_the_noise_along():
-    """3 of 4 shares: sqrt(3 / 4) of the multiplier, and of the spread."""
-    box = vault(4000, RequiredNoise(0.01, 2.0), most=1.0)
-    fill(box, np.zeros((4, 4000)), [1, 1, 1, 1], without=("b",))
+def test_without_losses_in_the_plan_all_shares_have_to_arrive():
+    box = vault(10, RequiredNoise(0.01, 2.0), most=1.0)
+    fill(box, np.zeros((4, 10)), [1, 1, 1, 1], without=("b",))
+    with pytest.raises(TooFew, match="3 of 4 clients are left, and the noise is planned for 4"):
+        box.result()
+
+
+@pytest.mark.parametrize(
+    "lock, fewest",
+    [("masks", 3), ("masks:threshold=0.3", 2), ("masks:neighbours=2", 3), ("ckks", 3)],
+)
+@pytest.mark.parametrize("missing", [0, 1, 2, 3])
+def test_with_losses_in_the_plan_the_fewest_that_may_arrive_carry_enough_noise(
+    lock, fewest, missing
+):
+    """Arrivals take their share along: sqrt(arrived / fewest) of what is owed, never below one."""
+    if lock == "ckks":
+        pytest.importorskip("tenseal", reason="the extra 'crypto' is not installed")
+    box = vault(3000, RequiredNoise(0.01, 2.0), lock, most=1.0, lossy=True)
+    fill(box, np.zeros((4, 3000)), [1, 1, 1, 1], without=NAMES[:missing])
+    if 4 - missing < fewest:
+        with pytest.raises(TooFew):
+            box.result()
+        return
     done = box.result()
-    assert done.noise == pytest.approx(2.0 * math.sqrt(3 / 4), rel=1e-3)
-    assert (done.mean * done.weight).std() == pytest.approx(0.02 * math.sqrt(3 / 4), rel=0.06)
+    assert done.noise >= 2.0
+    assert done.noise == pytest.approx(2.0 * math.sqrt((4 - missing) / fewest), rel=1e-6)
+    # the rounding of masks to a grid is in the multiplier's unit
+    assert (done.mean * done.weight).std() == pytest.approx(0.01 * done.noise, rel=0.05)
+
+
+def test_a_hostile_upload_that_is_refused_opens_no_sum_with_less_noise():
+    box = vault(10, RequiredNoise(0.01, 2.0), most=1.0)
+    fill(box, np.zeros((4, 10)), [1, 1, 1, 1], without=("d",))
+    with pytest.raises(PayloadError):
+        box.add("d", b"nonsense")
+    with pytest.raises(TooFew):
+        box.result()
 
 
 def test_rounding_is_small_beside_what_a_unit_can_move():

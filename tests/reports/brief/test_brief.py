@@ -476,6 +476,17 @@ def test_privacy_is_told_with_its_caveats():
     assert plain[0].startswith("No differential privacy") and "one by one" in plain[1]
 
 
+@pytest.mark.parametrize("unit, rate", [("client", 0.1), ("example", 0.5)])
+def test_both_epsilons_are_told_where_sampling_amplifies(unit, rate):
+    told = {"epsilon": 8.0, "delta": 1e-5, "privacy_unit": unit}
+    block = {"accountant": "pld", "unamplified": 74.2}
+    for lang in ("en", "ja"):
+        amplified = privacy_lines(run(result=told | {"privacy": block}), lang)
+        assert "74.2" in amplified[1] or "75" in amplified[1]
+        whole = run(result=told | {"privacy": block | {"unamplified": 8.0}})
+        assert len(privacy_lines(whole, lang)) == len(amplified) - 1
+
+
 def test_what_left_follows_the_record():
     start = RoundRecord(
         0,
@@ -510,7 +521,7 @@ def test_hostile_texts_pass_through_as_text():
         dict(c, id=HOSTILE if c["id"] == "bakery" else c["id"], labels={HOSTILE: 5})
         for c in CLIENTS
     ]
-    about = {"clients": sites, "labels": [HOSTILE], "name": HOSTILE, "sha256": [HOSTILE]}
+    about = {"clients": sites, "labels": [HOSTILE], "name": HOSTILE, "sha256": HOSTILE}
     for lang in ("en", "ja"):
         brief = decided(
             [run(data=about), *(replace(r, data=r.data | about) for r in baselines())], lang=lang

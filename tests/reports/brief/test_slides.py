@@ -303,5 +303,6 @@ def test_text_is_shrunk_then_cut_and_says_so():
 
 
 def test_no_room_is_said(tmp_path):
+    (tmp_path / "file").write_text("mine")
     with pytest.raises(FedkitError, match="cannot write"):
-        write_slides(english(), tmp_path / "none" / "a.pptx")
+        write_slides(english(), tmp_path / "file" / "a.pptx")

@@ -9,13 +9,12 @@ the package carries the time of writing.
 from __future__ import annotations
 
 import io
-import os
 import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedkit.core.errors import FedkitError
+from fedkit.core.files import write_file
 from fedkit.reports.brief import page
 from fedkit.reports.brief.brief import Brief, Fact
 from fedkit.reports.brief.pictures import DARK, LAMPS, PALE
@@ -66,16 +65,9 @@ def write_slides(brief: Brief, path: str | Path) -> Path:
             MUTED,
         )
         slide.notes_slide.notes_text_frame.text = slide_text(said, 4000)
-    held, temporary = io.BytesIO(), path.with_name(path.name + ".tmp")
+    held = io.BytesIO()
     deck.save(held)
-    try:
-        temporary.write_bytes(without_times(held.getvalue()))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FedkitError(
-            f"cannot write {path}: {error.strerror or error}; choose another place"
-        ) from None
-    return path
+    return write_file(path, without_times(held.getvalue()))
 
 
 def without_times(data: bytes) -> bytes:
