@@ -16,6 +16,7 @@ from typing import Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
+from fedkit.core.memory import is_out_of_memory
 from fedkit.core.progress import Progress
 
 USER_ERROR, STOPPED = 2, 130
@@ -49,7 +50,8 @@ def run_command(command: Callable[[], Any]) -> int:
         return 0
     except OSError as error:
         return print_error(
-            f"{error.filename or 'file'}: {error.strerror or error};"
+            _memory_message(error)
+            or f"{error.filename or 'file'}: {error.strerror or error};"
             " check the path, the permissions, the free space"
         )
     except Exception as error:
@@ -88,14 +90,10 @@ def _parser_message(error: Exception) -> str:
 
 
 def _memory_message(error: Exception) -> str:
-    """Return what to do when memory ran out (a RuntimeError in torch), '' for any other error."""
-    short = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and re.search("out of memory|allocate memory|not enough memory", str(error))
-    )
+    """Return what to do when memory ran out, '' for any other error."""
     return (
         "out of memory; use a smaller --batch-size or --max-tokens, or fewer examples"
-        if short
+        if is_out_of_memory(error)
         else ""
     )
 

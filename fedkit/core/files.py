@@ -87,6 +87,10 @@ def make_folder(folder: Path) -> Path:
     """Make `folder` with its parents, and return it. Raises FedkitError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise FedkitError(
+            f"cannot write below {folder}: it is a file; choose another place"
+        ) from None
     except OSError as error:
         raise write_error(folder, error) from None
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import re
 import sys
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def peak_rss_bytes() -> int:
         return psutil.Process().memory_info().peak_wset
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out, by the error's kind or by torch's or the system's words."""
+    said = re.search("out of memory|allocate memory|not enough memory|os error 12", str(error))
+    return isinstance(error, MemoryError) or bool(said)
 
 
 def keep_freed_memory() -> None:

@@ -216,6 +216,8 @@ class Run:
                 "damaged run record: it was changed since it was written; take a good copy, or"
                 " run again (after an edit on purpose: delete its 'digest')"
             )
+        if "rounds" not in values:
+            raise FedkitError("damaged run record: it has no rounds; run again")
         return check_run(values)
 
     def save(self, folder: str | Path) -> Path:

@@ -10,7 +10,7 @@ import torch
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.memory import keep_freed_memory
+from fedkit.core.memory import is_out_of_memory, keep_freed_memory
 from fedkit.models.autotune import choose_precision
 from fedkit.models.base import find_model
 from fedkit.models.classifier import Model, TextClassifier
@@ -94,6 +94,11 @@ def _read_pretrained(location: str, attention: str):
         if not 100 <= words <= rows:
             raise ValueError(f"its tokenizer knows {words:,} tokens and its embedding {rows:,}")
     except Exception as error:
+        if is_out_of_memory(error):
+            raise FedkitError(
+                f"not enough memory to read the model in {location}; close other programs, raise"
+                " the memory limit of this one, or choose a smaller --model"
+            ) from None
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise FedkitError(
             f"cannot read the model in {location}: {reason}; it needs config.json, tokenizer.json,"
