@@ -51,12 +51,12 @@ def test_the_floor_plan_is_that_of_the_house():
 
 def test_every_path_named_in_it_exists():
     known = {path.name for path in (ROOT / "fedkit").rglob("*")}
-    named = set(re.findall(r"\b(\w+)(?:\.py\b|/)", floor_plan()))
+    named = set(re.findall(r"\b(\w+)(?:\.py\b|\.toml\b|/)", floor_plan()))
     assert named
     for name in named - {"fedkit", "notebooks", "tests", "data", "bench"}:
-        assert name in known or f"{name}.py" in known, name
+        assert {name, f"{name}.py", f"{name}.toml"} & known, name
     rows = re.search(r"## Carry on the work\n(.*?)\n\n", README, re.DOTALL)[1]
-    for path in re.findall(r"`([\w/]+(?:/|\.py))`", rows.replace("brief_XX", "brief_en")):
+    for path in re.findall(r"`([\w/]+(?:/|\.py|\.toml))`", rows.replace("_XX", "_en")):
         folders = ("", "fedkit", "fedkit/reports/text", "tests/wire")
         assert any((ROOT / folder / path).exists() for folder in folders), path
 

@@ -19,9 +19,10 @@ import typer
 from fedkit.cli import console, flags
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import REPOSITORY
+from fedkit.core.locale import LANGS
 
 NOTEBOOK = REPOSITORY / "notebooks" / "10_executive_demo.ipynb"
-HOST, LANGS = "127.0.0.1", ("en", "ja")
+HOST = "127.0.0.1"
 WAIT = 60.0  # seconds
 EPILOG = """\b
 Examples:

@@ -11,6 +11,7 @@ import os
 import secrets
 import socket
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -259,3 +260,8 @@ def nan_to_none(value: Any) -> Any:
 def read_packaged_text(package: str, name: str) -> str:
     """Return the text of a UTF-8 file inside a package of fedkit, such as a template."""
     return importlib.resources.files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def read_packaged_words(package: str, name: str) -> dict[str, str]:
+    """Return {key: text} of a TOML file inside a package: everything it says in one language."""
+    return tomllib.loads(read_packaged_text(package, name))

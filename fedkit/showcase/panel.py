@@ -12,11 +12,12 @@ from fedkit.core import locale
 from fedkit.core.background import BackgroundQueue
 from fedkit.core.errors import Cancelled
 from fedkit.core.formatting import printable_line
+from fedkit.core.locale import LANGS
 from fedkit.core.record import Run
 from fedkit.showcase import files, numbers, pages, pictures, settings
 from fedkit.showcase.layout import Layout
 from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
-from fedkit.showcase.text import LANGS, name_in_language, text
+from fedkit.showcase.text import name_in_language, text
 
 SOON = 0.15  # share of the run before which no remaining time is shown
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from fedkit.core.files import read_packaged_words
 from fedkit.core.formatting import printable_line
-from fedkit.showcase.text_en import EN
-from fedkit.showcase.text_ja import JA
+from fedkit.core.locale import LANGS
 
-STRINGS = {"en": EN, "ja": JA}
-LANGS = tuple(STRINGS)
+STRINGS = {lang: read_packaged_words("fedkit.showcase", f"text_{lang}.toml") for lang in LANGS}
 
 
 def text(key: str, lang: str, **values: object) -> str:

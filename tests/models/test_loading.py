@@ -35,5 +35,5 @@ def test_damaged_files_are(tiny_config, monkeypatch):
         raise ValueError("header too large")
 
     monkeypatch.setattr(transformers.AutoModel, "from_pretrained", fail)
-    with pytest.raises(FedkitError, match="header too large; it needs config.json"):
+    with pytest.raises(FedkitError, match="header too large; it needs"):
         load_model(tiny_config(), ("a", "b"))

@@ -1,10 +1,12 @@
-"""Every sentence of the brief, by key and language. No other module of the brief holds words."""
+"""Every sentence of the brief, by key and language (brief_en.toml, brief_ja.toml)."""
 
 from __future__ import annotations
 
 from fedkit.core.errors import FedkitError
-from fedkit.reports.text.brief_en import EN
-from fedkit.reports.text.brief_ja import JA
+from fedkit.core.files import read_packaged_words
+from fedkit.core.locale import LANGS
+
+STRINGS = {lang: read_packaged_words("fedkit.reports.text", f"brief_{lang}.toml") for lang in LANGS}
 
 UI = (
     "tried",
@@ -57,6 +59,3 @@ def brief_text(key: str, lang: str, **values: object) -> str:
 def ui_texts(lang: str) -> dict[str, str]:
     """Return headings and labels of the page."""
     return {key: STRINGS[lang][f"ui.{key}"] for key in UI}
-
-
-STRINGS: dict[str, dict[str, str]] = {"en": EN, "ja": JA}
