@@ -10,6 +10,7 @@ import math
 import os
 import secrets
 import socket
+import stat
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from fedkit.core.errors import FedkitError
 REPOSITORY = Path(__file__).resolve().parents[2]  # of a clone, with notebooks/ and data/
 PRIVATE = 0o600  # mode of files that hold a secret
 LOCK = "fedkit.lock"
+HELD: dict[Path, ExitStack] = {}  # the locked folders of this process
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -105,21 +107,31 @@ def write_error(path: Path, error: OSError) -> FedkitError:
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[Callable[[], bool]]:
     """Let no other process write a run into `folder` while the block runs.
 
-    Makes the folder, and removes what it made if that is empty at the end. Errors as for
-    `make_folder` and `hold_lock`.
+    Gives a function that tells whether the lock is still held: a later block of this process takes
+    it over, as the notebook cell that was interrupted in a loop never ends its block. Makes the
+    folder, and removes what it made if that is empty at the end. Errors as for `make_folder` and
+    `hold_lock`.
     """
     made = [p for p in (folder, *folder.parents) if not p.exists()]
-    make_folder(folder)
+    place = make_folder(folder).resolve()
     try:
-        with hold_lock(folder / LOCK):
-            yield
+        if place in HELD:
+            HELD.pop(place).close()
+        with ExitStack() as lock:
+            lock.enter_context(hold_lock(folder / LOCK))
+            HELD[place] = lock
+            try:
+                yield lambda: HELD.get(place) is lock
+            finally:
+                if HELD.get(place) is lock:
+                    del HELD[place]
     finally:
         with suppress(OSError):  # not empty
-            for place in made:
-                place.rmdir()
+            for new in made:
+                new.rmdir()
 
 
 @contextmanager
@@ -185,10 +197,12 @@ def require_file(path: Path, most: int = 10_000_000_000) -> Path:
 
     A pipe or a device would be waited for. Raises FedkitError, OSError.
     """
-    if path.exists() and not path.is_file():
-        raise FedkitError(f"{path} is no file (a folder, pipe or device)")
-    if path.exists() and path.stat().st_size > most:
-        raise FedkitError(f"{path} has {path.stat().st_size:,} bytes; at most {most:,} are read")
+    with suppress(FileNotFoundError):
+        found = path.stat()  # once: it may be replaced at any moment
+        if not stat.S_ISREG(found.st_mode):
+            raise FedkitError(f"{path} is no file (a folder, pipe or device)")
+        if found.st_size > most:
+            raise FedkitError(f"{path} has {found.st_size:,} bytes; at most {most:,} are read")
     return path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +63,7 @@ class Store:
 
     def __init__(self, folder: str | Path | None):
         self.folder = None if folder is None else Path(folder)
+        self.held: Callable[[], bool] = lambda: True
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -71,7 +72,7 @@ class Store:
             yield
             return
         check_writable(self.folder)
-        with lock_folder(self.folder):
+        with lock_folder(self.folder) as self.held:
             yield
 
     def previous_record(self, config: RunConfig, resume: bool) -> Run | None:
@@ -132,6 +133,8 @@ class Store:
         """
         if self.folder is None:
             return record
+        if not self.held():
+            raise FedkitError(f"{self.folder} now belongs to a run that was started later here")
         try:
             return self._save(self.folder, record, model, shared, extra, state or {})
         except (FedkitError, OSError) as error:

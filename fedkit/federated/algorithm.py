@@ -59,28 +59,13 @@ def federate(
     """Yield the rounds `first` to `config.rounds` of federated averaging (McMahan et al., 2017).
 
     shared: parameters to start from. prior: label shares over all clients, for the calibrated loss.
-    state: of the round before `first`. key: of the noise that protects; None: as
-    `run_key` makes it.
+    state: of the round before `first`. key: of the noise that protects; None: as `run_key` has it.
     """
     strategy, weights = make_strategy(config.strategy), make_weights(config.weights)
     robust = make_robust(config.robust)
     reports = (*strategy.reports, *weights.reports)
     simulated = SimulatedClients(model, clients, config, strategy, reports, prior, tick)
-    fresh = strategy.init(shared, len(clients))
-    try:
-        server_state, exchange_state, rounds_state = split_state(state or {})
-        server_state = fresh if state is None else server_state
-        check_tensors({name: server_state[name] for name in fresh}, fresh)
-        sent = shared | strategy.broadcast(server_state)
-        exchange = Exchange(model, clients, sent, config, exchange_state, key)
-        rounds = make_rounds(simulated, rounds_state)
-    except (LookupError, TypeError, ValueError, RuntimeError) as error:
-        if state is None or isinstance(error, FedkitError):
-            raise
-        raise FedkitError(
-            f"the state of the run is damaged ({one_line_error(error)}); start again in another"
-            " --out"
-        ) from None
+    server_state, exchange, rounds = restore_state(simulated, shared, state, key)
     for number in range(first, config.rounds + 1):
         exchange.publish(shared | strategy.broadcast(server_state), number)
         records: list[ClientRecord] = []
@@ -93,6 +78,31 @@ def federate(
         state = join_state(server_state, exchange.state(), rounds.state())
         home, noise = dict(exchange.home), exchange.noise
         yield Round(number, shared, state, tuple(records), mean.error, home, noise)
+
+
+def restore_state(
+    simulated: SimulatedClients, shared: Params, state: State | None, key: NoiseKey | None
+) -> tuple[State, Exchange, SynchronousRounds | AsynchronousRounds]:
+    """Return (strategy's state, exchange, rounds) after the round that left `state`, or before 1.
+
+    Raises FedkitError for a damaged state.
+    """
+    strategy, clients = simulated.strategy, simulated.clients
+    fresh = strategy.init(shared, len(clients))
+    try:
+        server_state, exchange_state, rounds_state = split_state(state or {})
+        server_state = fresh if state is None else server_state
+        check_tensors({name: server_state[name] for name in fresh}, fresh)
+        sent = shared | strategy.broadcast(server_state)
+        exchange = Exchange(simulated.model, clients, sent, simulated.config, exchange_state, key)
+        return server_state, exchange, make_rounds(simulated, rounds_state)
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        if state is None or isinstance(error, FedkitError):
+            raise
+        raise FedkitError(
+            f"the state of the run is damaged ({one_line_error(error)}); start again in another"
+            " --out"
+        ) from None
 
 
 def make_rounds(clients: SimulatedClients, state: State) -> SynchronousRounds | AsynchronousRounds:

@@ -134,7 +134,7 @@ def test_leftovers_are_those_of_the_file_alone(tmp_path):
 
 def test_the_second_is_told_who_holds_the_folder(tmp_path):
     out = tmp_path / "out"
-    with lock_folder(out):
+    with hold_lock(out / LOCK):  # as another process would
         said = refusal(lambda: lock_folder(out).__enter__())
         assert f"process {os.getpid()} on {socket.gethostname()}" in said
         assert str(out / LOCK) in said
@@ -178,7 +178,7 @@ def test_where_there_are_no_locks_the_process_is_looked_for(tmp_path, monkeypatc
         raise OSError(errno.ENOLCK, "no locks")
 
     monkeypatch.setattr(fcntl, "flock", none)
-    with lock_folder(tmp_path / "out"):
+    with hold_lock(tmp_path / "out" / LOCK):
         assert "in use" in refusal(lambda: lock_folder(tmp_path / "out").__enter__())
     write_file(tmp_path / LOCK, f"999999999 {socket.gethostname()}")
     with lock_folder(tmp_path):

@@ -23,7 +23,7 @@ from factories.refusals import refusal
 
 from fedkit.core import files
 from fedkit.core.config import RunConfig
-from fedkit.core.errors import Cancelled
+from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments import baselines
 from fedkit.experiments.baselines import run_baselines
@@ -243,7 +243,7 @@ def test_the_second_process_is_sent_away_and_the_first_is_whole(
 def test_baselines_sweep_and_demo_want_the_folder_for_themselves(config, tmp_path):
     from fedkit.cli.demo import run_demo
 
-    with files.lock_folder(tmp_path):
+    with files.hold_lock(tmp_path / files.LOCK):  # as another process would
         for call in (
             lambda: run_baselines(config, tmp_path, ["majority"]),
             lambda: sweep(Plan({"data": config.data}, baselines=()), tmp_path),
@@ -360,3 +360,15 @@ def test_an_empty_name_is_refused(fed, tmp_path):
         code, _, err = fed(*words)
         assert code == 2 and "is empty" in err and err.count("\n") == 1, words
     assert not list(tmp_path.iterdir())
+
+
+def test_a_later_run_of_the_same_process_takes_the_folder_over(tiny_config, tmp_path):
+    config = tiny_config(tune="head", rounds=3)
+    left = run_rounds(config, tmp_path / "run")
+    next(left)
+    assert run(config, tmp_path / "run", resume=True).finished
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    with pytest.raises(FedkitError, match="belongs to a run that was started later"):
+        next(left)
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+    assert not (tmp_path / "run" / "fedkit.lock").exists()
