@@ -143,7 +143,10 @@ def test_noise_and_draws_are_those_promised():
 def test_sites_are_clipped_drawn_and_noised_as_promised():
     members = client_canary.canary_clients(True, 2.0)
     seen = client_canary.play_rounds(
-        members, replace(client_canary.canary_budget(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, 0
+        members,
+        replace(client_canary.canary_budget(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3),
+        400,
+        KEY,
     )
     assert ((abs(seen) < 0.01) | (abs(seen - 1) < 0.01)).all() and seen.mean() == pytest.approx(
         0.5, abs=0.1
@@ -152,7 +155,7 @@ def test_sites_are_clipped_drawn_and_noised_as_promised():
         client_canary.canary_clients(False, 2.0),
         client_canary.canary_budget(3.0, 0.5, 2.0, 1e-5, 400),
         400,
-        0,
+        KEY,
     )
     assert away.std() == pytest.approx(3.0, rel=0.1)
 
