@@ -25,6 +25,7 @@ from fedkit.core.files import (
     require_file,
     write_error,
 )
+from fedkit.core.formatting import one_line_error
 from fedkit.core.record import Run
 from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
@@ -194,10 +195,10 @@ class Store:
         path = self._path(len(record.rounds))
         try:
             tensors = load_file(require_file(path))
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, FedkitError) as error:
             raise FedkitError(
                 f"cannot resume {self.folder}: {path.name} is missing or damaged"
-                f" ({type(error).__name__}); start again in another --out"
+                f" ({one_line_error(error)}); start again in another --out"
             ) from None
         parts: dict[str, Params] = {"shared": {}, "state": {}, "extra": {}}
         for name, tensor in tensors.items():
