@@ -9,6 +9,11 @@ from fedkit.core.commands import command_line, quote_command
 from fedkit.core.config import RunConfig
 from fedkit.core.record import Run
 
+UNPROTECTED = (
+    "keep to yourself: runs without privacy, baselines too, hold exact counts of this data, and"
+    " giving them away undoes the promise"
+)
+
 
 def after_run(config: RunConfig, out: Path) -> list[str]:
     """Return commands: baselines on the same data unless they are there, and the comparison."""
@@ -28,8 +33,12 @@ def after_run(config: RunConfig, out: Path) -> list[str]:
         steps.append(
             command_line("run", replace(config, privacy="none", secure="none"), "--out", open_run)
         )
-    others = [open_run] if config.privacy != "none" else []
-    return _numbered(*steps, *_compare_commands(out, *others, sibling))
+    if config.privacy == "none":
+        return _numbered(*steps, *_compare_commands(out, sibling))
+    # the brief is of the private run alone: the open one would be the better of the two
+    compare, _ = _compare_commands(out, open_run, sibling)
+    _, brief = _compare_commands(out, sibling)
+    return [*_numbered(*steps, compare, brief), UNPROTECTED]
 
 
 def after_baselines(config: RunConfig, out: Path) -> list[str]:

@@ -21,10 +21,9 @@ from typing import Any, Literal
 
 from pydantic import FiniteFloat, TypeAdapter
 
-from fedkit.core.commands import quote_command
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import PRIVATE, hold_lock, write_json
-from fedkit.core.formatting import count_noun, printable_line, quote, round_up_epsilon
+from fedkit.core.formatting import count_noun, printable_line, quote
 from fedkit.core.record import RoundRecord, Run
 from fedkit.data.load import BUNDLED, BUNDLED_FOLDER, load_corpus, read_raw
 from fedkit.experiments.job import Job
@@ -60,6 +59,20 @@ class Entry:
     finished: bool = False
     seeded: bool = False
 
+    def counts(self, unit: Unit) -> bool:
+        """Return whether the run counts for a unit: one that hides clients does for examples."""
+        return unit in (self.unit, "example")
+
+    def counted(self, unit: Unit) -> Entry:
+        """Return the entry as it counts for a unit.
+
+        One example changes its client's clipped update by at most twice the clip: as a release of
+        examples, that of clients has half the noise.
+        """
+        if unit == self.unit:
+            return self
+        return replace(self, blocks=[replace(b, noise=b.noise / 2) for b in self.blocks])
+
 
 @dataclass(frozen=True)
 class Account:
@@ -83,8 +96,11 @@ class Account:
         """Whether it is the kit's own data or a copy: synthetic, so that no run is entered."""
         return self.sha256 in bundled_hashes()
 
-    def runs(self, unit: str, but: Entry | None = None) -> list[Entry]:
-        return [e for e in self.entries if e.unit == unit and e.id != (but and but.id)]
+    def runs(self, unit: Unit, but: Entry | None = None) -> list[Entry]:
+        """Return the entries that count for a unit, without one."""
+        return [
+            e.counted(unit) for e in self.entries if e.counts(unit) and e.id != (but and but.id)
+        ]
 
     def add(self, entry: Entry) -> Account:
         """Return the account with the entry, in place of the one with its id."""
@@ -107,6 +123,7 @@ class Account:
         words = f"epsilon {format_epsilon(spent(before, delta))} spent in"
         words += f" {count_noun(len(before), 'run')} (per {unit}, delta {format_delta(delta)})"
         if plan is not None:
+            plan = plan.counted(unit)
             words += f", this run adds up to {format_epsilon(spent([plan], delta))}:"
             words += f" {format_epsilon(spent([*before, plan], delta))} in all"
         limit = f"limit {self.limits[unit].eps:g}" if unit in self.limits else "no limit"
@@ -166,16 +183,15 @@ class Charges:
         entry = replace(self.plan, blocks=self.budget.blocks(visits), finished=finished)
         with hold_lock(self.account.path.with_suffix(".lock"), wait=60):
             account = read_account(self.account)
-            limit = None if finished else account.limits.get(entry.unit)
-            for planned in (self.plan, entry) if limit else ():
-                total = spent([*account.runs(entry.unit, entry), planned], limit.delta)
-                if total > limit.eps * (1 + 1e-9):
-                    flag, eps = f"--limit-{entry.unit}", f"{round_up_epsilon(total):g}"
-                    raise FedkitError(
-                        f"{account.describe(entry.unit, planned)}, set by the owner of the data;"
-                        " use a smaller eps, or ask the owner for more:"
-                        f" {quote_command('fedkit', 'account', self.data, flag, eps)}"
-                    )
+            limits = () if finished else account.limits.items()
+            for unit, limit in limits:
+                for planned in (self.plan, entry) if entry.counts(unit) else ():
+                    others, plan = account.runs(unit, entry), planned.counted(unit)
+                    if spent([*others, plan], limit.delta) > limit.eps * (1 + 1e-9):
+                        raise FedkitError(
+                            f"{account.describe(unit, planned)}, set by the owner of the data; use"
+                            " a smaller eps, or ask the owner (fedkit account --help)"
+                        )
             write_json(account.path, asdict(account.add(entry)), PRIVATE)
 
 

@@ -373,8 +373,8 @@ def make_privacy(spec: str) -> Privacy:
         )
     if "noise" in options and privacy.noise < MIN_MULTIPLIER:
         problem = (
-            f"noise={privacy.noise:g}: so little promises nothing; write {MIN_MULTIPLIER:g} or"
-            " more, leave it out, or use --privacy none"
+            f"noise={privacy.noise:g} promises nothing; write a larger number such as 1, leave it"
+            " out, or use --privacy none"
         )
     for name, (least, most) in PARAMETER_RANGES.items():
         value = getattr(privacy, name, least)

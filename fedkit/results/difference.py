@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from fedkit.core import formatting
 from fedkit.core.record import Run
-from fedkit.results.measures import accuracy, accuracy_interval, test_size
+from fedkit.results.measures import (
+    accuracy,
+    accuracy_interval,
+    clients,
+    data_key,
+    tells_labels,
+    test_size,
+)
 
 Z = 1.959964  # 95 % of a normal distribution, both sides
 
@@ -89,8 +96,9 @@ def unpaired_difference(first: Run, second: Run) -> Difference:
 
 def comparable(first: Run, second: Run) -> bool:
     """Return whether two runs have the same data, clients, labels and number of test examples."""
-    keys = ("sha256", "labels", "test", "clients")
-    return all(first.data.get(k) == second.data.get(k) for k in keys)
+    if tells_labels(first) and tells_labels(second):
+        return data_key(first) == data_key(second) and clients(first) == clients(second)
+    return data_key(first) == data_key(second)  # a private record does not count labels
 
 
 def find_comparable(run: Run, others: list[Run], method: str) -> Run | None:

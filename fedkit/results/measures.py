@@ -138,6 +138,12 @@ def clients(run: Run) -> list[dict[str, Any]]:
     return run.data.get("clients", [])
 
 
+def data_key(run: Run) -> tuple:
+    """Return what two runs on the same data and clients have in common, private or not."""
+    dealt = [(client.get("id"), client.get("train")) for client in clients(run)]
+    return (*(repr(run.data.get(k)) for k in ("sha256", "labels", "test")), repr(dealt))
+
+
 def tells_labels(run: Run) -> bool:
     """Return whether the record counts each client's labels; not where privacy is promised."""
     return any("labels" in client for client in clients(run))

@@ -21,6 +21,7 @@ from fedkit.core.files import read_json, write_json
 from fedkit.core.formatting import one_line_error, round_up_epsilon
 from fedkit.core.record import Run
 from fedkit.core.stats import t_interval
+from fedkit.results.measures import data_key
 
 SCHEMA, NAME = "fedkit.privacy-curve/1", "curve.json"
 NOT_COMPARED = (*MACHINE_SETTINGS, "seed", "link", "devices", "privacy", "secure")
@@ -254,8 +255,7 @@ def _privacy_kind(run: Run) -> tuple:
 
 
 def _task(run: Run) -> str:
-    blocks = (run.data.get(k) for k in ("sha256", "labels", "test", "clients"))
-    return repr([run.config.get("seed"), *blocks])
+    return repr([run.config.get("seed"), *data_key(run)])
 
 
 def _trust(run: Run) -> str:

@@ -43,7 +43,7 @@ def test_the_limit_ends_with_one_line_and_code_2(private_run, fed, tiny_data, tm
     assert code == 0 and out.startswith("privacy account of tiny: epsilon 0 spent in 0 runs")
     code, out, err = private_run("--out", "refused")
     assert (code, out) == (2, "")
-    assert_one_line(err, "privacy account tiny limit 2 fedkit --limit-example 3")
+    assert_one_line(err, "privacy account tiny limit 2 ask the owner (fedkit account --help)")
     assert not (tmp_path / "refused").exists()
     assert private_run("--out", "open", "--privacy", "none")[0] == 0
 

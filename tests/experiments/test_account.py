@@ -105,8 +105,9 @@ def test_a_sweep_adds_up(config, tmp_path):
     assert len(account.entries) == len(said) == 4
     for unit in ("example", "client"):
         own = [r for r in made if r.result["privacy_unit"] == unit]
-        assert len(own) == len(account.runs(unit)) == 2
-        assert spent(account.runs(unit), 1e-5) == pytest.approx(independent(own), rel=1e-9)
+        entries = [e for e in account.runs(unit) if e.unit == unit]
+        assert len(own) == len(entries) == 2
+        assert spent(entries, 1e-5) == pytest.approx(independent(own), rel=1e-9)
 
 
 def test_every_round_is_charged_before_it_is_computed(config, job, tmp_path):
@@ -199,7 +200,7 @@ def test_the_limit_refuses_beforehand_and_nothing_is_written(config, job, tmp_pa
     accounts.set_limit(of_data(config), "example", 4.0, None)
     line = refusal(run, config, tmp_path / "out", job=job)
     assert "epsilon 3 spent in 1 run" in line and "4.47 in all; limit 4" in line
-    assert line.endswith(f"fedkit account {config.data} --limit-example 4.47")
+    assert line.endswith("or ask the owner (fedkit account --help)")
     assert not (tmp_path / "out").exists() and len(of_data(config).entries) == 1
     accounts.set_limit(of_data(config), "example", 4.48, None)
     run(config, tmp_path / "out", job=job)
@@ -328,3 +329,20 @@ def test_processes_that_enter_at_once_lose_nothing(folder):
     found = accounts.read_account(Account(SHA, "shared")).entries
     assert sorted(e.id for e in found) == sorted(f"{i}-{j}" for i in range(2) for j in range(20))
     assert {p.suffix for p in folder.iterdir()} == {".json"}
+
+
+def test_a_run_that_hides_clients_counts_for_examples_with_half_its_noise(config, tmp_path):
+    hides = replace(config, privacy="client:eps=3", weights="uniform")
+    record = run(hides, tmp_path / "run")
+    account = of_data(config)
+    (entry,) = account.runs("example")
+    assert [b.noise for b in entry.blocks] == [b[0] / 2 for b in record.result["privacy"]["blocks"]]
+    assert spent(account.runs("example"), 1e-5) > spent(account.runs("client"), 1e-5) > 2.9
+    accounts.set_limit(account, "example", 4.0, None)
+    assert "per example" in refusal(run, hides, tmp_path / "more")
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_run_on_examples_says_nothing_of_clients(config, job):
+    run(config, job=job)
+    assert of_data(config).runs("client") == []

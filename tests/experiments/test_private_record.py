@@ -383,3 +383,22 @@ def test_readers_cope_with_a_record_that_tells_no_labels_and_no_accuracy_of_clie
     frame = measures.client_labels(record)
     view = view_by_client(Scene(frame, (("a run", record),)))
     assert "Not told under a privacy promise" in view.sentence
+
+
+def test_a_private_run_is_compared_with_its_baselines_and_its_open_twin(tiny_config):
+    """The private record counts no labels; it is of the same data and clients all the same."""
+    from fedkit.experiments.baselines import run_baselines
+    from fedkit.results.difference import find_comparable
+    from fedkit.results.findings import verdict
+    from fedkit.results.privacy_curve import Curve
+
+    config = tiny_config(tune="head", rounds=2, privacy="example:eps=8")
+    private, plain = run(config), run(replace(config, privacy="none"))
+    baselines = run_baselines(config, which=["majority", "local"])
+    for name in baselines:
+        assert find_comparable(private, list(baselines.values()), name) is baselines[name]
+    assert "other data or other clients" not in " ".join(verdict([private, *baselines.values()]))
+    curve = Curve.from_runs([private, plain, *baselines.values()])
+    assert curve.none and curve.levels()
+    other = run(replace(config, partition="iid", clients=3))
+    assert find_comparable(other, list(baselines.values()), "local") is None

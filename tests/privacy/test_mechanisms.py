@@ -445,7 +445,7 @@ def test_noise_that_was_lost_is_paid_for(config, job):
         ({"privacy": "example:eps=0"}, "no noise is enough"),
         (
             {"privacy": "example:noise=0"},
-            "noise=0: so little promises nothing; write 1e-09 or more",
+            "noise=0 promises nothing; write a larger number such as 1",
         ),
         ({"privacy": "client:eps=3,noise=0", "weights": "uniform"}, "promises nothing"),
         ({"privacy": "ftrl:noise=1e-200", "weights": "uniform"}, "promises nothing"),
