@@ -219,7 +219,7 @@ def read_json(path: Path, most: int = 10_000_000) -> Any:
             parse_int=_whole,
             parse_constant=_finite,
         )
-        _refuse_deep(values, 50)
+        _refuse_deep([values], 51)
         return values
     except RecursionError:
         raise ValueError("nested too deep") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from factories.records import forget_digests
 from factories.refusals import refusal
 from safetensors.torch import load_file
 from torch import nn
@@ -281,6 +282,7 @@ def test_without_the_note_peft_s_own_settings_tell_the_method(trained, tmp_path)
     from safetensors.torch import save_file
 
     shutil.copytree(trained("lora")[2], tmp_path / "copy")
+    forget_digests(tmp_path / "copy")
     save_file(
         load_file(tmp_path / "copy" / "head.safetensors"), tmp_path / "copy" / "head.safetensors"
     )
