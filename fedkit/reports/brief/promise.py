@@ -177,7 +177,8 @@ def _sends_statistics(run: Run) -> bool:
 def _statistics_line(run: Run, lang: str) -> str:
     sizes = [c.uplink_bytes for c in run.start.clients if c.uplink_bytes]
     size = math.fsum(sizes) / len(sizes)
-    return brief_text("left.statistics", lang, size=locale.data_size(size, lang))
+    key = "left.noisy_statistics" if weakest_promise([run]).alone else "left.statistics"
+    return brief_text(key, lang, size=locale.data_size(size, lang))
 
 
 def _treatment_lines(run: Run, lang: str) -> list[str]:
