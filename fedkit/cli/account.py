@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,10 +30,6 @@ NOT_COUNTED = (
 LIMIT = "The most that all runs may spend together, per {}: a run past it is refused."
 
 
-def _number(name: str, metavar: str, help: str) -> Any:
-    return typer.Option(name, metavar=metavar, parser=flags.parse_number, help=help)
-
-
 def account_command(
     data: Annotated[
         str | None,
@@ -43,14 +39,16 @@ def account_command(
         ),
     ] = None,
     limit_example: Annotated[
-        float | None, _number("--limit-example", "EPS", LIMIT.format("example"))
+        float | None, flags.number_option("--limit-example", "EPS", LIMIT.format("example"))
     ] = None,
     limit_client: Annotated[
-        float | None, _number("--limit-client", "EPS", LIMIT.format("client"))
+        float | None, flags.number_option("--limit-client", "EPS", LIMIT.format("client"))
     ] = None,
     delta: Annotated[
         float | None,
-        _number("--delta", "D", "Of the limit. Not given: as before, or the largest of the runs."),
+        flags.number_option(
+            "--delta", "D", "Of the limit. Not given: as before, or the largest of the runs."
+        ),
     ] = None,
     as_json: flags.Json = False,
 ) -> None:

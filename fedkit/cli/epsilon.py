@@ -36,7 +36,7 @@ NAMES = {"pld": "PLD", "rdp": "RDP", "prv": "PRV"}
 def epsilon_command(
     rate: Annotated[
         float | None,
-        _number(
+        flags.number_option(
             "--rate",
             "Q",
             "Chance of each unit to take part in a step"
@@ -45,25 +45,32 @@ def epsilon_command(
     ] = None,
     noise: Annotated[
         float | None,
-        _number("--noise", "Z", "Standard deviation of the noise / the clipping bound."),
+        flags.number_option(
+            "--noise", "Z", "Standard deviation of the noise / the clipping bound."
+        ),
     ] = None,
     steps: Annotated[
-        int | None, _whole("--steps", "T", "How many noisy sums are published.")
+        int | None, flags.whole_option("--steps", "T", "How many noisy sums are published.")
     ] = None,
     delta: Annotated[
-        float, _number("--delta", "D", "Chance that the promise fails; at most 1 / (10 N).")
+        float,
+        flags.number_option("--delta", "D", "Chance that the promise fails; at most 1 / (10 N)."),
     ] = 1e-5,
     target: Annotated[
         float | None,
-        _number("--target", "EPS", "In place of --noise: the smallest noise with this epsilon."),
+        flags.number_option(
+            "--target", "EPS", "In place of --noise: the smallest noise with this epsilon."
+        ),
     ] = None,
     n: Annotated[
         int | None,
-        _whole("--n", "N", "Units (examples, clients) in all; delta is held against it."),
+        flags.whole_option(
+            "--n", "N", "Units (examples, clients) in all; delta is held against it."
+        ),
     ] = None,
     batch: Annotated[
         float | None,
-        _number(
+        flags.number_option(
             "--batch",
             "B",
             "With --n, in place of --rate: how many take part in a step, on average.",
@@ -71,7 +78,7 @@ def epsilon_command(
     ] = None,
     epochs: Annotated[
         float | None,
-        _number(
+        flags.number_option(
             "--epochs", "E", "In place of --steps: how often each unit takes part, on average."
         ),
     ] = None,
@@ -139,14 +146,6 @@ def compute_epsilon(
             *explain_epsilon(delta, blocks, unit=UNIT, num_units=n, accountant=accountant),
         ],
     }
-
-
-def _number(name: str, metavar: str, help: str) -> Any:
-    return typer.Option(name, metavar=metavar, parser=flags.parse_number, help=help)
-
-
-def _whole(name: str, metavar: str, help: str) -> Any:
-    return typer.Option(name, metavar=metavar, parser=flags.parse_whole, help=help)
 
 
 def _check_one_given(one: str, first: object, other: str, second: object) -> None:

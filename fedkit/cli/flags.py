@@ -558,6 +558,16 @@ def out_option(help: str) -> Any:
     )
 
 
+def number_option(name: str, metavar: str, help: str) -> Any:
+    """Return a flag that takes a number."""
+    return typer.Option(name, metavar=metavar, parser=parse_number, help=help)
+
+
+def whole_option(name: str, metavar: str, help: str) -> Any:
+    """Return a flag that takes a whole number."""
+    return typer.Option(name, metavar=metavar, parser=parse_whole, help=help)
+
+
 def named_path(text: str) -> Path:
     """Return the path that was given; an empty one, as of an unset variable, is refused."""
     if not str(text).strip():

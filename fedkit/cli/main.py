@@ -407,36 +407,19 @@ def replay(
     console.print_json(values) if as_json else console.print_lines(lines)
 
 
-app.command(
-    name="epsilon",
-    cls=Command,
-    epilog=epsilon.EPILOG,
-    short_help="How much privacy does noise buy?",
-)(epsilon.epsilon_command)
-app.command(
-    name="account",
-    cls=Command,
-    epilog=account.EPILOG,
-    short_help="What have all private runs on a data set spent together?",
-)(account.account_command)
-app.command(
-    name="attack",
-    cls=Command,
-    epilog=attack.EPILOG,
-    short_help="What does an update tell whoever reads it?",
-)(attack.attack_command)
-app.command(
-    name="brief",
-    cls=Command,
-    epilog=brief.EPILOG,
-    short_help="The decision on one page, from run records.",
-)(brief.brief_command)
-app.command(
-    name="audit",
-    cls=Command,
-    epilog=audit.EPILOG,
-    short_help="Does a run keep the privacy it promises?",
-)(audit.audit_command)
+for name, command, epilog, words in (
+    ("epsilon", epsilon.epsilon_command, epsilon.EPILOG, "How much privacy does noise buy?"),
+    (
+        "account",
+        account.account_command,
+        account.EPILOG,
+        "What have all private runs on a data set spent together?",
+    ),
+    ("attack", attack.attack_command, attack.EPILOG, "What does an update tell whoever reads it?"),
+    ("brief", brief.brief_command, brief.EPILOG, "The decision on one page, from run records."),
+    ("audit", audit.audit_command, audit.EPILOG, "Does a run keep the privacy it promises?"),
+):
+    app.command(name=name, cls=Command, epilog=epilog, short_help=words)(command)
 
 
 @app.command(cls=Command, short_help="Every method there is to choose from, with its parameters.")

@@ -67,16 +67,12 @@ def after_stop(out: Path) -> str:
     """Return what a stopped run left in `out`, and how to continue it."""
     if not (out / "run.json").exists():
         return "stopped before the first record was written; start again"
-    from fedkit.data.load import BUNDLED, is_local_data
-    from fedkit.models.base import MODELS, is_local_model
+    from fedkit.experiments.job import fetched_names
 
     record = Run.load(out)
     kept = f"{len(record.rounds)} of {record.config.get('rounds')} rounds are kept in {out}"
-    config, again = RunConfig.from_dict(record.config), []
-    if config.data not in BUNDLED and not is_local_data(config.data):  # has to be repeated
-        again += ["--data", config.data]
-    if config.model not in MODELS and not is_local_model(config.model):
-        again += ["--model", config.model]
+    fetched = fetched_names(RunConfig.from_dict(record.config))  # have to be repeated
+    again = [word for name, value in fetched.items() for word in (f"--{name}", value)]
     command = quote_command("fedkit", "run", "--resume", *again, "--out", out)
     return f"stopped; {kept}; go on with: {command}"
 

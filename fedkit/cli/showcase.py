@@ -18,7 +18,7 @@ import typer
 
 from fedkit.cli import console, flags
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import REPOSITORY
+from fedkit.core.files import PRIVATE, REPOSITORY, write_file
 from fedkit.core.locale import LANGS
 
 NOTEBOOK = REPOSITORY / "notebooks" / "10_executive_demo.ipynb"
@@ -144,10 +144,10 @@ def write_redirect(folder: Path, address: str) -> Path:
 
     A browser's command line, which other users of the machine can read, then holds no token.
     """
-    page = folder / "showcase.html"
     refresh = f'<meta http-equiv="refresh" content="0; url={address}">'
-    page.write_text(f"<!doctype html><title>fedkit</title>{refresh}\n", encoding="utf-8")
-    return page
+    return write_file(
+        folder / "showcase.html", f"<!doctype html><title>fedkit</title>{refresh}\n", PRIVATE
+    )
 
 
 def wait_for_server(port: int, process: subprocess.Popen) -> None:

@@ -137,7 +137,7 @@ class Charges:
     """
 
     def __init__(self, job: Job, out: str | Path | None = None, before: Run | None = None):
-        self.budget, self.data, self.plan = job.budget, job.config.data, None
+        self.budget, self.plan = job.budget, None
         self.account = Account(job.corpus.sha256, job.corpus.name)
         # without a hash: made in memory, such as the part of the data that time is measured on
         if self.budget is None or not job.corpus.sha256 or self.account.bundled:
@@ -185,9 +185,11 @@ class Charges:
             account = read_account(self.account)
             limits = () if finished else account.limits.items()
             for unit, limit in limits:
+                others = account.runs(unit, entry)
                 for planned in (self.plan, entry) if entry.counts(unit) else ():
-                    others, plan = account.runs(unit, entry), planned.counted(unit)
-                    if spent([*others, plan], limit.delta) > limit.eps * (1 + 1e-9):
+                    if spent([*others, planned.counted(unit)], limit.delta) > limit.eps * (
+                        1 + 1e-9
+                    ):
                         raise FedkitError(
                             f"{account.describe(unit, planned)}, set by the owner of the data; use"
                             " a smaller eps, or ask the owner (fedkit account --help)"

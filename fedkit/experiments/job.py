@@ -128,14 +128,23 @@ def check_names(config: RunConfig, given: Container[str]) -> None:
 
     given: settings that the user named too.
     """
-    known = {"data": (BUNDLED, is_local_data), "model": (MODELS, is_local_model)}
-    for name, (bundled, is_local) in known.items():
-        value = getattr(config, name)
-        if name not in given and value not in bundled and not is_local(value):
+    for name, value in fetched_names(config).items():
+        if name not in given:
             raise FedkitError(
                 f"the file names {name} {quote(value)}, and what only a file names is not read; if"
                 f" you trust it, repeat it: --{name} {quote(value)}"
             )
+
+
+def fetched_names(config: RunConfig) -> dict[str, str]:
+    """Return the data and the model that are neither bundled nor here, by setting."""
+    known = {"data": (BUNDLED, is_local_data), "model": (MODELS, is_local_model)}
+    named = {name: (getattr(config, name), *places) for name, places in known.items()}
+    return {
+        name: value
+        for name, (value, bundled, is_local) in named.items()
+        if value not in bundled and not is_local(value)
+    }
 
 
 def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
@@ -220,8 +229,10 @@ def describe_data(job: Job) -> dict[str, Any]:
         "clients": clients,
         "notes": list(job.notes),
     }
+    if not job.budget:
+        return data
     script = script_note(job.config.model, job.corpus.train.texts) or ""
-    return public_data(data, [*job.corpus.notes, script]) if job.budget else data
+    return public_data(data, [*job.corpus.notes, script])
 
 
 def _counts(client: ClientData):

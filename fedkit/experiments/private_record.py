@@ -1,6 +1,6 @@
 """What of a run's numbers may stand in its record where privacy is promised.
 
-Each is public by statement (`privacy_report.public_statements`), charged to the budget, computed
+Each is public by statement (`privacy_report.PUBLIC`), charged to the budget, computed
 from what was released with noise, or left out here. Names, settings and what the test set says of
 the released model stay.
 """

@@ -58,8 +58,7 @@ def run(
     out: folder for run.json and the adapter; None keeps everything in memory. resume: continue
     where `out` stopped. progress: called a few times a second. cancel: set it to stop between two
     steps; finished rounds are kept. tell: called with what the privacy account says before round 1.
-    Raises FedkitError for anything the user can fix, Cancelled
-    when stopped.
+    Raises FedkitError for anything the user can fix, Cancelled when stopped.
     """
     *_, record = run_rounds(config, out, resume, corpus, progress, cancel, job, tell)
     return record

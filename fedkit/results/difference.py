@@ -96,9 +96,10 @@ def unpaired_difference(first: Run, second: Run) -> Difference:
 
 def comparable(first: Run, second: Run) -> bool:
     """Return whether two runs have the same data, clients, labels and number of test examples."""
-    if tells_labels(first) and tells_labels(second):
-        return data_key(first) == data_key(second) and clients(first) == clients(second)
-    return data_key(first) == data_key(second)  # a private record does not count labels
+    both_told = tells_labels(first) and tells_labels(second)  # a private record counts no labels
+    return data_key(first) == data_key(second) and (
+        clients(first) == clients(second) or not both_told
+    )
 
 
 def find_comparable(run: Run, others: list[Run], method: str) -> Run | None:
