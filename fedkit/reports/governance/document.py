@@ -14,7 +14,7 @@ from markdown_it.tree import SyntaxTreeNode
 from fedkit.core.errors import FedkitError
 
 BLANK = {"en": "[ ... ]", "ja": "［\u3000］"}  # what people have to fill in
-BLANKS = re.compile("|".join(re.escape(blank) for blank in BLANK.values()))
+BLANKS = re.compile(f"({'|'.join(map(re.escape, BLANK.values()))})")
 PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
 TEXTS = {"text", "code_inline", "softbreak", "hardbreak"}  # what has words in it
 
@@ -133,8 +133,5 @@ def visible_text(text: object) -> str:
 
 def split_blanks(text: str) -> list[tuple[str, bool]]:
     """Split text at the blanks to fill in: (piece, whether it is a blank), in order."""
-    line, out, at = visible_text(text), [], 0
-    for found in BLANKS.finditer(line):
-        out += [(line[at : found.start()], False), (found.group(), True)]
-        at = found.end()
-    return [(piece, blank) for piece, blank in [*out, (line[at:], False)] if piece]
+    pieces = BLANKS.split(visible_text(text))
+    return [(piece, place % 2 == 1) for place, piece in enumerate(pieces) if piece]

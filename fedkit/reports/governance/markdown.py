@@ -30,10 +30,13 @@ LINKS = re.compile(
 )
 # has no width and stops what many viewers do: make links of what looks like an address
 JOINER = "\u2060"
-OPEN, CLOSE = "\ue000", "\ue001"  # around a value; no value has them in it
-LINKED = re.compile(f"({BLANKS.pattern})(?=[(:[])")  # a blank that would be read as a link
+OPEN, CLOSE, AS_IS = "\ue000", "\ue001", "\ue002"  # around a value, in code; no value has them
+LINKED = re.compile(BLANKS.pattern + r"(?=[(:[])")  # a blank that would be read as a link
 # a value, with the start of its line or the blank that stands directly before it
-VALUE = re.compile(rf"(^(?:- |> \*\*)?|{BLANKS.pattern})?{OPEN}([^{CLOSE}]*){CLOSE}", re.MULTILINE)
+VALUE = re.compile(
+    rf"(?P<begins>^(?:- |> \*\*)?|{BLANKS.pattern})?{OPEN}(?P<value>[^{CLOSE}]*){CLOSE}",
+    re.MULTILINE,
+)
 
 
 @cache
@@ -62,25 +65,25 @@ def make_environment(lang: str) -> Environment:
 def fill_template(template: Template, values: Mapping[str, Any]) -> str:
     """Return the Markdown of a template with values filled in, ending with a newline."""
     text = VALUE.sub(
-        lambda m: (m[1] or "") + escape_markdown(m[2], begins=m[1] is not None),
+        lambda m: (m["begins"] or "") + escape_markdown(m["value"], m["begins"] is not None),
         template.render(values),
     )
-    text = LINKED.sub(r"\1\\", text)
+    text = LINKED.sub(r"\1\\", text).replace(AS_IS, "")
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
 
 
 def escape_markdown(text: str, begins: bool = True) -> str:
     """Escape plain text for Markdown; blanks stay readable. begins: whether it begins a line."""
-    out, after = "", False
+    out = ""
     for piece, blank in split_blanks(text):
-        out += piece if blank else _plain(piece, first=after or (begins and not out))
-        after = blank
+        out += piece if blank else _plain(piece, first=begins)
+        begins = blank
     return out
 
 
 def code_block(text: str) -> Markup:
     """Return one line as a block of code."""
-    line = visible_text(text)
+    line = BLANKS.sub(rf"\1{AS_IS}", visible_text(text))
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", line))])
     return Markup("\n".join((fence, line, fence)))
 

@@ -461,6 +461,8 @@ def test_what_people_write_around_a_blank_stays_text():
         )
         said = text.replace("{{ blank }}", BLANK["en"]).removeprefix("- ")
         assert texts(Document("x", "en", made_one)) == [said]
+    code = make_environment("en").from_string("{{ text | code }}")
+    assert fill_template(code, {"text": "a [ ... ](b)"}) == "```\na [ ... ](b)\n```\n"
 
 
 def test_a_template_that_word_cannot_show_is_refused_in_one_line():
