@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from fedkit.cli import console, flags
 from fedkit.core.errors import FedkitError
@@ -12,45 +10,18 @@ from fedkit.core.errors import FedkitError
 if TYPE_CHECKING:
     from fedkit.experiments.account import Account
 
-EPILOG = """\b
-Examples:
-  fedkit account                       every data set with private runs
-  fedkit account my.csv                its runs; also a run's folder, or a sha256
-  fedkit account my.csv --limit-example 8   as its owner: no run may go past that
-Nothing that was spent can be taken back. Data of which one byte was changed is
-other data here, with an account of its own: right for data that was replaced,
-and a way around the limit for who may change the file.
-"""
 NOT_COUNTED = (
     "not counted: runs and baselines without privacy, and choices made by their results; runs on"
     " another computer or by another user, unless FEDKIT_ACCOUNTS names one folder for all"
 )
 
 
-LIMIT = "The most that all runs may spend together, per {}: a run past it is refused."
-
-
 def account_command(
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[DATA|RUN]",
-            help="A data set as in `fedkit run`, a run's folder, or the beginning of a sha256.",
-        ),
-    ] = None,
-    limit_example: Annotated[
-        float | None, flags.number_option("--limit-example", "EPS", LIMIT.format("example"))
-    ] = None,
-    limit_client: Annotated[
-        float | None, flags.number_option("--limit-client", "EPS", LIMIT.format("client"))
-    ] = None,
-    delta: Annotated[
-        float | None,
-        flags.number_option(
-            "--delta", "D", "Of the limit. Not given: as before, or the largest of the runs."
-        ),
-    ] = None,
-    as_json: flags.Json = False,
+    data: str | None = None,
+    limit_example: float | None = None,
+    limit_client: float | None = None,
+    delta: float | None = None,
+    as_json: bool = False,
 ) -> None:
     """What all private runs on a data set have spent together, run by run, and the owner's limit.
 
@@ -58,8 +29,7 @@ def account_command(
     """
     from fedkit.experiments import account
 
-    limits = {"example": limit_example, "client": limit_client}
-    given = {unit: eps for unit, eps in limits.items() if eps is not None}
+    given = flags.drop_missing(example=limit_example, client=limit_client)
     if (given and data is None) or (delta is not None and not given):
         raise FedkitError(
             "a limit needs its data, and --delta a limit: fedkit account DATA --limit-example 8"

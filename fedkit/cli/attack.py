@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from fedkit.cli import console, flags
 from fedkit.cli.flags import DEFAULTS
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 
-EPILOG = """\b
-Examples:
-  fedkit attack --demo                 every attack, the main defences
-  fedkit attack --demo --data banking77 --batches 20
-  fedkit attack runs/mine              what the sites of this run would have told
-An attack's failure is not a proof.
-"""
 DEMO_DEFENCES = (
     "none",
     "4 texts",
@@ -36,55 +26,32 @@ TEXTS = 60  # texts of each client in the demo
 
 
 def attack_command(
-    run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="A run's folder, or its run.json.")
-    ] = None,
-    demo: Annotated[
-        bool, typer.Option("--demo", help="Attack a few batches under the main defences.")
-    ] = False,
-    batches: Annotated[
-        int | None,
-        typer.Option(
-            "--batches",
-            metavar="N",
-            parser=flags.parse_whole,
-            help="Batches to average over. Not given: 2, and 3 of a run.",
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data",
-            metavar="NAME|PATH",
-            help="Texts of the demo, or the run's again, where only its record names them.",
-            rich_help_panel=flags.DATA,
-        ),
-    ] = None,
-    model: flags.RecordedModel = None,
-    seed: flags.Seed = DEFAULTS.seed,
-    as_json: flags.Json = False,
+    run: Path | None = None,
+    demo: bool = False,
+    batches: int | None = None,
+    data: str | None = None,
+    model: str | None = None,
+    seed: int = DEFAULTS.seed,
+    as_json: bool = False,
 ) -> None:
     """Attack what a site sends: which words, which labels, which whole texts can a curious server
     read from it?
     """
     if (run is None) != demo:
         raise FedkitError("give either a run's folder, as in `fedkit attack runs/mine`, or --demo")
-    if batches is not None and not 1 <= batches <= 1000:
-        raise FedkitError(f"--batches {batches} given; write a whole number from 1 to 1000")
+    if batches is not None:
+        flags.require_between("--batches", batches, 1, 1000)
     from fedkit.audit.report import FAILURE_NOTE, THREAT_MODEL, report_lines
     from fedkit.audit.run_attack import attack_run
 
-    with console.ProgressLine() as line:
-        line.update("reading the data and the model ...")
+    with console.progress_line("reading the data and the model ...") as line:
         rows = (
             _attack_demo(data, batches or 2, seed, line)
             if demo
-            else attack_run(run, batches or 3, seed, flags.named_sources(data, model))[1]
+            else attack_run(run, batches or 3, seed, flags.drop_missing(data=data, model=model))[1]
         )
-    if as_json:
-        console.print_json({"knew": THREAT_MODEL, "note": FAILURE_NOTE, "rows": rows})
-    else:
-        console.print_lines(report_lines(rows))
+    values = {"knew": THREAT_MODEL, "note": FAILURE_NOTE, "rows": rows}
+    console.print_result(as_json, values, report_lines(rows))
 
 
 def _attack_demo(

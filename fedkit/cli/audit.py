@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,41 +18,16 @@ if TYPE_CHECKING:
 
 MIN_TRIALS, MAX_TRIALS = 40, 100_000
 DEFAULT_TRIALS = 500
-EPILOG = """\b
-Examples:
-  fedkit audit runs/mine               the run's mechanism and its model
-  fedkit audit runs/mine --trials 2000 --json
-  fedkit audit --demo                  three promises kept, and faults that are caught
-Exit code: 0 nothing speaks against the promise, 1 it is broken (or a fault of
-the demo was not caught), 2 the run cannot be audited.
-"""
-NOT_A_PROOF = (
-    "An attack that fails proves nothing; a lower bound above the promised epsilon proves a fault."
-)
+TEXT = console.TEXT["audit"]
 
 
 def audit_command(
-    run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="A finished run's folder.")
-    ] = None,
-    demo: Annotated[
-        bool, typer.Option("--demo", help="No run: some promises kept, and some broken on purpose.")
-    ] = False,
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            "--trials",
-            metavar="N",
-            parser=flags.parse_whole,
-            help=(
-                "Trainings with the canary, and as many without,"
-                f" {MIN_TRIALS} or more. Not given: {DEFAULT_TRIALS}."
-            ),
-        ),
-    ] = None,
-    data: flags.RecordedData = None,
-    model: flags.RecordedModel = None,
-    as_json: flags.Json = False,
+    run: Path | None = None,
+    demo: bool = False,
+    trials: int | None = None,
+    data: str | None = None,
+    model: str | None = None,
+    as_json: bool = False,
 ) -> None:
     """Play a distinguishing game against the run's privacy mechanism, and ask its model who was in
     the training data.
@@ -59,17 +35,15 @@ def audit_command(
     Prints the epsilon that the game proves beside the largest it could have shown and the promised
     one.
     """
-    if trials is not None and not MIN_TRIALS <= trials <= MAX_TRIALS:
-        raise FedkitError(
-            f"--trials {trials} given; write a whole number from {MIN_TRIALS} to {MAX_TRIALS}"
-        )
+    if trials is not None:
+        flags.require_between("--trials", trials, MIN_TRIALS, MAX_TRIALS)
     if (run is None) != demo:
         raise FedkitError("give either the folder of a run, or --demo")
-    given = flags.named_sources(data, model)
+    given = flags.drop_missing(data=data, model=model)
     lines, values, bad = (
         audit_demo(trials) if demo else audit_record(run, trials or DEFAULT_TRIALS, given)
     )
-    console.print_json(values) if as_json else console.print_lines(lines)
+    console.print_result(as_json, values, lines)
     raise typer.Exit(1 if bad else 0)
 
 
@@ -80,9 +54,9 @@ def audit_demo(trials: int | None) -> tuple[list[str], dict[str, Any], bool]:
 
         results = audit_demo_mechanisms(trials, tell=line.update)
     bad = any(r.caught == (r.broken is None) for r in results.values())
-    values = {name: result_json(r) for name, r in results.items()}
+    values = {name: asdict(r) for name, r in results.items()}
     return (
-        [*game_table(results), "", *EXPLANATION, NOT_A_PROOF],
+        [*game_table(results), "", TEXT["game"], TEXT["no_proof"]],
         {"settings": values, "as_expected": not bad},
         bad,
     )
@@ -121,44 +95,20 @@ def audit_record(
         *audited_promise_lines(promise, result),
         "",
         *membership_lines(attacks, reason),
-        NOT_A_PROOF,
+        TEXT["no_proof"],
     ]
     values = {
         "run": str(folder),
-        "promise": (
-            promise
-            and {
-                "epsilon": promise.epsilon,
-                "delta": promise.delta,
-                "unit": promise.unit,
-                "note": promise.why,
-            }
-        ),
-        "game": result and result_json(result),
+        "promise": promise and _promise_json(promise),
+        "game": result and asdict(result),
         "membership": [a.to_dict() for a in attacks],
         "skipped": reason,
     }
     return lines, values, bool(result and result.caught)
 
 
-EXPLANATION = (
-    (
-        "proven: epsilon that the attack's error rates prove of any mechanism, at 95 %;"
-        " the largest it could have shown with"
-    ),
-    (
-        "so many trials is in brackets."
-        " if Gaussian: what they prove of one that adds Gaussian noise and samples as promised."
-    ),
-    (
-        "BROKEN if either is above the promise;"
-        " weak test: so few trials could not have shown a fault. The game looks at each"
-    ),
-    (
-        "step's sum: noise that repeats or that somebody else can draw again"
-        " (from a seed that is known) is not what it finds."
-    ),
-)
+def _promise_json(p: AuditedPromise) -> dict[str, Any]:
+    return {"epsilon": p.epsilon, "delta": p.delta, "unit": p.unit, "note": p.why}
 
 
 def audited_promise_lines(promise: AuditedPromise | None, result: AuditResult | None) -> list[str]:
@@ -173,7 +123,7 @@ def audited_promise_lines(promise: AuditedPromise | None, result: AuditResult | 
     part = (
         [f"({promise.why}: 'promised' below is meant for what is played.)"] if promise.why else []
     )
-    return [*lines, *part, *game_table({"this run's mechanism": result}), "", *EXPLANATION]
+    return [*lines, *part, *game_table({"this run's mechanism": result}), "", TEXT["game"]]
 
 
 def game_table(results: dict[str, AuditResult]) -> list[str]:
@@ -198,18 +148,9 @@ def membership_lines(attacks: list[MembershipResult], reason: str) -> list[str]:
         return [f"Membership inference was left out: {reason}"]
     first = attacks[0]
     lines = [
-        (
-            "Who was in the training data?"
-            f" {first.members} training rows of the sites against {first.others} test rows."
-        ),
-        (
-            "(Where the two differ in more than membership,"
-            " such as their source, that shows here too. The shadow models are"
-        ),
-        (
-            "heads on the finished encoder's vectors;"
-            " the run's own rounds are not repeated, so a better attack may exist.)"
-        ),
+        "Who was in the training data?"
+        f" {first.members} training rows of the sites against {first.others} test rows.",
+        TEXT["membership"],
         "attack                         AUC    advantage  TPR at 1 % FPR         TPR at 0.1 % FPR",
     ]
     for a in attacks:
@@ -221,9 +162,3 @@ def membership_lines(attacks: list[MembershipResult], reason: str) -> list[str]:
         most = " and ".join(f"{most:.1%} at {level:.1%}" for level, most in first.allowed.items())
         lines.append(f"The noise allows any attack, however good, a TPR of {most} FPR.")
     return lines
-
-
-def result_json(result: AuditResult) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(result)

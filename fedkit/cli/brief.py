@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from fedkit.cli import console, flags
+from fedkit.cli import console
 from fedkit.core.errors import FedkitError
 
-EPILOG = """\b
-Examples:
-  fedkit brief runs/first runs/base
-  fedkit brief runs/sweep --lang en,ja --out runs/brief
-  fedkit brief runs/first runs/base --assumptions runs/brief/assumptions.toml
-"""
 PLAIN = str.maketrans({"\u00a0": " ", "\u2212": "-"})
 MAX_RECORDS = 10_000  # more are a mistake in the folder
 
 
 def brief_command(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RUN...",
-            help="Run folders, or folders that hold run folders, such as a sweep's.",
-        ),
-    ],
-    lang: Annotated[
-        str,
-        typer.Option("--lang", metavar="en|ja", help="Language of the brief; en,ja writes both."),
-    ] = "en",
-    assumptions: Annotated[
-        Path | None,
-        typer.Option(
-            "--assumptions",
-            metavar="FILE",
-            help=(
-                "TOML or JSON with your own numbers;"
-                " the brief writes assumptions.toml to edit and give back."
-            ),
-        ),
-    ] = None,
-    out: Annotated[
-        Path, flags.out_option("Folder for page, slides, JSON and governance pack.")
-    ] = Path("runs/brief"),
-    as_json: flags.Json = False,
+    runs: list[Path],
+    lang: str = "en",
+    assumptions: Path | None = None,
+    out: Path = Path("runs/brief"),
+    as_json: bool = False,
 ) -> None:
     """Should these companies go on with it? One page with a recommendation by printed rules, from
     records only.
@@ -70,20 +40,10 @@ def brief_command(
         )
     briefs = [decide(records, name, assumed) for name in langs]
     written = write_briefs(briefs, records, out, assumed)
-    if as_json:
-        console.print_json(
-            {
-                "files": [str(path) for path in written],
-                "briefs": [brief_to_dict(brief) for brief in briefs],
-            }
-        )
-    else:
-        console.print_lines(
-            [
-                *(line for brief in briefs for line in brief_lines(brief)),
-                *(f"written: {path}" for path in written),
-            ]
-        )
+    files = [str(path) for path in written]
+    values = {"files": files, "briefs": [brief_to_dict(brief) for brief in briefs]}
+    lines = [line for brief in briefs for line in brief_lines(brief)]
+    console.print_result(as_json, values, [*lines, *(f"written: {name}" for name in files)])
 
 
 def parse_languages(text: str) -> list[str]:

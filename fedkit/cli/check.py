@@ -3,76 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from fedkit.cli import console, flags
-from fedkit.cli.flags import DEFAULTS, OUTPUT
-
-EPILOG = """\b
-Examples:
-  fedkit check my.csv
-  fedkit check reports.xlsx --text description --label department
-  fedkit check reports.xlsx --sheet 2026 --out checked
-  fedkit check reports.csv --mask --out checked    without personal data
-Exit code: 0 ready, 1 usable with care (read the reasons), 3 not yet (mend it
-first), 2 the file cannot be read as it is.
-"""
+from fedkit.cli import console
+from fedkit.cli.flags import DEFAULTS
 
 
 def check_command(
-    file: Annotated[
-        str,
-        typer.Argument(metavar="FILE", help="A file or folder of your own, or a known data set."),
-    ],
-    text: flags.Text = None,
-    label: flags.Label = None,
-    client: flags.Client = None,
-    sheet: Annotated[
-        str | None,
-        typer.Option(
-            "--sheet",
-            metavar="S",
-            help="Sheet of an Excel file. Not given: the first that is visible.",
-        ),
-    ] = None,
-    header_row: Annotated[
-        int | None,
-        typer.Option(
-            "--header-row",
-            metavar="N",
-            parser=flags.parse_whole,
-            help="Row that names the columns. Not given: found, and said.",
-        ),
-    ] = None,
-    encoding: flags.Encoding = None,
-    model: flags.ModelName = DEFAULTS.model,
-    mask: Annotated[
-        bool,
-        typer.Option(
-            "--mask",
-            help=(
-                "In the cleaned copy, put [email], [phone] and so on in the place of personal data."
-            ),
-            rich_help_panel=OUTPUT,
-        ),
-    ] = False,
-    out: Annotated[
-        Path | None,
-        flags.out_option(
-            "Folder for check.html, check.json and a cleaned copy. Not given: nothing is written."
-        ),
-    ] = None,
-    as_json: flags.Json = False,
+    file: str,
+    text: str | None = None,
+    label: str | None = None,
+    client: str | None = None,
+    sheet: str | None = None,
+    header_row: int | None = None,
+    encoding: str | None = None,
+    model: str = DEFAULTS.model,
+    mask: bool = False,
+    out: Path | None = None,
+    as_json: bool = False,
 ) -> None:
     """Can this file be used? Says what was found, in which rows, why it matters and how to mend it.
 
     The file itself is never changed. With --out, a cleaned copy, a list of rows to look at and a
     report are written.
     """
-    with console.ProgressLine() as line:
-        line.update(f"reading {file} ...")
+    with console.progress_line(f"reading {file} ...") as line:
         from fedkit.core.errors import FedkitError
         from fedkit.data.read_rows import read_rows
         from fedkit.quality.finding import CheckOptions
@@ -86,11 +43,8 @@ def check_command(
         table = read_rows(file, text, label, client, encoding, sheet, header_row)
         quality = assess(table, CheckOptions(model=model, tell=line.update))
         written = write_checked(table, quality, out, mask) if out else None
-    if as_json:
-        values: dict[str, Any] = to_dict(quality)
-        console.print_json(
-            values | {"written": [str(path) for path in written.paths]} if written else values
-        )
-    else:
-        console.print_lines(check_lines(quality, written))
+    values: dict[str, Any] = to_dict(quality)
+    if written:
+        values["written"] = [str(path) for path in written.paths]
+    console.print_result(as_json, values, check_lines(quality, written))
     raise typer.Exit(EXIT[quality.verdict])

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ from typing import Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
+from fedkit.core.files import nan_to_none, read_packaged_text
 from fedkit.core.memory import is_out_of_memory
 from fedkit.core.progress import Progress
 
+TEXT = tomllib.loads(read_packaged_text("fedkit.cli", "text.toml"))
 USER_ERROR, STOPPED = 2, 130
 # control characters, those that turn the direction of writing, and unpaired surrogates
 STEERING = re.compile(
@@ -129,22 +132,16 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def print_json(values: Any) -> None:
     """Print values as JSON on stdout, escaped where stdout is not Unicode."""
-    from fedkit.core.files import nan_to_none
-
     unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
     print(json.dumps(nan_to_none(values), ensure_ascii=not unicode, indent=1, allow_nan=False))
 
 
-@contextmanager
-def on_stop(words: Callable[[], str]) -> Iterator[None]:
-    """Raise Cancelled with the message of `words()` when the block is stopped by Ctrl-C.
-
-    words: returns what is kept and how to continue.
-    """
-    try:
-        yield
-    except (KeyboardInterrupt, Cancelled):
-        raise Cancelled(words()) from None
+def print_result(as_json: bool, values: Any, lines: Iterable[str]) -> None:
+    """Print what a command found: its values as JSON, or its lines."""
+    if as_json:
+        print_json(values)
+    else:
+        print_lines(lines)
 
 
 class ProgressLine:
@@ -184,6 +181,24 @@ class ProgressLine:
     def clear(self) -> None:
         if self.live:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_line(
+    first: str, when_stopped: Callable[[], str] | None = None
+) -> Iterator[ProgressLine]:
+    """Show progress while the block runs, beginning with the text `first`.
+
+    when_stopped: returns what Ctrl-C leaves and how to continue, the message of Cancelled.
+    """
+    try:
+        with ProgressLine() as line:
+            line.update(first)
+            yield line
+    except (KeyboardInterrupt, Cancelled):
+        if when_stopped is None:
+            raise
+        raise Cancelled(when_stopped()) from None
 
 
 def _columns() -> int:

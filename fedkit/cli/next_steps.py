@@ -17,24 +17,14 @@ UNPROTECTED = (
 
 def after_run(config: RunConfig, out: Path) -> list[str]:
     """Return commands: baselines on the same data unless they are there, and the comparison."""
-    sibling = _with_ending(out, "-baselines")
-    there = any(sibling.glob("*/run.json"))
-    steps = (
-        []
-        if there
-        else [
-            command_line(
-                "baselines", replace(config, privacy="none", secure="none"), "--out", sibling
-            )
-        ]
-    )
-    open_run = _with_ending(out, "-open")
-    if config.privacy != "none" and not (open_run / "run.json").exists():  # what the noise costs
-        steps.append(
-            command_line("run", replace(config, privacy="none", secure="none"), "--out", open_run)
-        )
+    sibling, open_run, steps = _with_ending(out, "-baselines"), _with_ending(out, "-open"), []
+    unprotected = replace(config, privacy="none", secure="none")
+    if not any(sibling.glob("*/run.json")):
+        steps.append(command_line("baselines", unprotected, "--out", sibling))
     if config.privacy == "none":
         return _numbered(*steps, *_compare_commands(out, sibling))
+    if not (open_run / "run.json").exists():  # what the noise costs
+        steps.append(command_line("run", unprotected, "--out", open_run))
     # the brief is of the private run alone: the open one would be the better of the two
     compare, _ = _compare_commands(out, open_run, sibling)
     _, brief = _compare_commands(out, sibling)
@@ -43,15 +33,10 @@ def after_run(config: RunConfig, out: Path) -> list[str]:
 
 def after_baselines(config: RunConfig, out: Path) -> list[str]:
     """Return commands: the run on the same data unless it is there, and the comparison."""
-    sibling = (
-        out.with_name(out.name.removesuffix("-baselines"))
-        if out.name.endswith("-baselines")
-        else out
-    )
-    sibling = _with_ending(out, "-run") if sibling.name in ("", out.name) else sibling
-    steps = (
-        [] if (sibling / "run.json").exists() else [command_line("run", config, "--out", sibling)]
-    )
+    name = out.name.removesuffix("-baselines")
+    sibling = _with_ending(out, "-run") if name in ("", out.name) else out.with_name(name)
+    run = command_line("run", config, "--out", sibling)
+    steps = [] if (sibling / "run.json").exists() else [run]
     return _numbered(*steps, *_compare_commands(sibling, out))
 
 
@@ -73,22 +58,17 @@ def after_stop(out: Path) -> str:
     kept = f"{len(record.rounds)} of {record.config.get('rounds')} rounds are kept in {out}"
     fetched = fetched_names(RunConfig.from_dict(record.config))  # have to be repeated
     again = [word for name, value in fetched.items() for word in (f"--{name}", value)]
-    command = quote_command("fedkit", "run", "--resume", *again, "--out", out)
-    return f"stopped; {kept}; go on with: {command}"
+    return _stopped(kept, "run", "--resume", *again, "--out", out)
 
 
 def after_stopped_baselines(out: Path, names: list[str] | None) -> str:
     """Return which baselines were finished before a stop, and how to continue."""
-    kept = [
-        p.parent.name
-        for p in sorted(out.glob("*/run.json"))
-        if names is None or p.parent.name in names
-    ]
+    kept = [name for name in _kept(out) if names is None or name in names]
     if not kept:
         return "stopped before the first baseline was finished; start again"
     which = ["--which", ",".join(names)] if names else []
-    again = quote_command("fedkit", "baselines", "--resume", "--out", out, *which)
-    return f"stopped; finished and kept in {out}: {', '.join(kept)}; go on with: {again}"
+    finished = f"finished and kept in {out}: {', '.join(kept)}"
+    return _stopped(finished, "baselines", "--resume", "--out", out, *which)
 
 
 def after_sweep(out: Path) -> list[str]:
@@ -103,20 +83,25 @@ def after_stopped_sweep(out: Path | None) -> str:
     from fedkit.experiments.sweep import count_finished
 
     done, total = count_finished(out)
-    return (
-        f"stopped; {done} of {total} runs are finished and kept in {out}; go on with: "
-        + quote_command("fedkit", "sweep", "--resume", "--out", out)
-    )
+    kept = f"{done} of {total} runs are finished and kept in {out}"
+    return _stopped(kept, "sweep", "--resume", "--out", out)
 
 
 def after_stopped_demo(out: Path) -> str:
     """Return what a stopped demo left in `out`, and how to continue it."""
-    kept = [p.parent.name for p in sorted(out.glob("*/run.json"))]
-    if not kept:
+    if not (kept := _kept(out)):
         return "stopped before the first record was written; start again"
-    again = quote_command("fedkit", "demo", "--resume", "--out", out)
     look = f" (look: {quote_command('fedkit', 'compare', out)})"
-    return f"stopped; kept in {out}: {', '.join(kept)}{look}; go on with: {again}"
+    return _stopped(f"kept in {out}: {', '.join(kept)}{look}", "demo", "--resume", "--out", out)
+
+
+def _stopped(kept: str, *words: str | Path) -> str:
+    return f"stopped; {kept}; go on with: {quote_command('fedkit', *words)}"
+
+
+def _kept(out: Path) -> list[str]:
+    """Return the names of the records in the folders of `out`."""
+    return [path.parent.name for path in sorted(out.glob("*/run.json"))]
 
 
 def _numbered(*commands: str) -> list[str]:

@@ -12,7 +12,6 @@ import tempfile
 import time
 import webbrowser
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -24,30 +23,9 @@ from fedkit.core.locale import LANGS
 NOTEBOOK = REPOSITORY / "notebooks" / "10_executive_demo.ipynb"
 HOST = "127.0.0.1"
 WAIT = 60.0  # seconds
-EPILOG = """\b
-Examples:
-  fedkit showcase
-  fedkit showcase --lang ja --port 8900
-  fedkit showcase --no-browser          prints the address to open
-"""
 
 
-def showcase_command(
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", parser=flags.parse_whole, help="1024 to 65535.")
-    ] = 8866,
-    lang: Annotated[
-        str,
-        typer.Option(
-            "--lang",
-            metavar="LANG",
-            help="Language that it opens in: en or ja. Both can be chosen on the page.",
-        ),
-    ] = "en",
-    no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Only print the address.")
-    ] = False,
-) -> None:
+def showcase_command(port: int = 8866, lang: str = "en", no_browser: bool = False) -> None:
     """Open the demo for executives: five steps, no code, English or Japanese. It listens on this
     machine only, with a token.
     """
@@ -92,8 +70,7 @@ def serve(port: int, lang: str, browser: bool) -> int:
 
 def check_arguments(port: int, lang: str) -> None:
     """Raise FedkitError for an invalid port or language, a taken port or a missing notebook."""
-    if not 1024 <= port <= 65535:
-        raise FedkitError(f"--port {port} given; write a whole number from 1024 to 65535")
+    flags.require_between("--port", port, 1024, 65535)
     if lang not in LANGS:
         raise FedkitError(f"--lang {lang[:20]!r} given; write one of: {', '.join(LANGS)}")
     if not NOTEBOOK.is_file():

@@ -7,12 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from fedkit.cli.console import TEXT
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_file
 from fedkit.core.formatting import count_noun
 from fedkit.core.record import Run
 
+ABOUT: dict[str, str] = TEXT["data_sets"]
 ValuesAndLines = tuple[Any, list[str]]
 
 
@@ -172,14 +174,7 @@ def known_data() -> ValuesAndLines:
     facts = [{"name": n, "where": "bundled", "about": ABOUT.get(n, "")} for n in BUNDLED]
     facts += [{"name": n, "where": "hub", "about": ABOUT.get(n, "")} for n in HUB]
     lines = [f"{f['name']:14s} {f['where']:8s} {f['about']}".rstrip() for f in facts]
-    return facts, [
-        *lines,
-        (
-            "or give a .csv .tsv .xlsx .parquet .jsonl file,"
-            " a folder with train.csv and test.csv, or hub:OWNER/NAME"
-        ),
-        "a hub set needs a network, once, and the package datasets: pip install 'fedkit[hub]'",
-    ]
+    return facts, [*lines, TEXT["own"]["data"]]
 
 
 def known_models() -> ValuesAndLines:
@@ -194,31 +189,4 @@ def known_models() -> ValuesAndLines:
             here, state = False, str(error)
         facts.append({"name": name, "about": known.about, "here": here, "state": state})
     lines = [line for f in facts for line in (f"{f['name']}: {f['about']}", f"  {f['state']}")]
-    return facts, [
-        *lines,
-        (
-            "or give a folder with config.json,"
-            " tokenizer.json and model.safetensors, or a hub id such as OWNER/NAME"
-        ),
-    ]
-
-
-ABOUT = {
-    "service_desk": (
-        "who should handle this report?"
-        " six companies of different trades, 12 labels, synthetic, English"
-    ),
-    "demo": "another name of service_desk",
-    "plant_alarms": (
-        "what stopped the line? alarm codes of four plants,"
-        " 8 labels, synthetic; codes no base model knows"
-    ),
-    "service_desk_ja": (
-        "the same question in Japanese:"
-        " six other companies, 12 labels, synthetic; needs a model that reads Japanese"
-    ),
-    "banking77": "questions to a bank's help desk, 77 labels, English (Casanueva et al., 2020)",
-    "clinc150": "requests to an assistant, 151 labels, English (Larson et al., 2019)",
-    "ag_news": "news, 4 labels, English (Zhang et al., 2015)",
-    "20newsgroups": "posts, 20 labels, English (Lang, 1995)",
-}
+    return facts, [*lines, TEXT["own"]["model"]]

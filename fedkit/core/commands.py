@@ -10,8 +10,6 @@ from pathlib import Path
 
 from fedkit.core.config import RunConfig
 
-WITHOUT_FLAG = ("dtype", "clip_norm")  # settings that the command line does not have
-
 
 def command_line(name: str, config: RunConfig, *rest: str | Path) -> str:
     """Return the command that runs `fedkit NAME` with the settings of `config`.
@@ -19,7 +17,7 @@ def command_line(name: str, config: RunConfig, *rest: str | Path) -> str:
     Only settings that differ from the default are written; `rest` follows them.
     """
     words, default = ["fedkit", name], RunConfig()
-    for key in (f.name for f in fields(RunConfig) if f.name not in WITHOUT_FLAG):
+    for key in (f.name for f in fields(RunConfig) if f.metadata.get("flag", True)):
         if (value := getattr(config, key)) != getattr(default, key):
             whole = isinstance(value, float) and value == int(value)
             words += ["--" + key.replace("_", "-"), str(int(value) if whole else value)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePath
 from typing import Any
 
@@ -25,9 +25,26 @@ LARGEST = 2**63  # beyond any setting
 SETTING_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float)}
 
 
+def parse_cohort(text: str | None) -> float | None:
+    """Parse --clients-per-round: '5' is a count, '0.2' a fraction; '1.0' and None mean everyone."""
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise FedkitError(
+            f"clients-per-round {text!r} given; write a count such as 5 or a fraction such as 0.2"
+        ) from None
+    return None if value == 1 and "." in text else value
+
+
 @dataclass(frozen=True)
 class RunConfig:
-    """The settings of one run: the same config, seed and machine give the same numbers."""
+    """The settings of one run: the same config, seed and machine give the same numbers.
+
+    A field is a flag of the command line, by its name, type and default; its help stands in
+    cli/help.toml. metadata: `flag` False: no flag; `parse`: from the flag's text to the value.
+    """
 
     # --- data
     data: str = "service_desk"  # bundled name, hub shortcut, file, or folder with train/test files
@@ -46,13 +63,15 @@ class RunConfig:
     max_tokens: int = 64  # longer texts are cut
     # --- training at a client
     rounds: int = 5
-    clients_per_round: float | None = None  # count (>= 1) or fraction (< 1); None: all clients
+    # count (>= 1) or fraction (< 1); None: all clients
+    clients_per_round: float | None = field(default=None, metadata={"parse": parse_cohort})
     local_epochs: int = 1  # passes over a client's data per round
     batch_size: int = 16
     lr: float | None = None  # AdamW, everything but the head; None: the tuner's default
     head_lr: float = 1e-2  # AdamW, the head
     optimizer: str = "adamw"  # of the client: adamw, or sgd[:momentum=M]
-    clip_norm: float = 1.0  # gradient norm is clipped to this
+    # gradient norm is clipped to this
+    clip_norm: float = field(default=1.0, metadata={"flag": False})
     # balanced (every label alike) | calibrated (to the label mix of all clients) | plain
     loss: str = "balanced"
     # --- server
@@ -84,7 +103,8 @@ class RunConfig:
     pace: float | None = None
     # --- this machine
     device: str = "auto"  # auto | cpu | cuda | mps
-    dtype: str = "auto"  # auto (probed once) | float32 | bfloat16
+    # auto (probed once) | float32 | bfloat16
+    dtype: str = field(default="auto", metadata={"flag": False})
     engine: str = "auto"  # auto | fast (clients together) | plain (one after another)
     seed: int = 0
 
@@ -136,16 +156,3 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
             )
         options[key.strip()] = value.strip()
     return name.strip(), options
-
-
-def parse_cohort(text: str | None) -> float | None:
-    """Parse --clients-per-round: '5' is a count, '0.2' a fraction; '1.0' and None mean everyone."""
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        raise FedkitError(
-            f"clients-per-round {text!r} given; write a count such as 5 or a fraction such as 0.2"
-        ) from None
-    return None if value == 1 and "." in text else value

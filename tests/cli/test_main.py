@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import typer
 
-from fedkit.cli import console, main, next_steps
+from fedkit.cli import console, flags, main, next_steps
 from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.core.record import Run
@@ -472,6 +472,22 @@ def test_help_names_every_choice_there_is():
     assert set(ABOUT) == {*BUNDLED, *HUB}
     for name, rate in (("lora", "0.003"), ("full", "0.0001")):
         assert f"{rate} for {name}" in help["lr"] and TUNERS[name].default_lr == float(rate)
+
+
+def test_help_has_words_for_every_parameter_and_no_others():
+    from fedkit.cli.audit import DEFAULT_TRIALS, MIN_TRIALS
+
+    names = {f.name for f in fields(RunConfig) if f.metadata.get("flag", True)}
+    assert set(flags.SETTINGS) == names
+    commands = typer.main.get_command(main.app).commands
+    assert set(flags.WORDS["commands"]) == set(commands)
+    used = {p.name for command in commands.values() for p in command.params}
+    assert {name for group in flags.WORDS["shared"].values() for name in group} <= used
+    for name, command in commands.items():
+        groups = [g for g in flags.WORDS["commands"][name].values() if isinstance(g, dict)]
+        assert {word for group in groups for word in group} <= {p.name for p in command.params}
+    trials = next(p.help for p in commands["audit"].params if p.name == "trials")
+    assert f"{MIN_TRIALS} or more. Not given: {DEFAULT_TRIALS}." in trials
 
 
 def test_help_and_import_are_light():

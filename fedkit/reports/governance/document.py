@@ -1,36 +1,55 @@
-"""A document as a small tree of plain text, which writers for Markdown and DOCX only draw."""
+"""A document: its Markdown, and that read as a short list of blocks of plain text."""
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+
+from fedkit.core.errors import FedkitError
 
 BLANK = {"en": "[ ... ]", "ja": "［\u3000］"}  # what people have to fill in
-BLANKS = re.compile("|".join(re.escape(blank) for blank in BLANK.values()))
-
-
-@dataclass(frozen=True)
-class Title:
-    """The document's name; exactly one, and first."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A heading; level 1 or 2, below the title."""
-
-    text: str
-    level: int = 1
+BLANKS = re.compile(f"({'|'.join(map(re.escape, BLANK.values()))})")
+PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
+TEXTS = {"text", "code_inline", "softbreak", "hardbreak"}  # what has words in it
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text."""
+    """Running text. style: in Word, None: that of running text."""
 
     text: str
+    style: ClassVar[str | None] = None
+
+
+class Title(Paragraph):
+    """The document's name; exactly one, and first."""
+
+    style = "Title"
+
+
+class Note(Paragraph):
+    """A highlighted sentence."""
+
+
+class Code(Paragraph):
+    """One line to be copied as it is."""
+
+
+@dataclass(frozen=True)
+class Heading(Paragraph):
+    """A heading; level 1 or 2, below the title."""
+
+    level: int = 1
+
+    @property
+    def style(self) -> str:
+        return f"Heading {self.level}"
 
 
 @dataclass(frozen=True)
@@ -48,21 +67,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
-class Note:
-    """A highlighted sentence."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Code:
-    """One line to be copied as it is."""
-
-    text: str
-
-
-Block = Title | Heading | Paragraph | Bullets | Table | Note | Code
+Block = Paragraph | Bullets | Table
 
 
 @dataclass(frozen=True)
@@ -71,26 +76,53 @@ class Document:
 
     name: str
     lang: str
-    blocks: tuple[Block, ...]
+    markdown: str
     date: datetime.date | None = None
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        return read_markdown(self.markdown)
 
     @property
     def title(self) -> str:
         return next(block.text for block in self.blocks if isinstance(block, Title))
 
 
-def number_headings(blocks: Iterable[Block], form: str = "{n}. {title}") -> tuple[Block, ...]:
-    """Number the headings of level 1 as `form` says: '3. Purpose', '第3条（目的）'."""
-    out: list[Block] = []
-    for block in blocks:
-        if isinstance(block, Heading) and block.level == 1:
-            place = 1 + sum(isinstance(b, Heading) and b.level == 1 for b in out)
-            block = replace(block, text=form.format(n=place, title=block.text))
-        out.append(block)
-    return tuple(out)
+def read_markdown(text: str) -> tuple[Block, ...]:
+    """Return the blocks of a Markdown text. Raises FedkitError for what no block can show."""
+    return tuple(_block(node) for node in SyntaxTreeNode(PARSER.parse(text)).children)
 
 
-def visible_text(text: str) -> str:
+def _block(node: SyntaxTreeNode) -> Block:
+    match node.type:
+        case "heading":
+            level = int(node.tag[1:]) - 1
+            return Heading(_text(node), level) if level else Title(_text(node))
+        case "paragraph":
+            return Paragraph(_text(node))
+        case "blockquote":
+            return Note(_text(node))
+        case "bullet_list":
+            return Bullets(tuple(map(_text, node.children)))
+        case "table":
+            rows = [row for part in node.children for row in part.children]
+            head, *body = (tuple(map(_text, row.children)) for row in rows)
+            return Table(head, tuple(body))
+        case "fence":
+            return Code(visible_text(node.content))
+    raise FedkitError(
+        f"a Word document cannot show Markdown of type {node.type!r}; write headings, paragraphs,"
+        " lists with '-', tables and quotes only"
+    )
+
+
+def _text(node: SyntaxTreeNode) -> str:
+    """Return the words inside a block; emphasis is dropped."""
+    words = (part for part in node.walk() if part.type in TEXTS)
+    return visible_text("".join(" " if "break" in part.type else part.content for part in words))
+
+
+def visible_text(text: object) -> str:
     """Return `text` on one line without control, bidi or invisible characters.
 
     The result is valid XML, without lone surrogates. The ideographic and no-break spaces stay.
@@ -101,21 +133,5 @@ def visible_text(text: str) -> str:
 
 def split_blanks(text: str) -> list[tuple[str, bool]]:
     """Split text at the blanks to fill in: (piece, whether it is a blank), in order."""
-    line, out, at = visible_text(text), [], 0
-    for found in BLANKS.finditer(line):
-        out += [(line[at : found.start()], False), (found.group(), True)]
-        at = found.end()
-    return [(piece, blank) for piece, blank in [*out, (line[at:], False)] if piece]
-
-
-def document_texts(document: Document) -> list[str]:
-    """Return every text of a document in order, for tests and for searching."""
-    out: list[str] = []
-    for block in document.blocks:
-        if isinstance(block, Bullets):
-            out += block.items
-        elif isinstance(block, Table):
-            out += [cell for row in (block.head, *block.rows) for cell in row]
-        else:
-            out.append(block.text)
-    return out
+    pieces = BLANKS.split(visible_text(text))
+    return [(piece, place % 2 == 1) for place, piece in enumerate(pieces) if piece]

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import io
 import zipfile
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
+from docx import Document as new_word
+from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_COLOR_INDEX
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.shared import Cm, Pt, RGBColor
+
 from fedkit.reports.brief.text_metrics import text_width
-from fedkit.reports.governance.document import (
-    Block,
-    Bullets,
-    Code,
-    Document,
-    Heading,
-    Note,
-    Paragraph,
-    Table,
-    Title,
-    split_blanks,
-    visible_text,
-)
+from fedkit.reports.governance import document as blocks
+from fedkit.reports.governance.document import Block, Document, Table, split_blanks, visible_text
 
 LATIN, MONO = "Calibri", "Consolas"
 EAST_ASIAN = {"en": "Yu Gothic", "ja": "游ゴシック"}
@@ -37,16 +32,10 @@ STYLES = ("Normal", "Title", "Heading 1", "Heading 2", "List Bullet", "Table Gri
 
 def to_docx(document: Document) -> bytes:
     """Return the document as the bytes of a .docx file."""
-    from docx import Document as new
-    from docx.shared import Cm
-
-    word = new()
-    page = word.sections[0]
-    page.page_width, page.page_height = Cm(21.0), Cm(29.7)  # A4
-    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Cm(2.2)
+    word = new_word()
+    _set_page(word.sections[0])
     _set_styles(word, document.lang)
-    _properties(word, document)
-    _page_numbers(page)
+    _set_properties(word.core_properties, document)
     for block in document.blocks:
         _add_block(word, block)
     return _without_times(word)
@@ -54,47 +43,40 @@ def to_docx(document: Document) -> bytes:
 
 def _add_block(word: Any, block: Block) -> None:
     match block:
-        case Title(text):
-            _add_runs(word.add_paragraph(style="Title"), text)
-        case Heading(text, level):
-            _add_runs(word.add_paragraph(style=f"Heading {level}"), text)
-        case Paragraph(text):
-            _add_runs(word.add_paragraph(), text)
-        case Note(text):
-            _set_background(
-                _add_runs(word.add_paragraph(), text, bold=True)._p.get_or_add_pPr(), NOTED
-            )
-        case Code(text):
-            word.add_paragraph().add_run(visible_text(text)).font.name = MONO
-        case Bullets(items):
-            for item in items:
-                _add_runs(word.add_paragraph(style="List Bullet"), item)
         case Table():
             _add_table(word, block)
+        case blocks.Bullets(items):
+            for item in items:
+                _add_runs(word.add_paragraph(style="List Bullet"), item)
+        case blocks.Code(line):
+            word.add_paragraph().add_run(line).font.name = MONO
+        case blocks.Note(text):
+            note = _add_runs(word.add_paragraph(), text, bold=True)
+            _append(note._p.get_or_add_pPr(), "w:shd", val="clear", color="auto", fill=NOTED)
+        case _:
+            _add_runs(word.add_paragraph(style=block.style), block.text)
 
 
 def _add_table(word: Any, table: Table) -> None:
-    from docx.shared import Cm
-
-    grid = word.add_table(rows=1, cols=len(table.head), style="Table Grid")
-    head, widths = grid.rows[0], column_widths(table)
-    _set_cell_margins(grid)
-    head._tr.get_or_add_trPr().append(_element("w:cantSplit", val="true"))
-    head._tr.get_or_add_trPr().append(_element("w:tblHeader", val="true"))
-    for cell, text in zip(head.cells, table.head):
-        _set_background(cell._tc.get_or_add_tcPr(), SOFT)
-        _set_small(_add_runs(cell.paragraphs[0], text, bold=True))
-        # no head alone at the foot of a page
-        cell.paragraphs[0].paragraph_format.keep_with_next = True
-    for row in table.rows:
-        added = grid.add_row()
-        added._tr.get_or_add_trPr().append(_element("w:cantSplit", val="true"))
-        for cell, text in zip(added.cells, row):
-            _set_small(_add_runs(cell.paragraphs[0], text))
-    for column, width in zip(grid.columns, widths):
+    grid = word.add_table(rows=0, cols=len(table.head), style="Table Grid")
+    grid.autofit = False
+    margins = _element("w:tblCellMar")
+    for side in ("top", "bottom"):  # space above and below text, in twentieths of a point
+        _append(margins, f"w:{side}", w="50", type="dxa")
+    grid._tbl.tblPr.find(qn("w:tblLook")).addprevious(margins)
+    for column, width in zip(grid.columns, column_widths(table)):
         column.width = Cm(width)
-        for cell in column.cells:
-            cell.width = Cm(width)
+    for texts in (table.head, *table.rows):
+        row, is_head = grid.add_row(), texts is table.head
+        _append(row._tr.get_or_add_trPr(), "w:cantSplit", val="true")
+        if is_head:
+            _append(row._tr.get_or_add_trPr(), "w:tblHeader", val="true")
+        for cell, text in zip(row.cells, texts):
+            if is_head:
+                _append(cell._tc.get_or_add_tcPr(), "w:shd", val="clear", color="auto", fill=SOFT)
+            _set_small(_add_runs(cell.paragraphs[0], text, bold=is_head))
+            # no head alone at the foot of a page
+            cell.paragraphs[0].paragraph_format.keep_with_next = True if is_head else None
     _set_small(word.add_paragraph())  # room below: two tables in a row would become one
 
 
@@ -120,20 +102,8 @@ def column_widths(table: Table) -> list[float]:
     return [one + spare * text / sum(held) for one, text in zip(least, held)]
 
 
-def _set_cell_margins(grid: Any) -> None:
-    """Fix the column widths; add space above and below text in cells (twentieths of a point)."""
-    grid.autofit = False
-    margins = _element("w:tblCellMar")
-    for side in ("top", "bottom"):
-        margins.append(_element(f"w:{side}", w="50", type="dxa"))
-    look = grid._tbl.tblPr.find(_qn("w:tblLook"))
-    look.addprevious(margins) if look is not None else grid._tbl.tblPr.append(margins)
-
-
 def _add_runs(paragraph: Any, text: str, bold: bool = False) -> Any:
     """Add the text as runs; blanks to fill in are marked yellow."""
-    from docx.enum.text import WD_COLOR_INDEX
-
     for piece, blank in split_blanks(text):
         run = paragraph.add_run(piece)
         run.bold = True if bold else None
@@ -143,8 +113,6 @@ def _add_runs(paragraph: Any, text: str, bold: bool = False) -> Any:
 
 
 def _set_small(paragraph: Any) -> None:
-    from docx.shared import Pt
-
     paragraph.paragraph_format.space_after = Pt(0)
     paragraph.paragraph_format.line_spacing = 1.0
     for run in paragraph.runs:
@@ -153,9 +121,6 @@ def _set_small(paragraph: Any) -> None:
 
 def _set_styles(word: Any, lang: str) -> None:
     """Set the fonts of every style, Latin and East Asian, and the spelling checker's language."""
-    from docx.oxml.ns import qn
-    from docx.shared import Pt, RGBColor
-
     for name in STYLES:
         style = word.styles[name]
         style.font.name = LATIN
@@ -172,59 +137,39 @@ def _set_styles(word: Any, lang: str) -> None:
         tongue.set(qn("w:eastAsia"), "ja-JP")
 
 
-def _properties(word: Any, document: Document) -> None:
-    core = word.core_properties
+def _set_properties(core: Any, document: Document) -> None:
     core.title = visible_text(document.title)[:255]
     core.author, core.language = "fedkit", LANGUAGE[document.lang]
     core.comments = core.last_modified_by = core.keywords = core.subject = ""
-    stamps = [e for e in core._element if e.tag.endswith(("}created", "}modified"))]
-    for stamp in stamps:
+    for stamp in [e for e in core._element if e.tag.endswith(("}created", "}modified"))]:
         core._element.remove(stamp)
     if document.date is not None:
-        core.created = core.modified = datetime(
-            document.date.year, document.date.month, document.date.day
-        )
+        core.created = core.modified = datetime.combine(document.date, time())
 
 
-def _page_numbers(page: Any) -> None:
-    """Add '3 / 12' to the footer, as fields that the word processor fills."""
-    from docx.enum.text import WD_ALIGN_PARAGRAPH
-
+def _set_page(page: Any) -> None:
+    """Set A4, margins, and a footer '3 / 12' of fields that the word processor fills."""
+    page.page_width, page.page_height = Cm(21.0), Cm(29.7)
+    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Cm(2.2)
     foot = page.footer.paragraphs[0]
     foot.alignment = WD_ALIGN_PARAGRAPH.CENTER
     for text, field in (("", "PAGE"), (" / ", "NUMPAGES")):
         foot.add_run(text)
-        for kind in ("begin", field, "separate", "1", "end"):
-            foot.add_run()._r.append(_field_part(kind))
+        _append(foot.add_run()._r, "w:fldChar", fldCharType="begin")
+        _append(foot.add_run()._r, "w:instrText").text = field
+        _append(foot.add_run()._r, "w:fldChar", fldCharType="separate")
+        _append(foot.add_run()._r, "w:t").text = "1"  # shown until it is filled
+        _append(foot.add_run()._r, "w:fldChar", fldCharType="end")
 
 
-def _field_part(kind: str) -> Any:
-    """Return a part of a field: a mark, its instruction, or the number shown until it is filled."""
-    if kind in ("begin", "separate", "end"):
-        return _element("w:fldChar", fldCharType=kind)
-    element = _element("w:t" if kind == "1" else "w:instrText")
-    element.text = kind
+def _append(parent: Any, tag: str, **values: str) -> Any:
+    element = _element(tag, **values)
+    parent.append(element)
     return element
-
-
-def _qn(tag: str) -> str:
-    from docx.oxml.ns import qn
-
-    return qn(tag)
-
-
-def _set_background(properties: Any, colour: str) -> None:
-    properties.append(_element("w:shd", val="clear", color="auto", fill=colour))
 
 
 def _element(tag: str, **values: str) -> Any:
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-
-    element = OxmlElement(tag)
-    for key, value in values.items():
-        element.set(qn(f"w:{key}"), value)
-    return element
+    return OxmlElement(tag, {qn(f"w:{key}"): value for key, value in values.items()})
 
 
 def _without_times(word: Any) -> bytes:

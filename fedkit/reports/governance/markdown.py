@@ -1,26 +1,25 @@
-"""A document as Markdown (CommonMark with tables).
+"""Fill the templates: Markdown (CommonMark with tables) with facts of a run in it.
 
-No text can become a link, HTML, a heading or a new cell.
+No value can become a link, HTML, a heading or a new cell: each is marked while a template is
+filled, and then escaped for the place where it stands.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
 
-from fedkit.reports.governance.document import (
-    Block,
-    Bullets,
-    Code,
-    Document,
-    Heading,
-    Note,
-    Paragraph,
-    Table,
-    Title,
-    split_blanks,
-    visible_text,
-)
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+from markupsafe import Markup
 
+from fedkit.core import locale
+from fedkit.core.files import read_packaged_text
+from fedkit.reports.governance.case import display_name
+from fedkit.reports.governance.document import BLANKS, split_blanks, visible_text
+
+FOLDER = "fedkit.reports.governance"
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$^])")
 # what makes a list, an underlined heading or a definition
 STARTS = re.compile(r"^(\d{1,9})([.)])(?=\s|$)|^([-+=:(])")
@@ -31,20 +30,70 @@ LINKS = re.compile(
 )
 # has no width and stops what many viewers do: make links of what looks like an address
 JOINER = "\u2060"
+OPEN, CLOSE, AS_IS = "\ue000", "\ue001", "\ue002"  # around a value, in code; no value has them
+LINKED = re.compile(BLANKS.pattern + r"(?=[(:[])")  # a blank that would be read as a link
+# a value, with the start of its line or the blank that stands directly before it
+VALUE = re.compile(
+    rf"(?P<begins>^(?:- |> \*\*)?|{BLANKS.pattern})?{OPEN}(?P<value>[^{CLOSE}]*){CLOSE}",
+    re.MULTILINE,
+)
 
 
-def render_markdown(document: Document) -> str:
-    """Return the document as Markdown, ending with a newline."""
-    return "\n\n".join(_block(block) for block in document.blocks) + "\n"
+@cache
+def make_environment(lang: str) -> Environment:
+    """Return the templates of a language, with filters that write numbers and names in it."""
+    made = Environment(
+        autoescape=True,  # what a macro returns is no value
+        finalize=partial(_mark_value, lang=lang),
+        loader=FunctionLoader(lambda name: read_packaged_text(FOLDER, f"templates/{name}")),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    filters: dict[str, Callable[..., str]] = {
+        "percent": locale.percent,
+        "seconds": locale.seconds,
+        "size": locale.data_size,
+        "name": display_name,
+        "names": _name_list,
+    }
+    made.filters |= {name: partial(write, lang=lang) for name, write in filters.items()}
+    made.filters["code"] = code_block
+    return made
+
+
+def fill_template(template: Template, values: Mapping[str, Any]) -> str:
+    """Return the Markdown of a template with values filled in, ending with a newline."""
+    text = VALUE.sub(
+        lambda m: (m["begins"] or "") + escape_markdown(m["value"], m["begins"] is not None),
+        template.render(values),
+    )
+    text = LINKED.sub(r"\1\\", text).replace(AS_IS, "")
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
 
 
 def escape_markdown(text: str, begins: bool = True) -> str:
     """Escape plain text for Markdown; blanks stay readable. begins: whether it begins a line."""
-    out, after = "", False
+    out = ""
     for piece, blank in split_blanks(text):
-        out += piece if blank else _plain(piece, first=after or (begins and not out))
-        after = blank
+        out += piece if blank else _plain(piece, first=begins)
+        begins = blank
     return out
+
+
+def code_block(text: str) -> Markup:
+    """Return one line as a block of code."""
+    line = BLANKS.sub(rf"\1{AS_IS}", visible_text(text))
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", line))])
+    return Markup("\n".join((fence, line, fence)))
+
+
+def _mark_value(value: Any, lang: str) -> Markup:
+    if isinstance(value, Markup):
+        return value
+    if value is None or isinstance(value, (int, float)):
+        value = locale.number(value, lang)
+    return Markup(f"{OPEN}{visible_text(value)}{CLOSE}")
 
 
 def _plain(piece: str, first: bool) -> str:
@@ -52,30 +101,6 @@ def _plain(piece: str, first: bool) -> str:
     return STARTS.sub(lambda m: f"{m[1]}\\{m[2]}" if m[1] else f"\\{m[3]}", kept) if first else kept
 
 
-def _block(block: Block) -> str:
-    match block:
-        case Title(text):
-            return f"# {escape_markdown(text, begins=False)}"
-        case Heading(text, level):
-            return f"{'#' * (level + 1)} {escape_markdown(text, begins=False)}"
-        case Paragraph(text):
-            return escape_markdown(text)
-        case Note(text):
-            return f"> **{escape_markdown(text)}**"
-        case Bullets(items):
-            return "\n".join(f"- {escape_markdown(item)}" for item in items)
-        case Table(head, rows):
-            return "\n".join([_row(head), _row(("---",) * len(head), raw=True), *map(_row, rows)])
-        case Code(text):
-            return _code(visible_text(text))
-
-
-def _row(cells: tuple[str, ...], raw: bool = False) -> str:
-    return (
-        f"| {' | '.join(cell if raw else escape_markdown(cell, begins=False) for cell in cells)} |"
-    )
-
-
-def _code(line: str) -> str:
-    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", line))])
-    return f"{fence}\n{line}\n{fence}"
+def _name_list(names: Sequence[str], lang: str) -> str:
+    """Return names in words, as recorded; a dash for none."""
+    return locale.name_list([display_name(name, lang) for name in names], lang, 6) or "\u2013"

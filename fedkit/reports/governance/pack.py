@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_file
 from fedkit.core.record import Run
-from fedkit.reports.governance.case import Case, make_case
-from fedkit.reports.governance.document import Document, Note, Paragraph, Table, Title
+from fedkit.reports.governance.case import make_case
+from fedkit.reports.governance.document import Document
 from fedkit.reports.governance.docx import to_docx
-from fedkit.reports.governance.hosting import hosting_document
-from fedkit.reports.governance.impact_assessment import impact_assessment
-from fedkit.reports.governance.leaving import leaving_document
-from fedkit.reports.governance.markdown import render_markdown
-from fedkit.reports.governance.model_card import model_card
-from fedkit.reports.governance.ownership import ownership_document
-from fedkit.reports.governance.risks import risk_register
-from fedkit.reports.governance.terms import terms_document
-from fedkit.reports.text.governance import COMMON
+from fedkit.reports.governance.markdown import fill_template, make_environment
+from fedkit.reports.governance.values import document_values
 
 SUMS = "SHA256SUMS"  # in the form that `sha256sum --check` reads
+DOCUMENTS = (
+    "01_terms",
+    "02_base_model",
+    "03_adapters",
+    "04_leaving",
+    "05_risks",
+    "06_data_protection",
+    "07_model_card",
+)
 
 
 def make_documents(
@@ -33,8 +36,7 @@ def make_documents(
     """Return the seven documents about these records, in order. Raises FedkitError without a
     federated run.
     """
-    case = make_case(records, lang, date)
-    return [write(case) for write in DOCUMENTS.values()]
+    return _fill_templates(records, lang, date)[:-1]
 
 
 def write_pack(
@@ -46,8 +48,11 @@ def write_pack(
     that was edited since, or that is not the pack's, is never overwritten. Raises FedkitError that
     names it.
     """
-    case = make_case(records, lang, date)
-    files = _files([write(case) for write in DOCUMENTS.values()], case)
+    *made, index = _fill_templates(records, lang, date)
+    files = {"README.md": index.markdown.encode()}
+    for document in made:
+        files[f"{document.name}.md"] = document.markdown.encode()
+        files[f"{document.name}.docx"] = to_docx(document)
     folder = Path(out) / f"governance.{lang}"
     try:
         _prepare_folder(folder, files)
@@ -64,26 +69,17 @@ def write_pack(
     return [folder / name for name in files]
 
 
-def _files(made: list[Document], case: Case) -> dict[str, bytes]:
-    bodies = {"README.md": render_markdown(_index(made, case)).encode()}
-    for document in made:
-        bodies[f"{document.name}.md"] = render_markdown(document).encode()
-        bodies[f"{document.name}.docx"] = to_docx(document)
-    return bodies
-
-
-def _index(made: list[Document], case: Case) -> Document:
-    words = COMMON[case.lang]
-    rows = tuple((str(n), d.title, f"{d.name} (.md, .docx)") for n, d in enumerate(made, 1))
-    blocks = (
-        Title(words["index_title"]),
-        Note(words["mark"]),
-        Paragraph(case.fill(words["index_about"])),
-        Paragraph(case.fill(words["basis"])),
-        Table(words["index_head"], rows),
-        Paragraph(words["index_edit"]),
-    )
-    return Document("README", case.lang, blocks, case.date)
+def _fill_templates(
+    records: Sequence[Run], lang: str, date: datetime.date | None
+) -> list[Document]:
+    """Return the documents, and last the index of them."""
+    values = document_values(make_case(records, lang, date))
+    made: list[Document] = []
+    for name in (*DOCUMENTS, "README"):
+        template = make_environment(lang).get_template(f"{name}.{lang}.md.j2")
+        more = {"n": itertools.count(1).__next__, "documents": tuple(made)}  # n: of a heading
+        made.append(Document(name, lang, fill_template(template, values | more), date))
+    return made
 
 
 def _prepare_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -117,14 +113,3 @@ def _recorded_hashes(path: Path) -> dict[str, str]:
 
 def _sha(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
-
-
-DOCUMENTS: dict[str, Callable[[Case], Document]] = {
-    "terms": terms_document,
-    "hosting": hosting_document,
-    "ownership": ownership_document,
-    "leaving": leaving_document,
-    "risks": risk_register,
-    "assessment": impact_assessment,
-    "card": model_card,
-}

@@ -7,14 +7,15 @@ from __future__ import annotations
 import datetime
 import io
 import re
-import string
 import zipfile
 from dataclasses import replace
 
 import pytest
+from markupsafe import Markup
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_text, read_packaged_words
 from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.reports.governance.case import make_case
 from fedkit.reports.governance.document import (
@@ -23,22 +24,19 @@ from fedkit.reports.governance.document import (
     Document,
     Heading,
     Note,
-    Paragraph,
     Table,
     Title,
+    read_markdown,
     visible_text,
 )
-from fedkit.reports.governance.document import document_texts as texts
 from fedkit.reports.governance.docx import WIDE, column_widths, to_docx
-from fedkit.reports.governance.markdown import render_markdown
+from fedkit.reports.governance.markdown import fill_template, make_environment
 from fedkit.reports.governance.pack import DOCUMENTS, make_documents, write_pack
-from fedkit.reports.governance.risks import RULES, applicable_risks
-from fedkit.reports.text import governance, hosting, impact_assessment, model_card, ownership, terms
-from fedkit.reports.text import leaving as leaving_words
-from fedkit.reports.text import risks as risks_words
+from fedkit.reports.governance.risks import applicable_risks, check_risks
+from fedkit.reports.governance.values import document_values, name_risks
 
 LANGS = ("en", "ja")
-MODULES = (terms, hosting, ownership, leaving_words, risks_words, impact_assessment, model_card)
+TEMPLATES = (*DOCUMENTS, "README", "common", "risks")
 HOSTILE = (
     "[click](http://evil.example/x)",
     "<script>alert(1)</script>",
@@ -59,6 +57,19 @@ HOSTILE = (
     "\\",
     "evil.example",
 )
+
+
+def texts(document: Document) -> list[str]:
+    """Every text of a document in order."""
+    out: list[str] = []
+    for block in document.blocks:
+        if isinstance(block, Bullets):
+            out += block.items
+        elif isinstance(block, Table):
+            out += [cell for row in (block.head, *block.rows) for cell in row]
+        else:
+            out.append(block.text)
+    return out
 
 
 def made(
@@ -170,18 +181,27 @@ def test_every_document_opens_with_the_mark_and_is_whole(kind, lang):
 
 
 def test_both_languages_have_the_same_keys_lines_and_places():
-    def shape(value):
-        if isinstance(value, str):
-            return sorted(
-                {name for _, name, _, _ in string.Formatter().parse(value) if name}
-            ), value.count("{blank}")
-        return [shape(v) for v in value]
+    def shape(line):
+        bare = re.sub(r'(?<!== )"[^"]*"', "", line)  # without words, but with what is compared
+        return (
+            re.match(r"#+ |- |> |\| |", line)[0],
+            re.findall(r'^ +"([\w-]+)":', line),
+            re.findall(r"{%.*?%}", bare),
+            [sorted(re.findall(r"{{.*?}}", cell)) for cell in re.split(r" \| (?![^{]*}})", bare)],
+        )
 
-    for module in (*MODULES, governance):
-        both = getattr(module, "WORDS", None) or module.COMMON
-        assert both["en"].keys() == both["ja"].keys()
-        for key in both["en"]:
-            assert shape(both["en"][key]) == shape(both["ja"][key]), (module.__name__, key)
+    for name in TEMPLATES:
+        en, ja = (
+            read_packaged_text("fedkit.reports.governance", f"templates/{name}.{lang}.md.j2")
+            for lang in LANGS
+        )
+        assert len(en.splitlines()) == len(ja.splitlines()), name
+        for number, (line, other) in enumerate(zip(en.splitlines(), ja.splitlines()), 1):
+            assert shape(line) == shape(other), (name, number)
+    words = [
+        read_packaged_words("fedkit.reports.text", f"governance_{lang}.toml") for lang in LANGS
+    ]
+    assert words[0].keys() == words[1].keys()
 
 
 def test_japanese_is_japanese():
@@ -290,9 +310,11 @@ def test_risks_follow_the_record():
     assert "failed" in applicable_risks(
         make_case([replace(made(), rounds=(made().rounds[0], lost))], "en")
     )
-    assert {f"risk_{key}" for key in RULES} == {
-        key for key in risks_words.WORDS["en"] if key.startswith("risk_")
-    }
+    for lang in LANGS:
+        case = make_case([made()], lang)
+        named = name_risks(lang, document_values(case))
+        assert set(check_risks(case)) == set(named)
+        assert all(all(risk.values()) and len(risk) == 3 for risk in named.values())
 
 
 @pytest.mark.slow
@@ -317,7 +339,7 @@ def test_hostile_names_stay_names(lang):
         )
         for hostile, plain in zip(make_documents([run], lang), make_documents([made()], lang)):
             tokens = [
-                *(tokens := parser.parse(render_markdown(hostile))),
+                *(tokens := parser.parse(hostile.markdown)),
                 *(c for t in tokens for c in t.children or []),
             ]
             kinds = {t.type for t in tokens}
@@ -331,7 +353,7 @@ def test_hostile_names_stay_names(lang):
                 "hr",
             }, hostile.name
             counted = [
-                sum(t.type == "heading_open" for t in parser.parse(render_markdown(d)))
+                sum(t.type == "heading_open" for t in parser.parse(d.markdown))
                 for d in (hostile, plain)
             ]
             # the notes have a heading
@@ -343,7 +365,7 @@ def test_hostile_names_stay_names(lang):
                 len(b.head) * (1 + len(b.rows)) for b in hostile.blocks if isinstance(b, Table)
             )
             # code is shown as it is
-            told = re.sub(r"^fedkit run .*$", "", render_markdown(hostile), flags=re.M)
+            told = re.sub(r"^fedkit run .*$", "", hostile.markdown, flags=re.M)
             assert (
                 not re.search(r"[\u202a-\u202e\u2066-\u2069\x00-\x08]", told)
                 and "://evil" not in told
@@ -356,6 +378,7 @@ def test_markdown_shows_exactly_the_text():
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark").enable("table")
+    alone = make_environment("en").from_string("{{ text }}")
     for text in (
         *HOSTILE,
         "3. [ ... ]: x",
@@ -367,7 +390,8 @@ def test_markdown_shows_exactly_the_text():
         "0.6.0",
         "a_b_c",
     ):
-        shown = render_markdown(Document("x", "en", (Paragraph(text),)))
+        shown = fill_template(alone, {"text": text})
+        assert [block.text for block in read_markdown(shown)] == [visible_text(text)]
         inline = [t for t in parser.parse(shown) if t.type == "inline"]
         assert "".join(c.content for t in inline for c in t.children).replace(
             "\u2060", ""
@@ -378,7 +402,7 @@ def test_markdown_shows_exactly_the_text():
             "paragraph_close",
         ], text
     assert (
-        render_markdown(Document("x", "en", (Paragraph("0.6.0 of adapter_model.safetensors"),)))
+        fill_template(alone, {"text": "0.6.0 of adapter_model.safetensors"})
         == "0.6.0 of adapter\\_model.safetensors\n"
     )
 
@@ -417,7 +441,7 @@ def test_word_files_open_with_headings_numbers_and_marked_blanks(lang):
             next(r.iter(qn("w:highlight"))).get(qn("w:val")) == "yellow" for r in runs
         )
         written = sum(text.count(BLANK[lang]) for text in texts(document))
-        assert written == len(runs) == render_markdown(document).count(BLANK[lang])
+        assert written == len(runs) == document.markdown.count(BLANK[lang])
 
 
 def test_columns_are_as_wide_as_their_text_asks_and_fill_the_page():
@@ -428,6 +452,23 @@ def test_columns_are_as_wide_as_their_text_asks_and_fill_the_page():
     )
     assert sum(wide) == pytest.approx(WIDE) and wide[0] < wide[1] < wide[2] and wide[0] > 1.0
     assert sum(column_widths(Table(("responsibility",) * 9, ()))) == pytest.approx(WIDE)
+
+
+def test_what_people_write_around_a_blank_stays_text():
+    for text in ("{{ blank }}(see annex)", "{{ blank }}: by whom", "- {{ blank }}: by whom"):
+        made_one = fill_template(
+            make_environment("en").from_string(text), {"blank": Markup(BLANK["en"])}
+        )
+        said = text.replace("{{ blank }}", BLANK["en"]).removeprefix("- ")
+        assert texts(Document("x", "en", made_one)) == [said]
+    code = make_environment("en").from_string("{{ text | code }}")
+    assert fill_template(code, {"text": "a [ ... ](b)"}) == "```\na [ ... ](b)\n```\n"
+
+
+def test_a_template_that_word_cannot_show_is_refused_in_one_line():
+    with pytest.raises(FedkitError, match="ordered_list") as error:
+        read_markdown("# Title\n\n1. one\n2. two\n")
+    assert "\n" not in str(error.value)
 
 
 def test_without_a_date_no_time_is_written():
