@@ -12,11 +12,11 @@ from fedkit.core import formatting
 from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.lessons.compare import WIDTH, MeasuredMethod, measured_methods, promise_label
-from fedkit.results.difference import Difference
-from fedkit.results.measures import Runs
-from fedkit.results.methods import difference_to_baseline, group_baselines
+from fedkit.results.difference import UNCLEAR, Difference
+from fedkit.results.measures import MEASURES, NEW, Measure, Runs, check_runs
+from fedkit.results.methods import NEARLY
 from fedkit.results.privacy_promise import Promise
-from fedkit.results.recommendation import NEARLY
+from fedkit.results.verdict import judge_method, measure_name
 
 # kB that a client sends in a round
 TRAFFIC = {"any": math.inf, "100 kB": 100.0, "20 kB": 20.0, "5 kB": 5.0, "1 kB": 1.0}
@@ -112,11 +112,9 @@ def _picked_html(runs: Runs, made: Choice) -> str:
         more = f"{gap:.1f} points more" if gap >= 0.05 else "just as"
         times = f"{top.kb / measured.kb:.1f} times"
         why = [f"{top.name} is {more} accurate, and sends {times} as much."]
-    others = group_baselines(runs)
-    why += [
-        _baseline_sentence(difference_to_baseline(measured.method, others, kind), name)
-        for kind, name in (("local", "each alone"), ("pooled", "all in one place"))
-    ]
+    found = judge_method(measured.method, check_runs(runs))
+    why += [_baseline_sentence(found.gaps[m.key], "each alone", m) for m in MEASURES]
+    why.append(_baseline_sentence(found.difference("pooled"), "all in one place", NEW))
     reasons = escape(" ".join(filter(None, why)))
     run = escape(command_line("run", RunConfig.from_dict(measured.method.runs[0].config)))
     return (
@@ -129,11 +127,12 @@ def _picked_html(runs: Runs, made: Choice) -> str:
     )
 
 
-def _baseline_sentence(gap: Difference | None, name: str) -> str:
+def _baseline_sentence(gap: Difference | None, name: str, measure: Measure) -> str:
     if gap is None:
         return ""
-    sure = "" if gap.above or gap.below else " (not told apart)"
-    return f"Against {name}: {formatting.points(gap.value)} points{sure}."
+    sure = " (not told apart)" if gap.verdict == UNCLEAR else ""
+    points, on = formatting.points(gap.value), measure_name(measure, "en")
+    return f"Against {name}: {points} points{sure} on {on}."
 
 
 def _row_html(measured: MeasuredMethod, made: Choice) -> str:
@@ -141,14 +140,8 @@ def _row_html(measured: MeasuredMethod, made: Choice) -> str:
     sign = "➤" if chosen else "✗" if why else "✓"
     style = "background:#eaf2fa;font-weight:bold" if chosen else "color:#8a8a8a" if why else ""
     memory = "not known" if math.isnan(measured.memory) else f"{measured.memory:,.0f} MB"
-    cells = (
-        sign,
-        measured.name,
-        formatting.percent(measured.accuracy.value),
-        format_kilobytes(measured.kb),
-        memory,
-        why,
-    )
+    right, sent = formatting.percent(measured.accuracy.value), format_kilobytes(measured.kb)
+    cells = (sign, measured.name, right, sent, memory, why)
     inside = "".join(
         f"<td style='padding:2px 14px 2px 4px;text-align:left'>{escape(c)}</td>" for c in cells
     )

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from fedkit.core.config import MACHINE_SETTINGS, RunConfig, parse_spec
@@ -20,7 +19,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_json, write_json
 from fedkit.core.formatting import one_line_error, round_up_epsilon
 from fedkit.core.record import Run
-from fedkit.core.stats import t_interval
+from fedkit.results.difference import share_over_seeds
 from fedkit.results.measures import data_key
 
 SCHEMA, NAME = "fedkit.privacy-curve/1", "curve.json"
@@ -116,19 +115,13 @@ class Curve:
                 raise ValueError(
                     f"its schema is {str(values['schema'])[:40]!r}, expected {SCHEMA!r}"
                 )
-            points, none, local = (
-                tuple(map(_read_point, values[name])) for name in ("points", "none", "local")
-            )
-            unit, delta, trust = values["unit"], values["delta"], values["trust"]
-            settings, notes = values["settings"], tuple(str(n) for n in values["notes"])
-            curve = cls(points, none, local, unit, delta, trust, settings, notes)
-            if not curve.points or any(
-                p.epsilon is None or not p.epsilon > 0 for p in curve.points
-            ):
+            read = {k: tuple(map(_read_point, values[k])) for k in ("points", "none", "local")}
+            read |= {k: values[k] for k in ("unit", "delta", "trust", "settings")}
+            curve = cls(**read, notes=tuple(str(n) for n in values["notes"]))
+            if not curve.points or any(not (p.epsilon or 0) > 0 for p in curve.points):
                 raise ValueError("it has no point with an epsilon above 0")
-            if not (
-                isinstance(curve.unit, str) and isinstance(curve.trust, str) and 0 < curve.delta < 1
-            ):
+            words = isinstance(curve.unit, str) and isinstance(curve.trust, str)
+            if not (words and 0 < curve.delta < 1):
                 raise ValueError("unit and trust have to be words, delta above 0 and below 1")
             return curve
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -158,11 +151,8 @@ class Curve:
         the runs promise different things (unit, delta, who is trusted) or differ otherwise.
         """
         done = [run for run in runs if run.finished]
-        private = [
-            run
-            for run in done
-            if run.method == "federated" and run.result.get("epsilon") is not None
-        ]
+        federated = [run for run in done if run.method == "federated"]
+        private = [run for run in federated if run.result.get("epsilon") is not None]
         if not private:
             raise FedkitError(
                 "no finished run with privacy here; a curve needs one, such as --privacy"
@@ -178,19 +168,13 @@ class Curve:
             for group in groups.values()
             for run in _one_per_seed(group)
         ]
-        same = [run for run in done if _task(run) in task]
-        none = [
-            r
-            for r in same
-            if r.method == "federated"
-            and r.result.get("epsilon") is None
-            and not _differing_setting(first, r)
-        ]
-        local = [r for r in same if r.method == "local" and len(r.data.get("clients", [])) > 1]
+        open_runs = [run for run in federated if run.result.get("epsilon") is None]
+        none = [run for run in open_runs if not _differing_setting(first, run)]
+        local = [r for r in done if r.method == "local" and len(r.data.get("clients", [])) > 1]
+        compared = ([run for run in runs if _task(run) in task] for runs in (none, local))
         return cls(
             _sorted(points),
-            _sorted(_point(run, None) for run in _one_per_seed(none)),
-            _sorted(_point(run, None) for run in _one_per_seed(local)),
+            *(_sorted(_point(run, None) for run in _one_per_seed(runs)) for runs in compared),
             unit=str(first.result["privacy_unit"]),
             delta=float(first.result["delta"]),
             trust=_trust(first),
@@ -200,15 +184,15 @@ class Curve:
 
 
 def mean_level(points: Sequence[Point]) -> Level:
-    """Return the mean of points with a t interval over seeds; for one seed its own interval."""
-    values, first = [p.accuracy for p in points], points[0]
+    """Return the mean of points over seeds with its interval; for one seed its own."""
+    first = points[0]
     epsilon = math.inf if first.epsilon is None else first.epsilon
-    if len(values) == 1:
-        bounds, over = (first.low, first.high), "test examples, one seed"
-        return Level(epsilon, first.accuracy, *bounds, over, tuple(points))
-    low, high = t_interval(values)
-    bounds = max(low, 0.0), min(high, 1.0)
-    return Level(epsilon, fmean(values), *bounds, f"{len(values)} seeds", tuple(points))
+    if len(points) == 1:
+        over = "test examples, one seed"
+        return Level(epsilon, first.accuracy, first.low, first.high, over, (first,))
+    singles = [(p.accuracy, p.low, p.high) for p in points]
+    mean = share_over_seeds([p.accuracy for p in points], singles)
+    return Level(epsilon, mean.value, mean.low, mean.high, mean.over, tuple(points))
 
 
 # ---- what the runs have in common

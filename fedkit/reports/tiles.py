@@ -1,0 +1,185 @@
+"""The top of the page of a comparison: question, tiles and figures, for one run or for several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import plotly.graph_objects as go
+
+from fedkit import plots
+from fedkit.core import formatting
+from fedkit.core.formatting import count_noun, printable_line
+from fedkit.core.record import Run
+from fedkit.network import profiles, replay
+from fedkit.plots.theme import INK
+from fedkit.results import measures
+from fedkit.results.difference import MeanOverSeeds
+from fedkit.results.findings import describe_upload
+from fedkit.results.measures import OWN, Runs
+from fedkit.results.method_style import METHODS, method_style
+from fedkit.results.methods import best_method, group_baselines, group_methods, leanest_method
+from fedkit.results.privacy_promise import format_delta, format_epsilon, weakest_promise
+from fedkit.results.scoreboard import FRONT, build_method_board, format_cells, page_cells
+from fedkit.results.verdict import judge_run, measure_name
+
+FEDERATED = method_style("federated").colour
+
+
+def split_answer(sentence: str) -> tuple[str, str, str]:
+    """Split a verdict into the words before, in and after its last brackets, which hold the
+    interval.
+    """
+    match = re.fullmatch(r"(.*)( \([^()]*\))([^()]*)", sentence)
+    if match is None:
+        return sentence, "", ""
+    before, inside, after = match.groups()
+    return (before, inside + after, "") if after == "." else (before, inside, after)
+
+
+def label_figures(run: Run) -> list[go.Figure]:
+    """Return the figure of who has what; none where a promise covers it."""
+    return [plots.who_has_what(run)] if measures.tells_labels(run) else []
+
+
+def _tile(what: str, value: str, note: str, colour: str = INK) -> dict[str, str]:
+    known = METHODS.get(what)
+    name, colour = (known.short, known.colour) if known else (what, colour)
+    return {"what": name, "value": value, "note": note, "colour": colour}
+
+
+def _interval(mean: MeanOverSeeds) -> str:
+    return f"95 % interval {formatting.percent_range(mean.low, mean.high)}, over {mean.over}"
+
+
+# ---- one run
+
+
+def run_question(main: Run) -> str:
+    """Return the question, for readers who have never heard of federated learning."""
+    clients, labels = len(measures.clients(main)), len(main.data.get("labels", []))
+    examples = measures.as_number(main.data.get("train"))
+    return (
+        f"Can {count_noun(clients, 'site')} (called clients below)"
+        " that keep their text to themselves train one model together,"
+        " and is it better than what each can do alone?"
+        f" The task: sort text into {count_noun(labels, 'label')},"
+        f" with {examples:,.0f} training examples in all."
+    )
+
+
+def run_tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
+    """Yield the most important numbers, as values of the page's tiles."""
+    partners = judge_run(main, runs).partners
+    for method in ("federated", "local", "pooled"):
+        same = (main,) if method == main.method else partners.get(method)
+        if same:
+            yield _tile(
+                method, formatting.percent(measures.accuracy(same[0])), _accuracy_note(same[0])
+            )
+        elif method != "federated":
+            yield _tile(method, "not run", "fedkit baselines makes it")
+    if main.method == "federated":
+        yield from _cost_tiles(main)
+        yield privacy_tile(main)
+
+
+def _accuracy_note(run: Run) -> str:
+    clients = count_noun(len(measures.clients(run)), "client")
+    what = {"local": f"mean of {clients} alone", "pooled": "were all text in one place"}.get(
+        run.method, "test accuracy"
+    )
+    own = measures.own_accuracy(run) if run.finished and run.method != "pooled" else None
+    more = "" if own is None or own != own else f"; {formatting.percent(own)} on"
+    more += f" {measure_name(OWN, 'en')}" if more else ""
+    interval = _interval(MeanOverSeeds(measures.accuracy(run), *measures.accuracy_interval(run)))
+    return f"{what}; {interval}{more}"
+
+
+def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
+    down, up = measures.mb_per_client(main, "downlink"), measures.mb_per_client(main, "uplink")
+    moved = (
+        f"measured, {measures.describe_rounds(main)}: {formatting.megabytes(down)} in,"
+        f" {formatting.megabytes(up)} out"
+    )
+    yield _tile("Traffic per client", formatting.megabytes(down + up), moved)
+    link, devices = plots.replay_world(main)
+    assumed = f"modelled: {profiles.describe_link(link)}; devices {devices}"
+    yield _tile("Simulated time", formatting.seconds(replay(main, link, devices).seconds), assumed)
+
+
+def privacy_tile(main: Run) -> dict[str, str]:
+    """Return the privacy tile: what is promised, and who must be trusted for it."""
+    p = weakest_promise([main])
+    if not p.given:
+        note = "only sums are read" if p.sealed else "no epsilon is promised"
+        return _tile("Privacy", "none", note)
+    block = main.result.get("privacy")
+    trust = block.get("trust", "not recorded") if isinstance(block, dict) else "not recorded"
+    who = printable_line(trust, 200)
+    note = f"per {p.unit}, \u03b4 {format_delta(p.delta)}; trusted: {who}"
+    return _tile("Privacy", f"\u03b5 {format_epsilon(p.epsilon)}", note)
+
+
+# ---- several methods
+
+
+def sweep_question(runs: Runs) -> str:
+    """Return the question, for readers who have never heard of federated learning."""
+    found = group_methods(runs)
+    main = found[0].runs[0]
+    clients, labels = len(measures.clients(main)), len(main.data.get("labels", []))
+    made = sum(len(m.runs) for m in found)
+    return (
+        f"{count_noun(clients, 'site')} (called clients below) keep their text to themselves"
+        " and train one model together."
+        " Which way of doing so is the most accurate, and what does each send?"
+        f" Compared here: {count_noun(len(found), 'method')} in {count_noun(made, 'run')}."
+        f" The task: sort text into {count_noun(labels, 'label')}."
+    )
+
+
+def sweep_tiles(runs: Runs) -> Iterator[dict[str, str]]:
+    """Yield the most important numbers, as values of the page's tiles."""
+    found, others = group_methods(runs), group_baselines(runs)
+    top = best_method(found)
+    lean = leanest_method(found, top) if top else None
+    for what, method in (("Most accurate", top), ("Fewest bytes within 1 point", lean)):
+        if method:
+            mean, name = method.accuracy(), printable_line(method.name, 60)
+            note = f"{name}; {_interval(mean)}"
+            yield _tile(what, formatting.percent(mean.value), note, FEDERATED)
+    if top:
+        least = lean or top
+        most = f"; {describe_upload(top)} by the most accurate" if lean else ""
+        note = f"by {least.name}{most}"
+        yield _tile("Sent by a client in a round", describe_upload(least), note)
+    for kind in ("pooled", "local"):
+        same = [m for m in others if m.kind == kind and (top is None or m.task == top.task)]
+        for mean in (other.accuracy() for other in same[:1]):
+            yield _tile(kind, formatting.percent(mean.value), _interval(mean))
+
+
+def sweep_figures(runs: Runs) -> list[go.Figure]:
+    """Return the figures, the most important first."""
+    found = group_methods(runs)
+    out = [plots.pareto(runs), plots.training_load(runs)]
+    out += [plots.aggregation_error(runs)] if plots.has_aggregation_errors(runs) else []
+    out += plots.privacy_cost_figures(runs)
+    return [*out, *label_figures((best_method(found) or found[0]).runs[0])]
+
+
+def board_rows(runs: Runs) -> list[dict[str, Any]]:
+    """Return the board's rows for the template, those on the Pareto front marked."""
+    frame = build_method_board(runs)
+    every = (*group_methods(runs), *group_baselines(runs))
+    colours = {m.name: method_style(m.kind).colour for m in every}
+    return [
+        {
+            "cells": page_cells(row, text),
+            "colour": colours.get(row["method"], FEDERATED),
+            "main": row["front"] == FRONT,
+        }
+        for row, text in zip(frame.to_dict("records"), format_cells(frame))
+    ]
