@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from fedkit import plots
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text, read_packaged_words, write_file
+from fedkit.core.files import read_packaged_text, write_file
 from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
 from fedkit.plots.theme import FONT, without_title
@@ -32,7 +32,6 @@ from fedkit.results.scoreboard import COLUMNS, INTERVAL, PAGE_HEADS, format_cell
 
 TALL = 620  # px: a figure from this height on gets the whole width
 MANY = 20  # labels that are named
-NOTES: dict[str, Any] = dict(read_packaged_words("fedkit.reports.text", "report.toml"))
 HEADS = ("method", "accuracy", "95 % interval", *list(COLUMNS)[5:])
 
 
@@ -87,7 +86,7 @@ def render_report(runs: Runs, title: str) -> str:
         **shown,
         every=every if many else None,
         data=_data(main),
-        method=[*(NOTES["seeds"] if many else ()), *_method_notes(main)],
+        method=[*(tiles.WORDS["seeds"] if many else ()), *_method_notes(main)],
         environment=_environment(main),
     )
 
@@ -179,9 +178,9 @@ def _data(main: Run) -> dict[str, Any]:
 
 def _method_notes(main: Run) -> list[str]:
     """Return the notes on what the numbers mean for this run."""
-    base, said = measures.base_mb(main), promise_paragraph(main) or [NOTES["no_privacy"]]
+    base, said = measures.base_mb(main), promise_paragraph(main) or [tiles.WORDS["no_privacy"]]
     once = "" if math.isnan(base) else f" of {formatting.megabytes(base)} per client"
-    return [*(note.format(once=once) for note in NOTES["run"]), *said]
+    return [*(note.format(once=once) for note in tiles.WORDS["run"]), *said]
 
 
 def _environment(main: Run) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from fedkit import plots
 from fedkit.core import formatting
+from fedkit.core.files import read_packaged_words
 from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
 from fedkit.network import profiles, replay
@@ -24,6 +25,7 @@ from fedkit.results.privacy_promise import format_delta, format_epsilon, weakest
 from fedkit.results.scoreboard import FRONT, build_method_board, format_cells, page_cells
 from fedkit.results.verdict import judge_run, measure_name
 
+WORDS: dict[str, Any] = dict(read_packaged_words("fedkit.reports.text", "report.toml"))
 FEDERATED = method_style("federated").colour
 
 
@@ -58,26 +60,22 @@ def _interval(mean: MeanOverSeeds) -> str:
 
 def run_question(main: Run) -> str:
     """Return the question, for readers who have never heard of federated learning."""
-    clients, labels = len(measures.clients(main)), len(main.data.get("labels", []))
-    examples = measures.as_number(main.data.get("train"))
-    return (
-        f"Can {count_noun(clients, 'site')} (called clients below)"
-        " that keep their text to themselves train one model together,"
-        " and is it better than what each can do alone?"
-        f" The task: sort text into {count_noun(labels, 'label')},"
-        f" with {examples:,.0f} training examples in all."
-    )
+    examples = f"{measures.as_number(main.data.get('train')):,.0f}"
+    return WORDS["run_question"].format(**_sizes(main), examples=examples)
+
+
+def _sizes(run: Run) -> dict[str, str]:
+    clients, labels = len(measures.clients(run)), len(run.data.get("labels", []))
+    return {"sites": count_noun(clients, "site"), "labels": count_noun(labels, "label")}
 
 
 def run_tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
     """Yield the most important numbers, as values of the page's tiles."""
     partners = judge_run(main, runs).partners
     for method in ("federated", "local", "pooled"):
-        same = (main,) if method == main.method else partners.get(method)
-        if same:
-            yield _tile(
-                method, formatting.percent(measures.accuracy(same[0])), _accuracy_note(same[0])
-            )
+        run = main if method == main.method else next(iter(partners.get(method, ())), None)
+        if run is not None:
+            yield _tile(method, formatting.percent(measures.accuracy(run)), _accuracy_note(run))
         elif method != "federated":
             yield _tile(method, "not run", "fedkit baselines makes it")
     if main.method == "federated":
@@ -87,14 +85,13 @@ def run_tiles(main: Run, runs: list[Run]) -> Iterator[dict[str, str]]:
 
 def _accuracy_note(run: Run) -> str:
     clients = count_noun(len(measures.clients(run)), "client")
-    what = {"local": f"mean of {clients} alone", "pooled": "were all text in one place"}.get(
-        run.method, "test accuracy"
-    )
-    own = measures.own_accuracy(run) if run.finished and run.method != "pooled" else None
-    more = "" if own is None or own != own else f"; {formatting.percent(own)} on"
-    more += f" {measure_name(OWN, 'en')}" if more else ""
-    interval = _interval(MeanOverSeeds(measures.accuracy(run), *measures.accuracy_interval(run)))
-    return f"{what}; {interval}{more}"
+    what = {"local": f"mean of {clients} alone", "pooled": "were all text in one place"}
+    mean = MeanOverSeeds(measures.accuracy(run), *measures.accuracy_interval(run))
+    note = f"{what.get(run.method, 'test accuracy')}; {_interval(mean)}"
+    own = measures.result_number(run, "own_mix_accuracy")
+    if run.method == "pooled" or own != own:
+        return note
+    return f"{note}; {formatting.percent(own)} on {measure_name(OWN, 'en')}"
 
 
 def _cost_tiles(main: Run) -> Iterator[dict[str, str]]:
@@ -128,16 +125,9 @@ def privacy_tile(main: Run) -> dict[str, str]:
 def sweep_question(runs: Runs) -> str:
     """Return the question, for readers who have never heard of federated learning."""
     found = group_methods(runs)
-    main = found[0].runs[0]
-    clients, labels = len(measures.clients(main)), len(main.data.get("labels", []))
-    made = sum(len(m.runs) for m in found)
-    return (
-        f"{count_noun(clients, 'site')} (called clients below) keep their text to themselves"
-        " and train one model together."
-        " Which way of doing so is the most accurate, and what does each send?"
-        f" Compared here: {count_noun(len(found), 'method')} in {count_noun(made, 'run')}."
-        f" The task: sort text into {count_noun(labels, 'label')}."
-    )
+    made = count_noun(sum(len(m.runs) for m in found), "run")
+    methods = count_noun(len(found), "method")
+    return WORDS["sweep_question"].format(**_sizes(found[0].runs[0]), methods=methods, runs=made)
 
 
 def sweep_tiles(runs: Runs) -> Iterator[dict[str, str]]:

@@ -25,36 +25,19 @@ from fedkit.results.privacy_promise import Promise, weakest_promise
 
 # settings that do not make another method: the seed, the network and the machine
 IGNORED_SETTINGS = (*MACHINE_SETTINGS, "seed", "link", "devices")
-# settings that disturb a run and are not a choice of method, with their defaults
-TROUBLE_DEFAULTS = {"faults": "none", "attack": "none", "deadline": None, "late": "drop"}
+DEFAULTS = RunConfig().to_dict()
+# settings that disturb a run and are not a choice of method
+TROUBLE = ("faults", "attack", "deadline", "late")
 # settings whose values are understood without the name of the setting, in this order
 SELF_EXPLAINING = (
-    "tune",
-    "wire",
-    "aggregate",
-    "head_start",
-    "strategy",
-    "privacy",
-    "secure",
-    "model",
-    "partition",
-    "data",
+    *("tune", "wire", "aggregate", "head_start", "strategy"),
+    *("privacy", "secure", "model", "partition", "data"),
 )
-USUAL_SETTINGS = {
-    "wire": "none",
-    "wire_down": None,
-    "aggregate": "mean",
-    "share": "all",
-    "lr": None,
-    "robust": "none",
-    "weights": "examples",
-    "optimizer": "adamw",
-    "pace": None,
-    "server_link": None,
-    "privacy": "none",
-    "secure": "none",
-    **TROUBLE_DEFAULTS,
-}
+# settings that are not named where they have their default
+UNNAMED = (
+    *("wire", "wire_down", "aggregate", "share", "lr", "robust", "weights", "optimizer", "pace"),
+    *("server_link", "privacy", "secure", *TROUBLE),
+)
 USUAL_WORDS = {  # names of usual values, where other methods differ in the setting
     "aggregate": "mean",
     "wire": "not compressed",
@@ -98,8 +81,8 @@ class Method:
     @property
     def trouble(self) -> str:
         """Return the faults, attacks and deadline of its runs in words; '' without any."""
-        met = {k: self.settings.get(k, usual) for k, usual in TROUBLE_DEFAULTS.items()}
-        return ", ".join(f"{k} {v}" for k, v in met.items() if v != TROUBLE_DEFAULTS[k])
+        met = {k: self.settings.get(k, DEFAULTS[k]) for k in TROUBLE}
+        return ", ".join(f"{k} {v}" for k, v in met.items() if v != DEFAULTS[k])
 
     @property
     def conditions(self) -> tuple:
@@ -247,10 +230,9 @@ def spec_name(spec: object) -> str:
 
 
 def _group_by_settings(runs: list[Run], keys: Sequence[str] | None = None) -> list[Method]:
-    default = RunConfig().to_dict()
     found: dict[str, tuple[dict[str, Any], list[Run]]] = {}
     for run in runs:
-        full = default | run.config
+        full = DEFAULTS | run.config
         settings = {
             k: v
             for k, v in full.items()
@@ -266,10 +248,7 @@ def _names(every: list[dict[str, Any]]) -> list[str]:
     differ = [k for k in every[0] if len({repr(s.get(k)) for s in every}) > 1] if every else []
     order = {setting: place for place, setting in enumerate(SELF_EXPLAINING)}
     differ = sorted(differ, key=lambda k: order.get(k, len(order)))
-    unusual = [
-        [k for k in differ if k not in USUAL_SETTINGS or s.get(k) != USUAL_SETTINGS[k]]
-        for s in every
-    ]
+    unusual = [[k for k in differ if k not in UNNAMED or s.get(k) != DEFAULTS[k]] for s in every]
     short = [_name(s, keys, differ) for s, keys in zip(every, unusual)]
     full = [_name(s, differ) for s in every]
     names = [a if short.count(a) == 1 else b for a, b in zip(short, full)]

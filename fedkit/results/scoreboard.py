@@ -6,13 +6,14 @@ The second marks the Pareto front of accuracy, bytes and privacy.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
 from fedkit.core import formatting
+from fedkit.core.files import read_packaged_words
 from fedkit.core.record import Run
 from fedkit.core.text_table import format_table
 from fedkit.results import measures
@@ -32,102 +33,10 @@ FRONT = "*"
 # three columns that are shown as one
 INTERVAL = ("95 % low", "95 % high", "interval over")
 LOAD = "train seconds per client-round (measured)"
-SHARES: dict[str, Callable[[Any], str]] = {
-    "accuracy": formatting.percent,
-    "95 % low": formatting.percent,
-    "95 % high": formatting.percent,
-    "interval over": str,
-}
-COLUMNS: dict[str, Callable[[Any], str]] = {  # of runs: how a cell is written
-    "method": str,
-    **SHARES,
-    "worst client": formatting.percent,
-    "macro F1": "{:.3f}".format,
-    "uplink MB per client": "{:,.2f}".format,
-    "downlink MB per client": "{:,.2f}".format,
-    "gradient steps": "{:,.0f}".format,
-    "train seconds (measured)": "{:,.1f}".format,
-    "simulated seconds (modelled)": "{:,.1f}".format,
-    "peak memory MB": "{:,.0f}".format,
-    "privacy": str,
-}
-METHOD_COLUMNS: dict[str, Callable[[Any], str]] = {  # of methods
-    "front": str,
-    "method": str,
-    **SHARES,
-    "seeds": "{:.0f}".format,
-    "against pooled": formatting.points,
-    "against pooled 95 % low": formatting.points,
-    "against pooled 95 % high": formatting.points,
-    "kB up per client-round": "{:,.1f}".format,
-    "kB down per client-round": "{:,.1f}".format,
-    "MB up per client, whole run": "{:,.2f}".format,
-    "MB down per client, whole run": "{:,.2f}".format,
-    LOAD: "{:,.2f}".format,
-    "peak memory MB": "{:,.0f}".format,
-    "privacy": str,
-    "epsilon": "{:.3g}".format,
-    "delta": "{:.2g}".format,
-    "privacy unit": str,
-}
-# of the text tables, two and three lines each
-HEADS = (
-    "method",
-    "acc.\n%",
-    "95 %\ninterval",
-    "worst\n%",
-    "macro\nF1",
-    "MB up\n/client",
-    "MB down\n/client",
-    "steps",
-    "train\nseconds",
-    "simul.\nseconds",
-    "peak\nMB",
-    "priv.",
-)
-METHOD_HEADS = (
-    "method",
-    "acc.\n%",
-    "95 %\ninterval",
-    "seeds",
-    "points\nagainst\npooled",
-    "kB up\nclient-\nround",
-    "kB down\nclient-\nround",
-    "MB\nwhole\nrun",
-    "train s\nclient-\nround",
-    "peak\nMB",
-    "priv.",
-)
-PAGE_HEADS = (
-    "method",
-    "accuracy",
-    "95 % interval",
-    "seeds",
-    "points against pooled",
-    "kB up per client-round",
-    "kB down per client-round",
-    "MB per client, whole run",
-    LOAD,
-    "peak memory MB",
-    "privacy",
-)
-KEY = (
-    "95 % interval over test examples{marked}. worst: the worst client's accuracy.",
-    "-: not known, or not counted (pooled methods need all text in one place).",
-    "train seconds: measured, all clients. simul. seconds: modelled for the run's link and"
-    " devices.",
-    "MB: 10^6 bytes as serialised, without the first download of the base model.",
-)
-METHOD_KEY = (
-    "* on the Pareto front: no other here is as good in accuracy, kB up and privacy,"
-    " and better in one.",
-    "95 % interval over seeds and test examples; ~ with one seed. Points against pooled: paired.",
-    "kB (1,000 bytes) and train seconds: mean over the visits of a client in rounds 1, 2, ...;"
-    " measured.",
-    "MB whole run: both ways, per client, with the exchange before round 1, without the base"
-    " model.",
-    f"{UNKNOWN}: not known, or not counted.",
-)
+TABLES: dict[str, Any] = dict(read_packaged_words("fedkit.results", "scoreboard.toml"))
+COLUMNS, METHOD_COLUMNS = TABLES["runs"], TABLES["methods"]  # name: how a cell is written
+HEADS, KEYS = TABLES["heads"], TABLES["key"]
+PAGE_HEADS = tuple(HEADS["page"])
 
 
 # ---- one row per run
@@ -152,6 +61,7 @@ def _run_row(run: Run, name: str) -> list:
         name + unfinished,
         measures.accuracy(run),
         *measures.accuracy_interval(run),
+        measures.result_number(run, "own_mix_accuracy"),
         measures.lowest_client_accuracy(run),
         measures.result_number(run, "macro_f1"),
         measures.mb_per_client(run, "uplink"),
@@ -167,17 +77,23 @@ def _run_row(run: Run, name: str) -> list:
 def format_cells(frame: pd.DataFrame) -> list[dict[str, str]]:
     """Return the cells of a board as text, a dict per row; '-' for a missing number."""
     how = METHOD_COLUMNS if "front" in frame else COLUMNS
-    rows = frame.to_dict("records")
-    return [{c: UNKNOWN if v is None or v != v else how[c](v) for c, v in r.items()} for r in rows]
+    return [{c: _cell(how[c], v) for c, v in row.items()} for row in frame.to_dict("records")]
+
+
+def _cell(form: str, value: Any) -> str:
+    if value is None or value != value:
+        return UNKNOWN
+    shares = {"percent": formatting.percent, "points": formatting.points}
+    return shares[form](value) if form in shares else form.format(value)
 
 
 def to_text(frame: pd.DataFrame) -> str:
     """Return the scoreboard as a plain text table with a key below, at most 100 columns wide."""
     over = [o for o in frame["interval over"].unique() if o != "test examples"]
-    first, *rest = KEY
+    first, *rest = KEYS["runs"]
     key = (first.format(marked=f"; * over {over[0]}" if over else ""), *rest)
     rows = [_terminal_run(row) for row in format_cells(frame)]
-    return format_table(HEADS, rows, (*key, privacy_key(frame["privacy"])))
+    return format_table(HEADS["runs"], rows, (*key, privacy_key(frame["privacy"])))
 
 
 def _terminal_run(row: dict[str, str]) -> list[str]:
@@ -187,9 +103,9 @@ def _terminal_run(row: dict[str, str]) -> list[str]:
     """
     low, high = row["95 % low"].removesuffix(" %"), row["95 % high"].removesuffix(" %")
     mark = "" if row["interval over"] == "test examples" else "*"
-    method, accuracy, worst, *rest, privacy = (v for c, v in row.items() if c not in INTERVAL)
-    shares = (accuracy.removesuffix(" %"), f"{low}-{high}{mark}", worst.removesuffix(" %"))
-    return [method, *shares, *rest, narrow_privacy(privacy)]
+    cells = (v.removesuffix(" %") for c, v in row.items() if c not in INTERVAL)
+    method, accuracy, *rest, privacy = cells
+    return [method, accuracy, f"{low}-{high}{mark}", *rest, narrow_privacy(privacy)]
 
 
 def narrow_privacy(privacy: str) -> str:
@@ -306,8 +222,8 @@ def page_cells(row: dict[str, Any], text: dict[str, str]) -> list[list[str]]:
 def method_board_text(frame: pd.DataFrame) -> str:
     """Return the board as a plain text table with a key below, at most 100 columns wide."""
     rows = [_terminal_method(*both) for both in zip(frame.to_dict("records"), format_cells(frame))]
-    key = (*METHOD_KEY, privacy_key(frame["privacy"]))
-    return format_table(METHOD_HEADS, rows, key, indent=2, least=24)
+    key = (*KEYS["methods"], privacy_key(frame["privacy"]))
+    return format_table(HEADS["methods"], rows, key, indent=2, least=24)
 
 
 def _terminal_method(row: dict[str, Any], text: dict[str, str]) -> list[str]:

@@ -116,7 +116,7 @@ def brief_numbers(case: RuleInputs) -> dict[str, Any]:
         "daily": {kind: value for kind, value in e.daily.items() if not math.isnan(value)},
         "daily_gain": asdict(e.gain) if e.gain else None,
         "best_alone": e.best_alone or None,
-        "companies": [asdict(c) | {"gain": c.gain} for c in e.clients],
+        "companies": [asdict(c) | {"own": c.together, "gain": c.gain} for c in e.clients],
         "bytes_per_site": {"up": e.up, "down": e.down, "base_model_once": e.base},
         "bytes_all_sites": e.traffic,
         "train_seconds": e.train_seconds,

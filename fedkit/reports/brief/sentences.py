@@ -242,10 +242,10 @@ def condition_lines(case: RuleInputs, found: Sequence[Rule]) -> tuple[str, ...]:
     unknown = case.text("found.no_record") if e.missing else None
     open_rules = [rule for rule in found if not rule.met and rule.found != unknown]
     asked = sorted(open_rules, key=lambda rule: rule.effect != NO_GO)
-    keys = [
-        "daily_more" if rule.key == "daily" and e.test < more < MOST_TESTS else rule.key
-        for rule in asked
-    ]
+    names = {"daily": "daily_more"} if e.test < more < MOST_TESTS else {}
+    untold = all(math.isnan(client.alone) for client in e.clients)
+    names |= {"nobody": "nobody_untold"} if untold else {}
+    keys = [names.get(rule.key, rule.key) for rule in asked]
     return tuple(case.text(f"condition.{key}", **values) for key in keys[:MOST_CONDITIONS])
 
 
