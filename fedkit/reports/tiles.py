@@ -21,7 +21,12 @@ from fedkit.results.findings import describe_upload
 from fedkit.results.measures import OWN, Runs
 from fedkit.results.method_style import METHODS, method_style
 from fedkit.results.methods import best_method, group_baselines, group_methods, leanest_method
-from fedkit.results.privacy_promise import format_delta, format_epsilon, weakest_promise
+from fedkit.results.privacy_promise import (
+    format_delta,
+    format_epsilon,
+    privacy_block,
+    weakest_promise,
+)
 from fedkit.results.scoreboard import FRONT, build_method_board, format_cells, page_cells
 from fedkit.results.verdict import judge_run, measure_name
 
@@ -112,9 +117,7 @@ def privacy_tile(main: Run) -> dict[str, str]:
     if not p.given:
         note = "only sums are read" if p.sealed else "no epsilon is promised"
         return _tile("Privacy", "none", note)
-    block = main.result.get("privacy")
-    trust = block.get("trust", "not recorded") if isinstance(block, dict) else "not recorded"
-    who = printable_line(trust, 200)
+    who = printable_line(privacy_block(main).get("trust", "not recorded"), 200)
     note = f"per {p.unit}, \u03b4 {format_delta(p.delta)}; trusted: {who}"
     return _tile("Privacy", f"\u03b5 {format_epsilon(p.epsilon)}", note)
 

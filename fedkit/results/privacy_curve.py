@@ -8,19 +8,21 @@ privacy=example:eps=8,delta=1e-5 ... --baselines local`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from fedkit.core.config import MACHINE_SETTINGS, RunConfig, parse_spec
+from fedkit.core.config import MACHINE_SETTINGS, parse_spec
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_json, write_json
 from fedkit.core.formatting import one_line_error, round_up_epsilon
 from fedkit.core.record import Run
 from fedkit.results.difference import share_over_seeds
 from fedkit.results.measures import data_key
+from fedkit.results.methods import DEFAULTS
+from fedkit.results.privacy_promise import privacy_block
 
 SCHEMA, NAME = "fedkit.privacy-curve/1", "curve.json"
 NOT_COMPARED = (*MACHINE_SETTINGS, "seed", "link", "devices", "privacy", "secure")
@@ -115,7 +117,8 @@ class Curve:
                 raise ValueError(
                     f"its schema is {str(values['schema'])[:40]!r}, expected {SCHEMA!r}"
                 )
-            read = {k: tuple(map(_read_point, values[k])) for k in ("points", "none", "local")}
+            names = ("points", "none", "local")
+            read: dict[str, Any] = {k: tuple(map(_read_point, values[k])) for k in names}
             read |= {k: values[k] for k in ("unit", "delta", "trust", "settings")}
             curve = cls(**read, notes=tuple(str(n) for n in values["notes"]))
             if not curve.points or any(not (p.epsilon or 0) > 0 for p in curve.points):
@@ -168,18 +171,24 @@ class Curve:
             for group in groups.values()
             for run in _one_per_seed(group)
         ]
-        open_runs = [run for run in federated if run.result.get("epsilon") is None]
-        none = [run for run in open_runs if not _differing_setting(first, run)]
-        local = [r for r in done if r.method == "local" and len(r.data.get("clients", [])) > 1]
-        compared = ([run for run in runs if _task(run) in task] for runs in (none, local))
+        stopped = [
+            f"{run.config.get('privacy')}, seed {run.config.get('seed')}: {why}"
+            for run in private
+            if (why := privacy_block(run).get("stopped"))
+        ]
+        unpromised = [run for run in federated if run.result.get("epsilon") is None]
+        none = [r for r in unpromised if _task(r) in task and not _differing_setting(first, r)]
+        several = [run for run in done if len(run.data.get("clients", [])) > 1]
+        local = [run for run in several if run.method == "local" and _task(run) in task]
         return cls(
             _sorted(points),
-            *(_sorted(_point(run, None) for run in _one_per_seed(runs)) for runs in compared),
+            none=_sorted(_point(run, None) for run in _one_per_seed(none)),
+            local=_sorted(_point(run, None) for run in _one_per_seed(local)),
             unit=str(first.result["privacy_unit"]),
             delta=float(first.result["delta"]),
-            trust=_trust(first),
+            trust=str(privacy_block(first).get("trust", "")),
             settings=_settings(first),
-            notes=(*notes, *_stop_notes(private)),
+            notes=(*notes, *stopped),
         )
 
 
@@ -208,10 +217,8 @@ def _check_alike(runs: Sequence[Run]) -> None:
                     f"runs with {what} {first.result.get(what)} and {run.result.get(what)} given;"
                     " such epsilons are never compared: give runs of one kind"
                 )
-        kinds = [_privacy_kind(r) for r in (first, run)]
-        differ = _differing_setting(first, run) or (
-            "privacy or secure" if kinds[0] != kinds[1] else ""
-        )
+        unlike = _privacy_kind(first) != _privacy_kind(run)
+        differ = _differing_setting(first, run) or ("privacy or secure" if unlike else "")
         if differ:
             raise FedkitError(
                 f"these runs differ in {differ} too; a curve is of one method: vary privacy's eps"
@@ -225,33 +232,17 @@ def _differing_setting(first: Run, other: Run) -> str:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    full = RunConfig().to_dict()
-    return {k: run.config.get(k, v) for k, v in full.items() if k not in NOT_COMPARED}
+    return {k: run.config.get(k, v) for k, v in DEFAULTS.items() if k not in NOT_COMPARED}
 
 
 def _privacy_kind(run: Run) -> tuple:
     name, options = parse_spec(run.config.get("privacy", "none"))
-    return (
-        name,
-        sorted((k, v) for k, v in options.items() if k not in POINT_OPTIONS),
-        run.config.get("secure", "none"),
-    )
+    kept = sorted((k, v) for k, v in options.items() if k not in POINT_OPTIONS)
+    return name, kept, run.config.get("secure", "none")
 
 
 def _task(run: Run) -> str:
     return repr([run.config.get("seed"), *data_key(run)])
-
-
-def _trust(run: Run) -> str:
-    block = run.result.get("privacy")
-    return str(block.get("trust", "")) if isinstance(block, dict) else ""
-
-
-def _stop_notes(runs: Sequence[Run]) -> Iterator[str]:
-    for run in runs:
-        block = run.result.get("privacy")
-        if isinstance(block, dict) and block.get("stopped"):
-            yield f"{run.config.get('privacy')}, seed {run.config.get('seed')}: {block['stopped']}"
 
 
 def _largest_epsilon(group: Sequence[Run]) -> float:

@@ -125,7 +125,7 @@ def describe_attacker(epsilon: float, unit: str, delta: float = 0.0) -> str:
     return f"{WORDS['attacker'].format(what=there, chance=format_chance(most))} {WORDS[worth]}"
 
 
-def _block(run: Run) -> dict[str, Any]:
+def privacy_block(run: Run) -> dict[str, Any]:
     """Return what the record tells of its privacy."""
     block = run.result.get("privacy")
     return block if isinstance(block, dict) else {}
@@ -133,7 +133,7 @@ def _block(run: Run) -> dict[str, Any]:
 
 def promise_lines(run: Run) -> list[str]:
     """Return the lines for the end of a run in a terminal: the promise with its caveats."""
-    p, block = _run_promise(run), _block(run)
+    p, block = _run_promise(run), privacy_block(run)
     if not p.given:
         return [f"privacy: {WORDS['sums' if p.sealed else 'nothing']}"]
     spent, trust = measures.describe_rounds(run), block.get("trust", "not recorded")
@@ -145,7 +145,7 @@ def promise_lines(run: Run) -> list[str]:
 
 def promise_notes(run: Run) -> list[str]:
     """Return the record's sentences that must stand next to its epsilon."""
-    given = _block(run).get("notes")
+    given = privacy_block(run).get("notes")
     kept = [printable_line(note, 400) for note in given] if isinstance(given, list) else []
     missed = [f"missed: {missed_wish(run)}"] if missed_wish(run) else []
     return missed + [note for note in kept if not note.startswith("trusted:")]
@@ -153,7 +153,7 @@ def promise_notes(run: Run) -> list[str]:
 
 def missed_wish(run: Run) -> str:
     """Return by how much epsilon is above what was asked for, in words; '' if it is not."""
-    return printable_line(_block(run).get("missed") or "", 200)
+    return printable_line(privacy_block(run).get("missed") or "", 200)
 
 
 def promise_paragraph(run: Run) -> list[str]:
@@ -164,7 +164,7 @@ def promise_paragraph(run: Run) -> list[str]:
     p = _run_promise(run)
     if not p.given:
         return []
-    trust = printable_line(_block(run).get("trust", "not recorded"), 300)
+    trust = printable_line(privacy_block(run).get("trust", "not recorded"), 300)
     told = isinstance(run.result.get("privacy"), dict)
     epsilon, delta = format_epsilon(p.epsilon), format_delta(p.delta)
     first = WORDS["promise"].format(epsilon=epsilon, unit=p.unit, delta=delta)

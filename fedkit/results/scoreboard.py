@@ -32,6 +32,7 @@ UNKNOWN = "-"  # a number that the record does not have
 FRONT = "*"
 # three columns that are shown as one
 INTERVAL = ("95 % low", "95 % high", "interval over")
+OWN_TEXTS = "own daily texts"
 LOAD = "train seconds per client-round (measured)"
 TABLES: dict[str, Any] = dict(read_packaged_words("fedkit.results", "scoreboard.toml"))
 COLUMNS, METHOD_COLUMNS = TABLES["runs"], TABLES["methods"]  # name: how a cell is written
@@ -83,17 +84,24 @@ def format_cells(frame: pd.DataFrame) -> list[dict[str, str]]:
 def _cell(form: str, value: Any) -> str:
     if value is None or value != value:
         return UNKNOWN
-    shares = {"percent": formatting.percent, "points": formatting.points}
-    return shares[form](value) if form in shares else form.format(value)
+    if form == "percent":
+        return formatting.percent(value)
+    return formatting.points(value) if form == "points" else form.format(value)
 
 
 def to_text(frame: pd.DataFrame) -> str:
-    """Return the scoreboard as a plain text table with a key below, at most 100 columns wide."""
+    """Return the scoreboard as a plain text table with a key below, at most 100 columns wide.
+
+    Without the column of own daily texts where no record tells of them.
+    """
     over = [o for o in frame["interval over"].unique() if o != "test examples"]
-    first, *rest = KEYS["runs"]
+    heads, (first, *rest) = HEADS["runs"], KEYS["runs"]
+    if frame[OWN_TEXTS].isna().all():
+        frame = frame.drop(columns=OWN_TEXTS)
+        heads, rest = ([text for text in part if text[:3] != "own"] for part in (heads, rest))
     key = (first.format(marked=f"; * over {over[0]}" if over else ""), *rest)
     rows = [_terminal_run(row) for row in format_cells(frame)]
-    return format_table(HEADS["runs"], rows, (*key, privacy_key(frame["privacy"])))
+    return format_table(heads, rows, (*key, privacy_key(frame["privacy"])))
 
 
 def _terminal_run(row: dict[str, str]) -> list[str]:

@@ -23,6 +23,7 @@ from fedkit.results.privacy_promise import (
     format_delta,
     format_epsilon,
     guess_bound,
+    privacy_block,
     weakest_promise,
 )
 
@@ -82,8 +83,7 @@ def stayed_lines(run: Run, lang: str) -> tuple[str, ...]:
 
 
 def _promise_lines(run: Run, p: Promise, lang: str) -> list[str]:
-    told, clients = run.result.get("privacy"), len(measures.clients(run))
-    told = told if isinstance(told, dict) else {}
+    told, clients = privacy_block(run), len(measures.clients(run))
     known = p.unit in ("example", "client")
     name = told.get("accountant")
     values = {
