@@ -123,7 +123,7 @@ def compare(
     """
     from fedkit.core.record import load_runs
     from fedkit.reports.report import write_report
-    from fedkit.results.recommendation import describe_runs
+    from fedkit.results.findings import describe_runs
 
     records = load_runs(runs)
     table, words, values = describe_runs(records)
@@ -182,7 +182,7 @@ def sweep(
         if as_json:
             console.print_json(expected.to_dict())
         return
-    from fedkit.results.recommendation import describe_runs
+    from fedkit.results.findings import describe_runs
 
     table, words, values = describe_runs(records)
     reasons = refused_runs(out)

@@ -101,6 +101,7 @@ class Block(TypedDict, total=False):
     accuracy: Share | None
     worst_client_accuracy: Share | None
     own_mix_accuracy: Share | None
+    own_mix_tests: Count | None
     macro_f1: Share | None
     accuracy_ci95: list[Number] | None
     accuracy_ci95_over: Text

@@ -230,7 +230,12 @@ def _round(scores: list[Score], clients: tuple[ClientRecord, ...], began: float)
     mean = {n: float(np.mean([getattr(s, n) for s in scores])) for n in ("accuracy", "loss")}
     worst = min(s.worst_client_accuracy for s in scores)
     return RoundRecord(
-        1, **mean, worst_client_accuracy=worst, seconds=time.perf_counter() - began, clients=clients
+        1,
+        **mean,
+        worst_client_accuracy=worst,
+        seconds=time.perf_counter() - began,
+        clients=clients,
+        client_accuracy={name: value for s in scores for name, value in s.own.items()},
     )
 
 
@@ -248,6 +253,7 @@ def _result(last: RoundRecord, scores: list[Score], n: int) -> dict[str, Any]:
         "macro_f1": float(np.mean([s.macro_f1 for s in scores])),
         "worst_client_accuracy": last.worst_client_accuracy,
         "own_mix_accuracy": float(np.mean([s.own_mix_accuracy for s in scores])),
+        "own_mix_tests": sum(s.own_tests for s in scores) or None,
         "uplink_bytes": 0,
         "downlink_bytes": 0,
         "train_seconds": sum(c.train_seconds for c in last.clients),

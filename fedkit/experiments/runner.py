@@ -239,6 +239,7 @@ def result_block(record: Run, final: Score, budget: Budget | None = None) -> dic
         "macro_f1": final.macro_f1,
         "worst_client_accuracy": last.worst_client_accuracy,
         "own_mix_accuracy": final.own_mix_accuracy,
+        "own_mix_tests": final.own_tests or None,
         "uplink_bytes": int(record.total("uplink_bytes")),
         "downlink_bytes": int(record.total("downlink_bytes")),
         "train_seconds": record.total("train_seconds"),

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from jinja2 import Environment, StrictUndefined
+
 from fedkit.core import formatting
 from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
+from fedkit.core.files import read_packaged_text
 from fedkit.lessons.compare import WIDTH, MeasuredMethod, measured_methods, promise_label
-from fedkit.results.difference import Difference
-from fedkit.results.measures import Runs
-from fedkit.results.methods import difference_to_baseline, group_baselines
+from fedkit.results.difference import UNCLEAR, Difference
+from fedkit.results.measures import MEASURES, NEW, Measure, Runs, check_runs
+from fedkit.results.methods import NEARLY
 from fedkit.results.privacy_promise import Promise
-from fedkit.results.recommendation import NEARLY
+from fedkit.results.verdict import judge_method, measure_name
 
 # kB that a client sends in a round
 TRAFFIC = {"any": math.inf, "100 kB": 100.0, "20 kB": 20.0, "5 kB": 5.0, "1 kB": 1.0}
@@ -87,72 +90,47 @@ def format_kilobytes(kb: float) -> str:
 def choice_html(runs: Runs, found: Sequence[MeasuredMethod], needs: Limits) -> str:
     """Return the choice as HTML: the pick, why, its command, and what each method lacks."""
     made = choose(found, needs)
-    head = (
-        _picked_html(runs, made)
-        if made.picked
-        else "<p style='font-size:20px;margin:6px 0'><b>Nothing that was measured fits.</b></p>"
-    )
-    rows = "".join(_row_html(w, made) for w in sorted(found, key=lambda w: -w.accuracy.value))
-    names = ("", "Way", "Right", "Sent in a round", "Memory of a site", "")
-    heads = "".join(f"<th style='text-align:left;padding:2px 14px 2px 0'>{h}</th>" for h in names)
-    return (
-        "<div role='status'"
-        f" style='max-width:{WIDTH}px;font-size:14px;line-height:1.45;color:#222'>{head}"
-        f"<table style='border-collapse:collapse;margin-top:8px'><tr>{heads}</tr>{rows}</table>"
-        "<p style='color:#595959;font-size:12px'>"
-        f"{RULE} Memory is counted, everything else measured.</p></div>"
-    )
+    engine = Environment(autoescape=True, undefined=StrictUndefined)
+    template = engine.from_string(read_packaged_text("fedkit.lessons", "templates/choice.html.j2"))
+    rows = [_row(w, made) for w in sorted(found, key=lambda w: -w.accuracy.value)]
+    picked = _picked(runs, made, made.picked) if made.picked else None
+    return template.render(width=WIDTH, rule=RULE, rows=rows, picked=picked)
 
 
-def _picked_html(runs: Runs, made: Choice) -> str:
-    measured, top = made.picked, made.top
-    why = ["It is the most accurate that fits."]
+def _picked(runs: Runs, made: Choice, measured: MeasuredMethod) -> dict[str, str]:
+    top, why = made.top or measured, ["It is the most accurate that fits."]
     if measured is not top:
         gap = 100 * (top.accuracy.value - measured.accuracy.value)
         more = f"{gap:.1f} points more" if gap >= 0.05 else "just as"
         times = f"{top.kb / measured.kb:.1f} times"
         why = [f"{top.name} is {more} accurate, and sends {times} as much."]
-    others = group_baselines(runs)
-    why += [
-        _baseline_sentence(difference_to_baseline(measured.method, others, kind), name)
-        for kind, name in (("local", "each alone"), ("pooled", "all in one place"))
-    ]
-    reasons = escape(" ".join(filter(None, why)))
-    run = escape(command_line("run", RunConfig.from_dict(measured.method.runs[0].config)))
-    return (
-        "<p style='font-size:20px;margin:6px 0'>"
-        f"<b style='color:#0072b2'>{escape(measured.name)}</b>:"
-        f" {formatting.percent(measured.accuracy.value)} right,"
-        f" {format_kilobytes(measured.kb)} a round</p>"
-        f"<p style='margin:4px 0'>{reasons}</p>"
-        f"<p style='margin:4px 0'>To run it: <code>{run}</code></p>"
-    )
+    found = judge_method(measured.method, check_runs(runs))
+    why += [_baseline_sentence(found.gaps[m.key], "each alone", m) for m in MEASURES]
+    why.append(_baseline_sentence(found.difference("pooled"), "all in one place", NEW))
+    return {
+        "name": measured.name,
+        "right": formatting.percent(measured.accuracy.value),
+        "sent": format_kilobytes(measured.kb),
+        "why": " ".join(filter(None, why)),
+        "command": command_line("run", RunConfig.from_dict(measured.method.runs[0].config)),
+    }
 
 
-def _baseline_sentence(gap: Difference | None, name: str) -> str:
+def _baseline_sentence(gap: Difference | None, name: str, measure: Measure) -> str:
     if gap is None:
         return ""
-    sure = "" if gap.above or gap.below else " (not told apart)"
-    return f"Against {name}: {formatting.points(gap.value)} points{sure}."
+    sure = " (not told apart)" if gap.verdict == UNCLEAR else ""
+    points, on = formatting.points(gap.value), measure_name(measure, "en")
+    return f"Against {name}: {points} points{sure} on {on}."
 
 
-def _row_html(measured: MeasuredMethod, made: Choice) -> str:
+def _row(measured: MeasuredMethod, made: Choice) -> dict[str, Any]:
+    """Return the cells of a method, and whether it is the pick, fits, or does not."""
     why, chosen = made.refused.get(measured.name, ""), measured is made.picked
-    sign = "➤" if chosen else "✗" if why else "✓"
-    style = "background:#eaf2fa;font-weight:bold" if chosen else "color:#8a8a8a" if why else ""
     memory = "not known" if math.isnan(measured.memory) else f"{measured.memory:,.0f} MB"
-    cells = (
-        sign,
-        measured.name,
-        formatting.percent(measured.accuracy.value),
-        format_kilobytes(measured.kb),
-        memory,
-        why,
-    )
-    inside = "".join(
-        f"<td style='padding:2px 14px 2px 4px;text-align:left'>{escape(c)}</td>" for c in cells
-    )
-    return f"<tr style='{style}'>{inside}</tr>"
+    right, sent = formatting.percent(measured.accuracy.value), format_kilobytes(measured.kb)
+    sign = "➤" if chosen else "✗" if why else "✓"
+    return {"cells": (sign, measured.name, right, sent, memory, why), "sign": sign}
 
 
 def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | StaticChoice:

@@ -20,21 +20,19 @@ from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.side_labels import LabelPoint, name_points
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
 from fedkit.results import measures
-from fedkit.results.difference import Difference
+from fedkit.results.difference import GAIN, LOSS, Difference, MeanOverSeeds, difference_over_seeds
 from fedkit.results.measures import Runs
-from fedkit.results.method_board import KB, pareto_front
 from fedkit.results.method_style import method_style
 from fedkit.results.methods import (
-    MeanOverSeeds,
+    NEARLY,
     Method,
-    difference_over_seeds,
     fully_seeded,
     group_baselines,
     group_methods,
     spec_name,
 )
 from fedkit.results.privacy_promise import Promise, format_epsilon
-from fedkit.results.recommendation import NEARLY
+from fedkit.results.scoreboard import KB, pareto_front
 
 BLUE, ORANGE, GREY, SKY = "#0072b2", "#d55e00", "#8c8c8c", "#56b4e9"
 NONE, PINK = "#009e73", "#cc79a7"  # without privacy and with epsilon 1, as in lesson 6
@@ -152,6 +150,20 @@ AXES = (
 )
 
 
+MENU = {
+    "type": "buttons",
+    "direction": "right",
+    "x": 0,
+    "xanchor": "left",
+    "y": 1,
+    "pad": {"b": 6},
+    "yanchor": "bottom",
+    "showactive": True,
+    "font": {"size": SIZE, "color": INK},
+    "bgcolor": "#f2f4f7",
+}
+
+
 def pareto_members(found: Sequence[MeasuredMethod], axis: Axis) -> list[bool]:
     """Return which methods are on the Pareto front of accuracy, this cost and privacy."""
     return pareto_front([(axis.of(w), w.accuracy.value) for w in found], [w.promise for w in found])
@@ -203,20 +215,21 @@ def accuracy_against_costs(runs: Runs) -> go.Figure:
                 "args": [{"visible": [i in mine for i in range(total)]}, kept],
             }
         )
-    menu = {
-        "type": "buttons",
-        "direction": "right",
-        "buttons": buttons,
-        "x": 0,
-        "xanchor": "left",
-        "y": 1,
-        "pad": {"b": 6},
-        "yanchor": "bottom",
-        "showactive": True,
-        "font": {"size": SIZE, "color": INK},
-        "bgcolor": "#f2f4f7",
-    }
-    return fig.update_layout(updatemenus=[menu], width=WIDTH)
+    return fig.update_layout(updatemenus=[MENU | {"buttons": buttons}], width=WIDTH)
+
+
+@dataclass(frozen=True)
+class _Horizontal:
+    """The horizontal axis of a picture: its title, ends, ticks, and where each method is."""
+
+    title: str
+    at: list[float]
+    ends: tuple[float, float]
+    ticks: dict
+    log: bool = False
+
+    def place(self, x: float) -> float:
+        return math.log10(x) if self.log else x
 
 
 def _cost_figure(
@@ -224,27 +237,20 @@ def _cost_figure(
 ) -> go.Figure:
     fig, on = go.Figure(), pareto_members(found, axis)
     at = [axis.of(w) for w in found]
-    if axis.log:
-        first, last = min(at) / 2, max(at) * 2.5
-    else:
-        first, last = min(at) - 0.25 * min(at), max(at) + 0.25 * max(at)
+    first, last = (0.5, 2.5) if axis.log else (0.75, 1.25)
+    first, last = first * min(at), last * max(at)
     steps = sorted(
         (x, 100 * w.accuracy.value)
         for w, x, in_front in zip(found, at, on)
         if in_front and not promise_label(w.promise)
     )
     steps = [*steps, (last, steps[-1][1])] if steps else []
-    fig.add_scatter(
-        x=[x for x, _ in steps],
-        y=[y for _, y in steps],
-        mode="lines",
-        hoverinfo="skip",
-        line={"color": GREY, "width": 2, "shape": "hv"},
-    )
-    sentence = axis_finding(found, axis)
+    line = {"color": GREY, "width": 2, "shape": "hv"}
+    xs, ys = [x for x, _ in steps], [y for _, y in steps]
+    fig.add_scatter(x=xs, y=ys, mode="lines", hoverinfo="skip", line=line)
     ends = (math.log10(first), math.log10(last)) if axis.log else (first, last)
-    ticks = _ticks(first, last) if axis.log else {}
-    return _draw_methods(fig, found, at, on, near, sentence, axis.title, ends, axis.log, ticks)
+    across = _Horizontal(axis.title, at, ends, _ticks(first, last) if axis.log else {}, axis.log)
+    return _draw_methods(fig, found, on, near, axis_finding(found, axis), across)
 
 
 def _promise_figure(found: list[MeasuredMethod], near: list[tuple[str, float]]) -> go.Figure:
@@ -259,40 +265,33 @@ def _promise_figure(found: list[MeasuredMethod], near: list[tuple[str, float]]) 
         f" {promise_label(kinds[-1]) or 'no promise'}, best against best."
     )
     fig.add_scatter(x=[], y=[])
-    ticks = {
-        "tickvals": list(range(len(kinds))),
-        "ticktext": [_break_commas(promise_label(k)) for k in kinds],
-    }
-    title = "What is promised: the strongest at the left"
-    return _draw_methods(
-        fig, found, at, on, near, sentence, title, (-0.6, len(kinds) - 0.3), False, ticks
-    )
+    named = [figure_text(promise_label(k) or "no promise").replace(", ", "<br>") for k in kinds]
+    ticks = {"tickvals": list(range(len(kinds))), "ticktext": named}
+    title, ends = "What is promised: the strongest at the left", (-0.6, len(kinds) - 0.3)
+    return _draw_methods(fig, found, on, near, sentence, _Horizontal(title, at, ends, ticks))
 
 
 def _draw_methods(
     fig: go.Figure,
     found: list[MeasuredMethod],
-    at: list[float],
     on: list[bool],
     near: list[tuple[str, float]],
     sentence: str,
-    title: str,
-    ends: tuple[float, float],
-    log: bool,
-    ticks: dict,
+    across: _Horizontal,
 ) -> go.Figure:
     """Draw points with intervals, names of those on the front, and baselines as dashed lines."""
     low, high = _range([*(100 * w.accuracy.value for w in found), *(y for _, y in near)])
     # those on the front lie on top
-    for in_front, measured, x in sorted(zip(on, found, at), key=lambda one: one[0]):
+    for in_front, measured, x in sorted(zip(on, found, across.at), key=lambda one: one[0]):
         _draw_point(fig, measured, x, in_front)
-    layout(fig, sentence, "", title, ON_TEST, TALL + 120, top=64, right=RIGHT)
+    layout(fig, sentence, "", across.title, ON_TEST, TALL + 120, top=64, right=RIGHT)
     for _, y in near:
         fig.add_hline(y=y, line={"color": MUTED, "width": 1.5, "dash": "dash"})
-    spots = [(math.log10(x) if log else x, 100 * w.accuracy.value) for w, x in zip(found, at)]
+    spots = [(across.place(x), 100 * w.accuracy.value) for w, x in zip(found, across.at)]
+    first, last = across.ends
     points = [
         LabelPoint(
-            WIDE * (x - ends[0]) / (ends[1] - ends[0]),
+            WIDE * (x - first) / (last - first),
             TALL * (y - low) / (high - low),
             (w.name, f"{y:.1f} %") if in_front else (),
         )
@@ -300,7 +299,8 @@ def _draw_methods(
     ]
     name_points(fig, points, spots, WIDE, TALL)
     label_lines(fig, [Label(y, f"{y:.1f} %", name, MUTED) for name, y in near], TALL, low, high)
-    fig.update_xaxes(type="log" if log else "linear", range=list(ends), **ticks)
+    kind = "log" if across.log else "linear"
+    fig.update_xaxes(type=kind, range=list(across.ends), **across.ticks)
     fig.update_yaxes(range=[low, high])
     marks = {
         _promise_kind(w.promise): ("●", promise_colour(w.promise))
@@ -343,10 +343,6 @@ def _promise_kind(promise: Promise) -> str:
     if promise.given:
         return f"ε {format_epsilon(promise.epsilon)}"
     return "sums only" if promise.sealed else "no promise"
-
-
-def _break_commas(words: str) -> str:
-    return figure_text(words or "no promise").replace(", ", "<br>")
 
 
 def _baseline_levels(runs: Runs) -> list[tuple[str, float]]:
@@ -402,7 +398,7 @@ def difference_intervals(runs: Runs, first: str) -> go.Figure:
         f"{clear} of {len(gaps)} are told apart from {first};"
         " grey lines cross zero: that may be luck."
     )
-    title = f"Points of accuracy against {figure_text(first)}, 95 % interval over seeds"
+    title = f"Points of accuracy against {figure_text(first)}, 95 % interval over seeds and tests"
     layout(fig, sentence, "", title, None, 100 + 34 * len(gaps), top=44, right=70)
     fig.update_yaxes(
         tickvals=list(range(len(gaps))),
@@ -418,17 +414,13 @@ def difference_intervals(runs: Runs, first: str) -> go.Figure:
 
 
 def _draw_difference(fig: go.Figure, row: int, gap: Difference, ends: tuple[float, float]) -> None:
-    colour = BLUE if gap.above else ORANGE if gap.below else GREY
+    colour = {GAIN: BLUE, LOSS: ORANGE}.get(gap.verdict, GREY)
     reach = [max(100 * gap.low, ends[0]), min(100 * gap.high, ends[1])]
+    line, marker = {"color": colour, "width": 4}, {"color": colour, "size": 13}
+    fig.add_scatter(x=reach, y=[row, row], mode="lines", line=line, hoverinfo="skip")
+    hover = f"%{{x:+.1f}} points, {figure_text(gap.interval_text(), 90)}<extra></extra>"
     fig.add_scatter(
-        x=reach, y=[row, row], mode="lines", line={"color": colour, "width": 4}, hoverinfo="skip"
-    )
-    fig.add_scatter(
-        x=[100 * gap.value],
-        y=[row],
-        mode="markers",
-        marker={"color": colour, "size": 13},
-        hovertemplate=f"%{{x:+.1f}} points, {figure_text(gap.interval_text(), 90)}<extra></extra>",
+        x=[100 * gap.value], y=[row], mode="markers", marker=marker, hovertemplate=hover
     )
     fig.add_annotation(
         x=1,

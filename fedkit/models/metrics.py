@@ -15,8 +15,9 @@ from fedkit.data.corpus import ClientData, Examples
 class Score:
     """Quality on the test set.
 
-    own: accuracy of each client, by its id, on test examples like its own; may be empty. correct:
-    bool (n,), one entry per test example, for paired comparisons.
+    own: accuracy of each client, by its id, on test examples like its own; may be empty. own_tests:
+    how many test examples name one of these clients; 0 where none does. correct: bool (n,), one
+    entry per test example, for paired comparisons.
     """
 
     accuracy: float
@@ -24,6 +25,7 @@ class Score:
     macro_f1: float
     own: dict[str, float]
     correct: np.ndarray
+    own_tests: int = 0
 
     @property
     def worst_client_accuracy(self) -> float:
@@ -40,7 +42,8 @@ def score_logits(logits: np.ndarray, test: Examples, clients: Sequence[ClientDat
     predicted = logits.argmax(1)
     correct = predicted == test.labels
     loss, own = mean_loss(logits, test.labels), own_accuracies(correct, test, clients)
-    return Score(float(correct.mean()), loss, macro_f1(predicted, test.labels), own, correct)
+    named = sum(name in own for name in test.clients or ())
+    return Score(float(correct.mean()), loss, macro_f1(predicted, test.labels), own, correct, named)
 
 
 def mean_loss(logits: np.ndarray, labels: np.ndarray) -> float:

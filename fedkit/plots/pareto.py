@@ -15,12 +15,12 @@ from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.side_labels import LabelPoint, name_points
 from fedkit.plots.theme import MUTED, key_above, layout
 from fedkit.results import measures
+from fedkit.results.findings import method_headline
 from fedkit.results.measures import Runs
-from fedkit.results.method_board import KB, on_front
 from fedkit.results.method_style import method_style
 from fedkit.results.methods import MeanOverSeeds, Method, group_baselines, group_methods, spec_name
 from fedkit.results.privacy_promise import Promise, format_epsilon, short_promise
-from fedkit.results.recommendation import method_headline
+from fedkit.results.scoreboard import KB, on_front
 
 # Okabe and Ito
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

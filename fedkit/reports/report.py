@@ -19,19 +19,16 @@ from fedkit.core.files import read_packaged_text, write_file
 from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
 from fedkit.plots.theme import FONT, without_title
-from fedkit.reports import sweep_tiles
+from fedkit.reports import tiles
 from fedkit.reports.content_policy import content_policy
-from fedkit.reports.report_page import NO_PRIVACY, NOTES, SEEDS_NOTES
-from fedkit.reports.run_tiles import run_question, run_tiles, split_answer
-from fedkit.results import measures, recommendation
+from fedkit.results import measures
 from fedkit.results.difference import find_comparable
-from fedkit.results.findings import verdict
+from fedkit.results.findings import method_findings, verdict
 from fedkit.results.measures import Runs
-from fedkit.results.method_board import PAGE_HEADS
 from fedkit.results.method_style import method_style
 from fedkit.results.methods import has_several_methods
 from fedkit.results.privacy_promise import promise_paragraph
-from fedkit.results.scoreboard import COLUMNS, INTERVAL, format_cells, scoreboard
+from fedkit.results.scoreboard import COLUMNS, INTERVAL, PAGE_HEADS, format_cells, scoreboard
 
 TALL = 620  # px: a figure from this height on gets the whole width
 MANY = 20  # labels that are named
@@ -63,9 +60,9 @@ def render_report(runs: Runs, title: str) -> str:
     """Return the page as text. The same records give the same text."""
     runs = measures.check_runs(runs)
     main, many = _main(runs), has_several_methods(runs)
-    said = recommendation.method_findings(runs) if many else verdict(runs)
+    said = method_findings(runs) if many else verdict(runs)
     every = {"heads": HEADS, "board": _board(runs, scoreboard(runs))}
-    shown = {"heads": PAGE_HEADS, "board": sweep_tiles.board_rows(runs)} if many else every
+    shown = {"heads": PAGE_HEADS, "board": tiles.board_rows(runs)} if many else every
     scripts = {
         "plotly": Markup(get_plotlyjs()),
         "draw": Markup(read_packaged_text("fedkit.reports", "templates/report.js")),
@@ -81,15 +78,15 @@ def render_report(runs: Runs, title: str) -> str:
         ),
         policy=content_policy(scripts.values()),
         **scripts,
-        asked=sweep_tiles.sweep_question(runs) if many else run_question(main),
-        answer=split_answer(said[0]),
+        asked=tiles.sweep_question(runs) if many else tiles.run_question(main),
+        answer=tiles.split_answer(said[0]),
         verdict=said[1:],
-        tiles=list(sweep_tiles.sweep_tiles(runs) if many else run_tiles(main, runs)),
+        tiles=list(tiles.sweep_tiles(runs) if many else tiles.run_tiles(main, runs)),
         figures=[_figure(fig) for fig in report_figures(runs)],
         **shown,
         every=every if many else None,
         data=_data(main),
-        method=[*(SEEDS_NOTES if many else ()), *_method_notes(main)],
+        method=[*(tiles.WORDS["seeds"] if many else ()), *_method_notes(main)],
         environment=_environment(main),
     )
 
@@ -98,14 +95,14 @@ def report_figures(runs: Runs) -> list[go.Figure]:
     """Return the figures of the page in order; without a federated run, those that need none."""
     runs = measures.sort_runs(runs)
     if has_several_methods(runs):
-        return sweep_tiles.sweep_figures(runs)
+        return tiles.sweep_figures(runs)
     main = _main(runs)
     if main.method != "federated":
-        return [plots.scoreboard_bars(runs), *sweep_tiles.label_figures(main)]
+        return [plots.scoreboard_bars(runs), *tiles.label_figures(main)]
     against = [run for run in (find_comparable(main, runs, m) for m in ("local", "pooled")) if run]
     out = [plots.scoreboard_bars(runs), plots.accuracy_by_round(runs), plots.traffic(runs)]
     out += [plots.round_seconds(main)] if main.rounds else []
-    return [*out, plots.accuracy_by_time(main, against=against), *sweep_tiles.label_figures(main)]
+    return [*out, plots.accuracy_by_time(main, against=against), *tiles.label_figures(main)]
 
 
 def _main(runs: list[Run]) -> Run:
@@ -163,23 +160,16 @@ def _unbroken(value: Any) -> Any:
 
 def _data(main: Run) -> dict[str, Any]:
     data, labels = main.data, [printable_line(label) for label in main.data.get("labels", [])]
-    uses = {
-        "train": "to train on",
-        "validation": "to choose settings on",
-        "test": "held out to test on",
-    }
-    split = ", ".join(
-        f"{measures.as_number(data.get(k)):,.0f} {words}" for k, words in uses.items()
-    )
-    named = ", ".join(labels[:MANY]) + (
-        f" and {len(labels) - MANY} more" if len(labels) > MANY else ""
-    )
+    uses = {"train": "to train on", "validation": "to choose settings on"}
+    uses["test"] = "held out to test on"
+    counts = (f"{measures.as_number(data.get(k)):,.0f} {use}" for k, use in uses.items())
+    more = f" and {len(labels) - MANY} more" if len(labels) > MANY else ""
     dealt = f"Partition {main.config.get('partition', '?')}, seed {main.config.get('seed', '?')}."
     return {
         "sentence": (
-            f"{data.get('name', 'The data')}: {split};"
+            f"{data.get('name', 'The data')}: {', '.join(counts)};"
             f" {count_noun(len(measures.clients(main)), 'client')};"
-            f" {count_noun(len(labels), 'label')}: {named}."
+            f" {count_noun(len(labels), 'label')}: {', '.join(labels[:MANY])}{more}."
         ),
         "origin": f"Source: {data.get('source', '?')}. {dealt} sha256 {data.get('sha256', '?')}",
         "notes": [str(note) for note in data.get("notes") or []],
@@ -188,9 +178,9 @@ def _data(main: Run) -> dict[str, Any]:
 
 def _method_notes(main: Run) -> list[str]:
     """Return the notes on what the numbers mean for this run."""
-    base = measures.base_mb(main)
+    base, said = measures.base_mb(main), promise_paragraph(main) or [tiles.WORDS["no_privacy"]]
     once = "" if math.isnan(base) else f" of {formatting.megabytes(base)} per client"
-    return [*(note.format(once=once) for note in NOTES), *(promise_paragraph(main) or [NO_PRIVACY])]
+    return [*(note.format(once=once) for note in tiles.WORDS["run"]), *said]
 
 
 def _environment(main: Run) -> list[tuple[str, str]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -18,6 +20,7 @@ from fedkit.results.method_style import METHODS, method_style
 Runs = Iterable[Run] | Mapping[str, Run]
 NEEDS_TEXT_IN_ONE_PLACE = ("majority", "frozen-pooled", "pooled", "full")
 MB = 1e6  # bytes
+HELD = 8  # training examples of a label that make a client its holder
 
 
 def sort_runs(runs: Runs) -> list[Run]:
@@ -126,6 +129,57 @@ def accuracy_interval(run: Run) -> tuple[float, float, str]:
     return *share_interval(accuracy(run), test_size(run)), "test examples"
 
 
+def own_accuracy(run: Run) -> float:
+    """Return the accuracy on test examples like each client's own, averaged over clients."""
+    if run.finished:
+        return result_number(run, "own_mix_accuracy")
+    return state_own_accuracy(last_round(run))
+
+
+def state_own_accuracy(state: RoundRecord) -> float:
+    """Return `own_accuracy` of one round; on the whole test set where it is not told by client."""
+    values = [as_number(v) for v in state.client_accuracy.values()]
+    return fmean(values) if values else as_number(state.accuracy)
+
+
+def own_accuracy_interval(run: Run) -> tuple[float, float, str]:
+    """Return the 95 % interval of `own_accuracy`, as `accuracy_interval`.
+
+    Over the test examples of the run's own clients, where the record counts them, else over all.
+    """
+    given = as_count(result_number(run, "own_mix_tests"))
+    return *share_interval(own_accuracy(run), given or test_size(run)), "test examples"
+
+
+def own_by_client(run: Run) -> dict[str, float]:
+    """Return each client's accuracy on test examples like its own, after the last round.
+
+    Of the shared model, or of each client's own where clients train alone. Empty: not recorded.
+    """
+    states = run.rounds or ((run.start,) if run.start else ())
+    known = states[-1].client_accuracy.items() if states else ()
+    return {str(name): as_number(value) for name, value in known}
+
+
+def only_holders(run: Run) -> dict[str, str]:
+    """Return {label: client} of the labels of which one client alone has any examples.
+
+    It has at least HELD of them: fewer may be a typo.
+    """
+    counts = client_labels(run)
+    one = counts.columns[((counts > 0).sum() == 1) & (counts.max() >= HELD)]
+    return {label: str(counts[label].idxmax()) for label in one}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One of the two measures of a run: its key, its value and its 95 % interval."""
+
+    key: str
+    of: Callable[[Run], float]
+    interval: Callable[[Run], tuple[float, float, str]]
+
+
 def share_interval(share: float, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a share of `n` test examples; NaN without either."""
     if not n or math.isnan(share):
@@ -186,3 +240,8 @@ def gradient_steps(run: Run) -> int:
 def describe_rounds(run: Run) -> str:
     """Return the number of rounds in the record in words: '1 round', '10 rounds'."""
     return count_noun(len(run.rounds), "round")
+
+
+NEW = Measure("new", accuracy, accuracy_interval)  # texts new to a client: the shared test set
+OWN = Measure("own", own_accuracy, own_accuracy_interval)  # a client's own daily texts
+MEASURES = (NEW, OWN)

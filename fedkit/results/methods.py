@@ -9,67 +9,46 @@ from statistics import fmean
 from typing import Any
 
 from fedkit.core.config import MACHINE_SETTINGS, PARTITION_SETTINGS, RunConfig
-from fedkit.core.formatting import count_noun, printable_line
+from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
-from fedkit.core.stats import t_interval
 from fedkit.results import measures
-from fedkit.results.difference import Difference, accuracy_difference, comparable
-from fedkit.results.measures import Runs
+from fedkit.results.difference import (
+    Difference,
+    MeanOverSeeds,
+    comparable,
+    difference_between,
+    share_over_seeds,
+)
+from fedkit.results.measures import NEW, Measure, Runs
 from fedkit.results.method_style import method_style
 from fedkit.results.privacy_promise import Promise, weakest_promise
 
 # settings that do not make another method: the seed, the network and the machine
 IGNORED_SETTINGS = (*MACHINE_SETTINGS, "seed", "link", "devices")
-# settings that disturb a run and are not a choice of method, with their defaults
-TROUBLE_DEFAULTS = {"faults": "none", "attack": "none", "deadline": None, "late": "drop"}
+DEFAULTS = RunConfig().to_dict()
+# settings that disturb a run and are not a choice of method
+TROUBLE = ("faults", "attack", "deadline", "late")
 # settings whose values are understood without the name of the setting, in this order
 SELF_EXPLAINING = (
-    "tune",
-    "wire",
-    "aggregate",
-    "head_start",
-    "strategy",
-    "privacy",
-    "secure",
-    "model",
-    "partition",
-    "data",
+    *("tune", "wire", "aggregate", "head_start", "strategy"),
+    *("privacy", "secure", "model", "partition", "data"),
 )
-USUAL_SETTINGS = {
-    "wire": "none",
-    "wire_down": None,
-    "aggregate": "mean",
-    "share": "all",
-    "lr": None,
-    "robust": "none",
-    "weights": "examples",
-    "optimizer": "adamw",
-    "pace": None,
-    "server_link": None,
-    "privacy": "none",
-    "secure": "none",
-    **TROUBLE_DEFAULTS,
-}
+# settings that are not named where they have their default
+UNNAMED = (
+    *("wire", "wire_down", "aggregate", "share", "lr", "robust", "weights", "optimizer", "pace"),
+    *("server_link", "privacy", "secure", *TROUBLE),
+)
 USUAL_WORDS = {  # names of usual values, where other methods differ in the setting
     "aggregate": "mean",
     "wire": "not compressed",
     "privacy": "no privacy",
     "secure": "updates seen",
 }
+# settings that have to be equal for a fair comparison; UNTUNED: not where no encoder is trained
+ALIKE = ("model", "tune", "rounds", "local_epochs", "examples_per_client", "max_tokens")
+UNTUNED = ("tune", "rounds", "local_epochs")
+NEARLY = 0.01  # accuracy: one point
 NAME_CHARS = 44  # longest name of a method
-
-
-@dataclass(frozen=True)
-class MeanOverSeeds:
-    """A mean with its 95 % interval.
-
-    over: what the interval is over: '3 seeds', or with one seed 'test examples'.
-    """
-
-    value: float
-    low: float
-    high: float
-    over: str
 
 
 @dataclass(frozen=True)
@@ -102,8 +81,8 @@ class Method:
     @property
     def trouble(self) -> str:
         """Return the faults, attacks and deadline of its runs in words; '' without any."""
-        met = {k: self.settings.get(k, usual) for k, usual in TROUBLE_DEFAULTS.items()}
-        return ", ".join(f"{k} {v}" for k, v in met.items() if v != TROUBLE_DEFAULTS[k])
+        met = {k: self.settings.get(k, DEFAULTS[k]) for k in TROUBLE}
+        return ", ".join(f"{k} {v}" for k, v in met.items() if v != DEFAULTS[k])
 
     @property
     def conditions(self) -> tuple:
@@ -119,16 +98,16 @@ class Method:
     def finished(self) -> bool:
         return all(run.finished for run in self.runs)
 
-    def accuracy(self) -> MeanOverSeeds:
-        """Return the mean accuracy with a t interval over seeds; for one seed the run's own."""
+    def mean(self, measure: Measure = NEW) -> MeanOverSeeds:
+        """Return the mean of a measure over seeds; for one seed the run's own."""
         if len(self.seeds) == 1:
-            run = self.runs[0]
-            return MeanOverSeeds(measures.accuracy(run), *measures.accuracy_interval(run))
-        values = self.by_seed(measures.accuracy)
-        low, high = t_interval(values)
-        return MeanOverSeeds(
-            fmean(values), max(low, 0.0), min(high, 1.0), count_noun(len(values), "seed")
-        )
+            return MeanOverSeeds(measure.of(self.runs[0]), *measure.interval(self.runs[0]))
+        singles = [(measure.of(run), *measure.interval(run)[:2]) for run in self.runs]
+        return share_over_seeds(self.by_seed(measure.of), singles)
+
+    def accuracy(self) -> MeanOverSeeds:
+        """Return the mean accuracy on the shared test set."""
+        return self.mean(NEW)
 
     def by_seed(self, of: Callable[[Run], float]) -> list[float]:
         """Return a number per seed, in the order of `seeds`; runs of the same seed are averaged."""
@@ -187,36 +166,62 @@ def fully_seeded(found: Sequence[Method]) -> list[Method]:
     return [m for m in done if set(m.seeds) == most[m.conditions]]
 
 
+def best_method(found: Sequence[Method]) -> Method | None:
+    """Return the most accurate finished method with all seeds; None without one.
+
+    Methods without faults, attacks and deadlines come first, if there are any.
+    """
+    done = [m for m in fully_seeded(found) if not math.isnan(m.accuracy().value)]
+    done = [m for m in done if not m.trouble] or done
+    return max(done, key=lambda m: m.accuracy().value) if done else None
+
+
+def leanest_method(found: Sequence[Method], top: Method) -> Method | None:
+    """Return the method that sends least per visit, and less than `top`; None without one.
+
+    It is within one point of the accuracy of `top`, has the same conditions and promises as much.
+    """
+    level = top.accuracy().value - NEARLY
+    alike = [m for m in fully_seeded(found) if m.conditions == top.conditions]
+    fit = [m for m in alike if m.accuracy().value >= level and m.promise.covers(top.promise)]
+    fit = [m for m in fit if m.per_visit("uplink_bytes") < top.per_visit("uplink_bytes")]
+    return min(fit, key=lambda m: m.per_visit("uplink_bytes")) if fit else None
+
+
 def has_several_methods(runs: Runs) -> bool:
     """Return whether there are several federated methods, or several seeds of one."""
     found = group_methods(runs)
     return len(found) > 1 or any(len(m.seeds) > 1 for m in found)
 
 
+def has_other_settings(run: Run, other: Run) -> bool:
+    """Return whether two runs differ in a setting that has to be equal for a fair comparison."""
+    keys = [k for k in ALIKE if other.method in ("local", "pooled") or k not in UNTUNED]
+    return any(run.config.get(k) != other.config.get(k) for k in keys)
+
+
+def find_partners(own: Sequence[Run], runs: Sequence[Run], kind: str) -> tuple[Run, ...]:
+    """Return the finished runs of the baseline `kind` on the same data and partition, one a seed.
+
+    Runs with the method's own seeds and settings are preferred.
+    """
+    fit = [
+        r
+        for r in runs
+        if r.method == kind and r.finished and any(comparable(mine, r) for mine in own)
+    ]
+    seeds = {run.config.get("seed") for run in own}
+    fit = [r for r in fit if r.config.get("seed") in seeds] or fit
+    fit = [r for r in fit if not has_other_settings(own[0], r)] or fit
+    return tuple({r.config.get("seed"): r for r in reversed(fit)}.values())
+
+
 def difference_to_baseline(
-    method: Method, others: Sequence[Method], kind: str
+    method: Method, others: Sequence[Method], kind: str, measure: Measure = NEW
 ) -> Difference | None:
     """Return `method` minus the baseline `kind` on the same data and partition."""
-    runs = [run for other in others if other.kind == kind for run in other.runs]
-    return difference_over_seeds(method.runs, runs)
-
-
-def difference_over_seeds(first: Sequence[Run], second: Sequence[Run]) -> Difference | None:
-    """Return first minus second with a t interval, paired over the seeds that both have.
-
-    With one common seed the two runs are compared over test examples; None without comparable runs.
-    """
-    pairs: dict[Any, tuple[Run, Run]] = {}
-    for run in first:
-        for other in second:
-            if run.config.get("seed") == other.config.get("seed") and comparable(run, other):
-                pairs.setdefault(run.config.get("seed"), (run, other))
-    if len(pairs) < 2:
-        return accuracy_difference(*next(iter(pairs.values()))) if pairs else None
-    values = [measures.accuracy(a) - measures.accuracy(b) for a, b in pairs.values()]
-    return Difference(
-        fmean(values), *t_interval(values), f"paired over {count_noun(len(values), 'seed')}"
-    )
+    partners = find_partners(method.runs, [run for m in others for run in m.runs], kind)
+    return difference_between(method.runs, partners, measure)
 
 
 def spec_name(spec: object) -> str:
@@ -225,10 +230,9 @@ def spec_name(spec: object) -> str:
 
 
 def _group_by_settings(runs: list[Run], keys: Sequence[str] | None = None) -> list[Method]:
-    default = RunConfig().to_dict()
     found: dict[str, tuple[dict[str, Any], list[Run]]] = {}
     for run in runs:
-        full = default | run.config
+        full = DEFAULTS | run.config
         settings = {
             k: v
             for k, v in full.items()
@@ -244,10 +248,7 @@ def _names(every: list[dict[str, Any]]) -> list[str]:
     differ = [k for k in every[0] if len({repr(s.get(k)) for s in every}) > 1] if every else []
     order = {setting: place for place, setting in enumerate(SELF_EXPLAINING)}
     differ = sorted(differ, key=lambda k: order.get(k, len(order)))
-    unusual = [
-        [k for k in differ if k not in USUAL_SETTINGS or s.get(k) != USUAL_SETTINGS[k]]
-        for s in every
-    ]
+    unusual = [[k for k in differ if k not in UNNAMED or s.get(k) != DEFAULTS[k]] for s in every]
     short = [_name(s, keys, differ) for s, keys in zip(every, unusual)]
     full = [_name(s, differ) for s in every]
     names = [a if short.count(a) == 1 else b for a, b in zip(short, full)]

@@ -8,20 +8,21 @@ privacy=example:eps=8,delta=1e-5 ... --baselines local`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from fedkit.core.config import MACHINE_SETTINGS, RunConfig, parse_spec
+from fedkit.core.config import MACHINE_SETTINGS, parse_spec
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_json, write_json
 from fedkit.core.formatting import one_line_error, round_up_epsilon
 from fedkit.core.record import Run
-from fedkit.core.stats import t_interval
+from fedkit.results.difference import share_over_seeds
 from fedkit.results.measures import data_key
+from fedkit.results.methods import DEFAULTS
+from fedkit.results.privacy_promise import privacy_block
 
 SCHEMA, NAME = "fedkit.privacy-curve/1", "curve.json"
 NOT_COMPARED = (*MACHINE_SETTINGS, "seed", "link", "devices", "privacy", "secure")
@@ -116,19 +117,14 @@ class Curve:
                 raise ValueError(
                     f"its schema is {str(values['schema'])[:40]!r}, expected {SCHEMA!r}"
                 )
-            points, none, local = (
-                tuple(map(_read_point, values[name])) for name in ("points", "none", "local")
-            )
-            unit, delta, trust = values["unit"], values["delta"], values["trust"]
-            settings, notes = values["settings"], tuple(str(n) for n in values["notes"])
-            curve = cls(points, none, local, unit, delta, trust, settings, notes)
-            if not curve.points or any(
-                p.epsilon is None or not p.epsilon > 0 for p in curve.points
-            ):
+            names = ("points", "none", "local")
+            read: dict[str, Any] = {k: tuple(map(_read_point, values[k])) for k in names}
+            read |= {k: values[k] for k in ("unit", "delta", "trust", "settings")}
+            curve = cls(**read, notes=tuple(str(n) for n in values["notes"]))
+            if not curve.points or any(not (p.epsilon or 0) > 0 for p in curve.points):
                 raise ValueError("it has no point with an epsilon above 0")
-            if not (
-                isinstance(curve.unit, str) and isinstance(curve.trust, str) and 0 < curve.delta < 1
-            ):
+            words = isinstance(curve.unit, str) and isinstance(curve.trust, str)
+            if not (words and 0 < curve.delta < 1):
                 raise ValueError("unit and trust have to be words, delta above 0 and below 1")
             return curve
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -158,11 +154,8 @@ class Curve:
         the runs promise different things (unit, delta, who is trusted) or differ otherwise.
         """
         done = [run for run in runs if run.finished]
-        private = [
-            run
-            for run in done
-            if run.method == "federated" and run.result.get("epsilon") is not None
-        ]
+        federated = [run for run in done if run.method == "federated"]
+        private = [run for run in federated if run.result.get("epsilon") is not None]
         if not private:
             raise FedkitError(
                 "no finished run with privacy here; a curve needs one, such as --privacy"
@@ -178,37 +171,37 @@ class Curve:
             for group in groups.values()
             for run in _one_per_seed(group)
         ]
-        same = [run for run in done if _task(run) in task]
-        none = [
-            r
-            for r in same
-            if r.method == "federated"
-            and r.result.get("epsilon") is None
-            and not _differing_setting(first, r)
+        stopped = [
+            f"{run.config.get('privacy')}, seed {run.config.get('seed')}: {why}"
+            for run in private
+            if (why := privacy_block(run).get("stopped"))
         ]
-        local = [r for r in same if r.method == "local" and len(r.data.get("clients", [])) > 1]
+        unpromised = [run for run in federated if run.result.get("epsilon") is None]
+        none = [r for r in unpromised if _task(r) in task and not _differing_setting(first, r)]
+        several = [run for run in done if len(run.data.get("clients", [])) > 1]
+        local = [run for run in several if run.method == "local" and _task(run) in task]
         return cls(
             _sorted(points),
-            _sorted(_point(run, None) for run in _one_per_seed(none)),
-            _sorted(_point(run, None) for run in _one_per_seed(local)),
+            none=_sorted(_point(run, None) for run in _one_per_seed(none)),
+            local=_sorted(_point(run, None) for run in _one_per_seed(local)),
             unit=str(first.result["privacy_unit"]),
             delta=float(first.result["delta"]),
-            trust=_trust(first),
+            trust=str(privacy_block(first).get("trust", "")),
             settings=_settings(first),
-            notes=(*notes, *_stop_notes(private)),
+            notes=(*notes, *stopped),
         )
 
 
 def mean_level(points: Sequence[Point]) -> Level:
-    """Return the mean of points with a t interval over seeds; for one seed its own interval."""
-    values, first = [p.accuracy for p in points], points[0]
+    """Return the mean of points over seeds with its interval; for one seed its own."""
+    first = points[0]
     epsilon = math.inf if first.epsilon is None else first.epsilon
-    if len(values) == 1:
-        bounds, over = (first.low, first.high), "test examples, one seed"
-        return Level(epsilon, first.accuracy, *bounds, over, tuple(points))
-    low, high = t_interval(values)
-    bounds = max(low, 0.0), min(high, 1.0)
-    return Level(epsilon, fmean(values), *bounds, f"{len(values)} seeds", tuple(points))
+    if len(points) == 1:
+        over = "test examples, one seed"
+        return Level(epsilon, first.accuracy, first.low, first.high, over, (first,))
+    singles = [(p.accuracy, p.low, p.high) for p in points]
+    mean = share_over_seeds([p.accuracy for p in points], singles)
+    return Level(epsilon, mean.value, mean.low, mean.high, mean.over, tuple(points))
 
 
 # ---- what the runs have in common
@@ -224,10 +217,8 @@ def _check_alike(runs: Sequence[Run]) -> None:
                     f"runs with {what} {first.result.get(what)} and {run.result.get(what)} given;"
                     " such epsilons are never compared: give runs of one kind"
                 )
-        kinds = [_privacy_kind(r) for r in (first, run)]
-        differ = _differing_setting(first, run) or (
-            "privacy or secure" if kinds[0] != kinds[1] else ""
-        )
+        unlike = _privacy_kind(first) != _privacy_kind(run)
+        differ = _differing_setting(first, run) or ("privacy or secure" if unlike else "")
         if differ:
             raise FedkitError(
                 f"these runs differ in {differ} too; a curve is of one method: vary privacy's eps"
@@ -241,33 +232,17 @@ def _differing_setting(first: Run, other: Run) -> str:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    full = RunConfig().to_dict()
-    return {k: run.config.get(k, v) for k, v in full.items() if k not in NOT_COMPARED}
+    return {k: run.config.get(k, v) for k, v in DEFAULTS.items() if k not in NOT_COMPARED}
 
 
 def _privacy_kind(run: Run) -> tuple:
     name, options = parse_spec(run.config.get("privacy", "none"))
-    return (
-        name,
-        sorted((k, v) for k, v in options.items() if k not in POINT_OPTIONS),
-        run.config.get("secure", "none"),
-    )
+    kept = sorted((k, v) for k, v in options.items() if k not in POINT_OPTIONS)
+    return name, kept, run.config.get("secure", "none")
 
 
 def _task(run: Run) -> str:
     return repr([run.config.get("seed"), *data_key(run)])
-
-
-def _trust(run: Run) -> str:
-    block = run.result.get("privacy")
-    return str(block.get("trust", "")) if isinstance(block, dict) else ""
-
-
-def _stop_notes(runs: Sequence[Run]) -> Iterator[str]:
-    for run in runs:
-        block = run.result.get("privacy")
-        if isinstance(block, dict) and block.get("stopped"):
-            yield f"{run.config.get('privacy')}, seed {run.config.get('seed')}: {block['stopped']}"
 
 
 def _largest_epsilon(group: Sequence[Run]) -> float:

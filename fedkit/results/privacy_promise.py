@@ -8,22 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fedkit.core import formatting
+from fedkit.core.files import read_packaged_words
 from fedkit.core.formatting import printable_line, round_up_epsilon
 from fedkit.core.record import Run
 from fedkit.results import measures
 
-NOTHING = "nothing is promised: no noise is added, so what a site sends can tell what its texts are"
-SUMS = "no epsilon is promised: the server reads sums only, and a sum is not differential privacy"
-INCOMPARABLE = (
-    "Epsilon per example and epsilon per client protect different things: they are not compared"
-    " with each other here."
-)
-WEAK = (
-    "That is a weak bound for the worst case: by itself it rules out next to nothing. Attacks made"
-    " in practice get far less, but no attack's failure is a proof."
-)
+WORDS = read_packaged_words("fedkit.results", "privacy_promise.toml")
+INCOMPARABLE = WORDS["incomparable"]
 STRONG, FAIR = 0.75, 0.96  # largest guess_bound of a promise that is called strong, and fair
 
 
@@ -126,35 +120,32 @@ def describe_attacker(epsilon: float, unit: str, delta: float = 0.0) -> str:
     """Return what this epsilon lets an attacker guess at most, and how strong that bound is."""
     most = guess_bound(epsilon, delta)
     what = {"example": "a certain text was trained on", "client": "a certain site took part"}
-    start = (
-        "Somebody who sees all that is sent, knows everything else and begins by tossing a coin on"
-        f" whether {what.get(unit, 'a certain ' + unit + ' was there')}, can be right at most"
-        f" {format_chance(most)} of the time."
-    )
-    if most <= STRONG:
-        return f"{start} That is a strong promise."
-    return f"{start} {'That leaves real doubt.' if most <= FAIR else WEAK}"
+    there = what.get(unit, f"a certain {unit} was there")
+    worth = "strong" if most <= STRONG else "fair" if most <= FAIR else "weak"
+    return f"{WORDS['attacker'].format(what=there, chance=format_chance(most))} {WORDS[worth]}"
+
+
+def privacy_block(run: Run) -> dict[str, Any]:
+    """Return what the record tells of its privacy."""
+    block = run.result.get("privacy")
+    return block if isinstance(block, dict) else {}
 
 
 def promise_lines(run: Run) -> list[str]:
     """Return the lines for the end of a run in a terminal: the promise with its caveats."""
-    p = _run_promise(run)
+    p, block = _run_promise(run), privacy_block(run)
     if not p.given:
-        return [f"privacy: {SUMS if p.sealed else NOTHING}"]
-    block = run.result.get("privacy")
-    block = block if isinstance(block, dict) else {}
-    out = [
-        f"privacy: {ascii_promise(p)}, spent in {measures.describe_rounds(run)}; trusted:"
-        f" {printable_line(block.get('trust', 'not recorded'), 300)}"
-    ]
+        return [f"privacy: {WORDS['sums' if p.sealed else 'nothing']}"]
+    spent, trust = measures.describe_rounds(run), block.get("trust", "not recorded")
+    who = printable_line(trust, 300)
+    out = [f"privacy: {ascii_promise(p)}, spent in {spent}; trusted: {who}"]
     out += [f"  stopped: {printable_line(block['stopped'], 200)}"] if block.get("stopped") else []
     return out + [f"  {note}" for note in promise_notes(run)]
 
 
 def promise_notes(run: Run) -> list[str]:
     """Return the record's sentences that must stand next to its epsilon."""
-    block = run.result.get("privacy")
-    given = block.get("notes") if isinstance(block, dict) else None
+    given = privacy_block(run).get("notes")
     kept = [printable_line(note, 400) for note in given] if isinstance(given, list) else []
     missed = [f"missed: {missed_wish(run)}"] if missed_wish(run) else []
     return missed + [note for note in kept if not note.startswith("trusted:")]
@@ -162,8 +153,7 @@ def promise_notes(run: Run) -> list[str]:
 
 def missed_wish(run: Run) -> str:
     """Return by how much epsilon is above what was asked for, in words; '' if it is not."""
-    block = run.result.get("privacy")
-    return printable_line(block.get("missed") or "", 200) if isinstance(block, dict) else ""
+    return printable_line(privacy_block(run).get("missed") or "", 200)
 
 
 def promise_paragraph(run: Run) -> list[str]:
@@ -174,16 +164,11 @@ def promise_paragraph(run: Run) -> list[str]:
     p = _run_promise(run)
     if not p.given:
         return []
-    block = run.result.get("privacy")
-    who = (
-        f" Trusted: {printable_line(block.get('trust', 'not recorded'), 300)}."
-        if isinstance(block, dict)
-        else ""
-    )
-    first = (
-        f"Differential privacy: epsilon {format_epsilon(p.epsilon)}, unit {p.unit}, delta"
-        f" {format_delta(p.delta)}.{who}"
-    )
+    trust = printable_line(privacy_block(run).get("trust", "not recorded"), 300)
+    told = isinstance(run.result.get("privacy"), dict)
+    epsilon, delta = format_epsilon(p.epsilon), format_delta(p.delta)
+    first = WORDS["promise"].format(epsilon=epsilon, unit=p.unit, delta=delta)
+    first += f" Trusted: {trust}." if told else ""
     return [f"{first} {describe_attacker(p.epsilon, p.unit, p.delta)}", *promise_notes(run)]
 
 
@@ -191,9 +176,4 @@ def unlike_promise_notes(promises: Sequence[Promise]) -> list[str]:
     """Return what has to be said where methods with unlike promises are compared."""
     given = {p for p in promises if p.given}
     out = [INCOMPARABLE] if len({p.unit for p in given}) > 1 else []
-    if given and len(given) < len(set(promises)):
-        out.append(
-            "A method without a promise is not better than one with it for being more accurate: it"
-            " gives less."
-        )
-    return out
+    return out + ([WORDS["gives_less"]] if given and len(given) < len(set(promises)) else [])

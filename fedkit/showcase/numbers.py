@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
-from fedkit.core.record import RoundRecord, Run
+from fedkit.core.record import Run
 from fedkit.network import parse_link, replay
 from fedkit.results import measures
-from fedkit.results.measures import as_number
+from fedkit.results.difference import Difference
+from fedkit.results.measures import NEW, OWN, own_accuracy
+from fedkit.results.verdict import ALONE, Verdict, judge_run
 from fedkit.showcase import settings
 from fedkit.showcase.records import ShowcaseRecords
+
+__all__ = ["compare_run", "live_numbers", "numbers_at", "own_accuracy", "own_accuracy_by_round"]
 
 # kbit/s
 SPEEDS = (64, 128, 256, 512, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000)
 LATENCY = 40  # ms, on every link of the slider
-BETTER, UNCLEAR, WORSE = "better", "unclear", "worse"
+UNKNOWN = Difference(math.nan, math.nan, math.nan, "")
 
 
 @dataclass(frozen=True)
@@ -34,37 +37,25 @@ class SliderValues:
 
 
 @dataclass(frozen=True)
-class Gain:
-    """Accuracy together minus alone, a share, with its 95 % interval over test reports."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        return BETTER if self.low > 0 else WORSE if self.high < 0 else UNCLEAR
-
-
-@dataclass(frozen=True)
 class ComparedRun:
     """A federated run against its baselines.
 
-    together, alone: accuracy on reports like each client's own, mean over clients; with `_all` on
-    test reports of all six clients; gain and any_gain are their differences. pooled: with all texts
-    in one place. traffic: bytes of a client, both ways, over the whole training. seconds:
-    simulated, of training and sending. base, base_seconds: bytes and download of the base model,
-    once. epsilon, delta: NaN without a promise.
+    together, alone: accuracy on a client's own daily texts; with `_all` on texts new to it (test
+    reports of all six clients); gain and any_gain are their differences. alone: local training.
+    pooled: with all texts in one place. traffic: bytes of a client, both ways, over the whole
+    training. seconds: simulated, of training and sending. base, base_seconds: bytes and download of
+    the base model, once. epsilon, delta: NaN without a promise.
     """
 
     run: Run
+    verdict: Verdict
     together: float
     alone: float
     together_all: float
     alone_all: float
     pooled: float
-    gain: Gain
-    any_gain: Gain
+    gain: Difference
+    any_gain: Difference
     traffic: float
     seconds: float
     base: float
@@ -75,78 +66,45 @@ class ComparedRun:
 
 def numbers_at(records: ShowcaseRecords, setting: SliderValues) -> ComparedRun:
     """Return the numbers at these slider values."""
-    n = setting.clients
-    return compare_run(
-        records.federated(n, setting.level),
-        records.local_baselines(n),
-        records.baselines(n),
-        setting.speed,
-    )
+    run = records.federated(setting.clients, setting.level)
+    return compare_run(run, records.baselines(setting.clients), setting.speed)
 
 
 def live_numbers(
     records: ShowcaseRecords, run: Run | None = None, speed: int = 10_000
 ) -> ComparedRun:
     """Return a visitor's run, or the shipped record of it, against its shipped baselines."""
-    return compare_run(
-        run or records.live, records.live_local_baselines(), records.live_baselines(), speed
-    )
+    return compare_run(run or records.live, records.live_baselines(), speed)
 
 
-def compare_run(
-    run: Run, alone: Sequence[Run], baselines: Sequence[Run], speed: int
-) -> ComparedRun:
+def compare_run(run: Run, baselines: Sequence[Run], speed: int) -> ComparedRun:
     """Return all numbers of a federated run against its baselines."""
-    best = max(alone, key=own_accuracy)
-    pooled = next((measures.accuracy(r) for r in baselines if r.method == "pooled"), math.nan)
-    base = measures.base_mb(run) * measures.MB
+    verdict = judge_run(run, [run, *baselines])
+    new = {kind: mean.value for kind, mean in verdict.accuracies.items()}
+    ways = ("uplink", "downlink")
     return ComparedRun(
         run=run,
+        verdict=verdict,
         together=own_accuracy(run),
-        alone=own_accuracy(best),
+        alone=verdict.daily.get(ALONE, math.nan),
         together_all=measures.accuracy(run),
-        alone_all=measures.accuracy(best),
-        pooled=pooled,
-        gain=accuracy_gain(own_accuracy(run), own_accuracy(best), num_tested(run)),
-        any_gain=accuracy_gain(
-            measures.accuracy(run), measures.accuracy(best), measures.test_size(run)
-        ),
-        traffic=sum(measures.mb_per_client(run, way) for way in ("uplink", "downlink"))
-        * measures.MB,
+        alone_all=new.get(ALONE, math.nan),
+        pooled=new.get("pooled", math.nan),
+        gain=verdict.gaps[OWN.key] or UNKNOWN,
+        any_gain=verdict.gaps[NEW.key] or UNKNOWN,
+        traffic=sum(measures.mb_per_client(run, way) for way in ways) * measures.MB,
         seconds=training_seconds(run, speed),
-        base=base,
-        base_seconds=download_seconds(base, speed),
+        base=verdict.base,
+        base_seconds=download_seconds(verdict.base, speed),
         epsilon=measures.result_number(run, "epsilon"),
         delta=measures.result_number(run, "delta"),
     )
 
 
-def own_accuracy(run: Run) -> float:
-    """Return the accuracy on test reports like each client's own, mean over the run's clients."""
-    if run.finished:
-        return measures.result_number(run, "own_mix_accuracy")
-    return own_accuracy_by_round(run)[-1][1]
-
-
 def own_accuracy_by_round(run: Run) -> list[tuple[int, float]]:
     """Return [(round, accuracy on reports like each client's own)], the start included."""
     states = ((run.start,) if run.start else ()) + run.rounds
-    return [(state.round, _state_own_accuracy(state)) for state in states]
-
-
-def num_tested(run: Run) -> int:
-    """Estimate how many test reports are of the run's clients; all clients have about as many."""
-    return round(measures.test_size(run) * len(measures.clients(run)) / settings.CLIENT_COUNTS[-1])
-
-
-def accuracy_gain(ours: float, theirs: float, n: int) -> Gain:
-    """Return the difference of two shares of n reports with its 95 % interval.
-
-    As if unpaired (MOVER, Newcombe 1998).
-    """
-    (low1, high1), (low2, high2) = (measures.share_interval(x, n) for x in (ours, theirs))
-    low, high = math.hypot(ours - low1, high2 - theirs), math.hypot(high1 - ours, theirs - low2)
-    return Gain(ours - theirs, ours - theirs - low, ours - theirs + high)
+    return [(state.round, measures.state_own_accuracy(state)) for state in states]
 
 
 def slider_link(speed: int) -> str:
@@ -163,8 +121,3 @@ def download_seconds(nbytes: float, speed: int) -> float:
     """Return simulated seconds in which a client downloads the base model, once."""
     line = parse_link(slider_link(speed))
     return line.latency + 8 * nbytes / line.down
-
-
-def _state_own_accuracy(state: RoundRecord) -> float:
-    values = [as_number(v) for v in state.client_accuracy.values()]
-    return fmean(values) if values else as_number(state.accuracy)

@@ -10,10 +10,12 @@ from typing import Any
 from fedkit.core import locale
 from fedkit.core.record import Run
 from fedkit.results import measures
+from fedkit.results.difference import Difference
 from fedkit.results.privacy_promise import format_delta
 from fedkit.results.privacy_promise import format_epsilon as epsilon_number
+from fedkit.results.verdict import opening
 from fedkit.showcase import settings
-from fedkit.showcase.numbers import ComparedRun, Gain, SliderValues
+from fedkit.showcase.numbers import ComparedRun, SliderValues
 from fedkit.showcase.style import PIECES, templates
 from fedkit.showcase.text import name_in_language, text
 
@@ -63,15 +65,12 @@ def question_page(shown: ComparedRun, lang: str) -> str:
             text("question.pooled_note", lang, pooled=locale.percent(shown.pooled, lang)),
         ),
     ]
-    finding = text(
-        f"question.{shown.gain.verdict}", lang, points=locale.points(shown.any_gain.value, lang)
-    )
     return _render(
         "question",
         lang,
         groups=groups,
         tiles=tiles,
-        finding=finding,
+        finding=_finding(shown, lang),
         test=locale.number(measures.test_size(shown.run), lang),
     )
 
@@ -166,9 +165,8 @@ def what_if_page(shown: ComparedRun, setting: SliderValues, lang: str) -> str:
             ),
         ),
     ]
-    verdict = shown.gain.verdict
     return _render(
-        "what", lang, tiles=tiles, finding=text(f"what.{verdict}", lang), verdict=verdict
+        "what", lang, tiles=tiles, finding=_finding(shown, lang), verdict=shown.verdict.kind
     )
 
 
@@ -223,7 +221,12 @@ def _any_client_note(share: float, lang: str) -> str:
     return text("what.any", lang, share=locale.percent(share, lang))
 
 
-def _range(gain: Gain, lang: str) -> str:
+def _finding(shown: ComparedRun, lang: str) -> str:
+    """Return the one verdict in a few words; the tiles beside it hold its numbers."""
+    return opening(shown.verdict.gaps, lang) + ("." if lang == "en" else "。")
+
+
+def _range(gain: Difference, lang: str) -> str:
     return text("gain.range", lang, low=_signed(gain.low), high=_signed(gain.high))
 
 

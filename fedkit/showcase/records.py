@@ -23,12 +23,6 @@ class ShowcaseRecords:
         """Return the federated run behind the sliders."""
         return self.records[settings.federated_file(clients, level)]
 
-    def local_baselines(self, clients: int) -> tuple[Run, ...]:
-        """Return the baselines of a client by itself."""
-        return tuple(
-            self.records[settings.baseline_file(clients, name)] for name in settings.LOCAL_BASELINES
-        )
-
     def baselines(self, clients: int) -> tuple[Run, ...]:
         """Return all baselines of a run behind the sliders."""
         return tuple(
@@ -51,10 +45,6 @@ class ShowcaseRecords:
             own.get(name) or self.records[settings.baseline_file(most, name)]
             for name in settings.BASELINES
         )
-
-    def live_local_baselines(self) -> tuple[Run, ...]:
-        """Return the baselines of a client by itself, with the settings of the live run."""
-        return tuple(run for run in self.live_baselines() if run.method in settings.LOCAL_BASELINES)
 
 
 def load_showcase_records(folder: Path = settings.FOLDER) -> ShowcaseRecords:

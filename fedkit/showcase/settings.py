@@ -13,8 +13,6 @@ LEVELS = {
     "eps3": "example:eps=3,trust=sum",
     "eps1": "example:eps=1,trust=sum",
 }
-# a client by itself: the better one on reports like its own counts
-LOCAL_BASELINES = ("local", "frozen-local")
 BASELINES = ("majority", "frozen-pooled", "frozen-local", "local", "pooled")
 # with the live run's settings; the others train no encoder and are shared
 LIVE_BASELINES = ("local", "pooled")

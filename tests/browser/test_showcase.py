@@ -26,7 +26,7 @@ WORDS = {
         "done": "Finished: trained",
         "stopped": "Cancelled",
         "recorded": "Recorded run",
-        "worse": "Does not pay",
+        "worse": "Federation did not help here",
         "ready": "Ready.",
     },
     "ja": {
@@ -35,7 +35,7 @@ WORDS = {
         "done": "完了：",
         "stopped": "中止しました",
         "recorded": "記録です",
-        "worse": "効果なし",
+        "worse": "連合学習の効果はありませんでした",
         "ready": "できました",
     },
 }

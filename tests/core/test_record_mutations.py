@@ -88,7 +88,7 @@ def read_frame(folder: Path) -> None:
 
 
 def compare(folder: Path) -> None:
-    from fedkit.results.recommendation import describe_runs
+    from fedkit.results.findings import describe_runs
 
     table, _, values = describe_runs(beside(Run.load(folder)))
     json.dumps(values)
@@ -103,7 +103,7 @@ def compare_page(folder: Path) -> None:
 
 def compare_alone(folder: Path) -> None:
     from fedkit.reports.report import render_report
-    from fedkit.results.recommendation import describe_runs
+    from fedkit.results.findings import describe_runs
 
     describe_runs([Run.load(folder)])
     render_report([Run.load(folder)], "x")
@@ -201,7 +201,7 @@ def showcase(folder: Path) -> None:
 
     run = measures.check_runs([Run.load(folder)])[0]
     others = everything()[1:]
-    compare_run(run, tuple(others), tuple(others), 10_000)
+    compare_run(run, tuple(others), 10_000)
 
 
 QUICK = (read_frame, compare, replay_text, summary, governance, resume, showcase)

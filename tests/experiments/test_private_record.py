@@ -108,6 +108,7 @@ MAY_STAND = {
     "result.macro_f1": RELEASED,
     "result.worst_client_accuracy": RELEASED,
     "result.own_mix_accuracy": RELEASED,
+    "result.own_mix_tests": TEST,
     "result.correct": RELEASED,
     "result.uplink_bytes": BYTES,
     "result.downlink_bytes": BYTES,

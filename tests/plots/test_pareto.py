@@ -10,26 +10,22 @@ from dataclasses import fields, replace
 
 import pytest
 from factories.pages import EVIL, Page
-from factories.records import DATA, everything, federated, many, one, pooled
+from factories.records import DATA, block, everything, federated, many, one, pooled
 
 from fedkit import plots
 from fedkit.core.record import RoundRecord
 from fedkit.core.stats import t_interval
 from fedkit.plots.side_labels import LabelPoint, place_names
 from fedkit.reports.report import render_report
-from fedkit.results.method_board import (
+from fedkit.results.difference import difference_over_seeds
+from fedkit.results.findings import describe_runs, method_findings, method_headline
+from fedkit.results.methods import group_baselines, group_methods, has_several_methods
+from fedkit.results.scoreboard import (
     PAGE_HEADS,
     build_method_board,
     method_board_text,
     pareto_front,
 )
-from fedkit.results.methods import (
-    difference_over_seeds,
-    group_baselines,
-    group_methods,
-    has_several_methods,
-)
-from fedkit.results.recommendation import describe_runs, method_findings, method_headline
 
 T2 = 4.302653  # t quantile, 97.5 %, 2 degrees of freedom
 
@@ -66,7 +62,7 @@ def test_the_t_interval_by_hand():
     mean = group_methods([one(a, 10, seed=s) for s, a in enumerate((0.80, 0.82, 0.87))])[
         0
     ].accuracy()
-    half = T2 * 0.036055513 / math.sqrt(3)
+    half = math.hypot(T2 * 0.036055513 / math.sqrt(3), 0.03)  # 0.03: of each over test examples
     assert mean.value == pytest.approx(0.83) and mean.over == "3 seeds"
     assert (mean.low, mean.high) == (
         pytest.approx(0.83 - half, abs=1e-6),
@@ -86,7 +82,9 @@ def test_the_difference_is_paired_over_seeds():
     theirs = [pooled(a, s) for s, a in enumerate((0.81, 0.83, 0.88))] + [pooled(0.1, 7)]
     gap = difference_over_seeds(mine, theirs)  # -1, -1, -4 points
     assert gap.value == pytest.approx(-0.02) and gap.over == "paired over 3 seeds"
-    assert gap.high == pytest.approx(-0.02 + T2 * 0.01732051 / math.sqrt(3), abs=1e-6)
+    tests = math.hypot(0.03, 0.1)  # of each pair, over test examples
+    over_both = math.hypot(T2 * 0.01732051 / math.sqrt(3), tests)
+    assert gap.high == pytest.approx(-0.02 + over_both, abs=1e-6)
     assert "test" in difference_over_seeds(mine[:1], theirs).over
     assert difference_over_seeds(mine, [pooled(0.8, 9)]) is None
     assert (
@@ -181,9 +179,10 @@ def test_the_headline_names_the_best_and_the_lean():
         "full is the most accurate of 2 methods: 90.0 %, sending 500 kB per client and round. head "
         "sends 10.0 kB, 50 times less, at -0.5 points"
     )
-    assert "full is below pooled: -1.0 points" in " ".join(
-        said
-    ) and "Missing here: local only" in " ".join(said)
+    assert "full is not shown to differ from pooled: -1.0 points" in " ".join(said)
+    assert "Missing here: local only" in " ".join(said)
+    sure = [replace(pooled(0.99, s), result=block(0.99, half=0.01)) for s in range(3)]
+    assert "full is below pooled: -9.0 points" in " ".join(method_findings([*runs, *sure]))
     worse = [one(0.9, 500, tune="full"), one(0.8, 10, tune="head")]
     assert "nothing that sends less comes within one point" in method_findings(worse)[
         0

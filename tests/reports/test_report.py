@@ -12,7 +12,7 @@ from factories.records import DATA, baseline, everything, federated
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import ClientRecord
 from fedkit.reports.report import escape_json, render_report, write_report
-from fedkit.reports.run_tiles import run_tiles, split_answer
+from fedkit.reports.tiles import run_tiles, split_answer
 
 
 def hostile():

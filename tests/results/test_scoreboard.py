@@ -18,8 +18,9 @@ from fedkit.results.difference import (
     paired_difference,
     unpaired_difference,
 )
+from fedkit.results.findings import verdict
 from fedkit.results.measures import accuracy_interval, client_labels, display_names, sort_runs
-from fedkit.results.scoreboard import COLUMNS, scoreboard, to_text, verdict
+from fedkit.results.scoreboard import COLUMNS, scoreboard, to_text
 
 
 def test_scoreboard_has_the_baselines_in_their_order_and_federated_last():

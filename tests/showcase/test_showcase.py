@@ -13,10 +13,12 @@ import sys
 from dataclasses import replace
 
 import pytest
+from factories.records import baseline
 
 from fedkit.cli import showcase
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
+from fedkit.results.difference import unpaired_difference
 from fedkit.showcase import numbers, pages, settings
 from fedkit.showcase.panel import Showcase
 from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
@@ -143,24 +145,30 @@ def test_a_link_carries_traffic_and_nothing_else_changes(records):
 
 
 def test_the_gain_says_what_its_interval_allows():
-    assert (
-        numbers.accuracy_gain(0.9, 0.5, 100).verdict == "better"
-        and numbers.accuracy_gain(0.5, 0.9, 100).verdict == "worse"
-    )
-    close = numbers.accuracy_gain(0.52, 0.50, 100)
+    many, few, half = (baseline("local", share) for share in (0.9, 0.5, 0.52))
+    assert unpaired_difference(many, few).verdict == "gain"
+    assert unpaired_difference(few, many).verdict == "loss"
+    close = unpaired_difference(half, few)
     assert close.verdict == "unclear" and close.low < 0.02 < close.high
 
 
-def test_alone_is_the_better_of_the_two_ways_in_daily_work(records):
-    shown = numbers.live_numbers(records)
-    assert shown.alone == max(
-        run.result["own_mix_accuracy"] for run in records.live_local_baselines()
-    )
+def test_alone_is_local_training_at_every_setting(records):
+    assert numbers.live_numbers(records).alone == local_of(records.live_baselines())
+    for n in settings.CLIENT_COUNTS:
+        shown = numbers.numbers_at(records, numbers.SliderValues(n))
+        assert shown.alone == local_of(records.baselines(n))
+
+
+def local_of(baselines):
+    return next(r.result["own_mix_accuracy"] for r in baselines if r.method == "local")
 
 
 def test_a_weak_result_stays_visible(records, demo):
     demo.stage.companies.value, demo.stage.privacy.value = 2, 3
-    assert "Does not pay" in demo.stage.pages[4].value and "\u2212" in demo.stage.pages[4].value
+    assert (
+        "Federation did not help here" in demo.stage.pages[4].value
+        and "\u2212" in demo.stage.pages[4].value
+    )
 
 
 # ---- the walk

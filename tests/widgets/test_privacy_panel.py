@@ -14,7 +14,7 @@ from fedkit import plots
 from fedkit.cli.summaries import run_summary
 from fedkit.core.record import Run
 from fedkit.plots.privacy import accuracy_range, curve_finding, privacy_cost, privacy_cost_figures
-from fedkit.results.method_board import build_method_board, pareto_front
+from fedkit.results.findings import describe_runs, leanest_method, method_findings
 from fedkit.results.methods import group_methods
 from fedkit.results.privacy_curve import Curve
 from fedkit.results.privacy_promise import (
@@ -29,7 +29,7 @@ from fedkit.results.privacy_promise import (
     short_promise,
     weakest_promise,
 )
-from fedkit.results.recommendation import describe_runs, leanest_method, method_findings
+from fedkit.results.scoreboard import build_method_board, pareto_front
 from fedkit.widgets.privacy_panel import (
     STOPS_BETWEEN,
     PrivacyPanel,

@@ -9,15 +9,17 @@ from dataclasses import asdict
 from typing import Any
 
 from fedkit.core import locale
+from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
+from fedkit.network import replay
 from fedkit.reports.brief import sentences
 from fedkit.reports.brief.brief import Brief
-from fedkit.reports.brief.evidence import Evidence, gather_evidence, modelled_seconds
-from fedkit.reports.brief.promise import left_lines, privacy_lines, stayed_lines
+from fedkit.reports.brief.promise import left_lines, meets_need, privacy_lines, stayed_lines
 from fedkit.reports.brief.returns import Assumptions, compute_returns
-from fedkit.reports.brief.rules import RuleInputs, apply_rules, combine_effects, federation_helped
+from fedkit.reports.brief.rules import RuleInputs, apply_rules, combine_effects
 from fedkit.reports.text.brief import require_language, ui_texts
+from fedkit.results.verdict import HELPED, UNKNOWN, Verdict, judge_best
 
 
 def decide(
@@ -33,16 +35,28 @@ def decide(
     """
     require_language(lang)
     assumed = assumptions or Assumptions()
-    evidence = gather_evidence(records, assumed.privacy_needed)
+    evidence = judge_best(records, lambda promise: meets_need(promise, assumed.privacy_needed))
     return assemble_brief(rule_inputs(evidence, assumed, lang), date or datetime.date.today())
 
 
-def rule_inputs(evidence: Evidence, assumptions: Assumptions, lang: str) -> RuleInputs:
+def rule_inputs(evidence: Verdict, assumptions: Assumptions, lang: str) -> RuleInputs:
     """Return all that rules and sentences read."""
     times = modelled_seconds(evidence.run, assumptions.links, assumptions.devices)
-    return RuleInputs(
-        evidence, assumptions, compute_returns(evidence, assumptions, lang), times, lang
-    )
+    returns = compute_returns(evidence, assumptions, lang)
+    return RuleInputs(evidence, assumptions, returns, times, lang)
+
+
+def modelled_seconds(run: Run, links: Sequence[str], devices: Sequence[str]) -> list[list[float]]:
+    """Return modelled seconds of the whole run, a row per device and a column per link.
+
+    The download of the base model is not included.
+    """
+    try:
+        return [[replay(run, link, device).seconds for link in links] for device in devices]
+    except OverflowError:
+        raise FedkitError(
+            "damaged run record: a time in its rounds or its deadline is beyond all bounds"
+        ) from None
 
 
 def assemble_brief(case: RuleInputs, day: datetime.date) -> Brief:
@@ -59,7 +73,7 @@ def assemble_brief(case: RuleInputs, day: datetime.date) -> Brief:
         date=locale.date(day, lang),
         question=case.text("brief.question", sites=sites, labels=labels),
         verdict=decided,
-        verdict_name=sentences.verdict_name(case, decided, found),
+        verdict_name=sentences.verdict_name(case, decided),
         headline=sentences.headline(case, decided, found),
         tiles=sentences.brief_tiles(case),
         tried=sentences.trial_lines(case),
@@ -87,19 +101,22 @@ def assemble_brief(case: RuleInputs, day: datetime.date) -> Brief:
 def brief_numbers(case: RuleInputs) -> dict[str, Any]:
     """Return plain numbers for JSON and charts: shares from 0 to 1, bytes, seconds, currency."""
     e, a, p = case.evidence, case.assumptions, case.evidence.promise
+    shown = (("data", e.run.data), ("model", e.run.model))
+    gaps = {kind: e.difference(kind) for kind in e.partners}
     return {
-        "method": e.name,
-        "seeds": sorted({r.config.get("seed") for r in e.runs}, key=str),
-        "helped": federation_helped(e),
+        "method": e.method.name,
+        "seeds": e.method.seeds,
+        "verdict": e.kind,
+        "helped": None if e.kind == UNKNOWN else e.kind in HELPED,
         "sites": e.n_clients,
         "train": e.train,
         "test": e.test,
         "accuracy": {kind: asdict(mean) for kind, mean in e.accuracies.items()},
-        "difference": {kind: asdict(d) for kind, d in e.differences.items()},
+        "difference": {kind: asdict(d) for kind, d in gaps.items() if d is not None},
         "daily": {kind: value for kind, value in e.daily.items() if not math.isnan(value)},
         "daily_gain": asdict(e.gain) if e.gain else None,
-        "best_alone": e.alone or None,
-        "companies": [asdict(c) | {"gain": c.gain} for c in e.clients],
+        "best_alone": e.best_alone or None,
+        "companies": [asdict(c) | {"own": c.together, "gain": c.gain} for c in e.clients],
         "bytes_per_site": {"up": e.up, "down": e.down, "base_model_once": e.base},
         "bytes_all_sites": e.traffic,
         "train_seconds": e.train_seconds,
@@ -109,10 +126,7 @@ def brief_numbers(case: RuleInputs) -> dict[str, Any]:
             if p.given
             else {"epsilon": None, "sums_only": p.sealed}
         ),
-        "sha256": {
-            k: printable_line(part.get("sha256") or "?", 64)
-            for k, part in (("data", e.run.data), ("model", e.run.model))
-        },
+        "sha256": {k: printable_line(part.get("sha256") or "?", 64) for k, part in shown},
         "missing": list(e.missing),
         "other_settings": list(e.other_settings),
         "records_not_used": e.left_out,

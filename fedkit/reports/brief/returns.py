@@ -1,7 +1,7 @@
 """The return on investment: a small open model of measured numbers and stated assumptions.
 
-A year's value = companies x reports a company x right answers more (a share, measured in daily work
-beyond the best method alone) x minutes saved by one / 60 x cost of an hour. A year's cost =
+A year's value = companies x reports a company x right answers more (a share, measured on own daily
+texts, beyond local training alone) x minutes saved by one / 60 x cost of an hour. A year's cost =
 companies x running + traffic of all trainings. Once: companies x set-up + the base model's first
 download.
 """
@@ -18,13 +18,13 @@ from typing import Any
 
 from fedkit.core import locale
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import require_file
+from fedkit.core.files import read_packaged_words, require_file
 from fedkit.core.formatting import one_line_error, printable_line
 from fedkit.network import parse_device, parse_link
 from fedkit.reports.brief.brief import Fact, Returns, Swing
-from fedkit.reports.brief.evidence import Evidence
 from fedkit.reports.brief.promise import parse_privacy_need
 from fedkit.reports.text.brief import brief_text
+from fedkit.results.verdict import Verdict
 
 MOST_BYTES, MOST = 100_000, 1e12  # of a file; of any number in it
 GB, YEARS = 1e9, 5  # bytes; years of the break-even curve
@@ -124,7 +124,7 @@ class Assumptions:
 
     def to_toml(self) -> str:
         """Return the assumptions as a file to edit, with a comment on each."""
-        out = [f"# {line}" for line in COMMENTS["head"]]
+        out = [f"# {line}" for line in COMMENTS["head"].splitlines()]
         for f in fields(self):
             value = getattr(self, f.name)
             if not isinstance(value, Assumed):
@@ -138,99 +138,59 @@ class Assumptions:
 
 # amounts that another currency changes for certain
 MONEY = ("hourly_cost", "setup_per_site", "running_per_site")
-COMMENTS: dict[str, Any] = {
-    "head": (
-        (
-            "Assumptions of the brief: not measured. Put your own numbers here,"
-            " say where they are from under source,"
-        ),
-        "and give this file back: fedkit brief RUN... --assumptions FILE",
-        "low and high: how far off a number may be; they make the picture of what matters most.",
-    ),
-    "reports_per_company": "texts to be sorted, per company and year",
-    "minutes_per_right_answer": "minutes of work that a right answer saves",
-    "hourly_cost": "what an hour of that work costs the company",
-    "setup_per_site": "once, per site: installation, data preparation, agreements",
-    "running_per_site": "per site and year: operation, support",
-    "traffic_price_per_gb": "per gigabyte (10^9 bytes) sent or received",
-    "trainings_per_year": "how often the model is trained anew",
-    "currency": "ISO code: JPY, USD, EUR, ...",
-    "links": (
-        "profiles of the table of hours:"
-        " field-64k 1mbit dsl office-10m 4g satellite office-100m lan-1g"
-    ),
-    "devices": (
-        "profiles of the table of hours: as-measured old-pc laptop workstation gpu-server phone ..."
-    ),
-    "nights": "nights that a training may take",
-    "night_hours": "hours of a night",
-    "privacy_needed": 'none, sums, "example:EPS" or "client:EPS"; "" where nobody has decided yet',
-    "payback_months": "the set-up has to be paid back within so many months",
-}
+COMMENTS = read_packaged_words("fedkit.reports.text", "assumptions.toml")
 
 
-def compute_returns(evidence: Evidence, assumptions: Assumptions, lang: str) -> Returns:
+def compute_returns(found: Verdict, assumptions: Assumptions, lang: str) -> Returns:
     """Return the yearly return of all companies, its swings, break-even and assumptions."""
-    net, once = yearly_net(evidence, assumptions), _setup(evidence, assumptions)
-    months = _months(net, once)
-    gain, running = _value(evidence, assumptions, _share(evidence)), _running(evidence, assumptions)
-    swings = _swings(evidence, assumptions, lang)
+    a, net, once = assumptions, yearly_net(found, assumptions), _setup(found, assumptions)
+    swings = _swings(found, a, lang)
     done = Returns(
-        assumptions.currency,
-        gain,
-        running,
+        a.currency,
+        _value(found, a, _share(found)),
+        _running(found, a),
         once,
         net,
-        months,
+        months=0.0 if once <= 0 else 12 * once / net if net > 0 else None,
         swings=swings,
         curve=tuple((m, net * m / 12 - once) for m in range(0, 12 * YEARS + 1, 6)),
-        assumptions=_assumption_facts(assumptions, lang),
-        break_even=(
-            *_break_even(evidence, assumptions, lang),
-            *_negligible(assumptions, swings, lang),
-        ),
+        assumptions=_assumption_facts(a, lang),
+        break_even=(*_break_even(found, a, lang), *_negligible(a, swings, lang)),
     )
-    return replace(done, sentence=_sentence(evidence, done, lang))
+    return replace(done, sentence=_sentence(found, done, lang))
 
 
-def yearly_net(evidence: Evidence, assumptions: Assumptions, share: float | None = None) -> float:
+def yearly_net(found: Verdict, assumptions: Assumptions, share: float | None = None) -> float:
     """Return the net value of a year. share: gain in right answers; None: the measured one."""
-    share = _share(evidence) if share is None else share
-    return _value(evidence, assumptions, share) - _running(evidence, assumptions)
+    share = _share(found) if share is None else share
+    return _value(found, assumptions, share) - _running(found, assumptions)
 
 
-def _share(evidence: Evidence) -> float:
-    """Return the gain in right answers in daily work, as a share of all reports; 0 if unknown."""
-    return evidence.gain.value if evidence.gain else 0.0
+def _share(found: Verdict) -> float:
+    """Return the gain in right answers on own daily texts, a share of reports; 0 if unknown."""
+    return found.gain.value if found.gain else 0.0
 
 
-def _value(evidence: Evidence, a: Assumptions, share: float) -> float:
+def _value(found: Verdict, a: Assumptions, share: float) -> float:
     hours = a.minutes_per_right_answer.value / 60
-    return evidence.n_clients * a.reports_per_company.value * share * hours * a.hourly_cost.value
+    return found.n_clients * a.reports_per_company.value * share * hours * a.hourly_cost.value
 
 
-def _running(evidence: Evidence, a: Assumptions) -> float:
-    traffic = (
-        _known(evidence.traffic) / GB * a.trainings_per_year.value * a.traffic_price_per_gb.value
-    )
-    return evidence.n_clients * a.running_per_site.value + traffic
+def _running(found: Verdict, a: Assumptions) -> float:
+    sent = _known(found.traffic) / GB * a.trainings_per_year.value
+    return found.n_clients * a.running_per_site.value + sent * a.traffic_price_per_gb.value
 
 
-def _setup(evidence: Evidence, a: Assumptions) -> float:
-    download = _known(evidence.base) / GB * a.traffic_price_per_gb.value
-    return evidence.n_clients * (a.setup_per_site.value + download)
+def _setup(found: Verdict, a: Assumptions) -> float:
+    download = _known(found.base) / GB * a.traffic_price_per_gb.value
+    return found.n_clients * (a.setup_per_site.value + download)
 
 
 def _known(size: float) -> float:
     return size if math.isfinite(size) else 0.0
 
 
-def _months(net: float, once: float) -> float | None:
-    """Return the months until set-up is paid back; None: never."""
-    return 0.0 if once <= 0 else 12 * once / net if net > 0 else None
-
-
-def _swings(evidence: Evidence, a: Assumptions, lang: str) -> tuple[Swing, ...]:
+def _swings(found: Verdict, a: Assumptions, lang: str) -> tuple[Swing, ...]:
     """Return the yearly net at the low and high value of each assumption, the widest first.
 
     Swings below SMALL of the widest are left out.
@@ -238,15 +198,15 @@ def _swings(evidence: Evidence, a: Assumptions, lang: str) -> tuple[Swing, ...]:
     out = []
     for name, assumed in a.numbers.items():
         low, high = (
-            yearly_net(evidence, replace(a, **{name: replace(assumed, value=v)}))
+            yearly_net(found, replace(a, **{name: replace(assumed, value=v)}))
             for v in (assumed.low, assumed.high)
         )
         labels = [_amount(name, v, a.currency, lang) for v in (assumed.low, assumed.high)]
         out.append(Swing(brief_text(f"assume.{name}", lang), *labels, low, high))
-    gain = evidence.gain
+    gain = found.gain
     if gain and math.isfinite(gain.low) and math.isfinite(gain.high):
         ends = [locale.points(v, lang) for v in (gain.low, gain.high)]
-        at = [yearly_net(evidence, a, v) for v in (gain.low, gain.high)]
+        at = [yearly_net(found, a, v) for v in (gain.low, gain.high)]
         out.append(Swing(brief_text("assume.gain", lang), *ends, *at))
     out.sort(key=_width, reverse=True)
     return tuple(swing for swing in out if _width(swing) > SMALL * _width(out[0]))
@@ -263,33 +223,19 @@ def _negligible(a: Assumptions, swings: tuple[Swing, ...], lang: str) -> tuple[s
     return (brief_text("returns.still", lang, names=locale.name_list(left, lang)),) if left else ()
 
 
-def _break_even(evidence: Evidence, a: Assumptions, lang: str) -> tuple[str, ...]:
-    """Return at which values, all else as given, a year's net is zero; both sides are linear in
-    each.
-    """
-    gain, running = _value(evidence, a, _share(evidence)), _running(evidence, a)
+def _break_even(found: Verdict, a: Assumptions, lang: str) -> tuple[str, ...]:
+    """Return at which values, all else as given, a year's net is zero: it is linear in each."""
+    gain, running = _value(found, a, _share(found)), _running(found, a)
     if gain <= 0:
         return (brief_text("returns.no_even", lang),)
-    out = []
-    for name in ("reports_per_company", "minutes_per_right_answer"):
-        at = a.numbers[name].value * running / gain
-        out.append(
-            brief_text(
-                "returns.even",
-                lang,
-                name=brief_text(f"assume.{name}", lang),
-                at=_amount(name, at, a.currency, lang),
-            )
-        )
-    needed = _share(evidence) * running / gain
-    return (
-        *out,
-        brief_text(
-            "returns.even",
-            lang,
-            name=brief_text("assume.gain", lang),
-            at=locale.unsigned_points(needed, lang),
-        ),
+    even = {
+        name: _amount(name, a.numbers[name].value * running / gain, a.currency, lang)
+        for name in ("reports_per_company", "minutes_per_right_answer")
+    }
+    even["gain"] = locale.unsigned_points(_share(found) * running / gain, lang)
+    return tuple(
+        brief_text("returns.even", lang, name=brief_text(f"assume.{name}", lang), at=at)
+        for name, at in even.items()
     )
 
 
@@ -305,34 +251,28 @@ def _assumption_facts(a: Assumptions, lang: str) -> tuple[Fact, ...]:
 
 
 def _amount(name: str, value: float, currency: str, lang: str) -> str:
-    if name in ("hourly_cost", "setup_per_site", "running_per_site", "traffic_price_per_gb"):
+    if name in (*MONEY, "traffic_price_per_gb"):
         return locale.money(value, currency, lang)
     digits = 0 if value == round(value) or value >= 100 else 1
     return brief_text(f"unit.{name}", lang, value=locale.number(value, lang, digits))
 
 
-def _sentence(evidence: Evidence, r: Returns, lang: str) -> str:
-    if evidence.gain is None:
+def _sentence(found: Verdict, r: Returns, lang: str) -> str:
+    if found.gain is None:
         return brief_text("returns.unknown", lang)
-    amounts = {
-        k: locale.money(getattr(r, k), r.currency, lang)
-        for k in ("gain", "running", "net", "setup")
-    }
+    names = ("gain", "running", "net", "setup")
+    amounts = {k: locale.money(getattr(r, k), r.currency, lang) for k in names}
     if r.months is None:
         return brief_text("returns.never", lang, **amounts)
-    return brief_text(
-        "returns.paid", lang, months=locale.number(math.ceil(r.months), lang), **amounts
-    )
+    months = locale.number(math.ceil(r.months), lang)
+    return brief_text("returns.paid", lang, months=months, **amounts)
 
 
 def _read_value(name: str, given: Any, usual: Any) -> Any:
     """Return one assumption as written. Raises FedkitError that says what is allowed."""
-    if isinstance(usual, Assumed):
-        return _assumed(name, given)
-    if isinstance(usual, tuple):
-        return _profiles(name, given)
-    if isinstance(usual, str):
-        return _word(name, given)
+    for kind, read in ((Assumed, _assumed), (tuple, _profiles), (str, _word)):
+        if isinstance(usual, kind):
+            return read(name, given)
     value = _number(name, given)
     if not value > 0:
         raise FedkitError(f"assumption {name} is {value:g}; write a number above 0")
@@ -378,12 +318,8 @@ def _number(name: str, given: Any) -> float:
 
 
 def _profiles(name: str, given: Any) -> tuple[str, ...]:
-    fit = (
-        isinstance(given, (list, tuple))
-        and 1 <= len(given) <= 4
-        and all(isinstance(g, str) for g in given)
-    )
-    if not fit:
+    listed = isinstance(given, (list, tuple)) and 1 <= len(given) <= 4
+    if not listed or not all(isinstance(g, str) for g in given):
         raise FedkitError(
             f"assumption {name} is {printable_line(repr(given))};"
             " write a list of one to four profiles"
@@ -394,9 +330,8 @@ def _profiles(name: str, given: Any) -> tuple[str, ...]:
 
 
 def _word(name: str, given: Any) -> str:
-    if not isinstance(given, str) or (
-        name == "currency" and not (len(given) == 3 and given.isascii() and given.isalpha())
-    ):
+    code = isinstance(given, str) and len(given) == 3 and given.isascii() and given.isalpha()
+    if not (code if name == "currency" else isinstance(given, str)):
         raise FedkitError(f"assumption {name} is {printable_line(repr(given))}; {COMMENTS[name]}")
     if name == "currency":
         return given.upper()

@@ -14,23 +14,25 @@ from fedkit.core import locale
 from fedkit.core.stats import smallest_difference
 from fedkit.network import parse_link
 from fedkit.reports.brief.brief import CONDITIONS, GO, NO_GO, Returns, Rule
-from fedkit.reports.brief.evidence import Evidence
 from fedkit.reports.brief.promise import meets_need, parse_privacy_need
 from fedkit.reports.brief.returns import Assumptions
 from fedkit.reports.text.brief import brief_text
+from fedkit.results import measures
 from fedkit.results.difference import Difference, Z
+from fedkit.results.measures import MEASURES, NEW, OWN
 from fedkit.results.privacy_promise import format_delta, format_epsilon
+from fedkit.results.verdict import ALONE, WANTED, Verdict, measure_name
 
 SEEDS = 3  # fewer say nothing about luck
 POWER = 0.841621  # of a normal distribution: chance of 80 % to see a difference that is there
-METHOD_WORDS = {"majority", "frozen-pooled", "frozen-local", "local", "pooled", "federated"}
+Found = tuple[bool, str, str]  # met, effect when not met, what was found
 
 
 @dataclass(frozen=True)
 class RuleInputs:
     """All that a rule may read. hours: modelled seconds, a row per device and a column per link."""
 
-    evidence: Evidence
+    evidence: Verdict
     assumptions: Assumptions
     returns: Returns
     hours: list[list[float]]
@@ -40,16 +42,17 @@ class RuleInputs:
         return brief_text(key, self.lang, **values)
 
 
-Found = tuple[bool, str, str]  # met, effect when not met, what was found
-
-
 def apply_rules(case: RuleInputs) -> tuple[Rule, ...]:
     """Return every rule with what it found, in the order in which they are printed."""
-    out = []
-    for key, look in RULES.items():
-        met, effect, found = look(case)
-        out.append(Rule(key, case.text(f"rule.{key}", **_numbers(case)), met, effect, found))
-    return tuple(out)
+    found = {key: look(case) for key, look in RULES.items()}
+    a = case.assumptions
+    values = {  # in the rules' own sentences
+        "seeds": locale.number(SEEDS, case.lang),
+        "limit": locale.seconds(3600 * a.nights * a.night_hours, case.lang),
+        "months": locale.number(a.payback_months, case.lang),
+        **{m.key: measure_name(m, case.lang) for m in MEASURES},
+    }
+    return tuple(Rule(key, case.text(f"rule.{key}", **values), *found[key]) for key in found)
 
 
 def combine_effects(found: Sequence[Rule]) -> str:
@@ -58,90 +61,79 @@ def combine_effects(found: Sequence[Rule]) -> str:
     return NO_GO if NO_GO in asked else CONDITIONS if asked else GO
 
 
-def federation_helped(evidence: Evidence) -> bool | None:
-    """Return whether federated is above local only beyond the interval; None without local only."""
-    d = evidence.differences.get("local")
-    return None if d is None else d.above
-
-
-def _numbers(case: RuleInputs) -> dict[str, str]:
-    """Return the values in the rules' own sentences."""
-    a = case.assumptions
-    limit = 3600 * a.nights * a.night_hours
-    return {
-        "seeds": locale.number(SEEDS, case.lang),
-        "limit": locale.seconds(limit, case.lang),
-        "months": locale.number(a.payback_months, case.lang),
-    }
-
-
 def _baselines(case: RuleInputs) -> Found:
-    missing, unlike = case.evidence.missing, case.evidence.other_settings
-    if missing:
-        return False, CONDITIONS, case.text("found.missing", names=method_names(missing, case.lang))
-    if unlike:
-        return False, CONDITIONS, case.text("found.unlike", names=method_names(unlike, case.lang))
+    looked = {"missing": case.evidence.missing, "unlike": case.evidence.other_settings}
+    for key, kinds in looked.items():
+        if kinds:
+            return (
+                False,
+                CONDITIONS,
+                case.text(f"found.{key}", names=method_names(kinds, case.lang)),
+            )
     return True, CONDITIONS, case.text("found.whole")
 
 
 def _local(case: RuleInputs) -> Found:
-    return _beats(case, case.evidence.differences.get("local"))
+    return _beats(case, case.evidence.gaps[NEW.key])
 
 
 def _cheap(case: RuleInputs) -> Found:
-    return _beats(case, case.evidence.differences.get("frozen-local"))
+    """Judge both measures: on its own daily texts a client alone may do well with little."""
+    gaps = {m: case.evidence.difference("frozen-local", m) for m in MEASURES}
+    known = {m: _beats(case, d) for m, d in gaps.items() if d is not None}
+    if not known:
+        return _beats(case, None)
+    effects = {effect for met, effect, _ in known.values() if not met}
+    told = (f"{measure_name(m, case.lang)} {found}" for m, (_, _, found) in known.items())
+    said = locale.name_list(list(told), case.lang)
+    return not effects, NO_GO if NO_GO in effects else CONDITIONS, said
 
 
 def _daily(case: RuleInputs) -> Found:
-    return _beats(case, case.evidence.gain)
+    return _beats(case, case.evidence.gaps[OWN.key])
 
 
 def _beats(case: RuleInputs, d: Difference | None) -> Found:
     """Below, or not above at all: no-go. Perhaps above by chance, or not known: conditions."""
-    if d is None or math.isnan(d.value):
+    if d is None:
         return False, CONDITIONS, case.text("found.no_record")
-    return (
-        bool(d.above),
-        NO_GO if d.value <= 0 else CONDITIONS,
-        describe_gap(d, case.lang, "found.short"),
-    )
+    effect = NO_GO if d.value <= 0 else CONDITIONS
+    return bool(d.above), effect, describe_gap(d, case.lang, "found.short")
 
 
 def _nobody(case: RuleInputs) -> Found:
-    known = [c for c in case.evidence.clients if not math.isnan(c.gain)]
+    """Judge each client on its own daily texts."""
+    known = {c.id: c.gain for c in case.evidence.clients if not math.isnan(c.gain)}
+    losers = {name: gain for name, gain in known.items() if gain < 0} or _certain_losers(case)
+    if losers:
+        names = sorted(losers, key=lambda name: losers[name])
+        values = {
+            "names": locale.name_list(names, case.lang, 3),
+            "least": locale.points(losers[names[0]], case.lang),
+        }
+        every = len(losers) == case.evidence.n_clients
+        return False, NO_GO if every else CONDITIONS, case.text("found.losers", **values)
     if not known:
         return False, CONDITIONS, case.text("found.no_record")
-    losers = sorted((c for c in known if c.gain < 0), key=lambda c: c.gain)
-    least = min(known, key=lambda c: c.gain)
-    if losers:
-        return (
-            False,
-            NO_GO if len(losers) == len(known) else CONDITIONS,
-            case.text(
-                "found.losers",
-                names=locale.name_list([c.id for c in losers], case.lang, 3),
-                least=locale.points(least.gain, case.lang),
-            ),
-        )
-    return (
-        True,
-        CONDITIONS,
-        case.text("found.winners", id=least.id, least=locale.points(least.gain, case.lang)),
-    )
+    least = min(known, key=lambda name: known[name])
+    said = case.text("found.winners", id=least, least=locale.points(known[least], case.lang))
+    return True, CONDITIONS, said
+
+
+def _certain_losers(case: RuleInputs) -> dict[str, float]:
+    """Return the clients that are below even the worst one alone, where a record has only that."""
+    floors = [measures.lowest_client_accuracy(r) for r in case.evidence.partners.get(ALONE, ())]
+    floor = min(floors, default=math.nan)
+    return {c.id: c.together - floor for c in case.evidence.clients if c.together < floor}
 
 
 def _time(case: RuleInputs) -> Found:
     a = case.assumptions
     base = 8 * case.evidence.base / min(link.rate(link.down) for link in map(parse_link, a.links))
-    longest = max(seconds for row in case.hours for seconds in row) + (
-        base if math.isfinite(base) else 0.0
-    )
-    fits = longest <= 3600 * a.nights * a.night_hours
-    return (
-        fits,
-        CONDITIONS,
-        case.text("found.longest", time=locale.about_seconds(longest, case.lang)),
-    )
+    longest = max(seconds for row in case.hours for seconds in row)
+    longest += base if math.isfinite(base) else 0.0
+    said = case.text("found.longest", time=locale.about_seconds(longest, case.lang))
+    return longest <= 3600 * a.nights * a.night_hours, CONDITIONS, said
 
 
 def _privacy(case: RuleInputs) -> Found:
@@ -159,24 +151,19 @@ def describe_promise(case: RuleInputs) -> str:
     if not p.given:
         return case.text("promise.sums" if p.sealed else "promise.none")
     unit = case.text(f"promise.{p.unit}") if p.unit in ("example", "client") else p.unit
-    return case.text(
-        "promise.epsilon", epsilon=format_epsilon(p.epsilon), unit=unit, delta=format_delta(p.delta)
-    )
+    values = {"epsilon": format_epsilon(p.epsilon), "delta": format_delta(p.delta)}
+    return case.text("promise.epsilon", unit=unit, **values)
 
 
 def _tests(case: RuleInputs) -> Found:
-    e = case.evidence
-    d = e.differences.get("local")
-    if d is None or not e.test:
+    d, tests = case.evidence.gaps[NEW.key], case.evidence.test
+    if d is None or not tests:
         return False, CONDITIONS, case.text("found.no_record")
-    smallest = smallest_difference(e.test)  # as `fedkit check` says it of the data
+    smallest = smallest_difference(tests)  # as `fedkit check` says it of the data
+    n = locale.number(tests, case.lang)
     if smallest is None:
-        return False, CONDITIONS, case.text("found.tests_none", n=locale.number(e.test, case.lang))
-    said = case.text(
-        "found.tests",
-        n=locale.number(e.test, case.lang),
-        smallest=locale.unsigned_points(smallest, case.lang),
-    )
+        return False, CONDITIONS, case.text("found.tests_none", n=n)
+    said = case.text("found.tests", n=n, smallest=locale.unsigned_points(smallest, case.lang))
     return abs(d.value) >= smallest, CONDITIONS, said
 
 
@@ -184,14 +171,12 @@ def examples_to_show_gain(share: float, value: float) -> float:
     """Return the test examples needed to show a difference of `value` with power 0.8 at level 0.05.
 
     share: one of the two accuracies. Computed as if unpaired (Fleiss, Levin, Paik 2003, equal
-    groups), like the interval of the gain in daily work.
+    groups), like the interval of the gain on own daily texts.
     """
     share = min(max(share, 0.05), 0.95)
-    return (
-        math.inf
-        if value == 0 or math.isnan(share + value)
-        else math.ceil(2 * share * (1 - share) * ((Z + POWER) / value) ** 2)
-    )
+    if value == 0 or math.isnan(share + value):
+        return math.inf
+    return math.ceil(2 * share * (1 - share) * ((Z + POWER) / value) ** 2)
 
 
 def _seeds(case: RuleInputs) -> Found:
@@ -206,29 +191,22 @@ def _pays(case: RuleInputs) -> Found:
     net = locale.money(r.net, r.currency, case.lang)
     if r.months is None:
         return False, CONDITIONS, case.text("found.never", net=net)
+    months = locale.number(math.ceil(r.months), case.lang)
     met = r.months <= case.assumptions.payback_months
-    return (
-        met,
-        CONDITIONS,
-        case.text("found.paid", net=net, months=locale.number(math.ceil(r.months), case.lang)),
-    )
+    return met, CONDITIONS, case.text("found.paid", net=net, months=months)
 
 
 def describe_gap(d: Difference, lang: str, key: str = "found.gap") -> str:
     """Return a difference in words: '+4.2 points (95% interval +1.0 to +7.4)'."""
-    return brief_text(
-        key,
-        lang,
-        value=locale.points(d.value, lang),
-        interval=locale.points_range(d.low, d.high, lang),
-    )
+    interval = locale.points_range(d.low, d.high, lang)
+    return brief_text(key, lang, value=locale.points(d.value, lang), interval=interval)
 
 
 def method_names(kinds: Sequence[str], lang: str) -> str:
     """Return the names of methods as a list within a sentence."""
-    return locale.name_list(
-        [brief_text(f"method.{k}", lang) if k in METHOD_WORDS else k for k in kinds], lang, 5
-    )
+    known = (*WANTED, "federated")
+    named = [brief_text(f"method.{k}", lang) if k in known else k for k in kinds]
+    return locale.name_list(named, lang, 5)
 
 
 RULES: dict[str, Callable[[RuleInputs], Found]] = {

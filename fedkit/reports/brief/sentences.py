@@ -11,53 +11,40 @@ from fedkit.reports.brief.brief import CONDITIONS, NO_GO, Bar, Fact, Rule
 from fedkit.reports.brief.rules import (
     SEEDS,
     RuleInputs,
-    describe_gap,
     describe_promise,
     examples_to_show_gain,
     method_names,
 )
 from fedkit.reports.text.brief import STRINGS
 from fedkit.results import measures
+from fedkit.results.measures import MEASURES, NEW, OWN
 from fedkit.results.method_style import METHODS
 from fedkit.results.methods import MeanOverSeeds
 from fedkit.results.privacy_promise import format_delta, format_epsilon
+from fedkit.results.verdict import ALONE, HELPED, NOT_SHOWN, UNKNOWN, finding, measure_name
 
 MOST_CONDITIONS, MOST_STEPS = 5, 4
 MOST_TESTS = 100_000  # test examples that anybody could be asked for
 
 
 def headline(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> str:
-    """Return the recommendation in a sentence; it says so where federation did not help."""
+    """Return the one verdict on the run, and what follows from it by the rules."""
     e, open_rules = case.evidence, [rule for rule in found if not rule.met]
-    d = e.differences.get("local")
-    if d is None:
-        return case.text("headline.unknown")
-    values = {
-        "gap": describe_gap(d, case.lang),
-        "federated": _accuracy(case, e.accuracies["federated"]),
-    }
-    if not d.above and d.value <= 0:
-        return case.text("headline.not_helped", **values)
-    if verdict == NO_GO:
-        why = next(rule for rule in open_rules if rule.effect == NO_GO)
-        key = "headline.helped_no_go" if d.above else "headline.not_shown_no_go"
-        return case.text(key, **values, why=case.text(f"why.{why.key}", found=why.found))
-    if not d.above:
-        return case.text("headline.not_shown", **values)
-    unsure = any(rule.key == "daily" for rule in open_rules)
-    return case.text(
-        "headline.unsure" if unsure else f"headline.{verdict}",
-        **values,
-        count=_count(case, open_rules),
-    )
+    said = finding(e.gaps, case.lang)
+    if e.kind == UNKNOWN:
+        return said
+    why = next((rule for rule in open_rules if rule.effect == NO_GO), None)
+    reason = case.text(f"why.{why.key}", found=why.found) if why else ""
+    if e.kind not in HELPED and not (reason and e.kind == NOT_SHOWN):
+        return said
+    more = case.text(f"headline.{verdict}", count=_count(case, open_rules), why=reason)
+    return f"{said} {more}" if case.lang == "en" else said + more
 
 
-def verdict_name(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> str:
-    """Return the verdict as shown; "open" where not even a gain over local only is shown."""
-    shown = all(rule.met for rule in found if rule.key == "local")
-    return case.text(
-        "verdict.open" if verdict == CONDITIONS and not shown else f"verdict.{verdict}"
-    )
+def verdict_name(case: RuleInputs, verdict: str) -> str:
+    """Return the decision as shown; "open" where no gain over local only is shown."""
+    shown = case.evidence.kind in HELPED
+    return case.text(f"verdict.{'open' if verdict == CONDITIONS and not shown else verdict}")
 
 
 def brief_tiles(case: RuleInputs) -> tuple[Fact, ...]:
@@ -76,7 +63,7 @@ def brief_tiles(case: RuleInputs) -> tuple[Fact, ...]:
             _path(case, "result.accuracy"),
         ),
         Fact(
-            case.text("tile.gain"),
+            case.text("tile.gain", measure=measure_name(OWN, lang)),
             locale.points(gain.value if gain else math.nan, lang),
             beside,
             _path(case, "result.own_mix_accuracy"),
@@ -122,12 +109,9 @@ def trial_lines(case: RuleInputs) -> tuple[str, ...]:
     others = [kind for kind in e.accuracies if kind != "federated"]
     lines += [case.text("tried.compared", names=method_names(others, lang))] if others else []
     if e.gain:
-        together, alone = (locale.percent(e.daily[k], lang) for k in ("federated", e.alone))
-        lines.append(
-            case.text(
-                "tried.daily", together=together, alone=alone, way=method_names([e.alone], lang)
-            )
-        )
+        together, alone = (locale.percent(e.daily[k], lang) for k in ("federated", ALONE))
+        measure = measure_name(OWN, lang)
+        lines.append(case.text("tried.daily", together=together, alone=alone, measure=measure))
     return tuple(lines)
 
 
@@ -240,7 +224,7 @@ def leaving_lines(case: RuleInputs) -> tuple[str, ...]:
 def condition_lines(case: RuleInputs, found: Sequence[Rule]) -> tuple[str, ...]:
     """Return what each rule that is not met calls for, the most severe first."""
     e = case.evidence
-    d = e.differences.get("local")
+    d = e.gaps[NEW.key]
     wanted = examples_to_show_gain(e.accuracies["federated"].value, d.value) if d else math.inf
     more = (
         examples_to_show_gain(e.daily["federated"], e.gain.value)
@@ -252,15 +236,16 @@ def condition_lines(case: RuleInputs, found: Sequence[Rule]) -> tuple[str, ...]:
         "seeds": _number(case, SEEDS),
         "wanted": locale.number(wanted, case.lang),
         "daily": locale.number(_round_up(more), case.lang),
+        **{m.key: measure_name(m, case.lang) for m in MEASURES},
     }
     # the missing comparison is what is asked for
     unknown = case.text("found.no_record") if e.missing else None
     open_rules = [rule for rule in found if not rule.met and rule.found != unknown]
     asked = sorted(open_rules, key=lambda rule: rule.effect != NO_GO)
-    keys = [
-        "daily_more" if rule.key == "daily" and e.test < more < MOST_TESTS else rule.key
-        for rule in asked
-    ]
+    names = {"daily": "daily_more"} if e.test < more < MOST_TESTS else {}
+    untold = all(math.isnan(client.alone) for client in e.clients)
+    names |= {"nobody": "nobody_untold"} if untold else {}
+    keys = [names.get(rule.key, rule.key) for rule in asked]
     return tuple(case.text(f"condition.{key}", **values) for key in keys[:MOST_CONDITIONS])
 
 
@@ -269,10 +254,11 @@ def next_steps(case: RuleInputs, verdict: str, found: Sequence[Rule]) -> tuple[s
     failed = {rule.key for rule in found if not rule.met}
     lines = [key for key in ("baselines", "seeds", "privacy") if key in failed]
     if verdict == NO_GO:
-        alone = ["alone"] if case.evidence.alone else []
+        alone = ["alone"] if case.evidence.best_alone else []
         lines = [*alone, "change", *lines]
     lines = [*lines, "assumptions", *(["pilot"] if verdict != NO_GO else [])]
-    way = method_names([case.evidence.alone], case.lang) if case.evidence.alone else ""
+    best = case.evidence.best_alone
+    way = method_names([best], case.lang) if best else ""
     return tuple(
         case.text(f"next.{key}", seeds=_number(case, SEEDS), way=way) for key in lines[:MOST_STEPS]
     )
@@ -307,7 +293,7 @@ def caveat_lines(case: RuleInputs) -> tuple[str, ...]:
         else [case.text("caveat.few_seeds", n=_number(case, e.seeds))]
     )
     lines += [case.text("caveat.daily_one")] if e.gain and "examples" in e.gain.over else []
-    lines += [case.text("caveat.protected")] if e.promise.given and e.differences else []
+    lines += [case.text("caveat.protected")] if e.promise.given and e.partners else []
     lines += [case.text("caveat.picked", left=_number(case, e.left_out))] if e.left_out else []
     return (
         *lines,

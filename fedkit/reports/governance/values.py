@@ -15,17 +15,20 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
 from fedkit.reports.brief.promise import left_lines, privacy_lines, stayed_lines
-from fedkit.reports.governance.case import WORDS, Case, ClientShare, display_name, run_states
+from fedkit.reports.governance.case import (
+    TO_PEOPLE,
+    WORDS,
+    Case,
+    ClientShare,
+    applicable_risks,
+    display_name,
+    run_states,
+)
 from fedkit.reports.governance.document import BLANK, Table, read_markdown
 from fedkit.reports.governance.markdown import fill_template, make_environment
-from fedkit.reports.governance.risks import (
-    TO_PEOPLE,
-    applicable_risks,
-    count_failed,
-    single_client_labels,
-)
 from fedkit.results import measures
 from fedkit.results.privacy_promise import weakest_promise
+from fedkit.results.verdict import finding
 
 ROWS = 200  # of a table of clients or labels; the record has them all
 UNTUNED = ("majority", "frozen-pooled", "frozen-local")  # train nothing of the base model
@@ -73,7 +76,7 @@ def _facts(case: Case) -> dict[str, Any]:
         "wanted": measures.as_number(config.get("rounds")),
         "rounds": len(run.rounds),
         "labels": len(run.data.get("labels", [])),
-        "failed": count_failed(case),
+        "failed": case.failed,
         "base": measures.as_number(run.model.get("base_bytes")),
         "up_site": measures.mb_per_client(run, "uplink") * measures.MB,
         "down_site": measures.mb_per_client(run, "downlink") * measures.MB,
@@ -98,8 +101,8 @@ def _results(case: Case) -> dict[str, Any]:
     run = case.run
     if not run_states(run):
         return {"accuracy": None, "between": None, "worst": None, "worst_name": None, "f1": None}
-    known = [client for client in case.clients if not math.isnan(client.own)]
-    worst = min(known, key=lambda client: client.own).name if known else ""
+    known = {client.name: client.own for client in case.clients if not math.isnan(client.own)}
+    worst = min(known, key=lambda name: known[name], default="")
     return {
         **_accuracy(run, case.lang),
         "worst": measures.lowest_client_accuracy(run),
@@ -110,7 +113,7 @@ def _results(case: Case) -> dict[str, Any]:
 
 def _conditions(case: Case) -> dict[str, Any]:
     """Return what decides between parts of a document."""
-    run, bound = case.run, weakest_promise([case.run])
+    run, bound, lang = case.run, weakest_promise([case.run]), case.lang
     return {
         "finished": run.finished,
         "lock": case.lock,
@@ -118,6 +121,7 @@ def _conditions(case: Case) -> dict[str, Any]:
         "tells_labels": measures.tells_labels(run),
         "pinned": isinstance(run.model.get("sha256"), str),
         "shares_part": run.config.get("share") not in (None, "all"),
+        "finding": finding(case.verdict.gaps if case.verdict else {}, lang),
         "has_baselines": len({other.method for other in case.records}) > 1,
         "command": _command(run),
     }
@@ -145,7 +149,7 @@ def _lists(case: Case) -> dict[str, Any]:
             (gone, *_sum_traffic(c for c in clients if c is not gone)) for gone in clients[:ROWS]
         ],
         "label_rows": [(label, *counted) for label, counted in case.labels.items()],
-        "single_labels": single_client_labels(case),
+        "single_labels": list(measures.only_holders(run)),
         "left_lines": left_lines(run, lang),
         "stayed_lines": stayed_lines(run, lang),
         "privacy_lines": privacy_lines(run, lang),

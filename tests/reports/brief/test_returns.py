@@ -5,40 +5,27 @@ as a file.
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from fedkit.core.errors import FedkitError
-from fedkit.reports.brief.evidence import Evidence
 from fedkit.reports.brief.returns import Assumed, Assumptions, compute_returns, yearly_net
 from fedkit.results.difference import Difference
-from fedkit.results.privacy_promise import Promise
 
 GB = 10**9
 
 
-def evidence(gain=0.10, low=0.05, high=0.15, sites=2):
-    """Two companies that gain ten points in daily work; a site moves half a GB in a training, the
-    base model is 1 GB.
+def evidence(gain=0.10, low=0.05, high=0.15, sites=2, **more):
+    """Two companies that gain ten points on daily texts; a site moves half a GB in a training, the
+    base model is 1 GB: what the returns read of a verdict.
     """
-    return Evidence(
-        run=None,
-        runs=(),
-        name="",
-        accuracies={},
-        differences={},
-        daily={},
-        alone="local",
+    moved = {"up": GB / 4, "down": GB / 4, "base": GB} | more
+    return SimpleNamespace(
         gain=None if gain is None else Difference(gain, low, high, "3 seeds"),
-        clients=(None,) * sites,
-        up=GB / 4,
-        down=GB / 4,
-        base=GB,
-        train_seconds=1.0,
-        promise=Promise(),
-        missing=(),
-        other_settings=(),
-        left_out=0,
+        n_clients=sites,
+        traffic=sites * (moved["up"] + moved["down"]),
+        base=moved["base"],
     )
 
 
@@ -119,7 +106,7 @@ def test_without_a_record_of_what_companies_have_alone_no_return_is_claimed():
 
 
 def test_traffic_that_was_not_counted_costs_nothing_rather_than_nan():
-    e = replace(evidence(), up=math.nan, base=math.nan)
+    e = evidence(up=math.nan, base=math.nan)
     assert compute_returns(e, assumptions(), "en").running == pytest.approx(60)
 
 

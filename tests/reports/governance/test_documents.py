@@ -17,7 +17,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_text, read_packaged_words
 from fedkit.core.record import ClientRecord, RoundRecord, Run
-from fedkit.reports.governance.case import make_case
+from fedkit.reports.governance.case import applicable_risks, check_risks, make_case
 from fedkit.reports.governance.document import (
     BLANK,
     Bullets,
@@ -32,7 +32,6 @@ from fedkit.reports.governance.document import (
 from fedkit.reports.governance.docx import WIDE, column_widths, to_docx
 from fedkit.reports.governance.markdown import fill_template, make_environment
 from fedkit.reports.governance.pack import DOCUMENTS, make_documents, write_pack
-from fedkit.reports.governance.risks import applicable_risks, check_risks
 from fedkit.reports.governance.values import document_values, name_risks
 
 LANGS = ("en", "ja")
