@@ -1,15 +1,26 @@
-"""The privacy block of a record: the spent budget, always with what it means."""
+"""What a record says under a promise: the spent budget with what it means, and only public numbers.
+
+Each number of a record is public by statement (`PUBLIC`), charged to the budget, computed from what
+was released with noise, or left out here. Names, settings and what the test set says of the
+released model stay.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from fedkit.core.record import Run
+from fedkit.core.errors import FedkitError
+from fedkit.core.record import RoundRecord, Run
+from fedkit.data.corpus import Examples
+from fedkit.models.metrics import Score
 from fedkit.privacy.accounting import explain_epsilon
 from fedkit.privacy.mechanisms import FEW_CLIENTS, Budget, visit_noises
 from fedkit.results.privacy_promise import format_epsilon
 
-PUBLIC = (  # what `private_record` lets stand and keeps out
+PUBLIC = (  # what the record lets stand and keeps out
     (
         "taken as public: sites' names and when each took part, how many examples each has, names"
         " of labels, a hash of the whole data (it confirms a complete guess), bytes, seconds and"
@@ -24,6 +35,7 @@ PUBLIC = (  # what `private_record` lets stand and keeps out
         " rows were drawn, accuracy on validation data"
     ),
 )
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 TEACHING = ", which here are not secure, for teaching"
 
 
@@ -72,8 +84,6 @@ def privacy_result(record: Run, budget: Budget | None) -> dict[str, Any]:
 
 
 def _or_none(budget: Budget, visits: list[float], accountant: str) -> float | None:
-    from fedkit.core.errors import FedkitError
-
     try:
         return budget.epsilon(visits, accountant)
     except FedkitError:
@@ -148,3 +158,33 @@ def privacy_statements(record: Run, budget: Budget) -> list[str]:
             " pld all but"
         )
     return lines
+
+
+# ---- what may stand in the record
+
+
+def public_data(data: dict[str, Any], from_texts: Iterable[str]) -> dict[str, Any]:
+    """Return the record's `data` block without counts of labels and without notes that count rows.
+
+    from_texts: the notes that depend on the clients' texts and labels.
+    """
+    counting = {note for note in from_texts if re.search(r"\d", QUOTED.sub("", note))}
+    return data | {
+        "clients": [{"id": c["id"], "train": c["train"]} for c in data["clients"]],
+        "notes": [note for note in data["notes"] if note not in counting],
+    }
+
+
+def public_score(score: Score, test: Examples) -> Score:
+    """Return the score with clients' accuracies only where the test set names rows of their own.
+
+    Test examples weighted by a client's label mix would tell that mix.
+    """
+    named = set(test.clients or ())
+    return replace(score, own={c: share for c, share in score.own.items() if c in named})
+
+
+def public_round(latest: RoundRecord, budget: Budget) -> RoundRecord:
+    """Return the round without accuracy on clients' data and without errors of bare updates."""
+    error = None if budget.unit == "client" else latest.aggregation_error
+    return replace(latest, validation_accuracy=None, aggregation_error=error)
