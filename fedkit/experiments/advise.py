@@ -22,8 +22,9 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_text
 from fedkit.core.formatting import seconds
-from fedkit.federated.cost_model import CostModel, Texts, memory_shortage, message_bytes
+from fedkit.federated.cost_model import CostModel, memory_shortage, message_bytes
 from fedkit.federated.methods import methods_of
+from fedkit.models.geometry import Texts, find_location
 from fedkit.network import World, parse_devices, parse_links
 from fedkit.network.profiles import parse_device
 
@@ -332,7 +333,6 @@ def read_needs(needs: Needs, data: str, **columns: Any) -> Needs:
     from transformers import AutoTokenizer
 
     from fedkit.data.load import load_corpus
-    from fedkit.models.geometry import find_location
 
     corpus = load_corpus(data, **columns)
     sample = list(corpus.train.texts)[:2000]

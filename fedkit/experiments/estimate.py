@@ -25,9 +25,9 @@ from fedkit.experiments.job import Job
 from fedkit.experiments.plan import Entry
 from fedkit.experiments.runner import run, total_steps
 from fedkit.experiments.sweep import JobCache
-from fedkit.federated.cost_model import CostModel, Texts
+from fedkit.federated.cost_model import CostModel
 from fedkit.models.base import MODELS, is_local_model
-from fedkit.models.geometry import rough_geometry
+from fedkit.models.geometry import Texts, rough_geometry
 
 # size of the timed run: most clients, batches of each, test examples
 CLIENTS, BATCHES, EXAMPLES = 8, 2, 128

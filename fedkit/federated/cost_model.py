@@ -11,26 +11,23 @@ those of an encoded random change.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from fedkit.core.config import RunConfig
-from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import megabytes
 from fedkit.data.corpus import ClientData
 from fedkit.federated.local.cohort import HEAD_TEXTS, SEAT_VALUES, TRAINED_TOKENS
-from fedkit.federated.methods import methods_of
+from fedkit.federated.methods import methods_of, time_decides
 from fedkit.federated.rounds.head_start import blank_statistics
 from fedkit.models.classifier import TOKENS_PER_BATCH as READ_TOKENS
 from fedkit.models.classifier import Model
 from fedkit.models.fast.cache import CACHE_BYTES
 from fedkit.models.fast.packing import MIN_WINDOW
-from fedkit.models.geometry import Geometry, Trained, model_geometry
+from fedkit.models.geometry import Geometry, Texts, Trained, model_geometry
 from fedkit.models.tuners.in_place import Adapter, Last
 from fedkit.models.tuners.lora import Dora, Ia3, Lora, RsLora
 from fedkit.models.tuners.registry import Full
@@ -67,29 +64,6 @@ MOVED = 28  # bytes that AdamW moves for each value and step
 BANDWIDTH = 10e9  # bytes per second of that machine's memory
 SAMPLE = 50, 200  # the mean length is taken from so many clients, and texts of each
 NAME = "client-001"  # a client name of usual length: it travels with every upload
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Number of texts, and tokens in the mean and in the longest, both after truncation.
-
-    spread: number of different lengths without the shortest and longest 1 %; None: not known.
-    """
-
-    number: int
-    mean: float
-    longest: int
-    spread: int | None = None
-
-    @classmethod
-    def of(cls, lengths: Iterable[int], number: int | None = None) -> Texts:
-        """Return the figures from token counts. number: of all texts, if these are a sample."""
-        tokens = np.asarray(list(lengths))
-        if not len(tokens):
-            raise FedkitError("no texts given; at least one is needed to predict memory")
-        low, high = np.percentile(tokens, (1, 99))
-        count = len(tokens) if number is None else number
-        return cls(count, float(tokens.mean()), int(tokens.max()), int(high - low) + 1)
 
 
 @dataclass(frozen=True)
@@ -396,12 +370,6 @@ def _random_change(
 
 
 # ---- where time decides what is learned
-
-
-def time_decides(config: RunConfig) -> bool:
-    """Return whether simulated seconds decide which updates count, and so what is learned."""
-    waits = config.deadline is not None or config.faults != "none"
-    return waits or methods_of(config).strategy.asynchronous
 
 
 def modelled_seconds_per_example(

@@ -74,3 +74,9 @@ def _download_wire(config: RunConfig, aggregator: Aggregator) -> Wire:
         return Wire()
     spec = config.wire if config.wire_down is None else config.wire_down
     return make_wire(spec).without_memory()
+
+
+def time_decides(config: RunConfig) -> bool:
+    """Return whether simulated seconds decide which updates count, and so what is learned."""
+    waits = config.deadline is not None or config.faults != "none"
+    return waits or methods_of(config).strategy.asynchronous

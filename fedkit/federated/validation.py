@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -19,11 +19,12 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_text
 from fedkit.data.corpus import ClientData
 from fedkit.federated.aggregation.lora_pairs import LORA_B
-from fedkit.federated.cost_model import CostModel, Texts, memory_shortage, time_decides
-from fedkit.federated.methods import Methods, methods_of
+from fedkit.federated.cost_model import CostModel, memory_shortage
+from fedkit.federated.methods import Methods, methods_of, time_decides
 from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.federated.rounds.sampling import cohort_size
 from fedkit.federated.rounds.secure_sum import may_lose_uploads
+from fedkit.models.geometry import Texts
 from fedkit.network import World, parse_device
 from fedkit.privacy.mechanisms import FEW_CLIENTS, Ftrl
 from fedkit.wire.secure_aggregation.registry import Masks
@@ -43,13 +44,22 @@ def check_methods(config: RunConfig) -> None:
         raise FedkitError(f"late {config.late!r} is not known; choose one of: {', '.join(LATE)}")
     if methods.privacy.unit == "example" and (problem := opacus_problem()):
         raise FedkitError(f"privacy {config.privacy!r} refused: {problem}")
-    there = find_conflicts(config)
-    if wrong := next((name for name, is_there in there.items() if is_there), None):
-        what, why, mend = tomllib.loads(read_packaged_text("fedkit.federated", "conflicts.toml"))[
-            wrong
-        ]
-        sentence = f"{what} {why}; {mend}"
-        raise FedkitError(sentence.format(**vars(config), **_culprits(config, methods)))
+    words = vars(config) | _culprits(config, methods)
+    for sentence in said("fedkit.federated", "conflicts.toml", find_conflicts(config), **words):
+        raise FedkitError(sentence)
+
+
+def said(package: str, table: str, there: Mapping[str, bool], **words: Any) -> Iterator[str]:
+    """Yield the sentence of each row of a table of words that is there.
+
+    A row is a sentence, or what does not go together, why, and how to mend it.
+    """
+    rows: dict[str, Any] = tomllib.loads(read_packaged_text(package, table))
+    for name, is_there in there.items():
+        if is_there:
+            row = rows[name]
+            text = row if isinstance(row, str) else f"{row[0]} {row[1]}; {row[2]}"
+            yield text.format(**words)
 
 
 def opacus_problem() -> str:
@@ -121,49 +131,26 @@ def check_memory(config: RunConfig, clients: Sequence[ClientData], labels: int) 
 
 def privacy_notes(config: RunConfig, clients: Sequence[ClientData]) -> list[str]:
     """Return sentences on what the promise means for these clients."""
-    budget, out = privacy_budget(config, len(clients)), []
-    if isinstance(methods_of(config).lock, Masks):
-        out.append(
-            "secure: masks here are not secure, for teaching: all secrets lie in one process, and"
-            " their keys are agreed on by toy arithmetic"
-        )
+    budget, masks = privacy_budget(config, len(clients)), isinstance(methods_of(config).lock, Masks)
     if budget is None:
-        return out
-    if not (budget.privacy.eps or budget.privacy.noise):
-        out.append(f"privacy: no eps given, {budget.eps:g} is used")
-    if budget.eps > WEAK_EPSILON:
-        sure = 1 / (1 + math.exp(-min(budget.eps, 700)))
-        out.append(
-            f"privacy: epsilon {budget.eps:g} promises next to nothing: by itself it lets an"
-            f" attacker be right {sure:.4%} of the time"
-        )
-    if budget.unit == "example":
-        drawn = (
-            "takes all its rows"
-            if budget.rate == 1
-            else f"draws each row with probability {budget.rate:g}"
-        )
-        out.append(
-            f"privacy: batch-size {config.batch_size} not used; each of the"
-            f" {budget.total_steps} steps of a site {drawn}"
-        )
-    if not budget.amplified and budget.rate < 1:
-        out.append(
-            "privacy: the server knows who takes part, so drawing sites buys no privacy: every"
-            " round counts in full"
-        )
-    if (not budget.amplified or budget.trust_sum) and may_lose_uploads(config):
-        out.append(
-            "privacy: uploads may be lost, so sites add noise that is enough with as few as"
-            f" --secure {config.secure} can do with"
-        )
-    if budget.unit == "client" and len(clients) < FEW_CLIENTS:
-        out.append(
-            f"privacy: for {len(clients)} clients a promise to whole clients costs noise of"
-            f" {budget.noise / budget.cohort:.2f} times the clip on every mean: little can be"
-            " learned"
-        )
-    return out
+        return list(said("fedkit.federated", "privacy_notes.toml", {"masks": masks}))
+    few, server_knows = len(clients) < FEW_CLIENTS, not budget.amplified
+    there = {
+        "masks": masks,
+        "no_eps": not (budget.privacy.eps or budget.privacy.noise),
+        "weak": budget.eps > WEAK_EPSILON,
+        "all_rows": budget.unit == "example" and budget.rate == 1,
+        "drawn_rows": budget.unit == "example" and budget.rate != 1,
+        "server_knows": server_knows and budget.rate < 1,
+        "may_lose": (server_knows or budget.trust_sum) and may_lose_uploads(config),
+        "few_clients": budget.unit == "client" and few,
+    }
+    sure, noise = 1 / (1 + math.exp(-min(budget.eps, 700))), budget.noise / budget.cohort
+    words = {"config": config, "budget": budget, "clients": len(clients)}
+    table = said(
+        "fedkit.federated", "privacy_notes.toml", there, sure=sure, cohort_noise=noise, **words
+    )
+    return list(table)
 
 
 def server_notes(config: RunConfig, clients: Sequence[str] = ()) -> list[str]:

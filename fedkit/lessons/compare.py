@@ -15,7 +15,8 @@ from fedkit.core import formatting
 from fedkit.core.config import RunConfig
 from fedkit.core.formatting import figure_text
 from fedkit.data.load import BUNDLED, BUNDLED_FOLDER
-from fedkit.federated.cost_model import CostModel, Texts
+from fedkit.federated.cost_model import CostModel
+from fedkit.models.geometry import Texts
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.side_labels import LabelPoint, name_points
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout

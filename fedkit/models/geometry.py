@@ -1,4 +1,4 @@
-"""Sizes of a base model and of what a tuner trains in it, without reading weights."""
+"""Sizes of texts, of a base model and of what a tuner trains in it, without reading weights."""
 
 from __future__ import annotations
 
@@ -6,13 +6,40 @@ import json
 import math
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
+from fedkit.core.errors import FedkitError
 from fedkit.models.base import find_model
 from fedkit.models.tuners.in_place import Last
 from fedkit.models.tuners.registry import Full, Head, Tuner, make_tuner
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Number of texts, and tokens in the mean and in the longest, both after truncation.
+
+    spread: number of different lengths without the shortest and longest 1 %; None: not known.
+    """
+
+    number: int
+    mean: float
+    longest: int
+    spread: int | None = None
+
+    @classmethod
+    def of(cls, lengths: Iterable[int], number: int | None = None) -> Texts:
+        """Return the figures from token counts. number: of all texts, if these are a sample."""
+        tokens = np.asarray(list(lengths))
+        if not len(tokens):
+            raise FedkitError("no texts given; at least one is needed to predict memory")
+        low, high = np.percentile(tokens, (1, 99))
+        count = len(tokens) if number is None else number
+        return cls(count, float(tokens.mean()), int(tokens.max()), int(high - low) + 1)
 
 
 @dataclass(frozen=True)

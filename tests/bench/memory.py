@@ -158,7 +158,8 @@ def measured(settings: dict) -> dict:
 def predicted(case: Case, data: str, attention: str) -> tuple[int, int]:
     """(peak of the run, peak of one site that trains alone), in bytes."""
     from fedkit.core.config import RunConfig
-    from fedkit.federated.cost_model import CostModel, Texts
+    from fedkit.federated.cost_model import CostModel
+    from fedkit.models.geometry import Texts
 
     config = RunConfig(**case.settings(data))
     lengths, number = token_counts(data, case.max_tokens), SITES * EXAMPLES * 5 // 4 + 200
@@ -188,7 +189,8 @@ def token_counts(data: str, most: int) -> list[int]:
 def row(case: Case, folder: Path, known: dict | None = None) -> dict:
     """One case: measured here unless `known` has it, predicted, and the error in %."""
     from fedkit.core.config import RunConfig
-    from fedkit.federated.cost_model import CostModel, Texts
+    from fedkit.federated.cost_model import CostModel
+    from fedkit.models.geometry import Texts
 
     data = write_joined(folder / str(case.joined), case.joined)
     found = known or measured(case.settings(data))

@@ -30,7 +30,8 @@ from fedkit.experiments.advise import (
     steps_below,
 )
 from fedkit.experiments.runner import run
-from fedkit.federated.cost_model import CostModel, Texts, message_bytes
+from fedkit.federated.cost_model import CostModel, message_bytes
+from fedkit.models.geometry import Texts
 from fedkit.network import DEVICES
 
 

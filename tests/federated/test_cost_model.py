@@ -17,8 +17,8 @@ from fedkit.cli.doctor import bf16_check
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.federated import cost_model
-from fedkit.federated.cost_model import CostModel, Footprint, Texts, memory_shortage
-from fedkit.models.geometry import model_geometry
+from fedkit.federated.cost_model import CostModel, Footprint, memory_shortage
+from fedkit.models.geometry import Texts, model_geometry
 from fedkit.models.loading import load_model
 
 LABELS = ("a", "b", "c")
