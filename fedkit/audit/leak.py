@@ -31,7 +31,7 @@ from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples, concatenate
 from fedkit.experiments.job import Job, prepare
 from fedkit.federated.local.train import count_labels, logit_adjustment, train
-from fedkit.models.head_starts import make_head_start, upper_triangle
+from fedkit.models.head_starts import upper_triangle
 
 MAX_LISTED_TEXTS = 2_000  # in the attacker's own list
 WARMUP_CLIENTS = 2  # their training makes the shared parameters of a later round
@@ -92,9 +92,7 @@ def first_round_setup(job: Job) -> LeakSetup:
     counts = count_labels(known.listed.labels, len(job.corpus.labels))
     sums = z.new_zeros(len(counts), z.shape[1]).index_add_(0, owners, z)
     total = {"label_counts": counts, "feature_sums": sums, "feature_products": upper_triangle(z)}
-    return LeakSetup(
-        job, replace(known, shared=job.start | make_head_start(job.config.head_start).solve(total))
-    )
+    return LeakSetup(job, replace(known, shared=job.start | job.methods.head_start.solve(total)))
 
 
 def setup_for_defence(first: LeakSetup, tune: str, later: bool) -> LeakSetup:

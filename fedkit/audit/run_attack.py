@@ -21,6 +21,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import Job, prepare, recorded_config
+from fedkit.federated.methods import methods_of
 from fedkit.models.adapter_io import load_adapter
 
 
@@ -76,7 +77,7 @@ def run_defences(job: Job) -> dict[str, Defence]:
         privacy=config.privacy,
         clients=clients,
     )
-    if config.privacy.startswith("example"):
+    if methods_of(config).privacy.unit == "example":
         about = one.about.replace("plain SGD step", "noisy step of DP-SGD")
         return {"one step": replace(one, about=about)}
     steps = config.local_epochs * ceil(local / config.batch_size)

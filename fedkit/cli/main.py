@@ -333,6 +333,7 @@ def advise(
     Nothing is trained: memory, traffic and time are predicted from the model and from messages
     really encoded.
     """
+    from fedkit.cli.advice import advice_lines
     from fedkit.experiments import advise as adviser
 
     free = adviser.parse_memory(memory)
@@ -355,7 +356,7 @@ def advise(
             }
         )
     else:
-        console.print_lines(adviser.advice_lines(needs, advices))
+        console.print_lines(advice_lines(needs, advices))
     raise typer.Exit(0 if advices[0].fits else 1)
 
 

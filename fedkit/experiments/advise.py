@@ -1,31 +1,33 @@
 """Rank methods by what the clients can bear: predicted memory, traffic and time of each.
 
-Nothing is trained. Bytes are those of an encoded random update; memory is predicted by
-`memory_model`; seconds come from the model's size and a stated rate, or from a short measurement.
-Accuracies were measured on other data; they are not predictions for yours. Without --measure, no
-weights are read.
+Nothing is trained. Memory, seconds and bytes are those of `cost_model`, or seconds come from a
+short measurement. Accuracies were measured on other data; they are not predictions for yours.
+Without --measure, no weights are read.
 """
 
 from __future__ import annotations
 
 import math
-import textwrap
+import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.federated.cost_model import seconds_per_example
-from fedkit.federated.memory_model import Texts, client_footprint, memory_shortage, model_geometry
+from fedkit.core.files import read_packaged_text
+from fedkit.core.formatting import seconds
+from fedkit.federated.cost_model import CostModel, memory_shortage, message_bytes
+from fedkit.federated.methods import methods_of
+from fedkit.models.geometry import Texts, find_location
 from fedkit.network import World, parse_devices, parse_links
 from fedkit.network.profiles import parse_device
 
-NAME = "client-001"  # a client name of usual length: it travels with every upload
 WITHIN = 1.0  # points of accuracy: smaller differences on the board are not told apart
 BOARD = "banking77, 10 sites x 200 texts, three seeds"
 # accuracy in % on BOARD without a wire; None: not measured, counted as LoRA r=8
@@ -50,32 +52,10 @@ WIRES: dict[str, float] = {
     "ef+sign+ans": -0.04,
     "topk:0.03+int4+ans": -0.76,
 }
-NOTHING = "nothing fits: give more memory, hours or bandwidth"
-PRIVACY = {
-    "none": "",
-    "text-stays": (
-        "text stays at its site with every method here; what is sent still says something about it"
-    ),
-    "sums-only": (
-        "sums only: with --secure masks the server reads the sum of all updates and never one of"
-        " them (not secure, for teaching); what a sum gives away is not bounded by that: it is not"
-        " differential privacy. What masks add to bytes and time is not counted"
-    ),
-    "differential": (
-        "differential privacy: the command below promises epsilon 8 per example if server and sites"
-        " keep to the protocol; eps=3 or eps=1 in it promises more and costs more. The accuracies"
-        " are those without noise: what it costs on your data, only a run tells. Head first: it"
-        " trains the fewest numbers. What masks add is not counted"
-    ),
-}
-FLAGS: dict[str, dict[str, str]] = {  # settings that an entry of PRIVACY adds to a run
-    "sums-only": {"secure": "masks"},
-    "differential": {
-        "privacy": "example:eps=8,trust=sum",
-        "secure": "masks",
-        "head_start": "class-means",
-    },
-}
+_WISHES = tomllib.loads(read_packaged_text("fedkit.experiments", "privacy_wishes.toml"))
+PRIVACY: dict[str, str] = {name: wish["about"] for name, wish in _WISHES.items()}
+# settings that an entry of PRIVACY adds to a run
+FLAGS: dict[str, dict[str, str]] = {name: wish.get("flags", {}) for name, wish in _WISHES.items()}
 NOISY_ROUNDS = 40  # least rounds when clients share the noise and make one gradient a round
 
 
@@ -231,26 +211,24 @@ def config_for(needs: Needs, tune: str, wire: str) -> RunConfig:
 
 def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> Advice:
     config, base = config_for(needs, tune, wire), TUNES[tune]
-    up, down, first, start = message_bytes(wire, tune, needs.model, needs.labels, needs.rounds)
-    pace = (
-        paces[tune] if tune in paces else seconds_per_example(config, needs.texts(), needs.labels)
-    )
-    ended = _slowest(needs, down, pace * needs.examples * config.local_epochs, up)
-    night = 3600 * needs.hours
-    rounds = min(needs.rounds, int(night / max(ended[2], 1e-9)))
-    memory = client_footprint(config, needs.texts(), needs.labels)
-    accuracy = (TUNES["lora:r=8"] if base is None else base) + min(0.0, WIRES[wire])
+    cost, sent = CostModel(config, needs.texts(), needs.labels), message_bytes(config, needs.labels)
+    pace = paces[tune] if tune in paces else cost.seconds_per_example()
+    work = pace * needs.examples * config.local_epochs
+    down, trained, up = slowest_visit(needs, sent.down, work, sent.up)
+    rounds = min(needs.rounds, int(3600 * needs.hours / max(up, 1e-9)))
+    memory = cost.client_footprint()
+    traffic = needs.rounds * sent.up + (needs.rounds - 1) * sent.down
     out = Advice(
         tune=tune,
         wire=wire,
-        accuracy=accuracy,
+        accuracy=(TUNES["lora:r=8"] if base is None else base) + min(0.0, WIRES[wire]),
         known=base is not None,
-        download_seconds=ended[0],
-        train_seconds=ended[1] - ended[0],
-        upload_seconds=ended[2] - ended[1],
-        up_bytes=up,
-        down_bytes=down,
-        total_bytes=start + first + needs.rounds * up + (needs.rounds - 1) * down,
+        download_seconds=down,
+        train_seconds=trained - down,
+        upload_seconds=up - trained,
+        up_bytes=sent.up,
+        down_bytes=sent.down,
+        total_bytes=sent.start_up + sent.first_down + traffic,
         memory_bytes=memory.total,
         rounds_per_night=rounds,
         nights=math.ceil(needs.rounds / rounds) if rounds else 0,
@@ -259,7 +237,7 @@ def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> A
     reasons = (
         memory_shortage(memory, limit, who),
         _too_long(out, needs),
-        _not_summable(wire, needs.privacy),
+        _not_summable(config, needs.privacy),
     )
     return replace(out, reasons=tuple(filter(None, reasons)))
 
@@ -275,8 +253,6 @@ def free_memory(needs: Needs) -> tuple[int | None, str]:
 
 
 def _too_long(advice: Advice, needs: Needs) -> str:
-    from fedkit.core.formatting import seconds
-
     if advice.rounds_per_night:
         return ""
     return (
@@ -285,14 +261,12 @@ def _too_long(advice: Advice, needs: Needs) -> str:
     )
 
 
-def _not_summable(wire: str, privacy: str) -> str:
-    from fedkit.wire.pipeline import make_wire
-
-    if privacy == "differential" and wire != "none":
+def _not_summable(config: RunConfig, privacy: str) -> str:
+    if privacy == "differential" and config.wire != "none":
         return (
             "the noise is made for what is clipped, not for what a wire leaves of it; wire none can"
         )
-    if privacy != "sums-only" or make_wire(wire).linear:
+    if privacy != "sums-only" or methods_of(config).up.linear:
         return ""
     return (
         "what it sends cannot be summed unread (not linear), and sums only are asked for; wire"
@@ -300,7 +274,7 @@ def _not_summable(wire: str, privacy: str) -> str:
     )
 
 
-def _slowest(needs: Needs, down: int, work: float, up: int) -> tuple[float, float, float]:
+def slowest_visit(needs: Needs, down: int, work: float, up: int) -> tuple[float, float, float]:
     """Return when the slowest client's download, training and upload end, in s from the start."""
     names, places = _names(needs.sites), range(needs.sites)
     world = World.from_config({"link": needs.link, "devices": needs.devices, "seed": 0}, names)
@@ -313,63 +287,6 @@ def _slowest(needs: Needs, down: int, work: float, up: int) -> tuple[float, floa
 @lru_cache(maxsize=8)
 def _names(clients: int) -> tuple[str, ...]:
     return tuple(f"site-{i}" for i in range(clients))
-
-
-@lru_cache(maxsize=1024)
-def message_bytes(
-    wire: str, tune: str, model: str, labels: int, rounds: int
-) -> tuple[int, int, int, int]:
-    """Return the bytes of a client: (upload, download, first download, upload before round 1).
-
-    Lengths of encoded messages: a random change of the trained tensors times their learning rate.
-    """
-    from fedkit.federated.aggregation.aggregators import make_aggregator
-    from fedkit.federated.rounds.exchange import make_wires
-    from fedkit.wire.payload import encode_tensors
-    from fedkit.wire.pipeline import Context
-
-    config = config_for(Needs(model=model, rounds=rounds), tune, wire)
-    delta, (up, down) = _change(model, tune, labels), make_wires(config, make_aggregator("mean"))
-    head = {n: t for n, t in delta.items() if n.startswith("head.")}
-    context = Context(NAME, 1, 0, {})
-    sent, _ = up.encode(delta, context, {"client": NAME, "examples": 200})
-    received, _ = down.encode(delta, context)
-    first, _ = (down.dense(4) if down.stages else down).encode(head, context)
-    return (
-        sent.nbytes,
-        received.nbytes,
-        first.nbytes,
-        encode_tensors(_statistics(model, tune, labels)).nbytes,
-    )
-
-
-@lru_cache(maxsize=2)
-def _change(model: str, tune: str, labels: int) -> dict[str, Any]:
-    import torch
-
-    config = RunConfig(model=model, tune=tune, head_lr=0.001)
-    _, trained = model_geometry(model, tune, labels)
-    random, body = torch.Generator().manual_seed(0), trained.tuner.default_lr
-    rate = {True: config.head_lr, False: body}
-    return {
-        n: rate[n.startswith("head.")] * torch.randn(s, generator=random)
-        for n, s in trained.shapes.items()
-    }
-
-
-def _statistics(model: str, tune: str, labels: int) -> dict[str, Any]:
-    """Return what the discriminant head start sends, as zeros.
-
-    `blank_statistics` reads only two sizes of a model.
-    """
-    from fedkit.federated.rounds.head_start import blank_statistics
-    from fedkit.models.head_starts import make_head_start
-
-    width = model_geometry(model, tune, labels)[0].width
-    sizes = SimpleNamespace(
-        labels=range(labels), module=SimpleNamespace(head=SimpleNamespace(in_features=width))
-    )
-    return blank_statistics(sizes, make_head_start("discriminant").sums)
 
 
 def measure_paces(
@@ -390,18 +307,15 @@ def measure_paces(
     return out
 
 
-# ---- in words
-
-
 def parse_memory(text: str | None) -> int | None:
     """Return a size in bytes: '4GB', '800MB', '0.5 GiB'. Raises FedkitError for other text."""
     if text is None:
         return None
-    units = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-    low = text.strip().lower()
-    unit = next((u for u in sorted(units, key=len, reverse=True) if low.endswith(u)), "")
+    units = {"k": 1, "m": 2, "g": 3, "t": 4}
+    found = re.fullmatch(r"(.+?)\s*([kmgt])(i?)b", text.strip().lower())
     try:
-        value = float(low.removesuffix(unit)) * units[unit]
+        number, unit, binary = found.groups() if found else ("", "", "")
+        value = float(number) * (1024 if binary else 1000) ** units[unit]
         if not 1e6 <= value < 1e15:
             raise ValueError
     except (KeyError, ValueError):
@@ -419,7 +333,6 @@ def read_needs(needs: Needs, data: str, **columns: Any) -> Needs:
     from transformers import AutoTokenizer
 
     from fedkit.data.load import load_corpus
-    from fedkit.federated.memory_model import find_location
 
     corpus = load_corpus(data, **columns)
     sample = list(corpus.train.texts)[:2000]
@@ -429,117 +342,10 @@ def read_needs(needs: Needs, data: str, **columns: Any) -> Needs:
     return replace(needs, data=data, labels=len(corpus.labels), tokens=(texts.mean, texts.longest))
 
 
-def refusal_lines(advices: Sequence[Advice]) -> list[str]:
-    """Return why methods do not fit, a line for each reason, with the methods that share it."""
-    wires: dict[tuple[str, str], list[str]] = {}
-    for a in sorted(advices, key=lambda a: (list(TUNES).index(a.tune), list(WIRES).index(a.wire))):
-        for reason in a.reasons:
-            wires.setdefault((a.tune, reason), []).append(a.wire)
-    tunes: dict[tuple[str, str], list[str]] = {}
-    for (tune, reason), over in wires.items():
-        tunes.setdefault(
-            ("any wire" if len(over) == len(WIRES) else " or ".join(over), reason), []
-        ).append(tune)
-    return [
-        f"{_tune_words(members)} with {over}: {reason}" for (over, reason), members in tunes.items()
-    ]
-
-
-def _tune_words(tunes: list[str]) -> str:
-    return "every method" if len(tunes) == len(TUNES) else ", ".join(tunes)
-
-
 def best_command(needs: Needs, advices: Sequence[Advice]) -> str | None:
     """Return the `fedkit run` command of the best method that fits; None if none does."""
-    from fedkit.core.commands import command_line
-
     best = next((a for a in advices if a.fits), None)
     if best is None:
         return None
-    return command_line(
-        "run",
-        replace(
-            config_for(adjust_rounds(needs), best.tune, best.wire), **FLAGS.get(needs.privacy, {})
-        ),
-    )
-
-
-def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> list[str]:
-    """Return the ranked table, the reasons of what does not fit, and the command of the best."""
-    from fedkit.core.text_table import format_table
-
-    good, needs = [a for a in advices if a.fits], adjust_rounds(needs)
-    lines = textwrap.wrap(PRIVACY[needs.privacy], 98)
-    if good:
-        heads = (
-            "method and wire",
-            "s per\nround",
-            "MB per\nnight",
-            "nights",
-            "memory\nMB",
-            "training\ns a night",
-            "accuracy\nelsewhere",
-        )
-        lines.append(
-            format_table(
-                heads, [_row(i, a) for i, a in enumerate(good[:most], 1)], _key(needs)
-            ).rstrip("\n")
-        )
-        lines += _first_traffic(needs, good[0]).splitlines()
-    if len(good) > most:
-        lines.append(f"{len(good) - most} more fit; --json lists them all")
-    if refused := refusal_lines(advices):
-        lines += ["", "do not fit:", *(f"  {line}" for line in refused)]
-    lines.append("")
-    if good and needs.data == RunConfig.data:
-        lines.append(
-            "the command below takes the bundled reports, which have six sites; add --data FILE for"
-            " your own"
-        )
-    lines.append(f"try the best: {best_command(needs, advices)}" if good else NOTHING)
-    return lines
-
-
-def _first_traffic(needs: Needs, a: Advice) -> str:
-    """Return the line about traffic before any round: base model and head start."""
-    from fedkit.core.formatting import megabytes, seconds
-
-    model = 4 * model_geometry(needs.model, a.tune, needs.labels)[0].values
-    start = a.total_bytes - needs.rounds * (a.up_bytes + a.down_bytes)
-    took = _slowest(needs, model, 0.0, max(start, 0))[2]
-    sent = megabytes(max(start, 0) / 1e6)
-    return (
-        f"once, not in the columns: the base model, {megabytes(model / 1e6)} down, and for the best"
-        f" {sent} up\n  for the start of the head, before round 1: {seconds(took)} over the slowest"
-        " line"
-    )
-
-
-def _row(place: int, a: Advice) -> list[str]:
-    return [
-        f"{place}. {a.tune} {a.wire}",
-        f"{a.round_seconds:,.1f}",
-        f"{a.night_bytes / 1e6:,.3g}",
-        str(a.nights),
-        f"{a.memory_bytes / 1e6:,.0f}",
-        f"{a.night_train_seconds:,.1f}",
-        f"{a.accuracy:.1f}{'' if a.known else '*'}",
-    ]
-
-
-def _key(needs: Needs) -> tuple[str, ...]:
-    return (
-        (
-            f"For the slowest of {needs.sites} sites with {needs.examples} examples each;"
-            f" {needs.rounds} rounds in all. All modelled."
-        ),
-        f"accuracy elsewhere: % on {BOARD}, a wire's loss as measured with LoRA r=8;",
-        (
-            "  differences of a point or less are not told apart: among those, least traffic comes"
-            " first."
-        ),
-        (
-            "*: not measured there, counted as LoRA r=8. MB per night: one site, both ways. memory:"
-            " of a site, predicted."
-        ),
-    )
+    config = config_for(adjust_rounds(needs), best.tune, best.wire)
+    return command_line("run", replace(config, **FLAGS[needs.privacy]))

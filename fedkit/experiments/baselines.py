@@ -9,20 +9,18 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import refuse_links
-from fedkit.core.memory import peak_rss_bytes, reset_peak
+from fedkit.core.memory import reset_peak
 from fedkit.core.progress import Listener, ProgressMeter
 from fedkit.core.record import ClientRecord, RoundRecord, Run
-from fedkit.core.stats import mean_accuracy_interval, wilson_interval
 from fedkit.data.corpus import ClientData, Corpus, Examples
 from fedkit.experiments.job import Job, describe_data, describe_environment, describe_model, prepare
-from fedkit.experiments.runner import total_steps
+from fedkit.experiments.runner import result_block, total_steps
 from fedkit.experiments.store import Store, check_sources
 from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import (
@@ -33,7 +31,6 @@ from fedkit.federated.local.train import (
     logit_adjustment,
 )
 from fedkit.federated.rounds.head_start import client_statistics
-from fedkit.models.head_starts import make_head_start
 from fedkit.models.metrics import Score, score_logits
 
 Part = tuple[str, Score, ClientRecord]  # name, score on the shared test set, cost
@@ -95,18 +92,17 @@ def baseline(
     if settings.tune != job.config.tune:
         job = prepare(settings, job.corpus)
     meter = ProgressMeter(name, baseline_steps(name, job), 1, progress, cancel)
-    parts = list(BASELINES[name](job, meter))
-    latest = _round([s for _, s, _ in parts], tuple(r for *_, r in parts), began)
-    return Run(
+    names, scores, clients = zip(*BASELINES[name](job, meter))
+    record = Run(
         name,
         settings.to_dict(),
         describe_environment(job.model),
         describe_data(job),
         describe_model(job.model),
-        None,
-        (latest,),
-        _result(latest, [s for _, s, _ in parts], len(job.test)),
+        rounds=(_round(list(scores), clients, began),),
     )
+    each = {n: s.accuracy for n, s in zip(names, scores)} if len(scores) > 1 else None
+    return replace(record, result=result_block(record, scores) | {"client_accuracies": each})
 
 
 def majority(job: Job, meter: ProgressMeter) -> Iterator[Part]:
@@ -168,7 +164,7 @@ def _tuned(
 def _task(job: Job, client: ClientData, steps: int) -> Task:
     """Return the task of a client that trains alone, with a head start from its own data if set."""
     start = job.start
-    if (head := make_head_start(job.config.head_start)).sums:
+    if (head := job.methods.head_start).sums:
         job.model.load_params(start)
         start = start | head.solve(client_statistics(job.model, client, head.sums))
     rng = client_rng(job.config.seed, 0, client.client_id)
@@ -237,37 +233,6 @@ def _round(scores: list[Score], clients: tuple[ClientRecord, ...], began: float)
         clients=clients,
         client_accuracy={name: value for s in scores for name, value in s.own.items()},
     )
-
-
-def _result(last: RoundRecord, scores: list[Score], n: int) -> dict[str, Any]:
-    alone = len(scores) == 1
-    interval = (
-        wilson_interval(int(scores[0].correct.sum()), n)
-        if alone
-        else mean_accuracy_interval([s.accuracy for s in scores])
-    )
-    return {
-        "accuracy": last.accuracy,
-        "accuracy_ci95": list(interval),
-        "accuracy_ci95_over": "test examples" if alone else "clients",
-        "macro_f1": float(np.mean([s.macro_f1 for s in scores])),
-        "worst_client_accuracy": last.worst_client_accuracy,
-        "own_mix_accuracy": float(np.mean([s.own_mix_accuracy for s in scores])),
-        "own_mix_tests": sum(s.own_tests for s in scores) or None,
-        "uplink_bytes": 0,
-        "downlink_bytes": 0,
-        "train_seconds": sum(c.train_seconds for c in last.clients),
-        "steps": sum(c.steps for c in last.clients),
-        "peak_rss_bytes": peak_rss_bytes(),
-        "epsilon": None,
-        "delta": None,
-        "privacy_unit": None,
-        "simulated_seconds": None,
-        "correct": "".join("1" if c else "0" for c in scores[0].correct) if alone else None,
-        "client_accuracies": (
-            None if alone else {c.id: s.accuracy for c, s in zip(last.clients, scores)}
-        ),
-    }
 
 
 def without_privacy(config: RunConfig) -> RunConfig:

@@ -1,15 +1,23 @@
-"""Estimate the time of a sweep from a few measured gradient steps of every kind of tuning."""
+"""Estimate a run or a sweep: from a few measured gradient steps, or at once from `cost_model`.
+
+`estimate_sweep` times every kind of tuning, `estimate_run` takes the pace of an earlier run, or
+else the model's size and the speed of one matrix product here.
+"""
 
 from __future__ import annotations
 
+import math
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-from fedkit.core.config import DATA_SETTINGS, RunConfig
+from fedkit.core.config import DATA_SETTINGS, RunConfig, parse_spec
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count_noun
+from fedkit.core.formatting import count_noun, megabytes, seconds
+from fedkit.core.record import Run
 from fedkit.data.corpus import ClientData
 from fedkit.data.partition import deal
 from fedkit.experiments.baselines import baseline_steps
@@ -17,9 +25,16 @@ from fedkit.experiments.job import Job
 from fedkit.experiments.plan import Entry
 from fedkit.experiments.runner import run, total_steps
 from fedkit.experiments.sweep import JobCache
+from fedkit.federated.cost_model import CostModel
+from fedkit.models.base import MODELS, is_local_model
+from fedkit.models.geometry import Texts, rough_geometry
 
 # size of the timed run: most clients, batches of each, test examples
 CLIENTS, BATCHES, EXAMPLES = 8, 2, 128
+SETUP_SECONDS = 1.0  # reading the model
+ROUND_SECONDS = 0.15  # packing, aggregating and writing in a round
+EFFICIENCY = 0.35  # speed of a whole training step as a share of that of one large matrix product
+LABELS = 20  # taken for a data set that is not known
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,10 @@ class Speed:
     example: float
     round: float
     peak: int
+
+    def seconds(self, steps: int, read: int, rounds: int = 0) -> float:
+        """Return the seconds of so many steps, examples that are only read, and rounds."""
+        return steps * self.step + read * self.example + rounds * self.round
 
 
 @dataclass(frozen=True)
@@ -58,11 +77,8 @@ class Estimate:
         }
 
     def __str__(self) -> str:
-        from fedkit.core.formatting import megabytes, seconds
-
-        what = [count_noun(self.runs, "run")] + (
-            [count_noun(self.baselines, "baseline")] if self.baselines else []
-        )
+        what = [count_noun(self.runs, "run")]
+        what += [count_noun(self.baselines, "baseline")] if self.baselines else []
         if not self.seconds:
             return f"{' and '.join(what)} to make, no estimate"
         return (
@@ -82,13 +98,11 @@ def estimate_sweep(
     Refused runs are left out; refuse: called with the folder and the reason of each.
     """
     jobs, paces, dealt = JobCache(), {}, {}
-    seconds: dict[str, float] = {}
+    expected: dict[str, float] = {}
     for entry in entries:
-        config = (
-            replace(entry.config, tune="full", lr=None)
-            if entry.baseline == "full"
-            else entry.config
-        )
+        config = entry.config
+        if entry.baseline == "full":
+            config = replace(config, tune="full", lr=None)
         kind = (config.model, config.tune, config.max_tokens, config.batch_size)
         share = tuple(getattr(config, k) for k in DATA_SETTINGS)
         try:
@@ -97,16 +111,15 @@ def estimate_sweep(
                 paces[kind] = measure_speed(jobs.job(config))
             if share not in dealt:
                 dealt[share] = _dealt_job(config, jobs)
-            seconds[entry.folder] = _seconds(
-                entry.baseline, replace(dealt[share], config=config), paces[kind]
-            )
+            job = replace(dealt[share], config=config)
+            expected[entry.folder] = run_seconds(entry.baseline, job, paces[kind])
         except FedkitError as reason:
             refuse(entry.folder, str(reason))
             continue
     jobs.drop_job()
     made = sum(bool(e.baseline) for e in entries)
     peak = max((p.peak for p in paces.values()), default=0)
-    return Estimate(len(entries) - made, made, len(paces), seconds, peak)
+    return Estimate(len(entries) - made, made, len(paces), expected, peak)
 
 
 def measure_speed(job: Job) -> Speed:
@@ -114,7 +127,7 @@ def measure_speed(job: Job) -> Speed:
 
     The first round warms up, the second counts.
     """
-    part = [_part(c, BATCHES * job.config.batch_size) for c in job.clients[:CLIENTS]]
+    part = [limit_client(c, BATCHES * job.config.batch_size) for c in job.clients[:CLIENTS]]
     config = replace(job.config, rounds=2, local_epochs=1, clients_per_round=None)
     test = job.test.take(range(min(EXAMPLES, len(job.test))))
     # nothing of it but seconds is shown, so that no account is charged: data without a hash
@@ -131,7 +144,8 @@ def measure_speed(job: Job) -> Speed:
     return Speed(trained / max(steps, 1), example, rest, record.result["peak_rss_bytes"])
 
 
-def _part(client: ClientData, most: int) -> ClientData:
+def limit_client(client: ClientData, most: int) -> ClientData:
+    """Return the client with its first `most` examples, for training and for validation."""
     rows = range(min(most, len(client.train)))
     held = range(min(len(client.validation), most))
     return ClientData(client.client_id, client.train.take(rows), client.validation.take(held))
@@ -139,25 +153,120 @@ def _part(client: ClientData, most: int) -> ClientData:
 
 def _dealt_job(config: RunConfig, jobs: JobCache) -> Job:
     """Return the clients' data under `config` as a job without a model."""
-    corpus = jobs.corpus(config)
-    clients = deal(
-        corpus, config.partition, config.clients, config.examples_per_client, config.seed
-    )
+    corpus, c = jobs.corpus(config), config
+    clients = deal(corpus, c.partition, c.clients, c.examples_per_client, c.seed)
     return Job(config, corpus, clients, corpus.test, None, {}, ())
 
 
-def _seconds(baseline: str, job: Job, pace: Speed) -> float:
+def run_seconds(baseline: str, job: Job, speed: Speed) -> float:
+    """Return the expected seconds of a baseline of the job; of its federated run for ''."""
     config, train, test = job.config, sum(len(c.train) for c in job.clients), len(job.test)
     held, clients = sum(len(c.validation) for c in job.clients), len(job.clients)
-    if baseline == "majority":
-        return 0.0
-    if baseline.startswith("frozen"):
-        return pace.example * (train + test)
-    if baseline == "local":
-        return baseline_steps("local", job) * pace.step + pace.example * clients * test
-    read = test if baseline else train + (config.rounds + 1) * (test + held)
-    return (
-        total_steps(job) * pace.step
-        + read * pace.example
-        + (0 if baseline else config.rounds * pace.round)
+    steps, read = total_steps(job), train + (config.rounds + 1) * (test + held)
+    if baseline in ("majority", "frozen-pooled", "frozen-local"):
+        steps, read = 0, 0 if baseline == "majority" else train + test
+    elif baseline == "local":
+        steps, read = baseline_steps("local", job), clients * test
+    elif baseline:
+        read = test
+    return speed.seconds(steps, read, 0 if baseline else config.rounds)
+
+
+# ---- one run, at once
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """Estimated seconds of a whole run, peak memory of this process in bytes, and their basis."""
+
+    seconds: float
+    peak_bytes: float
+    basis: str
+
+    def __str__(self) -> str:
+        return (
+            f"about {seconds(max(self.seconds, 0.1))} and"
+            f" {megabytes(self.peak_bytes / 1e6)} of memory ({self.basis})"
+        )
+
+
+def estimate_run(
+    config: RunConfig, train: int, held: int, words: float, before: Sequence[Run] = ()
+) -> RunEstimate:
+    """Estimate the run that `config` describes.
+
+    train: training examples of all clients; held: examples of the test set; words: of a typical
+    text; before: records made on this machine, the latest last. Rough; `estimate_sweep` measures.
+    """
+    cohort = config.clients_per_round
+    if cohort is None:
+        share = 1.0
+    else:
+        share = cohort if cohort < 1 else min(cohort / max(config.clients, 1), 1.0)
+    seen = train * share * config.local_epochs * config.rounds  # examples that are trained on
+    like = [r for r in before if r.rounds and is_comparable(r, config)]
+    if like:
+        return _estimate_from_run(like[-1], config, seen)
+    tokens = min(1.4 * words + 2, config.max_tokens)
+    texts = Texts(train + held, tokens, min(int(2 * tokens) + 1, config.max_tokens))
+    cost = _cost_model(config, texts)
+    read = cost.forward_operations * (train + (config.rounds + 1) * held)
+    operations = cost.operations_per_example() * seen + read
+    took = operations / (EFFICIENCY * operations_per_second())
+    return RunEstimate(
+        took + SETUP_SECONDS + ROUND_SECONDS * config.rounds,
+        max(cost.process_footprint().total, resident_bytes()),
+        "an estimate from the model's size",
     )
+
+
+def _cost_model(config: RunConfig, texts: Texts) -> CostModel:
+    """Return a cost model at once: the default model's where this one is not here."""
+    if config.model not in MODELS and not is_local_model(config.model):
+        config = replace(config, model=RunConfig.model)
+    # importing transformers takes seconds, which opening a panel must not
+    if "transformers.modeling_utils" in sys.modules:
+        return CostModel(config, texts, LABELS)
+    try:
+        rough = rough_geometry(config.model, config.tune, LABELS)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        rough = rough_geometry(RunConfig.model, config.tune, LABELS)
+    return CostModel(config, texts, LABELS, sizes=rough)
+
+
+def is_comparable(run: Run, config: RunConfig) -> bool:
+    """Return whether the run has the model and tuning of `config`, so that its pace applies."""
+    then = run.config
+    same = all(
+        then.get(k) == getattr(config, k) for k in ("model", "max_tokens", "batch_size", "data")
+    )
+    return same and parse_spec(str(then.get("tune")))[0] == parse_spec(config.tune)[0]
+
+
+def _estimate_from_run(run: Run, config: RunConfig, seen: float) -> RunEstimate:
+    trained, took = run.total("examples", run.rounds), run.total("train_seconds", run.rounds)
+    rest = max(sum(r.seconds for r in run.rounds) - took, 0.0) / len(run.rounds)
+    first = run.start.seconds if run.start else 0.0
+    peak_bytes = run.result.get("peak_rss_bytes") or resident_bytes()
+    expected = seen * took / max(trained, 1) + config.rounds * rest + first
+    return RunEstimate(expected, peak_bytes, "an estimate from the run before")
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process in bytes."""
+    import psutil
+
+    return psutil.Process().memory_info().rss
+
+
+@lru_cache(maxsize=1)
+def operations_per_second() -> float:
+    """Return the speed of one float32 matrix product here, measured once in some milliseconds."""
+    import torch
+
+    a, best = torch.ones(384, 384), math.inf
+    for _ in range(4):  # the first warms up
+        began = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - began)
+    return 2 * 384**3 / best

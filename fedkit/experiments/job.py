@@ -15,16 +15,15 @@ from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Corpus, Examples, concatenate
 from fedkit.data.load import BUNDLED, is_local_data, load_corpus, local_data_sha256
 from fedkit.data.partition import client_column, deal, left_out_clients
-from fedkit.experiments.private_record import public_data
-from fedkit.federated.aggregation.aggregators import make_aggregator
-from fedkit.federated.rounds.exchange import check_exchange, exchange_notes, make_wires
+from fedkit.experiments.privacy_report import public_data
+from fedkit.federated.methods import Methods, methods_of
+from fedkit.federated.rounds.exchange import check_exchange, exchange_notes
 from fedkit.federated.rounds.head_start import check_head_start, head_start_note, privacy_budget
 from fedkit.federated.validation import (
     check_budget,
     check_clients,
     check_memory,
-    check_privacy,
-    check_server,
+    check_methods,
     privacy_notes,
     server_notes,
 )
@@ -59,6 +58,11 @@ class Job:
     notes: tuple[str, ...]
 
     @property
+    def methods(self) -> Methods:
+        """Return what the settings describe, parsed once."""
+        return methods_of(self.config)
+
+    @property
     def budget(self) -> Budget | None:
         """Return the privacy budget; None without privacy."""
         return privacy_budget(self.config, len(self.clients))
@@ -74,8 +78,6 @@ class Job:
 
 def check_config(config: RunConfig) -> None:
     """Raise FedkitError for what can be refused before any data is read."""
-    from fedkit.models.tuners.registry import make_tuner
-
     for name, (least, most) in LIMITS.items():
         if not least <= getattr(config, name) <= most:
             flag = name.replace("_", "-")
@@ -93,11 +95,8 @@ def check_config(config: RunConfig) -> None:
         raise FedkitError(
             f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}"
         )
-    make_tuner(config.tune)
-    check_server(config)
-    check_privacy(config)
+    check_methods(config)
     World.from_config(config, ["a client"])
-    make_wires(config, make_aggregator(config.aggregate))
     check_head_start(config)
 
 

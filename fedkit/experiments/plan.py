@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 import zlib
@@ -87,7 +88,7 @@ class Plan:
                 "seed given as one setting; list the seeds: [vary] seed = [0, 1, 2], or --seeds"
                 " 0,1,2"
             )
-        size = len(self.seeds) * _combination_count(self.vary) + len(self.also)
+        size = len(self.seeds) * math.prod(map(len, self.vary.values())) + len(self.also)
         if size > MOST:
             raise FedkitError(
                 f"this plan has {size:,} runs; at most {MOST:,} are made in one sweep"
@@ -96,14 +97,10 @@ class Plan:
 
     def combinations(self) -> list[dict[str, Any]]:
         """Return the settings that make each method, in order, each once."""
-        every = (
-            [dict(zip(self.vary, values)) for values in product(*self.vary.values())]
-            if self.vary
-            else []
-        )
-        every += [dict(extra) for extra in self.also]
+        varied = product(*self.vary.values()) if self.vary else ()
+        every = [dict(zip(self.vary, values)) for values in varied]
         found: dict[str, dict[str, Any]] = {}
-        for given in every or [{}]:
+        for given in [*every, *map(dict, self.also)] or [{}]:
             found.setdefault(repr(sorted((self.settings | given).items(), key=str)), given)
         return list(found.values())
 
@@ -134,16 +131,10 @@ class Plan:
         for run in runs:
             groups.setdefault(repr([getattr(run.config, k) for k in DATA_SETTINGS]), []).append(run)
         for group in groups.values():
-            first = (
-                next((run for run in group if _is_valid(run.config)), group[0])
-                if self.baselines
-                else group[0]
-            )
-            own = (
-                {k: v for k, v in first.given.items() if k in DATA_SETTINGS}
-                if len(groups) > 1
-                else {}
-            )
+            if not self.baselines:
+                continue
+            first = next((run for run in group if _is_valid(run.config)), group[0])
+            own = {k: v for k, v in first.given.items() if k in DATA_SETTINGS and len(groups) > 1}
             yield from (Entry("", own, first.config, name) for name in self.baselines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,17 +147,11 @@ class Plan:
         if unknown := [k for k in values if k not in known]:
             raise FedkitError(f"a plan has no part {unknown[0]!r}; its parts: {', '.join(known)}")
         values = dict(values)
-        for name, kind in (
-            ("settings", dict),
-            ("vary", dict),
-            ("also", list),
-            ("seeds", list),
-            ("baselines", list),
-        ):
-            if not isinstance(values.get(name, kind()), (kind, tuple) if kind is list else kind):
-                raise FedkitError(
-                    f"{name} of a plan has to be {'a table' if kind is dict else 'a list'}"
-                )
+        lists = dict.fromkeys(("also", "seeds", "baselines"), (list, tuple))
+        for name, kind in ({"settings": dict, "vary": dict} | lists).items():
+            if name in values and not isinstance(values[name], kind):
+                what = "a table" if kind is dict else "a list"
+                raise FedkitError(f"{name} of a plan has to be {what}")
         if not all(isinstance(extra, dict) for extra in values.get("also", [])):
             raise FedkitError(
                 "also of a plan has to be a list of tables: write [[also]] above each"
@@ -176,14 +161,9 @@ class Plan:
         seeds = seeds if isinstance(seeds, (list, tuple)) else (seeds,)
         if not all(isinstance(s, (int, str)) for s in (*seeds, *values.get("baselines", ()))):
             raise FedkitError("seeds of a plan are whole numbers, and baselines are names")
-        return cls(
-            **{
-                **values,
-                "vary": vary,
-                "seeds": tuple(dict.fromkeys(seeds)),
-                "baselines": tuple(values.get("baselines", BASELINES)),
-            }
-        )
+        baselines = tuple(values.get("baselines", BASELINES))
+        changed = {"vary": vary, "seeds": tuple(dict.fromkeys(seeds)), "baselines": baselines}
+        return cls(**(values | changed))
 
 
 def read_plan(path: Path) -> Plan:
@@ -262,13 +242,6 @@ def _is_valid(config: RunConfig) -> bool:
     return True
 
 
-def _combination_count(vary: dict[str, list]) -> int:
-    size = 1
-    for values in vary.values():
-        size *= len(values)
-    return size
-
-
 def _setting_words(name: str, value: Any) -> str:
     """Return words for a setting; with its name where a value such as 'none' needs it."""
     alone = isinstance(value, str) and value not in ("none", "mean", "all", "auto", "zero", "plain")
@@ -282,14 +255,10 @@ def _free_folder(entry: Entry, taken: set[str]) -> str:
     ]
     name = re.sub(r"[^A-Za-z0-9.+=_-]+", "-", "_".join(words)).strip("-.")[:LONGEST].rstrip("-.")
     mark = f"{zlib.crc32(repr(sorted(entry.given.items())).encode()):08x}"
+    seed, lower = f"s{entry.config.seed}", {n.lower() for n in taken}  # where A is a
     if entry.baseline:
-        choices = (
-            f"{'-'.join(filter(None, ['baselines', n]))}-s{entry.config.seed}/{entry.baseline}"
-            for n in (name, f"{name[:32]}-{mark}")
-        )
+        names = (f"baselines-{name}".rstrip("-"), f"baselines-{name[:32]}-{mark}")
+        choices = [f"{n}-{seed}/{entry.baseline}" for n in names]
     else:
-        choices = (f"{n}-s{entry.config.seed}" for n in (name or "run", f"{name[:39]}-{mark}"))
-    lower = {name.lower() for name in taken}  # file systems that do not tell A from a
-    return next(
-        (c for c in choices if c.lower() not in lower), f"run-{len(taken):04d}-s{entry.config.seed}"
-    )
+        choices = [f"{n}-{seed}" for n in (name or "run", f"{name[:39]}-{mark}")]
+    return next((c for c in choices if c.lower() not in lower), f"run-{len(taken):04d}-{seed}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,10 @@ from fedkit.core.config import RunConfig
 from fedkit.core.memory import peak_rss_bytes, reset_peak
 from fedkit.core.progress import Listener, ProgressMeter
 from fedkit.core.record import RoundRecord, Run
-from fedkit.core.stats import wilson_interval
+from fedkit.core.stats import mean_accuracy_interval, wilson_interval
 from fedkit.core.tensors import Params
-from fedkit.data.corpus import Corpus
+from fedkit.data.corpus import Corpus, Examples, concatenate
 from fedkit.experiments.account import Charges
-from fedkit.experiments.evaluate import evaluate_round, validation_accuracy
 from fedkit.experiments.job import (
     Job,
     describe_data,
@@ -29,18 +29,23 @@ from fedkit.experiments.job import (
     prepare,
     recorded_config,
 )
-from fedkit.experiments.privacy_report import is_budget_spent, privacy_result
-from fedkit.experiments.private_record import public_round, public_score
+from fedkit.experiments.privacy_report import (
+    is_budget_spent,
+    privacy_result,
+    public_round,
+    public_score,
+)
 from fedkit.experiments.store import Store, check_sources
 from fedkit.federated.algorithm import Round, federate
 from fedkit.federated.rounds.exchange import aggregation_params
 from fedkit.federated.rounds.head_start import compute_head_start
 from fedkit.federated.rounds.sampling import choose_clients, cohort_size
-from fedkit.federated.strategies import make_strategy
-from fedkit.models.metrics import Score
+from fedkit.models.metrics import Score, own_accuracies, score_logits
 from fedkit.network import replay
-from fedkit.privacy.mechanisms import Budget, has_secret_noise, run_key, visit_noises
+from fedkit.privacy.mechanisms import Budget, run_key, visit_noises
 from fedkit.privacy.noise import NoiseKey
+
+MOST = 20  # most clients whose models are all tested on the whole test set at the end
 
 
 def run(
@@ -89,45 +94,31 @@ def run_rounds(
         meter = ProgressMeter("federated", total_steps(job), config.rounds, progress, cancel)
         charges = Charges(job, out, before)
         if before is None:
-            key = run_key(config)
+            key = run_key(job.methods.privacy, config.seed)
             charges.begin((), tell)
             shared, prior, record = begin_run(job, key)
             record, state = charges.mark(record), None
-            record = store.save_round(
-                record, job.model, shared, {"prior": prior, "secret": secret_tensor(key, config)}
-            )
+            extra = extra_state(job, prior, key)
+            record = store.save_round(record, job.model, shared, extra)
         else:
             template = job.start | aggregation_params(job.model, job.config)
             record, (shared, state, prior, key) = before, store.read_state(before, template)
             check_sources(record, job)
             job.model.use_attention(record.environment["attention"])
             charges.begin(record.rounds, tell)
-            record = charges.mark(record)
+            record, extra = charges.mark(record), extra_state(job, prior, key)
         meter.update(record)
         meter.skipped = meter.steps
         yield record
         began = time.perf_counter()
+        first = len(record.rounds) + 1
         for done in federate(
-            job.model,
-            job.clients,
-            shared,
-            config,
-            prior,
-            len(record.rounds) + 1,
-            state,
-            meter.tick,
-            key,
+            job.model, job.clients, shared, config, prior, first, state, meter.tick, key
         ):
             record = add_round(record, job, done, time.perf_counter() - began)
             meter.update(record)
             meter.notify(done.number)
-            record = store.save_round(
-                record,
-                job.model,
-                done.shared,
-                {"prior": prior, "secret": secret_tensor(key, config)},
-                done.state,
-            )
+            record = store.save_round(record, job.model, done.shared, extra, done.state)
             charges.charge(record.rounds, record.finished)
             began = time.perf_counter()
             yield record
@@ -144,12 +135,14 @@ def resume(folder: str | Path, progress: Listener | None = None, **given: Any) -
     return run(config, folder, resume=True, progress=progress)
 
 
-def secret_tensor(key: NoiseKey, config: RunConfig) -> torch.Tensor | None:
-    """Return the key of secret noise for the state that an unfinished run is resumed from.
+def extra_state(job: Job, prior: Any, key: NoiseKey) -> dict[str, Any]:
+    """Return what an unfinished run is resumed from, besides tensors: label shares, a secret key.
 
     The state is deleted when the run ends; the key is never in the record.
     """
-    return torch.tensor(list(key.key), dtype=torch.uint8) if has_secret_noise(config) else None
+    secret = job.methods.privacy.has_secret_noise
+    kept = torch.tensor(list(key.key), dtype=torch.uint8) if secret else None
+    return {"prior": prior, "secret": kept}
 
 
 def begin_run(job: Job, key: NoiseKey | None = None) -> tuple[Params, Any, Run]:
@@ -178,11 +171,11 @@ def add_round(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
     latest, final = measure_round(record, job, done, began)
     record = replace(record, rounds=(*record.rounds, latest))
     over = is_budget_spent(record, job.budget)
-    return (
-        replace(record, result=result_block(record, final, job.budget))
-        if done.number == job.config.rounds or over
-        else record
-    )
+    if done.number < job.config.rounds and not over:
+        return record
+    took = sum(r.simulated_seconds or 0 for r in (record.start, *record.rounds))
+    result = result_block(record, [final], job.budget) | {"simulated_seconds": took}
+    return replace(record, result=result)
 
 
 def measure_round(record: Run, job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:
@@ -214,6 +207,55 @@ def measure_round(record: Run, job: Job, done: Round, began: float) -> tuple[Rou
     return replace(latest, simulated_seconds=took, seconds=time.perf_counter() - began), result
 
 
+def evaluate_round(job: Job, done: Round) -> Score:
+    """Return the test score of a round.
+
+    With a model per client the clients answer the test examples in turn, one each, so that
+    `correct` still has an entry per example and its mean is that of the clients' accuracies. After
+    the last round of at most MOST clients each model answers all examples, which measures its
+    accuracy on its own label mix more precisely.
+    """
+    if not done.home:
+        job.model.load_params(done.shared)
+        return score_logits(job.model.predict(job.test), job.test, job.clients)
+    turn = np.arange(len(job.test)) % len(job.clients)
+    whole = done.number == job.config.rounds and len(job.clients) <= MOST
+    logits, own = np.zeros((len(job.test), len(job.corpus.labels)), np.float32), {}
+    for i, client in enumerate(job.clients):
+        mine = np.flatnonzero(turn == i)
+        answered = _answers(job, done, i, job.test if whole else job.test.take(mine))
+        logits[mine] = answered[mine] if whole else answered
+        if whole:
+            own |= own_accuracies(answered.argmax(1) == job.test.labels, job.test, [client])
+    result = score_logits(logits, job.test, job.clients)
+    return replace(result, own=own) if own else result
+
+
+def validation_accuracy(job: Job, done: Round) -> float | None:
+    """Return the accuracy on the clients' validation data, each answered by its own model.
+
+    None without validation data.
+    """
+    if not done.home:
+        held = concatenate([c.validation for c in job.clients])
+        job.model.load_params(done.shared)
+        return (
+            float((job.model.predict(held).argmax(1) == held.labels).mean()) if len(held) else None
+        )
+    right = [
+        _answers(job, done, i, c.validation).argmax(1) == c.validation.labels
+        for i, c in enumerate(job.clients)
+        if len(c.validation)
+    ]
+    return float(np.concatenate(right).mean()) if right else None
+
+
+def _answers(job: Job, done: Round, client: int, examples: Examples) -> np.ndarray:
+    """Return logits (n, labels) of one client's model."""
+    job.model.load_params(done.shared | done.home.get(client, {}))
+    return job.model.predict(examples)
+
+
 def simulated_seconds(record: Run, latest: RoundRecord) -> float:
     """Return the seconds of a round by the event clock. record: the run before it."""
     alone = replace(record, start=None, rounds=())
@@ -226,49 +268,50 @@ def simulated_seconds(record: Run, latest: RoundRecord) -> float:
     return max(replay(replace(alone, rounds=(latest,))).seconds - began, 0.0)
 
 
-def result_block(record: Run, final: Score, budget: Budget | None = None) -> dict[str, Any]:
-    """Return the record's `result` block, from the last round's test score.
+def result_block(
+    record: Run, scores: Sequence[Score], budget: Budget | None = None
+) -> dict[str, Any]:
+    """Return the record's `result` block, from the last round's test score or those of its models.
 
     Nothing is selected by looking at the test set.
     """
-    last = record.rounds[-1]
+    last, final, alone = record.rounds[-1], scores[0], len(scores) == 1
+    if alone:
+        interval = wilson_interval(int(final.correct.sum()), len(final.correct))
+    else:
+        interval = mean_accuracy_interval([s.accuracy for s in scores])
     return {
         "accuracy": last.accuracy,
-        "accuracy_ci95": list(wilson_interval(int(final.correct.sum()), len(final.correct))),
-        "accuracy_ci95_over": "test examples",
-        "macro_f1": final.macro_f1,
+        "accuracy_ci95": list(interval),
+        "accuracy_ci95_over": "test examples" if alone else "clients",
+        "macro_f1": float(np.mean([s.macro_f1 for s in scores])),
         "worst_client_accuracy": last.worst_client_accuracy,
-        "own_mix_accuracy": final.own_mix_accuracy,
-        "own_mix_tests": final.own_tests or None,
+        "own_mix_accuracy": float(np.mean([s.own_mix_accuracy for s in scores])),
+        "own_mix_tests": sum(s.own_tests for s in scores) or None,
         "uplink_bytes": int(record.total("uplink_bytes")),
         "downlink_bytes": int(record.total("downlink_bytes")),
         "train_seconds": record.total("train_seconds"),
         "steps": int(record.total("steps")),
         "peak_rss_bytes": peak_rss_bytes(),
         **privacy_result(record, budget),
-        "simulated_seconds": sum(r.simulated_seconds or 0 for r in (record.start, *record.rounds)),
-        "correct": "".join("1" if c else "0" for c in final.correct),
+        "simulated_seconds": None,
+        "correct": "".join("1" if c else "0" for c in final.correct) if alone else None,
     }
 
 
 def total_steps(job: Job) -> int:
     """Return the gradient steps of the whole run over all clients, if no client fails."""
-    config, strategy, budget = job.config, make_strategy(job.config.strategy), job.budget
+    config, strategy, budget = job.config, job.methods.strategy, job.budget
+    number = len(job.clients)
     if budget and budget.unit == "example":
-        return (
-            config.rounds * budget.steps * cohort_size(len(job.clients), config.clients_per_round)
-        )
+        return config.rounds * budget.steps * cohort_size(number, config.clients_per_round)
+    steps = {c.client_id: math.ceil(len(c.train) / config.batch_size) for c in job.clients}
     if strategy.asynchronous:
-        each = (
-            np.mean([np.ceil(len(c.train) / config.batch_size) for c in job.clients])
-            * config.local_epochs
-        )
-        return round(config.rounds * strategy.buffer_size(len(job.clients)) * each)
-    return sum(
-        config.local_epochs * int(np.ceil(len(c.train) / config.batch_size))
-        for number in range(1, config.rounds + 1)
-        for c in choose_clients(job.clients, config, budget, number)
-    )
+        each = np.mean(list(steps.values())) * config.local_epochs
+        return round(config.rounds * strategy.buffer_size(number) * each)
+    rounds = range(1, config.rounds + 1)
+    chosen = (c for n in rounds for c in choose_clients(job.clients, config, budget, n))
+    return config.local_epochs * sum(steps[c.client_id] for c in chosen)
 
 
 def _as_recorded(config: RunConfig, before: Run | None) -> RunConfig:

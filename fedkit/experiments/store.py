@@ -29,9 +29,10 @@ from fedkit.core.formatting import one_line_error
 from fedkit.core.record import Run
 from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
+from fedkit.federated.methods import methods_of
 from fedkit.models.adapter_io import save_adapter, write_tensors
 from fedkit.models.classifier import Model
-from fedkit.privacy.mechanisms import has_secret_noise, run_key
+from fedkit.privacy.mechanisms import run_key
 from fedkit.privacy.noise import KEY_BYTES, NoiseKey
 from fedkit.wire.payload import check_tensors
 
@@ -214,8 +215,9 @@ class Store:
             )
         except PayloadError as error:
             raise FedkitError(f"cannot resume {self.folder}: {error}") from None
-        key = run_key(config)
-        if has_secret_noise(config):
+        privacy = methods_of(config).privacy
+        key = run_key(privacy, config.seed)
+        if privacy.has_secret_noise:
             if secret is None or secret.shape != (KEY_BYTES,) or secret.dtype != torch.uint8:
                 raise FedkitError(
                     f"cannot resume {self.folder}: the secret of its noise is damaged; start again"

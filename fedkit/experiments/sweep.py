@@ -12,7 +12,7 @@ from typing import Any
 from fedkit.core.config import MACHINE_SETTINGS, RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.files import read_json, refuse_links, write_json
-from fedkit.core.formatting import one_line_error
+from fedkit.core.formatting import one_line_error, seconds
 from fedkit.core.memory import release_free_memory
 from fedkit.core.progress import Listener, Progress
 from fedkit.core.record import Run
@@ -73,11 +73,8 @@ def sweep(
             ledger.set_status(entry, "running")
             try:
                 refuse_links(out / entry.folder, out)
-                records.append(
-                    _make_run(
-                        entry, out / entry.folder, jobs, clock.listener(progress), cancel, tell
-                    )
-                )
+                heard = clock.listener(progress)
+                records.append(_make_run(entry, out / entry.folder, jobs, heard, cancel, tell))
                 ledger.set_status(entry, "finished")
             except FedkitError as error:
                 ledger.set_status(entry, "refused", str(error))
@@ -138,7 +135,8 @@ def choose_plan(
                 "--resume given with a plan or settings; --resume goes on with the plan that --out"
                 " holds"
             )
-        resumed_plan = replace_settings(read_sweep_plan(resumed), settings)
+        kept = read_sweep_plan(resumed)
+        resumed_plan = replace(kept, settings=kept.settings | settings)
         for entry in unfinished_entries(resumed_plan, resumed):
             check_names(entry.config, settings)
         return resumed_plan
@@ -151,11 +149,6 @@ def choose_plan(
         baselines=plan.baselines if baselines is None else _baselines(baselines),
         name=plan.name,
     )
-
-
-def replace_settings(plan: Plan, settings: dict[str, Any]) -> Plan:
-    """Return the plan with other settings of the machine."""
-    return replace(plan, settings=plan.settings | settings)
 
 
 def refused_runs(out: Path) -> list[dict[str, Any]]:
@@ -234,20 +227,16 @@ class JobCache:
         FedkitError if the config is refused.
         """
         check_config(config)
-        key = {
-            k: v for k, v in config.to_dict().items() if k not in (*SHARED_JOB_SETTINGS, *PROMISES)
-        }
+        shared = (*SHARED_JOB_SETTINGS, *PROMISES)
+        key = {k: v for k, v in config.to_dict().items() if k not in shared}
         if self._job[0] != key:
             self.drop_job()
-            self._job = (
-                key,
-                prepare(replace(config, **dict.fromkeys(PROMISES, "none")), self.corpus(config)),
-            )
+            open_config = replace(config, **dict.fromkeys(PROMISES, "none"))
+            self._job = (key, prepare(open_config, self.corpus(config)))
         plain = self._job[1]
         check_budget(config, plain.clients)
-        return replace(
-            plain, config=config, notes=(*plain.notes, *privacy_notes(config, plain.clients))
-        )
+        notes = (*plain.notes, *privacy_notes(config, plain.clients))
+        return replace(plain, config=config, notes=notes)
 
     def drop_job(self) -> None:
         """Free the job and its memory, so that the peak memory of the next run is its own."""
@@ -265,14 +254,10 @@ class SweepProgress(Progress):
     left: float | None = None
 
     def __str__(self) -> str:
-        from fedkit.core.formatting import seconds
-
-        one = (
-            str(replace(self, remaining_seconds=None, left=None))
-            if self.left is not None
-            else super().__str__()
-        )
-        return one + ("" if self.left is None else f"  {seconds(self.left)} left for all")
+        if self.left is None:
+            return super().__str__()
+        one = replace(self, remaining_seconds=None, left=None)
+        return f"{one}  {seconds(self.left)} left for all"
 
 
 class RemainingTime:

@@ -13,14 +13,14 @@ from fedkit.core.formatting import one_line_error
 from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData
-from fedkit.federated.aggregation.robust import make_robust
-from fedkit.federated.aggregation.weighting import make_weights, screen_and_weight
+from fedkit.federated.aggregation.weighting import screen_and_weight
 from fedkit.federated.local.train import Tick
+from fedkit.federated.methods import methods_of
 from fedkit.federated.rounds.asynchronous import AsynchronousRounds
 from fedkit.federated.rounds.exchange import Exchange
 from fedkit.federated.rounds.participant import SimulatedClients
 from fedkit.federated.rounds.synchronous import SynchronousRounds
-from fedkit.federated.strategies import State, UpdateSummary, make_strategy
+from fedkit.federated.strategies import State, UpdateSummary
 from fedkit.models.classifier import Model
 from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.payload import check_tensors
@@ -61,8 +61,8 @@ def federate(
     shared: parameters to start from. prior: label shares over all clients, for the calibrated loss.
     state: of the round before `first`. key: of the noise that protects; None: as `run_key` has it.
     """
-    strategy, weights = make_strategy(config.strategy), make_weights(config.weights)
-    robust = make_robust(config.robust)
+    methods = methods_of(config)
+    strategy, weights, robust = methods.strategy, methods.weights, methods.robust
     reports = (*strategy.reports, *weights.reports)
     simulated = SimulatedClients(model, clients, config, strategy, reports, prior, tick)
     server_state, exchange, rounds = restore_state(simulated, shared, state, key)

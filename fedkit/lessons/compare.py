@@ -15,7 +15,8 @@ from fedkit.core import formatting
 from fedkit.core.config import RunConfig
 from fedkit.core.formatting import figure_text
 from fedkit.data.load import BUNDLED, BUNDLED_FOLDER
-from fedkit.federated.memory_model import Texts, client_footprint
+from fedkit.federated.cost_model import CostModel
+from fedkit.models.geometry import Texts
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.side_labels import LabelPoint, name_points
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
@@ -47,7 +48,7 @@ class MeasuredMethod:
     """A method as measured, under a short name. accuracy: mean over seeds, a share.
 
     kb: sent per client and round. seconds: of training per client and round, measured. memory: MB
-    at one client, estimated (`memory_model.client_footprint`), not measured.
+    at one client, estimated (`CostModel.client_footprint`), not measured.
     """
 
     name: str
@@ -107,7 +108,8 @@ def client_memory(method: Method) -> float:
         {k: v for k, v in run.config.items() if k in RunConfig().to_dict()}
     )
     try:
-        memory = client_footprint(config, Texts(max(sizes), *TOKENS), len(run.data["labels"])).total
+        cost = CostModel(config, Texts(max(sizes), *TOKENS), len(run.data["labels"]))
+        memory = cost.client_footprint().total
         return 10.0 * round(memory / measures.MB / 10)
     except (ValueError, KeyError):
         return math.nan

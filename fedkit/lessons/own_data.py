@@ -158,12 +158,7 @@ def _estimate_seconds(job: Job, size: int | None, speed: Speed, reading: float) 
         rounds * job.config.local_epochs * sum(math.ceil(n / job.config.batch_size) for n in sizes)
     )
     read = train + (rounds + 1) * (test + held) + test + len(sizes) * test + 2 * (train + test)
-    return (
-        3 * steps * speed.step
-        + read * speed.example
-        + rounds * speed.round
-        + reading * (train + held + test)
-    )
+    return speed.seconds(3 * steps, read, rounds) + reading * (train + held + test)
 
 
 def save_baselines(job: Job, out: Path, progress: Listener | None = None) -> dict[str, Run]:

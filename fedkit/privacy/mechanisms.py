@@ -22,7 +22,6 @@ from fedkit.privacy.accounting import Releases, epsilon, noise_for_epsilon
 from fedkit.privacy.noise import NoiseKey
 
 if TYPE_CHECKING:
-    from fedkit.core.config import RunConfig
     from fedkit.core.record import RoundRecord
 
 DEFAULT_EPS = 8.0  # where neither eps nor noise is given
@@ -54,6 +53,11 @@ class Privacy:
     def problem(self) -> str:
         """Return why the parameters are invalid; '' if they are valid."""
         return ""
+
+    @property
+    def has_secret_noise(self) -> bool:
+        """Whether the noise comes from the operating system, and not from the run's seed."""
+        return getattr(self, "noise_from", "seed") == "system"
 
 
 @dataclass(frozen=True)
@@ -328,14 +332,9 @@ def _noise_of_one_release(target: float, delta: float) -> float:
     return noise_for_epsilon(target, delta, lambda z: [Releases(z)])
 
 
-def has_secret_noise(config: RunConfig) -> bool:
-    """Return whether the run's noise comes from the operating system, and not from its seed."""
-    return getattr(make_privacy(config.privacy), "noise_from", "seed") == "system"
-
-
-def run_key(config: RunConfig) -> NoiseKey:
+def run_key(privacy: Privacy, seed: int) -> NoiseKey:
     """Return the key of all private randomness of a new run: fresh, or that of its seed."""
-    return NoiseKey.fresh() if has_secret_noise(config) else NoiseKey.from_seed(config.seed)
+    return NoiseKey.fresh() if privacy.has_secret_noise else NoiseKey.from_seed(seed)
 
 
 def visit_noises(rounds: Iterable[RoundRecord], budget: Budget) -> list[float]:

@@ -5,7 +5,7 @@ Every case runs in a fresh process, one after another: three rounds, three sites
 each of the bundled data set; for longer texts two or four reports of one label are joined.
 Measured: `peak_rss_bytes` of the record. One thread is assumed (OMP_NUM_THREADS=1).
 
-WORKSPACE, SLACK and COPIES of `fedkit.federated.memory_model` were fitted on the cases marked '*'
+WORKSPACE, SLACK and COPIES of `fedkit.federated.cost_model` were fitted on the cases marked '*'
 by least squares of the relative error. What is counted was changed twice after looking at others:
 bfloat16's products by length (SHAPE, measured apart), and a fifth fitted case, as a first fit on
 four missed it by 20 %. The last four cases were named and measured after that, and nothing was
@@ -158,13 +158,16 @@ def measured(settings: dict) -> dict:
 def predicted(case: Case, data: str, attention: str) -> tuple[int, int]:
     """(peak of the run, peak of one site that trains alone), in bytes."""
     from fedkit.core.config import RunConfig
-    from fedkit.federated.memory_model import Texts, client_footprint, process_footprint
+    from fedkit.federated.cost_model import CostModel
+    from fedkit.models.geometry import Texts
 
     config = RunConfig(**case.settings(data))
     lengths, number = token_counts(data, case.max_tokens), SITES * EXAMPLES * 5 // 4 + 200
     return (
-        process_footprint(config, Texts.of(lengths, number), 12, attention).total,
-        client_footprint(config, Texts.of(lengths, EXAMPLES * 5 // 4), 12, attention).total,
+        CostModel(config, Texts.of(lengths, number), 12, attention).process_footprint().total,
+        CostModel(config, Texts.of(lengths, EXAMPLES * 5 // 4), 12, attention)
+        .client_footprint()
+        .total,
     )
 
 
@@ -173,7 +176,7 @@ def token_counts(data: str, most: int) -> list[int]:
     """Tokens of every text in a folder that `write_joined` made, after cutting."""
     from transformers import AutoTokenizer
 
-    from fedkit.federated.memory_model import find_location
+    from fedkit.models.geometry import find_location
 
     texts = []
     for split in ("train", "test"):
@@ -186,14 +189,14 @@ def token_counts(data: str, most: int) -> list[int]:
 def row(case: Case, folder: Path, known: dict | None = None) -> dict:
     """One case: measured here unless `known` has it, predicted, and the error in %."""
     from fedkit.core.config import RunConfig
-    from fedkit.experiments.advise import seconds_per_example
-    from fedkit.federated.memory_model import Texts
+    from fedkit.federated.cost_model import CostModel
+    from fedkit.models.geometry import Texts
 
     data = write_joined(folder / str(case.joined), case.joined)
     found = known or measured(case.settings(data))
     peak, site = predicted(case, data, found["attention"])
     texts = Texts.of(token_counts(data, case.max_tokens))
-    modelled = seconds_per_example(RunConfig(**case.settings(data)), texts, 12)
+    modelled = CostModel(RunConfig(**case.settings(data)), texts, 12).seconds_per_example()
     return {
         "case": str(case),
         "fitted": case.fitted,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fedkit.cli.advice import advice_lines, refusal_lines
 from fedkit.cli.main import main
 from fedkit.core.errors import FedkitError
 from fedkit.experiments.advise import (
@@ -19,21 +20,18 @@ from fedkit.experiments.advise import (
     TUNES,
     WIRES,
     Needs,
-    advice_lines,
     advise,
     best_command,
     check_needs,
     config_for,
     measure_paces,
-    message_bytes,
     parse_memory,
     read_needs,
-    refusal_lines,
-    seconds_per_example,
     steps_below,
 )
 from fedkit.experiments.runner import run
-from fedkit.federated.memory_model import Texts
+from fedkit.federated.cost_model import CostModel, message_bytes
+from fedkit.models.geometry import Texts
 from fedkit.network import DEVICES
 
 
@@ -83,7 +81,8 @@ SOME = [("lora:r=4", "int8+ans"), ("head", "none"), ("last", "ef+sign+ans")]
 def test_bytes_are_those_of_a_real_run(tiny_model, tune, wire):
     needs = Needs(model=tiny_model, examples=100, sites=2, rounds=2)
     up, down, record = real(needs, tune, wire)
-    sent, received, first, start = message_bytes(wire, tune, tiny_model, 12, 2)
+    found = message_bytes(config_for(needs, tune, wire), 12)
+    sent, received, first, start = found.up, found.down, found.first_down, found.start_up
     begun = record.start.clients[0].uplink_bytes
     assert start == pytest.approx(begun, rel=0.05)
     assert begun + 2 * sent == pytest.approx(up, rel=0.05)
@@ -185,7 +184,8 @@ def test_seconds_are_download_training_and_upload_of_the_slowest_site(needs):
         advise(replace(needs, link="10mbps:1mbps/40ms", devices="old-pc=0.5,gpu-server=0.5")),
         "lora:r=4",
     )
-    pace = seconds_per_example(config_for(needs, "lora:r=4", "none"), needs.texts(), 3)
+    cost = CostModel(config_for(needs, "lora:r=4", "none"), needs.texts(), 3)
+    pace = cost.seconds_per_example()
     assert a.download_seconds == pytest.approx(0.04 + 8 * a.down_bytes / 10e6)
     assert a.upload_seconds == pytest.approx(0.04 + 8 * a.up_bytes / 1e6)
     assert a.train_seconds == pytest.approx(DEVICES["old-pc"].slowdown * 16 * pace)
@@ -200,7 +200,7 @@ def test_the_modelled_pace_by_hand():
         6 * (4 * (384**2 + 384) + 2 * 384 * 1536 + 1536 + 384 + 4 * 384),
     )
     lora, full, head = (
-        seconds_per_example(config_for(Needs(), t, "none"), texts, 12)
+        CostModel(config_for(Needs(), t, "none"), texts, 12).seconds_per_example()
         for t in ("lora:r=8", "full", "head")
     )
     assert lora == pytest.approx(2 * layers * 23 * 2 / 220e9, rel=0.01)

@@ -18,10 +18,9 @@ from fedkit.cli.summaries import run_summary
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import describe_data, prepare
-from fedkit.experiments.privacy_report import PUBLIC
-from fedkit.experiments.private_record import public_data
+from fedkit.experiments.privacy_report import PUBLIC, public_data
 from fedkit.experiments.runner import run
-from fedkit.federated.validation import check_privacy
+from fedkit.federated.validation import check_methods
 from fedkit.plots import who_has_what
 from fedkit.reports.report import report_figures, write_report
 from fedkit.reports.write_brief import write_brief
@@ -282,7 +281,7 @@ def test_notes_are_kept_where_a_number_only_stands_in_a_name():
 def test_what_would_publish_bare_updates_of_clients_is_refused(tiny_config, more, why):
     config = tiny_config(weights="uniform", privacy="client:eps=8", **more)
     with pytest.raises(FedkitError, match=why):
-        check_privacy(config)
+        check_methods(config)
 
 
 LABELS = {"alpha": (211, 83), "beta": (97, 167), "gamma": (131, 89)}  # rows of two sites

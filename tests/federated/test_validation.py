@@ -21,10 +21,10 @@ def test_private_training_with_libraries_that_are_known_wrong(monkeypatch, opacu
         with pytest.raises(
             FedkitError, match=f"opacus {opacus} with peft {peft}.*install opacus 1.6"
         ):
-            validation.check_privacy(private)
+            validation.check_methods(private)
     else:
-        validation.check_privacy(private)
-    validation.check_privacy(RunConfig())  # without a promise the pair does no harm
+        validation.check_methods(private)
+    validation.check_methods(RunConfig())  # without a promise the pair does no harm
 
 
 def test_what_is_installed_here_may_train_privately():

@@ -24,12 +24,7 @@ from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import CENTRE_NAME, CONTROL_SUFFIX, Params, select_prefix
 from fedkit.data.corpus import ClientData
-from fedkit.federated.aggregation.aggregators import (
-    Aggregator,
-    Combined,
-    combine_updates,
-    make_aggregator,
-)
+from fedkit.federated.aggregation.aggregators import Aggregator, Combined, combine_updates
 from fedkit.federated.aggregation.lora_pairs import (
     MAX_PRODUCT_VALUES,
     cut_rank,
@@ -37,17 +32,18 @@ from fedkit.federated.aggregation.lora_pairs import (
     pad_rank,
 )
 from fedkit.federated.local.train import ClientUpdate, FitResult, learning_rates
+from fedkit.federated.methods import methods_of
 from fedkit.federated.rounds.client_dp import ClientDP
 from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.federated.rounds.private_statistics import trains_about_centre
 from fedkit.federated.rounds.secure_sum import SealedUploads
-from fedkit.federated.strategies import State, make_strategy
+from fedkit.federated.strategies import State
 from fedkit.models.classifier import Model
 from fedkit.models.merging import MERGED, zero_merged
 from fedkit.privacy.mechanisms import run_key
 from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.payload import Payload, encode_tensors
-from fedkit.wire.pipeline import Context, Wire, make_wire
+from fedkit.wire.pipeline import Context, Wire
 
 LARGEST_VALUE = 1e9  # of an uploaded value: products of larger ones overflow on the server
 
@@ -87,11 +83,12 @@ class Exchange:
         state: State,
         key: NoiseKey | None = None,
     ):
-        self.config, self.rule = config, make_aggregator(config.aggregate)
+        methods = methods_of(config)
+        self.config, self.rule = config, methods.aggregator
         self.scale = model.adapter_scale
-        self.up, self.down = make_wires(config, self.rule)
+        self.up, self.down = methods.up, methods.down
         alone = config.robust == "none" and config.late != "carry" and config.secure == "none"
-        mixed = not alone or make_strategy(config.strategy).asynchronous
+        mixed = not alone or methods.strategy.asynchronous
         # whether all updates of a round start from its parameters and are summed as they were made
         self.one_start = not mixed
         # sorted, as a state file gives them back in another order
@@ -115,7 +112,8 @@ class Exchange:
         self.home: dict[int, Params] = {}  # the tensors that stay with a client, by its place
         self.control: dict[int, Params] = {}  # each client's own control variates, by its place
         self.budget = privacy_budget(config, len(clients))
-        self.key = key or run_key(config)  # of all that protects, and of nothing else
+        # of all that protects, and of nothing else
+        self.key = key or run_key(methods.privacy, config.seed)
         self.noise: float | None = None  # noise multiplier of what this round released
         self.guard: ClientDP | None = None
         if self.budget and self.budget.unit == "client":
@@ -427,24 +425,6 @@ def _is_figure(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1e9
 
 
-def make_wires(config: RunConfig, rule: Aggregator) -> tuple[Wire, Wire]:
-    """Return the wires of (upload, download).
-
-    Raises FedkitError if the aggregation needs a download that is not compressed.
-    """
-    up = make_wire(config.wire)
-    if config.wire_down is None:
-        return up, make_wire("none") if rule.needs_both else up.without_memory()
-    down = make_wire(config.wire_down)
-    if down.stages and rule.needs_both:
-        raise FedkitError(
-            f"wire-down {config.wire_down!r} given with aggregate {config.aggregate!r}, whose"
-            " download cannot be compressed without breaking what it promises; use --wire-down"
-            " none"
-        )
-    return up, down.without_memory()
-
-
 def local_names(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset[str]:
     """Return the names of the trained tensors that are never sent.
 
@@ -473,7 +453,7 @@ def local_names(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset
 
 def check_exchange(config: RunConfig, model: Model) -> None:
     """Check that aggregation, --share and wires fit what this model trains. Raises FedkitError."""
-    rule, params = make_aggregator(config.aggregate), model.trainable
+    rule, params = methods_of(config).aggregator, model.trainable
     found = lora_pairs(params)
     if rule.pairs_only and not found:
         raise FedkitError(
@@ -488,18 +468,19 @@ def check_exchange(config: RunConfig, model: Model) -> None:
             f"aggregate {config.aggregate!r} multiplies matrices, too large in this model; use"
             " --aggregate ffa"
         )
-    local_names(rule, config.share, list(params)), make_wires(config, rule)
+    local_names(rule, config.share, list(params))
 
 
 def exchange_notes(config: RunConfig, model: Model) -> list[str]:
     """Return a sentence for each setting that does not act as written."""
-    rule, most, notes = make_aggregator(config.aggregate), max_rank(model.trainable), []
+    methods, most, notes = methods_of(config), max_rank(model.trainable), []
+    rule = methods.aggregator
     if above := [str(rank) for rank in rule.listed_ranks() if rank > most]:
         notes.append(
             f"aggregate {config.aggregate}: ranks above the tuner's r={most} count as {most}"
             f" ({', '.join(above)})"
         )
-    if rule.needs_both and make_wire(config.wire).stages and config.wire_down is None:
+    if rule.needs_both and methods.up.stages and config.wire_down is None:
         notes.append(
             f"the download is not compressed: aggregate {config.aggregate} needs it as it is"
         )
@@ -516,7 +497,7 @@ def aggregation_params(model: Model, config: RunConfig) -> Params:
         if trains_about_centre(config)
         else {}
     )
-    if not make_aggregator(config.aggregate).merges:
+    if not methods_of(config).aggregator.merges:
         return centre
     return centre | zero_merged(model, [p.layer for p in lora_pairs(model.trainable)])
 

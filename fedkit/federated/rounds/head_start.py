@@ -23,6 +23,7 @@ from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import CENTRE_NAME, Params
 from fedkit.data.corpus import ClientData, concatenate
+from fedkit.federated.methods import methods_of
 from fedkit.federated.rounds.private_statistics import (
     add_client_noise,
     add_feature_total,
@@ -37,13 +38,12 @@ from fedkit.federated.rounds.private_statistics import (
 from fedkit.federated.rounds.sampling import sample_clients
 from fedkit.federated.rounds.secure_sum import SecureSum, add_lock_bytes, may_lose_uploads
 from fedkit.models.classifier import Model
-from fedkit.models.head_starts import make_head_start, upper_triangle
-from fedkit.privacy.mechanisms import Budget, budget_of, make_privacy, run_key
+from fedkit.models.head_starts import upper_triangle
+from fedkit.privacy.mechanisms import Budget, budget_of, run_key
 from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.layout import TensorLayout
 from fedkit.wire.payload import encode_tensors
-from fedkit.wire.pipeline import Context, Wire, make_wire
-from fedkit.wire.secure_aggregation.registry import make_lock
+from fedkit.wire.pipeline import Context, Wire
 
 LOSSES = ("calibrated", "balanced", "plain")
 MAX_ASKED = 200  # clients asked
@@ -57,13 +57,13 @@ def compute_head_start(
     key: of the noise; None: as `run_key` makes it.
     """
     check_head_start(config)
-    shared, head = model.params(), make_head_start(config.head_start)
+    shared, head = model.params(), methods_of(config).head_start
     if not sends_statistics(config):
         return shared, None, ()
     budget = privacy_budget(config, len(clients))
     blank = blank_statistics(model, head.sums)
     blank = add_feature_total(blank) if budget else blank
-    asked, key = clients, key or run_key(config)
+    asked, key = clients, key or run_key(methods_of(config).privacy, config.seed)
     if len(clients) > MAX_ASKED:
         asked = sample_clients(clients, MAX_ASKED, config.seed, 0)
     secure_sum = _make_sum(config, blank, asked, budget, key)
@@ -102,10 +102,10 @@ def statistics_wires(config: RunConfig, blank: Params) -> list[tuple[Wire, list[
     everything where equations are solved with the sums: that magnifies every error, and with few
     examples eight bits already spoil the head.
     """
-    dense = make_wire("none" if config.privacy != "none" else config.wire).dense(4)
+    dense = (Wire() if config.privacy != "none" else methods_of(config).up).dense(4)
     if not dense.stages or "feature_sums" not in blank or "feature_products" in blank:
-        return [(make_wire("none"), list(blank))]
-    return [(make_wire("none"), ["label_counts"]), (dense, ["feature_sums"])]
+        return [(Wire(), list(blank))]
+    return [(Wire(), ["label_counts"]), (dense, ["feature_sums"])]
 
 
 def blank_statistics(model: Model, sums: Sequence[str]) -> Params:
@@ -149,7 +149,7 @@ def each_client_statistics(
 
 def sends_statistics(config: RunConfig) -> bool:
     """Return whether the head start or the calibrated loss needs statistics before round 1."""
-    return bool(make_head_start(config.head_start).sums) or config.loss == "calibrated"
+    return bool(methods_of(config).head_start.sums) or config.loss == "calibrated"
 
 
 def head_start_note(config: RunConfig, clients: int) -> str:
@@ -160,7 +160,7 @@ def head_start_note(config: RunConfig, clients: int) -> str:
 
 def check_head_start(config: RunConfig) -> None:
     """Raise FedkitError for an unknown head start or loss."""
-    make_head_start(config.head_start)
+    methods_of(config)  # which refuses a head start
     if config.loss not in LOSSES:
         raise FedkitError(f"loss {config.loss!r} is not known; choose one of: {', '.join(LOSSES)}")
 
@@ -170,7 +170,7 @@ def privacy_budget(config: RunConfig, clients: int) -> Budget | None:
 
     Raises FedkitError for a budget that cannot be kept.
     """
-    privacy = make_privacy(config.privacy)
+    privacy = methods_of(config).privacy
     if not privacy.unit:
         return None
     return budget_of(
@@ -223,7 +223,7 @@ def _make_sum(
     names, form = [c.client_id for c in asked], TensorLayout.from_params(blank)
     most = max(len(c.train) for c in asked)
     return SecureSum(
-        make_lock(config.secure),
+        methods_of(config).lock,
         names,
         form.size,
         key,

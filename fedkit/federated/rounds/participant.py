@@ -23,9 +23,9 @@ from fedkit.federated.local.train import (
     logit_adjustment,
     make_task,
 )
-from fedkit.federated.rounds.attacks import make_attack
+from fedkit.federated.methods import methods_of
 from fedkit.federated.rounds.exchange import Exchange, Tampering, Upload
-from fedkit.federated.rounds.faults import LATE_FACTOR, Fate, draw_fate, parse_faults
+from fedkit.federated.rounds.faults import LATE_FACTOR, Fate, draw_fate
 from fedkit.federated.rounds.private_statistics import released_label_counts
 from fedkit.federated.strategies import Strategy
 from fedkit.models.classifier import Model
@@ -67,7 +67,7 @@ class SimulatedClients:
         self.model, self.clients, self.config, self.strategy = model, clients, config, strategy
         self.figures, self.prior, self.tick = figures, prior, tick
         self.place = {c.client_id: i for i, c in enumerate(clients)}
-        self.faults, self.attack = parse_faults(config.faults), make_attack(config.attack)
+        self.faults, self.attack = methods_of(config).faults, methods_of(config).attack
         self.attackers = self.attack.draw_attackers(len(clients), config.seed)
         self.world = World.from_config(config, list(self.place))
         self.pace = modelled_seconds_per_example(model, clients, config)

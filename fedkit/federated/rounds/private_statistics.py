@@ -11,9 +11,10 @@ from torch import Tensor
 from fedkit.core.config import RunConfig
 from fedkit.core.tensors import CENTRE_NAME, Params, l2_norm
 from fedkit.federated.local.train import count_labels
+from fedkit.federated.methods import methods_of
 from fedkit.federated.rounds.secure_sum import RequiredNoise
 from fedkit.privacy.discrete_noise import add_discrete_noise
-from fedkit.privacy.mechanisms import Budget, make_privacy
+from fedkit.privacy.mechanisms import Budget
 from fedkit.privacy.noise import NoiseKey
 
 # of the statistics released together: an example adds one to a count, and a vector of length 1 to
@@ -42,7 +43,7 @@ def add_feature_total(sent: Params) -> Params:
 
 def trains_about_centre(config: RunConfig) -> bool:
     """Return whether private training of the head uses vectors about the released mean vector."""
-    return make_privacy(config.privacy).unit == "example" and "feature_sums" in _released(config)
+    return methods_of(config).privacy.unit == "example" and "feature_sums" in _released(config)
 
 
 def released_centre(total: Params) -> Params:
@@ -127,9 +128,7 @@ def released_label_counts(
 
 
 def _released(config: RunConfig) -> tuple[str, ...]:
-    from fedkit.models.head_starts import make_head_start
-
-    sums = make_head_start(config.head_start).sums
+    sums = methods_of(config).head_start.sums
     return ("label_counts", *sums, *(["feature_total"] if "feature_sums" in sums else []))
 
 

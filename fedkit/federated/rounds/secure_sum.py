@@ -19,6 +19,7 @@ from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import CENTRE_NAME, Params
 from fedkit.federated.local.dp_sgd import server_step
 from fedkit.federated.local.train import ClientUpdate
+from fedkit.federated.methods import methods_of
 from fedkit.federated.rounds.client_dp import ClientDP
 from fedkit.privacy.accounting import discrete_sum_noise
 from fedkit.privacy.discrete_noise import (
@@ -32,7 +33,7 @@ from fedkit.privacy.mechanisms import Budget
 from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.pipeline import Context, Wire
 from fedkit.wire.secure_aggregation.neighbours import shares_needed
-from fedkit.wire.secure_aggregation.registry import TooFew, make_lock
+from fedkit.wire.secure_aggregation.registry import TooFew
 
 SUM_SENDER = "the sum of all"  # sender of an update that nobody can tell apart
 NOISE_ROOM = 10  # standard deviations of a share of noise that always fit
@@ -66,7 +67,7 @@ class SealedUploads:
         self.sum = self.noise = None
         if self.on and len(chosen) > 1:
             size = len(self.wire.project(template, self._context(number))[0])
-            lock, noise = make_lock(self.config.secure), self._required_noise()
+            lock, noise = methods_of(self.config).lock, self._required_noise()
             lossy = may_lose_uploads(self.config)
             self.sum = SecureSum(lock, chosen, size, self.key, number, self.heaviest, noise, lossy)
 

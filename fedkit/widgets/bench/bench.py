@@ -23,10 +23,10 @@ from fedkit.core.record import Run
 from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column, count_client_labels, deal
 from fedkit.experiments import runner
+from fedkit.experiments.estimate import estimate_run
 from fedkit.experiments.job import prepare
 from fedkit.plots.live_figure import sync_figure
 from fedkit.widgets.bench.clock import WorldControls
-from fedkit.widgets.bench.estimate import estimate_run
 from fedkit.widgets.bench.scene import Scene
 from fedkit.widgets.bench.settings import describe_setting, name_configs
 from fedkit.widgets.bench.text import parse_settings

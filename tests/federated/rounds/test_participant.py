@@ -17,7 +17,8 @@ from fedkit.core.record import Run
 from fedkit.experiments.job import check_config, prepare
 from fedkit.experiments.runner import resume, run
 from fedkit.federated.algorithm import federate
-from fedkit.federated.cost_model import modelled_seconds_per_example, time_decides
+from fedkit.federated.cost_model import modelled_seconds_per_example
+from fedkit.federated.methods import time_decides
 from fedkit.federated.validation import server_notes
 from fedkit.network import replay
 

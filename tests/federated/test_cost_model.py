@@ -16,15 +16,9 @@ import torch
 from fedkit.cli.doctor import bf16_check
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.federated import memory_model
-from fedkit.federated.memory_model import (
-    Footprint,
-    Texts,
-    client_footprint,
-    memory_shortage,
-    model_geometry,
-    process_footprint,
-)
+from fedkit.federated import cost_model
+from fedkit.federated.cost_model import CostModel, Footprint, memory_shortage
+from fedkit.models.geometry import Texts, model_geometry
 from fedkit.models.loading import load_model
 
 LABELS = ("a", "b", "c")
@@ -61,25 +55,16 @@ def test_what_is_trained_is_known_without_reading_weights(tiny_model, tune):
     assert trained.values == model.num_trainable()
     assert (geometry.layers, geometry.width, geometry.inner, geometry.heads) == (2, 32, 64, 2)
     if model.fast_encoder is not None:
-        assert (
-            memory_model.uses_fast_engine(config(tiny_model, tune), trained)
-            and trained.lowest == model.fast_encoder.lowest_trained
-        )
+        assert CostModel(config(tiny_model, tune), SHORT, 3).fast
+        assert trained.lowest == model.fast_encoder.lowest_trained
 
 
 @pytest.mark.slow
 def test_the_fast_engine_is_expected_where_it_runs(tiny_model):
     for tune in ("lora:r=4", "head", "ia3", "full", "dora:r=4", "adapter:r=4", "prompt"):
         expected = load_model(config(tiny_model, tune), LABELS).engine == "fast"
-        assert (
-            memory_model.uses_fast_engine(
-                config(tiny_model, tune), model_geometry(tiny_model, tune, 3)[1]
-            )
-            == expected
-        ), tune
-        assert not memory_model.uses_fast_engine(
-            config(tiny_model, tune, engine="plain"), model_geometry(tiny_model, tune, 3)[1]
-        )
+        assert CostModel(config(tiny_model, tune), SHORT, 3).fast == expected, tune
+        assert not CostModel(config(tiny_model, tune, engine="plain"), SHORT, 3).fast
 
 
 def kept_by_autograd(model, texts: int, tokens: int) -> int:
@@ -119,12 +104,10 @@ def kept_by_autograd(model, texts: int, tokens: int) -> int:
 @pytest.mark.slow
 def test_activations_are_those_that_autograd_keeps(tiny_model, tune, engine):
     model, texts, tokens = load_model(config(tiny_model, tune, engine=engine), LABELS), 16, 64
-    geometry, trained = model_geometry(tiny_model, tune, 3)
-    fast = model.fast_encoder is not None
-    each = memory_model.layer_activation_bytes(
-        config(tiny_model, tune), geometry, trained, fast, tokens, model.attention
-    )
-    counted = texts * tokens * (geometry.layers - trained.lowest) * each
+    cost = CostModel(config(tiny_model, tune, engine=engine), SHORT, 3, model.attention)
+    assert cost.fast == (model.fast_encoder is not None)
+    layers = cost.geometry.layers - cost.trained.lowest
+    counted = texts * tokens * layers * cost.layer_activation_bytes(tokens)
     assert counted == pytest.approx(kept_by_autograd(model, texts, tokens), rel=0.2)
 
 
@@ -135,7 +118,7 @@ def test_the_parts_add_up_and_the_larger_of_work_and_exchange_counts():
 
 def test_more_of_anything_takes_no_less():
     def total(tune="full", texts=SHORT, **more):
-        return process_footprint(config("minilm", tune, **more), texts, 3).total
+        return CostModel(config("minilm", tune, **more), texts, 3).process_footprint().total
 
     assert total("head") < total("lora:r=8", batch_size=64) < total("full", batch_size=64)
     assert total(batch_size=16) < total(batch_size=256)
@@ -143,14 +126,16 @@ def test_more_of_anything_takes_no_less():
         texts=Texts(200, 90.0, 128), batch_size=128
     )
     assert total("last", batch_size=64) < total("full", batch_size=64), "frozen layers keep nothing"
-    site = client_footprint(config("minilm", "full"), SHORT, 3)
-    assert site.total < process_footprint(config("minilm", "full"), SHORT, 3).total
-    assert site.base == memory_model.BASE
+    site = CostModel(config("minilm", "full"), SHORT, 3).client_footprint()
+    assert site.total < total("full")
+    assert site.base == cost_model.BASE
 
 
 def test_the_store_of_frozen_states_stops_at_its_budget(tiny_model):
     wide = config(tiny_model, "lora:r=4,layers=1")
-    few, many = (process_footprint(wide, Texts(n, 20.0, 32), 3).store for n in (1000, 10**9))
+    few, many = (
+        CostModel(wide, Texts(n, 20.0, 32), 3).process_footprint().store for n in (1000, 10**9)
+    )
     assert few == 1.5 * 1000 * 20 * 32 * 4 and many == 512 * 2**20
 
 
@@ -162,21 +147,20 @@ def test_bfloat16_keeps_something_for_every_length_of_a_batch(tiny_model):
             dtype="bfloat16",
             **{"batch_size": 8, "rounds": 5, "clients": 1, **more},
         )
-        return process_footprint(given, texts, 3).workspace - memory_model.WORKSPACE
+        return CostModel(given, texts, 3).process_footprint().workspace - cost_model.WORKSPACE
 
-    assert workspace() == pytest.approx(20 * memory_model.SHAPE, rel=0.01), (
+    assert workspace() == pytest.approx(20 * cost_model.SHAPE, rel=0.01), (
         "25 x 5 batches: all lengths come up"
     )
-    assert workspace(number=8, rounds=1) == pytest.approx(memory_model.SHAPE, rel=0.03), (
+    assert workspace(number=8, rounds=1) == pytest.approx(cost_model.SHAPE, rel=0.03), (
         "one batch has one length"
     )
-    assert workspace(spread=500, number=10**6) == memory_model.MAX_SHAPES * memory_model.SHAPE, (
+    assert workspace(spread=500, number=10**6) == cost_model.MAX_SHAPES * cost_model.SHAPE, (
         "the cache is full"
     )
     assert workspace("head") == 0
-    assert (
-        process_footprint(config(tiny_model, "ia3"), SHORT, 3).workspace == memory_model.WORKSPACE
-    )
+    whole = CostModel(config(tiny_model, "ia3"), SHORT, 3).process_footprint()
+    assert whole.workspace == cost_model.WORKSPACE
 
 
 def test_a_refusal_has_both_numbers():
@@ -198,9 +182,9 @@ def test_texts_are_summed_up_from_their_lengths():
 
 def test_an_unknown_model_or_method_is_refused(tiny_model):
     with pytest.raises(FedkitError, match="no model 'nope'"):
-        client_footprint(RunConfig(model="nope"), SHORT, 3)
+        CostModel(RunConfig(model="nope"), SHORT, 3).client_footprint()
     with pytest.raises(FedkitError, match="'lorra' is not known"):
-        client_footprint(config(tiny_model, "lorra"), SHORT, 3)
+        CostModel(config(tiny_model, "lorra"), SHORT, 3).client_footprint()
 
 
 @pytest.mark.slow
