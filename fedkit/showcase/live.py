@@ -1,26 +1,52 @@
-"""The run that a visitor starts: in a thread; imports what trains only there; prints nothing."""
+"""What the showcase does in threads: the run that a visitor starts, and the brief.
+
+What trains is imported only there; nothing is printed.
+"""
 
 from __future__ import annotations
 
+import base64
+import logging
+import tempfile
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from fedkit.core.errors import Cancelled
 from fedkit.core.record import Run
 from fedkit.showcase.make_records import live_config
+from fedkit.showcase.settings import FOLDER
 
-OnProgress = Callable[[object], None]  # takes a fedkit.core.progress.Progress
-OnRecord = Callable[[Run], None]
+RUNS = FOLDER.parents[1] / "runs"
+KINDS = {
+    "html": "text/html;charset=utf-8",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
 
 
-def train_live(on_progress: OnProgress, on_record: OnRecord, cancel: threading.Event) -> None:
+@dataclass(frozen=True)
+class BriefFile:
+    """A file of the brief. kind: html | pptx. name: to save it under. uri: a data: URI."""
+
+    kind: str
+    name: str
+    nbytes: int
+    uri: str
+
+
+def train_live(
+    on_progress: Callable[[object], None], on_record: Callable[[Run], None], cancel: threading.Event
+) -> None:
     """Train with the live settings.
 
     on_progress: called a few times a second. on_record: called after the start and after every
     round. Raises Cancelled when `cancel` is set, FedkitError for errors that a user can fix.
     """
-    from fedkit.core.errors import Cancelled
-
-    _silence_warnings()
+    # output of the thread belongs to no cell
+    warnings.filterwarnings("ignore")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
     from fedkit.experiments.runner import run_rounds
 
     if cancel.is_set():
@@ -31,10 +57,21 @@ def train_live(on_progress: OnProgress, on_record: OnRecord, cancel: threading.E
             raise Cancelled(f"stopped after round {len(record.rounds)}")
 
 
-def _silence_warnings() -> None:
-    """Silence warnings of libraries: output of the thread belongs to no cell."""
-    import logging
-    import warnings
+def brief_files(
+    records: Sequence[Run], lang: str, runs: Path = RUNS
+) -> tuple[Path, list[BriefFile]]:
+    """Write the brief of `records` into a new folder below `runs`; return the folder and its files.
 
-    warnings.filterwarnings("ignore")
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    Raises FedkitError as `write_brief` does.
+    """
+    from fedkit.reports.write_brief import write_brief
+
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="showcase-", dir=runs))
+    write_brief(records, folder, langs=(lang,))
+    files = []
+    for kind, mime in KINDS.items():
+        content = (folder / f"brief.{lang}.{kind}").read_bytes()
+        uri = f"data:{mime};base64,{base64.b64encode(content).decode()}"
+        files.append(BriefFile(kind, f"fedkit-brief.{lang}.{kind}", len(content), uri))
+    return folder, files

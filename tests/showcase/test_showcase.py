@@ -18,9 +18,9 @@ from fedkit.cli import showcase
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
 from fedkit.showcase import numbers, pages, settings
+from fedkit.showcase.pages import STRINGS, name_in_language, text
 from fedkit.showcase.panel import Showcase
 from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
-from fedkit.showcase.text import STRINGS, name_in_language, text
 
 HEAVY = ("torch", "transformers", "sklearn", "peft", "pptx", "fedkit.experiments.runner")
 
