@@ -11,15 +11,7 @@ from fedkit.core import formatting
 from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
 from fedkit.lessons.compare import MeasuredMethod, measured_methods, promise_label
-from fedkit.plots.panel import (
-    WIDTH,
-    Panel,
-    StaticPanel,
-    on_change,
-    panel_or_static,
-    step_control,
-    wrapped_row,
-)
+from fedkit.plots import panel
 from fedkit.results.difference import Difference
 from fedkit.results.measures import Runs
 from fedkit.results.methods import difference_to_baseline, group_baselines
@@ -105,7 +97,7 @@ def choice_html(runs: Runs, found: Sequence[MeasuredMethod], needs: Limits) -> s
     heads = "".join(f"<th style='text-align:left;padding:2px 14px 2px 0'>{h}</th>" for h in names)
     return (
         "<div role='status'"
-        f" style='max-width:{WIDTH}px;font-size:14px;line-height:1.45;color:#222'>{head}"
+        f" style='max-width:{panel.WIDTH}px;font-size:14px;line-height:1.45;color:#222'>{head}"
         f"<table style='border-collapse:collapse;margin-top:8px'><tr>{heads}</tr>{rows}</table>"
         "<p style='color:#595959;font-size:12px'>"
         f"{RULE} Memory is counted, everything else measured.</p></div>"
@@ -163,16 +155,18 @@ def _row_html(measured: MeasuredMethod, made: Choice) -> str:
     return f"<tr style='{style}'>{inside}</tr>"
 
 
-def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | StaticPanel:
+def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | panel.StaticPanel:
     """Return the panel; where widgets cannot run, the static choice for `needs` with the reason."""
 
-    def static(reason: str) -> StaticPanel:
-        return StaticPanel(reason, choice_html(runs, measured_methods(runs), needs or Limits()))
+    def static(reason: str) -> panel.StaticPanel:
+        return panel.StaticPanel(
+            reason, choice_html(runs, measured_methods(runs), needs or Limits())
+        )
 
-    return panel_or_static(lambda: ChoicePanel(runs, needs), static, ChoicePanel.missing)
+    return panel.or_static(lambda: ChoicePanel(runs, needs), static, ChoicePanel.missing)
 
 
-class ChoicePanel(Panel):
+class ChoicePanel(panel.Panel):
     """Three drop-downs and the page that follows them."""
 
     missing = "drop-downs"
@@ -188,7 +182,7 @@ class ChoicePanel(Panel):
             ("Memory", MEMORY, start.memory),
         )
         self.controls = [
-            step_control(
+            panel.step_control(
                 name,
                 options if value in options.values() else {**options, "as given": value},
                 value,
@@ -198,9 +192,9 @@ class ChoicePanel(Panel):
             for name, options, value in made
         ]
         self.words = w.HTML()
-        on_change(self.controls, self.draw)
+        panel.on_change(self.controls, self.draw)
         self.draw()
-        self.view = w.VBox([wrapped_row(self.controls), self.words])
+        self.view = w.VBox([panel.wrapped_row(self.controls), self.words])
 
     @property
     def needs(self) -> Limits:

@@ -5,6 +5,7 @@ Importing this module needs no widgets; ipywidgets is imported where a control i
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import plotly.graph_objects as go
 
+from fedkit.core.files import read_packaged_text
 from fedkit.core.formatting import figure_text, printable_line
+from fedkit.plots.live_figure import sync_figure
 from fedkit.plots.theme import FONT, INK, MUTED, SIZE
 
 if TYPE_CHECKING:
@@ -46,6 +49,33 @@ class Panel:
         return {**bundle, "text/html": reason + self.static_html()}
 
 
+class LivePanel(Panel):
+    """A panel of controls, and words and a live figure that follow them.
+
+    `picture` returns the figure of the controls' values, always with the same traces, `sentences`
+    the words as HTML.
+    """
+
+    picture: Callable[[], go.Figure]
+    sentences: Callable[[], str]
+
+    def lay_out(self, controls: Iterable[Any], row: Any = None) -> None:
+        """Make words, figure and view. row: the controls as a widget; None: side by side."""
+        import ipywidgets as w
+
+        controls = list(controls)
+        self.words = w.HTML(self.sentences())
+        # a browser opens with what the figure holds when it is made
+        self.figure = go.FigureWidget(self.picture())
+        on_change(controls, self.redraw)
+        self.view = w.VBox([row or wrapped_row(controls), self.words, self.figure])
+
+    def redraw(self) -> None:
+        """Show words and figure for the values of the controls."""
+        self.words.value = self.sentences()
+        sync_figure(self.figure, self.picture())
+
+
 @dataclass(frozen=True)
 class StaticPanel:
     """What a notebook shows where the panel cannot run: why, and the panel's content as HTML."""
@@ -57,7 +87,7 @@ class StaticPanel:
         return f"<p><b>{escape(self.reason[:300])}</b></p>{self.html}"
 
 
-def panel_or_static(
+def or_static(
     live: Callable[[], Live], static: Callable[[str], Static], missing: str = Panel.missing
 ) -> Live | Static:
     """Return the panel, or `static(reason)` without ipywidgets (or anywidget, for live figures)."""
@@ -101,6 +131,22 @@ def step_control(
         "layout": w.Layout(**layout),
     }
     return w.Dropdown(**shared) if menu else w.SelectionSlider(**shared, continuous_update=live)
+
+
+def widgets_of(table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return {name: widget} of a table {name: {"widget": class of ipywidgets, its arguments}}.
+
+    classes: CSS classes of the widget.
+    """
+    import ipywidgets as w
+
+    made = {}
+    for name, spec in table.items():
+        given = {k: v for k, v in spec.items() if k not in ("widget", "classes")}
+        made[name] = getattr(w, spec["widget"])(**given)
+        for one in spec.get("classes", ()):
+            made[name].add_class(one)
+    return made
 
 
 def wrapped_row(children: Iterable[Any], **layout: str) -> Any:
@@ -150,14 +196,19 @@ def note(text: str, x: float, y: float, **more: Any) -> dict[str, Any]:
     return base | more
 
 
-def render(package: str, name: str, **values: Any) -> str:
-    """Return the template `templates/name.html.j2` of a package with these values, escaped."""
-    return templates(package).get_template(f"{name}.html.j2").render(values)
+def render(package: str, template: str, /, **values: Any) -> str:
+    """Return `templates/TEMPLATE.html.j2` of a package with these values, escaped."""
+    return templates(package).get_template(f"{template}.html.j2").render(values)
 
 
-def macros(package: str, name: str) -> Any:
+def macros(package: str, template: str) -> Any:
     """Return the macros of a template as functions that return escaped HTML."""
-    return templates(package).get_template(f"{name}.html.j2").module
+    return templates(package).get_template(f"{template}.html.j2").module
+
+
+def table(package: str, name: str) -> dict[str, Any]:
+    """Return a TOML table of a package, such as its controls with their words."""
+    return tomllib.loads(read_packaged_text(package, f"{name}.toml"))
 
 
 @lru_cache(maxsize=4)

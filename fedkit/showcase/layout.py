@@ -21,7 +21,7 @@ class Layout:
     frames: {step: box of its live figure}; pictures: {step: what it shows, or will show}.
     """
 
-    def __init__(self, run_picture: dict[str, Any], what_picture: dict[str, Any]):
+    def __init__(self) -> None:
         self.langs = {
             lang: w.Button(description=name, layout=w.Layout(width="92px"))
             for lang, name in LANGUAGES.items()
@@ -52,7 +52,7 @@ class Layout:
         self.about_words, self.brief_status, self.links = w.HTML(), w.HTML(), w.HTML()
 
         self.frames = {step: w.Box(layout=w.Layout(flex="none")) for step in (3, 4)}
-        self.pictures = {3: run_picture, 4: what_picture}
+        self.pictures: dict[int, dict[str, Any]] = {}
         self.boxes = {
             step: w.VBox([self.pages[step], *children, *self._caveat(step)])
             for step, children in self._children().items()

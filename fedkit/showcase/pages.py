@@ -43,12 +43,12 @@ def stylesheet() -> str:
     return page.render(together=TOGETHER, alone=ALONE, page_width=PAGE_WIDTH)
 
 
-def page(name: str, lang: str, **values: Any) -> str:
+def page(template: str, lang: str, /, **values: Any) -> str:
     """Return a template with these values. It knows words (t), names and numbers of `lang`."""
     numbers = {write.__name__: partial(write, lang=lang) for write in NUMBERS}
     return render(
         PACKAGE,
-        name,
+        template,
         lang=lang,
         t=partial(text, lang=lang),
         named=partial(name_in_language, lang=lang),

@@ -1,10 +1,19 @@
-"""The showcase: five steps in two languages; it only sets values of widgets."""
+"""The showcase: five steps in two languages; it only sets values of widgets.
+
+A thread trains the run that a visitor starts, another writes the brief. What trains is imported
+only there; nothing is printed.
+"""
 
 from __future__ import annotations
 
+import base64
+import logging
 import os
+import tempfile
 import threading
 import time
+import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,16 +25,22 @@ from fedkit.core.formatting import printable_line
 from fedkit.core.locale import LANGS
 from fedkit.core.record import Run
 from fedkit.plots.panel import Panel, on_change, on_press
-from fedkit.showcase import live, numbers, pages, pictures, settings
+from fedkit.showcase import numbers, pages, pictures, settings
 from fedkit.showcase.layout import NOW, Layout, mark
+from fedkit.showcase.make_records import live_config
 from fedkit.showcase.pages import name_in_language, text
 from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
 
 SOON = 0.15  # share of the run before which no remaining time is shown
+RUNS = settings.FOLDER.parents[1] / "runs"
+KINDS = {
+    "html": "text/html;charset=utf-8",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
 
 
 def showcase(
-    lang: str | None = None, records: ShowcaseRecords | None = None, runs: Path = live.RUNS
+    lang: str | None = None, records: ShowcaseRecords | None = None, runs: Path = RUNS
 ) -> Showcase:
     """Return the demo for a notebook. lang: "en" or "ja"; None: as the command set it."""
     asked = lang or os.environ.get(settings.LANG, "en")
@@ -45,19 +60,15 @@ class Showcase(Panel):
         self.record: Run | None = None
         self.recorded, self._status, self._bad = False, ("run.ready", {}), False
         self._brief: tuple[str, dict[str, Any]] | None = None
-        self._links: tuple[Path, list[live.BriefFile]] | None = None
+        self._links: tuple[Path, list[dict[str, Any]]] | None = None
         self._lock = threading.RLock()
-        self.queue: BackgroundQueue[str] = BackgroundQueue(
-            self._train, self._enable_buttons, self._on_run_ended
-        )
-        self.writing: BackgroundQueue[tuple[str, tuple[Run, ...]]] = BackgroundQueue(
-            self._write, self._enable_buttons, self._on_brief_written
-        )
+        enable = self._enable_buttons
+        self.queue: BackgroundQueue[str]
+        self.queue = BackgroundQueue(self._train, enable, self._on_run_ended)
+        self.writing: BackgroundQueue[tuple[str, tuple[Run, ...]]]
+        self.writing = BackgroundQueue(self._write, enable, self._on_brief_written)
         self._live = numbers.live_numbers(records)
-        self.stage = Layout(
-            pictures.run_picture([], settings.LIVE_ROUNDS, self._live.alone, lang),
-            pictures.what_picture(records, numbers.SliderValues(), lang),
-        )
+        self.stage = Layout()
         self.view = self.stage.view
         self._connect()
         self._update_all()
@@ -123,7 +134,7 @@ class Showcase(Panel):
         self.record, self.recorded, self._began = None, False, time.monotonic()
         self._set_status("run.loading", done=0.0)
         self._update_run()
-        live.train_live(self._on_progress, self._on_record, cancel)
+        train_live(self._on_progress, self._on_record, cancel)
 
     def _on_record(self, record: Run) -> None:
         self.record = record
@@ -151,7 +162,7 @@ class Showcase(Panel):
 
     def _write(self, item: tuple[str, tuple[Run, ...]], cancel: threading.Event) -> None:
         lang, records = item
-        self._links = live.brief_files(records, lang, self.runs)
+        self._links = brief_files(records, lang, self.runs)
 
     def _on_brief_written(self, error: Exception | None) -> None:
         self._brief = (
@@ -271,6 +282,49 @@ class Showcase(Panel):
             folder, files = self._links
             place = f"{folder.parent.name}/{folder.name}"
             stage.links.value = pages.page("links", lang, files=files, folder=place)
+
+
+def train_live(
+    on_progress: Callable[[object], None], on_record: Callable[[Run], None], cancel: threading.Event
+) -> None:
+    """Train with the live settings.
+
+    on_progress: called a few times a second. on_record: called after the start and after every
+    round. Raises Cancelled when `cancel` is set, FedkitError for errors that a user can fix.
+    """
+    # output of the thread belongs to no cell
+    warnings.filterwarnings("ignore")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    from fedkit.experiments.runner import run_rounds
+
+    if cancel.is_set():
+        raise Cancelled("stopped before the first round")
+    for record in run_rounds(live_config(), progress=on_progress, cancel=cancel):
+        on_record(record)
+        if cancel.is_set() and not record.finished:
+            raise Cancelled(f"stopped after round {len(record.rounds)}")
+
+
+def brief_files(
+    records: Sequence[Run], lang: str, runs: Path = RUNS
+) -> tuple[Path, list[dict[str, Any]]]:
+    """Write the brief of `records` into a new folder below `runs`; return the folder and its files.
+
+    Of each file its kind (html | pptx), the name to save it under, its nbytes and a data: uri.
+    Raises FedkitError as `write_brief` does.
+    """
+    from fedkit.reports.write_brief import write_brief
+
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="showcase-", dir=runs))
+    write_brief(records, folder, langs=(lang,))
+    files = []
+    for kind, mime in KINDS.items():
+        content = (folder / f"brief.{lang}.{kind}").read_bytes()
+        uri = f"data:{mime};base64,{base64.b64encode(content).decode()}"
+        name = f"fedkit-brief.{lang}.{kind}"
+        files.append({"kind": kind, "name": name, "nbytes": len(content), "uri": uri})
+    return folder, files
 
 
 def _status_text(key: str, values: dict[str, Any], lang: str) -> str:

@@ -20,40 +20,13 @@ from fedkit.experiments.job import Job
 from fedkit.federated.local.train import train
 from fedkit.federated.rounds.head_start import compute_head_start
 from fedkit.network import parse_link
-from fedkit.plots.live_figure import sync_figure
-from fedkit.plots.panel import (
-    WIDTH,
-    Panel,
-    note,
-    on_change,
-    panel_or_static,
-    small_line,
-    step_control,
-    titled,
-    wrapped_row,
-)
+from fedkit.plots import panel
 from fedkit.plots.theme import UPLOAD, above_bar, axis_style, layout
 from fedkit.results.method_style import method_style
 from fedkit.wire.pipeline import Context, make_wire
 
 LINES = {"10 Mbit/s": "10mbps/40ms", "1 Mbit/s": "1mbps/40ms"}
-BITS = {
-    "32 (as it is)": "",
-    "16 (bf16)": "bf16",
-    "8 (int8)": "int8",
-    "4 (int4)": "int4",
-    "2 (int2)": "int2",
-    "1 (sign)": "sign",
-}
-SHARES = {"all": "", "30 %": "topk:0.3", "10 %": "topk:0.1", "3 %": "topk:0.03", "1 %": "topk:0.01"}
-FEEDBACK = {"off": "", "error feedback": "ef", "EF21": "ef21"}
-CODERS = {"none": "", "zstd": "zstd", "entropy coder (ANS)": "ans"}
-CONTROLS = {  # title: (options, the first value, help); lossy, so that a memory shows its effect
-    "Feedback": (FEEDBACK, "", "What was not sent is remembered and sent later."),
-    "Largest values": (SHARES, "topk:0.1", "Only these are sent, the others wait or are lost."),
-    "Bits per value": (BITS, "int4", "How finely each value is told."),
-    "Coder": (CODERS, "ans", "Shortens the symbols without loss."),
-}
+CONTROLS = panel.table("fedkit.widgets", "compression")
 LEFT, RIGHT, HEIGHT = [0.0, 0.4], [0.55, 1.0], 330
 CAPTION = (
     "Left: measured length of one update. Right: what the server has received over the rounds,"
@@ -152,12 +125,14 @@ def draw_wire_bench(chosen: SentUpdates, plain: SentUpdates) -> go.Figure:
     missing = {"range": [0, 105], "autorange": False, "dtick": 25, "anchor": "x2"}
     lengths = _size_axis(0.1, 2e3 * max(1.0, plain.nbytes / 1e6))
     return fig.update_layout(
-        width=WIDTH,
+        width=panel.WIDTH,
         annotations=[
-            note("<b>Length of one update</b>", LEFT[0], 1, yshift=10),
-            note("<b>Missing at the server</b>", RIGHT[0], 1, yshift=10),
-            note(f"as it is: {_bold_size(plain)}", 0, 1, yref="y", yshift=20),
-            note(f"{figure_text(chosen.spec)}: {_bold_size(chosen)}", 0, 0, yref="y", yshift=20),
+            panel.note("<b>Length of one update</b>", LEFT[0], 1, yshift=10),
+            panel.note("<b>Missing at the server</b>", RIGHT[0], 1, yshift=10),
+            panel.note(f"as it is: {_bold_size(plain)}", 0, 1, yref="y", yshift=20),
+            panel.note(
+                f"{figure_text(chosen.spec)}: {_bold_size(chosen)}", 0, 0, yref="y", yshift=20
+            ),
         ],
         xaxis={**axis_style("kB (log scale)"), **lengths, "domain": LEFT, "autorange": False},
         yaxis={"visible": False, "range": [-0.6, 1.8], "fixedrange": True},
@@ -184,48 +159,53 @@ def wire_bench(updates: Sequence[Params]) -> WireBench | go.Figure:
 
     def static(reason: str) -> go.Figure:
         chosen = send_updates(updates, "ef+topk:0.1+int4+ans")
-        return titled(draw_wire_bench(chosen, send_updates(updates, "none")), reason)
+        return panel.titled(draw_wire_bench(chosen, send_updates(updates, "none")), reason)
 
-    return panel_or_static(lambda: WireBench(updates), static)
+    return panel.or_static(lambda: WireBench(updates), static)
 
 
-class WireBench(Panel):
+class WireBench(panel.LivePanel):
     """Four controls and one live figure. result: the chosen wire on the recorded updates."""
 
     def __init__(self, updates: Sequence[Params]):
         import ipywidgets as w
 
-        self.updates, self.plain = updates, send_updates(updates, "none")
+        self.updates, self.result = updates, send_updates(updates, "none")
+        self.plain = self.result
+        size = {"width": "98%", "max_width": "460px"}
         self.controls = [
-            step_control(title, options, value, 120, width="98%", max_width="460px")
-            for title, (options, value, _) in CONTROLS.items()
+            panel.step_control(title, one["options"], one["value"], 120, **size)
+            for title, one in CONTROLS.items()
         ]
         cells = [
-            w.VBox([control, w.HTML(small_line(help))], layout=w.Layout(flex="1 1 420px"))
-            for control, (_, _, help) in zip(self.controls, CONTROLS.values())
+            w.VBox(
+                [control, w.HTML(panel.small_line(one["help"]))], layout=w.Layout(flex="1 1 420px")
+            )
+            for control, one in zip(self.controls, CONTROLS.values())
         ]
-        self.words, self.result = w.HTML(), self.plain
-        self.figure = go.FigureWidget(draw_wire_bench(self.result, self.plain))
-        self.view = w.VBox([wrapped_row(cells), self.words, self.figure])
-        on_change(self.controls, self.redraw)
-        self.redraw()
+        self.lay_out(self.controls, panel.wrapped_row(cells))
 
     @property
     def spec(self) -> str:
         """The wire spec of the controls, for `--wire`."""
         return wire_spec(*(control.value for control in self.controls))
 
-    def redraw(self) -> None:
-        """Encode the updates over the chosen wire and show it; show the error of one that fails."""
+    def sentences(self) -> str:
+        """Encode the updates over the chosen wire; return its command, or the error of a wrong one.
+
+        After an error the figure stays that of the last result.
+        """
         try:
             self.result = send_updates(self.updates, self.spec)
         except FedkitError as error:
-            self.words.value = f"<span style='color:#a40000'>{figure_text(str(error), 300)}</span>"
-            return
-        self.words.value = small_line(
+            return f"<span style='color:#a40000'>{figure_text(str(error), 300)}</span>"
+        words = (
             f"The same from a terminal: <code>fedkit run --wire {figure_text(self.spec, 80)}</code>"
         )
-        sync_figure(self.figure, draw_wire_bench(self.result, self.plain))
+        return panel.small_line(words)
+
+    def picture(self) -> go.Figure:
+        return draw_wire_bench(self.result, self.plain)
 
 
 def _format_wait(seconds: float) -> str:

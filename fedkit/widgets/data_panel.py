@@ -13,28 +13,38 @@ from typing import Any
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
-from fedkit.plots.panel import Panel, macros, on_press, panel_or_static
+from fedkit.plots import panel
 from fedkit.widgets.data_session import DataSession
 
 HINT = "<b>Click a heading to say what the column is: text, label, site, not used.</b>"
-LIMIT = "Above 8 MB a browser may not hand a file over: give its path instead."
 
 
 def data_panel(
     source: str | Path | None = None, out: str | Path = "runs/my_data", model: str = RunConfig.model
 ) -> DataSession:
     """Return the panel for a notebook, or without widgets a session with the same methods."""
-    return panel_or_static(
+    return panel.or_static(
         lambda: DataPanel(source, out, model),
         lambda reason: DataSession(source, out, model, reason),
         DataPanel.missing,
     )
 
 
-class DataPanel(Panel, DataSession):
+class DataPanel(panel.Panel, DataSession):
     """A data session with buttons; `view` is the widget."""
 
     missing = "buttons"
+    upload: Any
+    path: Any
+    encodings: Any
+    sheets: Any
+    header: Any
+    masked: Any
+    check_button: Any
+    clean_button: Any
+    notes: Any
+    table_view: Any
+    result: Any
 
     def __init__(
         self,
@@ -45,28 +55,8 @@ class DataPanel(Panel, DataSession):
         import ipywidgets as w  # ImportError where there is none
 
         self._w, self._updating = w, False
-        self._html = macros("fedkit.widgets", "data")
-        wide = {"layout": w.Layout(width="99%"), "style": {"description_width": "84px"}}
-        self.upload = w.FileUpload(
-            accept=".csv,.tsv,.xlsx,.jsonl,.json,.parquet",
-            description="Upload a file",
-            tooltip=LIMIT,
-            layout=w.Layout(width="190px"),
-        )
-        self.path = w.Text(
-            description="or a path", continuous_update=False, placeholder="reports.xlsx", **wide
-        )
-        self.encodings = w.Dropdown(description="encoding", options=[("guessed", None)], **wide)
-        self.sheets = w.Dropdown(description="sheet", options=[("first visible", None)], **wide)
-        self.header = w.BoundedIntText(
-            description="header row", max=1_000, tooltip="0: found by itself", **wide
-        )
-        self.masked = w.Checkbox(description="mask personal data in the cleaned copy", indent=False)
-        self.check_button = w.Button(description="Check", button_style="primary", icon="search")
-        self.clean_button = w.Button(
-            description="Write a cleaned copy", layout=w.Layout(width="190px")
-        )
-        self.notes, self.table_view, self.result = w.HTML(), w.GridBox(), w.HTML()
+        self._html = panel.macros("fedkit.widgets", "data")
+        vars(self).update(panel.widgets_of(panel.table("fedkit.widgets", "data")))
         self.view = w.VBox(
             [
                 w.HBox([self.upload, self.path]),
@@ -102,7 +92,9 @@ class DataPanel(Panel, DataSession):
         if preview is not None and preview.problem:
             words = self._html.error(preview.problem)
         else:
-            words = self._html.lines(self.preview_lines() or [f"No file yet. {LIMIT}"])
+            words = self._html.lines(
+                self.preview_lines() or [f"No file yet. {self.upload.tooltip}"]
+            )
         self.notes.value = str(words) + HINT * ready
         self._fill_menus()
         self._draw_headings()
@@ -142,7 +134,7 @@ class DataPanel(Panel, DataSession):
                 layout=w.Layout(width="98%"),
                 style={"button_color": one["colour"], "font_weight": "bold"},
             )
-            on_press({button: partial(self._run_action, partial(self.set_next_role, name))})
+            panel.on_press({button: partial(self._run_action, partial(self.set_next_role, name))})
             boxes.append(w.VBox([button, w.HTML(self._html.column(one["cells"]))]))
         widths = (
             "minmax(0, 3fr)" if one["role"] == "text" else "minmax(130px, 1fr)" for one in columns
@@ -172,7 +164,7 @@ class DataPanel(Panel, DataSession):
         on_value(self.path, lambda text: text.strip() and self.read(text))
         for control in (self.encodings, self.sheets, self.header):
             on_value(control, self._look_again)
-        on_press(
+        panel.on_press(
             {
                 self.check_button: partial(self._run_action, self.check),
                 self.clean_button: partial(self._run_action, self.clean),

@@ -14,16 +14,7 @@ import plotly.graph_objects as go
 from fedkit.core import formatting
 from fedkit.core.formatting import printable_line
 from fedkit.core.stats import t_interval
-from fedkit.plots.live_figure import sync_figure
-from fedkit.plots.panel import (
-    WIDTH,
-    Panel,
-    StaticPanel,
-    on_change,
-    panel_or_static,
-    render,
-    step_control,
-)
+from fedkit.plots import panel
 from fedkit.plots.privacy import PRIVATE, accuracy_range, epsilon_range, privacy_cost
 from fedkit.plots.theme import SIZE
 from fedkit.results.privacy_curve import Curve, Level, mean_level
@@ -34,55 +25,49 @@ INTERPOLATED = "#b26a00"  # the colour of all that is not measured
 ALONE_IS_BETTER = "At this epsilon training together does not pay: a site does better alone."
 
 
-def privacy_panel(curve: Curve) -> PrivacyPanel | StaticPanel:
+def privacy_panel(curve: Curve) -> PrivacyPanel | panel.StaticPanel:
     """Return the panel for a notebook, or without widgets figure and words on each epsilon."""
 
-    def static(reason: str) -> StaticPanel:
+    def static(reason: str) -> panel.StaticPanel:
         figure = privacy_cost(curve).to_html(full_html=False, include_plotlyjs="require")
         words = "".join(promise_html(curve, one.epsilon) for one in curve.levels())
-        return StaticPanel(reason, figure + words)
+        return panel.StaticPanel(reason, figure + words)
 
-    return panel_or_static(lambda: PrivacyPanel(curve), static, PrivacyPanel.missing)
+    return panel.or_static(lambda: PrivacyPanel(curve), static, PrivacyPanel.missing)
 
 
-class PrivacyPanel(Panel):
+class PrivacyPanel(panel.LivePanel):
     """A slider over epsilon, with one live figure and sentences that follow it."""
 
     missing = "slider"
 
     def __init__(self, curve: Curve):
-        import ipywidgets as w
-
         self.curve = curve
         measured = {one.epsilon for one in curve.levels()}
         options = {
             format_epsilon(e) + (" measured" if e in measured else " between"): e
             for e in slider_epsilons(curve)
         }
-        self.slider = step_control(
+        self.slider = panel.step_control(
             "Epsilon",
             options,
             max(measured),
             label=70,
             help="Smaller is a stronger promise",
             width="98%",
-            max_width=f"{WIDTH}px",
+            max_width=f"{panel.WIDTH}px",
         )
-        self.words = w.HTML()
-        # made last: a browser opens with what the figure holds now
-        self.figure = go.FigureWidget(privacy_cost_at(curve, self.epsilon))
-        on_change([self.slider], self.draw)
-        self.draw()
-        self.view = w.VBox([self.slider, self.words, self.figure])
+        self.lay_out([self.slider], self.slider)
 
     @property
     def epsilon(self) -> float:
         return self.slider.value
 
-    def draw(self) -> None:
-        """Update words and figure to the slider's epsilon."""
-        self.words.value = promise_html(self.curve, self.epsilon)
-        sync_figure(self.figure, privacy_cost_at(self.curve, self.epsilon))
+    def sentences(self) -> str:
+        return promise_html(self.curve, self.epsilon)
+
+    def picture(self) -> go.Figure:
+        return privacy_cost_at(self.curve, self.epsilon)
 
 
 def slider_epsilons(curve: Curve) -> list[float]:
@@ -135,7 +120,7 @@ def privacy_cost_at(curve: Curve, epsilon: float) -> go.Figure:
         font={"size": SIZE, "color": colour},
         bgcolor="rgba(255,255,255,0.85)",
     )
-    return fig.update_layout(width=WIDTH)
+    return fig.update_layout(width=panel.WIDTH)
 
 
 # ---- words
@@ -145,7 +130,7 @@ def promise_html(curve: Curve, epsilon: float) -> str:
     """Return HTML on accuracy, cost, promise and trust, marked as measured or interpolated."""
     value, measured = curve.at(epsilon)
     share = formatting.percent(value, 1 if measured else 0)
-    return render(
+    return panel.render(
         "fedkit.widgets",
         "promise",
         accuracy=share if measured else f"about {share}",

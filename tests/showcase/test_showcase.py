@@ -255,7 +255,7 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
     def failed(tell, keep, cancel):
         raise FedkitError("no <b>room</b>")
 
-    monkeypatch.setattr("fedkit.showcase.live.train_live", stopped)
+    monkeypatch.setattr("fedkit.showcase.panel.train_live", stopped)
     demo.run()
     assert demo.stage.go.disabled and not demo.stage.stop.disabled
     demo.cancel()
@@ -265,7 +265,7 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
         and not demo.stage.go.disabled
         and demo.record is None
     )
-    monkeypatch.setattr("fedkit.showcase.live.train_live", failed)
+    monkeypatch.setattr("fedkit.showcase.panel.train_live", failed)
     with pytest.raises(FedkitError):
         demo.run(wait=True)
     assert "no &lt;b&gt;room" in demo.stage.status.value and "fk-bad" in demo.stage.status.value

@@ -25,8 +25,8 @@ from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column, count_client_labels, deal
 from fedkit.experiments import runner
 from fedkit.experiments.job import prepare
+from fedkit.plots import panel
 from fedkit.plots.live_figure import sync_figure
-from fedkit.plots.panel import Panel, macros, panel_or_static, titled
 from fedkit.widgets.bench.estimate import estimate_run
 from fedkit.widgets.bench.scene import Scene, World, measured_states
 from fedkit.widgets.bench.settings import describe_setting, name_configs, parse_settings
@@ -41,7 +41,7 @@ def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
 
     config: the first settings; those that the panel does not offer (data, model, seed, ...) stay.
     """
-    return panel_or_static(
+    return panel.or_static(
         lambda: BenchPanel(config), lambda reason: static_figure(config or RunConfig(), reason)
     )
 
@@ -50,7 +50,7 @@ def static_figure(config: RunConfig, reason: str) -> go.Figure:
     """Train once with `config` and return a figure that needs no widgets, titled `reason`."""
     job = prepare(config)
     shown = (("", runner.run(config, job=job)),)
-    return titled(
+    return panel.titled(
         draw_scene(Scene(count_client_labels(job.corpus, job.clients), shown, World.of(config))),
         reason,
     )
@@ -64,7 +64,7 @@ class BenchResult:
     record: Run | None = None
 
 
-class BenchPanel(Panel):
+class BenchPanel(panel.Panel):
     """Controls, a queue of one run, and one live figure.
 
     results: the last three, the latest last. rounds: the function that trains, with the arguments
@@ -188,7 +188,7 @@ class BenchPanel(Panel):
         left = "" if seconds is None else f"{seconds:.0f} s left"
         right = "" if now.accuracy is None else f", {formatting.percent(now.accuracy)} right"
         sent = formatting.megabytes(now.nbytes / 1e6)
-        words = macros("fedkit.widgets", "bench").progress(now, left, right, sent)
+        words = panel.macros("fedkit.widgets", "bench").progress(now, left, right, sent)
         self.controls.show_status(words, now.done)
 
     def _show_queue(self) -> None:

@@ -13,15 +13,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
 from fedkit.experiments.job import check_config
-from fedkit.plots.panel import (
-    WIDTH,
-    macros,
-    on_change,
-    on_press,
-    small_line,
-    step_control,
-    wrapped_row,
-)
+from fedkit.plots import panel
 from fedkit.results.method_style import method_style
 from fedkit.widgets.bench.settings import (
     FILE_NAME,
@@ -35,20 +27,30 @@ from fedkit.widgets.bench.settings import (
 )
 
 RUN, NEXT = "Run", "Run next"
-HTML = macros("fedkit.widgets", "bench")
+HTML = panel.macros("fedkit.widgets", "bench")
 
 
 class Controls:
     """The widgets of the panel; their values may be set from any thread.
 
-    inputs: {name: widget} of every entry of `settings.control_specs`.
+    inputs: {name: widget} of every entry of `settings.control_specs`; the others stand in
+    `words.toml`.
     """
+
+    run_button: w.Button
+    cancel_button: w.Button
+    load_button: w.Button
+    progress: w.FloatProgress
+    views: w.ToggleButtons
+    round: w.SelectionSlider
+    text: w.Textarea
+    pasted: w.Textarea
 
     def __init__(self, config: RunConfig):
         self.config, self.specs = config, control_specs(config)
         now = control_values(config)
         self.inputs: dict[str, w.Widget] = {
-            name: step_control(
+            name: panel.step_control(
                 spec.title,
                 spec.options,
                 now[name],
@@ -60,28 +62,15 @@ class Controls:
             )
             for name, spec in self.specs.items()
         }
-        self.run_button, self.cancel_button, self.load_button = (
-            w.Button(**{k: v for k, v in words.items() if k != "width"}, layout={"width": width})
-            for words in WORDS["buttons"].values()
-            for width in [words["width"]]
-        )
-        self.progress = w.FloatProgress(
-            value=0.0,
-            min=0.0,
-            max=1.0,
-            layout=w.Layout(flex="1 1 auto", width="auto"),
-            style={"bar_color": method_style("federated").colour},
-        )
+        views = {
+            "options": [(view["title"], name) for name, view in WORDS["views"].items()],
+            "tooltips": [view["help"] for view in WORDS["views"].values()],
+        }
+        given = WORDS["widgets"]
+        vars(self).update(panel.widgets_of(given | {"views": given["views"] | views}))
+        self.progress.style.bar_color = method_style("federated").colour
         self.estimate, self.status, self.waiting = w.HTML(), w.HTML(), w.HTML()
         self.command, self.refused = w.HTML(), w.HTML()
-        self.views = w.ToggleButtons(
-            options=[(view["title"], name) for name, view in WORDS["views"].items()],
-            tooltips=[view["help"] for view in WORDS["views"].values()],
-            style={"button_width": "auto"},
-        )
-        self.round = step_control("Round", {"last": -1}, -1, label=50, width="300px")
-        self.text = _area("The settings as they stand, as a file for fedkit sweep")
-        self.pasted = _area("Paste settings here")
         self.link, self.load_status = w.HTML(), w.HTML()
         self.show_status(Markup("Choose, then press <b>Run</b>."))
         self._enable_controls()
@@ -130,13 +119,13 @@ class Controls:
 
     def show_estimate(self, words: str) -> None:
         """Show the estimate of a run, in italics as everything that is not measured."""
-        self.estimate.value = small_line(HTML.estimate(printable_line(words, 160)))
+        self.estimate.value = panel.small_line(HTML.estimate(printable_line(words, 160)))
 
     def show_settings(self, config: RunConfig, line: str) -> None:
         """Show the settings as text and as a command, and why a run would refuse them, if so."""
         reason = refusal_reason(config)
         self.refused.value = str(HTML.refused(reason)) if reason else ""
-        self.command.value = small_line(HTML.command(printable_line(line, 600)))
+        self.command.value = panel.small_line(HTML.command(printable_line(line, 600)))
         self.text.value = settings_toml(config)
         body = base64.b64encode(self.text.value.encode()).decode()
         self.link.value = str(HTML.download(FILE_NAME, body))
@@ -163,9 +152,9 @@ class Controls:
         press: what the buttons run, cancel and load call.
         """
         for name, control in self.inputs.items():
-            on_change([control], train if self.specs[name].trains else redraw)
-        on_change([self.views, self.round], redraw)
-        on_press({getattr(self, f"{name}_button"): call for name, call in press.items()})
+            panel.on_change([control], train if self.specs[name].trains else redraw)
+        panel.on_change([self.views, self.round], redraw)
+        panel.on_press({getattr(self, f"{name}_button"): call for name, call in press.items()})
 
     # ---- layout
 
@@ -184,14 +173,14 @@ class Controls:
         right = _box(
             "2. Redrawn at once", "nothing is trained", [*world, self.command], "1 1 300px"
         )
-        top = wrapped_row([left, right], align_items="stretch")
-        return w.VBox([top, wrapped_row([self.views, self.round]), figure, self._texts()])
+        top = panel.wrapped_row([left, right], align_items="stretch")
+        return w.VBox([top, panel.wrapped_row([self.views, self.round]), figure, self._texts()])
 
     def _cell(self, name: str) -> w.VBox:
         spec = self.specs[name]
         size = {"width": "50%", "min_width": "262px"} if spec.trains else {"width": "100%"}
         return w.VBox(
-            [self.inputs[name], w.HTML(small_line(spec.help, 92))], layout=w.Layout(**size)
+            [self.inputs[name], w.HTML(panel.small_line(spec.help, 92))], layout=w.Layout(**size)
         )
 
     def _texts(self) -> w.Accordion:
@@ -207,7 +196,7 @@ class Controls:
         return w.Accordion(
             [w.HBox(boxes, layout=w.Layout(flex_flow="row wrap"))],
             titles=("Settings as text: keep, share, load",),
-            layout=w.Layout(max_width=f"{WIDTH}px"),
+            layout=w.Layout(max_width=f"{panel.WIDTH}px"),
         )
 
 
@@ -232,7 +221,3 @@ def _box(title: str, more: str, children: list[w.Widget], flex: str) -> w.VBox:
         [w.HTML(str(HTML.heading(title, more))), *children],
         layout=w.Layout(flex=flex, padding="2px 8px", margin="2px", border="1px solid #d0d0d0"),
     )
-
-
-def _area(words: str) -> w.Textarea:
-    return w.Textarea(placeholder=words, rows=7, layout=w.Layout(width="98%"))

@@ -12,6 +12,7 @@ from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD
 from fedkit.plots.timeline import ENDED, is_asynchronous, phase_bar, round_name, visit_phases
 from fedkit.results.method_style import method_style
 from fedkit.widgets.bench.scene import MAX_TICKS, RIGHT, Scene, View, client_axis, new_run_badge
+from fedkit.widgets.bench.settings import WORDS
 
 LOST = "upload that did not count"
 LOST_COLOUR = method_style("local").colour
@@ -24,16 +25,14 @@ COLOURS = {
 }
 KEY = {"download": DOWNLOAD, "train": "#d9c900", "upload": UPLOAD, "not counted": LOST_COLOUR}
 KEY |= {"wait": "#c9c9c9"}
-HATCH = {"shape": "/", "size": 7, "solidity": 0.28, "fgcolor": "#ffffff", "fillmode": "overlay"}
-WORDS = ENDED | {"away": "away"}
+OUTCOMES = ENDED | {"away": "away"}
 EMPTY = "Press Run: then this shows who downloads, trains, uploads and waits in a round."
 
 
 def view_round(scene: Scene) -> View:
     """Return the chosen round of the latest result."""
     if scene.latest is None or not scene.latest.rounds:
-        x = {"title": "Seconds", "domain": RIGHT}
-        return View(EMPTY, "<b>One round</b>", x=x, y={"showticklabels": False})
+        return View(EMPTY, x={"title": "Seconds", "domain": RIGHT}, y={"showticklabels": False})
     timeline = replay(scene.latest, *scene.world)
     now = next((r for r in timeline.rounds if r.number == scene.round), timeline.rounds[-1])
     visits, why = now.visits, timeline.needs_new_run
@@ -51,12 +50,12 @@ def view_round(scene: Scene) -> View:
     foot = n - 0.4 + (0.55 * n if why else 0.0)
     return View(
         _finding(now, took),
-        _key(visits),
         [_outcomes(visits, now.began, reach), *_deadline(now, reach, head)],
         _phase_traces(now),
         x,
         client_axis([v.client for v in visits]) | {"range": [foot, head]},
         [new_run_badge(why, "this is what was recorded, at other times")] if why else [],
+        _key(visits),
     )
 
 
@@ -77,7 +76,9 @@ def _phase_traces(now: RoundTime) -> list[dict]:
         bar = phase_bar([spans[name] for spans in phases], range(len(phases)), now.began)
         marker = {"color": colour, "line": {"width": 0}}
         if name != "waiting" and len(phases) <= 2 * MAX_TICKS:
-            marker["pattern"] = HATCH | ({"fgcolor": "#b3a400"} if name == "training" else {})
+            marker["pattern"] = WORDS["hatch"] | (
+                {"fgcolor": "#b3a400"} if name == "training" else {}
+            )
         bar["customdata"] = [
             f"{figure_text(v.client)} ({figure_text(v.device)})" for v in now.visits
         ]
@@ -94,7 +95,9 @@ def _outcomes(visits: Sequence[VisitSpan], began: float, reach: float) -> dict:
     return {
         "x": at,
         "y": [i for i, _ in odd],
-        "text": [f"<b> {WORDS.get(v.status, printable_line(v.status, 12))} </b>" for _, v in odd],
+        "text": [
+            f"<b> {OUTCOMES.get(v.status, printable_line(v.status, 12))} </b>" for _, v in odd
+        ],
         "mode": "markers+text",
         "textposition": ["middle left" if x > 0.8 * reach else "middle right" for x in at],
         "marker": {"symbol": "x", "size": 9, "color": LOST_COLOUR},

@@ -15,6 +15,7 @@ from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import RoundRecord, Run
 from fedkit.plots.panel import note
 from fedkit.plots.theme import COUNTS, TITLE_LINE, axis_style, layout
+from fedkit.widgets.bench.settings import WORDS
 
 # shares of the width for the label heatmap and for the view; names stand in the rest
 LEFT, RIGHT = [0.0, 0.22], [0.35, 0.84]
@@ -57,15 +58,18 @@ class Scene:
 
 @dataclass(frozen=True)
 class View:
-    """What a view draws: its finding as a sentence, a heading, traces, axes and annotations."""
+    """What a view draws: its finding as a sentence, traces, annotations, and axes and heading.
+
+    Those of `words.toml` where there are none here.
+    """
 
     sentence: str
-    heading: str
     scatters: list[dict] = field(default_factory=list)
     bars: list[dict] = field(default_factory=list)
     x: dict = field(default_factory=dict)
     y: dict = field(default_factory=dict)
     notes: list[dict] = field(default_factory=list)
+    heading: str = ""
 
 
 def measured_states(run: Run) -> list[RoundRecord]:
@@ -103,18 +107,9 @@ def new_run_badge(why: tuple[str, ...], then: str) -> dict:
     why: the reasons; then: what the plot shows instead.
     """
     lines = textwrap.wrap(printable_line("; ".join(why), 110), 46)
-    reasons = [figure_text(line, 60) for line in lines]
-    return note(
-        "<br>".join(["<b>Would need a new run:</b>", *reasons, f"<i>{then}</i>"]),
-        sum(RIGHT) / 2,
-        0.03,
-        xanchor="center",
-        align="center",
-        bgcolor="#fff3bf",
-        bordercolor="#b26a00",
-        borderwidth=1.5,
-        borderpad=6,
-    )
+    reasons = "<br>".join(figure_text(line, 60) for line in lines)
+    text = f"<b>Would need a new run:</b><br>{reasons}<br><i>{then}</i>"
+    return note(text, sum(RIGHT) / 2, 0.03, **WORDS["badge"])
 
 
 @lru_cache(maxsize=32)
@@ -130,30 +125,13 @@ def base_layout(sentence: str) -> dict[str, Any]:
 def label_heatmap(frame: DataFrame) -> dict:
     """Return a heatmap of the clients' training examples by label."""
     names, labels = ([figure_text(n, 200) for n in ids] for ids in (frame.index, frame.columns))
-    return {
-        "type": "heatmap",
-        "z": frame.to_numpy().tolist(),
-        "x": labels,
-        "y": names,
-        "colorscale": COUNTS,
-        "zmin": 0,
-        "xgap": 1,
-        "ygap": 1 if len(frame) <= 3 * MAX_TICKS else 0,
-        "showscale": False,
-        "hovertemplate": "%{y}<br>%{x}<br>%{z:,} training examples<extra></extra>",
-    }
+    gap = 1 if len(frame) <= 3 * MAX_TICKS else 0
+    counts = {"z": frame.to_numpy().tolist(), "x": labels, "y": names, "ygap": gap}
+    return WORDS["heatmap"] | counts | {"colorscale": COUNTS}
 
 
 def label_axis(frame: DataFrame) -> dict:
     """Return the label axis of the heatmap."""
     n = frame.shape[1]
-    return full_axis(
-        {
-            "domain": LEFT,
-            "type": "category",
-            "title": f"{n} labels; darker: more",
-            "showgrid": False,
-            "showticklabels": False,
-            "range": [-0.5, n - 0.5],
-        }
-    )
+    own = {"domain": LEFT, "title": f"{n} labels; darker: more", "range": [-0.5, n - 0.5]}
+    return full_axis(WORDS["label_axis"] | own)

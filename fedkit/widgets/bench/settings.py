@@ -15,18 +15,16 @@ from typing import Any
 from fedkit.core import formatting
 from fedkit.core.config import RunConfig, parse_spec
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text
 from fedkit.core.spec import parameter_types
 from fedkit.experiments.job import check_config
 from fedkit.experiments.plan import Plan
 from fedkit.federated.strategies import STRATEGIES
 from fedkit.models.tuners.registry import TUNERS
 from fedkit.network import DEVICES, parse_link, profiles
+from fedkit.plots.panel import table
 
-CONTROLS, WORDS = (
-    tomllib.loads(read_packaged_text("fedkit.widgets.bench", f"{name}.toml"))
-    for name in ("controls", "words")
-)
+CONTROLS = table("fedkit.widgets.bench", "controls")
+WORDS = table("fedkit.widgets.bench", "words")
 FIELDS = {name: control["setting"] for name, control in CONTROLS.items() if "setting" in control}
 REGISTRIES = {
     "tuners": {name: name for name in TUNERS},
@@ -153,13 +151,6 @@ def _options(name: str, now: Any) -> dict[str, Any]:
         steps = sorted({*control["steps"], now})
         return {control["one" if n == 1 else "many"].format(n): n for n in steps}
     options = REGISTRIES.get(control.get("registry"), {}) | control.get("options", {})
-    if name == "devices":  # mixes of devices that there are
-        known = {*DEVICES}
-        options = {
-            words: mix
-            for words, mix in options.items()
-            if all(part.split("=")[0] in known for part in mix.split(","))
-        }
     if now in options.values():
         return options
     if isinstance(now, float):

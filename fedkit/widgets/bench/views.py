@@ -41,28 +41,14 @@ from fedkit.widgets.bench.scene import (
     measured_states,
     new_run_badge,
 )
-from fedkit.widgets.bench.settings import CONTROLS
+from fedkit.widgets.bench.settings import CONTROLS, WORDS
 
-SECONDS = {
-    0.1: "0.1 s",
-    1: "1 s",
-    10: "10 s",
-    60: "1 min",
-    600: "10 min",
-    3600: "1 h",
-    36000: "10 h",
-    360000: "100 h",
-}
+SECONDS = WORDS["views"]["time"]["x"]["tickvals"]  # of the axis of time
 # of the results, the latest last
 COLOURS = ("#b0b0b0", "#7a7a7a", method_style("federated").colour)
 SIGNS = ("diamond", "square", "circle")
 WORST_COLOUR = method_style("local").colour
-ACCURACY_AXIS = {
-    "range": [0, 100],
-    "autorange": False,
-    "dtick": 20,
-    "title": "Accuracy on the test set (%)",
-}
+ACCURACY_AXIS = WORDS["accuracy_axis"]
 EMPTY = "Press Run: the clients train together, and the curve grows."
 # traces of each kind in every figure, so that `sync_figure` can turn one figure into the next
 N_SCATTERS, N_BARS = 5, 6
@@ -75,39 +61,28 @@ def view_by_time(scene: Scene) -> View:
     curves = []
     for (_, run), times, colour, sign in zip(scene.runs, clocks, *_marks(scene)):
         states, moot = measured_states(run), times.needs_new_run
-        at = [max(end, min(SECONDS)) for end in times.ends[-len(states) :]]
-        hover = "round %{customdata}<br>accuracy %{y:.1f} % (measured)<br>after %{x:,.1f} s"
+        at = [max(end, SECONDS[0]) for end in times.ends[-len(states) :]]
         curve = _curve(at, states, colour, sign + "-open", "dot" if moot else "dash")
-        curves.append(_hovering(curve, f"{hover} (modelled)") | {"opacity": 0.45 if moot else 1.0})
+        curves.append(curve | {"opacity": 0.45 if moot else 1.0} | _hover("time"))
     longest = [
         slowest_seconds(run) * axis_rounds(scene, run) / max(len(run.rounds), 1)
         for _, run in scene.runs
     ]
     reach = max([60.0, *longest])
-    end = next((s for s in SECONDS if s >= reach), max(SECONDS))
-    x = {
-        "type": "log",
-        "range": [math.log10(min(SECONDS)), math.log10(end * 1.3)],
-        "autorange": False,
-        "tickvals": list(SECONDS),
-        "ticktext": list(SECONDS.values()),
-        "domain": RIGHT,
-        "title": "<i>Modelled</i> time (each line is about ten times longer)",
-    }
+    end = next((s for s in SECONDS if s >= reach), SECONDS[-1])
+    x = {"range": [math.log10(SECONDS[0]), math.log10(end * 1.3)], "domain": RIGHT}
     notes = _curve_labels(scene)
     notes += [new_run_badge(why, "press Run; this curve is no forecast")] if why else []
-    key = "<b>How good, how soon</b>   ○ - -  accuracy measured, <i>time modelled</i>"
-    return View(_time_finding(scene, clocks), key, curves, x=x, y=ACCURACY_AXIS, notes=notes)
+    return View(_time_finding(scene, clocks), curves, x=x, y=ACCURACY_AXIS, notes=notes)
 
 
 def view_by_round(scene: Scene) -> View:
     """Return accuracy over rounds, measured; it does not depend on the network."""
     curves = [
-        _round_curve(measured_states(run), colour, sign, "accuracy ")
+        _round_curve(measured_states(run), colour, sign) | _hover("round")
         for (_, run), colour, sign in zip(scene.runs, *_marks(scene))
     ]
-    head = "<b>How good, round by round</b>   ●──  measured"
-    return _view_rounds(scene, _accuracy_finding(scene), head, curves, _curve_labels(scene))
+    return _view_rounds(scene, _accuracy_finding(scene), curves, _curve_labels(scene))
 
 
 def view_by_client(scene: Scene) -> View:
@@ -117,19 +92,20 @@ def view_by_client(scene: Scene) -> View:
     """
     states = measured_states(scene.latest) if scene.latest else []
     own = getattr(states[-1], "client_accuracy", None) if states else None
-    head = "<b>Who is left behind</b>   ●──  measured"
     if own:
-        return _view_each_client(own, states[-1], head)
+        return _view_each_client(own, states[-1])
     worst = [100 * _worst(r) for r in states]
     curves, ends = [], []
     if states and worst[-1] == worst[-1]:
-        lowest = _round_curve(states, WORST_COLOUR, "triangle-down") | {"y": worst}
-        curves = [_round_curve(states, COLOURS[-1], "circle"), lowest]
+        lowest = (
+            _round_curve(states, WORST_COLOUR, "triangle-down") | {"y": worst} | _hover("client")
+        )
+        curves = [_round_curve(states, COLOURS[-1], "circle") | _hover("client"), lowest]
         ends = [
             (100 * states[-1].accuracy, "all test examples", COLOURS[-1]),
             (worst[-1], "worst client", WORST_COLOUR),
         ]
-    return _view_rounds(scene, _client_finding(states), head, curves, _end_labels(ends))
+    return _view_rounds(scene, _client_finding(states), curves, _end_labels(ends))
 
 
 def view_by_bytes(scene: Scene) -> View:
@@ -152,13 +128,9 @@ def view_by_bytes(scene: Scene) -> View:
         f"<b>What travelled</b>   <span style='color:{DOWNLOAD}'>■</span> to the clients  "
         f"<span style='color:{UPLOAD}'>■</span> to the server   measured"
     )
-    x = {
-        "title": "Megabytes, all clients and rounds",
-        "domain": [RIGHT[0], 1.0],
-        "range": [0, 1.05 * most],
-    }
-    y = {"showgrid": False, "showticklabels": False, "range": [-0.5, max(len(at), 2) - 0.2]}
-    return View(_bytes_finding(scene), key, bars=bars if at else [], x=x, y=y, notes=notes)
+    x = {"domain": [RIGHT[0], 1.0], "range": [0, 1.05 * most]}
+    y = {"range": [-0.5, max(len(at), 2) - 0.2]}
+    return View(_bytes_finding(scene), [], bars if at else [], x, y, notes, key)
 
 
 # ---- the findings, in a sentence
@@ -298,18 +270,15 @@ def _curve(at: list[float], states: list[RoundRecord], colour: str, sign: str, d
     }
 
 
-def _hovering(trace: dict, words: str) -> dict:
-    return trace | {"hovertemplate": f"{words}<extra></extra>"}
+def _hover(view: str) -> dict:
+    return {"hovertemplate": WORDS["views"][view]["hover"]}
 
 
-def _round_curve(states: list[RoundRecord], colour: str, sign: str, what: str = "") -> dict:
-    curve = _curve([r.round for r in states], states, colour, sign, "solid")
-    return _hovering(curve, f"round %{{customdata}}<br>{what}%{{y:.1f}} % (measured)")
+def _round_curve(states: list[RoundRecord], colour: str, sign: str) -> dict:
+    return _curve([r.round for r in states], states, colour, sign, "solid")
 
 
-def _view_rounds(
-    scene: Scene, finding: str, head: str, curves: list[dict], notes: list[dict]
-) -> View:
+def _view_rounds(scene: Scene, finding: str, curves: list[dict], notes: list[dict]) -> View:
     """Return a view over rounds."""
     most = max((axis_rounds(scene, run) for _, run in scene.runs), default=5)
     x = {
@@ -319,7 +288,7 @@ def _view_rounds(
         "range": [-0.03 * most, most * 1.03],
         "dtick": next(s for s in (1, 2, 5, 10, 20, 50, 100, 10_000) if most / s <= 10),
     }
-    return View(finding, head, curves, x=x, y=ACCURACY_AXIS, notes=notes)
+    return View(finding, curves, x=x, y=ACCURACY_AXIS, notes=notes)
 
 
 def _curve_labels(scene: Scene) -> list[dict]:
@@ -360,13 +329,13 @@ def _end_labels(ends: list[tuple[float, str, str]]) -> list[dict]:
     return labels
 
 
-def _view_each_client(own: dict[str, float], state: RoundRecord, head: str) -> View:
+def _view_each_client(own: dict[str, float], state: RoundRecord) -> View:
     names, shares = list(own), [100 * v for v in own.values()]
     worst = min(range(len(names)), key=shares.__getitem__)
     colours = [WORST_COLOUR if i == worst else COLOURS[-1] for i in range(len(names))]
     bar = _bar(shares, list(range(len(names))), [0.0] * len(names), COLOURS[-1], "accuracy")
     bar |= {"width": 0.7, "marker": {"color": colours}, "customdata": names}
-    bar = _hovering(bar, "%{customdata}<br>%{x:.1f} % (measured)")
+    bar["hovertemplate"] = "%{customdata}<br>%{x:.1f} % (measured)<extra></extra>"
     sentence = (
         f"{printable_line(names[worst], 30)} is served worst: {shares[worst]:.1f} % right, "
         f"where all test examples together have {formatting.percent(state.accuracy)}."
@@ -377,13 +346,14 @@ def _view_each_client(own: dict[str, float], state: RoundRecord, head: str) -> V
         "domain": [RIGHT[0], 1.0],
         "dtick": 20,
     }
-    return View(sentence, head.replace("●──", "■"), bars=[bar], x=x, y=client_axis(names))
+    heading = WORDS["views"]["client"]["heading"].replace("●──", "■")
+    return View(sentence, bars=[bar], x=x, y=client_axis(names), heading=heading)
 
 
 def _bar(values: list[float], at: list[int], base: list[float], colour: str, name: str) -> dict:
     bar = {"x": values, "y": at, "base": base, "orientation": "h", "width": 0.3, "name": name}
     bar["marker"] = {"color": colour}
-    return _hovering(bar, f"{name}<br>%{{x:,.3f}} MB (measured)")
+    return bar | {"hovertemplate": f"{name}<br>%{{x:,.3f}} MB (measured)<extra></extra>"}
 
 
 VIEWS: dict[str, Callable[[Scene], View]] = {
@@ -402,14 +372,14 @@ def draw_scene(scene: Scene) -> go.Figure:
 
 def scene_figure(scene: Scene) -> dict[str, Any]:
     """Return {data, layout} as plain JSON, always with the same traces in the same places."""
-    view = VIEWS[scene.view](scene)
+    view, words = VIEWS[scene.view](scene), WORDS["views"][scene.view]
     data = [
         label_heatmap(scene.frame),
         *pad_traces("scatter", view.scatters, N_SCATTERS),
         *pad_traces("bar", view.bars, N_BARS),
     ]
     who = "<b>Who has what</b>" + " in the next run" * scene.ahead
-    heads = ((who, LEFT[0]), (view.heading, RIGHT[0]))
+    heads = ((who, LEFT[0]), (view.heading or words["heading"], RIGHT[0]))
     clients = client_axis([str(c) for c in scene.frame.index]) | {"type": "category"}
     frame = deepcopy(base_layout(view.sentence)) | {
         "width": WIDTH,
@@ -417,7 +387,7 @@ def scene_figure(scene: Scene) -> dict[str, Any]:
         "annotations": [*(note(h, x, 1, yshift=10, align="left") for h, x in heads), *view.notes],
         "xaxis": label_axis(scene.frame),
         "yaxis": full_axis(clients) | {"anchor": "x"},
-        "xaxis2": full_axis(view.x) | {"anchor": "y2"},
-        "yaxis2": full_axis(view.y) | {"anchor": "x2"},
+        "xaxis2": full_axis(words.get("x", {}) | view.x) | {"anchor": "y2"},
+        "yaxis2": full_axis(words.get("y", {}) | view.y) | {"anchor": "x2"},
     }
     return {"data": data, "layout": frame}
