@@ -134,19 +134,13 @@ def step_control(
 
 
 def widgets_of(table: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return {name: widget} of a table {name: {"widget": class of ipywidgets, its arguments}}.
-
-    classes: CSS classes of the widget.
-    """
+    """Return {name: widget} of a table {name: {"widget": class of ipywidgets, its arguments}}."""
     import ipywidgets as w
 
-    made = {}
-    for name, spec in table.items():
-        given = {k: v for k, v in spec.items() if k not in ("widget", "classes")}
-        made[name] = getattr(w, spec["widget"])(**given)
-        for one in spec.get("classes", ()):
-            made[name].add_class(one)
-    return made
+    return {
+        name: getattr(w, spec["widget"])(**{k: v for k, v in spec.items() if k != "widget"})
+        for name, spec in table.items()
+    }
 
 
 def wrapped_row(children: Iterable[Any], **layout: str) -> Any:

@@ -1,11 +1,14 @@
-"""The words of the showcase and its steps as HTML; the template engine escapes every value.
+"""The words of the showcase, its steps as HTML, and its two live figures.
 
-Words stand in `text_en.toml` and `text_ja.toml`, pages in `templates/`.
+Words stand in `text_en.toml` and `text_ja.toml`, pages in `templates/`; every value is escaped. The
+figures always have the same traces and fixed axes, so that `live_figure.sync_figure` can update
+them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,18 +16,26 @@ from fedkit.core import locale
 from fedkit.core.files import read_packaged_words
 from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
-from fedkit.plots.panel import render, templates
+from fedkit.plots.panel import note, render, templates
+from fedkit.plots.theme import FONT, GRID, INK, MUTED, PAPER
 from fedkit.results import measures
 from fedkit.results.method_style import method_style
 from fedkit.results.privacy_promise import format_delta, format_epsilon
-from fedkit.showcase import settings
-from fedkit.showcase.numbers import ComparedRun, Gain
+from fedkit.showcase import numbers, settings
+from fedkit.showcase.records import ShowcaseRecords
 
 PACKAGE = "fedkit.showcase"
 TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
 PAGE_WIDTH = 1250  # px, of a step
 STRINGS = {lang: read_packaged_words(PACKAGE, f"text_{lang}.toml") for lang in locale.LANGS}
 NUMBERS = (locale.number, locale.percent, locale.points, locale.data_size, locale.seconds)
+# the live figures
+RUN_SIZE, WHAT_SIZE = (700, 370), (830, 322)  # px
+LEFT, RIGHT = [0.07, 0.47], [0.60, 1.0]  # of the width: accuracy by clients, time by link
+LETTERS = 16  # px
+SHARES = {"range": [0, 100], "dtick": 20}
+TIMES = (1, 60, 3600, 36_000)  # seconds that the axis of time names
+TICKS = {64: "64k", 1_000: "1M", 10_000: "10M", 100_000: "100M", 1_000_000: "1G"}  # kbit/s
 
 
 def text(key: str, lang: str, **values: object) -> str:
@@ -45,7 +56,7 @@ def stylesheet() -> str:
 
 def page(template: str, lang: str, /, **values: Any) -> str:
     """Return a template with these values. It knows words (t), names and numbers of `lang`."""
-    numbers = {write.__name__: partial(write, lang=lang) for write in NUMBERS}
+    written = {write.__name__: partial(write, lang=lang) for write in NUMBERS}
     return render(
         PACKAGE,
         template,
@@ -54,12 +65,12 @@ def page(template: str, lang: str, /, **values: Any) -> str:
         named=partial(name_in_language, lang=lang),
         signed=signed_points,
         gain_range=partial(gain_range, lang=lang),
-        **numbers,
+        **written,
         **values,
     )
 
 
-def question_page(shown: ComparedRun, lang: str) -> str:
+def question_page(shown: numbers.ComparedRun, lang: str) -> str:
     """Return step 1: the question, two pairs of bars, the answer."""
     return page("question", lang, shown=shown, tested=measures.test_size(shown.run))
 
@@ -86,7 +97,7 @@ def status_line(words: str, bad: bool = False) -> str:
     return page("status", "en", words=words, bad=bad)
 
 
-def what_if_caveat(shown: ComparedRun, lang: str) -> str:
+def what_if_caveat(shown: numbers.ComparedRun, lang: str) -> str:
     """Return the caveat of step 4: what privacy promises, whom it trusts, what was trained."""
     key, values = "what.caveat_none", {}
     if not math.isnan(shown.epsilon):
@@ -96,7 +107,7 @@ def what_if_caveat(shown: ComparedRun, lang: str) -> str:
     return page("caveat", lang, words=words)
 
 
-def gain_range(gain: Gain, lang: str) -> str:
+def gain_range(gain: numbers.Gain, lang: str) -> str:
     """Return the interval of a gain in words."""
     return text("gain.range", lang, low=signed_points(gain.low), high=signed_points(gain.high))
 
@@ -104,3 +115,154 @@ def gain_range(gain: Gain, lang: str) -> str:
 def signed_points(difference: float) -> str:
     """Return a share in percentage points with a sign: -0.2141 -> '−21.4'."""
     return f"{100 * difference:+.1f}".replace("-", locale.MINUS)
+
+
+# ---- the live figures
+
+
+def speed_name(kbps: int) -> str:
+    """Format a speed, the same in both languages: 64 -> '64 kbit/s', 10_000 -> '10 Mbit/s'."""
+    for size, unit in ((1_000_000, "Gbit/s"), (1_000, "Mbit/s")):
+        if kbps >= size:
+            return f"{kbps / size:g} {unit}"
+    return f"{kbps} kbit/s"
+
+
+def run_picture(
+    states: Sequence[tuple[int, float]], rounds: int, alone: float, lang: str
+) -> dict[str, Any]:
+    """Return {data, layout} of accuracy by round so far. states: (round, share)."""
+    x, y = [n for n, _ in states], [100 * share for _, share in states]
+    last = f"<b>{locale.percent(states[-1][1], lang)}</b>" if states else ""
+    together = _line(TOGETHER, x, y) | {
+        "mode": "lines+markers+text",
+        "marker": {"size": 13, "color": TOGETHER},
+        "text": [""] * (len(y) - 1) + [last] * bool(y),
+        "textposition": "top left" if x and x[-1] == rounds else "top right",
+        "textfont": {"size": 24, "color": TOGETHER},
+        "cliponaxis": False,
+    }
+    words = f"<b>{text('run.alone', lang)} {locale.percent(alone, lang)}</b>"
+    font = {"size": LETTERS + 2, "color": ALONE}
+    frame = _frame(RUN_SIZE, 70) | {
+        "annotations": [
+            _heading(text("run.heading", lang), 0.0),
+            note(words, 0.02, 100 * alone - 9, yref="y", yanchor="middle", font=font),
+        ],
+        "xaxis": _axis(text("run.axis_x", lang), range=[-0.08, rounds + 0.25], dtick=1),
+        "yaxis": _axis(text("run.axis_y", lang), **SHARES),
+    }
+    return {
+        "data": [_line(ALONE, [0, rounds], [100 * alone] * 2, "dash"), together],
+        "layout": frame,
+    }
+
+
+def what_picture(
+    records: ShowcaseRecords, setting: numbers.SliderValues, lang: str
+) -> dict[str, Any]:
+    """Return {data, layout} of step 4, with the slider values marked.
+
+    Left: accuracy by number of clients; right: time by speed of the link.
+    """
+    clients, speeds = list(settings.CLIENT_COUNTS), list(numbers.SPEEDS)
+    every = [
+        numbers.numbers_at(records, numbers.SliderValues(n, setting.level, setting.speed))
+        for n in clients
+    ]
+    here = every[clients.index(setting.clients)]
+    whole = [
+        numbers.training_seconds(here.run, s) + numbers.download_seconds(here.base, s)
+        for s in speeds
+    ]
+    lines = (
+        (ALONE, [s.alone_all for s in every], "dot", 2.5),
+        (TOGETHER, [s.together_all for s in every], "dot", 2.5),
+        (ALONE, [s.alone for s in every], "solid", 4),
+        (TOGETHER, [s.together for s in every], "solid", 4),
+    )
+    right = {"xaxis": "x2", "yaxis": "y2"}
+    data = [
+        *(_line(colour, clients, [100 * v for v in y], *look) for colour, y, *look in lines),
+        _dot(ALONE, setting.clients, 100 * here.alone),
+        _dot(TOGETHER, setting.clients, 100 * here.together),
+        _line(INK, speeds, whole) | right,
+        _dot(INK, setting.speed, here.seconds + here.base_seconds) | right,
+    ]
+    by_speed = {"domain": RIGHT, "type": "log", "range": [1.7, 6.15], "anchor": "y2"}
+    by_speed |= {"tickvals": list(TICKS), "ticktext": list(TICKS.values())}
+    by_time = {"type": "log", "range": [-0.3, 4.7], "anchor": "x2", "tickvals": list(TIMES)}
+    by_time |= {"ticktext": [text(f"axis.{s}", lang) for s in TIMES]}
+    frame = _frame(WHAT_SIZE, 8) | {
+        "annotations": [
+            _heading(text("what.heading_accuracy", lang), 0.0),
+            _heading(text("what.heading_time", lang), 0.53),
+            _key(lang),
+        ],
+        "xaxis": _axis(text("what.axis_companies", lang), domain=LEFT, range=[1.7, 6.3], dtick=1),
+        "yaxis": _axis("", **SHARES),
+        "xaxis2": _axis(text("what.axis_speed", lang), **by_speed),
+        "yaxis2": _axis("", **by_time),
+    }
+    return {"data": data, "layout": frame}
+
+
+def _key(lang: str) -> dict[str, Any]:
+    signs = "   ".join(
+        f"<span style='color:{colour}'>\u25cf</span> {text(f'what.{kind}', lang)}"
+        for kind, colour in (("together", TOGETHER), ("alone", ALONE))
+    )
+    lines = f"\u2501 {text('what.key_own', lang)}   \u2509 {text('what.key_any', lang)}"
+    return note(
+        f"{signs}<br>{lines}",
+        LEFT[0] + 0.01,
+        0.02,
+        align="left",
+        font={"size": LETTERS - 2, "color": INK},
+        bgcolor="rgba(255,255,255,0.8)",
+    )
+
+
+def _line(
+    colour: str, x: list[int], y: list[float], dash: str = "solid", width: float = 4
+) -> dict[str, Any]:
+    line = {"color": colour, "width": width, "dash": dash}
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line, "hoverinfo": "skip"}
+
+
+def _dot(colour: str, x: int, y: float) -> dict[str, Any]:
+    marker = {"size": 18, "color": colour, "line": {"width": 3, "color": PAPER}}
+    place = {"x": [x], "y": [y]}
+    return {"type": "scatter", "mode": "markers", **place, "marker": marker, "hoverinfo": "skip"}
+
+
+def _heading(words: str, x: float) -> dict[str, Any]:
+    return note(f"<b>{words}</b>", x, 1, yshift=12, font={"size": LETTERS, "color": INK})
+
+
+def _frame(size: tuple[int, int], left: int) -> dict[str, Any]:
+    return {
+        "template": {},
+        "font": {"family": FONT, "size": LETTERS, "color": INK},
+        "paper_bgcolor": PAPER,
+        "plot_bgcolor": PAPER,
+        "width": size[0],
+        "height": size[1],
+        "showlegend": False,
+        "dragmode": False,
+        "margin": {"l": left, "r": 20, "t": 46, "b": 56, "pad": 4},
+        "meta": {},
+    }
+
+
+def _axis(title: str, **more: Any) -> dict[str, Any]:
+    base = {
+        "title": {"text": title, "standoff": 8, "font": {"size": LETTERS, "color": MUTED}},
+        "gridcolor": GRID,
+        "zeroline": False,
+        "fixedrange": True,
+        "tickfont": {"size": LETTERS - 1, "color": MUTED},
+        "type": "linear",
+        "ticks": "",
+    }
+    return base | more

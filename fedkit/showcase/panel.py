@@ -25,7 +25,7 @@ from fedkit.core.formatting import printable_line
 from fedkit.core.locale import LANGS
 from fedkit.core.record import Run
 from fedkit.plots.panel import Panel, on_change, on_press
-from fedkit.showcase import numbers, pages, pictures, settings
+from fedkit.showcase import numbers, pages, settings
 from fedkit.showcase.layout import NOW, Layout, mark
 from fedkit.showcase.make_records import live_config
 from fedkit.showcase.pages import name_in_language, text
@@ -251,7 +251,7 @@ class Showcase(Panel):
         with self._lock:
             self.stage.tiles.value = pages.page("run_tiles", lang, accuracy=right, nbytes=sent)
             rounds, alone = settings.LIVE_ROUNDS, self._live.alone
-            self.stage.draw_figure(3, pictures.run_picture(states, rounds, alone, lang))
+            self.stage.draw_figure(3, pages.run_picture(states, rounds, alone, lang))
 
     def _update_what(self) -> None:
         here, lang, stage = self.setting, self.lang, self.stage
@@ -262,14 +262,14 @@ class Showcase(Panel):
             values = {
                 "companies": text("what.n", lang, n=here.clients),
                 "privacy": level,
-                "speed": pictures.speed_name(here.speed),
+                "speed": pages.speed_name(here.speed),
             }
             for name, value in values.items():
                 stage.labels[name].value = pages.page("slider", lang, name=name, value=value)
             stage.set_brief_options(
                 text("brief.of_run", lang), text("brief.of_what", lang, n=here.clients, level=level)
             )
-            stage.draw_figure(4, pictures.what_picture(self.records, here, lang))
+            stage.draw_figure(4, pages.what_picture(self.records, here, lang))
 
     def _update_brief(self) -> None:
         key, values = self._brief or ("", {})
