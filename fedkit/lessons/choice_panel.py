@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
 
 from fedkit.core import formatting
 from fedkit.core.commands import command_line
 from fedkit.core.config import RunConfig
-from fedkit.core.files import read_packaged_text
-from fedkit.lessons.compare import WIDTH, MeasuredMethod, measured_methods, promise_label
+from fedkit.lessons.compare import MeasuredMethod, measured_methods, promise_label
+from fedkit.plots import panel
 from fedkit.results.difference import UNCLEAR, Difference
 from fedkit.results.measures import MEASURES, NEW, Measure, Runs, check_runs
 from fedkit.results.methods import NEARLY
@@ -90,11 +87,9 @@ def format_kilobytes(kb: float) -> str:
 def choice_html(runs: Runs, found: Sequence[MeasuredMethod], needs: Limits) -> str:
     """Return the choice as HTML: the pick, why, its command, and what each method lacks."""
     made = choose(found, needs)
-    engine = Environment(autoescape=True, undefined=StrictUndefined)
-    template = engine.from_string(read_packaged_text("fedkit.lessons", "templates/choice.html.j2"))
     rows = [_row(w, made) for w in sorted(found, key=lambda w: -w.accuracy.value)]
     picked = _picked(runs, made, made.picked) if made.picked else None
-    return template.render(width=WIDTH, rule=RULE, rows=rows, picked=picked)
+    return panel.render("fedkit.lessons", "choice", rule=RULE, rows=rows, picked=picked)
 
 
 def _picked(runs: Runs, made: Choice, measured: MeasuredMethod) -> dict[str, str]:
@@ -133,34 +128,21 @@ def _row(measured: MeasuredMethod, made: Choice) -> dict[str, Any]:
     return {"cells": (sign, measured.name, right, sent, memory, why), "sign": sign}
 
 
-def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | StaticChoice:
+def choice_panel(runs: Runs, needs: Limits | None = None) -> ChoicePanel | panel.StaticPanel:
     """Return the panel; where widgets cannot run, the static choice for `needs` with the reason."""
-    try:
-        return ChoicePanel(runs, needs)
-    except ImportError as error:
-        reason = (
-            f"No drop-downs here: {str(error).strip().splitlines()[0]}"
-            " To mend it, see `fedkit doctor`."
-        )
-        return StaticChoice(runs, needs or Limits(), reason)
 
-
-@dataclass(frozen=True)
-class StaticChoice:
-    """The choice as HTML, which a notebook shows where the panel cannot run."""
-
-    runs: Sequence
-    needs: Limits
-    reason: str
-
-    def _repr_html_(self) -> str:
-        return f"<p><b>{escape(self.reason[:300])}</b></p>" + choice_html(
-            self.runs, measured_methods(self.runs), self.needs
+    def static(reason: str) -> panel.StaticPanel:
+        return panel.StaticPanel(
+            reason, choice_html(runs, measured_methods(runs), needs or Limits())
         )
 
+    return panel.or_static(lambda: ChoicePanel(runs, needs), static, ChoicePanel.missing)
 
-class ChoicePanel:
+
+class ChoicePanel(panel.Panel):
     """Three drop-downs and the page that follows them."""
+
+    missing = "drop-downs"
 
     def __init__(self, runs: Runs, needs: Limits | None = None):
         import ipywidgets as w
@@ -172,23 +154,20 @@ class ChoicePanel:
             ("Privacy", PROMISES, start.promise),
             ("Memory", MEMORY, start.memory),
         )
-        self.controls = [self._choice(w, *one) for one in made]
+        self.controls = [
+            panel.step_control(
+                name,
+                options if value in options.values() else {**options, "as given": value},
+                value,
+                menu=True,
+                width="310px",
+            )
+            for name, options, value in made
+        ]
         self.words = w.HTML()
-        for control in self.controls:
-            control.observe(lambda _: self.draw(), names="value")
+        panel.on_change(self.controls, self.draw)
         self.draw()
-        row = w.HBox(self.controls, layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"))
-        self.view = w.VBox([row, self.words])
-
-    def _choice(self, w: Any, name: str, options: Mapping[str, Any], value: Any) -> Any:
-        options = dict(options) if value in options.values() else {**options, "as given": value}
-        return w.Dropdown(
-            options=list(options.items()),
-            value=value,
-            description=name,
-            layout=w.Layout(width="310px"),
-            style={"description_width": "90px"},
-        )
+        self.view = w.VBox([panel.wrapped_row(self.controls), self.words])
 
     @property
     def needs(self) -> Limits:
@@ -196,10 +175,7 @@ class ChoicePanel:
         return Limits(*(control.value for control in self.controls))
 
     def draw(self) -> None:
-        self.words.value = choice_html(self.runs, self.found, self.needs)
+        self.words.value = self.static_html()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        still = StaticChoice(
-            self.runs, self.needs, "No drop-downs here: this page has no widget support."
-        )
-        return {**self.view._repr_mimebundle_(**kwargs), "text/html": still._repr_html_()}
+    def static_html(self) -> str:
+        return choice_html(self.runs, self.found, self.needs)

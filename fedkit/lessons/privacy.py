@@ -25,9 +25,9 @@ from fedkit.experiments.runner import run
 from fedkit.federated.rounds.head_start import compute_head_start
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.live_figure import sync_figure
+from fedkit.plots.panel import WIDTH
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
 from fedkit.privacy.accounting import Releases, noise_for_epsilon
-from fedkit.widgets.bench.scene import WIDTH
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#aab4c0"
 NONE = "#009e73"  # without privacy, as in `privacy_plots`

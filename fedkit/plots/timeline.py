@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
@@ -14,6 +17,49 @@ SLOWEST, QUICKEST = 20, 20  # number of clients drawn when there are many
 WAIT, GONE = "#ffffff", "#d55e00"
 PHASES = {"download": DOWNLOAD, "training": TRAIN, "upload": UPLOAD, "waiting": WAIT}
 ENDED = {"late": "too late", "lost": "upload lost", "crashed": "crashed", "rejected": "rejected"}
+
+
+def visit_phases(visit: VisitSpan, ended: float | None) -> dict[str, tuple[float, float]]:
+    """Return {phase: (begin, end)} of a visit, in seconds of the run.
+
+    ended: until when the client waits for the others; None: it does not wait.
+    """
+    return {
+        "download": (visit.began, visit.downloaded),
+        "training": (visit.downloaded, visit.trained),
+        "upload": (visit.trained, visit.uploaded),
+        "waiting": (
+            visit.uploaded,
+            visit.uploaded if ended is None else max(visit.uploaded, ended),
+        ),
+    }
+
+
+def phase_bar(
+    spans: Sequence[tuple[float, float]], rows: Sequence[int], origin: float, unit: float = 1.0
+) -> dict[str, Any]:
+    """Return a horizontal bar trace of one phase, a bar for each client.
+
+    spans: (begin, end) of each, in seconds; origin: where the axis starts; unit: seconds of a unit
+    of the axis.
+    """
+    return {
+        "x": [(end - begin) / unit for begin, end in spans],
+        "base": [(begin - origin) / unit for begin, _ in spans],
+        "y": list(rows),
+        "orientation": "h",
+        "width": 0.72,
+    }
+
+
+def is_asynchronous(when: RoundTime) -> bool:
+    """Return whether clients train asynchronously, so that none waits for another."""
+    return any(client.began is not None for client in when.clients)
+
+
+def round_name(when: RoundTime) -> str:
+    """Return 'Round 2', or what stands before round 1."""
+    return f"Round {when.number}" if when.number else "The exchange before round 1"
 
 
 def draw_round(timeline: Timeline, number: int | None = None, devices: bool = True) -> go.Figure:
@@ -30,7 +76,7 @@ def draw_round(timeline: Timeline, number: int | None = None, devices: bool = Tr
     longest = max([when.ended, *(bar.uploaded for bar in shown)]) - origin or 1e-3
     size, unit = formatting.time_unit(longest)
     rows = list(range(len(shown)))[::-1]
-    fig = go.Figure([_part(name, shown, rows, when, origin, size, unit) for name in PHASES])
+    fig = go.Figure(_phase_traces(shown, rows, when, origin, (size, unit)))
     layout(
         fig,
         _finding(when, slow),
@@ -43,38 +89,21 @@ def draw_round(timeline: Timeline, number: int | None = None, devices: bool = Tr
     )
     for bar, row in zip(shown, rows):
         if bar.status in ENDED:
-            _ending(fig, bar, row, (bar.uploaded - origin) / size)
+            words, at = f"<b>\u2715</b> {ENDED[bar.status]}", (bar.uploaded - origin) / size
+            _label(fig, words, at, "#a34700", y=row, xshift=3)
     if many:
-        fig.add_hline(
-            y=len(shown) - SLOWEST - 0.5, line={"color": MUTED, "width": 1, "dash": "dot"}
-        )
+        line = {"color": MUTED, "width": 1, "dash": "dot"}
+        fig.add_hline(y=len(shown) - SLOWEST - 0.5, line=line)
     ends = "deadline: the round ends" if _at_deadline(when) else "the round ends"
-    _line(fig, (when.ended - origin) / size, ends, INK, "dot")
+    _vertical_line(fig, (when.ended - origin) / size, ends, INK, "dot")
+    reach = longest
     # a deadline far beyond the end of the round is not drawn
-    early = when.deadline is not None and when.ended < when.deadline <= origin + 2 * longest
-    if early:
-        _line(fig, (when.deadline - origin) / size, "deadline", GONE, "dash")
-    fig.update_layout(barmode="overlay", bargap=0.25)
-    fig.update_yaxes(
-        tickvals=rows,
-        ticktext=[_name(bar) for bar in shown],
-        range=[-0.6, len(shown) - 0.3],
-        showgrid=False,
-    )
-    reach = max([longest, *([when.deadline - origin] if early else [])])
-    fig.update_xaxes(rangemode="tozero", range=[0, 1.02 * reach / size], nticks=8)
+    if when.deadline is not None and when.ended < when.deadline <= origin + 2 * longest:
+        reach = max(longest, when.deadline - origin)
+        _vertical_line(fig, (when.deadline - origin) / size, "deadline", GONE, "dash")
+    _style_axes(fig, shown, rows, 1.02 * reach / size, devices)
     marks = {name: ("\u25a0", colour) for name, colour in PHASES.items()}
-    key_above(fig, marks | {"waiting": ("\u25a1", INK)})
-    return _name_devices(fig) if devices else fig
-
-
-def _name_devices(fig: go.Figure) -> go.Figure:
-    names = [
-        f"{client}<br><span style='color:{MUTED};font-size:11px'>{device}</span>"
-        for client, device in fig.data[0].customdata
-    ]
-    fig.update_yaxes(ticktext=names, title=None)
-    return fig.update_layout(height=fig.layout.height + 10 * len(names))
+    return key_above(fig, marks | {"waiting": ("\u25a1", INK)})
 
 
 def _round(timeline: Timeline, number: int | None) -> RoundTime:
@@ -84,92 +113,68 @@ def _round(timeline: Timeline, number: int | None) -> RoundTime:
     return there[max(there) if number is None else number]
 
 
-def _spans(bar: VisitSpan, when: RoundTime) -> dict[str, float]:
-    """Return the seconds of each phase.
-
-    A client that has arrived waits for the end of the round, if all clients began together.
-    """
-    waits = (
-        when.ended - bar.uploaded
-        if bar.status in ("ok", "rejected") and bar.began == when.began
-        else 0.0
-    )
-    return {
-        "download": bar.downloaded - bar.began,
-        "training": bar.trained - bar.downloaded,
-        "upload": bar.uploaded - bar.trained,
-        "waiting": max(0.0, waits),
-    }
-
-
-def _part(
-    name: str,
-    shown: list[VisitSpan],
-    rows: list[int],
-    when: RoundTime,
-    origin: float,
-    size: float,
-    unit: str,
-) -> go.Bar:
-    """Draw one phase of every client's bar."""
-    spans = [_spans(bar, when) for bar in shown]
-    before = list(PHASES)[: list(PHASES).index(name)]
-    base = [(bar.began - origin + sum(s[p] for p in before)) / size for bar, s in zip(shown, spans)]
-    waits = name == "waiting"
-    line = {"color": "#a6a6a6" if waits else INK, "width": 1 if waits else 0.8}
-    return go.Bar(
-        x=[s[name] / size for s in spans],
-        base=base,
-        y=rows,
-        orientation="h",
-        width=0.72,
-        name=name,
-        marker={"color": PHASES[name], "line": line},
-        customdata=[(figure_text(b.client), figure_text(b.device)) for b in shown],
-        hovertemplate="%{customdata[0]} (%{customdata[1]})<br>"
-        + name
-        + " %{x:,.2f} "
-        + unit
-        + "<extra></extra>",
-    )
+def _phase_traces(
+    shown: list[VisitSpan], rows: list[int], when: RoundTime, origin: float, unit: tuple[float, str]
+) -> list[dict[str, Any]]:
+    """Return a trace for each phase; a client that arrived waits, if all began together."""
+    waits = [v.status in ("ok", "rejected") and v.began == when.began for v in shown]
+    phases = [visit_phases(v, when.ended if wait else None) for v, wait in zip(shown, waits)]
+    traces = []
+    for name, colour in PHASES.items():
+        line = {"color": INK, "width": 0.8}
+        if name == "waiting":
+            line = {"color": "#a6a6a6", "width": 1}
+        hover = f"%{{customdata[0]}} (%{{customdata[1]}})<br>{name} %{{x:,.2f}} {unit[1]}"
+        traces.append(
+            {
+                "type": "bar",
+                "name": name,
+                **phase_bar([phase[name] for phase in phases], rows, origin, unit[0]),
+                "marker": {"color": colour, "line": line},
+                "customdata": [(figure_text(v.client), figure_text(v.device)) for v in shown],
+                "hovertemplate": f"{hover}<extra></extra>",
+            }
+        )
+    return traces
 
 
-def _ending(fig: go.Figure, bar: VisitSpan, row: int, at: float) -> None:
+def _style_axes(
+    fig: go.Figure, shown: list[VisitSpan], rows: list[int], reach: float, devices: bool
+) -> None:
+    names = [figure_text(bar.client, 18) for bar in shown]
+    if devices:
+        names = [
+            f"{figure_text(bar.client)}<br>"
+            f"<span style='color:{MUTED};font-size:11px'>{figure_text(bar.device)}</span>"
+            for bar in shown
+        ]
+        fig.update_yaxes(title=None)
+        fig.update_layout(height=fig.layout.height + 10 * len(names))
+    fig.update_layout(barmode="overlay", bargap=0.25)
+    fig.update_yaxes(tickvals=rows, ticktext=names, range=[-0.6, len(shown) - 0.3], showgrid=False)
+    fig.update_xaxes(rangemode="tozero", range=[0, reach], nticks=8)
+
+
+def _label(fig: go.Figure, text: str, x: float, colour: str, **place: Any) -> None:
     fig.add_annotation(
-        x=at,
-        y=row,
-        text=f"<b>\u2715</b> {ENDED[bar.status]}",
+        text=text,
+        x=x,
         showarrow=False,
         xanchor="left",
-        font={"size": SIZE - 1, "color": "#a34700"},
-        xshift=3,
-        bgcolor="rgba(255,255,255,0.75)",
-    )
-
-
-def _line(fig: go.Figure, at: float, words: str, colour: str, dash: str) -> None:
-    fig.add_vline(x=at, line={"color": colour, "width": 2, "dash": dash})
-    fig.add_annotation(
-        x=at,
-        y=0,
-        yref="paper",
-        yanchor="bottom",
-        xanchor="left",
-        text=words,
-        showarrow=False,
-        xshift=4,
         font={"size": SIZE - 1, "color": colour},
         bgcolor="rgba(255,255,255,0.75)",
+        **place,
     )
 
 
-def _name(bar: VisitSpan) -> str:
-    return figure_text(bar.client, 18)
+def _vertical_line(fig: go.Figure, at: float, words: str, colour: str, dash: str) -> None:
+    fig.add_vline(x=at, line={"color": colour, "width": 2, "dash": dash})
+    _label(fig, words, at, colour, y=0, yref="paper", yanchor="bottom", xshift=4)
 
 
 def _finding(when: RoundTime, slow: list[VisitSpan]) -> str:
     """Return who waits for whom, in a sentence."""
-    title = f"Round {when.number}" if when.number else "The exchange before round 1"
+    title = round_name(when)
     came = sorted(
         (bar for bar in slow if bar.status in ("ok", "rejected")), key=lambda bar: bar.uploaded
     )

@@ -8,8 +8,8 @@ import ipywidgets as w
 import plotly.graph_objects as go
 
 from fedkit.plots.live_figure import sync_figure
-from fedkit.showcase import numbers, pictures, settings
-from fedkit.showcase.style import TOGETHER, stylesheet
+from fedkit.showcase import numbers, settings
+from fedkit.showcase.pages import TOGETHER, stylesheet
 
 OFF, NOW = "fk-off", "fk-now"
 LANGUAGES = {"en": "English", "ja": "日本語"}
@@ -18,26 +18,45 @@ LANGUAGES = {"en": "English", "ja": "日本語"}
 class Layout:
     """The widgets of all five steps. pages, caveats: {step: HTML}. view: what a notebook shows.
 
-    frames: {step: box of its live figure}.
+    frames: {step: box of its live figure}; pictures: {step: what it shows, or will show}.
     """
 
-    def __init__(self, run_picture: dict[str, Any], what_picture: dict[str, Any]):
+    def __init__(self) -> None:
         self.langs = {
             lang: w.Button(description=name, layout=w.Layout(width="92px"))
             for lang, name in LANGUAGES.items()
         }
         self.steps = [w.Button(layout=w.Layout(width="auto")) for _ in range(5)]
-        self.next, self.back = (
-            w.Button(layout=w.Layout(width="auto", min_width="110px")) for _ in range(2)
-        )
+        self.next, self.back = _button("110px"), _button("110px")
         self.pages = {step: w.HTML() for step in range(1, 6)}
         self.caveats = {step: w.HTML() for step in (3, 4, 5)}
-        self._make_run()
-        self._make_what()
-        self._make_brief()
+        # 3
+        self.go, self.stop = _button("130px", "fk-do"), _button("110px")
+        self.recorded = _button("180px")
+        self.bar = w.FloatProgress(
+            value=0.0, min=0.0, max=1.0, layout=w.Layout(width="98%"), style={"bar_color": TOGETHER}
+        )
+        self.status, self.tiles = w.HTML(), w.HTML()
+        # 4
+        first, counts = numbers.SliderValues(), settings.CLIENT_COUNTS
+        self.companies = _slider("companies", counts[0], counts[-1], first.clients)
+        speed = numbers.SPEEDS.index(first.speed)
+        self.speed = _slider("speed", 0, len(numbers.SPEEDS) - 1, speed)
+        level = list(settings.LEVELS).index(first.level)
+        self.privacy = _slider("privacy", 0, len(settings.LEVELS) - 1, level)
+        self.sliders = {"companies": self.companies, "speed": self.speed, "privacy": self.privacy}
+        self.labels = {name: w.HTML() for name in self.sliders}
+        # 5
+        self.about = w.RadioButtons(options=(("", "what"), ("", "run")), value="what")
+        self.make = _button("220px", "fk-do")
+        self.about_words, self.brief_status, self.links = w.HTML(), w.HTML(), w.HTML()
+
         self.frames = {step: w.Box(layout=w.Layout(flex="none")) for step in (3, 4)}
-        self.pictures = {3: run_picture, 4: what_picture}
-        self.boxes = {step: w.VBox(children) for step, children in self._children().items()}
+        self.pictures: dict[int, dict[str, Any]] = {}
+        self.boxes = {
+            step: w.VBox([self.pages[step], *children, *self._caveat(step)])
+            for step, children in self._children().items()
+        }
         self.view = self._view()
         self.show_step(1)
 
@@ -47,23 +66,16 @@ class Layout:
         Hidden steps stay on the page without height, so that their figures can measure text.
         """
         for place, box in self.boxes.items():
-            box.remove_class(OFF) if place == step else box.add_class(OFF)
+            mark(box, OFF, place != step)
         for place in (step, step + 1):  # 5 MB each: made one step ahead
             if step > 1 and place in self.frames and not self.frames[place].children:
-                self.frames[place].children = [
-                    go.FigureWidget(pictures.to_figure(self.pictures[place]))
-                ]
+                self.frames[place].children = [go.FigureWidget(go.Figure(self.pictures[place]))]
 
     def draw_figure(self, step: int, picture: dict[str, Any]) -> None:
         """Show `picture` in the live figure of a step, or keep it until that figure exists."""
         self.pictures[step] = picture
         if self.frames[step].children:
             sync_figure(self.frames[step].children[0], picture)
-
-    @staticmethod
-    def mark_current(button: w.Button, now: bool) -> None:
-        """Mark or unmark the button of what is shown now."""
-        button.add_class(NOW) if now else button.remove_class(NOW)
 
     def set_brief_options(self, run: str, what: str) -> None:
         """Set the words of the two options in step 5; the selection stays."""
@@ -73,69 +85,53 @@ class Layout:
             self.about.options = options
             self.about.value = kept
 
-    def _make_run(self) -> None:
-        self.go, self.stop, self.recorded = (
-            w.Button(layout=w.Layout(width="auto", min_width=size))
-            for size in ("130px", "110px", "180px")
-        )
-        self.go.add_class("fk-do")
-        self.bar = w.FloatProgress(
-            value=0.0, min=0.0, max=1.0, layout=w.Layout(width="98%"), style={"bar_color": TOGETHER}
-        )
-        self.status, self.tiles = w.HTML(), w.HTML()
-
-    def _make_what(self) -> None:
-        first = numbers.SliderValues()
-        self.companies = _slider(
-            settings.CLIENT_COUNTS[0], settings.CLIENT_COUNTS[-1], first.clients, "companies"
-        )
-        self.speed = _slider(0, len(numbers.SPEEDS) - 1, numbers.SPEEDS.index(first.speed), "speed")
-        self.privacy = _slider(
-            0, len(settings.LEVELS) - 1, list(settings.LEVELS).index(first.level), "privacy"
-        )
-        self.labels = {name: w.HTML() for name in ("companies", "speed", "privacy")}
-
-    def _make_brief(self) -> None:
-        self.about = w.RadioButtons(options=(("", "what"), ("", "run")), value="what")
-        self.make = w.Button(layout=w.Layout(width="auto", min_width="220px"))
-        self.make.add_class("fk-do")
-        self.about_words, self.brief_status, self.links = w.HTML(), w.HTML(), w.HTML()
+    def _caveat(self, step: int) -> list[w.HTML]:
+        return [self.caveats[step]] if step in self.caveats else []
 
     def _children(self) -> dict[int, list[w.Widget]]:
+        """Return what each step holds between its page and its caveat."""
         press = w.HBox([self.go, self.stop, self.recorded])
         doing = w.VBox(
             [press, self.bar, self.status, self.tiles], layout=w.Layout(flex="1 1 0", min_width="0")
         )
-        sliders = [one for name in self.labels for one in (self.labels[name], getattr(self, name))]
-        moved = w.VBox(sliders, layout=w.Layout(width="390px", padding="6px 24px 0 14px"))
+        pairs = [(self.labels[name], slider) for name, slider in self.sliders.items()]
+        moved = w.VBox(
+            [one for pair in pairs for one in pair],
+            layout=w.Layout(width="390px", padding="6px 24px 0 14px"),
+        )
+        make = w.HBox([self.make])
         return {
-            1: [self.pages[1]],
-            2: [self.pages[2]],
-            3: [self.pages[3], w.HBox([doing, self.frames[3]]), self.caveats[3]],
-            4: [self.pages[4], w.HBox([moved, self.frames[4]]), self.caveats[4]],
-            5: [
-                self.pages[5],
-                self.about_words,
-                self.about,
-                w.HBox([self.make]),
-                self.brief_status,
-                self.links,
-                self.caveats[5],
-            ],
+            1: [],
+            2: [],
+            3: [w.HBox([doing, self.frames[3]])],
+            4: [w.HBox([moved, self.frames[4]])],
+            5: [self.about_words, self.about, make, self.brief_status, self.links],
         }
 
     def _view(self) -> w.VBox:
         langs = w.HBox(list(self.langs.values())).add_class("fk-langs")
         steps = w.HBox(self.steps, layout=w.Layout(flex="1 1 auto")).add_class("fk-steps")
-        top = w.HBox([steps, langs])
         foot = w.HBox(
             [self.back, self.next],
             layout=w.Layout(justify_content="space-between", margin="8px 0 0"),
         )
+        top = w.HBox([steps, langs])
         return w.VBox([w.HTML(stylesheet()), top, *self.boxes.values(), foot]).add_class("fk")
 
 
-def _slider(low: int, high: int, value: int, name: str) -> w.IntSlider:
+def mark(widget: w.DOMWidget, name: str, now: bool) -> None:
+    """Add or remove a CSS class."""
+    widget.add_class(name) if now else widget.remove_class(name)
+
+
+def _button(width: str, *classes: str) -> w.Button:
+    button = w.Button(layout=w.Layout(width="auto", min_width=width))
+    for name in classes:
+        button.add_class(name)
+    return button
+
+
+def _slider(name: str, low: int, high: int, value: int) -> w.IntSlider:
     slider = w.IntSlider(
         value=value,
         min=low,

@@ -15,20 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fedkit.core.config import RunConfig
 from fedkit.core.files import nan_to_none, write_file
 from fedkit.core.record import ClientRecord, Run
-from fedkit.showcase.settings import (
-    BASELINES,
-    CLIENT_COUNTS,
-    FOLDER,
-    LEVELS,
-    LINK,
-    LIVE_BASELINES,
-    LIVE_ROUNDS,
-    LIVE_TUNE,
-    ROUNDS,
-    baseline_file,
-    federated_file,
-    live_file,
-)
+from fedkit.showcase import settings
 
 if TYPE_CHECKING:
     from fedkit.data.corpus import Corpus, Examples
@@ -39,12 +26,18 @@ LARGEST = 1_200_000  # bytes of all records together
 def sliders_config(level: str = "none") -> RunConfig:
     """Return the settings of a federated run behind the sliders at a privacy level."""
     locks = "none" if level == "none" else "masks"
-    return RunConfig(tune="head", rounds=ROUNDS, link=LINK, privacy=LEVELS[level], secure=locks)
+    return RunConfig(
+        tune="head",
+        rounds=settings.ROUNDS,
+        link=settings.LINK,
+        privacy=settings.LEVELS[level],
+        secure=locks,
+    )
 
 
 def live_config() -> RunConfig:
     """Return the settings of the run that a visitor starts."""
-    return RunConfig(tune=LIVE_TUNE, rounds=LIVE_ROUNDS, link=LINK)
+    return RunConfig(tune=settings.LIVE_TUNE, rounds=settings.LIVE_ROUNDS, link=settings.LINK)
 
 
 def keep_first_clients(corpus: Corpus, clients: int) -> Corpus:
@@ -61,15 +54,15 @@ def keep_first_clients(corpus: Corpus, clients: int) -> Corpus:
         f"{corpus.name} (the first {clients} of {len(names)} companies;"
         f" test reports of all {len(names)})"
     )
-    return replace(
-        corpus,
-        name=name,
-        train=_rows_of(corpus.train, kept),
-        validation=_rows_of(corpus.validation, kept),
-    )
+
+    def rows_of(examples: Examples) -> Examples:
+        return examples.take([row for row, one in enumerate(examples.clients) if one in kept])
+
+    parts = {"train": rows_of(corpus.train), "validation": rows_of(corpus.validation)}
+    return replace(corpus, name=name, **parts)
 
 
-def make_records(folder: Path = FOLDER) -> list[Path]:
+def make_records(folder: Path = settings.FOLDER) -> list[Path]:
     """Run everything, write the records and return their paths.
 
     Raises RuntimeError if they are too large to ship.
@@ -80,22 +73,21 @@ def make_records(folder: Path = FOLDER) -> list[Path]:
 
     corpus, paths = load_corpus("service_desk"), []
     folder.mkdir(parents=True, exist_ok=True)
-    for clients in CLIENT_COUNTS:
-        some = keep_first_clients(corpus, clients)
-        for level in LEVELS:
-            paths.append(
-                write_record(
-                    folder / federated_file(clients, level), run(sliders_config(level), corpus=some)
-                )
-            )
-        baselines = run_baselines(sliders_config(), corpus=some, which=list(BASELINES))
-        paths += [
-            write_record(folder / baseline_file(clients, name), record)
-            for name, record in baselines.items()
-        ]
-    paths.append(write_record(folder / live_file("federated"), run(live_config(), corpus=corpus)))
-    baselines = run_baselines(live_config(), corpus=corpus, which=list(LIVE_BASELINES))
-    paths += [write_record(folder / live_file(name), record) for name, record in baselines.items()]
+
+    def write(name: str, record: Run) -> None:
+        paths.append(write_record(folder / name, record))
+
+    for n in settings.CLIENT_COUNTS:
+        some = keep_first_clients(corpus, n)
+        for level in settings.LEVELS:
+            write(settings.federated_file(n, level), run(sliders_config(level), corpus=some))
+        baselines = run_baselines(sliders_config(), corpus=some, which=list(settings.BASELINES))
+        for name, record in baselines.items():
+            write(settings.baseline_file(n, name), record)
+    write(settings.live_file("federated"), run(live_config(), corpus=corpus))
+    baselines = run_baselines(live_config(), corpus=corpus, which=list(settings.LIVE_BASELINES))
+    for name, record in baselines.items():
+        write(settings.live_file(name), record)
     if (size := sum(path.stat().st_size for path in paths)) > LARGEST:
         raise RuntimeError(f"the records take {size:,} bytes, and at most {LARGEST:,} are shipped")
     return paths
@@ -103,12 +95,8 @@ def make_records(folder: Path = FOLDER) -> list[Path]:
 
 def write_record(path: Path, record: Run) -> Path:
     """Write a record as JSON without spaces, which `Run.load` reads; return its path."""
-    text = json.dumps(
-        nan_to_none(compact_record(record)),
-        ensure_ascii=False,
-        allow_nan=False,
-        separators=(",", ":"),
-    )
+    values, tight = nan_to_none(compact_record(record)), (",", ":")
+    text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=tight)
     write_file(path, text + "\n")
     result = record.result
     print(
@@ -125,10 +113,6 @@ def compact_record(record: Run) -> dict[str, Any]:
     for state in filter(None, (values["start"], *values["rounds"])):
         state["clients"] = [{k: v for k, v in c.items() if v != usual[k]} for c in state["clients"]]
     return values
-
-
-def _rows_of(examples: Examples, kept: set[str]) -> Examples:
-    return examples.take([row for row, name in enumerate(examples.clients) if name in kept])
 
 
 if __name__ == "__main__":

@@ -1,249 +1,276 @@
-"""Words and still pictures of the five steps as HTML; the template engine escapes every value."""
+"""The words of the showcase, its steps as HTML, and its two live figures.
+
+Words stand in `text_en.toml` and `text_ja.toml`, pages in `templates/`; every value is escaped. The
+figures always have the same traces and fixed axes, so that `live_figure.sync_figure` can update
+them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from fedkit.core import locale
+from fedkit.core.files import read_packaged_words
+from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
+from fedkit.plots.panel import note, render, templates
+from fedkit.plots.theme import FONT, GRID, INK, MUTED, PAPER
 from fedkit.results import measures
 from fedkit.results.difference import Difference
-from fedkit.results.privacy_promise import format_delta
-from fedkit.results.privacy_promise import format_epsilon as epsilon_number
+from fedkit.results.method_style import method_style
+from fedkit.results.privacy_promise import format_delta, format_epsilon
 from fedkit.results.verdict import opening
-from fedkit.showcase import settings
-from fedkit.showcase.numbers import ComparedRun, SliderValues
-from fedkit.showcase.style import PIECES, templates
-from fedkit.showcase.text import name_in_language, text
+from fedkit.showcase import numbers, settings
+from fedkit.showcase.records import ShowcaseRecords
+
+PACKAGE = "fedkit.showcase"
+TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
+PAGE_WIDTH = 1250  # px, of a step
+STRINGS = {lang: read_packaged_words(PACKAGE, f"text_{lang}.toml") for lang in locale.LANGS}
+NUMBERS = (locale.number, locale.percent, locale.points, locale.data_size, locale.seconds)
+# the live figures
+RUN_SIZE, WHAT_SIZE = (700, 370), (830, 322)  # px
+LEFT, RIGHT = [0.07, 0.47], [0.60, 1.0]  # of the width: accuracy by clients, time by link
+LETTERS = 16  # px
+SHARES = {"range": [0, 100], "dtick": 20}
+TIMES = (1, 60, 3600, 36_000)  # seconds that the axis of time names
+TICKS = {64: "64k", 1_000: "1M", 10_000: "10M", 100_000: "100M", 1_000_000: "1G"}  # kbit/s
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A big number, its caption, a note below, and its tone: together | alone | plain."""
-
-    value: str
-    name: str
-    note: str = ""
-    tone: str = "plain"
+def text(key: str, lang: str, **values: object) -> str:
+    """Return the words of `key`, not escaped. values: for its placeholders, in local form."""
+    return STRINGS[lang][key].format(**values)
 
 
-def question_page(shown: ComparedRun, lang: str) -> str:
-    """Return step 1: the question, two pairs of bars, the answer."""
-    pairs = [
-        (text("question.own", lang), shown.alone, shown.together),
-        (text("question.any", lang), shown.alone_all, shown.together_all),
-    ]
-    groups = [
-        {
-            "name": name,
-            "bars": [
-                (text("bar.alone", lang), "alone", alone, locale.percent(alone, lang)),
-                (text("bar.together", lang), "together", ours, locale.percent(ours, lang)),
-            ],
-        }
-        for name, alone, ours in pairs
-    ]
-    tiles = [
-        Tile(
-            locale.points(shown.gain.value, lang),
-            text("tile.own_gain", lang),
-            _range(shown.gain, lang),
-            "together",
-        ),
-        Tile(
-            locale.points(shown.any_gain.value, lang),
-            text("tile.any_gain", lang),
-            _range(shown.any_gain, lang),
-            "together",
-        ),
-        Tile(
-            "0",
-            text("tile.left", lang),
-            text("question.pooled_note", lang, pooled=locale.percent(shown.pooled, lang)),
-        ),
-    ]
-    return _render(
-        "question",
-        lang,
-        groups=groups,
-        tiles=tiles,
-        finding=_finding(shown, lang),
-        test=locale.number(measures.test_size(shown.run), lang),
+def name_in_language(kind: str, name: object, lang: str) -> str:
+    """Return the display name of a company or label; an unknown one stays as it is, on one line."""
+    return STRINGS[lang].get(f"{kind}.{name}") or printable_line(name, 40)
+
+
+def stylesheet() -> str:
+    """Return the style sheet as a `<style>` element, with the colours of the figures."""
+    page = templates(PACKAGE).get_template("style.html.j2")
+    return page.render(together=TOGETHER, alone=ALONE, page_width=PAGE_WIDTH)
+
+
+def page(template: str, lang: str, /, **values: Any) -> str:
+    """Return a template with these values. It knows words (t), names and numbers of `lang`."""
+    written = {write.__name__: partial(write, lang=lang) for write in NUMBERS}
+    return render(
+        PACKAGE,
+        template,
+        lang=lang,
+        t=partial(text, lang=lang),
+        named=partial(name_in_language, lang=lang),
+        signed=signed_points,
+        gain_range=partial(gain_range, lang=lang),
+        finding=partial(finding, lang=lang),
+        **written,
+        **values,
     )
+
+
+def question_page(shown: numbers.ComparedRun, lang: str) -> str:
+    """Return step 1: the question, two pairs of bars, the answer."""
+    return page("question", lang, shown=shown, tested=measures.test_size(shown.run))
 
 
 def data_page(run: Run, lang: str) -> str:
     """Return step 2: a table of counts by client and label, shaded by size."""
     frame = measures.client_labels(run)
-    most = int(frame.to_numpy().max(initial=1))
-    rows = [
-        {
-            "name": name_in_language("company", name, lang),
-            "total": locale.number(int(counts.sum()), lang),
-            "cells": [
-                (locale.number(int(n), lang), round(0.05 + 0.95 * n / most, 3), n > 0.5 * most)
-                for n in counts
-            ],
-        }
-        for name, counts in zip(frame.index, frame.to_numpy())
-    ]
-    tiles = [
-        Tile(locale.number(len(frame), lang), text("who.companies", lang)),
-        Tile(locale.number(int(frame.to_numpy().sum()), lang), text("who.reports", lang)),
-        Tile(locale.number(frame.shape[1], lang), text("who.labels", lang)),
-        Tile(
-            locale.number(int(frame.to_numpy().min(initial=most)), lang), text("who.rarest", lang)
-        ),
-    ]
-    return _render(
-        "who",
-        lang,
-        head=[name_in_language("label", name, lang) for name in frame.columns],
-        rows=rows,
-        tiles=tiles,
-    )
-
-
-def run_heading(lang: str) -> str:
-    """Return the title and introduction of step 3."""
-    return _render("head", lang, step="run", rounds=settings.LIVE_ROUNDS)
-
-
-def live_run_tiles(accuracy: float | None, nbytes: float | None, lang: str) -> str:
-    """Return the numbers of step 3 while it runs. None: not known yet."""
-    dash = "\u2013"
-    return _tiles(
-        [
-            Tile(
-                dash if accuracy is None else locale.percent(accuracy, lang),
-                text("run.accuracy", lang),
-                "",
-                "together",
-            ),
-            Tile(
-                dash if nbytes is None else locale.data_size(nbytes, lang), text("run.sent", lang)
-            ),
-            Tile("0", text("run.texts", lang)),
-        ],
-        lang,
+    counts = frame.to_numpy()
+    most = int(counts.max(initial=1))
+    tiles = {
+        "companies": len(frame),
+        "reports": int(counts.sum()),
+        "labels": frame.shape[1],
+        "rarest": int(counts.min(initial=most)),
+    }
+    rows = list(zip(frame.index, counts.tolist()))
+    return page(
+        "who", lang, labels=list(frame.columns), rows=rows, most=most, tiles=list(tiles.items())
     )
 
 
 def status_line(words: str, bad: bool = False) -> str:
     """Return a line that a screen reader announces when it changes."""
-    return _render("status", "en", words=words, bad=bad)
+    return page("status", "en", words=words, bad=bad)
 
 
-def what_if_page(shown: ComparedRun, setting: SliderValues, lang: str) -> str:
-    """Return step 4: its title, the finding, and five big numbers."""
-    tiles = [
-        Tile(
-            locale.percent(shown.together, lang),
-            text("what.together", lang),
-            _any_client_note(shown.together_all, lang),
-            "together",
-        ),
-        Tile(
-            locale.percent(shown.alone, lang),
-            text("what.alone", lang),
-            _any_client_note(shown.alone_all, lang),
-            "alone",
-        ),
-        Tile(_signed(shown.gain.value), text("what.difference", lang), _range(shown.gain, lang)),
-        Tile(locale.data_size(shown.traffic, lang), text("what.traffic", lang)),
-        Tile(
-            locale.seconds(shown.seconds, lang),
-            text("what.time", lang),
-            text(
-                "what.base",
-                lang,
-                size=locale.data_size(shown.base, lang),
-                seconds=locale.seconds(shown.base_seconds, lang),
-            ),
-        ),
-    ]
-    return _render(
-        "what", lang, tiles=tiles, finding=_finding(shown, lang), verdict=shown.verdict.kind
-    )
-
-
-def slider_label(name: str, value: str, lang: str) -> str:
-    """Return the label above a slider."""
-    return _render("slider", lang, name=text(f"what.{name}", lang), value=value)
-
-
-def what_if_caveat(shown: ComparedRun, lang: str) -> str:
+def what_if_caveat(shown: numbers.ComparedRun, lang: str) -> str:
     """Return the caveat of step 4: what privacy promises, whom it trusts, what was trained."""
-    if shown.epsilon == shown.epsilon:
-        first = text(
-            "what.caveat_private",
-            lang,
-            epsilon=epsilon_number(shown.epsilon),
-            delta=format_delta(shown.delta),
-        )
-    else:
-        first = text("what.caveat_none", lang)
-    return caveat_line(first + text("what.caveat", lang, rounds=settings.ROUNDS), lang)
+    key, values = "what.caveat_none", {}
+    if not math.isnan(shown.epsilon):
+        key = "what.caveat_private"
+        values = {"epsilon": format_epsilon(shown.epsilon), "delta": format_delta(shown.delta)}
+    words = text(key, lang, **values) + text("what.caveat", lang, rounds=settings.ROUNDS)
+    return page("caveat", lang, words=words)
 
 
-def brief_heading(lang: str) -> str:
-    """Return the title and introduction of step 5."""
-    return _render("head", lang, step="brief", rounds=0)
+def gain_range(gain: Difference, lang: str) -> str:
+    """Return the interval of a gain in words."""
+    return text("gain.range", lang, low=signed_points(gain.low), high=signed_points(gain.high))
 
 
-def lead_line(words: str, lang: str) -> str:
-    """Return a line that introduces what follows."""
-    return _render("lead", lang, words=words)
-
-
-def download_links(files: Sequence[tuple[str, str, str]], folder: str, lang: str) -> str:
-    """Return the links of step 5. files: (words, file name, data URI)."""
-    return _render("links", lang, files=files, folder=text("brief.folder", lang, folder=folder))
-
-
-def caveat_line(words: str, lang: str) -> str:
-    """Return the line at the foot of a step."""
-    return _render("caveat", lang, words=words)
-
-
-def level_name(level: str, lang: str) -> str:
-    return text(f"level.{level}", lang)
-
-
-def _tiles(tiles: Sequence[Tile], lang: str) -> str:
-    return _render("tiles", lang, tiles=tiles)
-
-
-def _any_client_note(share: float, lang: str) -> str:
-    return text("what.any", lang, share=locale.percent(share, lang))
-
-
-def _finding(shown: ComparedRun, lang: str) -> str:
+def finding(shown: numbers.ComparedRun, lang: str) -> str:
     """Return the one verdict in a few words; the tiles beside it hold its numbers."""
     return opening(shown.verdict.gaps, lang) + ("." if lang == "en" else "。")
 
 
-def _range(gain: Difference, lang: str) -> str:
-    return text("gain.range", lang, low=_signed(gain.low), high=_signed(gain.high))
-
-
-def _signed(difference: float) -> str:
-    """Format a share in percentage points with a sign: -0.2141 -> '−21.4'."""
+def signed_points(difference: float) -> str:
+    """Return a share in percentage points with a sign: -0.2141 -> '−21.4'."""
     return f"{100 * difference:+.1f}".replace("-", locale.MINUS)
 
 
-def _render(piece: str, lang: str, **values: Any) -> str:
-    return _templates()[piece].render(
-        t=lambda key, **places: text(key, lang, **places), lang=lang, **values
+# ---- the live figures
+
+
+def speed_name(kbps: int) -> str:
+    """Format a speed, the same in both languages: 64 -> '64 kbit/s', 10_000 -> '10 Mbit/s'."""
+    for size, unit in ((1_000_000, "Gbit/s"), (1_000, "Mbit/s")):
+        if kbps >= size:
+            return f"{kbps / size:g} {unit}"
+    return f"{kbps} kbit/s"
+
+
+def run_picture(
+    states: Sequence[tuple[int, float]], rounds: int, alone: float, lang: str
+) -> dict[str, Any]:
+    """Return {data, layout} of accuracy by round so far. states: (round, share)."""
+    x, y = [n for n, _ in states], [100 * share for _, share in states]
+    last = f"<b>{locale.percent(states[-1][1], lang)}</b>" if states else ""
+    together = _line(TOGETHER, x, y) | {
+        "mode": "lines+markers+text",
+        "marker": {"size": 13, "color": TOGETHER},
+        "text": [""] * (len(y) - 1) + [last] * bool(y),
+        "textposition": "top left" if x and x[-1] == rounds else "top right",
+        "textfont": {"size": 24, "color": TOGETHER},
+        "cliponaxis": False,
+    }
+    words = f"<b>{text('run.alone', lang)} {locale.percent(alone, lang)}</b>"
+    font = {"size": LETTERS + 2, "color": ALONE}
+    frame = _frame(RUN_SIZE, 70) | {
+        "annotations": [
+            _heading(text("run.heading", lang), 0.0),
+            note(words, 0.02, 100 * alone - 9, yref="y", yanchor="middle", font=font),
+        ],
+        "xaxis": _axis(text("run.axis_x", lang), range=[-0.08, rounds + 0.25], dtick=1),
+        "yaxis": _axis(text("run.axis_y", lang), **SHARES),
+    }
+    return {
+        "data": [_line(ALONE, [0, rounds], [100 * alone] * 2, "dash"), together],
+        "layout": frame,
+    }
+
+
+def what_picture(
+    records: ShowcaseRecords, setting: numbers.SliderValues, lang: str
+) -> dict[str, Any]:
+    """Return {data, layout} of step 4, with the slider values marked.
+
+    Left: accuracy by number of clients; right: time by speed of the link.
+    """
+    clients, speeds = list(settings.CLIENT_COUNTS), list(numbers.SPEEDS)
+    every = [
+        numbers.numbers_at(records, numbers.SliderValues(n, setting.level, setting.speed))
+        for n in clients
+    ]
+    here = every[clients.index(setting.clients)]
+    whole = [
+        numbers.training_seconds(here.run, s) + numbers.download_seconds(here.base, s)
+        for s in speeds
+    ]
+    lines = (
+        (ALONE, [s.alone_all for s in every], "dot", 2.5),
+        (TOGETHER, [s.together_all for s in every], "dot", 2.5),
+        (ALONE, [s.alone for s in every], "solid", 4),
+        (TOGETHER, [s.together for s in every], "solid", 4),
+    )
+    right = {"xaxis": "x2", "yaxis": "y2"}
+    data = [
+        *(_line(colour, clients, [100 * v for v in y], *look) for colour, y, *look in lines),
+        _dot(ALONE, setting.clients, 100 * here.alone),
+        _dot(TOGETHER, setting.clients, 100 * here.together),
+        _line(INK, speeds, whole) | right,
+        _dot(INK, setting.speed, here.seconds + here.base_seconds) | right,
+    ]
+    by_speed = {"domain": RIGHT, "type": "log", "range": [1.7, 6.15], "anchor": "y2"}
+    by_speed |= {"tickvals": list(TICKS), "ticktext": list(TICKS.values())}
+    by_time = {"type": "log", "range": [-0.3, 4.7], "anchor": "x2", "tickvals": list(TIMES)}
+    by_time |= {"ticktext": [text(f"axis.{s}", lang) for s in TIMES]}
+    frame = _frame(WHAT_SIZE, 8) | {
+        "annotations": [
+            _heading(text("what.heading_accuracy", lang), 0.0),
+            _heading(text("what.heading_time", lang), 0.53),
+            _key(lang),
+        ],
+        "xaxis": _axis(text("what.axis_companies", lang), domain=LEFT, range=[1.7, 6.3], dtick=1),
+        "yaxis": _axis("", **SHARES),
+        "xaxis2": _axis(text("what.axis_speed", lang), **by_speed),
+        "yaxis2": _axis("", **by_time),
+    }
+    return {"data": data, "layout": frame}
+
+
+def _key(lang: str) -> dict[str, Any]:
+    signs = "   ".join(
+        f"<span style='color:{colour}'>\u25cf</span> {text(f'what.{kind}', lang)}"
+        for kind, colour in (("together", TOGETHER), ("alone", ALONE))
+    )
+    lines = f"\u2501 {text('what.key_own', lang)}   \u2509 {text('what.key_any', lang)}"
+    return note(
+        f"{signs}<br>{lines}",
+        LEFT[0] + 0.01,
+        0.02,
+        align="left",
+        font={"size": LETTERS - 2, "color": INK},
+        bgcolor="rgba(255,255,255,0.8)",
     )
 
 
-@lru_cache(maxsize=1)
-def _templates() -> Mapping[str, Any]:
-    from jinja2 import DictLoader, Environment, StrictUndefined
+def _line(
+    colour: str, x: list[int], y: list[float], dash: str = "solid", width: float = 4
+) -> dict[str, Any]:
+    line = {"color": colour, "width": width, "dash": dash}
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line, "hoverinfo": "skip"}
 
-    engine = Environment(loader=DictLoader(templates()), autoescape=True, undefined=StrictUndefined)
-    return {name: engine.get_template(name) for name in PIECES}
+
+def _dot(colour: str, x: int, y: float) -> dict[str, Any]:
+    marker = {"size": 18, "color": colour, "line": {"width": 3, "color": PAPER}}
+    place = {"x": [x], "y": [y]}
+    return {"type": "scatter", "mode": "markers", **place, "marker": marker, "hoverinfo": "skip"}
+
+
+def _heading(words: str, x: float) -> dict[str, Any]:
+    return note(f"<b>{words}</b>", x, 1, yshift=12, font={"size": LETTERS, "color": INK})
+
+
+def _frame(size: tuple[int, int], left: int) -> dict[str, Any]:
+    return {
+        "template": {},
+        "font": {"family": FONT, "size": LETTERS, "color": INK},
+        "paper_bgcolor": PAPER,
+        "plot_bgcolor": PAPER,
+        "width": size[0],
+        "height": size[1],
+        "showlegend": False,
+        "dragmode": False,
+        "margin": {"l": left, "r": 20, "t": 46, "b": 56, "pad": 4},
+        "meta": {},
+    }
+
+
+def _axis(title: str, **more: Any) -> dict[str, Any]:
+    base = {
+        "title": {"text": title, "standoff": 8, "font": {"size": LETTERS, "color": MUTED}},
+        "gridcolor": GRID,
+        "zeroline": False,
+        "fixedrange": True,
+        "tickfont": {"size": LETTERS - 1, "color": MUTED},
+        "type": "linear",
+        "ticks": "",
+    }
+    return base | more

@@ -1,10 +1,20 @@
-"""The showcase: five steps in two languages; it only sets values of widgets."""
+"""The showcase: five steps in two languages; it only sets values of widgets.
+
+A thread trains the run that a visitor starts, another writes the brief. What trains is imported
+only there; nothing is printed.
+"""
 
 from __future__ import annotations
 
+import base64
+import logging
 import os
+import tempfile
 import threading
 import time
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,70 +24,63 @@ from fedkit.core.errors import Cancelled
 from fedkit.core.formatting import printable_line
 from fedkit.core.locale import LANGS
 from fedkit.core.record import Run
-from fedkit.showcase import files, numbers, pages, pictures, settings
-from fedkit.showcase.layout import Layout
+from fedkit.plots.panel import Panel, on_change, on_press
+from fedkit.showcase import numbers, pages, settings
+from fedkit.showcase.layout import NOW, Layout, mark
+from fedkit.showcase.make_records import live_config
+from fedkit.showcase.pages import name_in_language, text
 from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
-from fedkit.showcase.text import name_in_language, text
 
 SOON = 0.15  # share of the run before which no remaining time is shown
+RUNS = settings.FOLDER.parents[1] / "runs"
+KINDS = {
+    "html": "text/html;charset=utf-8",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
 
 
 def showcase(
-    lang: str | None = None, records: ShowcaseRecords | None = None, runs: Path = files.RUNS
+    lang: str | None = None, records: ShowcaseRecords | None = None, runs: Path = RUNS
 ) -> Showcase:
     """Return the demo for a notebook. lang: "en" or "ja"; None: as the command set it."""
     asked = lang or os.environ.get(settings.LANG, "en")
     return Showcase(asked if asked in LANGS else "en", records or load_showcase_records(), runs)
 
 
-class Showcase:
+class Showcase(Panel):
     """The demo. step: 1 to 5. lang: of all words. record: the run of step 3, or None.
 
     recorded: whether that run is the shipped one.
     """
+
+    missing, remedy = "showcase", "fedkit showcase"
 
     def __init__(self, lang: str, records: ShowcaseRecords, runs: Path):
         self.lang, self.records, self.runs, self.step = lang, records, runs, 1
         self.record: Run | None = None
         self.recorded, self._status, self._bad = False, ("run.ready", {}), False
         self._brief: tuple[str, dict[str, Any]] | None = None
-        self._links: tuple[Path, list[files.BriefFile]] | None = None
+        self._links: tuple[Path, list[dict[str, Any]]] | None = None
         self._lock = threading.RLock()
-        self.queue: BackgroundQueue[str] = BackgroundQueue(
-            self._train, self._enable_buttons, self._on_run_ended
-        )
-        self.writing: BackgroundQueue[tuple[str, tuple[Run, ...]]] = BackgroundQueue(
-            self._write, self._enable_buttons, self._on_brief_written
-        )
-        alone = numbers.live_numbers(records).alone
-        self.stage = Layout(
-            pictures.run_picture([], settings.LIVE_ROUNDS, alone, lang),
-            pictures.what_picture(records, self.setting, lang),
-        )
+        enable = self._enable_buttons
+        self.queue: BackgroundQueue[str]
+        self.queue = BackgroundQueue(self._train, enable, self._on_run_ended)
+        self.writing: BackgroundQueue[tuple[str, tuple[Run, ...]]]
+        self.writing = BackgroundQueue(self._write, enable, self._on_brief_written)
+        self._live = numbers.live_numbers(records)
+        self.stage = Layout()
+        self.view = self.stage.view
         self._connect()
         self._update_all()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        bundle = self.stage.view._repr_mimebundle_(**kwargs)
-        missing = (
-            "<p><b>No showcase here:</b> this page has no widget support."
-            " Run <code>fedkit showcase</code>.</p>"
-        )
-        return {**bundle, "text/html": missing}  # shown only where a widget cannot be
 
     # ---- what a visitor does
 
     @property
     def setting(self) -> numbers.SliderValues:
         """The values of the sliders of step 4."""
-        stage = getattr(self, "stage", None)
-        if stage is None:
-            return numbers.SliderValues()
-        return numbers.SliderValues(
-            stage.companies.value,
-            list(settings.LEVELS)[stage.privacy.value],
-            numbers.SPEEDS[stage.speed.value],
-        )
+        stage = self.stage
+        level, speed = list(settings.LEVELS)[stage.privacy.value], numbers.SPEEDS[stage.speed.value]
+        return numbers.SliderValues(stage.companies.value, level, speed)
 
     def show_step(self, step: int) -> None:
         """Show a step, 1 to 5."""
@@ -119,24 +122,15 @@ class Showcase:
     @property
     def brief_runs(self) -> tuple[Run, ...]:
         """The records of the brief: a federated run and its baselines."""
+        records, here = self.records, self.setting
         if self.stage.about.value == "run":
-            run = (
-                self.record
-                if self.record is not None and self.record.finished
-                else self.records.live
-            )
-            return (run, *self.records.live_baselines())
-        here = self.setting
-        return (
-            self.records.federated(here.clients, here.level),
-            *self.records.baselines(here.clients),
-        )
+            done = self.record is not None and self.record.finished
+            return (self.record if done else records.live, *records.live_baselines())
+        return (records.federated(here.clients, here.level), *records.baselines(here.clients))
 
     # ---- what the threads do
 
     def _train(self, item: str, cancel: threading.Event) -> None:
-        from fedkit.showcase.live import train_live
-
         self.record, self.recorded, self._began = None, False, time.monotonic()
         self._set_status("run.loading", done=0.0)
         self._update_run()
@@ -156,21 +150,19 @@ class Showcase:
         self._set_status(key, done=now.done, **values)
 
     def _on_run_ended(self, error: Exception | None) -> None:
-        if isinstance(error, Cancelled):
-            self.record = None
-            self._set_status("run.cancelled", done=0.0)
-            self._update_run()
-        elif error is not None:
-            self.record = None
-            self._set_status("run.failed", done=0.0, bad=True, reason=_reason(error))
-            self._update_run()
-        else:
+        if error is None:
             self._set_status("run.finished", done=1.0, took=time.monotonic() - self._began)
+            return
+        self.record = None
+        if isinstance(error, Cancelled):
+            self._set_status("run.cancelled", done=0.0)
+        else:
+            self._set_status("run.failed", done=0.0, bad=True, reason=_reason(error))
+        self._update_run()
 
     def _write(self, item: tuple[str, tuple[Run, ...]], cancel: threading.Event) -> None:
         lang, records = item
-        self._links = files.brief_files(records, lang, self.runs)
-        self._made = lang
+        self._links = brief_files(records, lang, self.runs)
 
     def _on_brief_written(self, error: Exception | None) -> None:
         self._brief = (
@@ -182,31 +174,31 @@ class Showcase:
 
     def _connect(self) -> None:
         stage = self.stage
-        for place, button in enumerate(stage.steps, 1):
-            button.on_click(lambda _, place=place: self.show_step(place))
-        for lang, button in stage.langs.items():
-            button.on_click(lambda _, lang=lang: self.set_language(lang))
-        stage.next.on_click(lambda _: self.show_step(self.step + 1))
-        stage.back.on_click(lambda _: self.show_step(self.step - 1))
-        for button, call in (
-            (stage.go, self.run),
-            (stage.stop, self.cancel),
-            (stage.recorded, self.show_recorded),
-            (stage.make, self.make_brief),
-        ):
-            button.on_click(lambda _, call=call: call())
-        for slider in (stage.companies, stage.privacy, stage.speed):
-            slider.observe(lambda _: self._update_what(), names="value")
+        steps = {b: partial(self.show_step, place) for place, b in enumerate(stage.steps, 1)}
+        langs = {b: partial(self.set_language, lang) for lang, b in stage.langs.items()}
+        on_press(steps | langs)
+        on_press(
+            {
+                stage.next: lambda: self.show_step(self.step + 1),
+                stage.back: lambda: self.show_step(self.step - 1),
+                stage.go: self.run,
+                stage.stop: self.cancel,
+                stage.recorded: self.show_recorded,
+                stage.make: self.make_brief,
+            }
+        )
+        on_change(stage.sliders.values(), self._update_what)
 
     def _update_all(self) -> None:
         lang, stage = self.lang, self.stage
         with self._lock:
-            stage.pages[1].value = pages.question_page(numbers.live_numbers(self.records), lang)
+            stage.pages[1].value = pages.question_page(self._live, lang)
             stage.pages[2].value = pages.data_page(self.records.live, lang)
-            stage.pages[3].value = pages.run_heading(lang)
-            stage.pages[5].value = pages.brief_heading(lang)
-            stage.caveats[3].value = pages.caveat_line(text("run.caveat", lang), lang)
-            stage.caveats[5].value = pages.caveat_line(text("brief.caveat", lang), lang)
+            for step, name in ((3, "run"), (5, "brief")):
+                head = pages.page("head", lang, step=name, rounds=settings.LIVE_ROUNDS)
+                stage.pages[step].value = head
+                words = text(f"{name}.caveat", lang)
+                stage.caveats[step].value = pages.page("caveat", lang, words=words)
         self._update_buttons()
         self._enable_buttons()
         self._set_status(*self._status[:1], bad=self._bad, **self._status[1])
@@ -218,16 +210,20 @@ class Showcase:
         lang, stage = self.lang, self.stage
         for place, button in enumerate(stage.steps, 1):
             button.description = text(f"step{place}", lang)
-            stage.mark_current(button, place == self.step)
+            mark(button, NOW, place == self.step)
         for name, button in stage.langs.items():
-            stage.mark_current(button, name == lang)
-        stage.go.description = text("run.go", lang)
-        stage.stop.description = text("run.cancel", lang)
-        stage.recorded.description = text("run.replay", lang)
-        stage.make.description = text("brief.make", lang)
+            mark(button, NOW, name == lang)
+        words = {
+            stage.go: "run.go",
+            stage.stop: "run.cancel",
+            stage.recorded: "run.replay",
+            stage.make: "brief.make",
+            stage.back: "back",
+        }
+        for button, key in words.items():
+            button.description = text(key, lang)
         following = text(f"step{min(self.step + 1, 5)}", lang)
         stage.next.description = text("next", lang, step=following[1:].strip())
-        stage.back.description = text("back", lang)
         stage.next.layout.visibility = "visible" if self.step < 5 else "hidden"
         stage.back.layout.visibility = "visible" if self.step > 1 else "hidden"
 
@@ -250,74 +246,100 @@ class Showcase:
     def _update_run(self) -> None:
         run, lang = self.record, self.lang
         states = numbers.own_accuracy_by_round(run) if run else []
+        right = states[-1][1] if states else None
         sent = run.total("uplink_bytes") + run.total("downlink_bytes") if run else None
         with self._lock:
-            self.stage.tiles.value = pages.live_run_tiles(
-                states[-1][1] if states else None, sent, lang
-            )
-            alone = numbers.live_numbers(self.records).alone
-            self.stage.draw_figure(
-                3, pictures.run_picture(states, settings.LIVE_ROUNDS, alone, lang)
-            )
+            self.stage.tiles.value = pages.page("run_tiles", lang, accuracy=right, nbytes=sent)
+            rounds, alone = settings.LIVE_ROUNDS, self._live.alone
+            self.stage.draw_figure(3, pages.run_picture(states, rounds, alone, lang))
 
     def _update_what(self) -> None:
         here, lang, stage = self.setting, self.lang, self.stage
-        shown, level = numbers.numbers_at(self.records, here), pages.level_name(here.level, lang)
+        shown, level = numbers.numbers_at(self.records, here), text(f"level.{here.level}", lang)
         with self._lock:
-            stage.pages[4].value = pages.what_if_page(shown, here, lang)
+            stage.pages[4].value = pages.page("what", lang, shown=shown)
             stage.caveats[4].value = pages.what_if_caveat(shown, lang)
             values = {
                 "companies": text("what.n", lang, n=here.clients),
                 "privacy": level,
-                "speed": pictures.speed_name(here.speed),
+                "speed": pages.speed_name(here.speed),
             }
             for name, value in values.items():
-                stage.labels[name].value = pages.slider_label(name, value, lang)
+                stage.labels[name].value = pages.page("slider", lang, name=name, value=value)
             stage.set_brief_options(
                 text("brief.of_run", lang), text("brief.of_what", lang, n=here.clients, level=level)
             )
-            stage.draw_figure(4, pictures.what_picture(self.records, here, lang))
+            stage.draw_figure(4, pages.what_picture(self.records, here, lang))
 
     def _update_brief(self) -> None:
         key, values = self._brief or ("", {})
         lang, stage = self.lang, self.stage
-        stage.about_words.value = pages.lead_line(text("brief.about", lang), lang)
-        stage.brief_status.value = (
-            pages.status_line(text(key, lang, **values), key == "brief.failed") if key else ""
-        )
-        stage.links.value = "" if self._links is None else self._links_html()
+        stage.about_words.value = pages.page("lead", lang, words=text("brief.about", lang))
+        words = text(key, lang, **values) if key else ""
+        stage.brief_status.value = pages.status_line(words, key == "brief.failed") if key else ""
+        stage.links.value = ""
+        if self._links is not None:
+            folder, files = self._links
+            place = f"{folder.parent.name}/{folder.name}"
+            stage.links.value = pages.page("links", lang, files=files, folder=place)
 
-    def _links_html(self) -> str:
-        folder, made = self._links
-        named_ = [
-            (
-                text(f"brief.{f.kind}", self.lang, size=locale.data_size(f.nbytes, self.lang)),
-                f.name,
-                f.uri,
-            )
-            for f in made
-        ]
-        return pages.download_links(named_, f"{folder.parent.name}/{folder.name}", self.lang)
+
+def train_live(
+    on_progress: Callable[[object], None], on_record: Callable[[Run], None], cancel: threading.Event
+) -> None:
+    """Train with the live settings.
+
+    on_progress: called a few times a second. on_record: called after the start and after every
+    round. Raises Cancelled when `cancel` is set, FedkitError for errors that a user can fix.
+    """
+    # output of the thread belongs to no cell
+    warnings.filterwarnings("ignore")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    from fedkit.experiments.runner import run_rounds
+
+    if cancel.is_set():
+        raise Cancelled("stopped before the first round")
+    for record in run_rounds(live_config(), progress=on_progress, cancel=cancel):
+        on_record(record)
+        if cancel.is_set() and not record.finished:
+            raise Cancelled(f"stopped after round {len(record.rounds)}")
+
+
+def brief_files(
+    records: Sequence[Run], lang: str, runs: Path = RUNS
+) -> tuple[Path, list[dict[str, Any]]]:
+    """Write the brief of `records` into a new folder below `runs`; return the folder and its files.
+
+    Of each file its kind (html | pptx), the name to save it under, its nbytes and a data: uri.
+    Raises FedkitError as `write_brief` does.
+    """
+    from fedkit.reports.write_brief import write_brief
+
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="showcase-", dir=runs))
+    write_brief(records, folder, langs=(lang,))
+    files = []
+    for kind, mime in KINDS.items():
+        content = (folder / f"brief.{lang}.{kind}").read_bytes()
+        uri = f"data:{mime};base64,{base64.b64encode(content).decode()}"
+        name = f"fedkit-brief.{lang}.{kind}"
+        files.append({"kind": kind, "name": name, "nbytes": len(content), "uri": uri})
+    return folder, files
 
 
 def _status_text(key: str, values: dict[str, Any], lang: str) -> str:
     """Return a status with its values in local form."""
-    left, took = values.get("left"), values.get("took")
-    given = {k: v for k, v in values.items() if k not in ("left", "took")}
-    given |= (
-        {"company": name_in_language("company", values["company"], lang)}
-        if values.get("company")
-        else {}
-    )
-    given |= {} if took is None else {"seconds": locale.seconds(took, lang)}
+    given = dict(values)
+    left, took = given.pop("left", None), given.pop("took", None)
+    if given.get("company"):
+        given["company"] = name_in_language("company", given["company"], lang)
+    if took is not None:
+        given["seconds"] = locale.seconds(took, lang)
     words = text(key, lang, **given)
     if left is None:
         return words
-    return (
-        words
-        + (", " if lang == "en" else "、")
-        + text("run.left", lang, seconds=locale.seconds(max(left, 1.0), lang))
-    )
+    rest = text("run.left", lang, seconds=locale.seconds(max(left, 1.0), lang))
+    return words + (", " if lang == "en" else "、") + rest
 
 
 def _reason(error: Exception) -> str:

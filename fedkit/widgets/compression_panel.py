@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -19,25 +20,14 @@ from fedkit.experiments.job import Job
 from fedkit.federated.local.train import train
 from fedkit.federated.rounds.head_start import compute_head_start
 from fedkit.network import parse_link
-from fedkit.plots.live_figure import sync_figure
-from fedkit.plots.theme import INK, SIZE, UPLOAD, above_bar, axis_style, layout
+from fedkit.plots import panel
+from fedkit.plots.theme import UPLOAD, above_bar, axis_style, layout
 from fedkit.results.method_style import method_style
 from fedkit.wire.pipeline import Context, make_wire
 
 LINES = {"10 Mbit/s": "10mbps/40ms", "1 Mbit/s": "1mbps/40ms"}
-BITS = {
-    "32 (as it is)": "",
-    "16 (bf16)": "bf16",
-    "8 (int8)": "int8",
-    "4 (int4)": "int4",
-    "2 (int2)": "int2",
-    "1 (sign)": "sign",
-}
-SHARES = {"all": "", "30 %": "topk:0.3", "10 %": "topk:0.1", "3 %": "topk:0.03", "1 %": "topk:0.01"}
-FEEDBACK = {"off": "", "error feedback": "ef", "EF21": "ef21"}
-CODERS = {"none": "", "zstd": "zstd", "entropy coder (ANS)": "ans"}
-LEFT, RIGHT = [0.0, 0.4], [0.55, 1.0]
-WIDTH, HEIGHT = 960, 330
+CONTROLS = panel.table("fedkit.widgets", "compression")
+LEFT, RIGHT, HEIGHT = [0.0, 0.4], [0.55, 1.0], 330
 CAPTION = (
     "Left: measured length of one update. Right: what the server has received over the rounds,"
     " against what the client gave: the part that is missing, in per cent. Real updates of one"
@@ -94,25 +84,13 @@ def wire_spec(feedback: str, share: str, bits: str, coder: str) -> str:
 def draw_message_lengths(sent: Sequence[SentUpdates], sentence: str) -> go.Figure:
     """Return a log-scale bar of the message length of each wire, with its seconds over LINES."""
     rows = list(range(len(sent)))[::-1]
-    fig = go.Figure(
-        go.Bar(
-            x=[s.nbytes / 1e3 for s in sent],
-            y=rows,
-            orientation="h",
-            width=0.34,
-            marker={"color": UPLOAD},
-            hovertemplate="%{x:,.2f} kB<extra></extra>",
-        )
-    )
+    fig = go.Figure(_length_bars(sent, rows, UPLOAD))
     for row, s in zip(rows, sent):
         waits = ", ".join(
             f"{_format_wait(s.seconds(line))} over {name}" for name, line in LINES.items()
         )
-        above_bar(
-            fig,
-            row,
-            f"<b>{figure_text(s.spec, 60)}</b>  {formatting.megabytes(s.nbytes / 1e6)}: {waits}",
-        )
+        size = formatting.megabytes(s.nbytes / 1e6)
+        above_bar(fig, row, f"<b>{figure_text(s.spec, 60)}</b>  {size}: {waits}")
     layout(
         fig,
         sentence,
@@ -122,29 +100,14 @@ def draw_message_lengths(sent: Sequence[SentUpdates], sentence: str) -> go.Figur
         80 + 50 * len(sent),
     )
     fig.update_yaxes(visible=False, range=[-0.5, len(sent) - 0.2])
-    fig.update_xaxes(
-        type="log",
-        range=[
-            math.log10(min(s.nbytes for s in sent) / 2e3),
-            math.log10(max(s.nbytes for s in sent) / 5e2),
-        ],
-        tickvals=[0.1, 1, 10, 100, 1000],
-        ticktext=["0.1", "1", "10", "100", "1,000"],
-    )
-    return fig
+    sizes = [s.nbytes for s in sent]
+    return fig.update_xaxes(_size_axis(min(sizes) / 2e3, max(sizes) / 5e2))
 
 
 def draw_wire_bench(chosen: SentUpdates, plain: SentUpdates) -> go.Figure:
     """Return the bench's figure: message lengths without and with the wire, and what is missing."""
-    fig, colour = go.Figure(), method_style("federated").colour
-    fig.add_bar(
-        x=[plain.nbytes / 1e3, chosen.nbytes / 1e3],
-        y=[1, 0],
-        orientation="h",
-        width=0.34,
-        marker={"color": ["#a9b8c9", colour]},
-        hovertemplate="%{x:,.2f} kB<extra></extra>",
-    )
+    colour = method_style("federated").colour
+    fig = go.Figure(_length_bars([plain, chosen], [1, 0], ["#a9b8c9", colour]))
     rounds = list(range(1, len(chosen.missing) + 1))
     fig.add_scatter(
         x=rounds,
@@ -158,43 +121,24 @@ def draw_wire_bench(chosen: SentUpdates, plain: SentUpdates) -> go.Figure:
         hovertemplate="after round %{x}<br>%{y:.1f} % missing<extra></extra>",
     )
     layout(fig, wire_finding(chosen, plain), CAPTION, None, None, HEIGHT, top=44, right=40)
-    notes = [
-        _note(0, f"as it is: <b>{formatting.megabytes(plain.nbytes / 1e6)}</b>", 1),
-        _note(0, _chosen_length(chosen), 0),
-    ]
-    fig.update_layout(
-        width=WIDTH,
+    right = {"range": [1, max(2, len(rounds))], "dtick": 1, "domain": RIGHT, "anchor": "y2"}
+    missing = {"range": [0, 105], "autorange": False, "dtick": 25, "anchor": "x2"}
+    lengths = _size_axis(0.1, 2e3 * max(1.0, plain.nbytes / 1e6))
+    return fig.update_layout(
+        width=panel.WIDTH,
         annotations=[
-            _heading("Length of one update", LEFT[0]),
-            _heading("Missing at the server", RIGHT[0]),
-            *notes,
+            panel.note("<b>Length of one update</b>", LEFT[0], 1, yshift=10),
+            panel.note("<b>Missing at the server</b>", RIGHT[0], 1, yshift=10),
+            panel.note(f"as it is: {_bold_size(plain)}", 0, 1, yref="y", yshift=20),
+            panel.note(
+                f"{figure_text(chosen.spec)}: {_bold_size(chosen)}", 0, 0, yref="y", yshift=20
+            ),
         ],
-        xaxis={
-            **axis_style("kB (log scale)"),
-            "domain": LEFT,
-            "type": "log",
-            "autorange": False,
-            "range": [math.log10(0.1), math.log10(2e3 * max(1.0, plain.nbytes / 1e6))],
-            "tickvals": [0.1, 1, 10, 100, 1000],
-            "ticktext": ["0.1", "1", "10", "100", "1,000"],
-        },
+        xaxis={**axis_style("kB (log scale)"), **lengths, "domain": LEFT, "autorange": False},
         yaxis={"visible": False, "range": [-0.6, 1.8], "fixedrange": True},
-        xaxis2={
-            **axis_style("Round"),
-            "domain": RIGHT,
-            "anchor": "y2",
-            "range": [1, max(2, len(rounds))],
-            "dtick": 1,
-        },
-        yaxis2={
-            **axis_style("Not received (% of all given)"),
-            "anchor": "x2",
-            "range": [0, 105],
-            "autorange": False,
-            "dtick": 25,
-        },
+        xaxis2={**axis_style("Round"), **right},
+        yaxis2={**axis_style("Not received (% of all given)"), **missing},
     )
-    return fig
 
 
 def wire_finding(chosen: SentUpdates, plain: SentUpdates) -> str:
@@ -212,80 +156,56 @@ def wire_finding(chosen: SentUpdates, plain: SentUpdates) -> str:
 
 def wire_bench(updates: Sequence[Params]) -> WireBench | go.Figure:
     """Return the bench, or without widgets a static figure of one wire, titled with the reason."""
-    try:
-        return WireBench(updates)
-    except ImportError as error:
+
+    def static(reason: str) -> go.Figure:
         chosen = send_updates(updates, "ef+topk:0.1+int4+ans")
-        fig = draw_wire_bench(chosen, send_updates(updates, "none"))
-        reason = f"No sliders here: {error}. To mend it, see `fedkit doctor`."
-        return fig.update_layout(title_text=figure_text(reason, 160))
+        return panel.titled(draw_wire_bench(chosen, send_updates(updates, "none")), reason)
+
+    return panel.or_static(lambda: WireBench(updates), static)
 
 
-class WireBench:
-    """Four controls and one live figure. result: the chosen wire on the recorded updates.
-
-    It opens on a lossy wire without a memory, so that adding one shows its effect.
-    """
+class WireBench(panel.LivePanel):
+    """Four controls and one live figure. result: the chosen wire on the recorded updates."""
 
     def __init__(self, updates: Sequence[Params]):
         import ipywidgets as w
 
-        self.updates, self.plain = updates, send_updates(updates, "none")
-        style, row = {"description_width": "120px"}, w.Layout(width="98%", max_width="460px")
-        made = {
-            "Feedback": FEEDBACK,
-            "Largest values": SHARES,
-            "Bits per value": BITS,
-            "Coder": CODERS,
-        }
+        self.updates, self.result = updates, send_updates(updates, "none")
+        self.plain = self.result
+        size = {"width": "98%", "max_width": "460px"}
         self.controls = [
-            w.SelectionSlider(
-                options=list(options.items()), value=at, description=name, style=style, layout=row
-            )
-            for (name, options), at in zip(made.items(), ("", "topk:0.1", "int4", "ans"))
+            panel.step_control(title, one["options"], one["value"], 120, **size)
+            for title, one in CONTROLS.items()
         ]
-        helps = (
-            "What was not sent is remembered and sent later.",
-            "Only these are sent, the others wait or are lost.",
-            "How finely each value is told.",
-            "Shortens the symbols without loss.",
-        )
-        self.words = w.HTML()
         cells = [
-            w.VBox([c, w.HTML(_small(h))], layout=w.Layout(flex="1 1 420px"))
-            for c, h in zip(self.controls, helps)
+            w.VBox(
+                [control, w.HTML(panel.small_line(one["help"]))], layout=w.Layout(flex="1 1 420px")
+            )
+            for control, one in zip(self.controls, CONTROLS.values())
         ]
-        box = w.HBox(cells, layout=w.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px"))
-        self.result = self.plain
-        self.figure = go.FigureWidget(draw_wire_bench(self.result, self.plain))
-        self.view = w.VBox([box, self.words, self.figure])
-        for control in self.controls:
-            control.observe(lambda _: self.redraw(), names="value")
-        self.redraw()
-
-    def _repr_mimebundle_(self, **kwargs):
-        missing = (
-            "<p><b>No sliders here:</b> this page has no widget support. Run <code>fedkit"
-            " doctor</code>.</p>"
-        )
-        return {**self.view._repr_mimebundle_(**kwargs), "text/html": missing}
+        self.lay_out(self.controls, panel.wrapped_row(cells))
 
     @property
     def spec(self) -> str:
         """The wire spec of the controls, for `--wire`."""
         return wire_spec(*(control.value for control in self.controls))
 
-    def redraw(self) -> None:
-        """Encode the updates over the chosen wire and show it; show the error of one that fails."""
+    def sentences(self) -> str:
+        """Encode the updates over the chosen wire; return its command, or the error of a wrong one.
+
+        After an error the figure stays that of the last result.
+        """
         try:
             self.result = send_updates(self.updates, self.spec)
         except FedkitError as error:
-            self.words.value = f"<span style='color:#a40000'>{figure_text(str(error), 300)}</span>"
-            return
-        self.words.value = _small(
+            return f"<span style='color:#a40000'>{figure_text(str(error), 300)}</span>"
+        words = (
             f"The same from a terminal: <code>fedkit run --wire {figure_text(self.spec, 80)}</code>"
         )
-        sync_figure(self.figure, draw_wire_bench(self.result, self.plain))
+        return panel.small_line(words)
+
+    def picture(self) -> go.Figure:
+        return draw_wire_bench(self.result, self.plain)
 
 
 def _format_wait(seconds: float) -> str:
@@ -293,43 +213,29 @@ def _format_wait(seconds: float) -> str:
     return f"{1e3 * seconds:.0f} ms" if seconds < 1 else formatting.seconds(seconds)
 
 
-def _chosen_length(sent: SentUpdates) -> str:
-    return f"{figure_text(sent.spec, 40)}: <b>{formatting.megabytes(sent.nbytes / 1e6)}</b>"
+def _bold_size(sent: SentUpdates) -> str:
+    return f"<b>{formatting.megabytes(sent.nbytes / 1e6)}</b>"
 
 
-def _note(x: float, text: str, row: int) -> dict:
+def _length_bars(sent: Sequence[SentUpdates], rows: list[int], colour: str | list[str]) -> go.Bar:
+    return go.Bar(
+        x=[s.nbytes / 1e3 for s in sent],
+        y=rows,
+        orientation="h",
+        width=0.34,
+        marker={"color": colour},
+        hovertemplate="%{x:,.2f} kB<extra></extra>",
+    )
+
+
+def _size_axis(low: float, high: float) -> dict[str, Any]:
+    """Return a logarithmic axis of kB from `low` to `high`."""
     return {
-        "x": x,
-        "xref": "paper",
-        "y": row,
-        "yref": "y",
-        "text": text,
-        "showarrow": False,
-        "xanchor": "left",
-        "yanchor": "bottom",
-        "yshift": 20,
-        "font": {"size": SIZE, "color": INK},
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": [0.1, 1, 10, 100, 1000],
+        "ticktext": ["0.1", "1", "10", "100", "1,000"],
     }
-
-
-def _heading(text: str, x: float) -> dict:
-    return {
-        "x": x,
-        "xref": "paper",
-        "y": 1,
-        "yref": "paper",
-        "text": f"<b>{text}</b>",
-        "showarrow": False,
-        "xanchor": "left",
-        "yanchor": "bottom",
-        "yshift": 10,
-        "font": {"size": SIZE, "color": INK},
-    }
-
-
-def _small(words: str) -> str:
-    style = "color:#595959;font-size:12px;line-height:1.4;margin:-4px 0 4px 0"
-    return f"<div style='{style}'>{words}</div>"
 
 
 def _norm(tensors: Params) -> float:

@@ -13,28 +13,38 @@ from typing import Any
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
-from fedkit.widgets import data_html
+from fedkit.plots import panel
 from fedkit.widgets.data_session import DataSession
 
-HINT = "Click a heading to say what the column is: text, label, site, not used."
-LIMIT = "Above 8 MB a browser may not hand a file over: give its path instead."
+HINT = "<b>Click a heading to say what the column is: text, label, site, not used.</b>"
 
 
 def data_panel(
     source: str | Path | None = None, out: str | Path = "runs/my_data", model: str = RunConfig.model
 ) -> DataSession:
     """Return the panel for a notebook, or without widgets a session with the same methods."""
-    try:
-        return DataPanel(source, out, model)
-    except ImportError as error:
-        reason = str(error).strip().splitlines()[0]
-        return DataSession(
-            source, out, model, f"No buttons here: {reason}. To mend it, see `fedkit doctor`."
-        )
+    return panel.or_static(
+        lambda: DataPanel(source, out, model),
+        lambda reason: DataSession(source, out, model, reason),
+        DataPanel.missing,
+    )
 
 
-class DataPanel(DataSession):
+class DataPanel(panel.Panel, DataSession):
     """A data session with buttons; `view` is the widget."""
+
+    missing = "buttons"
+    upload: Any
+    path: Any
+    encodings: Any
+    sheets: Any
+    header: Any
+    masked: Any
+    check_button: Any
+    clean_button: Any
+    notes: Any
+    table_view: Any
+    result: Any
 
     def __init__(
         self,
@@ -45,27 +55,8 @@ class DataPanel(DataSession):
         import ipywidgets as w  # ImportError where there is none
 
         self._w, self._updating = w, False
-        wide = {"layout": w.Layout(width="99%"), "style": {"description_width": "84px"}}
-        self.upload = w.FileUpload(
-            accept=".csv,.tsv,.xlsx,.jsonl,.json,.parquet",
-            description="Upload a file",
-            tooltip=LIMIT,
-            layout=w.Layout(width="190px"),
-        )
-        self.path = w.Text(
-            description="or a path", continuous_update=False, placeholder="reports.xlsx", **wide
-        )
-        self.encodings = w.Dropdown(description="encoding", options=[("guessed", None)], **wide)
-        self.sheets = w.Dropdown(description="sheet", options=[("first visible", None)], **wide)
-        self.header = w.BoundedIntText(
-            description="header row", max=1_000, tooltip="0: found by itself", **wide
-        )
-        self.masked = w.Checkbox(description="mask personal data in the cleaned copy", indent=False)
-        self.check_button = w.Button(description="Check", button_style="primary", icon="search")
-        self.clean_button = w.Button(
-            description="Write a cleaned copy", layout=w.Layout(width="190px")
-        )
-        self.notes, self.table_view, self.result = w.HTML(), w.GridBox(), w.HTML()
+        self._html = panel.macros("fedkit.widgets", "data")
+        vars(self).update(panel.widgets_of(panel.table("fedkit.widgets", "data")))
         self.view = w.VBox(
             [
                 w.HBox([self.upload, self.path]),
@@ -82,17 +73,11 @@ class DataPanel(DataSession):
         if source is not None:
             self.read(source)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        missing = (
-            "<p><b>No buttons here:</b> this page has no widget support. Run <code>fedkit"
-            " doctor</code>.</p>"
-        )
-        return {**self.view._repr_mimebundle_(**kwargs), "text/html": missing + self._repr_html_()}
+    def static_html(self) -> str:
+        return self._repr_html_()
 
     def check(self, slow: bool = True, tell: Callable[[str], None] | None = None):
-        return super().check(
-            slow, tell or (lambda words: self._show(data_html.lines_html([f"{words} ..."])))
-        )
+        return super().check(slow, tell or self._show_step)
 
     def clean(self, mask: bool | None = None):
         """As `DataSession.clean`. mask: None for the value of the check box."""
@@ -104,17 +89,17 @@ class DataPanel(DataSession):
         """Redraw everything from the state of the session."""
         preview = self.preview
         ready = preview is not None and not preview.problem
-        if preview is None:
-            words = data_html.lines_html([f"No file yet. {LIMIT}"])
-        elif preview.problem:
-            words = data_html.error_html(preview.problem)
+        if preview is not None and preview.problem:
+            words = self._html.error(preview.problem)
         else:
-            words = data_html.lines_html(data_html.preview_lines(preview))
-        self.notes.value = words + (f"<b>{HINT}</b>" if ready else "")
+            words = self._html.lines(
+                self.preview_lines() or [f"No file yet. {self.upload.tooltip}"]
+            )
+        self.notes.value = str(words) + HINT * ready
         self._fill_menus()
         self._draw_headings()
         self.check_button.disabled, self.clean_button.disabled = not ready, self.quality is None
-        self._show(data_html.quality_html(self.quality, self.written) if self.quality else "")
+        self.result.value = self.quality_html()
 
     def _fill_menus(self) -> None:
         """Set options and values of the menus from the session, without triggering their events."""
@@ -140,32 +125,27 @@ class DataPanel(DataSession):
         self.encodings.disabled, self.sheets.disabled = not fits, len(sheets) < 2
 
     def _draw_headings(self) -> None:
-        w, preview = self._w, self.preview
-        columns = data_html.shown_columns(preview, self.roles) if preview is not None else []
-        by, boxes = {column: role for role, column in self.roles.items()}, []
-        for name in columns:
-            at, role = preview.columns.index(name), by.get(name, "")
+        w, columns, boxes = self._w, self.shown_columns(), []
+        for one in columns:
+            name = one["name"]
             button = w.Button(
-                description=f"{printable_line(name, 28)}: {data_html.ROLE_WORDS[role]}",
+                description=f"{printable_line(name, 28)}: {one['word']}",
                 tooltip=printable_line(name, 200),
                 layout=w.Layout(width="98%"),
-                style={"button_color": data_html.ROLE_COLOURS[role], "font_weight": "bold"},
+                style={"button_color": one["colour"], "font_weight": "bold"},
             )
-            button.on_click(
-                lambda _, name=name: self._run_action(partial(self.set_next_role, name))
-            )
-            cells = [row[at] for row in preview.cells]
-            boxes.append(w.VBox([button, w.HTML(data_html.column_html(cells))]))
-        widths = " ".join(
-            "minmax(0, 3fr)" if by.get(name) == "text" else "minmax(130px, 1fr)" for name in columns
+            panel.on_press({button: partial(self._run_action, partial(self.set_next_role, name))})
+            boxes.append(w.VBox([button, w.HTML(self._html.column(one["cells"]))]))
+        widths = (
+            "minmax(0, 3fr)" if one["role"] == "text" else "minmax(130px, 1fr)" for one in columns
         )
         self.table_view.layout = w.Layout(
-            grid_template_columns=widths or "1fr", width="99%", overflow="auto"
+            grid_template_columns=" ".join(widths) or "1fr", width="99%", overflow="auto"
         )
         self.table_view.children = boxes
 
-    def _show(self, html: str) -> None:
-        self.result.value = html
+    def _show_step(self, words: str) -> None:
+        self.result.value = self._html.lines([f"{words} ..."])
 
     # ---- events
 
@@ -184,8 +164,12 @@ class DataPanel(DataSession):
         on_value(self.path, lambda text: text.strip() and self.read(text))
         for control in (self.encodings, self.sheets, self.header):
             on_value(control, self._look_again)
-        self.check_button.on_click(lambda _: self._run_action(self.check))
-        self.clean_button.on_click(lambda _: self._run_action(self.clean))
+        panel.on_press(
+            {
+                self.check_button: partial(self._run_action, self.check),
+                self.clean_button: partial(self._run_action, self.clean),
+            }
+        )
 
     def _look_again(self, _: Any) -> None:
         if self.source is not None:
@@ -196,10 +180,7 @@ class DataPanel(DataSession):
         try:
             act()
         except FedkitError as error:
-            self._show(data_html.error_html(str(error)))
+            self.result.value = self._html.error(str(error))
         except Exception as error:  # a browser would show nothing at all
-            self._show(
-                data_html.error_html(
-                    f"this failed, and should not have: {type(error).__name__}: {str(error)[:200]}"
-                )
-            )
+            words = f"{type(error).__name__}: {str(error)[:200]}"
+            self.result.value = self._html.error(f"this failed, and should not have: {words}")

@@ -6,27 +6,38 @@ The original is only read; everything written goes to one folder.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import refuse_links, write_file
-from fedkit.core.formatting import quote, quoted_list
+from fedkit.core.formatting import count_noun, printable_line, quote, quoted_list
 from fedkit.data.preview import Preview, preview_file, read_source
 from fedkit.data.read_rows import RawTable
 from fedkit.data.readers.files import supported_suffix
+from fedkit.plots.panel import macros
 from fedkit.quality.finding import CheckOptions
-from fedkit.widgets.data_html import session_html
+from fedkit.reports.check_page import ANSWERS, LEVELS, LIGHTS
 
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
     from fedkit.reports.check_report import CheckFiles
 
-ROLES = ("", "text", "label", "client")  # of a column, in the order of clicks on its heading
+# {role of a column: its word and colour}, in the order of clicks on its heading
+ROLES = {
+    "": ("not used", "#eef0f2"),
+    "text": ("TEXT", "#9fd3f2"),
+    "label": ("LABEL", "#f5c26b"),
+    "client": ("SITE", "#8fd3bf"),
+}
 UPLOADS = "uploads"  # folder in `out`
+# advice on flags, left out of notes as the panel has menus
+FLAG_HINT = re.compile(r"( \(|; )name (--)?\w+ to choose\)?")
+MAX_ITEMS = 10  # findings, and columns without a role, that are shown
 
 
 class DataSession:
@@ -59,7 +70,51 @@ class DataSession:
             self.read(source)
 
     def _repr_html_(self) -> str:
-        return session_html(self.preview, self.roles, self.quality, self.written, self.reason)
+        lines, columns = self.preview_lines(), self.shown_columns()
+        draw = macros("fedkit.widgets", "data").session
+        return str(draw(self.reason[:300], self.preview, lines, columns, self.quality_html()))
+
+    def preview_lines(self) -> list[str]:
+        """Return lines on the file and on what reading it guessed."""
+        preview = self.preview
+        if preview is None or preview.problem:
+            return [preview.problem] if preview else []
+        name = printable_line(preview.name, 80)
+        columns = count_noun(len(preview.columns), "column")
+        notes = (FLAG_HINT.sub("", note) for note in preview.notes)
+        return [f"{name}, {preview.nbytes:,} bytes, {columns}", *notes]
+
+    def shown_columns(self) -> list[dict[str, Any]]:
+        """Return the first MAX_ITEMS columns, and those beyond them that have a role."""
+        if self.preview is None:
+            return []
+        by = {column: role for role, column in self.roles.items()}
+        found = []
+        for at, name in enumerate(self.preview.columns):
+            word, colour = ROLES[by.get(name, "")]
+            cells = [row[at] for row in self.preview.cells]
+            one = {"name": name, "role": by.get(name, ""), "word": word, "colour": colour}
+            found += [one | {"cells": cells}] if at < MAX_ITEMS or name in by else []
+        return found
+
+    def quality_html(self) -> str:
+        """Return verdict, findings, the worst first, and written files as HTML; '' before them."""
+        if self.quality is None:
+            return ""
+        shown = self.quality.findings[:MAX_ITEMS]
+        more = len(self.quality.findings) - len(shown)
+        last = [f"and {more} more, in the report"] if more > 0 else []
+        if self.written:
+            last += [f"Cleaned copy: {line}" for line in self.written.changes]
+            last += [f"Written: {path}" for path in self.written.paths]
+        verdict = self.quality.verdict
+        return macros("fedkit.widgets", "data").quality(
+            *LIGHTS[verdict],
+            ANSWERS[verdict],
+            count_noun(self.quality.rows, "row"),
+            [(f, *LEVELS[f.level]) for f in shown],
+            last,
+        )
 
     def redraw(self) -> None:
         """Called after every change; does nothing here."""
@@ -111,7 +166,8 @@ class DataSession:
     def set_next_role(self, name: str) -> None:
         """Give a column the next role, as a click does; the column that had this role loses it."""
         now = next((role for role, column in self.roles.items() if column == name), "")
-        role = ROLES[(ROLES.index(now) + 1) % len(ROLES)]
+        order = list(ROLES)
+        role = order[(order.index(now) + 1) % len(order)]
         others = {r: c for r, c in self.roles.items() if c != name and r != role}
         self._set_roles(others | ({role: name} if role else {}))
 

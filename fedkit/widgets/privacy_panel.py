@@ -7,96 +7,67 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
-from typing import Any
 
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
 from fedkit.core.formatting import printable_line
 from fedkit.core.stats import t_interval
-from fedkit.plots.live_figure import sync_figure
+from fedkit.plots import panel
 from fedkit.plots.privacy import PRIVATE, accuracy_range, epsilon_range, privacy_cost
-from fedkit.plots.theme import INK, MUTED, SIZE
+from fedkit.plots.theme import SIZE
 from fedkit.results.privacy_curve import Curve, Level, mean_level
 from fedkit.results.privacy_promise import describe_attacker, format_delta, format_epsilon
-from fedkit.widgets.bench.scene import WIDTH
 
 STOPS_BETWEEN = 6  # of the slider, between two measured points
 INTERPOLATED = "#b26a00"  # the colour of all that is not measured
 ALONE_IS_BETTER = "At this epsilon training together does not pay: a site does better alone."
 
 
-def privacy_panel(curve: Curve) -> PrivacyPanel | StaticPanel:
+def privacy_panel(curve: Curve) -> PrivacyPanel | panel.StaticPanel:
     """Return the panel for a notebook, or without widgets figure and words on each epsilon."""
-    try:
-        return PrivacyPanel(curve)
-    except ImportError as error:  # no ipywidgets, or no anywidget for plotly's live figure
-        reason = (
-            f"No slider here: {str(error).strip().splitlines()[0]} To mend it, see `fedkit doctor`."
-        )
-        return StaticPanel(curve, reason)
+
+    def static(reason: str) -> panel.StaticPanel:
+        figure = privacy_cost(curve).to_html(full_html=False, include_plotlyjs="require")
+        words = "".join(promise_html(curve, one.epsilon) for one in curve.levels())
+        return panel.StaticPanel(reason, figure + words)
+
+    return panel.or_static(lambda: PrivacyPanel(curve), static, PrivacyPanel.missing)
 
 
-@dataclass(frozen=True)
-class StaticPanel:
-    """The figure and the words without widgets, and the reason why there are none."""
-
-    curve: Curve
-    reason: str
-
-    def _repr_html_(self) -> str:
-        figure = privacy_cost(self.curve).to_html(full_html=False, include_plotlyjs="require")
-        words = "".join(promise_html(self.curve, one.epsilon) for one in self.curve.levels())
-        return f"<p><b>{escape(self.reason[:300])}</b></p>{figure}{words}"
-
-
-class PrivacyPanel:
+class PrivacyPanel(panel.LivePanel):
     """A slider over epsilon, with one live figure and sentences that follow it."""
 
-    def __init__(self, curve: Curve):
-        import ipywidgets as w
+    missing = "slider"
 
+    def __init__(self, curve: Curve):
         self.curve = curve
         measured = {one.epsilon for one in curve.levels()}
-        options = [
-            (format_epsilon(e) + (" measured" if e in measured else " between"), e)
+        options = {
+            format_epsilon(e) + (" measured" if e in measured else " between"): e
             for e in slider_epsilons(curve)
-        ]
-        self.slider = w.SelectionSlider(
-            options=options,
-            value=max(measured),
-            description="Epsilon",
-            continuous_update=True,
-            tooltip="Smaller is a stronger promise",
-            layout=w.Layout(width="98%", max_width=f"{WIDTH}px"),
-            style={"description_width": "70px"},
+        }
+        self.slider = panel.step_control(
+            "Epsilon",
+            options,
+            max(measured),
+            label=70,
+            help="Smaller is a stronger promise",
+            width="98%",
+            max_width=f"{panel.WIDTH}px",
         )
-        self.words = w.HTML()
-        # made last: a browser opens with what the figure holds now
-        self.figure = go.FigureWidget(privacy_cost_at(curve, self.epsilon))
-        self.slider.observe(lambda _: self.draw(), names="value")
-        self.draw()
-        self.view = w.VBox([self.slider, self.words, self.figure])
+        self.lay_out([self.slider], self.slider)
 
     @property
     def epsilon(self) -> float:
         return self.slider.value
 
-    def draw(self) -> None:
-        """Update words and figure to the slider's epsilon."""
-        self.words.value = promise_html(self.curve, self.epsilon)
-        sync_figure(self.figure, privacy_cost_at(self.curve, self.epsilon))
+    def sentences(self) -> str:
+        return promise_html(self.curve, self.epsilon)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        bundle = self.view._repr_mimebundle_(**kwargs)
-        missing = (
-            "<p><b>No slider here:</b> this page has no widget support. Run <code>fedkit"
-            " doctor</code>.</p>"
-        )
-        return {**bundle, "text/html": missing}  # shown only where a widget cannot be
+    def picture(self) -> go.Figure:
+        return privacy_cost_at(self.curve, self.epsilon)
 
 
 def slider_epsilons(curve: Curve) -> list[float]:
@@ -149,7 +120,7 @@ def privacy_cost_at(curve: Curve, epsilon: float) -> go.Figure:
         font={"size": SIZE, "color": colour},
         bgcolor="rgba(255,255,255,0.85)",
     )
-    return fig.update_layout(width=WIDTH)
+    return fig.update_layout(width=panel.WIDTH)
 
 
 # ---- words
@@ -158,26 +129,17 @@ def privacy_cost_at(curve: Curve, epsilon: float) -> go.Figure:
 def promise_html(curve: Curve, epsilon: float) -> str:
     """Return HTML on accuracy, cost, promise and trust, marked as measured or interpolated."""
     value, measured = curve.at(epsilon)
-    colour, how = (
-        (PRIVATE, "measured") if measured else (INTERPOLATED, "interpolated, not measured")
-    )
-    head = (
-        f"<b style='font-size:20px;color:{colour}'>"
-        f"{'' if measured else 'about '}{_format_accuracy(value, measured)}</b>"
-        f" right at <b>\u03b5 {format_epsilon(epsilon)}</b> per {escape(curve.unit)},"
-        f" \u03b4 {format_delta(curve.delta)} <span style='color:{colour};"
-        f"border:1px solid {colour};border-radius:3px;padding:0 5px'>{how}</span>"
-    )
-    first = f"color:{MUTED};padding:1px 14px 1px 0;vertical-align:top;white-space:nowrap"
-    rows = "".join(
-        f"<tr><td style='{first}'>{name}</td>"
-        f"<td style='padding:1px 0'>{escape(' '.join(sentences))}</td></tr>"
-        for name, sentences in promise_sentences(curve, epsilon).items()
-    )
-    return (
-        f"<div role='status' style='max-width:{WIDTH}px;min-height:222px;line-height:1.45;"
-        f"color:{INK};font-size:{SIZE}px'>{head}"
-        f"<table style='border-collapse:collapse;margin-top:4px'>{rows}</table></div>"
+    share = formatting.percent(value, 1 if measured else 0)
+    return panel.render(
+        "fedkit.widgets",
+        "promise",
+        accuracy=share if measured else f"about {share}",
+        epsilon=format_epsilon(epsilon),
+        unit=curve.unit,
+        delta=format_delta(curve.delta),
+        how="measured" if measured else "interpolated, not measured",
+        rows={name: " ".join(said) for name, said in promise_sentences(curve, epsilon).items()},
+        colour=PRIVATE if measured else INTERPOLATED,
     )
 
 
@@ -248,7 +210,3 @@ def paired_interval(ours: Sequence, theirs: Sequence) -> tuple[float, float, int
     other = {p.seed: p.accuracy for p in theirs}
     gaps = [p.accuracy - other[p.seed] for p in ours if p.seed in other]
     return (*t_interval(gaps), len(gaps)) if len(gaps) > 1 else None
-
-
-def _format_accuracy(value: float, measured: bool) -> str:
-    return formatting.percent(value, 1 if measured else 0)

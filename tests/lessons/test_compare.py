@@ -17,6 +17,7 @@ from factories.records import one, pooled
 from fedkit.lessons import choice_panel as choice
 from fedkit.lessons import compare as pictures
 from fedkit.lessons.choice_panel import Limits
+from fedkit.plots.panel import StaticPanel
 from fedkit.results.privacy_promise import Promise
 
 FOUR, TOP = "int4+ans", "topk:0.03+int4+ans"
@@ -202,5 +203,5 @@ def test_the_panel_follows_its_drop_downs():
 def test_without_widgets_the_choice_is_still_shown(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     still = choice.choice_panel(board(), Limits(kb=15.0))
-    assert isinstance(still, choice.StaticChoice)
+    assert isinstance(still, StaticPanel)
     assert "fedkit doctor" in still._repr_html_() and "LoRA, 4 bits" in still._repr_html_()

@@ -20,9 +20,9 @@ from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
 from fedkit.results.difference import unpaired_difference
 from fedkit.showcase import numbers, pages, settings
+from fedkit.showcase.pages import STRINGS, name_in_language, text
 from fedkit.showcase.panel import Showcase
 from fedkit.showcase.records import ShowcaseRecords, load_showcase_records
-from fedkit.showcase.text import STRINGS, name_in_language, text
 
 HEAVY = ("torch", "transformers", "sklearn", "peft", "pptx", "fedkit.experiments.runner")
 
@@ -263,7 +263,7 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
     def failed(tell, keep, cancel):
         raise FedkitError("no <b>room</b>")
 
-    monkeypatch.setattr("fedkit.showcase.live.train_live", stopped)
+    monkeypatch.setattr("fedkit.showcase.panel.train_live", stopped)
     demo.run()
     assert demo.stage.go.disabled and not demo.stage.stop.disabled
     demo.cancel()
@@ -273,7 +273,7 @@ def test_cancel_and_failure_leave_it_usable(demo, monkeypatch):
         and not demo.stage.go.disabled
         and demo.record is None
     )
-    monkeypatch.setattr("fedkit.showcase.live.train_live", failed)
+    monkeypatch.setattr("fedkit.showcase.panel.train_live", failed)
     with pytest.raises(FedkitError):
         demo.run(wait=True)
     assert "no &lt;b&gt;room" in demo.stage.status.value and "fk-bad" in demo.stage.status.value

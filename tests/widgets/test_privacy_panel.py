@@ -13,6 +13,7 @@ from factories.records import federated, one, private, private_runs
 from fedkit import plots
 from fedkit.cli.summaries import run_summary
 from fedkit.core.record import Run
+from fedkit.plots.panel import StaticPanel
 from fedkit.plots.privacy import accuracy_range, curve_finding, privacy_cost, privacy_cost_figures
 from fedkit.results.findings import describe_runs, leanest_method, method_findings
 from fedkit.results.methods import group_methods
@@ -33,7 +34,6 @@ from fedkit.results.scoreboard import build_method_board, pareto_front
 from fedkit.widgets.privacy_panel import (
     STOPS_BETWEEN,
     PrivacyPanel,
-    StaticPanel,
     privacy_panel,
     promise_sentences,
     slider_epsilons,

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from fedkit.core import formatting
 from fedkit.core.background import BackgroundQueue
 from fedkit.core.commands import command_line
 from fedkit.core.config import DATA_SETTINGS, RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
-from fedkit.core.formatting import figure_text
+from fedkit.core.formatting import printable_line
 from fedkit.core.progress import Progress
 from fedkit.core.record import Run
 from fedkit.data.load import load_corpus
@@ -25,12 +26,11 @@ from fedkit.data.partition import client_column, count_client_labels, deal
 from fedkit.experiments import runner
 from fedkit.experiments.estimate import estimate_run
 from fedkit.experiments.job import prepare
+from fedkit.plots import panel
 from fedkit.plots.live_figure import sync_figure
-from fedkit.widgets.bench.clock import WorldControls
-from fedkit.widgets.bench.scene import Scene
-from fedkit.widgets.bench.settings import describe_setting, name_configs
-from fedkit.widgets.bench.text import parse_settings
-from fedkit.widgets.bench.views import draw_scene, measured_states, scene_figure
+from fedkit.widgets.bench.scene import Scene, World, measured_states
+from fedkit.widgets.bench.settings import describe_setting, name_configs, parse_settings
+from fedkit.widgets.bench.views import draw_scene, scene_figure
 
 RunRounds = Callable[..., Iterator[Run]]
 MAX_RESULTS = 3  # shown in one figure
@@ -41,23 +41,19 @@ def bench_panel(config: RunConfig | None = None) -> BenchPanel | go.Figure:
 
     config: the first settings; those that the panel does not offer (data, model, seed, ...) stay.
     """
-    try:
-        return BenchPanel(config)
-    # plotly's live figure needs anywidget, the controls need ipywidgets
-    except ImportError as error:
-        reason = str(error).strip().splitlines()[0]
-        return static_figure(
-            config or RunConfig(), f"No sliders here: {reason} To mend it, see `fedkit doctor`."
-        )
+    return panel.or_static(
+        lambda: BenchPanel(config), lambda reason: static_figure(config or RunConfig(), reason)
+    )
 
 
 def static_figure(config: RunConfig, reason: str) -> go.Figure:
     """Train once with `config` and return a figure that needs no widgets, titled `reason`."""
     job = prepare(config)
     shown = (("", runner.run(config, job=job)),)
-    world = WorldControls(config.link, config.devices, config.deadline)
-    fig = draw_scene(Scene(count_client_labels(job.corpus, job.clients), shown, world))
-    return fig.update_layout(title_text=figure_text(reason, 160))
+    return panel.titled(
+        draw_scene(Scene(count_client_labels(job.corpus, job.clients), shown, World.of(config))),
+        reason,
+    )
 
 
 @dataclass
@@ -68,7 +64,7 @@ class BenchResult:
     record: Run | None = None
 
 
-class BenchPanel:
+class BenchPanel(panel.Panel):
     """Controls, a queue of one run, and one live figure.
 
     results: the last three, the latest last. rounds: the function that trains, with the arguments
@@ -80,8 +76,9 @@ class BenchPanel:
         from fedkit.widgets.bench.controls import Controls
 
         config = config or RunConfig()
-        self.corpus, self._run_rounds, self.results = _load_corpus(config), rounds, []
-        self._lock = threading.RLock()
+        self.corpus, self._run_rounds = _load_corpus(config), rounds
+        self.results: list[BenchResult] = []
+        self._updating, self._lock = False, threading.RLock()
         self.controls = Controls(config)
         self.queue: BackgroundQueue[RunConfig] = BackgroundQueue(
             self._train, self._show_queue, self._finish
@@ -91,14 +88,6 @@ class BenchPanel:
         self.figure = go.FigureWidget(draw_scene(self.scene))
         self.view = self.controls.lay_out(self.figure)
         self._listen()
-
-    def _repr_mimebundle_(self, **kwargs):
-        bundle = self.view._repr_mimebundle_(**kwargs)
-        missing = (
-            "<p><b>No sliders here:</b> this page has no widget support. Run <code>fedkit"
-            " doctor</code>.</p>"
-        )
-        return {**bundle, "text/html": missing}  # shown only where a widget cannot be
 
     # ---- the settings
 
@@ -115,7 +104,12 @@ class BenchPanel:
     @property
     def record(self) -> Run | None:
         """The latest run, unfinished while it trains; None before the first."""
-        return next((r.record for r in reversed(self.results) if r.record is not None), None)
+        return self.records[-1] if self.records else None
+
+    @property
+    def records(self) -> list[Run]:
+        """The runs of the results, the latest last."""
+        return [r.record for r in self.results if r.record is not None]
 
     def load(self, text: str) -> None:
         """Set every control to the settings in a TOML or JSON text.
@@ -169,18 +163,14 @@ class BenchPanel:
         ):
             result.record = record
             with self._lock:
-                others = [
-                    r
-                    for r in self.results
-                    if r is not result and r.record is not None and r.record.rounds
-                ]
-                self.results = [*others[1 - MAX_RESULTS :], result]
+                kept = [r for r in self.results if r is not result and r.record and r.record.rounds]
+                self.results = [*kept[1 - MAX_RESULTS :], result]
             self._redraw()
 
     def _finish(self, error: Exception | None) -> None:
         """Show how a run ended; the panel stays usable after an error."""
         if isinstance(error, Cancelled):
-            self.controls.show_status(f"Cancelled: {figure_text(error, 160)}.")
+            self.controls.show_status(f"Cancelled: {printable_line(error, 160)}.")
         elif error is not None:
             self.controls.show_error(error)
         elif not self.running:
@@ -195,14 +185,11 @@ class BenchPanel:
 
     def _show_progress(self, now: Progress) -> None:
         seconds = now.remaining_seconds
-        left = "" if seconds is None else f" &nbsp; <b>{seconds:.0f} s left</b>"
-        good = "" if now.accuracy is None else f", {formatting.percent(now.accuracy)} right"
-        client = f", {figure_text(now.client)}" if now.client else ""
-        where = (
-            f"Round {now.round} of {now.rounds}{client}{good},"
-            f" {formatting.megabytes(now.nbytes / 1e6)} sent"
-        )
-        self.controls.show_status(where + left, now.done)
+        left = "" if seconds is None else f"{seconds:.0f} s left"
+        right = "" if now.accuracy is None else f", {formatting.percent(now.accuracy)} right"
+        sent = formatting.megabytes(now.nbytes / 1e6)
+        words = panel.macros("fedkit.widgets", "bench").progress(now, left, right, sent)
+        self.controls.show_status(words, now.done)
 
     def _show_queue(self) -> None:
         now, waits = self.queue.current, self.queue.waiting
@@ -212,24 +199,22 @@ class BenchPanel:
     # ---- the picture
 
     def _listen(self) -> None:
-        self._updating = False
-        self.controls.on_change(trains=True, call=self._on_train_setting)
-        self.controls.on_change(trains=False, call=self._redraw)
-        self.controls.on_view(self._redraw)
-        self.controls.on_press(self.run, self.cancel, self._on_load)
+        self.controls.listen(
+            self._on_train_setting,
+            self._redraw,
+            run=self.run,
+            cancel=self.cancel,
+            load=self._on_load,
+        )
         self.controls.show_settings(self.settings, self.command)
         self._show_estimate()
 
     def _on_load(self) -> None:
         try:
             self.load(self.controls.pasted.value)
-            self.controls.load_status.value = "<span>Loaded.</span>"
+            self.controls.show_loaded(None)
         except FedkitError as error:
-            from fedkit.widgets.bench.controls import RED, error_line
-
-            self.controls.load_status.value = (
-                f"<span style='color:{RED}'><b>Not loaded.</b> {error_line(error)}</span>"
-            )
+            self.controls.show_loaded(error)
 
     def _on_train_setting(self) -> None:
         """Deal the data anew after a setting of training changed; the curves wait for Run."""
@@ -238,7 +223,9 @@ class BenchPanel:
         try:
             self.frame = self._count_labels()
             if not self.running:
-                self.controls.show_status("Press <b>Run</b> to train with these settings.", 0.0)
+                self.controls.show_status(
+                    Markup("Press <b>Run</b> to train with these settings."), 0.0
+                )
         except FedkitError as error:
             if not self.running:
                 self.controls.show_error(error)
@@ -261,22 +248,18 @@ class BenchPanel:
     def scene(self) -> Scene:
         """What the figure shows now."""
         done = [r for r in self.results if r.record is not None]
-        names = name_configs([r.config for r in done])
         names = [
             name + ("" if r.record.finished or self._is_training(r) else " (stopped)")
-            for r, name in zip(done, names)
+            for r, name in zip(done, name_configs([r.config for r in done]))
         ]
-        now = self.settings
-        ahead = bool(done) and any(
-            getattr(done[-1].config, k) != getattr(now, k) for k in DATA_SETTINGS
-        )
+        now, last = self.settings, done[-1].config if done else None
         return Scene(
             self.frame,
-            tuple(zip(names, (r.record for r in done))),
-            WorldControls(now.link, now.devices, now.deadline),
+            tuple(zip(names, [r.record for r in done])),
+            World.of(now),
             self.controls.views.value,
             self.controls.round.value,
-            ahead,
+            bool(last) and any(getattr(last, k) != getattr(now, k) for k in DATA_SETTINGS),
         )
 
     def _is_training(self, result: BenchResult) -> bool:
@@ -284,13 +267,12 @@ class BenchPanel:
 
     def _show_estimate(self) -> None:
         """Show the time and memory that Run would take."""
-        before = [r.record for r in self.results if r.record is not None]
         held = len(self.corpus.test)
         texts = self.corpus.test.texts[:200]
         words = sum(len(text.split()) for text in texts) / max(len(texts), 1)
-        self.controls.show_estimate(
-            str(estimate_run(self.settings, int(self.frame.to_numpy().sum()), held, words, before))
-        )
+        train = int(self.frame.to_numpy().sum())
+        estimate = estimate_run(self.settings, train, held, words, self.records)
+        self.controls.show_estimate(str(estimate))
 
     def _count_labels(self):
         """Return a frame of clients x labels: training examples, as they would be dealt now."""

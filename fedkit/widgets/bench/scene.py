@@ -5,26 +5,38 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 from pandas import DataFrame
 
+from fedkit.core.config import RunConfig
 from fedkit.core.formatting import figure_text, printable_line
-from fedkit.core.record import Run
-from fedkit.plots.theme import COUNTS, INK, SIZE, TITLE_LINE, axis_style, layout
-from fedkit.widgets.bench.clock import WorldControls
+from fedkit.core.record import RoundRecord, Run
+from fedkit.plots.panel import note
+from fedkit.plots.theme import COUNTS, TITLE_LINE, axis_style, layout
+from fedkit.widgets.bench.settings import WORDS
 
 # shares of the width for the label heatmap and for the view; names stand in the rest
 LEFT, RIGHT = [0.0, 0.22], [0.35, 0.84]
-
-# px, without the title; fixed, as a live figure does not follow the width of the page
-WIDTH, HEIGHT = 960, 390
-
-# traces of each kind in every figure, so that `sync_figure` can turn one figure into the next
-N_SCATTERS, N_BARS = 5, 6
-
+HEIGHT = 390  # px, without the title
 MAX_TICKS = 14  # client names beside an axis; of more clients only some are named
+
+
+class World(NamedTuple):
+    """The simulated network, which the panel can change without training: arguments of `replay`.
+
+    deadline: seconds; None: the server waits for the last client.
+    """
+
+    link: str = "10mbps/40ms"
+    devices: str = "as-measured"
+    deadline: float | None = None
+
+    @classmethod
+    def of(cls, config: RunConfig) -> World:
+        """Return the network of a config."""
+        return cls(config.link, config.devices, config.deadline)
 
 
 @dataclass(frozen=True)
@@ -33,49 +45,48 @@ class Scene:
 
     frame: DataFrame  # clients x labels: training examples, as dealt now
     runs: tuple[tuple[str, Run], ...] = ()  # at most three records with names, the latest last
-    world: WorldControls = field(
-        default_factory=lambda: WorldControls("10mbps/40ms", "as-measured")
-    )
+    world: World = field(default_factory=World)
     view: str = "time"  # a key of `views.VIEWS`
     round: int = -1  # of the Gantt chart; -1: the last
     ahead: bool = False  # the frame is of the next run, not of the latest record
 
+    @property
+    def latest(self) -> Run | None:
+        """The latest run; None before the first."""
+        return self.runs[-1][1] if self.runs else None
+
 
 @dataclass(frozen=True)
 class View:
-    """What a view draws: its finding as a sentence, a heading, traces, axes and annotations."""
+    """What a view draws: its finding as a sentence, traces, annotations, and axes and heading.
+
+    Those of `words.toml` where there are none here.
+    """
 
     sentence: str
-    heading: str
     scatters: list[dict] = field(default_factory=list)
     bars: list[dict] = field(default_factory=list)
     x: dict = field(default_factory=dict)
     y: dict = field(default_factory=dict)
     notes: list[dict] = field(default_factory=list)
-    caption: str = ""
+    heading: str = ""
+
+
+def measured_states(run: Run) -> list[RoundRecord]:
+    """Return the state before round 1, if it was measured, and the states after each round."""
+    return [*([run.start] if run.start else []), *run.rounds]
+
+
+# what any axis of a view sets, so that nothing of the view before is left over
+ANY_AXIS = {"type": "linear", "showgrid": True, "showticklabels": True}
 
 
 def full_axis(given: dict) -> dict:
-    """Return an axis with every property that any view sets, so that none is left over."""
-    rest = {
-        "type": "linear",
-        "range": None,
-        "autorange": None,
-        "tickvals": None,
-        "ticktext": None,
-        "dtick": None,
-        "showgrid": True,
-        "showticklabels": True,
-        "domain": None,
-        "ticksuffix": None,
-        "rangemode": None,
-    }
+    """Return an axis with its title, style and how its ticks are found."""
     own = {k: v for k, v in given.items() if k != "title"}
     # always given, as plotly keeps the last value
     own["tickmode"] = "array" if "tickvals" in own else "linear" if "dtick" in own else "auto"
-    return {
-        k: v for k, v in (rest | axis_style(given.get("title", "")) | own).items() if v is not None
-    }
+    return ANY_AXIS | axis_style(given.get("title", "")) | own
 
 
 def client_axis(names: list[str]) -> dict:
@@ -90,58 +101,21 @@ def client_axis(names: list[str]) -> dict:
     }
 
 
-def heading_note(text: str, x: float) -> dict:
-    """Return an annotation that stands over the plot at `x`, a share of the figure's width."""
-    return {
-        "text": text,
-        "x": x,
-        "y": 1,
-        "xref": "paper",
-        "yref": "paper",
-        "xanchor": "left",
-        "yanchor": "bottom",
-        "yshift": 10,
-        "showarrow": False,
-        "align": "left",
-        "font": {"size": SIZE, "color": INK},
-    }
-
-
 def new_run_badge(why: tuple[str, ...], then: str) -> dict:
     """Return a box at the foot of the plot that says why only a new run can tell.
 
     why: the reasons; then: what the plot shows instead.
     """
     lines = textwrap.wrap(printable_line("; ".join(why), 110), 46)
-    text = "<br>".join(
-        [
-            "<b>Would need a new run:</b>",
-            *(figure_text(line, 60) for line in lines),
-            f"<i>{then}</i>",
-        ]
-    )
-    return {
-        "text": text,
-        "x": sum(RIGHT) / 2,
-        "y": 0.03,
-        "xref": "paper",
-        "yref": "paper",
-        "xanchor": "center",
-        "yanchor": "bottom",
-        "showarrow": False,
-        "align": "center",
-        "bgcolor": "#fff3bf",
-        "bordercolor": "#b26a00",
-        "borderwidth": 1.5,
-        "borderpad": 6,
-        "font": {"size": SIZE, "color": INK},
-    }
+    reasons = "<br>".join(figure_text(line, 60) for line in lines)
+    text = f"<b>Would need a new run:</b><br>{reasons}<br><i>{then}</i>"
+    return note(text, sum(RIGHT) / 2, 0.03, **WORDS["badge"])
 
 
 @lru_cache(maxsize=32)
-def base_layout(sentence: str, caption: str) -> dict[str, Any]:
+def base_layout(sentence: str) -> dict[str, Any]:
     """Return the layout that all views share; a title of one line takes the room of two."""
-    fig = layout(go.Figure(), sentence, caption, None, None, HEIGHT, top=44, right=12)
+    fig = layout(go.Figure(), sentence, "", None, None, HEIGHT, top=44, right=12)
     if "<br>" not in fig.layout.title.text:
         height, room = fig.layout.height + TITLE_LINE, fig.layout.margin.t + TITLE_LINE
         fig.update_layout(height=height, margin_t=room, title_y=1 - TITLE_LINE / height)
@@ -151,30 +125,13 @@ def base_layout(sentence: str, caption: str) -> dict[str, Any]:
 def label_heatmap(frame: DataFrame) -> dict:
     """Return a heatmap of the clients' training examples by label."""
     names, labels = ([figure_text(n, 200) for n in ids] for ids in (frame.index, frame.columns))
-    return {
-        "type": "heatmap",
-        "z": frame.to_numpy().tolist(),
-        "x": labels,
-        "y": names,
-        "colorscale": COUNTS,
-        "zmin": 0,
-        "xgap": 1,
-        "ygap": 1 if len(frame) <= 3 * MAX_TICKS else 0,
-        "showscale": False,
-        "hovertemplate": "%{y}<br>%{x}<br>%{z:,} training examples<extra></extra>",
-    }
+    gap = 1 if len(frame) <= 3 * MAX_TICKS else 0
+    counts = {"z": frame.to_numpy().tolist(), "x": labels, "y": names, "ygap": gap}
+    return WORDS["heatmap"] | counts | {"colorscale": COUNTS}
 
 
 def label_axis(frame: DataFrame) -> dict:
     """Return the label axis of the heatmap."""
     n = frame.shape[1]
-    return full_axis(
-        {
-            "domain": LEFT,
-            "type": "category",
-            "title": f"{n} labels; darker: more",
-            "showgrid": False,
-            "showticklabels": False,
-            "range": [-0.5, n - 0.5],
-        }
-    )
+    own = {"domain": LEFT, "title": f"{n} labels; darker: more", "range": [-0.5, n - 0.5]}
+    return full_axis(WORDS["label_axis"] | own)

@@ -1,10 +1,13 @@
-"""The controls of the bench panel: title, steps and help of each, and their values for a config.
+"""The settings of the bench panel: its controls, their values for a config, and settings as text.
 
-To offer one more setting, extend `control_specs`, `control_values` and `apply_values`.
+The controls stand in `controls.toml`. One that is not simply a field of RunConfig is read in
+`control_values` and written in `apply_values`.
 """
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -13,64 +16,32 @@ from fedkit.core import formatting
 from fedkit.core.config import RunConfig, parse_spec
 from fedkit.core.errors import FedkitError
 from fedkit.core.spec import parameter_types
+from fedkit.experiments.job import check_config
+from fedkit.experiments.plan import Plan
 from fedkit.federated.strategies import STRATEGIES
 from fedkit.models.tuners.registry import TUNERS
 from fedkit.network import DEVICES, parse_link, profiles
+from fedkit.plots.panel import table
 
-SKEWS = {
-    "alike": "iid",
-    "a little unlike": "dirichlet:3",
-    "unlike": "dirichlet:0.5",
-    "very unlike": "dirichlet:0.1",
-}
-SPEEDS = {
-    "64 kbit/s": "64kbps",
-    "256 kbit/s": "256kbps",
-    "1 Mbit/s": "1mbps",
-    "4 Mbit/s": "4mbps",
-    "10 Mbit/s": "10mbps",
-    "30 Mbit/s": "30mbps",
-    "100 Mbit/s": "100mbps",
-    "1 Gbit/s": "1gbps",
-}
-LATENCIES = {f"{ms} ms": f"{ms}ms" for ms in (1, 5, 10, 20, 40, 100, 300, 600)}
-WIRES = {
-    "none: as it is": "none",
-    "bf16: half the bits": "bf16",
-    "int8+ans: 8 bits, coded": "int8+ans",
-    "ef+sign+ans: signs, with a memory": "ef+sign+ans",
-    "topk:0.03+int4+ans: the largest 3 %": "topk:0.03+int4+ans",
-}
-PRIVACIES = {"none: nothing promised": "none"} | {
-    f"\u03b5 {eps} per example{more}": f"example:eps={eps}"
-    for eps, more in ((8, ": weak"), (3, ""), (1, ": strong"))
-}
-SECURES = {"none: each update is read": "none", "masks: only sums are read": "masks"}
-DROPOUTS = {f"{p} % lost" if p else "none lost": p / 100 for p in (0, 5, 10, 20, 30, 50)}
-DEADLINES = {"none": 0.0} | {
-    formatting.seconds(s).replace(".0", ""): float(s) for s in (0.5, 1, 2, 5, 10, 20, 60)
-}
-DEADLINES |= {"5 min": 300.0, "15 min": 900.0, "1 h": 3600.0}
-MIXES = {  # offered where every name is in DEVICES
-    "old PCs 70 %, GPU servers 30 %": "old-pc=0.7,gpu-server=0.3",
-    "laptops 50 %, old PCs 50 %": "laptop=0.5,old-pc=0.5",
-    "phones 50 %, laptops 50 %": "phone=0.5,laptop=0.5",
-}
-COUNTS = {
-    "clients": (*range(2, 13), 15, 20, 30, 50, 100),
-    "epochs": (1, 2, 3, 4, 5, 8, 10),
-    "rank": (1, 2, 4, 8, 16, 32),
-    "rounds": (*range(1, 11), 12, 15, 20, 30, 50),
+CONTROLS = table("fedkit.widgets.bench", "controls")
+WORDS = table("fedkit.widgets.bench", "words")
+FIELDS = {name: control["setting"] for name, control in CONTROLS.items() if "setting" in control}
+REGISTRIES = {
+    "tuners": {name: name for name in TUNERS},
+    "strategies": {name: name for name in STRATEGIES},
+    "devices": {name.replace("-", " "): name for name in DEVICES},
 }
 # settings left out of the names of results: they only change the redrawn figure
 REDRAWN = ("link", "devices", "server_link", "pace", "device", "dtype", "engine")
+MAX_LENGTH = 20_000  # characters of settings as text; a longer text is refused
+FILE_NAME = "fedkit-settings.toml"
 
 
 @dataclass(frozen=True)
 class ControlSpec:
     """A control of the panel."""
 
-    title: str  # with its unit where the steps have none
+    title: str
     options: dict[str, Any]  # {words: value}
     help: str  # one line
     menu: bool = False  # a drop-down; else a slider over the steps
@@ -79,74 +50,31 @@ class ControlSpec:
 
 def control_specs(config: RunConfig) -> dict[str, ControlSpec]:
     """Return every control by name; a value of `config` that is no step becomes one."""
-    now = control_values(config)
-    strategies = {name: name for name in STRATEGIES}
-    specs = {
-        "clients": ControlSpec(
-            "Clients", _count_options("clients", "client", now), "Companies that take part."
-        ),
-        "skew": ControlSpec("Their text", SKEWS, "How unlike their label mixes are."),
-        "rounds": ControlSpec(
-            "Rounds", _count_options("rounds", "round", now), "How often they train and send."
-        ),
-        "epochs": ControlSpec(
-            "Local epochs",
-            _count_options("epochs", "pass", now),
-            "Passes over their text in a round.",
-        ),
-        "tune": ControlSpec(
-            "Tuning", {n: n for n in TUNERS}, "What is trained, and travels.", menu=True
-        ),
-        "rank": ControlSpec(
-            "Rank", _count_options("rank", "rank", now), "Width of the small matrices."
-        ),
-        "wire": ControlSpec("Wire", WIRES, "How updates are made small.", menu=True),
-        "strategy": ControlSpec(
-            "Strategy", strategies, "What the server does with them.", menu=True
-        ),
-        "privacy": ControlSpec(
-            "Privacy", PRIVACIES, "Noise at each site, for a promise.", menu=True
-        ),
-        "secure": ControlSpec("Secure sum", SECURES, "Not secure, for teaching.", menu=True),
-        "lost": ControlSpec("Drop-outs", DROPOUTS, "Uploads lost, by chance."),
-        "bandwidth": ControlSpec(
-            "Bandwidth", SPEEDS, "Each client's line, each way.", trains=False
-        ),
-        "latency": ControlSpec("Latency", LATENCIES, "Delay of a message, one way.", trains=False),
-        "devices": ControlSpec(
-            "Their PCs", _device_options(), "Speed against this machine.", menu=True, trains=False
-        ),
-        "deadline": ControlSpec(
-            "Deadline", DEADLINES, "Then the server waits no longer.", trains=False
-        ),
-    }
     return {
-        name: replace(spec, options=_add_option(spec.options, now[name]))
-        for name, spec in specs.items()
+        name: ControlSpec(
+            CONTROLS[name]["title"],
+            _options(name, value),
+            CONTROLS[name]["help"],
+            CONTROLS[name].get("menu", False),
+            not CONTROLS[name].get("redraws", False),
+        )
+        for name, value in control_values(config).items()
     }
 
 
 def control_values(config: RunConfig) -> dict[str, Any]:
     """Return {control: value} for `config`; partition 'auto' becomes 'unlike'."""
-    name, _ = parse_spec(config.tune)
     speed, latency = _split_line(config.link)
-    return {
-        "clients": config.clients,
+    values = {name: getattr(config, setting) for name, setting in FIELDS.items()} | {
         "skew": "dirichlet:0.5" if config.partition == "auto" else config.partition,
-        "rounds": config.rounds,
-        "epochs": config.local_epochs,
-        "tune": name,
+        "tune": parse_spec(config.tune)[0],
         "rank": tuning_rank(config.tune),
-        "wire": config.wire,
-        "strategy": config.strategy,
         "lost": float(_parse_faults(config.faults).get("lost", 0.0)),
-        "privacy": config.privacy,
-        "secure": config.secure,
         "bandwidth": speed,
         "latency": latency,
-        "devices": config.devices,
         "deadline": config.deadline or 0.0,  # 0 for None, which a slider cannot hold
     }
+    return {name: values[name] for name in CONTROLS}
 
 
 def apply_values(config: RunConfig, values: dict[str, Any]) -> RunConfig:
@@ -157,19 +85,12 @@ def apply_values(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     rates |= {"lost": f"{values['lost']:g}"} if values["lost"] else {}
     return replace(
         config,
-        clients=values["clients"],
+        **{setting: values[name] for name, setting in FIELDS.items()},
         partition=values["skew"],
-        rounds=values["rounds"],
-        local_epochs=values["epochs"],
         tune=_tune_spec(config.tune, values["tune"], values["rank"]),
-        wire=values["wire"],
-        strategy=values["strategy"],
         faults=",".join(f"{k}={v}" for k, v in rates.items()) or "none",
         link=link,
-        devices=values["devices"],
         deadline=values["deadline"] or None,
-        privacy=values["privacy"],
-        secure=values["secure"],
     )
 
 
@@ -223,31 +144,19 @@ def _parse_faults(faults: str) -> dict[str, str]:
     return {k.strip(): v.strip() for k, _, v in pairs}
 
 
-def _device_options() -> dict[str, str]:
-    alone = {name.replace("-", " "): name for name in DEVICES}
-    return alone | {
-        words: mix
-        for words, mix in MIXES.items()
-        if all(p.split("=")[0] in DEVICES for p in mix.split(","))
-    }
-
-
-def _count_options(name: str, noun: str, now: dict[str, Any]) -> dict[str, int]:
-    plural = {"pass": "passes"}.get(noun, f"{noun}s")
-    steps = sorted({*COUNTS[name], now[name]})
-    return {
-        f"rank {n}" if noun == "rank" else f"{n} {noun if n == 1 else plural}": n for n in steps
-    }
-
-
-def _add_option(options: dict[str, Any], wanted: Any) -> dict[str, Any]:
-    """Return the options with `wanted` among them: numbers stay in order, words come last."""
-    if wanted in options.values():
+def _options(name: str, now: Any) -> dict[str, Any]:
+    """Return {words: value} of a control, `now` among them: numbers in order, words come last."""
+    control = CONTROLS[name]
+    if "steps" in control:
+        steps = sorted({*control["steps"], now})
+        return {control["one" if n == 1 else "many"].format(n): n for n in steps}
+    options = REGISTRIES.get(control.get("registry"), {}) | control.get("options", {})
+    if now in options.values():
         return options
-    if isinstance(wanted, float):
-        words = f"{100 * wanted:g} % lost" if options is DROPOUTS else formatting.seconds(wanted)
-        return dict(sorted({**options, words: wanted}.items(), key=lambda item: item[1]))
-    return {**options, _describe_line(wanted): wanted}
+    if isinstance(now, float):
+        words = f"{100 * now:g} % lost" if name == "lost" else formatting.seconds(now)
+        return dict(sorted({**options, words: now}.items(), key=lambda item: item[1]))
+    return {**options, _describe_line(now): now}
 
 
 def _describe_line(value: str) -> str:
@@ -258,9 +167,11 @@ def _describe_line(value: str) -> str:
         return value
 
 
+# ---- names of results
+
+
 def name_configs(configs: Iterable[RunConfig]) -> list[str]:
     """Return a short name for each config: what differs between them, else a number."""
-    configs = list(configs)
     every = [c.to_dict() for c in configs]
     keys = [k for k in every[0] if k not in REDRAWN] if every else []
     differing = [k for k in keys if len({str(v[k]) for v in every}) > 1]
@@ -274,23 +185,70 @@ def name_configs(configs: Iterable[RunConfig]) -> list[str]:
 
 def describe_setting(setting: str, value: Any) -> str:
     """Return a setting as a few words: ('clients', 6) -> '6 clients'."""
-    skews = {spec: word for word, spec in SKEWS.items()}
-    private = {spec: word for word, spec in PRIVACIES.items()}
-    writers = {
-        "clients": lambda v: f"{v} clients",
-        "partition": lambda v: skews.get(v, v),
-        "rounds": lambda v: f"{v} rounds",
-        "local_epochs": lambda v: f"{v} pass{'es' * (v != 1)}",
-        "tune": lambda v: v.split(",")[0],
-        "wire": lambda v: "nothing squeezed" if v == "none" else v,
-        "strategy": str,
-        "faults": lambda v: "none lost" if v == "none" else v,
-        "privacy": lambda v: (
-            "no privacy" if v == "none" else private[v].partition(":")[0] if v in private else v
-        ),
-        "secure": lambda v: "updates read" if v == "none" else f"{v}: sums only",
-        "deadline": lambda v: "no deadline" if v is None else f"deadline {formatting.seconds(v)}",
-    }
-    if setting in writers:
-        return writers[setting](value)
-    return f"{setting.replace('_', ' ')} {value}"
+    if value in (None, "none") and setting in WORDS["absent"]:
+        return WORDS["absent"][setting]
+    words = {spec: word for word, spec in CONTROLS["skew"]["options"].items()}
+    words |= {spec: word.partition(":")[0] for word, spec in CONTROLS["privacy"]["options"].items()}
+    if setting == "tune":
+        return value.split(",")[0]
+    if setting == "local_epochs":
+        return CONTROLS["epochs"]["one" if value == 1 else "many"].format(value)
+    if setting == "deadline":
+        value = formatting.seconds(value)
+    elif setting in ("partition", "privacy"):
+        value = words.get(value, value)
+    return WORDS["named"].get(setting, setting.replace("_", " ") + " {}").format(value)
+
+
+# ---- settings as the text that `fedkit sweep` and `RunConfig.from_dict` read, and back
+
+
+def settings_toml(config: RunConfig) -> str:
+    """Return a TOML plan of one run for `fedkit sweep FILE`: non-default settings and the seed."""
+    lines = [
+        "# one run; make it with: fedkit sweep " + FILE_NAME,
+        f"seeds = [{config.seed}]",
+        "baselines = []",
+        "[settings]",
+    ]
+    default = RunConfig().to_dict()
+    for name, value in config.to_dict().items():
+        if name != "seed" and value != default[name] and value is not None:
+            plain = value if isinstance(value, (bool, int, float)) else str(value)
+            # JSON writes these values as TOML does
+            lines.append(f"{name} = {json.dumps(plain, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"
+
+
+def parse_settings(text: str) -> RunConfig:
+    """Return the config in a TOML or JSON text: a plan of one run, or settings alone.
+
+    Raises FedkitError, with a message of one line, if the text is something else.
+    """
+    values = _parse_text(text)
+    if not values.keys() & {"settings", "vary", "also", "seeds"}:  # settings alone
+        seed = values.pop("seed", 0)
+        values = {"settings": values, "seeds": [seed]}
+    runs = Plan.from_dict({**values, "baselines": []}).entries()
+    if len(runs) != 1:
+        raise FedkitError(
+            f"this plan has {len(runs)} runs; the panel takes the settings of one: leave out vary"
+            " and also"
+        )
+    check_config(runs[0].config)
+    return runs[0].config
+
+
+def _parse_text(text: str) -> dict[str, Any]:
+    if not text.strip():
+        raise FedkitError("nothing to load; paste settings as TOML or JSON")
+    if len(text) > MAX_LENGTH:
+        raise FedkitError(f"{len(text):,} characters given; settings have at most {MAX_LENGTH:,}")
+    try:
+        values = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FedkitError(
+            f"cannot read this as TOML or JSON: {str(error).splitlines()[0][:120]}"
+        ) from None
+    # a whole run record has its settings in `config`
+    return dict(values["config"] if isinstance(values.get("config"), dict) else values)
