@@ -1,16 +1,13 @@
-"""Size limits and header rules of a table of cells, whatever file it came from."""
+"""Size limits of a table of cells, whatever file it came from, and what no name may hold."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import quote, quoted_list
+from fedkit.core.formatting import quote
 
 MAX_BYTES = 500_000_000  # of a file
 MAX_UNPACKED = 500_000_000  # bytes of an unpacked file; above that it is a mistake or a bomb
@@ -34,47 +31,6 @@ def clean_name(name: Any) -> str:
     return " ".join(
         unicodedata.normalize("NFKC", "" if name is None else well_formed(str(name))).split()
     )
-
-
-def header_names(cells: Sequence[Any], name: str) -> list[str]:
-    """Return the column names in a header row; a blank one becomes 'column 3'.
-
-    name: of the file, for messages. Raises FedkitError for no name, too many, or two alike.
-    """
-    names = [clean_name(cell) or f"column {i}" for i, cell in enumerate(cells, start=1)]
-    if not any(clean_name(cell) for cell in cells):
-        raise FedkitError(
-            f"{quote(name)} is empty; the first row must name the columns, one example per row"
-            " below"
-        )
-    if len(names) > MAX_COLUMNS:
-        raise FedkitError(
-            f"{quote(name)} has {len(names):,} columns; at most {MAX_COLUMNS:,} are read: drop some"
-        )
-    if twice := sorted({n for n in names if names.count(n) > 1}):
-        raise FedkitError(
-            f"{quote(name)} names column {quote(twice[0])} twice; rename one (all:"
-            f" {quoted_list(names)})"
-        )
-    return names
-
-
-def cell_table(
-    rows: Sequence[Sequence[Any]], names: list[str], name: str, lines: Sequence[int] | None = None
-) -> pd.DataFrame:
-    """Return rows of cells as a DataFrame of Python objects, cells untouched.
-
-    lines: the index: the line of each row in its file, counted from 1. Raises FedkitError for no
-    rows or too many.
-    """
-    if not rows:
-        raise FedkitError(
-            f"{quote(name)} has a header ({quoted_list(names)}) and no rows; add examples,"
-            " one per row"
-        )
-    refuse_too_many_rows(len(rows), name)
-    index = None if lines is None else pd.Index(lines, dtype="int64", name="line")
-    return pd.DataFrame(rows, index, names, dtype=object)
 
 
 def refuse_too_many_rows(number: int, name: str) -> None:

@@ -20,11 +20,11 @@ import pandas as pd
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_file
 from fedkit.core.formatting import count_noun, quoted_list
-from fedkit.data.cleaning import as_text, clean_label, clean_text
+from fedkit.data.cleaning import RULES, as_text, clean_label, clean_text
+from fedkit.data.columns import Columns
+from fedkit.data.load import RawTable
 from fedkit.data.preview import safe_name
-from fedkit.data.read_rows import RawTable
-from fedkit.quality.checks.encoding_damage import CONTROL, HIDDEN, MARKUP
-from fedkit.quality.checks.missing import PLACEHOLDERS
+from fedkit.quality.checks.cells import CONTROL, HIDDEN, MARKUP, is_blank_key
 from fedkit.quality.checks.spellings import find_variants
 from fedkit.quality.personal import mask_personal_data as masked
 from fedkit.quality.table_view import comparison_key, factorize_cells
@@ -71,8 +71,8 @@ def clean_table(table: RawTable, quality: Any = None, mask: bool = False) -> Cle
         frame[role] = _cleaned(frame[role], role, changes)
     for role in ("label", "client"):
         frame[role] = _one_spelling(frame[role], role, changes)
-    for why, bad in _useless(table):
-        frame = _without(frame, bad(frame), why, changes)
+    for why, rule in _useless(table.columns).items():
+        frame = _without(frame, rule(frame), why, changes)
     other = (
         table.other.loc[frame.index].copy()
         if table.other is not None
@@ -147,39 +147,21 @@ def _one_spelling(cells: pd.Series, role: str, changes: list[str]) -> pd.Series:
     return cells.map(lambda cell: same.get(cell, cell))
 
 
-def _useless(table: RawTable) -> list[tuple[str, Callable[[pd.DataFrame], pd.Series]]]:
-    """Return (reason, test for rows to leave out) in the order in which they apply."""
-    rules = [
-        ("no text", lambda f: f["text"] == ""),
-        (
-            "a text with nothing to read",
-            lambda f: f["text"].map(
-                lambda t: comparison_key(t) in PLACEHOLDERS or not re.search(r"[^\W_]", t)
-            ),
+def _useless(columns: Columns) -> dict[str, Callable[[pd.DataFrame], pd.Series]]:
+    """Return {reason: rule for rows to leave out} in the order in which they apply."""
+    nobody = RULES["no client"]
+    return {
+        "no text": RULES["no text"],
+        "a text with nothing to read": lambda f: f["text"].map(
+            lambda text: is_blank_key(comparison_key(text))
         ),
-        ("no label", lambda f: f["label"] == ""),
-        (
-            "exact duplicate of an earlier row",
-            lambda f: f.duplicated(["split", "text", "label", "client"]),
-        ),
-        (
-            "the same text is in test (leakage)",
-            lambda f: (f["split"] != "test") & f["text"].isin(f["text"][f["split"] == "test"]),
-        ),
-        (
-            "the same text is in validation (leakage)",
-            lambda f: (
-                (f["split"] == "train") & f["text"].isin(f["text"][f["split"] == "validation"])
-            ),
-        ),
-        (
-            "its label never occurs in train",
-            lambda f: (f["split"] != "train") & ~f["label"].isin(f["label"][f["split"] == "train"]),
-        ),
-    ]
-    if table.columns.client:
-        rules.insert(3, ("no client", lambda f: (f["client"] == "") & (f["split"] == "train")))
-    return rules
+        "no label": RULES["no label"],
+        "no client": lambda f: nobody(f) & (f["split"] == "train") & (columns.client is not None),
+        "exact duplicate of an earlier row": RULES["repeated"],
+        "the same text is in test (leakage)": RULES["in test"],
+        "the same text is in validation (leakage)": RULES["in validation"],
+        "its label never occurs in train": RULES["unknown label"],
+    }
 
 
 def _without(frame: pd.DataFrame, bad: pd.Series, why: str, changes: list[str]) -> pd.DataFrame:

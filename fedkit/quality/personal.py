@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fedkit.core.files import read_packaged_text
-from fedkit.core.formatting import count_noun
-from fedkit.data.read_rows import RawTable
-from fedkit.quality.finding import MOST_EXAMPLES, MOST_ROWS, WIDTH, CheckOptions, Finding
 
 LONGEST = 100_000  # characters of a text that are looked at
 
@@ -64,44 +60,6 @@ def mask_personal_data(text: str, language: str | None = None) -> str:
         )
         text = "".join(parts) + text[ends[-1] :]
     return text
-
-
-def check_personal(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
-    """Yield one finding with the number of rows of each kind; its examples are masked."""
-    cache: dict[str, frozenset[str]] = {}
-    rows, kinds, examples = [], Counter(), []
-    for row, text in enumerate(table.frame["text"]):
-        if text not in cache:
-            cache[text] = frozenset(span.kind for span in find_personal_data(text))
-        if here := cache[text]:
-            rows.append(row)
-            if len(examples) < MOST_EXAMPLES and here - kinds.keys():
-                examples.append(_excerpt(mask_personal_data(text)))
-            kinds.update(here)
-    if rows:
-        said = ", ".join(f"{kind} in {number:,}" for kind, number in kinds.most_common())
-        yield Finding(
-            "personal-data",
-            "note" if set(kinds) == {"name"} and len(rows) < 0.01 * len(table.frame) else "care",
-            len(rows),
-            len(table.frame),
-            f"{count_noun(len(rows), 'text')} with likely personal data ({said})",
-            "A model may remember rare texts,"
-            " and whoever holds the file or the adapter may not be allowed to see them.",
-            "Write the cleaned copy with masking (--mask), or remove them;"
-            " a search by patterns finds most, never all.",
-            tuple(table.frame["line"].iloc[rows[:MOST_ROWS]].tolist()),
-            tuple(examples),
-            {**kinds, "index": rows[:MOST_ROWS]},
-        )
-
-
-def _excerpt(text: str, around: str = "[") -> str:
-    """Return at most WIDTH characters of `text` on one line that show its first mask."""
-    flat = " ".join(text.split())
-    at = max(0, flat.find(around) - WIDTH // 2) if len(flat) > WIDTH else 0
-    part = ("…" if at else "") + flat[at:]
-    return part if len(part) <= WIDTH else part[: WIDTH - 1] + "…"
 
 
 # --- check digits

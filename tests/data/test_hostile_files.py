@@ -23,9 +23,8 @@ from factories.files import excel as workbook
 
 from fedkit.core.errors import FedkitError
 from fedkit.data import limits
-from fedkit.data.load import load_corpus
+from fedkit.data.load import load_corpus, read_rows
 from fedkit.data.preview import preview_file, safe_name
-from fedkit.data.read_rows import read_rows
 from fedkit.data.readers import files
 from fedkit.quality.clean import clean_table, write_clean
 from fedkit.quality.finding import CheckOptions

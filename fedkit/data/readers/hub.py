@@ -11,7 +11,8 @@ import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import one_line_error, quote, quoted_list
-from fedkit.data.limits import cell_table, header_names, refuse_too_large, refuse_too_many_rows
+from fedkit.data.limits import refuse_too_large, refuse_too_many_rows
+from fedkit.data.readers.table import cell_table, header_names
 
 SPLIT_NAMES = {
     "train": "train",

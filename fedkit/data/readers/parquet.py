@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
-
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import quote, quoted_list
 from fedkit.data.limits import (
     MAX_PIECE,
-    cell_table,
-    header_names,
     refuse_too_large,
     refuse_too_many_cells,
     refuse_too_many_rows,
 )
+from fedkit.data.readers.table import GUESSED, Reading, TableRead, cell_table, header_names
 from fedkit.data.readers.workbook import damaged_file_error
 
 MAX_PAGE = 100_000_000  # bytes of an unpacked page
@@ -25,7 +22,7 @@ _BATCH_ROWS, _BATCH_BYTES = 8_192, 50_000_000  # that are decoded at a time
 _PLAIN = {0, 2, 8}  # encodings that Arrow can read into a dictionary
 
 
-def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
+def read_parquet(data: bytes, name: str, reading: Reading = GUESSED) -> TableRead:
     """Return the plain columns of a Parquet file as Python objects, and a note on lists left out.
 
     Equal texts are one object. Raises FedkitError for a damaged file, and for one that is too
@@ -54,7 +51,7 @@ def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
         columns = _unpack(file.iter_batches(rows, columns=[f.name for f in plain]), names, name)
         table = cell_table(list(zip(*columns)), names, name, range(1, len(columns[0]) + 1))
         note = f"{quote(name)}: columns of lists or groups were not read: {quoted_list(nested)}"
-        return table, [note] if nested else []
+        return TableRead(table, [note] if nested else [])
     except FedkitError:
         raise
     except Exception as error:  # Arrow errors, but also dates that Python cannot hold

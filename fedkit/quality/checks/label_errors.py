@@ -7,17 +7,17 @@ Source: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, quote
-from fedkit.data.read_rows import RawTable
-from fedkit.quality.checks.languages import script_of
-from fedkit.quality.finding import MOST_EXAMPLES, CheckOptions, Finding
-from fedkit.quality.table_view import excerpt, format_share, make_finding, view_of
+from fedkit.data.load import RawTable
+from fedkit.quality.checks.texts import script_of
+from fedkit.quality.finding import MOST_EXAMPLES, CheckOptions, Finding, excerpt, make_finding
+from fedkit.quality.table_view import draw_sample, view_of
 
 MOST = 20_000  # rows looked at
 MOST_VECTORS = 4_000  # rows for which sentence vectors are computed: about two minutes on two cores
@@ -29,40 +29,34 @@ LETTERS = "letter sequences"
 SURE = {"vectors": (0.75, 0.05), "letters": (0.9, 0.02)}
 
 
-def check_suspicious_labels(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+def check_suspicious_labels(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
     """Find rows whose label a model trained on the other rows finds very unlikely.
 
     They are for a person to look at and never changed here.
     """
     rows, labels, sampled = _rows(table, options.seed)
     if len(rows) < LEAST or len(set(labels.tolist())) < 2:
-        return
+        return []
     texts = [table.frame["text"].iat[i] for i in rows]
     features, by = _features(texts, options)
     probabilities = out_of_fold_probabilities(features, labels, options.seed)
     bad = find_suspicious(labels, probabilities, *SURE["letters" if by == LETTERS else "vectors"])
-    if not len(bad):
-        return
-    names = np.unique(table.frame["label"].to_numpy(dtype=object)[rows].astype(str))
-    better = names[probabilities[bad].argmax(axis=1)]
+    names = np.unique(view_of(table).cells("label")[rows].astype(str))
+    likely = names[probabilities[bad].argmax(axis=1)]
     examples = [
         f"{excerpt(texts[i])[:48]} | {names[labels[i]][:12]} → {other[:12]}"
-        for i, other in zip(bad[:MOST_EXAMPLES], better)
+        for i, other in zip(bad[:MOST_EXAMPLES], likely)
     ]
-    yield make_finding(
+    return make_finding(
         table,
         "suspicious-labels",
-        "care" if len(bad) > 0.01 * len(rows) else "note",
         rows[bad],
-        f"{count_noun(len(bad), 'label')} ({format_share(len(bad), len(rows))})"
-        f" look wrong to a model that learned from the other rows ({by})",
-        "wrong labels teach wrong answers and make every score look worse or better than it is",
-        "look at these rows in the review file, most suspicious first;"
-        " they are never changed by the kit",
+        level="care" if len(bad) > 0.01 * len(rows) else "note",
         of=len(rows),
         examples=examples,
         sampled=sampled,
-        numbers={"likely": better.tolist()[:1_000], "by": by},
+        numbers={"likely": likely.tolist()[:1_000], "by": by},
+        by=by,
     )
 
 
@@ -71,16 +65,13 @@ def _rows(table: RawTable, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
 
     One row per text is taken, of labels with enough rows.
     """
-    known = view_of(table)
-    once = np.zeros(len(table.frame), dtype=bool)
-    once[known.first_rows] = True
-    at = np.flatnonzero(known.usable & once)
-    if sampled := len(at) > MOST:
-        at = np.sort(np.random.default_rng(seed).choice(at, MOST, replace=False))
-    names = table.frame["label"].to_numpy(dtype=object)[at].astype(str)
+    first = view_of(table).first_rows
+    every = first[view_of(table).usable[first]]
+    at = draw_sample(every, MOST, seed)
+    names = view_of(table).cells("label")[at].astype(str)
     _, codes, sizes = np.unique(names, return_inverse=True, return_counts=True)
     enough = sizes[codes] >= LEAST_EACH
-    return at[enough], np.unique(names[enough], return_inverse=True)[1], sampled
+    return at[enough], np.unique(names[enough], return_inverse=True)[1], len(at) < len(every)
 
 
 def _features(texts: list[str], options: CheckOptions) -> tuple[Any, str]:
@@ -113,9 +104,8 @@ def _vectors(texts: list[str], options: CheckOptions) -> np.ndarray:
     if options.tell:
         options.tell(f"reading {count_noun(len(texts), 'text')} with {quote(options.model)}")
     model = load_model(RunConfig(model=options.model, tune="head"), ("a", "b"))
-    read = model.tokenize(
-        Examples(tuple(texts), np.zeros(len(texts), np.int64)), options.max_tokens
-    )
+    unlabelled = Examples(tuple(texts), np.zeros(len(texts), np.int64))
+    read = model.tokenize(unlabelled, options.max_tokens)
     return np.asarray(model.features(read), dtype=np.float32)
 
 
@@ -137,11 +127,9 @@ def _ngrams(texts: list[str], seed: int) -> np.ndarray:
     )
     weights = form.fit_transform(text[:300].casefold() for text in texts)
     width = min(150, min(weights.shape) - 1)
-    return (
-        normalize(TruncatedSVD(width, n_iter=2, random_state=seed).fit_transform(weights))
-        if width > 1
-        else weights.toarray()
-    )
+    if width <= 1:
+        return weights.toarray()
+    return normalize(TruncatedSVD(width, n_iter=2, random_state=seed).fit_transform(weights))
 
 
 def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
@@ -150,15 +138,10 @@ def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, seed: in
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    form = LogisticRegression(C=10, max_iter=60)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one that has not converged ranks as well
-        return cross_val_predict(
-            LogisticRegression(C=10, max_iter=60),
-            features,
-            labels,
-            cv=folds,
-            method="predict_proba",
-        )
+        return cross_val_predict(form, features, labels, cv=folds, method="predict_proba")
 
 
 def find_suspicious(
