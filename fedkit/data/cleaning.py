@@ -16,7 +16,7 @@ import pandas as pd
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, quote, quoted_list
 from fedkit.data.columns import Columns
-from fedkit.data.limits import refuse_too_large, well_formed
+from fedkit.data.limits import refuse_above, well_formed
 
 SPLITS = ("train", "validation", "test")
 MAX_CHARACTERS = 20_000  # of a text; a model reads far less
@@ -67,7 +67,8 @@ def clean_rows(part: pd.DataFrame, columns: Columns, split: str) -> pd.DataFrame
         client = None
     names = {"text": columns.text, "label": columns.label, "client": client}
     raw = {role: _cells(part, name, split) for role, name in names.items()}
-    refuse_too_large(sum(map(len, raw["text"])), f"{split}, column {columns.text}")
+    characters = sum(map(len, raw["text"]))
+    refuse_above("MAX_UNPACKED", characters, f"{split}, column {columns.text}")
     line = part.index if part.index.name == "line" else np.arange(1, len(part) + 1)
     cells = {
         "split": [split] * len(part),

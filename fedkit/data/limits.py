@@ -33,34 +33,28 @@ def clean_name(name: Any) -> str:
     )
 
 
-def refuse_too_many_rows(number: int, name: str) -> None:
-    """Raise FedkitError for more rows than a laptop can reasonably learn from."""
-    if number > MAX_ROWS:
-        raise FedkitError(f"{quote(name)} has more than {MAX_ROWS:,} rows; give a sample of it")
+_CELLS = (
+    " has more than {most:,} cells (rows x columns); drop columns, give a sample of it, or a"
+    " workbook as CSV"
+)
+_SAID = {
+    "MAX_BYTES": " is larger than {mega:,} MB; give a sample of it",
+    "MAX_UNPACKED": " unpacks to more than {mega:,} MB; give a smaller file, or CSV",
+    "MAX_ROWS": " has more than {most:,} rows; give a sample of it",
+    "MAX_LINES": " has more than {most:,} lines; take out the empty ones, or give a sample of it",
+    "MAX_COLUMNS": " has {number:,} columns; at most {most:,} are read: drop some",
+    "MAX_CELLS": _CELLS,
+    "MAX_SHEET_CELLS": _CELLS,
+    "MAX_PIECE": ": {what} is longer than {mega:,} MB; take it out, or save the file as CSV with"
+    " one example per line",
+}
 
 
-def refuse_too_many_cells(number: int, name: str, most: int | None = None) -> None:
-    """Raise FedkitError for more cells than memory should hold. most: None: MAX_CELLS."""
-    if number > (most := most or MAX_CELLS):
-        raise FedkitError(
-            f"{quote(name)} has more than {most:,} cells (rows x columns); drop columns, give a"
-            " sample of it, or a workbook as CSV"
-        )
+def refuse_above(limit: str, number: int, name: str, what: str = "a row") -> None:
+    """Raise FedkitError if `number` is above a limit of this module.
 
-
-def refuse_too_long(nbytes: int, name: str, what: str = "a row") -> None:
-    """Raise FedkitError for a row, or another piece of a file, that is read whole and too long."""
-    if nbytes > MAX_PIECE:
-        raise FedkitError(
-            f"{quote(name)}: {what} is longer than {MAX_PIECE // 10**6:,} MB; take it out, or save"
-            " the file as CSV with one example per line"
-        )
-
-
-def refuse_too_large(nbytes: int, name: str) -> None:
-    """Raise FedkitError if a compressed file would grow beyond the limit."""
-    if nbytes > MAX_UNPACKED:
-        raise FedkitError(
-            f"{quote(name)} unpacks to more than {MAX_UNPACKED // 10**6:,} MB; give a smaller file,"
-            " or CSV"
-        )
+    limit: its name. name: of the file. what: the piece that is too long, for MAX_PIECE.
+    """
+    if number > (most := globals()[limit]):
+        said = _SAID[limit].format(most=most, mega=most // 10**6, number=number, what=what)
+        raise FedkitError(quote(name) + said)

@@ -17,7 +17,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import quote
 from fedkit.data.cleaning import as_text
 from fedkit.data.columns import choose_columns
-from fedkit.data.limits import MAX_BYTES
+from fedkit.data.limits import refuse_above
 from fedkit.data.readers.files import READERS, SUFFIXES, USES_ENCODING, read_bytes, supported_suffix
 from fedkit.data.readers.table import Reading
 from fedkit.data.readers.text_files import UTF_16
@@ -132,10 +132,7 @@ def read_source(source: FileSource) -> tuple[str, bytes]:
             raise FedkitError(f"no file {quote(path)}; give one of {' '.join(SUFFIXES)}")
         return path.name, read_bytes(path)
     name, data = safe_name(source[0]), bytes(source[1])
-    if len(data) > MAX_BYTES:
-        raise FedkitError(
-            f"{quote(name)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it"
-        )
+    refuse_above("MAX_BYTES", len(data), name)
     return name, data
 
 

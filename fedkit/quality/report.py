@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass
 
 from fedkit.data.columns import Columns
 from fedkit.data.load import RawTable
-from fedkit.quality.checks import cells, clients, duplicates, label_errors, labels, spellings, texts
-from fedkit.quality.finding import LEVELS, CheckOptions, Finding
-from fedkit.quality.table_view import view_of
+from fedkit.quality.checks import cells, clients, duplicates, labels, spellings, texts
+from fedkit.quality.finding import LEVELS, CheckOptions, Finding, view_of
 
 CHECKS: dict[str, Callable[[RawTable, CheckOptions], Iterable[Finding]]] = {
     "missing-text": cells.check_missing_text,
@@ -47,7 +46,7 @@ CHECKS: dict[str, Callable[[RawTable, CheckOptions], Iterable[Finding]]] = {
     "html-or-markup": cells.check_html_or_markup,
     "formulas": cells.check_formulas,
     "control-characters": cells.check_control_characters,
-    "suspicious-labels": label_errors.check_suspicious_labels,
+    "suspicious-labels": labels.check_suspicious_labels,
     "few-examples": clients.check_few_examples,
     "label-skew": clients.check_label_skew,
     "tiny-clients": clients.check_tiny_clients,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import one_line_error, quote, quoted_list
-from fedkit.data.limits import MAX_BYTES
+from fedkit.data.limits import refuse_above
 from fedkit.data.readers.parquet import read_parquet
 from fedkit.data.readers.table import GUESSED, Reading, TableRead
 from fedkit.data.readers.text_files import read_delimited, read_jsonl
@@ -67,10 +67,7 @@ def supported_suffix(path: Path) -> str:
 def read_bytes(path: Path) -> bytes:
     """Return all bytes of a file. Raises FedkitError if it is too large or cannot be read."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FedkitError(
-                f"{quote(path)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it"
-            )
+        refuse_above("MAX_BYTES", path.stat().st_size, str(path))
         return path.read_bytes()
     except OSError as error:
         raise FedkitError(

@@ -8,7 +8,7 @@ recur below), and then a note says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -19,7 +19,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, quote, quoted_list
 from fedkit.data import limits
 from fedkit.data.columns import NAMES, heading_names
-from fedkit.data.limits import clean_name, refuse_too_many_cells, refuse_too_many_rows
+from fedkit.data.limits import clean_name, refuse_above
 
 HEAD_ROWS = 200  # filled rows that a guess uses
 MAX_HEADER_DEPTH = 25  # rows among which the header is searched
@@ -81,35 +81,30 @@ def table_of_rows(
     rows = islice(rows, PREVIEW_ROWS if reading.preview else None)
     head = list(islice(rows, HEAD_ROWS))
     found = find_header(head, name, reading.header_row, merges)
-    body = list(islice(chain(head[found.body :], rows), limits.MAX_ROWS + 1))
+    filled = [i for i, cell in enumerate(found.cells, start=1) if clean_name(cell)]
     if reading.preview:
-        names = header_names(_cut_end(found.cells, lambda cell: cell not in (None, "")), name)
-        fitted = [_fit(row[: len(names)], len(names)) for _, row in body]
-        frame = cell_table(fitted, names, name, [line for line, _ in body])
-        return TableRead(frame, found.notes, found.line)
-    refuse_too_many_rows(len(body), name)
+        filled = [i for i, cell in enumerate(found.cells, start=1) if cell not in (None, "")]
+    elif not is_sheet:
+        filled = [len(found.cells)]
+    names = header_names(found.cells[: max(filled, default=0)], name)
+    body = list(islice(chain(head[found.body :], rows), limits.MAX_ROWS + 1))
     notes = list(found.notes)
-    if is_sheet:
-        names = header_names(_cut_end(found.cells, clean_name), name)
-        refuse_too_many_cells(len(body) * len(names), name)
+    if not reading.preview:
+        refuse_above("MAX_ROWS", len(body), name)
+        if is_sheet:
+            refuse_above("MAX_CELLS", len(body) * len(names), name)
         notes += fill_down(body, [m for m in merges if m[1] <= len(names)], name)
-    else:
-        names = header_names(found.cells, name)
-    body, dropped = drop_tail(body, len(names), name)
-    refuse = _refuse_beyond if is_sheet else _refuse_ragged
-    for line, row in body:
-        refuse(row, names, name, line)
-    cells = [_fit(row[: len(names)], len(names)) if is_sheet else row for _, row in body]
-    frame = cell_table(cells, names, name, [line for line, _ in body])
-    return TableRead(frame, notes + dropped, found.line)
+        body, dropped = drop_tail(body, len(names), name)
+        notes += dropped
+        refuse = _refuse_beyond if is_sheet else _refuse_ragged
+        for line, row in body:
+            refuse(row, names, name, line)
+    cells = [_pad(row[: len(names)], len(names)) for _, row in body]
+    return TableRead(cell_table(cells, names, name, [line for line, _ in body]), notes, found.line)
 
 
-def _cut_end(cells: Sequence[Any], is_filled: Callable[[Any], Any]) -> Sequence[Any]:
-    return cells[: max((i for i, cell in enumerate(cells, 1) if is_filled(cell)), default=0)]
-
-
-def _fit(row: Sequence[Any], width: int) -> Sequence[Any]:
-    return [*row, *[None] * (width - len(row))]
+def _pad(row: Sequence[Any], width: int) -> Sequence[Any]:
+    return row if len(row) == width else [*row, *[None] * (width - len(row))]
 
 
 def _refuse_ragged(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
@@ -149,11 +144,7 @@ def header_names(cells: Sequence[Any], name: str) -> list[str]:
             f"{quote(name)} is empty; the first row must name the columns, one example per row"
             " below"
         )
-    if len(names) > limits.MAX_COLUMNS:
-        raise FedkitError(
-            f"{quote(name)} has {len(names):,} columns; at most {limits.MAX_COLUMNS:,} are read:"
-            " drop some"
-        )
+    refuse_above("MAX_COLUMNS", len(names), name)
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise FedkitError(
             f"{quote(name)} names column {quote(twice[0])} twice; rename one (all:"
@@ -175,7 +166,7 @@ def cell_table(
             f"{quote(name)} has a header ({quoted_list(names)}) and no rows; add examples,"
             " one per row"
         )
-    refuse_too_many_rows(len(rows), name)
+    refuse_above("MAX_ROWS", len(rows), name)
     index = None if lines is None else pd.Index(lines, dtype="int64", name="line")
     return pd.DataFrame(rows, index, names, dtype=object)
 
@@ -226,7 +217,7 @@ def fill_down(rows: list[NumberedRow], merges: list[MergedRange], name: str) -> 
     for i, (line, cells) in enumerate(rows if tall else []):
         active = {column: merge for column, merge in active.items() if line <= merge[0]}
         if active:
-            wide = [*cells, *[None] * (max(active) + 1 - len(cells))]
+            wide = [*_pad(cells, max(max(active) + 1, len(cells)))]
             for column, (_, value) in active.items():
                 if wide[column] is None:
                     wide[column] = value
@@ -340,16 +331,11 @@ def _has_two_rows(head: list[NumberedRow], at: int, merges: Sequence[MergedRange
     spans = [(a - 1, b) for top, a, bottom, b in merges if top == bottom == line and b > a]
     if any(_count_filled(lower[a:b]) > 1 for a, b in spans):
         return True
-    wide = [*upper, *[None] * (len(lower) - len(upper))]
-    below = [*lower, *[None] * (len(wide) - len(lower))]
-    new = sum(1 for u, b in zip(wide, below) if _is_blank(u) and not _is_blank(b))
-    under = sum(1 for u, b in zip(wide, below) if not _is_blank(u) and _is_blank(b))
-    return (
-        not merges
-        and new > 0
-        and (_count_known(lower) > 0)
-        and (under > 0 or _count_known(upper) == 0)
-    )
+    width = max(len(upper), len(lower))
+    blank = [(_is_blank(u), _is_blank(b)) for u, b in zip(_pad(upper, width), _pad(lower, width))]
+    fills_gap, leaves_gap = (True, False) in blank, (False, True) in blank
+    known = _count_known(lower) > 0 and (leaves_gap or _count_known(upper) == 0)
+    return not merges and fills_gap and known
 
 
 def _join_rows(
@@ -360,8 +346,6 @@ def _join_rows(
     A group's name in the upper row reaches as far as it is merged, else to the next group.
     """
     width = max(len(upper), len(lower))
-    top = [*upper, *[None] * (width - len(upper))]
-    low = [*lower, *[None] * (width - len(lower))]
     reach = {
         c: b
         for a_row, a, z_row, b in merges
@@ -369,7 +353,7 @@ def _join_rows(
         for c in range(a - 1, min(b, width))
     }
     joined, group, until = [], None, 0
-    for i, (above, below) in enumerate(zip(top, low)):
+    for i, (above, below) in enumerate(zip(_pad(upper, width), _pad(lower, width))):
         if not _is_blank(above):
             group, until = above, reach.get(i, i + 1) if merges else width
         own = group if i < until else None

@@ -14,7 +14,7 @@ from typing import Any
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, one_line_error, quote
 from fedkit.data import limits
-from fedkit.data.limits import MAX_COLUMNS, refuse_too_many_cells, refuse_too_many_rows
+from fedkit.data.limits import MAX_COLUMNS, refuse_above
 from fedkit.data.readers.table import (
     PREVIEW_ROWS,
     NumberedRow,
@@ -78,8 +78,7 @@ def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
     for number, line in enumerate(split_lines(text), start=1):
         if not line.strip():
             continue
-        if len(line) > limits.MAX_PIECE:
-            limits.refuse_too_long(len(line), name, f"line {number}")
+        refuse_above("MAX_PIECE", len(line), name, f"line {number}")
         found = _parse_object(line, name, number)
         if list(found) == keys:
             row = list(found.values())
@@ -93,8 +92,8 @@ def read_jsonl(data: bytes, name: str, reading: Reading) -> TableRead:
         lines.append(number)
         if len(keys) > MAX_COLUMNS:
             break  # and `header_names` refuses them
-        refuse_too_many_rows(len(rows), name)
-        refuse_too_many_cells(len(rows) * len(keys) + nested, name)
+        refuse_above("MAX_ROWS", len(rows), name)
+        refuse_above("MAX_CELLS", len(rows) * len(keys) + nested, name)
     names = header_names(keys, name)
     for row in rows:
         row += [None] * (len(names) - len(row))
@@ -157,8 +156,7 @@ def iter_rows(text: str, delimiter: str, name: str) -> Iterator[NumberedRow]:
         nonlocal length
         for piece in split_lines(text):
             length += len(piece)
-            if length > limits.MAX_PIECE:
-                limits.refuse_too_long(length, name, f"the row of line {line}")
+            refuse_above("MAX_PIECE", length, name, f"the row of line {line}")
             yield piece
 
     reader = csv.reader(weighed_lines(), delimiter=delimiter, strict=True)
@@ -167,7 +165,7 @@ def iter_rows(text: str, delimiter: str, name: str) -> Iterator[NumberedRow]:
             length = 0
             if row:
                 cells += len(row)
-                refuse_too_many_cells(cells, name)
+                refuse_above("MAX_CELLS", cells, name)
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
@@ -238,15 +236,11 @@ def _refuse_other_formats(data: bytes, name: str, encoding: str | None) -> None:
 
 def _refuse_long_lines(data: bytes, name: str) -> None:
     """Raise FedkitError for too many lines, or one of twice the limit at least (no shorter one)."""
-    if data.count(b"\n") > limits.MAX_LINES:
-        raise FedkitError(
-            f"{quote(name)} has more than {limits.MAX_LINES:,} lines; take out the empty ones, or"
-            " give a sample of it"
-        )
+    refuse_above("MAX_LINES", data.count(b"\n"), name)
     step = limits.MAX_PIECE
     for at in range(0, len(data) - step, step):
         if data.find(b"\n", at, at + step) < 0 and data.find(b"\r", at, at + step) < 0:
-            limits.refuse_too_long(step + 1, name, "a line")
+            refuse_above("MAX_PIECE", step + 1, name, "a line")
 
 
 def _not_text_error(name: str, number: int, what: str) -> FedkitError:

@@ -13,13 +13,7 @@ from typing import Any
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import one_line_error, quote, quoted_list
 from fedkit.data import limits
-from fedkit.data.limits import (
-    MAX_COLUMNS,
-    refuse_too_large,
-    refuse_too_long,
-    refuse_too_many_cells,
-    refuse_too_many_rows,
-)
+from fedkit.data.limits import MAX_COLUMNS, refuse_above
 from fedkit.data.readers.table import MergedRange, NumberedRow, Reading, TableRead, table_of_rows
 
 _RANGE = rb' [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
@@ -127,7 +121,7 @@ def iter_sheet_rows(sheet: Any, name: str) -> Iterator[NumberedRow]:
         for number, (line, found) in enumerate(parser.parse(), start=1):
             book._archive.renew()
             parser.row_dimensions.clear()
-            refuse_too_many_rows(max(line, number), name)
+            refuse_above("MAX_ROWS", max(line, number), name)
             width = max((cell["column"] for cell in found), default=0)
             if width > MAX_COLUMNS:
                 raise FedkitError(
@@ -135,12 +129,12 @@ def iter_sheet_rows(sheet: Any, name: str) -> Iterator[NumberedRow]:
                     f" {MAX_COLUMNS:,} are read"
                 )
             cells += max(width, len(found))
-            refuse_too_many_cells(cells, name, limits.MAX_SHEET_CELLS)
+            refuse_above("MAX_SHEET_CELLS", cells, name)
             row: list[Any] = [None] * width
             for cell in found:
                 row[cell["column"] - 1] = cell["value"]
             length += sum(len(value) for value in row if isinstance(value, str))
-            refuse_too_large(length, name)
+            refuse_above("MAX_UNPACKED", length, name)
             if line > last and any(value is not None for value in row):
                 yield line, row
             last = max(last, line)
@@ -181,8 +175,8 @@ class WeighedZip(zipfile.ZipFile):
             count = chunk.count(b"<") + chunk.count(b"=")
             self.left -= count
             self.total += count
-            refuse_too_many_cells(self.total // 8, self.title, limits.MAX_SHEET_CELLS)
-            refuse_too_long(self.nbytes, self.title, "a row, or another part,")
+            refuse_above("MAX_SHEET_CELLS", self.total // 8, self.title)
+            refuse_above("MAX_PIECE", self.nbytes, self.title, "a row, or another part,")
             if self.left < 0:
                 raise FedkitError(
                     f"{quote(self.title)}: a row, or another part, has more than {self.tags:,} XML"
@@ -264,7 +258,7 @@ def _check_zip(data: bytes, name: str) -> None:
         if data.count(b"PK\1\2") > MAX_PARTS:
             raise ValueError(f"more than {MAX_PARTS:,} parts")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            refuse_too_large(sum(item.file_size for item in archive.infolist()), name)
+            refuse_above("MAX_UNPACKED", sum(item.file_size for item in archive.infolist()), name)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         if isinstance(error, FedkitError):
             raise

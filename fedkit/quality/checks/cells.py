@@ -18,9 +18,9 @@ from fedkit.quality.finding import (
     Finding,
     make_finding,
     sentences,
+    view_of,
 )
 from fedkit.quality.personal import find_personal_data, mask_personal_data
-from fedkit.quality.table_view import view_of
 
 # written by people and programs in place of a value; compared in NFKC and lower case
 _NOTHING = (

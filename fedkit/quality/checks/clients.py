@@ -19,8 +19,7 @@ from fedkit.core.stats import ALPHA, DISCORDANCE, POWER, examples_needed, smalle
 from fedkit.data.cleaning import MIN_TRAIN
 from fedkit.data.load import RawTable
 from fedkit.data.partition import MIN_CLIENT_EXAMPLES, smallest_share
-from fedkit.quality.finding import CheckOptions, Finding, make_finding
-from fedkit.quality.table_view import view_of
+from fedkit.quality.finding import CheckOptions, Finding, make_finding, view_of
 
 # mean distance of a client's labels from those of the others
 STRONG = 0.6  # far apart

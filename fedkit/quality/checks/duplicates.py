@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,16 @@ import pandas as pd
 from fedkit.core.formatting import count_noun
 from fedkit.data.cleaning import RULES
 from fedkit.data.load import RawTable
-from fedkit.quality.checks.minhash import ALIKE, find_similar_pairs
-from fedkit.quality.finding import CheckOptions, Finding, excerpt, make_finding
-from fedkit.quality.table_view import TableView, factorize_cells, view_of
+from fedkit.quality.checks.minhash import ALIKE, SimilarPairs, find_similar_pairs
+from fedkit.quality.finding import (
+    CheckOptions,
+    Finding,
+    TableView,
+    excerpt,
+    factorize_cells,
+    make_finding,
+    view_of,
+)
 
 
 def check_exact_duplicates(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
@@ -81,23 +87,8 @@ def check_near_leakage(table: RawTable, options: CheckOptions) -> Iterable[Findi
     return _near_finding(table, "near-leakage", bad, pairs, right != left, of=int((~f.train).sum()))
 
 
-@dataclass(frozen=True)
-class NearDuplicates:
-    """Pairs of different texts that are nearly the same.
-
-    left, right: codes of `TableView.texts`, int64, shape (pairs,). similarity: 0 to 1, shape
-    (pairs,). looked: texts compared. sampled: not all texts or candidates were looked at.
-    """
-
-    left: np.ndarray
-    right: np.ndarray
-    similarity: np.ndarray
-    looked: int
-    sampled: bool
-
-
-def near_duplicates(table: RawTable, options: CheckOptions) -> NearDuplicates:
-    """Return the near pairs of a table, computed once.
+def near_duplicates(table: RawTable, options: CheckOptions) -> SimilarPairs:
+    """Return the near pairs of a table as codes of `TableView.texts`, computed once.
 
     These are texts with one `comparison_key` (similarity 1) and pairs of keys of at least ALIKE.
     """
@@ -107,7 +98,7 @@ def near_duplicates(table: RawTable, options: CheckOptions) -> NearDuplicates:
     return f.near[options.seed]
 
 
-def _find_near(f: TableView, seed: int) -> NearDuplicates:
+def _find_near(f: TableView, seed: int) -> SimilarPairs:
     rows = f.first_rows[f.same[0][f.first_rows] >= 0]
     key, names = factorize_cells(f.same[1][f.same[0][rows]])
     _, heads = np.unique(key, return_index=True)  # of each key, the first of `rows`
@@ -120,7 +111,7 @@ def _find_near(f: TableView, seed: int) -> NearDuplicates:
     left = np.concatenate([rows[heads[key[later]]], rows[heads[found.left]]])
     right = np.concatenate([rows[later], rows[heads[found.right]]])
     similarity = np.concatenate([np.ones(len(later)), found.similarity])
-    return NearDuplicates(f.texts[left], f.texts[right], similarity, len(rows), found.sampled)
+    return SimilarPairs(f.texts[left], f.texts[right], similarity, len(rows), found.sampled)
 
 
 def _in_train(f: TableView, texts: np.ndarray) -> np.ndarray:
@@ -144,7 +135,7 @@ def _near_finding(
     table: RawTable,
     key: str,
     bad: np.ndarray,
-    pairs: NearDuplicates,
+    pairs: SimilarPairs,
     which: np.ndarray,
     of: int | None = None,
 ) -> list[Finding]:

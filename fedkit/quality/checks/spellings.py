@@ -11,8 +11,7 @@ import numpy as np
 
 from fedkit.core.formatting import count_noun, quote, quoted_list
 from fedkit.data.load import RawTable
-from fedkit.quality.finding import CheckOptions, Finding, make_finding
-from fedkit.quality.table_view import factorize_cells
+from fedkit.quality.finding import CheckOptions, Finding, factorize_cells, make_finding
 
 # Signs that look alike, drawn together: Cyrillic and Greek with Latin, kana with kanji, dashes
 # (Unicode TS 39, "confusables").

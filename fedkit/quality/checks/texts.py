@@ -23,8 +23,14 @@ from fedkit.core.formatting import quote
 from fedkit.data.cleaning import MAX_CHARACTERS
 from fedkit.data.load import RawTable
 from fedkit.models.base import MODELS, find_model
-from fedkit.quality.finding import CheckOptions, Finding, format_share, make_finding
-from fedkit.quality.table_view import draw_sample, view_of
+from fedkit.quality.finding import (
+    CheckOptions,
+    Finding,
+    draw_sample,
+    format_share,
+    make_finding,
+    view_of,
+)
 
 MOST = 20_000  # rows whose language is looked at
 FEW = 0.05  # share of texts below which another language does not matter
