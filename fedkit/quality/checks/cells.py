@@ -216,7 +216,7 @@ def check_personal(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
             rows.append(row)
             if len(examples) < MOST_EXAMPLES and here - kinds.keys():
                 examples.append(_around_mask(mask_personal_data(text)))
-            kinds.update(here)
+            kinds.update(sorted(here))
     if not rows:
         return []
     of, kept = len(table.frame), rows[:MOST_ROWS]
