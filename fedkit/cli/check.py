@@ -31,7 +31,7 @@ def check_command(
     """
     with console.progress_line(f"reading {file} ...") as line:
         from fedkit.core.errors import FedkitError
-        from fedkit.data.read_rows import read_rows
+        from fedkit.data.load import read_rows
         from fedkit.quality.finding import CheckOptions
         from fedkit.quality.report import EXIT, assess, to_dict
         from fedkit.reports.check_report import check_lines, write_checked

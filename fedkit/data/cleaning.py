@@ -1,21 +1,27 @@
-"""Cleaning a table: cells become normalised strings, unusable rows are dropped, changes counted."""
+"""The rules by which rows are cleaned: for training here, for the cleaned copy in `quality.clean`.
+
+Cells become normalised strings, unusable rows are found by RULES, and every change is counted.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, quote, quoted_list
 from fedkit.data.columns import Columns
-from fedkit.data.limits import refuse_too_large, well_formed
+from fedkit.data.limits import refuse_above, well_formed
 
+SPLITS = ("train", "validation", "test")
 MAX_CHARACTERS = 20_000  # of a text; a model reads far less
 MIN_TRAIN = 10  # usable training rows below which nothing can be learned or measured
+TEST_SHARE = 0.2
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*(e[+-]?\d+)?", re.IGNORECASE)
 
 Notes = list[str]
@@ -50,86 +56,177 @@ def clean_label(label: str) -> str:
     return unicodedata.normalize("NFKC", well_formed(label)).strip()
 
 
-def normalise_columns(
-    frame: pd.DataFrame, columns: Columns, split: str, notes: Notes
-) -> pd.DataFrame:
-    """Return the columns in use as normalised strings: text, label and (if there is one) client.
+def clean_rows(part: pd.DataFrame, columns: Columns, split: str) -> pd.DataFrame:
+    """Return the rows of a split, with the columns of `load.RawTable.frame`; nothing is dropped.
 
-    Texts are NFC, labels and clients NFKC. Numbers become text. Sentences on what was changed are
-    added to `notes`. Raises FedkitError for a column that is missing here, and for cells that hold
-    lists or bytes.
+    Validation and test rows need no client column. Raises FedkitError for a column that is missing
+    here, and for cells that hold lists or bytes.
     """
-    roles = {"text": columns.text, "label": columns.label, "client": columns.client}
-    raw = {role: _strings(frame, name, split) for role, name in roles.items() if name}
-    refuse_too_large(sum(map(len, raw["text"])), f"{split}, column {columns.text}")
-    clean = {
-        role: _each(clean_text if role == "text" else clean_label, cells)
-        for role, cells in raw.items()
+    client = columns.client
+    if split != "train" and client not in part.columns:
+        client = None
+    names = {"text": columns.text, "label": columns.label, "client": client}
+    raw = {role: _cells(part, name, split) for role, name in names.items()}
+    characters = sum(map(len, raw["text"]))
+    refuse_above("MAX_UNPACKED", characters, f"{split}, column {columns.text}")
+    line = part.index if part.index.name == "line" else np.arange(1, len(part) + 1)
+    cells = {
+        "split": [split] * len(part),
+        **{f"{role}_raw": found for role, found in raw.items()},
+        "text": [clean_text(cell) for cell in raw["text"]],
+        **{role: change_cells(raw[role], clean_label) for role in ("label", "client")},
     }
-    _note_numbers(clean["text"], split, notes)
-    _note_merged(raw["label"], clean["label"], split, notes)
-    return truncate_long_texts(pd.DataFrame(clean, dtype=object), split, notes)
+    # Python strings throughout, as Arrow needs valid Unicode
+    frame = pd.DataFrame({name: pd.Series(found, dtype=object) for name, found in cells.items()})
+    frame.insert(1, "line", np.asarray(line, dtype=np.int64))
+    return frame
 
 
-def _strings(frame: pd.DataFrame, name: str, split: str) -> pd.Series:
-    if name not in frame.columns:
+def _cells(part: pd.DataFrame, name: str | None, split: str) -> list[str]:
+    """Return the cells of a column as strings, "" throughout if there is no such column."""
+    if name is None:
+        return [""] * len(part)
+    if name not in part.columns:
         raise FedkitError(
             f"{split} has no column {quote(name)}, which train has; it has:"
-            f" {quoted_list(frame.columns)}"
+            f" {quoted_list(part.columns)}"
         )
     try:
-        return _each(as_text, frame[name])
+        return [as_text(cell) for cell in part[name].tolist()]
     except FedkitError as error:
         raise FedkitError(
             f"{split}, column {quote(name)}: {error}; choose another column"
         ) from None
 
 
-def _each(change: Callable[[Any], str], cells: pd.Series) -> pd.Series:
-    """Apply `change` to every cell; results stay Python strings, as Arrow needs valid Unicode."""
-    return pd.Series([change(cell) for cell in cells], cells.index, dtype=object)
+def change_cells(cells: Iterable[Any], change: Callable[[str], str]) -> list[Any]:
+    """Apply `change` once to each different string, since labels and clients recur."""
+    cells = list(cells)
+    changed = {cell: change(cell) for cell in {c for c in cells if isinstance(c, str)}}
+    return [changed[cell] if isinstance(cell, str) else cell for cell in cells]
 
 
-def _note_numbers(texts: pd.Series, split: str, notes: Notes) -> None:
-    if number := int(texts.map(lambda text: _NUMBER.fullmatch(text) is not None).sum()):
+# --- which rows cannot be used: a frame with split, text, label and client -> bool for each row
+
+
+def _is_blank(role: str) -> Callable[[pd.DataFrame], pd.Series]:
+    return lambda frame: frame[role] == ""
+
+
+def _is_in(split: str, others: Sequence[str]) -> Callable[[pd.DataFrame], pd.Series]:
+    """Return the rule for rows of `others` whose text is in `split`: there it is measured."""
+
+    def leaks(frame: pd.DataFrame) -> pd.Series:
+        held_out = frame["text"][frame["split"] == split]
+        return frame["split"].isin(others) & frame["text"].isin(held_out)
+
+    return leaks
+
+
+def _repeats(frame: pd.DataFrame) -> pd.Series:
+    return frame.duplicated(["split", "text", "label", "client"])
+
+
+def _has_unknown_label(frame: pd.DataFrame) -> pd.Series:
+    train = frame["split"] == "train"
+    return ~train & ~frame["label"].isin(frame["label"][train])
+
+
+RULES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "no text": _is_blank("text"),
+    "no label": _is_blank("label"),
+    "no client": _is_blank("client"),
+    "repeated": _repeats,
+    "in test": _is_in("test", ("train", "validation")),
+    "in validation": _is_in("validation", ("train",)),
+    "unknown label": _has_unknown_label,
+}
+
+
+# --- for training
+
+
+def prepare_rows(
+    parts: dict[str, pd.DataFrame], columns: Columns, clients: set[str], seed: int, notes: Notes
+) -> pd.DataFrame:
+    """Return the rows that can be used of all splits, a test split among them; notes say the rest.
+
+    parts: `clean_rows` with `shorten_texts` of each split. clients: the splits that have a client
+    column. Raises FedkitError for what nothing can be learned from.
+    """
+    frame = pd.concat(parts.values(), ignore_index=True)
+    frame = frame[["split", "text", "label", "client"]]
+    nobody = RULES["no client"]
+    unusable = {
+        "no text": RULES["no text"],
+        "no label": RULES["no label"],
+        "no client": lambda f: nobody(f) & f["split"].isin(clients),
+        "exact duplicate of another row": RULES["repeated"],
+    }
+    frame = _drop_rows(frame, unusable, tuple(parts), notes)
+    refuse_too_few_rows(frame[frame["split"] == "train"], columns, notes)
+    refuse_free_text(frame[frame["split"] == "train"], columns)
+    if "test" not in parts:
+        frame = split_off_test(frame, seed, notes)
+    leaks = {f"the same text is {at} (leakage)": RULES[at] for at in ("in test", "in validation")}
+    frame = _drop_rows(frame, leaks, SPLITS, notes)
+    refuse_too_few_rows(frame[frame["split"] == "train"], columns, notes)
+    for split in ("validation", "test"):
+        bad = RULES["unknown label"](frame) & (frame["split"] == split)
+        if number := int(bad.sum()):
+            strange = quoted_list(sorted(frame["label"][bad].unique()), 3)
+            notes.append(
+                f"{split}: {count_noun(number, 'row')} dropped: label never occurs in train"
+                f" ({strange})"
+            )
+        frame = frame[~bad]
+    if not (frame["split"] == "test").any():
+        raise FedkitError(
+            "no usable rows are left in test; its labels must be those of train, and its cells not"
+            " blank"
+        )
+    note_doubtful_labels(frame[frame["split"] == "train"], notes)
+    return frame
+
+
+def shorten_texts(rows: pd.DataFrame, split: str, notes: Notes) -> pd.DataFrame:
+    """Cut texts after MAX_CHARACTERS; `notes` say so, and what else cleaning changed in a split."""
+    if number := int(rows["text"].map(lambda text: _NUMBER.fullmatch(text) is not None).sum()):
         notes.append(
             f"{split}: {count_noun(number, 'text')} with nothing but a number, kept as text"
         )
-
-
-def _note_merged(raw: pd.Series, clean: pd.Series, split: str, notes: Notes) -> None:
-    if merged := len(set(map(str.strip, raw))) - len(set(clean)):
+    if merged := len(set(map(str.strip, rows["label_raw"]))) - len(set(rows["label"])):
         notes.append(
             f"{split}: {count_noun(merged, 'label spelling')} merged with another of the same"
             " letters (NFKC)"
         )
-
-
-def truncate_long_texts(frame: pd.DataFrame, split: str, notes: Notes) -> pd.DataFrame:
-    """Cut texts after MAX_CHARACTERS; how many is added to `notes`."""
-    if long := int((frame["text"].map(len) > MAX_CHARACTERS).sum()):
+    if long := int((rows["text"].map(len) > MAX_CHARACTERS).sum()):
         notes.append(
             f"{split}: {count_noun(long, 'text')} longer than {MAX_CHARACTERS:,} characters,"
             " cut there"
         )
-        return frame.assign(text=_each(lambda text: text[:MAX_CHARACTERS], frame["text"]))
-    return frame
+        cut = [text[:MAX_CHARACTERS] for text in rows["text"]]
+        return rows.assign(text=pd.Series(cut, rows.index, dtype=object))
+    return rows
 
 
-def drop_rows(
-    frame: pd.DataFrame, bad: pd.Series, split: str, why: str, notes: Notes
+def _drop_rows(
+    frame: pd.DataFrame,
+    rules: dict[str, Callable[[pd.DataFrame], pd.Series]],
+    order: Sequence[str],
+    notes: Notes,
 ) -> pd.DataFrame:
-    """Drop the rows of `frame` where `bad` is true; how many, and why, is added to `notes`."""
-    if number := int(bad.sum()):
-        notes.append(f"{split}: {count_noun(number, 'row')} dropped: {why}")
-    return frame[~bad]
-
-
-def drop_unusable_rows(frame: pd.DataFrame, split: str, notes: Notes) -> pd.DataFrame:
-    """Drop rows without a text, a label or a client, and exact duplicates of an earlier row."""
-    for role in frame.columns:
-        frame = drop_rows(frame, frame[role] == "", split, f"no {role}", notes)
-    return drop_rows(frame, frame.duplicated(), split, "exact duplicate of another row", notes)
+    """Drop the rows that each rule finds in turn; `notes` say how many and why, in this order of
+    splits.
+    """
+    dropped: dict[str, Notes] = {split: [] for split in order}
+    for why, rule in rules.items():
+        bad = rule(frame)
+        for split, number in frame["split"][bad].value_counts().items():
+            dropped[str(split)].append(f"{split}: {count_noun(number, 'row')} dropped: {why}")
+        frame = frame[~bad]
+    notes += [note for said in dropped.values() for note in said]
+    return frame
 
 
 def refuse_too_few_rows(train: pd.DataFrame, columns: Columns, notes: Notes) -> None:
@@ -154,4 +251,42 @@ def refuse_free_text(train: pd.DataFrame, columns: Columns) -> None:
         raise FedkitError(
             f"column {quote(columns.label)} looks like free text, not a label: {labels:,} different"
             f" values in {count_noun(len(train), 'row')}; name another with --label"
+        )
+
+
+def split_off_test(frame: pd.DataFrame, seed: int, notes: Notes) -> pd.DataFrame:
+    """Make 20 % of the rows of train test, drawn by `seed`, with equal label shares if possible.
+
+    A label with one example stays in train.
+    """
+    from sklearn.model_selection import train_test_split
+
+    labels = frame["label"][frame["split"] == "train"]
+    rest = labels[labels.map(labels.value_counts()) >= 2]
+    how = "with equal label shares"
+    try:
+        _, test = train_test_split(rest, test_size=TEST_SHARE, random_state=seed, stratify=rest)
+    except ValueError:  # fewer test rows than labels
+        how = "at random, since there are too few rows to keep label shares equal"
+        _, test = train_test_split(rest, test_size=TEST_SHARE, random_state=seed)
+    notes.append(
+        f"one table only: split into {count_noun(len(labels) - len(test), 'row')} for train and"
+        f" {len(test):,} for test (80/20, seed {seed}), {how}"
+    )
+    return frame.assign(split=frame["split"].mask(frame.index.isin(test.index), "test"))
+
+
+def note_doubtful_labels(train: pd.DataFrame, notes: Notes) -> None:
+    """Count texts with several labels and labels with one example; they are kept."""
+    labels_per_text = train.groupby("text")["label"].nunique()
+    if torn := int((labels_per_text > 1).sum()):
+        notes.append(
+            f"train: {count_noun(torn, 'text')} with different labels on different rows, kept;"
+            " look at them"
+        )
+    sizes = train["label"].value_counts()
+    if lonely := sorted(sizes.index[sizes == 1]):
+        notes.append(
+            f"train: {count_noun(len(lonely), 'label')} with one example only"
+            f" ({quoted_list(lonely, 3)})"
         )

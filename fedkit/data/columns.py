@@ -3,151 +3,19 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_text
 from fedkit.core.formatting import quote, quoted_list
 from fedkit.data.limits import clean_name
 
-# In the order in which they are looked for; compared without case.
-TEXT_NAMES = (
-    "text",
-    "sentence",
-    "message",
-    "report",
-    "description",
-    "body",
-    "content",
-    "utterance",
-    "query",
-    "question",
-    "comment",
-    "review",
-    "document",
-    "本文",
-    "内容",
-    "文章",
-    "テキスト",
-    "質問",
-    "問い合わせ",
-    "問合せ",
-    "報告内容",
-    "お問い合わせ内容",
-    "お問合せ内容",
-    "問い合わせ内容",
-    "問合せ内容",
-    "依頼内容",
-    "相談内容",
-    "質問内容",
-    "障害内容",
-    "申告内容",
-    "詳細",
-    "説明",
-    "概要",
-    "報告",
-    "お問い合わせ",
-    "お問合せ",
-    "依頼",
-    "相談",
-    "要望",
-    "意見",
-    "ご意見",
-    "コメント",
-    "details",
-    "summary",
-    "ticket",
-    "request",
-    "issue",
-    "note",
-    "件名",
-    "subject",
-    "title",
-    "タイトル",
-)
-LABEL_NAMES = (
-    "label_text",
-    "label_name",
-    "label",
-    "labels",
-    "category",
-    "intent",
-    "class",
-    "target",
-    "topic",
-    "分類",
-    "区分",
-    "カテゴリ",
-    "カテゴリー",
-    "ラベル",
-    "種別",
-    "問い合わせ分類",
-    "問合せ分類",
-    "問い合わせ種別",
-    "大分類",
-    "中分類",
-    "小分類",
-    "種類",
-    "分類名",
-    "トピック",
-    "意図",
-    "原因",
-    "対応部署",
-    "担当部署",
-    "担当",
-    "categories",
-    "classification",
-    "type",
-    "queue",
-    "group",
-    "assigned group",
-    "team",
-    "assigned team",
-)
-CLIENT_NAMES = (
-    "client",
-    "client_id",
-    "company",
-    "site",
-    "branch",
-    "store",
-    "office",
-    "organization",
-    "会社",
-    "会社名",
-    "企業",
-    "支店",
-    "拠点",
-    "店舗",
-    "事業所",
-    "部署",
-    "企業名",
-    "支店名",
-    "拠点名",
-    "店舗名",
-    "店名",
-    "事業所名",
-    "部署名",
-    "部門",
-    "事業部",
-    "工場",
-    "営業所",
-    "支社",
-    "法人",
-    "顧客",
-    "テナント",
-    "担当部署",
-    "担当",
-    "plant",
-    "factory",
-    "subsidiary",
-    "department",
-    "tenant",
-    "customer",
-    "location",
-)
+# role -> headings by which its column is found, best first
+NAMES: dict[str, list[str]] = tomllib.loads(read_packaged_text("fedkit.data", "column_names.toml"))
 _BRACKETS = re.compile(r"[(\[【〔<].*?[)\]】〕>]")
 
 
@@ -178,7 +46,7 @@ def choose_columns(
         for role, name in zip(("text", "label", "client"), (text, label, client))
     }
     taken = [name for name in given.values() if name]
-    chosen_label = given["label"] or _find_by_name(frame, LABEL_NAMES, taken)
+    chosen_label = given["label"] or _find_by_name(frame, NAMES["label"], taken)
     chosen_text = given["text"] or _guess_text(frame, [*taken, chosen_label])
     chosen_label = chosen_label or _guess_label(frame, [*taken, chosen_text])
     chosen_client = given["client"] or _guess_client(frame, [chosen_text, chosen_label])
@@ -229,9 +97,9 @@ def _find_by_name(
 
 
 def _guess_text(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
-    if found := _find_by_name(frame, TEXT_NAMES, taken):
+    if found := _find_by_name(frame, NAMES["text"], taken):
         return found
-    avoid = {*LABEL_NAMES, *CLIENT_NAMES}
+    avoid = {*NAMES["label"], *NAMES["client"]}
     head = frame.head(1_000)
     lengths = {
         c: head[c].map(_length).mean()
@@ -249,7 +117,7 @@ def _length(cell: object) -> int:
 def _guess_label(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
     """Return the column with the fewest different values, from two to one per two rows."""
     free = [
-        c for c in frame.columns if c not in taken and not {*heading_names(c)} & {*CLIENT_NAMES}
+        c for c in frame.columns if c not in taken and not {*heading_names(c)} & {*NAMES["client"]}
     ]
     values = {c: len(set(map(str, frame[c]))) for c in free}
     fit = {c: n for c, n in values.items() if 2 <= n <= len(frame) / 2}
@@ -258,7 +126,7 @@ def _guess_label(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
 
 def _guess_client(frame: pd.DataFrame, taken: list[str | None]) -> str | None:
     """Return a column named like a client column that has two values or more, which repeat."""
-    found = _find_by_name(frame, CLIENT_NAMES, taken)
+    found = _find_by_name(frame, NAMES["client"], taken)
     return found if found and 2 <= len(set(map(str, frame[found]))) <= len(frame) / 2 else None
 
 

@@ -1,16 +1,13 @@
-"""Size limits and header rules of a table of cells, whatever file it came from."""
+"""Size limits of a table of cells, whatever file it came from, and what no name may hold."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import quote, quoted_list
+from fedkit.core.formatting import quote
 
 MAX_BYTES = 500_000_000  # of a file
 MAX_UNPACKED = 500_000_000  # bytes of an unpacked file; above that it is a mistake or a bomb
@@ -36,75 +33,28 @@ def clean_name(name: Any) -> str:
     )
 
 
-def header_names(cells: Sequence[Any], name: str) -> list[str]:
-    """Return the column names in a header row; a blank one becomes 'column 3'.
+_CELLS = (
+    " has more than {most:,} cells (rows x columns); drop columns, give a sample of it, or a"
+    " workbook as CSV"
+)
+_SAID = {
+    "MAX_BYTES": " is larger than {mega:,} MB; give a sample of it",
+    "MAX_UNPACKED": " unpacks to more than {mega:,} MB; give a smaller file, or CSV",
+    "MAX_ROWS": " has more than {most:,} rows; give a sample of it",
+    "MAX_LINES": " has more than {most:,} lines; take out the empty ones, or give a sample of it",
+    "MAX_COLUMNS": " has {number:,} columns; at most {most:,} are read: drop some",
+    "MAX_CELLS": _CELLS,
+    "MAX_SHEET_CELLS": _CELLS,
+    "MAX_PIECE": ": {what} is longer than {mega:,} MB; take it out, or save the file as CSV with"
+    " one example per line",
+}
 
-    name: of the file, for messages. Raises FedkitError for no name, too many, or two alike.
+
+def refuse_above(limit: str, number: int, name: str, what: str = "a row") -> None:
+    """Raise FedkitError if `number` is above a limit of this module.
+
+    limit: its name. name: of the file. what: the piece that is too long, for MAX_PIECE.
     """
-    names = [clean_name(cell) or f"column {i}" for i, cell in enumerate(cells, start=1)]
-    if not any(clean_name(cell) for cell in cells):
-        raise FedkitError(
-            f"{quote(name)} is empty; the first row must name the columns, one example per row"
-            " below"
-        )
-    if len(names) > MAX_COLUMNS:
-        raise FedkitError(
-            f"{quote(name)} has {len(names):,} columns; at most {MAX_COLUMNS:,} are read: drop some"
-        )
-    if twice := sorted({n for n in names if names.count(n) > 1}):
-        raise FedkitError(
-            f"{quote(name)} names column {quote(twice[0])} twice; rename one (all:"
-            f" {quoted_list(names)})"
-        )
-    return names
-
-
-def cell_table(
-    rows: Sequence[Sequence[Any]], names: list[str], name: str, lines: Sequence[int] | None = None
-) -> pd.DataFrame:
-    """Return rows of cells as a DataFrame of Python objects, cells untouched.
-
-    lines: the index: the line of each row in its file, counted from 1. Raises FedkitError for no
-    rows or too many.
-    """
-    if not rows:
-        raise FedkitError(
-            f"{quote(name)} has a header ({quoted_list(names)}) and no rows; add examples,"
-            " one per row"
-        )
-    refuse_too_many_rows(len(rows), name)
-    index = None if lines is None else pd.Index(lines, dtype="int64", name="line")
-    return pd.DataFrame(rows, index, names, dtype=object)
-
-
-def refuse_too_many_rows(number: int, name: str) -> None:
-    """Raise FedkitError for more rows than a laptop can reasonably learn from."""
-    if number > MAX_ROWS:
-        raise FedkitError(f"{quote(name)} has more than {MAX_ROWS:,} rows; give a sample of it")
-
-
-def refuse_too_many_cells(number: int, name: str, most: int | None = None) -> None:
-    """Raise FedkitError for more cells than memory should hold. most: None: MAX_CELLS."""
-    if number > (most := most or MAX_CELLS):
-        raise FedkitError(
-            f"{quote(name)} has more than {most:,} cells (rows x columns); drop columns, give a"
-            " sample of it, or a workbook as CSV"
-        )
-
-
-def refuse_too_long(nbytes: int, name: str, what: str = "a row") -> None:
-    """Raise FedkitError for a row, or another piece of a file, that is read whole and too long."""
-    if nbytes > MAX_PIECE:
-        raise FedkitError(
-            f"{quote(name)}: {what} is longer than {MAX_PIECE // 10**6:,} MB; take it out, or save"
-            " the file as CSV with one example per line"
-        )
-
-
-def refuse_too_large(nbytes: int, name: str) -> None:
-    """Raise FedkitError if a compressed file would grow beyond the limit."""
-    if nbytes > MAX_UNPACKED:
-        raise FedkitError(
-            f"{quote(name)} unpacks to more than {MAX_UNPACKED // 10**6:,} MB; give a smaller file,"
-            " or CSV"
-        )
+    if number > (most := globals()[limit]):
+        said = _SAID[limit].format(most=most, mega=most // 10**6, number=number, what=what)
+        raise FedkitError(quote(name) + said)

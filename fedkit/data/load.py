@@ -1,36 +1,25 @@
-"""Loading a corpus from a name, a file or a folder; its notes say what was guessed or dropped."""
+"""Reading a data set from a name, a file or a folder: all its rows, or a corpus to train on."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import REPOSITORY
 from fedkit.core.formatting import one_line_error, quote
-from fedkit.data.cleaning import (
-    Notes,
-    drop_unusable_rows,
-    normalise_columns,
-    refuse_free_text,
-    refuse_too_few_rows,
-)
+from fedkit.data.cleaning import SPLITS, Notes, clean_rows, prepare_rows, shorten_texts
 from fedkit.data.columns import Columns, choose_columns
-from fedkit.data.corpus import Corpus
+from fedkit.data.corpus import Corpus, Examples
 from fedkit.data.readers.files import USES_ENCODING, find_tables, read_bytes, read_table
 from fedkit.data.readers.hub import HUB, parse_hub_source, read_hub
-from fedkit.data.splits import (
-    check_seed,
-    drop_leaked_rows,
-    drop_unknown_labels,
-    label_names,
-    note_doubtful_labels,
-    split_off_test,
-    to_examples,
-)
+from fedkit.data.readers.table import GUESSED, Reading
+from fedkit.data.sampling import check_seed
 
 BUNDLED_FOLDER = REPOSITORY / "data"
 BUNDLED = {
@@ -50,6 +39,31 @@ class RawSplits:
     splits: dict[str, pd.DataFrame]
     sha256: str | None  # None: to be computed from the cleaned rows
     columns: tuple[str | None, str | None, str | None] = (None, None, None)  # text, label, client
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """The rows of a data set as read, with their cleaned form next to it. Nothing is dropped.
+
+    frame: one row per row of the file(s), in their order, with the columns
+      split: train | validation | test
+      line: int, counted from 1 (the header of a plain CSV is line 1; in Excel the sheet's row)
+      text_raw, label_raw, client_raw: strings as read
+      text: `cleaning.clean_text`; label, client: `cleaning.clean_label` (client is "" throughout
+      where there is no such column).
+    columns: which of the file's columns they are. single: one file without splits. notes: what
+    reading guessed and changed. other: the file's further columns as read, same index as `frame`,
+    for the cleaned copy.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    frame: pd.DataFrame
+    columns: Columns
+    single: bool = True
+    notes: tuple[str, ...] = ()
+    other: pd.DataFrame | None = None
 
 
 def load_corpus(
@@ -74,19 +88,25 @@ def load_corpus(
     """
     notes: Notes = []
     check_seed(seed)
-    raw = read_raw(str(source), encoding, sheet, notes)
-    known = [
-        own if given is None else given for given, own in zip((text, label, client), raw.columns)
-    ]
-    columns, guesses = choose_columns(raw.splits["train"], *known)
-    tables = {
-        split: normalise_columns(frame, present_columns(columns, frame, split), split, notes)
-        for split, frame in raw.splits.items()
+    raw = read_raw(str(source), notes, Reading(encoding, sheet))
+    columns, guesses = _choose_columns(raw, text, label, client)
+    parts = {
+        split: shorten_texts(clean_rows(part, columns, split), split, notes)
+        for split, part in raw.splits.items()
     }
-    sha256 = raw.sha256 or sha256_of_rows(tables)
-    splits = _clean(tables, columns, seed, notes)
-    labels = label_names(splits["train"])
-    examples = {split: to_examples(frame, labels) for split, frame in splits.items()}
+    clients = {split for split, part in raw.splits.items() if columns.client in part.columns}
+    sha256 = raw.sha256 or sha256_of_rows(parts, clients)
+    frame = prepare_rows(parts, columns, clients, seed, notes)
+    if "test" not in parts and "train" in clients:
+        clients.add("test")
+    labels = label_names(frame["label"][frame["split"] == "train"].unique())
+    code = {name: i for i, name in enumerate(labels)}
+    examples = {}
+    for split in {*parts, "test"}:
+        rows = frame[frame["split"] == split]
+        codes = rows["label"].map(code).to_numpy(np.int64)
+        names = tuple(rows["client"]) if split in clients else None
+        examples[split] = Examples(tuple(rows["text"]), codes, names)
     return Corpus(
         raw.name,
         labels,
@@ -99,22 +119,48 @@ def load_corpus(
     )
 
 
-def read_raw(
-    source: str,
-    encoding: str | None,
-    sheet: str | None,
-    notes: Notes,
+def read_rows(
+    source: str | Path,
+    text: str | None = None,
+    label: str | None = None,
+    client: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
     header_row: int | None = None,
-) -> RawSplits:
+) -> RawTable:
+    """Read the same sources as `load_corpus`, with the same guesses, and keep every row.
+
+    header_row: line of the header in a text file or a sheet; None: guessed. sha256 is that of the
+    files' bytes in order of their names ("" for hub sets). Raises FedkitError for what cannot be
+    read at all.
+    """
+    notes: Notes = []
+    raw = read_raw(str(source), notes, Reading(encoding, sheet, header_row))
+    columns, guesses = _choose_columns(raw, text, label, client)
+    parts = {split: raw.splits[split] for split in SPLITS if split in raw.splits}
+    rows = [clean_rows(part, columns, split) for split, part in parts.items()]
+    return RawTable(
+        raw.name,
+        raw.source,
+        raw.sha256 or "",
+        pd.concat(rows, ignore_index=True),
+        columns,
+        set(parts) == {"train"},
+        (*guesses, *notes),
+        _other_columns(parts, columns),
+    )
+
+
+def read_raw(source: str, notes: Notes, reading: Reading = GUESSED) -> RawSplits:
     """Read the tables behind `source` without cleaning them, and add what was guessed to `notes`.
 
-    Arguments as in `load_corpus`. header_row: line of the header; if given, `source` is a path.
+    A source that is read with a given header row is a path.
     """
-    if header_row is not None:
-        return _read_files(_parse_path(source), encoding, sheet, notes, header_row)
+    if reading.header_row is not None:
+        return _read_files(_parse_path(source), reading, notes)
     wanted = parse_hub_source(source)
     if source in BUNDLED or wanted:
-        _refuse_unused(source, set(), encoding, sheet)
+        _refuse_unused(source, set(), reading)
     if source in BUNDLED:
         return _read_bundled(*BUNDLED[source], notes)
     if wanted:
@@ -129,7 +175,7 @@ def read_raw(
             f" {', '.join(HUB)}, hub:owner/name; or give a file, or a folder with train.csv and"
             " test.csv"
         )
-    return _read_files(path, encoding, sheet, notes)
+    return _read_files(path, reading, notes)
 
 
 def is_local_data(source: str) -> bool:
@@ -143,48 +189,48 @@ def local_data_sha256(source: str) -> str | None:
     if not is_local_data(source):
         return None
     digest = hashlib.sha256()
-    for file in _by_name(find_tables(_parse_path(source))).values():
+    for file in find_tables(_parse_path(source)).values():
         digest.update(read_bytes(file))
     return digest.hexdigest()
 
 
-def _by_name(files: dict[str, Path]) -> dict[str, Path]:
-    return dict(sorted(files.items(), key=lambda item: item[1].name))
-
-
-def present_columns(columns: Columns, frame: pd.DataFrame, split: str) -> Columns:
-    """Return the columns to read from a split: validation and test rows need no client."""
-    if split != "train" and columns.client not in frame.columns:
-        return replace(columns, client=None)
-    return columns
-
-
-def sha256_of_rows(tables: dict[str, pd.DataFrame]) -> str:
-    """Return the sha256 of normalised rows in UTF-8.
+def sha256_of_rows(parts: dict[str, pd.DataFrame], clients: set[str]) -> str:
+    """Return the sha256 of normalised rows in UTF-8; `clients`: the splits with a client column.
 
     Cells end with U+001F, rows with U+001E, splits with U+001D.
     """
     digest = hashlib.sha256()
-    for split in sorted(tables):
-        for row in tables[split].itertuples(index=False):
+    for split in sorted(parts):
+        roles = ["text", "label", *(["client"] if split in clients else [])]
+        for row in parts[split][roles].itertuples(index=False):
             digest.update(("\x1f".join(row) + "\x1f\x1e").encode())
         digest.update(b"\x1d")
     return digest.hexdigest()
 
 
-def _clean(
-    tables: dict[str, pd.DataFrame], columns: Columns, seed: int, notes: Notes
-) -> dict[str, pd.DataFrame]:
-    splits = {split: drop_unusable_rows(frame, split, notes) for split, frame in tables.items()}
-    refuse_too_few_rows(splits["train"], columns, notes)
-    refuse_free_text(splits["train"], columns)
-    if "test" not in splits:
-        splits |= split_off_test(splits["train"], seed, notes)
-    splits = drop_leaked_rows(splits, notes)
-    refuse_too_few_rows(splits["train"], columns, notes)
-    splits = drop_unknown_labels(splits, notes)
-    note_doubtful_labels(splits["train"], notes)
-    return splits
+def label_names(names: Any) -> tuple[str, ...]:
+    """Return the different labels, sorted as numbers if all are whole numbers, else as text."""
+    numbers = all(name.removeprefix("-").isdecimal() and name.isascii() for name in names)
+    return tuple(sorted(names, key=(lambda name: (int(name), name)) if numbers else None))
+
+
+def _choose_columns(
+    raw: RawSplits, text: str | None, label: str | None, client: str | None
+) -> tuple[Columns, list[str]]:
+    given = zip((text, label, client), raw.columns)
+    known = [own if name is None else name for name, own in given]
+    return choose_columns(raw.splits["train"], *known)
+
+
+def _other_columns(parts: dict[str, pd.DataFrame], columns: Columns) -> pd.DataFrame | None:
+    """Return the unused columns (None where a split lacks one); None if there are none."""
+    used = {columns.text, columns.label, columns.client}
+    names = dict.fromkeys(name for part in parts.values() for name in part.columns)
+    unused = [name for name in names if name not in used]
+    if not unused:
+        return None
+    kept = [part.reindex(columns=unused).astype(object) for part in parts.values()]
+    return pd.concat(kept, ignore_index=True)
 
 
 def _parse_path(source: str) -> Path:
@@ -205,37 +251,34 @@ def _read_bundled(name: str, columns: Columns, notes: Notes) -> RawSplits:
             f"the bundled set {quote(name)} is not in {quote(folder.parent)}; run from a full clone"
             " of fedkit"
         )
-    raw = _read_files(folder, None, None, notes)
-    return RawSplits(
-        name, name, raw.splits, raw.sha256, (columns.text, columns.label, columns.client)
-    )
+    raw = _read_files(folder, GUESSED, notes)
+    used = (columns.text, columns.label, columns.client)
+    return RawSplits(name, name, raw.splits, raw.sha256, used)
 
 
-def _read_files(
-    path: Path, encoding: str | None, sheet: str | None, notes: Notes, header_row: int | None = None
-) -> RawSplits:
+def _read_files(path: Path, reading: Reading, notes: Notes) -> RawSplits:
     files = find_tables(path)
-    _refuse_unused(str(path), {file.suffix.lower() for file in files.values()}, encoding, sheet)
+    _refuse_unused(str(path), {file.suffix.lower() for file in files.values()}, reading)
     digest, splits = hashlib.sha256(), {}
-    for split, file in _by_name(files).items():
+    for split, file in files.items():
         data = read_bytes(file)
         digest.update(data)
-        splits[split], said = read_table(data, file, encoding, sheet, header_row)
-        notes += said
+        read = read_table(data, file, reading)
+        splits[split] = read.frame
+        notes += read.notes
     name = path.stem if path.is_file() else path.resolve().name
     return RawSplits(name, str(path), splits, digest.hexdigest())
 
 
-def _refuse_unused(
-    source: str, suffixes: set[str], encoding: str | None, sheet: str | None
-) -> None:
+def _refuse_unused(source: str, suffixes: set[str], reading: Reading) -> None:
     """Raise FedkitError for an encoding or a sheet that no file would use."""
-    if encoding is not None and not suffixes & USES_ENCODING:
+    if reading.encoding is not None and not suffixes & USES_ENCODING:
         raise FedkitError(
-            f"--encoding {quote(encoding)} is for text files, and {quote(source)} has none; leave"
-            " it out"
+            f"--encoding {quote(reading.encoding)} is for text files, and {quote(source)} has none;"
+            " leave it out"
         )
-    if sheet is not None and ".xlsx" not in suffixes:
+    if reading.sheet is not None and ".xlsx" not in suffixes:
         raise FedkitError(
-            f"sheet {quote(sheet)} is for .xlsx files, and {quote(source)} has none; leave it out"
+            f"sheet {quote(reading.sheet)} is for .xlsx files, and {quote(source)} has none; leave"
+            " it out"
         )

@@ -12,12 +12,15 @@ import pandas as pd
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, quote
 from fedkit.data.corpus import ClientData, Corpus, Examples
-from fedkit.data.sampling import draw_by_label, draw_rows, group_rows, power_law_sizes
-from fedkit.data.splits import check_seed
-from fedkit.data.validation import (
+from fedkit.data.sampling import (
     ClientRows,
+    check_seed,
+    draw_by_label,
+    draw_rows,
     examples_to_deal,
+    group_rows,
     make_client_data,
+    power_law_sizes,
     smallest_share,
     usable_validation_split,
     validation_rows,

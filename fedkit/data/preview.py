@@ -5,32 +5,23 @@ A file is a path or an upload as (name, bytes). Little of it is read, and nothin
 
 from __future__ import annotations
 
-import csv
-import itertools
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import one_line_error, quote
+from fedkit.core.formatting import quote
 from fedkit.data.cleaning import as_text
 from fedkit.data.columns import choose_columns
-from fedkit.data.limits import MAX_BYTES, cell_table, header_names
-from fedkit.data.readers.delimited import detect_delimiter, iter_rows, malformed_error, read_jsonl
-from fedkit.data.readers.encoding import UTF_16, decode_text
-from fedkit.data.readers.files import SUFFIXES, USES_ENCODING, read_bytes, supported_suffix
-from fedkit.data.readers.header_detection import HEAD_ROWS, NumberedRow, find_header
-from fedkit.data.readers.parquet import read_parquet
-from fedkit.data.readers.workbook import (
-    choose_sheet,
-    iter_sheet_rows,
-    open_workbook,
-    read_merged_ranges,
-)
+from fedkit.data.limits import refuse_above
+from fedkit.data.readers.files import READERS, SUFFIXES, USES_ENCODING, read_bytes, supported_suffix
+from fedkit.data.readers.table import Reading
+from fedkit.data.readers.text_files import UTF_16
+from fedkit.data.readers.workbook import choose_sheet, open_workbook, read_book
 
 ENCODINGS = ("utf-8-sig", "cp932", "euc-jp", "utf-16", "latin-1")
 MAX_NAME_LENGTH = 100  # characters of an uploaded file's name
@@ -104,28 +95,29 @@ def preview_file(
     """
     name, data = read_source(source)
     suffix = supported_suffix(Path(name))
-    options: dict[str, Any] = {"encodings": (), "sheets": ()}
+    reading = Reading(encoding, sheet, header_row, preview=True)
+    shown = Preview(name, len(data), suffix)
     try:
         if suffix in USES_ENCODING:
-            options["encodings"] = _encoding_options(data, encoding)
-        found = _READ_HEAD[suffix](data, name, encoding, sheet, header_row, options)
+            shown = replace(shown, encodings=_encoding_options(data, encoding))
+        if suffix == ".xlsx":
+            book = open_workbook(data, name)
+            shown = replace(shown, sheets=_sheet_options(book, name, sheet))
+            read = read_book(book, data, name, reading)
+        else:
+            read = READERS[suffix](data, name, reading)
     except FedkitError as error:
-        return Preview(name, len(data), suffix, problem=str(error), **options)
-    line, frame, notes = found
-    shown = frame.head(rows)
-    cells = tuple(tuple(_cell_text(cell) for cell in row) for row in shown.itertuples(index=False))
-    roles, role_notes = _guess_roles(frame)
-    return Preview(
-        name,
-        len(data),
-        suffix,
-        header_row=line,
-        columns=tuple(frame.columns),
-        cells=cells,
-        lines=tuple(shown.index),
+        return replace(shown, problem=str(error))
+    first = read.frame.head(rows)
+    roles, notes = _guess_roles(read.frame)
+    return replace(
+        shown,
+        header_row=read.header_line,
+        columns=tuple(first.columns),
+        cells=tuple(tuple(map(_cell_text, row)) for row in first.itertuples(index=False)),
+        lines=tuple(first.index),
         roles=roles,
-        notes=(*notes, *role_notes),
-        **options,
+        notes=(*read.notes, *notes),
     )
 
 
@@ -140,10 +132,7 @@ def read_source(source: FileSource) -> tuple[str, bytes]:
             raise FedkitError(f"no file {quote(path)}; give one of {' '.join(SUFFIXES)}")
         return path.name, read_bytes(path)
     name, data = safe_name(source[0]), bytes(source[1])
-    if len(data) > MAX_BYTES:
-        raise FedkitError(
-            f"{quote(name)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it"
-        )
+    refuse_above("MAX_BYTES", len(data), name)
     return name, data
 
 
@@ -206,71 +195,12 @@ def _sample(text: str) -> str:
     )[:CELL_WIDTH]
 
 
-# --- the first rows of each format, as (line of the header, table, notes) ---
-
-
-def _read_delimited(data, name, encoding, sheet, header_row, options):
-    text, notes = decode_text(data, name, encoding)
-    delimiter, delimiter_notes = detect_delimiter(text, name)
+def _sheet_options(book: Any, name: str, sheet: str | None) -> tuple[SheetOption, ...]:
     try:
-        head = list(itertools.islice(iter_rows(text, delimiter, name), 1_000))
-    except csv.Error as error:
-        raise malformed_error(name, error) from None
-    line, frame, more = _make_head(head, name, header_row, ())
-    return line, frame, [*notes, *delimiter_notes, *more]
-
-
-def _read_excel(data, name, encoding, sheet, header_row, options):
-    book = open_workbook(data, name)
-    try:
-        options["sheets"] = tuple(_sheet_option(s, False) for s in book.sheets)
-        chosen, notes = choose_sheet(book, name, sheet)
-        options["sheets"] = tuple(_sheet_option(s, s is chosen) for s in book.sheets)
-        head = list(itertools.islice(iter_sheet_rows(chosen, name), 1_000))
-        merges = read_merged_ranges(data, chosen)
-        line, frame, more = _make_head(head, f"{name}, sheet {chosen.title}", header_row, merges)
-    except FedkitError:
-        raise
-    except Exception as error:  # openpyxl lets whatever broke inside it pass
-        raise FedkitError(
-            f"{quote(name)} is not a readable Excel file ({one_line_error(error)}); save it again"
-        ) from None
-    return line, frame, [*notes, *more]
-
-
-def _sheet_option(sheet: Any, chosen: bool) -> SheetOption:
-    return SheetOption(sheet.title, sheet.sheet_state, sheet.max_row, sheet.max_column, chosen)
-
-
-def _make_head(
-    head: list[NumberedRow], name: str, header_row: int | None, merges: Any
-) -> tuple[int, pd.DataFrame, list[str]]:
-    """Return the table in the first rows, every row cut or filled to the width of the header."""
-    found = find_header(head[:HEAD_ROWS], name, header_row, merges)
-    wide = max((i for i, cell in enumerate(found.cells, 1) if cell not in (None, "")), default=0)
-    names = header_names(found.cells[:wide], name)
-    body = head[found.body :]
-    rows = [[*cells[:wide], *[None] * (wide - len(cells))] for _, cells in body]
-    return found.line, cell_table(rows, names, name, [line for line, _ in body]), list(found.notes)
-
-
-def _read_jsonl(data, name, encoding, sheet, header_row, options):
-    text, notes = decode_text(data, name, encoding)
-    cut = "\n".join(text.split("\n", 1_000)[:1_000]).encode("utf-8", "surrogatepass")
-    frame, more = read_jsonl(cut, name, "utf-8")
-    return None, frame, [*notes, *more]
-
-
-def _read_parquet(data, name, encoding, sheet, header_row, options):
-    frame, notes = read_parquet(data, name)
-    return None, frame, notes
-
-
-_READ_HEAD = {
-    ".csv": _read_delimited,
-    ".tsv": _read_delimited,
-    ".xlsx": _read_excel,
-    ".parquet": _read_parquet,
-    ".jsonl": _read_jsonl,
-    ".json": _read_jsonl,
-}
+        chosen = choose_sheet(book, name, sheet)[0]
+    except FedkitError:  # said when the sheet is read
+        chosen = None
+    return tuple(
+        SheetOption(s.title, s.sheet_state, s.max_row, s.max_column, s is chosen)
+        for s in book.sheets
+    )

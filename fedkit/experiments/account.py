@@ -210,7 +210,7 @@ def spent(entries: Iterable[Entry], delta: float) -> float:
 def bundled_hashes() -> frozenset[str | None]:
     """Return the sha256 of each bundled set that is here."""
     here = [name for name, (folder, _) in BUNDLED.items() if (BUNDLED_FOLDER / folder).is_dir()]
-    return frozenset(read_raw(name, None, None, []).sha256 for name in here)
+    return frozenset(read_raw(name, []).sha256 for name in here)
 
 
 def accounts_folder() -> Path:
@@ -256,7 +256,7 @@ def find_account(target: str) -> Account:
     hexadecimal = re.fullmatch("[0-9a-f]{6,64}", target)
     if found := [a for a in read_accounts() if hexadecimal and a.sha256.startswith(target)]:
         return found[0]
-    raw = read_raw(target, None, None, [])
+    raw = read_raw(target, [])
     return read_account(Account(raw.sha256 or load_corpus(target).sha256, raw.name))
 
 

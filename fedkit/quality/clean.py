@@ -20,15 +20,16 @@ import pandas as pd
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_file
 from fedkit.core.formatting import count_noun, quoted_list
-from fedkit.data.cleaning import as_text, clean_label, clean_text
+from fedkit.data.cleaning import RULES, as_text, change_cells, clean_label, clean_text
+from fedkit.data.columns import Columns
+from fedkit.data.load import RawTable
 from fedkit.data.preview import safe_name
-from fedkit.data.read_rows import RawTable
-from fedkit.quality.checks.encoding_damage import CONTROL, HIDDEN, MARKUP
-from fedkit.quality.checks.missing import PLACEHOLDERS
+from fedkit.quality.checks.cells import CONTROL, HIDDEN, MARKUP, is_blank_key
 from fedkit.quality.checks.spellings import find_variants
+from fedkit.quality.finding import comparison_key, factorize_cells
 from fedkit.quality.personal import mask_personal_data as masked
-from fedkit.quality.table_view import comparison_key, factorize_cells
 
+_COLUMNS = ("split", "line", "text", "label", "client")
 # kinds of findings whose rows go into the review file
 REVIEWED = (
     "suspicious-labels",
@@ -66,50 +67,40 @@ def clean_table(table: RawTable, quality: Any = None, mask: bool = False) -> Cle
     quality: a `report.Quality` whose rows for people go to the review; None: conflicting labels
     only. mask: replace personal data in texts and in the other columns by its kind.
     """
-    frame, changes = table.frame[["split", "line", "text", "label", "client"]].copy(), []
+    frame, changes = table.frame[[*_COLUMNS]].copy(), []
     for role in ("text", "label", "client"):
         frame[role] = _cleaned(frame[role], role, changes)
     for role in ("label", "client"):
         frame[role] = _one_spelling(frame[role], role, changes)
-    for why, bad in _useless(table):
-        frame = _without(frame, bad(frame), why, changes)
-    other = (
-        table.other.loc[frame.index].copy()
-        if table.other is not None
-        else pd.DataFrame(index=frame.index)
-    )
+    for why, rule in _useless(table.columns).items():
+        frame = _without(frame, rule(frame), why, changes)
+    other = pd.DataFrame(index=frame.index)
+    if table.other is not None:
+        other = table.other.loc[frame.index].copy()
     review = _review(table, frame, quality, mask)
     if mask:
-        frame["text"] = _changed(
-            frame["text"], masked, "{} with personal data masked", "text", changes
-        )
+        words = "{} with personal data masked"
+        frame["text"] = _changed(frame["text"], masked, words, "text", changes)
         for name in other.columns:
-            other[name] = _changed(
-                other[name],
-                masked,
-                f"column {name}: {{}} with personal data masked",
-                "cell",
-                changes,
-            )
+            said = f"column {name}: {words}"
+            other[name] = _changed(other[name], masked, said, "cell", changes)
     named = {name: frame[role] for role, name in vars(table.columns).items() if name}
     result = pd.DataFrame({**named, **{name: other[name] for name in other.columns}}, dtype=object)
-    return CleanedTable(
-        result, frame["split"], tuple(changes) or ("nothing had to be mended",), review
-    )
+    said = tuple(changes) or ("nothing had to be mended",)
+    return CleanedTable(result, frame["split"], said, review)
 
 
 def _cleaned(cells: pd.Series, role: str, changes: list[str]) -> pd.Series:
-    cells = _changed(
-        cells,
-        lambda t: HIDDEN.sub("", CONTROL.sub(" ", t)),
-        "{} without signs that nobody sees",
-        role,
-        changes,
-    )
+    words = "{} without signs that nobody sees"
+    cells = _changed(cells, _without_hidden, words, role, changes)
     if role != "client":
         cells = _changed(cells, _without_markup, "{} without markup of web pages", role, changes)
     again = clean_text if role == "text" else clean_label
     return pd.Series([again(cell) for cell in cells], cells.index, dtype=object)
+
+
+def _without_hidden(text: str) -> str:
+    return HIDDEN.sub("", CONTROL.sub(" ", text))
 
 
 def _without_markup(text: str) -> str:
@@ -125,20 +116,16 @@ def _changed(
     cells: pd.Series, change: Callable[[str], str], words: str, noun: str, changes: list[str]
 ) -> pd.Series:
     """Return the cells with `change` applied to each string; appends the number to `changes`."""
-    known = {cell: change(cell) for cell in {c for c in cells if isinstance(c, str)}}
-    new = pd.Series(
-        [known.get(c, c) if isinstance(c, str) else c for c in cells], cells.index, dtype=object
-    )
-    if number := sum(isinstance(c, str) and known[c] != c for c in cells):
-        changes.append(words.format(count_noun(number, noun)))
+    new = pd.Series(change_cells(cells, change), cells.index, dtype=object)
+    if number := sum(isinstance(old, str) and old != now for old, now in zip(cells, new)):
+        # not `format`: a column's name in the words may hold braces
+        changes.append(words.replace("{}", count_noun(number, noun), 1))
     return new
 
 
 def _one_spelling(cells: pd.Series, role: str, changes: list[str]) -> pd.Series:
-    at, names = factorize_cells(cells)
-    same = (
-        find_variants(names, np.bincount(at[at >= 0], minlength=len(names))) if len(names) else {}
-    )
+    codes, names = factorize_cells(cells)
+    same = find_variants(names, np.bincount(codes[codes >= 0], minlength=len(names)))
     if same:
         changes.append(
             f"{count_noun(int(cells.isin(same).sum()), 'row')}:"
@@ -147,70 +134,48 @@ def _one_spelling(cells: pd.Series, role: str, changes: list[str]) -> pd.Series:
     return cells.map(lambda cell: same.get(cell, cell))
 
 
-def _useless(table: RawTable) -> list[tuple[str, Callable[[pd.DataFrame], pd.Series]]]:
-    """Return (reason, test for rows to leave out) in the order in which they apply."""
-    rules = [
-        ("no text", lambda f: f["text"] == ""),
-        (
-            "a text with nothing to read",
-            lambda f: f["text"].map(
-                lambda t: comparison_key(t) in PLACEHOLDERS or not re.search(r"[^\W_]", t)
-            ),
+def _useless(columns: Columns) -> dict[str, Callable[[pd.DataFrame], pd.Series]]:
+    """Return {reason: rule for rows to leave out} in the order in which they apply."""
+    nobody = RULES["no client"]
+    return {
+        "no text": RULES["no text"],
+        "a text with nothing to read": lambda f: f["text"].map(
+            lambda text: is_blank_key(comparison_key(text))
         ),
-        ("no label", lambda f: f["label"] == ""),
-        (
-            "exact duplicate of an earlier row",
-            lambda f: f.duplicated(["split", "text", "label", "client"]),
-        ),
-        (
-            "the same text is in test (leakage)",
-            lambda f: (f["split"] != "test") & f["text"].isin(f["text"][f["split"] == "test"]),
-        ),
-        (
-            "the same text is in validation (leakage)",
-            lambda f: (
-                (f["split"] == "train") & f["text"].isin(f["text"][f["split"] == "validation"])
-            ),
-        ),
-        (
-            "its label never occurs in train",
-            lambda f: (f["split"] != "train") & ~f["label"].isin(f["label"][f["split"] == "train"]),
-        ),
-    ]
-    if table.columns.client:
-        rules.insert(3, ("no client", lambda f: (f["client"] == "") & (f["split"] == "train")))
-    return rules
+        "no label": RULES["no label"],
+        "no client": lambda f: nobody(f) & (f["split"] == "train") & (columns.client is not None),
+        "exact duplicate of an earlier row": RULES["repeated"],
+        "the same text is in test (leakage)": RULES["in test"],
+        "the same text is in validation (leakage)": RULES["in validation"],
+        "its label never occurs in train": RULES["unknown label"],
+    }
 
 
 def _without(frame: pd.DataFrame, bad: pd.Series, why: str, changes: list[str]) -> pd.DataFrame:
     bad = bad.astype(bool)
     if number := int(bad.sum()):
-        lines = ", ".join(f"{line:,}" for line in frame["line"][bad][:5]) + (
-            f" and {number - 5:,} more" if number > 5 else ""
-        )
-        changes.append(
-            f"{count_noun(number, 'row')} left out:"
-            f" {why} ({'line' if number == 1 else 'lines'} {lines})"
-        )
+        lines = ", ".join(f"{line:,}" for line in frame["line"][bad][:5])
+        more = f" and {number - 5:,} more" if number > 5 else ""
+        line = "line" if number == 1 else "lines"
+        changes.append(f"{count_noun(number, 'row')} left out: {why} ({line} {lines}{more})")
     return frame[~bad]
 
 
 def _review(table: RawTable, kept: pd.DataFrame, quality: Any, mask: bool) -> pd.DataFrame:
     """Return rows for a person: split, line, why (all reasons), text, label, client."""
-    reasons: dict[int, list[str]] = {}
+    reasons: dict[int, dict[str, str]] = {}  # row -> {kind: with what is likelier}
     labels = kept.groupby("text")["label"].transform("nunique")
     for row in kept.index[labels > 1]:
-        reasons.setdefault(row, []).append("conflicting-labels")
-    for one in quality.findings if quality is not None else ():
+        reasons[row] = {"conflicting-labels": "conflicting-labels"}
+    reviewed = [f for f in quality.findings if f.kind in REVIEWED] if quality is not None else []
+    for one in reviewed:
         likely = one.numbers.get("likely", ())
-        for i, row in enumerate(one.numbers.get("index", ()) if one.kind in REVIEWED else ()):
-            if one.kind not in reasons.setdefault(row, []):
-                reasons[row].append(
-                    one.kind + (f" (rather: {likely[i]})" if i < len(likely) else "")
-                )
-    rows = [row for row in sorted(reasons) if row in kept.index]
-    shown = table.frame.loc[rows, ["split", "line", "text", "label", "client"]]
-    shown.insert(2, "why", ["; ".join(reasons[row]) for row in rows])
+        for i, row in enumerate(one.numbers.get("index", ())):
+            rather = f" (rather: {likely[i]})" if i < len(likely) else ""
+            reasons.setdefault(row, {}).setdefault(one.kind, one.kind + rather)
+    rows = sorted(reasons.keys() & set(kept.index))
+    shown = table.frame.loc[rows, [*_COLUMNS]]
+    shown.insert(2, "why", ["; ".join(reasons[row].values()) for row in rows])
     return shown.assign(text=shown["text"].map(masked)) if mask else shown
 
 
@@ -223,32 +188,26 @@ def write_clean(cleaned: CleanedTable, table: RawTable, out: Path | str) -> Path
     see `describe_guarded_cells`. Raises FedkitError instead of overwriting the original.
     """
     folder, stem = Path(out), safe_name(table.name + ".csv").removesuffix(".csv")
-    parts = {folder / f"{stem}.clean.csv": cleaned.frame}
-    if not table.single:
-        parts = {
-            folder / f"{stem}.clean" / f"{split}.csv": cleaned.frame[
-                (cleaned.split == split).to_numpy()
-            ]
-            for split in cleaned.split.unique()
-        }
-    for path, frame in {**parts, folder / f"{stem}.review.csv": cleaned.review}.items():
+    frame, split = cleaned.frame, cleaned.split.to_numpy()
+    clean = folder / (f"{stem}.clean.csv" if table.single else f"{stem}.clean")
+    if table.single:
+        parts = {clean: frame}
+    else:
+        parts = {clean / f"{name}.csv": frame[split == name] for name in cleaned.split.unique()}
+    for path, part in {**parts, folder / f"{stem}.review.csv": cleaned.review}.items():
         _refuse_original(path, Path(table.source))
-        _write(frame, path)
-    first = next(iter(parts))
-    return first if table.single else first.parent
+        _write(part, path)
+    return clean
 
 
 def describe_guarded_cells(cleaned: CleanedTable) -> str | None:
     """Return a sentence on the cells that get an apostrophe when written, or None."""
-    number = sum(
-        int(cleaned.frame[name].map(lambda c: guard_cell(c) != _plain(c)).sum())
-        for name in cleaned.frame.columns
-    )
-    return (
-        f"{count_noun(number, 'cell')} would start a formula: written with an apostrophe in front"
-        if number
-        else None
-    )
+    frame = cleaned.frame
+    number = sum(guard_cell(cell) != _plain(cell) for name in frame.columns for cell in frame[name])
+    if not number:
+        return None
+    cells = count_noun(number, "cell")
+    return f"{cells} would start a formula: written with an apostrophe in front"
 
 
 def guard_cell(cell: Any) -> str:

@@ -12,7 +12,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.files import write_file, write_json
 from fedkit.core.formatting import count_noun, quote
 from fedkit.data.columns import Columns
-from fedkit.data.read_rows import RawTable
+from fedkit.data.load import RawTable
 from fedkit.quality.clean import clean_table, describe_guarded_cells, guard_cell, write_clean
 from fedkit.quality.finding import Finding
 

@@ -16,8 +16,8 @@ from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import refuse_links, write_file
 from fedkit.core.formatting import count_noun, printable_line, quote, quoted_list
+from fedkit.data.load import RawTable
 from fedkit.data.preview import Preview, preview_file, read_source
-from fedkit.data.read_rows import RawTable
 from fedkit.data.readers.files import supported_suffix
 from fedkit.plots.panel import macros
 from fedkit.quality.finding import CheckOptions
@@ -176,7 +176,7 @@ class DataSession:
 
         slow: also those that need a model; tell: called with a line on each step.
         """
-        from fedkit.data.read_rows import read_rows
+        from fedkit.data.load import read_rows
         from fedkit.quality.report import assess
 
         if self.preview is not None and self.preview.problem:

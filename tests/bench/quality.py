@@ -483,7 +483,7 @@ def write(rows: list[Row], folder: Path, in_splits: bool) -> Path:
 
 def check(rows: list[Row], in_splits: bool, slow: bool):
     """The verdict on rows that were written to a file and read again."""
-    from fedkit.data.read_rows import read_rows
+    from fedkit.data.load import read_rows
     from fedkit.quality.finding import CheckOptions
     from fedkit.quality.report import assess
 
@@ -572,7 +572,7 @@ def million(number: int, seed: int = 0) -> None:
             flush=True,
         )
         began = time.perf_counter()
-        from fedkit.data.read_rows import read_rows
+        from fedkit.data.load import read_rows
         from fedkit.quality.finding import CheckOptions
         from fedkit.quality.report import assess
 

@@ -175,9 +175,7 @@ def test_ctrl_c_before_anything_is_kept(fed, settings, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_elsewhere(fed, tiny_data, monkeypatch):
-    monkeypatch.setattr(
-        "fedkit.data.read_rows.read_rows", lambda *_: signal.raise_signal(signal.SIGINT)
-    )
+    monkeypatch.setattr("fedkit.data.load.read_rows", lambda *_: signal.raise_signal(signal.SIGINT))
     assert fed("check", tiny_data) == (130, "", "fedkit: stopped\n")
 
 

@@ -23,10 +23,8 @@ from factories.files import excel as workbook
 
 from fedkit.core.errors import FedkitError
 from fedkit.data import limits
-from fedkit.data.load import load_corpus
+from fedkit.data.load import load_corpus, read_rows
 from fedkit.data.preview import preview_file, safe_name
-from fedkit.data.read_rows import read_rows
-from fedkit.data.readers import files
 from fedkit.quality.clean import clean_table, write_clean
 from fedkit.quality.finding import CheckOptions
 from fedkit.quality.report import assess
@@ -238,7 +236,7 @@ def small_limits(monkeypatch):
     """The limits of the kit made small, so that the test need not write gigabytes."""
     monkeypatch.setattr(limits, "MAX_UNPACKED", 5_000_000)
     monkeypatch.setattr(limits, "MAX_ROWS", 100_000)
-    monkeypatch.setattr(files, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(limits, "MAX_BYTES", 1_000_000)
     yield
     assert not MARK.exists(), "something was executed"
 

@@ -701,7 +701,7 @@ def test_bad_input_is_refused_in_one_line_that_names_it(tmp_path, case):
 @pytest.mark.parametrize(
     ("module", "limit", "value", "name", "content", "expected"),
     [
-        (file_readers, "MAX_BYTES", 500, "a.csv", GOOD, "larger than"),
+        (limits, "MAX_BYTES", 500, "a.csv", GOOD, "larger than"),
         (limits, "MAX_ROWS", 20, "a.csv", GOOD, "more than 20 rows"),
         (limits, "MAX_ROWS", 20, "a.jsonl", jsonl(ROWS), "more than 20 rows"),
         (limits, "MAX_ROWS", 20, "a.xlsx", excel(ROWS), "more than 20 rows"),

@@ -21,8 +21,13 @@ from fedkit.data.partition import (
     deal,
     left_out_clients,
 )
-from fedkit.data.sampling import draw_by_label, power_law_sizes
-from fedkit.data.validation import holdout_size, smallest_share, validation_sizes
+from fedkit.data.sampling import (
+    draw_by_label,
+    holdout_size,
+    power_law_sizes,
+    smallest_share,
+    validation_sizes,
+)
 
 SPECS = {  # one way to write each entry of PARTITIONS
     "auto": "auto",

@@ -10,6 +10,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.data.load import load_corpus
 from fedkit.data.preview import preview_file, safe_name
 from fedkit.data.readers.files import read_table
+from fedkit.data.readers.table import Reading
 
 BODY = [(f"画面が映りません {i} 番", "機器", "大阪") for i in range(8)] + [
     (f"パスワードを忘れた {i}", "権限", "東京") for i in range(8)
@@ -38,7 +39,8 @@ def csv_of(rows) -> bytes:
 def read(name: str, data: bytes, **options):
     from pathlib import Path
 
-    return read_table(data, Path(name), **options)
+    read = read_table(data, Path(name), Reading(**options))
+    return read.frame, read.notes
 
 
 TITLED = [

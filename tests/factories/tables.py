@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fedkit.data.columns import Columns
-from fedkit.data.read_rows import RawTable
+from fedkit.data.load import RawTable
 
 
 def table(texts: list[str], labels: list[str] | None = None) -> RawTable:

@@ -7,8 +7,7 @@ import csv
 import pytest
 
 from fedkit.core.errors import FedkitError
-from fedkit.data.load import load_corpus
-from fedkit.data.read_rows import read_rows
+from fedkit.data.load import load_corpus, read_rows
 from fedkit.quality.clean import clean_table, describe_guarded_cells, guard_cell, write_clean
 
 GOOD = [(f"the screen of desk {i} is black", "hardware", "ab"[i % 2], i) for i in range(12)] + [

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedkit.data.columns import Columns, heading_names
-from fedkit.data.read_rows import RawTable
+from fedkit.data.load import RawTable
+from fedkit.quality.checks.cells import check_personal
 from fedkit.quality.clean import clean_table
 from fedkit.quality.finding import CheckOptions
 from fedkit.quality.personal import (
     MASKS,
-    check_personal,
     find_personal_data,
     is_card_number,
     is_iban,

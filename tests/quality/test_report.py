@@ -13,10 +13,10 @@ import pytest
 from fedkit.core.errors import FedkitError
 from fedkit.data.cleaning import clean_label, clean_text
 from fedkit.data.columns import Columns
-from fedkit.data.read_rows import RawTable, read_rows
+from fedkit.data.load import RawTable, read_rows
 from fedkit.quality.checks.spellings import find_typos, fold_spelling
-from fedkit.quality.finding import LEVELS, CheckOptions
-from fedkit.quality.report import CHECKS, EXIT, as_sentence, assess, to_dict
+from fedkit.quality.finding import LEVELS, CheckOptions, as_sentence
+from fedkit.quality.report import CHECKS, EXIT, assess, to_dict
 
 QUICK = CheckOptions(slow=False)
 THINGS = (
@@ -294,7 +294,7 @@ def test_bundled_sets_come_out_sensible(name):
 def test_nothing_heavy_is_loaded():
     code = (
         "import sys; from fedkit.quality.report import assess;"
-        " from fedkit.data.read_rows import read_rows;"
+        " from fedkit.data.load import read_rows;"
         " from fedkit.quality.finding import CheckOptions;"
         " assess(read_rows('service_desk'), CheckOptions(slow=False));"
         " sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'cleanlab')))"

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from fedkit.core.errors import FedkitError
-from fedkit.data.read_rows import read_rows
+from fedkit.data.load import read_rows
 from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.report import assess
 from fedkit.reports.check_page import render_check

@@ -178,7 +178,7 @@ def test_the_showcase_says_the_same(clients, level, lang):
     found = judge_best(CASES[f"showcase {clients} {level}"])
     setting = numbers.SliderValues(clients, level)
     shown = numbers.numbers_at(SHOWCASE, setting)
-    page = pages.what_if_page(shown, setting, lang)
+    page = pages.page("what", lang, shown=shown)
     assert read_sentence(page, lang)[0] in openings(f"showcase {clients} {level}", lang)
     want = [f"{100 * v:+.1f}" for v in (found.gain.value, found.gain.low, found.gain.high)]
     assert all(number.replace("-", "\u2212") in page for number in want)

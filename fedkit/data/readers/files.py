@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-
-import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import one_line_error, quote, quoted_list
-from fedkit.data.limits import MAX_BYTES
-from fedkit.data.readers.delimited import read_delimited, read_jsonl
+from fedkit.data.limits import refuse_above
 from fedkit.data.readers.parquet import read_parquet
+from fedkit.data.readers.table import GUESSED, Reading, TableRead
+from fedkit.data.readers.text_files import read_delimited, read_jsonl
 from fedkit.data.readers.workbook import read_excel
 
-SUFFIXES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".json")
+READERS: dict[str, Callable[[bytes, str, Reading], TableRead]] = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".xlsx": read_excel,
+    ".parquet": read_parquet,
+    ".jsonl": read_jsonl,
+    ".json": read_jsonl,
+}
+SUFFIXES = tuple(READERS)
 USES_ENCODING = {".csv", ".tsv", ".jsonl", ".json"}
 STEMS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
 
 
 def find_tables(path: Path) -> dict[str, Path]:
-    """Return the files to read, by split; a single file is "train".
+    """Return the files to read, by split, in order of their names; a single file is "train".
 
     A folder holds train.* and test.*, and may hold validation.*, valid.* or dev.*, in any format of
     SUFFIXES. Raises FedkitError when nothing is there, a split is missing or double, or the format
@@ -42,7 +50,8 @@ def find_tables(path: Path) -> dict[str, Path]:
                 f" ({_formats()}), or give one file alone; it holds:"
                 f" {quoted_list(sorted(os.listdir(path))) or 'nothing'}"
             )
-    return {split: file for split, file in found.items() if file is not None}
+    files = {split: file for split, file in found.items() if file is not None}
+    return dict(sorted(files.items(), key=lambda item: item[1].name))
 
 
 def supported_suffix(path: Path) -> str:
@@ -58,10 +67,7 @@ def supported_suffix(path: Path) -> str:
 def read_bytes(path: Path) -> bytes:
     """Return all bytes of a file. Raises FedkitError if it is too large or cannot be read."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FedkitError(
-                f"{quote(path)} is larger than {MAX_BYTES // 10**6:,} MB; give a sample of it"
-            )
+        refuse_above("MAX_BYTES", path.stat().st_size, str(path))
         return path.read_bytes()
     except OSError as error:
         raise FedkitError(
@@ -69,27 +75,13 @@ def read_bytes(path: Path) -> bytes:
         ) from None
 
 
-def read_table(
-    data: bytes,
-    path: Path,
-    encoding: str | None = None,
-    sheet: str | None = None,
-    header_row: int | None = None,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return the table in a file's bytes, and notes on how it was read.
+def read_table(data: bytes, path: Path, reading: Reading = GUESSED) -> TableRead:
+    """Return the table in a file's bytes.
 
     Cells are as the file has them: strings in text files, Python values elsewhere, None for empty
-    ones. The index holds each row's line in the file (Excel: row in the sheet). header_row: that of
-    .csv, .tsv, .xlsx; None: guessed.
+    ones. The index holds each row's line in the file (Excel: row in the sheet).
     """
-    suffix = supported_suffix(path)
-    if suffix == ".xlsx":
-        return read_excel(data, path.name, sheet, header_row)
-    if suffix == ".parquet":
-        return read_parquet(data, path.name)
-    if suffix in (".jsonl", ".json"):
-        return read_jsonl(data, path.name, encoding)
-    return read_delimited(data, path.name, encoding, header_row)
+    return READERS[supported_suffix(path)](data, path.name, reading)
 
 
 def _find_file(folder: Path, split: str) -> Path | None:

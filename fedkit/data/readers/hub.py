@@ -11,7 +11,8 @@ import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import one_line_error, quote, quoted_list
-from fedkit.data.limits import cell_table, header_names, refuse_too_large, refuse_too_many_rows
+from fedkit.data.limits import refuse_above
+from fedkit.data.readers.table import cell_table, header_names
 
 SPLIT_NAMES = {
     "train": "train",
@@ -96,7 +97,7 @@ def _load(wanted: HubSet, name: str) -> Any:
         if not datasets.config.HF_HUB_OFFLINE and not Path(wanted.path).is_dir():
             _check_reachable(wanted.path)
         size = datasets.load_dataset_builder(wanted.path, wanted.config).info.dataset_size
-        refuse_too_large(size or 0, name)
+        refuse_above("MAX_UNPACKED", size or 0, name)
         return datasets.load_dataset(wanted.path, wanted.config)
     except FedkitError:
         raise
@@ -115,7 +116,7 @@ def _check_reachable(path: str) -> None:
 
 def _table(rows: Any, name: str) -> pd.DataFrame:
     """Return one split as a table of its plain columns (no images, no lists)."""
-    refuse_too_many_rows(len(rows), name)
+    refuse_above("MAX_ROWS", len(rows), name)
     plain = [
         column
         for column, feature in rows.features.items()

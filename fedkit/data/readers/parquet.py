@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
-
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import quote, quoted_list
-from fedkit.data.limits import (
-    MAX_PIECE,
-    cell_table,
-    header_names,
-    refuse_too_large,
-    refuse_too_many_cells,
-    refuse_too_many_rows,
-)
+from fedkit.data.limits import MAX_PIECE, refuse_above
+from fedkit.data.readers.table import GUESSED, Reading, TableRead, cell_table, header_names
 from fedkit.data.readers.workbook import damaged_file_error
 
 MAX_PAGE = 100_000_000  # bytes of an unpacked page
@@ -25,7 +17,7 @@ _BATCH_ROWS, _BATCH_BYTES = 8_192, 50_000_000  # that are decoded at a time
 _PLAIN = {0, 2, 8}  # encodings that Arrow can read into a dictionary
 
 
-def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
+def read_parquet(data: bytes, name: str, reading: Reading = GUESSED) -> TableRead:
     """Return the plain columns of a Parquet file as Python objects, and a note on lists left out.
 
     Equal texts are one object. Raises FedkitError for a damaged file, and for one that is too
@@ -45,8 +37,8 @@ def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
         if nested and not plain:
             raise FedkitError(f"{quote(name)} has columns of lists only; add one of plain texts")
         names = header_names([field.name for field in plain], name)
-        refuse_too_many_rows(metadata.num_rows, name)
-        refuse_too_many_cells(metadata.num_rows * len(names), name)
+        refuse_above("MAX_ROWS", metadata.num_rows, name)
+        refuse_above("MAX_CELLS", metadata.num_rows * len(names), name)
         kinds = (pa.string(), pa.large_string(), pa.binary())
         texts = [f.name for f in plain if f.type in kinds or pa.types.is_dictionary(f.type)]
         rows = _weigh_pages(data, metadata, [field.name for field in plain], texts, name)
@@ -54,7 +46,7 @@ def read_parquet(data: bytes, name: str) -> tuple[pd.DataFrame, list[str]]:
         columns = _unpack(file.iter_batches(rows, columns=[f.name for f in plain]), names, name)
         table = cell_table(list(zip(*columns)), names, name, range(1, len(columns[0]) + 1))
         note = f"{quote(name)}: columns of lists or groups were not read: {quoted_list(nested)}"
-        return table, [note] if nested else []
+        return TableRead(table, [note] if nested else [])
     except FedkitError:
         raise
     except Exception as error:  # Arrow errors, but also dates that Python cannot hold
@@ -87,7 +79,7 @@ def _weigh_pages(data: bytes, metadata: Any, plain: list[str], texts: list[str],
                 if packed < 0 or unpacked < 0 or number > MAX_PAGES:
                     raise ValueError(f"more than {MAX_PAGES:,} pages, or one of no size")
                 nbytes += unpacked
-                refuse_too_large(nbytes if unpacked < MAX_PAGE else 1 << 40, name)
+                refuse_above("MAX_UNPACKED", nbytes if unpacked < MAX_PAGE else 1 << 40, name)
                 if "BYTE_ARRAY" in chunk.physical_type:
                     widest[paths[i]] = max(widest[paths[i]], unpacked)
                 if encoding not in _PLAIN and paths[i] in texts:
@@ -133,11 +125,11 @@ def _unpack(batches: Iterator[Any], names: list[str], name: str) -> list[list[An
     columns: list[list[Any]] = [[] for _ in names]
     nbytes, known, values = 0, dict[int, Any](), dict[int, list[Any]]()
     for batch in batches:
-        refuse_too_many_cells((len(columns[0]) + len(batch)) * len(names), name)
+        refuse_above("MAX_CELLS", (len(columns[0]) + len(batch)) * len(names), name)
         for i, cells in enumerate(batch.columns):
             if not hasattr(cells, "dictionary"):
                 nbytes += cells.nbytes
-                refuse_too_large(nbytes, name)
+                refuse_above("MAX_UNPACKED", nbytes, name)
                 columns[i].extend(cells.to_pylist())
                 continue
             key = [b and b.address for b in cells.dictionary.buffers()], len(cells.dictionary)
@@ -145,6 +137,6 @@ def _unpack(batches: Iterator[Any], names: list[str], name: str) -> list[list[An
                 known[i], values[i] = key, cells.dictionary.to_pylist()
             new = [None if j is None else values[i][j] for j in cells.indices.to_pylist()]
             nbytes += sum(len(value) for value in new if isinstance(value, (str, bytes)))
-            refuse_too_large(nbytes, name)
+            refuse_above("MAX_UNPACKED", nbytes, name)
             columns[i].extend(new)
     return columns

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import io
-import itertools
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-import pandas as pd
-
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import count_noun, one_line_error, quote, quoted_list
+from fedkit.core.formatting import one_line_error, quote, quoted_list
 from fedkit.data import limits
-from fedkit.data.limits import (
-    MAX_COLUMNS,
-    cell_table,
-    clean_name,
-    header_names,
-    refuse_too_large,
-    refuse_too_long,
-    refuse_too_many_cells,
-    refuse_too_many_rows,
-)
-from fedkit.data.readers.header_detection import (
-    HEAD_ROWS,
-    MergedRange,
-    NumberedRow,
-    drop_tail,
-    find_header,
-)
+from fedkit.data.limits import MAX_COLUMNS, refuse_above
+from fedkit.data.readers.table import MergedRange, NumberedRow, Reading, TableRead, table_of_rows
 
 _RANGE = rb' [^<>]{0,40}?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"'
 _MERGE = re.compile(rb"<(?:\w{1,9}:)?mergeCell" + _RANGE)
@@ -39,22 +23,29 @@ MAX_SHEETS = 1_000
 MAX_PARTS = 20_000
 
 
-def read_excel(
-    data: bytes, name: str, sheet: str | None, header_row: int | None = None
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return a sheet of an .xlsx workbook (by default the first visible) as a table, and notes.
+def read_excel(data: bytes, name: str, reading: Reading) -> TableRead:
+    """Return a sheet of an .xlsx workbook (by default the first visible) as a table.
 
-    header_row: the header's row in the sheet; None: the first filled row, unless `header_detection`
-    finds another, which is noted. The index holds the row numbers of the sheet. Formulas are not
-    evaluated: a cell holds the value that Excel stored last, or nothing. Raises FedkitError for a
-    password, a damaged file, a zip bomb, and an unknown sheet.
+    Formulas are not evaluated: a cell holds the value that Excel stored last, or nothing. Raises
+    FedkitError for a password, a damaged file, a zip bomb, and an unknown sheet.
     """
-    book = open_workbook(data, name)
-    try:
-        chosen, notes = choose_sheet(book, name, sheet)
+    return read_book(open_workbook(data, name), data, name, reading)
+
+
+def read_book(book: Any, data: bytes, name: str, reading: Reading) -> TableRead:
+    """Return a sheet of an open workbook as a table, see `read_excel`."""
+    with _readable(name):
+        chosen, notes = choose_sheet(book, name, reading.sheet)
         merges = read_merged_ranges(data, chosen)
-        frame, more = _sheet_table(chosen, f"{name}, sheet {chosen.title}", header_row, merges)
-        return frame, [*notes, *more]
+        title = f"{name}, sheet {chosen.title}"
+        read = table_of_rows(iter_sheet_rows(chosen, title), title, reading, merges, is_sheet=True)
+        return replace(read, notes=notes + read.notes)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
     except FedkitError:
         raise
     except Exception as error:  # openpyxl lets whatever broke inside it pass
@@ -67,7 +58,7 @@ def open_workbook(data: bytes, name: str) -> Any:
     from openpyxl.reader.excel import ExcelReader
     from openpyxl.styles.stylesheet import apply_stylesheet
 
-    try:
+    with _readable(name):
         reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
         reader.archive = WeighedZip(io.BytesIO(data))
         reader.archive.title = name
@@ -77,10 +68,6 @@ def open_workbook(data: bytes, name: str) -> Any:
         apply_stylesheet(reader.archive, reader.wb)
         _add_sheets(reader, name)
         return reader.wb
-    except FedkitError:
-        raise
-    except Exception as error:  # openpyxl lets whatever broke inside it pass
-        raise damaged_file_error(name, "Excel", error) from None
 
 
 def choose_sheet(book: Any, name: str, sheet: str | None) -> tuple[Any, list[str]]:
@@ -134,7 +121,7 @@ def iter_sheet_rows(sheet: Any, name: str) -> Iterator[NumberedRow]:
         for number, (line, found) in enumerate(parser.parse(), start=1):
             book._archive.renew()
             parser.row_dimensions.clear()
-            refuse_too_many_rows(max(line, number), name)
+            refuse_above("MAX_ROWS", max(line, number), name)
             width = max((cell["column"] for cell in found), default=0)
             if width > MAX_COLUMNS:
                 raise FedkitError(
@@ -142,12 +129,12 @@ def iter_sheet_rows(sheet: Any, name: str) -> Iterator[NumberedRow]:
                     f" {MAX_COLUMNS:,} are read"
                 )
             cells += max(width, len(found))
-            refuse_too_many_cells(cells, name, limits.MAX_SHEET_CELLS)
+            refuse_above("MAX_SHEET_CELLS", cells, name)
             row: list[Any] = [None] * width
             for cell in found:
                 row[cell["column"] - 1] = cell["value"]
             length += sum(len(value) for value in row if isinstance(value, str))
-            refuse_too_large(length, name)
+            refuse_above("MAX_UNPACKED", length, name)
             if line > last and any(value is not None for value in row):
                 yield line, row
             last = max(last, line)
@@ -188,8 +175,8 @@ class WeighedZip(zipfile.ZipFile):
             count = chunk.count(b"<") + chunk.count(b"=")
             self.left -= count
             self.total += count
-            refuse_too_many_cells(self.total // 8, self.title, limits.MAX_SHEET_CELLS)
-            refuse_too_long(self.nbytes, self.title, "a row, or another part,")
+            refuse_above("MAX_SHEET_CELLS", self.total // 8, self.title)
+            refuse_above("MAX_PIECE", self.nbytes, self.title, "a row, or another part,")
             if self.left < 0:
                 raise FedkitError(
                     f"{quote(self.title)}: a row, or another part, has more than {self.tags:,} XML"
@@ -246,65 +233,6 @@ def _add_sheets(reader: Any, name: str) -> None:
     ]
 
 
-def _sheet_table(
-    sheet: Any, name: str, header_row: int | None, merges: list[MergedRange]
-) -> tuple[pd.DataFrame, list[str]]:
-    rows = iter_sheet_rows(sheet, name)
-    head = list(itertools.islice(rows, HEAD_ROWS))
-    found = find_header(head, name, header_row, merges)
-    names = header_names(_strip_blank_end(found.cells), name)
-    body = [*head[found.body :], *rows]
-    refuse_too_many_cells(len(body) * len(names), name)
-    body, fill_notes = _fill_down(body, [m for m in merges if m[1] <= len(names)], name)
-    kept, tail_notes = drop_tail(body, len(names), name)
-    cells = [_fit_width(row, names, name, line) for line, row in kept]
-    frame = cell_table(cells, names, name, [line for line, _ in kept])
-    return frame, [*found.notes, *fill_notes, *tail_notes]
-
-
-def _fill_down(
-    rows: list[NumberedRow], merges: list[MergedRange], name: str
-) -> tuple[list[NumberedRow], list[str]]:
-    """Write a value whose cell is merged over several rows into each of them, and note how many."""
-    tall: dict[int, list[tuple[int, int]]] = {}  # first row -> (column, last row)
-    for top, left, bottom, right in merges:
-        if bottom > top and left == right:
-            tall.setdefault(top, []).append((left - 1, bottom))
-    number = 0
-    active: dict[int, tuple[int, Any]] = {}  # column -> (last row, value)
-    for i, (line, cells) in enumerate(rows if tall else []):
-        active = {column: merge for column, merge in active.items() if line <= merge[0]}
-        if active:
-            wide = [*cells, *[None] * (max(active) + 1 - len(cells))]
-            for column, (_, value) in active.items():
-                if wide[column] is None:
-                    wide[column] = value
-                    number += value is not None
-            cells = wide
-        rows[i] = (line, cells)
-        active |= {
-            column: (last, cells[column])
-            for column, last in tall.get(line, [])
-            if column < len(cells)
-        }
-    note = f"{quote(name)}: {count_noun(number, 'cell')} filled from the merged cell above"
-    return rows, [note] if number else []
-
-
-def _strip_blank_end(cells: Sequence[Any]) -> Sequence[Any]:
-    return cells[: max((i for i, cell in enumerate(cells, start=1) if clean_name(cell)), default=0)]
-
-
-def _fit_width(row: Sequence[Any], names: list[str], name: str, line: int) -> Sequence[Any]:
-    """Cut or fill a row to the header's width. Raises FedkitError for a cell beyond the header."""
-    if any(cell is not None for cell in row[len(names) :]):
-        raise FedkitError(
-            f"{quote(name)}, row {line}: a cell to the right of the header, which has {len(names)}"
-            " columns; name that column in the header, or clear the cell"
-        )
-    return [*row[: len(names)], *[None] * (len(names) - len(row))]
-
-
 def _parse_range(left: bytes, top: bytes, right: bytes, bottom: bytes) -> MergedRange:
     from openpyxl.utils import column_index_from_string
 
@@ -330,7 +258,7 @@ def _check_zip(data: bytes, name: str) -> None:
         if data.count(b"PK\1\2") > MAX_PARTS:
             raise ValueError(f"more than {MAX_PARTS:,} parts")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            refuse_too_large(sum(item.file_size for item in archive.infolist()), name)
+            refuse_above("MAX_UNPACKED", sum(item.file_size for item in archive.infolist()), name)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         if isinstance(error, FedkitError):
             raise

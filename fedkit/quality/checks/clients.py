@@ -1,28 +1,40 @@
-"""Checks of clients: enough rows each, and how different their labels are."""
+"""Checks of clients: enough rows each, how different their labels are, and enough test rows.
+
+Two models are compared on the same n test examples. With psi the share of examples on which just
+one of them is right and d the difference of their accuracies, McNemar's test (1947) at level alpha,
+two-sided, finds d with the power wanted if
+    n >= (z[1 - alpha/2] * sqrt(psi) + z[power] * sqrt(psi - d**2))**2 / d**2
+(Miettinen, Biometrics 24, 1968; Connor, Biometrics 43, 1987, equation 4).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from fedkit.core.formatting import count_noun, quote, quoted_list
+from fedkit.core.stats import ALPHA, DISCORDANCE, POWER, examples_needed, smallest_difference
+from fedkit.data.cleaning import MIN_TRAIN
+from fedkit.data.load import RawTable
 from fedkit.data.partition import MIN_CLIENT_EXAMPLES, smallest_share
-from fedkit.data.read_rows import RawTable
-from fedkit.quality.finding import CheckOptions, Finding
-from fedkit.quality.table_view import make_finding, view_of
+from fedkit.quality.finding import CheckOptions, Finding, make_finding, view_of
 
 # mean distance of a client's labels from those of the others
 STRONG = 0.6  # far apart
 SOME = 0.35  # noticeably apart
 DRAWS = 20  # random draws of labels that show which distance chance alone makes
+WANTED = 0.05  # difference in accuracy that a test set should show
+_NO_ROWS = np.zeros(0, np.int64)
 
 
 def count_labels_by_client(table: RawTable) -> np.ndarray:
     """Return the usable training rows by client and label, int64, shape (clients, labels)."""
-    known = view_of(table).usable & view_of(table).train & (view_of(table).clients >= 0)
-    clients, labels = len(view_of(table).client_names), len(view_of(table).label_names)
-    cells = view_of(table).clients[known] * labels + view_of(table).labels[known]
+    f = view_of(table)
+    known = f.in_train & (f.clients >= 0)
+    clients, labels = len(f.client_names), len(f.label_names)
+    cells = f.clients[known] * labels + f.labels[known]
     return np.bincount(cells, minlength=clients * labels).reshape(clients, labels)
 
 
@@ -40,9 +52,8 @@ def label_distances(counts: np.ndarray) -> np.ndarray:
 
 
 def _divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    return np.where(p > 0, p * np.log2(np.where(p > 0, p, 1) / np.where(q > 0, q, 1)), 0).sum(
-        axis=-1
-    )
+    ratio = np.where(p > 0, p, 1) / np.where(q > 0, q, 1)
+    return np.where(p > 0, p * np.log2(ratio), 0).sum(axis=-1)
 
 
 def chance_distances(counts: np.ndarray, seed: int) -> np.ndarray:
@@ -55,35 +66,26 @@ def chance_distances(counts: np.ndarray, seed: int) -> np.ndarray:
     return np.mean(draws, axis=0)
 
 
-def check_label_skew(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+def check_label_skew(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
     """Find clients whose mix of labels differs from the others' by more than chance explains."""
     counts = count_labels_by_client(table)
-    keep = counts.sum(axis=1) >= MIN_CLIENT_EXAMPLES
-    if keep.sum() < 2 or (counts.sum(axis=0) > 0).sum() < 2 or keep.sum() > 2_000:
-        return
-    counts, names = counts[keep], view_of(table).client_names[keep]
-    far = np.sqrt(
-        np.clip(label_distances(counts) ** 2 - chance_distances(counts, options.seed) ** 2, 0, 1)
-    )
     sizes = counts.sum(axis=1)
+    keep = sizes >= MIN_CLIENT_EXAMPLES
+    if not 2 <= keep.sum() <= 2_000 or (counts.sum(axis=0) > 0).sum() < 2:
+        return []
+    counts, names, sizes = counts[keep], view_of(table).client_names[keep], sizes[keep]
+    by_chance = chance_distances(counts, options.seed)
+    far = np.sqrt(np.clip(label_distances(counts) ** 2 - by_chance**2, 0, 1))
     mean = float((far * sizes).sum() / sizes.sum())
     lonely = [str(name) for name, row in zip(names, counts) if (row > 0).sum() == 1]
     if mean < SOME and not lonely:
-        return
+        return []
     order = np.argsort(-far, kind="stable")
-    furthest = ", ".join(f"{quote(names[i], 30)} {far[i]:.2f}" for i in order[:3])
-    yield make_finding(
+    return make_finding(
         table,
         "label-skew",
-        "care" if mean >= STRONG or lonely else "note",
-        np.zeros(0, np.int64),
-        f"the clients' mixes of labels differ: {mean:.2f} on average on a scale from 0"
-        f" (alike) to 1 (nothing in common); furthest: {furthest}"
-        + (f"; one label only: {quoted_list(lonely, 3)}" if lonely else ""),
-        "clients that see different labels pull a shared model apart; training takes more rounds,"
-        " and a site's own model may look better than it is on the others' reports",
-        "compare strategies made for it (fedprox, scaffold),"
-        " take fewer local steps, and read each client's accuracy",
+        _NO_ROWS,
+        level="care" if mean >= STRONG or lonely else "note",
         examples=[f"{names[i]}: {far[i]:.2f}" for i in order[:5]],
         count=int((far >= SOME).sum()),
         of=len(counts),
@@ -93,46 +95,89 @@ def check_label_skew(table: RawTable, options: CheckOptions) -> Iterator[Finding
             "one_label": lonely[:100],
             "by_client": {str(n): float(d) for n, d in list(zip(names, far))[:200]},
         },
+        mean=mean,
+        furthest=", ".join(f"{quote(names[i], 30)} {far[i]:.2f}" for i in order[:3]),
+        one_label=quoted_list(lonely, 3),
     )
 
 
-def check_tiny_clients(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
+def check_tiny_clients(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
     """Find clients with too few rows to take part, or that there is one client only."""
-    names = view_of(table).client_names
+    f = view_of(table)
+    names, floor = f.client_names, smallest_share(MIN_CLIENT_EXAMPLES)
     if not len(names):
-        return
-    sizes, floor = count_labels_by_client(table).sum(axis=1), smallest_share(MIN_CLIENT_EXAMPLES)
+        return []
+    sizes = count_labels_by_client(table).sum(axis=1)
     tiny = np.flatnonzero(sizes < floor)
+    tiny = tiny[np.argsort(sizes[tiny], kind="stable")]
+    left = len(names) - len(tiny)
+    numbers = {"left": left, "minimum": floor}
     if len(tiny):
-        tiny = tiny[np.argsort(sizes[tiny], kind="stable")]
         listed = [f"{names[i]} ({sizes[i]})" for i in tiny]
-        left = len(names) - len(tiny)
-        yield make_finding(
+        bad = np.isin(f.clients, tiny) & f.train
+        return make_finding(
             table,
-            "tiny-clients",
-            "care" if left > 1 else "stop",
-            np.isin(view_of(table).clients, tiny) & view_of(table).train,
-            f"{count_noun(len(tiny), 'client')} of {len(names):,} have fewer"
-            f" than {floor} usable rows: {quoted_list(listed, 5)}",
-            f"a client needs {MIN_CLIENT_EXAMPLES} rows to train on and some to check itself;"
-            " the kit leaves smaller ones out",
-            "collect more there, or join small sites of one company;"
-            f" {left:,} clients remain without them",
+            "tiny-clients.small",
+            bad,
+            count=int(bad.sum()),
+            level="care" if left > 1 else "stop",
             examples=listed,
-            numbers={"left": left, "minimum": floor},
+            numbers=numbers,
+            clients=count_noun(len(tiny), "client"),
+            all=len(names),
+            names=quoted_list(listed, 5),
+            to_train=MIN_CLIENT_EXAMPLES,
+            **numbers,
         )
-    elif len(names) == 1:
-        yield make_finding(
+    if len(names) > 1:
+        return []
+    one, shown, name = "tiny-clients.one", [str(names[0])], quote(names[0], 40)
+    return make_finding(
+        table, one, _NO_ROWS, 1, "care", count=1, examples=shown, numbers=numbers, name=name
+    )
+
+
+def smallest_points(table: RawTable) -> float | None:
+    """Return the smallest difference that the test set can show, in points, rounded up to 0.1."""
+    found = smallest_difference(view_of(table).num_test)
+    return None if found is None else math.ceil(1000 * found - 1e-3) / 10
+
+
+def check_few_examples(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
+    """Find too few usable rows to train on, or too few test rows for a difference of 5 points."""
+    f = view_of(table)
+    once = len(np.unique(f.texts[f.in_train]))
+    if once < MIN_TRAIN:
+        yield from make_finding(
             table,
-            "tiny-clients",
-            "care",
-            np.zeros(0, np.int64),
-            f"there is one client only, {quote(names[0], 40)}",
-            "federation needs two or more; with one there is nobody to learn from",
-            "name the column that tells the sites apart (--client),"
-            " or let the kit deal rows to clients",
-            examples=[str(names[0])],
-            count=1,
-            of=1,
-            numbers={"left": 1, "minimum": floor},
+            "few-examples.train",
+            f.in_train,
+            level="stop",
+            count=once,
+            numbers={"usable": once, "minimum": MIN_TRAIN},
+            texts=count_noun(once, "different training text"),
+            minimum=MIN_TRAIN,
+        )
+    needed, smallest = examples_needed(WANTED), smallest_points(table)
+    if (more := needed - f.num_test) > 0:
+        yield from make_finding(
+            table,
+            "few-examples.test",
+            _NO_ROWS,
+            level="care" if smallest else "stop",
+            examples=(),
+            count=f.num_test,
+            of=f.num_test,
+            numbers={
+                "num_test": f.num_test,
+                "smallest_points": smallest,
+                "needed_for_5_points": needed,
+                "more": more,
+                "discordance": DISCORDANCE,
+                "power": POWER,
+                "alpha": ALPHA,
+            },
+            smallest=smallest,
+            more=more,
+            in_all=5 * more if table.single else 0,
         )

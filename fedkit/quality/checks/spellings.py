@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
 from fedkit.core.formatting import count_noun, quote, quoted_list
-from fedkit.data.read_rows import RawTable
-from fedkit.quality.finding import CheckOptions, Finding
-from fedkit.quality.table_view import factorize_cells, make_finding
+from fedkit.data.load import RawTable
+from fedkit.quality.finding import CheckOptions, Finding, factorize_cells, make_finding
 
 # Signs that look alike, drawn together: Cyrillic and Greek with Latin, kana with kanji, dashes
 # (Unicode TS 39, "confusables").
@@ -41,52 +40,56 @@ def _gap(name: str, found: re.Match) -> str:
     )
 
 
-def check_label_spellings(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
-    yield from _spellings(
-        table, "label", "splits one answer into two, and each half counts as wrong for the other"
-    )
+def check_label_spellings(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
+    """Find labels that are spelled in several ways."""
+    return _spellings(table, "label")
 
 
-def check_client_spellings(table: RawTable, options: CheckOptions) -> Iterator[Finding]:
-    yield from _spellings(
-        table, "client", "splits one site into two clients, each with a part of its own data"
-    )
+def check_client_spellings(table: RawTable, options: CheckOptions) -> Iterable[Finding]:
+    """Find clients whose name is spelled in several ways."""
+    return _spellings(table, "client")
 
 
-def _spellings(table: RawTable, role: str, harm: str) -> Iterator[Finding]:
-    at, names = factorize_cells(table.frame[role])
+def _spellings(table: RawTable, role: str) -> Iterable[Finding]:
+    codes, names = factorize_cells(table.frame[role])
     if not len(names):
         return
-    sizes = np.bincount(at[at >= 0], minlength=len(names))
+    sizes = np.bincount(codes[codes >= 0], minlength=len(names))
     yield from _merged(table, role)
     same = find_variants(names, sizes)
-    if same:
-        yield _found(
+    others = [name for name in names if name not in same]
+    slips = find_typos(others, {name: int(size) for name, size in zip(names, sizes)})
+    for which, found in (("same", same), ("slip", slips)):
+        pairs = [f"{quote(odd, 30)} → {quote(usual, 30)}" for odd, usual in found.items()]
+        bad = np.isin(codes, [i for i, name in enumerate(names) if name in found])
+        yield from make_finding(
             table,
-            role,
-            at,
-            names,
-            sizes,
-            same,
-            "spelled in several ways (case, width, spaces, look-alikes)",
-            harm,
-            True,
+            f"{role}-spellings.{which}",
+            bad,
+            level="care",
+            examples=pairs,
+            numbers={"reason": which, "unify": dict(list(found.items())[:200])},
+            names=count_noun(len(found), f"{role} name"),
+            pairs=", ".join(pairs[:3]),
+            odd=quoted_list(found, 3),
         )
-    slips = find_typos(
-        [n for n in names if n not in same], {n: int(s) for n, s in zip(names, sizes)}
+
+
+def _merged(table: RawTable, role: str) -> Iterable[Finding]:
+    """Find spellings that reading makes equal (NFKC, spaces at the ends)."""
+    raw, clean = table.frame[f"{role}_raw"], table.frame[role]
+    pairs = {(r, c) for r, c in zip(raw, clean) if r != c and c}
+    shared = {c for r, c in pairs} & set(raw)
+    different = sorted(r for r, c in pairs if c in shared)
+    return make_finding(
+        table,
+        f"{role}-spellings.merged",
+        raw.isin(different).to_numpy(),
+        level="note",
+        examples=[ascii(name)[1:-1] if name.isascii() else name for name in different],
+        numbers={"reason": "read alike", "spellings": len(different)},
+        names=count_noun(len(different), f"{role} spelling"),
     )
-    if slips:
-        yield _found(
-            table,
-            role,
-            at,
-            names,
-            sizes,
-            slips,
-            "one letter away from a far more frequent one",
-            harm,
-            False,
-        )
 
 
 def find_variants(names: np.ndarray, sizes: np.ndarray) -> dict[str, str]:
@@ -152,65 +155,3 @@ def _slip(one: str, other: str) -> bool:
         and short[start + 2 :] == long[start + 2 :]
     )
     return swapped or short[start + 1 :] == long[start + 1 :]
-
-
-def _merged(table: RawTable, role: str) -> Iterator[Finding]:
-    """Find spellings that reading makes equal (NFKC, spaces at the ends)."""
-    raw, clean = table.frame[f"{role}_raw"], table.frame[role]
-    pairs = {(r, c) for r, c in zip(raw, clean) if r != c and c}
-    shared = {c for r, c in pairs} & set(raw)
-    different = sorted(r for r, c in pairs if c in shared)
-    if different:
-        yield make_finding(
-            table,
-            f"{role}-spellings",
-            "note",
-            raw.isin(different).to_numpy(),
-            f"{count_noun(len(different), f'{role} spelling')} differ"
-            " from another only in full-width letters or outer spaces",
-            "the kit reads them as one already; other programs would not",
-            "nothing to do here; the cleaned copy writes them alike",
-            examples=[ascii(name)[1:-1] if name.isascii() else name for name in different],
-            mended=True,
-            numbers={"reason": "read alike", "spellings": len(different)},
-        )
-
-
-def _found(
-    table: RawTable,
-    role: str,
-    at: np.ndarray,
-    names: np.ndarray,
-    sizes: np.ndarray,
-    same: dict[str, str],
-    how: str,
-    harm: str,
-    mended: bool,
-) -> Finding:
-    pairs = [f"{quote(odd, 30)} → {quote(usual, 30)}" for odd, usual in same.items()]
-    bad = np.isin(at, [i for i, name in enumerate(names) if name in same])
-    what = (
-        f"{count_noun(len(same), f'{role} name')} {'is' if len(same) == 1 else 'are'} {how}:"
-        f" {', '.join(pairs[:3])}"
-    )
-    odd = quoted_list(same, 3)
-    mend = (
-        f"the cleaned copy writes the more frequent spelling instead of {odd}"
-        if mended
-        else (
-            f"write the right name instead of {odd}, if it is a slip;"
-            " keep it if both names are meant"
-        )
-    )
-    return make_finding(
-        table,
-        f"{role}-spellings",
-        "care",
-        bad,
-        what,
-        f"the second spelling {harm}",
-        mend,
-        examples=pairs,
-        mended=mended,
-        numbers={"reason": "same" if mended else "slip", "unify": dict(list(same.items())[:200])},
-    )

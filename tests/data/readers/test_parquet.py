@@ -34,19 +34,22 @@ def test_texts_come_back_whatever_their_encoding(encoding, version, kind):
         data_page_version=version,
         row_group_size=7_000,
     )
-    frame, notes = read_parquet(data, "a.parquet")
+    read = read_parquet(data, "a.parquet")
+    frame, notes = read.frame, read.notes
     assert frame["a.b"].tolist() == TEXTS and frame["n"].tolist() == list(range(len(TEXTS)))
     assert not notes and frame.index[0] == 1
 
 
 def test_equal_texts_of_a_dictionary_are_one_object():
-    frame, _ = read_parquet(written({"text": ["x" * 1_000] * 5_000, "label": ["b"] * 5_000}), "a")
+    data = written({"text": ["x" * 1_000] * 5_000, "label": ["b"] * 5_000})
+    frame = read_parquet(data, "a").frame
     assert len({id(cell) for cell in frame["text"]}) == 1
 
 
 def test_lists_and_groups_are_left_out_and_said():
     data = written({"text": ["a", "b"], "tags": [[1], [2, 3]], "who": [{"x": 1}, {"x": 2}]})
-    frame, notes = read_parquet(data, "a.parquet")
+    read = read_parquet(data, "a.parquet")
+    frame, notes = read.frame, read.notes
     assert list(frame) == ["text"] and "'tags', 'who'" in notes[0]
     with pytest.raises(FedkitError, match="lists only"):
         read_parquet(written({"tags": [[1], [2]]}), "a.parquet")

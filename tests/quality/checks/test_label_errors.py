@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from factories.tables import table
 
-from fedkit.quality.checks.label_errors import check_suspicious_labels, find_suspicious
+from fedkit.quality.checks.labels import check_suspicious_labels, find_suspicious
 from fedkit.quality.finding import CheckOptions
 
 TOPICS = {

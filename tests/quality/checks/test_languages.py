@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from factories.tables import table
 
-from fedkit.quality.checks import encoding_damage
-from fedkit.quality.checks.languages import check_language, language_of
+from fedkit.quality.checks import cells
+from fedkit.quality.checks.texts import check_language, language_of
 from fedkit.quality.finding import CheckOptions
 
 ENGLISH = [
@@ -60,7 +60,7 @@ def test_a_model_that_does_not_read_japanese_is_said_plainly():
     ("check", "bad", "good"),
     [
         (
-            encoding_damage.check_encoding_damage,
+            cells.check_encoding_damage,
             [
                 "文字化け".encode().decode("cp1252", "ignore"),
                 "譁�ｭ怜喧縺�",
@@ -77,17 +77,17 @@ def test_a_model_that_does_not_read_japanese_is_said_plainly():
             ],
         ),
         (
-            encoding_damage.check_html_or_markup,
+            cells.check_html_or_markup,
             ["<p>Hello</p>", "a&nbsp;b", "x<br/>y", "<script>alert(1)</script>"],
             ["a < b and c > d", "R&D; ok", "<3", "mail <a@example.com>"],
         ),
         (
-            encoding_damage.check_formulas,
+            cells.check_formulas,
             ["=1+1", "@SUM(A1)", "+cmd|x", '=HYPERLINK("x")', "\t=1"],
             ["- first item", "-3.5", "+81 3 1234", "a=b", "@ noon"],
         ),
         (
-            encoding_damage.check_control_characters,
+            cells.check_control_characters,
             ["a\x07b", "open \u202efdp.exe", "zero\u200bwidth"],
             ["a\nb", "👩‍💻 works", "tab\tok"],
         ),

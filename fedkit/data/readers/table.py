@@ -1,4 +1,4 @@
-"""Finding where a table begins and ends: titles above the header, two-row headers, totals below.
+"""From rows of cells to a table with named columns: the header, merged cells, totals below.
 
 Usually the first filled row is the header. Another row is taken only on evidence (a first row that
 fills few of the columns below it, and a later row that looks like names and whose cells do not
@@ -8,20 +8,25 @@ recur below), and then a note says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
+
+import pandas as pd
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, quote, quoted_list
-from fedkit.data.columns import CLIENT_NAMES, LABEL_NAMES, TEXT_NAMES, heading_names
-from fedkit.data.limits import clean_name
+from fedkit.data import limits
+from fedkit.data.columns import NAMES, heading_names
+from fedkit.data.limits import clean_name, refuse_above
 
 HEAD_ROWS = 200  # filled rows that a guess uses
 MAX_HEADER_DEPTH = 25  # rows among which the header is searched
 TAIL_ROWS = 10  # rows at the end among which totals and remarks are searched
 LONGEST_NAME = 40  # characters of a column name in a guessed header
-_KNOWN = {*TEXT_NAMES, *LABEL_NAMES, *CLIENT_NAMES}
+PREVIEW_ROWS = 1_000  # filled rows that a preview reads
+_KNOWN = {name for names in NAMES.values() for name in names}
 _NUMBER = re.compile(r"[-+¥$€(]*\d[\d,.:/年月日 %)-]*")
 _TOTAL = re.compile(
     r"(総?合計|総計|小計|計|合計件数|件数|(grand |sub)?total|sum|count)( ?[:(].*)?", re.IGNORECASE
@@ -33,13 +38,137 @@ MergedRange = tuple[int, int, int, int]  # first row, first column, last row, la
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a file is to be read; None: guessed, and noted.
+
+    encoding: of a text file. sheet: of a workbook. header_row: line of the header. preview: only
+    the first rows are wanted, of any width.
+    """
+
+    encoding: str | None = None
+    sheet: str | None = None
+    header_row: int | None = None
+    preview: bool = False
+
+
+GUESSED = Reading()
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """What was read: the table (its index: the line of each row), and notes on what was assumed.
+
+    header_line: line of the header, None for formats that have none.
+    """
+
+    frame: pd.DataFrame
+    notes: list[str]
+    header_line: int | None = None
+
+
+def table_of_rows(
+    rows: Iterator[NumberedRow],
+    name: str,
+    reading: Reading,
+    merges: Sequence[MergedRange] = (),
+    is_sheet: bool = False,
+) -> TableRead:
+    """Return rows as a table below their header, without totals and remarks at the end.
+
+    merges: the merged cells of a sheet; their value is written into each row. is_sheet: rows may
+    end before the header does; elsewhere, and beyond the header, FedkitError names the line.
+    """
+    rows = islice(rows, PREVIEW_ROWS if reading.preview else None)
+    head = list(islice(rows, HEAD_ROWS))
+    found = find_header(head, name, reading.header_row, merges)
+    filled = [i for i, cell in enumerate(found.cells, start=1) if clean_name(cell)]
+    if reading.preview:
+        filled = [i for i, cell in enumerate(found.cells, start=1) if cell not in (None, "")]
+    elif not is_sheet:
+        filled = [len(found.cells)]
+    names = header_names(found.cells[: max(filled, default=0)], name)
+    body = list(islice(chain(head[found.body :], rows), limits.MAX_ROWS + 1))
+    notes = list(found.notes)
+    if not reading.preview:
+        refuse_above("MAX_ROWS", len(body), name)
+        if is_sheet:
+            refuse_above("MAX_CELLS", len(body) * len(names), name)
+        notes += fill_down(body, [m for m in merges if m[1] <= len(names)], name)
+        body, dropped = drop_tail(body, len(names), name)
+        notes += dropped
+        refuse = _refuse_beyond if is_sheet else _refuse_ragged
+        for line, row in body:
+            refuse(row, names, name, line)
+    cells = [_pad(row[: len(names)], len(names)) for _, row in body]
+    return TableRead(cell_table(cells, names, name, [line for line, _ in body]), notes, found.line)
+
+
+def _pad(row: Sequence[Any], width: int) -> Sequence[Any]:
+    return row if len(row) == width else [*row, *[None] * (width - len(row))]
+
+
+def _refuse_ragged(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
+    if len(row) != len(names):
+        raise FedkitError(
+            f"{quote(name)}, line {line}: {count_noun(len(row), 'cell')} where the header has"
+            f" {len(names)}; put quotes around a cell that holds the delimiter, or mend the line"
+        )
+
+
+def _refuse_beyond(row: Sequence[Any], names: list[str], name: str, line: int) -> None:
+    if any(cell is not None for cell in row[len(names) :]):
+        raise FedkitError(
+            f"{quote(name)}, row {line}: a cell to the right of the header, which has {len(names)}"
+            " columns; name that column in the header, or clear the cell"
+        )
+
+
+@dataclass(frozen=True)
 class FoundHeader:
     """The header of a table."""
 
     cells: list[Any]  # the names as in the file, joined if the header has two rows
     line: int  # in the file, counted from 1
     body: int  # index of the first row below the header
-    notes: tuple[str, ...] = ()
+    notes: list[str]
+
+
+def header_names(cells: Sequence[Any], name: str) -> list[str]:
+    """Return the column names in a header row; a blank one becomes 'column 3'.
+
+    name: of the file, for messages. Raises FedkitError for no name, too many, or two alike.
+    """
+    names = [clean_name(cell) or f"column {i}" for i, cell in enumerate(cells, start=1)]
+    if not any(clean_name(cell) for cell in cells):
+        raise FedkitError(
+            f"{quote(name)} is empty; the first row must name the columns, one example per row"
+            " below"
+        )
+    refuse_above("MAX_COLUMNS", len(names), name)
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise FedkitError(
+            f"{quote(name)} names column {quote(twice[0])} twice; rename one (all:"
+            f" {quoted_list(names)})"
+        )
+    return names
+
+
+def cell_table(
+    rows: Sequence[Sequence[Any]], names: list[str], name: str, lines: Sequence[int] | None = None
+) -> pd.DataFrame:
+    """Return rows of cells as a DataFrame of Python objects, cells untouched.
+
+    lines: the index: the line of each row in its file, counted from 1. Raises FedkitError for no
+    rows or too many.
+    """
+    if not rows:
+        raise FedkitError(
+            f"{quote(name)} has a header ({quoted_list(names)}) and no rows; add examples,"
+            " one per row"
+        )
+    refuse_above("MAX_ROWS", len(rows), name)
+    index = None if lines is None else pd.Index(lines, dtype="int64", name="line")
+    return pd.DataFrame(rows, index, names, dtype=object)
 
 
 def find_header(
@@ -54,7 +183,7 @@ def find_header(
     cells of a sheet. Raises FedkitError if header_row is no filled row among the first ones.
     """
     if not head:
-        return FoundHeader([], 1, 0)
+        return FoundHeader([], 1, 0, [])
     if header_row is not None:
         at = _index_of_line(head, name, header_row)
     else:
@@ -68,13 +197,40 @@ def find_header(
             f" it not read ({above}); name header_row to choose"
         ]
     if not _has_two_rows(head, at, merges):
-        return FoundHeader(list(cells), line, at + 1, tuple(notes))
+        return FoundHeader(list(cells), line, at + 1, notes)
     joined = _join_rows(cells, head[at + 1][1], merges, line)
     notes.append(
         f"{quote(name)}: rows {line} and {head[at + 1][0]} were read as one header:"
         f" {quoted_list(joined, 6)}"
     )
-    return FoundHeader(joined, line, at + 2, tuple(notes))
+    return FoundHeader(joined, line, at + 2, notes)
+
+
+def fill_down(rows: list[NumberedRow], merges: list[MergedRange], name: str) -> list[str]:
+    """Write a value whose cell is merged over several rows into each of them; note how many."""
+    tall: dict[int, list[tuple[int, int]]] = {}  # first row -> (column, last row)
+    for top, left, bottom, right in merges:
+        if bottom > top and left == right:
+            tall.setdefault(top, []).append((left - 1, bottom))
+    number = 0
+    active: dict[int, tuple[int, Any]] = {}  # column -> (last row, value)
+    for i, (line, cells) in enumerate(rows if tall else []):
+        active = {column: merge for column, merge in active.items() if line <= merge[0]}
+        if active:
+            wide = [*_pad(cells, max(max(active) + 1, len(cells)))]
+            for column, (_, value) in active.items():
+                if wide[column] is None:
+                    wide[column] = value
+                    number += value is not None
+            cells = wide
+        rows[i] = (line, cells)
+        active |= {
+            column: (last, cells[column])
+            for column, last in tall.get(line, [])
+            if column < len(cells)
+        }
+    note = f"{quote(name)}: {count_noun(number, 'cell')} filled from the merged cell above"
+    return [note] if number else []
 
 
 def drop_tail(
@@ -175,16 +331,11 @@ def _has_two_rows(head: list[NumberedRow], at: int, merges: Sequence[MergedRange
     spans = [(a - 1, b) for top, a, bottom, b in merges if top == bottom == line and b > a]
     if any(_count_filled(lower[a:b]) > 1 for a, b in spans):
         return True
-    wide = [*upper, *[None] * (len(lower) - len(upper))]
-    below = [*lower, *[None] * (len(wide) - len(lower))]
-    new = sum(1 for u, b in zip(wide, below) if _is_blank(u) and not _is_blank(b))
-    under = sum(1 for u, b in zip(wide, below) if not _is_blank(u) and _is_blank(b))
-    return (
-        not merges
-        and new > 0
-        and (_count_known(lower) > 0)
-        and (under > 0 or _count_known(upper) == 0)
-    )
+    width = max(len(upper), len(lower))
+    blank = [(_is_blank(u), _is_blank(b)) for u, b in zip(_pad(upper, width), _pad(lower, width))]
+    fills_gap, leaves_gap = (True, False) in blank, (False, True) in blank
+    known = _count_known(lower) > 0 and (leaves_gap or _count_known(upper) == 0)
+    return not merges and fills_gap and known
 
 
 def _join_rows(
@@ -195,8 +346,6 @@ def _join_rows(
     A group's name in the upper row reaches as far as it is merged, else to the next group.
     """
     width = max(len(upper), len(lower))
-    top = [*upper, *[None] * (width - len(upper))]
-    low = [*lower, *[None] * (width - len(lower))]
     reach = {
         c: b
         for a_row, a, z_row, b in merges
@@ -204,7 +353,7 @@ def _join_rows(
         for c in range(a - 1, min(b, width))
     }
     joined, group, until = [], None, 0
-    for i, (above, below) in enumerate(zip(top, low)):
+    for i, (above, below) in enumerate(zip(_pad(upper, width), _pad(lower, width))):
         if not _is_blank(above):
             group, until = above, reach.get(i, i + 1) if merges else width
         own = group if i < until else None
