@@ -17,7 +17,7 @@ from fedkit.core.stats import wilson_interval
 from fedkit.data.corpus import Corpus, Examples
 from fedkit.models.classifier import Model
 from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.side_labels import LabelPoint, name_points
+from fedkit.plots.labels import LabelPoint, name_points
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
 
 BLUE, ORANGE, BASE, KEPT = "#0072b2", "#d55e00", "#c9d1da", "#56b4e9"

@@ -15,7 +15,7 @@ from factories.records import DATA, everything, federated, many, one, pooled
 from fedkit import plots
 from fedkit.core.record import RoundRecord
 from fedkit.core.stats import t_interval
-from fedkit.plots.side_labels import LabelPoint, place_names
+from fedkit.plots.labels import LabelPoint, place_names
 from fedkit.reports.report import render_report
 from fedkit.results.method_board import (
     PAGE_HEADS,

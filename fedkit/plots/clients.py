@@ -1,4 +1,4 @@
-"""Figures of cost: megabytes per client and direction, and the seconds of a round."""
+"""Figures with a client per row or column: its examples, its megabytes, its seconds in a round."""
 
 from __future__ import annotations
 
@@ -7,18 +7,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
+from pandas import DataFrame
 
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.formatting import figure_text
+from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import VisitSpan, profiles, replay
 from fedkit.plots.accuracy import replay_world
-from fedkit.plots.theme import DOWNLOAD, INK, TRAIN, UPLOAD, above_bar, key_above, layout
+from fedkit.plots.charts import h_bars, rows_of
+from fedkit.plots.theme import (
+    COUNTS,
+    DOWNLOAD,
+    INK,
+    SIZE,
+    TRAIN,
+    UPLOAD,
+    above_bar,
+    key_above,
+    layout,
+)
 from fedkit.results import measures
 from fedkit.results.measures import MB, Runs
 
 MOST = 20  # largest number of clients that are drawn
+FEW = 30  # most labels that are all named
+NUMBERED = 12  # most clients that are all named and whose cells show numbers
+ALIKE = 0.15  # clients have a similar mix when no share of a label differs by more
 PHASES = {"download": DOWNLOAD, "training": TRAIN, "upload": UPLOAD}
 
 
@@ -61,11 +76,8 @@ def traffic(runs: Runs) -> go.Figure:
     base = measures.base_mb(runs[0]) if runs else math.nan
     full = [] if math.isnan(base) else [_full_tuning(base * _visits(runs[0]))]
     fig, rows = go.Figure(), [*loads, *full]
-    for name, colour, values in (
-        ("received", DOWNLOAD, [r.down for r in rows]),
-        ("sent", UPLOAD, [r.up for r in rows]),
-    ):
-        fig.add_trace(_direction(rows, name, colour, values))
+    fig.add_trace(_direction(rows, "received", DOWNLOAD, [r.down for r in rows]))
+    fig.add_trace(_direction(rows, "sent", UPLOAD, [r.up for r in rows]))
     for place, load in enumerate(reversed(rows)):
         above_bar(fig, place, str(load))
     once = "" if math.isnan(base) else f" ({formatting.megabytes(base)} per client, once)"
@@ -84,20 +96,15 @@ def traffic(runs: Runs) -> go.Figure:
 
 def _direction(rows: list[Load], name: str, colour: str, values: list[float]) -> go.Bar:
     shapes = ["/" if row.calculated else "" for row in rows]
-    return go.Bar(
-        x=values,
-        y=list(range(len(rows)))[::-1],
-        orientation="h",
+    sizes = [formatting.megabytes(mb) for mb in values]
+    return h_bars(
+        values,
+        rows_of(rows),
+        colour,
         width=0.34,
         name=name,
-        marker={
-            "color": colour,
-            "line": {"color": colour, "width": 1.5},
-            "pattern": {"shape": shapes},
-        },
-        customdata=[
-            (figure_text(row.name, 60), formatting.megabytes(mb)) for row, mb in zip(rows, values)
-        ],
+        marker={"line": {"color": colour, "width": 1.5}, "pattern": {"shape": shapes}},
+        customdata=[(figure_text(row.name, 60), size) for row, size in zip(rows, sizes)],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} " + name + "<extra></extra>",
     )
 
@@ -134,21 +141,12 @@ def traffic_by_client(run: Run) -> go.Figure:
     fig = go.Figure([_part(shown, values, name, colour, "MB") for name, colour, values in ways])
     sums = [sum(both) for both in totals.values()] or [0.0]
     even = max(sums) - min(sums) <= 0.05 * max(sums)
-    span = (
-        formatting.megabytes(max(sums))
-        if even
-        else f"between {formatting.megabytes(min(sums))} and {formatting.megabytes(max(sums))}"
-    )
-    caption = "Measured: the length of what was serialised, both directions." + _cut_note(
-        len(totals)
-    )
-    return _by_client(
-        fig,
-        shown,
-        f"A client moves {span} in the whole run.",
-        caption,
-        "Traffic in the whole run (MB)",
-    )
+    least, most = formatting.megabytes(min(sums)), formatting.megabytes(max(sums))
+    span = most if even else f"between {least} and {most}"
+    sentence = f"A client moves {span} in the whole run."
+    caption = "Measured: the length of what was serialised, both directions."
+    caption += _cut_note(len(totals))
+    return _by_client(fig, shown, sentence, caption, "Traffic in the whole run (MB)")
 
 
 def round_seconds(
@@ -213,15 +211,16 @@ def _cut_note(there: int) -> str:
 
 def _part(ids: list[str], values: list[float], name: str, colour: str, unit: str) -> go.Bar:
     """Draw one segment of every client's bar."""
-    return go.Bar(
-        x=values,
-        y=list(range(len(ids)))[::-1],
-        orientation="h",
+    hover = "%{customdata}<br>" + name + " %{x:,.2f} " + unit + "<extra></extra>"
+    return h_bars(
+        values,
+        rows_of(ids),
+        colour,
         width=0.6,
         name=name,
-        marker={"color": colour, "line": {"color": INK, "width": 1}},
+        marker={"line": {"color": INK, "width": 1}},
         customdata=[figure_text(i) for i in ids],
-        hovertemplate="%{customdata}<br>" + name + " %{x:,.2f} " + unit + "<extra></extra>",
+        hovertemplate=hover,
     )
 
 
@@ -230,9 +229,92 @@ def _by_client(fig: go.Figure, ids: list[str], sentence: str, caption: str, x: s
     layout(fig, sentence, caption, x, "Client", 110 + 34 * len(ids), top=44)
     fig.update_layout(barmode="stack")
     fig.update_yaxes(
-        tickvals=list(range(len(ids)))[::-1],
+        tickvals=rows_of(ids),
         ticktext=[figure_text(i, 18) for i in ids],
         range=[-0.6, len(ids) - 0.4],
     )
     fig.update_xaxes(rangemode="tozero", nticks=8)
     return key_above(fig, {part.name: ("\u25a0", part.marker.color) for part in fig.data})
+
+
+def who_has_what(frame: DataFrame | Run) -> go.Figure:
+    """Draw clients x labels as a heat map of training examples, a client per column.
+
+    frame: from `count_client_labels` (a row per client, a column per label), or a record.
+    """
+    if isinstance(frame, Run):
+        if not measures.tells_labels(frame):
+            raise FedkitError(
+                "the record tells no labels of clients, as its privacy promise covers them; draw"
+                " the data that you hold instead: who_has_what(count_client_labels(...))"
+            )
+        frame = measures.client_labels(frame)
+    (n, m), numbered = frame.shape, len(frame) <= NUMBERED and frame.shape[1] <= FEW
+    most = int(frame.to_numpy().max(initial=0))
+    hover = [
+        [f"{figure_text(c)}<br>{figure_text(label)}" for c in frame.index]
+        for label in frame.columns
+    ]
+    fig = go.Figure(
+        go.Heatmap(
+            z=frame.to_numpy().T.tolist(),
+            x=list(range(n)),
+            y=list(range(m)),
+            colorscale=COUNTS,
+            xgap=1,
+            ygap=1,
+            zmin=0,
+            zmax=max(most, 1),
+            text=hover,
+            showscale=False,
+            texttemplate="%{z}" if numbered else None,
+            textfont={"size": SIZE - 2},
+            hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
+        )
+    )
+    caption = (
+        "A cell is the number of training examples of a label at a client, from none (white) to"
+        f" {most:,} (darkest); in brackets stands the number of all examples of the client."
+    )
+    sized = [f"{printable_line(c, 16)} ({k:,})" for c, k in zip(frame.index, frame.sum(axis=1))]
+    height = 180 + m * max(10, min(30, 760 // max(m, 1)))
+    layout(fig, _labels_finding(frame), caption, "Client (examples)", "Label", height)
+    fig.update_xaxes(
+        showgrid=False,
+        tickfont={"color": INK},
+        autotickangles=[0, -35, -90],
+        **_ticks(sized, NUMBERED),
+    )
+    labels = [printable_line(c, 22) for c in frame.columns]
+    fig.update_yaxes(showgrid=False, autorange="reversed", **_ticks(labels, FEW))
+    return fig
+
+
+def _ticks(names: list[str], few: int) -> dict:
+    """Return all names when there are few, else evenly spaced ones."""
+    at = list(range(0, len(names), max(1, -(-len(names) // few))))
+    return {"tickmode": "array", "tickvals": at, "ticktext": [figure_text(names[i]) for i in at]}
+
+
+def _labels_finding(frame: DataFrame) -> str:
+    """Return the label that is spread most unevenly, in a sentence."""
+    if not len(frame) or not frame.shape[1]:
+        return "No client holds any example."
+    if len(frame) == 1:
+        return (
+            f"All {int(frame.to_numpy().sum()):,} examples are at one client,"
+            f" {printable_line(frame.index[0])}."
+        )
+    counts = frame.to_numpy(dtype=float)
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)  # (clients, labels)
+    spread = shares.max(axis=0) - shares.min(axis=0)
+    if spread.max() < ALIKE:
+        most = f"no label's share differs by more than {100 * spread.max():.0f} points"
+        return f"The {len(frame)} clients have a similar mix of labels: {most}."
+    label, share = frame.columns[spread.argmax()], shares[:, spread.argmax()]
+    most, least = (printable_line(frame.index[i]) for i in (share.argmax(), share.argmin()))
+    high, low = formatting.percent(share.max(), 0), formatting.percent(share.min(), 0)
+    return (
+        f"The clients see unlike text: {printable_line(label)} is {high} of the examples at {most}"
+        f" and {low} at {least}."
+    )
