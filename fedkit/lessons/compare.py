@@ -16,8 +16,7 @@ from fedkit.core.config import RunConfig
 from fedkit.core.formatting import figure_text
 from fedkit.data.load import BUNDLED, BUNDLED_FOLDER
 from fedkit.federated.memory_model import Texts, client_footprint
-from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.labels import LabelPoint, name_points
+from fedkit.plots.labels import Label, LabelPoint, label_lines, name_points
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
 from fedkit.results import measures
 from fedkit.results.difference import Difference

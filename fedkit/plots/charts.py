@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
+from pandas import DataFrame
+from plotly.subplots import make_subplots
 
 from fedkit.core.formatting import figure_text
 from fedkit.plots.labels import Label, draw_levels, label_lines
-from fedkit.plots.theme import BLUE, INK, above_bar, font, layout
+from fedkit.plots.theme import BLUE, INK, SIZE, above_bar, font, layout, note
 
 PLOT, AXIS_ROOM, RIGHT = 360, 60, 150  # px: a plot, its x axis, the labels beside its lines
 SHARES = (0.0, 100.0)  # %: the same range in every figure, so that two can be compared by eye
@@ -71,7 +73,7 @@ def line_chart(
     y: str,
     values: tuple[float, float] | None = None,
     words: str = "{:.1f} %",
-    hover: str = "%{x:,.3~g}: %{y:.1f} %",
+    hover: str = "%{x:,.5~g}: %{y:.1f} %",
     log_x: bool = False,
     ends: bool = False,
     levels: Sequence[Label] = (),
@@ -97,6 +99,13 @@ def line_chart(
     named = [Label(line.last, words.format(line.last), line.name, line.colour) for line in lines]
     label_lines(fig, [*named, *levels], PLOT, low, high)
     return fig
+
+
+def lines_from_table(table: DataFrame, colours: Sequence[str]) -> list[Line]:
+    """Return a line in % per column of `table`: shares, a row per number of the x axis."""
+    at = [int(n) for n in table.index]
+    shares = [[100 * float(v) for v in table[name]] for name in table.columns]
+    return [Line(str(n), at, v, c) for n, v, c in zip(table.columns, shares, colours)]
 
 
 def percent_range(values: Sequence[float]) -> tuple[float, float]:
@@ -141,15 +150,18 @@ def rows_of(names: Sequence[Any] | Mapping[str, Any]) -> list[int]:
 
 
 def name_rows(
-    fig: go.Figure, names: Sequence[str], text: dict[str, Any] | None = None, top: float = 0.4
+    fig: go.Figure, names: Sequence[str], rows: Sequence[float] | None = None, grid: bool = False
 ) -> None:
-    """Name the rows of `rows_of` at the y axis. names: escaped. text: font. top: room, in rows."""
+    """Name the rows at the y axis. names: escaped. rows: their y, by default those of `rows_of`.
+
+    grid: draw a line through each row.
+    """
     fig.update_yaxes(
-        tickvals=rows_of(names),
+        tickvals=list(rows or rows_of(names)),
         ticktext=list(names),
-        range=[-0.6, len(names) - top],
-        showgrid=False,
-        tickfont=text or font(),
+        range=[-0.6, len(names) - 0.4],
+        showgrid=grid,
+        tickfont=font(),
     )
 
 
@@ -180,3 +192,53 @@ def bar_chart(
     fig.update_yaxes(visible=False, range=[-0.5, len(values) - 0.2])
     fig.update_xaxes(rangemode="tozero")
     return fig
+
+
+def bar_columns(
+    names: Sequence[str],
+    columns: Mapping[str, Mapping[str, tuple[Sequence[float], Any]]],
+    sentence: str,
+    top: int = 40,
+) -> go.Figure:
+    """Draw a column of bars, with a scale of its own, per heading; a row per name.
+
+    columns: {heading: {part of a bar: (values, colour)}}; parts are stacked, sums written beside.
+    """
+    rows = rows_of(names)
+    fig = make_subplots(1, len(columns), shared_yaxes=True, horizontal_spacing=0.05)
+    for col, parts in enumerate(columns.values(), 1):
+        for part, (values, colour) in parts.items():
+            hover = f"{figure_text(part)}<br>%{{x:,.4g}}<extra></extra>"
+            bars = h_bars(values, rows, colour, width=0.6, hovertemplate=hover, showlegend=False)
+            fig.add_trace(bars, row=1, col=col)
+        totals = [float(sum(values)) for values in zip(*(values for values, _ in parts.values()))]
+        texts = go.Scatter(
+            x=totals,
+            y=rows,
+            mode="text",
+            text=[f" {short_number(total)}" for total in totals],
+            textposition="middle right",
+            cliponaxis=False,
+            hoverinfo="skip",
+            textfont=font(),
+        )
+        fig.add_trace(texts, row=1, col=col)
+        fig.update_xaxes(row=1, col=col, range=[0, 1.45 * max(totals)])
+    layout(fig, sentence, "", None, None, 50 + top + 46 * len(names), top=top)
+    fig.update_layout(barmode="stack")
+    fig.update_xaxes(showgrid=False, showticklabels=False)
+    name_rows(fig, [figure_text(name) for name in names])
+    for col, heading in enumerate(columns, 1):
+        place = {"xref": "x domain" if col == 1 else f"x{col} domain", "yref": "paper"}
+        words = {"xanchor": "left", "yanchor": "bottom", "align": "left", "yshift": 6}
+        note(
+            fig, f"<b>{figure_text(heading)}</b>", 0, 1, font=font(INK, SIZE - 1), **place, **words
+        )
+    return fig
+
+
+def short_number(value: float) -> str:
+    """Return a number with at most three significant digits below a million."""
+    if value >= 1e6:
+        return f"{value / 1e6:.1f} M"
+    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.1f}"
