@@ -37,6 +37,7 @@ from fedkit.plots.theme import (
     ON_TEST,
     ORANGE,
     PINK,
+    SERIES,
     font,
     key_above,
     layout,
@@ -48,7 +49,7 @@ from fedkit.widgets.bench.scene import WIDTH
 NONE = GREEN  # without privacy, as in `plots.privacy`
 # one colour per epsilon, the same in every figure
 COLOURS = {"without privacy": NONE, "ε = 8": BLUE, "ε = 1": PINK}
-PALETTE = (MUTED, BLUE, ORANGE, GREEN, PINK)
+PALETTE = (MUTED, *SERIES[:4])
 TALL, WIDE = 340, 640  # px of a plot, about
 
 
@@ -153,8 +154,7 @@ def clipped_vectors(before: Tensor, after: Tensor, clip: float, sentence: str) -
     fig.update_xaxes(range=[low[0], low[0] + room[0]], dtick=1)
     fig.update_yaxes(range=[low[1], low[1] + room[1]], dtick=1, scaleanchor="x", constrain="domain")
     fig.update_layout(width=WIDE + 100)
-    centre = {"color": INK, "size": 7}
-    fig.add_scatter(x=[0], y=[0], mode="markers", marker=centre, hoverinfo="skip")
+    charts.draw_dots(fig, [0], [0], INK, 7)
     signs = {"as it is": ("→", GREY), "clipped": ("→", BLUE), "the clip": ("○", ORANGE)}
     return key_above(fig, signs)
 

@@ -24,7 +24,7 @@ from fedkit.lessons.security import (
     EncryptedUpdate,
     SchemeCost,
 )
-from fedkit.plots.charts import error_bar, h_bars, name_rows, rows_of
+from fedkit.plots.charts import draw_curve, draw_dots, error_bar, h_bars, name_rows, rows_of
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import (
     BLUE,
@@ -202,29 +202,23 @@ def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
     """Draw true-positive against false-positive rate (log), with the bound of the noise."""
     grid = np.geomspace(1e-3, 1, 61)
     fig, labels = go.Figure(), []
-    _curve(fig, grid, grid, {"color": MUTED, "dash": "dot", "width": 2})
+    draw_curve(fig, grid, grid, MUTED, dash="dot")
     fig.add_vline(x=0.01, line={"color": GRID, "width": 2}, layer="below")
     for (name, one), colour in zip(found.items(), (LEAK, SAFE, PINK)):
         roc = one.attack.roc
         tpr = np.array([roc.tpr[roc.fpr <= x * 1.001].max(initial=0.0) for x in grid])
         # finer than one false alarm: not measured
         tpr[(grid < 1 / one.attack.others) | (tpr <= 0)] = np.nan
-        hover = f"{figure_text(name)}: %{{y:.1%}} found at %{{x:.2%}} false alarms<extra></extra>"
-        _curve(fig, grid, tpr, {"color": colour, "width": 3}, hoverinfo=None, hovertemplate=hover)
+        hover = f"{figure_text(name)}: %{{y:.1%}} found at %{{x:.2%}} false alarms"
+        draw_curve(fig, grid, tpr, colour, 3, hover)
         at = roc.at[0.01]
-        fig.add_scatter(
-            x=[0.01],
-            y=[max(at.value, 5e-4)],
-            mode="markers",
-            marker={"size": 11, "color": colour},
-            error_y=error_bar([at.value], [at.low], [at.high], colour, 2, 6),
-            hoverinfo="skip",
-        )
+        whisker = error_bar([at.value], [at.low], [at.high], colour, 2, 6)
+        draw_dots(fig, [0.01], [max(at.value, 5e-4)], colour, 11, error_y=whisker)
         found_share = formatting.percent(at.value)
         labels.append(Label(float(np.log10(max(at.value, 1e-3))), found_share, name, colour))
         if one.bound:
             bound, most = [one.bound(float(x)) for x in grid], one.bound(0.01)
-            _curve(fig, grid, bound, {"color": colour, "width": 2, "dash": "dash"})
+            draw_curve(fig, grid, bound, colour, dash="dash")
             number = f"any attack: {formatting.percent(most)}"
             labels.append(Label(float(np.log10(most)), number, f"at most, {name}", colour))
     x, y = "Others wrongly called members (log scale)", "Members found (log scale)"
@@ -240,20 +234,16 @@ def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
     return fig
 
 
-def _curve(fig: go.Figure, x: Any, y: Any, line: dict[str, Any], **style: Any) -> None:
-    fig.add_scatter(x=x, y=y, line=line, **{"mode": "lines", "hoverinfo": "skip"} | style)
-
-
 def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
     """Draw per audit the epsilon proven (bar), the most provable (line), the promise (diamond)."""
     fig = go.Figure()
     tick = {"symbol": "line-ns-open", "size": 14, "color": MUTED, "opacity": [0, 1]}
-    promise = {"symbol": "diamond", "size": 15, "color": INK}
     for row, one in zip(rows_of(found), found.values()):
-        colour, line = LEAK if one.caught else SAFE, {"color": GREY, "width": 2}
-        _curve(fig, [0, one.most], [row, row], line, mode="lines+markers", marker=tick)
+        colour = LEAK if one.caught else SAFE
+        draw_curve(fig, [0, one.most], [row, row], GREY)
+        fig.data[-1].update(mode="lines+markers", marker=tick)
         fig.add_trace(h_bars([one.lower], [row], colour, width=0.34, hoverinfo="skip"))
-        _curve(fig, [one.upper], [row], {}, mode="markers", marker=promise)
+        draw_dots(fig, [one.upper], [row], INK, 15, marker={"symbol": "diamond"})
         words = (
             f"<b>{'broken' if one.caught else 'nothing against it'}</b>: promised {one.upper:.2f}, "
             f"proven {one.lower:.2f} of at most {one.most:.2f}"

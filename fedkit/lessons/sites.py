@@ -14,23 +14,21 @@ from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
 from fedkit.lessons.tuning import evenly_spaced
 from fedkit.network import World, replay
-from fedkit.plots.charts import Line, line_chart, name_rows, rows_of
+from fedkit.plots.charts import Line, draw_dots, line_chart, name_rows, rows_of
 from fedkit.plots.theme import (
-    AMBER,
     BLACK,
     BLUE,
-    GREEN,
     INK,
     ON_TEST,
     ORANGE,
-    PINK,
+    SERIES,
     key_above,
     layout,
     words_above,
 )
 from fedkit.results import measures
 
-PALETTE = (BLACK, BLUE, ORANGE, GREEN, PINK, AMBER)
+PALETTE = (BLACK, *SERIES)
 MARKS = {  # of the figure of drift: symbol of plotly, sign in the key, colour
     "a site alone": ("circle-open", "○", ORANGE),
     "the mean of all": ("diamond", "◆", BLUE),
@@ -67,15 +65,9 @@ def accuracy_drift(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figu
     for one, row in zip(found.values(), rows_of(found)):
         every = (one.alone, (one.together,), (one.start,))
         for (who, (symbol, _, colour)), values in zip(MARKS.items(), every):
-            outline = {"width": 2.5, "color": colour}
-            fig.add_scatter(
-                x=[100 * v for v in values],
-                y=[row] * len(values),
-                mode="markers",
-                cliponaxis=False,
-                marker={"symbol": symbol, "color": colour, "size": 15, "line": outline},
-                hovertemplate=who + ": %{x:.1f} %<extra></extra>",
-            )
+            marker = {"symbol": symbol, "line": {"width": 2.5, "color": colour}}
+            xs, hover = [100 * v for v in values], who + ": %{x:.1f} %"
+            draw_dots(fig, xs, [row] * len(xs), colour, 15, hover, marker, cliponaxis=False)
     layout(fig, sentence, "", ON_TEST, None, 120 + 60 * len(found), top=44)
     name_rows(fig, [f"<b>{figure_text(name)}</b>" for name in found], grid=True)
     fig.update_xaxes(range=[0, 100], dtick=20)

@@ -18,6 +18,7 @@ from fedkit.plots.charts import (
     Line,
     bar_chart,
     bar_columns,
+    draw_dots,
     error_bar,
     line_chart,
     lines_from_table,
@@ -94,14 +95,10 @@ def accuracy_by_parameters(
     fig = go.Figure()
     for name in names:
         y, (below, above) = 100 * shares[name], spans[name]
-        fig.add_scatter(
-            x=[trained[name]],
-            y=[y],
-            mode="markers",
-            marker={"size": 13, "color": ORANGE if name == chosen else BLUE},
-            error_y=error_bar([y], [100 * below], [100 * above], GREY),
-            hovertemplate=f"{figure_text(name)}<br>%{{x:,}} numbers<br>%{{y:.1f}} %<extra></extra>",
-        )
+        hover = f"{figure_text(name)}<br>%{{x:,}} numbers<br>%{{y:.1f}} %"
+        whisker = error_bar([y], [100 * below], [100 * above], GREY)
+        colour = ORANGE if name == chosen else BLUE
+        draw_dots(fig, [trained[name]], [y], colour, 13, hover, error_y=whisker)
     level = [Label(100 * start, f"{100 * start:.1f} %", "class means, no training", MUTED)]
     draw_levels(fig, level, 1.5)
     title = "Trained numbers, head included (log scale)"

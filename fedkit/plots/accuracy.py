@@ -15,7 +15,16 @@ from fedkit.core import formatting
 from fedkit.core.formatting import figure_text
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import profiles, replay
-from fedkit.plots.charts import SHARES, Line, draw_end, draw_line, error_bar, h_bars, rows_of
+from fedkit.plots.charts import (
+    SHARES,
+    Line,
+    draw_dots,
+    draw_end,
+    draw_line,
+    error_bar,
+    h_bars,
+    rows_of,
+)
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import INK, ON_TEST, SERIES, above_bar, key_above, layout
 from fedkit.results import measures
@@ -97,16 +106,11 @@ def scoreboard_bars(runs: Runs) -> go.Figure:
     rows, values = rows_of(runs), [100 * measures.accuracy(run) for run in runs]
     names = [figure_text(name, 36) for name in measures.display_names(runs, short=True)]
     fig = go.Figure(_bars(runs, rows, values, names))
-    outline = {"color": INK, "width": 2}
-    fig.add_scatter(
-        x=[100 * measures.lowest_client_accuracy(run) for run in runs],
-        y=rows,
-        mode="markers",
-        name="worst client",
-        marker={"symbol": "diamond", "size": 11, "color": "#ffffff", "line": outline},
-        customdata=names,
-        hovertemplate="%{customdata}<br>worst client %{x:.1f} %<extra></extra>",
-    )
+    worst = [100 * measures.lowest_client_accuracy(run) for run in runs]
+    hover = "%{customdata}<br>worst client %{x:.1f} %"
+    diamond = {"symbol": "diamond", "line": {"color": INK, "width": 2}}
+    named = {"name": "worst client", "customdata": names}
+    draw_dots(fig, worst, rows, "#ffffff", 11, hover, diamond, **named)
     for run, name, row in zip(runs, names, rows):
         above_bar(fig, row, f"{name}  <b>{formatting.percent(measures.accuracy(run))}</b>")
     caption = f"The whisker is the 95 % interval, the diamond the worst client. {FROZEN}."

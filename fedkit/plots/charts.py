@@ -56,14 +56,42 @@ def draw_line(fig: go.Figure, line: Line, hover: str) -> None:
 
 def draw_end(fig: go.Figure, line: Line, end: float) -> None:
     """Join the last point of `line` to its label at the right end of the plot, x = end."""
-    fig.add_scatter(
-        x=[line.x[-1], end],
-        y=[line.y[-1]] * 2,
-        mode="lines",
-        hoverinfo="skip",
-        name=f"{figure_text(line.name)} end",
-        line={"color": line.colour, "width": 1, "dash": "dot"},
-    )
+    name = f"{figure_text(line.name)} end"
+    draw_curve(fig, [line.x[-1], end], [line.y[-1]] * 2, line.colour, 1, name=name, dash="dot")
+
+
+def draw_curve(
+    fig: go.Figure,
+    x: Sequence[float],
+    y: Sequence[float],
+    colour: str,
+    width: float = 2,
+    hover: str = "",
+    **style: Any,
+) -> None:
+    """Add a line without marks. style: of plotly; dash and shape of the line, rest of the trace."""
+    look = {key: style.pop(key) for key in ("dash", "shape") if key in style}
+    line = {"color": colour, "width": width} | look
+    fig.add_scatter(x=x, y=y, mode="lines", line=line, **_hover(hover), **style)
+
+
+def draw_dots(
+    fig: go.Figure,
+    x: Sequence[float],
+    y: Sequence[float],
+    colour: str,
+    size: float,
+    hover: str = "",
+    marker: dict[str, Any] | None = None,
+    **style: Any,
+) -> None:
+    """Add marks without a line. size: px. marker: its symbol, outline and so on, of plotly."""
+    look = {"size": size, "color": colour} | (marker or {})
+    fig.add_scatter(x=x, y=y, mode="markers", marker=look, **_hover(hover), **style)
+
+
+def _hover(template: str) -> dict[str, str]:
+    return {"hovertemplate": template + "<extra></extra>"} if template else {"hoverinfo": "skip"}
 
 
 def line_chart(

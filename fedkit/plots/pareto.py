@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from fedkit.core import formatting
 from fedkit.core.config import RunConfig
 from fedkit.core.formatting import figure_text
-from fedkit.plots.charts import Line, draw_line, error_bar, log_axis
+from fedkit.plots.charts import Line, draw_curve, draw_dots, draw_line, error_bar, log_axis
 from fedkit.plots.labels import Label, label_lines, name_spots
 from fedkit.plots.theme import MUTED, ON_TEST, SERIES, font, key_above, layout, note
 from fedkit.results import measures
@@ -160,36 +160,26 @@ def _draw_dots(
 ) -> None:
     hover = (
         "%{customdata[0]}<br>accuracy %{y:.1f} %, %{customdata[1]}<br>%{x:,.3~g}"
-        f" {unit}<br>%{{customdata[2]}}, %{{customdata[3]}}<extra></extra>"
+        f" {unit}<br>%{{customdata[2]}}, %{{customdata[3]}}"
     )
     for dot, size in zip(dots, sizes):
         mean, name = dot.mean, figure_text(dot.method.name, 60)
         known = whiskers and not math.isnan(mean.low)
         whisker = error_bar([dot.y], [100 * mean.low], [100 * mean.high], dot.colour)
         interval = formatting.percent_range(mean.low, mean.high)
-        note_words = [
+        words = [
             name,
             f"95 % interval {interval}, over {figure_text(mean.over)}",
             _memory(dot.method),
             "on the front" if dot.on_front else "not on the front",
         ]
         marker = {
-            "size": size,
-            "color": dot.colour,
             "symbol": "circle" if dot.method.finished else "circle-open",
             "opacity": 1.0 if dot.on_front else 0.55,
             "line": {"width": 1.5, "color": dot.colour},
         }
-        fig.add_scatter(
-            x=[dot.x],
-            y=[dot.y],
-            mode="markers",
-            name=name,
-            error_y=whisker if known else None,
-            customdata=[note_words],
-            marker=marker,
-            hovertemplate=hover,
-        )
+        said = {"name": name, "customdata": [words], "error_y": whisker if known else None}
+        draw_dots(fig, [dot.x], [dot.y], dot.colour, size, hover, marker, **said)
 
 
 def _memory(method: Method) -> str:
@@ -205,14 +195,8 @@ def _draw_front(fig: go.Figure, dots: Sequence[Dot], end: float) -> None:
         # of several promises, one point makes no front
         if len(line) > (len({promise for _, promise in groups}) > 1):
             line.append((end, line[-1][1]))
-            fig.add_scatter(
-                x=[x for x, _ in line],
-                y=[y for _, y in line],
-                mode="lines",
-                name="Pareto front",
-                hoverinfo="skip",
-                line={"color": "#8c8c8c", "width": 2, "shape": "hv"},
-            )
+            xs, ys = zip(*line)
+            draw_curve(fig, xs, ys, "#8c8c8c", shape="hv", name="Pareto front")
 
 
 def _split_baselines(

@@ -13,7 +13,7 @@ from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, figure_text
 from fedkit.core.record import Run
-from fedkit.plots.charts import error_bar
+from fedkit.plots.charts import draw_curve, draw_dots, error_bar
 from fedkit.plots.labels import Label, draw_levels, label_lines
 from fedkit.plots.theme import GREEN, INK, MUTED, ON_TEST, SIZE, font, layout, note
 from fedkit.results.method_style import method_style
@@ -46,7 +46,7 @@ def privacy_cost(curve: Curve) -> go.Figure:
     draw_levels(fig, labels, dash="dot")
     _interpolation(fig, levels)
     _seeds(fig, levels)
-    _means(fig, levels, curve)
+    _means(fig, levels, curve.unit)
     style_curve(fig, curve, curve_finding(curve), low, high)
     label_lines(fig, labels, TALL, low, high)
     return fig
@@ -127,14 +127,8 @@ def _band(fig: go.Figure, alone: float, low: float) -> None:
 
 
 def _interpolation(fig: go.Figure, levels: Sequence[Level]) -> None:
-    fig.add_scatter(
-        x=[x.epsilon for x in levels],
-        y=[100 * x.mean for x in levels],
-        mode="lines",
-        name="interpolated",
-        line={"color": PRIVATE, "width": 2.5, "dash": "dash"},
-        hoverinfo="skip",
-    )
+    xs, ys = [x.epsilon for x in levels], [100 * x.mean for x in levels]
+    draw_curve(fig, xs, ys, PRIVATE, 2.5, name="interpolated", dash="dash")
     for a, b in list(pairwise(levels))[-1:]:
         words = "dashed: interpolated,<br>not measured"
         at = (math.log10(a.epsilon * b.epsilon) / 2, 50 * (a.mean + b.mean))
@@ -147,34 +141,27 @@ def _below_right(xshift: int, yshift: int) -> dict[str, Any]:
 
 def _seeds(fig: go.Figure, levels: Sequence[Level]) -> None:
     every = [p for x in levels if len(x.points) > 1 for p in x.points]
-    fig.add_scatter(
-        x=[SEED_SHIFT * p.epsilon for p in every],
-        y=[100 * p.accuracy for p in every],
-        mode="markers",
-        name="seeds",
-        marker={"size": 7, "color": "#ffffff", "line": {"width": 1.5, "color": INK}},
-        customdata=[p.seed for p in every],
-        hovertemplate="seed %{customdata}<br>%{y:.1f} % (measured)<extra></extra>",
-    )
+    xs, ys = [SEED_SHIFT * p.epsilon for p in every], [100 * p.accuracy for p in every]
+    outline = {"line": {"width": 1.5, "color": INK}}
+    named = {"name": "seeds", "customdata": [p.seed for p in every]}
+    hover = "seed %{customdata}<br>%{y:.1f} % (measured)"
+    draw_dots(fig, xs, ys, "#ffffff", 7, hover, outline, **named)
 
 
-def _means(fig: go.Figure, levels: Sequence[Level], curve: Curve) -> None:
+def _means(fig: go.Figure, levels: Sequence[Level], unit: str) -> None:
     means = [100 * x.mean for x in levels]
     lows = [100 * x.low if x.low == x.low else mean for x, mean in zip(levels, means)]
     highs = [100 * x.high if x.high == x.high else mean for x, mean in zip(levels, means)]
-    fig.add_scatter(
-        x=[x.epsilon for x in levels],
-        y=means,
-        mode="markers",
-        name="measured",
-        error_y=error_bar(means, lows, highs, PRIVATE, width=6),
-        marker={"size": 15, "color": PRIVATE},
-        customdata=[[formatting.percent_range(x.low, x.high), x.over] for x in levels],
-        hovertemplate=(
-            f"\u03b5 %{{x:.3~g}} per {figure_text(curve.unit, 12)}<br>%{{y:.1f}} % (measured)<br>95"
-            " % interval %{customdata[0]}, over %{customdata[1]}<extra></extra>"
-        ),
+    named = {
+        "name": "measured",
+        "error_y": error_bar(means, lows, highs, PRIVATE, width=6),
+        "customdata": [[formatting.percent_range(x.low, x.high), x.over] for x in levels],
+    }
+    hover = (
+        f"\u03b5 %{{x:.3~g}} per {figure_text(unit, 12)}<br>%{{y:.1f}} % (measured)<br>95"
+        " % interval %{customdata[0]}, over %{customdata[1]}"
     )
+    draw_dots(fig, [x.epsilon for x in levels], means, PRIVATE, 15, hover, **named)
     for x, mean in zip(levels, means):
         at = (math.log10(x.epsilon), mean)
         words = f"<b>{formatting.percent(x.mean)}</b>"
