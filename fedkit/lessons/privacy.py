@@ -161,12 +161,10 @@ def clipped_vectors(before: Tensor, after: Tensor, clip: float, sentence: str) -
 
 def norm_histogram(norms: Tensor, clip: float, sentence: str) -> go.Figure:
     """Draw the histogram of gradient norms (n,); those above the clip stand out."""
-    norms = norms.tolist()
-    top = max(norms)
-    width = clip / 4
-    fig = go.Figure()
+    lengths, width, fig = norms.tolist(), clip / 4, go.Figure()
+    top = max(lengths)
     for low, high, colour in ((0, clip, BLUE), (clip, top * 1.01, ORANGE)):
-        part = [n for n in norms if low < n <= high]
+        part = [n for n in lengths if low < n <= high]
         fig.add_histogram(
             x=part,
             xbins={"start": 0, "end": top + width, "size": width},
@@ -191,17 +189,8 @@ def output_densities(epsilons: Sequence[float], delta: float, sentence: str) -> 
         x = np.linspace(-3.2 * z, 1 + 3.2 * z, 200)
         for at, colour, who in ((0, GREY, "without it"), (1, BLUE, "with it")):
             y = np.exp(-(((x - at) / z) ** 2) / 2)
-            fig.add_scatter(
-                x=x,
-                y=y,
-                mode="lines",
-                fill="tozeroy",
-                line={"color": colour, "width": 2.5},
-                row=1,
-                col=k,
-                hovertemplate=who + "<extra></extra>",
-                opacity=0.6,
-            )
+            place = {"row": 1, "col": k, "fill": "tozeroy", "opacity": 0.6}
+            charts.draw_curve(fig, x, y, colour, 2.5, who, **place)
         right = formatting.percent(best_guess_accuracy(epsilon, delta), 0)
         words = f"<b>ε = {epsilon:g}</b><br>best guess right: {right}"
         place = {"xref": f"x{'' if k == 1 else k} domain", "yref": "paper", "yanchor": "bottom"}
@@ -300,17 +289,10 @@ def accuracy_by_trust(
     fig = go.Figure()
     for found, row in zip(table.values(), rows_of(table)):
         for epsilon, value in found.items():
-            fig.add_scatter(
-                x=[value],
-                y=[row],
-                mode="markers+text",
-                text=[f"{value:.0f} %"],
-                textposition="top left",
-                textfont=font(),
-                cliponaxis=False,
-                marker={"size": 16, "color": COLOURS.get(f"ε = {epsilon:g}", MUTED)},
-                hovertemplate=f"ε = {epsilon:g}: %{{x:.1f}} %<extra></extra>",
-            )
+            colour, hover = COLOURS.get(f"ε = {epsilon:g}", MUTED), f"ε = {epsilon:g}: %{{x:.1f}} %"
+            words = {"text": [f"{value:.0f} %"], "textposition": "top left", "textfont": font()}
+            look = words | {"mode": "markers+text", "cliponaxis": False}
+            charts.draw_dots(fig, [value], [row], colour, 16, hover, **look)
     fig.add_vline(x=without, line={"color": NONE, "width": 2, "dash": "dash"})
     layout(fig, sentence, "", ON_TEST, None, 120 + 70 * len(table), top=44)
     name_rows(fig, [figure_text(n, 60).replace(" | ", "<br>") for n in table], grid=True)

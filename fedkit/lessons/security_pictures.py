@@ -24,7 +24,15 @@ from fedkit.lessons.security import (
     EncryptedUpdate,
     SchemeCost,
 )
-from fedkit.plots.charts import draw_curve, draw_dots, error_bar, h_bars, name_rows, rows_of
+from fedkit.plots.charts import (
+    draw_curve,
+    draw_dots,
+    error_bar,
+    h_bars,
+    heat_map,
+    name_rows,
+    rows_of,
+)
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import (
     BLUE,
@@ -112,20 +120,9 @@ def _leak_row(fig: go.Figure, defence: str, values: Mapping[str, float], y: floa
     words = [f"{share:.0f} %" for share in shares]
     if shares[0] > 50 and values["whose"] < 0.75:
         words[0] += ", but whose?"
-    fig.add_heatmap(
-        z=[shares],
-        x=[0, 1, 2],
-        y=[y],
-        zmin=0,
-        zmax=100,
-        colorscale=SHADES,
-        showscale=False,
-        dy=0.9,
-        y0=y,
-        xgap=3,
-        ygap=3,
-        hovertemplate=figure_text(defence) + ": %{z:.0f} %<extra></extra>",
-    )
+    gaps = {"dy": 0.9, "y0": y, "xgap": 3, "ygap": 3, "zmin": 0, "zmax": 100}
+    hover = figure_text(defence) + ": %{z:.0f} %<extra></extra>"
+    fig.add_trace(heat_map([shares], [0, 1, 2], [y], SHADES, hovertemplate=hover, **gaps))
     for x, (share, text) in enumerate(zip(shares, words)):
         note(fig, text, x, y, font=font("#ffffff" if share > 60 else INK))
 
@@ -143,10 +140,7 @@ def sum_strips(
     likeness = {n: float(np.corrcoef(view, truth)[0, 1]) for n, view in views.items()}
     rows = rows_of(views)
     colours = [[0, SAFE], [0.5, "#ffffff"], [1, LEAK]]
-    strips = go.Heatmap(
-        z=ranks, y=rows, showscale=False, ygap=4, colorscale=colours, hoverinfo="skip"
-    )
-    fig = go.Figure(strips)
+    fig = go.Figure(heat_map(ranks, None, rows, colours, ygap=4, hoverinfo="skip"))
     side = {"xref": "paper", "xanchor": "left", "align": "left", "xshift": 8}
     for row, (name, view) in zip(rows, views.items()):
         words = f"{formatting.percent(max(0.0, likeness[name]), 0)} like the true sum"
@@ -237,11 +231,11 @@ def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
 def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
     """Draw per audit the epsilon proven (bar), the most provable (line), the promise (diamond)."""
     fig = go.Figure()
-    tick = {"symbol": "line-ns-open", "size": 14, "color": MUTED, "opacity": [0, 1]}
+    tick = {"symbol": "line-ns-open", "opacity": [0, 1]}
     for row, one in zip(rows_of(found), found.values()):
         colour = LEAK if one.caught else SAFE
-        draw_curve(fig, [0, one.most], [row, row], GREY)
-        fig.data[-1].update(mode="lines+markers", marker=tick)
+        line = {"mode": "lines+markers", "line": {"color": GREY, "width": 2}}
+        draw_dots(fig, [0, one.most], [row, row], MUTED, 14, marker=tick, **line)
         fig.add_trace(h_bars([one.lower], [row], colour, width=0.34, hoverinfo="skip"))
         draw_dots(fig, [one.upper], [row], INK, 15, marker={"symbol": "diamond"})
         words = (

@@ -143,16 +143,13 @@ def accuracy_changes(
     fig = go.Figure()
     for row, client in enumerate(order):
         colour = ORANGE if client in late else BLUE
-        marker = {"size": [11, 13], "color": ["#ffffff", colour], "opacity": 1}
-        fig.add_scatter(
-            x=[100 * before[client], 100 * after[client]],
-            y=[row, row],
-            mode="lines+markers",
-            line={"color": colour, "width": 3},
-            cliponaxis=False,
-            marker=marker | {"line": {"color": colour, "width": 2}},
-            customdata=names,
-            hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
+        fills, outline = ["#ffffff", colour], {"color": colour, "width": 2}
+        ends = [100 * before[client], 100 * after[client]]
+        line = {"mode": "lines+markers", "line": {"color": colour, "width": 3}}
+        marker = {"size": [11, 13], "color": fills, "line": outline, "opacity": 1}
+        named = {"customdata": names, "cliponaxis": False}
+        draw_dots(
+            fig, ends, [row, row], colour, 13, "%{customdata}: %{x:.1f} %", marker, **line, **named
         )
     title = "Accuracy on test examples like the client's own (%)"
     layout(fig, sentence, "", title, None, 100 + 30 * len(order), top=44)

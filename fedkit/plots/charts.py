@@ -85,9 +85,9 @@ def draw_dots(
     marker: dict[str, Any] | None = None,
     **style: Any,
 ) -> None:
-    """Add marks without a line. size: px. marker: its symbol, outline and so on, of plotly."""
+    """Add marks, by default without a line. size: px. marker, style: further settings of plotly."""
     look = {"size": size, "color": colour} | (marker or {})
-    fig.add_scatter(x=x, y=y, mode="markers", marker=look, **_hover(hover), **style)
+    fig.add_scatter(x=x, y=y, marker=look, **_hover(hover), **{"mode": "markers"} | style)
 
 
 def _hover(template: str) -> dict[str, str]:
@@ -191,6 +191,13 @@ def name_rows(
         showgrid=grid,
         tickfont=font(),
     )
+
+
+def heat_map(
+    z: Any, x: Sequence[float] | None, y: Sequence[float], colours: Sequence[Any], **style: Any
+) -> go.Heatmap:
+    """Return cells coloured from the first to the last of `colours`. style: of plotly."""
+    return go.Heatmap(z=z, x=x, y=list(y), colorscale=list(colours), showscale=False, **style)
 
 
 def h_bars(x: Sequence[float], y: Sequence[float], colour: Any, **style: Any) -> go.Bar:

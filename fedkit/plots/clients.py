@@ -15,7 +15,7 @@ from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import VisitSpan, profiles, replay
 from fedkit.plots.accuracy import replay_world
-from fedkit.plots.charts import h_bars, rows_of
+from fedkit.plots.charts import h_bars, heat_map, rows_of
 from fedkit.plots.theme import (
     COUNTS,
     DOWNLOAD,
@@ -255,23 +255,21 @@ def who_has_what(frame: DataFrame | Run) -> go.Figure:
         [f"{figure_text(c)}<br>{figure_text(label)}" for c in frame.index]
         for label in frame.columns
     ]
-    fig = go.Figure(
-        go.Heatmap(
-            z=frame.to_numpy().T.tolist(),
-            x=list(range(n)),
-            y=list(range(m)),
-            colorscale=COUNTS,
-            xgap=1,
-            ygap=1,
-            zmin=0,
-            zmax=max(most, 1),
-            text=hover,
-            showscale=False,
-            texttemplate="%{z}" if numbered else None,
-            textfont={"size": SIZE - 2},
-            hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
-        )
+    cells = heat_map(
+        frame.to_numpy().T.tolist(),
+        list(range(n)),
+        range(m),
+        COUNTS,
+        xgap=1,
+        ygap=1,
+        zmin=0,
+        zmax=max(most, 1),
+        text=hover,
+        texttemplate="%{z}" if numbered else None,
+        textfont={"size": SIZE - 2},
+        hovertemplate="%{text}<br>%{z:,} training examples<extra></extra>",
     )
+    fig = go.Figure(cells)
     caption = (
         "A cell is the number of training examples of a label at a client, from none (white) to"
         f" {most:,} (darkest); in brackets stands the number of all examples of the client."
