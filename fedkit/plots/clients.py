@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import plotly.graph_objects as go
 from pandas import DataFrame
@@ -34,28 +33,9 @@ MOST = 20  # largest number of clients that are drawn
 FEW = 30  # most labels that are all named
 NUMBERED = 12  # most clients that are all named and whose cells show numbers
 ALIKE = 0.15  # clients have a similar mix when no share of a label differs by more
+FULL_TUNING = "Calculated, not measured: full tuning"  # hatched, not to be taken for measured
+WAYS = {"received": DOWNLOAD, "sent": UPLOAD}
 PHASES = {"download": DOWNLOAD, "training": TRAIN, "upload": UPLOAD}
-
-
-@dataclass(frozen=True)
-class Load:
-    """Megabytes to and from a client over a whole run.
-
-    Calculated ones are hatched, so that they are not taken for measured ones.
-    """
-
-    name: str
-    down: float
-    up: float
-    calculated: bool = False
-
-    def __str__(self) -> str:
-        square = "<span style='color:{}'>\u25a0</span> {} {}"
-        parts = ((DOWNLOAD, self.down, "received"), (UPLOAD, self.up, "sent"))
-        said = "   ".join(
-            square.format(colour, formatting.megabytes(mb), way) for colour, mb, way in parts
-        )
-        return f"<b>{figure_text(self.name, 38)}</b><br>{said}"
 
 
 def traffic(runs: Runs) -> go.Figure:
@@ -65,28 +45,22 @@ def traffic(runs: Runs) -> go.Figure:
     record without `model.base_bytes` is drawn without it.
     """
     runs = measures.federated_runs(runs)
-    loads = [
-        Load(
-            f"Measured: {name}",
-            measures.mb_per_client(run, "downlink"),
-            measures.mb_per_client(run, "uplink"),
-        )
-        for run, name in zip(runs, measures.display_names(runs))
-    ]
-    base = measures.base_mb(runs[0]) if runs else math.nan
-    full = [] if math.isnan(base) else [_full_tuning(base * _visits(runs[0]))]
-    fig, rows = go.Figure(), [*loads, *full]
-    fig.add_trace(_direction(rows, "received", DOWNLOAD, [r.down for r in rows]))
-    fig.add_trace(_direction(rows, "sent", UPLOAD, [r.up for r in rows]))
-    for place, load in enumerate(reversed(rows)):
-        above_bar(fig, place, str(load))
+    down, up = ([measures.mb_per_client(r, d) for r in runs] for d in ("downlink", "uplink"))
+    rows = [f"Measured: {name}" for name in measures.display_names(runs)]
+    sentence, base = _traffic_finding(down, up), math.nan
+    if runs and not math.isnan(base := measures.base_mb(runs[0])):
+        each_way = base * _visits(runs[0])
+        sentence = _traffic_finding(down, up, each_way)
+        rows, down, up = [*rows, FULL_TUNING], [*down, each_way], [*up, each_way]
+    fig = go.Figure([_direction(rows, *part) for part in zip(WAYS.items(), (down, up))])
+    for row, *sizes in reversed(list(zip(rows_of(rows), rows, down, up))):
+        above_bar(fig, row, _row_words(*sizes))
     once = "" if math.isnan(base) else f" ({formatting.megabytes(base)} per client, once)"
     caption = (
         "Mean over clients of what was serialised, headers and head start included; full tuning is"
         f" the whole model each way in every round; the first download of the base model{once} is"
         " in neither."
     )
-    sentence = _traffic_finding(loads, full)
     layout(fig, sentence, caption, "Traffic per client (MB)", None, 90 + 84 * len(rows))
     fig.update_layout(barmode="stack")
     fig.update_yaxes(visible=False, range=[-0.4, len(rows) - 0.1])
@@ -94,23 +68,28 @@ def traffic(runs: Runs) -> go.Figure:
     return fig
 
 
-def _direction(rows: list[Load], name: str, colour: str, values: list[float]) -> go.Bar:
-    shapes = ["/" if row.calculated else "" for row in rows]
-    sizes = [formatting.megabytes(mb) for mb in values]
+def _row_words(name: str, down: float, up: float) -> str:
+    square = "<span style='color:{}'>\u25a0</span> {} {}"
+    said = "   ".join(
+        square.format(colour, formatting.megabytes(mb), way)
+        for (way, colour), mb in zip(WAYS.items(), (down, up))
+    )
+    return f"<b>{figure_text(name, 38)}</b><br>{said}"
+
+
+def _direction(rows: list[str], way: tuple[str, str], values: list[float]) -> go.Bar:
+    (name, colour), sizes = way, [formatting.megabytes(mb) for mb in values]
+    pattern = {"shape": ["/" if row == FULL_TUNING else "" for row in rows]}
     return h_bars(
         values,
         rows_of(rows),
         colour,
         width=0.34,
         name=name,
-        marker={"line": {"color": colour, "width": 1.5}, "pattern": {"shape": shapes}},
-        customdata=[(figure_text(row.name, 60), size) for row, size in zip(rows, sizes)],
+        marker={"line": {"color": colour, "width": 1.5}, "pattern": pattern},
+        customdata=[(figure_text(row, 60), size) for row, size in zip(rows, sizes)],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} " + name + "<extra></extra>",
     )
-
-
-def _full_tuning(each_way: float) -> Load:
-    return Load("Calculated, not measured: full tuning", each_way, each_way, calculated=True)
 
 
 def _visits(run: Run) -> float:
@@ -118,14 +97,15 @@ def _visits(run: Run) -> float:
     return sum(len(r.clients) for r in run.rounds) / max(len(measures.clients(run)), 1)
 
 
-def _traffic_finding(loads: list[Load], full: list[Load]) -> str:
-    if not loads:
+def _traffic_finding(down: list[float], up: list[float], full: float | None = None) -> str:
+    """Return the traffic of the first run in a sentence. full: MB each way of full tuning."""
+    if not down:
         return "No federated run here, so nothing travelled."
-    total = loads[0].down + loads[0].up
+    total = down[0] + up[0]
     start = f"A client sends and receives {formatting.megabytes(total)} in the whole run"
-    if not full or not total:
+    if full is None or not total:
         return start + "."
-    times = (full[0].down + full[0].up) / total
+    times = 2 * full / total
     return f"{start}; full tuning would take {times:,.{0 if times >= 10 else 1}f} times as much."
 
 
@@ -136,9 +116,9 @@ def traffic_by_client(run: Run) -> go.Figure:
         one = totals.setdefault(c.id, [0.0, 0.0])
         one[0], one[1] = one[0] + c.downlink_bytes / MB, one[1] + c.uplink_bytes / MB
     shown = sorted(totals, key=lambda i: sum(totals[i]), reverse=True)[:MOST]
-    down, up = ([totals[i][way] for i in shown] for way in (0, 1))
-    ways = (("received", DOWNLOAD, down), ("sent", UPLOAD, up))
-    fig = go.Figure([_part(shown, values, name, colour, "MB") for name, colour, values in ways])
+    moved = ([totals[i][way] for i in shown] for way in (0, 1))
+    parts = zip(moved, WAYS, WAYS.values())
+    fig = go.Figure([_part(shown, values, way, colour, "MB") for values, way, colour in parts])
     sums = [sum(both) for both in totals.values()] or [0.0]
     even = max(sums) - min(sums) <= 0.05 * max(sums)
     least, most = formatting.megabytes(min(sums)), formatting.megabytes(max(sums))
