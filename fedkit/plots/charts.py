@@ -118,7 +118,7 @@ def line_chart(
         draw_line(fig, line, f"{figure_text(line.name)}<br>{hover}")
     draw_levels(fig, levels)
     layout(fig, sentence, "", x, y, PLOT + AXIS_ROOM + 16, right=RIGHT)
-    low, high = values or percent_range([v for line in lines for v in line.y])
+    low, high = values or range_around([v for line in lines for v in line.y])
     fig.update_yaxes(range=[low, high], dtick=20 if values == SHARES else None)
     first, last = map(math.log10, (places[0], places[-1])) if log_x else (places[0], places[-1])
     fig.update_xaxes(range=[first - 0.04 * ((last - first) or 1.0), last], nticks=8)
@@ -136,7 +136,7 @@ def lines_from_table(table: DataFrame, colours: Sequence[str]) -> list[Line]:
     return [Line(str(n), at, v, c) for n, v, c in zip(table.columns, shares, colours)]
 
 
-def percent_range(values: Sequence[float]) -> tuple[float, float]:
+def range_around(values: Sequence[float]) -> tuple[float, float]:
     """Return the range of an axis with a margin around `values` in %."""
     room = max(2.0, 0.12 * (max(values) - min(values)))
     return max(0.0, min(values) - room), min(100.0, max(values) + room)
