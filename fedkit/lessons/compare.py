@@ -17,8 +17,7 @@ from fedkit.core.formatting import figure_text
 from fedkit.data.load import BUNDLED, BUNDLED_FOLDER
 from fedkit.federated.cost_model import CostModel
 from fedkit.models.geometry import Texts
-from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.side_labels import LabelPoint, name_points
+from fedkit.plots.labels import Label, LabelPoint, label_lines, name_points
 from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
 from fedkit.results import measures
 from fedkit.results.difference import GAIN, LOSS, Difference, MeanOverSeeds, difference_over_seeds

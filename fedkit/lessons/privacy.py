@@ -23,18 +23,33 @@ from fedkit.data.partition import deal
 from fedkit.experiments.job import Job, check_config
 from fedkit.experiments.runner import run
 from fedkit.federated.rounds.head_start import compute_head_start
-from fedkit.plots.labels import Label, label_lines
+from fedkit.lessons.tuning import evenly_spaced
+from fedkit.plots import charts
+from fedkit.plots.charts import Line, name_rows, rows_of
+from fedkit.plots.labels import Label, draw_levels, label_lines
 from fedkit.plots.live_figure import sync_figure
 from fedkit.plots.panel import WIDTH
-from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
+from fedkit.plots.theme import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    MUTED,
+    ON_TEST,
+    ORANGE,
+    PINK,
+    SERIES,
+    font,
+    key_above,
+    layout,
+    note,
+)
 from fedkit.privacy.accounting import Releases, noise_for_epsilon
 
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#aab4c0"
-NONE = "#009e73"  # without privacy, as in `privacy_plots`
+NONE = GREEN  # without privacy, as in `plots.privacy`
 # one colour per epsilon, the same in every figure
-COLOURS = {"without privacy": NONE, "ε = 8": BLUE, "ε = 1": "#cc79a7"}
-PALETTE = (MUTED, BLUE, ORANGE, "#009e73", "#cc79a7")
-ON_TEST = "Accuracy on the test set (%)"
+COLOURS = {"without privacy": NONE, "ε = 8": BLUE, "ε = 1": PINK}
+PALETTE = (MUTED, *SERIES[:4])
 TALL, WIDE = 340, 640  # px of a plot, about
 
 
@@ -66,12 +81,7 @@ def rerun(job: Job, progress: Listener | None = None, **changes) -> Run:
 
 def thin_training(corpus: Corpus, rows: int | None) -> Corpus:
     """Return the corpus with about `rows` training examples, evenly spaced; None: unchanged."""
-    if rows is None:
-        return corpus
-    return replace(
-        corpus,
-        train=corpus.train.take(np.unique(np.linspace(0, len(corpus.train) - 1, rows).astype(int))),
-    )
+    return corpus if rows is None else replace(corpus, train=evenly_spaced(corpus.train, rows))
 
 
 def start_vectors(job: Job) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -129,63 +139,32 @@ def refusal_of_changes(job: Job, **changes) -> str:
 def clipped_vectors(before: Tensor, after: Tensor, clip: float, sentence: str) -> go.Figure:
     """Draw vectors (n, 2) before (grey) and after (blue) clipping, and the circle of the clip."""
     fig = go.Figure()
-    fig.add_shape(
-        type="circle",
-        x0=-clip,
-        x1=clip,
-        y0=-clip,
-        y1=clip,
-        line={"color": ORANGE, "width": 2, "dash": "dot"},
-    )
+    ends = {"x0": -clip, "x1": clip, "y0": -clip, "y1": clip}
+    fig.add_shape(type="circle", line={"color": ORANGE, "width": 2, "dash": "dot"}, **ends)
+    arrow = {"showarrow": True, "arrowhead": 2, "arrowsize": 1, "ax": 0, "ay": 0}
+    arrow |= {"xref": "x", "yref": "y", "axref": "x", "ayref": "y"}
     for vectors, colour, width in ((before, GREY, 2), (after, BLUE, 4)):
         for x, y in vectors.tolist():
-            fig.add_annotation(
-                x=x,
-                y=y,
-                ax=0,
-                ay=0,
-                xref="x",
-                yref="y",
-                axref="x",
-                ayref="y",
-                text="",
-                showarrow=True,
-                arrowhead=2,
-                arrowsize=1,
-                arrowwidth=width,
-                arrowcolor=colour,
-            )
+            note(fig, "", x, y, arrowwidth=width, arrowcolor=colour, **arrow)
     low = [min(-1.2 * clip, float(before[:, i].min())) for i in (0, 1)]
     high = before.max(0).values.tolist()
     room = [1.2 * max(clip, h) - lo for lo, h in zip(low, high)]
-    layout(
-        fig,
-        sentence,
-        "",
-        "First number of a gradient",
-        "Second number",
-        int(90 + WIDE * room[1] / room[0]),
-        top=44,
-    )
+    height = int(90 + WIDE * room[1] / room[0])
+    layout(fig, sentence, "", "First number of a gradient", "Second number", height, top=44)
     fig.update_xaxes(range=[low[0], low[0] + room[0]], dtick=1)
     fig.update_yaxes(range=[low[1], low[1] + room[1]], dtick=1, scaleanchor="x", constrain="domain")
     fig.update_layout(width=WIDE + 100)
-    fig.add_scatter(
-        x=[0], y=[0], mode="markers", marker={"color": INK, "size": 7}, hoverinfo="skip"
-    )
-    return key_above(
-        fig, {"as it is": ("→", GREY), "clipped": ("→", BLUE), "the clip": ("○", ORANGE)}
-    )
+    charts.draw_dots(fig, [0], [0], INK, 7)
+    signs = {"as it is": ("→", GREY), "clipped": ("→", BLUE), "the clip": ("○", ORANGE)}
+    return key_above(fig, signs)
 
 
 def norm_histogram(norms: Tensor, clip: float, sentence: str) -> go.Figure:
     """Draw the histogram of gradient norms (n,); those above the clip stand out."""
-    norms = norms.tolist()
-    top = max(norms)
-    width = clip / 4
-    fig = go.Figure()
+    lengths, width, fig = norms.tolist(), clip / 4, go.Figure()
+    top = max(lengths)
     for low, high, colour in ((0, clip, BLUE), (clip, top * 1.01, ORANGE)):
-        part = [n for n in norms if low < n <= high]
+        part = [n for n in lengths if low < n <= high]
         fig.add_histogram(
             x=part,
             xbins={"start": 0, "end": top + width, "size": width},
@@ -210,31 +189,12 @@ def output_densities(epsilons: Sequence[float], delta: float, sentence: str) -> 
         x = np.linspace(-3.2 * z, 1 + 3.2 * z, 200)
         for at, colour, who in ((0, GREY, "without it"), (1, BLUE, "with it")):
             y = np.exp(-(((x - at) / z) ** 2) / 2)
-            fig.add_scatter(
-                x=x,
-                y=y,
-                mode="lines",
-                fill="tozeroy",
-                line={"color": colour, "width": 2.5},
-                row=1,
-                col=k,
-                hovertemplate=who + "<extra></extra>",
-                opacity=0.6,
-            )
-        words = (
-            f"<b>ε = {epsilon:g}</b><br>best guess right:"
-            f" {formatting.percent(best_guess_accuracy(epsilon, delta), 0)}"
-        )
-        fig.add_annotation(
-            x=0.5,
-            xref=f"x{'' if k == 1 else k} domain",
-            y=1.02,
-            yref="paper",
-            text=words,
-            showarrow=False,
-            yanchor="bottom",
-            font={"size": SIZE, "color": INK},
-        )
+            place = {"row": 1, "col": k, "fill": "tozeroy", "opacity": 0.6}
+            charts.draw_curve(fig, x, y, colour, 2.5, who, **place)
+        right = formatting.percent(best_guess_accuracy(epsilon, delta), 0)
+        words = f"<b>ε = {epsilon:g}</b><br>best guess right: {right}"
+        place = {"xref": f"x{'' if k == 1 else k} domain", "yref": "paper", "yanchor": "bottom"}
+        note(fig, words, 0.5, 1.02, **place)
     layout(fig, sentence, "", "What is seen (in lengths of the clip)", None, 300, top=84)
     fig.update_yaxes(visible=False, range=[0, 1.05])
     key_above(fig, {"the report was there": ("■", BLUE), "it was not": ("■", GREY)})
@@ -256,19 +216,17 @@ def budget_by_round(record: Run, sentence: str) -> go.Figure:
         textposition="inside",
         insidetextanchor="end",
         textangle=0,
-        textfont={"size": SIZE, "color": "#ffffff"},
+        textfont=font("#ffffff"),
         customdata=[formatting.percent(s.accuracy) for s in states],
         hovertemplate="round %{x}<br>ε %{y:.2f} spent<br>%{customdata} right<extra></extra>",
     )
-    fig.add_hline(y=budget, line={"color": ORANGE, "width": 2, "dash": "dash"})
-    layout(
-        fig, sentence, "", "Round (0: the private head start)", "ε spent so far", TALL, right=110
-    )
+    level = [Label(budget, f"ε = {budget:g}", "the budget", ORANGE)]
+    draw_levels(fig, level)
+    title = "Round (0: the private head start)"
+    layout(fig, sentence, "", title, "ε spent so far", TALL, right=110)
     fig.update_xaxes(range=[-0.6, record.config["rounds"] + 0.6], dtick=1)
     fig.update_yaxes(range=[0, 1.15 * budget])
-    label_lines(
-        fig, [Label(budget, f"ε = {budget:g}", "the budget", ORANGE)], TALL - 90, 0, 1.15 * budget
-    )
+    label_lines(fig, level, TALL - 90, 0, 1.15 * budget)
     return fig
 
 
@@ -310,31 +268,15 @@ def line_chart(
 
     words: format of the number at a line's end. level: value without privacy, a horizontal line.
     """
-    fig, labels, colours = go.Figure(), [], colours or {}
+    lines = []
     for (name, (at, values)), colour in zip(series.items(), PALETTE):
-        colour = colours.get(name, colour)
-        line = {"color": colour, "width": 3, "dash": "dash" if colour == NONE else "solid"}
-        fig.add_scatter(
-            x=list(at),
-            y=list(values),
-            mode="lines+markers",
-            cliponaxis=False,
-            marker={"size": 9},
-            line=line,
-            hovertemplate=figure_text(name) + "<br>%{x:,.3~g}: %{y:,.3~g}<extra></extra>",
-        )
-        labels.append(Label(values[-1], words.format(values[-1]), name, colour))
-    if level is not None:
-        fig.add_hline(y=level, line={"color": NONE, "width": 2, "dash": "dash"})
-        labels.append(Label(level, words.format(level), "without privacy", NONE))
-    high = 1.08 * max([level or 0.0, *(v for _, values in series.values() for v in values)])
-    layout(fig, sentence, "", x, y, TALL + 60, right=150)
-    fig.update_yaxes(range=[0, high])
-    if log_x:
-        ticks = sorted({v for at, _ in series.values() for v in at})
-        fig.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{v:,.0f}" for v in ticks])
-    label_lines(fig, labels, TALL, 0, high)
-    return fig
+        colour = (colours or {}).get(name, colour)
+        dash = "dash" if colour == NONE else "solid"
+        lines.append(Line(name, at, values, colour, dash))
+    levels = [] if level is None else [Label(level, words.format(level), "without privacy", NONE)]
+    high = 1.08 * max([level or 0.0, *(v for line in lines for v in line.y)])
+    hover = "%{x:,.3~g}: %{y:,.3~g}"
+    return charts.line_chart(lines, sentence, x, y, (0.0, high), words, hover, log_x, levels=levels)
 
 
 def accuracy_by_trust(
@@ -344,28 +286,16 @@ def accuracy_by_trust(
 
     table: {row: {epsilon: %}}. without: accuracy (%) without privacy, drawn as a vertical line.
     """
-    rows, fig = list(range(len(table)))[::-1], go.Figure()
-    for found, row in zip(table.values(), rows):
+    fig = go.Figure()
+    for found, row in zip(table.values(), rows_of(table)):
         for epsilon, value in found.items():
-            fig.add_scatter(
-                x=[value],
-                y=[row],
-                mode="markers+text",
-                text=[f"{value:.0f} %"],
-                textposition="top left",
-                textfont={"size": SIZE, "color": INK},
-                cliponaxis=False,
-                marker={"size": 16, "color": COLOURS.get(f"ε = {epsilon:g}", MUTED)},
-                hovertemplate=f"ε = {epsilon:g}: %{{x:.1f}} %<extra></extra>",
-            )
+            colour, hover = COLOURS.get(f"ε = {epsilon:g}", MUTED), f"ε = {epsilon:g}: %{{x:.1f}} %"
+            words = {"text": [f"{value:.0f} %"], "textposition": "top left", "textfont": font()}
+            look = words | {"mode": "markers+text", "cliponaxis": False}
+            charts.draw_dots(fig, [value], [row], colour, 16, hover, **look)
     fig.add_vline(x=without, line={"color": NONE, "width": 2, "dash": "dash"})
-    layout(fig, sentence, "", ON_TEST, None, 120 + 70 * len(rows), top=44)
-    fig.update_yaxes(
-        tickvals=rows,
-        ticktext=[figure_text(n, 60).replace(" | ", "<br>") for n in table],
-        range=[-0.5, len(rows) - 0.3],
-        tickfont={"size": SIZE, "color": INK},
-    )
+    layout(fig, sentence, "", ON_TEST, None, 120 + 70 * len(table), top=44)
+    name_rows(fig, [figure_text(n, 60).replace(" | ", "<br>") for n in table], grid=True)
     fig.update_xaxes(range=[0, 100], dtick=20)
     epsilons = next(iter(table.values()))
     marks = {f"ε = {e:g}": ("●", COLOURS.get(f"ε = {e:g}", MUTED)) for e in epsilons}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +20,9 @@ from fedkit.audit.leak import LEAKS, LeakSetup, attack_defence, setup_for_defenc
 from fedkit.audit.threat_model import AttackGuess, ObservedUpdate, attack_score, strip_special
 from fedkit.audit.toy_model import private_head, training_plan
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_text
 from fedkit.core.record import Run
+from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
 from fedkit.experiments.job import Job
 from fedkit.federated.local.dp_sgd import unflatten_params
@@ -49,6 +52,7 @@ NOISE: dict[str, Defence] = {
     "LoRA, noise for ε = 8": DEFENCES["lora eps 8"],
     "head only, noise for ε = 8": DEFENCES["head eps 8"],
 }
+ON_ALL_WEIGHTS = ("words", "spans", "lookup")  # attacks on an update of the whole model
 WORDS, TEXTS, LISTED = "words read", "whole texts read", "picked from a list"
 
 
@@ -59,19 +63,11 @@ def observe_update(
     seed: int = 0,
 ) -> ObservedUpdate:
     """Return a client's update as the server receives it."""
-    rng = np.random.default_rng(seed)
-    clients = len(stage.job.clients)
+    job, known, rng = stage.job, stage.known, np.random.default_rng(seed)
     gradient = observed_gradient(
-        defence,
-        stage.job.model,
-        stage.known.shared,
-        [batch],
-        stage.job.config,
-        stage.known.adjust,
-        rng,
-        clients,
+        defence, job.model, known.shared, [batch], job.config, known.adjust, rng, len(job.clients)
     )
-    return ObservedUpdate(gradient, len(batch), stage.known)
+    return ObservedUpdate(gradient, len(batch), known)
 
 
 def decode_guess(guess: AttackGuess, stage: LeakSetup) -> str:
@@ -95,10 +91,10 @@ def attack_defences(
         key = (defence.tune, defence.later)
         if key not in stages:
             stages[key] = setup_for_defence(stages["full", False], *key)
-        named = ("words", "spans", "lookup") if defence.tune == "full" else ("pursuit", "lookup")
-        out[name] = best_scores(
-            attack_defence(name, defence, stages[key], {n: LEAKS[n] for n in named}, batches, seed)
-        )
+        named = ON_ALL_WEIGHTS if defence.tune == "full" else ("pursuit", "lookup")
+        attacks = {n: LEAKS[n] for n in named}
+        rows = attack_defence(name, defence, stages[key], attacks, batches, seed)
+        out[name] = best_scores(rows)
     return out
 
 
@@ -123,37 +119,24 @@ def attack_masked_upload(stage: LeakSetup, batches: int, seed: int = 0) -> dict[
 
     stage: that of ("full", False).
     """
-    found, names = [], ["this site", "another", "a third"]
+    names, known = ["this site", "another", "a third"], stage.known
+    scores: dict[str, list] = {name: [] for name in ON_ALL_WEIGHTS}
     for number in range(batches):
-        batch = stage.known.listed.take(
-            [int(np.random.default_rng([seed, number]).integers(len(stage.known.listed)))]
-        )
+        drawn = int(np.random.default_rng([seed, number]).integers(len(known.listed)))
+        batch = known.listed.take([drawn])
         seen = observe_update(stage, batch)
-        vector = torch.cat([t.flatten() for t in seen.gradient.values()]).double().numpy()
+        vector = _flat(seen.gradient)
         session = Masks().open(names, len(vector), seed, number)
         session.add(names[0], session.seal(names[0], vector.clip(-1000, 1000)))
-        hidden = replace(
-            seen, gradient=unflatten_params(torch.from_numpy(session.view()).float(), seen.gradient)
-        )
-        for name in ("words", "spans", "lookup"):
-            made = attack_score(LEAKS[name].run(hidden), batch, stage.known.special)
-            found.append(
-                {
-                    "attack": name,
-                    "tokens_recall": made.recall or 0.0,
-                    "tokens_precision": made.precision or 0.0,
-                    "sentences": made.sentences or 0.0,
-                }
-            )
-    rows = [
-        {
-            "attack": name,
-            **{
-                k: float(np.mean([f[k] for f in found if f["attack"] == name]))
-                for k in ("tokens_recall", "tokens_precision", "sentences")
-            },
-        }
-        for name in ("words", "spans", "lookup")
+        noise = torch.from_numpy(session.view()).float()
+        hidden = replace(seen, gradient=unflatten_params(noise, seen.gradient))
+        for name, own in scores.items():
+            made = attack_score(LEAKS[name].run(hidden), batch, known.special)
+            own.append((made.recall or 0.0, made.precision or 0.0, made.sentences or 0.0))
+    keys = ("tokens_recall", "tokens_precision", "sentences")
+    rows: list[dict[str, Any]] = [
+        {"attack": name} | dict(zip(keys, np.mean(own, axis=0).tolist()))
+        for name, own in scores.items()
     ]
     return best_scores(rows)
 
@@ -162,12 +145,14 @@ def first_updates(job: Job) -> dict[str, np.ndarray]:
     """Return {client: its update of round 1 as one float64 vector}."""
     job.model.load_params(job.start)
     shared, prior, _ = compute_head_start(job.model, job.clients, job.config)
-    deltas = {
-        c.client_id: train(job.model, shared, c, job.config, 1, prior).delta for c in job.clients
-    }
     return {
-        c: torch.cat([t.flatten() for t in d.values()]).double().numpy() for c, d in deltas.items()
+        c.client_id: _flat(train(job.model, shared, c, job.config, 1, prior).delta)
+        for c in job.clients
     }
+
+
+def _flat(params: Params) -> np.ndarray:
+    return torch.cat([t.flatten() for t in params.values()]).double().numpy()
 
 
 def watch_aggregation(
@@ -307,40 +292,9 @@ class ProtectionScheme:
     model_reveals: str
 
 
-SCHEMES: dict[str, ProtectionScheme] = {
-    "no lock": ProtectionScheme(
-        {}, "the server, and all who get the model", "every update", "anything"
-    ),
-    "masks": ProtectionScheme(
-        {"secure": "masks"},
-        "that most sites do not side with the server",
-        "the sum only",
-        "anything",
-    ),
-    "encryption": ProtectionScheme(
-        {"secure": "ckks"},
-        "that no site gives the key away",
-        "nothing it can read; sites see the sum",
-        "anything",
-    ),
-    "noise at each site": ProtectionScheme(
-        {"privacy": "example:eps=8,trust=site"},
-        "nobody",
-        "every update, with noise",
-        "ε = 8 for one text",
-    ),
-    "masks + shared noise": ProtectionScheme(
-        {"privacy": "example:eps=8,trust=sum", "secure": "masks"},
-        "that the others add their share, and most do not side with the server",
-        "the sum only, with noise",
-        "ε = 8 for one text",
-    ),
-    "all in one place + noise": ProtectionScheme(
-        {"privacy": "example:eps=8", "clients": 1},
-        "the holder of all texts",
-        "every text",
-        "ε = 8 for one text",
-    ),
+SCHEMES = {
+    name: ProtectionScheme(**answers)
+    for name, answers in tomllib.loads(read_packaged_text("fedkit.lessons", "schemes.toml")).items()
 }
 
 
@@ -375,8 +329,7 @@ def run_schemes(job: Job, more: Mapping[str, Mapping[str, Any]] | None = None) -
             print(f"{name} is left out: {error}")
             continue
         seconds = time.perf_counter() - began
-        sent = sum(c.uplink_bytes for r in one.rounds for c in r.clients) / len(
-            one.rounds[0].clients
-        )
+        uplink = sum(c.uplink_bytes for r in one.rounds for c in r.clients)
+        sent = uplink / len(one.rounds[0].clients)
         out.append(SchemeCost(name, final_accuracy(one), sent, seconds, len(one.rounds), one))
     return out

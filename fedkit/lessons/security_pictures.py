@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from jinja2 import Environment, StrictUndefined
 
 from fedkit.audit.canary import AuditResult
 from fedkit.core import formatting
+from fedkit.core.files import read_packaged_text
 from fedkit.core.formatting import figure_text
 from fedkit.lessons.security import (
     LISTED,
@@ -22,13 +24,35 @@ from fedkit.lessons.security import (
     EncryptedUpdate,
     SchemeCost,
 )
+from fedkit.plots.charts import (
+    draw_curve,
+    draw_dots,
+    error_bar,
+    h_bars,
+    heat_map,
+    name_rows,
+    rows_of,
+)
 from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.theme import FONT, GRID, INK, MUTED, SIZE, key_above, layout
+from fedkit.plots.theme import (
+    BLUE,
+    FONT,
+    GREY,
+    GRID,
+    INK,
+    MUTED,
+    ORANGE,
+    PINK,
+    SIZE,
+    font,
+    key_above,
+    layout,
+    note,
+)
 
-LEAK, SAFE, GREY = "#d55e00", "#0072b2", "#aab4c0"
+LEAK, SAFE = ORANGE, BLUE
 SHADES = [[0.0, "#ffffff"], [1.0, LEAK]]  # nothing read to everything read
-WORD = "display: inline-block; padding: 0 4px; margin: 1px; line-height: 1.7; border-radius: 3px; "
-HIT, MISS = f"background: {LEAK}; color: #fff", f"background: {GRID}; color: {MUTED}"
+COLUMNS = (WORDS, TEXTS, LISTED)
 
 
 def split_words(text: str) -> list[str]:
@@ -47,20 +71,21 @@ def match_words(original: str, recovered: str) -> list[tuple[str, bool]]:
 
 def recovered_text(original: str, recovered: Mapping[str, str]) -> str:
     """Return HTML: the client's text, and below it, for each attack, which words were recovered."""
-    rows = [_row("What the site holds", "".join(_word(w, None) for w in split_words(original)), "")]
+    rows: list[tuple] = [
+        ("What the site holds", [(word, None) for word in split_words(original)], "")
+    ]
     for name, text in recovered.items():
         marked = match_words(original, text)
         share = sum(found for _, found in marked) / max(1, len(marked))
-        words = "".join(_word(w if found else "·" * len(w), found) for w, found in marked)
-        rows.append(_row(name, words, formatting.percent(share, 0)))
-    key = (
-        f"<span style='{WORD}{HIT}'>read from the update</span> "
-        f"<span style='{WORD}{MISS}'>·····</span> not read"
-    )
-    return (
-        f"<div style='font: {SIZE}px/2 {html.escape(FONT)}; color: {INK}'>"
-        f"<table>{''.join(rows)}</table>{key}</div>"
-    )
+        rows.append((name, marked, formatting.percent(share, 0)))
+    return _render_table("reading.html.j2", rows)
+
+
+def _render_table(name: str, rows: Sequence[Sequence[Any]]) -> str:
+    engine = Environment(autoescape=True, undefined=StrictUndefined)
+    template = engine.from_string(read_packaged_text("fedkit.lessons", f"templates/{name}"))
+    look = {"size": SIZE, "font": FONT, "ink": INK, "muted": MUTED, "grid": GRID, "leak": LEAK}
+    return template.render(rows=rows, **look)
 
 
 def leak_heatmap(
@@ -73,64 +98,33 @@ def leak_heatmap(
     parts: {heading: defences}, to draw them in groups; None: one group.
     """
     parts = parts or {"": list(found)}
-    columns, fig, y, ticks = (WORDS, TEXTS, LISTED), go.Figure(), 0.0, {}
+    fig, y, names = go.Figure(), 0.0, {}
     for heading, defences in parts.items():
         if heading:
-            fig.add_annotation(
-                x=-0.5,
-                y=y,
-                text=f"<b>{figure_text(heading, 60)}</b>",
-                showarrow=False,
-                xanchor="left",
-                font={"size": SIZE, "color": MUTED},
-            )
+            text = f"<b>{figure_text(heading, 60)}</b>"
+            note(fig, text, -0.5, y, xanchor="left", font=font(MUTED))
             y -= 0.9
         for defence in defences:
-            values = [100 * found[defence][c] for c in columns]
-            words = [f"{v:.0f} %" for v in values]
-            if values[0] > 50 and found[defence]["whose"] < 0.75:
-                words[0] += ", but whose?"
-            fig.add_heatmap(
-                z=[values],
-                x=[0, 1, 2],
-                y=[y],
-                zmin=0,
-                zmax=100,
-                colorscale=SHADES,
-                showscale=False,
-                dy=0.9,
-                y0=y,
-                xgap=3,
-                ygap=3,
-                hovertemplate=figure_text(defence) + ": %{z:.0f} %<extra></extra>",
-            )
-            for x, (value, text) in enumerate(zip(values, words)):
-                fig.add_annotation(
-                    x=x,
-                    y=y,
-                    text=text,
-                    showarrow=False,
-                    font={"size": SIZE, "color": "#ffffff" if value > 60 else INK},
-                )
-            ticks[y] = figure_text(defence)
+            _leak_row(fig, defence, found[defence], y)
+            names[y] = figure_text(defence)
             y -= 1
     layout(fig, sentence, "", None, None, 60 + int(34 * -y), top=36)
-    fig.update_xaxes(
-        tickvals=[0, 1, 2],
-        ticktext=[f"<b>{c}</b>" for c in columns],
-        side="top",
-        showgrid=False,
-        tickfont={"size": SIZE, "color": INK},
-        range=[-0.5, 2.5],
-    )
-    fig.update_yaxes(
-        tickvals=list(ticks),
-        ticktext=list(ticks.values()),
-        showgrid=False,
-        range=[y + 0.4, 0.6],
-        tickfont={"size": SIZE, "color": INK},
-    )
-    return fig
+    heads = {"tickvals": [0, 1, 2], "ticktext": [f"<b>{c}</b>" for c in COLUMNS]}
+    fig.update_xaxes(side="top", showgrid=False, tickfont=font(), range=[-0.5, 2.5], **heads)
+    name_rows(fig, list(names.values()), list(names))
+    return fig.update_yaxes(range=[y + 0.4, 0.6])
+
+
+def _leak_row(fig: go.Figure, defence: str, values: Mapping[str, float], y: float) -> None:
+    shares = [100 * values[c] for c in COLUMNS]
+    words = [f"{share:.0f} %" for share in shares]
+    if shares[0] > 50 and values["whose"] < 0.75:
+        words[0] += ", but whose?"
+    gaps = {"dy": 0.9, "y0": y, "xgap": 3, "ygap": 3, "zmin": 0, "zmax": 100}
+    hover = figure_text(defence) + ": %{z:.0f} %<extra></extra>"
+    fig.add_trace(heat_map([shares], [0, 1, 2], [y], SHADES, hovertemplate=hover, **gaps))
+    for x, (share, text) in enumerate(zip(shares, words)):
+        note(fig, text, x, y, font=font("#ffffff" if share > 60 else INK))
 
 
 def sum_strips(
@@ -144,254 +138,115 @@ def sum_strips(
     order = np.argsort(truth)[np.linspace(0, len(truth) - 1, min(shown, len(truth))).astype(int)]
     ranks = [np.argsort(np.argsort(view[order])) for view in views.values()]
     likeness = {n: float(np.corrcoef(view, truth)[0, 1]) for n, view in views.items()}
-    rows = list(range(len(views)))[::-1]
-    fig = go.Figure(
-        go.Heatmap(
-            z=ranks,
-            y=rows,
-            showscale=False,
-            ygap=4,
-            colorscale=[[0, SAFE], [0.5, "#ffffff"], [1, LEAK]],
-            hoverinfo="skip",
-        )
-    )
+    rows = rows_of(views)
+    colours = [[0, SAFE], [0.5, "#ffffff"], [1, LEAK]]
+    fig = go.Figure(heat_map(ranks, None, rows, colours, ygap=4, hoverinfo="skip"))
+    side = {"xref": "paper", "xanchor": "left", "align": "left", "xshift": 8}
     for row, (name, view) in zip(rows, views.items()):
         words = f"{formatting.percent(max(0.0, likeness[name]), 0)} like the true sum"
-        fig.add_annotation(
-            x=1,
-            xref="paper",
-            y=row,
-            text=f"{words}<br>largest {_largest_number(view)}",
-            showarrow=False,
-            xanchor="left",
-            align="left",
-            xshift=8,
-            font={"size": SIZE - 1, "color": INK},
-        )
-    layout(
-        fig,
-        sentence,
-        "",
-        "Numbers of the sum, those with the lowest true value first",
-        None,
-        60 + 44 * len(rows),
-        right=170,
-    )
+        words += f"<br>largest {_largest_number(view)}"
+        note(fig, words, 1, row, font=font(INK, SIZE - 1), **side)
+    title = "Numbers of the sum, those with the lowest true value first"
+    layout(fig, sentence, "", title, None, 60 + 44 * len(rows), right=170)
     fig.update_xaxes(showticklabels=False)
-    fig.update_yaxes(
-        tickvals=rows,
-        ticktext=[figure_text(n) for n in views],
-        showgrid=False,
-        tickfont={"size": SIZE, "color": INK},
-    )
-    return fig
+    name_rows(fig, [figure_text(name) for name in views])
+    return fig.update_yaxes(range=None)
 
 
 def encrypted_size_bars(found: Sequence[EncryptedUpdate], sentence: str) -> go.Figure:
     """Draw plain and encrypted bytes of each update (log axis); scaled values are hatched."""
-    fig, names, low = go.Figure(), [], 1e3
-    for i, one in enumerate(found):
-        y = 3 * (len(found) - i)
-        for step, nbytes, colour, what in (
-            (1, one.plain_bytes, GREY, "plain"),
-            (0, one.nbytes, SAFE, "encrypted"),
-        ):
-            hatch = "" if one.measured or colour != SAFE else "/"
-            text = formatting.megabytes(nbytes / 1e6) + (
-                f", {_seconds_text(one.seconds)} of work" if colour == SAFE else ""
-            )
-            fig.add_bar(
-                x=[nbytes],
-                y=[y + step],
-                orientation="h",
+    fig, names = go.Figure(), {}
+    for place, one in enumerate(found):
+        y = 3 * (len(found) - place)
+        hatch = "" if one.measured else "/"
+        work = f", {_seconds_text(one.seconds)} of work" + " (reckoned)" * bool(hatch)
+        bars = (
+            (y + 1, one.plain_bytes, GREY, "", "plain", ""),
+            (y, one.nbytes, SAFE, hatch, "encrypted", work),
+        )
+        for row, nbytes, colour, shape, what, more in bars:
+            bar = h_bars(
+                [nbytes],
+                [row],
+                colour,
                 width=0.9,
-                text=text + (" (reckoned)" if hatch else ""),
+                text=formatting.megabytes(nbytes / 1e6) + more,
                 textposition="outside",
                 cliponaxis=False,
-                textfont={"size": SIZE, "color": INK},
-                marker={"color": colour, "pattern": {"shape": hatch}},
+                textfont=font(),
+                marker={"pattern": {"shape": shape}},
                 hovertemplate=f"{figure_text(one.name)}, {what}<extra></extra>",
             )
-        names.append((y + 0.5, f"<b>{figure_text(one.name)}</b><br>{one.numbers:,} numbers"))
-    layout(
-        fig,
-        sentence,
-        "",
-        "Bytes that a site sends in a round (log scale)",
-        None,
-        130 + 92 * len(found),
-        top=44,
-    )
+            fig.add_trace(bar)
+        names[y + 0.5] = f"<b>{figure_text(one.name)}</b><br>{one.numbers:,} numbers"
+    title = "Bytes that a site sends in a round (log scale)"
+    layout(fig, sentence, "", title, None, 130 + 92 * len(found), top=44)
     top = max(one.nbytes for one in found)
     ticks = [10.0**d for d in range(3, 12) if 10.0**d <= 10 * top]
-    fig.update_xaxes(
-        type="log",
-        range=[np.log10(low), np.log10(top) + 2.2],
-        tickvals=ticks,
-        ticktext=[formatting.megabytes(t / 1e6) for t in ticks],
-    )
-    fig.update_yaxes(
-        tickvals=[y for y, _ in names],
-        ticktext=[n for _, n in names],
-        showgrid=False,
-        tickfont={"size": SIZE, "color": INK},
-    )
-    return key_above(
-        fig, {"plain": ("■", GREY), "encrypted": ("■", SAFE), "reckoned, not measured": ("▨", SAFE)}
-    )
+    words = [formatting.megabytes(tick / 1e6) for tick in ticks]
+    ends = [3.0, np.log10(top) + 2.2]
+    fig.update_xaxes(type="log", range=ends, tickvals=ticks, ticktext=words)
+    name_rows(fig, list(names.values()), list(names))
+    fig.update_yaxes(range=None)
+    marks = {"plain": ("■", GREY), "encrypted": ("■", SAFE), "reckoned, not measured": ("▨", SAFE)}
+    return key_above(fig, marks)
 
 
 def roc_curves(found: Mapping[str, AttackedHead], sentence: str) -> go.Figure:
     """Draw true-positive against false-positive rate (log), with the bound of the noise."""
     grid = np.geomspace(1e-3, 1, 61)
     fig, labels = go.Figure(), []
-    fig.add_scatter(
-        x=grid,
-        y=grid,
-        mode="lines",
-        line={"color": MUTED, "dash": "dot", "width": 2},
-        hoverinfo="skip",
-    )
+    draw_curve(fig, grid, grid, MUTED, dash="dot")
     fig.add_vline(x=0.01, line={"color": GRID, "width": 2}, layer="below")
-    for (name, one), colour in zip(found.items(), (LEAK, SAFE, "#cc79a7")):
+    for (name, one), colour in zip(found.items(), (LEAK, SAFE, PINK)):
         roc = one.attack.roc
         tpr = np.array([roc.tpr[roc.fpr <= x * 1.001].max(initial=0.0) for x in grid])
         # finer than one false alarm: not measured
         tpr[(grid < 1 / one.attack.others) | (tpr <= 0)] = np.nan
-        fig.add_scatter(
-            x=grid,
-            y=tpr,
-            mode="lines",
-            line={"color": colour, "width": 3},
-            hovertemplate=figure_text(name)
-            + ": %{y:.1%} found at %{x:.2%} false alarms<extra></extra>",
-        )
+        hover = f"{figure_text(name)}: %{{y:.1%}} found at %{{x:.2%}} false alarms"
+        draw_curve(fig, grid, tpr, colour, 3, hover)
         at = roc.at[0.01]
-        fig.add_scatter(
-            x=[0.01],
-            y=[max(at.value, 5e-4)],
-            mode="markers",
-            marker={"size": 11, "color": colour},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [at.high - at.value],
-                "arrayminus": [at.value - at.low],
-                "thickness": 2,
-                "width": 6,
-            },
-            hoverinfo="skip",
-        )
+        whisker = error_bar([at.value], [at.low], [at.high], colour, 2, 6)
+        draw_dots(fig, [0.01], [max(at.value, 5e-4)], colour, 11, error_y=whisker)
+        found_share = formatting.percent(at.value)
+        labels.append(Label(float(np.log10(max(at.value, 1e-3))), found_share, name, colour))
         if one.bound:
-            fig.add_scatter(
-                x=grid,
-                y=[one.bound(float(x)) for x in grid],
-                mode="lines",
-                hoverinfo="skip",
-                line={"color": colour, "width": 2, "dash": "dash"},
-            )
-        labels.append(
-            Label(float(np.log10(max(at.value, 1e-3))), formatting.percent(at.value), name, colour)
-        )
-        if one.bound:
-            most = one.bound(0.01)
-            labels.append(
-                Label(
-                    float(np.log10(most)),
-                    f"any attack: {formatting.percent(most)}",
-                    f"at most, {name}",
-                    colour,
-                )
-            )
-    layout(
-        fig,
-        sentence,
-        "",
-        "Others wrongly called members (log scale)",
-        "Members found (log scale)",
-        460,
-        right=210,
-    )
+            bound, most = [one.bound(float(x)) for x in grid], one.bound(0.01)
+            draw_curve(fig, grid, bound, colour, dash="dash")
+            number = f"any attack: {formatting.percent(most)}"
+            labels.append(Label(float(np.log10(most)), number, f"at most, {name}", colour))
+    x, y = "Others wrongly called members (log scale)", "Members found (log scale)"
+    layout(fig, sentence, "", x, y, 460, right=210)
     shares = [0.001, 0.01, 0.1, 1]
-    words = [f"{100 * s:g} %" for s in shares]
-    fig.update_xaxes(type="log", range=[-3, 0], tickvals=shares, ticktext=words)
-    fig.update_yaxes(type="log", range=[-3, 0.05], tickvals=shares, ticktext=words)
-    fig.add_annotation(
-        x=np.log10(0.2),
-        y=np.log10(0.14),
-        text="guessing",
-        showarrow=False,
-        font={"size": SIZE - 1, "color": MUTED},
-    )
-    fig.add_annotation(
-        x=-2,
-        y=0.02,
-        yanchor="bottom",
-        text="judged here: 1 %",
-        showarrow=False,
-        font={"size": SIZE - 1, "color": MUTED},
-    )
+    ticks = {"type": "log", "tickvals": shares, "ticktext": [f"{100 * s:g} %" for s in shares]}
+    fig.update_xaxes(range=[-3, 0], **ticks)
+    fig.update_yaxes(range=[-3, 0.05], **ticks)
+    small = font(MUTED, SIZE - 1)
+    note(fig, "guessing", np.log10(0.2), np.log10(0.14), font=small)
+    note(fig, "judged here: 1 %", -2, 0.02, yanchor="bottom", font=small)
     label_lines(fig, labels, 380, -3, 0.05)
     return fig
 
 
 def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
     """Draw per audit the epsilon proven (bar), the most provable (line), the promise (diamond)."""
-    rows, fig = list(range(len(found)))[::-1], go.Figure()
-    for row, one in zip(rows, found.values()):
+    fig = go.Figure()
+    tick = {"symbol": "line-ns-open", "opacity": [0, 1]}
+    for row, one in zip(rows_of(found), found.values()):
         colour = LEAK if one.caught else SAFE
-        fig.add_scatter(
-            x=[0, one.most],
-            y=[row, row],
-            mode="lines+markers",
-            hoverinfo="skip",
-            marker={"symbol": "line-ns-open", "size": 14, "color": MUTED, "opacity": [0, 1]},
-            line={"color": GREY, "width": 2},
-        )
-        fig.add_bar(
-            x=[one.lower],
-            y=[row],
-            orientation="h",
-            width=0.34,
-            marker={"color": colour},
-            hoverinfo="skip",
-        )
-        fig.add_scatter(
-            x=[one.upper],
-            y=[row],
-            mode="markers",
-            hoverinfo="skip",
-            marker={"symbol": "diamond", "size": 15, "color": INK},
-        )
+        line = {"mode": "lines+markers", "line": {"color": GREY, "width": 2}}
+        draw_dots(fig, [0, one.most], [row, row], MUTED, 14, marker=tick, **line)
+        fig.add_trace(h_bars([one.lower], [row], colour, width=0.34, hoverinfo="skip"))
+        draw_dots(fig, [one.upper], [row], INK, 15, marker={"symbol": "diamond"})
         words = (
             f"<b>{'broken' if one.caught else 'nothing against it'}</b>: promised {one.upper:.2f}, "
             f"proven {one.lower:.2f} of at most {one.most:.2f}"
         )
-        fig.add_annotation(
-            x=0,
-            y=row,
-            text=words,
-            showarrow=False,
-            xanchor="left",
-            yshift=22,
-            font={"size": SIZE, "color": LEAK if one.caught else INK},
-        )
-    layout(
-        fig,
-        sentence,
-        "",
-        f"ε at δ = {next(iter(found.values())).delta:g}",
-        None,
-        110 + 84 * len(rows),
-        top=44,
-    )
-    fig.update_yaxes(
-        tickvals=rows,
-        ticktext=[figure_text(n, 60).replace(" | ", "<br>") for n in found],
-        showgrid=False,
-        range=[-0.5, len(rows) - 0.3],
-        tickfont={"size": SIZE, "color": INK},
-    )
+        colour = LEAK if one.caught else INK
+        note(fig, words, 0, row, xanchor="left", yshift=22, font=font(colour))
+    delta = next(iter(found.values())).delta
+    layout(fig, sentence, "", f"ε at δ = {delta:g}", None, 110 + 84 * len(found), top=44)
+    name_rows(fig, [figure_text(n, 60).replace(" | ", "<br>") for n in found])
     fig.update_xaxes(range=[0, 1.06 * max(max(one.most, one.upper) for one in found.values())])
     marks = {
         "proven by the attack": ("▬", SAFE),
@@ -403,63 +258,14 @@ def audit_bars(found: Mapping[str, AuditResult], sentence: str) -> go.Figure:
 
 def scheme_table(found: Sequence[SchemeCost]) -> str:
     """Return HTML: per scheme who is trusted, what is seen, what the model reveals, its cost."""
-    heads = (
-        "",
-        "one must trust",
-        "what the server sees",
-        "what the model may tell of one text",
-        "right on test",
-        "a site sent",
-        "it took",
-    )
-    cell = (
-        f"text-align: left; padding: 7px 10px; border-bottom: 1px solid {GRID};"
-        " vertical-align: top; background: #fff; "
-    )
-    shade = dict.fromkeys(
-        ("anything", "every update", "every text"), f"color: {LEAK}; font-weight: 600; "
-    )
-    lines = ["<tr>" + "".join(f"<th style='{cell}'>{h}</th>" for h in heads) + "</tr>"]
+    rows = []
     for one in found:
         scheme = SCHEMES[one.scheme]
         sent = f"{formatting.megabytes(one.sent / 1e6)} in {one.rounds} rounds"
-        sent = "-" if one.scheme.startswith("all in") else sent
-        values = (
-            one.scheme,
-            scheme.trusted,
-            scheme.server_sees,
-            scheme.model_reveals,
-            formatting.percent(one.accuracy),
-            sent,
-            formatting.seconds(one.seconds),
-        )
-        bold, whole = "font-weight: 600; ", "white-space: nowrap; "
-        tds = (
-            f"<td style='{cell}{shade.get(v, '')}{bold * (i == 0)}{whole * (i in (4, 6))}'>"
-            f"{html.escape(v)}</td>"
-            for i, v in enumerate(values)
-        )
-        lines.append(f"<tr>{''.join(tds)}</tr>")
-    return (
-        f"<table style='font: {SIZE}px/1.4 {html.escape(FONT)}; color: {INK}'>"
-        f"{''.join(lines)}</table>"
-    )
-
-
-def _word(word: str, found: bool | None) -> str:
-    look = "background: #fff" if found is None else HIT if found else MISS
-    return f"<span style='{WORD}{look}'>{html.escape(word)}</span>"
-
-
-def _row(name: str, words: str, share: str) -> str:
-    edge = (
-        f"border-bottom: 1px solid {GRID}; vertical-align: top; text-align: left;"
-        " background: #fff; padding: 6px; "
-    )
-    return (
-        f"<tr><td style='{edge}white-space: nowrap'><b>{html.escape(name)}</b></td>"
-        f"<td style='{edge}'>{words}</td><td style='{edge}font-weight: 600'>{share}</td></tr>"
-    )
+        told = (one.scheme, scheme.trusted, scheme.server_sees, scheme.model_reveals)
+        right, took = formatting.percent(one.accuracy), formatting.seconds(one.seconds)
+        rows.append((*told, right, "-" if one.scheme.startswith("all in") else sent, took))
+    return _render_table("schemes.html.j2", rows)
 
 
 def _largest_number(view: np.ndarray) -> str:

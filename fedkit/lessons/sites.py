@@ -5,22 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import plotly.graph_objects as go
 from pandas import DataFrame
 
 from fedkit.core.formatting import figure_text
-from fedkit.core.record import RoundRecord, Run
+from fedkit.core.record import Run
 from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
+from fedkit.lessons.tuning import evenly_spaced
 from fedkit.network import World, replay
-from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.theme import INK, SIZE, key_above, layout, words_above
+from fedkit.plots.charts import Line, draw_dots, line_chart, name_rows, rows_of
+from fedkit.plots.theme import (
+    BLACK,
+    BLUE,
+    INK,
+    ON_TEST,
+    ORANGE,
+    SERIES,
+    key_above,
+    layout,
+    words_above,
+)
 from fedkit.results import measures
 
-PALETTE = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
-ON_TEST = "Accuracy on the test set (%)"
-TALL = 360  # px of a plot, about
+PALETTE = (BLACK, *SERIES)
+MARKS = {  # of the figure of drift: symbol of plotly, sign in the key, colour
+    "a site alone": ("circle-open", "○", ORANGE),
+    "the mean of all": ("diamond", "◆", BLUE),
+    "start": ("line-ns-open", "|", INK),
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,7 @@ def measure_drift(
     job: Job, shared: Params, deltas: Sequence[Params], most: int = 200
 ) -> DriftAccuracy:
     """Evaluate the start, each start + delta and their plain mean on about `most` test examples."""
-    test = job.test.take(np.unique(np.linspace(0, len(job.test) - 1, most).astype(int)))
+    test = evenly_spaced(job.test, most)
 
     def right(delta: Params) -> float:
         job.model.load_params({n: t + delta.get(n, 0.0) for n, t in shared.items()})
@@ -48,104 +61,41 @@ def measure_drift(
 
 def accuracy_drift(found: Mapping[str, DriftAccuracy], sentence: str) -> go.Figure:
     """Draw per partition each client's model (circle), their mean (diamond), the start (bar)."""
-    rows, fig = list(range(len(found)))[::-1], go.Figure()
-    marks = {
-        "a site alone": ("circle-open", PALETTE[2]),
-        "the mean of all": ("diamond", PALETTE[1]),
-        "start": ("line-ns-open", INK),
-    }
-    for one, row in zip(found.values(), rows):
-        for (who, (symbol, colour)), values in zip(
-            marks.items(), (one.alone, (one.together,), (one.start,))
-        ):
-            fig.add_scatter(
-                x=[100 * v for v in values],
-                y=[row] * len(values),
-                mode="markers",
-                cliponaxis=False,
-                marker={
-                    "symbol": symbol,
-                    "color": colour,
-                    "size": 15,
-                    "line": {"width": 2.5, "color": colour},
-                },
-                hovertemplate=who + ": %{x:.1f} %<extra></extra>",
-            )
-    layout(fig, sentence, "", ON_TEST, None, 120 + 60 * len(rows), top=44)
-    fig.update_yaxes(
-        tickvals=rows,
-        ticktext=[f"<b>{figure_text(n)}</b>" for n in found],
-        range=[-0.6, len(rows) - 0.4],
-    )
+    fig = go.Figure()
+    for one, row in zip(found.values(), rows_of(found)):
+        every = (one.alone, (one.together,), (one.start,))
+        for (who, (symbol, _, colour)), values in zip(MARKS.items(), every):
+            marker = {"symbol": symbol, "line": {"width": 2.5, "color": colour}}
+            xs, hover = [100 * v for v in values], who + ": %{x:.1f} %"
+            draw_dots(fig, xs, [row] * len(xs), colour, 15, hover, marker, cliponaxis=False)
+    layout(fig, sentence, "", ON_TEST, None, 120 + 60 * len(found), top=44)
+    name_rows(fig, [f"<b>{figure_text(name)}</b>" for name in found], grid=True)
     fig.update_xaxes(range=[0, 100], dtick=20)
-    return key_above(
-        fig,
-        {
-            "a site alone": ("○", PALETTE[2]),
-            "the mean of all": ("◆", PALETTE[1]),
-            "start": ("|", INK),
-        },
-    )
-
-
-def accuracy_curves(
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], sentence: str, x: str
-) -> go.Figure:
-    """Draw accuracy over any x. lines: {name: (values of x, accuracies as shares)}.
-
-    x: title of the axis, with its unit.
-    """
-    fig, labels = go.Figure(), []
-    reach = max(max(at) for at, _ in lines.values()) or 1
-    for (name, (at, shares)), colour in zip(lines.items(), PALETTE):
-        values = [100 * share for share in shares]
-        fig.add_scatter(
-            x=[at[-1], reach],
-            y=values[-1:] * 2,
-            mode="lines",
-            hoverinfo="skip",
-            line={"color": colour, "width": 1, "dash": "dot"},
-        )
-        fig.add_scatter(
-            x=list(at),
-            y=values,
-            mode="lines+markers",
-            cliponaxis=False,
-            marker={"size": 8},
-            line={"color": colour, "width": 3},
-            hovertemplate=figure_text(name) + "<br>%{x:,.1f}: %{y:.1f} %<extra></extra>",
-        )
-        labels.append(Label(values[-1], f"{values[-1]:.1f} %", name, colour))
-    every = [100 * share for _, shares in lines.values() for share in shares]
-    room = max(2.0, 0.12 * (max(every) - min(every)))
-    low, high = max(0.0, min(every) - room), min(100.0, max(every) + room)
-    layout(fig, sentence, "", x, ON_TEST, TALL + 60, right=160)
-    fig.update_xaxes(range=[-0.02 * reach, reach], nticks=8)
-    fig.update_yaxes(range=[low, high])
-    label_lines(fig, labels, TALL, low, high)
-    return fig
+    return key_above(fig, {who: (sign, colour) for who, (_, sign, colour) in MARKS.items()})
 
 
 def curves_by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
     """Draw accuracy after every round; round 0 is the start before any training."""
-    lines = {
-        n: ([r.round for r in round_states(run)], [r.accuracy for r in round_states(run)])
-        for n, run in runs.items()
-    }
-    return accuracy_curves(lines, sentence, "Round (0: before any training)").update_xaxes(dtick=1)
+    rounds = {name: range(len(run.rounds) + 1) for name, run in runs.items()}
+    title = "Round (0: before any training)"
+    return _accuracy_curves(runs, rounds, sentence, title).update_xaxes(dtick=1)
 
 
 def curves_by_time(runs: Mapping[str, Run], sentence: str) -> go.Figure:
     """Draw accuracy over simulated seconds, each run with its own devices and links."""
-    lines = {
-        n: (replay(run).ends, [r.accuracy for r in round_states(run)]) for n, run in runs.items()
-    }
-    return accuracy_curves(lines, sentence, "Simulated time (s)")
+    clocks = {name: replay(run).ends for name, run in runs.items()}
+    return _accuracy_curves(runs, clocks, sentence, "Simulated time (s)")
 
 
-def round_states(run: Run) -> list[RoundRecord]:
-    """Return the state before round 1 and after each round."""
-    return [run.start, *run.rounds]
+def _accuracy_curves(
+    runs: Mapping[str, Run], at: Mapping[str, Sequence[float]], sentence: str, x: str
+) -> go.Figure:
+    """Draw the accuracy of the start and of every round over `at`. x: title of the axis."""
+    lines = []
+    for (name, run), colour in zip(runs.items(), PALETTE):
+        values = [100 * state.accuracy for state in (run.start, *run.rounds)]
+        lines.append(Line(name, at[name], values, colour))
+    return line_chart(lines, sentence, x, ON_TEST, ends=True)
 
 
 def interval_half_width(run: Run) -> float:
@@ -189,41 +139,21 @@ def accuracy_changes(
 
     Clients in `late` stand out.
     """
-    order = sorted(after, key=lambda c: after[c])
+    order = sorted(after, key=lambda client: after[client])
     fig = go.Figure()
     for row, client in enumerate(order):
-        colour = PALETTE[2] if client in late else PALETTE[1]
+        colour = ORANGE if client in late else BLUE
+        fills, outline = ["#ffffff", colour], {"color": colour, "width": 2}
         ends = [100 * before[client], 100 * after[client]]
-        fig.add_scatter(
-            x=ends,
-            y=[row, row],
-            mode="lines+markers",
-            line={"color": colour, "width": 3},
-            cliponaxis=False,
-            marker={
-                "size": [11, 13],
-                "color": ["#ffffff", colour],
-                "line": {"color": colour, "width": 2},
-                "opacity": 1,
-            },
-            customdata=names,
-            hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
+        line = {"mode": "lines+markers", "line": {"color": colour, "width": 3}}
+        marker = {"size": [11, 13], "color": fills, "line": outline, "opacity": 1}
+        named = {"customdata": names, "cliponaxis": False}
+        draw_dots(
+            fig, ends, [row, row], colour, 13, "%{customdata}: %{x:.1f} %", marker, **line, **named
         )
-    words = [f"{figure_text(c, 18)}{' (always late)' if c in late else ''}" for c in order]
-    layout(
-        fig,
-        sentence,
-        "",
-        "Accuracy on test examples like the client's own (%)",
-        None,
-        100 + 30 * len(order),
-        top=44,
-    )
-    fig.update_yaxes(
-        tickvals=list(range(len(order))),
-        ticktext=words,
-        range=[-0.6, len(order) - 0.4],
-        tickfont={"size": SIZE, "color": INK},
-    )
-    key = f"○ {names[0]}   ● {names[1]}   <span style='color:{PALETTE[2]}'>━</span> always late"
+    title = "Accuracy on test examples like the client's own (%)"
+    layout(fig, sentence, "", title, None, 100 + 30 * len(order), top=44)
+    words = [f"{figure_text(c, 18)}{' (always late)' * (c in late)}" for c in order]
+    name_rows(fig, words, range(len(order)), grid=True)
+    key = f"○ {names[0]}   ● {names[1]}   <span style='color:{ORANGE}'>━</span> always late"
     return words_above(fig, key)

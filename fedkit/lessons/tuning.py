@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,20 +9,34 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 from pandas import DataFrame
-from plotly.subplots import make_subplots
 
 from fedkit.core.formatting import figure_text
 from fedkit.core.stats import wilson_interval
 from fedkit.data.corpus import Corpus, Examples
 from fedkit.models.classifier import Model
-from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.side_labels import LabelPoint, name_points
-from fedkit.plots.theme import INK, MUTED, SIZE, key_above, layout
+from fedkit.plots.charts import (
+    Line,
+    bar_chart,
+    bar_columns,
+    draw_dots,
+    error_bar,
+    line_chart,
+    lines_from_table,
+    log_axis,
+)
+from fedkit.plots.labels import Label, draw_levels, label_lines, name_spots
+from fedkit.plots.theme import AMBER, BLUE, GREY, MUTED, ORANGE, PINK, SKY, key_above, layout
 
-BLUE, ORANGE, BASE, KEPT = "#0072b2", "#d55e00", "#c9d1da", "#56b4e9"
 ON_VALIDATION = "Accuracy on validation data (%)"
 WIDE, TALL = 800, 380  # px of a plot, about
+# what one training step holds
+PARTS = {"the model": "#c9d1da", "gradients and optimizer": ORANGE, "kept for the way back": SKY}
 MB = 1e6
+
+
+def evenly_spaced(part: Examples, most: int) -> Examples:
+    """Return about `most` of the examples, evenly spaced."""
+    return part.take(np.unique(np.linspace(0, len(part) - 1, most).astype(int)))
 
 
 def thin_evaluation(corpus: Corpus, most: int | None) -> Corpus:
@@ -32,12 +45,10 @@ def thin_evaluation(corpus: Corpus, most: int | None) -> Corpus:
     None: unchanged.
     """
 
-    def thin(part: Examples | None) -> Examples | None:
-        return part and part.take(np.unique(np.linspace(0, len(part) - 1, most).astype(int)))
-
     if most is None:
         return corpus
-    return replace(corpus, validation=thin(corpus.validation), test=thin(corpus.test))
+    validation = corpus.validation and evenly_spaced(corpus.validation, most)
+    return replace(corpus, validation=validation, test=evenly_spaced(corpus.test, most))
 
 
 def step_memory(model: Model, examples: Examples, batch_size: int = 16) -> dict[str, float]:
@@ -62,11 +73,9 @@ def step_memory(model: Model, examples: Examples, batch_size: int = 16) -> dict[
         logits = model.forward(*model.batch(examples, rows))
         total = sum(saved.values())
     del logits
-    return {
-        "the model": sum(t.nbytes for t in held) / MB,
-        "gradients and optimizer": 3 * sum(p.nbytes for p in model.trainable.values()) / MB,
-        "kept for the way back": total / MB,
-    }
+    held_mb = sum(t.nbytes for t in held) / MB
+    trained = 3 * sum(p.nbytes for p in model.trainable.values()) / MB
+    return dict(zip(PARTS, (held_mb, trained, total / MB)))
 
 
 def accuracy_by_parameters(
@@ -82,66 +91,25 @@ def accuracy_by_parameters(
     spans = {n: wilson_interval(right[n].count("1"), len(right[n])) for n in names}
     low = 100 * min(start, *(s[0] for s in spans.values())) - 1.5
     high = 100 * max(s[1] for s in spans.values()) + 3
-    ends = math.log10(min(trained.values()) / 2.2), math.log10(max(trained.values()) * 2.2)
+    axis = log_axis(min(trained.values()) / 2.2, max(trained.values()) * 2.2)
     fig = go.Figure()
     for name in names:
-        colour = ORANGE if name == chosen else BLUE
         y, (below, above) = 100 * shares[name], spans[name]
-        span = {
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * above - y],
-            "arrayminus": [y - 100 * below],
-            "color": "#aab4c0",
-            "thickness": 1.5,
-            "width": 4,
-        }
-        fig.add_scatter(
-            x=[trained[name]],
-            y=[y],
-            mode="markers",
-            marker={"size": 13, "color": colour},
-            error_y=span,
-            hovertemplate=f"{figure_text(name)}<br>%{{x:,}} numbers<br>%{{y:.1f}} %<extra></extra>",
-        )
-    fig.add_hline(y=100 * start, line={"color": MUTED, "width": 1.5, "dash": "dash"})
-    layout(
-        fig,
-        sentence,
-        "",
-        "Trained numbers, head included (log scale)",
-        ON_VALIDATION,
-        TALL + 60,
-        right=132,
-    )
-    decades = range(math.ceil(ends[0]), math.floor(ends[1]) + 1)
-    fig.update_xaxes(
-        type="log",
-        range=list(ends),
-        tickvals=[10**d for d in decades],
-        ticktext=[f"{10**d:,}" for d in decades],
-    )
+        hover = f"{figure_text(name)}<br>%{{x:,}} numbers<br>%{{y:.1f}} %"
+        whisker = error_bar([y], [100 * below], [100 * above], GREY)
+        colour = ORANGE if name == chosen else BLUE
+        draw_dots(fig, [trained[name]], [y], colour, 13, hover, error_y=whisker)
+    level = [Label(100 * start, f"{100 * start:.1f} %", "class means, no training", MUTED)]
+    draw_levels(fig, level, 1.5)
+    title = "Trained numbers, head included (log scale)"
+    layout(fig, sentence, "", title, ON_VALIDATION, TALL + 60, right=132)
+    fig.update_xaxes(**axis)
     fig.update_yaxes(range=[low, high])
-    label_lines(
-        fig,
-        [Label(100 * start, f"{100 * start:.1f} %", "class means, no training", MUTED)],
-        TALL,
-        low,
-        high,
-    )
-    at = [(math.log10(trained[n]), 100 * shares[n]) for n in names]
-    across, up = WIDE / (ends[1] - ends[0]), TALL / (high - low)
-    points = [
-        LabelPoint(
-            (x - ends[0]) * across,
-            (y - low) * up,
-            (n, f"{y:.1f} %"),
-            (100 * spans[n][0] - low) * up,
-            (100 * spans[n][1] - low) * up,
-        )
-        for n, (x, y) in zip(names, at)
-    ]
-    name_points(fig, points, at, WIDE, TALL)
+    label_lines(fig, level, TALL, low, high)
+    spots = [(float(np.log10(trained[n])), 100 * shares[n]) for n in names]
+    words = [(name, f"{y:.1f} %") for name, (_, y) in zip(names, spots)]
+    bounds = [(100 * spans[n][0], 100 * spans[n][1]) for n in names]
+    name_spots(fig, spots, words, bounds, tuple(axis["range"]), (low, high), (WIDE, TALL))
     return fig
 
 
@@ -149,70 +117,42 @@ def cost_bars(
     seconds: Mapping[str, float], memory: Mapping[str, Mapping[str, float]], sentence: str
 ) -> go.Figure:
     """Draw training seconds (left) and MB of one step by what they hold (right) per tuning."""
-    names = list(seconds)
-    rows = list(range(len(names)))[::-1]
-    fig = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.08, column_widths=[0.4, 0.6])
-    times = [seconds[n] for n in names]
-    _row_bars(fig, 1, times, rows, BLUE, "%{x:.1f} s")
-    _bar_labels(fig, 1, times, rows, [f"{t:.1f}" for t in times])
-    parts = {"the model": BASE, "gradients and optimizer": ORANGE, "kept for the way back": KEPT}
-    for part, colour in parts.items():
-        _row_bars(fig, 2, [memory[n][part] for n in names], rows, colour, part + "<br>%{x:.0f} MB")
-    totals = [sum(memory[n].values()) for n in names]
-    _bar_labels(fig, 2, totals, rows, [f"{t:,.0f}" for t in totals])
-    layout(fig, sentence, "", None, None, 110 + 36 * len(names), top=66)
-    for k, (title, most) in enumerate(
-        (("Training (s)", max(times)), ("One training step (MB)", max(totals))), 1
-    ):
-        fig.update_xaxes(row=1, col=k, range=[0, 1.16 * most], showticklabels=False, showgrid=False)
-        fig.add_annotation(
-            x=0,
-            y=1,
-            xref="x domain" if k == 1 else "x2 domain",
-            yref="paper",
-            xanchor="left",
-            yanchor="bottom",
-            yshift=4,
-            showarrow=False,
-            text=f"<b>{title}</b>",
-            font={"size": SIZE, "color": INK},
-        )
-    fig.update_layout(barmode="stack")
-    fig.update_yaxes(
-        showgrid=False,
-        tickvals=rows,
-        ticktext=[figure_text(n) for n in names],
-        range=[-0.6, len(names) - 0.4],
-        tickfont={"size": SIZE, "color": INK},
-    )
-    key_above(fig, {part: ("■", colour) for part, colour in parts.items()})
+    held = {part: ([memory[n][part] for n in seconds], c) for part, c in PARTS.items()}
+    times = {"training": (list(seconds.values()), BLUE)}
+    columns = {"Training (s)": times, "One training step (MB)": held}
+    fig = bar_columns(list(seconds), columns, sentence, top=66)
+    key_above(fig, {part: ("■", colour) for part, colour in PARTS.items()})
     fig.layout.annotations[-1].yshift = 28
     return fig
 
 
 def accuracy_by_examples(table: DataFrame, sentence: str, colours: Sequence[str]) -> go.Figure:
-    """Draw accuracy (shares) over the number of examples: a row per size, a column per tuning."""
+    """Draw validation accuracy (shares) over the number of examples: a row per size, a column per
+    tuning.
+    """
+    title = "Training examples, all companies together"
+    hover = "%{x:,} examples<br>accuracy %{y:.1f} %"
+    lines = lines_from_table(table, colours)
+    fig = line_chart(lines, sentence, title, ON_VALIDATION, hover=hover)
     sizes = [int(n) for n in table.index]
-    lines = {str(name): [100 * float(v) for v in table[name]] for name in table.columns}
-    fig = _lines(lines, sizes, colours, sentence, "Training examples, all companies together")
-    fig.update_xaxes(tickvals=sizes, ticktext=[f"{n:,}" for n in sizes], range=_x_range(sizes))
-    return fig
+    return fig.update_xaxes(tickvals=sizes, ticktext=[f"{n:,}" for n in sizes])
 
 
 def rounds_and_exchanges(
     lines: Mapping[str, Sequence[float]], levels: Mapping[str, float], sentence: str
 ) -> go.Figure:
     """Draw accuracy (shares) by round of training; dashed lines: one exchange without training."""
-    longest = max(len(values) for values in lines.values())
-    rounds = list(range(longest))
-    drawn = {n: [100 * v for v in values] for n, values in lines.items()}
-    drawn |= {n: [100 * v] * longest for n, v in levels.items()}
-    colours = [*(BLUE, KEPT, MUTED)[: len(lines)], *(ORANGE, "#cc79a7", "#e69f00")[: len(levels)]]
-    fig = _lines(
-        drawn, rounds, colours, sentence, "Round of training (0: before any)", dashed=set(levels)
-    )
-    fig.update_xaxes(dtick=1, tick0=0, range=_x_range(rounds))
-    return fig
+    rounds = range(max(len(values) for values in lines.values()))
+    drawn = [
+        Line(name, rounds[: len(values)], [100 * v for v in values], colour)
+        for (name, values), colour in zip(lines.items(), (BLUE, SKY, MUTED))
+    ]
+    drawn += [
+        Line(name, rounds, [100 * share] * len(rounds), colour, "dash", level=True)
+        for (name, share), colour in zip(levels.items(), (ORANGE, PINK, AMBER))
+    ]
+    fig = line_chart(drawn, sentence, "Round of training (0: before any)", ON_VALIDATION)
+    return fig.update_xaxes(dtick=1, tick0=0)
 
 
 def held_out_accuracy_bars(
@@ -224,120 +164,9 @@ def held_out_accuracy_bars(
 
     values: {name: (trained numbers, share, its 95 % interval)}.
     """
-    rows = list(range(len(values)))[::-1]
-    fig = go.Figure()
-    for (name, (count, share, (below, above))), row, colour in zip(values.items(), rows, colours):
-        span = {
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * (above - share)],
-            "arrayminus": [100 * (share - below)],
-            "color": INK,
-            "thickness": 1.5,
-            "width": 5,
-        }
-        fig.add_bar(
-            x=[100 * share],
-            y=[row],
-            orientation="h",
-            width=0.4,
-            marker={"color": colour},
-            error_x=span,
-            hovertemplate=figure_text(name, 60) + "<br>%{x:.1f} %<extra></extra>",
-        )
-        words = f"{figure_text(name, 60)}, {count:,} numbers  <b>{100 * share:.1f} %</b>"
-        fig.add_annotation(
-            x=0,
-            y=row,
-            xref="paper",
-            text=words,
-            showarrow=False,
-            xanchor="left",
-            yanchor="bottom",
-            yshift=13,
-            font={"size": SIZE, "color": INK},
-        )
-    layout(
-        fig,
-        sentence,
-        "",
-        "Accuracy on the test set, with its 95 % interval (%)",
-        None,
-        80 + 66 * len(values),
-    )
-    fig.update_yaxes(visible=False, range=[-0.5, len(values) - 0.2])
-    fig.update_xaxes(range=[0, 102], dtick=20)
-    return fig
-
-
-def _lines(
-    lines: Mapping[str, Sequence[float]],
-    xs: Sequence[int],
-    colours: Sequence[str],
-    sentence: str,
-    x: str,
-    dashed: Sequence[str] | set[str] = (),
-) -> go.Figure:
-    """Draw lines of percentages with names at the right; the y axis leaves a margin around them."""
-    fig, labels = go.Figure(), []
-    for (name, values), colour in zip(lines.items(), colours):
-        level = name in dashed
-        fig.add_scatter(
-            x=list(xs)[: len(values)],
-            y=list(values),
-            mode="lines" if level else "lines+markers",
-            cliponaxis=False,
-            line={
-                "color": colour,
-                "width": 2 if level else 3,
-                "dash": "dash" if level else "solid",
-            },
-            marker={"size": 9},
-            hovertemplate=f"{figure_text(name)}<br>%{{y:.1f}} %<extra></extra>",
-        )
-        labels.append(Label(values[-1], f"{values[-1]:.1f} %", name, colour))
-    every = [v for values in lines.values() for v in values]
-    room = max(2.0, 0.12 * (max(every) - min(every)))
-    low, high = max(0.0, min(every) - room), min(100.0, max(every) + room)
-    layout(fig, sentence, "", x, ON_VALIDATION, TALL + 60, right=160)
-    fig.update_yaxes(range=[low, high])
-    label_lines(fig, labels, TALL, low, high)
-    return fig
-
-
-def _x_range(xs: Sequence[int]) -> list[float]:
-    reach = 0.06 * ((xs[-1] - xs[0]) or 1)
-    return [xs[0] - reach, xs[-1]]
-
-
-def _row_bars(
-    fig: go.Figure, col: int, xs: Sequence[float], rows: Sequence[int], colour: str, words: str
-) -> None:
-    fig.add_bar(
-        row=1,
-        col=col,
-        x=list(xs),
-        y=list(rows),
-        orientation="h",
-        width=0.6,
-        marker={"color": colour},
-        hovertemplate=words + "<extra></extra>",
-    )
-
-
-def _bar_labels(
-    fig: go.Figure, col: int, xs: Sequence[float], rows: Sequence[int], words: Sequence[str]
-) -> None:
-    """Write a number at the right end of every bar."""
-    fig.add_scatter(
-        row=1,
-        col=col,
-        x=list(xs),
-        y=list(rows),
-        mode="text",
-        text=[f" {w}" for w in words],
-        textposition="middle right",
-        cliponaxis=False,
-        hoverinfo="skip",
-        textfont={"size": SIZE, "color": INK},
-    )
+    named = {f"{name}, {count:,} numbers": 100 * v for name, (count, v, _) in values.items()}
+    lows, highs = ([100 * span[end] for *_, span in values.values()] for end in (0, 1))
+    title = "Accuracy on the test set, with its 95 % interval (%)"
+    whisker = error_bar(list(named.values()), lows, highs, width=5)
+    fig = bar_chart(named, sentence, title, colours, error_x=whisker)
+    return fig.update_xaxes(range=[0, 102], dtick=20)

@@ -4,10 +4,16 @@ In: run records. Out: a figure whose title is its finding; `layout.meta` holds t
 to read the figure. Nothing is trained, nothing is random. May import: core, network, results.
 """
 
-from fedkit.plots.accuracy import accuracy_by_round, accuracy_by_time, replay_world, scoreboard_bars
-from fedkit.plots.cost import round_seconds, traffic, traffic_by_client
-from fedkit.plots.data import who_has_what
-from fedkit.plots.pareto import aggregation_error, has_aggregation_errors, pareto, training_load
+from fedkit.plots.accuracy import (
+    accuracy_by_round,
+    accuracy_by_time,
+    aggregation_error,
+    has_aggregation_errors,
+    replay_world,
+    scoreboard_bars,
+)
+from fedkit.plots.clients import round_seconds, traffic, traffic_by_client, who_has_what
+from fedkit.plots.pareto import pareto, training_load
 from fedkit.plots.privacy import privacy_cost, privacy_cost_figures
 from fedkit.plots.timeline import draw_round
 

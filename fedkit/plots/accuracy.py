@@ -1,9 +1,13 @@
-"""Figures of accuracy: by round, by simulated time, and of every method side by side."""
+"""Figures of accuracy: by round, by simulated time, every method side by side; and the error of
+averaging by round.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
+from statistics import fmean
 
 import plotly.graph_objects as go
 
@@ -11,16 +15,24 @@ from fedkit.core import formatting
 from fedkit.core.formatting import figure_text
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import profiles, replay
+from fedkit.plots.charts import (
+    SHARES,
+    Line,
+    draw_dots,
+    draw_end,
+    draw_line,
+    error_bar,
+    h_bars,
+    rows_of,
+)
 from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.theme import INK, above_bar, key_above, layout
+from fedkit.plots.theme import INK, ON_TEST, SERIES, above_bar, key_above, layout
 from fedkit.results import measures
 from fedkit.results.measures import Runs
 from fedkit.results.method_style import method_style
 
-RANGE = [0, 100]  # %: the same in every figure, so that two of them can be compared by eye
 HEIGHT, AXIS_ROOM = 440, 70  # px of a line figure; of them for the x axis and its title
 RIGHT = 132  # px for labels beside the lines
-ON_TEST = "Accuracy on the test set (%)"
 DASHES = ("solid", "dashdot", "longdash", "dot")
 FROZEN = "Frozen: logistic regression on the frozen encoder"
 
@@ -91,30 +103,53 @@ def accuracy_by_time(
 def scoreboard_bars(runs: Runs) -> go.Figure:
     """Draw the accuracy of every method with its 95 % interval and its worst client's accuracy."""
     runs = measures.sort_runs(runs)
-    rows, values = list(range(len(runs)))[::-1], [100 * measures.accuracy(run) for run in runs]
+    rows, values = rows_of(runs), [100 * measures.accuracy(run) for run in runs]
     names = [figure_text(name, 36) for name in measures.display_names(runs, short=True)]
     fig = go.Figure(_bars(runs, rows, values, names))
-    fig.add_scatter(
-        x=[100 * measures.lowest_client_accuracy(run) for run in runs],
-        y=rows,
-        mode="markers",
-        name="worst client",
-        marker={
-            "symbol": "diamond",
-            "size": 11,
-            "color": "#ffffff",
-            "line": {"color": INK, "width": 2},
-        },
-        customdata=names,
-        hovertemplate="%{customdata}<br>worst client %{x:.1f} %<extra></extra>",
-    )
+    worst = [100 * measures.lowest_client_accuracy(run) for run in runs]
+    hover = "%{customdata}<br>worst client %{x:.1f} %"
+    diamond = {"symbol": "diamond", "line": {"color": INK, "width": 2}}
+    named = {"name": "worst client", "customdata": names}
+    draw_dots(fig, worst, rows, "#ffffff", 11, hover, diamond, **named)
     for run, name, row in zip(runs, names, rows):
         above_bar(fig, row, f"{name}  <b>{formatting.percent(measures.accuracy(run))}</b>")
     caption = f"The whisker is the 95 % interval, the diamond the worst client. {FROZEN}."
     layout(fig, _rank_finding(runs), caption, ON_TEST, None, 90 + 56 * len(runs), top=44)
     fig.update_yaxes(visible=False, range=[-0.6, len(runs) - 0.25])
-    fig.update_xaxes(range=RANGE, dtick=20)
+    fig.update_xaxes(range=list(SHARES), dtick=20)
     return key_above(fig, {"worst client": ("\u25c7", INK)})
+
+
+def aggregation_error(runs: Runs) -> go.Figure:
+    """Draw the error of the aggregated product of LoRA pairs by round.
+
+    ||exact - achieved|| / ||exact||.
+    """
+    found = _errors(measures.check_runs(runs))
+    fig, lines = go.Figure(), []
+    longest = max((len(values) for values in found.values()), default=1)
+    most = max((v for values in found.values() for v in values if v == v), default=0.0) or 1.0
+    for place, (name, values) in enumerate(found.items()):
+        shown, rounds = [100 * v for v in values], range(1, len(values) + 1)
+        lines.append(Line(name, rounds, shown, SERIES[place % len(SERIES)]))
+        draw_line(fig, lines[-1], f"{figure_text(name)}, round %{{x}}<br>error %{{y:.2f}} %")
+    caption = (
+        "Size of what averaging misses of the exact mean of the sites' B A, against that mean; the"
+        " mean over all methods and seeds that aggregate so. 0 is exact."
+    )
+    title = "Aggregation error (% of the exact mean)"
+    layout(fig, _error_finding(lines), caption, "Round", title, HEIGHT, right=RIGHT)
+    rounds_shown = [0.8, max(longest, 2)]
+    fig.update_xaxes(range=rounds_shown, dtick=max(1, math.ceil(longest / 6)), tickangle=0)
+    fig.update_yaxes(range=[-1, 108 * most])
+    labels = [Label(line.last, f"{line.last:.1f} %", line.name, line.colour) for line in lines]
+    label_lines(fig, labels, 370, -1, 108 * most)
+    return fig
+
+
+def has_aggregation_errors(runs: Runs) -> bool:
+    """Return whether any run has recorded its aggregation error."""
+    return bool(_errors(measures.sort_runs(runs)))
 
 
 def replay_world(run: Run, link: str | None = None, devices: str | None = None) -> tuple[str, str]:
@@ -125,22 +160,13 @@ def replay_world(run: Run, link: str | None = None, devices: str | None = None) 
 
 def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str]) -> go.Bar:
     bounds = [measures.accuracy_interval(run) for run in runs]
-    whisker = {
-        "type": "data",
-        "symmetric": False,
-        "thickness": 2,
-        "width": 7,
-        "color": INK,
-        "array": [100 * high - v for (_, high, _), v in zip(bounds, values)],
-        "arrayminus": [v - 100 * low for (low, _, _), v in zip(bounds, values)],
-    }
-    return go.Bar(
-        x=values,
-        y=rows,
-        orientation="h",
+    lows, highs = ([100 * bound[end] for bound in bounds] for end in (0, 1))
+    return h_bars(
+        values,
+        rows,
+        [method_style(r.method).colour for r in runs],
         width=0.4,
-        marker={"color": [method_style(r.method).colour for r in runs]},
-        error_x=whisker,
+        error_x=error_bar(values, lows, highs, INK, 2, 7),
         customdata=[(n, _interval(run)) for n, run in zip(names, runs)],
         hovertemplate="%{customdata[0]}<br>accuracy %{x:.1f} %<br>%{customdata[1]}<extra></extra>",
         name="accuracy",
@@ -159,24 +185,13 @@ def _round_records(run: Run) -> list[RoundRecord]:
 def _baseline_lines(fig: go.Figure, runs: Sequence[Run], longest: float) -> list[Label]:
     """Draw a horizontal line per baseline."""
     others = [run for run in runs if run.method != "federated"]
+    hover = "%{customdata[0]}<br>accuracy %{y:.1f} %<br>%{customdata[1]}"
     labels = []
     for run, name in zip(others, measures.display_names(others, short=True)):
-        style, level, text = (
-            method_style(run.method),
-            100 * measures.accuracy(run),
-            figure_text(name),
-        )
-        fig.add_scatter(
-            x=[0, longest],
-            y=[level, level],
-            mode="lines",
-            name=text,
-            customdata=[(text, _interval(run))] * 2,
-            line={"color": style.colour, "dash": style.dash, "width": 2},
-            hovertemplate=(
-                "%{customdata[0]}<br>accuracy %{y:.1f} %<br>%{customdata[1]}<extra></extra>"
-            ),
-        )
+        style, level = method_style(run.method), 100 * measures.accuracy(run)
+        notes = [(figure_text(name), _interval(run))] * 2
+        ends = ([0, longest], [level, level])
+        draw_line(fig, Line(name, *ends, style.colour, style.dash, True, notes), hover)
         labels.append(Label(level, formatting.percent(level / 100), name, style.colour))
     return labels
 
@@ -208,43 +223,24 @@ def _curve(
         hoverinfo="skip",
         name=f"{text} band",
     )
-    fig.add_scatter(
-        x=[at[-1], longest],
-        y=values[-1:] * 2,
-        mode="lines",
-        hoverinfo="skip",
-        name=f"{text} end",
-        line={"color": colour, "width": 1, "dash": "dot"},
-    )
+    worst = [formatting.percent(measures.as_number(r.worst_client_accuracy)) for r in shown]
     notes = [
-        (
-            text,
-            r.round,
-            formatting.percent_range(*b),
-            formatting.percent(measures.as_number(r.worst_client_accuracy)),
-        )
-        for r, b in zip(shown, bounds)
+        (text, r.round, formatting.percent_range(*bound), lowest)
+        for r, bound, lowest in zip(shown, bounds, worst)
     ]
-    fig.add_scatter(
-        x=at,
-        y=values,
-        mode="lines+markers",
-        name=text,
-        customdata=notes,
-        cliponaxis=False,
-        marker={"size": 7},
-        line={"color": colour, "width": 3, "dash": dash},
-        hovertemplate=(
-            "%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
-            "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}<extra></extra>"
-        ),
+    line = Line(name, at, values, colour, dash, notes=notes)
+    draw_end(fig, line, longest)
+    hover = (
+        "%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
+        "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}"
     )
+    draw_line(fig, line, hover)
     return Label(values[-1], formatting.percent(values[-1] / 100), name, colour, strong=True)
 
 
 def _finish(fig: go.Figure, labels: list[Label]) -> go.Figure:
-    fig.update_yaxes(range=RANGE, dtick=20)
-    label_lines(fig, labels, HEIGHT - AXIS_ROOM - fig.layout.meta["top"], *RANGE)
+    fig.update_yaxes(range=list(SHARES), dtick=20)
+    label_lines(fig, labels, HEIGHT - AXIS_ROOM - fig.layout.meta["top"], *SHARES)
     return fig
 
 
@@ -294,3 +290,38 @@ def _first_name(runs: list[Run]) -> str:
     """
     name = measures.display_names(measures.federated_runs(runs))[0]
     return name[0].lower() + name[1:]
+
+
+def _errors(runs: list) -> dict[str, list[float]]:
+    """Return {aggregation: mean error by round, NaN where no run has it}."""
+    found: dict[str, list[list[float]]] = {}
+    for run in measures.federated_runs(runs):
+        values = [measures.as_number(getattr(r, "aggregation_error", None)) for r in run.rounds]
+        if any(v == v for v in values):
+            found.setdefault(str(run.config.get("aggregate", "mean")), []).append(values)
+    return {
+        name: [_mean(column) for column in zip_longest(*rows, fillvalue=math.nan)]
+        for name, rows in found.items()
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [v for v in values if v == v]
+    return fmean(known) if known else math.nan
+
+
+def _error_finding(lines: Sequence[Line]) -> str:
+    ends = {line.name: line.last / 100 for line in lines}
+    if not ends:
+        return "No aggregation error was recorded."
+    worst, least = max(ends, key=ends.get), min(ends, key=ends.get)
+    start = (
+        f"In the last round {worst} misses {formatting.percent(ends[worst])} of the exact mean of"
+        " the adapters"
+    )
+    if worst == least:
+        return start + "."
+    return (
+        f"{start}, {least}"
+        f" {formatting.percent(ends[least]) if ends[least] > 1e-4 else 'practically nothing'}."
+    )

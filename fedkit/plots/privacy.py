@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -12,14 +13,14 @@ from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, figure_text
 from fedkit.core.record import Run
-from fedkit.plots.labels import Label, label_lines
-from fedkit.plots.theme import INK, MUTED, SIZE, layout
+from fedkit.plots.charts import draw_curve, draw_dots, error_bar
+from fedkit.plots.labels import Label, draw_levels, label_lines
+from fedkit.plots.theme import GREEN, INK, MUTED, ON_TEST, SIZE, font, layout, note
 from fedkit.results.method_style import method_style
 from fedkit.results.privacy_curve import Curve, Level, mean_level
 from fedkit.results.privacy_promise import format_delta, format_epsilon
 
-PRIVATE, CLEAR, ALONE = method_style("federated").colour, "#009e73", method_style("local").colour
-ON_TEST = "Accuracy on the test set (%)"
+PRIVATE, CLEAR, ALONE = method_style("federated").colour, GREEN, method_style("local").colour
 TALL, RIGHT, TOP = 380, 150, 34  # px: of the plot, for names at the right, for the words over it
 STRONGER = "\u25c0 stronger promise"
 WEAKER = "weaker \u25b6"
@@ -36,20 +37,17 @@ def privacy_cost(curve: Curve) -> go.Figure:
     levels, fig = curve.levels(), go.Figure()
     low, high = accuracy_range(curve)
     lines = reference_levels(curve)
-    if ALONE_NAME in lines:
-        _band(fig, lines[ALONE_NAME][0].mean, low)
-    for name, (where, colour) in lines.items():
-        fig.add_hline(
-            y=100 * where.mean, line={"color": colour, "width": 2, "dash": "dot"}, name=name
-        )
-    _interpolation(fig, levels)
-    _seeds(fig, levels)
-    _means(fig, levels, curve)
-    style_curve(fig, curve, curve_finding(curve), low, high)
     labels = [
         Label(100 * one.mean, formatting.percent(one.mean), name, colour)
         for name, (one, colour) in lines.items()
     ]
+    if ALONE_NAME in lines:
+        _band(fig, lines[ALONE_NAME][0].mean, low)
+    draw_levels(fig, labels, dash="dot")
+    _interpolation(fig, levels)
+    _seeds(fig, levels)
+    _means(fig, levels, curve.unit)
+    style_curve(fig, curve, curve_finding(curve), low, high)
     label_lines(fig, labels, TALL, low, high)
     return fig
 
@@ -89,18 +87,8 @@ def style_curve(fig: go.Figure, curve: Curve, sentence: str, low: float, high: f
     )
     fig.update_yaxes(range=[low, high])
     for x, anchor, words in ((0, "left", STRONGER), (1, "right", WEAKER)):
-        fig.add_annotation(
-            x=x,
-            y=1,
-            xref="paper",
-            yref="paper",
-            text=words,
-            showarrow=False,
-            xanchor=anchor,
-            yanchor="bottom",
-            yshift=6,
-            font={"size": SIZE, "color": MUTED},
-        )
+        place = {"xref": "paper", "yref": "paper", "xanchor": anchor, "yanchor": "bottom"}
+        note(fig, words, x, 1, yshift=6, font=font(MUTED), **place)
     return fig
 
 
@@ -133,96 +121,51 @@ def _band(fig: go.Figure, alone: float, low: float) -> None:
     fig.add_hrect(
         y0=low, y1=100 * alone, fillcolor=ALONE, opacity=0.07, line_width=0, layer="below"
     )
-    fig.add_annotation(
-        x=0,
-        y=100 * alone,
-        xref="paper",
-        text="down here each site is better off alone",
-        showarrow=False,
-        xanchor="left",
-        yanchor="top",
-        xshift=6,
-        yshift=-4,
-        font={"size": SIZE - 1, "color": "#a04500"},
-    )
+    words = "down here each site is better off alone"
+    place = {"xref": "paper", "xanchor": "left", "yanchor": "top", "xshift": 6, "yshift": -4}
+    note(fig, words, 0, 100 * alone, font=font("#a04500", SIZE - 1), **place)
 
 
 def _interpolation(fig: go.Figure, levels: Sequence[Level]) -> None:
-    fig.add_scatter(
-        x=[x.epsilon for x in levels],
-        y=[100 * x.mean for x in levels],
-        mode="lines",
-        name="interpolated",
-        line={"color": PRIVATE, "width": 2.5, "dash": "dash"},
-        hoverinfo="skip",
-    )
+    xs, ys = [x.epsilon for x in levels], [100 * x.mean for x in levels]
+    draw_curve(fig, xs, ys, PRIVATE, 2.5, name="interpolated", dash="dash")
     for a, b in list(pairwise(levels))[-1:]:
-        fig.add_annotation(
-            x=math.log10(a.epsilon * b.epsilon) / 2,
-            y=50 * (a.mean + b.mean),
-            text="dashed: interpolated,<br>not measured",
-            showarrow=False,
-            xanchor="left",
-            yanchor="top",
-            xshift=14,
-            yshift=-8,
-            align="left",
-            font={"size": SIZE - 1, "color": MUTED},
-        )
+        words = "dashed: interpolated,<br>not measured"
+        at = (math.log10(a.epsilon * b.epsilon) / 2, 50 * (a.mean + b.mean))
+        note(fig, words, *at, **_below_right(14, -8), align="left", font=font(MUTED, SIZE - 1))
+
+
+def _below_right(xshift: int, yshift: int) -> dict[str, Any]:
+    return {"xanchor": "left", "yanchor": "top", "xshift": xshift, "yshift": yshift}
 
 
 def _seeds(fig: go.Figure, levels: Sequence[Level]) -> None:
     every = [p for x in levels if len(x.points) > 1 for p in x.points]
-    fig.add_scatter(
-        x=[SEED_SHIFT * p.epsilon for p in every],
-        y=[100 * p.accuracy for p in every],
-        mode="markers",
-        name="seeds",
-        marker={"size": 7, "color": "#ffffff", "line": {"width": 1.5, "color": INK}},
-        customdata=[p.seed for p in every],
-        hovertemplate="seed %{customdata}<br>%{y:.1f} % (measured)<extra></extra>",
-    )
+    xs, ys = [SEED_SHIFT * p.epsilon for p in every], [100 * p.accuracy for p in every]
+    outline = {"line": {"width": 1.5, "color": INK}}
+    named = {"name": "seeds", "customdata": [p.seed for p in every]}
+    hover = "seed %{customdata}<br>%{y:.1f} % (measured)"
+    draw_dots(fig, xs, ys, "#ffffff", 7, hover, outline, **named)
 
 
-def _means(fig: go.Figure, levels: Sequence[Level], curve: Curve) -> None:
-    whisker = {
-        "type": "data",
-        "symmetric": False,
-        "width": 6,
-        "thickness": 1.5,
-        "color": PRIVATE,
-        "array": [_percent_or_zero(x.high - x.mean) for x in levels],
-        "arrayminus": [_percent_or_zero(x.mean - x.low) for x in levels],
+def _means(fig: go.Figure, levels: Sequence[Level], unit: str) -> None:
+    means = [100 * x.mean for x in levels]
+    lows = [100 * x.low if x.low == x.low else mean for x, mean in zip(levels, means)]
+    highs = [100 * x.high if x.high == x.high else mean for x, mean in zip(levels, means)]
+    named = {
+        "name": "measured",
+        "error_y": error_bar(means, lows, highs, PRIVATE, width=6),
+        "customdata": [[formatting.percent_range(x.low, x.high), x.over] for x in levels],
     }
-    fig.add_scatter(
-        x=[x.epsilon for x in levels],
-        y=[100 * x.mean for x in levels],
-        mode="markers",
-        name="measured",
-        error_y=whisker,
-        marker={"size": 15, "color": PRIVATE},
-        customdata=[[formatting.percent_range(x.low, x.high), x.over] for x in levels],
-        hovertemplate=(
-            f"\u03b5 %{{x:.3~g}} per {figure_text(curve.unit, 12)}<br>%{{y:.1f}} % (measured)<br>95"
-            " % interval %{customdata[0]}, over %{customdata[1]}<extra></extra>"
-        ),
+    hover = (
+        f"\u03b5 %{{x:.3~g}} per {figure_text(unit, 12)}<br>%{{y:.1f}} % (measured)<br>95"
+        " % interval %{customdata[0]}, over %{customdata[1]}"
     )
-    for x in levels:
-        fig.add_annotation(
-            x=math.log10(x.epsilon),
-            y=100 * x.mean,
-            text=f"<b>{formatting.percent(x.mean)}</b>",
-            showarrow=False,
-            xanchor="left",
-            yanchor="top",
-            xshift=10,
-            yshift=-6,
-            font={"size": SIZE, "color": PRIVATE},
-        )
-
-
-def _percent_or_zero(share: float) -> float:
-    return 100 * share if share == share else 0.0
+    draw_dots(fig, [x.epsilon for x in levels], means, PRIVATE, 15, hover, **named)
+    for x, mean in zip(levels, means):
+        at = (math.log10(x.epsilon), mean)
+        words = f"<b>{formatting.percent(x.mean)}</b>"
+        note(fig, words, *at, **_below_right(10, -6), font=font(PRIVATE))
 
 
 def curve_finding(curve: Curve) -> str:

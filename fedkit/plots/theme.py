@@ -16,6 +16,12 @@ INK, MUTED, GRID, PAPER = "#222222", "#595959", "#e4e4e4", "#ffffff"
 # what a round's time and traffic are made of
 DOWNLOAD, TRAIN, UPLOAD = "#a9b8c9", "#f0e442", "#44566c"
 COUNTS = [[0.0, "#ffffff"], [1.0, "#33475b"]]  # few to many examples
+# Okabe and Ito (2008): the only colours of lines, points and bars
+BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+AMBER, SKY, BLACK = "#e69f00", "#56b4e9", "#000000"
+SERIES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK)  # of methods, in this order
+GREY = "#aab4c0"  # what is only there to compare with
+ON_TEST = "Accuracy on the test set (%)"
 SIZE = 14  # px, of everything that has to be read
 FONT = (
     'system-ui, -apple-system, "Segoe UI", Roboto, "Hiragino Sans", "Yu Gothic UI", Meiryo, '
@@ -95,23 +101,23 @@ def without_title(fig: go.Figure) -> go.Figure:
     return fig
 
 
+def font(colour: str = INK, size: int = SIZE) -> dict[str, Any]:
+    """Return the font of a text inside of a figure. size: px."""
+    return {"size": size, "color": colour}
+
+
+def note(fig: go.Figure, text: str, x: float, y: float, **style: Any) -> None:
+    """Write `text`, already escaped, at (x, y). style: further settings of a plotly annotation."""
+    fig.add_annotation(x=x, y=y, text=text, **{"showarrow": False, "font": font()} | style)
+
+
 def above_bar(fig: go.Figure, row: float, text: str) -> None:
     """Write a label above a horizontal bar at `row`, flush left, so that it needs no margin.
 
     text: already escaped.
     """
-    fig.add_annotation(
-        x=0,
-        y=row,
-        xref="paper",
-        text=text,
-        showarrow=False,
-        xanchor="left",
-        yanchor="bottom",
-        yshift=13,
-        align="left",
-        font={"size": SIZE, "color": INK},
-    )
+    left = {"xref": "paper", "xanchor": "left", "align": "left"}
+    note(fig, text, 0, row, yanchor="bottom", yshift=13, **left)
 
 
 def key_above(fig: go.Figure, marks: dict[str, tuple[str, str]]) -> go.Figure:
@@ -128,16 +134,6 @@ def key_above(fig: go.Figure, marks: dict[str, tuple[str, str]]) -> go.Figure:
 
 def words_above(fig: go.Figure, words: str) -> go.Figure:
     """Write one line, already escaped, above the plot, at its right end. Needs layout top=44."""
-    fig.add_annotation(
-        x=1,
-        y=1,
-        xref="paper",
-        yref="paper",
-        text=words,
-        showarrow=False,
-        xanchor="right",
-        yanchor="bottom",
-        yshift=8,
-        font={"size": SIZE, "color": INK},
-    )
+    at_the_edge = {"xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom"}
+    note(fig, words, 1, 1, yshift=8, **at_the_edge)
     return fig

@@ -15,7 +15,7 @@ from factories.records import DATA, block, everything, federated, many, one, poo
 from fedkit import plots
 from fedkit.core.record import RoundRecord
 from fedkit.core.stats import t_interval
-from fedkit.plots.side_labels import LabelPoint, place_names
+from fedkit.plots.labels import LabelPoint, place_names
 from fedkit.reports.report import render_report
 from fedkit.results.difference import difference_over_seeds
 from fedkit.results.findings import describe_runs, method_findings, method_headline

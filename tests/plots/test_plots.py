@@ -14,7 +14,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import figure_text, printable_line
 from fedkit.core.record import ClientRecord
 from fedkit.network import replay
-from fedkit.plots.cost import phase_seconds
+from fedkit.plots.clients import phase_seconds
 from fedkit.plots.labels import spread_labels
 from fedkit.plots.theme import without_title
 from fedkit.results.method_style import METHODS
