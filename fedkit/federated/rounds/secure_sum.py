@@ -31,7 +31,7 @@ from fedkit.privacy.discrete_noise import (
 from fedkit.privacy.mechanisms import Budget
 from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.pipeline import Context, Wire
-from fedkit.wire.secure_aggregation.neighbours import shares_needed
+from fedkit.wire.secure_aggregation.masks import shares_needed
 from fedkit.wire.secure_aggregation.registry import TooFew, make_lock
 
 SUM_SENDER = "the sum of all"  # sender of an update that nobody can tell apart
