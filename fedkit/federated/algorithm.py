@@ -15,12 +15,13 @@ from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData
 from fedkit.federated.aggregation.robust import make_robust
 from fedkit.federated.aggregation.weighting import make_weights, screen_and_weight
+from fedkit.federated.interfaces import State, UpdateSummary
 from fedkit.federated.local.train import Tick
 from fedkit.federated.rounds.asynchronous import AsynchronousRounds
 from fedkit.federated.rounds.exchange import Exchange
 from fedkit.federated.rounds.participant import SimulatedClients
 from fedkit.federated.rounds.synchronous import SynchronousRounds
-from fedkit.federated.strategies import State, UpdateSummary, make_strategy
+from fedkit.federated.strategies import make_strategy
 from fedkit.models.classifier import Model
 from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.payload import check_tensors

@@ -24,24 +24,20 @@ from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import CENTRE_NAME, CONTROL_SUFFIX, Params, select_prefix
 from fedkit.data.corpus import ClientData
-from fedkit.federated.aggregation.aggregators import (
-    Aggregator,
-    Combined,
-    combine_updates,
-    make_aggregator,
-)
+from fedkit.federated.aggregation.aggregators import Combined, combine_updates, make_aggregator
 from fedkit.federated.aggregation.lora_pairs import (
     MAX_PRODUCT_VALUES,
     cut_rank,
     lora_pairs,
     pad_rank,
 )
+from fedkit.federated.interfaces import Aggregator, State
 from fedkit.federated.local.train import ClientUpdate, FitResult, learning_rates
 from fedkit.federated.rounds.client_dp import ClientDP
 from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.federated.rounds.private_statistics import trains_about_centre
 from fedkit.federated.rounds.secure_sum import SealedUploads
-from fedkit.federated.strategies import State, make_strategy
+from fedkit.federated.strategies import make_strategy
 from fedkit.models.classifier import Model
 from fedkit.models.merging import MERGED, zero_merged
 from fedkit.privacy.mechanisms import run_key

@@ -14,6 +14,7 @@ from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.federated.cost_model import modelled_seconds_per_example
+from fedkit.federated.interfaces import Strategy
 from fedkit.federated.local.train import (
     FitResult,
     PrivatePlan,
@@ -27,7 +28,6 @@ from fedkit.federated.rounds.attacks import make_attack
 from fedkit.federated.rounds.exchange import Exchange, Tampering, Upload
 from fedkit.federated.rounds.faults import LATE_FACTOR, Fate, draw_fate, parse_faults
 from fedkit.federated.rounds.private_statistics import released_label_counts
-from fedkit.federated.strategies import Strategy
 from fedkit.models.classifier import Model
 from fedkit.models.metrics import mean_loss
 from fedkit.network import World
