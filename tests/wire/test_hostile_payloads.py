@@ -23,7 +23,7 @@ import zstandard
 from factories.payloads import signed as signed_body
 
 from fedkit.federated.aggregation.aggregators import combine_updates, make_aggregator
-from fedkit.federated.rounds.exchange import decode_update
+from fedkit.federated.rounds.messages import decode_update
 from fedkit.wire import payload
 from fedkit.wire.layout import TensorLayout, decode_varint, encode_varint
 from fedkit.wire.payload import Payload

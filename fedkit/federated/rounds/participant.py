@@ -25,8 +25,9 @@ from fedkit.federated.local.train import (
     make_task,
 )
 from fedkit.federated.rounds.attacks import make_attack
-from fedkit.federated.rounds.exchange import Exchange, Tampering, Upload
+from fedkit.federated.rounds.exchange import Exchange
 from fedkit.federated.rounds.faults import LATE_FACTOR, Fate, draw_fate, parse_faults
+from fedkit.federated.rounds.messages import Tampering, Upload
 from fedkit.federated.rounds.private_statistics import released_label_counts
 from fedkit.models.classifier import Model
 from fedkit.models.metrics import mean_loss
@@ -97,24 +98,19 @@ class SimulatedClients:
         if budget is None or budget.unit != "example":
             return task
         sigma = 0.0 if budget.trust_sum else budget.noise * budget.clip
+        key, scale = exchange.key, budget.scale * len(task.examples)
         plan = PrivatePlan(
             budget.clip,
             sigma,
             budget.rate,
             budget.steps,
-            budget.scale * len(task.examples),
+            scale,
             budget.head_lr,
-            exchange.key.child("visit", number, task.name),
+            key.child("visit", number, task.name),
             budget.trust_sum,
         )
-        counts = released_label_counts(
-            task.examples.labels,
-            len(self.model.labels),
-            self.config,
-            budget,
-            task.name,
-            exchange.key,
-        )
+        labels, count = task.examples.labels, len(self.model.labels)
+        counts = released_label_counts(labels, count, self.config, budget, task.name, key)
         adjust = logit_adjustment(self.config.loss, counts, self.prior)
         return replace(task, private=plan, adjust=adjust)
 
@@ -139,17 +135,8 @@ class SimulatedClients:
             reason = "came twice, counted once"
         nbytes = upload.nbytes * (2 if fate.kind == "twice" else 1)
         work = None if self.pace is None else done.examples * self.pace
-        record = ClientRecord(
-            task.name,
-            status,
-            reason,
-            done.examples,
-            done.steps,
-            done.seconds,
-            nbytes,
-            downlink,
-            work,
-        )
+        took = done.examples, done.steps, done.seconds
+        record = ClientRecord(task.name, status, reason, *took, nbytes, downlink, work)
         if fate.kind == "late":
             record = replace(record, delay=LATE_FACTOR * self.end_seconds([record], number)[0])
         return Visit(record, upload)
@@ -181,9 +168,9 @@ class SimulatedClients:
     def _tampering(self, client: str, number: int) -> Tampering | None:
         if self.place[client] not in self.attackers:
             return None
-        rng = self._rng(client, number)
+        rng, attack = self._rng(client, number), self.attack
         return Tampering(
-            partial(self.attack.poison_delta, rng=rng), partial(self.attack.corrupt_body, rng=rng)
+            partial(attack.poison_delta, rng=rng), partial(attack.corrupt_body, rng=rng)
         )
 
     def _rng(self, client: str, number: int) -> np.random.Generator:
