@@ -96,7 +96,8 @@ def restore_state(
         check_tensors({name: server_state[name] for name in fresh}, fresh)
         sent = shared | strategy.broadcast(server_state)
         exchange = Exchange(simulated.model, clients, sent, simulated.config, exchange_state, key)
-        return server_state, exchange, make_rounds(simulated, rounds_state)
+        rounds = AsynchronousRounds if strategy.asynchronous else SynchronousRounds
+        return server_state, exchange, rounds(simulated, rounds_state)
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         if state is None or isinstance(error, FedkitError):
             raise
@@ -104,13 +105,6 @@ def restore_state(
             f"the state of the run is damaged ({one_line_error(error)}); start again in another"
             " --out"
         ) from None
-
-
-def make_rounds(clients: SimulatedClients, state: State) -> SynchronousRounds | AsynchronousRounds:
-    """Return the rounds as the clients' strategy needs them. state: {} before round 1."""
-    if clients.strategy.asynchronous:
-        return AsynchronousRounds(clients, state)
-    return SynchronousRounds(clients, state)
 
 
 def join_state(*parts: State) -> State:

@@ -25,7 +25,7 @@ class Adaptive(Strategy):
     tau: float = 0.001
     plain_mean = True
 
-    def server_change(self, delta: Params, state: State) -> tuple[Params, State]:
+    def server_change(self, delta: Params, state: State, arrived: int) -> tuple[Params, State]:
         change, new = {}, dict(state)
         for n, t in delta.items():
             v = state.get(f"v/{n}", torch.full_like(t, self.tau**2))

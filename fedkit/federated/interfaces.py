@@ -92,15 +92,16 @@ class Strategy:
         if delta is None:
             return shared, state
         scale = self.mean_scale(arrived)
-        change, state = self.server_change({n: scale * t for n, t in delta.items()}, state)
+        delta = {n: scale * t for n, t in delta.items()}
+        change, state = self.server_change(delta, state, len(arrived))
         return shared | {n: shared[n] + t for n, t in change.items() if n in shared}, state
 
     def mean_scale(self, arrived: Sequence[UpdateSummary]) -> float:
         """Return the factor by which the mean is multiplied before the step."""
         return 1.0
 
-    def server_change(self, delta: Params, state: State) -> tuple[Params, State]:
-        """Return (the change of the shared tensors, new state)."""
+    def server_change(self, delta: Params, state: State, arrived: int) -> tuple[Params, State]:
+        """Return (the change of the shared tensors, new state). arrived: updates that counted."""
         return delta, state
 
     def buffer_size(self, clients: int) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from fedkit.core.tensors import CONTROL_SUFFIX, Params
-from fedkit.federated.interfaces import State, Strategy, UpdateSummary
+from fedkit.federated.interfaces import State, Strategy
 
 
 @dataclass(frozen=True)
@@ -32,17 +31,8 @@ class Scaffold(Strategy):
     def broadcast(self, state: State) -> Params:
         return {n: t for n, t in state.items() if n.endswith(CONTROL_SUFFIX)}
 
-    def step(
-        self,
-        shared: Params,
-        state: State,
-        delta: Params | None,
-        arrived: Sequence[UpdateSummary] = (),
-    ) -> tuple[Params, State]:
-        """Step; c moves by |arrived| / clients times the mean change of the clients' c_i."""
-        if delta is None:
-            return shared, state
-        share = len(arrived) / float(state["clients"])
+    def server_change(self, delta: Params, state: State, arrived: int) -> tuple[Params, State]:
+        """c moves by |arrived| / clients times the mean change of the clients' c_i."""
+        share = arrived / float(state["clients"])
         moved = {n: state[n] + share * t for n, t in delta.items() if n.endswith(CONTROL_SUFFIX)}
-        change = {n: self.lr * t for n, t in delta.items() if not n.endswith(CONTROL_SUFFIX)}
-        return shared | {n: shared[n] + t for n, t in change.items()}, state | moved
+        return {n: self.lr * t for n, t in delta.items() if n not in moved}, state | moved

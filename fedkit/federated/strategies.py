@@ -71,7 +71,7 @@ class FedAvgM(Strategy):
     lr: float = 1.0
     plain_mean = True
 
-    def server_change(self, delta: Params, state: State) -> tuple[Params, State]:
+    def server_change(self, delta: Params, state: State, arrived: int) -> tuple[Params, State]:
         velocity = {n: self.momentum * state.get(n, 0.0) + t for n, t in delta.items()}
         return {n: self.lr * t for n, t in velocity.items()}, state | velocity
 
@@ -99,10 +99,7 @@ class FedNova(Strategy):
 
 
 def make_strategy(spec: str) -> Strategy:
-    """Return the strategy that 'name:key=value,...' describes.
-
-    Raises FedkitError naming what is allowed.
-    """
+    """Return the strategy of 'name:key=value,...'. Raises FedkitError naming what is allowed."""
     strategy = build_entry("strategy", STRATEGIES, spec)
     for name, (least, most) in RANGES.items():
         value = getattr(strategy, name, least)

@@ -32,7 +32,7 @@ from fedkit.wire.payload import (
 from fedkit.wire.stages.entropy import Ans, Plain, Zstd
 from fedkit.wire.stages.quantise import NF4, BFloat16, Float16, Int2, Int4, Int8, Sign
 from fedkit.wire.stages.select import LowRank, RandK, Sketch, TopK
-from fedkit.wire.stages.stage import ErrorFeedback, ErrorFeedback21, StageInfo
+from fedkit.wire.stages.stage import Arrays, ErrorFeedback, ErrorFeedback21, StageInfo
 
 # state u8 | length of the notes | notes, JSON | arrays
 MESSAGE = Format(b"FEDW", 1, "truncated, damaged, or from other stages or another model")
@@ -170,7 +170,7 @@ class Wire:
 
     def compress(
         self, delta: Params, layout: TensorLayout, context: Context
-    ) -> tuple[list[np.ndarray], Params]:
+    ) -> tuple[Arrays, Params]:
         """Return the arrays of a message and the new memory.
 
         Raises PayloadError for values that are not finite.
@@ -193,9 +193,7 @@ class Wire:
         _require_finite(kept)
         return arrays, layout.unflatten(kept)
 
-    def _decompress(
-        self, arrays: list[np.ndarray], layout: TensorLayout, context: Context
-    ) -> np.ndarray:
+    def _decompress(self, arrays: Arrays, layout: TensorLayout, context: Context) -> np.ndarray:
         """Return the update that the arrays stand for, shape (n,)."""
         with np.errstate(all="ignore"):
             flat = self._read_message(arrays, layout, self._stage_info(context))
@@ -204,9 +202,7 @@ class Wire:
                 flat = memory.received_update(layout.flatten(context.memory), flat)
         return flat
 
-    def _read_message(
-        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
-    ) -> np.ndarray:
+    def _read_message(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
         select, quantise = self._stage("select"), self._stage("quantise")
         if quantise:
             size = select.slots(layout)[0].count if select else layout.size

@@ -147,10 +147,7 @@ def _error(
 
 
 def make_aggregator(spec: str) -> Aggregator:
-    """Return the rule that 'name:key=value,...' describes.
-
-    Raises FedkitError naming what is allowed.
-    """
+    """Return the rule of 'name:key=value,...'. Raises FedkitError naming what is allowed."""
     rule = build_entry("aggregate", AGGREGATORS, spec)
     rule.listed_ranks()  # ranks that cannot be read are refused here
     return rule

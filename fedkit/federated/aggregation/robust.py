@@ -111,10 +111,7 @@ def _shortened(update: ClientUpdate, share: float) -> ClientUpdate:
 
 
 def make_robust(spec: str) -> RobustRule:
-    """Return the rule that 'name:key=value,...' describes.
-
-    Raises FedkitError naming what is allowed.
-    """
+    """Return the rule of 'name:key=value,...'. Raises FedkitError naming what is allowed."""
     return build_entry("robust", ROBUST, spec)
 
 

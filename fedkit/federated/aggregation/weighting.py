@@ -69,10 +69,7 @@ class ByValidation(Weights):
 
 
 def make_weights(spec: str) -> Weights:
-    """Return the weighting that 'name:key=value,...' describes.
-
-    Raises FedkitError naming what is allowed.
-    """
+    """Return the weighting of 'name:key=value,...'. Raises FedkitError naming what is allowed."""
     return build_entry("weights", WEIGHTS, spec)
 
 

@@ -16,7 +16,6 @@ from fedkit.core.tensors import Params, select_prefix
 from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.exchange import Exchange
-from fedkit.federated.rounds.participant import ABSENT, SimulatedClients, Visit
 from fedkit.federated.rounds.messages import (
     Upload,
     pack_json,
@@ -24,6 +23,7 @@ from fedkit.federated.rounds.messages import (
     unpack_json,
     unpack_update,
 )
+from fedkit.federated.rounds.participant import ABSENT, SimulatedClients, Visit
 
 # visits per client and step that come to nothing, before the server steps without its full number
 MAX_VISITS_PER_CLIENT = 20

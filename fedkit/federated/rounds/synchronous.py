@@ -15,9 +15,9 @@ from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.exchange import Exchange
 from fedkit.federated.rounds.faults import Fate
+from fedkit.federated.rounds.messages import pack_update, unpack_update
 from fedkit.federated.rounds.participant import ABSENT, SimulatedClients, Visit
 from fedkit.federated.rounds.sampling import choose_clients
-from fedkit.federated.rounds.messages import pack_update, unpack_update
 
 
 class SynchronousRounds:

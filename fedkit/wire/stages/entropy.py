@@ -15,7 +15,7 @@ from constriction import stream
 
 from fedkit.core.errors import PayloadError
 from fedkit.wire.layout import Slot, join_parts, pack_array, split_parts, unpack_array
-from fedkit.wire.stages.stage import Stage
+from fedkit.wire.stages.stage import Arrays, Stage
 
 
 class Plain(Stage):
@@ -34,7 +34,7 @@ class Plain(Stage):
     def pack(self, arrays: Sequence[np.ndarray], slots: Sequence[Slot]) -> bytes:
         return join_parts([self._pack_one(array, slot) for array, slot in zip(arrays, slots)])
 
-    def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
+    def unpack(self, data: bytes, slots: Sequence[Slot]) -> Arrays:
         parts = split_parts(data, len(slots))
         return [self._unpack_one(part, slot) for part, slot in zip(parts, slots)]
 
@@ -52,7 +52,7 @@ class Zstd(Plain):
     def pack(self, arrays: Sequence[np.ndarray], slots: Sequence[Slot]) -> bytes:
         return zstandard.ZstdCompressor(level=self.level).compress(super().pack(arrays, slots))
 
-    def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
+    def unpack(self, data: bytes, slots: Sequence[Slot]) -> Arrays:
         most = sum(slot.max_bytes + 5 for slot in slots)
         # a skippable frame does not state its size here
         if not data.startswith(zstandard.FRAME_HEADER):

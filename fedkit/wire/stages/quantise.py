@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from fedkit.wire.layout import Slot
-from fedkit.wire.stages.stage import Stage, StageInfo
+from fedkit.wire.stages.stage import Arrays, Stage, StageInfo
 
 LARGEST_BFLOAT16 = 0x7F7F  # the largest finite bfloat16
 
@@ -28,11 +28,11 @@ class Cast(Stage):
     def slots(self, size: int) -> list[Slot]:
         return [Slot(size, "<i2")]
 
-    def compress(self, values: np.ndarray, info: StageInfo) -> list[np.ndarray]:
+    def compress(self, values: np.ndarray, info: StageInfo) -> Arrays:
         most = torch.finfo(self.kind).max
         return [torch.from_numpy(values).clamp(-most, most).to(self.kind).view(torch.int16).numpy()]
 
-    def decompress(self, arrays: list[np.ndarray], size: int) -> np.ndarray:
+    def decompress(self, arrays: Arrays, size: int) -> np.ndarray:
         return torch.from_numpy(arrays[0].astype(np.int16)).view(self.kind).float().numpy()
 
 
@@ -89,7 +89,7 @@ class Blockwise(Stage):
     def slots(self, size: int) -> list[Slot]:
         return [Slot(size, alphabet=self.alphabet), Slot(-(-size // self.block), "<u2")]
 
-    def compress(self, values: np.ndarray, info: StageInfo) -> list[np.ndarray]:
+    def compress(self, values: np.ndarray, info: StageInfo) -> Arrays:
         blocks = split_blocks(values, self.block)
         stored = encode_scales(self.block_scales(blocks, len(values)))
         scales = decode_scales(stored)[:, None]
@@ -97,7 +97,7 @@ class Blockwise(Stage):
         share = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0)
         return [self.quantise(share, info).astype(np.uint8).ravel()[: len(values)], stored]
 
-    def decompress(self, arrays: list[np.ndarray], size: int) -> np.ndarray:
+    def decompress(self, arrays: Arrays, size: int) -> np.ndarray:
         symbols, stored = arrays
         blocks = split_blocks(self.levels()[symbols], self.block)
         return (blocks * decode_scales(stored)[:, None]).ravel()[:size]

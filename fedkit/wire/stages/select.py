@@ -9,7 +9,7 @@ import numpy as np
 
 from fedkit.core.errors import PayloadError
 from fedkit.wire.layout import Slot, TensorLayout
-from fedkit.wire.stages.stage import Stage, StageInfo
+from fedkit.wire.stages.stage import Arrays, Stage, StageInfo
 
 BIASED = "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
 
@@ -46,16 +46,14 @@ class TopK(SharedValues):
     def slots(self, layout: TensorLayout) -> list[Slot]:
         return [Slot(count_kept(self.share, layout.size)), Slot(layout.size, alphabet=2)]
 
-    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> list[np.ndarray]:
+    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> Arrays:
         k = count_kept(self.share, len(flat))
         mask = np.zeros(len(flat), np.uint8)
         if k:
             mask[np.argpartition(np.abs(flat), len(flat) - k)[-k:]] = 1
         return [flat[mask.view(bool)], mask]
 
-    def decompress(
-        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
-    ) -> np.ndarray:
+    def decompress(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
         values, mask = arrays
         if int(mask.sum()) != len(values):
             raise PayloadError(f"{int(mask.sum())} positions for {len(values)} values")
@@ -85,15 +83,13 @@ class RandK(SharedValues):
         rng = np.random.default_rng([info.seed, info.round])
         return rng.choice(size, count_kept(self.share, size), replace=False, shuffle=False)
 
-    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> list[np.ndarray]:
+    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> Arrays:
         values = flat[self._positions(len(flat), info)]
         if info.feedback or not len(flat):
             return [values]
         return [values * np.float32(len(flat) / len(values))]
 
-    def decompress(
-        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
-    ) -> np.ndarray:
+    def decompress(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
         flat = np.zeros(layout.size, np.float32)
         flat[self._positions(len(flat), info)] = arrays[0]
         return flat
@@ -133,7 +129,7 @@ class LowRank(Stage):
     def slots(self, layout: TensorLayout) -> list[Slot]:
         return [Slot(self._factor_layout(layout).size)]
 
-    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> list[np.ndarray]:
+    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> Arrays:
         left, right, rest = [], [], []
         for matrix in layout.split_arrays(flat):
             if self._is_factored(matrix.shape):
@@ -144,9 +140,7 @@ class LowRank(Stage):
                 rest.append(matrix.ravel())
         return [np.concatenate([np.zeros(0, np.float32), *left, *right, *rest])]
 
-    def decompress(
-        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
-    ) -> np.ndarray:
+    def decompress(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
         pieces = list(self._factor_layout(layout).split_arrays(arrays[0]))
         count = sum(self._is_factored(shape) for _, shape in layout.shapes)
         products = iter([a @ b for a, b in zip(pieces[:count], pieces[count:])])
@@ -200,14 +194,12 @@ class Sketch(SharedValues):
     def slots(self, layout: TensorLayout) -> list[Slot]:
         return [Slot(self.rows * self._width(layout.size))]
 
-    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> list[np.ndarray]:
+    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> Arrays:
         places, signs = self._cells(len(flat), info)
         weights, cells_in_all = (signs * flat).ravel(), self.rows * self._width(len(flat))
         return [np.bincount(places.ravel(), weights, cells_in_all).astype(np.float32)]
 
-    def decompress(
-        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
-    ) -> np.ndarray:
+    def decompress(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
         places, signs = self._cells(layout.size, info)
         flat = column_medians(arrays[0][places] * signs)
         cells_in_all = max(1, len(arrays[0]))

@@ -13,6 +13,8 @@ from typing import ClassVar
 
 import numpy as np
 
+Arrays = list[np.ndarray]
+
 
 @dataclass(frozen=True)
 class StageInfo:
