@@ -58,6 +58,11 @@ def lora_pairs(names: Iterable[str]) -> list[Pair]:
     return [Pair(n) for n in layers if n + LORA_B in there and n not in scaled]
 
 
+def max_rank(params: Mapping[str, Tensor]) -> int:
+    """Return the rank of the LoRA pairs; 0 where there are none."""
+    return max((len(params[p.a]) for p in lora_pairs(params)), default=0)
+
+
 def cut_rank(params: Params, rank: int) -> Params:
     """Return the first `rank` rows of every A and columns of every B, other tensors unchanged."""
     return {

@@ -23,6 +23,7 @@ from fedkit.federated.aggregation.lora_pairs import (
     MAX_PRODUCT_VALUES,
     cut_rank,
     lora_pairs,
+    max_rank,
     pad_rank,
 )
 from fedkit.federated.interfaces import Aggregator, State
@@ -30,7 +31,13 @@ from fedkit.federated.local.dp_sgd import server_step
 from fedkit.federated.local.train import ClientUpdate, FitResult, learning_rates
 from fedkit.federated.rounds.client_dp import ClientDP
 from fedkit.federated.rounds.head_start import privacy_budget
-from fedkit.federated.rounds.messages import Broadcast, Tampering, Upload, decode_update
+from fedkit.federated.rounds.messages import (
+    Broadcast,
+    Tampering,
+    Upload,
+    decode_update,
+    local_names,
+)
 from fedkit.federated.rounds.private_statistics import trains_about_centre
 from fedkit.federated.rounds.secure_sum import (
     SUM_SENDER,
@@ -140,16 +147,9 @@ class Exchange:
             return
         template = {n: self.broadcast.held[n] for n in self._sending()}
         size = len(self.up.project(template, self._context())[0])
-        self.sum = SecureSum(
-            make_lock(self.config.secure),
-            chosen,
-            size,
-            self.key,
-            self.number,
-            self.heaviest,
-            self._required_noise(),
-            may_lose_uploads(self.config),
-        )
+        lock, noise = make_lock(self.config.secure), self._required_noise()
+        most, lossy = self.heaviest, may_lose_uploads(self.config)
+        self.sum = SecureSum(lock, chosen, size, self.key, self.number, most, noise, lossy)
 
     def _required_noise(self) -> RequiredNoise | None:
         """Return the noise of clipped updates, or of clipped gradients over rate x `heaviest`."""
@@ -276,14 +276,9 @@ class Exchange:
         Its message for the frozen matrices travels with the next round's download.
         """
         counted: list[ClientUpdate] = []
+        updates, start = _note_counted(updates, counted), self.starting_params
         done = combine_updates(
-            self.rule,
-            self.begin,
-            _note_counted(updates, counted),
-            self.scale,
-            self.starting_params,
-            self.home_names,
-            self.one_start,
+            self.rule, self.begin, updates, self.scale, start, self.home_names, self.one_start
         )
         if self.guard:
             done = replace(done, delta=self._protect_mean(self.guard, done.delta, counted))
@@ -353,32 +348,6 @@ def make_wires(config: RunConfig, rule: Aggregator) -> tuple[Wire, Wire]:
     return up, down.without_memory()
 
 
-def local_names(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset[str]:
-    """Return the names of the trained tensors that are never sent.
-
-    Raises FedkitError for a pattern of --share that fits nothing or breaks the aggregation.
-    """
-    if share == "all":
-        return rule.local_names(names)
-    parts = [part for part in share.split("|") if part]
-    travel = {n for n in names if any(part in n for part in parts)}
-    if missing := [part for part in parts if not any(part in n for n in names)]:
-        known = sorted({".".join(n.split(".")[-2:-1]) or n for n in names})
-        raise FedkitError(
-            f"share {share!r} given; no trained tensor has {missing[0]!r} in its name, such as:"
-            f" {', '.join(known)}"
-        )
-    home = frozenset(n for n in names if n not in travel) | rule.local_names(names)
-    if rule.needs_both and any(p.a in home or p.b in home for p in lora_pairs(names)):
-        raise FedkitError(
-            f"share {share!r} given, and the aggregation needs both matrices of every pair; use"
-            " --share all"
-        )
-    if len(home) == len(names):
-        raise FedkitError(f"share {share!r} given; nothing is left to travel")
-    return home
-
-
 def check_exchange(config: RunConfig, model: Model) -> None:
     """Check that aggregation, --share and wires fit what this model trains. Raises FedkitError."""
     rule, params = make_aggregator(config.aggregate), model.trainable
@@ -427,8 +396,3 @@ def aggregation_params(model: Model, config: RunConfig) -> Params:
     if not make_aggregator(config.aggregate).merges:
         return centre
     return centre | zero_merged(model, [p.layer for p in lora_pairs(model.trainable)])
-
-
-def max_rank(params: Mapping[str, torch.Tensor]) -> int:
-    """Return the rank of the LoRA pairs; 0 where there are none."""
-    return max((len(params[p.a]) for p in lora_pairs(params)), default=0)

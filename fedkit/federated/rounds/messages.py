@@ -16,7 +16,8 @@ from torch import Tensor
 
 from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.tensors import CENTRE_NAME, Params, select_prefix
-from fedkit.federated.aggregation.lora_pairs import cut_rank
+from fedkit.federated.aggregation.lora_pairs import cut_rank, lora_pairs
+from fedkit.federated.interfaces import Aggregator
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.models.merging import MERGED
 from fedkit.wire.payload import Payload, encode_tensors
@@ -140,6 +141,32 @@ class Broadcast:
         """Return what the next round needs, as tensors."""
         kept = {"sent": self.sent, "seen": self.seen, "changed": self.changed}
         return kept | {f"held/{n}": self.held[n] for n in self.names}
+
+
+def local_names(rule: Aggregator, share: str, names: Sequence[str]) -> frozenset[str]:
+    """Return the names of the trained tensors that are never sent.
+
+    Raises FedkitError for a pattern of --share that fits nothing or breaks the aggregation.
+    """
+    if share == "all":
+        return rule.local_names(names)
+    parts = [part for part in share.split("|") if part]
+    travel = {n for n in names if any(part in n for part in parts)}
+    if missing := [part for part in parts if not any(part in n for n in names)]:
+        known = sorted({".".join(n.split(".")[-2:-1]) or n for n in names})
+        raise FedkitError(
+            f"share {share!r} given; no trained tensor has {missing[0]!r} in its name, such as:"
+            f" {', '.join(known)}"
+        )
+    home = frozenset(n for n in names if n not in travel) | rule.local_names(names)
+    if rule.needs_both and any(p.a in home or p.b in home for p in lora_pairs(names)):
+        raise FedkitError(
+            f"share {share!r} given, and the aggregation needs both matrices of every pair; use"
+            " --share all"
+        )
+    if len(home) == len(names):
+        raise FedkitError(f"share {share!r} given; nothing is left to travel")
+    return home
 
 
 def decode_update(

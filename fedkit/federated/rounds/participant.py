@@ -87,8 +87,8 @@ class SimulatedClients:
             client = replace(client, train=replace(client.train, labels=poisoned))
         task = make_task(client, start, self.config, number, self.prior, labels, exchange.frozen)
         margin = self.strategy.logit_margin(np.bincount(client.train.labels, minlength=labels))
-        shift = exchange.gradient_shift(client.client_id) if self.strategy.uses_controls else None
         adjust = task.adjust if margin is None else margin
+        shift = exchange.gradient_shift(client.client_id)
         task = replace(task, adjust=adjust, pull=self.strategy.pull, shift=shift)
         return self._private(task, exchange, number), nbytes
 

@@ -21,9 +21,9 @@ from fedkit.experiments.runner import run, run_rounds
 from fedkit.federated.aggregation.aggregators import AGGREGATORS
 from fedkit.federated.algorithm import federate
 from fedkit.federated.local.train import FitResult
-from fedkit.federated.rounds.exchange import Exchange, check_exchange, local_names
+from fedkit.federated.rounds.exchange import Exchange, check_exchange
 from fedkit.federated.rounds.head_start import compute_head_start
-from fedkit.federated.rounds.messages import decode_update
+from fedkit.federated.rounds.messages import decode_update, local_names
 from fedkit.wire.payload import Payload, encode_tensors
 from fedkit.wire.pipeline import Context, make_wire
 
