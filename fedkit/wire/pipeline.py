@@ -32,7 +32,7 @@ from fedkit.wire.payload import (
 from fedkit.wire.stages.entropy import Ans, Plain, Zstd
 from fedkit.wire.stages.quantise import NF4, BFloat16, Float16, Int2, Int4, Int8, Sign
 from fedkit.wire.stages.select import LowRank, RandK, Sketch, TopK
-from fedkit.wire.stages.stage import Arrays, ErrorFeedback, ErrorFeedback21, StageInfo
+from fedkit.wire.stages.stage import Arrays, Context, ErrorFeedback, ErrorFeedback21
 
 # state u8 | length of the notes | notes, JSON | arrays
 MESSAGE = Format(b"FEDW", 1, "truncated, damaged, or from other stages or another model")
@@ -49,19 +49,6 @@ ORDER_RULE = (
     + "; at most one of each"
 )
 Stage = Any  # a stages.stage.Stage with the methods of its role
-
-
-@dataclass(frozen=True)
-class Context:
-    """The sender of a message ('server' or a client's id), its round, the run's seed, its memory.
-
-    memory: what the sender keeps between messages; {} before the first one.
-    """
-
-    sender: str
-    round: int
-    seed: int
-    memory: Params
 
 
 @dataclass(frozen=True)
@@ -176,39 +163,39 @@ class Wire:
         Raises PayloadError for values that are not finite.
         """
         memory, select, quantise = (self._stage(role) for role in ("memory", "select", "quantise"))
-        info = self._stage_info(context)
+        context = replace(context, feedback=self.feedback)
         with np.errstate(all="ignore"):
             aim = layout.flatten(delta)
             if memory:
                 old = layout.flatten(context.memory) if context.memory else np.zeros_like(aim)
                 aim = memory.vector_to_send(aim, old)
             _require_finite(aim)
-            arrays = select.compress(aim, layout, info) if select else [aim]
+            arrays = select.compress(aim, layout, context) if select else [aim]
             _require_finite(arrays[0])
             if quantise:
-                arrays = [*quantise.compress(arrays[0], info), *arrays[1:]]
+                arrays = [*quantise.compress(arrays[0], context), *arrays[1:]]
             if not memory:
                 return arrays, {}
-            kept = memory.next_memory(aim, old, self._read_message(arrays, layout, info))
+            kept = memory.next_memory(aim, old, self._read_message(arrays, layout, context))
         _require_finite(kept)
         return arrays, layout.unflatten(kept)
 
     def _decompress(self, arrays: Arrays, layout: TensorLayout, context: Context) -> np.ndarray:
         """Return the update that the arrays stand for, shape (n,)."""
         with np.errstate(all="ignore"):
-            flat = self._read_message(arrays, layout, self._stage_info(context))
+            flat = self._read_message(arrays, layout, replace(context, feedback=self.feedback))
             memory = self._stage("memory")
             if memory and context.memory:
                 flat = memory.received_update(layout.flatten(context.memory), flat)
         return flat
 
-    def _read_message(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
+    def _read_message(self, arrays: Arrays, layout: TensorLayout, context: Context) -> np.ndarray:
         select, quantise = self._stage("select"), self._stage("quantise")
         if quantise:
             size = select.slots(layout)[0].count if select else layout.size
             own = len(quantise.slots(size))
             arrays = [quantise.decompress(arrays[:own], size), *arrays[own:]]
-        return select.decompress(arrays, layout, info) if select else arrays[0]
+        return select.decompress(arrays, layout, context) if select else arrays[0]
 
     def slots(self, layout: TensorLayout) -> list[Slot]:
         select, quantise = self._stage("select"), self._stage("quantise")
@@ -220,9 +207,6 @@ class Wire:
 
     def _coder(self) -> Plain:
         return self._stage("code") or Plain()
-
-    def _stage_info(self, context: Context) -> StageInfo:
-        return StageInfo(context.seed, context.round, context.sender, self.feedback)
 
     def _without(self, *roles: str) -> Wire:
         left = [

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fedkit.core.spec import build_entry
 from fedkit.core.tensors import Params
+from fedkit.federated.aggregation.flexlora_hetlora import Flexlora, Hetlora
 from fedkit.federated.aggregation.flora import Flora
 from fedkit.federated.aggregation.lora_pairs import (
     LORA_A,
@@ -20,7 +21,6 @@ from fedkit.federated.aggregation.lora_pairs import (
     RoundSums,
     lora_pairs,
 )
-from fedkit.federated.aggregation.unlike_ranks import Flexlora, Hetlora
 from fedkit.federated.interfaces import Aggregator
 from fedkit.federated.local.train import ClientUpdate
 

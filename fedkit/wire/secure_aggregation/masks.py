@@ -15,7 +15,6 @@ secure aggregation is not differential privacy. Nobody can check what a client p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -241,18 +240,11 @@ def failure_bounds(
     """
     k = min(neighbours or count - 1, count - 1)
     least = shares_needed(k + 1, threshold)
-    if k == count - 1:  # one neighbourhood for all
-        fails, opened, parted = (
-            _binomial_probability(0, least - 1, count, 1 - drop),
-            _binomial_probability(least, k, k, hostile),
-            0.0,
-        )
-    else:
-        fails = count * _binomial_probability(0, least - 1, k, 1 - drop)
-        opened, parted = (
-            count * _binomial_probability(least, k, k, hostile),
-            count * (drop + hostile) ** (k // 2),
-        )
+    everyone = k == count - 1  # one neighbourhood for all
+    hoods, holders = (1, count) if everyone else (count, k)
+    fails = hoods * _binomial_probability(0, least - 1, holders, 1 - drop)
+    opened = hoods * _binomial_probability(least, k, k, hostile)
+    parted = 0.0 if everyone else count * (drop + hostile) ** (k // 2)
     return {"fails": min(1.0, fails), "opened": min(1.0, opened), "parted": min(1.0, parted)}
 
 
@@ -271,14 +263,6 @@ def safe_neighbours(
 
 def _binomial_probability(least: int, most: int, count: int, p: float) -> float:
     """Return the chance of `least` to `most` successes in `count` tries."""
-    if p in (0.0, 1.0):
-        return float(least <= p * count <= most)
-    logs = (
-        math.lgamma(count + 1)
-        - math.lgamma(i + 1)
-        - math.lgamma(count - i + 1)
-        + i * math.log(p)
-        + (count - i) * math.log1p(-p)
-        for i in range(least, most + 1)
-    )
-    return math.fsum(math.exp(value) for value in logs)
+    from scipy.stats import binom
+
+    return float(binom.pmf(np.arange(least, most + 1), count, p).sum())

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from fedkit.wire.layout import Slot
-from fedkit.wire.stages.stage import Arrays, Stage, StageInfo
+from fedkit.wire.stages.stage import Arrays, Context, Stage
 
 LARGEST_BFLOAT16 = 0x7F7F  # the largest finite bfloat16
 
@@ -28,7 +28,7 @@ class Cast(Stage):
     def slots(self, size: int) -> list[Slot]:
         return [Slot(size, "<i2")]
 
-    def compress(self, values: np.ndarray, info: StageInfo) -> Arrays:
+    def compress(self, values: np.ndarray, context: Context) -> Arrays:
         most = torch.finfo(self.kind).max
         return [torch.from_numpy(values).clamp(-most, most).to(self.kind).view(torch.int16).numpy()]
 
@@ -89,13 +89,13 @@ class Blockwise(Stage):
     def slots(self, size: int) -> list[Slot]:
         return [Slot(size, alphabet=self.alphabet), Slot(-(-size // self.block), "<u2")]
 
-    def compress(self, values: np.ndarray, info: StageInfo) -> Arrays:
+    def compress(self, values: np.ndarray, context: Context) -> Arrays:
         blocks = split_blocks(values, self.block)
         stored = encode_scales(self.block_scales(blocks, len(values)))
         scales = decode_scales(stored)[:, None]
         # within -1 .. 1 where the scale is the largest magnitude
         share = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0)
-        return [self.quantise(share, info).astype(np.uint8).ravel()[: len(values)], stored]
+        return [self.quantise(share, context).astype(np.uint8).ravel()[: len(values)], stored]
 
     def decompress(self, arrays: Arrays, size: int) -> np.ndarray:
         symbols, stored = arrays
@@ -106,7 +106,7 @@ class Blockwise(Stage):
         """Return the scale of each block, here its largest magnitude. size: values in all."""
         return np.abs(blocks).max(axis=1, initial=0)
 
-    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+    def quantise(self, share: np.ndarray, context: Context) -> np.ndarray:
         """Return the symbols of values divided by their scales."""
         raise NotImplementedError
 
@@ -126,10 +126,10 @@ class UniformLevels(Blockwise):
     steps: ClassVar[int]
     unbiased = True
 
-    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+    def quantise(self, share: np.ndarray, context: Context) -> np.ndarray:
         chance: np.ndarray | np.float32 = np.float32(0.5)
-        if not info.feedback:
-            chance = info.rng(type(self).__name__).random(share.shape, np.float32)
+        if not context.feedback:
+            chance = context.rng(type(self).__name__).random(share.shape, np.float32)
         levels = np.floor(share * np.float32(self.steps) + chance)
         return np.clip(levels, -self.steps, self.steps) + self.steps
 
@@ -181,7 +181,7 @@ class NF4(Blockwise):
     block: int = 64
     alphabet = 16
 
-    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+    def quantise(self, share: np.ndarray, context: Context) -> np.ndarray:
         return np.searchsorted((NF4_LEVELS[1:] + NF4_LEVELS[:-1]) / 2, share)
 
     def levels(self) -> np.ndarray:
@@ -204,7 +204,7 @@ class Sign(Blockwise):
         filled = np.minimum(self.block, size - self.block * np.arange(len(blocks)))
         return np.abs(blocks).sum(axis=1, dtype=np.float64) / filled
 
-    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+    def quantise(self, share: np.ndarray, context: Context) -> np.ndarray:
         return ~np.signbit(share)
 
     def levels(self) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fedkit.core.errors import PayloadError
 from fedkit.wire.layout import Slot, TensorLayout
-from fedkit.wire.stages.stage import Arrays, Stage, StageInfo
+from fedkit.wire.stages.stage import Arrays, Context, Stage
 
 BIASED = "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
 
@@ -46,14 +46,14 @@ class TopK(SharedValues):
     def slots(self, layout: TensorLayout) -> list[Slot]:
         return [Slot(count_kept(self.share, layout.size)), Slot(layout.size, alphabet=2)]
 
-    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> Arrays:
+    def compress(self, flat: np.ndarray, layout: TensorLayout, context: Context) -> Arrays:
         k = count_kept(self.share, len(flat))
         mask = np.zeros(len(flat), np.uint8)
         if k:
             mask[np.argpartition(np.abs(flat), len(flat) - k)[-k:]] = 1
         return [flat[mask.view(bool)], mask]
 
-    def decompress(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
+    def decompress(self, arrays: Arrays, layout: TensorLayout, context: Context) -> np.ndarray:
         values, mask = arrays
         if int(mask.sum()) != len(values):
             raise PayloadError(f"{int(mask.sum())} positions for {len(values)} values")
@@ -77,21 +77,21 @@ class RandK(SharedValues):
     def slots(self, layout: TensorLayout) -> list[Slot]:
         return [Slot(count_kept(self.share, layout.size))]
 
-    def _positions(self, size: int, info: StageInfo) -> np.ndarray:
+    def _positions(self, size: int, context: Context) -> np.ndarray:
         if not size:
             return np.zeros(0, np.int64)
-        rng = np.random.default_rng([info.seed, info.round])
+        rng = np.random.default_rng([context.seed, context.round])
         return rng.choice(size, count_kept(self.share, size), replace=False, shuffle=False)
 
-    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> Arrays:
-        values = flat[self._positions(len(flat), info)]
-        if info.feedback or not len(flat):
+    def compress(self, flat: np.ndarray, layout: TensorLayout, context: Context) -> Arrays:
+        values = flat[self._positions(len(flat), context)]
+        if context.feedback or not len(flat):
             return [values]
         return [values * np.float32(len(flat) / len(values))]
 
-    def decompress(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
+    def decompress(self, arrays: Arrays, layout: TensorLayout, context: Context) -> np.ndarray:
         flat = np.zeros(layout.size, np.float32)
-        flat[self._positions(len(flat), info)] = arrays[0]
+        flat[self._positions(len(flat), context)] = arrays[0]
         return flat
 
 
@@ -129,7 +129,7 @@ class LowRank(Stage):
     def slots(self, layout: TensorLayout) -> list[Slot]:
         return [Slot(self._factor_layout(layout).size)]
 
-    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> Arrays:
+    def compress(self, flat: np.ndarray, layout: TensorLayout, context: Context) -> Arrays:
         left, right, rest = [], [], []
         for matrix in layout.split_arrays(flat):
             if self._is_factored(matrix.shape):
@@ -140,7 +140,7 @@ class LowRank(Stage):
                 rest.append(matrix.ravel())
         return [np.concatenate([np.zeros(0, np.float32), *left, *right, *rest])]
 
-    def decompress(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
+    def decompress(self, arrays: Arrays, layout: TensorLayout, context: Context) -> np.ndarray:
         pieces = list(self._factor_layout(layout).split_arrays(arrays[0]))
         count = sum(self._is_factored(shape) for _, shape in layout.shapes)
         products = iter([a @ b for a, b in zip(pieces[:count], pieces[count:])])
@@ -187,23 +187,23 @@ class Sketch(SharedValues):
     def _width(self, size: int) -> int:
         return count_kept(self.share / self.rows, size)
 
-    def _cells(self, size: int, info: StageInfo) -> tuple[np.ndarray, np.ndarray]:
-        seeds = (info.seed, info.round) if info.feedback else (info.seed,)
+    def _cells(self, size: int, context: Context) -> tuple[np.ndarray, np.ndarray]:
+        seeds = (context.seed, context.round) if context.feedback else (context.seed,)
         return sketch_cells(seeds, self.rows, self._width(size), size)
 
     def slots(self, layout: TensorLayout) -> list[Slot]:
         return [Slot(self.rows * self._width(layout.size))]
 
-    def compress(self, flat: np.ndarray, layout: TensorLayout, info: StageInfo) -> Arrays:
-        places, signs = self._cells(len(flat), info)
+    def compress(self, flat: np.ndarray, layout: TensorLayout, context: Context) -> Arrays:
+        places, signs = self._cells(len(flat), context)
         weights, cells_in_all = (signs * flat).ravel(), self.rows * self._width(len(flat))
         return [np.bincount(places.ravel(), weights, cells_in_all).astype(np.float32)]
 
-    def decompress(self, arrays: Arrays, layout: TensorLayout, info: StageInfo) -> np.ndarray:
-        places, signs = self._cells(layout.size, info)
+    def decompress(self, arrays: Arrays, layout: TensorLayout, context: Context) -> np.ndarray:
+        places, signs = self._cells(layout.size, context)
         flat = column_medians(arrays[0][places] * signs)
         cells_in_all = max(1, len(arrays[0]))
-        shrink = 1 + np.pi / 2 * layout.size / cells_in_all if info.feedback else 1
+        shrink = 1 + np.pi / 2 * layout.size / cells_in_all if context.feedback else 1
         return flat / np.float32(shrink)
 
 

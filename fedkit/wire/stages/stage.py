@@ -13,21 +13,25 @@ from typing import ClassVar
 
 import numpy as np
 
+from fedkit.core.tensors import Params
+
 Arrays = list[np.ndarray]
 
 
 @dataclass(frozen=True)
-class StageInfo:
-    """What a stage knows besides the values.
+class Context:
+    """The sender of a message ('server' or a client's id), its round, the run's seed, its memory.
 
-    feedback: the error is kept for later messages; a stage C then need not be unbiased and should
-    be a contraction, ||x - C(x)|| < ||x||.
+    memory: what the sender keeps between messages; {} before the first one. feedback: the error is
+    kept for later messages (set by the wire); a stage C then need not be unbiased and should be a
+    contraction, ||x - C(x)|| < ||x||.
     """
 
-    seed: int
-    round: int
     sender: str
-    feedback: bool
+    round: int
+    seed: int
+    memory: Params
+    feedback: bool = False
 
     def rng(self, stage: str) -> np.random.Generator:
         """Return a random generator that belongs to this message and stage only."""
