@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,6 +15,7 @@ from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.federated.cost_model import modelled_seconds_per_example
 from fedkit.federated.interfaces import Strategy
+from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import (
     FitResult,
     PrivatePlan,
@@ -76,6 +77,33 @@ class SimulatedClients:
     def fate(self, number: int, client: str) -> Fate:
         """Return what happens to the client in round `number`."""
         return draw_fate(self.faults, self.config.seed, number, client)
+
+    def visits(
+        self,
+        exchange: Exchange,
+        clients: Sequence[ClientData],
+        fates: Mapping[str, Fate],
+        turn: int,
+        number: int,
+    ) -> Iterator[Visit]:
+        """Yield each client's visit in round `number` as it ends.
+
+        turn: seeds its training: the round, or how often the client was visited.
+        """
+        tasks, downlinks = [], {}
+        for client in clients:
+            name, fate = client.client_id, fates[client.client_id]
+            if fate.kind in ABSENT:
+                yield Visit(ClientRecord(name, "away", ABSENT[fate.kind]))
+                continue
+            task, downlinks[name] = self.prepare_task(exchange, client, turn)
+            if fate.kind == "crash":
+                yield Visit(self.crash_record(client, downlinks[name], fate))
+            else:
+                tasks.append(task)
+        for task, done in fit_all(self.model, tasks, self.config, partial(self.tick, number)):
+            downlink, fate = downlinks[task.name], fates[task.name]
+            yield self.upload_result(exchange, task, done, turn, downlink, fate)
 
     def prepare_task(self, exchange: Exchange, client: ClientData, number: int) -> tuple[Task, int]:
         """Return (a client's task, the bytes of its download). number: of the round or visit."""
