@@ -203,8 +203,9 @@ class Sketch(SharedValues):
         places, signs = self._cells(layout.size, context)
         flat = column_medians(arrays[0][places] * signs)
         cells_in_all = max(1, len(arrays[0]))
-        shrink = 1 + np.pi / 2 * layout.size / cells_in_all if context.feedback else 1
-        return flat / np.float32(shrink)
+        if not context.feedback:
+            return flat
+        return flat / np.float32(1 + np.pi / 2 * layout.size / cells_in_all)
 
 
 @lru_cache(maxsize=1)
