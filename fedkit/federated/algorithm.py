@@ -14,13 +14,13 @@ from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData
 from fedkit.federated.aggregation.weighting import screen_and_weight
+from fedkit.federated.interfaces import State, UpdateSummary
 from fedkit.federated.local.train import Tick
 from fedkit.federated.methods import methods_of
 from fedkit.federated.rounds.asynchronous import AsynchronousRounds
 from fedkit.federated.rounds.exchange import Exchange
 from fedkit.federated.rounds.participant import SimulatedClients
 from fedkit.federated.rounds.synchronous import SynchronousRounds
-from fedkit.federated.strategies import State, UpdateSummary
 from fedkit.models.classifier import Model
 from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.payload import check_tensors
@@ -95,7 +95,8 @@ def restore_state(
         check_tensors({name: server_state[name] for name in fresh}, fresh)
         sent = shared | strategy.broadcast(server_state)
         exchange = Exchange(simulated.model, clients, sent, simulated.config, exchange_state, key)
-        return server_state, exchange, make_rounds(simulated, rounds_state)
+        rounds = AsynchronousRounds if strategy.asynchronous else SynchronousRounds
+        return server_state, exchange, rounds(simulated, rounds_state)
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         if state is None or isinstance(error, FedkitError):
             raise
@@ -103,13 +104,6 @@ def restore_state(
             f"the state of the run is damaged ({one_line_error(error)}); start again in another"
             " --out"
         ) from None
-
-
-def make_rounds(clients: SimulatedClients, state: State) -> SynchronousRounds | AsynchronousRounds:
-    """Return the rounds as the clients' strategy needs them. state: {} before round 1."""
-    if clients.strategy.asynchronous:
-        return AsynchronousRounds(clients, state)
-    return SynchronousRounds(clients, state)
 
 
 def join_state(*parts: State) -> State:

@@ -1,12 +1,12 @@
-"""How tensors lie in a message: an update as a flat vector, and arrays packed without gaps.
+"""How values lie in a message: numbers without gaps, varints, parts, an update as a flat vector.
 
 Both ends know names and shapes: only the values are sent, and arrays must have the expected size.
+Reading bytes that do not fit raises PayloadError.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -15,7 +15,68 @@ import torch
 
 from fedkit.core.errors import PayloadError
 from fedkit.core.tensors import Params
-from fedkit.wire.bits import decode_varint, encode_varint, pack_bits, unpack_bits
+
+MAX_VARINT_BYTES = 5  # of a varint, so it is below 2**35
+
+
+def _octets(width: int) -> int:
+    return 1 if width <= 8 else 2 if width <= 16 else 4
+
+
+def pack_bits(values: np.ndarray, width: int) -> bytes:
+    """Pack whole numbers below 2**width, width from 1 to 32, without gaps between them."""
+    size = _octets(width)
+    octets = values.astype(f">u{size}").view(np.uint8).reshape(-1, size)
+    return np.packbits(np.unpackbits(octets, axis=1)[:, 8 * size - width :]).tobytes()
+
+
+def unpack_bits(data: bytes, width: int, count: int) -> np.ndarray:
+    """Return the `count` numbers that `pack_bits` packed. Raises PayloadError for a wrong size."""
+    if len(data) != -(-count * width // 8):
+        raise PayloadError(f"{len(data)} bytes for {count} symbols of {width} bits")
+    size = _octets(width)
+    wide = np.zeros((count, 8 * size), np.uint8)
+    wide[:, 8 * size - width :] = np.unpackbits(
+        np.frombuffer(data, np.uint8), count=count * width
+    ).reshape(count, width)
+    return np.packbits(wide, axis=1).view(f">u{size}").reshape(count)
+
+
+def encode_varint(value: int) -> bytes:
+    """Encode a whole number >= 0 in groups of 7 bits, the lowest first (LEB128)."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def decode_varint(data: bytes, start: int) -> tuple[int, int]:
+    """Return the varint at `start` and the position after it. Raises PayloadError otherwise."""
+    value = 0
+    for i, octet in enumerate(data[start : start + MAX_VARINT_BYTES]):
+        value |= (octet & 127) << 7 * i
+        if octet < 128:
+            return value, start + i + 1
+    raise PayloadError("a length that cannot be read")
+
+
+def join_parts(parts: Sequence[bytes]) -> bytes:
+    """Return the parts in one piece, each after its length."""
+    return b"".join(encode_varint(len(part)) + part for part in parts)
+
+
+def split_parts(data: bytes, count: int) -> list[bytes]:
+    """Split what `join_parts` joined. Raises PayloadError unless it is exactly `count` parts."""
+    parts, start = [], 0
+    for _ in range(count):
+        length, start = decode_varint(data, start)
+        if length > len(data) - start:
+            raise PayloadError(f"a part of {length} bytes where {len(data) - start} are left")
+        parts.append(data[start : (start := start + length)])
+    if start != len(data):
+        raise PayloadError(f"{len(data) - start} bytes too many")
+    return parts
 
 
 @dataclass(frozen=True)
@@ -56,26 +117,6 @@ class TensorLayout:
 
 
 @dataclass(frozen=True)
-class StageInfo:
-    """What a stage knows besides the values.
-
-    feedback: the error is kept for later messages; a stage C then need not be unbiased and should
-    be a contraction, ||x - C(x)|| < ||x||.
-    """
-
-    seed: int
-    round: int
-    sender: str
-    feedback: bool
-
-    def rng(self, stage: str) -> np.random.Generator:
-        """Return a random generator that belongs to this message and stage only."""
-        return np.random.default_rng(
-            [self.seed, self.round, zlib.crc32(self.sender.encode()), zlib.crc32(stage.encode())]
-        )
-
-
-@dataclass(frozen=True)
 class Slot:
     """One array of a message: `count` items of `dtype`; if alphabet > 0, uint8 symbols below it."""
 
@@ -91,11 +132,9 @@ class Slot:
     @property
     def max_bytes(self) -> int:
         """Largest number of bytes that `pack_array` returns."""
-        return (
-            (1 + -(-self.count * self.width // 8))
-            if self.alphabet
-            else self.count * np.dtype(self.dtype).itemsize
-        )
+        if self.alphabet:
+            return 1 + -(-self.count * self.width // 8)
+        return self.count * np.dtype(self.dtype).itemsize
 
 
 def pack_array(array: np.ndarray, slot: Slot) -> bytes:

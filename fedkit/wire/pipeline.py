@@ -5,8 +5,9 @@ The sizes of all arrays in a message follow from the stages and the template, wh
 
 from __future__ import annotations
 
+import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,25 +17,26 @@ from torch import Tensor
 from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.spec import build_entry
 from fedkit.core.tensors import Params
-from fedkit.wire.envelope import FINITE, NOT_FINITE, open_message, seal_message
-from fedkit.wire.layout import Slot, StageInfo, TensorLayout
+from fedkit.wire.layout import Slot, TensorLayout, decode_varint, encode_varint
 from fedkit.wire.payload import (
     UNREADABLE,
+    Format,
     Payload,
+    check_notes,
     check_tensors,
     decode_tensors,
     encode_tensors,
     printable_error,
     refuse_too_long,
 )
-from fedkit.wire.stages.cast import BFloat16, Float16
 from fedkit.wire.stages.entropy import Ans, Plain, Zstd
-from fedkit.wire.stages.feedback import ErrorFeedback, ErrorFeedback21
-from fedkit.wire.stages.lowrank import LowRank
-from fedkit.wire.stages.quantise import NF4, Int2, Int4, Int8, Sign
-from fedkit.wire.stages.select import RandK, TopK
-from fedkit.wire.stages.sketch import Sketch
+from fedkit.wire.stages.quantise import NF4, BFloat16, Float16, Int2, Int4, Int8, Sign
+from fedkit.wire.stages.select import LowRank, RandK, Sketch, TopK
+from fedkit.wire.stages.stage import Arrays, Context, ErrorFeedback, ErrorFeedback21
 
+# state u8 | length of the notes | notes, JSON | arrays
+MESSAGE = Format(b"FEDW", 1, "truncated, damaged, or from other stages or another model")
+FINITE, NOT_FINITE = 0, 1  # NOT_FINITE: the sender had NaN or infinity, so no values are sent
 STAGE_ROLES = {
     "memory": "ef or ef21",
     "select": "topk, randk, lowrank or sketch",
@@ -46,21 +48,7 @@ ORDER_RULE = (
     + ", then ".join(f"{role} ({names})" for role, names in STAGE_ROLES.items())
     + "; at most one of each"
 )
-# has role, linear, unbiased, lossless, symbols, needs, problem() and the methods of its role
-Stage = Any
-
-
-@dataclass(frozen=True)
-class Context:
-    """The sender of a message ('server' or a client's id), its round, the run's seed, its memory.
-
-    memory: what the sender keeps between messages; {} before the first one.
-    """
-
-    sender: str
-    round: int
-    seed: int
-    memory: Params
+Stage = Any  # a stages.stage.Stage with the methods of its role
 
 
 @dataclass(frozen=True)
@@ -89,20 +77,18 @@ class Wire:
 
         bits: 0, or 4 or 8: a quantising stage that is coarser becomes int4 or int8.
         """
-        wire = self._without("memory", "select")
-        fine = {4: ("int4", 15), 8: ("int8", 255)}.get(bits, ("", 0))
+        wire, finest = self._without("memory", "select"), 2**bits - 1 if bits else 0
         if any(
-            getattr(s, "alphabet", 2**16) < fine[1] for s in wire.stages if s.role == "quantise"
+            getattr(s, "alphabet", finest) < finest for s in wire.stages if s.role == "quantise"
         ):
             codes = [w for w, s in zip(wire.spec.split("+"), wire.stages) if s.role == "code"]
-            wire = make_wire("+".join([fine[0], *codes]))
+            wire = make_wire("+".join([f"int{bits}", *codes]))
         wire = wire if _codable(wire.stages) else wire._without("code")
         return Wire(wire.stages, wire.spec)
 
     def without_memory(self) -> Wire:
         """Return the wire for a sender that keeps its own error memory: feedback, but no stage."""
-        wire = self._without("memory")
-        return Wire(wire.stages, wire.spec, feedback=True)
+        return replace(self._without("memory"), feedback=True)
 
     def encode(
         self, delta: Params, context: Context, notes: dict[str, Any] | None = None
@@ -118,10 +104,12 @@ class Wire:
         agreed = self.agreement_checksum(layout)
         try:
             arrays, memory = self.compress(delta, layout, context)
+            state, packed = FINITE, self._coder().pack(arrays, self.slots(layout))
         except PayloadError:
-            return seal_message(NOT_FINITE, notes, b"", agreed), dict(context.memory)
-        packed = self._coder().pack(arrays, self.slots(layout))
-        return seal_message(FINITE, notes, packed, agreed), memory
+            state, packed, memory = NOT_FINITE, b"", dict(context.memory)
+        said = json.dumps(notes or {}, separators=(",", ":")).encode()
+        body = bytes([state]) + encode_varint(len(said)) + said + packed
+        return Payload(MESSAGE.add_header(body, agreed)), memory
 
     def decode(
         self, payload: Payload, template: Params, context: Context
@@ -137,7 +125,7 @@ class Wire:
         try:
             slots = self.slots(layout)
             body = refuse_too_long(payload.body, sum(slot.max_bytes + 16 for slot in slots))
-            notes, rest = open_message(body, self.agreement_checksum(layout))
+            notes, rest = _split_notes(MESSAGE.remove_header(body, self.agreement_checksum(layout)))
             arrays = self._coder().unpack(rest, slots)
             flat = self._decompress(arrays, layout, context)
         except PayloadError:
@@ -151,7 +139,7 @@ class Wire:
 
         Raises FedkitError if the wire is not linear, PayloadError if values are not finite.
         """
-        self._require_linear()
+        _require_linear(self)
         arrays, memory = self.compress(delta, TensorLayout.from_params(delta), context)
         return torch.from_numpy(arrays[0].copy()), memory
 
@@ -160,64 +148,54 @@ class Wire:
 
         Raises FedkitError for a wire that is not linear, PayloadError for a wrong size or value.
         """
-        self._require_linear()
+        _require_linear(self)
         layout = TensorLayout.from_params(template)
         values = vector.detach().to("cpu", torch.float32).numpy()
         if values.shape != ((size := self.slots(layout)[0].count),):
             raise PayloadError(f"a vector of shape {values.shape}, expected ({size},)")
         return _checked_params(self._decompress([values], layout, context), layout, template)
 
-    def _require_linear(self) -> None:
-        if bad := [stage for stage in self.stages if not stage.linear]:
-            raise FedkitError(
-                f"wire {self.spec!r} is not linear; {_stage_name(bad[0])}: {bad[0].needs}"
-            )
-
     def compress(
         self, delta: Params, layout: TensorLayout, context: Context
-    ) -> tuple[list[np.ndarray], Params]:
+    ) -> tuple[Arrays, Params]:
         """Return the arrays of a message and the new memory.
 
         Raises PayloadError for values that are not finite.
         """
         memory, select, quantise = (self._stage(role) for role in ("memory", "select", "quantise"))
-        info = self._stage_info(context)
+        context = replace(context, feedback=self.feedback)
         with np.errstate(all="ignore"):
             aim = layout.flatten(delta)
             if memory:
                 old = layout.flatten(context.memory) if context.memory else np.zeros_like(aim)
                 aim = memory.vector_to_send(aim, old)
             _require_finite(aim)
-            arrays = select.compress(aim, layout, info) if select else [aim]
+            arrays = select.compress(aim, layout, context) if select else [aim]
             _require_finite(arrays[0])
             if quantise:
-                arrays = [*quantise.compress(arrays[0], info), *arrays[1:]]
+                arrays = [*quantise.compress(arrays[0], context), *arrays[1:]]
             if not memory:
                 return arrays, {}
-            kept = memory.next_memory(aim, old, self._read_message(arrays, layout, info))
+            kept = memory.next_memory(aim, old, self._read_message(arrays, layout, context))
         _require_finite(kept)
         return arrays, layout.unflatten(kept)
 
-    def _decompress(
-        self, arrays: list[np.ndarray], layout: TensorLayout, context: Context
-    ) -> np.ndarray:
+    def _decompress(self, arrays: Arrays, layout: TensorLayout, context: Context) -> np.ndarray:
         """Return the update that the arrays stand for, shape (n,)."""
         with np.errstate(all="ignore"):
-            flat = self._read_message(arrays, layout, self._stage_info(context))
+            flat = self._read_message(arrays, layout, replace(context, feedback=self.feedback))
             memory = self._stage("memory")
             if memory and context.memory:
                 flat = memory.received_update(layout.flatten(context.memory), flat)
         return flat
 
-    def _read_message(
-        self, arrays: list[np.ndarray], layout: TensorLayout, info: StageInfo
-    ) -> np.ndarray:
+    def _read_message(self, arrays: Arrays, layout: TensorLayout, context: Context) -> np.ndarray:
         select, quantise = self._stage("select"), self._stage("quantise")
         if quantise:
             size = select.slots(layout)[0].count if select else layout.size
             own = len(quantise.slots(size))
             arrays = [quantise.decompress(arrays[:own], size), *arrays[own:]]
-        return select.decompress(arrays, layout, info) if select else arrays[0]
+        return select.decompress(arrays, layout, context) if select else arrays[0]
 
     def slots(self, layout: TensorLayout) -> list[Slot]:
         select, quantise = self._stage("select"), self._stage("quantise")
@@ -229,9 +207,6 @@ class Wire:
 
     def _coder(self) -> Plain:
         return self._stage("code") or Plain()
-
-    def _stage_info(self, context: Context) -> StageInfo:
-        return StageInfo(context.seed, context.round, context.sender, self.feedback)
 
     def _without(self, *roles: str) -> Wire:
         left = [
@@ -287,12 +262,29 @@ def make_wire(spec: str) -> Wire:
     return Wire(stages, "+".join(words), feedback)
 
 
+def _split_notes(body: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the notes and the bytes of the arrays of a message."""
+    if body[0] == NOT_FINITE:
+        raise PayloadError("holds NaN or infinity")
+    length, start = decode_varint(body, 1)
+    if body[0] != FINITE or length > len(body) - start:
+        raise PayloadError("notes that cannot be read")
+    notes = json.loads(body[start : start + length])
+    check_notes(notes)
+    return notes, body[start + length :]
+
+
 def _codable(stages: tuple[Stage, ...]) -> bool:
     return not any(isinstance(s, Ans) for s in stages) or any(s.symbols for s in stages)
 
 
-def _stage_name(stage: Stage) -> str:
+def _name(stage: Stage) -> str:
     return next(name for name, entry in STAGES.items() if entry is type(stage))
+
+
+def _require_linear(wire: Wire) -> None:
+    if bad := [stage for stage in wire.stages if not stage.linear]:
+        raise FedkitError(f"wire {wire.spec!r} is not linear; {_name(bad[0])}: {bad[0].needs}")
 
 
 def _require_finite(values: np.ndarray) -> None:

@@ -27,7 +27,7 @@ from fedkit.wire.secure_aggregation.masking_client import (
     self_mask,
     shared_key,
 )
-from fedkit.wire.secure_aggregation.neighbours import (
+from fedkit.wire.secure_aggregation.masks import (
     failure_bounds,
     neighbour_graph,
     safe_neighbours,

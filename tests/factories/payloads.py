@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
-
-from fedkit.wire.payload import HEADER, MAGIC, VERSION, Payload
+from fedkit.wire.payload import TENSORS, Payload
 
 
 def signed(body: bytes) -> Payload:
     """A body under a correct header and checksum, as a hostile client would send it."""
-    return Payload(HEADER.pack(MAGIC, VERSION, zlib.crc32(body)) + body)
+    return Payload(TENSORS.add_header(body))

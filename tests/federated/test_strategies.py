@@ -13,8 +13,9 @@ import torch
 from fedkit.core.errors import FedkitError
 from fedkit.federated.aggregation.robust import make_robust
 from fedkit.federated.aggregation.weighting import WEIGHTS, make_weights, screen_and_weight
+from fedkit.federated.interfaces import UpdateSummary
 from fedkit.federated.local.train import ClientUpdate
-from fedkit.federated.strategies import STRATEGIES, FedAvg, UpdateSummary, make_strategy
+from fedkit.federated.strategies import STRATEGIES, FedAvg, make_strategy
 
 SHARED = {"w": torch.tensor([1.0, 2.0, 3.0]), "head.bias": torch.tensor([0.0])}
 DELTA = {"w": torch.tensor([1.0, 0.0, -3.0]), "head.bias": torch.tensor([2.0])}

@@ -21,8 +21,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.experiments.job import prepare
 from fedkit.lessons import security as lesson
 from fedkit.lessons import security_page, security_pictures
-from fedkit.wire.secure_aggregation.masking_client import TooFew
-from fedkit.wire.secure_aggregation.registry import make_lock
+from fedkit.wire.secure_aggregation.registry import TooFew, make_lock
 
 ALL = {lesson.WORDS: 1.0, lesson.TEXTS: 1.0, lesson.LISTED: 1.0, "whose": 1.0}
 NOTHING = {lesson.WORDS: 0.0, lesson.TEXTS: 0.0, lesson.LISTED: 0.0, "whose": 0.0}

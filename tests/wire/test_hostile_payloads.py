@@ -23,12 +23,11 @@ import zstandard
 from factories.payloads import signed as signed_body
 
 from fedkit.federated.aggregation.aggregators import combine_updates, make_aggregator
-from fedkit.federated.rounds.exchange import decode_update
-from fedkit.wire import envelope, payload
-from fedkit.wire.bits import decode_varint, encode_varint
-from fedkit.wire.layout import TensorLayout
+from fedkit.federated.rounds.messages import decode_update
+from fedkit.wire import payload
+from fedkit.wire.layout import TensorLayout, decode_varint, encode_varint
 from fedkit.wire.payload import Payload
-from fedkit.wire.pipeline import Context, Wire, make_wire
+from fedkit.wire.pipeline import FINITE, MESSAGE, Context, Wire, make_wire
 
 WIRES = [
     "none",
@@ -283,9 +282,8 @@ CHANGES = [*ANYWHERE, renoted, recounted]
 def signed(wire: Wire, body: bytes) -> Payload:
     """A body under a header that fits it, as a hostile client can make."""
     if wire.stages:
-        return envelope.add_header(
-            body, wire.agreement_checksum(TensorLayout.from_params(TEMPLATE))
-        )
+        agreed = wire.agreement_checksum(TensorLayout.from_params(TEMPLATE))
+        return Payload(MESSAGE.add_header(body, agreed))
     return signed_body(body)
 
 
@@ -448,7 +446,7 @@ def test_notes_of_every_wrong_kind(spec, said):
 def exploding() -> dict[str, tuple[str, bytes]]:
     """{what: (wire, body)}: short bodies that claim to be very long."""
     header, data = opened_plain(body_of(make_wire("none"), TEMPLATE))
-    note = bytes([envelope.FINITE]) + encode_varint(len(GOOD_NOTES)) + GOOD_NOTES.encode()
+    note = bytes([FINITE]) + encode_varint(len(GOOD_NOTES)) + GOOD_NOTES.encode()
     name, out = "head.weight", {}
     for shape in ([2**40], [2**20, 2**20], [2**62, 8], [2**63, 2]):
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
@@ -481,7 +479,7 @@ def exploding() -> dict[str, tuple[str, bytes]]:
         out[f"{spec}: a length without end"] = spec, note + b"\xff" * 1000
         out[f"{spec}: notes of 2**35 - 1"] = (
             spec,
-            bytes([envelope.FINITE]) + encode_varint(2**35 - 1) + bytes(40),
+            bytes([FINITE]) + encode_varint(2**35 - 1) + bytes(40),
         )
     return out
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fedkit.core.errors import PayloadError
-from fedkit.federated.rounds.exchange import decode_update as received_over
+from fedkit.federated.rounds.messages import decode_update as received_over
 from fedkit.wire.payload import HEADER, Payload, decode_tensors, encode_tensors
 from fedkit.wire.pipeline import Context, make_wire
 

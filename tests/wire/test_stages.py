@@ -18,18 +18,20 @@ from hypothesis.extra import numpy as arrays
 from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.spec import describe_entries
 from fedkit.wire import payload as plain
-from fedkit.wire.bits import (
+from fedkit.wire.layout import (
+    Slot,
+    TensorLayout,
     decode_varint,
     encode_varint,
     join_parts,
+    pack_array,
     pack_bits,
     split_parts,
+    unpack_array,
     unpack_bits,
 )
-from fedkit.wire.envelope import add_header
-from fedkit.wire.layout import Slot, TensorLayout, pack_array, unpack_array
 from fedkit.wire.payload import HEADER, Payload
-from fedkit.wire.pipeline import STAGE_ROLES, STAGES, Context, Wire, make_wire
+from fedkit.wire.pipeline import MESSAGE, STAGE_ROLES, STAGES, Context, Wire, make_wire
 from fedkit.wire.stages.entropy import Ans, Plain, decode_symbols, encode_symbols
 from fedkit.wire.stages.quantise import NF4_LEVELS
 
@@ -52,6 +54,10 @@ CHAINS = [
     "randk+int2",
 ]
 LOSSLESS = ["none", "zstd", "topk:1", "topk:1+ans", "randk:1", "topk:1+zstd"]
+
+
+def add_header(body: bytes, agreed: int) -> Payload:
+    return Payload(MESSAGE.add_header(body, agreed))
 
 
 def context(memory=None, **changes) -> Context:

@@ -1,20 +1,15 @@
-"""Screening of a round's updates and their weights in the mean.
-
-To add a weighting: a small frozen dataclass with `weight`, and a line in `WEIGHTS`.
-"""
+"""Screening of a round's updates and their weights in the mean."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from fedkit.core.record import ClientRecord
 from fedkit.core.spec import build_entry
 from fedkit.core.tensors import squared_norm
-from fedkit.federated.aggregation.robust import RobustRule
+from fedkit.federated.interfaces import RobustRule, Strategy, UpdateSummary, Weights
 from fedkit.federated.local.train import ClientUpdate
-from fedkit.federated.strategies import Strategy, UpdateSummary
 
 
 def screen_and_weight(
@@ -42,16 +37,6 @@ def screen_and_weight(
         reported = {name: update.metrics.get(name, 0.0) for name in ("steps", "loss")}
         arrived.append(UpdateSummary(base, weight, square, update.staleness, **reported))
         yield replace(update, weight=weight)
-
-
-class Weights:
-    """Base of all weightings."""
-
-    reports: ClassVar[tuple[str, ...]] = ()  # numbers that clients must report
-
-    def weight(self, update: ClientUpdate) -> float:
-        """Return the weight of an update, above 0; only ratios matter."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -84,10 +69,7 @@ class ByValidation(Weights):
 
 
 def make_weights(spec: str) -> Weights:
-    """Return the weighting that 'name:key=value,...' describes.
-
-    Raises FedkitError naming what is allowed.
-    """
+    """Return the weighting of 'name:key=value,...'. Raises FedkitError naming what is allowed."""
     return build_entry("weights", WEIGHTS, spec)
 
 

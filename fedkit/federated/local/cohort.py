@@ -22,7 +22,7 @@ from torch.optim.adamw import adamw
 
 from fedkit.core.config import RunConfig
 from fedkit.core.tensors import Params
-from fedkit.federated.local.dp_sgd import private_fit
+from fedkit.federated.local.dp_sgd import private_fit, split_rows
 from fedkit.federated.local.train import (
     FitResult,
     Task,
@@ -51,32 +51,27 @@ def fit_all(
     Tasks are trained together where the model has a stack, else one after another. tick: called
     before each step of each client with its name.
     """
-    if tasks and tasks[0].private:
-        for task in tasks:
-            yield task, private_fit(model, task, config, partial(tick, task.name))
-    elif model.fast_encoder is None or not tasks:
-        for task in tasks:
-            yield task, fit(model, task, config, partial(tick, task.name))
-    else:
+    private = any(task.private for task in tasks)
+    if model.fast_encoder is not None and tasks and not private:
         yield from _fit_together(model, tasks, config, tick)
+        return
+    train_one = private_fit if private else fit
+    for task in tasks:
+        yield task, train_one(model, task, config, partial(tick, task.name))
 
 
 def num_seats(model: Model, tasks: Sequence[Task], batch_size: int) -> int:
     """Return how many clients to train at once: a full processor, within its memory."""
-    assert model.fast_encoder is not None
+    engine = model.fast_encoder
+    assert engine is not None
     usual = max(1, min(batch_size, int(np.median([len(t.examples) for t in tasks]))))
     room = HEAD_TEXTS // usual
-    if model.fast_encoder.lowest_trained < len(model.fast_encoder.layers):
+    if engine.lowest_trained < len(engine.layers):
         lengths = [len(tokens) for t in tasks[:100] for tokens in (t.examples.tokens or ())[:100]]
         room = round(TRAINED_TOKENS / (usual * np.mean(lengths)))
     rank = max([1, *(p.shape[0] for n, p in model.trainable.items() if "lora_A" in n)])
-    most = min(
-        room,
-        model.module.head.in_features // 6 // rank,
-        SEAT_VALUES // model.num_trainable(),
-        len(tasks),
-    )
-    return max(1, most)
+    width, values = model.module.head.in_features, model.num_trainable()
+    return max(1, min(room, width // 6 // rank, SEAT_VALUES // values, len(tasks)))
 
 
 @dataclass
@@ -97,9 +92,8 @@ class Seat:
     def result(self, params: Params, gradients: Params | None) -> FitResult:
         """Return the result of all steps. gradients: their sum."""
         mean = gradients and {n: t / max(self.steps, 1) for n, t in gradients.items()}
-        return FitResult(
-            params, self.steps, self.seen, self.loss / max(self.seen, 1), self.seconds, mean
-        )
+        loss = self.loss / max(self.seen, 1)
+        return FitResult(params, self.steps, self.seen, loss, self.seconds, mean)
 
 
 def _fit_together(
@@ -177,9 +171,7 @@ class ClientStates:
             self.total[i] = 0.0
         if task.frozen or self.still.shape[1] > 1:
             still = [torch.full((s.numel(),), n in task.frozen) for n, s in self.shapes.items()]
-            self.still = (
-                self.still.expand(self.size, len(self.values[0])).clone().to(self.values.device)
-            )
+            self.still = self.still.expand(self.values.shape).clone().to(self.values.device)
             self.still[i] = torch.cat(still)
 
     def params(self, i: int) -> Params:
@@ -232,35 +224,22 @@ class ClientStates:
     def _losses(
         self, values: Tensor, adjust: Tensor, work: Sequence[tuple[Task, np.ndarray]]
     ) -> Tensor:
-        parts = values.split([s.numel() for s in self.shapes.values()], 1)
-        params = {
-            n: part.unflatten(1, shape) for (n, shape), part in zip(self.shapes.items(), parts)
-        }
+        params = split_rows(values, self.model.trainable)
         sizes = np.array([len(rows) for _, rows in work])
         texts = [tokens for task, rows in work for tokens in select_tokens(task.examples, rows)]
         assert self.model.fast_encoder is not None
         owner = None if len(work) == 1 else np.repeat(np.arange(len(work)), sizes)
         vectors = self.model.fast_encoder.features(texts, params, owner)
-        labels = torch.from_numpy(
-            np.concatenate([task.examples.labels[rows] for task, rows in work])
-        ).to(vectors.device)
+        wanted = np.concatenate([task.examples.labels[rows] for task, rows in work])
+        labels = torch.from_numpy(wanted).to(vectors.device)
         # each client's texts as one row of a grid, so that every head sees its own
         there = np.arange(sizes.max()) < sizes[:, None]
         spots = torch.from_numpy(np.flatnonzero(there)).to(vectors.device)
-        grid = (
-            vectors.new_zeros(there.size, vectors.shape[1])
-            .index_copy(0, spots, vectors)
-            .unflatten(0, there.shape)
-        )
-        logits = (
-            torch.baddbmm(
-                params["head.bias"].unsqueeze(1), grid, params["head.weight"].transpose(1, 2)
-            )
-            + adjust
-        )
-        each = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1)[spots], labels, reduction="none"
-        )
+        grid = vectors.new_zeros(there.size, vectors.shape[1]).index_copy(0, spots, vectors)
+        grid, heads = grid.unflatten(0, there.shape), params["head.weight"].transpose(1, 2)
+        logits = torch.baddbmm(params["head.bias"].unsqueeze(1), grid, heads) + adjust
+        rows = logits.flatten(0, 1)[spots]
+        each = torch.nn.functional.cross_entropy(rows, labels, reduction="none")
         return torch.stack([part.mean() for part in each.split(sizes.tolist())])
 
     def _adamw(self, gradient: Tensor, who: list[int]) -> None:

@@ -12,6 +12,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,7 +62,9 @@ def private_fit(
     with per_example_gradients(model) as gradients:
         for rows in poisson_batches(len(task.examples), plan.rate, plan.steps, sampling):
             tick()
-            clipped, loss = _clipped(gradients, task, rows, plan.clip, centre)
+            texts = select_tokens(task.examples, rows)
+            labels = torch.from_numpy(task.examples.labels[rows])
+            clipped, loss = gradients(texts, labels, task.adjust, plan.clip, task.frozen, centre)
             if plan.sigma:
                 clipped = add_discrete_noise(clipped, plan.sigma, plan.clip, noise)
             seen, total, mean = seen + len(rows), total + loss, clipped / expected
@@ -160,9 +164,7 @@ def clipped_sum_by_groups(gradients: Tensor, head: Tensor, clip: float) -> Tenso
 
 def clip_factors(norms: Tensor, clip: float) -> Tensor:
     """Return the factor that clips each gradient, shape (n,); 0 for one that is not finite."""
-    return torch.where(
-        norms.isfinite(), (clip / norms.clamp_min(1e-12)).clamp(max=1.0), torch.zeros_like(norms)
-    )
+    return (clip / norms.clamp_min(1e-12)).clamp(max=1.0).where(norms.isfinite(), 0.0)
 
 
 def clipped_head_sum(
@@ -199,103 +201,90 @@ def unflatten_params(flat: Tensor, like: Mapping[str, Tensor]) -> Params:
     }
 
 
-Gradients = Callable[
-    [list, Tensor, Tensor | None, float, frozenset[str], Tensor | None], tuple[Tensor, float]
-]
+def split_rows(rows: Tensor, like: Mapping[str, Tensor]) -> Params:
+    """Return vectors (n, P) as tensors (n, *shape) with the names and shapes of `like`."""
+    parts = rows.split([t.numel() for t in like.values()], 1)
+    return {n: part.unflatten(1, t.shape) for (n, t), part in zip(like.items(), parts)}
 
 
-def _clipped(
-    gradients: Gradients, task: Task, rows: np.ndarray, clip: float, centre: Tensor | None
-) -> tuple[Tensor, float]:
-    """Return (sum of the rows' clipped gradients (P,), sum of their losses)."""
-    texts = select_tokens(task.examples, rows)
-    labels = torch.from_numpy(task.examples.labels[rows])
-    return gradients(texts, labels, task.adjust, clip, task.frozen, centre)
+@dataclass(frozen=True)
+class Rows:
+    """Examples of one step, and what becomes of their gradients.
+
+    labels: (n,). adjust: added to the logits. frozen: names of tensors whose gradients are 0.
+    centre: mean vector about which the head is trained.
+    """
+
+    texts: list
+    labels: Tensor
+    adjust: Tensor | None
+    clip: float
+    frozen: frozenset[str]
+    centre: Tensor | None
 
 
 @contextmanager
-def per_example_gradients(model: Model) -> Iterator[Gradients]:
+def per_example_gradients(model: Model) -> Iterator[Callable[..., tuple[Tensor, float]]]:
     """Yield a function that returns (sum of clipped gradients (P,), sum of losses).
 
-    Its arguments: texts, labels (n,), adjust, clip, names of frozen tensors, centre.
+    Its arguments are the fields of `Rows`.
     """
-    if model.fast_encoder is not None and model.fast_encoder.lowest_trained == len(
-        model.fast_encoder.layers
-    ):
-        yield lambda *given: _head(model, *given)
-    elif model.fast_encoder is not None:
-        yield lambda *given: _in_parts(model, _stacked, *given)
+    engine = model.fast_encoder
+    if engine is not None and engine.lowest_trained == len(engine.layers):
+        yield lambda *given: _head(model, Rows(*given))
+    elif engine is not None:
+        yield lambda *given: _in_parts(model, partial(_stacked, model), Rows(*given))
     else:
         with opacus_hooks(model) as wrapped:
-            yield lambda *given: _in_parts(
-                model, lambda m, *rest: _hooked(m, wrapped, *rest), *given
-            )
+            yield lambda *given: _in_parts(model, partial(_hooked, model, wrapped), Rows(*given))
 
 
-def _head(
-    model: Model,
-    texts: list,
-    labels: Tensor,
-    adjust: Tensor | None,
-    clip: float,
-    frozen: frozenset[str],
-    centre: Tensor | None,
-) -> tuple[Tensor, float]:
-    zero = torch.zeros(model.num_trainable(), device=model.device)
-    if not texts:
-        return zero, 0.0
+def _head(model: Model, rows: Rows) -> tuple[Tensor, float]:
+    """Return the sum of clipped gradients where only the head is trained."""
+    if not rows.texts:
+        return torch.zeros(model.num_trainable(), device=model.device), 0.0
     assert model.fast_encoder is not None
-    vectors = model.fast_encoder.features(texts, {}).float()
+    vectors = model.fast_encoder.features(rows.texts, {}).float()
     weight, bias = (model.trainable[n].detach() for n in ("head.weight", "head.bias"))
-    adjust = None if adjust is None else adjust.to(model.device)
-    *sums, losses = clipped_head_sum(
-        vectors, labels.to(model.device), weight, bias, clip, adjust, centre
-    )
+    adjust = None if rows.adjust is None else rows.adjust.to(model.device)
+    labels = rows.labels.to(model.device)
+    *sums, losses = clipped_head_sum(vectors, labels, weight, bias, rows.clip, adjust, rows.centre)
     parts = dict(zip(("head.weight", "head.bias"), sums))
     return torch.cat([parts[n].flatten() for n in model.trainable]), float(losses.sum())
 
 
-def _in_parts(
-    model: Model,
-    each: Callable,
-    texts: list,
-    labels: Tensor,
-    adjust: Tensor | None,
-    clip: float,
-    frozen: frozenset[str],
-    centre: Tensor | None,
-) -> tuple[Tensor, float]:
+def _in_parts(model: Model, each: Callable, rows: Rows) -> tuple[Tensor, float]:
     """Return the sum of clipped gradients, computed for a few texts of similar length at a time."""
     total, loss = torch.zeros(model.num_trainable(), device=model.device), 0.0
     size = max(1, min(GRADIENT_TEXTS, GRADIENT_VALUES // model.num_trainable()))
-    order = np.argsort([len(t) for t in texts], kind="stable")
-    still = torch.cat([torch.full((p.numel(),), n in frozen) for n, p in model.trainable.items()])
-    head = torch.cat(
-        [torch.full((p.numel(),), n.startswith("head.")) for n, p in model.trainable.items()]
-    )
-    for start in range(0, len(texts), size):
-        rows = order[start : start + size]
-        gradient, losses = each(
-            model, [texts[i] for i in rows], labels[rows].to(model.device), adjust
-        )
-        if frozen:
+    order = np.argsort([len(t) for t in rows.texts], kind="stable")
+    still = _mask(model, lambda name: name in rows.frozen)
+    head = _mask(model, lambda name: name.startswith("head."))
+    for start in range(0, len(order), size):
+        some = order[start : start + size]
+        labels = rows.labels[some].to(model.device)
+        gradient, losses = each([rows.texts[i] for i in some], labels, rows.adjust)
+        if rows.frozen:
             gradient = gradient.masked_fill(still.to(gradient.device), 0.0)
-        if centre is not None:
-            gradient = _about(gradient, model, centre)
-        total = total + clipped_sum_by_groups(gradient, head, clip)
+        if rows.centre is not None:
+            gradient = _about(gradient, model, rows.centre)
+        total = total + clipped_sum_by_groups(gradient, head, rows.clip)
         loss += float(losses.sum())
     return total, loss
 
 
+def _mask(model: Model, chosen: Callable[[str], bool]) -> Tensor:
+    """Return which of all trained values belong to the chosen tensors, bool (P,)."""
+    return torch.cat([torch.full((p.numel(),), chosen(n)) for n, p in model.trainable.items()])
+
+
 def _about(gradient: Tensor, model: Model, centre: Tensor) -> Tensor:
     """Return gradients (n, P) of a head on vectors about a centre: (weight - bias centre', 0)."""
-    parts = dict(
-        zip(model.trainable, gradient.split([p.numel() for p in model.trainable.values()], 1))
-    )
-    weight = parts["head.weight"].unflatten(1, model.trainable["head.weight"].shape)
-    weight = weight - parts["head.bias"][:, :, None] * centre.to(gradient)
-    parts |= {"head.weight": weight.flatten(1), "head.bias": torch.zeros_like(parts["head.bias"])}
-    return torch.cat([parts[n] for n in model.trainable], 1)
+    parts = split_rows(gradient, model.trainable)
+    bias = parts["head.bias"]
+    weight = parts["head.weight"] - bias[:, :, None] * centre.to(gradient)
+    parts |= {"head.weight": weight, "head.bias": torch.zeros_like(bias)}
+    return torch.cat([part.flatten(1) for part in parts.values()], 1)
 
 
 def _stacked(
@@ -306,10 +295,7 @@ def _stacked(
     values = torch.cat([p.detach().flatten() for p in model.trainable.values()])
     leaf = values.expand(len(texts), -1).clone().requires_grad_()
     with torch.enable_grad():
-        parts = leaf.split([p.numel() for p in model.trainable.values()], 1)
-        params = {
-            n: part.unflatten(1, p.shape) for (n, p), part in zip(model.trainable.items(), parts)
-        }
+        params = split_rows(leaf, model.trainable)
         vectors = model.fast_encoder.features(texts, params, np.arange(len(texts)))
         logits = torch.einsum("nd,nkd->nk", vectors, params["head.weight"]) + params["head.bias"]
         losses = _losses(logits, labels, adjust)
@@ -329,11 +315,10 @@ def _hooked(
     rows = []
     for parameter in model.trainable.values():
         sample: Any = getattr(parameter, "grad_sample", None)
+        if sample is None:  # not part of what was computed, such as a frozen tensor
+            sample = parameter.new_zeros(len(texts), parameter.numel())
         sample = sum(sample) if isinstance(sample, list) else sample
-        missing = sample is None  # not part of what was computed, such as a frozen tensor
-        rows.append(
-            parameter.new_zeros(len(texts), parameter.numel()) if missing else sample.flatten(1)
-        )
+        rows.append(sample.flatten(1))
         _clear_gradients(parameter)
     return torch.cat(rows, 1).float(), losses.detach()
 
@@ -352,9 +337,7 @@ def opacus_hooks(model: Model) -> Iterator[nn.Module]:
     from opacus.grad_sample import GradSampleModule
 
     try:
-        wrapped = GradSampleModule(
-            model.module, batch_first=True, loss_reduction="sum", strict=False
-        )
+        wrapped = GradSampleModule(model.module, loss_reduction="sum", strict=False)
     except (NotImplementedError, ValueError) as error:
         raise _impossible(model, str(error).splitlines()[0]) from None
     was = model.module.training
@@ -382,9 +365,8 @@ def separate_positions(encoder: nn.Module, args: tuple, kwargs: dict) -> tuple[t
     if getattr(embeddings, "token_type_embeddings", None) is not None:
         kwargs = kwargs | {"token_type_ids": torch.zeros_like(ids)}
     if getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", 0) is None:
-        kwargs = kwargs | {
-            "position_ids": torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
-        }
+        places = torch.arange(ids.shape[1], device=ids.device)
+        kwargs = kwargs | {"position_ids": places.expand(ids.shape)}
     return args, kwargs
 
 
@@ -397,22 +379,15 @@ def _check(model: Model, wrapped: nn.Module) -> None:
         together, _ = _hooked(model, wrapped, texts, labels, None)
     except RuntimeError:  # of tensors that do not fit: a parameter has one gradient for all
         raise _impossible(model, MIXED_GRADIENTS) from None
+    trained = list(model.trainable.values())
+    close = 1e-3 if model.dtype == torch.float32 else 0.1
     for i in range(2):
         with torch.enable_grad(), model.precision():
-            loss = _losses(
-                model.module(*model.pad_batch([texts[i]])).float(), labels[[i]], None
-            ).sum()
-        found = torch.autograd.grad(loss, list(model.trainable.values()), allow_unused=True)
-        alone = torch.cat(
-            [
-                (torch.zeros_like(p) if g is None else g).flatten()
-                for g, p in zip(found, model.trainable.values())
-            ]
-        )
-        close = (together[i] - alone.float()).norm() <= (
-            1e-3 if model.dtype == torch.float32 else 0.1
-        ) * alone.norm()
-        if not close:
+            logits = model.module(*model.pad_batch([texts[i]])).float()
+            loss = _losses(logits, labels[[i]], None).sum()
+        found = zip(torch.autograd.grad(loss, trained, allow_unused=True), trained)
+        alone = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in found])
+        if not (together[i] - alone.float()).norm() <= close * alone.norm():
             raise _impossible(model, MIXED_GRADIENTS)
     for parameter in model.module.parameters():
         _clear_gradients(parameter)

@@ -85,9 +85,9 @@ class FitResult:
 
     def change(self, start: Params) -> Params:
         """Return what the client sends: the difference to its start, or `given`."""
-        return (
-            {n: t - start[n] for n, t in self.params.items()} if self.given is None else self.given
-        )
+        if self.given is not None:
+            return self.given
+        return {n: t - start[n] for n, t in self.params.items()}
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,10 @@ def train(
     ignored. Deterministic: the order of examples depends on seed, round and client id only.
     """
     task = make_task(client, shared, config, round_number, prior, len(model.labels))
-    return make_update(
-        task, fit(model, task, config, partial(tick, round_number, client.client_id))
-    )
+    done = fit(model, task, config, partial(tick, round_number, client.client_id))
+    said = ("steps", "examples", "loss", "seconds")
+    metrics = {name: getattr(done, name) for name in said}
+    return ClientUpdate(task.name, done.change(task.start), len(task.examples), metrics)
 
 
 def make_task(
@@ -149,18 +150,6 @@ def make_task(
     )
     adjust = logit_adjustment(config.loss, count_labels(client.train.labels, num_labels), prior)
     return Task(client.client_id, shared, client.train, batches, adjust, frozen)
-
-
-def make_update(task: Task, done: FitResult) -> ClientUpdate:
-    """Return what a client sends after its task."""
-    delta = done.change(task.start)
-    metrics = {
-        "steps": done.steps,
-        "examples": done.examples,
-        "loss": done.loss,
-        "seconds": done.seconds,
-    }
-    return ClientUpdate(task.name, delta, len(task.examples), metrics)
 
 
 def fit(

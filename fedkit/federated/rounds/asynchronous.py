@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 
 from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params, select_prefix
-from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import ClientUpdate
-from fedkit.federated.rounds.exchange import Exchange, Upload
+from fedkit.federated.rounds.exchange import Exchange
+from fedkit.federated.rounds.faults import Fate
+from fedkit.federated.rounds.messages import (
+    Upload,
+    pack_json,
+    pack_update,
+    unpack_json,
+    unpack_update,
+)
 from fedkit.federated.rounds.participant import ABSENT, SimulatedClients, Visit
-from fedkit.federated.rounds.state import pack_json, pack_update, unpack_json, unpack_update
 
 # visits per client and step that come to nothing, before the server steps without its full number
 MAX_VISITS_PER_CLIENT = 20
@@ -88,13 +93,8 @@ class AsynchronousRounds:
         self.visits[place] += 1
         turn = self.visits[place]
         fate = self.clients.fate(turn, name)
-        task, downlink = self.clients.prepare_task(exchange, client, turn)
-        if fate.kind == "crash":
-            visit = Visit(self.clients.crash_record(client, downlink, fate))
-        else:
-            tick = partial(self.clients.tick, number)
-            ((_, done),) = fit_all(self.clients.model, [task], self.clients.config, tick)
-            visit = self.clients.upload_result(exchange, task, done, turn, downlink, fate)
+        fates = {name: Fate() if fate.kind in ABSENT else fate}
+        (visit,) = self.clients.visits(exchange, [client], fates, turn, number)
         visit = replace(visit, record=replace(visit.record, began=self.clock))
         (seconds,) = self.clients.end_seconds([visit.record], number)
         self.flights[place] = Flight(visit, number, self.clock + seconds)

@@ -21,8 +21,9 @@ from fedkit.core.spec import build_entry
 from fedkit.core.tensors import Params, squared_norm
 
 
+@dataclass(frozen=True)
 class Attack:
-    """Base of all attacks: nobody attacks and nothing is changed."""
+    """Every client is honest and every upload arrives as it was sent."""
 
     needs: ClassVar[str] = ""
 
@@ -53,11 +54,6 @@ class Attack:
     def corrupt_body(self, body: bytes, rng: np.random.Generator) -> bytes:
         """Return the bytes that arrive of an attacker's encoded upload."""
         return body
-
-
-@dataclass(frozen=True)
-class NoAttack(Attack):
-    """Every client is honest and every upload arrives as it was sent."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +106,8 @@ class Noise(ClientAttack):
 
     def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
         count = sum(t.numel() for t in delta.values())
-        size = math.sqrt(squared_norm(delta) / max(count, 1))
-        return {
-            name: _times(_normal(tensor, rng), self.by * size) for name, tensor in delta.items()
-        }
+        size = self.by * math.sqrt(squared_norm(delta) / max(count, 1))
+        return {name: _times(_normal(tensor, rng), size) for name, tensor in delta.items()}
 
 
 @dataclass(frozen=True)
@@ -130,16 +124,20 @@ class LabelFlip(ClientAttack):
 class NotANumber(ClientAttack):
     """One value of its update is NaN, as after a division by zero."""
 
+    value: ClassVar[float] = math.nan
+
     def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
-        return _with_one(delta, math.nan, rng)
+        name = _pick(delta, rng)
+        changed = delta[name].clone().contiguous()
+        changed.view(-1)[int(rng.integers(changed.numel()))] = self.value
+        return {**delta, name: changed}
 
 
 @dataclass(frozen=True)
-class Infinite(ClientAttack):
+class Infinite(NotANumber):
     """One value of its update is infinite, as after an overflow."""
 
-    def poison_delta(self, delta: Params, rng: np.random.Generator) -> Params:
-        return _with_one(delta, math.inf, rng)
+    value = math.inf
 
 
 @dataclass(frozen=True)
@@ -179,23 +177,13 @@ class BitFlip(ClientAttack):
 
 
 def _times(tensor: Tensor, by: float) -> Tensor:
-    """Multiply in float64 and keep the result finite.
-
-    A huge value is for the robust rules, infinity for the check on arrival.
-    """
+    """Multiply in float64, kept finite: infinity is for the check on arrival."""
     most = torch.finfo(tensor.dtype).max
     return (tensor.double() * by).clamp(-most, most).to(tensor.dtype)
 
 
 def _normal(tensor: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(rng.standard_normal(tuple(tensor.shape), np.float32)).to(tensor)
-
-
-def _with_one(delta: Params, value: float, rng: np.random.Generator) -> Params:
-    name = _pick(delta, rng)
-    changed = delta[name].clone().contiguous()
-    changed.view(-1)[int(rng.integers(changed.numel()))] = value
-    return {**delta, name: changed}
 
 
 def _pick(delta: Params, rng: np.random.Generator) -> str:
@@ -205,7 +193,7 @@ def _pick(delta: Params, rng: np.random.Generator) -> str:
 
 
 def make_attack(spec: str) -> Attack:
-    """Return the attack that 'none', 'sign-flip:2' or 'scale:n=2,by=100' describes.
+    """Return the attack of 'none', 'sign-flip:2' or 'scale:n=2,by=100'.
 
     Raises FedkitError naming what is allowed.
     """
@@ -213,7 +201,7 @@ def make_attack(spec: str) -> Attack:
 
 
 ATTACKS: dict[str, type[Attack]] = {
-    "none": NoAttack,
+    "none": Attack,
     "sign-flip": SignFlip,
     "scale": Scale,
     "noise": Noise,

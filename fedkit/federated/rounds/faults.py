@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,18 +30,18 @@ ROUND_FAULTS = ("away", "crash", "lost", "late", "twice")  # in the order in whi
 
 @dataclass(frozen=True)
 class Faults:
-    """Rates from 0 to 1, per client and round.
+    """Rates from 0 to 1, per client and round; `FAULTS` says what each means.
 
     Each is a share of the clients to whom it can still happen (one that crashed loses no upload).
     """
 
-    lost: float = 0.0  # trained and sent, and the upload never arrives
-    crash: float = 0.0  # stops in the middle of its training
-    late: float = 0.0  # the upload hangs, see LATE_FACTOR
-    away: float = 0.0  # does not take part in this round
-    leave: float = 0.0  # leaves for good
-    join: float = 0.0  # share of the clients that are not there at the start, see ARRIVALS
-    twice: float = 0.0  # the upload arrives two times
+    lost: float = 0.0
+    crash: float = 0.0
+    late: float = 0.0
+    away: float = 0.0
+    leave: float = 0.0
+    join: float = 0.0
+    twice: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,31 +61,26 @@ def parse_faults(spec: str) -> Faults:
 
     Raises FedkitError for anything else.
     """
-    known, rates = [f.name for f in fields(Faults)], {}
+    rates: dict[str, float] = {}
     if spec.strip() == "none":
         return Faults()
     for item in spec.split(","):
         key, equals, value = (part.strip() for part in item.partition("="))
-        if not equals or key not in known or key in rates:
+        if not equals or key not in FAULTS or key in rates:
             wrong = "twice given" if key in rates else "not understood"
             raise FedkitError(
                 f"faults {spec!r}: {item.strip()!r} is {wrong}; write none, or RATE=0.1 joined by"
-                f" ',', the rates being: {', '.join(known)}"
+                f" ',', the rates being: {', '.join(FAULTS)}"
             )
-        rates[key] = _rate(spec, key, value)
+        try:
+            rates[key] = float(value)
+        except ValueError:
+            rates[key] = math.nan
+        if not 0 <= rates[key] <= 1:
+            raise FedkitError(
+                f"faults {spec!r}: {key} is {value!r}; a rate is from 0 to 1, for example {key}=0.1"
+            )
     return Faults(**rates)
-
-
-def _rate(spec: str, key: str, value: str) -> float:
-    try:
-        rate = float(value)
-    except ValueError:
-        rate = math.nan
-    if not 0 <= rate <= 1:
-        raise FedkitError(
-            f"faults {spec!r}: {key} is {value!r}; a rate is from 0 to 1, for example {key}=0.1"
-        )
-    return rate
 
 
 def draw_fate(faults: Faults, seed: int, round_number: int, client_id: str) -> Fate:

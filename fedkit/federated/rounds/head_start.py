@@ -57,16 +57,22 @@ def compute_head_start(
     key: of the noise; None: as `run_key` makes it.
     """
     check_head_start(config)
-    shared, head = model.params(), methods_of(config).head_start
+    methods = methods_of(config)
+    shared, head = model.params(), methods.head_start
     if not sends_statistics(config):
         return shared, None, ()
     budget = privacy_budget(config, len(clients))
     blank = blank_statistics(model, head.sums)
     blank = add_feature_total(blank) if budget else blank
-    asked, key = clients, key or run_key(methods_of(config).privacy, config.seed)
+    asked, key = clients, key or run_key(methods.privacy, config.seed)
     if len(clients) > MAX_ASKED:
         asked = sample_clients(clients, MAX_ASKED, config.seed, 0)
-    secure_sum = _make_sum(config, blank, asked, budget, key)
+    secure_sum = None
+    if config.secure != "none" and len(asked) > 1:
+        names, size = [c.client_id for c in asked], TensorLayout.from_params(blank).size
+        lock, lossy = methods.lock, may_lose_uploads(config)
+        noise = required_noise(blank, budget, max(len(c.train) for c in asked))
+        secure_sum = SecureSum(lock, names, size, key, 0, 1.0, noise, lossy)
     total, wires, records = blank, statistics_wires(config, blank), []
     for client, sent in each_client_statistics(model, asked, head.sums):
         name = client.client_id
@@ -209,29 +215,6 @@ def _send(
         except PayloadError as error:
             reason = str(error)
     return ({} if reason else received), nbytes, reason
-
-
-def _make_sum(
-    config: RunConfig,
-    blank: Params,
-    asked: Sequence[ClientData],
-    budget: Budget | None,
-    key: NoiseKey,
-) -> SecureSum | None:
-    if config.secure == "none" or len(asked) < 2:
-        return None
-    names, form = [c.client_id for c in asked], TensorLayout.from_params(blank)
-    most = max(len(c.train) for c in asked)
-    return SecureSum(
-        methods_of(config).lock,
-        names,
-        form.size,
-        key,
-        0,
-        1.0,
-        required_noise(blank, budget, most),
-        may_lose_uploads(config),
-    )
 
 
 def _send_sealed(secure_sum: SecureSum, sent: Params, client: str) -> tuple[Params, int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,6 +14,8 @@ from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import ClientData, Examples
 from fedkit.federated.cost_model import modelled_seconds_per_example
+from fedkit.federated.interfaces import Strategy
+from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import (
     FitResult,
     PrivatePlan,
@@ -24,10 +26,10 @@ from fedkit.federated.local.train import (
     make_task,
 )
 from fedkit.federated.methods import methods_of
-from fedkit.federated.rounds.exchange import Exchange, Tampering, Upload
+from fedkit.federated.rounds.exchange import Exchange
 from fedkit.federated.rounds.faults import LATE_FACTOR, Fate, draw_fate
+from fedkit.federated.rounds.messages import Tampering, Upload
 from fedkit.federated.rounds.private_statistics import released_label_counts
-from fedkit.federated.strategies import Strategy
 from fedkit.models.classifier import Model
 from fedkit.models.metrics import mean_loss
 from fedkit.network import World
@@ -76,6 +78,33 @@ class SimulatedClients:
         """Return what happens to the client in round `number`."""
         return draw_fate(self.faults, self.config.seed, number, client)
 
+    def visits(
+        self,
+        exchange: Exchange,
+        clients: Sequence[ClientData],
+        fates: Mapping[str, Fate],
+        turn: int,
+        number: int,
+    ) -> Iterator[Visit]:
+        """Yield each client's visit in round `number` as it ends.
+
+        turn: seeds its training: the round, or how often the client was visited.
+        """
+        tasks, downlinks = [], {}
+        for client in clients:
+            name, fate = client.client_id, fates[client.client_id]
+            if fate.kind in ABSENT:
+                yield Visit(ClientRecord(name, "away", ABSENT[fate.kind]))
+                continue
+            task, downlinks[name] = self.prepare_task(exchange, client, turn)
+            if fate.kind == "crash":
+                yield Visit(self.crash_record(client, downlinks[name], fate))
+            else:
+                tasks.append(task)
+        for task, done in fit_all(self.model, tasks, self.config, partial(self.tick, number)):
+            downlink, fate = downlinks[task.name], fates[task.name]
+            yield self.upload_result(exchange, task, done, turn, downlink, fate)
+
     def prepare_task(self, exchange: Exchange, client: ClientData, number: int) -> tuple[Task, int]:
         """Return (a client's task, the bytes of its download). number: of the round or visit."""
         start, nbytes = exchange.download(client.client_id)
@@ -86,8 +115,8 @@ class SimulatedClients:
             client = replace(client, train=replace(client.train, labels=poisoned))
         task = make_task(client, start, self.config, number, self.prior, labels, exchange.frozen)
         margin = self.strategy.logit_margin(np.bincount(client.train.labels, minlength=labels))
-        shift = exchange.gradient_shift(client.client_id) if self.strategy.uses_controls else None
         adjust = task.adjust if margin is None else margin
+        shift = exchange.gradient_shift(client.client_id)
         task = replace(task, adjust=adjust, pull=self.strategy.pull, shift=shift)
         return self._private(task, exchange, number), nbytes
 
@@ -97,24 +126,19 @@ class SimulatedClients:
         if budget is None or budget.unit != "example":
             return task
         sigma = 0.0 if budget.trust_sum else budget.noise * budget.clip
+        key, scale = exchange.key, budget.scale * len(task.examples)
         plan = PrivatePlan(
             budget.clip,
             sigma,
             budget.rate,
             budget.steps,
-            budget.scale * len(task.examples),
+            scale,
             budget.head_lr,
-            exchange.key.child("visit", number, task.name),
+            key.child("visit", number, task.name),
             budget.trust_sum,
         )
-        counts = released_label_counts(
-            task.examples.labels,
-            len(self.model.labels),
-            self.config,
-            budget,
-            task.name,
-            exchange.key,
-        )
+        labels, count = task.examples.labels, len(self.model.labels)
+        counts = released_label_counts(labels, count, self.config, budget, task.name, key)
         adjust = logit_adjustment(self.config.loss, counts, self.prior)
         return replace(task, private=plan, adjust=adjust)
 
@@ -139,17 +163,8 @@ class SimulatedClients:
             reason = "came twice, counted once"
         nbytes = upload.nbytes * (2 if fate.kind == "twice" else 1)
         work = None if self.pace is None else done.examples * self.pace
-        record = ClientRecord(
-            task.name,
-            status,
-            reason,
-            done.examples,
-            done.steps,
-            done.seconds,
-            nbytes,
-            downlink,
-            work,
-        )
+        took = done.examples, done.steps, done.seconds
+        record = ClientRecord(task.name, status, reason, *took, nbytes, downlink, work)
         if fate.kind == "late":
             record = replace(record, delay=LATE_FACTOR * self.end_seconds([record], number)[0])
         return Visit(record, upload)
@@ -181,9 +196,9 @@ class SimulatedClients:
     def _tampering(self, client: str, number: int) -> Tampering | None:
         if self.place[client] not in self.attackers:
             return None
-        rng = self._rng(client, number)
+        rng, attack = self._rng(client, number), self.attack
         return Tampering(
-            partial(self.attack.poison_delta, rng=rng), partial(self.attack.corrupt_body, rng=rng)
+            partial(attack.poison_delta, rng=rng), partial(attack.corrupt_body, rng=rng)
         )
 
     def _rng(self, client: str, number: int) -> np.random.Generator:

@@ -1,12 +1,9 @@
-"""Secure aggregation in a round: clients seal their uploads, the server opens only their sum.
-
-`SealedUploads` is what the exchange uses; `SecureSum` is one sum of vectors, with its noise.
-"""
+"""Secure aggregation in a round: clients seal their uploads, the server opens only their sum."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +11,7 @@ import numpy as np
 import torch
 
 from fedkit.core.config import RunConfig
-from fedkit.core.errors import PayloadError
 from fedkit.core.record import ClientRecord
-from fedkit.core.tensors import CENTRE_NAME, Params
-from fedkit.federated.local.dp_sgd import server_step
-from fedkit.federated.local.train import ClientUpdate
-from fedkit.federated.methods import methods_of
-from fedkit.federated.rounds.client_dp import ClientDP
 from fedkit.privacy.accounting import discrete_sum_noise
 from fedkit.privacy.discrete_noise import (
     add_discrete_noise,
@@ -29,104 +20,12 @@ from fedkit.privacy.discrete_noise import (
     planned_share,
     rounded_sensitivity,
 )
-from fedkit.privacy.mechanisms import Budget
 from fedkit.privacy.noise import NoiseKey
-from fedkit.wire.pipeline import Context, Wire
-from fedkit.wire.secure_aggregation.neighbours import shares_needed
+from fedkit.wire.secure_aggregation.masks import shares_needed
 from fedkit.wire.secure_aggregation.registry import TooFew
 
 SUM_SENDER = "the sum of all"  # sender of an update that nobody can tell apart
 NOISE_ROOM = 10  # standard deviations of a share of noise that always fit
-
-
-class SealedUploads:
-    """The sealed uploads of each round under `--secure`; does nothing where that is 'none'.
-
-    heaviest: the largest weight of a client, known to all. rates: learning rates, for a server that
-    takes the step. noise: noise multiplier of the opened sum, None if it carries none.
-    """
-
-    def __init__(
-        self,
-        config: RunConfig,
-        wire: Wire,
-        budget: Budget | None,
-        guard: ClientDP | None,
-        heaviest: float,
-        rates: dict[str, float],
-        key: NoiseKey,
-    ):
-        self.config, self.wire, self.budget, self.guard = config, wire, budget, guard
-        self.heaviest, self.rates, self.key = heaviest, rates, key
-        self.on = config.secure != "none"
-        self.sum: SecureSum | None = None
-        self.noise: float | None = None
-
-    def open_round(self, chosen: Sequence[str], template: Params, number: int) -> None:
-        """Let the chosen clients agree on keys. template: the tensors that each of them sends."""
-        self.sum = self.noise = None
-        if self.on and len(chosen) > 1:
-            size = len(self.wire.project(template, self._context(number))[0])
-            lock, noise = methods_of(self.config).lock, self._required_noise()
-            lossy = may_lose_uploads(self.config)
-            self.sum = SecureSum(lock, chosen, size, self.key, number, self.heaviest, noise, lossy)
-
-    def seal_update(self, delta: Params, context: Context, examples: int) -> tuple[bytes, Params]:
-        """Return (a client's upload, its new memory for error feedback).
-
-        Raises PayloadError for what does not fit.
-        """
-        if self.sum is None:
-            raise PayloadError("alone in its round, and a sum of one hides nothing")
-        vector, memory = self.wire.project(delta, context)
-        weight = float(examples) if self.config.weights == "examples" else 1.0
-        return self.sum.seal(context.sender, vector.numpy(), weight), memory
-
-    def accept(self, client: str, body: bytes) -> str:
-        """Add an upload to the sum; return why it cannot be added, or ''."""
-        assert self.sum is not None
-        try:
-            self.sum.add(client, body)
-        except PayloadError as error:
-            return str(error)
-        return ""
-
-    def open_mean(
-        self, records: list[ClientRecord], begin: Params, names: Sequence[str], number: int
-    ) -> Iterator[ClientUpdate]:
-        """Yield the mean of a round as one update, once all uploads have arrived.
-
-        The bytes that the lock took are added to `records`.
-        """
-        if self.sum is None:
-            return
-        costs: Mapping[str, tuple[int, int]] = {}
-        try:
-            done = self.sum.result()
-            costs, self.noise = done.costs, done.noise
-            vector = torch.from_numpy(done.mean).float()
-            mean = self.wire.restore(vector, {n: begin[n] for n in names}, self._context(number))
-            if self.budget and self.budget.trust_sum:  # the server takes the step
-                centre = begin.get(CENTRE_NAME)
-                mean = server_step(mean, centre, self.budget, self.rates, done.weight)
-            yield ClientUpdate(SUM_SENDER, mean, max(1, round(done.weight)), weight=done.weight)
-        except TooFew as error:
-            mark_lost(records, f"too few arrived: {error}")
-        except PayloadError as error:  # a hostile client can spoil a sum that nobody looks into
-            mark_lost(records, f"the sum cannot be used: {error}")
-        add_lock_bytes(records, self.sum.setup, costs)
-
-    def _required_noise(self) -> RequiredNoise | None:
-        """Return the noise of clipped updates, or of clipped gradients over rate x `heaviest`."""
-        if self.guard:
-            return RequiredNoise(self.guard.clip, self.guard.multiplier)
-        if self.budget and self.budget.trust_sum:
-            share = self.budget.clip / (self.budget.rate * self.heaviest)
-            return RequiredNoise(share, self.budget.noise, int(self.heaviest))
-        return None
-
-    def _context(self, number: int) -> Context:
-        return Context("server", number, self.config.seed, {})
 
 
 def may_lose_uploads(config: RunConfig) -> bool:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import torch
 
 from fedkit.core.record import ClientRecord
 from fedkit.core.tensors import Params
-from fedkit.data.corpus import ClientData
-from fedkit.federated.local.cohort import fit_all
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.exchange import Exchange
-from fedkit.federated.rounds.faults import Fate
+from fedkit.federated.rounds.messages import pack_update, unpack_update
 from fedkit.federated.rounds.participant import ABSENT, SimulatedClients, Visit
 from fedkit.federated.rounds.sampling import choose_clients
-from fedkit.federated.rounds.state import pack_update, unpack_update
 
 
 class SynchronousRounds:
@@ -41,7 +37,7 @@ class SynchronousRounds:
         )
         fates = {c.client_id: self.clients.fate(number, c.client_id) for c in clients}
         exchange.open_sealing([name for name, fate in fates.items() if fate.kind not in ABSENT])
-        visits = self._visits(exchange, clients, fates, number)
+        visits = self.clients.visits(exchange, clients, fates, number, number)
         if self.config.deadline is not None:
             visits = self._apply_deadline(list(visits), number, self.config.deadline)
         for visit in visits:
@@ -64,30 +60,6 @@ class SynchronousRounds:
         for i, update in enumerate(self.pending):
             out |= pack_update(update, f"late/{i}")
         return out
-
-    def _visits(
-        self,
-        exchange: Exchange,
-        clients: Sequence[ClientData],
-        fates: Mapping[str, Fate],
-        number: int,
-    ) -> Iterator[Visit]:
-        tasks, downlinks = [], {}
-        for client in clients:
-            name = client.client_id
-            fate = fates[name]
-            if fate.kind in ABSENT:
-                yield Visit(ClientRecord(name, "away", ABSENT[fate.kind]))
-                continue
-            task, downlinks[name] = self.clients.prepare_task(exchange, client, number)
-            if fate.kind == "crash":
-                yield Visit(self.clients.crash_record(client, downlinks[name], fate))
-            else:
-                tasks.append(task)
-        tick = partial(self.clients.tick, number)
-        for task, done in fit_all(self.clients.model, tasks, self.config, tick):
-            downlink, fate = downlinks[task.name], fates[task.name]
-            yield self.clients.upload_result(exchange, task, done, number, downlink, fate)
 
     def _apply_deadline(self, visits: list[Visit], number: int, deadline: float) -> Iterator[Visit]:
         """Yield the visits; those that end after `deadline` (seconds) are late."""

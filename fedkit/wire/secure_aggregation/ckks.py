@@ -10,7 +10,6 @@ kit gives the key to all in one process. Secure aggregation is not differential 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,31 +17,33 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fedkit.core.errors import FedkitError, PayloadError
-from fedkit.wire.bits import join_parts, split_parts
+from fedkit.wire.layout import join_parts, split_parts
 from fedkit.wire.payload import printable_error, refuse_too_long
-from fedkit.wire.secure_aggregation.fixed_point import pack_upload, unpack_upload
-from fedkit.wire.secure_aggregation.masking_client import Seed, TooFew, digest
-from fedkit.wire.secure_aggregation.masks import BytesByClient
+from fedkit.wire.secure_aggregation.fixed_point import (
+    BytesByClient,
+    Seed,
+    SumSession,
+    TooFew,
+    pack_upload,
+    unpack_upload,
+)
 
 # of all primes together, for 128 bits of security, by degree (homomorphicencryption.org, 2018)
 MAX_MODULUS_BITS = {4096: 109, 8192: 218, 16384: 438}
 
 
-class EncryptedSum:
+class EncryptedSum(SumSession):
     """A round's sum under encryption.
 
     Ciphertexts of equal values differ: the library draws its own noise, not from the seed.
     """
 
     def __init__(self, lock: Ckks, clients: Sequence[str], size: int, seed: Seed, round: int):
-        self.lock, self.clients = lock, tuple(clients)
-        self.size, self.round = size, round
-        self.agreed = zlib.crc32(digest("agreed", lock, self.clients, seed))
-        self.chunks = -(-size // lock.slots)
+        super().__init__(lock, clients, size, seed, round)
+        self.lock, self.chunks = lock, -(-size // lock.slots)
         key = lock.fresh_key()
         self.client, self.server = load_context(key, True), load_context(key, False)
-        self.setup: BytesByClient = dict.fromkeys(self.clients, (0, len(key)))
-        self.added: list[str] = []
+        self.setup = dict.fromkeys(self.clients, (0, len(key)))
         self.total: list[Any] = []  # ciphertexts, as the server holds them
 
     def seal(self, client: str, vector: np.ndarray, noise: None = None) -> bytes:
@@ -51,9 +52,8 @@ class EncryptedSum:
         noise: must be in the vector already; ciphertexts are no whole numbers. Raises PayloadError
         with the reason if the vector cannot be sent.
         """
-        self._known(client)
-        if np.shape(vector) != (self.size,):
-            raise PayloadError(f"a vector of shape {np.shape(vector)}, expected ({self.size},)")
+        self.find_place(client)
+        self.check_size(vector)
         values = np.asarray(vector, np.float64)
         limit = self.lock.limit / max(1, len(self.clients))
         if not np.isfinite(values).all():
@@ -69,10 +69,9 @@ class EncryptedSum:
 
     def add(self, client: str, body: bytes) -> None:
         """Add an upload to the sum. On PayloadError, with the reason, the sum stays as it was."""
-        self._known(client)
-        parts = split_parts(
-            unpack_upload(body, client, self.round, self.size, self.agreed), self.chunks
-        )
+        self.find_place(client)
+        packed = unpack_upload(body, client, self.round, self.size, self.agreed)
+        parts = split_parts(packed, self.chunks)
         if client in self.added:
             raise PayloadError("has been added already")
         # two polynomials of two primes each, in 64 bits
@@ -81,9 +80,9 @@ class EncryptedSum:
             chunks = [self._read(self.server, part) for part in parts]
             if [_ciphertext_form(chunk) for chunk in chunks] != self._forms():
                 raise PayloadError("ciphertexts of other sizes or another scale than expected")
-            self.total = (
-                [mine + chunk for mine, chunk in zip(self.total, chunks)] if self.added else chunks
-            )
+            if self.added:
+                chunks = [mine + chunk for mine, chunk in zip(self.total, chunks)]
+            self.total = chunks
         except PayloadError:
             raise
         except (ValueError, RuntimeError) as error:
@@ -111,10 +110,8 @@ class EncryptedSum:
     def _forms(self) -> list[tuple]:
         """Return what `_ciphertext_form` returns for each ciphertext of a valid upload."""
         slots = self.lock.slots
-        return [
-            (min(slots, self.size - i), [(2.0**self.lock.scale, 2)])
-            for i in range(0, self.size, slots)
-        ]
+        counts = (min(slots, self.size - i) for i in range(0, self.size, slots))
+        return [(count, [(2.0**self.lock.scale, 2)]) for count in counts]
 
     def encrypt(self, values: np.ndarray) -> bytes:
         import tenseal
@@ -125,10 +122,6 @@ class EncryptedSum:
         import tenseal
 
         return tenseal.ckks_vector_from(context, data)
-
-    def _known(self, client: str) -> None:
-        if client not in self.clients:
-            raise PayloadError("is not one of the round's clients")
 
 
 def _ciphertext_form(chunk: Any) -> tuple[int, list[tuple[float, int]]]:
@@ -200,12 +193,9 @@ class Ckks:
                 "secure 'ckks' needs the package tenseal: pip install 'fedkit[crypto]'"
             ) from None
         kinds = tenseal.SCHEME_TYPE.CKKS, tenseal.ENCRYPTION_TYPE.SYMMETRIC
+        primes = [self.bits] * 2
         context = tenseal.context(
-            kinds[0],
-            self.degree,
-            coeff_mod_bit_sizes=[self.bits] * 2,
-            encryption_type=kinds[1],
-            n_threads=1,
+            kinds[0], self.degree, coeff_mod_bit_sizes=primes, encryption_type=kinds[1], n_threads=1
         )
         context.global_scale = 2**self.scale
         return context.serialize(

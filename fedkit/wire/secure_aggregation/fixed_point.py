@@ -1,23 +1,41 @@
-"""Fixed-point numbers modulo 2^bits, which add up without loss, and the envelope of an upload.
+"""Sums of fixed-point numbers modulo 2^bits, which add up without loss, and what all sums share.
 
-Envelope: magic 'FEDS' | version u16 | crc32 of the rest u32 | round u32 | size u32 | length of the
-id u8 | id | values. The checksum starts from a checksum of what all clients of the round share.
+An upload is a round u32 | size u32 | length of the id u8 | id | values, under a header whose
+checksum starts from a checksum of what all clients of the round share.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fedkit.core.errors import FedkitError, PayloadError
-from fedkit.wire.payload import HEADER, printable_error
+from fedkit.core.errors import PayloadError
+from fedkit.wire.payload import Format, printable_error
 
-MAGIC, VERSION = b"FEDS", 1
 REST = struct.Struct("<IIB")
+UPLOAD = Format(b"FEDS", REST.size, "truncated, damaged, or from other clients or settings")
 BLOCK = 2**16  # values packed at a time
+BytesByClient = dict[str, tuple[int, int]]  # client: (bytes sent, bytes received)
+Seed = int | bytes  # of rounding and of the choice of neighbours; no key or mask follows it
+
+
+class TooFew(PayloadError):
+    """Too few clients are left to read the sum."""
+
+
+def digest(*words: object) -> bytes:
+    """Return the SHA-256 of words and numbers."""
+    return hashlib.sha256(repr(words).encode()).digest()
+
+
+def philox(key: bytes) -> np.random.Philox:
+    """Return a counter-based bit generator (Salmon et al., 2011): good numbers, but no cipher."""
+    return np.random.Philox(key=np.frombuffer(key[:16], np.uint64))
 
 
 @dataclass(frozen=True)
@@ -58,7 +76,6 @@ class FixedPoint:
         return whole
 
     def overflow_error(self, most: float, terms: int) -> PayloadError:
-        """Return the error for a magnitude of `most` steps, too large for a sum of `terms`."""
         largest = self.limit(terms) / 2**self.fraction
         return PayloadError(
             f"holds {most / 2**self.fraction:.4g}, and {self.bits} bits with"
@@ -112,26 +129,34 @@ class FixedPoint:
         return octets.view("<u8").reshape(size).astype(self.dtype)
 
 
-def check_fixed_point(name: str, bits: int, fraction: int) -> None:
-    """Raise FedkitError unless there is room for whole numbers and their fractions."""
-    if not 4 <= bits <= 62:
-        raise FedkitError(
-            f"secure '{name}:bits={bits}' given; bits, of a value that travels, is from 4 to 62"
-        )
-    if not 0 <= fraction <= bits - 2:
-        raise FedkitError(
-            f"secure '{name}:fraction={fraction}' given; fraction, bits after the point, is from 0"
-            f" to bits - 2 = {bits - 2}"
-        )
+class SumSession:
+    """One round's sum of vectors of `size` values: what every lock does alike."""
+
+    def __init__(self, lock: object, clients: Sequence[str], size: int, seed: Seed, round: int):
+        self.clients, self.size, self.seed, self.round = tuple(clients), size, seed, round
+        self.place = {client: i for i, client in enumerate(self.clients)}
+        self.agreed = zlib.crc32(digest("agreed", lock, self.clients, seed))
+        self.setup: BytesByClient = dict.fromkeys(self.clients, (0, 0))
+        self.added: list[str] = []
+
+    def find_place(self, client: str) -> int:
+        """Return a client's place. Raises PayloadError for one who is not of the round."""
+        if client not in self.place:
+            raise PayloadError("is not one of the round's clients")
+        return self.place[client]
+
+    def check_size(self, vector: np.ndarray) -> None:
+        """Raise PayloadError unless a vector has the session's size."""
+        if np.shape(vector) != (self.size,):
+            raise PayloadError(f"a vector of shape {np.shape(vector)}, expected ({self.size},)")
 
 
 def pack_upload(client: str, round: int, size: int, agreed: int, values: bytes) -> bytes:
-    """Return an upload in its envelope. Raises PayloadError for an id of more than 255 bytes."""
+    """Return an upload under its header. Raises PayloadError for an id of more than 255 bytes."""
     name = client.encode()
     if len(name) > 255:
         raise PayloadError("a client's id is longer than 255 bytes")
-    rest = REST.pack(round, size, len(name)) + name + values
-    return HEADER.pack(MAGIC, VERSION, zlib.crc32(rest, agreed)) + rest
+    return UPLOAD.add_header(REST.pack(round, size, len(name)) + name + values, agreed)
 
 
 def unpack_upload(body: bytes, client: str, round: int, size: int, agreed: int) -> bytes:
@@ -139,19 +164,11 @@ def unpack_upload(body: bytes, client: str, round: int, size: int, agreed: int) 
 
     Raises PayloadError with the reason unless it is of this client, round and size.
     """
-    if len(body) < HEADER.size + REST.size:
-        raise PayloadError(f"only {len(body)} bytes long")
-    magic, version, crc = HEADER.unpack_from(body)
-    if magic != MAGIC or version != VERSION:
-        raise PayloadError(f"unknown format {magic!r} version {version}")
-    if zlib.crc32(body[HEADER.size :], agreed) != crc:
-        raise PayloadError(
-            "checksum does not match: truncated, damaged, or from other clients or settings"
-        )
-    number, count, length = REST.unpack_from(body, HEADER.size)
-    start = HEADER.size + REST.size + length
+    rest = UPLOAD.remove_header(body, agreed)
+    number, count, length = REST.unpack_from(rest)
+    start = REST.size + length
     try:
-        sender = body[start - length : start].decode()
+        sender = rest[REST.size : start].decode()
     except UnicodeDecodeError as error:
         raise PayloadError(f"not readable ({printable_error(error)})") from None
     if sender != client:
@@ -160,4 +177,70 @@ def unpack_upload(body: bytes, client: str, round: int, size: int, agreed: int) 
         raise PayloadError(f"is of round {number}, and this is round {round}")
     if count != size:
         raise PayloadError(f"holds {count} values, expected {size}")
-    return body[start:]
+    return rest[start:]
+
+
+class FixedPointSum(SumSession):
+    """A sum in fixed point without masks: the same bytes and rounding as with them."""
+
+    def __init__(
+        self,
+        lock: object,
+        fixed: FixedPoint,
+        clients: Sequence[str],
+        size: int,
+        seed: Seed,
+        round: int,
+    ):
+        super().__init__(lock, clients, size, seed, round)
+        self.fixed = fixed
+        self.sealed: set[int] = set()  # by place
+        self.total: np.ndarray = np.zeros(size, fixed.dtype)
+
+    def round_vector(
+        self, client: str, vector: np.ndarray, noise: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return what the client adds to the sum, int64, in steps of 2^-fraction.
+
+        Raises PayloadError if it does not fit.
+        """
+        rng = np.random.Generator(philox(digest("rounding", self.seed, self.round, client)))
+        self.check_size(vector)
+        whole = self.fixed.round_values(vector, len(self.clients), rng)
+        return whole if noise is None else self.fixed.check_range(whole + noise, len(self.clients))
+
+    def seal(self, client: str, vector: np.ndarray, noise: np.ndarray | None = None) -> bytes:
+        """Return the client's upload. noise: whole numbers, in steps of 2^-fraction.
+
+        Raises PayloadError with the reason if the vector cannot be sent.
+        """
+        if self.find_place(client) in self.sealed:
+            raise PayloadError(
+                "sealed already: a mask used twice gives the difference of two vectors away"
+            )
+        whole = self.round_vector(client, vector, noise)
+        values = self.fixed.to_unsigned(whole) + self.client_mask(client)
+        self.sealed.add(self.place[client])
+        return pack_upload(client, self.round, self.size, self.agreed, self.fixed.pack(values))
+
+    def add(self, client: str, body: bytes) -> None:
+        """Add an upload to the sum. On PayloadError, with the reason, the sum stays as it was."""
+        self.find_place(client)
+        packed = unpack_upload(body, client, self.round, self.size, self.agreed)
+        values = self.fixed.unpack(packed, self.size)
+        if client in self.added:
+            raise PayloadError("has been added already")
+        self.total = self.total + values
+        self.added.append(client)
+
+    def view(self) -> np.ndarray:
+        """Return what the server sees of the sum at this moment, shape (size,), float64."""
+        return self.fixed.to_float(self.fixed.to_signed(self.total))
+
+    def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, BytesByClient]:
+        """Return the sum of what was added, float64, and the bytes of the recovery per client."""
+        return self.view(), {}
+
+    def client_mask(self, client: str) -> np.ndarray:
+        """Return what hides a client's vector, here nothing."""
+        return np.zeros(self.size, self.fixed.dtype)

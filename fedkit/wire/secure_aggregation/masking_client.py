@@ -9,7 +9,6 @@ of 32 bytes, seeds and shares of 16.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import struct
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fedkit.core.errors import PayloadError
-from fedkit.wire.secure_aggregation.fixed_point import FixedPoint
+from fedkit.wire.secure_aggregation.fixed_point import FixedPoint, TooFew, digest, philox
 from fedkit.wire.secure_aggregation.shamir import NBYTES, PRIME, split_secret
 
 # toy Diffie-Hellman: whole numbers modulo the prime of Curve25519, not the curve
@@ -27,11 +26,6 @@ FIELD_PRIME, GENERATOR = 2**255 - 19, 2
 KEY_BYTES, TAG_BYTES = 32, 16  # bytes
 ROW = struct.Struct("<I")
 BytesByPlace = dict[int, bytes]
-Seed = int | bytes  # of rounding and of the choice of neighbours; no key or mask follows it
-
-
-class TooFew(PayloadError):
-    """Too few clients are left to remove the masks: the sum stays noise."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +66,9 @@ class MaskingClient:
             for p in self.neighbourhood
         }
         self.encrypted_shares[self.place] = plain[self.place]  # its own stay with it
+        others = (p for p in plain if p != self.place)
         return pack_rows(
-            {
-                p: encrypt_share(self.share_key(p), self.place, data)
-                for p, data in plain.items()
-                if p != self.place
-            }
+            {p: encrypt_share(self.share_key(p), self.place, plain[p]) for p in others}
         )
 
     def receive_shares(self, rows: bytes) -> None:
@@ -89,9 +80,8 @@ class MaskingClient:
         total = self_mask(self.secret("self mask"), fixed, size)
         for other in self.neighbourhood:
             if other != self.place:
-                key = shared_key(
-                    self.secret("mask key"), self.keys[other][KEY_BYTES:], self.place, other
-                )
+                public = self.keys[other][KEY_BYTES:]
+                key = shared_key(self.secret("mask key"), public, self.place, other)
                 add_pair_mask(total, key, self.place, other)
         return total
 
@@ -114,13 +104,9 @@ class MaskingClient:
                 f" and {self.needed} are needed"
             )
         self.upload_lists[:] = [uploaded]
-        return pack_rows(
-            {
-                p: self._share(p, bool(came))
-                for p, came in zip(self.neighbourhood, flags)
-                if p in self.encrypted_shares
-            }
-        )
+        came = dict(zip(self.neighbourhood, flags))
+        held = [p for p in self.neighbourhood if p in self.encrypted_shares]
+        return pack_rows({p: self._share(p, bool(came[p])) for p in held})
 
     def _share(self, owner: int, came: bool) -> bytes:
         both = self.encrypted_shares[owner]
@@ -130,9 +116,8 @@ class MaskingClient:
 
     def share_key(self, other: int) -> bytes:
         if other not in self.share_keys:
-            key = shared_key(
-                self.secret("box key"), self.keys[other][:KEY_BYTES], self.place, other
-            )
+            public = self.keys[other][:KEY_BYTES]
+            key = shared_key(self.secret("box key"), public, self.place, other)
             self.share_keys[other] = key
         return self.share_keys[other]
 
@@ -145,11 +130,6 @@ class MaskingClient:
         return lambda limit: int.from_bytes(numbers.bytes(NBYTES + 8), "little") % limit
 
 
-def digest(*words: object) -> bytes:
-    """Return the SHA-256 of words and numbers."""
-    return hashlib.sha256(repr(words).encode()).digest()
-
-
 def public_key(secret: int) -> bytes:
     return pow(GENERATOR, secret, FIELD_PRIME).to_bytes(KEY_BYTES, "little")
 
@@ -157,11 +137,6 @@ def public_key(secret: int) -> bytes:
 def shared_key(secret: int, other: bytes, *places: int) -> bytes:
     """Return the key that two clients have in common in a round (Diffie & Hellman, 1976)."""
     return digest(pow(int.from_bytes(other, "little"), secret, FIELD_PRIME), sorted(places))
-
-
-def philox(key: bytes) -> np.random.Philox:
-    """Return a counter-based bit generator (Salmon et al., 2011): good numbers, but no cipher."""
-    return np.random.Philox(key=np.frombuffer(key[:16], np.uint64))
 
 
 def mask_stream(key: bytes, kind: type, size: int) -> np.ndarray:
@@ -189,15 +164,10 @@ def encrypt_share(key: bytes, sender: int, data: bytes) -> bytes:
 
 def decrypt_share(key: bytes, sender: int, data: bytes) -> bytes:
     """Decrypt what `encrypt_share` returned. Raises PayloadError for another sender or key."""
-    hidden = data[:-TAG_BYTES]
-    if not hmac.compare_digest(
-        encrypt_share(
-            key, sender, bytes(a ^ b for a, b in zip(hidden, digest("pad", key, sender)))
-        ),
-        data,
-    ):
+    plain = bytes(a ^ b for a, b in zip(data[:-TAG_BYTES], digest("pad", key, sender)))
+    if not hmac.compare_digest(encrypt_share(key, sender, plain), data):
         raise PayloadError("a share was changed on its way")
-    return bytes(a ^ b for a, b in zip(hidden, digest("pad", key, sender)))
+    return plain
 
 
 def pack_rows(parts: Mapping[int, bytes]) -> bytes:

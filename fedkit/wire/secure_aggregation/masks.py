@@ -5,13 +5,16 @@ mask hides the vector of a client whose upload comes late, after its pairwise ma
 The neighbours hold shares of both secrets: after the uploads those left reveal, for each client,
 the self mask if its vector arrived, else its mask key.
 
+Each client shares masks with all others or with k neighbours (Bell et al., 2020): its work then
+grows with k instead of n, but only k + 1 clients hold shares of a secret, and a small neighbourhood
+fails more often than a large one.
+
 NOT SECURE, FOR TEACHING (see masking_client.py). It hides who sent what, and nothing of the sum:
 secure aggregation is not differential privacy. Nobody can check what a client put into its vector.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,107 +23,27 @@ import numpy as np
 
 from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.wire.secure_aggregation.fixed_point import (
+    BytesByClient,
     FixedPoint,
-    check_fixed_point,
-    pack_upload,
-    unpack_upload,
+    FixedPointSum,
+    Seed,
+    TooFew,
+    digest,
+    philox,
 )
 from fedkit.wire.secure_aggregation.masking_client import (
     KEY_BYTES,
     TAG_BYTES,
     BytesByPlace,
     MaskingClient,
-    Seed,
-    TooFew,
     add_pair_mask,
-    digest,
     pack_rows,
-    philox,
     public_key,
     self_mask,
     shared_key,
     unpack_rows,
 )
-from fedkit.wire.secure_aggregation.neighbours import neighbour_graph, shares_needed
 from fedkit.wire.secure_aggregation.shamir import NBYTES, join_shares
-
-BytesByClient = dict[str, tuple[int, int]]  # client: (bytes sent, bytes received)
-
-
-class FixedPointSum:
-    """A sum in fixed point without masks: the same bytes and rounding as with them."""
-
-    def __init__(
-        self,
-        lock: object,
-        fixed: FixedPoint,
-        clients: Sequence[str],
-        size: int,
-        seed: Seed,
-        round: int,
-    ):
-        self.fixed, self.clients = fixed, tuple(clients)
-        self.size, self.seed, self.round = size, seed, round
-        self.place = {client: i for i, client in enumerate(self.clients)}
-        self.agreed = zlib.crc32(digest("agreed", lock, self.clients, seed))
-        self.setup: BytesByClient = dict.fromkeys(self.clients, (0, 0))
-        self.added: list[str] = []
-        self.sealed: set[int] = set()  # by place
-        self.total: np.ndarray = np.zeros(size, fixed.dtype)
-
-    def round_vector(
-        self, client: str, vector: np.ndarray, noise: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Return what the client adds to the sum, int64, in steps of 2^-fraction.
-
-        Raises PayloadError if it does not fit.
-        """
-        rng = np.random.Generator(philox(digest("rounding", self.seed, self.round, client)))
-        if np.shape(vector) != (self.size,):
-            raise PayloadError(f"a vector of shape {np.shape(vector)}, expected ({self.size},)")
-        whole = self.fixed.round_values(vector, len(self.clients), rng)
-        return whole if noise is None else self.fixed.check_range(whole + noise, len(self.clients))
-
-    def seal(self, client: str, vector: np.ndarray, noise: np.ndarray | None = None) -> bytes:
-        """Return the client's upload. noise: whole numbers, in steps of 2^-fraction.
-
-        Raises PayloadError with the reason if the vector cannot be sent.
-        """
-        if self._place(client) in self.sealed:
-            raise PayloadError(
-                "sealed already: a mask used twice gives the difference of two vectors away"
-            )
-        whole = self.round_vector(client, vector, noise)
-        values = self.fixed.to_unsigned(whole) + self._mask(client)
-        self.sealed.add(self.place[client])
-        return pack_upload(client, self.round, self.size, self.agreed, self.fixed.pack(values))
-
-    def add(self, client: str, body: bytes) -> None:
-        """Add an upload to the sum. On PayloadError, with the reason, the sum stays as it was."""
-        self._place(client)
-        values = self.fixed.unpack(
-            unpack_upload(body, client, self.round, self.size, self.agreed), self.size
-        )
-        if client in self.added:
-            raise PayloadError("has been added already")
-        self.total = self.total + values
-        self.added.append(client)
-
-    def view(self) -> np.ndarray:
-        """Return what the server sees of the sum at this moment, shape (size,), float64."""
-        return self.fixed.to_float(self.fixed.to_signed(self.total))
-
-    def result(self, answering: Collection[str] | None = None) -> tuple[np.ndarray, BytesByClient]:
-        """Return the sum of what was added, float64, and the bytes of the recovery per client."""
-        return self.view(), {}
-
-    def _mask(self, client: str) -> np.ndarray:
-        return np.zeros(self.size, self.fixed.dtype)
-
-    def _place(self, client: str) -> int:
-        if client not in self.place:
-            raise PayloadError("is not one of the round's clients")
-        return self.place[client]
 
 
 class MaskedSum(FixedPointSum):
@@ -222,7 +145,7 @@ class MaskedSum(FixedPointSum):
             {p + 1: int.from_bytes(found[p], "little") for p in sorted(found)[:needed]}
         )
 
-    def _mask(self, client: str) -> np.ndarray:
+    def client_mask(self, client: str) -> np.ndarray:
         return self.masking_clients[self.place[client]].total_mask(self.fixed, self.size)
 
 
@@ -234,7 +157,7 @@ class Masks:
     bits: of a value that is sent. fraction: how many of them are after the point. threshold: a
     secret needs more than this share of its holders; below 0.5 a server that sends clients
     different lists can uncover both secrets of a client. neighbours: of each client, rounded up to
-    an even number, 0 for all clients; neighbours.py says how many are enough.
+    an even number, 0 for all clients; `safe_neighbours` finds how many are enough.
     """
 
     bits: int = 32
@@ -245,7 +168,16 @@ class Masks:
     needs: ClassVar[str] = "a rule and a wire that work on the sum alone; not secure, for teaching"
 
     def __post_init__(self) -> None:
-        check_fixed_point("masks", self.bits, self.fraction)
+        if not 4 <= self.bits <= 62:
+            raise FedkitError(
+                f"secure 'masks:bits={self.bits}' given; bits, of a value that travels, is from 4"
+                " to 62"
+            )
+        if not 0 <= self.fraction <= self.bits - 2:
+            raise FedkitError(
+                f"secure 'masks:fraction={self.fraction}' given; fraction, bits after the point, is"
+                f" from 0 to bits - 2 = {self.bits - 2}"
+            )
         if not 0 < self.threshold < 1:
             raise FedkitError(
                 f"secure 'masks:threshold={self.threshold:g}' given; it must be above 0 and below"
@@ -272,3 +204,65 @@ class Masks:
                 " needs two"
             )
         return MaskedSum(self, clients, size, seed, round)
+
+
+def shares_needed(holders: int, threshold: float) -> int:
+    """Return how many holders of a secret must answer: more than the share `threshold` of them."""
+    return min(holders, int(threshold * holders + 1e-9) + 1)
+
+
+def neighbour_graph(count: int, neighbours: int, seed: Seed, round: int) -> list[list[int]]:
+    """Return each client's neighbourhood: its neighbours and itself, by place, sorted.
+
+    neighbours: k, rounded up to an even number: a ring in random order with k/2 neighbours on each
+    side; 0: everyone.
+    """
+    half = -(-neighbours // 2)
+    if not neighbours or 2 * half >= count - 1:
+        return [list(range(count))] * count
+    order = np.random.Generator(philox(digest("graph", seed, round))).permutation(count).tolist()
+    neighbourhoods = [
+        sorted(order[(i + step) % count] for step in range(-half, half + 1)) for i in range(count)
+    ]
+    return [found for _, found in sorted(zip(order, neighbourhoods))]
+
+
+def failure_bounds(
+    count: int, neighbours: int, drop: float, hostile: float = 0.0, threshold: float = 0.5
+) -> dict[str, float]:
+    """Return upper bounds on the chances of three failures of a round.
+
+    drop, hostile: chance that a client drops out or is hostile, independently of the others.
+    fails: some secret lacks shares, and the sum stays noise. opened: hostile clients hold enough
+    shares of a client's secrets to uncover its vector together with the server. parted: the ring
+    falls apart, and the server sees the sums of its pieces. Union bounds over the clients, after
+    sections 3 and 4 of the paper.
+    """
+    k = min(neighbours or count - 1, count - 1)
+    least = shares_needed(k + 1, threshold)
+    everyone = k == count - 1  # one neighbourhood for all
+    hoods, holders = (1, count) if everyone else (count, k)
+    fails = hoods * _binomial_probability(0, least - 1, holders, 1 - drop)
+    opened = hoods * _binomial_probability(least, k, k, hostile)
+    parted = 0.0 if everyone else count * (drop + hostile) ** (k // 2)
+    return {"fails": min(1.0, fails), "opened": min(1.0, opened), "parted": min(1.0, parted)}
+
+
+def safe_neighbours(
+    count: int, drop: float, hostile: float = 0.0, threshold: float = 0.5, chance: float = 1e-6
+) -> int:
+    """Return the smallest even number of neighbours with all failure bounds at most `chance`.
+
+    0 (everyone) if there is no such number.
+    """
+    for k in range(2, count - 1, 2):
+        if max(failure_bounds(count, k, drop, hostile, threshold).values()) <= chance:
+            return k
+    return 0
+
+
+def _binomial_probability(least: int, most: int, count: int, p: float) -> float:
+    """Return the chance of `least` to `most` successes in `count` tries."""
+    from scipy.stats import binom
+
+    return float(binom.pmf(np.arange(least, most + 1), count, p).sum())

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fedkit.core.spec import build_entry
 from fedkit.wire.secure_aggregation.ckks import Ckks
-from fedkit.wire.secure_aggregation.fixed_point import FixedPoint
-from fedkit.wire.secure_aggregation.masking_client import Seed, TooFew
-from fedkit.wire.secure_aggregation.masks import FixedPointSum, Masks
+from fedkit.wire.secure_aggregation.fixed_point import FixedPoint, FixedPointSum, Seed, TooFew
+from fedkit.wire.secure_aggregation.masks import Masks
 
 __all__ = ["LOCKS", "Ckks", "Clear", "FixedPointSum", "Masks", "TooFew", "make_lock"]
 
@@ -34,7 +34,7 @@ class Clear:
         )
 
 
-def make_lock(spec: str):
+def make_lock(spec: str) -> Any:
     """Return the method that 'name:key=value,...' describes. Raises FedkitError otherwise."""
     return build_entry("secure", LOCKS, spec)
 

@@ -1,5 +1,5 @@
-"""The stages that make an update smaller, one module per method; `pipeline.STAGES` lists them.
+"""The stages that make an update smaller, one module per role; `pipeline.STAGES` lists them.
 
 A stage turns a vector into smaller arrays (`compress`, `pack`) and back (`decompress`, `unpack`).
-May import: core, wire.bits, wire.layout.
+May import: core, wire.layout.
 """

@@ -8,34 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import zstandard
 from constriction import stream
 
 from fedkit.core.errors import PayloadError
-from fedkit.wire.bits import join_parts, split_parts
-from fedkit.wire.layout import Slot, pack_array, unpack_array
+from fedkit.wire.layout import Slot, join_parts, pack_array, split_parts, unpack_array
+from fedkit.wire.stages.stage import Arrays, Stage
 
 
-class Plain:
+class Plain(Stage):
     """Fixed widths without entropy coding: the default of a wire that names no coder."""
 
-    role: ClassVar[str] = "code"
-    linear: ClassVar[bool] = False
-    unbiased: ClassVar[bool] = True
-    expands: ClassVar[bool] = False  # ||C(x)|| <= ||x||
-    lossless: ClassVar[bool] = True
-    symbols: ClassVar[bool] = False
+    role = "code"
+    unbiased = lossless = True
+    expands = False
+
+    def _pack_one(self, array: np.ndarray, slot: Slot) -> bytes:
+        return pack_array(array, slot)
+
+    def _unpack_one(self, data: bytes, slot: Slot) -> np.ndarray:
+        return unpack_array(data, slot)
 
     def pack(self, arrays: Sequence[np.ndarray], slots: Sequence[Slot]) -> bytes:
-        return join_parts([pack_array(array, slot) for array, slot in zip(arrays, slots)])
+        return join_parts([self._pack_one(array, slot) for array, slot in zip(arrays, slots)])
 
-    def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
-        return [
-            unpack_array(part, slot) for part, slot in zip(split_parts(data, len(slots)), slots)
-        ]
+    def unpack(self, data: bytes, slots: Sequence[Slot]) -> Arrays:
+        parts = split_parts(data, len(slots))
+        return [self._unpack_one(part, slot) for part, slot in zip(parts, slots)]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Zstd(Plain):
     """Zstandard over the packed bytes (RFC 8878)."""
 
     level: int = 3
-    needs: ClassVar[str] = "to be last; bytes cannot be summed: not under secure aggregation"
+    needs = "to be last; bytes cannot be summed: not under secure aggregation"
 
     def problem(self) -> str:
         return "" if 1 <= self.level <= 22 else f"level is {self.level}; it must be from 1 to 22"
@@ -51,7 +52,7 @@ class Zstd(Plain):
     def pack(self, arrays: Sequence[np.ndarray], slots: Sequence[Slot]) -> bytes:
         return zstandard.ZstdCompressor(level=self.level).compress(super().pack(arrays, slots))
 
-    def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
+    def unpack(self, data: bytes, slots: Sequence[Slot]) -> Arrays:
         most = sum(slot.max_bytes + 5 for slot in slots)
         # a skippable frame does not state its size here
         if not data.startswith(zstandard.FRAME_HEADER):
@@ -62,9 +63,8 @@ class Zstd(Plain):
                 raise PayloadError(
                     f"says that it unpacks to {said} bytes; at most {most} are possible"
                 )
-            return super().unpack(
-                zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False), slots
-            )
+            plain = zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
+            return super().unpack(plain, slots)
         except zstandard.ZstdError as error:
             raise PayloadError(f"not readable as zstd ({str(error)[:80]})") from None
 
@@ -87,28 +87,16 @@ class Ans(Plain):
     first to the last in use.
     """
 
-    needs: ClassVar[str] = (
+    needs = (
         "to be last; symbols to code: topk, int8, int4, int2, nf4 or sign; not under secure"
         " aggregation"
     )
 
-    def problem(self) -> str:
-        return ""
+    def _pack_one(self, array: np.ndarray, slot: Slot) -> bytes:
+        return encode_symbols(array, slot) if slot.alphabet else pack_array(array, slot)
 
-    def pack(self, arrays: Sequence[np.ndarray], slots: Sequence[Slot]) -> bytes:
-        return join_parts(
-            [
-                encode_symbols(a, slot) if slot.alphabet else pack_array(a, slot)
-                for a, slot in zip(arrays, slots)
-            ]
-        )
-
-    def unpack(self, data: bytes, slots: Sequence[Slot]) -> list[np.ndarray]:
-        parts = split_parts(data, len(slots))
-        return [
-            decode_symbols(part, slot) if slot.alphabet else unpack_array(part, slot)
-            for part, slot in zip(parts, slots)
-        ]
+    def _unpack_one(self, data: bytes, slot: Slot) -> np.ndarray:
+        return decode_symbols(data, slot) if slot.alphabet else unpack_array(data, slot)
 
 
 def encode_symbols(symbols: np.ndarray, slot: Slot) -> bytes:
@@ -130,23 +118,16 @@ def encode_symbols(symbols: np.ndarray, slot: Slot) -> bytes:
         places = (np.cumsum(used) - 1).astype(np.int32)  # among the symbols in use
         coder.encode_reverse(places[symbols - first], symbol_model(table))
         words = coder.get_compressed()
-    return min(
-        fixed,
-        CODED + bytes([first, len(table) - 1]) + table.tobytes() + words.astype("<u4").tobytes(),
-        key=len,
-    )
+    header = CODED + bytes([first, len(table) - 1])
+    return min(fixed, header + table.tobytes() + words.astype("<u4").tobytes(), key=len)
 
 
 def decode_symbols(data: bytes, slot: Slot) -> np.ndarray:
     """Return what `encode_symbols` encoded. Raises PayloadError for anything else."""
     if data[:1] == PACKED:
         return unpack_array(data[1:], slot)
-    if (
-        data[:1] != CODED
-        or len(data) < 4
-        or len(data) < (start := 4 + data[2])
-        or (len(data) - start) % 4
-    ):
+    start = 4 + data[2] if len(data) >= 4 else 4
+    if data[:1] != CODED or len(data) < start or (len(data) - start) % 4:
         raise PayloadError("coded symbols of an impossible length")
     table = np.frombuffer(data[3:start], np.uint8)
     words = np.frombuffer(data[start:], "<u4").astype(np.uint32)
@@ -170,6 +151,5 @@ def decode_symbols(data: bytes, slot: Slot) -> np.ndarray:
 def symbol_model(table: np.ndarray) -> stream.model.Categorical:
     """Return the probabilities that a table of counts with at least two used symbols stands for."""
     logs = table[table > 0].astype(np.int64) - 1
-    return stream.model.Categorical(
-        (EIGHTH_POWERS[logs % 8] << (logs // 8)).astype(np.float32), perfect=False
-    )
+    counts = (EIGHTH_POWERS[logs % 8] << (logs // 8)).astype(np.float32)
+    return stream.model.Categorical(counts, perfect=False)

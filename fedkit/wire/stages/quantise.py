@@ -1,7 +1,6 @@
-"""Stages that send each number as one of a few symbols: uniform levels, quantiles, signs.
+"""Stages that send each number in fewer bits: 16-bit floats, uniform levels, quantiles, signs.
 
-compress: values, shape (n,) -> [symbols, scales]; decompress: the inverse. A block of values has
-one scale of 16 bits (bfloat16), rounded up.
+Symbols are [symbols, scales]: a block of values has one scale of 16 bits (bfloat16), rounded up.
 """
 
 from __future__ import annotations
@@ -11,10 +10,46 @@ from statistics import NormalDist
 from typing import ClassVar
 
 import numpy as np
+import torch
 
-from fedkit.wire.layout import Slot, StageInfo
+from fedkit.wire.layout import Slot
+from fedkit.wire.stages.stage import Arrays, Context, Stage
 
 LARGEST_BFLOAT16 = 0x7F7F  # the largest finite bfloat16
+
+
+class Cast(Stage):
+    """Base of bf16 and fp16: clamp to the largest finite number, then round to nearest."""
+
+    kind: ClassVar[torch.dtype]
+    role = "quantise"
+    needs = "nothing; not linear: cannot go under secure aggregation"
+
+    def slots(self, size: int) -> list[Slot]:
+        return [Slot(size, "<i2")]
+
+    def compress(self, values: np.ndarray, context: Context) -> Arrays:
+        most = torch.finfo(self.kind).max
+        return [torch.from_numpy(values).clamp(-most, most).to(self.kind).view(torch.int16).numpy()]
+
+    def decompress(self, arrays: Arrays, size: int) -> np.ndarray:
+        return torch.from_numpy(arrays[0].astype(np.int16)).view(self.kind).float().numpy()
+
+
+@dataclass(frozen=True)
+class BFloat16(Cast):
+    """16 bits with float32's range: relative error at most 2^-8."""
+
+    kind = torch.bfloat16
+
+
+@dataclass(frozen=True)
+class Float16(Cast):
+    """16 bits with more precision and less range: relative error at most 2^-11 between 6e-5 and
+    65504.
+    """
+
+    kind = torch.float16
 
 
 def encode_scales(values: np.ndarray) -> np.ndarray:
@@ -37,39 +72,32 @@ def split_blocks(values: np.ndarray, block: int) -> np.ndarray:
     return padded.reshape(count, block)
 
 
-def block_size_problem(block: int) -> str:
-    return (
-        ""
-        if 8 <= block <= 65_536
-        else f"block is {block}; it must be from 8 to 65536, as each has a scale of its own"
-    )
-
-
-class Blockwise:
+class Blockwise(Stage):
     """Base of the stages with one scale per block."""
 
     alphabet: ClassVar[int]
-    role: ClassVar[str] = "quantise"
-    linear: ClassVar[bool] = False
-    lossless: ClassVar[bool] = False
-    symbols: ClassVar[bool] = True
+    role = "quantise"
+    symbols = True
+    needs = "scales of its own per message: cannot go under secure aggregation"
     block: int
 
     def problem(self) -> str:
-        return block_size_problem(self.block)
+        if 8 <= self.block <= 65_536:
+            return ""
+        return f"block is {self.block}; it must be from 8 to 65536, as each has a scale of its own"
 
     def slots(self, size: int) -> list[Slot]:
         return [Slot(size, alphabet=self.alphabet), Slot(-(-size // self.block), "<u2")]
 
-    def compress(self, values: np.ndarray, info: StageInfo) -> list[np.ndarray]:
+    def compress(self, values: np.ndarray, context: Context) -> Arrays:
         blocks = split_blocks(values, self.block)
         stored = encode_scales(self.block_scales(blocks, len(values)))
         scales = decode_scales(stored)[:, None]
         # within -1 .. 1 where the scale is the largest magnitude
         share = np.divide(blocks, scales, out=np.zeros_like(blocks), where=scales > 0)
-        return [self.quantise(share, info).astype(np.uint8).ravel()[: len(values)], stored]
+        return [self.quantise(share, context).astype(np.uint8).ravel()[: len(values)], stored]
 
-    def decompress(self, arrays: list[np.ndarray], size: int) -> np.ndarray:
+    def decompress(self, arrays: Arrays, size: int) -> np.ndarray:
         symbols, stored = arrays
         blocks = split_blocks(self.levels()[symbols], self.block)
         return (blocks * decode_scales(stored)[:, None]).ravel()[:size]
@@ -78,7 +106,7 @@ class Blockwise:
         """Return the scale of each block, here its largest magnitude. size: values in all."""
         return np.abs(blocks).max(axis=1, initial=0)
 
-    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+    def quantise(self, share: np.ndarray, context: Context) -> np.ndarray:
         """Return the symbols of values divided by their scales."""
         raise NotImplementedError
 
@@ -96,17 +124,14 @@ class UniformLevels(Blockwise):
     """
 
     steps: ClassVar[int]
-    unbiased: ClassVar[bool] = True
-    needs: ClassVar[str] = "scales of its own per message: cannot go under secure aggregation"
+    unbiased = True
 
-    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+    def quantise(self, share: np.ndarray, context: Context) -> np.ndarray:
         chance: np.ndarray | np.float32 = np.float32(0.5)
-        if not info.feedback:
-            chance = info.rng(type(self).__name__).random(share.shape, np.float32)
-        return (
-            np.clip(np.floor(share * np.float32(self.steps) + chance), -self.steps, self.steps)
-            + self.steps
-        )
+        if not context.feedback:
+            chance = context.rng(type(self).__name__).random(share.shape, np.float32)
+        levels = np.floor(share * np.float32(self.steps) + chance)
+        return np.clip(levels, -self.steps, self.steps) + self.steps
 
     def levels(self) -> np.ndarray:
         return np.arange(-self.steps, self.steps + 1, dtype=np.float32) / np.float32(self.steps)
@@ -117,8 +142,7 @@ class Int8(UniformLevels):
     """255 levels per block, right on average (QSGD)."""
 
     block: int = 256
-    steps: ClassVar[int] = 127
-    alphabet: ClassVar[int] = 255
+    steps, alphabet = 127, 255
 
 
 @dataclass(frozen=True)
@@ -126,8 +150,7 @@ class Int4(UniformLevels):
     """15 levels per block, right on average (QSGD)."""
 
     block: int = 256
-    steps: ClassVar[int] = 7
-    alphabet: ClassVar[int] = 15
+    steps, alphabet = 7, 15
 
 
 @dataclass(frozen=True)
@@ -135,8 +158,7 @@ class Int2(UniformLevels):
     """3 levels per block, -1, 0 and 1, right on average (TernGrad, Wen et al., 2017)."""
 
     block: int = 256
-    steps: ClassVar[int] = 1
-    alphabet: ClassVar[int] = 3
+    steps, alphabet = 1, 3
 
 
 def normal_quantiles(offset: float = 0.9677083) -> np.ndarray:
@@ -157,11 +179,9 @@ class NF4(Blockwise):
     """
 
     block: int = 64
-    alphabet: ClassVar[int] = 16
-    unbiased: ClassVar[bool] = False
-    needs: ClassVar[str] = "scales of its own per message: cannot go under secure aggregation"
+    alphabet = 16
 
-    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+    def quantise(self, share: np.ndarray, context: Context) -> np.ndarray:
         return np.searchsorted((NF4_LEVELS[1:] + NF4_LEVELS[:-1]) / 2, share)
 
     def levels(self) -> np.ndarray:
@@ -176,18 +196,15 @@ class Sign(Blockwise):
     """
 
     block: int = 256
-    alphabet: ClassVar[int] = 2
-    unbiased: ClassVar[bool] = False
-    expands: ClassVar[bool] = False
-    needs: ClassVar[str] = (
-        "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
-    )
+    alphabet = 2
+    expands = False
+    needs = "not linear: cannot go under secure aggregation; biased: best after ef or ef21"
 
     def block_scales(self, blocks: np.ndarray, size: int) -> np.ndarray:
         filled = np.minimum(self.block, size - self.block * np.arange(len(blocks)))
         return np.abs(blocks).sum(axis=1, dtype=np.float64) / filled
 
-    def quantise(self, share: np.ndarray, info: StageInfo) -> np.ndarray:
+    def quantise(self, share: np.ndarray, context: Context) -> np.ndarray:
         return ~np.signbit(share)
 
     def levels(self) -> np.ndarray:

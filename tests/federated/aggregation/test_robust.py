@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from fedkit.core.errors import FedkitError
-from fedkit.federated.aggregation import robust as module
-from fedkit.federated.aggregation.robust import ROBUST, gram_matrix, make_robust, pairwise_distances
+from fedkit.federated.aggregation import distances as module
+from fedkit.federated.aggregation.distances import gram_matrix, pairwise_distances
+from fedkit.federated.aggregation.robust import ROBUST, make_robust
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.attacks import make_attack
 

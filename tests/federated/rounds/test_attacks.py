@@ -10,7 +10,7 @@ import torch
 
 from fedkit.core.errors import FedkitError
 from fedkit.federated.rounds.attacks import ATTACKS, make_attack
-from fedkit.federated.rounds.exchange import decode_update
+from fedkit.federated.rounds.messages import decode_update
 from fedkit.wire.payload import Payload
 from fedkit.wire.pipeline import Context, make_wire
 

@@ -21,8 +21,9 @@ from fedkit.experiments.runner import run, run_rounds
 from fedkit.federated.aggregation.aggregators import AGGREGATORS
 from fedkit.federated.algorithm import federate
 from fedkit.federated.local.train import FitResult
-from fedkit.federated.rounds.exchange import Exchange, check_exchange, decode_update, local_names
+from fedkit.federated.rounds.exchange import Exchange, check_exchange
 from fedkit.federated.rounds.head_start import compute_head_start
+from fedkit.federated.rounds.messages import decode_update, local_names
 from fedkit.wire.payload import Payload, encode_tensors
 from fedkit.wire.pipeline import Context, make_wire
 
@@ -85,10 +86,10 @@ def test_catching_up_over_a_lossy_wire_takes_all_missed_messages_or_everything_o
     for number in range(1, 60):
         shared = {n: t + 0.1 * torch.randn(t.shape, generator=rng) for n, t in shared.items()}
         exchange.publish(shared, number)
-        sizes = exchange.sent[: number + 1, 0].tolist()
-        assert exchange.download_bytes(number - 1, 4) == sizes[number]
-        whole = encode_tensors({n: exchange.held[n] for n in shared}).nbytes
-        assert exchange.download_bytes(0, 4) == min(sum(sizes), whole)
+        sizes = exchange.broadcast.sent[: number + 1, 0].tolist()
+        assert exchange.broadcast.nbytes(number - 1) == sizes[number]
+        whole = encode_tensors({n: exchange.broadcast.held[n] for n in shared}).nbytes
+        assert exchange.broadcast.nbytes(0) == min(sum(sizes), whole)
     assert sum(sizes) > whole, "after so many rounds everything once is shorter"
 
 
@@ -105,7 +106,9 @@ def test_what_a_lossy_download_loses_is_sent_later(job):
     gaps = []
     for number in range(2, 8):
         exchange.publish(target, number)
-        gaps.append(sum((target[n] - exchange.held[n]).square().sum().item() for n in target))
+        gaps.append(
+            sum((target[n] - exchange.broadcast.held[n]).square().sum().item() for n in target)
+        )
     assert all(late < early for early, late in itertools.pairwise(gaps)) or gaps[-1] == 0
     assert gaps[0] > 0 and gaps[-1] < 1e-9
 
@@ -117,7 +120,7 @@ def test_clients_start_from_what_they_hold_not_from_what_the_server_has(job):
     assert not torch.equal(mine["head.weight"], shared["head.weight"]), (
         "two bits are not thirty-two"
     )
-    assert torch.equal(mine["head.weight"], exchange.held["head.weight"])
+    assert torch.equal(mine["head.weight"], exchange.broadcast.held["head.weight"])
 
 
 def test_error_feedback_is_kept_per_client_and_forgotten_by_nobody(job):

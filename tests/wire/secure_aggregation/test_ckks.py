@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from fedkit.core.errors import FedkitError, PayloadError
-from fedkit.wire.bits import join_parts
-from fedkit.wire.secure_aggregation.fixed_point import pack_upload
-from fedkit.wire.secure_aggregation.masking_client import TooFew
+from fedkit.wire.layout import join_parts
+from fedkit.wire.secure_aggregation.fixed_point import TooFew, pack_upload
 from fedkit.wire.secure_aggregation.registry import Ckks, make_lock
 
 NAMES = ["site-1", "site-2", "site-3"]

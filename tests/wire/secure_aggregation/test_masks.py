@@ -18,9 +18,13 @@ from scipy import stats
 from fedkit.core.errors import FedkitError, PayloadError
 from fedkit.core.spec import first_paragraph
 from fedkit.wire.payload import HEADER
-from fedkit.wire.secure_aggregation.fixed_point import FixedPoint, pack_upload, unpack_upload
-from fedkit.wire.secure_aggregation.masking_client import (
+from fedkit.wire.secure_aggregation.fixed_point import (
+    FixedPoint,
     TooFew,
+    pack_upload,
+    unpack_upload,
+)
+from fedkit.wire.secure_aggregation.masking_client import (
     add_pair_mask,
     decrypt_share,
     encrypt_share,
@@ -28,8 +32,8 @@ from fedkit.wire.secure_aggregation.masking_client import (
     self_mask,
     shared_key,
 )
-from fedkit.wire.secure_aggregation.masks import MaskedSum
-from fedkit.wire.secure_aggregation.neighbours import (
+from fedkit.wire.secure_aggregation.masks import (
+    MaskedSum,
     failure_bounds,
     neighbour_graph,
     safe_neighbours,
