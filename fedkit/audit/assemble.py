@@ -8,8 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedkit.audit.atoms import base_encoder
-from fedkit.audit.threat_model import AttackGuess, ObservedUpdate
+from fedkit.audit.threat_model import (
+    MIN_FREE_DIRECTIONS,
+    QKV_PARTS,
+    AttackGuess,
+    ObservedUpdate,
+    base_encoder,
+    row_space,
+)
 
 MAX_RESIDUAL = 1e-3  # share of a correct text's second-layer inputs outside that layer's span
 MAX_SWEEPS = 24  # rounds of trying other tokens, for all texts together
@@ -36,6 +42,18 @@ class TokenEvidence:
     cls_id: int
     sep_id: int
 
+    def scores(self, text: int) -> Tensor:
+        """Return how well each token fits each position of a text, (n, P); -inf where it cannot."""
+        score = self.similarity[:, text, None] + self.placement
+        score[(self.tokens == self.cls_id) | (self.tokens == self.sep_id)] = -torch.inf
+        return score
+
+    def end_positions(self) -> list[int]:
+        """Return the positions at which a text may end."""
+        possible = self.placement[self.tokens == self.sep_id].isfinite().any(0)
+        found = possible.nonzero()[:, 0].tolist()
+        return [e for e in found if e > 1] or [self.placement.shape[1] - 1]
+
 
 def assemble_texts(seen: ObservedUpdate, pairs: Tensor) -> AttackGuess:
     """Assemble texts from `pairs` (n, 2) of (token, position).
@@ -51,15 +69,11 @@ def assemble_texts(seen: ObservedUpdate, pairs: Tensor) -> AttackGuess:
         return AttackGuess(tokens, (tuple(pairs[pairs[:, 1].argsort(), 0].tolist()),))
     evidence = token_evidence(seen, pairs)
     if evidence is None:
-        return AttackGuess(
-            tokens,
-            why="several texts are mixed, and no embedding rows were sent to tell them apart",
-        )
+        why = "several texts are mixed, and no embedding rows were sent to tell them apart"
+        return AttackGuess(tokens, why=why)
     texts = [initial_text(evidence, k) for k in range(seen.texts)]
-    if (
-        seen.texts <= MAX_REFINED_TEXTS
-        and (complement := second_layer_complement(seen)) is not None
-    ):
+    complement = second_layer_complement(seen) if seen.texts <= MAX_REFINED_TEXTS else None
+    if complement is not None:
         texts = [refine_text(seen, evidence, k, text, complement) for k, text in enumerate(texts)]
     return AttackGuess(tokens, tuple(texts))
 
@@ -75,13 +89,12 @@ def token_evidence(seen: ObservedUpdate, pairs: Tensor) -> TokenEvidence | None:
     there[pairs[:, 0], pairs[:, 1]] = True
     # a position's gradient is the sum over its tokens
     parts = rows @ torch.linalg.pinv(words[tokens], rtol=1e-10)  # (P, n)
-    there = (POSITION_WEIGHT * parts.T.clamp(0, 1)).masked_fill(~there[tokens], -torch.inf)
-    tokenizer = seen.known.model.tokenizer
-    begin, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    placement = (POSITION_WEIGHT * parts.T.clamp(0, 1)).masked_fill(~there[tokens], -torch.inf)
     plain = torch.tensor([t not in seen.known.special for t in tokens.tolist()])
-    return TokenEvidence(
-        tokens, cluster_similarity(words[tokens], plain, seen.texts), there, begin, end
-    )
+    similarity = cluster_similarity(words[tokens], plain, seen.texts)
+    tokenizer = seen.known.model.tokenizer
+    ends = tokenizer.cls_token_id, tokenizer.sep_token_id
+    return TokenEvidence(tokens, similarity, placement, *ends)
 
 
 def cluster_similarity(rows: Tensor, plain: Tensor, texts: int) -> Tensor:
@@ -100,35 +113,19 @@ def cluster_similarity(rows: Tensor, plain: Tensor, texts: int) -> Tensor:
 
 def initial_text(evidence: TokenEvidence, text: int) -> Text:
     """Return the text of one cluster: the best token at each position, up to the best end."""
-    score = placement_scores(evidence, text)
+    score = evidence.scores(text)
     # prefer tokens that their position's gradient supports
     likely = score.where(evidence.placement > MIN_POSITION_SHARE * POSITION_WEIGHT, score - 1.0)
     which = likely.argmax(0)
     near = evidence.similarity[which, text]
     best_two = evidence.similarity.topk(min(2, evidence.similarity.shape[1]), dim=1).values
     gain = (near - best_two.mean()).cumsum(0)
-    end = max(end_positions(evidence), key=lambda e: float(gain[e - 1]))
+    end = max(evidence.end_positions(), key=lambda e: float(gain[e - 1]))
     return (evidence.cls_id, *evidence.tokens[which[1:end]].tolist(), evidence.sep_id)
-
-
-def placement_scores(evidence: TokenEvidence, text: int) -> Tensor:
-    """Return how well each token fits each position of a text, (n, P); -inf where it cannot."""
-    score = evidence.similarity[:, text, None] + evidence.placement
-    score[(evidence.tokens == evidence.cls_id) | (evidence.tokens == evidence.sep_id)] = -torch.inf
-    return score
-
-
-def end_positions(evidence: TokenEvidence) -> list[int]:
-    """Return the positions at which a text may end."""
-    possible = evidence.placement[evidence.tokens == evidence.sep_id].isfinite().any(0)
-    found = possible.nonzero()[:, 0].tolist()
-    return [e for e in found if e > 1] or [evidence.placement.shape[1] - 1]
 
 
 def second_layer_complement(seen: ObservedUpdate) -> Tensor | None:
     """Return directions (d, free) orthogonal to all second-layer inputs; None if unknown."""
-    from fedkit.audit.atoms import MIN_FREE_DIRECTIONS, QKV_PARTS, row_space
-
     found = [seen.tensor(f"layer.1.attention.self.{p}.weight") for p in QKV_PARTS]
     if any(t is None for t in found):
         return None
@@ -160,47 +157,37 @@ def refine_text(
     for _ in range(MAX_SWEEPS // seen.texts):
         if left < MAX_RESIDUAL:
             break
-        tries = text_variants(evidence, number, text)
-        rests = torch.cat(
-            [residual_share(seen, group, complement) for group in group_by_length(tries)]
-            or [torch.ones(1)]
-        )
-        tries = [t for group in group_by_length(tries) for t in group]
-        if not tries or float(rests.min()) >= left:
+        groups: dict[int, list[Text]] = {}  # by length
+        for changed in text_variants(evidence, number, text):
+            groups.setdefault(len(changed), []).append(changed)
+        tries = [changed for group in groups.values() for changed in group]
+        if not tries:
             break
-        text, left = best_change(seen, text, tries, rests, left, complement)
+        rests = torch.cat([residual_share(seen, group, complement) for group in groups.values()])
+        if float(rests.min()) >= left:
+            break
+        together = combine_changes(text, tries, rests, left)
+        at_once = float(residual_share(seen, [together], complement)[0])
+        text, left = tries[int(rests.argmin())], float(rests.min())
+        if at_once < left:
+            text, left = together, at_once
     return text
 
 
-def best_change(
-    seen: ObservedUpdate,
-    text: Text,
-    tries: list[Text],
-    rests: Tensor,
-    left: float,
-    complement: Tensor,
-) -> tuple[Text, float]:
-    """Return the best single change, or all best changes at once if better, and its residual."""
-    best = tries[int(rests.argmin())]
-    every, seen_places = list(text), set()
+def combine_changes(text: Text, tries: list[Text], rests: Tensor, left: float) -> Text:
+    """Return `text` with the best change of each position that lowers the residual `left`."""
+    together: dict[int, int] = {}  # position -> token
     for i in rests.argsort().tolist():
-        changed = [
-            p for p in range(len(text)) if len(tries[i]) == len(text) and tries[i][p] != text[p]
-        ]
-        if rests[i] < left and changed and changed[0] not in seen_places:
-            seen_places.add(changed[0])
-            every[changed[0]] = tries[i][changed[0]]
-    all_at_once = float(residual_share(seen, [tuple(every)], complement)[0])
-    return (
-        (tuple(every), all_at_once)
-        if all_at_once < float(rests.min())
-        else (best, float(rests.min()))
-    )
+        if rests[i] < left and len(tries[i]) == len(text):
+            changed = [p for p in range(len(text)) if tries[i][p] != text[p]]
+            if changed:
+                together.setdefault(changed[0], tries[i][changed[0]])
+    return tuple(together.get(p, token) for p, token in enumerate(text))
 
 
 def text_variants(evidence: TokenEvidence, number: int, text: Text) -> list[Text]:
     """Return texts that differ at one position, or end elsewhere."""
-    score = placement_scores(evidence, number)
+    score = evidence.scores(number)
     best, which = score.topk(min(CANDIDATES, len(score)), dim=0)
     found = [
         (*text[:p], int(evidence.tokens[w]), *text[p + 1 :])
@@ -210,15 +197,7 @@ def text_variants(evidence: TokenEvidence, number: int, text: Text) -> list[Text
     ]
     whole = [evidence.cls_id, *evidence.tokens[which[0, 1:]].tolist()]
     last = len(text) - 1
-    for end in end_positions(evidence):
+    for end in evidence.end_positions():
         if end != last:
             found.append((*text[: min(end, last)], *whole[last:end], evidence.sep_id))
     return found
-
-
-def group_by_length(texts: list[Text]) -> list[list[Text]]:
-    """Group the texts by length."""
-    groups: dict[int, list[Text]] = {}
-    for text in texts:
-        groups.setdefault(len(text), []).append(text)
-    return list(groups.values())

@@ -1,4 +1,4 @@
-"""Intervals of an accuracy, and how many test examples show a difference of two accuracies."""
+"""Intervals of proportions and means, and how many test examples show a difference."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ def wilson_interval(right: int, n: int, z: float = 1.959964) -> tuple[float, flo
     middle = (share + z * z / (2 * n)) / scale
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def clopper_pearson(count: int, trials: int, miss: float = 0.025) -> tuple[float, float]:
+    """Return the exact interval of a proportion (Clopper & Pearson, 1934).
+
+    miss: the probability, at each end, that the true value lies outside.
+    """
+    from scipy.stats import beta
+
+    low = float(beta.ppf(miss, count, trials - count + 1)) if count else 0.0
+    high = float(beta.ppf(1 - miss, count + 1, trials - count)) if count < trials else 1.0
+    return low, high
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.federated.local.cohort import HEAD_TEXTS, SEAT_VALUES, TRAINED_TOKENS
 from fedkit.models.base import find_model
 from fedkit.models.classifier import TOKENS_PER_BATCH as READ_TOKENS
-from fedkit.models.fast.cache import CACHE_BYTES
+from fedkit.models.fast.encoder import CACHE_BYTES
 from fedkit.models.fast.packing import MIN_WINDOW
 from fedkit.models.tuners.registry import Tuner, make_tuner
 

@@ -16,8 +16,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_json, require_file, write_file, write_json
 from fedkit.core.record import Run
 from fedkit.core.tensors import CENTRE_NAME, Params
-from fedkit.models.classifier import Model
-from fedkit.models.merging import MERGED
+from fedkit.models.classifier import MERGED, Model
 
 TUNE_KEY = "tune"  # metadata of head.safetensors: the tuning method
 # of PEFT, which change the meaning of the tensors

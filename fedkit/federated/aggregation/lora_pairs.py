@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fedkit.core.tensors import Params
-from fedkit.models.merging import MERGED
+from fedkit.models.classifier import MERGED
 
 LORA_A, LORA_B = ".lora_A.weight", ".lora_B.weight"
 STACKED_RANKS = 256  # ranks stacked before they are multiplied

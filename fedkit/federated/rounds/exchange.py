@@ -42,8 +42,7 @@ from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.federated.rounds.private_statistics import trains_about_centre
 from fedkit.federated.rounds.secure_sum import SealedUploads
 from fedkit.federated.strategies import State, make_strategy
-from fedkit.models.classifier import Model
-from fedkit.models.merging import MERGED, zero_merged
+from fedkit.models.classifier import MERGED, Model, zero_merged
 from fedkit.privacy.mechanisms import run_key
 from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.payload import Payload, encode_tensors
