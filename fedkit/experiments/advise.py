@@ -466,7 +466,7 @@ def best_command(needs: Needs, advices: Sequence[Advice]) -> str | None:
 
 def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> list[str]:
     """Return the ranked table, the reasons of what does not fit, and the command of the best."""
-    from fedkit.core.text_table import format_table
+    from fedkit.core.formatting import format_table
 
     good, needs = [a for a in advices if a.fits], adjust_rounds(needs)
     lines = textwrap.wrap(PRIVACY[needs.privacy], 98)

@@ -245,7 +245,7 @@ def result_block(record: Run, final: Score, budget: Budget | None = None) -> dic
         "steps": int(record.total("steps")),
         "peak_rss_bytes": peak_rss_bytes(),
         **privacy_result(record, budget),
-        "simulated_seconds": sum(r.simulated_seconds or 0 for r in (record.start, *record.rounds)),
+        "simulated_seconds": sum(r.simulated_seconds or 0 for r in record.states),
         "correct": "".join("1" if c else "0" for c in final.correct),
     }
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from pandas import DataFrame
 
 from fedkit.core.formatting import figure_text
-from fedkit.core.record import RoundRecord, Run
+from fedkit.core.record import Run
 from fedkit.core.tensors import Params
 from fedkit.experiments.job import Job
 from fedkit.network import World, replay
@@ -129,7 +129,7 @@ def accuracy_curves(
 def curves_by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
     """Draw accuracy after every round; round 0 is the start before any training."""
     lines = {
-        n: ([r.round for r in round_states(run)], [r.accuracy for r in round_states(run)])
+        n: ([r.round for r in run.states], [r.accuracy for r in run.states])
         for n, run in runs.items()
     }
     return accuracy_curves(lines, sentence, "Round (0: before any training)").update_xaxes(dtick=1)
@@ -138,14 +138,9 @@ def curves_by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
 def curves_by_time(runs: Mapping[str, Run], sentence: str) -> go.Figure:
     """Draw accuracy over simulated seconds, each run with its own devices and links."""
     lines = {
-        n: (replay(run).ends, [r.accuracy for r in round_states(run)]) for n, run in runs.items()
+        n: (replay(run).ends, [r.accuracy for r in run.states]) for n, run in runs.items()
     }
     return accuracy_curves(lines, sentence, "Simulated time (s)")
-
-
-def round_states(run: Run) -> list[RoundRecord]:
-    """Return the state before round 1 and after each round."""
-    return [run.start, *run.rounds]
 
 
 def interval_half_width(run: Run) -> float:

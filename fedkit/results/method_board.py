@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from fedkit.core import formatting
-from fedkit.core.text_table import format_table
+from fedkit.core.formatting import format_table
 from fedkit.results import measures, scoreboard
 from fedkit.results.measures import Runs
 from fedkit.results.methods import (

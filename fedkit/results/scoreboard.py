@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from fedkit.core import formatting
+from fedkit.core.formatting import format_table
 from fedkit.core.record import Run
-from fedkit.core.text_table import format_table
 from fedkit.results import measures
 from fedkit.results.findings import verdict
 from fedkit.results.measures import MB, Runs

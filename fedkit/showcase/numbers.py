@@ -130,7 +130,7 @@ def own_accuracy(run: Run) -> float:
 
 def own_accuracy_by_round(run: Run) -> list[tuple[int, float]]:
     """Return [(round, accuracy on reports like each client's own)], the start included."""
-    states = ((run.start,) if run.start else ()) + run.rounds
+    states = run.states
     return [(state.round, _state_own_accuracy(state)) for state in states]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fedkit.core import locale
-from fedkit.core.background import BackgroundQueue
 from fedkit.core.errors import Cancelled
 from fedkit.core.formatting import printable_line
 from fedkit.core.locale import LANGS
+from fedkit.core.progress import BackgroundQueue
 from fedkit.core.record import Run
 from fedkit.showcase import files, numbers, pages, pictures, settings
 from fedkit.showcase.layout import Layout

@@ -31,7 +31,7 @@ from fedkit.federated.strategies import Strategy
 from fedkit.models.classifier import Model
 from fedkit.models.metrics import mean_loss
 from fedkit.network import World
-from fedkit.network.timeline import has_crashed
+from fedkit.network.replay import has_crashed
 
 ABSENT = {
     "away": "away this round",

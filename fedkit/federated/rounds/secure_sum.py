@@ -20,16 +20,16 @@ from fedkit.core.tensors import CENTRE_NAME, Params
 from fedkit.federated.local.dp_sgd import server_step
 from fedkit.federated.local.train import ClientUpdate
 from fedkit.federated.rounds.client_dp import ClientDP
-from fedkit.privacy.accounting import discrete_sum_noise
-from fedkit.privacy.discrete_noise import (
+from fedkit.privacy.mechanisms import Budget
+from fedkit.privacy.noise import (
+    NoiseKey,
     add_discrete_noise,
     discrete_gaussian,
+    discrete_sum_noise,
     noise_share,
     planned_share,
     rounded_sensitivity,
 )
-from fedkit.privacy.mechanisms import Budget
-from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.pipeline import Context, Wire
 from fedkit.wire.secure_aggregation.neighbours import shares_needed
 from fedkit.wire.secure_aggregation.registry import TooFew, make_lock

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_words
@@ -94,13 +93,8 @@ def display_name(text: object, lang: str) -> str:
     return printable_line(text, 60) or WORDS[lang]["nameless"]
 
 
-def run_states(run: Run) -> list[Any]:
-    """Return the state before the first round, if recorded, and every round."""
-    return [*([run.start] if run.start else []), *run.rounds]
-
-
 def _client_shares(run: Run, known: Mapping[str, tuple[int, int]]) -> Iterator[ClientShare]:
-    states = run_states(run)
+    states = run.states
     own = states[-1].client_accuracy if states else {}
     for client in measures.clients(run):
         mine = [c for state in states for c in state.clients if c.id == client["id"]]

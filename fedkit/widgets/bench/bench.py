@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from fedkit.core import formatting
-from fedkit.core.background import BackgroundQueue
 from fedkit.core.commands import command_line
 from fedkit.core.config import DATA_SETTINGS, RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.formatting import figure_text
-from fedkit.core.progress import Progress
+from fedkit.core.progress import BackgroundQueue, Progress
 from fedkit.core.record import Run
 from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column, count_client_labels, deal
@@ -30,7 +29,7 @@ from fedkit.widgets.bench.estimate import estimate_run
 from fedkit.widgets.bench.scene import Scene
 from fedkit.widgets.bench.settings import describe_setting, name_configs
 from fedkit.widgets.bench.text import parse_settings
-from fedkit.widgets.bench.views import draw_scene, measured_states, scene_figure
+from fedkit.widgets.bench.views import draw_scene, scene_figure
 
 RunRounds = Callable[..., Iterator[Run]]
 MAX_RESULTS = 3  # shown in one figure
@@ -252,7 +251,7 @@ class BenchPanel:
         with self._lock:
             latest = self.record
             self.controls.set_rounds(
-                [r.round for r in measured_states(latest) if r.clients] if latest else []
+                [r.round for r in latest.states if r.clients] if latest else []
             )
             sync_figure(self.figure, scene_figure(self.scene))
             self.controls.show_settings(self.settings, self.command)

@@ -85,7 +85,7 @@ def view_by_time(scene: Scene) -> View:
     curves = []
     for (_, run), times, colour, sign in zip(scene.runs, clocks, *_marks(scene)):
         at = [max(times.ends[i], min(SECONDS)) for i in range(len(times.ends))]
-        states = measured_states(run)
+        states = run.states
         curve = _curve(
             at[-len(states) :], states, colour, sign + "-open", "dot" if times.reasons else "dash"
         )
@@ -118,7 +118,7 @@ def view_by_time(scene: Scene) -> View:
 def view_by_round(scene: Scene) -> View:
     """Return accuracy over rounds, measured; it does not depend on the network."""
     curves = [
-        _curve([r.round for r in measured_states(run)], measured_states(run), colour, sign, "solid")
+        _curve([r.round for r in run.states], run.states, colour, sign, "solid")
         for (_, run), colour, sign in zip(scene.runs, *_marks(scene))
     ]
     hover = "round %{customdata}<br>accuracy %{y:.1f} % (measured)<extra></extra>"
@@ -139,7 +139,7 @@ def view_by_client(scene: Scene) -> View:
     A record without these shows the accuracy of the worst client by round.
     """
     run = scene.runs[-1][1] if scene.runs else None
-    states = measured_states(run) if run else []
+    states = run.states if run else []
     own = getattr(states[-1], "client_accuracy", None) if states else None
     head = "<b>Who is left behind</b>   ●──  measured"
     if own:
@@ -191,7 +191,7 @@ def view_by_bytes(scene: Scene) -> View:
             "font": {"size": SIZE, "color": INK},
             "text": (
                 f"<b>{formatting.megabytes(d + u)}</b>  {figure_text(name, 60)}:"
-                f" {formatting.percent(measured_states(run)[-1].accuracy)} right"
+                f" {formatting.percent(run.states[-1].accuracy)} right"
             ),
         }
         for (name, run), d, u, row in zip(scene.runs, down, up, at)
@@ -237,7 +237,7 @@ def _accuracy_finding(scene: Scene, stop: bool = True) -> str:
     run = scene.runs[-1][1]
     if not run.rounds:
         return (
-            f"Before training {formatting.percent(measured_states(run)[-1].accuracy)} are right;"
+            f"Before training {formatting.percent(run.states[-1].accuracy)} are right;"
             " now round 1."
         )
     spent = run.rounds[-1].epsilon
@@ -304,11 +304,6 @@ def short_devices(devices: str) -> str:
 # ---- parts
 
 
-def measured_states(run: Run) -> list[RoundRecord]:
-    """Return the state before round 1, if it was measured, and the states after each round."""
-    return [*([run.start] if run.start else []), *run.rounds]
-
-
 def slowest_seconds(run: Run) -> float:
     """Return a run's seconds over the slowest line and PCs on offer: no slider changes them."""
     return _slowest(id(run), len(run.rounds), _RunKey(run))
@@ -365,9 +360,9 @@ def _curve(at: list[float], states: list[RoundRecord], colour: str, sign: str, d
 
 def _curve_labels(scene: Scene) -> list[dict]:
     ends = [
-        (100 * measured_states(run)[-1].accuracy, name, colour)
+        (100 * run.states[-1].accuracy, name, colour)
         for (name, run), colour in zip(scene.runs, _marks(scene)[0])
-        if measured_states(run)
+        if run.states
     ]
     return _end_labels(ends)
 
