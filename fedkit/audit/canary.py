@@ -11,7 +11,7 @@ noise; it does not detect noise that repeats between steps or comes from a seed 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,11 +74,7 @@ class AuditResult:
 
 
 def audit_mechanism(
-    settings: Mechanism,
-    trials: int = 500,
-    seed: int = 0,
-    broken: str | None = None,
-    tick: Callable[[], None] = lambda: None,
+    settings: Mechanism, trials: int = 500, seed: int = 0, broken: str | None = None
 ) -> AuditResult:
     """Play the game `trials` times in each world and compare with the promise; fixed by `seed`.
 
@@ -91,7 +87,7 @@ def audit_mechanism(
         raise FedkitError(
             f"trials {trials} given; write 40 or more: with fewer no test can show anything"
         )
-    scores = [_play_trials(settings, trials, seed, there, broken, tick) for there in (True, False)]
+    scores = [_play_trials(settings, trials, seed, there, broken) for there in (True, False)]
     return judge_scores(*scores, settings, broken)
 
 
@@ -167,12 +163,7 @@ def _implied_epsilon(found: Sequence[Rates], setting: Mechanism) -> float:
 
 
 def _play_trials(
-    setting: Mechanism,
-    trials: int,
-    seed: int,
-    there: bool,
-    broken: str | None,
-    tick: Callable[[], None],
+    setting: Mechanism, trials: int, seed: int, there: bool, broken: str | None
 ) -> np.ndarray:
     """Return the attacker's score of each training, shape (trials,)."""
     out, threads = np.zeros(trials), torch.get_num_threads()
@@ -180,7 +171,6 @@ def _play_trials(
     try:
         with GAMES[setting.unit](setting, there, broken) as training:
             for i in range(trials):
-                tick()
                 key = NoiseKey.from_seed((seed, i, int(there)))
                 out[i] = log_likelihood_ratio(training(key), setting)
     finally:

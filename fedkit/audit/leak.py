@@ -106,10 +106,8 @@ def setup_for_defence(first: LeakSetup, tune: str, later: bool) -> LeakSetup:
     if not later:
         return LeakSetup(job, replace(known, model=job.model, shared=shared))
     shares = count_labels(known.listed.labels, len(job.corpus.labels)) / len(known.listed)
-    deltas = [
-        train(job.model, shared, c, job.config, 1, shares).delta
-        for c in job.clients[:WARMUP_CLIENTS]
-    ]
+    trained = job.clients[:WARMUP_CLIENTS]
+    deltas = [train(job.model, shared, c, job.config, 1, shares).delta for c in trained]
     after = {n: t + sum(d[n] for d in deltas) / len(deltas) for n, t in shared.items()}
     return LeakSetup(job, attacker_knowledge(job, after))
 
@@ -241,11 +239,11 @@ def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         *((r["attack"], *(_percent(r[f]) for f in LEAK_METRICS), r["why"]) for r in rows),
     ]
     widths = [max(len(row[i]) for row in cells) for i in range(5)]
-    return [
-        "  "
-        + "  ".join([c[0].ljust(widths[0]), *(c[i].rjust(widths[i]) for i in range(1, 5)), c[5]])
-        for c in cells
-    ]
+    lines = []
+    for name, *shares, why in cells:
+        right = [share.rjust(width) for share, width in zip(shares, widths[1:])]
+        lines.append("  " + "  ".join([name.ljust(widths[0]), *right, why]))
+    return lines
 
 
 def _percent(value: float | None) -> str:
@@ -259,31 +257,14 @@ def example_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     return out + [f"  {r['defence']}, {r['attack']}: {r['example_recovered']}" for r in shown]
 
 
-LEAKS: dict[str, LeakAttack] = {
-    "words": LeakAttack(
-        words_attack,
-        "which words were in the batch, from the rows of the word embedding that changed",
-    ),
-    "labels": LeakAttack(
-        labels_attack, "which labels, and how often, from the gradient of the head's bias"
-    ),
-    "spans": LeakAttack(
-        span_attack, "whole texts, from the row space of the first layer's gradient"
-    ),
-    "pursuit": LeakAttack(
-        pursuit_attack,
-        "one whole text, also from LoRA: the few vectors that explain the first layer's gradient",
-    ),
-    "lookup": LeakAttack(
-        lookup_attack, "texts of a list that holds the site's own, from the gradient of the head"
-    ),
-    "topic": LeakAttack(
-        topic_attack, "the most alike texts of a list that does not hold the site's"
-    ),
-    "matching": LeakAttack(
-        matching_attack,
-        "words that give the sentence vector in the head's gradient, by a search",
-        slow=True,
-    ),
+_RUN = {
+    "words": words_attack,
+    "labels": labels_attack,
+    "spans": span_attack,
+    "pursuit": pursuit_attack,
+    "lookup": lookup_attack,
+    "topic": topic_attack,
+    "matching": matching_attack,
 }
+LEAKS = {n: LeakAttack(run, WORDS["attacks"][n], slow=n == "matching") for n, run in _RUN.items()}
 QUICK_ATTACKS = tuple(name for name, leak in LEAKS.items() if not leak.slow)

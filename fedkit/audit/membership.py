@@ -60,22 +60,18 @@ def roc_of_scores(
             " finite numbers"
         )
     fpr, tpr = roc_points(members, others)
-    at = {
-        level: estimate_rate(round(float(tpr[fpr <= level][-1]) * len(members)), len(members))
-        for level in levels
-    }
+    found = {level: round(float(tpr[fpr <= level][-1]) * len(members)) for level in levels}
+    at = {level: estimate_rate(count, len(members)) for level, count in found.items()}
     area, keep = float(np.trapezoid(tpr, fpr)), _thin(fpr, tpr)
     return Roc(fpr[keep], tpr[keep], area, float((tpr - fpr).max()), at)
 
 
 def roc_points(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (fpr, tpr) from (0, 0) to (1, 1), one point for each distinct score."""
-    scores = np.concatenate([members, others])
-    order = np.argsort(-scores, kind="stable")
-    mine = (order < len(members)).astype(float)
-    last = np.append(np.diff(scores[order]) != 0, True)  # of those with the same score
-    tpr, fpr = np.cumsum(mine)[last] / len(members), np.cumsum(1 - mine)[last] / len(others)
-    return np.insert(fpr, 0, 0.0), np.insert(tpr, 0, 0.0)
+    from sklearn.metrics import roc_curve
+
+    member = np.r_[np.ones(len(members)), np.zeros(len(others))]
+    return roc_curve(member, np.r_[members, others], drop_intermediate=False)[:2]
 
 
 def _thin(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
@@ -83,9 +79,8 @@ def _thin(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
     if len(fpr) <= MAX_POINTS:
         return np.arange(len(fpr))
     along = fpr + tpr + np.sqrt(fpr)  # the root gives small rates, which matter most, more points
-    return np.unique(
-        np.searchsorted(along, np.linspace(along[0], along[-1], MAX_POINTS)).clip(0, len(fpr) - 1)
-    )
+    kept = np.searchsorted(along, np.linspace(along[0], along[-1], MAX_POINTS))
+    return np.unique(kept.clip(0, len(fpr) - 1))
 
 
 @dataclass(frozen=True)
@@ -220,19 +215,11 @@ def random_halves(n: int, shadows: int, seed: int) -> np.ndarray:
 
 
 def shadow_confidences(
-    train: TrainFunction,
-    vectors: np.ndarray,
-    labels: np.ndarray,
-    chosen: np.ndarray,
-    seed: int = 0,
-    tick: Callable[[], None] = lambda: None,
+    train: TrainFunction, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray, seed: int = 0
 ) -> np.ndarray:
     """Train one model on each row of `chosen` (S, n); return their confidences (S, n)."""
-    out = np.zeros(chosen.shape)
-    for i, rows in enumerate(chosen):
-        tick()
-        out[i] = logit_confidence(train(vectors[rows], labels[rows], seed + i)(vectors), labels)
-    return out
+    models = (train(vectors[own], labels[own], seed + i) for i, own in enumerate(chosen))
+    return np.stack([logit_confidence(logits_of(vectors), labels) for logits_of in models])
 
 
 def attack_training(

@@ -226,14 +226,11 @@ DEMO_FAULTS = {  # that the game must detect
 
 
 def audit_demo_mechanisms(
-    trials: int | None = None,
-    seed: int = 0,
-    tell: ProgressText = lambda _: None,
-    broken: dict[str, str] = DEMO_FAULTS,
+    trials: int | None = None, seed: int = 0, tell: ProgressText = lambda _: None
 ) -> dict[str, AuditResult]:
-    """Audit each of DEMO_MECHANISMS, and those of `broken` once more with its fault of FAULTS."""
+    """Audit each of DEMO_MECHANISMS, and those of DEMO_FAULTS once more with its fault."""
     out = {}
-    for name, fault in [*dict.fromkeys(DEMO_MECHANISMS).items(), *broken.items()]:
+    for name, fault in [*dict.fromkeys(DEMO_MECHANISMS).items(), *DEMO_FAULTS.items()]:
         label = name if fault is None else f"{name}; {fault}"
         tell(f"{label} ...")
         setting, usual = DEMO_MECHANISMS[name]

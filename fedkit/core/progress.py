@@ -89,9 +89,19 @@ class ProgressMeter:
             return
         worked, elapsed = self.steps - self.skipped, self.notified - self.started
         left = elapsed / worked * (self.total - self.steps) if worked > 3 else None
-        done, where = min(self.steps / self.total, 1.0), (self.stage, round_number, self.rounds)
-        far = (self.accuracy, self.nbytes, done, left, self.epsilon)
-        self.listener(Progress(*where, client, *far))
+        done = min(self.steps / self.total, 1.0)
+        where = Progress(
+            self.stage,
+            round_number,
+            self.rounds,
+            client,
+            self.accuracy,
+            self.nbytes,
+            done,
+            left,
+            self.epsilon,
+        )
+        self.listener(where)
 
 
 class BackgroundQueue(Generic[Work]):

@@ -11,8 +11,9 @@ POWER = 0.8  # probability that a true difference is found
 DISCORDANCE = 0.2  # assumed share of test examples on which just one of two models is right
 
 
-def wilson_interval(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(right: int, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a proportion (Wilson, 1927)."""
+    z = 1.959964
     share, scale = right / n, 1 + z * z / n
     middle = (share + z * z / (2 * n)) / scale
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
@@ -67,20 +68,15 @@ def examples_needed(
     return math.ceil(root**2 / difference**2)
 
 
-def smallest_difference(
-    num_test: int, discordance: float = DISCORDANCE, power: float = POWER
-) -> float | None:
+def smallest_difference(num_test: int) -> float | None:
     """Return the smallest difference of two accuracies (a share) that `num_test` examples show.
 
-    None if they do not even show `discordance` itself. Found by bisection, exact to 1e-6.
+    None if they do not even show DISCORDANCE itself. Found by bisection, exact to 1e-6.
     """
-    low, high = 0.0, discordance
-    if num_test < examples_needed(high, discordance, power):
+    low, high = 0.0, DISCORDANCE
+    if num_test < examples_needed(high):
         return None
     while high - low > 1e-6:
         middle = (low + high) / 2
-        if examples_needed(middle, discordance, power) <= num_test:
-            high = middle
-        else:
-            low = middle
+        low, high = (low, middle) if examples_needed(middle) <= num_test else (middle, high)
     return high

@@ -30,7 +30,7 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     `PeftModel.from_pretrained(encoder, folder)` reads them. For virtual tokens PEFT stores the
     resulting vectors (prompt_embeddings); the trained tensors are in trained.safetensors. Other
     methods: encoder.safetensors, only the trained tensors, under the encoder's own names; of
-    bottlenecks down and up, see tuners/in_place.py. Always: head.safetensors (weight (labels, d),
+    bottlenecks down and up, see tuners/own.py. Always: head.safetensors (weight (labels, d),
     bias (labels,)) and labels.json. Sentence vector = normalised mean of the last hidden states
     over real tokens, which come after the virtual ones. What an aggregation added to frozen
     matrices is written as LoRA of the rank it needs.
@@ -122,11 +122,9 @@ def _check_method(folder: Path, model: Model) -> None:
         if not isinstance(settings, dict):
             raise ValueError("adapter_config.json is no object")
         for name in PEFT_SETTINGS:
-            if settings.get(name) != getattr(config, name, None):
-                raise ValueError(
-                    f"its {name} is {str(settings.get(name))[:20]}, not"
-                    f" {getattr(config, name, None)}"
-                )
+            given, own = settings.get(name), getattr(config, name, None)
+            if given != own:
+                raise ValueError(f"its {name} is {str(given)[:20]}, not {own}")
 
 
 def _method(model: Model) -> str:

@@ -94,7 +94,7 @@ def parse_link(spec: str) -> Link:
     """
     if spec in LINKS:
         return LINKS[spec]
-    match = LINK_PATTERN.fullmatch(spec.strip().lower())
+    match: Any = LINK_PATTERN.fullmatch(spec.strip().lower())
     with suppress(TypeError, ValueError):  # no match, or no numbers
         speeds = _speeds(match)
         latency, jitter = float(match["ms"] or 0) / 1e3, float(match["jitter"] or 0) / 1e3

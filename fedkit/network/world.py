@@ -84,10 +84,10 @@ class World:
         training seconds on the machine that ran. Transfers of the same call share the server's
         line; jitter depends on seed, number, place and direction only.
         """
-        row = [np.asarray(values)[None] for values in (places, down, work, up)]
-        return self.visit_ends_by_round(np.array([number]), *row, np.ones((1, len(places)), bool))[
-            0
-        ]
+        where, received, worked, sent = (np.asarray(v)[None] for v in (places, down, work, up))
+        present = np.ones((1, len(places)), bool)
+        numbers = np.array([number])
+        return self.visit_ends_by_round(numbers, where, received, worked, sent, present)[0]
 
     def visit_ends_by_round(
         self,

@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.audit.assemble import TokenEvidence, cluster_similarity, initial_text, text_variants
-from fedkit.audit.dager import pairs_in_span, span_attack, words_attack
+from fedkit.audit.dager import (
+    TokenEvidence,
+    cluster_similarity,
+    initial_text,
+    pairs_in_span,
+    span_attack,
+    text_variants,
+    words_attack,
+)
 from fedkit.audit.defences import DEFENCES, Defence, mean_gradient
 from fedkit.audit.head_gradient import (
     fit_shares,

@@ -143,7 +143,7 @@ class FastEncoder:
         whole = self.lowest_trained == len(self.layers)
         width = self.layers[0].up.frozen.weight.shape[1]
         self.cache = FeatureCache(
-            self._cached_vectors if whole else self._cached_states,
+            self._cached_rows,
             (lambda n: 1) if whole else (lambda n: n),
             device,
             CACHE_BYTES // (width * (4 if whole else self.dtype.itemsize)),
@@ -182,9 +182,14 @@ class FastEncoder:
             groups, rank, _ = params[self.layers[self.lowest_trained].low_rank_pairs()[0].a].shape
             one_hot = torch.eye(groups, dtype=self.dtype, device=self.device)
             owner_mask = one_hot.repeat_interleave(rank, 1)[owners]
+        if self.lowest_trained == 0:
+            x = self._embed(texts, packed)
+        else:  # hidden states below the lowest trained layer
+            kept = self.cache.get(texts)
+            x = kept.new_zeros(packed.size, kept.shape[1])
+            x = x.index_copy_(0, packed.token_rows, kept)
         trained = slice(self.lowest_trained, None)
-        states = self._trained_input(texts, packed)
-        return _mean_vectors(self._run_layers(trained, states, packed, params, owner_mask), packed)
+        return _mean_vectors(self._run_layers(trained, x, packed, params, owner_mask), packed)
 
     def _retry_alone(
         self, texts: Sequence[Tokens], compute: Callable[[PackedTexts], Tensor]
@@ -212,15 +217,6 @@ class FastEncoder:
             x = layer(x, packed.blocks, biases, params, owner_mask)
         return x
 
-    def _trained_input(self, texts: Sequence[Tokens], packed: PackedTexts) -> Tensor:
-        """Return hidden states (T, d) below the lowest trained layer."""
-        if self.lowest_trained == 0:
-            return self._embed(texts, packed)
-        states = self.cache.get(texts)
-        return states.new_zeros(packed.size, states.shape[1]).index_copy_(
-            0, packed.token_rows, states
-        )
-
     @torch.no_grad()
     def _embed(self, texts: Sequence[Tokens], packed: PackedTexts) -> Tensor:
         ids = packed.spread_to_rows(np.concatenate(texts), self.pad_id)
@@ -229,21 +225,19 @@ class FastEncoder:
         return self.embeddings(input_ids=ids[None], position_ids=positions[None])[0]
 
     @torch.no_grad()
-    def _frozen_states(self, texts: Sequence[Tokens], packed: PackedTexts) -> Tensor:
-        frozen = slice(0, self.lowest_trained)
-        return self._run_layers(frozen, self._embed(texts, packed), packed, {}, None)
+    def _cached_rows(self, texts: Sequence[Tokens]) -> Tensor:
+        """Return rows for the cache, text after text: the hidden state of every token, or the
+        sentence vector if no layer is trained.
+        """
 
-    def _cached_states(self, texts: Sequence[Tokens]) -> Tensor:
-        """Return rows for the cache: the hidden state of every token, text after text."""
-        return self._retry_alone(
-            texts, lambda packed: self._frozen_states(texts, packed)[packed.token_rows]
-        )
+        def compute(packed: PackedTexts) -> Tensor:
+            frozen = slice(0, self.lowest_trained)
+            states = self._run_layers(frozen, self._embed(texts, packed), packed, {}, None)
+            if self.lowest_trained == len(self.layers):
+                return _mean_vectors(states, packed)
+            return states[packed.token_rows]
 
-    def _cached_vectors(self, texts: Sequence[Tokens]) -> Tensor:
-        """Return rows for the cache if no layer is trained: the sentence vectors."""
-        return self._retry_alone(
-            texts, lambda packed: _mean_vectors(self._frozen_states(texts, packed), packed)
-        )
+        return self._retry_alone(texts, compute)
 
 
 class FeatureCache:
