@@ -19,13 +19,15 @@ import hmac
 import math
 import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
-from torch import Tensor
 
 from fedkit.core.errors import FedkitError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KEY_BYTES = 32
 MAX_STD = 2.0**40  # of a std: the arithmetic stays within 64 bits
@@ -100,6 +102,8 @@ def add_discrete_noise(
     keeps that near a share of 2^-20, and the std grows by it. The steps then go back to floats,
     whose bits tell nothing more. Not covered: what float arithmetic did to `values` before.
     """
+    import torch
+
     size = max(values.numel(), 1)
     step = min(std, sensitivity) * GRID / math.sqrt(size)
     step = max(step, sensitivity * GRID**2, 2 * std / MAX_STD)  # the steps of values fit 64 bits
