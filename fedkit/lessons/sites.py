@@ -137,9 +137,7 @@ def curves_by_round(runs: Mapping[str, Run], sentence: str) -> go.Figure:
 
 def curves_by_time(runs: Mapping[str, Run], sentence: str) -> go.Figure:
     """Draw accuracy over simulated seconds, each run with its own devices and links."""
-    lines = {
-        n: (replay(run).ends, [r.accuracy for r in run.states]) for n, run in runs.items()
-    }
+    lines = {n: (replay(run).ends, [r.accuracy for r in run.states]) for n, run in runs.items()}
     return accuracy_curves(lines, sentence, "Simulated time (s)")
 
 

@@ -237,8 +237,7 @@ def _accuracy_finding(scene: Scene, stop: bool = True) -> str:
     run = scene.runs[-1][1]
     if not run.rounds:
         return (
-            f"Before training {formatting.percent(run.states[-1].accuracy)} are right;"
-            " now round 1."
+            f"Before training {formatting.percent(run.states[-1].accuracy)} are right; now round 1."
         )
     spent = run.rounds[-1].epsilon
     words = (
