@@ -15,6 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from fedkit.core.stats import clopper_pearson
+
 EPSILON_GRID = np.linspace(0.0, 12.0, 121)  # where privacy profiles are compared
 # (noise multiplier, Poisson sampling rate, steps) of releases
 ReleaseBlocks = tuple[tuple[float, float, int], ...]
@@ -42,17 +44,10 @@ class Rates:
     fpr: Rate
     tpr: Rate
 
-
-def clopper_pearson(count: int, trials: int, miss: float = 0.025) -> tuple[float, float]:
-    """Return the exact interval of a proportion (Clopper & Pearson, 1934).
-
-    miss: the probability, at each end, that the true value lies outside.
-    """
-    from scipy.stats import beta
-
-    low = float(beta.ppf(miss, count, trials - count + 1)) if count else 0.0
-    high = float(beta.ppf(1 - miss, count + 1, trials - count)) if count < trials else 1.0
-    return low, high
+    @property
+    def pessimistic(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """(least TPR, largest FPR) and, of the opposite test, (least TNR, largest FNR)."""
+        return (self.tpr.low, self.fpr.high), (1 - self.fpr.high, 1 - self.tpr.low)
 
 
 def estimate_rate(count: int, trials: int, miss: float = 0.025) -> Rate:
@@ -67,7 +62,7 @@ def epsilon_lower(rates: Sequence[Rates], delta: float) -> float:
     """
     proven = [0.0]
     for r in rates:
-        for hit, miss in ((r.tpr.low, r.fpr.high), (1 - r.fpr.high, 1 - r.tpr.low)):
+        for hit, miss in r.pessimistic:
             if hit - delta > miss:
                 proven.append(math.log((hit - delta) / miss))
     return max(proven)
@@ -86,11 +81,11 @@ def refutes(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -
     increase the probability of error.
     """
     allowed = privacy_profile(((noise, sampling, steps),))
-    for r in rates:
-        for hit, miss in ((r.tpr.low, r.fpr.high), (1 - r.fpr.high, 1 - r.tpr.low)):
-            if (hit > np.exp(EPSILON_GRID) * miss + allowed).any():
-                return True
-    return False
+    return any(
+        bool((hit > np.exp(EPSILON_GRID) * miss + allowed).any())
+        for r in rates
+        for hit, miss in r.pessimistic
+    )
 
 
 def implied_noise(rates: Sequence[Rates], noise: float, sampling: float, steps: int) -> float:

@@ -1,26 +1,22 @@
 """The distinguishing game: train many times with and without one canary and compare the scores.
 
-The training is fedkit's own DP-SGD (`federated.local.dp_sgd.private_fit`) with its Poisson batches,
-clipping, noise and steps. Only the encoder is replaced by a table of fixed vectors, so that a
-training takes milliseconds. The attacker knows everything but the noise and the sampling: all other
-examples, and the model before and after each step (white box). A lower bound above the promised
-epsilon proves a fault; a low one proves nothing (Jagielski et al., 2020; Nasr et al., 2021 and
-2023). A correct mechanism is called broken with a probability of at most 5 %, by the intervals; in
-800 simulated audits of exact Gaussian scores it never was. The statistic is best for independent
+The training is fedkit's own (see `games`). The attacker knows all but the noise and the sampling:
+all other examples, and the model before and after each step (white box). A lower bound above the
+promised epsilon proves a fault; a low one proves nothing (Jagielski et al., 2020; Nasr et al., 2021
+and 2023). A correct mechanism is called broken with a probability of at most 5 %, by the intervals;
+in 800 simulated audits of exact Gaussian scores it never was. The statistic is best for independent
 noise; it does not detect noise that repeats between steps or comes from a seed the attacker knows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from fedkit.audit import toy_model
 from fedkit.audit.bounds import (
     Rates,
     epsilon_lower,
@@ -29,54 +25,17 @@ from fedkit.audit.bounds import (
     perfect_rates,
     refutes,
 )
-from fedkit.audit.toy_model import FAULTS
+from fedkit.audit.games import FAULTS, GAMES, Mechanism
 from fedkit.core.errors import FedkitError
-from fedkit.privacy.accounting import Releases, epsilon
 from fedkit.privacy.noise import NoiseKey
 
 CONSISTENT, WEAK = "consistent", "weak test"
 BROKEN = "BROKEN: the lower bound is above the promised epsilon"
-
+STATISTIC = (
+    "sum over steps of the log-likelihood ratio of the noisy sum along the canary's own part"
+)
 CONFIDENCE = 0.95
 NUM_THRESHOLDS = 3  # tested on the second half of the trials, see `choose_thresholds`
-# key of noise and sampling -> the canary's share of each step's noisy sum, in clips
-Training = Callable[[NoiseKey], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Mechanism:
-    """The guarantee to be audited: `steps` Poisson-sampled Gaussian releases.
-
-    noise: multiplier. rate: sampling rate. unit: example (DP-SGD) or client (DP-FedAvg, whose steps
-    are rounds). Raises FedkitError for values out of range.
-    """
-
-    noise: float
-    rate: float = 1.0
-    steps: int = 1
-    clip: float = 1.0
-    delta: float = 1e-5
-    unit: str = "example"
-
-    def __post_init__(self) -> None:
-        if not (
-            0 < self.noise < 1e4
-            and 0 < self.rate <= 1
-            and self.steps >= 1
-            and self.clip > 0
-            and 0 < self.delta < 1
-        ):
-            raise FedkitError(
-                f"{self} given; noise, clip and delta are above 0, the rate is at most 1, steps are"
-                " 1 or more"
-            )
-        if self.unit not in GAMES:
-            raise FedkitError(f"unit {self.unit!r} is not known; choose one of: {', '.join(GAMES)}")
-
-    @property
-    def promised_epsilon(self) -> float:
-        """The epsilon that the accountant computes, at `delta`."""
-        return epsilon([Releases(self.noise, self.rate, self.steps)], self.delta)
 
 
 @dataclass(frozen=True)
@@ -115,11 +74,7 @@ class AuditResult:
 
 
 def audit_mechanism(
-    settings: Mechanism,
-    trials: int = 500,
-    seed: int = 0,
-    broken: str | None = None,
-    tick: Callable[[], None] = lambda: None,
+    settings: Mechanism, trials: int = 500, seed: int = 0, broken: str | None = None
 ) -> AuditResult:
     """Play the game `trials` times in each world and compare with the promise; fixed by `seed`.
 
@@ -132,7 +87,7 @@ def audit_mechanism(
         raise FedkitError(
             f"trials {trials} given; write 40 or more: with fewer no test can show anything"
         )
-    scores = [_play_trials(settings, trials, seed, there, broken, tick) for there in (True, False)]
+    scores = [_play_trials(settings, trials, seed, there, broken) for there in (True, False)]
     return judge_scores(*scores, settings, broken)
 
 
@@ -148,36 +103,29 @@ def judge_scores(
     fixed = (setting.noise, setting.rate, setting.steps)
     lower, most = epsilon_lower(found, setting.delta), epsilon_lower(ideal, setting.delta)
     refuted, able = refutes(found, *fixed), refutes(ideal, *fixed)
-    verdict = (
-        BROKEN
-        if refuted or lower > setting.promised_epsilon
-        else CONSISTENT
-        if able or most > setting.promised_epsilon
-        else WEAK
-    )
+    promised = setting.promised_epsilon
+    if refuted or lower > promised:
+        verdict = BROKEN
+    else:
+        verdict = CONSISTENT if able or most > promised else WEAK
     return AuditResult(
-        lower,
-        most,
-        setting.promised_epsilon,
-        setting.delta,
-        len(without),
-        best.tpr.value,
-        best.fpr.value,
-        {"tpr": (best.tpr.low, best.tpr.high), "fpr": (best.fpr.low, best.fpr.high)},
-        verdict,
-        f"one {setting.unit}, added or removed",
-        STATISTIC,
-        _implied_epsilon(found, setting),
-        _implied_epsilon(ideal, setting),
-        refuted,
-        setting,
-        broken,
+        lower=lower,
+        most=most,
+        upper=promised,
+        delta=setting.delta,
+        trials=len(without),
+        tpr=best.tpr.value,
+        fpr=best.fpr.value,
+        intervals={"tpr": (best.tpr.low, best.tpr.high), "fpr": (best.fpr.low, best.fpr.high)},
+        verdict=verdict,
+        unit=f"one {setting.unit}, added or removed",
+        statistic=STATISTIC,
+        implied=_implied_epsilon(found, setting),
+        most_implied=_implied_epsilon(ideal, setting),
+        refuted=refuted,
+        setting=setting,
+        broken=broken,
     )
-
-
-STATISTIC = (
-    "sum over steps of the log-likelihood ratio of the noisy sum along the canary's own part"
-)
 
 
 def choose_thresholds(
@@ -187,22 +135,24 @@ def choose_thresholds(
     both = np.unique(np.concatenate([with_canary, without]))
     places = both[np.linspace(0, len(both) - 1, min(len(both), 200)).astype(int)]
     rates = [rates_at(cut, with_canary, without, miss) for cut in places]
-    ways = (
-        lambda r: (r.tpr.low - delta) / r.fpr.high,
-        lambda r: (1 - r.fpr.high - delta) / (1 - r.tpr.low),
-        lambda r: r.tpr.low - r.fpr.high,
-    )
-    return [float(places[int(np.argmax([way(r) for r in rates]))]) for way in ways]
+    quality = [
+        (
+            (r.tpr.low - delta) / r.fpr.high,
+            (1 - r.fpr.high - delta) / (1 - r.tpr.low),
+            r.tpr.low - r.fpr.high,
+        )
+        for r in rates
+    ]
+    return [float(places[best]) for best in np.argmax(quality, axis=0)]
 
 
 def rates_at(cut: float, with_canary: np.ndarray, without: np.ndarray, miss: float) -> Rates:
     """Return how often a score is at least `cut`, in each world."""
-    return Rates(
-        *(
-            estimate_rate(int((scores >= cut).sum()), len(scores), miss)
-            for scores in (without, with_canary)
-        )
+    fpr, tpr = (
+        estimate_rate(int((scores >= cut).sum()), len(scores), miss)
+        for scores in (without, with_canary)
     )
+    return Rates(fpr, tpr)
 
 
 def _implied_epsilon(found: Sequence[Rates], setting: Mechanism) -> float:
@@ -213,12 +163,7 @@ def _implied_epsilon(found: Sequence[Rates], setting: Mechanism) -> float:
 
 
 def _play_trials(
-    setting: Mechanism,
-    trials: int,
-    seed: int,
-    there: bool,
-    broken: str | None,
-    tick: Callable[[], None],
+    setting: Mechanism, trials: int, seed: int, there: bool, broken: str | None
 ) -> np.ndarray:
     """Return the attacker's score of each training, shape (trials,)."""
     out, threads = np.zeros(trials), torch.get_num_threads()
@@ -226,35 +171,11 @@ def _play_trials(
     try:
         with GAMES[setting.unit](setting, there, broken) as training:
             for i in range(trials):
-                tick()
                 key = NoiseKey.from_seed((seed, i, int(there)))
                 out[i] = log_likelihood_ratio(training(key), setting)
     finally:
         torch.set_num_threads(threads)
     return out
-
-
-@contextmanager
-def example_game(setting: Mechanism, there: bool, broken: str | None) -> Iterator[Training]:
-    """Yield a function that trains a head by DP-SGD."""
-    rows = toy_model.ToyData.create(there)
-    plan = toy_model.training_plan(setting.noise, setting.rate, setting.steps, setting.clip)
-    with FAULTS.get(broken, toy_model.no_fault)(plan) as changed:
-        yield lambda key: toy_model.canary_projections(
-            rows.canary, *toy_model.play_training(rows, replace(changed, key=key)), setting.clip
-        )
-
-
-@contextmanager
-def client_game(setting: Mechanism, there: bool, broken: str | None) -> Iterator[Training]:
-    """Yield a function that runs DP-FedAvg."""
-    from fedkit.audit import client_canary
-
-    clients = client_canary.canary_clients(there, setting.clip)
-    budget = client_canary.canary_budget(
-        setting.noise, setting.rate, setting.clip, setting.delta, setting.steps
-    )
-    yield lambda key: client_canary.play_rounds(clients, budget, setting.steps, key, broken)
 
 
 def log_likelihood_ratio(seen: np.ndarray, setting: Mechanism) -> float:
@@ -266,6 +187,3 @@ def log_likelihood_ratio(seen: np.ndarray, setting: Mechanism) -> float:
     if setting.rate == 1:
         return float(inside.sum())
     return float(np.logaddexp(math.log1p(-setting.rate), math.log(setting.rate) + inside).sum())
-
-
-GAMES: dict[str, Callable] = {"example": example_game, "client": client_game}

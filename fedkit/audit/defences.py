@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedkit.core.config import RunConfig
+from fedkit.core.files import read_packaged_text
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
 from fedkit.federated.local.dp_sgd import clipped_sum, unflatten_params
@@ -19,8 +21,6 @@ from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.models.classifier import Model
 from fedkit.privacy.mechanisms import Budget
 from fedkit.wire.pipeline import Context, make_wire
-
-LORA = "lora:r=8,alpha=16"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,13 @@ def observed_gradient(
     rates = {n: rate or 1.0 for n, rate in learning_rates(model, config).items()}
     total: Params = {}
     for place, batch in enumerate(batches):
-        found = _client_gradient(defence, model, shared, batch, config, adjust, rng, budget)
+        if budget and budget.unit == "example":
+            sharing = defence.clients if budget.trust_sum else 1
+            found = noisy_gradient(budget, model, shared, batch, adjust, rng, sharing)
+        elif defence.steps == 1 and defence.optimizer == "sgd":
+            found = mean_gradient(model, shared, batch, adjust)
+        else:
+            found = _visit_gradient(defence, model, shared, batch, config, adjust, rates)
         delta = {n: -rates[n] * t for n, t in found.items()}
         if budget and budget.unit == "client":
             delta = unflatten_params(clipped_sum(_flatten(delta)[None], budget.clip), shared)
@@ -80,32 +86,24 @@ def observed_gradient(
         total = {n: t + total.get(n, 0) for n, t in delta.items()}
     # the server adds the noise to the sum; a single upload in the clear has none
     if budget and budget.unit == "client" and len(batches) > 1:
-        total = unflatten_params(
-            _flatten(total) + budget.noise * budget.clip * _noise(total, rng), shared
-        )
+        noisy = _flatten(total) + budget.noise * budget.clip * _noise(total, rng)
+        total = unflatten_params(noisy, shared)
     return {n: t / (-rates[n] * len(batches)) for n, t in total.items()}
 
 
-def _client_gradient(
+def _visit_gradient(
     defence: Defence,
     model: Model,
     shared: Params,
     batch: Examples,
     config: RunConfig,
     adjust: Tensor | None,
-    rng: np.random.Generator,
-    budget: Budget | None,
+    rates: dict[str, float],
 ) -> Params:
-    if budget and budget.unit == "example":
-        return noisy_gradient(
-            budget, model, shared, batch, adjust, rng, defence.clients if budget.trust_sum else 1
-        )
-    if defence.steps == 1 and defence.optimizer == "sgd":
-        return mean_gradient(model, shared, batch, adjust)
+    """Return the change that several local steps make, as a mean gradient."""
     parts = np.array_split(np.arange(len(batch)), defence.steps)
     task = Task("site", shared, batch, iter(parts), adjust)
     done = fit(model, task, replace(config, optimizer=defence.optimizer, privacy="none"))
-    rates = {n: rate or 1.0 for n, rate in learning_rates(model, config).items()}
     return {n: (t - done.params[n]) / (rates[n] * defence.steps) for n, t in shared.items()}
 
 
@@ -136,12 +134,8 @@ def noisy_gradient(
 
     clients: number that shares the noise where only their sum is seen.
     """
-    total = sum(
-        clipped_sum(
-            _flatten(mean_gradient(model, shared, batch.take([i]), adjust))[None], budget.clip
-        )
-        for i in range(len(batch))
-    )
+    each = (mean_gradient(model, shared, batch.take([i]), adjust) for i in range(len(batch)))
+    total = sum(clipped_sum(_flatten(gradient)[None], budget.clip) for gradient in each)
     noise = budget.noise * budget.clip / clients**0.5 * _noise(shared, rng)
     return unflatten_params((total + noise) / len(batch), shared)
 
@@ -155,42 +149,5 @@ def _flatten(params: Params) -> Tensor:
     return torch.cat([t.flatten() for t in params.values()])
 
 
-DEFENCES: dict[str, Defence] = {
-    "none": Defence("full tuning, one text, one SGD step"),
-    "4 texts": Defence("full tuning, a batch of 4 texts", texts=4),
-    "16 texts": Defence("full tuning, a batch of 16 texts", texts=16),
-    "64 texts": Defence("full tuning, a batch of 64 texts", texts=64),
-    "adamw": Defence("full tuning, one text, one AdamW step", optimizer="adamw"),
-    "4 steps": Defence(
-        "full tuning, 4 AdamW steps on one text each", texts=4, steps=4, optimizer="adamw"
-    ),
-    "topk+int4": Defence(
-        "full tuning, one text, compressed topk:0.05+int4+ans", wire="topk:0.05+int4+ans"
-    ),
-    "clip only": Defence(
-        "full tuning, 4 texts, clipping to 1, hardly any noise",
-        texts=4,
-        privacy="example:noise=1e-9",
-    ),
-    "eps 8": Defence("full tuning, one text, DP-SGD of epsilon 8", privacy="example:eps=8"),
-    "eps 1": Defence("full tuning, one text, DP-SGD of epsilon 1", privacy="example:eps=1"),
-    "lora": Defence("LoRA, one text, round 1 (B is zero)", LORA),
-    "lora later": Defence("LoRA, one text, after a round", LORA, later=True),
-    "lora later, 4 texts": Defence("LoRA, 4 texts, after a round", LORA, texts=4, later=True),
-    "lora eps 8": Defence(
-        "LoRA, one text, after a round, DP-SGD of epsilon 8",
-        LORA,
-        privacy="example:eps=8",
-        later=True,
-    ),
-    "head": Defence("head only, one text", "head"),
-    "head, 16 texts": Defence("head only, a batch of 16 texts", "head", texts=16),
-    "head eps 8": Defence(
-        "head only, one text, DP-SGD of epsilon 8", "head", privacy="example:eps=8"
-    ),
-    "head eps 1": Defence(
-        "head only, one text, DP-SGD of epsilon 1", "head", privacy="example:eps=1"
-    ),
-    "sum of 10": Defence("full tuning, the sum over 10 sites of one text each", clients=10),
-    "masked": Defence("full tuning, one masked upload", masked=True),
-}
+WORDS = tomllib.loads(read_packaged_text("fedkit.audit", "attack.toml"))
+DEFENCES = {name: Defence(**values) for name, values in WORDS["defences"].items()}

@@ -1,4 +1,4 @@
-"""Gradient leakage: run every attack against every defence on batches of real text."""
+"""Gradient leakage: run every attack against every defence on batches of real text, and report."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from fedkit.audit.defences import DEFENCES, Defence, observed_gradient
-from fedkit.audit.label_leak import labels_attack
-from fedkit.audit.lookup import lookup_attack, topic_attack
-from fedkit.audit.matching import matching_attack
-from fedkit.audit.pursuit import pursuit_attack
-from fedkit.audit.spans import span_attack
+from fedkit.audit.dager import pursuit_attack, span_attack, words_attack
+from fedkit.audit.defences import DEFENCES, WORDS, Defence, observed_gradient
+from fedkit.audit.head_gradient import labels_attack, lookup_attack, matching_attack, topic_attack
 from fedkit.audit.threat_model import (
     AttackerKnowledge,
     AttackGuess,
@@ -25,7 +22,6 @@ from fedkit.audit.threat_model import (
     attack_score,
     strip_special,
 )
-from fedkit.audit.token_leak import words_attack
 from fedkit.core.errors import FedkitError
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples, concatenate
@@ -103,26 +99,16 @@ def setup_for_defence(first: LeakSetup, tune: str, later: bool) -> LeakSetup:
     """
     job, known = first.job, first.known
     if tune != job.config.tune:
-        job = prepare(
-            replace(
-                job.config, tune=tune, aggregate="mean", share="all", privacy="none", secure="none"
-            ),
-            job.corpus,
-        )
+        plain = {"aggregate": "mean", "share": "all", "privacy": "none", "secure": "none"}
+        job = prepare(replace(job.config, tune=tune, **plain), job.corpus)
     shared = job.model.params() | {n: t for n, t in known.shared.items() if n.startswith("head.")}
     if not later:
         return LeakSetup(job, replace(known, model=job.model, shared=shared))
     shares = count_labels(known.listed.labels, len(job.corpus.labels)) / len(known.listed)
-    deltas = [
-        train(job.model, shared, c, job.config, 1, shares).delta
-        for c in job.clients[:WARMUP_CLIENTS]
-    ]
-    return LeakSetup(
-        job,
-        attacker_knowledge(
-            job, {n: t + sum(d[n] for d in deltas) / len(deltas) for n, t in shared.items()}
-        ),
-    )
+    trained = job.clients[:WARMUP_CLIENTS]
+    deltas = [train(job.model, shared, c, job.config, 1, shares).delta for c in trained]
+    after = {n: t + sum(d[n] for d in deltas) / len(deltas) for n, t in shared.items()}
+    return LeakSetup(job, attacker_knowledge(job, after))
 
 
 def attacker_knowledge(job: Job, shared: Params) -> AttackerKnowledge:
@@ -134,14 +120,8 @@ def attacker_knowledge(job: Job, shared: Params) -> AttackerKnowledge:
     job.model.load_params(shared)
     counts = count_labels(pool.labels, len(job.corpus.labels))
     adjust = logit_adjustment(job.config.loss, counts, counts / counts.sum())
-    return AttackerKnowledge(
-        job.model,
-        shared,
-        pool,
-        torch.from_numpy(job.model.features(pool)),
-        adjust,
-        job.config.max_tokens,
-    )
+    vectors = torch.from_numpy(job.model.features(pool))
+    return AttackerKnowledge(job.model, shared, pool, vectors, adjust, job.config.max_tokens)
 
 
 def attack_defence(
@@ -161,9 +141,8 @@ def attack_defence(
             began = time.perf_counter()
             guess = entry.run(seen)
             seconds = time.perf_counter() - began
-            trials[attack].append(
-                (batch, guess, attack_score(guess, batch, setup.known.special), seconds)
-            )
+            score = attack_score(guess, batch, setup.known.special)
+            trials[attack].append((batch, guess, score, seconds))
     return [leak_row(attack, name, defence, setup, done) for attack, done in trials.items()]
 
 
@@ -216,11 +195,8 @@ def _mean_metric(scores: list[AttackScore], figure: str) -> float | None:
     A batch without a claim counts as 0, except in precision, which averages over claims.
     """
     values = [v for s in scores if (v := getattr(s, figure.removeprefix("tokens_"))) is not None]
-    return (
-        sum(values) / (len(values) if figure == "tokens_precision" else len(scores))
-        if values
-        else None
-    )
+    count = len(values) if figure == "tokens_precision" else len(scores)
+    return sum(values) / count if values else None
 
 
 def example_texts(batch: Examples, guess: AttackGuess, setup: LeakSetup) -> tuple[str, str]:
@@ -234,9 +210,8 @@ def example_texts(batch: Examples, guess: AttackGuess, setup: LeakSetup) -> tupl
     if guess.tokens:
         return batch.texts[0], " · ".join(sorted(decode([t]) for t in guess.tokens - special))[:300]
     if guess.labels is not None:
-        return f"{batch.texts[0]} [{names[batch.labels[0]]}]", ", ".join(
-            names[y] for y in guess.labels
-        )
+        found = ", ".join(names[y] for y in guess.labels)
+        return f"{batch.texts[0]} [{names[batch.labels[0]]}]", found
     return batch.texts[0], ""
 
 
@@ -247,31 +222,48 @@ def _select(kind: str, registry: dict[str, Any], names: Sequence[str] | None) ->
     return dict(registry) if names is None else {n: registry[n] for n in names}
 
 
-LEAKS: dict[str, LeakAttack] = {
-    "words": LeakAttack(
-        words_attack,
-        "which words were in the batch, from the rows of the word embedding that changed",
-    ),
-    "labels": LeakAttack(
-        labels_attack, "which labels, and how often, from the gradient of the head's bias"
-    ),
-    "spans": LeakAttack(
-        span_attack, "whole texts, from the row space of the first layer's gradient"
-    ),
-    "pursuit": LeakAttack(
-        pursuit_attack,
-        "one whole text, also from LoRA: the few vectors that explain the first layer's gradient",
-    ),
-    "lookup": LeakAttack(
-        lookup_attack, "texts of a list that holds the site's own, from the gradient of the head"
-    ),
-    "topic": LeakAttack(
-        topic_attack, "the most alike texts of a list that does not hold the site's"
-    ),
-    "matching": LeakAttack(
-        matching_attack,
-        "words that give the sentence vector in the head's gradient, by a search",
-        slow=True,
-    ),
+def report_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the report: threat model, a table per defence, an example, and a note on failures."""
+    out = [*WORDS["threat_model"], ""]
+    for name in dict.fromkeys(r["defence"] for r in rows):
+        own = [r for r in rows if r["defence"] == name]
+        out += [f"{name}: {own[0]['about']} ({own[0]['batches']} batches)", *table_lines(own), ""]
+    return [*out, *example_lines(rows), "", WORDS["failure_note"]]
+
+
+def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return one line for each attack: shares in per cent, a dash where nothing was claimed."""
+    cells = [
+        WORDS["column_titles"],
+        *((r["attack"], *(_percent(r[f]) for f in LEAK_METRICS), r["why"]) for r in rows),
+    ]
+    widths = [max(len(row[i]) for row in cells) for i in range(5)]
+    lines = []
+    for name, *shares, why in cells:
+        right = [share.rjust(width) for share, width in zip(shares, widths[1:])]
+        lines.append("  " + "  ".join([name.ljust(widths[0]), *right, why]))
+    return lines
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def example_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the original text and what the attacks recovered of it under each defence."""
+    shown = [r for r in rows if r["attack"] in ("spans", "pursuit") and r["example_recovered"]]
+    out = [f"A text as the site holds it: {rows[0]['example_original']}"] if rows else []
+    return out + [f"  {r['defence']}, {r['attack']}: {r['example_recovered']}" for r in shown]
+
+
+_RUN = {
+    "words": words_attack,
+    "labels": labels_attack,
+    "spans": span_attack,
+    "pursuit": pursuit_attack,
+    "lookup": lookup_attack,
+    "topic": topic_attack,
+    "matching": matching_attack,
 }
+LEAKS = {n: LeakAttack(run, WORDS["attacks"][n], slow=n == "matching") for n, run in _RUN.items()}
 QUICK_ATTACKS = tuple(name for name, leak in LEAKS.items() if not leak.slow)

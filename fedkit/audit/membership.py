@@ -8,7 +8,7 @@ bound of differential privacy holds for every attack: TPR <= e^epsilon FPR + del
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,71 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedkit.audit.roc import Roc, roc_of_scores
+from fedkit.audit.bounds import Rate, estimate_rate
 from fedkit.core.errors import FedkitError
 
 LogitsFunction = Callable[[np.ndarray], np.ndarray]  # vectors (n, d) -> logits (n, labels)
 TrainFunction = Callable[[np.ndarray, np.ndarray, int], LogitsFunction]
 # false-positive rate -> largest true-positive rate, such as partial(tpr_limit, 8, 1e-5)
 TprLimit = Callable[[float], float]
+MAX_POINTS = 200  # of a ROC curve
 FPR_LEVELS = (0.01, 0.001)  # at which an attack is evaluated (Carlini et al., 2022)
+
+
+@dataclass(frozen=True)
+class Roc:
+    """A ROC curve.
+
+    fpr, tpr: (points,), rising from 0 to 1, at most MAX_POINTS. auc: area under the full curve.
+    advantage: largest tpr - fpr, slightly too high, since it is measured on the scores that chose
+    the threshold. at: {false-positive rate: true-positive rate with its 95 % interval}.
+    """
+
+    fpr: np.ndarray
+    tpr: np.ndarray
+    auc: float
+    advantage: float
+    at: dict[float, Rate]
+
+
+def roc_of_scores(
+    members: np.ndarray, others: np.ndarray, levels: Sequence[float] = FPR_LEVELS
+) -> Roc:
+    """Return the ROC curve for scores of members (n,) and of others (m,).
+
+    Ties count one half in the area (Mann-Whitney). Raises FedkitError if there are no scores or
+    some are not finite.
+    """
+    members, others = np.asarray(members, float), np.asarray(others, float)
+    if not (
+        len(members) and len(others) and np.isfinite(members).all() and np.isfinite(others).all()
+    ):
+        raise FedkitError(
+            f"scores of {len(members)} members and {len(others)} others given; both need some, all"
+            " finite numbers"
+        )
+    fpr, tpr = roc_points(members, others)
+    found = {level: round(float(tpr[fpr <= level][-1]) * len(members)) for level in levels}
+    at = {level: estimate_rate(count, len(members)) for level, count in found.items()}
+    area, keep = float(np.trapezoid(tpr, fpr)), _thin(fpr, tpr)
+    return Roc(fpr[keep], tpr[keep], area, float((tpr - fpr).max()), at)
+
+
+def roc_points(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (fpr, tpr) from (0, 0) to (1, 1), one point for each distinct score."""
+    from sklearn.metrics import roc_curve
+
+    member = np.r_[np.ones(len(members)), np.zeros(len(others))]
+    return roc_curve(member, np.r_[members, others], drop_intermediate=False)[:2]
+
+
+def _thin(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+    """Return indices of at most MAX_POINTS points, both ends included, evenly along the curve."""
+    if len(fpr) <= MAX_POINTS:
+        return np.arange(len(fpr))
+    along = fpr + tpr + np.sqrt(fpr)  # the root gives small rates, which matter most, more points
+    kept = np.searchsorted(along, np.linspace(along[0], along[-1], MAX_POINTS))
+    return np.unique(kept.clip(0, len(fpr) - 1))
 
 
 @dataclass(frozen=True)
@@ -158,19 +215,11 @@ def random_halves(n: int, shadows: int, seed: int) -> np.ndarray:
 
 
 def shadow_confidences(
-    train: TrainFunction,
-    vectors: np.ndarray,
-    labels: np.ndarray,
-    chosen: np.ndarray,
-    seed: int = 0,
-    tick: Callable[[], None] = lambda: None,
+    train: TrainFunction, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray, seed: int = 0
 ) -> np.ndarray:
     """Train one model on each row of `chosen` (S, n); return their confidences (S, n)."""
-    out = np.zeros(chosen.shape)
-    for i, rows in enumerate(chosen):
-        tick()
-        out[i] = logit_confidence(train(vectors[rows], labels[rows], seed + i)(vectors), labels)
-    return out
+    models = (train(vectors[own], labels[own], seed + i) for i, own in enumerate(chosen))
+    return np.stack([logit_confidence(logits_of(vectors), labels) for logits_of in models])
 
 
 def attack_training(

@@ -8,19 +8,92 @@ own; it never sees the client's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from fedkit.core.errors import FedkitError
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
-from fedkit.models.classifier import Model
+from fedkit.models.classifier import Model, without_peft
 
-if TYPE_CHECKING:
-    from fedkit.audit.atoms import FirstLayerInputs
+RANK_TOLERANCE = 1e-6  # singular values below this share of the largest are float32 rounding
+MIN_FREE_DIRECTIONS = 8  # with fewer directions outside of it, a span contains almost everything
+QKV_PARTS = ("query", "key", "value")
+
+
+@dataclass(frozen=True)
+class FirstLayerInputs:
+    """x(v, p) = gain * (word_v + position_p - mean) / deviation + bias for all V tokens and P
+    positions: the LayerNorm of the summed embeddings.
+
+    words: (V, d), positions: (P, d), both with their mean over d subtracted; gain, bias: (d,).
+    Nothing of size V x P x d is ever stored: products with k directions are computed per position.
+    """
+
+    words: Tensor
+    positions: Tensor
+    gain: Tensor
+    bias: Tensor
+    eps: float
+
+    @classmethod
+    def from_model(cls, model: Model, shared: Params, max_tokens: int) -> FirstLayerInputs:
+        """Return the inputs of a BERT-like model at the parameters `shared`.
+
+        Raises FedkitError for another architecture.
+        """
+        model.load_params(shared)
+        part = getattr(base_encoder(model), "embeddings", None)
+        try:
+            table, norm = part.position_embeddings, part.LayerNorm
+            first = 0 if table.padding_idx is None else table.padding_idx + 1
+            words = part.word_embeddings.weight.detach().float().cpu()
+            positions = table.weight[first : first + max_tokens]
+            positions = (positions + part.token_type_embeddings.weight[0]).detach().float().cpu()
+        except AttributeError:
+            raise FedkitError(
+                f"{model.source.name} is not built like BERT, and this attack reads no other model"
+            ) from None
+        centred = [t - t.mean(1, keepdim=True) for t in (words, positions)]
+        return cls(
+            *centred, *(t.detach().float().cpu() for t in (norm.weight, norm.bias)), norm.eps
+        )
+
+    @cached_property
+    def deviation(self) -> Tensor:
+        """Standard deviation of the summed embeddings, (V, P)."""
+        w, p = self.words, self.positions
+        d = w.shape[1]
+        return ((w**2).mean(1)[:, None] + (p**2).mean(1) + 2 * (w @ p.T) / d + self.eps).sqrt()
+
+    @cached_property
+    def squared_norms(self) -> Tensor:
+        """Squared lengths of the vectors, (V, P)."""
+        w, p, g2, b = self.words, self.positions, self.gain**2, self.bias
+        scaled = ((w**2) @ g2)[:, None] + (p**2) @ g2 + 2 * (w * g2) @ p.T
+        cross = (w @ (self.gain * b))[:, None] + p @ (self.gain * b)
+        return scaled / self.deviation**2 + 2 * cross / self.deviation + b @ b
+
+    def vectors(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """Return the vectors (n, d) of n pairs."""
+        scale = self.deviation[tokens, positions][:, None]
+        return self.gain * (self.words[tokens] + self.positions[positions]) / scale + self.bias
+
+    def projections(self, directions: Tensor) -> Iterator[Tensor]:
+        """Yield, position by position, all tokens' products (V, k) with k directions (d, k)."""
+        scaled = self.gain[:, None] * directions
+        w, p = self.words @ scaled, self.positions @ scaled
+        for position, row in enumerate(p):
+            yield (w + row) / self.deviation[:, position, None] + self.bias @ directions
+
+    def projection_energy(self, directions: Tensor) -> Tensor:
+        """Return the squared lengths (V, P) of projections on k orthonormal directions (d, k)."""
+        return torch.stack([y.square().sum(1) for y in self.projections(directions.float())], 1)
 
 
 @dataclass(frozen=True)
@@ -41,9 +114,7 @@ class AttackerKnowledge:
 
     @cached_property
     def first_layer_inputs(self) -> FirstLayerInputs:
-        """Every input that the first layer can have."""
-        from fedkit.audit.atoms import FirstLayerInputs
-
+        """Every input that the first layer of the encoder can have."""
         return FirstLayerInputs.from_model(self.model, self.shared, self.max_tokens)
 
     @cached_property
@@ -69,6 +140,10 @@ class ObservedUpdate:
         """Return the float64 gradient of the tensor whose name ends so; None if absent or zero."""
         found = next((t for n, t in self.gradient.items() if n.endswith(endings)), None)
         return None if found is None or not bool(found.any()) else found.double()
+
+    def public_rows(self) -> np.ndarray:
+        """Return the rows of the list that are not the batch itself."""
+        return np.setdiff1d(np.arange(len(self.known.listed)), self.batch_rows)
 
 
 @dataclass(frozen=True)
@@ -98,24 +173,18 @@ def attack_score(guess: AttackGuess, batch: Examples, special: frozenset[int]) -
     """Score a guess: distinct tokens without special ones, texts and labels as multisets."""
     truth = [strip_special(text, special) for text in batch.tokens]
     read = [strip_special(text, special) for text in guess.texts]
-    tokens = (
-        guess.tokens
-        if guess.tokens is not None
-        else frozenset().union(*read)
-        if guess.texts
-        else None
-    )
+    tokens = guess.tokens
+    if tokens is None and guess.texts:
+        tokens = frozenset().union(*read)
     recall = precision = None
     if tokens is not None:
         wanted, tokens = frozenset().union(*truth), tokens - special
         right = len(wanted & tokens)
         recall, precision = right / max(len(wanted), 1), right / len(tokens) if tokens else None
     sentences = multiset_overlap(read, truth) / len(truth) if guess.texts else None
-    labels = (
-        None
-        if guess.labels is None
-        else multiset_overlap(guess.labels, batch.labels.tolist()) / len(batch)
-    )
+    labels = None
+    if guess.labels is not None:
+        labels = multiset_overlap(guess.labels, batch.labels.tolist()) / len(batch)
     return AttackScore(recall, precision, sentences, labels)
 
 
@@ -127,3 +196,14 @@ def multiset_overlap(one: Sequence, other: Sequence) -> int:
 def strip_special(text: Sequence[int], special: frozenset[int]) -> tuple[int, ...]:
     """Return a text's token ids without the special ones."""
     return tuple(t for t in text if t not in special)
+
+
+def base_encoder(model: Model) -> torch.nn.Module:
+    """Return the model's encoder without its PEFT wrapper."""
+    return without_peft(model.module.encoder)
+
+
+def row_space(rows: Tensor) -> Tensor:
+    """Return an orthonormal basis (d, rank) of the row space of `rows` (n, d), up to rounding."""
+    _, sizes, basis = torch.linalg.svd(rows, full_matrices=False)
+    return basis[: int((sizes > RANK_TOLERANCE * sizes[0]).sum())].T

@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from fedkit.core.config import RunConfig
-from fedkit.core.formatting import megabytes, seconds
-from fedkit.core.text_table import format_table
+from fedkit.core.formatting import format_table, megabytes, seconds
 from fedkit.experiments.advise import (
     BOARD,
     PRIVACY,

@@ -41,8 +41,8 @@ def attack_command(
         raise FedkitError("give either a run's folder, as in `fedkit attack runs/mine`, or --demo")
     if batches is not None:
         flags.require_between("--batches", batches, 1, 1000)
-    from fedkit.audit.report import FAILURE_NOTE, THREAT_MODEL, report_lines
-    from fedkit.audit.run_attack import attack_run
+    from fedkit.audit.leak import WORDS, report_lines
+    from fedkit.audit.recorded_run import attack_run
 
     with console.progress_line("reading the data and the model ...") as line:
         rows = (
@@ -50,7 +50,7 @@ def attack_command(
             if demo
             else attack_run(run, batches or 3, seed, flags.drop_missing(data=data, model=model))[1]
         )
-    values = {"knew": THREAT_MODEL, "note": FAILURE_NOTE, "rows": rows}
+    values = {"knew": WORDS["threat_model"], "note": WORDS["failure_note"], "rows": rows}
     console.print_result(as_json, values, report_lines(rows))
 
 

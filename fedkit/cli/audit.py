@@ -14,7 +14,7 @@ from fedkit.core.errors import FedkitError
 if TYPE_CHECKING:
     from fedkit.audit.canary import AuditResult
     from fedkit.audit.membership import MembershipResult
-    from fedkit.audit.run_audit import AuditedPromise
+    from fedkit.audit.recorded_run import AuditedPromise
 
 MIN_TRIALS, MAX_TRIALS = 40, 100_000
 DEFAULT_TRIALS = 500
@@ -50,7 +50,7 @@ def audit_command(
 def audit_demo(trials: int | None) -> tuple[list[str], dict[str, Any], bool]:
     """Return (lines, values for JSON, whether a result is not as expected) of the demonstration."""
     with console.ProgressLine() as line:
-        from fedkit.audit.run_audit import audit_demo_mechanisms
+        from fedkit.audit.recorded_run import audit_demo_mechanisms
 
         results = audit_demo_mechanisms(trials, tell=line.update)
     bad = any(r.caught == (r.broken is None) for r in results.values())
@@ -71,7 +71,7 @@ def audit_record(
     """
     with console.ProgressLine() as line:
         from fedkit.audit.canary import audit_mechanism
-        from fedkit.audit.run_audit import attack_recorded_model, recorded_promise
+        from fedkit.audit.recorded_run import attack_recorded_model, recorded_promise
         from fedkit.core.record import Run
 
         record = Run.load(folder)

@@ -1,13 +1,19 @@
-"""Text for people in English: numbers with their units, and values from users' data made safe.
+"""Text for people in English: numbers with their units, values from users' data made safe, tables.
 
 Numbers are written alike in a terminal, a figure and a page, in ASCII only for any console.
+`locale` has the two languages of documents.
 """
 
 from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
+from unicodedata import east_asian_width
+
+WIDTH = 100  # columns of a terminal
+MAX_FIRST_WIDTH = 26  # of them for the first column of a table, at most
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -17,11 +23,9 @@ def percent(share: float, digits: int = 1) -> str:
 
 def percent_range(low: float, high: float) -> str:
     """Return an interval of shares in percent: (0.59, 0.675) -> '59.0 to 67.5 %'."""
-    return (
-        "not known"
-        if math.isnan(low) or math.isnan(high)
-        else f"{100 * low:.1f} to {percent(high)}"
-    )
+    if math.isnan(low) or math.isnan(high):
+        return "not known"
+    return f"{100 * low:.1f} to {percent(high)}"
 
 
 def points(difference: float) -> str:
@@ -35,7 +39,8 @@ def megabytes(mb: float) -> str:
         return "not counted"
     for size, unit in ((1e3, "GB"), (1, "MB"), (1e-3, "kB")):
         if mb >= size:
-            return f"{_three_digits(mb / size)} {unit}"
+            digits = max(0, 2 - int(math.log10(max(mb / size, 1))))  # three in all: 1.95, 19.5, 195
+            return f"{mb / size:,.{digits}f} {unit}"
     return f"{round(mb * 1e6)} bytes"
 
 
@@ -92,6 +97,45 @@ def figure_text(text: object, limit: int = 40) -> str:
     return html.escape(printable_line(text, limit), quote=False)
 
 
-def _three_digits(value: float) -> str:
-    """Return a number with three significant digits: 1.95, 19.5, 195, but 1,950."""
-    return f"{value:,.{max(0, 2 - int(math.log10(max(value, 1))))}f}"
+def format_table(
+    heads: tuple[str, ...],
+    rows: list[list[str]],
+    key: tuple[str, ...],
+    indent: int = 0,
+    least: int = 16,
+) -> str:
+    """Return rows of cells as a table: the first column wrapped and flush left, others flush right.
+
+    heads: one per column, their lines separated by newlines. key: lines below the table. indent: of
+    the first column's continuation lines. least: width below which the gaps are made smaller.
+    """
+    longest = [max(head.split("\n"), key=len) for head in heads]
+    widths = [max(map(_width, column)) for column in zip(longest, *rows)]
+    room, gap = WIDTH - sum(widths[1:]), 2
+    if room - 2 * len(widths) < least:
+        gap = 1
+    widths[0] = max(12, min(MAX_FIRST_WIDTH, widths[0], room - gap * (len(widths) - 1)))
+    rule = "-" * (sum(widths) + gap * (len(widths) - 1))
+    lines = [*_table_row(heads, widths, gap), rule]
+    for row in rows:
+        lines += _table_row(row, widths, gap, indent)
+    return "\n".join([*lines, *key]) + "\n"
+
+
+def _table_row(row: Sequence[str], widths: list[int], gap: int, indent: int = 0) -> list[str]:
+    name = textwrap.wrap(row[0], widths[0], subsequent_indent=" " * indent) or [""]
+    columns = [name, *(cell.split("\n") for cell in row[1:])]
+    height = max(map(len, columns))
+    filled = [column + [""] * (height - len(column)) for column in columns]
+    lines = []
+    for cells in zip(*filled):
+        rooms = [" " * (width - _width(cell)) for cell, width in zip(cells, widths)]
+        first, *others = zip(cells, rooms)
+        texts = ["".join(first), *(room + cell for cell, room in others)]
+        lines.append((" " * gap).join(texts).rstrip())
+    return lines
+
+
+def _width(text: str) -> int:
+    """Return the columns that a text takes in a terminal: East Asian wide characters take two."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

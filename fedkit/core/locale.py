@@ -8,20 +8,9 @@ from collections.abc import Sequence
 
 LANGS = ("en", "ja")
 UNKNOWN = {"en": "not known", "ja": "不明"}
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
+RANGE = {"en": " to ", "ja": "〜"}
+POINTS = {"en": " points", "ja": "ポイント"}
+MONTHS = "January February March April May June July August September October November December"
 SIGNS = {"JPY": "¥", "USD": "$", "EUR": "€", "GBP": "£"}
 NAMES_JA = {"JPY": "円", "USD": "米ドル", "EUR": "ユーロ", "GBP": "ポンド"}
 SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -33,11 +22,9 @@ JOINED = "\u00a0"  # a space between a number and its unit, where no line may br
 
 def number(value: float, lang: str, digits: int = 0) -> str:
     """Return a number with `digits` decimals, thousands grouped by commas: 1234.5 -> '1,234'."""
-    return (
-        UNKNOWN[lang]
-        if _odd(value)
-        else f"{_unsigned_zero(value, digits):,.{digits}f}".replace("-", MINUS)
-    )
+    if _odd(value):
+        return UNKNOWN[lang]
+    return f"{_unsigned_zero(value, digits):,.{digits}f}".replace("-", MINUS)
 
 
 def percent(share: float, lang: str, digits: int = 1) -> str:
@@ -49,21 +36,24 @@ def percent_range(low: float, high: float, lang: str) -> str:
     """Return an interval of shares: (0.831, 0.846) -> '83.1% to 84.6%', '83.1%〜84.6%'."""
     if _odd(low) or _odd(high):
         return UNKNOWN[lang]
-    return (" to " if lang == "en" else "〜").join((percent(low, lang), percent(high, lang)))
+    return f"{percent(low, lang)}{RANGE[lang]}{percent(high, lang)}"
 
 
 def points(difference: float, lang: str) -> str:
     """Return a difference in percentage points: 0.042 -> '+4.2 points', '+4.2ポイント'."""
-    if _odd(difference):
-        return UNKNOWN[lang]
-    return f"{_signed(difference, lang)}{' points' if lang == 'en' else 'ポイント'}"
+    return UNKNOWN[lang] if _odd(difference) else f"{_signed(difference, lang)}{POINTS[lang]}"
+
+
+def unsigned_points(difference: float, lang: str) -> str:
+    """Return the size of a difference, without its sign: 0.056 -> '5.6 points', '5.6ポイント'."""
+    return points(abs(difference), lang).removeprefix("+")
 
 
 def points_range(low: float, high: float, lang: str) -> str:
     """Return an interval in percentage points: (0.012, 0.071) -> '+1.2 to +7.1', '+1.2〜+7.1'."""
     if _odd(low) or _odd(high):
         return UNKNOWN[lang]
-    return (" to " if lang == "en" else "〜").join((_signed(low, lang), _signed(high, lang)))
+    return f"{_signed(low, lang)}{RANGE[lang]}{_signed(high, lang)}"
 
 
 def data_size(size: float, lang: str) -> str:
@@ -83,9 +73,7 @@ def seconds(value: float, lang: str) -> str:
     if 0 < value < 1:
         return f"<{JOINED}1{JOINED}s" if lang == "en" else "1秒未満"
     unit, _, short, ja = next(t for t in TIMES if value >= t[1])
-    return (
-        f"{_short(value / unit)}{JOINED}{short}" if lang == "en" else f"{_short(value / unit)}{ja}"
-    )
+    return f"{_short(value / unit)}{f'{JOINED}{short}' if lang == 'en' else ja}"
 
 
 def about_seconds(value: float, lang: str) -> str:
@@ -94,11 +82,6 @@ def about_seconds(value: float, lang: str) -> str:
     if _odd(value) or value < 1:
         return time
     return f"about {time}" if lang == "en" else f"約{time}"
-
-
-def unsigned_points(difference: float, lang: str) -> str:
-    """Return the size of a difference, without its sign: 0.056 -> '5.6 points', '5.6ポイント'."""
-    return points(abs(difference), lang).removeprefix("+")
 
 
 def money(value: float, currency: str, lang: str) -> str:
@@ -125,11 +108,9 @@ def money(value: float, currency: str, lang: str) -> str:
 
 def date(day: datetime.date, lang: str) -> str:
     """Return a date: '23 November 2026', '2026年11月23日'."""
-    return (
-        f"{day.day} {MONTHS[day.month - 1]} {day.year}"
-        if lang == "en"
-        else f"{day.year}年{day.month}月{day.day}日"
-    )
+    if lang == "ja":
+        return f"{day.year}年{day.month}月{day.day}日"
+    return f"{day.day} {MONTHS.split()[day.month - 1]} {day.year}"
 
 
 def name_list(names: Sequence[str], lang: str, limit: int = 4) -> str:

@@ -1,4 +1,4 @@
-"""Progress of a run for a progress bar, and stopping a run between two steps."""
+"""Progress of a run for a progress bar, stopping it between two steps, and work in a thread."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from fedkit.core.errors import Cancelled
 from fedkit.core.record import Run
 
 Listener = Callable[["Progress"], None]
+Work = TypeVar("Work")
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,17 @@ class Progress:
     epsilon: float | None = None  # of the last finished round; None before and without privacy
 
     def __str__(self) -> str:
-        accuracy = "" if self.accuracy is None else f"  accuracy so far {self.accuracy:.1%}"
-        left = "" if self.remaining_seconds is None else f"  {self.remaining_seconds:.0f} s left"
-        size = (
-            f"{self.nbytes / 1e6:.1f} MB" if self.nbytes >= 1e6 else f"{self.nbytes / 1e3:.0f} kB"
-        )
-        sent = f"  {size} by all sites" if self.nbytes else ""  # baselines send nothing
-        client = f"  {self.client}" if self.client else ""
-        spent = "" if self.epsilon is None else f"  epsilon so far {self.epsilon:.2f}"
-        return (
-            f"{self.stage}: round {self.round}/{self.rounds}{client}{accuracy}{spent}{sent}{left}"
-        )
+        words = [f"{self.stage}: round {self.round}/{self.rounds}", self.client]
+        if self.accuracy is not None:
+            words.append(f"accuracy so far {self.accuracy:.1%}")
+        if self.epsilon is not None:
+            words.append(f"epsilon so far {self.epsilon:.2f}")
+        if self.nbytes:  # baselines send nothing
+            mb, kb = self.nbytes / 1e6, self.nbytes / 1e3
+            words.append(f"{f'{mb:.1f} MB' if mb >= 1 else f'{kb:.0f} kB'} by all sites")
+        if self.remaining_seconds is not None:
+            words.append(f"{self.remaining_seconds:.0f} s left")
+        return "  ".join(word for word in words if word)
 
 
 class ProgressMeter:
@@ -87,16 +89,93 @@ class ProgressMeter:
             return
         worked, elapsed = self.steps - self.skipped, self.notified - self.started
         left = elapsed / worked * (self.total - self.steps) if worked > 3 else None
-        self.listener(
-            Progress(
-                self.stage,
-                round_number,
-                self.rounds,
-                client,
-                self.accuracy,
-                self.nbytes,
-                min(self.steps / self.total, 1.0),
-                left,
-                self.epsilon,
-            )
+        done = min(self.steps / self.total, 1.0)
+        where = Progress(
+            self.stage,
+            round_number,
+            self.rounds,
+            client,
+            self.accuracy,
+            self.nbytes,
+            done,
+            left,
+            self.epsilon,
         )
+        self.listener(where)
+
+
+class BackgroundQueue(Generic[Work]):
+    """A queue with one place. `work(item, cancel)` runs in a thread; it never prints, and stops
+    when `cancel` is set.
+
+    current: the item that runs; waiting: the item after it; None: nothing. on_change: called when
+    either changes. on_end: called after each item with the exception that stopped it, or None. Both
+    are called from the thread.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Work, threading.Event], None],
+        on_change: Callable[[], None] = lambda: None,
+        on_end: Callable[[Exception | None], None] = lambda error: None,
+    ):
+        self._work, self._on_change, self._on_end = work, on_change, on_end
+        self.current: Work | None = None
+        self.waiting: Work | None = None
+        self._cancel, self._lock = threading.Event(), threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.current is not None
+
+    def submit(self, item: Work) -> str:
+        """Queue `item` and return 'started', 'waits' (it replaces what waited before), or 'same'
+        (this very item runs already and is not repeated).
+        """
+        with self._lock:
+            if self.current is not None:
+                repeated = item == self.current and not self._cancel.is_set()
+                self.waiting = None if repeated else item
+                answer = "same" if self.waiting is None else "waits"
+            else:
+                self.current, self._error, self._cancel = item, None, threading.Event()
+                self._thread = threading.Thread(target=self._loop, daemon=True)
+                self._thread.start()
+                answer = "started"
+        self._on_change()
+        return answer
+
+    def cancel(self) -> None:
+        """Stop the current item before its next step, and drop the waiting one."""
+        with self._lock:
+            self.waiting = None
+            self._cancel.set()
+        self._on_change()
+
+    def wait(self) -> None:
+        """Block until nothing runs or waits. Raises what the work raised (the first exception if
+        several did); a cancel is no error.
+        """
+        while (thread := self._thread) is not None and thread.is_alive():
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _loop(self) -> None:
+        while (item := self.current) is not None:
+            error = self._run(item)
+            with self._lock:
+                self.current, self.waiting, self._cancel = self.waiting, None, threading.Event()
+            self._on_change()
+            self._on_end(error)
+
+    def _run(self, item: Work) -> Exception | None:
+        try:
+            self._work(item, self._cancel)
+        except Exception as error:
+            if not isinstance(error, Cancelled):
+                self._error = self._error or error
+            return error
+        return None

@@ -198,6 +198,11 @@ class Run:
     def finished(self) -> bool:
         return bool(self.result)
 
+    @property
+    def states(self) -> tuple[RoundRecord, ...]:
+        """The state before round 1, if there is one, and all rounds."""
+        return ((self.start,) if self.start else ()) + self.rounds
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -262,7 +267,7 @@ class Run:
         import pandas as pd
 
         rows = []
-        for r in ((self.start,) if self.start else ()) + self.rounds:
+        for r in self.states:
             shared = {k: v for k, v in asdict(r).items() if k not in ("clients", "client_accuracy")}
             rows += [
                 shared | {"client": c.id} | {k: v for k, v in asdict(c).items() if k != "id"}
@@ -274,9 +279,8 @@ class Run:
         """Return the sum of a ClientRecord field over all clients, of `rounds` or of the whole run
         with its start.
         """
-        if rounds is None:
-            rounds = ((self.start,) if self.start else ()) + self.rounds
-        return sum(getattr(c, name) for r in rounds for c in r.clients)
+        chosen = self.states if rounds is None else rounds
+        return sum(getattr(c, name) for r in chosen for c in r.clients)
 
 
 def load_runs(paths: list[Path]) -> list[Run]:
@@ -323,7 +327,7 @@ def check_run(values: dict[str, Any] | Run) -> Run:
             f"damaged run record: {where}{what}: {first['msg'].removeprefix('Value error, ')};"
             " run again, or resume from a good copy"
         ) from None
-    numbers = [r.round for r in ((run.start,) if run.start else ()) + run.rounds]
+    numbers = [r.round for r in run.states]
     if numbers != list(range(0 if run.start else 1, len(run.rounds) + 1)):
         raise FedkitError(
             "damaged run record: rounds: expected numbers 0 or 1, 2, ..., not"

@@ -1,4 +1,4 @@
-"""Intervals of an accuracy, and how many test examples show a difference of two accuracies."""
+"""Intervals of proportions and means, and how many test examples show a difference."""
 
 from __future__ import annotations
 
@@ -11,12 +11,25 @@ POWER = 0.8  # probability that a true difference is found
 DISCORDANCE = 0.2  # assumed share of test examples on which just one of two models is right
 
 
-def wilson_interval(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(right: int, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a proportion (Wilson, 1927)."""
+    z = 1.959964
     share, scale = right / n, 1 + z * z / n
     middle = (share + z * z / (2 * n)) / scale
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def clopper_pearson(count: int, trials: int, miss: float = 0.025) -> tuple[float, float]:
+    """Return the exact interval of a proportion (Clopper & Pearson, 1934).
+
+    miss: the probability, at each end, that the true value lies outside.
+    """
+    from scipy.stats import beta
+
+    low = float(beta.ppf(miss, count, trials - count + 1)) if count else 0.0
+    high = float(beta.ppf(1 - miss, count + 1, trials - count)) if count < trials else 1.0
+    return low, high
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -55,20 +68,15 @@ def examples_needed(
     return math.ceil(root**2 / difference**2)
 
 
-def smallest_difference(
-    num_test: int, discordance: float = DISCORDANCE, power: float = POWER
-) -> float | None:
+def smallest_difference(num_test: int) -> float | None:
     """Return the smallest difference of two accuracies (a share) that `num_test` examples show.
 
-    None if they do not even show `discordance` itself. Found by bisection, exact to 1e-6.
+    None if they do not even show DISCORDANCE itself. Found by bisection, exact to 1e-6.
     """
-    low, high = 0.0, discordance
-    if num_test < examples_needed(high, discordance, power):
+    low, high = 0.0, DISCORDANCE
+    if num_test < examples_needed(high):
         return None
     while high - low > 1e-6:
         middle = (low + high) / 2
-        if examples_needed(middle, discordance, power) <= num_test:
-            high = middle
-        else:
-            low = middle
+        low, high = (low, middle) if examples_needed(middle) <= num_test else (middle, high)
     return high

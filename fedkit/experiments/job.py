@@ -270,7 +270,7 @@ def describe_environment(model: Model) -> dict[str, Any]:
     import torch
 
     import fedkit
-    from fedkit.models.autotune import processor_name
+    from fedkit.models.loading import processor_name
 
     names = ("torch", "transformers", "peft", "safetensors", "numpy", "opacus", "dp-accounting")
     return {

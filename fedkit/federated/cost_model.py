@@ -25,7 +25,7 @@ from fedkit.federated.methods import methods_of, time_decides
 from fedkit.federated.rounds.head_start import blank_statistics
 from fedkit.models.classifier import TOKENS_PER_BATCH as READ_TOKENS
 from fedkit.models.classifier import Model
-from fedkit.models.fast.cache import CACHE_BYTES
+from fedkit.models.fast.encoder import CACHE_BYTES
 from fedkit.models.fast.packing import MIN_WINDOW
 from fedkit.models.geometry import Geometry, Texts, Trained, model_geometry
 from fedkit.models.tuners.in_place import Adapter, Last

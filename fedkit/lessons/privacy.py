@@ -204,7 +204,7 @@ def output_densities(epsilons: Sequence[float], delta: float, sentence: str) -> 
 
 def budget_by_round(record: Run, sentence: str) -> go.Figure:
     """Draw the epsilon spent before round 1 and after each round, and the budget."""
-    states = [record.start, *record.rounds]
+    states = record.states
     budget = float(parse_spec(record.config["privacy"])[1]["eps"])
     fig = go.Figure()
     fig.add_bar(

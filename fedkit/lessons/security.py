@@ -16,9 +16,9 @@ import torch
 from fedkit.audit import membership
 from fedkit.audit.bounds import allowed_tpr
 from fedkit.audit.defences import DEFENCES, Defence, observed_gradient
+from fedkit.audit.games import private_head, training_plan
 from fedkit.audit.leak import LEAKS, LeakSetup, attack_defence, setup_for_defence
 from fedkit.audit.threat_model import AttackGuess, ObservedUpdate, attack_score, strip_special
-from fedkit.audit.toy_model import private_head, training_plan
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_text
 from fedkit.core.record import Run

@@ -93,7 +93,7 @@ def _accuracy_curves(
     """Draw the accuracy of the start and of every round over `at`. x: title of the axis."""
     lines = []
     for (name, run), colour in zip(runs.items(), PALETTE):
-        values = [100 * state.accuracy for state in (run.start, *run.rounds)]
+        values = [100 * state.accuracy for state in run.states]
         lines.append(Line(name, at[name], values, colour))
     return line_chart(lines, sentence, x, ON_TEST, ends=True)
 

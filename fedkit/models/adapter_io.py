@@ -16,8 +16,7 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_json, require_file, write_file, write_json
 from fedkit.core.record import Run
 from fedkit.core.tensors import CENTRE_NAME, Params
-from fedkit.models.classifier import Model
-from fedkit.models.merging import MERGED
+from fedkit.models.classifier import MERGED, Model
 
 TUNE_KEY = "tune"  # metadata of head.safetensors: the tuning method
 # of PEFT, which change the meaning of the tensors
@@ -31,7 +30,7 @@ def save_adapter(folder: str | Path, model: Model, params: Params, labels: list[
     `PeftModel.from_pretrained(encoder, folder)` reads them. For virtual tokens PEFT stores the
     resulting vectors (prompt_embeddings); the trained tensors are in trained.safetensors. Other
     methods: encoder.safetensors, only the trained tensors, under the encoder's own names; of
-    bottlenecks down and up, see tuners/in_place.py. Always: head.safetensors (weight (labels, d),
+    bottlenecks down and up, see tuners/own.py. Always: head.safetensors (weight (labels, d),
     bias (labels,)) and labels.json. Sentence vector = normalised mean of the last hidden states
     over real tokens, which come after the virtual ones. What an aggregation added to frozen
     matrices is written as LoRA of the rank it needs.
@@ -123,11 +122,9 @@ def _check_method(folder: Path, model: Model) -> None:
         if not isinstance(settings, dict):
             raise ValueError("adapter_config.json is no object")
         for name in PEFT_SETTINGS:
-            if settings.get(name) != getattr(config, name, None):
-                raise ValueError(
-                    f"its {name} is {str(settings.get(name))[:20]}, not"
-                    f" {getattr(config, name, None)}"
-                )
+            given, own = settings.get(name), getattr(config, name, None)
+            if given != own:
+                raise ValueError(f"its {name} is {str(given)[:20]}, not {own}")
 
 
 def _method(model: Model) -> str:

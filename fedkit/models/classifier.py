@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,16 +12,17 @@ from torch import Tensor, nn
 from fedkit.core.errors import FedkitError
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Examples
-from fedkit.models.autotune import ATTENTION_KINDS
 from fedkit.models.base import ModelSource
 from fedkit.models.fast.packing import Tokens
-from fedkit.models.merging import apply_merged
-from fedkit.models.tuners.prompts import max_positions
-from fedkit.models.tuners.registry import Tuner
+from fedkit.models.tuners.by_peft import max_positions
+from fedkit.models.tuners.own import Tuner
 
 if TYPE_CHECKING:
     from fedkit.models.fast.encoder import FastEncoder
 
+ATTENTION_KINDS = ("eager", "sdpa")
+# suffix of a tensor (out, in) that is added to the frozen matrix of an adapted layer
+MERGED = ".merged"
 TOKENS_PER_BATCH = 8_192  # of inference
 GROUP_TEXTS = 64  # planned to be computed together: more gains nothing, and not all may be needed
 
@@ -78,7 +79,7 @@ class Model:
         self.trainable = {peft_name(n): p for n, p in module.named_parameters() if p.requires_grad}
         self.pad_id = tokenizer.pad_token_id or 0
         self.fast_encoder: FastEncoder | None = None  # None: computed by the plain engine
-        self.merged: Params = {}  # added to frozen matrices now, see merging.py
+        self.merged: Params = {}  # added to frozen matrices now, see `apply_merged`
         self.original_weights: Params = {}  # of those matrices
 
     def params(self) -> Params:
@@ -106,12 +107,10 @@ class Model:
     @property
     def adapter_scale(self) -> float:
         """LoRA's factor of B A: alpha / r, or alpha / sqrt(r); 1 without LoRA."""
-        scales = (
-            m.scaling["default"]
-            for m in self.module.encoder.modules()
-            if isinstance(getattr(m, "scaling", None), dict)
-        )
-        return next(scales, 1.0)
+        for module in self.module.encoder.modules():
+            if isinstance(scaling := getattr(module, "scaling", None), dict):
+                return scaling["default"]
+        return 1.0
 
     @property
     def engine(self) -> str:
@@ -131,20 +130,16 @@ class Model:
         """
         limit, virtual = max_positions(self.module.encoder), getattr(self.tuner, "tokens", 0)
         if limit is not None and max_tokens + virtual > limit:
-            besides = (
-                f" besides the {virtual} virtual tokens of tune {self.tune!r}" if virtual else ""
-            )
+            tokens = f" besides the {virtual} virtual tokens of tune {self.tune!r}"
             raise FedkitError(
                 f"max-tokens {max_tokens} given; {self.source.name} reads at most"
-                f" {limit - virtual}{besides}"
+                f" {limit - virtual}{tokens if virtual else ''}"
             )
-        if examples.tokens is not None or not len(examples):
-            return examples if examples.tokens is not None else examples.with_tokens(())
-        return examples.with_tokens(
-            self.tokenizer(list(examples.texts), truncation=True, max_length=max_tokens)[
-                "input_ids"
-            ]
-        )
+        if examples.tokens is not None:
+            return examples
+        texts = list(examples.texts)
+        read = self.tokenizer(texts, truncation=True, max_length=max_tokens) if texts else {}
+        return examples.with_tokens(read.get("input_ids", ()))
 
     def plan_features(self, parts: Iterable[Examples]) -> None:
         """Plan which texts are encoded together, so that their vectors do not depend on the past.
@@ -178,31 +173,53 @@ class Model:
     def features(self, examples: Examples) -> np.ndarray:
         """Return sentence vectors (n, d), float32, unit length."""
         out = np.zeros((len(examples), self.module.head.in_features), np.float32)
+        tokens, own = _token_ids(examples), {n: p.detach()[None] for n, p in self.trainable.items()}
         with torch.no_grad(), self.precision():
             for rows in batches_by_length(examples, 128, TOKENS_PER_BATCH):
-                out[rows] = self._vectors(examples, rows).float().cpu().numpy()
+                texts = [tokens[i] for i in rows]
+                if self.fast_encoder is None:
+                    vectors = self.module.features(*self.pad_batch(texts))
+                else:
+                    vectors = self.fast_encoder.features(texts, own)
+                out[rows] = vectors.float().cpu().numpy()
         return out
-
-    def _vectors(self, examples: Examples, rows: np.ndarray) -> Tensor:
-        if self.fast_encoder is None:
-            return self.module.features(*self.batch(examples, rows))
-        tokens = _token_ids(examples)
-        texts = [tokens[i] for i in rows]
-        return self.fast_encoder.features(
-            texts, {n: p.detach()[None] for n, p in self.trainable.items()}
-        )
 
     def predict(self, examples: Examples) -> np.ndarray:
         """Return logits (n, labels), float32."""
-        head = self.module.head
-        return (
-            self.features(examples) @ head.weight.detach().cpu().numpy().T
-            + head.bias.detach().cpu().numpy()
-        )
+        weight, bias = (p.detach().cpu().numpy() for p in self.module.head.parameters())
+        return self.features(examples) @ weight.T + bias
 
     def precision(self):
         mixed = self.dtype == torch.bfloat16 and not self.tuner.frozen_base
         return torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
+
+
+def zero_merged(model: Model, layers: list[str]) -> dict[str, Tensor]:
+    """Return {name: zeros (out, in), float32} for the adapted layers."""
+    return {layer + MERGED: torch.zeros(_base_weight(model, layer).shape) for layer in layers}
+
+
+def apply_merged(model: Model, params: Mapping[str, Tensor]) -> None:
+    """Set every frozen matrix to its original value plus its tensor in `params`, if there is one.
+
+    Rounded to the base model's number format. The fast engine reads its matrices again.
+    """
+    wanted = {n.removesuffix(MERGED): t for n, t in params.items() if n.endswith(MERGED)}
+    if wanted.keys() == model.merged.keys() and all(wanted[n] is model.merged[n] for n in wanted):
+        return
+    with torch.no_grad():
+        for layer in wanted.keys() | model.merged.keys():
+            matrix = _base_weight(model, layer)
+            came = model.original_weights.setdefault(layer, matrix.detach().clone())
+            added = wanted.get(layer)
+            matrix.copy_(came if added is None else came.float() + added.to(matrix.device))
+    model.merged = wanted
+    if model.fast_encoder is not None:
+        model.fast_encoder.read_layers()
+
+
+def _base_weight(model: Model, layer: str) -> Tensor:
+    return model.module.encoder.get_submodule(layer).base_layer.weight
 
 
 def batches_by_length(examples: Examples, texts: int, tokens: int) -> Iterator[np.ndarray]:

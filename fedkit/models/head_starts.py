@@ -62,10 +62,8 @@ class Analytic:
 
     def solve(self, total: Params) -> Params:
         """Return argmin_W sum_i ||W z_i - onehot(y_i)||^2 + strength ||W||^2, times SCALE."""
-        sums, products = (
-            total["feature_sums"].double(),
-            symmetric_matrix(total["feature_products"]).double(),
-        )
+        sums = total["feature_sums"].double()
+        products = symmetric_matrix(total["feature_products"]).double()
         penalty = self.strength * torch.eye(len(products), dtype=torch.float64)
         rows = SCALE * torch.linalg.solve(products + penalty, sums.T).T
         return {"head.weight": rows.float(), "head.bias": torch.zeros(len(rows))}
@@ -90,10 +88,8 @@ class Discriminant:
         """Return rows (S + shrink tr(S)/d I)^-1 mean_y and biases -1/2 row.mean_y, scaled for a
         softmax. S: covariance within labels.
         """
-        sums, products = (
-            total["feature_sums"].double(),
-            symmetric_matrix(total["feature_products"]).double(),
-        )
+        sums = total["feature_sums"].double()
+        products = symmetric_matrix(total["feature_products"]).double()
         counts = total["label_counts"].double()
         means, there = sums / counts.clamp_min(1)[:, None], counts > 0
         spread = (products - (counts[:, None] * means).T @ means) / counts.sum()

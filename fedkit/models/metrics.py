@@ -68,13 +68,6 @@ def own_accuracies(
     return named or _by_label_shares(correct, test.labels, clients)
 
 
-def worst_client_accuracy(
-    correct: np.ndarray, test: Examples, clients: Sequence[ClientData]
-) -> float:
-    """Return the lowest of `own_accuracies`."""
-    return min(own_accuracies(correct, test, clients).values())
-
-
 def _by_label_shares(
     correct: np.ndarray, labels: np.ndarray, clients: Sequence[ClientData]
 ) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """From recorded bytes and training seconds to simulated time.
 
 In: a finished run, a link and a device for every client. Out: when each round and visit ends.
-`profiles` has the links and devices, `world` computes the seconds of a round, `replay` those of a
-finished run with another network, and `timeline` holds the result. Nothing is trained here.
+`profiles` has the links and devices, `world` computes the seconds of a round, and `replay` those of
+a finished run with another network. Nothing is trained here.
 May import: core.
 """
 
@@ -21,8 +21,7 @@ from fedkit.network.profiles import (
     parse_links,
     parse_server_link,
 )
-from fedkit.network.replay import RECORDED, replay
-from fedkit.network.timeline import RoundTime, Timeline, VisitSpan
+from fedkit.network.replay import RECORDED, RoundTime, Timeline, VisitSpan, replay
 from fedkit.network.world import World, round_ends
 
 __all__ = [

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_text
 from fedkit.core.formatting import percent, quote
 
 SPEED_UNITS = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9}
 MSS = 1460  # bytes of payload in a TCP segment over Ethernet: 1500 less two headers of 20
-GB = 10**9
 MAX_LATENCY = 600.0  # seconds of latency or jitter that are accepted
 MAX_LOSS = 0.5
 SPEED_PATTERN = r"(?P<down>[\d.]+)(?P<du>[kmg]bps)(?::(?P<up>[\d.]+)(?P<uu>[kmg]bps))?"
@@ -53,10 +55,9 @@ class Link:
         packet). RTT: two latencies and the mean jitter of both.
         """
         round_trip = 2 * self.latency + self.jitter
-        limit = math.inf
-        if self.loss and round_trip:
-            limit = 8 * MSS / round_trip * math.sqrt(1.5 / self.loss)
-        return min(speed * (1 - self.loss), limit)
+        if not (self.loss and round_trip):
+            return speed * (1 - self.loss)
+        return min(speed * (1 - self.loss), 8 * MSS / round_trip * math.sqrt(1.5 / self.loss))
 
 
 @dataclass(frozen=True)
@@ -68,66 +69,10 @@ class Device:
     basis: str  # where the numbers come from
 
 
-LINKS: dict[str, Link] = {
-    "field-64k": Link(
-        64e3, 64e3, 0.3, about="one ISDN channel, or a narrow radio or satellite telephone line"
-    ),
-    "1mbit": Link(1e6, 1e6, 0.05, about="a thin leased line"),
-    "dsl": Link(10e6, 1e6, 0.04, about="an ADSL line some way from its exchange (ITU-T G.992)"),
-    "office-10m": Link(
-        10e6, 10e6, 0.02, about="a small office's line, or its share of a larger one"
-    ),
-    "4g": Link(30e6, 10e6, 0.05, about="a mobile network on an ordinary day"),
-    "satellite": Link(
-        25e6,
-        3e6,
-        0.3,
-        0.03,
-        1e-4,
-        about=(
-            "geostationary: 2 x 35,786 km at the speed of light are 0.24 s, one way; without an"
-            " accelerator (RFC 3135)"
-        ),
-    ),
-    "office-100m": Link(100e6, 100e6, 0.01, about="an office on fibre"),
-    "lan-1g": Link(1e9, 1e9, 0.001, about="the same building, Gigabit Ethernet"),
-}
-
-DEVICES: dict[str, Device] = {
-    "as-measured": Device(1.0, None, "the machine that ran the training"),
-    "half-speed": Device(2.0, None, "an assumption: twice the measured training time"),
-    "quarter-speed": Device(4.0, None, "an assumption: four times the measured training time"),
-    "tenth-speed": Device(10.0, None, "an assumption: ten times the measured training time"),
-    "old-pc": Device(
-        4.4,
-        5 * GB,
-        "an office PC of 2012, Core i5-3470: 4 cores x 3.2 GHz x 16 (AVX, no FMA) = 205 GFLOP/s"
-        " peak, 900 / 205; 8 GB, of which 5 free",
-    ),
-    "laptop": Device(
-        2.9,
-        11 * GB,
-        "an office laptop of 2020, Core i5-1135G7: 4 cores x 2.4 GHz x 32 (one AVX-512 FMA) = 307"
-        " GFLOP/s peak, 900 / 307; 16 GB, of which 11 free",
-    ),
-    "workstation": Device(
-        0.52,
-        56 * GB,
-        "Ryzen 9 5950X: 16 cores x 3.4 GHz x 32 (two AVX2 FMA) = 1,741 GFLOP/s peak, 900 / 1,741;"
-        " 64 GB, of which 56 free",
-    ),
-    "gpu-server": Device(
-        0.05,
-        36 * GB,
-        "NVIDIA A100 40 GB: 312 TFLOP/s bfloat16 peak, of which 6 % assumed as small batches of"
-        " short texts leave most of it idle, 900 / 18,000; 40 GB, of which 36 free",
-    ),
-    "phone": Device(
-        11.0,
-        3 * GB,
-        "Snapdragon 855: (2.84 + 3 x 2.42 GHz) x 16 (two NEON FMA), large cores only = 162 GFLOP/s"
-        " peak, 900 / 162, twice that as heat is assumed to halve its clock; 6 GB, of which 3 free",
-    ),
+_PROFILES = tomllib.loads(read_packaged_text("fedkit.network", "profiles.toml"))
+LINKS = {name: Link(**values) for name, values in _PROFILES["links"].items()}
+DEVICES = {
+    name: Device(**{"memory": None, **values}) for name, values in _PROFILES["devices"].items()
 }
 
 Profile = TypeVar("Profile", Link, Device)
@@ -149,22 +94,18 @@ def parse_link(spec: str) -> Link:
     """
     if spec in LINKS:
         return LINKS[spec]
-    try:
-        match = LINK_PATTERN.fullmatch(spec.strip().lower())
-        if match is None:
-            raise ValueError
-        down, up = _parse_speeds(match)
+    match: Any = LINK_PATTERN.fullmatch(spec.strip().lower())
+    with suppress(TypeError, ValueError):  # no match, or no numbers
+        speeds = _speeds(match)
         latency, jitter = float(match["ms"] or 0) / 1e3, float(match["jitter"] or 0) / 1e3
         loss = float(match["loss"] or 0)
-        if not (latency < MAX_LATENCY and jitter < MAX_LATENCY and loss <= MAX_LOSS):
-            raise ValueError
-    except ValueError:
-        raise FedkitError(
-            f"link {spec!r} is not understood; write DOWN[:UP]/LATENCY such as 10mbps/40ms, with"
-            f" /jitter=5ms and /loss=0.01 (up to {MAX_LOSS}) after it where they matter, or one"
-            f" of: {', '.join(LINKS)}"
-        ) from None
-    return Link(down, up, latency, jitter, loss)
+        if latency < MAX_LATENCY and jitter < MAX_LATENCY and loss <= MAX_LOSS:
+            return Link(*speeds, latency, jitter, loss)
+    raise FedkitError(
+        f"link {spec!r} is not understood; write DOWN[:UP]/LATENCY such as 10mbps/40ms, with"
+        f" /jitter=5ms and /loss=0.01 (up to {MAX_LOSS}) after it where they matter, or one"
+        f" of: {', '.join(LINKS)}"
+    )
 
 
 def parse_device(name: str) -> Device:
@@ -181,16 +122,12 @@ def parse_server_link(spec: str | None) -> tuple[float, float] | None:
     """
     if spec is None:
         return None
-    try:
-        match = re.fullmatch(SPEED_PATTERN, spec.strip().lower(), re.ASCII)
-        if match is None:
-            raise ValueError
-        return _parse_speeds(match)
-    except ValueError:
-        raise FedkitError(
-            f"server-link {quote(spec)} is not understood; write a speed such as 100mbps, or"
-            " TO-SITES:FROM-SITES such as 1gbps:100mbps"
-        ) from None
+    with suppress(TypeError, ValueError):
+        return _speeds(re.fullmatch(SPEED_PATTERN, spec.strip().lower(), re.ASCII))
+    raise FedkitError(
+        f"server-link {quote(spec)} is not understood; write a speed such as 100mbps, or"
+        " TO-SITES:FROM-SITES such as 1gbps:100mbps"
+    )
 
 
 def parse_links(spec: str) -> tuple[MixPart[Link], ...]:
@@ -212,9 +149,8 @@ def assign_parts(parts: Sequence[MixPart], clients: int, seed: int, salt: int = 
     counts = np.floor(exact + 1e-9).astype(int)
     short = clients - counts.sum()
     counts[np.argsort(counts - exact, kind="stable")[:short]] += 1
-    return np.random.default_rng([abs(seed), salt]).permutation(
-        np.repeat(np.arange(len(parts)), counts)
-    )
+    which = np.repeat(np.arange(len(parts)), counts)
+    return np.random.default_rng([abs(seed), salt]).permutation(which)
 
 
 def describe_link(spec: str) -> str:
@@ -224,9 +160,7 @@ def describe_link(spec: str) -> str:
     """
     parts = parse_links(spec)
     if len(parts) > 1:
-        return " and ".join(
-            f"{percent(part.share, 0)} over {describe_link(part.name)}" for part in parts
-        )
+        return " and ".join(f"{percent(p.share, 0)} over {describe_link(p.name)}" for p in parts)
     link, name = parts[0].profile, parts[0].name
     speed = f"{_format_bits(link.down)} each way"
     if link.down != link.up:
@@ -241,18 +175,16 @@ def describe_device(spec: str) -> str:
     """Describe a device or a mix: 'half-speed' -> 'half-speed (an assumption: ...)'."""
     parts = parse_devices(spec)
     if len(parts) > 1:
-        return " and ".join(
-            f"{percent(part.share, 0)} {describe_device(part.name)}" for part in parts
-        )
+        return " and ".join(f"{percent(p.share, 0)} {describe_device(p.name)}" for p in parts)
     return f"{parts[0].name} ({parts[0].profile.basis})"
 
 
-def _parse_speeds(match: re.Match[str]) -> tuple[float, float]:
-    """Return bits per second down and up. Raises ValueError for a number that is no speed."""
+def _speeds(match: Any) -> tuple[float, float]:
+    """Return bits per second down and up; TypeError for no match, ValueError for no speed."""
     down = float(match["down"]) * SPEED_UNITS[match["du"]]
     up = float(match["up"]) * SPEED_UNITS[match["uu"]] if match["up"] else down
     if not (0 < down < math.inf and 0 < up < math.inf):
-        raise ValueError
+        raise ValueError("no speed")
     return down, up
 
 
@@ -260,14 +192,16 @@ def _parse_mix(
     kind: str, spec: str, parse: Callable[[str], Profile], example: str
 ) -> tuple[MixPart[Profile], ...]:
     items = [item.strip() for item in spec.split(",")]
+    named = [item.rpartition("=") for item in items]
     if len(items) == 1:
-        name, _, share = items[0].rpartition("=")
         try:
             return (MixPart(spec.strip(), parse(spec), 1.0),)
         except FedkitError:
-            if not (_is_share(share) and _can_parse(parse, name)):
-                raise
-    named = [item.rpartition("=") for item in items]
+            name, _, share = named[0]
+            with suppress(FedkitError):
+                if _is_share(share):
+                    return (MixPart(name, parse(name), 1.0),)
+            raise
     if wrong := [item for item, (_, _, share) in zip(items, named) if not _is_share(share)]:
         raise FedkitError(
             f"{kind} {spec!r}: {wrong[0]!r} has no share above 0; write a mix such as {example}"
@@ -281,14 +215,6 @@ def _is_share(text: str) -> bool:
         return 0 < float(text) < math.inf
     except ValueError:
         return False
-
-
-def _can_parse(parse: Callable[[str], object], name: str) -> bool:
-    try:
-        parse(name)
-    except FedkitError:
-        return False
-    return True
 
 
 def _format_bits(per_second: float) -> str:

@@ -2,23 +2,30 @@
 
 Nothing is trained. What only changes time is exact. What would have changed learning (who is late,
 an asynchronous order) is computed from what was learned in the recorded run, and
-`Timeline.needs_new_run` says so. `replay` is the entry; `RecordArrays` holds the record as arrays.
+`Timeline.needs_new_run` says so. `replay` is the entry; `RecordArrays` holds the record as arrays;
+times are simulated seconds since the run began.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fedkit.core.errors import FedkitError
-from fedkit.core.record import RoundRecord, Run
-from fedkit.network.timeline import RoundTime, Timeline, has_crashed
+from fedkit.core.formatting import count_noun
+from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.network.world import World, round_ends
 
 RECORDED = "recorded"  # stands for the run's own deadline or server line
+ANOTHER_ORDER = (
+    "the order in which uploads arrive would be another (asynchronous); redrawn in the recorded"
+    " order"
+)
 
 
 def replay(
@@ -38,24 +45,19 @@ def replay(
     FedkitError for a spec that cannot be parsed.
     """
     ids = client_ids(run)
-    changed: dict[str, str | None] = {} if link is None else {"link": link}
-    if devices is not None:
-        changed["devices"] = devices
+    changed: dict[str, Any] = {"link": link, "devices": devices}
+    changed = {name: value for name, value in changed.items() if value is not None}
     if server_link != RECORDED:
         changed["server_link"] = server_link
-    world = World.from_config({**run.config, **changed}, ids)
+    world = World.from_config(run.config | changed, ids)
     recorded = World.from_config(run.config, ids)
     given = _check_deadline(run.config.get("deadline"))
     limit = given if deadline == RECORDED else _check_deadline(deadline)
-    table = RecordArrays(run, {name: place for place, name in enumerate(ids)}, world, recorded)
+    table = RecordArrays(run, ids, world, recorded)
     same = world == recorded
     if table.asynchronous:
         starts, ends = _asynchronous_times(table, same)
-        reason = (
-            "the order in which uploads arrive would be another (asynchronous); redrawn in the"
-            " recorded order"
-        )
-        return table.timeline(starts, ends, None, () if same else (reason,))
+        return table.timeline(starts, ends, None, () if same else (ANOTHER_ORDER,))
     starts, ends = _synchronous_times(table, limit)
     exact = same and limit == given
     return table.timeline(starts, ends, limit, () if exact else tuple(_changes(table, limit)))
@@ -63,9 +65,109 @@ def replay(
 
 def client_ids(run: Run) -> list[str]:
     """Return the ids of the run's clients, by place; those that only its rounds name come last."""
-    rounds = (*((run.start,) if run.start else ()), *run.rounds)
     named = [str(c["id"]) for c in run.data.get("clients", ())]
-    return list(dict.fromkeys([*named, *(c.id for r in rounds for c in r.clients)]))
+    return list(dict.fromkeys([*named, *(c.id for r in run.states for c in r.clients)]))
+
+
+@dataclass(frozen=True)
+class VisitSpan:
+    """One client in one round.
+
+    status: ok | late | lost | crashed | rejected, under the deadline of the timeline. A lost upload
+    takes its whole time; a crashed client has none (uploaded == trained).
+    """
+
+    client: str
+    device: str
+    status: str
+    began: float
+    downloaded: float
+    trained: float
+    uploaded: float
+    staleness: int = 0
+
+
+@dataclass(frozen=True)
+class RoundTime:
+    """One round: when it began and ended, and the visits of its clients.
+
+    deadline: when the server stopped waiting; None: it waited for the last upload.
+    """
+
+    number: int
+    began: float
+    ended: float
+    deadline: float | None
+    clients: tuple[ClientRecord, ...] = field(repr=False)
+    devices: tuple[str, ...] = field(repr=False)
+    # (clients, 4): began, downloaded, trained, uploaded
+    times: np.ndarray = field(repr=False, compare=False)
+
+    @cached_property
+    def visits(self) -> tuple[VisitSpan, ...]:
+        """The visit of each client that took part, in the order of the record; computed once."""
+        rows = zip(self.clients, self.devices, self.times.tolist())
+        return tuple(
+            VisitSpan(
+                c.id, device, self._status(c, end), begin, downloaded, trained, end, c.staleness
+            )
+            for c, device, (begin, downloaded, trained, end) in rows
+        )
+
+    @property
+    def last_visit(self) -> VisitSpan | None:
+        """The last of the visits that the server waited for; None without any visit."""
+        waited = [v for v in self.visits if v.uploaded <= self.ended + 1e-9] or self.visits
+        return max(waited, key=lambda visit: visit.uploaded, default=None)
+
+    def _status(self, client: ClientRecord, uploaded: float) -> str:
+        if has_crashed(client):
+            return "crashed"
+        if client.status not in ("ok", "late") or client.began is not None:
+            return client.status
+        return "late" if self.deadline is not None and uploaded > self.deadline else "ok"
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The times of every round of a run.
+
+    rounds[0] is the exchange before round 1 (no clients and no time if there was none).
+    needs_new_run: why learning would have been different; (): the replay is exact.
+    """
+
+    rounds: tuple[RoundTime, ...]
+    needs_new_run: tuple[str, ...] = ()
+
+    @property
+    def ends(self) -> list[float]:
+        """When the start exchange and each round ended."""
+        return [r.ended for r in self.rounds]
+
+    @property
+    def seconds(self) -> float:
+        """Simulated seconds of the whole run."""
+        return self.rounds[-1].ended
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a dict for JSON: the rounds with their visits ("bars"), and `needs_new_run`."""
+        rounds = [
+            {
+                "round": r.number,
+                "began": r.began,
+                "ended": r.ended,
+                "last": r.last_visit and r.last_visit.client,
+                "bars": [asdict(visit) for visit in r.visits],
+            }
+            for r in self.rounds
+        ]
+        why = list(self.needs_new_run)
+        return {"rounds": rounds, "seconds": self.seconds, "needs_new_run": why}
+
+
+def has_crashed(client: ClientRecord) -> bool:
+    """Return whether a client stopped during training, so that there was no upload."""
+    return client.status == "lost" and client.reason.startswith("crash")
 
 
 class RecordArrays:
@@ -76,7 +178,8 @@ class RecordArrays:
     the world of the record. asynchronous: every visit has its own beginning.
     """
 
-    def __init__(self, run: Run, places: dict[str, int], world: World, recorded: World):
+    def __init__(self, run: Run, ids: list[str], world: World, recorded: World):
+        places = {name: place for place, name in enumerate(ids)}
         self.records = [run.start or RoundRecord(0, 0.0, 0.0, 0.0), *run.rounds]
         self.clients = [tuple(c for c in r.clients if c.status != "away") for r in self.records]
         self.flat = [c for clients in self.clients for c in clients]
@@ -132,14 +235,10 @@ class RecordArrays:
         """
         times = np.concatenate([starts[..., None], starts[..., None] + self.spans], axis=-1)
         rounds, began = [], 0.0
-        for i, (record, clients, ended) in enumerate(
-            zip(self.records, self.clients, ends.tolist())
-        ):
+        for i, (clients, ended) in enumerate(zip(self.clients, ends.tolist())):
             n, limit = len(clients), None if deadline is None or i == 0 else began + deadline
-            devices = tuple(self.devices[self.places[i, :n]])
-            rounds.append(
-                RoundTime(record.round, began, ended, limit, clients, devices, times[i, :n])
-            )
+            devices, number = tuple(self.devices[self.places[i, :n]]), self.records[i].round
+            rounds.append(RoundTime(number, began, ended, limit, clients, devices, times[i, :n]))
             began = ended
         return Timeline(tuple(rounds), tuple(reasons))
 
@@ -182,14 +281,10 @@ def _changes(table: RecordArrays, deadline: float | None) -> Iterable[str]:
     dropped = int(np.sum(table.has_status("ok") & after))
     gained = int(np.sum(table.has_status("late") & ~after))
     if dropped:
-        yield f"{_count_uploads(dropped)} that counted would come after the deadline"
+        yield f"{count_noun(dropped, 'upload')} that counted would come after the deadline"
     if gained:
         instead = "be waited for" if deadline is None else "be in time"
-        yield f"{_count_uploads(gained)} that came too late would {instead}"
-
-
-def _count_uploads(n: int) -> str:
-    return f"{n:,} upload{'s' * (n != 1)}"
+        yield f"{count_noun(gained, 'upload')} that came too late would {instead}"
 
 
 def _check_deadline(deadline: Any) -> float | None:

@@ -84,14 +84,10 @@ class World:
         training seconds on the machine that ran. Transfers of the same call share the server's
         line; jitter depends on seed, number, place and direction only.
         """
-        return self.visit_ends_by_round(
-            np.array([number]),
-            np.asarray(places)[None],
-            np.asarray(down)[None],
-            np.asarray(work)[None],
-            np.asarray(up)[None],
-            np.ones((1, len(places)), bool),
-        )[0]
+        where, received, worked, sent = (np.asarray(v)[None] for v in (places, down, work, up))
+        present = np.ones((1, len(places)), bool)
+        numbers = np.array([number])
+        return self.visit_ends_by_round(numbers, where, received, worked, sent, present)[0]
 
     def visit_ends_by_round(
         self,
@@ -111,16 +107,15 @@ class World:
             return np.zeros((*places.shape, 3))
         rates, latency, jitter, slowdown = (column[..., places] for column in self._columns)
         numbers = numbers.reshape(len(places), -1)
-        waits = [
-            latency + jitter * uniform_draws(self.seed, numbers, places, way)
-            if jitter.any()
-            else latency
-            for way in (DOWN, UP)
-        ]
+        waits = [latency, latency]
+        if jitter.any():
+            waits = [
+                latency + jitter * uniform_draws(self.seed, numbers, places, way)
+                for way in (DOWN, UP)
+            ]
         begin = np.zeros(places.shape)
-        downloaded = waits[DOWN] + self._transfer_ends(
-            begin, 8.0 * down, rates[DOWN], DOWN, present
-        )
+        received = self._transfer_ends(begin, 8.0 * down, rates[DOWN], DOWN, present)
+        downloaded = waits[DOWN] + received
         trained = downloaded + work * slowdown
         uploaded = self._transfer_ends(trained + waits[UP], 8.0 * up, rates[UP], UP, present)
         return np.stack([downloaded, trained, uploaded], axis=-1)

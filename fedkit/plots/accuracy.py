@@ -48,7 +48,7 @@ def accuracy_by_round(runs: Runs) -> go.Figure:
     longest = max((len(run.rounds) for run in main), default=1) or 1
     labels = _baseline_lines(fig, runs, longest)
     for place, (run, name) in enumerate(zip(main, measures.display_names(main, short=True))):
-        shown = _round_records(run)
+        shown = run.states
         at, dash = [r.round for r in shown], DASHES[place % len(DASHES)]
         labels.append(_curve(fig, run, at, shown, name, longest, dash))
     caption = (
@@ -79,7 +79,7 @@ def accuracy_by_time(
     clock = replay(run, link, devices).ends
     longest = longest or max(clock[-1], 1e-3)
     size, unit = formatting.time_unit(longest)
-    fig, shown = go.Figure(), _round_records(run)
+    fig, shown = go.Figure(), run.states
     labels = _baseline_lines(fig, measures.sort_runs(against), longest / size)
     at = [clock[r.round] / size for r in shown]
     labels.append(
@@ -176,10 +176,6 @@ def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str
 def _interval(run: Run) -> str:
     low, high, over = measures.accuracy_interval(run)
     return f"95 % interval {formatting.percent_range(low, high)}, over {figure_text(over)}"
-
-
-def _round_records(run: Run) -> list[RoundRecord]:
-    return ([run.start] if run.start else []) + list(run.rounds)
 
 
 def _baseline_lines(fig: go.Figure, runs: Sequence[Run], longest: float) -> list[Label]:

@@ -112,7 +112,7 @@ def _traffic_finding(down: list[float], up: list[float], full: float | None = No
 def traffic_by_client(run: Run) -> go.Figure:
     """Draw the measured megabytes of every client over the whole run; of many, the largest."""
     totals = {str(c["id"]): [0.0, 0.0] for c in measures.clients(run)}
-    for c in (c for r in (*([run.start] if run.start else []), *run.rounds) for c in r.clients):
+    for c in (c for r in run.states for c in r.clients):
         one = totals.setdefault(c.id, [0.0, 0.0])
         one[0], one[1] = one[0] + c.downlink_bytes / MB, one[1] + c.uplink_bytes / MB
     shown = sorted(totals, key=lambda i: sum(totals[i]), reverse=True)[:MOST]

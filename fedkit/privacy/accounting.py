@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fedkit.core.errors import FedkitError
+from fedkit.core.files import read_packaged_words
 from fedkit.core.spec import first_paragraph
 
 # step of the grid of privacy losses, in nats; `_grid_step` makes it finer or coarser where needed
@@ -21,29 +22,8 @@ GRID_STEP = 1e-4
 # points of the grid for all steps together: as wished, about 0.2 seconds; and at most
 GRID_POINTS, MAX_GRID_POINTS = 100_000, 4_000_000
 MIN_NOISE, MAX_NOISE = 0.02, 1e6  # between which noise_for_epsilon searches
-
-
-ADJACENCY = "add or remove one"
-UNIT_WORDS = {
-    "example": "one training example (a text and its label)",
-    "client": "one client with all that it holds",
-}
-NOT_COVERED = (
-    (
-        "not covered: settings chosen by results without privacy on the same data (clip, rates,"
-        " rounds), or on validation data drawn from it; other private runs on it, such as those of"
-        " which this is the best, add up in the data's account: fedkit account"
-    ),
-    (
-        "not covered: what was public or published anyway: the base model, label names, sizes of"
-        " sites, column names"
-    ),
-    (
-        "not covered: what floating point does to a sum before it is rounded to the grid of the"
-        " noise, and whoever can draw the noise again: it follows the run's seed, so that"
-        " experiments can be repeated, unless noise_from=system"
-    ),
-)
+WORDS = read_packaged_words("fedkit.privacy", "promise.toml")
+ADJACENCY = WORDS["adjacency"]
 
 
 @dataclass(frozen=True)
@@ -69,75 +49,70 @@ class Releases:
             )
 
 
-@dataclass(frozen=True)
-class Pld:
+def pld_epsilon(blocks: Sequence[Releases], delta: float) -> float:
     """Privacy loss distributions (dp-accounting): an upper bound, close to exact; the one
     to quote.
+
+    Pessimistic connect-the-dots discretisation (Doroshenko et al. 2022). Without sampling the exact
+    formula (Balle and Wang, 2018), as Gaussians compose.
     """
+    if all(b.rate == 1 for b in blocks):
+        from dp_accounting import get_epsilon_gaussian
 
-    def epsilon(self, blocks: Sequence[Releases], delta: float) -> float:
-        """Return epsilon by pessimistic connect-the-dots discretisation (Doroshenko et al. 2022).
-
-        Without sampling, by the exact formula.
-        """
-        if all(b.rate == 1 for b in blocks):
-            return _gaussian_epsilon(blocks, delta)
-        grid = _grid_step(blocks)
-        # the reach of their losses is hard to estimate
-        rare = [b for b in blocks if b.rate < 1e-4 or b.steps > 50_000]
-        while any(_grid_points(b, grid) > MAX_GRID_POINTS for b in rare):
-            grid *= 4
-        first, *rest = [_compose_steps(b, grid) for b in blocks]
-        for other in rest:
-            first = first.compose(other)
-        rounded = 2 * max(_negative_mass(pmf) for pmf in (first._pmf_remove, first._pmf_add))
-        if rounded > delta / 2:
-            raise ArithmeticError(
-                f"its Fourier transform rounds by {rounded:.1g}, too much for this delta"
-            )
-        return float(first.get_epsilon_for_delta(delta - rounded))
+        noise = 1 / math.sqrt(sum(b.steps / b.noise**2 for b in blocks))
+        return float(get_epsilon_gaussian(noise, delta))
+    grid = _grid_step(blocks)
+    # the reach of their losses is hard to estimate
+    rare = [b for b in blocks if b.rate < 1e-4 or b.steps > 50_000]
+    while any(_grid_points(b, grid) > MAX_GRID_POINTS for b in rare):
+        grid *= 4
+    first, *rest = [_compose_steps(b, grid) for b in blocks]
+    for other in rest:
+        first = first.compose(other)
+    rounded = 2 * max(_negative_mass(pmf) for pmf in (first._pmf_remove, first._pmf_add))
+    if rounded > delta / 2:
+        raise ArithmeticError(
+            f"its Fourier transform rounds by {rounded:.1g}, too much for this delta"
+        )
+    return float(first.get_epsilon_for_delta(delta - rounded))
 
 
-@dataclass(frozen=True)
-class Rdp:
+def rdp_epsilon(blocks: Sequence[Releases], delta: float) -> float:
     """Renyi differential privacy (Opacus): an upper bound, looser than PLD; long the usual one in
     papers.
+
+    After Mironov, Talwar and Zhang (2019) and Balle et al. (2020).
     """
+    from opacus.accountants import RDPAccountant
 
-    def epsilon(self, blocks: Sequence[Releases], delta: float) -> float:
-        """Return epsilon after Mironov, Talwar and Zhang (2019) and Balle et al. (2020)."""
-        from opacus.accountants import RDPAccountant
-
-        accountant = RDPAccountant()
-        accountant.history = [(b.noise, b.rate, b.steps) for b in blocks]
-        # for small epsilon
-        orders = [*RDPAccountant.DEFAULT_ALPHAS, 64, 80, 96, 128, 192, 256, 384, 512, 1024]
-        return max(0.0, float(accountant.get_epsilon(delta, alphas=orders)))
+    accountant = RDPAccountant()
+    accountant.history = [(b.noise, b.rate, b.steps) for b in blocks]
+    # for small epsilon
+    orders = [*RDPAccountant.DEFAULT_ALPHAS, 64, 80, 96, 128, 192, 256, 384, 512, 1024]
+    return max(0.0, float(accountant.get_epsilon(delta, alphas=orders)))
 
 
-@dataclass(frozen=True)
-class Prv:
+def prv_epsilon(blocks: Sequence[Releases], delta: float) -> float:
     """Privacy random variables (Opacus): as close as PLD, plus its own error bound of 0.01 in
     epsilon.
+
+    After Gopi, Lee and Wutschitz (2021).
     """
+    from opacus.accountants import PRVAccountant
 
-    def epsilon(self, blocks: Sequence[Releases], delta: float) -> float:
-        """Return epsilon after Gopi, Lee and Wutschitz (2021)."""
-        from opacus.accountants import PRVAccountant
-
-        steps, reach = sum(b.steps for b in blocks), 3 + Rdp().epsilon(blocks, delta / 4000)
-        points = 2 * reach / 0.01 * math.sqrt(steps * math.log(12_000 / delta) / 2)
-        # its e^loss overflows at 710, and epsilon would come out too small
-        if delta < 1e-10 or reach > 700 or points > 1e7:
-            raise ArithmeticError(
-                f"losses up to {reach:.3g} on {points:.1g} grid points are too many for it"
-            )
-        accountant = PRVAccountant()
-        accountant.history = [(b.noise, b.rate, b.steps) for b in blocks]
-        return max(0.0, float(accountant.get_epsilon(delta)))
+    steps, reach = sum(b.steps for b in blocks), 3 + rdp_epsilon(blocks, delta / 4000)
+    points = 2 * reach / 0.01 * math.sqrt(steps * math.log(12_000 / delta) / 2)
+    # its e^loss overflows at 710, and epsilon would come out too small
+    if delta < 1e-10 or reach > 700 or points > 1e7:
+        raise ArithmeticError(
+            f"losses up to {reach:.3g} on {points:.1g} grid points are too many for it"
+        )
+    accountant = PRVAccountant()
+    accountant.history = [(b.noise, b.rate, b.steps) for b in blocks]
+    return max(0.0, float(accountant.get_epsilon(delta)))
 
 
-ACCOUNTANTS: dict[str, type[Pld] | type[Rdp] | type[Prv]] = {"pld": Pld, "rdp": Rdp, "prv": Prv}
+ACCOUNTANTS = {"pld": pld_epsilon, "rdp": rdp_epsilon, "prv": prv_epsilon}
 
 
 def epsilon(blocks: Sequence[Releases], delta: float, accountant: str = "pld") -> float:
@@ -216,44 +191,13 @@ def compare_accountants(
     Unamplified: as if everyone took part in each step. None where an accountant cannot compute it.
     """
     everyone = [replace(b, rate=1.0) for b in blocks]
-
-    def all_three(of: Sequence[Releases]) -> dict[str, float | None]:
-        return {name: _epsilon_or_none(of, delta, name) for name in ACCOUNTANTS}
-
-    return {"amplified": all_three(blocks), "unamplified": all_three(everyone)}
-
-
-def _epsilon_or_none(blocks: Sequence[Releases], delta: float, accountant: str) -> float | None:
-    try:
-        return epsilon(blocks, delta, accountant)
-    except FedkitError:
-        return None
-
-
-def discrete_sum_noise(sigma_each: float, parties: int, dim: int, sensitivity: float) -> float:
-    """Return the noise multiplier of the Gaussian mechanism with the zCDP bound of a discrete sum.
-
-    Each of `parties` adds integer noise of standard deviation about `sigma_each` to each of `dim`
-    numbers; one unit moves the sum by `sensitivity` in L2 (both in integer units, rounding
-    included). Kairouz, Liu and Steinke, "The distributed discrete Gaussian mechanism" (2021): the
-    sum is eps^2/2-zCDP with
-        eps = min(sqrt(D^2 / (n s^2) + tau d / 2), D / (sqrt(n) s) + tau sqrt(d)),
-        tau = `discrete_sum_gap`(s, n),
-    and a Gaussian of noise z is 1/(2 z^2)-zCDP, so z = 1 / eps. The theorem needs s >= 1/2. Without
-    sampling, epsilon of the accountant rdp at z is a proven bound for the discrete sum. With pld or
-    prv, or with sampling, it is that of the continuous Gaussian which the sum is within tau of.
-    """
-    from fedkit.privacy.discrete_noise import discrete_sum_gap
-
-    if not sigma_each >= 0.5 or parties < 1 or dim < 1 or not sensitivity > 0:
-        raise FedkitError(
-            f"discrete noise {sigma_each} of {parties} parties on {dim} numbers, sensitivity"
-            f" {sensitivity}, given; noise is 0.5 or more (scale the numbers up), parties and"
-            " numbers are 1 or more, the sensitivity is above 0"
-        )
-    tau = discrete_sum_gap(sigma_each, parties)
-    central = sensitivity / (math.sqrt(parties) * sigma_each)
-    return 1 / min(math.sqrt(central**2 + tau * dim / 2), central + tau * math.sqrt(dim))
+    found: dict[str, dict[str, float | None]] = {"amplified": {}, "unamplified": {}}
+    for by_accountant, released in zip(found.values(), (blocks, everyone)):
+        for name in ACCOUNTANTS:
+            by_accountant[name] = None
+            with suppress(FedkitError):
+                by_accountant[name] = epsilon(released, delta, name)
+    return found
 
 
 def explain_epsilon(
@@ -267,17 +211,16 @@ def explain_epsilon(
 ) -> list[str]:
     """Return what must be stated with an epsilon, one sentence per line.
 
-    Unit, adjacency, sampling, delta against n, accountant, and what is not covered. unit: one of
-    UNIT_WORDS or words for another. num_units: number of units of all clients together. sampling:
-    words that replace those from the blocks' rates, for other than Poisson sampling.
+    unit: example, client or words for another. num_units: number of units of all clients together.
+    sampling: words that replace those from the blocks' rates, for other than Poisson sampling.
     """
     about = first_paragraph(ACCOUNTANTS[accountant])
     return [
-        f"unit: {UNIT_WORDS.get(unit, unit)}; adjacency: {ADJACENCY}",
+        f"unit: {WORDS.get(unit, unit)}; adjacency: {ADJACENCY}",
         f"sampling: {sampling or describe_sampling(blocks)}",
         describe_delta(delta, num_units),
         f"accountant: {accountant}. {about}",
-        *NOT_COVERED,
+        *(WORDS[name] for name in ("other_choices", "public", "arithmetic")),
     ]
 
 
@@ -285,15 +228,9 @@ def describe_sampling(blocks: Sequence[Releases]) -> str:
     """Return what the blocks' rates assume about who takes part in a step."""
     rates = sorted({b.rate for b in blocks if b.steps and b.rate < 1})
     if not rates:
-        return "none: everyone takes part in every step, so nothing is amplified"
-    named = " or ".join(f"{rate:.4g}" for rate in rates[:3]) + (
-        " or others" if len(rates) > 3 else ""
-    )
-    return (
-        f"Poisson: each unit takes part in a step with chance {named}, drawn anew and apart from"
-        " all others, for those who do not know who was drawn; shuffled batches, or a fixed"
-        " group, would not earn this number"
-    )
+        return WORDS["no_sampling"]
+    named = [*(f"{rate:.4g}" for rate in rates[:3]), *(["others"] if len(rates) > 3 else [])]
+    return WORDS["poisson"].format(rates=" or ".join(named))
 
 
 def describe_delta(delta: float, num_units: int | None = None) -> str:
@@ -304,21 +241,13 @@ def describe_delta(delta: float, num_units: int | None = None) -> str:
     victim in every run; a tenth of that keeps the chance of any victim below 10 %.
     """
     if not num_units:
-        return (
-            f"delta: {delta:g}; it should be at most 1 / (10 n) for n units in all, and n was not"
-            " given"
-        )
+        return WORDS["delta_alone"].format(delta=delta)
     bound = 1 / (10 * num_units)
-    beside = f"1 / (10 n) = {bound:.2g} for n = {num_units:,}"
     if delta <= 1.01 * bound:  # as printed
-        return f"delta: {delta:g}, not above {beside}, as it should be"
-    why = (
-        f"at this delta even publishing {num_units * delta:.2g} units whole, on average, would"
-        " count as private"
-    )
-    return (
-        f"delta: {delta:g} is {'TOO LARGE' if delta >= 10 * bound else 'rather large'}, above"
-        f" {beside}: {why}"
+        return WORDS["delta_right"].format(delta=delta, bound=bound, n=num_units)
+    size, exposed = "TOO LARGE" if delta >= 10 * bound else "rather large", num_units * delta
+    return WORDS["delta_large"].format(
+        delta=delta, bound=bound, n=num_units, size=size, exposed=exposed
     )
 
 
@@ -339,43 +268,21 @@ def _merge_blocks(blocks: Sequence[Releases]) -> tuple[Releases, ...]:
 
 @lru_cache(maxsize=4096)
 def _cached_epsilon(blocks: tuple[Releases, ...], delta: float, accountant: str) -> float:
-    try:
-        with _without_warnings():
-            spent = ACCOUNTANTS[accountant]().epsilon(blocks, delta)
-    except (ArithmeticError, ValueError, RuntimeError, IndexError, MemoryError) as error:
-        raise FedkitError(
-            _failure_message(accountant, f"{type(error).__name__}: {error}")
-        ) from None
-    if math.isnan(spent):
-        raise FedkitError(_failure_message(accountant, "no number"))
-    return spent
-
-
-def _failure_message(accountant: str, why: str) -> str:
-    others = " or ".join(name for name in ACCOUNTANTS if name != accountant)
-    return (
-        f"accountant {accountant} cannot say epsilon for this noise, rate, number of steps and"
-        f" delta ({why}); try {others}"
-    )
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Silence the accounting libraries' warnings to programmers (orders, overflows)."""
     import numpy as np
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _gaussian_epsilon(blocks: Sequence[Releases], delta: float) -> float:
-    """Return epsilon after Balle and Wang (2018): exact without sampling, as Gaussians compose."""
-    from dp_accounting import get_epsilon_gaussian
-
-    return float(
-        get_epsilon_gaussian(1 / math.sqrt(sum(b.steps / b.noise**2 for b in blocks)), delta)
-    )
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # the libraries' notes to programmers
+            spent, why = ACCOUNTANTS[accountant](blocks, delta), "no number"
+    except (ArithmeticError, ValueError, RuntimeError, IndexError, MemoryError) as error:
+        spent, why = math.nan, f"{type(error).__name__}: {error}"
+    if math.isnan(spent):
+        others = " or ".join(name for name in ACCOUNTANTS if name != accountant)
+        raise FedkitError(
+            f"accountant {accountant} cannot say epsilon for this noise, rate, number of steps and"
+            f" delta ({why}); try {others}"
+        )
+    return spent
 
 
 def _grid_step(blocks: Sequence[Releases]) -> float:
@@ -403,6 +310,12 @@ def _loss_reach(block: Releases) -> float:
     return tail if tail > 30 else math.log1p(math.exp(tail))
 
 
+def _negative_mass(pmf) -> float:
+    """Return the total of negative probabilities, which come from the Fourier transform."""
+    chances = pmf.to_dense_pmf()._probs
+    return -float(chances[chances < 0].sum())
+
+
 @lru_cache(maxsize=16)
 def _one_step(noise: float, rate: float, grid: float):
     from dp_accounting.pld import privacy_loss_distribution as pld
@@ -412,10 +325,9 @@ def _one_step(noise: float, rate: float, grid: float):
     )
 
 
-def _negative_mass(pmf) -> float:
-    """Return the total of negative probabilities, which come from the Fourier transform."""
-    chances = pmf.to_dense_pmf()._probs
-    return -float(chances[chances < 0].sum())
+def _compose_steps(block: Releases, grid: float):
+    one = _one_step(block.noise, block.rate, grid)
+    return one.self_compose(block.steps) if block.steps > 1 else one
 
 
 @lru_cache(maxsize=64)
@@ -424,13 +336,8 @@ def _grid_points(block: Releases, grid: float) -> int:
     from dp_accounting.pld.common import compute_self_convolve_bounds as bounds
 
     one = _one_step(block.noise, block.rate, grid)
-    ends = (
+    ends = [
         bounds(pmf.to_dense_pmf()._probs, block.steps, 1e-15)
         for pmf in (one._pmf_remove, one._pmf_add)
-    )
+    ]
     return max(high - low for low, high in ends)
-
-
-def _compose_steps(block: Releases, grid: float):
-    one = _one_step(block.noise, block.rate, grid)
-    return one.self_compose(block.steps) if block.steps > 1 else one

@@ -41,8 +41,7 @@ class Privacy:
     noise_from: seed: anybody who has the record can repeat the run; system: nobody can.
     """
 
-    # whose presence is hidden: example | client
-    unit: ClassVar[str] = ""
+    unit: ClassVar[str] = ""  # whose presence is hidden: example | client
     needs: ClassVar[str] = ""
     eps: float
     delta: float
@@ -100,9 +99,8 @@ class Example(Privacy):
                 " rate=1"
             )
         if not 0 < self.rate <= 1:
-            return (
-                f"rate={self.rate:g}: the share of a site's rows in a step, above 0 and at most 1"
-            )
+            what = "the share of a site's rows in a step, above 0 and at most 1"
+            return f"rate={self.rate:g}: {what}"
         if self.steps < 0:
             return f"steps={self.steps}: gradient steps of a visit, 0 for as many as are needed"
         if self.trust not in ("site", "sum"):
@@ -139,11 +137,9 @@ class Client(ClientLevel):
     )
 
     def problem(self) -> str:
-        return (
-            ""
-            if 0 <= self.quantile < 1
-            else f"quantile={self.quantile:g}: from 0 (flat clipping) to below 1"
-        )
+        if not 0 <= self.quantile < 1:
+            return f"quantile={self.quantile:g}: from 0 (flat clipping) to below 1"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -277,20 +273,22 @@ def budget_of(
     starts: whether a private head start is sent. sealed: whether the promise protects from the
     server, which sees sums and who takes part. Raises FedkitError if not one round is allowed.
     """
-    rate, steps, turns = 1.0, 1, 0
+    rate, steps, turns, wish = 1.0, 1, 0, privacy.eps
     share = 1.0 if per_round is None else per_round if per_round < 1 else per_round / clients
     if isinstance(privacy, Example):
         rate = privacy.rate
-        steps = privacy.steps or max(round(epochs / rate), math.ceil(MIN_STEPS / rounds), 1)
-        steps = 1 if privacy.trust == "sum" else steps
+        if privacy.trust != "sum":
+            enough = max(round(epochs / rate), math.ceil(MIN_STEPS / rounds), 1)
+            steps = privacy.steps or enough
     elif isinstance(privacy, Ftrl):
         turns = max(1, round(1 / share))
     else:
         rate = min(share, 1.0)
-    wish = privacy.eps or (0.0 if privacy.noise else DEFAULT_EPS)
-    blank = Budget(
+    if not privacy.noise:
+        wish = wish or DEFAULT_EPS
+    budget = Budget(
         privacy,
-        0.0,
+        privacy.noise,
         rate,
         steps,
         0.0,
@@ -301,22 +299,14 @@ def budget_of(
         averaged_clients=max(1.0, share * clients),
         amplified=not sealed or privacy.unit == "example",
     )
-    if privacy.noise:
-        noise = privacy.noise
-        whole = epsilon(replace(blank, noise=noise).planned(rounds), privacy.delta)
-        first = (
-            _noise_of_one_release(
-                privacy.start * (wish or whole / (1 - privacy.start)), privacy.delta
-            )
-            if starts
-            else 0.0
-        )
-    else:
-        first = _noise_of_one_release(privacy.start * wish, privacy.delta) if starts else 0.0
-        noise = noise_for_epsilon(
-            wish, privacy.delta, lambda z: replace(blank, noise=z, start=first).planned(rounds)
-        )
-    budget = replace(blank, noise=noise, start=first)
+    if starts:
+        whole = wish or epsilon(budget.planned(rounds), privacy.delta) / (1 - privacy.start)
+        first = noise_for_epsilon(privacy.start * whole, privacy.delta, lambda z: [Releases(z)])
+        budget = replace(budget, start=first)
+    noise = privacy.noise or noise_for_epsilon(
+        wish, privacy.delta, lambda z: replace(budget, noise=z).planned(rounds)
+    )
+    budget = replace(budget, noise=noise)
     if getattr(privacy, "quantile", 0.0):
         budget = replace(budget, count_noise=max(budget.cohort / COUNT_NOISE_SHARE, noise))
     if not budget.allows([]):
@@ -326,10 +316,6 @@ def budget_of(
             " noise alone"
         )
     return budget
-
-
-def _noise_of_one_release(target: float, delta: float) -> float:
-    return noise_for_epsilon(target, delta, lambda z: [Releases(z)])
 
 
 def run_key(privacy: Privacy, seed: int) -> NoiseKey:
@@ -376,11 +362,10 @@ def make_privacy(spec: str) -> Privacy:
             " out, or use --privacy none"
         )
     for name, (least, most) in PARAMETER_RANGES.items():
-        value = getattr(privacy, name, least)
-        if not least <= value <= most:
+        if not least <= (value := getattr(privacy, name, least)) <= most:
             problem = problem or f"{name}={value:g}: it must be from {least:g} to {most:g}"
-    if getattr(privacy, "noise_from", "seed") not in ("seed", "system"):
-        problem = problem or f"noise_from={privacy.noise_from}: choose seed or system"
+    if (source := getattr(privacy, "noise_from", "seed")) not in ("seed", "system"):
+        problem = problem or f"noise_from={source}: choose seed or system"
     if problem:
         raise FedkitError(f"privacy {spec!r}: {problem}")
     return privacy

@@ -59,7 +59,7 @@ def replay_lines(
 
 def recorded_seconds(run: Run) -> float | None:
     """Return the simulated seconds that the record itself holds; None where a round has none."""
-    every = [r.simulated_seconds for r in (*((run.start,) if run.start else ()), *run.rounds)]
+    every = [r.simulated_seconds for r in run.states]
     return None if None in every else math.fsum(every)
 
 

@@ -156,7 +156,7 @@ def own_by_client(run: Run) -> dict[str, float]:
 
     Of the shared model, or of each client's own where clients train alone. Empty: not recorded.
     """
-    states = run.rounds or ((run.start,) if run.start else ())
+    states = run.rounds or run.states
     known = states[-1].client_accuracy.items() if states else ()
     return {str(name): as_number(value) for name, value in known}
 

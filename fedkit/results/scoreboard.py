@@ -14,8 +14,8 @@ import pandas as pd
 
 from fedkit.core import formatting
 from fedkit.core.files import read_packaged_words
+from fedkit.core.formatting import format_table
 from fedkit.core.record import Run
-from fedkit.core.text_table import format_table
 from fedkit.results import measures
 from fedkit.results.measures import MB, Runs
 from fedkit.results.methods import (

@@ -103,8 +103,7 @@ def compare_run(run: Run, baselines: Sequence[Run], speed: int) -> ComparedRun:
 
 def own_accuracy_by_round(run: Run) -> list[tuple[int, float]]:
     """Return [(round, accuracy on reports like each client's own)], the start included."""
-    states = ((run.start,) if run.start else ()) + run.rounds
-    return [(state.round, measures.state_own_accuracy(state)) for state in states]
+    return [(state.round, measures.state_own_accuracy(state)) for state in run.states]
 
 
 def slider_link(speed: int) -> str:

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from fedkit.core import locale
-from fedkit.core.background import BackgroundQueue
 from fedkit.core.errors import Cancelled
 from fedkit.core.formatting import printable_line
 from fedkit.core.locale import LANGS
+from fedkit.core.progress import BackgroundQueue
 from fedkit.core.record import Run
 from fedkit.plots.panel import Panel, on_change, on_press
 from fedkit.showcase import numbers, pages, settings

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.audit import client_canary
 from fedkit.audit.bounds import (
     Rates,
     allowed_tpr,
@@ -31,10 +30,14 @@ from fedkit.audit.canary import (
     judge_scores,
     log_likelihood_ratio,
 )
-from fedkit.audit.toy_model import (
+from fedkit.audit.games import (
     FAULTS,
     ToyData,
+    canary_budget,
+    canary_clients,
     canary_projections,
+    faulty_plan,
+    play_rounds,
     play_training,
     private_head,
     training_plan,
@@ -141,21 +144,15 @@ def test_noise_and_draws_are_those_promised():
 
 @pytest.mark.slow
 def test_sites_are_clipped_drawn_and_noised_as_promised():
-    members = client_canary.canary_clients(True, 2.0)
-    seen = client_canary.play_rounds(
-        members,
-        replace(client_canary.canary_budget(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3),
-        400,
-        KEY,
+    members = canary_clients(True, 2.0)
+    seen = play_rounds(
+        members, replace(canary_budget(1.0, 0.5, 2.0, 1e-5, 400), noise=1e-3), 400, KEY
     )
     assert ((abs(seen) < 0.01) | (abs(seen - 1) < 0.01)).all() and seen.mean() == pytest.approx(
         0.5, abs=0.1
     )
-    away = client_canary.play_rounds(
-        client_canary.canary_clients(False, 2.0),
-        client_canary.canary_budget(3.0, 0.5, 2.0, 1e-5, 400),
-        400,
-        KEY,
+    away = play_rounds(
+        canary_clients(False, 2.0), canary_budget(3.0, 0.5, 2.0, 1e-5, 400), 400, KEY
     )
     assert away.std() == pytest.approx(3.0, rel=0.1)
 
@@ -236,7 +233,7 @@ def test_same_seed_same_result():
 
 def test_a_fault_is_gone_after_the_game():
     kept = dp_sgd.clipped_head_sum
-    with FAULTS["clip of the mean"](training_plan(1.0, 1.0, 1, 1.0)):
+    with faulty_plan(training_plan(1.0, 1.0, 1, 1.0), "clip of the mean"):
         assert dp_sgd.clipped_head_sum is not kept
     assert dp_sgd.clipped_head_sum is kept
 

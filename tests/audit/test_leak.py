@@ -8,33 +8,45 @@ import numpy as np
 import pytest
 import torch
 
-from fedkit.audit.assemble import TokenEvidence, cluster_similarity, initial_text, text_variants
-from fedkit.audit.atoms import FirstLayerInputs, row_space
+from fedkit.audit.dager import (
+    TokenEvidence,
+    cluster_similarity,
+    initial_text,
+    pairs_in_span,
+    span_attack,
+    text_variants,
+    words_attack,
+)
 from fedkit.audit.defences import DEFENCES, Defence, mean_gradient
-from fedkit.audit.label_leak import fit_shares, project_onto_simplex, round_to_total
+from fedkit.audit.head_gradient import (
+    fit_shares,
+    matching_pursuit,
+    project_onto_simplex,
+    round_to_total,
+    search_text,
+)
 from fedkit.audit.leak import (
     LEAK_METRICS,
     LEAKS,
     QUICK_ATTACKS,
+    WORDS,
     _mean_metric,
     first_round_setup,
     leak_table,
     observe_batch,
+    report_lines,
     setup_for_defence,
 )
-from fedkit.audit.lookup import matching_pursuit
-from fedkit.audit.matching import search_text
-from fedkit.audit.report import FAILURE_NOTE, report_lines
-from fedkit.audit.spans import pairs_in_span, span_attack
 from fedkit.audit.threat_model import (
     AttackGuess,
     AttackScore,
+    FirstLayerInputs,
     ObservedUpdate,
     attack_score,
     multiset_overlap,
+    row_space,
     strip_special,
 )
-from fedkit.audit.token_leak import words_attack
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.data.corpus import Examples
@@ -344,7 +356,7 @@ def test_every_attack_meets_every_defence(job):
         assert all(f is None or 0 <= f <= 1 for f in figures) and row["example_original"]
         assert row["why"] or any(f is not None for f in figures)
     said = "\n".join(report_lines(rows))
-    assert FAILURE_NOTE in said and rows[0]["example_original"] in said
+    assert WORDS["failure_note"] in said and rows[0]["example_original"] in said
 
 
 def test_the_same_seed_gives_the_same_table(job):

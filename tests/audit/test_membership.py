@@ -11,19 +11,21 @@ from functools import partial
 import numpy as np
 import pytest
 
+from fedkit.audit.games import private_head, training_plan
 from fedkit.audit.membership import (
+    MAX_POINTS,
     attack_training,
     likelihood_ratio_attack,
     logit_confidence,
     loss_attack,
     overfit_head,
     random_halves,
+    roc_of_scores,
+    roc_points,
     shadow_confidences,
     softmax_heads,
     tpr_limit,
 )
-from fedkit.audit.roc import MAX_POINTS, roc_of_scores, roc_points
-from fedkit.audit.toy_model import private_head, training_plan
 from fedkit.core.errors import FedkitError
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from fedkit.audit import run_audit
+from fedkit.audit import recorded_run
 from fedkit.audit.canary import Mechanism, audit_mechanism
-from fedkit.audit.run_audit import AuditedPromise, recorded_promise
+from fedkit.audit.recorded_run import AuditedPromise, recorded_promise
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.record import Run
@@ -142,24 +142,16 @@ def test_nothing_to_do_is_an_error(folder, fed):
 
 def test_the_demo_shows_promises_kept_and_faults_caught(monkeypatch, fed):
     name = "eps 1: one step, all rows"
-    monkeypatch.setattr(run_audit, "DEMO_MECHANISMS", {name: (Mechanism(3.7307), 100)})
-    monkeypatch.setattr(
-        run_audit.audit_demo_mechanisms,
-        "__defaults__",
-        (None, 0, lambda _: None, {name: "no clipping"}),
-    )
+    monkeypatch.setattr(recorded_run, "DEMO_MECHANISMS", {name: (Mechanism(3.7307), 100)})
+    monkeypatch.setattr(recorded_run, "DEMO_FAULTS", {name: "no clipping"})
     code, out, _ = fed("audit", "--demo")
     assert code == 0
     assert out.count("consistent") == 1 and out.count("BROKEN:") == 1
 
 
 def test_a_fault_that_is_not_caught_is_exit_code_1(monkeypatch, fed):
-    monkeypatch.setattr(run_audit, "DEMO_MECHANISMS", {"hardly any noise": (Mechanism(0.1), 40)})
-    monkeypatch.setattr(
-        run_audit.audit_demo_mechanisms,
-        "__defaults__",
-        (None, 0, lambda _: None, {"hardly any noise": "noise/4"}),
-    )
+    monkeypatch.setattr(recorded_run, "DEMO_MECHANISMS", {"hardly any noise": (Mechanism(0.1), 40)})
+    monkeypatch.setattr(recorded_run, "DEMO_FAULTS", {"hardly any noise": "noise/4"})
     code, out, _ = fed("audit", "--demo")
     assert code == 1 and "weak test" in out
 

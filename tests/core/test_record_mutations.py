@@ -155,7 +155,7 @@ def governance(folder: Path) -> None:
 
 
 def audit(folder: Path) -> None:
-    from fedkit.audit.run_audit import recorded_promise
+    from fedkit.audit.recorded_run import recorded_promise
 
     promise = recorded_promise(Run.load(folder), 40)
     if promise is not None:

@@ -31,8 +31,8 @@ from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.record import Run
 from fedkit.experiments.job import prepare
 from fedkit.experiments.runner import resume, run, run_rounds
-from fedkit.models import autotune
-from fedkit.models.fast.cache import FeatureCache
+from fedkit.models import loading
+from fedkit.models.fast.encoder import FeatureCache
 
 ROUNDS = 3
 
@@ -195,10 +195,10 @@ def test_the_attention_of_the_record_is_used_whatever_the_probe_says_today(
 ):
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "cache"))
     prepare(config)
-    [(key, seconds)] = json.loads(autotune.cache_file().read_text()).items()
+    [(key, seconds)] = json.loads(loading.cache_file().read_text()).items()
 
     def fastest(name: str) -> None:
-        autotune.cache_file().write_text(
+        loading.cache_file().write_text(
             json.dumps({key: {k: 1.0 if k.endswith(name) else 2.0 for k in seconds}})
         )
 

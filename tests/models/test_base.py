@@ -17,7 +17,7 @@ from factories.refusals import refusal
 from fedkit.core.config import RunConfig
 from fedkit.experiments.job import prepare
 from fedkit.experiments.runner import run
-from fedkit.models import autotune, base
+from fedkit.models import base, loading
 from fedkit.models.base import MODELS, find_model
 from fedkit.models.classifier import batches_by_length
 from fedkit.models.loading import load_model, pick_device
@@ -233,7 +233,7 @@ def test_attention_can_be_chosen_among_the_two_that_agree(model):
     examples = tokens_of(model, ["hello there", "a longer text about an invoice"])
     was = model.attention
     made = {}
-    for name in autotune.ATTENTION_KINDS:
+    for name in loading.ATTENTION_KINDS:
         model.use_attention(name)
         made[name] = model.features(examples)
         assert model.attention == name
@@ -364,7 +364,7 @@ def encoder(model):
 
 
 def choose(encoder, dtype="auto"):
-    return autotune.choose_precision(encoder, torch.device("cpu"), dtype)
+    return loading.choose_precision(encoder, torch.device("cpu"), dtype)
 
 
 def seconds_of(f32_eager, f32_sdpa, bf16_eager, bf16_sdpa) -> dict:
@@ -422,7 +422,7 @@ def test_a_damaged_cache_is_measured_anew(config, tmp_path, monkeypatch, text):
 def test_a_cache_that_cannot_be_written_is_done_without(config, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FEDKIT_CACHE", str(tmp_path / "file" / "below"))
-    assert load_model(config, LABELS).attention in autotune.ATTENTION_KINDS
+    assert load_model(config, LABELS).attention in loading.ATTENTION_KINDS
     assert (tmp_path / "file").read_text() == ""
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedkit.models.fast.cache import FeatureCache
+from fedkit.models.fast.encoder import FeatureCache
 from fedkit.models.fast.packing import MIN_WINDOW, concatenated_ranges, pack_texts
 
 CPU = torch.device("cpu")

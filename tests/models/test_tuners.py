@@ -21,9 +21,8 @@ from fedkit.core.spec import first_paragraph
 from fedkit.experiments.job import Job, describe_model, prepare
 from fedkit.experiments.runner import run
 from fedkit.models.adapter_io import load_adapter, save_adapter
-from fedkit.models.tuners.in_place import Adapter, BitFit, Last, LayerNorm
-from fedkit.models.tuners.lora import Ia3
-from fedkit.models.tuners.prompts import Prefix, Prompt, PTuning, max_positions
+from fedkit.models.tuners.by_peft import Ia3, LayerNorm, Prefix, Prompt, PTuning, max_positions
+from fedkit.models.tuners.own import Adapter, BitFit, Last
 from fedkit.models.tuners.registry import TUNERS, make_tuner
 
 PEFT = {"lora", "rslora", "dora", "ia3", "prefix", "prompt", "ptuning", "layernorm"}

@@ -19,11 +19,11 @@ from fedkit.privacy.accounting import (
     ACCOUNTANTS,
     Releases,
     compare_accountants,
-    discrete_sum_noise,
     epsilon,
     explain_epsilon,
     noise_for_epsilon,
 )
+from fedkit.privacy.noise import discrete_sum_noise
 
 PUBLISHED = [  # rate, noise, steps, delta, epsilon, by which accountant; in whose tests
     (0.04, 1.5, 2250, 1e-5, 7.3291, "rdp"),  # Opacus

@@ -9,16 +9,16 @@ import pytest
 from scipy import stats
 
 from fedkit.core.errors import FedkitError
-from fedkit.privacy.accounting import discrete_sum_noise
-from fedkit.privacy.discrete_noise import (
+from fedkit.privacy.noise import (
+    NoiseKey,
     discrete_gaussian,
     discrete_laplace,
     discrete_sum_gap,
+    discrete_sum_noise,
     noise_share,
     planned_share,
     rounded_sensitivity,
 )
-from fedkit.privacy.noise import NoiseKey
 
 TRIES = 100_000
 

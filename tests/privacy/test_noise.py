@@ -19,8 +19,7 @@ from fedkit.experiments.runner import run
 from fedkit.federated.rounds.client_dp import ClientDP
 from fedkit.federated.rounds.head_start import privacy_budget
 from fedkit.federated.rounds.private_statistics import add_client_noise
-from fedkit.privacy.discrete_noise import GRID, add_discrete_noise, discrete_gaussian
-from fedkit.privacy.noise import CipherStream, NoiseKey
+from fedkit.privacy.noise import GRID, CipherStream, NoiseKey, add_discrete_noise, discrete_gaussian
 
 KEY = NoiseKey.from_seed(0)
 TWINS = "branch-92586", "cwmbdewe"  # two names with one crc32

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fedkit.core.tensors import Params
 from fedkit.federated.local.train import ClientUpdate
-from fedkit.models.merging import MERGED
+from fedkit.models.classifier import MERGED
 
 LORA_A, LORA_B = ".lora_A.weight", ".lora_B.weight"
 STACKED_RANKS = 256  # ranks stacked before they are multiplied

@@ -31,8 +31,7 @@ from fedkit.federated.local.train import (
     select_tokens,
     sgd_momentum,
 )
-from fedkit.models.classifier import Model
-from fedkit.models.merging import apply_merged
+from fedkit.models.classifier import Model, apply_merged
 
 # in one batch, all clients together, when layers are trained; more gains nothing and costs memory
 TRAINED_TOKENS = 3_000

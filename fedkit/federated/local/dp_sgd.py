@@ -32,9 +32,8 @@ from fedkit.federated.local.train import (
     sgd_momentum,
 )
 from fedkit.models.classifier import Model, without_peft
-from fedkit.privacy.discrete_noise import add_discrete_noise
 from fedkit.privacy.mechanisms import MAX_STEP, Budget
-from fedkit.privacy.noise import CipherStream
+from fedkit.privacy.noise import CipherStream, add_discrete_noise
 
 GRADIENT_TEXTS = 64  # texts whose separate gradients are held at once, at most
 GRADIENT_VALUES = 16_000_000  # values of separate gradients held at once, at most

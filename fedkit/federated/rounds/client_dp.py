@@ -14,9 +14,8 @@ import torch
 
 from fedkit.core.tensors import Params, l2_norm, select_prefix
 from fedkit.federated.local.dp_sgd import unflatten_params
-from fedkit.privacy.discrete_noise import add_discrete_noise
 from fedkit.privacy.mechanisms import Budget
-from fedkit.privacy.noise import NoiseKey
+from fedkit.privacy.noise import NoiseKey, add_discrete_noise
 
 CLIP_TOLERANCE = 1e-4  # relative; an update is measured after it was serialised
 CLIP_RATE = 0.2  # of the clip towards its quantile, on the log scale

@@ -48,8 +48,7 @@ from fedkit.federated.rounds.secure_sum import (
     mark_lost,
     may_lose_uploads,
 )
-from fedkit.models.classifier import Model
-from fedkit.models.merging import zero_merged
+from fedkit.models.classifier import Model, zero_merged
 from fedkit.privacy.mechanisms import run_key
 from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.payload import Payload, encode_tensors

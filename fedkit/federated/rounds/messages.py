@@ -19,7 +19,7 @@ from fedkit.core.tensors import CENTRE_NAME, Params, select_prefix
 from fedkit.federated.aggregation.lora_pairs import cut_rank, lora_pairs
 from fedkit.federated.interfaces import Aggregator
 from fedkit.federated.local.train import ClientUpdate
-from fedkit.models.merging import MERGED
+from fedkit.models.classifier import MERGED
 from fedkit.wire.payload import Payload, encode_tensors
 from fedkit.wire.pipeline import Context, Wire
 

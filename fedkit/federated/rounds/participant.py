@@ -33,7 +33,7 @@ from fedkit.federated.rounds.private_statistics import released_label_counts
 from fedkit.models.classifier import Model
 from fedkit.models.metrics import mean_loss
 from fedkit.network import World
-from fedkit.network.timeline import has_crashed
+from fedkit.network.replay import has_crashed
 
 ABSENT = {
     "away": "away this round",

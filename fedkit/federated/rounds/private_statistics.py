@@ -13,9 +13,8 @@ from fedkit.core.tensors import CENTRE_NAME, Params, l2_norm
 from fedkit.federated.local.train import count_labels
 from fedkit.federated.methods import methods_of
 from fedkit.federated.rounds.secure_sum import RequiredNoise
-from fedkit.privacy.discrete_noise import add_discrete_noise
 from fedkit.privacy.mechanisms import Budget
-from fedkit.privacy.noise import NoiseKey
+from fedkit.privacy.noise import NoiseKey, add_discrete_noise
 
 # of the statistics released together: an example adds one to a count, and a vector of length 1 to
 # each of the sums

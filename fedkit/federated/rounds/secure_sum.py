@@ -12,15 +12,15 @@ import torch
 
 from fedkit.core.config import RunConfig
 from fedkit.core.record import ClientRecord
-from fedkit.privacy.accounting import discrete_sum_noise
-from fedkit.privacy.discrete_noise import (
+from fedkit.privacy.noise import (
+    NoiseKey,
     add_discrete_noise,
     discrete_gaussian,
+    discrete_sum_noise,
     noise_share,
     planned_share,
     rounded_sensitivity,
 )
-from fedkit.privacy.noise import NoiseKey
 from fedkit.wire.secure_aggregation.masks import shares_needed
 from fedkit.wire.secure_aggregation.registry import TooFew
 

@@ -10,7 +10,6 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import read_packaged_words
@@ -109,16 +108,11 @@ def display_name(text: object, lang: str) -> str:
     return printable_line(text, 60) or WORDS[lang]["nameless"]
 
 
-def run_states(run: Run) -> list[Any]:
-    """Return the state before the first round, if recorded, and every round."""
-    return [*([run.start] if run.start else []), *run.rounds]
-
-
 def _client_shares(run: Run, known: Collection[str]) -> Iterator[ClientShare]:
     own, only = measures.own_by_client(run), measures.only_holders(run)
     for client in measures.clients(run):
         name = str(client["id"])
-        mine = [c for state in run_states(run) for c in state.clients if c.id == client["id"]]
+        mine = [c for state in run.states for c in state.clients if c.id == client["id"]]
         counted = (c for r in run.rounds for c in r.clients if c.id == client["id"])
         given = {str(label): measures.as_number(n) for label, n in client.get("labels", {}).items()}
         yield ClientShare(

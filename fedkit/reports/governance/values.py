@@ -22,7 +22,6 @@ from fedkit.reports.governance.case import (
     ClientShare,
     applicable_risks,
     display_name,
-    run_states,
 )
 from fedkit.reports.governance.document import BLANK, Table, read_markdown
 from fedkit.reports.governance.markdown import fill_template, make_environment
@@ -99,7 +98,7 @@ def _setting(value: Any, lang: str) -> str | None:
 def _results(case: Case) -> dict[str, Any]:
     """Return the accuracies, nothing for a record without any round."""
     run = case.run
-    if not run_states(run):
+    if not run.states:
         return {"accuracy": None, "between": None, "worst": None, "worst_name": None, "f1": None}
     known = {client.name: client.own for client in case.clients if not math.isnan(client.own)}
     worst = min(known, key=lambda name: known[name], default="")
@@ -179,7 +178,7 @@ def _compared(run: Run, lang: str) -> dict[str, str]:
 
 
 def _accuracy(run: Run, lang: str) -> dict[str, Any]:
-    if not run_states(run) and not run.finished:
+    if not run.states and not run.finished:
         return {"accuracy": None, "between": None}
     low, high, _ = measures.accuracy_interval(run)
     return {"accuracy": measures.accuracy(run), "between": locale.percent_range(low, high, lang)}

@@ -14,12 +14,11 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from fedkit.core import formatting
-from fedkit.core.background import BackgroundQueue
 from fedkit.core.commands import command_line
 from fedkit.core.config import DATA_SETTINGS, RunConfig
 from fedkit.core.errors import Cancelled, FedkitError
 from fedkit.core.formatting import printable_line
-from fedkit.core.progress import Progress
+from fedkit.core.progress import BackgroundQueue, Progress
 from fedkit.core.record import Run
 from fedkit.data.load import load_corpus
 from fedkit.data.partition import client_column, count_client_labels, deal
@@ -28,7 +27,7 @@ from fedkit.experiments.estimate import estimate_run
 from fedkit.experiments.job import prepare
 from fedkit.plots import panel
 from fedkit.plots.live_figure import sync_figure
-from fedkit.widgets.bench.scene import Scene, World, measured_states
+from fedkit.widgets.bench.scene import Scene, World
 from fedkit.widgets.bench.settings import describe_setting, name_configs, parse_settings
 from fedkit.widgets.bench.views import draw_scene, scene_figure
 
@@ -239,7 +238,7 @@ class BenchPanel(panel.Panel):
         with self._lock:
             latest = self.record
             self.controls.set_rounds(
-                [r.round for r in measured_states(latest) if r.clients] if latest else []
+                [r.round for r in latest.states if r.clients] if latest else []
             )
             sync_figure(self.figure, scene_figure(self.scene))
             self.controls.show_settings(self.settings, self.command)

@@ -12,7 +12,7 @@ from pandas import DataFrame
 
 from fedkit.core.config import RunConfig
 from fedkit.core.formatting import figure_text, printable_line
-from fedkit.core.record import RoundRecord, Run
+from fedkit.core.record import Run
 from fedkit.plots.panel import note
 from fedkit.plots.theme import COUNTS, TITLE_LINE, axis_style, layout
 from fedkit.widgets.bench.settings import WORDS
@@ -70,11 +70,6 @@ class View:
     y: dict = field(default_factory=dict)
     notes: list[dict] = field(default_factory=list)
     heading: str = ""
-
-
-def measured_states(run: Run) -> list[RoundRecord]:
-    """Return the state before round 1, if it was measured, and the states after each round."""
-    return [*([run.start] if run.start else []), *run.rounds]
 
 
 # what any axis of a view sets, so that nothing of the view before is left over

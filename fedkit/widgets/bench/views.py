@@ -38,7 +38,6 @@ from fedkit.widgets.bench.scene import (
     full_axis,
     label_axis,
     label_heatmap,
-    measured_states,
     new_run_badge,
 )
 from fedkit.widgets.bench.settings import CONTROLS, WORDS
@@ -60,7 +59,7 @@ def view_by_time(scene: Scene) -> View:
     why = clocks[-1].needs_new_run if clocks else ()
     curves = []
     for (_, run), times, colour, sign in zip(scene.runs, clocks, *_marks(scene)):
-        states, moot = measured_states(run), times.needs_new_run
+        states, moot = run.states, times.needs_new_run
         at = [max(end, SECONDS[0]) for end in times.ends[-len(states) :]]
         curve = _curve(at, states, colour, sign + "-open", "dot" if moot else "dash")
         curves.append(curve | {"opacity": 0.45 if moot else 1.0} | _hover("time"))
@@ -79,7 +78,7 @@ def view_by_time(scene: Scene) -> View:
 def view_by_round(scene: Scene) -> View:
     """Return accuracy over rounds, measured; it does not depend on the network."""
     curves = [
-        _round_curve(measured_states(run), colour, sign) | _hover("round")
+        _round_curve(run.states, colour, sign) | _hover("round")
         for (_, run), colour, sign in zip(scene.runs, *_marks(scene))
     ]
     return _view_rounds(scene, _accuracy_finding(scene), curves, _curve_labels(scene))
@@ -90,7 +89,7 @@ def view_by_client(scene: Scene) -> View:
 
     A record without these shows the accuracy of the worst client by round.
     """
-    states = measured_states(scene.latest) if scene.latest else []
+    states = scene.latest.states if scene.latest else ()
     own = getattr(states[-1], "client_accuracy", None) if states else None
     if own:
         return _view_each_client(own, states[-1])
@@ -121,7 +120,7 @@ def view_by_bytes(scene: Scene) -> View:
     ]
     notes = []
     for (name, run), d, u, row in zip(scene.runs, down, up, at):
-        right = formatting.percent(measured_states(run)[-1].accuracy)
+        right = formatting.percent(run.states[-1].accuracy)
         text = f"<b>{formatting.megabytes(d + u)}</b>  {figure_text(name, 60)}: {right} right"
         notes.append(note(text, 0, row, xref="x2 domain", yref="y2", yshift=19))
     key = (
@@ -156,8 +155,7 @@ def _accuracy_finding(scene: Scene, stop: bool = True) -> str:
         return EMPTY
     if not run.rounds:
         return (
-            f"Before training {formatting.percent(measured_states(run)[-1].accuracy)} are right;"
-            " now round 1."
+            f"Before training {formatting.percent(run.states[-1].accuracy)} are right; now round 1."
         )
     spent = run.rounds[-1].epsilon
     words = (
@@ -292,7 +290,7 @@ def _view_rounds(scene: Scene, finding: str, curves: list[dict], notes: list[dic
 
 
 def _curve_labels(scene: Scene) -> list[dict]:
-    last = [(name, measured_states(run)) for name, run in scene.runs]
+    last = [(name, run.states) for name, run in scene.runs]
     return _end_labels(
         [
             (100 * states[-1].accuracy, name, colour)

@@ -1,10 +1,11 @@
-"""Audit a recorded run: the canary game on its mechanism, membership inference on its model."""
+"""Attack and audit a recorded run: the updates of its clients, its mechanism and its model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,92 @@ import numpy as np
 
 from fedkit.audit import membership
 from fedkit.audit.bounds import ReleaseBlocks, allowed_tpr
-from fedkit.audit.canary import AuditResult, Mechanism, audit_mechanism
+from fedkit.audit.canary import AuditResult, audit_mechanism
+from fedkit.audit.defences import Defence
+from fedkit.audit.games import Mechanism, private_head, training_plan
+from fedkit.audit.leak import (
+    LEAKS,
+    QUICK_ATTACKS,
+    LeakSetup,
+    attack_defence,
+    attacker_knowledge,
+    first_round_setup,
+)
+from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import printable_line
 from fedkit.core.record import Run
+from fedkit.experiments.job import Job, prepare, recorded_config
+from fedkit.models.adapter_io import load_adapter
 
 MAX_GAME_STEPS = 100_000  # over all trials of both worlds: about half a minute
 MEMBERSHIP_ROWS = 800  # members that are attacked at most, and as many others
 SHADOW_MODELS = 16
 MAX_SHADOW_STEPS = 100
 ProgressText = Callable[[str], None]
+
+
+def attack_run(
+    folder: Path, batches: int = 3, seed: int = 0, given: Mapping[str, Any] = {}
+) -> tuple[Job, list[dict[str, Any]]]:
+    """Return (the job, rebuilt; rows as in `leak_table`) for a recorded run.
+
+    The attacks see updates made from the start of round 1 and, if the folder holds them, from the
+    final parameters. given: data and model as the user names them, see `recorded_config`. Nothing
+    in the folder is executed or changed. Raises FedkitError if the record or the data do not fit.
+    """
+    run = Run.load(folder)
+    job = prepare(recorded_config(run, given))
+    if run.data.get("sha256") != job.corpus.sha256:
+        raise FedkitError(
+            f"data {job.config.data!r} is not what {folder} was run on; attack the run where its"
+            " data are"
+        )
+    first, rows = first_round_setup(job), []
+    setups = {"round 1": first}
+    if folder.is_dir() and (folder / "head.safetensors").is_file():
+        setups["at the end"] = LeakSetup(
+            job, attacker_knowledge(job, job.start | load_adapter(folder, job.model))
+        )
+    attacks = {n: LEAKS[n] for n in QUICK_ATTACKS}
+    for time, setup in setups.items():
+        for name, defence in run_defences(job).items():
+            rows += attack_defence(f"{name}, {time}", defence, setup, attacks, batches, seed)
+    return job, rows
+
+
+def run_defences(job: Job) -> dict[str, Defence]:
+    """Return the updates to attack: one step on one batch (the worst case), and a whole visit.
+
+    With example-level privacy the visit is left out: it is mostly noise.
+    """
+    config = job.config
+    local = sorted(len(c.train) for c in job.clients)[len(job.clients) // 2]
+    clients = 1 if config.secure == "none" else _cohort_size(config, len(job.clients))
+    seen = (
+        f"tune {config.tune}, wire {config.wire}, privacy {config.privacy}, secure {config.secure}"
+    )
+    seen += f" (the sum over {clients} sites)" if clients > 1 else ""
+    budget = job.budget
+    drawn = budget.rate * local if budget and budget.unit == "example" else config.batch_size
+    texts = max(1, min(round(drawn), local))
+    # at a first upload error feedback has no memory yet
+    wire = "+".join(w for w in config.wire.split("+") if w not in ("ef", "ef21")) or "none"
+    about = f"one plain SGD step on {texts} texts; {seen}"
+    one = Defence(about, config.tune, texts, wire=wire, privacy=config.privacy, clients=clients)
+    if config.privacy.startswith("example"):
+        return {
+            "one step": replace(one, about=about.replace("plain SGD step", "noisy step of DP-SGD"))
+        }
+    steps = config.local_epochs * ceil(local / config.batch_size)
+    about = f"a visit of {steps} {config.optimizer} steps on {local} texts; {seen}"
+    visit = replace(one, about=about, texts=local, steps=steps, optimizer=config.optimizer)
+    return {"one step": one, "a visit": visit}
+
+
+def _cohort_size(config: RunConfig, clients: int) -> int:
+    share = config.clients_per_round
+    return clients if share is None else max(1, round(share if share >= 1 else share * clients))
 
 
 @dataclass(frozen=True)
@@ -61,22 +138,13 @@ def recorded_promise(record: Run, trials: int) -> AuditedPromise | None:
         said, result = record.result["privacy"], record.result
         whole = (float(result["epsilon"]), float(result["delta"]), str(result["privacy_unit"]))
         if said["turns"]:
-            return AuditedPromise(
-                *whole,
-                None,
-                "its noise is correlated over rounds (ftrl), and the game plays none such",
-            )
+            why = "its noise is correlated over rounds (ftrl), and the game plays none such"
+            return AuditedPromise(*whole, None, why)
         blocks = tuple((float(z), float(q), int(t)) for z, q, t in said["blocks"])
         steps = int(said["steps"]) * int(said["visits"])
         played = max(1, min(steps, MAX_GAME_STEPS // (2 * trials)))
-        setting = Mechanism(
-            float(said["noise"]),
-            float(said["rate"]),
-            played,
-            float(said["clip"]),
-            whole[1],
-            whole[2],
-        )
+        noise, rate, clip = (float(said[name]) for name in ("noise", "rate", "clip"))
+        setting = Mechanism(noise, rate, played, clip, delta=whole[1], unit=whole[2])
     except (LookupError, TypeError, ValueError) as error:
         raise FedkitError(
             "the record's result.privacy lacks a number of its promise, or one is impossible"
@@ -101,9 +169,6 @@ def attack_recorded_model(
     the model's sentence vectors. Raises FedkitError if the data or the model cannot be loaded or
     have changed.
     """
-    from fedkit.experiments.job import prepare, recorded_config
-    from fedkit.models.adapter_io import load_adapter
-
     tell("preparing the data and the model again ...")
     job = prepare(recorded_config(record, given))
     for what, now in (("data", job.corpus), ("model", job.model.source)):
@@ -132,11 +197,9 @@ def attack_recorded_model(
 
 
 def _shadow_logits(
-    job: Any, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray
+    job: Job, vectors: np.ndarray, labels: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray:
     """Return logits (S, n, labels) of heads on the chosen rows, private if the run was."""
-    from fedkit.audit.toy_model import private_head, training_plan
-
     width, budget = len(job.corpus.labels), job.budget
     if budget is None or budget.unit != "example":
         return membership.softmax_heads(vectors, labels, chosen, width, MAX_SHADOW_STEPS)
@@ -163,14 +226,11 @@ DEMO_FAULTS = {  # that the game must detect
 
 
 def audit_demo_mechanisms(
-    trials: int | None = None,
-    seed: int = 0,
-    tell: ProgressText = lambda _: None,
-    broken: dict[str, str] = DEMO_FAULTS,
+    trials: int | None = None, seed: int = 0, tell: ProgressText = lambda _: None
 ) -> dict[str, AuditResult]:
-    """Audit each of DEMO_MECHANISMS, and those of `broken` once more with its fault of FAULTS."""
+    """Audit each of DEMO_MECHANISMS, and those of DEMO_FAULTS once more with its fault."""
     out = {}
-    for name, fault in [*((n, None) for n in DEMO_MECHANISMS), *broken.items()]:
+    for name, fault in [*dict.fromkeys(DEMO_MECHANISMS).items(), *DEMO_FAULTS.items()]:
         label = name if fault is None else f"{name}; {fault}"
         tell(f"{label} ...")
         setting, usual = DEMO_MECHANISMS[name]

@@ -1,0 +1,267 @@
+"""Tuners that PEFT attaches: LoRA, two variants, (IA)^3, LayerNorms, and virtual tokens.
+
+Virtual tokens are trained vectors that a frozen encoder reads with the text. None of them starts as
+a no-op: even untrained ones get attention. They take positions from the text (see `max_positions`),
+which `Model.tokenize` checks. Prompts come before the text, so hidden states are of virtual and
+real tokens; the sentence vector is the mean over the real ones.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from fedkit.core.errors import FedkitError
+from fedkit.models.tuners.own import Encoder, Tuner, cannot_attach, last_layers, require_between
+
+MIN_TEXT_TOKENS = 4  # that must still fit, the smallest value of --max-tokens
+
+
+def wrap(encoder: Encoder, config: str, **settings: Any) -> Encoder:
+    """Return the encoder wrapped by PEFT with a config of this class of `peft`."""
+    import peft
+
+    kind = getattr(peft, config)
+    task = peft.TaskType.FEATURE_EXTRACTION
+    return peft.get_peft_model(encoder, kind(task_type=task, **settings))
+
+
+@dataclass(frozen=True)
+class Lora(Tuner):
+    """Low-rank adapters beside frozen matrices (Hu et al., 2021): W + (alpha / r) B A.
+
+    r: rank. alpha: scale. targets: module names joined by '|', or 'auto' for PEFT's choice for this
+    architecture (query and value for BERT). layers: only the last so many layers; 0: all. B starts
+    at zero: a no-op at first.
+    """
+
+    r: int = 8
+    alpha: float = 16.0
+    targets: str = "auto"
+    layers: int = 0
+    name, use_rslora, use_dora = "lora", False, False
+    needs = "linear layers that PEFT knows for this architecture, or that targets names"
+
+    def attach(self, encoder: Encoder) -> Encoder:
+        width = encoder.config.hidden_size
+        if not 1 <= self.r <= width or not 0 < self.alpha <= 1e4:
+            raise FedkitError(
+                f"tune '{self.name}:r={self.r},alpha={self.alpha:g}' given; r must be from 1 to"
+                f" {width}, alpha above 0 and at most 10000"
+            )
+        top = last_layers(self.name, self.layers, encoder)
+        try:
+            return wrap(
+                encoder,
+                "LoraConfig",
+                r=self.r,
+                lora_alpha=self.alpha,
+                target_modules=None if self.targets == "auto" else self.targets.split("|"),
+                layers_to_transform=top or None,
+                use_rslora=self.use_rslora,
+                use_dora=self.use_dora,
+            )
+        except ValueError as error:
+            linear = [n for n, m in encoder.named_modules() if isinstance(m, nn.Linear)]
+            kinds = sorted({n.rsplit(".", 1)[-1] for n in linear})
+            raise FedkitError(
+                f"{self.name}: targets={self.targets!r} does not fit this model"
+                f" ({str(error).splitlines()[0][:80]}); its linear layers are named:"
+                f" {', '.join(kinds)}"
+            ) from None
+
+
+@dataclass(frozen=True)
+class RsLora(Lora):
+    """LoRA scaled by the root of the rank (rsLoRA: Kalajdzievski, 2023): W + (alpha / sqrt(r)) B A.
+
+    Parameters as for lora. The step does not shrink as the rank grows: for ranks of 32 and above.
+    """
+
+    name, use_rslora = "rslora", True
+    default_lr = 1e-3
+
+
+@dataclass(frozen=True)
+class Dora(Lora):
+    """LoRA that trains the size and the direction of a matrix apart (DoRA: Liu et al., 2024).
+
+    Parameters as for lora. m V / |V| with V = W + (alpha / r) B A; |V| and m: one length for each
+    output. m starts at |W|: a no-op at first.
+    """
+
+    name, use_dora = "dora", True
+
+
+@dataclass(frozen=True)
+class Ia3(Tuner):
+    """One factor per channel of keys, values and feed-forward inputs ((IA)^3: Liu et al., 2022).
+
+    All factors start at one: a no-op at first. For BERT the attention's output matrix counts as
+    feed-forward, as in PEFT.
+    """
+
+    default_lr = 3e-2
+    needs = (
+        "attention and feed-forward layers named as in BERT, or an architecture that PEFT knows for"
+        " (IA)^3"
+    )
+
+    def attach(self, encoder: Encoder) -> Encoder:
+        bert = any(name.endswith("attention.self.key") for name, _ in encoder.named_modules())
+        places: dict[str, Any] = {}
+        if bert:
+            places["target_modules"] = ["key", "value", "output.dense"]
+            places["feedforward_modules"] = ["output.dense"]
+        try:
+            return wrap(encoder, "IA3Config", **places)
+        except ValueError:
+            raise FedkitError(
+                "tune 'ia3' given; PEFT does not know where it goes in a"
+                f" {encoder.config.model_type} model; choose lora with targets=..., layernorm or"
+                " bitfit"
+            ) from None
+
+
+@dataclass(frozen=True)
+class LayerNorm(Tuner):
+    """Only the scales and shifts of the LayerNorms are trained (LN tuning: Qi et al., 2022),
+    through PEFT.
+
+    PEFT trains copies, which start as the originals: a no-op at first.
+    """
+
+    frozen_base = False  # not every device can apply a float32 LayerNorm to bf16 states
+    needs = "a base model with LayerNorm or RMSNorm layers that have weights"
+
+    def attach(self, encoder: Encoder) -> Encoder:
+        norms = [
+            name
+            for name, module in encoder.named_modules()
+            if isinstance(module, nn.LayerNorm) or type(module).__name__.endswith("RMSNorm")
+            if next(module.parameters(), None) is not None
+        ]
+        if not norms:
+            why = "has no LayerNorm with weights; choose bitfit or lora"
+            raise cannot_attach("layernorm", encoder, why)
+        with warnings.catch_warnings():
+            # PEFT warns that it does not know a LayerNorm's width, which it does not need
+            warnings.simplefilter("ignore", UserWarning)
+            return wrap(encoder, "LNTuningConfig", target_modules=norms)
+
+
+class VirtualTokens(Tuner):
+    """Base of the tuners with virtual tokens."""
+
+    name: ClassVar[str]
+    config: ClassVar[str]  # class of `peft`
+    reads: ClassVar[str] = "virtual tokens"
+    default_lr = 3e-2
+    needs = (
+        "a model that takes input vectors in place of token ids, and positions left for the virtual"
+        " tokens"
+    )
+    tokens: int
+
+    def settings(self, encoder: Encoder) -> dict[str, Any]:
+        """Return what PEFT's config needs besides the number of tokens."""
+        return {"token_dim": encoder.get_input_embeddings().embedding_dim}
+
+    def attach(self, encoder: Encoder) -> Encoder:
+        most = max(1, min(max_positions(encoder) or 10_000, 10_000) - MIN_TEXT_TOKENS)
+        require_between(f"{self.name}:tokens", self.tokens, most)
+        settings = {
+            "num_virtual_tokens": self.tokens,
+            "num_layers": encoder.config.num_hidden_layers,
+            "num_attention_heads": encoder.config.num_attention_heads,
+            **self.settings(encoder),
+        }
+        before = _hidden_states(encoder)
+        try:
+            wrapped = wrap(encoder, self.config, **settings)
+            after = _hidden_states(wrapped)
+            works = not torch.allclose(after[:, -before.shape[1] :], before)
+        except (ValueError, TypeError, RuntimeError, AttributeError, IndexError, KeyError):
+            works = False
+        if not works:  # some architectures fail, others ignore virtual tokens
+            raise FedkitError(
+                f"tune {self.name!r} given; a {encoder.config.model_type} model does not read"
+                f" {self.reads}; choose lora, adapter or bitfit"
+            )
+        return wrapped
+
+
+@dataclass(frozen=True)
+class Prompt(VirtualTokens):
+    """Trained word vectors before every text (prompt tuning: Lester et al., 2021).
+
+    tokens: how many; they start as those of words drawn at random.
+    """
+
+    tokens: int = 10
+    name, config = "prompt", "PromptTuningConfig"
+
+    def settings(self, encoder: Encoder) -> dict[str, Any]:
+        return super().settings(encoder) | {"prompt_tuning_init": "SAMPLE_VOCAB"}
+
+
+@dataclass(frozen=True)
+class PTuning(VirtualTokens):
+    """Vectors before every text that a small network computes (p-tuning: Liu et al., 2021).
+
+    tokens: how many. hidden: width of the network, which has three layers.
+    """
+
+    tokens: int = 10
+    hidden: int = 64
+    name, config = "ptuning", "PromptEncoderConfig"
+    default_lr = 1e-3
+
+    def settings(self, encoder: Encoder) -> dict[str, Any]:
+        return super().settings(encoder) | {"encoder_hidden_size": self.hidden}
+
+    def attach(self, encoder: Encoder) -> Encoder:
+        require_between("ptuning:hidden", self.hidden, 4096)
+        return super().attach(encoder)
+
+
+@dataclass(frozen=True)
+class Prefix(VirtualTokens):
+    """Trained keys and values before those of the text, in every layer (prefix tuning: Li and
+    Liang, 2021).
+
+    tokens: how many in each layer.
+    """
+
+    tokens: int = 10
+    name, config, reads = "prefix", "PrefixTuningConfig", "past keys and values"
+    needs = (
+        "attention that takes past keys and values (BERT, RoBERTa, ELECTRA), and positions left for"
+        " the prefix"
+    )
+
+    def settings(self, encoder: Encoder) -> dict[str, Any]:
+        return {"token_dim": encoder.config.hidden_size}
+
+
+def max_positions(encoder: Encoder) -> int | None:
+    """Return how many tokens the encoder can read, virtual ones included; None if unknown.
+
+    RoBERTa's table has more rows than that: its positions start after its padding id.
+    """
+    for name, module in encoder.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            reserved = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - reserved
+    return getattr(encoder.config, "max_position_embeddings", None)
+
+
+@torch.no_grad()
+def _hidden_states(encoder: Encoder) -> torch.Tensor:
+    """Return the hidden states (1, tokens, d) of a text of two tokens."""
+    ids = torch.tensor([[1, 2]], device=next(encoder.parameters()).device)
+    return encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
