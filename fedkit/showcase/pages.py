@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from fedkit.core import locale
 from fedkit.core.record import Run
+from fedkit.reports.pages import render
 from fedkit.results import measures
 from fedkit.results.privacy_promise import format_delta
 from fedkit.results.privacy_promise import format_epsilon as epsilon_number
 from fedkit.showcase import settings
 from fedkit.showcase.numbers import ComparedRun, Gain, SliderValues
-from fedkit.showcase.style import PIECES, templates
 from fedkit.showcase.text import name_in_language, text
 
 
@@ -233,14 +232,9 @@ def _signed(difference: float) -> str:
 
 
 def _render(piece: str, lang: str, **values: Any) -> str:
-    return _templates()[piece].render(
-        t=lambda key, **places: text(key, lang, **places), lang=lang, **values
+    return render(
+        f"showcase/{piece}.html.j2",
+        t=lambda key, **places: text(key, lang, **places),
+        lang=lang,
+        **values,
     )
-
-
-@lru_cache(maxsize=1)
-def _templates() -> Mapping[str, Any]:
-    from jinja2 import DictLoader, Environment, StrictUndefined
-
-    engine = Environment(loader=DictLoader(templates()), autoescape=True, undefined=StrictUndefined)
-    return {name: engine.get_template(name) for name in PIECES}

@@ -1,4 +1,4 @@
-"""The style sheet of the showcase and the templates of its pages, from `templates/`."""
+"""The style sheet of the showcase, from `templates/`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,6 @@ from fedkit.results.method_style import method_style
 
 TOGETHER, ALONE = method_style("federated").colour, method_style("local").colour
 WIDTH = 1250  # px, of a step
-PIECES = (
-    "macro",
-    "head",
-    "caveat",
-    "lead",
-    "status",
-    "slider",
-    "tiles",
-    "question",
-    "who",
-    "what",
-    "links",
-)
 
 
 def stylesheet() -> str:
@@ -37,10 +24,3 @@ def stylesheet() -> str:
     for name, value in values.items():
         text = text.replace(f"__{name}__", value)
     return f"<style>\n{text}</style>"
-
-
-def templates() -> dict[str, str]:
-    """Return {name: jinja template} of the pieces of a page."""
-    return {
-        name: read_packaged_text("fedkit.showcase", f"templates/{name}.html.j2") for name in PIECES
-    }

@@ -11,7 +11,7 @@ from fedkit.core.formatting import count_noun, printable_line
 from fedkit.data.preview import Preview
 from fedkit.plots.theme import FONT, INK, MUTED
 from fedkit.quality.finding import Finding
-from fedkit.reports.check_page import ANSWERS, LEVELS, LIGHTS
+from fedkit.reports.check_report import ANSWERS, LEVELS, LIGHTS
 
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality
