@@ -36,7 +36,7 @@ class Density:
 
 
 LEVELS = (
-    *(Density(size / 10) for size in range(114, 78, -2)),
+    *(Density(size / 10) for size in range(114, 77, -1)),
     *(Density(8.4, items, clamp) for items, clamp in ((6, 5), (5, 4), (4, 3), (4, 2), (4, 1))),
     *(Density(size, items, 1) for size, items in ((8.4, 3), (8.0, 2), (7.6, 2))),
 )
@@ -83,7 +83,7 @@ def render_brief(brief: Brief) -> str:
         dark=pictures.DARK.get(brief.verdict, "#222222"),
         pale=pictures.PALE.get(brief.verdict, "#f4f4f4"),
         tiles=[_fact_values(fact) for fact in brief.tiles[:5]],
-        columns=split_columns(_cut_blocks(brief, density), density),
+        columns=split_columns(brief, density),
         ui=ui_words(brief),
         sources=_source_words(brief, density),
         assumptions=[_fact_values(fact) for fact in brief.returns.assumptions],
@@ -147,21 +147,31 @@ def ui_words(brief: Brief) -> dict[str, str]:
 
 
 def choose_density(brief: Brief) -> Density:
-    """Return the first of LEVELS at which the sheet is estimated to hold everything, or the last."""
+    """Return the first of LEVELS at which the sheet is estimated to hold all, or the last."""
     for density in LEVELS:
-        used = _head_height(brief, density) + _foot_height(brief, density)
-        columns = split_columns(_cut_blocks(brief, density), density)
-        if used + max(_column_height(column, density) for column in columns) <= HEIGHT:
+        columns = split_columns(brief, density)
+        if max(_column_height(column, density) for column in columns) <= _room(brief, density):
             return density
     return LEVELS[-1]
 
 
 def split_columns(
-    blocks: Sequence[PageBlock], density: Density
+    brief: Brief, density: Density
 ) -> tuple[Sequence[PageBlock], Sequence[PageBlock]]:
-    """Return the blocks in two columns, split where the taller one is lowest."""
+    """Return the blocks in two columns: the first holds few, so that its pictures have more room.
+
+    Where no split fits the sheet, the one whose taller column is lowest.
+    """
+    blocks, room = _cut_blocks(brief, density), _room(brief, density)
     splits = [(blocks[:at], blocks[at:]) for at in range(1, len(blocks) + 1)]
-    return min(splits, key=lambda two: max(_column_height(column, density) for column in two))
+    heights = [max(_column_height(column, density) for column in two) for two in splits]
+    fitting = (two for two, height in zip(splits, heights) if height <= room)
+    return next(fitting, splits[heights.index(min(heights))])
+
+
+def _room(brief: Brief, density: Density) -> float:
+    """Return px that the columns have: those between the tiles and the foot."""
+    return HEIGHT - _head_height(brief, density) - _foot_height(brief, density)
 
 
 def _column_height(blocks: Sequence[PageBlock], density: Density) -> float:
@@ -178,14 +188,14 @@ def _cut_blocks(brief: Brief, density: Density) -> list[PageBlock]:
 
 
 def _block_height(block: PageBlock, density: Density) -> float:
-    """Return px of a block. A picture needs 11 times the size of the type, as in brief.css,
+    """Return px of a block. A picture needs 10 times the size of the type, as in brief.css,
     and takes what is left over."""
     size = density.size
     out = _stack([block.title], COLUMN, 1.08 * size, density, 1.25, bold=True) + 7
     out += _stack(block.before, COLUMN, size, density, gap=1)
     out += _stack(block.after, COLUMN, 0.92 * size, density, gap=1)
     if block.picture:
-        out += 11 * size + 4
+        out += 10 * size + 4
     return out + _rows_height(block, density)
 
 
@@ -241,7 +251,8 @@ def _stack(
     bold: bool = False,
     gap: float = 0.0,
 ) -> float:
-    """Return px of stacked paragraphs with a gap after each."""
+    """Return px of stacked paragraphs with a gap after each; some typefaces are a little wider."""
+    width *= 0.97
     rows = sum(min(len(wrap_lines(slide_text(t), width, size, bold)), density.clamp) for t in texts)
     return rows * size * leading + gap * len(texts)
 
