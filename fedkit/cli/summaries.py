@@ -158,7 +158,7 @@ def _client_lines(frame, most: int = 50) -> list[str]:
 def write_picture(frame, html: Path) -> Path:
     """Write who has what as a self-contained page; in a folder, as who-has-what.html."""
     from fedkit.plots import who_has_what
-    from fedkit.reports.content_policy import policy_of_parts
+    from fedkit.reports.pages import policy_of_parts
 
     html = html / "who-has-what.html" if html.is_dir() else html
     text = who_has_what(frame).to_html(include_plotlyjs=True)

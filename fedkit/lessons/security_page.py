@@ -1,7 +1,7 @@
 """One printable A4 page for an executive: what leaks, what protects, at what cost, what remains.
 
-The page loads nothing and runs no script. Its words are in `STRINGS`, one entry per language; every
-value is escaped by jinja.
+The page loads nothing and runs no script. Its words are in security_en.toml, one file per
+language; every value is escaped.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text, write_file
+from fedkit.core.files import read_packaged_words, write_file
 from fedkit.core.formatting import printable_line
 from fedkit.lessons.security import (
     LISTED,
@@ -28,7 +25,7 @@ from fedkit.lessons.security import (
     SchemeCost,
 )
 from fedkit.lessons.security_pictures import LEAK, SAFE, match_words
-from fedkit.plots.theme import FONT
+from fedkit.reports.pages import render
 
 
 @dataclass(frozen=True)
@@ -58,77 +55,7 @@ class Findings:
     locked: str = "one masked upload"
 
 
-STRINGS: dict[str, dict[str, str]] = {
-    "en": {
-        "title": "What leaks, and what locks it",
-        "asked": (
-            "Can anyone read our texts from what we send? What does protection cost? What remains?"
-            " Measured on {data}."
-        ),
-        "tile_open": "of the words read from one unprotected update",
-        "tile_locked": "of the words read from one masked upload",
-        "tile_cost": (
-            "points of accuracy for masks + shared noise:"
-            " {right} right, {base} without (± {chance} of chance)"
-        ),
-        "tile_found": (
-            "of its training texts found by asking a model with noise;"
-            " {open} without (at 1 % false alarms)"
-        ),
-        "read": "Can anyone read our data from what we send?",
-        "read_yes": (
-            "Without a lock, yes. From one update of full tuning on one text,"
-            " a curious server read these words of it:"
-        ),
-        "read_no": (
-            "Other updates, attacked in the same way"
-            " (the list: possible texts that the server has, the site's among them):"
-        ),
-        "way": "What a site sends",
-        "cost": "What does protection cost?",
-        "cost_bytes": "Encrypting an update of the {name} makes {plain} into {nbytes}.",
-        "cost_big": "For {name} it would be {nbytes} (reckoned).",
-        "heads": "Way|One must trust|Server sees|Right|A site sent",
-        "remains": "What remains?",
-        "remain_sum": (
-            "Masks and encryption hide who sent what, not the sum:"
-            " from the sum of {sites} sites {share} of one site's words were read,"
-            " without a name to them."
-        ),
-        "remain_model": (
-            "The final model can give texts away whatever the line is locked with:"
-            " without noise {open} of its training texts were found at 1 % false alarms."
-            " Only noise limits that: for ε = {eps} no attack can find more than {most}."
-            " (Two models, of half the texts each:"
-            " {right} right without noise, {noisy} with it.)"
-        ),
-        "remain_noise": (
-            "The promise here: ε = {eps} for one text, δ = {delta}. It holds if the noise is right:"
-            " noise four times too small was caught (proven ε {proven}, promised {promised})."
-        ),
-        "caveats": "Read this with care",
-        "caveat_1": (
-            "An attack's failure is not a proof: a better one may succeed."
-            " Only accounting promises."
-        ),
-        "caveat_2": (
-            "LoRA, large batches and compression are not privacy."
-            " Masks and encryption are not differential privacy."
-        ),
-        "caveat_3": (
-            "The masks and the key handling here are for teaching and not secure;"
-            " a real system needs a reviewed one."
-        ),
-        "caveat_4": (
-            "One data set, one seed, texts of one site as the worst case."
-            " Choosing settings on the data is not covered by ε."
-        ),
-        "foot": (
-            "Written by fedkit from the cells of lesson 7."
-            " This page loads nothing and asks nothing of any network."
-        ),
-    }
-}
+STRINGS = {"en": read_packaged_words("fedkit.lessons", "security_en.toml")}
 
 
 def write_page(found: Findings, path: str | Path, language: str = "en") -> Path:
@@ -150,15 +77,11 @@ def render_page(found: Findings, language: str = "en") -> str:
     if language not in STRINGS:
         raise FedkitError(f"language {language!r} given; choose one of: {', '.join(STRINGS)}")
     s = STRINGS[language]
-    engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return engine.from_string(
-        read_packaged_text("fedkit.lessons", "templates/security.html.j2")
-    ).render(
-        language=language,
+    return render(
+        "lessons/security.html.j2",
+        lang=language,
+        title=s["title"],
         s=s,
-        css=Markup(
-            read_packaged_text("fedkit.lessons", "templates/security.css").replace("__FONT__", FONT)
-        ),
         asked=s["asked"].format(data=printable_line(found.data)),
         tiles=headline_tiles(found, s),
         words=match_words(printable_line(found.original, 200), found.recovered),

@@ -211,9 +211,12 @@ def templates(package: str) -> Environment:
 
     They know font, ink, muted, size and width of a panel, and the filter `line`.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import PackageLoader
 
-    made = Environment(loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined)
-    made.globals.update(font=FONT.replace('"', "'"), ink=INK, muted=MUTED, size=SIZE, width=WIDTH)
-    made.filters["line"] = printable_line
+    from fedkit.core.templates import ENGINE
+
+    made = ENGINE.overlay(loader=PackageLoader(package), trim_blocks=False, lstrip_blocks=False)
+    look = {"ink": INK, "muted": MUTED, "size": SIZE, "width": WIDTH}
+    made.globals = {**ENGINE.globals, **look, "font": FONT.replace('"', "'")}
+    made.filters = {**ENGINE.filters, "line": printable_line}
     return made

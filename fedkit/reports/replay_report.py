@@ -14,7 +14,7 @@ from fedkit.core.record import Run
 from fedkit.network import RECORDED, RoundTime, Timeline, profiles
 from fedkit.network import replay as redraw
 from fedkit.plots.accuracy import replay_world
-from fedkit.reports.content_policy import policy_of_parts
+from fedkit.reports.pages import render
 from fedkit.results import measures
 
 MODELLED = (
@@ -136,39 +136,22 @@ def _page(run: Run, timeline: Timeline, path: Path, lines: list[str]) -> Path:
     """Write a self-contained page with figures of the longest and of the last round; return its
     path.
     """
-    import html as escape
-
     from fedkit.plots.timeline import draw_round
 
     path = path / "replay.html" if path.is_dir() else path
     rounds = [r for r in timeline.rounds if r.visits]
-    drawn = (
-        {max(rounds, key=lambda r: r.ended - r.began).number: "", rounds[-1].number: ""}
-        if rounds
-        else {}
+    longest_and_last = [max(rounds, key=lambda r: r.ended - r.began), rounds[-1]] if rounds else []
+    numbers = dict.fromkeys(r.number for r in longest_and_last)
+    figures = [draw_round(timeline, number, devices=False) for number in numbers]
+    page = render(
+        "reports/replay.html.j2",
+        title=f"{count_noun(len(run.rounds), 'round')} replayed",
+        modelled=MODELLED,
+        words="\n".join(lines),
+        parts=[
+            fig.to_html(full_html=False, include_plotlyjs=i == 0, config={"displayModeBar": False})
+            for i, fig in enumerate(figures)
+        ],
+        captions=[fig.layout.meta["caption"] for fig in figures],
     )
-    figures = [draw_round(timeline, number, devices=False) for number in drawn]
-    parts = [
-        fig.to_html(full_html=False, include_plotlyjs=i == 0, config={"displayModeBar": False})
-        + f"<p>{escape.escape(fig.layout.meta['caption'])}</p>"
-        for i, fig in enumerate(figures)
-    ]
-    words = escape.escape("\n".join(lines))
-    title = f"{count_noun(len(run.rounds), 'round')} replayed"
-    return write_file(
-        path,
-        "<!doctype html><html lang='en'>"
-        "<meta charset='utf-8'>"
-        f"{policy_of_parts(parts)}"
-        f"<title>{title}</title>"
-        "<style>"
-        "body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
-        "padding:0 1rem;color:#222}"
-        "p{color:#595959}"
-        "pre{white-space:pre-wrap}"
-        "</style>"
-        f"<h1>{title}</h1>"
-        f"<p>{MODELLED}</p>"
-        f"<pre>{words}</pre>"
-        f"{''.join(parts)}</html>\n",
-    )
+    return write_file(path, page)

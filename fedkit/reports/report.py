@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from pandas import DataFrame
 from plotly.offline import get_plotlyjs
@@ -15,12 +14,13 @@ from plotly.offline import get_plotlyjs
 from fedkit import plots
 from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import read_packaged_text, write_file
+from fedkit.core.files import write_file
 from fedkit.core.formatting import count_noun, printable_line
 from fedkit.core.record import Run
-from fedkit.plots.theme import FONT, without_title
+from fedkit.core.templates import read_template
+from fedkit.plots.theme import without_title
 from fedkit.reports import tiles
-from fedkit.reports.content_policy import content_policy
+from fedkit.reports.pages import render
 from fedkit.results import measures
 from fedkit.results.difference import find_comparable
 from fedkit.results.findings import method_findings, verdict
@@ -63,21 +63,11 @@ def render_report(runs: Runs, title: str) -> str:
     said = method_findings(runs) if many else verdict(runs)
     every = {"heads": HEADS, "board": _board(runs, scoreboard(runs))}
     shown = {"heads": PAGE_HEADS, "board": tiles.board_rows(runs)} if many else every
-    scripts = {
-        "plotly": Markup(get_plotlyjs()),
-        "draw": Markup(read_packaged_text("fedkit.reports", "templates/report.js")),
-    }
-    engine = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken
-    )
-    page = engine.from_string(read_packaged_text("fedkit.reports", "templates/report.html.j2"))
-    return page.render(
+    return render(
+        "reports/report.html.j2",
+        scripts=[get_plotlyjs(), read_template("reports/report.js")],
+        finalize=_unbroken,
         title=title,
-        css=Markup(
-            read_packaged_text("fedkit.reports", "templates/report.css").replace("__FONT__", FONT)
-        ),
-        policy=content_policy(scripts.values()),
-        **scripts,
         asked=tiles.sweep_question(runs) if many else tiles.run_question(main),
         answer=tiles.split_answer(said[0]),
         verdict=said[1:],

@@ -21,7 +21,7 @@ from fedkit.data.preview import Preview, preview_file, read_source
 from fedkit.data.readers.files import supported_suffix
 from fedkit.plots.panel import macros
 from fedkit.quality.finding import CheckOptions
-from fedkit.reports.check_page import ANSWERS, LEVELS, LIGHTS
+from fedkit.reports.check_report import ANSWERS, LEVELS, LIGHTS
 
 if TYPE_CHECKING:
     from fedkit.quality.report import Quality

@@ -13,8 +13,13 @@ from fedkit.core.errors import FedkitError
 from fedkit.data.load import read_rows
 from fedkit.quality.finding import CheckOptions, Finding
 from fedkit.quality.report import assess
-from fedkit.reports.check_page import render_check
-from fedkit.reports.check_report import check_lines, columns_in_copy, finding_lines, write_checked
+from fedkit.reports.check_report import (
+    check_lines,
+    columns_in_copy,
+    finding_lines,
+    render_check,
+    write_checked,
+)
 
 EVIL = "<script>alert('x')</script>"
 

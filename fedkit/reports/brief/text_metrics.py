@@ -79,13 +79,6 @@ def cut_lines(
     return [*broken[: lines - 1], last.rstrip() + "…"]
 
 
-def text_height(
-    texts: Sequence[str], width: float, size: float, leading: float = 1.3, clamp: int = 99
-) -> float:
-    """Return the height of stacked paragraphs, in the unit of `size`."""
-    return sum(min(len(wrap_lines(text, width, size)), clamp) for text in texts) * size * leading
-
-
 def first_items(texts: Sequence[str], most: int) -> tuple[tuple[str, ...], int]:
     """Return (the first `most` items, how many are left out).
 

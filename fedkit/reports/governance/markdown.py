@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, Template
 from markupsafe import Markup
 
 from fedkit.core import locale
-from fedkit.core.files import read_packaged_text
+from fedkit.core.templates import ENGINE, read_template
 from fedkit.reports.governance.case import display_name
 from fedkit.reports.governance.document import BLANKS, split_blanks, visible_text
 
-FOLDER = "fedkit.reports.governance"
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&$^])")
 # what makes a list, an underlined heading or a definition
 STARTS = re.compile(r"^(\d{1,9})([.)])(?=\s|$)|^([-+=:(])")
@@ -42,13 +41,9 @@ VALUE = re.compile(
 @cache
 def make_environment(lang: str) -> Environment:
     """Return the templates of a language, with filters that write numbers and names in it."""
-    made = Environment(
-        autoescape=True,  # what a macro returns is no value
-        finalize=partial(_mark_value, lang=lang),
-        loader=FunctionLoader(lambda name: read_packaged_text(FOLDER, f"templates/{name}")),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
+    made = ENGINE.overlay(
+        finalize=partial(_mark_value, lang=lang),  # what a macro returns is no value
+        loader=FunctionLoader(lambda name: read_template(f"reports/governance/{name}")),
     )
     filters: dict[str, Callable[..., str]] = {
         "percent": locale.percent,
@@ -57,8 +52,8 @@ def make_environment(lang: str) -> Environment:
         "name": display_name,
         "names": _name_list,
     }
-    made.filters |= {name: partial(write, lang=lang) for name, write in filters.items()}
-    made.filters["code"] = code_block
+    own = {name: partial(write, lang=lang) for name, write in filters.items()}
+    made.filters = {**ENGINE.filters, **own, "code": code_block}
     return made
 
 

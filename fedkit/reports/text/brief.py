@@ -8,40 +8,8 @@ from fedkit.core.locale import LANGS
 
 STRINGS = {lang: read_packaged_words("fedkit.reports.text", f"brief_{lang}.toml") for lang in LANGS}
 
-UI = (
-    "tried",
-    "accuracies",
-    "costs",
-    "hours",
-    "privacy",
-    "left",
-    "stayed",
-    "leaving",
-    "rules",
-    "met",
-    "not_met",
-    "conditions",
-    "returns",
-    "assumptions",
-    "break_even",
-    "tornado",
-    "next_steps",
-    "phrases",
-    "caveats",
-    "sources",
-    "name",
-    "value",
-    "source",
-    "note",
-    "effect",
-    "go",
-    "conditions_word",
-    "no_go",
-    "month",
-    "net_per_year",
-    "made_by",
-    "open_values",
-)
+# headings and labels of the page
+UI = tuple(key.removeprefix("ui.") for key in STRINGS["en"] if key.startswith("ui."))
 
 
 def require_language(lang: str) -> str:

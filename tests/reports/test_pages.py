@@ -9,7 +9,7 @@ import re
 from factories.records import federated
 
 from fedkit.cli.main import main
-from fedkit.reports.content_policy import INLINE, content_policy, policy_of_parts
+from fedkit.reports.pages import INLINE, content_policy, policy_of_parts
 
 
 def hashed(script: str) -> str:
