@@ -9,13 +9,10 @@ from typing import Annotated
 import typer
 
 from fedkit.cli import console, flags, next_steps
-from fedkit.cli.account import account_command
-from fedkit.cli.attack import attack_command
-from fedkit.cli.audit import audit_command
-from fedkit.cli.brief import brief_command
-from fedkit.cli.check import check_command
-from fedkit.cli.epsilon import epsilon_command
+from fedkit.cli.attacks import attack_command, audit_command
 from fedkit.cli.flags import DEFAULTS
+from fedkit.cli.privacy import account_command, epsilon_command
+from fedkit.cli.reports import brief_command, check_command
 from fedkit.cli.showcase import showcase_command
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fedkit.audit import run_attack
+from fedkit.audit import recorded_run
 from fedkit.cli import console
 from fedkit.core.record import Run
 
@@ -99,7 +99,7 @@ def test_a_run_on_other_data_is_refused(whole, tmp_path, fed):
 def test_settings_become_what_is_attacked(job, changes, wanted):
     from dataclasses import replace
 
-    found = run_attack.run_defences(replace(job, config=replace(job.config, **changes)))
+    found = recorded_run.run_defences(replace(job, config=replace(job.config, **changes)))
     local = sorted(len(c.train) for c in job.clients)[1]
     wanted = {
         n: (t if n == "one step" and t else local, s if n == "one step" else -(-local // 2), k, w)

@@ -473,7 +473,7 @@ def test_help_names_every_choice_there_is():
 
 
 def test_help_has_words_for_every_parameter_and_no_others():
-    from fedkit.cli.audit import DEFAULT_TRIALS, MIN_TRIALS
+    from fedkit.cli.attacks import DEFAULT_TRIALS, MIN_TRIALS
 
     names = {f.name for f in fields(RunConfig) if f.metadata.get("flag", True)}
     assert set(flags.SETTINGS) == names
