@@ -29,7 +29,7 @@ STEPS = {  # what is printed before each group: records in the order in which th
 }
 NAMES = [name for names in STEPS.values() for name in names]
 PAGE = "index.html"
-MARK = "demo.json"  # marks a folder that a demo wrote and may replace
+MARK, SCHEMA = "demo.json", "fedkit.demo/1"  # marks a folder that a demo wrote and may replace
 RECORD_FILES = ("run.json", *ADAPTER_FILES, "state/round-*.safetensors")
 
 
@@ -88,9 +88,7 @@ def _make_record(name: str, job: Job, out: Path, progress: Listener | None) -> R
         # an unfinished run goes on in the number format that it began with: by a job of its own
         begun = (out / name / "run.json").exists()
         return run(job.config, out / name, begun, progress=progress, job=None if begun else job)
-    record = baseline(name, job, progress)
-    Store(out / name).write_record(record)
-    return record
+    return baseline(name, job, progress, out=out / name)
 
 
 def _accuracy_text(record: Run) -> str:
@@ -98,10 +96,7 @@ def _accuracy_text(record: Run) -> str:
 
 
 def check_folder(out: Path) -> None:
-    """Raise FedkitError unless `out` can be written and is new, empty or an earlier demo's.
-
-    Leaves nothing behind.
-    """
+    """Raise FedkitError unless `out` can be written and is new, empty or an earlier demo's."""
     check_writable(out)
     if out.is_dir() and {p.name for p in out.iterdir()} - {LOCK} and not _is_marked(out):
         raise FedkitError(
@@ -112,23 +107,20 @@ def check_folder(out: Path) -> None:
 
 def _is_marked(out: Path) -> bool:
     try:
-        return read_json(out / MARK).get("schema") == "fedkit.demo/1"
-    except (OSError, ValueError, AttributeError):
+        return read_json(out / MARK)["schema"] == SCHEMA
+    except (OSError, ValueError, TypeError, LookupError):
         return False
 
 
 def clear_folder(out: Path) -> None:
-    """Remove what an earlier demo wrote, by name, and mark the folder as a demo's.
-
-    Other files stay where they are.
-    """
+    """Remove what an earlier demo wrote, by name and no other, and mark the folder as a demo's."""
     try:
         for path in _demo_files(out):
             path.unlink()
-        for name in NAMES:
-            _drop_if_empty(out / name / "state")
-            _drop_if_empty(out / name)
-        write_json(out / MARK, {"schema": "fedkit.demo/1", "records": NAMES, "page": PAGE})
+        for folder in (out / name / part for name in NAMES for part in ("state", "")):
+            if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+                folder.rmdir()
+        write_json(out / MARK, {"schema": SCHEMA, "records": NAMES, "page": PAGE})
     except OSError as error:
         raise FedkitError(
             f"cannot write to {out}: {error.strerror or error}; choose another --out"
@@ -144,8 +136,3 @@ def _demo_files(out: Path) -> list[Path]:
         for p in found
         if p.is_file() and p.parent.resolve() == out.resolve() / p.parent.relative_to(out)
     ]
-
-
-def _drop_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
-        folder.rmdir()

@@ -48,10 +48,7 @@ class Check:
 
 
 def run_checks(model: str = "minilm", out: str | Path = ".") -> list[Check]:
-    """Return the result of every check, in the order in which to fix them.
-
-    Takes seconds: torch is imported and the weights are hashed.
-    """
+    """Return every check, in the order in which to fix them; takes seconds (torch, hashing)."""
     looks: dict[str, Callable[[], Check]] = {
         "Python": python_check,
         "packages": packages_check,
@@ -146,10 +143,7 @@ def widgets_check(folders: Sequence[str | Path] | None = None) -> Check:
 
 
 def weights_check(model: str = "minilm", path: str | Path | None = None) -> Check:
-    """Check that the base model's weights are there, and for `minilm` their SHA-256.
-
-    path: the weights file to hash instead of the installed package's.
-    """
+    """Check the base model's weights; for `minilm` the SHA-256, of `path` if it is given."""
     if model != "minilm":
         return _other_model_check(model)
     path = Path(path) if path else _packaged_weights()

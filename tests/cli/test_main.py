@@ -363,7 +363,7 @@ def test_doctor_exit_code_and_json(fed, tiny_model, tmp_path):
 
 
 def test_lab_without_lessons_says_what_to_do(fed, tmp_path, monkeypatch):
-    monkeypatch.setattr(main, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr("fedkit.cli.showcase.NOTEBOOKS", tmp_path / "notebooks")
     code, out, err = fed("lab")
     assert (
         (code, out, err.count("\n")) == (2, "", 1)
