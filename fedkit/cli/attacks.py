@@ -18,23 +18,11 @@ if TYPE_CHECKING:
     from fedkit.audit.membership import MembershipResult
     from fedkit.audit.recorded_run import AuditedPromise
 
-DEMO_DEFENCES = (
-    "none",
-    "4 texts",
-    "adamw",
-    "topk+int4",
-    "eps 8",
-    "lora",
-    "lora later",
-    "head",
-    "head eps 8",
-    "sum of 10",
-    "masked",
-)
 TEXTS = 60  # texts of each client in the demo of an attack
 MIN_TRIALS, MAX_TRIALS = 40, 100_000
 DEFAULT_TRIALS = 500
 TEXT = console.TEXT["audit"]
+DEMO_DEFENCES = console.TEXT["attack"]["demo_defences"]
 Found = tuple[list[str], dict[str, Any], bool]  # lines, values for JSON, not as promised
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fedkit.cli.console import TEXT
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import LOCK, leftovers, read_json, refuse_links, write_json
@@ -17,16 +18,8 @@ from fedkit.experiments.job import Job, prepare
 from fedkit.experiments.runner import run
 from fedkit.experiments.store import ADAPTER_FILES, Store, check_sources, check_writable
 
-STEPS = {  # what is printed before each group: records in the order in which they are made
-    "Centralized: all text in one place, which the sites may not do.": ("pooled",),
-    "Local only: every site alone with its own text.": ("local",),
-    "Federated: the text stays at its site, what was learned travels.": ("federated",),
-    "Yardsticks: the commonest label, and the model as it came.": (
-        "majority",
-        "frozen-pooled",
-        "frozen-local",
-    ),
-}
+# what is printed before each group: records in the order in which they are made
+STEPS: dict[str, list[str]] = TEXT["demo"]
 NAMES = [name for names in STEPS.values() for name in names]
 PAGE = "index.html"
 MARK, SCHEMA = "demo.json", "fedkit.demo/1"  # marks a folder that a demo wrote and may replace

@@ -20,15 +20,8 @@ from fedkit.privacy.accounting import (
 if TYPE_CHECKING:
     from fedkit.experiments.account import Account
 
-UNIT = (
-    "whatever was clipped to the sensitivity that the noise is measured in:"
-    " an example, or a client with all it has"
-)
 NAMES = {"pld": "PLD", "rdp": "RDP", "prv": "PRV"}
-NOT_COUNTED = (
-    "not counted: runs and baselines without privacy, and choices made by their results; runs on"
-    " another computer or by another user, unless FEDKIT_ACCOUNTS names one folder for all"
-)
+TEXT = console.TEXT["privacy"]
 
 
 def epsilon_command(
@@ -75,7 +68,9 @@ def compute_epsilon(
     blocks = [Releases(noise, rate, steps)]
     spent, beside = epsilon(blocks, delta, accountant), compare_accountants(blocks, delta)
     endless = ["epsilon is without bound: no noise is added"] if math.isinf(spent) else []
-    meant = explain_epsilon(delta, blocks, unit=UNIT, num_units=num_units, accountant=accountant)
+    meant = explain_epsilon(
+        delta, blocks, unit=TEXT["unit"], num_units=num_units, accountant=accountant
+    )
     return {
         "epsilon": spent,
         "noise": noise,
@@ -188,7 +183,7 @@ def account_command(
         return console.print_json(values if data is None else values[0])
     lines = [line for a in found for line in _account_lines(a, data is not None)]
     folder = f"accounts: {account.accounts_folder()}"
-    console.print_lines([*(lines or ["no private run has been made"]), NOT_COUNTED, folder])
+    console.print_lines([*(lines or ["no private run has been made"]), TEXT["not_counted"], folder])
 
 
 def _account_lines(account: Account, each: bool) -> list[str]:

@@ -30,29 +30,12 @@ from fedkit.network.profiles import parse_device
 
 WITHIN = 1.0  # points of accuracy: smaller differences on the board are not told apart
 BOARD = "banking77, 10 sites x 200 texts, three seeds"
+_TABLES = tomllib.loads(read_packaged_text("fedkit.experiments", "advise.toml"))
 # accuracy in % on BOARD without a wire; None: not measured, counted as LoRA r=8
-TUNES: dict[str, float | None] = {
-    "head": 84.91,
-    "lora:r=4": None,
-    "lora:r=8": 86.31,
-    "lora:r=16": None,
-    "lora:r=8,layers=2": None,
-    "ia3": 86.42,
-    "bitfit": 86.12,
-    "layernorm": 86.45,
-    "adapter": 86.39,
-    "last": 86.86,
-    "full": 87.27,
-}
+TUNES: dict[str, float | None] = {name: known or None for name, known in _TABLES["tunes"].items()}
 # points against 'none' on BOARD, measured with LoRA r=8 and taken for all
-WIRES: dict[str, float] = {
-    "none": 0.0,
-    "bf16": -0.06,
-    "int8+ans": 0.16,
-    "ef+sign+ans": -0.04,
-    "topk:0.03+int4+ans": -0.76,
-}
-_WISHES = tomllib.loads(read_packaged_text("fedkit.experiments", "privacy_wishes.toml"))
+WIRES: dict[str, float] = _TABLES["wires"]
+_WISHES = _TABLES["privacy"]
 PRIVACY: dict[str, str] = {name: wish["about"] for name, wish in _WISHES.items()}
 # settings that an entry of PRIVACY adds to a run
 FLAGS: dict[str, dict[str, str]] = {name: wish.get("flags", {}) for name, wish in _WISHES.items()}
