@@ -46,9 +46,9 @@ def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> lis
 
 def refusal_lines(advices: Sequence[Advice]) -> list[str]:
     """Return why methods do not fit, a line for each reason, with the methods that share it."""
-    order = {(tune, wire): i for i, (tune, wire) in enumerate((t, w) for t in TUNES for w in WIRES)}
+    order = [(tune, wire) for tune in TUNES for wire in WIRES]
     wires: dict[tuple[str, str], list[str]] = {}
-    for a in sorted(advices, key=lambda a: order[a.tune, a.wire]):
+    for a in sorted(advices, key=lambda a: order.index((a.tune, a.wire))):
         for reason in a.reasons:
             wires.setdefault((a.tune, reason), []).append(a.wire)
     tunes: dict[tuple[str, str], list[str]] = {}
@@ -68,11 +68,9 @@ def _first_traffic(needs: Needs, best: Advice) -> list[str]:
     start = max(best.total_bytes - needs.rounds * (best.up_bytes + best.down_bytes), 0)
     took = seconds(slowest_visit(needs, model, 0.0, start)[2])
     sent = megabytes(start / 1e6)
-    return [
-        f"once, not in the columns: the base model, {megabytes(model / 1e6)} down, and for the best"
-        f" {sent} up",
-        f"  for the start of the head, before round 1: {took} over the slowest line",
-    ]
+    base = f"once, not in the columns: the base model, {megabytes(model / 1e6)} down, and for the"
+    line = f"  for the start of the head, before round 1: {took} over the slowest line"
+    return [f"{base} best {sent} up", line]
 
 
 def _row(place: int, a: Advice) -> list[str]:

@@ -67,13 +67,8 @@ def run_demo(
     seconds = time.perf_counter() - began
     table, words = scoreboard(runs), verdict(runs)
     lines = [to_text(table), *words, "", f"the job took {seconds:.0f} seconds; records: {out}"]
-    values = {
-        "page": str(page),
-        "seconds": seconds,
-        "verdict": words,
-        "scoreboard": table.to_dict(orient="records"),
-    }
-    return page, lines, values
+    values = {"page": str(page), "seconds": seconds, "verdict": words}
+    return page, lines, values | {"scoreboard": table.to_dict(orient="records")}
 
 
 def _make_record(name: str, job: Job, out: Path, progress: Listener | None) -> Run:
@@ -81,7 +76,7 @@ def _make_record(name: str, job: Job, out: Path, progress: Listener | None) -> R
         # an unfinished run goes on in the number format that it began with: by a job of its own
         begun = (out / name / "run.json").exists()
         return run(job.config, out / name, begun, progress=progress, job=None if begun else job)
-    return baseline(name, job, progress, out=out / name)
+    return baseline(name, job, progress, None, out / name)
 
 
 def _accuracy_text(record: Run) -> str:
@@ -124,8 +119,6 @@ def _demo_files(out: Path) -> list[Path]:
     """Return the files in `out` with names that a demo writes, none behind a link elsewhere."""
     patterns = [PAGE, *(f"{name}/{mine}" for name in NAMES for mine in RECORD_FILES)]
     found = [p for pattern in patterns for p in (*out.glob(pattern), *leftovers(out / pattern))]
-    return [
-        p
-        for p in found
-        if p.is_file() and p.parent.resolve() == out.resolve() / p.parent.relative_to(out)
-    ]
+    real = out.resolve()
+    places = {p.parent: p.parent.resolve() == real / p.parent.relative_to(out) for p in found}
+    return [p for p in found if p.is_file() and places[p.parent]]

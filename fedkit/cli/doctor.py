@@ -146,7 +146,10 @@ def weights_check(model: str = "minilm", path: str | Path | None = None) -> Chec
     """Check the base model's weights; for `minilm` the SHA-256, of `path` if it is given."""
     if model != "minilm":
         return _other_model_check(model)
-    path = Path(path) if path else _packaged_weights()
+    if path is None:  # finds the package without importing it
+        spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
+        path = Path(spec.origin).parent / WEIGHTS_FILE if spec and spec.origin else None
+    path = path and Path(path)
     ok = False
     if path is None or not path.is_file():
         found = f"no {path or f'package {WEIGHTS_PACKAGE}'}"
@@ -156,11 +159,6 @@ def weights_check(model: str = "minilm", path: str | Path | None = None) -> Chec
         ok = True
         found = f"{path.stat().st_size / 1e6:.0f} MB, sha256 {sha256[:12]} as tested"
     return _check("model weights", ok, f"minilm: {found}")
-
-
-def _packaged_weights() -> Path | None:
-    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)  # finds the package without importing it
-    return Path(spec.origin).parent / WEIGHTS_FILE if spec and spec.origin else None
 
 
 def _other_model_check(model: str) -> Check:
@@ -230,7 +228,8 @@ def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
         import torch
 
         threads = torch.get_num_threads()
-    cpus = cpus or _usable_cpus()
+    allowed = getattr(os, "sched_getaffinity", None)  # by a container or a batch system
+    cpus = cpus or (len(allowed(0)) if allowed else os.cpu_count() or 1)
     found = (
         f"{cpus} processors, torch uses {threads},"
         f" OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS') or 'not set'}"
@@ -238,11 +237,6 @@ def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
     slow = "more threads than processors" if threads > cpus else "one thread only"
     fine = None if threads > cpus or threads == 1 < cpus else True
     return _check("threads", fine, found, slow=slow, cpus=cpus)
-
-
-def _usable_cpus() -> int:
-    """Return the processors that a container or batch system allows."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def bf16_check(cpuinfo: str | None = None) -> Check:
@@ -253,15 +247,14 @@ def bf16_check(cpuinfo: str | None = None) -> Check:
     path = Path("/proc/cpuinfo")
     if cpuinfo is None and path.is_file():
         cpuinfo = path.read_text(encoding="utf-8", errors="replace")
-    flags = _torch_flags() if cpuinfo is None else _cpuinfo_flags(cpuinfo)
+    if cpuinfo is None:
+        flags = _torch_flags()
+    else:
+        line = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
+        flags = set(line.group(1).split()) if line else set()
     native = sorted(flags & BF16_FLAGS)
     found = f"native ({', '.join(native)})" if native else "not native; float32 works everywhere"
     return _check("bf16", True, found)
-
-
-def _cpuinfo_flags(cpuinfo: str) -> set[str]:
-    line = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
-    return set(line.group(1).split()) if line else set()
 
 
 def _torch_flags() -> set[str]:
@@ -290,8 +283,7 @@ def to_table(checks: Sequence[Check]) -> str:
     lines = []
     for c in checks:
         lines.append(f"{c.word:<4}  {c.name:<{width}}  {c.found}")
-        if c.mend:
-            lines.append(f"{'':<4}  {'':<{width}}  -> {c.mend}")
+        lines += [f"{'':<4}  {'':<{width}}  -> {c.mend}"] if c.mend else []
     return "\n".join(lines)
 
 

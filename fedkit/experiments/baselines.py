@@ -60,7 +60,7 @@ def run_baselines(
     with Store(out).lock():
         kept = {n: out and find_baseline(n, config, Path(out), resume) for n in names}
         runs = {name: record for name, record in kept.items() if record}
-        job = None if len(runs) == len(kept) else prepare(without_privacy(config), corpus)
+        job = None if len(runs) == len(kept) else prepare(_config(config), corpus)
         for record in runs.values():
             check_sources(record, job)
         for name in names:
@@ -87,8 +87,8 @@ def baseline(
 ) -> Run:
     """Return one baseline as a finished record, which is written to the folder `out`."""
     reset_peak()
-    job = replace(job, config=without_privacy(job.config))
-    began, settings = time.perf_counter(), _config(job.config, name)
+    job, began = replace(job, config=_config(job.config)), time.perf_counter()
+    settings = _config(job.config, name)
     if settings.tune != job.config.tune:
         job = prepare(settings, job.corpus)
     meter = ProgressMeter(name, baseline_steps(name, job), 1, progress, cancel)
@@ -219,14 +219,10 @@ def _round(scores: list[Score], clients: tuple[ClientRecord, ...], began: float)
     )
 
 
-def without_privacy(config: RunConfig) -> RunConfig:
-    """Return the config without privacy: baselines show what is possible without protection."""
-    return replace(config, privacy="none", secure="none")
-
-
-def _config(config: RunConfig, name: str) -> RunConfig:
-    config = without_privacy(config)
-    return replace(config, tune="full", lr=None) if name == "full" else config
+def _config(config: RunConfig, name: str = "") -> RunConfig:
+    """Return the settings of a baseline, without protection: it shows what is possible."""
+    tuning = {"tune": "full", "lr": None} if name == "full" else {}
+    return replace(config, privacy="none", secure="none", **tuning)
 
 
 def _own_steps(job: Job, client: ClientData) -> int:

@@ -73,10 +73,8 @@ class Estimate:
             return f"{what} to make, no estimate"
         took, memory = seconds(sum(self.seconds.values())), megabytes(self.peak / 1e6)
         tests = count_noun(self.kinds, "short test")
-        return (
-            f"{what} to make, about {took} and {memory} of memory at the peak (an estimate from"
-            f" {tests})"
-        )
+        basis = f"(an estimate from {tests})"
+        return f"{what} to make, about {took} and {memory} of memory at the peak {basis}"
 
 
 def estimate_sweep(
@@ -170,10 +168,8 @@ class RunEstimate:
     basis: str
 
     def __str__(self) -> str:
-        return (
-            f"about {seconds(max(self.seconds, 0.1))} and"
-            f" {megabytes(self.peak_bytes / 1e6)} of memory ({self.basis})"
-        )
+        took, memory = seconds(max(self.seconds, 0.1)), megabytes(self.peak_bytes / 1e6)
+        return f"about {took} and {memory} of memory ({self.basis})"
 
 
 def estimate_run(
@@ -199,11 +195,9 @@ def estimate_run(
     read = cost.forward_operations * (train + (config.rounds + 1) * held)
     operations = cost.operations_per_example() * seen + read
     took = operations / (EFFICIENCY * operations_per_second())
-    return RunEstimate(
-        took + SETUP_SECONDS + ROUND_SECONDS * config.rounds,
-        max(cost.process_footprint().total, resident_bytes()),
-        "an estimate from the model's size",
-    )
+    peak = max(cost.process_footprint().total, resident_bytes())
+    took = took + SETUP_SECONDS + ROUND_SECONDS * config.rounds
+    return RunEstimate(took, peak, "an estimate from the model's size")
 
 
 def _cost_model(config: RunConfig, texts: Texts) -> CostModel:

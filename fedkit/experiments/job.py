@@ -89,14 +89,11 @@ def check_config(config: RunConfig) -> None:
     for name in ("lr", "head_lr", "clip_norm"):
         value = getattr(config, name)
         if value is not None and not 0 < value <= 100:
-            raise FedkitError(
-                f"{name.replace('_', '-')} {value:g} given; it must be above 0 and at most 100, for"
-                " example 0.001"
-            )
+            allowed = "it must be above 0 and at most 100, for example 0.001"
+            raise FedkitError(f"{name.replace('_', '-')} {value:g} given; {allowed}")
     if config.engine not in ENGINES:
-        raise FedkitError(
-            f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}"
-        )
+        known = ", ".join(ENGINES)
+        raise FedkitError(f"engine {config.engine!r} is not known; choose one of: {known}")
     check_methods(config)
     World.from_config(config, ["a client"])
     check_head_start(config)
@@ -162,16 +159,14 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     check_exchange(config, model)
     limit = getattr(model.module.encoder.config, "max_position_embeddings", config.max_tokens)
     if config.max_tokens > limit:
-        raise FedkitError(
-            f"max-tokens {config.max_tokens} given; {config.model} reads at most {limit}"
-        )
+        reads = f"{config.model} reads at most {limit}"
+        raise FedkitError(f"max-tokens {config.max_tokens} given; {reads}")
     read = partial(model.tokenize, max_tokens=config.max_tokens)
     clients = [ClientData(c.client_id, read(c.train), read(c.validation)) for c in dealt]
     check_memory(config, clients, len(corpus.labels))
     test = read(corpus.test)
-    model.plan_features(
-        [*(c.train for c in clients), test, concatenate([c.validation for c in clients])]
-    )
+    held = concatenate([c.validation for c in clients])
+    model.plan_features([*(c.train for c in clients), test, held])
     notes = tuple(_notes(config, corpus, dealt, clients, model))
     return Job(config, corpus, clients, test, model, model.params(), notes)
 

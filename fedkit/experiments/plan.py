@@ -179,15 +179,11 @@ def parse_vary(texts: Iterable[str]) -> dict[str, list]:
         name, equals, value = text.partition("=")
         name = name.strip().removeprefix("--").replace("-", "_")
         if equals and name not in TYPES:
-            raise FedkitError(
-                f"vary {text!r} given; {name!r} is no setting; such are tune, wire, aggregate,"
-                " rounds"
-            )
+            why = f"{name!r} is no setting; such are tune, wire, aggregate, rounds"
+            raise FedkitError(f"vary {text!r} given; {why}")
         if not equals or not value:
-            raise FedkitError(
-                f"vary {text!r} given; write SETTING=VALUE with a setting such as tune, wire or"
-                " rounds"
-            )
+            how = "write SETTING=VALUE with a setting such as tune, wire or rounds"
+            raise FedkitError(f"vary {text!r} given; {how}")
         out.setdefault(name, []).append(_value(name, value.strip()))
     return out
 
@@ -243,9 +239,8 @@ def _setting_words(name: str, value: Any) -> str:
 
 def _free_folder(entry: Entry, taken: set[str]) -> str:
     """Return a folder name from the varied settings, safe on any file system and not taken."""
-    words = [
-        v if isinstance(v, str) else f"{k.replace('_', '-')}={v}" for k, v in entry.given.items()
-    ]
+    named = {k.replace("_", "-"): v for k, v in entry.given.items()}
+    words = [v if isinstance(v, str) else f"{k}={v}" for k, v in named.items()]
     name = re.sub(r"[^A-Za-z0-9.+=_-]+", "-", "_".join(words)).strip("-.")[:LONGEST].rstrip("-.")
     mark = f"{zlib.crc32(repr(sorted(entry.given.items())).encode()):08x}"
     seed, lower = f"s{entry.config.seed}", {n.lower() for n in taken}  # where A is a
