@@ -84,11 +84,11 @@ def brief_command(
     briefs = [decide(records, name, assumed) for name in langs]
     files = [str(path) for path in write_briefs(briefs, records, out, assumed)]
     values = {"files": files, "briefs": [brief_to_dict(brief) for brief in briefs]}
-    lines = [line for brief in briefs for line in _brief_lines(brief)]
+    lines = [line for brief in briefs for line in brief_lines(brief)]
     console.print_result(as_json, values, [*lines, *(f"written: {name}" for name in files)])
 
 
-def _brief_lines(brief) -> list[str]:
+def brief_lines(brief) -> list[str]:
     """Return the verdict, its reason and each rule with its result, as lines for a terminal."""
     met = {True: brief.ui["met"], False: brief.ui["not_met"]}
     said = [
