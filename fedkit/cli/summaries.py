@@ -65,9 +65,11 @@ def run_summary(run: Run) -> list[str]:
 
 def _model_lines(run: Run) -> list[str]:
     """Return a line on whose accuracy it is, where every client ends with its own model."""
-    one = not str(run.config.get("aggregate")).startswith("fedsa")
-    words = "models: one per site, since a part of each stays there; the accuracy is the mean over"
-    return [] if one and run.config.get("share", "all") == "all" else [f"{words} the sites' models"]
+    shared = run.config.get("share", "all") == "all"
+    if shared and not str(run.config.get("aggregate")).startswith("fedsa"):
+        return []
+    why = "since a part of each stays there; the accuracy is the mean over the sites' models"
+    return [f"models: one per site, {why}"]
 
 
 def _engine_text(run: Run) -> str:
