@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from fedkit.cli.console import TEXT
 from fedkit.core.config import RunConfig
 from fedkit.core.formatting import format_table, megabytes, seconds
 from fedkit.experiments.advise import (
@@ -20,27 +21,7 @@ from fedkit.experiments.advise import (
 )
 from fedkit.models.geometry import model_geometry
 
-NOTHING = "nothing fits: give more memory, hours or bandwidth"
-BUNDLED = (
-    "the command below takes the bundled reports, which have six sites; add --data FILE for your"
-    " own"
-)
-HEADS = (
-    "method and wire",
-    "s per\nround",
-    "MB per\nnight",
-    "nights",
-    "memory\nMB",
-    "training\ns a night",
-    "accuracy\nelsewhere",
-)
-KEY = f"""\
-For the slowest of {{0.sites}} sites with {{0.examples}} examples each; {{0.rounds}} rounds in all.\
- All modelled.
-accuracy elsewhere: % on {BOARD}, a wire's loss as measured with LoRA r=8;
-  differences of a point or less are not told apart: among those, least traffic comes first.
-*: not measured there, counted as LoRA r=8. MB per night: one site, both ways. memory: of a site,\
- predicted."""
+WORDS = TEXT["advice"]
 
 
 def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> list[str]:
@@ -49,7 +30,9 @@ def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> lis
     lines = textwrap.wrap(PRIVACY[needs.privacy], 98)
     if good:
         rows = [_row(i, a) for i, a in enumerate(good[:most], 1)]
-        lines.append(format_table(HEADS, rows, (KEY.format(needs),)).rstrip("\n"))
+        lines.append(
+            format_table(WORDS["heads"], rows, (WORDS["key"].format(needs, BOARD),)).rstrip("\n")
+        )
         lines += _first_traffic(needs, good[0])
     if len(good) > most:
         lines.append(f"{len(good) - most} more fit; --json lists them all")
@@ -57,15 +40,15 @@ def advice_lines(needs: Needs, advices: Sequence[Advice], most: int = 12) -> lis
         lines += ["", "do not fit:", *(f"  {line}" for line in refused)]
     lines.append("")
     if good and needs.data == RunConfig.data:
-        lines.append(BUNDLED)
-    return [*lines, f"try the best: {best_command(needs, advices)}" if good else NOTHING]
+        lines.append(WORDS["bundled"])
+    return [*lines, f"try the best: {best_command(needs, advices)}" if good else WORDS["nothing"]]
 
 
 def refusal_lines(advices: Sequence[Advice]) -> list[str]:
     """Return why methods do not fit, a line for each reason, with the methods that share it."""
-    order = {(tune, wire): i for i, (tune, wire) in enumerate((t, w) for t in TUNES for w in WIRES)}
+    order = [(tune, wire) for tune in TUNES for wire in WIRES]
     wires: dict[tuple[str, str], list[str]] = {}
-    for a in sorted(advices, key=lambda a: order[a.tune, a.wire]):
+    for a in sorted(advices, key=lambda a: order.index((a.tune, a.wire))):
         for reason in a.reasons:
             wires.setdefault((a.tune, reason), []).append(a.wire)
     tunes: dict[tuple[str, str], list[str]] = {}
@@ -85,11 +68,9 @@ def _first_traffic(needs: Needs, best: Advice) -> list[str]:
     start = max(best.total_bytes - needs.rounds * (best.up_bytes + best.down_bytes), 0)
     took = seconds(slowest_visit(needs, model, 0.0, start)[2])
     sent = megabytes(start / 1e6)
-    return [
-        f"once, not in the columns: the base model, {megabytes(model / 1e6)} down, and for the best"
-        f" {sent} up",
-        f"  for the start of the head, before round 1: {took} over the slowest line",
-    ]
+    base = f"once, not in the columns: the base model, {megabytes(model / 1e6)} down, and for the"
+    line = f"  for the start of the head, before round 1: {took} over the slowest line"
+    return [f"{base} best {sent} up", line]
 
 
 def _row(place: int, a: Advice) -> list[str]:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import tomllib
@@ -85,20 +86,16 @@ def _parser_message(error: Exception) -> str:
     if not (hasattr(error, "exit_code") and hasattr(error, "format_message")):
         return ""
     said = re.sub(r"^Invalid value for '(.+?)':", r"\1", error.format_message()).rstrip(".")
-    said = re.sub(
-        r"^Missing argument '(.+?)'", lambda found: f"{found[1].upper()} is missing", said
-    )
+    if missing := re.match(r"Missing argument '(.+?)'", said):
+        said = f"{missing[1].upper()} is missing{said[missing.end() :]}"
     path = getattr(getattr(error, "ctx", None), "command_path", "fedkit")
     return f"{said[:1].lower()}{said[1:]}; see: {path} --help"
 
 
 def _memory_message(error: Exception) -> str:
     """Return what to do when memory ran out, '' for any other error."""
-    return (
-        "out of memory; use a smaller --batch-size or --max-tokens, or fewer examples"
-        if is_out_of_memory(error)
-        else ""
-    )
+    words = "out of memory; use a smaller --batch-size or --max-tokens, or fewer examples"
+    return words if is_out_of_memory(error) else ""
 
 
 def print_error(message: str) -> int:
@@ -145,10 +142,7 @@ def print_result(as_json: bool, values: Any, lines: Iterable[str]) -> None:
 
 
 class ProgressLine:
-    """A progress listener that rewrites one line on a terminal, else prints a line a round.
-
-    Use it as a context manager: at its end, also by an error, the terminal's line is cleared.
-    """
+    """A progress listener: one line on a terminal, cleared at the end, else a line a round."""
 
     def __init__(self) -> None:
         self.last = (None, None)
@@ -170,8 +164,8 @@ class ProgressLine:
     def update(self, text: str) -> None:
         """Replace the line, on a terminal only."""
         if self.live:
-            width = _columns() - 1
-            print(f"\r\033[K{without_control(text)[:width]}", end="", file=sys.stderr, flush=True)
+            text = without_control(text)[: shutil.get_terminal_size().columns - 1]
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
     def print(self, text: str) -> None:
         """Print a line that stays."""
@@ -199,9 +193,3 @@ def progress_line(
         if when_stopped is None:
             raise
         raise Cancelled(when_stopped()) from None
-
-
-def _columns() -> int:
-    import shutil
-
-    return shutil.get_terminal_size().columns

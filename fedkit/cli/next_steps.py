@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from fedkit.cli.console import TEXT
 from fedkit.core.commands import command_line, quote_command
 from fedkit.core.config import RunConfig
 from fedkit.core.record import Run
-
-UNPROTECTED = (
-    "keep to yourself: runs without privacy, baselines too, hold exact counts of this data, and"
-    " giving them away undoes the promise"
-)
 
 
 def after_run(config: RunConfig, out: Path) -> list[str]:
@@ -28,7 +24,7 @@ def after_run(config: RunConfig, out: Path) -> list[str]:
     # the brief is of the private run alone: the open one would be the better of the two
     compare, _ = _compare_commands(out, open_run, sibling)
     _, brief = _compare_commands(out, sibling)
-    return [*_numbered(*steps, compare, brief), UNPROTECTED]
+    return [*_numbered(*steps, compare, brief), TEXT["privacy"]["unprotected"]]
 
 
 def after_baselines(config: RunConfig, out: Path) -> list[str]:

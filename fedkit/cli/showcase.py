@@ -1,4 +1,4 @@
-"""`fedkit showcase`: serve the executive demo on this machine only, with a token."""
+"""`fedkit lab` and `fedkit showcase`: serve the notebooks on this machine only, with a token."""
 
 from __future__ import annotations
 
@@ -20,9 +20,25 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.files import PRIVATE, REPOSITORY, write_file
 from fedkit.core.locale import LANGS
 
-NOTEBOOK = REPOSITORY / "notebooks" / "10_executive_demo.ipynb"
+NOTEBOOKS = REPOSITORY / "notebooks"
+NOTEBOOK = NOTEBOOKS / "10_executive_demo.ipynb"
 HOST = "127.0.0.1"
 WAIT = 60.0  # seconds
+
+
+def lab_command(port: int = 8888) -> None:
+    """Open JupyterLab on the first lesson. It listens on this machine only and asks for
+    its token.
+    """
+    flags.require_between("--port", port, 1024, 65535)
+    first = NOTEBOOKS / "00_start_here.ipynb"
+    if not first.is_file():
+        raise FedkitError(
+            f"no lessons in {NOTEBOOKS};"
+            " run this from a clone of the project that `make install` set up"
+        )
+    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", str(first)]
+    raise typer.Exit(subprocess.call(command, cwd=NOTEBOOKS))
 
 
 def showcase_command(port: int = 8866, lang: str = "en", no_browser: bool = False) -> None:
@@ -33,31 +49,25 @@ def showcase_command(port: int = 8866, lang: str = "en", no_browser: bool = Fals
 
 
 def serve(port: int, lang: str, browser: bool) -> int:
-    """Serve until Ctrl-C or until the server ends, and return its exit code.
+    """Serve until Ctrl-C or until the server ends; return its exit code. Raises FedkitError."""
+    from fedkit.showcase.settings import LANG
 
-    Raises FedkitError for arguments that cannot be served.
-    """
     check_arguments(port, lang)
     # ending this process, or closing its terminal, ends the server as Ctrl-C does
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
     token = secrets.token_urlsafe(24)
+    # no download from a hub; the token in the environment, so that no list of processes shows it
+    values = {**os.environ, "JUPYTER_TOKEN": token, LANG: lang, "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(
-        server_command(port),
-        cwd=NOTEBOOK.parent,
-        env=server_environment(token, lang),
-        start_new_session=True,
+        server_command(port), cwd=NOTEBOOKS, env=values, start_new_session=True
     )
     try:
         address = f"http://{HOST}:{port}/?token={token}"
         wait_for_server(port, process)
-        console.print_lines(
-            [
-                f"The showcase is at {address}",
-                "It runs on this machine only. Press Ctrl-C to end it.",
-            ]
-        )
+        where = f"The showcase is at {address}"
+        console.print_lines([where, "It runs on this machine only. Press Ctrl-C to end it."])
         with tempfile.TemporaryDirectory(prefix="fedkit-") as private:
             if browser:
                 webbrowser.open(write_redirect(Path(private), address).as_uri())
@@ -90,30 +100,11 @@ def check_arguments(port: int, lang: str) -> None:
 
 
 def server_command(port: int) -> list[str]:
-    """Return the server's command.
-
-    Its headers come from notebooks/voila.json, its token from the environment, so that no list of
-    processes shows it.
-    """
-    return [
-        sys.executable,
-        "-m",
-        "voila",
-        NOTEBOOK.name,
-        "--no-browser",
-        f"--Voila.ip={HOST}",
-        f"--port={port}",
-        "--Voila.port_retries=0",
-        "--Voila.auto_token=True",
-        "--Voila.log_level=ERROR",
-    ]
-
-
-def server_environment(token: str, lang: str) -> dict[str, str]:
-    """Return the server's environment: the token, the language, and no download from a hub."""
-    from fedkit.showcase.settings import LANG
-
-    return {**os.environ, "JUPYTER_TOKEN": token, LANG: lang, "HF_HUB_OFFLINE": "1"}
+    """Return the server's command; its headers come from notebooks/voila.json."""
+    settings = {"ip": HOST, "port_retries": 0, "auto_token": True, "log_level": "ERROR"}
+    given = [f"--Voila.{name}={value}" for name, value in settings.items()]
+    voila = [sys.executable, "-m", "voila", NOTEBOOK.name, "--no-browser"]
+    return [*voila, f"--port={port}", *given]
 
 
 def write_redirect(folder: Path, address: str) -> Path:

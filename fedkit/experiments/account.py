@@ -117,6 +117,16 @@ class Account:
         sums = {unit: {"eps": spent(self.runs(unit), d), "delta": d} for unit, d in at.items()}
         return {**asdict(self), "spent": sums, "bundled": self.bundled}
 
+    def check_limits(self, plan: Entry) -> None:
+        """Raise FedkitError if a planned run would spend more than the owner allows."""
+        for unit, limit in self.limits.items():
+            together = [*self.runs(unit, plan), plan.counted(unit)]
+            if plan.counts(unit) and spent(together, limit.delta) > limit.eps * (1 + 1e-9):
+                raise FedkitError(
+                    f"{self.describe(unit, plan)}, set by the owner of the data; use a smaller"
+                    " eps, or ask the owner (fedkit account --help)"
+                )
+
     def describe(self, unit: Unit, plan: Entry | None = None) -> str:
         """Return a sentence: what is spent, what a planned run adds to it, the limit."""
         before, delta = self.runs(unit, plan), (self.add(plan) if plan else self).delta(unit)
@@ -146,6 +156,9 @@ class Charges:
         # the entry of a run that has finished stays: another copy of it goes on
         if not name or name in [e.id for e in read_account(self.account).entries if e.finished]:
             name = secrets.token_hex(8)
+        # fewer visits where the run stops because its own budget is spent
+        allows, noise = self.budget.allows, self.budget.noise
+        visits = bisect_left(range(job.config.rounds), True, key=lambda n: not allows([noise] * n))
         self.plan = Entry(
             str(name),
             datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -153,13 +166,9 @@ class Charges:
             job.config.privacy,
             self.budget.unit,
             self.budget.delta,
-            [],
+            self.budget.planned(visits),
             seeded=self.budget.privacy.noise_from == "seed",
         )
-        # fewer visits where the run stops because its own budget is spent
-        allows, noise = self.budget.allows, self.budget.noise
-        visits = bisect_left(range(job.config.rounds), True, key=lambda n: not allows([noise] * n))
-        self.plan = replace(self.plan, blocks=self.budget.planned(visits))
 
     def begin(self, rounds: Iterable[RoundRecord], tell: Callable[[str], None]) -> None:
         """Charge the head start and the next round, and tell what is spent."""
@@ -183,17 +192,8 @@ class Charges:
         entry = replace(self.plan, blocks=self.budget.blocks(visits), finished=finished)
         with hold_lock(self.account.path.with_suffix(".lock"), wait=60):
             account = read_account(self.account)
-            limits = () if finished else account.limits.items()
-            for unit, limit in limits:
-                others = account.runs(unit, entry)
-                for planned in (self.plan, entry) if entry.counts(unit) else ():
-                    if spent([*others, planned.counted(unit)], limit.delta) > limit.eps * (
-                        1 + 1e-9
-                    ):
-                        raise FedkitError(
-                            f"{account.describe(unit, planned)}, set by the owner of the data; use"
-                            " a smaller eps, or ask the owner (fedkit account --help)"
-                        )
+            for planned in () if finished else (self.plan, entry):
+                account.check_limits(planned)
             write_json(account.path, asdict(account.add(entry)), PRIVATE)
 
 
@@ -220,10 +220,7 @@ def accounts_folder() -> Path:
 
 
 def read_account(blank: Account) -> Account:
-    """Return the account of the data that `blank` names, which is `blank` where there is none.
-
-    Raises FedkitError for a damaged file.
-    """
+    """Return the account that is kept of this data, else `blank`. Raises FedkitError."""
     try:
         account = TypeAdapter(Account).validate_json(blank.path.read_bytes())
         if account.sha256 != blank.sha256:

@@ -30,32 +30,22 @@ from fedkit.network.profiles import parse_device
 
 WITHIN = 1.0  # points of accuracy: smaller differences on the board are not told apart
 BOARD = "banking77, 10 sites x 200 texts, three seeds"
+_TABLES = tomllib.loads(read_packaged_text("fedkit.experiments", "advise.toml"))
 # accuracy in % on BOARD without a wire; None: not measured, counted as LoRA r=8
-TUNES: dict[str, float | None] = {
-    "head": 84.91,
-    "lora:r=4": None,
-    "lora:r=8": 86.31,
-    "lora:r=16": None,
-    "lora:r=8,layers=2": None,
-    "ia3": 86.42,
-    "bitfit": 86.12,
-    "layernorm": 86.45,
-    "adapter": 86.39,
-    "last": 86.86,
-    "full": 87.27,
-}
+TUNES: dict[str, float | None] = {name: known or None for name, known in _TABLES["tunes"].items()}
 # points against 'none' on BOARD, measured with LoRA r=8 and taken for all
-WIRES: dict[str, float] = {
-    "none": 0.0,
-    "bf16": -0.06,
-    "int8+ans": 0.16,
-    "ef+sign+ans": -0.04,
-    "topk:0.03+int4+ans": -0.76,
-}
-_WISHES = tomllib.loads(read_packaged_text("fedkit.experiments", "privacy_wishes.toml"))
+WIRES: dict[str, float] = _TABLES["wires"]
+_WISHES = _TABLES["privacy"]
 PRIVACY: dict[str, str] = {name: wish["about"] for name, wish in _WISHES.items()}
 # settings that an entry of PRIVACY adds to a run
 FLAGS: dict[str, dict[str, str]] = {name: wish.get("flags", {}) for name, wish in _WISHES.items()}
+LIMITS = {
+    "hours": (0.01, 24),
+    "examples": (8, 10**7),
+    "sites": (1, 10_000),
+    "labels": (2, 100_000),
+    "rounds": (1, 10_000),
+}
 NOISY_ROUNDS = 40  # least rounds when clients share the noise and make one gradient a round
 
 
@@ -127,12 +117,8 @@ class Advice:
         return self.rounds_per_night * self.train_seconds
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {
-            "fits": self.fits,
-            "round_seconds": self.round_seconds,
-            "night_bytes": self.night_bytes,
-            "night_train_seconds": self.night_train_seconds,
-        }
+        computed = ("fits", "round_seconds", "night_bytes", "night_train_seconds")
+        return asdict(self) | {name: getattr(self, name) for name in computed}
 
 
 def advise(needs: Needs, paces: Mapping[str, float] | None = None) -> list[Advice]:
@@ -156,11 +142,8 @@ def advise(needs: Needs, paces: Mapping[str, float] | None = None) -> list[Advic
 
 def adjust_rounds(needs: Needs) -> Needs:
     """Return `needs` with at least the rounds that its kind of privacy takes."""
-    return (
-        replace(needs, rounds=max(needs.rounds, NOISY_ROUNDS))
-        if needs.privacy == "differential"
-        else needs
-    )
+    least = NOISY_ROUNDS if needs.privacy == "differential" else 0
+    return replace(needs, rounds=max(needs.rounds, least))
 
 
 def steps_below(best: float, accuracy: float) -> int:
@@ -170,13 +153,7 @@ def steps_below(best: float, accuracy: float) -> int:
 
 def check_needs(needs: Needs) -> None:
     """Raise FedkitError for needs out of range."""
-    for name, least, most in (
-        ("hours", 0.01, 24),
-        ("examples", 8, 10**7),
-        ("sites", 1, 10_000),
-        ("labels", 2, 100_000),
-        ("rounds", 1, 10_000),
-    ):
+    for name, (least, most) in LIMITS.items():
         value = getattr(needs, name)
         if not least <= value <= most:
             raise FedkitError(f"{name} {value:g} given; write a number from {least:g} to {most:,}")
@@ -244,21 +221,15 @@ def _advice(needs: Needs, tune: str, wire: str, paces: Mapping[str, float]) -> A
 
 def free_memory(needs: Needs) -> tuple[int | None, str]:
     """Return (free bytes of the client that has least, its name); None where no limit is known."""
-    rooms = [
-        (parse_device(part.name).memory, f"a site ({part.name})")
-        for part in parse_devices(needs.devices)
-    ]
-    known_rooms = [room for room in [*rooms, (needs.memory, "a site")] if room[0] is not None]
-    return min(known_rooms, default=(None, "a site"), key=lambda room: room[0])
+    names = [part.name for part in parse_devices(needs.devices)]
+    rooms = [(parse_device(name).memory, f"a site ({name})") for name in names]
+    known = [room for room in [*rooms, (needs.memory, "a site")] if room[0] is not None]
+    return min(known, default=(None, "a site"), key=lambda room: room[0])
 
 
 def _too_long(advice: Advice, needs: Needs) -> str:
-    if advice.rounds_per_night:
-        return ""
-    return (
-        f"one round takes {seconds(advice.round_seconds)}, a night has"
-        f" {seconds(3600 * needs.hours)}"
-    )
+    takes, night = seconds(advice.round_seconds), seconds(3600 * needs.hours)
+    return "" if advice.rounds_per_night else f"one round takes {takes}, a night has {night}"
 
 
 def _not_summable(config: RunConfig, privacy: str) -> str:
@@ -278,9 +249,8 @@ def slowest_visit(needs: Needs, down: int, work: float, up: int) -> tuple[float,
     """Return when the slowest client's download, training and upload end, in s from the start."""
     names, places = _names(needs.sites), range(needs.sites)
     world = World.from_config({"link": needs.link, "devices": needs.devices, "seed": 0}, names)
-    ends = world.visit_ends(
-        1, places, [down] * needs.sites, [work] * needs.sites, [up] * needs.sites
-    )
+    each = ([value] * needs.sites for value in (down, work, up))
+    ends = world.visit_ends(1, places, *each)
     return tuple(float(v) for v in ends[np.argmax(ends[:, 2])])
 
 
@@ -292,10 +262,7 @@ def _names(clients: int) -> tuple[str, ...]:
 def measure_paces(
     needs: Needs, tell: Callable[[str], None] = lambda text: None
 ) -> dict[str, float]:
-    """Return the measured seconds per training example on this machine, by tune.
-
-    A few steps of each, on the data that `needs` names.
-    """
+    """Return seconds per training example by tune, measured by a few steps on the needs' data."""
     from fedkit.experiments.estimate import measure_speed
     from fedkit.experiments.job import prepare
 
@@ -326,10 +293,7 @@ def parse_memory(text: str | None) -> int | None:
 
 
 def read_needs(needs: Needs, data: str, **columns: Any) -> Needs:
-    """Return `needs` with the labels and token counts of the data at `data`.
-
-    Raises FedkitError if the data cannot be read.
-    """
+    """Return `needs` with labels and token counts of the data; FedkitError if it cannot be read."""
     from transformers import AutoTokenizer
 
     from fedkit.data.load import load_corpus

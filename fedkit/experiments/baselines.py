@@ -19,7 +19,7 @@ from fedkit.core.memory import reset_peak
 from fedkit.core.progress import Listener, ProgressMeter
 from fedkit.core.record import ClientRecord, RoundRecord, Run
 from fedkit.data.corpus import ClientData, Corpus, Examples
-from fedkit.experiments.job import Job, describe_data, describe_environment, describe_model, prepare
+from fedkit.experiments.job import Job, first_record, prepare
 from fedkit.experiments.runner import result_block, total_steps
 from fedkit.experiments.store import Store, check_sources
 from fedkit.federated.local.cohort import fit_all
@@ -60,21 +60,17 @@ def run_baselines(
     with Store(out).lock():
         kept = {n: out and find_baseline(n, config, Path(out), resume) for n in names}
         runs = {name: record for name, record in kept.items() if record}
-        job = None if len(runs) == len(kept) else prepare(without_privacy(config), corpus)
+        job = None if len(runs) == len(kept) else prepare(_config(config), corpus)
         for record in runs.values():
             check_sources(record, job)
         for name in names:
             if job is not None and name not in runs:
-                runs[name] = baseline(name, job, progress, cancel)
-                Store(out and Path(out) / name).write_record(runs[name])
+                runs[name] = baseline(name, job, progress, cancel, out and Path(out) / name)
     return {name: runs[name] for name in names}
 
 
 def find_baseline(name: str, config: RunConfig, out: Path, resume: bool) -> Run | None:
-    """Return the record in out/NAME to keep, or None if there is none. Writes nothing.
-
-    Raises FedkitError when it is there without `resume`, or is not this baseline of `config`.
-    """
+    """Return the record in out/NAME to keep, or None; FedkitError for one that cannot be kept."""
     refuse_links(out / name, out)
     record = Store(out / name).previous_record(_config(config, name), resume)
     if record and (record.method != name or not record.finished):
@@ -83,37 +79,35 @@ def find_baseline(name: str, config: RunConfig, out: Path, resume: bool) -> Run 
 
 
 def baseline(
-    name: str, job: Job, progress: Listener | None = None, cancel: threading.Event | None = None
+    name: str,
+    job: Job,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    out: Path | None = None,
 ) -> Run:
-    """Return one baseline as a finished record."""
+    """Return one baseline as a finished record, which is written to the folder `out`."""
     reset_peak()
-    job = replace(job, config=without_privacy(job.config))
-    began, settings = time.perf_counter(), _config(job.config, name)
+    job, began = replace(job, config=_config(job.config)), time.perf_counter()
+    settings = _config(job.config, name)
     if settings.tune != job.config.tune:
         job = prepare(settings, job.corpus)
     meter = ProgressMeter(name, baseline_steps(name, job), 1, progress, cancel)
     names, scores, clients = zip(*BASELINES[name](job, meter))
-    record = Run(
-        name,
-        settings.to_dict(),
-        describe_environment(job.model),
-        describe_data(job),
-        describe_model(job.model),
-        rounds=(_round(list(scores), clients, began),),
-    )
+    rounds = (_round(list(scores), clients, began),)
+    record = replace(first_record(name, job, settings), rounds=rounds)
     each = {n: s.accuracy for n, s in zip(names, scores)} if len(scores) > 1 else None
-    return replace(record, result=result_block(record, scores) | {"client_accuracies": each})
+    result = result_block(record, scores) | {"client_accuracies": each}
+    record = replace(record, result=result)
+    Store(out).write_record(record)
+    return record
 
 
 def majority(job: Job, meter: ProgressMeter) -> Iterator[Part]:
     """Always the commonest label of the training data."""
-    counts = np.bincount(job.pooled().train.labels, minlength=len(job.corpus.labels))
+    everyone = job.pooled()
+    counts = np.bincount(everyone.train.labels, minlength=len(job.corpus.labels))
     logits = np.tile((counts == counts.max()) * 1.0, (len(job.test), 1))
-    yield (
-        "pooled",
-        score_logits(logits, job.test, job.clients),
-        ClientRecord("pooled", examples=int(counts.sum())),
-    )
+    yield _score(job, everyone, logits, ClientRecord("pooled", examples=int(counts.sum())))
 
 
 def frozen_pooled(job: Job, meter: ProgressMeter) -> Iterator[Part]:
@@ -151,14 +145,8 @@ def _tuned(
     by_name = {c.client_id: c for c in clients}
     for task, done in fit_all(job.model, tasks, job.config, partial(meter.tick, 1)):
         job.model.load_params(done.params)
-        result = score_logits(
-            job.model.predict(job.test), job.test, _judged_clients(job, by_name[task.name])
-        )
-        yield (
-            task.name,
-            result,
-            ClientRecord(task.name, "ok", "", done.examples, done.steps, done.seconds),
-        )
+        cost = ClientRecord(task.name, "ok", "", done.examples, done.steps, done.seconds)
+        yield _score(job, by_name[task.name], job.model.predict(job.test), cost)
 
 
 def _task(job: Job, client: ClientData, steps: int) -> Task:
@@ -178,9 +166,10 @@ def _task(job: Job, client: ClientData, steps: int) -> Task:
     return Task(client.client_id, start, client.train, islice(batches, steps), adjust)
 
 
-def _judged_clients(job: Job, client: ClientData) -> list[ClientData]:
-    """Return the clients whose test examples a model is tested on: its own, or all if pooled."""
-    return job.clients if client.client_id == "pooled" else [client]
+def _score(job: Job, client: ClientData, logits: np.ndarray, cost: ClientRecord) -> Part:
+    """Return a client's part, scored by its own label mix; by those of all if it is pooled."""
+    judged = job.clients if client.client_id == "pooled" else [client]
+    return client.client_id, score_logits(logits, job.test, judged), cost
 
 
 def _untuned_features(job: Job, examples: Examples) -> np.ndarray:
@@ -190,16 +179,12 @@ def _untuned_features(job: Job, examples: Examples) -> np.ndarray:
 
 
 def _frozen(job: Job, client: ClientData, test_features: np.ndarray) -> Part:
-    began = time.perf_counter()
-    logits = frozen_logits(
-        _untuned_features(job, client.train),
-        client.train.labels,
-        test_features,
-        len(job.corpus.labels),
-    )
+    began, labels = time.perf_counter(), len(job.corpus.labels)
+    features = _untuned_features(job, client.train)
+    logits = frozen_logits(features, client.train.labels, test_features, labels)
     seconds = time.perf_counter() - began
-    record = ClientRecord(client.client_id, examples=len(client.train), train_seconds=seconds)
-    return client.client_id, score_logits(logits, job.test, _judged_clients(job, client)), record
+    cost = ClientRecord(client.client_id, examples=len(client.train), train_seconds=seconds)
+    return _score(job, client, logits, cost)
 
 
 def frozen_logits(
@@ -223,33 +208,27 @@ def frozen_logits(
 
 
 def _round(scores: list[Score], clients: tuple[ClientRecord, ...], began: float) -> RoundRecord:
-    mean = {n: float(np.mean([getattr(s, n) for s in scores])) for n in ("accuracy", "loss")}
-    worst = min(s.worst_client_accuracy for s in scores)
     return RoundRecord(
         1,
-        **mean,
-        worst_client_accuracy=worst,
+        accuracy=float(np.mean([s.accuracy for s in scores])),
+        loss=float(np.mean([s.loss for s in scores])),
+        worst_client_accuracy=min(s.worst_client_accuracy for s in scores),
         seconds=time.perf_counter() - began,
         clients=clients,
         client_accuracy={name: value for s in scores for name, value in s.own.items()},
     )
 
 
-def without_privacy(config: RunConfig) -> RunConfig:
-    """Return the config without privacy: baselines show what is possible without protection."""
-    return replace(config, privacy="none", secure="none")
-
-
-def _config(config: RunConfig, name: str) -> RunConfig:
-    config = without_privacy(config)
-    return replace(config, tune="full", lr=None) if name == "full" else config
+def _config(config: RunConfig, name: str = "") -> RunConfig:
+    """Return the settings of a baseline, without protection: it shows what is possible."""
+    tuning = {"tune": "full", "lr": None} if name == "full" else {}
+    return replace(config, privacy="none", secure="none", **tuning)
 
 
 def _own_steps(job: Job, client: ClientData) -> int:
     """Return the steps of one client over the whole run if it takes part in every round."""
-    return (
-        job.config.rounds * job.config.local_epochs * -(-len(client.train) // job.config.batch_size)
-    )
+    config = job.config
+    return config.rounds * config.local_epochs * -(-len(client.train) // config.batch_size)
 
 
 def baseline_steps(name: str, job: Job) -> int:

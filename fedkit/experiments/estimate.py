@@ -19,9 +19,8 @@ from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, megabytes, seconds
 from fedkit.core.record import Run
 from fedkit.data.corpus import ClientData
-from fedkit.data.partition import deal
 from fedkit.experiments.baselines import baseline_steps
-from fedkit.experiments.job import Job
+from fedkit.experiments.job import Job, deal_clients
 from fedkit.experiments.plan import Entry
 from fedkit.experiments.runner import run, total_steps
 from fedkit.experiments.sweep import JobCache
@@ -39,10 +38,7 @@ LABELS = 20  # taken for a data set that is not known
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds per gradient step, per example that is only read, and of the rest of a round.
-
-    peak: memory in bytes.
-    """
+    """Seconds of a gradient step, of reading an example, of a round's rest; peak memory, bytes."""
 
     step: float
     example: float
@@ -56,10 +52,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Estimate:
-    """seconds: expected, by run folder. peak: the most memory of a timed kind, in bytes.
-
-    A whole run takes a little more memory than that.
-    """
+    """seconds: expected, by run folder. peak: the most memory of a timed kind, in bytes."""
 
     runs: int
     baselines: int
@@ -68,24 +61,20 @@ class Estimate:
     peak: int
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "runs": self.runs,
-            "baselines": self.baselines,
-            "seconds": sum(self.seconds.values()),
-            "seconds_by_run": self.seconds,
-            "peak_memory_bytes": self.peak,
-        }
+        took = {"seconds": sum(self.seconds.values()), "seconds_by_run": self.seconds}
+        made = {"runs": self.runs, "baselines": self.baselines}
+        return made | took | {"peak_memory_bytes": self.peak}
 
     def __str__(self) -> str:
-        what = [count_noun(self.runs, "run")]
-        what += [count_noun(self.baselines, "baseline")] if self.baselines else []
+        what = count_noun(self.runs, "run")
+        if self.baselines:
+            what += f" and {count_noun(self.baselines, 'baseline')}"
         if not self.seconds:
-            return f"{' and '.join(what)} to make, no estimate"
-        return (
-            f"{' and '.join(what)} to make, about {seconds(sum(self.seconds.values()))} and"
-            f" {megabytes(self.peak / 1e6)} of memory at the peak (an estimate from"
-            f" {count_noun(self.kinds, 'short test')})"
-        )
+            return f"{what} to make, no estimate"
+        took, memory = seconds(sum(self.seconds.values())), megabytes(self.peak / 1e6)
+        tests = count_noun(self.kinds, "short test")
+        basis = f"(an estimate from {tests})"
+        return f"{what} to make, about {took} and {memory} of memory at the peak {basis}"
 
 
 def estimate_sweep(
@@ -115,7 +104,6 @@ def estimate_sweep(
             expected[entry.folder] = run_seconds(entry.baseline, job, paces[kind])
         except FedkitError as reason:
             refuse(entry.folder, str(reason))
-            continue
     jobs.drop_job()
     made = sum(bool(e.baseline) for e in entries)
     peak = max((p.peak for p in paces.values()), default=0)
@@ -123,10 +111,7 @@ def estimate_sweep(
 
 
 def measure_speed(job: Job) -> Speed:
-    """Measure the speed of this machine: two rounds of a small part of the job.
-
-    The first round warms up, the second counts.
-    """
+    """Measure this machine by two rounds of a small part of the job; the first warms up."""
     part = [limit_client(c, BATCHES * job.config.batch_size) for c in job.clients[:CLIENTS]]
     config = replace(job.config, rounds=2, local_epochs=1, clients_per_round=None)
     test = job.test.take(range(min(EXAMPLES, len(job.test))))
@@ -153,9 +138,8 @@ def limit_client(client: ClientData, most: int) -> ClientData:
 
 def _dealt_job(config: RunConfig, jobs: JobCache) -> Job:
     """Return the clients' data under `config` as a job without a model."""
-    corpus, c = jobs.corpus(config), config
-    clients = deal(corpus, c.partition, c.clients, c.examples_per_client, c.seed)
-    return Job(config, corpus, clients, corpus.test, None, {}, ())
+    corpus = jobs.corpus(config)
+    return Job(config, corpus, deal_clients(config, corpus), corpus.test, None, {}, ())
 
 
 def run_seconds(baseline: str, job: Job, speed: Speed) -> float:
@@ -184,10 +168,8 @@ class RunEstimate:
     basis: str
 
     def __str__(self) -> str:
-        return (
-            f"about {seconds(max(self.seconds, 0.1))} and"
-            f" {megabytes(self.peak_bytes / 1e6)} of memory ({self.basis})"
-        )
+        took, memory = seconds(max(self.seconds, 0.1)), megabytes(self.peak_bytes / 1e6)
+        return f"about {took} and {memory} of memory ({self.basis})"
 
 
 def estimate_run(
@@ -213,11 +195,9 @@ def estimate_run(
     read = cost.forward_operations * (train + (config.rounds + 1) * held)
     operations = cost.operations_per_example() * seen + read
     took = operations / (EFFICIENCY * operations_per_second())
-    return RunEstimate(
-        took + SETUP_SECONDS + ROUND_SECONDS * config.rounds,
-        max(cost.process_footprint().total, resident_bytes()),
-        "an estimate from the model's size",
-    )
+    peak = max(cost.process_footprint().total, resident_bytes())
+    took = took + SETUP_SECONDS + ROUND_SECONDS * config.rounds
+    return RunEstimate(took, peak, "an estimate from the model's size")
 
 
 def _cost_model(config: RunConfig, texts: Texts) -> CostModel:
@@ -236,10 +216,8 @@ def _cost_model(config: RunConfig, texts: Texts) -> CostModel:
 
 def is_comparable(run: Run, config: RunConfig) -> bool:
     """Return whether the run has the model and tuning of `config`, so that its pace applies."""
-    then = run.config
-    same = all(
-        then.get(k) == getattr(config, k) for k in ("model", "max_tokens", "batch_size", "data")
-    )
+    then, alike = run.config, ("model", "max_tokens", "batch_size", "data")
+    same = all(then.get(k) == getattr(config, k) for k in alike)
     return same and parse_spec(str(then.get("tune")))[0] == parse_spec(config.tune)[0]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Container, Mapping
+import platform
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from typing import Any
+
+import numpy as np
 
 from fedkit.core.config import RunConfig
 from fedkit.core.errors import FedkitError
@@ -79,22 +83,17 @@ class Job:
 def check_config(config: RunConfig) -> None:
     """Raise FedkitError for what can be refused before any data is read."""
     for name, (least, most) in LIMITS.items():
-        if not least <= getattr(config, name) <= most:
-            flag = name.replace("_", "-")
-            raise FedkitError(
-                f"{flag} {getattr(config, name)} given; write a whole number from {least} to {most}"
-            )
+        flag, value = name.replace("_", "-"), getattr(config, name)
+        if not least <= value <= most:
+            raise FedkitError(f"{flag} {value} given; write a whole number from {least} to {most}")
     for name in ("lr", "head_lr", "clip_norm"):
         value = getattr(config, name)
-        if value is not None and not (0 < value <= 100 and math.isfinite(value)):
-            raise FedkitError(
-                f"{name.replace('_', '-')} {value:g} given; it must be above 0 and at most 100, for"
-                " example 0.001"
-            )
+        if value is not None and not 0 < value <= 100:
+            allowed = "it must be above 0 and at most 100, for example 0.001"
+            raise FedkitError(f"{name.replace('_', '-')} {value:g} given; {allowed}")
     if config.engine not in ENGINES:
-        raise FedkitError(
-            f"engine {config.engine!r} is not known; choose one of: {', '.join(ENGINES)}"
-        )
+        known = ", ".join(ENGINES)
+        raise FedkitError(f"engine {config.engine!r} is not known; choose one of: {known}")
     check_methods(config)
     World.from_config(config, ["a client"])
     check_head_start(config)
@@ -109,12 +108,10 @@ def recorded_config(record: Run, given: Mapping[str, Any] = {}) -> RunConfig:
     """
     config = RunConfig.from_dict({**record.config, **given})
     check_names(config, given)
-    for name, block, sha256 in (
-        ("data", record.data, local_data_sha256),
-        ("model", record.model, local_model_sha256),
-    ):
-        value = getattr(config, name)
-        if name not in given and sha256(value) not in (None, block.get("sha256")):
+    known = {"data": local_data_sha256, "model": local_model_sha256}
+    for name, sha256 in known.items():
+        value, then = getattr(config, name), getattr(record, name).get("sha256")
+        if name not in given and sha256(value) not in (None, then):
             raise FedkitError(
                 f"{name} {quote(value)} is not what the record was made with (sha256 differs), or"
                 f" has changed since; if you mean it, add --{name} {quote(value)}"
@@ -123,10 +120,7 @@ def recorded_config(record: Run, given: Mapping[str, Any] = {}) -> RunConfig:
 
 
 def check_names(config: RunConfig, given: Container[str]) -> None:
-    """Raise FedkitError for data or a model that a file names and that would have to be fetched.
-
-    given: settings that the user named too.
-    """
+    """Raise FedkitError for what would have to be fetched and only a file names, not the user."""
     for name, value in fetched_names(config).items():
         if name not in given:
             raise FedkitError(
@@ -137,13 +131,16 @@ def check_names(config: RunConfig, given: Container[str]) -> None:
 
 def fetched_names(config: RunConfig) -> dict[str, str]:
     """Return the data and the model that are neither bundled nor here, by setting."""
-    known = {"data": (BUNDLED, is_local_data), "model": (MODELS, is_local_model)}
-    named = {name: (getattr(config, name), *places) for name, places in known.items()}
-    return {
-        name: value
-        for name, (value, bundled, is_local) in named.items()
-        if value not in bundled and not is_local(value)
+    here = {
+        "data": config.data in BUNDLED or is_local_data(config.data),
+        "model": config.model in MODELS or is_local_model(config.model),
     }
+    return {name: getattr(config, name) for name, is_here in here.items() if not is_here}
+
+
+def deal_clients(config: RunConfig, corpus: Corpus) -> list[ClientData]:
+    """Return the clients among which the settings deal the corpus."""
+    return deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
 
 
 def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
@@ -153,7 +150,7 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     corpus = corpus or load_corpus(
         config.data, config.text, config.label, column, config.encoding, seed=config.seed
     )
-    dealt = deal(corpus, config.partition, config.clients, config.examples_per_client, config.seed)
+    dealt = deal_clients(config, corpus)
     check_clients(config, len(dealt))
     check_budget(config, dealt)
     from fedkit.models.loading import load_model
@@ -162,61 +159,55 @@ def prepare(config: RunConfig, corpus: Corpus | None = None) -> Job:
     check_exchange(config, model)
     limit = getattr(model.module.encoder.config, "max_position_embeddings", config.max_tokens)
     if config.max_tokens > limit:
-        raise FedkitError(
-            f"max-tokens {config.max_tokens} given; {config.model} reads at most {limit}"
-        )
-    clients = [
-        ClientData(c.client_id, _read(model, c.train, config), _read(model, c.validation, config))
-        for c in dealt
-    ]
+        reads = f"{config.model} reads at most {limit}"
+        raise FedkitError(f"max-tokens {config.max_tokens} given; {reads}")
+    read = partial(model.tokenize, max_tokens=config.max_tokens)
+    clients = [ClientData(c.client_id, read(c.train), read(c.validation)) for c in dealt]
     check_memory(config, clients, len(corpus.labels))
-    notes = (
-        *corpus.notes,
-        *(
-            f"client {name!r} left out: too few training examples ({n})"
-            for name, n in left_out_clients(corpus, dealt).items()
-        ),
-        *unused_clients(config, len(dealt)),
-        *exchange_notes(config, model),
-        *server_notes(config, [c.client_id for c in clients]),
-        *privacy_notes(config, clients),
-        *filter(
-            None,
-            [script_note(config.model, corpus.train.texts), head_start_note(config, len(dealt))],
-        ),
-    )
-    test = _read(model, corpus.test, config)
-    model.plan_features(
-        [*(c.train for c in clients), test, concatenate([c.validation for c in clients])]
-    )
+    test = read(corpus.test)
+    held = concatenate([c.validation for c in clients])
+    model.plan_features([*(c.train for c in clients), test, held])
+    notes = tuple(_notes(config, corpus, dealt, clients, model))
     return Job(config, corpus, clients, test, model, model.params(), notes)
 
 
-def unused_clients(config: RunConfig, dealt: int) -> list[str]:
-    """Return a note when the client column makes another number of clients than was set."""
-    if config.clients in (dealt, RunConfig.clients):
-        return []
-    return [
-        f"clients {config.clients} not used: the client column makes {dealt}; to deal anew, use"
-        " --partition iid"
-    ]
+def _notes(
+    config: RunConfig,
+    corpus: Corpus,
+    dealt: list[ClientData],
+    clients: list[ClientData],
+    model: Model,
+) -> Iterator[str]:
+    """Yield what the user should know of the data and the settings."""
+    yield from corpus.notes
+    for name, n in left_out_clients(corpus, dealt).items():
+        yield f"client {name!r} left out: too few training examples ({n})"
+    if config.clients not in (len(dealt), RunConfig.clients):
+        yield (
+            f"clients {config.clients} not used: the client column makes {len(dealt)}; to deal"
+            " anew, use --partition iid"
+        )
+    yield from exchange_notes(config, model)
+    yield from server_notes(config, [c.client_id for c in clients])
+    yield from privacy_notes(config, clients)
+    last = script_note(config.model, corpus.train.texts), head_start_note(config, len(dealt))
+    yield from filter(None, last)
 
 
-def _read(model: Model, examples: Examples, config: RunConfig) -> Examples:
-    return model.tokenize(examples, config.max_tokens)
+def first_record(name: str, job: Job, config: RunConfig | None = None) -> Run:
+    """Return a record without rounds. config: other settings than those of the job."""
+    environment, model = describe_environment(job.model), describe_model(job.model)
+    return Run(name, (config or job.config).to_dict(), environment, describe_data(job), model)
 
 
 def describe_data(job: Job) -> dict[str, Any]:
     """Return the record's `data` block; under a promise, what of it is public."""
     names = job.corpus.labels
-    clients = [
-        {
-            "id": c.client_id,
-            "train": len(c.train),
-            "labels": {names[i]: int(n) for i, n in _counts(c)},
-        }
-        for c in job.clients
-    ]
+    clients = []
+    for c in job.clients:
+        counts = zip(*np.unique(c.train.labels, return_counts=True))
+        labels = {names[i]: int(n) for i, n in counts}
+        clients.append({"id": c.client_id, "train": len(c.train), "labels": labels})
     data = {
         "name": job.corpus.name,
         "source": job.corpus.source,
@@ -232,12 +223,6 @@ def describe_data(job: Job) -> dict[str, Any]:
         return data
     script = script_note(job.config.model, job.corpus.train.texts) or ""
     return public_data(data, [*job.corpus.notes, script])
-
-
-def _counts(client: ClientData):
-    import numpy as np
-
-    return zip(*np.unique(client.train.labels, return_counts=True))
 
 
 def describe_model(model: Model) -> dict[str, Any]:
@@ -264,9 +249,6 @@ def describe_model(model: Model) -> dict[str, Any]:
 
 def describe_environment(model: Model) -> dict[str, Any]:
     """Return the record's `environment` block."""
-    import platform
-    from importlib.metadata import version
-
     import torch
 
     import fedkit

@@ -39,16 +39,10 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """Return what identifies the run on any machine.
-
-        There is one baseline of each kind for each data and seed.
-        """
+        """Return what identifies the run on any machine; of a baseline, its data and seed do."""
         values = self.config.to_dict()
-        kept = (
-            (*DATA_SETTINGS, "seed")
-            if self.baseline
-            else [k for k in values if k not in MACHINE_SETTINGS]
-        )
+        kept = [k for k in values if k not in MACHINE_SETTINGS]
+        kept = [*DATA_SETTINGS, "seed"] if self.baseline else kept
         return repr((self.baseline, [(k, values[k]) for k in kept]))
 
     def __str__(self) -> str:
@@ -77,11 +71,11 @@ class Plan:
                 f"seeds {list(self.seeds)} given; write whole numbers from 0 on, such as 0, 1, 2"
             )
         for name, values in self.vary.items():
-            if name == "seed" or not isinstance(values, list) or not values:
+            if name == "seed":
+                raise FedkitError("vary seed: in Python, give seeds=(0, 1, 2) instead")
+            if not isinstance(values, list) or not values:
                 raise FedkitError(
                     f"vary {name}: write a list of values, such as {name} = ['lora:r=8', 'head']"
-                    if name != "seed"
-                    else "vary seed: in Python, give seeds=(0, 1, 2) instead"
                 )
         if any("seed" in part for part in (self.settings, *self.also)):
             raise FedkitError(
@@ -143,12 +137,11 @@ class Plan:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Plan:
         """Return the plan in parsed TOML or JSON; [vary] may hold seeds. Raises FedkitError."""
-        known = {f.name: f.type for f in fields(cls)}
+        known = [f.name for f in fields(cls)]
         if unknown := [k for k in values if k not in known]:
             raise FedkitError(f"a plan has no part {unknown[0]!r}; its parts: {', '.join(known)}")
-        values = dict(values)
-        lists = dict.fromkeys(("also", "seeds", "baselines"), (list, tuple))
-        for name, kind in ({"settings": dict, "vary": dict} | lists).items():
+        for name in ("settings", "vary", "also", "seeds", "baselines"):
+            kind = dict if name in ("settings", "vary") else (list, tuple)
             if name in values and not isinstance(values[name], kind):
                 what = "a table" if kind is dict else "a list"
                 raise FedkitError(f"{name} of a plan has to be {what}")
@@ -186,15 +179,11 @@ def parse_vary(texts: Iterable[str]) -> dict[str, list]:
         name, equals, value = text.partition("=")
         name = name.strip().removeprefix("--").replace("-", "_")
         if equals and name not in TYPES:
-            raise FedkitError(
-                f"vary {text!r} given; {name!r} is no setting; such are tune, wire, aggregate,"
-                " rounds"
-            )
+            why = f"{name!r} is no setting; such are tune, wire, aggregate, rounds"
+            raise FedkitError(f"vary {text!r} given; {why}")
         if not equals or not value:
-            raise FedkitError(
-                f"vary {text!r} given; write SETTING=VALUE with a setting such as tune, wire or"
-                " rounds"
-            )
+            how = "write SETTING=VALUE with a setting such as tune, wire or rounds"
+            raise FedkitError(f"vary {text!r} given; {how}")
         out.setdefault(name, []).append(_value(name, value.strip()))
     return out
 
@@ -224,7 +213,7 @@ def describe_change(old: Plan, new: Plan) -> str:
 
 def _value(name: str, text: str) -> Any:
     kind = TYPES[name].removesuffix(" | None")
-    if kind != TYPES[name] and kind != "str" and text.lower() in ("none", "all"):
+    if kind not in (TYPES[name], "str") and text.lower() in ("none", "all"):
         return None
     try:
         return {"str": str, "int": int, "float": float}[kind](text)
@@ -250,9 +239,8 @@ def _setting_words(name: str, value: Any) -> str:
 
 def _free_folder(entry: Entry, taken: set[str]) -> str:
     """Return a folder name from the varied settings, safe on any file system and not taken."""
-    words = [
-        v if isinstance(v, str) else f"{k.replace('_', '-')}={v}" for k, v in entry.given.items()
-    ]
+    named = {k.replace("_", "-"): v for k, v in entry.given.items()}
+    words = [v if isinstance(v, str) else f"{k}={v}" for k, v in named.items()]
     name = re.sub(r"[^A-Za-z0-9.+=_-]+", "-", "_".join(words)).strip("-.")[:LONGEST].rstrip("-.")
     mark = f"{zlib.crc32(repr(sorted(entry.given.items())).encode()):08x}"
     seed, lower = f"s{entry.config.seed}", {n.lower() for n in taken}  # where A is a

@@ -40,35 +40,24 @@ def privacy_result(record: Run, budget: Budget | None) -> dict[str, Any]:
     if budget is None:
         return {"epsilon": None, "delta": None, "privacy_unit": None}
     visits = visit_noises(record.rounds, budget)
-    spent = budget.epsilon(visits)
-    beside = {name: _or_none(budget, visits, name) for name in ("rdp", "prv")}
-    wanted = record.config["rounds"]
-    stopped = (
-        f"the budget was spent after round {len(record.rounds)} of {wanted}"
-        if len(record.rounds) < wanted
-        else ""
-    )
+    spent, made, wanted = budget.epsilon(visits), len(record.rounds), record.config["rounds"]
+    missed = f"epsilon {format_epsilon(spent)} is more than the {budget.eps:g} asked for"
+    stopped = f"the budget was spent after round {made} of {wanted}"
     return {
         "epsilon": spent,
         "delta": budget.delta,
         "privacy_unit": budget.unit,
         "privacy": {
-            "noise": budget.noise,
-            "rate": budget.rate,
-            "steps": budget.steps,
-            "clip": budget.clip,
-            "start": budget.start,
+            **{n: getattr(budget, n) for n in ("noise", "rate", "steps", "clip", "start")},
             "visits": len(visits),
             "turns": budget.turns,
             "trust": describe_trust(record.config, budget),
             "blocks": [[b.noise, b.rate, b.steps] for b in budget.blocks(visits)],
             "accountant": "pld",
-            "beside": beside,
+            "beside": {name: _or_none(budget, visits, name) for name in ("rdp", "prv")},
             "unamplified": budget.unamplified(visits),
-            "stopped": stopped,
-            "missed": ""
-            if budget.is_kept(visits)
-            else f"epsilon {format_epsilon(spent)} is more than the {budget.eps:g} asked for",
+            "stopped": stopped if made < wanted else "",
+            "missed": "" if budget.is_kept(visits) else missed,
             "notes": privacy_statements(record, budget),
         },
     }
@@ -109,12 +98,9 @@ def privacy_statements(record: Run, budget: Budget) -> list[str]:
     elif not budget.amplified and budget.rate < 1:
         sampling = "drawn, but the server knows who takes part: every round counts in full for all"
     blocks = budget.blocks(visits)
+    units = record.data["train"] if example else budget.clients
     lines = explain_epsilon(
-        budget.delta,
-        blocks,
-        unit=budget.unit,
-        sampling=sampling,
-        num_units=record.data["train"] if example else budget.clients,
+        budget.delta, blocks, unit=budget.unit, sampling=sampling, num_units=units
     )
     if noise_from == "system":
         lines = [line.split(", and whoever can draw")[0] for line in lines]

@@ -21,14 +21,7 @@ from fedkit.core.stats import mean_accuracy_interval, wilson_interval
 from fedkit.core.tensors import Params
 from fedkit.data.corpus import Corpus, Examples, concatenate
 from fedkit.experiments.account import Charges
-from fedkit.experiments.job import (
-    Job,
-    describe_data,
-    describe_environment,
-    describe_model,
-    prepare,
-    recorded_config,
-)
+from fedkit.experiments.job import Job, first_record, prepare, recorded_config
 from fedkit.experiments.privacy_report import (
     is_budget_spent,
     privacy_result,
@@ -79,10 +72,7 @@ def run_rounds(
     job: Job | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Run]:
-    """Yield the record of `run` after the start and after each round; the last one is finished.
-
-    Arguments and errors as for `run`.
-    """
+    """Yield the record after the start and after each round; arguments and errors as `run`."""
     store = Store(out)
     with store.lock():
         before = store.previous_record(config, resume)
@@ -127,51 +117,34 @@ def run_rounds(
 
 
 def resume(folder: str | Path, progress: Listener | None = None, **given: Any) -> Run:
-    """Continue the run in `folder` to its end and return its record.
-
-    given: settings repeated, as `recorded_config` may ask for.
-    """
+    """Continue the run in `folder`, as `run` does; given: settings, see `recorded_config`."""
     config = recorded_config(Run.load(folder), given)
     return run(config, folder, resume=True, progress=progress)
 
 
 def extra_state(job: Job, prior: Any, key: NoiseKey) -> dict[str, Any]:
-    """Return what an unfinished run is resumed from, besides tensors: label shares, a secret key.
-
-    The state is deleted when the run ends; the key is never in the record.
-    """
+    """Return what else an unfinished run is resumed from: label shares, a key never recorded."""
     secret = job.methods.privacy.has_secret_noise
     kept = torch.tensor(list(key.key), dtype=torch.uint8) if secret else None
     return {"prior": prior, "secret": kept}
 
 
 def begin_run(job: Job, key: NoiseKey | None = None) -> tuple[Params, Any, Run]:
-    """Make the head start and the first record.
-
-    Returns (shared parameters, label shares or None, record with no rounds).
-    """
+    """Make the head start; return (shared parameters, label shares or None, first record)."""
     began = time.perf_counter()
     job.model.load_params(job.start)
     shared, prior, exchanged = compute_head_start(job.model, job.clients, job.config, key)
     shared = aggregation_params(job.model, job.config) | shared
-    record = Run(
-        "federated",
-        job.config.to_dict(),
-        describe_environment(job.model),
-        describe_data(job),
-        describe_model(job.model),
-    )
+    record = first_record("federated", job)
     first, _ = measure_round(record, job, Round(0, shared, {}, exchanged), began)
     return shared, prior, replace(record, start=first)
 
 
 def add_round(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
     """Return the record with one more round, and with its result if that was the last."""
-    began = time.perf_counter() - train_seconds
-    latest, final = measure_round(record, job, done, began)
+    latest, final = measure_round(record, job, done, time.perf_counter() - train_seconds)
     record = replace(record, rounds=(*record.rounds, latest))
-    over = is_budget_spent(record, job.budget)
-    if done.number < job.config.rounds and not over:
+    if done.number < job.config.rounds and not is_budget_spent(record, job.budget):
         return record
     took = sum(r.simulated_seconds or 0 for r in (record.start, *record.rounds))
     result = result_block(record, [final], job.budget) | {"simulated_seconds": took}
@@ -179,30 +152,25 @@ def add_round(record: Run, job: Job, done: Round, train_seconds: float) -> Run:
 
 
 def measure_round(record: Run, job: Job, done: Round, began: float) -> tuple[RoundRecord, Score]:
-    """Evaluate a round on the test set and the validation data; return (its record, test score).
-
-    Under a promise, only what may be published.
-    """
-    result = evaluate_round(job, done)
-    seen = None if job.budget else validation_accuracy(job, done)
-    if job.budget:
+    """Return (a round's record, its test score); under a promise, only what may be published."""
+    result, budget = evaluate_round(job, done), job.budget
+    if budget:
         result = public_score(result, job.test)
     latest = RoundRecord(
         done.number,
         result.accuracy,
         result.loss,
         result.worst_client_accuracy,
-        seen,
+        None if budget else validation_accuracy(job, done),
         aggregation_error=done.aggregation_error,
         client_accuracy=result.own,
         clients=done.clients,
         noise=done.noise,
     )
-    if job.budget:
-        latest = public_round(latest, job.budget)
-        latest = replace(
-            latest, epsilon=job.budget.epsilon(visit_noises((*record.rounds, latest), job.budget))
-        )
+    if budget:
+        latest = public_round(latest, budget)
+        visits = visit_noises((*record.rounds, latest), budget)
+        latest = replace(latest, epsilon=budget.epsilon(visits))
     took = simulated_seconds(record, latest)
     return replace(latest, simulated_seconds=took, seconds=time.perf_counter() - began), result
 
@@ -210,10 +178,9 @@ def measure_round(record: Run, job: Job, done: Round, began: float) -> tuple[Rou
 def evaluate_round(job: Job, done: Round) -> Score:
     """Return the test score of a round.
 
-    With a model per client the clients answer the test examples in turn, one each, so that
-    `correct` still has an entry per example and its mean is that of the clients' accuracies. After
-    the last round of at most MOST clients each model answers all examples, which measures its
-    accuracy on its own label mix more precisely.
+    With a model per client they answer the test examples in turn, so that the mean of `correct` is
+    that of the clients' accuracies. After the last round of at most MOST clients each model answers
+    all examples, which measures its accuracy on its own label mix more precisely.
     """
     if not done.home:
         job.model.load_params(done.shared)
@@ -232,21 +199,11 @@ def evaluate_round(job: Job, done: Round) -> Score:
 
 
 def validation_accuracy(job: Job, done: Round) -> float | None:
-    """Return the accuracy on the clients' validation data, each answered by its own model.
-
-    None without validation data.
-    """
-    if not done.home:
-        held = concatenate([c.validation for c in job.clients])
-        job.model.load_params(done.shared)
-        return (
-            float((job.model.predict(held).argmax(1) == held.labels).mean()) if len(held) else None
-        )
-    right = [
-        _answers(job, done, i, c.validation).argmax(1) == c.validation.labels
-        for i, c in enumerate(job.clients)
-        if len(c.validation)
-    ]
+    """Return the accuracy on the clients' validation data, each by its own model; None without."""
+    held = [(i, c.validation) for i, c in enumerate(job.clients) if len(c.validation)]
+    if held and not done.home:
+        held = [(0, concatenate([mine for _, mine in held]))]
+    right = [_answers(job, done, i, mine).argmax(1) == mine.labels for i, mine in held]
     return float(np.concatenate(right).mean()) if right else None
 
 
@@ -261,10 +218,9 @@ def simulated_seconds(record: Run, latest: RoundRecord) -> float:
     alone = replace(record, start=None, rounds=())
     if not latest.round:
         return replay(replace(alone, start=latest)).seconds
-    began = 0.0
     # asynchronous: its visits know the time since round 1 began
-    if any(c.began is not None for c in latest.clients):
-        began = sum(r.simulated_seconds or 0.0 for r in record.rounds)
+    since_start = any(c.began is not None for c in latest.clients)
+    began = sum(r.simulated_seconds or 0.0 for r in record.rounds) if since_start else 0.0
     return max(replay(replace(alone, rounds=(latest,))).seconds - began, 0.0)
 
 
@@ -276,10 +232,11 @@ def result_block(
     Nothing is selected by looking at the test set.
     """
     last, final, alone = record.rounds[-1], scores[0], len(scores) == 1
-    if alone:
-        interval = wilson_interval(int(final.correct.sum()), len(final.correct))
-    else:
-        interval = mean_accuracy_interval([s.accuracy for s in scores])
+    interval = (
+        wilson_interval(int(final.correct.sum()), len(final.correct))
+        if alone
+        else mean_accuracy_interval([s.accuracy for s in scores])
+    )
     return {
         "accuracy": last.accuracy,
         "accuracy_ci95": list(interval),

@@ -99,26 +99,18 @@ class Store:
             return None
         before = Run.load(self.folder)
         before.check_files(self.folder)
-        if lacking := [
-            key
-            for block, keys in REQUIRED.items()
-            for key in keys
-            if key not in getattr(before, block)
-        ]:
-            raise FedkitError(
-                f"cannot resume {self.folder}: its run.json lacks {lacking[0]!r}; choose another"
-                " --out"
-            )
+        for block, keys in REQUIRED.items():
+            if lacking := [key for key in keys if key not in getattr(before, block)]:
+                lacks = f"its run.json lacks {lacking[0]!r}; choose another --out"
+                raise FedkitError(f"cannot resume {self.folder}: {lacks}")
         # the record may lack newer settings: they had their defaults
         given, kept = config.to_dict(), RunConfig().to_dict() | before.config
-        if changed := sorted(
-            k for k in given if k not in MACHINE_SETTINGS and given[k] != kept.get(k)
-        ):
-            name = changed[0]
-            raise FedkitError(
-                f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now"
-                f" {given[name]!r}; use the same settings or another --out"
-            )
+        for name in sorted(given.keys() - MACHINE_SETTINGS):
+            if given[name] != kept.get(name):
+                raise FedkitError(
+                    f"cannot resume {self.folder}: {name} was {kept.get(name)!r} and is now"
+                    f" {given[name]!r}; use the same settings or another --out"
+                )
         return before
 
     def save_round(
@@ -138,7 +130,12 @@ class Store:
         if not self.held():
             raise FedkitError(f"{self.folder} now belongs to a run that was started later here")
         try:
-            return self._save(self.folder, record, model, shared, extra, state or {})
+            written = self._write_tensors(record, model, shared, extra, state or {})
+            digests = {p.relative_to(self.folder).as_posix(): file_sha256(p) for p in written}
+            record = replace(record, files=digests)
+            record.save(self.folder)
+            self._clear_states(record)
+            return record
         except (FedkitError, OSError) as error:
             said = write_error(self.folder, error) if isinstance(error, OSError) else error
             raise FedkitError(
@@ -150,49 +147,42 @@ class Store:
         if self.folder is not None:
             record.save(self.folder)
 
-    def _save(
-        self,
-        folder: Path,
-        record: Run,
-        model: Model,
-        shared: Params,
-        extra: dict[str, Any],
-        state: Params,
-    ) -> Run:
-        tensors = {f"shared/{n}": t for n, t in shared.items()} | {
-            f"state/{n}": t for n, t in state.items()
-        }
-        tensors |= {f"extra/{n}": t for n, t in extra.items() if t is not None}
+    def _write_tensors(
+        self, record: Run, model: Model, shared: Params, extra: dict[str, Any], state: Params
+    ) -> list[Path]:
+        """Write the round's state, at the end the adapter; return the files to keep."""
+        kept = {n: t for n, t in extra.items() if t is not None}
+        parts = {"shared": shared, "state": state, "extra": kept}
+        tensors = {f"{part}/{n}": t for part, named in parts.items() for n, t in named.items()}
         path = self._path(len(record.rounds))
-        refuse_links(path.parent, folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(path.parent, self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        written = [write_tensors(path, tensors, mode=PRIVATE)]  # it may hold the key of the noise
-        if record.finished:
-            written = save_adapter(folder, model, shared, list(record.data["labels"]))
-            if home := {n.removeprefix(HOME): t for n, t in state.items() if n.startswith(HOME)}:
-                # CLIENT/NAME: each client's own part
-                written.append(write_tensors(folder / "home.safetensors", home))
-        digests = {p.relative_to(folder).as_posix(): file_sha256(p) for p in written}
-        record = replace(record, files=digests)
-        record.save(folder)
-        old = [p for p in path.parent.iterdir() if STATE.fullmatch(p.name)]
+        written = write_tensors(path, tensors, mode=PRIVATE)  # it may hold the key of the noise
+        if not record.finished:
+            return [written]
+        adapter = save_adapter(self.folder, model, shared, list(record.data["labels"]))
+        if home := {n.removeprefix(HOME): t for n, t in state.items() if n.startswith(HOME)}:
+            # CLIENT/NAME: each client's own part
+            adapter.append(write_tensors(self.folder / "home.safetensors", home))
+        return adapter
+
+    def _clear_states(self, record: Run) -> None:
+        """Delete older states, all of a finished run, and what a killed writer left."""
+        latest = self._path(len(record.rounds))
+        old = [p for p in latest.parent.iterdir() if STATE.fullmatch(p.name)]
         for name in ("run.json", *ADAPTER_FILES):
-            old += leftovers(folder / name)
+            old += leftovers(self.folder / name)
         for place in old:
-            if record.finished or place != path:
+            if record.finished or place != latest:
                 place.unlink()
-        if record.finished and not any(path.parent.iterdir()):
-            path.parent.rmdir()
-        return record
+        if record.finished and not any(latest.parent.iterdir()):
+            latest.parent.rmdir()
 
     def read_state(
         self, record: Run, template: Params
     ) -> tuple[Params, Params, torch.Tensor | None, NoiseKey]:
-        """Return (shared parameters, strategy state, label shares, key of the noise).
-
-        As they were after the last round of the record. Raises FedkitError for a damaged state.
-        """
+        """Return (shared parameters, strategy state, label shares, key); FedkitError if damaged."""
         path = self._path(len(record.rounds))
         try:
             tensors = load_file(require_file(path))
@@ -207,12 +197,10 @@ class Store:
             parts.setdefault(part, {})[rest] = tensor
         config, secret = RunConfig.from_dict(record.config), parts["extra"].pop("secret", None)
         prior = {"prior": torch.zeros(len(record.data["labels"]))}
+        has_prior = parts["extra"] or record.config["loss"] == "calibrated"
         try:
             check_tensors(parts["shared"], template)
-            check_tensors(
-                parts["extra"],
-                prior if parts["extra"] or record.config["loss"] == "calibrated" else {},
-            )
+            check_tensors(parts["extra"], prior if has_prior else {})
         except PayloadError as error:
             raise FedkitError(f"cannot resume {self.folder}: {error}") from None
         privacy = methods_of(config).privacy
@@ -240,17 +228,13 @@ def check_sources(record: Run, job: Job | None) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise FedkitError unless `folder` is, or can be made, a folder to write in.
-
-    Leaves nothing behind.
-    """
+    """Raise FedkitError unless `folder` is or can be made a folder to write in; leave nothing."""
     try:
         place = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
         if not place.is_dir():
             raise FedkitError(f"--out {folder}: {place} is a file; give a folder")
         # write a file: permissions say too little about /proc and network drives
-        with tempfile.TemporaryFile(dir=place):
-            pass
+        tempfile.TemporaryFile(dir=place).close()
     except OSError as error:
         raise FedkitError(
             f"--out {folder}: cannot write there ({error.strerror}); choose a folder of your own"

@@ -109,10 +109,7 @@ def _ledger(out: Path) -> dict[str, Any]:
 
 
 def unfinished_entries(plan: Plan, out: Path) -> list[Entry]:
-    """Return the runs of `plan` that are not finished in `out`. Writes nothing.
-
-    Raises FedkitError if `out` holds another plan.
-    """
+    """Return the runs of `plan` not finished in `out`; FedkitError if it holds another plan."""
     return [e for e in _entries(plan, out) if not _finished(out / e.folder)]
 
 
@@ -129,25 +126,25 @@ def choose_plan(
     seeds, baselines: with commas, 'none' for no baselines; None when not given. Raises FedkitError.
     """
     if resumed is not None:
-        repeated = {"data", "model"}
-        if path or settings.keys() - {*MACHINE_SETTINGS, *repeated} or vary or seeds or baselines:
+        others = settings.keys() - {*MACHINE_SETTINGS, "data", "model"}
+        if path or others or vary or seeds or baselines:
             raise FedkitError(
                 "--resume given with a plan or settings; --resume goes on with the plan that --out"
                 " holds"
             )
-        kept = read_sweep_plan(resumed)
-        resumed_plan = replace(kept, settings=kept.settings | settings)
-        for entry in unfinished_entries(resumed_plan, resumed):
+        plan = read_sweep_plan(resumed)
+        plan = replace(plan, settings=plan.settings | settings)
+        for entry in unfinished_entries(plan, resumed):
             check_names(entry.config, settings)
-        return resumed_plan
+        return plan
     plan = Plan() if path is None else read_plan(path)
-    return Plan(
+    names = () if baselines in (None, "none") else (n.strip() for n in baselines.split(","))
+    return replace(
+        plan,
         settings=plan.settings | settings,
         vary=plan.vary | parse_vary(vary),
-        also=plan.also,
-        seeds=parse_seeds(seeds) if seeds is not None else plan.seeds,
-        baselines=plan.baselines if baselines is None else _baselines(baselines),
-        name=plan.name,
+        seeds=plan.seeds if seeds is None else parse_seeds(seeds),
+        baselines=plan.baselines if baselines is None else tuple(dict.fromkeys(names)),
     )
 
 
@@ -163,18 +160,12 @@ def count_finished(out: Path) -> tuple[int, int]:
 
 
 class Ledger:
-    """The file out/sweep.json: the plan, and the state of every run.
-
-    Of each run: folder, settings, status and, when refused, the reason.
-    """
+    """The file out/sweep.json: the plan, and of every run its state, and why it was refused."""
 
     def __init__(self, plan: Plan, out: Path):
-        self.plan, self.out = plan, out
-        self.entries = _entries(plan, out)
-        self.status = {
-            e.folder: ("finished" if _finished(out / e.folder) else "waiting", "")
-            for e in self.entries
-        }
+        self.plan, self.out, self.entries = plan, out, _entries(plan, out)
+        states = {True: ("finished", ""), False: ("waiting", "")}
+        self.status = {e.folder: states[_finished(out / e.folder)] for e in self.entries}
         self.save()
 
     def set_status(self, entry: Entry, status: str, reason: str = "") -> None:
@@ -188,25 +179,16 @@ class Ledger:
         return [reason for _, reason in self.status.values() if reason]
 
     def save(self) -> None:
-        runs = [
-            {
-                "folder": e.folder,
-                "baseline": e.baseline or None,
-                "settings": e.given,
-                "seed": e.config.seed,
-                "status": self.status[e.folder][0],
-                "reason": self.status[e.folder][1],
-            }
-            for e in self.entries
-        ]
+        runs = []
+        for e in self.entries:
+            status, reason = self.status[e.folder]
+            run = {"folder": e.folder, "baseline": e.baseline or None, "settings": e.given}
+            runs.append(run | {"seed": e.config.seed, "status": status, "reason": reason})
         write_json(self.out / NAME, {"schema": SCHEMA, "plan": self.plan.to_dict(), "runs": runs})
 
 
 class JobCache:
-    """The corpus and the job that were used last.
-
-    The next run does not read or load again what it shares with them.
-    """
+    """The corpus and the job that were used last, of which the next run shares what it can."""
 
     def __init__(self) -> None:
         self._corpus: tuple[Any, Corpus | None] = (None, None)
@@ -221,10 +203,9 @@ class JobCache:
         return self._corpus[1]
 
     def job(self, config: RunConfig) -> Job:
-        """Return a job for `config`.
+        """Return a job for `config`; FedkitError if it is refused.
 
-        Runs that differ in their privacy only share a job, with its cached sentence vectors. Raises
-        FedkitError if the config is refused.
+        Runs that differ in their privacy only share a job, with its cached sentence vectors.
         """
         check_config(config)
         shared = (*SHARED_JOB_SETTINGS, *PROMISES)
@@ -246,10 +227,7 @@ class JobCache:
 
 @dataclass(frozen=True)
 class SweepProgress(Progress):
-    """The progress of a run within a sweep.
-
-    stage: which run of how many. left: the seconds left for all of them.
-    """
+    """The progress of a run within a sweep. left: the seconds left for all runs."""
 
     left: float | None = None
 
@@ -295,19 +273,13 @@ def _make_run(
     cancel: threading.Event | None,
     tell: Callable[[str], None],
 ) -> Run:
-    """Return the record of a run: read if it is finished, else resumed, else made.
-
-    Raises FedkitError, Cancelled.
-    """
+    """Return the record of a run: read if it is finished, else resumed, else made."""
     there = (folder / "run.json").exists()
     if entry.baseline:
         if there:
             return Run.load(folder)
-        store = Store(folder)
-        store.previous_record(entry.config, resume=False)
-        record = baseline(entry.baseline, jobs.job(entry.config), progress, cancel)
-        store.write_record(record)
-        return record
+        Store(folder).previous_record(entry.config, resume=False)
+        return baseline(entry.baseline, jobs.job(entry.config), progress, cancel, folder)
     if not there:
         job = jobs.job(entry.config)
         return run(entry.config, folder, progress=progress, cancel=cancel, job=job, tell=tell)
@@ -318,10 +290,7 @@ def _make_run(
 
 
 def _entries(plan: Plan, out: Path) -> list[Entry]:
-    """Return the runs of `plan`, in the folders that they have in `out`.
-
-    Raises FedkitError if `out` holds another plan.
-    """
+    """Return the runs of `plan`, in their folders in `out`; FedkitError if it holds another."""
     if unknown := [name for name in plan.baselines if name not in BASELINES]:
         raise FedkitError(
             f"baseline {unknown[0]!r} is not known; choose from: {', '.join(BASELINES)}, or none"
@@ -338,13 +307,7 @@ def _entries(plan: Plan, out: Path) -> list[Entry]:
 
 
 def _finished(folder: Path) -> bool:
-    if not (folder / "run.json").exists():
-        return False
     try:
-        return Run.load(folder).finished
+        return (folder / "run.json").exists() and Run.load(folder).finished
     except FedkitError:
         return False  # the run will report what is wrong with it
-
-
-def _baselines(text: str) -> tuple[str, ...]:
-    return () if text == "none" else tuple(dict.fromkeys(name.strip() for name in text.split(",")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from fedkit.cli import main
-from fedkit.cli.catalogue import REGISTRIES, list_methods
+from fedkit.cli.summaries import REGISTRIES, list_methods
 
 
 def test_every_registry_is_there_with_what_it_says_of_itself():

@@ -7,7 +7,7 @@ import json
 import pytest
 from factories.refusals import assert_one_line
 
-from fedkit.cli.epsilon import compute_epsilon
+from fedkit.cli.privacy import compute_epsilon
 from fedkit.privacy.accounting import Releases, epsilon
 
 
@@ -102,7 +102,7 @@ def test_noise_for_a_target(fed):
 @pytest.mark.parametrize("target", [0.5, 1, 3, 8])
 def test_the_noise_that_is_printed_is_enough(target, accountant):
     """To five digits it was rounded to the nearest: 3 gave 6.2189, whose epsilon is 3.00001."""
-    values = compute_epsilon(1.0, None, 20, 1e-5, target, None, None, None, accountant)
+    values = compute_epsilon(1.0, None, 20, 1e-5, target, accountant=accountant)
     assert float(f"{values['noise']:.5g}") == values["noise"]
     assert values["epsilon"] == epsilon([Releases(values["noise"], 1.0, 20)], 1e-5, accountant)
     assert 0.999 * target < values["epsilon"] <= target

@@ -363,7 +363,7 @@ def test_doctor_exit_code_and_json(fed, tiny_model, tmp_path):
 
 
 def test_lab_without_lessons_says_what_to_do(fed, tmp_path, monkeypatch):
-    monkeypatch.setattr(main, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr("fedkit.cli.showcase.NOTEBOOKS", tmp_path / "notebooks")
     code, out, err = fed("lab")
     assert (
         (code, out, err.count("\n")) == (2, "", 1)
@@ -473,7 +473,7 @@ def test_help_names_every_choice_there_is():
 
 
 def test_help_has_words_for_every_parameter_and_no_others():
-    from fedkit.cli.audit import DEFAULT_TRIALS, MIN_TRIALS
+    from fedkit.cli.attacks import DEFAULT_TRIALS, MIN_TRIALS
 
     names = {f.name for f in fields(RunConfig) if f.metadata.get("flag", True)}
     assert set(flags.SETTINGS) == names

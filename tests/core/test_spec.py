@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import pytest
 
-from fedkit.cli.catalogue import REGISTRIES, list_methods
+from fedkit.cli.summaries import REGISTRIES, list_methods
 from fedkit.core.errors import FedkitError
 from fedkit.core.spec import build_entry, describe_entries, parameter_types
 from fedkit.federated.aggregation.aggregators import AGGREGATORS
