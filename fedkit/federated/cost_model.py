@@ -28,8 +28,8 @@ from fedkit.models.classifier import Model
 from fedkit.models.fast.encoder import CACHE_BYTES
 from fedkit.models.fast.packing import MIN_WINDOW
 from fedkit.models.geometry import Geometry, Texts, Trained, model_geometry
-from fedkit.models.tuners.in_place import Adapter, Last
-from fedkit.models.tuners.lora import Dora, Ia3, Lora, RsLora
+from fedkit.models.tuners.by_peft import Dora, Ia3, Lora, RsLora
+from fedkit.models.tuners.own import Adapter, Last
 from fedkit.models.tuners.registry import Full
 from fedkit.wire.payload import encode_tensors
 from fedkit.wire.pipeline import Context

@@ -15,7 +15,7 @@ import numpy as np
 
 from fedkit.core.errors import FedkitError
 from fedkit.models.base import find_model
-from fedkit.models.tuners.in_place import Last
+from fedkit.models.tuners.own import Last
 from fedkit.models.tuners.registry import Full, Head, Tuner, make_tuner
 
 
