@@ -15,16 +15,7 @@ from fedkit.core import formatting
 from fedkit.core.formatting import figure_text
 from fedkit.core.record import RoundRecord, Run
 from fedkit.network import profiles, replay
-from fedkit.plots.charts import (
-    SHARES,
-    Line,
-    draw_dots,
-    draw_end,
-    draw_line,
-    error_bar,
-    h_bars,
-    rows_of,
-)
+from fedkit.plots import charts
 from fedkit.plots.labels import Label, label_lines
 from fedkit.plots.theme import INK, ON_TEST, SERIES, above_bar, key_above, layout
 from fedkit.results import measures
@@ -103,20 +94,20 @@ def accuracy_by_time(
 def scoreboard_bars(runs: Runs) -> go.Figure:
     """Draw the accuracy of every method with its 95 % interval and its worst client's accuracy."""
     runs = measures.sort_runs(runs)
-    rows, values = rows_of(runs), [100 * measures.accuracy(run) for run in runs]
+    rows, values = charts.rows_of(runs), [100 * measures.accuracy(run) for run in runs]
     names = [figure_text(name, 36) for name in measures.display_names(runs, short=True)]
     fig = go.Figure(_bars(runs, rows, values, names))
     worst = [100 * measures.lowest_client_accuracy(run) for run in runs]
     hover = "%{customdata}<br>worst client %{x:.1f} %"
     diamond = {"symbol": "diamond", "line": {"color": INK, "width": 2}}
     named = {"name": "worst client", "customdata": names}
-    draw_dots(fig, worst, rows, "#ffffff", 11, hover, diamond, **named)
+    charts.draw_dots(fig, worst, rows, "#ffffff", 11, hover, diamond, **named)
     for run, name, row in zip(runs, names, rows):
         above_bar(fig, row, f"{name}  <b>{formatting.percent(measures.accuracy(run))}</b>")
     caption = f"The whisker is the 95 % interval, the diamond the worst client. {FROZEN}."
     layout(fig, _rank_finding(runs), caption, ON_TEST, None, 90 + 56 * len(runs), top=44)
     fig.update_yaxes(visible=False, range=[-0.6, len(runs) - 0.25])
-    fig.update_xaxes(range=list(SHARES), dtick=20)
+    fig.update_xaxes(range=list(charts.SHARES), dtick=20)
     return key_above(fig, {"worst client": ("\u25c7", INK)})
 
 
@@ -131,8 +122,8 @@ def aggregation_error(runs: Runs) -> go.Figure:
     most = max((v for values in found.values() for v in values if v == v), default=0.0) or 1.0
     for place, (name, values) in enumerate(found.items()):
         shown, rounds = [100 * v for v in values], range(1, len(values) + 1)
-        lines.append(Line(name, rounds, shown, SERIES[place % len(SERIES)]))
-        draw_line(fig, lines[-1], f"{figure_text(name)}, round %{{x}}<br>error %{{y:.2f}} %")
+        lines.append(charts.Line(name, rounds, shown, SERIES[place % len(SERIES)]))
+        charts.draw_line(fig, lines[-1], f"{figure_text(name)}, round %{{x}}<br>error %{{y:.2f}} %")
     caption = (
         "Size of what averaging misses of the exact mean of the sites' B A, against that mean; the"
         " mean over all methods and seeds that aggregate so. 0 is exact."
@@ -161,12 +152,12 @@ def replay_world(run: Run, link: str | None = None, devices: str | None = None) 
 def _bars(runs: list[Run], rows: list[int], values: list[float], names: list[str]) -> go.Bar:
     bounds = [measures.accuracy_interval(run) for run in runs]
     lows, highs = ([100 * bound[end] for bound in bounds] for end in (0, 1))
-    return h_bars(
+    return charts.h_bars(
         values,
         rows,
         [method_style(r.method).colour for r in runs],
         width=0.4,
-        error_x=error_bar(values, lows, highs, INK, 2, 7),
+        error_x=charts.error_bar(values, lows, highs, INK, 2, 7),
         customdata=[(n, _interval(run)) for n, run in zip(names, runs)],
         hovertemplate="%{customdata[0]}<br>accuracy %{x:.1f} %<br>%{customdata[1]}<extra></extra>",
         name="accuracy",
@@ -187,7 +178,9 @@ def _baseline_lines(fig: go.Figure, runs: Sequence[Run], longest: float) -> list
         style, level = method_style(run.method), 100 * measures.accuracy(run)
         notes = [(figure_text(name), _interval(run))] * 2
         ends = ([0, longest], [level, level])
-        draw_line(fig, Line(name, *ends, style.colour, style.dash, True, notes), hover)
+        charts.draw_line(
+            fig, charts.Line(name, *ends, style.colour, style.dash, True, notes), hover
+        )
         labels.append(Label(level, formatting.percent(level / 100), name, style.colour))
     return labels
 
@@ -224,19 +217,19 @@ def _curve(
         (text, r.round, formatting.percent_range(*bound), lowest)
         for r, bound, lowest in zip(shown, bounds, worst)
     ]
-    line = Line(name, at, values, colour, dash, notes=notes)
-    draw_end(fig, line, longest)
+    line = charts.Line(name, at, values, colour, dash, notes=notes)
+    charts.draw_end(fig, line, longest)
     hover = (
         "%{customdata[0]}, round %{customdata[1]}<br>accuracy %{y:.1f} %<br>"
         "95 % interval %{customdata[2]}<br>worst client %{customdata[3]}"
     )
-    draw_line(fig, line, hover)
+    charts.draw_line(fig, line, hover)
     return Label(values[-1], formatting.percent(values[-1] / 100), name, colour, strong=True)
 
 
 def _finish(fig: go.Figure, labels: list[Label]) -> go.Figure:
-    fig.update_yaxes(range=list(SHARES), dtick=20)
-    label_lines(fig, labels, HEIGHT - AXIS_ROOM - fig.layout.meta["top"], *SHARES)
+    fig.update_yaxes(range=list(charts.SHARES), dtick=20)
+    label_lines(fig, labels, HEIGHT - AXIS_ROOM - fig.layout.meta["top"], *charts.SHARES)
     return fig
 
 
@@ -306,7 +299,7 @@ def _mean(values: Sequence[float]) -> float:
     return fmean(known) if known else math.nan
 
 
-def _error_finding(lines: Sequence[Line]) -> str:
+def _error_finding(lines: Sequence[charts.Line]) -> str:
     ends = {line.name: line.last / 100 for line in lines}
     if not ends:
         return "No aggregation error was recorded."

@@ -142,10 +142,13 @@ def range_around(values: Sequence[float]) -> tuple[float, float]:
     return max(0.0, min(values) - room), min(100.0, max(values) + room)
 
 
-def log_axis(low: float, high: float) -> dict[str, Any]:
-    """Return the settings of a log axis from `low` to `high`, with ticks at round numbers."""
+def log_axis(low: float, high: float, steps: Sequence[int] = ()) -> dict[str, Any]:
+    """Return the settings of a log axis from `low` to `high`, with ticks at round numbers.
+
+    steps: multiples of a decade with a tick; (): 1, and on a short axis also 3.
+    """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 3) if len(decades) < 6 else (1,)
+    steps = steps or ((1, 3) if len(decades) < 6 else (1,))
     ticks = [v for d in decades for s in steps if low <= (v := s * 10.0**d) <= high]
     words = [f"{v:,.0f}" if v >= 1 else f"{v:g}" for v in ticks]
     ends = [math.log10(low), math.log10(high)]

@@ -11,7 +11,19 @@ from fedkit.core import formatting
 from fedkit.core.errors import FedkitError
 from fedkit.core.formatting import count_noun, figure_text
 from fedkit.network import RoundTime, Timeline, VisitSpan
-from fedkit.plots.theme import DOWNLOAD, INK, MUTED, SIZE, TRAIN, UPLOAD, key_above, layout
+from fedkit.plots.charts import rows_of
+from fedkit.plots.theme import (
+    DOWNLOAD,
+    INK,
+    MUTED,
+    SIZE,
+    TRAIN,
+    UPLOAD,
+    font,
+    key_above,
+    layout,
+    note,
+)
 
 SLOWEST, QUICKEST = 20, 20  # number of clients drawn when there are many
 WAIT, GONE = "#ffffff", "#d55e00"
@@ -75,7 +87,7 @@ def draw_round(timeline: Timeline, number: int | None = None, devices: bool = Tr
     origin = min([when.began, *(bar.began for bar in shown)])
     longest = max([when.ended, *(bar.uploaded for bar in shown)]) - origin or 1e-3
     size, unit = formatting.time_unit(longest)
-    rows = list(range(len(shown)))[::-1]
+    rows = rows_of(shown)
     fig = go.Figure(_phase_traces(shown, rows, when, origin, (size, unit)))
     layout(
         fig,
@@ -90,7 +102,7 @@ def draw_round(timeline: Timeline, number: int | None = None, devices: bool = Tr
     for bar, row in zip(shown, rows):
         if bar.status in ENDED:
             words, at = f"<b>\u2715</b> {ENDED[bar.status]}", (bar.uploaded - origin) / size
-            _label(fig, words, at, "#a34700", y=row, xshift=3)
+            _label(fig, words, at, row, "#a34700", xshift=3)
     if many:
         line = {"color": MUTED, "width": 1, "dash": "dot"}
         fig.add_hline(y=len(shown) - SLOWEST - 0.5, line=line)
@@ -119,22 +131,16 @@ def _phase_traces(
     """Return a trace for each phase; a client that arrived waits, if all began together."""
     waits = [v.status in ("ok", "rejected") and v.began == when.began for v in shown]
     phases = [visit_phases(v, when.ended if wait else None) for v, wait in zip(shown, waits)]
+    who = [(figure_text(v.client), figure_text(v.device)) for v in shown]
     traces = []
     for name, colour in PHASES.items():
         line = {"color": INK, "width": 0.8}
         if name == "waiting":
             line = {"color": "#a6a6a6", "width": 1}
+        bar = phase_bar([phase[name] for phase in phases], rows, origin, unit[0])
         hover = f"%{{customdata[0]}} (%{{customdata[1]}})<br>{name} %{{x:,.2f}} {unit[1]}"
-        traces.append(
-            {
-                "type": "bar",
-                "name": name,
-                **phase_bar([phase[name] for phase in phases], rows, origin, unit[0]),
-                "marker": {"color": colour, "line": line},
-                "customdata": [(figure_text(v.client), figure_text(v.device)) for v in shown],
-                "hovertemplate": f"{hover}<extra></extra>",
-            }
-        )
+        bar |= {"name": name, "marker": {"color": colour, "line": line}, "customdata": who}
+        traces.append({"type": "bar"} | bar | {"hovertemplate": f"{hover}<extra></extra>"})
     return traces
 
 
@@ -155,21 +161,14 @@ def _style_axes(
     fig.update_xaxes(rangemode="tozero", range=[0, reach], nticks=8)
 
 
-def _label(fig: go.Figure, text: str, x: float, colour: str, **place: Any) -> None:
-    fig.add_annotation(
-        text=text,
-        x=x,
-        showarrow=False,
-        xanchor="left",
-        font={"size": SIZE - 1, "color": colour},
-        bgcolor="rgba(255,255,255,0.75)",
-        **place,
-    )
+def _label(fig: go.Figure, text: str, x: float, y: float, colour: str, **place: Any) -> None:
+    white = {"xanchor": "left", "bgcolor": "rgba(255,255,255,0.75)"}
+    note(fig, text, x, y, font=font(colour, SIZE - 1), **white, **place)
 
 
 def _vertical_line(fig: go.Figure, at: float, words: str, colour: str, dash: str) -> None:
     fig.add_vline(x=at, line={"color": colour, "width": 2, "dash": dash})
-    _label(fig, words, at, colour, y=0, yref="paper", yanchor="bottom", xshift=4)
+    _label(fig, words, at, 0, colour, yref="paper", yanchor="bottom", xshift=4)
 
 
 def _finding(when: RoundTime, slow: list[VisitSpan]) -> str:

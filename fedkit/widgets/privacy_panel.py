@@ -15,8 +15,9 @@ from fedkit.core import formatting
 from fedkit.core.formatting import printable_line
 from fedkit.core.stats import t_interval
 from fedkit.plots import panel
+from fedkit.plots.charts import draw_curve, draw_dots
 from fedkit.plots.privacy import PRIVATE, accuracy_range, epsilon_range, privacy_cost
-from fedkit.plots.theme import SIZE
+from fedkit.plots.theme import font, note
 from fedkit.results.privacy_curve import Curve, Level, mean_level
 from fedkit.results.privacy_promise import describe_attacker, format_delta, format_epsilon
 
@@ -86,40 +87,18 @@ def privacy_cost_at(curve: Curve, epsilon: float) -> go.Figure:
     fig, (low, high) = privacy_cost(curve), accuracy_range(curve)
     ends = epsilon_range(curve.levels())
     colour = PRIVATE if measured else INTERPOLATED
-    fig.add_scatter(
-        x=[epsilon, epsilon],
-        y=[low, high],
-        mode="lines",
-        hoverinfo="skip",
-        line={"color": colour, "width": 2, "dash": "solid" if measured else "dot"},
-    )
-    fig.add_scatter(
-        x=[epsilon],
-        y=[100 * value],
-        mode="markers",
-        hoverinfo="skip",
-        marker={
-            "size": 21,
-            "symbol": "circle-open" if measured else "diamond-open",
-            "color": colour,
-            "line": {"width": 3, "color": colour},
-        },
-    )
+    dash, symbol = ("solid", "circle-open") if measured else ("dot", "diamond-open")
+    draw_curve(fig, [epsilon, epsilon], [low, high], colour, dash=dash)
+    marker = {"symbol": symbol, "line": {"width": 3, "color": colour}}
+    draw_dots(fig, [epsilon], [100 * value], colour, 21, marker=marker)
     how = "measured" if measured else "interpolated,<br>not measured"
+    words = f"<b>\u03b5 {format_epsilon(epsilon)}</b> {how}"
     # near the right end the words stand at the left of the line
     late = math.log(epsilon / ends[0]) > 0.75 * math.log(ends[1] / ends[0])
-    fig.add_annotation(
-        x=math.log10(epsilon),
-        y=high,
-        text=f"<b>\u03b5 {format_epsilon(epsilon)}</b> {how}",
-        showarrow=False,
-        xanchor="right" if late else "left",
-        yanchor="top",
-        xshift=-6 if late else 6,
-        align="right" if late else "left",
-        font={"size": SIZE, "color": colour},
-        bgcolor="rgba(255,255,255,0.85)",
-    )
+    side, shift = ("right", -6) if late else ("left", 6)
+    style = {"font": font(colour), "bgcolor": "rgba(255,255,255,0.85)", "yanchor": "top"}
+    place = {"xanchor": side, "align": side, "xshift": shift}
+    note(fig, words, math.log10(epsilon), high, **style, **place)
     return fig.update_layout(width=panel.WIDTH)
 
 
